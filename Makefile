@@ -1,0 +1,38 @@
+# What each target does for a user is told in README.md; how is in tools/.
+PYTHON ?= python3
+VENV_PYTHON := .venv/bin/python
+ARGS ?=
+COMPILE := $(VENV_PYTHON) -m uv pip compile --quiet --generate-hashes --universal \
+	--python-version 3.11 --no-header --no-emit-index-url --no-emit-find-links
+
+.DEFAULT_GOAL := help
+.PHONY: help setup run test lint bench requirements
+
+help:
+	@echo "make run | setup | test [ARGS=…] | lint | bench [ARGS=…] | requirements [ARGS=--upgrade]"
+
+setup:
+	@$(PYTHON) -m tools.setup
+
+run: setup
+	@exec $(VENV_PYTHON) -m tools.run $(ARGS)
+
+test:
+	@$(PYTHON) -m tools.setup test
+	@exec $(VENV_PYTHON) -m pytest $(ARGS)
+
+lint:
+	@$(PYTHON) -m tools.setup lint
+	$(VENV_PYTHON) -m ruff check .
+	$(VENV_PYTHON) -m ruff format --check .
+	$(VENV_PYTHON) -m mypy
+
+bench:
+	@$(PYTHON) -m tools.setup test
+	@exec $(VENV_PYTHON) -m bench $(ARGS)
+
+# The larger set first, so that both hold the same versions.
+requirements: setup
+	@$(VENV_PYTHON) -m pip install --quiet uv
+	$(COMPILE) $(ARGS) --extra dev pyproject.toml --output-file requirements-dev.txt
+	$(COMPILE) $(ARGS) --constraint requirements-dev.txt pyproject.toml --output-file requirements.txt

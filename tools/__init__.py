@@ -1,0 +1,1 @@
+"""What makes a machine ready for Vedetta. Runs before `.venv` exists: only Python's own library."""

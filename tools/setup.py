@@ -1,0 +1,96 @@
+"""Make this machine ready: `python3 -m tools.setup [run|lint|test]`. Quick when it has been done.
+
+run   the virtual environment and the programs that the product needs
+lint  the above and the development requirements
+test  the above and the servers that the tests start
+"""
+
+from __future__ import annotations
+
+import sys
+
+if sys.version_info < (3, 11):
+    sys.exit("setup: Vedetta needs Python 3.11 or newer; name one with `make PYTHON=python3.11`.")
+
+import argparse
+import hashlib
+import signal
+from pathlib import Path
+
+from tools import mysql, restic
+from tools.shell import (
+    LOG,
+    ROOT,
+    VENV,
+    VENV_PYTHON,
+    SetupError,
+    locked,
+    output_of,
+    run,
+    say,
+)
+from tools.system import PRODUCT_NEEDS, TEST_NEEDS, install_missing
+
+PRODUCT_REQUIREMENTS = ROOT / "requirements.txt"
+# Holds the product's too, in the same versions.
+DEVELOPMENT_REQUIREMENTS = ROOT / "requirements-dev.txt"
+
+
+def main() -> None:
+    """Do what is missing for the purpose given on the command line."""
+    parser = argparse.ArgumentParser(prog="tools.setup")
+    parser.add_argument("purpose", nargs="?", default="run", choices=["run", "lint", "test"])
+    purpose = parser.parse_args().purpose
+    # So that clean-up in `finally` also happens when `make` is told to stop.
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
+    try:
+        with locked(LOG.parent / "setup.lock", "waiting for another set-up of this checkout"):
+            _prepare(purpose)
+    except SetupError as error:
+        sys.exit(f"setup: {error}")
+    except KeyboardInterrupt:
+        sys.exit(130)
+
+
+def _prepare(purpose: str) -> None:
+    install_missing(PRODUCT_NEEDS + (TEST_NEEDS if purpose == "test" else ()))
+    _make_venv()
+    _install_requirements(PRODUCT_REQUIREMENTS if purpose == "run" else DEVELOPMENT_REQUIREMENTS)
+    restic.install()
+    if purpose == "test":
+        mysql.install()
+
+
+def _make_venv() -> None:
+    """Make `.venv`, also where one is there whose Python has gone or is another version."""
+    version = output_of([VENV_PYTHON, "-c", "import sys; print(sys.version_info[:2])"])
+    if version is not None and version.strip() == str(sys.version_info[:2]):
+        return
+    say("making .venv")
+    run([sys.executable, "-m", "venv", "--clear", VENV])
+
+
+def _install_requirements(requirements: Path) -> None:
+    """Install pinned packages, unless exactly these, or the larger set that holds them, are in."""
+    if any(_is_current(path) for path in {requirements, DEVELOPMENT_REQUIREMENTS}):
+        return
+    say(f"installing {requirements.name} (log: {LOG})")
+    run([VENV_PYTHON, "-m", "pip", "install", "--require-hashes", "--requirement", requirements])
+    _stamp(requirements).write_text(_digest(requirements))
+
+
+def _is_current(requirements: Path) -> bool:
+    stamp = _stamp(requirements)
+    return stamp.is_file() and stamp.read_text() == _digest(requirements)
+
+
+def _stamp(requirements: Path) -> Path:
+    return VENV / f"{requirements.name}.installed"
+
+
+def _digest(requirements: Path) -> str:
+    return hashlib.sha256(requirements.read_bytes()).hexdigest()
+
+
+if __name__ == "__main__":
+    main()
