@@ -1,0 +1,1 @@
+"""The gate: answers whether the newest backup is fresh, from files alone."""

@@ -1,0 +1,68 @@
+"""The gate's settings, read from the environment once and checked."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+import environ
+from django.core.exceptions import ImproperlyConfigured
+
+from sentinel.gate import Limits
+
+PROJECT = Path(__file__).resolve().parent.parent
+CONTAINER_STATUS = Path("/status")
+LONGEST_SECONDS = 100 * 366 * 86400
+
+
+@dataclass(frozen=True)
+class GateSettings(Limits):
+    """The limits, the main heartbeat file, and the name of the database that it stands for.
+
+    `database` may be empty: then `/sentinel/ok/<name>` knows the first database from the
+    portal's list only.
+    """
+
+    heartbeat_path: Path = Path("/status/last_ok")
+    database: str = ""
+
+
+def gate_settings(env: environ.Env | None = None) -> GateSettings:
+    """Read SENTINEL_* and MYSQL_DATABASE; empty values count as not set.
+
+    Raises ImproperlyConfigured with one sentence that names the variable.
+    """
+    env = env or environ.Env()
+    return GateSettings(
+        threshold_seconds=_seconds(env, "SENTINEL_THRESHOLD_SECONDS", 93600),
+        boot_grace_seconds=_seconds(env, "SENTINEL_BOOT_GRACE_SECONDS", 86400),
+        verified_threshold_seconds=_seconds(env, "SENTINEL_VERIFIED_THRESHOLD_SECONDS", 0),
+        heartbeat_path=_heartbeat_path(env),
+        database=env.str("MYSQL_DATABASE", default="").strip(),
+    )
+
+
+def _seconds(env: environ.Env, name: str, default: int) -> int:
+    text = env.str(name, default="").strip()
+    if not text:
+        return default
+    if not (text.isascii() and text.isdigit() and len(text) < 20 and int(text) <= LONGEST_SECONDS):
+        raise ImproperlyConfigured(
+            f"{name} must be a whole number of seconds from 0 to {LONGEST_SECONDS}, not {text!r}."
+        )
+    return int(text)
+
+
+def _heartbeat_path(env: environ.Env) -> Path:
+    """A relative path counts from the project folder, wherever the process was started."""
+    text: str = env.str("SENTINEL_HEARTBEAT_PATH", default="").strip()
+    if not text:
+        return default_status_folder() / "last_ok"
+    if text.endswith("/") or "\0" in text:
+        raise ImproperlyConfigured(f"SENTINEL_HEARTBEAT_PATH must name a file, not {text!r}.")
+    return PROJECT / text
+
+
+def default_status_folder() -> Path:
+    """`/status`, the volume of the container image, where there is one; else `var/status`."""
+    return CONTAINER_STATUS if CONTAINER_STATUS.is_dir() else PROJECT / "var" / "status"

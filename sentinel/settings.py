@@ -1,0 +1,13 @@
+"""Settings of the gate as a process of its own: no database, no apps, no middleware, no secret."""
+
+from sentinel.environment import gate_settings
+
+SENTINEL = gate_settings()
+
+DEBUG = False
+ALLOWED_HOSTS = ["*"]  # it answers everybody the same word and builds no links
+ROOT_URLCONF = "sentinel.urls"
+MIDDLEWARE: list[str] = []
+INSTALLED_APPS: list[str] = []
+USE_I18N = False
+USE_TZ = True

@@ -1,0 +1,150 @@
+"""The gate over HTTP. It fails closed: whatever goes wrong is answered 503, never 200.
+
+A database that nobody knows is 503 `missing`, not 404: nginx turns a 404 of its auth_request
+into a 500, and a gate that is asked for the wrong name should simply be closed.
+"""
+
+from __future__ import annotations
+
+import functools
+import logging
+from collections.abc import Callable
+from dataclasses import asdict
+from datetime import UTC, datetime
+from typing import Any
+
+from django.conf import settings
+from django.http import HttpRequest, HttpResponse, JsonResponse
+from django.views.decorators.csrf import csrf_exempt
+
+from sentinel import heartbeat
+from sentinel.environment import GateSettings
+from sentinel.gate import OPEN, Observation, Verdict, Word, decide
+from sentinel.observe import observe, verdict
+
+logger = logging.getLogger(__name__)
+
+View = Callable[..., HttpResponse]
+PLAIN = "text/plain; charset=utf-8"
+ALLOWED_METHODS = "GET, HEAD"
+
+
+def fails_closed(view: View) -> View:
+    """GET and HEAD only, nothing stored on the way, and 503 `invalid` for any exception.
+
+    Exempt from CSRF checks so that a POST hears 405, not 403, where the portal serves the gate.
+    """
+
+    @csrf_exempt
+    @functools.wraps(view)
+    def wrapped(request: HttpRequest, *args: Any, **kwargs: Any) -> HttpResponse:
+        if request.method not in {"GET", "HEAD"}:
+            return plain("method not allowed", 405, {"Allow": ALLOWED_METHODS})
+        try:
+            response = view(request, *args, **kwargs)
+        except Exception:
+            logger.exception("The gate failed and answers 503.")
+            response = unjudged()
+        return without_body(response) if request.method == "HEAD" else response
+
+    return wrapped
+
+
+@fails_closed
+def ok(request: HttpRequest, database: str | None = None) -> HttpResponse:
+    """200 or 503 and one word, for all databases that gate or for the one named."""
+    found = verdict(gate_settings(), datetime.now(UTC), database)
+    headers = {"X-Backup-Status": found.word.value}
+    if found.age_seconds is not None:
+        headers["X-Backup-Age"] = str(found.age_seconds)
+    return plain(found.word.value, 200 if found.open else 503, headers)
+
+
+@fails_closed
+def status(request: HttpRequest) -> HttpResponse:
+    """The details as JSON, always 200: it tells about the gate, `/sentinel/ok` is the gate."""
+    now = datetime.now(UTC)
+    limits = gate_settings()
+    observation = observe(limits, now)
+    found = decide(observation, limits, now)
+    response = JsonResponse(details(observation, found, limits, now))
+    response["X-Backup-Status"] = found.word.value
+    response["Cache-Control"] = "no-store"
+    return response
+
+
+def details(
+    observation: Observation, found: Verdict, limits: GateSettings, now: datetime
+) -> dict[str, object]:
+    """What `/sentinel/status` tells: times in UTC, ages in seconds; no paths and no secrets."""
+    return {
+        "open": found.open,
+        "status": found.word,
+        "reason": found.reason,
+        "age_seconds": found.age_seconds,
+        "database": found.database,
+        "now": iso(now),
+        "first_boot": iso(observation.first_boot.time),
+        "thresholds": {
+            "threshold_seconds": limits.threshold_seconds,
+            "boot_grace_seconds": limits.boot_grace_seconds,
+            "verified_threshold_seconds": limits.verified_threshold_seconds,
+        },
+        "override": observation.override
+        and asdict(observation.override) | {"until": iso(observation.override.until)},
+        "databases": [
+            {
+                "name": one.name,
+                "open": one.word in OPEN,
+                "status": one.word,
+                "reason": one.reason,
+                "last_ok": iso(files.heartbeat.time),
+                "age_seconds": one.age_seconds,
+                "last_verified": iso(files.verified.time),
+                "verified_age_seconds": one.verified_age_seconds,
+                "threshold_seconds": limits.threshold_seconds
+                if files.threshold_seconds is None
+                else files.threshold_seconds,
+            }
+            for one, files in zip(found.databases, observation.databases, strict=False)
+        ],
+    }
+
+
+def not_found(request: HttpRequest, exception: Exception) -> HttpResponse:
+    """Any other address of the stand-alone process."""
+    return plain("not found", 404)
+
+
+def server_error(request: HttpRequest) -> HttpResponse:
+    """What the stand-alone process says when even Django failed."""
+    return unjudged()
+
+
+def unjudged() -> HttpResponse:
+    """The answer where no verdict could be reached."""
+    return plain(Word.INVALID.value, 503, {"X-Backup-Status": Word.INVALID.value})
+
+
+def plain(text: str, code: int, headers: dict[str, str] | None = None) -> HttpResponse:
+    """A plain-text answer that nobody may store."""
+    length = {"Cache-Control": "no-store", "Content-Length": str(len(text))}
+    return HttpResponse(text, PLAIN, code, headers={**length, **(headers or {})})
+
+
+def without_body(response: HttpResponse) -> HttpResponse:
+    """The answer to HEAD: GET's headers, its length included, and no body."""
+    response.setdefault("Content-Length", str(len(response.content)))
+    response.content = b""
+    return response
+
+
+def iso(time: datetime | None) -> str | None:
+    """A time as the status files hold it."""
+    return heartbeat.stamp_text(time) if time else None
+
+
+def gate_settings() -> GateSettings:
+    """What the environment said at the start, in the portal as in the stand-alone process."""
+    limits: GateSettings = settings.SENTINEL
+    return limits
