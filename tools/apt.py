@@ -33,8 +33,7 @@ def unstable() -> Iterator[UnstableSuite]:
     with tempfile.TemporaryDirectory(prefix="vedetta-apt-") as folder:
         for suffix, text in _unstable_sources(release.get("VERSION_CODENAME", "")):
             suite = UnstableSuite(Path(folder), suffix, text)
-            with contextlib.suppress(SetupError):
-                suite.update()
+            if suite.is_offered():
                 yield suite
                 return
         raise SetupError("none of this machine's package sources offers Debian's unstable suite.")
@@ -52,9 +51,13 @@ class UnstableSuite:
         for name in ("state/lists/partial", "cache/archives/partial"):
             (folder / name).mkdir(parents=True, exist_ok=True)
 
-    def update(self) -> None:
-        """Fetch the list of packages."""
-        self._apt_get("update", "-o", "APT::Update::Error-Mode=any")
+    def is_offered(self) -> bool:
+        """Fetch the list of packages, where there is one."""
+        try:
+            self._apt_get("update", "-o", "APT::Update::Error-Mode=any")
+        except SetupError:
+            return False
+        return True
 
     def unpack(self, package: str, target: Path) -> None:
         """Unpack one package, without what it depends on."""

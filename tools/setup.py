@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import sys
 
-if sys.version_info < (3, 11):
+if sys.version_info < (3, 11):  # noqa: UP036 -- an older Python comes here first
     sys.exit("setup: Vedetta needs Python 3.11 or newer; name one with `make PYTHON=python3.11`.")
 
 import argparse

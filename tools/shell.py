@@ -1,4 +1,4 @@
-"""Running other programs during the set-up: one line on the screen, everything else in a log file."""
+"""Running other programs during the set-up: a line on the screen, all else in a log file."""
 
 from __future__ import annotations
 
@@ -41,7 +41,7 @@ def run(
     cwd: Path | None = None,
     env: Mapping[str, str] | None = None,
 ) -> None:
-    """Run a program with its output in the log; raise SetupError with the last lines if it fails."""
+    """Run a program with its output in the log; if it fails, raise SetupError with its end."""
     LOG.parent.mkdir(parents=True, exist_ok=True)
     with LOG.open("a") as log:
         print("$", *argv, file=log, flush=True)
@@ -57,7 +57,7 @@ def run(
         )
     if done.returncode:
         raise SetupError(
-            f"`{Path(argv[0]).name}` ended with {done.returncode}; the log is {LOG}.\n{_tail(start)}"
+            f"`{Path(argv[0]).name}` ended with {done.returncode} (log: {LOG}).\n{_tail(start)}"
         )
 
 
