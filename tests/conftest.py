@@ -1,0 +1,71 @@
+"""The environment that Django's settings read, and the servers that tests share."""
+
+from __future__ import annotations
+
+import atexit
+import os
+import re
+import shutil
+import sys
+import tempfile
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from tests.servers import FLAVOURS, DatabaseServer, Flavour, S3Server
+
+PROJECT = Path(__file__).resolve().parent.parent
+VAR_DIR = Path(tempfile.mkdtemp(prefix="vedetta-var-"))
+atexit.register(shutil.rmtree, VAR_DIR, ignore_errors=True)
+
+# A developer's own repository or database must not be within reach of a test, be it named in the
+# environment or in .env: an empty value counts as not set and hides the one in the file.
+NAMES = re.findall(r"^(\w+)=", (PROJECT / ".env.example").read_text(), re.MULTILINE)
+os.environ.update({name + suffix: "" for name in NAMES for suffix in ("", "_FILE")})
+os.environ.update(
+    # Named here and not in pyproject.toml, because pytest-django would read that before this.
+    DJANGO_SETTINGS_MODULE="portal.settings",
+    SECRET_KEY="of the tests, and of nothing else but the tests",
+    DATABASE_URL=f"sqlite:///{VAR_DIR / 'portal.sqlite3'}",
+    RESTIC_CACHE_DIR=str(VAR_DIR / "restic-cache"),
+    SENTINEL_HEARTBEAT_PATH=str(VAR_DIR / "status" / "last_ok"),
+)
+
+
+@pytest.fixture(scope="session")
+def mariadb_server() -> Iterator[DatabaseServer]:
+    """A MariaDB that all tests share; make databases and users of your own in it."""
+    with DatabaseServer("mariadb") as server:
+        yield server
+
+
+@pytest.fixture(scope="session")
+def mysql_server() -> Iterator[DatabaseServer]:
+    """A MySQL that all tests share; make databases and users of your own in it."""
+    with DatabaseServer("mysql") as server:
+        yield server
+
+
+@pytest.fixture(scope="session", params=FLAVOURS)
+def db_server(request: pytest.FixtureRequest) -> DatabaseServer:
+    """Each of the two shared servers in turn, started when first asked for."""
+    flavour: Flavour = request.param
+    server: DatabaseServer = request.getfixturevalue(f"{flavour}_server")
+    return server
+
+
+@pytest.fixture(scope="session")
+def s3_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[S3Server]:
+    """An S3 server that all tests share; make a bucket of your own in it."""
+    with S3Server(tmp_path_factory.mktemp("s3")) as server:
+        yield server
+
+
+@pytest.fixture(scope="session")
+def restic_path() -> Path:
+    """The restic that set-up has put beside this Python, or else the one on PATH."""
+    beside = Path(sys.executable).with_name("restic")
+    found = str(beside) if beside.exists() else shutil.which("restic")
+    assert found, "restic is missing: run `make setup`"
+    return Path(found)

@@ -1,0 +1,15 @@
+"""Real servers for the tests, on loopback and free ports, none of which outlives its test run."""
+
+from tests.servers.database import FLAVOURS, DatabaseServer, Flavour
+from tests.servers.processes import Server, ServerError, free_port
+from tests.servers.s3 import S3Server
+
+__all__ = [
+    "FLAVOURS",
+    "DatabaseServer",
+    "Flavour",
+    "S3Server",
+    "Server",
+    "ServerError",
+    "free_port",
+]
