@@ -324,24 +324,32 @@ def _bytes_read(path: Path, limit: int) -> bytes | None:
     Raises UnreadableError, also when there is more than `limit` bytes; the rest is not read.
     """
     try:
-        with open(path, "rb", opener=_open_without_waiting) as file:
-            if not stat.S_ISREG(os.fstat(file.fileno()).st_mode):
-                raise UnreadableError("not a regular file")
-            data = file.read(limit + 1)
+        # Without O_NONBLOCK, opening a FIFO would wait for a writer, and the gate with it.
+        descriptor = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_NOCTTY)
     except (FileNotFoundError, NotADirectoryError):
         if path.is_symlink():
             raise UnreadableError("a symbolic link that leads nowhere") from None
         return None
     except OSError as error:
         raise UnreadableError(error.strerror or type(error).__name__) from error
+    try:
+        data = _descriptor_read(descriptor, limit + 1)
+    except OSError as error:
+        raise UnreadableError(error.strerror or type(error).__name__) from error
+    finally:
+        os.close(descriptor)
     if len(data) > limit:
         raise UnreadableError(f"larger than {limit} bytes")
     return data
 
 
-def _open_without_waiting(path: str, flags: int) -> int:
-    """Opening a FIFO would otherwise wait for somebody to write to it, and the gate with it."""
-    return os.open(path, flags | os.O_NONBLOCK | os.O_NOCTTY)
+def _descriptor_read(descriptor: int, size: int) -> bytes:
+    if not stat.S_ISREG(os.fstat(descriptor).st_mode):
+        raise UnreadableError("not a regular file")
+    data = os.read(descriptor, size)
+    while len(data) < size and (more := os.read(descriptor, size - len(data))):
+        data += more
+    return data
 
 
 def _json_read(path: Path, *, absent: object) -> object:

@@ -2,19 +2,26 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
 
 from sentinel import heartbeat
 from sentinel.environment import GateSettings
-from sentinel.gate import DatabaseFiles, Observation, Verdict, decide
-from sentinel.heartbeat import Gate, GatesError
+from sentinel.gate import DatabaseFiles, Observation, Verdict, Word, decide
+from sentinel.heartbeat import GatesError
 
 _started: set[Path] = set()
 
 
 def verdict(settings: GateSettings, now: datetime, database: str | None = None) -> Verdict:
-    """How the gate stands at `now`, for all databases that gate or for the one named."""
+    """How the gate stands at `now`, for all databases that gate or for the one named.
+
+    A fresh backup needs neither grace nor override, so those files are read only without one.
+    """
+    at_first_sight = decide(observe(settings, now, database, full=False), settings, now)
+    if at_first_sight.word is Word.FRESH:
+        return at_first_sight
     return decide(observe(settings, now, database), settings, now)
 
 
@@ -29,51 +36,59 @@ def note_start(path: Path, now: datetime) -> None:
         heartbeat.first_boot_ensure(path, now)
 
 
-def observe(settings: GateSettings, now: datetime, database: str | None = None) -> Observation:
-    """Read the status folder, however damaged it is."""
+def observe(
+    settings: GateSettings, now: datetime, database: str | None = None, *, full: bool = True
+) -> Observation:
+    """Read the status folder, however damaged it is; unless `full`, the heartbeats only."""
     path = settings.heartbeat_path
     note_start(path, now)
-    override = heartbeat.override_read(path, now)
+    override = heartbeat.override_read(path, now) if full else None
+    verified = full or bool(settings.verified_threshold_seconds)
     try:
-        gates = heartbeat.gates_read(path)
+        sources = _sources(settings, database)
     except GatesError as error:
         return Observation((), override=override, problem=str(error))
-    if database is None:
-        files = tuple(_listed(path, gate) for gate in gates) or (_main(settings),)
-    else:
-        files = (_named(settings, gates, database),)
-    return Observation(files, heartbeat.first_boot_read(path), override)
+    return Observation(
+        databases=tuple(_files(source, verified=verified) for source in sources),
+        first_boot=heartbeat.first_boot_read(path) if full else heartbeat.MISSING,
+        override=override,
+    )
 
 
-def _main(settings: GateSettings) -> DatabaseFiles:
-    return _files(settings.heartbeat_path, settings.database)
+@dataclass(frozen=True, slots=True)
+class _Source:
+    """A database to look at, and where its heartbeat lies."""
+
+    name: str
+    path: Path
+    threshold_seconds: int | None = None
+    known: bool = True
 
 
-def _listed(path: Path, gate: Gate) -> DatabaseFiles:
-    return _files(path.parent / gate.path, gate.name, gate.threshold_seconds)
-
-
-def _named(settings: GateSettings, gates: tuple[Gate, ...], database: str) -> DatabaseFiles:
-    """The database of that name: listed, or the first one, or one that is backed up but not gating.
-
-    Of any other nothing is known, so it counts as never backed up and has no grace.
-    """
+def _sources(settings: GateSettings, database: str | None) -> tuple[_Source, ...]:
+    """Those that gate, or the one named. Raises GatesError."""
     path = settings.heartbeat_path
-    for gate in gates:
-        if gate.name == database:
-            return _listed(path, gate)
-    if database == settings.database:
-        return _main(settings)
-    return _files(heartbeat.last_ok_path(path, database), database, known=False)
+    main = _Source(settings.database, path)
+    gates = tuple(
+        _Source(gate.name, path.parent / gate.path, gate.threshold_seconds)
+        for gate in heartbeat.gates_read(path)
+    )
+    if database is None:
+        return gates or (main,)
+    for source in (*gates, main):
+        if source.name == database:
+            return (source,)
+    # Backed up without gating, or not at all: judged, but without the grace of a first start.
+    return (_Source(database, heartbeat.last_ok_path(path, database), known=False),)
 
 
-def _files(
-    path: Path, name: str, threshold_seconds: int | None = None, *, known: bool = True
-) -> DatabaseFiles:
+def _files(source: _Source, *, verified: bool) -> DatabaseFiles:
     return DatabaseFiles(
-        name=name,
-        heartbeat=heartbeat.stamp_read(path),
-        verified=heartbeat.stamp_read(path.with_name("last_verified")),
-        threshold_seconds=threshold_seconds,
-        known=known,
+        name=source.name,
+        heartbeat=heartbeat.stamp_read(source.path),
+        verified=heartbeat.stamp_read(source.path.with_name("last_verified"))
+        if verified
+        else heartbeat.MISSING,
+        threshold_seconds=source.threshold_seconds,
+        known=source.known,
     )

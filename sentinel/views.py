@@ -25,7 +25,6 @@ from sentinel.observe import observe, verdict
 logger = logging.getLogger(__name__)
 
 View = Callable[..., HttpResponse]
-PLAIN = "text/plain; charset=utf-8"
 ALLOWED_METHODS = "GET, HEAD"
 
 
@@ -39,25 +38,36 @@ def fails_closed(view: View) -> View:
     @functools.wraps(view)
     def wrapped(request: HttpRequest, *args: Any, **kwargs: Any) -> HttpResponse:
         if request.method not in {"GET", "HEAD"}:
-            return plain("method not allowed", 405, {"Allow": ALLOWED_METHODS})
+            response = plain("method not allowed", 405)
+            response["Allow"] = ALLOWED_METHODS
+            return response
         try:
             response = view(request, *args, **kwargs)
         except Exception:
             logger.exception("The gate failed and answers 503.")
-            response = unjudged()
+            response = plain(*unjudged())
         return without_body(response) if request.method == "HEAD" else response
 
     return wrapped
 
 
+def answer(database: str | None = None) -> tuple[str, int, dict[str, str]]:
+    """Body, status code and headers of the gate's answer. Never raises: it fails closed."""
+    try:
+        found = verdict(gate_settings(), datetime.now(UTC), database)
+    except Exception:
+        logger.exception("The gate failed and answers 503.")
+        return unjudged()
+    headers = text_headers(found.word) | {"X-Backup-Status": found.word.value}
+    if found.age_seconds is not None:
+        headers["X-Backup-Age"] = str(found.age_seconds)
+    return found.word.value, 200 if found.open else 503, headers
+
+
 @fails_closed
 def ok(request: HttpRequest, database: str | None = None) -> HttpResponse:
     """200 or 503 and one word, for all databases that gate or for the one named."""
-    found = verdict(gate_settings(), datetime.now(UTC), database)
-    headers = {"X-Backup-Status": found.word.value}
-    if found.age_seconds is not None:
-        headers["X-Backup-Age"] = str(found.age_seconds)
-    return plain(found.word.value, 200 if found.open else 503, headers)
+    return plain(*answer(database))
 
 
 @fails_closed
@@ -118,18 +128,27 @@ def not_found(request: HttpRequest, exception: Exception) -> HttpResponse:
 
 def server_error(request: HttpRequest) -> HttpResponse:
     """What the stand-alone process says when even Django failed."""
-    return unjudged()
+    return plain(*unjudged())
 
 
-def unjudged() -> HttpResponse:
+def unjudged() -> tuple[str, int, dict[str, str]]:
     """The answer where no verdict could be reached."""
-    return plain(Word.INVALID.value, 503, {"X-Backup-Status": Word.INVALID.value})
+    word = Word.INVALID.value
+    return word, 503, text_headers(word) | {"X-Backup-Status": word}
 
 
-def plain(text: str, code: int, headers: dict[str, str] | None = None) -> HttpResponse:
-    """A plain-text answer that nobody may store."""
-    length = {"Cache-Control": "no-store", "Content-Length": str(len(text))}
-    return HttpResponse(text, PLAIN, code, headers={**length, **(headers or {})})
+def text_headers(body: str) -> dict[str, str]:
+    """Of a plain-text answer that nobody may store."""
+    return {
+        "Content-Type": "text/plain; charset=utf-8",
+        "Content-Length": str(len(body)),
+        "Cache-Control": "no-store",
+    }
+
+
+def plain(body: str, code: int, headers: dict[str, str] | None = None) -> HttpResponse:
+    """A plain-text answer."""
+    return HttpResponse(body, status=code, headers=headers or text_headers(body))
 
 
 def without_body(response: HttpResponse) -> HttpResponse:
