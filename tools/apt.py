@@ -25,10 +25,10 @@ ONE_LINE = re.compile(
 
 
 @contextlib.contextmanager
-def unstable() -> Iterator[UnstableSuite]:
+def unstable(purpose: str) -> Iterator[UnstableSuite]:
     """Debian's unstable suite by the first of the machine's sources that offers it."""
     if not is_debian_kind():
-        raise SetupError("this machine is not Debian's kind.")
+        raise SetupError(f"{purpose} comes from Debian, and this machine is not Debian's kind.")
     release = os_release()
     with tempfile.TemporaryDirectory(prefix="vedetta-apt-") as folder:
         for suffix, text in _unstable_sources(release.get("VERSION_CODENAME", "")):
@@ -36,7 +36,9 @@ def unstable() -> Iterator[UnstableSuite]:
             if suite.is_offered():
                 yield suite
                 return
-        raise SetupError("none of this machine's package sources offers Debian's unstable suite.")
+        raise SetupError(
+            f"{purpose} comes from Debian's unstable suite, which no package source here offers."
+        )
 
 
 class UnstableSuite:
@@ -94,14 +96,14 @@ def _unstable_sources(codename: str) -> list[tuple[str, str]]:
     suites = KNOWN_SUITES | {codename}
     found: list[tuple[str, str]] = []
     for path in sorted(SOURCES_FOLDER.glob("*.sources")):
-        found += [(".sources", text) for text in _from_stanzas(path.read_text(), suites)]
+        found += [(".sources", text) for text in stanzas_made_over(path.read_text(), suites)]
     for path in [SOURCES_LIST, *sorted(SOURCES_FOLDER.glob("*.list"))]:
         if path.is_file():
-            found += [(".list", text) for text in _from_lines(path.read_text(), suites)]
+            found += [(".list", text) for text in lines_made_over(path.read_text(), suites)]
     return list(dict.fromkeys(found))
 
 
-def _from_stanzas(text: str, suites: set[str]) -> list[str]:
+def stanzas_made_over(text: str, suites: set[str]) -> list[str]:
     """Sources in deb822 form, made over for the unstable suite."""
     return [
         made_over
@@ -123,7 +125,7 @@ def _stanza_made_over(stanza: str, suites: set[str]) -> str | None:
     return "\n".join(["Types: deb", "Suites: sid", "Components: main", *kept, ""])
 
 
-def _from_lines(text: str, suites: set[str]) -> list[str]:
+def lines_made_over(text: str, suites: set[str]) -> list[str]:
     """Sources in one-line form, made over for the unstable suite."""
     matches = (ONE_LINE.match(line.partition("#")[0].strip()) for line in text.splitlines())
     return [

@@ -17,6 +17,7 @@ from tools import apt
 from tools.shell import SetupError, cache_dir, locked, output_of, run, say
 
 PACKAGES = ["mysql-server-core", "mysql-client-core"]
+DRAFT = "mysql.draft."
 CLIENTS = ("mysql", "mysqladmin", "mysqlbinlog", "mysqldump")
 # Options go behind the caller's, because --no-defaults has to come first.
 SERVER_OPTIONS = (
@@ -38,8 +39,6 @@ FAST_OPTIONS = (
     "--innodb-use-native-aio=0",
     "--innodb-redo-log-capacity=32M",
 )
-# Of no use to a database server, and half of the folder's size.
-UNUSED = ("share/doc", "share/man", "share/locale", "share/perl", "bin/mysqltest")
 
 
 def home() -> Path:
@@ -52,8 +51,10 @@ def install() -> None:
     with locked(cache_dir() / "mysql.lock", "waiting for another set-up that is making MySQL"):
         if _works(home()):
             return
+        for abandoned in cache_dir().glob(f"{DRAFT}*"):
+            shutil.rmtree(abandoned, ignore_errors=True)
         say(f"making a MySQL server for the tests in {home()}")
-        draft = Path(tempfile.mkdtemp(dir=cache_dir(), prefix="mysql.draft."))
+        draft = Path(tempfile.mkdtemp(dir=cache_dir(), prefix=DRAFT))
         try:
             _build(draft)
             shutil.rmtree(home(), ignore_errors=True)
@@ -64,10 +65,8 @@ def install() -> None:
 
 def _build(folder: Path) -> None:
     root = folder / "root"
-    with apt.unstable() as suite:
+    with apt.unstable("MySQL for the tests") as suite:
         suite.unpack_with_dependencies(PACKAGES, root)
-    for name in UNUSED:
-        shutil.rmtree(root / "usr" / name, ignore_errors=True)
     _write_wrappers(folder)
     if not _works(folder):
         raise SetupError("the MySQL server from Debian's unstable suite does not run here.")

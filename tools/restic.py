@@ -70,7 +70,7 @@ def _from_upstream() -> None:
 
 def _from_debian() -> None:
     """Debian's newest package, which needs nothing but the C library."""
-    with apt.unstable() as suite:
+    with apt.unstable("restic") as suite:
         suite.unpack("restic", suite.folder / "restic")
         _put((suite.folder / "restic" / "usr" / "bin" / "restic").read_bytes())
 

@@ -130,8 +130,8 @@ def _apt_install(prefix: list[str], packages: list[str]) -> None:
 
 @contextlib.contextmanager
 def _no_services(prefix: list[str]) -> Iterator[None]:
-    """Forbid packages to start services meanwhile. A policy that is there already is left alone."""
-    if POLICY.exists():
+    """Forbid packages to start services meanwhile. A policy of the administrator's stands."""
+    if POLICY.exists() and POLICY.read_text() != POLICY_TEXT:
         yield
         return
     draft = LOG.parent / "policy-rc.d"
