@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -11,6 +12,7 @@ from django.core.exceptions import ImproperlyConfigured
 from sentinel.gate import Limits
 
 PROJECT = Path(__file__).resolve().parent.parent
+ENV_FILES = (PROJECT / ".env", PROJECT / "var" / "run.env")
 CONTAINER_STATUS = Path("/status")
 LONGEST_SECONDS = 100 * 366 * 86400
 
@@ -42,14 +44,30 @@ def gate_settings(env: environ.Env | None = None) -> GateSettings:
     )
 
 
+def env_with_files() -> environ.Env:
+    """The environment, and below it the project's .env and what `make run` wrote.
+
+    So that the stand-alone process and the portal, which reads the same files, agree. They hold
+    secrets too, so they are read into a copy and the process's own environment stays without.
+    """
+
+    class Copy(environ.Env):  # type: ignore[misc]
+        ENVIRON = dict(os.environ)
+
+    for path in ENV_FILES:
+        if path.is_file():
+            Copy.read_env(str(path))
+    return Copy()
+
+
 def _seconds(env: environ.Env, name: str, default: int) -> int:
     text = env.str(name, default="").strip()
     if not text:
         return default
-    if not (text.isascii() and text.isdigit() and len(text) < 20 and int(text) <= LONGEST_SECONDS):
-        raise ImproperlyConfigured(
-            f"{name} must be a whole number of seconds from 0 to {LONGEST_SECONDS}, not {text!r}."
-        )
+    readable = text.isascii() and text.isdigit() and len(text) < 20
+    if not readable or int(text) > LONGEST_SECONDS:
+        allowed = f"a whole number of seconds from 0 to {LONGEST_SECONDS}"
+        raise ImproperlyConfigured(f"{name} must be {allowed}, not {text[:40]!r}.")
     return int(text)
 
 

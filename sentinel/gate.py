@@ -171,9 +171,7 @@ def _judge(files: DatabaseFiles, limits: Limits, in_grace: bool, now: datetime) 
     return DatabaseVerdict(files.name, word, reason, age, verified_age)
 
 
-def _heartbeat(
-    files: DatabaseFiles, age: int | None, limits: Limits, in_grace: bool
-) -> tuple[Word, str]:
+def _heartbeat(files: DatabaseFiles, age: int | None, limits: Limits, in_grace: bool) -> tuple[Word, str]:
     """Rules 1 to 3."""
     of = _of(files.name)
     if files.heartbeat.state is ReadingState.MISSING:
@@ -191,9 +189,7 @@ def _heartbeat(
     return (Word.STALE if age > allowed else Word.FRESH), reason
 
 
-def _verification(
-    files: DatabaseFiles, age: int | None, allowed: int, in_grace: bool
-) -> tuple[Word, str]:
+def _verification(files: DatabaseFiles, age: int | None, allowed: int, in_grace: bool) -> tuple[Word, str]:
     """Rule 4."""
     of = _of(files.name)
     if files.verified.state is ReadingState.MISSING:
@@ -220,6 +216,5 @@ def _override_reason(override: Override, closed: Verdict) -> str:
     by = f" by {override.by}" if override.by else ""
     why = f" ({override.reason})" if override.reason else ""
     return (
-        f"Kept open{by} until {override.until:%Y-%m-%d %H:%M:%S} UTC{why}, "
-        f"though it would be {closed.word}."
+        f"Kept open{by} until {override.until:%Y-%m-%d %H:%M:%S} UTC{why}, though it would be {closed.word}."
     )

@@ -124,9 +124,7 @@ def last_verified_path(heartbeat: Path, database: str | None = None) -> Path:
     return last_ok_path(heartbeat, database).with_name("last_verified")
 
 
-def gate_for(
-    heartbeat: Path, name: str, *, first: bool, threshold_seconds: int | None = None
-) -> Gate:
+def gate_for(heartbeat: Path, name: str, *, first: bool, threshold_seconds: int | None = None) -> Gate:
     """The entry for `gates_write` of the first database, or of a further one."""
     path = heartbeat.name if first else _inside(name, "last_ok")
     return Gate(name, path, threshold_seconds)
@@ -278,8 +276,7 @@ def gates_write(heartbeat: Path, gates: Iterable[Gate]) -> None:
     Raises GatesError for an entry that could not be read back, OSError when not writable.
     """
     entries = [
-        {"name": gate.name, "path": gate.path, "threshold_seconds": gate.threshold_seconds}
-        for gate in gates
+        {"name": gate.name, "path": gate.path, "threshold_seconds": gate.threshold_seconds} for gate in gates
     ]
     for entry in entries:
         _gate_from(entry)
@@ -373,9 +370,7 @@ def _json_write(path: Path, value: object) -> None:
 def _write_atomically(path: Path, data: bytes) -> None:
     """Readers see the old content or the new, also after a power cut. Raises OSError."""
     _folder_ensure(path.parent)
-    with tempfile.NamedTemporaryFile(
-        prefix=f".{path.name}.", dir=path.parent, delete=False
-    ) as file:
+    with tempfile.NamedTemporaryFile(prefix=f".{path.name}.", dir=path.parent, delete=False) as file:
         temporary = Path(file.name)
         try:
             _fill(file, data)

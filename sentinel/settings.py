@@ -1,8 +1,8 @@
 """Settings of the gate as a process of its own: no database, no apps, no middleware, no secret."""
 
-from sentinel.environment import gate_settings
+from sentinel.environment import env_with_files, gate_settings
 
-SENTINEL = gate_settings()
+SENTINEL = gate_settings(env_with_files())
 
 DEBUG = False
 ALLOWED_HOSTS = ["*"]  # it answers everybody the same word and builds no links

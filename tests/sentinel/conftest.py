@@ -14,11 +14,14 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
+import django
 import pytest
 
 from sentinel import heartbeat
 
+# The portal's settings where the whole suite runs, else our own: the tests hold under both.
 os.environ.setdefault("DJANGO_SETTINGS_MODULE", "sentinel.settings")
+django.setup()
 
 PROJECT = Path(__file__).resolve().parents[2]
 
@@ -114,10 +117,19 @@ def wait_until(condition: Callable[[], bool], seconds: float = 20) -> None:
 
 
 def gate_environment(heartbeat_path: Path, **more: str) -> dict[str, str]:
-    """The machine's environment without any settings of ours, and those given."""
-    ours = ("SENTINEL_", "MYSQL_", "DJANGO_", "GUNICORN_")
-    kept = {name: value for name, value in os.environ.items() if not name.startswith(ours)}
-    return kept | {"SENTINEL_HEARTBEAT_PATH": str(heartbeat_path)} | more
+    """The machine's environment with none of our settings but those given.
+
+    Set empty instead of left out, which hides what a developer's own .env says.
+    """
+    ours = {
+        "DJANGO_SETTINGS_MODULE": "portal.settings",
+        "MYSQL_DATABASE": "",
+        "SENTINEL_THRESHOLD_SECONDS": "",
+        "SENTINEL_BOOT_GRACE_SECONDS": "",
+        "SENTINEL_VERIFIED_THRESHOLD_SECONDS": "",
+        "SENTINEL_HEARTBEAT_PATH": str(heartbeat_path),
+    }
+    return {**os.environ, **ours, **more}
 
 
 def gunicorn(*arguments: str) -> list[str]:

@@ -50,7 +50,7 @@ def said(
         (ago(-1), "fresh", 0),
         (ago(-60), "fresh", 0),
         (ago(-60.1), "invalid", None),
-        (ago(-10**6), "invalid", None),
+        (ago(-(10**6)), "invalid", None),
         (DAMAGED, "invalid", None),
         (MISSING, "missing", None),
     ],

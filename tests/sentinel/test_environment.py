@@ -1,0 +1,85 @@
+"""The gate's settings: typed, and a wrong one stops the start with one sentence."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+import pytest
+from django.core.exceptions import ImproperlyConfigured
+
+from sentinel import environment
+from sentinel.environment import GateSettings, gate_settings
+
+NAMES = [
+    "SENTINEL_THRESHOLD_SECONDS",
+    "SENTINEL_BOOT_GRACE_SECONDS",
+    "SENTINEL_VERIFIED_THRESHOLD_SECONDS",
+]
+
+
+@pytest.fixture(autouse=True)
+def _nothing_is_set(monkeypatch: pytest.MonkeyPatch) -> None:
+    for name in [*NAMES, "SENTINEL_HEARTBEAT_PATH", "MYSQL_DATABASE"]:
+        monkeypatch.delenv(name, raising=False)
+
+
+def test_the_defaults_in_a_container_and_outside(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(environment, "CONTAINER_STATUS", tmp_path)
+    assert gate_settings() == GateSettings(93600, 86400, 0, heartbeat_path=tmp_path / "last_ok")
+    monkeypatch.setattr(environment, "CONTAINER_STATUS", tmp_path / "not there")
+    assert gate_settings().heartbeat_path == environment.PROJECT / "var/status/last_ok"
+
+
+def test_everything_can_be_set(monkeypatch: pytest.MonkeyPatch) -> None:
+    for number, name in enumerate(NAMES):
+        monkeypatch.setenv(name, f" {number}")
+    monkeypatch.setenv("SENTINEL_HEARTBEAT_PATH", "/srv/status/heartbeat")
+    monkeypatch.setenv("MYSQL_DATABASE", "orders")
+    expected = GateSettings(0, 1, 2, heartbeat_path=Path("/srv/status/heartbeat"), database="orders")
+    assert gate_settings() == expected
+
+
+def test_a_relative_path_counts_from_the_project(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("SENTINEL_HEARTBEAT_PATH", "var/here")
+    assert gate_settings().heartbeat_path == environment.PROJECT / "var/here"
+
+
+def test_an_empty_value_counts_as_not_set(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("SENTINEL_THRESHOLD_SECONDS", "")
+    monkeypatch.setenv("SENTINEL_HEARTBEAT_PATH", "")
+    assert gate_settings().threshold_seconds == 93600
+    assert gate_settings().heartbeat_path.name == "last_ok"
+
+
+@pytest.mark.parametrize("name", NAMES)
+@pytest.mark.parametrize("value", ["-1", "1.5", "26h", "1_000", "٣", "9" * 12, "9" * 5000, "x"])
+def test_a_wrong_number_is_named_in_one_sentence(
+    name: str, value: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv(name, value)
+    with pytest.raises(ImproperlyConfigured) as caught:
+        gate_settings()
+    sentence = str(caught.value)
+    assert sentence.startswith(f"{name} must be")
+    assert len(sentence.splitlines()) == 1
+    assert len(sentence) < 250
+
+
+def test_a_folder_is_no_heartbeat(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("SENTINEL_HEARTBEAT_PATH", "/status/")
+    with pytest.raises(ImproperlyConfigured, match="SENTINEL_HEARTBEAT_PATH must name a file"):
+        gate_settings()
+
+
+def test_env_files_fill_in_what_the_environment_leaves_open(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    dotenv = tmp_path / ".env"
+    dotenv.write_text("SENTINEL_THRESHOLD_SECONDS=5\nSENTINEL_BOOT_GRACE_SECONDS=6\nRESTIC_PASSWORD=secret\n")
+    monkeypatch.setattr(environment, "ENV_FILES", (dotenv, tmp_path / "not there"))
+    monkeypatch.setenv("SENTINEL_THRESHOLD_SECONDS", "7")
+    monkeypatch.delenv("RESTIC_PASSWORD", raising=False)
+    settings = gate_settings(environment.env_with_files())
+    assert (settings.threshold_seconds, settings.boot_grace_seconds) == (7, 6)
+    assert "RESTIC_PASSWORD" not in os.environ
