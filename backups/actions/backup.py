@@ -1,0 +1,236 @@
+"""A backup: preflight, dump into restic, confirm, heartbeat."""
+
+from __future__ import annotations
+
+import os
+from contextlib import suppress
+from typing import Any
+from urllib.parse import quote
+
+from django.conf import settings
+
+from backups import process, restic, services, status_files
+from backups.actions.outcome import FollowUp, Outcome
+from backups.actions.preflight import Found, make_ready
+from backups.choices import Action, DumpFormat, Level
+from backups.dump import Order, Report, command
+from backups.errors import Cancelled, Problem
+from backups.models import Database, Run, Snapshot
+from backups.progress import Progress
+
+_CONFIRM_SECONDS = 300.0
+
+
+def tag_of(database: Database) -> str:
+    """The tag that marks a database's snapshots; restic splits tags at commas."""
+    return f"database:{quote(database.name, safe=' ')}"
+
+
+def path_of(database: Database) -> str:
+    """Where the dump lies in its snapshots."""
+    name = database.database.replace("/", "%2F")
+    return f"/mysql/{name}.{database.dump_format}"
+
+
+def run(run: Run, progress: Progress) -> Outcome:
+    """Back up the run's database. Raises Problem, Cancelled."""
+    database = run.database
+    assert database is not None  # noqa: S101
+    progress.phase("preflight")
+    _wait_for_maintenance(database, progress)
+    found = _preflight(run, database, progress)
+    progress.phase("dump", expected=_expected_bytes(database, found))
+    summary, manifest = _dump_into_restic(run, database, found, progress)
+    progress.no_way_back()
+    progress.phase("confirm")
+    snapshot = _confirm(run, database, found, summary, manifest, progress)
+    progress.phase("heartbeat")
+    _heartbeat(run, database, snapshot, progress)
+    check_due = services.backup_counted(database.repository)
+    follow_ups = [FollowUp(Action.FORGET)]
+    if check_due:
+        follow_ups.append(FollowUp(Action.CHECK, {"read_data_subset": "5%"}))
+    return Outcome(tuple(follow_ups))
+
+
+def _wait_for_maintenance(database: Database, progress: Progress) -> None:
+    """A prune or check of ours holds restic's exclusive lock; a backup can wait for it."""
+    holder = services.lease_holder(database.repository)
+    if holder is not None:
+        progress.log(f"Waiting for {holder} to finish with the repository.")
+    while services.lease_holder(database.repository) is not None:
+        progress.detail("waiting for the repository")
+        process.pause()
+        progress.tick()
+
+
+def _preflight(run: Run, database: Database, progress: Progress) -> Found:
+    found = make_ready(database, progress.tick)
+    assert found.access and found.server and found.info and found.clients  # noqa: S101, PT018
+    progress.hide([*found.access.secret_values(), found.server.password])
+    services.run_note(
+        run.pk,
+        restic_version=found.restic_version,
+        server_version=str(found.info),
+        client_version=str(found.clients),
+    )
+    services.database_probed(
+        database,
+        flavour=found.info.flavour,
+        server_version=found.info.version,
+        client_version=str(found.clients),
+        warnings=found.warnings,
+    )
+    progress.log(f"{found.info}, {found.clients} client, restic {found.restic_version}.")
+    for warning in found.warnings:
+        progress.warn(warning)
+    return found
+
+
+def _expected_bytes(database: Database, found: Found) -> int:
+    """The last dump's size; for a first one the server's estimate."""
+    newest = database.snapshots.filter(total_bytes_processed__gt=0).first()
+    return (newest.total_bytes_processed if newest else None) or found.data_length
+
+
+def _dump_into_restic(
+    run: Run, database: Database, found: Found, progress: Progress
+) -> tuple[restic.BackupSummary, dict[str, Any]]:
+    """restic runs the dump program and keeps its output only if it ends well."""
+    assert found.access and found.server  # noqa: S101, PT018
+    order = Order(
+        server=found.server,
+        database=database.database,
+        client_dir=settings.MYSQL_CLIENT_DIR,
+        gzip=database.dump_format == DumpFormat.SQL_GZ,
+    )
+    order_fd = process.secret_fd(order.as_json())
+    report_fd = process.secret_fd(b"")
+    report = Report(report_fd)
+    summaries: list[restic.BackupSummary] = []
+
+    def read_status(line: str) -> None:
+        if (done := restic.parse_status(line)) is not None:
+            progress.bytes_done(done)
+        elif summary := restic.parse_backup_summary(line):
+            summaries.append(summary)
+
+    def tick() -> None:
+        progress.detail(str(report.read().get("progress", {}).get("doing", "")))
+        progress.tick()
+
+    try:
+        restic.call(
+            found.access,
+            restic.backup_args(
+                path=path_of(database),
+                host=settings.BACKUP_HOST,
+                tags=["vedetta", tag_of(database)],
+                command=command(order_fd, report_fd, iter(found.access.environment_secrets())),
+            ),
+            doing="storing the dump",
+            on_stdout=read_status,
+            on_stderr=lambda line: progress.log(restic.readable(line), Level.WARNING),
+            tick=tick,
+            pass_fds=[order_fd, report_fd],
+        )
+        told = report.read()
+    except restic.ResticError as error:
+        raise _of_dump_or_restic(report.read(), error) from error
+    except Cancelled:
+        _take_back(found.access, summaries)
+        raise
+    finally:
+        os.close(order_fd)
+        os.close(report_fd)
+    return _whole(summaries, told)
+
+
+def _whole(
+    summaries: list[restic.BackupSummary], told: dict[str, Any]
+) -> tuple[restic.BackupSummary, dict[str, Any]]:
+    if not summaries or "manifest" not in told:
+        raise Problem("restic ended without saying what it stored.", do="Run `manage.py snapshots`.")
+    return summaries[-1], told["manifest"]
+
+
+def _of_dump_or_restic(told: dict[str, Any], error: restic.ResticError) -> Problem:
+    """When the dump failed, restic's own complaint is only its consequence."""
+    if "problem" in told:
+        return Problem(told["problem"]["what"], do=told["problem"]["do"])
+    if isinstance(error, restic.Interrupted) and "manifest" not in told:
+        return Problem(
+            "The dump program was killed before the dump was whole.",
+            do="See whether the machine ran out of memory, then back up again.",
+        )
+    return error
+
+
+def _take_back(access: restic.Access, summaries: list[restic.BackupSummary]) -> None:
+    """A cancel that came as restic was done: the snapshot goes."""
+    for summary in summaries:
+        with suppress(restic.ResticError):
+            restic.call(
+                access, restic.forget_args([summary.snapshot_id], prune=False),
+                doing="taking the snapshot back", deadline=60,
+            )  # fmt: skip
+
+
+def _confirm(
+    run: Run,
+    database: Database,
+    found: Found,
+    summary: restic.BackupSummary,
+    manifest: dict[str, Any],
+    progress: Progress,
+) -> Snapshot:
+    """Read the snapshot back from the repository by its id."""
+    assert found.access  # noqa: S101
+    listed = restic.snapshots(
+        found.access, summary.snapshot_id, tick=progress.tick, deadline=_CONFIRM_SECONDS
+    )
+    if [info.id for info in listed] != [summary.snapshot_id]:
+        raise Problem(
+            f"restic said it made snapshot {summary.snapshot_id[:8]}, but the repository does not list it.",
+            do="Check the repository, then back up again.",
+        )
+    snapshot = services.snapshot_record(
+        listed[0],
+        repository=database.repository,
+        database=database,
+        made_by=run,
+        manifest=manifest,
+    )
+    services.run_note(
+        run.pk,
+        snapshot=snapshot,
+        bytes_done=summary.total_bytes_processed,
+        result={
+            "snapshot_id": summary.snapshot_id,
+            "dump_bytes": summary.total_bytes_processed,
+            "data_added": summary.data_added,
+            "data_added_packed": summary.data_added_packed,
+            "sha256": manifest["sha256"],
+        },
+    )
+    held = ", ".join(f"{len(names)} {kind}s" for kind, names in manifest["inventory"].items())
+    progress.log(f"Snapshot {snapshot.short_id} holds {held or 'no objects'}.")
+    return snapshot
+
+
+def _heartbeat(run: Run, database: Database, snapshot: Snapshot, progress: Progress) -> None:
+    """Tell the gate, unless the newest integrity check failed."""
+    database.repository.refresh_from_db()
+    if database.repository.is_damaged:
+        services.run_note(run.pk, result={"heartbeat": "withheld"})
+        progress.warn(
+            "The heartbeat is withheld: the repository's newest integrity check failed. "
+            "The snapshot was made; repair the repository and check it again."
+        )
+        return
+    try:
+        path = status_files.write_last_ok(database, snapshot.time)
+    except Problem as problem:
+        problem.safe = f"Snapshot {snapshot.short_id} was made and is good."
+        raise
+    progress.log(f"Heartbeat written to {path}.")

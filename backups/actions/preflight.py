@@ -1,0 +1,127 @@
+"""Is all there that a backup needs? Each check answers in one sentence, within seconds."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+
+from django.conf import settings
+
+from backups import grants, mysql, process, restic
+from backups.connections import database_server, repository_access
+from backups.errors import Problem
+from backups.models import Database
+from backups.status_files import make_sure_writable
+
+Tick = Callable[[], None]
+
+
+@dataclass(frozen=True)
+class Check:
+    """One thing that was looked at. A `warning` is worth reading and stops nothing."""
+
+    name: str
+    ok: bool
+    detail: str
+    warning: bool = False
+
+
+@dataclass
+class Found:
+    """What the checks learned on the way, for the backup that follows."""
+
+    access: restic.Access | None = None
+    server: mysql.Server | None = None
+    info: mysql.ServerInfo | None = None
+    clients: mysql.Clients | None = None
+    restic_version: str = ""
+    data_length: int = 0
+    warnings: list[str] = field(default_factory=list)
+
+
+def checks(database: Database, found: Found, tick: Tick | None = None) -> Iterator[Check]:
+    """Look at everything, one check after the other, going on after those that fail."""
+    for name, look in _CHECKS:
+        try:
+            detail = look(database, found, tick)
+        except Problem as problem:
+            yield Check(name, ok=False, detail=problem.sentence())
+        else:
+            yield Check(name, ok=True, detail=detail)
+    for warning in found.warnings:
+        yield Check("warning", ok=True, detail=warning, warning=True)
+
+
+def make_ready(database: Database, tick: Tick | None = None) -> Found:
+    """What a backup needs, all of it there. Raises Problem with the first that is not."""
+    found = Found()
+    for _, look in _CHECKS:
+        look(database, found, tick)
+    return found
+
+
+def _status_folder(_database: Database, _found: Found, _tick: Tick | None) -> str:
+    folder = make_sure_writable()
+    return f"Heartbeats can be written to {folder}."
+
+
+def _restic(database: Database, found: Found, _tick: Tick | None) -> str:
+    found.access = repository_access(database.repository)
+    found.restic_version = restic.version(found.access)
+    return f"restic {found.restic_version}"
+
+
+def _repository(database: Database, found: Found, tick: Tick | None) -> str:
+    if found.access is None:
+        raise Problem("The repository was not tried, because restic is not ready.")
+    restic.probe(found.access, tick=tick)
+    return f"{database.repository.url} opens with the password."
+
+
+def _database(database: Database, found: Found, _tick: Tick | None) -> str:
+    found.server = database_server(database)
+    with mysql.connect(found.server, database.database) as connection:
+        found.info = mysql.probe(connection)
+        found.data_length = mysql.data_length(connection, database.database)
+        if loose := mysql.tables_without_snapshot(connection, database.database):
+            found.warnings.append(
+                "Not InnoDB, so not covered by the consistent snapshot; what is written to them "
+                f"during a dump may come out torn: {', '.join(loose)}."
+            )
+    return f"{found.info} at {found.server.address} has {database.database}."
+
+
+def _client(_database: Database, found: Found, _tick: Tick | None) -> str:
+    if found.info is None:
+        raise Problem("No client was chosen, because the database server gives no answer.")
+    found.clients = mysql.clients(found.info, settings.MYSQL_CLIENT_DIR)
+    found.warnings += mysql.client_warnings(found.info, found.clients)
+    if process.find_program("gzip") is None:
+        found.warnings.append("gzip is not installed: BACKUP_DUMP_FORMAT=sql.gz will not work.")
+    return f"{found.clients} ({found.clients.dump})"
+
+
+def _privileges(database: Database, found: Found, _tick: Tick | None) -> str:
+    if found.server is None or found.info is None:
+        raise Problem("The privileges were not read, because the database server gives no answer.")
+    with mysql.connect(found.server, database.database) as connection:
+        missing = grants.missing_for_dump(connection, found.info, database.database)
+        if missing:
+            raise mysql.MissingPrivilege(
+                f"The user {found.server.user} may not see all of {database.database}, so the dump "
+                f"would leave something out ({missing.because}).",
+                do=f"Run as an administrator: {missing.statement}",
+            )
+        if found.clients:
+            mysql.refuse_what_hangs(connection, database.database, found.clients)
+    return f"{found.server.user} may dump all of {database.database}."
+
+
+_CHECKS: tuple[tuple[str, Callable[[Database, Found, Tick | None], str]], ...] = (
+    ("status folder", _status_folder),
+    ("restic", _restic),
+    ("repository", _repository),
+    ("database", _database),
+    ("client", _client),
+    ("privileges", _privileges),
+)

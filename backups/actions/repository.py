@@ -1,0 +1,73 @@
+"""What is done to a repository as a whole: make it, read what it holds."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable
+from urllib.parse import unquote
+
+from backups import restic, services
+from backups.actions.outcome import Outcome
+from backups.connections import repository_access
+from backups.models import Database, Run
+from backups.progress import Progress
+
+_DUMP_PATH = re.compile(r"/(?:.*/)?([^/]+)\.sql(?:\.gz)?")
+
+
+def opened(run: Run, progress: Progress) -> restic.Access:
+    """How to reach the run's repository, restic's version noted. Raises Problem."""
+    access = repository_access(run.repository)
+    progress.hide(access.secret_values())
+    services.run_note(run.pk, restic_version=restic.version(access))
+    return access
+
+
+def init(run: Run, progress: Progress) -> Outcome:
+    """Make the repository; one that is there already is left as it is. Raises Problem."""
+    progress.phase("init")
+    access = opened(run, progress)
+    try:
+        restic.probe(access, tick=progress.tick)
+    except restic.NoRepository:
+        restic.call(
+            access, restic.init_args(), doing="making the repository", tick=progress.tick,
+            deadline=2 * restic.PROBE_DEADLINE_SECONDS,
+        )  # fmt: skip
+        sentence = f"Made a new repository at {access.url}."
+    else:
+        sentence = f"There is a repository at {access.url} already, and the password opens it."
+    progress.log(sentence)
+    services.run_note(run.pk, result={"sentence": sentence})
+    return Outcome()
+
+
+def snapshots(run: Run, progress: Progress) -> Outcome:
+    """Make the portal's list of snapshots say what the repository holds. Raises Problem."""
+    progress.phase("snapshots")
+    access = opened(run, progress)
+    found = restic.snapshots(access, tick=progress.tick, deadline=600)
+    databases = list(Database.objects.filter(repository=run.repository).order_by("pk"))
+    new, gone = services.snapshots_sync(
+        run.repository, [(info, owner(info, databases)) for info in found if is_dump(info)]
+    )
+    sentence = f"{len(found)} snapshots in the repository, {new} new here, {gone} gone."
+    progress.log(sentence)
+    services.run_note(run.pk, result={"sentence": sentence, "new": new, "gone": gone})
+    return Outcome()
+
+
+def is_dump(info: restic.SnapshotInfo) -> bool:
+    """Whether the snapshot holds a database's dump, ours or one of the old scripts'."""
+    return any(_DUMP_PATH.fullmatch(path) for path in info.paths)
+
+
+def owner(info: restic.SnapshotInfo, databases: Iterable[Database]) -> Database | None:
+    """Whose dump a snapshot holds: by our tag, else by the file's name, as the old scripts had it."""
+    databases = list(databases)
+    for tag in info.tags:
+        if tag.startswith("database:"):
+            name = unquote(tag.removeprefix("database:"))
+            return next((d for d in databases if d.name == name), None)
+    names = {found[1] for path in info.paths if (found := _DUMP_PATH.fullmatch(path))}
+    return next((d for d in databases if d.database.replace("/", "%2F") in names), None)

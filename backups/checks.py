@@ -1,0 +1,41 @@
+"""System checks: what would fail later is said by `manage.py check` and at every start."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from django.conf import settings
+from django.core import checks
+
+from backups import process, validators
+
+
+@checks.register
+def repository_has_no_password(**_: Any) -> list[checks.CheckMessage]:
+    """E001: a password in the location would end up in the database and on pages."""
+    if not validators.has_password(settings.RESTIC_REPOSITORY):
+        return []
+    return [
+        checks.Error(
+            "RESTIC_REPOSITORY holds a password.",
+            hint="Take it out; for a REST server set RESTIC_REST_USERNAME and RESTIC_REST_PASSWORD.",
+            id="backups.E001",
+        )
+    ]
+
+
+@checks.register
+def programs_are_installed(**_: Any) -> list[checks.CheckMessage]:
+    """W001 and W002: without restic and a MySQL client every backup fails."""
+    messages: list[checks.CheckMessage] = []
+    if process.find_program("restic") is None:
+        messages.append(Warning("restic is not installed.", hint="Run `make setup`.", id="backups.W001"))
+    if not process.find_program("mariadb-dump", "mysqldump", folder=settings.MYSQL_CLIENT_DIR):
+        messages.append(
+            checks.Warning(
+                "No MySQL or MariaDB client is installed.",
+                hint="Run `make setup`, or set MYSQL_CLIENT_DIR.",
+                id="backups.W002",
+            )
+        )
+    return messages

@@ -1,0 +1,134 @@
+"""The closed sets of values that the models store, with the colours of their labels."""
+
+from __future__ import annotations
+
+from django.db import models
+
+
+class Action(models.TextChoices):
+    """What a run does."""
+
+    BACKUP = "backup", "Backup"
+    VERIFY = "verify", "Verification"
+    RESTORE = "restore", "Restore"
+    FORGET = "forget", "Forget"
+    PRUNE = "prune", "Prune"
+    CHECK = "check", "Check"
+    STATS = "stats", "Statistics"
+    REPAIR_INDEX = "repair_index", "Repair index"
+    REPAIR_SNAPSHOTS = "repair_snapshots", "Repair snapshots"
+    UNLOCK = "unlock", "Unlock"
+    INIT = "init", "Initialise repository"
+    SNAPSHOTS = "snapshots", "Read snapshots"
+
+
+# Actions that restic runs under its exclusive lock, or that must not overlap with such a one.
+EXCLUSIVE_ACTIONS = frozenset(
+    {
+        Action.FORGET,
+        Action.PRUNE,
+        Action.CHECK,
+        Action.REPAIR_INDEX,
+        Action.REPAIR_SNAPSHOTS,
+        Action.INIT,
+    }
+)
+
+
+class Status(models.TextChoices):
+    """queued → running → succeeded | failed | cancelled | lost; queued → cancelled | failed."""
+
+    QUEUED = "queued", "Queued"
+    RUNNING = "running", "Running"
+    SUCCEEDED = "succeeded", "Succeeded"
+    FAILED = "failed", "Failed"
+    CANCELLED = "cancelled", "Cancelled"
+    LOST = "lost", "Lost"
+
+
+TERMINAL = frozenset({Status.SUCCEEDED, Status.FAILED, Status.CANCELLED, Status.LOST})
+ACTIVE = frozenset({Status.QUEUED, Status.RUNNING})
+
+# unfold's label variants.
+STATUS_COLOURS = {
+    Status.QUEUED: "info",
+    Status.RUNNING: "primary",
+    Status.SUCCEEDED: "success",
+    Status.FAILED: "danger",
+    Status.CANCELLED: "warning",
+    Status.LOST: "danger",
+}
+
+
+class Trigger(models.TextChoices):
+    """What asked for a run."""
+
+    SCHEDULE = "schedule", "Schedule"
+    ADMIN = "admin", "Portal"
+    CLI = "cli", "Command line"
+    BACKUP = "backup", "After a backup"
+    RESTORE = "restore", "Before a restore"
+
+
+class DumpFormat(models.TextChoices):
+    """How the dump lies in the repository; the value is also the file's ending."""
+
+    SQL = "sql", "Plain SQL (deduplicates best)"
+    SQL_GZ = "sql.gz", "gzip --rsyncable"
+
+
+class SslMode(models.TextChoices):
+    """MySQL's own names for the ways to use TLS (mysql --ssl-mode)."""
+
+    DISABLED = "DISABLED", "Disabled"
+    PREFERRED = "PREFERRED", "Preferred"
+    REQUIRED = "REQUIRED", "Required"
+    VERIFY_CA = "VERIFY_CA", "Required, certificate authority checked"
+    VERIFY_IDENTITY = "VERIFY_IDENTITY", "Required, authority and host name checked"
+
+
+class Health(models.TextChoices):
+    """What the newest integrity check said of a repository."""
+
+    UNKNOWN = "unknown", "Not checked yet"
+    GOOD = "good", "Good"
+    DAMAGED = "damaged", "Damaged"
+
+
+class Verdict(models.TextChoices):
+    """What a verification found."""
+
+    IDENTICAL = "identical", "Identical"
+    DIFFERENT = "different", "Different"
+    UNREADABLE = "unreadable", "Unreadable"
+
+
+VERDICT_COLOURS = {
+    Verdict.IDENTICAL: "success",
+    Verdict.DIFFERENT: "danger",
+    Verdict.UNREADABLE: "danger",
+}
+
+
+class RestoreMode(models.TextChoices):
+    """Where a restore goes."""
+
+    FILE = "file", "To a file"
+    NEW = "new", "Into a new database"
+    REPLACE = "replace", "Replace the live database"
+    IN_PLACE = "in_place", "Straight into the existing database"
+
+
+class DefinerPolicy(models.TextChoices):
+    """What a restore does with DEFINER users of views, triggers, routines and events."""
+
+    KEEP = "keep", "Keep as in the snapshot"
+    CURRENT_USER = "current_user", "Set to the user that restores"
+
+
+class Level(models.TextChoices):
+    """How loud a line of a run's log is."""
+
+    INFO = "info", "Info"
+    WARNING = "warning", "Warning"
+    ERROR = "error", "Error"

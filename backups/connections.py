@@ -1,0 +1,53 @@
+"""From rows and settings to what the tools take, secrets resolved. Used when a run starts."""
+
+from __future__ import annotations
+
+from django.conf import settings
+
+from backups import mysql, restic
+from backups.models import Database, Repository
+from backups.secrets import resolve, resolve_optional
+
+
+def repository_access(repository: Repository) -> restic.Access:
+    """How restic reaches the repository. Raises Problem when a secret is not to be had."""
+    secrets = dict(settings.RESTIC_ENVIRONMENT_SECRETS)
+    for name, reference in (
+        ("AWS_ACCESS_KEY_ID", repository.access_key_ref),
+        ("AWS_SECRET_ACCESS_KEY", repository.secret_key_ref),
+    ):
+        if value := resolve_optional(reference):
+            secrets[name] = value
+    return restic.Access(
+        program=restic.find(),
+        url=repository.url,
+        password=resolve(repository.password_ref),
+        secrets=secrets,
+        cache_dir=settings.RESTIC_CACHE_DIR,
+    )
+
+
+def database_server(database: Database) -> mysql.Server:
+    """Where the database lives and who we are there. Raises Problem like `repository_access`."""
+    return mysql.Server(
+        host=database.host,
+        port=database.port,
+        user=database.user,
+        password=resolve(database.password_ref),
+        ssl_mode=database.ssl_mode,
+        ssl_ca=database.ssl_ca,
+    )
+
+
+def scratch_server(database: Database) -> mysql.Server:
+    """Where test restores go: VERIFY_MYSQL_HOST where it is set, else the database's own server."""
+    if not settings.VERIFY_MYSQL_HOST:
+        return database_server(database)
+    return mysql.Server(
+        host=settings.VERIFY_MYSQL_HOST,
+        port=settings.VERIFY_MYSQL_PORT,
+        user=settings.VERIFY_MYSQL_USER,
+        password=resolve("env:VERIFY_MYSQL_PASSWORD"),
+        ssl_mode=database.ssl_mode,
+        ssl_ca=database.ssl_ca,
+    )

@@ -1,0 +1,273 @@
+"""The dump program that restic runs: `python -m backups.dump ORDER_FD REPORT_FD`.
+
+It reads its order (server, database, password) from a file descriptor, runs the server's own dump
+program, passes the stream on to standard output, digests it on the way and appends the manifest.
+It exits with 0 only when the dump is known to be whole; any other end makes restic store nothing.
+It needs neither Django nor the repository's secrets, which its caller keeps from it.
+"""
+
+from __future__ import annotations
+
+import fcntl
+import json
+import os
+import sys
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from dataclasses import asdict, dataclass
+from typing import IO, Any
+
+from backups import mysql, process
+from backups.errors import Problem
+from backups.stream import Digester, Kind, manifest_of, manifest_text, objects_in
+
+_CHUNK = 1 << 20
+_PROGRESS_SECONDS = 1.0
+
+
+@dataclass(frozen=True)
+class Order:
+    """What is to be dumped, and how."""
+
+    server: mysql.Server
+    database: str
+    client_dir: str = ""
+    gzip: bool = False
+
+    def as_json(self) -> bytes:
+        """The order as it goes through the file descriptor, password included."""
+        return json.dumps(asdict(self)).encode()
+
+    @classmethod
+    def from_json(cls, text: bytes) -> Order:
+        """The order that `as_json` wrote."""
+        fields = json.loads(text)
+        return cls(**{**fields, "server": mysql.Server(**fields["server"])})
+
+
+class Report:
+    """What the dump program tells its caller, in a file that both have open.
+
+    One JSON object: `progress` while it runs, then `manifest` or `problem`.
+    """
+
+    def __init__(self, fd: int) -> None:
+        self._fd = fd
+
+    def write(self, **told: Any) -> None:
+        """Put `told` in the place of what was told before."""
+        text = json.dumps(told).encode()
+        os.ftruncate(self._fd, 0)
+        os.pwrite(self._fd, text, 0)
+
+    def read(self) -> dict[str, Any]:
+        """What was told last; nothing where it is just being written."""
+        size = os.fstat(self._fd).st_size
+        try:
+            told = json.loads(os.pread(self._fd, size, 0))
+        except ValueError:
+            return {}
+        return told if isinstance(told, dict) else {}
+
+
+def command(order_fd: int, report_fd: int, secret_names: Iterator[str]) -> tuple[str, ...]:
+    """The command for restic to run, without `secret_names` in its environment."""
+    without = [argument for name in secret_names for argument in ("-u", name)]
+    return ("env", *without, sys.executable, "-m", "backups.dump", str(order_fd), str(report_fd))
+
+
+def main(arguments: list[str]) -> int:
+    """Dump to standard output; the exit status is 0 when the dump is whole."""
+    order_fd, report_fd = map(int, arguments)
+    report = Report(report_fd)
+    with open(order_fd, "rb") as file:  # noqa: PTH123  a descriptor, not a path
+        order = Order.from_json(file.read())
+    try:
+        report.write(manifest=dump(order, sys.stdout.fileno(), report))
+    except Problem as problem:
+        report.write(problem={"what": problem.what, "do": problem.do})
+        return 1
+    except BrokenPipeError:
+        return 1  # restic is gone and has said why
+    return 0
+
+
+def dump(order: Order, out_fd: int, report: Report) -> dict[str, Any]:
+    """Stream the dump and its manifest to `out_fd`; answers the manifest. Raises Problem."""
+    with mysql.connect(order.server) as connection:
+        info = mysql.probe(connection)
+        programs = mysql.clients(info, order.client_dir)
+        before = _Content.of(connection, order.database)
+        position = mysql.binary_log_position(connection)
+    digester = Digester()
+    with _output(out_fd, gzip=order.gzip) as out:
+        _stream(order, info, programs, digester, out, report)
+        with mysql.connect(order.server) as connection:
+            after = _Content.of(connection, order.database)
+        sections = digester.sections()
+        _make_sure_it_is_whole(digester, sections, before, after, order.database)
+        manifest = manifest_of(
+            sections,
+            database=order.database,
+            server={"flavour": info.flavour, "version": info.version},
+            client={"flavour": programs.flavour, "version": programs.version},
+            inventory=objects_in(sections),
+            binary_log=position,
+        )
+        _write(out, manifest_text(manifest))
+    return manifest
+
+
+@dataclass(frozen=True)
+class _Content:
+    """What a database holds at a moment."""
+
+    inventory: mysql.Inventory
+    changed_at: dict[str, str]
+
+    @classmethod
+    def of(cls, connection: Any, database: str) -> _Content:
+        return cls(
+            mysql.inventory(connection, database),
+            mysql.definitions_changed_at(connection, database),
+        )
+
+
+def _stream(
+    order: Order,
+    info: mysql.ServerInfo,
+    programs: mysql.Clients,
+    digester: Digester,
+    out: int,
+    report: Report,
+) -> None:
+    option_fd = process.secret_fd(mysql.option_file(order.server))
+    args = mysql.dump_args(
+        order.server, order.database, info=info, programs=programs,
+        option_file_path=f"/dev/fd/{option_fd}",
+    )  # fmt: skip
+    with process.child(
+        args, env=process.base_environment(), stdout=process.PIPE, pass_fds=[option_fd],
+        own_group=False,
+    ) as running:  # fmt: skip
+        _widen(running.stdout)
+        _pump(running.stdout, digester, out, report)
+        code = running.wait()
+        stderr = running.stderr_tail()
+    if code != 0:
+        raise mysql.dump_problem(stderr, code, order.server, order.database)
+    _refuse_complaints(stderr, order.database)
+
+
+def _pump(source: IO[bytes], digester: Digester, out: int, report: Report) -> None:
+    told = 0.0
+    while data := os.read(source.fileno(), _CHUNK):
+        _write(out, data)
+        _exhaust(digester.feed(data))
+        if time.monotonic() > told + _PROGRESS_SECONDS:
+            told = time.monotonic()
+            report.write(progress=_progress(digester))
+    _exhaust(digester.close())
+
+
+def _progress(digester: Digester) -> dict[str, Any]:
+    section = digester.splitter.section
+    tables = sum(s.kind == Kind.TABLE for s in digester.splitter.sections)
+    return {"tables": tables, "doing": f"{section.kind} {section.name}".strip()}
+
+
+def _make_sure_it_is_whole(
+    digester: Digester,
+    sections: list[dict[str, Any]],
+    before: _Content,
+    after: _Content,
+    database: str,
+) -> None:
+    """Raise Problem unless the dump ended as it should and holds all that the database holds."""
+    if not digester.is_complete:
+        raise Problem(f"The dump of {database} stopped before its closing line.", do="Try again.")
+    held = objects_in(sections)
+    if held not in (before.inventory, after.inventory):
+        raise Problem(
+            f"The dump of {database} does not hold what the database holds: "
+            f"{_differences(before.inventory, held)}.",
+            do="If tables were just created or dropped, back up again; if not, check that the "
+            "user may see all of it (run preflight).",
+        )
+    altered = [
+        name for name, changed in before.changed_at.items() if after.changed_at.get(name, changed) != changed
+    ]
+    if altered:
+        raise Problem(
+            f"A table of {database} was altered while the dump ran ({altered[0]}), so the dump is "
+            "not of one moment.",
+            do="Back up again once the change is through.",
+        )
+
+
+def _differences(wanted: mysql.Inventory, held: mysql.Inventory) -> str:
+    told = []
+    for kind in sorted({*wanted, *held}):
+        missing = set(wanted.get(kind, [])) - set(held.get(kind, []))
+        extra = set(held.get(kind, [])) - set(wanted.get(kind, []))
+        counts = f"{len(held.get(kind, []))} of {len(wanted.get(kind, []))}"
+        if wanted.get(kind, []) != held.get(kind, []):
+            names = ", ".join(sorted(missing or extra)[:3])
+            told.append(f"{kind}: {counts}" + (f" ({names})" if names else ""))
+    return "; ".join(told)
+
+
+def _refuse_complaints(stderr: tuple[str, ...], database: str) -> None:
+    """A dump program may leave things out, say so on standard error and exit with 0."""
+    for line in stderr:
+        # mysqldump 9.7 asks for masking policies, a feature of another edition, whatever is granted.
+        if "masking_policy" in line:
+            continue
+        if "error" in line.lower() or "insufficient privileg" in line.lower():
+            raise Problem(
+                f"The dump program left something of {database} out: {line.strip()}.",
+                do="Grant what is missing (run preflight), then back up again.",
+            )
+
+
+@contextmanager
+def _output(out_fd: int, *, gzip: bool) -> Iterator[int]:
+    """Where the dump is written: standard output, or a gzip before it."""
+    if not gzip:
+        yield out_fd
+        return
+    gzip_program = process.find_program("gzip")
+    if gzip_program is None:
+        raise Problem("gzip is not installed.", do="Install it, or set BACKUP_DUMP_FORMAT=sql.")
+    with process.child(
+        [gzip_program, "--rsyncable", "--no-name"],
+        env=process.base_environment(), stdin=process.PIPE, stdout=out_fd, own_group=False,
+    ) as running:  # fmt: skip
+        _widen(running.stdin)
+        yield running.stdin.fileno()
+        running.stdin.close()
+        code = running.wait()
+        if code != 0:
+            raise Problem(f"gzip failed: {' '.join(running.stderr_tail()) or code}.")
+
+
+def _widen(pipe: IO[bytes]) -> None:
+    """A larger pipe saves context switches; where the kernel refuses, the usual one does."""
+    with suppress(OSError):
+        fcntl.fcntl(pipe.fileno(), fcntl.F_SETPIPE_SZ, _CHUNK)
+
+
+def _write(fd: int, data: bytes) -> None:
+    view = memoryview(data)
+    while view:
+        view = view[os.write(fd, view) :]
+
+
+def _exhaust(pieces: Iterator[object]) -> None:
+    for _ in pieces:
+        pass
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))

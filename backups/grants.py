@@ -1,0 +1,145 @@
+"""What a user may do, read from SHOW GRANTS.
+
+information_schema shows a user only what the user may see, and the dump programs leave the rest
+out without a word, so what is missing can be told from the grants alone.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable
+from dataclasses import dataclass
+from typing import Any
+
+from backups import mysql
+
+# https://dev.mysql.com/doc/refman/8.4/en/mysqldump.html, https://mariadb.com/kb/en/mariadb-dump/
+_DUMP_PRIVILEGES = ("SELECT", "SHOW VIEW", "TRIGGER", "EVENT")
+_BECAUSE = {
+    "SELECT": "tables",
+    "SHOW VIEW": "views",
+    "TRIGGER": "triggers",
+    "EVENT": "events",
+}
+_GRANT = re.compile(
+    r"(GRANT|REVOKE) (.+?) ON (?:(\*\.\*)|`((?:[^`]|``)+)`\.(\*|`(?:[^`]|``)+`)) (?:TO|FROM) "
+)
+
+
+@dataclass(frozen=True)
+class Missing:
+    """What a user cannot see, and the statements that mend it."""
+
+    because: str
+    statement: str
+
+
+@dataclass(frozen=True)
+class Grant:
+    """A line of SHOW GRANTS: `database` is None for all, `table` for all of a database."""
+
+    privileges: frozenset[str]
+    database: str | None
+    table: str | None
+    revoked: bool = False
+
+
+def parse(lines: Iterable[str]) -> list[Grant]:
+    """The lines of SHOW GRANTS that grant or (MySQL's partial revokes) take away privileges."""
+    grants = []
+    for line in lines:
+        found = _GRANT.match(line)
+        if found is None:
+            continue
+        verb, privileges, everything, database, table = found.groups()
+        grants.append(
+            Grant(
+                privileges=frozenset(_split(privileges)),
+                database=None if everything else database.replace("``", "`"),
+                table=None if everything or table == "*" else table[1:-1].replace("``", "`"),
+                revoked=verb == "REVOKE",
+            )
+        )
+    return grants
+
+
+def allows(grants: Iterable[Grant], privilege: str, database: str) -> bool:
+    """Whether the privilege is granted on the whole of the database."""
+    allowed = False
+    for grant in grants:
+        if grant.table is not None or not (_ALL & grant.privileges or privilege in grant.privileges):
+            continue
+        if grant.revoked:
+            if grant.database == database:
+                return False
+        elif grant.database is None or _matches(grant.database, database):
+            allowed = True
+    return allowed
+
+
+def missing_for_dump(connection: Any, info: mysql.ServerInfo, database: str) -> Missing | None:
+    """What the connected user lacks to dump all of the database, None when nothing."""
+    grants = parse(mysql.show_grants(connection))
+    account = mysql.account(connection)
+    lacking = [p for p in _DUMP_PRIVILEGES if not allows(grants, p, database)]
+    statements = []
+    if lacking:
+        statements.append(f"GRANT {', '.join(lacking)} ON {_pattern(database)}.* TO {account};")
+    unseen = [_BECAUSE[privilege] for privilege in lacking]
+    if not _sees_routines(connection, grants, info, database):
+        unseen.append("procedures and functions")
+        statements.append(_routine_grant(info, database, account))
+    if not statements:
+        return None
+    return Missing(because=f"it cannot see all {', '.join(unseen)}", statement=" ".join(statements))
+
+
+def _sees_routines(connection: Any, grants: list[Grant], info: mysql.ServerInfo, database: str) -> bool:
+    """Whether the user sees all routines with their bodies.
+
+    Either by a privilege over all of them, or because those that a privilege on the database
+    lists are all the user's own.
+    """
+    if info.flavour == mysql.MARIADB:
+        whole = allows(grants, "SELECT", "mysql") or any(
+            g.database == "mysql" and g.table == "proc" and "SELECT" in g.privileges for g in grants
+        )
+        whole = whole or allows(grants, "SHOW CREATE ROUTINE", database)
+    else:
+        whole = any(g.database is None and g.privileges & {"SELECT", "SHOW_ROUTINE", *_ALL} for g in grants)
+    if whole:
+        return True
+    listed = any(
+        allows(grants, privilege, database) for privilege in ("EXECUTE", "CREATE ROUTINE", "ALTER ROUTINE")
+    )
+    return listed and not mysql.routines_without_body(connection, database)
+
+
+def _routine_grant(info: mysql.ServerInfo, database: str, account: str) -> str:
+    if info.flavour == mysql.MYSQL:
+        return f"GRANT SHOW_ROUTINE ON *.* TO {account};"
+    if info.number >= (11, 3):
+        return f"GRANT SHOW CREATE ROUTINE ON {_pattern(database)}.* TO {account};"
+    return f"GRANT SELECT ON mysql.proc TO {account};"
+
+
+_ALL = frozenset({"ALL PRIVILEGES", "ALL"})
+
+
+def _split(privileges: str) -> list[str]:
+    """The privileges between GRANT and ON; those with a list of columns are not whole."""
+    without_columns = re.sub(r"[A-Z ]+\([^)]*\)", "", privileges)
+    return [name.strip() for name in without_columns.split(",") if name.strip()]
+
+
+def _matches(pattern: str, database: str) -> bool:
+    """Whether a database's name fits the pattern of a grant: % and _ are wild unless escaped."""
+    expression = ""
+    for token in re.findall(r"\\.|.", pattern, re.S):
+        expression += {"%": ".*", "_": "."}.get(token) or re.escape(token[-1])
+    return re.fullmatch(expression, database, re.S) is not None
+
+
+def _pattern(database: str) -> str:
+    """A database's name in a GRANT, its wild characters escaped."""
+    return mysql.quote(re.sub(r"([_%\\])", r"\\\1", database))

@@ -1,0 +1,29 @@
+"""`manage.py backup`: one backup with its follow-ups."""
+
+from __future__ import annotations
+
+from argparse import ArgumentParser
+from collections.abc import Mapping
+from typing import Any
+
+from backups.choices import Action
+from backups.console import VedettaCommand, database_named, size
+
+
+class Command(VedettaCommand):
+    """Back up a database now."""
+
+    help = "Back up a database now, then forget old snapshots and check when that is due."
+
+    def add_own_arguments(self, parser: ArgumentParser) -> None:
+        parser.add_argument("--database", metavar="NAME", help="which one, where there are several")
+
+    def work(self, **options: Any) -> Mapping[str, Any]:
+        run = self.play(Action.BACKUP, database=database_named(options["database"]))
+        result = run.result
+        self.say(
+            f"Backed up {run.database}: snapshot {result['snapshot_id'][:8]}, "
+            f"{size(result['dump_bytes'])} dumped, {size(result['data_added_packed'])} added."
+        )
+        names = ("snapshot_id", "dump_bytes", "data_added", "sha256")
+        return {"run_id": run.pk, **{name: result[name] for name in names}}

@@ -1,0 +1,32 @@
+"""`manage.py preflight`: is all there that a backup needs?"""
+
+from __future__ import annotations
+
+from argparse import ArgumentParser
+from collections.abc import Mapping
+from typing import Any
+
+from backups.actions.preflight import Found, checks
+from backups.console import FAILED, RunEnded, VedettaCommand, database_named
+
+
+class Command(VedettaCommand):
+    """Check programs, versions, privileges, repository and status folder."""
+
+    help = "Check binaries, versions, privileges, repository and status folder."
+
+    def add_own_arguments(self, parser: ArgumentParser) -> None:
+        parser.add_argument("--database", metavar="NAME", help="which one, where there are several")
+
+    def work(self, **options: Any) -> Mapping[str, Any]:
+        found = []
+        for check in checks(database_named(options["database"]), Found()):
+            found.append(check)
+            mark = "!" if check.warning else ("ok" if check.ok else "FAILED")
+            self.say(f"{mark:>6}  {check.name}: {check.detail}")
+        told = {"checks": [{"name": c.name, "ok": c.ok, "detail": c.detail} for c in found]}
+        failed = [check for check in found if not check.ok]
+        if failed:
+            error = f"{len(failed)} of {len(found)} checks failed: {failed[0].detail}"
+            raise RunEnded(FAILED, {"status": "failed", "error": error, **told})
+        return told

@@ -1,0 +1,47 @@
+"""`manage.py snapshots`: what the repository holds."""
+
+from __future__ import annotations
+
+from argparse import ArgumentParser
+from collections.abc import Mapping
+from typing import Any
+
+from django.utils import timezone
+
+from backups.choices import Action
+from backups.console import VedettaCommand, database_named, size
+from backups.models import Snapshot
+
+
+class Command(VedettaCommand):
+    """Bring the list of snapshots from the repository and print it."""
+
+    help = "Bring the list of snapshots from the repository and print it."
+
+    def add_own_arguments(self, parser: ArgumentParser) -> None:
+        parser.add_argument("--database", metavar="NAME", help="which one, where there are several")
+
+    def work(self, **options: Any) -> Mapping[str, Any]:
+        database = database_named(options["database"])
+        self.play(Action.SNAPSHOTS, repository=database.repository)
+        listed = Snapshot.objects.filter(database=database, forgotten_at=None).order_by("time")
+        for snapshot in listed:
+            verified = "verified" if snapshot.verified_at else "not verified"
+            self.say(
+                f"{snapshot.short_id}  {timezone.localtime(snapshot.time):%Y-%m-%d %H:%M:%S}  "
+                f"{size(snapshot.total_bytes_processed):>10}  {verified:<12}  {snapshot.path}"
+            )
+        if not listed:
+            self.say(f"The repository holds no snapshots of {database} yet.")
+        return {"snapshots": [_as_json(snapshot) for snapshot in listed]}
+
+
+def _as_json(snapshot: Snapshot) -> dict[str, Any]:
+    return {
+        "snapshot_id": snapshot.snapshot_id,
+        "time": snapshot.time.isoformat(),
+        "database": str(snapshot.database),
+        "path": snapshot.path,
+        "bytes": snapshot.total_bytes_processed,
+        "verified": snapshot.verified_at is not None,
+    }

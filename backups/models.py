@@ -1,0 +1,383 @@
+"""What the portal remembers. No I/O here: actions do the work, services write the changes."""
+
+from __future__ import annotations
+
+from datetime import datetime, timedelta
+
+from django.conf import settings
+from django.core.validators import MaxValueValidator, MinValueValidator
+from django.db import models
+from django.utils import timezone
+
+from backups import validators
+from backups.choices import (
+    TERMINAL,
+    Action,
+    DumpFormat,
+    Health,
+    Level,
+    RestoreMode,
+    SslMode,
+    Status,
+    Trigger,
+    Verdict,
+)
+
+
+class Leased(models.Model):
+    """A thing that one run at a time may hold, until the lease runs out or is given back."""
+
+    lease_run = models.ForeignKey(
+        "backups.Run",
+        null=True,
+        blank=True,
+        editable=False,
+        on_delete=models.SET_NULL,
+        related_name="+",
+    )
+    lease_until = models.DateTimeField(null=True, blank=True, editable=False)
+
+    class Meta:
+        abstract = True
+
+
+class Repository(Leased):
+    """A restic repository and where its secrets are found."""
+
+    name = models.CharField(max_length=100, unique=True)
+    url = models.CharField(
+        "location",
+        max_length=500,
+        validators=[validators.repository_url],
+        help_text="As restic takes it: /srv/restic, s3:https://host/bucket/path, sftp:user@host:/path. "
+        "Never with a password in it.",
+    )
+    password_ref = models.CharField(
+        "password",
+        max_length=300,
+        default="env:RESTIC_PASSWORD",
+        validators=[validators.secret_reference],
+        help_text="Where the repository's password is found: env:NAME or file:/path.",
+    )
+    access_key_ref = models.CharField(
+        "access key id",
+        max_length=300,
+        blank=True,
+        default="env:AWS_ACCESS_KEY_ID",
+        validators=[validators.secret_reference],
+        help_text="For S3: env:NAME or file:/path.",
+    )
+    secret_key_ref = models.CharField(
+        "secret access key",
+        max_length=300,
+        blank=True,
+        default="env:AWS_SECRET_ACCESS_KEY",
+        validators=[validators.secret_reference],
+        help_text="For S3: env:NAME or file:/path.",
+    )
+    check_interval = models.PositiveIntegerField(
+        default=6,
+        help_text="Check the repository's integrity after this many backups; 0 is never.",
+    )
+    backups_since_check = models.PositiveIntegerField(default=0, editable=False)
+    health = models.CharField(max_length=10, choices=Health.choices, default=Health.UNKNOWN, editable=False)
+    checked_at = models.DateTimeField(null=True, blank=True, editable=False)
+    check_error = models.TextField(blank=True, editable=False)
+    size_bytes = models.BigIntegerField(null=True, blank=True, editable=False)
+    sized_at = models.DateTimeField(null=True, blank=True, editable=False)
+
+    class Meta:
+        verbose_name_plural = "repositories"
+        ordering = ["name"]
+
+    def __str__(self) -> str:
+        return self.name
+
+    @property
+    def is_damaged(self) -> bool:
+        """Whether the newest integrity check failed: heartbeats are withheld while it holds."""
+        return self.health == Health.DAMAGED
+
+
+class Database(Leased):
+    """A MySQL or MariaDB database that is backed up."""
+
+    name = models.CharField(
+        max_length=100,
+        unique=True,
+        validators=[validators.plain_name],
+        help_text="What the portal, the gate and the commands call it.",
+    )
+    host = models.CharField(max_length=255)
+    port = models.PositiveIntegerField(
+        default=3306, validators=[MinValueValidator(1), MaxValueValidator(65535)]
+    )
+    user = models.CharField(max_length=128)
+    password_ref = models.CharField(
+        "password",
+        max_length=300,
+        default="env:MYSQL_PASSWORD",
+        validators=[validators.secret_reference],
+        help_text="Where the user's password is found: env:NAME or file:/path. Never the password.",
+    )
+    database = models.CharField("database on the server", max_length=64, validators=[validators.schema_name])
+    ssl_mode = models.CharField("TLS", max_length=20, choices=SslMode.choices, default=SslMode.PREFERRED)
+    ssl_ca = models.CharField(
+        "TLS authority",
+        max_length=300,
+        blank=True,
+        help_text="Path of the certificate authority's file, for the modes that check it.",
+    )
+    repository = models.ForeignKey(Repository, on_delete=models.PROTECT, related_name="databases")
+    dump_format = models.CharField(max_length=10, choices=DumpFormat.choices, default=DumpFormat.SQL)
+    backup_cron = models.CharField(
+        "backup schedule",
+        max_length=100,
+        default="0 3,15 * * *",
+        blank=True,
+        validators=[validators.cron],
+        help_text="minute hour day month weekday; empty is never.",
+    )
+    verify_cron = models.CharField(
+        "verification schedule",
+        max_length=100,
+        default="0 5 * * 0",
+        blank=True,
+        validators=[validators.cron],
+        help_text="minute hour day month weekday; empty is never.",
+    )
+    keep_daily = models.PositiveIntegerField(default=7)
+    keep_weekly = models.PositiveIntegerField(default=4)
+    keep_monthly = models.PositiveIntegerField(default=6)
+    gates_app = models.BooleanField(
+        "gates the application",
+        default=True,
+        help_text="The gate closes when this database's backups are stale.",
+    )
+    heartbeat_threshold = models.PositiveIntegerField(
+        "stale after, seconds",
+        null=True,
+        blank=True,
+        help_text="Empty takes SENTINEL_THRESHOLD_SECONDS.",
+    )
+    is_primary = models.BooleanField(
+        default=False,
+        editable=False,
+        help_text="Made from the environment: its heartbeat is the file at SENTINEL_HEARTBEAT_PATH.",
+    )
+    server_flavour = models.CharField(max_length=20, blank=True, editable=False)
+    server_version = models.CharField(max_length=100, blank=True, editable=False)
+    client_version = models.CharField(max_length=100, blank=True, editable=False)
+    preflight_warnings = models.JSONField(default=list, blank=True, editable=False)
+
+    class Meta:
+        ordering = ["name"]
+
+    def __str__(self) -> str:
+        return self.name
+
+
+class Run(models.Model):
+    """One execution of one action with one outcome. Written by `services` only.
+
+    queued → running → succeeded | failed | cancelled | lost; queued → cancelled | failed.
+    """
+
+    action = models.CharField(max_length=20, choices=Action.choices)
+    database = models.ForeignKey(
+        Database, null=True, blank=True, on_delete=models.PROTECT, related_name="runs"
+    )
+    repository = models.ForeignKey(Repository, on_delete=models.PROTECT, related_name="runs")
+    snapshot = models.ForeignKey(
+        "backups.Snapshot",
+        null=True,
+        blank=True,
+        on_delete=models.SET_NULL,
+        related_name="runs",
+        help_text="The snapshot that the run made, verified or restored.",
+    )
+    status = models.CharField(max_length=10, choices=Status.choices, default=Status.QUEUED)
+    trigger = models.CharField(max_length=10, choices=Trigger.choices)
+    requested_by = models.ForeignKey(
+        settings.AUTH_USER_MODEL,
+        null=True,
+        blank=True,
+        on_delete=models.SET_NULL,
+        related_name="+",
+    )
+    options = models.JSONField(default=dict, blank=True, help_text="The action's own parameters.")
+    queued_at = models.DateTimeField(default=timezone.now)
+    started_at = models.DateTimeField(null=True, blank=True)
+    finished_at = models.DateTimeField(null=True, blank=True)
+    beat_at = models.DateTimeField(null=True, blank=True)
+    worker = models.CharField(max_length=200, blank=True)
+    phase = models.CharField(max_length=50, blank=True)
+    phases = models.JSONField(default=list, blank=True, help_text="Each phase's name and start, in order.")
+    bytes_done = models.BigIntegerField(default=0)
+    bytes_expected = models.BigIntegerField(null=True, blank=True)
+    detail = models.CharField(max_length=200, blank=True)
+    cancel_requested = models.BooleanField(default=False)
+    error = models.TextField(blank=True)
+    result = models.JSONField(default=dict, blank=True, help_text="What the action found out.")
+    parent = models.ForeignKey(
+        "self", null=True, blank=True, on_delete=models.CASCADE, related_name="children"
+    )
+    restic_version = models.CharField(max_length=50, blank=True)
+    server_version = models.CharField(max_length=100, blank=True)
+    client_version = models.CharField(max_length=100, blank=True)
+
+    class Meta:
+        ordering = ["-queued_at", "-pk"]
+        indexes = [
+            models.Index(fields=["-queued_at", "-id"], name="run_queued"),
+            models.Index(fields=["status", "beat_at"], name="run_status_beat"),
+            models.Index(fields=["database", "action", "status", "-finished_at"], name="run_newest"),
+            models.Index(fields=["repository", "action", "status"], name="run_repository"),
+        ]
+        permissions = [
+            ("run_backup", "Can start backups"),
+            ("run_verify", "Can start verifications"),
+            ("run_maintenance", "Can check, forget, prune, repair and unlock repositories"),
+            ("run_restore", "Can restore, download, undo a restore and drop kept tables"),
+            ("cancel_run", "Can cancel runs"),
+            ("override_gate", "Can override the gate"),
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.get_action_display()} {self.pk}"
+
+    @property
+    def is_over(self) -> bool:
+        """Whether the run has its outcome."""
+        return self.status in TERMINAL
+
+    def duration(self, now: datetime | None = None) -> timedelta | None:
+        """How long the run took, or has been running by `now`; None before it started."""
+        if self.started_at is None:
+            return None
+        return (self.finished_at or now or timezone.now()) - self.started_at
+
+
+class RunLine(models.Model):
+    """A line of a run's log, appended as it comes."""
+
+    run = models.ForeignKey(Run, on_delete=models.CASCADE, related_name="lines")
+    at = models.DateTimeField(default=timezone.now)
+    level = models.CharField(max_length=10, choices=Level.choices, default=Level.INFO)
+    text = models.TextField()
+
+    class Meta:
+        ordering = ["pk"]
+
+    def __str__(self) -> str:
+        return self.text
+
+
+class Snapshot(models.Model):
+    """A snapshot in a repository, and what its manifest said."""
+
+    repository = models.ForeignKey(Repository, on_delete=models.PROTECT, related_name="snapshots")
+    database = models.ForeignKey(
+        Database, null=True, blank=True, on_delete=models.PROTECT, related_name="snapshots"
+    )
+    made_by = models.ForeignKey(
+        Run, null=True, blank=True, on_delete=models.SET_NULL, related_name="made_snapshots"
+    )
+    snapshot_id = models.CharField("snapshot", max_length=64, db_index=True)
+    time = models.DateTimeField(db_index=True)
+    host = models.CharField(max_length=255, blank=True)
+    path = models.CharField(max_length=500)
+    tags = models.JSONField(default=list, blank=True)
+    total_bytes_processed = models.BigIntegerField("dump size", null=True, blank=True)
+    data_added = models.BigIntegerField(null=True, blank=True)
+    data_added_packed = models.BigIntegerField(null=True, blank=True)
+    dump_sha256 = models.CharField("dump digest", max_length=64, blank=True)
+    manifest = models.JSONField(null=True, blank=True)
+    kept_because = models.JSONField(
+        default=list,
+        blank=True,
+        help_text="The retention rules that keep it, as restic named them.",
+    )
+    verified_at = models.DateTimeField(null=True, blank=True)
+    forgotten_at = models.DateTimeField(null=True, blank=True)
+
+    class Meta:
+        ordering = ["-time", "-pk"]
+        constraints = [
+            models.UniqueConstraint(fields=["repository", "snapshot_id"], name="snapshot_once_per_repository")
+        ]
+        indexes = [models.Index(fields=["database", "forgotten_at", "-time"], name="snapshot_newest")]
+
+    def __str__(self) -> str:
+        return self.short_id
+
+    @property
+    def short_id(self) -> str:
+        """The first eight digits, as restic prints them."""
+        return self.snapshot_id[:8]
+
+
+class Verification(models.Model):
+    """What a full test restore of a snapshot found."""
+
+    run = models.OneToOneField(Run, on_delete=models.CASCADE, related_name="verification")
+    snapshot = models.ForeignKey(Snapshot, on_delete=models.PROTECT, related_name="verifications")
+    verdict = models.CharField(max_length=12, choices=Verdict.choices)
+    finished_at = models.DateTimeField(default=timezone.now)
+    compared = models.JSONField(default=list, blank=True)
+    not_compared = models.JSONField(default=list, blank=True)
+    differences = models.JSONField(default=list, blank=True)
+    restore_seconds = models.FloatField(null=True, blank=True)
+    tables = models.PositiveIntegerField(null=True, blank=True)
+    rows = models.BigIntegerField(null=True, blank=True)
+    bytes = models.BigIntegerField(null=True, blank=True)
+    source_version = models.CharField(max_length=100, blank=True)
+    scratch_version = models.CharField(max_length=100, blank=True)
+
+    class Meta:
+        ordering = ["-finished_at", "-pk"]
+
+    def __str__(self) -> str:
+        return f"{self.get_verdict_display()}: {self.snapshot}"
+
+
+class Restore(models.Model):
+    """Where a snapshot was restored to, and what can be undone."""
+
+    run = models.OneToOneField(Run, on_delete=models.CASCADE, related_name="restore")
+    database = models.ForeignKey(Database, on_delete=models.PROTECT, related_name="restores")
+    snapshot = models.ForeignKey(Snapshot, on_delete=models.PROTECT, related_name="restores")
+    mode = models.CharField(max_length=10, choices=RestoreMode.choices)
+    target = models.CharField(max_length=500, help_text="Database on the server, or a folder.")
+    tables = models.JSONField(default=list, blank=True, help_text="Empty is all of them.")
+    reason = models.CharField(max_length=300, blank=True)
+    safety_snapshot = models.ForeignKey(
+        Snapshot, null=True, blank=True, on_delete=models.PROTECT, related_name="+"
+    )
+    kept_in = models.CharField(
+        max_length=64, blank=True, help_text="Database that keeps the tables as they were before."
+    )
+    swapped_at = models.DateTimeField(null=True, blank=True)
+    undone_at = models.DateTimeField(null=True, blank=True)
+    dropped_at = models.DateTimeField(null=True, blank=True)
+    restore_seconds = models.FloatField(null=True, blank=True)
+
+    class Meta:
+        ordering = ["-pk"]
+        indexes = [models.Index(fields=["database", "target"], name="restore_target")]
+
+    def __str__(self) -> str:
+        return f"{self.snapshot} → {self.target}"
+
+
+class WorkerPulse(models.Model):
+    """When each of the queue's clusters was last seen alive."""
+
+    cluster = models.CharField(max_length=50, unique=True)
+    seen_at = models.DateTimeField()
+
+    class Meta:
+        ordering = ["cluster"]
+
+    def __str__(self) -> str:
+        return self.cluster

@@ -1,0 +1,527 @@
+"""MySQL and MariaDB: what a server is, which client programs fit it, and what it holds.
+
+Connections are short and bounded; dumps and loads are the work of the servers' own clients.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass, field
+from typing import Any
+
+import MySQLdb
+from MySQLdb.constants import CR, ER
+
+from backups import process
+from backups.errors import Problem
+
+CONNECT_SECONDS = 10
+_READ_SECONDS = 120
+
+MARIADB = "MariaDB"
+MYSQL = "MySQL"
+
+
+class MySQLProblem(Problem):
+    """The database server refused, failed or gave no answer."""
+
+
+class ServerUnreachable(MySQLProblem):
+    """No server answers at the address."""
+
+
+class AccessDenied(MySQLProblem):
+    """User or password are wrong."""
+
+
+class UnknownDatabase(MySQLProblem):
+    """The server has no such database, or hides it from this user."""
+
+
+class ServerGone(MySQLProblem):
+    """The server went away in the middle."""
+
+
+class MissingPrivilege(MySQLProblem):
+    """The user lacks a privilege; the sentence has the GRANT."""
+
+
+@dataclass(frozen=True)
+class Server:
+    """Where a server is and who we are on it."""
+
+    host: str
+    port: int
+    user: str
+    password: str = field(repr=False)
+    ssl_mode: str = "PREFERRED"
+    ssl_ca: str = ""
+
+    @property
+    def address(self) -> str:
+        """host:port, for sentences."""
+        return f"{self.host}:{self.port}"
+
+
+@dataclass(frozen=True)
+class ServerInfo:
+    """What answers at an address."""
+
+    flavour: str
+    version: str
+
+    @property
+    def number(self) -> tuple[int, ...]:
+        """The version for comparison, as in (10, 11, 19)."""
+        return version_number(self.version)
+
+    def __str__(self) -> str:
+        return f"{self.flavour} {'.'.join(map(str, self.number))}"
+
+
+@dataclass(frozen=True)
+class Clients:
+    """The client programs that fit a server."""
+
+    dump: str
+    load: str
+    flavour: str
+    version: str
+
+    @property
+    def number(self) -> tuple[int, ...]:
+        """The version for comparison."""
+        return version_number(self.version)
+
+    def __str__(self) -> str:
+        return f"{self.flavour} {self.version}"
+
+
+Inventory = dict[str, list[str]]
+
+
+def version_number(text: str) -> tuple[int, ...]:
+    """The first three numbers of a version, as in (10, 11, 19) for 10.11.19-MariaDB-log."""
+    found = re.search(r"\d+(?:\.\d+){1,2}", text)
+    return tuple(map(int, found[0].split("."))) if found else ()
+
+
+def quote(name: str) -> str:
+    """A name as an identifier in SQL."""
+    return "`" + name.replace("`", "``") + "`"
+
+
+def account(connection: Any) -> str:
+    """The account that we are, quoted for GRANT: 'user'@'host'."""
+    ((current,),) = _rows(connection, "SELECT CURRENT_USER()")
+    user, _, host = str(current).rpartition("@")
+    return f"{_literal(user)}@{_literal(host)}"
+
+
+# ---------------------------------------------------------------- Connections
+
+
+@contextmanager
+def connect(server: Server, database: str = "") -> Iterator[Any]:
+    """A connection for the length of a block, bounded in time. Raises MySQLProblem."""
+    with translated(server, database):
+        connection = MySQLdb.connect(**_connect_options(server, database))
+    try:
+        with translated(server, database):
+            yield connection
+    finally:
+        with suppress(MySQLdb.Error):
+            connection.close()
+
+
+@contextmanager
+def translated(server: Server, database: str = "") -> Iterator[None]:
+    """Turn the driver's errors into sentences."""
+    try:
+        yield
+    except MySQLdb.Error as error:
+        raise problem_from(error, server, database) from error
+
+
+def problem_from(error: Exception, server: Server, database: str = "") -> MySQLProblem:
+    """What an error of the driver means, by its number."""
+    code = error.args[0] if error.args and isinstance(error.args[0], int) else 0
+    text = str(error.args[1]) if len(error.args) > 1 else str(error)
+    return problem_from_number(code, text, server, database)
+
+
+def problem_from_number(code: int, text: str, server: Server, database: str = "") -> MySQLProblem:
+    """What an error number of server or client means.
+
+    https://dev.mysql.com/doc/mysql-errors/8.4/en/ and https://mariadb.com/kb/en/mariadb-error-codes/
+    """
+    where = f"The database server at {server.address}"
+    if code == ER.ACCESS_DENIED_ERROR:
+        return AccessDenied(
+            f"{where} refuses user {server.user}: wrong user or password.",
+            do="Check MYSQL_USER and MYSQL_PASSWORD.",
+        )
+    if code in (ER.BAD_DB_ERROR, ER.DBACCESS_DENIED_ERROR):
+        return UnknownDatabase(
+            f"{where} has no database {database!r} that user {server.user} may see.",
+            do="Check MYSQL_DATABASE and the user's grants.",
+        )
+    if code in (ER.CON_COUNT_ERROR, ER.TOO_MANY_USER_CONNECTIONS):
+        return ServerUnreachable(
+            f"{where} takes no more connections.",
+            do="Raise max_connections or close some, then try again.",
+        )
+    if code in (CR.CONN_HOST_ERROR, CR.CONNECTION_ERROR, CR.UNKNOWN_HOST, 2005):
+        return ServerUnreachable(
+            f"{where} gives no answer.",
+            do="See whether it runs, and check MYSQL_HOST and MYSQL_PORT.",
+        )
+    if code == CR.SSL_CONNECTION_ERROR:
+        return ServerUnreachable(
+            f"No TLS connection to {server.address}: {text}.",
+            do="Check MYSQL_SSL_MODE and MYSQL_SSL_CA.",
+        )
+    if code in (CR.SERVER_GONE_ERROR, CR.SERVER_LOST, ER.SERVER_SHUTDOWN, 4031):
+        return ServerGone(
+            f"The connection to the database server at {server.address} was lost.",
+            do="See the server's own log, then try again.",
+        )
+    return MySQLProblem(f"{where} answered: {text} (error {code}).")
+
+
+def _connect_options(server: Server, database: str) -> dict[str, Any]:
+    options: dict[str, Any] = {
+        "host": server.host,
+        "port": server.port,
+        "user": server.user,
+        "password": server.password,
+        "charset": "utf8mb4",
+        "connect_timeout": CONNECT_SECONDS,
+        "read_timeout": _READ_SECONDS,
+        "autocommit": True,
+        "ssl_mode": server.ssl_mode,
+    }
+    if server.ssl_ca:
+        options["ssl"] = {"ca": server.ssl_ca}
+    if database:
+        options["database"] = database
+    return options
+
+
+def _rows(connection: Any, statement: str, arguments: Sequence[Any] = ()) -> list[tuple[Any, ...]]:
+    with connection.cursor() as cursor:
+        cursor.execute(statement, arguments or None)
+        return list(cursor.fetchall())
+
+
+def execute(connection: Any, statement: str) -> None:
+    """Run one statement, whose names are quoted already."""
+    with connection.cursor() as cursor:
+        cursor.execute(statement)
+
+
+def _literal(text: str) -> str:
+    return "'" + text.replace("\\", "\\\\").replace("'", "''") + "'"
+
+
+# ---------------------------------------------------------------- What the server is and holds
+
+
+def probe(connection: Any) -> ServerInfo:
+    """Flavour and version of the server."""
+    ((version, comment),) = _rows(connection, "SELECT VERSION(), @@version_comment")
+    is_mariadb = "mariadb" in f"{version} {comment}".lower()
+    return ServerInfo(MARIADB if is_mariadb else MYSQL, str(version))
+
+
+def database_exists(connection: Any, database: str) -> bool:
+    """Whether the server has the database, as far as this user sees."""
+    return bool(
+        _rows(
+            connection,
+            "SELECT 1 FROM information_schema.SCHEMATA WHERE SCHEMA_NAME = %s",
+            [database],
+        )
+    )
+
+
+def inventory(connection: Any, database: str) -> Inventory:
+    """The names of all objects in a database, by kind, sorted; as this user sees them.
+
+    Triggers by their table's name, once for each.
+    """
+    found: Inventory = {}
+    for kind, statement in _INVENTORY.items():
+        names = [str(name) for (name,) in _rows(connection, statement, [database])]
+        if names:
+            found[kind] = sorted(names)
+    for kind, name in _rows(connection, _ROUTINES, [database]):
+        found.setdefault(str(kind).lower(), []).append(str(name))
+    for kind in ("procedure", "function", "package", "package body"):
+        if kind in found:
+            found[kind].sort()
+    return found
+
+
+_INVENTORY = {
+    "table": "SELECT TABLE_NAME FROM information_schema.TABLES WHERE TABLE_SCHEMA = %s "
+    "AND TABLE_TYPE IN ('BASE TABLE', 'SYSTEM VERSIONED')",
+    "view": "SELECT TABLE_NAME FROM information_schema.TABLES WHERE TABLE_SCHEMA = %s "
+    "AND TABLE_TYPE = 'VIEW'",
+    "sequence": "SELECT TABLE_NAME FROM information_schema.TABLES WHERE TABLE_SCHEMA = %s "
+    "AND TABLE_TYPE = 'SEQUENCE'",
+    "trigger": "SELECT EVENT_OBJECT_TABLE FROM information_schema.TRIGGERS WHERE TRIGGER_SCHEMA = %s",
+    "event": "SELECT EVENT_NAME FROM information_schema.EVENTS WHERE EVENT_SCHEMA = %s",
+}
+_ROUTINES = "SELECT ROUTINE_TYPE, ROUTINE_NAME FROM information_schema.ROUTINES WHERE ROUTINE_SCHEMA = %s"
+
+
+def show_grants(connection: Any) -> list[str]:
+    """The grants of the connected user, active roles included."""
+    return [str(line) for (line,) in _rows(connection, "SHOW GRANTS")]
+
+
+def routines_without_body(connection: Any, database: str) -> list[str]:
+    """Routines that the user sees by name only."""
+    rows = _rows(
+        connection,
+        "SELECT ROUTINE_NAME FROM information_schema.ROUTINES "
+        "WHERE ROUTINE_SCHEMA = %s AND ROUTINE_DEFINITION IS NULL",
+        [database],
+    )
+    return [str(name) for (name,) in rows]
+
+
+def refuse_what_hangs(connection: Any, database: str, programs: Clients) -> None:
+    """Raise MySQLProblem for events on which mariadb-dump loops for ever.
+
+    Its search for a delimiter never ends where an event's text holds `;;` (seen in 10.11).
+    """
+    if programs.flavour != MARIADB:
+        return
+    rows = _rows(
+        connection,
+        "SELECT EVENT_NAME FROM information_schema.EVENTS WHERE EVENT_SCHEMA = %s "
+        "AND (INSTR(EVENT_DEFINITION, ';;') OR INSTR(EVENT_COMMENT, ';;'))",
+        [database],
+    )
+    if rows:
+        raise MySQLProblem(
+            f"The event {rows[0][0]} holds two semicolons in a row, on which mariadb-dump hangs.",
+            do="Alter the event so that `;;` does not occur in its body or comment.",
+        )
+
+
+def client_warnings(info: ServerInfo, programs: Clients) -> list[str]:
+    """What may go wrong with this client on this server."""
+    warnings = []
+    if programs.flavour != info.flavour:
+        warnings.append(
+            f"The server is {info.flavour}, the client {programs.flavour}'s: install the server's "
+            "own client, or set MYSQL_CLIENT_DIR to its folder."
+        )
+    elif programs.number < info.number[:2]:
+        warnings.append(
+            f"The client ({programs.version}) is older than the server "
+            f"({'.'.join(map(str, info.number))}): it may not know all of the server's features."
+        )
+    return warnings
+
+
+def tables_without_snapshot(connection: Any, database: str) -> list[str]:
+    """Tables that a consistent snapshot does not cover: all that are not InnoDB, with their engine."""
+    rows = _rows(
+        connection,
+        "SELECT TABLE_NAME, ENGINE FROM information_schema.TABLES WHERE TABLE_SCHEMA = %s "
+        "AND TABLE_TYPE IN ('BASE TABLE', 'SYSTEM VERSIONED') AND ENGINE <> 'InnoDB' "
+        "ORDER BY TABLE_NAME",
+        [database],
+    )
+    return [f"{name} ({engine})" for name, engine in rows]
+
+
+def data_length(connection: Any, database: str) -> int:
+    """The server's own estimate of the size of the rows in bytes."""
+    ((length,),) = _rows(
+        connection,
+        "SELECT COALESCE(SUM(DATA_LENGTH), 0) FROM information_schema.TABLES WHERE TABLE_SCHEMA = %s",
+        [database],
+    )
+    return int(length)
+
+
+def definitions_changed_at(connection: Any, database: str) -> dict[str, str]:
+    """When each table was last created or altered, to notice DDL during a dump."""
+    rows = _rows(
+        connection,
+        "SELECT TABLE_NAME, CREATE_TIME FROM information_schema.TABLES WHERE TABLE_SCHEMA = %s "
+        "AND TABLE_TYPE IN ('BASE TABLE', 'SYSTEM VERSIONED')",
+        [database],
+    )
+    return {str(name): str(time) for name, time in rows}
+
+
+def binary_log_position(connection: Any) -> dict[str, Any] | None:
+    """File and position of the binary log, None where it is off or not ours to see."""
+    for statement in ("SHOW BINARY LOG STATUS", "SHOW MASTER STATUS"):
+        with suppress(MySQLdb.Error):
+            for file, position, *_ in _rows(connection, statement):
+                return {"file": str(file), "position": int(position)}
+    return None
+
+
+# ---------------------------------------------------------------- Client programs
+
+
+def clients(server: ServerInfo, folder: str = "") -> Clients:
+    """The dump and load programs that fit the server best. Raises MySQLProblem.
+
+    Each flavour's own client first; the other one's where it is all there is.
+    """
+    own, other = (MARIADB, MYSQL) if server.flavour == MARIADB else (MYSQL, MARIADB)
+    for flavour in (own, other):
+        dump = process.find_program(*_DUMP_NAMES[flavour], folder=folder)
+        load = process.find_program(*_LOAD_NAMES[flavour], folder=folder)
+        if dump and load:
+            found = client_version(dump)
+            # Debian's `mysqldump` is MariaDB's under another name.
+            if flavour == own and not found.startswith(flavour):
+                continue
+            actual, _, version = found.partition(" ")
+            return Clients(dump, load, actual, version)
+    place = f"in {folder}" if folder else "on this machine"
+    raise MySQLProblem(
+        f"No client programs for {server.flavour} are installed {place}.",
+        do="Install mariadb-client or MySQL's client, or set MYSQL_CLIENT_DIR.",
+    )
+
+
+_DUMP_NAMES = {MARIADB: ("mariadb-dump", "mysqldump"), MYSQL: ("mysqldump", "mariadb-dump")}
+_LOAD_NAMES = {MARIADB: ("mariadb", "mysql"), MYSQL: ("mysql", "mariadb")}
+
+
+def client_environment() -> dict[str, str]:
+    """What a client program gets to see. Without HOME, where it would find ~/.mylogin.cnf."""
+    return {name: value for name, value in process.base_environment().items() if name != "HOME"}
+
+
+def client_version(program: str) -> str:
+    """Flavour and version of a client program, as in "MariaDB 10.11.19". Raises MySQLProblem."""
+    try:
+        answer = process.run([program, "--version"], env=client_environment(), deadline=10)
+    except (process.NotInstalled, process.DeadlineExceeded) as error:
+        raise MySQLProblem(f"{program} does not say its version: {error}.") from None
+    text = answer.stdout.decode(errors="replace")
+    flavour = MARIADB if "mariadb" in text.lower() else MYSQL
+    found = re.search(r"(?:Distrib|from|Ver) (\d+\.\d+\.\d+)", text.replace("Ver 10.19 ", ""))
+    return f"{flavour} {found[1] if found else '0'}"
+
+
+def option_file(server: Server) -> bytes:
+    """The clients' option file, which alone carries the password.
+
+    Quoting as in https://dev.mysql.com/doc/refman/8.4/en/option-files.html
+    """
+    escaped = server.password.replace("\\", "\\\\").replace('"', '\\"')
+    for plain, escape in (("\n", "\\n"), ("\r", "\\r"), ("\t", "\\t")):
+        escaped = escaped.replace(plain, escape)
+    return f'[client]\npassword="{escaped}"\n'.encode()
+
+
+def connection_args(server: Server, programs: Clients, option_file_path: str) -> tuple[str, ...]:
+    """What every client is told: the option file first, as they demand."""
+    args = [
+        f"--defaults-file={option_file_path}",
+        f"--host={server.host}",
+        f"--port={server.port}",
+        f"--user={server.user}",
+        "--default-character-set=utf8mb4",
+        *_tls_args(server, programs),
+    ]
+    return tuple(args)
+
+
+def _tls_args(server: Server, programs: Clients) -> list[str]:
+    if programs.flavour == MYSQL:
+        args = [f"--ssl-mode={server.ssl_mode}"]
+    elif server.ssl_mode == "DISABLED":
+        args = ["--skip-ssl"]
+    elif server.ssl_mode == "PREFERRED":
+        # MariaDB's client knows no "preferred"; from 11.4 it refuses what it cannot verify.
+        args = ["--skip-ssl-verify-server-cert"] if programs.number >= (11, 4) else []
+    elif server.ssl_mode == "REQUIRED":
+        args = ["--ssl", "--skip-ssl-verify-server-cert"]
+    else:
+        args = ["--ssl", "--ssl-verify-server-cert"]
+    return [*args, f"--ssl-ca={server.ssl_ca}"] if server.ssl_ca else args
+
+
+def dump_args(
+    server: Server,
+    database: str,
+    *,
+    info: ServerInfo,
+    programs: Clients,
+    option_file_path: str,
+) -> tuple[str, ...]:
+    """A whole, consistent dump of one database."""
+    args = [
+        programs.dump,
+        *connection_args(server, programs, option_file_path),
+        "--single-transaction",
+        "--quick",
+        "--routines",
+        "--triggers",
+        "--events",
+        "--skip-dump-date",
+        "--no-tablespaces",
+        "--max-allowed-packet=1G",
+    ]
+    if programs.flavour == MYSQL:
+        args.append("--set-gtid-purged=OFF")
+        if programs.number >= (8,):
+            args.append("--column-statistics=0")
+    elif info.flavour == MARIADB and min(info.number, programs.number) >= (10, 11):
+        args.append("--dump-history")
+    return (*args, "--", database)
+
+
+def load_args(server: Server, database: str, *, programs: Clients, option_file_path: str) -> tuple[str, ...]:
+    """A client that runs the statements from its standard input in one database.
+
+    `--comments` keeps the comments in routines, `--binary-mode` every byte as it is.
+    """
+    return (
+        programs.load,
+        *connection_args(server, programs, option_file_path),
+        "--batch",
+        "--comments",
+        "--binary-mode",
+        "--max-allowed-packet=1G",
+        f"--database={database}",
+    )
+
+
+def dump_problem(stderr: Sequence[str], code: int, server: Server, database: str) -> MySQLProblem:
+    """What a dump program's end means."""
+    for line in reversed(stderr):
+        if found := re.search(r"(?:Got error|Error|ERROR):? (\d{4}):? (.*)|(.*) \((\d{4})\)$", line):
+            text, number = (found[2], found[1]) if found[1] else (found[3], found[4])
+            return _dump_problem_from(int(number), text, server, database)
+        if "field count for table" in line:
+            return _dump_problem_from(ER.TABLE_DEF_CHANGED, line, server, database)
+    last = next((line for line in reversed(stderr) if line.strip()), "it gave no reason")
+    if code < 0:
+        return MySQLProblem(f"The dump program was killed by signal {-code}.", do="Try again.")
+    return MySQLProblem(f"The dump program failed (exit status {code}): {last}.")
+
+
+def _dump_problem_from(code: int, text: str, server: Server, database: str) -> MySQLProblem:
+    if code in (ER.TABLE_DEF_CHANGED, ER.NO_SUCH_TABLE):
+        return MySQLProblem(
+            f"A table of {database} was altered or dropped while the dump ran ({text}).",
+            do="Back up again once the change is through.",
+        )
+    return problem_from_number(code, text, server, database)

@@ -1,0 +1,323 @@
+"""The only module that starts other programs.
+
+Each runs in a process group of its own and is ended, with all that it started, when the block
+that started it is left, for whatever reason. None inherits this process's environment.
+"""
+
+from __future__ import annotations
+
+import os
+import selectors
+import shutil
+import signal
+import subprocess
+import sys
+import tempfile
+import time
+from collections import deque
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass
+from pathlib import Path
+from typing import IO
+
+# restic needs a moment after SIGTERM to take its lock away; a cancel has five seconds in all.
+GRACE_SECONDS = 3.0
+_TICK_SECONDS = 0.25
+_TAIL_LINES = 25
+_READ_BYTES = 1 << 16
+
+Tick = Callable[[], None]
+
+
+@dataclass(frozen=True)
+class Completed:
+    """How a program ended: a negative `returncode` is the signal that killed it."""
+
+    returncode: int
+    stdout: bytes
+    stderr_tail: tuple[str, ...]
+
+
+class DeadlineExceeded(Exception):
+    """A program ran past its deadline and was ended."""
+
+    def __init__(self, program: str, seconds: float, stderr_tail: Sequence[str]) -> None:
+        self.seconds = seconds
+        self.stderr_tail = tuple(stderr_tail)
+        super().__init__(f"{program} gave no answer within {seconds:g} seconds")
+
+
+class NotInstalled(Exception):
+    """A program is not on this machine."""
+
+    def __init__(self, program: str) -> None:
+        self.program = program
+        super().__init__(f"{program} is not installed")
+
+
+def find_program(*names: str, folder: str = "") -> str | None:
+    """The path of the first of `names` in `folder`, beside this Python or on the PATH."""
+    places = [folder] if folder else [str(Path(sys.executable).parent), os.environ.get("PATH", "")]
+    search = os.pathsep.join(places)
+    return next((found for name in names if (found := shutil.which(name, path=search))), None)
+
+
+def base_environment() -> dict[str, str]:
+    """What every child gets: where programs and temporary files are, and nothing secret."""
+    kept = ("PATH", "HOME", "TMPDIR", "LANG", "LC_ALL", "TZ", "SSL_CERT_FILE", "SSL_CERT_DIR")
+    return {name: os.environ[name] for name in kept if name in os.environ}
+
+
+def secret_fd(content: bytes) -> int:
+    """A file descriptor from which a child reads `content` once; the caller closes it.
+
+    An anonymous file rather than a pipe, so that content of any length never blocks.
+    """
+    fd = os.memfd_create("vedetta", 0)
+    # MySQL's clients ignore an option file that others may write.
+    os.fchmod(fd, 0o600)
+    os.write(fd, content)
+    os.lseek(fd, 0, os.SEEK_SET)
+    return fd
+
+
+class Child:
+    """A running program; `stderr` goes to an unnamed file of which the end is kept."""
+
+    def __init__(
+        self,
+        args: Sequence[str],
+        *,
+        env: Mapping[str, str],
+        stdin: int | IO[bytes] = subprocess.DEVNULL,
+        stdout: int | IO[bytes] = subprocess.DEVNULL,
+        stderr: int | IO[bytes] | None = None,
+        pass_fds: Sequence[int] = (),
+        own_group: bool = True,
+    ) -> None:
+        self.args = tuple(args)
+        self._stderr_file = tempfile.TemporaryFile() if stderr is None else None  # noqa: SIM115
+        self._own_group = own_group
+        try:
+            self._popen = subprocess.Popen(
+                [*_die_with_parent(), *args],
+                env=dict(env),
+                stdin=stdin,
+                stdout=stdout,
+                stderr=self._stderr_file or stderr,
+                pass_fds=pass_fds,
+                start_new_session=own_group,
+            )
+        except FileNotFoundError:
+            raise NotInstalled(self.program) from None
+
+    @property
+    def program(self) -> str:
+        """The program's short name, for sentences."""
+        return Path(self.args[0]).name
+
+    @property
+    def pid(self) -> int:
+        """The process id, which is also its group's where it has its own."""
+        return self._popen.pid
+
+    @property
+    def stdin(self) -> IO[bytes]:
+        """The writing end of the child's standard input, where PIPE was asked for."""
+        assert self._popen.stdin is not None  # noqa: S101
+        return self._popen.stdin
+
+    @property
+    def stdout(self) -> IO[bytes]:
+        """The reading end of the child's standard output, where PIPE was asked for."""
+        assert self._popen.stdout is not None  # noqa: S101
+        return self._popen.stdout
+
+    @property
+    def stderr(self) -> IO[bytes]:
+        """The reading end of the child's standard error, where PIPE was asked for."""
+        assert self._popen.stderr is not None  # noqa: S101
+        return self._popen.stderr
+
+    def poll(self) -> int | None:
+        """The exit status, or None while it runs."""
+        return self._popen.poll()
+
+    def wait(self, tick: Tick | None = None) -> int:
+        """Wait for the end, calling `tick` several times a second; returns the exit status."""
+        while True:
+            with suppress(subprocess.TimeoutExpired):
+                return self._popen.wait(timeout=_TICK_SECONDS)
+            if tick:
+                tick()
+
+    def stderr_tail(self) -> tuple[str, ...]:
+        """The last lines of standard error so far."""
+        if self._stderr_file is None:
+            return ()
+        fd = self._stderr_file.fileno()
+        size = os.fstat(fd).st_size
+        raw = os.pread(fd, _READ_BYTES, max(0, size - _READ_BYTES))
+        return tuple(raw.decode(errors="replace").splitlines()[-_TAIL_LINES:])
+
+    def stop(self, grace: float = GRACE_SECONDS) -> None:
+        """SIGTERM, then after `grace` seconds SIGKILL, to all that is left of its group."""
+        if self._popen.poll() is None:
+            self._popen.terminate()
+            with suppress(subprocess.TimeoutExpired):
+                self._popen.wait(timeout=grace)
+        if self._own_group:
+            with suppress(ProcessLookupError, PermissionError):
+                os.killpg(self._popen.pid, signal.SIGKILL)
+        elif self._popen.poll() is None:
+            self._popen.kill()
+        self._popen.wait()
+
+    def close(self) -> None:
+        """Close this side of the pipes."""
+        for pipe in (self._popen.stdin, self._popen.stdout, self._popen.stderr, self._stderr_file):
+            if pipe is not None:
+                with suppress(BrokenPipeError):
+                    pipe.close()
+
+
+@contextmanager
+def child(
+    args: Sequence[str],
+    *,
+    env: Mapping[str, str],
+    stdin: int | IO[bytes] = subprocess.DEVNULL,
+    stdout: int | IO[bytes] = subprocess.DEVNULL,
+    pass_fds: Sequence[int] = (),
+    own_group: bool = True,
+) -> Iterator[Child]:
+    """Start a program for the length of a block. Raises NotInstalled."""
+    started = Child(args, env=env, stdin=stdin, stdout=stdout, pass_fds=pass_fds, own_group=own_group)
+    try:
+        yield started
+    finally:
+        started.stop()
+        started.close()
+
+
+PIPE = subprocess.PIPE
+
+
+def run(
+    args: Sequence[str],
+    *,
+    env: Mapping[str, str],
+    on_stdout: Callable[[str], None] | None = None,
+    on_stderr: Callable[[str], None] | None = None,
+    tick: Tick | None = None,
+    deadline: float | None = None,
+    pass_fds: Sequence[int] = (),
+) -> Completed:
+    """Run a program to its end.
+
+    Lines go to `on_stdout` and `on_stderr` as they come; without `on_stdout` the output is
+    returned whole. `tick` is called several times a second; what it raises ends the program.
+    `deadline` is in seconds. Raises DeadlineExceeded, NotInstalled.
+    """
+    started = Child(args, env=env, stdout=PIPE, stderr=PIPE, pass_fds=pass_fds)
+    try:
+        return _follow(started, on_stdout, on_stderr, tick, deadline)
+    finally:
+        started.stop()
+        started.close()
+
+
+def _follow(
+    running: Child,
+    on_stdout: Callable[[str], None] | None,
+    on_stderr: Callable[[str], None] | None,
+    tick: Tick | None,
+    deadline: float | None,
+) -> Completed:
+    tail: deque[str] = deque(maxlen=_TAIL_LINES)
+    collected = bytearray()
+
+    def keep_and_tell(line: str) -> None:
+        tail.append(line)
+        if on_stderr:
+            on_stderr(line)
+
+    stdout = _Lines(on_stdout) if on_stdout else None
+    stderr = _Lines(keep_and_tell)
+    until = None if deadline is None else time.monotonic() + deadline
+    with selectors.DefaultSelector() as selector:
+        selector.register(running.stdout, selectors.EVENT_READ, stdout.feed if stdout else collected.extend)
+        selector.register(running.stderr, selectors.EVENT_READ, stderr.feed)
+        while selector.get_map():
+            for key, _ in selector.select(_TICK_SECONDS):
+                data = os.read(key.fd, _READ_BYTES)
+                if data:
+                    key.data(data)
+                else:
+                    selector.unregister(key.fileobj)
+            if tick:
+                tick()
+            if until is not None and time.monotonic() > until:
+                assert deadline is not None  # noqa: S101
+                raise DeadlineExceeded(running.program, deadline, tail)
+            if running.poll() is not None and not selector.select(0):
+                break
+    for lines in filter(None, (stdout, stderr)):
+        lines.close()
+    return Completed(running.wait(tick), bytes(collected), tuple(tail))
+
+
+class _Lines:
+    """Cuts a byte stream into lines of text."""
+
+    def __init__(self, tell: Callable[[str], None]) -> None:
+        self._tell = tell
+        self._rest = b""
+
+    def feed(self, data: bytes) -> None:
+        *lines, self._rest = (self._rest + data).split(b"\n")
+        for line in lines:
+            self._tell(line.decode(errors="replace").rstrip("\r"))
+
+    def close(self) -> None:
+        if self._rest:
+            self._tell(self._rest.decode(errors="replace"))
+            self._rest = b""
+
+
+def _die_with_parent() -> list[str]:
+    """util-linux's setpriv has the kernel send SIGTERM to the child when this thread dies."""
+    setpriv = shutil.which("setpriv")
+    return [setpriv, "--pdeathsig", "TERM", "--"] if setpriv else []
+
+
+def pause() -> None:
+    """Wait as long as a tick."""
+    time.sleep(_TICK_SECONDS)
+
+
+def identity() -> str:
+    """This process, told apart from any earlier one that had its number: host:pid:start."""
+    pid = os.getpid()
+    return f"{os.uname().nodename}:{pid}:{_started_at(pid)}"
+
+
+def is_gone(worker: str) -> bool:
+    """Whether `worker` (an `identity`) ran on this host and runs no more."""
+    host, pid, started = worker.rsplit(":", 2)
+    return host == os.uname().nodename and _started_at(int(pid)) != started
+
+
+def _started_at(pid: int) -> str:
+    """The process's start in clock ticks since boot, with the boot's id; empty when it is gone.
+
+    proc(5): field 22 of /proc/PID/stat; the command's name before it may hold blanks.
+    """
+    try:
+        stat = Path(f"/proc/{pid}/stat").read_text()
+        boot = Path("/proc/sys/kernel/random/boot_id").read_text()[:8]
+    except OSError:
+        return ""
+    fields = stat.rpartition(")")[2].split()
+    return "" if fields[0] in "ZX" else f"{boot}-{fields[19]}"

@@ -1,0 +1,109 @@
+"""What a running action reports: phases, bytes, log lines; and how it learns that it must stop."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+from datetime import datetime
+
+from django.conf import settings
+from django.utils import timezone
+
+from backups import services
+from backups.choices import Level
+from backups.errors import Cancelled, Problem
+from backups.models import Run
+
+_BEAT_SECONDS = 1.0
+
+
+@dataclass(frozen=True)
+class State:
+    """How far a run is, for whoever watches it in this process."""
+
+    phase: str
+    bytes_done: int
+    bytes_expected: int | None
+    detail: str
+
+
+Observer = Callable[[State, list[str]], None]
+
+
+class Progress:
+    """A run's reports on their way to the database, at most once a second."""
+
+    def __init__(self, run: Run, observer: Observer | None = None) -> None:
+        self._run_id = run.pk
+        self._observer = observer
+        self._state = State("", 0, None, "")
+        self._lines: list[tuple[datetime, Level, str]] = []
+        self._secrets: set[str] = set()
+        self._beaten = 0.0
+        self._deadline = time.monotonic() + settings.RUN_DEADLINE_SECONDS
+        self._may_cancel = True
+
+    def hide(self, secrets: Iterable[str]) -> None:
+        """Never let these texts into the log."""
+        self._secrets |= {secret for secret in secrets if secret}
+
+    def phase(self, name: str, *, expected: int | None = None) -> None:
+        """Begin a phase that will handle about `expected` bytes."""
+        self._state = State(name, 0, expected, "")
+        services.run_phase(self._run_id, name)
+        self._beat()
+
+    def bytes_done(self, done: int) -> None:
+        """Say how many bytes of the phase are done."""
+        self._state = State(self._state.phase, done, self._state.bytes_expected, self._state.detail)
+
+    def detail(self, text: str) -> None:
+        """Say what is just being worked on."""
+        self._state = State(self._state.phase, self._state.bytes_done, self._state.bytes_expected, text)
+
+    def log(self, text: str, level: Level = Level.INFO) -> None:
+        """Append a line to the run's log."""
+        self._lines.append((timezone.now(), level, self.masked(text)))
+
+    def warn(self, text: str) -> None:
+        """Append a warning to the run's log."""
+        self.log(text, Level.WARNING)
+
+    def masked(self, text: str) -> str:
+        """The text without the secrets that this run uses."""
+        for secret in self._secrets:
+            text = text.replace(secret, "•••")
+        return text
+
+    def no_way_back(self) -> None:
+        """From here on a cancel comes too late and is ignored."""
+        self._may_cancel = False
+
+    def way_back(self) -> None:
+        """A cancel is heard again."""
+        self._may_cancel = True
+
+    def tick(self) -> None:
+        """Called several times a second. Raises Cancelled, LostClaim, Problem past the deadline."""
+        now = time.monotonic()
+        if now > self._deadline:
+            raise Problem("The run took longer than a day and was stopped.", do="See its log.")
+        if now >= self._beaten + _BEAT_SECONDS:
+            self._beat()
+
+    def flush(self) -> None:
+        """Write the lines that are still held back."""
+        lines, self._lines = self._lines, []
+        if lines:
+            services.run_log(self._run_id, lines)
+        if self._observer:
+            self._observer(self._state, [text for _, _, text in lines])
+
+    def _beat(self) -> None:
+        self._beaten = time.monotonic()
+        self.flush()
+        state = self._state
+        beat = services.Beat(state.phase, state.bytes_done, state.bytes_expected, state.detail)
+        if services.run_beat(self._run_id, beat) and self._may_cancel:
+            raise Cancelled

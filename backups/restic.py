@@ -1,0 +1,626 @@
+"""restic: its argument lists (`*_args`, pure), its answers (`parse_*`, pure) and its errors.
+
+Exit codes and JSON as in https://restic.readthedocs.io/en/stable/075_scripting.html
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import Any
+
+from backups import process
+from backups.errors import Problem
+
+# `--stdin-from-command` with a path in `--stdin-filename` fails in 0.18.0.
+OLDEST_VERSION = (0, 18, 1)
+
+# restic itself retries an unreachable backend for a quarter of an hour.
+PROBE_DEADLINE_SECONDS = 25.0
+_RETRY_LOCK = "20s"
+
+
+class ResticError(Problem):
+    """restic ended without success."""
+
+
+class NoRepository(ResticError):
+    """There is no repository at the location (exit status 10)."""
+
+
+class WrongPassword(ResticError):
+    """The password opens no key of the repository (exit status 12)."""
+
+
+class RepositoryLocked(ResticError):
+    """Another restic holds a lock (exit status 11)."""
+
+
+class RepositoryUnreachable(ResticError):
+    """The repository's storage gave no answer or refused."""
+
+
+class NoBucket(RepositoryUnreachable):
+    """The storage answers, but has no such bucket."""
+
+
+class AccessDenied(RepositoryUnreachable):
+    """The storage refuses our keys."""
+
+
+class RepositoryFull(ResticError):
+    """No space is left where the repository (or restic's cache) lies."""
+
+
+class AlreadyInitialised(ResticError):
+    """There is a repository already."""
+
+
+class Interrupted(ResticError):
+    """restic was stopped, or stopped itself because its source failed (exit status 130)."""
+
+
+class IncompleteSource(ResticError):
+    """restic could not read all of its source (exit status 3)."""
+
+
+class Killed(ResticError):
+    """A signal ended restic."""
+
+
+class DamagedData(ResticError):
+    """The repository's data is not what was written."""
+
+
+@dataclass(frozen=True)
+class Access:
+    """How to reach a repository. The secrets are shown to restic alone, in its environment."""
+
+    program: str
+    url: str
+    password: str = field(repr=False)
+    secrets: Mapping[str, str] = field(default_factory=dict, repr=False)
+    cache_dir: str = ""
+
+    def environment(self) -> dict[str, str]:
+        """All that restic gets to see."""
+        own = {
+            "RESTIC_REPOSITORY": self.url,
+            "RESTIC_PASSWORD": self.password,
+            # Two progress messages a second are read, and at most one is stored.
+            "RESTIC_PROGRESS_FPS": "2",
+        }
+        if self.cache_dir:
+            own["RESTIC_CACHE_DIR"] = self.cache_dir
+        return {**process.base_environment(), **self.secrets, **own}
+
+    def environment_secrets(self) -> tuple[str, ...]:
+        """The names in the environment that restic's own children must not see."""
+        return ("RESTIC_REPOSITORY", "RESTIC_PASSWORD", *self.secrets)
+
+    def secret_values(self) -> tuple[str, ...]:
+        """What must never appear in a log."""
+        return (self.password, *(value for name, value in self.secrets.items() if _is_secret(name)))
+
+
+@dataclass(frozen=True)
+class SnapshotInfo:
+    """A snapshot as `restic snapshots --json` lists it."""
+
+    id: str
+    time: datetime
+    hostname: str
+    paths: tuple[str, ...]
+    tags: tuple[str, ...]
+    total_bytes_processed: int | None = None
+    data_added: int | None = None
+    data_added_packed: int | None = None
+
+
+@dataclass(frozen=True)
+class BackupSummary:
+    """The closing message of `restic backup --json`; sizes in bytes."""
+
+    snapshot_id: str
+    total_bytes_processed: int
+    data_added: int
+    data_added_packed: int
+
+
+@dataclass(frozen=True)
+class Lock:
+    """A lock in the repository."""
+
+    id: str
+    time: datetime
+    exclusive: bool
+    hostname: str
+    username: str
+    pid: int
+
+
+@dataclass(frozen=True)
+class Kept:
+    """A snapshot that the retention policy keeps, and restic's reasons."""
+
+    id: str
+    reasons: tuple[str, ...]
+
+
+@dataclass(frozen=True)
+class ForgetPlan:
+    """What `restic forget --dry-run` would do."""
+
+    keep: tuple[Kept, ...]
+    remove: tuple[str, ...]
+
+
+@dataclass(frozen=True)
+class CheckSummary:
+    """The closing message of `restic check --json`."""
+
+    num_errors: int
+    broken_packs: tuple[str, ...]
+    suggest_repair_index: bool
+    suggest_prune: bool
+
+
+# Argument lists
+
+
+def version_args() -> tuple[str, ...]:
+    """Print the version as JSON."""
+    return ("version", "--json")
+
+
+def cat_config_args() -> tuple[str, ...]:
+    """Open the repository with the password, and no more: takes no lock."""
+    return ("cat", "config", "--no-lock", "--json")
+
+
+def init_args() -> tuple[str, ...]:
+    """Make a new repository."""
+    return ("init", "--json")
+
+
+def backup_args(*, path: str, host: str, tags: Sequence[str], command: Sequence[str]) -> tuple[str, ...]:
+    """Store the output of `command` at `path`; no snapshot is made unless it exits with 0."""
+    return (
+        "backup", "--json", "--retry-lock", _RETRY_LOCK, "--host", host,
+        *(argument for tag in tags for argument in ("--tag", tag)),
+        "--stdin-filename", path, "--stdin-from-command", "--", *command,
+    )  # fmt: skip
+
+
+def snapshots_args(*ids: str) -> tuple[str, ...]:
+    """List the snapshots, or the ones with these ids."""
+    return ("snapshots", "--json", "--no-lock", *ids)
+
+
+def dump_args(snapshot_id: str, path: str) -> tuple[str, ...]:
+    """Write the file at `path` of a snapshot to standard output."""
+    return ("dump", "--retry-lock", _RETRY_LOCK, snapshot_id, path)
+
+
+def ls_args(snapshot_id: str) -> tuple[str, ...]:
+    """List the files of a snapshot, a JSON object a line."""
+    return ("ls", "--json", "--no-lock", snapshot_id)
+
+
+def forget_dry_run_args(*, tag: str, keep_daily: int, keep_weekly: int, keep_monthly: int) -> tuple[str, ...]:
+    """Ask which snapshots with `tag` the policy keeps, and why, removing nothing.
+
+    restic refuses a policy without any rule, so one that keeps nothing is asked with an
+    impossible tag to keep.
+    """
+    rules: list[str] = []
+    for option, number in (
+        ("--keep-daily", keep_daily),
+        ("--keep-weekly", keep_weekly),
+        ("--keep-monthly", keep_monthly),
+    ):
+        if number:
+            rules += [option, str(number)]
+    return (
+        "forget", "--dry-run", "--json", "--no-lock", "--group-by", "host,tags", "--tag", tag,
+        *(rules or ["--keep-tag", "vedetta-keeps-nothing"]),
+    )  # fmt: skip
+
+
+def forget_args(ids: Sequence[str], *, prune: bool) -> tuple[str, ...]:
+    """Remove exactly these snapshots."""
+    return (
+        "forget",
+        "--json",
+        "--retry-lock",
+        _RETRY_LOCK,
+        *(["--prune"] if prune else []),
+        "--",
+        *ids,
+    )
+
+
+def prune_args() -> tuple[str, ...]:
+    """Remove data that no snapshot refers to."""
+    return ("prune", "--json", "--retry-lock", _RETRY_LOCK)
+
+
+def check_args(*, read_data: bool = False, read_data_subset: str = "") -> tuple[str, ...]:
+    """Check the repository's structure, and its data in whole or in part."""
+    if read_data:
+        data = ["--read-data"]
+    else:
+        data = ["--read-data-subset", read_data_subset] if read_data_subset else []
+    return ("check", "--json", "--retry-lock", _RETRY_LOCK, *data)
+
+
+def stats_args() -> tuple[str, ...]:
+    """Size of the data in the repository as stored."""
+    return ("stats", "--json", "--no-lock", "--mode", "raw-data")
+
+
+def repair_index_args() -> tuple[str, ...]:
+    """Build the index anew from the pack files."""
+    return ("repair", "index", "--retry-lock", _RETRY_LOCK)
+
+
+def repair_snapshots_args() -> tuple[str, ...]:
+    """Write the snapshots anew without the files whose data is damaged, and drop the old ones."""
+    return ("repair", "snapshots", "--forget", "--retry-lock", _RETRY_LOCK)
+
+
+def unlock_args() -> tuple[str, ...]:
+    """Remove stale locks only: of processes that are gone, or older than half an hour."""
+    return ("unlock", "--json")
+
+
+def list_locks_args() -> tuple[str, ...]:
+    """The ids of the locks, one a line."""
+    return ("list", "locks", "--no-lock")
+
+
+def cat_lock_args(lock_id: str) -> tuple[str, ...]:
+    """What a lock says of its holder."""
+    return ("cat", "lock", lock_id, "--no-lock")
+
+
+# Answers
+
+
+def parse_version(stdout: bytes) -> str:
+    """The version number in `restic version --json`. Raises ResticError."""
+    try:
+        return str(json.loads(stdout)["version"])
+    except (ValueError, KeyError, TypeError):
+        raise ResticError(
+            "restic did not say its version as JSON, so it is too old.", do=_get_restic()
+        ) from None
+
+
+def parse_snapshots(stdout: bytes) -> tuple[SnapshotInfo, ...]:
+    """The answer of `restic snapshots --json`, oldest first. Raises ResticError."""
+    try:
+        return tuple(sorted((_snapshot(item) for item in json.loads(stdout) or []), key=lambda s: s.time))
+    except (ValueError, KeyError, TypeError, AttributeError):
+        raise ResticError(
+            "restic's list of snapshots could not be understood.", do="Run preflight."
+        ) from None
+
+
+def parse_status(line: str) -> int | None:
+    """The bytes done in a status message of `restic backup --json`, None for other lines."""
+    message = _message(line)
+    if message.get("message_type") != "status":
+        return None
+    done = message.get("bytes_done", 0)
+    return done if isinstance(done, int) else None
+
+
+def parse_backup_summary(line: str) -> BackupSummary | None:
+    """The closing message of `restic backup --json`, None for other lines."""
+    message = _message(line)
+    if message.get("message_type") != "summary" or not message.get("snapshot_id"):
+        return None
+    return BackupSummary(
+        snapshot_id=str(message["snapshot_id"]),
+        total_bytes_processed=int(message.get("total_bytes_processed", 0)),
+        data_added=int(message.get("data_added", 0)),
+        data_added_packed=int(message.get("data_added_packed", 0)),
+    )
+
+
+def parse_forget_plan(stdout: bytes) -> ForgetPlan:
+    """The answer of `restic forget --dry-run --json`. Raises ResticError."""
+    try:
+        groups = json.loads(stdout or b"[]") or []
+        keep = tuple(
+            Kept(id=reason["snapshot"]["id"], reasons=tuple(reason.get("matches") or ()))
+            for group in groups
+            for reason in group.get("reasons") or []
+        )
+        remove = tuple(item["id"] for group in groups for item in group.get("remove") or [])
+    except (ValueError, KeyError, TypeError, AttributeError):
+        raise ResticError("restic's plan of what to forget could not be understood.") from None
+    return ForgetPlan(keep=keep, remove=remove)
+
+
+def parse_check_summary(stdout: bytes) -> CheckSummary | None:
+    """The closing message of `restic check --json`, None when there is none."""
+    for line in reversed(stdout.decode(errors="replace").splitlines()):
+        message = _message(line)
+        if message.get("message_type") == "summary":
+            return CheckSummary(
+                num_errors=int(message.get("num_errors", 0)),
+                broken_packs=tuple(map(str, message.get("broken_packs") or ())),
+                suggest_repair_index=bool(message.get("suggest_repair_index")),
+                suggest_prune=bool(message.get("suggest_prune")),
+            )
+    return None
+
+
+def parse_lock(lock_id: str, stdout: bytes) -> Lock:
+    """The answer of `restic cat lock`. Raises ResticError."""
+    try:
+        item = json.loads(stdout)
+        return Lock(
+            id=lock_id,
+            time=parse_time(item["time"]),
+            exclusive=bool(item.get("exclusive", False)),
+            hostname=str(item.get("hostname", "")),
+            username=str(item.get("username", "")),
+            pid=int(item.get("pid", 0)),
+        )
+    except (ValueError, KeyError, TypeError, AttributeError):
+        raise ResticError(f"The lock {lock_id[:8]} could not be read.") from None
+
+
+def parse_time(text: str) -> datetime:
+    """An RFC 3339 time with nanoseconds, as Go writes it. Raises ValueError."""
+    return datetime.fromisoformat(re.sub(r"(\.\d{6})\d+", r"\1", text).replace("Z", "+00:00"))
+
+
+def readable(line: str) -> str:
+    """A line of standard error for a person: the message of a JSON line, other lines as they are."""
+    message = _message(line)
+    nested = message.get("error")
+    text = message.get("message") or (nested.get("message") if isinstance(nested, dict) else None)
+    return str(text or line).removeprefix("Fatal: ").strip()
+
+
+def error_from(completed: process.Completed, access: Access, doing: str) -> ResticError:
+    """What a restic that ended without success means; unknown ends are failures."""
+    code = completed.returncode
+    lines = [readable(line) for line in completed.stderr_tail if line.strip()]
+    if code < 0:
+        return Killed(
+            f"restic was killed by signal {-code} while {doing}.",
+            do="See whether the machine ran out of memory, then try again.",
+        )
+    by_code = {10: _no_repository, 11: _locked, 12: _wrong_password}
+    if code in by_code:
+        return by_code[code](access, lines)
+    return _error_from_words(lines, access, doing) or _error_otherwise(code, lines, doing)
+
+
+def _error_otherwise(code: int, lines: Sequence[str], doing: str) -> ResticError:
+    last = lines[-1] if lines else "it gave no reason"
+    if code == 130:
+        return Interrupted(f"restic was interrupted while {doing}: {last}.")
+    if code == 3:
+        return IncompleteSource(f"restic could not read all of its source while {doing}: {last}.")
+    return ResticError(f"restic failed while {doing} (exit status {code}): {last}.")
+
+
+def _error_from_words(lines: Sequence[str], access: Access, doing: str) -> ResticError | None:
+    text = "\n".join(lines).lower()
+    if "no space left on device" in text or "disk quota exceeded" in text:
+        return RepositoryFull(
+            f"No space is left on the disk that holds the repository or restic's cache ({doing}).",
+            do="Free some space, then try again.",
+        )
+    if "config file already exists" in text:
+        return AlreadyInitialised(
+            f"There is a repository at {access.url} already.", do="Nothing needs to be done."
+        )
+    return _unreachable_from_words(text, access, lines)
+
+
+def _unreachable_from_words(text: str, access: Access, lines: Sequence[str]) -> RepositoryUnreachable | None:
+    if "bucket does not exist" in text or "nosuchbucket" in text:
+        return NoBucket(
+            f"The storage answers, but has no bucket as {access.url} names it.",
+            do="Make the bucket, or correct RESTIC_REPOSITORY.",
+        )
+    if re.search(r"access denied|accessdenied|invalidaccesskeyid|signaturedoesnotmatch|403 forb", text):
+        return AccessDenied(
+            f"The storage of {access.url} refuses our keys.",
+            do="Check AWS_ACCESS_KEY_ID, AWS_SECRET_ACCESS_KEY and the bucket's policy.",
+        )
+    if re.search(r"returned error, retrying|connection refused|no such host|i/o timeout|dial tcp", text):
+        return unreachable(access, lines)
+    return None
+
+
+def unreachable(access: Access, lines: Sequence[str] = ()) -> RepositoryUnreachable:
+    """The storage gives no answer; `lines` are restic's last words about it."""
+    last = next((line for line in reversed(lines) if line.strip()), "")
+    reason = f" (restic: {readable(last)[:300]})" if last else ""
+    return RepositoryUnreachable(
+        f"The repository {access.url} cannot be reached{reason}.",
+        do="Check the network and the storage, then try again.",
+    )
+
+
+def _no_repository(access: Access, _lines: Sequence[str]) -> NoRepository:
+    return NoRepository(
+        f"There is no repository at {access.url}.",
+        do="If it is a new one, run `manage.py repository init`; if not, correct "
+        "RESTIC_REPOSITORY or see why its files are gone.",
+    )
+
+
+def _wrong_password(access: Access, _lines: Sequence[str]) -> WrongPassword:
+    return WrongPassword(
+        f"The password does not open the repository {access.url}.",
+        do="Set RESTIC_PASSWORD to the one that it was made with.",
+    )
+
+
+def _locked(access: Access, lines: Sequence[str]) -> RepositoryLocked:
+    holder = next((line for line in lines if "lock" in line.lower()), "by another restic")
+    return RepositoryLocked(
+        f"The repository {access.url} is locked: {holder}.",
+        do="Wait for the other restic to end; if it died, run `manage.py repository unlock`.",
+    )
+
+
+# Calls
+
+
+def find(program: str = "") -> str:
+    """The path of restic. Raises ResticError when there is none."""
+    found = program or process.find_program("restic")
+    if not found:
+        raise ResticError("restic is not installed.", do=_get_restic())
+    return found
+
+
+def call(
+    access: Access,
+    args: Sequence[str],
+    *,
+    doing: str,
+    on_stdout: Callable[[str], None] | None = None,
+    on_stderr: Callable[[str], None] | None = None,
+    tick: process.Tick | None = None,
+    deadline: float | None = None,
+    pass_fds: Sequence[int] = (),
+) -> process.Completed:
+    """Run restic to success. `doing` is for sentences ("reading the list of snapshots").
+
+    Raises ResticError, by what the exit status and the last lines say; whatever `tick` raises.
+    """
+    try:
+        completed = process.run(
+            (access.program, *args),
+            env=access.environment(),
+            on_stdout=on_stdout,
+            on_stderr=on_stderr,
+            tick=tick,
+            deadline=deadline,
+            pass_fds=pass_fds,
+        )
+    except process.DeadlineExceeded as late:
+        raise unreachable(access, late.stderr_tail) from None
+    except process.NotInstalled:
+        raise ResticError("restic is not installed.", do=_get_restic()) from None
+    if completed.returncode != 0:
+        raise error_from(completed, access, doing)
+    return completed
+
+
+def version(access: Access) -> str:
+    """The version of restic, which must be new enough. Raises ResticError."""
+    found = parse_version(call(access, version_args(), doing="asking its version", deadline=10).stdout)
+    if version_tuple(found) < OLDEST_VERSION:
+        wanted = ".".join(map(str, OLDEST_VERSION))
+        raise ResticError(f"restic {found} is too old, {wanted} is needed.", do=_get_restic())
+    return found
+
+
+def version_tuple(text: str) -> tuple[int, ...]:
+    """The numbers in a version text, for comparison."""
+    return tuple(int(number) for number in re.findall(r"\d+", text.split("-")[0])[:3])
+
+
+def probe(access: Access, *, tick: process.Tick | None = None) -> None:
+    """Make sure within seconds that the repository is there and the password opens it."""
+    call(
+        access, cat_config_args(), doing="opening the repository", tick=tick,
+        deadline=PROBE_DEADLINE_SECONDS,
+    )  # fmt: skip
+
+
+def snapshots(
+    access: Access, *ids: str, tick: process.Tick | None = None, deadline: float | None = None
+) -> tuple[SnapshotInfo, ...]:
+    """The snapshots in the repository, oldest first. Raises ResticError."""
+    completed = call(
+        access, snapshots_args(*ids), doing="reading the list of snapshots", tick=tick,
+        deadline=deadline,
+    )  # fmt: skip
+    return parse_snapshots(completed.stdout)
+
+
+def locks(access: Access, *, tick: process.Tick | None = None) -> tuple[Lock, ...]:
+    """Who holds locks in the repository. Raises ResticError."""
+    listed = call(
+        access, list_locks_args(), doing="listing locks", tick=tick,
+        deadline=PROBE_DEADLINE_SECONDS,
+    )  # fmt: skip
+    found: list[Lock] = []
+    for lock_id in listed.stdout.decode().split():
+        try:
+            answer = call(
+                access, cat_lock_args(lock_id), doing="reading a lock", tick=tick,
+                deadline=PROBE_DEADLINE_SECONDS,
+            )  # fmt: skip
+        except ResticError:
+            continue  # gone since it was listed
+        found.append(parse_lock(lock_id, answer.stdout))
+    return tuple(found)
+
+
+@contextmanager
+def dump(access: Access, snapshot_id: str, path: str) -> Iterator[process.Child]:
+    """Stream a file out of a snapshot: read `stdout`, then see `finished`."""
+    with process.child(
+        (access.program, *dump_args(snapshot_id, path)),
+        env=access.environment(),
+        stdout=process.PIPE,
+    ) as running:
+        yield running
+
+
+def finished(running: process.Child, access: Access, doing: str, tick: process.Tick | None = None) -> None:
+    """Raise what restic's end means, after all of its output was read."""
+    code = running.wait(tick)
+    if code != 0:
+        raise error_from(process.Completed(code, b"", running.stderr_tail()), access, doing)
+
+
+def _snapshot(item: Mapping[str, Any]) -> SnapshotInfo:
+    summary = item.get("summary") or {}
+    return SnapshotInfo(
+        id=item["id"],
+        time=parse_time(item["time"]),
+        hostname=item.get("hostname", ""),
+        paths=tuple(item.get("paths") or ()),
+        tags=tuple(item.get("tags") or ()),
+        total_bytes_processed=summary.get("total_bytes_processed"),
+        data_added=summary.get("data_added"),
+        data_added_packed=summary.get("data_added_packed"),
+    )
+
+
+def _message(line: str) -> dict[str, Any]:
+    if not line.startswith("{"):
+        return {}
+    try:
+        message = json.loads(line)
+    except (ValueError, RecursionError):
+        return {}
+    return message if isinstance(message, dict) else {}
+
+
+def _is_secret(name: str) -> bool:
+    return re.search(r"SECRET|PASSWORD|TOKEN|KEY", name) is not None
+
+
+def _get_restic() -> str:
+    wanted = ".".join(map(str, OLDEST_VERSION))
+    return f"Install restic {wanted} or newer; `make setup` does it on Debian."

@@ -1,0 +1,117 @@
+"""Takes a queued run, plays its action and gives it its outcome. Used by the queue and the CLI."""
+
+from __future__ import annotations
+
+import logging
+import traceback
+from collections.abc import Callable
+from contextlib import suppress
+
+from backups import process, services
+from backups.actions import backup, repository
+from backups.actions.outcome import Outcome
+from backups.choices import Action, Level, Status, Trigger
+from backups.errors import Cancelled, LostClaim, Problem, Refused
+from backups.models import Run
+from backups.progress import Observer, Progress
+
+logger = logging.getLogger(__name__)
+
+ACTIONS: dict[str, Callable[[Run, Progress], Outcome]] = {
+    Action.BACKUP: backup.run,
+    Action.INIT: repository.init,
+    Action.SNAPSHOTS: repository.snapshots,
+}
+
+# What stays as it was when the action ends before its time.
+_SAFE = {
+    Action.BACKUP: "No snapshot was made, no heartbeat was written; earlier snapshots are safe.",
+    Action.VERIFY: "The live database and the snapshots were not touched.",
+    Action.RESTORE: "The live database was not touched.",
+    Action.CHECK: "A check changes nothing.",
+    Action.FORGET: "The newest and the newest verified snapshot are kept in any case.",
+}
+_OTHERWISE_SAFE = "The snapshots are as they were."
+
+
+def execute(run_id: int, *, observer: Observer | None = None, send_follow_ups: bool = True) -> Run | None:
+    """Play a queued run to its end; None when it is not ours to play.
+
+    Follow-ups go to the queue, or with `send_follow_ups=False` are played here, one after the
+    other. Problems end in the run's status; only what ends this process is raised again.
+    """
+    try:
+        run = services.run_claim(run_id, worker=process.identity())
+    except Refused:
+        return Run.objects.get(pk=run_id)
+    if run is None:
+        return None
+    outcome = _play(run, observer)
+    for child in _follow_ups(run, outcome, send=send_follow_ups):
+        if not send_follow_ups:
+            execute(child.pk, observer=observer, send_follow_ups=False)
+    run.refresh_from_db()
+    return run
+
+
+def _play(run: Run, observer: Observer | None) -> Outcome:
+    progress = Progress(run, observer)
+    try:
+        outcome = ACTIONS[run.action](run, progress)
+    except LostClaim:
+        logger.error("%s was given up for lost while it ran; it stops here", run)
+        return Outcome()
+    except BaseException as error:
+        _failed(run, progress, error)
+        if isinstance(error, Exception):
+            return Outcome()
+        raise
+    progress.flush()
+    services.run_finish(run.pk, status=Status.SUCCEEDED)
+    return outcome
+
+
+def _failed(run: Run, progress: Progress, error: BaseException) -> None:
+    status, sentence = _judge(run, progress, error)
+    logger.warning("%s: %s", run, sentence)
+    with suppress(LostClaim, Cancelled):
+        progress.flush()
+    with suppress(services.IllegalTransition):
+        services.run_finish(run.pk, status=status, error=sentence)
+
+
+def _judge(run: Run, progress: Progress, error: BaseException) -> tuple[Status, str]:
+    """The outcome and its sentence; a traceback goes to the log."""
+    safe = _SAFE.get(Action(run.action), _OTHERWISE_SAFE)
+    if isinstance(error, Cancelled | KeyboardInterrupt):
+        by = "Cancelled." if isinstance(error, Cancelled) else "Stopped at the keyboard."
+        return Status.CANCELLED, f"{by} {safe}"
+    if isinstance(error, Problem):
+        return Status.FAILED, progress.masked(error.sentence(safe=safe))
+    progress.log("".join(traceback.format_exception(error)), Level.ERROR)
+    return Status.FAILED, (
+        f"{run.get_action_display()} met an unexpected {type(error).__name__}. {safe} "
+        "The run's log has the details; please report them."
+    )
+
+
+def _follow_ups(run: Run, outcome: Outcome, *, send: bool) -> list[Run]:
+    children = []
+    for follow_up in outcome.follow_ups:
+        if follow_up.action not in ACTIONS:
+            continue
+        try:
+            child = services.run_enqueue(
+                action=follow_up.action,
+                trigger=Trigger.BACKUP,
+                database=run.database,
+                repository=run.repository,
+                parent=run,
+                options=follow_up.options,
+                send=send,
+            )
+        except Refused as refused:
+            services.run_log(run.pk, [services.line(str(refused), Level.WARNING)])
+        else:
+            children.append(child)
+    return children

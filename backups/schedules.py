@@ -1,0 +1,91 @@
+"""The schedules that should be, as data; `schedules_sync` makes django-q2's table say so."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from datetime import datetime
+from zoneinfo import ZoneInfo
+
+from croniter import croniter
+from django.conf import settings
+from django.db import transaction
+from django.utils import timezone
+from django_q.models import Schedule
+
+from backups.models import Database
+
+# Schedules with other names are not ours to change.
+_PREFIX = "vedetta "
+
+
+@dataclass(frozen=True)
+class Wanted:
+    """A schedule as it should be. Without `cron` it is due every minute."""
+
+    name: str
+    func: str
+    args: str = ""
+    cron: str = ""
+    cluster: str | None = None
+
+
+def wanted() -> Iterator[Wanted]:
+    """Every schedule of the portal: backups, verifications, and each cluster's tending."""
+    for database in Database.objects.order_by("pk"):
+        for verb in ("backup", "verify"):
+            if cron := getattr(database, f"{verb}_cron"):
+                yield Wanted(
+                    name=f"{_PREFIX}{verb} {database.pk}",
+                    func=f"backups.tasks.{verb}_due",
+                    args=f"({database.pk},)",
+                    cron=cron,
+                )
+    for cluster in (None, settings.RESTORES_CLUSTER):
+        yield Wanted(
+            name=f"{_PREFIX}tend {cluster or 'default'}",
+            func="backups.tasks.tend_runs",
+            cluster=cluster,
+        )
+
+
+@transaction.atomic
+def schedules_sync() -> None:
+    """Insert, change and remove our schedules. One that is as it should be keeps its next time."""
+    known: dict[str, Schedule] = {}
+    for schedule in Schedule.objects.select_for_update().filter(name__startswith=_PREFIX):
+        if schedule.name in known:
+            schedule.delete()
+        else:
+            known[schedule.name] = schedule
+    for want in wanted():
+        _upsert(known.pop(want.name, None), want)
+    for unwanted in known.values():
+        unwanted.delete()
+
+
+def next_times(cron: str, count: int, *, after: datetime | None = None) -> list[datetime]:
+    """When a cron expression is due next, in TIME_ZONE. Raises ValueError for a wrong one."""
+    zone = ZoneInfo(settings.TIME_ZONE)
+    times = croniter(cron, (after or timezone.now()).astimezone(zone))
+    return [times.get_next(datetime) for _ in range(count)]
+
+
+def _upsert(schedule: Schedule | None, want: Wanted) -> None:
+    fields = {
+        "func": want.func,
+        "args": want.args or None,
+        "cron": want.cron or None,
+        "schedule_type": Schedule.CRON if want.cron else Schedule.MINUTES,
+        "minutes": None if want.cron else 1,
+        "repeats": -1,
+        "cluster": want.cluster,
+    }
+    if schedule is None:
+        schedule = Schedule(name=want.name)
+    elif all(getattr(schedule, name) == value for name, value in fields.items()):
+        return
+    for name, value in fields.items():
+        setattr(schedule, name, value)
+    schedule.next_run = next_times(want.cron, 1)[0] if want.cron else timezone.now()
+    schedule.save()

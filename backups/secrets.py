@@ -1,0 +1,69 @@
+"""Secret references: the database holds where a secret is, never the secret."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+
+from environ.fileaware_mapping import FileAwareMapping
+
+from backups.errors import Problem
+
+_REFERENCE = re.compile(r"(?:env:[A-Za-z_][A-Za-z0-9_]*|file:/[^\0]+)")
+_MOST_BYTES = 16_384
+
+
+def is_reference(text: str) -> bool:
+    """Whether `text` has the form `env:NAME` or `file:/absolute/path`."""
+    return _REFERENCE.fullmatch(text) is not None
+
+
+def resolve(reference: str) -> str:
+    """The secret behind `reference`, without the newline at its end.
+
+    `env:NAME` is also answered by NAME_FILE. Raises Problem, never showing the value.
+    """
+    if not is_reference(reference):
+        raise Problem("A secret reference has a wrong form.", do="Write it as env:NAME or file:/path.")
+    kind, _, place = reference.partition(":")
+    value = _from_environment(place) if kind == "env" else _from_file(Path(place))
+    if not value:
+        raise Problem(f"The secret {reference} is empty.", do="Fill it in and try again.")
+    return value
+
+
+def resolve_optional(reference: str) -> str:
+    """Like `resolve`, but an unset or empty secret is an empty text: S3 keys may come from elsewhere."""
+    if not reference:
+        return ""
+    kind, _, place = reference.partition(":")
+    if kind == "env" and not FileAwareMapping(cache=False).get(place):
+        return ""
+    return resolve(reference)
+
+
+def _from_environment(name: str) -> str:
+    try:
+        return FileAwareMapping(cache=False)[name].rstrip("\r\n")
+    except KeyError:
+        raise Problem(
+            f"The secret env:{name} is not set.",
+            do=f"Set {name} or {name}_FILE where the portal and the worker start.",
+        ) from None
+    except (OSError, UnicodeError):
+        raise Problem(
+            f"The file that {name}_FILE names cannot be read.", do="Check its path and mode."
+        ) from None
+
+
+def _from_file(path: Path) -> str:
+    try:
+        with path.open("rb") as file:
+            raw = file.read(_MOST_BYTES + 1)
+        if len(raw) > _MOST_BYTES:
+            raise ValueError
+        return raw.decode().rstrip("\r\n")
+    except (OSError, ValueError):
+        raise Problem(
+            f"The secret file {path} cannot be read as a short text.", do="Check its path and mode."
+        ) from None

@@ -1,0 +1,400 @@
+"""The only writers of runs, leases and snapshots. No I/O but the portal's own database.
+
+A run's life: `run_enqueue` inserts it, `run_claim` takes it for one worker (a conditional UPDATE
+that must hit one row), `run_beat` says that it lives, `run_finish` gives it its outcome, and
+`runs_reap` gives the outcome to those whose worker died.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import Any
+
+from django.conf import settings
+from django.contrib.auth.base_user import AbstractBaseUser
+from django.db import transaction
+from django.db.models import F, Q
+from django.utils import timezone
+from django_q.models import OrmQ
+from django_q.tasks import async_task
+
+from backups import restic
+from backups.choices import ACTIVE, EXCLUSIVE_ACTIONS, Action, Health, Level, Status, Trigger
+from backups.errors import LostClaim, Refused
+from backups.models import Database, Repository, Run, RunLine, Snapshot, WorkerPulse
+
+LEASE = timedelta(seconds=90)
+# Beats come every second or so; a worker that skipped a minute is taken for dead.
+BEAT_LOST = timedelta(seconds=60)
+# A message still on its way is not sent again.
+QUEUE_LOST = timedelta(minutes=5)
+PULSE_LOST = timedelta(minutes=2)
+
+
+class IllegalTransition(Exception):
+    """A run was to leave a status that it is not in."""
+
+
+@dataclass(frozen=True)
+class Beat:
+    """What a run's worker reports about once a second."""
+
+    phase: str
+    bytes_done: int
+    bytes_expected: int | None
+    detail: str
+
+
+def run_enqueue(
+    *,
+    action: Action,
+    trigger: Trigger,
+    database: Database | None = None,
+    repository: Repository | None = None,
+    snapshot: Snapshot | None = None,
+    requested_by: AbstractBaseUser | None = None,
+    parent: Run | None = None,
+    options: Mapping[str, Any] | None = None,
+    send: bool = True,
+) -> Run:
+    """Insert a queued run and, with `send`, tell the queue once the transaction is through.
+
+    Raises Refused when the same is queued or running already.
+    """
+    if repository is None:
+        if database is None:
+            raise ValueError("a run needs a database or a repository")
+        repository = database.repository
+    with transaction.atomic():
+        Repository.objects.select_for_update().get(pk=repository.pk)
+        _refuse_twin(action, database, repository)
+        run = Run.objects.create(
+            action=action,
+            trigger=trigger,
+            database=database,
+            repository=repository,
+            snapshot=snapshot,
+            requested_by=requested_by,
+            parent=parent,
+            options=dict(options or {}),
+        )
+        if send:
+            transaction.on_commit(lambda: _send(run))
+    return run
+
+
+def run_claim(run_id: int, *, worker: str, now: datetime | None = None) -> Run | None:
+    """Take a queued run for `worker`; None when someone else has, or it is over.
+
+    A redelivered or doubled queue message ends here. Raises Refused (the run is then failed with
+    the sentence) when another run holds the lease that this one needs.
+    """
+    now = now or timezone.now()
+    with transaction.atomic():
+        hit = Run.objects.filter(pk=run_id, status=Status.QUEUED).update(
+            status=Status.RUNNING, started_at=now, beat_at=now, worker=worker
+        )
+        if hit != 1:
+            return None
+        run = Run.objects.select_related("database__repository", "repository", "snapshot").get(pk=run_id)
+        holder = _lease_take(run, now)
+    if holder is not None:
+        refusal = Refused(
+            f"Not started: {_describe(holder)} is using the same "
+            f"{'repository' if run.action in EXCLUSIVE_ACTIONS else 'database'}.",
+            do="Wait for it to end, then start again.",
+        )
+        run_finish(run_id, status=Status.FAILED, error=refusal.sentence())
+        raise refusal
+    return run
+
+
+def run_beat(run_id: int, beat: Beat, *, now: datetime | None = None) -> bool:
+    """Say that the run lives and how far it is; answers whether its cancel was requested.
+
+    Raises LostClaim when the run is not running any more.
+    """
+    now = now or timezone.now()
+    hit = Run.objects.filter(pk=run_id, status=Status.RUNNING).update(
+        beat_at=now,
+        phase=beat.phase,
+        bytes_done=beat.bytes_done,
+        bytes_expected=beat.bytes_expected,
+        detail=beat.detail[:200],
+    )
+    if hit != 1:
+        raise LostClaim
+    for model in (Database, Repository):
+        model.objects.filter(lease_run=run_id).update(lease_until=now + LEASE)
+    return Run.objects.values_list("cancel_requested", flat=True).get(pk=run_id)
+
+
+def run_phase(run_id: int, name: str, *, now: datetime | None = None) -> None:
+    """Append a phase to the run's story."""
+    run = Run.objects.only("phases").get(pk=run_id)
+    phases = [*run.phases, {"name": name, "at": (now or timezone.now()).isoformat()}]
+    Run.objects.filter(pk=run_id, status=Status.RUNNING).update(phase=name, phases=phases)
+
+
+def run_note(run_id: int, **facts: Any) -> None:
+    """Store what the run found out: versions, its snapshot, results (merged into `result`)."""
+    if "result" in facts:
+        known = Run.objects.values_list("result", flat=True).get(pk=run_id)
+        facts["result"] = {**known, **facts["result"]}
+    Run.objects.filter(pk=run_id).update(**facts)
+
+
+def run_log(run_id: int, lines: Iterable[tuple[datetime, Level, str]]) -> None:
+    """Append lines to the run's log."""
+    RunLine.objects.bulk_create(
+        RunLine(run_id=run_id, at=at, level=level, text=text) for at, level, text in lines
+    )
+
+
+def line(text: str, level: Level = Level.INFO) -> tuple[datetime, Level, str]:
+    """A line for `run_log`, of now."""
+    return timezone.now(), level, text
+
+
+def skipped_note(action: Action, database: Database) -> None:
+    """Say in the running run's log that a scheduled one was left out because of it."""
+    running = Run.objects.filter(action=action, database=database, status__in=ACTIVE).first()
+    if running is not None:
+        text = f"The scheduled {action.label.lower()} was left out, because this one was under way."
+        run_log(running.pk, [line(text, Level.WARNING)])
+
+
+def run_finish(run_id: int, *, status: Status, error: str = "", now: datetime | None = None) -> None:
+    """Give a running run its outcome and its leases back. Raises IllegalTransition."""
+    if status not in {Status.SUCCEEDED, Status.FAILED, Status.CANCELLED}:
+        raise IllegalTransition(f"a run does not finish as {status}")
+    with transaction.atomic():
+        hit = Run.objects.filter(pk=run_id, status=Status.RUNNING).update(
+            status=status, error=error, finished_at=now or timezone.now(), detail=""
+        )
+        if hit != 1:
+            raise IllegalTransition(f"run {run_id} is not running")
+        _lease_release(run_id)
+
+
+def run_cancel(run: Run, *, now: datetime | None = None) -> None:
+    """Cancel a queued run at once; ask a running one's worker to stop. Raises IllegalTransition."""
+    hit = Run.objects.filter(pk=run.pk, status=Status.QUEUED).update(
+        status=Status.CANCELLED,
+        error="Cancelled before it started.",
+        finished_at=now or timezone.now(),
+    )
+    hit += Run.objects.filter(pk=run.pk, status=Status.RUNNING).update(cancel_requested=True)
+    if hit == 0:
+        raise IllegalTransition(f"{run} is over, there is nothing to cancel")
+
+
+def runs_reap(*, is_gone: Callable[[str], bool], now: datetime | None = None) -> list[Run]:
+    """Mark running runs lost whose worker is gone or silent; answers which they are.
+
+    `is_gone` tells of a worker's identity whether that process surely runs no more.
+    """
+    now = now or timezone.now()
+    lost = []
+    for run in Run.objects.filter(status=Status.RUNNING).select_related("database", "repository"):
+        gone = bool(run.worker) and is_gone(run.worker)
+        if not gone and run.beat_at is not None and run.beat_at > now - BEAT_LOST:
+            continue
+        with transaction.atomic():
+            hit = Run.objects.filter(pk=run.pk, status=Status.RUNNING, beat_at=run.beat_at).update(
+                status=Status.LOST, error=_lost_sentence(run), finished_at=now, detail=""
+            )
+            if hit:
+                _lease_release(run.pk)
+        if hit:
+            run.refresh_from_db()
+            lost.append(run)
+    return lost
+
+
+def runs_resend(now: datetime | None = None) -> int:
+    """Send queued runs again whose message got lost; the claim makes a double harmless."""
+    now = now or timezone.now()
+    if OrmQ.objects.exists():
+        return 0
+    forgotten = Run.objects.filter(
+        status=Status.QUEUED, queued_at__lt=now - QUEUE_LOST, trigger__in=_SENT_BY_QUEUE
+    )
+    for run in forgotten:
+        _send(run)
+    return len(forgotten)
+
+
+_SENT_BY_QUEUE = [Trigger.SCHEDULE, Trigger.ADMIN, Trigger.BACKUP]
+
+
+def pulse(cluster: str, now: datetime | None = None) -> None:
+    """Note that a cluster of the queue is alive."""
+    WorkerPulse.objects.update_or_create(cluster=cluster, defaults={"seen_at": now or timezone.now()})
+
+
+def snapshot_record(
+    info: restic.SnapshotInfo,
+    *,
+    repository: Repository,
+    database: Database | None,
+    made_by: Run | None = None,
+    manifest: Mapping[str, Any] | None = None,
+) -> Snapshot:
+    """Insert or complete the row of a snapshot that the repository holds."""
+    known: dict[str, Any] = {
+        "database": database,
+        "time": info.time,
+        "host": info.hostname,
+        "path": info.paths[0] if info.paths else "",
+        "tags": list(info.tags),
+        "total_bytes_processed": info.total_bytes_processed,
+        "data_added": info.data_added,
+        "data_added_packed": info.data_added_packed,
+        "forgotten_at": None,
+    }
+    if made_by is not None:
+        known["made_by"] = made_by
+    if manifest is not None:
+        known |= {"manifest": dict(manifest), "dump_sha256": manifest["sha256"]}
+    snapshot, _ = Snapshot.objects.update_or_create(
+        repository=repository, snapshot_id=info.id, defaults=known
+    )
+    return snapshot
+
+
+def snapshots_sync(
+    repository: Repository,
+    found: Sequence[tuple[restic.SnapshotInfo, Database | None]],
+    *,
+    now: datetime | None = None,
+) -> tuple[int, int]:
+    """Make the table say what the repository holds; answers how many are new and how many gone."""
+    now = now or timezone.now()
+    known = set(
+        Snapshot.objects.filter(repository=repository, forgotten_at=None).values_list(
+            "snapshot_id", flat=True
+        )
+    )
+    present = {info.id for info, _ in found}
+    with transaction.atomic():
+        for info, database in found:
+            if info.id not in known:
+                snapshot_record(info, repository=repository, database=database)
+        gone = Snapshot.objects.filter(repository=repository, snapshot_id__in=known - present).update(
+            forgotten_at=now
+        )
+    return len(present - known), gone
+
+
+def backup_counted(repository: Repository) -> bool:
+    """Count a finished backup; answers whether an integrity check is due."""
+    Repository.objects.filter(pk=repository.pk).update(backups_since_check=F("backups_since_check") + 1)
+    repository.refresh_from_db(fields=["backups_since_check"])
+    return 0 < repository.check_interval <= repository.backups_since_check
+
+
+def check_recorded(repository: Repository, *, error: str, now: datetime | None = None) -> None:
+    """Store what an integrity check found; an empty `error` is good health."""
+    Repository.objects.filter(pk=repository.pk).update(
+        health=Health.DAMAGED if error else Health.GOOD,
+        check_error=error,
+        checked_at=now or timezone.now(),
+        backups_since_check=0,
+    )
+
+
+def database_probed(
+    database: Database,
+    *,
+    flavour: str,
+    server_version: str,
+    client_version: str,
+    warnings: Sequence[str],
+) -> None:
+    """Store what preflight learned of the server and its client."""
+    Database.objects.filter(pk=database.pk).update(
+        server_flavour=flavour,
+        server_version=server_version,
+        client_version=client_version,
+        preflight_warnings=list(warnings),
+    )
+
+
+def lease_holder(thing: Database | Repository, now: datetime | None = None) -> Run | None:
+    """The run that holds the thing's lease, None when it is free or the lease ran out."""
+    thing.refresh_from_db(fields=["lease_run", "lease_until"])
+    if thing.lease_until is None or thing.lease_until < (now or timezone.now()):
+        return None
+    return thing.lease_run
+
+
+def _refuse_twin(action: Action, database: Database | None, repository: Repository) -> None:
+    twins = Run.objects.filter(action=action, status__in=ACTIVE)
+    if action in EXCLUSIVE_ACTIONS or database is None:
+        twins = twins.filter(repository=repository)
+    else:
+        twins = twins.filter(database=database)
+    if action == Action.RESTORE:
+        return  # refused by target, where the target is known
+    twin = twins.order_by("pk").first()
+    if twin is not None:
+        raise Refused(
+            f"Not started: {_describe(twin)} is {twin.get_status_display().lower()} already.",
+            do="Wait for it to end, or cancel it, then start again.",
+        )
+
+
+def _describe(run: Run) -> str:
+    subject = run.database or run.repository
+    since = timezone.localtime(run.started_at or run.queued_at)
+    return f"{run.get_action_display().lower()} {run.pk} of {subject} (since {since:%H:%M:%S})"
+
+
+def _lease_take(run: Run, now: datetime) -> Run | None:
+    """Take the lease that the run's action needs; answers who holds it instead."""
+    if run.action in EXCLUSIVE_ACTIONS:
+        model: type[Database] | type[Repository] = Repository
+        pk = run.repository_id
+    elif run.action == Action.BACKUP:
+        assert run.database_id is not None  # noqa: S101
+        model, pk = Database, run.database_id
+    else:
+        return None
+    free = Q(lease_run=None) | Q(lease_until=None) | Q(lease_until__lt=now)
+    hit = model.objects.filter(free, pk=pk).update(lease_run=run, lease_until=now + LEASE)
+    return None if hit else model.objects.get(pk=pk).lease_run
+
+
+def _lease_release(run_id: int) -> None:
+    for model in (Database, Repository):
+        model.objects.filter(lease_run=run_id).update(lease_run=None, lease_until=None)
+
+
+def _send(run: Run) -> None:
+    restores = run.action == Action.RESTORE
+    async_task(
+        "backups.tasks.run_execute",
+        run.pk,
+        task_name=str(run),
+        group=run.action,
+        cluster=settings.RESTORES_CLUSTER if restores else None,
+    )
+
+
+_SAFE_WHEN_LOST = {
+    Action.BACKUP: "No heartbeat was written and earlier snapshots are untouched.",
+    Action.VERIFY: "The live database and the snapshots are untouched.",
+    Action.RESTORE: "The run's log says how far it came.",
+}
+
+
+def _lost_sentence(run: Run) -> str:
+    beat = timezone.localtime(run.beat_at or run.queued_at)
+    safe = _SAFE_WHEN_LOST.get(Action(run.action), "The snapshots are untouched.")
+    return (
+        f"The worker died in the middle of this run (last sign of life {beat:%H:%M:%S}). "
+        f"{safe} Start it again; if it happens again, see the worker's own log."
+    )

@@ -1,0 +1,79 @@
+"""The files that the gate reads, as the portal writes them."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from pathlib import Path
+
+from django.conf import settings
+
+from backups.errors import Problem
+from backups.models import Database
+from sentinel import heartbeat
+
+
+def folder() -> Path:
+    """Where the main heartbeat lies."""
+    return Path(settings.SENTINEL.heartbeat_path).parent
+
+
+def make_sure_writable() -> Path:
+    """Make the status folder and prove that files can be written there. Raises Problem."""
+    place = folder()
+    probe = place / ".preflight"
+    try:
+        place.mkdir(parents=True, exist_ok=True)
+        probe.write_bytes(b"ok\n")
+        probe.unlink()
+    except OSError as error:
+        raise _unwritable(error) from error
+    return place
+
+
+def write_last_ok(database: Database, time: datetime) -> Path:
+    """Put the time of the newest good backup into the database's heartbeat. Raises Problem."""
+    path = heartbeat.last_ok_path(settings.SENTINEL.heartbeat_path, _name(database))
+    return _write(path, time)
+
+
+def write_last_verified(database: Database, time: datetime) -> Path:
+    """Put the time of the newest proved restore beside the heartbeat. Raises Problem."""
+    path = heartbeat.last_verified_path(settings.SENTINEL.heartbeat_path, _name(database))
+    return _write(path, time)
+
+
+def write_gates() -> None:
+    """Tell the gate which databases must be fresh. Raises Problem."""
+    path = settings.SENTINEL.heartbeat_path
+    gates = [
+        heartbeat.gate_for(
+            path,
+            database.name,
+            first=database.is_primary,
+            threshold_seconds=database.heartbeat_threshold,
+        )
+        for database in Database.objects.filter(gates_app=True).order_by("pk")
+    ]
+    try:
+        heartbeat.gates_write(path, gates)
+    except OSError as error:
+        raise _unwritable(error) from error
+
+
+def _name(database: Database) -> str | None:
+    return None if database.is_primary else database.name
+
+
+def _write(path: Path, time: datetime) -> Path:
+    try:
+        heartbeat.stamp_write(path, time)
+    except OSError as error:
+        raise _unwritable(error) from error
+    return path
+
+
+def _unwritable(error: OSError) -> Problem:
+    return Problem(
+        f"The gate's files cannot be written to {folder()} ({error.strerror or error}).",
+        do="Check the folder's owner, mode and free space (SENTINEL_HEARTBEAT_PATH).",
+    )

@@ -1,0 +1,446 @@
+"""The dump as a stream: its sections, their digests and the manifest at its end. Pure, no I/O.
+
+A dump by mysqldump or mariadb-dump is a sequence of statements under comment lines that say what
+follows. The splitter cuts it into sections (a table's structure, its rows, a trigger …) while it
+passes by in chunks of any size, holding no more than a line of it.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import re
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass, field
+from typing import Any, NamedTuple
+
+MANIFEST_VERSION = 1
+_MANIFEST_BEGIN = b"-- Vedetta manifest %d\n" % MANIFEST_VERSION
+_MANIFEST_END = b"-- Vedetta manifest end "
+
+
+class Kind:
+    """What a section holds."""
+
+    HEADER = "header"
+    DATABASE = "database"
+    SEQUENCE = "sequence"
+    TABLE = "table"
+    ROWS = "rows"
+    TRIGGER = "trigger"
+    PLACEHOLDER = "view placeholder"
+    EVENT = "event"
+    PROCEDURE = "procedure"
+    FUNCTION = "function"
+    PACKAGE = "package"
+    PACKAGE_BODY = "package body"
+    VIEW = "view"
+    EVENTS = "events"
+    ROUTINES = "routines"
+    ROUTINE = "routine"
+    FOOTER = "footer"
+
+
+ROUTINES = (Kind.PROCEDURE, Kind.FUNCTION, Kind.PACKAGE, Kind.PACKAGE_BODY)
+
+
+@dataclass(eq=False)
+class Section:
+    """A part of a dump. A trigger's name is known only some lines into it.
+
+    `table` is the table that rows and triggers belong to. `bytes` and `sha256` leave out comment
+    lines, so that the same data dumped twice gives the same.
+    """
+
+    kind: str
+    name: str = ""
+    table: str = ""
+    bytes: int = 0
+    _hash: Any = field(default_factory=hashlib.sha256, repr=False)
+
+    def add(self, data: bytes | memoryview) -> None:
+        """Count and digest a piece of the section."""
+        self.bytes += len(data)
+        self._hash.update(data)
+
+    @property
+    def sha256(self) -> str:
+        """The digest so far, in hexadecimal."""
+        return str(self._hash.hexdigest())
+
+    def as_json(self) -> dict[str, Any]:
+        """The section's line in a manifest."""
+        named = {"kind": self.kind, "name": self.name, "bytes": self.bytes, "sha256": self.sha256}
+        return {**named, "table": self.table} if self.kind == Kind.TRIGGER else named
+
+
+class Piece(NamedTuple):
+    """Some bytes of a dump and the section they belong to."""
+
+    section: Section
+    data: bytes | memoryview
+    is_comment: bool
+
+
+# What mysqldump and mariadb-dump write above each part.
+_MARKS: tuple[tuple[bytes, str], ...] = (
+    (b"-- Table structure for table ", Kind.TABLE),
+    (b"-- Dumping data for table ", Kind.ROWS),
+    (b"-- Temporary table structure for view ", Kind.PLACEHOLDER),
+    (b"-- Temporary view structure for view ", Kind.PLACEHOLDER),
+    (b"-- Final view structure for view ", Kind.VIEW),
+    (b"-- Sequence structure for ", Kind.SEQUENCE),
+    (b"-- Dumping events for database ", Kind.EVENTS),
+    (b"-- Dumping routines for database ", Kind.ROUTINES),
+    (b"-- Current Database: ", Kind.DATABASE),
+)
+# Their comments name the database, which differs where the same data lies under another name.
+_UNNAMED = frozenset({Kind.EVENTS, Kind.ROUTINES, Kind.DATABASE})
+_FOOTER = b"/*!40103 SET TIME_ZONE=@OLD_TIME_ZONE */;"
+_SANDBOX = b"/*M!999999\\- "
+_SAVED_CLIENT = re.compile(rb"/\*!50003 SET @saved_cs_client\b")
+_SAVED_SQL_MODE = re.compile(rb"/\*!50003 SET @saved_sql_mode\b")
+_DROP_ROUTINE = re.compile(rb"/\*!\d+ DROP (PROCEDURE|FUNCTION|PACKAGE BODY|PACKAGE|EVENT) IF EXISTS ")
+# A trigger's text is dumped as its author typed it.
+_TRIGGER_NAME = re.compile(
+    rb"\bTRIGGER\s+(?:IF\s+NOT\s+EXISTS\s+)?"
+    rb"(?:(?:`(?:[^`]|``)+`|[^\s`.]+)\s*\.\s*)?(`(?:[^`]|``)+`|[^\s`]+)",
+    re.I,
+)
+_IDENTIFIER = re.compile(rb"(`(?:[^`]|``)*`)")
+_SQL_MODE = re.compile(rb"SET sql_mode\s*=\s*(?:'([^']*)'|@)")
+_INSERTS = (b"INSERT INTO ", b"INSERT  IGNORE INTO ", b"REPLACE INTO ")
+_INSERT_INTO = re.compile(rb"[A-Z ]+`(?:[^`]|``)*`(?=[^`])")
+# 64 characters of four bytes, each of which may be a doubled backtick, and the words before.
+_LONGEST_INSERT_INTO = 1024
+# Ends of row data: mysqldump escapes newlines in values, so a real one stands between rows only.
+_ROWS_END = b";\n"
+# What has no newline for so long is no dump; it is passed on rather than gathered in memory.
+_LONGEST_LINE = 64 << 20
+
+_NORMAL_TOKEN = re.compile(rb"['\"`]|/\*M?!|/\*|--(?=[\s]|$)|#")
+_STRING_TOKENS = {
+    b"'": (re.compile(rb"\\.|''|'", re.S), re.compile(rb"''|'")),
+    b'"': (re.compile(rb"\\.|\"\"|\"", re.S), re.compile(rb"\"\"|\"")),
+    b"`": (re.compile(rb"``|`"), re.compile(rb"``|`")),
+}
+
+
+class Splitter:
+    """Cuts a dump into sections while it streams by.
+
+    Follows quotes, comments and DELIMITER as the client would, so that a routine's body may hold
+    lines that look like mysqldump's own.
+    """
+
+    def __init__(self) -> None:
+        self.sections: list[Section] = [Section(Kind.HEADER)]
+        self.is_complete = False
+        self._rest = b""
+        self._in_rows = False
+        self._in_statement = False
+        self._open_quote = b""
+        self._backslash_escapes = True
+        self._delimiter = b";"
+        self._body_seen = False
+        # What was seen of the statement that names the section, None when it has its name.
+        self._naming: bytes | None = None
+
+    @property
+    def section(self) -> Section:
+        """The section that the stream is in."""
+        return self.sections[-1]
+
+    def feed(self, data: bytes) -> Iterator[Piece]:
+        """Cut the next bytes of the stream."""
+        data = self._rest + data if self._rest else data
+        view = memoryview(data)
+        at = 0
+        while at < len(data):
+            if self._in_rows:
+                end = self._end_of_rows(data, at)
+            elif self._begins_rows(data, at):
+                end = _end_of_insert_into(data, at)
+                self._in_rows = end > at
+            else:
+                end = data.find(b"\n", at) + 1
+                if end:
+                    yield self._line(data[at:end])
+                    at = end
+                    continue
+                break
+            if end == at:
+                break
+            yield Piece(self.section, view[at:end], is_comment=False)
+            at = end
+        self._rest = data[at:]
+        if len(self._rest) > _LONGEST_LINE:
+            self._in_statement = True
+            rest, self._rest = self._rest, b""
+            yield Piece(self.section, rest, is_comment=False)
+
+    def close(self) -> Iterator[Piece]:
+        """Give out what stands after the last newline."""
+        if self._rest:
+            rest, self._rest = self._rest, b""
+            yield Piece(self.section, rest, False) if self._in_rows else self._line(rest)
+
+    def _begins_rows(self, data: bytes, at: int) -> bool:
+        return not self._in_statement and self._delimiter == b";" and data.startswith(_INSERTS, at)
+
+    def _end_of_rows(self, data: bytes, at: int) -> int:
+        """Where the row data in `data` ends, or how far it surely goes."""
+        end = data.find(_ROWS_END, at)
+        if end >= 0:
+            self._in_rows = False
+            return end + len(_ROWS_END)
+        # A last ";" may be the first half of the end.
+        return len(data) - 1 if data.endswith(b";") else len(data)
+
+    def _line(self, line: bytes) -> Piece:
+        if self._in_statement or not self._is_between(line):
+            self._statement_line(line)
+            return Piece(self.section, line, is_comment=False)
+        self._comment_line(line)
+        return Piece(self.section, line, is_comment=True)
+
+    @staticmethod
+    def _is_between(line: bytes) -> bool:
+        """Whether a line between statements is a comment or empty."""
+        text = line.strip()
+        return not text or text == b"--" or line.startswith((b"-- ", b"#", _SANDBOX))
+
+    def _comment_line(self, line: bytes) -> None:
+        for mark, kind in _MARKS:
+            if line.startswith(mark):
+                self._open(kind)
+                self._naming = None if kind in _UNNAMED else b""
+        if line.startswith(b"-- Dump completed"):
+            self.is_complete = True
+
+    def _statement_line(self, line: bytes) -> None:
+        if not self._in_statement:
+            if line[:10].upper() == b"DELIMITER ":
+                self._delimiter = line[10:].strip() or b";"
+                self._body_seen = self._delimiter == b";"
+                return
+            self._statement_begins(line)
+        if self._naming is not None:
+            self._name_section(line)
+        self._follow_quotes(line)
+        self._in_statement = bool(self._open_quote) or not line.rstrip().endswith(self._delimiter)
+
+    def _statement_begins(self, line: bytes) -> None:
+        """Sections that no comment line announces, and the name as the statement has it."""
+        if line.startswith(_FOOTER):
+            self._open(Kind.FOOTER)
+        elif line.startswith((b"USE `", b"CREATE DATABASE ")):
+            self._open(Kind.DATABASE)
+        elif drop := _DROP_ROUTINE.match(line):
+            self._drop_announces(drop[1].decode().lower())
+        elif self._delimiter == b";" and _SAVED_CLIENT.match(line) and self._is_trigger_place():
+            self._open(Kind.TRIGGER, table=self.section.table)
+            self._naming = b""
+        elif _SAVED_SQL_MODE.match(line) and self._is_routine_place():
+            self._open(Kind.ROUTINE)
+        elif self._naming:
+            self._naming = b""  # the statement before held no name
+        if mode := _SQL_MODE.search(line):
+            self._backslash_escapes = b"NO_BACKSLASH_ESCAPES" not in (mode[1] or b"")
+
+    def _drop_announces(self, kind: str) -> None:
+        if self.section.kind == Kind.ROUTINE:
+            self.section.kind = kind
+        else:
+            self._open(kind)
+        self._naming = b""
+
+    def _is_trigger_place(self) -> bool:
+        if self.section.kind == Kind.TRIGGER:
+            return self._body_seen
+        return self.section.kind in (Kind.TABLE, Kind.ROWS)
+
+    def _is_routine_place(self) -> bool:
+        """MariaDB sets the mode before it drops a routine, MySQL after."""
+        if self.section.kind in ROUTINES:
+            return self._body_seen
+        return self.section.kind == Kind.ROUTINES
+
+    def _name_section(self, line: bytes) -> None:
+        """Take the name from the statement, which may break in the middle of it.
+
+        Not from the comment line above, where newlines in names are replaced.
+        """
+        assert self._naming is not None  # noqa: S101
+        self._naming += line
+        section = self.section
+        pattern = _TRIGGER_NAME if section.kind == Kind.TRIGGER else _IDENTIFIER
+        found = pattern.search(self._naming)
+        if found is None:
+            return
+        self._naming = None
+        section.name = _unquoted(found[1])
+        if section.kind in (Kind.TABLE, Kind.ROWS):
+            section.table = section.name
+
+    def _open(self, kind: str, table: str = "") -> None:
+        self._naming = None
+        self._body_seen = False
+        self.sections.append(Section(kind, table=table))
+
+    def _follow_quotes(self, line: bytes) -> None:
+        """Track which quote or comment is open at the end of the line."""
+        at = 0
+        while at < len(line):
+            if not self._open_quote:
+                token = _NORMAL_TOKEN.search(line, at)
+                if token is None:
+                    return
+                at = token.end()
+                if token[0] in (b"--", b"#"):
+                    return
+                if token[0] in _STRING_TOKENS or token[0] == b"/*":
+                    self._open_quote = token[0]
+            elif self._open_quote == b"/*":
+                at = line.find(b"*/", at) + 2
+                if at == 1:
+                    return
+                self._open_quote = b""
+            else:
+                at = self._end_of_string(line, at)
+
+    def _end_of_string(self, line: bytes, at: int) -> int:
+        escaped, plain = _STRING_TOKENS[self._open_quote]
+        pattern = escaped if self._backslash_escapes else plain
+        for token in pattern.finditer(line, at):
+            if token[0] == self._open_quote:
+                self._open_quote = b""
+                return token.end()
+        return len(line)
+
+
+def _end_of_insert_into(data: bytes, at: int) -> int:
+    """Where the table's name ends, which may hold what looks like the end of rows; `at` if unseen."""
+    if found := _INSERT_INTO.match(data, at):
+        return found.end()
+    return at if len(data) - at < _LONGEST_INSERT_INTO else len(data)
+
+
+def _unquoted(name: bytes) -> str:
+    """A name as dumps hold it, UTF-8 and in backticks or bare."""
+    text = name.decode(errors="surrogateescape")
+    return text[1:-1].replace("``", "`") if text.startswith("`") else text
+
+
+class Digester:
+    """Splits and digests a dump, and finds the manifest at its end."""
+
+    def __init__(self) -> None:
+        self.splitter = Splitter()
+        self._manifest = _ManifestReader()
+
+    def feed(self, data: bytes) -> Iterator[Piece]:
+        """Digest the next bytes, giving out the pieces."""
+        return self._digest(self.splitter.feed(data))
+
+    def close(self) -> Iterator[Piece]:
+        """Digest what stands after the last newline."""
+        return self._digest(self.splitter.close())
+
+    @property
+    def is_complete(self) -> bool:
+        """Whether the dump's closing line was seen."""
+        return self.splitter.is_complete
+
+    def manifest(self) -> dict[str, Any] | None:
+        """The manifest that the stream carried. Raises ManifestDamaged."""
+        return self._manifest.result()
+
+    def sections(self) -> list[dict[str, Any]]:
+        """All sections that hold statements."""
+        return [section.as_json() for section in self.splitter.sections if section.bytes]
+
+    def _digest(self, pieces: Iterable[Piece]) -> Iterator[Piece]:
+        for piece in pieces:
+            if piece.is_comment:
+                self._manifest.line(bytes(piece.data))
+            else:
+                piece.section.add(piece.data)
+            yield piece
+
+
+class ManifestDamaged(Exception):
+    """The manifest in a dump is not what was written."""
+
+
+class _ManifestReader:
+    def __init__(self) -> None:
+        self._lines: list[bytes] | None = None
+        self._end = ""
+
+    def line(self, line: bytes) -> None:
+        if line == _MANIFEST_BEGIN:
+            self._lines = []
+        elif self._lines is not None and not self._end:
+            if line.startswith(_MANIFEST_END):
+                self._end = line[len(_MANIFEST_END) :].strip().decode(errors="replace")
+            else:
+                self._lines.append(line)
+
+    def result(self) -> dict[str, Any] | None:
+        if self._lines is None:
+            return None
+        body = b"".join(self._lines)
+        if hashlib.sha256(body).hexdigest() != self._end:
+            raise ManifestDamaged
+        try:
+            head, *sections = (json.loads(line.removeprefix(b"-- ")) for line in self._lines)
+            return {**head, "sections": sections}
+        except (ValueError, TypeError) as error:
+            raise ManifestDamaged from error
+
+
+def overall_digest(sections: Iterable[dict[str, Any]]) -> str:
+    """One digest for a whole dump: SHA-256 over a line of kind, name, bytes and digest a section."""
+    whole = hashlib.sha256()
+    for section in sections:
+        fields = [section["kind"], section["name"], section["bytes"], section["sha256"]]
+        whole.update(json.dumps(fields).encode() + b"\n")
+    return whole.hexdigest()
+
+
+def manifest_of(sections: list[dict[str, Any]], **facts: Any) -> dict[str, Any]:
+    """The manifest of a dump: `facts` about its server, the overall digest, the sections."""
+    return {
+        "version": MANIFEST_VERSION,
+        "sha256": overall_digest(sections),
+        "bytes": sum(section["bytes"] for section in sections),
+        **facts,
+        "sections": sections,
+    }
+
+
+def manifest_text(manifest: dict[str, Any]) -> bytes:
+    """The manifest as SQL comment lines, closed by a digest of its own."""
+    head = {name: value for name, value in manifest.items() if name != "sections"}
+    lines = [b"-- %s\n" % json.dumps(item).encode() for item in (head, *manifest["sections"])]
+    body = b"".join(lines)
+    digest = hashlib.sha256(body).hexdigest().encode()
+    return b"\n" + _MANIFEST_BEGIN + body + _MANIFEST_END + digest + b"\n"
+
+
+def objects_in(sections: Iterable[dict[str, Any]]) -> dict[str, list[str]]:
+    """The objects that a dump holds, by kind, sorted, as `mysql.inventory` lists a database's.
+
+    Triggers by their table: the text of a trigger is dumped as its author typed it.
+    """
+    found: dict[str, list[str]] = {}
+    for section in sections:
+        kind = section["kind"]
+        if kind in _INVENTORIED:
+            name = section["table"] if kind == Kind.TRIGGER else section["name"]
+            found.setdefault(kind, []).append(name)
+    return {kind: sorted(names) for kind, names in found.items()}
+
+
+_INVENTORIED = frozenset({Kind.TABLE, Kind.VIEW, Kind.SEQUENCE, Kind.TRIGGER, Kind.EVENT, *ROUTINES})

@@ -1,0 +1,62 @@
+"""Checks of what people type into forms; each says what is wrong in one sentence."""
+
+from __future__ import annotations
+
+import re
+from urllib.parse import urlsplit
+
+from croniter import croniter
+from django.core.exceptions import ValidationError
+
+from backups.secrets import is_reference
+
+_CONTROL = re.compile(r"[\x00-\x1f\x7f]")
+
+
+def secret_reference(value: str) -> None:
+    """Raise ValidationError unless `value` is `env:NAME` or `file:/path`."""
+    if not is_reference(value):
+        raise ValidationError("Write env:NAME or file:/path, never the secret itself.")
+
+
+def cron(value: str) -> None:
+    """Raise ValidationError unless `value` is a cron expression of five fields."""
+    if len(value.split()) != 5 or not croniter.is_valid(value):
+        raise ValidationError(
+            "Not a cron expression: five fields, minute hour day month weekday, as in 0 3,15 * * *."
+        )
+
+
+def plain_name(value: str) -> None:
+    """Raise ValidationError for a name that would confuse tags, paths or logs."""
+    if not value.strip() or value != value.strip() or _CONTROL.search(value):
+        raise ValidationError("Use a name without control characters or blanks around it.")
+
+
+def schema_name(value: str) -> None:
+    """Raise ValidationError for what MySQL does not take as a database's name.
+
+    https://dev.mysql.com/doc/refman/8.4/en/identifiers.html
+    """
+    if not value or len(value) > 64 or "\0" in value or value.endswith(" "):
+        raise ValidationError("MySQL takes 1 to 64 characters, none of them zero, and no blank at the end.")
+
+
+def repository_url(value: str) -> None:
+    """Raise ValidationError for an empty location or one that holds a password."""
+    if not value.strip() or _CONTROL.search(value):
+        raise ValidationError("Give the repository's location as restic takes it.")
+    if has_password(value):
+        raise ValidationError(
+            "The location holds a password. Take it out; for a REST server set "
+            "RESTIC_REST_USERNAME and RESTIC_REST_PASSWORD."
+        )
+
+
+def has_password(url: str) -> bool:
+    """Whether a repository location such as rest:https://user:secret@host/ carries a password."""
+    address = re.sub(r"^[a-z0-9]+:(?=[a-z]+://)", "", url)
+    try:
+        return bool(urlsplit(address).password)
+    except ValueError:
+        return True

@@ -1,0 +1,24 @@
+#!/usr/bin/env python
+"""Vedetta's command line."""
+
+import os
+import sys
+
+from django.core.exceptions import ImproperlyConfigured
+from django.core.management import execute_from_command_line
+
+
+def main() -> None:
+    """Run a command; a wrong setting ends it with one sentence."""
+    os.environ.setdefault("DJANGO_SETTINGS_MODULE", "portal.settings")
+    from portal import env
+
+    try:
+        import portal.settings  # noqa: F401  Django itself would show `help` instead of the error
+    except ImproperlyConfigured as error:
+        env.stop(error)
+    execute_from_command_line(sys.argv)
+
+
+if __name__ == "__main__":
+    main()

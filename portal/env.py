@@ -1,0 +1,147 @@
+"""The environment, typed: each reader takes NAME or NAME_FILE and says in one sentence what is wrong."""
+
+from __future__ import annotations
+
+import os
+import sys
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any, NoReturn
+from urllib.parse import urlsplit
+from zoneinfo import ZoneInfo
+
+from croniter import croniter
+from django.core.exceptions import ImproperlyConfigured
+from environ import Env, FileAwareEnv
+
+_ABSENT = object()
+_TRUE = {"1", "true", "yes", "on"}
+_FALSE = {"0", "false", "no", "off"}
+# Here the ending is part of the name that the storage's own library reads.
+_BACKENDS_OWN_FILES = {
+    "AWS_CONFIG_FILE",
+    "AWS_SHARED_CREDENTIALS_FILE",
+    "AWS_WEB_IDENTITY_TOKEN_FILE",
+}
+
+
+def read_env_files(*paths: Path) -> None:
+    """Fill the environment from the files that exist; what is set already wins, then earlier files."""
+    for path in paths:
+        if path.is_file():
+            Env.read_env(str(path))
+
+
+class Environment:
+    """Typed readers over the environment. All raise ImproperlyConfigured naming the variable."""
+
+    def __init__(self) -> None:
+        self._env = FileAwareEnv()
+
+    def text(self, name: str, default: str | object = _ABSENT) -> str:
+        """A text without blanks around it; an empty one counts as unset."""
+        value = self._raw(name)
+        if value:
+            return value
+        if default is _ABSENT:
+            raise ImproperlyConfigured(
+                f"{name} is not set: give it in the environment, as {name}_FILE or in .env."
+            )
+        return str(default)
+
+    def integer(self, name: str, default: int, *, least: int = 0) -> int:
+        """A whole number not below `least`."""
+        value = self._raw(name)
+        if not value:
+            return default
+        if not value.isdecimal() or int(value) < least:
+            raise ImproperlyConfigured(f"{name} is {value!r}, but must be a whole number, {least} or more.")
+        return int(value)
+
+    def boolean(self, name: str, *, default: bool) -> bool:
+        """true or false, in the usual spellings."""
+        value = self._raw(name).lower()
+        if not value:
+            return default
+        if value not in _TRUE | _FALSE:
+            raise ImproperlyConfigured(f"{name} is {value!r}, but must be true or false.")
+        return value in _TRUE
+
+    def choice(self, name: str, default: str, allowed: Sequence[str]) -> str:
+        """One of the `allowed` texts."""
+        value = self._raw(name) or default
+        if value not in allowed:
+            raise ImproperlyConfigured(f"{name} is {value!r}, but must be one of {', '.join(allowed)}.")
+        return value
+
+    def words(self, name: str, default: Sequence[str] = ()) -> list[str]:
+        """Texts separated by commas or blanks."""
+        return self._raw(name).replace(",", " ").split() or list(default)
+
+    def cron(self, name: str, default: str) -> str:
+        """A cron expression of five fields."""
+        value = self._raw(name) or default
+        if len(value.split()) != 5 or not croniter.is_valid(value):
+            raise ImproperlyConfigured(
+                f"{name} is {value!r}, but must be a cron expression such as {default!r}."
+            )
+        return value
+
+    def time_zone(self, name: str, default: str) -> str:
+        """A time zone's name, as in Europe/Rome."""
+        value = self._raw(name) or default
+        try:
+            ZoneInfo(value)
+        except (ValueError, OSError):
+            raise ImproperlyConfigured(
+                f"{name} is {value!r}, but must be a time zone such as Europe/Rome."
+            ) from None
+        return value
+
+    def origins(self, name: str) -> list[str]:
+        """Addresses with their scheme, as in https://backups.example.com."""
+        values = self.words(name)
+        for value in values:
+            if urlsplit(value).scheme not in {"http", "https"}:
+                raise ImproperlyConfigured(
+                    f"{name} holds {value!r}, but each must start with http:// or https://."
+                )
+        return values
+
+    def secret(self, name: str, *, least_characters: int = 1) -> str:
+        """A required secret; the value is never shown."""
+        value = self.text(name)
+        if len(value) < least_characters:
+            raise ImproperlyConfigured(f"{name} is shorter than {least_characters} characters.")
+        return value
+
+    def database(self, name: str, default: str) -> dict[str, Any]:
+        """A database address, as in sqlite:////data/portal.sqlite3 or postgres://user@host/name."""
+        try:
+            config = self._env.db_url_config(self.text(name, default))
+        except Exception:  # noqa: BLE001  whatever the parser trips over, the answer is the same
+            config = {}
+        if not config.get("ENGINE"):
+            raise ImproperlyConfigured(f"{name} is not a database address such as {default}.")
+        return dict(config)
+
+    def starting_with(self, *prefixes: str) -> Mapping[str, str]:
+        """All variables of these families, NAME_FILE read: what restic's backends know."""
+        found = {name for name in os.environ if name.startswith(prefixes)}
+        own_files = found & _BACKENDS_OWN_FILES
+        names = own_files | {name.removesuffix("_FILE") for name in found - own_files}
+        return {name: value for name in sorted(names) if (value := self._raw(name))}
+
+    def _raw(self, name: str) -> str:
+        try:
+            value = str(self._env.ENVIRON.get(name, ""))
+        except (OSError, UnicodeError):
+            raise ImproperlyConfigured(
+                f"{name}_FILE names a file that cannot be read; check its path and mode."
+            ) from None
+        return value.strip()
+
+
+def stop(error: ImproperlyConfigured) -> NoReturn:
+    """End the process with the sentence alone: a wrong setting deserves no traceback."""
+    sys.exit(f"vedetta: {error}")

@@ -1,0 +1,217 @@
+"""Vedetta's settings: the one place that reads the environment. One banner a topic."""
+
+from pathlib import Path
+
+from django.contrib.messages import constants as message_levels
+
+from portal.env import Environment, read_env_files
+from portal.unfold import UNFOLD  # noqa: F401  read by django-unfold
+from sentinel.environment import gate_settings
+
+BASE_DIR = Path(__file__).resolve().parent.parent
+VAR_DIR = BASE_DIR / "var"
+
+# `make run` keeps in var/ what it generated, so that manage.py works beside it.
+read_env_files(BASE_DIR / ".env", VAR_DIR / "run.env")
+env = Environment()
+
+# ---------------------------------------------------------------- Portal
+
+SECRET_KEY = env.secret("SECRET_KEY", least_characters=32)
+DEBUG = env.boolean("DEBUG", default=False)
+ALLOWED_HOSTS = env.words("ALLOWED_HOSTS", ["localhost", "127.0.0.1", "[::1]"])
+CSRF_TRUSTED_ORIGINS = env.origins("CSRF_TRUSTED_ORIGINS")
+PORTAL_ADMIN_USER = env.text("PORTAL_ADMIN_USER", "admin")
+PORTAL_ADMIN_PASSWORD = env.text("PORTAL_ADMIN_PASSWORD", "")
+
+ROOT_URLCONF = "portal.urls"
+WSGI_APPLICATION = "portal.wsgi.application"
+
+INSTALLED_APPS = [
+    "unfold",
+    "unfold.contrib.filters",
+    "unfold.contrib.forms",
+    "django.contrib.admin",
+    "django.contrib.auth",
+    "django.contrib.contenttypes",
+    "django.contrib.sessions",
+    "django.contrib.messages",
+    "django.contrib.staticfiles",
+    "django.contrib.humanize",
+    "axes",
+    "django_q",
+    # After django_q, whose admin pages it makes read-only.
+    "backups",
+]
+
+MIDDLEWARE = [
+    "django.middleware.security.SecurityMiddleware",
+    "whitenoise.middleware.WhiteNoiseMiddleware",
+    "django.contrib.sessions.middleware.SessionMiddleware",
+    "django.middleware.common.CommonMiddleware",
+    "django.middleware.csrf.CsrfViewMiddleware",
+    "django.contrib.auth.middleware.AuthenticationMiddleware",
+    "django.contrib.messages.middleware.MessageMiddleware",
+    "django.middleware.clickjacking.XFrameOptionsMiddleware",
+    "axes.middleware.AxesMiddleware",
+]
+
+TEMPLATES = [
+    {
+        "BACKEND": "django.template.backends.django.DjangoTemplates",
+        "DIRS": [BASE_DIR / "templates"],
+        "APP_DIRS": True,
+        "OPTIONS": {
+            "context_processors": [
+                "django.template.context_processors.request",
+                "django.contrib.auth.context_processors.auth",
+                "django.contrib.messages.context_processors.messages",
+            ],
+        },
+    },
+]
+
+MESSAGE_TAGS = {message_levels.ERROR: "error"}
+
+# ---------------------------------------------------------------- The portal's own database
+
+DATABASES = {
+    "default": env.database("DATABASE_URL", f"sqlite:///{VAR_DIR / 'portal.sqlite3'}"),
+}
+if DATABASES["default"]["ENGINE"] == "django.db.backends.sqlite3":
+    DATABASES["default"]["OPTIONS"] = {
+        # Portal, workers and commands write at once: take the write lock at the start and wait.
+        "transaction_mode": "IMMEDIATE",
+        "timeout": 30,
+        "init_command": "PRAGMA journal_mode=WAL; PRAGMA synchronous=NORMAL;",
+    }
+DEFAULT_AUTO_FIELD = "django.db.models.BigAutoField"
+
+# ---------------------------------------------------------------- Signing in
+
+AUTHENTICATION_BACKENDS = [
+    "axes.backends.AxesStandaloneBackend",
+    "django.contrib.auth.backends.ModelBackend",
+]
+AUTH_PASSWORD_VALIDATORS = [
+    {"NAME": "django.contrib.auth.password_validation.UserAttributeSimilarityValidator"},
+    {"NAME": "django.contrib.auth.password_validation.MinimumLengthValidator"},
+    {"NAME": "django.contrib.auth.password_validation.CommonPasswordValidator"},
+    {"NAME": "django.contrib.auth.password_validation.NumericPasswordValidator"},
+]
+AXES_FAILURE_LIMIT = 10
+AXES_COOLOFF_TIME = 0.25  # hours
+AXES_LOCKOUT_PARAMETERS = [["username", "ip_address"]]
+AXES_RESET_ON_SUCCESS = True
+AXES_VERBOSE = False
+LOGIN_URL = "admin:login"
+SESSION_COOKIE_AGE = 12 * 3600
+
+# ---------------------------------------------------------------- HTTPS
+
+# Whoever names an https origin serves the portal over HTTPS.
+HTTPS = any(origin.startswith("https://") for origin in CSRF_TRUSTED_ORIGINS)
+SECURE_PROXY_SSL_HEADER = ("HTTP_X_FORWARDED_PROTO", "https") if HTTPS else None
+SECURE_SSL_REDIRECT = HTTPS
+SECURE_REDIRECT_EXEMPT = [r"^sentinel/", r"^ok$", r"^healthz$", r"^metrics$"]
+SECURE_HSTS_SECONDS = 31_536_000 if HTTPS else 0
+SECURE_HSTS_INCLUDE_SUBDOMAINS = HTTPS
+SECURE_HSTS_PRELOAD = HTTPS
+SESSION_COOKIE_SECURE = HTTPS
+CSRF_COOKIE_SECURE = HTTPS
+X_FRAME_OPTIONS = "DENY"
+SECURE_REFERRER_POLICY = "same-origin"
+
+# ---------------------------------------------------------------- Language, time, static files
+
+LANGUAGE_CODE = "en"
+USE_I18N = True
+USE_TZ = True
+TIME_ZONE = env.time_zone("TIME_ZONE", "UTC")
+
+STATIC_URL = "static/"
+STATIC_ROOT = VAR_DIR / "static"
+STATICFILES_DIRS = [BASE_DIR / "portal" / "static"]
+STORAGES = {
+    "default": {"BACKEND": "django.core.files.storage.FileSystemStorage"},
+    "staticfiles": {"BACKEND": "django.contrib.staticfiles.storage.StaticFilesStorage"},
+}
+# Without `collectstatic` (a checkout) the files come straight from the packages.
+WHITENOISE_USE_FINDERS = not STATIC_ROOT.is_dir()
+
+# ---------------------------------------------------------------- The queue
+
+# A run is ended by its own deadline well before the queue's, whose timeout path loses records.
+RUN_DEADLINE_SECONDS = 23 * 3600
+_QUEUE_TIMEOUT_SECONDS = 24 * 3600
+RESTORES_CLUSTER = "restores"
+
+Q_CLUSTER = {
+    "name": "vedetta",
+    "orm": "default",
+    "workers": 1,
+    "queue_limit": 1,
+    "bulk": 1,
+    "timeout": _QUEUE_TIMEOUT_SECONDS,
+    # Counted from the moment a message is taken off the queue, with one more waiting behind it.
+    "retry": 3 * _QUEUE_TIMEOUT_SECONDS + 600,
+    "max_attempts": 1,
+    "ack_failures": True,
+    "catch_up": False,
+    "poll": 1,
+    "guard_cycle": 1,
+    "save_limit": 500,
+    "label": "Queue",
+    "time_zone": TIME_ZONE,
+    "ALT_CLUSTERS": {RESTORES_CLUSTER: {}},
+}
+
+# ---------------------------------------------------------------- The first repository and database
+
+RESTIC_REPOSITORY = env.text("RESTIC_REPOSITORY", "")
+RESTIC_CACHE_DIR = env.text("RESTIC_CACHE_DIR", str(VAR_DIR / "restic-cache"))
+# What restic's backends read from the environment; only restic is given it.
+RESTIC_ENVIRONMENT_SECRETS = env.starting_with("RESTIC_", "AWS_", "B2_", "AZURE_", "GOOGLE_", "OS_", "ST_")
+MYSQL_HOST = env.text("MYSQL_HOST", "")
+MYSQL_PORT = env.integer("MYSQL_PORT", 3306, least=1)
+MYSQL_DATABASE = env.text("MYSQL_DATABASE", "")
+MYSQL_USER = env.text("MYSQL_USER", "")
+MYSQL_SSL_MODE = env.choice(
+    "MYSQL_SSL_MODE",
+    "PREFERRED",
+    ["DISABLED", "PREFERRED", "REQUIRED", "VERIFY_CA", "VERIFY_IDENTITY"],
+)
+MYSQL_SSL_CA = env.text("MYSQL_SSL_CA", "")
+MYSQL_CLIENT_DIR = env.text("MYSQL_CLIENT_DIR", "")
+
+# ---------------------------------------------------------------- Backups and verifications
+
+BACKUP_HOST = env.text("BACKUP_HOST", "vedetta")
+BACKUP_CRON = env.cron("BACKUP_CRON", "0 3,15 * * *")
+VERIFY_CRON = env.cron("VERIFY_CRON", "0 5 * * 0")
+BACKUP_CHECK_INTERVAL = env.integer("BACKUP_CHECK_INTERVAL", 6)
+BACKUP_KEEP_DAILY = env.integer("BACKUP_KEEP_DAILY", 7)
+BACKUP_KEEP_WEEKLY = env.integer("BACKUP_KEEP_WEEKLY", 4)
+BACKUP_KEEP_MONTHLY = env.integer("BACKUP_KEEP_MONTHLY", 6)
+BACKUP_DUMP_FORMAT = env.choice("BACKUP_DUMP_FORMAT", "sql", ["sql", "sql.gz"])
+
+VERIFY_MYSQL_HOST = env.text("VERIFY_MYSQL_HOST", "")
+VERIFY_MYSQL_PORT = env.integer("VERIFY_MYSQL_PORT", 3306, least=1)
+VERIFY_MYSQL_USER = env.text("VERIFY_MYSQL_USER", MYSQL_USER)
+
+# ---------------------------------------------------------------- The gate, notifications
+
+SENTINEL = gate_settings()
+NOTIFY_URLS = env.words("NOTIFY_URLS")
+PING_URL = env.text("PING_URL", "")
+
+# ---------------------------------------------------------------- Logging
+
+LOGGING = {
+    "version": 1,
+    "disable_existing_loggers": False,
+    "formatters": {"line": {"format": "{asctime} {levelname} {name}: {message}", "style": "{"}},
+    "handlers": {"console": {"class": "logging.StreamHandler", "formatter": "line"}},
+    "root": {"handlers": ["console"], "level": "INFO"},
+    "loggers": {"axes": {"level": "WARNING"}, "django_q": {"level": "WARNING"}},
+}

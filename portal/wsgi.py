@@ -1,0 +1,15 @@
+"""The portal for gunicorn: `gunicorn portal.wsgi`."""
+
+import os
+
+from django.core.exceptions import ImproperlyConfigured
+from django.core.wsgi import get_wsgi_application
+
+from portal import env
+
+os.environ.setdefault("DJANGO_SETTINGS_MODULE", "portal.settings")
+
+try:
+    application = get_wsgi_application()
+except ImproperlyConfigured as error:
+    env.stop(error)
