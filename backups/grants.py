@@ -104,7 +104,13 @@ def _sees_routines(connection: Any, grants: list[Grant], info: mysql.ServerInfo,
         whole = allows(grants, "SELECT", "mysql") or any(
             g.database == "mysql" and g.table == "proc" and "SELECT" in g.privileges for g in grants
         )
-        whole = whole or allows(grants, "SHOW CREATE ROUTINE", database)
+        # ALL of an older server does not imply it, so only its own name counts.
+        whole = whole or any(
+            "SHOW CREATE ROUTINE" in g.privileges
+            and g.table is None
+            and (g.database is None or _matches(g.database, database))
+            for g in grants
+        )
     else:
         whole = any(g.database is None and g.privileges & {"SELECT", "SHOW_ROUTINE", *_ALL} for g in grants)
     if whole:
