@@ -19,9 +19,7 @@ SOURCES_FOLDER = Path("/etc/apt/sources.list.d")
 SOURCES_LIST = Path("/etc/apt/sources.list")
 KNOWN_SUITES = {"oldoldstable", "oldstable", "stable", "testing", "unstable", "sid"}
 KEPT_FIELDS = {"uris", "signed-by", "trusted"}
-ONE_LINE = re.compile(
-    r"^deb\s+(?P<options>\[[^]]*]\s+)?(?P<uri>\S+)\s+(?P<suite>\S+)\s+(?P<components>.+)$"
-)
+ONE_LINE = re.compile(r"^deb\s+(?P<options>\[[^]]*]\s+)?(?P<uri>\S+)\s+(?P<suite>\S+)\s+(?P<components>.+)$")
 
 
 @contextlib.contextmanager
@@ -106,9 +104,7 @@ def _unstable_sources(codename: str) -> list[tuple[str, str]]:
 def stanzas_made_over(text: str, suites: set[str]) -> list[str]:
     """Sources in deb822 form, made over for the unstable suite."""
     return [
-        made_over
-        for stanza in re.split(r"\n\s*\n", text)
-        if (made_over := _stanza_made_over(stanza, suites))
+        made_over for stanza in re.split(r"\n\s*\n", text) if (made_over := _stanza_made_over(stanza, suites))
     ]
 
 

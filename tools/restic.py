@@ -19,7 +19,9 @@ from tools.shell import VENV, SetupError, output_of, say
 MINIMUM = (0, 18, 1)
 PROGRAM = VENV / "bin" / "restic"
 UPSTREAM_VERSION = "0.19.1"
-UPSTREAM_URL = "https://github.com/restic/restic/releases/download/v{version}/restic_{version}_linux_{arch}.bz2"
+UPSTREAM_URL = (
+    "https://github.com/restic/restic/releases/download/v{version}/restic_{version}_linux_{arch}.bz2"
+)
 # From the SHA256SUMS of the release.
 UPSTREAM_SHA256 = {
     "amd64": "f415415624dcc452f2a02b8c33641791a8c6d6d3b65bbb3543fcf9a25151585c",
@@ -89,9 +91,7 @@ def _put(content: bytes) -> None:
             file.write(content)
         Path(name).chmod(0o755)
         if not is_good(name):
-            raise SetupError(
-                f"the program does not run here as restic {_dotted(MINIMUM)} or newer."
-            )
+            raise SetupError(f"the program does not run here as restic {_dotted(MINIMUM)} or newer.")
         Path(name).replace(PROGRAM)
     finally:
         Path(name).unlink(missing_ok=True)

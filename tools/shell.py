@@ -56,9 +56,7 @@ def run(
             check=False,
         )
     if done.returncode:
-        raise SetupError(
-            f"`{Path(argv[0]).name}` ended with {done.returncode} (log: {LOG}).\n{_tail(start)}"
-        )
+        raise SetupError(f"`{Path(argv[0]).name}` ended with {done.returncode} (log: {LOG}).\n{_tail(start)}")
 
 
 def output_of(argv: Sequence[str | Path]) -> str | None:

@@ -55,9 +55,7 @@ class DatabaseServer:
         self.socket = self.folder / "server.sock"
         self.client_dir = Path("/usr/bin") if flavour == "mariadb" else mysql.home() / "bin"
         self._data = self.folder / "data"
-        self._server = Server(
-            self._argv(options), log=self.folder / "server.log", ready=self._answers
-        )
+        self._server = Server(self._argv(options), log=self.folder / "server.log", ready=self._answers)
 
     def __enter__(self) -> Self:
         return self.start()
@@ -181,8 +179,7 @@ class DatabaseServer:
         path = self.folder / "client.cnf"
         path.touch(mode=0o600)
         path.write_text(
-            f"[client]\nhost={self.host}\nport={self.port}\nuser={self.user}\n"
-            f'password="{self.password}"\n'
+            f'[client]\nhost={self.host}\nport={self.port}\nuser={self.user}\npassword="{self.password}"\n'
         )
         return path
 

@@ -43,9 +43,7 @@ def test_database_error_in_a_later_statement_is_raised(db_server: DatabaseServer
         db_server.execute("SELECT 1; SELECT * FROM nowhere.nothing")
 
 
-def test_native_client_loads_routines_with_their_comments(
-    db_server: DatabaseServer, tmp_path: Path
-) -> None:
+def test_native_client_loads_routines_with_their_comments(db_server: DatabaseServer, tmp_path: Path) -> None:
     db_server.create_database("servers")
     script = tmp_path / "routine.sql"
     script.write_text(
@@ -125,9 +123,7 @@ def test_s3_starts_again_on_the_same_port(tmp_path: Path) -> None:
 
 
 def test_server_that_ends_by_itself_is_reported_with_its_log(tmp_path: Path) -> None:
-    server = Server(
-        ["sh", "-c", "echo no licence; exit 3"], log=tmp_path / "log", ready=lambda: False
-    )
+    server = Server(["sh", "-c", "echo no licence; exit 3"], log=tmp_path / "log", ready=lambda: False)
 
     with pytest.raises(ServerError, match="no licence"):
         server.start()
