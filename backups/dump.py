@@ -100,6 +100,7 @@ def dump(order: Order, out_fd: int, report: Report) -> dict[str, Any]:
         programs = mysql.clients(info, order.client_dir)
         before = _Content.of(connection, order.database)
         position = mysql.binary_log_position(connection)
+        charset, collation = mysql.database_defaults(connection, order.database)
     digester = Digester()
     with _output(out_fd, gzip=order.gzip) as out:
         _stream(order, info, programs, digester, out, report)
@@ -110,6 +111,8 @@ def dump(order: Order, out_fd: int, report: Report) -> dict[str, Any]:
         manifest = manifest_of(
             sections,
             database=order.database,
+            charset=charset,
+            collation=collation,
             server={"flavour": info.flavour, "version": info.version},
             client={"flavour": programs.flavour, "version": programs.version},
             inventory=objects_in(sections),

@@ -216,6 +216,36 @@ def _rows(connection: Any, statement: str, arguments: Sequence[Any] = ()) -> lis
         return list(cursor.fetchall())
 
 
+def create_database(connection: Any, database: str, charset: str = "", collation: str = "") -> None:
+    """Make a database, with the source's defaults where they are known."""
+    defaults = ""
+    if re.fullmatch(r"\w+", charset) and re.fullmatch(r"\w+", collation):
+        defaults = f" CHARACTER SET {charset} COLLATE {collation}"
+    execute(connection, f"CREATE DATABASE {quote(database)}{defaults}")
+
+
+def drop_database(connection: Any, database: str) -> None:
+    """Drop a database and all it holds, where it is there."""
+    execute(connection, f"DROP DATABASE IF EXISTS {quote(database)}")
+
+
+def database_defaults(connection: Any, database: str) -> tuple[str, str]:
+    """The database's default character set and collation."""
+    ((charset, collation),) = _rows(
+        connection,
+        "SELECT DEFAULT_CHARACTER_SET_NAME, DEFAULT_COLLATION_NAME "
+        "FROM information_schema.SCHEMATA WHERE SCHEMA_NAME = %s",
+        [database],
+    )
+    return str(charset), str(collation)
+
+
+def count_rows(connection: Any, database: str, table: str) -> int:
+    """How many rows a table has, by counting them."""
+    ((count,),) = _rows(connection, f"SELECT COUNT(*) FROM {quote(database)}.{quote(table)}")  # noqa: S608
+    return int(count)
+
+
 def execute(connection: Any, statement: str) -> None:
     """Run one statement, whose names are quoted already."""
     with connection.cursor() as cursor:
@@ -502,6 +532,26 @@ def load_args(server: Server, database: str, *, programs: Clients, option_file_p
         "--max-allowed-packet=1G",
         f"--database={database}",
     )
+
+
+def client_problem(stderr: Sequence[str], code: int, server: Server, database: str) -> MySQLProblem:
+    """What the end of a loading client means: the server's first complaint, by its number."""
+    for line in stderr:
+        if found := re.search(r"ERROR (\d{4})(?: \(\w+\))?(?: at line (\d+))?: (.*)", line):
+            return _load_problem_from(int(found[1]), found[3], server, database)
+    last = next((line for line in reversed(stderr) if line.strip()), "it gave no reason")
+    if code < 0:
+        return ServerGone(f"The loading client was killed by signal {-code}.", do="Try again.")
+    return MySQLProblem(f"The loading client failed (exit status {code}): {last}.")
+
+
+def _load_problem_from(code: int, text: str, server: Server, database: str) -> MySQLProblem:
+    if code in (ER.SPECIFIC_ACCESS_DENIED_ERROR, ER.TABLEACCESS_DENIED_ERROR, 1419):
+        return MissingPrivilege(
+            f"The user {server.user} may not create all that the snapshot holds: {text}.",
+            do="Grant it (see deploy/mysql), or restore with definers set to the current user.",
+        )
+    return problem_from_number(code, text, server, database)
 
 
 def dump_problem(stderr: Sequence[str], code: int, server: Server, database: str) -> MySQLProblem:

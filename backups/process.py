@@ -23,7 +23,7 @@ from typing import IO
 
 # restic needs a moment after SIGTERM to take its lock away; a cancel has five seconds in all.
 GRACE_SECONDS = 3.0
-_TICK_SECONDS = 0.25
+TICK_SECONDS = 0.25
 _TAIL_LINES = 25
 _READ_BYTES = 1 << 16
 
@@ -148,7 +148,7 @@ class Child:
         """Wait for the end, calling `tick` several times a second; returns the exit status."""
         while True:
             with suppress(subprocess.TimeoutExpired):
-                return self._popen.wait(timeout=_TICK_SECONDS)
+                return self._popen.wait(timeout=TICK_SECONDS)
             if tick:
                 tick()
 
@@ -250,7 +250,7 @@ def _follow(
         selector.register(running.stdout, selectors.EVENT_READ, stdout.feed if stdout else collected.extend)
         selector.register(running.stderr, selectors.EVENT_READ, stderr.feed)
         while selector.get_map():
-            for key, _ in selector.select(_TICK_SECONDS):
+            for key, _ in selector.select(TICK_SECONDS):
                 data = os.read(key.fd, _READ_BYTES)
                 if data:
                     key.data(data)
@@ -294,7 +294,7 @@ def _die_with_parent() -> list[str]:
 
 def pause() -> None:
     """Wait as long as a tick."""
-    time.sleep(_TICK_SECONDS)
+    time.sleep(TICK_SECONDS)
 
 
 def identity() -> str:

@@ -49,24 +49,37 @@ class Section:
     """A part of a dump. A trigger's name is known only some lines into it.
 
     `table` is the table that rows and triggers belong to. `bytes` and `sha256` leave out comment
-    lines, so that the same data dumped twice gives the same.
+    lines and the database's own name, so that the same data gives the same wherever it lies.
     """
 
     kind: str
     name: str = ""
     table: str = ""
-    bytes: int = 0
+    _bytes: int = 0
     _hash: Any = field(default_factory=hashlib.sha256, repr=False)
+    _trigger: bytearray = field(default_factory=bytearray, repr=False)
 
     def add(self, data: bytes | memoryview) -> None:
         """Count and digest a piece of the section."""
-        self.bytes += len(data)
+        if self.kind == Kind.TRIGGER:
+            self._trigger += data
+            return
+        if data[:_ALTER_DATABASE_AT] == _ALTER_DATABASE_BEGINS:
+            data = with_database(bytes(data), "")
+        self._bytes += len(data)
         self._hash.update(data)
+
+    @property
+    def bytes(self) -> int:
+        """How many bytes were digested."""
+        return self._bytes + len(without_qualifiers(bytes(self._trigger)))
 
     @property
     def sha256(self) -> str:
         """The digest so far, in hexadecimal."""
-        return str(self._hash.hexdigest())
+        whole = self._hash.copy()
+        whole.update(without_qualifiers(bytes(self._trigger)))
+        return str(whole.hexdigest())
 
     def as_json(self) -> dict[str, Any]:
         """The section's line in a manifest."""
@@ -107,6 +120,28 @@ _TRIGGER_NAME = re.compile(
     rb"(?:(?:`(?:[^`]|``)+`|[^\s`.]+)\s*\.\s*)?(`(?:[^`]|``)+`|[^\s`]+)",
     re.I,
 )
+_BLANK = rb"(?:\s|/\*(?!M?!).*?\*/|(?:#|--\s)[^\n]*\n)"
+_NAME = rb"(?:`(?:[^`]|``)+`|[^\s`.,;()'\"/#]+)"
+_QUALIFIED_TRIGGER = re.compile(
+    rb"(\bTRIGGER" + _BLANK + rb"+(?:IF" + _BLANK + rb"+NOT" + _BLANK + rb"+EXISTS" + _BLANK + rb"+)?)"
+    rb"(?:" + _NAME + _BLANK + rb"*\." + _BLANK + rb"*)?"
+    rb"("
+    + _NAME
+    + _BLANK
+    + rb"+(?:BEFORE|AFTER)"
+    + _BLANK
+    + rb"+(?:INSERT|UPDATE|DELETE)"
+    + _BLANK
+    + rb"+ON"
+    + _BLANK
+    + rb"+)"
+    rb"(?:" + _NAME + _BLANK + rb"*\." + _BLANK + rb"*)?"
+    rb"(" + _NAME + rb")",
+    re.I | re.S,
+)
+_ALTER_DATABASE_BEGINS = b"/*!50003 ALTER DATABASE `"
+_ALTER_DATABASE_AT = len(_ALTER_DATABASE_BEGINS)
+_ALTER_DATABASE = re.compile(rb"(/\*!50003 ALTER DATABASE )`(?:[^`]|``)*`")
 _IDENTIFIER = re.compile(rb"(`(?:[^`]|``)*`)")
 _SQL_MODE = re.compile(rb"SET sql_mode\s*=\s*(?:'([^']*)'|@)")
 _INSERTS = (b"INSERT INTO ", b"INSERT  IGNORE INTO ", b"REPLACE INTO ")
@@ -324,6 +359,21 @@ def _end_of_insert_into(data: bytes, at: int) -> int:
     if found := _INSERT_INTO.match(data, at):
         return found.end()
     return at if len(data) - at < _LONGEST_INSERT_INTO else len(data)
+
+
+def with_database(line: bytes, name: str) -> bytes:
+    """An ALTER DATABASE of the dump, which sets the collation for a body, for another database."""
+    quoted = b"`" + name.replace("`", "``").encode(errors="surrogateescape") + b"`"
+    return _ALTER_DATABASE.sub(lambda found: found[1] + quoted, line, count=1)
+
+
+def without_qualifiers(trigger: bytes) -> bytes:
+    """A trigger's statement without the database's name before its own and its table's.
+
+    MariaDB dumps it as its author typed it, `create trigger a.t before insert on a.x`: loaded
+    into another database that would reach into the first.
+    """
+    return _QUALIFIED_TRIGGER.sub(lambda found: found[1] + found[2] + found[3], trigger, count=1)
 
 
 def _unquoted(name: bytes) -> str:

@@ -1,0 +1,226 @@
+"""From a dump's bytes into a database: digested on the way, and made safe for where it goes."""
+
+from __future__ import annotations
+
+import os
+import re
+import threading
+import zlib
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+from typing import IO
+
+from backups import mysql, process
+from backups.choices import DefinerPolicy
+from backups.errors import Problem
+from backups.stream import Digester, Kind, Piece, with_database, without_qualifiers
+
+_CHUNK = 1 << 20
+_GZIP = 31  # zlib: expect a gzip header
+
+# Statements of dumps by other hands that would reach beyond the database they are loaded into.
+_FOREIGN_STATEMENT = re.compile(
+    rb"(?:/\*!\d+ )?SET (?:@@GLOBAL\.GTID_PURGED|@@SESSION\.SQL_LOG_BIN|"
+    rb"@MYSQLDUMP_TEMP_LOG_BIN)\b"
+)
+_DEFINER = re.compile(rb"DEFINER=`(?:[^`]|``)*`@`(?:[^`]|``)*`")
+_DEFINED = frozenset(
+    {Kind.TRIGGER, Kind.VIEW, Kind.EVENT, Kind.PROCEDURE, Kind.FUNCTION, Kind.PACKAGE,
+     Kind.PACKAGE_BODY, Kind.ROUTINE}
+)  # fmt: skip
+# mysqldump appends the delimiter to a body's last line, where a comment would swallow it.
+_SWALLOWED_DELIMITER = re.compile(rb"^(.*(?:--\s|#).*?) ?;;\n$", re.S)
+
+
+class LoadProblem(Problem):
+    """The server did not take the dump."""
+
+
+@dataclass(frozen=True)
+class Wish:
+    """How a dump should be loaded. An empty `tables` is all of it."""
+
+    database: str
+    tables: frozenset[str] = frozenset()
+    definers: str = DefinerPolicy.KEEP
+
+
+@dataclass
+class Loading:
+    """A load that is under way, or was: what it read, what it found."""
+
+    digester: Digester = field(default_factory=Digester)
+    bytes_read: int = 0
+    tables_begun: int = 0
+
+    @property
+    def doing(self) -> str:
+        """The section that is being loaded, for a person."""
+        section = self.digester.splitter.section
+        return f"{section.kind} {section.name}".strip()
+
+
+def unpacked(source: IO[bytes], *, gzip: bool) -> Iterator[bytes]:
+    """The bytes of a dump, unpacked in bounded pieces. Raises Problem for broken gzip data."""
+    if not gzip:
+        while data := os.read(source.fileno(), _CHUNK):
+            yield data
+        return
+    unzip = zlib.decompressobj(_GZIP)
+    while data := os.read(source.fileno(), _CHUNK):
+        while data:
+            try:
+                yield unzip.decompress(data, _CHUNK)
+            except zlib.error as error:
+                raise Problem(f"The dump is not whole gzip data ({error}).") from error
+            data = unzip.unconsumed_tail
+            if unzip.eof:
+                data = unzip.unused_data.lstrip(b"\0")
+                unzip = zlib.decompressobj(_GZIP)
+    yield unzip.flush()
+
+
+def pieces_for(wish: Wish, pieces: Iterator[Piece]) -> Iterator[bytes | memoryview]:
+    """What of a dump is sent to the server, and in which form.
+
+    Comments between statements go (the first line of MariaDB's dumps stops MySQL's client), and
+    so does what would reach another database: USE, qualified triggers, ALTER DATABASE.
+    """
+    trigger = bytearray()
+    for piece in pieces:
+        if trigger and piece.section.kind != Kind.TRIGGER:
+            yield _adapted_trigger(trigger, wish)
+            trigger.clear()
+        if piece.is_comment or not _is_wished(piece, wish):
+            continue
+        if piece.section.kind == Kind.TRIGGER:
+            # Another trigger begins where the first one's last SET ended.
+            if trigger and piece.data[: len(_TRIGGER_BEGINS)] == _TRIGGER_BEGINS:
+                yield _adapted_trigger(trigger, wish)
+                trigger.clear()
+            trigger += piece.data
+        elif piece.section.kind == Kind.ROWS:
+            yield piece.data
+        else:
+            yield _adapted(bytes(piece.data), piece.section.kind, wish)
+    if trigger:
+        yield _adapted_trigger(trigger, wish)
+
+
+_TRIGGER_BEGINS = b"/*!50003 SET @saved_cs_client "
+
+
+def _is_wished(piece: Piece, wish: Wish) -> bool:
+    section = piece.section
+    if section.kind == Kind.DATABASE or _FOREIGN_STATEMENT.match(piece.data):
+        return False
+    if not wish.tables or section.kind in (Kind.HEADER, Kind.FOOTER):
+        return True
+    if section.kind in (Kind.TABLE, Kind.ROWS, Kind.TRIGGER):
+        return section.table in wish.tables
+    return False
+
+
+def _adapted(line: bytes, kind: str, wish: Wish) -> bytes:
+    if line.startswith(b"/*!50003 ALTER DATABASE `"):
+        return with_database(line, wish.database)
+    if kind in _DEFINED:
+        if wish.definers == DefinerPolicy.CURRENT_USER:
+            line = _DEFINER.sub(b"DEFINER=CURRENT_USER", line)
+        if found := _SWALLOWED_DELIMITER.match(line):
+            line = found[1] + b"\n;;\n"
+    return line
+
+
+def _adapted_trigger(trigger: bytearray, wish: Wish) -> bytes:
+    lines = without_qualifiers(bytes(trigger)).splitlines(keepends=True)
+    return b"".join(_adapted(line, Kind.TRIGGER, wish) for line in lines)
+
+
+def load(
+    source: IO[bytes],
+    *,
+    gzip: bool,
+    server: mysql.Server,
+    programs: mysql.Clients,
+    wish: Wish,
+    loading: Loading,
+    tick: process.Tick,
+) -> None:
+    """Load a dump from `source` into the wished database; `loading` tells how far it is.
+
+    Raises LoadProblem with the server's own words, Problem for broken data, what `tick` raises.
+    """
+    option_fd = process.secret_fd(mysql.option_file(server))
+    args = mysql.load_args(server, wish.database, programs=programs, option_file_path=f"/dev/fd/{option_fd}")
+    try:
+        with process.child(
+            args, env=mysql.client_environment(), stdin=process.PIPE, pass_fds=[option_fd]
+        ) as client:
+            _send(source, gzip, wish, loading, client, tick)
+            code = client.wait(tick)
+            if code != 0:
+                raise _load_problem(client.stderr_tail(), code, server, wish.database)
+    finally:
+        os.close(option_fd)
+
+
+def _send(
+    source: IO[bytes], gzip: bool, wish: Wish, loading: Loading, client: process.Child, tick: process.Tick
+) -> None:
+    """Feed the client from a thread, so that this one can watch the clock and the cancel button."""
+
+    def pump() -> None:
+        try:
+            for data in pieces_for(wish, _digested(unpacked(source, gzip=gzip), loading)):
+                client.stdin.write(data)
+            client.stdin.close()
+        except BrokenPipeError:
+            pass  # the client has ended, and says why
+
+    watched(pump, tick, client.stop)
+
+
+def _digested(chunks: Iterator[bytes], loading: Loading) -> Iterator[Piece]:
+    for chunk in chunks:
+        loading.bytes_read += len(chunk)
+        for piece in loading.digester.feed(chunk):
+            yield piece
+        loading.tables_begun = sum(
+            section.kind == Kind.TABLE for section in loading.digester.splitter.sections
+        )
+    yield from loading.digester.close()
+
+
+def watched(work: Callable[[], None], tick: process.Tick, abort: Callable[[], None]) -> None:
+    """Do `work` in a thread, calling `tick` meanwhile; what `tick` raises aborts the work.
+
+    Raises what `work` raised.
+    """
+    raised: list[BaseException] = []
+
+    def remember() -> None:
+        try:
+            work()
+        except BaseException as error:
+            raised.append(error)
+
+    thread = threading.Thread(target=remember, daemon=True)
+    thread.start()
+    try:
+        while thread.is_alive():
+            thread.join(process.TICK_SECONDS)
+            tick()
+    except BaseException:
+        abort()
+        thread.join()
+        raise
+    if raised:
+        raise raised[0]
+
+
+def _load_problem(stderr: tuple[str, ...], code: int, server: mysql.Server, database: str) -> Problem:
+    problem = mysql.client_problem(stderr, code, server, database)
+    if isinstance(problem, mysql.ServerGone | mysql.ServerUnreachable | mysql.AccessDenied):
+        return problem
+    return LoadProblem(problem.what, do=problem.do)
