@@ -114,7 +114,7 @@ class VedettaCommand(BaseCommand):
         exit_status = CANCELLED if run.status == Status.CANCELLED else FAILED
         if run.status == Status.FAILED and run.phase == "" and run.error.startswith("Not started"):
             exit_status = REFUSED
-        raise RunEnded(exit_status, told)
+        raise RunEnded(exit_status, told, run)
 
 
 def add_json(parser: ArgumentParser) -> None:
@@ -128,7 +128,8 @@ def add_json(parser: ArgumentParser) -> None:
 class RunEnded(Exception):
     """A run that this command played ended without success."""
 
-    def __init__(self, exit_status: int, told: Mapping[str, Any]) -> None:
+    def __init__(self, exit_status: int, told: Mapping[str, Any], run: Run | None = None) -> None:
+        self.run = run
         self.exit_status = exit_status
         self.told = told
         super().__init__(str(told["error"]))

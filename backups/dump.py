@@ -13,9 +13,10 @@ import json
 import os
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import asdict, dataclass
+from functools import partial
 from typing import IO, Any
 
 from backups import mysql, process
@@ -102,8 +103,25 @@ def dump(order: Order, out_fd: int, report: Report) -> dict[str, Any]:
         position = mysql.binary_log_position(connection)
         charset, collation = mysql.database_defaults(connection, order.database)
     digester = Digester()
+    told = 0.0
+
     with _output(out_fd, gzip=order.gzip) as out:
-        _stream(order, info, programs, digester, out, report)
+
+        def write(data: bytes) -> None:
+            nonlocal told
+            _write(out, data)
+            if time.monotonic() > told + _PROGRESS_SECONDS:
+                told = time.monotonic()
+                report.write(progress=_progress(digester))
+
+        stream_dump(
+            order.server,
+            order.database,
+            info=info,
+            programs=programs,
+            digester=digester,
+            write=write,
+        )
         with mysql.connect(order.server) as connection:
             after = _Content.of(connection, order.database)
         sections = digester.sections()
@@ -137,40 +155,51 @@ class _Content:
         )
 
 
-def _stream(
-    order: Order,
+def stream_dump(
+    server: mysql.Server,
+    database: str,
+    *,
     info: mysql.ServerInfo,
     programs: mysql.Clients,
     digester: Digester,
-    out: int,
-    report: Report,
+    write: Callable[[bytes], None],
+    tick: process.Tick | None = None,
 ) -> None:
-    option_fd = process.secret_fd(mysql.option_file(order.server))
+    """Dump a database to `write`, digesting it. Raises Problem unless the dump program is content.
+
+    With `tick`, the dump runs beside it and in a process group of its own.
+    """
+    option_fd = process.secret_fd(mysql.option_file(server))
     args = mysql.dump_args(
-        order.server, order.database, info=info, programs=programs,
-        option_file_path=f"/dev/fd/{option_fd}",
-    )  # fmt: skip
-    with process.child(
-        args, env=process.base_environment(), stdout=process.PIPE, pass_fds=[option_fd],
-        own_group=False,
-    ) as running:  # fmt: skip
-        _widen(running.stdout)
-        _pump(running.stdout, digester, out, report)
-        code = running.wait()
-        stderr = running.stderr_tail()
+        server, database, info=info, programs=programs, option_file_path=f"/dev/fd/{option_fd}"
+    )
+    try:
+        with process.child(
+            args,
+            env=mysql.client_environment(),
+            stdout=process.PIPE,
+            pass_fds=[option_fd],
+            own_group=tick is not None,
+        ) as running:
+            _widen(running.stdout)
+            pump = partial(_pump, running.stdout, digester, write)
+            if tick is None:
+                pump()
+            else:
+                process.watched(pump, tick, running.stop)
+            code = running.wait(tick)
+            stderr = running.stderr_tail()
+    finally:
+        os.close(option_fd)
     if code != 0:
-        raise mysql.dump_problem(stderr, code, order.server, order.database)
-    _refuse_complaints(stderr, order.database)
+        raise mysql.dump_problem(stderr, code, server, database)
+    _refuse_complaints(stderr, database)
 
 
-def _pump(source: IO[bytes], digester: Digester, out: int, report: Report) -> None:
-    told = 0.0
+def _pump(source: IO[bytes], digester: Digester, write: Callable[[bytes], None]) -> None:
     while data := os.read(source.fileno(), _CHUNK):
-        _write(out, data)
+        write(data)
         _exhaust(digester.feed(data))
-        if time.monotonic() > told + _PROGRESS_SECONDS:
-            told = time.monotonic()
-            report.write(progress=_progress(digester))
     _exhaust(digester.close())
 
 

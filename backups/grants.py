@@ -84,7 +84,7 @@ def missing_for_dump(connection: Any, info: mysql.ServerInfo, database: str) -> 
     lacking = [p for p in _DUMP_PRIVILEGES if not allows(grants, p, database)]
     statements = []
     if lacking:
-        statements.append(f"GRANT {', '.join(lacking)} ON {_pattern(database)}.* TO {account};")
+        statements.append(f"GRANT {', '.join(lacking)} ON {mysql.name_pattern(database)}.* TO {account};")
     unseen = [_BECAUSE[privilege] for privilege in lacking]
     if not _sees_routines(connection, grants, info, database):
         unseen.append("procedures and functions")
@@ -125,7 +125,7 @@ def _routine_grant(info: mysql.ServerInfo, database: str, account: str) -> str:
     if info.flavour == mysql.MYSQL:
         return f"GRANT SHOW_ROUTINE ON *.* TO {account};"
     if info.number >= (11, 3):
-        return f"GRANT SHOW CREATE ROUTINE ON {_pattern(database)}.* TO {account};"
+        return f"GRANT SHOW CREATE ROUTINE ON {mysql.name_pattern(database)}.* TO {account};"
     return f"GRANT SELECT ON mysql.proc TO {account};"
 
 
@@ -144,8 +144,3 @@ def _matches(pattern: str, database: str) -> bool:
     for token in re.findall(r"\\.|.", pattern, re.S):
         expression += {"%": ".*", "_": "."}.get(token) or re.escape(token[-1])
     return re.fullmatch(expression, database, re.S) is not None
-
-
-def _pattern(database: str) -> str:
-    """A database's name in a GRANT, its wild characters escaped."""
-    return mysql.quote(re.sub(r"([_%\\])", r"\\\1", database))

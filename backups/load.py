@@ -4,9 +4,8 @@ from __future__ import annotations
 
 import os
 import re
-import threading
 import zlib
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass, field
 from typing import IO
 
@@ -87,17 +86,13 @@ def pieces_for(wish: Wish, pieces: Iterator[Piece]) -> Iterator[bytes | memoryvi
     so does what would reach another database: USE, qualified triggers, ALTER DATABASE.
     """
     trigger = bytearray()
-    for piece in pieces:
-        if trigger and piece.section.kind != Kind.TRIGGER:
+    for piece in _wished(wish, pieces):
+        is_trigger = piece.section.kind == Kind.TRIGGER
+        # A trigger is adapted as a whole, since its first statement may go over several lines.
+        if trigger and not (is_trigger and piece.data[: len(_TRIGGER_BEGINS)] != _TRIGGER_BEGINS):
             yield _adapted_trigger(trigger, wish)
             trigger.clear()
-        if piece.is_comment or not _is_wished(piece, wish):
-            continue
-        if piece.section.kind == Kind.TRIGGER:
-            # Another trigger begins where the first one's last SET ended.
-            if trigger and piece.data[: len(_TRIGGER_BEGINS)] == _TRIGGER_BEGINS:
-                yield _adapted_trigger(trigger, wish)
-                trigger.clear()
+        if is_trigger:
             trigger += piece.data
         elif piece.section.kind == Kind.ROWS:
             yield piece.data
@@ -105,6 +100,20 @@ def pieces_for(wish: Wish, pieces: Iterator[Piece]) -> Iterator[bytes | memoryvi
             yield _adapted(bytes(piece.data), piece.section.kind, wish)
     if trigger:
         yield _adapted_trigger(trigger, wish)
+
+
+def _wished(wish: Wish, pieces: Iterator[Piece]) -> Iterator[Piece]:
+    """The pieces that should be loaded. A table's name may come some lines after its section."""
+    held: list[Piece] = []
+    for piece in pieces:
+        if piece.is_comment:
+            continue
+        held.append(piece)
+        if wish.tables and piece.section.kind in (Kind.TABLE, Kind.ROWS) and not piece.section.table:
+            continue
+        yield from (one for one in held if _is_wished(one, wish))
+        held.clear()
+    yield from (one for one in held if _is_wished(one, wish))
 
 
 _TRIGGER_BEGINS = b"/*!50003 SET @saved_cs_client "
@@ -138,7 +147,7 @@ def _adapted_trigger(trigger: bytearray, wish: Wish) -> bytes:
 
 
 def load(
-    source: IO[bytes],
+    source: process.Child,
     *,
     gzip: bool,
     server: mysql.Server,
@@ -147,7 +156,7 @@ def load(
     loading: Loading,
     tick: process.Tick,
 ) -> None:
-    """Load a dump from `source` into the wished database; `loading` tells how far it is.
+    """Load what `source` writes into the wished database; `loading` tells how far it is.
 
     Raises LoadProblem with the server's own words, Problem for broken data, what `tick` raises.
     """
@@ -166,61 +175,43 @@ def load(
 
 
 def _send(
-    source: IO[bytes], gzip: bool, wish: Wish, loading: Loading, client: process.Child, tick: process.Tick
+    source: process.Child,
+    gzip: bool,
+    wish: Wish,
+    loading: Loading,
+    client: process.Child,
+    tick: process.Tick,
 ) -> None:
     """Feed the client from a thread, so that this one can watch the clock and the cancel button."""
 
     def pump() -> None:
         try:
-            for data in pieces_for(wish, _digested(unpacked(source, gzip=gzip), loading)):
+            for data in pieces_for(wish, _digested(unpacked(source.stdout, gzip=gzip), loading)):
                 client.stdin.write(data)
             client.stdin.close()
         except BrokenPipeError:
             pass  # the client has ended, and says why
 
-    watched(pump, tick, client.stop)
+    def abort() -> None:
+        client.stop()
+        source.stop()
+
+    process.watched(pump, tick, abort)
 
 
 def _digested(chunks: Iterator[bytes], loading: Loading) -> Iterator[Piece]:
     for chunk in chunks:
         loading.bytes_read += len(chunk)
-        for piece in loading.digester.feed(chunk):
-            yield piece
+        yield from loading.digester.feed(chunk)
         loading.tables_begun = sum(
             section.kind == Kind.TABLE for section in loading.digester.splitter.sections
         )
     yield from loading.digester.close()
 
 
-def watched(work: Callable[[], None], tick: process.Tick, abort: Callable[[], None]) -> None:
-    """Do `work` in a thread, calling `tick` meanwhile; what `tick` raises aborts the work.
-
-    Raises what `work` raised.
-    """
-    raised: list[BaseException] = []
-
-    def remember() -> None:
-        try:
-            work()
-        except BaseException as error:
-            raised.append(error)
-
-    thread = threading.Thread(target=remember, daemon=True)
-    thread.start()
-    try:
-        while thread.is_alive():
-            thread.join(process.TICK_SECONDS)
-            tick()
-    except BaseException:
-        abort()
-        thread.join()
-        raise
-    if raised:
-        raise raised[0]
-
-
 def _load_problem(stderr: tuple[str, ...], code: int, server: mysql.Server, database: str) -> Problem:
     problem = mysql.client_problem(stderr, code, server, database)
-    if isinstance(problem, mysql.ServerGone | mysql.ServerUnreachable | mysql.AccessDenied):
+    not_the_dump = (mysql.ServerGone, mysql.ServerUnreachable, mysql.AccessDenied, mysql.MissingPrivilege)
+    if isinstance(problem, not_the_dump):
         return problem
     return LoadProblem(problem.what, do=problem.do)

@@ -252,6 +252,11 @@ def execute(connection: Any, statement: str) -> None:
         cursor.execute(statement)
 
 
+def name_pattern(name: str) -> str:
+    """A database's name in a GRANT, its wild characters escaped."""
+    return quote(re.sub(r"([_%\\])", r"\\\1", name))
+
+
 def _literal(text: str) -> str:
     return "'" + text.replace("\\", "\\\\").replace("'", "''") + "'"
 

@@ -13,6 +13,7 @@ import signal
 import subprocess
 import sys
 import tempfile
+import threading
 import time
 from collections import deque
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -290,6 +291,33 @@ def _die_with_parent() -> list[str]:
     """util-linux's setpriv has the kernel send SIGTERM to the child when this thread dies."""
     setpriv = shutil.which("setpriv")
     return [setpriv, "--pdeathsig", "TERM", "--"] if setpriv else []
+
+
+def watched(work: Callable[[], None], tick: Tick, abort: Callable[[], None]) -> None:
+    """Do `work` in a thread, calling `tick` meanwhile; what `tick` raises aborts the work.
+
+    Raises what `work` raised.
+    """
+    raised: list[BaseException] = []
+
+    def remember() -> None:
+        try:
+            work()
+        except BaseException as error:  # noqa: BLE001  raised again in the watching thread
+            raised.append(error)
+
+    thread = threading.Thread(target=remember, daemon=True)
+    thread.start()
+    try:
+        while thread.is_alive():
+            thread.join(TICK_SECONDS)
+            tick()
+    except BaseException:
+        abort()
+        thread.join()
+        raise
+    if raised:
+        raise raised[0]
 
 
 def pause() -> None:

@@ -8,7 +8,7 @@ from collections.abc import Callable
 from contextlib import suppress
 
 from backups import process, services
-from backups.actions import backup, repository
+from backups.actions import backup, repository, verify
 from backups.actions.outcome import Outcome
 from backups.choices import Action, Level, Status, Trigger
 from backups.errors import Cancelled, LostClaim, Problem, Refused
@@ -19,6 +19,7 @@ logger = logging.getLogger(__name__)
 
 ACTIONS: dict[str, Callable[[Run, Progress], Outcome]] = {
     Action.BACKUP: backup.run,
+    Action.VERIFY: verify.run,
     Action.INIT: repository.init,
     Action.SNAPSHOTS: repository.snapshots,
 }

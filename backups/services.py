@@ -21,9 +21,19 @@ from django_q.models import OrmQ
 from django_q.tasks import async_task
 
 from backups import restic
-from backups.choices import ACTIVE, EXCLUSIVE_ACTIONS, Action, Health, Level, Status, Trigger
+from backups.choices import (
+    ACTIVE,
+    EXCLUSIVE_ACTIONS,
+    TERMINAL,
+    Action,
+    Health,
+    Level,
+    Status,
+    Trigger,
+    Verdict,
+)
 from backups.errors import LostClaim, Refused
-from backups.models import Database, Repository, Run, RunLine, Snapshot, WorkerPulse
+from backups.models import Database, Repository, Run, RunLine, Snapshot, Verification, WorkerPulse
 
 LEASE = timedelta(seconds=90)
 # Beats come every second or so; a worker that skipped a minute is taken for dead.
@@ -287,6 +297,36 @@ def snapshots_sync(
             forgotten_at=now
         )
     return len(present - known), gone
+
+
+def verification_record(run: Run, snapshot: Snapshot, **found: Any) -> Verification:
+    """Store what a verification found; an identical one marks the snapshot as verified."""
+    verification = Verification.objects.create(run=run, snapshot=snapshot, **found)
+    if verification.verdict == Verdict.IDENTICAL:
+        Snapshot.objects.filter(pk=snapshot.pk).update(verified_at=verification.finished_at)
+    result = {
+        "snapshot_id": snapshot.snapshot_id,
+        "verdict": str(verification.verdict),
+        "differences": verification.differences,
+        "tables": verification.tables,
+        "rows": verification.rows,
+    }
+    run_note(run.pk, result=result)
+    return verification
+
+
+def scratch_dropped(run_id: int) -> None:
+    """Forget the scratch database that a run noted before it made it."""
+    known = Run.objects.values_list("result", flat=True).get(pk=run_id)
+    Run.objects.filter(pk=run_id).update(
+        result={name: value for name, value in known.items() if name != "scratch"}
+    )
+
+
+def scratch_left() -> list[Run]:
+    """Runs that are over and whose scratch database may still be there."""
+    over = Run.objects.filter(status__in=TERMINAL, result__has_key="scratch")
+    return list(over.select_related("database__repository"))
 
 
 def backup_counted(repository: Repository) -> bool:

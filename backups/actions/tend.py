@@ -5,7 +5,8 @@ from __future__ import annotations
 import logging
 
 from backups import process, restic, services
-from backups.connections import repository_access
+from backups.actions import verify
+from backups.connections import repository_access, scratch_server
 from backups.errors import Problem
 from backups.models import Repository, Run
 
@@ -19,8 +20,19 @@ def run() -> list[Run]:
         logger.warning("%s: %s", dead, dead.error)
     for repository in {dead.repository for dead in lost}:
         _unlock(repository)
+    for dead in services.scratch_left():
+        _drop_scratch(dead)
     services.runs_resend()
     return lost
+
+
+def _drop_scratch(dead: Run) -> None:
+    """A test restore whose worker died leaves its database; tried again each minute."""
+    assert dead.database is not None  # noqa: S101
+    try:
+        verify.drop_scratch(dead.pk, scratch_server(dead.database), dead.result["scratch"])
+    except Problem as problem:
+        logger.warning("%s: %s", dead, problem.sentence())
 
 
 def _unlock(repository: Repository) -> None:

@@ -1,0 +1,446 @@
+"""A verification: restore a snapshot in full, dump it again, compare byte for byte."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from typing import Any
+
+from django.conf import settings
+
+from backups import mysql, process, restic, services, status_files
+from backups.actions.outcome import Outcome
+from backups.actions.repository import opened
+from backups.choices import Verdict
+from backups.connections import scratch_server
+from backups.dump import stream_dump
+from backups.errors import Problem
+from backups.load import Loading, LoadProblem, Wish, load
+from backups.models import Database, Run, Snapshot
+from backups.progress import Progress
+from backups.stream import Digester, Kind, ManifestDamaged, objects_in
+
+_LONGEST_NAME = 64
+
+
+@dataclass
+class Findings:
+    """What a verification compared and what it found."""
+
+    compared: list[str] = field(default_factory=list)
+    not_compared: list[str] = field(default_factory=list)
+    differences: list[str] = field(default_factory=list)
+    unreadable: str = ""
+    restore_seconds: float | None = None
+    tables: int | None = None
+    rows: int | None = None
+    bytes: int | None = None
+    source_version: str = ""
+    scratch_version: str = ""
+
+    @property
+    def verdict(self) -> Verdict:
+        """Identical only where something was compared and nothing differs."""
+        if self.unreadable:
+            return Verdict.UNREADABLE
+        return Verdict.DIFFERENT if self.differences else Verdict.IDENTICAL
+
+
+@dataclass(frozen=True)
+class Scratch:
+    """Where the test restore goes."""
+
+    server: mysql.Server
+    info: mysql.ServerInfo
+    programs: mysql.Clients
+    database: str
+
+
+def run(run: Run, progress: Progress) -> Outcome:
+    """Verify the run's snapshot, or the database's newest. Raises Problem unless identical."""
+    progress.phase("preflight")
+    access = opened(run, progress)
+    restic.probe(access, tick=progress.tick)
+    snapshot = _snapshot(run)
+    services.run_note(run.pk, snapshot=snapshot)
+    findings = Findings()
+    with scratch_database(run, snapshot, progress) as scratch:
+        findings.scratch_version = str(scratch.info)
+        try:
+            loading = _restore(snapshot, access, scratch, findings, progress)
+        except (restic.ResticError, LoadProblem, Unreadable) as problem:
+            if isinstance(problem, _NOT_THE_SNAPSHOTS_FAULT):
+                raise
+            findings.unreadable = problem.sentence()
+        else:
+            _compare(snapshot, loading, scratch, findings, progress)
+    return _conclude(run, snapshot, findings, progress)
+
+
+class Unreadable(Problem):
+    """The snapshot's content is not a whole dump."""
+
+
+_NOT_THE_SNAPSHOTS_FAULT = (
+    restic.RepositoryUnreachable,
+    restic.RepositoryLocked,
+    restic.WrongPassword,
+    restic.NoRepository,
+    restic.Killed,
+    restic.Interrupted,
+)
+
+
+def _snapshot(run: Run) -> Snapshot:
+    if run.snapshot is not None:
+        return run.snapshot
+    assert run.database is not None  # noqa: S101
+    newest = run.database.snapshots.filter(forgotten_at=None).first()
+    if newest is None:
+        raise Problem(f"There is no snapshot of {run.database} to verify.", do="Back it up first.")
+    return newest
+
+
+# ---------------------------------------------------------------- The scratch database
+
+
+def scratch_name(database: str, run_id: int) -> str:
+    """The name of a run's scratch database, by which the reaper finds it."""
+    suffix = f"__verify_{run_id}"
+    return database[: _LONGEST_NAME - len(suffix)] + suffix
+
+
+@contextmanager
+def scratch_database(run: Run, snapshot: Snapshot, progress: Progress) -> Iterator[Scratch]:
+    """An empty database for the length of a block; dropped whatever happens. Raises Problem."""
+    database = run.database
+    assert database is not None  # noqa: S101
+    server = scratch_server(database)
+    progress.hide([server.password])
+    name = scratch_name(database.database, run.pk)
+    manifest = snapshot.manifest or {}
+    with mysql.connect(server) as connection:
+        info = mysql.probe(connection)
+        programs = mysql.clients(info, settings.MYSQL_CLIENT_DIR)
+        # Noted before it exists, so that the reaper finds it even if we die in between.
+        services.run_note(run.pk, result={"scratch": name}, server_version=str(info))
+        services.run_note(run.pk, client_version=str(programs))
+        _create(connection, server, name, manifest)
+    progress.log(f"Restoring into {name} at {server.address} ({info}, {programs} client).")
+    try:
+        yield Scratch(server, info, programs, name)
+    finally:
+        drop_scratch(run.pk, server, name)
+
+
+def drop_scratch(run_id: int, server: mysql.Server, name: str) -> None:
+    """Drop a run's scratch database and forget its name. Raises MySQLProblem."""
+    with mysql.connect(server) as connection:
+        mysql.drop_database(connection, name)
+    services.scratch_dropped(run_id)
+
+
+def _create(connection: Any, server: mysql.Server, name: str, manifest: dict[str, Any]) -> None:
+    try:
+        with mysql.translated(server, name):
+            mysql.create_database(
+                connection, name, manifest.get("charset", ""), manifest.get("collation", "")
+            )
+    except mysql.UnknownDatabase as error:
+        base = name.partition("__verify_")[0]
+        raise mysql.MissingPrivilege(
+            f"The user {server.user} may not create the scratch database {name}.",
+            do="Run as an administrator: "
+            f"GRANT ALL ON {mysql.name_pattern(base + '__verify_')[:-1]}%`.* "
+            f"TO {mysql.account(connection)}; or set VERIFY_MYSQL_HOST to another server.",
+        ) from error
+
+
+# ---------------------------------------------------------------- Restore
+
+
+def _restore(
+    snapshot: Snapshot,
+    access: restic.Access,
+    scratch: Scratch,
+    findings: Findings,
+    progress: Progress,
+) -> Loading:
+    """Load the whole snapshot; raises what shows it to be unreadable."""
+    progress.phase("restore", expected=snapshot.total_bytes_processed)
+    loading = Loading()
+
+    def tick() -> None:
+        progress.bytes_done(loading.bytes_read)
+        progress.detail(loading.doing)
+        progress.tick()
+
+    began = time.monotonic()
+    with restic.dump(access, snapshot.snapshot_id, snapshot.path) as source:
+        try:
+            load(
+                source,
+                gzip=snapshot.path.endswith(".gz"),
+                server=scratch.server,
+                programs=scratch.programs,
+                wish=Wish(scratch.database),
+                loading=loading,
+                tick=tick,
+            )
+        except LoadProblem as problem:
+            # Half a dump is no fault of the server's: ask restic first how it went.
+            _refuse_if_broken(source, access, loading, progress)
+            raise problem
+        restic.finished(source, access, "reading the snapshot", progress.tick)
+    _refuse_unless_complete(loading)
+    findings.restore_seconds = round(time.monotonic() - began, 3)
+    progress.log(f"Restored in {findings.restore_seconds:.1f} seconds.")
+    return loading
+
+
+def _refuse_if_broken(
+    source: process.Child, access: restic.Access, loading: Loading, progress: Progress
+) -> None:
+    code = source.poll()
+    if code not in (None, 0):
+        restic.finished(source, access, "reading the snapshot", progress.tick)
+    if code == 0:
+        _refuse_unless_complete(loading)
+
+
+def _refuse_unless_complete(loading: Loading) -> None:
+    if not loading.digester.is_complete:
+        raise Unreadable("The dump in the snapshot stops before its closing line.")
+
+
+# ---------------------------------------------------------------- Compare
+
+
+def _compare(
+    snapshot: Snapshot, loading: Loading, scratch: Scratch, findings: Findings, progress: Progress
+) -> None:
+    try:
+        manifest = loading.digester.manifest()
+    except ManifestDamaged:
+        findings.differences.append("the manifest in the snapshot is not what was written")
+        return
+    stream = loading.digester.sections()
+    findings.bytes = loading.bytes_read
+    findings.compared.append("the dump's closing line")
+    if manifest is None:
+        findings.not_compared.append(
+            "stream digest and manifest: the snapshot has none, it was not made by Vedetta"
+        )
+        findings.source_version = "unknown"
+    else:
+        server = manifest["server"]
+        findings.source_version = str(mysql.ServerInfo(server["flavour"], server["version"]))
+        _compare_stream(snapshot, stream, manifest, findings)
+    progress.phase("compare", expected=loading.bytes_read)
+    again = _dump_again(scratch, findings, progress)
+    _compare_inventory(scratch, stream, findings)
+    _compare_sections(stream, again, manifest, scratch, findings)
+
+
+def _compare_stream(
+    snapshot: Snapshot, stream: list[dict[str, Any]], manifest: dict[str, Any], findings: Findings
+) -> None:
+    findings.compared.append("the stream's digest with the manifest")
+    findings.differences += differing_sections(manifest["sections"], stream, "in the stream")
+    if snapshot.dump_sha256 and snapshot.dump_sha256 != manifest["sha256"]:
+        findings.differences.append("the manifest is not the one that the backup recorded")
+
+
+def _dump_again(scratch: Scratch, findings: Findings, progress: Progress) -> list[dict[str, Any]]:
+    """Dump the scratch database and count its rows meanwhile."""
+    digester = Digester()
+    dumped = _Counter()
+
+    def tick() -> None:
+        progress.bytes_done(dumped.bytes)
+        progress.detail(f"{digester.splitter.section.kind} {digester.splitter.section.name}")
+        progress.tick()
+
+    with mysql.connect(scratch.server) as connection:
+        tables = mysql.inventory(connection, scratch.database).get(Kind.TABLE, [])
+    stream_dump(
+        scratch.server,
+        scratch.database,
+        info=scratch.info,
+        programs=scratch.programs,
+        digester=digester,
+        write=dumped.count,
+        tick=tick,
+    )
+    findings.tables = len(tables)
+    findings.rows = _count_rows(scratch, tables, progress)
+    return digester.sections()
+
+
+@dataclass
+class _Counter:
+    bytes: int = 0
+
+    def count(self, data: bytes) -> None:
+        self.bytes += len(data)
+
+
+def _count_rows(scratch: Scratch, tables: list[str], progress: Progress) -> int:
+    counted = 0
+    with mysql.connect(scratch.server) as connection:
+        for table in tables:
+            counted += mysql.count_rows(connection, scratch.database, table)
+            progress.tick()
+    return counted
+
+
+def _compare_inventory(scratch: Scratch, stream: list[dict[str, Any]], findings: Findings) -> None:
+    findings.compared.append("the inventory of tables, views, triggers, routines and events")
+    with mysql.connect(scratch.server) as connection:
+        restored = mysql.inventory(connection, scratch.database)
+    wanted = objects_in(stream)
+    for kind in sorted({*wanted, *restored}):
+        missing = _without(wanted.get(kind, []), restored.get(kind, []))
+        extra = _without(restored.get(kind, []), wanted.get(kind, []))
+        of_table = "a trigger of table " if kind == Kind.TRIGGER else f"{kind} "
+        findings.differences += [f"{of_table}{name} is missing after the restore" for name in missing]
+        findings.differences += [
+            f"{of_table}{name} is there after the restore, but not in the dump" for name in extra
+        ]
+
+
+def _without(names: list[str], others: list[str]) -> list[str]:
+    """The names left when each of the others took away one."""
+    left = list(names)
+    for name in others:
+        if name in left:
+            left.remove(name)
+    return left
+
+
+def _compare_sections(
+    stream: list[dict[str, Any]],
+    again: list[dict[str, Any]],
+    manifest: dict[str, Any] | None,
+    scratch: Scratch,
+    findings: Findings,
+) -> None:
+    """The dump of the restored database with the one in the snapshot, section by section.
+
+    Where other versions were at work, a difference in how they write things is none in the data:
+    what cannot be told apart is named as not compared.
+    """
+    differing = differing_sections(stream, again, "after the restore")
+    if manifest is None:
+        # Whoever made the dump may have used other options; what a second dump says is no proof.
+        findings.not_compared += differing
+        findings.compared.append(f"{len(stream) - len(differing)} of {len(stream)} sections byte for byte")
+        return
+    excuse = _other_versions(manifest, scratch)
+    for difference in differing:
+        kind_rows = difference.startswith(f"{Kind.ROWS} ")
+        if excuse and (not kind_rows or excuse.of_client):
+            findings.not_compared.append(f"{difference} ({excuse.reason})")
+        else:
+            findings.differences.append(difference)
+    findings.compared.append(f"{len(stream) - len(differing)} of {len(stream)} sections byte for byte")
+
+
+@dataclass(frozen=True)
+class _Excuse:
+    reason: str
+    of_client: bool
+
+
+def _other_versions(manifest: dict[str, Any], scratch: Scratch) -> _Excuse | None:
+    client = f"{manifest['client']['flavour']} {manifest['client']['version']}"
+    if client != str(scratch.programs):
+        return _Excuse(f"dumped by {client}, compared with {scratch.programs}", of_client=True)
+    server = mysql.ServerInfo(manifest["server"]["flavour"], manifest["server"]["version"])
+    if str(server) != str(scratch.info):
+        return _Excuse(f"from {server}, compared on {scratch.info}", of_client=False)
+    return None
+
+
+def differing_sections(wanted: list[dict[str, Any]], found: list[dict[str, Any]], where: str) -> list[str]:
+    """The sections that are not the same, each as a short phrase that names it."""
+    left = _by_key(wanted)
+    right = _by_key(found)
+    told = []
+    for key in [*left, *(key for key in right if key not in left)]:
+        name = " ".join(part for part in key[:2] if part)
+        if key not in right:
+            told.append(f"{name} is missing {where}")
+        elif key not in left:
+            told.append(f"{name} was added {where}")
+        elif left[key] != right[key]:
+            told.append(f"{name} differs {where}")
+    return told
+
+
+def _by_key(sections: list[dict[str, Any]]) -> dict[tuple[str, str, int], tuple[int, str]]:
+    """Sections by kind and name, with a number where two share both."""
+    found: dict[tuple[str, str, int], tuple[int, str]] = {}
+    for section in sections:
+        number = 0
+        while (section["kind"], section["name"], number) in found:
+            number += 1
+        found[section["kind"], section["name"], number] = (section["bytes"], section["sha256"])
+    return found
+
+
+# ---------------------------------------------------------------- Conclude
+
+
+def _conclude(run: Run, snapshot: Snapshot, findings: Findings, progress: Progress) -> Outcome:
+    verdict = findings.verdict
+    services.verification_record(
+        run,
+        snapshot,
+        verdict=verdict,
+        compared=findings.compared,
+        not_compared=findings.not_compared,
+        differences=[findings.unreadable] if findings.unreadable else findings.differences,
+        restore_seconds=findings.restore_seconds,
+        tables=findings.tables,
+        rows=findings.rows,
+        bytes=findings.bytes,
+        source_version=findings.source_version,
+        scratch_version=findings.scratch_version,
+    )
+    for thing in findings.not_compared:
+        progress.warn(f"Not compared: {thing}.")
+    if verdict != Verdict.IDENTICAL:
+        raise _bad_news(snapshot, findings)
+    progress.log(
+        f"Snapshot {snapshot.short_id} restores in full: {findings.tables} tables, "
+        f"{findings.rows} rows; compared {', '.join(findings.compared)}."
+    )
+    _stamp(run.database, snapshot)
+    return Outcome()
+
+
+def _stamp(database: Database | None, snapshot: Snapshot) -> None:
+    """An older snapshot that is verified by hand does not turn the clock back."""
+    assert database is not None  # noqa: S101
+    newest = database.snapshots.exclude(verified_at=None).first()
+    if newest == snapshot:
+        status_files.write_last_verified(database, snapshot.time)
+
+
+def _bad_news(snapshot: Snapshot, findings: Findings) -> Problem:
+    if findings.unreadable:
+        return Problem(
+            f"Snapshot {snapshot.short_id} cannot be restored: {findings.unreadable}",
+            safe="The live database was not touched.",
+            do="Back up again now and verify that; check the repository's data.",
+        )
+    count = len(findings.differences)
+    shown = "; ".join(findings.differences[:5]) + (f"; and {count - 5} more" if count > 5 else "")
+    return Problem(
+        f"Snapshot {snapshot.short_id} restores, but not to what was backed up: {shown}.",
+        safe="The live database was not touched.",
+        do="Back up again now and verify that; keep this run's log for the cause.",
+    )

@@ -1,0 +1,115 @@
+"""Times, sizes and durations as people say them; the exact value is one hover away."""
+
+from __future__ import annotations
+
+from datetime import datetime, timedelta
+
+from django.utils import timezone
+from django.utils.formats import date_format
+from django.utils.html import format_html
+from django.utils.safestring import SafeString, mark_safe
+
+from backups import console
+
+EMPTY = "–"  # noqa: RUF001
+
+_UNITS = ((86400 * 365, "year"), (86400 * 30, "month"), (86400, "day"), (3600, "hour"), (60, "minute"))
+
+
+def size(count: int | None) -> str:
+    """Bytes as in 15.3 MB."""
+    return EMPTY if count is None else console.size(count)
+
+
+def speed(bytes_per_second: float | None) -> str:
+    """As in 15.3 MB/s."""
+    return EMPTY if bytes_per_second is None else f"{console.size(round(bytes_per_second))}/s"
+
+
+def duration(took: timedelta | float | None) -> str:
+    """As in 4 min 12 s; below ten seconds with a tenth."""
+    if took is None:
+        return EMPTY
+    seconds = max(took.total_seconds() if isinstance(took, timedelta) else took, 0)
+    if seconds < 9.95:
+        return f"{seconds:.1f} s"
+    whole = round(seconds)
+    parts = [(whole // 86400, "d"), (whole // 3600 % 24, "h"), (whole // 60 % 60, "min"), (whole % 60, "s")]
+    first = next(index for index, (count, _) in enumerate(parts) if count)
+    return " ".join(f"{count} {unit}" for count, unit in parts[first : first + 2] if count)
+
+
+def rough(took: timedelta | float | None) -> str:
+    """How long something lasts in one unit, as in 26 hours: for limits and ages."""
+    if took is None:
+        return EMPTY
+    seconds = round(took.total_seconds() if isinstance(took, timedelta) else took)
+    for unit_seconds, name in _UNITS:
+        # 26 hours is clearer than 1 day, so a unit has to be filled twice; years are years.
+        if seconds >= 2 * unit_seconds or (name == "year" and seconds >= unit_seconds):
+            return _count(seconds // unit_seconds, name)
+    return "1 minute" if 60 <= seconds < 120 and seconds % 60 == 0 else _count(seconds, "second")
+
+
+def age(time: datetime, now: datetime | None = None) -> str:
+    """As in "3 hours ago", "in 20 minutes", "just now"."""
+    seconds = round(((now or timezone.now()) - time).total_seconds())
+    if abs(seconds) < 45:
+        return "just now" if seconds >= 0 else "in a moment"
+    distance = _count(1, "minute") if abs(seconds) < 120 else rough(abs(seconds))
+    return f"{distance} ago" if seconds > 0 else f"in {distance}"
+
+
+def exact(time: datetime) -> str:
+    """As in "Sun 23 Nov 2025, 03:00:12 CET", in TIME_ZONE."""
+    return date_format(timezone.localtime(time), r"D j M Y, H:i:s T")
+
+
+def clock(time: datetime, now: datetime | None = None) -> str:
+    """As in "today 15:00", "tomorrow 03:00", "Wed 26 Nov, 03:00"."""
+    local, today = timezone.localtime(time), timezone.localtime(now or timezone.now()).date()
+    days = (local.date() - today).days
+    name = {-1: "yesterday", 0: "today", 1: "tomorrow"}.get(days)
+    return date_format(local, rf"\{'\\'.join(name)} H:i" if name else r"D j M, H:i")
+
+
+def ago(time: datetime | None) -> SafeString | str:
+    """The age, the exact time as its title."""
+    return EMPTY if time is None else _time(time, age(time))
+
+
+def when(time: datetime | None) -> SafeString | str:
+    """The clock time, the exact time as its title."""
+    return EMPTY if time is None else _time(time, clock(time))
+
+
+def both(time: datetime | None) -> SafeString | str:
+    """The clock time with the age behind it."""
+    if time is None:
+        return EMPTY
+    return _time(time, f"{clock(time)} ({age(time)})")
+
+
+def link(href: str, text: object) -> SafeString:
+    """A link in a list or on a page."""
+    return format_html('<a class="v-link" href="{}">{}</a>', href, text)
+
+
+def label(text: object, colour: str = "") -> SafeString:
+    """A coloured label; `colour` is one of unfold's variants."""
+    return format_html('<span class="v-label v-{}">{}</span>', colour or "plain", text)
+
+
+def nothing() -> SafeString:
+    """What stands where there is nothing to say."""
+    return mark_safe(f'<span class="v-subtle">{EMPTY}</span>')  # noqa: S308
+
+
+def _time(time: datetime, text: str) -> SafeString:
+    return format_html(
+        '<time datetime="{}" title="{}">{}</time>', time.isoformat(timespec="seconds"), exact(time), text
+    )
+
+
+def _count(count: int, name: str) -> str:
+    return f"{count} {name}" if count == 1 else f"{count} {name}s"

@@ -1,0 +1,57 @@
+"""Which snapshot is meant: the latest, one by its id, or the newest not after a time."""
+
+from __future__ import annotations
+
+import re
+from datetime import datetime
+
+from django.utils import timezone
+
+from backups.errors import Problem
+from backups.models import Database, Snapshot
+
+
+def snapshot_named(database: Database, text: str) -> Snapshot:
+    """The snapshot that `latest`, an id or the beginning of one means. Raises Problem."""
+    present = database.snapshots.filter(forgotten_at=None)
+    if text == "latest":
+        newest = present.first()
+        if newest is None:
+            raise _none(database)
+        return newest
+    if not re.fullmatch(r"[0-9a-f]{4,64}", text):
+        raise Problem(
+            f"{text!r} is no snapshot.", do="Give latest, or at least four digits of its id (0-9, a-f)."
+        )
+    found = list(present.filter(snapshot_id__startswith=text)[:2])
+    if not found:
+        raise Problem(f"{database} has no snapshot {text}.", do="List them with `manage.py snapshots`.")
+    if len(found) > 1:
+        raise Problem(f"Several snapshots begin with {text}.", do="Give more digits of the id.")
+    return found[0]
+
+
+def snapshot_at(database: Database, time: datetime) -> Snapshot:
+    """The newest snapshot not after `time`. Raises Problem, naming the oldest there is."""
+    present = database.snapshots.filter(forgotten_at=None)
+    found = present.filter(time__lte=time).first()
+    if found is not None:
+        return found
+    oldest = present.order_by("time").first()
+    if oldest is None:
+        raise _none(database)
+    raise Problem(
+        f"There is no snapshot of {database} from {_local(time)} or before.",
+        do=f"The oldest is {oldest.short_id} from {_local(oldest.time)}.",
+    )
+
+
+def _none(database: Database) -> Problem:
+    return Problem(
+        f"There is no snapshot of {database} yet.",
+        do="Back it up first, or bring the list from the repository with `manage.py snapshots`.",
+    )
+
+
+def _local(time: datetime) -> str:
+    return f"{timezone.localtime(time):%Y-%m-%d %H:%M:%S}"

@@ -1,0 +1,43 @@
+"""`manage.py verify`: prove that a snapshot restores in full."""
+
+from __future__ import annotations
+
+from argparse import ArgumentParser
+from collections.abc import Mapping
+from typing import Any
+
+from backups.choices import Action
+from backups.choose import snapshot_named
+from backups.console import RunEnded, VedettaCommand, database_named
+from backups.models import Run
+
+
+class Command(VedettaCommand):
+    """Restore a snapshot into a scratch database, dump it again, compare byte for byte."""
+
+    help = "Restore a snapshot into a scratch database, dump it again and compare byte for byte."
+
+    def add_own_arguments(self, parser: ArgumentParser) -> None:
+        parser.add_argument("--database", metavar="NAME", help="which one, where there are several")
+        parser.add_argument(
+            "--snapshot", metavar="ID", default="latest", help="latest (default), an id or its beginning"
+        )
+
+    def work(self, **options: Any) -> Mapping[str, Any]:
+        database = database_named(options["database"])
+        snapshot = snapshot_named(database, options["snapshot"])
+        try:
+            run = self.play(Action.VERIFY, database=database, snapshot=snapshot)
+        except RunEnded as ended:
+            raise RunEnded(ended.exit_status, {**ended.told, **_found(ended.run)}) from None
+        found = _found(run)
+        self.say(
+            f"Snapshot {snapshot.short_id} is {found['verdict']}: "
+            f"{found['tables']} tables, {found['rows']} rows restored and compared."
+        )
+        return {"run_id": run.pk, **found}
+
+
+def _found(run: Run | None) -> dict[str, Any]:
+    names = ("snapshot_id", "verdict", "differences", "tables", "rows")
+    return {name: run.result[name] for name in names if run and name in run.result}
