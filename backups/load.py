@@ -27,8 +27,6 @@ _DEFINED = frozenset(
     {Kind.TRIGGER, Kind.VIEW, Kind.EVENT, Kind.PROCEDURE, Kind.FUNCTION, Kind.PACKAGE,
      Kind.PACKAGE_BODY, Kind.ROUTINE}
 )  # fmt: skip
-# mysqldump appends the delimiter to a body's last line, where a comment would swallow it.
-_SWALLOWED_DELIMITER = re.compile(rb"^(.*(?:--\s|#).*?) ?;;\n$", re.S)
 
 
 class LoadProblem(Problem):
@@ -92,12 +90,14 @@ def pieces_for(wish: Wish, pieces: Iterator[Piece]) -> Iterator[bytes | memoryvi
         if trigger and not (is_trigger and piece.data[: len(_TRIGGER_BEGINS)] != _TRIGGER_BEGINS):
             yield _adapted_trigger(trigger, wish)
             trigger.clear()
+        # The delimiter that a comment swallowed, once more.
+        again = b";;\n" if piece.ends_swallowed else b""
         if is_trigger:
-            trigger += piece.data
+            trigger += again + bytes(piece.data)
         elif piece.section.kind == Kind.ROWS:
             yield piece.data
         else:
-            yield _adapted(bytes(piece.data), piece.section.kind, wish)
+            yield again + _adapted(bytes(piece.data), piece.section.kind, wish)
     if trigger:
         yield _adapted_trigger(trigger, wish)
 
@@ -133,11 +133,8 @@ def _is_wished(piece: Piece, wish: Wish) -> bool:
 def _adapted(line: bytes, kind: str, wish: Wish) -> bytes:
     if line.startswith(b"/*!50003 ALTER DATABASE `"):
         return with_database(line, wish.database)
-    if kind in _DEFINED:
-        if wish.definers == DefinerPolicy.CURRENT_USER:
-            line = _DEFINER.sub(b"DEFINER=CURRENT_USER", line)
-        if found := _SWALLOWED_DELIMITER.match(line):
-            line = found[1] + b"\n;;\n"
+    if kind in _DEFINED and wish.definers == DefinerPolicy.CURRENT_USER:
+        line = _DEFINER.sub(b"DEFINER=CURRENT_USER", line)
     return line
 
 

@@ -16,6 +16,7 @@ from backups.errors import Cancelled, Problem
 from backups.models import Run
 
 _BEAT_SECONDS = 1.0
+_SHORTEST_MASKED = 5
 
 
 @dataclass(frozen=True)
@@ -45,8 +46,8 @@ class Progress:
         self._may_cancel = True
 
     def hide(self, secrets: Iterable[str]) -> None:
-        """Never let these texts into the log."""
-        self._secrets |= {secret for secret in secrets if secret}
+        """Never let these texts into the log; what is very short would only garble it."""
+        self._secrets |= {secret for secret in secrets if len(secret) >= _SHORTEST_MASKED}
 
     def phase(self, name: str, *, expected: int | None = None) -> None:
         """Begin a phase that will handle about `expected` bytes."""

@@ -88,11 +88,16 @@ class Section:
 
 
 class Piece(NamedTuple):
-    """Some bytes of a dump and the section they belong to."""
+    """Some bytes of a dump and the section they belong to.
+
+    `ends_swallowed` marks a DELIMITER line after a body that ended in a comment: mysqldump put the
+    delimiter on the comment's line, where the client does not see it.
+    """
 
     section: Section
     data: bytes | memoryview
     is_comment: bool
+    ends_swallowed: bool = False
 
 
 # What mysqldump and mariadb-dump write above each part.
@@ -178,6 +183,7 @@ class Splitter:
         self._backslash_escapes = True
         self._delimiter = b";"
         self._body_seen = False
+        self._swallowed = False
         # What was seen of the statement that names the section, None when it has its name.
         self._naming: bytes | None = None
 
@@ -234,8 +240,11 @@ class Splitter:
 
     def _line(self, line: bytes) -> Piece:
         if self._in_statement or not self._is_between(line):
+            ends_swallowed = self._swallowed and line == b"DELIMITER ;\n"
+            if ends_swallowed:
+                self._in_statement = False
             self._statement_line(line)
-            return Piece(self.section, line, is_comment=False)
+            return Piece(self.section, line, is_comment=False, ends_swallowed=ends_swallowed)
         self._comment_line(line)
         return Piece(self.section, line, is_comment=True)
 
@@ -262,8 +271,10 @@ class Splitter:
             self._statement_begins(line)
         if self._naming is not None:
             self._name_section(line)
-        self._follow_quotes(line)
-        self._in_statement = bool(self._open_quote) or not line.rstrip().endswith(self._delimiter)
+        ends_in_comment = self._follow_quotes(line)
+        ends = not self._open_quote and line.rstrip().endswith(self._delimiter)
+        self._in_statement = not ends or ends_in_comment
+        self._swallowed = ends and ends_in_comment
 
     def _statement_begins(self, line: bytes) -> None:
         """Sections that no comment line announces, and the name as the statement has it."""
@@ -323,26 +334,27 @@ class Splitter:
         self._body_seen = False
         self.sections.append(Section(kind, table=table))
 
-    def _follow_quotes(self, line: bytes) -> None:
-        """Track which quote or comment is open at the end of the line."""
+    def _follow_quotes(self, line: bytes) -> bool:
+        """Track which quote or comment is open; answers whether the line ends in a -- comment."""
         at = 0
         while at < len(line):
             if not self._open_quote:
                 token = _NORMAL_TOKEN.search(line, at)
                 if token is None:
-                    return
+                    return False
                 at = token.end()
                 if token[0] in (b"--", b"#"):
-                    return
+                    return True
                 if token[0] in _STRING_TOKENS or token[0] == b"/*":
                     self._open_quote = token[0]
             elif self._open_quote == b"/*":
                 at = line.find(b"*/", at) + 2
                 if at == 1:
-                    return
+                    return False
                 self._open_quote = b""
             else:
                 at = self._end_of_string(line, at)
+        return False
 
     def _end_of_string(self, line: bytes, at: int) -> int:
         escaped, plain = _STRING_TOKENS[self._open_quote]

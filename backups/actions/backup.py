@@ -213,8 +213,8 @@ def _confirm(
             "sha256": manifest["sha256"],
         },
     )
-    held = ", ".join(f"{len(names)} {kind}s" for kind, names in manifest["inventory"].items())
-    progress.log(f"Snapshot {snapshot.short_id} holds {held or 'no objects'}.")
+    held = ", ".join(f"{kind} {len(names)}" for kind, names in manifest["inventory"].items())
+    progress.log(f"Snapshot {snapshot.short_id} holds, by kind: {held or 'nothing'}.")
     return snapshot
 
 
