@@ -27,22 +27,23 @@ INSERT INTO `back``tick "double" 'single' %s/..;näme ☂` VALUES
   (2,'\r\n\Z\t\0\b\\''"','🐬\n\n-- \n/*',NULL,NULL,NULL,NULL),
   (3,'','DELIMITER ;;\n',0,0,0,0);
 
--- Name: a newline and a carriage return, also in a column, an index and a constraint.
+-- Name: a newline, also in a column, an index and a constraint. Not in a column of the primary key:
+-- mysqldump --order-by-primary cannot dump that.
 CREATE TABLE `new
 line
 -- Table structure for table ``fake``` (
-  `id
-column` int NOT NULL,
-  `parent` int DEFAULT NULL,
-  PRIMARY KEY (`id
-column`),
+  `id` int NOT NULL,
+  `par
+ent` int DEFAULT NULL,
+  PRIMARY KEY (`id`),
   KEY `in
-dex` (`parent`),
+dex` (`par
+ent`),
   CONSTRAINT `con
-straint` FOREIGN KEY (`parent`) REFERENCES `new
+straint` FOREIGN KEY (`par
+ent`) REFERENCES `new
 line
--- Table structure for table ``fake``` (`id
-column`)
+-- Table structure for table ``fake``` (`id`)
 );
 INSERT INTO `new
 line

@@ -9,9 +9,9 @@ SET SESSION sql_mode = '';
 -- would still ask the original one's sequence when restored under another name.
 
 CREATE SEQUENCE `seq``uence; -- "x"` START WITH 100 INCREMENT BY 10 MINVALUE 1 MAXVALUE 100000 CACHE 5 CYCLE;
-SELECT NEXTVAL(`seq``uence; -- "x"`), NEXTVAL(`seq``uence; -- "x"`);
+DO NEXTVAL(`seq``uence; -- "x"`), NEXTVAL(`seq``uence; -- "x"`);
 CREATE SEQUENCE `down` START WITH -1 INCREMENT BY -3 NOCACHE NOCYCLE;
-SELECT SETVAL(`down`, -100);
+DO SETVAL(`down`, -100);
 CREATE SEQUENCE `z unused` ENGINE=Aria;
 CREATE VIEW `a view of a sequence` AS SELECT `next_not_cached_value` AS `n` FROM `down`;
 
