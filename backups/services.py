@@ -8,6 +8,7 @@ that must hit one row), `run_beat` says that it lives, `run_finish` gives it its
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
@@ -199,6 +200,21 @@ def run_cancel(run: Run, *, now: datetime | None = None) -> None:
     hit += Run.objects.filter(pk=run.pk, status=Status.RUNNING).update(cancel_requested=True)
     if hit == 0:
         raise IllegalTransition(f"{run} is over, there is nothing to cancel")
+
+
+def runs_stop(*, is_ours: Callable[[str], bool]) -> list[Run]:
+    """Ask running runs to cancel because their worker is to end; answers which were asked.
+
+    `is_ours` tells of a worker's identity whether it is one of those that end.
+    """
+    asked = []
+    for run in Run.objects.filter(status=Status.RUNNING, cancel_requested=False).exclude(worker=""):
+        if is_ours(run.worker):
+            with suppress(IllegalTransition):
+                run_cancel(run)
+                run_log(run.pk, [line("The worker was told to stop, so this run is cancelled.")])
+                asked.append(run)
+    return asked
 
 
 def runs_reap(*, is_gone: Callable[[str], bool], now: datetime | None = None) -> list[Run]:
