@@ -102,6 +102,7 @@ def dump(order: Order, out_fd: int, report: Report) -> dict[str, Any]:
         before = _Content.of(connection, order.database)
         position = mysql.binary_log_position(connection)
         charset, collation = mysql.database_defaults(connection, order.database)
+        collations = mysql.default_collations(connection, info)
     digester = Digester()
     told = 0.0
 
@@ -124,13 +125,14 @@ def dump(order: Order, out_fd: int, report: Report) -> dict[str, Any]:
         )
         with mysql.connect(order.server) as connection:
             after = _Content.of(connection, order.database)
-        sections = digester.sections()
+        sections = digester.sections(collations)
         _make_sure_it_is_whole(digester, sections, before, after, order.database)
         manifest = manifest_of(
             sections,
             database=order.database,
             charset=charset,
             collation=collation,
+            collations=collations,
             server={"flavour": info.flavour, "version": info.version},
             client={"flavour": programs.flavour, "version": programs.version},
             inventory=objects_in(sections),

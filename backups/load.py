@@ -35,9 +35,10 @@ class LoadProblem(Problem):
 
 @dataclass(frozen=True)
 class Wish:
-    """How a dump should be loaded. An empty `tables` is all of it."""
+    """How a dump of `source` should be loaded. An empty `tables` is all of it."""
 
     database: str
+    source: str = ""
     tables: frozenset[str] = frozenset()
     definers: str = DefinerPolicy.KEEP
 

@@ -312,6 +312,11 @@ class Snapshot(models.Model):
         return self.short_id
 
     @property
+    def local_time(self) -> datetime:
+        """When it was made, in TIME_ZONE."""
+        return timezone.localtime(self.time)
+
+    @property
     def short_id(self) -> str:
         """The first eight digits, as restic prints them."""
         return self.snapshot_id[:8]

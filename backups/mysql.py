@@ -240,6 +240,19 @@ def database_defaults(connection: Any, database: str) -> tuple[str, str]:
     return str(charset), str(collation)
 
 
+def default_collations(connection: Any, info: ServerInfo) -> dict[str, str]:
+    """Each character set's default collation on MySQL, for `stream.normalised_table`."""
+    if info.flavour == MARIADB:
+        return {}
+    return {
+        str(charset): str(collation)
+        for charset, collation in _rows(
+            connection,
+            "SELECT CHARACTER_SET_NAME, DEFAULT_COLLATE_NAME FROM information_schema.CHARACTER_SETS",
+        )
+    }
+
+
 def count_rows(connection: Any, database: str, table: str) -> int:
     """How many rows a table has, by counting them."""
     ((count,),) = _rows(connection, f"SELECT COUNT(*) FROM {quote(database)}.{quote(table)}")  # noqa: S608
@@ -329,13 +342,12 @@ def routines_without_body(connection: Any, database: str) -> list[str]:
     return [str(name) for (name,) in rows]
 
 
-def refuse_what_hangs(connection: Any, database: str, programs: Clients) -> None:
-    """Raise MySQLProblem for events on which mariadb-dump loops for ever.
+def refuse_what_hangs(connection: Any, database: str) -> None:
+    """Raise MySQLProblem for events on which both flavours' dump programs loop for ever.
 
-    Its search for a delimiter never ends where an event's text holds `;;` (seen in 10.11).
+    Their search for a delimiter never ends where an event's text holds `;;` (seen in MariaDB
+    10.11 and MySQL 9.7).
     """
-    if programs.flavour != MARIADB:
-        return
     rows = _rows(
         connection,
         "SELECT EVENT_NAME FROM information_schema.EVENTS WHERE EVENT_SCHEMA = %s "
@@ -344,7 +356,7 @@ def refuse_what_hangs(connection: Any, database: str, programs: Clients) -> None
     )
     if rows:
         raise MySQLProblem(
-            f"The event {rows[0][0]} holds two semicolons in a row, on which mariadb-dump hangs.",
+            f"The event {rows[0][0]} holds two semicolons in a row, on which the dump program hangs.",
             do="Alter the event so that `;;` does not occur in its body or comment.",
         )
 
@@ -512,6 +524,10 @@ def dump_args(
         "--events",
         "--skip-dump-date",
         "--no-tablespaces",
+        # Otherwise the optimizer may choose another index, and another order, each time.
+        "--order-by-primary",
+        # MariaDB's would keep a table's own DEFAULT nextval(…) from being loaded.
+        "--skip-add-locks",
         "--max-allowed-packet=1G",
     ]
     if programs.flavour == MYSQL:
@@ -544,7 +560,8 @@ def client_problem(stderr: Sequence[str], code: int, server: Server, database: s
     for line in stderr:
         if found := re.search(r"ERROR (\d{4})(?: \(\w+\))?(?: at line (\d+))?: (.*)", line):
             return _load_problem_from(int(found[1]), found[3], server, database)
-    last = next((line for line in reversed(stderr) if line.strip()), "it gave no reason")
+    # Other lines may hold the statement that failed, and with it people's data.
+    last = next((line for line in reversed(stderr) if line.startswith("ERROR")), "it gave no reason")
     if code < 0:
         return ServerGone(f"The loading client was killed by signal {-code}.", do="Try again.")
     return MySQLProblem(f"The loading client failed (exit status {code}): {last}.")

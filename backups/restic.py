@@ -144,6 +144,15 @@ class Lock:
 
 
 @dataclass(frozen=True)
+class Selection:
+    """Which snapshots a policy is asked about, and how they are grouped."""
+
+    group_by: str
+    tag: str = ""
+    path: str = ""
+
+
+@dataclass(frozen=True)
 class Kept:
     """A snapshot that the retention policy keeps, and restic's reasons."""
 
@@ -211,11 +220,13 @@ def ls_args(snapshot_id: str) -> tuple[str, ...]:
     return ("ls", "--json", "--no-lock", snapshot_id)
 
 
-def forget_dry_run_args(*, tag: str, keep_daily: int, keep_weekly: int, keep_monthly: int) -> tuple[str, ...]:
-    """Ask which snapshots with `tag` the policy keeps, and why, removing nothing.
+def forget_dry_run_args(
+    *, selection: Selection, keep_daily: int, keep_weekly: int, keep_monthly: int
+) -> tuple[str, ...]:
+    """Ask which of the selected snapshots the policy keeps, and why, removing nothing.
 
-    restic refuses a policy without any rule, so one that keeps nothing is asked with an
-    impossible tag to keep.
+    restic refuses a policy without any rule, so one that keeps nothing is asked to keep a tag
+    that no snapshot has.
     """
     rules: list[str] = []
     for option, number in (
@@ -226,7 +237,9 @@ def forget_dry_run_args(*, tag: str, keep_daily: int, keep_weekly: int, keep_mon
         if number:
             rules += [option, str(number)]
     return (
-        "forget", "--dry-run", "--json", "--no-lock", "--group-by", "host,tags", "--tag", tag,
+        "forget", "--dry-run", "--json", "--no-lock", "--group-by", selection.group_by,
+        *(["--tag", selection.tag] if selection.tag else []),
+        *(["--path", selection.path] if selection.path else []),
         *(rules or ["--keep-tag", "vedetta-keeps-nothing"]),
     )  # fmt: skip
 
@@ -261,6 +274,11 @@ def check_args(*, read_data: bool = False, read_data_subset: str = "") -> tuple[
 def stats_args() -> tuple[str, ...]:
     """Size of the data in the repository as stored."""
     return ("stats", "--json", "--no-lock", "--mode", "raw-data")
+
+
+def repair_packs_args(ids: Sequence[str]) -> tuple[str, ...]:
+    """Save what is readable in damaged packs, and take them out."""
+    return ("repair", "packs", "--retry-lock", _RETRY_LOCK, *ids)
 
 
 def repair_index_args() -> tuple[str, ...]:
@@ -360,6 +378,20 @@ def parse_check_summary(stdout: bytes) -> CheckSummary | None:
                 suggest_prune=bool(message.get("suggest_prune")),
             )
     return None
+
+
+def parse_total_size(stdout: bytes) -> int:
+    """The bytes that `restic stats --json --mode raw-data` counted. Raises ResticError."""
+    try:
+        return int(json.loads(stdout)["total_size"])
+    except (ValueError, KeyError, TypeError):
+        raise ResticError("restic's statistics could not be understood.") from None
+
+
+def broken_packs(lines: Sequence[str]) -> list[str]:
+    """The ids of the packs that a check found damaged."""
+    text = "\n".join(lines)
+    return sorted(set(re.findall(r"\bpack ([0-9a-f]{64})\b(?=.*(?:contains \d+ error|does not))", text)))
 
 
 def parse_lock(lock_id: str, stdout: bytes) -> Lock:

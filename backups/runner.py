@@ -8,7 +8,7 @@ from collections.abc import Callable
 from contextlib import suppress
 
 from backups import process, services
-from backups.actions import backup, repository, verify
+from backups.actions import backup, check, forget, repair, repository, unlock, verify
 from backups.actions.outcome import Outcome
 from backups.choices import Action, Level, Status, Trigger
 from backups.errors import Cancelled, LostClaim, Problem, Refused
@@ -22,6 +22,13 @@ ACTIONS: dict[str, Callable[[Run, Progress], Outcome]] = {
     Action.VERIFY: verify.run,
     Action.INIT: repository.init,
     Action.SNAPSHOTS: repository.snapshots,
+    Action.FORGET: forget.run,
+    Action.PRUNE: repository.prune,
+    Action.STATS: repository.stats,
+    Action.CHECK: check.run,
+    Action.REPAIR_INDEX: repair.index,
+    Action.REPAIR_SNAPSHOTS: repair.snapshots,
+    Action.UNLOCK: unlock.run,
 }
 
 # What stays as it was when the action ends before its time.
@@ -99,8 +106,6 @@ def _judge(run: Run, progress: Progress, error: BaseException) -> tuple[Status, 
 def _follow_ups(run: Run, outcome: Outcome, *, send: bool) -> list[Run]:
     children = []
     for follow_up in outcome.follow_ups:
-        if follow_up.action not in ACTIONS:
-            continue
         try:
             child = services.run_enqueue(
                 action=follow_up.action,

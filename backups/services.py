@@ -362,6 +362,17 @@ def check_recorded(repository: Repository, *, error: str, now: datetime | None =
     )
 
 
+def repository_sized(repository: Repository, size_bytes: int) -> None:
+    """Store how much data the repository holds."""
+    Repository.objects.filter(pk=repository.pk).update(size_bytes=size_bytes, sized_at=timezone.now())
+
+
+def snapshot_kept(snapshot: Snapshot, reasons: Sequence[str]) -> None:
+    """Store why retention keeps a snapshot."""
+    if snapshot.kept_because != list(reasons):
+        Snapshot.objects.filter(pk=snapshot.pk).update(kept_because=list(reasons))
+
+
 def database_probed(
     database: Database,
     *,

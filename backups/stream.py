@@ -10,7 +10,7 @@ from __future__ import annotations
 import hashlib
 import json
 import re
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any, NamedTuple
 
@@ -48,43 +48,37 @@ ROUTINES = (Kind.PROCEDURE, Kind.FUNCTION, Kind.PACKAGE, Kind.PACKAGE_BODY)
 class Section:
     """A part of a dump. A trigger's name is known only some lines into it.
 
-    `table` is the table that rows and triggers belong to. `bytes` and `sha256` leave out comment
-    lines and the database's own name, so that the same data gives the same wherever it lies.
+    `table` is the table that rows and triggers belong to. Size (in bytes) and digest leave out
+    comment lines; the digest leaves out as well what says the same in other words after a restore,
+    so that the same data gives the same digest wherever it lies.
     """
 
     kind: str
     name: str = ""
     table: str = ""
-    _bytes: int = 0
+    size: int = 0
     _hash: Any = field(default_factory=hashlib.sha256, repr=False)
-    _trigger: bytearray = field(default_factory=bytearray, repr=False)
+    _definition: bytearray = field(default_factory=bytearray, repr=False)
 
     def add(self, data: bytes | memoryview) -> None:
-        """Count and digest a piece of the section."""
-        if self.kind == Kind.TRIGGER:
-            self._trigger += data
+        """Count and digest a piece of the section; a definition is kept until it is whole."""
+        self.size += len(data)
+        if self.kind in _NORMALISED:
+            self._definition += data
             return
         if data[:_ALTER_DATABASE_AT] == _ALTER_DATABASE_BEGINS:
             data = with_database(bytes(data), "")
-        self._bytes += len(data)
         self._hash.update(data)
 
-    @property
-    def bytes(self) -> int:
-        """How many bytes were digested."""
-        return self._bytes + len(without_qualifiers(bytes(self._trigger)))
-
-    @property
-    def sha256(self) -> str:
-        """The digest so far, in hexadecimal."""
-        whole = self._hash.copy()
-        whole.update(without_qualifiers(bytes(self._trigger)))
-        return str(whole.hexdigest())
-
-    def as_json(self) -> dict[str, Any]:
-        """The section's line in a manifest."""
-        named = {"kind": self.kind, "name": self.name, "bytes": self.bytes, "sha256": self.sha256}
-        return {**named, "table": self.table} if self.kind == Kind.TRIGGER else named
+    def as_json(self, collations: Mapping[str, str]) -> dict[str, Any]:
+        """The section's line in a manifest. `collations` as `normalised_table` takes them."""
+        digest = self._hash.copy()
+        if self.kind == Kind.TRIGGER:
+            digest.update(without_qualifiers(bytes(self._definition)))
+        elif self.kind == Kind.TABLE:
+            digest.update(normalised_table(bytes(self._definition), collations))
+        told = {"kind": self.kind, "name": self.name, "bytes": self.size, "sha256": digest.hexdigest()}
+        return {**told, "table": self.table} if self.kind == Kind.TRIGGER else told
 
 
 class Piece(NamedTuple):
@@ -147,6 +141,11 @@ _QUALIFIED_TRIGGER = re.compile(
 _ALTER_DATABASE_BEGINS = b"/*!50003 ALTER DATABASE `"
 _ALTER_DATABASE_AT = len(_ALTER_DATABASE_BEGINS)
 _ALTER_DATABASE = re.compile(rb"(/\*!50003 ALTER DATABASE )`(?:[^`]|``)*`")
+_CHARACTER_SET = re.compile(
+    rb"`(?:[^`]|``)*`|'(?:[^'\\]|\\.|'')*'| CHARACTER SET (\w+)(?: COLLATE (\w+))?", re.S
+)
+_SEQUENCE_DEFAULT = re.compile(rb"\b(nextval|lastval)\(`(?:[^`]|``)*`\.(?=`)")
+_NORMALISED = frozenset({Kind.TABLE, Kind.TRIGGER})
 _IDENTIFIER = re.compile(rb"(`(?:[^`]|``)*`)")
 _SQL_MODE = re.compile(rb"SET sql_mode\s*=\s*(?:'([^']*)'|@)")
 _INSERTS = (b"INSERT INTO ", b"INSERT  IGNORE INTO ", b"REPLACE INTO ")
@@ -203,6 +202,8 @@ class Splitter:
             elif self._begins_rows(data, at):
                 end = _end_of_insert_into(data, at)
                 self._in_rows = end > at
+                if self._in_rows and self._naming is not None:
+                    self._name_section(data[at:end])
             else:
                 end = data.find(b"\n", at) + 1
                 if end:
@@ -379,6 +380,26 @@ def with_database(line: bytes, name: str) -> bytes:
     return _ALTER_DATABASE.sub(lambda found: found[1] + quoted, line, count=1)
 
 
+def normalised_table(definition: bytes, collations: Mapping[str, str]) -> bytes:
+    """A CREATE TABLE in one spelling.
+
+    MySQL remembers whether a column's collation was written down, and SHOW CREATE TABLE writes
+    `CHARACTER SET x COLLATE y` after a restore where it wrote `COLLATE y` before: every column
+    gets its collation alone. `collations` has each character set's default (empty for MariaDB,
+    which has one spelling). MariaDB's sequences in a default come with the database's name.
+    """
+
+    def collation_alone(found: re.Match[bytes]) -> bytes:
+        if found[1] is None:
+            return found[0]
+        collation = found[2] or collations.get(found[1].decode(), "").encode()
+        return b" COLLATE " + collation if collation else found[0]
+
+    if collations:
+        definition = _CHARACTER_SET.sub(collation_alone, definition)
+    return _SEQUENCE_DEFAULT.sub(rb"\1(", definition)
+
+
 def without_qualifiers(trigger: bytes) -> bytes:
     """A trigger's statement without the database's name before its own and its table's.
 
@@ -418,9 +439,9 @@ class Digester:
         """The manifest that the stream carried. Raises ManifestDamaged."""
         return self._manifest.result()
 
-    def sections(self) -> list[dict[str, Any]]:
-        """All sections that hold statements."""
-        return [section.as_json() for section in self.splitter.sections if section.bytes]
+    def sections(self, collations: Mapping[str, str]) -> list[dict[str, Any]]:
+        """All sections that hold statements. `collations` as `normalised_table` takes them."""
+        return [section.as_json(collations) for section in self.splitter.sections if section.size]
 
     def _digest(self, pieces: Iterable[Piece]) -> Iterator[Piece]:
         for piece in pieces:

@@ -112,8 +112,7 @@ def _privileges(database: Database, found: Found, _tick: Tick | None) -> str:
                 f"would leave something out ({missing.because}).",
                 do=f"Run as an administrator: {missing.statement}",
             )
-        if found.clients:
-            mysql.refuse_what_hangs(connection, database.database, found.clients)
+        mysql.refuse_what_hangs(connection, database.database)
     return f"{found.server.user} may dump all of {database.database}."
 
 

@@ -6,12 +6,16 @@ import re
 from collections.abc import Iterable
 from urllib.parse import unquote
 
+from django.template.defaultfilters import filesizeformat
+
 from backups import restic, services
 from backups.actions.outcome import Outcome
 from backups.connections import repository_access
-from backups.models import Database, Run
+from backups.models import Database, Repository, Run
 from backups.progress import Progress
 
+_LIST_SECONDS = 600.0
+_TAG = "database:"
 _DUMP_PATH = re.compile(r"/(?:.*/)?([^/]+)\.sql(?:\.gz)?")
 
 
@@ -46,15 +50,48 @@ def snapshots(run: Run, progress: Progress) -> Outcome:
     """Make the portal's list of snapshots say what the repository holds. Raises Problem."""
     progress.phase("snapshots")
     access = opened(run, progress)
-    found = restic.snapshots(access, tick=progress.tick, deadline=600)
-    databases = list(Database.objects.filter(repository=run.repository).order_by("pk"))
-    new, gone = services.snapshots_sync(
-        run.repository, [(info, owner(info, databases)) for info in found if is_dump(info)]
-    )
-    sentence = f"{len(found)} snapshots in the repository, {new} new here, {gone} gone."
+    sentence = sync(run.repository, access, progress)
     progress.log(sentence)
-    services.run_note(run.pk, result={"sentence": sentence, "new": new, "gone": gone})
+    services.run_note(run.pk, result={"sentence": sentence})
     return Outcome()
+
+
+def prune(run: Run, progress: Progress) -> Outcome:
+    """Remove data that no snapshot refers to. Raises Problem."""
+    progress.phase("prune")
+    access = opened(run, progress)
+    restic.probe(access, tick=progress.tick)
+    restic.call(access, restic.prune_args(), doing="pruning", tick=progress.tick)
+    note_size(run, access, progress)
+    return Outcome()
+
+
+def stats(run: Run, progress: Progress) -> Outcome:
+    """Ask how much the repository holds. Raises Problem."""
+    progress.phase("stats")
+    access = opened(run, progress)
+    restic.probe(access, tick=progress.tick)
+    note_size(run, access, progress)
+    return Outcome()
+
+
+def sync(repository: Repository, access: restic.Access, progress: Progress) -> str:
+    """Bring the list of snapshots from the repository; answers a sentence. Raises Problem."""
+    found = restic.snapshots(access, tick=progress.tick, deadline=_LIST_SECONDS)
+    databases = list(Database.objects.filter(repository=repository).order_by("pk"))
+    dumps = [(info, owner(info, databases)) for info in found if is_dump(info)]
+    new, gone = services.snapshots_sync(repository, dumps)
+    return f"{len(dumps)} snapshots in the repository, {new} new here, {gone} gone."
+
+
+def note_size(run: Run, access: restic.Access, progress: Progress) -> None:
+    """Store the size of the repository's data and say it. Raises Problem."""
+    answer = restic.call(access, restic.stats_args(), doing="measuring", tick=progress.tick)
+    total = restic.parse_total_size(answer.stdout)
+    services.repository_sized(run.repository, total)
+    sentence = f"The repository holds {filesizeformat(total)} of data."
+    progress.log(sentence)
+    services.run_note(run.pk, result={"sentence": sentence, "size_bytes": total})
 
 
 def is_dump(info: restic.SnapshotInfo) -> bool:
@@ -62,12 +99,17 @@ def is_dump(info: restic.SnapshotInfo) -> bool:
     return any(_DUMP_PATH.fullmatch(path) for path in info.paths)
 
 
+def is_ours(tags: Iterable[str]) -> bool:
+    """Whether Vedetta made the snapshot, and not one of the old scripts."""
+    return any(tag.startswith(_TAG) for tag in tags)
+
+
 def owner(info: restic.SnapshotInfo, databases: Iterable[Database]) -> Database | None:
     """Whose dump a snapshot holds: by our tag, else by the file's name, as the old scripts had it."""
     databases = list(databases)
     for tag in info.tags:
-        if tag.startswith("database:"):
-            name = unquote(tag.removeprefix("database:"))
+        if tag.startswith(_TAG):
+            name = unquote(tag.removeprefix(_TAG))
             return next((d for d in databases if d.name == name), None)
     names = {found[1] for path in info.paths if (found := _DUMP_PATH.fullmatch(path))}
     return next((d for d in databases if d.database.replace("/", "%2F") in names), None)

@@ -185,7 +185,7 @@ def _restore(
                 gzip=snapshot.path.endswith(".gz"),
                 server=scratch.server,
                 programs=scratch.programs,
-                wish=Wish(scratch.database),
+                wish=Wish(scratch.database, source=_source_name(snapshot)),
                 loading=loading,
                 tick=tick,
             )
@@ -198,6 +198,13 @@ def _restore(
     findings.restore_seconds = round(time.monotonic() - began, 3)
     progress.log(f"Restored in {findings.restore_seconds:.1f} seconds.")
     return loading
+
+
+def _source_name(snapshot: Snapshot) -> str:
+    """The name that the database had when it was dumped."""
+    if snapshot.manifest:
+        return str(snapshot.manifest["database"])
+    return snapshot.database.database if snapshot.database else ""
 
 
 def _refuse_if_broken(
@@ -226,7 +233,8 @@ def _compare(
     except ManifestDamaged:
         findings.differences.append("the manifest in the snapshot is not what was written")
         return
-    stream = loading.digester.sections()
+    collations = _collations(manifest, scratch)
+    stream = loading.digester.sections(collations)
     findings.bytes = loading.bytes_read
     findings.compared.append("the dump's closing line")
     if manifest is None:
@@ -239,7 +247,7 @@ def _compare(
         findings.source_version = str(mysql.ServerInfo(server["flavour"], server["version"]))
         _compare_stream(snapshot, stream, manifest, findings)
     progress.phase("compare", expected=loading.bytes_read)
-    again = _dump_again(scratch, findings, progress)
+    again = _dump_again(scratch, collations, findings, progress)
     _compare_inventory(scratch, stream, findings)
     _compare_sections(stream, again, manifest, scratch, findings)
 
@@ -253,7 +261,17 @@ def _compare_stream(
         findings.differences.append("the manifest is not the one that the backup recorded")
 
 
-def _dump_again(scratch: Scratch, findings: Findings, progress: Progress) -> list[dict[str, Any]]:
+def _collations(manifest: dict[str, Any] | None, scratch: Scratch) -> dict[str, str]:
+    """What the digests of table definitions were normalised with."""
+    if manifest is not None:
+        return dict(manifest.get("collations", {}))
+    with mysql.connect(scratch.server) as connection:
+        return mysql.default_collations(connection, scratch.info)
+
+
+def _dump_again(
+    scratch: Scratch, collations: dict[str, str], findings: Findings, progress: Progress
+) -> list[dict[str, Any]]:
     """Dump the scratch database and count its rows meanwhile."""
     digester = Digester()
     dumped = _Counter()
@@ -276,7 +294,7 @@ def _dump_again(scratch: Scratch, findings: Findings, progress: Progress) -> lis
     )
     findings.tables = len(tables)
     findings.rows = _count_rows(scratch, tables, progress)
-    return digester.sections()
+    return digester.sections(collations)
 
 
 @dataclass

@@ -18,11 +18,31 @@ class Command(VedettaCommand):
     def add_own_arguments(self, parser: ArgumentParser) -> None:
         parser.add_argument("--repository", metavar="NAME", help="which one, where there are several")
         verbs = parser.add_subparsers(dest="verb", required=True, metavar="VERB")
-        add_json(verbs.add_parser("init", help="make the repository, where there is none yet"))
+        for verb, text in _VERBS.items():
+            add_json(verbs.add_parser(verb, help=text))
+        data = verbs.choices["check"].add_mutually_exclusive_group()
+        data.add_argument("--read-data", action="store_true", help="read all data as well")
+        data.add_argument("--read-data-subset", metavar="5%", help="read a part of the data as well")
 
     def work(self, **options: Any) -> Mapping[str, Any]:
         repository = repository_named(options["repository"])
         action = Action(options["verb"].replace("-", "_"))
-        run = self.play(action, repository=repository)
+        run = self.play(action, repository=repository, options=_data_options(options))
         self.say(run.result.get("sentence", f"{run.get_action_display()} of {repository} is done."))
         return {"run_id": run.pk}
+
+
+def _data_options(options: Mapping[str, Any]) -> dict[str, Any]:
+    return {name: options[name] for name in ("read_data", "read_data_subset") if options.get(name)}
+
+
+_VERBS = {
+    "init": "make the repository, where there is none yet",
+    "check": "check its integrity",
+    "forget": "forget what the retention policy no longer keeps",
+    "prune": "remove data that no snapshot needs",
+    "stats": "measure how much data it holds",
+    "repair-index": "save what is readable of damaged packs, rebuild the index",
+    "repair-snapshots": "write damaged snapshots anew without what is lost",
+    "unlock": "show who holds locks, remove stale ones",
+}

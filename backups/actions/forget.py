@@ -1,0 +1,113 @@
+"""Retention: forget what the policy no longer keeps, but never the newest or the newest verified."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from django.db.models import QuerySet
+
+from backups import restic, services
+from backups.actions.backup import tag_of
+from backups.actions.outcome import Outcome
+from backups.actions.repository import is_ours, note_size, opened, sync
+from backups.models import Database, Run, Snapshot
+from backups.progress import Progress
+
+NEWEST = "newest snapshot, kept whatever the policy says"
+NEWEST_VERIFIED = "newest verified snapshot, kept whatever the policy says"
+# restic's argument list has its limits; a prune follows the last portion only.
+_PORTION = 500
+
+
+def run(run: Run, progress: Progress) -> Outcome:
+    """Forget for the run's database, or for all of its repository's. Raises Problem."""
+    progress.phase("plan")
+    access = opened(run, progress)
+    restic.probe(access, tick=progress.tick)
+    sync(run.repository, access, progress)
+    databases = [run.database] if run.database else list(run.repository.databases.order_by("pk"))
+    remove: list[str] = []
+    kept = 0
+    for database in databases:
+        reasons = _reasons_to_keep(database, access, progress)
+        kept += len(reasons)
+        remove += _told(database, reasons, progress)
+    progress.phase("forget")
+    _forget(access, remove, progress)
+    sync(run.repository, access, progress)
+    if remove:
+        note_size(run, access, progress)
+    sentence = f"{len(remove)} snapshots forgotten, {kept} kept."
+    progress.log(sentence)
+    services.run_note(run.pk, result={"sentence": sentence, "forgotten": remove, "kept": kept})
+    return Outcome()
+
+
+def _reasons_to_keep(database: Database, access: restic.Access, progress: Progress) -> dict[str, list[str]]:
+    """Why each snapshot is kept, by its id: restic's reasons from a dry run, and ours."""
+    reasons: dict[str, list[str]] = {}
+    for selection in _selections(database):
+        answer = restic.call(
+            access,
+            restic.forget_dry_run_args(
+                selection=selection,
+                keep_daily=database.keep_daily,
+                keep_weekly=database.keep_weekly,
+                keep_monthly=database.keep_monthly,
+            ),
+            doing="planning what to forget",
+            tick=progress.tick,
+        )
+        for keep in restic.parse_forget_plan(answer.stdout).keep:
+            reasons.setdefault(keep.id, []).extend(keep.reasons)
+    for snapshot, reason in _protected(database):
+        reasons.setdefault(snapshot.snapshot_id, []).insert(0, reason)
+    return reasons
+
+
+def _selections(database: Database) -> Iterator[restic.Selection]:
+    """Our snapshots by their tag; those of the old scripts by their paths, whatever their host."""
+    yield restic.Selection(tag=tag_of(database), group_by="host,tags")
+    theirs = {snapshot.path for snapshot in _present(database) if not is_ours(snapshot.tags)}
+    for path in sorted(theirs):
+        yield restic.Selection(path=path, group_by="paths")
+
+
+def _protected(database: Database) -> Iterator[tuple[Snapshot, str]]:
+    newest = _present(database).first()
+    if newest is not None:
+        yield newest, NEWEST
+    verified = _present(database).exclude(verified_at=None).first()
+    if verified is not None:
+        yield verified, NEWEST_VERIFIED
+
+
+def _present(database: Database) -> QuerySet[Snapshot]:
+    return database.snapshots.filter(forgotten_at=None)
+
+
+def _told(database: Database, reasons: dict[str, list[str]], progress: Progress) -> list[str]:
+    """Write down what is kept and why; answers the ids of the rest."""
+    remove = []
+    for snapshot in _present(database):
+        why = list(dict.fromkeys(reasons.get(snapshot.snapshot_id, [])))
+        services.snapshot_kept(snapshot, why)
+        local = snapshot.local_time
+        if why:
+            progress.log(f"keep   {snapshot.short_id} {local:%Y-%m-%d %H:%M}: {', '.join(why)}")
+        else:
+            progress.log(f"forget {snapshot.short_id} {local:%Y-%m-%d %H:%M}")
+            remove.append(snapshot.snapshot_id)
+    return remove
+
+
+def _forget(access: restic.Access, ids: list[str], progress: Progress) -> None:
+    """Remove exactly these, then the data that no snapshot needs any more."""
+    for begin in range(0, len(ids), _PORTION):
+        portion = ids[begin : begin + _PORTION]
+        restic.call(
+            access,
+            restic.forget_args(portion, prune=begin + _PORTION >= len(ids)),
+            doing="forgetting snapshots",
+            tick=progress.tick,
+        )

@@ -1,0 +1,48 @@
+"""Locks: who holds them since when, and the safe way to remove those that nobody needs."""
+
+from __future__ import annotations
+
+from django.utils import timezone
+
+from backups import restic, services
+from backups.actions.outcome import Outcome
+from backups.actions.repository import opened
+from backups.models import Run
+from backups.progress import Progress
+
+
+def run(run: Run, progress: Progress) -> Outcome:
+    """Remove stale locks. restic takes none away whose process may still live."""
+    progress.phase("unlock")
+    access = opened(run, progress)
+    before = restic.locks(access, tick=progress.tick)
+    for lock in before:
+        progress.log(f"Found {described(lock)}.")
+    restic.call(
+        access, restic.unlock_args(), doing="removing stale locks", tick=progress.tick,
+        deadline=restic.PROBE_DEADLINE_SECONDS,
+    )  # fmt: skip
+    after = restic.locks(access, tick=progress.tick)
+    sentence = _sentence(len(before) - len(after), after)
+    progress.log(sentence)
+    services.run_note(run.pk, result={"sentence": sentence, "locks": len(after)})
+    return Outcome()
+
+
+def described(lock: restic.Lock) -> str:
+    """Who holds a lock and since when."""
+    kind = "an exclusive lock" if lock.exclusive else "a shared lock"
+    since = timezone.localtime(lock.time)
+    return (
+        f"{kind} held by process {lock.pid} of {lock.username} on {lock.hostname} "
+        f"since {since:%Y-%m-%d %H:%M:%S}"
+    )
+
+
+def _sentence(removed: int, left: tuple[restic.Lock, ...]) -> str:
+    if not left:
+        return f"{removed} stale locks removed; the repository is free." if removed else "No locks."
+    return (
+        f"{removed} stale locks removed. Still held: {'; '.join(map(described, left))}. "
+        "It may be at work; once it is surely dead, restic takes the lock for stale after 30 minutes."
+    )
