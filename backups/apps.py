@@ -14,20 +14,20 @@ class BackupsConfig(AppConfig):
     verbose_name = "Backups"
 
     def ready(self) -> None:
-        """A worker that took the place of a dead one gives up the dead one's run at once."""
+        """A new worker shows at once that it lives, and gives up the run of a dead one before it."""
         from django_q.signals import post_spawn
 
         from backups import checks  # noqa: F401  registers itself
 
-        post_spawn.connect(_reap_on_spawn, dispatch_uid="backups.reap")
+        post_spawn.connect(_worker_began, dispatch_uid="backups.worker_began")
 
 
-def _reap_on_spawn(**_: Any) -> None:
+def _worker_began(**_: Any) -> None:
     import logging
 
-    from backups.actions import tend
+    from backups import tasks
 
     try:
-        tend.run()
+        tasks.tend_runs()
     except Exception:
-        logging.getLogger(__name__).exception("reaping failed")
+        logging.getLogger(__name__).exception("a new worker could not tend the runs")

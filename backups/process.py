@@ -6,6 +6,7 @@ that started it is left, for whatever reason. None inherits this process's envir
 
 from __future__ import annotations
 
+import ctypes
 import os
 import selectors
 import shutil
@@ -16,7 +17,7 @@ import tempfile
 import threading
 import time
 from collections import deque
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -27,6 +28,7 @@ GRACE_SECONDS = 3.0
 TICK_SECONDS = 0.25
 _TAIL_LINES = 25
 _READ_BYTES = 1 << 16
+_PR_SET_CHILD_SUBREAPER = 36
 
 Tick = Callable[[], None]
 
@@ -162,6 +164,10 @@ class Child:
         raw = os.pread(fd, _READ_BYTES, max(0, size - _READ_BYTES))
         return tuple(raw.decode(errors="replace").splitlines()[-_TAIL_LINES:])
 
+    def terminate(self) -> None:
+        """SIGTERM to the program alone, not to what it started."""
+        self._popen.terminate()
+
     def stop(self, grace: float = GRACE_SECONDS) -> None:
         """SIGTERM, then after `grace` seconds SIGKILL, to all that is left of its group."""
         if self._popen.poll() is None:
@@ -203,6 +209,8 @@ def child(
 
 
 PIPE = subprocess.PIPE
+# For programs whose output is ours.
+OUR_STDOUT, OUR_STDERR = 1, 2
 
 
 def run(
@@ -325,6 +333,24 @@ def pause() -> None:
     time.sleep(TICK_SECONDS)
 
 
+def adopt_orphans() -> None:
+    """Become the parent of what this process's descendants leave behind, as PID 1 would.
+
+    An orphan that has ended stays in the process table until its parent asks for its status, and
+    restic takes the lock of such a process for a living one's.
+    """
+    ctypes.CDLL(None, use_errno=True).prctl(_PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0)
+
+
+def bury_orphans(own: Collection[int]) -> None:
+    """Take the status of adopted processes that have ended; `own` children have others who wait."""
+    with suppress(ChildProcessError):
+        while ended := os.waitid(os.P_ALL, 0, os.WEXITED | os.WNOHANG | os.WNOWAIT):
+            if ended.si_pid in own:
+                return
+            os.waitpid(ended.si_pid, os.WNOHANG)
+
+
 def identity() -> str:
     """This process, told apart from any earlier one that had its number: host:pid:start."""
     pid = os.getpid()
@@ -335,6 +361,17 @@ def is_gone(worker: str) -> bool:
     """Whether `worker` (an `identity`) ran on this host and runs no more."""
     host, pid, started = worker.rsplit(":", 2)
     return host == os.uname().nodename and _started_at(int(pid)) != started
+
+
+def runs_in_group(worker: str, group: int) -> bool:
+    """Whether `worker` (an `identity`) runs on this host in the process group that `group` leads."""
+    host, pid, started = worker.rsplit(":", 2)
+    if host != os.uname().nodename or _started_at(int(pid)) != started:
+        return False
+    try:
+        return os.getpgid(int(pid)) == group
+    except ProcessLookupError:
+        return False
 
 
 def _started_at(pid: int) -> str:

@@ -1,0 +1,182 @@
+"""`manage.py worker`: both clusters of the queue, begun again when they die, stopped without a lost run."""
+
+from __future__ import annotations
+
+import logging
+import os
+import signal
+import sys
+import time
+from argparse import ArgumentParser
+from datetime import datetime
+from types import FrameType
+from typing import Any
+
+from django.conf import settings
+from django.core.management.base import BaseCommand, CommandError
+from django.db import DatabaseError, connection
+from django.utils import timezone
+
+from backups import process, services
+from backups.health import database_problem
+from backups.models import WorkerPulse
+
+logger = logging.getLogger(__name__)
+
+STOP_SECONDS = 60
+# One that dies at once would otherwise be begun again several times a second.
+RESTART_SECONDS = 5.0
+# What a dead cluster left has to be gone before the next one looks for stale locks.
+LEFT_BEHIND_SECONDS = 1.0
+ASK_AGAIN_SECONDS = 1.0
+
+
+class Cluster:
+    """One `manage.py qcluster` at a time, which serves the queue called `name`."""
+
+    def __init__(self, name: str) -> None:
+        self.name = name
+        self._not_before = 0.0
+        self._child: process.Child | None = None
+
+    def keep_running(self) -> None:
+        """Begin it, or begin it again where it died."""
+        if self._child is not None and (status := self._child.poll()) is not None:
+            logger.error("the queue's cluster %s ended by itself (%s) and is begun again", self.name, status)
+            self.end()  # its own children may have outlived it
+            self._not_before = max(self._not_before, time.monotonic() + LEFT_BEHIND_SECONDS)
+        if self._child is None and time.monotonic() > self._not_before:
+            self._begin()
+
+    def _begin(self) -> None:
+        self._not_before = time.monotonic() + RESTART_SECONDS
+        self._child = process.Child(
+            [sys.executable, str(settings.BASE_DIR / "manage.py"), "qcluster"],
+            # Our own program and our own environment, the operator's secrets included.
+            env={**os.environ, "Q_CLUSTER_NAME": self.name},
+            stdout=process.OUR_STDOUT,
+            stderr=process.OUR_STDERR,
+        )
+
+    @property
+    def pid(self) -> int:
+        """Its first process, 0 where there is none."""
+        return self._child.pid if self._child else 0
+
+    def plays(self, worker: str) -> bool:
+        """Whether `worker`, as a run names it, is a process of this cluster."""
+        return self._child is not None and process.runs_in_group(worker, self._child.pid)
+
+    def drain(self) -> None:
+        """Have it take no more work and end when what runs is over.
+
+        Its first process alone is told, and once: a signal to all of them hangs django-q2.
+        """
+        if self.runs and self._child is not None:
+            self._child.terminate()
+
+    @property
+    def runs(self) -> bool:
+        """Whether its first process lives."""
+        return self._child is not None and self._child.poll() is None
+
+    def end(self) -> None:
+        """Kill what is left of it."""
+        if self._child is not None:
+            self._child.stop(grace=0)
+            self._child.close()
+            self._child = None
+
+
+class Command(BaseCommand):
+    """Run the queue until told to stop."""
+
+    help = (
+        "Work off the queue: backups, verifications and maintenance in one cluster, restores in another. "
+        "On SIGTERM or SIGINT running work is cancelled and all ends within seconds."
+    )
+
+    def add_arguments(self, parser: ArgumentParser) -> None:
+        """How long a stop may take, and whom to tell that work can begin."""
+        parser.add_argument(
+            "--stop-seconds", type=float, default=STOP_SECONDS,
+            help="kill what still runs so long after a stop was asked for (default %(default)s)",
+        )  # fmt: skip
+        parser.add_argument(
+            "--ready-fd", type=int,
+            help="write a line to this file descriptor when both clusters take work",
+        )  # fmt: skip
+
+    def handle(self, *, stop_seconds: float, ready_fd: int | None, **_: Any) -> None:
+        """Keep both clusters running until a signal comes. Raises CommandError."""
+        if problem := database_problem():
+            raise CommandError(problem)
+        process.adopt_orphans()
+        self._told_to_stop = False
+        for number in (signal.SIGTERM, signal.SIGINT):
+            signal.signal(number, self._stop)
+        clusters = [Cluster(str(settings.Q_CLUSTER["name"])), Cluster(settings.RESTORES_CLUSTER)]
+        try:
+            self._run(clusters, ready_fd)
+            _drain(clusters, stop_seconds)
+        finally:
+            for cluster in clusters:
+                cluster.end()
+
+    def _stop(self, _signal: int, _frame: FrameType | None) -> None:
+        self._told_to_stop = True
+
+    def _run(self, clusters: list[Cluster], ready_fd: int | None) -> None:
+        began, ready = timezone.now(), False
+        while not self._told_to_stop:
+            for cluster in clusters:
+                cluster.keep_running()
+            process.bury_orphans([cluster.pid for cluster in clusters])
+            if not ready and _have_pulse(clusters, began):
+                ready = True
+                _tell_ready(ready_fd)
+                self.stdout.write("The worker is ready.")
+            process.pause()
+
+
+def _have_pulse(clusters: list[Cluster], since: datetime) -> bool:
+    names = [cluster.name for cluster in clusters]
+    try:
+        return WorkerPulse.objects.filter(cluster__in=names, seen_at__gte=since).count() == len(names)
+    except DatabaseError:
+        return False
+    finally:
+        connection.close()
+
+
+def _tell_ready(fd: int | None) -> None:
+    if fd is not None:
+        os.write(fd, b"ready\n")
+        os.close(fd)
+
+
+def _drain(clusters: list[Cluster], seconds: float) -> None:
+    """Cancel what runs, so that the clusters end within seconds, and wait for them that long."""
+    until = time.monotonic() + seconds
+    _cancel_runs(clusters)
+    for cluster in clusters:
+        cluster.drain()
+    asked = time.monotonic()
+    while any(cluster.runs for cluster in clusters) and time.monotonic() < until:
+        process.pause()
+        # A cluster still plays what it had taken off the queue before it heard of the end.
+        if time.monotonic() > asked + ASK_AGAIN_SECONDS:
+            asked = time.monotonic()
+            _cancel_runs(clusters)
+
+
+def _cancel_runs(clusters: list[Cluster]) -> None:
+    try:
+        asked = services.runs_stop(is_ours=lambda worker: any(c.plays(worker) for c in clusters))
+    except DatabaseError:
+        logger.exception("running work could not be cancelled; it is killed if it takes too long")
+        return
+    finally:
+        connection.close()
+    for run in asked:
+        logger.warning("%s is cancelled, because the worker was told to stop", run)

@@ -1,0 +1,11 @@
+"""The shops and portals of the backups' tests, for processes that run for long."""
+
+from tests.backups.conftest import (
+    empty_repository,
+    make_portal,
+    mariadb_portal,
+    mariadb_shop,
+    migrated,
+)
+
+__all__ = ["empty_repository", "make_portal", "mariadb_portal", "mariadb_shop", "migrated"]

@@ -1,0 +1,128 @@
+"""`manage.py worker` as the real process that it is."""
+
+from __future__ import annotations
+
+import os
+import signal
+import sys
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import pytest
+
+from tests.backups.worlds import Portal, Shop, children_of, command_of, the_child, wait_until
+from tests.servers import Server
+
+PROJECT = Path(__file__).resolve().parents[2]
+ENQUEUE = """
+from backups import services
+from backups.models import Database
+services.run_enqueue(action="backup", trigger="admin", database=Database.objects.get())
+"""
+
+
+@contextmanager
+def worker(portal: Portal) -> Iterator[Server]:
+    log = portal.folder / "worker.log"
+    server = Server(
+        [sys.executable, "manage.py", "worker"],
+        log=log,
+        cwd=PROJECT,
+        env=portal.environment,
+        ready=lambda: "The worker is ready." in log.read_text(),
+        # A backup that is not cancelled would take for ever in some of these tests.
+        stop_seconds=20,
+    )
+    with server:
+        yield server
+
+
+def clusters_of(server: Server) -> list[int]:
+    """The first process of each of the worker's clusters."""
+    return [
+        pid
+        for pid in children_of(server.pid)
+        if command_of(pid).endswith("qcluster ") and os.getpgid(pid) == pid
+    ]
+
+
+def test_worker_plays_a_queued_run_and_shows_both_pulses(mariadb_portal: Portal) -> None:
+    portal = mariadb_portal
+    portal.shell(ENQUEUE)
+
+    with worker(portal):
+        wait_until(lambda: portal.run()["status"] == "succeeded", "the queued backup")
+        pulses = {row["cluster"] for row in portal.rows("SELECT cluster FROM backups_workerpulse")}
+
+    assert len(portal.snapshots()) == 1
+    assert pulses == {"vedetta", "restores"}
+    assert portal.leftovers() == []
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
+def test_worker_that_is_stopped_cancels_the_backup_it_plays(
+    mariadb_shop: Shop, mariadb_portal: Portal, number: signal.Signals
+) -> None:
+    portal = mariadb_portal
+    portal.shell(ENQUEUE)
+
+    with mariadb_shop.held("orders"), worker(portal) as server:
+        mariadb_shop.wait_for_a_waiting_dump()
+        began = time.monotonic()
+        os.kill(server.pid, number)
+        wait_until(lambda: not server.running, "the worker's end", seconds=15)
+        took = time.monotonic() - began
+
+    assert took < 12
+    run = portal.run()
+    assert run["status"] == "cancelled"
+    assert run["error"].startswith("Cancelled.")
+    assert "The worker was told to stop" in portal.log()
+    assert portal.snapshots() == []
+    assert portal.heartbeat() is None
+    assert portal.leftovers() == []
+
+
+def test_cluster_that_dies_is_begun_again_and_its_run_is_lost(
+    mariadb_shop: Shop, mariadb_portal: Portal
+) -> None:
+    portal = mariadb_portal
+    portal.shell(ENQUEUE)
+
+    with worker(portal) as server:
+        with mariadb_shop.held("orders"):
+            mariadb_shop.wait_for_a_waiting_dump()
+            dumping = the_child(server.pid, lambda command: "restic" in command)
+            lost = portal.run()
+            pool = int(lost["worker"].split(":")[1])
+            first = os.getpgid(pool)
+            os.kill(first, signal.SIGKILL)
+            wait_until(lambda: portal.run(lost["id"])["status"] == "lost", "the lost run", seconds=30)
+        wait_until(lambda: not command_of(dumping), "restic's end")
+        portal.shell(ENQUEUE)
+        wait_until(lambda: portal.run()["status"] == "succeeded", "a backup by the new cluster")
+        assert first not in clusters_of(server)
+        assert len(clusters_of(server)) == 2
+
+    assert len(portal.snapshots()) == 1
+    assert portal.leftovers() == []
+
+
+def test_clusters_end_when_the_worker_is_killed(mariadb_portal: Portal) -> None:
+    with worker(mariadb_portal) as server:
+        clusters = clusters_of(server)
+        assert len(clusters) == 2
+        os.kill(server.pid, signal.SIGKILL)
+        wait_until(lambda: not any(map(command_of, clusters)), "the clusters' end", seconds=20)
+
+
+def test_worker_without_a_migrated_database_says_what_to_do(mariadb_portal: Portal) -> None:
+    empty = f"sqlite:///{mariadb_portal.folder / 'empty.sqlite3'}"
+
+    ran = mariadb_portal.manage("worker", DATABASE_URL=empty)
+
+    assert ran.code == 1
+    assert ran.err.strip().endswith("The portal's database is not up to date; run `manage.py bootstrap`.")
+    assert "Traceback" not in ran.err
