@@ -29,7 +29,9 @@ def programs_are_installed(**_: Any) -> list[checks.CheckMessage]:
     """W001 and W002: without restic and a MySQL client every backup fails."""
     messages: list[checks.CheckMessage] = []
     if process.find_program("restic") is None:
-        messages.append(Warning("restic is not installed.", hint="Run `make setup`.", id="backups.W001"))
+        messages.append(
+            checks.Warning("restic is not installed.", hint="Run `make setup`.", id="backups.W001")
+        )
     if not process.find_program("mariadb-dump", "mysqldump", folder=settings.MYSQL_CLIENT_DIR):
         messages.append(
             checks.Warning(

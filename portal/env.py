@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import sys
+import warnings
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, NoReturn
@@ -15,8 +16,15 @@ from django.core.exceptions import ImproperlyConfigured
 from environ import Env, FileAwareEnv
 
 _ABSENT = object()
+# What the portal's own database can hold.
+_MOST = 2_147_483_647
 _TRUE = {"1", "true", "yes", "on"}
 _FALSE = {"0", "false", "no", "off"}
+_ENGINES = {
+    "django.db.backends.sqlite3",
+    "django.db.backends.mysql",
+    "django.db.backends.postgresql",
+}
 # Here the ending is part of the name that the storage's own library reads.
 _BACKENDS_OWN_FILES = {
     "AWS_CONFIG_FILE",
@@ -49,13 +57,15 @@ class Environment:
             )
         return str(default)
 
-    def integer(self, name: str, default: int, *, least: int = 0) -> int:
-        """A whole number not below `least`."""
+    def integer(self, name: str, default: int, *, least: int = 0, most: int = _MOST) -> int:
+        """A whole number from `least` to `most`."""
         value = self._raw(name)
         if not value:
             return default
-        if not value.isdecimal() or int(value) < least:
-            raise ImproperlyConfigured(f"{name} is {value!r}, but must be a whole number, {least} or more.")
+        if not value.isdecimal() or len(value) > 12 or not least <= int(value) <= most:
+            raise ImproperlyConfigured(
+                f"{name} is {_shown(value)}, but must be a whole number from {least} to {most}."
+            )
         return int(value)
 
     def boolean(self, name: str, *, default: bool) -> bool:
@@ -64,14 +74,14 @@ class Environment:
         if not value:
             return default
         if value not in _TRUE | _FALSE:
-            raise ImproperlyConfigured(f"{name} is {value!r}, but must be true or false.")
+            raise ImproperlyConfigured(f"{name} is {_shown(value)}, but must be true or false.")
         return value in _TRUE
 
     def choice(self, name: str, default: str, allowed: Sequence[str]) -> str:
         """One of the `allowed` texts."""
         value = self._raw(name) or default
         if value not in allowed:
-            raise ImproperlyConfigured(f"{name} is {value!r}, but must be one of {', '.join(allowed)}.")
+            raise ImproperlyConfigured(f"{name} is {_shown(value)}, but must be one of {', '.join(allowed)}.")
         return value
 
     def words(self, name: str, default: Sequence[str] = ()) -> list[str]:
@@ -83,7 +93,7 @@ class Environment:
         value = self._raw(name) or default
         if len(value.split()) != 5 or not croniter.is_valid(value):
             raise ImproperlyConfigured(
-                f"{name} is {value!r}, but must be a cron expression such as {default!r}."
+                f"{name} is {_shown(value)}, but must be a cron expression such as {default!r}."
             )
         return value
 
@@ -92,9 +102,9 @@ class Environment:
         value = self._raw(name) or default
         try:
             ZoneInfo(value)
-        except (ValueError, OSError):
+        except (KeyError, ValueError, OSError):  # an unknown zone is a KeyError
             raise ImproperlyConfigured(
-                f"{name} is {value!r}, but must be a time zone such as Europe/Rome."
+                f"{name} is {_shown(value)}, but must be a time zone such as Europe/Rome."
             ) from None
         return value
 
@@ -102,9 +112,9 @@ class Environment:
         """Addresses with their scheme, as in https://backups.example.com."""
         values = self.words(name)
         for value in values:
-            if urlsplit(value).scheme not in {"http", "https"}:
+            if not _is_web_address(value):
                 raise ImproperlyConfigured(
-                    f"{name} holds {value!r}, but each must start with http:// or https://."
+                    f"{name} holds {_shown(value)}, but each must be an address such as https://host."
                 )
         return values
 
@@ -118,10 +128,13 @@ class Environment:
     def database(self, name: str, default: str) -> dict[str, Any]:
         """A database address, as in sqlite:////data/portal.sqlite3 or postgres://user@host/name."""
         try:
-            config = self._env.db_url_config(self.text(name, default))
+            with warnings.catch_warnings():
+                # A warning about an unknown scheme would print the password.
+                warnings.simplefilter("ignore")
+                config = self._env.db_url_config(self.text(name, default))
         except Exception:  # noqa: BLE001  whatever the parser trips over, the answer is the same
             config = {}
-        if not config.get("ENGINE"):
+        if config.get("ENGINE") not in _ENGINES:
             raise ImproperlyConfigured(f"{name} is not a database address such as {default}.")
         return dict(config)
 
@@ -142,6 +155,19 @@ class Environment:
         return value.strip()
 
 
-def stop(error: ImproperlyConfigured) -> NoReturn:
+def _shown(value: str) -> str:
+    return repr(value if len(value) <= 100 else f"{value[:100]}…")
+
+
+def _is_web_address(value: str) -> bool:
+    try:
+        address = urlsplit(value)
+    except ValueError:
+        return False
+    return address.scheme in {"http", "https"} and bool(address.netloc)
+
+
+def stop(error: ImproperlyConfigured, status: int = 1) -> NoReturn:
     """End the process with the sentence alone: a wrong setting deserves no traceback."""
-    sys.exit(f"vedetta: {error}")
+    print(f"vedetta: {error}", file=sys.stderr)
+    sys.exit(status)

@@ -173,7 +173,7 @@ RESTIC_CACHE_DIR = env.text("RESTIC_CACHE_DIR", str(VAR_DIR / "restic-cache"))
 # What restic's backends read from the environment; only restic is given it.
 RESTIC_ENVIRONMENT_SECRETS = env.starting_with("RESTIC_", "AWS_", "B2_", "AZURE_", "GOOGLE_", "OS_", "ST_")
 MYSQL_HOST = env.text("MYSQL_HOST", "")
-MYSQL_PORT = env.integer("MYSQL_PORT", 3306, least=1)
+MYSQL_PORT = env.integer("MYSQL_PORT", 3306, least=1, most=65535)
 MYSQL_DATABASE = env.text("MYSQL_DATABASE", "")
 MYSQL_USER = env.text("MYSQL_USER", "")
 MYSQL_SSL_MODE = env.choice(
@@ -196,7 +196,7 @@ BACKUP_KEEP_MONTHLY = env.integer("BACKUP_KEEP_MONTHLY", 6)
 BACKUP_DUMP_FORMAT = env.choice("BACKUP_DUMP_FORMAT", "sql", ["sql", "sql.gz"])
 
 VERIFY_MYSQL_HOST = env.text("VERIFY_MYSQL_HOST", "")
-VERIFY_MYSQL_PORT = env.integer("VERIFY_MYSQL_PORT", 3306, least=1)
+VERIFY_MYSQL_PORT = env.integer("VERIFY_MYSQL_PORT", 3306, least=1, most=65535)
 VERIFY_MYSQL_USER = env.text("VERIFY_MYSQL_USER", MYSQL_USER)
 
 # ---------------------------------------------------------------- The gate, notifications

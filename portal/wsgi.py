@@ -9,7 +9,10 @@ from portal import env
 
 os.environ.setdefault("DJANGO_SETTINGS_MODULE", "portal.settings")
 
+# With any other status gunicorn would start the worker again and again.
+_GUNICORN_WORKER_BOOT_ERROR = 3
+
 try:
     application = get_wsgi_application()
 except ImproperlyConfigured as error:
-    env.stop(error)
+    env.stop(error, _GUNICORN_WORKER_BOOT_ERROR)

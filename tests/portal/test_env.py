@@ -1,0 +1,158 @@
+"""The environment's readers: what they take, and the one sentence with which they refuse."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+from django.core.exceptions import ImproperlyConfigured
+
+from portal.env import Environment, read_env_files
+
+Read = Callable[[Environment], Any]
+
+TAKEN: list[tuple[str, Read, Any]] = [
+    ("  shop ", lambda e: e.text("X"), "shop"),
+    ("", lambda e: e.text("X", "orders"), "orders"),
+    ("0", lambda e: e.integer("X", 6), 0),
+    ("", lambda e: e.integer("X", 6), 6),
+    ("65535", lambda e: e.integer("X", 3306, least=1, most=65535), 65535),
+    ("Yes", lambda e: e.boolean("X", default=False), True),
+    ("off", lambda e: e.boolean("X", default=True), False),
+    ("", lambda e: e.boolean("X", default=True), True),
+    ("sql.gz", lambda e: e.choice("X", "sql", ["sql", "sql.gz"]), "sql.gz"),
+    ("", lambda e: e.choice("X", "sql", ["sql", "sql.gz"]), "sql"),
+    ("a, b  c,", lambda e: e.words("X"), ["a", "b", "c"]),
+    ("", lambda e: e.words("X", ["localhost"]), ["localhost"]),
+    ("*/5 1-3 * JAN mon", lambda e: e.cron("X", "0 3 * * *"), "*/5 1-3 * JAN mon"),
+    ("", lambda e: e.cron("X", "0 3,15 * * *"), "0 3,15 * * *"),
+    ("Europe/Rome", lambda e: e.time_zone("X", "UTC"), "Europe/Rome"),
+    ("https://b.example.com", lambda e: e.origins("X"), ["https://b.example.com"]),
+    ("s3cret", lambda e: e.secret("X"), "s3cret"),
+    ("", lambda e: e.database("X", "sqlite:////tmp/p.sqlite3")["NAME"], "/tmp/p.sqlite3"),
+    ("mysql://u:p@h:3307/n", lambda e: e.database("X", "sqlite:////x")["PORT"], 3307),
+]
+REFUSED: list[tuple[str, Read]] = [
+    ("", lambda e: e.text("X")),
+    ("many", lambda e: e.integer("X", 6)),
+    ("-1", lambda e: e.integer("X", 6)),
+    ("1.5", lambda e: e.integer("X", 6)),
+    ("0", lambda e: e.integer("X", 3306, least=1)),
+    ("65536", lambda e: e.integer("X", 3306, least=1, most=65535)),
+    ("9" * 5000, lambda e: e.integer("X", 6)),
+    ("²", lambda e: e.integer("X", 6)),
+    ("perhaps", lambda e: e.boolean("X", default=False)),
+    ("sql.zst", lambda e: e.choice("X", "sql", ["sql", "sql.gz"])),
+    ("0 25 * * *", lambda e: e.cron("X", "0 3 * * *")),
+    ("@daily", lambda e: e.cron("X", "0 3 * * *")),
+    ("0 0 3 * * *", lambda e: e.cron("X", "0 3 * * *")),
+    ("Mars/Olympus", lambda e: e.time_zone("X", "UTC")),
+    ("../etc/passwd", lambda e: e.time_zone("X", "UTC")),
+    ("/", lambda e: e.time_zone("X", "UTC")),
+    ("b.example.com", lambda e: e.origins("X")),
+    ("https://a.example.com ftp://b", lambda e: e.origins("X")),
+    ("https://[b", lambda e: e.origins("X")),
+    ("", lambda e: e.secret("X")),
+    ("short", lambda e: e.secret("X", least_characters=32)),
+    ("nonsense", lambda e: e.database("X", "sqlite:////x")),
+    ("oracle-of-delphi://h/n", lambda e: e.database("X", "sqlite:////x")),
+    ("mysql://h:port/n", lambda e: e.database("X", "sqlite:////x")),
+]
+
+
+@pytest.mark.parametrize(("value", "read", "meant"), TAKEN)
+def test_value_is_read_as_what_it_means(
+    value: str, read: Read, meant: object, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("X", value)
+
+    assert read(Environment()) == meant
+
+
+@pytest.mark.parametrize(("value", "read"), REFUSED)
+def test_wrong_value_is_refused_in_one_sentence_that_names_it(
+    value: str, read: Read, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("X", value)
+
+    with pytest.raises(ImproperlyConfigured) as refused:
+        read(Environment())
+
+    sentence = str(refused.value)
+    assert sentence.startswith("X ")
+    assert sentence.endswith(".")
+    assert "\n" not in sentence
+    assert len(sentence) < 400
+
+
+def test_secret_is_never_in_the_sentence(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("X", "hunter2")
+
+    with pytest.raises(ImproperlyConfigured) as refused:
+        Environment().secret("X", least_characters=32)
+
+    assert "hunter2" not in str(refused.value)
+
+
+@pytest.mark.parametrize("url", ["mysql://u:hunter2@h:port/n", "hunter2"])
+def test_password_of_a_database_address_is_never_in_the_sentence(
+    url: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("X", url)
+
+    with pytest.raises(ImproperlyConfigured) as refused:
+        Environment().database("X", "sqlite:////x")
+
+    assert "hunter2" not in str(refused.value)
+
+
+def test_value_may_lie_in_a_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "secret").write_text("from the file\n")
+    monkeypatch.setenv("ZZ_LIES_FILE", str(tmp_path / "secret"))
+
+    assert Environment().text("ZZ_LIES") == "from the file"
+
+
+@pytest.mark.parametrize("content", [None, b"\xff\xfe\x00"])
+def test_file_that_cannot_be_read_is_named_by_its_variable(
+    content: bytes | None, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    if content is not None:
+        (tmp_path / "secret").write_bytes(content)
+    monkeypatch.setenv("ZZ_UNREADABLE_FILE", str(tmp_path / "secret"))
+
+    with pytest.raises(ImproperlyConfigured, match=r"^ZZ_UNREADABLE_FILE names a file that cannot be read"):
+        Environment().text("ZZ_UNREADABLE")
+
+
+def test_families_of_variables_are_read_whole(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "key").write_text("k\n")
+    monkeypatch.setenv("ZZ_ID", "i")
+    monkeypatch.setenv("ZZ_KEY_FILE", str(tmp_path / "key"))
+    monkeypatch.setenv("ZZ_EMPTY", "")
+
+    assert Environment().starting_with("ZZ_") == {"ZZ_ID": "i", "ZZ_KEY": "k"}
+
+
+def test_a_backends_own_file_variable_is_passed_on_as_it_is(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("AWS_SHARED_CREDENTIALS_FILE", "/run/credentials")
+
+    assert Environment().starting_with("AWS_SHARED") == {"AWS_SHARED_CREDENTIALS_FILE": "/run/credentials"}
+
+
+def test_environment_wins_over_files_and_earlier_files_over_later(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "first").write_text("ZZ_A=first\nZZ_B=first\n")
+    (tmp_path / "second").write_text("ZZ_A=second\nZZ_B=second\nZZ_C=second\n")
+    monkeypatch.setenv("ZZ_A", "environment")
+    for name in ("ZZ_B", "ZZ_C"):
+        monkeypatch.setenv(name, "to be removed again")
+        monkeypatch.delenv(name)
+
+    read_env_files(tmp_path / "absent", tmp_path / "first", tmp_path / "second")
+
+    env = Environment()
+    assert [env.text(name) for name in ("ZZ_A", "ZZ_B", "ZZ_C")] == ["environment", "first", "second"]
