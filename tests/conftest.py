@@ -11,6 +11,7 @@ import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 
+import django
 import pytest
 
 from tests.servers import FLAVOURS, DatabaseServer, Flavour, S3Server
@@ -31,6 +32,8 @@ os.environ.update(
     RESTIC_CACHE_DIR=str(VAR_DIR / "restic-cache"),
     SENTINEL_HEARTBEAT_PATH=str(VAR_DIR / "status" / "last_ok"),
 )
+# pytest-django sets up too late for the conftest.py of a folder named on the command line.
+django.setup()
 
 
 @pytest.fixture(scope="session")

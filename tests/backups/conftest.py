@@ -1,0 +1,181 @@
+"""Shops on real servers, repositories, and portals that back the one up into the other."""
+
+from __future__ import annotations
+
+import dataclasses
+import os
+import shutil
+import subprocess
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from pytest_django.fixtures import Settings
+
+from backups import runner, services
+from backups.choices import Action, Trigger
+from backups.models import Database, Repository, Run
+from tests.backups.worlds import (
+    PROJECT,
+    RESTIC_PASSWORD,
+    Portal,
+    Shop,
+    client_dir,
+    copy_repository,
+    make_awkward,
+    make_shop,
+)
+from tests.servers import FLAVOURS, DatabaseServer, S3Server
+
+MakeDatabase = Callable[..., Database]
+MakePortal = Callable[..., Portal]
+
+
+@pytest.fixture(scope="session")
+def empty_repository(restic_path: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A repository to copy: restic takes seconds to make one."""
+    folder = tmp_path_factory.mktemp("repository") / "empty"
+    subprocess.run(
+        [restic_path, "init", "--repo", folder],
+        env={**os.environ, "RESTIC_PASSWORD": RESTIC_PASSWORD},
+        check=True,
+        capture_output=True,
+    )
+    return folder
+
+
+@pytest.fixture(scope="session")
+def migrated(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A migrated portal database to copy."""
+    import sys
+
+    file = tmp_path_factory.mktemp("portal") / "portal.sqlite3"
+    subprocess.run(
+        [sys.executable, "manage.py", "migrate", "-v0"],
+        cwd=PROJECT,
+        env={**os.environ, "DATABASE_URL": f"sqlite:///{file}"},
+        check=True,
+    )
+    return file
+
+
+@pytest.fixture
+def shop(db_server: DatabaseServer) -> Iterator[Shop]:
+    """A small database of all kinds of objects, on each flavour in turn."""
+    shop = make_shop(db_server)
+    yield shop
+    db_server.execute(f"DROP DATABASE IF EXISTS `{shop.name}`; DROP USER IF EXISTS '{shop.user}'@'%'")
+
+
+@pytest.fixture
+def mariadb_shop(mariadb_server: DatabaseServer) -> Shop:
+    """The small database where the server's flavour does not matter."""
+    return make_shop(mariadb_server)
+
+
+@pytest.fixture(scope="session", params=FLAVOURS)
+def awkward(request: pytest.FixtureRequest) -> Shop:
+    """The database of all names, bytes and bodies that a dump has to survive; leave it as it is."""
+    return make_awkward(request.getfixturevalue(f"{request.param}_server"), "awkward `data`base %_")
+
+
+@pytest.fixture
+def make_portal(
+    tmp_path: Path, restic_path: Path, empty_repository: Path, migrated: Path
+) -> Iterator[MakePortal]:
+    """Makes a portal for a shop, set up and ready to back up; nothing of it outlives the test."""
+    made: list[Portal] = []
+
+    def make(shop: Shop, *, repository: str | None = None, set_up: bool = True, **environment: str) -> Portal:
+        folder = tmp_path / f"portal{len(made)}"
+        if repository is None:
+            repository = copy_repository(empty_repository, folder / "repository")
+        portal = Portal(folder, shop, restic_path, repository, environment)
+        made.append(portal)
+        shutil.copy(migrated, portal.database_file)
+        if set_up:
+            ran = portal.manage("bootstrap")
+            assert ran.code == 0, ran.err
+        return portal
+
+    yield make
+    for portal in made:
+        for pid in portal.processes():
+            try:
+                os.kill(pid, 9)
+            except ProcessLookupError:
+                continue
+
+
+@pytest.fixture
+def portal(shop: Shop, make_portal: MakePortal) -> Portal:
+    """A portal that backs up the small database, on each flavour in turn."""
+    return make_portal(shop)
+
+
+@pytest.fixture
+def mariadb_portal(mariadb_shop: Shop, make_portal: MakePortal) -> Portal:
+    """A portal where the server's flavour does not matter."""
+    return make_portal(mariadb_shop)
+
+
+@pytest.fixture
+def repository(
+    db: None,
+    tmp_path: Path,
+    empty_repository: Path,
+    settings: Settings,
+    monkeypatch: pytest.MonkeyPatch,
+) -> Repository:
+    """A repository in this process's own portal, with the password that opens it."""
+    monkeypatch.setenv("RESTIC_PASSWORD", RESTIC_PASSWORD)
+    settings.RESTIC_CACHE_DIR = str(tmp_path / "cache")
+    settings.SENTINEL = dataclasses.replace(settings.SENTINEL, heartbeat_path=tmp_path / "status" / "last_ok")
+    url = copy_repository(empty_repository, tmp_path / "repository")
+    return Repository.objects.create(name="main", url=url, check_interval=0)
+
+
+@pytest.fixture
+def make_database(
+    repository: Repository, settings: Settings, monkeypatch: pytest.MonkeyPatch
+) -> MakeDatabase:
+    """Makes the row of a shop in this process's own portal, ready to back up."""
+
+    def make(shop: Shop, **fields: Any) -> Database:
+        settings.MYSQL_CLIENT_DIR = client_dir(shop.server)
+        monkeypatch.setenv("MYSQL_PASSWORD", shop.password)
+        return Database.objects.create(
+            **{
+                "name": shop.name,
+                "host": shop.server.host,
+                "port": shop.server.port,
+                "user": shop.user,
+                "database": shop.name,
+                "repository": repository,
+                "is_primary": True,
+                **fields,
+            }
+        )
+
+    return make
+
+
+@pytest.fixture
+def back_up() -> Callable[[Database], Run]:
+    """Plays a backup of a database in this process, and gives its run."""
+
+    def back_up(database: Database) -> Run:
+        run = services.run_enqueue(action=Action.BACKUP, trigger=Trigger.CLI, database=database, send=False)
+        played = runner.execute(run.pk, send_follow_ups=False)
+        assert played is not None
+        return played
+
+    return back_up
+
+
+@pytest.fixture
+def bucket(s3_server: S3Server, request: pytest.FixtureRequest) -> str:
+    """The address of an empty bucket, as restic takes it."""
+    name = request.node.name.lower().translate(str.maketrans("_[]/", "----")).strip("-")[:40]
+    return s3_server.create_bucket(name.strip("-"))

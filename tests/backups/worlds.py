@@ -1,0 +1,408 @@
+"""What a test of backups stands on: a small shop on a real server, and a portal that backs it up."""
+
+from __future__ import annotations
+
+import json
+import os
+import secrets
+import shutil
+import signal
+import sqlite3
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import closing, contextmanager
+from dataclasses import dataclass, field
+from datetime import datetime
+from pathlib import Path
+from typing import Any
+
+import MySQLdb
+
+from sentinel import heartbeat
+from tests.servers import DatabaseServer, Server
+from tests.servers.processes import answers_http, free_port
+
+PROJECT = Path(__file__).resolve().parents[2]
+RESTIC_PASSWORD = "opens the tests' repositories"
+AWKWARD = PROJECT / "tests" / "databases"
+# Each kind of thing that a dump may leave out, and a second of a restic's work to store.
+SHOP = """
+CREATE TABLE customers (id INT PRIMARY KEY, name VARCHAR(100) NOT NULL);
+CREATE TABLE orders (id INT AUTO_INCREMENT PRIMARY KEY, customer INT, note VARCHAR(200) DEFAULT '',
+  FOREIGN KEY (customer) REFERENCES customers (id));
+CREATE TABLE journal (at TIMESTAMP(6) DEFAULT CURRENT_TIMESTAMP(6), what VARCHAR(200));
+INSERT INTO customers VALUES (1, 'Ada'), (2, 'Grace; -- \\'quoted\\''), (3, 'Edsger');
+INSERT INTO orders (customer, note) VALUES (1, 'a'), (2, 'b\\nc'), (2, NULL);
+CREATE VIEW open_orders AS SELECT o.id, c.name FROM orders o JOIN customers c ON c.id = o.customer;
+DELIMITER ;;
+CREATE TRIGGER orders_noted AFTER INSERT ON orders FOR EACH ROW
+BEGIN
+  -- kept for the auditors
+  INSERT INTO journal (what) VALUES (NEW.note);
+END;;
+CREATE PROCEDURE close_orders(IN who INT)
+BEGIN
+  -- the first comment
+  DELETE FROM orders WHERE customer = who;
+END;;
+CREATE FUNCTION twice(n INT) RETURNS INT DETERMINISTIC NO SQL
+BEGIN
+  RETURN 2 * n;
+END;;
+CREATE EVENT nightly ON SCHEDULE EVERY 1 DAY DISABLE DO DELETE FROM journal;;
+DELIMITER ;
+"""
+DUMP_PRIVILEGES = ("SELECT", "SHOW VIEW", "TRIGGER", "EVENT")
+
+
+@dataclass(frozen=True)
+class Shop:
+    """A database on a real server, and the user who may dump it."""
+
+    server: DatabaseServer
+    name: str
+    user: str
+    password: str
+
+    @property
+    def environment(self) -> dict[str, str]:
+        """How a portal is told of it."""
+        return {
+            "MYSQL_HOST": self.server.host,
+            "MYSQL_PORT": str(self.server.port),
+            "MYSQL_DATABASE": self.name,
+            "MYSQL_USER": self.user,
+            "MYSQL_PASSWORD": self.password,
+            "MYSQL_CLIENT_DIR": client_dir(self.server),
+        }
+
+    def execute(self, sql: str) -> None:
+        """Change it as the administrator."""
+        self.server.execute(sql, self.name)
+
+    def query(self, sql: str, arguments: Sequence[object] = ()) -> list[tuple[Any, ...]]:
+        """Look at it as the administrator."""
+        return self.server.query(sql, self.name, arguments)
+
+    @contextmanager
+    def held(self, table: str) -> Iterator[None]:
+        """Keep every dump waiting at this table, which makes "in the middle of a dump" exact."""
+        server = self.server
+        connection = MySQLdb.connect(
+            host=server.host, port=server.port, user=server.user, password=server.password, database=self.name
+        )
+        with closing(connection), connection.cursor() as cursor:
+            cursor.execute(f"LOCK TABLES `{table}` WRITE")
+            yield
+            # A server that was killed meanwhile has let go by itself.
+
+    def wait_for_a_waiting_dump(self) -> None:
+        """Return once the dump's user waits for the table that is held."""
+        wait_until(
+            lambda: self.query(
+                "SELECT 1 FROM information_schema.PROCESSLIST WHERE USER = %s AND STATE LIKE %s",
+                [self.user, "Waiting for table%"],
+            ),
+            "a dump that waits for the held table",
+        )
+
+    def connections(self) -> int:
+        """How many connections the dump's user has."""
+        ((count,),) = self.query(
+            "SELECT COUNT(*) FROM information_schema.PROCESSLIST WHERE USER = %s", [self.user]
+        )
+        return int(count)
+
+
+def client_dir(server: DatabaseServer) -> str:
+    """MYSQL_CLIENT_DIR for this server: MariaDB's client is on the PATH."""
+    return str(server.client_dir) if server.flavour == "mysql" else ""
+
+
+def all_routines(server: DatabaseServer) -> str:
+    """The grant that lets a user see every routine."""
+    return "SELECT ON mysql.proc" if server.flavour == "mariadb" else "SHOW_ROUTINE ON *.*"
+
+
+def make_shop(
+    server: DatabaseServer, script: str = SHOP, *, grants: Sequence[str] | None = None, name: str = ""
+) -> Shop:
+    """A database made by `script`, and a user with `grants`, by default all that a dump needs."""
+    suffix = secrets.token_hex(4)
+    shop = Shop(server, name or f"shop_{suffix}", f"dump_{suffix}", f"p'w\"\\ #{suffix}")
+    server.create_database(shop.name)
+    if script:
+        server.load(script, shop.name)
+    pattern = shop.name.replace("_", r"\_").replace("%", r"\%").replace("`", "``")
+    if grants is None:
+        grants = [f"{', '.join(DUMP_PRIVILEGES)} ON `{pattern}`.*", all_routines(server)]
+    server.create_user(shop.user, shop.password, grants)
+    return shop
+
+
+def make_awkward(server: DatabaseServer, name: str) -> Shop:
+    """The database of all names, bytes and bodies that a dump has to survive."""
+    shop = make_shop(server, "", name=name)
+    for part in ("common", server.flavour):
+        text = (AWKWARD / f"awkward_{part}.sql").read_bytes()
+        server.client("--binary-mode", "--default-character-set=utf8mb4", name, stdin=text)
+    return shop
+
+
+@dataclass(frozen=True)
+class Ran:
+    """How a command ended."""
+
+    code: int
+    out: str
+    err: str
+    seconds: float
+
+    @property
+    def json(self) -> dict[str, Any]:
+        """The object that `--json` prints as the last line."""
+        told = json.loads(self.out.splitlines()[-1])
+        assert isinstance(told, dict)
+        return told
+
+
+@dataclass
+class Portal:
+    """An installation in a folder of its own, used through its real processes."""
+
+    folder: Path
+    shop: Shop
+    restic_path: Path
+    repository: str
+    environment: dict[str, str] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        for name in ("tmp", "status"):
+            (self.folder / name).mkdir(parents=True)
+        self.environment = {
+            "RESTIC_REPOSITORY": self.repository,
+            "RESTIC_PASSWORD": RESTIC_PASSWORD,
+            "RESTIC_CACHE_DIR": str(self.folder / "cache"),
+            "DATABASE_URL": f"sqlite:///{self.database_file}",
+            "SENTINEL_HEARTBEAT_PATH": str(self.heartbeat_path),
+            "TMPDIR": str(self.folder / "tmp"),
+            "BACKUP_CHECK_INTERVAL": "0",
+            **self.shop.environment,
+            **self.environment,
+        }
+
+    @property
+    def database_file(self) -> Path:
+        """The portal's own database."""
+        return self.folder / "portal.sqlite3"
+
+    @property
+    def heartbeat_path(self) -> Path:
+        """The file that the gate reads."""
+        return self.folder / "status" / "last_ok"
+
+    def manage(self, *args: str, deadline: float = 90, **environment: str) -> Ran:
+        """Run a command to its end, in the portal's environment with `environment` on top."""
+        return self.finish(self.start(*args, **environment), deadline)
+
+    def start(self, *args: str, **environment: str) -> subprocess.Popen[str]:
+        """Start a command in a process group of its own."""
+        return subprocess.Popen(
+            [sys.executable, "manage.py", *args],
+            cwd=PROJECT,
+            env={**os.environ, **self.environment, **environment},
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            text=True,
+            start_new_session=True,
+        )
+
+    @staticmethod
+    def finish(process: subprocess.Popen[str], deadline: float = 90) -> Ran:
+        """Wait for a started command; one that takes too long is ended and fails the test."""
+        began = time.monotonic()
+        try:
+            out, err = process.communicate(timeout=deadline)
+        finally:
+            with_group_killed(process.pid)
+        return Ran(process.returncode, out, err, time.monotonic() - began)
+
+    def backup(self, **environment: str) -> Ran:
+        """`manage.py backup --json`."""
+        return self.manage("backup", "--json", **environment)
+
+    def shell(self, code: str) -> str:
+        """What Python code prints inside the portal."""
+        ran = self.manage("shell", "--no-imports", "-c", code)
+        assert ran.code == 0, ran.err
+        return ran.out.strip()
+
+    def rows(self, sql: str, *arguments: object) -> list[dict[str, Any]]:
+        """Rows of the portal's own database."""
+        with closing(sqlite3.connect(self.database_file, timeout=30)) as connection:
+            connection.row_factory = sqlite3.Row
+            return [dict(row) for row in connection.execute(sql, arguments)]
+
+    def run(self, run_id: int | None = None) -> dict[str, Any]:
+        """A run's row, by default the newest backup's."""
+        if run_id is None:
+            return self.rows("SELECT * FROM backups_run WHERE action = 'backup' ORDER BY id DESC LIMIT 1")[0]
+        return self.rows("SELECT * FROM backups_run WHERE id = ?", run_id)[0]
+
+    def log(self) -> str:
+        """The logs of all runs."""
+        return "\n".join(row["text"] for row in self.rows("SELECT text FROM backups_runline ORDER BY id"))
+
+    def restic(self, *args: str) -> bytes:
+        """What restic itself says of the repository."""
+        own = {
+            name: self.environment[name] for name in self.environment if name.startswith(("RESTIC", "AWS"))
+        }
+        done = subprocess.run(
+            [self.restic_path, *args], env={**os.environ, **own}, capture_output=True, check=False
+        )
+        assert done.returncode == 0, done.stderr.decode()
+        return done.stdout
+
+    def snapshots(self) -> list[dict[str, Any]]:
+        """The snapshots that the repository holds."""
+        listed = json.loads(self.restic("snapshots", "--json", "--no-lock"))
+        assert isinstance(listed, list)
+        return listed
+
+    def heartbeat(self) -> datetime | None:
+        """The time in the heartbeat file."""
+        return heartbeat.stamp_read(self.heartbeat_path).time
+
+    def leftovers(self) -> list[str]:
+        """Temporary files, processes, locks and connections that a run should not leave."""
+        left = [str(path) for path in (self.folder / "tmp").iterdir()]
+        left += [path.name for path in (self.folder / "status").iterdir() if path.name.startswith(".")]
+        left += [f"process {name}" for name in self.processes().values()]
+        if Path(self.repository).is_dir():
+            left += [f"lock {path.name}" for path in (Path(self.repository) / "locks").iterdir()]
+        return left
+
+    def processes(self) -> dict[int, str]:
+        """All processes that know this portal's folder, by their environment or command line."""
+        mark = str(self.folder).encode()
+        found = {}
+        for place in Path("/proc").iterdir():
+            if not place.name.isdecimal() or int(place.name) == os.getpid():
+                continue
+            try:
+                known = (place / "environ").read_bytes() + (place / "cmdline").read_bytes()
+                command = (place / "cmdline").read_bytes().replace(b"\0", b" ").decode(errors="replace")
+            except OSError:
+                continue
+            if mark in known and command:
+                found[int(place.name)] = command
+        return found
+
+    @contextmanager
+    def worker(self) -> Iterator[Server]:
+        """A real `manage.py qcluster`, for the length of a block."""
+        log = self.folder / "worker.log"
+        server = Server(
+            [sys.executable, "manage.py", "qcluster"],
+            log=log,
+            cwd=PROJECT,
+            env=self.environment,
+            ready=lambda: self._pulse_since_start(began),
+            stop_seconds=10,
+        )
+        began = time.time()
+        with server:
+            yield server
+
+    def _pulse_since_start(self, began: float) -> bool:
+        rows = self.rows("SELECT strftime('%s', seen_at) AS seen FROM backups_workerpulse")
+        return any(int(row["seen"]) >= int(began) for row in rows)
+
+    @contextmanager
+    def served(self) -> Iterator[str]:
+        """The portal under gunicorn, for the length of a block; gives its address."""
+        url = f"http://127.0.0.1:{free_port()}"
+        server = Server(
+            [sys.executable, "-m", "gunicorn", "--bind", url.removeprefix("http://"), "portal.wsgi"],
+            log=self.folder / "portal.log",
+            cwd=PROJECT,
+            env=self.environment,
+            ready=lambda: answers_http(f"{url}/sentinel/ok"),
+        )
+        with server:
+            yield url
+
+
+def with_group_killed(pid: int) -> None:
+    """End what is left of a process group."""
+    try:
+        os.killpg(pid, signal.SIGKILL)
+    except ProcessLookupError:
+        return
+
+
+def children_of(pid: int) -> list[int]:
+    """The ids of all living descendants of a process, nearest first."""
+    parents: dict[int, list[int]] = {}
+    for place in Path("/proc").iterdir():
+        if not place.name.isdecimal():
+            continue
+        try:
+            fields = (place / "stat").read_text().rpartition(")")[2].split()
+        except OSError:
+            continue
+        if fields[0] != "Z":
+            parents.setdefault(int(fields[1]), []).append(int(place.name))
+    found = list(parents.get(pid, []))
+    for child in found:
+        found += parents.get(child, [])
+    return found
+
+
+def command_of(pid: int) -> str:
+    """A process's command line, empty when it is gone."""
+    try:
+        return Path(f"/proc/{pid}/cmdline").read_bytes().replace(b"\0", b" ").decode(errors="replace")
+    except OSError:
+        return ""
+
+
+def environment_of(pid: int) -> str:
+    """A process's environment as it was started with."""
+    try:
+        return Path(f"/proc/{pid}/environ").read_bytes().decode(errors="replace")
+    except OSError:
+        return ""
+
+
+def the_child(pid: int, is_it: Callable[[str], bool]) -> int:
+    """The descendant of `pid` whose command line fits."""
+
+    def found() -> int | None:
+        return next((child for child in children_of(pid) if is_it(command_of(child))), None)
+
+    return wait_until(found, "the process to be there")
+
+
+def wait_until(condition: Callable[[], Any], what: str, seconds: float = 60) -> Any:
+    """The first true answer of `condition`."""
+    deadline = time.monotonic() + seconds
+    while not (answer := condition()):
+        assert time.monotonic() < deadline, f"{what}: not within {seconds:g} seconds"
+        time.sleep(0.05)
+    return answer
+
+
+def copy_repository(template: Path, to: Path) -> str:
+    """A new repository, without the seconds that restic takes to make one."""
+    shutil.copytree(template, to)
+    return str(to)
+
+
+def without(environment: Mapping[str, str], *names: str) -> dict[str, str]:
+    """An environment in which these count as not set."""
+    return {**environment, **dict.fromkeys(names, "")}
