@@ -1,6 +1,105 @@
 """How the admin looks: read by django-unfold."""
 
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+from django.http import HttpRequest
+from django.templatetags.static import static
+from django.urls import reverse_lazy
+
+_INDIGO = {
+    "50": "oklch(96.2% .018 272.314)",
+    "100": "oklch(93% .034 272.788)",
+    "200": "oklch(87% .065 274.039)",
+    "300": "oklch(78.5% .115 274.713)",
+    "400": "oklch(67.3% .182 276.935)",
+    "500": "oklch(58.5% .233 277.117)",
+    "600": "oklch(51.1% .262 276.966)",
+    "700": "oklch(45.7% .24 277.023)",
+    "800": "oklch(39.8% .195 277.366)",
+    "900": "oklch(35.9% .144 278.697)",
+    "950": "oklch(25.7% .09 281.288)",
+}
+
+
+def _file(name: str) -> Callable[[HttpRequest], str]:
+    return lambda _request: static(f"vedetta/{name}")
+
+
+def _may(permission: str) -> Callable[[HttpRequest], bool]:
+    return lambda request: request.user.has_perm(permission)
+
+
+def _item(title: str, icon: str, page: str, permission: str, **more: Any) -> dict[str, Any]:
+    return {
+        "title": title,
+        "icon": icon,
+        "link": reverse_lazy(f"admin:{page}"),
+        "permission": _may(permission),
+        **more,
+    }
+
+
 UNFOLD = {
     "SITE_TITLE": "Vedetta",
     "SITE_HEADER": "Vedetta",
-}
+    "SITE_SYMBOL": "visibility",
+    "SITE_FAVICONS": [{"rel": "icon", "type": "image/svg+xml", "href": _file("favicon.svg")}],
+    "SITE_URL": None,
+    "SHOW_VIEW_ON_SITE": False,
+    "COLORS": {"primary": _INDIGO},
+    "STYLES": [_file("vedetta.css")],
+    "SCRIPTS": [_file("vedetta.js")],
+    "SIDEBAR": {
+        "navigation": [
+            {
+                "items": [
+                    {"title": "Dashboard", "icon": "dashboard", "link": reverse_lazy("admin:index")},
+                    _item("Runs", "history", "backups_run_changelist", "backups.view_run"),
+                    _item("Snapshots", "inventory_2", "backups_snapshot_changelist", "backups.view_snapshot"),
+                    _item(
+                        "Verifications", "fact_check", "backups_verification_changelist",
+                        "backups.view_verification",
+                    ),
+                    _item(
+                        "Restores", "settings_backup_restore", "backups_restore_changelist",
+                        "backups.view_restore",
+                    ),
+                ],
+            },
+            {
+                "title": "Set up",
+                "separator": True,
+                "items": [
+                    _item("Databases", "database", "backups_database_changelist", "backups.view_database"),
+                    _item(
+                        "Repositories", "hard_drive", "backups_repository_changelist",
+                        "backups.view_repository",
+                    ),
+                ],
+            },
+            {
+                "title": "Queue",
+                "separator": True,
+                "collapsible": True,
+                "items": [
+                    _item("Schedules", "schedule", "django_q_schedule_changelist", "django_q.view_schedule"),
+                    _item("Waiting", "hourglass", "django_q_ormq_changelist", "django_q.view_ormq"),
+                    _item("Done", "task_alt", "django_q_success_changelist", "django_q.view_success"),
+                    _item("Failed", "error", "django_q_failure_changelist", "django_q.view_failure"),
+                ],
+            },
+            {
+                "title": "People",
+                "separator": True,
+                "collapsible": True,
+                "items": [
+                    _item("Users", "person", "auth_user_changelist", "auth.view_user"),
+                    _item("Roles", "group", "auth_group_changelist", "auth.view_group"),
+                ],
+            },
+        ],
+    },
+}  # fmt: skip

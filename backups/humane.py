@@ -45,10 +45,10 @@ def rough(took: timedelta | float | None) -> str:
         return EMPTY
     seconds = round(took.total_seconds() if isinstance(took, timedelta) else took)
     for unit_seconds, name in _UNITS:
-        # 26 hours is clearer than 1 day, so a unit has to be filled twice; years are years.
-        if seconds >= 2 * unit_seconds or (name == "year" and seconds >= unit_seconds):
-            return _count(seconds // unit_seconds, name)
-    return "1 minute" if 60 <= seconds < 120 and seconds % 60 == 0 else _count(seconds, "second")
+        # 26 hours is clearer than 1 day, so a unit has to be filled twice.
+        if seconds >= 2 * unit_seconds:
+            return f"{seconds // unit_seconds} {name}s"
+    return f"{seconds} second{'' if seconds == 1 else 's'}"
 
 
 def age(time: datetime, now: datetime | None = None) -> str:
@@ -56,7 +56,7 @@ def age(time: datetime, now: datetime | None = None) -> str:
     seconds = round(((now or timezone.now()) - time).total_seconds())
     if abs(seconds) < 45:
         return "just now" if seconds >= 0 else "in a moment"
-    distance = _count(1, "minute") if abs(seconds) < 120 else rough(abs(seconds))
+    distance = "1 minute" if abs(seconds) < 120 else rough(abs(seconds))
     return f"{distance} ago" if seconds > 0 else f"in {distance}"
 
 
@@ -69,8 +69,8 @@ def clock(time: datetime, now: datetime | None = None) -> str:
     """As in "today 15:00", "tomorrow 03:00", "Wed 26 Nov, 03:00"."""
     local, today = timezone.localtime(time), timezone.localtime(now or timezone.now()).date()
     days = (local.date() - today).days
-    name = {-1: "yesterday", 0: "today", 1: "tomorrow"}.get(days)
-    return date_format(local, rf"\{'\\'.join(name)} H:i" if name else r"D j M, H:i")
+    name = {-1: "yesterday", 0: "today", 1: "tomorrow"}.get(days) or date_format(local, "D j M")
+    return f"{name} {date_format(local, 'H:i')}"
 
 
 def ago(time: datetime | None) -> SafeString | str:
@@ -109,7 +109,3 @@ def _time(time: datetime, text: str) -> SafeString:
     return format_html(
         '<time datetime="{}" title="{}">{}</time>', time.isoformat(timespec="seconds"), exact(time), text
     )
-
-
-def _count(count: int, name: str) -> str:
-    return f"{count} {name}" if count == 1 else f"{count} {name}s"

@@ -1,0 +1,110 @@
+"""What the pages share: read-only lists that never count, and buttons that start runs."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import Any
+
+from django.contrib import messages
+from django.db.models import Model
+from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
+from django.urls import reverse
+from unfold.admin import ModelAdmin
+from unfold.paginator import InfinitePaginator
+
+from backups import runner, services
+from backups.choices import Action, Trigger
+from backups.errors import Refused
+from backups.models import Run
+
+# Which right starts what; every other action is maintenance.
+_RIGHTS = {Action.BACKUP: "run_backup", Action.VERIFY: "run_verify", Action.RESTORE: "run_restore"}
+
+
+def may_start(request: HttpRequest, action: str) -> bool:
+    """Whether this person may start runs of `action`."""
+    return request.user.has_perm(f"backups.{_RIGHTS.get(Action(action), 'run_maintenance')}")
+
+
+def run_url(run: Run | int) -> str:
+    """A run's page."""
+    return reverse("admin:backups_run_change", args=[run if isinstance(run, int) else run.pk])
+
+
+def page_url(obj: Model) -> str:
+    """The page of any of our rows."""
+    return reverse(f"admin:{obj._meta.app_label}_{obj._meta.model_name}_change", args=[obj.pk])
+
+
+def go(request: HttpRequest, url: str) -> HttpResponse:
+    """Lead the browser on, out of a dialog too."""
+    if request.headers.get("HX-Request"):
+        return HttpResponse(headers={"HX-Redirect": url})
+    return HttpResponseRedirect(url)
+
+
+class VedettaAdmin(ModelAdmin):
+    """A page in the portal's look."""
+
+    list_per_page = 50
+    list_filter_submit = True
+    list_fullwidth = True
+    compressed_fields = True
+    # Which action each button starts: one that this installation cannot play is not shown.
+    starts: dict[str, Action] = {}
+
+    def start(self, request: HttpRequest, obj: Model, action: Action, **wanted: Any) -> HttpResponse:
+        """Queue a run, note it in the admin log, lead to its page; a refusal is told on this one."""
+        assert request.user.is_authenticated  # noqa: S101  admin_view lets nobody else in
+        try:
+            run = services.run_enqueue(
+                action=action, trigger=Trigger.ADMIN, requested_by=request.user, **wanted
+            )
+        except Refused as refused:
+            messages.error(request, refused.sentence())
+            return go(request, page_url(obj))
+        self.log_change(request, obj, f"Started {run}.")
+        return go(request, run_url(run))
+
+    def get_actions_detail(self, request: HttpRequest, object_id: Any) -> list[Any]:
+        """The buttons above a page that this person may use here."""
+        return list(_playable(super().get_actions_detail(request, object_id), self.starts))
+
+    def has_run_backup_permission(self, request: HttpRequest, object_id: Any = None) -> bool:
+        """Whether this person may start backups."""
+        return request.user.has_perm("backups.run_backup")
+
+    def has_run_verify_permission(self, request: HttpRequest, object_id: Any = None) -> bool:
+        """Whether this person may start verifications."""
+        return request.user.has_perm("backups.run_verify")
+
+    def has_run_maintenance_permission(self, request: HttpRequest, object_id: Any = None) -> bool:
+        """Whether this person may tend repositories."""
+        return request.user.has_perm("backups.run_maintenance")
+
+
+class ReadOnlyAdmin(VedettaAdmin):
+    """Rows that runs write and people read. There may be very many, so they are never counted."""
+
+    paginator = InfinitePaginator
+    show_full_result_count = False
+    actions = None
+
+    def has_add_permission(self, request: HttpRequest, obj: Any = None) -> bool:
+        """Never."""
+        return False
+
+    def has_change_permission(self, request: HttpRequest, obj: Any = None) -> bool:
+        """Never."""
+        return False
+
+    def has_delete_permission(self, request: HttpRequest, obj: Any = None) -> bool:
+        """Never."""
+        return False
+
+
+def _playable(actions: Iterable[Any], starts: dict[str, Action]) -> Iterable[Any]:
+    for action in actions:
+        wanted = starts.get(action.method.original_function_name)
+        if wanted is None or wanted in runner.ACTIONS:
+            yield action

@@ -1,0 +1,120 @@
+"""Databases: what is backed up, when, and how long it is kept."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from django.contrib import admin
+from django.db.models import Max, Q, QuerySet
+from django.http import Http404, HttpRequest, HttpResponse
+from unfold.decorators import action, display
+from unfold.enums import ActionVariant
+from unfold.forms import BaseDialogForm
+
+from backups import humane
+from backups.admin import live
+from backups.admin.base import VedettaAdmin
+from backups.admin.dialogs import FactsForm, dialog
+from backups.choices import Action
+from backups.models import Database, Run
+
+
+class BackUpForm(FactsForm):
+    """What a backup of this database will be like."""
+
+    def facts(self, object_id: str) -> list[tuple[str, Any]]:
+        """Where it goes and how long it usually takes."""
+        database = Database.objects.select_related("repository").filter(pk=object_id).first()
+        if database is None:
+            raise Http404
+        newest = database.snapshots.order_by("-time").only("time", "total_bytes_processed").first()
+        usual = live.typical(live.earlier(Run(action=Action.BACKUP, database=database)))
+        return [
+            ("Database", f"{database.database} on {database.host}"),
+            ("Repository", database.repository),
+            ("Newest snapshot", humane.both(newest.time) if newest else "none yet"),
+            ("Size then", humane.size(newest.total_bytes_processed) if newest else humane.EMPTY),
+            ("Usually takes", humane.duration(usual.seconds)),
+        ]
+
+
+@admin.register(Database)
+class DatabaseAdmin(VedettaAdmin):
+    """What is backed up."""
+
+    list_display = ("name", "address", "last_backup", "last_verified", "schedule", "repository", "gates_app")
+    list_select_related = ("repository",)
+    search_fields = ("name", "database", "host")
+    actions = None
+    actions_detail = ("back_up", "verify")
+    starts = {"back_up": Action.BACKUP, "verify": Action.VERIFY}
+    fieldsets = (
+        (None, {"fields": (("name", "repository"), ("gates_app", "heartbeat_threshold"))}),
+        (
+            "Server",
+            {"fields": (("host", "port"), ("database", "user"), ("password_ref", "ssl_mode"), "ssl_ca")},
+        ),
+        ("Schedule", {"fields": (("backup_cron", "verify_cron"), "dump_format")}),
+        ("Retention", {"fields": (("keep_daily", "keep_weekly", "keep_monthly"),)}),
+    )
+
+    def get_queryset(self, request: HttpRequest) -> QuerySet[Database]:
+        """Databases with the times of their newest good and newest verified snapshots."""
+        return super().get_queryset(request).annotate(
+            newest=Max("snapshots__time", filter=Q(snapshots__forgotten_at=None)),
+            proved=Max("snapshots__verified_at", filter=Q(snapshots__forgotten_at=None)),
+        )  # fmt: skip
+
+    @display(description="Server", header=True)
+    def address(self, database: Database) -> tuple[str, str]:
+        """Where it lies."""
+        return database.database, f"{database.host}:{database.port}"
+
+    @display(description="Newest backup", ordering="newest")
+    def last_backup(self, database: Any) -> str:
+        """How long ago."""
+        return humane.ago(database.newest)
+
+    @display(description="Newest verified", ordering="proved")
+    def last_verified(self, database: Any) -> str:
+        """How long ago."""
+        return humane.ago(database.proved)
+
+    @display(description="Schedule", header=True)
+    def schedule(self, database: Database) -> tuple[str, str]:
+        """When backups and verifications are due."""
+        return database.backup_cron or "never", f"verified {database.verify_cron or 'never'}"
+
+    @action(
+        description="Back up now", icon="backup", variant=ActionVariant.PRIMARY, permissions=["run_backup"],
+        dialog=dialog(
+            "Back up now?",
+            "The database is dumped into the repository as it is at this moment. The application can go on "
+            "meanwhile; its server has more to do.",
+            "Back up now", form_class=BackUpForm,
+        ),
+    )  # fmt: skip
+    def back_up(self, request: HttpRequest, form: BaseDialogForm, object_id: str) -> HttpResponse:
+        """Start a backup."""
+        database = self._found(request, object_id)
+        return self.start(request, database, Action.BACKUP, database=database)
+
+    @action(
+        description="Verify newest", icon="fact_check", permissions=["run_verify"],
+        dialog=dialog(
+            "Verify the newest snapshot?",
+            "It is restored in full into a scratch database and compared byte for byte. "
+            "The live database is not touched, but its server may have more to do meanwhile.",
+            "Verify",
+        ),
+    )  # fmt: skip
+    def verify(self, request: HttpRequest, form: BaseDialogForm, object_id: str) -> HttpResponse:
+        """Start a verification of the newest snapshot."""
+        database = self._found(request, object_id)
+        return self.start(request, database, Action.VERIFY, database=database)
+
+    def _found(self, request: HttpRequest, object_id: str) -> Database:
+        database: Database | None = self.get_object(request, object_id)
+        if database is None:
+            raise Http404
+        return database

@@ -1,0 +1,66 @@
+"""The dialogs before a change of state: what will happen, in plain words, and what can be chosen."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from django import forms
+from django.http import HttpRequest
+from unfold.forms import BaseDialogForm
+from unfold.widgets import UnfoldAdminRadioSelectWidget
+
+
+def dialog(
+    title: str,
+    description: str,
+    submit: str,
+    *,
+    form_class: type[BaseDialogForm] = BaseDialogForm,
+    danger: bool = False,
+) -> dict[str, Any]:
+    """What unfold's `action(dialog=…)` takes; `danger` paints the button red."""
+    return {
+        "title": title,
+        "description": description,
+        "form_class": form_class,
+        "form_submit_text": submit,
+        "danger": danger,
+    }
+
+
+class FactsForm(BaseDialogForm):
+    """A dialog that tells facts about its object above the form."""
+
+    form_before_template = "backups/dialog_facts.html"
+
+    def facts(self, object_id: str) -> list[tuple[str, Any]]:
+        """Label and value of each fact."""
+        raise NotImplementedError
+
+    def get_before_template_context(
+        self, request: HttpRequest, object_id: int | str | None = None
+    ) -> dict[str, Any]:
+        """The facts, for the template."""
+        return {"facts": self.facts(str(object_id))}
+
+
+class CheckForm(BaseDialogForm):
+    """How thorough an integrity check should be."""
+
+    depth = forms.ChoiceField(
+        label="How much to read",
+        initial="5%",
+        choices=[
+            ("", "Structure only: is everything there that should be? Seconds to minutes."),
+            ("5%", "Structure and 5 % of the data, chosen at random, as after backups."),
+            ("100%", "Structure and all data: reads the whole repository, which may take hours."),
+        ],
+        required=False,
+        widget=UnfoldAdminRadioSelectWidget,
+    )
+
+    @property
+    def options(self) -> dict[str, Any]:
+        """What the check's run is given."""
+        depth = self.cleaned_data["depth"]
+        return {"read_data_subset": depth} if depth else {}

@@ -1,0 +1,127 @@
+"""How far a run is and how long it will still take, from its beats and from earlier runs."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from statistics import median
+
+from django.db.models import QuerySet
+
+from backups.choices import Status
+from backups.models import Run
+
+_EARLIER = 5
+# Speed over less than this says nothing.
+_LEAST_SECONDS = 2.0
+
+
+@dataclass(frozen=True)
+class Phase:
+    """A phase of a run. `took` is None while it lasts."""
+
+    name: str
+    at: datetime
+    took: timedelta | None
+    so_far: timedelta
+
+
+@dataclass(frozen=True)
+class Progress:
+    """Where a running run stands. `left` and `percent` are None where nothing is known."""
+
+    bytes_done: int
+    bytes_expected: int | None
+    speed: float | None
+    percent: int | None
+    left: timedelta | None
+
+
+@dataclass(frozen=True)
+class Typical:
+    """What earlier runs of the same kind took: in all, and by phase."""
+
+    seconds: float | None
+    phases: dict[str, float]
+
+    def after(self, phase: str) -> float:
+        """Seconds of the phases that follow `phase`."""
+        names = list(self.phases)
+        if phase not in names:
+            return 0.0
+        return sum(self.phases[name] for name in names[names.index(phase) + 1 :])
+
+
+def phases(run: Run, now: datetime) -> list[Phase]:
+    """The run's phases in order; the last one lasts until the run is over."""
+    starts = [(str(entry["name"]), datetime.fromisoformat(entry["at"])) for entry in run.phases]
+    ends = [at for _, at in starts[1:]] + [run.finished_at]
+    return [
+        Phase(name, at, end - at if end else None, (end or now) - at)
+        for (name, at), end in zip(starts, ends, strict=True)
+    ]
+
+
+def progress(run: Run, typical: Typical, now: datetime) -> Progress | None:
+    """How far a running run is; None for one that is not running."""
+    if run.status != Status.RUNNING or run.started_at is None:
+        return None
+    story = phases(run, now)
+    in_phase = story[-1].so_far.total_seconds() if story else 0.0
+    speed = run.bytes_done / in_phase if in_phase > _LEAST_SECONDS and run.bytes_done else None
+    left = _left(run, typical, in_phase, speed)
+    return Progress(
+        bytes_done=run.bytes_done,
+        bytes_expected=run.bytes_expected,
+        speed=speed,
+        percent=_percent(run, (now - run.started_at).total_seconds(), left),
+        left=None if left is None else timedelta(seconds=left),
+    )
+
+
+def _left(run: Run, typical: Typical, in_phase: float, speed: float | None) -> float | None:
+    """Seconds left: of this phase by its bytes, of the later ones as they took earlier."""
+    later = typical.after(run.phase)
+    if speed and run.bytes_expected:
+        return max(run.bytes_expected - run.bytes_done, 0) / speed + later
+    if (usual := typical.phases.get(run.phase)) is not None:
+        return max(usual - in_phase, 0.0) + later
+    return None
+
+
+def _percent(run: Run, elapsed: float, left: float | None) -> int | None:
+    """Of the phase's bytes where they are known, else of the time; never 100 before the end."""
+    if run.bytes_expected:
+        return min(99, run.bytes_done * 100 // run.bytes_expected)
+    if left is None:
+        return None
+    return min(99, int(elapsed * 100 / (elapsed + left))) if elapsed + left else 0
+
+
+def earlier(run: Run) -> QuerySet[Run]:
+    """The newest runs of the same kind that succeeded."""
+    found = Run.objects.filter(action=run.action, status=Status.SUCCEEDED)
+    if run.database_id is None:
+        found = found.filter(repository=run.repository_id)
+    else:
+        found = found.filter(database=run.database_id)
+    return found.order_by("-finished_at").only("phases", "started_at", "finished_at")[:_EARLIER]
+
+
+def typical(runs: Iterable[Run]) -> Typical:
+    """The median of what `runs`, newest first, took."""
+    known = [run for run in runs if run.started_at and run.finished_at]
+    by_phase: dict[str, list[float]] = defaultdict(list)
+    for run in known:
+        for phase in phases(run, run.finished_at):  # type: ignore[arg-type]
+            by_phase[phase.name].append(phase.so_far.total_seconds())
+    return Typical(
+        seconds=_median([run.duration().total_seconds() for run in known]),  # type: ignore[union-attr]
+        phases={name: median(took) for name, took in by_phase.items()},
+    )
+
+
+def _median(values: Sequence[float]) -> float | None:
+    return median(values) if values else None

@@ -1,0 +1,175 @@
+"""Repositories: where backups lie, their health, and what tends them."""
+
+from __future__ import annotations
+
+from django.contrib import admin
+from django.http import Http404, HttpRequest, HttpResponse
+from unfold.decorators import action, display
+from unfold.enums import ActionVariant
+from unfold.forms import BaseDialogForm
+
+from backups import humane
+from backups.admin.base import VedettaAdmin
+from backups.admin.dialogs import CheckForm, dialog
+from backups.choices import Action, Health
+from backups.models import Repository
+
+_HEALTH_COLOURS = {Health.GOOD: "success", Health.DAMAGED: "danger", Health.UNKNOWN: "plain"}
+_MORE = ("forget", "prune", "stats", "unlock", "repair_index", "repair_snapshots")
+
+
+@admin.register(Repository)
+class RepositoryAdmin(VedettaAdmin):
+    """Where the backups lie."""
+
+    list_display = ("name", "url", "state", "checked", "holds", "check_interval")
+    search_fields = ("name", "url")
+    actions = None
+    actions_detail = ("bring_list", "check_now", {"title": "More", "icon": "build", "items": list(_MORE)})
+    starts = {
+        "bring_list": Action.SNAPSHOTS,
+        "check_now": Action.CHECK,
+        "forget": Action.FORGET,
+        "prune": Action.PRUNE,
+        "stats": Action.STATS,
+        "unlock": Action.UNLOCK,
+        "repair_index": Action.REPAIR_INDEX,
+        "repair_snapshots": Action.REPAIR_SNAPSHOTS,
+    }
+    fieldsets = (
+        (None, {"fields": ("name", "url", "check_interval")}),
+        ("Secrets", {"fields": ("password_ref", ("access_key_ref", "secret_key_ref"))}),
+        ("Health", {"fields": (("health_label", "checked"), ("holds", "sized"), "check_error")}),
+    )
+    readonly_fields = ("health_label", "checked", "holds", "sized", "check_error")
+
+    @display(description="Health", label=_HEALTH_COLOURS, ordering="health")
+    def state(self, repository: Repository) -> tuple[str, str]:
+        """What the newest integrity check said."""
+        return repository.health, repository.get_health_display()
+
+    @display(description="Health")
+    def health_label(self, repository: Repository) -> str:
+        """The same for the form."""
+        return humane.label(repository.get_health_display(), _HEALTH_COLOURS[Health(repository.health)])
+
+    @display(description="Checked", ordering="checked_at")
+    def checked(self, repository: Repository) -> str:
+        """How long ago."""
+        return humane.ago(repository.checked_at)
+
+    @display(description="Size", ordering="size_bytes")
+    def holds(self, repository: Repository) -> str:
+        """How much it holds."""
+        return humane.size(repository.size_bytes)
+
+    @display(description="Measured")
+    def sized(self, repository: Repository) -> str:
+        """How long ago its size was measured."""
+        return humane.ago(repository.sized_at)
+
+    @action(
+        description="Read snapshots", icon="sync", permissions=["run_maintenance"],
+        dialog=dialog(
+            "Read the list of snapshots?",
+            "The portal's list is made to say what the repository holds. Nothing in the repository changes.",
+            "Read snapshots",
+        ),
+    )  # fmt: skip
+    def bring_list(self, request: HttpRequest, form: BaseDialogForm, object_id: str) -> HttpResponse:
+        """Start reading the repository's snapshots."""
+        return self._tend(request, object_id, Action.SNAPSHOTS)
+
+    @action(
+        description="Check now", icon="health_and_safety", variant=ActionVariant.PRIMARY,
+        permissions=["run_maintenance"],
+        dialog=dialog(
+            "Check the repository?",
+            "Looks for damage and changes nothing. Backups wait until it is done. If it finds damage, "
+            "heartbeats are withheld and the gate closes in time, until a check is good again.",
+            "Check", form_class=CheckForm,
+        ),
+    )  # fmt: skip
+    def check_now(self, request: HttpRequest, form: CheckForm, object_id: str) -> HttpResponse:
+        """Start an integrity check."""
+        return self._tend(request, object_id, Action.CHECK, options=form.options)
+
+    @action(
+        description="Forget by the rules", icon="auto_delete", permissions=["run_maintenance"],
+        dialog=dialog(
+            "Forget old snapshots?",
+            "Snapshots that no retention rule keeps are removed for good, as after every backup. The newest "
+            "and the newest verified snapshot of each database always stay.",
+            "Forget", danger=True,
+        ),
+    )  # fmt: skip
+    def forget(self, request: HttpRequest, form: BaseDialogForm, object_id: str) -> HttpResponse:
+        """Start a forget."""
+        return self._tend(request, object_id, Action.FORGET)
+
+    @action(
+        description="Prune", icon="mop", permissions=["run_maintenance"],
+        dialog=dialog(
+            "Prune the repository?",
+            "Frees the space of snapshots that were forgotten. Snapshots that are there stay as they are. "
+            "Backups wait until it is done.",
+            "Prune",
+        ),
+    )  # fmt: skip
+    def prune(self, request: HttpRequest, form: BaseDialogForm, object_id: str) -> HttpResponse:
+        """Start a prune."""
+        return self._tend(request, object_id, Action.PRUNE)
+
+    @action(
+        description="Measure size", icon="monitoring", permissions=["run_maintenance"],
+        dialog=dialog(
+            "Measure the repository?", "Reads how much it holds. Nothing changes.", "Measure"
+        ),
+    )  # fmt: skip
+    def stats(self, request: HttpRequest, form: BaseDialogForm, object_id: str) -> HttpResponse:
+        """Start measuring."""
+        return self._tend(request, object_id, Action.STATS)
+
+    @action(
+        description="Remove stale locks", icon="lock_open", permissions=["run_maintenance"],
+        dialog=dialog(
+            "Remove stale locks?",
+            "Removes locks that dead programs left behind. Locks of programs that still run stay.",
+            "Remove stale locks",
+        ),
+    )  # fmt: skip
+    def unlock(self, request: HttpRequest, form: BaseDialogForm, object_id: str) -> HttpResponse:
+        """Start an unlock."""
+        return self._tend(request, object_id, Action.UNLOCK)
+
+    @action(
+        description="Repair index", icon="construction", permissions=["run_maintenance"],
+        dialog=dialog(
+            "Repair the index?",
+            "Builds the repository's index anew from the data that is there. Do this first when a check "
+            "found damage, then check again.",
+            "Repair index",
+        ),
+    )  # fmt: skip
+    def repair_index(self, request: HttpRequest, form: BaseDialogForm, object_id: str) -> HttpResponse:
+        """Start a repair of the index."""
+        return self._tend(request, object_id, Action.REPAIR_INDEX)
+
+    @action(
+        description="Repair snapshots", icon="healing", permissions=["run_maintenance"],
+        dialog=dialog(
+            "Repair the snapshots?",
+            "Snapshots whose data is damaged are replaced by what can still be read of them, and the damaged "
+            "ones are forgotten: a damaged dump may be lost for good. Repair the index and check first.",
+            "Repair snapshots", danger=True,
+        ),
+    )  # fmt: skip
+    def repair_snapshots(self, request: HttpRequest, form: BaseDialogForm, object_id: str) -> HttpResponse:
+        """Start a repair of damaged snapshots."""
+        return self._tend(request, object_id, Action.REPAIR_SNAPSHOTS)
+
+    def _tend(self, request: HttpRequest, object_id: str, action: Action, **wanted: object) -> HttpResponse:
+        repository: Repository | None = self.get_object(request, object_id)
+        if repository is None:
+            raise Http404
+        return self.start(request, repository, action, repository=repository, **wanted)

@@ -1,0 +1,272 @@
+"""Runs: the history, and a page each that follows the run while it goes."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from django.contrib import admin, messages
+from django.core.exceptions import PermissionDenied
+from django.db.models import QuerySet
+from django.http import Http404, HttpRequest, HttpResponse, JsonResponse
+from django.template.loader import render_to_string
+from django.urls import URLPattern, path
+from django.utils import timezone
+from unfold.contrib.filters.admin import (
+    MultipleChoicesDropdownFilter,
+    RangeDateFilter,
+    RelatedDropdownFilter,
+)
+from unfold.decorators import action, display
+from unfold.enums import ActionVariant
+from unfold.forms import BaseDialogForm
+
+from backups import humane, runner, services
+from backups.admin import live
+from backups.admin.base import ReadOnlyAdmin, go, may_start, page_url, run_url
+from backups.admin.dialogs import dialog
+from backups.choices import ACTIVE, STATUS_COLOURS, VERDICT_COLOURS, Action, Level, Status
+from backups.models import Run, RunLine
+
+_LINES_SHOWN = 500
+# What a restore overwrites has to be read and typed anew; a repository is made once.
+_NOT_AGAIN = frozenset({Action.RESTORE, Action.INIT})
+
+
+@admin.register(Run)
+class RunAdmin(ReadOnlyAdmin):
+    """The history of everything that was done."""
+
+    list_display = ("what", "state", "queued", "took", "bytes", "asked_by", "why")
+    list_display_links = ("what",)
+    list_filter = (
+        ("database", RelatedDropdownFilter),
+        ("action", MultipleChoicesDropdownFilter),
+        ("status", MultipleChoicesDropdownFilter),
+        ("trigger", MultipleChoicesDropdownFilter),
+        ("queued_at", RangeDateFilter),
+    )
+    list_select_related = ("database", "repository", "requested_by")
+    search_fields = ("snapshot__snapshot_id__startswith",)
+    search_help_text = "Snapshot id"
+    ordering = ("-queued_at", "-pk")
+    actions_detail = ("cancel", "again")
+    change_form_template = "backups/run.html"
+
+    def get_queryset(self, request: HttpRequest) -> QuerySet[Run]:
+        """Runs with what their pages show."""
+        return super().get_queryset(request).select_related(
+            "database", "repository", "requested_by", "snapshot", "parent__database", "verification"
+        )  # fmt: skip
+
+    def get_fieldsets(self, request: HttpRequest, obj: Run | None = None) -> list[Any]:
+        """None: the page has a template of its own."""
+        return []
+
+    def get_urls(self) -> list[URLPattern]:
+        """The page's own addresses: what changed since, and the whole log."""
+        return [
+            path("<int:pk>/live/", self.admin_site.admin_view(self.live_view), name="backups_run_live"),
+            path("<int:pk>/log.txt", self.admin_site.admin_view(self.log_view), name="backups_run_log"),
+            *super().get_urls(),
+        ]
+
+    # ------------------------------------------------------------ The list
+
+    @display(description="Run", header=True, ordering="pk")
+    def what(self, run: Run) -> tuple[str, str]:
+        """What was done to what."""
+        return f"{run.get_action_display()} {run.pk}", str(run.database or run.repository)
+
+    @display(description="Status", label=STATUS_COLOURS, ordering="status")
+    def state(self, run: Run) -> tuple[str, str]:
+        """The status as a coloured label."""
+        return run.status, run.get_status_display()
+
+    @display(description="Queued", ordering="queued_at")
+    def queued(self, run: Run) -> str:
+        """How long ago."""
+        return humane.ago(run.queued_at)
+
+    @display(description="Duration")
+    def took(self, run: Run) -> str:
+        """How long it took, or has been running."""
+        return humane.duration(run.duration())
+
+    @display(description="Size", ordering="bytes_done")
+    def bytes(self, run: Run) -> str:
+        """Bytes handled."""
+        return humane.size(run.bytes_done or None)
+
+    @display(description="Asked by", header=True, ordering="trigger")
+    def asked_by(self, run: Run) -> tuple[str, str]:
+        """What or who asked for it."""
+        return run.get_trigger_display(), str(run.requested_by or "")
+
+    @display(description="Remark")
+    def why(self, run: Run) -> str:
+        """The error, shortened; all of it is on the run's page."""
+        if run.status == Status.RUNNING:
+            return run.phase
+        return run.error if len(run.error) <= 90 else f"{run.error[:88].rstrip()} …"
+
+    # ------------------------------------------------------------ The page
+
+    def render_change_form(
+        self, request: HttpRequest, context: dict[str, Any], *args: Any, **kwargs: Any
+    ) -> HttpResponse:
+        """The run's own page."""
+        run: Run = kwargs["obj"]
+        lines = _newest_lines(run)
+        context |= {
+            **page_context(run),
+            "title": str(run),
+            "subtitle": None,
+            "lines": lines,
+            "last_line": lines[-1].pk if lines else 0,
+            "lines_left_out": len(lines) == _LINES_SHOWN,
+            "show_history": False,
+        }
+        return super().render_change_form(request, context, *args, **kwargs)
+
+    def live_view(self, request: HttpRequest, pk: int) -> JsonResponse:
+        """What the page shows now, and the log's lines after `after`."""
+        run = self._seen(request, pk)
+        after = int(request.GET["after"]) if request.GET.get("after", "").isdecimal() else 0
+        lines = list(run.lines.filter(pk__gt=after).order_by("pk")[:_LINES_SHOWN])
+        return JsonResponse(
+            {
+                "over": run.is_over and len(lines) < _LINES_SHOWN,
+                "status": run.status,
+                "title": f"{run.get_status_display()}: {run}",
+                "html": render_to_string("backups/run_state.html", page_context(run)),
+                "log": render_to_string("backups/run_lines.html", {"lines": lines}),
+                "last_line": lines[-1].pk if lines else after,
+            }
+        )
+
+    def log_view(self, request: HttpRequest, pk: int) -> HttpResponse:
+        """The whole log as plain text."""
+        run = self._seen(request, pk)
+        text = "".join(
+            f"{timezone.localtime(at):%Y-%m-%d %H:%M:%S} {Level(level).label:<8}{line}\n"
+            for at, level, line in run.lines.order_by("pk").values_list("at", "level", "text").iterator()
+        )
+        return HttpResponse(text, content_type="text/plain; charset=utf-8")
+
+    def _seen(self, request: HttpRequest, pk: int) -> Run:
+        if not self.has_view_permission(request):
+            raise PermissionDenied
+        run: Run | None = self.get_queryset(request).filter(pk=pk).first()
+        if run is None:
+            raise Http404
+        return run
+
+    # ------------------------------------------------------------ What can be done
+
+    def has_cancel_permission(self, request: HttpRequest, object_id: str | None = None) -> bool:
+        """Whether this person may cancel runs."""
+        return request.user.has_perm("backups.cancel_run")
+
+    def has_again_permission(self, request: HttpRequest, object_id: str | None = None) -> bool:
+        """Whether this person may start what this run was."""
+        kind = Run.objects.filter(pk=object_id or 0).values_list("action", flat=True).first()
+        return (
+            kind is not None
+            and kind in runner.ACTIONS
+            and kind not in _NOT_AGAIN
+            and may_start(request, kind)
+        )
+
+    @action(
+        description="Cancel", icon="stop_circle", variant=ActionVariant.DANGER, permissions=["cancel"],
+        attrs={"data-when": "active"},
+        dialog=dialog(
+            "Cancel this run?",
+            "What it is doing stops within seconds. A backup that is cancelled leaves no snapshot; "
+            "earlier snapshots stay as they are.",
+            "Cancel the run", danger=True,
+        ),
+    )  # fmt: skip
+    def cancel(self, request: HttpRequest, form: BaseDialogForm, object_id: str) -> HttpResponse:
+        """Ask the run to stop."""
+        run = self._seen(request, int(object_id))
+        try:
+            services.run_cancel(run)
+        except services.IllegalTransition:
+            messages.warning(request, f"{run} is over already; there is nothing to cancel.")
+        else:
+            self.log_change(request, run, "Asked to cancel.")
+        return go(request, run_url(run))
+
+    @action(
+        description="Run again", icon="replay", permissions=["again"], attrs={"data-when": "over"},
+        dialog=dialog(
+            "Run this again?",
+            "The same is started once more, as a new run with the same choices.",
+            "Run again",
+        ),
+    )  # fmt: skip
+    def again(self, request: HttpRequest, form: BaseDialogForm, object_id: str) -> HttpResponse:
+        """Start the same once more."""
+        run = self._seen(request, int(object_id))
+        return self.start(
+            request, run, Action(run.action), database=run.database, repository=run.repository,
+            snapshot=run.snapshot if run.action == Action.VERIFY else None, options=run.options,
+        )  # fmt: skip
+
+
+def page_context(run: Run) -> dict[str, Any]:
+    """What the changing part of a run's page shows."""
+    now = timezone.now()
+    usual = live.typical(live.earlier(run)) if not run.is_over else live.Typical(None, {})
+    verification = getattr(run, "verification", None)
+    return {
+        "run": run,
+        "url": run_url(run),
+        "colour": STATUS_COLOURS[Status(run.status)],
+        "is_active": run.status in ACTIVE,
+        "is_running": run.status == Status.RUNNING,
+        "is_over": run.is_over,
+        "took": run.duration(now),
+        "phases": live.phases(run, now),
+        "progress": live.progress(run, usual, now),
+        "usual_seconds": usual.seconds,
+        "facts": _facts(run),
+        "verification": verification,
+        "verdict_colour": VERDICT_COLOURS.get(verification.verdict) if verification else "",
+        "relatives": _relatives(run),
+    }
+
+
+def _facts(run: Run) -> list[tuple[str, Any]]:
+    """What the run found out, for a person: label and value."""
+    result = run.result
+    snapshot = run.snapshot and humane.link(page_url(run.snapshot), run.snapshot.short_id)
+    known = [
+        ("Snapshot", snapshot),
+        ("Dump size", humane.size(result["dump_bytes"]) if "dump_bytes" in result else None),
+        ("Added to the repository", humane.size(_added(result)) if "data_added" in result else None),
+        ("Dump digest (SHA-256)", result.get("sha256")),
+        ("Heartbeat", result.get("heartbeat")),
+        ("Result", result.get("sentence")),
+        ("Server", run.server_version),
+        ("Client", run.client_version),
+        ("restic", run.restic_version),
+        ("Worker", run.worker),
+    ]
+    return [(name, value) for name, value in known if value]
+
+
+def _added(result: dict[str, Any]) -> int | None:
+    """What the snapshot takes in the repository, compressed where restic said so."""
+    return result.get("data_added_packed") or result["data_added"]
+
+
+def _relatives(run: Run) -> list[Run]:
+    """The run that this one followed, and those that followed it."""
+    children = run.children.select_related("database", "repository").order_by("pk")[:20]
+    return [*([run.parent] if run.parent else []), *children]
+
+
+def _newest_lines(run: Run) -> list[RunLine]:
+    return list(run.lines.order_by("-pk")[:_LINES_SHOWN])[::-1]

@@ -1,0 +1,255 @@
+"""Snapshots: what the repositories hold, and for each what is in it and what changed."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from django.contrib import admin
+from django.db.models import QuerySet
+from django.http import HttpRequest, HttpResponse
+from django.utils.html import format_html
+from unfold.contrib.filters.admin import DropdownFilter, RangeDateFilter, RelatedDropdownFilter
+from unfold.decorators import action, display
+from unfold.forms import BaseDialogForm
+
+from backups import humane
+from backups.admin.base import ReadOnlyAdmin, go, page_url
+from backups.admin.dialogs import dialog
+from backups.choices import VERDICT_COLOURS, Action, Verdict
+from backups.models import Snapshot
+
+# Sections of a dump that hold a table's structure and its rows.
+_TABLE_KINDS = frozenset({"table", "rows"})
+
+
+class HeldFilter(DropdownFilter):
+    """Those that the repository still holds, unless asked otherwise."""
+
+    title = "where"
+    parameter_name = "held"
+
+    def lookups(self, request: HttpRequest, model_admin: Any) -> list[tuple[str, str]]:
+        """What can be chosen beside the default."""
+        return [("gone", "Forgotten"), ("all", "In the repository and forgotten")]
+
+    def queryset(self, request: HttpRequest, queryset: QuerySet[Snapshot]) -> QuerySet[Snapshot]:
+        """The rows for what was chosen."""
+        if self.value() == "all":
+            return queryset
+        return queryset.filter(forgotten_at__isnull=self.value() != "gone")
+
+
+class VerifiedFilter(DropdownFilter):
+    """Verified or not."""
+
+    title = "verified"
+    parameter_name = "verified"
+
+    def lookups(self, request: HttpRequest, model_admin: Any) -> list[tuple[str, str]]:
+        """Both."""
+        return [("yes", "Verified"), ("no", "Not verified")]
+
+    def queryset(self, request: HttpRequest, queryset: QuerySet[Snapshot]) -> QuerySet[Snapshot]:
+        """The rows for what was chosen."""
+        if self.value() not in {"yes", "no"}:
+            return queryset
+        return queryset.filter(verified_at__isnull=self.value() == "no")
+
+
+@admin.register(Snapshot)
+class SnapshotAdmin(ReadOnlyAdmin):
+    """What the repositories hold."""
+
+    list_display = ("name", "made", "of", "verified", "dump_size", "added", "kept")
+    list_display_links = ("name",)
+    list_filter = (
+        HeldFilter,
+        VerifiedFilter,
+        ("database", RelatedDropdownFilter),
+        ("repository", RelatedDropdownFilter),
+        ("time", RangeDateFilter),
+    )
+    search_fields = ("snapshot_id__startswith",)
+    search_help_text = "Snapshot id"
+    ordering = ("-time", "-pk")
+    actions_detail = ("verify",)
+    starts = {"verify": Action.VERIFY}
+    change_form_template = "backups/snapshot.html"
+
+    def get_queryset(self, request: HttpRequest) -> QuerySet[Snapshot]:
+        """Snapshots without their manifests, which may be large."""
+        return super().get_queryset(request).select_related("database", "repository").defer("manifest")
+
+    def get_fieldsets(self, request: HttpRequest, obj: Snapshot | None = None) -> list[Any]:
+        """None: the page has a template of its own."""
+        return []
+
+    def get_actions_detail(self, request: HttpRequest, object_id: Any) -> list[Any]:
+        """None for what is not in the repository any more."""
+        if not Snapshot.objects.filter(pk=object_id, forgotten_at=None).exists():
+            return []
+        return super().get_actions_detail(request, object_id)
+
+    # ------------------------------------------------------------ The list
+
+    @display(description="Snapshot", ordering="snapshot_id")
+    def name(self, snapshot: Snapshot) -> str:
+        """The short id, as restic prints it."""
+        return snapshot.short_id
+
+    @display(description="Made", header=True, ordering="time")
+    def made(self, snapshot: Snapshot) -> tuple[str, str]:
+        """When, and how long ago."""
+        return humane.when(snapshot.time), humane.ago(snapshot.time)
+
+    @display(description="Database", ordering="database")
+    def of(self, snapshot: Snapshot) -> str:
+        """Whose dump it is."""
+        return str(snapshot.database or humane.EMPTY)
+
+    @display(description="Verified", ordering="verified_at")
+    def verified(self, snapshot: Snapshot) -> str:
+        """When it was proved by a restore."""
+        if snapshot.verified_at:
+            return format_html("{} {}", humane.label("Verified", "success"), humane.ago(snapshot.verified_at))
+        return humane.label("Forgotten") if snapshot.forgotten_at else humane.label("Not verified")
+
+    @display(description="Dump size", ordering="total_bytes_processed")
+    def dump_size(self, snapshot: Snapshot) -> str:
+        """The size of the dump."""
+        return humane.size(snapshot.total_bytes_processed)
+
+    @display(description="Added", ordering="data_added_packed")
+    def added(self, snapshot: Snapshot) -> str:
+        """What it takes in the repository."""
+        return humane.size(added_bytes(snapshot))
+
+    @display(description="Kept as")
+    def kept(self, snapshot: Snapshot) -> str:
+        """Which retention rules keep it."""
+        return kept_words(snapshot) or humane.EMPTY
+
+    # ------------------------------------------------------------ The page
+
+    def render_change_form(
+        self, request: HttpRequest, context: dict[str, Any], *args: Any, **kwargs: Any
+    ) -> HttpResponse:
+        """The snapshot's own page."""
+        snapshot: Snapshot = kwargs["obj"]
+        before = _before(snapshot)
+        context |= {
+            "title": f"Snapshot {snapshot.short_id}",
+            "subtitle": None,
+            "snapshot": snapshot,
+            "before": before,
+            "added": added_bytes(snapshot),
+            "kept": kept_words(snapshot),
+            "has_manifest": bool(snapshot.manifest),
+            "tables": tables(snapshot.manifest, before.manifest if before else None),
+            "objects": _objects(snapshot.manifest),
+            "verifications": [
+                (verification, VERDICT_COLOURS[Verdict(verification.verdict)])
+                for verification in snapshot.verifications.select_related("run")[:5]
+            ],
+            "show_history": False,
+        }
+        return super().render_change_form(request, context, *args, **kwargs)
+
+    @action(
+        description="Verify", icon="fact_check", permissions=["run_verify"],
+        dialog=dialog(
+            "Verify this snapshot?",
+            "It is restored in full into a scratch database and compared byte for byte. "
+            "The live database is not touched, but its server may have more to do meanwhile.",
+            "Verify",
+        ),
+    )  # fmt: skip
+    def verify(self, request: HttpRequest, form: BaseDialogForm, object_id: str) -> HttpResponse:
+        """Start a verification of this snapshot."""
+        snapshot = self.get_object(request, object_id)
+        if snapshot is None or snapshot.database is None or snapshot.forgotten_at:
+            self.message_user(
+                request, "This snapshot cannot be verified: no database is set up for it.", "error"
+            )
+            return go(request, page_url(snapshot) if snapshot else "../../")
+        return self.start(request, snapshot, Action.VERIFY, database=snapshot.database, snapshot=snapshot)
+
+
+@dataclass(frozen=True)
+class TableRow:
+    """A table in a snapshot beside the snapshot before."""
+
+    name: str
+    size: int | None
+    before: int | None
+    share: float
+
+    @property
+    def change(self) -> str:
+        """New, gone, grown, shrunk or the same, in words."""
+        if self.size is None:
+            return "gone"
+        if self.before is None:
+            return "new"
+        if self.size == self.before:
+            return "unchanged in size"
+        grown = self.size - self.before
+        return f"{'grown' if grown > 0 else 'shrunk'} by {humane.size(abs(grown))}"
+
+    @property
+    def colour(self) -> str:
+        """What stands out."""
+        return {"gone": "warning", "new": "info"}.get(self.change, "plain")
+
+
+def tables(manifest: Mapping[str, Any] | None, before: Mapping[str, Any] | None) -> list[TableRow]:
+    """The tables of a snapshot with those that are gone since the one before, largest first."""
+    sizes, earlier = _sizes(manifest), _sizes(before)
+    largest = max(sizes.values(), default=0) or 1
+    gone = earlier.keys() - sizes.keys()
+    rows = [
+        TableRow(name, size, earlier.get(name) if earlier else size, size * 100 / largest)
+        for name, size in sizes.items()
+    ]
+    rows += [TableRow(name, None, earlier[name], 0.0) for name in gone if sizes]
+    return sorted(rows, key=lambda row: (-(row.size or 0), row.name))
+
+
+def added_bytes(snapshot: Snapshot) -> int | None:
+    """What the snapshot added to the repository, compressed where restic said so."""
+    packed = snapshot.data_added_packed
+    return snapshot.data_added if packed is None else packed
+
+
+def kept_words(snapshot: Snapshot) -> str:
+    """The retention rules that keep a snapshot, as in "daily, monthly"."""
+    return ", ".join(str(rule).removesuffix(" snapshot") for rule in snapshot.kept_because)
+
+
+def _sizes(manifest: Mapping[str, Any] | None) -> dict[str, int]:
+    sizes: dict[str, int] = {}
+    for section in (manifest or {}).get("sections", []):
+        if section["kind"] in _TABLE_KINDS:
+            sizes[section["name"]] = sizes.get(section["name"], 0) + section["bytes"]
+    return sizes
+
+
+def _objects(manifest: Mapping[str, Any] | None) -> str:
+    """How many of what, as in "12 tables, 2 views, 1 trigger"."""
+    inventory: Mapping[str, list[str]] = (manifest or {}).get("inventory", {})
+    return ", ".join(
+        f"{len(names)} {kind}{'' if len(names) == 1 else 's'}" for kind, names in inventory.items() if names
+    )
+
+
+def _before(snapshot: Snapshot) -> Snapshot | None:
+    """The snapshot before this one that has a manifest."""
+    if not snapshot.manifest or snapshot.database_id is None:
+        return None
+    return (
+        Snapshot.objects.filter(database=snapshot.database_id, time__lt=snapshot.time, manifest__isnull=False)
+        .order_by("-time")
+        .first()
+    )

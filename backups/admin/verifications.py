@@ -1,0 +1,91 @@
+"""Verifications: what each full test restore found."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from django.contrib import admin
+from django.db.models import QuerySet
+from django.http import HttpRequest, HttpResponse
+from unfold.contrib.filters.admin import ChoicesDropdownFilter, RangeDateFilter, RelatedDropdownFilter
+from unfold.decorators import display
+
+from backups import humane
+from backups.admin.base import ReadOnlyAdmin
+from backups.choices import VERDICT_COLOURS, Verdict
+from backups.models import Verification
+
+
+@admin.register(Verification)
+class VerificationAdmin(ReadOnlyAdmin):
+    """Proofs that a snapshot can be restored."""
+
+    list_display = ("what", "found", "done", "of", "restore_took", "tables", "row_count", "restored")
+    list_display_links = ("what",)
+    list_filter = (
+        ("verdict", ChoicesDropdownFilter),
+        ("run__database", RelatedDropdownFilter),
+        ("finished_at", RangeDateFilter),
+    )
+    search_fields = ("snapshot__snapshot_id__startswith",)
+    search_help_text = "Snapshot id"
+    ordering = ("-finished_at", "-pk")
+    change_form_template = "backups/verification.html"
+
+    def get_queryset(self, request: HttpRequest) -> QuerySet[Verification]:
+        """Verifications with what their pages show."""
+        found = super().get_queryset(request).select_related("snapshot", "run__database")
+        return found.defer("snapshot__manifest")
+
+    def get_fieldsets(self, request: HttpRequest, obj: Verification | None = None) -> list[Any]:
+        """None: the page has a template of its own."""
+        return []
+
+    @display(description="Snapshot", ordering="snapshot")
+    def what(self, verification: Verification) -> str:
+        """Which snapshot."""
+        return verification.snapshot.short_id
+
+    @display(description="Verdict", label=VERDICT_COLOURS, ordering="verdict")
+    def found(self, verification: Verification) -> tuple[str, str]:
+        """The verdict as a coloured label."""
+        return verification.verdict, verification.get_verdict_display()
+
+    @display(description="Done", ordering="finished_at")
+    def done(self, verification: Verification) -> str:
+        """How long ago."""
+        return humane.ago(verification.finished_at)
+
+    @display(description="Database", ordering="run__database")
+    def of(self, verification: Verification) -> str:
+        """Whose dump it is."""
+        return str(verification.run.database or humane.EMPTY)
+
+    @display(description="Restore took", ordering="restore_seconds")
+    def restore_took(self, verification: Verification) -> str:
+        """The measured recovery time."""
+        return humane.duration(verification.restore_seconds)
+
+    @display(description="Rows", ordering="rows")
+    def row_count(self, verification: Verification) -> str:
+        """How many rows were restored."""
+        return humane.EMPTY if verification.rows is None else f"{verification.rows:,}"
+
+    @display(description="Size", ordering="bytes")
+    def restored(self, verification: Verification) -> str:
+        """How many bytes were compared."""
+        return humane.size(verification.bytes)
+
+    def render_change_form(
+        self, request: HttpRequest, context: dict[str, Any], *args: Any, **kwargs: Any
+    ) -> HttpResponse:
+        """The verification's own page."""
+        verification: Verification = kwargs["obj"]
+        context |= {
+            "title": f"Verification of {verification.snapshot.short_id}",
+            "subtitle": None,
+            "verification": verification,
+            "colour": VERDICT_COLOURS[Verdict(verification.verdict)],
+            "show_history": False,
+        }
+        return super().render_change_form(request, context, *args, **kwargs)

@@ -1,0 +1,74 @@
+"""A portal with roles, people and some history."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+from django.contrib.auth.models import Group, User
+from django.test import Client
+from pytest_django.fixtures import SettingsWrapper
+
+from backups import configuration
+from backups.models import Database, Repository
+from tools import history
+
+PASSWORD = "a password of the tests 1"
+Login = Callable[..., Client]
+
+
+@pytest.fixture(autouse=True)
+def status_folder(settings: SettingsWrapper, tmp_path: Path) -> Path:
+    """Each test's own status files."""
+    settings.SENTINEL = replace(settings.SENTINEL, heartbeat_path=tmp_path / "status" / "last_ok")
+    return tmp_path / "status"
+
+
+@pytest.fixture
+def roles(db: None) -> None:
+    """The groups that bootstrap makes."""
+    configuration.roles()
+
+
+@pytest.fixture
+def person(roles: None) -> Callable[[str], User]:
+    """Makes a person of a role; "superuser" and "nobody" are such too."""
+
+    def make(role: str) -> User:
+        if role == "superuser":
+            return User.objects.create_superuser(role, password=PASSWORD)
+        user = User.objects.create_user(role.lower(), password=PASSWORD, is_staff=role != "nobody")
+        if role not in {"nobody", "staff"}:
+            user.groups.add(Group.objects.get(name=role))
+        return user
+
+    return make
+
+
+@pytest.fixture
+def login(person: Callable[[str], User]) -> Login:
+    """A client that is signed in as a person of a role."""
+
+    def make(role: str, *, enforce_csrf_checks: bool = False) -> Client:
+        client = Client(enforce_csrf_checks=enforce_csrf_checks)
+        client.force_login(person(role), backend="django.contrib.auth.backends.ModelBackend")
+        return client
+
+    return make
+
+
+@pytest.fixture
+def past(db: None) -> history.History:
+    """Some weeks of history with a run that is just running."""
+    return history.make(days=30)
+
+
+@pytest.fixture
+def database(db: None) -> Database:
+    """A database that nothing was done with yet."""
+    repository = Repository.objects.create(name="main", url="/tmp/nowhere")
+    return Database.objects.create(
+        name="shop", database="shop", host="127.0.0.1", user="backup", repository=repository, is_primary=True
+    )

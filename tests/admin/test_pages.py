@@ -1,0 +1,154 @@
+"""Every page answers those who may see it, refuses the others, and takes few queries for any history."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable
+
+import pytest
+from django.contrib.auth.models import User
+from django.db import connection
+from django.test import Client
+from django.test.utils import CaptureQueriesContext
+from django.urls import reverse
+from django.utils.html import strip_tags
+
+from backups.admin.snapshots import tables
+from backups.models import Database, Repository, Restore, Run, Snapshot, Verification, WorkerPulse
+from tests.admin.conftest import Login
+from tools import history
+from tools.history import History
+
+SEEN_BY_ALL = ("run", "snapshot", "verification", "restore", "database", "repository")
+QUEUE = ("schedule", "success", "failure", "ormq")
+
+
+def pages(past: History) -> dict[str, str]:
+    """A page of every kind."""
+    rows = {
+        "run": past.running,
+        "run that failed": Run.objects.filter(status="failed")[0],
+        "run that succeeded": Run.objects.filter(action="backup", status="succeeded")[0],
+        "snapshot": Snapshot.objects.filter(forgotten_at=None)[0],
+        "verification": Verification.objects.all()[0],
+        "restore": Restore.objects.all()[0],
+        "database": past.databases[0],
+        "repository": past.repository,
+    }
+    found = {kind: reverse(f"admin:backups_{kind}_changelist") for kind in SEEN_BY_ALL}
+    for name, row in rows.items():
+        found[f"one {name}"] = reverse(f"admin:backups_{row._meta.model_name}_change", args=[row.pk])
+    found["live"] = reverse("admin:backups_run_live", args=[past.running.pk])
+    found["log"] = reverse("admin:backups_run_log", args=[past.running.pk])
+    return found
+
+
+@pytest.mark.parametrize("role", ["Viewer", "Operator", "Restorer", "Administrator", "superuser"])
+def test_everybody_with_a_role_sees_every_page(past: History, login: Login, role: str) -> None:
+    client = login(role)
+    for name, url in pages(past).items():
+        assert client.get(url).status_code == 200, name
+
+
+def test_staff_without_a_role_and_strangers_see_none(past: History, login: Login) -> None:
+    staff, stranger = login("staff"), Client()
+    for name, url in pages(past).items():
+        assert staff.get(url).status_code == 403, name
+        assert stranger.get(url)["Location"].startswith("/admin/login/"), name
+
+
+def test_the_queue_and_the_people_are_for_superusers(past: History, login: Login) -> None:
+    client, superuser = login("Administrator"), login("superuser")
+    for page in [f"django_q_{kind}" for kind in QUEUE] + ["auth_user", "auth_group"]:
+        url = reverse(f"admin:{page}_changelist")
+        assert client.get(url).status_code == 403
+        assert superuser.get(url).status_code == 200
+
+
+def test_nobody_edits_runs_snapshots_or_the_queue(past: History, login: Login) -> None:
+    client = login("superuser")
+    for page in [f"backups_{kind}" for kind in SEEN_BY_ALL[:4]] + [f"django_q_{kind}" for kind in QUEUE]:
+        assert client.get(reverse(f"admin:{page}_add")).status_code == 403
+        assert client.get(reverse(f"admin:{page}_changelist")).context["action_form"] is None
+    run = past.running
+    for page in ("change", "delete"):
+        assert (
+            client.post(reverse(f"admin:backups_run_{page}", args=[run.pk]), {"post": "yes"}).status_code
+            == 403
+        )
+
+
+@pytest.mark.parametrize("kind", SEEN_BY_ALL)
+def test_lists_take_the_same_queries_for_more_rows(login: Login, kind: str, roles: None) -> None:
+    client = login("superuser")
+    url = reverse(f"admin:backups_{kind}_changelist")
+    history.make(days=10)
+    few = queries(client, url)
+    for table in (Verification, Restore, Snapshot, Run, WorkerPulse, Database, Repository):
+        if table is Run:
+            Run.objects.update(parent=None)
+        table._default_manager.all().delete()
+    history.make(days=30)
+    assert few == queries(client, url) <= 12
+
+
+def queries(client: Client, url: str) -> int:
+    """How many queries a page takes."""
+    with CaptureQueriesContext(connection) as captured:
+        assert client.get(url).status_code == 200
+    return len(captured)
+
+
+def test_no_page_shows_raw_bytes_or_bare_iso_times(past: History, login: Login) -> None:
+    client = login("superuser")
+    for name, url in pages(past).items():
+        if name in {"log", "live"}:
+            continue
+        text = strip_tags(
+            re.sub(r"<(script|style|head)\b.*?</\1>", "", client.get(url).content.decode(), flags=re.S)
+        )
+        assert not re.search(r"\d{4}-\d\d-\d\dT", text), name
+        assert not re.search(r"(?<![\da-f])\d{7,}(?![\da-f])", text), name
+
+
+def test_runs_are_found_by_their_snapshot(past: History, login: Login) -> None:
+    client = login("Viewer")
+    run = Run.objects.filter(action="backup", snapshot__isnull=False)[0]
+    assert run.snapshot
+    response = client.get(reverse("admin:backups_run_changelist"), {"q": run.snapshot.short_id})
+    assert {found.snapshot_id for found in response.context["cl"].result_list} == {run.snapshot_id}
+
+
+def test_runs_are_filtered_by_status(past: History, login: Login) -> None:
+    response = login("Viewer").get(reverse("admin:backups_run_changelist"), {"status__exact": ["failed"]})
+    assert {run.status for run in response.context["cl"].result_list} == {"failed"}
+
+
+def test_forgotten_snapshots_are_shown_when_asked_for(past: History, login: Login) -> None:
+    client, url = login("Viewer"), reverse("admin:backups_snapshot_changelist")
+    assert {s.forgotten_at for s in client.get(url).context["cl"].result_list} == {None}
+    gone = client.get(url, {"held": "gone"}).context["cl"].result_list
+    assert gone
+    assert all(snapshot.forgotten_at for snapshot in gone)
+
+
+def test_a_snapshot_says_what_changed_since_the_one_before(past: History, login: Login) -> None:
+    newest, before = Snapshot.objects.filter(database=past.databases[0]).order_by("-time")[:2]
+    manifest = newest.manifest
+    assert manifest
+    manifest["sections"] = [s for s in manifest["sections"] if s["name"] != "orders"]
+    manifest["sections"].append({"kind": "rows", "name": "brand_new", "bytes": 7_000_000, "sha256": ""})
+    newest.save()
+    page = login("Viewer").get(reverse("admin:backups_snapshot_change", args=[newest.pk])).content.decode()
+    assert before.short_id in page
+    rows = {row.name: row.change for row in tables(newest.manifest, before.manifest)}
+    assert rows["orders"] == "gone"
+    assert rows["brand_new"] == "new"
+    assert rows["customers"].startswith("grown by ")
+
+
+def test_a_user_without_staff_may_not_enter(past: History, person: Callable[[str], User]) -> None:
+    client = Client()
+    user: User = person("nobody")
+    client.force_login(user, backend="django.contrib.auth.backends.ModelBackend")
+    assert client.get("/admin/").status_code == 302
