@@ -133,7 +133,8 @@ class DatabaseServer:
 
     def create_database(self, name: str) -> None:
         """Make an empty database, in place of one of that name."""
-        self.execute(f"DROP DATABASE IF EXISTS `{name}`; CREATE DATABASE `{name}`")
+        quoted = "`" + name.replace("`", "``") + "`"
+        self.execute(f"DROP DATABASE IF EXISTS {quoted}; CREATE DATABASE {quoted}")
 
     def create_user(self, name: str, password: str, grants: Iterable[str] = ()) -> None:
         """Make a user, in place of one of that name; a grant reads "SELECT ON `shop`.*"."""
