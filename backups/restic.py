@@ -345,9 +345,9 @@ def parse_backup_summary(line: str) -> BackupSummary | None:
         return None
     return BackupSummary(
         snapshot_id=str(message["snapshot_id"]),
-        total_bytes_processed=int(message.get("total_bytes_processed", 0)),
-        data_added=int(message.get("data_added", 0)),
-        data_added_packed=int(message.get("data_added_packed", 0)),
+        total_bytes_processed=_number(message, "total_bytes_processed"),
+        data_added=_number(message, "data_added"),
+        data_added_packed=_number(message, "data_added_packed"),
     )
 
 
@@ -372,8 +372,8 @@ def parse_check_summary(stdout: bytes) -> CheckSummary | None:
         message = _message(line)
         if message.get("message_type") == "summary":
             return CheckSummary(
-                num_errors=int(message.get("num_errors", 0)),
-                broken_packs=tuple(map(str, message.get("broken_packs") or ())),
+                num_errors=_number(message, "num_errors"),
+                broken_packs=tuple(map(str, _list(message, "broken_packs"))),
                 suggest_repair_index=bool(message.get("suggest_repair_index")),
                 suggest_prune=bool(message.get("suggest_prune")),
             )
@@ -647,6 +647,16 @@ def _message(line: str) -> dict[str, Any]:
     except (ValueError, RecursionError):
         return {}
     return message if isinstance(message, dict) else {}
+
+
+def _number(message: Mapping[str, Any], name: str) -> int:
+    value = message.get(name)
+    return value if isinstance(value, int) else 0
+
+
+def _list(message: Mapping[str, Any], name: str) -> list[Any]:
+    value = message.get(name)
+    return value if isinstance(value, list) else []
 
 
 def _is_secret(name: str) -> bool:
