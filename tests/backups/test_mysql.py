@@ -1,0 +1,173 @@
+"""Argument lists and sentences of the MySQL side, and the option file on the real clients."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+
+import pytest
+
+from backups import mysql, process
+from backups.errors import Problem
+from tests.backups.worlds import client_dir
+from tests.servers import DatabaseServer
+
+SERVER = mysql.Server("db.example.com", 3307, "dump", "pass'word")
+MARIADB = mysql.ServerInfo("MariaDB", "10.11.19-MariaDB-deb12")
+MYSQL = mysql.ServerInfo("MySQL", "9.7.4")
+COMMON = (
+    "--single-transaction --quick --routines --triggers --events --skip-dump-date --no-tablespaces"
+    " --order-by-primary --skip-add-locks --max-allowed-packet=1G"
+)
+CONNECTION = (
+    "--defaults-file=/dev/fd/9 --host=db.example.com --port=3307 --user=dump --default-character-set=utf8mb4"
+)
+SINCE_8 = "--set-gtid-purged=OFF --column-statistics=0"
+PASSWORDS = [
+    "plain",
+    " blanks at both ends ",
+    "back\\slash\\",
+    'double " quote',
+    "single ' quote",
+    "# hash; semicolon",
+    "[client]\nuser=root",
+    "tab\there",
+    "carriage\rreturn",
+    "größe ☂",
+    "%s $HOME `id` \\n \\t \\s",
+    "=equals=",
+]
+
+
+@pytest.mark.parametrize(
+    ("info", "clients", "wanted"),
+    [
+        (
+            MARIADB,
+            mysql.Clients("/bin/mariadb-dump", "/bin/mariadb", "MariaDB", "10.11.19"),
+            f"/bin/mariadb-dump {CONNECTION} {COMMON} --dump-history -- shop",
+        ),
+        (
+            MARIADB,
+            mysql.Clients("/bin/mariadb-dump", "/bin/mariadb", "MariaDB", "10.6.1"),
+            f"/bin/mariadb-dump {CONNECTION} {COMMON} -- shop",
+        ),
+        (
+            MARIADB,
+            mysql.Clients("/bin/mariadb-dump", "/bin/mariadb", "MariaDB", "11.4.2"),
+            f"/bin/mariadb-dump {CONNECTION} --skip-ssl-verify-server-cert {COMMON} --dump-history -- shop",
+        ),
+        (
+            MYSQL,
+            mysql.Clients("/bin/mysqldump", "/bin/mysql", "MySQL", "9.7.4"),
+            f"/bin/mysqldump {CONNECTION} --ssl-mode=PREFERRED {COMMON} {SINCE_8} -- shop",
+        ),
+        (
+            MYSQL,
+            mysql.Clients("/bin/mysqldump", "/bin/mysql", "MySQL", "5.7.44"),
+            f"/bin/mysqldump {CONNECTION} --ssl-mode=PREFERRED {COMMON} --set-gtid-purged=OFF -- shop",
+        ),
+    ],
+    ids=["mariadb", "older-mariadb", "newer-mariadb", "mysql", "older-mysql"],
+)
+def test_dump_is_told_this_and_nothing_else(
+    info: mysql.ServerInfo, clients: mysql.Clients, wanted: str
+) -> None:
+    args = mysql.dump_args(SERVER, "shop", info=info, programs=clients, option_file_path="/dev/fd/9")
+
+    assert args == tuple(wanted.split(" "))
+
+
+@pytest.mark.parametrize("password", PASSWORDS)
+def test_password_of_any_characters_reaches_the_server(db_server: DatabaseServer, password: str) -> None:
+    db_server.create_user("quoting", password)
+    server = mysql.Server(db_server.host, db_server.port, "quoting", password)
+    with mysql.connect(server) as connection:
+        clients = mysql.clients(mysql.probe(connection), client_dir(db_server))
+    fd = process.secret_fd(mysql.option_file(server))
+    try:
+        done = subprocess.run(
+            [clients.load, *mysql.connection_args(server, clients, f"/dev/fd/{fd}"), "-e", "SELECT 'inside'"],
+            pass_fds=[fd],
+            capture_output=True,
+            text=True,
+            check=False,
+        )
+    finally:
+        os.close(fd)
+
+    assert "inside" in done.stdout, done.stderr
+
+
+LOST = "2013: Lost connection to server during query when dumping table `t` at row: 5"
+NO_EVENT = "Couldn't execute 'show events': Access denied for user 'u'@'%' to database 'd' (1044)"
+ENDS: list[tuple[str, int, type[Problem], str]] = [
+    (f"mysqldump: Got error: {LOST}", 3, mysql.ServerGone, "was lost"),
+    (f"mysqldump: Error {LOST}", 3, mysql.ServerGone, "was lost"),
+    (
+        "mariadb-dump: Error 1412: Table definition has changed",
+        3,
+        mysql.MySQLProblem,
+        "was altered or dropped",
+    ),
+    ("mysqldump: Couldn't execute 'x': Table 'd.z9' doesn't exist (1146)", 2, mysql.MySQLProblem, "dropped"),
+    ("Error in field count for table: `z9` !  Aborting.", 3, mysql.MySQLProblem, "was altered or dropped"),
+    ("Got error: 1045: Access denied for user 'u'@'h'", 2, mysql.AccessDenied, "wrong user or password"),
+    (f"mariadb-dump: {NO_EVENT}", 2, mysql.MySQLProblem, "grants"),
+    ("", -9, mysql.MySQLProblem, "killed by signal 9"),
+    ("", 7, mysql.MySQLProblem, "gave no reason"),
+    ("nobody expects this", 2, mysql.MySQLProblem, "nobody expects this"),
+]
+
+
+@pytest.mark.parametrize(("stderr", "code", "kind", "said"), ENDS)
+def test_end_of_a_dump_program_is_named(stderr: str, code: int, kind: type[Problem], said: str) -> None:
+    problem = mysql.dump_problem(stderr.splitlines(), code, SERVER, "d")
+
+    assert isinstance(problem, kind)
+    assert said in problem.sentence()
+
+
+@pytest.mark.parametrize(
+    ("text", "number"),
+    [
+        ("10.11.19-MariaDB-0+deb12u1-log", (10, 11, 19)),
+        ("9.7.4", (9, 7, 4)),
+        ("8.0", (8, 0)),
+        ("5.5.5-10.6.1-MariaDB", (5, 5, 5)),
+        ("unknown", ()),
+    ],
+)
+def test_version_number_is_read(text: str, number: tuple[int, ...]) -> None:
+    assert mysql.version_number(text) == number
+
+
+def test_the_servers_own_client_is_chosen(db_server: DatabaseServer) -> None:
+    with mysql.connect(_root(db_server)) as connection:
+        info = mysql.probe(connection)
+    clients = mysql.clients(info, client_dir(db_server))
+
+    assert info.flavour == clients.flavour == {"mariadb": "MariaDB", "mysql": "MySQL"}[db_server.flavour]
+    assert clients.number[:2] == info.number[:2]
+    assert mysql.client_warnings(info, clients) == []
+
+
+def test_a_folder_without_clients_is_a_sentence(db_server: DatabaseServer) -> None:
+    with mysql.connect(_root(db_server)) as connection:
+        info = mysql.probe(connection)
+
+    with pytest.raises(mysql.MySQLProblem, match="No client programs"):
+        mysql.clients(info, "/nowhere")
+
+
+def test_account_is_quoted_for_a_grant(db_server: DatabaseServer) -> None:
+    db_server.execute("CREATE USER IF NOT EXISTS 'it''s'@'%' IDENTIFIED BY 'x'")
+    with mysql.connect(mysql.Server(db_server.host, db_server.port, "it's", "x")) as connection:
+        account = mysql.account(connection)
+
+    assert account == "'it''s'@'%'"
+    db_server.execute(f"GRANT USAGE ON *.* TO {account}")
+
+
+def _root(server: DatabaseServer) -> mysql.Server:
+    return mysql.Server(server.host, server.port, server.user, server.password)

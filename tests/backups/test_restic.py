@@ -1,0 +1,242 @@
+"""restic's argument lists, answers and errors, without restic."""
+
+from __future__ import annotations
+
+import json
+from contextlib import suppress
+from datetime import UTC, datetime
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from backups import restic
+from backups.process import Completed
+
+SECRETS = {"AWS_ACCESS_KEY_ID": "an id", "AWS_SECRET_ACCESS_KEY": "a key", "AWS_DEFAULT_REGION": "eu-1"}
+ACCESS = restic.Access("restic", "s3:https://host/bucket", "the password", SECRETS, "/cache")
+
+BACKUP = (
+    "backup --json --retry-lock 20s --host vedetta --tag a --tag b"
+    " --stdin-filename /mysql/x.sql --stdin-from-command -- dump 3"
+)
+DRY_RUN = "forget --dry-run --json --no-lock"
+TAGGED = restic.Selection(group_by="host,tags", tag="t")
+BY_PATH = restic.Selection(group_by="host", path="/x.sql")
+
+json_values = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.floats() | st.text(),
+    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(max_size=12), inner, max_size=4),
+    max_leaves=8,
+)
+fields = st.sampled_from(
+    ["message_type", "message", "error", "snapshot_id", "bytes_done", "data_added", "data_added_packed",
+     "total_bytes_processed", "num_errors", "broken_packs", "id", "time", "paths", "tags", "summary",
+     "version", "keep", "remove", "reasons", "snapshot", "matches", "hostname", "pid", "exclusive"]
+)  # fmt: skip
+kinds = st.sampled_from(["status", "summary", "exit_error", "error", "verbose_status"])
+messages = st.builds(
+    lambda kind, rest: json.dumps({**rest, "message_type": kind}),
+    kinds,
+    st.dictionaries(fields, json_values, max_size=6),
+)
+lines = messages | json_values.map(json.dumps) | st.text() | st.just("{" * 5000)
+
+
+@pytest.mark.parametrize(
+    ("args", "wanted"),
+    [
+        (restic.version_args(), "version --json"),
+        (restic.cat_config_args(), "cat config --no-lock --json"),
+        (restic.init_args(), "init --json"),
+        (
+            restic.backup_args(path="/mysql/x.sql", host="vedetta", tags=["a", "b"], command=["dump", "3"]),
+            BACKUP,
+        ),
+        (restic.snapshots_args(), "snapshots --json --no-lock"),
+        (restic.snapshots_args("abc"), "snapshots --json --no-lock abc"),
+        (restic.dump_args("abc", "/mysql/shop.sql"), "dump --retry-lock 20s abc /mysql/shop.sql"),
+        (
+            restic.forget_dry_run_args(selection=TAGGED, keep_daily=7, keep_weekly=0, keep_monthly=6),
+            f"{DRY_RUN} --group-by host,tags --tag t --keep-daily 7 --keep-monthly 6",
+        ),
+        (
+            restic.forget_dry_run_args(selection=BY_PATH, keep_daily=0, keep_weekly=0, keep_monthly=0),
+            f"{DRY_RUN} --group-by host --path /x.sql --keep-tag vedetta-keeps-nothing",
+        ),
+        (restic.forget_args(["a", "b"], prune=True), "forget --json --retry-lock 20s --prune -- a b"),
+        (restic.forget_args(["a"], prune=False), "forget --json --retry-lock 20s -- a"),
+        (restic.prune_args(), "prune --json --retry-lock 20s"),
+        (restic.check_args(), "check --json --retry-lock 20s"),
+        (restic.check_args(read_data=True), "check --json --retry-lock 20s --read-data"),
+        (
+            restic.check_args(read_data_subset="5%"),
+            "check --json --retry-lock 20s --read-data-subset 5%",
+        ),
+        (restic.stats_args(), "stats --json --no-lock --mode raw-data"),
+        (restic.unlock_args(), "unlock --json"),
+        (restic.list_locks_args(), "list locks --no-lock"),
+        (restic.cat_lock_args("abc"), "cat lock abc --no-lock"),
+    ],
+)
+def test_argument_list_is_this_and_nothing_else(args: tuple[str, ...], wanted: str) -> None:
+    assert args == tuple(wanted.split(" "))
+
+
+def test_secrets_are_in_the_environment_only_and_never_shown() -> None:
+    environment = ACCESS.environment()
+
+    assert environment["RESTIC_PASSWORD"] == "the password"
+    assert environment["AWS_SECRET_ACCESS_KEY"] == "a key"
+    assert environment["RESTIC_CACHE_DIR"] == "/cache"
+    assert "the password" not in repr(ACCESS)
+    assert "a key" not in repr(ACCESS)
+
+
+def test_environment_holds_nothing_of_this_process_but_what_every_program_needs(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setenv("MYSQL_PASSWORD", "not for restic")
+    monkeypatch.setenv("SECRET_KEY", "not for restic")
+
+    assert "not for restic" not in ACCESS.environment().values()
+
+
+def test_restics_children_are_kept_from_its_secrets() -> None:
+    assert {"RESTIC_PASSWORD", "RESTIC_REPOSITORY", *SECRETS} == set(ACCESS.environment_secrets())
+
+
+def test_what_is_masked_in_logs_are_the_secrets_and_not_the_region() -> None:
+    assert set(ACCESS.secret_values()) == {"the password", "an id", "a key"}
+
+
+def test_snapshots_are_read_oldest_first_with_their_sizes() -> None:
+    sizes = {"total_bytes_processed": 7, "data_added": 6, "data_added_packed": 5}
+    listed = [
+        {"id": "b", "time": "2026-01-02T03:04:05.123456789+01:00", "hostname": "h", "summary": sizes,
+         "paths": ["/mysql/x.sql"], "tags": ["vedetta"]},
+        {"id": "a", "time": "2026-01-01T00:00:00Z", "paths": None},
+    ]  # fmt: skip
+
+    first, second = restic.parse_snapshots(json.dumps(listed).encode())
+
+    assert (first.id, first.time, first.paths, first.tags) == ("a", datetime(2026, 1, 1, tzinfo=UTC), (), ())
+    assert second.time.astimezone(UTC) == datetime(2026, 1, 2, 2, 4, 5, 123456, tzinfo=UTC)
+    assert (second.total_bytes_processed, second.data_added, second.data_added_packed) == (7, 6, 5)
+
+
+@pytest.mark.parametrize("answer", [b"null", b"[]"])
+def test_no_snapshots_are_an_empty_list(answer: bytes) -> None:
+    assert restic.parse_snapshots(answer) == ()
+
+
+def test_status_and_summary_are_told_from_other_lines() -> None:
+    summary = {"message_type": "summary", "snapshot_id": "abc", "total_bytes_processed": 3, "data_added": 2}
+
+    assert restic.parse_status('{"message_type":"status","bytes_done":12}') == 12
+    assert restic.parse_status('{"message_type":"status"}') == 0
+    assert restic.parse_status("created new cache") is None
+    assert restic.parse_status(json.dumps(summary)) is None
+    assert restic.parse_backup_summary(json.dumps(summary)) == restic.BackupSummary("abc", 3, 2, 0)
+    assert restic.parse_backup_summary('{"message_type":"summary","snapshot_id":""}') is None
+
+
+def test_plan_of_what_to_forget_names_what_stays_and_why() -> None:
+    groups = [
+        {
+            "keep": [],
+            "remove": [{"id": "old"}],
+            "reasons": [{"snapshot": {"id": "new"}, "matches": ["daily"]}],
+        },
+        {"keep": None, "remove": None, "reasons": None},
+    ]
+
+    plan = restic.parse_forget_plan(json.dumps(groups).encode())
+
+    assert plan == restic.ForgetPlan((restic.Kept("new", ("daily",)),), ("old",))
+
+
+@pytest.mark.parametrize(
+    ("line", "shown"),
+    [
+        ('{"message_type":"exit_error","code":12,"message":"Fatal: wrong password"}', "wrong password"),
+        ('{"message_type":"error","error":{"message":"disk"},"during":"archival"}', "disk"),
+        ("Fatal: unable to open", "unable to open"),
+        ("{not json", "{not json"),
+        ('{"message_type":"error","error":null}', '{"message_type":"error","error":null}'),
+    ],
+)
+def test_line_of_standard_error_is_made_readable(line: str, shown: str) -> None:
+    assert restic.readable(line) == shown
+
+
+@given(line=lines)
+def test_any_line_is_read_without_an_exception(line: str) -> None:
+    restic.parse_status(line)
+    restic.parse_backup_summary(line)
+    restic.readable(line)
+    restic.parse_check_summary(line.encode(errors="surrogatepass"))
+
+
+@given(answer=st.binary() | lines.map(lambda line: line.encode(errors="surrogatepass")))
+def test_any_answer_is_understood_or_refused(answer: bytes) -> None:
+    for read in (
+        restic.parse_version,
+        restic.parse_snapshots,
+        restic.parse_forget_plan,
+        lambda raw: restic.parse_lock("abc", raw),
+    ):
+        with suppress(restic.ResticError):
+            read(answer)
+
+
+ERRORS: list[tuple[int, str, type[restic.ResticError], str]] = [
+    (1, "Fatal: something odd", restic.ResticError, "something odd"),
+    (2, "panic: runtime error", restic.ResticError, "exit status 2"),
+    (3, "Warning: at least one source file could not be read", restic.IncompleteSource, "source"),
+    (10, "Fatal: repository does not exist", restic.NoRepository, "repository init"),
+    (11, "repository is already locked by PID 7 on h", restic.RepositoryLocked, "PID 7 on h"),
+    (12, "Fatal: wrong password or no key found", restic.WrongPassword, "RESTIC_PASSWORD"),
+    (130, "signal interrupt received", restic.Interrupted, "interrupted"),
+    (77, "", restic.ResticError, "it gave no reason"),
+    (-9, "", restic.Killed, "signal 9"),
+    (-15, "Load(<data/1>) returned error, retrying", restic.Killed, "signal 15"),
+    (1, "write /r/data/tmp: no space left on device", restic.RepositoryFull, "Free some space"),
+    (1, "mkdir: disk quota exceeded", restic.RepositoryFull, "Free some space"),
+    (1, "Fatal: create repository failed: config file already exists", restic.AlreadyInitialised, "already"),
+    (1, "Fatal: unable to open: The specified bucket does not exist", restic.NoBucket, "Make the bucket"),
+    (1, "Stat(<config/>) failed: Access Denied.", restic.AccessDenied, "AWS_ACCESS_KEY_ID"),
+    (1, "Fatal: dial tcp 127.0.0.1:9: connect: connection refused", restic.RepositoryUnreachable, "refused"),
+    (1, "List(lock) returned error, retrying: no such host", restic.RepositoryUnreachable, "network"),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize(("code", "stderr", "kind", "said"), ERRORS)
+@pytest.mark.parametrize("as_json", [False, True])
+def test_end_without_success_is_named(
+    code: int, stderr: str, kind: type[restic.ResticError], said: str, as_json: bool
+) -> None:
+    tail = stderr
+    if as_json and stderr:
+        tail = json.dumps({"message_type": "exit_error", "code": code, "message": stderr})
+
+    error = restic.error_from(Completed(code, b"", (tail,)), ACCESS, "backing up")
+
+    assert type(error) is kind
+    assert said in error.sentence()
+    assert "the password" not in error.sentence()
+
+
+@given(code=st.integers(1, 255), stderr=st.lists(lines, max_size=4))
+def test_any_end_without_success_is_an_error_with_a_sentence(code: int, stderr: list[str]) -> None:
+    error = restic.error_from(Completed(code, b"", tuple(stderr)), ACCESS, "backing up")
+
+    assert error.what
+
+
+@pytest.mark.parametrize(
+    ("text", "number"),
+    [("0.19.1", (0, 19, 1)), ("0.18.1-dev (compiled manually)", (0, 18, 1)), ("1.0", (1, 0))],
+)
+def test_version_is_compared_by_its_numbers(text: str, number: tuple[int, ...]) -> None:
+    assert restic.version_tuple(text) == number

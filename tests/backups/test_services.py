@@ -1,0 +1,375 @@
+"""A run's life: every step that is allowed, every one that is not, and who wins when two want one."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable, Iterator
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+
+import pytest
+from django.db import connection, connections
+from django_q.models import OrmQ
+
+from backups import process, services
+from backups.choices import ACTIVE, TERMINAL, Action, Status, Trigger
+from backups.errors import LostClaim, Refused
+from backups.models import Database, Repository, Run, Snapshot
+from backups.services import Beat, IllegalTransition
+
+NOW = datetime(2026, 3, 29, 1, 30, tzinfo=UTC)
+BEAT = Beat("dump", 5, 10, "table orders")
+
+
+def add_database(name: str = "shop") -> Database:
+    repository, _ = Repository.objects.get_or_create(name="main", url="/nowhere")
+    return Database.objects.create(name=name, host="h", user="u", database=name, repository=repository)
+
+
+@pytest.fixture
+def database(db: None) -> Database:
+    return add_database()
+
+
+def enqueue(database: Database, action: Action = Action.BACKUP, *, send: bool = False) -> Run:
+    trigger = Trigger.ADMIN if send else Trigger.CLI
+    return services.run_enqueue(action=action, trigger=trigger, database=database, send=send)
+
+
+def claim(run: Run, *, now: datetime = NOW, worker: str = "") -> Run | None:
+    return services.run_claim(run.pk, worker=worker or process.identity(), now=now)
+
+
+def in_status(database: Database, status: Status) -> Run:
+    run = enqueue(database)
+    if status == Status.CANCELLED:
+        services.run_cancel(run)
+    elif status != Status.QUEUED:
+        claim(run)
+        if status == Status.LOST:
+            services.runs_reap(is_gone=lambda _: True, now=NOW)
+        elif status != Status.RUNNING:
+            services.run_finish(run.pk, status=status)
+    run.refresh_from_db()
+    assert run.status == status
+    return run
+
+
+STEPS: dict[str, Callable[[Run], object]] = {
+    "claim": lambda run: claim(run),
+    "beat": lambda run: services.run_beat(run.pk, BEAT, now=NOW),
+    "succeed": lambda run: services.run_finish(run.pk, status=Status.SUCCEEDED),
+    "fail": lambda run: services.run_finish(run.pk, status=Status.FAILED, error="why"),
+    "cancel": services.run_cancel,
+    "reap": lambda run: services.runs_reap(is_gone=lambda _: True, now=NOW),
+}
+LEADS_TO = {
+    (Status.QUEUED, "claim"): Status.RUNNING,
+    (Status.QUEUED, "cancel"): Status.CANCELLED,
+    (Status.RUNNING, "beat"): Status.RUNNING,
+    (Status.RUNNING, "succeed"): Status.SUCCEEDED,
+    (Status.RUNNING, "fail"): Status.FAILED,
+    (Status.RUNNING, "cancel"): Status.RUNNING,
+    (Status.RUNNING, "reap"): Status.LOST,
+}
+# What does not raise, but answers that there is nothing to do.
+QUIET = {"claim", "reap"}
+
+
+@pytest.mark.parametrize("step", STEPS)
+@pytest.mark.parametrize("status", Status)
+def test_step_leads_where_it_may_and_nowhere_else(database: Database, status: Status, step: str) -> None:
+    run = in_status(database, status)
+    wanted = LEADS_TO.get((status, step))
+
+    if wanted is None and step not in QUIET:
+        with pytest.raises((IllegalTransition, LostClaim)):
+            STEPS[step](run)
+    else:
+        answer = STEPS[step](run)
+        assert wanted is not None or not answer
+
+    run.refresh_from_db()
+    assert run.status == (wanted or status)
+
+
+@pytest.mark.parametrize("status", [Status.QUEUED, Status.RUNNING, Status.LOST])
+def test_run_does_not_finish_as_something_else(database: Database, status: Status) -> None:
+    run = in_status(database, Status.RUNNING)
+
+    with pytest.raises(IllegalTransition):
+        services.run_finish(run.pk, status=status)
+
+
+def test_statuses_are_either_active_or_over() -> None:
+    assert set(Status) == ACTIVE | TERMINAL
+    assert not ACTIVE & TERMINAL
+
+
+def test_claim_notes_who_and_when(database: Database) -> None:
+    run = claim(enqueue(database), worker="host:1:2")
+
+    assert run is not None
+    assert (run.started_at, run.beat_at, run.worker) == (NOW, NOW, "host:1:2")
+
+
+def test_run_is_claimed_once(database: Database) -> None:
+    run = enqueue(database)
+
+    assert claim(run) is not None
+    assert claim(run) is None
+
+
+@pytest.mark.django_db(transaction=True)
+def test_one_of_two_that_claim_at_once_gets_the_run(tmp_path: Path, file_database: None) -> None:
+    """On a real file, since an in-memory database has one connection only."""
+    for round_number in range(5):
+        run = enqueue(add_database(f"shop {round_number}"))
+        claimed: list[Run | None] = []
+        ready = threading.Barrier(8)
+
+        def try_it(
+            run: Run = run, claimed: list[Run | None] = claimed, ready: threading.Barrier = ready
+        ) -> None:
+            ready.wait()
+            try:
+                claimed.append(claim(run))
+            finally:
+                connections.close_all()
+
+        threads = [threading.Thread(target=try_it) for _ in range(8)]
+        for thread in threads:
+            thread.start()
+        for thread in threads:
+            thread.join()
+
+        assert len(claimed) == 8
+        assert sum(one is not None for one in claimed) == 1
+
+
+@pytest.fixture
+def file_database(tmp_path: Path) -> Iterator[None]:
+    """The portal's database as a file, with the settings of the real one."""
+    from django.core.management import call_command
+
+    settings = connection.settings_dict
+    before = settings["NAME"]
+    connections.close_all()
+    settings["NAME"] = str(tmp_path / "portal.sqlite3")
+    del connections["default"]
+    connections["default"].settings_dict["NAME"] = settings["NAME"]
+    call_command("migrate", verbosity=0)
+    yield
+    connections.close_all()
+    settings["NAME"] = before
+    del connections["default"]
+
+
+@pytest.mark.parametrize("status", ACTIVE)
+def test_twin_is_refused_while_the_first_is_not_over(database: Database, status: Status) -> None:
+    first = in_status(database, status)
+
+    with pytest.raises(Refused) as refused:
+        enqueue(database)
+
+    assert f"backup {first.pk} of shop" in refused.value.sentence()
+    assert f"is {status} already" in refused.value.sentence()
+    assert Run.objects.count() == 1
+
+
+@pytest.mark.parametrize("status", TERMINAL)
+def test_next_one_may_follow_whatever_the_first_came_to(database: Database, status: Status) -> None:
+    in_status(database, status)
+
+    assert claim(enqueue(database)) is not None
+
+
+def test_another_database_or_action_is_no_twin(database: Database) -> None:
+    enqueue(database)
+    enqueue(database, Action.VERIFY)
+    enqueue(add_database("other"))
+
+    assert Run.objects.count() == 3
+
+
+def test_maintenance_of_a_repository_is_one_at_a_time_whatever_the_database(database: Database) -> None:
+    enqueue(database, Action.CHECK)
+
+    with pytest.raises(Refused):
+        enqueue(add_database("other"), Action.CHECK)
+
+
+def test_lease_keeps_another_maintenance_out_and_fails_it_with_a_sentence(database: Database) -> None:
+    check = claim(enqueue(database, Action.CHECK))
+    prune = enqueue(database, Action.PRUNE)
+
+    with pytest.raises(Refused, match="is using the same repository"):
+        claim(prune)
+
+    prune.refresh_from_db()
+    assert prune.status == Status.FAILED
+    assert f"check {check and check.pk}" in prune.error
+    assert services.lease_holder(database.repository, NOW) == check
+
+
+def test_lease_is_kept_by_beats_and_runs_out_without(database: Database) -> None:
+    run = claim(enqueue(database))
+    assert run is not None
+
+    services.run_beat(run.pk, BEAT, now=NOW + timedelta(seconds=80))
+
+    assert services.lease_holder(database, NOW + timedelta(seconds=120)) == run
+    assert services.lease_holder(database, NOW + timedelta(seconds=171)) is None
+
+
+@pytest.mark.parametrize("status", [Status.SUCCEEDED, Status.FAILED, Status.LOST])
+def test_lease_is_given_back_at_the_end(database: Database, status: Status) -> None:
+    in_status(database, status)
+
+    assert services.lease_holder(database, NOW) is None
+
+
+def test_beat_tells_how_far_and_learns_of_a_cancel(database: Database) -> None:
+    run = claim(enqueue(database))
+    assert run is not None
+    later = NOW + timedelta(seconds=1)
+
+    assert services.run_beat(run.pk, BEAT, now=later) is False
+    services.run_cancel(run)
+    assert services.run_beat(run.pk, BEAT, now=later) is True
+
+    run.refresh_from_db()
+    assert (run.phase, run.bytes_done, run.bytes_expected, run.detail) == ("dump", 5, 10, "table orders")
+    assert run.beat_at == later
+
+
+def test_queued_run_that_was_cancelled_never_starts(database: Database) -> None:
+    run = enqueue(database)
+
+    services.run_cancel(run)
+
+    run.refresh_from_db()
+    assert run.error == "Cancelled before it started."
+    assert claim(run) is None
+
+
+@pytest.mark.parametrize(
+    ("silent_for", "gone", "is_lost"),
+    [(1, False, False), (59, False, False), (61, False, True), (1, True, True)],
+    ids=["alive", "slow", "silent", "gone"],
+)
+def test_reaper_takes_the_silent_and_the_gone(
+    database: Database, silent_for: int, gone: bool, is_lost: bool
+) -> None:
+    run = claim(enqueue(database), worker="host:1:2")
+    assert run is not None
+
+    lost = services.runs_reap(
+        is_gone=lambda worker: gone and worker == "host:1:2", now=NOW + timedelta(seconds=silent_for)
+    )
+
+    assert lost == ([run] if is_lost else [])
+    run.refresh_from_db()
+    assert (run.status == Status.LOST) is is_lost
+
+
+def test_sentence_of_a_lost_run_says_when_it_died_and_what_is_safe(database: Database) -> None:
+    run = in_status(database, Status.LOST)
+
+    assert run.error == (
+        "The worker died in the middle of this run (last sign of life 01:30:00). "
+        "No heartbeat was written and earlier snapshots are untouched. "
+        "Start it again; if it happens again, see the worker's own log."
+    )
+    assert run.finished_at == NOW
+
+
+def test_worker_that_wakes_up_after_it_was_given_up_is_told(database: Database) -> None:
+    run = in_status(database, Status.LOST)
+
+    with pytest.raises(LostClaim):
+        services.run_beat(run.pk, BEAT)
+
+
+def test_this_process_is_not_gone_and_one_with_another_start_is() -> None:
+    mine = process.identity()
+    host, pid, _ = mine.rsplit(":", 2)
+
+    assert not process.is_gone(mine)
+    assert process.is_gone(f"{host}:{pid}:another-start")
+    assert process.is_gone(f"{host}:4194304:1")
+    assert not process.is_gone("another-host:1:1")
+
+
+@pytest.mark.django_db(transaction=True)
+def test_lost_message_is_sent_again_and_only_once() -> None:
+    database = add_database()
+    run = enqueue(database, send=True)
+    OrmQ.objects.all().delete()
+
+    assert services.runs_resend(run.queued_at + timedelta(minutes=4)) == 0
+    assert services.runs_resend(run.queued_at + timedelta(minutes=6)) == 1
+    assert services.runs_resend(run.queued_at + timedelta(minutes=6)) == 0
+    assert OrmQ.objects.count() == 1
+
+
+@pytest.mark.django_db(transaction=True)
+def test_run_of_the_command_line_is_never_sent_to_the_queue() -> None:
+    run = enqueue(add_database())
+
+    assert services.runs_resend(run.queued_at + timedelta(hours=1)) == 0
+    assert not OrmQ.objects.exists()
+
+
+@pytest.mark.django_db(transaction=True)
+def test_message_is_sent_when_the_transaction_is_through_and_not_otherwise() -> None:
+    from django.db import transaction
+
+    database = add_database()
+    with transaction.atomic():
+        enqueue(database, send=True)
+        transaction.set_rollback(True)
+
+    assert not OrmQ.objects.exists()
+    assert not Run.objects.exists()
+
+
+def test_every_so_many_backups_a_check_is_due(database: Database) -> None:
+    repository = database.repository
+    repository.check_interval = 3
+    repository.save()
+
+    assert [services.backup_counted(repository) for _ in range(4)] == [False, False, True, True]
+    services.check_recorded(repository, error="")
+    assert services.backup_counted(repository) is False
+
+
+def test_check_interval_of_zero_is_never(database: Database) -> None:
+    database.repository.check_interval = 0
+    database.repository.save()
+
+    assert not any(services.backup_counted(database.repository) for _ in range(10))
+
+
+def test_failed_check_marks_the_repository_until_a_good_one(database: Database) -> None:
+    repository = database.repository
+    services.check_recorded(repository, error="pack 12 is damaged")
+    repository.refresh_from_db()
+    assert repository.is_damaged
+
+    services.check_recorded(repository, error="")
+    repository.refresh_from_db()
+    assert not repository.is_damaged
+
+
+def test_list_of_snapshots_follows_the_repository(database: Database) -> None:
+    from backups.restic import SnapshotInfo
+
+    one, two = (SnapshotInfo(letter * 64, NOW, "h", ("/mysql/shop.sql",), ("t",)) for letter in "ab")
+    repository = database.repository
+
+    assert services.snapshots_sync(repository, [(one, database), (two, None)], now=NOW) == (2, 0)
+    assert services.snapshots_sync(repository, [(one, database)], now=NOW) == (0, 1)
+    assert Snapshot.objects.get(snapshot_id=two.id).forgotten_at == NOW
+    assert services.snapshots_sync(repository, [(one, database), (two, None)], now=NOW) == (1, 0)
+    assert not Snapshot.objects.exclude(forgotten_at=None).exists()
