@@ -11,6 +11,8 @@ class Action(models.TextChoices):
     BACKUP = "backup", "Backup"
     VERIFY = "verify", "Verification"
     RESTORE = "restore", "Restore"
+    UNDO = "undo", "Undo of a restore"
+    DROP_KEPT = "drop_kept", "Drop of kept tables"
     FORGET = "forget", "Forget"
     PRUNE = "prune", "Prune"
     CHECK = "check", "Check"
@@ -33,6 +35,10 @@ EXCLUSIVE_ACTIONS = frozenset(
         Action.INIT,
     }
 )
+
+
+# Played by the worker that is kept free for them, so that none waits behind a queue of backups.
+RESTORE_ACTIONS = frozenset({Action.RESTORE, Action.UNDO, Action.DROP_KEPT})
 
 
 class Status(models.TextChoices):
@@ -117,6 +123,21 @@ class RestoreMode(models.TextChoices):
     NEW = "new", "Into a new database"
     REPLACE = "replace", "Replace the live database"
     IN_PLACE = "in_place", "Straight into the existing database"
+    UNDO = "undo", "Back to the kept tables"
+
+
+# Modes after which a database is no longer what it was.
+OVERWRITING_MODES = frozenset({RestoreMode.REPLACE, RestoreMode.IN_PLACE})
+
+
+class Swap(models.TextChoices):
+    """How far a swap of tables is, so that whoever finds it broken off can end it either way."""
+
+    NONE = "", "Not begun"
+    PREPARED = "prepared", "Prepared"
+    RENAMED = "renamed", "Tables renamed"
+    FINISHED = "finished", "Finished"
+    ROLLED_BACK = "rolled_back", "Rolled back"
 
 
 class DefinerPolicy(models.TextChoices):

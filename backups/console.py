@@ -12,6 +12,7 @@ from types import FrameType
 from typing import Any, NoReturn
 
 from django.core.management.base import BaseCommand
+from django.db import DatabaseError
 from rich.console import Console
 from rich.progress import (
     BarColumn,
@@ -40,6 +41,9 @@ class VedettaCommand(BaseCommand):
     """
 
     requires_system_checks: list[str] = []
+    as_json = False
+    # What a person should see goes to standard error where standard output is for data.
+    stdout_is_data = False
 
     def add_arguments(self, parser: ArgumentParser) -> None:
         """`--json` for all, then what the command itself takes."""
@@ -55,7 +59,7 @@ class VedettaCommand(BaseCommand):
 
     def handle(self, *_: Any, **options: Any) -> None:
         """Run `work` and end with the exit status of the contract."""
-        self.as_json: bool = options.get("json", False)
+        self.as_json = options.get("json", False)
         signal.signal(signal.SIGTERM, _as_keyboard_interrupt)
         # The command says itself how its run ends.
         logging.getLogger("backups").setLevel(logging.ERROR)
@@ -67,6 +71,12 @@ class VedettaCommand(BaseCommand):
             self._end(ended.exit_status, ended.told)
         except Problem as problem:
             self._end(FAILED, {"status": "failed", "error": problem.sentence()})
+        except DatabaseError as error:
+            sentence = (
+                f"The portal's own database cannot be used ({error}). Run `manage.py bootstrap`; "
+                "if it was lost, `manage.py recover` rebuilds the history from the repository."
+            )
+            self._end(FAILED, {"status": "failed", "error": sentence})
         except KeyboardInterrupt:
             self._end(CANCELLED, {"status": "failed", "error": "Cancelled."})
         if self.as_json:
@@ -74,7 +84,7 @@ class VedettaCommand(BaseCommand):
 
     def say(self, text: str) -> None:
         """A line for a person; with `--json` it goes to standard error."""
-        (self.stderr if self.as_json else self.stdout).write(text)
+        (self.stderr if self.as_json or self.stdout_is_data else self.stdout).write(text)
 
     def _end(self, exit_status: int, told: Mapping[str, Any]) -> NoReturn:
         if self.as_json:
@@ -103,6 +113,10 @@ class VedettaCommand(BaseCommand):
             send=False,
             **enqueue,
         )
+        return self.play_queued(run)
+
+    def play_queued(self, run: Run) -> Run:
+        """Play a run that was inserted but not sent, as `play` does. Raises RunEnded."""
         with Watch(self) as watch:
             played = runner.execute(run.pk, observer=watch.observe, send_follow_ups=False)
         return self._judge(played or run)
@@ -140,7 +154,7 @@ class Watch:
 
     def __init__(self, command: VedettaCommand) -> None:
         self._command = command
-        self._console = Console(stderr=command.as_json)
+        self._console = Console(stderr=command.as_json or command.stdout_is_data)
         self._bar = Progress(
             SpinnerColumn(),
             TextColumn("{task.description}"),

@@ -21,7 +21,7 @@ from typing import IO, Any
 
 from backups import mysql, process
 from backups.errors import Problem
-from backups.stream import Digester, Kind, manifest_of, manifest_text, objects_in
+from backups.stream import Digester, Kind, Piece, manifest_of, manifest_text, objects_in
 
 _CHUNK = 1 << 20
 _PROGRESS_SECONDS = 1.0
@@ -103,6 +103,7 @@ def dump(order: Order, out_fd: int, report: Report) -> dict[str, Any]:
         position = mysql.binary_log_position(connection)
         charset, collation = mysql.database_defaults(connection, order.database)
         collations = mysql.default_collations(connection, info)
+        definers = mysql.definers(connection, order.database)
     digester = Digester()
     told = 0.0
 
@@ -133,6 +134,8 @@ def dump(order: Order, out_fd: int, report: Report) -> dict[str, Any]:
             charset=charset,
             collation=collation,
             collations=collations,
+            definers=definers,
+            views_of_others=digester.views_of_others(),
             server={"flavour": info.flavour, "version": info.version},
             client={"flavour": programs.flavour, "version": programs.version},
             inventory=objects_in(sections),
@@ -164,16 +167,24 @@ def stream_dump(
     info: mysql.ServerInfo,
     programs: mysql.Clients,
     digester: Digester,
-    write: Callable[[bytes], None],
+    write: Callable[[bytes], None] = lambda _: None,
+    take: Callable[[Piece], None] | None = None,
     tick: process.Tick | None = None,
+    structure_only: bool = False,
 ) -> None:
     """Dump a database to `write`, digesting it. Raises Problem unless the dump program is content.
 
+    `take` is given each piece of it.
     With `tick`, the dump runs beside it and in a process group of its own.
     """
     option_fd = process.secret_fd(mysql.option_file(server))
     args = mysql.dump_args(
-        server, database, info=info, programs=programs, option_file_path=f"/dev/fd/{option_fd}"
+        server,
+        database,
+        info=info,
+        programs=programs,
+        option_file_path=f"/dev/fd/{option_fd}",
+        structure_only=structure_only,
     )
     try:
         with process.child(
@@ -184,7 +195,7 @@ def stream_dump(
             own_group=tick is not None,
         ) as running:
             _widen(running.stdout)
-            pump = partial(_pump, running.stdout, digester, write)
+            pump = partial(_pump, running.stdout, digester, write, take)
             if tick is None:
                 pump()
             else:
@@ -198,11 +209,16 @@ def stream_dump(
     _refuse_complaints(stderr, database)
 
 
-def _pump(source: IO[bytes], digester: Digester, write: Callable[[bytes], None]) -> None:
+def _pump(
+    source: IO[bytes],
+    digester: Digester,
+    write: Callable[[bytes], None],
+    take: Callable[[Piece], None] | None,
+) -> None:
     while data := os.read(source.fileno(), _CHUNK):
         write(data)
-        _exhaust(digester.feed(data))
-    _exhaust(digester.close())
+        _exhaust(digester.feed(data), take)
+    _exhaust(digester.close(), take)
 
 
 def _progress(digester: Digester) -> dict[str, Any]:
@@ -298,9 +314,10 @@ def _write(fd: int, data: bytes) -> None:
         view = view[os.write(fd, view) :]
 
 
-def _exhaust(pieces: Iterator[object]) -> None:
-    for _ in pieces:
-        pass
+def _exhaust(pieces: Iterator[Piece], take: Callable[[Piece], None] | None) -> None:
+    for piece in pieces:
+        if take:
+            take(piece)
 
 
 if __name__ == "__main__":

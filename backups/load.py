@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import re
 import zlib
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from typing import IO
 
@@ -158,46 +158,52 @@ def load(
 
     Raises LoadProblem with the server's own words, Problem for broken data, what `tick` raises.
     """
+    pieces = pieces_for(wish, digested(unpacked(source.stdout, gzip=gzip), loading))
+    client_fed(server, programs, wish.database, pieces, tick, abort=source.stop)
+
+
+def client_fed(
+    server: mysql.Server,
+    programs: mysql.Clients,
+    database: str,
+    statements: Iterator[bytes | memoryview],
+    tick: process.Tick,
+    abort: Callable[[], None] = lambda: None,
+) -> None:
+    """Have the client run `statements`; when `tick` raises, it is ended and `abort` called.
+
+    Raises LoadProblem with the server's own words, and what `tick` or the statements raise.
+    """
     option_fd = process.secret_fd(mysql.option_file(server))
-    args = mysql.load_args(server, wish.database, programs=programs, option_file_path=f"/dev/fd/{option_fd}")
+    args = mysql.load_args(server, database, programs=programs, option_file_path=f"/dev/fd/{option_fd}")
     try:
         with process.child(
             args, env=mysql.client_environment(), stdin=process.PIPE, pass_fds=[option_fd]
         ) as client:
-            _send(source, gzip, wish, loading, client, tick)
+
+            def pump() -> None:
+                try:
+                    for data in statements:
+                        client.stdin.write(data)
+                    client.stdin.close()
+                except BrokenPipeError:
+                    pass  # the client has ended, and says why
+
+            def stop() -> None:
+                client.stop()
+                abort()
+
+            # In a thread, so that this one can watch the clock and the cancel button.
+            process.watched(pump, tick, stop)
             code = client.wait(tick)
             if code != 0:
-                raise _load_problem(client.stderr_tail(), code, server, wish.database)
+                raise _load_problem(client.stderr_tail(), code, server, database)
     finally:
         os.close(option_fd)
 
 
-def _send(
-    source: process.Child,
-    gzip: bool,
-    wish: Wish,
-    loading: Loading,
-    client: process.Child,
-    tick: process.Tick,
-) -> None:
-    """Feed the client from a thread, so that this one can watch the clock and the cancel button."""
-
-    def pump() -> None:
-        try:
-            for data in pieces_for(wish, _digested(unpacked(source.stdout, gzip=gzip), loading)):
-                client.stdin.write(data)
-            client.stdin.close()
-        except BrokenPipeError:
-            pass  # the client has ended, and says why
-
-    def abort() -> None:
-        client.stop()
-        source.stop()
-
-    process.watched(pump, tick, abort)
-
-
-def _digested(chunks: Iterator[bytes], loading: Loading) -> Iterator[Piece]:
+def digested(chunks: Iterator[bytes], loading: Loading) -> Iterator[Piece]:
+    """The pieces of a dump, digested as they pass."""
     for chunk in chunks:
         loading.bytes_read += len(chunk)
         yield from loading.digester.feed(chunk)

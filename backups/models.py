@@ -13,12 +13,14 @@ from backups import validators
 from backups.choices import (
     TERMINAL,
     Action,
+    DefinerPolicy,
     DumpFormat,
     Health,
     Level,
     RestoreMode,
     SslMode,
     Status,
+    Swap,
     Trigger,
     Verdict,
 )
@@ -355,12 +357,29 @@ class Restore(models.Model):
     mode = models.CharField(max_length=10, choices=RestoreMode.choices)
     target = models.CharField(max_length=500, help_text="Database on the server, or a folder.")
     tables = models.JSONField(default=list, blank=True, help_text="Empty is all of them.")
+    definers = models.CharField(max_length=20, choices=DefinerPolicy.choices, default=DefinerPolicy.KEEP)
     reason = models.CharField(max_length=300, blank=True)
+    without_safety = models.BooleanField(
+        default=False, help_text="There was nothing left to save, so no backup was made before."
+    )
     safety_snapshot = models.ForeignKey(
         Snapshot, null=True, blank=True, on_delete=models.PROTECT, related_name="+"
     )
+    undo_of = models.ForeignKey(
+        "self", null=True, blank=True, on_delete=models.SET_NULL, related_name="undos"
+    )
+    incoming = models.CharField(
+        max_length=64, blank=True, help_text="Database from which the tables are swapped in."
+    )
     kept_in = models.CharField(
         max_length=64, blank=True, help_text="Database that keeps the tables as they were before."
+    )
+    swap = models.CharField(max_length=12, choices=Swap.choices, blank=True, default=Swap.NONE)
+    definitions_before = models.BinaryField(
+        null=True, blank=True, help_text="Views, triggers, routines and events before, compressed."
+    )
+    definitions_after = models.BinaryField(
+        null=True, blank=True, help_text="Views, triggers, routines and events after, compressed."
     )
     swapped_at = models.DateTimeField(null=True, blank=True)
     undone_at = models.DateTimeField(null=True, blank=True)
@@ -373,6 +392,21 @@ class Restore(models.Model):
 
     def __str__(self) -> str:
         return f"{self.snapshot} → {self.target}"
+
+    @property
+    def can_be_undone(self) -> bool:
+        """Whether the tables of before are still kept."""
+        return self.swapped_at is not None and self.undone_at is None and self.dropped_at is None
+
+    @property
+    def is_settled(self) -> bool:
+        """Whether no swap is under way, so that its shadow database may go."""
+        return self.swap not in {Swap.PREPARED, Swap.RENAMED}
+
+    @property
+    def keeps_tables(self) -> bool:
+        """Whether there are kept tables that could be dropped."""
+        return bool(self.kept_in) and self.swapped_at is not None and self.dropped_at is None
 
 
 class WorkerPulse(models.Model):

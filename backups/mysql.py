@@ -6,7 +6,7 @@ Connections are short and bounded; dumps and loads are the work of the servers' 
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from typing import Any
@@ -19,6 +19,8 @@ from backups.errors import Problem
 
 CONNECT_SECONDS = 10
 _READ_SECONDS = 120
+# How long a swap waits for transactions that use the tables.
+_RENAME_WAIT_SECONDS = 60
 
 MARIADB = "MariaDB"
 MYSQL = "MySQL"
@@ -389,11 +391,134 @@ def tables_without_snapshot(connection: Any, database: str) -> list[str]:
     return [f"{name} ({engine})" for name, engine in rows]
 
 
+def tables(connection: Any, database: str) -> list[str]:
+    """All that RENAME TABLE moves: tables and MariaDB's sequences."""
+    held = inventory(connection, database)
+    return sorted([*held.get("table", []), *held.get("sequence", [])])
+
+
+def rename_tables(connection: Any, moves: Sequence[tuple[str, str, str]]) -> None:
+    """Move tables between databases in one statement: (from database, to database, table)."""
+    parts = ", ".join(
+        f"{quote(source)}.{quote(table)} TO {quote(target)}.{quote(table)}" for source, target, table in moves
+    )
+    with connection.cursor() as cursor:
+        cursor.execute("SET SESSION foreign_key_checks = 0")
+        cursor.execute(f"SET SESSION lock_wait_timeout = {_RENAME_WAIT_SECONDS}")
+        cursor.execute(f"RENAME TABLE {parts}")
+
+
+def drop_triggers(connection: Any, database: str, of_tables: Collection[str] | None = None) -> None:
+    """Drop a database's triggers, or those of some tables."""
+    rows = _rows(
+        connection,
+        "SELECT TRIGGER_NAME, EVENT_OBJECT_TABLE FROM information_schema.TRIGGERS WHERE TRIGGER_SCHEMA = %s",
+        [database],
+    )
+    for name, table in rows:
+        if of_tables is None or table in of_tables:
+            execute(connection, f"DROP TRIGGER IF EXISTS {quote(database)}.{quote(str(name))}")
+
+
+def drop_views(connection: Any, database: str, names: Collection[str] | None = None) -> None:
+    """Drop a database's views, or some of them."""
+    for name in inventory(connection, database).get("view", []):
+        if names is None or name in names:
+            execute(connection, f"DROP VIEW IF EXISTS {quote(database)}.{quote(name)}")
+
+
+def drop_definitions(connection: Any, database: str) -> None:
+    """Drop all that is no table: triggers, views, events, routines, packages."""
+    drop_triggers(connection, database)
+    drop_views(connection, database)
+    held = inventory(connection, database)
+    # A package's body goes with it.
+    for kind in ("event", "procedure", "function", "package"):
+        for name in held.get(kind, []):
+            execute(connection, f"DROP {kind.upper()} IF EXISTS {quote(database)}.{quote(name)}")
+
+
+def drop_everything(connection: Any, database: str) -> None:
+    """Empty a database without dropping it, for users who could not create it again."""
+    held = inventory(connection, database)
+    drop_definitions(connection, database)
+    with connection.cursor() as cursor:
+        cursor.execute("SET SESSION foreign_key_checks = 0")
+    for kind in ("table", "sequence"):
+        for name in held.get(kind, []):
+            execute(connection, f"DROP {kind.upper()} IF EXISTS {quote(database)}.{quote(name)}")
+
+
+def crossing_foreign_keys(connection: Any, database: str, chosen: Collection[str]) -> list[tuple[str, str]]:
+    """Foreign keys between chosen tables and others: (table, the table it refers to)."""
+    rows = _rows(
+        connection,
+        "SELECT TABLE_NAME, REFERENCED_TABLE_NAME FROM information_schema.REFERENTIAL_CONSTRAINTS "
+        "WHERE CONSTRAINT_SCHEMA = %s",
+        [database],
+    )
+    return [(str(a), str(b)) for a, b in rows if (a in chosen) != (b in chosen)]
+
+
+def requalify_sequences(connection: Any, database: str, old: str) -> None:
+    """Point column defaults that draw from a sequence of `old` at the one in `database`.
+
+    MariaDB stores the sequence's database with the default, and RENAME TABLE leaves it there.
+    """
+    rows = _rows(
+        connection,
+        "SELECT TABLE_NAME, COLUMN_NAME, COLUMN_DEFAULT FROM information_schema.COLUMNS "
+        "WHERE TABLE_SCHEMA = %s AND COLUMN_DEFAULT LIKE '%%nextval(%%'",
+        [database],
+    )
+    for table, column, default in rows:
+        pointed = str(default).replace(f"({quote(old)}.", f"({quote(database)}.")
+        if pointed != default:
+            execute(
+                connection,
+                f"ALTER TABLE {quote(database)}.{quote(str(table))} "
+                f"ALTER COLUMN {quote(str(column))} SET DEFAULT {pointed}",
+            )
+
+
+def definers(connection: Any, database: str) -> list[str]:
+    """The users in whose name views, triggers, routines and events of a database run."""
+    rows = _rows(
+        connection,
+        "SELECT DEFINER FROM information_schema.VIEWS WHERE TABLE_SCHEMA = %s "
+        "UNION SELECT DEFINER FROM information_schema.TRIGGERS WHERE TRIGGER_SCHEMA = %s "
+        "UNION SELECT DEFINER FROM information_schema.ROUTINES WHERE ROUTINE_SCHEMA = %s "
+        "UNION SELECT DEFINER FROM information_schema.EVENTS WHERE EVENT_SCHEMA = %s",
+        [database] * 4,
+    )
+    return sorted(str(definer) for (definer,) in rows)
+
+
+def missing_users(connection: Any, accounts: Sequence[str]) -> list[str] | None:
+    """Which of the accounts (user@host) the server does not know; None where we may not see them."""
+    try:
+        known = {f"{user}@{host}" for user, host in _rows(connection, "SELECT User, Host FROM mysql.user")}
+    except MySQLdb.Error:
+        return None
+    return [account for account in accounts if account not in known]
+
+
 def data_length(connection: Any, database: str) -> int:
     """The server's own estimate of the size of the rows in bytes."""
     ((length,),) = _rows(
         connection,
         "SELECT COALESCE(SUM(DATA_LENGTH), 0) FROM information_schema.TABLES WHERE TABLE_SCHEMA = %s",
+        [database],
+    )
+    return int(length)
+
+
+def space_used(connection: Any, database: str) -> int:
+    """The server's own estimate of what a database takes on disk, in bytes."""
+    ((length,),) = _rows(
+        connection,
+        "SELECT COALESCE(SUM(DATA_LENGTH + INDEX_LENGTH), 0) FROM information_schema.TABLES "
+        "WHERE TABLE_SCHEMA = %s",
         [database],
     )
     return int(length)
@@ -512,6 +637,7 @@ def dump_args(
     info: ServerInfo,
     programs: Clients,
     option_file_path: str,
+    structure_only: bool = False,
 ) -> tuple[str, ...]:
     """A whole, consistent dump of one database."""
     args = [
@@ -534,8 +660,10 @@ def dump_args(
         args.append("--set-gtid-purged=OFF")
         if programs.number >= (8,):
             args.append("--column-statistics=0")
-    elif info.flavour == MARIADB and min(info.number, programs.number) >= (10, 11):
+    elif info.flavour == MARIADB and not structure_only and min(info.number, programs.number) >= (10, 11):
         args.append("--dump-history")
+    if structure_only:
+        args.append("--no-data")
     return (*args, "--", database)
 
 

@@ -11,7 +11,7 @@ from django.conf import settings
 from django.utils import timezone
 
 from backups import services
-from backups.choices import Level
+from backups.choices import Action, Level, Trigger
 from backups.errors import Cancelled, Problem
 from backups.models import Run
 
@@ -30,14 +30,18 @@ class State:
 
 
 Observer = Callable[[State, list[str]], None]
+PlayChild = Callable[[Action, Trigger, Callable[[], None]], Run]
 
 
 class Progress:
     """A run's reports on their way to the database, at most once a second."""
 
-    def __init__(self, run: Run, observer: Observer | None = None) -> None:
+    def __init__(
+        self, run: Run, observer: Observer | None = None, play_child: PlayChild | None = None
+    ) -> None:
         self._run_id = run.pk
         self._observer = observer
+        self._play_child = play_child
         self._state = State("", 0, None, "")
         self._lines: list[tuple[datetime, Level, str]] = []
         self._secrets: set[str] = set()
@@ -92,6 +96,12 @@ class Progress:
             raise Problem("The run took longer than a day and was stopped.", do="See its log.")
         if now >= self._beaten + _BEAT_SECONDS:
             self._beat()
+
+    def play_child(self, action: Action, trigger: Trigger) -> Run:
+        """Play another run to its end as part of this one, which goes on beating meanwhile."""
+        if self._play_child is None:
+            raise RuntimeError("this run was started without a way to play others")
+        return self._play_child(action, trigger, self.tick)
 
     def flush(self) -> None:
         """Write the lines that are still held back."""

@@ -6,20 +6,24 @@ import logging
 import traceback
 from collections.abc import Callable
 from contextlib import suppress
+from functools import partial
 
 from backups import process, services
-from backups.actions import backup, check, forget, repair, repository, unlock, verify
+from backups.actions import backup, check, forget, repair, repository, restore, unlock, verify
 from backups.actions.outcome import Outcome
 from backups.choices import Action, Level, Status, Trigger
 from backups.errors import Cancelled, LostClaim, Problem, Refused
 from backups.models import Run
-from backups.progress import Observer, Progress
+from backups.progress import Observer, Progress, State
 
 logger = logging.getLogger(__name__)
 
 ACTIONS: dict[str, Callable[[Run, Progress], Outcome]] = {
     Action.BACKUP: backup.run,
     Action.VERIFY: verify.run,
+    Action.RESTORE: restore.run,
+    Action.UNDO: restore.undo,
+    Action.DROP_KEPT: restore.drop_kept,
     Action.INIT: repository.init,
     Action.SNAPSHOTS: repository.snapshots,
     Action.FORGET: forget.run,
@@ -36,6 +40,8 @@ _SAFE = {
     Action.BACKUP: "No snapshot was made, no heartbeat was written; earlier snapshots are safe.",
     Action.VERIFY: "The live database and the snapshots were not touched.",
     Action.RESTORE: "The live database was not touched.",
+    Action.UNDO: "The database is as it was before.",
+    Action.DROP_KEPT: "The live database was not touched.",
     Action.CHECK: "A check changes nothing.",
     Action.FORGET: "The newest and the newest verified snapshot are kept in any case.",
 }
@@ -63,7 +69,7 @@ def execute(run_id: int, *, observer: Observer | None = None, send_follow_ups: b
 
 
 def _play(run: Run, observer: Observer | None) -> Outcome:
-    progress = Progress(run, observer)
+    progress = Progress(run, observer, partial(_play_child, run, observer))
     try:
         outcome = ACTIONS[run.action](run, progress)
     except LostClaim:
@@ -77,6 +83,45 @@ def _play(run: Run, observer: Observer | None) -> Outcome:
     progress.flush()
     services.run_finish(run.pk, status=Status.SUCCEEDED)
     return outcome
+
+
+def _play_child(
+    parent: Run,
+    observer: Observer | None,
+    action: Action,
+    trigger: Trigger,
+    tick: Callable[[], None],
+) -> Run:
+    """Play a run within another; a cancel of the parent cancels it too."""
+
+    def watch(state: State, lines: list[str]) -> None:
+        tick()
+        if observer:
+            observer(state, lines)
+
+    _wait_for_lease(parent, tick)
+    child = services.run_enqueue(
+        action=action,
+        trigger=trigger,
+        database=parent.database,
+        repository=parent.repository,
+        requested_by=parent.requested_by,
+        parent=parent,
+        send=False,
+    )
+    claimed = services.run_claim(child.pk, worker=process.identity())
+    if claimed is not None:
+        _play(claimed, watch)
+    child.refresh_from_db()
+    return child
+
+
+def _wait_for_lease(parent: Run, tick: Callable[[], None]) -> None:
+    """A backup that runs elsewhere is waited for: what it saves is older than what we need."""
+    assert parent.database is not None  # noqa: S101
+    while services.lease_holder(parent.database) is not None:
+        process.pause()
+        tick()
 
 
 def _failed(run: Run, progress: Progress, error: BaseException) -> None:

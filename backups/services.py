@@ -25,16 +25,20 @@ from backups import restic
 from backups.choices import (
     ACTIVE,
     EXCLUSIVE_ACTIONS,
+    RESTORE_ACTIONS,
     TERMINAL,
     Action,
+    DefinerPolicy,
     Health,
     Level,
+    RestoreMode,
     Status,
+    Swap,
     Trigger,
     Verdict,
 )
 from backups.errors import LostClaim, Refused
-from backups.models import Database, Repository, Run, RunLine, Snapshot, Verification, WorkerPulse
+from backups.models import Database, Repository, Restore, Run, RunLine, Snapshot, Verification, WorkerPulse
 
 LEASE = timedelta(seconds=90)
 # Beats come every second or so; a worker that skipped a minute is taken for dead.
@@ -72,7 +76,8 @@ def run_enqueue(
 ) -> Run:
     """Insert a queued run and, with `send`, tell the queue once the transaction is through.
 
-    Raises Refused when the same is queued or running already.
+    Raises Refused when the same is queued or running already; the backup before a restore waits
+    for a running one elsewhere, and never behind a queued one.
     """
     if repository is None:
         if database is None:
@@ -80,7 +85,8 @@ def run_enqueue(
         repository = database.repository
     with transaction.atomic():
         Repository.objects.select_for_update().get(pk=repository.pk)
-        _refuse_twin(action, database, repository)
+        if trigger != Trigger.RESTORE:
+            _refuse_twin(action, database, repository)
         run = Run.objects.create(
             action=action,
             trigger=trigger,
@@ -94,6 +100,95 @@ def run_enqueue(
         if send:
             transaction.on_commit(lambda: _send(run))
     return run
+
+
+def restore_enqueue(
+    *,
+    database: Database,
+    snapshot: Snapshot,
+    mode: RestoreMode,
+    target: str,
+    trigger: Trigger,
+    tables: Sequence[str] = (),
+    definers: DefinerPolicy = DefinerPolicy.KEEP,
+    without_safety: bool = False,
+    reason: str = "",
+    undo_of: Restore | None = None,
+    requested_by: AbstractBaseUser | None = None,
+    send: bool = True,
+) -> Run:
+    """Insert a queued restore (or undo) with all that it needs to know.
+
+    Raises Refused while another restore of the same target is queued or running.
+    """
+    with transaction.atomic():
+        Repository.objects.select_for_update().get(pk=database.repository_id)
+        _refuse_same_target(database, mode, target)
+        run = run_enqueue(
+            action=Action.UNDO if undo_of else Action.RESTORE,
+            trigger=trigger,
+            database=database,
+            snapshot=snapshot,
+            requested_by=requested_by,
+            send=send,
+        )
+        Restore.objects.create(
+            run=run,
+            database=database,
+            snapshot=snapshot,
+            mode=mode,
+            target=target,
+            tables=sorted(tables),
+            definers=definers,
+            without_safety=without_safety,
+            reason=reason,
+            undo_of=undo_of,
+        )
+    return run
+
+
+def restore_note(restore: Restore, **facts: Any) -> None:
+    """Store how far a restore is."""
+    for name, value in facts.items():
+        setattr(restore, name, value)
+    restore.save(update_fields=list(facts))
+
+
+def restore_finished_swap(restore: Restore, now: datetime | None = None) -> None:
+    """The target is what the snapshot was. What it was before can be had back."""
+    now = now or timezone.now()
+    restore_note(restore, swap=Swap.FINISHED, swapped_at=now)
+    if restore.undo_of is not None:
+        restore_note(restore.undo_of, undone_at=now)
+
+
+def restores_broken_off() -> list[Restore]:
+    """Restores whose run is over and whose swap is neither finished nor rolled back."""
+    over = Restore.objects.filter(run__status__in=TERMINAL, swap__in=[Swap.PREPARED, Swap.RENAMED])
+    return list(over.select_related("run", "database__repository", "snapshot"))
+
+
+def run_amend(run: Run, sentence: str) -> None:
+    """Add to a run that is over how what it left behind was put right."""
+    run_log(run.pk, [line(sentence, Level.WARNING)])
+    Run.objects.filter(pk=run.pk, status__in=TERMINAL).update(error=f"{run.error} {sentence}".strip())
+
+
+def _refuse_same_target(database: Database, mode: RestoreMode, target: str) -> None:
+    if mode == RestoreMode.FILE:
+        return
+    under_way = Restore.objects.filter(
+        run__status__in=ACTIVE,
+        database__host=database.host,
+        database__port=database.port,
+        target=target,
+    ).exclude(mode=RestoreMode.FILE)
+    twin = under_way.select_related("run__database", "run__repository").first()
+    if twin is not None:
+        raise Refused(
+            f"Not started: {_describe(twin.run)} goes to {target} as well.",
+            do="Wait for it to end, or cancel it, then start again.",
+        )
 
 
 def run_claim(run_id: int, *, worker: str, now: datetime | None = None) -> Run | None:
@@ -399,13 +494,13 @@ def lease_holder(thing: Database | Repository, now: datetime | None = None) -> R
 
 
 def _refuse_twin(action: Action, database: Database | None, repository: Repository) -> None:
+    if action in RESTORE_ACTIONS:
+        return  # refused by target, where the target is known
     twins = Run.objects.filter(action=action, status__in=ACTIVE)
     if action in EXCLUSIVE_ACTIONS or database is None:
         twins = twins.filter(repository=repository)
     else:
         twins = twins.filter(database=database)
-    if action == Action.RESTORE:
-        return  # refused by target, where the target is known
     twin = twins.order_by("pk").first()
     if twin is not None:
         raise Refused(
@@ -441,7 +536,7 @@ def _lease_release(run_id: int) -> None:
 
 
 def _send(run: Run) -> None:
-    restores = run.action == Action.RESTORE
+    restores = run.action in RESTORE_ACTIONS
     async_task(
         "backups.tasks.run_execute",
         run.pk,

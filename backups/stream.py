@@ -48,15 +48,17 @@ ROUTINES = (Kind.PROCEDURE, Kind.FUNCTION, Kind.PACKAGE, Kind.PACKAGE_BODY)
 class Section:
     """A part of a dump. A trigger's name is known only some lines into it.
 
-    `table` is the table that rows and triggers belong to. Size (in bytes) and digest leave out
-    comment lines; the digest leaves out as well what says the same in other words after a restore,
-    so that the same data gives the same digest wherever it lies.
+    `table` is the table that rows and triggers belong to, `foreign` the databases that a view
+    names. Size (in bytes) and digest leave out comment lines; the digest leaves out as well what
+    says the same in other words after a restore, so that the same data gives the same digest
+    wherever it lies.
     """
 
     kind: str
     name: str = ""
     table: str = ""
     size: int = 0
+    foreign: set[str] = field(default_factory=set)
     _hash: Any = field(default_factory=hashlib.sha256, repr=False)
     _definition: bytearray = field(default_factory=bytearray, repr=False)
 
@@ -68,6 +70,8 @@ class Section:
             return
         if data[:_ALTER_DATABASE_AT] == _ALTER_DATABASE_BEGINS:
             data = with_database(bytes(data), "")
+        if self.kind == Kind.VIEW:
+            self.foreign |= {_unquoted(found[1]) for found in _FROM_DATABASE.finditer(data)}
         self._hash.update(data)
 
     def as_json(self, collations: Mapping[str, str]) -> dict[str, Any]:
@@ -144,6 +148,7 @@ _ALTER_DATABASE = re.compile(rb"(/\*!50003 ALTER DATABASE )`(?:[^`]|``)*`")
 _CHARACTER_SET = re.compile(
     rb"`(?:[^`]|``)*`|'(?:[^'\\]|\\.|'')*'| CHARACTER SET (\w+)(?: COLLATE (\w+))?", re.S
 )
+_FROM_DATABASE = re.compile(rb"\b(?:from|join) \(*(`(?:[^`]|``)*`)\.`", re.I)
 _SEQUENCE_DEFAULT = re.compile(rb"\b(nextval|lastval)\(`(?:[^`]|``)*`\.(?=`)")
 _NORMALISED = frozenset({Kind.TABLE, Kind.TRIGGER})
 _IDENTIFIER = re.compile(rb"(`(?:[^`]|``)*`)")
@@ -442,6 +447,13 @@ class Digester:
     def sections(self, collations: Mapping[str, str]) -> list[dict[str, Any]]:
         """All sections that hold statements. `collations` as `normalised_table` takes them."""
         return [section.as_json(collations) for section in self.splitter.sections if section.size]
+
+    def views_of_others(self) -> list[str]:
+        """Views that read tables by their database's name, and go on reading them elsewhere.
+
+        MariaDB stores the database's own name too in a view that joins two databases.
+        """
+        return [s.name for s in self.splitter.sections if s.foreign and s.kind == Kind.VIEW]
 
     def _digest(self, pieces: Iterable[Piece]) -> Iterator[Piece]:
         for piece in pieces:

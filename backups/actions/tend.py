@@ -4,11 +4,15 @@ from __future__ import annotations
 
 import logging
 
-from backups import process, restic, services
+from django.conf import settings
+
+from backups import mysql, process, restic, services
 from backups.actions import verify
-from backups.connections import repository_access, scratch_server
+from backups.choices import Action
+from backups.connections import database_server, repository_access, scratch_server
 from backups.errors import Problem
-from backups.models import Repository, Run
+from backups.models import Repository, Restore, Run
+from backups.swap import Place, end_broken_off
 
 logger = logging.getLogger(__name__)
 
@@ -20,17 +24,37 @@ def run() -> list[Run]:
         logger.warning("%s: %s", dead, dead.error)
     for repository in {dead.repository for dead in lost}:
         _unlock(repository)
+    for restore in services.restores_broken_off():
+        _end_swap(restore)
     for dead in services.scratch_left():
         _drop_scratch(dead)
     services.runs_resend()
     return lost
 
 
-def _drop_scratch(dead: Run) -> None:
-    """A test restore whose worker died leaves its database; tried again each minute."""
-    assert dead.database is not None  # noqa: S101
+def _end_swap(restore: Restore) -> None:
+    """A swap whose worker or server died is ended, backwards or forwards; tried again each minute."""
     try:
-        verify.drop_scratch(dead.pk, scratch_server(dead.database), dead.result["scratch"])
+        server = database_server(restore.database)
+        with mysql.connect(server) as connection:
+            info = mysql.probe(connection)
+        place = Place(server, info, mysql.clients(info, settings.MYSQL_CLIENT_DIR))
+        sentence = end_broken_off(restore, place, tick=lambda: None)
+    except Problem as problem:
+        logger.warning("%s: %s", restore, problem.sentence())
+    else:
+        services.run_amend(restore.run, sentence)
+
+
+def _drop_scratch(dead: Run) -> None:
+    """A database that a dead run made for itself goes; tried again each minute."""
+    assert dead.database is not None  # noqa: S101
+    swapping = Restore.objects.filter(run=dead).first()
+    if swapping is not None and not swapping.is_settled:
+        return
+    find_server = scratch_server if dead.action == Action.VERIFY else database_server
+    try:
+        verify.drop_scratch(dead.pk, find_server(dead.database), dead.result["scratch"])
     except Problem as problem:
         logger.warning("%s: %s", dead, problem.sentence())
 

@@ -185,7 +185,7 @@ def _restore(
                 gzip=snapshot.path.endswith(".gz"),
                 server=scratch.server,
                 programs=scratch.programs,
-                wish=Wish(scratch.database, source=_source_name(snapshot)),
+                wish=Wish(scratch.database, source=source_name(snapshot)),
                 loading=loading,
                 tick=tick,
             )
@@ -200,7 +200,7 @@ def _restore(
     return loading
 
 
-def _source_name(snapshot: Snapshot) -> str:
+def source_name(snapshot: Snapshot) -> str:
     """The name that the database had when it was dumped."""
     if snapshot.manifest:
         return str(snapshot.manifest["database"])

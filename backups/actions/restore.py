@@ -1,0 +1,463 @@
+"""A restore: to a file, into a new database, in the place of the live one, or straight into it."""
+
+from __future__ import annotations
+
+import os
+import re
+import sys
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
+from pathlib import Path
+from typing import Any, BinaryIO
+
+from django.conf import settings
+from django.utils import timezone
+
+from backups import mysql, process, restic, services
+from backups.actions.outcome import Outcome
+from backups.actions.repository import opened
+from backups.actions.verify import differing_sections, source_name
+from backups.choices import Action, RestoreMode, Status, Trigger
+from backups.connections import database_server
+from backups.errors import Cancelled, Problem
+from backups.load import Loading, LoadProblem, Wish, digested, load, pieces_for, unpacked
+from backups.models import Restore, Run, Snapshot
+from backups.progress import Progress
+from backups.stream import Kind, ManifestDamaged, objects_in
+from backups.swap import Place, swap
+
+_LONGEST_NAME = 64
+STANDARD_OUTPUT = "-"
+
+
+def run(run: Run, progress: Progress) -> Outcome:
+    """Play the restore that belongs to the run. Raises Problem, Cancelled."""
+    restore = run.restore
+    progress.phase("preflight")
+    access = opened(run, progress)
+    restic.probe(access, tick=progress.tick)
+    _refuse_unknown_tables(restore, access, progress)
+    if restore.mode == RestoreMode.FILE:
+        _to_file(restore, access, progress)
+    else:
+        place = _place(restore, run, progress)
+        _MODES[RestoreMode(restore.mode)](restore, access, place, progress)
+    services.run_note(run.pk, result={"snapshot_id": restore.snapshot.snapshot_id, "target": restore.target})
+    return Outcome()
+
+
+def undo(run: Run, progress: Progress) -> Outcome:
+    """Swap the tables back that a restore kept; those of now are kept in their turn. Raises Problem."""
+    restore = run.restore
+    before = restore.undo_of
+    if before is None or not before.can_be_undone:
+        raise Problem("There is nothing to undo: the tables of before are not kept any more.")
+    progress.phase("preflight")
+    place = _place(restore, run, progress)
+    with mysql.connect(place.server) as connection:
+        if not mysql.database_exists(connection, before.kept_in):
+            raise Problem(
+                f"{before.kept_in} is not there any more, so there is nothing to go back to.",
+                safe=f"{restore.target} was not touched.",
+                do="Restore a snapshot instead.",
+            )
+    services.restore_note(
+        restore,
+        incoming=before.kept_in,
+        kept_in=derived_name(restore.target, "before", run.pk),
+        definitions_after=before.definitions_before,
+        tables=before.tables,
+    )
+    _swap(restore, place, progress)
+    with mysql.connect(place.server) as connection:
+        if not mysql.inventory(connection, before.kept_in):
+            mysql.drop_database(connection, before.kept_in)
+    return Outcome()
+
+
+def drop_kept(run: Run, progress: Progress) -> Outcome:
+    """Drop the tables that a restore kept. After this it cannot be undone. Raises Problem."""
+    progress.phase("drop")
+    restore = Restore.objects.select_related("database").get(pk=run.options["restore"])
+    if not restore.keeps_tables or not re.search(r"__before_\d+$", restore.kept_in):
+        raise Problem("This restore keeps no tables.", safe="Nothing was dropped.")
+    server = database_server(restore.database)
+    progress.hide([server.password])
+    with mysql.connect(server) as connection:
+        freed = mysql.space_used(connection, restore.kept_in)
+        mysql.drop_database(connection, restore.kept_in)
+    services.restore_note(restore, dropped_at=timezone.now())
+    sentence = f"{restore.kept_in} was dropped, which freed about {freed / 1e6:.1f} MB."
+    progress.log(sentence)
+    services.run_note(run.pk, result={"sentence": sentence, "freed": freed})
+    return Outcome()
+
+
+def derived_name(database: str, purpose: str, run_id: int) -> str:
+    """The name of a run's own database beside another one, within MySQL's 64 characters."""
+    suffix = f"__{purpose}_{run_id}"
+    return database[: _LONGEST_NAME - len(suffix)] + suffix
+
+
+def _place(restore: Restore, run: Run, progress: Progress) -> Place:
+    server = database_server(restore.database)
+    progress.hide([server.password])
+    with mysql.connect(server) as connection:
+        info = mysql.probe(connection)
+    programs = mysql.clients(info, settings.MYSQL_CLIENT_DIR)
+    services.run_note(run.pk, server_version=str(info), client_version=str(programs))
+    return Place(server, info, programs)
+
+
+# ---------------------------------------------------------------- Modes
+
+
+def _into_new(restore: Restore, access: restic.Access, place: Place, progress: Progress) -> None:
+    """Into a database that holds nothing yet. What was made is taken away again on failure."""
+    made = _make_empty_target(restore, place)
+    try:
+        loading = _load(restore, access, place, restore.target, progress)
+        _check(restore, loading, place, restore.target, progress)
+    except BaseException:
+        progress.log(f"Taking away what was loaded into {restore.target}.")
+        with suppress(Problem), mysql.connect(place.server) as connection:
+            if made:
+                mysql.drop_database(connection, restore.target)
+            else:
+                mysql.drop_everything(connection, restore.target)
+        raise
+    progress.log(f"{restore.snapshot.short_id} was restored into {restore.target}.")
+
+
+def _replace(restore: Restore, access: restic.Access, place: Place, progress: Progress) -> None:
+    """Into a shadow database first; the live one is touched by one atomic RENAME."""
+    shadow = derived_name(restore.target, "restore", restore.run_id)
+    services.restore_note(
+        restore, incoming=shadow, kept_in=derived_name(restore.target, "before", restore.run_id)
+    )
+    with _shadow(restore, place, shadow):
+        _save_before(restore, progress)
+        loading = _load(restore, access, place, shadow, progress)
+        _check(restore, loading, place, shadow, progress)
+        _refuse_crossing_keys(restore, place, shadow)
+        _swap(restore, place, progress)
+
+
+def _in_place(restore: Restore, access: restic.Access, place: Place, progress: Progress) -> None:
+    """As `mysql < dump` would. The snapshot is read through before, since there is no way back."""
+    progress.phase("read", expected=restore.snapshot.total_bytes_processed)
+    loading = _read_through(restore, access, progress)
+    _refuse_damaged(restore, loading)
+    _save_before(restore, progress)
+    try:
+        _load(restore, access, place, restore.target, progress)
+    except (Problem, Cancelled) as error:
+        saved = restore.safety_snapshot
+        way_back = f" What it held before is in snapshot {saved.short_id}." if saved else ""
+        raise Problem(
+            f"The restore into {restore.target} was broken off: {error}",
+            safe=f"{restore.target} is partly overwritten.{way_back}",
+            do="Restore again, or restore that snapshot.",
+        ) from error
+
+
+_MODES: dict[RestoreMode, Callable[[Restore, restic.Access, Place, Progress], None]] = {
+    RestoreMode.NEW: _into_new,
+    RestoreMode.REPLACE: _replace,
+    RestoreMode.IN_PLACE: _in_place,
+}
+
+
+def _make_empty_target(restore: Restore, place: Place) -> bool:
+    """Make the target; answers whether it was not there before. Raises Problem when it holds things."""
+    with mysql.connect(place.server) as connection:
+        if mysql.database_exists(connection, restore.target):
+            if mysql.inventory(connection, restore.target):
+                raise Problem(
+                    f"{restore.target} holds tables already.",
+                    safe="It was not touched.",
+                    do="Choose a name that is free, or replace that database instead.",
+                )
+            return False
+        _create(connection, place, restore.target, restore.snapshot)
+        return True
+
+
+@contextmanager
+def _shadow(restore: Restore, place: Place, shadow: str) -> Iterator[None]:
+    """An empty shadow database, dropped after the swap or instead of it."""
+    services.run_note(restore.run_id, result={"scratch": shadow})
+    with mysql.connect(place.server) as connection:
+        if not mysql.database_exists(connection, restore.target):
+            raise Problem(
+                f"There is no database {restore.target} to replace.",
+                do="Restore into a new database of that name.",
+            )
+        _create(connection, place, shadow, restore.snapshot)
+    try:
+        yield
+    finally:
+        restore.refresh_from_db()
+        if restore.is_settled:
+            with mysql.connect(place.server) as connection:
+                mysql.drop_database(connection, shadow)
+            services.scratch_dropped(restore.run_id)
+
+
+def _create(connection: Any, place: Place, name: str, snapshot: Snapshot) -> None:
+    manifest = snapshot.manifest or {}
+    try:
+        with mysql.translated(place.server, name):
+            mysql.create_database(
+                connection, name, manifest.get("charset", ""), manifest.get("collation", "")
+            )
+    except mysql.UnknownDatabase as error:
+        base = re.sub(r"__(?:restore|verify|before)_\d+$", "", name)
+        raise mysql.MissingPrivilege(
+            f"The user {place.server.user} may not create the database {name}.",
+            do="Run as an administrator: "
+            f"GRANT ALL ON {mysql.name_pattern(base)[:-1]}%`.* TO {mysql.account(connection)}; "
+            "or restore in place.",
+        ) from error
+
+
+# ---------------------------------------------------------------- Steps
+
+
+def _save_before(restore: Restore, progress: Progress) -> None:
+    """A backup of the database as it is now; without it nothing is overwritten."""
+    if restore.without_safety:
+        progress.warn("No backup is made before, as was asked: there is nothing left to save.")
+        return
+    progress.phase("safety backup")
+    saved = progress.play_child(Action.BACKUP, Trigger.RESTORE)
+    if saved.status == Status.CANCELLED:
+        raise Cancelled
+    if saved.status != Status.SUCCEEDED or saved.snapshot is None:
+        raise Problem(
+            f"The backup before the restore failed, so nothing was restored: {saved.error}",
+            safe=f"{restore.target} was not touched.",
+            do="If there is nothing left to save, restore without a backup before.",
+        )
+    services.restore_note(restore, safety_snapshot=saved.snapshot)
+    progress.log(f"{restore.target} as it is now is in snapshot {saved.snapshot.short_id}.")
+
+
+def _load(
+    restore: Restore, access: restic.Access, place: Place, database: str, progress: Progress
+) -> Loading:
+    """Load the snapshot, or the chosen tables of it. Raises Problem."""
+    snapshot = restore.snapshot
+    progress.phase("load", expected=snapshot.total_bytes_processed)
+    loading = Loading()
+    wanted = len(restore.tables) or len((snapshot.manifest or {}).get("inventory", {}).get("table", []))
+
+    def tick() -> None:
+        progress.bytes_done(loading.bytes_read)
+        of = f"table {loading.tables_begun} of {wanted}: " if wanted else ""
+        progress.detail(of + loading.doing)
+        progress.tick()
+
+    began = time.monotonic()
+    wish = Wish(
+        database,
+        source=source_name(snapshot),
+        tables=frozenset(restore.tables),
+        definers=restore.definers,
+    )
+    with restic.dump(access, snapshot.snapshot_id, snapshot.path) as source:
+        try:
+            load(
+                source,
+                gzip=snapshot.path.endswith(".gz"),
+                server=place.server,
+                programs=place.programs,
+                wish=wish,
+                loading=loading,
+                tick=tick,
+            )
+        except LoadProblem:
+            if source.poll() not in (None, 0):
+                restic.finished(source, access, "reading the snapshot", progress.tick)
+            raise
+        restic.finished(source, access, "reading the snapshot", progress.tick)
+    _refuse_damaged(restore, loading)
+    seconds = round(time.monotonic() - began, 3)
+    services.restore_note(restore, restore_seconds=seconds)
+    progress.log(f"Loaded in {seconds:.1f} seconds.")
+    return loading
+
+
+def _refuse_damaged(restore: Restore, loading: Loading) -> None:
+    """Raise Problem unless the stream was whole and is what its manifest says."""
+    damaged = Problem(
+        f"Snapshot {restore.snapshot.short_id} is damaged: what it holds is not what was backed up.",
+        do="Restore another snapshot; check the repository's data.",
+    )
+    if not loading.digester.is_complete:
+        raise Problem(
+            f"Snapshot {restore.snapshot.short_id} is not whole: its dump has no closing line.",
+            do="Restore another snapshot.",
+        )
+    try:
+        manifest = loading.digester.manifest()
+    except ManifestDamaged as error:
+        raise damaged from error
+    if manifest is not None:
+        found = loading.digester.sections(manifest.get("collations", {}))
+        if differing_sections(manifest["sections"], found, "in the stream"):
+            raise damaged
+
+
+def _check(restore: Restore, loading: Loading, place: Place, database: str, progress: Progress) -> None:
+    """What was loaded must be all that was in the snapshot. Raises Problem."""
+    progress.phase("check")
+    wanted = objects_in(loading.digester.sections({}))
+    if restore.tables:
+        chosen = set(restore.tables)
+        wanted = {
+            kind: [name for name in wanted.get(kind, []) if name in chosen]
+            for kind in (Kind.TABLE, Kind.TRIGGER)
+        }
+    wanted = {kind: names for kind, names in wanted.items() if names}
+    with mysql.connect(place.server) as connection:
+        found = mysql.inventory(connection, database)
+    if found != wanted:
+        kinds = [kind for kind in {*found, *wanted} if found.get(kind) != wanted.get(kind)]
+        raise Problem(
+            f"After loading, {database} does not hold what the snapshot does ({', '.join(kinds)}).",
+            do="See the run's log; verify the snapshot.",
+        )
+    progress.log("All that the snapshot holds was loaded.")
+
+
+def _swap(restore: Restore, place: Place, progress: Progress) -> None:
+    progress.tick()
+    progress.no_way_back()
+    progress.phase("swap")
+    swap(restore, place, say=progress.log, tick=progress.tick)
+    progress.log(f"{restore.target} is restored. Undo is possible until the kept tables are dropped.")
+
+
+def _refuse_unknown_tables(restore: Restore, access: restic.Access, progress: Progress) -> None:
+    """Raise Problem for chosen tables that the snapshot lacks, before anything is touched."""
+    if not restore.tables:
+        return
+    manifest = restore.snapshot.manifest
+    if manifest is None:
+        progress.phase("read", expected=restore.snapshot.total_bytes_processed)
+        loading = _read_through(restore, access, progress)
+        held = objects_in(loading.digester.sections({})).get(Kind.TABLE, [])
+    else:
+        held = manifest["inventory"].get(Kind.TABLE, [])
+    missing = [table for table in restore.tables if table not in held]
+    if missing:
+        raise Problem(
+            f"Snapshot {restore.snapshot.short_id} has no table {', '.join(missing)}.",
+            safe="Nothing was touched.",
+            do=f"It has: {', '.join(held[:20])}{' …' if len(held) > 20 else ''}.",
+        )
+
+
+def _refuse_crossing_keys(restore: Restore, place: Place, shadow: str) -> None:
+    """Foreign keys go with the tables that are renamed, so a swap needs both ends of each."""
+    if not restore.tables:
+        return
+    with mysql.connect(place.server) as connection:
+        crossing = mysql.crossing_foreign_keys(connection, shadow, restore.tables)
+        crossing += mysql.crossing_foreign_keys(connection, restore.target, restore.tables)
+    if crossing:
+        table, other = crossing[0]
+        raise Problem(
+            f"A foreign key of {table} refers to {other}, and only one of the two is to be replaced.",
+            safe=f"{restore.target} was not touched.",
+            do="Choose both tables, or restore in place.",
+        )
+
+
+def _read_through(restore: Restore, access: restic.Access, progress: Progress) -> Loading:
+    """Read the whole snapshot without loading it. Raises Problem."""
+    return _streamed(restore, access, progress, lambda _data: None)
+
+
+def _streamed(
+    restore: Restore,
+    access: restic.Access,
+    progress: Progress,
+    write: Callable[[bytes | memoryview], object],
+) -> Loading:
+    """Read the snapshot, digest it, and hand it on: whole as it is, or the chosen tables."""
+    snapshot = restore.snapshot
+    loading = Loading()
+
+    def tick() -> None:
+        progress.bytes_done(loading.bytes_read)
+        progress.detail(loading.doing)
+        progress.tick()
+
+    with restic.dump(access, snapshot.snapshot_id, snapshot.path) as source:
+
+        def pump() -> None:
+            chunks = unpacked(source.stdout, gzip=snapshot.path.endswith(".gz"))
+            pieces = digested(chunks, loading)
+            if restore.tables:
+                name = source_name(snapshot)
+                wish = Wish(name, source=name, tables=frozenset(restore.tables))
+                for data in pieces_for(wish, pieces):
+                    write(data)
+            else:
+                for piece in pieces:
+                    write(piece.data)
+
+        process.watched(pump, tick, source.stop)
+        restic.finished(source, access, "reading the snapshot", progress.tick)
+    return loading
+
+
+# ---------------------------------------------------------------- To a file
+
+
+def _to_file(restore: Restore, access: restic.Access, progress: Progress) -> None:
+    """The SQL into a folder, or to standard output."""
+    progress.phase("write", expected=restore.snapshot.total_bytes_processed)
+    if restore.target == STANDARD_OUTPUT:
+        loading = _streamed(restore, access, progress, sys.stdout.buffer.write)
+        sys.stdout.buffer.flush()
+        _refuse_damaged(restore, loading)
+        return
+    path = Path(restore.target) / _file_name(restore)
+    with _new_file(path) as file:
+        loading = _streamed(restore, access, progress, file.write)
+        _refuse_damaged(restore, loading)
+    services.run_note(restore.run_id, result={"file": str(path)})
+    progress.log(f"Written to {path}.")
+
+
+def _file_name(restore: Restore) -> str:
+    name = re.sub(r"[^\w.-]", "_", source_name(restore.snapshot))
+    taken = restore.snapshot.local_time
+    return f"{name}-{taken:%Y%m%d-%H%M%S}-{restore.snapshot.short_id}.sql"
+
+
+@contextmanager
+def _new_file(path: Path) -> Iterator[BinaryIO]:
+    """A file that appears under its name only when it is whole. Raises Problem."""
+    partial = path.with_name(f".{path.name}.partial")
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        # A dump holds everything; nobody else needs to read it.
+        with open(os.open(partial, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600), "wb") as file:  # noqa: PTH123
+            yield file
+            file.flush()
+            os.fsync(file.fileno())
+        partial.rename(path)
+    except OSError as error:
+        raise Problem(
+            f"{path} cannot be written ({error.strerror or error}).",
+            safe="No file was left there.",
+            do="Check the folder's mode and free space.",
+        ) from error
+    finally:
+        with suppress(OSError):
+            partial.unlink(missing_ok=True)

@@ -1,0 +1,85 @@
+"""What a database holds besides tables, as statements: views, triggers, routines, events.
+
+RENAME TABLE moves none of it, so a swap takes it down before and sets it up again after.
+"""
+
+from __future__ import annotations
+
+import json
+import zlib
+from collections.abc import Collection, Iterator
+
+from backups import mysql, process
+from backups.dump import stream_dump
+from backups.load import Wish, client_fed, pieces_for
+from backups.stream import Digester, Kind, Piece, Section
+
+_KINDS = frozenset(
+    {
+        Kind.HEADER, Kind.FOOTER, Kind.PLACEHOLDER, Kind.VIEW, Kind.TRIGGER, Kind.EVENTS, Kind.EVENT,
+        Kind.ROUTINES, Kind.ROUTINE, Kind.PROCEDURE, Kind.FUNCTION, Kind.PACKAGE, Kind.PACKAGE_BODY,
+    }
+)  # fmt: skip
+_FRAME = frozenset({Kind.HEADER, Kind.FOOTER})
+
+
+def read(
+    server: mysql.Server,
+    database: str,
+    *,
+    info: mysql.ServerInfo,
+    programs: mysql.Clients,
+    tick: process.Tick,
+) -> bytes:
+    """The statements that make the database's views, triggers, routines and events, compressed."""
+    found: dict[int, tuple[Section, bytearray]] = {}
+    digester = Digester()
+    stream_dump(
+        server,
+        database,
+        info=info,
+        programs=programs,
+        digester=digester,
+        take=lambda piece: _keep(piece, found),
+        tick=tick,
+        structure_only=True,
+    )
+    told = [[s.kind, s.name, s.table, text.decode("latin-1")] for s, text in found.values()]
+    return zlib.compress(json.dumps(told).encode())
+
+
+def apply(
+    definitions: bytes,
+    server: mysql.Server,
+    database: str,
+    *,
+    source: str,
+    programs: mysql.Clients,
+    tick: process.Tick,
+    triggers_of: Collection[str] | None = None,
+) -> None:
+    """Make what `read` told of the database `source` in another one; or some tables' triggers alone.
+
+    Raises Problem in the server's words.
+    """
+    pieces = _pieces(definitions)
+    if triggers_of is not None:
+        pieces = (p for p in pieces if p.section.kind in _FRAME or p.section.table in triggers_of)
+    wish = Wish(database, source=source)
+    client_fed(server, programs, database, pieces_for(wish, pieces), tick)
+
+
+def _keep(piece: Piece, found: dict[int, tuple[Section, bytearray]]) -> None:
+    if piece.is_comment or piece.section.kind not in _KINDS:
+        return
+    _, text = found.setdefault(id(piece.section), (piece.section, bytearray()))
+    if piece.ends_swallowed:
+        text += b";;\n"
+    text += piece.data
+
+
+def _pieces(definitions: bytes) -> Iterator[Piece]:
+    for kind, name, table, text in json.loads(zlib.decompress(definitions)):
+        section = Section(kind, name, table)
+        for line in text.encode("latin-1").splitlines(keepends=True):
+            yield Piece(section, line, is_comment=False)
