@@ -2,6 +2,8 @@
 PYTHON ?= python3
 VENV_PYTHON := .venv/bin/python
 ARGS ?=
+# Ends what it starts when make itself is killed.
+WITH_MAKE := $(if $(shell command -v setpriv),setpriv --pdeathsig TERM --)
 COMPILE := $(VENV_PYTHON) -m uv pip compile --quiet --generate-hashes --universal \
 	--python-version 3.11 --no-header --no-emit-index-url --no-emit-find-links
 
@@ -15,7 +17,7 @@ setup:
 	@$(PYTHON) -m tools.setup
 
 run: setup
-	@exec $(VENV_PYTHON) -m tools.run $(ARGS)
+	@exec $(WITH_MAKE) $(VENV_PYTHON) -m tools.run $(ARGS)
 
 test:
 	@$(PYTHON) -m tools.setup test

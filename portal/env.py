@@ -34,10 +34,25 @@ _BACKENDS_OWN_FILES = {
 
 
 def read_env_files(*paths: Path) -> None:
-    """Fill the environment from the files that exist; what is set already wins, then earlier files."""
+    """Fill the environment from the files that exist; what is set already wins, then earlier files.
+
+    A name that a file leaves empty is left to the files after it.
+    """
     for path in paths:
-        if path.is_file():
-            Env.read_env(str(path))
+        for name, value in env_file(path).items():
+            if value.strip():
+                os.environ.setdefault(name, value)
+
+
+def env_file(path: Path) -> dict[str, str]:
+    """What a file of NAME=value lines says; nothing where there is no such file."""
+
+    class Copy(Env):
+        ENVIRON: dict[str, str] = {}
+
+    if path.is_file():
+        Copy.read_env(str(path))
+    return Copy.ENVIRON
 
 
 class Environment:

@@ -1,5 +1,6 @@
 """Vedetta's settings: the one place that reads the environment. One banner a topic."""
 
+import warnings
 from pathlib import Path
 
 from django.contrib.messages import constants as message_levels
@@ -139,6 +140,7 @@ STORAGES = {
 }
 # Without `collectstatic` (a checkout) the files come straight from the packages.
 WHITENOISE_USE_FINDERS = not STATIC_ROOT.is_dir()
+warnings.filterwarnings("ignore", message="No directory at", module="django.core.handlers")
 
 # ---------------------------------------------------------------- The queue
 
@@ -214,5 +216,5 @@ LOGGING = {
     "formatters": {"line": {"format": "{asctime} {levelname} {name}: {message}", "style": "{"}},
     "handlers": {"console": {"class": "logging.StreamHandler", "formatter": "line"}},
     "root": {"handlers": ["console"], "level": "INFO"},
-    "loggers": {"axes": {"level": "WARNING"}, "django_q": {"level": "WARNING"}},
+    "loggers": {"axes": {"level": "WARNING"}, "django-q": {"level": "WARNING"}},
 }

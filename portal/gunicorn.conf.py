@@ -1,0 +1,27 @@
+# ruff: noqa: N999
+"""gunicorn for the portal: `gunicorn -c portal/gunicorn.conf.py portal.wsgi`.
+
+PORTAL_BIND says where it listens: an address and port, or unix:/path. WEB_CONCURRENCY is the
+number of processes.
+"""
+
+import os
+from pathlib import Path
+
+bind = os.environ.get("PORTAL_BIND") or "127.0.0.1:8000"
+
+# A wrong environment then stops the master with its one sentence, and the processes share memory.
+preload_app = True
+
+# Threads, because a page that follows a run and a download stay open for long.
+workers = int(os.environ.get("WEB_CONCURRENCY") or 2)
+worker_class = "gthread"
+threads = 8
+timeout = 60
+graceful_timeout = 5
+keepalive = 5
+
+# gunicorn's own liveness file, in memory where possible: a full disk must not kill the portal.
+worker_tmp_dir = "/dev/shm" if Path("/dev/shm").is_dir() else None  # noqa: S108
+
+control_socket_disable = True

@@ -1,0 +1,225 @@
+"""`make run`'s program in a copy of the project, with nothing set and nothing there yet."""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import shutil
+import signal
+import socket
+import subprocess
+import sys
+import urllib.error
+import urllib.request
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import pytest
+
+from sentinel import heartbeat
+from tests.backups.worlds import wait_until
+from tests.servers import Server, free_port
+
+PROJECT = Path(__file__).resolve().parents[2]
+LEFT_OUT = shutil.ignore_patterns(".git", ".venv", "var", ".*_cache", "__pycache__", ".hypothesis", ".env")
+GENERATED = {"SECRET_KEY", "RESTIC_PASSWORD", "MYSQL_PASSWORD", "PORTAL_ADMIN_PASSWORD"}
+
+
+class Checkout:
+    """A copy of the project, and the ports that it serves on."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+        shutil.copytree(PROJECT, folder, ignore=LEFT_OUT)
+        (folder / ".venv").symlink_to(PROJECT / ".venv")
+        self.portal, self.gate = free_port(), free_port()
+        self.log = folder / "var" / "terminal.log"
+
+    @property
+    def environment(self) -> dict[str, str]:
+        """A person's, who has set nothing but two free ports."""
+        return {
+            "PATH": os.environ["PATH"],
+            "HOME": os.environ.get("HOME", "/"),
+            "PORTAL_BIND": f"127.0.0.1:{self.portal}",
+            "SENTINEL_BIND": f"127.0.0.1:{self.gate}",
+        }
+
+    def start(self) -> Server:
+        """Start it; its caller waits for what it says."""
+        self.log.unlink(missing_ok=True)
+        clean = ["env", "-i", *(f"{name}={value}" for name, value in self.environment.items())]
+        command = [".venv/bin/python", "-m", "tools.run", "--sample-megabytes", "3"]
+        server = Server([*clean, *command], log=self.log, cwd=self.folder, ready=lambda: True)
+        return server.start()
+
+    @contextmanager
+    def running(self) -> Iterator[Server]:
+        """Serving, for the length of a block."""
+        server = self.start()
+        try:
+            wait_until(
+                lambda: self.says("Ctrl-C stops everything.") or not server.running, "it to serve", 120
+            )
+            assert server.running, self.log.read_text()
+            yield server
+        finally:
+            server.stop()
+
+    def says(self, text: str) -> bool:
+        """Whether the terminal shows this."""
+        return text in self.log.read_text()
+
+    def manage(self, *arguments: str) -> dict[str, object]:
+        """What a command beside it answers."""
+        done = subprocess.run(
+            [".venv/bin/python", "manage.py", *arguments, "--json"],
+            cwd=self.folder,
+            env=self.environment,
+            capture_output=True,
+            text=True,
+            check=True,
+        )
+        told = json.loads(done.stdout.splitlines()[-1])
+        assert isinstance(told, dict)
+        return told
+
+    def processes(self) -> list[str]:
+        """Whatever runs in or from this folder."""
+        found = []
+        for place in Path("/proc").iterdir():
+            try:
+                command = (place / "cmdline").read_bytes().replace(b"\0", b" ").decode(errors="replace")
+                if command and (str(self.folder) in command or (place / "cwd").readlink() == self.folder):
+                    found.append(command)
+            except (OSError, ValueError):
+                continue
+        return found
+
+    def status(self, port: int, path: str) -> tuple[int, str]:
+        """Status and body of an answer."""
+        try:
+            with urllib.request.urlopen(f"http://127.0.0.1:{port}{path}", timeout=10) as answer:
+                return answer.status, answer.read().decode()
+        except urllib.error.HTTPError as error:
+            return error.code, error.read().decode()
+
+
+@pytest.fixture(scope="module")
+def checkout(tmp_path_factory: pytest.TempPathFactory) -> Checkout:
+    """One for all tests of this module: what it made once, it keeps."""
+    return Checkout(tmp_path_factory.mktemp("run") / "checkout")
+
+
+@pytest.mark.slow
+def test_it_serves_a_verified_backup_and_ctrl_c_leaves_nothing(checkout: Checkout) -> None:
+    with checkout.running() as server:
+        assert checkout.status(checkout.portal, "/admin/login/")[0] == 200
+        assert checkout.status(checkout.gate, "/sentinel/ok") == (200, "fresh")
+        (snapshot,) = checkout.manage("snapshots")["snapshots"]
+        assert snapshot["verified"]
+        assert snapshot["path"] == "/mysql/orders_tracker.sql"
+        os.kill(server.pid, signal.SIGINT)
+        wait_until(lambda: not server.running, "the end", 30)
+
+    assert checkout.says("Everything is stopped.")
+    assert checkout.processes() == []
+    assert not checkout.says("Traceback")
+
+
+def test_second_start_keeps_what_the_first_made(checkout: Checkout) -> None:
+    run_env = checkout.folder / "var" / "run.env"
+    last_ok = checkout.folder / "var" / "status" / "last_ok"
+    with checkout.running():
+        before = run_env.read_text(), heartbeat.stamp_read(last_ok).time
+    with checkout.running():
+        after = run_env.read_text(), heartbeat.stamp_read(last_ok).time
+
+    assert before == after
+    assert not checkout.says("Making a first backup")
+    assert run_env.stat().st_mode & 0o777 == 0o600
+    assert set(re.findall(r"^(\w+)=.", run_env.read_text(), re.MULTILINE)) >= GENERATED
+    assert {path.name for path in run_env.parent.iterdir()} >= {"mariadb", "repository"}
+
+
+@pytest.mark.slow
+def test_it_leaves_nothing_when_killed_and_starts_again(checkout: Checkout) -> None:
+    with checkout.running() as server:
+        os.kill(server.pid, signal.SIGKILL)
+        wait_until(lambda: checkout.processes() == [], "the end of all that it started", 60)
+
+    with checkout.running():
+        assert checkout.status(checkout.gate, "/sentinel/ok") == (200, "fresh")
+    assert checkout.processes() == []
+
+
+def test_it_waits_for_what_a_killed_run_left(checkout: Checkout) -> None:
+    with checkout.running() as server:
+        os.kill(server.pid, signal.SIGKILL)
+        wait_until(lambda: not server.running, "its own end")
+        with checkout.running():
+            assert checkout.status(checkout.portal, "/admin/login/")[0] == 200
+    assert checkout.processes() == []
+
+
+def test_a_signal_in_the_middle_of_the_start_leaves_nothing(checkout: Checkout) -> None:
+    server = checkout.start()
+    try:
+        wait_until(lambda: checkout.says("Setting up the portal"), "the set-up")
+        os.kill(server.pid, signal.SIGTERM)
+        wait_until(lambda: not server.running, "the end", 40)
+    finally:
+        server.stop()
+
+    assert checkout.says("Everything is stopped.")
+    assert checkout.processes() == []
+
+
+def test_second_run_in_the_same_folder_is_refused(checkout: Checkout) -> None:
+    with checkout.running():
+        second = _ran(checkout, {**checkout.environment, "PORTAL_BIND": f"127.0.0.1:{free_port()}"})
+
+    assert second.returncode == 1
+    assert second.stderr == "run: `make run` is running in this folder already.\n"
+
+
+def test_port_that_is_taken_is_named(checkout: Checkout) -> None:
+    with socket.socket() as other:
+        other.bind(("127.0.0.1", 0))
+        other.listen()
+        bind = f"127.0.0.1:{other.getsockname()[1]}"
+        ran = _ran(checkout, {**checkout.environment, "PORTAL_BIND": bind})
+
+    assert ran.returncode == 1
+    assert ran.stderr.startswith(f"run: {bind} is not to be had (Address already in use)")
+    assert "PORTAL_BIND" in ran.stderr
+
+
+@pytest.mark.parametrize(
+    ("name", "value", "missing"),
+    [
+        ("RESTIC_REPOSITORY", "/somewhere", "RESTIC_PASSWORD"),
+        ("MYSQL_HOST", "db.example.com", "MYSQL_PASSWORD"),
+    ],
+)
+def test_a_place_without_its_password_is_refused(
+    checkout: Checkout, name: str, value: str, missing: str
+) -> None:
+    ran = _ran(checkout, {**checkout.environment, name: value})
+
+    assert (ran.returncode, ran.stdout) == (1, "")
+    assert ran.stderr == f"run: {name} is set, but {missing} is not: set it as well.\n"
+
+
+def _ran(checkout: Checkout, environment: dict[str, str]) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(
+        [sys.executable, "-m", "tools.run"],
+        cwd=checkout.folder,
+        env=environment,
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=60,
+    )
