@@ -22,6 +22,7 @@ class Action(models.TextChoices):
     UNLOCK = "unlock", "Unlock"
     INIT = "init", "Initialise repository"
     SNAPSHOTS = "snapshots", "Read snapshots"
+    RECOVER = "recover", "Rebuild history"
 
 
 # Actions that restic runs under its exclusive lock, or that must not overlap with such a one.
@@ -74,6 +75,7 @@ class Trigger(models.TextChoices):
     CLI = "cli", "Command line"
     BACKUP = "backup", "After a backup"
     RESTORE = "restore", "Before a restore"
+    RECOVERED = "recovered", "Rebuilt from the repository"
 
 
 class DumpFormat(models.TextChoices):

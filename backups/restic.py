@@ -119,6 +119,8 @@ class SnapshotInfo:
     total_bytes_processed: int | None = None
     data_added: int | None = None
     data_added_packed: int | None = None
+    backup_start: datetime | None = None
+    backup_end: datetime | None = None
 
 
 @dataclass(frozen=True)
@@ -636,7 +638,13 @@ def _snapshot(item: Mapping[str, Any]) -> SnapshotInfo:
         total_bytes_processed=summary.get("total_bytes_processed"),
         data_added=summary.get("data_added"),
         data_added_packed=summary.get("data_added_packed"),
+        backup_start=_time_or_none(summary.get("backup_start")),
+        backup_end=_time_or_none(summary.get("backup_end")),
     )
+
+
+def _time_or_none(text: str | None) -> datetime | None:
+    return parse_time(text) if text else None
 
 
 def _message(line: str) -> dict[str, Any]:

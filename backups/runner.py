@@ -9,7 +9,7 @@ from contextlib import suppress
 from functools import partial
 
 from backups import process, services
-from backups.actions import backup, check, forget, repair, repository, restore, unlock, verify
+from backups.actions import backup, check, forget, recover, repair, repository, restore, unlock, verify
 from backups.actions.outcome import Outcome
 from backups.choices import Action, Level, Status, Trigger
 from backups.errors import Cancelled, LostClaim, Problem, Refused
@@ -26,6 +26,7 @@ ACTIONS: dict[str, Callable[[Run, Progress], Outcome]] = {
     Action.DROP_KEPT: restore.drop_kept,
     Action.INIT: repository.init,
     Action.SNAPSHOTS: repository.snapshots,
+    Action.RECOVER: recover.run,
     Action.FORGET: forget.run,
     Action.PRUNE: repository.prune,
     Action.STATS: repository.stats,

@@ -386,6 +386,42 @@ def snapshot_record(
     return snapshot
 
 
+def snapshot_learned(snapshot: Snapshot, manifest: Mapping[str, Any]) -> None:
+    """Store the manifest that was read in a snapshot which came here without it."""
+    if snapshot.manifest is None:
+        Snapshot.objects.filter(pk=snapshot.pk).update(
+            manifest=dict(manifest), dump_sha256=manifest["sha256"]
+        )
+
+
+def backup_rebuilt(repository: Repository, info: restic.SnapshotInfo, database: Database | None) -> bool:
+    """Write down the backup that made a snapshot, where its run is not known; answers whether."""
+    snapshot = Snapshot.objects.get(repository=repository, snapshot_id=info.id)
+    if snapshot.made_by is not None or database is None:
+        return False
+    began = info.backup_start or info.time
+    run = Run.objects.create(
+        action=Action.BACKUP,
+        database=database,
+        repository=repository,
+        snapshot=snapshot,
+        status=Status.SUCCEEDED,
+        trigger=Trigger.RECOVERED,
+        queued_at=began,
+        started_at=began,
+        finished_at=info.backup_end or info.time,
+        bytes_done=info.total_bytes_processed or 0,
+        result={
+            "snapshot_id": info.id,
+            "dump_bytes": info.total_bytes_processed,
+            "data_added": info.data_added,
+            "data_added_packed": info.data_added_packed,
+        },
+    )
+    Snapshot.objects.filter(pk=snapshot.pk).update(made_by=run)
+    return True
+
+
 def snapshots_sync(
     repository: Repository,
     found: Sequence[tuple[restic.SnapshotInfo, Database | None]],

@@ -43,7 +43,10 @@ def write_last_verified(database: Database, time: datetime) -> Path:
 
 
 def write_gates() -> None:
-    """Tell the gate which databases must be fresh. Raises Problem."""
+    """Tell the gate which databases must be fresh. Raises Problem.
+
+    One that was added later has no boot grace of its own: it gates from its first backup on.
+    """
     path = settings.SENTINEL.heartbeat_path
     gates = [
         heartbeat.gate_for(
@@ -53,6 +56,7 @@ def write_gates() -> None:
             threshold_seconds=database.heartbeat_threshold,
         )
         for database in Database.objects.filter(gates_app=True).order_by("pk")
+        if database.is_primary or database.snapshots.exists()
     ]
     try:
         heartbeat.gates_write(path, gates)

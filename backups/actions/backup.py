@@ -230,6 +230,7 @@ def _heartbeat(run: Run, database: Database, snapshot: Snapshot, progress: Progr
         return
     try:
         path = status_files.write_last_ok(database, snapshot.time)
+        status_files.write_gates()
     except Problem as problem:
         problem.safe = f"Snapshot {snapshot.short_id} was made and is good."
         raise

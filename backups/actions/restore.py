@@ -308,6 +308,7 @@ def _refuse_damaged(restore: Restore, loading: Loading) -> None:
         found = loading.digester.sections(manifest.get("collations", {}))
         if differing_sections(manifest["sections"], found, "in the stream"):
             raise damaged
+        services.snapshot_learned(restore.snapshot, manifest)
 
 
 def _check(restore: Restore, loading: Loading, place: Place, database: str, progress: Progress) -> None:
@@ -426,7 +427,7 @@ def _to_file(restore: Restore, access: restic.Access, progress: Progress) -> Non
         sys.stdout.buffer.flush()
         _refuse_damaged(restore, loading)
         return
-    path = Path(restore.target) / _file_name(restore)
+    path = Path(restore.target) / file_name(restore.snapshot)
     with _new_file(path) as file:
         loading = _streamed(restore, access, progress, file.write)
         _refuse_damaged(restore, loading)
@@ -434,10 +435,10 @@ def _to_file(restore: Restore, access: restic.Access, progress: Progress) -> Non
     progress.log(f"Written to {path}.")
 
 
-def _file_name(restore: Restore) -> str:
-    name = re.sub(r"[^\w.-]", "_", source_name(restore.snapshot))
-    taken = restore.snapshot.local_time
-    return f"{name}-{taken:%Y%m%d-%H%M%S}-{restore.snapshot.short_id}.sql"
+def file_name(snapshot: Snapshot) -> str:
+    """A file's name for a snapshot's SQL: database, time in TIME_ZONE, id."""
+    name = re.sub(r"[^\w.-]", "_", source_name(snapshot))
+    return f"{name}-{snapshot.local_time:%Y%m%d-%H%M%S}-{snapshot.short_id}.sql"
 
 
 @contextmanager

@@ -246,6 +246,8 @@ def _compare(
         server = manifest["server"]
         findings.source_version = str(mysql.ServerInfo(server["flavour"], server["version"]))
         _compare_stream(snapshot, stream, manifest, findings)
+        if not findings.differences:
+            services.snapshot_learned(snapshot, manifest)
     progress.phase("compare", expected=loading.bytes_read)
     again = _dump_again(scratch, collations, findings, progress)
     _compare_inventory(scratch, stream, findings)

@@ -1,0 +1,135 @@
+"""What a restore will do, told before it is begun."""
+
+from __future__ import annotations
+
+from collections.abc import Collection
+from dataclasses import dataclass, field
+from datetime import datetime
+from statistics import median
+from typing import Any
+
+from backups import mysql
+from backups.actions.verify import source_name
+from backups.choices import OVERWRITING_MODES, RestoreMode, Verdict
+from backups.connections import database_server
+from backups.errors import Problem
+from backups.models import Database, Restore, Snapshot, Verification
+
+_SAMPLES = 20
+
+
+@dataclass(frozen=True)
+class Plan:
+    """What will happen: times in UTC, sizes in bytes. Names are sorted."""
+
+    snapshot: Snapshot
+    mode: RestoreMode
+    target: str
+    data_until: datetime
+    verified: bool
+    bytes: int | None
+    seconds: float | None
+    replaced: list[str] = field(default_factory=list)
+    vanishing: list[str] = field(default_factory=list)
+    new: list[str] = field(default_factory=list)
+    warnings: list[str] = field(default_factory=list)
+    obstacles: list[str] = field(default_factory=list)
+
+
+def plan(
+    database: Database,
+    snapshot: Snapshot,
+    *,
+    mode: RestoreMode,
+    target: str,
+    tables: Collection[str] = (),
+) -> Plan:
+    """Look at snapshot and target without touching either. What stands in the way is an obstacle."""
+    told = Plan(
+        snapshot=snapshot,
+        mode=mode,
+        target=target,
+        data_until=snapshot.time,
+        verified=snapshot.verified_at is not None,
+        bytes=snapshot.total_bytes_processed,
+        seconds=expected_seconds(database, snapshot),
+    )
+    if not told.verified:
+        told.warnings.append("This snapshot has not been verified: nobody has seen it restore.")
+    if mode == RestoreMode.FILE:
+        return told
+    try:
+        _look_at_server(told, database, frozenset(tables))
+    except Problem as problem:
+        told.obstacles.append(problem.sentence())
+    return told
+
+
+def expected_seconds(database: Database, snapshot: Snapshot) -> float | None:
+    """How long loading will take, by the speed of earlier restores and verifications."""
+    if not snapshot.total_bytes_processed:
+        return None
+    restores = Restore.objects.filter(database=database, restore_seconds__gt=0)
+    verified = Verification.objects.filter(
+        snapshot__database=database, verdict=Verdict.IDENTICAL, restore_seconds__gt=0
+    )
+    sizes = "snapshot__total_bytes_processed"
+    samples = [
+        *restores.values_list("restore_seconds", sizes)[:_SAMPLES],
+        *verified.values_list("restore_seconds", sizes)[:_SAMPLES],
+    ]
+    speeds = [size / seconds for seconds, size in samples if size]
+    return snapshot.total_bytes_processed / median(speeds) if speeds else None
+
+
+def _look_at_server(told: Plan, database: Database, chosen: frozenset[str]) -> None:
+    manifest = told.snapshot.manifest
+    with mysql.connect(database_server(database)) as connection:
+        exists = mysql.database_exists(connection, told.target)
+        live = mysql.tables(connection, told.target) if exists else []
+        if manifest:
+            _compare_tables(told, manifest, live, chosen)
+            _look_at_definers(told, connection, manifest)
+    if manifest is None:
+        told.warnings.append(
+            "The snapshot has no manifest (it was not made by Vedetta): which tables it holds "
+            "is known only when it is read."
+        )
+    if told.mode == RestoreMode.NEW and live:
+        told.obstacles.append(f"{told.target} holds tables already: choose a name that is free.")
+    if told.mode in OVERWRITING_MODES and not exists:
+        told.obstacles.append(f"There is no database {told.target}: restore into a new one.")
+    _look_at_views(told, manifest)
+
+
+def _compare_tables(told: Plan, manifest: dict[str, Any], live: list[str], chosen: frozenset[str]) -> None:
+    inventory = manifest["inventory"]
+    held = {*inventory.get("table", []), *inventory.get("sequence", [])}
+    if missing := sorted(chosen - held):
+        told.obstacles.append(f"The snapshot has no table {', '.join(missing)}.")
+    coming = held & chosen if chosen else held
+    told.replaced.extend(sorted(coming & set(live)))
+    told.new.extend(sorted(coming - set(live)))
+    if told.mode == RestoreMode.REPLACE and not chosen:
+        told.vanishing.extend(sorted(set(live) - held))
+
+
+def _look_at_definers(told: Plan, connection: Any, manifest: dict[str, Any]) -> None:
+    definers = manifest.get("definers", [])
+    missing = mysql.missing_users(connection, definers)
+    if missing:
+        told.warnings.append(
+            f"These users define views, triggers or routines and do not exist here: "
+            f"{', '.join(missing)}. Keep them, or set them to the user that restores."
+        )
+    elif missing is None and definers:
+        told.warnings.append(
+            f"Views, triggers or routines run as {', '.join(definers)}; whether these users exist "
+            "here cannot be seen with our rights."
+        )
+
+
+def _look_at_views(told: Plan, manifest: dict[str, Any] | None) -> None:
+    views = (manifest or {}).get("views_of_others", [])
+    if views and told.target != source_name(told.snapshot):
+        told.warnings.append(f"These views name a database and will go on reading it: {', '.join(views)}.")

@@ -1,0 +1,66 @@
+"""`manage.py recover`: from nothing but `.env` back to a working database."""
+
+from __future__ import annotations
+
+from argparse import ArgumentParser
+from collections.abc import Mapping
+from typing import Any
+
+from django.core.management import call_command
+from django.utils import timezone
+
+from backups import configuration, services
+from backups.actions import recover
+from backups.choices import Action, RestoreMode, Trigger
+from backups.console import VedettaCommand
+from backups.errors import Problem
+
+
+class Command(VedettaCommand):
+    """Set the portal up, rebuild its history, restore the newest snapshot."""
+
+    help = (
+        "On an empty machine with only .env: find the snapshots, rebuild the history, restore the "
+        "newest one into the database. Writes no heartbeat."
+    )
+
+    def add_own_arguments(self, parser: ArgumentParser) -> None:
+        parser.add_argument(
+            "--history-only", action="store_true", help="rebuild the history, restore nothing"
+        )
+
+    def work(self, **options: Any) -> Mapping[str, Any]:
+        call_command("migrate", interactive=False, verbosity=0)
+        configuration.roles()
+        configuration.admin_user(self.say)
+        database = configuration.from_environment()
+        if database is None:
+            raise Problem(
+                "Nothing says what to recover.",
+                do="Set RESTIC_REPOSITORY, RESTIC_PASSWORD and MYSQL_* in .env, as they were.",
+            )
+        configuration.apply()
+        run = self.play(Action.RECOVER, repository=database.repository)
+        self.say(run.result["sentence"])
+        snapshot = recover.newest(database)
+        age = timezone.now() - snapshot.time
+        self.say(
+            f"The newest is {snapshot.short_id} of {snapshot.local_time:%Y-%m-%d %H:%M:%S}, "
+            f"{age.days} days and {age.seconds // 3600} hours old. What was written since is lost."
+        )
+        if not options["history_only"]:
+            queued = services.restore_enqueue(
+                database=database,
+                snapshot=snapshot,
+                mode=RestoreMode.NEW,
+                target=database.database,
+                trigger=Trigger.CLI,
+                reason="recover",
+                send=False,
+            )
+            self.play_queued(queued)
+            self.say(
+                f"{database.database} is restored. Now back up once, which opens the gate again: "
+                "`manage.py backup`."
+            )
+        return {"snapshot_id": snapshot.snapshot_id}
