@@ -42,6 +42,7 @@ def run(run: Run, progress: Progress) -> Outcome:
     progress.phase("dump", expected=_expected_bytes(database, found))
     summary, manifest = _dump_into_restic(run, database, found, progress)
     progress.no_way_back()
+    progress.bytes_done(summary.total_bytes_processed)
     progress.phase("confirm")
     snapshot = _confirm(run, database, found, summary, manifest, progress)
     progress.phase("heartbeat")
