@@ -54,8 +54,12 @@ class Progress:
         self._secrets |= {secret for secret in secrets if len(secret) >= _SHORTEST_MASKED}
 
     def phase(self, name: str, *, expected: int | None = None) -> None:
-        """Begin a phase that will handle about `expected` bytes."""
-        self._state = State(name, 0, expected, "")
+        """Begin a phase that will handle about `expected` bytes; without, the last count stays."""
+        state = self._state
+        if expected is None:
+            self._state = State(name, state.bytes_done, state.bytes_expected, "")
+        else:
+            self._state = State(name, 0, expected, "")
         services.run_phase(self._run_id, name)
         self._beat()
 
