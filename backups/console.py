@@ -126,8 +126,6 @@ class VedettaCommand(BaseCommand):
             return run
         told = {"status": "failed", "error": run.error, "run_id": run.pk}
         exit_status = CANCELLED if run.status == Status.CANCELLED else FAILED
-        if run.status == Status.FAILED and run.phase == "" and run.error.startswith("Not started"):
-            exit_status = REFUSED
         raise RunEnded(exit_status, told, run)
 
 

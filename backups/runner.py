@@ -53,18 +53,17 @@ def execute(run_id: int, *, observer: Observer | None = None, send_follow_ups: b
     """Play a queued run to its end; None when it is not ours to play.
 
     Follow-ups go to the queue, or with `send_follow_ups=False` are played here, one after the
-    other. Problems end in the run's status; only what ends this process is raised again.
+    other. Problems end in the run's status; only what ends this process is raised again. Raises
+    Refused (the run has failed with its sentence) when another run holds the lease.
     """
-    try:
-        run = services.run_claim(run_id, worker=process.identity())
-    except Refused:
-        return Run.objects.get(pk=run_id)
+    run = services.run_claim(run_id, worker=process.identity())
     if run is None:
         return None
     outcome = _play(run, observer)
     for child in _follow_ups(run, outcome, send=send_follow_ups):
         if not send_follow_ups:
-            execute(child.pk, observer=observer, send_follow_ups=False)
+            with suppress(Refused):
+                execute(child.pk, observer=observer, send_follow_ups=False)
     run.refresh_from_db()
     return run
 

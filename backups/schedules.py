@@ -13,10 +13,12 @@ from django.db import transaction
 from django.utils import timezone
 from django_q.models import Schedule
 
-from backups.models import Database
+from backups.models import Database, Repository
 
 # Schedules with other names are not ours to change.
 _PREFIX = "vedetta "
+# Snapshots may come and go without us: others use the repository too.
+_SNAPSHOTS_CRON = "17 4 * * *"
 
 
 @dataclass(frozen=True)
@@ -31,7 +33,7 @@ class Wanted:
 
 
 def wanted() -> Iterator[Wanted]:
-    """Every schedule of the portal: backups, verifications, and each cluster's tending."""
+    """Every schedule of the portal: backups, verifications, lists of snapshots, each cluster's tending."""
     for database in Database.objects.order_by("pk"):
         for verb in ("backup", "verify"):
             if cron := getattr(database, f"{verb}_cron"):
@@ -41,6 +43,13 @@ def wanted() -> Iterator[Wanted]:
                     args=f"({database.pk},)",
                     cron=cron,
                 )
+    for repository in Repository.objects.order_by("pk"):
+        yield Wanted(
+            name=f"{_PREFIX}snapshots {repository.pk}",
+            func="backups.tasks.snapshots_due",
+            args=f"({repository.pk},)",
+            cron=_SNAPSHOTS_CRON,
+        )
     for cluster in (None, settings.RESTORES_CLUSTER):
         yield Wanted(
             name=f"{_PREFIX}tend {cluster or 'default'}",

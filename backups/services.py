@@ -14,7 +14,7 @@ from datetime import datetime, timedelta
 from typing import Any
 
 from django.conf import settings
-from django.contrib.auth.base_user import AbstractBaseUser
+from django.contrib.auth.models import User
 from django.db import transaction
 from django.db.models import F, Q
 from django.utils import timezone
@@ -46,6 +46,7 @@ BEAT_LOST = timedelta(seconds=60)
 # A message still on its way is not sent again.
 QUEUE_LOST = timedelta(minutes=5)
 PULSE_LOST = timedelta(minutes=2)
+_PULSE_STEP = timedelta(seconds=15)
 
 
 class IllegalTransition(Exception):
@@ -69,7 +70,7 @@ def run_enqueue(
     database: Database | None = None,
     repository: Repository | None = None,
     snapshot: Snapshot | None = None,
-    requested_by: AbstractBaseUser | None = None,
+    requested_by: User | None = None,
     parent: Run | None = None,
     options: Mapping[str, Any] | None = None,
     send: bool = True,
@@ -114,7 +115,7 @@ def restore_enqueue(
     without_safety: bool = False,
     reason: str = "",
     undo_of: Restore | None = None,
-    requested_by: AbstractBaseUser | None = None,
+    requested_by: User | None = None,
     send: bool = True,
 ) -> Run:
     """Insert a queued restore (or undo) with all that it needs to know.
@@ -352,8 +353,10 @@ _SENT_BY_QUEUE = [Trigger.SCHEDULE, Trigger.ADMIN, Trigger.BACKUP]
 
 
 def pulse(cluster: str, now: datetime | None = None) -> None:
-    """Note that a cluster of the queue is alive."""
-    WorkerPulse.objects.update_or_create(cluster=cluster, defaults={"seen_at": now or timezone.now()})
+    """Note that a cluster of the queue is alive; one seen a moment ago is not noted again."""
+    now = now or timezone.now()
+    if not WorkerPulse.objects.filter(cluster=cluster, seen_at__gt=now - _PULSE_STEP).exists():
+        WorkerPulse.objects.update_or_create(cluster=cluster, defaults={"seen_at": now})
 
 
 def snapshot_record(

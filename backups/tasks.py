@@ -10,7 +10,7 @@ from backups import runner, services
 from backups.actions import tend
 from backups.choices import Action, Trigger
 from backups.errors import Refused
-from backups.models import Database
+from backups.models import Database, Repository
 
 logger = logging.getLogger(__name__)
 
@@ -18,7 +18,10 @@ logger = logging.getLogger(__name__)
 def run_execute(run_id: int) -> None:
     """Play a run."""
     services.pulse(Conf.CLUSTER_NAME)
-    runner.execute(run_id, observer=lambda _state, _lines: services.pulse(Conf.CLUSTER_NAME))
+    try:
+        runner.execute(run_id, observer=lambda _state, _lines: services.pulse(Conf.CLUSTER_NAME))
+    except Refused as refused:
+        logger.warning("run %s: %s", run_id, refused)
     services.pulse(Conf.CLUSTER_NAME)
 
 
@@ -30,6 +33,15 @@ def backup_due(database_id: int) -> None:
 def verify_due(database_id: int) -> None:
     """The schedule's time for a verification has come."""
     _due(database_id, Action.VERIFY)
+
+
+def snapshots_due(repository_id: int) -> None:
+    """The schedule's time to read what a repository holds has come."""
+    repository = Repository.objects.get(pk=repository_id)
+    try:
+        services.run_enqueue(action=Action.SNAPSHOTS, repository=repository, trigger=Trigger.SCHEDULE)
+    except Refused as refused:
+        logger.warning("reading the snapshots of %s: %s", repository, refused)
 
 
 def tend_runs() -> None:

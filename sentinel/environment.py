@@ -51,7 +51,7 @@ def env_with_files() -> environ.Env:
     secrets too, so they are read into a copy and the process's own environment stays without.
     """
 
-    class Copy(environ.Env):  # type: ignore[misc]
+    class Copy(environ.Env):
         ENVIRON = dict(os.environ)
 
     for path in ENV_FILES:

@@ -279,7 +279,7 @@ def _dump_again(
     dumped = _Counter()
 
     def tick() -> None:
-        progress.bytes_done(dumped.bytes)
+        progress.bytes_done(dumped.counted)
         progress.detail(f"{digester.splitter.section.kind} {digester.splitter.section.name}")
         progress.tick()
 
@@ -301,10 +301,10 @@ def _dump_again(
 
 @dataclass
 class _Counter:
-    bytes: int = 0
+    counted: int = 0
 
     def count(self, data: bytes) -> None:
-        self.bytes += len(data)
+        self.counted += len(data)
 
 
 def _count_rows(scratch: Scratch, tables: list[str], progress: Progress) -> int:

@@ -25,5 +25,10 @@ class Command(VedettaCommand):
             f"Backed up {run.database}: snapshot {result['snapshot_id'][:8]}, "
             f"{size(result['dump_bytes'])} dumped, {size(result['data_added_packed'])} added."
         )
+        if result.get("heartbeat") == "withheld":
+            self.say(
+                "No heartbeat was written, because the repository's newest integrity check failed: "
+                "the gate will close. Repair the repository, check it, then back up again."
+            )
         names = ("snapshot_id", "dump_bytes", "data_added", "sha256")
         return {"run_id": run.pk, **{name: result[name] for name in names}}
