@@ -52,11 +52,19 @@ UNFOLD = {
     "COLORS": {"primary": _INDIGO},
     "STYLES": [_file("vedetta.css")],
     "SCRIPTS": [_file("vedetta.js")],
+    "ENVIRONMENT": "backups.admin.gate.header_label",
+    "DASHBOARD_CALLBACK": "backups.admin.dashboard.callback",
     "SIDEBAR": {
         "navigation": [
             {
                 "items": [
                     {"title": "Dashboard", "icon": "dashboard", "link": reverse_lazy("admin:index")},
+                    {
+                        "title": "Gate",
+                        "icon": "door_front",
+                        "link": reverse_lazy("gate"),
+                        "permission": _may("backups.view_database"),
+                    },
                     _item("Runs", "history", "backups_run_changelist", "backups.view_run"),
                     _item("Snapshots", "inventory_2", "backups_snapshot_changelist", "backups.view_snapshot"),
                     _item(

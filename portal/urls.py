@@ -4,8 +4,13 @@ from django.contrib import admin
 from django.urls import include, path
 from django.views.generic import RedirectView
 
+from backups.admin import dashboard, gate
+
 urlpatterns = [
     path("", include("sentinel.urls")),
     path("", RedirectView.as_view(pattern_name="admin:index"), name="home"),
+    path("admin/live/", admin.site.admin_view(dashboard.live_view), name="dashboard-live"),
+    path("admin/gate/", admin.site.admin_view(gate.gate_view), name="gate"),
+    path("admin/gate/clear/", admin.site.admin_view(gate.clear_view), name="gate-clear"),
     path("admin/", admin.site.urls),
 ]

@@ -16,6 +16,8 @@ from backups.models import Run
 _EARLIER = 5
 # Speed over less than this says nothing.
 _LEAST_SECONDS = 2.0
+# Beats come every second.
+_SILENT = timedelta(seconds=15)
 
 
 @dataclass(frozen=True)
@@ -30,13 +32,17 @@ class Phase:
 
 @dataclass(frozen=True)
 class Progress:
-    """Where a running run stands. `left` and `percent` are None where nothing is known."""
+    """Where a running run stands. `left` and `percent` are None where nothing is known.
+
+    `silent` is set when its worker has not been heard of for longer than it should be.
+    """
 
     bytes_done: int
     bytes_expected: int | None
     speed: float | None
     percent: int | None
     left: timedelta | None
+    silent: timedelta | None
 
 
 @dataclass(frozen=True)
@@ -60,7 +66,7 @@ def phases(run: Run, now: datetime) -> list[Phase]:
     ends = [at for _, at in starts[1:]] + [run.finished_at]
     return [
         Phase(name, at, end - at if end else None, (end or now) - at)
-        for (name, at), end in zip(starts, ends, strict=True)
+        for (name, at), end in zip(starts, ends, strict=False)
     ]
 
 
@@ -68,7 +74,8 @@ def progress(run: Run, typical: Typical, now: datetime) -> Progress | None:
     """How far a running run is; None for one that is not running."""
     if run.status != Status.RUNNING or run.started_at is None:
         return None
-    story = phases(run, now)
+    heard = min(now, run.beat_at or now)
+    story = phases(run, heard)
     in_phase = story[-1].so_far.total_seconds() if story else 0.0
     speed = run.bytes_done / in_phase if in_phase > _LEAST_SECONDS and run.bytes_done else None
     left = _left(run, typical, in_phase, speed)
@@ -76,8 +83,9 @@ def progress(run: Run, typical: Typical, now: datetime) -> Progress | None:
         bytes_done=run.bytes_done,
         bytes_expected=run.bytes_expected,
         speed=speed,
-        percent=_percent(run, (now - run.started_at).total_seconds(), left),
+        percent=_percent(run, (heard - run.started_at).total_seconds(), left),
         left=None if left is None else timedelta(seconds=left),
+        silent=now - heard if now - heard > _SILENT else None,
     )
 
 

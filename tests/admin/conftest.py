@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 from django.contrib.auth.models import Group, User
 from django.test import Client
-from pytest_django.fixtures import SettingsWrapper
+from pytest_django import Settings
 
 from backups import configuration
 from backups.models import Database, Repository
@@ -20,7 +20,7 @@ Login = Callable[..., Client]
 
 
 @pytest.fixture(autouse=True)
-def status_folder(settings: SettingsWrapper, tmp_path: Path) -> Path:
+def status_folder(settings: Settings, tmp_path: Path) -> Path:
     """Each test's own status files."""
     settings.SENTINEL = replace(settings.SENTINEL, heartbeat_path=tmp_path / "status" / "last_ok")
     return tmp_path / "status"
@@ -40,7 +40,7 @@ def person(roles: None) -> Callable[[str], User]:
         if role == "superuser":
             return User.objects.create_superuser(role, password=PASSWORD)
         user = User.objects.create_user(role.lower(), password=PASSWORD, is_staff=role != "nobody")
-        if role not in {"nobody", "staff"}:
+        if role in configuration.ROLES:
             user.groups.add(Group.objects.get(name=role))
         return user
 

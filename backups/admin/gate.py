@@ -1,0 +1,246 @@
+"""The gate as people read it, and the override that keeps it open for a while."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+from django import forms
+from django.conf import settings
+from django.contrib import admin, messages
+from django.contrib.admin.models import CHANGE, LogEntry
+from django.contrib.contenttypes.models import ContentType
+from django.core.exceptions import PermissionDenied
+from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
+from django.template.response import TemplateResponse
+from django.urls import reverse
+from django.utils import timezone
+from django.views.decorators.http import require_POST
+from unfold.widgets import UnfoldAdminSelectWidget, UnfoldAdminTextInputWidget
+
+from backups import humane
+from backups.models import Database
+from sentinel import heartbeat
+from sentinel.environment import GateSettings
+from sentinel.gate import DatabaseFiles, DatabaseVerdict, Word, age_seconds, decide
+from sentinel.heartbeat import Override, Reading, ReadingState
+from sentinel.observe import observe
+
+COLOURS = {Word.FRESH: "success", Word.GRACE: "info", Word.OVERRIDE: "warning"}
+_AUDIT_REPR = "Gate"
+
+
+@dataclass(frozen=True)
+class File:
+    """A file in the status folder, as the gate reads it."""
+
+    name: str
+    meaning: str
+    state: str
+    colour: str
+
+
+@dataclass(frozen=True)
+class GateDatabase:
+    """How one database stands with the gate."""
+
+    name: str
+    word: str
+    colour: str
+    sentence: str
+
+
+@dataclass(frozen=True)
+class Gate:
+    """The gate's state in words."""
+
+    open: bool
+    word: str
+    colour: str
+    sentence: str
+    override: Override | None
+    databases: list[GateDatabase]
+    files: list[File]
+
+
+def look(now: datetime | None = None) -> Gate:
+    """Read the status files and say how the gate stands."""
+    now = now or datetime.now(UTC)
+    limits: GateSettings = settings.SENTINEL
+    observation = observe(limits, now)
+    found = decide(observation, limits, now)
+    judged = [
+        GateDatabase(one.name, one.word.value, _colour(one.word), _sentence(one, files, limits))
+        for one, files in zip(found.databases, observation.databases, strict=False)
+    ]
+    worst = next((one for one in judged if one.name == found.database), None)
+    return Gate(
+        open=found.open,
+        word=found.word.value,
+        colour=_colour(found.word),
+        sentence=worst.sentence if worst else found.reason,
+        override=observation.override,
+        databases=judged,
+        files=_files(observation.databases, observation.first_boot, observation.override, limits, now),
+    )
+
+
+def _colour(word: Word) -> str:
+    return COLOURS.get(word, "danger")
+
+
+def _sentence(one: DatabaseVerdict, files: DatabaseFiles, limits: GateSettings) -> str:
+    """The gate's own reason, its seconds in words."""
+    of = f" of {one.name}" if one.name else ""
+    if one.word in {Word.FRESH, Word.STALE} and one.age_seconds is not None:
+        allowed = limits.threshold_seconds if files.threshold_seconds is None else files.threshold_seconds
+        only = "only " if one.word is Word.STALE else ""
+        return (
+            f"The newest backup{of} is {humane.rough(one.age_seconds)} old; "
+            f"{only}{humane.rough(allowed)} are allowed."
+        )
+    if one.word is Word.UNVERIFIED and one.verified_age_seconds is not None:
+        return (
+            f"The newest verified backup{of} is {humane.rough(one.verified_age_seconds)} old; "
+            f"only {humane.rough(limits.verified_threshold_seconds)} are allowed."
+        )
+    return one.reason
+
+
+def _files(
+    databases: tuple[DatabaseFiles, ...],
+    first_boot: Reading,
+    override: Override | None,
+    limits: GateSettings,
+    now: datetime,
+) -> list[File]:
+    found = []
+    for files in databases:
+        of = f" of {files.name}" if files.name else ""
+        found += [
+            _file("last_ok", f"When the newest good backup{of} was made", files.heartbeat, now),
+            _file("last_verified", f"When the newest verified backup{of} was made", files.verified, now),
+        ]
+    grace = humane.rough(limits.boot_grace_seconds)
+    found.append(_file("first_boot", f"When the gate first ran; its grace is {grace}", first_boot, now))
+    state = f"until {humane.clock(override.until)}" if override else "not there"
+    colour = "warning" if override else "plain"
+    return [*found, File("override", "Keeps the gate open for a while", state, colour)]
+
+
+def _file(name: str, meaning: str, reading: Reading, now: datetime) -> File:
+    if reading.state is ReadingState.MISSING or reading.time is None:
+        state = f"unreadable: {reading.problem}" if reading.problem else "not there"
+        return File(name, meaning, state, "danger" if reading.problem else "plain")
+    if age_seconds(reading.time, now) < -60:
+        return File(name, meaning, f"in the future: {humane.clock(reading.time)}", "danger")
+    return File(name, meaning, f"{humane.clock(reading.time)} ({humane.age(reading.time, now)})", "success")
+
+
+def header_label(request: HttpRequest) -> list[str] | None:
+    """What stands above every page while the gate is closed or overridden."""
+    if not request.user.is_authenticated:
+        return None
+    now = datetime.now(UTC)
+    found = decide(observe(settings.SENTINEL, now), settings.SENTINEL, now)
+    if found.word is Word.OVERRIDE:
+        return ["Gate overridden", "warning"]
+    return None if found.open else ["Gate closed", "danger"]
+
+
+# ---------------------------------------------------------------- The page
+
+
+class OverrideForm(forms.Form):
+    """For how long, and why."""
+
+    hours = forms.TypedChoiceField(
+        label="For how long",
+        coerce=int,
+        choices=[(1, "1 hour"), (4, "4 hours"), (12, "12 hours"), (24, "1 day"), (72, "3 days")],
+        initial=4,
+        widget=UnfoldAdminSelectWidget,
+    )
+    reason = forms.CharField(
+        label="Why",
+        min_length=5,
+        max_length=200,
+        help_text="Everybody who signs in reads it, and it stays in the record.",
+        widget=UnfoldAdminTextInputWidget,
+    )
+
+
+def gate_view(request: HttpRequest) -> HttpResponse:
+    """The gate's files, and the form of the override."""
+    if not request.user.has_perm("backups.view_database"):
+        raise PermissionDenied
+    form = OverrideForm(request.POST or None)
+    if request.method == "POST":
+        _may_override(request)
+        if form.is_valid():
+            return _override(request, form)
+    return _page(request, form)
+
+
+@require_POST
+def clear_view(request: HttpRequest) -> HttpResponse:
+    """End the override before its time."""
+    _may_override(request)
+    try:
+        there = heartbeat.override_clear(settings.SENTINEL.heartbeat_path)
+    except OSError as error:
+        messages.error(request, f"The override could not be removed ({error.strerror}). It ends by itself.")
+    else:
+        if there:
+            _audit(request, "Ended the override.")
+        messages.success(request, "The override is ended. The gate judges the backups again.")
+    return HttpResponseRedirect(reverse("gate"))
+
+
+def _may_override(request: HttpRequest) -> None:
+    if not request.user.has_perm("backups.override_gate"):
+        raise PermissionDenied
+
+
+def _override(request: HttpRequest, form: OverrideForm) -> HttpResponse:
+    until = timezone.now().replace(microsecond=0) + timedelta(hours=form.cleaned_data["hours"])
+    override = Override(until=until, by=request.user.get_username(), reason=form.cleaned_data["reason"])
+    try:
+        heartbeat.override_write(settings.SENTINEL.heartbeat_path, override)
+    except OSError as error:
+        messages.error(
+            request,
+            f"The override could not be written ({error.strerror}). "
+            "Check the status folder's owner, mode and free space.",
+        )
+        return _page(request, form)
+    _audit(request, f"Kept the gate open until {humane.exact(until)}: {override.reason}")
+    messages.success(request, f"The gate stays open until {humane.clock(until)}.")
+    return HttpResponseRedirect(reverse("gate"))
+
+
+def _page(request: HttpRequest, form: OverrideForm) -> HttpResponse:
+    context: dict[str, Any] = {
+        **admin.site.each_context(request),
+        "title": "Gate",
+        "gate": look(),
+        "form": form,
+        "may_override": request.user.has_perm("backups.override_gate"),
+        "record": LogEntry.objects.filter(
+            object_repr=_AUDIT_REPR, content_type=ContentType.objects.get_for_model(Database)
+        ).select_related("user")[:10],
+    }
+    return TemplateResponse(request, "backups/gate.html", context)
+
+
+def _audit(request: HttpRequest, message: str) -> None:
+    assert request.user.is_authenticated  # noqa: S101  admin_view lets nobody else in
+    LogEntry.objects.create(
+        user_id=request.user.pk,
+        content_type=ContentType.objects.get_for_model(Database),
+        object_id=None,
+        object_repr=_AUDIT_REPR,
+        action_flag=CHANGE,
+        change_message=message,
+    )

@@ -1,0 +1,157 @@
+"""The first page: what it says, to whom, and at what cost."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+
+import pytest
+from django.db import connection
+from django.test import Client
+from django.test.utils import CaptureQueriesContext
+from django.utils import timezone
+
+from backups import configuration, services
+from backups.admin import live
+from backups.choices import Action, Health, Status, Trigger
+from backups.models import Database, Repository, Run, Snapshot, WorkerPulse
+from tests.admin.conftest import Login
+from tools import history
+from tools.history import History
+
+
+def page(client: Client) -> str:
+    """The first page's text."""
+    response = client.get("/admin/")
+    assert response.status_code == 200
+    return str(response.content.decode())
+
+
+def test_an_empty_portal_says_what_to_do_first(login: Login) -> None:
+    text = page(login("Administrator"))
+    assert "Nothing is backed up yet" in text
+    assert "/admin/backups/repository/add/" in text
+    assert "No worker was seen yet" in text
+    assert "/admin/backups/repository/add/" not in page(login("Viewer"))
+
+
+def test_staff_without_a_role_learns_what_to_ask_for(past: History, login: Login) -> None:
+    text = page(login("staff"))
+    assert "You have no role yet" in text
+    assert "orders_tracker" not in text
+    assert login("staff2").get("/admin/live/").status_code == 403
+
+
+def test_it_says_that_we_could_restore(past: History, login: Login) -> None:
+    text = page(login("Viewer"))
+    assert "Yes, proved" in text
+    assert f"/admin/backups/run/{past.running.pk}/change/" in text
+    assert "61 %" in text
+
+
+def test_a_database_without_a_backup_is_not_safe(past: History, login: Login) -> None:
+    Database.objects.create(name="fresh", database="fresh", host="db", user="u", repository=past.repository)
+    text = page(login("Viewer"))
+    assert "No: there is no backup of fresh." in text
+    assert "There is no backup yet." in text
+
+
+def test_the_last_failure_is_told_as_it_is(past: History, login: Login) -> None:
+    run = Run.objects.filter(status=Status.FAILED)[0]
+    Run.objects.filter(pk=run.pk).update(finished_at=timezone.now(), error="The disk is full. Make room.")
+    text = page(login("Viewer"))
+    assert "The disk is full. Make room." in text
+    assert f"/admin/backups/run/{run.pk}/change/" in text
+
+
+def test_an_old_backup_is_told(past: History, login: Login) -> None:
+    Snapshot.objects.update(forgotten_at=timezone.now())
+    Snapshot.objects.order_by("-time").filter(database=past.databases[0]).update(forgotten_at=None)
+    Snapshot.objects.filter(time__gt=timezone.now() - timedelta(days=3)).update(forgotten_at=timezone.now())
+    assert "26 hours are allowed" in page(login("Viewer"))
+
+
+def test_a_worker_that_is_gone_is_a_banner(past: History, login: Login) -> None:
+    assert "was last seen" not in page(login("Viewer"))
+    WorkerPulse.objects.update(seen_at=timezone.now() - services.PULSE_LOST - timedelta(seconds=1))
+    text = page(login("Operator"))
+    assert "The worker “vedetta” was last seen 2 minutes ago." in text
+
+
+def test_a_damaged_repository_says_what_to_do(past: History, login: Login) -> None:
+    Repository.objects.update(health=Health.DAMAGED, check_error="Pack 1a2b is missing.")
+    text = page(login("Viewer"))
+    assert "Pack 1a2b is missing." in text
+    assert "Repair the index, then check again" in text
+
+
+def test_live_answers_the_same_for_who_comes_later(past: History, login: Login) -> None:
+    client = login("Viewer")
+    busy = client.get("/admin/live/").json()
+    assert f"Backup {past.running.pk}" in busy["html"]
+    Run.objects.filter(pk=past.running.pk).update(status=Status.SUCCEEDED)
+    idle = client.get("/admin/live/").json()
+    assert f"Backup {past.running.pk}" not in idle["html"]
+    assert busy["every"] < idle["every"]
+
+
+def test_operators_have_buttons_and_viewers_none(past: History, login: Login) -> None:
+    button = 'hx-target="#modal-content"'
+    assert button in page(login("Operator"))
+    assert button not in page(login("Viewer"))
+
+
+@pytest.mark.parametrize("url", ["/admin/", "/admin/live/", "/admin/gate/"])
+def test_it_takes_the_same_queries_for_any_history(login: Login, url: str) -> None:
+    client = login("superuser")
+    past = history.make(days=10)
+    few = queries(client, url)
+    old = timezone.now() - timedelta(days=400)
+    Run.objects.bulk_create(
+        Run(
+            action=Action.BACKUP, database=past.databases[0], repository=past.repository,
+            status=Status.SUCCEEDED, trigger=Trigger.SCHEDULE, queued_at=old, finished_at=old,
+        )
+        for _ in range(3000)
+    )  # fmt: skip
+    assert few == queries(client, url) <= 20
+
+
+def queries(client: Client, url: str) -> int:
+    """How many queries a page takes."""
+    with CaptureQueriesContext(connection) as captured:
+        assert client.get(url).status_code == 200
+    return len(captured)
+
+
+def test_time_left_comes_from_bytes_and_from_the_later_phases_of_earlier_runs() -> None:
+    now = timezone.now()
+    began = now - timedelta(seconds=12)
+    run = Run(
+        status=Status.RUNNING, started_at=began, beat_at=now, phase="dump", bytes_done=100,
+        bytes_expected=300,
+        phases=[
+            {"name": "preflight", "at": began.isoformat()},
+            {"name": "dump", "at": (now - timedelta(seconds=10)).isoformat()},
+        ],
+    )  # fmt: skip
+    usual = live.Typical(40.0, {"preflight": 2.0, "dump": 30.0, "confirm": 5.0, "heartbeat": 1.0})
+    found = live.progress(run, usual, now)
+    assert found is not None
+    assert found.percent == 33
+    assert found.speed == pytest.approx(10)
+    assert found.left == timedelta(seconds=26)
+
+
+def test_a_run_whose_worker_is_silent_says_so() -> None:
+    now = timezone.now()
+    run = Run(status=Status.RUNNING, started_at=now, beat_at=now, phase="dump", phases=[])
+    later = now + timedelta(seconds=40)
+    found = live.progress(run, live.Typical(None, {}), later)
+    assert found is not None
+    assert found.silent == timedelta(seconds=40)
+
+
+def test_the_gate_is_told_in_words(past: History, login: Login) -> None:
+    configuration.apply()
+    text = page(login("Viewer"))
+    assert "Open: grace" in text
