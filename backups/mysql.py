@@ -170,6 +170,13 @@ def problem_from_number(code: int, text: str, server: Server, database: str = ""
             f"{where} has no database {database!r} that user {server.user} may see.",
             do="Check MYSQL_DATABASE and the user's grants.",
         )
+    if code == ER.PROCACCESS_DENIED_ERROR:
+        denied = re.search(r"to user ('.*'@'.*') for routine", text)
+        return MissingPrivilege(
+            f"The user {server.user} may not run a function that a view of {database} calls ({text}).",
+            do=f"Run as an administrator: GRANT EXECUTE ON {name_pattern(database)}.* "
+            f"TO {denied[1] if denied else server.user};",
+        )
     if code in (ER.CON_COUNT_ERROR, ER.TOO_MANY_USER_CONNECTIONS):
         return ServerUnreachable(
             f"{where} takes no more connections.",
