@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import dataclasses
 import os
+import re
 import shutil
 import subprocess
+import urllib.request
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -16,6 +18,7 @@ from pytest_django.fixtures import Settings
 from backups import runner, services
 from backups.choices import Action, Trigger
 from backups.models import Database, Repository, Run
+from tests.backups.light_key import make_light
 from tests.backups.worlds import (
     PROJECT,
     RESTIC_PASSWORD,
@@ -34,7 +37,7 @@ MakePortal = Callable[..., Portal]
 
 @pytest.fixture(scope="session")
 def empty_repository(restic_path: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A repository to copy: restic takes seconds to make one."""
+    """A repository to copy: restic takes seconds to make one, and half a second to open it."""
     folder = tmp_path_factory.mktemp("repository") / "empty"
     subprocess.run(
         [restic_path, "init", "--repo", folder],
@@ -42,6 +45,7 @@ def empty_repository(restic_path: Path, tmp_path_factory: pytest.TempPathFactory
         check=True,
         capture_output=True,
     )
+    make_light(folder, RESTIC_PASSWORD)
     return folder
 
 
@@ -177,5 +181,16 @@ def back_up() -> Callable[[Database], Run]:
 @pytest.fixture
 def bucket(s3_server: S3Server, request: pytest.FixtureRequest) -> str:
     """The address of an empty bucket, as restic takes it."""
-    name = request.node.name.lower().translate(str.maketrans("_[]/", "----")).strip("-")[:40]
-    return s3_server.create_bucket(name.strip("-"))
+    name = re.sub("[^a-z0-9]+", "-", request.node.name.lower())[-40:].strip("-")
+    return s3_server.create_bucket(name)
+
+
+@pytest.fixture
+def s3_repository(bucket: str, empty_repository: Path) -> str:
+    """The address of an empty repository in a bucket."""
+    for file in [empty_repository / "config", *(empty_repository / "keys").iterdir()]:
+        url = f"{bucket.removeprefix('s3:')}/{file.relative_to(empty_repository)}"
+        request = urllib.request.Request(url, data=file.read_bytes(), method="PUT")
+        request.add_header("Content-Type", "application/octet-stream")
+        urllib.request.urlopen(request, timeout=10).close()
+    return bucket
