@@ -86,6 +86,11 @@ def missing_for_dump(connection: Any, info: mysql.ServerInfo, database: str) -> 
     if lacking:
         statements.append(f"GRANT {', '.join(lacking)} ON {mysql.name_pattern(database)}.* TO {account};")
     unseen = [_BECAUSE[privilege] for privilege in lacking]
+    if not allows(grants, "EXECUTE", database) and (
+        view := mysql.view_that_calls_denied(connection, database)
+    ):
+        unseen.append(f"columns of the view {view}, which calls a function")
+        statements.append(f"GRANT EXECUTE ON {mysql.name_pattern(database)}.* TO {account};")
     if not _sees_routines(connection, grants, info, database):
         unseen.append("procedures and functions")
         statements.append(_routine_grant(info, database, account))

@@ -12,7 +12,7 @@ from typing import IO
 from backups import mysql, process
 from backups.choices import DefinerPolicy
 from backups.errors import Problem
-from backups.stream import Digester, Kind, Piece, with_database, without_qualifiers
+from backups.stream import Digester, Kind, Piece, with_database, with_sequences, without_qualifiers
 
 _CHUNK = 1 << 20
 _GZIP = 31  # zlib: expect a gzip header
@@ -31,6 +31,10 @@ _DEFINED = frozenset(
 
 class LoadProblem(Problem):
     """The server did not take the dump."""
+
+
+class BrokenDump(LoadProblem):
+    """The dump's bytes are not what a dump program wrote."""
 
 
 @dataclass(frozen=True)
@@ -59,7 +63,7 @@ class Loading:
 
 
 def unpacked(source: IO[bytes], *, gzip: bool) -> Iterator[bytes]:
-    """The bytes of a dump, unpacked in bounded pieces. Raises Problem for broken gzip data."""
+    """The bytes of a dump, unpacked in bounded pieces. Raises BrokenDump for broken gzip data."""
     if not gzip:
         while data := os.read(source.fileno(), _CHUNK):
             yield data
@@ -70,7 +74,7 @@ def unpacked(source: IO[bytes], *, gzip: bool) -> Iterator[bytes]:
             try:
                 yield unzip.decompress(data, _CHUNK)
             except zlib.error as error:
-                raise Problem(f"The dump is not whole gzip data ({error}).") from error
+                raise BrokenDump(f"The dump is not whole gzip data ({error}).") from error
             data = unzip.unconsumed_tail
             if unzip.eof:
                 data = unzip.unused_data.lstrip(b"\0")
@@ -134,6 +138,8 @@ def _is_wished(piece: Piece, wish: Wish) -> bool:
 def _adapted(line: bytes, kind: str, wish: Wish) -> bytes:
     if line.startswith(b"/*!50003 ALTER DATABASE `"):
         return with_database(line, wish.database)
+    if kind == Kind.TABLE and wish.source and b"val(`" in line:
+        return with_sequences(line, wish.source, wish.database)
     if kind in _DEFINED and wish.definers == DefinerPolicy.CURRENT_USER:
         line = _DEFINER.sub(b"DEFINER=CURRENT_USER", line)
     return line
@@ -156,7 +162,7 @@ def load(
 ) -> None:
     """Load what `source` writes into the wished database; `loading` tells how far it is.
 
-    Raises LoadProblem with the server's own words, Problem for broken data, what `tick` raises.
+    Raises LoadProblem with the server's own words, BrokenDump, what `tick` raises.
     """
     pieces = pieces_for(wish, digested(unpacked(source.stdout, gzip=gzip), loading))
     client_fed(server, programs, wish.database, pieces, tick, abort=source.stop)

@@ -18,6 +18,7 @@ from backups import process
 from backups.errors import Problem
 
 CONNECT_SECONDS = 10
+_LONGEST_NAME = 64
 _READ_SECONDS = 120
 # How long a swap waits for transactions that use the tables.
 _RENAME_WAIT_SECONDS = 60
@@ -279,6 +280,15 @@ def name_pattern(name: str) -> str:
     return quote(re.sub(r"([_%\\])", r"\\\1", name))
 
 
+def prefix_pattern(prefix: str) -> str:
+    """All databases whose names begin so, in a GRANT, where a pattern has room for 64 characters.
+
+    Where there is no room to escape the prefix, its wild characters stand for themselves and more.
+    """
+    escaped = re.sub(r"([_%\\])", r"\\\1", prefix)
+    return quote((escaped if len(escaped) < _LONGEST_NAME else prefix) + "%")
+
+
 def _literal(text: str) -> str:
     return "'" + text.replace("\\", "\\\\").replace("'", "''") + "'"
 
@@ -338,6 +348,20 @@ _ROUTINES = "SELECT ROUTINE_TYPE, ROUTINE_NAME FROM information_schema.ROUTINES 
 def show_grants(connection: Any) -> list[str]:
     """The grants of the connected user, active roles included."""
     return [str(line) for (line,) in _rows(connection, "SHOW GRANTS")]
+
+
+def view_that_calls_denied(connection: Any, database: str) -> str | None:
+    """A view that calls a function which this user may not execute, None where there is none.
+
+    MariaDB's dump program asks for the columns of each view, and is refused.
+    """
+    for view in inventory(connection, database).get("view", []):
+        try:
+            _rows(connection, f"SHOW FIELDS FROM {quote(database)}.{quote(view)}")
+        except MySQLdb.Error as error:
+            if error.args[0] == ER.PROCACCESS_DENIED_ERROR:
+                return view
+    return None
 
 
 def routines_without_body(connection: Any, database: str) -> list[str]:

@@ -49,22 +49,20 @@ class Section:
     """A part of a dump. A trigger's name is known only some lines into it.
 
     `table` is the table that rows and triggers belong to, `foreign` the databases that a view
-    names. Size (in bytes) and digest leave out comment lines; the digest leaves out as well what
-    says the same in other words after a restore, so that the same data gives the same digest
-    wherever it lies.
+    names. Comment lines are left out, and `as_json` leaves out as well what says the same in other
+    words after a restore, so that the same data gives the same digest wherever it lies.
     """
 
     kind: str
     name: str = ""
     table: str = ""
-    size: int = 0
     foreign: set[str] = field(default_factory=set)
+    _size: int = 0
     _hash: Any = field(default_factory=hashlib.sha256, repr=False)
     _definition: bytearray = field(default_factory=bytearray, repr=False)
 
     def add(self, data: bytes | memoryview) -> None:
         """Count and digest a piece of the section; a definition is kept until it is whole."""
-        self.size += len(data)
         if self.kind in _NORMALISED:
             self._definition += data
             return
@@ -72,16 +70,25 @@ class Section:
             data = with_database(bytes(data), "")
         if self.kind == Kind.VIEW:
             self.foreign |= {_unquoted(found[1]) for found in _FROM_DATABASE.finditer(data)}
+        self._size += len(data)
         self._hash.update(data)
+
+    @property
+    def is_empty(self) -> bool:
+        """Whether it holds no statement."""
+        return not (self._size or self._definition)
 
     def as_json(self, collations: Mapping[str, str]) -> dict[str, Any]:
         """The section's line in a manifest. `collations` as `normalised_table` takes them."""
-        digest = self._hash.copy()
+        definition = bytes(self._definition)
         if self.kind == Kind.TRIGGER:
-            digest.update(without_qualifiers(bytes(self._definition)))
+            definition = without_qualifiers(definition)
         elif self.kind == Kind.TABLE:
-            digest.update(normalised_table(bytes(self._definition), collations))
-        told = {"kind": self.kind, "name": self.name, "bytes": self.size, "sha256": digest.hexdigest()}
+            definition = normalised_table(definition, collations)
+        digest = self._hash.copy()
+        digest.update(definition)
+        size = self._size + len(definition)
+        told = {"kind": self.kind, "name": self.name, "bytes": size, "sha256": digest.hexdigest()}
         return {**told, "table": self.table} if self.kind == Kind.TRIGGER else told
 
 
@@ -405,6 +412,13 @@ def normalised_table(definition: bytes, collations: Mapping[str, str]) -> bytes:
     return _SEQUENCE_DEFAULT.sub(rb"\1(", definition)
 
 
+def with_sequences(line: bytes, source: str, target: str) -> bytes:
+    """A line of MariaDB's CREATE TABLE whose defaults take from `target`'s sequences, not `source`'s."""
+    old, new = ("`" + name.replace("`", "``") + "`." for name in (source, target))
+    pattern = rb"'(?:[^'\\]|\\.|'')*'|\b((?:nextval|lastval)\()" + re.escape(old.encode())
+    return re.sub(pattern, lambda found: found[1] + new.encode() if found[1] else found[0], line)
+
+
 def without_qualifiers(trigger: bytes) -> bytes:
     """A trigger's statement without the database's name before its own and its table's.
 
@@ -446,7 +460,7 @@ class Digester:
 
     def sections(self, collations: Mapping[str, str]) -> list[dict[str, Any]]:
         """All sections that hold statements. `collations` as `normalised_table` takes them."""
-        return [section.as_json(collations) for section in self.splitter.sections if section.size]
+        return [section.as_json(collations) for section in self.splitter.sections if not section.is_empty]
 
     def views_of_others(self) -> list[str]:
         """Views that read tables by their database's name, and go on reading them elsewhere.

@@ -22,7 +22,8 @@ from backups.models import Database, Run, Snapshot
 from backups.progress import Progress
 from backups.stream import Digester, Kind, ManifestDamaged, objects_in
 
-_LONGEST_NAME = 64
+# Of the 64 characters of a name, so that the pattern of a GRANT has room for the rest.
+_LONGEST_BASE = 40
 
 
 @dataclass
@@ -108,8 +109,7 @@ def _snapshot(run: Run) -> Snapshot:
 
 def scratch_name(database: str, run_id: int) -> str:
     """The name of a run's scratch database, by which the reaper finds it."""
-    suffix = f"__verify_{run_id}"
-    return database[: _LONGEST_NAME - len(suffix)] + suffix
+    return f"{database[:_LONGEST_BASE]}__verify_{run_id}"
 
 
 @contextmanager
@@ -149,11 +149,11 @@ def _create(connection: Any, server: mysql.Server, name: str, manifest: dict[str
                 connection, name, manifest.get("charset", ""), manifest.get("collation", "")
             )
     except mysql.UnknownDatabase as error:
-        base = name.partition("__verify_")[0]
+        base = name.rpartition("__verify_")[0]
         raise mysql.MissingPrivilege(
             f"The user {server.user} may not create the scratch database {name}.",
             do="Run as an administrator: "
-            f"GRANT ALL ON {mysql.name_pattern(base + '__verify_')[:-1]}%`.* "
+            f"GRANT ALL ON {mysql.prefix_pattern(base + '__verify_')}.* "
             f"TO {mysql.account(connection)}; or set VERIFY_MYSQL_HOST to another server.",
         ) from error
 
