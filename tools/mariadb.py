@@ -121,6 +121,8 @@ class MariaDB:
             f"--datadir={self._data}",
             f"--socket={SOCKET}",
             f"--pid-file={self.folder / 'server.pid'}",
+            # A server that starts sweeps what others keep in a folder for temporary files that it shares.
+            f"--tmpdir={self.folder}",
             f"--init-file={self._init_file}",
             f"--bind-address={HOST}",
             f"--port={self.port}",

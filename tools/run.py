@@ -252,7 +252,7 @@ def _keep(settings: Mapping[str, str]) -> None:
     """Write run.env, which `manage.py` reads too; never half, and readable by its owner only."""
     earlier = env_file(RUN_ENV)
     # The one opens var/repository and the other the portal's sessions, also when .env names others now.
-    kept = {name: earlier[name] for name in ("RESTIC_PASSWORD", "SECRET_KEY") if name in earlier}
+    kept: dict[str, str] = {n: earlier[n] for n in ("RESTIC_PASSWORD", "SECRET_KEY") if n in earlier}
     kept.update(settings)
     lines = [f"{name}={value}\n" for name, value in sorted(kept.items())]
     draft = RUN_ENV.with_suffix(".draft")

@@ -154,6 +154,8 @@ class DatabaseServer:
             f"--datadir={self._data}",
             f"--socket={self.socket}",
             f"--pid-file={self.folder / 'server.pid'}",
+            # A server that starts sweeps what others keep in a folder for temporary files that it shares.
+            f"--tmpdir={self.folder}",
             f"--init-file={self.folder / 'init.sql'}",
             f"--bind-address={self.host}",
             f"--port={self.port}",
