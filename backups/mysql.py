@@ -463,6 +463,9 @@ def drop_definitions(connection: Any, database: str) -> None:
     drop_triggers(connection, database)
     drop_views(connection, database)
     held = inventory(connection, database)
+    if "package" in held:
+        # MariaDB before 11 parses DROP PACKAGE in Oracle's mode alone.
+        execute(connection, "SET SESSION sql_mode = 'ORACLE'")
     # A package's body goes with it.
     for kind in ("event", "procedure", "function", "package"):
         for name in held.get(kind, []):
