@@ -1,0 +1,108 @@
+"""What was backed up comes out byte for byte, whatever it is, by a user who may do no more."""
+
+from __future__ import annotations
+
+import MySQLdb
+import pytest
+
+from tests.backups.conftest import MakeDatabase
+from tests.backups.worlds import AWKWARD, Shop, make_shop
+from tests.servers import DatabaseServer
+from tests.verify.tools import back_up, log_of, scratch_databases, unpacked, verdict, verify, with_least
+from tools import sample
+
+
+@pytest.mark.parametrize("dump_format", ["sql", "sql.gz"])
+def test_awkward_database(awkward: Shop, make_database: MakeDatabase, dump_format: str) -> None:
+    least = with_least(awkward, "dump", "verify")
+    database = make_database(least, name="awkward", dump_format=dump_format)
+
+    snapshot = back_up(database)
+    run = verify(database)
+
+    found = verdict(run)
+    assert found.verdict == "identical", found.differences
+    assert found.not_compared == []
+    assert found.bytes == len(unpacked(snapshot))
+    ((tables,),) = awkward.query(
+        "SELECT COUNT(*) FROM information_schema.TABLES WHERE TABLE_SCHEMA = %s"
+        " AND TABLE_TYPE IN ('BASE TABLE', 'SYSTEM VERSIONED')",
+        [awkward.name],
+    )
+    assert found.tables == tables
+    assert found.rows is not None
+    assert found.rows > 300
+    assert found.restore_seconds is not None
+    assert found.restore_seconds > 0
+    assert snapshot.path.endswith(f".{dump_format}")
+    assert scratch_databases(awkward.server) == []
+
+
+def test_sample_database(db_server: DatabaseServer, make_database: MakeDatabase) -> None:
+    shop = make_shop(db_server, "", name="orders_tracker")
+    with MySQLdb.connect(
+        host=db_server.host, port=db_server.port, user=db_server.user, password=db_server.password,
+        database=shop.name, charset="utf8mb4", autocommit=True,
+    ) as connection:  # fmt: skip
+        sample.load(connection, scale=0.1)
+    database = make_database(with_least(shop, "dump", "verify"))
+
+    back_up(database)
+    run = verify(database)
+
+    found = verdict(run)
+    assert found.verdict == "identical", found.differences
+    ((rows,),) = shop.query(
+        "SELECT (SELECT COUNT(*) FROM customers) + (SELECT COUNT(*) FROM products) +"
+        " (SELECT COUNT(*) FROM orders) + (SELECT COUNT(*) FROM order_items)"
+        " + (SELECT COUNT(*) FROM order_events)"
+    )
+    assert found.rows == rows
+
+
+def test_tables_that_mysql_spells_differently_after_a_restore(
+    mysql_server: DatabaseServer, make_database: MakeDatabase
+) -> None:
+    shop = make_shop(mysql_server, "", name="respelled")
+    mysql_server.load(AWKWARD / "respelled_mysql.sql", shop.name)
+    database = make_database(with_least(shop, "dump", "verify"))
+
+    back_up(database)
+    run = verify(database)
+
+    assert verdict(run).verdict == "identical", verdict(run).differences
+
+
+@pytest.mark.parametrize("name", ["MiXed Case; DROP", "a" * 64, "per%cent_under", "größe ☂ 列", "new\nline"])
+def test_names_of_databases(db_server: DatabaseServer, make_database: MakeDatabase, name: str) -> None:
+    script = "CREATE TABLE t (id INT PRIMARY KEY); INSERT INTO t VALUES (1), (2);"
+    shop = with_least(make_shop(db_server, script, name=name), "dump", "verify")
+    database = make_database(shop, name="named")
+
+    back_up(database)
+    run = verify(database)
+
+    assert verdict(run).verdict == "identical", verdict(run).differences
+    assert verdict(run).rows == 2
+
+
+def test_what_is_found_is_written_down(least_shop: Shop, make_database: MakeDatabase) -> None:
+    database = make_database(least_shop)
+    snapshot = back_up(database)
+
+    run = verify(database)
+
+    found = verdict(run)
+    assert (found.verdict, found.tables, found.rows) == ("identical", 3, 6)
+    assert found.source_version == found.scratch_version != ""
+    assert "the stream's digest with the manifest" in found.compared
+    snapshot.refresh_from_db()
+    assert snapshot.verified_at == found.finished_at
+    assert run.result == {
+        "snapshot_id": snapshot.snapshot_id,
+        "verdict": "identical",
+        "differences": [],
+        "tables": 3,
+        "rows": 6,
+    }
+    assert f"Snapshot {snapshot.short_id} restores in full: 3 tables, 6 rows" in log_of(run)

@@ -1,0 +1,170 @@
+"""What a test of verifications stands on: users with the least grants, and runs played here."""
+
+from __future__ import annotations
+
+import dataclasses
+import gzip
+import json
+import re
+import secrets
+import subprocess
+from collections.abc import Sequence
+from pathlib import Path
+
+from backups import mysql, runner, services
+from backups.choices import Action, Trigger
+from backups.connections import repository_access
+from backups.models import Database, Repository, Run, Snapshot, Verification
+from tests.backups.worlds import PROJECT, Shop
+from tests.servers import DatabaseServer
+
+GRANTS = PROJECT / "deploy" / "mysql"
+
+
+def shipped_grants(flavour: str, database: str, *purposes: str) -> list[str]:
+    """The grants of deploy/mysql for these purposes, each as "SELECT ON `shop`.*"."""
+    text = (GRANTS / f"grants-{flavour}.sql").read_text()
+    found = []
+    purpose = ""
+    for line in text.splitlines():
+        if line.startswith("-- ["):
+            purpose = line[4 : line.index("]")]
+        elif line.startswith("GRANT ") and purpose in purposes:
+            grant = line.removeprefix("GRANT ").rpartition(" TO ")[0]
+            found.append(_named(grant, database))
+    assert found
+    return list(dict.fromkeys(found))
+
+
+def _named(grant: str, database: str) -> str:
+    """A grant of deploy/mysql for another database."""
+    derived = re.sub(
+        r"`orders\\_tracker((?:\\_|\w)+)%`",
+        # As the sentences of Vedetta have it for long names.
+        lambda found: mysql.prefix_pattern(database[:40] + found[1].replace("\\_", "_")),
+        grant,
+    )
+    return derived.replace(r"`orders\_tracker`", mysql.name_pattern(database))
+
+
+def with_user(shop: Shop, grants: Sequence[str]) -> Shop:
+    """The same database, seen by a new user with these grants and no others."""
+    if shop.server.flavour == "mysql":
+        # As deploy/mysql says: the binary log is on.
+        shop.server.execute("SET GLOBAL log_bin_trust_function_creators = 1")
+    suffix = secrets.token_hex(4)
+    seen = dataclasses.replace(shop, user=f"least_{suffix}", password=f"'\"\\ {suffix}")
+    shop.server.create_user(seen.user, seen.password, grants)
+    return seen
+
+
+def with_least(shop: Shop, *purposes: str) -> Shop:
+    """The same database, seen by a user with the shipped grants for `purposes`."""
+    return with_user(shop, shipped_grants(shop.server.flavour, shop.name, *purposes))
+
+
+def play(action: Action, **enqueue: object) -> Run:
+    """Play a run in this process, as a command would."""
+    run = services.run_enqueue(action=action, trigger=Trigger.CLI, send=False, **enqueue)  # type: ignore[arg-type]
+    played = runner.execute(run.pk, send_follow_ups=False)
+    assert played is not None
+    return played
+
+
+def back_up(database: Database) -> Snapshot:
+    """A good backup's snapshot."""
+    run = play(Action.BACKUP, database=database)
+    assert run.status == "succeeded", f"{run.error}\n{log_of(run)}"
+    assert run.snapshot is not None
+    return run.snapshot
+
+
+def verify(database: Database, snapshot: Snapshot | None = None) -> Run:
+    """A verification, however it ends. No scratch database may be left."""
+    run = play(Action.VERIFY, database=database, snapshot=snapshot)
+    assert "scratch" not in run.result
+    return run
+
+
+def verdict(run: Run) -> Verification:
+    """What a verification found; fails with its error where it came to no verdict."""
+    found = Verification.objects.filter(run=run).first()
+    assert found is not None, f"{run.error}\n{log_of(run)}"
+    return found
+
+
+def log_of(run: Run) -> str:
+    """A run's whole log."""
+    return "\n".join(run.lines.values_list("text", flat=True))
+
+
+def scratch_databases(server: DatabaseServer) -> list[str]:
+    """The scratch databases that a server has."""
+    rows = server.query(
+        r"SELECT SCHEMA_NAME FROM information_schema.SCHEMATA WHERE SCHEMA_NAME LIKE '%\_\_verify\_%'"
+    )
+    return [str(name) for (name,) in rows]
+
+
+def restic(repository: Repository, *args: str, stdin: bytes | None = None) -> bytes:
+    """What restic itself answers, used as a shell script would."""
+    access = repository_access(repository)
+    done = subprocess.run(
+        [access.program, *args], env=access.environment(), input=stdin, capture_output=True, check=False
+    )
+    assert done.returncode == 0, done.stderr.decode()
+    return done.stdout
+
+
+def dumped(snapshot: Snapshot) -> bytes:
+    """The bytes that a snapshot holds."""
+    return restic(snapshot.repository, "dump", snapshot.snapshot_id, snapshot.path)
+
+
+def unpacked(snapshot: Snapshot) -> bytes:
+    """The dump in a snapshot, out of its gzip."""
+    content = dumped(snapshot)
+    return gzip.decompress(content) if snapshot.path.endswith(".gz") else content
+
+
+def stored(snapshot_like: Snapshot, content: bytes, *, path: str = "", manifest: bool = True) -> Snapshot:
+    """Other content stored by hand in the way of a snapshot, under the tags and the row of ours."""
+    repository = snapshot_like.repository
+    path = path or snapshot_like.path
+    tags = [argument for tag in snapshot_like.tags for argument in ("--tag", tag)]
+    answer = restic(
+        repository, "backup", "--json", "--host", "vedetta", *tags,
+        "--stdin", "--stdin-filename", path, stdin=content,
+    )  # fmt: skip
+    snapshot_id = json.loads(answer.splitlines()[-1])["snapshot_id"]
+    sync(repository)
+    stored = Snapshot.objects.get(snapshot_id=snapshot_id)
+    if manifest:
+        stored.manifest = snapshot_like.manifest
+        stored.dump_sha256 = snapshot_like.dump_sha256
+        stored.save()
+    return stored
+
+
+def sync(repository: Repository) -> None:
+    """Bring the list of snapshots from the repository."""
+    run = play(Action.SNAPSHOTS, repository=repository)
+    assert run.status == "succeeded", run.error
+
+
+def wrapped_clients(shop: Shop, folder: Path, **scripts: str) -> str:
+    """A MYSQL_CLIENT_DIR in which some programs do something of their own.
+
+    Each script is a shell's, in which $REAL is the real program.
+    """
+    folder.mkdir()
+    for program in shop.server.client_dir.iterdir():
+        if program.name in ("mariadb", "mariadb-dump", "mysql", "mysqldump"):
+            own = folder / program.name
+            if script := scripts.get(program.name.replace("-", "_")):
+                own.write_text(f"#!/bin/bash\nREAL={program}\n{script}\n")
+                own.chmod(0o755)
+            else:
+                own.write_text(f'#!/bin/bash\nexec {program} "$@"\n')
+                own.chmod(0o755)
+    return str(folder)
