@@ -2,27 +2,33 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 
 from backups import restic
 from backups.actions.restore import file_name
+from backups.actions.verify import source_name
 from backups.connections import repository_access
-from backups.load import unpacked
+from backups.load import Loading, Wish, digested, pieces_for, unpacked
 from backups.models import Snapshot
 
 
-def sql_stream(snapshot: Snapshot) -> tuple[str, Iterator[bytes]]:
-    """The file's name and its bytes. Closing the iterator stops restic.
+def sql_stream(snapshot: Snapshot, tables: Collection[str] = ()) -> tuple[str, Iterator[bytes | memoryview]]:
+    """The file's name and its bytes: all of the dump, or the chosen tables of it.
 
-    Raises Problem at once when the repository is not to be had; a failure in the middle breaks the
-    download off, so that nobody takes half a dump for a whole one.
+    Closing the iterator stops restic. Raises Problem at once when the repository is not to be had;
+    a failure in the middle breaks the download off, so that nobody takes half a dump for a whole.
     """
     access = repository_access(snapshot.repository)
     restic.probe(access)
-    return file_name(snapshot), _bytes(snapshot, access)
+    return file_name(snapshot), _bytes(snapshot, access, frozenset(tables))
 
 
-def _bytes(snapshot: Snapshot, access: restic.Access) -> Iterator[bytes]:
+def _bytes(snapshot: Snapshot, access: restic.Access, tables: frozenset[str]) -> Iterator[bytes | memoryview]:
     with restic.dump(access, snapshot.snapshot_id, snapshot.path) as source:
-        yield from unpacked(source.stdout, gzip=snapshot.path.endswith(".gz"))
+        chunks = unpacked(source.stdout, gzip=snapshot.path.endswith(".gz"))
+        if tables:
+            name = source_name(snapshot)
+            yield from pieces_for(Wish(name, source=name, tables=tables), digested(chunks, Loading()))
+        else:
+            yield from chunks
         restic.finished(source, access, "reading the snapshot")

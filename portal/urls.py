@@ -4,7 +4,7 @@ from django.contrib import admin
 from django.urls import include, path
 from django.views.generic import RedirectView
 
-from backups.admin import dashboard, gate
+from backups.admin import dashboard, gate, restoring
 
 urlpatterns = [
     path("", include("sentinel.urls")),
@@ -12,5 +12,15 @@ urlpatterns = [
     path("admin/live/", admin.site.admin_view(dashboard.live_view), name="dashboard-live"),
     path("admin/gate/", admin.site.admin_view(gate.gate_view), name="gate"),
     path("admin/gate/clear/", admin.site.admin_view(gate.clear_view), name="gate-clear"),
+    path(
+        "admin/backups/snapshot/<int:pk>/restore/",
+        admin.site.admin_view(restoring.restore_view),
+        name="snapshot-restore",
+    ),
+    path(
+        "admin/backups/database/<int:pk>/restore/",
+        admin.site.admin_view(restoring.restore_at_view),
+        name="database-restore",
+    ),
     path("admin/", admin.site.urls),
 ]

@@ -13,12 +13,16 @@ from unfold.admin import ModelAdmin
 from unfold.paginator import InfinitePaginator
 
 from backups import runner, services
-from backups.choices import Action, Trigger
+from backups.choices import RESTORE_ACTIONS, Action, Trigger
 from backups.errors import Refused
 from backups.models import Run
 
 # Which right starts what; every other action is maintenance.
-_RIGHTS = {Action.BACKUP: "run_backup", Action.VERIFY: "run_verify", Action.RESTORE: "run_restore"}
+_RIGHTS = {
+    Action.BACKUP: "run_backup",
+    Action.VERIFY: "run_verify",
+    **dict.fromkeys(RESTORE_ACTIONS, "run_restore"),
+}
 
 
 def may_start(request: HttpRequest, action: str) -> bool:
@@ -77,6 +81,10 @@ class VedettaAdmin(ModelAdmin):
     def has_run_verify_permission(self, request: HttpRequest, object_id: Any = None) -> bool:
         """Whether this person may start verifications."""
         return request.user.has_perm("backups.run_verify")
+
+    def has_run_restore_permission(self, request: HttpRequest, object_id: Any = None) -> bool:
+        """Whether this person may restore, download, undo and drop."""
+        return request.user.has_perm("backups.run_restore")
 
     def has_run_maintenance_permission(self, request: HttpRequest, object_id: Any = None) -> bool:
         """Whether this person may tend repositories."""

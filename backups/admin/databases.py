@@ -7,13 +7,14 @@ from typing import Any
 from django.contrib import admin
 from django.db.models import Max, Q, QuerySet
 from django.http import Http404, HttpRequest, HttpResponse
+from django.urls import reverse
 from unfold.decorators import action, display
 from unfold.enums import ActionVariant
 from unfold.forms import BaseDialogForm
 
 from backups import humane
 from backups.admin import live
-from backups.admin.base import VedettaAdmin
+from backups.admin.base import VedettaAdmin, go
 from backups.admin.dialogs import FactsForm, dialog
 from backups.choices import Action
 from backups.models import Database, Run
@@ -46,7 +47,7 @@ class DatabaseAdmin(VedettaAdmin):
     list_select_related = ("repository",)
     search_fields = ("name", "database", "host")
     actions = None
-    actions_detail = ("back_up", "verify")
+    actions_detail = ("back_up", "verify", "restore")
     starts = {"back_up": Action.BACKUP, "verify": Action.VERIFY}
     fieldsets = (
         (None, {"fields": (("name", "repository"), ("gates_app", "heartbeat_threshold"))}),
@@ -112,6 +113,11 @@ class DatabaseAdmin(VedettaAdmin):
         """Start a verification of the newest snapshot."""
         database = self._found(request, object_id)
         return self.start(request, database, Action.VERIFY, database=database)
+
+    @action(description="Restore as it was at …", icon="settings_backup_restore", permissions=["run_restore"])
+    def restore(self, request: HttpRequest, object_id: str) -> HttpResponse:
+        """Lead to the page where a moment is chosen."""
+        return go(request, reverse("database-restore", args=[object_id]))
 
     def _found(self, request: HttpRequest, object_id: str) -> Database:
         database: Database | None = self.get_object(request, object_id)

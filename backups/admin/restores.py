@@ -2,16 +2,54 @@
 
 from __future__ import annotations
 
-from django.contrib import admin
-from django.db.models import QuerySet
-from django.http import HttpRequest
-from unfold.contrib.filters.admin import ChoicesDropdownFilter, RelatedDropdownFilter
-from unfold.decorators import display
+from typing import Any
 
-from backups import humane
-from backups.admin.base import ReadOnlyAdmin, page_url
-from backups.choices import STATUS_COLOURS
+from django import forms
+from django.contrib import admin, messages
+from django.db.models import QuerySet
+from django.http import Http404, HttpRequest, HttpResponse
+from unfold.contrib.filters.admin import ChoicesDropdownFilter, RelatedDropdownFilter
+from unfold.decorators import action, display
+from unfold.enums import ActionVariant
+from unfold.widgets import UnfoldAdminTextInputWidget
+
+from backups import humane, mysql, services
+from backups.admin.base import ReadOnlyAdmin, go, page_url, run_url
+from backups.admin.dialogs import FactsForm, dialog
+from backups.choices import STATUS_COLOURS, Action, RestoreMode, Trigger
+from backups.connections import database_server
+from backups.errors import Problem, Refused
 from backups.models import Restore
+
+
+class ReasonForm(FactsForm):
+    """Why it is done, for the admin log."""
+
+    reason = forms.CharField(label="Why", max_length=300, widget=UnfoldAdminTextInputWidget)
+
+    def facts(self, object_id: str) -> list[tuple[str, Any]]:
+        """What is kept, and where."""
+        restore = Restore.objects.filter(pk=object_id).first()
+        if restore is None:
+            raise Http404
+        return [
+            ("Database", restore.target),
+            ("Tables as they were", f"in {restore.kept_in}, since {humane.clock(restore.swapped_at)}"),
+        ]
+
+
+class DropForm(ReasonForm):
+    """As above, with the space that a drop frees."""
+
+    def facts(self, object_id: str) -> list[tuple[str, Any]]:
+        """Also asks the server, which may not answer."""
+        restore = Restore.objects.select_related("database").get(pk=object_id)
+        try:
+            with mysql.connect(database_server(restore.database)) as connection:
+                freed = humane.size(mysql.space_used(connection, restore.kept_in))
+        except Problem as problem:
+            freed = problem.sentence()
+        return [*super().facts(object_id), ("Space that this frees", freed)]
 
 
 @admin.register(Restore)
@@ -28,6 +66,7 @@ class RestoreAdmin(ReadOnlyAdmin):
         "safety_link", "kept_in", "swapped", "undone", "dropped",
     )  # fmt: skip
     readonly_fields = fields
+    actions_detail = ("undo", "drop_kept")
 
     def get_queryset(self, request: HttpRequest) -> QuerySet[Restore]:
         """Restores with what their pages show."""
@@ -89,3 +128,65 @@ class RestoreAdmin(ReadOnlyAdmin):
     def dropped(self, restore: Restore) -> str:
         """When the tables from before were dropped."""
         return humane.both(restore.dropped_at)
+
+    # ------------------------------------------------------------ What can be done
+
+    def has_undo_permission(self, request: HttpRequest, object_id: Any = None) -> bool:
+        """Whether this person may, and this restore can, be undone."""
+        return self.has_run_restore_permission(request) and _kept(object_id, "can_be_undone")
+
+    def has_drop_permission(self, request: HttpRequest, object_id: Any = None) -> bool:
+        """Whether this person may drop, and this restore keeps, the tables of before."""
+        return self.has_run_restore_permission(request) and _kept(object_id, "keeps_tables")
+
+    @action(
+        description="Undo", icon="undo", variant=ActionVariant.PRIMARY, permissions=["undo"],
+        dialog=dialog(
+            "Undo this restore?",
+            "The tables that were kept take the place of those of now, in one step. The tables of now "
+            "are kept in their turn, so that this can be undone as well.",
+            "Undo the restore", form_class=ReasonForm,
+        ),
+    )  # fmt: skip
+    def undo(self, request: HttpRequest, form: ReasonForm, object_id: str) -> HttpResponse:
+        """Swap the kept tables back."""
+        restore = self._found(request, object_id)
+        try:
+            run = services.restore_enqueue(
+                database=restore.database, snapshot=restore.snapshot, mode=RestoreMode.UNDO,
+                target=restore.target, trigger=Trigger.ADMIN, undo_of=restore,
+                reason=form.cleaned_data["reason"], requested_by=request.user,
+            )  # fmt: skip
+        except Refused as refused:
+            messages.error(request, refused.sentence())
+            return go(request, page_url(restore))
+        self.log_change(request, restore, f"Undo, {run}: {form.cleaned_data['reason']}")
+        return go(request, run_url(run))
+
+    @action(
+        description="Drop kept tables", icon="delete", variant=ActionVariant.DANGER, permissions=["drop"],
+        dialog=dialog(
+            "Drop the tables that this restore kept?",
+            "The tables as they were before the restore are deleted for good. After this the restore "
+            "cannot be undone; what they held is then only in snapshots.",
+            "Drop them", form_class=DropForm, danger=True,
+        ),
+    )  # fmt: skip
+    def drop_kept(self, request: HttpRequest, form: ReasonForm, object_id: str) -> HttpResponse:
+        """Give the kept tables up."""
+        restore = self._found(request, object_id)
+        self.log_change(request, restore, f"Drop of kept tables: {form.cleaned_data['reason']}")
+        return self.start(
+            request, restore, Action.DROP_KEPT, database=restore.database, options={"restore": restore.pk}
+        )
+
+    def _found(self, request: HttpRequest, object_id: str) -> Restore:
+        restore: Restore | None = self.get_object(request, object_id)
+        if restore is None:
+            raise Http404
+        return restore
+
+
+def _kept(object_id: Any, which: str) -> bool:
+    restore = Restore.objects.filter(pk=object_id or 0).first()
+    return restore is not None and bool(getattr(restore, which))

@@ -24,12 +24,12 @@ from backups import humane, runner, services
 from backups.admin import live
 from backups.admin.base import ReadOnlyAdmin, go, may_start, page_url, run_url
 from backups.admin.dialogs import dialog
-from backups.choices import ACTIVE, STATUS_COLOURS, VERDICT_COLOURS, Action, Level, Status
+from backups.choices import ACTIVE, RESTORE_ACTIONS, STATUS_COLOURS, VERDICT_COLOURS, Action, Level, Status
 from backups.models import Run, RunLine
 
 _LINES_SHOWN = 500
 # What a restore overwrites has to be read and typed anew; a repository is made once.
-_NOT_AGAIN = frozenset({Action.RESTORE, Action.INIT})
+_NOT_AGAIN = frozenset({*RESTORE_ACTIONS, Action.INIT, Action.RECOVER})
 
 
 @admin.register(Run)

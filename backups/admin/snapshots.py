@@ -9,9 +9,11 @@ from typing import Any
 from django.contrib import admin
 from django.db.models import QuerySet
 from django.http import HttpRequest, HttpResponse
+from django.urls import reverse
 from django.utils.html import format_html
 from unfold.contrib.filters.admin import DropdownFilter, RangeDateFilter, RelatedDropdownFilter
 from unfold.decorators import action, display
+from unfold.enums import ActionVariant
 from unfold.forms import BaseDialogForm
 
 from backups import humane
@@ -74,7 +76,7 @@ class SnapshotAdmin(ReadOnlyAdmin):
     search_fields = ("snapshot_id__startswith",)
     search_help_text = "Snapshot id"
     ordering = ("-time", "-pk")
-    actions_detail = ("verify",)
+    actions_detail = ("restore", "verify")
     starts = {"verify": Action.VERIFY}
     change_form_template = "backups/snapshot.html"
 
@@ -156,6 +158,14 @@ class SnapshotAdmin(ReadOnlyAdmin):
             "show_history": False,
         }
         return super().render_change_form(request, context, *args, **kwargs)
+
+    @action(
+        description="Restore or download", icon="settings_backup_restore",
+        variant=ActionVariant.PRIMARY, permissions=["run_restore"],
+    )  # fmt: skip
+    def restore(self, request: HttpRequest, object_id: str) -> HttpResponse:
+        """Lead to the page where a restore is chosen and begun."""
+        return go(request, reverse("snapshot-restore", args=[object_id]))
 
     @action(
         description="Verify", icon="fact_check", permissions=["run_verify"],

@@ -1,0 +1,265 @@
+"""Restores as people start them: choose, see what will happen, type the name out, go."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from django import forms
+from django.contrib import admin, messages
+from django.contrib.admin.models import CHANGE, LogEntry
+from django.contrib.auth.decorators import permission_required
+from django.core.exceptions import ValidationError
+from django.http import HttpRequest, HttpResponse, HttpResponseRedirect, StreamingHttpResponse
+from django.shortcuts import get_object_or_404
+from django.template.response import TemplateResponse
+from django.urls import reverse
+from django.utils import timezone
+from unfold.widgets import (
+    UnfoldAdminRadioSelectWidget,
+    UnfoldAdminSelectMultipleWidget,
+    UnfoldAdminSelectWidget,
+    UnfoldAdminSplitDateTimeWidget,
+    UnfoldAdminTextInputWidget,
+    UnfoldBooleanSwitchWidget,
+)
+
+from backups import humane, services
+from backups.actions.restore_plan import Plan, plan
+from backups.admin.base import page_url, run_url
+from backups.choices import OVERWRITING_MODES, DefinerPolicy, RestoreMode, Trigger
+from backups.choose import snapshot_at
+from backups.download import sql_stream
+from backups.errors import Problem, Refused
+from backups.models import Database, Snapshot
+from backups.validators import schema_name
+
+_MAY_RESTORE = permission_required("backups.run_restore", raise_exception=True)
+_MODES = [
+    (RestoreMode.NEW, "Into a new database: nothing that exists is touched"),
+    (
+        RestoreMode.REPLACE,
+        "Replace the live database: loaded and checked beside it, then swapped in at once; "
+        "the tables of now are kept, so that it can be undone",
+    ),
+    (
+        RestoreMode.IN_PLACE,
+        "Straight into the live database: for servers where no database can be created; "
+        "the way back is the backup made before",
+    ),
+    (RestoreMode.FILE, "Download the SQL to this computer"),
+]
+
+
+class RestoreForm(forms.Form):
+    """Where a snapshot should go, and what of it."""
+
+    mode = forms.ChoiceField(
+        label="Where to", choices=_MODES, initial=RestoreMode.NEW, widget=UnfoldAdminRadioSelectWidget
+    )
+    target = forms.CharField(
+        label="Name of the new database", required=False, max_length=64, validators=[schema_name],
+        widget=UnfoldAdminTextInputWidget,
+    )  # fmt: skip
+    tables = forms.MultipleChoiceField(
+        label="Only these tables", required=False, widget=UnfoldAdminSelectMultipleWidget,
+        help_text="None chosen is all of them.",
+    )  # fmt: skip
+    definers = forms.ChoiceField(
+        label="Users that views, triggers and routines run as", choices=DefinerPolicy.choices,
+        initial=DefinerPolicy.KEEP, widget=UnfoldAdminSelectWidget,
+    )  # fmt: skip
+    without_safety = forms.BooleanField(
+        label="There is nothing left to save: make no backup before", required=False,
+        widget=UnfoldBooleanSwitchWidget,
+    )  # fmt: skip
+    reason = forms.CharField(
+        label="Why", max_length=300, widget=UnfoldAdminTextInputWidget,
+        help_text="Kept with the restore and in the admin log.",
+    )  # fmt: skip
+    confirm = forms.CharField(required=False, widget=UnfoldAdminTextInputWidget)
+
+    def __init__(self, *args: Any, snapshot: Snapshot, database: Database, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        self.database = database
+        held = (snapshot.manifest or {}).get("inventory", {}).get("table", [])
+        self.fields["tables"].choices = [(name, name) for name in held]  # type: ignore[attr-defined]
+        self.fields["target"].initial = f"{database.database[:50]}_restored"
+        self.fields["confirm"].label = f"Type {database.database} to go on"
+
+    def clean(self) -> dict[str, Any]:
+        """A new database needs a name, and one that is not the live one's."""
+        cleaned = super().clean() or {}
+        if cleaned.get("mode") == RestoreMode.NEW:
+            if not cleaned.get("target"):
+                raise ValidationError({"target": "Give the new database a name."})
+            if cleaned["target"] == self.database.database:
+                raise ValidationError({"target": "That is the live database: choose another name."})
+        return cleaned
+
+    @property
+    def chosen_mode(self) -> RestoreMode:
+        """The mode."""
+        return RestoreMode(self.cleaned_data["mode"])
+
+    @property
+    def chosen_target(self) -> str:
+        """The database that will be written to, or a word for the download."""
+        if self.chosen_mode == RestoreMode.FILE:
+            return "download"
+        if self.chosen_mode == RestoreMode.NEW:
+            return str(self.cleaned_data["target"])
+        return self.database.database
+
+    @property
+    def overwrites(self) -> bool:
+        """Whether what is there now will be gone from its place."""
+        return self.chosen_mode in OVERWRITING_MODES
+
+    def is_confirmed(self) -> bool:
+        """Whether the live database's name was typed out where it has to be."""
+        if not self.overwrites or self.cleaned_data["confirm"] == self.database.database:
+            return True
+        self.add_error("confirm", "This is not the database's name. Nothing was started.")
+        return False
+
+
+class TimeForm(forms.Form):
+    """A moment to go back to."""
+
+    time = forms.SplitDateTimeField(label="As it was at", widget=UnfoldAdminSplitDateTimeWidget)
+
+
+@_MAY_RESTORE
+def restore_view(request: HttpRequest, pk: int) -> HttpResponse:
+    """Choose how to restore a snapshot, see what will happen, start it."""
+    snapshot = get_object_or_404(
+        Snapshot.objects.select_related("database__repository", "repository"), pk=pk, forgotten_at=None
+    )
+    if snapshot.database is None:
+        messages.error(request, "This snapshot belongs to no database that is set up here.")
+        return HttpResponseRedirect(page_url(snapshot))
+    database = snapshot.database
+    form = RestoreForm(request.POST or None, snapshot=snapshot, database=database)
+    told: Plan | None = None
+    if request.method == "POST" and form.is_valid():
+        told = plan(
+            database,
+            snapshot,
+            mode=form.chosen_mode,
+            target=form.chosen_target,
+            tables=form.cleaned_data["tables"],
+        )
+        if "start" in request.POST and not told.obstacles and form.is_confirmed():
+            return _start(request, snapshot, database, form)
+    context = {
+        **admin.site.each_context(request),
+        "title": f"Restore snapshot {snapshot.short_id}",
+        "snapshot": snapshot,
+        "database": database,
+        "form": form,
+        "choices": [field for field in form if field.name != "confirm"],
+        "plan": told,
+        "facts": plan_facts(told) if told else [],
+        "may_go_on": told is not None and not told.obstacles,
+    }
+    return TemplateResponse(request, "backups/restore.html", context)
+
+
+@_MAY_RESTORE
+def restore_at_view(request: HttpRequest, pk: int) -> HttpResponse:
+    """Choose a moment; leads on to the newest snapshot not after it."""
+    database = get_object_or_404(Database, pk=pk)
+    form = TimeForm(request.GET if "time_0" in request.GET else None, initial={"time": timezone.now()})
+    if form.is_bound and form.is_valid():
+        try:
+            snapshot = snapshot_at(database, form.cleaned_data["time"])
+        except Problem as problem:
+            form.add_error("time", problem.sentence())
+        else:
+            return HttpResponseRedirect(restore_url(snapshot))
+    context = {
+        **admin.site.each_context(request),
+        "title": f"Restore {database} as it was",
+        "database": database,
+        "form": form,
+        "newest": database.snapshots.filter(forgotten_at=None).defer("manifest")[:10],
+    }
+    return TemplateResponse(request, "backups/restore_at.html", context)
+
+
+def restore_url(snapshot: Snapshot) -> str:
+    """Where a snapshot's restore is begun."""
+    return reverse("snapshot-restore", args=[snapshot.pk])
+
+
+def _start(
+    request: HttpRequest, snapshot: Snapshot, database: Database, form: RestoreForm
+) -> HttpResponse | StreamingHttpResponse:
+    reason = form.cleaned_data["reason"]
+    if form.chosen_mode == RestoreMode.FILE:
+        return _download(request, snapshot, form.cleaned_data["tables"], reason)
+    try:
+        run = services.restore_enqueue(
+            database=database,
+            snapshot=snapshot,
+            mode=form.chosen_mode,
+            target=form.chosen_target,
+            trigger=Trigger.ADMIN,
+            tables=form.cleaned_data["tables"],
+            definers=DefinerPolicy(form.cleaned_data["definers"]),
+            without_safety=form.cleaned_data["without_safety"] and form.overwrites,
+            reason=reason,
+            requested_by=request.user,  # type: ignore[arg-type]
+        )
+    except Refused as refused:
+        messages.error(request, refused.sentence())
+        return HttpResponseRedirect(restore_url(snapshot))
+    note(
+        request, snapshot,
+        f"{RestoreMode(form.chosen_mode).label} ({form.chosen_target}), {run}: {reason}",
+    )  # fmt: skip
+    return HttpResponseRedirect(run_url(run))
+
+
+def _download(
+    request: HttpRequest, snapshot: Snapshot, tables: list[str], reason: str
+) -> HttpResponse | StreamingHttpResponse:
+    try:
+        name, content = sql_stream(snapshot, tables)
+    except Problem as problem:
+        messages.error(request, f"Nothing was downloaded. {problem.sentence()}")
+        return HttpResponseRedirect(restore_url(snapshot))
+    note(request, snapshot, f"Downloaded {name}: {reason}")
+    response = StreamingHttpResponse(content, content_type="application/sql")
+    response["Content-Disposition"] = f'attachment; filename="{name}"'
+    response["Cache-Control"] = "no-store"
+    return response
+
+
+def note(request: HttpRequest, obj: Snapshot | Database | Any, text: str) -> None:
+    """Put who did what and why into Django's admin log."""
+    LogEntry.objects.log_actions(
+        user_id=request.user.pk, queryset=[obj], action_flag=CHANGE, change_message=text, single_object=True
+    )
+
+
+def plan_facts(told: Plan) -> list[tuple[str, Any]]:
+    """Label and value of what a plan says, for people."""
+    took = humane.rough(told.seconds) if told.seconds else "not known yet, this is the first"
+    if told.mode == RestoreMode.FILE:
+        return [("Target", "a file on this computer"), ("Size", humane.size(told.bytes))]
+    return [
+        ("Target", told.target),
+        ("Data up to", humane.both(told.data_until)),
+        ("Expected duration", took),
+        ("Tables replaced", _names(told.replaced)),
+        ("Tables that will vanish", _names(told.vanishing)),
+        ("Tables that are new", _names(told.new)),
+    ]
+
+
+def _names(names: list[str]) -> str:
+    if not names:
+        return "none"
+    shown = ", ".join(names[:12])
+    return f"{len(names)}: {shown}{' …' if len(names) > 12 else ''}"
