@@ -30,7 +30,7 @@ class ReasonForm(FactsForm):
     def facts(self, object_id: str) -> list[tuple[str, Any]]:
         """What is kept, and where."""
         restore = Restore.objects.filter(pk=object_id).first()
-        if restore is None:
+        if restore is None or restore.swapped_at is None:
             raise Http404
         return [
             ("Database", restore.target),
@@ -151,6 +151,7 @@ class RestoreAdmin(ReadOnlyAdmin):
     def undo(self, request: HttpRequest, form: ReasonForm, object_id: str) -> HttpResponse:
         """Swap the kept tables back."""
         restore = self._found(request, object_id)
+        assert request.user.is_authenticated  # noqa: S101  admin_view lets nobody else in
         try:
             run = services.restore_enqueue(
                 database=restore.database, snapshot=restore.snapshot, mode=RestoreMode.UNDO,

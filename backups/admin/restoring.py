@@ -10,6 +10,7 @@ from django.contrib.admin.models import CHANGE, LogEntry
 from django.contrib.auth.decorators import permission_required
 from django.core.exceptions import ValidationError
 from django.http import HttpRequest, HttpResponse, HttpResponseRedirect, StreamingHttpResponse
+from django.http.response import HttpResponseBase
 from django.shortcuts import get_object_or_404
 from django.template.response import TemplateResponse
 from django.urls import reverse
@@ -38,13 +39,17 @@ _MODES = [
     (RestoreMode.NEW, "Into a new database: nothing that exists is touched"),
     (
         RestoreMode.REPLACE,
-        "Replace the live database: loaded and checked beside it, then swapped in at once; "
-        "the tables of now are kept, so that it can be undone",
+        (
+            "Replace the live database: loaded and checked beside it, then swapped in at once; "
+            "the tables of now are kept, so that it can be undone"
+        ),
     ),
     (
         RestoreMode.IN_PLACE,
-        "Straight into the live database: for servers where no database can be created; "
-        "the way back is the backup made before",
+        (
+            "Straight into the live database: for servers where no database can be created; "
+            "the way back is the backup made before"
+        ),
     ),
     (RestoreMode.FILE, "Download the SQL to this computer"),
 ]
@@ -130,7 +135,7 @@ class TimeForm(forms.Form):
 
 
 @_MAY_RESTORE
-def restore_view(request: HttpRequest, pk: int) -> HttpResponse:
+def restore_view(request: HttpRequest, pk: int) -> HttpResponseBase:
     """Choose how to restore a snapshot, see what will happen, start it."""
     snapshot = get_object_or_404(
         Snapshot.objects.select_related("database__repository", "repository"), pk=pk, forgotten_at=None
@@ -194,7 +199,7 @@ def restore_url(snapshot: Snapshot) -> str:
 
 def _start(
     request: HttpRequest, snapshot: Snapshot, database: Database, form: RestoreForm
-) -> HttpResponse | StreamingHttpResponse:
+) -> HttpResponseBase:
     reason = form.cleaned_data["reason"]
     if form.chosen_mode == RestoreMode.FILE:
         return _download(request, snapshot, form.cleaned_data["tables"], reason)
@@ -221,9 +226,7 @@ def _start(
     return HttpResponseRedirect(run_url(run))
 
 
-def _download(
-    request: HttpRequest, snapshot: Snapshot, tables: list[str], reason: str
-) -> HttpResponse | StreamingHttpResponse:
+def _download(request: HttpRequest, snapshot: Snapshot, tables: list[str], reason: str) -> HttpResponseBase:
     try:
         name, content = sql_stream(snapshot, tables)
     except Problem as problem:
@@ -238,9 +241,8 @@ def _download(
 
 def note(request: HttpRequest, obj: Snapshot | Database | Any, text: str) -> None:
     """Put who did what and why into Django's admin log."""
-    LogEntry.objects.log_actions(
-        user_id=request.user.pk, queryset=[obj], action_flag=CHANGE, change_message=text, single_object=True
-    )
+    assert request.user.pk is not None  # noqa: S101  the view lets nobody else in
+    LogEntry.objects.log_actions(request.user.pk, [obj], CHANGE, text, single_object=True)
 
 
 def plan_facts(told: Plan) -> list[tuple[str, Any]]:
