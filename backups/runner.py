@@ -8,7 +8,7 @@ from collections.abc import Callable
 from contextlib import suppress
 from functools import partial
 
-from backups import process, services
+from backups import notify, process, services
 from backups.actions import backup, check, forget, recover, repair, repository, restore, unlock, verify
 from backups.actions.outcome import Outcome
 from backups.choices import Action, Level, Status, Trigger
@@ -70,6 +70,7 @@ def execute(run_id: int, *, observer: Observer | None = None, send_follow_ups: b
 
 def _play(run: Run, observer: Observer | None) -> Outcome:
     progress = Progress(run, observer, partial(_play_child, run, observer))
+    notify.run_began(run)
     try:
         outcome = ACTIONS[run.action](run, progress)
     except LostClaim:
@@ -82,6 +83,7 @@ def _play(run: Run, observer: Observer | None) -> Outcome:
         raise
     progress.flush()
     services.run_finish(run.pk, status=Status.SUCCEEDED)
+    notify.run_ended(run.pk)
     return outcome
 
 
@@ -131,6 +133,7 @@ def _failed(run: Run, progress: Progress, error: BaseException) -> None:
         progress.flush()
     with suppress(services.IllegalTransition):
         services.run_finish(run.pk, status=status, error=sentence)
+    notify.run_ended(run.pk)
 
 
 def _judge(run: Run, progress: Progress, error: BaseException) -> tuple[Status, str]:
