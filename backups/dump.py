@@ -17,12 +17,14 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import asdict, dataclass
 from functools import partial
+from pathlib import Path
 from typing import IO, Any
 
 from backups import mysql, process
 from backups.errors import Problem
 from backups.stream import Digester, Kind, Piece, manifest_of, manifest_text, objects_in
 
+_PROJECT = Path(__file__).resolve().parent.parent
 _CHUNK = 1 << 20
 _PROGRESS_SECONDS = 1.0
 
@@ -73,9 +75,13 @@ class Report:
 
 
 def command(order_fd: int, report_fd: int, secret_names: Iterator[str]) -> tuple[str, ...]:
-    """The command for restic to run, without `secret_names` in its environment."""
+    """The command for restic to run, without `secret_names` in its environment.
+
+    It finds this package whatever folder it is started in, and nothing in that folder.
+    """
     without = [argument for name in secret_names for argument in ("-u", name)]
-    return ("env", *without, sys.executable, "-m", "backups.dump", str(order_fd), str(report_fd))
+    python = (f"PYTHONPATH={_PROJECT}", sys.executable, "-P", "-m", "backups.dump")
+    return ("env", *without, *python, str(order_fd), str(report_fd))
 
 
 def main(arguments: list[str]) -> int:

@@ -82,7 +82,11 @@ def _play(run: Run, observer: Observer | None) -> Outcome:
             return Outcome()
         raise
     progress.flush()
-    services.run_finish(run.pk, status=Status.SUCCEEDED)
+    try:
+        services.run_finish(run.pk, status=Status.SUCCEEDED)
+    except services.IllegalTransition:
+        logger.error("%s was given up for lost just before it succeeded", run)
+        return Outcome()
     notify.run_ended(run.pk)
     return outcome
 

@@ -10,6 +10,7 @@ from django.template.defaultfilters import filesizeformat
 
 from backups import restic, services
 from backups.actions.outcome import Outcome
+from backups.choices import EXCLUSIVE_ACTIONS, Action
 from backups.connections import repository_access
 from backups.models import Database, Repository, Run
 from backups.progress import Progress
@@ -24,7 +25,20 @@ def opened(run: Run, progress: Progress) -> restic.Access:
     access = repository_access(run.repository)
     progress.hide(access.secret_values())
     services.run_note(run.pk, restic_version=restic.version(access))
+    if run.action in EXCLUSIVE_ACTIONS and run.action != Action.INIT:
+        _remove_stale_locks(access, progress)
     return access
+
+
+def _remove_stale_locks(access: restic.Access, progress: Progress) -> None:
+    """A restic that was killed leaves its lock behind, which would stop what locks exclusively."""
+    restic.call(
+        access,
+        restic.unlock_args(),
+        doing="removing stale locks",
+        tick=progress.tick,
+        deadline=restic.PROBE_DEADLINE_SECONDS,
+    )
 
 
 def init(run: Run, progress: Progress) -> Outcome:
