@@ -390,6 +390,7 @@ def _streamed(
 ) -> Loading:
     """Read the snapshot, digest it, and hand it on: whole as it is, or the chosen tables."""
     snapshot = restore.snapshot
+    name = source_name(snapshot)
     loading = Loading()
 
     def tick() -> None:
@@ -403,7 +404,6 @@ def _streamed(
             chunks = unpacked(source.stdout, gzip=snapshot.path.endswith(".gz"))
             pieces = digested(chunks, loading)
             if restore.tables:
-                name = source_name(snapshot)
                 wish = Wish(name, source=name, tables=frozenset(restore.tables))
                 for data in pieces_for(wish, pieces):
                     write(data)
