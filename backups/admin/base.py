@@ -2,19 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
 from typing import Any
 
 from django.contrib import messages
-from django.db.models import Model
+from django.db import transaction
+from django.db.models import Field, Model
 from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
 from django.urls import reverse
 from unfold.admin import ModelAdmin
 from unfold.paginator import InfinitePaginator
 
-from backups import runner, services
+from backups import configuration, services
+from backups.admin import hints
 from backups.choices import RESTORE_ACTIONS, Action, Trigger
-from backups.errors import Refused
+from backups.errors import Problem, Refused
 from backups.models import Run
 
 # Which right starts what; every other action is maintenance.
@@ -54,8 +55,6 @@ class VedettaAdmin(ModelAdmin):
     list_filter_submit = True
     list_fullwidth = True
     compressed_fields = True
-    # Which action each button starts: one that this installation cannot play is not shown.
-    starts: dict[str, Action] = {}
 
     def start(self, request: HttpRequest, obj: Model, action: Action, **wanted: Any) -> HttpResponse:
         """Queue a run, note it in the admin log, lead to its page; a refusal is told on this one."""
@@ -69,10 +68,6 @@ class VedettaAdmin(ModelAdmin):
             return go(request, page_url(obj))
         self.log_change(request, obj, f"Started {run}.")
         return go(request, run_url(run))
-
-    def get_actions_detail(self, request: HttpRequest, object_id: Any) -> list[Any]:
-        """The buttons above a page that this person may use here."""
-        return list(_playable(super().get_actions_detail(request, object_id), self.starts))
 
     def has_run_backup_permission(self, request: HttpRequest, object_id: Any = None) -> bool:
         """Whether this person may start backups."""
@@ -111,8 +106,34 @@ class ReadOnlyAdmin(VedettaAdmin):
         return False
 
 
-def _playable(actions: Iterable[Any], starts: dict[str, Action]) -> Iterable[Any]:
-    for action in actions:
-        wanted = starts.get(action.method.original_function_name)
-        if wanted is None or wanted in runner.ACTIONS:
-            yield action
+class SetUpAdmin(VedettaAdmin):
+    """What people set up: schedules and the gate's list follow each change, fields get hints."""
+
+    # Which view tells more about what is typed into a field.
+    hinted: dict[str, str] = {}
+
+    def formfield_for_dbfield(self, db_field: Field[Any, Any], request: HttpRequest, **kwargs: Any) -> Any:
+        """The field with its hint."""
+        field = super().formfield_for_dbfield(db_field, request, **kwargs)
+        if field is not None and (view := self.hinted.get(db_field.name)):
+            url = reverse(f"admin:backups_database_{view}")
+            field.help_text, attributes = hints.below(db_field.name, str(field.help_text), url)
+            field.widget.attrs |= attributes
+        return field
+
+    def save_model(self, request: HttpRequest, obj: Model, form: Any, change: bool) -> None:
+        """Save, then make the rest follow."""
+        super().save_model(request, obj, form, change)
+        transaction.on_commit(lambda: _apply(request))
+
+    def delete_model(self, request: HttpRequest, obj: Model) -> None:
+        """Delete, then make the rest follow."""
+        super().delete_model(request, obj)
+        transaction.on_commit(lambda: _apply(request))
+
+
+def _apply(request: HttpRequest) -> None:
+    try:
+        configuration.apply()
+    except Problem as problem:
+        messages.error(request, f"Saved, but not in force everywhere yet. {problem.sentence()}")

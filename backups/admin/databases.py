@@ -7,14 +7,16 @@ from typing import Any
 from django.contrib import admin
 from django.db.models import Max, Q, QuerySet
 from django.http import Http404, HttpRequest, HttpResponse
-from django.urls import reverse
+from django.shortcuts import render
+from django.urls import URLPattern, path, reverse
 from unfold.decorators import action, display
 from unfold.enums import ActionVariant
 from unfold.forms import BaseDialogForm
 
 from backups import humane
-from backups.admin import live
-from backups.admin.base import VedettaAdmin, go
+from backups.actions import preflight
+from backups.admin import hints, live
+from backups.admin.base import SetUpAdmin, go
 from backups.admin.dialogs import FactsForm, dialog
 from backups.choices import Action
 from backups.models import Database, Run
@@ -40,15 +42,16 @@ class BackUpForm(FactsForm):
 
 
 @admin.register(Database)
-class DatabaseAdmin(VedettaAdmin):
+class DatabaseAdmin(SetUpAdmin):
     """What is backed up."""
 
     list_display = ("name", "address", "last_backup", "last_verified", "schedule", "repository", "gates_app")
     list_select_related = ("repository",)
     search_fields = ("name", "database", "host")
     actions = None
-    actions_detail = ("back_up", "verify", "restore")
-    starts = {"back_up": Action.BACKUP, "verify": Action.VERIFY}
+    actions_detail = ("back_up", "verify", "restore", "test_connection")
+    hinted = {"password_ref": "hint_secret", "backup_cron": "hint_cron", "verify_cron": "hint_cron"}
+    readonly_fields = ("server", "client_version", "preflight_notes")
     fieldsets = (
         (None, {"fields": (("name", "repository"), ("gates_app", "heartbeat_threshold"))}),
         (
@@ -65,6 +68,45 @@ class DatabaseAdmin(VedettaAdmin):
             newest=Max("snapshots__time", filter=Q(snapshots__forgotten_at=None)),
             proved=Max("snapshots__verified_at", filter=Q(snapshots__forgotten_at=None)),
         )  # fmt: skip
+
+    def get_fieldsets(self, request: HttpRequest, obj: Database | None = None) -> Any:
+        """With a preview of the retention, and what was learned of the server, for one that is there."""
+        fieldsets = list(super().get_fieldsets(request, obj))
+        if obj is None:
+            return fieldsets
+        name, options = fieldsets[-1]
+        if self.has_change_permission(request, obj):
+            options = {**options, "description": hints.retention_place(obj)}
+        found = {"fields": (("server", "client_version"), "preflight_notes")}
+        return [*fieldsets[:-1], (name, options), ("Found by the last preflight", found)]
+
+    def get_urls(self) -> list[URLPattern]:
+        """The hints of the forms."""
+        view = self.admin_site.admin_view
+        return [
+            path("hints/cron/", view(hints.cron_view), name="backups_database_hint_cron"),
+            path("hints/secret/", view(hints.secret_view), name="backups_database_hint_secret"),
+            path(
+                "<int:pk>/hints/retention/", view(hints.retention_view),
+                name="backups_database_hint_retention",
+            ),
+            *super().get_urls(),
+        ]  # fmt: skip
+
+    def has_delete_permission(self, request: HttpRequest, obj: Database | None = None) -> bool:
+        """Only of a database that nothing was done with: its history would go too."""
+        allowed = bool(super().has_delete_permission(request, obj))
+        return allowed and (obj is None or not obj.runs.exists())
+
+    @display(description="Server")
+    def server(self, database: Database) -> str:
+        """Flavour and version."""
+        return f"{database.server_flavour} {database.server_version}".strip() or humane.EMPTY
+
+    @display(description="Notes")
+    def preflight_notes(self, database: Database) -> str:
+        """What preflight warned of."""
+        return " ".join(database.preflight_warnings) or "None"
 
     @display(description="Server", header=True)
     def address(self, database: Database) -> tuple[str, str]:
@@ -84,7 +126,7 @@ class DatabaseAdmin(VedettaAdmin):
     @display(description="Schedule", header=True)
     def schedule(self, database: Database) -> tuple[str, str]:
         """When backups and verifications are due."""
-        return database.backup_cron or "never", f"verified {database.verify_cron or 'never'}"
+        return hints.cron_words(database.backup_cron), f"Verified: {hints.cron_words(database.verify_cron)}"
 
     @action(
         description="Back up now", icon="backup", variant=ActionVariant.PRIMARY, permissions=["run_backup"],
@@ -118,6 +160,27 @@ class DatabaseAdmin(VedettaAdmin):
     def restore(self, request: HttpRequest, object_id: str) -> HttpResponse:
         """Lead to the page where a moment is chosen."""
         return go(request, reverse("database-restore", args=[object_id]))
+
+    @action(
+        description="Test connection", icon="cable", permissions=["run_backup"],
+        dialog=dialog(
+            "Test the connection?",
+            "Looks at everything that a backup needs, as it is saved: server, privileges, repository, "
+            "programs. Takes seconds, a minute where something does not answer.",
+            "Test",
+        ),
+    )  # fmt: skip
+    def test_connection(self, request: HttpRequest, form: BaseDialogForm, object_id: str) -> HttpResponse:
+        """Run the preflight checks and show each."""
+        database = self._found(request, object_id)
+        checks = list(preflight.checks(database, preflight.Found()))
+        failed = [check.name for check in checks if not check.ok]
+        self.log_change(
+            request,
+            database,
+            f"Tested the connection: {', '.join(failed) or 'all'} {'failed' if failed else 'good'}.",
+        )
+        return render(request, "backups/checks.html", {"checks": checks, "form": form})
 
     def _found(self, request: HttpRequest, object_id: str) -> Database:
         database: Database | None = self.get_object(request, object_id)

@@ -9,7 +9,7 @@ from unfold.enums import ActionVariant
 from unfold.forms import BaseDialogForm
 
 from backups import humane
-from backups.admin.base import VedettaAdmin
+from backups.admin.base import SetUpAdmin
 from backups.admin.dialogs import CheckForm, dialog
 from backups.choices import Action, Health
 from backups.models import Repository
@@ -19,28 +19,19 @@ _MORE = ("forget", "prune", "stats", "unlock", "repair_index", "repair_snapshots
 
 
 @admin.register(Repository)
-class RepositoryAdmin(VedettaAdmin):
+class RepositoryAdmin(SetUpAdmin):
     """Where the backups lie."""
 
     list_display = ("name", "url", "state", "checked", "holds", "check_interval")
     search_fields = ("name", "url")
     actions = None
     actions_detail = ("bring_list", "check_now", {"title": "More", "icon": "build", "items": list(_MORE)})
-    starts = {
-        "bring_list": Action.SNAPSHOTS,
-        "check_now": Action.CHECK,
-        "forget": Action.FORGET,
-        "prune": Action.PRUNE,
-        "stats": Action.STATS,
-        "unlock": Action.UNLOCK,
-        "repair_index": Action.REPAIR_INDEX,
-        "repair_snapshots": Action.REPAIR_SNAPSHOTS,
-    }
     fieldsets = (
         (None, {"fields": ("name", "url", "check_interval")}),
         ("Secrets", {"fields": ("password_ref", ("access_key_ref", "secret_key_ref"))}),
         ("Health", {"fields": (("health_label", "checked"), ("holds", "sized"), "check_error")}),
     )
+    hinted = dict.fromkeys(("password_ref", "access_key_ref", "secret_key_ref"), "hint_secret")
     readonly_fields = ("health_label", "checked", "holds", "sized", "check_error")
 
     @display(description="Health", label=_HEALTH_COLOURS, ordering="health")

@@ -20,7 +20,7 @@ from unfold.decorators import action, display
 from unfold.enums import ActionVariant
 from unfold.forms import BaseDialogForm
 
-from backups import humane, runner, services
+from backups import humane, services
 from backups.admin import live
 from backups.admin.base import ReadOnlyAdmin, go, may_start, page_url, run_url
 from backups.admin.dialogs import dialog
@@ -170,12 +170,7 @@ class RunAdmin(ReadOnlyAdmin):
     def has_again_permission(self, request: HttpRequest, object_id: str | None = None) -> bool:
         """Whether this person may start what this run was."""
         kind = Run.objects.filter(pk=object_id or 0).values_list("action", flat=True).first()
-        return (
-            kind is not None
-            and kind in runner.ACTIONS
-            and kind not in _NOT_AGAIN
-            and may_start(request, kind)
-        )
+        return kind is not None and kind not in _NOT_AGAIN and may_start(request, kind)
 
     @action(
         description="Cancel", icon="stop_circle", variant=ActionVariant.DANGER, permissions=["cancel"],

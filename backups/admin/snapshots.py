@@ -77,7 +77,6 @@ class SnapshotAdmin(ReadOnlyAdmin):
     search_help_text = "Snapshot id"
     ordering = ("-time", "-pk")
     actions_detail = ("restore", "verify")
-    starts = {"verify": Action.VERIFY}
     change_form_template = "backups/snapshot.html"
 
     def get_queryset(self, request: HttpRequest) -> QuerySet[Snapshot]:

@@ -26,6 +26,12 @@ def status_folder(settings: Settings, tmp_path: Path) -> Path:
     return tmp_path / "status"
 
 
+@pytest.fixture(autouse=True)
+def quick_passwords(settings: Settings) -> None:
+    """Nobody guesses these."""
+    settings.PASSWORD_HASHERS = ["django.contrib.auth.hashers.MD5PasswordHasher"]
+
+
 @pytest.fixture
 def roles(db: None) -> None:
     """The groups that bootstrap makes."""

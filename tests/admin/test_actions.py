@@ -10,7 +10,7 @@ from django.contrib.admin.models import LogEntry
 from django.test import Client
 from django.urls import reverse
 
-from backups import runner, services
+from backups import services
 from backups.choices import Action, Status, Trigger
 from backups.models import Database, Repository, Run, Snapshot
 from tests.admin.conftest import Login
@@ -172,11 +172,3 @@ def test_buttons_one_may_not_use_are_not_shown(past: History, login: Login) -> N
     for page in pages:
         assert 'hx-target="#modal-content"' not in viewer.get(page).content.decode()
         assert 'hx-target="#modal-content"' in operator.get(page).content.decode()
-
-
-def test_buttons_of_actions_that_cannot_be_played_are_not_shown(
-    past: History, login: Login, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.delitem(runner.ACTIONS, Action.BACKUP)
-    page = reverse("admin:backups_database_change", args=[past.databases[0].pk])
-    assert "Back up now" not in login("Operator").get(page).content.decode()

@@ -1,0 +1,119 @@
+"""What stands under the fields of a form while one types: cron in words, secrets found, retention."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from cron_descriptor import FormatException, MissingFieldException, Options, WrongArgumentException
+from cron_descriptor import get_description as describe
+from django.core.exceptions import PermissionDenied, ValidationError
+from django.http import HttpRequest, HttpResponse
+from django.shortcuts import render
+from django.urls import reverse
+from django.utils import timezone
+from django.utils.html import format_html
+from django.utils.safestring import SafeString
+
+from backups import humane, retention, schedules, secrets, validators
+from backups.errors import Problem
+from backups.models import Database
+
+_NEXT = 3
+_SNAPSHOTS_SHOWN = 1000
+_LONGEST = 300
+
+
+def cron_words(expression: str) -> str:
+    """As in "At 03:00 and 15:00"; the expression itself where it is not understood."""
+    if not expression:
+        return "Never"
+    options = Options()
+    options.use_24hour_time_format = True
+    options.locale_code = "en_US"
+    try:
+        return str(describe(expression, options))
+    except (FormatException, MissingFieldException, WrongArgumentException):
+        return expression
+
+
+def below(field: str, help_text: str, url: str) -> tuple[SafeString, dict[str, str]]:
+    """A field's help text with a place for its hint, and what makes its widget ask for it."""
+    place = f"hint-{field}"
+    text = format_html('{}<span id="{}" class="v-hint" aria-live="polite"></span>', help_text, place)
+    return text, {
+        "hx-get": url,
+        "hx-trigger": "load, input changed delay:300ms",
+        "hx-target": f"#{place}",
+        "aria-describedby": place,
+    }
+
+
+def retention_place(database: Database) -> SafeString:
+    """Where a form shows what its rules would keep."""
+    return format_html(
+        '<div class="v-hint" aria-live="polite" hx-get="{}" hx-include="[name^=keep_]" '
+        'hx-trigger="load, input delay:300ms from:closest form"></div>',
+        reverse("admin:backups_database_hint_retention", args=[database.pk]),
+    )
+
+
+def cron_view(request: HttpRequest) -> HttpResponse:
+    """A cron expression in words, and when it is due next."""
+    _may_edit(request)
+    expression = _value(request)
+    context: dict[str, Any] = {"words": cron_words(expression)}
+    if expression:
+        try:
+            validators.cron(expression)
+            context["times"] = [humane.when(time) for time in schedules.next_times(expression, _NEXT)]
+        except (ValidationError, ValueError):
+            context = {"problem": "Not a cron expression yet: five fields, minute hour day month weekday."}
+    return render(request, "backups/hint.html", context)
+
+
+def secret_view(request: HttpRequest) -> HttpResponse:
+    """Whether a secret reference leads to a secret, here in the portal; never the secret."""
+    _may_edit(request)
+    reference = _value(request)
+    try:
+        if reference and secrets.resolve(reference):
+            return render(request, "backups/hint.html", {"good": "Found."})
+    except Problem as problem:
+        return render(request, "backups/hint.html", {"problem": problem.sentence()})
+    return render(request, "backups/hint.html", {})
+
+
+def retention_view(request: HttpRequest, pk: int) -> HttpResponse:
+    """Which of the snapshots that are there the rules would keep."""
+    _may_edit(request)
+    database = Database.objects.get(pk=pk)
+    snapshots = database.snapshots.filter(forgotten_at=None).order_by("-time")
+    times = [timezone.localtime(at) for at in snapshots.values_list("time", flat=True)[:_SNAPSHOTS_SHOWN]]
+    try:
+        counts = {rule: int(request.GET.get(f"keep_{rule}", "")) for rule in ("daily", "weekly", "monthly")}
+    except ValueError:
+        return render(request, "backups/hint.html", {"problem": "Give a whole number for each."})
+    if min(counts.values()) < 0:
+        return render(request, "backups/hint.html", {"problem": "Give a whole number for each."})
+    kept = retention.kept(times, **counts)
+    context = {
+        "total": len(times),
+        "gone": len(times) - len(kept),
+        "kept": [(humane.when(time), ", ".join(rules)) for time, rules in kept.items()],
+        "is_empty_policy": not any(counts.values()),
+    }
+    return render(request, "backups/hint_retention.html", context)
+
+
+def _value(request: HttpRequest) -> str:
+    """What the field holds, whatever it is called."""
+    return str(next(iter(request.GET.values()), "")).strip()[:_LONGEST]
+
+
+def _may_edit(request: HttpRequest) -> None:
+    if not any(
+        request.user.has_perm(f"backups.{verb}_{model}")
+        for verb in ("add", "change")
+        for model in ("database", "repository")
+    ):
+        raise PermissionDenied

@@ -1,0 +1,36 @@
+"""What restic's forget would keep, worked out without asking it: for the preview in a form. Pure.
+
+The rules are restic's (internal/restic/snapshot_policy.go): newest first, each rule keeps the newest
+snapshot of a day, week or month until its count is used up, and the oldest while any is left.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from datetime import datetime
+
+
+def kept(times: Sequence[datetime], *, daily: int, weekly: int, monthly: int) -> dict[datetime, list[str]]:
+    """Which of the local `times` are kept, and by which rules, newest first."""
+    left = {"daily": daily, "weekly": weekly, "monthly": monthly}
+    last: dict[str, tuple[int, ...]] = {}
+    found: dict[datetime, list[str]] = {}
+    newest_first = sorted(times, reverse=True)
+    for time in newest_first:
+        for rule, bucket in _BUCKETS.items():
+            if left[rule] == 0 or (last.get(rule) == bucket(time) and time is not newest_first[-1]):
+                continue
+            last[rule] = bucket(time)
+            left[rule] -= 1
+            found.setdefault(time, []).append(rule)
+    if newest_first:
+        # Ours: the newest stays whatever the rules say.
+        found.setdefault(newest_first[0], ["newest"])
+    return found
+
+
+_BUCKETS: dict[str, Callable[[datetime], tuple[int, ...]]] = {
+    "daily": lambda time: (time.year, time.month, time.day),
+    "weekly": lambda time: tuple(time.isocalendar()[:2]),
+    "monthly": lambda time: (time.year, time.month),
+}

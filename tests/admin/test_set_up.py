@@ -1,0 +1,145 @@
+"""Databases and repositories: hints while one types, schedules that follow, and the connection test."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager
+
+import pytest
+from django.contrib.admin.models import LogEntry
+from django.test import Client
+from django.urls import reverse
+from django_q.models import Schedule
+
+from backups.actions import preflight
+from backups.actions.preflight import Check
+from backups.models import Database, Repository
+from tests.admin.conftest import Login
+from tools.history import History
+
+CaptureCallbacks = Callable[..., AbstractContextManager[object]]
+
+
+def hint(client: Client, kind: str, value: str) -> str:
+    """What a form says under a field."""
+    response = client.get(reverse(f"admin:backups_database_hint_{kind}"), {"any_field": value})
+    assert response.status_code == 200
+    return str(response.content.decode())
+
+
+@pytest.mark.parametrize(
+    ("expression", "words"),
+    [("0 3,15 * * *", "At 03:00 and 15:00."), ("0 5 * * 0", "At 05:00, only on Sunday."), ("", "Never.")],
+)
+def test_cron_is_told_in_words(login: Login, expression: str, words: str) -> None:
+    assert words in hint(login("Administrator"), "cron", expression)
+
+
+def test_cron_tells_the_next_three_times(login: Login) -> None:
+    assert hint(login("Administrator"), "cron", "0 3,15 * * *").count("<time") == 3
+
+
+def test_half_typed_cron_is_told_kindly(login: Login) -> None:
+    client = login("Administrator")
+    for text in ("0 3", "61 * * * *", "<b>", "0 0 30 2 *"):
+        assert "Not a cron expression yet" in hint(client, "cron", text)
+
+
+def test_a_secret_is_found_and_never_shown(login: Login, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("SHOP_PASSWORD", "correct horse")
+    client = login("Administrator")
+    found = hint(client, "secret", "env:SHOP_PASSWORD")
+    assert "Found." in found
+    assert "horse" not in found
+    assert "env:NOT_SET is not set" in hint(client, "secret", "env:NOT_SET")
+
+
+@pytest.mark.parametrize("role", ["Viewer", "Operator", "Restorer", "staff"])
+def test_hints_are_for_who_may_edit(database: Database, login: Login, role: str) -> None:
+    client = login(role)
+    for url in (
+        reverse("admin:backups_database_hint_cron"),
+        reverse("admin:backups_database_hint_secret"),
+        reverse("admin:backups_database_hint_retention", args=[database.pk]),
+    ):
+        assert client.get(url).status_code == 403
+
+
+def test_the_retention_is_tried_on_what_is_there(past: History, login: Login) -> None:
+    url = reverse("admin:backups_database_hint_retention", args=[past.databases[0].pk])
+    rules = {"keep_daily": "3", "keep_weekly": "0", "keep_monthly": "0"}
+    text = login("Administrator").get(url, rules).content.decode()
+    there = past.databases[0].snapshots.filter(forgotten_at=None).count()
+    assert f"Of the {there} snapshots" in text
+    # A count that is left over keeps the oldest; three days used it up.
+    assert f"3 would stay and {there - 3} would go" in text
+
+
+@pytest.mark.parametrize("wrong", ["", "x", "-1"])
+def test_a_retention_that_is_half_typed_is_told_kindly(past: History, login: Login, wrong: str) -> None:
+    url = reverse("admin:backups_database_hint_retention", args=[past.databases[0].pk])
+    response = login("Administrator").get(url, {"keep_daily": wrong, "keep_weekly": "1", "keep_monthly": "1"})
+    assert "Give a whole number" in response.content.decode()
+
+
+def form_of(database: Database, **changes: object) -> dict[str, object]:
+    """The database's form as filled in."""
+    names = (
+        "name", "host", "port", "user", "password_ref", "database", "ssl_mode", "ssl_ca", "dump_format",
+        "backup_cron", "verify_cron", "keep_daily", "keep_weekly", "keep_monthly",
+    )  # fmt: skip
+    filled = {name: getattr(database, name) for name in names}
+    return filled | {"repository": database.repository_id, "gates_app": "on"} | changes
+
+
+def test_schedules_follow_a_saved_database(
+    database: Database, login: Login, django_capture_on_commit_callbacks: CaptureCallbacks
+) -> None:
+    client = login("Administrator")
+    page = reverse("admin:backups_database_change", args=[database.pk])
+    with django_capture_on_commit_callbacks(execute=True):
+        response = client.post(page, form_of(database, backup_cron="30 1 * * *"))
+    assert response.status_code == 302
+    assert Schedule.objects.get(name=f"vedetta backup {database.pk}").cron == "30 1 * * *"
+    assert "backup schedule" in str(LogEntry.objects.get()).lower()
+
+
+def test_a_password_in_the_location_is_refused(login: Login) -> None:
+    response = login("Administrator").post(
+        reverse("admin:backups_repository_add"),
+        {"name": "x", "url": "rest:https://me:secret@host/", "check_interval": "6", "password_ref": "env:X"},
+    )
+    assert "The location holds a password" in response.content.decode()
+    assert not Repository.objects.exists()
+
+
+def test_a_database_with_a_history_is_not_deleted(past: History, login: Login) -> None:
+    client = login("Administrator")
+    page = reverse("admin:backups_database_delete", args=[past.databases[0].pk])
+    assert client.post(page, {"post": "yes"}).status_code == 403
+
+
+def test_the_connection_test_shows_each_check(
+    database: Database, login: Login, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def checks(*_: object) -> Iterator[Check]:
+        yield Check("restic", ok=True, detail="restic 0.19.1")
+        yield Check("database", ok=False, detail="The server does not answer. See whether it runs.")
+
+    monkeypatch.setattr(preflight, "checks", checks)
+    url = reverse("admin:backups_database_test_connection", args=[database.pk])
+    client = login("Operator")
+    assert "restic 0.19.1" not in client.get(url).content.decode()
+    text = client.post(url, {"_form_submitted": "on"}).content.decode()
+    assert "restic 0.19.1" in text
+    assert "The server does not answer. See whether it runs." in text
+    assert LogEntry.objects.get().change_message == "Tested the connection: database failed."
+    assert login("Viewer").post(url, {"_form_submitted": "on"}).status_code == 403
+
+
+def test_the_connection_test_runs_the_real_checks(database: Database, login: Login) -> None:
+    url = reverse("admin:backups_database_test_connection", args=[database.pk])
+    text = login("Operator").post(url, {"_form_submitted": "on"}).content.decode()
+    assert "Heartbeats can be written to" in text
+    assert "Failed" in text
+    assert "Traceback" not in text
