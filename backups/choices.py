@@ -155,3 +155,12 @@ class Level(models.TextChoices):
     INFO = "info", "Info"
     WARNING = "warning", "Warning"
     ERROR = "error", "Error"
+
+
+class AlertState(models.TextChoices):
+    """How a subject stands that people are told about."""
+
+    GOOD = "good", "Good"
+    FAILED = "failed", "Failed"
+    LOST = "lost", "Lost"
+    OVERDUE = "overdue", "Overdue"

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import sys
 import warnings
 from collections.abc import Mapping, Sequence
@@ -132,6 +133,10 @@ class Environment:
                     f"{name} holds {_shown(value)}, but each must be an address such as https://host."
                 )
         return values
+
+    def addresses(self, name: str) -> list[str]:
+        """Addresses with a scheme, separated by commas or blanks, which they may hold themselves."""
+        return re.split(r"[\s,]+(?=[a-zA-Z][\w+.-]*://)", self._raw(name)) if self._raw(name) else []
 
     def secret(self, name: str, *, least_characters: int = 1) -> str:
         """A required secret; the value is never shown."""

@@ -202,11 +202,12 @@ VERIFY_MYSQL_HOST = env.text("VERIFY_MYSQL_HOST", "")
 VERIFY_MYSQL_PORT = env.integer("VERIFY_MYSQL_PORT", 3306, least=1, most=65535)
 VERIFY_MYSQL_USER = env.text("VERIFY_MYSQL_USER", MYSQL_USER)
 
-# ---------------------------------------------------------------- The gate, notifications
+# ---------------------------------------------------------------- The gate, notifications, metrics
 
 SENTINEL = gate_settings()
-NOTIFY_URLS = env.words("NOTIFY_URLS")
+NOTIFY_URLS = env.addresses("NOTIFY_URLS")
 PING_URL = env.text("PING_URL", "")
+METRICS_TOKEN = env.text("METRICS_TOKEN", "")
 
 # ---------------------------------------------------------------- Logging
 

@@ -6,7 +6,7 @@ import logging
 
 from django.conf import settings
 
-from backups import mysql, process, restic, services
+from backups import mysql, notify, process, restic, services
 from backups.actions import verify
 from backups.choices import Action
 from backups.connections import database_server, repository_access, scratch_server
@@ -18,7 +18,7 @@ logger = logging.getLogger(__name__)
 
 
 def run() -> list[Run]:
-    """Reap, unlock, send again; answers the runs that were lost."""
+    """Reap, unlock, send again, notify; answers the runs that were lost."""
     lost = services.runs_reap(is_gone=process.is_gone)
     for dead in lost:
         logger.warning("%s: %s", dead, dead.error)
@@ -29,6 +29,9 @@ def run() -> list[Run]:
     for dead in services.scratch_left():
         _drop_scratch(dead)
     services.runs_resend()
+    for dead in lost:
+        notify.run_ended(dead.pk)
+    notify.tend()
     return lost
 
 

@@ -1,0 +1,400 @@
+"""Tells people when something fails and when it works again: one message a change, not an attempt.
+
+Each subject (the backup of a database, the check of a repository, a database's freshness …) has a
+row that says how it stands. `run_ended` and `tend` note a change there; the message goes out at
+once, and is tried again by `tend` for those whom it did not reach. PING_URL is told of every
+backup's start and end, so that a dead man's switch notices when nothing runs at all.
+
+Nothing here may fail or hold up a run: sending has a deadline, and what goes wrong is noted in the
+row, which the portal shows. Addresses hold secrets, so they are never logged, stored or shown.
+"""
+
+from __future__ import annotations
+
+import functools
+import hashlib
+import json
+import logging
+import os
+import sys
+import threading
+import urllib.error
+import urllib.request
+import uuid
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import closing, suppress
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import Any, ParamSpec
+from urllib.parse import urlsplit, urlunsplit
+
+from django.conf import settings
+from django.db.models import Max, Q, QuerySet
+from django.utils import timezone
+
+from backups import messenger, process
+from backups.choices import Action, AlertState, Status, Verdict
+from backups.errors import Problem
+from backups.models import Alert, Database, Run, Snapshot, Verification
+from backups.schedules import next_times
+
+logger = logging.getLogger(__name__)
+Arguments = ParamSpec("Arguments")
+
+SEND_SECONDS = 20.0
+PING_SECONDS = 5.0
+TRY_AGAIN = timedelta(minutes=5)
+GIVE_UP = timedelta(days=1)
+PING = "PING_URL"
+
+_STATES = {
+    Status.SUCCEEDED: AlertState.GOOD,
+    Status.FAILED: AlertState.FAILED,
+    Status.LOST: AlertState.LOST,
+}
+_ABOUT_THE_REPOSITORY = frozenset(
+    {
+        Action.CHECK,
+        Action.FORGET,
+        Action.PRUNE,
+        Action.REPAIR_INDEX,
+        Action.REPAIR_SNAPSHOTS,
+        Action.SNAPSHOTS,
+        Action.STATS,
+        Action.UNLOCK,
+        Action.INIT,
+    }
+)
+# What Apprise and the libraries under it need to find their way out.
+_WAY_OUT = ("HTTP_PROXY", "HTTPS_PROXY", "NO_PROXY", "REQUESTS_CA_BUNDLE")
+
+
+def _harmless(work: Callable[Arguments, None]) -> Callable[Arguments, None]:
+    """What goes wrong while telling people must not become a run's failure."""
+
+    @functools.wraps(work)
+    def wrapped(*args: Arguments.args, **kwargs: Arguments.kwargs) -> None:
+        try:
+            work(*args, **kwargs)
+        except Exception as error:  # noqa: BLE001  nor any other
+            # Without its text, which may hold an address.
+            logger.error("%s failed with %s", work.__name__, type(error).__name__)
+
+    return wrapped
+
+
+@_harmless
+def run_began(run: Run) -> None:
+    """Tell PING_URL that a backup starts, without waiting for its answer."""
+    if run.action == Action.BACKUP and settings.PING_URL:
+        threading.Thread(target=_ping, args=("start", _rid(run)), daemon=True).start()
+
+
+@_harmless
+def run_ended(run_id: int) -> None:
+    """Tell people where the run's outcome changes how its subject stands; cancelled changes nothing."""
+    run = Run.objects.select_related("database", "repository").get(pk=run_id)
+    state = _STATES.get(Status(run.status))
+    if state is None:
+        return
+    whose = run.repository if run.database is None or run.action in _ABOUT_THE_REPOSITORY else run.database
+    subject = f"{run.get_action_display()} of {whose}"
+    _change(subject, state, run.error, database=run.database if whose == run.database else None)
+    if run.action == Action.BACKUP and settings.PING_URL:
+        _ping_outcome(run, state)
+    deliver()
+
+
+@_harmless
+def tend(now: datetime | None = None) -> None:
+    """Once a minute: notice what should have happened and did not, and try again to reach people."""
+    now = now or timezone.now()
+    for watched in _watched(now):
+        _change(
+            watched.subject, watched.state, watched.sentence, database=watched.database, now=now, begin=True
+        )
+    deliver(now)
+
+
+def undelivered() -> QuerySet[Alert]:
+    """Alerts of which somebody could not be told: the portal shows them."""
+    return Alert.objects.exclude(error="")
+
+
+def send_test() -> str:
+    """Send everyone a test message; answers in a sentence. Raises Problem saying who was not reached."""
+    addresses = settings.NOTIFY_URLS
+    if not addresses:
+        raise Problem("NOTIFY_URLS is not set, so nobody is told.", do="Set it and start the portal again.")
+    message = _message("Vedetta: test", "Notifications from Vedetta reach you.", AlertState.GOOD, addresses)
+    (complaints,) = _send([message])
+    if told := _complaint(addresses, complaints):
+        raise Problem(told, do="Correct NOTIFY_URLS, or see whether the service is up.")
+    count = len(addresses)
+    return f"A test message was sent to {count} address{'es' if count > 1 else ''}."
+
+
+def deliver(now: datetime | None = None) -> None:
+    """Send what is still to be told. Two processes that do this at once send each message once."""
+    now = now or timezone.now()
+    alerts = [alert for alert in Alert.objects.filter(_due(now), is_pending=True) if _claimed(alert, now)]
+    if not alerts:
+        return
+    left = [_not_reached(alert) for alert in alerts]
+    messages = [
+        _message(alert.title, alert.text, AlertState(alert.state), addresses)
+        for alert, addresses in zip(alerts, left, strict=True)
+    ]
+    for alert, addresses, complaints in zip(alerts, left, _send(messages), strict=True):
+        _note_delivery(alert, addresses, complaints, now)
+
+
+@dataclass(frozen=True)
+class _Watched:
+    """Something that should happen in time, and whether it did."""
+
+    subject: str
+    database: Database
+    state: AlertState
+    sentence: str
+
+
+def _watched(now: datetime) -> Iterator[_Watched]:
+    """Every database's newest good backup and newest verification, against what is allowed."""
+    backed_up = _newest(Snapshot.objects.filter(forgotten_at=None), "time")
+    proved = _newest(
+        Verification.objects.filter(verdict=Verdict.IDENTICAL), "finished_at", "snapshot__database"
+    )
+    first_seen = dict(Alert.objects.filter(state=AlertState.GOOD).values_list("subject", "since"))
+    for database in Database.objects.order_by("pk"):
+        for noun, times, allowed in (
+            ("backup", backed_up, _backup_allowed(database)),
+            ("verification", proved, _verification_allowed(database, now)),
+        ):
+            if allowed is None:
+                continue
+            subject = f"Timely {noun} of {database}"
+            newest = times.get(database.pk)
+            overdue = now - (newest or first_seen.get(subject, now)) > allowed
+            # Nothing yet is overdue for as long as it stays nothing.
+            if newest is None and Alert.objects.filter(subject=subject, state=AlertState.OVERDUE).exists():
+                overdue = True
+            state = AlertState.OVERDUE if overdue else AlertState.GOOD
+            yield _Watched(subject, database, state, _overdue_sentence(noun, database, newest, allowed))
+
+
+def _newest(rows: QuerySet[Any], field: str, database: str = "database") -> dict[int, datetime]:
+    return dict(rows.values_list(database).annotate(newest=Max(field)))
+
+
+def _backup_allowed(database: Database) -> timedelta | None:
+    if not (database.backup_cron or database.gates_app):
+        return None
+    return timedelta(seconds=database.heartbeat_threshold or settings.SENTINEL.threshold_seconds)
+
+
+def _verification_allowed(database: Database, now: datetime) -> timedelta | None:
+    """Its own threshold where one is set, else twice the time between two that are scheduled."""
+    if seconds := settings.SENTINEL.verified_threshold_seconds:
+        return timedelta(seconds=seconds)
+    if not database.verify_cron:
+        return None
+    first, second = next_times(database.verify_cron, 2, after=now)
+    return 2 * (second - first)
+
+
+def _overdue_sentence(noun: str, database: Database, newest: datetime | None, allowed: timedelta) -> str:
+    hours = round(allowed.total_seconds() / 3600)
+    known = f"the newest good one is of {_when(newest)}" if newest else "there is none yet"
+    return (
+        f"{database} had no good {noun} for more than {hours} hours: {known}. "
+        "See whether the worker runs and what its newest run says."
+    )
+
+
+def _when(time: datetime) -> str:
+    return f"{timezone.localtime(time):%Y-%m-%d %H:%M}"
+
+
+def _change(
+    subject: str,
+    state: AlertState,
+    sentence: str,
+    *,
+    database: Database | None = None,
+    now: datetime | None = None,
+    begin: bool = False,
+) -> None:
+    """Note how a subject stands; where that is news, somebody is to be told.
+
+    A subject that was never bad gets a row with `begin` only, from which waiting is counted.
+    """
+    now = now or timezone.now()
+    alert = Alert.objects.filter(subject=subject).first()
+    if alert is None:
+        if state == AlertState.GOOD and not begin:
+            return
+        alert, _ = Alert.objects.get_or_create(subject=subject, defaults={"database": database, "since": now})
+    if alert.state == state:
+        return
+    # Of two processes that see the same change, one makes it.
+    Alert.objects.filter(pk=alert.pk, state=alert.state).update(
+        state=state,
+        since=now,
+        title=f"{subject}: {_WORDS[state]}",
+        text=_recovered(alert) if state == AlertState.GOOD else sentence,
+        is_pending=bool(settings.NOTIFY_URLS),
+        reached=[],
+        tried_at=None,
+        told_at=None,
+        error="",
+    )
+
+
+_WORDS = {
+    AlertState.GOOD: "good again",
+    AlertState.FAILED: "failed",
+    AlertState.LOST: "lost",
+    AlertState.OVERDUE: "overdue",
+}
+
+
+def _recovered(alert: Alert) -> str:
+    return f"It works again, after it stood as {_WORDS[AlertState(alert.state)]} since {_when(alert.since)}."
+
+
+def _due(now: datetime) -> Q:
+    return Q(tried_at=None) | Q(tried_at__lt=now - TRY_AGAIN)
+
+
+def _claimed(alert: Alert, now: datetime) -> bool:
+    claim = Alert.objects.filter(
+        _due(now), pk=alert.pk, state=alert.state, since=alert.since, is_pending=True
+    )
+    return claim.update(tried_at=now) == 1
+
+
+def _not_reached(alert: Alert) -> list[str]:
+    return [address for address in settings.NOTIFY_URLS if _digest(address) not in alert.reached]
+
+
+def _note_delivery(alert: Alert, addresses: Sequence[str], complaints: Sequence[str], now: datetime) -> None:
+    """Note who was reached; whoever was not is tried again, for a day."""
+    reached = [
+        _digest(address) for address, complaint in zip(addresses, complaints, strict=True) if not complaint
+    ]
+    told = _complaint(addresses, complaints)
+    Alert.objects.filter(pk=alert.pk, since=alert.since).update(
+        reached=[*alert.reached, *reached],
+        is_pending=bool(told) and now - alert.since < GIVE_UP,
+        told_at=None if told else now,
+        error=told,
+    )
+    if told:
+        logger.error("%s: %s", alert, told)
+
+
+def _complaint(addresses: Sequence[str], complaints: Sequence[str]) -> str:
+    """Who was not reached, in one sentence; empty when all were. By place, as an address is secret."""
+    told = [
+        f"number {settings.NOTIFY_URLS.index(address) + 1} of NOTIFY_URLS ({_scheme(address)}) {complaint}"
+        for address, complaint in zip(addresses, complaints, strict=True)
+        if complaint
+    ]
+    return f"Not everyone was told: {'; '.join(told)}." if told else ""
+
+
+def _scheme(address: str) -> str:
+    return address.partition("://")[0][:20]
+
+
+def _digest(address: str) -> str:
+    return hashlib.sha256(address.encode()).hexdigest()[:16]
+
+
+def _message(title: str, body: str, state: AlertState, addresses: Sequence[str]) -> dict[str, Any]:
+    kind = "success" if state == AlertState.GOOD else "failure"
+    # Apprise refuses a message without a body.
+    return {"title": title, "body": body or title, "kind": kind, "addresses": list(addresses)}
+
+
+def _send(messages: Sequence[Mapping[str, Any]]) -> list[list[str]]:
+    """Send them; answers each address's complaint or an empty text, for each message."""
+    fd = process.secret_fd(messenger.order(messages))
+    silent = "was not tried, because the program that sends messages failed"
+    answers: dict[tuple[int, int], str] = {}
+
+    def hear(line: str) -> None:
+        with suppress(ValueError, TypeError):
+            message, address, complaint = json.loads(line)
+            answers[message, address] = complaint
+
+    try:
+        process.run(
+            [sys.executable, "-m", "backups.messenger", str(fd)],
+            env=_messenger_environment(), on_stdout=hear, pass_fds=[fd], deadline=SEND_SECONDS,
+        )  # fmt: skip
+    except process.DeadlineExceeded:
+        silent = f"gave no answer within {SEND_SECONDS:g} seconds"
+    finally:
+        os.close(fd)
+    return [
+        [answers.get((place, number), silent) for number in range(len(message["addresses"]))]
+        for place, message in enumerate(messages)
+    ]
+
+
+def _messenger_environment() -> dict[str, str]:
+    names = [variant for name in _WAY_OUT for variant in (name, name.lower())]
+    return {
+        **process.base_environment(),
+        **{name: os.environ[name] for name in names if name in os.environ},
+        "PYTHONPATH": str(settings.BASE_DIR),
+    }
+
+
+def _ping_outcome(run: Run, state: AlertState) -> None:
+    """Tell PING_URL of a backup's end. Its success says nothing while another database's fails."""
+    if state == AlertState.GOOD and _others_fail(run):
+        return
+    verb = "" if state == AlertState.GOOD else "fail"
+    told = _bounded(lambda: _ping(verb, _rid(run), run.error))
+    _change(PING, AlertState.FAILED if told else AlertState.GOOD, told)
+
+
+def _others_fail(run: Run) -> bool:
+    failing = Alert.objects.filter(subject__startswith=f"{Action.BACKUP.label} of ").exclude(
+        state=AlertState.GOOD
+    )
+    return failing.exclude(database=run.database).exclude(database__backup_cron="").exists()
+
+
+def _bounded(ask: Callable[[], str]) -> str:
+    """What `ask` answers, or that it took too long: looking up a name has no deadline of its own."""
+    answers: list[str] = []
+    asking = threading.Thread(target=lambda: answers.append(ask()), daemon=True)
+    asking.start()
+    asking.join(PING_SECONDS + 1)
+    return answers[0] if answers else "PING_URL gives no answer."
+
+
+def _rid(run: Run) -> uuid.UUID:
+    """Pairs a start with its end, also where backups of several databases overlap."""
+    return uuid.uuid5(uuid.NAMESPACE_OID, f"{run.pk} {run.queued_at.isoformat()}")
+
+
+def _ping(verb: str, rid: uuid.UUID, text: str = "") -> str:
+    """Request PING_URL as Healthchecks wants it; answers what went wrong, in words without the address."""
+    try:
+        parts = urlsplit(settings.PING_URL)
+        path = "/".join(part for part in (parts.path.rstrip("/"), verb) if part)
+        query = "&".join(part for part in (parts.query, f"rid={rid}") if part)
+        request = urllib.request.Request(  # noqa: S310  the operator's own address
+            urlunsplit((parts.scheme, parts.netloc, path, query, "")), data=text.encode()[:10_000]
+        )
+        with closing(urllib.request.urlopen(request, timeout=PING_SECONDS)):  # noqa: S310
+            return ""
+    except urllib.error.HTTPError as error:
+        return f"PING_URL answered {error.code}."
+    except (OSError, ValueError) as error:
+        return f"PING_URL could not be reached ({type(error).__name__})."

@@ -1,0 +1,292 @@
+"""One message a change of state, to a real receiver through the real program that sends."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from datetime import UTC, datetime, timedelta
+
+import pytest
+from pytest_django.fixtures import Settings
+
+from backups import notify, runner, services
+from backups.choices import Action, AlertState, Status, Trigger, Verdict
+from backups.errors import Problem
+from backups.models import Alert, Database, Snapshot, Verification
+from tests.backups.worlds import Shop, wait_until
+from tests.notify.conftest import Receiver, ended
+from tests.servers import free_port
+
+NOW = datetime(2026, 3, 1, 12, tzinfo=UTC)
+
+
+def test_first_failure_is_told_and_the_next_is_not(orders: Database, receiver: Receiver) -> None:
+    for error in ("The server is down.", "Still down."):
+        notify.run_ended(ended(orders, Action.BACKUP, Status.FAILED, error))
+
+    assert receiver.messages() == [("Backup of orders: failed", "failure")]
+    assert receiver.bodies() == ["The server is down."]
+
+
+def test_recovery_is_told_once(orders: Database, receiver: Receiver) -> None:
+    for status in (Status.FAILED, Status.SUCCEEDED, Status.SUCCEEDED):
+        notify.run_ended(ended(orders, Action.BACKUP, status))
+
+    assert receiver.messages()[1:] == [("Backup of orders: good again", "success")]
+    assert "stood as failed since" in receiver.bodies()[1]
+
+
+def test_success_from_the_start_is_not_worth_a_message(orders: Database, receiver: Receiver) -> None:
+    notify.run_ended(ended(orders, Action.BACKUP, Status.SUCCEEDED))
+
+    assert receiver.requests == []
+
+
+def test_cancelled_changes_nothing(orders: Database, receiver: Receiver) -> None:
+    notify.run_ended(ended(orders, Action.BACKUP, Status.FAILED))
+    notify.run_ended(ended(orders, Action.BACKUP, Status.CANCELLED))
+
+    assert len(receiver.requests) == 1
+    assert Alert.objects.get().state == AlertState.FAILED
+
+
+def test_lost_after_failed_is_news(orders: Database, receiver: Receiver) -> None:
+    notify.run_ended(ended(orders, Action.BACKUP, Status.FAILED))
+    notify.run_ended(ended(orders, Action.BACKUP, Status.LOST, "The worker died."))
+
+    assert [title for title, _ in receiver.messages()] == [
+        "Backup of orders: failed",
+        "Backup of orders: lost",
+    ]
+
+
+def test_each_subject_stands_for_itself(orders: Database, receiver: Receiver) -> None:
+    for action in (Action.BACKUP, Action.VERIFY, Action.CHECK):
+        notify.run_ended(ended(orders, action, Status.FAILED))
+
+    assert [title for title, _ in receiver.messages()] == [
+        "Backup of orders: failed",
+        "Verification of orders: failed",
+        "Check of main: failed",
+    ]
+
+
+def test_backup_that_really_fails_and_works_again_is_told(
+    mariadb_shop: Shop, make_database: Callable[..., Database], receiver: Receiver
+) -> None:
+    database = make_database(mariadb_shop)
+    password = database.password_ref
+    for reference in ("env:NOT_SET", password):
+        Database.objects.update(password_ref=reference)
+        database.refresh_from_db()
+        run = services.run_enqueue(action=Action.BACKUP, trigger=Trigger.CLI, database=database, send=False)
+        runner.execute(run.pk, send_follow_ups=False)
+
+    assert [kind for _, kind in receiver.messages()] == ["failure", "success"]
+    assert "NOT_SET" in receiver.bodies()[0]
+
+
+def test_unreachable_repository_is_told(
+    mariadb_shop: Shop, make_database: Callable[..., Database], receiver: Receiver
+) -> None:
+    database = make_database(mariadb_shop)
+    database.repository.url += "/nowhere"
+    database.repository.save()
+    run = services.run_enqueue(action=Action.BACKUP, trigger=Trigger.CLI, database=database, send=False)
+    runner.execute(run.pk)
+
+    assert receiver.messages() == [(f"Backup of {database}: failed", "failure")]
+
+
+def test_whom_it_did_not_reach_is_tried_again_and_only_those(
+    orders: Database, receiver: Receiver, settings: Settings
+) -> None:
+    gone = Receiver()
+    port = gone.port
+    gone.close()
+    settings.NOTIFY_URLS = [receiver.address, f"json://user:hunter3@127.0.0.1:{port}/"]
+    notify.run_ended(ended(orders, Action.BACKUP, Status.FAILED))
+    (alert,) = notify.undelivered()
+    assert alert.error == "Not everyone was told: number 2 of NOTIFY_URLS (json) could not be reached."
+
+    notify.deliver()
+    assert Alert.objects.get(pk=alert.pk).tried_at == alert.tried_at, "not again so soon"
+    second = Receiver()
+    settings.NOTIFY_URLS = [receiver.address, f"json://user:hunter3@127.0.0.1:{second.port}/"]
+    Alert.objects.update(reached=[notify._digest(receiver.address)])
+    assert alert.tried_at is not None
+    notify.deliver(alert.tried_at + timedelta(minutes=6))
+    second.close()
+
+    assert len(receiver.requests) == 1
+    assert len(second.requests) == 1
+    assert not notify.undelivered().exists()
+
+
+def test_refusal_is_shown_with_its_status_and_without_the_secret(
+    orders: Database, receiver: Receiver, caplog: pytest.LogCaptureFixture, capfd: pytest.CaptureFixture[str]
+) -> None:
+    receiver.status = 403
+    notify.run_ended(ended(orders, Action.BACKUP, Status.FAILED))
+
+    (alert,) = notify.undelivered()
+    assert alert.error.endswith("(json) answered 403.")
+    printed = "".join(capfd.readouterr()) + caplog.text + alert.error
+    assert "hunter2" not in printed
+    assert str(receiver.port) not in printed
+
+
+@pytest.mark.parametrize("address", ["nonsense", "nosuch://secret-token@host"])
+def test_address_that_is_none_is_not_shown(orders: Database, settings: Settings, address: str) -> None:
+    settings.NOTIFY_URLS = [address]
+
+    with pytest.raises(Problem) as raised:
+        notify.send_test()
+
+    assert "is not an address that Apprise knows" in str(raised.value)
+    assert "secret-token" not in str(raised.value)
+
+
+def test_service_that_hangs_is_given_up(
+    orders: Database, receiver: Receiver, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    receiver.delay = 30
+    monkeypatch.setattr(notify, "SEND_SECONDS", 2.0)
+    began = time.monotonic()
+    notify.run_ended(ended(orders, Action.BACKUP, Status.FAILED))
+
+    assert time.monotonic() - began < 6
+    (alert,) = notify.undelivered()
+    assert alert.error.endswith("gave no answer within 2 seconds.")
+
+
+def test_two_that_deliver_at_once_send_once(orders: Database, receiver: Receiver) -> None:
+    notify.run_ended(ended(orders, Action.BACKUP, Status.FAILED))
+    Alert.objects.update(is_pending=True, tried_at=None, reached=[])
+    now = datetime.now(UTC)
+    notify.deliver(now)
+    Alert.objects.update(is_pending=True, reached=[])
+    notify.deliver(now)
+
+    assert len(receiver.requests) == 2
+
+
+def test_what_goes_wrong_does_not_reach_the_run(orders: Database, monkeypatch: pytest.MonkeyPatch) -> None:
+    def broken(*_: object, **__: object) -> None:
+        raise RuntimeError("json://secret")
+
+    monkeypatch.setattr(notify, "_change", broken)
+
+    notify.run_ended(ended(orders, Action.BACKUP, Status.FAILED))
+    notify.tend()
+
+
+def _snapshot(database: Database, time: datetime) -> Snapshot:
+    return Snapshot.objects.create(
+        repository=database.repository,
+        database=database,
+        snapshot_id=f"{time:%Y%m%d%H%M}",
+        time=time,
+        path="/mysql/orders.sql",
+    )
+
+
+def _proved(database: Database, snapshot: Snapshot, time: datetime) -> None:
+    run_id = ended(database, Action.VERIFY, Status.SUCCEEDED)
+    Verification.objects.create(run_id=run_id, snapshot=snapshot, verdict=Verdict.IDENTICAL, finished_at=time)
+
+
+def test_overdue_backup_is_told_once_and_so_is_its_end(orders: Database, receiver: Receiver) -> None:
+    snapshot = _snapshot(orders, NOW)
+    _proved(orders, snapshot, NOW + timedelta(days=3))
+    for hours in (1, 26, 27, 28):
+        notify.tend(NOW + timedelta(hours=hours))
+    assert receiver.messages() == [("Timely backup of orders: overdue", "failure")]
+    assert "for more than 26 hours: the newest good one is of 2026-03-01 12:00" in receiver.bodies()[0]
+
+    _snapshot(orders, NOW + timedelta(hours=28))
+    notify.tend(NOW + timedelta(hours=29))
+    assert receiver.messages()[1:] == [("Timely backup of orders: good again", "success")]
+
+
+def test_database_without_any_backup_is_overdue_after_the_threshold(
+    orders: Database, receiver: Receiver
+) -> None:
+    for hours in (0, 25, 27, 28, 60):
+        notify.tend(NOW + timedelta(hours=hours))
+
+    assert [title for title, _ in receiver.messages()] == ["Timely backup of orders: overdue"]
+    assert "there is none yet" in receiver.bodies()[0]
+
+
+def test_verification_is_overdue_by_its_own_schedule(orders: Database, receiver: Receiver) -> None:
+    _proved(orders, _snapshot(orders, NOW), NOW)
+    Database.objects.update(backup_cron="", gates_app=False)
+    for days in (1, 13, 15, 16):
+        notify.tend(NOW + timedelta(days=days))
+
+    assert [title for title, _ in receiver.messages()] == ["Timely verification of orders: overdue"]
+
+
+def test_tending_takes_no_more_queries_for_more_databases(
+    orders: Database, django_assert_max_num_queries: Callable[[int], object]
+) -> None:
+    notify.tend(NOW)
+    with django_assert_max_num_queries(12):  # type: ignore[attr-defined]
+        notify.tend(NOW + timedelta(hours=1))
+
+
+def test_healthchecks_protocol(orders: Database, pinged: Receiver) -> None:
+    run_id = ended(orders, Action.BACKUP, Status.SUCCEEDED)
+    run = services.Run.objects.get(pk=run_id)
+    notify.run_began(run)
+    wait_until(lambda: len(pinged.requests) == 1, "the start's ping", 10)
+    notify.run_ended(run_id)
+    notify.run_ended(ended(orders, Action.BACKUP, Status.FAILED, "The server is down."))
+
+    paths = [path.partition("?") for path, _ in pinged.requests]
+    assert [path for path, _, _ in paths] == [
+        "/ping/d34db33f/start",
+        "/ping/d34db33f",
+        "/ping/d34db33f/fail",
+    ]
+    assert paths[0][2] == paths[1][2] != paths[2][2]
+    assert pinged.requests[2][1] == b"The server is down."
+
+
+def test_only_backups_are_pinged(orders: Database, pinged: Receiver) -> None:
+    notify.run_ended(ended(orders, Action.VERIFY, Status.SUCCEEDED))
+
+    assert pinged.requests == []
+
+
+def test_success_is_not_pinged_while_another_database_fails(orders: Database, pinged: Receiver) -> None:
+    other = Database.objects.create(
+        name="other", database="other", host="h", user="u", repository=orders.repository
+    )
+    notify.run_ended(ended(other, Action.BACKUP, Status.FAILED))
+    notify.run_ended(ended(orders, Action.BACKUP, Status.SUCCEEDED))
+
+    assert [path.partition("?")[0] for path, _ in pinged.requests] == ["/ping/d34db33f/fail"]
+
+
+def test_ping_that_fails_is_shown_without_its_address(
+    orders: Database, receiver: Receiver, settings: Settings
+) -> None:
+    settings.PING_URL = f"http://127.0.0.1:{free_port()}/ping/d34db33f"
+    notify.run_ended(ended(orders, Action.BACKUP, Status.SUCCEEDED))
+
+    assert receiver.messages() == [("PING_URL: failed", "failure")]
+    assert receiver.bodies() == ["PING_URL could not be reached (URLError)."]
+
+
+def test_test_message_reaches_everyone(receiver: Receiver) -> None:
+    assert notify.send_test() == "A test message was sent to 1 address."
+    assert receiver.messages() == [("Vedetta: test", "success")]
+
+
+def test_test_message_without_addresses_says_so(settings: Settings) -> None:
+    settings.NOTIFY_URLS = []
+
+    with pytest.raises(Problem, match="NOTIFY_URLS is not set"):
+        notify.send_test()
