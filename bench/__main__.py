@@ -1,0 +1,33 @@
+"""`python -m bench [TABLE …]`: measure and print the tables, all of them by default."""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from collections.abc import Callable
+
+from bench import overhead
+from bench.common import Options, isolate
+
+TABLES: dict[str, Callable[[Options], None]] = {
+    "overhead": overhead.measure,
+}
+
+
+def main() -> int:
+    """Measure what the arguments name; the exit status is 0 whatever the figures are."""
+    parser = argparse.ArgumentParser(prog="python -m bench", description=__doc__)
+    parser.add_argument("tables", nargs="*", metavar="TABLE", help=f"of {', '.join(TABLES)}")
+    parser.add_argument("--megabytes", type=float, default=720, help="size of the sample database's dump")
+    parser.add_argument("--rounds", type=int, default=3, help="measurements of each kind")
+    asked = parser.parse_args()
+    if unknown := set(asked.tables) - set(TABLES):
+        parser.error(f"there is no table {', '.join(sorted(unknown))}")
+    isolate()
+    for name in asked.tables or TABLES:
+        TABLES[name](Options(asked.megabytes, asked.rounds))
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,58 @@
+"""What the benchmarks have in common."""
+
+from __future__ import annotations
+
+import os
+import re
+import sys
+import tempfile
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+PROJECT = Path(__file__).resolve().parent.parent
+
+
+@dataclass(frozen=True)
+class Options:
+    """How large and how often."""
+
+    megabytes: float
+    rounds: int
+
+
+def isolate() -> None:
+    """Keep the operator's own repository and database out of reach, as the tests do."""
+    names = re.findall(r"^(\w+)=", (PROJECT / ".env.example").read_text(), re.MULTILINE)
+    os.environ.update({name + suffix: "" for name in names for suffix in ("", "_FILE")})
+    os.environ.update(
+        DJANGO_SETTINGS_MODULE="portal.settings",
+        SECRET_KEY="of the benchmarks, and of nothing else but the benchmarks",
+    )
+
+
+@contextmanager
+def work_folder() -> Iterator[Path]:
+    """A folder for repositories, on a real disk, gone after."""
+    parent = PROJECT / "var"
+    parent.mkdir(exist_ok=True)
+    with tempfile.TemporaryDirectory(prefix="bench-", dir=parent) as folder:
+        yield Path(folder)
+
+
+def say(text: str) -> None:
+    """How far it is; the tables alone go to standard output."""
+    print(text, file=sys.stderr, flush=True)
+
+
+def print_table(title: str, head: Sequence[str], rows: Sequence[Sequence[str]], *notes: str) -> None:
+    """A table in Markdown, with what is to be known about it below."""
+    widths = [max(len(row[i]) for row in (head, *rows)) for i in range(len(head))]
+    lines = [head, ["-" * width for width in widths], *rows]
+    print(f"\n## {title}\n")
+    for line in lines:
+        print("| " + " | ".join(cell.ljust(width) for cell, width in zip(line, widths, strict=True)) + " |")
+    for note in notes:
+        print(f"\n{note}")
+    sys.stdout.flush()
