@@ -6,6 +6,7 @@ RENAME TABLE moves none of it, so a swap takes it down before and sets it up aga
 from __future__ import annotations
 
 import json
+import re
 import zlib
 from collections.abc import Collection, Iterator
 
@@ -20,6 +21,7 @@ _KINDS = frozenset(
         Kind.ROUTINES, Kind.ROUTINE, Kind.PROCEDURE, Kind.FUNCTION, Kind.PACKAGE, Kind.PACKAGE_BODY,
     }
 )  # fmt: skip
+_DEFINER = re.compile(r"DEFINER=(`(?:[^`]|``)*`@`(?:[^`]|``)*`)")
 _FRAME = frozenset({Kind.HEADER, Kind.FOOTER})
 
 
@@ -67,6 +69,14 @@ def apply(
         pieces = (p for p in pieces if p.section.kind in _FRAME or p.section.table in triggers_of)
     wish = Wish(database, source=source)
     client_fed(server, programs, database, pieces_for(wish, pieces), tick)
+
+
+def definers(definitions: bytes) -> list[str]:
+    """The users in whose name what `read` told runs, quoted as in the server's statements."""
+    found: set[str] = set()
+    for _kind, _name, _table, text in json.loads(zlib.decompress(definitions)):
+        found.update(_DEFINER.findall(text.encode("latin-1").decode(errors="replace")))
+    return sorted(found)
 
 
 def _keep(piece: Piece, found: dict[int, tuple[Section, bytearray]]) -> None:

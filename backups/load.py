@@ -6,6 +6,7 @@ import os
 import re
 import zlib
 from collections.abc import Callable, Iterator
+from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import IO
 
@@ -54,6 +55,7 @@ class Loading:
     digester: Digester = field(default_factory=Digester)
     bytes_read: int = 0
     tables_begun: int = 0
+    is_read: bool = False
 
     @property
     def doing(self) -> str:
@@ -217,11 +219,15 @@ def digested(chunks: Iterator[bytes], loading: Loading) -> Iterator[Piece]:
             section.kind == Kind.TABLE for section in loading.digester.splitter.sections
         )
     yield from loading.digester.close()
+    loading.is_read = True
 
 
 def _load_problem(stderr: tuple[str, ...], code: int, server: mysql.Server, database: str) -> Problem:
     problem = mysql.client_problem(stderr, code, server, database)
     not_the_dump = (mysql.ServerGone, mysql.ServerUnreachable, mysql.AccessDenied, mysql.MissingPrivilege)
+    if isinstance(problem, mysql.MissingPrivilege):
+        with suppress(Problem), mysql.connect(server) as connection:
+            problem.do = f"Run as an administrator: {mysql.definer_grant(connection)}; {problem.do}"
     if isinstance(problem, not_the_dump):
         return problem
     return LoadProblem(problem.what, do=problem.do)

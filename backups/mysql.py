@@ -537,6 +537,37 @@ def missing_users(connection: Any, accounts: Sequence[str]) -> list[str] | None:
     return [account for account in accounts if account not in known]
 
 
+def definer_grant(connection: Any) -> str:
+    """The statement that lets us make things that run in another user's name."""
+    info = probe(connection)
+    if info.flavour == MARIADB:
+        right = "SET USER"
+    elif info.number >= (8, 2):
+        right = "SET_ANY_DEFINER, ALLOW_NONEXISTENT_DEFINER, SYSTEM_USER"
+    else:
+        right = "SET_USER_ID, SYSTEM_USER"
+    return f"GRANT {right} ON *.* TO {account(connection)}"
+
+
+def refuse_unless_may_define(connection: Any, database: str, definers: Collection[str]) -> None:
+    """Raise MissingPrivilege unless we may make things in the name of these users, as tried in `database`.
+
+    `definers` are quoted as in the server's own statements.
+    """
+    procedure = f"{quote(database)}.`vedetta_may_define`"
+    for definer in definers:
+        try:
+            execute(connection, f"CREATE DEFINER={definer} PROCEDURE {procedure}() BEGIN END")
+        except MySQLdb.Error as error:
+            if error.args[0] != ER.SPECIFIC_ACCESS_DENIED_ERROR:
+                raise
+            raise MissingPrivilege(
+                f"Views, triggers, routines or events run as {definer}, and we may not make such.",
+                do=f"Run as an administrator: {definer_grant(connection)}; or restore in place.",
+            ) from error
+        execute(connection, f"DROP PROCEDURE {procedure}")
+
+
 def data_length(connection: Any, database: str) -> int:
     """The server's own estimate of the size of the rows in bytes."""
     ((length,),) = _rows(
@@ -730,10 +761,17 @@ def client_problem(stderr: Sequence[str], code: int, server: Server, database: s
 
 
 def _load_problem_from(code: int, text: str, server: Server, database: str) -> MySQLProblem:
-    if code in (ER.SPECIFIC_ACCESS_DENIED_ERROR, ER.TABLEACCESS_DENIED_ERROR, 1419):
+    if code == ER.SPECIFIC_ACCESS_DENIED_ERROR:
         return MissingPrivilege(
             f"The user {server.user} may not create all that the snapshot holds: {text}.",
-            do="Grant it (see deploy/mysql), or restore with definers set to the current user.",
+            do="or restore with definers set to the current user.",
+        )
+    if code in (ER.TABLEACCESS_DENIED_ERROR, 1419):
+        return MySQLProblem(
+            f"The user {server.user} may not create all that the snapshot holds: {text}.",
+            do="Run as an administrator: SET GLOBAL log_bin_trust_function_creators = 1; see deploy/mysql."
+            if code == 1419
+            else "Grant it; deploy/mysql has the statements.",
         )
     return problem_from_number(code, text, server, database)
 

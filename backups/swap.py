@@ -11,8 +11,6 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
-import MySQLdb
-
 from backups import definitions, mysql, process, services
 from backups.choices import Swap
 from backups.errors import Problem
@@ -33,18 +31,16 @@ def swap(restore: Restore, place: Place, *, say: Callable[[str], None], tick: pr
 
     Raises Problem; then the target is as it was, or `end_broken_off` makes it so.
     """
-    _prepare(restore, place, tick)
     try:
+        _prepare(restore, place, tick)
         _rename(restore, place)
-    except BaseException:
-        _try_to_end(restore, place, say)
-        raise
-    services.restore_note(restore, swap=Swap.RENAMED)
-    say(f"The tables were swapped; those of before are in {restore.kept_in}.")
-    try:
+        services.restore_note(restore, swap=Swap.RENAMED)
+        say(f"The tables were swapped; those of before are in {restore.kept_in}.")
         _finish(restore, place, tick)
-    except Problem:
-        _try_to_end(restore, place, say)
+    except BaseException as error:
+        if restore.swap == Swap.NONE:
+            raise  # nothing was taken down yet
+        _end_now(restore, place, say, error)
         if restore.swap != Swap.FINISHED:
             raise
 
@@ -73,28 +69,38 @@ def _prepare(restore: Restore, place: Place, tick: process.Tick) -> None:
             place.server, restore.incoming, info=place.info, programs=place.programs, tick=tick
         )
         services.restore_note(restore, definitions_after=after)
-    services.restore_note(restore, definitions_before=before, swap=Swap.PREPARED)
+    users = {*definitions.definers(before), *definitions.definers(bytes(restore.definitions_after or b""))}
     with mysql.connect(place.server) as connection:
+        # What is taken down must go up again, whichever way this ends.
+        mysql.refuse_unless_may_define(connection, restore.incoming, sorted(users))
+        services.restore_note(restore, definitions_before=before, swap=Swap.PREPARED)
         charset, collation = mysql.database_defaults(connection, restore.target)
         if not mysql.database_exists(connection, restore.kept_in):
             mysql.create_database(connection, restore.kept_in, charset, collation)
 
 
 def _rename(restore: Restore, place: Place) -> None:
-    chosen = restore.tables or None
     with mysql.connect(place.server) as connection:
-        incoming = mysql.tables(connection, restore.incoming)
-        live = mysql.tables(connection, restore.target)
-        outgoing = [table for table in live if chosen is None or table in chosen]
-        if chosen is not None:
-            incoming = [table for table in incoming if table in chosen]
+        outgoing, incoming = _moving(connection, restore)
+        services.run_note(restore.run_id, result={"moves": [len(outgoing), len(incoming)]})
         moves = [(restore.target, restore.kept_in, table) for table in outgoing]
         moves += [(restore.incoming, restore.target, table) for table in incoming]
         mysql.drop_definitions(connection, restore.incoming)
         # A view may stand where the snapshot has a table.
         mysql.drop_views(connection, restore.target, incoming)
         mysql.drop_triggers(connection, restore.target, outgoing)
-        mysql.rename_tables(connection, moves)
+        if moves:
+            mysql.rename_tables(connection, moves)
+
+
+def _moving(connection: Any, restore: Restore) -> tuple[list[str], list[str]]:
+    """The tables that go out of the target, and those that come in."""
+    outgoing = mysql.tables(connection, restore.target)
+    incoming = mysql.tables(connection, restore.incoming)
+    if not restore.tables:
+        return outgoing, incoming
+    chosen = set(restore.tables)
+    return [table for table in outgoing if table in chosen], [table for table in incoming if table in chosen]
 
 
 def _finish(restore: Restore, place: Place, tick: process.Tick) -> None:
@@ -138,18 +144,27 @@ def _roll_back(restore: Restore, place: Place, tick: process.Tick) -> None:
 
 
 def _was_renamed(connection: Any, restore: Restore) -> bool:
-    """RENAME is all or nothing: any table among the kept ones, or none left to come, tells."""
+    """RENAME is all or nothing, so where one table is now tells for all that were to move."""
     if not mysql.database_exists(connection, restore.kept_in):
         return False
-    if mysql.tables(connection, restore.kept_in):
-        return True
-    incoming = mysql.tables(connection, restore.incoming)
-    return not incoming and bool(mysql.tables(connection, restore.target))
+    restore.run.refresh_from_db(fields=["result"])
+    outgoing, incoming = restore.run.result.get("moves", (0, 0))
+    if outgoing:
+        return bool(mysql.tables(connection, restore.kept_in))
+    return bool(incoming) and not _moving(connection, restore)[1]
 
 
-def _try_to_end(restore: Restore, place: Place, say: Callable[[str], None]) -> None:
-    """End a swap at once where the server allows; else the reaper does it when it is back."""
+def _end_now(restore: Restore, place: Place, say: Callable[[str], None], error: BaseException) -> None:
+    """End a swap at once where the server allows; else the reaper does it when it is back.
+
+    Raises Problem when it cannot be ended now.
+    """
     try:
         say(end_broken_off(restore, place, tick=lambda: None))
-    except (Problem, MySQLdb.Error) as error:
-        say(f"The swap was broken off and will be ended as soon as the server allows: {error}")
+    except Problem as later:
+        raise Problem(
+            f"The swap was broken off: {later.what}",
+            safe=f"No row of {restore.target} is lost, but views, triggers, routines or events of it may "
+            "be missing until the swap is ended, which is tried every minute.",
+            do="See that the database server answers; what came of it will be added here.",
+        ) from error

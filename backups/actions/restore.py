@@ -280,6 +280,9 @@ def _load(
         except LoadProblem:
             if source.poll() not in (None, 0):
                 restic.finished(source, access, "reading the snapshot", progress.tick)
+            if loading.is_read:
+                # A statement that was cut off tells less than that the dump was.
+                _refuse_damaged(restore, loading)
             raise
         restic.finished(source, access, "reading the snapshot", progress.tick)
     _refuse_damaged(restore, loading)
