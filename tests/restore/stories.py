@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from backups import restic, runner, services
-from backups.choices import DefinerPolicy, RestoreMode, Trigger
+from backups.choices import DefinerPolicy, RestoreMode, Status, Trigger
 from backups.connections import repository_access
 from backups.models import Database, Restore, Run, Snapshot
 from tests.backups.worlds import SHOP, Shop, all_routines, make_shop
@@ -49,7 +49,11 @@ DELIMITER ;
 def may_restore(server: DatabaseServer, name: str) -> list[str]:
     """The grants that a user needs to restore `name` in every mode."""
     pattern = re.sub(r"([_%\\])", r"\\\1", name).replace("`", "``")
-    foreign = ["SET USER ON *.*"] if server.flavour == "mariadb" else ["SET_ANY_DEFINER, SYSTEM_USER ON *.*"]
+    foreign = (
+        ["SET USER ON *.*"]
+        if server.flavour == "mariadb"
+        else ["SET_ANY_DEFINER, ALLOW_NONEXISTENT_DEFINER, SYSTEM_USER ON *.*"]
+    )
     return [f"ALL ON `{pattern}`.*", f"ALL ON `{pattern}\\_%`.*", all_routines(server), *foreign]
 
 
@@ -79,7 +83,7 @@ def drop_all(shop: Shop) -> None:
     shop.server.execute(f"DROP USER IF EXISTS '{shop.user}'@'%'")
 
 
-def dump_of(server: DatabaseServer, name: str) -> bytes:
+def dump_of(server: DatabaseServer, name: str, *options: str) -> bytes:
     """A database as the server's own dump program writes it, by the administrator, comments kept."""
     server.client("-e", "SELECT 1")  # writes the administrator's option file
     program = {"mariadb": "mariadb-dump", "mysql": "mysqldump"}[server.flavour]
@@ -90,7 +94,7 @@ def dump_of(server: DatabaseServer, name: str) -> bytes:
         "--max-allowed-packet=1G",
     ]  # fmt: skip
     args += ["--set-gtid-purged=OFF"] if server.flavour == "mysql" else ["--dump-history"]
-    done = subprocess.run([*args, name], capture_output=True, check=False)
+    done = subprocess.run([*args, *options, name], capture_output=True, check=False)
     assert done.returncode == 0, done.stderr.decode()
     return done.stdout
 
@@ -139,6 +143,19 @@ def restore(database: Database, mode: RestoreMode, **wishes: Any) -> Run:
     played = runner.execute(enqueue(database, mode, **wishes).pk, send_follow_ups=False)
     assert played is not None
     return played
+
+
+def succeeded(run: Run) -> Run:
+    """The run, which must have gone well."""
+    assert run.status == Status.SUCCEEDED, f"{run.error}\n{log_of(run)}"
+    return run
+
+
+def failed(run: Run) -> str:
+    """The sentence with which a run must have failed."""
+    assert run.status == Status.FAILED, f"{run.status}: {run.error}"
+    assert "unexpected" not in run.error, log_of(run)
+    return run.error
 
 
 def undo(run: Run) -> Run:
