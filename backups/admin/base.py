@@ -121,6 +121,13 @@ class SetUpAdmin(VedettaAdmin):
             field.widget.attrs |= attributes
         return field
 
+    def render_change_form(
+        self, request: HttpRequest, context: dict[str, Any], *args: Any, **kwargs: Any
+    ) -> HttpResponse:
+        """The form; few want to add another at once."""
+        context["show_save_and_add_another"] = False
+        return super().render_change_form(request, context, *args, **kwargs)
+
     def save_model(self, request: HttpRequest, obj: Model, form: Any, change: bool) -> None:
         """Save, then make the rest follow."""
         super().save_model(request, obj, form, change)

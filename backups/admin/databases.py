@@ -21,6 +21,8 @@ from backups.admin.dialogs import FactsForm, dialog
 from backups.choices import Action
 from backups.models import Database, Run
 
+_FLAVOURS = {"mysql": "MySQL", "mariadb": "MariaDB"}
+
 
 class BackUpForm(FactsForm):
     """What a backup of this database will be like."""
@@ -49,7 +51,9 @@ class DatabaseAdmin(SetUpAdmin):
     list_select_related = ("repository",)
     search_fields = ("name", "database", "host")
     actions = None
-    actions_detail = ("back_up", "verify", "restore", "test_connection")
+    actions_detail = (
+        "back_up", "restore", {"title": "More", "icon": "more_horiz", "items": ["verify", "test_connection"]},
+    )  # fmt: skip
     hinted = {"password_ref": "hint_secret", "backup_cron": "hint_cron", "verify_cron": "hint_cron"}
     readonly_fields = ("server", "client_version", "preflight_notes")
     fieldsets = (
@@ -101,12 +105,13 @@ class DatabaseAdmin(SetUpAdmin):
     @display(description="Server")
     def server(self, database: Database) -> str:
         """Flavour and version."""
-        return f"{database.server_flavour} {database.server_version}".strip() or humane.EMPTY
+        flavour = _FLAVOURS.get(database.server_flavour, database.server_flavour)
+        return f"{flavour} {database.server_version}".strip() or humane.EMPTY
 
     @display(description="Notes")
     def preflight_notes(self, database: Database) -> str:
         """What preflight warned of."""
-        return " ".join(database.preflight_warnings) or "None"
+        return " ".join(database.preflight_warnings) or "Nothing to note"
 
     @display(description="Server", header=True)
     def address(self, database: Database) -> tuple[str, str]:

@@ -21,6 +21,7 @@ from backups.models import Database
 _NEXT = 3
 _SNAPSHOTS_SHOWN = 1000
 _LONGEST = 300
+_MAY_BE_UNSET = frozenset({"access_key_ref", "secret_key_ref"})
 
 
 def cron_words(expression: str) -> str:
@@ -75,12 +76,17 @@ def secret_view(request: HttpRequest) -> HttpResponse:
     """Whether a secret reference leads to a secret, here in the portal; never the secret."""
     _may_edit(request)
     reference = _value(request)
+    told: dict[str, str] = {}
     try:
-        if reference and secrets.resolve(reference):
-            return render(request, "backups/hint.html", {"good": "Found."})
+        if secrets.resolve_optional(reference):
+            told = {"good": "Found."}
+        elif any(name in _MAY_BE_UNSET for name in request.GET):
+            told = {"words": "Not set; needed for S3 only" if reference else ""}
+        elif reference:
+            secrets.resolve(reference)
     except Problem as problem:
-        return render(request, "backups/hint.html", {"problem": problem.sentence()})
-    return render(request, "backups/hint.html", {})
+        told = {"problem": problem.sentence()}
+    return render(request, "backups/hint.html", told)
 
 
 def retention_view(request: HttpRequest, pk: int) -> HttpResponse:

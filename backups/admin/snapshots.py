@@ -234,7 +234,7 @@ def added_bytes(snapshot: Snapshot) -> int | None:
 
 def kept_words(snapshot: Snapshot) -> str:
     """The retention rules that keep a snapshot, as in "daily, monthly"."""
-    return ", ".join(str(rule).removesuffix(" snapshot") for rule in snapshot.kept_because)
+    return ", ".join(str(rule).partition(" snapshot")[0] for rule in snapshot.kept_because)
 
 
 def _sizes(manifest: Mapping[str, Any] | None) -> dict[str, int]:
