@@ -127,7 +127,11 @@ def scratch_database(run: Run, snapshot: Snapshot, progress: Progress) -> Iterat
         # Noted before it exists, so that the reaper finds it even if we die in between.
         services.run_note(run.pk, result={"scratch": name}, server_version=str(info))
         services.run_note(run.pk, client_version=str(programs))
-        _create(connection, server, name, manifest)
+        try:
+            _create(connection, server, name, manifest)
+        except mysql.MissingPrivilege:
+            services.scratch_dropped(run.pk)
+            raise
     progress.log(f"Restoring into {name} at {server.address} ({info}, {programs} client).")
     try:
         yield Scratch(server, info, programs, name)
@@ -364,8 +368,17 @@ def _compare_sections(
         if excuse and (not kind_rows or excuse.of_client):
             findings.not_compared.append(f"{difference} ({excuse.reason})")
         else:
-            findings.differences.append(difference)
+            findings.differences.append(difference + _known_cause(difference, scratch))
     findings.compared.append(f"{len(stream) - len(differing)} of {len(stream)} sections byte for byte")
+
+
+def _known_cause(difference: str, scratch: Scratch) -> str:
+    """What is known to make rows differ after a restore that went well, for a person."""
+    with mysql.connect(scratch.server) as connection:
+        tables = mysql.tables_with_json(connection, scratch.database)
+    if any(difference.startswith(f"{Kind.ROWS} {table} differs") for table in tables):
+        return " (it has JSON columns: MySQL dumps decimals in them as text and reads them back as doubles)"
+    return ""
 
 
 @dataclass(frozen=True)
