@@ -15,7 +15,7 @@ from backups import mysql, runner, services
 from backups.choices import Action, Trigger
 from backups.connections import repository_access
 from backups.models import Database, Repository, Run, Snapshot, Verification
-from tests.backups.worlds import PROJECT, Shop
+from tests.backups.worlds import PROJECT, Shop, wait_until
 from tests.servers import DatabaseServer
 
 GRANTS = PROJECT / "deploy" / "mysql"
@@ -101,7 +101,7 @@ def log_of(run: Run) -> str:
 def scratch_databases(server: DatabaseServer) -> list[str]:
     """The scratch databases that a server has."""
     rows = server.query(
-        r"SELECT SCHEMA_NAME FROM information_schema.SCHEMATA WHERE SCHEMA_NAME LIKE '%\_\_verify\_%'"
+        "SELECT SCHEMA_NAME FROM information_schema.SCHEMATA WHERE SCHEMA_NAME REGEXP '__verify_[0-9]+$'"
     )
     return [str(name) for (name,) in rows]
 
@@ -168,3 +168,39 @@ def wrapped_clients(shop: Shop, folder: Path, **scripts: str) -> str:
                 own.write_text(f'#!/bin/bash\nexec {program} "$@"\n')
                 own.chmod(0o755)
     return str(folder)
+
+
+def damage(repository: Repository) -> Path:
+    """Flip a byte in the middle of the largest pack, which holds data; gives the pack."""
+    packs = [path for path in (Path(repository.url) / "data").rglob("*") if path.is_file()]
+    pack = max(packs, key=lambda path: path.stat().st_size)
+    content = bytearray(pack.read_bytes())
+    content[len(content) // 3] ^= 0xFF
+    pack.chmod(0o600)
+    pack.write_bytes(content)
+    return pack
+
+
+class ExclusiveLock:
+    """A living restic that holds a repository's exclusive lock, for the length of a block."""
+
+    def __init__(self, repository: Repository) -> None:
+        self._access = repository_access(repository)
+        self._locks = Path(repository.url) / "locks"
+
+    def __enter__(self) -> subprocess.Popen[bytes]:
+        # So slowly that it never comes to an end.
+        self._process = subprocess.Popen(
+            [self._access.program, "--limit-download", "1", "check", "--read-data", "--no-cache"],
+            env=self._access.environment(),
+            stdout=subprocess.DEVNULL,
+            stderr=subprocess.DEVNULL,
+        )
+        wait_until(lambda: list(self._locks.iterdir()), "restic to hold its lock")
+        return self._process
+
+    def __exit__(self, *_: object) -> None:
+        self._process.kill()
+        self._process.wait()
+        for lock in self._locks.iterdir():
+            lock.unlink()
