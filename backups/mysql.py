@@ -537,7 +537,6 @@ def missing_users(connection: Any, accounts: Sequence[str]) -> list[str] | None:
     return [account for account in accounts if account not in known]
 
 
-<<<<<<< ours
 def definer_grant(connection: Any) -> str:
     """The statement that lets us make things that run in another user's name."""
     info = probe(connection)
@@ -567,7 +566,8 @@ def refuse_unless_may_define(connection: Any, database: str, definers: Collectio
                 do=f"Run as an administrator: {definer_grant(connection)}; or restore in place.",
             ) from error
         execute(connection, f"DROP PROCEDURE {procedure}")
-=======
+
+
 def tables_with_json(connection: Any, database: str) -> list[str]:
     """Tables with columns of MySQL's own JSON type; MariaDB's is a text."""
     rows = _rows(
@@ -577,7 +577,6 @@ def tables_with_json(connection: Any, database: str) -> list[str]:
         [database],
     )
     return [str(name) for (name,) in rows]
->>>>>>> theirs
 
 
 def data_length(connection: Any, database: str) -> int:
