@@ -1,10 +1,11 @@
-"""The portal's addresses: the admin, and the gate beside it."""
+"""The portal's addresses: the admin, the gate beside it, and what other machines ask."""
 
 from django.contrib import admin
 from django.urls import include, path
 from django.views.generic import RedirectView
 
 from backups.admin import dashboard, gate, restoring
+from portal import monitoring
 
 urlpatterns = [
     path("", include("sentinel.urls")),
@@ -23,4 +24,6 @@ urlpatterns = [
         name="database-restore",
     ),
     path("admin/", admin.site.urls),
+    path("metrics", monitoring.metrics, name="metrics"),
+    path("healthz", monitoring.healthz, name="healthz"),
 ]

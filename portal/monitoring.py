@@ -1,0 +1,50 @@
+"""What other machines ask of the portal: `/metrics` and `/healthz`."""
+
+from __future__ import annotations
+
+import hmac
+from datetime import UTC, datetime
+
+from django.conf import settings
+from django.http import HttpRequest, HttpResponse
+from django.views.decorators.cache import never_cache
+from django.views.decorators.http import require_safe
+from prometheus_client import CONTENT_TYPE_LATEST
+
+from backups import metrics as figures
+from backups.health import database_problem
+from sentinel.gate import Word
+from sentinel.observe import verdict
+
+
+@require_safe
+@never_cache
+def metrics(request: HttpRequest) -> HttpResponse:
+    """Figures for Prometheus, to whoever shows METRICS_TOKEN; there is no such page without one."""
+    if not settings.METRICS_TOKEN:
+        return _plain("not found", 404)
+    if not _shows_token(request):
+        response = _plain("unauthorized", 401)
+        response["WWW-Authenticate"] = "Bearer"
+        return response
+    gate = verdict(settings.SENTINEL, datetime.now(UTC))
+    text = figures.exposition(gate.word, [word.value for word in Word], gate_is_open=gate.open)
+    return HttpResponse(text, content_type=CONTENT_TYPE_LATEST)
+
+
+@require_safe
+@never_cache
+def healthz(_request: HttpRequest) -> HttpResponse:
+    """200 while the portal's database answers and is up to date, else 503 and why."""
+    problem = database_problem()
+    return _plain(problem, 503) if problem else _plain("ok", 200)
+
+
+def _shows_token(request: HttpRequest) -> bool:
+    scheme, _, token = request.headers.get("Authorization", "").partition(" ")
+    known = settings.METRICS_TOKEN.encode()
+    return scheme.lower() == "bearer" and hmac.compare_digest(token.strip().encode(), known)
+
+
+def _plain(text: str, status: int) -> HttpResponse:
+    return HttpResponse(text, status=status, content_type="text/plain; charset=utf-8")
