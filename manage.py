@@ -10,6 +10,8 @@ from django.core.management import execute_from_command_line
 
 def main() -> None:
     """Run a command; a wrong setting ends it with one sentence."""
+    # The portal's database is nobody else's business; the gate's files set their own mode.
+    os.umask(0o077)
     os.environ.setdefault("DJANGO_SETTINGS_MODULE", "portal.settings")
     from portal import env
 

@@ -22,7 +22,9 @@ def make_sure_writable() -> Path:
     place = folder()
     probe = place / ".preflight"
     try:
-        place.mkdir(parents=True, exist_ok=True)
+        if not place.is_dir():
+            place.mkdir(parents=True)
+            place.chmod(0o755)  # whatever the umask: the gate may run as another user
         probe.write_bytes(b"ok\n")
         probe.unlink()
     except OSError as error:

@@ -7,6 +7,8 @@ from django.core.wsgi import get_wsgi_application
 
 from portal import env
 
+# The portal's database is nobody else's business; the gate's files set their own mode.
+os.umask(0o077)
 os.environ.setdefault("DJANGO_SETTINGS_MODULE", "portal.settings")
 
 # With any other status gunicorn would start the worker again and again.
