@@ -1,0 +1,63 @@
+# One image for portal, worker and gate. What it runs is its command: portal, worker, sentinel, or
+# any program, as `restic snapshots`. It starts as root only to take over the folders that Docker
+# made for it, and drops all rights before anything else (deploy/docker/entrypoint.sh).
+
+ARG DEBIAN_IMAGE=debian:trixie-slim
+# The client should not be older than the server that is backed up.
+ARG MYSQL_IMAGE=mysql:8.4
+# Debian's own is too old: a path in --stdin-filename fails before 0.18.1.
+ARG RESTIC_IMAGE=restic/restic:0.18.1
+
+FROM ${RESTIC_IMAGE} AS restic
+
+FROM ${MYSQL_IMAGE} AS mysql
+COPY deploy/docker/collect-mysql-client.sh /
+RUN sh /collect-mysql-client.sh /opt/mysql
+
+FROM ${DEBIAN_IMAGE} AS build
+RUN apt-get update \
+    && apt-get install --yes --no-install-recommends \
+        ca-certificates gcc libc6-dev libmariadb-dev pkgconf python3-dev python3-venv \
+    # Debian packs mariadb-dump with programs that need Perl.
+    && cd /tmp && apt-get download mariadb-client && dpkg --extract mariadb-client_*.deb mariadb
+WORKDIR /app
+COPY requirements.txt ./
+RUN python3 -m venv /opt/venv \
+    && /opt/venv/bin/pip install --no-cache-dir --no-compile --require-hashes --requirement requirements.txt \
+    # Debian's Python makes a new one when it needs one; the image is updated by building it anew.
+    && /opt/venv/bin/pip uninstall --yes pip
+COPY . .
+RUN SECRET_KEY=of-the-build-where-nothing-is-signed /opt/venv/bin/python manage.py collectstatic --noinput \
+    && /opt/venv/bin/python -m compileall -q /opt/venv/lib /app
+
+FROM ${DEBIAN_IMAGE}
+RUN apt-get update \
+    && apt-get install --yes --no-install-recommends \
+        ca-certificates gzip libmariadb3 mariadb-client-core openssh-client python3 tzdata \
+    && rm -rf /var/lib/apt/lists/* \
+    # The number is fixed, because the bind mounts keep it.
+    && useradd --uid 10001 --create-home --shell /usr/sbin/nologin vedetta \
+    && install --directory --owner=vedetta --group=vedetta /status /data /cache /restore /repository
+COPY --from=restic /usr/bin/restic /opt/restic/restic
+COPY --from=mysql /opt/mysql /opt/mysql
+COPY --from=build /tmp/mariadb/usr/bin/mariadb-dump /usr/bin/
+COPY --from=build /opt/venv /opt/venv
+COPY --from=build /app /app
+COPY deploy/docker/entrypoint.sh /usr/local/bin/entrypoint
+COPY deploy/docker/restic.sh /usr/local/bin/restic
+COPY deploy/docker/manage.sh /usr/local/bin/manage
+COPY deploy/backup.sh deploy/verify.sh /usr/local/bin/
+
+# The flavour of the server decides which client is taken: MySQL's own, or MariaDB's from /usr/bin.
+ENV PATH=/usr/local/bin:/opt/venv/bin:/opt/mysql/bin:/usr/bin:/bin \
+    HOME=/home/vedetta \
+    PYTHONUNBUFFERED=1 \
+    PYTHONDONTWRITEBYTECODE=1 \
+    DATABASE_URL=sqlite:////data/portal.sqlite3 \
+    RESTIC_CACHE_DIR=/cache \
+    PORTAL_BIND=0.0.0.0:8000 \
+    SENTINEL_BIND=0.0.0.0:8001
+WORKDIR /app
+EXPOSE 8000 8001
+ENTRYPOINT ["/usr/local/bin/entrypoint"]
+CMD ["worker"]

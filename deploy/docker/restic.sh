@@ -1,0 +1,59 @@
+#!/bin/sh
+# restic as people and the portal call it: without root's rights, with secrets from files, saying
+# when there is a repository already, and removing locks of containers that are gone.
+set -eu
+restic=/opt/restic/restic
+
+if [ "$(id -u)" = 0 ]; then
+    exec entrypoint restic "$@"
+fi
+
+# restic itself reads only some of its variables from files, and takes an empty one for a value.
+for name in RESTIC_REPOSITORY RESTIC_PASSWORD AWS_ACCESS_KEY_ID AWS_SECRET_ACCESS_KEY AWS_SESSION_TOKEN \
+    AWS_DEFAULT_REGION; do
+    eval "value=\${$name:-} file=\${${name}_FILE:-}"
+    if [ "$file" ] && [ ! "$value" ]; then
+        value=$(cat "$file")
+        export "$name=$value"
+    fi
+    if [ ! "$value" ]; then
+        unset "$name"
+    fi
+    unset "${name}_FILE"
+done
+
+# Held, shared, as long as a restic of this installation runs, in whichever container.
+if : 2>/dev/null >> "${RESTIC_CACHE_DIR:-/cache}/in-use"; then
+    exec 9>> "${RESTIC_CACHE_DIR:-/cache}/in-use"
+fi
+
+# restic takes a lock for stale when its process is gone from the same host, or after half an hour.
+# A new container has a new host name. So where no restic runs at all and every lock is of one of
+# our containers, none of them is needed any more.
+only_dead_locks() {
+    flock --exclusive --wait 10 9 2>/dev/null || return 1
+    locks=$("$restic" list locks --no-lock --quiet 2>/dev/null) || return 1
+    [ "$locks" ] || return 1
+    for lock in $locks; do
+        host=$("$restic" cat lock "$lock" --no-lock --quiet 2>/dev/null \
+            | sed -n 's/.*"hostname": *"\([^"]*\)".*/\1/p')
+        grep -qsx "$host" /data/hosts || return 1
+    done
+}
+
+case " $* " in
+    *" unlock "*)
+        case " $* " in
+            *" --remove-all "*) ;;
+            *) if only_dead_locks; then set -- "$@" --remove-all; fi ;;
+        esac
+        ;;
+    " init "*)
+        if "$restic" cat config --no-lock --quiet > /dev/null 2>&1; then
+            echo "There is a repository at $RESTIC_REPOSITORY already, and the password opens it: nothing to do."
+            exit 0
+        fi
+        ;;
+esac
+flock --shared 9 2>/dev/null || :
+exec "$restic" "$@"

@@ -1,0 +1,3 @@
+#!/bin/sh
+# The old script's name: a full test restore of the newest backup.
+exec manage verify "$@"
