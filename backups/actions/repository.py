@@ -47,7 +47,7 @@ def init(run: Run, progress: Progress) -> Outcome:
     access = opened(run, progress)
     try:
         restic.probe(access, tick=progress.tick)
-    except restic.NoRepository:
+    except (restic.NoRepository, restic.NoBucket):  # restic makes the bucket as well
         restic.call(
             access, restic.init_args(), doing="making the repository", tick=progress.tick,
             deadline=2 * restic.PROBE_DEADLINE_SECONDS,
