@@ -198,6 +198,7 @@ ERRORS: list[tuple[int, str, type[restic.ResticError], str]] = [
     (11, "repository is already locked by PID 7 on h", restic.RepositoryLocked, "PID 7 on h"),
     (12, "Fatal: wrong password or no key found", restic.WrongPassword, "RESTIC_PASSWORD"),
     (130, "signal interrupt received", restic.Interrupted, "interrupted"),
+    (1, "Fatal: command failed: signal: killed", restic.CommandFailed, "signal: killed"),
     (77, "", restic.ResticError, "it gave no reason"),
     (-9, "", restic.Killed, "signal 9"),
     (-15, "Load(<data/1>) returned error, retrying", restic.Killed, "signal 15"),

@@ -306,10 +306,10 @@ class Portal:
 
     @contextmanager
     def worker(self) -> Iterator[Server]:
-        """A real `manage.py qcluster`, for the length of a block."""
+        """A real `manage.py worker`, for the length of a block."""
         log = self.folder / "worker.log"
         server = Server(
-            [sys.executable, "manage.py", "qcluster"],
+            [sys.executable, "manage.py", "worker"],
             log=log,
             cwd=PROJECT,
             env=self.environment,

@@ -1,0 +1,259 @@
+"""What goes wrong in a backup, each for real: a sentence, nothing left behind, and the next one succeeds."""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import pytest
+
+from tests.backups.conftest import MakePortal
+from tests.backups.worlds import PROJECT, Portal, Ran, Shop, copy_repository, make_shop
+from tests.servers import FLAVOURS, DatabaseServer, S3Server
+
+SAFE = "No snapshot was made, no heartbeat was written; earlier snapshots are safe."
+
+
+def assert_failed(ran: Ran, portal: Portal, *said: str) -> None:
+    """Within a minute, with status 1 and one sentence, leaving nothing."""
+    assert ran.code == 1, ran.err
+    told = ran.json
+    assert told["status"] == "failed"
+    for words in said:
+        assert words in told["error"]
+    assert SAFE in told["error"]
+    assert "Traceback" not in ran.err
+    assert ran.seconds < 60
+    row = portal.run(told["run_id"])
+    assert (row["status"], row["error"]) == ("failed", told["error"])
+    assert portal.heartbeat() is None
+    assert portal.leftovers() == []
+
+
+def assert_next_succeeds(portal: Portal) -> None:
+    ran = portal.backup()
+
+    assert ran.code == 0, ran.err
+    assert [snapshot["id"] for snapshot in portal.snapshots()] == [ran.json["snapshot_id"]]
+    assert portal.heartbeat() is not None
+
+
+# ---------------------------------------------------------------- The repository
+
+
+def test_wrong_repository_password(mariadb_portal: Portal) -> None:
+    ran = mariadb_portal.backup(RESTIC_PASSWORD="another one")
+
+    assert_failed(ran, mariadb_portal, "The password does not open the repository", "Set RESTIC_PASSWORD")
+    assert_next_succeeds(mariadb_portal)
+
+
+def test_repository_password_not_set(mariadb_portal: Portal) -> None:
+    ran = mariadb_portal.backup(RESTIC_PASSWORD="")
+
+    assert_failed(ran, mariadb_portal, "RESTIC_PASSWORD")
+    assert_next_succeeds(mariadb_portal)
+
+
+def test_no_repository(mariadb_portal: Portal) -> None:
+    place = Path(mariadb_portal.repository)
+    place.rename(place.with_name("moved away"))
+
+    ran = mariadb_portal.backup()
+
+    assert_failed(ran, mariadb_portal, f"There is no repository at {place}", "repository init")
+    assert not place.exists()
+    place.with_name("moved away").rename(place)
+    assert_next_succeeds(mariadb_portal)
+
+
+def test_repository_locked(mariadb_portal: Portal) -> None:
+    with exclusively_locked(mariadb_portal):
+        ran = mariadb_portal.backup()
+        locks = list((Path(mariadb_portal.repository) / "locks").iterdir())
+        assert len(locks) == 1
+
+    assert_failed(ran, mariadb_portal, "is locked", "repository unlock")
+    assert_next_succeeds(mariadb_portal)
+
+
+@contextmanager
+def exclusively_locked(portal: Portal) -> Iterator[None]:
+    """A living restic that holds the repository for itself, halted in the middle of a check."""
+    environment = {**os.environ, "RESTIC_REPOSITORY": portal.repository, **portal.environment}
+    restic = subprocess.Popen(
+        [portal.restic_path, "check", "--no-cache"], env=environment, stdout=subprocess.DEVNULL
+    )
+    locks = Path(portal.repository) / "locks"
+    # A lock is written under another name first.
+    while not [lock for lock in locks.iterdir() if len(lock.name) == 64]:
+        assert restic.poll() is None
+    restic.send_signal(signal.SIGSTOP)
+    try:
+        yield
+    finally:
+        restic.send_signal(signal.SIGCONT)
+        restic.wait(60)
+        assert not list(locks.iterdir())
+
+
+def test_s3_down(mariadb_shop: Shop, make_portal: MakePortal, tmp_path: Path, empty_repository: Path) -> None:
+    with S3Server(tmp_path / "s3") as server:
+        repository = server.create_bucket("goes-down")
+        portal = make_portal(mariadb_shop, repository=repository, **server.environment)
+        server.stop()
+        ran = portal.backup()
+        server.start()
+        assert_failed(ran, portal, "cannot be reached", "connection refused", "Check the network")
+
+        server.create_bucket("goes-down")
+        assert portal.manage("repository", "init").code == 0
+        assert_next_succeeds(portal)
+
+
+def test_s3_without_the_bucket(mariadb_shop: Shop, make_portal: MakePortal, s3_server: S3Server) -> None:
+    portal = make_portal(mariadb_shop, **s3_server.environment)
+    portal.repository = portal.environment["RESTIC_REPOSITORY"] = f"s3:{s3_server.url}/nobody-made-it"
+    portal.shell(
+        "from backups.models import Repository;"
+        "from django.conf import settings;"
+        "Repository.objects.update(url=settings.RESTIC_REPOSITORY)"
+    )
+
+    ran = portal.backup()
+
+    assert_failed(ran, portal, "no bucket", "Make the bucket")
+    assert portal.manage("repository", "init").code == 0
+    assert_next_succeeds(portal)
+
+
+def test_disk_of_the_repository_full(
+    mariadb_server: DatabaseServer, make_portal: MakePortal, empty_repository: Path, tmp_path: Path
+) -> None:
+    shop = make_shop(mariadb_server)
+    shop.execute(
+        "CREATE TABLE noise (id INT AUTO_INCREMENT PRIMARY KEY, data LONGBLOB);"
+        "INSERT INTO noise (data) SELECT RANDOM_BYTES(1024) FROM seq_1_to_24000"
+    )
+    with small_disk(tmp_path / "disk", megabytes=20) as disk:
+        repository = copy_repository(empty_repository, disk / "repository")
+        portal = make_portal(shop, repository=repository)
+        ran = portal.backup()
+
+        assert_failed(ran, portal, "No space is left on the disk", "Free some space")
+        assert portal.snapshots() == []
+        shop.execute("DELETE FROM noise WHERE id > 100")
+        portal.restic("prune")
+        assert_next_succeeds(portal)
+
+
+@contextmanager
+def small_disk(place: Path, *, megabytes: int) -> Iterator[Path]:
+    """A file system of this size; where none may be mounted there is nothing to try."""
+    place.mkdir()
+    mount = subprocess.run(
+        ["mount", "-t", "tmpfs", "-o", f"size={megabytes}m", "tmpfs", place], capture_output=True, check=False
+    )
+    if mount.returncode and not os.environ.get("CI"):
+        pytest.skip("may not mount a file system here")
+    assert mount.returncode == 0, mount.stderr
+    try:
+        yield place
+    finally:
+        subprocess.run(["umount", "--lazy", place], check=True)
+
+
+# ---------------------------------------------------------------- The database
+
+
+@pytest.mark.parametrize("flavour", FLAVOURS)
+def test_server_down(flavour: str, make_portal: MakePortal) -> None:
+    with DatabaseServer(flavour) as server:  # type: ignore[arg-type]
+        portal = make_portal(make_shop(server))
+        server.stop()
+        ran = portal.backup()
+        server.start()
+
+        assert_failed(ran, portal, f"at 127.0.0.1:{server.port} gives no answer", "MYSQL_HOST")
+        assert_next_succeeds(portal)
+
+
+def test_wrong_mysql_password(portal: Portal) -> None:
+    ran = portal.backup(MYSQL_PASSWORD="another one")
+
+    assert_failed(ran, portal, f"refuses user {portal.shop.user}", "MYSQL_PASSWORD")
+    assert_next_succeeds(portal)
+
+
+def test_unknown_database(portal: Portal) -> None:
+    portal.environment["MYSQL_DATABASE"] = "nosuch"
+    assert portal.manage("bootstrap").code == 0
+
+    ran = portal.backup()
+
+    assert_failed(ran, portal, "has no database 'nosuch'", "MYSQL_DATABASE")
+    portal.environment["MYSQL_DATABASE"] = portal.shop.name
+    assert portal.manage("bootstrap").code == 0
+    assert_next_succeeds(portal)
+
+
+# ---------------------------------------------------------------- This machine
+
+
+def test_status_folder_not_writable(mariadb_portal: Portal) -> None:
+    folder = mariadb_portal.heartbeat_path.parent
+    for file in folder.iterdir():
+        file.unlink()
+    folder.rmdir()
+    folder.write_text("a file in its place, for root may write into any folder\n")
+
+    ran = mariadb_portal.backup()
+
+    folder.unlink()
+    folder.mkdir()
+    assert_failed(ran, mariadb_portal, f"cannot be written to {folder}", "SENTINEL_HEARTBEAT_PATH")
+    assert_next_succeeds(mariadb_portal)
+
+
+@pytest.mark.parametrize(
+    ("program", "said"),
+    [
+        ("restic", "restic is not installed. No snapshot"),
+        ("mariadb-dump", "No client programs for MariaDB are installed on this machine"),
+    ],
+)
+def test_program_not_installed(program: str, said: str, mariadb_portal: Portal) -> None:
+    ran = backup_without(program, mariadb_portal)
+
+    assert_failed(ran, mariadb_portal, said, "Install")
+    assert_next_succeeds(mariadb_portal)
+
+
+def backup_without(program: str, portal: Portal) -> Ran:
+    """A backup on a machine like this one, but for one program under all its names."""
+    names = {"restic"} if program == "restic" else {"mariadb-dump", "mysqldump"}
+    code = (
+        "import shutil\n"
+        "which = shutil.which\n"
+        f"shutil.which = lambda name, *a, **k: None if name in {names} else which(name, *a, **k)\n"
+        "import runpy, sys\n"
+        "sys.argv = ['manage.py', 'backup', '--json']\n"
+        "runpy.run_path('manage.py', run_name='__main__')\n"
+    )
+    import sys
+    import time
+
+    began = time.monotonic()
+    done = subprocess.run(
+        [sys.executable, "-c", code],
+        cwd=PROJECT,
+        env={**os.environ, **portal.environment},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    return Ran(done.returncode, done.stdout, done.stderr, time.monotonic() - began)
