@@ -1,0 +1,36 @@
+"""The guides say what there is: every variable, every command, every file."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+
+import pytest
+from django.core.management import get_commands
+
+PROJECT = Path(__file__).resolve().parents[2]
+GUIDES = [PROJECT / "README.md", *sorted((PROJECT / "docs").glob("*.md"))]
+# Not of the first start, or not the portal's own.
+NOT_IN_EXAMPLE = {"DEBUG", "WEB_CONCURRENCY"}
+
+
+def test_every_variable_is_in_the_table_and_the_other_way_round() -> None:
+    example = re.findall(r"^(\w+)=", (PROJECT / ".env.example").read_text(), re.MULTILINE)
+    table = re.findall(r"^\| ([A-Z_]+) \|", (PROJECT / "docs" / "configuration.md").read_text(), re.MULTILINE)
+
+    assert set(table) == set(example) | NOT_IN_EXAMPLE
+    assert len(table) == len(set(table))
+
+
+@pytest.mark.parametrize("guide", GUIDES, ids=lambda path: path.name)
+def test_every_command_exists(guide: Path) -> None:
+    named = set(re.findall(r"manage\.py ([a-z_]+)", guide.read_text()))
+
+    assert named <= set(get_commands()), f"{guide.name} names a command that is not there"
+
+
+@pytest.mark.parametrize("guide", GUIDES, ids=lambda path: path.name)
+def test_every_link_leads_somewhere(guide: Path) -> None:
+    links = re.findall(r"\]\((?!https?:)([^)#]+)(?:#[^)]*)?\)", guide.read_text())
+
+    assert [link for link in links if not (guide.parent / link).exists()] == []
