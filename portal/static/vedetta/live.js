@@ -49,6 +49,7 @@
     const focused = state.contains(document.activeElement) ? document.activeElement.getAttribute("href") : null;
     state.innerHTML = html;
     window.htmx?.process(state);
+    state.dispatchEvent(new CustomEvent("vedetta:replaced", { bubbles: true }));
     if (focused) {
       state.querySelector(`[href="${CSS.escape(focused)}"]`)?.focus();
     }

@@ -1,0 +1,134 @@
+"""A real browser before a real portal: gunicorn, both worker clusters, MariaDB and restic."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import subprocess
+import sys
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytest
+from playwright.sync_api import Browser, BrowserContext, Page, sync_playwright
+
+from tests.backups.light_key import make_light
+from tests.backups.worlds import PROJECT, RESTIC_PASSWORD, Portal, Shop
+from tests.restore.stories import drop_all, make_restorable
+from tests.servers import DatabaseServer, Server
+
+PASSWORD = "a password of the tests 1"
+ROLES = ("Viewer", "Operator", "Restorer", "Administrator")
+# Nothing that would reach out of this machine.
+FLAGS = ("--no-sandbox", "--disable-gpu", "--disable-background-networking", "--disable-dev-shm-usage")
+PATIENCE_MS = 20_000
+
+MAKE_PEOPLE = f"""
+from django.contrib.auth.models import Group, User
+for role in {ROLES}:
+    user = User.objects.create_user(role.lower(), password={PASSWORD!r}, is_staff=True)
+    user.groups.add(Group.objects.get(name=role))
+"""
+
+
+@dataclass
+class Site:
+    """A served portal, its shop, and the browser to look at it."""
+
+    portal: Portal
+    shop: Shop
+    url: str
+    browser: Browser
+
+
+@dataclass
+class Person:
+    """Somebody who is signed in, and what went wrong in their browser."""
+
+    page: Page
+    url: str
+    wrong: list[str]
+
+    def goto(self, path: str) -> Page:
+        """Go to an address of the portal."""
+        self.page.goto(f"{self.url}{path}")
+        return self.page
+
+
+@pytest.fixture(scope="module")
+def site(
+    mariadb_server: DatabaseServer, restic_path: Path, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[Site]:
+    """A portal with people of every role; its worker runs."""
+    shop = make_restorable(mariadb_server)
+    folder = tmp_path_factory.mktemp("browser")
+    portal = Portal(
+        folder / "portal", shop, restic_path, str(folder / "repository"),
+        {"PORTAL_ADMIN_PASSWORD": PASSWORD, "WEB_CONCURRENCY": "1"},
+    )  # fmt: skip
+    make_repository(restic_path, folder / "repository")
+    ran = portal.manage("bootstrap")
+    assert ran.code == 0, ran.err
+    portal.shell(MAKE_PEOPLE)
+    with ExitStack() as stack:
+        stack.callback(drop_all, shop)
+        url = stack.enter_context(portal.served())
+        stack.enter_context(_worker(portal))
+        chromium = stack.enter_context(sync_playwright()).chromium
+        browser = chromium.launch(executable_path=shutil.which("chromium"), args=list(FLAGS))
+        stack.callback(browser.close)
+        yield Site(portal, shop, url, browser)
+
+
+@pytest.fixture
+def sign_in(site: Site) -> Iterator[Callable[..., Person]]:
+    """Signs somebody in through the form; any error in the browser fails the test at its end."""
+    contexts: list[BrowserContext] = []
+    people: list[Person] = []
+
+    def enter(name: str, *, width: int = 1280, dark: bool = False) -> Person:
+        context = site.browser.new_context(
+            viewport={"width": width, "height": 900}, color_scheme="dark" if dark else "light"
+        )
+        contexts.append(context)
+        page = context.new_page()
+        page.set_default_timeout(PATIENCE_MS)
+        person = Person(page, site.url, [])
+        page.on("pageerror", lambda error: person.wrong.append(str(error)))
+        page.on("console", lambda line: person.wrong.append(line.text) if line.type == "error" else None)
+        people.append(person)
+        person.goto("/")
+        page.get_by_label("Username").fill(name)
+        page.get_by_label("Password").fill(PASSWORD)
+        page.keyboard.press("Enter")
+        page.wait_for_url(f"{site.url}/admin/")
+        return person
+
+    yield enter
+    for context in contexts:
+        context.close()
+    assert [person.wrong for person in people if person.wrong] == []
+
+
+def make_repository(restic: Path, folder: Path) -> None:
+    """An empty repository whose key is derived at once."""
+    environment = {**os.environ, "RESTIC_PASSWORD": RESTIC_PASSWORD}
+    subprocess.run([restic, "init", "--repo", folder], env=environment, check=True, capture_output=True)
+    make_light(folder, RESTIC_PASSWORD)
+
+
+def _worker(portal: Portal) -> Server:
+    def both_live() -> bool:
+        return len(portal.rows("SELECT cluster FROM backups_workerpulse")) == 2
+
+    return Server(
+        [sys.executable, "manage.py", "worker", "--stop-seconds", "5"],
+        log=portal.folder / "worker.log",
+        cwd=PROJECT,
+        env=portal.environment,
+        ready=both_live,
+        start_seconds=90,
+        stop_seconds=20,
+    )

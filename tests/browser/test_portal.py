@@ -1,0 +1,195 @@
+"""What people do in the portal, done in a real browser."""
+
+from __future__ import annotations
+
+import re
+import time
+from collections.abc import Callable
+
+import pytest
+from playwright.sync_api import Page, expect
+
+from tests.browser.conftest import PASSWORD, Person, Site
+
+pytestmark = [pytest.mark.browser, pytest.mark.slow]
+
+SignIn = Callable[..., Person]
+# A run has to be taken off the queue first, which is looked at once a second.
+A_RUN_MS = 60_000
+
+
+def back_up_now(page: Page) -> None:
+    """Press the button on the first page and confirm."""
+    page.get_by_role("button", name="Back up now").first.click()
+    dialog = page.get_by_role("dialog")
+    expect(dialog).to_contain_text("The database is dumped into the repository")
+    dialog.get_by_role("button", name="Back up now").click()
+    page.wait_for_url("**/backups/run/*/change/")
+
+
+def state(page: Page) -> str:
+    """The run's status as the page shows it."""
+    return page.locator("#run .v-label").first.inner_text()
+
+
+def test_a_wrong_password_is_told_and_lets_nobody_in(site: Site, sign_in: SignIn) -> None:
+    page = site.browser.new_page()
+    page.goto(site.url)
+    page.get_by_label("Username").fill("viewer")
+    page.get_by_label("Password").fill("not it")
+    page.keyboard.press("Enter")
+    expect(page.get_by_text("Please enter the correct username and password")).to_be_visible()
+    page.close()
+
+
+def test_back_up_now_watch_it_finish(site: Site, sign_in: SignIn) -> None:
+    page = sign_in("operator").page
+    expect(page.get_by_text("There is no backup yet")).to_be_visible()
+    with site.shop.held("orders"):
+        back_up_now(page)
+        page.evaluate("window.notReloaded = true")
+        site.shop.wait_for_a_waiting_dump()
+        expect(page.locator("#run")).to_contain_text("Running", timeout=A_RUN_MS)
+        expect(page.locator("#run")).to_contain_text("Dump", timeout=A_RUN_MS)
+        expect(page.get_by_role("progressbar")).to_be_visible()
+        expect(page.get_by_role("link", name="Cancel")).to_be_visible()
+        expect(page.get_by_text("Run again")).to_be_hidden()
+        later = sign_in("viewer").page
+        later.goto(page.url)
+        expect(later.get_by_role("progressbar")).to_be_visible()
+        later.goto(f"{site.url}/admin/")
+        expect(later.get_by_role("progressbar")).to_be_visible()
+    expect(page.locator("#run")).to_contain_text("Succeeded", timeout=A_RUN_MS)
+    expect(page.get_by_role("log")).to_contain_text("Heartbeat written")
+    expect(page.get_by_text("Run again")).to_be_visible()
+    expect(page.get_by_text("Cancel", exact=True)).to_be_hidden()
+    assert page.evaluate("window.notReloaded")
+    assert page.title().startswith("Succeeded")
+    expect(later.get_by_role("progressbar")).to_be_hidden(timeout=A_RUN_MS)
+    assert site.portal.run()["status"] == "succeeded"
+
+
+def test_cancel_stops_it_within_five_seconds_and_leaves_no_snapshot(site: Site, sign_in: SignIn) -> None:
+    page = sign_in("operator").page
+    before = len(site.portal.snapshots())
+    with site.shop.held("orders"):
+        back_up_now(page)
+        site.shop.wait_for_a_waiting_dump()
+        page.get_by_role("link", name="Cancel").click()
+        page.get_by_role("dialog").get_by_role("button", name="Cancel the run").click()
+        pressed = time.monotonic()
+        expect(page.locator("#run")).to_contain_text("Cancelled", timeout=8000)
+        assert time.monotonic() - pressed < 8
+    run = site.portal.run()
+    assert run["status"] == "cancelled"
+    assert len(site.portal.snapshots()) == before
+    expect(page.get_by_role("alert")).to_contain_text("No snapshot was made")
+
+
+def test_verify_and_restore_into_a_new_database(site: Site, sign_in: SignIn) -> None:
+    page = sign_in("restorer").page
+    page.get_by_role("button", name="Verify newest").click()
+    page.get_by_role("dialog").get_by_role("button", name="Verify").click()
+    page.wait_for_url("**/backups/run/*/change/")
+    expect(page.locator("#run")).to_contain_text("Succeeded", timeout=A_RUN_MS)
+    expect(page.locator("#run")).to_contain_text("Identical")
+
+    page.goto(f"{site.url}/admin/backups/snapshot/")
+    page.locator("#result_list tbody a").first.click()
+    page.get_by_role("link", name="Restore or download").click()
+    target = f"{site.shop.name}_copy"
+    page.get_by_label("Name of the new database").fill(target)
+    page.get_by_label("Why").fill("To see that it works.")
+    page.get_by_role("button", name="Show what will happen").click()
+    page.get_by_role("button", name="Restore now").click()
+    page.wait_for_url("**/backups/run/*/change/")
+    expect(page.locator("#run")).to_contain_text("Succeeded", timeout=A_RUN_MS)
+    assert site.shop.server.query("SELECT COUNT(*) FROM customers", target) == [(3,)]
+
+
+def test_override_the_gate_and_end_it(site: Site, sign_in: SignIn) -> None:
+    site.portal.heartbeat_path.write_text("2020-01-01T00:00:00Z\n")
+    person = sign_in("administrator")
+    page = person.goto("/admin/gate/")
+    expect(page.get_by_text("Closed: stale")).to_be_visible()
+    expect(page.get_by_text("Gate closed")).to_be_visible()
+    page.get_by_label("Why").fill("Moving to another bucket.")
+    page.get_by_role("button", name="Keep the gate open").click()
+    expect(page.get_by_text("Open: override")).to_be_visible()
+    person.goto("/admin/")
+    expect(page.get_by_text("The gate is overridden")).to_be_visible()
+    person.goto("/admin/gate/")
+    page.get_by_role("button", name="End the override now").click()
+    expect(page.get_by_text("Closed: stale")).to_be_visible()
+
+
+def test_a_viewer_has_no_buttons_and_is_refused_at_the_address(site: Site, sign_in: SignIn) -> None:
+    person = sign_in("viewer")
+    expect(person.page.get_by_role("button", name="Back up now")).to_have_count(0)
+    person.goto("/admin/backups/database/1/change/")
+    expect(person.page.get_by_text("Back up now")).to_have_count(0)
+    answer = person.page.request.get(f"{site.url}/admin/backups/database/1/back_up/")
+    assert answer.status == 403
+
+
+def test_a_dialog_is_worked_by_keyboard_alone(site: Site, sign_in: SignIn) -> None:
+    page = sign_in("operator").page
+    button = page.get_by_role("button", name="Back up now").first
+    button.focus()
+    page.keyboard.press("Enter")
+    dialog = page.get_by_role("dialog")
+    expect(dialog).to_be_visible()
+    page.wait_for_timeout(200)
+    for _ in range(5):
+        assert page.evaluate("document.getElementById('dialog').contains(document.activeElement)")
+        page.keyboard.press("Tab")
+    page.keyboard.press("Escape")
+    expect(dialog).to_be_hidden()
+    expect(button).to_be_focused()
+
+
+def test_the_form_tells_what_a_schedule_means_while_one_types(site: Site, sign_in: SignIn) -> None:
+    page = sign_in("administrator").goto("/admin/backups/database/1/change/")
+    expect(page.locator("#hint-backup_cron")).to_contain_text("At 03:00 and 15:00. Next:")
+    page.get_by_label("Backup schedule").fill("*/20 * * * *")
+    expect(page.locator("#hint-backup_cron")).to_contain_text("Every 20 minutes. Next:")
+    expect(page.locator("#hint-password_ref")).to_contain_text("Found.")
+    page.get_by_label("Keep daily").fill("1")
+    expect(page.get_by_text("would stay and")).to_be_visible()
+
+
+def test_the_connection_test_shows_each_check(site: Site, sign_in: SignIn) -> None:
+    page = sign_in("operator").goto("/admin/backups/database/1/change/")
+    page.get_by_role("button", name="More").press("Enter")
+    page.get_by_role("link", name="Test connection").click()
+    dialog = page.get_by_role("dialog")
+    dialog.get_by_role("button", name="Test").click()
+    expect(dialog).to_contain_text("opens with the password", timeout=A_RUN_MS)
+    expect(dialog).to_contain_text("may dump all of")
+
+
+PAGES = (
+    "/admin/", "/admin/gate/", "/admin/backups/run/", "/admin/backups/run/1/change/",
+    "/admin/backups/snapshot/", "/admin/backups/verification/", "/admin/backups/restore/",
+    "/admin/backups/database/", "/admin/backups/database/1/change/", "/admin/backups/repository/1/change/",
+)  # fmt: skip
+
+
+@pytest.mark.parametrize(("width", "dark"), [(390, True), (390, False), (1440, True)])
+def test_every_page_fits_a_phone_and_has_no_errors(
+    site: Site, sign_in: SignIn, width: int, dark: bool
+) -> None:
+    person = sign_in("admin", width=width, dark=dark)
+    for path in PAGES:
+        page = person.goto(path)
+        beyond = page.evaluate("document.documentElement.scrollWidth - window.innerWidth")
+        assert beyond <= 0, f"{path} is {beyond} px too wide"
+        assert re.search(r"\S", page.title())
+
+
+def test_nothing_secret_is_on_any_page(site: Site, sign_in: SignIn) -> None:
+    person = sign_in("admin")
+    secrets = [site.shop.password, site.portal.environment["RESTIC_PASSWORD"], PASSWORD]
+    for path in PAGES:
+        text = person.goto(path).content()
+        assert not [secret for secret in secrets if secret in text], path
