@@ -46,7 +46,9 @@ def run(run: Run, progress: Progress) -> Outcome:
 def _reasons_to_keep(database: Database, access: restic.Access, progress: Progress) -> dict[str, list[str]]:
     """Why each snapshot is kept, by its id: restic's reasons from a dry run, and ours."""
     reasons: dict[str, list[str]] = {}
-    for selection in _selections(database):
+    # restic refuses to plan for a policy that keeps nothing, and would not be asked anything.
+    keeps = any((database.keep_daily, database.keep_weekly, database.keep_monthly))
+    for selection in _selections(database) if keeps else ():
         answer = restic.call(
             access,
             restic.forget_dry_run_args(
