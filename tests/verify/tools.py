@@ -64,10 +64,11 @@ def with_least(shop: Shop, *purposes: str) -> Shop:
 
 
 def play(action: Action, **enqueue: object) -> Run:
-    """Play a run in this process, as a command would."""
+    """Play a run in this process, as a command would, but without what follows it."""
     run = services.run_enqueue(action=action, trigger=Trigger.CLI, send=False, **enqueue)  # type: ignore[arg-type]
-    played = runner.execute(run.pk, send_follow_ups=False)
+    played = runner.execute(run.pk)
     assert played is not None
+    played.children.all().delete()
     return played
 
 

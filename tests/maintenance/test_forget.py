@@ -1,0 +1,214 @@
+"""Retention forgets what the policy no longer keeps, and never the last proof."""
+
+from __future__ import annotations
+
+import json
+import random
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+
+import pytest
+
+from backups import restic as backups_restic
+from backups.actions import forget
+from backups.choices import Action
+from backups.models import Database, Repository, Run, Snapshot, Verification
+from tests.backups.conftest import MakeDatabase
+from tests.backups.worlds import Shop
+from tests.verify.tools import back_up, log_of, play, restic, sync, verify
+
+NOON = datetime(2026, 3, 31, 12, tzinfo=UTC)
+KEEP_NOTHING = {"keep_daily": 0, "keep_weekly": 0, "keep_monthly": 0}
+
+
+def made_at(database: Database, time: datetime, *, old_script: bool = False, size: int = 1000) -> Snapshot:
+    """A snapshot of that time, by us or by the old shell scripts, whose host name was random."""
+    tags = ["mysql", "auto"] if old_script else ["vedetta", f"database:{database.name}"]
+    answer = restic(
+        database.repository,
+        "backup", "--json", "--time", f"{time:%Y-%m-%d %H:%M:%S}",
+        "--host", f"container{time:%d%H}" if old_script else "vedetta",
+        *(argument for tag in tags for argument in ("--tag", tag)),
+        "--stdin", "--stdin-filename", f"/mysql/{database.database}.sql{'.gz' if old_script else ''}",
+        stdin=f"-- {time} {database.name}\n".encode() + random.Random(f"{time}").randbytes(size),
+    )  # fmt: skip
+    sync(database.repository)
+    return Snapshot.objects.get(snapshot_id=json.loads(answer.splitlines()[-1])["snapshot_id"])
+
+
+def forgot(database: Database, **policy: int) -> Run:
+    Database.objects.filter(pk=database.pk).update(**policy)
+    database.refresh_from_db()
+    run = play(Action.FORGET, database=database)
+    assert run.status == "succeeded", run.error
+    return run
+
+
+def in_repository(repository: Repository) -> set[str]:
+    return {item["id"] for item in json.loads(restic(repository, "snapshots", "--json"))}
+
+
+def on_disk(repository: Repository) -> int:
+    return sum(path.stat().st_size for path in Path(repository.url).rglob("*") if path.is_file())
+
+
+def ids(*snapshots: Snapshot) -> set[str]:
+    return {snapshot.snapshot_id for snapshot in snapshots}
+
+
+def test_policy_that_keeps_nothing_keeps_the_newest_and_the_newest_verified(database: Database) -> None:
+    old = back_up(database)
+    proved = back_up(database)
+    assert verify(database, old).status == "succeeded"
+    assert verify(database, proved).status == "succeeded"
+    between = back_up(database)
+    newest = back_up(database)
+
+    run = forgot(database, **KEEP_NOTHING)
+
+    assert in_repository(database.repository) == ids(proved, newest)
+    assert set(run.result["forgotten"]) == ids(old, between)
+    log = log_of(run)
+    assert f"keep   {newest.short_id} {newest.local_time:%Y-%m-%d %H:%M}: {forget.NEWEST}" in log
+    assert f"keep   {proved.short_id} {proved.local_time:%Y-%m-%d %H:%M}: {forget.NEWEST_VERIFIED}" in log
+    assert f"forget {old.short_id}" in log
+    assert f"forget {between.short_id}" in log
+    assert "2 snapshots forgotten, 2 kept." in log
+    proved.refresh_from_db()
+    assert proved.kept_because == [forget.NEWEST_VERIFIED]
+
+
+def test_history_of_what_is_forgotten_stays(database: Database) -> None:
+    old = back_up(database)
+    verify(database, old)
+    back_up(database)
+    verify(database)
+
+    forgot(database, **KEEP_NOTHING)
+
+    old.refresh_from_db()
+    assert old.forgotten_at is not None
+    assert old.made_by is not None
+    assert old.manifest is not None
+    assert Verification.objects.get(snapshot=old).verdict == "identical"
+
+
+def test_policy_by_days_weeks_and_months(database: Database) -> None:
+    today = [made_at(database, NOON - timedelta(hours=hours)) for hours in (0, 6)]
+    yesterday = made_at(database, NOON - timedelta(days=1))
+    last_month = [made_at(database, NOON - timedelta(days=days)) for days in (40, 42)]
+
+    run = forgot(database, keep_daily=2, keep_weekly=0, keep_monthly=2)
+
+    assert in_repository(database.repository) == ids(today[0], yesterday, last_month[0])
+    today[0].refresh_from_db()
+    assert today[0].kept_because[0] == forget.NEWEST
+    assert {"daily snapshot", "monthly snapshot"} <= set(today[0].kept_because)
+    assert "daily snapshot" in log_of(run)
+
+
+def test_snapshots_go_by_their_ids_after_a_dry_run(
+    database: Database, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    old, newest = made_at(database, NOON - timedelta(hours=1)), made_at(database, NOON)
+    asked: list[tuple[str, ...]] = []
+    call = backups_restic.call
+
+    def listening(access: backups_restic.Access, args: tuple[str, ...], **options: object) -> object:
+        asked.append(tuple(args))
+        return call(access, args, **options)  # type: ignore[arg-type]
+
+    monkeypatch.setattr(backups_restic, "call", listening)
+    forgot(database, keep_daily=1, keep_weekly=0, keep_monthly=0)
+
+    dry, real = (args for args in asked if args[0] == "forget")
+    assert "--dry-run" in dry
+    assert not any(argument.startswith("--keep") for argument in real)
+    assert "--prune" in real
+    assert real[-1] == old.snapshot_id
+    assert newest.snapshot_id not in real
+
+
+def test_databases_in_one_repository_do_not_touch_each_other(
+    database: Database, least_shop: Shop, make_database: MakeDatabase
+) -> None:
+    other = make_database(least_shop, name="other", database="other", is_primary=False, **KEEP_NOTHING)
+    ours = [made_at(database, NOON - timedelta(hours=hours)) for hours in (2, 1)]
+    theirs = [made_at(other, NOON - timedelta(hours=hours)) for hours in (3, 0)]
+
+    forgot(database, **KEEP_NOTHING)
+
+    assert in_repository(database.repository) == ids(ours[1], *theirs)
+
+    play(Action.FORGET, repository=database.repository)
+
+    assert in_repository(database.repository) == ids(ours[1], theirs[1])
+
+
+def test_snapshots_of_the_old_scripts_follow_the_policy_too(database: Database) -> None:
+    old = [made_at(database, NOON - timedelta(days=days), old_script=True) for days in (9, 8, 7)]
+    ours = [made_at(database, NOON - timedelta(days=days)) for days in (1, 0)]
+
+    forgot(database, keep_daily=2, keep_weekly=0, keep_monthly=0)
+    assert in_repository(database.repository) == ids(*old[1:], *ours)
+
+    forgot(database, **KEEP_NOTHING)
+    assert in_repository(database.repository) == ids(ours[1])
+
+
+def test_other_snapshots_in_the_repository_are_left_alone(database: Database) -> None:
+    made_at(database, NOON - timedelta(hours=1))
+    newest = made_at(database, NOON)
+    restic(database.repository, "backup", "--stdin", "--stdin-filename", "/photos/cat.jpg", stdin=b"cat")
+    (photo,) = in_repository(database.repository) - ids(*Snapshot.objects.all())
+
+    forgot(database, **KEEP_NOTHING)
+
+    assert in_repository(database.repository) == ids(newest) | {photo}
+
+
+def test_snapshot_forgotten_behind_our_back_is_marked_and_may_come_back(database: Database) -> None:
+    gone, there = made_at(database, NOON - timedelta(hours=1)), made_at(database, NOON)
+    file = Path(database.repository.url) / "snapshots" / gone.snapshot_id
+    content = file.read_bytes()
+    restic(database.repository, "forget", gone.snapshot_id)
+
+    sync(database.repository)
+
+    gone.refresh_from_db()
+    there.refresh_from_db()
+    assert gone.forgotten_at is not None
+    assert there.forgotten_at is None
+
+    file.write_bytes(content)
+    sync(database.repository)
+
+    gone.refresh_from_db()
+    assert gone.forgotten_at is None
+
+
+def test_repository_shrinks_and_says_how_large_it_is(database: Database) -> None:
+    made_at(database, NOON - timedelta(hours=1), size=3_000_000)
+    made_at(database, NOON)
+    before = play(Action.STATS, repository=database.repository).result["size_bytes"]
+    disk_before = on_disk(database.repository)
+
+    forgot(database, **KEEP_NOTHING)
+
+    database.repository.refresh_from_db()
+    assert database.repository.size_bytes is not None
+    assert database.repository.size_bytes < before
+    assert on_disk(database.repository) < disk_before
+
+
+def test_prune_removes_what_others_forgot(database: Database) -> None:
+    gone = made_at(database, NOON - timedelta(hours=1), size=3_000_000)
+    made_at(database, NOON)
+    restic(database.repository, "forget", gone.snapshot_id)
+    before = on_disk(database.repository)
+
+    run = play(Action.PRUNE, repository=database.repository)
+
+    assert run.status == "succeeded", run.error
+    assert on_disk(database.repository) < before - 1000
+    assert run.result["sentence"].startswith("The repository holds")
