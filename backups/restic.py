@@ -8,9 +8,11 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import closing, contextmanager, suppress
 from dataclasses import dataclass, field
 from datetime import datetime
+from http import HTTPStatus
+from http.client import HTTPConnection, HTTPException, HTTPSConnection
 from typing import Any
 
 from backups import process
@@ -22,6 +24,7 @@ OLDEST_VERSION = (0, 18, 1)
 # restic itself retries an unreachable backend for a quarter of an hour.
 PROBE_DEADLINE_SECONDS = 25.0
 _RETRY_LOCK = "20s"
+_BUCKET_SECONDS = 15.0
 
 
 class ResticError(Problem):
@@ -66,6 +69,10 @@ class Interrupted(ResticError):
 
 class IncompleteSource(ResticError):
     """restic could not read all of its source (exit status 3)."""
+
+
+class CommandFailed(ResticError):
+    """The command whose output restic was to store ended without success."""
 
 
 class Killed(ResticError):
@@ -456,6 +463,8 @@ def _error_from_words(lines: Sequence[str], access: Access, doing: str) -> Resti
             f"No space is left on the disk that holds the repository or restic's cache ({doing}).",
             do="Free some space, then try again.",
         )
+    if "command failed" in text:
+        return CommandFailed(f"The program whose output restic was to store failed: {lines[-1]}.")
     if "config file already exists" in text:
         return AlreadyInitialised(
             f"There is a repository at {access.url} already.", do="Nothing needs to be done."
@@ -465,10 +474,7 @@ def _error_from_words(lines: Sequence[str], access: Access, doing: str) -> Resti
 
 def _unreachable_from_words(text: str, access: Access, lines: Sequence[str]) -> RepositoryUnreachable | None:
     if "bucket does not exist" in text or "nosuchbucket" in text:
-        return NoBucket(
-            f"The storage answers, but has no bucket as {access.url} names it.",
-            do="Make the bucket, or correct RESTIC_REPOSITORY.",
-        )
+        return _no_bucket(access)
     if re.search(r"access denied|accessdenied|invalidaccesskeyid|signaturedoesnotmatch|403 forb", text):
         return AccessDenied(
             f"The storage of {access.url} refuses our keys.",
@@ -477,6 +483,13 @@ def _unreachable_from_words(text: str, access: Access, lines: Sequence[str]) -> 
     if re.search(r"returned error, retrying|connection refused|no such host|i/o timeout|dial tcp", text):
         return unreachable(access, lines)
     return None
+
+
+def _no_bucket(access: Access) -> NoBucket:
+    return NoBucket(
+        f"The storage answers, but has no bucket as {access.url} names it.",
+        do="Make the bucket, or correct RESTIC_REPOSITORY.",
+    )
 
 
 def unreachable(access: Access, lines: Sequence[str] = ()) -> RepositoryUnreachable:
@@ -573,10 +586,40 @@ def version_tuple(text: str) -> tuple[int, ...]:
 
 def probe(access: Access, *, tick: process.Tick | None = None) -> None:
     """Make sure within seconds that the repository is there and the password opens it."""
-    call(
-        access, cat_config_args(), doing="opening the repository", tick=tick,
-        deadline=PROBE_DEADLINE_SECONDS,
-    )  # fmt: skip
+    try:
+        call(
+            access, cat_config_args(), doing="opening the repository", tick=tick,
+            deadline=PROBE_DEADLINE_SECONDS,
+        )  # fmt: skip
+    except NoRepository:
+        if _bucket_is_missing(access.url):
+            raise _no_bucket(access) from None
+        raise
+
+
+def unlock_quietly(access: Access) -> None:
+    """Remove stale locks, where that is to be had; nobody waits for it."""
+    with suppress(ResticError):
+        call(access, unlock_args(), doing="removing stale locks", deadline=PROBE_DEADLINE_SECONDS)
+
+
+def _bucket_is_missing(url: str) -> bool:
+    """Ask an S3 storage by name, since restic is told of a missing bucket as of a missing file.
+
+    Without keys: a storage that answers strangers with "denied" leaves the question open.
+    """
+    found = re.fullmatch(r"s3:(?:(https?)://)?([^/]+)/([^/]+).*", url)
+    if found is None:
+        return False
+    scheme, host, bucket = found.groups()
+    kind = HTTPConnection if scheme == "http" else HTTPSConnection
+    try:
+        with closing(kind(host, timeout=_BUCKET_SECONDS)) as connection:
+            connection.request("GET", f"/{bucket}?location")
+            answer = connection.getresponse()
+            return answer.status == HTTPStatus.NOT_FOUND and b"NoSuchBucket" in answer.read(4096)
+    except (OSError, HTTPException, ValueError):
+        return False
 
 
 def snapshots(
