@@ -58,17 +58,26 @@ def apply(
     source: str,
     programs: mysql.Clients,
     tick: process.Tick,
-    triggers_of: Collection[str] | None = None,
+    only_of: Collection[str] | None = None,
 ) -> None:
-    """Make what `read` told of the database `source` in another one; or some tables' triggers alone.
+    """Make what `read` told of the database `source` in another one.
+
+    With `only_of` no more than these tables' triggers, and the views of these names.
 
     Raises Problem in the server's words.
     """
     pieces = _pieces(definitions)
-    if triggers_of is not None:
-        pieces = (p for p in pieces if p.section.kind in _FRAME or p.section.table in triggers_of)
+    if only_of is not None:
+        pieces = (piece for piece in pieces if _is_of(piece.section, only_of))
     wish = Wish(database, source=source)
     client_fed(server, programs, database, pieces_for(wish, pieces), tick)
+
+
+def _is_of(section: Section, tables: Collection[str]) -> bool:
+    if section.kind in _FRAME:
+        return True
+    name = section.name if section.kind in (Kind.VIEW, Kind.PLACEHOLDER) else section.table
+    return name in tables
 
 
 def definers(definitions: bytes) -> list[str]:

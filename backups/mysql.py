@@ -22,6 +22,7 @@ _LONGEST_NAME = 64
 _READ_SECONDS = 120
 # How long a swap waits for transactions that use the tables.
 _RENAME_WAIT_SECONDS = 60
+_END_RENAME_TRIES = 40
 
 MARIADB = "MariaDB"
 MYSQL = "MySQL"
@@ -211,6 +212,8 @@ def _connect_options(server: Server, database: str) -> dict[str, Any]:
         "connect_timeout": CONNECT_SECONDS,
         "read_timeout": _READ_SECONDS,
         "autocommit": True,
+        # Where the server's own is ANSI_QUOTES, it would answer with names in double quotes.
+        "init_command": "SET SESSION sql_mode = 'STRICT_TRANS_TABLES'",
         "ssl_mode": server.ssl_mode,
     }
     if server.ssl_ca:
@@ -437,6 +440,25 @@ def rename_tables(connection: Any, moves: Sequence[tuple[str, str, str]]) -> Non
         cursor.execute("SET SESSION foreign_key_checks = 0")
         cursor.execute(f"SET SESSION lock_wait_timeout = {_RENAME_WAIT_SECONDS}")
         cursor.execute(f"RENAME TABLE {parts}")
+
+
+def end_renames(connection: Any, database: str) -> None:
+    """End every RENAME into `database` that still waits for locks: the server does not notice by
+    itself that the one who asked for it is dead. Raises MySQLProblem."""
+    for _ in range(_END_RENAME_TRIES):
+        rows = _rows(
+            connection,
+            "SELECT ID FROM information_schema.PROCESSLIST "
+            "WHERE INFO LIKE 'RENAME TABLE %%' AND INSTR(INFO, %s)",
+            [quote(database)],
+        )
+        if not rows:
+            return
+        for (thread,) in rows:
+            with suppress(MySQLdb.Error):  # it has ended meanwhile
+                execute(connection, f"KILL {int(thread)}")
+        process.pause()
+    raise MySQLProblem(f"A statement that moves tables to {database} still runs and does not end.")
 
 
 def drop_triggers(connection: Any, database: str, of_tables: Collection[str] | None = None) -> None:

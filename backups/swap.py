@@ -26,14 +26,35 @@ class Place:
     programs: mysql.Clients
 
 
+def write_down(restore: Restore, place: Place, tick: process.Tick) -> None:
+    """Note what is to be set up after the swap, and what on the way back. Touches nothing.
+
+    May wait for tables that somebody locked. Raises Problem where it could not be set up again.
+    """
+    before = definitions.read(
+        place.server, restore.target, info=place.info, programs=place.programs, tick=tick
+    )
+    after = restore.definitions_after
+    if after is None:
+        after = definitions.read(
+            place.server, restore.incoming, info=place.info, programs=place.programs, tick=tick
+        )
+    users = {*definitions.definers(before), *definitions.definers(bytes(after))}
+    with mysql.connect(place.server) as connection:
+        mysql.refuse_unless_may_define(connection, restore.incoming, sorted(users))
+    services.restore_note(restore, definitions_before=before, definitions_after=after)
+
+
 def swap(restore: Restore, place: Place, *, say: Callable[[str], None], tick: process.Tick) -> None:
-    """Put the tables of `restore.incoming` into `restore.target`; those of before are kept.
+    """Put the tables of `restore.incoming` into `restore.target`, once all is written down.
+
+    The tables of before are kept.
 
     Raises Problem; then the target is as it was, or `end_broken_off` makes it so.
     """
     try:
-        _prepare(restore, place, tick)
-        _rename(restore, place)
+        _prepare(restore, place)
+        _rename(restore, place, tick)
         services.restore_note(restore, swap=Swap.RENAMED)
         say(f"The tables were swapped; those of before are in {restore.kept_in}.")
         _finish(restore, place, tick)
@@ -51,6 +72,7 @@ def end_broken_off(restore: Restore, place: Place, tick: process.Tick) -> str:
     Answers a sentence about the target's state. Raises Problem while the server is not to be had.
     """
     with mysql.connect(place.server) as connection:
+        mysql.end_renames(connection, restore.kept_in)
         renamed = restore.swap == Swap.RENAMED or _was_renamed(connection, restore)
     if renamed:
         services.restore_note(restore, swap=Swap.RENAMED)
@@ -60,26 +82,15 @@ def end_broken_off(restore: Restore, place: Place, tick: process.Tick) -> str:
     return f"{restore.target} is wholly as it was before."
 
 
-def _prepare(restore: Restore, place: Place, tick: process.Tick) -> None:
-    before = definitions.read(
-        place.server, restore.target, info=place.info, programs=place.programs, tick=tick
-    )
-    if restore.definitions_after is None:
-        after = definitions.read(
-            place.server, restore.incoming, info=place.info, programs=place.programs, tick=tick
-        )
-        services.restore_note(restore, definitions_after=after)
-    users = {*definitions.definers(before), *definitions.definers(bytes(restore.definitions_after or b""))}
+def _prepare(restore: Restore, place: Place) -> None:
+    services.restore_note(restore, swap=Swap.PREPARED)
     with mysql.connect(place.server) as connection:
-        # What is taken down must go up again, whichever way this ends.
-        mysql.refuse_unless_may_define(connection, restore.incoming, sorted(users))
-        services.restore_note(restore, definitions_before=before, swap=Swap.PREPARED)
         charset, collation = mysql.database_defaults(connection, restore.target)
         if not mysql.database_exists(connection, restore.kept_in):
             mysql.create_database(connection, restore.kept_in, charset, collation)
 
 
-def _rename(restore: Restore, place: Place) -> None:
+def _rename(restore: Restore, place: Place, tick: process.Tick) -> None:
     with mysql.connect(place.server) as connection:
         outgoing, incoming = _moving(connection, restore)
         services.run_note(restore.run_id, result={"moves": [len(outgoing), len(incoming)]})
@@ -90,7 +101,8 @@ def _rename(restore: Restore, place: Place) -> None:
         mysql.drop_views(connection, restore.target, incoming)
         mysql.drop_triggers(connection, restore.target, outgoing)
         if moves:
-            mysql.rename_tables(connection, moves)
+            # In a thread, so that the run goes on beating while the statement waits for locks.
+            process.watched(lambda: mysql.rename_tables(connection, moves), tick, lambda: None)
 
 
 def _moving(connection: Any, restore: Restore) -> tuple[list[str], list[str]]:
@@ -119,7 +131,7 @@ def _finish(restore: Restore, place: Place, tick: process.Tick) -> None:
         source=restore.incoming,
         programs=place.programs,
         tick=tick,
-        triggers_of=restore.tables or None,
+        only_of=restore.tables or None,
     )
     services.restore_finished_swap(restore)
 

@@ -25,7 +25,7 @@ from backups.load import Loading, LoadProblem, Wish, digested, load, pieces_for,
 from backups.models import Restore, Run, Snapshot
 from backups.progress import Progress
 from backups.stream import Kind, ManifestDamaged, objects_in
-from backups.swap import Place, swap
+from backups.swap import Place, swap, write_down
 
 _LONGEST_NAME = 64
 STANDARD_OUTPUT = "-"
@@ -337,9 +337,10 @@ def _check(restore: Restore, loading: Loading, place: Place, database: str, prog
 
 
 def _swap(restore: Restore, place: Place, progress: Progress) -> None:
-    progress.tick()
-    progress.no_way_back()
+    progress.phase("prepare")
+    write_down(restore, place, progress.tick)
     progress.phase("swap")
+    progress.no_way_back()
     swap(restore, place, say=progress.log, tick=progress.tick)
     progress.log(f"{restore.target} is restored. Undo is possible until the kept tables are dropped.")
 
