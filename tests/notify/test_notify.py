@@ -13,6 +13,7 @@ from backups import notify, runner, services
 from backups.choices import Action, AlertState, Status, Trigger, Verdict
 from backups.errors import Problem
 from backups.models import Alert, Database, Snapshot, Verification
+from portal.env import Environment
 from tests.backups.worlds import Shop, wait_until
 from tests.notify.conftest import Receiver, ended
 from tests.servers import free_port
@@ -290,3 +291,21 @@ def test_test_message_without_addresses_says_so(settings: Settings) -> None:
 
     with pytest.raises(Problem, match="NOTIFY_URLS is not set"):
         notify.send_test()
+
+
+@pytest.mark.parametrize(
+    ("value", "addresses"),
+    [
+        ("", []),
+        ("json://a", ["json://a"]),
+        (
+            "mailto://u:p@h?to=a@b.example,c@d.example, slack://x/y/z",
+            ["mailto://u:p@h?to=a@b.example,c@d.example", "slack://x/y/z"],
+        ),
+        ("json://a\nxml://b", ["json://a", "xml://b"]),
+    ],
+)
+def test_addresses_may_hold_commas(monkeypatch: pytest.MonkeyPatch, value: str, addresses: list[str]) -> None:
+    monkeypatch.setenv("NOTIFY_URLS", value)
+
+    assert Environment().addresses("NOTIFY_URLS") == addresses
