@@ -98,6 +98,7 @@ class Child:
         stderr: int | IO[bytes] | None = None,
         pass_fds: Sequence[int] = (),
         own_group: bool = True,
+        folder: str | None = None,
     ) -> None:
         self.args = tuple(args)
         self._stderr_file = tempfile.TemporaryFile() if stderr is None else None  # noqa: SIM115
@@ -111,6 +112,7 @@ class Child:
                 stderr=self._stderr_file or stderr,
                 pass_fds=pass_fds,
                 start_new_session=own_group,
+                cwd=folder,
             )
         except FileNotFoundError:
             raise NotInstalled(self.program) from None
@@ -222,14 +224,15 @@ def run(
     tick: Tick | None = None,
     deadline: float | None = None,
     pass_fds: Sequence[int] = (),
+    folder: str | None = None,
 ) -> Completed:
     """Run a program to its end.
 
     Lines go to `on_stdout` and `on_stderr` as they come; without `on_stdout` the output is
     returned whole. `tick` is called several times a second; what it raises ends the program.
-    `deadline` is in seconds. Raises DeadlineExceeded, NotInstalled.
+    `deadline` is in seconds, `folder` where the program runs. Raises DeadlineExceeded, NotInstalled.
     """
-    started = Child(args, env=env, stdout=PIPE, stderr=PIPE, pass_fds=pass_fds)
+    started = Child(args, env=env, stdout=PIPE, stderr=PIPE, pass_fds=pass_fds, folder=folder)
     try:
         return _follow(started, on_stdout, on_stderr, tick, deadline)
     finally:

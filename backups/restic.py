@@ -286,7 +286,7 @@ def stats_args() -> tuple[str, ...]:
 
 
 def repair_packs_args(ids: Sequence[str]) -> tuple[str, ...]:
-    """Save what is readable in damaged packs, and take them out."""
+    """Save what is readable in damaged packs, and take them out; copies go to the current folder."""
     return ("repair", "packs", "--retry-lock", _RETRY_LOCK, *ids)
 
 
@@ -546,6 +546,7 @@ def call(
     tick: process.Tick | None = None,
     deadline: float | None = None,
     pass_fds: Sequence[int] = (),
+    folder: str | None = None,
 ) -> process.Completed:
     """Run restic to success. `doing` is for sentences ("reading the list of snapshots").
 
@@ -560,6 +561,7 @@ def call(
             tick=tick,
             deadline=deadline,
             pass_fds=pass_fds,
+            folder=folder,
         )
     except process.DeadlineExceeded as late:
         raise unreachable(access, late.stderr_tail) from None

@@ -5,6 +5,11 @@ https://restic.readthedocs.io/en/stable/077_troubleshooting.html
 
 from __future__ import annotations
 
+import tempfile
+from pathlib import Path
+
+from django.conf import settings
+
 from backups import restic, services
 from backups.actions.outcome import Outcome
 from backups.actions.repository import opened, sync
@@ -19,7 +24,10 @@ def index(run: Run, progress: Progress) -> Outcome:
     access = opened(run, progress)
     packs = _broken_packs(run)
     if packs:
-        _call(access, restic.repair_packs_args(packs), "saving what is readable", progress)
+        folder = Path(settings.RESTIC_CACHE_DIR or tempfile.gettempdir()) / "damaged-packs" / str(run.pk)
+        folder.mkdir(parents=True, exist_ok=True)
+        progress.log(f"The damaged packs as they were are kept in {folder}.")
+        _call(access, restic.repair_packs_args(packs), "saving what is readable", progress, str(folder))
     _call(access, restic.repair_index_args(), "rebuilding the index", progress)
     _sentence(run, "The index was rebuilt. Next: repair snapshots, back up, check.", progress)
     return Outcome()
@@ -40,7 +48,9 @@ def _broken_packs(run: Run) -> list[str]:
     return list(newest.result.get("broken_packs", [])) if newest else []
 
 
-def _call(access: restic.Access, args: tuple[str, ...], doing: str, progress: Progress) -> None:
+def _call(
+    access: restic.Access, args: tuple[str, ...], doing: str, progress: Progress, folder: str | None = None
+) -> None:
     restic.call(
         access,
         args,
@@ -48,6 +58,7 @@ def _call(access: restic.Access, args: tuple[str, ...], doing: str, progress: Pr
         on_stdout=progress.log,
         on_stderr=lambda line: progress.warn(restic.readable(line)),
         tick=progress.tick,
+        folder=folder,
     )
 
 
