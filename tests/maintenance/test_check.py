@@ -47,6 +47,7 @@ def test_from_a_flipped_byte_to_heartbeats_again(database: Database, settings: S
     back_up(database)
     assert written(settings)
     pack = damage(database.repository)
+    damaged_size = pack.stat().st_size
 
     # Structure alone does not show it, the data does.
     assert checked(database).status == "succeeded"
@@ -71,6 +72,8 @@ def test_from_a_flipped_byte_to_heartbeats_again(database: Database, settings: S
     for action in (Action.REPAIR_INDEX, Action.REPAIR_SNAPSHOTS):
         repair = play(action, repository=database.repository)
         assert repair.status == "succeeded", f"{repair.error}\n{log_of(repair)}"
+    (kept,) = Path(settings.RESTIC_CACHE_DIR).glob(f"damaged-packs/*/pack-{pack.name}")
+    assert kept.stat().st_size == damaged_size
     assert health(database.repository) == "damaged"
     back_up(database)
     assert not written(settings)

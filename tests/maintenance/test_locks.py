@@ -13,11 +13,11 @@ from backups.choices import Action
 from backups.connections import repository_access
 from backups.models import Database
 from tests.backups.worlds import wait_until
-from tests.verify.tools import ExclusiveLock, back_up, log_of, play, restic
+from tests.verify.tools import ExclusiveLock, back_up, log_of, play, restic, whole_locks
 
 
 def locks(database: Database) -> list[Path]:
-    return list((Path(database.repository.url) / "locks").iterdir())
+    return whole_locks(database.repository)
 
 
 def restic_at_work(database: Database) -> subprocess.Popen[bytes]:

@@ -182,12 +182,17 @@ def damage(repository: Repository) -> Path:
     return pack
 
 
+def whole_locks(repository: Repository) -> list[Path]:
+    """The locks in a repository, without those that are still being written."""
+    return [path for path in (Path(repository.url) / "locks").iterdir() if "-tmp-" not in path.name]
+
+
 class ExclusiveLock:
     """A living restic that holds a repository's exclusive lock, for the length of a block."""
 
     def __init__(self, repository: Repository) -> None:
         self._access = repository_access(repository)
-        self._locks = Path(repository.url) / "locks"
+        self._repository = repository
 
     def __enter__(self) -> subprocess.Popen[bytes]:
         # So slowly that it never comes to an end.
@@ -197,11 +202,11 @@ class ExclusiveLock:
             stdout=subprocess.DEVNULL,
             stderr=subprocess.DEVNULL,
         )
-        wait_until(lambda: list(self._locks.iterdir()), "restic to hold its lock")
+        wait_until(lambda: whole_locks(self._repository), "restic to hold its lock")
         return self._process
 
     def __exit__(self, *_: object) -> None:
         self._process.kill()
         self._process.wait()
-        for lock in self._locks.iterdir():
+        for lock in whole_locks(self._repository):
             lock.unlink()
