@@ -28,7 +28,9 @@ RUN python3 -m venv /opt/venv \
     && /opt/venv/bin/pip uninstall --yes pip
 COPY . .
 RUN SECRET_KEY=of-the-build-where-nothing-is-signed /opt/venv/bin/python manage.py collectstatic --noinput \
-    && /opt/venv/bin/python -m compileall -q /opt/venv/lib /app
+    && /opt/venv/bin/python -m compileall -q /opt/venv/lib /app \
+    # Whatever the mode of the checkout's files is.
+    && chmod -R a+rX /app
 
 FROM ${DEBIAN_IMAGE}
 RUN apt-get update \

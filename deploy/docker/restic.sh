@@ -1,4 +1,4 @@
-#!/bin/sh
+#!/bin/bash
 # restic as people and the portal call it: without root's rights, with secrets from files, saying
 # when there is a repository already, and removing locks of containers that are gone.
 set -eu
@@ -22,16 +22,18 @@ for name in RESTIC_REPOSITORY RESTIC_PASSWORD AWS_ACCESS_KEY_ID AWS_SECRET_ACCES
     unset "${name}_FILE"
 done
 
-# Held, shared, as long as a restic of this installation runs, in whichever container.
+# Locked, shared, as long as a restic of this installation runs, in whichever container. The number
+# is left to bash: the portal hands restic open files, which must not be hidden.
+in_use=
 if : 2>/dev/null >> "${RESTIC_CACHE_DIR:-/cache}/in-use"; then
-    exec 9>> "${RESTIC_CACHE_DIR:-/cache}/in-use"
+    exec {in_use}>> "${RESTIC_CACHE_DIR:-/cache}/in-use"
 fi
 
 # restic takes a lock for stale when its process is gone from the same host, or after half an hour.
 # A new container has a new host name. So where no restic runs at all and every lock is of one of
 # our containers, none of them is needed any more.
 only_dead_locks() {
-    flock --exclusive --wait 10 9 2>/dev/null || return 1
+    [ "$in_use" ] && flock --exclusive --wait 10 "$in_use" || return 1
     locks=$("$restic" list locks --no-lock --quiet 2>/dev/null) || return 1
     [ "$locks" ] || return 1
     for lock in $locks; do
@@ -55,5 +57,7 @@ case " $* " in
         fi
         ;;
 esac
-flock --shared 9 2>/dev/null || :
+if [ "$in_use" ]; then
+    flock --shared "$in_use"
+fi
 exec "$restic" "$@"

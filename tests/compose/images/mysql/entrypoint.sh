@@ -14,7 +14,7 @@ if [ ! -d /var/lib/mysql/mysql ]; then
     as_mysql mysqld --initialize-insecure
     as_mysql "$@" --skip-networking --socket=/var/run/mysqld/mysqld.sock &
     server=$!
-    until docker_process_sql -e 'SELECT 1' > /dev/null 2>&1; do sleep 0.2; done
+    until docker_process_sql -e "SELECT 1" > /dev/null 2>&1; do kill -0 "$server"; sleep 0.2; done
     docker_process_sql <<SQL
 ALTER USER 'root'@'localhost' IDENTIFIED BY '$MYSQL_ROOT_PASSWORD';
 CREATE USER 'root'@'%' IDENTIFIED BY '$MYSQL_ROOT_PASSWORD';
