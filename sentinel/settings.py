@@ -11,3 +11,4 @@ MIDDLEWARE: list[str] = []
 INSTALLED_APPS: list[str] = []
 USE_I18N = False
 USE_TZ = True
+TIME_ZONE = "UTC"  # of its log; Django would take Chicago's
