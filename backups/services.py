@@ -588,14 +588,30 @@ def _send(run: Run) -> None:
 _SAFE_WHEN_LOST = {
     Action.BACKUP: "No heartbeat was written and earlier snapshots are untouched.",
     Action.VERIFY: "The live database and the snapshots are untouched.",
-    Action.RESTORE: "The run's log says how far it came.",
+    Action.DROP_KEPT: "The live database was not touched.",
 }
 
 
 def _lost_sentence(run: Run) -> str:
     beat = timezone.localtime(run.beat_at or run.queued_at)
     safe = _SAFE_WHEN_LOST.get(Action(run.action), "The snapshots are untouched.")
+    restore = Restore.objects.filter(run=run).first()
+    if restore is not None:
+        safe = _safe_when_lost(restore)
     return (
         f"The worker died in the middle of this run (last sign of life {beat:%H:%M:%S}). "
         f"{safe} Start it again; if it happens again, see the worker's own log."
     )
+
+
+def _safe_when_lost(restore: Restore) -> str:
+    """What a restore whose worker died left of its target; how a swap ended is added once it has."""
+    if restore.swap == Swap.FINISHED:
+        return f"{restore.target} is wholly restored."
+    if not restore.is_settled:
+        return "It was swapping tables, which is ended either way within minutes."
+    if restore.mode == RestoreMode.IN_PLACE and restore.run.phase == "load":
+        saved = restore.safety_snapshot
+        way_back = f"; what it held before is in snapshot {saved.short_id}" if saved else ""
+        return f"{restore.target} may be partly overwritten{way_back}."
+    return "The live database was not touched."
