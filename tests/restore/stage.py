@@ -1,0 +1,158 @@
+"""A warm process in which restores are played and killed: each command runs in a fork of its own.
+
+Started as `python -m tests.restore.stage` with a portal's environment. A line of JSON on standard
+input names a function of this module and its arguments; the answer is the fork's process id.
+A restore can be told to strike at one of its steps: `at` counts the calls of STEPS, in the swap
+alone, and `victim` is whom SIGKILL hits there, the process itself or the database server.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import sys
+import traceback
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import django
+
+STEPS = (
+    "backups.services.restore_note",
+    "backups.services.run_note",
+    "backups.services.restore_finished_swap",
+    "backups.mysql.create_database",
+    "backups.mysql.drop_database",
+    "backups.mysql.drop_definitions",
+    "backups.mysql.drop_triggers",
+    "backups.mysql.drop_views",
+    "backups.mysql.rename_tables",
+    "backups.mysql.requalify_sequences",
+    "backups.definitions.apply",
+    "backups.swap._finish",
+)
+
+
+def main() -> None:
+    """Serve commands until standard input ends."""
+    django.setup()
+    import backups.runner
+
+    assert backups.runner
+    signal.signal(signal.SIGCHLD, signal.SIG_IGN)  # nobody asks how a fork ended, but it must not stay
+    for line in sys.stdin:
+        told = json.loads(line)
+        pid = os.fork()
+        if pid == 0:
+            _play(told)
+        print(pid, flush=True)
+
+
+def _play(told: dict[str, Any]) -> None:
+    signal.signal(signal.SIGCHLD, signal.SIG_DFL)
+    os.setsid()
+    try:
+        globals()[told.pop("do")](**told)
+    except BaseException:  # noqa: BLE001  a fork must not go on as its parent would
+        _note(traceback.format_exc())
+        os._exit(1)
+    os._exit(0)
+
+
+def _note(text: str) -> None:
+    with Path(os.environ["STAGE_LOG"]).open("a") as file:
+        file.write(text)
+
+
+def restore(snapshot: str, at: int = 0, victim: int = 0, **wishes: Any) -> None:
+    """Replace the database with a snapshot."""
+    from backups.choices import RestoreMode
+    from backups.models import Database, Snapshot
+    from tests.restore.stories import enqueue
+
+    run = enqueue(
+        Database.objects.get(),
+        RestoreMode.REPLACE,
+        snapshot=Snapshot.objects.get(snapshot_id=snapshot),
+        **wishes,
+    )
+    _execute(run.pk, at, victim)
+
+
+def undo(at: int = 0, victim: int = 0) -> None:
+    """Undo the newest restore that can be undone."""
+    from backups.choices import RestoreMode
+    from backups.models import Database, Restore
+    from tests.restore.stories import enqueue
+
+    kept = Restore.objects.filter(swapped_at__isnull=False, undone_at=None, dropped_at=None)[0]
+    run = enqueue(Database.objects.get(), RestoreMode.UNDO, snapshot=kept.snapshot, undo_of=kept)
+    _execute(run.pk, at, victim)
+
+
+def _execute(run_id: int, at: int, victim: int) -> None:
+    from backups import runner
+
+    if at:
+        _strike_at(at, victim)
+    runner.execute(run_id, send_follow_ups=False)
+
+
+def tend(at: int = 0) -> None:
+    """What the reaper does every minute."""
+    from backups.actions import tend
+
+    if at:
+        _strike_at(at, 0)
+    tend.run()
+
+
+def _strike_at(at: int, victim: int) -> None:
+    """Send SIGKILL to `victim` (0: to this process) before the `at`th step, odd, or after it, even."""
+    count = 0
+
+    def wrapped(name: str, original: Callable[..., Any]) -> Callable[..., Any]:
+        def step(*args: Any, **options: Any) -> Any:
+            nonlocal count
+            count += 1
+            strike(name, "before")
+            answer = original(*args, **options)
+            count += 1
+            strike(name, "after")
+            return answer
+
+        return step
+
+    def strike(name: str, when: str) -> None:
+        if count == at:
+            _note(f"struck {when} {name}\n")
+            os.kill(victim or os.getpid(), signal.SIGKILL)
+
+    def arm() -> None:
+        for path in STEPS:
+            module_name, _, name = path.rpartition(".")
+            module = sys.modules[module_name]
+            setattr(module, name, wrapped(path, getattr(module, name)))
+
+    import backups.actions.restore
+    import backups.actions.tend
+    import backups.swap
+
+    for module in (backups.actions.restore, backups.actions.tend):
+        for name in ("swap", "end_broken_off"):
+            if hasattr(module, name):
+                setattr(module, name, _armed(arm, getattr(module, name)))
+
+
+def _armed(arm: Callable[[], None], original: Callable[..., Any]) -> Callable[..., Any]:
+    def armed(*args: Any, **options: Any) -> Any:
+        arm()
+        return original(*args, **options)
+
+    return armed
+
+
+if __name__ == "__main__":
+    main()
