@@ -106,6 +106,7 @@ UNFOLD = {
                 "items": [
                     _item("Users", "person", "auth_user_changelist", "auth.view_user"),
                     _item("Roles", "group", "auth_group_changelist", "auth.view_group"),
+                    _item("Audit", "policy", "admin_logentry_changelist", "backups.override_gate"),
                 ],
             },
         ],

@@ -1,5 +1,25 @@
 """The portal's pages, one module a subject; importing them registers them."""
 
-from backups.admin import auth, databases, queue, repositories, restores, runs, snapshots, verifications
+from backups.admin import (
+    audit,
+    auth,
+    databases,
+    queue,
+    repositories,
+    restores,
+    runs,
+    snapshots,
+    verifications,
+)
 
-__all__ = ["auth", "databases", "queue", "repositories", "restores", "runs", "snapshots", "verifications"]
+__all__ = [
+    "audit",
+    "auth",
+    "databases",
+    "queue",
+    "repositories",
+    "restores",
+    "runs",
+    "snapshots",
+    "verifications",
+]

@@ -3,15 +3,14 @@
 from __future__ import annotations
 
 import json
-from collections import defaultdict
+from collections import Counter, defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import date, datetime, timedelta
-from typing import Any
+from typing import Any, NamedTuple
 
 from django.conf import settings
-from django.db.models import Count, OuterRef, QuerySet, Subquery
-from django.db.models.functions import TruncDate
+from django.db.models import OuterRef, QuerySet, Subquery
 from django.http import HttpRequest, JsonResponse
 from django.template.loader import render_to_string
 from django.urls import reverse
@@ -25,7 +24,8 @@ from backups.models import Database, Repository, Run, Snapshot, Verification, Wo
 
 DAYS = 30
 _ACTIVE_SHOWN = 8
-_POINTS = 2000
+# Thirty days of a backup every ten minutes.
+_RECENT = 5000
 _EVERY_BUSY, _EVERY_IDLE = 2, 15
 # A chart's line for each database, in turn.
 _LINES = (
@@ -88,6 +88,38 @@ class Card:
         return f"The last {DAYS} days: {good} with good backups only, {bad} with failures"
 
 
+Point = tuple[int, datetime, float]
+
+
+class Recent(NamedTuple):
+    """A backup of the days that are shown."""
+
+    database_id: int | None
+    status: str
+    queued_at: datetime
+    started_at: datetime | None
+    finished_at: datetime | None
+    size: int | None
+    packed: int | None
+    raw: int | None
+
+    @property
+    def seconds(self) -> float:
+        """How long it took."""
+        if self.started_at is None or self.finished_at is None:
+            return 0.0
+        return (self.finished_at - self.started_at).total_seconds()
+
+    @property
+    def added(self) -> int:
+        """What it added to the repository, compressed where restic said so."""
+        return (self.raw if self.packed is None else self.packed) or 0
+
+    def point(self, value: float | None) -> Point:
+        """A point of a chart."""
+        return self.database_id or 0, self.queued_at, value or 0.0
+
+
 @dataclass
 class _Found:
     """What the queries brought, by primary key."""
@@ -100,9 +132,10 @@ def callback(request: HttpRequest, context: dict[str, Any]) -> dict[str, Any]:
     """What unfold asks for the first page."""
     context |= {"title": "Dashboard", "may_see": request.user.has_perm("backups.view_run")}
     if context["may_see"]:
-        databases = list(_databases())
-        context |= state(request, databases)
-        context["charts"] = charts(databases, timezone.now())
+        now = timezone.now()
+        databases, recent = list(_databases()), _recent(now)
+        context |= state(request, databases, recent, now)
+        context["charts"] = charts(databases, recent, now)
         context["legend"] = _legend(databases)
     return context
 
@@ -111,7 +144,8 @@ def live_view(request: HttpRequest) -> JsonResponse:
     """What the first page shows now."""
     if not request.user.has_perm("backups.view_run"):
         return JsonResponse({}, status=403)
-    context = state(request, list(_databases()))
+    now = timezone.now()
+    context = state(request, list(_databases()), _recent(now), now)
     return JsonResponse(
         {
             "over": False,
@@ -121,11 +155,12 @@ def live_view(request: HttpRequest) -> JsonResponse:
     )
 
 
-def state(request: HttpRequest, databases: Sequence[Any]) -> dict[str, Any]:
+def state(
+    request: HttpRequest, databases: Sequence[Any], recent: Sequence[Recent], now: datetime
+) -> dict[str, Any]:
     """Everything on the first page but the charts."""
-    now = timezone.now()
     found = _newest(databases)
-    strips = _strips(databases, now)
+    strips = _strips(databases, recent, now)
     cards = [_card(database, found, strips[database.pk], now) for database in databases]
     return {
         "gate": gate.look(),
@@ -243,25 +278,39 @@ def _could_restore(cards: Sequence[Card]) -> Notice:
 # ---------------------------------------------------------------- Strips
 
 
-def _strips(databases: Iterable[Database], now: datetime) -> dict[int, list[Day]]:
+def _strips(databases: Iterable[Database], recent: Iterable[Recent], now: datetime) -> dict[int, list[Day]]:
     """Thirty days of backups for each database, today last."""
-    today = timezone.localtime(now).date()
-    days = [today - timedelta(days=ago) for ago in range(DAYS - 1, -1, -1)]
-    start = timezone.make_aware(datetime.combine(days[0], datetime.min.time()))
-    rows = (
-        Run.objects.filter(action=Action.BACKUP, queued_at__gte=start, status__in=TERMINAL)
-        .annotate(day=TruncDate("queued_at"))
-        .values("database_id", "day", "status")
-        .annotate(count=Count("pk"))
-        .order_by()
-    )
-    counts: dict[tuple[int, date], dict[str, int]] = defaultdict(dict)
-    for row in rows:
-        counts[row["database_id"], row["day"]][row["status"]] = row["count"]
+    days = _days(now)
+    counts: dict[tuple[int | None, date], Counter[str]] = defaultdict(Counter)
+    for run in recent:
+        counts[run.database_id, timezone.localtime(run.queued_at).date()][run.status] += 1
     return {
-        database.pk: [_day(database, day, counts.get((database.pk, day), {})) for day in days]
+        database.pk: [_day(database, day, counts.get((database.pk, day), Counter())) for day in days]
         for database in databases
     }
+
+
+def _days(now: datetime) -> list[date]:
+    today = timezone.localtime(now).date()
+    return [today - timedelta(days=ago) for ago in range(DAYS - 1, -1, -1)]
+
+
+def _recent(now: datetime) -> list[Recent]:
+    """The backups of these days, newest first.
+
+    Counted in Python and not filtered by status: without statistics SQLite would choose an index
+    that makes it read all of the history.
+    """
+    start = timezone.make_aware(datetime.combine(_days(now)[0], datetime.min.time()))
+    rows = (
+        Run.objects.filter(action=Action.BACKUP, queued_at__gte=start)
+        .order_by("-queued_at")
+        .values_list(
+            "database_id", "status", "queued_at", "started_at", "finished_at",
+            "snapshot__total_bytes_processed", "snapshot__data_added_packed", "snapshot__data_added",
+        )[:_RECENT]
+    )  # fmt: skip
+    return [Recent(*row) for row in rows]
 
 
 def _day(database: Database, day: date, counts: Mapping[str, int]) -> Day:
@@ -341,21 +390,20 @@ def _repository_notices(databases: Iterable[Database]) -> Iterable[Notice]:
 # ---------------------------------------------------------------- Charts
 
 
-def charts(databases: Sequence[Database], now: datetime) -> list[dict[str, Any]]:
+def charts(databases: Sequence[Database], recent: Iterable[Recent], now: datetime) -> list[dict[str, Any]]:
     """Duration, dump size, growth and measured recovery time, a point a day."""
-    today = timezone.localtime(now).date()
-    days = [today - timedelta(days=ago) for ago in range(DAYS - 1, -1, -1)]
-    backups = list(_points(now))
+    days = _days(now)
+    good = [run for run in recent if run.status == Status.SUCCEEDED and run.finished_at and run.database_id]
     restores = Verification.objects.filter(restore_seconds__isnull=False).order_by("-pk").values_list(
         "run__database_id", "finished_at", "restore_seconds"
-    )[:_POINTS]  # fmt: skip
-    sizes = {
-        "Dump size": [(pk, at, size) for pk, at, _, size, _ in backups if size],
-        "Added to the repository, each day": [(pk, at, added) for pk, at, _, _, added in backups if added],
-    }
-    times: dict[str, list[tuple[int, datetime, float]]] = {
-        "How long a backup takes": [(pk, at, took) for pk, at, took, _, _ in backups],
+    )[:_RECENT]  # fmt: skip
+    times: dict[str, list[Point]] = {
+        "How long a backup takes": [run.point(run.seconds) for run in good],
         "How long a restore takes, as measured": [(pk, at, took) for pk, at, took in restores if pk and took],
+    }
+    sizes: dict[str, list[Point]] = {
+        "Dump size": [run.point(run.size) for run in good if run.size],
+        "Added to the repository, each day": [run.point(run.added) for run in good if run.added],
     }
     found = [_chart(title, points, days, databases, _time_unit) for title, points in times.items()]
     found += [
@@ -365,32 +413,9 @@ def charts(databases: Sequence[Database], now: datetime) -> list[dict[str, Any]]
     return found
 
 
-def _points(now: datetime) -> Iterable[tuple[int, datetime, float, int | None, int | None]]:
-    """The newest good backups: database, end, seconds, dump size, bytes added."""
-    rows = (
-        Run.objects.filter(
-            action=Action.BACKUP, status=Status.SUCCEEDED, queued_at__gte=now - timedelta(days=DAYS)
-        )
-        .order_by("-queued_at")
-        .values_list(
-            "database_id", "finished_at", "started_at", "snapshot__total_bytes_processed",
-            "snapshot__data_added_packed", "snapshot__data_added",
-        )[:_POINTS]
-    )  # fmt: skip
-    for pk, finished, started, size, packed, added in rows:
-        if pk and finished and started:
-            yield (
-                pk,
-                finished,
-                (finished - started).total_seconds(),
-                size,
-                added if packed is None else packed,
-            )
-
-
 def _chart(
     title: str,
-    points: Sequence[tuple[int, datetime, float]],
+    points: Sequence[Point],
     days: Sequence[date],
     databases: Sequence[Database],
     unit_of: Any,

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from django.contrib import admin
-from django.db.models import Max, Q, QuerySet
+from django.db.models import OuterRef, QuerySet, Subquery
 from django.http import Http404, HttpRequest, HttpResponse
 from django.shortcuts import render
 from django.urls import URLPattern, path, reverse
@@ -19,7 +19,7 @@ from backups.admin import hints, live
 from backups.admin.base import SetUpAdmin, go
 from backups.admin.dialogs import FactsForm, dialog
 from backups.choices import Action
-from backups.models import Database, Run
+from backups.models import Database, Run, Snapshot
 
 _FLAVOURS = {"mysql": "MySQL", "mariadb": "MariaDB"}
 
@@ -68,9 +68,10 @@ class DatabaseAdmin(SetUpAdmin):
 
     def get_queryset(self, request: HttpRequest) -> QuerySet[Database]:
         """Databases with the times of their newest good and newest verified snapshots."""
+        held = Snapshot.objects.filter(database=OuterRef("pk"), forgotten_at=None).order_by("-time")
+        proved = held.filter(verified_at__isnull=False)
         return super().get_queryset(request).annotate(
-            newest=Max("snapshots__time", filter=Q(snapshots__forgotten_at=None)),
-            proved=Max("snapshots__verified_at", filter=Q(snapshots__forgotten_at=None)),
+            newest=Subquery(held.values("time")[:1]), proved=Subquery(proved.values("verified_at")[:1])
         )  # fmt: skip
 
     def get_fieldsets(self, request: HttpRequest, obj: Database | None = None) -> Any:

@@ -235,7 +235,7 @@ class Migration(migrations.Migration):
         ),
         migrations.AddIndex(
             model_name='run',
-            index=models.Index(fields=['status', 'beat_at'], name='run_status_beat'),
+            index=models.Index(fields=['status', '-queued_at', '-id'], name='run_status_queued'),
         ),
         migrations.AddIndex(
             model_name='run',

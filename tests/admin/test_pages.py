@@ -152,3 +152,14 @@ def test_a_user_without_staff_may_not_enter(past: History, person: Callable[[str
     user: User = person("nobody")
     client.force_login(user, backend="django.contrib.auth.backends.ModelBackend")
     assert client.get("/admin/").status_code == 302
+
+
+def test_administrators_read_the_record_and_nobody_writes_it(past: History, login: Login) -> None:
+    administrator = login("Administrator")
+    administrator.post(
+        reverse("admin:backups_database_back_up", args=[past.databases[1].pk]), {"_form_submitted": "on"}
+    )
+    page = administrator.get(reverse("admin:admin_logentry_changelist"))
+    assert "Started Backup" in page.content.decode()
+    assert administrator.get(reverse("admin:admin_logentry_add")).status_code == 403
+    assert login("Operator").get(reverse("admin:admin_logentry_changelist")).status_code == 403
