@@ -8,10 +8,10 @@ COMPILE := $(VENV_PYTHON) -m uv pip compile --quiet --generate-hashes --universa
 	--python-version 3.11 --no-header --no-emit-index-url --no-emit-find-links
 
 .DEFAULT_GOAL := help
-.PHONY: help setup run test lint bench requirements
+.PHONY: help setup run test test-compose lint bench requirements screenshots
 
 help:
-	@echo "make run | setup | test [ARGS=…] | lint | bench [ARGS=…] | requirements [ARGS=--upgrade]"
+	@echo "make run | setup | test [ARGS=…] | test-compose | lint | bench [ARGS=…] | requirements [ARGS=--upgrade] | screenshots"
 
 setup:
 	@$(PYTHON) -m tools.setup
@@ -22,6 +22,11 @@ run: setup
 test:
 	@$(PYTHON) -m tools.setup test
 	@exec $(VENV_PYTHON) -m pytest $(ARGS)
+
+# Builds the image and starts the Compose file; needs root, and minutes.
+test-compose:
+	@$(PYTHON) -m tools.setup test
+	@VEDETTA_TEST_COMPOSE=yes exec $(VENV_PYTHON) -m pytest tests/compose --exitfirst -rA $(ARGS)
 
 lint:
 	@$(PYTHON) -m tools.setup lint
@@ -38,3 +43,8 @@ requirements: setup
 	@$(VENV_PYTHON) -m pip install --quiet uv
 	$(COMPILE) $(ARGS) --extra dev pyproject.toml --output-file requirements-dev.txt
 	$(COMPILE) $(ARGS) --constraint requirements-dev.txt pyproject.toml --output-file requirements.txt
+
+# Into docs/screenshots, with a made-up history.
+screenshots:
+	@$(PYTHON) -m tools.setup test
+	@exec $(VENV_PYTHON) -m tools.screenshots $(ARGS)
