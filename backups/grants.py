@@ -99,6 +99,16 @@ def missing_for_dump(connection: Any, info: mysql.ServerInfo, database: str) -> 
     return Missing(because=f"it cannot see all {', '.join(unseen)}", statement=" ".join(statements))
 
 
+def may_not_restore_functions(connection: Any, database: str) -> bool:
+    """Whether a restore of this database, as it is, would stumble over the server's binary log."""
+    held = mysql.inventory(connection, database)
+    return (
+        ("trigger" in held or "function" in held)
+        and mysql.refuses_functions(connection)
+        and not allows(parse(mysql.show_grants(connection)), "SUPER", database)
+    )
+
+
 def _sees_routines(connection: Any, grants: list[Grant], info: mysql.ServerInfo, database: str) -> bool:
     """Whether the user sees all routines with their bodies.
 

@@ -8,6 +8,7 @@ import zlib
 from collections.abc import Callable, Iterator
 from contextlib import suppress
 from dataclasses import dataclass, field
+from itertools import chain
 from typing import IO
 
 from backups import mysql, process
@@ -182,6 +183,7 @@ def client_fed(
 
     Raises LoadProblem with the server's own words, and what `tick` or the statements raise.
     """
+    first = mysql.before_load(server)
     option_fd = process.secret_fd(mysql.option_file(server))
     args = mysql.load_args(server, database, programs=programs, option_file_path=f"/dev/fd/{option_fd}")
     try:
@@ -191,7 +193,7 @@ def client_fed(
 
             def pump() -> None:
                 try:
-                    for data in statements:
+                    for data in chain([first], statements):
                         client.stdin.write(data)
                     client.stdin.close()
                 except BrokenPipeError:

@@ -5,6 +5,7 @@ Connections are short and bounded; dumps and loads are the work of the servers' 
 
 from __future__ import annotations
 
+import os
 import re
 from collections.abc import Collection, Iterator, Sequence
 from contextlib import contextmanager, suppress
@@ -34,6 +35,10 @@ class MySQLProblem(Problem):
 
 class ServerUnreachable(MySQLProblem):
     """No server answers at the address."""
+
+
+class TlsProblem(ServerUnreachable):
+    """The server answers, and not in the encrypted way that is asked for."""
 
 
 class AccessDenied(MySQLProblem):
@@ -130,10 +135,12 @@ def account(connection: Any) -> str:
 @contextmanager
 def connect(server: Server, database: str = "") -> Iterator[Any]:
     """A connection for the length of a block, bounded in time. Raises MySQLProblem."""
+    _refuse_missing_authority(server)
     with translated(server, database):
         connection = MySQLdb.connect(**_connect_options(server, database))
     try:
         with translated(server, database):
+            _refuse_plaintext(server, connection)
             yield connection
     finally:
         with suppress(MySQLdb.Error):
@@ -156,6 +163,14 @@ def problem_from(error: Exception, server: Server, database: str = "") -> MySQLP
     return problem_from_number(code, text, server, database)
 
 
+# A server says no more to a user whose account demands TLS.
+_CHECK_USER_PLAIN = (
+    "Check MYSQL_USER and MYSQL_PASSWORD, and whether the account demands TLS, as MYSQL_SSL_MODE is DISABLED."
+)
+# MySQL's require_secure_transport; MariaDB's refuses with ER.ACCESS_DENIED_ERROR.
+_SECURE_TRANSPORT_REQUIRED = 3159
+
+
 def problem_from_number(code: int, text: str, server: Server, database: str = "") -> MySQLProblem:
     """What an error number of server or client means.
 
@@ -165,7 +180,7 @@ def problem_from_number(code: int, text: str, server: Server, database: str = ""
     if code == ER.ACCESS_DENIED_ERROR:
         return AccessDenied(
             f"{where} refuses user {server.user}: wrong user or password.",
-            do="Check MYSQL_USER and MYSQL_PASSWORD.",
+            do=_CHECK_USER_PLAIN if server.ssl_mode == "DISABLED" else "Check MYSQL_USER and MYSQL_PASSWORD.",
         )
     if code in (ER.BAD_DB_ERROR, ER.DBACCESS_DENIED_ERROR):
         return UnknownDatabase(
@@ -190,9 +205,11 @@ def problem_from_number(code: int, text: str, server: Server, database: str = ""
             do="See whether it runs, and check MYSQL_HOST and MYSQL_PORT.",
         )
     if code == CR.SSL_CONNECTION_ERROR:
-        return ServerUnreachable(
-            f"No TLS connection to {server.address}: {text}.",
-            do="Check MYSQL_SSL_MODE and MYSQL_SSL_CA.",
+        return _tls_problem(text, server)
+    if code == _SECURE_TRANSPORT_REQUIRED:
+        return TlsProblem(
+            f"{where} takes encrypted connections only.",
+            do="Set MYSQL_SSL_MODE to PREFERRED or more.",
         )
     if code in (CR.SERVER_GONE_ERROR, CR.SERVER_LOST, ER.SERVER_SHUTDOWN, 4031):
         return ServerGone(
@@ -200,6 +217,86 @@ def problem_from_number(code: int, text: str, server: Server, database: str = ""
             do="See the server's own log, then try again.",
         )
     return MySQLProblem(f"{where} answered: {text} (error {code}).")
+
+
+# Both give away that the certificate is for another name; MySQL's client does not say.
+_WRONG_NAME = ("Validation of SSL server certificate failed", "hostname", "host name", "IP address mismatch")
+
+
+def _tls_problem(text: str, server: Server) -> TlsProblem:
+    """What a failed TLS handshake means, by the words of either client library."""
+    where = f"the database server at {server.address}"
+    if "SSL is required" in text:
+        return _no_tls(server)
+    if any(words in text for words in _WRONG_NAME):
+        return TlsProblem(
+            f"The certificate of {where} is not for the name {server.host} ({text}).",
+            do="Set MYSQL_HOST to a name in the certificate, or have one made for this name.",
+        )
+    if "certificate" in text:
+        return TlsProblem(
+            f"The certificate of {where} cannot be verified ({text}).",
+            do="Check that MYSQL_SSL_CA is the authority that issued it.",
+        )
+    return TlsProblem(f"No TLS connection to {where}: {text}.", do="Check MYSQL_SSL_MODE and MYSQL_SSL_CA.")
+
+
+def _no_tls(server: Server) -> TlsProblem:
+    return TlsProblem(
+        f"The database server at {server.address} offers no TLS, and MYSQL_SSL_MODE is {server.ssl_mode}.",
+        do="Turn TLS on in the server, or set MYSQL_SSL_MODE=PREFERRED.",
+    )
+
+
+def _refuse_missing_authority(server: Server) -> None:
+    """The two modes that verify are nothing without an authority."""
+    if server.ssl_mode not in _VERIFYING:
+        return
+    if not server.ssl_ca:
+        raise TlsProblem(
+            f"MYSQL_SSL_MODE is {server.ssl_mode}, and no authority is given to verify with.",
+            do="Set MYSQL_SSL_CA to the file with the authority's certificate.",
+        )
+    if not os.access(server.ssl_ca, os.R_OK):
+        raise TlsProblem(
+            f"The authority's certificate {server.ssl_ca} cannot be read.", do="Check MYSQL_SSL_CA."
+        )
+
+
+def before_load(server: Server) -> bytes:
+    """What a client runs ahead of a dump. Raises MySQLProblem like `refuse_plaintext`.
+
+    MySQL from 8.4 on refuses foreign keys to columns that are not unique, of which a database that
+    was upgraded from an older version may be full; each session may allow them for itself.
+    """
+    with connect(server) as connection:
+        known = _rows(connection, "SHOW SESSION VARIABLES LIKE 'restrict_fk_on_non_standard_key'")
+    return b"SET SESSION restrict_fk_on_non_standard_key = OFF;\n" if known else b""
+
+
+def refuse_plaintext(server: Server) -> None:
+    """Raise TlsProblem where TLS is demanded and not to be had, before a client is started.
+
+    MariaDB's own clients would go on without it.
+    """
+    if server.ssl_mode == "REQUIRED":
+        with connect(server):
+            pass
+
+
+def _refuse_plaintext(server: Server, connection: Any) -> None:
+    # MariaDB's client library takes a demand for a wish where the server has no TLS.
+    if server.ssl_mode in _ENCRYPTING and not is_encrypted(connection):
+        raise _no_tls(server)
+
+
+def is_encrypted(connection: Any) -> bool:
+    """Whether the connection uses TLS."""
+    return any(cipher for _, cipher in _rows(connection, "SHOW SESSION STATUS LIKE 'Ssl_cipher'"))
+
+
+_VERIFYING = ("VERIFY_CA", "VERIFY_IDENTITY")
+_ENCRYPTING = ("REQUIRED", *_VERIFYING)
 
 
 def _connect_options(server: Server, database: str) -> dict[str, Any]:
@@ -214,13 +311,19 @@ def _connect_options(server: Server, database: str) -> dict[str, Any]:
         "autocommit": True,
         # Where the server's own is ANSI_QUOTES, it would answer with names in double quotes.
         "init_command": "SET SESSION sql_mode = 'STRICT_TRANS_TABLES'",
-        "ssl_mode": server.ssl_mode,
+        # MariaDB's client library knows no wish but this one, with which it still takes a server
+        # without TLS; and verifies against any authority that it is told of, whatever the mode.
+        "ssl_mode": "REQUIRED" if server.ssl_mode == "PREFERRED" and _ON_LIBMARIADB else server.ssl_mode,
     }
-    if server.ssl_ca:
+    if server.ssl_mode in _VERIFYING:
         options["ssl"] = {"ca": server.ssl_ca}
     if database:
         options["database"] = database
     return options
+
+
+# Its versions are 3.x, while MySQL's client library has its server's.
+_ON_LIBMARIADB = version_number(MySQLdb.get_client_info()) < (5,)
 
 
 def _rows(connection: Any, statement: str, arguments: Sequence[Any] = ()) -> list[tuple[Any, ...]]:
@@ -399,18 +502,12 @@ def refuse_what_hangs(connection: Any, database: str) -> None:
 
 def client_warnings(info: ServerInfo, programs: Clients) -> list[str]:
     """What may go wrong with this client on this server."""
-    warnings = []
-    if programs.flavour != info.flavour:
-        warnings.append(
-            f"The server is {info.flavour}, the client {programs.flavour}'s: install the server's "
-            "own client, or set MYSQL_CLIENT_DIR to its folder."
-        )
-    elif programs.number < info.number[:2]:
-        warnings.append(
-            f"The client ({programs.version}) is older than the server "
-            f"({'.'.join(map(str, info.number))}): it may not know all of the server's features."
-        )
-    return warnings
+    if programs.number >= info.number[:2]:
+        return []
+    server = ".".join(map(str, info.number))
+    return [
+        f"The client ({programs.version}) is older than the server ({server}): it may not know all features."
+    ]
 
 
 def tables_without_snapshot(connection: Any, database: str) -> list[str]:
@@ -633,6 +730,18 @@ def definitions_changed_at(connection: Any, database: str) -> dict[str, str]:
     return {str(name): str(time) for name, time in rows}
 
 
+def refuses_functions(connection: Any) -> bool:
+    """Whether the binary log keeps all but users with SUPER from making triggers and functions."""
+    ((logs, trusts),) = _rows(connection, "SELECT @@log_bin, @@log_bin_trust_function_creators")
+    return bool(logs) and not trusts
+
+
+TRUST_FUNCTION_CREATORS = (
+    "Set log_bin_trust_function_creators=1 in the server's configuration, and now, as an administrator: "
+    "SET GLOBAL log_bin_trust_function_creators = 1;"
+)
+
+
 def binary_log_position(connection: Any) -> dict[str, Any] | None:
     """File and position of the binary log, None where it is off or not ours to see."""
     for statement in ("SHOW BINARY LOG STATUS", "SHOW MASTER STATUS"):
@@ -646,30 +755,47 @@ def binary_log_position(connection: Any) -> dict[str, Any] | None:
 
 
 def clients(server: ServerInfo, folder: str = "") -> Clients:
-    """The dump and load programs that fit the server best. Raises MySQLProblem.
+    """The flavour's own dump and load programs, from `folder`: one, or several separated by colons.
 
-    Each flavour's own client first; the other one's where it is all there is.
+    Raises MySQLProblem where there are none, or the other flavour's alone.
     """
-    own, other = (MARIADB, MYSQL) if server.flavour == MARIADB else (MYSQL, MARIADB)
-    for flavour in (own, other):
-        dump = process.find_program(*_DUMP_NAMES[flavour], folder=folder)
-        load = process.find_program(*_LOAD_NAMES[flavour], folder=folder)
-        if dump and load:
-            found = client_version(dump)
-            # Debian's `mysqldump` is MariaDB's under another name.
-            if flavour == own and not found.startswith(flavour):
-                continue
-            actual, _, version = found.partition(" ")
-            return Clients(dump, load, actual, version)
-    place = f"in {folder}" if folder else "on this machine"
+    strange = None
+    for place in process.program_folders(folder):
+        dump = process.find_program(*_DUMP_NAMES[server.flavour], folder=place)
+        load = process.find_program(*_LOAD_NAMES[server.flavour], folder=place)
+        if not (dump and load):
+            continue
+        # By its own word: Debian's `mysqldump` is MariaDB's under another name.
+        flavour, _, version = client_version(dump).partition(" ")
+        found = Clients(dump, load, flavour, version)
+        if flavour == server.flavour:
+            return found
+        strange = strange or found
+    wanted = " and ".join(_names[0] for _names in (_DUMP_NAMES[server.flavour], _LOAD_NAMES[server.flavour]))
     raise MySQLProblem(
-        f"No client programs for {server.flavour} are installed {place}.",
-        do="Install mariadb-client or MySQL's client, or set MYSQL_CLIENT_DIR.",
+        _why_not(server, strange, folder),
+        do=f"Install {server.flavour}'s own {wanted}, or name their folder in MYSQL_CLIENT_DIR.",
     )
 
 
-_DUMP_NAMES = {MARIADB: ("mariadb-dump", "mysqldump"), MYSQL: ("mysqldump", "mariadb-dump")}
-_LOAD_NAMES = {MARIADB: ("mariadb", "mysql"), MYSQL: ("mysql", "mariadb")}
+def _why_not(server: ServerInfo, strange: Clients | None, folder: str) -> str:
+    place = f"in {folder}" if folder else "on this machine"
+    other = MYSQL if server.flavour == MARIADB else MARIADB
+    if strange is None and not process.find_program(_DUMP_NAMES[other][0], folder=folder):
+        return f"No client programs for {server.flavour} are installed {place}."
+    return (
+        f"The server is {server}, and the client programs {place} are {other}'s alone, which "
+        f"{_UNFIT[server.flavour]}."
+    )
+
+
+_DUMP_NAMES = {MARIADB: ("mariadb-dump", "mysqldump"), MYSQL: ("mysqldump",)}
+_LOAD_NAMES = {MARIADB: ("mariadb", "mysql"), MYSQL: ("mysql",)}
+# Seen with MariaDB's 10.11 and 11.8 on MySQL 9.7, and with MySQL's 9.7 on MariaDB 10.11. No option helps.
+_UNFIT = {
+    MYSQL: "write a dump of MySQL that MySQL does not take back (values of generated columns)",
+    MARIADB: "cannot log in to MariaDB and know nothing of its sequences and packages",
+}
 
 
 def client_environment() -> dict[str, str]:
@@ -714,18 +840,19 @@ def connection_args(server: Server, programs: Clients, option_file_path: str) ->
 
 
 def _tls_args(server: Server, programs: Clients) -> list[str]:
+    """--ssl-mode, and what comes closest to it for MariaDB's clients, which do not have it."""
+    authority = [f"--ssl-ca={server.ssl_ca}"] if server.ssl_mode in _VERIFYING else []
     if programs.flavour == MYSQL:
-        args = [f"--ssl-mode={server.ssl_mode}"]
-    elif server.ssl_mode == "DISABLED":
-        args = ["--skip-ssl"]
-    elif server.ssl_mode == "PREFERRED":
-        # MariaDB's client knows no "preferred"; from 11.4 it refuses what it cannot verify.
-        args = ["--skip-ssl-verify-server-cert"] if programs.number >= (11, 4) else []
-    elif server.ssl_mode == "REQUIRED":
-        args = ["--ssl", "--skip-ssl-verify-server-cert"]
-    else:
-        args = ["--ssl", "--ssl-verify-server-cert"]
-    return [*args, f"--ssl-ca={server.ssl_ca}"] if server.ssl_ca else args
+        # caching_sha2_password asks for the server's key where neither TLS nor its cache helps.
+        asks = server.ssl_mode in ("DISABLED", "PREFERRED") and programs.number >= (8,)
+        key = ["--get-server-public-key"] if asks else []
+        return [f"--ssl-mode={server.ssl_mode}", *authority, *key]
+    if server.ssl_mode == "DISABLED":
+        return ["--skip-ssl"]
+    if authority:
+        return ["--ssl", "--ssl-verify-server-cert", *authority]
+    # A wish and not a demand, see refuse_plaintext; from 11.4 they refuse what they cannot verify.
+    return ["--ssl", "--skip-ssl-verify-server-cert"]
 
 
 def dump_args(
@@ -794,17 +921,26 @@ def client_problem(stderr: Sequence[str], code: int, server: Server, database: s
 
 
 def _load_problem_from(code: int, text: str, server: Server, database: str) -> MySQLProblem:
+    if code == ER.BINLOG_CREATE_ROUTINE_NEED_SUPER:
+        return MySQLProblem(
+            f"The server at {server.address} writes a binary log, and takes triggers and functions from "
+            f"users with SUPER alone, which {server.user} has not.",
+            do=TRUST_FUNCTION_CREATORS,
+        )
+    if code == ER.NET_PACKET_TOO_LARGE:
+        return MySQLProblem(
+            f"A row is larger than the server at {server.address} takes in one statement ({text}).",
+            do="Raise max_allowed_packet in the server, then try again.",
+        )
     if code == ER.SPECIFIC_ACCESS_DENIED_ERROR:
         return MissingPrivilege(
             f"The user {server.user} may not create all that the snapshot holds: {text}.",
             do="or restore with definers set to the current user.",
         )
-    if code in (ER.TABLEACCESS_DENIED_ERROR, 1419):
+    if code == ER.TABLEACCESS_DENIED_ERROR:
         return MySQLProblem(
             f"The user {server.user} may not create all that the snapshot holds: {text}.",
-            do="Run as an administrator: SET GLOBAL log_bin_trust_function_creators = 1; see deploy/mysql."
-            if code == 1419
-            else "Grant it; deploy/mysql has the statements.",
+            do="Grant it; deploy/mysql has the statements.",
         )
     return problem_from_number(code, text, server, database)
 

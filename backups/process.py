@@ -61,9 +61,17 @@ class NotInstalled(Exception):
 
 def find_program(*names: str, folder: str = "") -> str | None:
     """The path of the first of `names` in `folder`, beside this Python or on the PATH."""
-    places = [folder] if folder else [str(Path(sys.executable).parent), os.environ.get("PATH", "")]
-    search = os.pathsep.join(places)
+    search = os.pathsep.join(program_folders(folder))
     return next((found for name in names if (found := shutil.which(name, path=search))), None)
+
+
+def program_folders(folder: str = "") -> list[str]:
+    """Where programs are looked for: in `folder`, or beside this Python and on the PATH.
+
+    `folder` may be several, separated as on the PATH.
+    """
+    places = folder or os.pathsep.join([str(Path(sys.executable).parent), os.environ.get("PATH", "")])
+    return [place for place in places.split(os.pathsep) if place]
 
 
 def base_environment() -> dict[str, str]:

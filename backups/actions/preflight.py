@@ -113,6 +113,12 @@ def _privileges(database: Database, found: Found, _tick: Tick | None) -> str:
                 do=f"Run as an administrator: {missing.statement}",
             )
         mysql.refuse_what_hangs(connection, database.database)
+        if grants.may_not_restore_functions(connection, database.database):
+            found.warnings.append(
+                f"{found.server.user} could not verify or restore here what it backs up: the server writes "
+                f"a binary log and takes triggers and functions from users with SUPER alone. "
+                f"{mysql.TRUST_FUNCTION_CREATORS}"
+            )
     return f"{found.server.user} may dump all of {database.database}."
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import subprocess
+from dataclasses import replace
 
 import pytest
 
@@ -22,6 +23,8 @@ COMMON = (
 CONNECTION = (
     "--defaults-file=/dev/fd/9 --host=db.example.com --port=3307 --user=dump --default-character-set=utf8mb4"
 )
+UNVERIFIED = "--ssl --skip-ssl-verify-server-cert"
+PREFERRED_8 = "--ssl-mode=PREFERRED --get-server-public-key"
 SINCE_8 = "--set-gtid-purged=OFF --column-statistics=0"
 PASSWORDS = [
     "plain",
@@ -45,22 +48,17 @@ PASSWORDS = [
         (
             MARIADB,
             mysql.Clients("/bin/mariadb-dump", "/bin/mariadb", "MariaDB", "10.11.19"),
-            f"/bin/mariadb-dump {CONNECTION} {COMMON} --dump-history -- shop",
+            f"/bin/mariadb-dump {CONNECTION} {UNVERIFIED} {COMMON} --dump-history -- shop",
         ),
         (
             MARIADB,
             mysql.Clients("/bin/mariadb-dump", "/bin/mariadb", "MariaDB", "10.6.1"),
-            f"/bin/mariadb-dump {CONNECTION} {COMMON} -- shop",
-        ),
-        (
-            MARIADB,
-            mysql.Clients("/bin/mariadb-dump", "/bin/mariadb", "MariaDB", "11.4.2"),
-            f"/bin/mariadb-dump {CONNECTION} --skip-ssl-verify-server-cert {COMMON} --dump-history -- shop",
+            f"/bin/mariadb-dump {CONNECTION} {UNVERIFIED} {COMMON} -- shop",
         ),
         (
             MYSQL,
             mysql.Clients("/bin/mysqldump", "/bin/mysql", "MySQL", "9.7.4"),
-            f"/bin/mysqldump {CONNECTION} --ssl-mode=PREFERRED {COMMON} {SINCE_8} -- shop",
+            f"/bin/mysqldump {CONNECTION} {PREFERRED_8} {COMMON} {SINCE_8} -- shop",
         ),
         (
             MYSQL,
@@ -68,7 +66,7 @@ PASSWORDS = [
             f"/bin/mysqldump {CONNECTION} --ssl-mode=PREFERRED {COMMON} --set-gtid-purged=OFF -- shop",
         ),
     ],
-    ids=["mariadb", "older-mariadb", "newer-mariadb", "mysql", "older-mysql"],
+    ids=["mariadb", "older-mariadb", "mysql", "older-mysql"],
 )
 def test_dump_is_told_this_and_nothing_else(
     info: mysql.ServerInfo, clients: mysql.Clients, wanted: str
@@ -158,6 +156,29 @@ def test_a_folder_without_clients_is_a_sentence(db_server: DatabaseServer) -> No
 
     with pytest.raises(mysql.MySQLProblem, match="No client programs"):
         mysql.clients(info, "/nowhere")
+
+
+TLS = [
+    ("MariaDB", "10.11.19", "DISABLED", "--skip-ssl"),
+    ("MariaDB", "11.8.9", "PREFERRED", UNVERIFIED),
+    ("MariaDB", "11.8.9", "REQUIRED", UNVERIFIED),
+    ("MariaDB", "11.8.9", "VERIFY_CA", "--ssl --ssl-verify-server-cert --ssl-ca=/ca.pem"),
+    ("MariaDB", "11.8.9", "VERIFY_IDENTITY", "--ssl --ssl-verify-server-cert --ssl-ca=/ca.pem"),
+    ("MySQL", "8.4.1", "DISABLED", "--ssl-mode=DISABLED --get-server-public-key"),
+    ("MySQL", "8.4.1", "REQUIRED", "--ssl-mode=REQUIRED"),
+    ("MySQL", "8.4.1", "VERIFY_CA", "--ssl-mode=VERIFY_CA --ssl-ca=/ca.pem"),
+    ("MySQL", "8.4.1", "VERIFY_IDENTITY", "--ssl-mode=VERIFY_IDENTITY --ssl-ca=/ca.pem"),
+]
+
+
+@pytest.mark.parametrize(("flavour", "version", "mode", "wanted"), TLS)
+def test_clients_are_told_of_tls(flavour: str, version: str, mode: str, wanted: str) -> None:
+    server = replace(SERVER, ssl_mode=mode, ssl_ca="/ca.pem")
+    programs = mysql.Clients("dump", "load", flavour, version)
+
+    args = mysql.connection_args(server, programs, "/dev/fd/9")
+
+    assert args == tuple(f"{CONNECTION} {wanted}".split(" "))
 
 
 def test_account_is_quoted_for_a_grant(db_server: DatabaseServer) -> None:

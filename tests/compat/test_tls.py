@@ -1,0 +1,263 @@
+"""Each mode of MYSQL_SSL_MODE, seen by the server, for each of the three that connect to it."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import pytest
+
+from backups import dump, load, mysql
+from backups.errors import Problem
+from backups.stream import Digester
+from tests.backups.conftest import MakeDatabase
+from tests.backups.worlds import client_dir, make_shop
+from tests.compat.certificates import Authority
+from tests.compat.conftest import NAMED, UNNAMED
+from tests.restore.stories import may_restore
+from tests.servers import DatabaseServer
+from tests.verify.tools import back_up, verdict, verify
+
+MODES = ["DISABLED", "PREFERRED", "REQUIRED", "VERIFY_CA", "VERIFY_IDENTITY"]
+ALWAYS_PLAIN = ("plain", "plain", "plain")
+ALL_TLS = ("TLS", "TLS", "TLS")
+ALL_REFUSED = ("refused", "refused", "refused")
+PASSWORD = "opens the door"
+
+
+@pytest.mark.parametrize("mode", MODES)
+def test_server_without_tls(plain_server: DatabaseServer, other_authority: Path, mode: str) -> None:
+    server = _server(plain_server, mode, other_authority)
+
+    assert _how_each_connects(plain_server, server) == (
+        ALWAYS_PLAIN if mode in ("DISABLED", "PREFERRED") else ALL_REFUSED
+    )
+
+
+@pytest.mark.parametrize("mode", MODES)
+def test_server_with_a_good_certificate(tls_server: DatabaseServer, authority: Authority, mode: str) -> None:
+    server = _server(tls_server, mode, authority.file, NAMED)
+
+    assert _how_each_connects(tls_server, server) == (ALWAYS_PLAIN if mode == "DISABLED" else ALL_TLS)
+
+
+@pytest.mark.parametrize("mode", MODES)
+def test_certificate_of_another_authority(
+    tls_server: DatabaseServer, other_authority: Path, mode: str
+) -> None:
+    server = _server(tls_server, mode, other_authority, NAMED)
+
+    wanted = {"DISABLED": ALWAYS_PLAIN, "PREFERRED": ALL_TLS, "REQUIRED": ALL_TLS}.get(mode, ALL_REFUSED)
+    assert _how_each_connects(tls_server, server) == wanted
+
+
+@pytest.mark.parametrize("mode", MODES)
+def test_certificate_for_another_name(tls_server: DatabaseServer, authority: Authority, mode: str) -> None:
+    server = _server(tls_server, mode, authority.file, UNNAMED)
+
+    wanted = {"DISABLED": ALWAYS_PLAIN, "PREFERRED": ALL_TLS, "REQUIRED": ALL_TLS}.get(mode, ALL_REFUSED)
+    if mode == "VERIFY_CA" and tls_server.flavour == "mysql":
+        # MySQL's clients do as their manual says; our own connection, on MariaDB's library, is stricter.
+        wanted = ("refused", "TLS", "refused")
+    assert _how_each_connects(tls_server, server) == wanted
+
+
+@pytest.mark.parametrize(
+    ("mode", "ca", "host", "said"),
+    [
+        ("VERIFY_CA", "", NAMED, "no authority is given"),
+        ("VERIFY_CA", "/nowhere/ca.pem", NAMED, "cannot be read"),
+        ("VERIFY_CA", "other", NAMED, "cannot be verified"),
+        ("VERIFY_IDENTITY", "ours", UNNAMED, f"not for the name {UNNAMED}"),
+    ],
+)
+def test_refusal_is_a_sentence(
+    tls_server: DatabaseServer,
+    authority: Authority,
+    other_authority: Path,
+    mode: str,
+    ca: str,
+    host: str,
+    said: str,
+) -> None:
+    files = {"other": str(other_authority), "ours": str(authority.file)}
+    server = mysql.Server(
+        host, tls_server.port, tls_server.user, tls_server.password, ssl_mode=mode, ssl_ca=files.get(ca, ca)
+    )
+
+    with pytest.raises(mysql.TlsProblem, match=said), mysql.connect(server):
+        pass
+
+
+def test_server_without_tls_is_named(plain_server: DatabaseServer) -> None:
+    server = mysql.Server(
+        plain_server.host, plain_server.port, plain_server.user, plain_server.password, ssl_mode="REQUIRED"
+    )
+
+    with (
+        pytest.raises(mysql.TlsProblem, match="offers no TLS, and MYSQL_SSL_MODE is REQUIRED"),
+        mysql.connect(server),
+    ):
+        pass
+
+
+@pytest.mark.parametrize("mode", ["PREFERRED", "REQUIRED"])
+def test_account_that_demands_tls(tls_server: DatabaseServer, mode: str) -> None:
+    with _user(tls_server, "REQUIRE SSL"):
+        server = _server(tls_server, mode, user="door", password=PASSWORD)
+
+        assert _how_each_connects(tls_server, server) == ALL_TLS
+        with (
+            pytest.raises(mysql.AccessDenied, match="whether the account demands TLS"),
+            mysql.connect(dataclasses.replace(server, ssl_mode="DISABLED")),
+        ):
+            pass
+
+
+def test_server_that_demands_tls(tls_server: DatabaseServer) -> None:
+    tls_server.execute("SET GLOBAL general_log = OFF")
+    server = _server(tls_server, "DISABLED")
+    said = "encrypted connections only" if tls_server.flavour == "mysql" else "demands TLS"
+    with mysql.connect(dataclasses.replace(server, ssl_mode="REQUIRED")) as connection:
+        mysql.execute(connection, "SET GLOBAL require_secure_transport = ON")
+        try:
+            with pytest.raises(mysql.MySQLProblem, match=said), mysql.connect(server):
+                pass
+        finally:
+            mysql.execute(connection, "SET GLOBAL require_secure_transport = OFF")
+
+
+@pytest.mark.parametrize("mode", ["DISABLED", "PREFERRED", "REQUIRED"])
+@pytest.mark.parametrize("which", ["connection", "dump", "load"])
+@pytest.mark.parametrize("tls_server", ["mysql"], indirect=True)
+def test_caching_sha2_password_with_nothing_cached(tls_server: DatabaseServer, mode: str, which: str) -> None:
+    with _user(tls_server):
+        server = _server(tls_server, mode, user="door", password=PASSWORD)
+        (how,) = _how_each_connects(
+            tls_server, server, only=which, before=lambda: tls_server.execute("FLUSH PRIVILEGES")
+        )
+
+    assert how == ("plain" if mode == "DISABLED" else "TLS")
+
+
+@pytest.mark.parametrize("mode", ["DISABLED", "REQUIRED"])
+@pytest.mark.parametrize("tls_server", ["mariadb"], indirect=True)
+def test_ed25519(tls_server: DatabaseServer, mode: str) -> None:
+    tls_server.execute("INSTALL SONAME 'auth_ed25519'")
+    try:
+        with _user(tls_server, identified=f"VIA ed25519 USING PASSWORD('{PASSWORD}')"):
+            server = _server(tls_server, mode, user="door", password=PASSWORD)
+            told = _how_each_connects(tls_server, server)
+    finally:
+        tls_server.execute("UNINSTALL SONAME 'auth_ed25519'")
+
+    assert told == (ALWAYS_PLAIN if mode == "DISABLED" else ALL_TLS)
+
+
+def test_backup_and_verification_over_tls(
+    tls_server: DatabaseServer, make_database: MakeDatabase, authority: Authority
+) -> None:
+    name = "over_tls"
+    shop = make_shop(tls_server, name=name, grants=may_restore(tls_server, name))
+    tls_server.execute(f"ALTER USER '{shop.user}'@'%' REQUIRE SSL")
+    database = make_database(shop, host=NAMED, ssl_mode="VERIFY_IDENTITY", ssl_ca=str(authority.file))
+
+    snapshot = back_up(database)
+    run = verify(database)
+
+    assert snapshot.manifest
+    assert verdict(run).verdict == "identical", verdict(run).differences
+
+
+# ---------------------------------------------------------------- Who connects how
+
+
+def _server(
+    server: DatabaseServer,
+    mode: str,
+    ca: Path | None = None,
+    host: str = "127.0.0.1",
+    user: str = "",
+    password: str = "",
+) -> mysql.Server:
+    return mysql.Server(
+        host,
+        server.port,
+        user or server.user,
+        password or server.password,
+        ssl_mode=mode,
+        ssl_ca=str(ca or ""),
+    )
+
+
+def _how_each_connects(
+    server: DatabaseServer,
+    told: mysql.Server,
+    *,
+    only: str = "",
+    before: Callable[[], None] = lambda: None,
+) -> tuple[str, ...]:
+    """ "TLS", "plain" or "refused" for our own connection, the dump's and the load's, by the server's log.
+
+    Those that are refused must be refused in a sentence.
+    """
+    server.execute("CREATE DATABASE IF NOT EXISTS compat; CREATE TABLE IF NOT EXISTS compat.t (n INT)")
+    with mysql.connect(mysql.Server(server.host, server.port, server.user, server.password)) as connection:
+        info = mysql.probe(connection)
+    programs = mysql.clients(info, client_dir(server))
+
+    def connection_alone() -> None:
+        with mysql.connect(told, "compat") as connection:
+            mysql.probe(connection)
+
+    def dump_alone() -> None:
+        dump.stream_dump(told, "compat", info=info, programs=programs, digester=Digester())
+
+    def load_alone() -> None:
+        load.client_fed(told, programs, "compat", iter([b"SELECT 1;\n"]), lambda: None)
+
+    each = {"connection": connection_alone, "dump": dump_alone, "load": load_alone}
+    found = []
+    for name, connect in each.items():
+        if only and name != only:
+            continue
+        before()
+        found.append(_seen(server, told, connect))
+    return tuple(found)
+
+
+def _seen(server: DatabaseServer, told: mysql.Server, connect: Callable[[], None]) -> str:
+    refusal = ""
+    with _log_of_connections(server) as lines:
+        try:
+            connect()
+        except Problem as problem:
+            refusal = problem.sentence()
+    if refusal:
+        assert "TLS" in refusal or "certificate" in refusal, refusal
+        return "refused"
+    ways = {line.rpartition(" using ")[2] for line in lines if line.startswith(f"{told.user}@")}
+    assert len(ways) == 1, lines
+    return {"SSL/TLS": "TLS", "TCP/IP": "plain"}[ways.pop()]
+
+
+@contextmanager
+def _log_of_connections(server: DatabaseServer) -> Iterator[list[str]]:
+    """The server's own note of each connection, as in "dump@127.0.0.1 on shop using SSL/TLS"."""
+    server.execute("SET GLOBAL log_output = 'TABLE'; TRUNCATE mysql.general_log; SET GLOBAL general_log = ON")
+    lines: list[str] = []
+    yield lines
+    server.execute("SET GLOBAL general_log = OFF")
+    rows = server.query("SELECT argument FROM mysql.general_log WHERE command_type = 'Connect'")
+    # The last one is the helper's own, who came to turn the log off.
+    lines += [line.decode() if isinstance(line, bytes) else str(line) for (line,) in rows][:-1]
+
+
+@contextmanager
+def _user(server: DatabaseServer, requires: str = "", identified: str = "") -> Iterator[None]:
+    how = identified or f"BY '{PASSWORD}'"
+    server.execute(f"CREATE USER 'door'@'%' IDENTIFIED {how} {requires}; GRANT ALL ON *.* TO 'door'@'%'")
+    yield
+    server.execute("DROP USER 'door'@'%'")
