@@ -270,8 +270,12 @@ def before_load(server: Server) -> bytes:
     was upgraded from an older version may be full; each session may allow them for itself.
     """
     with connect(server) as connection:
-        known = _rows(connection, "SHOW SESSION VARIABLES LIKE 'restrict_fk_on_non_standard_key'")
-    return b"SET SESSION restrict_fk_on_non_standard_key = OFF;\n" if known else b""
+        return b"".join(f"{statement};\n".encode() for statement in _allow_any_foreign_key(connection))
+
+
+def _allow_any_foreign_key(connection: Any) -> list[str]:
+    known = _rows(connection, "SHOW SESSION VARIABLES LIKE 'restrict_fk_on_non_standard_key'")
+    return ["SET SESSION restrict_fk_on_non_standard_key = OFF"] if known else []
 
 
 def refuse_plaintext(server: Server) -> None:
@@ -533,7 +537,10 @@ def rename_tables(connection: Any, moves: Sequence[tuple[str, str, str]]) -> Non
     parts = ", ".join(
         f"{quote(source)}.{quote(table)} TO {quote(target)}.{quote(table)}" for source, target, table in moves
     )
+    allow = _allow_any_foreign_key(connection)
     with connection.cursor() as cursor:
+        for statement in allow:
+            cursor.execute(statement)
         cursor.execute("SET SESSION foreign_key_checks = 0")
         cursor.execute(f"SET SESSION lock_wait_timeout = {_RENAME_WAIT_SECONDS}")
         cursor.execute(f"RENAME TABLE {parts}")
@@ -926,6 +933,12 @@ def _load_problem_from(code: int, text: str, server: Server, database: str) -> M
             f"The server at {server.address} writes a binary log, and takes triggers and functions from "
             f"users with SUPER alone, which {server.user} has not.",
             do=TRUST_FUNCTION_CREATORS,
+        )
+    if code in (CR.SERVER_GONE_ERROR, CR.SERVER_LOST):
+        return ServerGone(
+            f"The connection to the database server at {server.address} was lost.",
+            do="See the server's own log, then try again. If it ran on, a row may be larger than its "
+            "max_allowed_packet.",
         )
     if code == ER.NET_PACKET_TOO_LARGE:
         return MySQLProblem(
