@@ -19,7 +19,7 @@ from pathlib import Path
 import pytest
 
 from sentinel import heartbeat
-from tests.backups.worlds import wait_until
+from tests.backups.worlds import RESTIC_PASSWORD, Shop, copy_repository, wait_until
 from tests.servers import Server, free_port
 
 PROJECT = Path(__file__).resolve().parents[2]
@@ -223,3 +223,28 @@ def _ran(checkout: Checkout, environment: dict[str, str]) -> subprocess.Complete
         check=False,
         timeout=60,
     )
+
+
+@pytest.mark.slow
+def test_what_is_set_is_used_and_a_failed_verification_is_told(
+    tmp_path: Path, mariadb_shop: Shop, empty_repository: Path
+) -> None:
+    checkout = Checkout(tmp_path / "checkout")
+    repository = copy_repository(empty_repository, tmp_path / "repository")
+    (tmp_path / "password").write_text(mariadb_shop.password)
+    (checkout.folder / ".env").write_text(
+        f"MYSQL_HOST={mariadb_shop.server.host}\nMYSQL_PORT={mariadb_shop.server.port}\n"
+        f"MYSQL_DATABASE={mariadb_shop.name}\nMYSQL_USER={mariadb_shop.user}\n"
+        f"MYSQL_PASSWORD_FILE={tmp_path / 'password'}\nMYSQL_PASSWORD=\n"
+        f"RESTIC_REPOSITORY={repository}\nRESTIC_PASSWORD={RESTIC_PASSWORD}\nSECRET_KEY=\n"
+    )
+    with checkout.running():
+        (snapshot,) = checkout.manage("snapshots")["snapshots"]
+        assert snapshot["database"] == mariadb_shop.name
+        assert checkout.status(checkout.gate, "/sentinel/ok") == (200, "fresh")
+
+    assert checkout.says("may not create the scratch database")
+    assert checkout.says("GRANT ALL ON")
+    assert not (checkout.folder / "var" / "mariadb").exists()
+    assert not (checkout.folder / "var" / "repository").exists()
+    assert "RESTIC" not in (checkout.folder / "var" / "run.env").read_text()
