@@ -121,6 +121,11 @@ class SetUpAdmin(VedettaAdmin):
             field.widget.attrs |= attributes
         return field
 
+    def has_delete_permission(self, request: HttpRequest, obj: Any = None) -> bool:
+        """Only of what nothing was done with: its history would have to go too."""
+        allowed = bool(super().has_delete_permission(request, obj))
+        return allowed and (obj is None or not obj.runs.exists())
+
     def render_change_form(
         self, request: HttpRequest, context: dict[str, Any], *args: Any, **kwargs: Any
     ) -> HttpResponse:

@@ -98,11 +98,6 @@ class DatabaseAdmin(SetUpAdmin):
             *super().get_urls(),
         ]  # fmt: skip
 
-    def has_delete_permission(self, request: HttpRequest, obj: Database | None = None) -> bool:
-        """Only of a database that nothing was done with: its history would go too."""
-        allowed = bool(super().has_delete_permission(request, obj))
-        return allowed and (obj is None or not obj.runs.exists())
-
     @display(description="Server")
     def server(self, database: Database) -> str:
         """Flavour and version."""

@@ -51,9 +51,9 @@ class CheckForm(BaseDialogForm):
         label="How much to read",
         initial="5%",
         choices=[
-            ("", "Structure only: is everything there that should be? Seconds to minutes."),
-            ("5%", "Structure and 5 % of the data, chosen at random, as after backups."),
-            ("100%", "Structure and all data: reads the whole repository, which may take hours."),
+            ("", "Structure only: seconds to minutes"),
+            ("5%", "Structure and 5 % of the data, chosen at random, as after backups"),
+            ("100%", "Structure and all data: reads the whole repository, which may take hours"),
         ],
         required=False,
         widget=UnfoldAdminRadioSelectWidget,

@@ -113,10 +113,11 @@ def test_a_password_in_the_location_is_refused(login: Login) -> None:
     assert not Repository.objects.exists()
 
 
-def test_a_database_with_a_history_is_not_deleted(past: History, login: Login) -> None:
+def test_what_has_a_history_is_not_deleted(past: History, login: Login) -> None:
     client = login("Administrator")
-    page = reverse("admin:backups_database_delete", args=[past.databases[0].pk])
-    assert client.post(page, {"post": "yes"}).status_code == 403
+    for row in (past.databases[0], past.repository):
+        page = reverse(f"admin:backups_{row._meta.model_name}_delete", args=[row.pk])
+        assert client.post(page, {"post": "yes"}).status_code == 403
 
 
 def test_the_connection_test_shows_each_check(
