@@ -126,12 +126,13 @@ _SAVED_SQL_MODE = re.compile(rb"/\*!50003 SET @saved_sql_mode\b")
 _DROP_ROUTINE = re.compile(rb"/\*!\d+ DROP (PROCEDURE|FUNCTION|PACKAGE BODY|PACKAGE|EVENT) IF EXISTS ")
 # A trigger's text is dumped as its author typed it.
 _TRIGGER_NAME = re.compile(
-    rb"\bTRIGGER\s+(?:IF\s+NOT\s+EXISTS\s+)?"
-    rb"(?:(?:`(?:[^`]|``)+`|[^\s`.]+)\s*\.\s*)?(`(?:[^`]|``)+`|[^\s`]+)",
+    rb"\A(?:[^`]|`(?:[^`]|``)*+`)*?\bTRIGGER\s+(?:IF\s+NOT\s+EXISTS\s+)?"
+    rb"(?:(?:`(?:[^`]|``)++`|\"(?:[^\"]|\"\")++\"|[^\s`.\"]+)\s*\.\s*)?"
+    rb"(`(?:[^`]|``)++`|\"(?:[^\"]|\"\")++\"|[^\s`.\"]++(?!\s*\.))",
     re.I,
 )
 _BLANK = rb"(?:\s|/\*(?!M?!).*?\*/|(?:#|--\s)[^\n]*\n)"
-_NAME = rb"(?:`(?:[^`]|``)+`|[^\s`.,;()'\"/#]+)"
+_NAME = rb"(?:`(?:[^`]|``)+`|\"(?:[^\"]|\"\")+\"|[^\s`.,;()'\"/#]+)"
 _QUALIFIED_TRIGGER = re.compile(
     rb"(\bTRIGGER" + _BLANK + rb"+(?:IF" + _BLANK + rb"+NOT" + _BLANK + rb"+EXISTS" + _BLANK + rb"+)?)"
     rb"(?:" + _NAME + _BLANK + rb"*\." + _BLANK + rb"*)?"
@@ -158,7 +159,8 @@ _CHARACTER_SET = re.compile(
 _FROM_DATABASE = re.compile(rb"\b(?:from|join) \(*(`(?:[^`]|``)*`)\.`", re.I)
 _SEQUENCE_DEFAULT = re.compile(rb"\b(nextval|lastval)\(`(?:[^`]|``)*`\.(?=`)")
 _NORMALISED = frozenset({Kind.TABLE, Kind.TRIGGER})
-_IDENTIFIER = re.compile(rb"(`(?:[^`]|``)*`)")
+# The first name of a statement; none while it goes on in the next line.
+_IDENTIFIER = re.compile(rb"\A[^`]*(`(?:[^`]|``)*+`)")
 _SQL_MODE = re.compile(rb"SET sql_mode\s*=\s*(?:'([^']*)'|@)")
 _INSERTS = (b"INSERT INTO ", b"INSERT  IGNORE INTO ", b"REPLACE INTO ")
 _INSERT_INTO = re.compile(rb"[A-Z ]+`(?:[^`]|``)*`(?=[^`])")
@@ -195,6 +197,8 @@ class Splitter:
         self._delimiter = b";"
         self._body_seen = False
         self._swallowed = False
+        # The line above a part, empty when it is about to come, None elsewhere.
+        self._heading: bytes | None = None
         # What was seen of the statement that names the section, None when it has its name.
         self._naming: bytes | None = None
 
@@ -256,6 +260,7 @@ class Splitter:
             ends_swallowed = self._swallowed and line == b"DELIMITER ;\n"
             if ends_swallowed:
                 self._in_statement = False
+            self._heading = None
             self._statement_line(line)
             return Piece(self.section, line, is_comment=False, ends_swallowed=ends_swallowed)
         self._comment_line(line)
@@ -268,12 +273,22 @@ class Splitter:
         return not text or text == b"--" or line.startswith((b"-- ", b"#", _SANDBOX))
 
     def _comment_line(self, line: bytes) -> None:
+        """A mark is the first line between two of "--"; the others continue a name with newlines."""
+        if line == b"--\n":
+            self._heading = b"" if self._heading is None else None
+        elif not line.strip():
+            self._heading = None
+        elif self._heading is None:
+            self.is_complete = self.is_complete or line.startswith(b"-- Dump completed")
+        elif not self._heading:
+            self._heading = line
+            self._announced(line)
+
+    def _announced(self, line: bytes) -> None:
         for mark, kind in _MARKS:
             if line.startswith(mark):
                 self._open(kind)
                 self._naming = None if kind in _UNNAMED else b""
-        if line.startswith(b"-- Dump completed"):
-            self.is_complete = True
 
     def _statement_line(self, line: bytes) -> None:
         if not self._in_statement:
@@ -429,9 +444,10 @@ def without_qualifiers(trigger: bytes) -> bytes:
 
 
 def _unquoted(name: bytes) -> str:
-    """A name as dumps hold it, UTF-8 and in backticks or bare."""
+    """A name as dumps hold it, UTF-8 and in backticks, double quotes (ANSI_QUOTES) or bare."""
     text = name.decode(errors="surrogateescape")
-    return text[1:-1].replace("``", "`") if text.startswith("`") else text
+    quote = text[:1]
+    return text[1:-1].replace(2 * quote, quote) if quote in ("`", '"') else text
 
 
 class Digester:
