@@ -13,7 +13,7 @@ from collections.abc import Collection, Iterator
 from backups import mysql, process
 from backups.dump import stream_dump
 from backups.load import Wish, client_fed, pieces_for
-from backups.stream import Digester, Kind, Piece, Section
+from backups.stream import Digester, Kind, Piece, Section, with_database
 
 _KINDS = frozenset(
     {
@@ -22,6 +22,7 @@ _KINDS = frozenset(
     }
 )  # fmt: skip
 _DEFINER = re.compile(r"DEFINER=(`(?:[^`]|``)*`@`(?:[^`]|``)*`)")
+_NAMELESS = (b"ALTER DATABASE `` ", b"/*!50003 ALTER DATABASE `` ")
 _FRAME = frozenset({Kind.HEADER, Kind.FOOTER})
 
 
@@ -94,11 +95,12 @@ def _keep(piece: Piece, found: dict[int, tuple[Section, bytearray]]) -> None:
     _, text = found.setdefault(id(piece.section), (piece.section, bytearray()))
     if piece.ends_swallowed:
         text += b";;\n"
-    text += piece.data
+    # Nameless, by which it is known again: no other statement has an empty name.
+    text += with_database(bytes(piece.data), "") if piece.alters_database else piece.data
 
 
 def _pieces(definitions: bytes) -> Iterator[Piece]:
     for kind, name, table, text in json.loads(zlib.decompress(definitions)):
         section = Section(kind, name, table)
         for line in text.encode("latin-1").splitlines(keepends=True):
-            yield Piece(section, line, is_comment=False)
+            yield Piece(section, line, is_comment=False, alters_database=line.startswith(_NAMELESS))

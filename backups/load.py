@@ -92,7 +92,7 @@ def pieces_for(wish: Wish, pieces: Iterator[Piece]) -> Iterator[bytes | memoryvi
     so does what would reach another database: USE, qualified triggers, ALTER DATABASE.
     """
     trigger = bytearray()
-    for piece in _wished(wish, pieces):
+    for piece in (_in_database(wish.database, piece) for piece in _wished(wish, pieces)):
         is_trigger = piece.section.kind == Kind.TRIGGER
         # A trigger is adapted as a whole, since its first statement may go over several lines.
         if trigger and not (is_trigger and piece.data[: len(_TRIGGER_BEGINS)] != _TRIGGER_BEGINS):
@@ -124,6 +124,12 @@ def _wished(wish: Wish, pieces: Iterator[Piece]) -> Iterator[Piece]:
     yield from (one for one in held if _is_wished(one, wish))
 
 
+def _in_database(name: str, piece: Piece) -> Piece:
+    if not piece.alters_database:
+        return piece
+    return piece._replace(data=with_database(bytes(piece.data), name))
+
+
 _TRIGGER_BEGINS = b"/*!50003 SET @saved_cs_client "
 
 
@@ -139,8 +145,6 @@ def _is_wished(piece: Piece, wish: Wish) -> bool:
 
 
 def _adapted(line: bytes, kind: str, wish: Wish) -> bytes:
-    if line.startswith(b"/*!50003 ALTER DATABASE `"):
-        return with_database(line, wish.database)
     if kind == Kind.TABLE and wish.source and b"val(`" in line:
         return with_sequences(line, wish.source, wish.database)
     if kind in _DEFINED and wish.definers == DefinerPolicy.CURRENT_USER:

@@ -57,6 +57,7 @@ class Section:
     name: str = ""
     table: str = ""
     foreign: set[str] = field(default_factory=set)
+    alters: int = 0
     _size: int = 0
     _hash: Any = field(default_factory=hashlib.sha256, repr=False)
     _definition: bytearray = field(default_factory=bytearray, repr=False)
@@ -66,8 +67,6 @@ class Section:
         if self.kind in _NORMALISED:
             self._definition += data
             return
-        if data[:_ALTER_DATABASE_AT] == _ALTER_DATABASE_BEGINS:
-            data = with_database(bytes(data), "")
         if self.kind == Kind.VIEW:
             self.foreign |= {_unquoted(found[1]) for found in _FROM_DATABASE.finditer(data)}
         self._size += len(data)
@@ -96,13 +95,15 @@ class Piece(NamedTuple):
     """Some bytes of a dump and the section they belong to.
 
     `ends_swallowed` marks a DELIMITER line after a body that ended in a comment: mysqldump put the
-    delimiter on the comment's line, where the client does not see it.
+    delimiter on the comment's line, where the client does not see it. `alters_database` marks a
+    whole ALTER DATABASE, with which a dump gives a body the collation that it was made under.
     """
 
     section: Section
     data: bytes | memoryview
     is_comment: bool
     ends_swallowed: bool = False
+    alters_database: bool = False
 
 
 # What mysqldump and mariadb-dump write above each part.
@@ -150,9 +151,9 @@ _QUALIFIED_TRIGGER = re.compile(
     rb"(" + _NAME + rb")",
     re.I | re.S,
 )
-_ALTER_DATABASE_BEGINS = b"/*!50003 ALTER DATABASE `"
-_ALTER_DATABASE_AT = len(_ALTER_DATABASE_BEGINS)
-_ALTER_DATABASE = re.compile(rb"(/\*!50003 ALTER DATABASE )`(?:[^`]|``)*`")
+_ALTER_DATABASE_BEGINS = (b"ALTER DATABASE `", b"/*!50003 ALTER DATABASE `")
+_ALTER_DATABASE = re.compile(rb"((?:/\*!50003 )?ALTER DATABASE )`(?:[^`]|``)*`(?=[^`])")
+_LONGEST_ALTER_DATABASE = 1024
 _CHARACTER_SET = re.compile(
     rb"`(?:[^`]|``)*`|'(?:[^'\\]|\\.|'')*'| CHARACTER SET (\w+)(?: COLLATE (\w+))?", re.S
 )
@@ -221,9 +222,12 @@ class Splitter:
                 if self._in_rows and self._naming is not None:
                     self._name_section(data[at:end])
             else:
-                end = data.find(b"\n", at) + 1
+                alters = not self._in_statement and data.startswith(_ALTER_DATABASE_BEGINS, at)
+                # The name may hold newlines, but the statement is wanted whole.
+                name_end = _end_of_alter_database(data, at) if alters else at
+                end = data.find(b"\n", name_end) + 1 if name_end >= 0 else 0
                 if end:
-                    yield self._line(data[at:end])
+                    yield self._alter_database(data[at:end]) if alters else self._line(data[at:end])
                     at = end
                     continue
                 break
@@ -265,6 +269,16 @@ class Splitter:
             return Piece(self.section, line, is_comment=False, ends_swallowed=ends_swallowed)
         self._comment_line(line)
         return Piece(self.section, line, is_comment=True)
+
+    def _alter_database(self, statement: bytes) -> Piece:
+        """Before and after a trigger it belongs to it, though no comment line says so."""
+        section = self.section
+        follows_trigger = section.kind == Kind.TRIGGER and self._body_seen and section.alters != 1
+        if self._delimiter == b";" and (section.kind in (Kind.TABLE, Kind.ROWS) or follows_trigger):
+            self._open(Kind.TRIGGER, table=section.table)
+            self._naming = b""
+        self.section.alters += 1
+        return Piece(self.section, statement, is_comment=False, alters_database=True)
 
     @staticmethod
     def _is_between(line: bytes) -> bool:
@@ -401,6 +415,13 @@ def _end_of_insert_into(data: bytes, at: int) -> int:
     return at if len(data) - at < _LONGEST_INSERT_INTO else len(data)
 
 
+def _end_of_alter_database(data: bytes, at: int) -> int:
+    """Where the name in an ALTER DATABASE ends; -1 if that is not there yet."""
+    if found := _ALTER_DATABASE.match(data, at):
+        return found.end()
+    return -1 if len(data) - at < _LONGEST_ALTER_DATABASE else at
+
+
 def with_database(line: bytes, name: str) -> bytes:
     """An ALTER DATABASE of the dump, which sets the collation for a body, for another database."""
     quoted = b"`" + name.replace("`", "``").encode(errors="surrogateescape") + b"`"
@@ -490,7 +511,8 @@ class Digester:
             if piece.is_comment:
                 self._manifest.line(bytes(piece.data))
             else:
-                piece.section.add(piece.data)
+                named = piece.alters_database
+                piece.section.add(with_database(bytes(piece.data), "") if named else piece.data)
             yield piece
 
 

@@ -17,7 +17,7 @@ from backups.choices import Verdict
 from backups.connections import scratch_server
 from backups.dump import stream_dump
 from backups.errors import Problem
-from backups.load import Loading, LoadProblem, Wish, load
+from backups.load import BrokenDump, Loading, LoadProblem, Wish, load
 from backups.models import Database, Run, Snapshot
 from backups.progress import Progress
 from backups.stream import Digester, Kind, ManifestDamaged, objects_in
@@ -74,6 +74,7 @@ def run(run: Run, progress: Progress) -> Outcome:
         except (restic.ResticError, LoadProblem, Unreadable) as problem:
             if isinstance(problem, _NOT_THE_SNAPSHOTS_FAULT):
                 raise
+            _refuse_unlike(snapshot, scratch, problem)
             findings.unreadable = problem.sentence()
         else:
             _compare(snapshot, loading, scratch, findings, progress)
@@ -82,6 +83,21 @@ def run(run: Run, progress: Progress) -> Outcome:
 
 class Unreadable(Problem):
     """The snapshot's content is not a whole dump."""
+
+
+def _refuse_unlike(snapshot: Snapshot, scratch: Scratch, problem: Problem) -> None:
+    """A server of another kind or release that does not take a dump proves nothing against it."""
+    if not isinstance(problem, LoadProblem) or isinstance(problem, BrokenDump) or not snapshot.manifest:
+        return
+    server = snapshot.manifest["server"]
+    source = mysql.ServerInfo(server["flavour"], server["version"])
+    if (source.flavour, source.number[:2]) == (scratch.info.flavour, scratch.info.number[:2]):
+        return
+    raise Problem(
+        f"Nothing was proved: snapshot {snapshot.short_id} was dumped from {source}, and {scratch.info} "
+        f"at {scratch.server.address} does not take it ({problem.what.rstrip('.')}).",
+        do="Set VERIFY_MYSQL_HOST to a server of the same kind and release.",
+    ) from problem
 
 
 _NOT_THE_SNAPSHOTS_FAULT = (
