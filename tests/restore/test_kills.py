@@ -7,22 +7,28 @@ from __future__ import annotations
 
 import json
 import os
+import random
+import shutil
 import signal
 import subprocess
 import sys
 import time
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from contextlib import closing
 from pathlib import Path
 from typing import Any
 
+import MySQLdb
 import pytest
 
-from tests.backups.conftest import MakePortal
 from tests.backups.worlds import (
     PROJECT,
     SHOP,
     Portal,
+    children_of,
+    command_of,
+    copy_repository,
     wait_until,
     with_group_killed,
 )
@@ -49,6 +55,7 @@ class Stage:
         self.shop = portal.shop
         self.log = portal.folder / "stage.log"
         self.outcomes: Counter[str] = Counter()
+        self.here = "before"
         # Not through SIGTERM at the end of this thread: its forks are to die by our hand alone.
         self._process = subprocess.Popen(
             [sys.executable, "-m", "tests.restore.stage"],
@@ -108,6 +115,15 @@ class Stage:
 
     # ------------------------------------------------------------ What must hold afterwards
 
+    def judge(self) -> str:
+        """`assert_whole` between the state that the database was in and the other; gives the outcome."""
+        states = {"before": self.before, "restored": self.restored}
+        there = "restored" if self.here == "before" else "before"
+        outcome = self.assert_whole(states[self.here], states[there])
+        if outcome == "restored":
+            self.here = there
+        return outcome
+
     def assert_whole(self, was: list[bytes], wanted: list[bytes]) -> str:
         """After the reaper: one of both, as the run says, and nothing left behind; gives which."""
         self.do("tend")
@@ -130,25 +146,31 @@ class Stage:
         left = [name for name in databases_of(self.shop) if name not in allowed]
         assert [name for name in left if "__before_" not in name or name == row["kept_in"]] == [], told
         assert not [name for name in databases_of(self.shop) if "__restore_" in name], told
-        assert self.portal.rows("SELECT 1 FROM backups_run WHERE status IN ('queued', 'running')") == []
+        self.do("tend")  # a child is given up once its parent is
+        unfinished = (
+            "SELECT id, action, trigger, status FROM backups_run WHERE status IN ('queued', 'running')"
+        )
+        assert self.portal.rows(unfinished) == []
         self.outcomes[f"{row['status']}, {outcome}"] += 1
         return outcome
 
     def back_to_before(self) -> None:
         """The way back works: undo, and drop what that kept."""
-        self.do("undo")
-        assert self.newest()["status"] == "succeeded", f"{self.newest()['error']}\n{self._struck()}"
+        if self.here != "before":
+            self.do("undo")
+            assert self.newest()["status"] == "succeeded", f"{self.newest()['error']}\n{self._struck()}"
         assert self.content() == self.before
+        self.here = "before"
         for name in databases_of(self.shop):
             if "__before_" in name:
                 self.shop.server.execute(f"DROP DATABASE `{name}`")
-        self.portal.rows("SELECT 1")
 
     def restore_in_full(self) -> None:
         """The next restore succeeds."""
         self.do("restore", snapshot=self.snapshot, without_safety=True)
         assert self.newest()["status"] == "succeeded", f"{self.newest()['error']}\n{self._struck()}"
         assert self.content() == self.restored
+        self.here = "restored"
 
     def _struck(self) -> str:
         return "\n".join(self.log.read_text().splitlines()[-15:]) if self.log.exists() else ""
@@ -167,19 +189,35 @@ def kill(pid: int) -> None:
 
 
 @pytest.fixture(scope="module", params=FLAVOURS)
-def own_server(request: pytest.FixtureRequest) -> Iterator[DatabaseServer]:
-    """A server that nobody minds being killed."""
-    with DatabaseServer(request.param) as server:
-        yield server
+def stage(
+    request: pytest.FixtureRequest,
+    tmp_path_factory: pytest.TempPathFactory,
+    restic_path: Path,
+    empty_repository: Path,
+    migrated: Path,
+) -> Iterator[Stage]:
+    """A shop on a server of its own, which nobody minds being killed, and its portal."""
+    folder = tmp_path_factory.mktemp("stage") / request.param
+    with DatabaseServer(request.param, options=["--log-bin-trust-function-creators=1"]) as server:
+        shop = make_restorable(server, SHOP + MORE)
+        repository = copy_repository(empty_repository, folder / "repository")
+        portal = Portal(folder, shop, restic_path, repository)
+        shutil.copy(migrated, portal.database_file)
+        assert portal.manage("bootstrap").code == 0
+        stage = Stage(portal)
+        yield stage
+        stage.close()
+        for pid in portal.processes():
+            kill(pid)
 
 
-@pytest.fixture
-def stage(own_server: DatabaseServer, make_portal: MakePortal) -> Iterator[Stage]:
-    shop = make_restorable(own_server, SHOP + MORE)
-    stage = Stage(make_portal(shop))
-    yield stage
-    stage.close()
-    print(f"\n{own_server.flavour}: {sum(stage.outcomes.values())} kills: {dict(stage.outcomes)}")
+@pytest.fixture(autouse=True)
+def _outcomes(stage: Stage, request: pytest.FixtureRequest) -> Iterator[None]:
+    stage.outcomes.clear()
+    stage.here = "before"
+    yield
+    kills = sum(stage.outcomes.values())
+    print(f"\n{stage.shop.server.flavour} {request.node.name}: {kills} kills: {dict(stage.outcomes)}")
 
 
 # ---------------------------------------------------------------- Inside the swap
@@ -188,28 +226,123 @@ def stage(own_server: DatabaseServer, make_portal: MakePortal) -> Iterator[Stage
 def test_killed_before_and_after_every_step_of_a_swap(stage: Stage) -> None:
     """An undo is a swap like any other, without the seconds of restic before it."""
     stage.restore_in_full()
-    states = {"restored": stage.restored, "before": stage.before}
-    here = "restored"
-    stride = 1 if stage.shop.server.flavour == "mariadb" else 3
+    stride = 1 if stage.shop.server.flavour == "mariadb" else 4
     for at in range(1, 200, stride):
-        there = "before" if here == "restored" else "restored"
         stage.do("undo", at=at)
         if stage.newest()["status"] == "succeeded":
+            stage.here = "before" if stage.here == "restored" else "restored"
             break
-        if stage.assert_whole(states[here], states[there]) == "restored":
-            here = there
+        stage.judge()
     assert sum(stage.outcomes.values()) >= 30 // stride
     assert set(stage.outcomes) == {"lost, as before", "lost, restored"}
+    stage.back_to_before()
 
 
-@pytest.mark.parametrize("at", [2, 8, 15, 19, 24])
-def test_server_killed_inside_the_swap(at: int, stage: Stage) -> None:
+def test_server_killed_inside_the_swap(stage: Stage) -> None:
     server = stage.shop.server
-    stage.do("restore", snapshot=stage.snapshot, without_safety=True, at=at, victim=server.pid)
-    server.kill()
-    stage.do("tend")  # finds no server, and tries again later
-    server.start()
-
-    if stage.assert_whole(stage.before, stage.restored) == "restored":
-        stage.back_to_before()
     stage.restore_in_full()
+    for at in (4, 13, 17, 24):
+        stage.do("undo", at=at, victim=server.pid)
+        server.kill()
+        stage.do("tend")  # finds no server, and tries again later
+        server.start()
+        stage.judge()
+    stage.back_to_before()
+
+
+def test_reaper_killed_while_it_ends_a_swap(stage: Stage) -> None:
+    stage.restore_in_full()
+    for at, then in ((9, 1), (13, 3), (14, 6), (20, 9), (28, 12)):
+        stage.do("undo", at=at)
+        stage.do("tend", at=then)
+        stage.judge()
+    stage.back_to_before()
+
+
+def test_rename_that_waits_for_a_lock_dies_with_its_worker(stage: Stage) -> None:
+    """Else it would go through long after the swap was rolled back."""
+    server = stage.shop.server
+    last = stage.newest()["id"]
+    connection = MySQLdb.connect(
+        host=server.host, port=server.port, user=server.user, password=server.password,
+        database=stage.shop.name,
+    )  # fmt: skip
+    with closing(connection), connection.cursor() as cursor:
+        cursor.execute("START TRANSACTION")
+        cursor.execute("SELECT * FROM parcels")
+        pid = stage.begin("restore", snapshot=stage.snapshot, without_safety=True)
+        assert stage.wait_for_phase("swap", last)
+        wait_until(
+            lambda: server.query("SELECT 1 FROM information_schema.PROCESSLIST WHERE INFO LIKE 'RENAME T%'"),
+            "the RENAME to wait",
+        )
+        kill(pid)
+        stage.end(pid)
+        stage.do("tend")
+    time.sleep(0.5)
+    assert stage.judge() == "as before"
+
+
+# ---------------------------------------------------------------- Before the swap, and whoever
+
+PHASES = ("preflight", "safety backup", "load", "check", "prepare", "swap")
+VICTIMS: dict[str, Callable[[str], bool]] = {
+    "restic": lambda command: "restic" in command and " dump " in command,
+    "client": lambda command: "--binary-mode" in command,
+    "dump program": lambda command: "--no-data" in command,
+}
+
+
+def test_worker_killed_in_each_phase(stage: Stage) -> None:
+    for phase in PHASES:
+        last = stage.newest()["id"]
+        pid = stage.begin("restore", snapshot=stage.snapshot, without_safety=phase != "safety backup")
+        stage.wait_for_phase(phase, last)
+        kill(pid)
+        stage.end(pid)
+        if stage.judge() == "restored":
+            stage.back_to_before()
+
+
+def test_programs_killed_while_they_work(stage: Stage) -> None:
+    for name, is_it in VICTIMS.items():
+        pid = stage.begin("restore", snapshot=stage.snapshot, without_safety=True)
+        hit = False
+        while not hit and Path(f"/proc/{pid}").exists():
+            for child in children_of(pid):
+                command = command_of(child)
+                if is_it(command) and "setpriv" not in command:
+                    kill(child)
+                    hit = True
+        stage.end(pid)
+        assert hit, name
+        if stage.judge() == "restored":
+            stage.back_to_before()
+
+
+def test_server_killed_before_the_swap(stage: Stage) -> None:
+    server = stage.shop.server
+    for phase in ("load", "prepare"):
+        last = stage.newest()["id"]
+        pid = stage.begin("restore", snapshot=stage.snapshot, without_safety=True)
+        stage.wait_for_phase(phase, last)
+        server.kill()
+        stage.end(pid)
+        server.start()
+        if stage.judge() == "restored":
+            stage.back_to_before()
+
+
+def test_worker_killed_at_random_moments(stage: Stage) -> None:
+    chance = random.Random(f"{SEED} {stage.shop.server.flavour}")
+    for _ in range(6):
+        last = stage.newest()["id"]
+        pid = stage.begin("restore", snapshot=stage.snapshot, without_safety=True)
+        wait_until(lambda last=last: stage.newest()["id"] > last, "the run")  # type: ignore[misc]
+        time.sleep(chance.uniform(0, 2.5))
+        kill(pid)
+        stage.end(pid)
+        if stage.judge() == "restored":
+            stage.back_to_before()
+    stage.restore_in_full()
+    stage.back_to_before()
