@@ -15,6 +15,7 @@ import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
+from tests.conftest import NAMES
 from tests.servers.processes import Server
 from tools import restic
 from tools.shell import ROOT, cache_dir, run, say
@@ -37,7 +38,10 @@ class Docker:
     """The docker command, bound to one daemon and to plugins of its own."""
 
     def __init__(self, folder: Path, host: str = "") -> None:
-        self.environment = {**os.environ, "DOCKER_CONFIG": str(folder / "config"), "DOCKER_BUILDKIT": "0"}
+        # What tests/conftest.py hides from Django would hide .env from Compose.
+        hidden = {name + suffix for name in NAMES for suffix in ("", "_FILE")}
+        kept = {name: value for name, value in os.environ.items() if name not in hidden}
+        self.environment = {**kept, "DOCKER_CONFIG": str(folder / "config"), "DOCKER_BUILDKIT": "0"}
         if host:
             self.environment["DOCKER_HOST"] = host
         self.stand_ins: list[str] = []
