@@ -89,6 +89,11 @@ def definers(definitions: bytes) -> list[str]:
     return sorted(found)
 
 
+def has_functions(definitions: bytes) -> bool:
+    """Whether there are functions or triggers, which a server with a binary log takes from few."""
+    return any(kind in (Kind.FUNCTION, Kind.TRIGGER) for kind, *_ in json.loads(zlib.decompress(definitions)))
+
+
 def _keep(piece: Piece, found: dict[int, tuple[Section, bytearray]]) -> None:
     if piece.is_comment or piece.section.kind not in _KINDS:
         return

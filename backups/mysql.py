@@ -24,6 +24,8 @@ _READ_SECONDS = 120
 # How long a swap waits for transactions that use the tables.
 _RENAME_WAIT_SECONDS = 60
 _END_RENAME_TRIES = 40
+_BINARY_LOG_ON = 1419
+_TRUST = "Have the server started with log_bin_trust_function_creators=1 (deploy/mysql says how)."
 
 MARIADB = "MariaDB"
 MYSQL = "MySQL"
@@ -675,23 +677,34 @@ def definer_grant(connection: Any) -> str:
     return f"GRANT {right} ON *.* TO {account(connection)}"
 
 
-def refuse_unless_may_define(connection: Any, database: str, definers: Collection[str]) -> None:
+def refuse_unless_may_define(
+    connection: Any, database: str, definers: Collection[str], *, with_functions: bool
+) -> None:
     """Raise MissingPrivilege unless we may make things in the name of these users, as tried in `database`.
 
-    `definers` are quoted as in the server's own statements.
+    `definers` are quoted as in the server's own statements. Where the binary log is on, functions
+    and triggers need more than procedures do.
     """
-    procedure = f"{quote(database)}.`vedetta_may_define`"
+    kind = "FUNCTION" if with_functions else "PROCEDURE"
+    body = "() RETURNS INT DETERMINISTIC NO SQL RETURN 1" if with_functions else "() BEGIN END"
+    routine = f"{quote(database)}.`vedetta_may_define`"
     for definer in definers:
+        execute(connection, f"DROP {kind} IF EXISTS {routine}")
         try:
-            execute(connection, f"CREATE DEFINER={definer} PROCEDURE {procedure}() BEGIN END")
+            execute(connection, f"CREATE DEFINER={definer} {kind} {routine}{body}")
         except MySQLdb.Error as error:
+            if error.args[0] == _BINARY_LOG_ON:
+                raise MissingPrivilege(
+                    "The server's binary log is on and it does not trust us with functions and triggers.",
+                    do=_TRUST,
+                ) from error
             if error.args[0] != ER.SPECIFIC_ACCESS_DENIED_ERROR:
                 raise
             raise MissingPrivilege(
                 f"Views, triggers, routines or events run as {definer}, and we may not make such.",
                 do=f"Run as an administrator: {definer_grant(connection)}; or restore in place.",
             ) from error
-        execute(connection, f"DROP PROCEDURE {procedure}")
+        execute(connection, f"DROP {kind} {routine}")
 
 
 def tables_with_json(connection: Any, database: str) -> list[str]:

@@ -39,9 +39,15 @@ def write_down(restore: Restore, place: Place, tick: process.Tick) -> None:
         after = definitions.read(
             place.server, restore.incoming, info=place.info, programs=place.programs, tick=tick
         )
-    users = {*definitions.definers(before), *definitions.definers(bytes(after))}
+    told = (before, bytes(after))
+    users = {user for each in told for user in definitions.definers(each)}
     with mysql.connect(place.server) as connection:
-        mysql.refuse_unless_may_define(connection, restore.incoming, sorted(users))
+        mysql.refuse_unless_may_define(
+            connection,
+            restore.incoming,
+            sorted(users),
+            with_functions=any(definitions.has_functions(each) for each in told),
+        )
     services.restore_note(restore, definitions_before=before, definitions_after=after)
 
 
