@@ -319,6 +319,7 @@ def runs_reap(*, is_gone: Callable[[str], bool], now: datetime | None = None) ->
     `is_gone` tells of a worker's identity whether that process surely runs no more.
     """
     now = now or timezone.now()
+    _give_up_never_begun(now)
     lost = []
     for run in Run.objects.filter(status=Status.RUNNING).select_related("database", "repository"):
         gone = bool(run.worker) and is_gone(run.worker)
@@ -334,6 +335,16 @@ def runs_reap(*, is_gone: Callable[[str], bool], now: datetime | None = None) ->
             run.refresh_from_db()
             lost.append(run)
     return lost
+
+
+def _give_up_never_begun(now: datetime) -> None:
+    """Runs that a process queued for itself alone, and then died: they would refuse others for ever."""
+    orphans = Run.objects.filter(status=Status.QUEUED).exclude(trigger__in=_SENT_BY_QUEUE)
+    orphans.filter(Q(queued_at__lt=now - BEAT_LOST) | Q(parent__status__in=TERMINAL)).update(
+        status=Status.CANCELLED,
+        error="The process that was to play it ended before it began. Nothing was done.",
+        finished_at=now,
+    )
 
 
 def runs_resend(now: datetime | None = None) -> int:
