@@ -25,9 +25,10 @@ GRANT SHOW_ROUTINE ON *.* TO 'vedetta'@'%';
 -- this one, or VERIFY_MYSQL_USER where VERIFY_MYSQL_HOST is set.
 -- Making, filling, reading and dropping databases of this one name and no other.
 GRANT ALL ON `orders\_tracker\_\_verify\_%`.* TO 'vedetta'@'%';
--- Making views, triggers, routines and events that run in another user's name (DEFINER), also of
--- one that is gone. On 8.0 the two are called SET_USER_ID.
+-- Making views, triggers, routines and events that run in another user's name (DEFINER). On 8.0
+-- this and the next are one, SET_USER_ID.
 GRANT SET_ANY_DEFINER ON *.* TO 'vedetta'@'%';
+-- The same where that other user is gone.
 GRANT ALLOW_NONEXISTENT_DEFINER ON *.* TO 'vedetta'@'%';
 -- The same where that other user is an administrator.
 GRANT SYSTEM_USER ON *.* TO 'vedetta'@'%';
