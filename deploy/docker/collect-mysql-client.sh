@@ -8,15 +8,19 @@ mkdir -p "$to/bin" "$to/lib" "$to/programs"
 for name in mysql mysqldump; do
     program=$(command -v "$name")
     cp -L "$program" "$to/programs/$name"
-    # A library is named behind the arrow, the loader alone at the line's beginning.
-    ldd "$program" | sed -n -e 's/.* => \(\/[^ ]*\) .*/\1/p' -e 's/^[[:space:]]*\(\/[^ ]*\) .*/\1/p' \
-        | while read -r library; do
-            cp -L "$library" "$to/lib/"
-        done
-    loader=$(basename "$to"/lib/ld-linux*)
+    # A library's path stands behind the arrow, the loader's at the beginning.
+    ldd "$program" | while read -r library arrow path _; do
+        if [ "$arrow" != "=>" ]; then
+            path=$library
+        fi
+        if [ -f "$path" ]; then
+            cp -L "$path" "$to/lib/"
+        fi
+    done
+    for loader in "$to"/lib/ld-linux*; do :; done
     cat > "$to/bin/$name" <<END
 #!/bin/sh
-exec $to/lib/$loader --library-path $to/lib $to/programs/$name "\$@"
+exec $loader --library-path $to/lib $to/programs/$name "\$@"
 END
     chmod 0755 "$to/bin/$name"
     "$to/bin/$name" --version

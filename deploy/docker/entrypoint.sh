@@ -10,9 +10,11 @@ as_root() {
         fi
     done
     # Somebody's own folder: what lies in it stays theirs.
-    if [ "$(stat -c %u /restore)" = 0 ] && [ -w /restore ]; then
-        chown vedetta:vedetta /restore
-    fi
+    for folder in /restore /restored; do
+        if [ "$(stat -c %u "$folder" 2>/dev/null)" = 0 ] && [ -w "$folder" ]; then
+            chown vedetta:vedetta "$folder"
+        fi
+    done
     for name in $(env | sed -n 's/^\([A-Za-z_][A-Za-z0-9_]*_FILE\)=.*/\1/p'); do
         file=$(printenv "$name")
         if [ -f "$file" ] && ! without_rights test -r "$file"; then

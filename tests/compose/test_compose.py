@@ -60,7 +60,7 @@ def test_nothing_runs_as_root_and_nothing_is_written_outside_the_volumes(stack: 
         assert (
             stack.docker("inspect", "--format", "{{.HostConfig.ReadonlyRootfs}}", container).strip() == "true"
         )
-    for folder in ("status", "data", "restore"):
+    for folder in ("status", "data", "restored"):
         assert (stack.folder / folder).stat().st_uid == 10001
 
 
@@ -221,7 +221,7 @@ def test_from_env_and_repository_alone_everything_comes_back(stack: Stack) -> No
     rows = stack.checksums()
     backups = len(stack.snapshots())
     stack.down()
-    stack.shell("rm -rf status data restore elsewhere")
+    stack.shell("rm -rf status data restored elsewhere")
     stack.write_env(BACKUP_DUMP_FORMAT="sql.gz")
     # As docs/disaster-recovery.md has it.
     stack.compose("up", "--detach", "--wait", "--no-build", "db")
@@ -283,9 +283,17 @@ def _users(stack: Stack, container: str) -> list[str]:
     return [line.split()[1] for line in stack.docker("top", container, "-eo", "pid,user").splitlines()[1:]]
 
 
+QUEUE_A_BACKUP = """
+from backups import services
+from backups.choices import Action, Trigger
+from backups.models import Database
+services.run_enqueue(action=Action.BACKUP, database=Database.objects.get(), trigger=Trigger.ADMIN)
+"""
+
+
 def _begin_backup(stack: Stack) -> None:
-    """Start a backup in the worker's container and wait until restic takes the dump."""
+    """Have the worker begin a backup and wait until restic takes the dump."""
     assert not stack.locks()
-    stack.compose("exec", "--detach", "-T", "db_backup", "/usr/local/bin/backup.sh")
+    stack.compose("exec", "-T", "db_backup", "manage", "shell", "-c", QUEUE_A_BACKUP)
     until("the dump begins", lambda: bool(stack.runs(action="backup", status="running", phase="dump")), 60)
     until("restic holds its lock", lambda: bool(stack.locks()), 30)
