@@ -164,3 +164,11 @@ class AlertState(models.TextChoices):
     FAILED = "failed", "Failed"
     LOST = "lost", "Lost"
     OVERDUE = "overdue", "Overdue"
+
+
+ALERT_COLOURS = {
+    AlertState.GOOD: "success",
+    AlertState.FAILED: "danger",
+    AlertState.LOST: "danger",
+    AlertState.OVERDUE: "danger",
+}

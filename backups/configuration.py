@@ -26,7 +26,7 @@ PRIMARY_REPOSITORY = "main"
 ROLES: dict[str, tuple[str, ...]] = {
     "Viewer": (
         "view_run", "view_runline", "view_snapshot", "view_database", "view_repository",
-        "view_verification", "view_restore",
+        "view_verification", "view_restore", "view_alert",
     ),
     "Operator": ("run_backup", "run_verify", "run_maintenance", "cancel_run"),
     "Restorer": ("run_restore",),

@@ -134,6 +134,12 @@ def send_test() -> str:
     return f"A test message was sent to {count} address{'es' if count > 1 else ''}."
 
 
+def tell_again() -> None:
+    """Try at once to reach those who could not be told, also where that was given up."""
+    undelivered().update(is_pending=bool(settings.NOTIFY_URLS), tried_at=None)
+    deliver()
+
+
 def deliver(now: datetime | None = None) -> None:
     """Send what is still to be told. Two processes that do this at once send each message once."""
     now = now or timezone.now()

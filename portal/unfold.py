@@ -75,6 +75,10 @@ UNFOLD = {
                         "Restores", "settings_backup_restore", "backups_restore_changelist",
                         "backups.view_restore",
                     ),
+                    _item(
+                        "Alerts", "notifications", "backups_alert_changelist", "backups.view_alert",
+                        badge="backups.admin.alerts.badge", badge_title="Not everyone could be told",
+                    ),
                 ],
             },
             {

@@ -1,6 +1,7 @@
 """The portal's pages, one module a subject; importing them registers them."""
 
 from backups.admin import (
+    alerts,
     audit,
     auth,
     databases,
@@ -13,6 +14,7 @@ from backups.admin import (
 )
 
 __all__ = [
+    "alerts",
     "audit",
     "auth",
     "databases",

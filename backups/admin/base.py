@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import Any
 
 from django.contrib import messages
@@ -46,6 +47,16 @@ def go(request: HttpRequest, url: str) -> HttpResponse:
     if request.headers.get("HX-Request"):
         return HttpResponse(headers={"HX-Redirect": url})
     return HttpResponseRedirect(url)
+
+
+@dataclass(frozen=True)
+class Notice:
+    """Something that needs a look, and where to."""
+
+    colour: str
+    text: str
+    href: str = ""
+    link: str = ""
 
 
 class VedettaAdmin(ModelAdmin):

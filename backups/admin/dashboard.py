@@ -17,8 +17,8 @@ from django.urls import reverse
 from django.utils import timezone
 
 from backups import humane, schedules, services
-from backups.admin import gate, live
-from backups.admin.base import may_start, page_url
+from backups.admin import alerts, gate, live
+from backups.admin.base import Notice, may_start, page_url
 from backups.choices import ACTIVE, STATUS_COLOURS, TERMINAL, Action, Status
 from backups.models import Database, Repository, Run, Snapshot, Verification, WorkerPulse
 
@@ -34,16 +34,6 @@ _LINES = (
     "var(--color-green-600)",
     "var(--color-red-500)",
 )
-
-
-@dataclass(frozen=True)
-class Notice:
-    """Something that needs a look, and where to."""
-
-    colour: str
-    text: str
-    href: str = ""
-    link: str = ""
 
 
 @dataclass(frozen=True)
@@ -164,7 +154,7 @@ def state(
     cards = [_card(database, found, strips[database.pk], now) for database in databases]
     return {
         "gate": gate.look(),
-        "notices": [*_worker_notices(now), *_repository_notices(databases)],
+        "notices": [*_worker_notices(now), *_repository_notices(databases), *_alert_notices(request)],
         "cards": cards,
         "could_restore": _could_restore(cards),
         "active": _active(now),
@@ -385,6 +375,10 @@ def _repository_notices(databases: Iterable[Database]) -> Iterable[Notice]:
                 page_url(repository),
                 f"Go to {repository}",
             )
+
+
+def _alert_notices(request: HttpRequest) -> Iterable[Notice]:
+    return alerts.notices() if request.user.has_perm("backups.view_alert") else ()
 
 
 # ---------------------------------------------------------------- Charts

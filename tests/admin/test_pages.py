@@ -19,7 +19,7 @@ from tests.admin.conftest import Login
 from tools import history
 from tools.history import History
 
-SEEN_BY_ALL = ("run", "snapshot", "verification", "restore", "database", "repository")
+SEEN_BY_ALL = ("run", "snapshot", "verification", "restore", "database", "repository", "alert")
 QUEUE = ("schedule", "success", "failure", "ormq")
 
 

@@ -1,0 +1,132 @@
+"""Alerts: what people were told about, who could not be told, and a message to try it with."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import Any
+
+from django.conf import settings
+from django.contrib import admin, messages
+from django.contrib.admin.models import CHANGE, LogEntry
+from django.contrib.contenttypes.models import ContentType
+from django.http import HttpRequest, HttpResponse
+from django.urls import reverse
+from unfold.contrib.filters.admin import ChoicesDropdownFilter
+from unfold.decorators import action, display
+from unfold.enums import ActionVariant
+from unfold.forms import BaseDialogForm
+
+from backups import humane, notify
+from backups.admin.base import Notice, ReadOnlyAdmin, go
+from backups.admin.dialogs import dialog
+from backups.choices import ALERT_COLOURS, AlertState
+from backups.errors import Problem
+from backups.models import Alert
+
+_AUDIT_REPR = "Notifications"
+
+
+def notices() -> Iterable[Notice]:
+    """What stands above the first page while somebody could not be told."""
+    if count := notify.undelivered().count():
+        what = "1 alert" if count == 1 else f"{count} alerts"
+        yield Notice("warning", f"Not everyone could be told of {what}.", _list_url(), "See whom and why")
+
+
+def badge(request: HttpRequest) -> str:
+    """How many alerts did not reach everybody, for the sidebar of every page."""
+    if not request.user.has_perm("backups.view_alert"):
+        return ""
+    return str(notify.undelivered().count() or "")
+
+
+@admin.register(Alert)
+class AlertAdmin(ReadOnlyAdmin):
+    """How each subject stands, and who was told."""
+
+    list_display = ("subject", "standing", "when", "told", "why")
+    list_display_links = ("subject",)
+    list_filter = (("state", ChoicesDropdownFilter),)
+    list_before_template = "backups/alerts.html"
+    search_fields = ("subject",)
+    search_help_text = "Subject"
+    ordering = ("-since",)
+    fields = ("subject", "standing", "when", "title", "text", "told", "why", "tried")
+    readonly_fields = fields
+    actions_list = ("send_test",)
+
+    def changelist_view(
+        self, request: HttpRequest, extra_context: dict[str, Any] | None = None
+    ) -> HttpResponse:
+        """The list, and who is told at all."""
+        told = {"addresses": len(settings.NOTIFY_URLS), "pings": bool(settings.PING_URL)}
+        return super().changelist_view(request, {**(extra_context or {}), **told})
+
+    @display(description="State", ordering="state", label=ALERT_COLOURS)
+    def standing(self, alert: Alert) -> tuple[str, str]:
+        """How the subject stands."""
+        return alert.state, alert.get_state_display()
+
+    @display(description="Since", ordering="since")
+    def when(self, alert: Alert) -> str:
+        """Since when."""
+        return humane.both(alert.since)
+
+    @display(description="Told")
+    def told(self, alert: Alert) -> str:
+        """Whether people know."""
+        if alert.told_at:
+            return humane.both(alert.told_at)
+        if alert.error:
+            more = "tried again" if alert.is_pending else "given up"
+            return humane.label(f"Not everyone, {more}", "warning")
+        if alert.is_pending:
+            return "Just being told"
+        return humane.EMPTY if alert.state == AlertState.GOOD else "Nobody is set up to be told"
+
+    @display(description="Who was not told, and why")
+    def why(self, alert: Alert) -> str:
+        """What went wrong."""
+        return alert.error or humane.EMPTY
+
+    @display(description="Last tried")
+    def tried(self, alert: Alert) -> str:
+        """When it was tried to tell somebody."""
+        return humane.both(alert.tried_at)
+
+    @action(
+        description="Send a test notification", icon="send", variant=ActionVariant.PRIMARY,
+        permissions=["run_maintenance"],
+        dialog=dialog(
+            "Send a test notification?",
+            "Each address in NOTIFY_URLS gets a message that says it is a test. Once it has reached "
+            "everyone, what could not be told before is told again. This takes up to 20 seconds.",
+            "Send it",
+        ),
+    )  # fmt: skip
+    def send_test(self, request: HttpRequest, form: BaseDialogForm) -> HttpResponse:
+        """Send it, and say whom it reached."""
+        try:
+            sentence, level = notify.send_test(), messages.SUCCESS
+        except Problem as problem:
+            sentence, level = problem.sentence(), messages.ERROR
+        else:
+            notify.tell_again()
+        messages.add_message(request, level, sentence)
+        _audit(request, f"Sent a test notification. {sentence}")
+        return go(request, _list_url())
+
+
+def _list_url() -> str:
+    return reverse("admin:backups_alert_changelist")
+
+
+def _audit(request: HttpRequest, text: str) -> None:
+    assert request.user.is_authenticated  # noqa: S101  admin_view lets nobody else in
+    LogEntry.objects.create(
+        user_id=request.user.pk,
+        content_type=ContentType.objects.get_for_model(Alert),
+        object_repr=_AUDIT_REPR,
+        action_flag=CHANGE,
+        change_message=text,
+    )
