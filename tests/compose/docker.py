@@ -7,6 +7,7 @@ Dockerfile and the Compose file use. What was a stand-in is said in the test's o
 from __future__ import annotations
 
 import contextlib
+import hashlib
 import os
 import shutil
 import subprocess
@@ -24,6 +25,7 @@ from tools.system import Need, find_program, install_missing
 BASE = "debian:trixie-slim"
 IMAGES = Path(__file__).parent / "images"
 STAND_INS = {"restic/restic:0.18.1": "restic", "mysql:8.4": "mysql", "nginx:1.28": "nginx"}
+LABEL = "vedetta.stand-in"
 OWN_AUTHORITIES = Path("/usr/local/share/ca-certificates")
 PULL_SECONDS = 600
 # A file server of Debian's may keep old states and serve lists past their date.
@@ -123,30 +125,46 @@ def _daemon(folder: Path) -> Iterator[str]:
 
 def _images(found: Docker) -> None:
     for image in (BASE, *STAND_INS):
-        if found.has("image", "inspect", image):
-            if "vedetta.stand-in" in found("image", "inspect", "--format", "{{json .Config.Labels}}", image):
-                found.stand_ins.append(image)
+        label = _label_of(found, image)
+        is_real = label in ("", "<no value>")
+        if is_real or (label is None and found.has("pull", "--quiet", image)):
             continue
-        if found.has("pull", "--quiet", image):
-            continue
-        _stand_in(found, image)
+        if label != _digest(image):
+            _stand_in(found, image)
         found.stand_ins.append(image)
+
+
+def _label_of(found: Docker, image: str) -> str | None:
+    """Which stand-in an image is, None where there is no such image."""
+    try:
+        return found("image", "inspect", "--format", f'{{{{index .Config.Labels "{LABEL}"}}}}', image).strip()
+    except AssertionError:
+        return None
+
+
+def _digest(image: str) -> str:
+    """What tells the stand-ins of today from older ones."""
+    if image == BASE:
+        return "debootstrap"
+    files = sorted((IMAGES / STAND_INS[image]).iterdir())
+    return hashlib.sha256(b"".join(path.read_bytes() for path in files)).hexdigest()[:12]
 
 
 def _stand_in(found: Docker, image: str) -> None:
     say(f"making a stand-in for {image}")
+    label = f"{LABEL}={_digest(image)}"
     with tempfile.TemporaryDirectory(prefix="vedetta-image-") as name:
         if image == BASE:
-            _bootstrap(found, Path(name) / "root")
+            _bootstrap(found, Path(name) / "root", label)
             return
         context = Path(name) / "context"
         shutil.copytree(IMAGES / STAND_INS[image], context)
         if STAND_INS[image] == "restic":
             shutil.copy(restic.PROGRAM, context / "restic")
-        found("build", "--label", "vedetta.stand-in=yes", "--tag", image, str(context))
+        found("build", "--label", label, "--tag", image, str(context))
 
 
-def _bootstrap(found: Docker, root: Path) -> None:
+def _bootstrap(found: Docker, root: Path, label: str) -> None:
     run(["debootstrap", "--variant=minbase", "trixie", root])
     for certificate in OWN_AUTHORITIES.glob("*.crt"):
         place = root / OWN_AUTHORITIES.relative_to("/")
@@ -155,7 +173,7 @@ def _bootstrap(found: Docker, root: Path) -> None:
     (root / "etc/apt/apt.conf.d/99stand-in").write_text(APT_CONFIGURATION)
     archive = root.with_suffix(".tar")
     run(["tar", "--directory", root, "--exclude=./var/cache/apt/archives/*.deb", "-cf", archive, "."])
-    found("import", "--change", "LABEL vedetta.stand-in=yes", str(archive), BASE)
+    found("import", "--change", f"LABEL {label}", str(archive), BASE)
 
 
 def _compose(found: Docker, folder: Path) -> None:

@@ -2,8 +2,6 @@
 # As the mysql image does: make the data folder, the database and the user, read initdb.d, serve.
 set -euo pipefail
 
-as_mysql() { setpriv --reuid=mysql --regid=mysql --clear-groups "$@"; }
-
 docker_process_sql() {
     MYSQL_PWD=$password mysql --protocol=socket --user=root --socket=/var/run/mysqld/mysqld.sock "$@"
 }
@@ -11,8 +9,10 @@ docker_process_sql() {
 password=
 if [ ! -d /var/lib/mysql/mysql ]; then
     chown mysql:mysql /var/lib/mysql
-    as_mysql mysqld --initialize-insecure
-    as_mysql "$@" --skip-networking --socket=/var/run/mysqld/mysqld.sock &
+    setpriv --reuid=mysql --regid=mysql --clear-groups mysqld --initialize-insecure
+    # Not by the function: the number would be that of the shell around the server.
+    setpriv --reuid=mysql --regid=mysql --clear-groups "$@" --skip-networking \
+        --socket=/var/run/mysqld/mysqld.sock &
     server=$!
     until docker_process_sql -e "SELECT 1" > /dev/null 2>&1; do kill -0 "$server"; sleep 0.2; done
     docker_process_sql <<SQL
