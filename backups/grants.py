@@ -15,6 +15,11 @@ from backups import mysql
 
 # https://dev.mysql.com/doc/refman/8.4/en/mysqldump.html, https://mariadb.com/kb/en/mariadb-dump/
 _DUMP_PRIVILEGES = ("SELECT", "SHOW VIEW", "TRIGGER", "EVENT")
+# For tables to be moved, and for what is no table to be dropped and made again.
+_REPLACE_PRIVILEGES = (
+    "SELECT", "INSERT", "CREATE", "DROP", "ALTER", "CREATE VIEW", "TRIGGER", "EVENT", "CREATE ROUTINE",
+    "ALTER ROUTINE",
+)  # fmt: skip
 _BECAUSE = {
     "SELECT": "tables",
     "SHOW VIEW": "views",
@@ -97,6 +102,18 @@ def missing_for_dump(connection: Any, info: mysql.ServerInfo, database: str) -> 
     if not statements:
         return None
     return Missing(because=f"it cannot see all {', '.join(unseen)}", statement=" ".join(statements))
+
+
+def missing_for_replacing(connection: Any, database: str) -> Missing | None:
+    """What the connected user lacks to replace the contents of a database, None when nothing."""
+    grants = parse(mysql.show_grants(connection))
+    lacking = [privilege for privilege in _REPLACE_PRIVILEGES if not allows(grants, privilege, database)]
+    if not lacking:
+        return None
+    return Missing(
+        because=f"it lacks {', '.join(lacking)}",
+        statement=f"GRANT ALL ON {mysql.name_pattern(database)}.* TO {mysql.account(connection)};",
+    )
 
 
 def may_not_restore_functions(connection: Any, database: str) -> bool:

@@ -14,7 +14,7 @@ from typing import Any, BinaryIO
 from django.conf import settings
 from django.utils import timezone
 
-from backups import mysql, process, restic, services
+from backups import grants, mysql, process, restic, services
 from backups.actions.outcome import Outcome
 from backups.actions.repository import opened
 from backups.actions.verify import differing_sections, source_name
@@ -42,6 +42,8 @@ def run(run: Run, progress: Progress) -> Outcome:
         _to_file(restore, access, progress)
     else:
         place = _place(restore, run, progress)
+        if restore.mode != RestoreMode.NEW:
+            _make_sure_of_privileges(restore, place)
         _MODES[RestoreMode(restore.mode)](restore, access, place, progress)
     services.run_note(run.pk, result={"snapshot_id": restore.snapshot.snapshot_id, "target": restore.target})
     return Outcome()
@@ -55,6 +57,7 @@ def undo(run: Run, progress: Progress) -> Outcome:
         raise Problem("There is nothing to undo: the tables of before are not kept any more.")
     progress.phase("preflight")
     place = _place(restore, run, progress)
+    _make_sure_of_privileges(restore, place)
     with mysql.connect(place.server) as connection:
         if not mysql.database_exists(connection, before.kept_in):
             raise Problem(
@@ -108,6 +111,17 @@ def _place(restore: Restore, run: Run, progress: Progress) -> Place:
     programs = mysql.clients(info, settings.MYSQL_CLIENT_DIR)
     services.run_note(run.pk, server_version=str(info), client_version=str(programs))
     return Place(server, info, programs)
+
+
+def _make_sure_of_privileges(restore: Restore, place: Place) -> None:
+    """Refuse before anything is touched: a swap that stops half-way leaves definitions out."""
+    with mysql.connect(place.server) as connection:
+        missing = grants.missing_for_replacing(connection, restore.target)
+    if missing:
+        raise mysql.MissingPrivilege(
+            f"The user {place.server.user} may not replace {restore.target} ({missing.because}).",
+            do=f"Run as an administrator: {missing.statement}",
+        )
 
 
 # ---------------------------------------------------------------- Modes
