@@ -234,8 +234,7 @@ def forget_dry_run_args(
 ) -> tuple[str, ...]:
     """Ask which of the selected snapshots the policy keeps, and why, removing nothing.
 
-    restic refuses a policy without any rule, so one that keeps nothing is asked to keep a tag
-    that no snapshot has.
+    restic refuses a policy that keeps nothing, so it is not to be asked about one.
     """
     rules: list[str] = []
     for option, number in (
@@ -249,7 +248,7 @@ def forget_dry_run_args(
         "forget", "--dry-run", "--json", "--no-lock", "--group-by", selection.group_by,
         *(["--tag", selection.tag] if selection.tag else []),
         *(["--path", selection.path] if selection.path else []),
-        *(rules or ["--keep-tag", "vedetta-keeps-nothing"]),
+        *rules,
     )  # fmt: skip
 
 

@@ -5,7 +5,6 @@ from __future__ import annotations
 import os
 import re
 import sys
-import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
@@ -15,13 +14,14 @@ from django.conf import settings
 from django.utils import timezone
 
 from backups import grants, mysql, process, restic, services
+from backups.actions.loading import load_snapshot
 from backups.actions.outcome import Outcome
 from backups.actions.repository import opened
 from backups.actions.verify import differing_sections, source_name
 from backups.choices import Action, RestoreMode, Status, Trigger
 from backups.connections import database_server
 from backups.errors import Cancelled, Problem
-from backups.load import Loading, LoadProblem, Wish, digested, load, pieces_for, unpacked
+from backups.load import Loading, Wish, digested, pieces_for, unpacked
 from backups.models import Restore, Run, Snapshot
 from backups.progress import Progress
 from backups.stream import Kind, ManifestDamaged, objects_in
@@ -264,43 +264,27 @@ def _load(
     """Load the snapshot, or the chosen tables of it. Raises Problem."""
     snapshot = restore.snapshot
     progress.phase("load", expected=snapshot.total_bytes_processed)
-    loading = Loading()
     wanted = len(restore.tables) or len((snapshot.manifest or {}).get("inventory", {}).get("table", []))
 
-    def tick() -> None:
-        progress.bytes_done(loading.bytes_read)
+    def detail(loading: Loading) -> str:
         of = f"table {loading.tables_begun} of {wanted}: " if wanted else ""
-        progress.detail(of + loading.doing)
-        progress.tick()
+        return of + loading.doing
 
-    began = time.monotonic()
-    wish = Wish(
-        database,
-        source=source_name(snapshot),
-        tables=frozenset(restore.tables),
-        definers=restore.definers,
+    loading, seconds = load_snapshot(
+        snapshot,
+        access,
+        server=place.server,
+        programs=place.programs,
+        wish=Wish(
+            database,
+            source=source_name(snapshot),
+            tables=frozenset(restore.tables),
+            definers=restore.definers,
+        ),
+        progress=progress,
+        detail=detail,
+        refuse=lambda loading: _refuse_damaged(restore, loading),
     )
-    with restic.dump(access, snapshot.snapshot_id, snapshot.path) as source:
-        try:
-            load(
-                source,
-                gzip=snapshot.path.endswith(".gz"),
-                server=place.server,
-                programs=place.programs,
-                wish=wish,
-                loading=loading,
-                tick=tick,
-            )
-        except LoadProblem:
-            if source.poll() not in (None, 0):
-                restic.finished(source, access, "reading the snapshot", progress.tick)
-            if loading.is_read:
-                # A statement that was cut off tells less than that the dump was.
-                _refuse_damaged(restore, loading)
-            raise
-        restic.finished(source, access, "reading the snapshot", progress.tick)
-    _refuse_damaged(restore, loading)
-    seconds = round(time.monotonic() - began, 3)
     services.restore_note(restore, restore_seconds=seconds)
     progress.log(f"Loaded in {seconds:.1f} seconds.")
     return loading

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -10,14 +9,15 @@ from typing import Any
 
 from django.conf import settings
 
-from backups import mysql, process, restic, services, status_files
+from backups import mysql, restic, services, status_files
+from backups.actions.loading import load_snapshot
 from backups.actions.outcome import Outcome
 from backups.actions.repository import opened
 from backups.choices import Verdict
 from backups.connections import scratch_server
 from backups.dump import stream_dump
 from backups.errors import Problem
-from backups.load import BrokenDump, Loading, LoadProblem, Wish, load
+from backups.load import BrokenDump, Loading, LoadProblem, Wish
 from backups.models import Database, Run, Snapshot
 from backups.progress import Progress
 from backups.stream import Digester, Kind, ManifestDamaged, objects_in
@@ -190,33 +190,18 @@ def _restore(
 ) -> Loading:
     """Load the whole snapshot; raises what shows it to be unreadable."""
     progress.phase("restore", expected=snapshot.total_bytes_processed)
-    loading = Loading()
-
-    def tick() -> None:
-        progress.bytes_done(loading.bytes_read)
-        progress.detail(loading.doing)
-        progress.tick()
-
-    began = time.monotonic()
-    with restic.dump(access, snapshot.snapshot_id, snapshot.path) as source:
-        try:
-            load(
-                source,
-                gzip=snapshot.path.endswith(".gz"),
-                server=scratch.server,
-                programs=scratch.programs,
-                wish=Wish(scratch.database, source=source_name(snapshot)),
-                loading=loading,
-                tick=tick,
-            )
-        except LoadProblem as problem:
-            # Half a dump is no fault of the server's: ask restic first how it went.
-            _refuse_if_broken(source, access, loading, progress)
-            raise problem
-        restic.finished(source, access, "reading the snapshot", progress.tick)
-    _refuse_unless_complete(loading)
-    findings.restore_seconds = round(time.monotonic() - began, 3)
-    progress.log(f"Restored in {findings.restore_seconds:.1f} seconds.")
+    loading, seconds = load_snapshot(
+        snapshot,
+        access,
+        server=scratch.server,
+        programs=scratch.programs,
+        wish=Wish(scratch.database, source=source_name(snapshot)),
+        progress=progress,
+        detail=lambda loading: loading.doing,
+        refuse=_refuse_unless_complete,
+    )
+    findings.restore_seconds = seconds
+    progress.log(f"Restored in {seconds:.1f} seconds.")
     return loading
 
 
@@ -225,16 +210,6 @@ def source_name(snapshot: Snapshot) -> str:
     if snapshot.manifest:
         return str(snapshot.manifest["database"])
     return snapshot.database.database if snapshot.database else ""
-
-
-def _refuse_if_broken(
-    source: process.Child, access: restic.Access, loading: Loading, progress: Progress
-) -> None:
-    code = source.poll()
-    if code not in (None, 0):
-        restic.finished(source, access, "reading the snapshot", progress.tick)
-    if code == 0:
-        _refuse_unless_complete(loading)
 
 
 def _refuse_unless_complete(loading: Loading) -> None:

@@ -61,8 +61,8 @@ lines = messages | json_values.map(json.dumps) | st.text() | st.just("{" * 5000)
             f"{DRY_RUN} --group-by host,tags --tag t --keep-daily 7 --keep-monthly 6",
         ),
         (
-            restic.forget_dry_run_args(selection=BY_PATH, keep_daily=0, keep_weekly=0, keep_monthly=0),
-            f"{DRY_RUN} --group-by host --path /x.sql --keep-tag vedetta-keeps-nothing",
+            restic.forget_dry_run_args(selection=BY_PATH, keep_daily=0, keep_weekly=4, keep_monthly=0),
+            f"{DRY_RUN} --group-by host --path /x.sql --keep-weekly 4",
         ),
         (restic.forget_args(["a", "b"], prune=True), "forget --json --retry-lock 20s --prune -- a b"),
         (restic.forget_args(["a"], prune=False), "forget --json --retry-lock 20s -- a"),

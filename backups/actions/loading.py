@@ -1,0 +1,59 @@
+"""Loading a snapshot into a database, watched: what verification and restore have in common."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+
+from backups import mysql, restic
+from backups.load import Loading, LoadProblem, Wish, load
+from backups.models import Snapshot
+from backups.progress import Progress
+
+
+def load_snapshot(
+    snapshot: Snapshot,
+    access: restic.Access,
+    *,
+    server: mysql.Server,
+    programs: mysql.Clients,
+    wish: Wish,
+    progress: Progress,
+    detail: Callable[[Loading], str],
+    refuse: Callable[[Loading], None],
+) -> tuple[Loading, float]:
+    """Load what is wished; answers what was read and the seconds it took.
+
+    `detail` says what is being loaded; `refuse` raises for a stream that is not what was backed
+    up. Raises ResticError, LoadProblem, and what these two raise.
+    """
+    loading = Loading()
+
+    def tick() -> None:
+        progress.bytes_done(loading.bytes_read)
+        progress.detail(detail(loading))
+        progress.tick()
+
+    began = time.monotonic()
+    with restic.dump(access, snapshot.snapshot_id, snapshot.path) as source:
+        try:
+            load(
+                source,
+                gzip=snapshot.path.endswith(".gz"),
+                server=server,
+                programs=programs,
+                wish=wish,
+                loading=loading,
+                tick=tick,
+            )
+        except LoadProblem:
+            # Half a dump is no fault of the server's: ask restic first how it went.
+            if source.poll() not in (None, 0):
+                restic.finished(source, access, "reading the snapshot", progress.tick)
+            if loading.is_read:
+                # A statement that was cut off tells less than that the dump was.
+                refuse(loading)
+            raise
+        restic.finished(source, access, "reading the snapshot", progress.tick)
+    refuse(loading)
+    return loading, round(time.monotonic() - began, 3)
