@@ -55,6 +55,11 @@ _MODES = [
 ]
 
 
+def _only_with(*modes: RestoreMode) -> dict[str, str]:
+    """Has a field shown only with these modes; without JavaScript it stays, and counts with them only."""
+    return {"data-only-with": " ".join(["mode", *sorted(modes)])}
+
+
 class RestoreForm(forms.Form):
     """Where a snapshot should go, and what of it."""
 
@@ -63,7 +68,7 @@ class RestoreForm(forms.Form):
     )
     target = forms.CharField(
         label="Name of the new database", required=False, max_length=64, validators=[schema_name],
-        widget=UnfoldAdminTextInputWidget,
+        widget=UnfoldAdminTextInputWidget(attrs=_only_with(RestoreMode.NEW)),
     )  # fmt: skip
     tables = forms.MultipleChoiceField(
         label="Only these tables", required=False, widget=UnfoldAdminSelectMultipleWidget,
@@ -71,11 +76,12 @@ class RestoreForm(forms.Form):
     )  # fmt: skip
     definers = forms.ChoiceField(
         label="Users that views, triggers and routines run as", choices=DefinerPolicy.choices,
-        initial=DefinerPolicy.KEEP, widget=UnfoldAdminSelectWidget,
+        initial=DefinerPolicy.KEEP,
+        widget=UnfoldAdminSelectWidget(attrs=_only_with(RestoreMode.NEW, *OVERWRITING_MODES)),
     )  # fmt: skip
     without_safety = forms.BooleanField(
         label="There is nothing left to save: make no backup before", required=False,
-        widget=UnfoldBooleanSwitchWidget,
+        widget=UnfoldBooleanSwitchWidget(attrs=_only_with(*OVERWRITING_MODES)),
     )  # fmt: skip
     reason = forms.CharField(
         label="Why", max_length=300, widget=UnfoldAdminTextInputWidget,

@@ -43,7 +43,43 @@
     nameIcons(root);
   }
 
-  document.addEventListener("DOMContentLoaded", () => mend(document));
+  // Fields that matter for some choices only are shown with those, and all of them without this.
+  function followChoices(form) {
+    for (const field of form.querySelectorAll("[data-only-with]")) {
+      const [name, ...values] = field.dataset.onlyWith.split(" ");
+      const chosen = form.querySelector(`[name="${name}"]:checked`)?.value;
+      field.closest(".group").hidden = !values.includes(chosen);
+    }
+  }
+
+  // What was shown of other choices than those of now would mislead.
+  function forgetPlan(form) {
+    const plan = form.querySelector("#plan");
+    if (plan) {
+      plan.remove();
+      form.querySelector("button[name=look]").classList.add("v-main");
+    }
+  }
+
+  function watchChoices() {
+    const form = document.querySelector("[data-only-with]")?.closest("form");
+    if (!form) {
+      return;
+    }
+    followChoices(form);
+    form.addEventListener("change", (event) => {
+      followChoices(form);
+      if (!["reason", "confirm"].includes(event.target.name)) {
+        forgetPlan(form);
+      }
+    });
+  }
+
+  document.addEventListener("DOMContentLoaded", () => {
+    mend(document);
+    watchChoices();
+    document.getElementById("plan")?.scrollIntoView({ block: "start" });
+  });
   document.addEventListener("vedetta:replaced", (event) => mend(event.target));
 
   // Focus goes into a dialog, and back to the button that opened it.

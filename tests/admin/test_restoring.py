@@ -1,0 +1,376 @@
+"""Restores as people start them: who may, what is shown first, what has to be typed, what is recorded."""
+
+from __future__ import annotations
+
+import html
+import os
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+from django.contrib.admin.models import LogEntry
+from django.http import StreamingHttpResponse
+from django.test import Client
+from django.urls import reverse
+from django.utils import timezone
+from django.utils.html import strip_tags
+
+from backups import runner
+from backups.admin.base import page_url
+from backups.choices import Action, DefinerPolicy, RestoreMode, Status
+from backups.models import Database, Restore, Run, Snapshot
+from tests.admin.conftest import Login
+from tests.backups.conftest import MakeDatabase
+from tests.backups.worlds import Shop, children_of, command_of, wait_until
+from tests.restore.conftest import back_up, empty_repository, make_database, mariadb_shop, repository
+from tests.restore.stories import LATER, content, databases_of, stored
+from tools.history import History
+
+__all__ = ["back_up", "empty_repository", "make_database", "mariadb_shop", "repository"]
+
+LOOK, START = {"look": "1"}, {"start": "1"}
+REASON = "A wrong price import."
+CONFIRM = {"_form_submitted": "on", "reason": REASON}
+
+
+@pytest.fixture
+def snapshot(mariadb_shop: Shop, make_database: MakeDatabase, back_up: Callable[[Database], Run]) -> Snapshot:
+    """A backup of a real database, of which several things changed since."""
+    run = back_up(make_database(mariadb_shop))
+    assert run.snapshot, run.error
+    mariadb_shop.server.load(LATER, mariadb_shop.name)
+    LogEntry.objects.all().delete()
+    return run.snapshot
+
+
+def url_of(snapshot: Snapshot) -> str:
+    """Where its restore is begun."""
+    return reverse("snapshot-restore", args=[snapshot.pk])
+
+
+def wish(mode: RestoreMode, **more: Any) -> dict[str, Any]:
+    """A form that is filled in."""
+    return {
+        "mode": mode, "target": "shop_restored", "definers": DefinerPolicy.KEEP, "reason": REASON, **more
+    }  # fmt: skip
+
+
+def told(response: Any) -> str:
+    """What a page says, without its tags and runs of blanks."""
+    assert response.status_code == 200
+    return " ".join(html.unescape(strip_tags(response.content.decode().replace("<", " <"))).split())
+
+
+# ---------------------------------------------------------------- Who may
+
+
+@pytest.mark.parametrize("role", ["Viewer", "Operator", "staff"])
+def test_who_may_not_restore_is_refused_everywhere(past: History, login: Login, role: str) -> None:
+    client, snapshot = login(role), Snapshot.objects.filter(forgotten_at=None)[0]
+    kept = Restore.objects.get(mode=RestoreMode.REPLACE)
+    runs = Run.objects.count()
+    for url in (
+        url_of(snapshot),
+        reverse("database-restore", args=[past.databases[0].pk]),
+        reverse("admin:backups_restore_undo", args=[kept.pk]),
+        reverse("admin:backups_restore_drop_kept", args=[kept.pk]),
+    ):
+        assert client.get(url).status_code == 403, url
+        assert client.post(url, wish(RestoreMode.FILE) | START | CONFIRM).status_code == 403, url
+        assert Client().get(url)["Location"].startswith("/admin/login/"), url
+    assert (Run.objects.count(), LogEntry.objects.count()) == (runs, 0)
+
+
+def test_only_who_may_restore_sees_the_buttons(past: History, login: Login) -> None:
+    snapshot = Snapshot.objects.filter(forgotten_at=None)[0]
+    kept = Restore.objects.get(mode=RestoreMode.REPLACE)
+    buttons = {
+        page_url(snapshot): url_of(snapshot),
+        page_url(past.databases[0]): "/restore",
+        page_url(kept): "drop_kept",
+    }
+    operator, restorer = login("Operator"), login("Restorer")
+    for page, button in buttons.items():
+        main = operator.get(page).content.decode().partition('id="main"')[2]
+        assert f'{button}"' not in main.replace('/"', '"'), page
+        assert button in restorer.get(page).content.decode(), page
+
+
+def test_nothing_starts_without_the_token(past: History, login: Login) -> None:
+    snapshot = Snapshot.objects.filter(forgotten_at=None)[0]
+    client = login("Restorer", enforce_csrf_checks=True)
+    assert client.post(url_of(snapshot), wish(RestoreMode.FILE) | START).status_code == 403
+
+
+# ---------------------------------------------------------------- What is shown first
+
+
+def test_what_a_replace_will_do_is_shown_first(snapshot: Snapshot, login: Login) -> None:
+    page = told(login("Restorer").post(url_of(snapshot), wish(RestoreMode.REPLACE) | LOOK))
+    assert f"Snapshot {snapshot.short_id}" in page
+    assert "What was written later is not in it." in page
+    assert "just now" in page
+    assert "Not verified nobody has seen it restore" in page
+    assert "This snapshot has not been verified" in page
+    assert "Tables replaced 3: customers, journal, orders" in page
+    assert "Tables that will vanish 1: parcels" in page
+    assert "Tables that are new none" in page
+    assert f"Type {snapshot.database} to go on" in page
+    assert "Restore now" in page
+    assert not Restore.objects.exists()
+    assert not LogEntry.objects.exists()
+
+
+def test_a_verified_snapshot_is_said_to_be(snapshot: Snapshot, login: Login) -> None:
+    Snapshot.objects.update(verified_at=timezone.now())
+    page = told(login("Restorer").post(url_of(snapshot), wish(RestoreMode.NEW) | LOOK))
+    assert "Verified Verified" in page
+    assert "not been verified" not in page
+    assert "Tables that are new 3: customers, journal, orders" in page
+    assert "to go on" not in page
+
+
+def test_a_target_that_is_not_free_stands_in_the_way(
+    snapshot: Snapshot, mariadb_shop: Shop, login: Login
+) -> None:
+    taken = f"{mariadb_shop.name}_taken"
+    mariadb_shop.server.create_database(taken)
+    mariadb_shop.server.execute("CREATE TABLE t (id INT)", taken)
+    client, filled = login("Restorer"), wish(RestoreMode.NEW, target=taken)
+    page = told(client.post(url_of(snapshot), filled | LOOK))
+    assert f"{taken} holds tables already: choose a name that is free." in page
+    assert "Restore now" not in page
+    client.post(url_of(snapshot), filled | START)
+    assert not Restore.objects.exists()
+
+
+def test_a_server_that_is_away_stands_in_the_way(snapshot: Snapshot, login: Login) -> None:
+    Database.objects.update(port=1)
+    page = told(login("Restorer").post(url_of(snapshot), wish(RestoreMode.REPLACE) | LOOK))
+    assert "The database server at" in page
+    assert "Restore now" not in page
+
+
+# ---------------------------------------------------------------- What starts
+
+
+@pytest.mark.parametrize("typed", ["", "shop", "SHOP_X"])
+def test_a_wrong_name_typed_starts_nothing(snapshot: Snapshot, login: Login, typed: str) -> None:
+    for mode in (RestoreMode.REPLACE, RestoreMode.IN_PLACE):
+        page = told(login_once(login).post(url_of(snapshot), wish(mode, confirm=typed) | START))
+        assert "This is not the database's name. Nothing was started." in page
+    assert not Restore.objects.exists()
+    assert not LogEntry.objects.exists()
+
+
+def login_once(login: Login, role: str = "Restorer") -> Client:
+    """The person of a role, made when first asked for."""
+    from django.contrib.auth.models import User
+
+    if not User.objects.filter(username=role.lower()).exists():
+        return login(role)
+    client = Client()
+    client.force_login(
+        User.objects.get(username=role.lower()), backend="django.contrib.auth.backends.ModelBackend"
+    )
+    return client
+
+
+def test_the_right_name_starts_it_with_all_that_was_chosen(snapshot: Snapshot, login: Login) -> None:
+    assert snapshot.database
+    filled = wish(
+        RestoreMode.REPLACE, tables=["orders", "customers"], definers=DefinerPolicy.CURRENT_USER,
+        without_safety="on", confirm=snapshot.database.database,
+    )  # fmt: skip
+    response = login("Restorer").post(url_of(snapshot), filled | START)
+    restore = Restore.objects.get()
+    assert response["Location"] == page_url(restore.run)
+    assert (restore.mode, restore.target) == (RestoreMode.REPLACE, snapshot.database.database)
+    assert (restore.tables, restore.definers) == (["customers", "orders"], DefinerPolicy.CURRENT_USER)
+    assert (restore.without_safety, restore.reason) == (True, REASON)
+    assert (restore.run.action, restore.run.status) == (Action.RESTORE, Status.QUEUED)
+    assert str(restore.run.requested_by) == "restorer"
+    entry = LogEntry.objects.get()
+    assert entry.object_id == str(snapshot.pk)
+    assert str(entry.user) == "restorer"
+    assert REASON in entry.change_message
+    assert str(restore.run) in entry.change_message
+
+
+def test_nothing_left_to_save_counts_only_where_something_is_overwritten(
+    snapshot: Snapshot, login: Login
+) -> None:
+    client = login("Restorer")
+    target = f"{snapshot.database}_copy"
+    filled = wish(RestoreMode.NEW, target=target, without_safety="on")
+    client.post(url_of(snapshot), filled | START)
+    restore = Restore.objects.get()
+    assert (restore.target, restore.without_safety) == (target, False)
+    again = client.post(url_of(snapshot), filled | START, follow=True)
+    assert "Not started" in told(again)
+    assert Restore.objects.count() == 1
+
+
+@pytest.mark.parametrize(
+    ("wrong", "sentence"),
+    [
+        ({"target": ""}, "Give the new database a name."),
+        ({"target": "{live}"}, "That is the live database: choose another name."),
+        ({"target": "a" * 65}, "at most 64 characters"),
+        ({"tables": ["nothing_such"]}, "is not one of the available choices"),
+        ({"definers": "root"}, "is not one of the available choices"),
+        ({"mode": "undo"}, "is not one of the available choices"),
+        ({"reason": ""}, "This field is required."),
+    ],
+)
+def test_what_makes_no_sense_is_told_and_starts_nothing(
+    past: History, login: Login, wrong: dict[str, Any], sentence: str
+) -> None:
+    snapshot = Snapshot.objects.filter(forgotten_at=None, database=past.databases[0])[0]
+    wrong = {name: past.databases[0].database if v == "{live}" else v for name, v in wrong.items()}
+    restores = Restore.objects.count()
+    response = login("Restorer").post(url_of(snapshot), wish(RestoreMode.NEW) | wrong | START)
+    assert sentence in told(response)
+    assert response.context["form"].errors
+    assert (Restore.objects.count(), LogEntry.objects.count()) == (restores, 0)
+
+
+def test_what_is_not_there_cannot_be_restored(past: History, login: Login) -> None:
+    client = login("Restorer")
+    assert client.get(reverse("snapshot-restore", args=[987654])).status_code == 404
+    assert client.get(reverse("database-restore", args=[987654])).status_code == 404
+    forgotten = Snapshot.objects.exclude(forgotten_at=None)[0]
+    assert client.get(url_of(forgotten)).status_code == 404
+    foreign = Snapshot.objects.filter(forgotten_at=None)[0]
+    Snapshot.objects.filter(pk=foreign.pk).update(database=None)
+    assert "belongs to no database that is set up here" in told(client.get(url_of(foreign), follow=True))
+
+
+def test_as_it_was_at_leads_to_the_newest_snapshot_not_after_it(past: History, login: Login) -> None:
+    client, database = login("Restorer"), past.databases[0]
+    held = list(database.snapshots.filter(forgotten_at=None).order_by("time"))
+    url = reverse("database-restore", args=[database.pk])
+    assert held[-1].short_id in told(client.get(url))
+
+    def at(snapshot: Snapshot, years: int = 0) -> dict[str, str]:
+        local = timezone.localtime(snapshot.time)
+        return {"time_0": f"{local.year + years}-{local:%m-%d}", "time_1": f"{local:%H}:59:59"}
+
+    assert client.get(url, at(held[-1]))["Location"] == url_of(held[-1])
+    assert client.get(url, at(held[1]))["Location"] == url_of(held[1])
+    assert held[0].short_id in told(client.get(url, at(held[0], -1)))
+
+
+# ---------------------------------------------------------------- Downloads
+
+
+def streamed(client: Client, snapshot: Snapshot, **more: Any) -> StreamingHttpResponse:
+    """The answer to the button that downloads."""
+    response = client.post(url_of(snapshot), wish(RestoreMode.FILE, **more) | START)
+    assert isinstance(response, StreamingHttpResponse), told(response)
+    return response
+
+
+def test_a_download_is_the_dump_itself_and_recorded(snapshot: Snapshot, login: Login) -> None:
+    response = streamed(login("Restorer"), snapshot)
+    assert b"".join(response) == stored(snapshot)  # type: ignore[arg-type]
+    assert response["Content-Disposition"].endswith(f'{snapshot.short_id}.sql"')
+    assert "no-store" in response["Cache-Control"]
+    entry = LogEntry.objects.get()
+    assert entry.change_message.startswith("Downloaded ")
+    assert entry.change_message.endswith(f": {REASON}")
+    assert not Restore.objects.exists()
+
+
+def test_a_download_of_some_tables_holds_only_them(snapshot: Snapshot, login: Login) -> None:
+    dump = b"".join(streamed(login("Restorer"), snapshot, tables=["customers"]))  # type: ignore[arg-type]
+    assert b"CREATE TABLE `customers`" in dump
+    assert b"CREATE TABLE `orders`" not in dump
+
+
+def test_closing_a_download_stops_restic(snapshot: Snapshot, login: Login) -> None:
+    response = streamed(login("Restorer"), snapshot)
+    next(iter(response))  # type: ignore[call-overload]
+    response.close()
+    wait_until(lambda: not restics(os.getpid()), "restic to be gone", 5)
+
+
+def restics(pid: int) -> list[str]:
+    """The command lines of the dumps under a process."""
+    return [line for child in children_of(pid) if "restic" in (line := command_of(child)) and "dump" in line]
+
+
+def test_a_repository_that_is_away_is_told(snapshot: Snapshot, login: Login) -> None:
+    folder = Path(snapshot.repository.url)
+    folder.rename(folder.with_name("away"))
+    page = told(login("Restorer").post(url_of(snapshot), wish(RestoreMode.FILE) | START, follow=True))
+    assert "Nothing was downloaded." in page
+    assert not LogEntry.objects.exists()
+
+
+# ---------------------------------------------------------------- Undo and drop
+
+
+def press(client: Client, restore: Restore, button: str, **form: str) -> Any:
+    """Confirm a dialog on a restore's page."""
+    url = reverse(f"admin:backups_restore_{button}", args=[restore.pk])
+    return client.post(url, {"_form_submitted": "on", **form}, headers={"HX-Request": "true"})
+
+
+def play(response: Any) -> Run:
+    """Play the run to whose page a dialog led."""
+    run = Run.objects.filter(status=Status.QUEUED).get()
+    assert response.headers.get("HX-Redirect") == page_url(run)
+    played = runner.execute(run.pk, send_follow_ups=False)
+    assert played is not None
+    assert played.status == Status.SUCCEEDED, played.error
+    return played
+
+
+def test_undo_and_drop_through_their_dialogs(snapshot: Snapshot, mariadb_shop: Shop, login: Login) -> None:
+    before = content(mariadb_shop.server, mariadb_shop.name)
+    client = login("Restorer")
+    filled = wish(RestoreMode.REPLACE, confirm=mariadb_shop.name, without_safety="on")
+    client.post(url_of(snapshot), filled | START)
+    runner.execute(Run.objects.get(status=Status.QUEUED).pk, send_follow_ups=False)
+    restore = Restore.objects.get()
+    assert restore.can_be_undone, restore.run.error
+    page = client.get(page_url(restore)).content.decode()
+    assert "Undo" in page
+    assert "Drop kept tables" in page
+
+    assert "This field is required" in press(client, restore, "undo").content.decode()
+    assert (
+        restore.kept_in
+        in client.get(reverse("admin:backups_restore_undo", args=[restore.pk])).content.decode()
+    )
+    assert not Run.objects.filter(status=Status.QUEUED).exists()
+    undo = play(press(client, restore, "undo", reason="The import was right after all."))
+    assert content(mariadb_shop.server, mariadb_shop.name) == before
+    assert press(client, restore, "undo", reason="Twice").status_code == 403
+
+    undone = undo.restore
+    dialog = client.get(reverse("admin:backups_restore_drop_kept", args=[undone.pk])).content.decode()
+    assert "Space that this frees" in dialog
+    play(press(client, undone, "drop_kept", reason="Disk space."))
+    assert databases_of(mariadb_shop) == [mariadb_shop.name]
+    assert press(client, undone, "drop_kept", reason="Twice").status_code == 403
+    reasons = [entry.change_message for entry in LogEntry.objects.order_by("pk")]
+    assert [REASON in reasons[0], "after all" in reasons[1], "Disk space" in reasons[2]] == [True] * 3
+
+
+def test_a_refused_undo_is_told_in_a_sentence(past: History, login: Login) -> None:
+    restore = Restore.objects.get(mode=RestoreMode.REPLACE)
+    client = login("Restorer")
+    press(client, restore, "undo", reason=REASON)
+    assert press(client, restore, "undo", reason=REASON)["HX-Redirect"] == page_url(restore)
+    assert "Not started" in told(client.get(page_url(restore)))
+    assert Run.objects.filter(action=Action.UNDO).count() == 1
+
+
+def test_only_a_restore_that_replaced_can_be_undone(past: History, login: Login) -> None:
+    restore = Restore.objects.get(mode=RestoreMode.NEW)
+    client = login("Restorer")
+    assert press(client, restore, "undo", reason=REASON).status_code == 403
+    assert press(client, restore, "drop_kept", reason=REASON).status_code == 403
