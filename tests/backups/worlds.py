@@ -234,7 +234,7 @@ class Portal:
 
     def backup(self, **environment: str) -> Ran:
         """`manage.py backup --json`."""
-        return self.manage("backup", "--json", **environment)
+        return self.manage("backup", "--json", **environment)  # type: ignore[arg-type]
 
     def shell(self, code: str) -> str:
         """What Python code prints inside the portal."""
