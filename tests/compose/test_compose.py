@@ -126,7 +126,7 @@ OLD_COMMANDS = {
     "docker compose run --rm db_backup restic repair index": "done",
     "docker compose run --rm db_backup restic repair snapshots": "no snapshots were modified",
     'docker compose run --rm db_backup restic ls latest "/mysql/"': "/mysql/orders_tracker.sql",
-    "docker compose run --rm -v ./elsewhere:/restore db_backup restic restore latest "
+    'docker compose run --rm -v "$PWD/elsewhere:/restore" db_backup restic restore latest '
     '--include "/mysql/orders_tracker.sql" --target /restore': "Restored",
     "docker compose up -d db": "",
     "docker compose --profile prod up -d": "",
@@ -250,7 +250,7 @@ def test_compressed_dumps_are_restored_as_in_the_old_guide(stack: Stack) -> None
     )
     assert stack.checksums() == rows
     told = stack.shell(
-        "docker compose run --rm -v ./elsewhere:/restore db_backup restic restore latest "
+        'docker compose run --rm -v "$PWD/elsewhere:/restore" db_backup restic restore latest '
         '--include "/mysql/orders_tracker.sql.gz" --target /restore'
     )
     assert "Restored" in told
