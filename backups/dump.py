@@ -12,6 +12,7 @@ import fcntl
 import json
 import os
 import sys
+import threading
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
@@ -27,6 +28,7 @@ from backups.stream import Digester, Kind, Piece, manifest_of, manifest_text, ob
 _PROJECT = Path(__file__).resolve().parent.parent
 _CHUNK = 1 << 20
 _PROGRESS_SECONDS = 1.0
+_ORPHAN_SECONDS = 0.5
 
 
 @dataclass(frozen=True)
@@ -87,6 +89,7 @@ def command(order_fd: int, report_fd: int, secret_names: Iterator[str]) -> tuple
 def main(arguments: list[str]) -> int:
     """Dump to standard output; the exit status is 0 when the dump is whole."""
     order_fd, report_fd = map(int, arguments)
+    threading.Thread(target=_end_with, args=[os.getppid()], daemon=True).start()
     report = Report(report_fd)
     with open(order_fd, "rb") as file:  # noqa: PTH123  a descriptor, not a path
         order = Order.from_json(file.read())
@@ -98,6 +101,16 @@ def main(arguments: list[str]) -> int:
     except BrokenPipeError:
         return 1  # restic is gone and has said why
     return 0
+
+
+def _end_with(parent: int) -> None:
+    """Do not outlive restic, which may be killed while the server keeps us waiting for a lock.
+
+    The kernel then ends the client, which is told to die with us.
+    """
+    while os.getppid() == parent:
+        time.sleep(_ORPHAN_SECONDS)
+    os._exit(1)
 
 
 def dump(order: Order, out_fd: int, report: Report) -> dict[str, Any]:

@@ -43,6 +43,8 @@ from backups.models import Database, Repository, Restore, Run, RunLine, Snapshot
 LEASE = timedelta(seconds=90)
 # Beats come every second or so; a worker that skipped a minute is taken for dead.
 BEAT_LOST = timedelta(seconds=60)
+# So long after a run was lost its repository is looked at for stale locks, once a minute.
+LOCK_LEFT = timedelta(minutes=3)
 # A message still on its way is not sent again.
 QUEUE_LOST = timedelta(minutes=5)
 PULSE_LOST = timedelta(minutes=2)
@@ -345,6 +347,12 @@ def _give_up_never_begun(now: datetime) -> None:
         error="The process that was to play it ended before it began. Nothing was done.",
         finished_at=now,
     )
+
+
+def repositories_left_locked(now: datetime | None = None) -> list[Repository]:
+    """Where a run was lost lately: the restic of its dead worker may take a while to end."""
+    lately = (now or timezone.now()) - LOCK_LEFT
+    return list(Repository.objects.filter(runs__status=Status.LOST, runs__finished_at__gt=lately).distinct())
 
 
 def runs_resend(now: datetime | None = None) -> int:

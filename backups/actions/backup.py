@@ -137,6 +137,8 @@ def _dump_into_restic(
         )
         told = report.read()
     except restic.ResticError as error:
+        if isinstance(error, restic.Killed):
+            restic.unlock_quietly(found.access)
         raise _of_dump_or_restic(report.read(), error) from error
     except Cancelled:
         _take_back(found.access, summaries)
@@ -159,7 +161,7 @@ def _of_dump_or_restic(told: dict[str, Any], error: restic.ResticError) -> Probl
     """When the dump failed, restic's own complaint is only its consequence."""
     if "problem" in told:
         return Problem(told["problem"]["what"], do=told["problem"]["do"])
-    if isinstance(error, restic.Interrupted) and "manifest" not in told:
+    if isinstance(error, restic.Interrupted | restic.CommandFailed) and "manifest" not in told:
         return Problem(
             "The dump program was killed before the dump was whole.",
             do="See whether the machine ran out of memory, then back up again.",

@@ -22,7 +22,7 @@ def run() -> list[Run]:
     lost = services.runs_reap(is_gone=process.is_gone)
     for dead in lost:
         logger.warning("%s: %s", dead, dead.error)
-    for repository in {dead.repository for dead in lost}:
+    for repository in services.repositories_left_locked():
         _unlock(repository)
     for restore in services.restores_broken_off():
         _end_swap(restore)
