@@ -22,7 +22,7 @@ CONNECT_SECONDS = 10
 _LONGEST_NAME = 64
 _READ_SECONDS = 120
 # How long a swap waits for transactions that use the tables.
-_RENAME_WAIT_SECONDS = 60
+_LOCK_WAIT_SECONDS = 60
 _END_RENAME_TRIES = 40
 _BINARY_LOG_ON = 1419
 _TRUST = "Have the server started with log_bin_trust_function_creators=1 (deploy/mysql says how)."
@@ -315,8 +315,10 @@ def _connect_options(server: Server, database: str) -> dict[str, Any]:
         "connect_timeout": CONNECT_SECONDS,
         "read_timeout": _READ_SECONDS,
         "autocommit": True,
-        # Where the server's own is ANSI_QUOTES, it would answer with names in double quotes.
-        "init_command": "SET SESSION sql_mode = 'STRICT_TRANS_TABLES'",
+        # Where the server's own is ANSI_QUOTES, it would answer with names in double quotes. By
+        # default, a statement that changes a table in use waits for a day.
+        "init_command": "SET SESSION sql_mode = 'STRICT_TRANS_TABLES', "
+        f"lock_wait_timeout = {_LOCK_WAIT_SECONDS}",
         # MariaDB's client library knows no wish but this one, with which it still takes a server
         # without TLS; and verifies against any authority that it is told of, whatever the mode.
         "ssl_mode": "REQUIRED" if server.ssl_mode == "PREFERRED" and _ON_LIBMARIADB else server.ssl_mode,
@@ -544,7 +546,6 @@ def rename_tables(connection: Any, moves: Sequence[tuple[str, str, str]]) -> Non
         for statement in allow:
             cursor.execute(statement)
         cursor.execute("SET SESSION foreign_key_checks = 0")
-        cursor.execute(f"SET SESSION lock_wait_timeout = {_RENAME_WAIT_SECONDS}")
         cursor.execute(f"RENAME TABLE {parts}")
 
 

@@ -102,13 +102,17 @@ def _rename(restore: Restore, place: Place, tick: process.Tick) -> None:
         services.run_note(restore.run_id, result={"moves": [len(outgoing), len(incoming)]})
         moves = [(restore.target, restore.kept_in, table) for table in outgoing]
         moves += [(restore.incoming, restore.target, table) for table in incoming]
-        mysql.drop_definitions(connection, restore.incoming)
-        # A view may stand where the snapshot has a table.
-        mysql.drop_views(connection, restore.target, incoming)
-        mysql.drop_triggers(connection, restore.target, outgoing)
-        if moves:
-            # In a thread, so that the run goes on beating while the statement waits for locks.
-            process.watched(lambda: mysql.rename_tables(connection, moves), tick, lambda: None)
+
+        def move() -> None:
+            mysql.drop_definitions(connection, restore.incoming)
+            # A view may stand where the snapshot has a table.
+            mysql.drop_views(connection, restore.target, incoming)
+            mysql.drop_triggers(connection, restore.target, outgoing)
+            if moves:
+                mysql.rename_tables(connection, moves)
+
+        # In a thread, so that the run goes on beating while statements wait for locks.
+        process.watched(move, tick, lambda: None)
 
 
 def _moving(connection: Any, restore: Restore) -> tuple[list[str], list[str]]:
