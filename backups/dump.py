@@ -196,6 +196,7 @@ def stream_dump(
     `take` is given each piece of it.
     With `tick`, the dump runs beside it and in a process group of its own.
     """
+    mysql.refuse_plaintext(server)
     option_fd = process.secret_fd(mysql.option_file(server))
     args = mysql.dump_args(
         server,

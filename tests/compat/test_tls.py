@@ -213,7 +213,6 @@ def _how_each_connects(
             mysql.probe(connection)
 
     def dump_alone() -> None:
-        mysql.refuse_plaintext(told)
         dump.stream_dump(told, "compat", info=info, programs=programs, digester=Digester())
 
     def load_alone() -> None:
