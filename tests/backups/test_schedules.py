@@ -74,7 +74,12 @@ def test_empty_cron_and_removed_database_remove_their_schedules(database: Databa
 
     schedules_sync()
 
-    assert names() == {f"vedetta backup {database.pk}", "vedetta tend default", "vedetta tend restores"}
+    assert names() == {
+        f"vedetta backup {database.pk}",
+        f"vedetta snapshots {database.repository_id}",
+        "vedetta tend default",
+        "vedetta tend restores",
+    }
 
 
 def test_doubled_schedule_becomes_one(database: Database) -> None:

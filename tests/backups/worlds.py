@@ -11,7 +11,7 @@ import sqlite3
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import closing, contextmanager
 from dataclasses import dataclass, field
 from datetime import datetime
@@ -403,8 +403,3 @@ def copy_repository(template: Path, to: Path) -> str:
     """A new repository, without the seconds that restic takes to make one."""
     shutil.copytree(template, to)
     return str(to)
-
-
-def without(environment: Mapping[str, str], *names: str) -> dict[str, str]:
-    """An environment in which these count as not set."""
-    return {**environment, **dict.fromkeys(names, "")}
