@@ -51,7 +51,7 @@ class AlertAdmin(ReadOnlyAdmin):
     search_fields = ("subject",)
     search_help_text = "Subject"
     ordering = ("-since",)
-    fields = ("subject", "standing", "when", "title", "text", "told", "why", "tried")
+    fields = ("subject", "state_label", "when", "title", "text", "told", "why", "tried")
     readonly_fields = fields
     actions_list = ("send_test",)
 
@@ -66,6 +66,11 @@ class AlertAdmin(ReadOnlyAdmin):
     def standing(self, alert: Alert) -> tuple[str, str]:
         """How the subject stands."""
         return alert.state, alert.get_state_display()
+
+    @display(description="State")
+    def state_label(self, alert: Alert) -> str:
+        """The same on the alert's own page."""
+        return humane.label(alert.get_state_display(), ALERT_COLOURS[AlertState(alert.state)])
 
     @display(description="Since", ordering="since")
     def when(self, alert: Alert) -> str:
@@ -84,7 +89,7 @@ class AlertAdmin(ReadOnlyAdmin):
             return "Just being told"
         return humane.EMPTY if alert.state == AlertState.GOOD else "Nobody is set up to be told"
 
-    @display(description="Who was not told, and why")
+    @display(description="Not told")
     def why(self, alert: Alert) -> str:
         """What went wrong."""
         return alert.error or humane.EMPTY

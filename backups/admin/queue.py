@@ -15,6 +15,7 @@ from django_q.models import Failure, OrmQ, Schedule, Success, Task
 from unfold.decorators import display
 
 from backups import humane
+from backups.admin import hints
 from backups.admin.base import ReadOnlyAdmin
 
 for model in (Schedule, Success, Failure, OrmQ):
@@ -80,8 +81,8 @@ class ReadOnlyScheduleAdmin(_Queue, ScheduleAdmin):
 
     @display(description="Rhythm")
     def rhythm(self, schedule: Schedule) -> str:
-        """The cron expression, or every minute."""
-        return schedule.cron or "every minute"
+        """How often, in words."""
+        return hints.cron_words(schedule.cron) if schedule.cron else "Every minute"
 
     @display(description="Next", ordering="next_run")
     def due(self, schedule: Schedule) -> str:

@@ -256,10 +256,15 @@ def plan_facts(told: Plan) -> list[tuple[str, Any]]:
     took = humane.rough(told.seconds) if told.seconds else "not known yet, this is the first"
     if told.mode == RestoreMode.FILE:
         return [("Target", "a file on this computer"), ("Size", humane.size(told.bytes))]
-    return [
+    known = [
         ("Target", told.target),
         ("Data up to", humane.both(told.data_until)),
         ("Expected duration", took),
+    ]
+    if not (told.replaced or told.vanishing or told.new):
+        return known  # nobody could look, be it at the server or at what the snapshot holds
+    return [
+        *known,
         ("Tables replaced", _names(told.replaced)),
         ("Tables that will vanish", _names(told.vanishing)),
         ("Tables that are new", _names(told.new)),

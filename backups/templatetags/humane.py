@@ -27,3 +27,16 @@ register.simple_tag(humane.label, name="label")
 def status_colour(run: Run) -> str:
     """The colour of a run's label."""
     return STATUS_COLOURS[Status(run.status)]
+
+
+# What the sidebar calls pages that are Django's and django-q2's own.
+_PAGES = {
+    "log entries": "Audit", "groups": "Roles", "scheduled tasks": "Schedules", "queued tasks": "Waiting",
+    "successful tasks": "Done", "failed tasks": "Failed",
+}  # fmt: skip
+
+
+@register.filter
+def as_in_sidebar(name: object) -> str:
+    """A list's name as the sidebar has it."""
+    return _PAGES.get(str(name).lower(), str(name))

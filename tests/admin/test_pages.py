@@ -163,3 +163,12 @@ def test_administrators_read_the_record_and_nobody_writes_it(past: History, logi
     assert "Started Backup" in page.content.decode()
     assert administrator.get(reverse("admin:admin_logentry_add")).status_code == 403
     assert login("Operator").get(reverse("admin:admin_logentry_changelist")).status_code == 403
+
+
+def test_pages_are_called_what_the_sidebar_calls_them(past: History, login: Login) -> None:
+    client = login("superuser")
+    for page, name in (("admin_logentry", "Audit"), ("auth_group", "Roles"), ("django_q_ormq", "Waiting")):
+        text = client.get(reverse(f"admin:{page}_changelist")).content.decode()
+        assert re.search(rf"tracking-tight\">\s*{name}\s*</", text), page
+    assert "Nothing here yet" in client.get(reverse("admin:django_q_ormq_changelist")).content.decode()
+    assert "Show all" in client.get(reverse("admin:backups_run_changelist"), {"q": "zzz"}).content.decode()
