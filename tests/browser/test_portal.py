@@ -107,6 +107,46 @@ def test_verify_and_restore_into_a_new_database(site: Site, sign_in: SignIn) -> 
     assert site.shop.server.query("SELECT COUNT(*) FROM customers", target) == [(3,)]
 
 
+def test_replace_the_live_database_and_undo_it(site: Site, sign_in: SignIn) -> None:
+    shop = site.shop
+    shop.execute("INSERT INTO customers VALUES (4, 'Barbara'); CREATE TABLE parcels (id INT PRIMARY KEY)")
+    page = sign_in("restorer").goto("/admin/backups/snapshot/")
+    page.locator("#result_list tbody a").first.click()
+    page.get_by_role("link", name="Restore or download").click()
+    nothing_left = page.get_by_label("There is nothing left to save")
+    expect(page.get_by_label("Name of the new database")).to_be_visible()
+    expect(nothing_left).to_be_hidden()
+    page.get_by_label("Replace the live database").check()
+    expect(page.get_by_label("Name of the new database")).to_be_hidden()
+    expect(nothing_left).to_be_visible()
+    page.get_by_label("Why").fill("A wrong import.")
+    page.get_by_role("button", name="Show what will happen").click()
+    expect(page.locator("#plan")).to_contain_text("1: parcels")
+    page.get_by_label("Only these tables").select_option("customers")
+    expect(page.locator("#plan")).to_have_count(0)  # it told of all tables
+    page.get_by_label("Only these tables").select_option([])
+    page.get_by_role("button", name="Show what will happen").click()
+    page.get_by_role("button", name="Restore now").click()
+    expect(page.get_by_text("This is not the database's name.")).to_be_visible()
+    page.get_by_label(f"Type {shop.name}").fill(shop.name)
+    page.get_by_role("button", name="Restore now").click()
+    page.wait_for_url("**/backups/run/*/change/")
+    expect(page.locator("#run .v-label").first).to_have_text("Succeeded", timeout=A_RUN_MS)
+    assert shop.query("SELECT COUNT(*) FROM customers") == [(3,)]
+
+    page.goto(f"{site.url}/admin/backups/restore/")
+    page.locator("#result_list tbody a").first.click()
+    page.get_by_role("link", name="Undo").click()
+    dialog = page.get_by_role("dialog")
+    dialog.get_by_label("Why").fill("It was right after all.")
+    dialog.get_by_role("button", name="Undo the restore").click()
+    page.wait_for_url("**/backups/run/*/change/")
+    expect(page.locator("#run .v-label").first).to_have_text("Succeeded", timeout=A_RUN_MS)
+    assert shop.query("SELECT COUNT(*) FROM customers") == [(4,)]
+    assert shop.query("SELECT COUNT(*) FROM parcels") == [(0,)]
+    shop.execute("DELETE FROM customers WHERE id = 4; DROP TABLE parcels")
+
+
 def test_override_the_gate_and_end_it(site: Site, sign_in: SignIn) -> None:
     site.portal.heartbeat_path.write_text("2020-01-01T00:00:00Z\n")
     person = sign_in("administrator")
@@ -171,7 +211,8 @@ def test_the_connection_test_shows_each_check(site: Site, sign_in: SignIn) -> No
 PAGES = (
     "/admin/", "/admin/gate/", "/admin/backups/run/", "/admin/backups/run/1/change/",
     "/admin/backups/snapshot/", "/admin/backups/verification/", "/admin/backups/restore/",
-    "/admin/backups/database/", "/admin/backups/database/1/change/", "/admin/backups/repository/1/change/",
+    "/admin/backups/alert/", "/admin/backups/database/", "/admin/backups/database/1/change/",
+    "/admin/backups/repository/1/change/",
 )  # fmt: skip
 
 
