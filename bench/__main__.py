@@ -6,11 +6,12 @@ import argparse
 import sys
 from collections.abc import Callable
 
-from bench import overhead
+from bench import overhead, pages
 from bench.common import Options, isolate
 
 TABLES: dict[str, Callable[[Options], None]] = {
     "overhead": overhead.measure,
+    "pages": pages.measure,
 }
 
 
