@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterator
+from collections.abc import Collection, Generator, Iterator
+from contextlib import closing
 
 from backups import restic
 from backups.actions.restore import file_name
@@ -20,10 +21,22 @@ def sql_stream(snapshot: Snapshot, tables: Collection[str] = ()) -> tuple[str, I
     """
     access = repository_access(snapshot.repository)
     restic.probe(access)
-    return file_name(snapshot), _bytes(snapshot, access, frozenset(tables))
+    content = _bytes(snapshot, access, frozenset(tables))
+    first = next(content, b"")  # so that what cannot be read at all is told, not sent
+    return file_name(snapshot), _from(first, content)
 
 
-def _bytes(snapshot: Snapshot, access: restic.Access, tables: frozenset[str]) -> Iterator[bytes | memoryview]:
+def _from(
+    first: bytes | memoryview, content: Generator[bytes | memoryview, None, None]
+) -> Iterator[bytes | memoryview]:
+    with closing(content):
+        yield first
+        yield from content
+
+
+def _bytes(
+    snapshot: Snapshot, access: restic.Access, tables: frozenset[str]
+) -> Generator[bytes | memoryview, None, None]:
     with restic.dump(access, snapshot.snapshot_id, snapshot.path) as source:
         chunks = unpacked(source.stdout, gzip=snapshot.path.endswith(".gz"))
         if tables:

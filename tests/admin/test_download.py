@@ -145,9 +145,9 @@ def test_a_slow_client_costs_little_memory_and_one_that_leaves_no_restic(portal:
 
 def test_a_download_that_breaks_off_is_not_taken_for_whole(portal: Portal) -> None:
     snapshot = portal.shell(STORE)
-    packs = sorted((Path(portal.repository) / "data").glob("*/*"), key=lambda file: file.stat().st_size)
-    for pack in packs[-3:]:
-        pack.write_bytes(b"\0" * pack.stat().st_size)
+    packs = [file for file in (Path(portal.repository) / "data").glob("*/*") if file.stat().st_size > 8 * MB]
+    late = max(packs, key=lambda file: file.stat().st_mtime_ns)
+    late.write_bytes(b"\0" * late.stat().st_size)
     with gunicorn(portal) as (port, _):
         connection, response = begun(port, snapshot)
         broken = pytest.raises((http.client.IncompleteRead, OSError))

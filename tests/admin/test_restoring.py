@@ -309,6 +309,15 @@ def test_a_repository_that_is_away_is_told(snapshot: Snapshot, login: Login) -> 
     assert not LogEntry.objects.exists()
 
 
+def test_a_snapshot_that_cannot_be_read_is_told(snapshot: Snapshot, login: Login) -> None:
+    for pack in (Path(snapshot.repository.url) / "data").glob("*/*"):
+        pack.chmod(0o600)
+        pack.write_bytes(b"\0" * pack.stat().st_size)
+    page = told(login("Restorer").post(url_of(snapshot), wish(RestoreMode.FILE) | START, follow=True))
+    assert "Nothing was downloaded." in page
+    assert not LogEntry.objects.exists()
+
+
 # ---------------------------------------------------------------- Undo and drop
 
 
