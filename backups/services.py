@@ -371,10 +371,11 @@ def runs_resend(now: datetime | None = None) -> int:
 _SENT_BY_QUEUE = [Trigger.SCHEDULE, Trigger.ADMIN, Trigger.BACKUP]
 
 
-def pulse(cluster: str, now: datetime | None = None) -> None:
-    """Note that a cluster of the queue is alive; one seen a moment ago is not noted again."""
+def pulse(cluster: str, *, sparingly: bool = False, now: datetime | None = None) -> None:
+    """Note that a cluster of the queue is alive; `sparingly`, not where that was noted just now."""
     now = now or timezone.now()
-    if not WorkerPulse.objects.filter(cluster=cluster, seen_at__gt=now - _PULSE_STEP).exists():
+    seen = WorkerPulse.objects.filter(cluster=cluster, seen_at__gt=now - _PULSE_STEP)
+    if not (sparingly and seen.exists()):
         WorkerPulse.objects.update_or_create(cluster=cluster, defaults={"seen_at": now})
 
 

@@ -11,6 +11,7 @@ from backups.actions import tend
 from backups.choices import Action, Trigger
 from backups.errors import Refused
 from backups.models import Database, Repository
+from backups.progress import State
 
 logger = logging.getLogger(__name__)
 
@@ -19,10 +20,14 @@ def run_execute(run_id: int) -> None:
     """Play a run."""
     services.pulse(Conf.CLUSTER_NAME)
     try:
-        runner.execute(run_id, observer=lambda _state, _lines: services.pulse(Conf.CLUSTER_NAME))
+        runner.execute(run_id, observer=_live)
     except Refused as refused:
         logger.warning("run %s: %s", run_id, refused)
     services.pulse(Conf.CLUSTER_NAME)
+
+
+def _live(_state: State, _lines: list[str]) -> None:
+    services.pulse(Conf.CLUSTER_NAME, sparingly=True)
 
 
 def backup_due(database_id: int) -> None:

@@ -117,7 +117,7 @@ def test_killed_worker_is_replaced_and_its_run_lost_at_once(portal: Portal) -> N
         wait_until(lambda: not dumping(worker.pid), "restic and the dump to end", 10)
         assert portal.snapshots() == []
         assert portal.heartbeat() is None
-        assert locks(portal) == []
+        wait_until(lambda: locks(portal) == [], "the reaper's next look at the lock", 120)
 
         second = queue_a_backup(portal)
         wait_until(lambda: portal.run(second)["status"] == "succeeded", "the next backup", 60)
