@@ -224,11 +224,6 @@ def dump_args(snapshot_id: str, path: str) -> tuple[str, ...]:
     return ("dump", "--retry-lock", _RETRY_LOCK, snapshot_id, path)
 
 
-def ls_args(snapshot_id: str) -> tuple[str, ...]:
-    """List the files of a snapshot, a JSON object a line."""
-    return ("ls", "--json", "--no-lock", snapshot_id)
-
-
 def forget_dry_run_args(
     *, selection: Selection, keep_daily: int, keep_weekly: int, keep_monthly: int
 ) -> tuple[str, ...]:
@@ -601,7 +596,7 @@ def probe(access: Access, *, tick: process.Tick | None = None) -> None:
 def unlock_quietly(access: Access) -> None:
     """Remove stale locks, where that is to be had; nobody waits for it."""
     with suppress(ResticError):
-        call(access, unlock_args(), doing="removing stale locks", deadline=PROBE_DEADLINE_SECONDS)
+        remove_stale_locks(access)
 
 
 def _bucket_is_missing(url: str) -> bool:
@@ -632,6 +627,17 @@ def snapshots(
         deadline=deadline,
     )  # fmt: skip
     return parse_snapshots(completed.stdout)
+
+
+def remove_stale_locks(access: Access, *, tick: process.Tick | None = None) -> None:
+    """Remove the locks of processes that are gone, and no others. Raises ResticError."""
+    call(
+        access,
+        unlock_args(),
+        doing="removing stale locks",
+        tick=tick,
+        deadline=PROBE_DEADLINE_SECONDS,
+    )
 
 
 def locks(access: Access, *, tick: process.Tick | None = None) -> tuple[Lock, ...]:

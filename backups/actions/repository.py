@@ -26,19 +26,9 @@ def opened(run: Run, progress: Progress) -> restic.Access:
     progress.hide(access.secret_values())
     services.run_note(run.pk, restic_version=restic.version(access))
     if run.action in EXCLUSIVE_ACTIONS and run.action != Action.INIT:
-        _remove_stale_locks(access, progress)
+        # A restic that was killed leaves its lock behind, which would stop what locks exclusively.
+        restic.remove_stale_locks(access, tick=progress.tick)
     return access
-
-
-def _remove_stale_locks(access: restic.Access, progress: Progress) -> None:
-    """A restic that was killed leaves its lock behind, which would stop what locks exclusively."""
-    restic.call(
-        access,
-        restic.unlock_args(),
-        doing="removing stale locks",
-        tick=progress.tick,
-        deadline=restic.PROBE_DEADLINE_SECONDS,
-    )
 
 
 def init(run: Run, progress: Progress) -> Outcome:

@@ -65,9 +65,6 @@ def _drop_scratch(dead: Run) -> None:
 def _unlock(repository: Repository) -> None:
     """restic itself removes only locks of processes that are gone."""
     try:
-        restic.call(
-            repository_access(repository), restic.unlock_args(), doing="removing stale locks",
-            deadline=restic.PROBE_DEADLINE_SECONDS,
-        )  # fmt: skip
+        restic.remove_stale_locks(repository_access(repository))
     except Problem as problem:
         logger.warning("%s: %s", repository, problem.sentence())

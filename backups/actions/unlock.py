@@ -18,10 +18,7 @@ def run(run: Run, progress: Progress) -> Outcome:
     before = restic.locks(access, tick=progress.tick)
     for lock in before:
         progress.log(f"Found {described(lock)}.")
-    restic.call(
-        access, restic.unlock_args(), doing="removing stale locks", tick=progress.tick,
-        deadline=restic.PROBE_DEADLINE_SECONDS,
-    )  # fmt: skip
+    restic.remove_stale_locks(access, tick=progress.tick)
     after = restic.locks(access, tick=progress.tick)
     sentence = _sentence(len(before) - len(after), after)
     progress.log(sentence)
