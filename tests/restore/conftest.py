@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
 
@@ -16,8 +17,9 @@ from tests.backups.conftest import (
     repository,
 )
 from tests.backups.worlds import Shop
+from tests.restore.plays import Stage, staged
 from tests.restore.stories import drop_all, make_restorable
-from tests.servers import DatabaseServer
+from tests.servers import FLAVOURS, DatabaseServer
 
 __all__ = ["back_up", "bucket", "empty_repository", "make_database", "make_portal", "migrated", "repository"]
 
@@ -36,3 +38,17 @@ def mariadb_shop(mariadb_server: DatabaseServer) -> Iterator[Shop]:
     shop = make_restorable(mariadb_server)
     yield shop
     drop_all(shop)
+
+
+@pytest.fixture(scope="module", params=FLAVOURS)
+def stage(
+    request: pytest.FixtureRequest,
+    tmp_path_factory: pytest.TempPathFactory,
+    restic_path: Path,
+    empty_repository: Path,
+    migrated: Path,
+) -> Iterator[Stage]:
+    """A shop on a server of its own, which nobody minds being killed, and its portal."""
+    folder = tmp_path_factory.mktemp("stage") / request.param
+    with staged(request.param, folder, restic_path, empty_repository, migrated) as stage:
+        yield stage
