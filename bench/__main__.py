@@ -15,11 +15,20 @@ TABLES: dict[str, Callable[[Options], None]] = {
 }
 
 
+def _sizes(text: str) -> tuple[float, ...]:
+    return tuple(float(size) for size in text.split(","))
+
+
 def main() -> int:
     """Measure what the arguments name; the exit status is 0 whatever the figures are."""
     parser = argparse.ArgumentParser(prog="python -m bench", description=__doc__)
     parser.add_argument("tables", nargs="*", metavar="TABLE", help=f"of {', '.join(TABLES)}")
-    parser.add_argument("--megabytes", type=float, default=2000, help="size of the sample database's dump")
+    parser.add_argument(
+        "--megabytes",
+        type=_sizes,
+        default=(2000.0,),
+        help="size of the sample database's dump, or several, as in 100,700,3000, to see how cost grows",
+    )
     parser.add_argument("--rounds", type=int, default=3, help="measurements of each kind")
     asked = parser.parse_args()
     if unknown := set(asked.tables) - set(TABLES):

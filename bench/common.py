@@ -16,10 +16,15 @@ PROJECT = Path(__file__).resolve().parent.parent
 
 @dataclass(frozen=True)
 class Options:
-    """How large and how often."""
+    """How large, in MB of the dump, and how often. A table that has room for one size takes the first."""
 
-    megabytes: float
+    sizes: tuple[float, ...]
     rounds: int
+
+    @property
+    def megabytes(self) -> float:
+        """The size, where one is measured."""
+        return self.sizes[0]
 
 
 def isolate() -> None:

@@ -1,26 +1,22 @@
-"""What a backup costs over the bare pipe `mariadb-dump | restic backup --stdin`, and its memory."""
+"""What a backup costs beside the old scripts' pipeline and the bare pipe, and its memory."""
 
 from __future__ import annotations
 
-import os
-import resource
 import shutil
 import statistics
-import subprocess
 import sys
 import threading
-import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
+from os import environ
 from pathlib import Path
-from typing import IO
 
 import MySQLdb
 
 from bench.common import Options, print_table, say, work_folder
+from bench.peers import COMMANDS, Cost, Peer, measured
 from tests.backups.worlds import (
-    RESTIC_PASSWORD,
     Portal,
     Shop,
     all_routines,
@@ -30,11 +26,11 @@ from tests.backups.worlds import (
 )
 from tests.servers import DatabaseServer
 from tools import sample
-from tools.system import find_program
 
 CHANGE_PERCENT = 1.0
 MEMORY_LIMIT_MB = 150
-OVERHEAD_LIMIT_PERCENT = 5
+OLD, BARE = COMMANDS
+OURS = "our run"
 
 
 @dataclass
@@ -60,22 +56,28 @@ def _is_dump_program(command: str) -> bool:
 
 @dataclass
 class Times:
-    """Seconds of one kind of backup: the pipe's, the dump's into restic, the run's, the command's.
+    """One kind of backup, of one size: what it cost each time, by who made it.
 
-    And of the processor's, the server's not among them.
+    `dump` and `command` are the seconds of our dump phase and of our whole command.
     """
 
-    pipe: list[float] = field(default_factory=list)
-    pipe_cpu: list[float] = field(default_factory=list)
-    command_cpu: list[float] = field(default_factory=list)
+    costs: dict[str, list[Cost]] = field(default_factory=lambda: {name: [] for name in (OLD, BARE, OURS)})
     dump: list[float] = field(default_factory=list)
-    run: list[float] = field(default_factory=list)
     command: list[float] = field(default_factory=list)
+
+    def median(self, name: str, what: str) -> float:
+        """The median of one field of the costs."""
+        return statistics.median(getattr(cost, what) for cost in self.costs[name])
+
+    def fixed(self) -> float:
+        """The seconds of a run besides its dump phase."""
+        runs = (cost.seconds for cost in self.costs[OURS])
+        return statistics.median(run - dump for run, dump in zip(runs, self.dump, strict=True))
 
 
 @dataclass
 class Subject:
-    """What is backed up, both ways, in one round."""
+    """What is backed up, in every way, in one round."""
 
     shop: Shop
     folder: Path
@@ -83,51 +85,38 @@ class Subject:
     peaks: Peaks
 
     def __post_init__(self) -> None:
-        for name in ("bare", "ours"):
-            self._restic(name, "init")
-        self.portal = Portal(self.folder / "portal", self.shop, self.restic, str(self.folder / "ours"))
+        self.peers = [
+            Peer(name, self.shop, self.folder / name.replace(" ", "-"), self.restic) for name in COMMANDS
+        ]
+        self.repository = self.folder / "repository"
+        self.portal = Portal(self.folder / "portal", self.shop, self.restic, str(self.repository))
         assert self.portal.manage("bootstrap").code == 0
 
-    def pipe(self, times: Times) -> None:
-        """The bare pipe, as an operator would type it."""
-        server = self.shop.server
-        dump = [
-            find_program("mariadb-dump") or "mariadb-dump",
-            f"--defaults-file={self._option_file()}",
-            f"--host={server.host}",
-            f"--port={server.port}",
-            "--single-transaction",
-            "--quick",
-            "--routines",
-            "--triggers",
-            "--events",
-            self.shop.name,
-        ]
-        began, cpu = time.monotonic(), _children_cpu()
-        with subprocess.Popen(dump, stdout=subprocess.PIPE) as dumping:
-            self._restic(
-                "bare", "backup", "--stdin", "--stdin-filename", f"/mysql/{self.shop.name}.sql",
-                "--host", "bench", stdin=dumping.stdout,
-            )  # fmt: skip
-        times.pipe.append(time.monotonic() - began)
-        times.pipe_cpu.append(_children_cpu() - cpu)
-        assert dumping.returncode == 0
+    def backups(self, times: Times, turn: int) -> None:
+        """One backup in every way, each turn beginning with another."""
+        ways: list[Peer | None] = [*self.peers, None]
+        for number in range(len(ways)):
+            peer = ways[(number + turn) % len(ways)]
+            if peer is None:
+                self._ours(times)
+            else:
+                times.costs[peer.name].append(peer.backup())
 
-    def backup(self, times: Times) -> None:
+    def _ours(self, times: Times) -> None:
         """`manage.py backup`, from its start to its end, follow-ups included."""
         ended = threading.Event()
-        began, cpu = time.monotonic(), _children_cpu()
-        process = self.portal.start("backup", "--json")
-        watching = threading.Thread(target=self.peaks.watch, args=(process.pid, ended))
-        watching.start()
-        ran = self.portal.finish(process, deadline=900)
-        ended.set()
-        watching.join()
+        with measured(self.shop, self.repository) as cost:
+            process = self.portal.start("backup", "--json")
+            watching = threading.Thread(target=self.peaks.watch, args=(process.pid, ended))
+            watching.start()
+            ran = self.portal.finish(process, deadline=3600)
+            ended.set()
+            watching.join()
         assert ran.code == 0, ran.err
-        times.command.append(time.monotonic() - began)
-        times.command_cpu.append(_children_cpu() - cpu)
+        times.command.append(cost.seconds)
         run = self.portal.run()
-        times.run.append(_seconds(run["started_at"], run["finished_at"]))
+        cost.seconds = _seconds(run["started_at"], run["finished_at"])
+        times.costs[OURS].append(cost)
         dump = self.portal.rows(
             "SELECT json_extract(phases, '$[1].at') AS began, json_extract(phases, '$[2].at') AS ended,"
             " json_extract(phases, '$[1].name') AS name FROM backups_run WHERE id = ?",
@@ -136,97 +125,88 @@ class Subject:
         assert dump["name"] == "dump"
         times.dump.append(_seconds(dump["began"], dump["ended"]))
 
-    def _restic(
-        self, repository: str, *args: str, stdin: int | IO[bytes] | None = subprocess.DEVNULL
-    ) -> None:
-        environment = {
-            **os.environ,
-            "RESTIC_REPOSITORY": str(self.folder / repository),
-            "RESTIC_PASSWORD": RESTIC_PASSWORD,
-            "RESTIC_CACHE_DIR": str(self.folder / f"{repository}-cache"),
-        }
-        subprocess.run(
-            [self.restic, "--quiet", *args],
-            env=environment,
-            stdin=stdin,
-            stdout=subprocess.DEVNULL,
-            check=True,
-        )
-
-    def _option_file(self) -> Path:
-        path = self.folder / "client.cnf"
-        path.touch(mode=0o600)
-        escaped = self.shop.password.replace("\\", "\\\\").replace('"', '\\"')
-        path.write_text(f'[client]\nuser="{self.shop.user}"\npassword="{escaped}"\n')
-        return path
-
 
 def measure(options: Options) -> None:
     """Print the table."""
-    first, again, peaks = Times(), Times(), Peaks()
-    with DatabaseServer("mariadb", options=["--innodb-buffer-pool-size=512M"]) as server:
-        # One of the sample's views calls a function, which a dump of the view then needs to do as well.
-        grants = [r"ALL ON `orders\_tracker`.*", all_routines(server)]
-        shop = make_shop(server, "", name="orders_tracker", grants=grants)
-        say(f"filling a private MariaDB with a sample of {options.megabytes:g} MB …")
-        _with_connection(shop, lambda c: sample.load(c, options.megabytes / sample.MEGABYTES_PER_SCALE))
-        for number in range(options.rounds):
-            say(f"round {number + 1} of {options.rounds} …")
-            with work_folder() as folder:
-                _round(shop, folder, first, again, peaks, ours_first=bool(number % 2))
-        size = server.query(
-            "SELECT SUM(data_length) / 1e6 FROM information_schema.TABLES WHERE table_schema = %s",
-            arguments=[shop.name],
-        )[0][0]
+    peaks = Peaks()
+    measured_kinds: dict[str, Times] = {}
+    for megabytes in options.sizes:
+        first, again = Times(), Times()
+        measured_kinds[f"{megabytes:g} MB, first"] = first
+        measured_kinds[f"{megabytes:g} MB, {CHANGE_PERCENT:g} % changed"] = again
+        with DatabaseServer("mariadb", options=["--innodb-buffer-pool-size=512M"]) as server:
+            _measure_size(server, megabytes, options.rounds, (first, again), peaks)
     print_table(
-        f"Overhead over the bare pipe `mariadb-dump | restic backup --stdin` "
-        f"({options.megabytes:g} MB dump, {float(size):.0f} MB on the server, medians of {options.rounds})",
-        ["backup", "bare pipe", "our run", "overhead", "of it the dump phase", "command with follow-ups"],
-        [_row("first", first), _row(f"again, {CHANGE_PERCENT:g} % changed", again)],
-        f"Overhead is the run (preflight, dump, confirm, heartbeat) to the pipe; at most "
-        f"{OVERHEAD_LIMIT_PERCENT} % is wanted.",
-        f"Whatever the size, a run adds {_fixed(first, again):.1f} s before and after its dump phase. "
-        f"Processor time of a first backup: pipe {statistics.median(first.pipe_cpu):.1f} s, command with "
-        f"follow-ups {statistics.median(first.command_cpu):.1f} s.",
-        f"Peak memory: the dump program {peaks.dump:.0f} MB, the command {peaks.command:.0f} MB; at most "
-        f"{MEMORY_LIMIT_MB} MB is wanted.",
-    )
+        f"Backup beside the old scripts' pipeline and the bare pipe (medians of {options.rounds})",
+        [
+            "dump, backup", OLD, BARE, OURS, "ours / old", "ours / bare", "its dump phase", "whole command",
+            "processor s: old, bare, ours", "MB added: old, bare, ours", "old / ours",
+        ],
+        [_row(name, times) for name, times in measured_kinds.items()],
+        *_notes(list(measured_kinds.values()), peaks),
+    )  # fmt: skip
 
 
-def _round(shop: Shop, folder: Path, first: Times, again: Times, peaks: Peaks, *, ours_first: bool) -> None:
-    restic = shutil.which("restic", path=f"{Path(sys.executable).parent}:{os.environ['PATH']}")
-    assert restic
-    subject = Subject(shop, folder, Path(restic), peaks)
-    both = [subject.pipe, subject.backup]
-    if ours_first:
-        both.reverse()
-    for one in both:
-        one(first)
-    _with_connection(shop, lambda connection: sample.change(connection, CHANGE_PERCENT))
-    for one in both:
-        one(again)
-    say(
-        f"  first: pipe {first.pipe[-1]:.1f} s, run {first.run[-1]:.1f} s (dump {first.dump[-1]:.1f} s); "
-        f"again: pipe {again.pipe[-1]:.1f} s, run {again.run[-1]:.1f} s (dump {again.dump[-1]:.1f} s)"
-    )
+def _notes(kinds: Sequence[Times], peaks: Peaks) -> list[str]:
+    return [
+        *(f"{name}: `{command}`" for name, command in COMMANDS.items()),
+        (
+            f"{OURS}: `manage.py backup`, from the run's start to its end (preflight, dump, confirm, heartbeat); "
+            "the whole command has Django's start and the follow-ups besides."
+        ),
+        (
+            "Seconds of the processors are those of all programs, follow-ups and the database server included; "
+            "other work on the machine disturbs them less than it does the time."
+        ),
+        (
+            f"Whatever the size, a run adds {statistics.median(times.fixed() for times in kinds):.1f} s before "
+            "and after its dump phase."
+        ),
+        (
+            f"Peak memory: the dump program {peaks.dump:.0f} MB, the command {peaks.command:.0f} MB; at most "
+            f"{MEMORY_LIMIT_MB} MB is wanted."
+        ),
+    ]
 
 
-def _fixed(*kinds: Times) -> float:
-    """What a run takes besides its dump phase."""
-    return statistics.median(
-        run - dump for times in kinds for run, dump in zip(times.run, times.dump, strict=True)
-    )
+def _measure_size(
+    server: DatabaseServer, megabytes: float, rounds: int, kinds: Sequence[Times], peaks: Peaks
+) -> None:
+    # One of the sample's views calls a function, which a dump of the view then needs to do as well.
+    grants = [r"ALL ON `orders\_tracker`.*", all_routines(server)]
+    shop = make_shop(server, "", name="orders_tracker", grants=grants)
+    say(f"filling a private MariaDB with a sample of {megabytes:g} MB …")
+    _with_connection(shop, lambda c: sample.load(c, megabytes / sample.MEGABYTES_PER_SCALE))
+    for number in range(rounds):
+        say(f"round {number + 1} of {rounds} …")
+        with work_folder() as folder:
+            subject = Subject(shop, folder, _restic(), peaks)
+            for turn, times in enumerate(kinds):
+                if turn:
+                    _with_connection(shop, lambda connection: sample.change(connection, CHANGE_PERCENT))
+                subject.backups(times, number)
+                took = (f"{name} {costs[-1].seconds:.1f} s" for name, costs in times.costs.items())
+                say(f"  {', '.join(took)}")
+
+
+def _restic() -> Path:
+    found = shutil.which("restic", path=f"{Path(sys.executable).parent}:{environ['PATH']}")
+    assert found
+    return Path(found)
 
 
 def _row(name: str, times: Times) -> list[str]:
-    pipe, dump, run, command = map(statistics.median, (times.pipe, times.dump, times.run, times.command))
+    seconds = {who: times.median(who, "seconds") for who in times.costs}
+    grew = {who: times.median(who, "grew") for who in times.costs}
     return [
         name,
-        f"{pipe:.1f} s",
-        f"{run:.1f} s",
-        f"{(run / pipe - 1) * 100:+.1f} %",
-        f"{dump:.1f} s ({(dump / pipe - 1) * 100:+.1f} %)",
-        f"{command:.1f} s",
+        *(f"{seconds[who]:.1f} s" for who in (OLD, BARE, OURS)),
+        *(f"{seconds[OURS] / seconds[who]:.2f}" for who in (OLD, BARE)),
+        f"{statistics.median(times.dump):.1f} s",
+        f"{statistics.median(times.command):.1f} s",
+        ", ".join(f"{times.median(who, 'cpu'):.1f}" for who in (OLD, BARE, OURS)),
+        ", ".join(f"{grew[who]:.1f}" for who in (OLD, BARE, OURS)),
+        f"{grew[OLD] / grew[OURS]:.1f}",
     ]
 
 
@@ -244,11 +224,6 @@ def _with_connection(shop: Shop, work: Callable[[object], None]) -> None:
         work(connection)
     finally:
         connection.close()
-
-
-def _children_cpu() -> float:
-    used = resource.getrusage(resource.RUSAGE_CHILDREN)
-    return used.ru_utime + used.ru_stime
 
 
 def _peak_mb(pid: int) -> float:

@@ -1,0 +1,103 @@
+"""What a backup is measured against: the pipelines that an operator would type, and their cost."""
+
+from __future__ import annotations
+
+import os
+import resource
+import subprocess
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from tests.backups.worlds import RESTIC_PASSWORD, Shop
+
+_DUMP = "mariadb-dump --defaults-file=client.cnf --single-transaction --quick --routines --triggers --events"
+COMMANDS = {
+    "old scripts": f"{_DUMP} orders_tracker | gzip > orders_tracker.sql.gz"
+    " && restic backup --quiet --host shop orders_tracker.sql.gz",
+    "bare pipe": f"{_DUMP} orders_tracker"
+    " | restic backup --quiet --host shop --stdin --stdin-filename /mysql/orders_tracker.sql",
+}
+_HERTZ = os.sysconf("SC_CLK_TCK")
+
+
+@dataclass
+class Cost:
+    """What one backup took: seconds, seconds of the processors, MB that the repository grew by."""
+
+    seconds: float = 0
+    cpu: float = 0
+    grew: float = 0
+
+
+@dataclass
+class Peer:
+    """One of the pipelines, with a folder and a repository of its own."""
+
+    name: str
+    shop: Shop
+    folder: Path
+    restic: Path
+    repository: Path = field(init=False)
+
+    def __post_init__(self) -> None:
+        self.folder.mkdir()
+        self.repository = self.folder / "repository"
+        self._write_option_file()
+        self._shell("restic init --quiet")
+
+    def backup(self) -> Cost:
+        """Run the command as it is printed."""
+        with measured(self.shop, self.repository) as cost:
+            self._shell(COMMANDS[self.name])
+        return cost
+
+    def _shell(self, command: str) -> None:
+        environment = {
+            **os.environ,
+            "PATH": f"{self.restic.parent}:{os.environ['PATH']}",
+            "RESTIC_REPOSITORY": str(self.repository),
+            "RESTIC_PASSWORD": RESTIC_PASSWORD,
+            "RESTIC_CACHE_DIR": str(self.folder / "cache"),
+        }
+        subprocess.run(
+            ["bash", "-o", "pipefail", "-c", command],
+            cwd=self.folder,
+            env=environment,
+            stdin=subprocess.DEVNULL,
+            check=True,
+        )
+
+    def _write_option_file(self) -> None:
+        path = self.folder / "client.cnf"
+        path.touch(mode=0o600)
+        password = self.shop.password.replace("\\", "\\\\").replace('"', '\\"')
+        server = self.shop.server
+        path.write_text(
+            f"[client]\nhost={server.host}\nport={server.port}\n"
+            f'user="{self.shop.user}"\npassword="{password}"\n'
+        )
+
+
+@contextmanager
+def measured(shop: Shop, repository: Path) -> Iterator[Cost]:
+    """What the block costs, which starts and awaits the programs; the database server's work counts."""
+    cost = Cost()
+    began, cpu, size = time.monotonic(), _cpu(shop), _megabytes_in(repository)
+    yield cost
+    cost.seconds = time.monotonic() - began
+    cost.cpu = _cpu(shop) - cpu
+    cost.grew = _megabytes_in(repository) - size
+
+
+def _cpu(shop: Shop) -> float:
+    children = resource.getrusage(resource.RUSAGE_CHILDREN)
+    # proc(5): fields 14 and 15, of which the second field, in brackets, may hold blanks.
+    fields = Path(f"/proc/{shop.server.pid}/stat").read_text().rpartition(")")[2].split()
+    return children.ru_utime + children.ru_stime + (int(fields[11]) + int(fields[12])) / _HERTZ
+
+
+def _megabytes_in(folder: Path) -> float:
+    return sum(path.stat().st_size for path in folder.rglob("*") if path.is_file()) / 1e6
