@@ -148,25 +148,21 @@ def measure(options: Options) -> None:
 
 
 def _notes(kinds: Sequence[Times], peaks: Peaks) -> list[str]:
-    return [
-        *(f"{name}: `{command}`" for name, command in COMMANDS.items()),
-        (
-            f"{OURS}: `manage.py backup`, from the run's start to its end (preflight, dump, confirm, heartbeat); "
-            "the whole command has Django's start and the follow-ups besides."
-        ),
-        (
-            "Seconds of the processors are those of all programs, follow-ups and the database server included; "
-            "other work on the machine disturbs them less than it does the time."
-        ),
-        (
-            f"Whatever the size, a run adds {statistics.median(times.fixed() for times in kinds):.1f} s before "
-            "and after its dump phase."
-        ),
-        (
-            f"Peak memory: the dump program {peaks.dump:.0f} MB, the command {peaks.command:.0f} MB; at most "
-            f"{MEMORY_LIMIT_MB} MB is wanted."
-        ),
-    ]
+    fixed = statistics.median(times.fixed() for times in kinds)
+    ours = (
+        f"{OURS}: `manage.py backup`, from the run's start to its end (preflight, dump, confirm, "
+        f"heartbeat), of which {fixed:.1f} s before and after its dump phase, whatever the size; the whole "
+        "command has Django's start and the follow-ups besides."
+    )
+    processor = (
+        "Seconds of the processors are those of all programs, follow-ups and the database server "
+        "included; other work on the machine disturbs them less than it does the time."
+    )
+    memory = (
+        f"Peak memory: the dump program {peaks.dump:.0f} MB, the command {peaks.command:.0f} MB; at most "
+        f"{MEMORY_LIMIT_MB} MB is wanted."
+    )
+    return [*(f"{name}: `{command}`" for name, command in COMMANDS.items()), ours, processor, memory]
 
 
 def _measure_size(
