@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, TypeVar
 
 from django.contrib import messages
 from django.db import transaction
-from django.db.models import Field, Model
-from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
+from django.db.models import Field, Model, QuerySet
+from django.http import Http404, HttpRequest, HttpResponse, HttpResponseRedirect
 from django.urls import reverse
 from unfold.admin import ModelAdmin
 from unfold.paginator import InfinitePaginator
@@ -18,6 +18,8 @@ from backups.admin import hints
 from backups.choices import RESTORE_ACTIONS, Action, Trigger
 from backups.errors import Problem, Refused
 from backups.models import Run
+
+Row = TypeVar("Row", bound=Model)
 
 # Which right starts what; every other action is maintenance.
 _RIGHTS = {
@@ -49,6 +51,14 @@ def go(request: HttpRequest, url: str) -> HttpResponse:
     return HttpResponseRedirect(url)
 
 
+def row_of(rows: QuerySet[Row], object_id: Any) -> Row | None:
+    """The row that an address names; None where there is none, for an address may say anything."""
+    try:
+        return rows.filter(pk=object_id).first()
+    except (ValueError, TypeError):
+        return None
+
+
 @dataclass(frozen=True)
 class Notice:
     """Something that needs a look, and where to."""
@@ -66,6 +76,13 @@ class VedettaAdmin(ModelAdmin):
     list_filter_submit = True
     list_fullwidth = True
     compressed_fields = True
+
+    def found(self, request: HttpRequest, object_id: str) -> Any:
+        """The row that the address names. Raises Http404."""
+        row = self.get_object(request, object_id)
+        if row is None:
+            raise Http404
+        return row
 
     def start(self, request: HttpRequest, obj: Model, action: Action, **wanted: Any) -> HttpResponse:
         """Queue a run, note it in the admin log, lead to its page; a refusal is told on this one."""

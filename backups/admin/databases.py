@@ -16,7 +16,7 @@ from unfold.forms import BaseDialogForm
 from backups import humane
 from backups.actions import preflight
 from backups.admin import hints, live
-from backups.admin.base import SetUpAdmin, go
+from backups.admin.base import SetUpAdmin, go, row_of
 from backups.admin.dialogs import FactsForm, dialog
 from backups.choices import Action
 from backups.models import Database, Run, Snapshot
@@ -29,7 +29,7 @@ class BackUpForm(FactsForm):
 
     def facts(self, object_id: str) -> list[tuple[str, Any]]:
         """Where it goes and how long it usually takes."""
-        database = Database.objects.select_related("repository").filter(pk=object_id).first()
+        database = row_of(Database.objects.select_related("repository"), object_id)
         if database is None:
             raise Http404
         newest = database.snapshots.order_by("-time").only("time", "total_bytes_processed").first()
@@ -140,7 +140,7 @@ class DatabaseAdmin(SetUpAdmin):
     )  # fmt: skip
     def back_up(self, request: HttpRequest, form: BaseDialogForm, object_id: str) -> HttpResponse:
         """Start a backup."""
-        database = self._found(request, object_id)
+        database = self.found(request, object_id)
         return self.start(request, database, Action.BACKUP, database=database)
 
     @action(
@@ -154,13 +154,13 @@ class DatabaseAdmin(SetUpAdmin):
     )  # fmt: skip
     def verify(self, request: HttpRequest, form: BaseDialogForm, object_id: str) -> HttpResponse:
         """Start a verification of the newest snapshot."""
-        database = self._found(request, object_id)
+        database = self.found(request, object_id)
         return self.start(request, database, Action.VERIFY, database=database)
 
     @action(description="Restore as it was at …", icon="settings_backup_restore", permissions=["run_restore"])
     def restore(self, request: HttpRequest, object_id: str) -> HttpResponse:
         """Lead to the page where a moment is chosen."""
-        return go(request, reverse("database-restore", args=[object_id]))
+        return go(request, reverse("database-restore", args=[self.found(request, object_id).pk]))
 
     @action(
         description="Test connection", icon="cable", permissions=["run_backup"],
@@ -173,7 +173,7 @@ class DatabaseAdmin(SetUpAdmin):
     )  # fmt: skip
     def test_connection(self, request: HttpRequest, form: BaseDialogForm, object_id: str) -> HttpResponse:
         """Run the preflight checks and show each."""
-        database = self._found(request, object_id)
+        database = self.found(request, object_id)
         checks = list(preflight.checks(database, preflight.Found()))
         failed = [check.name for check in checks if not check.ok]
         self.log_change(
@@ -182,9 +182,3 @@ class DatabaseAdmin(SetUpAdmin):
             f"Tested the connection: {', '.join(failed) or 'all'} {'failed' if failed else 'good'}.",
         )
         return render(request, "backups/checks.html", {"checks": checks, "form": form})
-
-    def _found(self, request: HttpRequest, object_id: str) -> Database:
-        database: Database | None = self.get_object(request, object_id)
-        if database is None:
-            raise Http404
-        return database

@@ -8,7 +8,7 @@ from cron_descriptor import FormatException, MissingFieldException, Options, Wro
 from cron_descriptor import get_description as describe
 from django.core.exceptions import PermissionDenied, ValidationError
 from django.http import HttpRequest, HttpResponse
-from django.shortcuts import render
+from django.shortcuts import get_object_or_404, render
 from django.urls import reverse
 from django.utils import timezone
 from django.utils.html import format_html
@@ -92,7 +92,7 @@ def secret_view(request: HttpRequest) -> HttpResponse:
 def retention_view(request: HttpRequest, pk: int) -> HttpResponse:
     """Which of the snapshots that are there the rules would keep."""
     _may_edit(request)
-    database = Database.objects.get(pk=pk)
+    database = get_object_or_404(Database, pk=pk)
     snapshots = database.snapshots.filter(forgotten_at=None).order_by("-time")
     times = [timezone.localtime(at) for at in snapshots.values_list("time", flat=True)[:_SNAPSHOTS_SHOWN]]
     try:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from django.contrib import admin
-from django.http import Http404, HttpRequest, HttpResponse
+from django.http import HttpRequest, HttpResponse
 from unfold.decorators import action, display
 from unfold.enums import ActionVariant
 from unfold.forms import BaseDialogForm
@@ -160,7 +160,5 @@ class RepositoryAdmin(SetUpAdmin):
         return self._tend(request, object_id, Action.REPAIR_SNAPSHOTS)
 
     def _tend(self, request: HttpRequest, object_id: str, action: Action, **wanted: object) -> HttpResponse:
-        repository: Repository | None = self.get_object(request, object_id)
-        if repository is None:
-            raise Http404
+        repository = self.found(request, object_id)
         return self.start(request, repository, action, repository=repository, **wanted)

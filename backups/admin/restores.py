@@ -14,7 +14,7 @@ from unfold.enums import ActionVariant
 from unfold.widgets import UnfoldAdminTextInputWidget
 
 from backups import humane, mysql, services
-from backups.admin.base import ReadOnlyAdmin, go, page_url, run_url
+from backups.admin.base import ReadOnlyAdmin, go, page_url, row_of, run_url
 from backups.admin.dialogs import FactsForm, dialog
 from backups.choices import STATUS_COLOURS, Action, RestoreMode, Trigger
 from backups.connections import database_server
@@ -29,7 +29,7 @@ class ReasonForm(FactsForm):
 
     def facts(self, object_id: str) -> list[tuple[str, Any]]:
         """What is kept, and where."""
-        restore = Restore.objects.filter(pk=object_id).first()
+        restore = row_of(Restore.objects.all(), object_id)
         if restore is None or restore.swapped_at is None:
             raise Http404
         return [
@@ -43,13 +43,14 @@ class DropForm(ReasonForm):
 
     def facts(self, object_id: str) -> list[tuple[str, Any]]:
         """Also asks the server, which may not answer."""
+        known = super().facts(object_id)
         restore = Restore.objects.select_related("database").get(pk=object_id)
         try:
             with mysql.connect(database_server(restore.database)) as connection:
                 freed = humane.size(mysql.space_used(connection, restore.kept_in))
         except Problem as problem:
             freed = problem.sentence()
-        return [*super().facts(object_id), ("Space that this frees", freed)]
+        return [*known, ("Space that this frees", freed)]
 
 
 @admin.register(Restore)
@@ -150,7 +151,7 @@ class RestoreAdmin(ReadOnlyAdmin):
     )  # fmt: skip
     def undo(self, request: HttpRequest, form: ReasonForm, object_id: str) -> HttpResponse:
         """Swap the kept tables back."""
-        restore = self._found(request, object_id)
+        restore = self.found(request, object_id)
         assert request.user.is_authenticated  # noqa: S101  admin_view lets nobody else in
         try:
             run = services.restore_enqueue(
@@ -175,19 +176,13 @@ class RestoreAdmin(ReadOnlyAdmin):
     )  # fmt: skip
     def drop_kept(self, request: HttpRequest, form: ReasonForm, object_id: str) -> HttpResponse:
         """Give the kept tables up."""
-        restore = self._found(request, object_id)
+        restore = self.found(request, object_id)
         self.log_change(request, restore, f"Drop of kept tables: {form.cleaned_data['reason']}")
         return self.start(
             request, restore, Action.DROP_KEPT, database=restore.database, options={"restore": restore.pk}
         )
 
-    def _found(self, request: HttpRequest, object_id: str) -> Restore:
-        restore: Restore | None = self.get_object(request, object_id)
-        if restore is None:
-            raise Http404
-        return restore
-
 
 def _kept(object_id: Any, which: str) -> bool:
-    restore = Restore.objects.filter(pk=object_id or 0).first()
+    restore = row_of(Restore.objects.all(), object_id)
     return restore is not None and bool(getattr(restore, which))

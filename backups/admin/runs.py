@@ -22,7 +22,7 @@ from unfold.forms import BaseDialogForm
 
 from backups import humane, services
 from backups.admin import live
-from backups.admin.base import ReadOnlyAdmin, go, may_start, page_url, run_url
+from backups.admin.base import ReadOnlyAdmin, go, may_start, page_url, row_of, run_url
 from backups.admin.dialogs import dialog
 from backups.choices import ACTIVE, RESTORE_ACTIONS, STATUS_COLOURS, VERDICT_COLOURS, Action, Level, Status
 from backups.models import Run, RunLine
@@ -153,10 +153,10 @@ class RunAdmin(ReadOnlyAdmin):
         )
         return HttpResponse(text, content_type="text/plain; charset=utf-8")
 
-    def _seen(self, request: HttpRequest, pk: int) -> Run:
+    def _seen(self, request: HttpRequest, pk: int | str) -> Run:
         if not self.has_view_permission(request):
             raise PermissionDenied
-        run: Run | None = self.get_queryset(request).filter(pk=pk).first()
+        run = row_of(self.get_queryset(request), pk)
         if run is None:
             raise Http404
         return run
@@ -169,8 +169,8 @@ class RunAdmin(ReadOnlyAdmin):
 
     def has_again_permission(self, request: HttpRequest, object_id: str | None = None) -> bool:
         """Whether this person may start what this run was."""
-        kind = Run.objects.filter(pk=object_id or 0).values_list("action", flat=True).first()
-        return kind is not None and kind not in _NOT_AGAIN and may_start(request, kind)
+        run = row_of(Run.objects.only("action"), object_id)
+        return run is not None and run.action not in _NOT_AGAIN and may_start(request, run.action)
 
     @action(
         description="Cancel", icon="stop_circle", variant=ActionVariant.DANGER, permissions=["cancel"],
@@ -184,7 +184,7 @@ class RunAdmin(ReadOnlyAdmin):
     )  # fmt: skip
     def cancel(self, request: HttpRequest, form: BaseDialogForm, object_id: str) -> HttpResponse:
         """Ask the run to stop."""
-        run = self._seen(request, int(object_id))
+        run = self._seen(request, object_id)
         try:
             services.run_cancel(run)
         except services.IllegalTransition:
@@ -203,7 +203,7 @@ class RunAdmin(ReadOnlyAdmin):
     )  # fmt: skip
     def again(self, request: HttpRequest, form: BaseDialogForm, object_id: str) -> HttpResponse:
         """Start the same once more."""
-        run = self._seen(request, int(object_id))
+        run = self._seen(request, object_id)
         return self.start(
             request, run, Action(run.action), database=run.database, repository=run.repository,
             snapshot=run.snapshot if run.action == Action.VERIFY else None, options=run.options,

@@ -17,7 +17,7 @@ from unfold.enums import ActionVariant
 from unfold.forms import BaseDialogForm
 
 from backups import humane
-from backups.admin.base import ReadOnlyAdmin, go, page_url
+from backups.admin.base import ReadOnlyAdmin, go, page_url, row_of
 from backups.admin.dialogs import dialog
 from backups.choices import VERDICT_COLOURS, Action, Verdict
 from backups.models import Snapshot
@@ -89,7 +89,7 @@ class SnapshotAdmin(ReadOnlyAdmin):
 
     def get_actions_detail(self, request: HttpRequest, object_id: Any) -> list[Any]:
         """None for what is not in the repository any more."""
-        if not Snapshot.objects.filter(pk=object_id, forgotten_at=None).exists():
+        if row_of(Snapshot.objects.filter(forgotten_at=None).only("pk"), object_id) is None:
             return []
         return super().get_actions_detail(request, object_id)
 
@@ -164,7 +164,7 @@ class SnapshotAdmin(ReadOnlyAdmin):
     )  # fmt: skip
     def restore(self, request: HttpRequest, object_id: str) -> HttpResponse:
         """Lead to the page where a restore is chosen and begun."""
-        return go(request, reverse("snapshot-restore", args=[object_id]))
+        return go(request, reverse("snapshot-restore", args=[self.found(request, object_id).pk]))
 
     @action(
         description="Verify", icon="fact_check", permissions=["run_verify"],
@@ -177,12 +177,12 @@ class SnapshotAdmin(ReadOnlyAdmin):
     )  # fmt: skip
     def verify(self, request: HttpRequest, form: BaseDialogForm, object_id: str) -> HttpResponse:
         """Start a verification of this snapshot."""
-        snapshot = self.get_object(request, object_id)
-        if snapshot is None or snapshot.database is None or snapshot.forgotten_at:
+        snapshot = self.found(request, object_id)
+        if snapshot.database is None or snapshot.forgotten_at:
             self.message_user(
                 request, "This snapshot cannot be verified: no database is set up for it.", "error"
             )
-            return go(request, page_url(snapshot) if snapshot else "../../")
+            return go(request, page_url(snapshot))
         return self.start(request, snapshot, Action.VERIFY, database=snapshot.database, snapshot=snapshot)
 
 

@@ -1,0 +1,92 @@
+"""A portal with people of every role and a row of every kind."""
+
+from __future__ import annotations
+
+import logging
+from datetime import timedelta
+
+import pytest
+from axes.models import AccessAttempt, AccessFailureLog, AccessLog
+from django.contrib.admin.models import CHANGE, LogEntry
+from django.contrib.auth.models import Group, User
+from django.contrib.contenttypes.models import ContentType
+from django.db.models import Model
+from django.utils import timezone
+from django_q.models import Failure, OrmQ, Schedule, Success, Task
+from django_q.signing import SignedPackage
+
+from backups.choices import RestoreMode, Status, Swap
+from backups.models import Alert, Database, Restore, Run, Snapshot, Verification
+from tests.admin.conftest import database, login, person, quick_passwords, roles, status_folder
+from tools import history
+from tools.history import History
+
+__all__ = ["database", "login", "person", "quick_passwords", "roles", "status_folder"]
+
+
+@pytest.fixture(autouse=True)
+def quiet(caplog: pytest.LogCaptureFixture) -> None:
+    """Thousands of refusals are asked for, each of which would be told with its traceback."""
+    caplog.set_level(logging.ERROR, "django.request")
+
+
+@pytest.fixture
+def past(db: None) -> History:
+    """A history as short as holds a row of each kind."""
+    return history.make(days=10)
+
+
+@pytest.fixture
+def rows(past: History, roles: None) -> dict[str, Model]:
+    """A row of each kind that has pages, by the name that its addresses begin with."""
+    known = User.objects.create_user("somebody")
+    now = timezone.now()
+    return {
+        "backups_run": past.running,
+        "backups_snapshot": Snapshot.objects.filter(forgotten_at=None)[0],
+        "backups_verification": Verification.objects.all()[0],
+        "backups_restore": restore_that_can_be_undone(),
+        "backups_database": past.databases[0],
+        "backups_repository": past.repository,
+        "backups_alert": Alert.objects.create(subject="Backup of shop", state="failed", since=now),
+        "auth_user": known,
+        "auth_group": Group.objects.all()[0],
+        "admin_logentry": LogEntry.objects.create(
+            user=known, action_flag=CHANGE, object_repr="Gate",
+            content_type=ContentType.objects.get_for_model(Database),
+        ),
+        "axes_accessattempt": AccessAttempt.objects.create(username="x", failures_since_start=1),
+        "axes_accesslog": AccessLog.objects.create(username="x"),
+        "axes_accessfailurelog": AccessFailureLog.objects.create(username="x"),
+        **queue_rows(),
+    }  # fmt: skip
+
+
+def restore_that_can_be_undone() -> Restore:
+    """The newest replacement, its tables of before still kept."""
+    restore = Restore.objects.filter(mode=RestoreMode.REPLACE)[0]
+    Run.objects.filter(pk=restore.run_id).update(status=Status.SUCCEEDED)
+    restore.swap, restore.kept_in = Swap.FINISHED, f"{restore.target}__before_1"
+    restore.swapped_at = timezone.now() - timedelta(hours=1)
+    restore.undone_at = restore.dropped_at = None
+    restore.save()
+    assert restore.can_be_undone
+    assert restore.keeps_tables
+    return restore
+
+
+def queue_rows() -> dict[str, Model]:
+    """What the queue has done, will do and could not do."""
+    now = timezone.now()
+    told = {"func": "backups.tasks.play", "args": (1,), "started": now, "stopped": now}
+    Task.objects.create(id="1" * 32, name="good", success=True, result="done", **told)
+    Task.objects.create(id="2" * 32, name="bad", success=False, result="Boom: trace", **told)
+    message = SignedPackage.dumps(
+        {"id": "3" * 32, "name": "waiting", "func": "print", "args": (), "kwargs": {}}
+    )
+    return {
+        "django_q_success": Success.objects.get(name="good"),
+        "django_q_failure": Failure.objects.get(name="bad"),
+        "django_q_schedule": Schedule.objects.create(name="nightly", func="backups.tasks.tend"),
+        "django_q_ormq": OrmQ.objects.create(key="vedetta", payload=message, lock=now),
+    }
