@@ -240,7 +240,7 @@ def test_a_button_is_shown_to_whom_may_press_it_alone(rows: Rows, login: Login, 
     assert told == []
 
 
-@pytest.mark.parametrize("pk", ["999999", "abc", "-1", "0", "1 OR 1=1", "%00", "../1", "9" * 40])
+@pytest.mark.parametrize("pk", ["999999", "1 OR 1=1", "%00"])
 def test_a_row_that_is_not_there_is_no_error_of_the_server(rows: Rows, login: Login, pk: str) -> None:
     session = session_of(login, SUPERUSER)
     told = []
