@@ -35,7 +35,7 @@ lint:
 	SECRET_KEY=which-the-Django-plugin-needs-to-read-the-settings $(VENV_PYTHON) -m mypy
 
 bench:
-	@$(PYTHON) -m tools.setup test
+	@$(PYTHON) -m tools.setup bench
 	@exec $(VENV_PYTHON) -m bench $(ARGS)
 
 # The larger set first, so that both hold the same versions.

@@ -6,11 +6,12 @@ import argparse
 import sys
 from collections.abc import Callable
 
-from bench import overhead, pages
+from bench import gate, overhead, pages
 from bench.common import Options, isolate
 
 TABLES: dict[str, Callable[[Options], None]] = {
     "overhead": overhead.measure,
+    "gate": gate.measure,
     "pages": pages.measure,
 }
 

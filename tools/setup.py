@@ -1,8 +1,9 @@
-"""Make this machine ready: `python3 -m tools.setup [run|lint|test]`. Quick when it has been done.
+"""Make this machine ready: `python3 -m tools.setup [run|lint|test|bench]`. Quick when it has been done.
 
-run   the virtual environment and the programs that the product needs
-lint  the above and the development requirements
-test  the above and the servers that the tests start
+run    the virtual environment and the programs that the product needs
+lint   the above and the development requirements
+test   the above and the servers that the tests start
+bench  the above and a load generator
 """
 
 from __future__ import annotations
@@ -29,7 +30,7 @@ from tools.shell import (
     run,
     say,
 )
-from tools.system import PRODUCT_NEEDS, TEST_NEEDS, install_missing
+from tools.system import BENCH_NEEDS, PRODUCT_NEEDS, TEST_NEEDS, install_missing
 
 PRODUCT_REQUIREMENTS = ROOT / "requirements.txt"
 # Holds the product's too, in the same versions.
@@ -39,7 +40,7 @@ DEVELOPMENT_REQUIREMENTS = ROOT / "requirements-dev.txt"
 def main() -> None:
     """Do what is missing for the purpose given on the command line."""
     parser = argparse.ArgumentParser(prog="tools.setup")
-    parser.add_argument("purpose", nargs="?", default="run", choices=["run", "lint", "test"])
+    parser.add_argument("purpose", nargs="?", default="run", choices=["run", "lint", "test", "bench"])
     purpose = parser.parse_args().purpose
     # So that clean-up in `finally` also happens when `make` is told to stop.
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
@@ -53,11 +54,11 @@ def main() -> None:
 
 
 def _prepare(purpose: str) -> None:
-    install_missing(PRODUCT_NEEDS + (TEST_NEEDS if purpose == "test" else ()))
+    install_missing(PRODUCT_NEEDS + {"test": TEST_NEEDS, "bench": BENCH_NEEDS}.get(purpose, ()))
     _make_venv()
     _install_requirements(PRODUCT_REQUIREMENTS if purpose == "run" else DEVELOPMENT_REQUIREMENTS)
     restic.install()
-    if purpose == "test":
+    if purpose in {"test", "bench"}:
         mysql.install()
 
 

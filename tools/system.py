@@ -68,6 +68,7 @@ TEST_NEEDS = (
     Need("nginx-light", _program("nginx")),
     Need("chromium", _program("chromium")),
 )
+BENCH_NEEDS = (*TEST_NEEDS, Need("wrk", _program("wrk")))
 
 
 def os_release() -> dict[str, str]:

@@ -1,0 +1,191 @@
+"""What the gate costs the application: nginx with it and without, and the gate's own process."""
+
+from __future__ import annotations
+
+import os
+import re
+import shutil
+import socket
+import statistics
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from pathlib import Path
+
+from bench.common import PROJECT, Options, print_table, say, work_folder
+
+_CONNECTIONS = 16
+_SECONDS = 4
+_ROUNDS = 5
+_FILE_BYTES = 2048
+_THROUGH_NGINX_WANTED, _PROCESS_WANTED = 0.95, 0.55
+
+
+@dataclass
+class Rates:
+    """Requests a second, one figure a round."""
+
+    name: str
+    port: int
+    path: str
+    measured: list[float] = field(default_factory=list)
+
+    @property
+    def median(self) -> float:
+        return statistics.median(self.measured)
+
+
+def measure(_options: Options) -> None:
+    """Print the table."""
+    with work_folder() as folder, ExitStack() as servers:
+        asked = folder / "asked.log"
+        gate = servers.enter_context(_gate(folder))
+        logging = servers.enter_context(_gate(folder, "--access-logfile", str(asked)))
+        bare = servers.enter_context(_gunicorn("bench.bare", {}))
+        without = servers.enter_context(_nginx(folder / "without", logging, gated=False))
+        gated = servers.enter_context(_nginx(folder / "gated", logging, gated=True))
+        nginxes = [Rates("nginx without a gate", without, "/"), Rates("nginx with the gate", gated, "/")]
+        processes = [
+            Rates("a function that answers ok", bare, "/"),
+            Rates("the gate's process", gate, "/sentinel/ok"),
+        ]
+        _race(nginxes)
+        a_second = _a_second(asked)
+        _race(processes)
+    _print(nginxes, processes, a_second)
+
+
+def _a_second(access_log: Path) -> float:
+    """The questions in gunicorn's access log, for each second of the clock in which there was one."""
+    times = re.findall(r"\[(.*?)\]", access_log.read_text())
+    return len(times) / len(set(times))
+
+
+def _race(rivals: list[Rates]) -> None:
+    """Turn by turn, so that what else the machine does falls on both."""
+    for number in range(_ROUNDS):
+        say(f"{' and '.join(one.name for one in rivals)}: round {number + 1} of {_ROUNDS} …")
+        for rival in rivals if number % 2 else reversed(rivals):
+            rival.measured.append(_requests_a_second(rival.port, rival.path))
+
+
+def _requests_a_second(port: int, path: str) -> float:
+    wrk = _program("wrk")
+    address = f"http://127.0.0.1:{port}{path}"
+    done = subprocess.run(
+        [wrk, "--threads", "1", "--connections", str(_CONNECTIONS), "--duration", f"{_SECONDS}s", address],
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    if "Non-2xx" in done.stdout:
+        sys.exit(f"{address} refused some of the requests, so its figure tells nothing:\n{done.stdout}")
+    found = re.search(r"Requests/sec:\s+([\d.]+)", done.stdout)
+    assert found, done.stdout
+    return float(found[1])
+
+
+def _print(nginxes: list[Rates], processes: list[Rates], a_second: float) -> None:
+    rows = []
+    for (base, ours), wanted in ((nginxes, _THROUGH_NGINX_WANTED), (processes, _PROCESS_WANTED)):
+        ratio = ours.median / base.median
+        rows += [
+            [base.name, f"{base.median:,.0f}", "1", ""],
+            [ours.name, f"{ours.median:,.0f}", f"{ratio:.2f}", f"at least {wanted}"],
+        ]
+    print_table(
+        f"The gate, `wrk --threads 1 --connections {_CONNECTIONS} --duration {_SECONDS}s` "
+        f"(medians of {_ROUNDS}, turn by turn)",
+        ["server", "requests a second", "ratio", "wanted"],
+        rows,
+        f"nginx serves a file of {_FILE_BYTES} bytes with the configuration of deploy/nginx. While it did, "
+        f"{a_second:.2f} questions a second reached the gate's process; at most 1 is wanted.",
+    )
+
+
+@contextmanager
+def _gate(folder: Path, *arguments: str) -> Iterator[int]:
+    from sentinel import heartbeat
+
+    path = folder / "status" / "last_ok"
+    heartbeat.stamp_write(path, datetime.now(UTC))
+    settings = {"SENTINEL_HEARTBEAT_PATH": str(path), "DJANGO_SETTINGS_MODULE": "sentinel.settings"}
+    with _gunicorn("sentinel.wsgi", settings, *arguments) as port:
+        yield port
+
+
+@contextmanager
+def _gunicorn(application: str, settings: dict[str, str], *arguments: str) -> Iterator[int]:
+    port = _free_port()
+    command = [sys.executable, "-m", "gunicorn", "-c", "sentinel/gunicorn.conf.py", *arguments, application]
+    with _server(command, port, settings | {"SENTINEL_BIND": f"127.0.0.1:{port}"}):
+        yield port
+
+
+@contextmanager
+def _nginx(folder: Path, gate: int, *, gated: bool) -> Iterator[int]:
+    """The shipped configuration, which serves a file in the place of the application."""
+    port = _free_port()
+    (folder / "site").mkdir(parents=True)
+    (folder / "site" / "index.html").write_bytes(b"x" * _FILE_BYTES)
+    folder.chmod(0o755)
+    temporary = " ".join(
+        f"{kind}_temp_path {folder}/{kind};" for kind in ("client_body", "proxy", "fastcgi", "uwsgi", "scgi")
+    )
+    replacements = {
+        "pid /run/nginx.pid;": f"daemon off; pid {folder}/pid; error_log {folder}/error.log;"
+        + (" user root;" if os.geteuid() == 0 else ""),
+        "include /etc/nginx/vedetta": f"include {folder}/vedetta",
+        "server_tokens off;": f"server_tokens off; access_log {folder}/access.log; {temporary}",
+        "/var/cache": str(folder),
+        "listen 80;": f"listen 127.0.0.1:{port};",
+        "127.0.0.1:8001": f"127.0.0.1:{gate}",
+        "proxy_pass http://127.0.0.1:3000;": f"root {folder}/site;",
+    }
+    if not gated:
+        replacements[f"include {folder}/vedetta-gate.conf;"] = ""
+    for name in ("nginx.conf", "vedetta-http.conf", "vedetta-gate.conf"):
+        text = (PROJECT / "deploy" / "nginx" / name).read_text()
+        for old, new in replacements.items():
+            text = text.replace(old, new)
+        (folder / name).write_text(text)
+    with _server([_program("nginx"), "-c", str(folder / "nginx.conf")], port, {}):
+        yield port
+
+
+@contextmanager
+def _server(command: list[str], port: int, settings: dict[str, str]) -> Iterator[None]:
+    process = subprocess.Popen(command, cwd=PROJECT, env={**os.environ, **settings})
+    try:
+        deadline = time.monotonic() + 20
+        while not _listens(port):
+            if process.poll() is not None or time.monotonic() > deadline:
+                sys.exit(f"{command[0]} did not start.")
+            time.sleep(0.05)
+        yield
+    finally:
+        process.terminate()
+        process.wait()
+
+
+def _program(name: str) -> str:
+    found = shutil.which(name, path=f"{os.environ['PATH']}:/usr/sbin")
+    if found is None:
+        sys.exit(f"{name} is not installed; `make bench` installs it.")
+    return found
+
+
+def _free_port() -> int:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port: int = probe.getsockname()[1]
+        return port
+
+
+def _listens(port: int) -> bool:
+    with socket.socket() as probe:
+        return probe.connect_ex(("127.0.0.1", port)) == 0
