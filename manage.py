@@ -6,6 +6,7 @@ import sys
 
 from django.core.exceptions import ImproperlyConfigured
 from django.core.management import execute_from_command_line
+from django.db import DatabaseError
 
 
 def main() -> None:
@@ -19,7 +20,14 @@ def main() -> None:
         import portal.settings  # noqa: F401  Django itself would show `help` instead of the error
     except ImproperlyConfigured as error:
         env.stop(error)
-    execute_from_command_line(sys.argv)
+    try:
+        execute_from_command_line(sys.argv)
+    except DatabaseError:
+        from backups.health import database_problem
+
+        if not (problem := database_problem(thoroughly=True)):
+            raise
+        sys.exit(f"vedetta: {problem}")
 
 
 if __name__ == "__main__":

@@ -23,6 +23,7 @@ class Action(models.TextChoices):
     INIT = "init", "Initialise repository"
     SNAPSHOTS = "snapshots", "Read snapshots"
     RECOVER = "recover", "Rebuild history"
+    PORTAL = "portal", "Copy of the portal"
 
 
 # Actions that restic runs under its exclusive lock, or that must not overlap with such a one.

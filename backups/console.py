@@ -27,6 +27,7 @@ from rich.progress import (
 from backups import runner, services
 from backups.choices import Action, Status, Trigger
 from backups.errors import Problem, Refused
+from backups.health import database_problem
 from backups.models import Database, Repository, Run
 from backups.progress import State
 
@@ -72,10 +73,8 @@ class VedettaCommand(BaseCommand):
         except Problem as problem:
             self._end(FAILED, {"status": "failed", "error": problem.sentence()})
         except DatabaseError as error:
-            sentence = (
-                f"The portal's own database cannot be used ({error}). Run `manage.py bootstrap`; "
-                "if it was lost, `manage.py recover` rebuilds the history from the repository."
-            )
+            found = database_problem(thoroughly=True)
+            sentence = found or f"The portal's own database cannot be used ({error}). Check DATABASE_URL."
             self._end(FAILED, {"status": "failed", "error": sentence})
         except KeyboardInterrupt:
             self._end(CANCELLED, {"status": "failed", "error": "Cancelled."})

@@ -1,28 +1,86 @@
-"""Whether the portal's own database can be worked with: asked by `/healthz` and before a worker starts."""
+"""Whether the portal's own database can be worked with: asked by `/healthz` and when things start."""
 
 from __future__ import annotations
+
+from datetime import datetime
+from pathlib import Path
 
 from django.db import DatabaseError, connection
 from django.db.migrations.executor import MigrationExecutor
 
+from backups.portal_copy import damage_of
+
 # Databases once seen to be up to date stay so; looking again would read all migrations each time.
 _up_to_date: set[str] = set()
+# SQLite's own words for a file that is broken, or none of its own.
+_DAMAGED = ("malformed", "not a database")
+_SAFE = "Backups in the repository and the gate do not depend on it."
+_RECOVER = "`manage.py recover --history-only`"
 
 
-def database_problem() -> str:
-    """What is wrong with the portal's database in one sentence; empty when nothing is."""
+def database_problem(*, thoroughly: bool = False) -> str:
+    """What is wrong with the portal's database in a few sentences; empty when nothing is.
+
+    `thoroughly` reads all of an SQLite file, which takes seconds where it has gigabytes.
+    """
     name = str(connection.settings_dict["NAME"])
     try:
         with connection.cursor() as cursor:
             cursor.execute("SELECT 1")
-        if name not in _up_to_date and _migrations_missing():
-            return "The portal's database is not up to date; run `manage.py bootstrap`."
-    except DatabaseError:
+        if thoroughly and damage_of():
+            return _damaged(name)
+        if name not in _up_to_date and (missing := _missing(name)):
+            return missing
+    except DatabaseError as error:
+        if _is_damage(error):
+            return _damaged(name)
         return "The portal's database gives no answer; check DATABASE_URL and that its server runs."
     _up_to_date.add(name)
     return ""
 
 
-def _migrations_missing() -> bool:
+def set_aside_damaged(now: datetime) -> str:
+    """Move a damaged SQLite file out of the way, so that a new one can be made; answers where to.
+
+    Empty where nothing is wrong with it. Raises DatabaseError where it is not the file's fault.
+    """
+    try:
+        damaged = bool(damage_of())
+    except DatabaseError as error:
+        if not _is_damage(error):
+            raise
+        damaged = True
+    if not damaged:
+        return ""
+    connection.close()
+    path = Path(str(connection.settings_dict["NAME"]))
+    moved_to = path.with_name(f"{path.name}.damaged-{now:%Y%m%d-%H%M%S}")
+    # The two beside it belong to it, and would spoil a new one.
+    for ending in ("", "-wal", "-shm"):
+        part = path.with_name(path.name + ending)
+        if part.exists():
+            part.rename(moved_to.with_name(moved_to.name + ending))
+    return str(moved_to)
+
+
+def _damaged(name: str) -> str:
+    return (
+        f"The portal's database {name} is damaged. {_SAFE} Stop portal and worker and run {_RECOVER}: "
+        "it moves the file away and brings the portal back from its copy in the repository."
+    )
+
+
+def _is_damage(error: DatabaseError) -> bool:
+    return connection.vendor == "sqlite" and any(words in str(error) for words in _DAMAGED)
+
+
+def _missing(name: str) -> str:
     executor = MigrationExecutor(connection)
-    return bool(executor.migration_plan(executor.loader.graph.leaf_nodes()))
+    if not executor.loader.applied_migrations:
+        return (
+            f"The portal's database {name} is empty. Run `manage.py bootstrap` if it is new; if it was "
+            f"lost, run {_RECOVER}, which brings it back from its copy in the repository. {_SAFE}"
+        )
+    if executor.migration_plan(executor.loader.graph.leaf_nodes()):
+        return "The portal's database is not up to date; run `manage.py bootstrap`."
+    return ""

@@ -63,6 +63,7 @@ _ABOUT_THE_REPOSITORY = frozenset(
         Action.STATS,
         Action.UNLOCK,
         Action.INIT,
+        Action.PORTAL,
     }
 )
 # What Apprise and the libraries under it need to find their way out.

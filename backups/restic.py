@@ -92,6 +92,8 @@ class Access:
     password: str = field(repr=False)
     secrets: Mapping[str, str] = field(default_factory=dict, repr=False)
     cache_dir: str = ""
+    # In which times among the arguments are read; empty is that of this process.
+    zone: str = ""
 
     def environment(self) -> dict[str, str]:
         """All that restic gets to see."""
@@ -103,6 +105,8 @@ class Access:
         }
         if self.cache_dir:
             own["RESTIC_CACHE_DIR"] = self.cache_dir
+        if self.zone:
+            own["TZ"] = self.zone
         return {**process.base_environment(), **self.secrets, **own}
 
     def environment_secrets(self) -> tuple[str, ...]:
@@ -205,11 +209,17 @@ def init_args() -> tuple[str, ...]:
     return ("init", "--json")
 
 
-def backup_args(*, path: str, host: str, tags: Sequence[str], command: Sequence[str]) -> tuple[str, ...]:
-    """Store the output of `command` at `path`; no snapshot is made unless it exits with 0."""
+def backup_args(
+    *, path: str, host: str, tags: Sequence[str], command: Sequence[str], utc: datetime | None = None
+) -> tuple[str, ...]:
+    """Store the output of `command` at `path`; no snapshot is made unless it exits with 0.
+
+    With `utc` the snapshot is dated so, by a restic whose Access says that its zone is UTC.
+    """
     return (
         "backup", "--json", "--retry-lock", _RETRY_LOCK, "--host", host,
         *(argument for tag in tags for argument in ("--tag", tag)),
+        *(["--time", f"{utc:%Y-%m-%d %H:%M:%S}"] if utc else []),
         "--stdin-filename", path, "--stdin-from-command", "--", *command,
     )  # fmt: skip
 

@@ -9,7 +9,18 @@ from contextlib import suppress
 from functools import partial
 
 from backups import notify, process, services
-from backups.actions import backup, check, forget, recover, repair, repository, restore, unlock, verify
+from backups.actions import (
+    backup,
+    check,
+    forget,
+    portal,
+    recover,
+    repair,
+    repository,
+    restore,
+    unlock,
+    verify,
+)
 from backups.actions.outcome import Outcome
 from backups.choices import Action, Level, Status, Trigger
 from backups.errors import Cancelled, LostClaim, Problem, Refused
@@ -27,6 +38,7 @@ ACTIONS: dict[str, Callable[[Run, Progress], Outcome]] = {
     Action.INIT: repository.init,
     Action.SNAPSHOTS: repository.snapshots,
     Action.RECOVER: recover.run,
+    Action.PORTAL: portal.run,
     Action.FORGET: forget.run,
     Action.PRUNE: repository.prune,
     Action.STATS: repository.stats,
@@ -44,6 +56,7 @@ _SAFE = {
     Action.UNDO: "The database is as it was before.",
     Action.DROP_KEPT: "The live database was not touched.",
     Action.CHECK: "A check changes nothing.",
+    Action.PORTAL: "The backups of databases and the gate do not depend on it.",
     Action.FORGET: "The newest and the newest verified snapshot are kept in any case.",
 }
 _OTHERWISE_SAFE = "The snapshots are as they were."
@@ -162,7 +175,7 @@ def _follow_ups(run: Run, outcome: Outcome, *, send: bool) -> list[Run]:
             child = services.run_enqueue(
                 action=follow_up.action,
                 trigger=Trigger.BACKUP,
-                database=run.database,
+                database=run.database if follow_up.of_database else None,
                 repository=run.repository,
                 parent=run,
                 options=follow_up.options,

@@ -11,7 +11,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from datetime import datetime, timedelta
-from typing import Any
+from typing import Any, Protocol
 
 from django.conf import settings
 from django.contrib.auth.models import User
@@ -53,6 +53,18 @@ _PULSE_STEP = timedelta(seconds=15)
 
 class IllegalTransition(Exception):
     """A run was to leave a status that it is not in."""
+
+
+class PortalCopy(Protocol):
+    """What is to be known of the copy from which the portal came back."""
+
+    @property
+    def made_at(self) -> datetime:
+        """When it was made."""
+
+    @property
+    def made_by(self) -> int:
+        """The run that made it, whose end it cannot hold."""
 
 
 @dataclass(frozen=True)
@@ -467,6 +479,31 @@ def snapshots_sync(
             forgotten_at=now
         )
     return len(present - known), gone
+
+
+def portal_came_back(copy: PortalCopy) -> None:
+    """Give an outcome to what was under way when the portal was copied, and take all leases back.
+
+    Nothing queued then is played now: it was asked for in another state of things.
+    """
+    then = timezone.localtime(copy.made_at)
+    began = f"The portal came back from its copy of {then:%Y-%m-%d %H:%M:%S}"
+    Run.objects.filter(pk=copy.made_by, status=Status.RUNNING).update(
+        status=Status.SUCCEEDED, finished_at=copy.made_at, detail=""
+    )
+    Run.objects.filter(status=Status.RUNNING).update(
+        status=Status.LOST,
+        error=f"{began}, in which this run was under way. How it ended is not known.",
+        finished_at=copy.made_at,
+        detail="",
+    )
+    Run.objects.filter(status=Status.QUEUED).update(
+        status=Status.CANCELLED,
+        error=f"{began}, in which this run had not begun. Nothing was done.",
+        finished_at=copy.made_at,
+    )
+    for model in (Database, Repository):
+        model.objects.update(lease_run=None, lease_until=None)
 
 
 def verification_record(run: Run, snapshot: Snapshot, **found: Any) -> Verification:

@@ -7,8 +7,10 @@ from datetime import UTC, datetime
 
 from django.conf import settings
 from django.http import HttpRequest, HttpResponse
+from django.template.loader import render_to_string
 from django.views.decorators.cache import never_cache
 from django.views.decorators.http import require_safe
+from django.views.defaults import server_error as default_server_error
 from prometheus_client import CONTENT_TYPE_LATEST
 
 from backups import metrics as figures
@@ -38,6 +40,13 @@ def healthz(_request: HttpRequest) -> HttpResponse:
     """200 while the portal's database answers and is up to date, else 503 and why."""
     problem = database_problem()
     return _plain(problem, 503) if problem else _plain("ok", 200)
+
+
+def server_error(request: HttpRequest) -> HttpResponse:
+    """A page for what went wrong; where it is the portal's database, what to do about it."""
+    if problem := database_problem(thoroughly=True):
+        return HttpResponse(render_to_string("503.html", {"problem": problem}), status=503)
+    return default_server_error(request)
 
 
 def _shows_token(request: HttpRequest) -> bool:

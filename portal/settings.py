@@ -197,6 +197,7 @@ BACKUP_KEEP_DAILY = env.integer("BACKUP_KEEP_DAILY", 7)
 BACKUP_KEEP_WEEKLY = env.integer("BACKUP_KEEP_WEEKLY", 4)
 BACKUP_KEEP_MONTHLY = env.integer("BACKUP_KEEP_MONTHLY", 6)
 BACKUP_DUMP_FORMAT = env.choice("BACKUP_DUMP_FORMAT", "sql", ["sql", "sql.gz"])
+BACKUP_PORTAL = env.boolean("BACKUP_PORTAL", default=True)
 
 VERIFY_MYSQL_HOST = env.text("VERIFY_MYSQL_HOST", "")
 VERIFY_MYSQL_PORT = env.integer("VERIFY_MYSQL_PORT", 3306, least=1, most=65535)

@@ -7,6 +7,8 @@ from django.views.generic import RedirectView
 from backups.admin import dashboard, gate, restoring
 from portal import monitoring
 
+handler500 = monitoring.server_error
+
 urlpatterns = [
     path("", include("sentinel.urls")),
     path("", RedirectView.as_view(pattern_name="admin:index"), name="home"),

@@ -1,5 +1,6 @@
 """The portal for gunicorn: `gunicorn portal.wsgi`."""
 
+import logging
 import os
 
 from django.core.exceptions import ImproperlyConfigured
@@ -18,3 +19,18 @@ try:
     application = get_wsgi_application()
 except ImproperlyConfigured as error:
     env.stop(error, _GUNICORN_WORKER_BOOT_ERROR)
+
+
+def _tell_of_database() -> None:
+    """Say once what is wrong with the portal's database; the gate beside it is served all the same."""
+    from django.db import connection
+
+    from backups.health import database_problem
+
+    if problem := database_problem(thoroughly=True):
+        logging.getLogger("portal").error(problem)
+    # Processes that are forked from this one must not share it.
+    connection.close()
+
+
+_tell_of_database()

@@ -31,6 +31,8 @@ os.environ.update(
     DATABASE_URL=f"sqlite:///{VAR_DIR / 'portal.sqlite3'}",
     RESTIC_CACHE_DIR=str(VAR_DIR / "restic-cache"),
     SENTINEL_HEARTBEAT_PATH=str(VAR_DIR / "status" / "last_ok"),
+    # A second or two of each test that backs up; those that are about it turn it on.
+    BACKUP_PORTAL="false",
 )
 # pytest-django sets up too late for the conftest.py of a folder named on the command line.
 django.setup()

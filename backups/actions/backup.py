@@ -11,7 +11,9 @@ from django.conf import settings
 
 from backups import process, restic, services, status_files
 from backups.actions.outcome import FollowUp, Outcome
+from backups.actions.portal import copied_with
 from backups.actions.preflight import Found, make_ready
+from backups.actions.repository import wait_for_maintenance
 from backups.choices import Action, DumpFormat, Level
 from backups.dump import Order, Report, command
 from backups.errors import Cancelled, Problem
@@ -37,7 +39,7 @@ def run(run: Run, progress: Progress) -> Outcome:
     database = run.database
     assert database is not None  # noqa: S101
     progress.phase("preflight")
-    _wait_for_maintenance(database, progress)
+    wait_for_maintenance(database.repository, progress)
     found = _preflight(run, database, progress)
     progress.phase("dump", expected=_expected_bytes(database, found))
     summary, manifest = _dump_into_restic(run, database, found, progress)
@@ -49,20 +51,11 @@ def run(run: Run, progress: Progress) -> Outcome:
     _heartbeat(run, database, snapshot, progress)
     check_due = services.backup_counted(database.repository)
     follow_ups = [FollowUp(Action.FORGET)]
+    if copied_with(database.repository):
+        follow_ups.append(FollowUp(Action.PORTAL, of_database=False))
     if check_due:
         follow_ups.append(FollowUp(Action.CHECK, {"read_data_subset": "5%"}))
     return Outcome(tuple(follow_ups))
-
-
-def _wait_for_maintenance(database: Database, progress: Progress) -> None:
-    """A prune or check of ours holds restic's exclusive lock; a backup can wait for it."""
-    holder = services.lease_holder(database.repository)
-    if holder is not None:
-        progress.log(f"Waiting for {holder} to finish with the repository.")
-    while services.lease_holder(database.repository) is not None:
-        progress.detail("waiting for the repository")
-        process.pause()
-        progress.tick()
 
 
 def _preflight(run: Run, database: Database, progress: Progress) -> Found:

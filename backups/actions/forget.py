@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from django.db.models import QuerySet
 
 from backups import restic, services
+from backups.actions import portal
 from backups.actions.backup import tag_of
 from backups.actions.outcome import Outcome
 from backups.actions.repository import is_ours, note_size, opened, sync
@@ -32,10 +33,11 @@ def run(run: Run, progress: Progress) -> Outcome:
         reasons = _reasons_to_keep(database, access, progress)
         kept += len(reasons)
         remove += _told(database, reasons, progress)
+    copies = portal.superfluous(run.repository, access, progress)
     progress.phase("forget")
-    _forget(access, remove, progress)
+    _forget(access, [*remove, *copies], progress)
     sync(run.repository, access, progress)
-    if remove:
+    if remove or copies:
         note_size(run, access, progress)
     sentence = f"{len(remove)} snapshots forgotten, {kept} kept."
     progress.log(sentence)

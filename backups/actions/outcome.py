@@ -11,10 +11,11 @@ from backups.choices import Action
 
 @dataclass(frozen=True)
 class FollowUp:
-    """A run that should follow this one, as its child."""
+    """A run that should follow this one, as its child; of the database too, or of its repository alone."""
 
     action: Action
     options: Mapping[str, Any] = field(default_factory=dict)
+    of_database: bool = True
 
 
 @dataclass(frozen=True)

@@ -1,13 +1,23 @@
-"""On an empty machine: the history rebuilt from the repository, the newest snapshot found."""
+"""On an empty machine: the portal from its copy, the history from the snapshots, the newest one found."""
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
+from django.contrib.auth.models import User
+from django.utils import timezone
+
 from backups import restic, services
 from backups.actions.outcome import Outcome
+from backups.actions.portal import copies, read
 from backups.actions.repository import is_dump, opened, owner
+from backups.choices import Action, Trigger
 from backups.errors import Problem
 from backups.models import Database, Run, Snapshot
 from backups.progress import Progress
+
+# Where so many copies cannot be read, the rest cannot either.
+_TRIES = 5
 
 
 def run(run: Run, progress: Progress) -> Outcome:
@@ -27,6 +37,45 @@ def run(run: Run, progress: Progress) -> Outcome:
     progress.log(sentence)
     services.run_note(run.pk, result={"sentence": sentence})
     return Outcome()
+
+
+def has_own_history() -> bool:
+    """Whether the portal's database holds what no repository could tell, and which is to stay."""
+    runs = Run.objects.exclude(trigger=Trigger.RECOVERED)
+    return (
+        runs.exclude(action__in=[Action.INIT, Action.SNAPSHOTS, Action.RECOVER]).exists()
+        or Database.objects.filter(is_primary=False).exists()
+    )
+
+
+def portal(access: restic.Access, tell: Callable[[str], None]) -> bool:
+    """Bring the portal's own database back from its newest copy that fits; answers whether.
+
+    Raises Problem where the repository cannot be read at all.
+    """
+    if has_own_history():
+        tell("The portal has a history of its own, which stays as it is.")
+        return False
+    restic.probe(access)
+    found = copies(access)
+    if not found:
+        tell("The repository holds no copy of the portal's own database.")
+        return False
+    for copy in found[:_TRIES]:
+        made_at = timezone.localtime(copy.backup_start or copy.time)
+        name = f"The portal's copy {copy.id[:8]} of {made_at:%Y-%m-%d %H:%M:%S}"
+        try:
+            read(access, copy)
+        except Problem as problem:
+            tell(f"{name} cannot be used. {problem.sentence()}")
+        else:
+            tell(
+                f"{name} was restored: {Run.objects.count()} runs, {Database.objects.count()} databases, "
+                f"{User.objects.count()} people. Passwords are those of then."
+            )
+            return True
+    tell("So the history is rebuilt from the snapshots alone.")
+    return False
 
 
 def newest(database: Database) -> Snapshot:

@@ -8,7 +8,7 @@ from urllib.parse import unquote
 
 from django.template.defaultfilters import filesizeformat
 
-from backups import restic, services
+from backups import process, restic, services
 from backups.actions.outcome import Outcome
 from backups.choices import EXCLUSIVE_ACTIONS, Action
 from backups.connections import repository_access
@@ -29,6 +29,17 @@ def opened(run: Run, progress: Progress) -> restic.Access:
         # A restic that was killed leaves its lock behind, which would stop what locks exclusively.
         restic.remove_stale_locks(access, tick=progress.tick)
     return access
+
+
+def wait_for_maintenance(repository: Repository, progress: Progress) -> None:
+    """A prune or check of ours holds restic's exclusive lock; what only adds can wait for it."""
+    holder = services.lease_holder(repository)
+    if holder is not None:
+        progress.log(f"Waiting for {holder} to finish with the repository.")
+    while services.lease_holder(repository) is not None:
+        progress.detail("waiting for the repository")
+        process.pause()
+        progress.tick()
 
 
 def init(run: Run, progress: Progress) -> Outcome:

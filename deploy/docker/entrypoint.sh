@@ -97,7 +97,8 @@ remember_host
 case ${1:-} in
     worker) worker ;;
     portal)
-        migrate
+        # Without its database the portal says what to do, and its gate is open while backups are fresh.
+        migrate || :
         exec gunicorn -c portal/gunicorn.conf.py portal.wsgi
         ;;
     sentinel) exec gunicorn -c sentinel/gunicorn.conf.py sentinel.wsgi ;;

@@ -124,5 +124,5 @@ def test_worker_without_a_migrated_database_says_what_to_do(mariadb_portal: Port
     ran = mariadb_portal.manage("worker", DATABASE_URL=empty)
 
     assert ran.code == 1
-    assert ran.err.strip().endswith("The portal's database is not up to date; run `manage.py bootstrap`.")
+    assert "empty.sqlite3 is empty. Run `manage.py bootstrap` if it is new; if it was lost," in ran.err
     assert "Traceback" not in ran.err

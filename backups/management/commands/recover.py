@@ -6,40 +6,36 @@ from argparse import ArgumentParser
 from collections.abc import Mapping
 from typing import Any
 
+from django.conf import settings
 from django.core.management import call_command
 from django.utils import timezone
 
-from backups import configuration, services
+from backups import configuration, health, services
 from backups.actions import recover
 from backups.choices import Action, RestoreMode, Trigger
+from backups.connections import repository_access
 from backups.console import VedettaCommand
 from backups.errors import Problem
+from backups.models import Database, Repository
 
 
 class Command(VedettaCommand):
-    """Set the portal up, rebuild its history, restore the newest snapshot."""
+    """Bring the portal back, rebuild what its copy lacks, restore the newest snapshot."""
 
     help = (
-        "On an empty machine with only .env: find the snapshots, rebuild the history, restore the "
-        "newest one into the database. Writes no heartbeat."
+        "On an empty machine with only .env: bring the portal back from its newest copy, find the "
+        "snapshots, restore the newest one into the database. Writes no heartbeat."
     )
 
     def add_own_arguments(self, parser: ArgumentParser) -> None:
         parser.add_argument(
-            "--history-only", action="store_true", help="rebuild the history, restore nothing"
+            "--history-only",
+            action="store_true",
+            help="bring back the portal alone, restore nothing",
         )
 
     def work(self, **options: Any) -> Mapping[str, Any]:
-        call_command("migrate", interactive=False, verbosity=0)
-        configuration.roles()
-        configuration.admin_user(self.say)
-        database = configuration.from_environment()
-        if database is None:
-            raise Problem(
-                "Nothing says what to recover.",
-                do="Set RESTIC_REPOSITORY, RESTIC_PASSWORD and MYSQL_* in .env, as they were.",
-            )
-        configuration.apply()
+        database = self._set_up()
         run = self.play(Action.RECOVER, repository=database.repository)
         self.say(run.result["sentence"])
         snapshot = recover.newest(database)
@@ -64,3 +60,23 @@ class Command(VedettaCommand):
                 "`manage.py backup`."
             )
         return {"snapshot_id": snapshot.snapshot_id}
+
+    def _set_up(self) -> Database:
+        """A portal with what its newest copy held, and on top of it what the environment says."""
+        if moved_to := health.set_aside_damaged(timezone.now()):
+            self.say(f"The portal's own database is damaged and was moved to {moved_to}.")
+        call_command("migrate", interactive=False, verbosity=0)
+        if not settings.RESTIC_REPOSITORY or not settings.MYSQL_DATABASE:
+            raise Problem(
+                "Nothing says what to recover.",
+                do="Set RESTIC_REPOSITORY, RESTIC_PASSWORD and MYSQL_* in .env, as they were.",
+            )
+        if recover.portal(repository_access(Repository(url=settings.RESTIC_REPOSITORY)), self.say):
+            # What this version added to rights and roles.
+            call_command("migrate", interactive=False, verbosity=0)
+        configuration.roles()
+        configuration.admin_user(self.say)
+        database = configuration.from_environment()
+        assert database is not None  # noqa: S101  the environment says which
+        configuration.apply()
+        return database

@@ -109,7 +109,7 @@ class Command(BaseCommand):
 
     def handle(self, *, stop_seconds: float, ready_fd: int | None, **_: Any) -> None:
         """Keep both clusters running until a signal comes. Raises CommandError."""
-        if problem := database_problem():
+        if problem := database_problem(thoroughly=True):
             raise CommandError(problem)
         process.adopt_orphans()
         self._told_to_stop = False

@@ -1,0 +1,312 @@
+"""A copy of the portal's own database: lines of JSON, from which any engine can be filled.
+
+First a header with the migrations that it fits, then each table's rows, last a line that counts and
+digests all before it: without that line a copy is not whole. What is of the moment stays out:
+sessions, attempts to sign in, the workers' pulses, the queue and its schedules (which are made from
+the databases' rows). Secrets were never there, for rows hold references; people's passwords are
+hashes, as in the database.
+"""
+
+from __future__ import annotations
+
+import base64
+import hashlib
+import json
+import tempfile
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from datetime import datetime
+from itertools import islice
+from pathlib import Path
+from typing import IO, Any
+
+from django.apps import apps as installed
+from django.contrib.contenttypes.models import ContentType
+from django.contrib.sessions.models import Session
+from django.core.management.color import no_style
+from django.db import connections, models, transaction
+from django.db.migrations.executor import MigrationExecutor
+from django.utils import timezone
+
+from backups.errors import Problem
+
+FORMAT = 1
+APPS = ("contenttypes", "auth", "admin", "backups")
+LEFT_OUT = frozenset({"backups.WorkerPulse"})
+_READING, _SCRATCH = "portal copy", "portal scratch"
+_TICK_ROWS = 500
+# A snapshot's manifest may have a megabyte, of which servers take only so many at once.
+_BATCH, _HEAVY_BATCH = 500, 10
+_HEAVY = (models.JSONField, models.BinaryField)
+_SQLITE = "django.db.backends.sqlite3"
+_MYSQL = "django.db.backends.mysql"
+
+
+@dataclass(frozen=True)
+class Header:
+    """What a copy says of itself: when it was made, by which run, and what schema it fits."""
+
+    made_at: datetime
+    made_by: int
+    migrations: tuple[tuple[str, str], ...]
+
+    def as_told(self) -> dict[str, Any]:
+        """The header as it is written."""
+        return {
+            "vedetta": "portal",
+            "format": FORMAT,
+            "made_at": self.made_at.isoformat(),
+            "made_by": self.made_by,
+            "migrations": self.migrations,
+        }
+
+    @classmethod
+    def from_told(cls, told: Any) -> Header:
+        """The header in a copy's first line. Raises Problem."""
+        if not isinstance(told, dict) or told.get("vedetta") != "portal":
+            raise Problem("It is no copy of a portal.")
+        if told.get("format") != FORMAT:
+            raise _of_another_version()
+        migrations = tuple((str(app), str(name)) for app, name in told["migrations"])
+        return cls(datetime.fromisoformat(told["made_at"]), int(told["made_by"]), migrations)
+
+
+def models_copied(apps: Any = installed) -> list[type[models.Model]]:
+    """The tables that a copy holds, those between two others included."""
+    return [
+        model
+        for label in APPS
+        for model in apps.get_app_config(label).get_models(include_auto_created=True)
+        if model._meta.label not in LEFT_OUT
+    ]
+
+
+# ---------------------------------------------------------------- Making a copy
+
+
+def write(file: IO[bytes], *, made_by: int, tick: Callable[[], None]) -> int:
+    """Write a copy as of one moment; answers how many rows it has. Raises Problem, and what `tick` raises.
+
+    On a connection of its own, whose transaction keeps nobody from writing meanwhile.
+    """
+    header = Header(timezone.now(), made_by, tuple(_leaves()))
+    out = _Writer(file)
+    with _connected(_READING, OPTIONS=_options_for_reading()), transaction.atomic(using=_READING):
+        if damage := damage_of(_READING):
+            raise Problem(f"The portal's own database is damaged ({damage}).", do=_SAVE_IT)
+        out.line(header.as_told())
+        for model in models_copied():
+            fields = [field.attname for field in model._meta.concrete_fields]
+            out.line({"table": model._meta.label, "fields": fields})
+            rows = model._base_manager.using(_READING).order_by("pk").values_list(*fields)
+            for row in rows.iterator(chunk_size=_TICK_ROWS):
+                out.row(row)
+                if out.rows % _TICK_ROWS == 0:
+                    tick()
+    out.end()
+    return out.rows
+
+
+_SAVE_IT = "Stop portal and worker and run `manage.py recover --history-only`, which puts it right."
+
+
+def damage_of(alias: str = "default") -> str:
+    """What SQLite finds broken in a file, looking at all of it; empty for other engines.
+
+    Raises DatabaseError where it cannot even be opened.
+    """
+    if connections[alias].vendor != "sqlite":
+        return ""
+    with connections[alias].cursor() as cursor:
+        cursor.execute("PRAGMA quick_check(1)")
+        (found,) = cursor.fetchone()
+    return "" if found == "ok" else str(found)
+
+
+def _options_for_reading() -> dict[str, Any]:
+    """All is read as of the first look, and nobody waits for us."""
+    options = dict(connections.settings["default"]["OPTIONS"])
+    engine = connections.settings["default"]["ENGINE"]
+    if engine == _SQLITE:
+        options["transaction_mode"] = "DEFERRED"
+    elif engine == _MYSQL:
+        options["isolation_level"] = "repeatable read"
+    return options
+
+
+class _Writer:
+    def __init__(self, file: IO[bytes]) -> None:
+        self._file = file
+        self._digest = hashlib.sha256()
+        self.rows = 0
+
+    def line(self, told: Any) -> None:
+        text = json.dumps(told, default=_as_json, separators=(",", ":")).encode() + b"\n"
+        self._digest.update(text)
+        self._file.write(text)
+
+    def row(self, values: Sequence[Any]) -> None:
+        self.rows += 1
+        self.line(values)
+
+    def end(self) -> None:
+        self.line({"rows": self.rows, "sha256": self._digest.hexdigest()})
+        self._file.flush()
+
+
+def _as_json(value: Any) -> str:
+    """What JSON does not know, as Django's fields read it back."""
+    if isinstance(value, datetime):
+        return value.isoformat()
+    if isinstance(value, bytes | memoryview):
+        return base64.b64encode(value).decode()
+    raise TypeError(f"a copy of the portal cannot hold a {type(value).__name__}")
+
+
+# ---------------------------------------------------------------- Coming back from one
+
+
+def restore(lines: Iterable[bytes], *, then: Callable[[Header], None]) -> Header:
+    """Put a copy in the place of all that the portal's database holds, or raise Problem and change nothing.
+
+    The copy is read into a scratch database with the schema that it fits, which is then brought up
+    to date; its rows go over in one transaction, in which `then` has the last word.
+    """
+    try:
+        with tempfile.TemporaryDirectory() as folder:
+            scratch = str(Path(folder) / "portal.sqlite3")
+            with _connected(_SCRATCH, ENGINE=_SQLITE, NAME=scratch, OPTIONS={}):
+                header = _read(iter(lines))
+                MigrationExecutor(connections[_SCRATCH]).migrate(_leaves())
+                _take_over(lambda: then(header))
+    except Problem:
+        raise
+    except Exception as error:  # a copy may be anything, and must not stop a recovery
+        raise Problem(f"It does not fit ({type(error).__name__}: {str(error)[:200]}).") from error
+    return header
+
+
+def _read(lines: Iterator[bytes]) -> Header:
+    """Fill the scratch database. Raises Problem unless the copy is whole."""
+    digest, rows = hashlib.sha256(), 0
+    first = next(lines, b"")
+    header = Header.from_told(_parsed(first))
+    apps = _migrated_to(header.migrations)
+    digest.update(first)
+    with transaction.atomic(using=_SCRATCH):
+        filling = _Filling()
+        for line in lines:
+            told = _parsed(line)
+            if isinstance(told, list):
+                filling.add(told)
+                rows += 1
+            elif "table" in told:
+                filling.begin(apps.get_model(told["table"]), told["fields"])
+            elif (told["rows"], told["sha256"]) == (rows, digest.hexdigest()):
+                filling.flush()
+                return header
+            else:
+                raise _not_whole()
+            digest.update(line)
+    raise _not_whole()
+
+
+def _parsed(line: bytes) -> Any:
+    try:
+        return json.loads(line)
+    except ValueError:
+        raise _not_whole() from None
+
+
+def _not_whole() -> Problem:
+    return Problem("It is not whole, or was changed.")
+
+
+def _of_another_version() -> Problem:
+    return Problem("It was made by a newer Vedetta than this one.")
+
+
+def _migrated_to(migrations: Sequence[tuple[str, str]]) -> Any:
+    """Give the scratch database the schema of a copy; answers the models as they were. Raises Problem."""
+    executor = MigrationExecutor(connections[_SCRATCH])
+    targets = [migration for migration in migrations if migration[0] in APPS]
+    if any(target not in executor.loader.graph.nodes for target in targets):
+        raise _of_another_version()
+    executor.migrate(targets)
+    return executor.loader.project_state(targets).apps
+
+
+class _Filling:
+    """Inserts one table's rows after the other's."""
+
+    def __init__(self) -> None:
+        self._model: type[models.Model] | None = None
+        self._fields: list[models.Field[Any, Any]] = []
+        self._rows: list[models.Model] = []
+
+    def begin(self, model: type[models.Model], names: Sequence[str]) -> None:
+        self.flush()
+        by_name = {field.attname: field for field in model._meta.concrete_fields}
+        self._model, self._fields = model, [by_name[name] for name in names]
+
+    def add(self, values: Sequence[Any]) -> None:
+        assert self._model is not None  # noqa: S101
+        told = {
+            field.attname: field.to_python(value) for field, value in zip(self._fields, values, strict=True)
+        }
+        self._rows.append(self._model(**told))
+        if len(self._rows) >= _BATCH:
+            self.flush()
+
+    def flush(self) -> None:
+        if self._model is not None and self._rows:
+            self._model._base_manager.using(_SCRATCH).bulk_create(self._rows)
+        self._rows = []
+
+
+def _take_over(then: Callable[[], None]) -> None:
+    """The scratch database's rows in the place of ours, all of them or none."""
+    connection = connections["default"]
+    with transaction.atomic(), connection.constraint_checks_disabled():
+        Session.objects.all().delete()
+        for model in models_copied():
+            model._base_manager.all()._raw_delete("default")
+        for model in models_copied():
+            rows = model._base_manager.using(_SCRATCH).order_by("pk").iterator()
+            heavy = any(isinstance(field, _HEAVY) for field in model._meta.concrete_fields)
+            while batch := list(islice(rows, _HEAVY_BATCH if heavy else _BATCH)):
+                model._base_manager.using("default").bulk_create(batch)
+        connection.check_constraints([model._meta.db_table for model in models_copied()])
+        _reset_counters()
+        ContentType.objects.clear_cache()
+        then()
+
+
+def _reset_counters() -> None:
+    """Where an engine counts apart from its rows, the next row has to be the next."""
+    connection = connections["default"]
+    with connection.cursor() as cursor:
+        for statement in connection.ops.sequence_reset_sql(no_style(), models_copied()):
+            cursor.execute(statement)
+
+
+# ---------------------------------------------------------------- Connections
+
+
+@contextmanager
+def _connected(alias: str, **settings: Any) -> Iterator[None]:
+    """A connection under a name of its own for the length of a block: the portal's, but for `settings`."""
+    connections.settings[alias] = {**connections.settings["default"], **settings}
+    try:
+        yield
+    finally:
+        connections[alias].close()
+        del connections[alias]
+        del connections.settings[alias]
+
+
+def _leaves() -> list[tuple[str, str]]:
+    """The newest migrations of what is copied."""
+    graph = MigrationExecutor(connections["default"]).loader.graph
+    return sorted((app, name) for app, name in graph.leaf_nodes() if app in APPS)

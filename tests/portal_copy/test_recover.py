@@ -1,0 +1,313 @@
+"""The portal comes back from the repository: history, set-up and people, from the newest copy that fits."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import subprocess
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from tests.backups.conftest import MakePortal
+from tests.backups.worlds import Portal, Shop
+from tests.portal_copy.conftest import NewDatabase
+from tests.sentinel.conftest import StatusFolder, ask, gate_process
+
+# What somebody did in the portal, and what was under way when it was copied.
+LIVED = """
+from django.contrib.auth.models import Group, User
+from django.contrib.sessions.models import Session
+from django.utils import timezone
+from backups.choices import Action, Trigger
+from backups.models import Database, Repository, Run
+from backups import services
+ada = User.objects.create_user("ada", "ada@example.com", "a password of hers")
+ada.groups.add(Group.objects.get(name="Restorer"))
+Session.objects.create(session_key="of-hers", session_data="", expire_date=timezone.now())
+Database.objects.update(backup_cron="5 1 * * *", keep_daily=3)
+other = Database.objects.create(name="second", host="h", user="u", database="second", backup_cron="",
+    verify_cron="", repository=Repository.objects.get())
+failed = services.run_enqueue(action=Action.VERIFY, trigger=Trigger.CLI, database=other, send=False)
+services.run_claim(failed.pk, worker="")
+services.run_log(failed.pk, [services.line("a line of a log — with ünicode")])
+services.run_finish(failed.pk, status="failed", error="It was not to be.")
+running = services.run_enqueue(action=Action.STATS, trigger=Trigger.CLI, database=other, send=False)
+services.run_claim(running.pk, worker="")
+services.run_enqueue(action=Action.UNLOCK, trigger=Trigger.ADMIN, database=other, send=False)
+"""
+TOLD = """
+import json
+from django.contrib.auth import authenticate
+from django.contrib.auth.models import User
+from django.contrib.sessions.models import Session
+from django_q.models import Schedule
+from backups.models import Database, Run, Snapshot
+print(json.dumps({
+    "roles": [g.name for u in User.objects.filter(username="ada") for g in u.groups.all()],
+    "may": User.objects.get(username="ada").has_perm("backups.run_restore"),
+    "signs in": User.objects.get(username="ada").check_password("a password of hers"),
+    "sessions": Session.objects.count(),
+    "databases": list(Database.objects.values_list("name", "backup_cron", "keep_daily")),
+    "held": Database.objects.exclude(lease_run=None).count(),
+    "runs": [[r.action, r.trigger, r.status, r.error] for r in Run.objects.order_by("pk")],
+    "lines": Run.objects.get(action="verify").lines.get().text,
+    "snapshots": [[s.snapshot_id, s.made_by.action, bool(s.manifest)] for s in Snapshot.objects.all()],
+    "scheduled": [s.cron for s in Schedule.objects.filter(func="backups.tasks.backup_due")],
+    "next": Run.objects.create(action="stats", repository=Database.objects.first().repository).pk,
+}))
+"""
+
+
+def test_all_that_people_did_comes_back_on_an_empty_machine(
+    mariadb_shop: Shop, make_portal: MakePortal, new_database: NewDatabase
+) -> None:
+    lost = make_portal(mariadb_shop, BACKUP_PORTAL="true", **new_database())
+    lost.shell(LIVED)
+    backed_up = lost.manage("backup", "--database", mariadb_shop.name, "--json")
+    assert backed_up.code == 0, backed_up.err
+
+    portal = make_portal(
+        mariadb_shop, repository=lost.repository, set_up=False, BACKUP_PORTAL="true", **new_database()
+    )
+    ran = portal.manage("recover", "--history-only")
+
+    assert ran.code == 0, ran.err
+    assert "was restored: 7 runs, 2 databases, 1 people." in ran.out
+    told = json.loads(portal.shell(TOLD))
+    assert (told["roles"], told["may"], told["signs in"], told["sessions"]) == (["Restorer"], True, True, 0)
+    assert told["databases"] == [["second", "", 7], [mariadb_shop.name, "5 1 * * *", 3]]
+    assert told["held"] == 0
+    assert told["lines"] == "a line of a log — with ünicode"
+    assert told["snapshots"] == [[backed_up.json["snapshot_id"], "backup", True]]
+    assert told["scheduled"] == ["5 1 * * *"]
+    kinds = [(action, trigger, status) for action, trigger, status, _ in told["runs"]]
+    assert kinds == [
+        ("init", "cli", "succeeded"),
+        ("verify", "cli", "failed"),
+        ("stats", "cli", "lost"),
+        ("unlock", "admin", "cancelled"),
+        ("backup", "cli", "succeeded"),
+        ("forget", "backup", "succeeded"),
+        ("portal", "backup", "succeeded"),
+        ("recover", "cli", "succeeded"),
+    ]
+    assert told["runs"][1][3] == "It was not to be."
+    assert "in which this run was under way. How it ended is not known." in told["runs"][2][3]
+    assert "Nothing was done." in told["runs"][3][3]
+    assert portal.heartbeat() is None
+
+
+def test_recover_brings_data_and_portal_back_and_what_was_backed_up_since_the_copy(
+    portal: Portal, make_portal: MakePortal
+) -> None:
+    rows = portal.shop.query("SELECT * FROM orders")
+    later = portal.backup(BACKUP_PORTAL="false")
+    portal.shop.server.execute(f"DROP DATABASE `{portal.shop.name}`; CREATE DATABASE `{portal.shop.name}`")
+
+    new = make_portal(portal.shop, repository=portal.repository, set_up=False)
+    ran = new.manage("recover", "--json")
+
+    assert ran.json == {"status": "succeeded", "snapshot_id": later.json["snapshot_id"]}
+    assert portal.shop.query("SELECT * FROM orders") == rows
+    backups = new.rows("SELECT \"trigger\" FROM backups_run WHERE action = 'backup' ORDER BY id")
+    assert [row["trigger"] for row in backups] == ["cli", "recovered"]
+
+
+def test_a_portal_with_a_history_keeps_it(portal: Portal) -> None:
+    before = portal.rows("SELECT id, action, finished_at FROM backups_run ORDER BY id")
+
+    ran = portal.manage("recover", "--history-only")
+
+    assert "The portal has a history of its own, which stays as it is." in ran.out
+    after = portal.rows("SELECT id, action, finished_at FROM backups_run ORDER BY id")
+    assert after[: len(before)] == before
+
+
+def test_a_portal_that_was_only_set_up_gets_its_history_back(portal: Portal, make_portal: MakePortal) -> None:
+    """As in a container, which sets up before anybody can say `recover`."""
+    new = make_portal(portal.shop, repository=portal.repository)
+
+    ran = new.manage("recover", "--history-only")
+
+    assert "was restored: 4 runs" in ran.out
+    assert new.run()["trigger"] == "cli"
+
+
+# ---------------------------------------------------------------- Damaged and lost databases
+
+
+def overwrite_whole(file: Path) -> None:
+    file.write_bytes(b"no database at all" * 1000)
+
+
+def overwrite_middle(file: Path) -> None:
+    with file.open("r+b") as opened:
+        opened.seek(4096 * 3)
+        opened.write(os.urandom(4096 * 20))
+
+
+@pytest.mark.parametrize("damage", [overwrite_whole, overwrite_middle])
+def test_a_damaged_portal_database_is_named_moved_aside_and_replaced(
+    damage: Callable[[Path], None], portal: Portal
+) -> None:
+    copied = portal.rows("SELECT id, action FROM backups_run ORDER BY id")
+    damage(portal.database_file)
+    damaged = portal.database_file.read_bytes()
+    sentence = f"The portal's database {portal.database_file} is damaged."
+    remedy = "Stop portal and worker and run `manage.py recover --history-only`"
+
+    worker = portal.manage("worker")
+    assert (worker.code, "Traceback" in worker.err) == (1, False)
+    assert sentence in worker.err
+    assert remedy in worker.err
+    with (
+        portal.served() as url,
+        gate_process(StatusFolder(portal.heartbeat_path), MYSQL_DATABASE=portal.shop.name) as (port, _),
+    ):
+        assert ask(port).body == "fresh"
+        own = int(url.rpartition(":")[2])
+        assert ask(own).body == "fresh"
+        assert ask(own, "/admin/login/?next=/admin/").code == 200
+        page = ask(own, "/healthz")
+        assert page.code == 503
+    assert sentence in (portal.folder / "portal.log").read_text()
+
+    ran = portal.manage("recover", "--history-only")
+
+    assert ran.code == 0, ran.err
+    assert "is damaged and was moved to" in ran.out
+    aside = Path(ran.out.splitlines()[0].rpartition(" ")[2].rstrip("."))
+    assert aside.read_bytes() == damaged
+    assert portal.rows("SELECT id, action FROM backups_run ORDER BY id")[: len(copied)] == copied
+
+
+def test_pages_say_what_to_do_about_a_damaged_database(portal: Portal) -> None:
+    with portal.served() as url:
+        overwrite_whole(portal.database_file)
+        port = int(url.rpartition(":")[2])
+        import http.client
+
+        connection = http.client.HTTPConnection("127.0.0.1", port)
+        connection.request("GET", "/admin/", headers={"Cookie": "sessionid=" + "a" * 32})
+        answer = connection.getresponse()
+
+        assert answer.status == 503
+        assert "Stop portal and worker and run `manage.py recover" in answer.read().decode()
+        connection.close()
+        assert ask(port).body == "fresh"
+
+
+def test_a_lost_portal_database_is_not_taken_for_a_new_one(portal: Portal) -> None:
+    portal.database_file.unlink()
+
+    worker = portal.manage("worker")
+
+    assert worker.code == 1
+    assert "is empty. Run `manage.py bootstrap` if it is new; if it was lost, run" in worker.err
+    with gate_process(StatusFolder(portal.heartbeat_path), MYSQL_DATABASE=portal.shop.name) as (port, _):
+        assert ask(port).body == "fresh"
+        ran = portal.manage("recover", "--history-only")
+        assert ran.code == 0, ran.err
+        assert ask(port).body == "fresh"
+    assert portal.run()["status"] == "succeeded"
+
+
+def test_commands_say_what_to_do_about_a_damaged_database(portal: Portal) -> None:
+    overwrite_whole(portal.database_file)
+
+    for command in ("migrate", "bootstrap", "backup"):
+        ran = portal.manage(command)
+        assert (ran.code, "Traceback" in ran.err) == (1, False), ran.err
+        assert "recover --history-only" in ran.err
+
+
+# ---------------------------------------------------------------- Copies that cannot be used
+
+
+def copy_of(portal: Portal) -> bytes:
+    """What the newest copy holds."""
+    listed = [s for s in json.loads(portal.restic("snapshots", "--json")) if "portal" in s["tags"]]
+    return portal.restic("dump", listed[-1]["id"], f"/portal/{portal.shop.name}.jsonl")
+
+
+def store_copy(portal: Portal, content: bytes) -> None:
+    """Put a copy of our own making into the repository."""
+    subprocess.run(
+        [
+            portal.restic_path, "backup", "--quiet", "--host", "vedetta", "--tag", "vedetta",
+            "--tag", "portal", "--stdin", "--stdin-filename", f"/portal/{portal.shop.name}.jsonl",
+        ],
+        input=content, env={**os.environ, **portal.environment}, check=True,
+    )  # fmt: skip
+
+
+def with_migrations(content: bytes, **names: str) -> bytes:
+    """The copy as a Vedetta of other migrations would have made it."""
+    header, *lines, end = content.splitlines(keepends=True)
+    told = json.loads(header)
+    told["migrations"] = [[app, names.get(app, name)] for app, name in told["migrations"]]
+    whole = b"".join([json.dumps(told).encode() + b"\n", *lines])
+    ending = {"rows": json.loads(end)["rows"], "sha256": hashlib.sha256(whole).hexdigest()}
+    return whole + json.dumps(ending).encode() + b"\n"
+
+
+def changed(content: bytes) -> bytes:
+    """One name is another."""
+    assert b'"Viewer"' in content
+    return content.replace(b'"Viewer"', b'"Vievver"', 1)
+
+
+@pytest.mark.parametrize(
+    ("spoil", "complaint"),
+    [
+        (lambda content: content[: len(content) // 2], "It is not whole, or was changed."),
+        (changed, "It is not whole, or was changed."),
+        (lambda _: b"\n", "It is not whole, or was changed."),
+        (lambda _: b"\x00\xff" * 100_000, "It is not whole, or was changed."),
+        (lambda _: b'{"something": "else"}\n' * 100_000, "It is no copy of a portal."),
+        (
+            lambda content: with_migrations(content, backups="9999_of_the_future"),
+            "It was made by a newer Vedetta than this one.",
+        ),
+    ],
+    ids=["half", "changed", "empty", "binary", "other", "newer"],
+)
+def test_a_copy_that_cannot_be_used_is_named_and_the_one_before_taken(
+    spoil: Callable[[bytes], bytes], complaint: str, portal: Portal, make_portal: MakePortal
+) -> None:
+    store_copy(portal, spoil(copy_of(portal)))
+
+    new = make_portal(portal.shop, repository=portal.repository, set_up=False)
+    ran = new.manage("recover", "--history-only")
+
+    assert ran.code == 0, ran.err
+    assert f"cannot be used. {complaint}" in ran.out
+    assert "was restored: 4 runs" in ran.out
+    assert new.run()["trigger"] == "cli"
+
+
+def test_a_copy_of_an_older_schema_is_restored_and_migrated(portal: Portal, make_portal: MakePortal) -> None:
+    store_copy(portal, with_migrations(copy_of(portal), backups="0002_alert"))
+
+    new = make_portal(portal.shop, repository=portal.repository, set_up=False)
+    ran = new.manage("recover", "--history-only")
+
+    assert ran.code == 0, ran.err
+    assert "cannot be used" not in ran.out
+    assert new.run()["trigger"] == "cli"
+
+
+def test_without_a_copy_the_history_is_rebuilt_from_the_snapshots(
+    mariadb_shop: Shop, make_portal: MakePortal
+) -> None:
+    portal = make_portal(mariadb_shop)
+    assert portal.backup().code == 0
+
+    new = make_portal(mariadb_shop, repository=portal.repository, set_up=False)
+    ran = new.manage("recover", "--history-only")
+
+    assert "The repository holds no copy of the portal's own database." in ran.out
+    assert new.run()["trigger"] == "recovered"
