@@ -125,6 +125,7 @@ def dump(order: Order, out_fd: int, report: Report) -> dict[str, Any]:
         definers = mysql.definers(connection, order.database)
     digester = Digester()
     told = 0.0
+    _widen(out_fd)
 
     with _output(out_fd, gzip=order.gzip) as out:
 
@@ -214,7 +215,7 @@ def stream_dump(
             pass_fds=[option_fd],
             own_group=tick is not None,
         ) as running:
-            _widen(running.stdout)
+            _widen(running.stdout.fileno())
             pump = partial(_pump, running.stdout, digester, write, take)
             if tick is None:
                 pump()
@@ -314,7 +315,7 @@ def _output(out_fd: int, *, gzip: bool) -> Iterator[int]:
         [gzip_program, "--rsyncable", "--no-name"],
         env=process.base_environment(), stdin=process.PIPE, stdout=out_fd, own_group=False,
     ) as running:  # fmt: skip
-        _widen(running.stdin)
+        _widen(running.stdin.fileno())
         yield running.stdin.fileno()
         running.stdin.close()
         code = running.wait()
@@ -322,10 +323,10 @@ def _output(out_fd: int, *, gzip: bool) -> Iterator[int]:
             raise Problem(f"gzip failed: {' '.join(running.stderr_tail()) or code}.")
 
 
-def _widen(pipe: IO[bytes]) -> None:
+def _widen(pipe: int) -> None:
     """A larger pipe saves context switches; where the kernel refuses, the usual one does."""
     with suppress(OSError):
-        fcntl.fcntl(pipe.fileno(), fcntl.F_SETPIPE_SZ, _CHUNK)
+        fcntl.fcntl(pipe, fcntl.F_SETPIPE_SZ, _CHUNK)
 
 
 def _write(fd: int, data: bytes) -> None:

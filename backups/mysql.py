@@ -94,12 +94,13 @@ class ServerInfo:
 
 @dataclass(frozen=True)
 class Clients:
-    """The client programs that fit a server."""
+    """The client programs that fit a server. `before_dump` stands before the dump program's arguments."""
 
     dump: str
     load: str
     flavour: str
     version: str
+    before_dump: tuple[str, ...] = ()
 
     @property
     def number(self) -> tuple[int, ...]:
@@ -788,7 +789,7 @@ def clients(server: ServerInfo, folder: str = "") -> Clients:
             continue
         # By its own word: Debian's `mysqldump` is MariaDB's under another name.
         flavour, _, version = client_version(dump).partition(" ")
-        found = Clients(dump, load, flavour, version)
+        found = Clients(dump, load, flavour, version, _before_dump(dump))
         if flavour == server.flavour:
             return found
         strange = strange or found
@@ -817,6 +818,23 @@ _UNFIT = {
     MYSQL: "write a dump of MySQL that MySQL does not take back (values of generated columns)",
     MARIADB: "cannot log in to MariaDB and know nothing of its sequences and packages",
 }
+
+
+def _before_dump(program: str) -> tuple[str, ...]:
+    """coreutils' stdbuf, where it is there and this program starts with it and has no complaint.
+
+    A dump program writes 4 KB at a time to a pipe, on which two programs spend an eighth of all the
+    processor time of a backup.
+    """
+    stdbuf = process.find_program("stdbuf")
+    if stdbuf is None:
+        return ()
+    before = (stdbuf, "--output=256K")
+    try:
+        tried = process.run([*before, program, "--version"], env=client_environment(), deadline=10)
+    except (process.NotInstalled, process.DeadlineExceeded):
+        return ()
+    return () if tried.returncode or tried.stderr_tail else before
 
 
 def client_environment() -> dict[str, str]:
@@ -887,6 +905,7 @@ def dump_args(
 ) -> tuple[str, ...]:
     """A whole, consistent dump of one database."""
     args = [
+        *programs.before_dump,
         programs.dump,
         *connection_args(server, programs, option_file_path),
         "--single-transaction",

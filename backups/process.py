@@ -248,6 +248,25 @@ def run(
         started.close()
 
 
+@contextmanager
+def beside(args: Sequence[str], *, env: Mapping[str, str]) -> Iterator[Callable[..., Completed]]:
+    """Start a program that says little beside the block, which gets a function to see it to its end.
+
+    That takes `tick` and `deadline` and raises as `run` does; the seconds count from its call. When
+    the block is left without it, the program is ended.
+    """
+    started = Child(args, env=env, stdout=PIPE, stderr=PIPE)
+
+    def finish(tick: Tick | None = None, deadline: float | None = None) -> Completed:
+        return _follow(started, None, None, tick, deadline)
+
+    try:
+        yield finish
+    finally:
+        started.stop()
+        started.close()
+
+
 def _follow(
     running: Child,
     on_stdout: Callable[[str], None] | None,

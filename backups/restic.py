@@ -8,7 +8,7 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import closing, contextmanager, suppress
+from contextlib import ExitStack, closing, contextmanager, suppress
 from dataclasses import dataclass, field
 from datetime import datetime
 from http import HTTPStatus
@@ -556,7 +556,7 @@ def call(
 
     Raises ResticError, by what the exit status and the last lines say; whatever `tick` raises.
     """
-    try:
+    with _in_time(access):
         completed = process.run(
             (access.program, *args),
             env=access.environment(),
@@ -567,13 +567,20 @@ def call(
             pass_fds=pass_fds,
             folder=folder,
         )
+    if completed.returncode != 0:
+        raise error_from(completed, access, doing)
+    return completed
+
+
+@contextmanager
+def _in_time(access: Access) -> Iterator[None]:
+    """Turn the ends of which restic itself says nothing into sentences."""
+    try:
+        yield
     except process.DeadlineExceeded as late:
         raise unreachable(access, late.stderr_tail) from None
     except process.NotInstalled:
         raise ResticError("restic is not installed.", do=_get_restic()) from None
-    if completed.returncode != 0:
-        raise error_from(completed, access, doing)
-    return completed
 
 
 def version(access: Access) -> str:
@@ -592,15 +599,29 @@ def version_tuple(text: str) -> tuple[int, ...]:
 
 def probe(access: Access, *, tick: process.Tick | None = None) -> None:
     """Make sure within seconds that the repository is there and the password opens it."""
-    try:
-        call(
-            access, cat_config_args(), doing="opening the repository", tick=tick,
-            deadline=PROBE_DEADLINE_SECONDS,
-        )  # fmt: skip
-    except NoRepository:
-        if _bucket_is_missing(access.url):
-            raise _no_bucket(access) from None
-        raise
+    with probed_beside(access, tick=tick):
+        pass
+
+
+@contextmanager
+def probed_beside(access: Access, *, tick: process.Tick | None = None) -> Iterator[None]:
+    """Do the block while restic opens the repository, then raise what `probe` would.
+
+    The key is derived from the password, which takes restic half a second on purpose.
+    """
+    with ExitStack() as stack:
+        with _in_time(access):
+            begun = process.beside((access.program, *cat_config_args()), env=access.environment())
+            finish = stack.enter_context(begun)
+        yield
+        with _in_time(access):
+            completed = finish(tick, PROBE_DEADLINE_SECONDS)
+    if completed.returncode == 0:
+        return
+    error = error_from(completed, access, "opening the repository")
+    if isinstance(error, NoRepository) and _bucket_is_missing(access.url):
+        error = _no_bucket(access)
+    raise error
 
 
 def unlock_quietly(access: Access) -> None:

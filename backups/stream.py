@@ -169,6 +169,7 @@ _INSERT_INTO = re.compile(rb"[A-Z ]+`(?:[^`]|``)*`(?=[^`])")
 _LONGEST_INSERT_INTO = 1024
 # Ends of row data: mysqldump escapes newlines in values, so a real one stands between rows only.
 _ROWS_END = b";\n"
+_SEMICOLONS = 100
 # What has no newline for so long is no dump; it is passed on rather than gathered in memory.
 _LONGEST_LINE = 64 << 20
 
@@ -252,7 +253,7 @@ class Splitter:
 
     def _end_of_rows(self, data: bytes, at: int) -> int:
         """Where the row data in `data` ends, or how far it surely goes."""
-        end = data.find(_ROWS_END, at)
+        end = _find_rows_end(data, at)
         if end >= 0:
             self._in_rows = False
             return end + len(_ROWS_END)
@@ -406,6 +407,19 @@ class Splitter:
                 self._open_quote = b""
                 return token.end()
         return len(line)
+
+
+def _find_rows_end(data: bytes, at: int) -> int:
+    """Where the first ";" before a newline stands, -1 where there is none.
+
+    A search for one byte is ten times as fast as one for two, except in rows that are full of it.
+    """
+    for _ in range(_SEMICOLONS):
+        at = data.find(b";", at)
+        if at < 0 or data.startswith(b"\n", at + 1):
+            return at
+        at += 1
+    return data.find(_ROWS_END, at)
 
 
 def _end_of_insert_into(data: bytes, at: int) -> int:

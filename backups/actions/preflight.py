@@ -53,10 +53,17 @@ def checks(database: Database, found: Found, tick: Tick | None = None) -> Iterat
 
 
 def make_ready(database: Database, tick: Tick | None = None) -> Found:
-    """What a backup needs, all of it there. Raises Problem with the first that is not."""
+    """What a backup needs, all of it there. Raises Problem with the first that is not.
+
+    The database is looked at while restic opens the repository.
+    """
     found = Found()
-    for _, look in _CHECKS:
+    for _, look in _FIRST:
         look(database, found, tick)
+    assert found.access  # noqa: S101
+    with restic.probed_beside(found.access, tick=tick):
+        for _, look in _OF_THE_DATABASE:
+            look(database, found, tick)
     return found
 
 
@@ -122,11 +129,7 @@ def _privileges(database: Database, found: Found, _tick: Tick | None) -> str:
     return f"{found.server.user} may dump all of {database.database}."
 
 
-_CHECKS: tuple[tuple[str, Callable[[Database, Found, Tick | None], str]], ...] = (
-    ("status folder", _status_folder),
-    ("restic", _restic),
-    ("repository", _repository),
-    ("database", _database),
-    ("client", _client),
-    ("privileges", _privileges),
-)
+_Looks = tuple[tuple[str, Callable[[Database, Found, Tick | None], str]], ...]
+_FIRST: _Looks = (("status folder", _status_folder), ("restic", _restic))
+_OF_THE_DATABASE: _Looks = (("database", _database), ("client", _client), ("privileges", _privileges))
+_CHECKS: _Looks = (*_FIRST, ("repository", _repository), *_OF_THE_DATABASE)

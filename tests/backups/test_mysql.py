@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import os
+import shutil
 import subprocess
 from dataclasses import replace
+from pathlib import Path
 
 import pytest
 
@@ -56,6 +58,11 @@ PASSWORDS = [
             f"/bin/mariadb-dump {CONNECTION} {UNVERIFIED} {COMMON} -- shop",
         ),
         (
+            MARIADB,
+            mysql.Clients("/bin/mariadb-dump", "/bin/mariadb", "MariaDB", "10.6.1", ("stdbuf", "-o1M")),
+            f"stdbuf -o1M /bin/mariadb-dump {CONNECTION} {UNVERIFIED} {COMMON} -- shop",
+        ),
+        (
             MYSQL,
             mysql.Clients("/bin/mysqldump", "/bin/mysql", "MySQL", "9.7.4"),
             f"/bin/mysqldump {CONNECTION} {PREFERRED_8} {COMMON} {SINCE_8} -- shop",
@@ -66,7 +73,7 @@ PASSWORDS = [
             f"/bin/mysqldump {CONNECTION} --ssl-mode=PREFERRED {COMMON} --set-gtid-purged=OFF -- shop",
         ),
     ],
-    ids=["mariadb", "older-mariadb", "mysql", "older-mysql"],
+    ids=["mariadb", "older-mariadb", "mariadb-buffered", "mysql", "older-mysql"],
 )
 def test_dump_is_told_this_and_nothing_else(
     info: mysql.ServerInfo, clients: mysql.Clients, wanted: str
@@ -148,6 +155,31 @@ def test_the_servers_own_client_is_chosen(db_server: DatabaseServer) -> None:
     assert info.flavour == clients.flavour == {"mariadb": "MariaDB", "mysql": "MySQL"}[db_server.flavour]
     assert clients.number[:2] == info.number[:2]
     assert mysql.client_warnings(info, clients) == []
+
+
+def test_dump_program_is_run_with_a_larger_buffer(db_server: DatabaseServer) -> None:
+    assert _own_clients(db_server).before_dump == (shutil.which("stdbuf"), "--output=256K")
+
+
+# As where a dump program brings a C library that is older than stdbuf's.
+@pytest.mark.parametrize(
+    "ends", ["echo 'ERROR: cannot be preloaded: ignored.' >&2; shift; exec \"$@\"", "exit 125"]
+)
+def test_larger_buffer_is_done_without_where_the_program_does_not_take_it(
+    db_server: DatabaseServer, ends: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    stdbuf = tmp_path / "stdbuf"
+    stdbuf.write_text(f"#!/bin/sh\n{ends}\n")
+    stdbuf.chmod(0o755)
+    # Looked for beside this Python first, then on the PATH.
+    monkeypatch.setattr(process.sys, "executable", str(tmp_path / "python"))
+
+    assert _own_clients(db_server).before_dump == ()
+
+
+def _own_clients(db_server: DatabaseServer) -> mysql.Clients:
+    with mysql.connect(_root(db_server)) as connection:
+        return mysql.clients(mysql.probe(connection), client_dir(db_server))
 
 
 def test_a_folder_without_clients_is_a_sentence(db_server: DatabaseServer) -> None:

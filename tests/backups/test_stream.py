@@ -27,7 +27,8 @@ HOSTILE = st.sampled_from(
     ["`", "``", "\n", "\r", ";", ";\n", ";;", "'", '"', "\\", "--", "-- ", "/*", "*/", "#", " ", "☂", "%",
      "DELIMITER ;;\n", "\nDELIMITER ;\n", "\n-- Dump completed\n", "\nDump completed",
      "\nTable structure for table `x`\n", "-- Dumping data for table `x`\n", "INSERT INTO `x` VALUES (1);\n",
-     "/*!50003 DROP PROCEDURE IF EXISTS `x` */;", "a", "Z", "0", "\0", "\x1a", "BEGIN", "END"]
+     "/*!50003 DROP PROCEDURE IF EXISTS `x` */;", "a", "Z", "0", "\0", "\x1a", "BEGIN", "END",
+     150 * ";"]
 )  # fmt: skip
 hostile = st.lists(HOSTILE, min_size=1, max_size=6).map("".join)
 # Neither server takes a name that ends in a blank or a newline, or that holds a zero.
