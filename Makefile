@@ -21,7 +21,7 @@ run: setup
 
 test:
 	@$(PYTHON) -m tools.setup test
-	@exec $(VENV_PYTHON) -m pytest $(ARGS)
+	@exec $(VENV_PYTHON) -m pytest $(if $(ARGS),$(ARGS),--numprocesses auto --dist loadfile)
 
 # Builds the image and starts the Compose file; needs root, and minutes.
 test-compose:

@@ -161,6 +161,9 @@ def test_server_ends_when_the_test_run_is_killed(tmp_path: Path) -> None:
     )
     assert run.stdout is not None
     pid = int(run.stdout.readline())
+    # What ties a server to the test run comes between its first breath and its program.
+    while Path(f"/proc/{pid}/comm").read_text() != "sleep\n":
+        time.sleep(0.01)
 
     run.send_signal(signal.SIGKILL)
     run.wait()
