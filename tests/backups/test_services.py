@@ -165,7 +165,7 @@ def file_database(tmp_path: Path) -> Iterator[None]:
     del connections["default"]
 
 
-@pytest.mark.parametrize("status", ACTIVE)
+@pytest.mark.parametrize("status", sorted(ACTIVE))
 def test_twin_is_refused_while_the_first_is_not_over(database: Database, status: Status) -> None:
     first = in_status(database, status)
 
@@ -177,7 +177,7 @@ def test_twin_is_refused_while_the_first_is_not_over(database: Database, status:
     assert Run.objects.count() == 1
 
 
-@pytest.mark.parametrize("status", TERMINAL)
+@pytest.mark.parametrize("status", sorted(TERMINAL))
 def test_next_one_may_follow_whatever_the_first_came_to(database: Database, status: Status) -> None:
     in_status(database, status)
 
