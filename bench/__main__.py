@@ -6,13 +6,14 @@ import argparse
 import sys
 from collections.abc import Callable
 
-from bench import gate, overhead, pages
+from bench import gate, overhead, pages, rest
 from bench.common import Options, isolate
 
 TABLES: dict[str, Callable[[Options], None]] = {
     "overhead": overhead.measure,
     "gate": gate.measure,
     "pages": pages.measure,
+    "rest": rest.measure,
 }
 
 

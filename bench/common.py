@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import re
+import shutil
 import sys
 import tempfile
 from collections.abc import Iterator, Sequence
@@ -44,6 +45,13 @@ def work_folder() -> Iterator[Path]:
     parent.mkdir(exist_ok=True)
     with tempfile.TemporaryDirectory(prefix="bench-", dir=parent) as folder:
         yield Path(folder)
+
+
+def find_restic() -> Path:
+    """The restic that set-up has put beside this Python, or else the one on PATH."""
+    found = shutil.which("restic", path=f"{Path(sys.executable).parent}:{os.environ['PATH']}")
+    assert found
+    return Path(found)
 
 
 def say(text: str) -> None:

@@ -5,11 +5,9 @@ from __future__ import annotations
 import os
 import re
 import shutil
-import socket
 import statistics
 import subprocess
 import sys
-import time
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
@@ -17,6 +15,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 from bench.common import PROJECT, Options, print_table, say, work_folder
+from tests.servers.processes import HOST, Server, answers_tcp, free_port
 
 _CONNECTIONS = 16
 _SECONDS = 4
@@ -45,7 +44,7 @@ def measure(_options: Options) -> None:
         asked = folder / "asked.log"
         gate = servers.enter_context(_gate(folder))
         logging = servers.enter_context(_gate(folder, "--access-logfile", str(asked)))
-        bare = servers.enter_context(_gunicorn("bench.bare", {}))
+        bare = servers.enter_context(_gunicorn(folder, "bench.bare", {}))
         without = servers.enter_context(_nginx(folder / "without", logging, gated=False))
         gated = servers.enter_context(_nginx(folder / "gated", logging, gated=True))
         nginxes = [Rates("nginx without a gate", without, "/"), Rates("nginx with the gate", gated, "/")]
@@ -75,7 +74,7 @@ def _race(rivals: list[Rates]) -> None:
 
 def _requests_a_second(port: int, path: str) -> float:
     wrk = _program("wrk")
-    address = f"http://127.0.0.1:{port}{path}"
+    address = f"http://{HOST}:{port}{path}"
     done = subprocess.run(
         [wrk, "--threads", "1", "--connections", str(_CONNECTIONS), "--duration", f"{_SECONDS}s", address],
         capture_output=True,
@@ -114,22 +113,25 @@ def _gate(folder: Path, *arguments: str) -> Iterator[int]:
     path = folder / "status" / "last_ok"
     heartbeat.stamp_write(path, datetime.now(UTC))
     settings = {"SENTINEL_HEARTBEAT_PATH": str(path), "DJANGO_SETTINGS_MODULE": "sentinel.settings"}
-    with _gunicorn("sentinel.wsgi", settings, *arguments) as port:
+    with _gunicorn(folder, "sentinel.wsgi", settings, *arguments) as port:
         yield port
 
 
 @contextmanager
-def _gunicorn(application: str, settings: dict[str, str], *arguments: str) -> Iterator[int]:
-    port = _free_port()
+def _gunicorn(folder: Path, application: str, settings: dict[str, str], *arguments: str) -> Iterator[int]:
+    port = free_port()
     command = [sys.executable, "-m", "gunicorn", "-c", "sentinel/gunicorn.conf.py", *arguments, application]
-    with _server(command, port, settings | {"SENTINEL_BIND": f"127.0.0.1:{port}"}):
+    settings = settings | {"SENTINEL_BIND": f"{HOST}:{port}"}
+    with Server(
+        command, log=folder / f"{port}.log", cwd=PROJECT, env=settings, ready=lambda: answers_tcp(port)
+    ):
         yield port
 
 
 @contextmanager
 def _nginx(folder: Path, gate: int, *, gated: bool) -> Iterator[int]:
     """The shipped configuration, which serves a file in the place of the application."""
-    port = _free_port()
+    port = free_port()
     (folder / "site").mkdir(parents=True)
     (folder / "site" / "index.html").write_bytes(b"x" * _FILE_BYTES)
     folder.chmod(0o755)
@@ -142,7 +144,7 @@ def _nginx(folder: Path, gate: int, *, gated: bool) -> Iterator[int]:
         "include /etc/nginx/vedetta": f"include {folder}/vedetta",
         "server_tokens off;": f"server_tokens off; access_log {folder}/access.log; {temporary}",
         "/var/cache": str(folder),
-        "listen 80;": f"listen 127.0.0.1:{port};",
+        "listen 80;": f"listen {HOST}:{port};",
         "127.0.0.1:8001": f"127.0.0.1:{gate}",
         "proxy_pass http://127.0.0.1:3000;": f"root {folder}/site;",
     }
@@ -153,23 +155,9 @@ def _nginx(folder: Path, gate: int, *, gated: bool) -> Iterator[int]:
         for old, new in replacements.items():
             text = text.replace(old, new)
         (folder / name).write_text(text)
-    with _server([_program("nginx"), "-c", str(folder / "nginx.conf")], port, {}):
+    command = [_program("nginx"), "-c", str(folder / "nginx.conf")]
+    with Server(command, log=folder / "nginx.log", ready=lambda: answers_tcp(port)):
         yield port
-
-
-@contextmanager
-def _server(command: list[str], port: int, settings: dict[str, str]) -> Iterator[None]:
-    process = subprocess.Popen(command, cwd=PROJECT, env={**os.environ, **settings})
-    try:
-        deadline = time.monotonic() + 20
-        while not _listens(port):
-            if process.poll() is not None or time.monotonic() > deadline:
-                sys.exit(f"{command[0]} did not start.")
-            time.sleep(0.05)
-        yield
-    finally:
-        process.terminate()
-        process.wait()
 
 
 def _program(name: str) -> str:
@@ -177,15 +165,3 @@ def _program(name: str) -> str:
     if found is None:
         sys.exit(f"{name} is not installed; `make bench` installs it.")
     return found
-
-
-def _free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port: int = probe.getsockname()[1]
-        return port
-
-
-def _listens(port: int) -> bool:
-    with socket.socket() as probe:
-        return probe.connect_ex(("127.0.0.1", port)) == 0

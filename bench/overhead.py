@@ -2,19 +2,16 @@
 
 from __future__ import annotations
 
-import shutil
 import statistics
-import sys
 import threading
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
-from os import environ
 from pathlib import Path
 
 import MySQLdb
 
-from bench.common import Options, print_table, say, work_folder
+from bench.common import Options, find_restic, print_table, say, work_folder
 from bench.peers import COMMANDS, Cost, Peer, measured
 from tests.backups.worlds import (
     Portal,
@@ -176,19 +173,13 @@ def _measure_size(
     for number in range(rounds):
         say(f"round {number + 1} of {rounds} …")
         with work_folder() as folder:
-            subject = Subject(shop, folder, _restic(), peaks)
+            subject = Subject(shop, folder, find_restic(), peaks)
             for turn, times in enumerate(kinds):
                 if turn:
                     _with_connection(shop, lambda connection: sample.change(connection, CHANGE_PERCENT))
                 subject.backups(times, number)
                 took = (f"{name} {costs[-1].seconds:.1f} s" for name, costs in times.costs.items())
                 say(f"  {', '.join(took)}")
-
-
-def _restic() -> Path:
-    found = shutil.which("restic", path=f"{Path(sys.executable).parent}:{environ['PATH']}")
-    assert found
-    return Path(found)
 
 
 def _row(name: str, times: Times) -> list[str]:
