@@ -24,6 +24,7 @@ class Action(models.TextChoices):
     SNAPSHOTS = "snapshots", "Read snapshots"
     RECOVER = "recover", "Rebuild history"
     PORTAL = "portal", "Copy of the portal"
+    PREFLIGHT = "preflight", "Connection test"
 
 
 # Actions that restic runs under its exclusive lock, or that must not overlap with such a one.
@@ -41,6 +42,8 @@ EXCLUSIVE_ACTIONS = frozenset(
 
 # Played by the worker that is kept free for them, so that none waits behind a queue of backups.
 RESTORE_ACTIONS = frozenset({Action.RESTORE, Action.UNDO, Action.DROP_KEPT})
+# So are those that somebody waits for and that are over within a minute.
+PROMPT_ACTIONS = RESTORE_ACTIONS | {Action.PREFLIGHT}
 
 
 class Status(models.TextChoices):

@@ -5,7 +5,6 @@ from __future__ import annotations
 from datetime import datetime, timedelta
 
 from django.utils import timezone
-from django.utils.formats import date_format
 from django.utils.html import format_html
 from django.utils.safestring import SafeString, mark_safe
 
@@ -62,15 +61,16 @@ def age(time: datetime, now: datetime | None = None) -> str:
 
 def exact(time: datetime) -> str:
     """As in "Sun 23 Nov 2025, 03:00:12 CET", in TIME_ZONE."""
-    return date_format(timezone.localtime(time), r"D j M Y, H:i:s T")
+    local = timezone.localtime(time)
+    return f"{local:%a} {local.day} {local:%b %Y, %H:%M:%S %Z}"
 
 
 def clock(time: datetime, now: datetime | None = None) -> str:
     """As in "today 15:00", "tomorrow 03:00", "Wed 26 Nov, 03:00"."""
     local, today = timezone.localtime(time), timezone.localtime(now or timezone.now()).date()
     days = (local.date() - today).days
-    name = {-1: "yesterday", 0: "today", 1: "tomorrow"}.get(days) or date_format(local, "D j M")
-    return f"{name} {date_format(local, 'H:i')}"
+    name = {-1: "yesterday", 0: "today", 1: "tomorrow"}.get(days) or f"{local:%a} {local.day} {local:%b}"
+    return f"{name} {local:%H:%M}"
 
 
 def ago(time: datetime | None) -> SafeString | str:
@@ -98,6 +98,17 @@ def link(href: str, text: object) -> SafeString:
 def label(text: object, colour: str = "") -> SafeString:
     """A coloured label; `colour` is one of unfold's variants."""
     return format_html('<span class="v-label v-{}">{}</span>', colour or "plain", text)
+
+
+def two_lines(first: object, second: object) -> SafeString:
+    """A cell of a list as unfold lays out its headers, which takes a template for each."""
+    below = format_html('<span class="block text-base-500">{}</span>', second) if second else ""
+    return format_html(
+        '<span class="flex flex-col text-right lg:text-left">'
+        '<strong class="block font-normal">{}</strong>{}</span>',
+        first,
+        below,
+    )
 
 
 def nothing() -> SafeString:

@@ -234,6 +234,7 @@ class Run(models.Model):
         indexes = [
             models.Index(fields=["-queued_at", "-id"], name="run_queued"),
             models.Index(fields=["status", "-queued_at", "-id"], name="run_status_queued"),
+            models.Index(fields=["database", "-queued_at", "-id"], name="run_database_queued"),
             models.Index(fields=["database", "action", "status", "-finished_at"], name="run_newest"),
             models.Index(fields=["repository", "action", "status"], name="run_repository"),
         ]

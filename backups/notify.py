@@ -96,7 +96,8 @@ def run_ended(run_id: int) -> None:
     """Tell people where the run's outcome changes how its subject stands; cancelled changes nothing."""
     run = Run.objects.select_related("database", "repository").get(pk=run_id)
     state = _STATES.get(Status(run.status))
-    if state is None:
+    # A connection test is looked at by whoever asked for it.
+    if state is None or run.action == Action.PREFLIGHT:
         return
     whose = run.repository if run.database is None or run.action in _ABOUT_THE_REPOSITORY else run.database
     subject = f"{run.get_action_display()} of {whose}"

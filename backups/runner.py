@@ -14,6 +14,7 @@ from backups.actions import (
     check,
     forget,
     portal,
+    preflight,
     recover,
     repair,
     repository,
@@ -39,6 +40,7 @@ ACTIONS: dict[str, Callable[[Run, Progress], Outcome]] = {
     Action.SNAPSHOTS: repository.snapshots,
     Action.RECOVER: recover.run,
     Action.PORTAL: portal.run,
+    Action.PREFLIGHT: preflight.run,
     Action.FORGET: forget.run,
     Action.PRUNE: repository.prune,
     Action.STATS: repository.stats,
@@ -56,6 +58,7 @@ _SAFE = {
     Action.UNDO: "The database is as it was before.",
     Action.DROP_KEPT: "The live database was not touched.",
     Action.CHECK: "A check changes nothing.",
+    Action.PREFLIGHT: "A test changes nothing.",
     Action.PORTAL: "The backups of databases and the gate do not depend on it.",
     Action.FORGET: "The newest and the newest verified snapshot are kept in any case.",
 }

@@ -25,6 +25,7 @@ from backups import restic
 from backups.choices import (
     ACTIVE,
     EXCLUSIVE_ACTIONS,
+    PROMPT_ACTIONS,
     RESTORE_ACTIONS,
     TERMINAL,
     Action,
@@ -632,13 +633,13 @@ def _lease_release(run_id: int) -> None:
 
 
 def _send(run: Run) -> None:
-    restores = run.action in RESTORE_ACTIONS
+    prompt = run.action in PROMPT_ACTIONS
     async_task(
         "backups.tasks.run_execute",
         run.pk,
         task_name=str(run),
         group=run.action,
-        cluster=settings.RESTORES_CLUSTER if restores else None,
+        cluster=settings.RESTORES_CLUSTER if prompt else None,
     )
 
 

@@ -97,10 +97,10 @@ UNFOLD = {
                 "separator": True,
                 "collapsible": True,
                 "items": [
-                    _item("Schedules", "schedule", "django_q_schedule_changelist", "django_q.view_schedule"),
-                    _item("Waiting", "hourglass", "django_q_ormq_changelist", "django_q.view_ormq"),
-                    _item("Done", "task_alt", "django_q_success_changelist", "django_q.view_success"),
-                    _item("Failed", "error", "django_q_failure_changelist", "django_q.view_failure"),
+                    _item("Schedules", "schedule", "django_q_schedule_changelist", "backups.override_gate"),
+                    _item("Waiting", "hourglass", "django_q_ormq_changelist", "backups.override_gate"),
+                    _item("Done", "task_alt", "django_q_success_changelist", "backups.override_gate"),
+                    _item("Failed", "error", "django_q_failure_changelist", "backups.override_gate"),
                 ],
             },
             {

@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
 
 from django.conf import settings
 
-from backups import grants, mysql, process, restic
+from backups import grants, mysql, process, restic, services
+from backups.actions.outcome import Outcome
+from backups.choices import Level
 from backups.connections import database_server, repository_access
 from backups.errors import Problem
-from backups.models import Database
+from backups.models import Database, Run
+from backups.progress import Progress
 from backups.status_files import make_sure_writable
 
 Tick = Callable[[], None]
@@ -50,6 +53,40 @@ def checks(database: Database, found: Found, tick: Tick | None = None) -> Iterat
             yield Check(name, ok=True, detail=detail)
     for warning in found.warnings:
         yield Check("warning", ok=True, detail=warning, warning=True)
+
+
+def run(run: Run, progress: Progress) -> Outcome:
+    """Look at everything for whoever waits for it, telling each check as it comes. Raises Problem."""
+    assert run.database is not None  # noqa: S101
+    progress.phase("preflight")
+    progress.detail(_CHECKS[0][0])
+    found, told = Found(), list[Check]()
+    for check in checks(run.database, found, progress.tick):
+        told.append(check)
+        if found.access and found.server:
+            progress.hide([*found.access.secret_values(), found.server.password])
+        services.run_note(run.pk, result={"checks": [asdict(each) for each in told]})
+        progress.log(f"{check.name.capitalize()}: {check.detail}", _level(check))
+        progress.detail(next((name for name, _ in _CHECKS[len(told) :]), ""))
+        progress.tick()
+    if found.info and found.clients:
+        services.database_probed(
+            run.database,
+            flavour=found.info.flavour,
+            server_version=found.info.version,
+            client_version=str(found.clients),
+            warnings=found.warnings,
+        )
+    if failed := [check for check in told if not check.ok]:
+        names = ", ".join(check.name for check in failed)
+        raise Problem(f"{len(failed)} of {len(_CHECKS)} checks failed: {names}.", do="Each is told below.")
+    return Outcome()
+
+
+def _level(check: Check) -> Level:
+    if check.warning:
+        return Level.WARNING
+    return Level.INFO if check.ok else Level.ERROR
 
 
 def make_ready(database: Database, tick: Tick | None = None) -> Found:

@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Any, TypeVar
 
 from django.contrib import messages
+from django.contrib.admin.views.main import ChangeList
 from django.db import transaction
 from django.db.models import Field, Model, QuerySet
 from django.http import Http404, HttpRequest, HttpResponse, HttpResponseRedirect
 from django.urls import reverse
+from django.utils.text import capfirst
 from unfold.admin import ModelAdmin
 from unfold.paginator import InfinitePaginator
 
@@ -18,6 +21,7 @@ from backups.admin import hints
 from backups.choices import RESTORE_ACTIONS, Action, Trigger
 from backups.errors import Problem, Refused
 from backups.models import Run
+from backups.templatetags.humane import as_in_sidebar
 
 Row = TypeVar("Row", bound=Model)
 
@@ -25,6 +29,7 @@ Row = TypeVar("Row", bound=Model)
 _RIGHTS = {
     Action.BACKUP: "run_backup",
     Action.VERIFY: "run_verify",
+    Action.PREFLIGHT: "run_backup",
     **dict.fromkeys(RESTORE_ACTIONS, "run_restore"),
 }
 
@@ -69,6 +74,27 @@ class Notice:
     link: str = ""
 
 
+class _QuickList(ChangeList):
+    """unfold makes all headers, with three links each, once for every row."""
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        self._links: dict[tuple[Any, ...], str] = {}
+        super().__init__(*args, **kwargs)
+
+    def get_query_string(
+        self, new_params: dict[str, Any] | None = None, remove: Iterable[str] | None = None
+    ) -> str:
+        """The list's own address with other parameters."""
+        key = (*sorted((new_params or {}).items(), key=str), *(remove or ()))
+        try:
+            return self._links[key]
+        except KeyError:
+            link = self._links[key] = super().get_query_string(new_params, remove)
+            return link
+        except TypeError:  # values that have no hash, as of filters with several
+            return super().get_query_string(new_params, remove)
+
+
 class VedettaAdmin(ModelAdmin):
     """A page in the portal's look."""
 
@@ -76,6 +102,17 @@ class VedettaAdmin(ModelAdmin):
     list_filter_submit = True
     list_fullwidth = True
     compressed_fields = True
+
+    def changelist_view(
+        self, request: HttpRequest, extra_context: dict[str, Any] | None = None
+    ) -> HttpResponse:
+        """The list, under the name that the sidebar has for it."""
+        title = capfirst(as_in_sidebar(self.opts.verbose_name_plural))
+        return super().changelist_view(request, {"title": title, **(extra_context or {})})
+
+    def get_changelist(self, request: HttpRequest, **kwargs: Any) -> type[ChangeList]:
+        """A list that does not work out the same links for each of its rows."""
+        return _QuickList
 
     def found(self, request: HttpRequest, object_id: str) -> Any:
         """The row that the address names. Raises Http404."""

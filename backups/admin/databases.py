@@ -7,14 +7,12 @@ from typing import Any
 from django.contrib import admin
 from django.db.models import OuterRef, QuerySet, Subquery
 from django.http import Http404, HttpRequest, HttpResponse
-from django.shortcuts import render
 from django.urls import URLPattern, path, reverse
 from unfold.decorators import action, display
 from unfold.enums import ActionVariant
 from unfold.forms import BaseDialogForm
 
 from backups import humane
-from backups.actions import preflight
 from backups.admin import hints, live
 from backups.admin.base import SetUpAdmin, go, row_of
 from backups.admin.dialogs import FactsForm, dialog
@@ -109,10 +107,10 @@ class DatabaseAdmin(SetUpAdmin):
         """What preflight warned of."""
         return " ".join(database.preflight_warnings) or "Nothing to note"
 
-    @display(description="Server", header=True)
-    def address(self, database: Database) -> tuple[str, str]:
+    @display(description="Server")
+    def address(self, database: Database) -> str:
         """Where it lies."""
-        return database.database, f"{database.host}:{database.port}"
+        return humane.two_lines(database.database, f"{database.host}:{database.port}")
 
     @display(description="Newest backup", ordering="newest")
     def last_backup(self, database: Any) -> str:
@@ -124,10 +122,11 @@ class DatabaseAdmin(SetUpAdmin):
         """How long ago."""
         return humane.ago(database.proved)
 
-    @display(description="Schedule", header=True)
-    def schedule(self, database: Database) -> tuple[str, str]:
+    @display(description="Schedule")
+    def schedule(self, database: Database) -> str:
         """When backups and verifications are due."""
-        return hints.cron_words(database.backup_cron), f"Verified: {hints.cron_words(database.verify_cron)}"
+        verified = f"Verified: {hints.cron_words(database.verify_cron)}"
+        return humane.two_lines(hints.cron_words(database.backup_cron), verified)
 
     @action(
         description="Back up now", icon="backup", variant=ActionVariant.PRIMARY, permissions=["run_backup"],
@@ -166,19 +165,12 @@ class DatabaseAdmin(SetUpAdmin):
         description="Test connection", icon="cable", permissions=["run_backup"],
         dialog=dialog(
             "Test the connection?",
-            "Looks at everything that a backup needs, as it is saved: server, privileges, repository, "
-            "programs. Takes seconds, a minute where something does not answer.",
+            "The worker looks at everything that a backup needs, as it is saved: server, privileges, "
+            "repository, programs. Its page shows each check as it comes.",
             "Test",
         ),
     )  # fmt: skip
     def test_connection(self, request: HttpRequest, form: BaseDialogForm, object_id: str) -> HttpResponse:
-        """Run the preflight checks and show each."""
+        """Have the worker look, which is where backups are made, and follow it on the run's page."""
         database = self.found(request, object_id)
-        checks = list(preflight.checks(database, preflight.Found()))
-        failed = [check.name for check in checks if not check.ok]
-        self.log_change(
-            request,
-            database,
-            f"Tested the connection: {', '.join(failed) or 'all'} {'failed' if failed else 'good'}.",
-        )
-        return render(request, "backups/checks.html", {"checks": checks, "form": form})
+        return self.start(request, database, Action.PREFLIGHT, database=database)

@@ -6,6 +6,7 @@ https://github.com/django-q2/django-q2/issues/121. Its resubmit action goes too:
 from __future__ import annotations
 
 from datetime import timedelta
+from typing import Any
 
 from django.contrib import admin
 from django.db.models import QuerySet
@@ -25,6 +26,14 @@ for model in (Schedule, Success, Failure, OrmQ):
 class _Queue(ReadOnlyAdmin):
     list_filter = ()
     list_filter_submit = False
+
+    def has_view_permission(self, request: HttpRequest, obj: Any = None) -> bool:
+        """Administrators see it, as they see the audit."""
+        return request.user.has_perm("backups.override_gate")
+
+    def has_module_permission(self, request: HttpRequest) -> bool:
+        """The same."""
+        return self.has_view_permission(request)
 
 
 class _Done(_Queue):
@@ -74,7 +83,7 @@ class FailureAdmin(_Done, FailAdmin):
 class ReadOnlyScheduleAdmin(_Queue, ScheduleAdmin):
     """What the queue will do; it follows the databases' own schedules."""
 
-    list_display = ("name", "rhythm", "due", "cluster", "get_success")
+    list_display = ("name", "rhythm", "due", "cluster", "last")
     list_display_links = ("name",)
     fields = ("name", "func", "args", "rhythm", "due", "cluster")
     readonly_fields = fields
@@ -83,6 +92,16 @@ class ReadOnlyScheduleAdmin(_Queue, ScheduleAdmin):
     def rhythm(self, schedule: Schedule) -> str:
         """How often, in words."""
         return hints.cron_words(schedule.cron) if schedule.cron else "Every minute"
+
+    @display(description="Last time")
+    def last(self, schedule: Schedule) -> str:
+        """How it went, as far as the queue remembers."""
+        if not schedule.task:
+            return humane.label("Not yet")
+        went = schedule.success()
+        if went is None:
+            return humane.EMPTY
+        return humane.label("Done", "success") if went else humane.label("Failed", "danger")
 
     @display(description="Next", ordering="next_run")
     def due(self, schedule: Schedule) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from typing import Any
 
 from django import forms
@@ -9,12 +10,13 @@ from django.contrib import admin, messages
 from django.contrib.admin.models import CHANGE, LogEntry
 from django.contrib.auth.decorators import permission_required
 from django.core.exceptions import ValidationError
-from django.http import HttpRequest, HttpResponse, HttpResponseRedirect, StreamingHttpResponse
+from django.http import HttpRequest, HttpResponse, HttpResponseRedirect, QueryDict, StreamingHttpResponse
 from django.http.response import HttpResponseBase
 from django.shortcuts import get_object_or_404
 from django.template.response import TemplateResponse
 from django.urls import reverse
 from django.utils import timezone
+from django.utils.crypto import constant_time_compare, salted_hmac
 from unfold.widgets import (
     UnfoldAdminRadioSelectWidget,
     UnfoldAdminSelectMultipleWidget,
@@ -88,6 +90,7 @@ class RestoreForm(forms.Form):
         help_text="Kept with the restore and in the admin log.",
     )  # fmt: skip
     confirm = forms.CharField(required=False, widget=UnfoldAdminTextInputWidget)
+    shown = forms.CharField(required=False, widget=forms.HiddenInput)
 
     def __init__(self, *args: Any, snapshot: Snapshot, database: Database, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
@@ -126,6 +129,24 @@ class RestoreForm(forms.Form):
         """Whether what is there now will be gone from its place."""
         return self.chosen_mode in OVERWRITING_MODES
 
+    def was_shown(self, fingerprint: str) -> bool:
+        """Whether it is this that the page showed, when it was told to start."""
+        if constant_time_compare(self.cleaned_data["shown"], fingerprint):
+            return True
+        self.add_error(
+            None,
+            "Nothing was started, because this is not what was shown before. Below is what will happen now: "
+            "look at it, then start.",
+        )
+        return False
+
+    def remember(self, fingerprint: str) -> None:
+        """Have the page know what it shows."""
+        assert isinstance(self.data, QueryDict)  # noqa: S101  as the request brought it
+        data = self.data.copy()
+        data["shown"] = fingerprint
+        self.data = data
+
     def is_confirmed(self) -> bool:
         """Whether the live database's name was typed out where it has to be."""
         if not self.overwrites or self.cleaned_data["confirm"] == self.database.database:
@@ -160,15 +181,18 @@ def restore_view(request: HttpRequest, pk: int) -> HttpResponseBase:
             target=form.chosen_target,
             tables=form.cleaned_data["tables"],
         )
-        if "start" in request.POST and not told.obstacles and form.is_confirmed():
+        fingerprint = _fingerprint(told, form)
+        seen = "start" in request.POST and form.was_shown(fingerprint)
+        if seen and not told.obstacles and form.is_confirmed():
             return _start(request, snapshot, database, form)
+        form.remember(fingerprint)
     context = {
         **admin.site.each_context(request),
         "title": f"Restore snapshot {snapshot.short_id}",
         "snapshot": snapshot,
         "database": database,
         "form": form,
-        "choices": [field for field in form if field.name != "confirm"],
+        "choices": [field for field in form if field.name not in {"confirm", "shown"}],
         "plan": told,
         "facts": plan_facts(told) if told else [],
         "may_go_on": told is not None and not told.obstacles,
@@ -276,3 +300,11 @@ def _names(names: list[str]) -> str:
         return "none"
     shown = ", ".join(names[:12])
     return f"{len(names)}: {shown}{' …' if len(names) > 12 else ''}"
+
+
+def _fingerprint(told: Plan, form: RestoreForm) -> str:
+    """What was chosen and what it will do, signed: the same choices on a changed server differ too."""
+    chosen = [form.cleaned_data["definers"], form.cleaned_data["without_safety"] and form.overwrites]
+    tables = sorted(form.cleaned_data["tables"])
+    what = [told.snapshot.pk, told.mode, told.target, told.replaced, told.vanishing, told.new, told.warnings]
+    return salted_hmac("backups.restore", json.dumps([what, tables, chosen])).hexdigest()

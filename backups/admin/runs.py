@@ -72,15 +72,15 @@ class RunAdmin(ReadOnlyAdmin):
 
     # ------------------------------------------------------------ The list
 
-    @display(description="Run", header=True, ordering="pk")
-    def what(self, run: Run) -> tuple[str, str]:
+    @display(description="Run", ordering="pk")
+    def what(self, run: Run) -> str:
         """What was done to what."""
-        return f"{run.get_action_display()} {run.pk}", str(run.database or run.repository)
+        return humane.two_lines(run, run.database or run.repository)
 
-    @display(description="Status", label=STATUS_COLOURS, ordering="status")
-    def state(self, run: Run) -> tuple[str, str]:
+    @display(description="Status", ordering="status")
+    def state(self, run: Run) -> str:
         """The status as a coloured label."""
-        return run.status, run.get_status_display()
+        return humane.label(run.get_status_display(), STATUS_COLOURS[Status(run.status)])
 
     @display(description="Queued", ordering="queued_at")
     def queued(self, run: Run) -> str:
@@ -97,10 +97,10 @@ class RunAdmin(ReadOnlyAdmin):
         """Bytes handled."""
         return humane.size(run.bytes_done or None)
 
-    @display(description="Asked by", header=True, ordering="trigger")
-    def asked_by(self, run: Run) -> tuple[str, str]:
+    @display(description="Asked by", ordering="trigger")
+    def asked_by(self, run: Run) -> str:
         """What or who asked for it."""
-        return run.get_trigger_display(), str(run.requested_by or "")
+        return humane.two_lines(run.get_trigger_display(), run.requested_by or "")
 
     @display(description="Remark")
     def why(self, run: Run) -> str:

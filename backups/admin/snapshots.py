@@ -100,10 +100,10 @@ class SnapshotAdmin(ReadOnlyAdmin):
         """The short id, as restic prints it."""
         return snapshot.short_id
 
-    @display(description="Made", header=True, ordering="time")
-    def made(self, snapshot: Snapshot) -> tuple[str, str]:
+    @display(description="Made", ordering="time")
+    def made(self, snapshot: Snapshot) -> str:
         """When, and how long ago."""
-        return humane.when(snapshot.time), humane.ago(snapshot.time)
+        return humane.two_lines(humane.when(snapshot.time), humane.ago(snapshot.time))
 
     @display(description="Database", ordering="database")
     def of(self, snapshot: Snapshot) -> str:

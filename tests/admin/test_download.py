@@ -19,6 +19,7 @@ from pathlib import Path
 import pytest
 
 from tests.admin.conftest import PASSWORD
+from tests.admin.test_restoring import LOOK, START, shown_on
 from tests.backups.conftest import MakePortal, empty_repository, make_portal, mariadb_shop, migrated
 from tests.backups.worlds import PROJECT, Portal, Shop, children_of, command_of, wait_until
 from tests.servers import Server
@@ -89,8 +90,10 @@ def begun(port: int, snapshot: str) -> tuple[http.client.HTTPConnection, http.cl
     path = f"/admin/backups/snapshot/{snapshot}/restore/"
     body = {
         "csrfmiddlewaretoken": token(opener.open(url + path).read()), "mode": "file", "definers": "keep",
-        "reason": "To look at it.", "start": "1",
+        "reason": "To look at it.",
     }  # fmt: skip
+    shown = shown_on(opener.open(url + path, urllib.parse.urlencode(body | LOOK).encode()).read())
+    body |= shown | START
     connection = http.client.HTTPConnection("127.0.0.1", port, timeout=60)
     headers = {
         "Cookie": "; ".join(f"{cookie.name}={cookie.value}" for cookie in jar),

@@ -11,7 +11,9 @@ from django.db import connection
 from django.test import Client
 from django.test.utils import CaptureQueriesContext
 from django.urls import reverse
+from django.utils import timezone
 from django.utils.html import strip_tags
+from django_q.models import Schedule, Task
 
 from backups.admin.snapshots import tables
 from backups.models import Database, Repository, Restore, Run, Snapshot, Verification, WorkerPulse
@@ -57,12 +59,49 @@ def test_staff_without_a_role_and_strangers_see_none(past: History, login: Login
         assert stranger.get(url)["Location"].startswith("/admin/login/"), name
 
 
-def test_the_queue_and_the_people_are_for_superusers(past: History, login: Login) -> None:
-    client, superuser = login("Administrator"), login("superuser")
+def test_people_are_for_superusers_and_the_queue_for_administrators_too(past: History, login: Login) -> None:
+    restorer, administrator, superuser = (login(role) for role in ("Restorer", "Administrator", "superuser"))
     for page in [f"django_q_{kind}" for kind in QUEUE] + ["auth_user", "auth_group"]:
         url = reverse(f"admin:{page}_changelist")
-        assert client.get(url).status_code == 403
+        assert restorer.get(url).status_code == 403
+        assert administrator.get(url).status_code == (200 if page.startswith("django_q") else 403)
         assert superuser.get(url).status_code == 200
+    assert reverse("admin:django_q_ormq_changelist") in administrator.get("/admin/").content.decode()
+    assert reverse("admin:django_q_ormq_changelist") not in restorer.get("/admin/").content.decode()
+
+
+def test_lists_are_called_in_the_browser_what_the_sidebar_calls_them(login: Login) -> None:
+    client = login("superuser")
+    titles = {
+        "admin_logentry": "Audit", "auth_user": "Users", "auth_group": "Roles",
+        "django_q_schedule": "Schedules", "django_q_ormq": "Waiting", "django_q_success": "Done",
+        "django_q_failure": "Failed",
+        **{f"backups_{kind}": f"{kind.capitalize()}s" for kind in SEEN_BY_ALL if kind != "repository"},
+        "backups_repository": "Repositories",
+    }  # fmt: skip
+    for page, title in titles.items():
+        text = client.get(reverse(f"admin:{page}_changelist")).content.decode()
+        found = re.search(r"<title>(.*?)</title>", text, re.DOTALL)
+        assert found
+        assert found[1].split() == [title, "|", "Vedetta"], page
+
+
+def test_schedules_say_in_words_how_they_went(past: History, login: Login) -> None:
+    now = timezone.now()
+    for name, went in (("a good one", True), ("a bad one", False)):
+        Task.objects.create(id=name, name=name, func="f", started=now, stopped=now, success=went)
+        Schedule.objects.create(name=f"of {name}", func="f", schedule_type="O", task=name)
+    Schedule.objects.create(name="never", func="f", schedule_type="O")
+    Schedule.objects.create(name="long ago", func="f", schedule_type="O", task="gone")
+
+    page = login("Administrator").get(reverse("admin:django_q_schedule_changelist")).content.decode()
+
+    rows = [" ".join(strip_tags(row).split()) for row in page.split("<tr")[2:]]
+    ends = {name: row for row in rows for name in ("good", "bad", "never", "long ago") if name in row}
+    assert "Done" in ends["good"]
+    assert "Failed" in ends["bad"]
+    assert "Not yet" in ends["never"]
+    assert "?" not in "".join(rows)
 
 
 def test_nobody_edits_runs_snapshots_or_the_queue(past: History, login: Login) -> None:

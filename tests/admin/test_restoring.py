@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import html
 import os
+import re
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -54,6 +55,18 @@ def wish(mode: RestoreMode, **more: Any) -> dict[str, Any]:
     return {
         "mode": mode, "target": "shop_restored", "definers": DefinerPolicy.KEEP, "reason": REASON, **more
     }  # fmt: skip
+
+
+def shown_on(page: bytes) -> dict[str, str]:
+    """What the page knows that it shows, where there is something to start."""
+    found = re.search(rb'name="shown" value="([0-9a-f]+)"', page)
+    return {"shown": found[1].decode()} if found else {}
+
+
+def look_and_start(client: Client, snapshot: Snapshot, filled: dict[str, Any], **options: Any) -> Any:
+    """See what will happen, then press the button below it."""
+    shown = shown_on(client.post(url_of(snapshot), filled | LOOK).content)
+    return client.post(url_of(snapshot), filled | shown | START, **options)
 
 
 def told(response: Any) -> str:
@@ -141,7 +154,7 @@ def test_a_target_that_is_not_free_stands_in_the_way(
     page = told(client.post(url_of(snapshot), filled | LOOK))
     assert f"{taken} holds tables already: choose a name that is free." in page
     assert "Restore now" not in page
-    client.post(url_of(snapshot), filled | START)
+    look_and_start(client, snapshot, filled)
     assert not Restore.objects.exists()
 
 
@@ -158,10 +171,54 @@ def test_a_server_that_is_away_stands_in_the_way(snapshot: Snapshot, login: Logi
 @pytest.mark.parametrize("typed", ["", "shop", "SHOP_X"])
 def test_a_wrong_name_typed_starts_nothing(snapshot: Snapshot, login: Login, typed: str) -> None:
     for mode in (RestoreMode.REPLACE, RestoreMode.IN_PLACE):
-        page = told(login_once(login).post(url_of(snapshot), wish(mode, confirm=typed) | START))
+        page = told(look_and_start(login_once(login), snapshot, wish(mode, confirm=typed)))
         assert "This is not the database's name. Nothing was started." in page
     assert not Restore.objects.exists()
     assert not LogEntry.objects.exists()
+
+
+def test_what_was_not_shown_does_not_start(snapshot: Snapshot, login: Login) -> None:
+    """Without JavaScript the button stays below the old preview when a choice is changed."""
+    assert snapshot.database
+    client, live = login("Restorer"), snapshot.database.database
+    seen = wish(RestoreMode.REPLACE, tables=["orders"], confirm=live)
+    shown = shown_on(client.post(url_of(snapshot), seen | LOOK).content)
+    for other in (
+        {"tables": []}, {"tables": ["orders", "customers"]}, {"definers": DefinerPolicy.CURRENT_USER},
+        {"without_safety": "on"}, {"mode": RestoreMode.IN_PLACE}, {"shown": ""}, {"shown": "0" * 64},
+    ):  # fmt: skip
+        response = client.post(url_of(snapshot), seen | shown | other | START)
+        assert "Nothing was started, because this is not what was shown before." in told(response), other
+        assert shown_on(response.content)
+    assert not Restore.objects.exists()
+    assert not LogEntry.objects.exists()
+
+    response = client.post(url_of(snapshot), seen | {"tables": []} | shown | START)
+    page = told(response)
+    assert "Tables that will vanish 1: parcels" in page
+    client.post(url_of(snapshot), seen | {"tables": []} | shown_on(response.content) | START)
+    assert Restore.objects.get().tables == []
+
+
+def test_a_server_that_changed_since_it_was_shown_is_shown_anew(
+    snapshot: Snapshot, mariadb_shop: Shop, login: Login
+) -> None:
+    client, filled = login("Restorer"), wish(RestoreMode.REPLACE, confirm=mariadb_shop.name)
+    shown = shown_on(client.post(url_of(snapshot), filled | LOOK).content)
+    mariadb_shop.execute("CREATE TABLE born_meanwhile (id INT)")
+
+    page = told(client.post(url_of(snapshot), filled | shown | START))
+
+    assert "Nothing was started" in page
+    assert "Tables that will vanish 2: born_meanwhile, parcels" in page
+    assert not Restore.objects.exists()
+
+
+def test_the_reason_may_still_be_changed(snapshot: Snapshot, mariadb_shop: Shop, login: Login) -> None:
+    client, filled = login("Restorer"), wish(RestoreMode.REPLACE, confirm=mariadb_shop.name)
+    shown = shown_on(client.post(url_of(snapshot), filled | LOOK).content)
+    client.post(url_of(snapshot), filled | shown | {"reason": "Said better."} | START)
+    assert Restore.objects.get().reason == "Said better."
 
 
 def login_once(login: Login, role: str = "Restorer") -> Client:
@@ -183,7 +240,7 @@ def test_the_right_name_starts_it_with_all_that_was_chosen(snapshot: Snapshot, l
         RestoreMode.REPLACE, tables=["orders", "customers"], definers=DefinerPolicy.CURRENT_USER,
         without_safety="on", confirm=snapshot.database.database,
     )  # fmt: skip
-    response = login("Restorer").post(url_of(snapshot), filled | START)
+    response = look_and_start(login("Restorer"), snapshot, filled)
     restore = Restore.objects.get()
     assert response["Location"] == page_url(restore.run)
     assert (restore.mode, restore.target) == (RestoreMode.REPLACE, snapshot.database.database)
@@ -204,10 +261,10 @@ def test_nothing_left_to_save_counts_only_where_something_is_overwritten(
     client = login("Restorer")
     target = f"{snapshot.database}_copy"
     filled = wish(RestoreMode.NEW, target=target, without_safety="on")
-    client.post(url_of(snapshot), filled | START)
+    look_and_start(client, snapshot, filled)
     restore = Restore.objects.get()
     assert (restore.target, restore.without_safety) == (target, False)
-    again = client.post(url_of(snapshot), filled | START, follow=True)
+    again = look_and_start(client, snapshot, filled, follow=True)
     assert "Not started" in told(again)
     assert Restore.objects.count() == 1
 
@@ -230,7 +287,7 @@ def test_what_makes_no_sense_is_told_and_starts_nothing(
     snapshot = Snapshot.objects.filter(forgotten_at=None, database=past.databases[0])[0]
     wrong = {name: past.databases[0].database if v == "{live}" else v for name, v in wrong.items()}
     restores = Restore.objects.count()
-    response = login("Restorer").post(url_of(snapshot), wish(RestoreMode.NEW) | wrong | START)
+    response = look_and_start(login("Restorer"), snapshot, wish(RestoreMode.NEW) | wrong)
     assert sentence in told(response)
     assert response.context["form"].errors
     assert (Restore.objects.count(), LogEntry.objects.count()) == (restores, 0)
@@ -267,7 +324,7 @@ def test_as_it_was_at_leads_to_the_newest_snapshot_not_after_it(past: History, l
 
 def streamed(client: Client, snapshot: Snapshot, **more: Any) -> StreamingHttpResponse:
     """The answer to the button that downloads."""
-    response = client.post(url_of(snapshot), wish(RestoreMode.FILE, **more) | START)
+    response = look_and_start(client, snapshot, wish(RestoreMode.FILE, **more))
     assert isinstance(response, StreamingHttpResponse), told(response)
     return response
 
@@ -304,7 +361,7 @@ def restics(pid: int) -> list[str]:
 def test_a_repository_that_is_away_is_told(snapshot: Snapshot, login: Login) -> None:
     folder = Path(snapshot.repository.url)
     folder.rename(folder.with_name("away"))
-    page = told(login("Restorer").post(url_of(snapshot), wish(RestoreMode.FILE) | START, follow=True))
+    page = told(look_and_start(login("Restorer"), snapshot, wish(RestoreMode.FILE), follow=True))
     assert "Nothing was downloaded." in page
     assert not LogEntry.objects.exists()
 
@@ -313,7 +370,7 @@ def test_a_snapshot_that_cannot_be_read_is_told(snapshot: Snapshot, login: Login
     for pack in (Path(snapshot.repository.url) / "data").glob("*/*"):
         pack.chmod(0o600)
         pack.write_bytes(b"\0" * pack.stat().st_size)
-    page = told(login("Restorer").post(url_of(snapshot), wish(RestoreMode.FILE) | START, follow=True))
+    page = told(look_and_start(login("Restorer"), snapshot, wish(RestoreMode.FILE), follow=True))
     assert "Nothing was downloaded." in page
     assert not LogEntry.objects.exists()
 
@@ -341,7 +398,7 @@ def test_undo_and_drop_through_their_dialogs(snapshot: Snapshot, mariadb_shop: S
     before = content(mariadb_shop.server, mariadb_shop.name)
     client = login("Restorer")
     filled = wish(RestoreMode.REPLACE, confirm=mariadb_shop.name, without_safety="on")
-    client.post(url_of(snapshot), filled | START)
+    look_and_start(client, snapshot, filled)
     runner.execute(Run.objects.get(status=Status.QUEUED).pk, send_follow_ups=False)
     restore = Restore.objects.get()
     assert restore.can_be_undone, restore.run.error

@@ -4,16 +4,19 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager
+from typing import Any
 
 import pytest
 from django.contrib.admin.models import LogEntry
 from django.test import Client
 from django.urls import reverse
-from django_q.models import Schedule
+from django_q.models import OrmQ, Schedule
 
+from backups import runner
 from backups.actions import preflight
 from backups.actions.preflight import Check
-from backups.models import Database, Repository
+from backups.admin.base import run_url
+from backups.models import Alert, Database, Repository, Run
 from tests.admin.conftest import Login
 from tools.history import History
 
@@ -120,27 +123,59 @@ def test_what_has_a_history_is_not_deleted(past: History, login: Login) -> None:
         assert client.post(page, {"post": "yes"}).status_code == 403
 
 
-def test_the_connection_test_shows_each_check(
+def press_test(client: Client, database: Database) -> Any:
+    """Confirm the dialog behind "Test connection"."""
+    url = reverse("admin:backups_database_test_connection", args=[database.pk])
+    return client.post(url, {"_form_submitted": "on"}, headers={"HX-Request": "true"})
+
+
+def test_the_connection_test_is_the_workers_and_shows_each_check(
     database: Database, login: Login, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    seen: list[str] = []
+
     def checks(*_: object) -> Iterator[Check]:
         yield Check("restic", ok=True, detail="restic 0.19.1")
+        seen.append(client.get(run_url(Run.objects.get())).content.decode())
         yield Check("database", ok=False, detail="The server does not answer. See whether it runs.")
 
     monkeypatch.setattr(preflight, "checks", checks)
-    url = reverse("admin:backups_database_test_connection", args=[database.pk])
     client = login("Operator")
-    assert "restic 0.19.1" not in client.get(url).content.decode()
-    text = client.post(url, {"_form_submitted": "on"}).content.decode()
-    assert "restic 0.19.1" in text
-    assert "The server does not answer. See whether it runs." in text
-    assert LogEntry.objects.get().change_message == "Tested the connection: database failed."
-    assert login("Viewer").post(url, {"_form_submitted": "on"}).status_code == 403
+    response = press_test(client, database)
+    run = Run.objects.get()
+    assert response["HX-Redirect"] == run_url(run)
+    assert (run.action, run.status) == ("preflight", "queued")
+    assert LogEntry.objects.get().change_message == f"Started {run}."
+
+    runner.execute(run.pk)
+
+    assert "restic 0.19.1" in seen[0]
+    assert "The server does not answer" not in seen[0]
+    page = client.get(run_url(run)).content.decode()
+    assert "The server does not answer. See whether it runs." in page
+    assert "checks failed: database. A test changes nothing. Each is told below." in page
+    assert not Alert.objects.exists()
+
+
+def test_who_may_not_back_up_does_not_test(database: Database, login: Login) -> None:
+    assert press_test(login("Viewer"), database).status_code == 403
+    assert not Run.objects.exists()
 
 
 def test_the_connection_test_runs_the_real_checks(database: Database, login: Login) -> None:
-    url = reverse("admin:backups_database_test_connection", args=[database.pk])
-    text = login("Operator").post(url, {"_form_submitted": "on"}).content.decode()
+    client = login("Operator")
+    press_test(client, database)
+    run = Run.objects.get()
+    runner.execute(run.pk)
+    text = client.get(run_url(run)).content.decode()
     assert "Heartbeats can be written to" in text
     assert "Failed" in text
     assert "Traceback" not in text
+
+
+def test_a_connection_test_waits_behind_no_backup(
+    database: Database, login: Login, django_capture_on_commit_callbacks: CaptureCallbacks
+) -> None:
+    with django_capture_on_commit_callbacks(execute=True):
+        press_test(login("Operator"), database)
+    assert [message.key for message in OrmQ.objects.all()] == ["restores"]
