@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import pytest
+
+from tests.faults.killing import TALLY
 from tests.restore.conftest import (
     back_up,
     bucket,
@@ -27,3 +30,9 @@ __all__ = [
     "shop",
     "stage",
 ]
+
+
+def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
+    """What was killed how often is said also where all went well."""
+    for line in TALLY.lines():
+        terminalreporter.write_line(f"kills: {line}")

@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import Any
 
 from tests.backups.worlds import PROJECT, SHOP, Portal, copy_repository, wait_until, with_group_killed
-from tests.restore.stories import LATER, content, databases_of, make_restorable
+from tests.restore.stories import LATER, content, databases_of, dump_of, make_restorable
 from tests.servers import DatabaseServer, Flavour
 
 # Enough rows for the load to last; views upon views, and what stands on them.
@@ -75,8 +75,8 @@ class Stage:
     def newest(self) -> dict[str, Any]:
         """The newest restore or undo with its run."""
         rows = self.portal.rows(
-            "SELECT r.*, o.swap, o.kept_in, o.incoming FROM backups_run r JOIN backups_restore o "
-            "ON o.run_id = r.id ORDER BY r.id DESC LIMIT 1"
+            "SELECT r.*, o.swap, o.kept_in, o.incoming, o.safety_snapshot_id AS saved FROM backups_run r "
+            "JOIN backups_restore o ON o.run_id = r.id ORDER BY r.id DESC LIMIT 1"
         )
         return rows[0] if rows else {"id": 0, "phase": "", "status": ""}
 
@@ -95,6 +95,26 @@ class Stage:
         self._process.stdin.close()
         with_group_killed(self._process.pid)
         self._process.wait()
+
+    @property
+    def pid(self) -> int:
+        """The warm process."""
+        return self._process.pid
+
+    def save(self) -> None:
+        """Keep what the database holds now, for `put_back`."""
+        self._saved = dump_of(self.shop.server, self.shop.name)
+
+    def put_back(self) -> None:
+        """As it was when it was saved, and nothing beside it."""
+        for name in databases_of(self.shop):
+            if name != self.shop.name:
+                self.shop.server.execute(f"DROP DATABASE `{name}`")
+        if self.content() != self.before:
+            self.shop.server.create_database(self.shop.name)
+            self.shop.server.client("--binary-mode", self.shop.name, stdin=self._saved)
+            assert self.content() == self.before
+        self.here = "before"
 
     # ------------------------------------------------------------ What must hold afterwards
 

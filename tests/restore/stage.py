@@ -39,8 +39,10 @@ def main() -> None:
     """Serve commands until standard input ends."""
     django.setup()
     import backups.runner
+    from backups import process
 
     assert backups.runner
+    process.adopt_orphans()  # as the worker does
     signal.signal(signal.SIGCHLD, signal.SIG_IGN)  # nobody asks how a fork ended, but it must not stay
     for line in sys.stdin:
         told = json.loads(line)
@@ -53,6 +55,9 @@ def main() -> None:
 def _play(told: dict[str, Any]) -> None:
     signal.signal(signal.SIGCHLD, signal.SIG_DFL)
     os.setsid()
+    log = os.open(os.environ["STAGE_LOG"], os.O_WRONLY | os.O_APPEND | os.O_CREAT)
+    for descriptor in (1, 2):  # the answers' pipe is not for what commands print
+        os.dup2(log, descriptor)
     try:
         globals()[told.pop("do")](**told)
     except BaseException:  # noqa: BLE001  a fork must not go on as its parent would
@@ -66,8 +71,8 @@ def _note(text: str) -> None:
         file.write(text)
 
 
-def restore(snapshot: str, at: int = 0, victim: int = 0, **wishes: Any) -> None:
-    """Replace the database with a snapshot."""
+def restore(snapshot: str, at: int = 0, victim: int = 0, cancel_in: str = "", **wishes: Any) -> None:
+    """Replace the database with a snapshot; `cancel_in` is a phase at whose beginning it is cancelled."""
     from backups.choices import RestoreMode
     from backups.models import Database, Snapshot
     from tests.restore.stories import enqueue
@@ -78,7 +83,53 @@ def restore(snapshot: str, at: int = 0, victim: int = 0, **wishes: Any) -> None:
         snapshot=Snapshot.objects.get(snapshot_id=snapshot),
         **wishes,
     )
+    if cancel_in:
+        _cancel_in(cancel_in)
     _execute(run.pk, at, victim)
+
+
+def _cancel_in(phase: str) -> None:
+    """Have somebody press Cancel just as a run of ours enters the phase."""
+    from backups import services
+    from backups.models import Run
+
+    enter = services.run_phase
+
+    def enter_and_cancel(run_id: int, name: str, **options: Any) -> None:
+        enter(run_id, name, **options)
+        if name == phase:
+            services.run_cancel(Run.objects.get(pk=run_id))
+
+    services.run_phase = enter_and_cancel
+
+
+def play(doing: str, snapshot: str, target: str) -> None:
+    """Play a run as the queue's worker does: an action, or a restore in the mode `doing`."""
+    from backups import services
+    from backups.choices import Action, RestoreMode, Trigger
+    from backups.models import Database, Snapshot
+    from tests.restore.stories import enqueue
+
+    database = Database.objects.get()
+    chosen = Snapshot.objects.get(snapshot_id=snapshot)
+    if doing in RestoreMode.values:
+        run = enqueue(database, RestoreMode(doing), snapshot=chosen, target=target)
+    else:
+        run = services.run_enqueue(
+            action=Action(doing),
+            trigger=Trigger.CLI,
+            database=database,
+            snapshot=chosen if doing == Action.VERIFY else None,
+            send=False,
+        )
+    _execute(run.pk, 0, 0)
+
+
+def command(arguments: list[str]) -> None:
+    """Play a run as an operator's command does."""
+    from django.core.management import call_command
+
+    call_command(*arguments)
 
 
 def undo(at: int = 0, victim: int = 0) -> None:
