@@ -8,10 +8,10 @@ COMPILE := $(VENV_PYTHON) -m uv pip compile --quiet --generate-hashes --universa
 	--python-version 3.11 --no-header --no-emit-index-url --no-emit-find-links
 
 .DEFAULT_GOAL := help
-.PHONY: help setup run test test-compose lint bench requirements screenshots
+.PHONY: help setup run test soak test-compose lint bench requirements screenshots
 
 help:
-	@echo "make run | setup | test [ARGS=…] | test-compose | lint | bench [ARGS=…] | requirements [ARGS=--upgrade] | screenshots"
+	@echo "make run | setup | test [ARGS=…] | soak [ARGS=…] | test-compose | lint | bench [ARGS=…] | requirements [ARGS=--upgrade] | screenshots"
 
 setup:
 	@$(PYTHON) -m tools.setup
@@ -22,6 +22,13 @@ run: setup
 test:
 	@$(PYTHON) -m tools.setup test
 	@exec $(VENV_PYTHON) -m pytest $(if $(ARGS),$(ARGS),--numprocesses auto --dist loadfile)
+
+# Hundreds of kills in an order of its own each time, which VEDETTA_SEED repeats; takes half an hour.
+soak: export VEDETTA_KILLS ?= 240
+soak: export VEDETTA_SEED ?= $(shell date +%s)
+soak:
+	@$(PYTHON) -m tools.setup test
+	@exec $(VENV_PYTHON) -m pytest tests/faults $(ARGS)
 
 # Builds the image and starts the Compose file; needs root, and minutes.
 test-compose:

@@ -568,6 +568,7 @@ def call(
             folder=folder,
         )
     if completed.returncode != 0:
+        _unlock_after(completed.returncode, access, args)
         raise error_from(completed, access, doing)
     return completed
 
@@ -624,10 +625,11 @@ def probed_beside(access: Access, *, tick: process.Tick | None = None) -> Iterat
     raise error
 
 
-def unlock_quietly(access: Access) -> None:
-    """Remove stale locks, where that is to be had; nobody waits for it."""
-    with suppress(ResticError):
-        remove_stale_locks(access)
+def _unlock_after(code: int, access: Access, args: Sequence[str]) -> None:
+    """A restic that was killed could not take its lock away; nobody waits for it where we cannot."""
+    if code < 0 and tuple(args) != unlock_args():
+        with suppress(ResticError):
+            remove_stale_locks(access)
 
 
 def _bucket_is_missing(url: str) -> bool:
@@ -698,7 +700,11 @@ def dump(access: Access, snapshot_id: str, path: str) -> Iterator[process.Child]
         env=access.environment(),
         stdout=process.PIPE,
     ) as running:
-        yield running
+        try:
+            yield running
+        finally:
+            running.stop()
+            _unlock_after(running.wait(), access, ())
 
 
 def finished(running: process.Child, access: Access, doing: str, tick: process.Tick | None = None) -> None:

@@ -523,17 +523,15 @@ def verification_record(run: Run, snapshot: Snapshot, **found: Any) -> Verificat
     return verification
 
 
-def scratch_dropped(run_id: int) -> None:
-    """Forget the scratch database that a run noted before it made it."""
+def left_cleared(run_id: int, name: str) -> None:
+    """Forget what a run noted that it would leave behind if it died: it is gone."""
     known = Run.objects.values_list("result", flat=True).get(pk=run_id)
-    Run.objects.filter(pk=run_id).update(
-        result={name: value for name, value in known.items() if name != "scratch"}
-    )
+    Run.objects.filter(pk=run_id).update(result={key: value for key, value in known.items() if key != name})
 
 
-def scratch_left() -> list[Run]:
-    """Runs that are over and whose scratch database may still be there."""
-    over = Run.objects.filter(status__in=TERMINAL, result__has_key="scratch")
+def runs_that_left(name: str) -> list[Run]:
+    """Runs that are over and whose "scratch" (a database) or "partial" (a file) may still be there."""
+    over = Run.objects.filter(status__in=TERMINAL, result__has_key=name)
     return list(over.select_related("database__repository"))
 
 
@@ -668,6 +666,10 @@ def _safe_when_lost(restore: Restore) -> str:
         return f"{restore.target} is wholly restored."
     if not restore.is_settled:
         return "It was swapping tables, which is ended either way within minutes."
+    if restore.mode == RestoreMode.NEW and "scratch" in restore.run.result:
+        return f"The live database was not touched; {restore.target} was half loaded and is taken away."
+    if restore.mode == RestoreMode.NEW and restore.run.phase in ("load", "check"):
+        return f"The live database was not touched; {restore.target} may hold a part of the snapshot."
     if restore.mode == RestoreMode.IN_PLACE and restore.run.phase == "load":
         saved = restore.safety_snapshot
         way_back = f"; what it held before is in snapshot {saved.short_id}" if saved else ""

@@ -130,8 +130,6 @@ def _dump_into_restic(
         )
         told = report.read()
     except restic.ResticError as error:
-        if isinstance(error, restic.Killed):
-            restic.unlock_quietly(found.access)
         raise _of_dump_or_restic(report.read(), error) from error
     except Cancelled:
         _take_back(found.access, summaries)

@@ -99,26 +99,22 @@ def _store(
         elif summary := restic.parse_backup_summary(line):
             summaries.append(summary)
 
-    try:
-        restic.call(
-            dataclasses.replace(access, zone="UTC"),
-            restic.backup_args(
-                path=path(),
-                host=settings.BACKUP_HOST,
-                tags=["vedetta", TAG],
-                command=("cat", f"/dev/fd/{fd}"),
-                utc=_date(repository),
-            ),
-            doing="storing the portal's copy",
-            on_stdout=read_status,
-            on_stderr=lambda line: progress.log(restic.readable(line), Level.WARNING),
-            tick=progress.tick,
-            deadline=_STORE_SECONDS,
-            pass_fds=[fd],
-        )
-    except restic.Killed:
-        restic.unlock_quietly(access)
-        raise
+    restic.call(
+        dataclasses.replace(access, zone="UTC"),
+        restic.backup_args(
+            path=path(),
+            host=settings.BACKUP_HOST,
+            tags=["vedetta", TAG],
+            command=("cat", f"/dev/fd/{fd}"),
+            utc=_date(repository),
+        ),
+        doing="storing the portal's copy",
+        on_stdout=read_status,
+        on_stderr=lambda line: progress.log(restic.readable(line), Level.WARNING),
+        tick=progress.tick,
+        deadline=_STORE_SECONDS,
+        pass_fds=[fd],
+    )
     if not summaries:
         raise Problem("restic ended without saying what it stored.")
     return summaries[-1]

@@ -17,7 +17,7 @@ from backups import grants, mysql, process, restic, services
 from backups.actions.loading import load_snapshot
 from backups.actions.outcome import Outcome
 from backups.actions.repository import opened
-from backups.actions.verify import differing_sections, source_name
+from backups.actions.verify import differing_sections, drop_scratch, source_name
 from backups.choices import Action, RestoreMode, Status, Trigger
 from backups.connections import database_server
 from backups.errors import Cancelled, Problem
@@ -129,19 +129,40 @@ def _make_sure_of_privileges(restore: Restore, place: Place) -> None:
 
 def _into_new(restore: Restore, access: restic.Access, place: Place, progress: Progress) -> None:
     """Into a database that holds nothing yet. What was made is taken away again on failure."""
+    _clear_what_died(restore, place)
     made = _make_empty_target(restore, place)
     try:
         loading = _load(restore, access, place, restore.target, progress)
         _check(restore, loading, place, restore.target, progress)
-    except BaseException:
+    except BaseException as error:
         progress.log(f"Taking away what was loaded into {restore.target}.")
-        with suppress(Problem), mysql.connect(place.server) as connection:
+        _take_away(restore, place, made, error)
+        raise
+    if made:
+        services.left_cleared(restore.run_id, "scratch")
+    progress.log(f"{restore.snapshot.short_id} was restored into {restore.target}.")
+
+
+def _take_away(restore: Restore, place: Place, made: bool, error: BaseException) -> None:
+    """Where the server does not answer, `error` tells what is left there."""
+    try:
+        with mysql.connect(place.server) as connection:
             if made:
                 mysql.drop_database(connection, restore.target)
+                services.left_cleared(restore.run_id, "scratch")
             else:
                 mysql.drop_everything(connection, restore.target)
-        raise
-    progress.log(f"{restore.snapshot.short_id} was restored into {restore.target}.")
+    except Problem:
+        if isinstance(error, Problem):
+            then = ", and is dropped once the server answers" if made else ""
+            error.safe = f"{restore.target} holds a part of the snapshot{then}; nothing else was touched."
+
+
+def _clear_what_died(restore: Restore, place: Place) -> None:
+    """What a restore that died under this name made is not in the way of this one."""
+    for dead in services.runs_that_left("scratch"):
+        if dead.result["scratch"] == restore.target and dead.database == restore.database:
+            drop_scratch(dead.pk, place.server, restore.target)
 
 
 def _replace(restore: Restore, access: restic.Access, place: Place, progress: Progress) -> None:
@@ -194,7 +215,13 @@ def _make_empty_target(restore: Restore, place: Place) -> bool:
                     do="Choose a name that is free, or replace that database instead.",
                 )
             return False
-        _create(connection, place, restore.target, restore.snapshot)
+        # Noted before it is there, so that the reaper finds it even if we die in between.
+        services.run_note(restore.run_id, result={"scratch": restore.target})
+        try:
+            _create(connection, place, restore.target, restore.snapshot)
+        except Problem:
+            services.left_cleared(restore.run_id, "scratch")
+            raise
         return True
 
 
@@ -216,7 +243,7 @@ def _shadow(restore: Restore, place: Place, shadow: str) -> Iterator[None]:
         if restore.is_settled:
             with mysql.connect(place.server) as connection:
                 mysql.drop_database(connection, shadow)
-            services.scratch_dropped(restore.run_id)
+            services.left_cleared(restore.run_id, "scratch")
 
 
 def _create(connection: Any, place: Place, name: str, snapshot: Snapshot) -> None:
@@ -430,7 +457,7 @@ def _to_file(restore: Restore, access: restic.Access, progress: Progress) -> Non
         _refuse_damaged(restore, loading)
         return
     path = Path(restore.target) / file_name(restore.snapshot)
-    with _new_file(path) as file:
+    with _new_file(path, restore.run_id) as file:
         loading = _streamed(restore, access, progress, file.write)
         _refuse_damaged(restore, loading)
     services.run_note(restore.run_id, result={"file": str(path)})
@@ -444,9 +471,10 @@ def file_name(snapshot: Snapshot) -> str:
 
 
 @contextmanager
-def _new_file(path: Path) -> Iterator[BinaryIO]:
+def _new_file(path: Path, run_id: int) -> Iterator[BinaryIO]:
     """A file that appears under its name only when it is whole. Raises Problem."""
-    partial = path.with_name(f".{path.name}.partial")
+    partial = path.with_name(f".{path.name}.partial").absolute()
+    services.run_note(run_id, result={"partial": str(partial)})
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
         # A dump holds everything; nobody else needs to read it.
@@ -464,3 +492,4 @@ def _new_file(path: Path) -> Iterator[BinaryIO]:
     finally:
         with suppress(OSError):
             partial.unlink(missing_ok=True)
+            services.left_cleared(run_id, "partial")

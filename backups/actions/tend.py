@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+from pathlib import Path
 
 from django.conf import settings
 
@@ -26,8 +27,10 @@ def run() -> list[Run]:
         _unlock(repository)
     for restore in services.restores_broken_off():
         _end_swap(restore)
-    for dead in services.scratch_left():
+    for dead in services.runs_that_left("scratch"):
         _drop_scratch(dead)
+    for dead in services.runs_that_left("partial"):
+        _remove_partial(dead)
     services.runs_resend()
     for dead in lost:
         notify.run_ended(dead.pk)
@@ -60,6 +63,16 @@ def _drop_scratch(dead: Run) -> None:
         verify.drop_scratch(dead.pk, find_server(dead.database), dead.result["scratch"])
     except Problem as problem:
         logger.warning("%s: %s", dead, problem.sentence())
+
+
+def _remove_partial(dead: Run) -> None:
+    """Half of a file that a dead run wrote goes, so far as this machine sees its folder."""
+    try:
+        Path(dead.result["partial"]).unlink(missing_ok=True)
+    except OSError as error:
+        logger.warning("%s: %s cannot be removed (%s)", dead, dead.result["partial"], error)
+    else:
+        services.left_cleared(dead.pk, "partial")
 
 
 def _unlock(repository: Repository) -> None:

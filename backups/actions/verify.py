@@ -146,7 +146,7 @@ def scratch_database(run: Run, snapshot: Snapshot, progress: Progress) -> Iterat
         try:
             _create(connection, server, name, manifest)
         except mysql.MissingPrivilege:
-            services.scratch_dropped(run.pk)
+            services.left_cleared(run.pk, "scratch")
             raise
     progress.log(f"Restoring into {name} at {server.address} ({info}, {programs} client).")
     try:
@@ -159,7 +159,7 @@ def drop_scratch(run_id: int, server: mysql.Server, name: str) -> None:
     """Drop a run's scratch database and forget its name. Raises MySQLProblem."""
     with mysql.connect(server) as connection:
         mysql.drop_database(connection, name)
-    services.scratch_dropped(run_id)
+    services.left_cleared(run_id, "scratch")
 
 
 def _create(connection: Any, server: mysql.Server, name: str, manifest: dict[str, Any]) -> None:

@@ -87,19 +87,22 @@ class Shop:
         return self.server.query(sql, self.name, arguments)
 
     @contextmanager
-    def held(self, table: str) -> Iterator[None]:
-        """Keep every dump waiting at this table, which makes "in the middle of a dump" exact."""
+    def held(self, table: str, lock: str = "WRITE") -> Iterator[None]:
+        """Keep every dump waiting at this table, which makes "in the middle of a dump" exact.
+
+        With a READ lock dumps pass, and a load waits.
+        """
         server = self.server
         connection = MySQLdb.connect(
             host=server.host, port=server.port, user=server.user, password=server.password, database=self.name
         )
         with closing(connection), connection.cursor() as cursor:
-            cursor.execute(f"LOCK TABLES `{table}` WRITE")
+            cursor.execute(f"LOCK TABLES `{table}` {lock}")
             yield
             # A server that was killed meanwhile has let go by itself.
 
     def wait_for_a_waiting_dump(self) -> None:
-        """Return once the dump's user waits for the table that is held."""
+        """Return once the dump's (or load's) user waits for the table that is held."""
         wait_until(
             lambda: self.query(
                 "SELECT 1 FROM information_schema.PROCESSLIST WHERE USER = %s AND STATE LIKE %s",

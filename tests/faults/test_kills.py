@@ -12,10 +12,11 @@ from pathlib import Path
 
 import pytest
 
+from tests.backups.worlds import the_child, wait_until
 from tests.faults import promises
-from tests.faults.killing import SEED, TALLY, Draw, Killing, draws
+from tests.faults.killing import SEED, TALLY, Draw, Killing, draws, is_loader, is_restic
 from tests.faults.promises import Seen
-from tests.restore.plays import Stage
+from tests.restore.plays import Stage, kill
 from tests.restore.stories import content, databases_of
 
 USUAL_SECONDS: dict[str, float] = {}
@@ -49,7 +50,7 @@ def test_killed_at_a_random_moment(draw: Draw, verified: Stage) -> None:
     killing = Killing(stage, draw)
 
     played = killing.play(USUAL_SECONDS)
-    come_round(stage, draw)
+    come_round(stage, draw.victim)
     run = portal.run(played.run_id)
     TALLY.count(played, run["status"])
     told = f"(seed {SEED}, {draw}, in {played.phase or 'nothing: too late'}; {run['status']}: {run['error']})"
@@ -68,6 +69,123 @@ def test_killed_at_a_random_moment(draw: Draw, verified: Stage) -> None:
     the_next_backup_succeeds(stage)
 
 
+# ---------------------------------------------------------------- At exact moments
+
+
+@pytest.mark.parametrize("victim", ["worker", "loader", "server"])
+def test_killed_while_it_loads_straight_into_the_live_database(victim: str, verified: Stage) -> None:
+    """Half of it is overwritten by then: the run says so, and the way back that it names works."""
+    stage, shop = verified, verified.shop
+    before = Seen.of(stage.portal)
+    with shop.held("journal", "READ"):
+        fork = stage.begin("play", doing="in_place", snapshot=stage.snapshot, target=shop.name)
+        shop.wait_for_a_waiting_dump()
+        assert stage.newest()["phase"] == "load"
+        kill_at_work(stage, fork, victim)
+        stage.end(fork)
+    come_round(stage, victim)
+
+    assert content(shop.server, shop.name) not in (stage.before, stage.restored)
+    assert stage.newest()["status"] == ("lost" if victim == "worker" else "failed")
+    overwritten_with_a_way_back(stage, None, before)
+
+
+@pytest.mark.parametrize("victim", ["worker", "loader", "server"])
+def test_half_a_new_database_is_taken_away(victim: str, verified: Stage) -> None:
+    stage, shop = verified, verified.shop
+    target = f"{shop.name}_new"
+    last = stage.newest()["id"]
+    fork = stage.begin("play", doing="new", snapshot=stage.snapshot, target=target)
+    assert stage.wait_for_phase("load", last)
+    wait_until(lambda: shop.server.query("SHOW TABLES", target), "a first table")
+    kill_at_work(stage, fork, victim)
+    stage.end(fork)
+    if victim == "server":
+        assert f"{target} holds a part of the snapshot, and is dropped" in stage.newest()["error"]
+    come_round(stage, victim)
+
+    assert databases_of(shop) == [shop.name]
+    assert stage.newest()["status"] == ("lost" if victim == "worker" else "failed")
+    if victim == "worker":
+        assert f"{target} was half loaded and is taken away" in stage.newest()["error"]
+
+
+def test_new_database_that_died_does_not_stop_the_next_one(verified: Stage) -> None:
+    """Not even before the reaper has come round."""
+    stage, shop = verified, verified.shop
+    target = f"{shop.name}_new"
+    last = stage.newest()["id"]
+    fork = stage.begin("play", doing="new", snapshot=stage.snapshot, target=target)
+    assert stage.wait_for_phase("load", last)
+    wait_until(lambda: shop.server.query("SHOW TABLES", target), "a first table")
+    shop.server.kill()
+    stage.end(fork)
+    shop.server.start()
+    assert shop.server.query("SHOW TABLES", target)
+
+    stage.do("play", doing="new", snapshot=stage.snapshot, target=target)
+
+    assert stage.newest()["status"] == "succeeded", stage.newest()["error"]
+    come_round(stage, "loader")
+    assert content(shop.server, target) == stage.restored
+
+
+def test_half_a_file_is_removed(verified: Stage) -> None:
+    stage = verified
+    folder = stage.portal.folder / "half"
+    last = stage.newest()["id"]
+    fork = stage.begin("play", doing="file", snapshot=stage.snapshot, target=str(folder))
+    assert stage.wait_for_phase("write", last)
+    wait_until(lambda: folder.exists() and list(folder.iterdir()), "the file")
+    kill(fork)
+    stage.end(fork)
+    assert [file.suffix for file in folder.iterdir()] == [".partial"]
+
+    come_round(stage, "worker")
+
+    assert list(folder.iterdir()) == []
+    assert stage.newest()["status"] == "lost"
+
+
+def test_restic_killed_while_it_is_read_leaves_no_lock(verified: Stage) -> None:
+    """Neither for the reaper, which looks at lost runs alone, nor for a retention plan."""
+    stage = verified
+    last = stage.newest()["id"]
+    fork = stage.begin(
+        "play", doing="file", snapshot=stage.snapshot, target=str(stage.portal.folder / "dead")
+    )
+    assert stage.wait_for_phase("write", last)
+    kill(the_child(fork, lambda command: is_restic(command) and " dump " in command))
+    stage.end(fork)
+
+    assert "restic was killed by signal 9" in stage.newest()["error"]
+    promises.no_lock_left(stage.portal)
+
+
+@pytest.mark.parametrize("phase", ["preflight", "safety backup", "load", "check", "prepare"])
+def test_cancelled_in_each_phase_of_a_replacement(phase: str, verified: Stage) -> None:
+    stage = verified
+    before = Seen.of(stage.portal)
+
+    stage.do("restore", snapshot=stage.snapshot, cancel_in=phase, without_safety=phase != "safety backup")
+
+    row = stage.newest()
+    assert (row["status"], row["phase"]) == ("cancelled", phase)
+    assert row["error"].startswith("Cancelled. The live database was not touched.")
+    untouched(stage, None, before)
+    promises.no_lock_left(stage.portal)
+
+
+def kill_at_work(stage: Stage, fork: int, victim: str) -> None:
+    """SIGKILL to the run's worker, its loading client, or the server."""
+    if victim == "worker":
+        kill(fork)
+    elif victim == "server":
+        stage.shop.server.kill()
+    else:
+        kill(the_child(fork, is_loader))
+
+
 @pytest.fixture
 def verified(stage: Stage) -> Iterator[Stage]:
     """The stage, with a verified snapshot that every forget keeps, and put back as it was afterwards."""
@@ -81,10 +199,10 @@ def verified(stage: Stage) -> Iterator[Stage]:
     stage.put_back()
 
 
-def come_round(stage: Stage, draw: Draw) -> None:
+def come_round(stage: Stage, victim: str) -> None:
     """What happens by itself within minutes: the server is started again, the reaper goes round."""
     server = stage.portal.shop.server
-    if draw.victim == "server":
+    if victim == "server":
         stage.do("tend")  # finds no server, and tries again later
         server.stop()
         server.start()
@@ -105,7 +223,7 @@ def the_next_backup_succeeds(stage: Stage) -> None:
 # ---------------------------------------------------------------- What the run was to change
 
 
-def untouched(stage: Stage, _killing: Killing, before: Seen) -> None:
+def untouched(stage: Stage, _killing: Killing | None, before: Seen) -> None:
     promises.live_untouched(stage.portal, before)
     assert databases_of(stage.portal.shop) == list(before.databases)
 
@@ -117,7 +235,7 @@ def written_whole_or_not_at_all(stage: Stage, killing: Killing, before: Seen) ->
     for file in found:
         wrong = promises.what_is_wrong_with(file.read_bytes())
         assert not wrong, f"{file.name} was left and {wrong}"
-    assert bool(found) == (stage.newest()["status"] == "succeeded"), "the run does not say whether it wrote"
+    assert found or stage.newest()["status"] != "succeeded", "the run says that it wrote a file"
     shutil.rmtree(folder, ignore_errors=True)
 
 
@@ -125,15 +243,15 @@ def loaded_whole_or_not_at_all(stage: Stage, killing: Killing, before: Seen) -> 
     promises.live_untouched(stage.portal, before)
     if stage.newest()["status"] == "succeeded":
         assert content(stage.portal.shop.server, killing.target) == stage.restored
-    else:
-        assert databases_of(stage.portal.shop) == list(before.databases), "half a database was left"
+    elif killing.target in databases_of(stage.portal.shop):  # all done but for saying so
+        assert content(stage.portal.shop.server, killing.target) == stage.restored, "half a database was left"
 
 
 def replaced_whole_or_not_at_all(stage: Stage, _killing: Killing, _before: Seen) -> None:
     stage.judge()
 
 
-def overwritten_with_a_way_back(stage: Stage, _killing: Killing, before: Seen) -> None:
+def overwritten_with_a_way_back(stage: Stage, _killing: Killing | None, before: Seen) -> None:
     """Straight into the database there is no other promise: it says so, and what was is in a snapshot."""
     row = stage.newest()
     if row["status"] == "succeeded":
