@@ -29,6 +29,7 @@ _PROJECT = Path(__file__).resolve().parent.parent
 _CHUNK = 1 << 20
 _PROGRESS_SECONDS = 1.0
 _ORPHAN_SECONDS = 0.5
+_QUIET_SECONDS = 3.0
 
 
 @dataclass(frozen=True)
@@ -59,12 +60,14 @@ class Report:
 
     def __init__(self, fd: int) -> None:
         self._fd = fd
+        self._lock = threading.Lock()
 
     def write(self, **told: Any) -> None:
         """Put `told` in the place of what was told before."""
         text = json.dumps(told).encode()
-        os.ftruncate(self._fd, 0)
-        os.pwrite(self._fd, text, 0)
+        with self._lock:
+            os.ftruncate(self._fd, 0)
+            os.pwrite(self._fd, text, 0)
 
     def read(self) -> dict[str, Any]:
         """What was told last; nothing where it is just being written."""
@@ -126,24 +129,30 @@ def dump(order: Order, out_fd: int, report: Report) -> dict[str, Any]:
     digester = Digester()
     told = 0.0
     _widen(out_fd)
+    flowed = time.monotonic()
+
+    def tell_wait(wait: str) -> None:
+        report.write(progress={**_progress(digester), "doing": f"waiting for another session ({wait})"})
 
     with _output(out_fd, gzip=order.gzip) as out:
 
         def write(data: bytes) -> None:
-            nonlocal told
+            nonlocal told, flowed
             _write(out, data)
+            flowed = time.monotonic()
             if time.monotonic() > told + _PROGRESS_SECONDS:
                 told = time.monotonic()
                 report.write(progress=_progress(digester))
 
-        stream_dump(
-            order.server,
-            order.database,
-            info=info,
-            programs=programs,
-            digester=digester,
-            write=write,
-        )
+        with _looking_for_locks(order, lambda: flowed, tell_wait):
+            stream_dump(
+                order.server,
+                order.database,
+                info=info,
+                programs=programs,
+                digester=digester,
+                write=write,
+            )
         with mysql.connect(order.server) as connection:
             after = _Content.of(connection, order.database)
         sections = digester.sections(collations)
@@ -163,6 +172,33 @@ def dump(order: Order, out_fd: int, report: Report) -> dict[str, Any]:
         )
         _write(out, manifest_text(manifest))
     return manifest
+
+
+@contextmanager
+def _looking_for_locks(
+    order: Order, flowed: Callable[[], float], tell: Callable[[str], None]
+) -> Iterator[None]:
+    """Where nothing came for a while, ask the server whether the dump waits for a lock, and `tell`.
+
+    Else nobody would know why: the dump programs wait in silence, for up to a year.
+    """
+    over = threading.Event()
+
+    def look() -> None:
+        while not over.wait(_QUIET_SECONDS):
+            if time.monotonic() - flowed() < _QUIET_SECONDS:
+                continue
+            with suppress(Problem), mysql.connect(order.server) as connection:
+                if (wait := mysql.lock_wait(connection, order.database)) and not over.is_set():
+                    tell(wait)
+
+    looking = threading.Thread(target=look, daemon=True)
+    looking.start()
+    try:
+        yield
+    finally:
+        over.set()
+        looking.join()
 
 
 @dataclass(frozen=True)

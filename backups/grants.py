@@ -49,18 +49,29 @@ class Grant:
     revoked: bool = False
 
 
-def parse(lines: Iterable[str]) -> list[Grant]:
-    """The lines of SHOW GRANTS that grant or (MySQL's partial revokes) take away privileges."""
+def of_user(connection: Any) -> list[Grant]:
+    """What the connected user was granted."""
+    return parse(mysql.show_grants(connection), literal=mysql.takes_names_literally(connection))
+
+
+def parse(lines: Iterable[str], *, literal: bool = False) -> list[Grant]:
+    """The lines of SHOW GRANTS that grant or (MySQL's partial revokes) take away privileges.
+
+    With `literal`, the databases' names in them are no patterns.
+    """
     grants = []
     for line in lines:
         found = _GRANT.match(line)
         if found is None:
             continue
-        verb, privileges, everything, database, table = found.groups()
+        verb, privileges, everything, quoted, table = found.groups()
+        database = None if everything else quoted.replace("``", "`")
+        if literal and database is not None and verb == "GRANT":
+            database = re.sub(r"([_%\\])", r"\\\1", database)
         grants.append(
             Grant(
                 privileges=frozenset(_split(privileges)),
-                database=None if everything else database.replace("``", "`"),
+                database=database,
                 table=None if everything or table == "*" else table[1:-1].replace("``", "`"),
                 revoked=verb == "REVOKE",
             )
@@ -84,18 +95,19 @@ def allows(grants: Iterable[Grant], privilege: str, database: str) -> bool:
 
 def missing_for_dump(connection: Any, info: mysql.ServerInfo, database: str) -> Missing | None:
     """What the connected user lacks to dump all of the database, None when nothing."""
-    grants = parse(mysql.show_grants(connection))
+    grants = of_user(connection)
     account = mysql.account(connection)
+    whole = mysql.name_pattern(database, literal=mysql.takes_names_literally(connection))
     lacking = [p for p in _DUMP_PRIVILEGES if not allows(grants, p, database)]
     statements = []
     if lacking:
-        statements.append(f"GRANT {', '.join(lacking)} ON {mysql.name_pattern(database)}.* TO {account};")
+        statements.append(f"GRANT {', '.join(lacking)} ON {whole}.* TO {account};")
     unseen = [_BECAUSE[privilege] for privilege in lacking]
     if not allows(grants, "EXECUTE", database) and (
         view := mysql.view_that_calls_denied(connection, database)
     ):
         unseen.append(f"columns of the view {view}, which calls a function")
-        statements.append(f"GRANT EXECUTE ON {mysql.name_pattern(database)}.* TO {account};")
+        statements.append(f"GRANT EXECUTE ON {whole}.* TO {account};")
     if not _sees_routines(connection, grants, info, database):
         unseen.append("procedures and functions")
         statements.append(_routine_grant(info, database, account))
@@ -106,13 +118,14 @@ def missing_for_dump(connection: Any, info: mysql.ServerInfo, database: str) -> 
 
 def missing_for_replacing(connection: Any, database: str) -> Missing | None:
     """What the connected user lacks to replace the contents of a database, None when nothing."""
-    grants = parse(mysql.show_grants(connection))
+    grants = of_user(connection)
     lacking = [privilege for privilege in _REPLACE_PRIVILEGES if not allows(grants, privilege, database)]
     if not lacking:
         return None
+    whole = mysql.name_pattern(database, literal=mysql.takes_names_literally(connection))
     return Missing(
         because=f"it lacks {', '.join(lacking)}",
-        statement=f"GRANT ALL ON {mysql.name_pattern(database)}.* TO {mysql.account(connection)};",
+        statement=f"GRANT ALL ON {whole}.* TO {mysql.account(connection)};",
     )
 
 
@@ -122,7 +135,7 @@ def may_not_restore_functions(connection: Any, database: str) -> bool:
     return (
         ("trigger" in held or "function" in held)
         and mysql.refuses_functions(connection)
-        and not allows(parse(mysql.show_grants(connection)), "SUPER", database)
+        and not allows(of_user(connection), "SUPER", database)
     )
 
 

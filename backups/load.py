@@ -14,7 +14,15 @@ from typing import IO
 from backups import mysql, process
 from backups.choices import DefinerPolicy
 from backups.errors import Problem
-from backups.stream import Digester, Kind, Piece, with_database, with_sequences, without_qualifiers
+from backups.stream import (
+    Digester,
+    Kind,
+    Piece,
+    with_database,
+    with_sequences,
+    without_own_name,
+    without_qualifiers,
+)
 
 _CHUNK = 1 << 20
 _GZIP = 31  # zlib: expect a gzip header
@@ -147,6 +155,8 @@ def _is_wished(piece: Piece, wish: Wish) -> bool:
 def _adapted(line: bytes, kind: str, wish: Wish) -> bytes:
     if kind == Kind.TABLE and wish.source and b"val(`" in line:
         return with_sequences(line, wish.source, wish.database)
+    if kind == Kind.VIEW:
+        line = without_own_name(line)
     if kind in _DEFINED and wish.definers == DefinerPolicy.CURRENT_USER:
         line = _DEFINER.sub(b"DEFINER=CURRENT_USER", line)
     return line

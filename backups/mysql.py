@@ -202,6 +202,11 @@ def problem_from_number(code: int, text: str, server: Server, database: str = ""
             f"{where} takes no more connections.",
             do="Raise max_connections or close some, then try again.",
         )
+    if code == ER.USER_LIMIT_REACHED:
+        return ServerUnreachable(
+            f"{where} takes no more connections of user {server.user} ({text}).",
+            do="Raise the account's limit or close some, then try again.",
+        )
     if code in (CR.CONN_HOST_ERROR, CR.CONNECTION_ERROR, CR.UNKNOWN_HOST, 2005):
         return ServerUnreachable(
             f"{where} gives no answer.",
@@ -390,9 +395,14 @@ def execute(connection: Any, statement: str) -> None:
         cursor.execute(statement)
 
 
-def name_pattern(name: str) -> str:
-    """A database's name in a GRANT, its wild characters escaped."""
-    return quote(re.sub(r"([_%\\])", r"\\\1", name))
+def name_pattern(name: str, *, literal: bool = False) -> str:
+    """A database's name in a GRANT, its wild characters escaped unless they are `literal` anyway."""
+    return quote(name if literal else re.sub(r"([_%\\])", r"\\\1", name))
+
+
+def takes_names_literally(connection: Any) -> bool:
+    """Whether the names in grants are no patterns, as with MySQL's partial_revokes."""
+    return ("partial_revokes", "ON") in _rows(connection, "SHOW VARIABLES LIKE 'partial_revokes'")
 
 
 def prefix_pattern(prefix: str) -> str:
@@ -752,6 +762,63 @@ def definitions_changed_at(connection: Any, database: str) -> dict[str, str]:
     return {str(name): str(time) for name, time in rows}
 
 
+def lock_wait(connection: Any, database: str) -> str:
+    """The server's words for what another connection of ours to this database waits for, or none."""
+    ((user, own),) = _rows(connection, "SELECT SUBSTRING_INDEX(USER(), '@', 1), CONNECTION_ID()")
+    for number, who, _host, where, _command, _time, state, *_ in _rows(connection, "SHOW PROCESSLIST"):
+        if (who, where) == (user, database) and number != own and str(state).startswith("Waiting for"):
+            return str(state)
+    return ""
+
+
+@dataclass(frozen=True)
+class Replica:
+    """A server that follows another: whether it does, and how many seconds it is behind."""
+
+    source: str
+    runs: bool
+    behind: int | None
+
+    def __str__(self) -> str:
+        if not self.runs or self.behind is None:
+            return f"The server is a replica of {self.source}, and its replication does not run"
+        return f"The server is a replica of {self.source}, {self.behind} seconds behind it"
+
+
+def replica(connection: Any) -> Replica | None:
+    """What the server follows; None where it follows none, or we may not ask.
+
+    https://mariadb.com/kb/en/show-replica-status/ https://dev.mysql.com/doc/refman/8.4/en/show-replica-status.html
+    """
+    for statement in ("SHOW REPLICA STATUS", "SHOW SLAVE STATUS"):
+        with suppress(MySQLdb.Error), connection.cursor() as cursor:
+            cursor.execute(statement)
+            row = cursor.fetchone()
+            if row is None:
+                return None
+            told = dict(zip((column[0] for column in cursor.description), row, strict=True))
+            return _replica_from(told)
+    return None
+
+
+def _replica_from(told: dict[str, Any]) -> Replica:
+    """Both flavours' columns, by their newer and older names."""
+
+    def of(*names: str) -> Any:
+        return next((told[name] for name in names if name in told), None)
+
+    threads = (
+        of("Replica_IO_Running", "Slave_IO_Running"),
+        of("Replica_SQL_Running", "Slave_SQL_Running"),
+    )
+    behind = of("Seconds_Behind_Source", "Seconds_Behind_Master")
+    return Replica(
+        source=f"{of('Source_Host', 'Master_Host')}:{of('Source_Port', 'Master_Port')}",
+        runs=threads == ("Yes", "Yes"),
+        behind=None if behind is None else int(behind),
+    )
+
+
 def refuses_functions(connection: Any) -> bool:
     """Whether the binary log keeps all but users with SUPER from making triggers and functions."""
     ((logs, trusts),) = _rows(connection, "SELECT @@log_bin, @@log_bin_trust_function_creators")
@@ -1010,5 +1077,12 @@ def _dump_problem_from(code: int, text: str, server: Server, database: str) -> M
         return MySQLProblem(
             f"A table of {database} was altered or dropped while the dump ran ({text}).",
             do="Back up again once the change is through.",
+        )
+    if code in (ER.BAD_DB_ERROR, ER.DBACCESS_DENIED_ERROR) and len(database.splitlines()) > 1:
+        # It was there a moment ago. Seen in MariaDB 10.11, whose dump program asks for another name.
+        return MySQLProblem(
+            f"The dump program does not cope with the name {database!r}, which holds a line break, where "
+            "the database has events.",
+            do="Move its tables into a database with another name, or drop its events.",
         )
     return problem_from_number(code, text, server, database)

@@ -64,11 +64,11 @@ class Section:
 
     def add(self, data: bytes | memoryview) -> None:
         """Count and digest a piece of the section; a definition is kept until it is whole."""
+        if self.kind == Kind.VIEW:
+            self.foreign |= {_unquoted(found[1]) for found in _FROM_DATABASE.finditer(data)}
         if self.kind in _NORMALISED:
             self._definition += data
             return
-        if self.kind == Kind.VIEW:
-            self.foreign |= {_unquoted(found[1]) for found in _FROM_DATABASE.finditer(data)}
         self._size += len(data)
         self._hash.update(data)
 
@@ -84,6 +84,8 @@ class Section:
             definition = without_qualifiers(definition)
         elif self.kind == Kind.TABLE:
             definition = normalised_table(definition, collations)
+        elif self.kind == Kind.VIEW:
+            definition = without_own_name(definition)
         digest = self._hash.copy()
         digest.update(definition)
         size = self._size + len(definition)
@@ -159,7 +161,10 @@ _CHARACTER_SET = re.compile(
 )
 _FROM_DATABASE = re.compile(rb"\b(?:from|join) \(*(`(?:[^`]|``)*`)\.`", re.I)
 _SEQUENCE_DEFAULT = re.compile(rb"\b(nextval|lastval)\(`(?:[^`]|``)*`\.(?=`)")
-_NORMALISED = frozenset({Kind.TABLE, Kind.TRIGGER})
+_COLUMN_OF_DATABASE = re.compile(
+    rb"'(?:[^'\\]|\\.|'')*'|`(?:[^`]|``)*`\.(`(?:[^`]|``)*`\.`(?:[^`]|``)*`)", re.S
+)
+_NORMALISED = frozenset({Kind.TABLE, Kind.TRIGGER, Kind.VIEW})
 # The first name of a statement; none while it goes on in the next line.
 _IDENTIFIER = re.compile(rb"\A[^`]*(`(?:[^`]|``)*+`)")
 _SQL_MODE = re.compile(rb"SET sql_mode\s*=\s*(?:'([^']*)'|@)")
@@ -476,6 +481,18 @@ def without_qualifiers(trigger: bytes) -> bytes:
     into another database that would reach into the first.
     """
     return _QUALIFIED_TRIGGER.sub(lambda found: found[1] + found[2] + found[3], trigger, count=1)
+
+
+def without_own_name(view: bytes) -> bytes:
+    """A view's statement without the database's name before its columns.
+
+    MariaDB adds it where the view's definer is no user any more, but not to the tables they are
+    of: loaded into another database, the view would be refused. One that names the databases of
+    its tables is left as it is.
+    """
+    if _FROM_DATABASE.search(view):
+        return view
+    return _COLUMN_OF_DATABASE.sub(lambda found: found[1] or found[0], view)
 
 
 def _unquoted(name: bytes) -> str:

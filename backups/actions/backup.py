@@ -76,6 +76,8 @@ def _preflight(run: Run, database: Database, progress: Progress) -> Found:
         warnings=found.warnings,
     )
     progress.log(f"{found.info}, {found.clients} client, restic {found.restic_version}.")
+    for note in found.notes:
+        progress.log(note)
     for warning in found.warnings:
         progress.warn(warning)
     return found

@@ -17,6 +17,8 @@ from backups.progress import Progress
 from backups.status_files import make_sure_writable
 
 Tick = Callable[[], None]
+# Beyond it, a replica's delay is more than what comes and goes.
+_BEHIND_SECONDS = 60
 
 
 @dataclass(frozen=True)
@@ -40,6 +42,7 @@ class Found:
     restic_version: str = ""
     data_length: int = 0
     warnings: list[str] = field(default_factory=list)
+    notes: list[str] = field(default_factory=list)
 
 
 def checks(database: Database, found: Found, tick: Tick | None = None) -> Iterator[Check]:
@@ -132,7 +135,28 @@ def _database(database: Database, found: Found, _tick: Tick | None) -> str:
                 "Not InnoDB, so not covered by the consistent snapshot; what is written to them "
                 f"during a dump may come out torn: {', '.join(loose)}."
             )
-    return f"{found.info} at {found.server.address} has {database.database}."
+        replica = mysql.replica(connection)
+        if replica is not None:
+            _note_replica(replica, found)
+            if mysql.inventory(connection, database.database).get("event"):
+                found.notes.append(
+                    "Its events are stored as a replica has them, disabled: enable them after a restore."
+                )
+    return (
+        f"{found.info} at {found.server.address} has {database.database}.{f' {replica}.' if replica else ''}"
+    )
+
+
+def _note_replica(replica: mysql.Replica, found: Found) -> None:
+    """A fresh backup of a replica that stands still is one of old data."""
+    if not replica.runs or replica.behind is None:
+        found.warnings.append(
+            f"{replica}: what is backed up may be old. See SHOW REPLICA STATUS there, or back up the source."
+        )
+    elif replica.behind > _BEHIND_SECONDS:
+        found.warnings.append(f"{replica}: what is backed up is that old.")
+    else:
+        found.notes.append(f"{replica}.")
 
 
 def _client(_database: Database, found: Found, _tick: Tick | None) -> str:

@@ -255,11 +255,12 @@ def _create(connection: Any, place: Place, name: str, snapshot: Snapshot) -> Non
             )
     except mysql.UnknownDatabase as error:
         base = re.sub(r"__(?:restore|verify|before)_\d+$", "", name)
+        grant = f"GRANT ALL ON {mysql.name_pattern(base)[:-1]}%`.* TO {mysql.account(connection)};"
         raise mysql.MissingPrivilege(
             f"The user {place.server.user} may not create the database {name}.",
-            do="Run as an administrator: "
-            f"GRANT ALL ON {mysql.name_pattern(base)[:-1]}%`.* TO {mysql.account(connection)}; "
-            "or restore in place.",
+            do="Restore in place: the server's partial_revokes allows no grant for such names."
+            if mysql.takes_names_literally(connection)
+            else f"Run as an administrator: {grant} or restore in place.",
         ) from error
 
 

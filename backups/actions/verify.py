@@ -170,11 +170,12 @@ def _create(connection: Any, server: mysql.Server, name: str, manifest: dict[str
             )
     except mysql.UnknownDatabase as error:
         base = name.rpartition("__verify_")[0]
+        grant = f"GRANT ALL ON {mysql.prefix_pattern(base + '__verify_')}.* TO {mysql.account(connection)};"
         raise mysql.MissingPrivilege(
             f"The user {server.user} may not create the scratch database {name}.",
-            do="Run as an administrator: "
-            f"GRANT ALL ON {mysql.prefix_pattern(base + '__verify_')}.* "
-            f"TO {mysql.account(connection)}; or set VERIFY_MYSQL_HOST to another server.",
+            do="Set VERIFY_MYSQL_HOST to another server: this one's partial_revokes allows no grant for it."
+            if mysql.takes_names_literally(connection)
+            else f"Run as an administrator: {grant} or set VERIFY_MYSQL_HOST to another server.",
         ) from error
 
 

@@ -50,6 +50,8 @@ def no_bad_snapshot(portal: Portal, known: Collection[str] = ()) -> list[str]:
     made = [snapshot for snapshot in portal.snapshots() if snapshot["id"] not in known]
     for snapshot in made:
         (path,) = snapshot["paths"]
+        if not path.startswith("/mysql/"):
+            continue  # a copy of the portal's own database
         wrong = what_is_wrong_with(portal.restic("dump", "--no-lock", snapshot["id"], path))
         assert not wrong, f"there is a snapshot that does not verify: {snapshot['id'][:8]} {wrong}"
     return [snapshot["id"] for snapshot in made]
