@@ -24,6 +24,7 @@ test:
 	@exec $(VENV_PYTHON) -m pytest $(if $(ARGS),$(ARGS),--numprocesses auto --dist loadfile)
 
 # Hundreds of kills in an order of its own each time, which VEDETTA_SEED repeats; takes half an hour.
+soak: export VEDETTA_SOAK := yes
 soak: export VEDETTA_KILLS ?= 240
 soak: export VEDETTA_SEED ?= $(shell date +%s)
 soak:

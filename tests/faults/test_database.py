@@ -149,6 +149,23 @@ def test_row_of_64_megabytes(own_server: DatabaseServer, make_database: MakeData
     assert verdict(run).verdict == "identical", run.error
 
 
+def test_many_tables(own_server: DatabaseServer, make_database: MakeDatabase) -> None:
+    count = 5000 if "VEDETTA_SOAK" in os.environ else 500
+    shop = make_restorable(
+        own_server,
+        "".join(f"CREATE TABLE t{n} (id INT PRIMARY KEY, n INT, KEY (n));\n" for n in range(count)),
+    )
+    shop.execute(f"INSERT INTO t{count - 1} VALUES (1, 2)")
+    database = make_database(shop)
+
+    back_up(database)
+    run = verify(database)
+
+    assert verdict(run).verdict == "identical", run.error
+    assert (verdict(run).tables, verdict(run).rows) == (count, 1)
+    drop_all(shop)
+
+
 # ---------------------------------------------------------------- Names and definers
 
 
