@@ -158,7 +158,8 @@ def _failed(run: Run, progress: Progress, error: BaseException) -> None:
 
 def _judge(run: Run, progress: Progress, error: BaseException) -> tuple[Status, str]:
     """The outcome and its sentence; a traceback goes to the log."""
-    safe = _SAFE.get(Action(run.action), _OTHERWISE_SAFE)
+    run.refresh_from_db(fields=["phase"])
+    safe = services.snapshot_was_made(run) or _SAFE.get(Action(run.action), _OTHERWISE_SAFE)
     if isinstance(error, Cancelled | KeyboardInterrupt):
         by = "Cancelled." if isinstance(error, Cancelled) else "Stopped at the keyboard."
         return Status.CANCELLED, f"{by} {safe}"

@@ -650,7 +650,7 @@ _SAFE_WHEN_LOST = {
 
 def _lost_sentence(run: Run) -> str:
     beat = timezone.localtime(run.beat_at or run.queued_at)
-    safe = _SAFE_WHEN_LOST.get(Action(run.action), "The snapshots are untouched.")
+    safe = snapshot_was_made(run) or _SAFE_WHEN_LOST.get(Action(run.action), "The snapshots are untouched.")
     restore = Restore.objects.filter(run=run).first()
     if restore is not None:
         safe = _safe_when_lost(restore)
@@ -658,6 +658,16 @@ def _lost_sentence(run: Run) -> str:
         f"The worker died in the middle of this run (last sign of life {beat:%H:%M:%S}). "
         f"{safe} Start it again; if it happens again, see the worker's own log."
     )
+
+
+def snapshot_was_made(run: Run) -> str:
+    """What is true of a backup that ended after its dump was stored, empty for all others."""
+    if run.action != Action.BACKUP:
+        return ""
+    return {
+        "confirm": "Its snapshot was made, but no heartbeat was written.",
+        "heartbeat": "Its snapshot was made and is good; its heartbeat may have been written.",
+    }.get(run.phase, "")
 
 
 def _safe_when_lost(restore: Restore) -> str:

@@ -133,7 +133,7 @@ def _dump_into_restic(
         told = report.read()
     except restic.ResticError as error:
         raise _of_dump_or_restic(report.read(), error) from error
-    except Cancelled:
+    except (Cancelled, KeyboardInterrupt):
         _take_back(found.access, summaries)
         raise
     finally:

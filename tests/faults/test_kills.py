@@ -176,6 +176,26 @@ def test_cancelled_in_each_phase_of_a_replacement(phase: str, verified: Stage) -
     promises.no_lock_left(stage.portal)
 
 
+@pytest.mark.parametrize("phase", ["confirm", "heartbeat"])
+@pytest.mark.parametrize("by", ["kill", "stop"])
+def test_backup_cut_short_after_its_snapshot_does_not_deny_it(by: str, phase: str, verified: Stage) -> None:
+    stage = verified
+    before = Seen.of(stage.portal)
+
+    if by == "kill":
+        stage.do("play", doing="backup", snapshot=stage.snapshot, target="", struck_in=phase)
+    else:
+        stage.do("command", arguments=["backup", "--json"], struck_in=phase)
+    stage.do("tend")
+
+    run = stage.portal.run()
+    assert run["status"] == {"kill": "lost", "stop": "cancelled"}[by]
+    assert "Its snapshot was made" in run["error"]
+    promises.what_it_said_is_true(stage.portal, run, before)
+    assert len(promises.no_bad_snapshot(stage.portal, before.snapshots)) == 1
+    promises.no_heartbeat_without_its_snapshot(stage.portal)
+
+
 def kill_at_work(stage: Stage, fork: int, victim: str) -> None:
     """SIGKILL to the run's worker, its loading client, or the server."""
     if victim == "worker":

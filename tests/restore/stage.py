@@ -84,32 +84,43 @@ def restore(snapshot: str, at: int = 0, victim: int = 0, cancel_in: str = "", **
         **wishes,
     )
     if cancel_in:
-        _cancel_in(cancel_in)
+        _at_phase(cancel_in, _cancel)
     _execute(run.pk, at, victim)
 
 
-def _cancel_in(phase: str) -> None:
-    """Have somebody press Cancel just as a run of ours enters the phase."""
+def _at_phase(phase: str, do: Callable[[int], object]) -> None:
+    """Do something with a run of ours just as it enters the phase."""
     from backups import services
-    from backups.models import Run
 
     enter = services.run_phase
 
-    def enter_and_cancel(run_id: int, name: str, **options: Any) -> None:
+    def enter_and_do(run_id: int, name: str, **options: Any) -> None:
         enter(run_id, name, **options)
         if name == phase:
-            services.run_cancel(Run.objects.get(pk=run_id))
+            do(run_id)
 
-    services.run_phase = enter_and_cancel
+    services.run_phase = enter_and_do
 
 
-def play(doing: str, snapshot: str, target: str) -> None:
-    """Play a run as the queue's worker does: an action, or a restore in the mode `doing`."""
+def _cancel(run_id: int) -> None:
+    from backups import services
+    from backups.models import Run
+
+    services.run_cancel(Run.objects.get(pk=run_id))
+
+
+def play(doing: str, snapshot: str, target: str, struck_in: str = "") -> None:
+    """Play a run as the queue's worker does: an action, or a restore in the mode `doing`.
+
+    `struck_in` is a phase at whose beginning SIGKILL hits the worker.
+    """
     from backups import services
     from backups.choices import Action, RestoreMode, Trigger
     from backups.models import Database, Snapshot
     from tests.restore.stories import enqueue
 
+    if struck_in:
+        _at_phase(struck_in, lambda _run: os.kill(os.getpid(), signal.SIGKILL))
     database = Database.objects.get()
     chosen = Snapshot.objects.get(snapshot_id=snapshot)
     if doing in RestoreMode.values:
@@ -125,10 +136,12 @@ def play(doing: str, snapshot: str, target: str) -> None:
     _execute(run.pk, 0, 0)
 
 
-def command(arguments: list[str]) -> None:
-    """Play a run as an operator's command does."""
+def command(arguments: list[str], struck_in: str = "") -> None:
+    """Play a run as an operator's command does; `struck_in` is a phase in which SIGTERM hits it."""
     from django.core.management import call_command
 
+    if struck_in:
+        _at_phase(struck_in, lambda _run: os.kill(os.getpid(), signal.SIGTERM))
     call_command(*arguments)
 
 
