@@ -249,22 +249,30 @@ def run(
 
 
 @contextmanager
-def beside(args: Sequence[str], *, env: Mapping[str, str]) -> Iterator[Callable[..., Completed]]:
-    """Start a program that says little beside the block, which gets a function to see it to its end.
-
-    That takes `tick` and `deadline` and raises as `run` does; the seconds count from its call. When
-    the block is left without it, the program is ended.
-    """
+def beside(args: Sequence[str], *, env: Mapping[str, str]) -> Iterator[Beside]:
+    """Start a program that says little, for the length of a block. Raises NotInstalled."""
     started = Child(args, env=env, stdout=PIPE, stderr=PIPE)
-
-    def finish(tick: Tick | None = None, deadline: float | None = None) -> Completed:
-        return _follow(started, None, None, tick, deadline)
-
     try:
-        yield finish
+        yield Beside(started)
     finally:
         started.stop()
         started.close()
+
+
+@dataclass(frozen=True)
+class Beside:
+    """A program that runs while its starter does other things."""
+
+    _running: Child
+
+    @property
+    def is_over(self) -> bool:
+        """Whether the program has ended."""
+        return self._running.poll() is not None
+
+    def completed(self, tick: Tick | None = None, deadline: float | None = None) -> Completed:
+        """See it to its end. `tick` and `deadline`, whose seconds count from here, are those of `run`."""
+        return _follow(self._running, None, None, tick, deadline)
 
 
 def _follow(

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import json
 import re
+import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, closing, contextmanager, suppress
 from dataclasses import dataclass, field
@@ -600,29 +601,85 @@ def version_tuple(text: str) -> tuple[int, ...]:
 
 def probe(access: Access, *, tick: process.Tick | None = None) -> None:
     """Make sure within seconds that the repository is there and the password opens it."""
-    with probed_beside(access, tick=tick):
-        pass
+    with _probing(access) as begun:
+        begun.settle(tick)
+
+
+def probed_call(
+    access: Access,
+    args: Sequence[str],
+    *,
+    doing: str,
+    on_stdout: Callable[[str], None],
+    on_stderr: Callable[[str], None],
+    tick: process.Tick,
+    pass_fds: Sequence[int],
+) -> process.Completed:
+    """`call`, with a `probe` beside it until restic says the first word about its work.
+
+    Then it has opened the repository itself. One after the other, both would take half a second to
+    derive the key from the password.
+    """
+    opened = False
+
+    def read(line: str) -> None:
+        nonlocal opened
+        opened = True
+        on_stdout(line)
+
+    with _probing(access) as begun:
+
+        def look() -> None:
+            if not opened:
+                begun.look()
+            tick()
+
+        try:
+            return call(
+                access, args, doing=doing, on_stdout=read, on_stderr=on_stderr, tick=look, pass_fds=pass_fds
+            )
+        except ResticError:
+            if not opened:
+                begun.settle(tick)
+            raise
 
 
 @contextmanager
-def probed_beside(access: Access, *, tick: process.Tick | None = None) -> Iterator[None]:
-    """Do the block while restic opens the repository, then raise what `probe` would.
-
-    The key is derived from the password, which takes restic half a second on purpose.
-    """
+def _probing(access: Access) -> Iterator[_Probe]:
     with ExitStack() as stack:
         with _in_time(access):
             begun = process.beside((access.program, *cat_config_args()), env=access.environment())
-            finish = stack.enter_context(begun)
-        yield
-        with _in_time(access):
-            completed = finish(tick, PROBE_DEADLINE_SECONDS)
-    if completed.returncode == 0:
-        return
-    error = error_from(completed, access, "opening the repository")
-    if isinstance(error, NoRepository) and _bucket_is_missing(access.url):
-        error = _no_bucket(access)
-    raise error
+            running = stack.enter_context(begun)
+        yield _Probe(access, running)
+
+
+class _Probe:
+    """A `probe` that is under way."""
+
+    def __init__(self, access: Access, running: process.Beside) -> None:
+        self._access = access
+        self._running = running
+        self._until = time.monotonic() + PROBE_DEADLINE_SECONDS
+        self._settled = False
+
+    def look(self) -> None:
+        """Raise what `probe` would as soon as that is known; does not wait for it."""
+        if not self._settled and (self._running.is_over or time.monotonic() > self._until):
+            self.settle()
+
+    def settle(self, tick: process.Tick | None = None) -> None:
+        """Wait for the answer, and raise what `probe` would unless that was raised before."""
+        if self._settled:
+            return
+        self._settled = True
+        with _in_time(self._access):
+            completed = self._running.completed(tick, self._until - time.monotonic())
+        if completed.returncode == 0:
+            return
+        error = error_from(completed, self._access, "opening the repository")
+        if isinstance(error, NoRepository) and _bucket_is_missing(self._access.url):
+            error = _no_bucket(self._access)
+        raise error
 
 
 def _unlock_after(code: int, access: Access, args: Sequence[str]) -> None:

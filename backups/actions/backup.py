@@ -116,7 +116,7 @@ def _dump_into_restic(
         progress.tick()
 
     try:
-        restic.call(
+        restic.probed_call(
             found.access,
             restic.backup_args(
                 path=path_of(database),

@@ -94,14 +94,11 @@ def _level(check: Check) -> Level:
 def make_ready(database: Database, tick: Tick | None = None) -> Found:
     """What a backup needs, all of it there. Raises Problem with the first that is not.
 
-    The database is looked at while restic opens the repository.
+    But for the repository, which is probed while the backup's own restic opens it.
     """
     found = Found()
-    for _, look in _FIRST:
-        look(database, found, tick)
-    assert found.access  # noqa: S101
-    with restic.probed_beside(found.access, tick=tick):
-        for _, look in _OF_THE_DATABASE:
+    for name, look in _CHECKS:
+        if name != _REPOSITORY:
             look(database, found, tick)
     return found
 
@@ -189,7 +186,12 @@ def _privileges(database: Database, found: Found, _tick: Tick | None) -> str:
     return f"{found.server.user} may dump all of {database.database}."
 
 
-_Looks = tuple[tuple[str, Callable[[Database, Found, Tick | None], str]], ...]
-_FIRST: _Looks = (("status folder", _status_folder), ("restic", _restic))
-_OF_THE_DATABASE: _Looks = (("database", _database), ("client", _client), ("privileges", _privileges))
-_CHECKS: _Looks = (*_FIRST, ("repository", _repository), *_OF_THE_DATABASE)
+_REPOSITORY = "repository"
+_CHECKS: tuple[tuple[str, Callable[[Database, Found, Tick | None], str]], ...] = (
+    ("status folder", _status_folder),
+    ("restic", _restic),
+    (_REPOSITORY, _repository),
+    ("database", _database),
+    ("client", _client),
+    ("privileges", _privileges),
+)
