@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from contextlib import suppress
 from datetime import UTC, datetime
+from pathlib import Path
 
 import pytest
 from hypothesis import given
@@ -241,3 +242,47 @@ def test_any_end_without_success_is_an_error_with_a_sentence(code: int, stderr: 
 )
 def test_version_is_compared_by_its_numbers(text: str, number: tuple[int, ...]) -> None:
     assert restic.version_tuple(text) == number
+
+
+# ---------------------------------------------------------------- A call with a probe beside it
+
+
+def stored(folder: Path, *, probe: str, backup: str) -> Completed:
+    """What comes of a backup by a restic that does this when probed and that when backing up."""
+    program = folder / "restic"
+    program.write_text(f"#!/bin/sh\ncase $1 in cat) {probe};; backup) {backup};; esac\n")
+    program.chmod(0o755)
+    access = restic.Access(str(program), "/srv/repository", "the password")
+    return restic.probed_call(
+        access,
+        ["backup"],
+        doing="storing",
+        on_stdout=lambda _: None,
+        on_stderr=lambda _: None,
+        tick=lambda: None,
+        pass_fds=[],
+    )
+
+
+SAYS_STATUS = """echo '{"message_type":"status"}'"""
+
+
+def test_backup_that_gets_no_answer_is_ended_by_its_probe(tmp_path: Path) -> None:
+    with pytest.raises(restic.NoRepository):
+        stored(tmp_path, probe="sleep 0.5; exit 10", backup="exec sleep 600")
+
+
+def test_probe_that_is_slow_is_still_asked_why_the_backup_failed(tmp_path: Path) -> None:
+    with pytest.raises(restic.WrongPassword):
+        stored(tmp_path, probe="sleep 0.5; exit 12", backup="exit 1")
+
+
+def test_backup_that_failed_by_itself_says_so(tmp_path: Path) -> None:
+    with pytest.raises(restic.Interrupted):
+        stored(tmp_path, probe="exit 0", backup="exit 130")
+
+
+def test_probe_does_not_end_a_backup_that_has_opened_the_repository(tmp_path: Path) -> None:
+    done = stored(tmp_path, probe="sleep 1; exit 1", backup=f"{SAYS_STATUS}; sleep 2; {SAYS_STATUS}")
+
+    assert done.returncode == 0
