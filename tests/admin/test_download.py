@@ -6,6 +6,7 @@ import http.client
 import os
 import re
 import shutil
+import signal
 import subprocess
 import sys
 import time
@@ -156,3 +157,29 @@ def test_a_download_that_breaks_off_is_not_taken_for_whole(portal: Portal) -> No
         broken = pytest.raises((http.client.IncompleteRead, OSError))
         with closing(connection), Path(os.devnull).open("wb") as nowhere, broken:
             shutil.copyfileobj(response, nowhere)
+
+
+@pytest.mark.parametrize("number", [signal.SIGKILL, signal.SIGTERM])
+def test_a_portal_killed_while_it_sends_stops_nobody_after_it(number: signal.Signals, portal: Portal) -> None:
+    """restic ends with it, what the client has is not whole, and maintenance finds no lock in its way."""
+    snapshot = portal.shell(STORE)
+    with gunicorn(portal) as (port, server):
+        connection, response = begun(port, snapshot)
+        response.read(MB)
+        assert restics(server)
+        if number == signal.SIGKILL:
+            server.kill()
+        else:
+            os.kill(server.pid, number)
+        with closing(connection), pytest.raises((http.client.IncompleteRead, OSError)):
+            read_slowly(response)
+    wait_until(lambda: not portal.processes(), "all that the portal had started to end", 15)
+
+    assert portal.manage("repository", "forget").code == 0
+    assert list((Path(portal.repository) / "locks").iterdir()) == []
+
+
+def read_slowly(response: http.client.HTTPResponse) -> None:
+    """For longer than a portal that is told to stop gives to what it has begun."""
+    while response.read(MB):
+        time.sleep(0.05)

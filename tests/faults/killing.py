@@ -25,8 +25,17 @@ from tests.servers.processes import answers_http, free_port
 SEED = os.environ.get("VEDETTA_SEED") or "20261123"
 KILLS = int(os.environ.get("VEDETTA_KILLS") or 28)
 SIGNALS = (signal.SIGKILL, signal.SIGTERM)
-# A guess until one of its kind was seen to end; in seconds.
-USUAL = 1.2
+# How long a run of each kind takes, a backup being 1.
+LENGTHS = {
+    "backup": 1.0,
+    "verify": 1.6,
+    "forget": 1.1,
+    "check": 0.9,
+    "file": 0.7,
+    "new": 1.1,
+    "replace": 2.4,
+    "in_place": 2.1,
+}
 # A program is there for a part of its run only, and early.
 EARLY = 0.6
 
@@ -178,26 +187,20 @@ class Killing:
             return str(self.portal.folder / f"files{self.draw.number}")
         return self.portal.shop.name
 
-    def play(self, usual: dict[str, float]) -> Played:
-        """Begin the run, strike, and wait until what is left of it has ended.
-
-        `usual` are the seconds that each kind of run takes; those of this one are noted in it.
-        """
+    def play(self) -> Played:
+        """Begin the run, strike, and wait until what is left of it has ended."""
         last = self._newest_id()
         with ExitStack() as stack:
             web = stack.enter_context(WebProcess(self.portal, self.draw.victim)) if self._is_web else None
             fork = self._begin()
             wait_until(lambda: self._begun(last) or not lives(fork), "the run to begin")
             share = self.draw.moment * (EARLY if self.draw.victim in PROGRAMS else 1)
-            time.sleep(share * usual.get(self.draw.doing, USUAL))
+            time.sleep(share * self._usual_seconds())
             phase = self._strike(fork, last, web)
             self.stage.end(fork)
             if web is not None:
                 web.come_back()
-        run = self._run_after(last)
-        if not phase:
-            usual[self.draw.doing] = _seconds(run)
-        return Played(self.draw, run["id"], phase)
+        return Played(self.draw, self._run_after(last)["id"], phase)
 
     @property
     def _is_web(self) -> bool:
@@ -240,6 +243,13 @@ class Killing:
             return self.portal.shop.server.pid
         is_it = PROGRAMS[self.draw.victim]
         return next((child for child in children_of(fork) if is_it(command_of(child))), None)
+
+    def _usual_seconds(self) -> float:
+        """How long such a run takes on this machine now, by the last backup that went well."""
+        sql = "SELECT * FROM backups_run WHERE action = 'backup' AND status = 'succeeded' ORDER BY id DESC"
+        run = self.portal.rows(sql)[0]
+        began, ended = (datetime.fromisoformat(run[name]) for name in ("started_at", "finished_at"))
+        return LENGTHS[self.draw.doing] * (ended - began).total_seconds()
 
     def _newest_id(self) -> int:
         return int(self.portal.rows("SELECT COALESCE(MAX(id), 0) AS id FROM backups_run")[0]["id"])
@@ -304,10 +314,3 @@ def _sent(pid: int, number: signal.Signals) -> bool:
         os.kill(pid, number)
         return True
     return False
-
-
-def _seconds(run: dict[str, Any]) -> float:
-    if not run["started_at"] or not run["finished_at"]:
-        return USUAL
-    began, ended = (datetime.fromisoformat(run[name]) for name in ("started_at", "finished_at"))
-    return (ended - began).total_seconds()

@@ -149,8 +149,9 @@ def test_row_of_64_megabytes(own_server: DatabaseServer, make_database: MakeData
     assert verdict(run).verdict == "identical", run.error
 
 
+@pytest.mark.timeout(1800)
 def test_many_tables(own_server: DatabaseServer, make_database: MakeDatabase) -> None:
-    count = 5000 if "VEDETTA_SOAK" in os.environ else 500
+    count = 5000 if "VEDETTA_SOAK" in os.environ else 200
     shop = make_restorable(
         own_server,
         "".join(f"CREATE TABLE t{n} (id INT PRIMARY KEY, n INT, KEY (n));\n" for n in range(count)),

@@ -19,8 +19,6 @@ from tests.faults.promises import Seen
 from tests.restore.plays import Stage, kill
 from tests.restore.stories import content, databases_of
 
-USUAL_SECONDS: dict[str, float] = {}
-
 
 def test_nothing_broke_and_all_promises_hold(stage: Stage) -> None:
     """The promises themselves, seen to hold where nothing happened."""
@@ -49,7 +47,7 @@ def test_killed_at_a_random_moment(draw: Draw, verified: Stage) -> None:
     before = Seen.of(portal)
     killing = Killing(stage, draw)
 
-    played = killing.play(USUAL_SECONDS)
+    played = killing.play()
     come_round(stage, draw.victim)
     run = portal.run(played.run_id)
     TALLY.count(played, run["status"])
