@@ -3,27 +3,40 @@
 from __future__ import annotations
 
 import re
-from datetime import datetime
+from datetime import datetime, timedelta
 
+from django.db.models import QuerySet
 from django.utils import timezone
 
 from backups.errors import Problem
 from backups.models import Database, Snapshot
 
+# As far as two machines' clocks may differ.
+CLOCKS_DIFFER = timedelta(minutes=1)
+
+
+def newest(database: Database) -> Snapshot | None:
+    """The newest snapshot there is, None without any."""
+    return newest_of(_present(database))
+
+
+def newest_of(snapshots: QuerySet[Snapshot]) -> Snapshot | None:
+    """The newest of these; one that a wrong clock put into the future only where there is no other."""
+    return snapshots.filter(time__lte=timezone.now() + CLOCKS_DIFFER).first() or snapshots.first()
+
 
 def snapshot_named(database: Database, text: str) -> Snapshot:
     """The snapshot that `latest`, an id or the beginning of one means. Raises Problem."""
-    present = database.snapshots.filter(forgotten_at=None)
     if text == "latest":
-        newest = present.first()
-        if newest is None:
+        latest = newest(database)
+        if latest is None:
             raise _none(database)
-        return newest
+        return latest
     if not re.fullmatch(r"[0-9a-f]{4,64}", text):
         raise Problem(
             f"{text!r} is no snapshot.", do="Give latest, or at least four digits of its id (0-9, a-f)."
         )
-    found = list(present.filter(snapshot_id__startswith=text)[:2])
+    found = list(_present(database).filter(snapshot_id__startswith=text)[:2])
     if not found:
         raise Problem(f"{database} has no snapshot {text}.", do="List them with `manage.py snapshots`.")
     if len(found) > 1:
@@ -33,7 +46,7 @@ def snapshot_named(database: Database, text: str) -> Snapshot:
 
 def snapshot_at(database: Database, time: datetime) -> Snapshot:
     """The newest snapshot not after `time`. Raises Problem, naming the oldest there is."""
-    present = database.snapshots.filter(forgotten_at=None)
+    present = _present(database)
     found = present.filter(time__lte=time).first()
     if found is not None:
         return found
@@ -44,6 +57,10 @@ def snapshot_at(database: Database, time: datetime) -> Snapshot:
         f"There is no snapshot of {database} from {_local(time)} or before.",
         do=f"The oldest is {oldest.short_id} from {_local(oldest.time)}.",
     )
+
+
+def _present(database: Database) -> QuerySet[Snapshot]:
+    return database.snapshots.filter(forgotten_at=None)
 
 
 def _none(database: Database) -> Problem:

@@ -24,6 +24,7 @@ def repository_access(repository: Repository) -> restic.Access:
         password=resolve(repository.password_ref),
         secrets=secrets,
         cache_dir=settings.RESTIC_CACHE_DIR,
+        patience_seconds=settings.STORAGE_PATIENCE_SECONDS,
     )
 
 

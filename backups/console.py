@@ -74,7 +74,10 @@ class VedettaCommand(BaseCommand):
             self._end(FAILED, {"status": "failed", "error": problem.sentence()})
         except DatabaseError as error:
             found = database_problem(thoroughly=True)
-            sentence = found or f"The portal's own database cannot be used ({error}). Check DATABASE_URL."
+            sentence = found or (
+                f"The portal's own database cannot be used ({error}). Snapshots and gate are not touched by "
+                "that. Check DATABASE_URL, its server, and the free space there; then try again."
+            )
             self._end(FAILED, {"status": "failed", "error": sentence})
         except KeyboardInterrupt:
             self._end(CANCELLED, {"status": "failed", "error": "Cancelled."})

@@ -34,7 +34,10 @@ def database_problem(*, thoroughly: bool = False) -> str:
     except DatabaseError as error:
         if _is_damage(error):
             return _damaged(name)
-        return "The portal's database gives no answer; check DATABASE_URL and that its server runs."
+        return (
+            f"The portal's database gives no answer ({error}); check DATABASE_URL, that its server runs, "
+            "and that there is space left on its disk."
+        )
     _up_to_date.add(name)
     return ""
 

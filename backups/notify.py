@@ -34,6 +34,7 @@ from django.utils import timezone
 
 from backups import messenger, process
 from backups.choices import Action, AlertState, Status, Verdict
+from backups.choose import CLOCKS_DIFFER
 from backups.errors import Problem
 from backups.models import Alert, Database, Run, Snapshot, Verification
 from backups.schedules import next_times
@@ -169,9 +170,13 @@ class _Watched:
 
 def _watched(now: datetime) -> Iterator[_Watched]:
     """Every database's newest good backup and newest verification, against what is allowed."""
-    backed_up = _newest(Snapshot.objects.filter(forgotten_at=None), "time")
+    # One that a wrong clock put into the future would be timely for as long.
+    past = now + CLOCKS_DIFFER
+    backed_up = _newest(Snapshot.objects.filter(forgotten_at=None, time__lte=past), "time")
     proved = _newest(
-        Verification.objects.filter(verdict=Verdict.IDENTICAL), "finished_at", "snapshot__database"
+        Verification.objects.filter(verdict=Verdict.IDENTICAL, finished_at__lte=past),
+        "finished_at",
+        "snapshot__database",
     )
     first_seen = dict(Alert.objects.filter(state=AlertState.GOOD).values_list("subject", "since"))
     for database in Database.objects.order_by("pk"):
@@ -272,7 +277,8 @@ def _recovered(alert: Alert) -> str:
 
 
 def _due(now: datetime) -> Q:
-    return Q(tried_at=None) | Q(tried_at__lt=now - TRY_AGAIN)
+    """A try that lies in the future was made before the clock was set back."""
+    return Q(tried_at=None) | Q(tried_at__lt=now - TRY_AGAIN) | Q(tried_at__gt=now)
 
 
 def _claimed(alert: Alert, now: datetime) -> bool:

@@ -174,6 +174,10 @@ class Child:
         raw = os.pread(fd, _READ_BYTES, max(0, size - _READ_BYTES))
         return tuple(raw.decode(errors="replace").splitlines()[-_TAIL_LINES:])
 
+    def stderr_from(self, position: int) -> bytes:
+        """What standard error holds from a byte on, at most 64 KiB of it."""
+        return os.pread(self._stderr_file.fileno(), _READ_BYTES, position) if self._stderr_file else b""
+
     def terminate(self) -> None:
         """SIGTERM to the program alone, not to what it started."""
         self._popen.terminate()
@@ -197,6 +201,25 @@ class Child:
             if pipe is not None:
                 with suppress(BrokenPipeError):
                     pipe.close()
+
+
+class NewLines:
+    """The lines that a running program writes to standard error, as they come."""
+
+    def __init__(self, running: Child) -> None:
+        self._running = running
+        self._position = 0
+        self._found: list[str] = []
+        self._lines = _Lines(self._found.append)
+
+    def read(self) -> list[str]:
+        """The lines since the last call."""
+        while data := self._running.stderr_from(self._position):
+            self._position += len(data)
+            self._lines.feed(data)
+        found = self._found.copy()
+        self._found.clear()
+        return found
 
 
 @contextmanager

@@ -8,6 +8,7 @@ from __future__ import annotations
 import json
 import re
 import time
+from collections import deque
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, closing, contextmanager, suppress
 from dataclasses import dataclass, field
@@ -25,6 +26,13 @@ OLDEST_VERSION = (0, 18, 1)
 # restic itself retries an unreachable backend for a quarter of an hour.
 PROBE_DEADLINE_SECONDS = 25.0
 _RETRY_LOCK = "20s"
+# It tries each request for as long as that, and a check makes thousands of them.
+PATIENCE_SECONDS = 900.0
+# With these it says on standard error, and with success, that its answer is not whole.
+_NO_LIST = "could not load snapshots"
+_LEFT_OUT = re.compile(r'Ignoring "?([0-9a-f]{8,64})"?: failed to load')
+# A storage that fails says so about once a minute; what went wrong before a longer silence is over.
+_OVER_SECONDS = 300.0
 _BUCKET_SECONDS = 15.0
 
 
@@ -58,6 +66,19 @@ class AccessDenied(RepositoryUnreachable):
 
 class RepositoryFull(ResticError):
     """No space is left where the repository (or restic's cache) lies."""
+
+
+class UnreadableSnapshots(ResticError):
+    """Snapshots (`ids`) are in the repository, and restic answered (`completed`) without them."""
+
+    def __init__(self, ids: Sequence[str], completed: process.Completed) -> None:
+        self.ids = tuple(ids)
+        self.completed = completed
+        named = ", ".join(snapshot_id[:8] for snapshot_id in ids[:10])
+        super().__init__(
+            f"The repository holds snapshots that cannot be read now: {named}.",
+            do="See whether the storage works, then check the repository.",
+        )
 
 
 class AlreadyInitialised(ResticError):
@@ -95,6 +116,13 @@ class Access:
     cache_dir: str = ""
     # In which times among the arguments are read; empty is that of this process.
     zone: str = ""
+    patience_seconds: float = PATIENCE_SECONDS
+
+    def argv(self, args: Sequence[str]) -> tuple[str, ...]:
+        """restic with `args`; a request without an answer is given up after a third of the patience."""
+        if self.patience_seconds >= PATIENCE_SECONDS:
+            return (self.program, *args)  # its own five minutes
+        return (self.program, "--stuck-request-timeout", f"{self.patience_seconds / 3:.1f}s", *args)
 
     def environment(self) -> dict[str, str]:
         """All that restic gets to see."""
@@ -458,7 +486,10 @@ def _error_otherwise(code: int, lines: Sequence[str], doing: str) -> ResticError
         return Interrupted(f"restic was interrupted while {doing}: {last}.")
     if code == 3:
         return IncompleteSource(f"restic could not read all of its source while {doing}: {last}.")
-    return ResticError(f"restic failed while {doing} (exit status {code}): {last}.")
+    return ResticError(
+        f"restic failed while {doing} (exit status {code}): {last.rstrip('.')}.",
+        do="Run preflight, which looks at storage and password one by one; then try again.",
+    )
 
 
 def _error_from_words(lines: Sequence[str], access: Access, doing: str) -> ResticError | None:
@@ -473,6 +504,11 @@ def _error_from_words(lines: Sequence[str], access: Access, doing: str) -> Resti
     if "config file already exists" in text:
         return AlreadyInitialised(
             f"There is a repository at {access.url} already.", do="Nothing needs to be done."
+        )
+    if re.search(r"specified key does not exist|nosuchkey|no such file or directory", text):
+        return ResticError(
+            f"The storage of {access.url} lacks a file that restic needs ({doing}).",
+            do="See whether somebody or a lifecycle rule removes files there, then check the repository.",
         )
     return _unreachable_from_words(text, access, lines)
 
@@ -500,7 +536,8 @@ def _no_bucket(access: Access) -> NoBucket:
 def unreachable(access: Access, lines: Sequence[str] = ()) -> RepositoryUnreachable:
     """The storage gives no answer; `lines` are restic's last words about it."""
     last = next((line for line in reversed(lines) if line.strip()), "")
-    reason = f" (restic: {readable(last)[:300]})" if last else ""
+    said = re.sub(r" returned error, retrying after [\w.]+:", " failed:", readable(last))
+    reason = f" (restic: {said[:300]})" if last else ""
     return RepositoryUnreachable(
         f"The repository {access.url} cannot be reached{reason}.",
         do="Check the network and the storage, then try again.",
@@ -530,6 +567,34 @@ def _locked(access: Access, lines: Sequence[str]) -> RepositoryLocked:
     )
 
 
+class Patience:
+    """How long a storage has been failing, by what restic says of its own attempts.
+
+    Each request that fails is tried again for a quarter of an hour, and then comes the next one.
+    """
+
+    def __init__(self, access: Access) -> None:
+        self._access = access
+        self._failing_since: float | None = None
+        self._last = 0.0
+        self._lines: deque[str] = deque(maxlen=2)
+
+    def hear(self, line: str) -> None:
+        """Take a line of restic's standard error. Raises RepositoryUnreachable when it is enough."""
+        text, now = readable(line), time.monotonic()
+        if "operation successful after" in text:
+            self._failing_since = None
+        if "returned error, retrying after" not in text:
+            return
+        was_over = now - self._last > _OVER_SECONDS + self._access.patience_seconds / 3
+        if self._failing_since is None or was_over:
+            self._failing_since = now
+        self._last = now
+        self._lines.append(text)
+        if now - self._failing_since > self._access.patience_seconds:
+            raise unreachable(self._access, self._lines)
+
+
 # Calls
 
 
@@ -555,22 +620,35 @@ def call(
 ) -> process.Completed:
     """Run restic to success. `doing` is for sentences ("reading the list of snapshots").
 
-    Raises ResticError, by what the exit status and the last lines say; whatever `tick` raises.
+    Raises ResticError, by what the exit status and the last lines say, and when the storage goes
+    on failing; UnreadableSnapshots for snapshots that restic left out; whatever `tick` raises.
     """
+    patience = Patience(access)
+    left_out: list[str] = []
+
+    def hear(line: str) -> None:
+        if on_stderr:
+            on_stderr(line)
+        if found := _LEFT_OUT.match(readable(line)):
+            left_out.append(found[1])
+        patience.hear(line)
+
     with _in_time(access):
         completed = process.run(
-            (access.program, *args),
+            access.argv(args),
             env=access.environment(),
             on_stdout=on_stdout,
-            on_stderr=on_stderr,
+            on_stderr=hear,
             tick=tick,
             deadline=deadline,
             pass_fds=pass_fds,
             folder=folder,
         )
-    if completed.returncode != 0:
+    if completed.returncode != 0 or any(_NO_LIST in line for line in completed.stderr_tail):
         _unlock_after(completed.returncode, access, args)
         raise error_from(completed, access, doing)
+    if left_out:
+        raise UnreadableSnapshots(left_out, completed)
     return completed
 
 
@@ -583,6 +661,23 @@ def _in_time(access: Access) -> Iterator[None]:
         raise unreachable(access, late.stderr_tail) from None
     except process.NotInstalled:
         raise ResticError("restic is not installed.", do=_get_restic()) from None
+
+
+def call_of_snapshots(
+    access: Access,
+    args: Sequence[str],
+    *,
+    doing: str,
+    tick: process.Tick | None = None,
+    deadline: float | None = None,
+) -> process.Completed:
+    """As `call`, and once more where another restic removed a snapshot just as it was read."""
+    for _ in range(2):
+        try:
+            return call(access, args, doing=doing, tick=tick, deadline=deadline)
+        except UnreadableSnapshots as error:
+            unreadable = error
+    raise unreadable
 
 
 def version(access: Access) -> str:
@@ -648,7 +743,7 @@ def probed_call(
 def _probing(access: Access) -> Iterator[_Probe]:
     with ExitStack() as stack:
         with _in_time(access):
-            begun = process.beside((access.program, *cat_config_args()), env=access.environment())
+            begun = process.beside(access.argv(cat_config_args()), env=access.environment())
             running = stack.enter_context(begun)
         yield _Probe(access, running)
 
@@ -709,13 +804,26 @@ def _bucket_is_missing(url: str) -> bool:
 
 
 def snapshots(
-    access: Access, *ids: str, tick: process.Tick | None = None, deadline: float | None = None
+    access: Access,
+    *ids: str,
+    tick: process.Tick | None = None,
+    deadline: float | None = None,
+    on_unreadable: Callable[[UnreadableSnapshots], object] | None = None,
 ) -> tuple[SnapshotInfo, ...]:
-    """The snapshots in the repository, oldest first. Raises ResticError."""
-    completed = call(
-        access, snapshots_args(*ids), doing="reading the list of snapshots", tick=tick,
-        deadline=deadline,
-    )  # fmt: skip
+    """The snapshots in the repository, oldest first; `on_unreadable` is told of those left out.
+
+    Raises ResticError like `call`.
+    """
+    try:
+        completed = call_of_snapshots(
+            access, snapshots_args(*ids), doing="reading the list of snapshots", tick=tick,
+            deadline=deadline,
+        )  # fmt: skip
+    except UnreadableSnapshots as error:
+        if on_unreadable is None:
+            raise
+        on_unreadable(error)
+        completed = error.completed
     return parse_snapshots(completed.stdout)
 
 
@@ -753,7 +861,7 @@ def locks(access: Access, *, tick: process.Tick | None = None) -> tuple[Lock, ..
 def dump(access: Access, snapshot_id: str, path: str) -> Iterator[process.Child]:
     """Stream a file out of a snapshot: read `stdout`, then see `finished`."""
     with process.child(
-        (access.program, *dump_args(snapshot_id, path)),
+        access.argv(dump_args(snapshot_id, path)),
         env=access.environment(),
         stdout=process.PIPE,
     ) as running:
@@ -762,6 +870,19 @@ def dump(access: Access, snapshot_id: str, path: str) -> Iterator[process.Child]
         finally:
             running.stop()
             _unlock_after(running.wait(), access, ())
+
+
+def patiently(running: process.Child, access: Access, tick: process.Tick) -> process.Tick:
+    """`tick` for a `dump`, which also gives up on a storage that goes on failing."""
+    patience = Patience(access)
+    said = process.NewLines(running)
+
+    def patient_tick() -> None:
+        tick()
+        for line in said.read():
+            patience.hear(line)
+
+    return patient_tick
 
 
 def finished(running: process.Child, access: Access, doing: str, tick: process.Tick | None = None) -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import UTC, datetime, timedelta
 from zoneinfo import ZoneInfo
 
 from croniter import croniter
@@ -19,6 +19,7 @@ from backups.models import Database, Repository
 _PREFIX = "vedetta "
 # Snapshots may come and go without us: others use the repository too.
 _SNAPSHOTS_CRON = "17 4 * * *"
+_MINUTE = timedelta(minutes=1)
 
 
 @dataclass(frozen=True)
@@ -73,11 +74,41 @@ def schedules_sync() -> None:
         unwanted.delete()
 
 
+@transaction.atomic
+def schedules_keep(now: datetime | None = None) -> None:
+    """Bring back to time what the queue, left alone, would do too late or once too often.
+
+    Its clock may have been set back, TIME_ZONE may have changed, and it takes an hour that comes
+    twice for two. What is due already is left to the queue, which catches up once.
+    """
+    now = now or timezone.now()
+    ours = Schedule.objects.select_for_update().filter(name__startswith=_PREFIX, next_run__gt=now)
+    for schedule in ours:
+        if schedule.cron:
+            # In UTC, for Python takes a time in an hour that comes twice to equal none elsewhere.
+            right = next_times(schedule.cron, 1, after=now)[0].astimezone(UTC)
+        else:
+            right = min(schedule.next_run, now + _MINUTE)
+        if schedule.next_run != right:
+            schedule.next_run = right
+            schedule.save(update_fields=["next_run"])
+
+
 def next_times(cron: str, count: int, *, after: datetime | None = None) -> list[datetime]:
-    """When a cron expression is due next, in TIME_ZONE. Raises ValueError for a wrong one."""
+    """When a cron expression is due next, in TIME_ZONE. Raises ValueError for a wrong one.
+
+    In autumn an hour comes twice: an expression that names hours is due in the first alone, one
+    for every hour in both. In spring what is due in the hour left out is due right after it.
+    """
     zone = ZoneInfo(settings.TIME_ZONE)
     times = croniter(cron, (after or timezone.now()).astimezone(zone))
-    return [times.get_next(datetime) for _ in range(count)]
+    every_hour = times.expanded[1] == ["*"]
+    found: list[datetime] = []
+    while len(found) < count:
+        time = times.get_next(datetime)
+        if every_hour or not time.fold:
+            found.append(time)
+    return found
 
 
 def _upsert(schedule: Schedule | None, want: Wanted) -> None:

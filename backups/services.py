@@ -7,7 +7,8 @@ that must hit one row), `run_beat` says that it lives, `run_finish` gives it its
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+import logging
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from datetime import datetime, timedelta
@@ -18,7 +19,9 @@ from django.contrib.auth.models import User
 from django.db import transaction
 from django.db.models import F, Q
 from django.utils import timezone
+from django_q.conf import Conf
 from django_q.models import OrmQ
+from django_q.signing import SignedPackage
 from django_q.tasks import async_task
 
 from backups import restic
@@ -40,6 +43,8 @@ from backups.choices import (
 )
 from backups.errors import LostClaim, Refused
 from backups.models import Database, Repository, Restore, Run, RunLine, Snapshot, Verification, WorkerPulse
+
+logger = logging.getLogger(__name__)
 
 LEASE = timedelta(seconds=90)
 # Beats come every second or so; a worker that skipped a minute is taken for dead.
@@ -335,6 +340,7 @@ def runs_reap(*, is_gone: Callable[[str], bool], now: datetime | None = None) ->
     """
     now = now or timezone.now()
     _give_up_never_begun(now)
+    _count_from_now(now)
     lost = []
     for run in Run.objects.filter(status=Status.RUNNING).select_related("database", "repository"):
         gone = bool(run.worker) and is_gone(run.worker)
@@ -350,6 +356,11 @@ def runs_reap(*, is_gone: Callable[[str], bool], now: datetime | None = None) ->
             run.refresh_from_db()
             lost.append(run)
     return lost
+
+
+def _count_from_now(now: datetime) -> None:
+    """After the clock was set back, a dead worker's last beat would keep its run alive for as long."""
+    Run.objects.filter(status=Status.RUNNING, beat_at__gt=now + BEAT_LOST).update(beat_at=now)
 
 
 def _give_up_never_begun(now: datetime) -> None:
@@ -369,18 +380,50 @@ def repositories_left_locked(now: datetime | None = None) -> list[Repository]:
 
 
 def runs_resend(now: datetime | None = None) -> int:
-    """Send queued runs again whose message got lost; the claim makes a double harmless."""
+    """Send queued runs again whose message got lost; the claim makes a double harmless.
+
+    Messages that cannot be read go: the queue would stumble over them for ever.
+    """
     now = now or timezone.now()
-    if OrmQ.objects.exists():
-        return 0
-    forgotten = Run.objects.filter(
+    on_their_way = _runs_in_queue()
+    queued = Run.objects.filter(
         status=Status.QUEUED, queued_at__lt=now - QUEUE_LOST, trigger__in=_SENT_BY_QUEUE
     )
-    for run in forgotten:
+    lost = [run for run in queued if run.pk not in on_their_way]
+    for run in lost:
+        run_log(run.pk, [line("Its message to the worker was lost and is sent again.", Level.WARNING)])
         _send(run)
-    return len(forgotten)
+    return len(lost)
 
 
+def _runs_in_queue() -> set[int]:
+    """The runs of whom a message tells that waits or is being worked on."""
+    found = set()
+    for row in OrmQ.objects.all():
+        try:
+            task = SignedPackage.loads(row.payload)
+            if task["func"] == _EXECUTE:
+                found.add(task["args"][0])
+        except Exception as error:  # noqa: BLE001  unpacking runs whatever the message names
+            logger.error(
+                "message %s of the queue cannot be read (%s) and is removed; was SECRET_KEY changed? "
+                "Queued runs are sent again; if a schedule's time was in it, back up by hand",
+                row.pk,
+                type(error).__name__,
+            )
+            row.delete()
+    return found
+
+
+def queue_keep(now: datetime | None = None) -> None:
+    """Free the messages that would wait for a time that was, before the clock was set back."""
+    now = now or timezone.now()
+    # One that is being worked on is locked for longer than that, up to its very end.
+    taken = timedelta(seconds=Conf.RETRY - Conf.TIMEOUT)
+    OrmQ.objects.filter(lock__gt=now + BEAT_LOST, lock__lt=now + taken).update(lock=now)
+
+
+_EXECUTE = "backups.tasks.run_execute"
 _SENT_BY_QUEUE = [Trigger.SCHEDULE, Trigger.ADMIN, Trigger.BACKUP]
 
 
@@ -462,9 +505,13 @@ def snapshots_sync(
     repository: Repository,
     found: Sequence[tuple[restic.SnapshotInfo, Database | None]],
     *,
+    unreadable: Collection[str] = (),
     now: datetime | None = None,
 ) -> tuple[int, int]:
-    """Make the table say what the repository holds; answers how many are new and how many gone."""
+    """Make the table say what the repository holds; answers how many are new and how many gone.
+
+    Those with `unreadable` ids are there, though restic does not list them.
+    """
     now = now or timezone.now()
     known = set(
         Snapshot.objects.filter(repository=repository, forgotten_at=None).values_list(
@@ -472,11 +519,12 @@ def snapshots_sync(
         )
     )
     present = {info.id for info, _ in found}
+    missing = known - present - set(unreadable)
     with transaction.atomic():
         for info, database in found:
             if info.id not in known:
                 snapshot_record(info, repository=repository, database=database)
-        gone = Snapshot.objects.filter(repository=repository, snapshot_id__in=known - present).update(
+        gone = Snapshot.objects.filter(repository=repository, snapshot_id__in=missing).update(
             forgotten_at=now
         )
     return len(present - known), gone
@@ -633,7 +681,7 @@ def _lease_release(run_id: int) -> None:
 def _send(run: Run) -> None:
     prompt = run.action in PROMPT_ACTIONS
     async_task(
-        "backups.tasks.run_execute",
+        _EXECUTE,
         run.pk,
         task_name=str(run),
         group=run.action,

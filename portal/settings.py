@@ -173,6 +173,7 @@ Q_CLUSTER = {
 
 RESTIC_REPOSITORY = env.text("RESTIC_REPOSITORY", "")
 RESTIC_CACHE_DIR = env.text("RESTIC_CACHE_DIR", str(VAR_DIR / "restic-cache"))
+STORAGE_PATIENCE_SECONDS = env.integer("STORAGE_PATIENCE_SECONDS", 900, least=1)
 # What restic's backends read from the environment; only restic is given it.
 RESTIC_ENVIRONMENT_SECRETS = env.starting_with("RESTIC_", "AWS_", "B2_", "AZURE_", "GOOGLE_", "OS_", "ST_")
 MYSQL_HOST = env.text("MYSQL_HOST", "")

@@ -132,6 +132,8 @@ def _dump_into_restic(
         )
         told = report.read()
     except restic.ResticError as error:
+        if summaries:
+            raise _unconfirmed(summaries[-1], error) from error
         raise _of_dump_or_restic(report.read(), error) from error
     except (Cancelled, KeyboardInterrupt):
         _take_back(found.access, summaries)
@@ -152,6 +154,8 @@ def _whole(
 
 def _of_dump_or_restic(told: dict[str, Any], error: restic.ResticError) -> Problem:
     """When the dump failed, restic's own complaint is only its consequence."""
+    if isinstance(error, restic.RepositoryUnreachable | restic.RepositoryFull):
+        return error
     if "problem" in told:
         return Problem(told["problem"]["what"], do=told["problem"]["do"])
     if isinstance(error, restic.Interrupted | restic.CommandFailed) and "manifest" not in told:
@@ -159,6 +163,15 @@ def _of_dump_or_restic(told: dict[str, Any], error: restic.ResticError) -> Probl
             "The dump program was killed before the dump was whole.",
             do="See whether the machine ran out of memory, then back up again.",
         )
+    return error
+
+
+def _unconfirmed(summary: restic.BackupSummary, error: restic.ResticError) -> restic.ResticError:
+    """What failed after restic had said that it made the snapshot."""
+    error.safe = (
+        f"restic said it made snapshot {summary.snapshot_id[:8]}, which could not be confirmed, so no "
+        "heartbeat was written; earlier snapshots are safe."
+    )
     return error
 
 
@@ -182,12 +195,16 @@ def _confirm(
 ) -> Snapshot:
     """Read the snapshot back from the repository by its id."""
     assert found.access  # noqa: S101
-    listed = restic.snapshots(
-        found.access, summary.snapshot_id, tick=progress.tick, deadline=_CONFIRM_SECONDS
-    )
+    try:
+        listed = restic.snapshots(
+            found.access, summary.snapshot_id, tick=progress.tick, deadline=_CONFIRM_SECONDS
+        )
+    except restic.ResticError as error:
+        raise _unconfirmed(summary, error) from error
     if [info.id for info in listed] != [summary.snapshot_id]:
         raise Problem(
             f"restic said it made snapshot {summary.snapshot_id[:8]}, but the repository does not list it.",
+            safe="No heartbeat was written; earlier snapshots are safe.",
             do="Check the repository, then back up again.",
         )
     snapshot = services.snapshot_record(

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from contextlib import suppress
+from dataclasses import dataclass, field
 
 from django.db.models import QuerySet
 
-from backups import restic, services
+from backups import choose, restic, services
 from backups.actions import portal
 from backups.actions.backup import tag_of
 from backups.actions.outcome import Outcome
@@ -15,6 +17,8 @@ from backups.models import Database, Run, Snapshot
 from backups.progress import Progress
 
 NEWEST = "newest snapshot, kept whatever the policy says"
+# With a clock that was set back, the last one made is not the newest.
+MADE_LAST = "made last, kept whatever its time says"
 NEWEST_VERIFIED = "newest verified snapshot, kept whatever the policy says"
 # restic's argument list has its limits; a prune follows the last portion only.
 _PORTION = 500
@@ -30,9 +34,9 @@ def run(run: Run, progress: Progress) -> Outcome:
     remove: list[str] = []
     kept = 0
     for database in databases:
-        reasons = _reasons_to_keep(database, access, progress)
-        kept += len(reasons)
-        remove += _told(database, reasons, progress)
+        plan = _plan(database, access, progress)
+        kept += len(plan.reasons)
+        remove += _told(database, plan, progress)
     copies = portal.superfluous(run.repository, access, progress)
     progress.phase("forget")
     _forget(access, [*remove, *copies], progress)
@@ -45,13 +49,25 @@ def run(run: Run, progress: Progress) -> Outcome:
     return Outcome()
 
 
-def _reasons_to_keep(database: Database, access: restic.Access, progress: Progress) -> dict[str, list[str]]:
-    """Why each snapshot is kept, by its id: restic's reasons from a dry run, and ours."""
-    reasons: dict[str, list[str]] = {}
+@dataclass
+class _Plan:
+    """Why each snapshot is kept, by its id: restic's reasons from a dry run, and ours; which may go.
+
+    What restic did not speak of is not in either, and stays.
+    """
+
+    reasons: dict[str, list[str]] = field(default_factory=dict)
+    removable: set[str] = field(default_factory=set)
+
+
+def _plan(database: Database, access: restic.Access, progress: Progress) -> _Plan:
+    plan = _Plan()
     # restic refuses to plan for a policy that keeps nothing, and would not be asked anything.
     keeps = any((database.keep_daily, database.keep_weekly, database.keep_monthly))
+    if not keeps:
+        plan.removable = set(_present(database).values_list("snapshot_id", flat=True))
     for selection in _selections(database) if keeps else ():
-        answer = restic.call(
+        answer = restic.call_of_snapshots(
             access,
             restic.forget_dry_run_args(
                 selection=selection,
@@ -62,11 +78,13 @@ def _reasons_to_keep(database: Database, access: restic.Access, progress: Progre
             doing="planning what to forget",
             tick=progress.tick,
         )
-        for keep in restic.parse_forget_plan(answer.stdout).keep:
-            reasons.setdefault(keep.id, []).extend(keep.reasons)
+        told = restic.parse_forget_plan(answer.stdout)
+        plan.removable.update(told.remove)
+        for keep in told.keep:
+            plan.reasons.setdefault(keep.id, []).extend(keep.reasons)
     for snapshot, reason in _protected(database):
-        reasons.setdefault(snapshot.snapshot_id, []).insert(0, reason)
-    return reasons
+        plan.reasons.setdefault(snapshot.snapshot_id, []).insert(0, reason)
+    return plan
 
 
 def _selections(database: Database) -> Iterator[restic.Selection]:
@@ -78,10 +96,13 @@ def _selections(database: Database) -> Iterator[restic.Selection]:
 
 
 def _protected(database: Database) -> Iterator[tuple[Snapshot, str]]:
-    newest = _present(database).first()
+    newest = choose.newest(database)
     if newest is not None:
         yield newest, NEWEST
-    verified = _present(database).exclude(verified_at=None).first()
+    made_last = _present(database).exclude(made_by=None).order_by("-made_by_id").first()
+    if made_last is not None and made_last != newest:
+        yield made_last, MADE_LAST
+    verified = choose.newest_of(_present(database).exclude(verified_at=None))
     if verified is not None:
         yield verified, NEWEST_VERIFIED
 
@@ -90,18 +111,20 @@ def _present(database: Database) -> QuerySet[Snapshot]:
     return database.snapshots.filter(forgotten_at=None)
 
 
-def _told(database: Database, reasons: dict[str, list[str]], progress: Progress) -> list[str]:
-    """Write down what is kept and why; answers the ids of the rest."""
+def _told(database: Database, plan: _Plan, progress: Progress) -> list[str]:
+    """Write down what is kept and why; answers the ids of what goes."""
     remove = []
     for snapshot in _present(database):
-        why = list(dict.fromkeys(reasons.get(snapshot.snapshot_id, [])))
+        why = list(dict.fromkeys(plan.reasons.get(snapshot.snapshot_id, [])))
         services.snapshot_kept(snapshot, why)
         local = snapshot.local_time
         if why:
             progress.log(f"keep   {snapshot.short_id} {local:%Y-%m-%d %H:%M}: {', '.join(why)}")
-        else:
+        elif snapshot.snapshot_id in plan.removable:
             progress.log(f"forget {snapshot.short_id} {local:%Y-%m-%d %H:%M}")
             remove.append(snapshot.snapshot_id)
+        else:
+            progress.warn(f"leave  {snapshot.short_id} {local:%Y-%m-%d %H:%M}: restic did not speak of it")
     return remove
 
 
@@ -109,9 +132,11 @@ def _forget(access: restic.Access, ids: list[str], progress: Progress) -> None:
     """Remove exactly these, then the data that no snapshot needs any more."""
     for begin in range(0, len(ids), _PORTION):
         portion = ids[begin : begin + _PORTION]
-        restic.call(
-            access,
-            restic.forget_args(portion, prune=begin + _PORTION >= len(ids)),
-            doing="forgetting snapshots",
-            tick=progress.tick,
-        )
+        # Another portal may have removed one before us. What cannot be read, the next list tells.
+        with suppress(restic.UnreadableSnapshots):
+            restic.call(
+                access,
+                restic.forget_args(portion, prune=begin + _PORTION >= len(ids)),
+                doing="forgetting snapshots",
+                tick=progress.tick,
+            )

@@ -44,7 +44,7 @@ def load_snapshot(
                 programs=programs,
                 wish=wish,
                 loading=loading,
-                tick=tick,
+                tick=restic.patiently(source, access, tick),
             )
         except LoadProblem:
             # Half a dump is no fault of the server's: ask restic first how it went.

@@ -132,7 +132,7 @@ def superfluous(repository: Repository, access: restic.Access, progress: Progres
         return []
     wanted = (settings.BACKUP_KEEP_DAILY, settings.BACKUP_KEEP_WEEKLY, settings.BACKUP_KEEP_MONTHLY)
     daily, weekly, monthly = wanted if any(wanted) else _KEEP
-    answer = restic.call(
+    answer = restic.call_of_snapshots(
         access,
         restic.forget_dry_run_args(
             selection=restic.Selection(tag=TAG, path=path(), group_by="host,tags"),
@@ -151,7 +151,8 @@ def superfluous(repository: Repository, access: restic.Access, progress: Progres
 
 def copies(access: restic.Access, progress_tick: process.Tick | None = None) -> list[restic.SnapshotInfo]:
     """This portal's copies in the repository, newest first. Raises Problem."""
-    listed = restic.snapshots(access, tick=progress_tick, deadline=600)
+    # One that cannot be read is told of by `recover` itself, and must not be in the way of the others.
+    listed = restic.snapshots(access, tick=progress_tick, deadline=600, on_unreadable=lambda _: None)
     ours = [info for info in listed if TAG in info.tags and path() in info.paths]
     return sorted(ours, key=lambda info: info.backup_start or info.time, reverse=True)
 

@@ -7,7 +7,7 @@ from collections.abc import Callable
 from django.contrib.auth.models import User
 from django.utils import timezone
 
-from backups import restic, services
+from backups import choose, restic, services
 from backups.actions.outcome import Outcome
 from backups.actions.portal import copies, read
 from backups.actions.repository import is_dump, opened, owner
@@ -26,12 +26,18 @@ def run(run: Run, progress: Progress) -> Outcome:
     access = opened(run, progress)
     restic.probe(access, tick=progress.tick)
     databases = list(Database.objects.filter(repository=run.repository).order_by("pk"))
+    unreadable: list[restic.UnreadableSnapshots] = []
     found = [
         (info, owner(info, databases))
-        for info in restic.snapshots(access, tick=progress.tick, deadline=600)
+        for info in restic.snapshots(
+            access, tick=progress.tick, deadline=600, on_unreadable=unreadable.append
+        )
         if is_dump(info)
     ]
-    new, _ = services.snapshots_sync(run.repository, found)
+    still_there = unreadable[0].ids if unreadable else ()
+    new, _ = services.snapshots_sync(run.repository, found, unreadable=still_there)
+    if unreadable:
+        progress.warn(unreadable[0].sentence())
     rebuilt = sum(services.backup_rebuilt(run.repository, info, of) for info, of in found)
     sentence = f"{len(found)} snapshots found, {new} of them new here; {rebuilt} backups rebuilt."
     progress.log(sentence)
@@ -80,7 +86,7 @@ def portal(access: restic.Access, tell: Callable[[str], None]) -> bool:
 
 def newest(database: Database) -> Snapshot:
     """The snapshot to start again from. Raises Problem."""
-    found = database.snapshots.filter(forgotten_at=None).first()
+    found = choose.newest(database)
     if found is None:
         raise Problem(
             f"The repository holds no snapshot of {database}.",

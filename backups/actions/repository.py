@@ -91,11 +91,20 @@ def stats(run: Run, progress: Progress) -> Outcome:
 
 
 def sync(repository: Repository, access: restic.Access, progress: Progress) -> str:
-    """Bring the list of snapshots from the repository; answers a sentence. Raises Problem."""
-    found = restic.snapshots(access, tick=progress.tick, deadline=_LIST_SECONDS)
+    """Bring the list of snapshots from the repository; answers a sentence.
+
+    Raises Problem, also when some cannot be read: those are not taken for gone.
+    """
+    unreadable: list[restic.UnreadableSnapshots] = []
+    found = restic.snapshots(
+        access, tick=progress.tick, deadline=_LIST_SECONDS, on_unreadable=unreadable.append
+    )
     databases = list(Database.objects.filter(repository=repository).order_by("pk"))
     dumps = [(info, owner(info, databases)) for info in found if is_dump(info)]
-    new, gone = services.snapshots_sync(repository, dumps)
+    still_there = unreadable[0].ids if unreadable else ()
+    new, gone = services.snapshots_sync(repository, dumps, unreadable=still_there)
+    if unreadable:
+        raise unreadable[0]
     return f"{len(dumps)} snapshots in the repository, {new} new here, {gone} gone."
 
 

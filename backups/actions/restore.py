@@ -441,7 +441,7 @@ def _streamed(
                 for piece in pieces:
                     write(piece.data)
 
-        process.watched(pump, tick, source.stop)
+        process.watched(pump, restic.patiently(source, access, tick), source.stop)
         restic.finished(source, access, "reading the snapshot", progress.tick)
     return loading
 

@@ -9,7 +9,7 @@ from typing import Any
 
 from django.conf import settings
 
-from backups import mysql, restic, services, status_files
+from backups import choose, mysql, restic, services, status_files
 from backups.actions.loading import load_snapshot
 from backups.actions.outcome import Outcome
 from backups.actions.repository import opened
@@ -114,7 +114,7 @@ def _snapshot(run: Run) -> Snapshot:
     if run.snapshot is not None:
         return run.snapshot
     assert run.database is not None  # noqa: S101
-    newest = run.database.snapshots.filter(forgotten_at=None).first()
+    newest = choose.newest(run.database)
     if newest is None:
         raise Problem(f"There is no snapshot of {run.database} to verify.", do="Back it up first.")
     return newest
@@ -450,7 +450,7 @@ def _conclude(run: Run, snapshot: Snapshot, findings: Findings, progress: Progre
 def _stamp(database: Database | None, snapshot: Snapshot) -> None:
     """An older snapshot that is verified by hand does not turn the clock back."""
     assert database is not None  # noqa: S101
-    newest = database.snapshots.exclude(verified_at=None).first()
+    newest = choose.newest_of(database.snapshots.exclude(verified_at=None))
     if newest == snapshot:
         status_files.write_last_verified(database, snapshot.time)
 

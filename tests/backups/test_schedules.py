@@ -115,10 +115,11 @@ def test_schedules_of_others_stay(database: Database) -> None:
             "2026-10-24T20:00+00:00",
             ["2026-10-25T02:00", "2026-10-25T14:00", "2026-10-26T02:00"],
         ),
-        ("30 2 * * *", "2026-10-24T20:00+00:00", ["2026-10-25T00:30", "2026-10-25T01:30"]),
+        ("30 2 * * *", "2026-10-24T20:00+00:00", ["2026-10-25T00:30", "2026-10-26T01:30"]),
+        ("30 * * * *", "2026-10-25T00:00+00:00", ["2026-10-25T00:30", "2026-10-25T01:30"]),
         ("0 5 * * 0", "2026-10-24T20:00+00:00", ["2026-10-25T04:00", "2026-11-01T04:00"]),
     ],
-    ids=["spring", "spring-skipped-hour", "autumn", "autumn-doubled-hour", "sunday"],
+    ids=["spring", "spring-skipped-hour", "autumn", "autumn-doubled-hour", "autumn-every-hour", "sunday"],
 )
 def test_times_are_of_the_clock_on_the_wall(
     cron: str, after: str, wanted: list[str], settings: Settings

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pytest
 
+from tests.backups.conftest import s3_repository
 from tests.faults.killing import TALLY
 from tests.restore.conftest import (
     back_up,
@@ -27,6 +28,7 @@ __all__ = [
     "mariadb_shop",
     "migrated",
     "repository",
+    "s3_repository",
     "shop",
     "stage",
 ]

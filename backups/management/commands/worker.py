@@ -17,7 +17,7 @@ from django.core.management.base import BaseCommand, CommandError
 from django.db import DatabaseError, connection
 from django.utils import timezone
 
-from backups import process, services
+from backups import process, schedules, services
 from backups.health import database_problem
 from backups.models import WorkerPulse
 
@@ -29,6 +29,7 @@ RESTART_SECONDS = 5.0
 # What a dead cluster left has to be gone before the next one looks for stale locks.
 LEFT_BEHIND_SECONDS = 1.0
 ASK_AGAIN_SECONDS = 1.0
+KEEP_TIME_SECONDS = 10.0
 
 
 class Cluster:
@@ -128,7 +129,11 @@ class Command(BaseCommand):
 
     def _run(self, clusters: list[Cluster], ready_fd: int | None) -> None:
         began, ready = timezone.now(), False
+        keep_time_at = 0.0
         while not self._told_to_stop:
+            if time.monotonic() > keep_time_at:
+                keep_time_at = time.monotonic() + KEEP_TIME_SECONDS
+                _keep_time()
             for cluster in clusters:
                 cluster.keep_running()
             process.bury_orphans([cluster.pid for cluster in clusters])
@@ -145,6 +150,17 @@ def _have_pulse(clusters: list[Cluster], since: datetime) -> bool:
         return WorkerPulse.objects.filter(cluster__in=names, seen_at__gte=since).count() == len(names)
     except DatabaseError:
         return False
+    finally:
+        connection.close()
+
+
+def _keep_time() -> None:
+    """Here and not in the queue, whose own next minute a clock set back puts off as well."""
+    try:
+        schedules.schedules_keep()
+        services.queue_keep()
+    except DatabaseError:
+        logger.exception("the schedules could not be looked at, which is tried again in a moment")
     finally:
         connection.close()
 

@@ -1,0 +1,164 @@
+"""The queue under bad conditions, with real workers: each run is played once, and none is lost unsaid."""
+
+from __future__ import annotations
+
+import contextlib
+import sys
+from collections.abc import Iterator
+
+import pytest
+
+from tests.backups.conftest import MakePortal
+from tests.backups.worlds import PROJECT, Portal, Shop, wait_until
+from tests.servers import Server
+
+ENQUEUE = (
+    "from backups import services; from backups.models import Database;"
+    "print(services.run_enqueue(action='{action}', trigger='admin', database=Database.objects.get()).pk)"
+)
+# As if the queue had had them for so long.
+OLD = "from backups.models import Run; from django.db.models import F; from datetime import timedelta;"
+MAKE_OLD = OLD + "Run.objects.filter(status='queued').update(queued_at=F('queued_at') - timedelta(minutes=6))"
+DONE = ("succeeded", "failed", "cancelled", "lost")
+
+
+@pytest.fixture
+def portal(mariadb_shop: Shop, make_portal: MakePortal) -> Portal:
+    """A portal where the server's flavour does not matter."""
+    return make_portal(mariadb_shop)
+
+
+@contextlib.contextmanager
+def worker(portal: Portal, name: str, **environment: str) -> Iterator[Server]:
+    """A `manage.py worker` of its own, of which there may be several."""
+    log = portal.folder / f"{name}.log"
+    server = Server(
+        [sys.executable, "manage.py", "worker"],
+        log=log,
+        cwd=PROJECT,
+        env={**portal.environment, **environment},
+        ready=lambda: "The worker is ready." in log.read_text(),
+        stop_seconds=20,
+    )
+    with server:
+        yield server
+
+
+def enqueue(portal: Portal, action: str = "backup") -> int:
+    return int(portal.shell(ENQUEUE.format(action=action)))
+
+
+def is_over(portal: Portal, run: int) -> bool:
+    return portal.run(run)["status"] in DONE
+
+
+def backups(portal: Portal, trigger: str = "schedule") -> list[dict[str, object]]:
+    return portal.rows("SELECT * FROM backups_run WHERE action = 'backup' AND trigger = ?", trigger)
+
+
+def test_worker_down_across_several_scheduled_times_backs_up_once(portal: Portal) -> None:
+    portal.shell(
+        "from django_q.models import Schedule; from django.utils import timezone;"
+        "from datetime import timedelta;"
+        "Schedule.objects.filter(func='backups.tasks.backup_due')"
+        ".update(next_run=timezone.now() - timedelta(days=3))"
+    )
+
+    with portal.worker():
+        wait_until(lambda: backups(portal), "the schedule to be caught up with", 90)
+        (run,) = backups(portal)
+        wait_until(lambda: is_over(portal, int(str(run["id"]))), "the backup")
+        # The follow-up is queued behind whatever else the schedule may have sent.
+        forget = "SELECT 1 FROM backups_run WHERE action = 'forget' AND status = 'succeeded'"
+        wait_until(lambda: portal.rows(forget), "the backup's follow-up")
+        due = portal.rows("SELECT next_run > datetime('now') AS ahead FROM django_q_schedule")
+
+    assert [run["status"] for run in backups(portal)] == ["succeeded"]
+    assert all(row["ahead"] for row in due if row["ahead"] is not None)
+    assert len(portal.snapshots()) == 1
+
+
+def test_two_workers_and_doubled_messages_play_each_run_once(portal: Portal) -> None:
+    """Backups of several databases, each message sent three times over."""
+    portal.shell(
+        "from backups.models import Database\n"
+        "first = Database.objects.get()\n"
+        "for number in range(5):\n"
+        "    first.pk, first.name, first.is_primary = None, f'copy{number}', False\n"
+        "    first.save()\n"
+        "from backups import services\n"
+        "for database in Database.objects.all():\n"
+        "    services.run_enqueue(action='backup', trigger='admin', database=database)\n"
+        "from django_q.models import OrmQ\n"
+        "for row in list(OrmQ.objects.all()) * 2:\n"
+        "    row.pk = None\n"
+        "    row.save()\n"
+    )
+    assert portal.rows("SELECT COUNT(*) AS n FROM django_q_ormq")[0]["n"] == 18
+
+    with worker(portal, "one"), worker(portal, "two"):
+        wait_until(lambda: not portal.rows("SELECT 1 FROM django_q_ormq"), "the queue to be empty", 120)
+        wait_until(
+            lambda: all(run["status"] == "succeeded" for run in backups(portal, "admin")), "the backups", 60
+        )
+        runs = backups(portal, "admin")
+
+    assert len(runs) == 6
+    assert len({run["worker"] for run in runs}) == 2, "one of the workers did nothing"
+    made = portal.rows("SELECT made_by_id FROM backups_snapshot")
+    assert sorted(row["made_by_id"] for row in made) == sorted(run["id"] for run in runs)
+    assert len(portal.snapshots()) == 6
+
+
+UNREADABLE = {
+    # Signed well, of a class that is no more.
+    "of a class that is gone": (
+        "import sys, types; from django_q.signing import SignedPackage;"
+        "module = types.ModuleType('gone'); sys.modules['gone'] = module;"
+        "Gone = type('Gone', (), {'__module__': 'gone'}); module.Gone = Gone;"
+        "payload = SignedPackage.dumps(Gone());"
+    ),
+    "of a number": "from django_q.signing import SignedPackage; payload = SignedPackage.dumps(7);",
+    "of noise": "payload = 'noise';",
+}
+
+
+@pytest.mark.parametrize("kind", UNREADABLE)
+def test_message_that_cannot_be_unpacked_does_not_block_the_others(kind: str, portal: Portal) -> None:
+    portal.shell(
+        UNREADABLE[kind] + "from django_q.models import OrmQ; from django.utils import timezone;"
+        "OrmQ.objects.create(key='vedetta', payload=payload, lock=timezone.now())"
+    )
+    run = enqueue(portal)
+
+    with worker(portal, "worker") as server:
+        wait_until(lambda: is_over(portal, run), "the run behind it", 60)
+        wait_until(lambda: not portal.rows("SELECT 1 FROM django_q_ormq"), "the message to be removed", 90)
+        assert server.running
+
+    assert portal.run(run)["status"] == "succeeded"
+
+
+def test_runs_queued_under_another_secret_key_are_sent_again_and_say_so(portal: Portal) -> None:
+    run = enqueue(portal)
+    portal.shell(MAKE_OLD)
+    assert len(portal.rows("SELECT 1 FROM django_q_ormq")) == 1
+
+    with worker(portal, "worker", SECRET_KEY="another one than what the run was queued under"):
+        wait_until(lambda: is_over(portal, run), "the run", 100)
+
+    assert portal.run(run)["status"] == "succeeded"
+    told = [row["text"] for row in portal.rows("SELECT text FROM backups_runline WHERE run_id = ?", run)]
+    assert told[0] == "Its message to the worker was lost and is sent again."
+    assert len(portal.snapshots()) == 1
+
+
+def test_portal_and_worker_with_different_secret_keys_are_told_apart(portal: Portal) -> None:
+    """A mistake in one of two files: what is queued is never played, which must not go unsaid."""
+    with worker(portal, "worker", SECRET_KEY="another one than what the portal has got"):
+        run = enqueue(portal)
+        wait_until(lambda: not portal.rows("SELECT 1 FROM django_q_ormq"), "the message to be taken", 30)
+        portal.shell(MAKE_OLD)
+        wait_until(lambda: is_over(portal, run), "the worker to send it to itself again", 100)
+
+    assert portal.run(run)["status"] == "succeeded"
