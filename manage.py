@@ -8,11 +8,12 @@ from django.core.exceptions import ImproperlyConfigured
 from django.core.management import execute_from_command_line
 from django.db import DatabaseError
 
+from portal.hardening import keep_private
+
 
 def main() -> None:
     """Run a command; a wrong setting ends it with one sentence."""
-    # The portal's database is nobody else's business; the gate's files set their own mode.
-    os.umask(0o077)
+    keep_private()
     os.environ.setdefault("DJANGO_SETTINGS_MODULE", "portal.settings")
     from portal import env
 

@@ -29,6 +29,7 @@ from backups.choices import Action, Status, Trigger
 from backups.errors import Problem, Refused
 from backups.health import database_problem
 from backups.models import Database, Repository, Run
+from backups.plain import plain
 from backups.progress import State
 
 DONE, FAILED, REFUSED, CANCELLED = 0, 1, 3, 130
@@ -86,13 +87,13 @@ class VedettaCommand(BaseCommand):
 
     def say(self, text: str) -> None:
         """A line for a person; with `--json` it goes to standard error."""
-        (self.stderr if self.as_json or self.stdout_is_data else self.stdout).write(text)
+        (self.stderr if self.as_json or self.stdout_is_data else self.stdout).write(plain(text))
 
     def _end(self, exit_status: int, told: Mapping[str, Any]) -> NoReturn:
         if self.as_json:
             self._print_json(told)
         else:
-            self.stderr.write(self.style.ERROR(str(told["error"])))
+            self.stderr.write(self.style.ERROR(plain(str(told["error"]))))
         sys.exit(exit_status)
 
     def _print_json(self, told: Mapping[str, Any]) -> None:
@@ -157,7 +158,7 @@ class Watch:
         self._console = Console(stderr=command.as_json or command.stdout_is_data)
         self._bar = Progress(
             SpinnerColumn(),
-            TextColumn("{task.description}"),
+            TextColumn("{task.description}", markup=False),
             BarColumn(),
             DownloadColumn(),
             TransferSpeedColumn(),
@@ -190,10 +191,10 @@ class Watch:
             self._task,
             completed=state.bytes_done,
             total=expected,
-            description=f"{state.phase} {state.detail}".strip()[:60],
+            description=plain(f"{state.phase} {state.detail}".strip()[:60]),
         )
         for line in lines:
-            self._console.print(f"  {line}", markup=False, highlight=False, soft_wrap=True)
+            self._console.print(f"  {plain(line)}", markup=False, highlight=False, soft_wrap=True)
 
 
 def database_named(name: str | None) -> Database:

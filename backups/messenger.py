@@ -54,7 +54,13 @@ def _send(address: str, message: Mapping[str, Any], complaints: _Complaints) -> 
         target = apprise.Apprise()
         if not target.add(address):
             return "is not an address that Apprise knows"
-        if target.notify(title=message["title"], body=message["body"], notify_type=message["kind"]):
+        # Said to be text, so that a service which sends HTML, as mail does, escapes names in it.
+        if target.notify(
+            title=message["title"],
+            body=message["body"],
+            notify_type=message["kind"],
+            body_format=apprise.NotifyFormat.TEXT,
+        ):
             return ""
     except Exception as error:  # noqa: BLE001  a service's library may raise anything
         return f"failed with {type(error).__name__}"

@@ -1002,7 +1002,8 @@ def dump_args(
 def load_args(server: Server, database: str, *, programs: Clients, option_file_path: str) -> tuple[str, ...]:
     """A client that runs the statements from its standard input in one database.
 
-    `--comments` keeps the comments in routines, `--binary-mode` every byte as it is.
+    `--comments` keeps the comments in routines, `--binary-mode` every byte as it is, and with it the
+    client's own commands (`system`, `source`) are text. A dump may not ask for this machine's files.
     """
     return (
         programs.load,
@@ -1010,6 +1011,7 @@ def load_args(server: Server, database: str, *, programs: Clients, option_file_p
         "--batch",
         "--comments",
         "--binary-mode",
+        "--local-infile=0",
         "--max-allowed-packet=1G",
         f"--database={database}",
     )

@@ -14,6 +14,7 @@ from backups import services
 from backups.choices import Action, Level, Trigger
 from backups.errors import Cancelled, Problem
 from backups.models import Run
+from backups.plain import plain
 
 _BEAT_SECONDS = 1.0
 _SHORTEST_MASKED = 5
@@ -80,10 +81,10 @@ class Progress:
         self.log(text, Level.WARNING)
 
     def masked(self, text: str) -> str:
-        """The text without the secrets that this run uses."""
+        """The text without the secrets that this run uses, and without what a terminal would obey."""
         for secret in self._secrets:
             text = text.replace(secret, "•••")
-        return text
+        return plain(text)
 
     def no_way_back(self) -> None:
         """From here on a cancel comes too late and is ignored."""

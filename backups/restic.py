@@ -255,12 +255,12 @@ def backup_args(
 
 def snapshots_args(*ids: str) -> tuple[str, ...]:
     """List the snapshots, or the ones with these ids."""
-    return ("snapshots", "--json", "--no-lock", *ids)
+    return ("snapshots", "--json", "--no-lock", "--", *ids)
 
 
 def dump_args(snapshot_id: str, path: str) -> tuple[str, ...]:
     """Write the file at `path` of a snapshot to standard output."""
-    return ("dump", "--retry-lock", _RETRY_LOCK, snapshot_id, path)
+    return ("dump", "--retry-lock", _RETRY_LOCK, "--", snapshot_id, path)
 
 
 def forget_dry_run_args(
@@ -320,7 +320,7 @@ def stats_args() -> tuple[str, ...]:
 
 def repair_packs_args(ids: Sequence[str]) -> tuple[str, ...]:
     """Save what is readable in damaged packs, and take them out; copies go to the current folder."""
-    return ("repair", "packs", "--retry-lock", _RETRY_LOCK, *ids)
+    return ("repair", "packs", "--retry-lock", _RETRY_LOCK, "--", *ids)
 
 
 def repair_index_args() -> tuple[str, ...]:
@@ -345,7 +345,7 @@ def list_locks_args() -> tuple[str, ...]:
 
 def cat_lock_args(lock_id: str) -> tuple[str, ...]:
     """What a lock says of its holder."""
-    return ("cat", "lock", lock_id, "--no-lock")
+    return ("cat", "lock", "--no-lock", "--", lock_id)
 
 
 # Answers

@@ -11,11 +11,22 @@ from backups.errors import Problem
 
 _REFERENCE = re.compile(r"(?:env:[A-Za-z_][A-Za-z0-9_]*|file:/[^\0]+)")
 _MOST_BYTES = 16_384
+# The portal's own, which no database or repository is ever shown: who sets one up chooses its address.
+_PORTALS_OWN = frozenset(
+    {"SECRET_KEY", "DATABASE_URL", "PORTAL_ADMIN_PASSWORD", "METRICS_TOKEN", "NOTIFY_URLS", "PING_URL"}
+)
+# A password is a line of text; an environment, a key or somebody's .env is not.
+_NO_PASSWORD = re.compile(r"[\x00-\x08\x0a-\x1f\x7f]")
 
 
 def is_reference(text: str) -> bool:
     """Whether `text` has the form `env:NAME` or `file:/absolute/path`."""
     return _REFERENCE.fullmatch(text) is not None
+
+
+def is_portals_own(reference: str) -> bool:
+    """Whether a reference means what only the portal itself may know."""
+    return reference.removeprefix("env:").removesuffix("_FILE") in _PORTALS_OWN
 
 
 def resolve(reference: str) -> str:
@@ -25,10 +36,20 @@ def resolve(reference: str) -> str:
     """
     if not is_reference(reference):
         raise Problem("A secret reference has a wrong form.", do="Write it as env:NAME or file:/path.")
+    if is_portals_own(reference):
+        raise Problem(
+            f"{reference} is the portal's own secret, which is not for other servers.",
+            do="Refer to the password of this server.",
+        )
     kind, _, place = reference.partition(":")
     value = _from_environment(place) if kind == "env" else _from_file(Path(place))
     if not value:
         raise Problem(f"The secret {reference} is empty.", do="Fill it in and try again.")
+    if _NO_PASSWORD.search(value):
+        raise Problem(
+            f"What {reference} holds is not one line of text, so it is no password.",
+            do="Give it a file of its own, with the password alone in it.",
+        )
     return value
 
 

@@ -8,7 +8,7 @@ from urllib.parse import urlsplit
 from croniter import croniter
 from django.core.exceptions import ValidationError
 
-from backups.secrets import is_reference
+from backups.secrets import is_portals_own, is_reference
 
 _CONTROL = re.compile(r"[\x00-\x1f\x7f]")
 
@@ -17,6 +17,8 @@ def secret_reference(value: str) -> None:
     """Raise ValidationError unless `value` is `env:NAME` or `file:/path`."""
     if not is_reference(value):
         raise ValidationError("Write env:NAME or file:/path, never the secret itself.")
+    if is_portals_own(value):
+        raise ValidationError("That is the portal's own secret, which is not for other servers.")
 
 
 def cron(value: str) -> None:
@@ -43,14 +45,29 @@ def schema_name(value: str) -> None:
 
 
 def repository_url(value: str) -> None:
-    """Raise ValidationError for an empty location or one that holds a password."""
+    """Raise ValidationError for a location that is empty, holds a password or gives ssh or rclone orders."""
     if not value.strip() or _CONTROL.search(value):
         raise ValidationError("Give the repository's location as restic takes it.")
+    if gives_orders(value):
+        raise ValidationError(
+            "The location gives ssh or rclone an option. Name a host or a remote, and set options in "
+            "their own configuration."
+        )
     if has_password(value):
         raise ValidationError(
             "The location holds a password. Take it out; for a REST server set "
             "RESTIC_REST_USERNAME and RESTIC_REST_PASSWORD."
         )
+
+
+def gives_orders(url: str) -> bool:
+    """Whether restic would hand a part of the location to ssh or rclone as an option or a setting.
+
+    An option such as -oProxyCommand, or rclone's "remote,ssh=…:", runs any program.
+    """
+    if url.startswith("rclone:"):
+        return not re.match(r"rclone:\w[\w .+@-]*:", url)
+    return re.match(r"sftp:(//)?([^/@]*@)?-", url) is not None or url.startswith(("sftp:-", "sftp://-"))
 
 
 def has_password(url: str) -> bool:

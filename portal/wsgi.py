@@ -7,9 +7,9 @@ from django.core.exceptions import ImproperlyConfigured
 from django.core.wsgi import get_wsgi_application
 
 from portal import env
+from portal.hardening import keep_private
 
-# The portal's database is nobody else's business; the gate's files set their own mode.
-os.umask(0o077)
+keep_private()
 os.environ.setdefault("DJANGO_SETTINGS_MODULE", "portal.settings")
 
 # With any other status gunicorn would start the worker again and again.

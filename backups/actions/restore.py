@@ -478,8 +478,9 @@ def _new_file(path: Path, run_id: int) -> Iterator[BinaryIO]:
     services.run_note(run_id, result={"partial": str(partial)})
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
-        # A dump holds everything; nobody else needs to read it.
-        with open(os.open(partial, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600), "wb") as file:  # noqa: PTH123
+        # A dump holds everything: nobody else needs to read it, nor may have put a link in its place.
+        partial.unlink(missing_ok=True)
+        with open(os.open(partial, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "wb") as file:  # noqa: PTH123
             yield file
             file.flush()
             os.fsync(file.fileno())

@@ -17,6 +17,7 @@ from django.template.response import TemplateResponse
 from django.urls import reverse
 from django.utils import timezone
 from django.utils.crypto import constant_time_compare, salted_hmac
+from django.utils.http import content_disposition_header
 from unfold.widgets import (
     UnfoldAdminRadioSelectWidget,
     UnfoldAdminSelectMultipleWidget,
@@ -264,7 +265,7 @@ def _download(request: HttpRequest, snapshot: Snapshot, tables: list[str], reaso
         return HttpResponseRedirect(restore_url(snapshot))
     note(request, snapshot, f"Downloaded {name}: {reason}")
     response = StreamingHttpResponse(content, content_type="application/sql")
-    response["Content-Disposition"] = f'attachment; filename="{name}"'
+    response["Content-Disposition"] = str(content_disposition_header(True, name))
     response["Cache-Control"] = "no-store"
     return response
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from textwrap import indent
 from typing import Any
 
 from django.contrib import admin, messages
@@ -26,6 +27,7 @@ from backups.admin.base import ReadOnlyAdmin, go, may_start, page_url, row_of, r
 from backups.admin.dialogs import dialog
 from backups.choices import ACTIVE, RESTORE_ACTIONS, STATUS_COLOURS, VERDICT_COLOURS, Action, Level, Status
 from backups.models import Run, RunLine
+from backups.plain import plain
 
 _LINES_SHOWN = 500
 # What a restore overwrites has to be read and typed anew; a repository is made once.
@@ -148,7 +150,7 @@ class RunAdmin(ReadOnlyAdmin):
         """The whole log as plain text."""
         run = self._seen(request, pk)
         text = "".join(
-            f"{timezone.localtime(at):%Y-%m-%d %H:%M:%S} {Level(level).label:<8}{line}\n"
+            f"{timezone.localtime(at):%Y-%m-%d %H:%M:%S} {Level(level).label:<8}{_in_log(line)}\n"
             for at, level, line in run.lines.order_by("pk").values_list("at", "level", "text").iterator()
         )
         return HttpResponse(text, content_type="text/plain; charset=utf-8")
@@ -261,6 +263,11 @@ def _relatives(run: Run) -> list[Run]:
     """The run that this one followed, and those that followed it."""
     children = run.children.select_related("database", "repository").order_by("pk")[:20]
     return [*([run.parent] if run.parent else []), *children]
+
+
+def _in_log(text: str) -> str:
+    """A line of the log, what follows its first line indented: no text can pass for a line of ours."""
+    return indent(plain(text), "    ").removeprefix("    ")
 
 
 def _newest_lines(run: Run) -> list[RunLine]:

@@ -54,9 +54,9 @@ lines = messages | json_values.map(json.dumps) | st.text() | st.just("{" * 5000)
             restic.backup_args(path="/mysql/x.sql", host="vedetta", tags=["a", "b"], command=["dump", "3"]),
             BACKUP,
         ),
-        (restic.snapshots_args(), "snapshots --json --no-lock"),
-        (restic.snapshots_args("abc"), "snapshots --json --no-lock abc"),
-        (restic.dump_args("abc", "/mysql/shop.sql"), "dump --retry-lock 20s abc /mysql/shop.sql"),
+        (restic.snapshots_args(), "snapshots --json --no-lock --"),
+        (restic.snapshots_args("abc"), "snapshots --json --no-lock -- abc"),
+        (restic.dump_args("abc", "/mysql/shop.sql"), "dump --retry-lock 20s -- abc /mysql/shop.sql"),
         (
             restic.forget_dry_run_args(selection=TAGGED, keep_daily=7, keep_weekly=0, keep_monthly=6),
             f"{DRY_RUN} --group-by host,tags --tag t --keep-daily 7 --keep-monthly 6",
@@ -77,7 +77,7 @@ lines = messages | json_values.map(json.dumps) | st.text() | st.just("{" * 5000)
         (restic.stats_args(), "stats --json --no-lock --mode raw-data"),
         (restic.unlock_args(), "unlock --json"),
         (restic.list_locks_args(), "list locks --no-lock"),
-        (restic.cat_lock_args("abc"), "cat lock abc --no-lock"),
+        (restic.cat_lock_args("abc"), "cat lock --no-lock -- abc"),
     ],
 )
 def test_argument_list_is_this_and_nothing_else(args: tuple[str, ...], wanted: str) -> None:

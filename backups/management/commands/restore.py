@@ -17,6 +17,7 @@ from backups.choices import OVERWRITING_MODES, DefinerPolicy, RestoreMode, Trigg
 from backups.choose import snapshot_at, snapshot_named
 from backups.console import VedettaCommand, database_named
 from backups.models import Database, Snapshot
+from backups.plain import plain
 
 
 class Command(VedettaCommand):
@@ -105,10 +106,11 @@ def _ask(database: Database, snapshot: Snapshot, mode: RestoreMode) -> None:
     """Have the database's name typed out. Raises CommandError where nobody can, or will not."""
     if not sys.stdin.isatty():
         raise CommandError(f"This overwrites {database.database}: say --yes.", returncode=2)
+    name = plain(database.database)
     print(
-        f"{RestoreMode(mode).label} {database.database} at {database.host} with snapshot "
+        f"{RestoreMode(mode).label} {name} at {plain(database.host)} with snapshot "
         f"{snapshot.short_id} of {snapshot.local_time:%Y-%m-%d %H:%M:%S}.",
         file=sys.stderr,
     )
-    if input(f"Type {database.database} to go on: ") != database.database:
+    if input(f"Type {name} to go on: ") != database.database:
         raise CommandError("Not confirmed. Nothing was touched.", returncode=2)

@@ -1,0 +1,23 @@
+"""Text for terminals and logs: what came from servers and programs may not steer who reads it."""
+
+from __future__ import annotations
+
+import logging
+import re
+
+# Control characters but newline and tab, the ones that turn the order of what follows around, and
+# halves of characters, which no terminal or log can be given.
+_STEERING = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f\u2028-\u202e\u2066-\u2069\ud800-\udfff]")
+
+
+def plain(text: str) -> str:
+    r"""The text with what a terminal would obey written out, as in \x1b."""
+    return _STEERING.sub(lambda found: found[0].encode("unicode_escape").decode(), text)
+
+
+class PlainFormatter(logging.Formatter):
+    """Log lines that end up in a terminal, be it by `docker compose logs`."""
+
+    def format(self, record: logging.LogRecord) -> str:
+        """The line, written out."""
+        return plain(super().format(record))
