@@ -13,6 +13,7 @@ from backups.models import Database, Snapshot
 
 # As far as two machines' clocks may differ.
 CLOCKS_DIFFER = timedelta(minutes=1)
+_FIRST_YEAR, _LAST_YEAR = 1970, 9000
 
 
 def newest(database: Database) -> Snapshot | None:
@@ -46,6 +47,9 @@ def snapshot_named(database: Database, text: str) -> Snapshot:
 
 def snapshot_at(database: Database, time: datetime) -> Snapshot:
     """The newest snapshot not after `time`. Raises Problem, naming the oldest there is."""
+    # Beyond these no time zone can be told, and nothing was backed up.
+    if not _FIRST_YEAR <= time.year <= _LAST_YEAR:
+        raise Problem(f"There is no snapshot from the year {time.year}.", do="Give another time.")
     present = _present(database)
     found = present.filter(time__lte=time).first()
     if found is not None:

@@ -234,6 +234,7 @@ def stream_dump(
     With `tick`, the dump runs beside it and in a process group of its own.
     """
     mysql.refuse_plaintext(server)
+    mysql.refuse_endless_events(server, database)
     option_fd = process.secret_fd(mysql.option_file(server))
     args = mysql.dump_args(
         server,

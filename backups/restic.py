@@ -15,7 +15,7 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from http import HTTPStatus
 from http.client import HTTPConnection, HTTPException, HTTPSConnection
-from typing import Any
+from typing import Any, TypeGuard
 
 from backups import process
 from backups.errors import Problem
@@ -350,12 +350,15 @@ def cat_lock_args(lock_id: str) -> tuple[str, ...]:
 
 # Answers
 
+# An answer that is no JSON, other JSON, too deep, or with numbers that are none.
+_NOT_UNDERSTOOD = (ValueError, KeyError, TypeError, AttributeError, RecursionError, OverflowError)
+
 
 def parse_version(stdout: bytes) -> str:
     """The version number in `restic version --json`. Raises ResticError."""
     try:
         return str(json.loads(stdout)["version"])
-    except (ValueError, KeyError, TypeError):
+    except _NOT_UNDERSTOOD:
         raise ResticError(
             "restic did not say its version as JSON, so it is too old.", do=_get_restic()
         ) from None
@@ -365,7 +368,7 @@ def parse_snapshots(stdout: bytes) -> tuple[SnapshotInfo, ...]:
     """The answer of `restic snapshots --json`, oldest first. Raises ResticError."""
     try:
         return tuple(sorted((_snapshot(item) for item in json.loads(stdout) or []), key=lambda s: s.time))
-    except (ValueError, KeyError, TypeError, AttributeError):
+    except _NOT_UNDERSTOOD:
         raise ResticError(
             "restic's list of snapshots could not be understood.", do="Run preflight."
         ) from None
@@ -377,7 +380,7 @@ def parse_status(line: str) -> int | None:
     if message.get("message_type") != "status":
         return None
     done = message.get("bytes_done", 0)
-    return done if isinstance(done, int) else None
+    return done if _is_size(done) else None
 
 
 def parse_backup_summary(line: str) -> BackupSummary | None:
@@ -403,7 +406,7 @@ def parse_forget_plan(stdout: bytes) -> ForgetPlan:
             for reason in group.get("reasons") or []
         )
         remove = tuple(item["id"] for group in groups for item in group.get("remove") or [])
-    except (ValueError, KeyError, TypeError, AttributeError):
+    except _NOT_UNDERSTOOD:
         raise ResticError("restic's plan of what to forget could not be understood.") from None
     return ForgetPlan(keep=keep, remove=remove)
 
@@ -426,7 +429,7 @@ def parse_total_size(stdout: bytes) -> int:
     """The bytes that `restic stats --json --mode raw-data` counted. Raises ResticError."""
     try:
         return int(json.loads(stdout)["total_size"])
-    except (ValueError, KeyError, TypeError):
+    except _NOT_UNDERSTOOD:
         raise ResticError("restic's statistics could not be understood.") from None
 
 
@@ -448,13 +451,19 @@ def parse_lock(lock_id: str, stdout: bytes) -> Lock:
             username=str(item.get("username", "")),
             pid=int(item.get("pid", 0)),
         )
-    except (ValueError, KeyError, TypeError, AttributeError):
+    except _NOT_UNDERSTOOD:
         raise ResticError(f"The lock {lock_id[:8]} could not be read.") from None
 
 
 def parse_time(text: str) -> datetime:
-    """An RFC 3339 time with nanoseconds, as Go writes it. Raises ValueError."""
-    return datetime.fromisoformat(re.sub(r"(\.\d{6})\d+", r"\1", text).replace("Z", "+00:00"))
+    """An RFC 3339 time with nanoseconds, as Go writes it. Raises ValueError.
+
+    So do times without a zone, and years that cannot be told in every zone.
+    """
+    time = datetime.fromisoformat(re.sub(r"(\.\d{6})\d+", r"\1", text).replace("Z", "+00:00"))
+    if time.tzinfo is None or not 1 < time.year < 9999:
+        raise ValueError(text)
+    return time
 
 
 def readable(line: str) -> str:
@@ -895,17 +904,34 @@ def finished(running: process.Child, access: Access, doing: str, tick: process.T
 def _snapshot(item: Mapping[str, Any]) -> SnapshotInfo:
     summary = item.get("summary") or {}
     return SnapshotInfo(
-        id=item["id"],
+        id=_text(item["id"]),
         time=parse_time(item["time"]),
-        hostname=item.get("hostname", ""),
-        paths=tuple(item.get("paths") or ()),
-        tags=tuple(item.get("tags") or ()),
-        total_bytes_processed=summary.get("total_bytes_processed"),
-        data_added=summary.get("data_added"),
-        data_added_packed=summary.get("data_added_packed"),
+        hostname=_text(item.get("hostname", "")),
+        paths=tuple(map(_text, item.get("paths") or ())),
+        tags=tuple(map(_text, item.get("tags") or ())),
+        total_bytes_processed=_size(summary.get("total_bytes_processed")),
+        data_added=_size(summary.get("data_added")),
+        data_added_packed=_size(summary.get("data_added_packed")),
         backup_start=_time_or_none(summary.get("backup_start")),
         backup_end=_time_or_none(summary.get("backup_end")),
     )
+
+
+def _text(value: Any) -> str:
+    if not isinstance(value, str):
+        raise TypeError
+    return value
+
+
+def _size(value: Any) -> int | None:
+    if value is None or _is_size(value):
+        return value
+    raise ValueError
+
+
+def _is_size(value: Any) -> TypeGuard[int]:
+    """Whether it is a number that the portal's database can hold."""
+    return isinstance(value, int) and 0 <= value < 1 << 63
 
 
 def _time_or_none(text: str | None) -> datetime | None:
@@ -924,7 +950,7 @@ def _message(line: str) -> dict[str, Any]:
 
 def _number(message: Mapping[str, Any], name: str) -> int:
     value = message.get(name)
-    return value if isinstance(value, int) else 0
+    return value if _is_size(value) else 0
 
 
 def _list(message: Mapping[str, Any], name: str) -> list[Any]:

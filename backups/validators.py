@@ -5,12 +5,14 @@ from __future__ import annotations
 import re
 from urllib.parse import urlsplit
 
-from croniter import croniter
+from croniter import CroniterBadDateError, croniter
 from django.core.exceptions import ValidationError
 
 from backups.secrets import is_portals_own, is_reference
 
 _CONTROL = re.compile(r"[\x00-\x1f\x7f]")
+# croniter's H and R are other times at each look.
+_CHANCE = re.compile(r"(?<![a-z])[hr](?![a-z])", re.I)
 
 
 def secret_reference(value: str) -> None:
@@ -22,11 +24,15 @@ def secret_reference(value: str) -> None:
 
 
 def cron(value: str) -> None:
-    """Raise ValidationError unless `value` is a cron expression of five fields."""
-    if len(value.split()) != 5 or not croniter.is_valid(value):
+    """Raise ValidationError unless `value` is a cron expression of five fields that comes due."""
+    if len(value.split()) != 5 or _CHANCE.search(value) or not croniter.is_valid(value):
         raise ValidationError(
             "Not a cron expression: five fields, minute hour day month weekday, as in 0 3,15 * * *."
         )
+    try:
+        croniter(value).get_next()
+    except CroniterBadDateError:
+        raise ValidationError("No date fits this, so it would never come due.") from None
 
 
 def plain_name(value: str) -> None:

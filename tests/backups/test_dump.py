@@ -195,3 +195,18 @@ def test_binary_log_position_is_noted_where_the_user_may_see_it(
 
     assert position["file"].startswith("binlog.")
     assert position["position"] > 0
+
+
+@pytest.mark.parametrize(
+    "event",
+    [
+        "`a;;b` ON SCHEDULE EVERY 1 DAY DISABLE DO DO 1",
+        "e ON SCHEDULE EVERY 1 DAY DISABLE COMMENT 'a;;b' DO DO 1",
+        "e ON SCHEDULE EVERY 1 DAY DISABLE DO BEGIN\n  DO 1; -- ;;\nEND",
+    ],
+)
+def test_event_at_which_the_dump_program_never_ends_is_refused(shop: Shop, event: str) -> None:
+    shop.query(f"CREATE EVENT {event}")
+
+    with pytest.raises(Problem, match="holds two semicolons in a row"):
+        dumped(shop)
