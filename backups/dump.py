@@ -234,7 +234,9 @@ def stream_dump(
     With `tick`, the dump runs beside it and in a process group of its own.
     """
     mysql.refuse_plaintext(server)
-    mysql.refuse_endless_events(server, database)
+    # Also where no preflight went before, or an event was made since.
+    with mysql.connect(server) as connection:
+        mysql.refuse_what_hangs(connection, database)
     option_fd = process.secret_fd(mysql.option_file(server))
     args = mysql.dump_args(
         server,

@@ -296,27 +296,6 @@ def refuse_plaintext(server: Server) -> None:
             pass
 
 
-def refuse_endless_events(server: Server, database: str) -> None:
-    """Raise MySQLProblem for events at which both flavours' dump programs loop without end.
-
-    They look for a delimiter that the event does not hold, and of two semicolons in a row never get
-    to three. Seen with MariaDB's 10.11.19 and MySQL's 9.7.
-    """
-    with connect(server) as connection:
-        rows = _rows(
-            connection,
-            "SELECT EVENT_NAME FROM information_schema.EVENTS WHERE EVENT_SCHEMA = %s "
-            "AND INSTR(CONCAT_WS(' ', DEFINER, EVENT_NAME, EVENT_DEFINITION, EVENT_COMMENT), ';;') > 0",
-            [database],
-        )
-    if rows:
-        raise MySQLProblem(
-            f"The event {rows[0][0]} of {database} holds two semicolons in a row, at which the dump program "
-            "would never end.",
-            do="Alter the event so that they do not stand together, comments and texts included.",
-        )
-
-
 def _refuse_plaintext(server: Server, connection: Any) -> None:
     # MariaDB's client library takes a demand for a wish where the server has no TLS.
     if server.ssl_mode in _ENCRYPTING and not is_encrypted(connection):
@@ -530,13 +509,13 @@ def refuse_what_hangs(connection: Any, database: str) -> None:
     rows = _rows(
         connection,
         "SELECT EVENT_NAME FROM information_schema.EVENTS WHERE EVENT_SCHEMA = %s "
-        "AND (INSTR(EVENT_DEFINITION, ';;') OR INSTR(EVENT_COMMENT, ';;'))",
+        "AND INSTR(CONCAT_WS(' ', DEFINER, EVENT_NAME, EVENT_DEFINITION, EVENT_COMMENT), ';;')",
         [database],
     )
     if rows:
         raise MySQLProblem(
             f"The event {rows[0][0]} holds two semicolons in a row, on which the dump program hangs.",
-            do="Alter the event so that `;;` does not occur in its body or comment.",
+            do="Alter the event so that `;;` does not occur in its name, body or comment.",
         )
 
 
