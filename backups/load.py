@@ -13,7 +13,9 @@ from typing import IO
 
 from backups import mysql, process
 from backups.choices import DefinerPolicy
+from backups.crew import Crew, Ended
 from backups.errors import Problem
+from backups.spread import Spread
 from backups.stream import (
     Digester,
     Kind,
@@ -47,6 +49,10 @@ class BrokenDump(LoadProblem):
     """The dump's bytes are not what a dump program wrote."""
 
 
+class CutOff(BrokenDump):
+    """The dump stops before its closing line."""
+
+
 @dataclass(frozen=True)
 class Wish:
     """How a dump of `source` should be loaded. An empty `tables` is all of it."""
@@ -65,10 +71,13 @@ class Loading:
     bytes_read: int = 0
     tables_begun: int = 0
     is_read: bool = False
+    afterwards: Callable[[], str] = field(default=lambda: "", repr=False)
 
     @property
     def doing(self) -> str:
-        """The section that is being loaded, for a person."""
+        """What is being loaded, for a person: a section, or what goes on when all is read."""
+        if self.is_read and (late := self.afterwards()):
+            return late
         section = self.digester.splitter.section
         return f"{section.kind} {section.name}".strip()
 
@@ -94,28 +103,35 @@ def unpacked(source: IO[bytes], *, gzip: bool) -> Iterator[bytes]:
 
 
 def pieces_for(wish: Wish, pieces: Iterator[Piece]) -> Iterator[bytes | memoryview]:
-    """What of a dump is sent to the server, and in which form.
+    """What of a dump is sent to the server, and in which form."""
+    return (piece.data for piece in adapted(wish, pieces))
+
+
+def adapted(wish: Wish, pieces: Iterator[Piece]) -> Iterator[Piece]:
+    """The pieces that are wished, as they should reach the server; each trigger is one piece.
 
     Comments between statements go (the first line of MariaDB's dumps stops MySQL's client), and
     so does what would reach another database: USE, qualified triggers, ALTER DATABASE.
     """
     trigger = bytearray()
+    section = None
     for piece in (_in_database(wish.database, piece) for piece in _wished(wish, pieces)):
         is_trigger = piece.section.kind == Kind.TRIGGER
         # A trigger is adapted as a whole, since its first statement may go over several lines.
         if trigger and not (is_trigger and piece.data[: len(_TRIGGER_BEGINS)] != _TRIGGER_BEGINS):
-            yield _adapted_trigger(trigger, wish)
+            yield Piece(section or piece.section, _adapted_trigger(trigger, wish), is_comment=False)
             trigger.clear()
         # The delimiter that a comment swallowed, once more.
         again = b";;\n" if piece.ends_swallowed else b""
         if is_trigger:
             trigger += again + bytes(piece.data)
+            section = piece.section
         elif piece.section.kind == Kind.ROWS:
-            yield piece.data
+            yield piece
         else:
-            yield again + _adapted(bytes(piece.data), piece.section.kind, wish)
-    if trigger:
-        yield _adapted_trigger(trigger, wish)
+            yield piece._replace(data=again + _adapted(bytes(piece.data), piece.section.kind, wish))
+    if trigger and section:
+        yield Piece(section, _adapted_trigger(trigger, wish), is_comment=False)
 
 
 def _wished(wish: Wish, pieces: Iterator[Piece]) -> Iterator[Piece]:
@@ -176,13 +192,65 @@ def load(
     wish: Wish,
     loading: Loading,
     tick: process.Tick,
+    connections: int = 1,
+    say: Callable[[str], None] = lambda _: None,
 ) -> None:
     """Load what `source` writes into the wished database; `loading` tells how far it is.
 
+    Rows go over as many `connections` as the server has to give, beside the client that does the
+    rest; with one, all goes through the client just as it is written. `say` is told what a person
+    should know.
+
     Raises LoadProblem with the server's own words, BrokenDump, what `tick` raises.
     """
-    pieces = pieces_for(wish, digested(unpacked(source.stdout, gzip=gzip), loading))
-    client_fed(server, programs, wish.database, pieces, tick, abort=source.stop)
+    pieces = adapted(wish, digested(unpacked(source.stdout, gzip=gzip), loading))
+    wanted = connections if connections > 1 else 0
+    with mysql.loading_connections(server, wish.database, wanted) as opened:
+        if len(opened) < wanted:
+            say(f"The server has connections for {len(opened)} of {wanted} that load rows at once.")
+        if not opened:
+            told = (piece.data for piece in pieces)
+            client_fed(server, programs, wish.database, told, tick, abort=source.stop)
+            return
+        crew = Crew(server, wish.database, opened)
+        loading.afterwards = lambda: crew.doing
+        spread = Spread(
+            crew,
+            is_fresh=not mysql.tables(opened[0], wish.database),
+            make_sure=lambda: _refuse_cut_off(loading),
+        )
+
+        def abort() -> None:
+            source.stop()
+            crew.stop()
+
+        try:
+            rest = spread.statements(pieces)
+            client_fed(server, programs, wish.database, rest, tick, abort=abort)
+        except Ended:
+            raise _crew_problem(crew, server) from crew.failure
+        finally:
+            crew.stop()
+
+
+def _refuse_cut_off(loading: Loading) -> None:
+    if not loading.digester.is_complete:
+        raise CutOff("The dump stops before its closing line.")
+
+
+def _crew_problem(crew: Crew, server: mysql.Server) -> BaseException:
+    """What ended the crew, for a person. What is no Problem is a fault of our own."""
+    failure = crew.failure or LoadProblem("The load was ended.")
+    if not isinstance(failure, Problem):
+        return failure
+    if crew.failed is not None and crew.failed.doing:
+        failure.do = f"{failure.do} {_AS_WRITTEN}".strip()
+    return _of_the_dump(failure, server)
+
+
+_AS_WRITTEN = (
+    "If the server lacks room for sorting (tmpdir), RESTORE_CONNECTIONS=1 loads the dump as it is written."
+)
 
 
 def client_fed(
@@ -239,7 +307,11 @@ def digested(chunks: Iterator[bytes], loading: Loading) -> Iterator[Piece]:
 
 
 def _load_problem(stderr: tuple[str, ...], code: int, server: mysql.Server, database: str) -> Problem:
-    problem = mysql.client_problem(stderr, code, server, database)
+    return _of_the_dump(mysql.client_problem(stderr, code, server, database), server)
+
+
+def _of_the_dump(problem: Problem, server: mysql.Server) -> Problem:
+    """The problem as one of the dump, unless it is surely none of it."""
     not_the_dump = (mysql.ServerGone, mysql.ServerUnreachable, mysql.AccessDenied, mysql.MissingPrivilege)
     if isinstance(problem, mysql.MissingPrivilege):
         with suppress(Problem), mysql.connect(server) as connection:

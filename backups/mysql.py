@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import os
 import re
+import socket
 from collections.abc import Collection, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
@@ -37,6 +38,10 @@ class MySQLProblem(Problem):
 
 class ServerUnreachable(MySQLProblem):
     """No server answers at the address."""
+
+
+class NoMoreConnections(ServerUnreachable):
+    """The server, or what the account may have of it, is full."""
 
 
 class TlsProblem(ServerUnreachable):
@@ -198,12 +203,12 @@ def problem_from_number(code: int, text: str, server: Server, database: str = ""
             f"TO {denied[1] if denied else server.user};",
         )
     if code in (ER.CON_COUNT_ERROR, ER.TOO_MANY_USER_CONNECTIONS):
-        return ServerUnreachable(
+        return NoMoreConnections(
             f"{where} takes no more connections.",
             do="Raise max_connections or close some, then try again.",
         )
     if code == ER.USER_LIMIT_REACHED:
-        return ServerUnreachable(
+        return NoMoreConnections(
             f"{where} takes no more connections of user {server.user} ({text}).",
             do="Raise the account's limit or close some, then try again.",
         )
@@ -279,6 +284,63 @@ def before_load(server: Server) -> bytes:
     """
     with connect(server) as connection:
         return b"".join(f"{statement};\n".encode() for statement in _allow_any_foreign_key(connection))
+
+
+@contextmanager
+def loading_connections(server: Server, database: str, wanted: int) -> Iterator[list[Any]]:
+    """Up to `wanted` connections for loading, for the length of a block; fewer where the server is full.
+
+    One is left free for the client that runs the rest of a dump. Statements may take any time, and
+    wait as long as the server says. Raises MySQLProblem.
+    """
+    _refuse_missing_authority(server)
+    opened: list[Any] = []
+    try:
+        with suppress(NoMoreConnections), translated(server, database):
+            while len(opened) <= wanted:
+                opened.append(MySQLdb.connect(**_patient_options(server, database)))
+        if opened:
+            opened.pop().close()
+        with translated(server, database):
+            for connection in opened:
+                _refuse_plaintext(server, connection)
+                for statement in _allow_any_foreign_key(connection):
+                    execute(connection, statement)
+        yield opened
+    finally:
+        for connection in opened:
+            with suppress(MySQLdb.Error):
+                connection.close()
+
+
+def _patient_options(server: Server, database: str) -> dict[str, Any]:
+    """As a client of the server's own connects: a dump says itself how it wants to be read."""
+    options = _connect_options(server, database)
+    del options["read_timeout"], options["init_command"]
+    return options
+
+
+def run(connection: Any, statement: bytes) -> None:
+    """Run a statement just as it is written, and drop what it answers."""
+    connection.query(statement)
+    connection.store_result()
+    while connection.next_result() == 0:
+        connection.store_result()
+
+
+def break_off(server: Server, connections: Sequence[Any]) -> None:
+    """End connections whose statements are still running in other threads."""
+    for connection in connections:
+        with (
+            suppress(OSError, MySQLdb.Error),
+            socket.socket(fileno=os.dup(connection.fileno())) as wire,
+        ):
+            wire.shutdown(socket.SHUT_RDWR)
+    # The server would go on with a long statement to its end before it notices.
+    with suppress(MySQLProblem), connect(server) as other:
+        for connection in connections:
+            with suppress(MySQLdb.Error):  # it has ended meanwhile
+                execute(other, f"KILL {connection.thread_id()}")
 
 
 def _allow_any_foreign_key(connection: Any) -> list[str]:
@@ -1027,6 +1089,16 @@ def client_problem(stderr: Sequence[str], code: int, server: Server, database: s
     if code < 0:
         return ServerGone(f"The loading client was killed by signal {-code}.", do="Try again.")
     return MySQLProblem(f"The loading client failed (exit status {code}): {last}.")
+
+
+@contextmanager
+def translated_load(server: Server, database: str) -> Iterator[None]:
+    """Turn the driver's errors into sentences about what is being loaded."""
+    try:
+        yield
+    except MySQLdb.Error as error:
+        code = error.args[0] if error.args and isinstance(error.args[0], int) else 0
+        raise _load_problem_from(code, str(error.args[-1]), server, database) from error
 
 
 def _load_problem_from(code: int, text: str, server: Server, database: str) -> MySQLProblem:

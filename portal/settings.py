@@ -1,5 +1,6 @@
 """Vedetta's settings: the one place that reads the environment. One banner a topic."""
 
+import os
 import warnings
 from pathlib import Path
 
@@ -198,6 +199,9 @@ BACKUP_CHECK_INTERVAL = env.integer("BACKUP_CHECK_INTERVAL", 6)
 BACKUP_KEEP_DAILY = env.integer("BACKUP_KEEP_DAILY", 7)
 BACKUP_KEEP_WEEKLY = env.integer("BACKUP_KEEP_WEEKLY", 4)
 BACKUP_KEEP_MONTHLY = env.integer("BACKUP_KEEP_MONTHLY", 6)
+RESTORE_CONNECTIONS = env.integer(
+    "RESTORE_CONNECTIONS", max(2, min(4, len(os.sched_getaffinity(0)))), least=1, most=32
+)
 BACKUP_DUMP_FORMAT = env.choice("BACKUP_DUMP_FORMAT", "sql", ["sql", "sql.gz"])
 BACKUP_PORTAL = env.boolean("BACKUP_PORTAL", default=True)
 

@@ -5,8 +5,10 @@ from __future__ import annotations
 import time
 from collections.abc import Callable
 
+from django.conf import settings
+
 from backups import mysql, restic
-from backups.load import Loading, LoadProblem, Wish, load
+from backups.load import CutOff, Loading, LoadProblem, Wish, load
 from backups.models import Snapshot
 from backups.progress import Progress
 
@@ -45,7 +47,13 @@ def load_snapshot(
                 wish=wish,
                 loading=loading,
                 tick=restic.patiently(source, access, tick),
+                connections=settings.RESTORE_CONNECTIONS,
+                say=progress.warn,
             )
+        except CutOff:
+            restic.finished(source, access, "reading the snapshot", progress.tick)
+            refuse(loading)
+            raise
         except LoadProblem:
             # Half a dump is no fault of the server's: ask restic first how it went.
             if source.poll() not in (None, 0):

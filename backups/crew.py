@@ -1,0 +1,174 @@
+"""Several connections to one database that take statements from one bounded queue.
+
+A job is done by one of them, its statements in their order; jobs are done in any order. The first
+job that fails ends them all.
+"""
+
+from __future__ import annotations
+
+import threading
+from collections import deque
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+from backups import mysql
+
+# What waits or is being sent, in all: with what is being gathered, all that a load holds in memory.
+_MOST_BYTES = 12 << 20
+
+
+class Ended(Exception):
+    """The crew was ended, and its `failure` says why."""
+
+
+@dataclass(eq=False)
+class Batch:
+    """Jobs that belong together: how many are not through."""
+
+    left: int = 0
+
+
+@dataclass(eq=False)
+class Job:
+    """Statements for one connection. `then` is called when they are through, and may give another job."""
+
+    statements: Sequence[bytes]
+    then: Callable[[], Job | None] = lambda: None
+    doing: str = ""
+    batch: Batch = field(default_factory=Batch)
+    size: int = field(init=False)
+    is_done: bool = field(default=False, init=False)
+
+    def __post_init__(self) -> None:
+        self.size = sum(map(len, self.statements))
+
+
+class Crew:
+    """The connections at work, each in a thread of its own, until `close` or `stop`."""
+
+    def __init__(self, server: mysql.Server, database: str, connections: Sequence[Any]) -> None:
+        self._server = server
+        self._database = database
+        self._connections = list(connections)
+        self._jobs: deque[Job] = deque()
+        self._running: list[Job] = []
+        self._changed = threading.Condition()
+        self._ends = False
+        self.failure: BaseException | None = None
+        self.failed: Job | None = None
+        self._threads = [
+            threading.Thread(target=self._work, args=[connection], daemon=True) for connection in connections
+        ]
+
+    def begin(self, statements: Sequence[bytes]) -> None:
+        """Run these on every connection, then be ready for jobs. Raises Problem.
+
+        Whatever they say, each statement of a job is a transaction of its own.
+        """
+        with mysql.translated_load(self._server, self._database):
+            for connection in self._connections:
+                for statement in (*statements, b"SET autocommit = 1"):
+                    mysql.run(connection, statement)
+        for thread in self._threads:
+            thread.start()
+
+    def submit(self, job: Job) -> None:
+        """Have a job done. Waits for room. Raises Ended."""
+        with self._changed:
+            self._wait(lambda: not self._bytes() or self._bytes() + job.size <= _MOST_BYTES)
+            self._put(job, first=False)
+
+    def finish(self, job: Job) -> None:
+        """Have a job done before all that wait, and wait for it. Raises Ended."""
+        with self._changed:
+            self._put(job, first=True)
+            self._wait(lambda: job.is_done)
+
+    def drain(self) -> None:
+        """Wait until nothing is left to do. Raises Ended."""
+        with self._changed:
+            self._wait(lambda: not self._jobs and not self._running)
+
+    def wait_for(self, batch: Batch) -> None:
+        """Wait until the jobs of a batch are through. Raises Ended."""
+        with self._changed:
+            self._wait(lambda: not batch.left)
+
+    @property
+    def doing(self) -> str:
+        """What of the work takes long, for a person."""
+        with self._changed:
+            return next((job.doing for job in self._running if job.doing), "")
+
+    def close(self) -> None:
+        """Let the connections go. What waits is left undone."""
+        with self._changed:
+            self._ends = True
+            self._changed.notify_all()
+        for thread in self._threads:
+            if thread.is_alive():
+                thread.join()
+
+    def stop(self) -> None:
+        """End all at once, statements that run included."""
+        with self._changed:
+            self._ends = True
+            self._changed.notify_all()
+            busy = bool(self._running)
+        if busy:
+            mysql.break_off(self._server, self._connections)
+        self.close()
+
+    def _bytes(self) -> int:
+        return sum(job.size for job in (*self._jobs, *self._running))
+
+    def _put(self, job: Job, *, first: bool) -> None:
+        job.batch.left += 1
+        if first:
+            self._jobs.appendleft(job)
+        else:
+            self._jobs.append(job)
+        self._changed.notify_all()
+
+    def _wait(self, condition: Callable[[], bool]) -> None:
+        self._changed.wait_for(lambda: self._ends or self.failure is not None or condition())
+        if self._ends or self.failure is not None:
+            raise Ended
+
+    def _work(self, connection: Any) -> None:
+        while job := self._next():
+            try:
+                with mysql.translated_load(self._server, self._database):
+                    for statement in job.statements:
+                        mysql.run(connection, statement)
+                self._done(job)
+            except BaseException as error:  # noqa: BLE001  raised again in the thread that waits
+                self._fail(job, error)
+                return
+
+    def _done(self, job: Job) -> None:
+        with self._changed:
+            self._running.remove(job)
+            job.is_done = True
+            job.batch.left -= 1
+            # Under the lock, so that what follows is there before anyone sees that all is done.
+            if (following := job.then()) is not None:
+                self._put(following, first=True)
+            self._changed.notify_all()
+
+    def _next(self) -> Job | None:
+        with self._changed:
+            self._changed.wait_for(lambda: self._ends or self.failure is not None or bool(self._jobs))
+            if self._ends or self.failure is not None:
+                return None
+            job = self._jobs.popleft()
+            self._running.append(job)
+            return job
+
+    def _fail(self, job: Job, error: BaseException) -> None:
+        with self._changed:
+            # What follows from the first, or from the end, tells nothing new.
+            if self.failure is None and not self._ends:
+                self.failure, self.failed = error, job
+            self._changed.notify_all()

@@ -1,0 +1,228 @@
+"""A dump over several connections: which of its pieces go where, and when.
+
+Rows of tables whose definition is understood go to a crew of connections, in chunks of whole
+statements, and their keys are made after them. All else goes to one client in the dump's order,
+as it is written: what is not understood, and what sees or moves the tables (triggers, routines,
+events, views), once all rows are there. So no trigger fires while rows are loaded.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+
+from backups.crew import Batch, Crew, Job
+from backups.stream import Kind, Piece, Section
+from backups.tables import Plan, plan_for
+
+# Statements of rows are of about a megabyte. Larger chunks would keep other connections waiting.
+CHUNK_BYTES = 2 << 20
+# A statement beyond this is passed on piece by piece rather than gathered.
+_LONGEST_STATEMENT = 4 << 20
+_LONGEST_HEADER = 64 << 10
+_SETTING = re.compile(rb"(?:/\*M?!\d+ )?SET [^;]*;\n", re.I)
+# Of no use to rows that come over several connections: each statement is a transaction of its own.
+_FRAME = re.compile(
+    rb"(?:LOCK TABLES [^;]*|UNLOCK TABLES|/\*!40000 ALTER TABLE [^;]* (?:DIS|EN)ABLE KEYS \*/"
+    rb"|SET autocommit=0|COMMIT);\n",
+    re.I,
+)
+_INSERT = b"INSERT INTO "
+_OF_TABLES = frozenset({Kind.TABLE, Kind.ROWS})
+# They come between tables and wait for their turn, or do not mind it.
+_BETWEEN = frozenset({Kind.SEQUENCE, Kind.PLACEHOLDER, Kind.TRIGGER})
+
+
+@dataclass
+class _Table:
+    """The table that is passing by. `statements` are whole and not sent yet, `part` is not whole."""
+
+    section: Section
+    text: bytearray = field(default_factory=bytearray)
+    plan: Plan | None = None
+    frame: list[bytes] = field(default_factory=list)
+    statements: list[bytes] = field(default_factory=list)
+    part: list[bytes] = field(default_factory=list)
+    gathered: int = 0
+    is_made: bool = False
+    is_passed_on: bool = False
+    chunks: Batch = field(default_factory=Batch)
+    has_ended: bool = False
+
+
+class Spread:
+    """Deals the pieces of one dump out.
+
+    `is_fresh` says that the database held no table before; `make_sure` is asked, once all pieces
+    are there, to raise where they are not the whole dump.
+    """
+
+    def __init__(self, crew: Crew, *, is_fresh: bool, make_sure: Callable[[], None]) -> None:
+        self._crew = crew
+        self._make_sure = make_sure
+        self._is_fresh = is_fresh
+        self._header: list[bytes] = []
+        self._begun = False
+        # Once set, all that comes goes to the client as it is.
+        self._alone = False
+        self._table: _Table | None = None
+        self._triggers: list[bytes] = []
+        self._foreign_keys: list[bytes] = []
+
+    def statements(self, pieces: Iterator[Piece]) -> Iterator[bytes | memoryview]:
+        """What the client is to run, while the crew does the rest. Raises crew.Ended."""
+        for piece in pieces:
+            if self._alone:
+                yield piece.data
+            elif piece.section.kind == Kind.HEADER:
+                yield from self._settings(bytes(piece.data))
+            elif piece.section.kind in _OF_TABLES | _BETWEEN:
+                yield from self._among_tables(piece)
+            else:
+                yield from self._after_tables()
+                yield piece.data
+        self._make_sure()
+        yield from self._after_tables()
+
+    def _settings(self, statement: bytes) -> Iterator[bytes]:
+        """What holds for the whole dump, on each connection."""
+        self._header.append(statement)
+        # A dump without comments is one long header.
+        self._alone = not _SETTING.fullmatch(statement) or sum(map(len, self._header)) > _LONGEST_HEADER
+        yield statement
+
+    def _among_tables(self, piece: Piece) -> Iterator[bytes | memoryview]:
+        if not self._begun:
+            self._begun = True
+            self._crew.begin(self._header)
+        kind = piece.section.kind
+        if self._table is not None and not _belongs(piece.section, self._table):
+            yield from self._ended(self._table)
+        if kind == Kind.TRIGGER:
+            self._triggers.append(bytes(piece.data))
+        elif kind == Kind.TABLE:
+            self._table = self._table or _Table(piece.section)
+            self._table.text += piece.data
+        elif kind == Kind.ROWS and self._table is not None:
+            yield from self._rows(self._table, piece.data)
+        else:
+            yield piece.data
+
+    def _rows(self, table: _Table, data: bytes | memoryview) -> Iterator[bytes | memoryview]:
+        if not table.is_passed_on and table.plan is None:
+            table.plan = plan_for(bytes(table.text))
+        if table.is_passed_on:
+            yield data
+            return
+        table.part.append(bytes(data))
+        # Row data has no newline behind a semicolon but at its end.
+        if data[-2:] == b";\n":
+            statement = b"".join(table.part)
+            if table.plan is not None and statement.startswith(_INSERT):
+                table.part.clear()
+                self._gather(table, statement)
+                return
+            if table.plan is not None and _FRAME.fullmatch(statement):
+                table.part.clear()
+                table.frame.append(statement)
+                return
+            yield from self._pass_on(table)
+        elif table.plan is None or sum(map(len, table.part)) > _LONGEST_STATEMENT:
+            yield from self._pass_on(table)
+
+    def _gather(self, table: _Table, statement: bytes) -> None:
+        table.statements.append(statement)
+        table.gathered += len(statement)
+        if table.gathered >= CHUNK_BYTES:
+            self._make(table)
+            self._send(table)
+
+    def _make(self, table: _Table) -> None:
+        """The table without its keys: it is not a small one."""
+        assert table.plan is not None  # noqa: S101
+        if not table.is_made:
+            self._before_definition()
+            self._crew.finish(Job(table.plan.bare))
+            table.is_made = True
+
+    def _before_definition(self) -> None:
+        """Tables of before may refer to each other, and their locks in a circle."""
+        if not self._is_fresh:
+            self._crew.drain()
+
+    def _send(self, table: _Table) -> None:
+        assert table.plan is not None  # noqa: S101
+        if not table.plan.has_primary_key:
+            # Its rows lie in the order in which they come.
+            self._crew.wait_for(table.chunks)
+        job = Job(table.statements, lambda: self._after_chunk(table), batch=table.chunks)
+        table.statements, table.gathered = [], 0
+        self._crew.submit(job)
+
+    @staticmethod
+    def _after_chunk(table: _Table) -> Job | None:
+        """The keys, once the last chunk is through."""
+        assert table.plan is not None  # noqa: S101
+        if table.chunks.left or not table.has_ended or not table.plan.keys:
+            return None
+        return Job([table.plan.keys], doing=f"indexes of {table.section.name}")
+
+    def _pass_on(self, table: _Table) -> Iterator[bytes | memoryview]:
+        """Leave what is left of a table to the client, all of it where nothing was sent yet."""
+        table.is_passed_on = True
+        if table.is_made:
+            self._crew.wait_for(table.chunks)
+        elif b" FOREIGN KEY " in table.text:
+            # It looks at others while it is made, which then must not be in the middle of being made.
+            self._crew.drain()
+            if not self._is_fresh:
+                yield from self._after_tables(but_for=table)
+        if not table.is_made:
+            yield bytes(table.text)
+            yield from table.frame
+        yield from table.statements
+        yield from table.part
+
+    def _ended(self, table: _Table) -> Iterator[bytes | memoryview]:
+        """A table has passed by: send what is left of it, and its keys."""
+        self._table = None
+        if not table.is_passed_on and table.plan is None:
+            table.plan = plan_for(bytes(table.text))  # it has no rows
+        plan = table.plan
+        if not table.is_passed_on and (plan is None or table.part):
+            yield from self._pass_on(table)
+        if table.is_passed_on:
+            if table.is_made and plan is not None:
+                yield plan.keys
+                self._foreign_keys.append(plan.foreign_keys)
+            return
+        assert plan is not None  # noqa: S101
+        self._foreign_keys.append(plan.foreign_keys)
+        if table.is_made:
+            # An empty chunk where nothing is left, so that the keys follow in any case.
+            table.has_ended = True
+            self._send(table)
+        else:
+            self._before_definition()
+            self._crew.submit(Job([*plan.whole, *table.statements]))
+
+    def _after_tables(self, but_for: _Table | None = None) -> Iterator[bytes | memoryview]:
+        """From here on the client is alone: it adds what had to wait for all tables."""
+        if self._alone:
+            return
+        self._alone = True
+        if self._table is not None and self._table is not but_for:
+            yield from self._ended(self._table)
+        if self._begun:
+            self._crew.drain()
+            self._crew.close()
+        yield from filter(None, self._foreign_keys)
+        yield from self._triggers
+
+
+def _belongs(section: Section, table: _Table) -> bool:
+    """Whether a section is the table's own or its rows, whose name may come some lines later."""
+    if section.kind == Kind.ROWS:
+        return section.table in ("", table.section.table)
+    return section is table.section
