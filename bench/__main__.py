@@ -6,11 +6,12 @@ import argparse
 import sys
 from collections.abc import Callable
 
-from bench import gate, overhead, pages, rest
+from bench import gate, overhead, pages, rest, restoring
 from bench.common import Options, isolate
 
 TABLES: dict[str, Callable[[Options], None]] = {
     "overhead": overhead.measure,
+    "restore": restoring.measure,
     "gate": gate.measure,
     "pages": pages.measure,
     "rest": rest.measure,

@@ -4,15 +4,12 @@ from __future__ import annotations
 
 import statistics
 import threading
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, field
-from datetime import datetime
 from pathlib import Path
 
-import MySQLdb
-
 from bench.common import Options, find_restic, print_table, say, work_folder
-from bench.peers import COMMANDS, Cost, Peer, measured
+from bench.peers import COMMANDS, Cost, Peer, measured, seconds_between, with_connection
 from tests.backups.worlds import (
     Portal,
     Shop,
@@ -112,7 +109,7 @@ class Subject:
         assert ran.code == 0, ran.err
         times.command.append(cost.seconds)
         run = self.portal.run()
-        cost.seconds = _seconds(run["started_at"], run["finished_at"])
+        cost.seconds = seconds_between(run["started_at"], run["finished_at"])
         times.costs[OURS].append(cost)
         dump = self.portal.rows(
             "SELECT json_extract(phases, '$[1].at') AS began, json_extract(phases, '$[2].at') AS ended,"
@@ -120,7 +117,7 @@ class Subject:
             run["id"],
         )[0]
         assert dump["name"] == "dump"
-        times.dump.append(_seconds(dump["began"], dump["ended"]))
+        times.dump.append(seconds_between(dump["began"], dump["ended"]))
 
 
 def measure(options: Options) -> None:
@@ -169,14 +166,14 @@ def _measure_size(
     grants = [r"ALL ON `orders\_tracker`.*", all_routines(server)]
     shop = make_shop(server, "", name="orders_tracker", grants=grants)
     say(f"filling a private MariaDB with a sample of {megabytes:g} MB …")
-    _with_connection(shop, lambda c: sample.load(c, megabytes / sample.MEGABYTES_PER_SCALE))
+    with_connection(shop, lambda c: sample.load(c, megabytes / sample.MEGABYTES_PER_SCALE))
     for number in range(rounds):
         say(f"round {number + 1} of {rounds} …")
         with work_folder() as folder:
             subject = Subject(shop, folder, find_restic(), peaks)
             for turn, times in enumerate(kinds):
                 if turn:
-                    _with_connection(shop, lambda connection: sample.change(connection, CHANGE_PERCENT))
+                    with_connection(shop, lambda connection: sample.change(connection, CHANGE_PERCENT))
                 subject.backups(times, number)
                 took = (f"{name} {costs[-1].seconds:.1f} s" for name, costs in times.costs.items())
                 say(f"  {', '.join(took)}")
@@ -197,22 +194,6 @@ def _row(name: str, times: Times) -> list[str]:
     ]
 
 
-def _with_connection(shop: Shop, work: Callable[[object], None]) -> None:
-    server = shop.server
-    connection = MySQLdb.connect(
-        host=server.host,
-        port=server.port,
-        user=server.user,
-        password=server.password,
-        database=shop.name,
-        charset="utf8mb4",
-    )
-    try:
-        work(connection)
-    finally:
-        connection.close()
-
-
 def _peak_mb(pid: int) -> float:
     try:
         status = Path(f"/proc/{pid}/status").read_text()
@@ -220,7 +201,3 @@ def _peak_mb(pid: int) -> float:
         return 0
     peak = next((line for line in status.splitlines() if line.startswith("VmHWM")), "VmHWM: 0 kB")
     return int(peak.split()[1]) / 1000
-
-
-def _seconds(began: str, ended: str) -> float:
-    return (datetime.fromisoformat(ended) - datetime.fromisoformat(began)).total_seconds()

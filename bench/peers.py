@@ -6,10 +6,13 @@ import os
 import resource
 import subprocess
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from datetime import datetime
 from pathlib import Path
+
+import MySQLdb
 
 from tests.backups.worlds import RESTIC_PASSWORD, Shop
 
@@ -45,7 +48,7 @@ class Peer:
     def __post_init__(self) -> None:
         self.folder.mkdir()
         self.repository = self.folder / "repository"
-        self._write_option_file()
+        write_option_file(self.shop, self.folder)
         self._shell("restic init --quiet")
 
     def backup(self) -> Cost:
@@ -55,30 +58,36 @@ class Peer:
         return cost
 
     def _shell(self, command: str) -> None:
-        environment = {
-            **os.environ,
-            "PATH": f"{self.restic.parent}:{os.environ['PATH']}",
-            "RESTIC_REPOSITORY": str(self.repository),
-            "RESTIC_PASSWORD": RESTIC_PASSWORD,
-            "RESTIC_CACHE_DIR": str(self.folder / "cache"),
-        }
-        subprocess.run(
-            ["bash", "-o", "pipefail", "-c", command],
-            cwd=self.folder,
-            env=environment,
-            stdin=subprocess.DEVNULL,
-            check=True,
-        )
+        run_in_shell(command, self.folder, self.repository, self.restic)
 
-    def _write_option_file(self) -> None:
-        path = self.folder / "client.cnf"
-        path.touch(mode=0o600)
-        password = self.shop.password.replace("\\", "\\\\").replace('"', '\\"')
-        server = self.shop.server
-        path.write_text(
-            f"[client]\nhost={server.host}\nport={server.port}\n"
-            f'user="{self.shop.user}"\npassword="{password}"\n'
-        )
+
+def run_in_shell(command: str, folder: Path, repository: Path, restic: Path) -> None:
+    """Run a command as an operator would, in a folder and with a repository."""
+    environment = {
+        **os.environ,
+        "PATH": f"{restic.parent}:{os.environ['PATH']}",
+        "RESTIC_REPOSITORY": str(repository),
+        "RESTIC_PASSWORD": RESTIC_PASSWORD,
+        "RESTIC_CACHE_DIR": str(folder / "cache"),
+    }
+    subprocess.run(
+        ["bash", "-o", "pipefail", "-c", command],
+        cwd=folder,
+        env=environment,
+        stdin=subprocess.DEVNULL,
+        check=True,
+    )
+
+
+def write_option_file(shop: Shop, folder: Path) -> None:
+    """What the server's own programs need to log in as the shop's user: client.cnf."""
+    path = folder / "client.cnf"
+    path.touch(mode=0o600)
+    password = shop.password.replace("\\", "\\\\").replace('"', '\\"')
+    server = shop.server
+    path.write_text(
+        f'[client]\nhost={server.host}\nport={server.port}\nuser="{shop.user}"\npassword="{password}"\n'
+    )
 
 
 @contextmanager
@@ -101,3 +110,25 @@ def _cpu(shop: Shop) -> float:
 
 def _megabytes_in(folder: Path) -> float:
     return sum(path.stat().st_size for path in folder.rglob("*") if path.is_file()) / 1e6
+
+
+def with_connection(shop: Shop, work: Callable[[object], None]) -> None:
+    """Do `work` with a connection of the shop's user."""
+    server = shop.server
+    connection = MySQLdb.connect(
+        host=server.host,
+        port=server.port,
+        user=server.user,
+        password=server.password,
+        database=shop.name,
+        charset="utf8mb4",
+    )
+    try:
+        work(connection)
+    finally:
+        connection.close()
+
+
+def seconds_between(began: str, ended: str) -> float:
+    """The seconds between two times of a run."""
+    return (datetime.fromisoformat(ended) - datetime.fromisoformat(began)).total_seconds()
