@@ -24,17 +24,17 @@ class Ended(Exception):
 
 @dataclass(eq=False)
 class Batch:
-    """Jobs that belong together: how many are not through."""
+    """Jobs that belong together: how many are not through, and what comes after them all."""
 
     left: int = 0
+    following: Job | None = None
 
 
 @dataclass(eq=False)
 class Job:
-    """Statements for one connection. `then` is called when they are through, and may give another job."""
+    """Statements for one connection; `doing` says what they do where that takes long."""
 
     statements: Sequence[bytes]
-    then: Callable[[], Job | None] = lambda: None
     doing: str = ""
     batch: Batch = field(default_factory=Batch)
     size: int = field(init=False)
@@ -89,6 +89,12 @@ class Crew:
         """Wait until nothing is left to do. Raises Ended."""
         with self._changed:
             self._wait(lambda: not self._jobs and not self._running)
+
+    def follow(self, batch: Batch, job: Job) -> None:
+        """Have a job done when all of a batch are, before all that wait. The batch takes no more."""
+        with self._changed:
+            batch.following = job
+            self._go_on(batch)
 
     def wait_for(self, batch: Batch) -> None:
         """Wait until the jobs of a batch are through. Raises Ended."""
@@ -152,10 +158,14 @@ class Crew:
             self._running.remove(job)
             job.is_done = True
             job.batch.left -= 1
-            # Under the lock, so that what follows is there before anyone sees that all is done.
-            if (following := job.then()) is not None:
-                self._put(following, first=True)
+            self._go_on(job.batch)
             self._changed.notify_all()
+
+    def _go_on(self, batch: Batch) -> None:
+        """Under the lock, so that what follows is there before anyone sees that all is done."""
+        if batch.following is not None and not batch.left:
+            following, batch.following = batch.following, None
+            self._put(following, first=True)
 
     def _next(self) -> Job | None:
         with self._changed:

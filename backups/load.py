@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import re
 import zlib
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import suppress
 from dataclasses import dataclass, field
 from itertools import chain
@@ -25,6 +25,7 @@ from backups.stream import (
     without_own_name,
     without_qualifiers,
 )
+from backups.tables import comparable
 
 _CHUNK = 1 << 20
 _GZIP = 31  # zlib: expect a gzip header
@@ -71,6 +72,8 @@ class Loading:
     bytes_read: int = 0
     tables_begun: int = 0
     is_read: bool = False
+    # Tables whose definition is not what the dump says, though they were made from it.
+    altered: list[str] = field(default_factory=list)
     afterwards: Callable[[], str] = field(default=lambda: "", repr=False)
 
     @property
@@ -231,6 +234,19 @@ def load(
             raise _crew_problem(crew, server) from crew.failure
         finally:
             crew.stop()
+    loading.altered = _altered(spread.definitions, server, wish.database)
+
+
+def _altered(definitions: Mapping[str, bytes], server: mysql.Server, database: str) -> list[str]:
+    """The tables that the server now describes otherwise."""
+    with mysql.connect(server) as connection:
+        collations = mysql.default_collations(connection, mysql.probe(connection))
+        return [
+            table
+            for table, definition in definitions.items()
+            if comparable(definition, collations)
+            != comparable(mysql.definition(connection, database, table), collations)
+        ]
 
 
 def _refuse_cut_off(loading: Loading) -> None:

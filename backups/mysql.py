@@ -813,6 +813,15 @@ def space_used(connection: Any, database: str) -> int:
     return int(length)
 
 
+def definition(connection: Any, database: str, table: str) -> bytes:
+    """A table's CREATE TABLE in the server's words; empty where it knows none of this name."""
+    try:
+        ((_, text),) = _rows(connection, f"SHOW CREATE TABLE {quote(database)}.{quote(table)}")
+    except (MySQLdb.Error, UnicodeError):  # a dump may be in another character set
+        return b""
+    return str(text).encode()
+
+
 def definitions_changed_at(connection: Any, database: str) -> dict[str, str]:
     """When each table was last created or altered, to notice DDL during a dump."""
     rows = _rows(

@@ -48,7 +48,6 @@ class _Table:
     is_made: bool = False
     is_passed_on: bool = False
     chunks: Batch = field(default_factory=Batch)
-    has_ended: bool = False
 
 
 class Spread:
@@ -61,6 +60,8 @@ class Spread:
     def __init__(self, crew: Crew, *, is_fresh: bool, make_sure: Callable[[], None]) -> None:
         self._crew = crew
         self._make_sure = make_sure
+        # As the dump has them: of tables that were made otherwise than it says.
+        self.definitions: dict[str, bytes] = {}
         self._is_fresh = is_fresh
         self._header: list[bytes] = []
         self._begun = False
@@ -156,17 +157,9 @@ class Spread:
         if not table.plan.has_primary_key:
             # Its rows lie in the order in which they come.
             self._crew.wait_for(table.chunks)
-        job = Job(table.statements, lambda: self._after_chunk(table), batch=table.chunks)
+        job = Job(table.statements, batch=table.chunks)
         table.statements, table.gathered = [], 0
         self._crew.submit(job)
-
-    @staticmethod
-    def _after_chunk(table: _Table) -> Job | None:
-        """The keys, once the last chunk is through."""
-        assert table.plan is not None  # noqa: S101
-        if table.chunks.left or not table.has_ended or not table.plan.keys:
-            return None
-        return Job([table.plan.keys], doing=f"indexes of {table.section.name}")
 
     def _pass_on(self, table: _Table) -> Iterator[bytes | memoryview]:
         """Leave what is left of a table to the client, all of it where nothing was sent yet."""
@@ -195,14 +188,18 @@ class Spread:
         if table.is_passed_on:
             if table.is_made and plan is not None:
                 yield plan.keys
+                self.definitions[table.section.name] = plan.written
                 self._foreign_keys.append(plan.foreign_keys)
             return
         assert plan is not None  # noqa: S101
         self._foreign_keys.append(plan.foreign_keys)
+        self.definitions[table.section.name] = plan.written
         if table.is_made:
-            # An empty chunk where nothing is left, so that the keys follow in any case.
-            table.has_ended = True
-            self._send(table)
+            if table.statements:
+                self._send(table)
+            if plan.keys:
+                keys = Job([plan.keys], doing=f"indexes of {table.section.name}")
+                self._crew.follow(table.chunks, keys)
         else:
             self._before_definition()
             self._crew.submit(Job([*plan.whole, *table.statements]))

@@ -7,17 +7,29 @@ Only the commonest shape is taken apart: whatever is not known to come out the s
 
 from __future__ import annotations
 
+import hashlib
 import re
+from collections.abc import Mapping
 from dataclasses import dataclass
 
+from backups.stream import normalised_table
+
+_CREATE = b"CREATE TABLE "
 _QUOTED = rb"`(?:[^`]|``)*+`"
 _TEXT = rb"'(?:[^'\\]|\\.|'')*+'"
 # No newline but in quotes, no double quotes, no comment: neither those of a version nor others.
 _ITEM = rb"  (?:[^`'\"\n/]|/(?!\*)|" + _QUOTED + rb"|" + _TEXT + rb")++\n"
 _SET = rb"/\*!\d+ SET [^\n;*]+\*/;\n"
 _SECTION = re.compile(
-    rb"(?P<before>(?:DROP TABLE IF EXISTS " + _QUOTED + rb";\n|" + _SET + rb")*+)"
-    rb"CREATE TABLE (?P<name>" + _QUOTED + rb") \(\n"
+    rb"(?P<before>(?:DROP TABLE IF EXISTS "
+    + _QUOTED
+    + rb";\n|"
+    + _SET
+    + rb")*+)"
+    + _CREATE
+    + rb"(?P<name>"
+    + _QUOTED
+    + rb") \(\n"
     rb"(?P<items>(?:" + _ITEM + rb")++)"
     rb"(?P<options>\) ENGINE=InnoDB(?: AUTO_INCREMENT=\d+| DEFAULT CHARSET=\w+| COLLATE=\w+"
     rb"| ROW_FORMAT=(?:DYNAMIC|COMPACT)| COMMENT=" + _TEXT + rb")*+);\n"
@@ -42,6 +54,8 @@ _COLUMN = re.compile(_QUOTED, re.S)
 _IN_QUOTES = re.compile(_QUOTED + rb"|" + _TEXT, re.S)
 # Depends on what else is in the database, or says that the server keeps more than the rows.
 _STRANGE_COLUMN = re.compile(rb"\b(?:nextval|lastval|ROW (?:START|END)|SYSTEM VERSIONING)\b", re.I)
+# Outside of names and texts, which come first.
+_NEXT_NUMBER = re.compile(rb"(" + _QUOTED + rb"|" + _TEXT + rb")| AUTO_INCREMENT=\d+", re.S)
 _GENERATED = re.compile(rb"\bAS \(")
 
 
@@ -50,8 +64,10 @@ class Plan:
     """A table in steps: statements that make it, with its keys or without, and those that add the rest.
 
     `keys` and `foreign_keys` are empty where there are none. Rows of a table with a primary key
-    lie in its order, whoever brings them.
+    lie in its order, whoever brings them. `written` is the definition as the dump has it.
     """
+
+    written: bytes
 
     whole: tuple[bytes, ...]
     bare: tuple[bytes, ...]
@@ -88,16 +104,26 @@ def plan_for(section: bytes) -> Plan | None:
 
     def made(lines: list[bytes]) -> tuple[bytes, ...]:
         body = b",\n".join(b"  " + line for line in lines)
-        create = b"CREATE TABLE " + found["name"] + b" (\n" + body + b"\n" + found["options"] + b";\n"
+        create = _CREATE + found["name"] + b" (\n" + body + b"\n" + found["options"] + b";\n"
         return (*_STATEMENT.findall(found["before"]), create, *_STATEMENT.findall(found["after"]))
 
     return Plan(
+        written=section[found.start("name") - len(_CREATE) : found.end("options")],
         whole=made([line for line in map(_without_comma, lines) if line not in items.foreign_keys]),
         bare=made(items.kept),
         keys=_added(found["name"], items.keys),
         foreign_keys=_added(found["name"], items.foreign_keys),
         has_primary_key=bool(items.primary),
     )
+
+
+def comparable(definition: bytes, collations: Mapping[str, str]) -> str:
+    """A digest of a definition as a dump or SHOW CREATE TABLE has it, whatever number comes next.
+
+    `collations` as `stream.normalised_table` takes them.
+    """
+    definition = _NEXT_NUMBER.sub(lambda found: found[1] or b"", normalised_table(definition, collations))
+    return hashlib.sha256(definition).hexdigest()
 
 
 def _without_comma(line: bytes) -> bytes:

@@ -17,7 +17,7 @@ from backups import grants, mysql, process, restic, services
 from backups.actions.loading import load_snapshot
 from backups.actions.outcome import Outcome
 from backups.actions.repository import opened
-from backups.actions.verify import differing_sections, drop_scratch, source_name
+from backups.actions.verify import differing_sections, drop_scratch, other_versions, source_name
 from backups.choices import Action, RestoreMode, Status, Trigger
 from backups.connections import database_server
 from backups.errors import Cancelled, Problem
@@ -315,7 +315,23 @@ def _load(
     )
     services.restore_note(restore, restore_seconds=seconds)
     progress.log(f"Loaded in {seconds:.1f} seconds.")
+    _refuse_altered(restore, loading, place, progress)
     return loading
+
+
+def _refuse_altered(restore: Restore, loading: Loading, place: Place, progress: Progress) -> None:
+    """Raise Problem where a table is not defined as in the snapshot; another server may say it otherwise."""
+    if not loading.altered:
+        return
+    names = ", ".join(loading.altered[:5]) + (" …" if len(loading.altered) > 5 else "")
+    manifest = restore.snapshot.manifest
+    if manifest is None or other_versions(manifest, place.info, place.programs):
+        progress.warn(f"{place.info} describes these tables otherwise than the snapshot does: {names}.")
+        return
+    raise Problem(
+        f"After loading, these tables are not defined as in the snapshot: {names}.",
+        do="Set RESTORE_CONNECTIONS=1, with which a dump is loaded just as it is written, and restore again.",
+    )
 
 
 def _refuse_damaged(restore: Restore, loading: Loading) -> None:

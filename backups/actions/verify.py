@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import Any
 
 from django.conf import settings
 
-from backups import choose, mysql, restic, services, status_files
+from backups import choose, mysql, process, restic, services, status_files
 from backups.actions.loading import load_snapshot
 from backups.actions.outcome import Outcome
 from backups.actions.repository import opened
@@ -281,17 +283,26 @@ def _dump_again(
 
     with mysql.connect(scratch.server) as connection:
         tables = mysql.inventory(connection, scratch.database).get(Kind.TABLE, [])
-    stream_dump(
-        scratch.server,
-        scratch.database,
-        info=scratch.info,
-        programs=scratch.programs,
-        digester=digester,
-        write=dumped.count,
-        tick=tick,
-    )
     findings.tables = len(tables)
-    findings.rows = _count_rows(scratch, tables, progress)
+    with ThreadPoolExecutor(1) as beside:
+        stopped = threading.Event()
+        counting = beside.submit(_count_rows, scratch, tables, stopped)
+        try:
+            stream_dump(
+                scratch.server,
+                scratch.database,
+                info=scratch.info,
+                programs=scratch.programs,
+                digester=digester,
+                write=dumped.count,
+                tick=tick,
+            )
+            while not counting.done():
+                progress.tick()
+                process.pause()
+        finally:
+            stopped.set()
+        findings.rows = counting.result()
     return digester.sections(collations)
 
 
@@ -303,12 +314,13 @@ class _Counter:
         self.counted += len(data)
 
 
-def _count_rows(scratch: Scratch, tables: list[str], progress: Progress) -> int:
+def _count_rows(scratch: Scratch, tables: list[str], stopped: threading.Event) -> int:
     counted = 0
     with mysql.connect(scratch.server) as connection:
         for table in tables:
+            if stopped.is_set():
+                break
             counted += mysql.count_rows(connection, scratch.database, table)
-            progress.tick()
     return counted
 
 
@@ -354,7 +366,7 @@ def _compare_sections(
         findings.not_compared += differing
         findings.compared.append(f"{len(stream) - len(differing)} of {len(stream)} sections byte for byte")
         return
-    excuse = _other_versions(manifest, scratch)
+    excuse = other_versions(manifest, scratch.info, scratch.programs)
     for difference in differing:
         kind_rows = difference.startswith(f"{Kind.ROWS} ")
         if excuse and (not kind_rows or excuse.of_client):
@@ -374,18 +386,23 @@ def _known_cause(difference: str, scratch: Scratch) -> str:
 
 
 @dataclass(frozen=True)
-class _Excuse:
+class Excuse:
+    """Why a difference is none in the data: of the client's, rows may be written otherwise too."""
+
     reason: str
     of_client: bool
 
 
-def _other_versions(manifest: dict[str, Any], scratch: Scratch) -> _Excuse | None:
+def other_versions(
+    manifest: dict[str, Any], info: mysql.ServerInfo, programs: mysql.Clients
+) -> Excuse | None:
+    """Why this server or client may write the same otherwise than the ones of the backup did."""
     client = f"{manifest['client']['flavour']} {manifest['client']['version']}"
-    if client != str(scratch.programs):
-        return _Excuse(f"dumped by {client}, compared with {scratch.programs}", of_client=True)
+    if client != str(programs):
+        return Excuse(f"dumped by {client}, compared with {programs}", of_client=True)
     server = mysql.ServerInfo(manifest["server"]["flavour"], manifest["server"]["version"])
-    if str(server) != str(scratch.info):
-        return _Excuse(f"from {server}, compared on {scratch.info}", of_client=False)
+    if str(server) != str(info):
+        return Excuse(f"from {server}, compared on {info}", of_client=False)
     return None
 
 

@@ -1,0 +1,354 @@
+"""Loading over several connections: the same bytes as over one, and every end told and cleaned up."""
+
+from __future__ import annotations
+
+import threading
+import time
+import tracemalloc
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import pytest
+
+from backups import mysql, services, spread
+from backups.choices import RestoreMode, Status
+from backups.crew import Crew
+from backups.models import Database, Run
+from backups.spread import Spread
+from backups.stream import Splitter
+from backups.tables import Plan, plan_for
+from tests.backups.conftest import MakeDatabase
+from tests.backups.worlds import AWKWARD, SHOP, Shop, wait_until
+from tests.restore.stories import (
+    content,
+    drop_all,
+    dump_of,
+    enqueue,
+    failed,
+    log_of,
+    make_restorable,
+    restore,
+    store,
+    succeeded,
+    untouched,
+)
+from tests.servers import FLAVOURS, DatabaseServer
+from tools import sample
+
+BackUp = Callable[[Database], Run]
+
+# Keys of which the order is not the alphabet's, foreign keys in circles and to what comes later,
+# rows whose order only their coming tells.
+RELATED = """
+SET foreign_key_checks = 0;
+CREATE TABLE a_circle (id INT PRIMARY KEY, b INT, code VARCHAR(9), KEY z (b), UNIQUE KEY y (code), KEY x (code, b),
+  CONSTRAINT z_first FOREIGN KEY (b) REFERENCES b_circle (id) ON DELETE SET NULL ON UPDATE CASCADE,
+  CONSTRAINT a_second FOREIGN KEY (id) REFERENCES z_parent (id), CONSTRAINT positive CHECK (id > 0));
+CREATE TABLE b_circle (id INT PRIMARY KEY, a INT, me INT,
+  CONSTRAINT to_a FOREIGN KEY (a) REFERENCES a_circle (id), CONSTRAINT to_me FOREIGN KEY (me) REFERENCES b_circle (id));
+CREATE TABLE z_parent (id INT PRIMARY KEY, name VARCHAR(20), UNIQUE KEY name (name), KEY half (name(3)) USING BTREE);
+CREATE TABLE c_searched (id INT PRIMARY KEY, name VARCHAR(20), FULLTEXT KEY words (name), KEY name (name),
+  CONSTRAINT to_name FOREIGN KEY (name) REFERENCES z_parent (name));
+CREATE TABLE no_key (n INT, t VARCHAR(20), KEY t (t), KEY n (n));
+CREATE TABLE by_unique (n INT NOT NULL, t VARCHAR(20), UNIQUE KEY n (n), KEY t (t));
+CREATE TABLE numbered (a INT NOT NULL, n INT NOT NULL AUTO_INCREMENT, PRIMARY KEY (a), KEY n (n), KEY a (a, n));
+CREATE TABLE computed (id INT PRIMARY KEY, b INT, v INT AS (b + 1) VIRTUAL, w INT AS (b + 2) STORED, KEY b (b), KEY v (v));
+CREATE TABLE computed_too (id INT PRIMARY KEY, b INT, v INT AS (b + 1) VIRTUAL, KEY b (b));
+INSERT INTO z_parent VALUES (1, 'one'), (2, 'two'), (3, NULL);
+INSERT INTO c_searched VALUES (1, 'two'), (2, NULL);
+INSERT INTO b_circle VALUES (1, 2, 2), (2, 1, 1);
+INSERT INTO a_circle VALUES (1, 2, 'x;'), (2, 1, NULL), (3, NULL, 'y');
+INSERT INTO no_key VALUES (9, 'nine'), (1, 'one'), (9, 'nine'), (5, NULL), (NULL, 'none'), (2, 'two'), (0, '');
+INSERT INTO by_unique VALUES (9, 'nine'), (1, 'one'), (5, NULL);
+INSERT INTO numbered VALUES (1, 70), (2, 3);
+INSERT INTO computed (id, b) VALUES (1, 1), (2, NULL), (3, 5);
+INSERT INTO computed_too (id, b) VALUES (2, 1), (1, NULL), (3, 5);
+SET foreign_key_checks = 1;
+"""  # noqa: E501
+
+
+@pytest.fixture(params=[2, 4])
+def several(request: pytest.FixtureRequest, settings: Any, monkeypatch: pytest.MonkeyPatch) -> int:
+    """Several connections, and no table so small that it comes in one piece."""
+    settings.RESTORE_CONNECTIONS = request.param
+    monkeypatch.setattr(spread, "CHUNK_BYTES", 1)
+    count: int = request.param
+    return count
+
+
+@pytest.fixture
+def three(settings: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    settings.RESTORE_CONNECTIONS = 3
+    monkeypatch.setattr(spread, "CHUNK_BYTES", 1)
+
+
+@pytest.fixture(scope="module", params=["awkward", "related", "sample"])
+def kind(request: pytest.FixtureRequest) -> str:
+    found: str = request.param
+    return found
+
+
+@pytest.fixture(scope="module", params=FLAVOURS)
+def source(request: pytest.FixtureRequest, kind: str) -> Iterator[Shop]:
+    """A database that has to come back as it was."""
+    server: DatabaseServer = request.getfixturevalue(f"{request.param}_server")
+    if kind == "sample":
+        script = "\n$$$\n".join(sample.statements(0.1))
+        shop = make_restorable(server, f"DELIMITER $$$\n{script}\n$$$\n")
+    elif kind == "related":
+        shop = make_restorable(server, f"{RELATED}\n{SHOP}")
+    else:
+        shop = make_restorable(server, "")
+        for part in ("common", server.flavour):
+            text = (AWKWARD / f"awkward_{part}.sql").read_bytes()
+            server.client("--binary-mode", "--default-character-set=utf8mb4", shop.name, stdin=text)
+    yield shop
+    drop_all(shop)
+
+
+# ---------------------------------------------------------------- The same bytes
+
+
+def test_several_connections_give_the_same_bytes_as_one(
+    several: int, source: Shop, make_database: MakeDatabase, settings: Any
+) -> None:
+    """Of dumps whose rows come in many statements. What triggers would add is not there."""
+    database = make_database(source)
+    was = content(source.server, source.name)
+    lines = ["--net-buffer-length=4096", "--skip-extended-insert"]
+    store(database, dump_of(source.server, source.name, *lines[: 1 if len(was) > 1000 else 2]))
+
+    for connections in (several, 1):
+        settings.RESTORE_CONNECTIONS = connections
+        target = f"{source.name}_{connections}"
+        run = succeeded(restore(database, RestoreMode.NEW, target=target))
+        assert content(source.server, target) == was
+        assert "otherwise" not in log_of(run)
+        source.server.execute(f"DROP DATABASE `{target}`")
+
+
+def test_overwriting_over_several_connections_gives_the_same_bytes(
+    source: Shop, make_database: MakeDatabase, back_up: BackUp, three: None
+) -> None:
+    """Tables of before are in the way, with foreign keys of their own."""
+    database = make_database(source)
+    was = content(source.server, source.name)
+    succeeded(back_up(database))
+
+    for mode in (RestoreMode.IN_PLACE, RestoreMode.REPLACE):
+        succeeded(restore(database, mode, without_safety=True))
+        assert content(source.server, source.name) == was
+
+
+def test_locks_and_transactions_in_a_dump_by_other_hands(
+    mariadb_server: DatabaseServer, make_database: MakeDatabase, three: None
+) -> None:
+    shop = make_restorable(mariadb_server, f"{RELATED}\n{SHOP}")
+    was = content(shop.server, shop.name)
+    database = make_database(shop)
+    for options in (["--add-locks", "--no-autocommit"], ["--compact", "--routines"], ["--replace"]):
+        store(database, dump_of(shop.server, shop.name, *options, "--comments"))
+        succeeded(restore(database, RestoreMode.NEW, target=f"{shop.name}_new"))
+        assert content(shop.server, f"{shop.name}_new") == was
+        shop.execute(f"DROP DATABASE `{shop.name}_new`")
+    drop_all(shop)
+
+
+# ---------------------------------------------------------------- Ends
+
+
+HEADER = b"/*!40014 SET @OLD_FOREIGN_KEY_CHECKS=@@FOREIGN_KEY_CHECKS, FOREIGN_KEY_CHECKS=0 */;\n"
+
+
+def by_hand(*rows: str, keys: str = "KEY `n` (`n`)") -> bytes:
+    """A dump of two tables, of which the first has these rows."""
+    dump = HEADER
+    for table, inserted in (("first", rows), ("second", ("(1,1)",))):
+        dump += (
+            f"--\n-- Table structure for table `{table}`\n--\n\nCREATE TABLE `{table}` (\n"
+            f"  `id` int NOT NULL,\n  `n` int DEFAULT NULL,\n  PRIMARY KEY (`id`),\n  {keys}\n"
+            f") ENGINE=InnoDB;\n\n--\n-- Dumping data for table `{table}`\n--\n\n"
+        ).encode()
+        dump += "".join(f"INSERT INTO `{table}` VALUES {row};\n" for row in inserted).encode()
+    return dump + b"-- Dump completed\n"
+
+
+def waiting(shop: Shop) -> list[int]:
+    """The connections of the shop's user in which a statement sleeps."""
+    return [
+        int(thread)
+        for (thread,) in shop.query(
+            "SELECT ID FROM information_schema.PROCESSLIST WHERE USER = %s AND INFO LIKE %s",
+            [shop.user, "%SLEEP%"],
+        )
+    ]
+
+
+def test_first_error_of_any_connection_is_the_one_told(
+    shop: Shop, make_database: MakeDatabase, three: None
+) -> None:
+    database = make_database(shop)
+    broken = by_hand("(1,1)", "(2,SLEEP(20))", "(3,3)", "(1,4)", "(5,5)")
+    store(database, broken)
+
+    began = time.monotonic()
+    with untouched(shop):
+        run = restore(database, RestoreMode.NEW, target=f"{shop.name}_new")
+
+    assert "Duplicate entry '1'" in failed(run)
+    assert time.monotonic() - began < 15
+    assert waiting(shop) == []
+
+
+def test_unique_key_that_cannot_be_made_says_how_to_go_on(
+    shop: Shop, make_database: MakeDatabase, three: None
+) -> None:
+    database = make_database(shop)
+    store(database, by_hand("(1,7)", "(2,7)", keys="UNIQUE KEY `n` (`n`)"))
+
+    with untouched(shop):
+        told = failed(restore(database, RestoreMode.NEW, target=f"{shop.name}_new"))
+
+    assert "Duplicate entry '7'" in told
+    assert "RESTORE_CONNECTIONS=1" in told
+
+
+@pytest.mark.parametrize("torn", ["(2,'it", "(2,`x)", "(2,/* x)"])
+def test_row_that_is_torn_ends_the_restore(
+    torn: str, mariadb_shop: Shop, make_database: MakeDatabase, three: None
+) -> None:
+    """A client that is fed would wait for the end of the text."""
+    database = make_database(mariadb_shop)
+    store(database, by_hand("(1,1)", torn, "(3,3)"))
+
+    with untouched(mariadb_shop):
+        assert "error in your SQL syntax" in failed(
+            restore(database, RestoreMode.NEW, target=f"{mariadb_shop.name}_new")
+        )
+
+
+def test_killed_connection_ends_the_restore(shop: Shop, make_database: MakeDatabase, three: None) -> None:
+    database = make_database(shop)
+    store(database, by_hand("(1,1)", "(2,SLEEP(30))", "(3,3)"))
+
+    def kill() -> None:
+        for thread in wait_until(lambda: waiting(shop), "a row that is being loaded"):
+            shop.execute(f"KILL {thread}")
+
+    killing = threading.Thread(target=kill)
+    killing.start()
+    with untouched(shop):
+        told = failed(restore(database, RestoreMode.NEW, target=f"{shop.name}_new"))
+    killing.join()
+
+    assert "was lost" in told or "killed" in told or "interrupted" in told
+
+
+def test_cancel_ends_statements_that_run(shop: Shop, make_database: MakeDatabase, three: None) -> None:
+    database = make_database(shop)
+    store(database, by_hand("(1,1)", "(2,SLEEP(60))", "(3,3)"))
+    run = enqueue(database, RestoreMode.NEW, target=f"{shop.name}_new")
+    asked = threading.Event()
+
+    def observe(_state: Any, _lines: list[str]) -> None:
+        if not asked.is_set() and waiting(shop):
+            asked.set()
+            services.run_cancel(run.pk)
+
+    from backups import runner
+
+    began = time.monotonic()
+    with untouched(shop):
+        played = runner.execute(run.pk, observer=observe, send_follow_ups=False)
+
+    assert played is not None
+    assert (played.status, asked.is_set()) == (Status.CANCELLED, True)
+    assert time.monotonic() - began < 30
+    assert waiting(shop) == []
+
+
+@pytest.mark.parametrize(("limit", "loading"), [(4, 3), (3, 2), (2, 1)])
+def test_server_that_is_short_of_connections_gives_what_it_has(
+    limit: int, loading: int, shop: Shop, make_database: MakeDatabase, back_up: BackUp, three: None
+) -> None:
+    database = make_database(shop)
+    was = content(shop.server, shop.name)
+    succeeded(back_up(database))
+    shop.server.execute(f"ALTER USER '{shop.user}'@'%' WITH MAX_USER_CONNECTIONS {limit}")
+
+    run = succeeded(restore(database, RestoreMode.NEW, target=f"{shop.name}_new"))
+
+    assert content(shop.server, f"{shop.name}_new") == was
+    assert (f"has connections for {loading} of 3" in log_of(run)) == (loading < 3)
+
+
+def test_table_that_is_not_defined_as_in_the_snapshot_is_never_swapped_in(
+    shop: Shop,
+    make_database: MakeDatabase,
+    back_up: BackUp,
+    three: None,
+    monkeypatch: pytest.MonkeyPatch,
+    settings: Any,
+) -> None:
+    database = make_database(shop)
+    shop.execute("ALTER TABLE orders ADD KEY note (note), ADD KEY n (customer, note)")
+    succeeded(back_up(database))
+
+    def without_keys(section: bytes) -> Plan | None:
+        plan = plan_for(section)
+        return plan and Plan(plan.written, plan.bare, plan.bare, b"", plan.foreign_keys, plan.has_primary_key)
+
+    monkeypatch.setattr(spread, "plan_for", without_keys)
+    shop.execute("ALTER TABLE orders DROP FOREIGN KEY orders_ibfk_1")
+    shop.execute("ALTER TABLE orders ADD COLUMN later INT")
+
+    with untouched(shop):
+        told = failed(restore(database, RestoreMode.REPLACE, without_safety=True))
+    assert "not defined as in the snapshot: orders" in told
+    assert "RESTORE_CONNECTIONS=1" in told
+
+    settings.RESTORE_CONNECTIONS = 1
+    succeeded(restore(database, RestoreMode.REPLACE, without_safety=True))
+
+
+# ---------------------------------------------------------------- Memory
+
+
+class SlowConnection:
+    """A connection of a server that takes its time, which a real one takes only under load."""
+
+    def __init__(self) -> None:
+        self.taken = 0
+
+    def query(self, statement: bytes) -> None:
+        time.sleep(0.001)
+        self.taken += len(statement)
+
+    def store_result(self) -> None:
+        """Nothing."""
+
+    def next_result(self) -> int:
+        return -1
+
+
+def test_memory_is_bounded_however_slow_the_server_is() -> None:
+    row = b"(1,'" + b"x" * 1000 + b"')"
+    insert = b"INSERT INTO `first` VALUES " + b",".join([row] * 500) + b";\n"
+    head, tail = by_hand("(1,1)").split(b"INSERT INTO `first` VALUES (1,1);\n")
+    connections = [SlowConnection(), SlowConnection()]
+    crew = Crew(mysql.Server("", 0, "", ""), "x", connections)
+    splitter = Splitter()
+
+    def pieces() -> Iterator[Any]:
+        for data in (head, *[insert] * 200, tail):
+            yield from (piece for piece in splitter.feed(data) if not piece.is_comment)
+
+    tracemalloc.start()
+    rest = list(Spread(crew, is_fresh=True, make_sure=lambda: None).statements(pieces()))
+    _, peak = tracemalloc.get_traced_memory()
+    tracemalloc.stop()
+    crew.stop()
+
+    assert rest == [HEADER]
+    assert sum(each.taken for each in connections) > 200 * len(insert) > 100e6
+    assert peak < 24e6
