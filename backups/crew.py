@@ -10,7 +10,6 @@ import threading
 from collections import deque
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
-from typing import Any
 
 from backups import mysql
 
@@ -47,7 +46,9 @@ class Job:
 class Crew:
     """The connections at work, each in a thread of its own, until `close` or `stop`."""
 
-    def __init__(self, server: mysql.Server, database: str, connections: Sequence[Any]) -> None:
+    def __init__(
+        self, server: mysql.Server, database: str, connections: Sequence[mysql.LoadingConnection]
+    ) -> None:
         self._server = server
         self._database = database
         self._connections = list(connections)
@@ -69,7 +70,7 @@ class Crew:
         with mysql.translated_load(self._server, self._database):
             for connection in self._connections:
                 for statement in (*statements, b"SET autocommit = 1"):
-                    mysql.run(connection, statement)
+                    connection.run(statement)
         for thread in self._threads:
             thread.start()
 
@@ -142,12 +143,12 @@ class Crew:
         if self._ends or self.failure is not None:
             raise Ended
 
-    def _work(self, connection: Any) -> None:
+    def _work(self, connection: mysql.LoadingConnection) -> None:
         while job := self._next():
             try:
                 with mysql.translated_load(self._server, self._database):
                     for statement in job.statements:
-                        mysql.run(connection, statement)
+                        connection.run(statement)
                 self._done(job)
             except BaseException as error:  # noqa: BLE001  raised again in the thread that waits
                 self._fail(job, error)

@@ -219,7 +219,7 @@ def load(
         loading.afterwards = lambda: crew.doing
         spread = Spread(
             crew,
-            is_fresh=not mysql.tables(opened[0], wish.database),
+            is_fresh=not mysql.tables(opened[0].driver, wish.database),
             make_sure=lambda: _refuse_cut_off(loading),
         )
 

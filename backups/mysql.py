@@ -286,61 +286,67 @@ def before_load(server: Server) -> bytes:
         return b"".join(f"{statement};\n".encode() for statement in _allow_any_foreign_key(connection))
 
 
-@contextmanager
-def loading_connections(server: Server, database: str, wanted: int) -> Iterator[list[Any]]:
-    """Up to `wanted` connections for loading, for the length of a block; fewer where the server is full.
+@dataclass(frozen=True)
+class LoadingConnection:
+    """A connection for loading, used by one thread; `wire` and `thread` are for others to end it."""
 
-    One is left free for the client that runs the rest of a dump. Statements may take any time, and
-    wait as long as the server says. Raises MySQLProblem.
+    driver: Any
+    wire: int
+    thread: int
+
+    @classmethod
+    def open(cls, server: Server, database: str) -> LoadingConnection:
+        """Connect as a client of the server's own would: a dump says itself how it wants to be read."""
+        options = _connect_options(server, database)
+        # Statements may take any time, and wait as long as the server says.
+        del options["read_timeout"], options["init_command"]
+        driver = MySQLdb.connect(**options)
+        return cls(driver, driver.fileno(), driver.thread_id())
+
+    def run(self, statement: bytes) -> None:
+        """Run a statement just as it is written, and drop what it answers."""
+        self.driver.query(statement)
+        self.driver.store_result()
+        while self.driver.next_result() == 0:
+            self.driver.store_result()
+
+
+@contextmanager
+def loading_connections(server: Server, database: str, wanted: int) -> Iterator[list[LoadingConnection]]:
+    """Up to `wanted` connections for the length of a block; fewer where the server is full.
+
+    One is left free for the client that runs the rest of a dump. Raises MySQLProblem.
     """
     _refuse_missing_authority(server)
-    opened: list[Any] = []
+    opened: list[LoadingConnection] = []
     try:
         with suppress(NoMoreConnections), translated(server, database):
-            while len(opened) <= wanted:
-                opened.append(MySQLdb.connect(**_patient_options(server, database)))
+            while wanted and len(opened) <= wanted:
+                opened.append(LoadingConnection.open(server, database))
         if opened:
-            opened.pop().close()
+            opened.pop().driver.close()
         with translated(server, database):
             for connection in opened:
-                _refuse_plaintext(server, connection)
-                for statement in _allow_any_foreign_key(connection):
-                    execute(connection, statement)
+                _refuse_plaintext(server, connection.driver)
+                for statement in _allow_any_foreign_key(connection.driver):
+                    execute(connection.driver, statement)
         yield opened
     finally:
         for connection in opened:
             with suppress(MySQLdb.Error):
-                connection.close()
+                connection.driver.close()
 
 
-def _patient_options(server: Server, database: str) -> dict[str, Any]:
-    """As a client of the server's own connects: a dump says itself how it wants to be read."""
-    options = _connect_options(server, database)
-    del options["read_timeout"], options["init_command"]
-    return options
-
-
-def run(connection: Any, statement: bytes) -> None:
-    """Run a statement just as it is written, and drop what it answers."""
-    connection.query(statement)
-    connection.store_result()
-    while connection.next_result() == 0:
-        connection.store_result()
-
-
-def break_off(server: Server, connections: Sequence[Any]) -> None:
+def break_off(server: Server, connections: Sequence[LoadingConnection]) -> None:
     """End connections whose statements are still running in other threads."""
     for connection in connections:
-        with (
-            suppress(OSError, MySQLdb.Error),
-            socket.socket(fileno=os.dup(connection.fileno())) as wire,
-        ):
+        with suppress(OSError), socket.socket(fileno=os.dup(connection.wire)) as wire:
             wire.shutdown(socket.SHUT_RDWR)
     # The server would go on with a long statement to its end before it notices.
     with suppress(MySQLProblem), connect(server) as other:
         for connection in connections:
             with suppress(MySQLdb.Error):  # it has ended meanwhile
-                execute(other, f"KILL {connection.thread_id()}")
+                execute(other, f"KILL {connection.thread}")
 
 
 def _allow_any_foreign_key(connection: Any) -> list[str]:
@@ -1107,6 +1113,8 @@ def translated_load(server: Server, database: str) -> Iterator[None]:
         yield
     except MySQLdb.Error as error:
         code = error.args[0] if error.args and isinstance(error.args[0], int) else 0
+        # So the driver tells of an encrypted connection that was cut.
+        code = CR.SERVER_LOST if code == CR.SSL_CONNECTION_ERROR else code
         raise _load_problem_from(code, str(error.args[-1]), server, database) from error
 
 

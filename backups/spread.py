@@ -1,8 +1,8 @@
 """A dump over several connections: which of its pieces go where, and when.
 
-Rows of tables whose definition is understood go to a crew of connections, in chunks of whole
-statements, and their keys are made after them. All else goes to one client in the dump's order,
-as it is written: what is not understood, and what sees or moves the tables (triggers, routines,
+A crew of connections makes all tables. Rows of tables whose definition is understood go to it in
+chunks of whole statements, and their keys are made after them. All else goes to one client in the
+dump's order, as it is written: rows of other tables, and what sees or moves them (triggers, routines,
 events, views), once all rows are there. So no trigger fires while rows are loaded.
 """
 
@@ -29,14 +29,15 @@ _FRAME = re.compile(
     re.I,
 )
 _INSERT = b"INSERT INTO "
-_OF_TABLES = frozenset({Kind.TABLE, Kind.ROWS})
-# They come between tables and wait for their turn, or do not mind it.
-_BETWEEN = frozenset({Kind.SEQUENCE, Kind.PLACEHOLDER, Kind.TRIGGER})
+_AMONG_TABLES = frozenset({Kind.TABLE, Kind.ROWS, Kind.SEQUENCE, Kind.PLACEHOLDER, Kind.TRIGGER})
 
 
 @dataclass
 class _Table:
-    """The table that is passing by. `statements` are whole and not sent yet, `part` is not whole."""
+    """The table that is passing by, or what is made like one.
+
+    `statements` are whole and not sent yet, `part` is not whole.
+    """
 
     section: Section
     text: bytearray = field(default_factory=bytearray)
@@ -78,7 +79,7 @@ class Spread:
                 yield piece.data
             elif piece.section.kind == Kind.HEADER:
                 yield from self._settings(bytes(piece.data))
-            elif piece.section.kind in _OF_TABLES | _BETWEEN:
+            elif piece.section.kind in _AMONG_TABLES:
                 yield from self._among_tables(piece)
             else:
                 yield from self._after_tables()
@@ -102,10 +103,10 @@ class Spread:
             yield from self._ended(self._table)
         if kind == Kind.TRIGGER:
             self._triggers.append(bytes(piece.data))
-        elif kind == Kind.TABLE:
+        elif kind != Kind.ROWS:
             self._table = self._table or _Table(piece.section)
             self._table.text += piece.data
-        elif kind == Kind.ROWS and self._table is not None:
+        elif self._table is not None:
             yield from self._rows(self._table, piece.data)
         else:
             yield piece.data
@@ -162,17 +163,16 @@ class Spread:
         self._crew.submit(job)
 
     def _pass_on(self, table: _Table) -> Iterator[bytes | memoryview]:
-        """Leave what is left of a table to the client, all of it where nothing was sent yet."""
+        """Leave the rest of a table to the client, and make it as it is written if it is not made."""
         table.is_passed_on = True
         if table.is_made:
             self._crew.wait_for(table.chunks)
-        elif b" FOREIGN KEY " in table.text:
-            # It looks at others while it is made, which then must not be in the middle of being made.
-            self._crew.drain()
-            if not self._is_fresh:
-                yield from self._after_tables(but_for=table)
-        if not table.is_made:
-            yield bytes(table.text)
+        else:
+            if b" FOREIGN KEY " in table.text:
+                # It looks at others while it is made, which then must not be in the middle of it.
+                self._crew.drain()
+            self._before_definition()
+            self._crew.finish(Job([bytes(table.text)]))
             yield from table.frame
         yield from table.statements
         yield from table.part
@@ -204,12 +204,12 @@ class Spread:
             self._before_definition()
             self._crew.submit(Job([*plan.whole, *table.statements]))
 
-    def _after_tables(self, but_for: _Table | None = None) -> Iterator[bytes | memoryview]:
+    def _after_tables(self) -> Iterator[bytes | memoryview]:
         """From here on the client is alone: it adds what had to wait for all tables."""
         if self._alone:
             return
         self._alone = True
-        if self._table is not None and self._table is not but_for:
+        if self._table is not None:
             yield from self._ended(self._table)
         if self._begun:
             self._crew.drain()

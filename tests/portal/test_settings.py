@@ -23,6 +23,7 @@ WRONG = {
     "BACKUP_CRON": "at noon",
     "VERIFY_CRON": "0 5 * * 9",
     "BACKUP_CHECK_INTERVAL": "often",
+    "RESTORE_CONNECTIONS": "0",
     "BACKUP_KEEP_DAILY": "-7",
     "BACKUP_KEEP_WEEKLY": "x",
     "BACKUP_KEEP_MONTHLY": "6.0",
