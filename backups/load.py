@@ -220,6 +220,7 @@ def load(
         spread = Spread(
             crew,
             is_fresh=not mysql.tables(opened[0].driver, wish.database),
+            referenced=mysql.referenced_tables(opened[0].driver, wish.database),
             make_sure=lambda: _refuse_cut_off(loading),
         )
 
@@ -265,7 +266,7 @@ def _crew_problem(crew: Crew, server: mysql.Server) -> BaseException:
 
 
 _AS_WRITTEN = (
-    "If the server lacks room for sorting (tmpdir), RESTORE_CONNECTIONS=1 loads the dump as it is written."
+    "RESTORE_CONNECTIONS=1 loads the dump just as it is written, which needs no room for sorting (tmpdir)."
 )
 
 

@@ -702,6 +702,17 @@ def crossing_foreign_keys(connection: Any, database: str, chosen: Collection[str
     return [(str(a), str(b)) for a, b in rows if (a in chosen) != (b in chosen)]
 
 
+def referenced_tables(connection: Any, database: str) -> list[str]:
+    """The tables to which foreign keys of a database refer, whether these are there or not."""
+    rows = _rows(
+        connection,
+        "SELECT DISTINCT REFERENCED_TABLE_NAME FROM information_schema.REFERENTIAL_CONSTRAINTS "
+        "WHERE CONSTRAINT_SCHEMA = %s",
+        [database],
+    )
+    return [str(name) for (name,) in rows]
+
+
 def requalify_sequences(connection: Any, database: str, old: str) -> None:
     """Point column defaults that draw from a sequence of `old` at the one in `database`.
 

@@ -9,12 +9,12 @@ events, views), once all rows are there. So no trigger fires while rows are load
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterator
-from dataclasses import dataclass, field
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass, field, replace
 
 from backups.crew import Batch, Crew, Job
 from backups.stream import Kind, Piece, Section
-from backups.tables import Plan, plan_for
+from backups.tables import Plan, plan_for, referenced_by
 
 # Statements of rows are of about a megabyte. Larger chunks would keep other connections waiting.
 CHUNK_BYTES = 2 << 20
@@ -54,12 +54,17 @@ class _Table:
 class Spread:
     """Deals the pieces of one dump out.
 
-    `is_fresh` says that the database held no table before; `make_sure` is asked, once all pieces
-    are there, to raise where they are not the whole dump.
+    `is_fresh` says that the database held no table before, `referenced` to which tables foreign
+    keys refer that are there already; `make_sure` is asked, once all pieces are there, to raise
+    where they are not the whole dump.
     """
 
-    def __init__(self, crew: Crew, *, is_fresh: bool, make_sure: Callable[[], None]) -> None:
+    def __init__(
+        self, crew: Crew, *, is_fresh: bool, referenced: Iterable[str], make_sure: Callable[[], None]
+    ) -> None:
         self._crew = crew
+        # The server does not make a table without the key to which a foreign key refers.
+        self._referenced = {name.lower() for name in referenced}
         self._make_sure = make_sure
         # As the dump has them: of tables that were made otherwise than it says.
         self.definitions: dict[str, bytes] = {}
@@ -112,11 +117,10 @@ class Spread:
             yield piece.data
 
     def _rows(self, table: _Table, data: bytes | memoryview) -> Iterator[bytes | memoryview]:
-        if not table.is_passed_on and table.plan is None:
-            table.plan = plan_for(bytes(table.text))
         if table.is_passed_on:
             yield data
             return
+        self._plan(table)
         table.part.append(bytes(data))
         # Row data has no newline behind a semicolon but at its end.
         if data[-2:] == b";\n":
@@ -133,6 +137,14 @@ class Spread:
         elif table.plan is None or sum(map(len, table.part)) > _LONGEST_STATEMENT:
             yield from self._pass_on(table)
 
+    def _plan(self, table: _Table) -> None:
+        """Take the definition apart, which is whole once rows or another section come."""
+        if table.plan is not None or table.is_passed_on:
+            return
+        table.plan = plan_for(bytes(table.text))
+        if table.plan is not None and table.section.name.lower() in self._referenced:
+            table.plan = replace(table.plan, bare=table.plan.whole, keys=b"")
+
     def _gather(self, table: _Table, statement: bytes) -> None:
         table.statements.append(statement)
         table.gathered += len(statement)
@@ -145,7 +157,7 @@ class Spread:
         assert table.plan is not None  # noqa: S101
         if not table.is_made:
             self._before_definition()
-            self._crew.finish(Job(table.plan.bare))
+            self._crew.finish(Job(table.plan.bare, doing=f"table {table.section.name}"))
             table.is_made = True
 
     def _before_definition(self) -> None:
@@ -171,6 +183,7 @@ class Spread:
             if b" FOREIGN KEY " in table.text:
                 # It looks at others while it is made, which then must not be in the middle of it.
                 self._crew.drain()
+                self._referenced |= referenced_by(bytes(table.text))
             self._before_definition()
             self._crew.finish(Job([bytes(table.text)]))
             yield from table.frame
@@ -180,8 +193,7 @@ class Spread:
     def _ended(self, table: _Table) -> Iterator[bytes | memoryview]:
         """A table has passed by: send what is left of it, and its keys."""
         self._table = None
-        if not table.is_passed_on and table.plan is None:
-            table.plan = plan_for(bytes(table.text))  # it has no rows
+        self._plan(table)
         plan = table.plan
         if not table.is_passed_on and (plan is None or table.part):
             yield from self._pass_on(table)

@@ -49,6 +49,7 @@ _FOREIGN_KEY = re.compile(
     rb"(?: ON (?:DELETE|UPDATE) (?:RESTRICT|CASCADE|SET NULL|NO ACTION|SET DEFAULT))*+",
     re.S,
 )  # fmt: skip
+_REFERENCES = re.compile(rb" REFERENCES (?:" + _QUOTED + rb"\.)?(" + _QUOTED + rb")", re.S)
 _CHECK = re.compile(rb"CONSTRAINT " + _QUOTED + rb" CHECK ", re.S)
 _COLUMN = re.compile(_QUOTED, re.S)
 _IN_QUOTES = re.compile(_QUOTED + rb"|" + _TEXT, re.S)
@@ -124,6 +125,12 @@ def comparable(definition: bytes, collations: Mapping[str, str]) -> str:
     """
     definition = _NEXT_NUMBER.sub(lambda found: found[1] or b"", normalised_table(definition, collations))
     return hashlib.sha256(definition).hexdigest()
+
+
+def referenced_by(definition: bytes) -> set[str]:
+    """The names of tables, in small letters, to which foreign keys of a definition may refer."""
+    names = (found[1][1:-1].replace(b"``", b"`") for found in _REFERENCES.finditer(definition))
+    return {name.decode(errors="surrogateescape").lower() for name in names}
 
 
 def _without_comma(line: bytes) -> bytes:
