@@ -8,7 +8,6 @@ import zlib
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import suppress
 from dataclasses import dataclass, field
-from itertools import chain
 from typing import IO
 
 from backups import mysql, process
@@ -292,7 +291,9 @@ def client_fed(
 
             def pump() -> None:
                 try:
-                    for data in chain([first], statements):
+                    client.stdin.write(first)
+                    client.stdin.flush()
+                    for data in statements:
                         client.stdin.write(data)
                     client.stdin.close()
                 except BrokenPipeError:

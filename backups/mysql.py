@@ -25,6 +25,8 @@ _READ_SECONDS = 120
 # How long a swap waits for transactions that use the tables.
 _LOCK_WAIT_SECONDS = 60
 _END_RENAME_TRIES = 40
+# Those that load together take turns, so that one may have nothing to do for long.
+_STAY = "SET SESSION wait_timeout = 604800"
 _BINARY_LOG_ON = 1419
 _TRUST = "Have the server started with log_bin_trust_function_creators=1 (deploy/mysql says how)."
 
@@ -283,7 +285,8 @@ def before_load(server: Server) -> bytes:
     was upgraded from an older version may be full; each session may allow them for itself.
     """
     with connect(server) as connection:
-        return b"".join(f"{statement};\n".encode() for statement in _allow_any_foreign_key(connection))
+        statements = [_STAY, *_allow_any_foreign_key(connection)]
+        return b"".join(f"{statement};\n".encode() for statement in statements)
 
 
 @dataclass(frozen=True)
@@ -299,7 +302,8 @@ class LoadingConnection:
         """Connect as a client of the server's own would: a dump says itself how it wants to be read."""
         options = _connect_options(server, database)
         # Statements may take any time, and wait as long as the server says.
-        del options["read_timeout"], options["init_command"]
+        del options["read_timeout"]
+        options["init_command"] = _STAY
         driver = MySQLdb.connect(**options)
         return cls(driver, driver.fileno(), driver.thread_id())
 

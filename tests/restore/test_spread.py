@@ -156,6 +156,25 @@ def test_locks_and_transactions_in_a_dump_by_other_hands(
     drop_all(shop)
 
 
+def test_connection_that_has_nothing_to_do_for_long_is_there_when_it_has(
+    shop: Shop, make_database: MakeDatabase, three: None
+) -> None:
+    """The client waits for the end of all rows, other connections for the rows of one."""
+    database = make_database(shop)
+    rows = by_hand("(1,SLEEP(12))", "(2,2)", keys="KEY `n` (`n`)")
+    closing = b"-- Dump completed\n"
+    view = b"--\n-- Final view structure for view `v`\n--\n\nCREATE VIEW `v` AS SELECT 1 AS one;\n"
+    store(database, rows.replace(closing, view + closing))
+    ((before,),) = shop.server.query("SELECT @@GLOBAL.wait_timeout")
+    shop.server.execute("SET GLOBAL wait_timeout = 5")
+    try:
+        succeeded(restore(database, RestoreMode.NEW, target=f"{shop.name}_new"))
+    finally:
+        shop.server.execute(f"SET GLOBAL wait_timeout = {before}")
+
+    assert shop.server.query("SELECT one FROM v", f"{shop.name}_new") == [(1,)]
+
+
 # ---------------------------------------------------------------- Ends
 
 
