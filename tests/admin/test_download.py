@@ -22,7 +22,16 @@ import pytest
 from tests.admin.conftest import PASSWORD
 from tests.admin.test_restoring import LOOK, START, shown_on
 from tests.backups.conftest import MakePortal, empty_repository, make_portal, mariadb_shop, migrated
-from tests.backups.worlds import PROJECT, Portal, Shop, children_of, command_of, wait_until
+from tests.backups.worlds import (
+    PROJECT,
+    Portal,
+    Shop,
+    children_of,
+    command_of,
+    is_buried,
+    orphans_come_to_us,
+    wait_until,
+)
 from tests.servers import Server
 from tests.servers.processes import answers_http, free_port
 
@@ -111,9 +120,9 @@ def portal_pids(server: Server) -> list[int]:
     return [server.pid, *(pid for pid in children_of(server.pid) if "gunicorn" in command_of(pid))]
 
 
-def restics(server: Server) -> list[str]:
-    """What restic does for the portal."""
-    return [line for pid in children_of(server.pid) if "restic" in (line := command_of(pid))]
+def restics(server: Server) -> list[int]:
+    """The restics that work for the portal."""
+    return [pid for pid in children_of(server.pid) if "restic" in command_of(pid)]
 
 
 def resident_mb(pid: int) -> float:
@@ -163,17 +172,19 @@ def test_a_download_that_breaks_off_is_not_taken_for_whole(portal: Portal) -> No
 def test_a_portal_killed_while_it_sends_stops_nobody_after_it(number: signal.Signals, portal: Portal) -> None:
     """restic ends with it, what the client has is not whole, and maintenance finds no lock in its way."""
     snapshot = portal.shell(STORE)
-    with gunicorn(portal) as (port, server):
+    with orphans_come_to_us(), gunicorn(portal) as (port, server):
         connection, response = begun(port, snapshot)
         response.read(MB)
-        assert restics(server)
+        reading = restics(server)
+        assert reading
         if number == signal.SIGKILL:
             server.kill()
         else:
             os.kill(server.pid, number)
         with closing(connection), pytest.raises((http.client.IncompleteRead, OSError)):
             read_slowly(response)
-    wait_until(lambda: not portal.processes(), "all that the portal had started to end", 15)
+        wait_until(lambda: all(map(is_buried, reading)), "all that the portal had started to end", 15)
+    assert not portal.processes()
 
     assert portal.manage("repository", "forget").code == 0
     assert list((Path(portal.repository) / "locks").iterdir()) == []

@@ -6,30 +6,26 @@ succeeds.
 
 from __future__ import annotations
 
-import ctypes
 import os
 import signal
 import time
-from collections.abc import Iterator
-from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from backups import process
 from tests.backups.conftest import MakePortal
 from tests.backups.worlds import (
     Portal,
     children_of,
     command_of,
+    is_buried,
     make_shop,
+    orphans_come_to_us,
     the_child,
     wait_until,
 )
 from tests.servers import FLAVOURS, DatabaseServer
-
-PR_SET_CHILD_SUBREAPER = 36  # linux/prctl.h
 
 
 def is_restic(command: str) -> bool:
@@ -173,25 +169,6 @@ def queue_a_backup(portal: Portal) -> int:
             " database=Database.objects.get()).pk)"
         )
     )
-
-
-@contextmanager
-def orphans_come_to_us() -> Iterator[None]:
-    """Wait for what a killed process leaves, as a machine's first process should, and some do late:
-    restic takes the lock of an ended process that nobody waited for to be a living one's.
-    """
-    process.adopt_orphans()
-    try:
-        yield
-    finally:
-        ctypes.CDLL(None).prctl(PR_SET_CHILD_SUBREAPER, 0, 0, 0, 0)
-
-
-def is_buried(pid: int) -> bool:
-    """Whether a process that came to us has ended and was waited for."""
-    with suppress(ChildProcessError):
-        os.waitpid(pid, os.WNOHANG)
-    return not Path(f"/proc/{pid}").exists()
 
 
 def worker_of(portal: Portal, run_id: int) -> int:

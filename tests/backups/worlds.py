@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ctypes
 import json
 import os
 import secrets
@@ -12,7 +13,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import closing, contextmanager
+from contextlib import closing, contextmanager, suppress
 from dataclasses import dataclass, field
 from datetime import datetime
 from pathlib import Path
@@ -20,11 +21,13 @@ from typing import Any
 
 import MySQLdb
 
+from backups import process
 from sentinel import heartbeat
 from tests.servers import DatabaseServer, Server
 from tests.servers.processes import answers_http, free_port
 
 PROJECT = Path(__file__).resolve().parents[2]
+PR_SET_CHILD_SUBREAPER = 36  # linux/prctl.h
 RESTIC_PASSWORD = "opens the tests' repositories"
 AWKWARD = PROJECT / "tests" / "databases"
 # Each kind of thing that a dump may leave out, and a second of a restic's work to store.
@@ -391,6 +394,25 @@ def the_child(pid: int, is_it: Callable[[str], bool]) -> int:
         return next((child for child in children_of(pid) if is_it(command_of(child))), None)
 
     return wait_until(found, "the process to be there")
+
+
+@contextmanager
+def orphans_come_to_us() -> Iterator[None]:
+    """Wait for what a killed process leaves, as a machine's first process should, and some do late:
+    restic takes the lock of an ended process that nobody waited for to be a living one's.
+    """
+    process.adopt_orphans()
+    try:
+        yield
+    finally:
+        ctypes.CDLL(None).prctl(PR_SET_CHILD_SUBREAPER, 0, 0, 0, 0)
+
+
+def is_buried(pid: int) -> bool:
+    """Whether a process that came to us has ended and was waited for."""
+    with suppress(ChildProcessError):
+        os.waitpid(pid, os.WNOHANG)
+    return not Path(f"/proc/{pid}").exists()
 
 
 def wait_until(condition: Callable[[], Any], what: str, seconds: float = 60) -> Any:
