@@ -412,8 +412,22 @@ def _connect_options(server: Server, database: str) -> dict[str, Any]:
 _ON_LIBMARIADB = version_number(MySQLdb.get_client_info()) < (5,)
 
 
+@contextmanager
+def _cursor(connection: Any) -> Iterator[Any]:
+    """A cursor for the length of a block, which ends with what ended it.
+
+    The driver's own would tell of a connection "out of sync" where a Ctrl-C fell into a statement.
+    """
+    cursor = connection.cursor()
+    try:
+        yield cursor
+    finally:
+        with suppress(MySQLdb.Error):
+            cursor.close()
+
+
 def _rows(connection: Any, statement: str, arguments: Sequence[Any] = ()) -> list[tuple[Any, ...]]:
-    with connection.cursor() as cursor:
+    with _cursor(connection) as cursor:
         cursor.execute(statement, arguments or None)
         return list(cursor.fetchall())
 
@@ -463,7 +477,7 @@ def count_rows(connection: Any, database: str, table: str) -> int:
 
 def execute(connection: Any, statement: str) -> None:
     """Run one statement, whose names are quoted already."""
-    with connection.cursor() as cursor:
+    with _cursor(connection) as cursor:
         cursor.execute(statement)
 
 

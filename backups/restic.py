@@ -15,6 +15,7 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from http import HTTPStatus
 from http.client import HTTPConnection, HTTPException, HTTPSConnection
+from pathlib import Path
 from typing import Any, TypeGuard
 
 from backups import process
@@ -230,7 +231,8 @@ def version_args() -> tuple[str, ...]:
 
 def cat_config_args() -> tuple[str, ...]:
     """Open the repository with the password, and no more: takes no lock."""
-    return ("cat", "config", "--no-lock", "--json")
+    # Another restic may be making the same cache at this moment, which neither would survive.
+    return ("cat", "config", "--no-lock", "--no-cache", "--json")
 
 
 def init_args() -> tuple[str, ...]:
@@ -501,6 +503,9 @@ def _error_otherwise(code: int, lines: Sequence[str], doing: str) -> ResticError
     )
 
 
+_NO_SUCH_FILE = "specified key does not exist|nosuchkey|no such file or directory"
+
+
 def _error_from_words(lines: Sequence[str], access: Access, doing: str) -> ResticError | None:
     text = "\n".join(lines).lower()
     if "no space left on device" in text or "disk quota exceeded" in text:
@@ -514,7 +519,12 @@ def _error_from_words(lines: Sequence[str], access: Access, doing: str) -> Resti
         return AlreadyInitialised(
             f"There is a repository at {access.url} already.", do="Nothing needs to be done."
         )
-    if re.search(r"specified key does not exist|nosuchkey|no such file or directory", text):
+    if re.search(rf"failed to find snapshot: (?:.*(?:{_NO_SUCH_FILE})|no matching id found)", text):
+        return ResticError(
+            f"The repository at {access.url} holds that snapshot no more ({doing}): {lines[-1].rstrip('.')}.",
+            do="Run `manage.py snapshots`, which brings the list up to date, and choose another one.",
+        )
+    if re.search(_NO_SUCH_FILE, text):
         return ResticError(
             f"The storage of {access.url} lacks a file that restic needs ({doing}).",
             do="See whether somebody or a lifecycle rule removes files there, then check the repository.",
@@ -615,6 +625,15 @@ def find(program: str = "") -> str:
     return found
 
 
+def _mend_cache(access: Access) -> None:
+    """Take away what a full disk left of a cache begun, over which restic would stumble for ever."""
+    if access.cache_dir:
+        with suppress(OSError):
+            for version in Path(access.cache_dir).glob("*/version"):
+                if not version.stat().st_size:
+                    version.unlink()
+
+
 def call(
     access: Access,
     args: Sequence[str],
@@ -642,6 +661,7 @@ def call(
             left_out.append(found[1])
         patience.hear(line)
 
+    _mend_cache(access)
     with _in_time(access):
         completed = process.run(
             access.argv(args),
@@ -869,6 +889,7 @@ def locks(access: Access, *, tick: process.Tick | None = None) -> tuple[Lock, ..
 @contextmanager
 def dump(access: Access, snapshot_id: str, path: str) -> Iterator[process.Child]:
     """Stream a file out of a snapshot: read `stdout`, then see `finished`."""
+    _mend_cache(access)
     with process.child(
         access.argv(dump_args(snapshot_id, path)),
         env=access.environment(),

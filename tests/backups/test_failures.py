@@ -71,6 +71,18 @@ def test_no_repository(mariadb_portal: Portal) -> None:
     assert_next_succeeds(mariadb_portal)
 
 
+def test_cache_that_a_full_disk_left_half_made(mariadb_portal: Portal) -> None:
+    assert mariadb_portal.backup().code == 0
+    versions = list(Path(mariadb_portal.environment["RESTIC_CACHE_DIR"]).glob("*/version"))
+    assert versions
+    for version in versions:
+        version.write_text("")
+
+    ran = mariadb_portal.backup()
+
+    assert ran.code == 0, ran.err
+
+
 def test_repository_locked(mariadb_portal: Portal) -> None:
     with exclusively_locked(mariadb_portal):
         ran = mariadb_portal.backup()

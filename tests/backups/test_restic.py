@@ -48,7 +48,7 @@ lines = messages | json_values.map(json.dumps) | st.text() | st.just("{" * 5000)
     ("args", "wanted"),
     [
         (restic.version_args(), "version --json"),
-        (restic.cat_config_args(), "cat config --no-lock --json"),
+        (restic.cat_config_args(), "cat config --no-lock --no-cache --json"),
         (restic.init_args(), "init --json"),
         (
             restic.backup_args(path="/mysql/x.sql", host="vedetta", tags=["a", "b"], command=["dump", "3"]),

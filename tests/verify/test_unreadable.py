@@ -176,7 +176,7 @@ def test_server_that_dies_in_the_middle(
 
     run = play(Action.VERIFY, database=database)
 
-    assert_no_verdict(run, "The database server at")
+    assert_no_verdict(run, "database server at")
     own_server.kill()
     own_server.start()
     assert len(scratch_databases(own_server)) == 1
