@@ -53,6 +53,10 @@ class CutOff(BrokenDump):
     """The dump stops before its closing line."""
 
 
+class _EndedEarly(Exception):
+    """The client ended while there was more for it to run."""
+
+
 @dataclass(frozen=True)
 class Wish:
     """How a dump of `source` should be loaded. An empty `tables` is all of it."""
@@ -303,11 +307,20 @@ def client_fed(
                 client.stop()
                 abort()
 
+            def look() -> None:
+                tick()
+                # What feeds it may be waiting for the server, and not see for long that it is gone.
+                if client.poll() is not None and not client.stdin.closed:
+                    raise _EndedEarly
+
             # In a thread, so that this one can watch the clock and the cancel button.
-            process.watched(pump, tick, stop)
+            with suppress(_EndedEarly):
+                process.watched(pump, look, stop)
             code = client.wait(tick)
             if code != 0:
                 raise _load_problem(client.stderr_tail(), code, server, database)
+            if not client.stdin.closed:
+                raise LoadProblem("The loading client ended before the dump did.")
     finally:
         os.close(option_fd)
 

@@ -89,10 +89,10 @@ def test_cluster_that_dies_is_begun_again_and_its_run_is_lost(
     mariadb_shop: Shop, mariadb_portal: Portal
 ) -> None:
     portal = mariadb_portal
-    portal.shell(ENQUEUE)
 
     with worker(portal) as server:
         with mariadb_shop.held("orders"):
+            portal.shell(ENQUEUE)
             mariadb_shop.wait_for_a_waiting_dump()
             dumping = the_child(server.pid, lambda command: "restic" in command)
             lost = portal.run()
