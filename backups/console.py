@@ -228,17 +228,5 @@ def repository_named(name: str | None) -> Repository:
     return found
 
 
-def size(count: int | None) -> str:
-    """Bytes for a person, as in 15.3 MB."""
-    if count is None:
-        return "unknown"
-    value = float(count)
-    for unit in ("B", "kB", "MB", "GB"):
-        if value < 1000 or unit == "GB":
-            return f"{value:.0f} {unit}" if unit == "B" else f"{value:.1f} {unit}"
-        value /= 1000
-    return f"{value:.1f} TB"
-
-
 def _as_keyboard_interrupt(_signal: int, _frame: FrameType | None) -> NoReturn:
     raise KeyboardInterrupt

@@ -8,8 +8,6 @@ from django.utils import timezone
 from django.utils.html import format_html
 from django.utils.safestring import SafeString, mark_safe
 
-from backups import console
-
 EMPTY = "–"  # noqa: RUF001
 
 _UNITS = ((86400 * 365, "year"), (86400 * 30, "month"), (86400, "day"), (3600, "hour"), (60, "minute"))
@@ -17,12 +15,21 @@ _UNITS = ((86400 * 365, "year"), (86400 * 30, "month"), (86400, "day"), (3600, "
 
 def size(count: int | None) -> str:
     """Bytes as in 15.3 MB."""
-    return EMPTY if count is None else console.size(count)
+    if count is None:
+        return EMPTY
+    if count < 1000:
+        return f"{count} B"
+    value = count / 1000
+    for unit in ("kB", "MB"):
+        if value < 1000:
+            return f"{value:.1f} {unit}"
+        value /= 1000
+    return f"{value:.1f} GB"
 
 
 def speed(bytes_per_second: float | None) -> str:
     """As in 15.3 MB/s."""
-    return EMPTY if bytes_per_second is None else f"{console.size(round(bytes_per_second))}/s"
+    return EMPTY if bytes_per_second is None else f"{size(round(bytes_per_second))}/s"
 
 
 def duration(took: timedelta | float | None) -> str:

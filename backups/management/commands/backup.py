@@ -6,8 +6,9 @@ from argparse import ArgumentParser
 from collections.abc import Mapping
 from typing import Any
 
+from backups import humane
 from backups.choices import Action
-from backups.console import VedettaCommand, database_named, size
+from backups.console import VedettaCommand, database_named
 
 
 class Command(VedettaCommand):
@@ -23,7 +24,7 @@ class Command(VedettaCommand):
         result = run.result
         self.say(
             f"Backed up {run.database}: snapshot {result['snapshot_id'][:8]}, "
-            f"{size(result['dump_bytes'])} dumped, {size(result['data_added_packed'])} added."
+            f"{humane.size(result['dump_bytes'])} dumped, {humane.size(result['data_added_packed'])} added."
         )
         if result.get("heartbeat") == "withheld":
             self.say(

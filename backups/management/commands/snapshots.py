@@ -8,8 +8,9 @@ from typing import Any
 
 from django.utils import timezone
 
+from backups import humane
 from backups.choices import Action
-from backups.console import VedettaCommand, database_named, size
+from backups.console import VedettaCommand, database_named
 from backups.models import Snapshot
 
 
@@ -29,7 +30,7 @@ class Command(VedettaCommand):
             verified = "verified" if snapshot.verified_at else "not verified"
             self.say(
                 f"{snapshot.short_id}  {timezone.localtime(snapshot.time):%Y-%m-%d %H:%M:%S}  "
-                f"{size(snapshot.total_bytes_processed):>10}  {verified:<12}  {snapshot.path}"
+                f"{humane.size(snapshot.total_bytes_processed):>10}  {verified:<12}  {snapshot.path}"
             )
         if not listed:
             self.say(f"The repository holds no snapshots of {database} yet.")
