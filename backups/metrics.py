@@ -17,7 +17,7 @@ from prometheus_client import CollectorRegistry, generate_latest
 from prometheus_client.core import GaugeMetricFamily
 from prometheus_client.registry import Collector
 
-from backups import notify
+from backups import notify, services
 from backups.choices import Action, Status, Verdict
 from backups.models import Database, Repository, Run, Snapshot, Verification, WorkerPulse
 
@@ -116,10 +116,14 @@ class _Figures(Collector):
         queues = [str(settings.Q_CLUSTER["name"]), settings.RESTORES_CLUSTER]
         lengths = [((queue,), waiting.get(queue, 0)) for queue in queues]
         yield _gauge("queue_length", "Messages that wait in the queue.", lengths, "queue")
-        pulses = [((p.cluster,), self._age(p.seen_at)) for p in WorkerPulse.objects.all()]
+        pulses = [((p.cluster,), self._pulse_age(p.seen_at)) for p in WorkerPulse.objects.all()]
         yield _gauge("worker_pulse_age_seconds", "Since the worker was last seen.", pulses, "cluster")
         failing = notify.undelivered().count()
         yield _gauge("notifications_failing", "Alerts that did not reach everyone.", [((), failing)])
+
+    def _pulse_age(self, seen: datetime) -> float | None:
+        """Not known where it was seen before the clock was set back."""
+        return None if seen > self._now + services.PULSE_AHEAD else self._age(seen)
 
     def _age(self, time: datetime) -> float:
         return (self._now - time).total_seconds()

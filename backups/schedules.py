@@ -59,6 +59,26 @@ def wanted() -> Iterator[Wanted]:
         )
 
 
+def in_words(name: str) -> str:
+    """What a schedule of ours does, for a person; other names as they are."""
+    verb, _, of = name.removeprefix(_PREFIX).partition(" ")
+    if not name.startswith(_PREFIX) or verb not in _WORDS:
+        return name
+    model = Repository if verb == "snapshots" else Database
+    if verb != "tend":
+        found = model.objects.filter(pk=int(of)).first() if of.isdecimal() else None
+        of = str(found or f"{model._meta.verbose_name} {of}, which is gone")
+    return _WORDS[verb].format(of)
+
+
+_WORDS = {
+    "backup": "Backup of {}",
+    "verify": "Verification of {}",
+    "snapshots": "Look for new snapshots in {}",
+    "tend": "Clear up after dead runs (worker {})",
+}
+
+
 @transaction.atomic
 def schedules_sync() -> None:
     """Insert, change and remove our schedules. One that is as it should be keeps its next time."""

@@ -54,6 +54,8 @@ LOCK_LEFT = timedelta(minutes=3)
 # A message still on its way is not sent again.
 QUEUE_LOST = timedelta(minutes=5)
 PULSE_LOST = timedelta(minutes=2)
+# Further ahead than clocks of two machines are apart: it was seen before the clock was set back.
+PULSE_AHEAD = timedelta(minutes=1)
 _PULSE_STEP = timedelta(seconds=15)
 
 
@@ -430,7 +432,8 @@ _SENT_BY_QUEUE = [Trigger.SCHEDULE, Trigger.ADMIN, Trigger.BACKUP]
 def pulse(cluster: str, *, sparingly: bool = False, now: datetime | None = None) -> None:
     """Note that a cluster of the queue is alive; `sparingly`, not where that was noted just now."""
     now = now or timezone.now()
-    seen = WorkerPulse.objects.filter(cluster=cluster, seen_at__gt=now - _PULSE_STEP)
+    just_now = (now - _PULSE_STEP, now + PULSE_AHEAD)
+    seen = WorkerPulse.objects.filter(cluster=cluster, seen_at__range=just_now)
     if not (sparingly and seen.exists()):
         WorkerPulse.objects.update_or_create(cluster=cluster, defaults={"seen_at": now})
 

@@ -356,8 +356,16 @@ def _worker_notices(now: datetime) -> Iterable[Notice]:
             "what keeps it from starting.",
         )
     for cluster, seen in pulses.items():
-        if now - seen > services.PULSE_LOST:
-            what = "Restores" if cluster == settings.RESTORES_CLUSTER else "Backups and verifications"
+        what = "Restores" if cluster == settings.RESTORES_CLUSTER else "Backups and verifications"
+        if seen > now + services.PULSE_AHEAD:
+            yield Notice(
+                "danger",
+                f"Whether the worker “{cluster}” runs is not known: its last sign of life is of "
+                f"{humane.clock(seen)}, which is yet to come, so the clock was set back. {what} that are "
+                "queued may wait. If this is still here in a minute, start it; its own log says why it "
+                "stopped.",
+            )
+        elif now - seen > services.PULSE_LOST:
             yield Notice(
                 "danger",
                 f"The worker “{cluster}” was last seen {humane.age(seen, now)}. {what} that are queued "

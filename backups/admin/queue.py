@@ -15,7 +15,7 @@ from django_q.admin import FailAdmin, QueueAdmin, ScheduleAdmin, TaskAdmin
 from django_q.models import Failure, OrmQ, Schedule, Success, Task
 from unfold.decorators import display
 
-from backups import humane
+from backups import humane, schedules
 from backups.admin import hints
 from backups.admin.base import ReadOnlyAdmin
 
@@ -83,10 +83,15 @@ class FailureAdmin(_Done, FailAdmin):
 class ReadOnlyScheduleAdmin(_Queue, ScheduleAdmin):
     """What the queue will do; it follows the databases' own schedules."""
 
-    list_display = ("name", "rhythm", "due", "cluster", "last")
-    list_display_links = ("name",)
-    fields = ("name", "func", "args", "rhythm", "due", "cluster")
+    list_display = ("does", "rhythm", "due", "cluster", "last")
+    list_display_links = ("does",)
+    fields = ("does", "name", "func", "args", "rhythm", "due", "cluster")
     readonly_fields = fields
+
+    @display(description="Schedule", ordering="name")
+    def does(self, schedule: Schedule) -> str:
+        """What it is for, in words."""
+        return schedules.in_words(schedule.name)
 
     @display(description="Rhythm")
     def rhythm(self, schedule: Schedule) -> str:

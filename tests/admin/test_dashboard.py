@@ -77,6 +77,17 @@ def test_a_worker_that_is_gone_is_a_banner(past: History, login: Login) -> None:
     assert "The worker “vedetta” was last seen 2 minutes ago." in text
 
 
+def test_a_worker_seen_in_the_future_is_not_taken_for_alive(past: History, login: Login) -> None:
+    """The clock was set back since; a worker that runs is seen again at once, also in a long run."""
+    WorkerPulse.objects.update(seen_at=timezone.now() + services.PULSE_AHEAD + timedelta(seconds=9))
+    client = login("Viewer")
+    assert "Whether the worker “vedetta” runs is not known" in page(client)
+
+    services.pulse("vedetta", sparingly=True)
+
+    assert "“vedetta”" not in page(client)
+
+
 def test_a_damaged_repository_says_what_to_do(past: History, login: Login) -> None:
     Repository.objects.update(health=Health.DAMAGED, check_error="Pack 1a2b is missing.")
     text = page(login("Viewer"))

@@ -15,6 +15,7 @@ from django.utils import timezone
 from django.utils.html import strip_tags
 from django_q.models import Schedule, Task
 
+from backups import schedules
 from backups.admin.snapshots import tables
 from backups.models import Database, Repository, Restore, Run, Snapshot, Verification, WorkerPulse
 from tests.admin.conftest import Login
@@ -102,6 +103,23 @@ def test_schedules_say_in_words_how_they_went(past: History, login: Login) -> No
     assert "Failed" in ends["bad"]
     assert "Not yet" in ends["never"]
     assert "?" not in "".join(rows)
+
+
+def test_schedules_are_named_for_what_they_do(past: History, login: Login) -> None:
+    schedules.schedules_sync()
+    gone = Schedule.objects.create(name="vedetta backup 4711", func="f", schedule_type="O")
+
+    page = strip_tags(
+        login("Administrator").get(reverse("admin:django_q_schedule_changelist")).content.decode()
+    )
+
+    database = past.databases[0]
+    for words in (
+        f"Backup of {database}", f"Verification of {database}", f"new snapshots in {database.repository}",
+        "Clear up after dead runs (worker restores)", "Backup of database 4711, which is gone",
+    ):  # fmt: skip
+        assert words in page, words
+    assert gone.name not in page
 
 
 def test_nobody_edits_runs_snapshots_or_the_queue(past: History, login: Login) -> None:

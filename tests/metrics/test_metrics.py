@@ -129,6 +129,7 @@ def test_gate_queue_pulse_damage_and_alerts(client: Client, portal: Path) -> Non
     database = history("orders", runs=0)
     heartbeat.stamp_write(portal, timezone.now())
     services.pulse("vedetta", now=timezone.now() - timedelta(seconds=50))
+    services.pulse("of a clock set back", now=timezone.now() + timedelta(hours=1))
     Repository.objects.update(health=Health.DAMAGED)
     Alert.objects.create(subject="x", error="nobody was told")
     with pytest.MonkeyPatch.context() as patch:
@@ -141,6 +142,7 @@ def test_gate_queue_pulse_damage_and_alerts(client: Client, portal: Path) -> Non
     assert found["gate_state", "fresh"] == 1
     assert found["gate_state", "stale"] == 0
     assert found["worker_pulse_age_seconds", "vedetta"] == pytest.approx(50, abs=10)
+    assert ("worker_pulse_age_seconds", "of a clock set back") not in found
     assert found["repository_damaged", "main"] == 1
     assert found["notifications_failing",] == 1
     assert found["queue_length", "vedetta"] == 1
