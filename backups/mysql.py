@@ -25,6 +25,7 @@ _READ_SECONDS = 120
 # How long a swap waits for transactions that use the tables.
 _LOCK_WAIT_SECONDS = 60
 _END_RENAME_TRIES = 40
+_DEADLOCK_TRIES = 20
 # Those that load together take turns, so that one may have nothing to do for long.
 _STAY = "SET SESSION wait_timeout = 604800"
 _BINARY_LOG_ON = 1419
@@ -308,8 +309,18 @@ class LoadingConnection:
         return cls(driver, driver.fileno(), driver.thread_id())
 
     def run(self, statement: bytes) -> None:
-        """Run a statement just as it is written, and drop what it answers."""
-        self.driver.query(statement)
+        """Run a statement just as it is written, and drop what it answers.
+
+        Once more where a deadlock with another connection rolled it back: MariaDB lets one alone
+        insert into a table that is empty, and ends who does so at the same time.
+        """
+        for tries_left in reversed(range(_DEADLOCK_TRIES)):
+            try:
+                self.driver.query(statement)
+                break
+            except MySQLdb.OperationalError as error:
+                if error.args[0] != ER.LOCK_DEADLOCK or not tries_left:
+                    raise
         self.driver.store_result()
         while self.driver.next_result() == 0:
             self.driver.store_result()

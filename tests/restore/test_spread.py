@@ -175,6 +175,30 @@ def test_connection_that_has_nothing_to_do_for_long_is_there_when_it_has(
     assert shop.server.query("SELECT one FROM v", f"{shop.name}_new") == [(1,)]
 
 
+def test_a_statement_that_a_deadlock_rolled_back_is_run_again(db_server: DatabaseServer) -> None:
+    """MariaDB ends one of two that begin to fill the same empty table; made certain here otherwise."""
+    shop = make_restorable(
+        db_server, "CREATE TABLE t (id INT PRIMARY KEY, n INT); INSERT INTO t VALUES (1, 0), (2, 0), (3, 0);"
+    )
+    address = mysql.Server(db_server.host, db_server.port, shop.user, shop.password)
+    ours = mysql.LoadingConnection.open(address, shop.name)
+    other = mysql.LoadingConnection.open(address, shop.name)
+    # The server ends who changed fewer rows: us.
+    other.run(b"BEGIN; UPDATE t SET n = 1 WHERE id > 1")
+    loading = threading.Thread(target=ours.run, args=[b"UPDATE t SET n = n + 10 ORDER BY id"])
+    loading.start()
+    waits = "SELECT 1 FROM information_schema.INNODB_TRX WHERE trx_state = 'LOCK WAIT'"
+    wait_until(lambda: db_server.query(waits), "us to wait for the other")
+    other.run(b"UPDATE t SET n = 1 WHERE id = 1")
+    other.run(b"COMMIT")
+    loading.join(30)
+
+    assert shop.query("SELECT n FROM t ORDER BY id") == [(11,), (11,), (11,)]
+    for connection in (ours, other):
+        connection.driver.close()
+    drop_all(shop)
+
+
 # ---------------------------------------------------------------- Ends
 
 
