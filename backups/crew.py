@@ -54,6 +54,7 @@ class Crew:
         self._connections = list(connections)
         self._jobs: deque[Job] = deque()
         self._running: list[Job] = []
+        self._bytes = 0
         self._changed = threading.Condition()
         self._ends = False
         self.failure: BaseException | None = None
@@ -77,7 +78,7 @@ class Crew:
     def submit(self, job: Job) -> None:
         """Have a job done. Waits for room. Raises Ended."""
         with self._changed:
-            self._wait(lambda: not self._bytes() or self._bytes() + job.size <= _MOST_BYTES)
+            self._wait(lambda: not self._bytes or self._bytes + job.size <= _MOST_BYTES)
             self._put(job, first=False)
 
     def finish(self, job: Job) -> None:
@@ -127,11 +128,9 @@ class Crew:
             mysql.break_off(self._server, self._connections)
         self.close()
 
-    def _bytes(self) -> int:
-        return sum(job.size for job in (*self._jobs, *self._running))
-
     def _put(self, job: Job, *, first: bool) -> None:
         job.batch.left += 1
+        self._bytes += job.size
         if first:
             self._jobs.appendleft(job)
         else:
@@ -157,6 +156,7 @@ class Crew:
     def _done(self, job: Job) -> None:
         with self._changed:
             self._running.remove(job)
+            self._bytes -= job.size
             job.is_done = True
             job.batch.left -= 1
             self._go_on(job.batch)

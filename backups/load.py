@@ -73,11 +73,15 @@ class Loading:
 
     digester: Digester = field(default_factory=Digester)
     bytes_read: int = 0
-    tables_begun: int = 0
     is_read: bool = False
     # Tables whose definition is not what the dump says, though they were made from it.
     altered: list[str] = field(default_factory=list)
     afterwards: Callable[[], str] = field(default=lambda: "", repr=False)
+
+    @property
+    def tables_begun(self) -> int:
+        """How many tables came by."""
+        return sum(section.kind == Kind.TABLE for section in self.digester.splitter.sections)
 
     @property
     def doing(self) -> str:
@@ -330,9 +334,6 @@ def digested(chunks: Iterator[bytes], loading: Loading) -> Iterator[Piece]:
     for chunk in chunks:
         loading.bytes_read += len(chunk)
         yield from loading.digester.feed(chunk)
-        loading.tables_begun = sum(
-            section.kind == Kind.TABLE for section in loading.digester.splitter.sections
-        )
     yield from loading.digester.close()
     loading.is_read = True
 

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Iterator
+from collections import Counter
+from collections.abc import Collection, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -341,11 +342,7 @@ def _compare_inventory(scratch: Scratch, stream: list[dict[str, Any]], findings:
 
 def _without(names: list[str], others: list[str]) -> list[str]:
     """The names left when each of the others took away one."""
-    left = list(names)
-    for name in others:
-        if name in left:
-            left.remove(name)
-    return left
+    return list((Counter(names) - Counter(others)).elements())
 
 
 def _compare_sections(
@@ -367,20 +364,24 @@ def _compare_sections(
         findings.compared.append(f"{len(stream) - len(differing)} of {len(stream)} sections byte for byte")
         return
     excuse = other_versions(manifest, scratch.info, scratch.programs)
+    with_json = _tables_with_json(scratch) if differing else []
     for difference in differing:
         kind_rows = difference.startswith(f"{Kind.ROWS} ")
         if excuse and (not kind_rows or excuse.of_client):
             findings.not_compared.append(f"{difference} ({excuse.reason})")
         else:
-            findings.differences.append(difference + _known_cause(difference, scratch))
+            findings.differences.append(difference + _known_cause(difference, with_json))
     findings.compared.append(f"{len(stream) - len(differing)} of {len(stream)} sections byte for byte")
 
 
-def _known_cause(difference: str, scratch: Scratch) -> str:
-    """What is known to make rows differ after a restore that went well, for a person."""
+def _tables_with_json(scratch: Scratch) -> list[str]:
     with mysql.connect(scratch.server) as connection:
-        tables = mysql.tables_with_json(connection, scratch.database)
-    if any(difference.startswith(f"{Kind.ROWS} {table} differs") for table in tables):
+        return mysql.tables_with_json(connection, scratch.database)
+
+
+def _known_cause(difference: str, with_json: Collection[str]) -> str:
+    """What is known to make rows differ after a restore that went well, for a person."""
+    if any(difference.startswith(f"{Kind.ROWS} {table} differs") for table in with_json):
         return " (it has JSON columns: MySQL dumps decimals in them as text and reads them back as doubles)"
     return ""
 
