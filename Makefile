@@ -29,7 +29,7 @@ soak: export VEDETTA_KILLS ?= 240
 soak: export VEDETTA_SEED ?= $(shell date +%s)
 soak:
 	@$(PYTHON) -m tools.setup test
-	@exec $(VENV_PYTHON) -m pytest -m "" tests/faults $(ARGS)
+	@exec $(VENV_PYTHON) -m pytest -m "" tests/faults tests/portal_copy/test_kills.py $(ARGS)
 
 # Builds the image and starts the Compose file; needs root, and minutes.
 test-compose:

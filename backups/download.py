@@ -37,7 +37,10 @@ def _from(
 def _bytes(
     snapshot: Snapshot, access: restic.Access, tables: frozenset[str]
 ) -> Generator[bytes | memoryview, None, None]:
-    with restic.dump(access, snapshot.snapshot_id, snapshot.path) as source:
+    with (
+        restic.dump(access, snapshot.snapshot_id, snapshot.path) as source,
+        restic.within_patience(source, access),
+    ):
         chunks = unpacked(source.stdout, gzip=snapshot.path.endswith(".gz"))
         if tables:
             name = source_name(snapshot)

@@ -293,9 +293,14 @@ class Beside:
         """Whether the program has ended."""
         return self._running.poll() is not None
 
-    def completed(self, tick: Tick | None = None, deadline: float | None = None) -> Completed:
-        """See it to its end. `tick` and `deadline`, whose seconds count from here, are those of `run`."""
-        return _follow(self._running, None, None, tick, deadline)
+    def completed(
+        self,
+        tick: Tick | None = None,
+        deadline: float | None = None,
+        on_stderr: Callable[[str], None] | None = None,
+    ) -> Completed:
+        """See it to its end. The arguments are those of `run`; the deadline's seconds count from here."""
+        return _follow(self._running, None, on_stderr, tick, deadline)
 
 
 def _follow(

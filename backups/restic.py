@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import json
 import re
+import threading
 import time
 from collections import deque
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -514,7 +515,11 @@ def _error_from_words(lines: Sequence[str], access: Access, doing: str) -> Resti
             do="Free some space, then try again.",
         )
     if "command failed" in text:
-        return CommandFailed(f"The program whose output restic was to store failed: {lines[-1]}.")
+        said = next(line for line in lines if "command failed" in line.lower())
+        return CommandFailed(
+            f"The program whose output restic was to store did not end well: {said.rstrip('.')}.",
+            do="Try again.",
+        )
     if "config file already exists" in text:
         return AlreadyInitialised(
             f"There is a repository at {access.url} already.", do="Nothing needs to be done."
@@ -762,6 +767,8 @@ def probed_call(
             return call(
                 access, args, doing=doing, on_stdout=read, on_stderr=on_stderr, tick=look, pass_fds=pass_fds
             )
+        except RepositoryUnreachable:
+            raise  # the probe would say so too, and later
         except ResticError:
             if not opened:
                 begun.settle(tick)
@@ -797,7 +804,9 @@ class _Probe:
             return
         self._settled = True
         with _in_time(self._access):
-            completed = self._running.completed(tick, self._until - time.monotonic())
+            completed = self._running.completed(
+                tick, self._until - time.monotonic(), on_stderr=Patience(self._access).hear
+            )
         if completed.returncode == 0:
             return
         error = error_from(completed, self._access, "opening the repository")
@@ -913,6 +922,38 @@ def patiently(running: process.Child, access: Access, tick: process.Tick) -> pro
             patience.hear(line)
 
     return patient_tick
+
+
+@contextmanager
+def within_patience(running: process.Child, access: Access) -> Iterator[None]:
+    """For who reads a `dump` in a thread that cannot look at the clock meanwhile.
+
+    Where its storage goes on failing, restic is ended, and that raised whatever came of it.
+    """
+    over = threading.Event()
+    given_up: list[ResticError] = []
+    tick = patiently(running, access, lambda: None)
+
+    def watch() -> None:
+        try:
+            while not over.wait(process.TICK_SECONDS):
+                tick()
+        except ResticError as error:
+            given_up.append(error)
+            running.stop()
+
+    watching = threading.Thread(target=watch, daemon=True)
+    watching.start()
+    try:
+        yield
+    except Problem:
+        if not given_up:
+            raise
+    finally:
+        over.set()
+        watching.join()
+    if given_up:
+        raise given_up[0]
 
 
 def finished(running: process.Child, access: Access, doing: str, tick: process.Tick | None = None) -> None:

@@ -159,7 +159,7 @@ def copies(access: restic.Access, progress_tick: process.Tick | None = None) -> 
 
 def read(access: restic.Access, copy: restic.SnapshotInfo) -> portal_copy.Header:
     """Put a copy in the place of what the portal's database holds. Raises Problem, then nothing changed."""
-    with restic.dump(access, copy.id, path()) as running:
+    with restic.dump(access, copy.id, path()) as running, restic.within_patience(running, access):
         try:
             return portal_copy.restore(running.stdout, then=services.portal_came_back)
         except Problem:

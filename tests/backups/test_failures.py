@@ -118,7 +118,7 @@ def test_s3_down(mariadb_shop: Shop, make_portal: MakePortal, tmp_path: Path, em
         repository = server.create_bucket("goes-down")
         portal = make_portal(mariadb_shop, repository=repository, **server.environment)
         server.stop()
-        ran = portal.backup()
+        ran = portal.backup(STORAGE_PATIENCE_SECONDS="3")
         server.start()
         assert_failed(ran, portal, "cannot be reached", "connection refused", "Check the network")
 

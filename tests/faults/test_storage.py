@@ -5,6 +5,7 @@ The S3 storage is a real one behind a proxy that delays, drops, truncates, reset
 
 from __future__ import annotations
 
+import dataclasses
 import json
 import re
 import shutil
@@ -18,7 +19,10 @@ import pytest
 from django.utils import timezone
 from pytest_django.fixtures import Settings
 
+from backups import restic as restic_module
 from backups.choices import Action, RestoreMode, Status
+from backups.connections import repository_access
+from backups.download import sql_stream
 from backups.models import Database, Repository, Run, Snapshot
 from sentinel import heartbeat
 from tests.backups.conftest import MakeDatabase
@@ -228,7 +232,7 @@ def test_storage_that_refuses_or_cuts_off(operation: str, cloud: Cloud) -> None:
     succeeds_again(cloud, operation)
 
 
-@pytest.mark.parametrize(("operation", "where", "fault"), slow_cases())
+@pytest.mark.parametrize(("operation", "where", "fault"), list(slow_cases()))
 def test_storage_that_gives_no_good_answer(operation: str, where: str, fault: str, cloud: Cloud) -> None:
     fails_in_bounds(cloud, operation, where, fault)
     succeeds_again(cloud, operation)
@@ -252,6 +256,42 @@ def test_fault_that_passes_is_got_over(operation: str, cloud: Cloud) -> None:
             "done by the first, they have nothing left to do"
         )
         assert run.status == Status.SUCCEEDED, f"{run.error}\n{log_of(run)}"
+
+
+# ---------------------------------------------------------------- What is no run
+
+
+@pytest.mark.parametrize("fault", ["dropped", pytest.param("no answer", marks=pytest.mark.soak)])
+def test_download_is_broken_off_when_its_storage_goes_away(fault: str, cloud: Cloud) -> None:
+    """Whoever downloads neither waits for a quarter of an hour nor takes half a dump for a whole one."""
+    cloud.shop.execute(
+        "CREATE TABLE noise (id INT AUTO_INCREMENT PRIMARY KEY, data LONGBLOB);"
+        "INSERT INTO noise (data) SELECT RANDOM_BYTES(1024) FROM seq_1_to_60000"
+    )
+    snapshot = back_up(cloud.database)
+    began = time.monotonic()
+
+    with failing(cloud, Fault(FAULTS[fault], "GET .*/data/", after=15)) as struck:
+        _, content = sql_stream(snapshot)
+        with pytest.raises(restic_module.RepositoryUnreachable, match="cannot be reached"):
+            for _ in content:
+                pass
+
+    assert struck.hits
+    assert time.monotonic() - began < BOUND_SECONDS
+    _, content = sql_stream(snapshot)
+    assert what_is_wrong_with(b"".join(content)) == ""
+
+
+def test_storage_that_is_down_is_told_as_soon_as_patience_ends(cloud: Cloud) -> None:
+    """Of the 25 seconds that opening a repository may take, no more than that is waited for it."""
+    access = repository_access(cloud.database.repository)
+    began = time.monotonic()
+
+    with cloud.storage.failing(Fault(drop, "")), pytest.raises(restic_module.RepositoryUnreachable):
+        restic_module.probe(dataclasses.replace(access, patience_seconds=PATIENCE_SECONDS))
+
+    assert time.monotonic() - began < restic_module.PROBE_DEADLINE_SECONDS
 
 
 # ---------------------------------------------------------------- Answers that are not whole
