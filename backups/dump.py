@@ -296,7 +296,13 @@ def _make_sure_it_is_whole(
 ) -> None:
     """Raise Problem unless the dump ended as it should and holds all that the database holds."""
     if not digester.is_complete:
-        raise Problem(f"The dump of {database} stopped before its closing line.", do="Try again.")
+        section = digester.splitter.section
+        where = f"{section.kind} {section.name}".strip()
+        raise Problem(
+            f"The dump of {database} stopped before its closing line, in {where}.",
+            do="Try again. If it stops there again, look for a NUL byte in what that is defined as: "
+            "the dump programs stop at one.",
+        )
     held = objects_in(sections)
     if held not in (before.inventory, after.inventory):
         raise Problem(

@@ -13,7 +13,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from backups import retention
+from tests.backups.light_key import make_light
 
+PASSWORD = "opens it"
 BASE = datetime(2026, 3, 29, 3, 0)  # noqa: DTZ001  restic reads local times here
 
 
@@ -68,6 +70,7 @@ def dated_repository(restic_path: Path, tmp_path_factory: pytest.TempPathFactory
     folder = tmp_path_factory.mktemp("dated")
     (folder / "file").write_text("data")
     restic(restic_path, folder, "init")
+    make_light(folder / "repository", PASSWORD)
     for number in range(0, 100, 3):
         for hour in (3, 15)[: 1 + number % 2]:
             day = (BASE - timedelta(days=number)).replace(hour=hour)
@@ -77,7 +80,7 @@ def dated_repository(restic_path: Path, tmp_path_factory: pytest.TempPathFactory
 
 def restic(program: Path, folder: Path, *argv: str) -> str:
     """What restic prints."""
-    environment = {"PATH": os.environ["PATH"], "RESTIC_PASSWORD": "x", "TZ": "UTC", "HOME": str(folder)}
+    environment = {"PATH": os.environ["PATH"], "RESTIC_PASSWORD": PASSWORD, "TZ": "UTC", "HOME": str(folder)}
     command = [str(program), "--repo", str(folder / "repository"), "--no-cache", *argv]
     return subprocess.run(command, env=environment, check=True, capture_output=True, text=True).stdout
 

@@ -159,11 +159,15 @@ def test_many_tables(own_server: DatabaseServer, make_database: MakeDatabase) ->
     shop.execute(f"INSERT INTO t{count - 1} VALUES (1, 2)")
     database = make_database(shop)
 
-    back_up(database)
+    backup = back_up(database).made_by
     run = verify(database)
-
     assert verdict(run).verdict == "identical", run.error
     assert (verdict(run).tables, verdict(run).rows) == (count, 1)
+    restored = succeeded(restore(database, RestoreMode.REPLACE, without_safety=True))
+    assert shop.query(f"SELECT * FROM t{count - 1}") == [(1, 2)]
+    for each in (backup, run, restored):
+        took = each.finished_at - each.started_at
+        print(f"{own_server.flavour}, {count} tables, {each.action}: {took.total_seconds():.1f} s")
     drop_all(shop)
 
 
@@ -217,6 +221,31 @@ def test_view_whose_definer_is_gone(mariadb_server: DatabaseServer, make_databas
     assert f"from (`{shop.name}_copy`.`t` left join `{shop.name}_copy`.`u`" in text
     assert f"`{shop.name}`.`t`.`a` it" in text
     drop_all(shop)
+
+
+WITH_NUL = {
+    "procedure": "CREATE PROCEDURE odd() SELECT 'a\0b'",
+    "trigger": "CREATE TRIGGER odd BEFORE INSERT ON customers FOR EACH ROW SET @a = 'a\0b'",
+    "event": "CREATE EVENT odd ON SCHEDULE EVERY 1 DAY DISABLE DO SELECT 'a\0b'",
+}
+
+
+def test_body_with_a_nul_byte_makes_no_snapshot_and_is_named(
+    db_server: DatabaseServer, make_database: MakeDatabase
+) -> None:
+    """The dump programs stop at it and end with success. No list of the server's shows the byte."""
+    shop = make_shop(db_server)
+    database = make_database(shop)
+    for kind, statement in WITH_NUL.items():
+        shop.execute(statement)
+
+        run = play(Action.BACKUP, database=database)
+
+        assert run.status == "failed"
+        assert f"stopped before its closing line, in {kind} odd" in run.error
+        assert "look for a NUL byte" in run.error
+        shop.execute(f"DROP {kind} odd")
+    back_up(database)
 
 
 def test_partial_revokes(make_database: MakeDatabase) -> None:
