@@ -1176,6 +1176,11 @@ def _load_problem_from(code: int, text: str, server: Server, database: str) -> M
             f"A row is larger than the server at {server.address} takes in one statement ({text}).",
             do="Raise max_allowed_packet in the server, then try again.",
         )
+    if code == ER.LOCK_DEADLOCK:
+        return MySQLProblem(
+            f"Connections that load {database} were in each other's way ({text}).",
+            do="Try again; RESTORE_CONNECTIONS=1 loads over one, where this cannot happen.",
+        )
     if code == ER.SPECIFIC_ACCESS_DENIED_ERROR:
         return MissingPrivilege(
             f"The user {server.user} may not create all that the snapshot holds: {text}.",

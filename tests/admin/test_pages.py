@@ -158,6 +158,8 @@ def queries(client: Client, url: str) -> int:
 
 def test_no_page_shows_raw_bytes_or_bare_iso_times(past: History, login: Login) -> None:
     client = login("superuser")
+    # Some have no letter in them, and look like a count.
+    ids = re.compile("|".join(snapshot.short_id for snapshot in Snapshot.objects.all()))
     for name, url in pages(past).items():
         if name in {"log", "live"}:
             continue
@@ -165,7 +167,7 @@ def test_no_page_shows_raw_bytes_or_bare_iso_times(past: History, login: Login) 
             re.sub(r"<(script|style|head)\b.*?</\1>", "", client.get(url).content.decode(), flags=re.S)
         )
         assert not re.search(r"\d{4}-\d\d-\d\dT", text), name
-        assert not re.search(r"(?<![\da-f])\d{7,}(?![\da-f])", text), name
+        assert not re.search(r"(?<![\da-f])\d{7,}(?![\da-f])", ids.sub("", text)), name
 
 
 def test_runs_are_found_by_their_snapshot(past: History, login: Login) -> None:
