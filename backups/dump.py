@@ -8,7 +8,6 @@ It needs neither Django nor the repository's secrets, which its caller keeps fro
 
 from __future__ import annotations
 
-import fcntl
 import json
 import os
 import sys
@@ -16,17 +15,19 @@ import threading
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from functools import partial
 from pathlib import Path
 from typing import IO, Any
 
-from backups import mysql, process
+from backups import dump_program, dumps_at_once, mysql, process
+from backups.dump_program import Source
 from backups.errors import Problem
-from backups.stream import Digester, Kind, Piece, manifest_of, manifest_text, objects_in
+from backups.stream import Digester, Piece, manifest_of, manifest_text, objects_in
 
 _PROJECT = Path(__file__).resolve().parent.parent
 _CHUNK = 1 << 20
+_SMALL = 1 << 14
 _PROGRESS_SECONDS = 1.0
 _ORPHAN_SECONDS = 0.5
 _QUIET_SECONDS = 3.0
@@ -40,6 +41,7 @@ class Order:
     database: str
     client_dir: str = ""
     gzip: bool = False
+    at_once: dumps_at_once.Wish = field(default_factory=dumps_at_once.Wish)
 
     def as_json(self) -> bytes:
         """The order as it goes through the file descriptor, password included."""
@@ -49,22 +51,28 @@ class Order:
     def from_json(cls, text: bytes) -> Order:
         """The order that `as_json` wrote."""
         fields = json.loads(text)
-        return cls(**{**fields, "server": mysql.Server(**fields["server"])})
+        server, at_once = mysql.Server(**fields["server"]), dumps_at_once.Wish(**fields["at_once"])
+        return cls(**{**fields, "server": server, "at_once": at_once})
 
 
 class Report:
     """What the dump program tells its caller, in a file that both have open.
 
-    One JSON object: `progress` while it runs, then `manifest` or `problem`.
+    One JSON object: `progress` while it runs, then `manifest` or `problem`; with it `notes` for the log.
     """
 
     def __init__(self, fd: int) -> None:
         self._fd = fd
         self._lock = threading.Lock()
+        self._notes: list[str] = []
+
+    def note(self, sentence: str) -> None:
+        """Have it told with all that is told from now on."""
+        self._notes.append(sentence)
 
     def write(self, **told: Any) -> None:
         """Put `told` in the place of what was told before."""
-        text = json.dumps(told).encode()
+        text = json.dumps({**told, "notes": self._notes}).encode()
         with self._lock:
             os.ftruncate(self._fd, 0)
             os.pwrite(self._fd, text, 0)
@@ -128,7 +136,7 @@ def dump(order: Order, out_fd: int, report: Report) -> dict[str, Any]:
         definers = mysql.definers(connection, order.database)
     digester = Digester()
     told = 0.0
-    _widen(out_fd)
+    dump_program.widen(out_fd)
     flowed = time.monotonic()
 
     def tell_wait(wait: str) -> None:
@@ -136,7 +144,7 @@ def dump(order: Order, out_fd: int, report: Report) -> dict[str, Any]:
 
     with _output(out_fd, gzip=order.gzip) as out:
 
-        def write(data: bytes) -> None:
+        def write(data: bytes | memoryview) -> None:
             nonlocal told, flowed
             _write(out, data)
             flowed = time.monotonic()
@@ -145,14 +153,8 @@ def dump(order: Order, out_fd: int, report: Report) -> dict[str, Any]:
                 report.write(progress=_progress(digester))
 
         with _looking_for_locks(order, lambda: flowed, tell_wait):
-            stream_dump(
-                order.server,
-                order.database,
-                info=info,
-                programs=programs,
-                digester=digester,
-                write=write,
-            )
+            source = Source(order.server, order.database, info, programs)
+            _stream(source, order.at_once, digester, write, report)
         with mysql.connect(order.server) as connection:
             after = _Content.of(connection, order.database)
         sections = digester.sections(collations)
@@ -216,6 +218,55 @@ class _Content:
         )
 
 
+def _stream(
+    source: Source,
+    wish: dumps_at_once.Wish,
+    digester: Digester,
+    write: Callable[[bytes | memoryview], None],
+    report: Report,
+) -> None:
+    """Dump over as many connections as are wished for, if they can be had. Raises Problem."""
+    if wish.connections > 1:
+        try:
+            _refuse_before(source)
+            with dumps_at_once.begun(source, wish) as dumps:
+                report.note(
+                    f"Dumped over {dumps.connections} connections; no table could be written to for "
+                    f"{dumps.locked_seconds:.2f} s."
+                )
+                _write_pieces(digester.digested(dumps.pieces(digester.splitter)), write)
+                return
+        except dumps_at_once.NotAtOnce as reason:
+            report.note(f"Dumped over one connection: {reason}.")
+    stream_dump(
+        source.server,
+        source.database,
+        info=source.info,
+        programs=source.programs,
+        digester=digester,
+        write=write,
+    )
+
+
+def _write_pieces(pieces: Iterator[Piece], write: Callable[[bytes | memoryview], None]) -> None:
+    """Write pieces, of which many are of one line, in larger ones."""
+    small = bytearray()
+
+    def flush() -> None:
+        if small:
+            write(bytes(small))
+            small.clear()
+
+    for piece in pieces:
+        if len(small) > _CHUNK or len(piece.data) >= _SMALL:
+            flush()
+        if len(piece.data) >= _SMALL:
+            write(piece.data)
+        else:
+            small += piece.data
+    flush()
+
+
 def stream_dump(
     server: mysql.Server,
     database: str,
@@ -223,7 +274,7 @@ def stream_dump(
     info: mysql.ServerInfo,
     programs: mysql.Clients,
     digester: Digester,
-    write: Callable[[bytes], None] = lambda _: None,
+    write: Callable[[bytes | memoryview], None] = lambda _: None,
     take: Callable[[Piece], None] | None = None,
     tick: process.Tick | None = None,
     structure_only: bool = False,
@@ -233,46 +284,29 @@ def stream_dump(
     `take` is given each piece of it.
     With `tick`, the dump runs beside it and in a process group of its own.
     """
-    mysql.refuse_plaintext(server)
+    source = Source(server, database, info, programs)
+    _refuse_before(source)
+    with dump_program.started(source, structure_only=structure_only, own_group=tick is not None) as running:
+        pump = partial(_pump, running.stdout, digester, write, take)
+        if tick is None:
+            pump()
+        else:
+            process.watched(pump, tick, running.stop)
+        dump_program.refuse_bad_end(source, running, tick)
+
+
+def _refuse_before(source: Source) -> None:
+    """Raise Problem for what no dump program would tell."""
+    mysql.refuse_plaintext(source.server)
     # Also where no preflight went before, or an event was made since.
-    with mysql.connect(server) as connection:
-        mysql.refuse_what_hangs(connection, database)
-    option_fd = process.secret_fd(mysql.option_file(server))
-    args = mysql.dump_args(
-        server,
-        database,
-        info=info,
-        programs=programs,
-        option_file_path=f"/dev/fd/{option_fd}",
-        structure_only=structure_only,
-    )
-    try:
-        with process.child(
-            args,
-            env=mysql.client_environment(),
-            stdout=process.PIPE,
-            pass_fds=[option_fd],
-            own_group=tick is not None,
-        ) as running:
-            _widen(running.stdout.fileno())
-            pump = partial(_pump, running.stdout, digester, write, take)
-            if tick is None:
-                pump()
-            else:
-                process.watched(pump, tick, running.stop)
-            code = running.wait(tick)
-            stderr = running.stderr_tail()
-    finally:
-        os.close(option_fd)
-    if code != 0:
-        raise mysql.dump_problem(stderr, code, server, database)
-    _refuse_complaints(stderr, database)
+    with mysql.connect(source.server) as connection:
+        mysql.refuse_what_hangs(connection, source.database)
 
 
 def _pump(
     source: IO[bytes],
     digester: Digester,
-    write: Callable[[bytes], None],
+    write: Callable[[bytes | memoryview], None],
     take: Callable[[Piece], None] | None,
 ) -> None:
     while data := os.read(source.fileno(), _CHUNK):
@@ -282,9 +316,8 @@ def _pump(
 
 
 def _progress(digester: Digester) -> dict[str, Any]:
-    section = digester.splitter.section
-    tables = sum(s.kind == Kind.TABLE for s in digester.splitter.sections)
-    return {"tables": tables, "doing": f"{section.kind} {section.name}".strip()}
+    section = digester.section
+    return {"tables": digester.tables_begun, "doing": f"{section.kind} {section.name}".strip()}
 
 
 def _make_sure_it_is_whole(
@@ -334,19 +367,6 @@ def _differences(wanted: mysql.Inventory, held: mysql.Inventory) -> str:
     return "; ".join(told)
 
 
-def _refuse_complaints(stderr: tuple[str, ...], database: str) -> None:
-    """A dump program may leave things out, say so on standard error and exit with 0."""
-    for line in stderr:
-        # mysqldump 9.7 asks for masking policies, a feature of another edition, whatever is granted.
-        if "masking_policy" in line:
-            continue
-        if "error" in line.lower() or "insufficient privileg" in line.lower():
-            raise Problem(
-                f"The dump program left something of {database} out: {line.strip()}.",
-                do="Grant what is missing (run preflight), then back up again.",
-            )
-
-
 @contextmanager
 def _output(out_fd: int, *, gzip: bool) -> Iterator[int]:
     """Where the dump is written: standard output, or a gzip before it."""
@@ -360,7 +380,7 @@ def _output(out_fd: int, *, gzip: bool) -> Iterator[int]:
         [gzip_program, "--rsyncable", "--no-name"],
         env=process.base_environment(), stdin=process.PIPE, stdout=out_fd, own_group=False,
     ) as running:  # fmt: skip
-        _widen(running.stdin.fileno())
+        dump_program.widen(running.stdin.fileno())
         yield running.stdin.fileno()
         running.stdin.close()
         code = running.wait()
@@ -368,13 +388,7 @@ def _output(out_fd: int, *, gzip: bool) -> Iterator[int]:
             raise Problem(f"gzip failed: {' '.join(running.stderr_tail()) or code}.")
 
 
-def _widen(pipe: int) -> None:
-    """A larger pipe saves context switches; where the kernel refuses, the usual one does."""
-    with suppress(OSError):
-        fcntl.fcntl(pipe, fcntl.F_SETPIPE_SZ, _CHUNK)
-
-
-def _write(fd: int, data: bytes) -> None:
+def _write(fd: int, data: bytes | memoryview) -> None:
     view = memoryview(data)
     while view:
         view = view[os.write(fd, view) :]

@@ -88,7 +88,7 @@ class Loading:
         """What is being loaded, for a person: a section, or what goes on when all is read."""
         if self.is_read and (late := self.afterwards()):
             return late
-        section = self.digester.splitter.section
+        section = self.digester.section
         return f"{section.kind} {section.name}".strip()
 
 

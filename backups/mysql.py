@@ -8,10 +8,12 @@ from __future__ import annotations
 import os
 import re
 import socket
+import threading
+import time
 from collections.abc import Collection, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, NamedTuple
 
 import MySQLdb
 from MySQLdb.constants import CR, ER
@@ -362,6 +364,71 @@ def break_off(server: Server, connections: Sequence[LoadingConnection]) -> None:
         for connection in connections:
             with suppress(MySQLdb.Error):  # it has ended meanwhile
                 execute(other, f"KILL {connection.thread}")
+
+
+class NotLocked(MySQLProblem):
+    """Tables could not be locked, or not for as long as it took."""
+
+
+@dataclass
+class ReadLock:
+    """Tables that nobody may write to. `seconds` is how long they were, once they no longer are."""
+
+    _connection: Any
+    _since: float
+    seconds: float = 0
+
+    def release(self) -> None:
+        """Let the tables go. Raises NotLocked where the server has done so before."""
+        try:
+            execute(self._connection, "UNLOCK TABLES")
+        except MySQLdb.Error as error:
+            raise NotLocked("the server let the locked tables go too early") from error
+        self.seconds = time.monotonic() - self._since
+
+
+@contextmanager
+def locked_for_reading(server: Server, database: str, tables: Sequence[str]) -> Iterator[ReadLock]:
+    """Keep everyone from writing to tables, and see all that was written committed. Raises NotLocked.
+
+    Writers wait behind us while we wait for others: for a second, and two seconds after we began
+    the server ends it all, whatever became of us.
+    """
+    with connect(server, database) as connection:
+        seconds = f"lock_wait_timeout = {_SHORT_WAIT_SECONDS}, wait_timeout = {_LONGEST_LOCK_SECONDS}"
+        execute(connection, f"SET SESSION {seconds}")
+        # The wait is for each table, and there may be many.
+        ending = threading.Timer(_LONGEST_LOCK_SECONDS, _kill, [server, connection.thread_id()])
+        ending.daemon = True
+        ending.start()
+        since = time.monotonic()
+        try:
+            names = ", ".join(f"{quote(table)} READ" for table in tables)
+            try:
+                execute(connection, f"LOCK TABLES {names}")
+            except MySQLdb.Error as error:
+                raise NotLocked(_why_not_locked(error, server, database)) from error
+            yield ReadLock(connection, since)
+        finally:
+            ending.cancel()
+
+
+_SHORT_WAIT_SECONDS = 1
+_LONGEST_LOCK_SECONDS = 2
+
+
+def _why_not_locked(error: MySQLdb.Error, server: Server, database: str) -> str:
+    code = error.args[0]
+    if code in (ER.DBACCESS_DENIED_ERROR, ER.TABLEACCESS_DENIED_ERROR):
+        return f"user {server.user} lacks LOCK TABLES on {name_pattern(database)}.*"
+    if code in (ER.LOCK_WAIT_TIMEOUT, CR.SERVER_LOST, CR.SERVER_GONE_ERROR):
+        return "a table was in use by a transaction that writes to it"
+    return f"the tables could not be locked ({error.args[-1]})"
+
+
+def _kill(server: Server, thread: int) -> None:
+    with suppress(MySQLProblem, MySQLdb.Error), connect(server) as other:
+        execute(other, f"KILL {thread}")
 
 
 def _allow_any_foreign_key(connection: Any) -> list[str]:
@@ -838,6 +905,43 @@ def tables_with_json(connection: Any, database: str) -> list[str]:
     return [str(name) for (name,) in rows]
 
 
+class TableSize(NamedTuple):
+    """What SHOW TABLES lists: `bytes` as the server guesses it, `most` what its dump may well take.
+
+    Views and sequences have none.
+    """
+
+    name: str
+    kind: str
+    bytes: int
+    most: int
+
+    @property
+    def is_table(self) -> bool:
+        """Whether it is a table that has rows."""
+        return self.kind in ("BASE TABLE", "SYSTEM VERSIONED")
+
+
+def listed_tables(connection: Any, database: str) -> list[TableSize]:
+    """Tables, views and sequences in the order in which the dump programs take them."""
+    with suppress(MySQLdb.Error):  # MySQL's own: what it remembers may be a day old
+        execute(connection, "SET SESSION information_schema_stats_expiry = 0")
+    sizes = {
+        str(name): (int(size), int(most))
+        for name, size, most in _rows(
+            connection,
+            "SELECT TABLE_NAME, COALESCE(DATA_LENGTH, 0), COALESCE(DATA_LENGTH, 0) * "
+            "IF(ROW_FORMAT = 'Compressed' OR CREATE_OPTIONS LIKE '%%compress%%', 10, 2) "
+            "FROM information_schema.TABLES WHERE TABLE_SCHEMA = %s",
+            [database],
+        )
+    }
+    return [
+        TableSize(str(name), str(kind), *sizes.get(str(name), (0, 0)))
+        for name, kind in _rows(connection, f"SHOW FULL TABLES FROM {quote(database)}")
+    ]
+
+
 def data_length(connection: Any, database: str) -> int:
     """The server's own estimate of the size of the rows in bytes."""
     ((length,),) = _rows(
@@ -1086,17 +1190,20 @@ def dump_args(
     programs: Clients,
     option_file_path: str,
     structure_only: bool = False,
+    tables_only: bool = False,
+    leave_out: Sequence[str] = (),
 ) -> tuple[str, ...]:
-    """A whole, consistent dump of one database."""
+    """A whole, consistent dump of one database.
+
+    With `tables_only` without its events and routines; `leave_out` are tables, views and sequences.
+    """
     args = [
         *programs.before_dump,
         programs.dump,
         *connection_args(server, programs, option_file_path),
         "--single-transaction",
         "--quick",
-        "--routines",
         "--triggers",
-        "--events",
         "--skip-dump-date",
         "--no-tablespaces",
         # Otherwise the optimizer may choose another index, and another order, each time.
@@ -1113,6 +1220,9 @@ def dump_args(
         args.append("--dump-history")
     if structure_only:
         args.append("--no-data")
+    if not tables_only:
+        args += ["--routines", "--events"]
+    args += [f"--ignore-table={database}.{name}" for name in leave_out]
     return (*args, "--", database)
 
 

@@ -507,15 +507,26 @@ class Digester:
 
     def __init__(self) -> None:
         self.splitter = Splitter()
+        self._sections: list[Section] = [self.splitter.section]
         self._manifest = _ManifestReader()
 
     def feed(self, data: bytes) -> Iterator[Piece]:
         """Digest the next bytes, giving out the pieces."""
-        return self._digest(self.splitter.feed(data))
+        return self.digested(self.splitter.feed(data))
 
     def close(self) -> Iterator[Piece]:
         """Digest what stands after the last newline."""
-        return self._digest(self.splitter.close())
+        return self.digested(self.splitter.close())
+
+    @property
+    def section(self) -> Section:
+        """The section that the stream is in."""
+        return self._sections[-1]
+
+    @property
+    def tables_begun(self) -> int:
+        """How many tables have passed, or begun to."""
+        return sum(section.kind == Kind.TABLE for section in self._sections)
 
     @property
     def is_complete(self) -> bool:
@@ -528,20 +539,23 @@ class Digester:
 
     def sections(self, collations: Mapping[str, str]) -> list[dict[str, Any]]:
         """All sections that hold statements. `collations` as `normalised_table` takes them."""
-        return [section.as_json(collations) for section in self.splitter.sections if not section.is_empty]
+        return [section.as_json(collations) for section in self._sections if not section.is_empty]
 
     def views_of_others(self) -> list[str]:
         """Views that read tables by their database's name, and go on reading them elsewhere.
 
         MariaDB stores the database's own name too in a view that joins two databases.
         """
-        return [s.name for s in self.splitter.sections if s.foreign and s.kind == Kind.VIEW]
+        return [s.name for s in self._sections if s.foreign and s.kind == Kind.VIEW]
 
-    def _digest(self, pieces: Iterable[Piece]) -> Iterator[Piece]:
+    def digested(self, pieces: Iterable[Piece]) -> Iterator[Piece]:
+        """Digest pieces, of this stream's splitter or of others', giving them out."""
         for piece in pieces:
             if piece.is_comment:
                 self._manifest.line(bytes(piece.data))
             else:
+                if piece.section is not self._sections[-1]:
+                    self._sections.append(piece.section)
                 named = piece.alters_database
                 piece.section.add(with_database(bytes(piece.data), "") if named else piece.data)
             yield piece

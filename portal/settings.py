@@ -202,6 +202,9 @@ BACKUP_KEEP_MONTHLY = env.integer("BACKUP_KEEP_MONTHLY", 6)
 RESTORE_CONNECTIONS = env.integer(
     "RESTORE_CONNECTIONS", max(2, min(4, len(os.sched_getaffinity(0)))), least=1, most=32
 )
+DUMP_CONNECTIONS = env.integer("DUMP_CONNECTIONS", 1, least=1, most=32)
+DUMP_SPOOL_DIR = env.text("DUMP_SPOOL_DIR", "")
+DUMP_SPOOL_MB = env.integer("DUMP_SPOOL_MB", 10_000)
 BACKUP_DUMP_FORMAT = env.choice("BACKUP_DUMP_FORMAT", "sql", ["sql", "sql.gz"])
 BACKUP_PORTAL = env.boolean("BACKUP_PORTAL", default=True)
 

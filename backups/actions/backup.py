@@ -16,6 +16,7 @@ from backups.actions.preflight import Found, make_ready
 from backups.actions.repository import wait_for_maintenance
 from backups.choices import Action, DumpFormat, Level
 from backups.dump import Order, Report, command
+from backups.dumps_at_once import Wish
 from backups.errors import Cancelled, Problem
 from backups.models import Database, Run, Snapshot
 from backups.progress import Progress
@@ -99,11 +100,19 @@ def _dump_into_restic(
         database=database.database,
         client_dir=settings.MYSQL_CLIENT_DIR,
         gzip=database.dump_format == DumpFormat.SQL_GZ,
+        at_once=Wish(settings.DUMP_CONNECTIONS, settings.DUMP_SPOOL_DIR, settings.DUMP_SPOOL_MB * 1_000_000),
     )
     order_fd = process.secret_fd(order.as_json())
     report_fd = process.secret_fd(b"")
     report = Report(report_fd)
     summaries: list[restic.BackupSummary] = []
+    logged = 0
+
+    def log_notes(told: dict[str, Any]) -> None:
+        nonlocal logged
+        for note in told.get("notes", [])[logged:]:
+            progress.log(note)
+            logged += 1
 
     def read_status(line: str) -> None:
         if (done := restic.parse_status(line)) is not None:
@@ -112,7 +121,9 @@ def _dump_into_restic(
             summaries.append(summary)
 
     def tick() -> None:
-        progress.detail(str(report.read().get("progress", {}).get("doing", "")))
+        told = report.read()
+        log_notes(told)
+        progress.detail(str(told.get("progress", {}).get("doing", "")))
         progress.tick()
 
     try:
@@ -131,6 +142,7 @@ def _dump_into_restic(
             pass_fds=[order_fd, report_fd],
         )
         told = report.read()
+        log_notes(told)
     except restic.ResticError as error:
         if summaries:
             raise _unconfirmed(summaries[-1], error) from error

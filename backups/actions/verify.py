@@ -279,7 +279,7 @@ def _dump_again(
 
     def tick() -> None:
         progress.bytes_done(dumped.counted)
-        progress.detail(f"{digester.splitter.section.kind} {digester.splitter.section.name}")
+        progress.detail(f"{digester.section.kind} {digester.section.name}")
         progress.tick()
 
     with mysql.connect(scratch.server) as connection:
@@ -311,7 +311,7 @@ def _dump_again(
 class _Counter:
     counted: int = 0
 
-    def count(self, data: bytes) -> None:
+    def count(self, data: bytes | memoryview) -> None:
         self.counted += len(data)
 
 
