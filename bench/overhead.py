@@ -24,7 +24,9 @@ from tools import sample
 CHANGE_PERCENT = 1.0
 MEMORY_LIMIT_MB = 150
 OLD, BARE = COMMANDS
-OURS = "our run"
+OURS, AT_ONCE = "our run", "our run, dumping at once"
+# Two programs beside restic, on two cores; what waits for its turn lies in a folder.
+AT_ONCE_ENVIRONMENT = {"DUMP_CONNECTIONS": "2", "DUMP_SPOOL_MB": "2000"}
 
 
 @dataclass
@@ -55,8 +57,10 @@ class Times:
     `dump` and `command` are the seconds of our dump phase and of our whole command.
     """
 
-    costs: dict[str, list[Cost]] = field(default_factory=lambda: {name: [] for name in (OLD, BARE, OURS)})
-    dump: list[float] = field(default_factory=list)
+    costs: dict[str, list[Cost]] = field(
+        default_factory=lambda: {name: [] for name in (OLD, BARE, OURS, AT_ONCE)}
+    )
+    dump: dict[str, list[float]] = field(default_factory=lambda: {OURS: [], AT_ONCE: []})
     command: list[float] = field(default_factory=list)
 
     def median(self, name: str, what: str) -> float:
@@ -66,7 +70,7 @@ class Times:
     def fixed(self) -> float:
         """The seconds of a run besides its dump phase."""
         runs = (cost.seconds for cost in self.costs[OURS])
-        return statistics.median(run - dump for run, dump in zip(runs, self.dump, strict=True))
+        return statistics.median(run - dump for run, dump in zip(runs, self.dump[OURS], strict=True))
 
 
 @dataclass
@@ -82,42 +86,55 @@ class Subject:
         self.peers = [
             Peer(name, self.shop, self.folder / name.replace(" ", "-"), self.restic) for name in COMMANDS
         ]
-        self.repository = self.folder / "repository"
-        self.portal = Portal(self.folder / "portal", self.shop, self.restic, str(self.repository))
-        assert self.portal.manage("bootstrap").code == 0
+        self.portals = {
+            OURS: self._portal("serial"),
+            AT_ONCE: self._portal("at-once", **AT_ONCE_ENVIRONMENT),
+        }
+
+    def _portal(self, name: str, **environment: str) -> Portal:
+        folder = self.folder / f"portal-{name}"
+        spool = folder / "spool"
+        spool.mkdir(parents=True)
+        environment["DUMP_SPOOL_DIR"] = str(spool)
+        portal = Portal(folder, self.shop, self.restic, str(self.folder / f"repository-{name}"), environment)
+        assert portal.manage("bootstrap").code == 0
+        return portal
 
     def backups(self, times: Times, turn: int) -> None:
         """One backup in every way, each turn beginning with another."""
-        ways: list[Peer | None] = [*self.peers, None]
+        ways: list[Peer | str] = [*self.peers, *self.portals]
         for number in range(len(ways)):
-            peer = ways[(number + turn) % len(ways)]
-            if peer is None:
-                self._ours(times)
+            way = ways[(number + turn) % len(ways)]
+            if isinstance(way, str):
+                self._ours(times, way)
             else:
-                times.costs[peer.name].append(peer.backup())
+                times.costs[way.name].append(way.backup())
 
-    def _ours(self, times: Times) -> None:
+    def _ours(self, times: Times, name: str) -> None:
         """`manage.py backup`, from its start to its end, follow-ups included."""
-        ended = threading.Event()
-        with measured(self.shop, self.repository) as cost:
-            process = self.portal.start("backup", "--json")
+        portal, ended = self.portals[name], threading.Event()
+        with measured(self.shop, Path(portal.repository)) as cost:
+            process = portal.start("backup", "--json")
             watching = threading.Thread(target=self.peaks.watch, args=(process.pid, ended))
             watching.start()
-            ran = self.portal.finish(process, deadline=3600)
+            ran = portal.finish(process, deadline=3600)
             ended.set()
             watching.join()
         assert ran.code == 0, ran.err
-        times.command.append(cost.seconds)
-        run = self.portal.run()
+        run = portal.run()
+        if name == OURS:
+            times.command.append(cost.seconds)
+        else:
+            assert "Dumped over 2 connections" in portal.log(), portal.log()
         cost.seconds = seconds_between(run["started_at"], run["finished_at"])
-        times.costs[OURS].append(cost)
-        dump = self.portal.rows(
+        times.costs[name].append(cost)
+        dump = portal.rows(
             "SELECT json_extract(phases, '$[1].at') AS began, json_extract(phases, '$[2].at') AS ended,"
             " json_extract(phases, '$[1].name') AS name FROM backups_run WHERE id = ?",
             run["id"],
         )[0]
         assert dump["name"] == "dump"
-        times.dump.append(seconds_between(dump["began"], dump["ended"]))
+        times.dump[name].append(seconds_between(dump["began"], dump["ended"]))
 
 
 def measure(options: Options) -> None:
@@ -133,8 +150,9 @@ def measure(options: Options) -> None:
     print_table(
         f"Backup beside the old scripts' pipeline and the bare pipe (medians of {options.rounds})",
         [
-            "dump, backup", OLD, BARE, OURS, "ours / old", "ours / bare", "its dump phase", "whole command",
-            "processor s: old, bare, ours", "MB added: old, bare, ours", "old / ours",
+            "dump, backup", OLD, BARE, OURS, AT_ONCE, "ours / old", "ours / bare", "at once / old",
+            "at once / bare", "dump phase: ours, at once", "whole command",
+            "processor s: old, bare, ours, at once", "MB added: old, bare, ours, at once", "old / ours",
         ],
         [_row(name, times) for name, times in measured_kinds.items()],
         *_notes(list(measured_kinds.values()), peaks),
@@ -156,7 +174,9 @@ def _notes(kinds: Sequence[Times], peaks: Peaks) -> list[str]:
         f"Peak memory: the dump program {peaks.dump:.0f} MB, the command {peaks.command:.0f} MB; at most "
         f"{MEMORY_LIMIT_MB} MB is wanted."
     )
-    return [*(f"{name}: `{command}`" for name, command in COMMANDS.items()), ours, processor, memory]
+    settings = " ".join(f"{name}={value}" for name, value in AT_ONCE_ENVIRONMENT.items())
+    at_once = f"{AT_ONCE}: the same with {settings} and DUMP_SPOOL_DIR on the repository's disk."
+    return [*(f"{name}: `{command}`" for name, command in COMMANDS.items()), ours, at_once, processor, memory]
 
 
 def _measure_size(
@@ -182,14 +202,15 @@ def _measure_size(
 def _row(name: str, times: Times) -> list[str]:
     seconds = {who: times.median(who, "seconds") for who in times.costs}
     grew = {who: times.median(who, "grew") for who in times.costs}
+    everyone = (OLD, BARE, OURS, AT_ONCE)
     return [
         name,
-        *(f"{seconds[who]:.1f} s" for who in (OLD, BARE, OURS)),
-        *(f"{seconds[OURS] / seconds[who]:.2f}" for who in (OLD, BARE)),
-        f"{statistics.median(times.dump):.1f} s",
+        *(f"{seconds[who]:.1f} s" for who in everyone),
+        *(f"{seconds[ours] / seconds[peer]:.2f}" for ours in (OURS, AT_ONCE) for peer in (OLD, BARE)),
+        ", ".join(f"{statistics.median(times.dump[ours]):.1f} s" for ours in (OURS, AT_ONCE)),
         f"{statistics.median(times.command):.1f} s",
-        ", ".join(f"{times.median(who, 'cpu'):.1f}" for who in (OLD, BARE, OURS)),
-        ", ".join(f"{grew[who]:.1f}" for who in (OLD, BARE, OURS)),
+        ", ".join(f"{times.median(who, 'cpu'):.1f}" for who in everyone),
+        ", ".join(f"{grew[who]:.1f}" for who in everyone),
         f"{grew[OLD] / grew[OURS]:.1f}",
     ]
 
