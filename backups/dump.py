@@ -18,16 +18,19 @@ from contextlib import contextmanager, suppress
 from dataclasses import asdict, dataclass, field
 from functools import partial
 from pathlib import Path
-from typing import IO, Any
+from typing import Any
 
 from backups import dump_program, dumps_at_once, mysql, process
 from backups.dump_program import Source
 from backups.errors import Problem
+from backups.spool import Spool
 from backups.stream import Digester, Piece, manifest_of, manifest_text, objects_in
 
 _PROJECT = Path(__file__).resolve().parent.parent
 _CHUNK = 1 << 20
 _SMALL = 1 << 14
+# What may wait in memory for restic.
+_AHEAD_BYTES = 4 << 20
 _PROGRESS_SECONDS = 1.0
 _ORPHAN_SECONDS = 0.5
 _QUIET_SECONDS = 3.0
@@ -287,12 +290,14 @@ def stream_dump(
     source = Source(server, database, info, programs)
     _refuse_before(source)
     with dump_program.started(source, structure_only=structure_only, own_group=tick is not None) as running:
-        pump = partial(_pump, running.stdout, digester, write, take)
         if tick is None:
-            pump()
+            spool = Spool(_AHEAD_BYTES)
+            with dump_program.read_into(spool, source, running):
+                _pump(spool.taken(), digester, write, take)
         else:
+            pump = partial(_pump, dump_program.output(running), digester, write, take)
             process.watched(pump, tick, running.stop)
-        dump_program.refuse_bad_end(source, running, tick)
+            dump_program.refuse_bad_end(source, running, tick)
 
 
 def _refuse_before(source: Source) -> None:
@@ -304,12 +309,12 @@ def _refuse_before(source: Source) -> None:
 
 
 def _pump(
-    source: IO[bytes],
+    chunks: Iterator[bytes],
     digester: Digester,
     write: Callable[[bytes | memoryview], None],
     take: Callable[[Piece], None] | None,
 ) -> None:
-    while data := os.read(source.fileno(), _CHUNK):
+    for data in chunks:
         write(data)
         _exhaust(digester.feed(data), take)
     _exhaust(digester.close(), take)

@@ -4,14 +4,18 @@ from __future__ import annotations
 
 import fcntl
 import os
-from collections.abc import Iterator, Sequence
+import threading
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 
 from backups import mysql, process
 from backups.errors import Problem
+from backups.spool import Spool
 
 PIPE_BYTES = 1 << 20
+# Of a size that stays in the cache of a core.
+_READ_BYTES = 1 << 18
 
 
 @dataclass(frozen=True)
@@ -57,6 +61,42 @@ def started(
             yield running
     finally:
         os.close(option_fd)
+
+
+@contextmanager
+def read_into(
+    spool: Spool, source: Source, running: process.Child, look: Callable[[bytes], None] = lambda _: None
+) -> Iterator[None]:
+    """Read what the program writes in a thread, whatever keeps the one who wants it.
+
+    `look` is shown each piece. The spool ends with what was wrong with the program's end.
+    """
+
+    def read() -> None:
+        try:
+            for data in output(running):
+                spool.put(data)
+                look(data)
+            refuse_bad_end(source, running)
+        except BaseException as error:  # noqa: BLE001  raised again where it is taken
+            spool.end(error)
+        else:
+            spool.end()
+
+    reader = threading.Thread(target=read, daemon=True)
+    reader.start()
+    try:
+        yield
+    finally:
+        spool.close()
+        running.stop()
+        reader.join()
+
+
+def output(running: process.Child) -> Iterator[bytes]:
+    """What the program writes, as it comes."""
+    while data := os.read(running.stdout.fileno(), _READ_BYTES):
+        yield data
 
 
 def refuse_bad_end(source: Source, running: process.Child, tick: process.Tick | None = None) -> None:

@@ -7,7 +7,6 @@ the others write ahead of their turn waits in a spool.
 
 from __future__ import annotations
 
-import os
 import threading
 import time
 import unicodedata
@@ -16,17 +15,17 @@ from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from itertools import groupby
 
-from backups import dump_program, mysql, process
+from backups import dump_program, mysql
 from backups.dump_program import Source
 from backups.errors import Problem
-from backups.spool import Room, Spool
+from backups.spool import BREATHS, Room, Spool
 from backups.stream import Kind, Piece, Section, Splitter
 
 # What may wait in memory, of all that is dumped ahead, and of what is not.
-_AHEAD_BYTES = 40 << 20
+_AHEAD_BYTES = 32 << 20
 _BEHIND_BYTES = 4 << 20
-_CHUNK = 1 << 20
 _BEGIN_SECONDS = 1.5
+_LOOK_SECONDS = 0.05
 # A statement that locks more would be long, and take its time.
 _MOST_TABLES = 1000
 
@@ -142,7 +141,7 @@ def _spool(ahead: bool, others: int, room: Room, closing: ExitStack) -> Spool:
     if not ahead:
         return Spool(_BEHIND_BYTES)
     file = closing.enter_context(room.file()) if room.bytes else None
-    return Spool(_AHEAD_BYTES // others, file, room.bytes // others)
+    return Spool(_AHEAD_BYTES // others, file, room.bytes // others, breaths=BREATHS // others)
 
 
 @contextmanager
@@ -151,8 +150,8 @@ def _locked(source: Source, tables: Sequence[mysql.TableSize]) -> Iterator[mysql
     try:
         with mysql.locked_for_reading(source.server, source.database, names) as lock:
             yield lock
-    except mysql.NotLocked as problem:
-        raise NotAtOnce(problem.what) from problem
+    except (mysql.NotLocked, mysql.NoMoreConnections) as problem:
+        raise NotAtOnce(problem.what.rstrip(".")) from problem
 
 
 class _Dump:
@@ -163,55 +162,34 @@ class _Dump:
     ) -> None:
         self.tables, self.spool = tables, spool
         self._source, self._leave_out, self._is_first = source, leave_out, is_first
-        self._answered = threading.Event()
+        self._begun, self._head = threading.Event(), Splitter()
         self.splitter = Splitter()
 
     @contextmanager
     def running(self) -> Iterator[_Dump]:
-        """Run the program, and read it in a thread."""
-        with dump_program.started(
-            self._source, leave_out=self._leave_out, tables_only=not self._is_first
-        ) as child:
-            reader = threading.Thread(target=self._read, args=[child], daemon=True)
-            reader.start()
-            try:
-                yield self
-            finally:
-                self.spool.close()
-                child.stop()
-                reader.join()
+        """Run the program, and read it beside."""
+        with (
+            dump_program.started(
+                self._source, leave_out=self._leave_out, tables_only=not self._is_first
+            ) as child,
+            dump_program.read_into(self.spool, self._source, child, self._look_for_begin),
+        ):
+            yield self
 
     def has_begun(self, until: float) -> bool:
         """Wait for what it writes in its transaction only. Raises what ended it."""
-        answered = self._answered.wait(until - time.monotonic())
-        self.spool.refuse_failure()
-        return answered
+        while not (begun := self._begun.wait(_LOOK_SECONDS)) and time.monotonic() < until:
+            self.spool.refuse_failure()
+        return begun
 
-    def chunks(self) -> Iterator[bytes]:
-        """What it writes. Raises Problem."""
-        while data := self.spool.take():
-            yield data
-
-    def _read(self, child: process.Child) -> None:
-        try:
-            head = Splitter()
-            while data := os.read(child.stdout.fileno(), _CHUNK):
-                self.spool.put(data)
-                if not self._answered.is_set():
-                    self._look_for_begin(head, data)
-            dump_program.refuse_bad_end(self._source, child)
-        except BaseException as error:  # noqa: BLE001  raised again where it is read
-            self.spool.end(error)
-        else:
-            self.spool.end()
-        self._answered.set()
-
-    def _look_for_begin(self, head: Splitter, data: bytes) -> None:
+    def _look_for_begin(self, data: bytes) -> None:
         """It writes its header, begins its transaction, and only then asks for the first table."""
-        for _ in head.feed(data):
+        if self._begun.is_set():
+            return
+        for _ in self._head.feed(data):
             pass
-        if any(section.kind != Kind.HEADER for section in head.sections):
-            self._answered.set()
+        if any(section.kind != Kind.HEADER for section in self._head.sections):
+            self._begun.set()
 
 
 def _wait_until_all_have_begun(dumps: Iterable[_Dump]) -> None:
@@ -260,7 +238,7 @@ class AtOnce:
             raise _unexpected("its closing line")
 
     def _pieces_of(self, dump: _Dump) -> Iterator[Piece]:
-        for data in dump.chunks():
+        for data in dump.spool.taken():
             for other in self._dumps:
                 other.spool.refuse_failure()
             yield from dump.splitter.feed(data)

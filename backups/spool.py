@@ -1,4 +1,4 @@
-"""What one dump program has written ahead of its turn: bytes that go in and come out in order."""
+"""What a dump program has written before anyone wants it: bytes that go in and come out in order."""
 
 from __future__ import annotations
 
@@ -7,12 +7,20 @@ import shutil
 import tempfile
 import threading
 from collections import deque
+from collections.abc import Iterator
+from contextlib import suppress
 from typing import IO, NamedTuple
 
 from backups.errors import Problem
 
 # Of a disk's free space, what is left to others.
 _SPARED = 0.1
+# A server ends who does not read for net_write_timeout, by default a minute, and MariaDB's dump program
+# leaves that as it is.
+_BREATH_SECONDS = 25.0
+# Less, and the two ends of the connection to the server would not notice.
+_BREATH_BYTES = 1 << 20
+BREATHS = 36
 
 
 class Room:
@@ -45,21 +53,25 @@ class _OnDisk(NamedTuple):
 class Spool:
     """For one thread that puts and one that takes.
 
-    Up to `memory` bytes wait in memory, and up to `on_disk` in `file`; then the one who puts does.
+    Up to `memory` bytes wait in memory, and up to `on_disk` in `file`; then the one who puts does, but
+    takes `breaths` now and then, each of a megabyte more in memory: 36 last for a quarter of an hour.
     """
 
-    def __init__(self, memory: int, file: IO[bytes] | None = None, on_disk: int = 0) -> None:
+    def __init__(
+        self, memory: int, file: IO[bytes] | None = None, on_disk: int = 0, *, breaths: int = BREATHS
+    ) -> None:
         self._memory, self._file, self._on_disk = memory, file, on_disk
         self._waiting: deque[bytes | _OnDisk] = deque()
         self._in_memory = self._in_file = self._file_end = 0
         self._changed = threading.Condition()
         self._ended = self._closed = False
+        self._most_breaths, self._breaths = breaths, 0
         self._problem: BaseException | None = None
 
     def put(self, data: bytes) -> None:
         """Add bytes, waiting for room. Raises Problem where the disk does not take them."""
         with self._changed:
-            place = self._changed.wait_for(lambda: self._place(len(data)))
+            place = self._wait_for_place(len(data))
             if place == _DROPPED:
                 return
             if place == _MEMORY:
@@ -82,6 +94,11 @@ class Spool:
             self._ended, self._problem = True, problem
             self._changed.notify_all()
 
+    def taken(self) -> Iterator[bytes]:
+        """All bytes to the end. Raises what ended the other side."""
+        while data := self.take():
+            yield data
+
     def take(self) -> bytes:
         """The next bytes, as they were put; none at the end. Raises what ended the other side."""
         with self._changed:
@@ -92,17 +109,16 @@ class Spool:
             found = self._waiting.popleft()
             if isinstance(found, bytes):
                 self._in_memory -= len(found)
+                if self._in_memory <= self._memory:
+                    self._breaths = 0
                 self._changed.notify_all()
                 return found
-        assert self._file is not None  # noqa: S101
-        data = os.pread(self._file.fileno(), found.size, found.at)
+        data = self._read(found)
         with self._changed:
             self._in_file -= 1
             if not self._in_file:
                 self._file_end = 0
             self._changed.notify_all()
-        if len(data) != found.size:
-            raise Problem("What was dumped ahead could not be read back from DUMP_SPOOL_DIR.", do=_WITHOUT)
         return data
 
     def refuse_failure(self) -> None:
@@ -120,13 +136,29 @@ class Spool:
         if self._problem is not None:
             raise self._problem
 
+    def _wait_for_place(self, size: int) -> str:
+        while not (place := self._changed.wait_for(lambda: self._place(size), _BREATH_SECONDS)):
+            if self._breaths < self._most_breaths:
+                self._breaths += 1
+        return place
+
     def _place(self, size: int) -> str:
         """Where so many bytes can go; nowhere as yet where it is empty."""
         if self._closed:
             return _DROPPED
         if self._in_memory + size <= self._memory:
             return _MEMORY
-        return _DISK if self._file_end + size <= self._on_disk else ""
+        if self._file_end + size <= self._on_disk:
+            return _DISK
+        return _MEMORY if self._in_memory + size <= self._memory + self._breaths * _BREATH_BYTES else ""
+
+    def _read(self, found: _OnDisk) -> bytes:
+        assert self._file is not None  # noqa: S101
+        with suppress(OSError):
+            data = os.pread(self._file.fileno(), found.size, found.at)
+            if len(data) == found.size:
+                return data
+        raise Problem("What was dumped ahead could not be read back from DUMP_SPOOL_DIR.", do=_WITHOUT)
 
     def _write(self, data: bytes, at: int) -> None:
         assert self._file is not None  # noqa: S101

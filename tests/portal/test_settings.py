@@ -23,6 +23,8 @@ WRONG = {
     "BACKUP_CRON": "at noon",
     "VERIFY_CRON": "0 5 * * 9",
     "BACKUP_CHECK_INTERVAL": "often",
+    "DUMP_CONNECTIONS": "0",
+    "DUMP_SPOOL_MB": "-1",
     "RESTORE_CONNECTIONS": "0",
     "BACKUP_KEEP_DAILY": "-7",
     "BACKUP_KEEP_WEEKLY": "x",
