@@ -334,7 +334,7 @@ def _make_sure_it_is_whole(
 ) -> None:
     """Raise Problem unless the dump ended as it should and holds all that the database holds."""
     if not digester.is_complete:
-        section = digester.splitter.section
+        section = digester.section
         where = f"{section.kind} {section.name}".strip()
         raise Problem(
             f"The dump of {database} stopped before its closing line, in {where}.",

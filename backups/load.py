@@ -81,7 +81,7 @@ class Loading:
     @property
     def tables_begun(self) -> int:
         """How many tables came by."""
-        return sum(section.kind == Kind.TABLE for section in self.digester.splitter.sections)
+        return self.digester.tables_begun
 
     @property
     def doing(self) -> str:

@@ -14,7 +14,10 @@ PACKAGES = ("backups", "portal", "sentinel")
 STANDARD_SUBPROCESS = re.compile(r"subprocess|pty|popen2|multiprocessing")
 
 # What the tools are wrapped in. Values arrive as arguments: no rows, no settings.
-TOOLS = "backups.(process|restic|mysql|dump|load|spread|crew|tables|stream|grants|errors)"
+TOOLS = (
+    "backups.(process|restic|mysql|dump|dump_program|dumps_at_once|spool|load|spread|crew|tables|stream|grants"
+    "|errors)"
+)
 # What plays an action.
 ACTIONS = r"backups.actions(\..*)?"
 # What people and the queue call.
