@@ -14,7 +14,7 @@ class BackupsConfig(AppConfig):
     verbose_name = "Backups"
 
     def ready(self) -> None:
-        """A new worker shows at once that it lives, and gives up the run of a dead one before it."""
+        """A new worker shows at once that it lives, gives up a dead one's run, and begins what is due."""
         from django_q.signals import post_spawn
 
         from backups import checks  # noqa: F401  registers itself
@@ -25,9 +25,13 @@ class BackupsConfig(AppConfig):
 def _worker_began(**_: Any) -> None:
     import logging
 
+    from django_q.scheduler import scheduler
+
     from backups import tasks
 
     try:
         tasks.tend_runs()
+        # What fell due while no worker ran would wait for the queue's own look, half a minute away.
+        scheduler()
     except Exception:
         logging.getLogger(__name__).exception("a new worker could not tend the runs")

@@ -19,6 +19,11 @@ ENQUEUE = (
 # As if the queue had had them for so long.
 OLD = "from backups.models import Run; from django.db.models import F; from datetime import timedelta;"
 MAKE_OLD = OLD + "Run.objects.filter(status='queued').update(queued_at=F('queued_at') - timedelta(minutes=6))"
+TEND_NOW = (
+    "from django_q.models import Schedule;"
+    "tending = Schedule.objects.filter(func='backups.tasks.tend_runs');"
+    "tending.update(next_run=F('next_run') - timedelta(minutes=2))"
+)
 DONE = ("succeeded", "failed", "cancelled", "lost")
 
 
@@ -158,7 +163,7 @@ def test_portal_and_worker_with_different_secret_keys_are_told_apart(portal: Por
     with worker(portal, "worker", SECRET_KEY="another one than what the portal has got"):
         run = enqueue(portal)
         wait_until(lambda: not portal.rows("SELECT 1 FROM django_q_ormq"), "the message to be taken", 30)
-        portal.shell(MAKE_OLD)
+        portal.shell(MAKE_OLD + ";" + TEND_NOW)
         wait_until(lambda: is_over(portal, run), "the worker to send it to itself again", 100)
 
     assert portal.run(run)["status"] == "succeeded"
