@@ -14,10 +14,9 @@ from datetime import UTC, datetime, timedelta
 
 from django.conf import settings
 from django.db import DatabaseError
-from django.template.defaultfilters import filesizeformat
 from django.utils import timezone
 
-from backups import portal_copy, process, restic, services
+from backups import humane, portal_copy, process, restic, services
 from backups.actions.outcome import Outcome
 from backups.actions.repository import opened, wait_for_maintenance
 from backups.choices import Level
@@ -56,7 +55,7 @@ def run(run: Run, progress: Progress) -> Outcome:
         rows = portal_copy.write(file, made_by=run.pk, tick=progress.tick)
         progress.phase("store", expected=file.tell())
         summary = _store(file.fileno(), run.repository, access, progress)
-    size = filesizeformat(summary.total_bytes_processed)
+    size = humane.size(summary.total_bytes_processed)
     sentence = f"Snapshot {summary.snapshot_id[:8]} holds the portal itself: {rows} rows, {size}."
     progress.log(sentence)
     services.run_note(

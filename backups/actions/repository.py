@@ -6,9 +6,8 @@ import re
 from collections.abc import Iterable
 from urllib.parse import unquote
 
-from django.template.defaultfilters import filesizeformat
 
-from backups import process, restic, services
+from backups import humane, process, restic, services
 from backups.actions.outcome import Outcome
 from backups.choices import EXCLUSIVE_ACTIONS, Action
 from backups.connections import repository_access
@@ -113,7 +112,7 @@ def note_size(run: Run, access: restic.Access, progress: Progress) -> None:
     answer = restic.call(access, restic.stats_args(), doing="measuring", tick=progress.tick)
     total = restic.parse_total_size(answer.stdout)
     services.repository_sized(run.repository, total)
-    sentence = f"The repository holds {filesizeformat(total)} of data."
+    sentence = f"The repository holds {humane.size(total)} of data."
     progress.log(sentence)
     services.run_note(run.pk, result={"sentence": sentence, "size_bytes": total})
 

@@ -256,11 +256,13 @@ def _could_restore(cards: Sequence[Card]) -> Notice:
     oldest = min((card.proved.time for card in cards if card.proved), default=None)
     if oldest is None:
         return Notice("plain", "There is nothing to restore yet.", link="Nothing yet")
-    which = "The database" if len(cards) == 1 else f"Each of the {len(cards)} databases"
+    proved = "has a backup that was restored in full and compared"
+    made = f"was made {humane.age(oldest)}"
     return Notice(
         "success",
-        f"{which} has a backup that was restored in full and compared; the oldest of them was made "
-        f"{humane.age(oldest)}.",
+        f"{cards[0].database.name} {proved}; it {made}."
+        if len(cards) == 1
+        else f"Each of the {len(cards)} databases {proved}; the oldest of them {made}.",
         link="Yes, proved",
     )
 
