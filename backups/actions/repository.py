@@ -6,7 +6,6 @@ import re
 from collections.abc import Iterable
 from urllib.parse import unquote
 
-
 from backups import humane, process, restic, services
 from backups.actions.outcome import Outcome
 from backups.choices import EXCLUSIVE_ACTIONS, Action
