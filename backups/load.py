@@ -74,6 +74,8 @@ class Loading:
     digester: Digester = field(default_factory=Digester)
     bytes_read: int = 0
     is_read: bool = False
+    # The reading was ended by us, so that how it ended tells nothing.
+    is_broken_off: bool = False
     # Tables whose definition is not what the dump says, though they were made from it.
     altered: list[str] = field(default_factory=list)
     afterwards: Callable[[], str] = field(default=lambda: "", repr=False)
@@ -213,6 +215,11 @@ def load(
 
     Raises LoadProblem with the server's own words, BrokenDump, what `tick` raises.
     """
+
+    def break_off() -> None:
+        loading.is_broken_off = source.poll() is None
+        source.stop()
+
     pieces = adapted(wish, digested(unpacked(source.stdout, gzip=gzip), loading))
     wanted = connections if connections > 1 else 0
     with mysql.loading_connections(server, wish.database, wanted) as opened:
@@ -220,7 +227,7 @@ def load(
             say(f"The server has connections for {len(opened)} of {wanted} that load rows at once.")
         if not opened:
             told = (piece.data for piece in pieces)
-            client_fed(server, programs, wish.database, told, tick, abort=source.stop)
+            client_fed(server, programs, wish.database, told, tick, abort=break_off)
             return
         crew = Crew(server, wish.database, opened)
         loading.afterwards = lambda: crew.doing
@@ -232,7 +239,7 @@ def load(
         )
 
         def abort() -> None:
-            source.stop()
+            break_off()
             crew.stop()
 
         try:

@@ -56,7 +56,7 @@ def load_snapshot(
             raise
         except LoadProblem:
             # Half a dump is no fault of the server's: ask restic first how it went.
-            if source.poll() not in (None, 0):
+            if not loading.is_broken_off and source.poll() not in (None, 0):
                 restic.finished(source, access, "reading the snapshot", progress.tick)
             if loading.is_read:
                 # A statement that was cut off tells less than that the dump was.

@@ -7,6 +7,7 @@ import threading
 import time
 import tracemalloc
 from collections.abc import Callable, Iterator
+from pathlib import Path
 from typing import Any, ClassVar
 
 import pytest
@@ -287,6 +288,39 @@ def test_killed_connection_ends_the_restore(shop: Shop, make_database: MakeDatab
     killing.join()
 
     assert "was lost" in told or "killed" in told or "interrupted" in told
+
+
+@pytest.mark.parametrize("connections", [1, 3])
+def test_client_that_ends_before_the_dump_does_is_a_failure_though_it_is_content(
+    connections: int,
+    mariadb_shop: Shop,
+    make_database: MakeDatabase,
+    back_up: BackUp,
+    settings: Any,
+    tmp_path: Path,
+) -> None:
+    database = make_database(mariadb_shop)
+    body = f"SELECT '{'x' * 300_000}'"
+    mariadb_shop.execute(f"CREATE PROCEDURE long_one() {body}; CREATE PROCEDURE long_two() {body}")
+    succeeded(back_up(database))
+    settings.RESTORE_CONNECTIONS = connections
+    settings.MYSQL_CLIENT_DIR = str(clients_that_load_little(mariadb_shop.server, tmp_path / "clients"))
+
+    with untouched(mariadb_shop):
+        told = failed(restore(database, RestoreMode.NEW, target=f"{mariadb_shop.name}_new"))
+
+    assert "The loading client ended before the dump did." in told
+
+
+def clients_that_load_little(server: DatabaseServer, folder: Path) -> Path:
+    """A folder with the server's own dump program, and a client that reads a line and is content."""
+    folder.mkdir()
+    (folder / "mariadb-dump").symlink_to(server.client_dir / "mariadb-dump")
+    client = folder / "mariadb"
+    real = server.client_dir / "mariadb"
+    client.write_text(f'#!/bin/sh\n[ "$1" = --version ] && exec {real} --version\nread -r line\nexit 0\n')
+    client.chmod(0o755)
+    return folder
 
 
 def test_cancel_ends_statements_that_run(shop: Shop, make_database: MakeDatabase, three: None) -> None:
