@@ -1003,7 +1003,8 @@ class Replica:
     def __str__(self) -> str:
         if not self.runs or self.behind is None:
             return f"The server is a replica of {self.source}, and its replication does not run"
-        return f"The server is a replica of {self.source}, {self.behind} seconds behind it"
+        seconds = f"{self.behind} second{'' if self.behind == 1 else 's'}"
+        return f"The server is a replica of {self.source}, {seconds} behind it"
 
 
 def replica(connection: Any) -> Replica | None:

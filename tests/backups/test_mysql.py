@@ -19,9 +19,10 @@ SERVER = mysql.Server("db.example.com", 3307, "dump", "pass'word")
 MARIADB = mysql.ServerInfo("MariaDB", "10.11.19-MariaDB-deb12")
 MYSQL = mysql.ServerInfo("MySQL", "9.7.4")
 COMMON = (
-    "--single-transaction --quick --routines --triggers --events --skip-dump-date --no-tablespaces"
+    "--single-transaction --quick --triggers --skip-dump-date --no-tablespaces"
     " --order-by-primary --skip-add-locks --max-allowed-packet=1G"
 )
+OF_ALL = "--routines --events -- shop"
 CONNECTION = (
     "--defaults-file=/dev/fd/9 --host=db.example.com --port=3307 --user=dump --default-character-set=utf8mb4"
 )
@@ -50,27 +51,27 @@ PASSWORDS = [
         (
             MARIADB,
             mysql.Clients("/bin/mariadb-dump", "/bin/mariadb", "MariaDB", "10.11.19"),
-            f"/bin/mariadb-dump {CONNECTION} {UNVERIFIED} {COMMON} --dump-history -- shop",
+            f"/bin/mariadb-dump {CONNECTION} {UNVERIFIED} {COMMON} --dump-history {OF_ALL}",
         ),
         (
             MARIADB,
             mysql.Clients("/bin/mariadb-dump", "/bin/mariadb", "MariaDB", "10.6.1"),
-            f"/bin/mariadb-dump {CONNECTION} {UNVERIFIED} {COMMON} -- shop",
+            f"/bin/mariadb-dump {CONNECTION} {UNVERIFIED} {COMMON} {OF_ALL}",
         ),
         (
             MARIADB,
             mysql.Clients("/bin/mariadb-dump", "/bin/mariadb", "MariaDB", "10.6.1", ("stdbuf", "-o1M")),
-            f"stdbuf -o1M /bin/mariadb-dump {CONNECTION} {UNVERIFIED} {COMMON} -- shop",
+            f"stdbuf -o1M /bin/mariadb-dump {CONNECTION} {UNVERIFIED} {COMMON} {OF_ALL}",
         ),
         (
             MYSQL,
             mysql.Clients("/bin/mysqldump", "/bin/mysql", "MySQL", "9.7.4"),
-            f"/bin/mysqldump {CONNECTION} {PREFERRED_8} {COMMON} {SINCE_8} -- shop",
+            f"/bin/mysqldump {CONNECTION} {PREFERRED_8} {COMMON} {SINCE_8} {OF_ALL}",
         ),
         (
             MYSQL,
             mysql.Clients("/bin/mysqldump", "/bin/mysql", "MySQL", "5.7.44"),
-            f"/bin/mysqldump {CONNECTION} --ssl-mode=PREFERRED {COMMON} --set-gtid-purged=OFF -- shop",
+            f"/bin/mysqldump {CONNECTION} --ssl-mode=PREFERRED {COMMON} --set-gtid-purged=OFF {OF_ALL}",
         ),
     ],
     ids=["mariadb", "older-mariadb", "mariadb-buffered", "mysql", "older-mysql"],
@@ -81,6 +82,18 @@ def test_dump_is_told_this_and_nothing_else(
     args = mysql.dump_args(SERVER, "shop", info=info, programs=clients, option_file_path="/dev/fd/9")
 
     assert args == tuple(wanted.split(" "))
+
+
+def test_dump_of_some_tables_leaves_out_the_others_and_what_is_of_no_table() -> None:
+    clients = mysql.Clients("/bin/mariadb-dump", "/bin/mariadb", "MariaDB", "10.6.1")
+
+    args = mysql.dump_args(
+        SERVER, "shop", info=MARIADB, programs=clients, option_file_path="/dev/fd/9",
+        tables_only=True, leave_out=["a view", "-t"],
+    )  # fmt: skip
+
+    assert args[-4:] == ("--ignore-table=shop.a view", "--ignore-table=shop.-t", "--", "shop")
+    assert not {"--routines", "--events"} & set(args)
 
 
 @pytest.mark.parametrize("password", PASSWORDS)
