@@ -15,7 +15,7 @@ STANDARD_SUBPROCESS = re.compile(r"subprocess|pty|popen2|multiprocessing")
 
 # What the tools are wrapped in. Values arrive as arguments: no rows, no settings.
 TOOLS = (
-    "backups.(process|restic|mysql|dump|dump_program|dumps_at_once|spool|load|spread|crew|tables|stream|grants"
+    r"backups.(process|restic|mysql(\..*)?|dump|dump_program|dumps_at_once|spool|load|spread|crew|tables|stream|grants"
     "|errors)"
 )
 # What plays an action.

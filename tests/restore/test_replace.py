@@ -385,7 +385,7 @@ def test_swap_that_waits_in_vain_for_a_lock_leaves_all_as_it_was(
     back_up: BackUp,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setattr("backups.mysql._LOCK_WAIT_SECONDS", 1)
+    monkeypatch.setattr("backups.mysql.connection._LOCK_WAIT_SECONDS", 1)
     database = make_database(shop)
     back_up(database)
     shop.server.load(LATER, shop.name)

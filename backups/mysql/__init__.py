@@ -1,0 +1,109 @@
+"""MySQL and MariaDB: what a server is, which client programs fit it, and what it holds.
+
+Connections are short and bounded; dumps and loads are the work of the servers' own clients. To the
+rest of Vedetta all of it is `mysql`; which module holds what is this package's own affair.
+"""
+
+from backups.mysql.changes import (
+    create_database,
+    drop_database,
+    drop_definitions,
+    drop_everything,
+    drop_triggers,
+    drop_views,
+    end_renames,
+    rename_tables,
+    requalify_sequences,
+)
+from backups.mysql.connection import (
+    connect,
+    execute,
+    refuse_plaintext,
+)
+from backups.mysql.contents import (
+    Inventory,
+    TableSize,
+    count_rows,
+    crossing_foreign_keys,
+    data_length,
+    database_defaults,
+    database_exists,
+    default_collations,
+    definition,
+    definitions_changed_at,
+    inventory,
+    listed_tables,
+    referenced_tables,
+    refuse_what_hangs,
+    space_used,
+    tables,
+    tables_with_json,
+    tables_without_snapshot,
+)
+from backups.mysql.loading import (
+    LoadingConnection,
+    before_load,
+    break_off,
+    loading_connections,
+)
+from backups.mysql.locks import (
+    NotLocked,
+    ReadLock,
+    locked_for_reading,
+)
+from backups.mysql.names import (
+    name_pattern,
+    prefix_pattern,
+    quote,
+)
+from backups.mysql.privileges import (
+    account,
+    definer_grant,
+    definers,
+    missing_users,
+    refuse_unless_may_define,
+    refuses_functions,
+    routines_without_body,
+    show_grants,
+    takes_names_literally,
+    view_that_calls_denied,
+)
+from backups.mysql.problems import (
+    TRUST_FUNCTION_CREATORS,
+    AccessDenied,
+    MissingPrivilege,
+    MySQLProblem,
+    NoMoreConnections,
+    ServerGone,
+    ServerUnreachable,
+    TlsProblem,
+    UnknownDatabase,
+    client_problem,
+    dump_problem,
+    translated,
+    translated_load,
+)
+from backups.mysql.programs import (
+    Clients,
+    client_environment,
+    client_warnings,
+    clients,
+    connection_args,
+    dump_args,
+    load_args,
+    option_file,
+)
+from backups.mysql.server import (
+    MARIADB,
+    MYSQL,
+    Server,
+    ServerInfo,
+    version_number,
+)
+from backups.mysql.state import (
+    Replica,
+    binary_log_position,
+    lock_wait,
+    probe,
+    replica,
+)

@@ -1,0 +1,134 @@
+"""Making, moving and dropping what a database holds."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Collection, Sequence
+from contextlib import suppress
+from typing import Any
+
+import MySQLdb
+
+from backups import process
+from backups.mysql.connection import execute, fetch_all
+from backups.mysql.contents import inventory
+from backups.mysql.names import quote
+from backups.mysql.problems import MySQLProblem
+
+_END_RENAME_TRIES = 40
+
+
+def allow_any_foreign_key(connection: Any) -> list[str]:
+    """The statements with which a session allows foreign keys that MySQL refuses from 8.4 on."""
+    known = fetch_all(connection, "SHOW SESSION VARIABLES LIKE 'restrict_fk_on_non_standard_key'")
+    return ["SET SESSION restrict_fk_on_non_standard_key = OFF"] if known else []
+
+
+def create_database(connection: Any, database: str, charset: str = "", collation: str = "") -> None:
+    """Make a database, with the source's defaults where they are known."""
+    defaults = ""
+    if re.fullmatch(r"\w+", charset) and re.fullmatch(r"\w+", collation):
+        defaults = f" CHARACTER SET {charset} COLLATE {collation}"
+    execute(connection, f"CREATE DATABASE {quote(database)}{defaults}")
+
+
+def drop_database(connection: Any, database: str) -> None:
+    """Drop a database and all it holds, where it is there."""
+    execute(connection, f"DROP DATABASE IF EXISTS {quote(database)}")
+
+
+def rename_tables(connection: Any, moves: Sequence[tuple[str, str, str]]) -> None:
+    """Move tables between databases in one statement: (from database, to database, table)."""
+    parts = ", ".join(
+        f"{quote(source)}.{quote(table)} TO {quote(target)}.{quote(table)}" for source, target, table in moves
+    )
+    allow = allow_any_foreign_key(connection)
+    with connection.cursor() as cursor:
+        for statement in allow:
+            cursor.execute(statement)
+        cursor.execute("SET SESSION foreign_key_checks = 0")
+        cursor.execute(f"RENAME TABLE {parts}")
+
+
+def end_renames(connection: Any, database: str) -> None:
+    """End every RENAME into `database` that still waits for locks: the server does not notice by
+    itself that the one who asked for it is dead. Raises MySQLProblem."""
+    for _ in range(_END_RENAME_TRIES):
+        rows = fetch_all(
+            connection,
+            "SELECT ID FROM information_schema.PROCESSLIST "
+            "WHERE INFO LIKE 'RENAME TABLE %%' AND INSTR(INFO, %s)",
+            [quote(database)],
+        )
+        if not rows:
+            return
+        for (thread,) in rows:
+            with suppress(MySQLdb.Error):  # it has ended meanwhile
+                execute(connection, f"KILL {int(thread)}")
+        process.pause()
+    raise MySQLProblem(f"A statement that moves tables to {database} still runs and does not end.")
+
+
+def drop_triggers(connection: Any, database: str, of_tables: Collection[str] | None = None) -> None:
+    """Drop a database's triggers, or those of some tables."""
+    rows = fetch_all(
+        connection,
+        "SELECT TRIGGER_NAME, EVENT_OBJECT_TABLE FROM information_schema.TRIGGERS WHERE TRIGGER_SCHEMA = %s",
+        [database],
+    )
+    for name, table in rows:
+        if of_tables is None or table in of_tables:
+            execute(connection, f"DROP TRIGGER IF EXISTS {quote(database)}.{quote(str(name))}")
+
+
+def drop_views(connection: Any, database: str, names: Collection[str] | None = None) -> None:
+    """Drop a database's views, or some of them."""
+    for name in inventory(connection, database).get("view", []):
+        if names is None or name in names:
+            execute(connection, f"DROP VIEW IF EXISTS {quote(database)}.{quote(name)}")
+
+
+def drop_definitions(connection: Any, database: str) -> None:
+    """Drop all that is no table: triggers, views, events, routines, packages."""
+    drop_triggers(connection, database)
+    drop_views(connection, database)
+    held = inventory(connection, database)
+    if "package" in held:
+        # MariaDB before 11 parses DROP PACKAGE in Oracle's mode alone.
+        execute(connection, "SET SESSION sql_mode = 'ORACLE'")
+    # A package's body goes with it.
+    for kind in ("event", "procedure", "function", "package"):
+        for name in held.get(kind, []):
+            execute(connection, f"DROP {kind.upper()} IF EXISTS {quote(database)}.{quote(name)}")
+
+
+def drop_everything(connection: Any, database: str) -> None:
+    """Empty a database without dropping it, for users who could not create it again."""
+    held = inventory(connection, database)
+    drop_definitions(connection, database)
+    with connection.cursor() as cursor:
+        cursor.execute("SET SESSION foreign_key_checks = 0")
+    for kind in ("table", "sequence"):
+        for name in held.get(kind, []):
+            execute(connection, f"DROP {kind.upper()} IF EXISTS {quote(database)}.{quote(name)}")
+
+
+def requalify_sequences(connection: Any, database: str, old: str) -> None:
+    """Point column defaults that draw from a sequence of `old` at the one in `database`.
+
+    MariaDB stores the sequence's database with the default, and RENAME TABLE leaves it there.
+    """
+    rows = fetch_all(
+        connection,
+        "SELECT TABLE_NAME, COLUMN_NAME, COLUMN_DEFAULT FROM information_schema.COLUMNS "
+        "WHERE TABLE_SCHEMA = %s AND COLUMN_DEFAULT LIKE '%%nextval(%%'",
+        [database],
+    )
+    for table, column, default in rows:
+        pointed = str(default).replace(f"({quote(old)}.", f"({quote(database)}.")
+        if pointed != default:
+            execute(
+                connection,
+                f"ALTER TABLE {quote(database)}.{quote(str(table))} "
+                f"ALTER COLUMN {quote(str(column))} SET DEFAULT {pointed}",
+            )

@@ -1,0 +1,130 @@
+"""Short connections, bounded in time, encrypted as was asked for."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager, suppress
+from typing import Any
+
+import MySQLdb
+
+from backups.mysql.problems import TlsProblem, no_tls, translated
+from backups.mysql.server import Server, version_number
+
+VERIFYING = ("VERIFY_CA", "VERIFY_IDENTITY")
+_ENCRYPTING = ("REQUIRED", *VERIFYING)
+
+_CONNECT_SECONDS = 10
+_READ_SECONDS = 120
+# How long a swap waits for transactions that use the tables.
+_LOCK_WAIT_SECONDS = 60
+# Its versions are 3.x, while MySQL's client library has its server's.
+_ON_LIBMARIADB = version_number(MySQLdb.get_client_info()) < (5,)
+
+
+@contextmanager
+def connect(server: Server, database: str = "") -> Iterator[Any]:
+    """A connection for the length of a block, bounded in time. Raises MySQLProblem."""
+    refuse_missing_authority(server)
+    with translated(server, database):
+        connection = MySQLdb.connect(**connect_options(server, database))
+    try:
+        with translated(server, database):
+            refuse_unencrypted(server, connection)
+            yield connection
+    finally:
+        with suppress(MySQLdb.Error):
+            connection.close()
+
+
+def refuse_missing_authority(server: Server) -> None:
+    """Raise TlsProblem for the two modes that verify where there is no authority to verify with."""
+    if server.ssl_mode not in VERIFYING:
+        return
+    if not server.ssl_ca:
+        raise TlsProblem(
+            f"MYSQL_SSL_MODE is {server.ssl_mode}, and no authority is given to verify with.",
+            do="Set MYSQL_SSL_CA to the file with the authority's certificate.",
+        )
+    if not os.access(server.ssl_ca, os.R_OK):
+        raise TlsProblem(
+            f"The authority's certificate {server.ssl_ca} cannot be read.", do="Check MYSQL_SSL_CA."
+        )
+
+
+def refuse_plaintext(server: Server) -> None:
+    """Raise TlsProblem where TLS is demanded and not to be had, before a client is started.
+
+    MariaDB's own clients would go on without it.
+    """
+    if server.ssl_mode == "REQUIRED":
+        with connect(server):
+            pass
+
+
+def refuse_unencrypted(server: Server, connection: Any) -> None:
+    """Raise TlsProblem where TLS is demanded and the connection has none.
+
+    MariaDB's client library takes a demand for a wish where the server has no TLS.
+    """
+    if server.ssl_mode in _ENCRYPTING and not is_encrypted(connection):
+        raise no_tls(server)
+
+
+def is_encrypted(connection: Any) -> bool:
+    """Whether the connection uses TLS."""
+    return any(cipher for _, cipher in fetch_all(connection, "SHOW SESSION STATUS LIKE 'Ssl_cipher'"))
+
+
+def connect_options(server: Server, database: str) -> dict[str, Any]:
+    """What the driver's `connect` is told."""
+    options: dict[str, Any] = {
+        "host": server.host,
+        "port": server.port,
+        "user": server.user,
+        "password": server.password,
+        "charset": "utf8mb4",
+        "connect_timeout": _CONNECT_SECONDS,
+        "read_timeout": _READ_SECONDS,
+        "autocommit": True,
+        # Where the server's own is ANSI_QUOTES, it would answer with names in double quotes. By
+        # default, a statement that changes a table in use waits for a day.
+        "init_command": "SET SESSION sql_mode = 'STRICT_TRANS_TABLES', "
+        f"lock_wait_timeout = {_LOCK_WAIT_SECONDS}",
+        # MariaDB's client library knows no wish but this one, with which it still takes a server
+        # without TLS; and verifies against any authority that it is told of, whatever the mode.
+        "ssl_mode": "REQUIRED" if server.ssl_mode == "PREFERRED" and _ON_LIBMARIADB else server.ssl_mode,
+    }
+    if server.ssl_mode in VERIFYING:
+        options["ssl"] = {"ca": server.ssl_ca}
+    if database:
+        options["database"] = database
+    return options
+
+
+@contextmanager
+def open_cursor(connection: Any) -> Iterator[Any]:
+    """A cursor for the length of a block, which ends with what ended it.
+
+    The driver's own would tell of a connection "out of sync" where a Ctrl-C fell into a statement.
+    """
+    cursor = connection.cursor()
+    try:
+        yield cursor
+    finally:
+        with suppress(MySQLdb.Error):
+            cursor.close()
+
+
+def fetch_all(connection: Any, statement: str, arguments: Sequence[Any] = ()) -> list[tuple[Any, ...]]:
+    """The rows that a statement answers with; `arguments` stand where it has %s."""
+    with open_cursor(connection) as cursor:
+        cursor.execute(statement, arguments or None)
+        return list(cursor.fetchall())
+
+
+def execute(connection: Any, statement: str) -> None:
+    """Run one statement, whose names are quoted already."""
+    with open_cursor(connection) as cursor:
+        cursor.execute(statement)

@@ -1,0 +1,236 @@
+"""What a database holds."""
+
+from __future__ import annotations
+
+from collections.abc import Collection
+from contextlib import suppress
+from typing import Any, NamedTuple
+
+import MySQLdb
+
+from backups.mysql.connection import execute, fetch_all
+from backups.mysql.names import quote
+from backups.mysql.problems import MySQLProblem
+from backups.mysql.server import MARIADB, ServerInfo
+
+Inventory = dict[str, list[str]]
+
+
+def database_defaults(connection: Any, database: str) -> tuple[str, str]:
+    """The database's default character set and collation."""
+    ((charset, collation),) = fetch_all(
+        connection,
+        "SELECT DEFAULT_CHARACTER_SET_NAME, DEFAULT_COLLATION_NAME "
+        "FROM information_schema.SCHEMATA WHERE SCHEMA_NAME = %s",
+        [database],
+    )
+    return str(charset), str(collation)
+
+
+def default_collations(connection: Any, info: ServerInfo) -> dict[str, str]:
+    """Each character set's default collation on MySQL, for `stream.normalised_table`."""
+    if info.flavour == MARIADB:
+        return {}
+    return {
+        str(charset): str(collation)
+        for charset, collation in fetch_all(
+            connection,
+            "SELECT CHARACTER_SET_NAME, DEFAULT_COLLATE_NAME FROM information_schema.CHARACTER_SETS",
+        )
+    }
+
+
+def count_rows(connection: Any, database: str, table: str) -> int:
+    """How many rows a table has, by counting them."""
+    ((count,),) = fetch_all(connection, f"SELECT COUNT(*) FROM {quote(database)}.{quote(table)}")  # noqa: S608
+    return int(count)
+
+
+def database_exists(connection: Any, database: str) -> bool:
+    """Whether the server has the database, as far as this user sees."""
+    return bool(
+        fetch_all(
+            connection,
+            "SELECT 1 FROM information_schema.SCHEMATA WHERE SCHEMA_NAME = %s",
+            [database],
+        )
+    )
+
+
+def inventory(connection: Any, database: str) -> Inventory:
+    """The names of all objects in a database, by kind, sorted; as this user sees them.
+
+    Triggers by their table's name, once for each.
+    """
+    found: Inventory = {}
+    for kind, statement in _INVENTORY.items():
+        names = [str(name) for (name,) in fetch_all(connection, statement, [database])]
+        if names:
+            found[kind] = sorted(names)
+    for kind, name in fetch_all(connection, _ROUTINES, [database]):
+        found.setdefault(str(kind).lower(), []).append(str(name))
+    for kind in ("procedure", "function", "package", "package body"):
+        if kind in found:
+            found[kind].sort()
+    return found
+
+
+_INVENTORY = {
+    "table": "SELECT TABLE_NAME FROM information_schema.TABLES WHERE TABLE_SCHEMA = %s "
+    "AND TABLE_TYPE IN ('BASE TABLE', 'SYSTEM VERSIONED')",
+    "view": "SELECT TABLE_NAME FROM information_schema.TABLES WHERE TABLE_SCHEMA = %s "
+    "AND TABLE_TYPE = 'VIEW'",
+    "sequence": "SELECT TABLE_NAME FROM information_schema.TABLES WHERE TABLE_SCHEMA = %s "
+    "AND TABLE_TYPE = 'SEQUENCE'",
+    "trigger": "SELECT EVENT_OBJECT_TABLE FROM information_schema.TRIGGERS WHERE TRIGGER_SCHEMA = %s",
+    "event": "SELECT EVENT_NAME FROM information_schema.EVENTS WHERE EVENT_SCHEMA = %s",
+}
+_ROUTINES = "SELECT ROUTINE_TYPE, ROUTINE_NAME FROM information_schema.ROUTINES WHERE ROUTINE_SCHEMA = %s"
+
+
+def refuse_what_hangs(connection: Any, database: str) -> None:
+    """Raise MySQLProblem for events on which both flavours' dump programs loop for ever.
+
+    Their search for a delimiter never ends where an event's text holds `;;` (seen in MariaDB
+    10.11 and MySQL 9.7).
+    """
+    rows = fetch_all(
+        connection,
+        "SELECT EVENT_NAME FROM information_schema.EVENTS WHERE EVENT_SCHEMA = %s "
+        "AND INSTR(CONCAT_WS(' ', DEFINER, EVENT_NAME, EVENT_DEFINITION, EVENT_COMMENT), ';;')",
+        [database],
+    )
+    if rows:
+        raise MySQLProblem(
+            f"The event {rows[0][0]} holds two semicolons in a row, on which the dump program hangs.",
+            do="Alter the event so that `;;` does not occur in its name, body or comment.",
+        )
+
+
+def tables_without_snapshot(connection: Any, database: str) -> list[str]:
+    """Tables that a consistent snapshot does not cover: all that are not InnoDB, with their engine."""
+    rows = fetch_all(
+        connection,
+        "SELECT TABLE_NAME, ENGINE FROM information_schema.TABLES WHERE TABLE_SCHEMA = %s "
+        "AND TABLE_TYPE IN ('BASE TABLE', 'SYSTEM VERSIONED') AND ENGINE <> 'InnoDB' "
+        "ORDER BY TABLE_NAME",
+        [database],
+    )
+    return [f"{name} ({engine})" for name, engine in rows]
+
+
+def tables(connection: Any, database: str) -> list[str]:
+    """All that RENAME TABLE moves: tables and MariaDB's sequences."""
+    held = inventory(connection, database)
+    return sorted([*held.get("table", []), *held.get("sequence", [])])
+
+
+def crossing_foreign_keys(connection: Any, database: str, chosen: Collection[str]) -> list[tuple[str, str]]:
+    """Foreign keys between chosen tables and others: (table, the table it refers to)."""
+    rows = fetch_all(
+        connection,
+        "SELECT TABLE_NAME, REFERENCED_TABLE_NAME FROM information_schema.REFERENTIAL_CONSTRAINTS "
+        "WHERE CONSTRAINT_SCHEMA = %s",
+        [database],
+    )
+    return [(str(a), str(b)) for a, b in rows if (a in chosen) != (b in chosen)]
+
+
+def referenced_tables(connection: Any, database: str) -> list[str]:
+    """The tables to which foreign keys of a database refer, whether these are there or not."""
+    rows = fetch_all(
+        connection,
+        "SELECT DISTINCT REFERENCED_TABLE_NAME FROM information_schema.REFERENTIAL_CONSTRAINTS "
+        "WHERE CONSTRAINT_SCHEMA = %s",
+        [database],
+    )
+    return [str(name) for (name,) in rows]
+
+
+def tables_with_json(connection: Any, database: str) -> list[str]:
+    """Tables with columns of MySQL's own JSON type; MariaDB's is a text."""
+    rows = fetch_all(
+        connection,
+        "SELECT DISTINCT TABLE_NAME FROM information_schema.COLUMNS WHERE TABLE_SCHEMA = %s "
+        "AND DATA_TYPE = 'json'",
+        [database],
+    )
+    return [str(name) for (name,) in rows]
+
+
+class TableSize(NamedTuple):
+    """What SHOW TABLES lists: `bytes` as the server guesses it, `most` what its dump may well take.
+
+    Views and sequences have none.
+    """
+
+    name: str
+    kind: str
+    bytes: int
+    most: int
+
+    @property
+    def is_table(self) -> bool:
+        """Whether it is a table that has rows."""
+        return self.kind in ("BASE TABLE", "SYSTEM VERSIONED")
+
+
+def listed_tables(connection: Any, database: str) -> list[TableSize]:
+    """Tables, views and sequences in the order in which the dump programs take them."""
+    with suppress(MySQLdb.Error):  # MySQL's own: what it remembers may be a day old
+        execute(connection, "SET SESSION information_schema_stats_expiry = 0")
+    sizes = {
+        str(name): (int(size), int(most))
+        for name, size, most in fetch_all(
+            connection,
+            "SELECT TABLE_NAME, COALESCE(DATA_LENGTH, 0), COALESCE(DATA_LENGTH, 0) * "
+            "IF(ROW_FORMAT = 'Compressed' OR CREATE_OPTIONS LIKE '%%compress%%', 10, 2) "
+            "FROM information_schema.TABLES WHERE TABLE_SCHEMA = %s",
+            [database],
+        )
+    }
+    return [
+        TableSize(str(name), str(kind), *sizes.get(str(name), (0, 0)))
+        for name, kind in fetch_all(connection, f"SHOW FULL TABLES FROM {quote(database)}")
+    ]
+
+
+def data_length(connection: Any, database: str) -> int:
+    """The server's own estimate of the size of the rows in bytes."""
+    ((length,),) = fetch_all(
+        connection,
+        "SELECT COALESCE(SUM(DATA_LENGTH), 0) FROM information_schema.TABLES WHERE TABLE_SCHEMA = %s",
+        [database],
+    )
+    return int(length)
+
+
+def space_used(connection: Any, database: str) -> int:
+    """The server's own estimate of what a database takes on disk, in bytes."""
+    ((length,),) = fetch_all(
+        connection,
+        "SELECT COALESCE(SUM(DATA_LENGTH + INDEX_LENGTH), 0) FROM information_schema.TABLES "
+        "WHERE TABLE_SCHEMA = %s",
+        [database],
+    )
+    return int(length)
+
+
+def definition(connection: Any, database: str, table: str) -> bytes:
+    """A table's CREATE TABLE in the server's words; empty where it knows none of this name."""
+    try:
+        ((_, text),) = fetch_all(connection, f"SHOW CREATE TABLE {quote(database)}.{quote(table)}")
+    except (MySQLdb.Error, UnicodeError):  # a dump may be in another character set
+        return b""
+    return str(text).encode()
+
+
+def definitions_changed_at(connection: Any, database: str) -> dict[str, str]:
+    """When each table was last created or altered, to notice DDL during a dump."""
+    rows = fetch_all(
+        connection,
+        "SELECT TABLE_NAME, CREATE_TIME FROM information_schema.TABLES WHERE TABLE_SCHEMA = %s "
+        "AND TABLE_TYPE IN ('BASE TABLE', 'SYSTEM VERSIONED')",
+        [database],
+    )
+    return {str(name): str(time) for name, time in rows}

@@ -1,0 +1,132 @@
+"""What an account may do, and the GRANT for what it may not."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Sequence
+from typing import Any
+
+import MySQLdb
+from MySQLdb.constants import ER
+
+from backups.mysql.connection import execute, fetch_all
+from backups.mysql.contents import inventory
+from backups.mysql.names import quote, quote_text
+from backups.mysql.problems import MissingPrivilege
+from backups.mysql.server import MARIADB
+from backups.mysql.state import probe
+
+_BINARY_LOG_ON = 1419
+_TRUST = "Have the server started with log_bin_trust_function_creators=1 (deploy/mysql says how)."
+
+
+def account(connection: Any) -> str:
+    """The account that we are, quoted for GRANT: 'user'@'host'."""
+    ((current,),) = fetch_all(connection, "SELECT CURRENT_USER()")
+    user, _, host = str(current).rpartition("@")
+    return f"{quote_text(user)}@{quote_text(host)}"
+
+
+def takes_names_literally(connection: Any) -> bool:
+    """Whether the names in grants are no patterns, as with MySQL's partial_revokes."""
+    return ("partial_revokes", "ON") in fetch_all(connection, "SHOW VARIABLES LIKE 'partial_revokes'")
+
+
+def show_grants(connection: Any) -> list[str]:
+    """The grants of the connected user, active roles included."""
+    return [str(line) for (line,) in fetch_all(connection, "SHOW GRANTS")]
+
+
+def view_that_calls_denied(connection: Any, database: str) -> str | None:
+    """A view that calls a function which this user may not execute, None where there is none.
+
+    MariaDB's dump program asks for the columns of each view, and is refused.
+    """
+    for view in inventory(connection, database).get("view", []):
+        try:
+            fetch_all(connection, f"SHOW FIELDS FROM {quote(database)}.{quote(view)}")
+        except MySQLdb.Error as error:
+            if error.args[0] == ER.PROCACCESS_DENIED_ERROR:
+                return view
+    return None
+
+
+def routines_without_body(connection: Any, database: str) -> list[str]:
+    """Routines that the user sees by name only."""
+    rows = fetch_all(
+        connection,
+        "SELECT ROUTINE_NAME FROM information_schema.ROUTINES "
+        "WHERE ROUTINE_SCHEMA = %s AND ROUTINE_DEFINITION IS NULL",
+        [database],
+    )
+    return [str(name) for (name,) in rows]
+
+
+def definers(connection: Any, database: str) -> list[str]:
+    """The users in whose name views, triggers, routines and events of a database run."""
+    rows = fetch_all(
+        connection,
+        "SELECT DEFINER FROM information_schema.VIEWS WHERE TABLE_SCHEMA = %s "
+        "UNION SELECT DEFINER FROM information_schema.TRIGGERS WHERE TRIGGER_SCHEMA = %s "
+        "UNION SELECT DEFINER FROM information_schema.ROUTINES WHERE ROUTINE_SCHEMA = %s "
+        "UNION SELECT DEFINER FROM information_schema.EVENTS WHERE EVENT_SCHEMA = %s",
+        [database] * 4,
+    )
+    return sorted(str(definer) for (definer,) in rows)
+
+
+def missing_users(connection: Any, accounts: Sequence[str]) -> list[str] | None:
+    """Which of the accounts (user@host) the server does not know; None where we may not see them."""
+    try:
+        rows = fetch_all(connection, "SELECT User, Host FROM mysql.user")
+    except MySQLdb.Error:
+        return None
+    known = {f"{user}@{host}" for user, host in rows}
+    return [account for account in accounts if account not in known]
+
+
+def definer_grant(connection: Any) -> str:
+    """The statement that lets us make things that run in another user's name."""
+    info = probe(connection)
+    if info.flavour == MARIADB:
+        right = "SET USER"
+    elif info.number >= (8, 2):
+        right = "SET_ANY_DEFINER, ALLOW_NONEXISTENT_DEFINER, SYSTEM_USER"
+    else:
+        right = "SET_USER_ID, SYSTEM_USER"
+    return f"GRANT {right} ON *.* TO {account(connection)}"
+
+
+def refuse_unless_may_define(
+    connection: Any, database: str, definers: Collection[str], *, with_functions: bool
+) -> None:
+    """Raise MissingPrivilege unless we may make things in the name of these users, as tried in `database`.
+
+    `definers` are quoted as in the server's own statements. Where the binary log is on, functions
+    and triggers need more than procedures do.
+    """
+    kind = "FUNCTION" if with_functions else "PROCEDURE"
+    body = "() RETURNS INT DETERMINISTIC NO SQL RETURN 1" if with_functions else "() BEGIN END"
+    routine = f"{quote(database)}.`vedetta_may_define`"
+    for definer in definers:
+        execute(connection, f"DROP {kind} IF EXISTS {routine}")
+        try:
+            execute(connection, f"CREATE DEFINER={definer} {kind} {routine}{body}")
+        except MySQLdb.Error as error:
+            if error.args[0] == _BINARY_LOG_ON:
+                raise MissingPrivilege(
+                    "The server's binary log is on and it does not trust us with functions and triggers.",
+                    do=_TRUST,
+                ) from error
+            if error.args[0] != ER.SPECIFIC_ACCESS_DENIED_ERROR:
+                raise
+            raise MissingPrivilege(
+                f"Views, triggers, routines or events run as {definer}, and we may not make such.",
+                do=f"Run as an administrator: {definer_grant(connection)}; or restore in place.",
+            ) from error
+        execute(connection, f"DROP {kind} {routine}")
+
+
+def refuses_functions(connection: Any) -> bool:
+    """Whether the binary log keeps all but users with SUPER from making triggers and functions."""
+    ((logs, trusts),) = fetch_all(connection, "SELECT @@log_bin, @@log_bin_trust_function_creators")
+    return bool(logs) and not trusts

@@ -1,0 +1,248 @@
+"""What the error numbers of servers and clients mean, in sentences."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+
+import MySQLdb
+from MySQLdb.constants import CR, ER
+
+from backups.errors import Problem
+from backups.mysql.names import name_pattern
+from backups.mysql.server import Server
+
+
+class MySQLProblem(Problem):
+    """The database server refused, failed or gave no answer."""
+
+
+class ServerUnreachable(MySQLProblem):
+    """No server answers at the address."""
+
+
+class NoMoreConnections(ServerUnreachable):
+    """The server, or what the account may have of it, is full."""
+
+
+class TlsProblem(ServerUnreachable):
+    """The server answers, and not in the encrypted way that is asked for."""
+
+
+class AccessDenied(MySQLProblem):
+    """User or password are wrong."""
+
+
+class UnknownDatabase(MySQLProblem):
+    """The server has no such database, or hides it from this user."""
+
+
+class ServerGone(MySQLProblem):
+    """The server went away in the middle."""
+
+
+class MissingPrivilege(MySQLProblem):
+    """The user lacks a privilege; the sentence has the GRANT."""
+
+
+@contextmanager
+def translated(server: Server, database: str = "") -> Iterator[None]:
+    """Turn the driver's errors into sentences."""
+    try:
+        yield
+    except MySQLdb.Error as error:
+        raise problem_from(error, server, database) from error
+
+
+def problem_from(error: Exception, server: Server, database: str = "") -> MySQLProblem:
+    """What an error of the driver means, by its number."""
+    code = error.args[0] if error.args and isinstance(error.args[0], int) else 0
+    text = str(error.args[1]) if len(error.args) > 1 else str(error)
+    return problem_from_number(code, text, server, database)
+
+
+# A server says no more to a user whose account demands TLS.
+_CHECK_USER_PLAIN = (
+    "Check MYSQL_USER and MYSQL_PASSWORD, and whether the account demands TLS, as MYSQL_SSL_MODE is DISABLED."
+)
+# MySQL's require_secure_transport; MariaDB's refuses with ER.ACCESS_DENIED_ERROR.
+_SECURE_TRANSPORT_REQUIRED = 3159
+
+
+def problem_from_number(code: int, text: str, server: Server, database: str = "") -> MySQLProblem:
+    """What an error number of server or client means.
+
+    https://dev.mysql.com/doc/mysql-errors/8.4/en/ and https://mariadb.com/kb/en/mariadb-error-codes/
+    """
+    where = f"The database server at {server.address}"
+    if code == ER.ACCESS_DENIED_ERROR:
+        return AccessDenied(
+            f"{where} refuses user {server.user}: wrong user or password.",
+            do=_CHECK_USER_PLAIN if server.ssl_mode == "DISABLED" else "Check MYSQL_USER and MYSQL_PASSWORD.",
+        )
+    if code in (ER.BAD_DB_ERROR, ER.DBACCESS_DENIED_ERROR):
+        return UnknownDatabase(
+            f"{where} has no database {database!r} that user {server.user} may see.",
+            do="Check MYSQL_DATABASE and the user's grants.",
+        )
+    if code == ER.PROCACCESS_DENIED_ERROR:
+        denied = re.search(r"to user ('.*'@'.*') for routine", text)
+        return MissingPrivilege(
+            f"The user {server.user} may not run a function that a view of {database} calls ({text}).",
+            do=f"Run as an administrator: GRANT EXECUTE ON {name_pattern(database)}.* "
+            f"TO {denied[1] if denied else server.user};",
+        )
+    if code in (ER.CON_COUNT_ERROR, ER.TOO_MANY_USER_CONNECTIONS):
+        return NoMoreConnections(
+            f"{where} takes no more connections.",
+            do="Raise max_connections or close some, then try again.",
+        )
+    if code == ER.USER_LIMIT_REACHED:
+        return NoMoreConnections(
+            f"{where} takes no more connections of user {server.user} ({text}).",
+            do="Raise the account's limit or close some, then try again.",
+        )
+    if code in (CR.CONN_HOST_ERROR, CR.CONNECTION_ERROR, CR.UNKNOWN_HOST, 2005):
+        return ServerUnreachable(
+            f"{where} gives no answer.",
+            do="See whether it runs, and check MYSQL_HOST and MYSQL_PORT.",
+        )
+    if code == CR.SSL_CONNECTION_ERROR:
+        return _tls_problem(text, server)
+    if code == _SECURE_TRANSPORT_REQUIRED:
+        return TlsProblem(
+            f"{where} takes encrypted connections only.",
+            do="Set MYSQL_SSL_MODE to PREFERRED or more.",
+        )
+    if code in (CR.SERVER_GONE_ERROR, CR.SERVER_LOST, ER.SERVER_SHUTDOWN, 4031):
+        return ServerGone(
+            f"The connection to the database server at {server.address} was lost.",
+            do="See the server's own log, then try again.",
+        )
+    return MySQLProblem(f"{where} answered: {text} (error {code}).")
+
+
+# Both give away that the certificate is for another name; MySQL's client does not say.
+_WRONG_NAME = ("Validation of SSL server certificate failed", "hostname", "host name", "IP address mismatch")
+
+
+def _tls_problem(text: str, server: Server) -> TlsProblem:
+    """What a failed TLS handshake means, by the words of either client library."""
+    where = f"the database server at {server.address}"
+    if "SSL is required" in text:
+        return no_tls(server)
+    if any(words in text for words in _WRONG_NAME):
+        return TlsProblem(
+            f"The certificate of {where} is not for the name {server.host} ({text}).",
+            do="Set MYSQL_HOST to a name in the certificate, or have one made for this name.",
+        )
+    if "certificate" in text:
+        return TlsProblem(
+            f"The certificate of {where} cannot be verified ({text}).",
+            do="Check that MYSQL_SSL_CA is the authority that issued it.",
+        )
+    return TlsProblem(f"No TLS connection to {where}: {text}.", do="Check MYSQL_SSL_MODE and MYSQL_SSL_CA.")
+
+
+def no_tls(server: Server) -> TlsProblem:
+    return TlsProblem(
+        f"The database server at {server.address} offers no TLS, and MYSQL_SSL_MODE is {server.ssl_mode}.",
+        do="Turn TLS on in the server, or set MYSQL_SSL_MODE=PREFERRED.",
+    )
+
+
+TRUST_FUNCTION_CREATORS = (
+    "Set log_bin_trust_function_creators=1 in the server's configuration, and now, as an administrator: "
+    "SET GLOBAL log_bin_trust_function_creators = 1;"
+)
+
+
+def client_problem(stderr: Sequence[str], code: int, server: Server, database: str) -> MySQLProblem:
+    """What the end of a loading client means: the server's first complaint, by its number."""
+    for line in stderr:
+        if found := re.search(r"ERROR (\d{4})(?: \(\w+\))?(?: at line (\d+))?: (.*)", line):
+            return _load_problem_from(int(found[1]), found[3], server, database)
+    # Other lines may hold the statement that failed, and with it people's data.
+    last = next((line for line in reversed(stderr) if line.startswith("ERROR")), "it gave no reason")
+    if code < 0:
+        return ServerGone(f"The loading client was killed by signal {-code}.", do="Try again.")
+    return MySQLProblem(f"The loading client failed (exit status {code}): {last}.")
+
+
+@contextmanager
+def translated_load(server: Server, database: str) -> Iterator[None]:
+    """Turn the driver's errors into sentences about what is being loaded."""
+    try:
+        yield
+    except MySQLdb.Error as error:
+        code = error.args[0] if error.args and isinstance(error.args[0], int) else 0
+        # So the driver tells of an encrypted connection that was cut.
+        code = CR.SERVER_LOST if code == CR.SSL_CONNECTION_ERROR else code
+        raise _load_problem_from(code, str(error.args[-1]), server, database) from error
+
+
+def _load_problem_from(code: int, text: str, server: Server, database: str) -> MySQLProblem:
+    if code == ER.BINLOG_CREATE_ROUTINE_NEED_SUPER:
+        return MySQLProblem(
+            f"The server at {server.address} writes a binary log, and takes triggers and functions from "
+            f"users with SUPER alone, which {server.user} has not.",
+            do=TRUST_FUNCTION_CREATORS,
+        )
+    if code in (CR.SERVER_GONE_ERROR, CR.SERVER_LOST):
+        return ServerGone(
+            f"The connection to the database server at {server.address} was lost.",
+            do="See the server's own log, then try again. If it ran on, a row may be larger than its "
+            "max_allowed_packet.",
+        )
+    if code == ER.NET_PACKET_TOO_LARGE:
+        return MySQLProblem(
+            f"A row is larger than the server at {server.address} takes in one statement ({text}).",
+            do="Raise max_allowed_packet in the server, then try again.",
+        )
+    if code == ER.LOCK_DEADLOCK:
+        return MySQLProblem(
+            f"Connections that load {database} were in each other's way ({text}).",
+            do="Try again; RESTORE_CONNECTIONS=1 loads over one, where this cannot happen.",
+        )
+    if code == ER.SPECIFIC_ACCESS_DENIED_ERROR:
+        return MissingPrivilege(
+            f"The user {server.user} may not create all that the snapshot holds: {text}.",
+            do="or restore with definers set to the current user.",
+        )
+    if code == ER.TABLEACCESS_DENIED_ERROR:
+        return MySQLProblem(
+            f"The user {server.user} may not create all that the snapshot holds: {text}.",
+            do="Grant it; deploy/mysql has the statements.",
+        )
+    return problem_from_number(code, text, server, database)
+
+
+def dump_problem(stderr: Sequence[str], code: int, server: Server, database: str) -> MySQLProblem:
+    """What a dump program's end means."""
+    for line in reversed(stderr):
+        if found := re.search(r"(?:Got error|Error|ERROR):? (\d{4}):? (.*)|(.*) \((\d{4})\)$", line):
+            text, number = (found[2], found[1]) if found[1] else (found[3], found[4])
+            return _dump_problem_from(int(number), text, server, database)
+        if "field count for table" in line:
+            return _dump_problem_from(ER.TABLE_DEF_CHANGED, line, server, database)
+    last = next((line for line in reversed(stderr) if line.strip()), "it gave no reason")
+    if code < 0:
+        return MySQLProblem(f"The dump program was killed by signal {-code}.", do="Try again.")
+    return MySQLProblem(f"The dump program failed (exit status {code}): {last}.")
+
+
+def _dump_problem_from(code: int, text: str, server: Server, database: str) -> MySQLProblem:
+    if code in (ER.TABLE_DEF_CHANGED, ER.NO_SUCH_TABLE):
+        return MySQLProblem(
+            f"A table of {database} was altered or dropped while the dump ran ({text}).",
+            do="Back up again once the change is through.",
+        )
+    if code in (ER.BAD_DB_ERROR, ER.DBACCESS_DENIED_ERROR) and len(database.splitlines()) > 1:
+        # It was there a moment ago. Seen in MariaDB 10.11, whose dump program asks for another name.
+        return MySQLProblem(
+            f"The dump program does not cope with the name {database!r}, which holds a line break, where "
+            "the database has events.",
+            do="Move its tables into a database with another name, or drop its events.",
+        )
+    return problem_from_number(code, text, server, database)
