@@ -15,8 +15,8 @@ STANDARD_SUBPROCESS = re.compile(r"subprocess|pty|popen2|multiprocessing")
 
 # What the tools are wrapped in. Values arrive as arguments: no rows, no settings.
 TOOLS = (
-    r"backups.(process|restic|mysql(\..*)?|dump|dump_program|dumps_at_once|spool|load|spread|crew|tables|stream|grants"
-    "|errors)"
+    r"backups.(process|(restic|mysql)(\..*)?|dump|dump_program|dumps_at_once|spool|load|spread|crew|tables|stream"
+    "|grants|errors)"
 )
 # What plays an action.
 ACTIONS = r"backups.actions(\..*)?"
@@ -96,7 +96,7 @@ ARROWS = {
     "the runner does not know who called it": ("backups.runner", FRONT, "$^"),
     "what people call does not call the tools": (
         "backups.tasks",
-        "backups.(process|mysql|dump|load|stream)",
+        r"backups.(process|mysql(\..*)?|dump|load|stream)",
         "$^",
     ),
 }

@@ -15,11 +15,7 @@ from backups.mysql.changes import (
     rename_tables,
     requalify_sequences,
 )
-from backups.mysql.connection import (
-    connect,
-    execute,
-    refuse_plaintext,
-)
+from backups.mysql.connection import connect, execute, refuse_plaintext
 from backups.mysql.contents import (
     Inventory,
     TableSize,
@@ -40,22 +36,9 @@ from backups.mysql.contents import (
     tables_with_json,
     tables_without_snapshot,
 )
-from backups.mysql.loading import (
-    LoadingConnection,
-    before_load,
-    break_off,
-    loading_connections,
-)
-from backups.mysql.locks import (
-    NotLocked,
-    ReadLock,
-    locked_for_reading,
-)
-from backups.mysql.names import (
-    name_pattern,
-    prefix_pattern,
-    quote,
-)
+from backups.mysql.loading import LoadingConnection, before_load, break_off, loading_connections
+from backups.mysql.locks import NotLocked, ReadLock, locked_for_reading
+from backups.mysql.names import name_pattern, prefix_pattern, quote
 from backups.mysql.privileges import (
     account,
     definer_grant,
@@ -93,17 +76,5 @@ from backups.mysql.programs import (
     load_args,
     option_file,
 )
-from backups.mysql.server import (
-    MARIADB,
-    MYSQL,
-    Server,
-    ServerInfo,
-    version_number,
-)
-from backups.mysql.state import (
-    Replica,
-    binary_log_position,
-    lock_wait,
-    probe,
-    replica,
-)
+from backups.mysql.server import MARIADB, MYSQL, Server, ServerInfo, version_number
+from backups.mysql.state import Replica, binary_log_position, lock_wait, probe, replica

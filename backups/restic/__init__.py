@@ -1,0 +1,74 @@
+"""restic: its argument lists (`*_args`, pure), its answers (`parse_*`, pure), its errors, and calls.
+
+Exit codes and JSON as in https://restic.readthedocs.io/en/stable/075_scripting.html To the rest of
+Vedetta all of it is `restic`; which module holds what is this package's own affair.
+"""
+
+from backups.restic.access import Access
+from backups.restic.answers import (
+    BackupSummary,
+    ForgetPlan,
+    Kept,
+    Lock,
+    SnapshotInfo,
+    broken_packs,
+    parse_backup_summary,
+    parse_check_summary,
+    parse_forget_plan,
+    parse_lock,
+    parse_snapshots,
+    parse_status,
+    parse_time,
+    parse_total_size,
+    parse_version,
+)
+from backups.restic.arguments import (
+    Selection,
+    backup_args,
+    cat_config_args,
+    cat_lock_args,
+    check_args,
+    dump_args,
+    forget_args,
+    forget_dry_run_args,
+    init_args,
+    list_locks_args,
+    prune_args,
+    repair_index_args,
+    repair_packs_args,
+    repair_snapshots_args,
+    snapshots_args,
+    stats_args,
+    unlock_args,
+    version_args,
+)
+from backups.restic.calls import (
+    PROBE_DEADLINE_SECONDS,
+    call,
+    call_of_snapshots,
+    find,
+    remove_stale_locks,
+    version,
+    version_tuple,
+)
+from backups.restic.lines import readable
+from backups.restic.problems import (
+    AccessDenied,
+    AlreadyInitialised,
+    CommandFailed,
+    DamagedData,
+    IncompleteSource,
+    Interrupted,
+    Killed,
+    NoBucket,
+    NoRepository,
+    RepositoryFull,
+    RepositoryLocked,
+    RepositoryUnreachable,
+    ResticError,
+    UnreadableSnapshots,
+    WrongPassword,
+    error_from,
+)
+from backups.restic.questions import locks, probe, probed_call, snapshots
+from backups.restic.streams import dump, finished, patiently, within_patience

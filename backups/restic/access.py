@@ -1,0 +1,58 @@
+"""How to reach a repository."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+
+from backups import process
+
+# restic itself tries each request for a quarter of an hour, and a check makes thousands of them.
+PATIENCE_SECONDS = 900.0
+
+
+@dataclass(frozen=True)
+class Access:
+    """How to reach a repository. The secrets are shown to restic alone, in its environment."""
+
+    program: str
+    url: str
+    password: str = field(repr=False)
+    secrets: Mapping[str, str] = field(default_factory=dict, repr=False)
+    cache_dir: str = ""
+    # In which times among the arguments are read; empty is that of this process.
+    zone: str = ""
+    patience_seconds: float = PATIENCE_SECONDS
+
+    def argv(self, args: Sequence[str]) -> tuple[str, ...]:
+        """restic with `args`; a request without an answer is given up after a third of the patience."""
+        if self.patience_seconds >= PATIENCE_SECONDS:
+            return (self.program, *args)  # its own five minutes
+        return (self.program, "--stuck-request-timeout", f"{self.patience_seconds / 3:.1f}s", *args)
+
+    def environment(self) -> dict[str, str]:
+        """All that restic gets to see."""
+        own = {
+            "RESTIC_REPOSITORY": self.url,
+            "RESTIC_PASSWORD": self.password,
+            # Two progress messages a second are read, and at most one is stored.
+            "RESTIC_PROGRESS_FPS": "2",
+        }
+        if self.cache_dir:
+            own["RESTIC_CACHE_DIR"] = self.cache_dir
+        if self.zone:
+            own["TZ"] = self.zone
+        return {**process.base_environment(), **self.secrets, **own}
+
+    def environment_secrets(self) -> tuple[str, ...]:
+        """The names in the environment that restic's own children must not see."""
+        return ("RESTIC_REPOSITORY", "RESTIC_PASSWORD", *self.secrets)
+
+    def secret_values(self) -> tuple[str, ...]:
+        """What must never appear in a log."""
+        return (self.password, *(value for name, value in self.secrets.items() if _is_secret(name)))
+
+
+def _is_secret(name: str) -> bool:
+    return re.search(r"SECRET|PASSWORD|TOKEN|KEY", name) is not None

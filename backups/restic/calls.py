@@ -1,0 +1,153 @@
+"""Running restic to its end."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager, suppress
+from pathlib import Path
+
+from backups import process
+from backups.restic.access import Access
+from backups.restic.answers import parse_version
+from backups.restic.arguments import unlock_args, version_args
+from backups.restic.lines import readable
+from backups.restic.patience import Patience
+from backups.restic.problems import (
+    OLDEST_VERSION,
+    ResticError,
+    UnreadableSnapshots,
+    error_from,
+    get_restic,
+    unreachable,
+)
+
+# restic itself retries an unreachable backend for a quarter of an hour.
+PROBE_DEADLINE_SECONDS = 25.0
+# With these it says on standard error, and with success, that its answer is not whole.
+_NO_LIST = "could not load snapshots"
+_LEFT_OUT = re.compile(r'Ignoring "?([0-9a-f]{8,64})"?: failed to load')
+
+
+def find(program: str = "") -> str:
+    """The path of restic. Raises ResticError when there is none."""
+    found = program or process.find_program("restic")
+    if not found:
+        raise ResticError("restic is not installed.", do=get_restic())
+    return found
+
+
+def mend_cache(access: Access) -> None:
+    """Take away what a full disk left of a cache begun, over which restic would stumble for ever."""
+    if access.cache_dir:
+        with suppress(OSError):
+            for version in Path(access.cache_dir).glob("*/version"):
+                if not version.stat().st_size:
+                    version.unlink()
+
+
+def call(
+    access: Access,
+    args: Sequence[str],
+    *,
+    doing: str,
+    on_stdout: Callable[[str], None] | None = None,
+    on_stderr: Callable[[str], None] | None = None,
+    tick: process.Tick | None = None,
+    deadline: float | None = None,
+    pass_fds: Sequence[int] = (),
+    folder: str | None = None,
+) -> process.Completed:
+    """Run restic to success. `doing` is for sentences ("reading the list of snapshots").
+
+    Raises ResticError, by what the exit status and the last lines say, and when the storage goes
+    on failing; UnreadableSnapshots for snapshots that restic left out; whatever `tick` raises.
+    """
+    patience = Patience(access)
+    left_out: list[str] = []
+
+    def hear(line: str) -> None:
+        if on_stderr:
+            on_stderr(line)
+        if found := _LEFT_OUT.match(readable(line)):
+            left_out.append(found[1])
+        patience.hear(line)
+
+    mend_cache(access)
+    with in_time(access):
+        completed = process.run(
+            access.argv(args),
+            env=access.environment(),
+            on_stdout=on_stdout,
+            on_stderr=hear,
+            tick=tick,
+            deadline=deadline,
+            pass_fds=pass_fds,
+            folder=folder,
+        )
+    if completed.returncode != 0 or any(_NO_LIST in line for line in completed.stderr_tail):
+        unlock_after(completed.returncode, access, args)
+        raise error_from(completed, access, doing)
+    if left_out:
+        raise UnreadableSnapshots(left_out, completed)
+    return completed
+
+
+@contextmanager
+def in_time(access: Access) -> Iterator[None]:
+    """Turn the ends of which restic itself says nothing into sentences."""
+    try:
+        yield
+    except process.DeadlineExceeded as late:
+        raise unreachable(access, late.stderr_tail) from None
+    except process.NotInstalled:
+        raise ResticError("restic is not installed.", do=get_restic()) from None
+
+
+def call_of_snapshots(
+    access: Access,
+    args: Sequence[str],
+    *,
+    doing: str,
+    tick: process.Tick | None = None,
+    deadline: float | None = None,
+) -> process.Completed:
+    """As `call`, and once more where another restic removed a snapshot just as it was read."""
+    for _ in range(2):
+        try:
+            return call(access, args, doing=doing, tick=tick, deadline=deadline)
+        except UnreadableSnapshots as error:
+            unreadable = error
+    raise unreadable
+
+
+def version(access: Access) -> str:
+    """The version of restic, which must be new enough. Raises ResticError."""
+    found = parse_version(call(access, version_args(), doing="asking its version", deadline=10).stdout)
+    if version_tuple(found) < OLDEST_VERSION:
+        wanted = ".".join(map(str, OLDEST_VERSION))
+        raise ResticError(f"restic {found} is too old, {wanted} is needed.", do=get_restic())
+    return found
+
+
+def version_tuple(text: str) -> tuple[int, ...]:
+    """The numbers in a version text, for comparison."""
+    return tuple(int(number) for number in re.findall(r"\d+", text.split("-")[0])[:3])
+
+
+def unlock_after(code: int, access: Access, args: Sequence[str]) -> None:
+    """A restic that was killed could not take its lock away; nobody waits for it where we cannot."""
+    if code < 0 and tuple(args) != unlock_args():
+        with suppress(ResticError):
+            remove_stale_locks(access)
+
+
+def remove_stale_locks(access: Access, *, tick: process.Tick | None = None) -> None:
+    """Remove the locks of processes that are gone, and no others. Raises ResticError."""
+    call(
+        access,
+        unlock_args(),
+        doing="removing stale locks",
+        tick=tick,
+        deadline=PROBE_DEADLINE_SECONDS,
+    )

@@ -1,0 +1,41 @@
+"""How long a storage may go on failing before restic is ended."""
+
+from __future__ import annotations
+
+import time
+from collections import deque
+
+from backups.restic.access import Access
+from backups.restic.lines import readable
+from backups.restic.problems import unreachable
+
+# A storage that fails says so about once a minute; what went wrong before a longer silence is over.
+_OVER_SECONDS = 300.0
+
+
+class Patience:
+    """How long a storage has been failing, by what restic says of its own attempts.
+
+    Each request that fails is tried again for a quarter of an hour, and then comes the next one.
+    """
+
+    def __init__(self, access: Access) -> None:
+        self._access = access
+        self._failing_since: float | None = None
+        self._last = 0.0
+        self._lines: deque[str] = deque(maxlen=2)
+
+    def hear(self, line: str) -> None:
+        """Take a line of restic's standard error. Raises RepositoryUnreachable when it is enough."""
+        text, now = readable(line), time.monotonic()
+        if "operation successful after" in text:
+            self._failing_since = None
+        if "returned error, retrying after" not in text:
+            return
+        was_over = now - self._last > _OVER_SECONDS + self._access.patience_seconds / 3
+        if self._failing_since is None or was_over:
+            self._failing_since = now
+        self._last = now
+        self._lines.append(text)
+        if now - self._failing_since > self._access.patience_seconds:
+            raise unreachable(self._access, self._lines)

@@ -1,0 +1,204 @@
+"""What the ends of restic mean, in sentences."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+
+from backups import process
+from backups.errors import Problem
+from backups.restic.access import Access
+from backups.restic.lines import readable
+
+# `--stdin-from-command` with a path in `--stdin-filename` fails in 0.18.0.
+OLDEST_VERSION = (0, 18, 1)
+
+
+class ResticError(Problem):
+    """restic ended without success."""
+
+
+class NoRepository(ResticError):
+    """There is no repository at the location (exit status 10)."""
+
+
+class WrongPassword(ResticError):
+    """The password opens no key of the repository (exit status 12)."""
+
+
+class RepositoryLocked(ResticError):
+    """Another restic holds a lock (exit status 11)."""
+
+
+class RepositoryUnreachable(ResticError):
+    """The repository's storage gave no answer or refused."""
+
+
+class NoBucket(RepositoryUnreachable):
+    """The storage answers, but has no such bucket."""
+
+
+class AccessDenied(RepositoryUnreachable):
+    """The storage refuses our keys."""
+
+
+class RepositoryFull(ResticError):
+    """No space is left where the repository (or restic's cache) lies."""
+
+
+class UnreadableSnapshots(ResticError):
+    """Snapshots (`ids`) are in the repository, and restic answered (`completed`) without them."""
+
+    def __init__(self, ids: Sequence[str], completed: process.Completed) -> None:
+        self.ids = tuple(ids)
+        self.completed = completed
+        named = ", ".join(snapshot_id[:8] for snapshot_id in ids[:10])
+        super().__init__(
+            f"The repository holds snapshots that cannot be read now: {named}.",
+            do="See whether the storage works, then check the repository.",
+        )
+
+
+class AlreadyInitialised(ResticError):
+    """There is a repository already."""
+
+
+class Interrupted(ResticError):
+    """restic was stopped, or stopped itself because its source failed (exit status 130)."""
+
+
+class IncompleteSource(ResticError):
+    """restic could not read all of its source (exit status 3)."""
+
+
+class CommandFailed(ResticError):
+    """The command whose output restic was to store ended without success."""
+
+
+class Killed(ResticError):
+    """A signal ended restic."""
+
+
+class DamagedData(ResticError):
+    """The repository's data is not what was written."""
+
+
+def error_from(completed: process.Completed, access: Access, doing: str) -> ResticError:
+    """What a restic that ended without success means; unknown ends are failures."""
+    code = completed.returncode
+    lines = [readable(line) for line in completed.stderr_tail if line.strip()]
+    if code < 0:
+        return Killed(
+            f"restic was killed by signal {-code} while {doing}.",
+            do="See whether the machine ran out of memory, then try again.",
+        )
+    by_code = {10: _no_repository, 11: _locked, 12: _wrong_password}
+    if code in by_code:
+        return by_code[code](access, lines)
+    return _error_from_words(lines, access, doing) or _error_otherwise(code, lines, doing)
+
+
+def _error_otherwise(code: int, lines: Sequence[str], doing: str) -> ResticError:
+    last = lines[-1] if lines else "it gave no reason"
+    if code == 130:
+        return Interrupted(f"restic was interrupted while {doing}: {last}.")
+    if code == 3:
+        return IncompleteSource(f"restic could not read all of its source while {doing}: {last}.")
+    return ResticError(
+        f"restic failed while {doing} (exit status {code}): {last.rstrip('.')}.",
+        do="Run preflight, which looks at storage and password one by one; then try again.",
+    )
+
+
+_NO_SUCH_FILE = "specified key does not exist|nosuchkey|no such file or directory"
+
+
+def _error_from_words(lines: Sequence[str], access: Access, doing: str) -> ResticError | None:
+    text = "\n".join(lines).lower()
+    if "no space left on device" in text or "disk quota exceeded" in text:
+        return RepositoryFull(
+            f"No space is left on the disk that holds the repository or restic's cache ({doing}).",
+            do="Free some space, then try again.",
+        )
+    if "command failed" in text:
+        said = next(line for line in lines if "command failed" in line.lower())
+        return CommandFailed(
+            f"The program whose output restic was to store did not end well: {said.rstrip('.')}.",
+            do="Try again.",
+        )
+    if "config file already exists" in text:
+        return AlreadyInitialised(
+            f"There is a repository at {access.url} already.", do="Nothing needs to be done."
+        )
+    if re.search(rf"failed to find snapshot: (?:.*(?:{_NO_SUCH_FILE})|no matching id found)", text):
+        return ResticError(
+            f"The repository at {access.url} holds that snapshot no more ({doing}): {lines[-1].rstrip('.')}.",
+            do="Run `manage.py snapshots`, which brings the list up to date, and choose another one.",
+        )
+    if re.search(_NO_SUCH_FILE, text):
+        return ResticError(
+            f"The storage of {access.url} lacks a file that restic needs ({doing}).",
+            do="See whether somebody or a lifecycle rule removes files there, then check the repository.",
+        )
+    return _unreachable_from_words(text, access, lines)
+
+
+def _unreachable_from_words(text: str, access: Access, lines: Sequence[str]) -> RepositoryUnreachable | None:
+    if "bucket does not exist" in text or "nosuchbucket" in text:
+        return no_bucket(access)
+    if re.search(r"access denied|accessdenied|invalidaccesskeyid|signaturedoesnotmatch|403 forb", text):
+        return AccessDenied(
+            f"The storage of {access.url} refuses our keys.",
+            do="Check AWS_ACCESS_KEY_ID, AWS_SECRET_ACCESS_KEY and the bucket's policy.",
+        )
+    if re.search(r"returned error, retrying|connection refused|no such host|i/o timeout|dial tcp", text):
+        return unreachable(access, lines)
+    return None
+
+
+def no_bucket(access: Access) -> NoBucket:
+    """The storage works, and the bucket is not there."""
+    return NoBucket(
+        f"The storage answers, but has no bucket as {access.url} names it.",
+        do="Make the bucket, or correct RESTIC_REPOSITORY.",
+    )
+
+
+def unreachable(access: Access, lines: Sequence[str] = ()) -> RepositoryUnreachable:
+    """The storage gives no answer; `lines` are restic's last words about it."""
+    last = next((line for line in reversed(lines) if line.strip()), "")
+    said = re.sub(r" returned error, retrying after [\w.]+:", " failed:", readable(last))
+    reason = f" (restic: {said[:300]})" if last else ""
+    return RepositoryUnreachable(
+        f"The repository {access.url} cannot be reached{reason}.",
+        do="Check the network and the storage, then try again.",
+    )
+
+
+def _no_repository(access: Access, _lines: Sequence[str]) -> NoRepository:
+    return NoRepository(
+        f"There is no repository at {access.url}.",
+        do="If it is a new one, run `manage.py repository init`; if not, correct "
+        "RESTIC_REPOSITORY or see why its files are gone.",
+    )
+
+
+def _wrong_password(access: Access, _lines: Sequence[str]) -> WrongPassword:
+    return WrongPassword(
+        f"The password does not open the repository {access.url}.",
+        do="Set RESTIC_PASSWORD to the one that it was made with.",
+    )
+
+
+def _locked(access: Access, lines: Sequence[str]) -> RepositoryLocked:
+    holder = next((line for line in lines if "lock" in line.lower()), "by another restic")
+    return RepositoryLocked(
+        f"The repository {access.url} is locked: {holder}.",
+        do="Wait for the other restic to end; if it died, run `manage.py repository unlock`.",
+    )
+
+
+def get_restic() -> str:
+    """What to do where restic is missing or too old."""
+    wanted = ".".join(map(str, OLDEST_VERSION))
+    return f"Install restic {wanted} or newer; `make setup` does it on Debian."

@@ -1,0 +1,176 @@
+"""What is asked of a repository: whether it opens, its snapshots, its locks."""
+
+from __future__ import annotations
+
+import re
+import time
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import ExitStack, closing, contextmanager
+from http import HTTPStatus
+from http.client import HTTPConnection, HTTPException, HTTPSConnection
+
+from backups import process
+from backups.restic.access import Access
+from backups.restic.answers import Lock, SnapshotInfo, parse_lock, parse_snapshots
+from backups.restic.arguments import cat_config_args, cat_lock_args, list_locks_args, snapshots_args
+from backups.restic.calls import PROBE_DEADLINE_SECONDS, call, call_of_snapshots, in_time
+from backups.restic.patience import Patience
+from backups.restic.problems import (
+    NoRepository,
+    RepositoryUnreachable,
+    ResticError,
+    UnreadableSnapshots,
+    error_from,
+    no_bucket,
+)
+
+_BUCKET_SECONDS = 15.0
+
+
+def probe(access: Access, *, tick: process.Tick | None = None) -> None:
+    """Make sure within seconds that the repository is there and the password opens it."""
+    with _probing(access) as begun:
+        begun.settle(tick)
+
+
+def probed_call(
+    access: Access,
+    args: Sequence[str],
+    *,
+    doing: str,
+    on_stdout: Callable[[str], None],
+    on_stderr: Callable[[str], None],
+    tick: process.Tick,
+    pass_fds: Sequence[int],
+) -> process.Completed:
+    """`call`, with a `probe` beside it until restic says the first word about its work.
+
+    Then it has opened the repository itself. One after the other, both would take half a second to
+    derive the key from the password.
+    """
+    opened = False
+
+    def read(line: str) -> None:
+        nonlocal opened
+        opened = True
+        on_stdout(line)
+
+    with _probing(access) as begun:
+
+        def look() -> None:
+            if not opened:
+                begun.look()
+            tick()
+
+        try:
+            return call(
+                access, args, doing=doing, on_stdout=read, on_stderr=on_stderr, tick=look, pass_fds=pass_fds
+            )
+        except RepositoryUnreachable:
+            raise  # the probe would say so too, and later
+        except ResticError:
+            if not opened:
+                begun.settle(tick)
+            raise
+
+
+@contextmanager
+def _probing(access: Access) -> Iterator[_Probe]:
+    with ExitStack() as stack:
+        with in_time(access):
+            begun = process.beside(access.argv(cat_config_args()), env=access.environment())
+            running = stack.enter_context(begun)
+        yield _Probe(access, running)
+
+
+class _Probe:
+    """A `probe` that is under way."""
+
+    def __init__(self, access: Access, running: process.Beside) -> None:
+        self._access = access
+        self._running = running
+        self._until = time.monotonic() + PROBE_DEADLINE_SECONDS
+        self._settled = False
+
+    def look(self) -> None:
+        """Raise what `probe` would as soon as that is known; does not wait for it."""
+        if not self._settled and (self._running.is_over or time.monotonic() > self._until):
+            self.settle()
+
+    def settle(self, tick: process.Tick | None = None) -> None:
+        """Wait for the answer, and raise what `probe` would unless that was raised before."""
+        if self._settled:
+            return
+        self._settled = True
+        with in_time(self._access):
+            completed = self._running.completed(
+                tick, self._until - time.monotonic(), on_stderr=Patience(self._access).hear
+            )
+        if completed.returncode == 0:
+            return
+        error = error_from(completed, self._access, "opening the repository")
+        if isinstance(error, NoRepository) and _bucket_is_missing(self._access.url):
+            error = no_bucket(self._access)
+        raise error
+
+
+def _bucket_is_missing(url: str) -> bool:
+    """Ask an S3 storage by name, since restic is told of a missing bucket as of a missing file.
+
+    Without keys: a storage that answers strangers with "denied" leaves the question open.
+    """
+    found = re.fullmatch(r"s3:(?:(https?)://)?([^/]+)/([^/]+).*", url)
+    if found is None:
+        return False
+    scheme, host, bucket = found.groups()
+    kind = HTTPConnection if scheme == "http" else HTTPSConnection
+    try:
+        with closing(kind(host, timeout=_BUCKET_SECONDS)) as connection:
+            connection.request("GET", f"/{bucket}?location")
+            answer = connection.getresponse()
+            return answer.status == HTTPStatus.NOT_FOUND and b"NoSuchBucket" in answer.read(4096)
+    except (OSError, HTTPException, ValueError):
+        return False
+
+
+def snapshots(
+    access: Access,
+    *ids: str,
+    tick: process.Tick | None = None,
+    deadline: float | None = None,
+    on_unreadable: Callable[[UnreadableSnapshots], object] | None = None,
+) -> tuple[SnapshotInfo, ...]:
+    """The snapshots in the repository, oldest first; `on_unreadable` is told of those left out.
+
+    Raises ResticError like `call`.
+    """
+    try:
+        completed = call_of_snapshots(
+            access, snapshots_args(*ids), doing="reading the list of snapshots", tick=tick,
+            deadline=deadline,
+        )  # fmt: skip
+    except UnreadableSnapshots as error:
+        if on_unreadable is None:
+            raise
+        on_unreadable(error)
+        completed = error.completed
+    return parse_snapshots(completed.stdout)
+
+
+def locks(access: Access, *, tick: process.Tick | None = None) -> tuple[Lock, ...]:
+    """Who holds locks in the repository. Raises ResticError."""
+    listed = call(
+        access, list_locks_args(), doing="listing locks", tick=tick,
+        deadline=PROBE_DEADLINE_SECONDS,
+    )  # fmt: skip
+    found: list[Lock] = []
+    for lock_id in listed.stdout.decode().split():
+        try:
+            answer = call(
+                access, cat_lock_args(lock_id), doing="reading a lock", tick=tick,
+                deadline=PROBE_DEADLINE_SECONDS,
+            )  # fmt: skip
+        except ResticError:
+            continue  # gone since it was listed
+        found.append(parse_lock(lock_id, answer.stdout))
+    return tuple(found)

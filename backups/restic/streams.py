@@ -1,0 +1,83 @@
+"""Files out of snapshots, read while restic writes them."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+from backups import process
+from backups.errors import Problem
+from backups.restic.access import Access
+from backups.restic.arguments import dump_args
+from backups.restic.calls import mend_cache, unlock_after
+from backups.restic.patience import Patience
+from backups.restic.problems import ResticError, error_from
+
+
+@contextmanager
+def dump(access: Access, snapshot_id: str, path: str) -> Iterator[process.Child]:
+    """Stream a file out of a snapshot: read `stdout`, then see `finished`."""
+    mend_cache(access)
+    with process.child(
+        access.argv(dump_args(snapshot_id, path)),
+        env=access.environment(),
+        stdout=process.PIPE,
+    ) as running:
+        try:
+            yield running
+        finally:
+            running.stop()
+            unlock_after(running.wait(), access, ())
+
+
+def patiently(running: process.Child, access: Access, tick: process.Tick) -> process.Tick:
+    """`tick` for a `dump`, which also gives up on a storage that goes on failing."""
+    patience = Patience(access)
+    said = process.NewLines(running)
+
+    def patient_tick() -> None:
+        tick()
+        for line in said.read():
+            patience.hear(line)
+
+    return patient_tick
+
+
+@contextmanager
+def within_patience(running: process.Child, access: Access) -> Iterator[None]:
+    """For who reads a `dump` in a thread that cannot look at the clock meanwhile.
+
+    Where its storage goes on failing, restic is ended, and that raised whatever came of it.
+    """
+    over = threading.Event()
+    given_up: list[ResticError] = []
+    tick = patiently(running, access, lambda: None)
+
+    def watch() -> None:
+        try:
+            while not over.wait(process.TICK_SECONDS):
+                tick()
+        except ResticError as error:
+            given_up.append(error)
+            running.stop()
+
+    watching = threading.Thread(target=watch, daemon=True)
+    watching.start()
+    try:
+        yield
+    except Problem:
+        if not given_up:
+            raise
+    finally:
+        over.set()
+        watching.join()
+    if given_up:
+        raise given_up[0]
+
+
+def finished(running: process.Child, access: Access, doing: str, tick: process.Tick | None = None) -> None:
+    """Raise what restic's end means, after all of its output was read."""
+    code = running.wait(tick)
+    if code != 0:
+        raise error_from(process.Completed(code, b"", running.stderr_tail()), access, doing)
