@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import random
 import re
+import shutil
 import signal
 import threading
 from collections.abc import Callable, Iterator
@@ -23,6 +24,7 @@ from backups.errors import Problem
 from backups.spool import Spool
 from backups.stream import Digester
 from tests.backups.conftest import MakePortal
+from tests.backups.test_failures import small_disk
 from tests.backups.test_kills import (
     assert_next_succeeds,
     assert_nothing_came_of_it,
@@ -41,7 +43,7 @@ from tests.backups.worlds import (
     the_child,
     wait_until,
 )
-from tests.servers import FLAVOURS
+from tests.servers import FLAVOURS, DatabaseServer
 
 TABLE_PAIR = """
 CREATE TABLE a_purse (id INT PRIMARY KEY, coins INT NOT NULL, filler VARCHAR(2000));
@@ -355,12 +357,17 @@ def test_table_that_two_programs_wrote_is_an_error(lockable: Shop, monkeypatch: 
 @pytest.fixture
 def large(lockable: Shop, make_portal: MakePortal, tmp_path: Path) -> Iterator[Portal]:
     """A portal that dumps over two connections more than its pipes and its memory hold."""
-    fill(lockable, "a_large", megabytes=40)
-    fill(lockable, "z_large", megabytes=4)
     spool = tmp_path / "spool"
     spool.mkdir()
-    yield make_portal(lockable, DUMP_CONNECTIONS="2", DUMP_SPOOL_DIR=str(spool), DUMP_SPOOL_MB="500")
+    yield with_much_to_dump(lockable, make_portal, spool)
     assert list(spool.iterdir()) == []
+
+
+def with_much_to_dump(lockable: Shop, make_portal: MakePortal, spool: Path, *, ahead: int = 4) -> Portal:
+    """`ahead` are the megabytes of the table that the second program dumps."""
+    fill(lockable, "a_large", megabytes=40)
+    fill(lockable, "z_large", megabytes=ahead)
+    return make_portal(lockable, DUMP_CONNECTIONS="2", DUMP_SPOOL_DIR=str(spool), DUMP_SPOOL_MB="500")
 
 
 def clients_of(pid: int) -> list[int]:
@@ -458,6 +465,44 @@ def test_killed_connections_make_a_failed_run(large: Portal) -> None:
     assert "was lost" in ran.json["error"]
     assert_nothing_came_of_it(large, "failed")
     assert_next_succeeds(large)
+
+
+@pytest.mark.parametrize("flavour", FLAVOURS)
+def test_killed_server_makes_a_failed_run(flavour: Any, make_portal: MakePortal, tmp_path: Path) -> None:
+    with DatabaseServer(flavour) as server:
+        portal = with_much_to_dump(may_lock(make_shop(server)), make_portal, tmp_path)
+        with halfway(portal) as backup:
+            server.kill()
+        ran = portal.finish(backup)
+        server.start()
+
+        assert ran.code == 1
+        assert f"connection to the database server at 127.0.0.1:{server.port} was lost" in ran.json["error"]
+        assert_nothing_came_of_it(portal, "failed")
+        assert_next_succeeds(portal)
+
+
+def test_disk_of_the_spool_fills_during_the_dump(
+    mariadb_shop: Shop, make_portal: MakePortal, tmp_path: Path
+) -> None:
+    with small_disk(tmp_path / "disk", megabytes=250) as disk:
+        portal = with_much_to_dump(may_lock(mariadb_shop), make_portal, disk, ahead=80)
+        filler = disk / "filler"
+        for _ in range(5):  # the programs may have been faster than we
+            with halfway(portal) as backup, suppress(OSError), filler.open("wb", buffering=0) as file:
+                while True:
+                    file.write(b"\0" * (1 << 20))
+            ran = portal.finish(backup)
+            if ran.code:
+                break
+
+        assert ran.code == 1
+        assert "(DUMP_SPOOL_DIR) takes nothing: No space left on device" in ran.json["error"]
+        assert_nothing_came_of_it(portal, "failed")
+        assert list(disk.iterdir()) == [filler]
+        filler.unlink()
+        assert shutil.disk_usage(disk).used == 0
+        assert_next_succeeds(portal)
 
 
 def test_table_altered_behind_the_programs_is_an_error(large: Portal) -> None:
