@@ -376,13 +376,13 @@ def clients_of(pid: int) -> list[int]:
 
 
 @contextmanager
-def halfway(portal: Portal) -> Iterator[Any]:
+def halfway(portal: Portal, begun: Callable[[Any], bool] | None = None) -> Iterator[Any]:
     """A backup whose dump programs have begun and cannot end, as restic does not read."""
     backup = portal.start("backup", "--json")
     the_child(backup.pid, is_dump_program)
     restic = the_child(backup.pid, is_restic)
     os.kill(restic, signal.SIGSTOP)
-    wait_until(lambda: BEGUN in portal.log(), "two dump programs that have begun", 30)
+    wait_until(lambda: begun(backup) if begun else BEGUN in portal.log(), "two dump programs", 30)
     yield backup
     os.kill(restic, signal.SIGCONT)
 
@@ -488,13 +488,12 @@ def test_disk_of_the_spool_fills_during_the_dump(
     with small_disk(tmp_path / "disk", megabytes=250) as disk:
         portal = with_much_to_dump(may_lock(mariadb_shop), make_portal, disk, ahead=80)
         filler = disk / "filler"
-        for _ in range(5):  # the programs may have been faster than we
-            with halfway(portal) as backup, suppress(OSError), filler.open("wb", buffering=0) as file:
+        with halfway(portal, begun=lambda backup: len(clients_of(backup.pid)) == 2) as backup:
+            with suppress(OSError), filler.open("wb", buffering=0) as file:
                 while True:
                     file.write(b"\0" * (1 << 20))
-            ran = portal.finish(backup)
-            if ran.code:
-                break
+            wait_until(lambda: BEGUN in portal.log(), "two dump programs that have begun", 30)
+        ran = portal.finish(backup)
 
         assert ran.code == 1
         assert "(DUMP_SPOOL_DIR) takes nothing: No space left on device" in ran.json["error"]
