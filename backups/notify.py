@@ -32,12 +32,11 @@ from django.conf import settings
 from django.db.models import Max, Q, QuerySet
 from django.utils import timezone
 
-from backups import messenger, process
+from backups import humane, messenger, process, staleness
 from backups.choices import Action, AlertState, Status, Verdict
 from backups.choose import CLOCKS_DIFFER
 from backups.errors import Problem
 from backups.models import Alert, Database, Run, Snapshot, Verification
-from backups.schedules import next_times
 
 logger = logging.getLogger(__name__)
 Arguments = ParamSpec("Arguments")
@@ -182,7 +181,7 @@ def _watched(now: datetime) -> Iterator[_Watched]:
     for database in Database.objects.order_by("pk"):
         for noun, times, allowed in (
             ("backup", backed_up, _backup_allowed(database)),
-            ("verification", proved, _verification_allowed(database, now)),
+            ("verification", proved, staleness.verification_allowed(database, now)),
         ):
             if allowed is None:
                 continue
@@ -203,24 +202,13 @@ def _newest(rows: QuerySet[Any], field: str, database: str = "database") -> dict
 def _backup_allowed(database: Database) -> timedelta | None:
     if not (database.backup_cron or database.gates_app):
         return None
-    return timedelta(seconds=database.heartbeat_threshold or settings.SENTINEL.threshold_seconds)
-
-
-def _verification_allowed(database: Database, now: datetime) -> timedelta | None:
-    """Its own threshold where one is set, else twice the time between two that are scheduled."""
-    if seconds := settings.SENTINEL.verified_threshold_seconds:
-        return timedelta(seconds=seconds)
-    if not database.verify_cron:
-        return None
-    first, second = next_times(database.verify_cron, 2, after=now)
-    return 2 * (second - first)
+    return staleness.backup_allowed(database)
 
 
 def _overdue_sentence(noun: str, database: Database, newest: datetime | None, allowed: timedelta) -> str:
-    hours = round(allowed.total_seconds() / 3600)
     known = f"the newest good one is of {_when(newest)}" if newest else "there is none yet"
     return (
-        f"{database} had no good {noun} for more than {hours} hours: {known}. "
+        f"{database} had no good {noun} for more than {humane.rough(allowed)}: {known}. "
         "See whether the worker runs and what its newest run says."
     )
 

@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
+from functools import lru_cache
+from itertools import islice, pairwise
 from zoneinfo import ZoneInfo
 
 from croniter import croniter
@@ -20,6 +22,8 @@ _PREFIX = "vedetta "
 # Snapshots may come and go without us: others use the repository too.
 _SNAPSHOTS_CRON = "17 4 * * *"
 _MINUTE = timedelta(minutes=1)
+_YEAR = timedelta(days=366)
+_GAPS_MEASURED = 3000
 
 
 @dataclass(frozen=True)
@@ -120,15 +124,37 @@ def next_times(cron: str, count: int, *, after: datetime | None = None) -> list[
     In autumn an hour comes twice: an expression that names hours is due in the first alone, one
     for every hour in both. In spring what is due in the hour left out is due right after it.
     """
-    zone = ZoneInfo(settings.TIME_ZONE)
-    times = croniter(cron, (after or timezone.now()).astimezone(zone))
+    return list(islice(_times(cron, after or timezone.now()), count))
+
+
+def longest_gap(cron: str, *, after: datetime | None = None) -> timedelta:
+    """The longest time between two times at which a cron expression is due, within the next year.
+
+    Of expressions with very many times within the next 3,000. Raises ValueError for a wrong one.
+    """
+    # By the day, so that pages that ask every few seconds are answered from memory.
+    today = timezone.localtime(after or timezone.now()).replace(hour=0, minute=0, second=0, microsecond=0)
+    return _longest_gap(cron, today)
+
+
+@lru_cache(maxsize=100)
+def _longest_gap(cron: str, start: datetime) -> timedelta:
+    longest = timedelta()
+    for first, second in islice(pairwise(_times(cron, start)), _GAPS_MEASURED):
+        if longest and first > start + _YEAR:
+            break
+        # In UTC, for within one zone Python counts the hours that the clock on the wall shows.
+        longest = max(longest, second.astimezone(UTC) - first.astimezone(UTC))
+    return longest
+
+
+def _times(cron: str, after: datetime) -> Iterator[datetime]:
+    times = croniter(cron, after.astimezone(ZoneInfo(settings.TIME_ZONE)))
     every_hour = times.expanded[1] == ["*"]
-    found: list[datetime] = []
-    while len(found) < count:
+    while True:
         time = times.get_next(datetime)
         if every_hour or not time.fold:
-            found.append(time)
-    return found
+            yield time
 
 
 def _upsert(schedule: Schedule | None, want: Wanted) -> None:

@@ -7,7 +7,7 @@ from dataclasses import asdict, dataclass, field
 
 from django.conf import settings
 
-from backups import grants, mysql, process, restic, services
+from backups import grants, humane, mysql, process, restic, schedules, services, staleness
 from backups.actions.outcome import Outcome
 from backups.choices import Level
 from backups.connections import database_server, repository_access
@@ -94,11 +94,12 @@ def _level(check: Check) -> Level:
 def make_ready(database: Database, tick: Tick | None = None) -> Found:
     """What a backup needs, all of it there. Raises Problem with the first that is not.
 
-    But for the repository, which is probed while the backup's own restic opens it.
+    But for the repository, which is probed while the backup's own restic opens it; and a backup that
+    comes too rarely is a backup still.
     """
     found = Found()
     for name, look in _CHECKS:
-        if name != _REPOSITORY:
+        if name not in (_REPOSITORY, _SCHEDULE):
             look(database, found, tick)
     return found
 
@@ -186,7 +187,16 @@ def _privileges(database: Database, found: Found, _tick: Tick | None) -> str:
     return f"{found.server.user} may dump all of {database.database}."
 
 
+def _schedule(database: Database, found: Found, _tick: Tick | None) -> str:
+    if not database.backup_cron:
+        return "No backups are scheduled."
+    found.warnings += staleness.conflicts(database)
+    gap, allowed = schedules.longest_gap(database.backup_cron), staleness.backup_allowed(database)
+    return f"Backups are due at most {humane.rough(gap)} apart, and are stale after {humane.rough(allowed)}."
+
+
 _REPOSITORY = "repository"
+_SCHEDULE = "schedule"
 _CHECKS: tuple[tuple[str, Callable[[Database, Found, Tick | None], str]], ...] = (
     ("status folder", _status_folder),
     ("restic", _restic),
@@ -194,4 +204,5 @@ _CHECKS: tuple[tuple[str, Callable[[Database, Found, Tick | None], str]], ...] =
     ("database", _database),
     ("client", _client),
     ("privileges", _privileges),
+    (_SCHEDULE, _schedule),
 )

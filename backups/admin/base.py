@@ -176,13 +176,17 @@ class SetUpAdmin(VedettaAdmin):
 
     # Which view tells more about what is typed into a field.
     hinted: dict[str, str] = {}
+    # Which other field such a view wants to know as well.
+    hinted_beside: dict[str, str] = {}
 
     def formfield_for_dbfield(self, db_field: Field[Any, Any], request: HttpRequest, **kwargs: Any) -> Any:
         """The field with its hint."""
         field = super().formfield_for_dbfield(db_field, request, **kwargs)
         if field is not None and (view := self.hinted.get(db_field.name)):
             url = reverse(f"admin:backups_database_{view}")
-            field.help_text, attributes = hints.below(db_field.name, str(field.help_text), url)
+            field.help_text, attributes = hints.below(
+                db_field.name, str(field.help_text), url, self.hinted_beside.get(db_field.name, "")
+            )
             field.widget.attrs |= attributes
         return field
 

@@ -16,7 +16,7 @@ from django.template.loader import render_to_string
 from django.urls import reverse
 from django.utils import timezone
 
-from backups import humane, schedules, services
+from backups import humane, schedules, services, staleness
 from backups.admin import alerts, gate, live
 from backups.admin.base import Notice, may_start, page_url
 from backups.choices import ACTIVE, STATUS_COLOURS, TERMINAL, Action, Status
@@ -219,7 +219,7 @@ def _notices(
 ) -> Iterable[Notice]:
     """What needs a look, the worst first."""
     limits = settings.SENTINEL
-    allowed = timedelta(seconds=database.heartbeat_threshold or limits.threshold_seconds)
+    allowed = staleness.backup_allowed(database)
     if snapshot is None:
         yield Notice("danger", "There is no backup yet. Press Back up now to make the first.")
     elif now - snapshot.time > allowed:
@@ -236,6 +236,8 @@ def _notices(
         yield Notice("warning", f"The newest verified backup is {humane.rough(now - proved.time)} old.")
     if not database.backup_cron:
         yield Notice("warning", "No backups are scheduled.", page_url(database), "Set a schedule")
+    for conflict in staleness.conflicts(database, now):
+        yield Notice("warning", conflict, page_url(database), "Change the schedule")
 
 
 def _next(cron: str, now: datetime) -> datetime | None:

@@ -52,7 +52,11 @@ class DatabaseAdmin(SetUpAdmin):
     actions_detail = (
         "back_up", "restore", {"title": "More", "icon": "more_horiz", "items": ["verify", "test_connection"]},
     )  # fmt: skip
-    hinted = {"password_ref": "hint_secret", "backup_cron": "hint_cron", "verify_cron": "hint_cron"}
+    hinted = {
+        "password_ref": "hint_secret", "backup_cron": "hint_cron", "verify_cron": "hint_cron",
+        "heartbeat_threshold": "hint_threshold",
+    }  # fmt: skip
+    hinted_beside = {"heartbeat_threshold": "backup_cron"}
     readonly_fields = ("server", "client_version", "preflight_notes")
     fieldsets = (
         (None, {"fields": (("name", "repository"), ("gates_app", "heartbeat_threshold"))}),
@@ -88,6 +92,7 @@ class DatabaseAdmin(SetUpAdmin):
         view = self.admin_site.admin_view
         return [
             path("hints/cron/", view(hints.cron_view), name="backups_database_hint_cron"),
+            path("hints/threshold/", view(hints.threshold_view), name="backups_database_hint_threshold"),
             path("hints/secret/", view(hints.secret_view), name="backups_database_hint_secret"),
             path(
                 "<int:pk>/hints/retention/", view(hints.retention_view),

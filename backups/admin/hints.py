@@ -14,7 +14,7 @@ from django.utils import timezone
 from django.utils.html import format_html
 from django.utils.safestring import SafeString
 
-from backups import humane, retention, schedules, secrets, validators
+from backups import humane, retention, schedules, secrets, staleness, validators
 from backups.errors import Problem
 from backups.models import Database
 
@@ -37,16 +37,26 @@ def cron_words(expression: str) -> str:
         return expression
 
 
-def below(field: str, help_text: str, url: str) -> tuple[SafeString, dict[str, str]]:
-    """A field's help text with a place for its hint, and what makes its widget ask for it."""
+def below(field: str, help_text: str, url: str, beside: str = "") -> tuple[SafeString, dict[str, str]]:
+    """A field's help text with a place for its hint, and what makes its widget ask for it.
+
+    `beside` is another field that the hint depends on.
+    """
     place = f"hint-{field}"
     text = format_html('{}<span id="{}" class="v-hint" aria-live="polite"></span>', help_text, place)
-    return text, {
+    attributes = {
         "hx-get": url,
         "hx-trigger": "load, input changed delay:300ms",
         "hx-target": f"#{place}",
         "aria-describedby": place,
     }
+    if beside:
+        other = f"[name={beside}]"
+        attributes |= {
+            "hx-include": other,
+            "hx-trigger": f"{attributes['hx-trigger']}, input delay:300ms from:{other}",
+        }
+    return text, attributes
 
 
 def retention_place(database: Database) -> SafeString:
@@ -70,6 +80,26 @@ def cron_view(request: HttpRequest) -> HttpResponse:
         except (ValidationError, ValueError):
             context = {"problem": "Not a cron expression yet: five fields, minute hour day month weekday."}
     return render(request, "backups/hint.html", context)
+
+
+def threshold_view(request: HttpRequest) -> HttpResponse:
+    """How long a backup may get old, in words, and whether the schedule keeps within that."""
+    _may_edit(request)
+    database = Database(backup_cron=request.GET.get("backup_cron", "").strip()[:_LONGEST])
+    try:
+        typed = request.GET.get("heartbeat_threshold", "").strip()
+        database.heartbeat_threshold = int(typed) if typed else None
+        allowed = humane.rough(staleness.backup_allowed(database))
+        if conflict := next(staleness.conflicts(database), None):
+            return render(request, "backups/hint.html", {"problem": conflict})
+    except (ValueError, OverflowError):
+        # Each field says so itself.
+        return render(request, "backups/hint.html", {})
+    words = f"Stale after {allowed}"
+    if database.backup_cron:
+        gap = humane.rough(schedules.longest_gap(database.backup_cron))
+        words = f"{words}; backups are due at most {gap} apart"
+    return render(request, "backups/hint.html", {"words": words})
 
 
 def secret_view(request: HttpRequest) -> HttpResponse:

@@ -70,6 +70,15 @@ def test_an_old_backup_is_told(past: History, login: Login) -> None:
     assert "26 hours are allowed" in page(login("Viewer"))
 
 
+def test_a_schedule_that_lets_backups_become_stale_is_told(past: History, login: Login) -> None:
+    past.databases[0].backup_cron = "0 3 * * 1-5"
+    past.databases[0].save()
+
+    page = login("Viewer").get("/admin/").content.decode()
+
+    assert "up to 3 days apart and are stale after 26 hours: the gate closes in between" in page
+
+
 def test_a_worker_that_is_gone_is_a_banner(past: History, login: Login) -> None:
     assert "was last seen" not in page(login("Viewer"))
     WorkerPulse.objects.update(seen_at=timezone.now() - services.PULSE_LOST - timedelta(seconds=1))

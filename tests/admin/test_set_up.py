@@ -11,6 +11,7 @@ from django.contrib.admin.models import LogEntry
 from django.test import Client
 from django.urls import reverse
 from django_q.models import OrmQ, Schedule
+from pytest_django.fixtures import Settings
 
 from backups import runner
 from backups.actions import preflight
@@ -48,6 +49,31 @@ def test_half_typed_cron_is_told_kindly(login: Login) -> None:
         assert "Not a cron expression yet" in hint(client, "cron", text)
 
 
+@pytest.mark.parametrize(
+    ("threshold", "cron", "words"),
+    [
+        ("", "0 3,15 * * *", "Stale after 26 hours; backups are due at most 12 hours apart."),
+        ("7200", "0 * * * *", "Stale after 2 hours; backups are due at most 60 minutes apart."),
+        ("7200", "", "Stale after 2 hours."),
+        ("7200", "0 3,15 * * *", "apart and are stale after 2 hours: the gate closes in between"),
+        ("soon", "0 3,15 * * *", ""),
+        ("7200", "now and then", ""),
+    ],
+)
+def test_age_that_is_allowed_is_held_against_the_schedule(
+    login: Login, threshold: str, cron: str, words: str, settings: Settings
+) -> None:
+    settings.TIME_ZONE = "UTC"
+    response = login("Administrator").get(
+        reverse("admin:backups_database_hint_threshold"),
+        {"heartbeat_threshold": threshold, "backup_cron": cron},
+    )
+
+    found = response.content.decode()
+    assert words in found
+    assert bool(words) == bool(found.strip())
+
+
 def test_a_secret_is_found_and_never_shown(login: Login, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("SHOP_PASSWORD", "correct horse")
     client = login("Administrator")
@@ -63,6 +89,7 @@ def test_hints_are_for_who_may_edit(database: Database, login: Login, role: str)
     for url in (
         reverse("admin:backups_database_hint_cron"),
         reverse("admin:backups_database_hint_secret"),
+        reverse("admin:backups_database_hint_threshold"),
         reverse("admin:backups_database_hint_retention", args=[database.pk]),
     ):
         assert client.get(url).status_code == 403
@@ -153,7 +180,7 @@ def test_the_connection_test_is_the_workers_and_shows_each_check(
     assert "The server does not answer" not in seen[0]
     page = client.get(run_url(run)).content.decode()
     assert "The server does not answer. See whether it runs." in page
-    assert "1 of 6 checks failed: The server does not answer. See whether it runs. A test changes" in page
+    assert "1 of 7 checks failed: The server does not answer. See whether it runs. A test changes" in page
     assert not Alert.objects.exists()
 
 

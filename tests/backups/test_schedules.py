@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 
 import pytest
 from django.utils import timezone
@@ -10,7 +10,7 @@ from django_q.models import Schedule
 from pytest_django.fixtures import Settings
 
 from backups.models import Database
-from backups.schedules import next_times, schedules_sync
+from backups.schedules import longest_gap, next_times, schedules_sync
 from tests.backups.test_services import add_database
 
 
@@ -134,3 +134,26 @@ def test_times_are_of_the_clock_on_the_wall(
 def test_wrong_cron_is_an_error() -> None:
     with pytest.raises(ValueError, match="columns"):
         next_times("now and then", 1)
+
+
+@pytest.mark.parametrize(
+    ("cron", "hours"),
+    [
+        ("0 3,15 * * *", 13),  # one of them in autumn's long night
+        ("0 3 * * *", 25),
+        ("0 5,6 * * 0", 7 * 24),  # less an hour, and one more in autumn
+        ("*/5 9-17 * * 1-5", 2 * 24 + 15 + 5 / 60),
+        ("30 * * * *", 1),
+        ("0 3 1 * *", 31 * 24 + 1),
+        ("0 3 1 1 *", 365 * 24),
+        ("0 3 29 2 *", (4 * 365 + 1) * 24),
+    ],
+)
+def test_the_longest_gap_is_found_wherever_in_the_year_it_is(
+    cron: str, hours: float, settings: Settings
+) -> None:
+    settings.TIME_ZONE = "Europe/Rome"
+
+    gap = longest_gap(cron, after=datetime.fromisoformat("2026-11-23T12:00+00:00"))
+
+    assert gap == timedelta(hours=hours)

@@ -91,6 +91,7 @@ RULES: dict[str, tuple[Role, Role]] = {
     "admin/backups/run/<int:pk>/live/": (VIEWER, VIEWER),
     "admin/backups/run/<int:pk>/log.txt": (VIEWER, VIEWER),
     "admin/backups/database/hints/cron/": (ADMINISTRATOR, ADMINISTRATOR),
+    "admin/backups/database/hints/threshold/": (ADMINISTRATOR, ADMINISTRATOR),
     "admin/backups/database/hints/secret/": (ADMINISTRATOR, ADMINISTRATOR),
     "admin/backups/database/<int:pk>/hints/retention/": (ADMINISTRATOR, ADMINISTRATOR),
     "admin/auth/user/<id>/password/": (SUPERUSER, SUPERUSER),

@@ -1,0 +1,46 @@
+"""How old backups and verifications may get, and whether their schedules keep within that."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from datetime import datetime, timedelta
+
+from django.conf import settings
+
+from backups import humane
+from backups.models import Database
+from backups.schedules import longest_gap
+
+
+def backup_allowed(database: Database) -> timedelta:
+    """The age past which a database's newest backup is stale: its own threshold, or the general one."""
+    own = database.heartbeat_threshold
+    return timedelta(seconds=settings.SENTINEL.threshold_seconds if own is None else own)
+
+
+def verification_allowed(database: Database, now: datetime) -> timedelta | None:
+    """The gate's threshold where one is set, else twice the longest time between two that are scheduled.
+
+    None where neither is.
+    """
+    if seconds := settings.SENTINEL.verified_threshold_seconds:
+        return timedelta(seconds=seconds)
+    return 2 * longest_gap(database.verify_cron, after=now) if database.verify_cron else None
+
+
+def conflicts(database: Database, now: datetime | None = None) -> Iterator[str]:
+    """What the schedules alone, all going well, would let become stale; a sentence for each."""
+    consequence = "the gate closes" if database.gates_app else "an alert comes"
+    allowed = backup_allowed(database)
+    if database.backup_cron and (gap := longest_gap(database.backup_cron, after=now)) >= allowed:
+        yield (
+            f"Backups are scheduled up to {humane.rough(gap)} apart and are stale after "
+            f"{humane.rough(allowed)}: {consequence} in between. Back up more often, or allow more."
+        )
+    allowed = timedelta(seconds=settings.SENTINEL.verified_threshold_seconds)
+    if allowed and database.verify_cron and (gap := longest_gap(database.verify_cron, after=now)) >= allowed:
+        yield (
+            f"Verifications are scheduled up to {humane.rough(gap)} apart, and "
+            f"SENTINEL_VERIFIED_THRESHOLD_SECONDS allows {humane.rough(allowed)}: {consequence} in between. "
+            "Verify more often, or allow more."
+        )
