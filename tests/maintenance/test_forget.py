@@ -112,13 +112,13 @@ def test_snapshots_go_by_their_ids_after_a_dry_run(
 ) -> None:
     old, newest = made_at(database, NOON - timedelta(hours=1)), made_at(database, NOON)
     asked: list[tuple[str, ...]] = []
-    call = backups_restic.call
+    argv = backups_restic.Access.argv
 
-    def listening(access: backups_restic.Access, args: tuple[str, ...], **options: object) -> object:
-        asked.append(tuple(args))
-        return call(access, args, **options)  # type: ignore[arg-type]
+    def listening(access: backups_restic.Access, args: tuple[str, ...]) -> tuple[str, ...]:
+        asked.append(args)
+        return argv(access, args)
 
-    monkeypatch.setattr(backups_restic, "call", listening)
+    monkeypatch.setattr(backups_restic.Access, "argv", listening)
     forgot(database, keep_daily=1, keep_weekly=0, keep_monthly=0)
 
     dry, real = (args for args in asked if args[0] == "forget")

@@ -9,7 +9,6 @@ from pathlib import Path
 import pytest
 from pytest_django.fixtures import Settings
 
-from backups import restic as backups_restic
 from backups.actions import tend
 from backups.choices import Action
 from backups.models import Run, Verification
@@ -251,7 +250,7 @@ def test_repository_under_an_exclusive_lock(
 ) -> None:
     database = make_database(mariadb_least_shop)
     back_up(database)
-    monkeypatch.setattr(backups_restic, "_RETRY_LOCK", "1s")
+    monkeypatch.setattr("backups.restic.arguments._RETRY_LOCK", "1s")
 
     with ExclusiveLock(database.repository):
         run = verify(database)
