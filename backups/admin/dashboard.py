@@ -161,6 +161,7 @@ def state(
         "has_repository": bool(databases) or Repository.objects.exists(),
         "may_back_up": may_start(request, Action.BACKUP),
         "may_verify": may_start(request, Action.VERIFY),
+        "may_restore": request.user.has_perm("backups.run_restore"),
         "may_set_up": request.user.has_perm("backups.add_database"),
     }
 

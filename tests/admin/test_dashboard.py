@@ -8,6 +8,7 @@ import pytest
 from django.db import connection
 from django.test import Client
 from django.test.utils import CaptureQueriesContext
+from django.urls import reverse
 from django.utils import timezone
 
 from backups import configuration, services
@@ -118,6 +119,13 @@ def test_operators_have_buttons_and_viewers_none(past: History, login: Login) ->
     button = 'hx-target="#modal-content"'
     assert button in page(login("Operator"))
     assert button not in page(login("Viewer"))
+
+
+def test_who_may_restore_is_one_click_from_choosing_what(past: History, login: Login) -> None:
+    url = reverse("database-restore", args=[past.databases[0].pk])
+    assert url in page(login("Restorer"))
+    assert url not in page(login("Operator"))
+    assert login("superuser").get(url).status_code == 200
 
 
 @pytest.mark.parametrize("url", ["/admin/", "/admin/live/", "/admin/gate/"])

@@ -178,6 +178,21 @@ def test_runs_are_found_by_their_snapshot(past: History, login: Login) -> None:
     assert {found.snapshot_id for found in response.context["cl"].result_list} == {run.snapshot_id}
 
 
+def test_a_list_of_one_page_says_how_many_and_a_longer_one_turns_its_pages(
+    past: History, login: Login
+) -> None:
+    client, url = login("Viewer"), reverse("admin:backups_run_changelist")
+    assert Run.objects.count() > 50
+    first = client.get(url).content.decode()
+    assert "Page 1" in first
+    assert 'rel="next"' in first
+    assert 'rel="prev"' not in first
+    assert 'rel="prev"' in client.get(url, {"p": "2"}).content.decode()
+
+    Run.objects.exclude(pk__in=Run.objects.values("pk")[:3]).delete()
+    assert "3 in all" in client.get(url).content.decode()
+
+
 def test_runs_are_filtered_by_status(past: History, login: Login) -> None:
     response = login("Viewer").get(reverse("admin:backups_run_changelist"), {"status__exact": ["failed"]})
     assert {run.status for run in response.context["cl"].result_list} == {"failed"}
