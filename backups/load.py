@@ -303,16 +303,18 @@ def client_fed(
         with process.child(
             args, env=mysql.client_environment(), stdin=process.PIPE, pass_fds=[option_fd]
         ) as client:
+            is_fed = False
 
             def pump() -> None:
-                try:
+                nonlocal is_fed
+                # The client says itself why it has ended.
+                with suppress(BrokenPipeError):
                     client.stdin.write(first)
                     client.stdin.flush()
                     for data in statements:
                         client.stdin.write(data)
                     client.stdin.close()
-                except BrokenPipeError:
-                    pass  # the client has ended, and says why
+                    is_fed = True
 
             def stop() -> None:
                 client.stop()
@@ -330,7 +332,8 @@ def client_fed(
             code = client.wait(tick)
             if code != 0:
                 raise _load_problem(client.stderr_tail(), code, server, database)
-            if not client.stdin.closed:
+            # A pipe that could not take the last bytes is closed as well.
+            if not is_fed:
                 raise LoadProblem("The loading client ended before the dump did.")
     finally:
         os.close(option_fd)

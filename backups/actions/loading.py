@@ -58,7 +58,7 @@ def load_snapshot(
             # Half a dump is no fault of the server's: ask restic first how it went.
             if not loading.is_broken_off and source.poll() not in (None, 0):
                 restic.finished(source, access, "reading the snapshot", progress.tick)
-            if loading.is_read:
+            if loading.is_read and not loading.is_broken_off:
                 # A statement that was cut off tells less than that the dump was.
                 refuse(loading)
             raise

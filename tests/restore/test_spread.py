@@ -12,7 +12,7 @@ from typing import Any, ClassVar
 
 import pytest
 
-from backups import mysql, services, spread
+from backups import mysql, restic, services, spread
 from backups.choices import RestoreMode, Status
 from backups.crew import Crew
 from backups.models import Database, Run
@@ -310,6 +310,39 @@ def test_client_that_ends_before_the_dump_does_is_a_failure_though_it_is_content
         told = failed(restore(database, RestoreMode.NEW, target=f"{mariadb_shop.name}_new"))
 
     assert "The loading client ended before the dump did." in told
+
+
+@pytest.mark.parametrize("connections", [1, 3])
+def test_client_that_ends_while_the_repository_is_slow_is_not_held_against_the_snapshot(
+    connections: int,
+    mariadb_shop: Shop,
+    make_database: MakeDatabase,
+    back_up: BackUp,
+    settings: Any,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    database = make_database(mariadb_shop)
+    succeeded(back_up(database))
+    slow = restic_that_pauses(restic.find(), tmp_path / "restic")
+    monkeypatch.setattr(restic, "find", lambda: str(slow))
+    settings.RESTORE_CONNECTIONS = connections
+    settings.MYSQL_CLIENT_DIR = str(clients_that_load_little(mariadb_shop.server, tmp_path / "clients"))
+
+    with untouched(mariadb_shop):
+        told = failed(restore(database, RestoreMode.NEW, target=f"{mariadb_shop.name}_new"))
+
+    assert "The loading client ended before the dump did." in told
+
+
+def restic_that_pauses(real: str, place: Path) -> Path:
+    """restic, which keeps its reader waiting after the first kilobyte of a file."""
+    place.write_text(
+        f'#!/bin/sh\ncase " $* " in\n*" dump "*) {real} "$@" | {{ head -c 1000; sleep 5; cat; }} ;;\n'
+        f'*) exec {real} "$@" ;;\nesac\n'
+    )
+    place.chmod(0o755)
+    return place
 
 
 def clients_that_load_little(server: DatabaseServer, folder: Path) -> Path:
