@@ -38,6 +38,11 @@ os.environ.update(
 django.setup()
 
 
+def pytest_xdist_auto_num_workers() -> int:
+    """One more than there are cores: tests wait for servers a third of their time."""
+    return len(os.sched_getaffinity(0)) + 1
+
+
 @pytest.fixture(scope="session")
 def mariadb_server() -> Iterator[DatabaseServer]:
     """A MariaDB that all tests share; make databases and users of your own in it."""
