@@ -1,25 +1,33 @@
-"""Retention: forget what the policy no longer keeps, but never the newest or the newest verified."""
+"""Retention: forget what the policy no longer keeps, but never the newest or the newest verified.
+
+Nor, for a while, what was saved before a restore.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import suppress
 from dataclasses import dataclass, field
+from datetime import timedelta
 
-from django.db.models import QuerySet
+from django.db.models import Q, QuerySet
+from django.utils import timezone
 
 from backups import choose, restic, services
 from backups.actions import portal
 from backups.actions.backup import tag_of
 from backups.actions.outcome import Outcome
 from backups.actions.repository import is_ours, note_size, opened, sync
-from backups.models import Database, Run, Snapshot
+from backups.models import Database, Restore, Run, Snapshot
 from backups.progress import Progress
 
 NEWEST = "newest snapshot, kept whatever the policy says"
 # With a clock that was set back, the last one made is not the newest.
 MADE_LAST = "made last, kept whatever its time says"
 NEWEST_VERIFIED = "newest verified snapshot, kept whatever the policy says"
+# What a restore overwrote is nowhere else. That something is missing shows when the month is closed.
+SAFETY_KEPT = timedelta(days=30)
+SAFETY = "safety snapshot of restore {}, kept for 30 days after it whatever the policy says"
 # restic's argument list has its limits; a prune follows the last portion only.
 _PORTION = 500
 
@@ -34,9 +42,10 @@ def run(run: Run, progress: Progress) -> Outcome:
     remove: list[str] = []
     kept = 0
     for database in databases:
-        plan = _plan(database, access, progress)
+        present = database.snapshots.filter(repository=run.repository, forgotten_at=None)
+        plan = _plan(database, present, access, progress)
         kept += len(plan.reasons)
-        remove += _told(database, plan, progress)
+        remove += _told(present, plan, progress)
     copies = portal.superfluous(run.repository, access, progress)
     progress.phase("forget")
     _forget(access, [*remove, *copies], progress)
@@ -60,13 +69,15 @@ class _Plan:
     removable: set[str] = field(default_factory=set)
 
 
-def _plan(database: Database, access: restic.Access, progress: Progress) -> _Plan:
+def _plan(
+    database: Database, present: QuerySet[Snapshot], access: restic.Access, progress: Progress
+) -> _Plan:
     plan = _Plan()
     # restic refuses to plan for a policy that keeps nothing, and would not be asked anything.
     keeps = any((database.keep_daily, database.keep_weekly, database.keep_monthly))
     if not keeps:
-        plan.removable = set(_present(database).values_list("snapshot_id", flat=True))
-    for selection in _selections(database) if keeps else ():
+        plan.removable = set(present.values_list("snapshot_id", flat=True))
+    for selection in _selections(database, present) if keeps else ():
         answer = restic.call_of_snapshots(
             access,
             restic.forget_dry_run_args(
@@ -82,39 +93,39 @@ def _plan(database: Database, access: restic.Access, progress: Progress) -> _Pla
         plan.removable.update(told.remove)
         for keep in told.keep:
             plan.reasons.setdefault(keep.id, []).extend(keep.reasons)
-    for snapshot, reason in _protected(database):
+    for snapshot, reason in _protected(database, present):
         plan.reasons.setdefault(snapshot.snapshot_id, []).insert(0, reason)
     return plan
 
 
-def _selections(database: Database) -> Iterator[restic.Selection]:
+def _selections(database: Database, present: QuerySet[Snapshot]) -> Iterator[restic.Selection]:
     """Our snapshots by their tag; those of the old scripts by their paths, whatever their host."""
     yield restic.Selection(tag=tag_of(database), group_by="host,tags")
-    theirs = {snapshot.path for snapshot in _present(database) if not is_ours(snapshot.tags)}
+    theirs = {snapshot.path for snapshot in present if not is_ours(snapshot.tags)}
     for path in sorted(theirs):
         yield restic.Selection(path=path, group_by="paths")
 
 
-def _protected(database: Database) -> Iterator[tuple[Snapshot, str]]:
-    newest = choose.newest(database)
+def _protected(database: Database, present: QuerySet[Snapshot]) -> Iterator[tuple[Snapshot, str]]:
+    newest = choose.newest_of(present)
     if newest is not None:
         yield newest, NEWEST
-    made_last = _present(database).exclude(made_by=None).order_by("-made_by_id").first()
+    made_last = present.exclude(made_by=None).order_by("-made_by_id").first()
     if made_last is not None and made_last != newest:
         yield made_last, MADE_LAST
-    verified = choose.newest_of(_present(database).exclude(verified_at=None))
+    verified = choose.newest_of(present.exclude(verified_at=None))
     if verified is not None:
         yield verified, NEWEST_VERIFIED
+    lately = Q(run__finished_at=None) | Q(run__finished_at__gt=timezone.now() - SAFETY_KEPT)
+    for restore in Restore.objects.filter(lately, database=database, safety_snapshot__in=present):
+        assert restore.safety_snapshot is not None  # noqa: S101
+        yield restore.safety_snapshot, SAFETY.format(restore.run_id)
 
 
-def _present(database: Database) -> QuerySet[Snapshot]:
-    return database.snapshots.filter(forgotten_at=None)
-
-
-def _told(database: Database, plan: _Plan, progress: Progress) -> list[str]:
+def _told(present: QuerySet[Snapshot], plan: _Plan, progress: Progress) -> list[str]:
     """Write down what is kept and why; answers the ids of what goes."""
     remove = []
-    for snapshot in _present(database):
+    for snapshot in present:
         why = list(dict.fromkeys(plan.reasons.get(snapshot.snapshot_id, [])))
         services.snapshot_kept(snapshot, why)
         local = snapshot.local_time

@@ -90,7 +90,8 @@ class RepositoryAdmin(SetUpAdmin):
         dialog=dialog(
             "Forget old snapshots?",
             "Snapshots that no retention rule keeps are removed for good, as after every backup. The newest "
-            "and the newest verified snapshot of each database always stay.",
+            "and the newest verified snapshot of each database always stay, and for 30 days what was saved "
+            "before a restore.",
             "Forget", danger=True,
         ),
     )  # fmt: skip

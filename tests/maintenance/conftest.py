@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+
 import pytest
 
 from backups.models import Database
@@ -15,6 +17,8 @@ from tests.backups.conftest import (  # noqa: F401
     repository,
 )
 from tests.backups.worlds import Shop
+from tests.restore.stories import drop_all, make_restorable
+from tests.servers import DatabaseServer
 from tests.verify.tools import with_least
 
 
@@ -22,6 +26,14 @@ from tests.verify.tools import with_least
 def least_shop(mariadb_shop: Shop) -> Shop:  # noqa: F811
     """The small database, seen by one who may dump and verify and no more."""
     return with_least(mariadb_shop, "dump", "verify")
+
+
+@pytest.fixture
+def restorable_shop(mariadb_server: DatabaseServer) -> Iterator[Shop]:
+    """One whose user may restore it."""
+    shop = make_restorable(mariadb_server)
+    yield shop
+    drop_all(shop)
 
 
 @pytest.fixture

@@ -8,13 +8,16 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
+from django.utils import timezone
 
 from backups import restic as backups_restic
 from backups.actions import forget
-from backups.choices import Action
+from backups.admin.snapshots import kept_words
+from backups.choices import Action, RestoreMode
 from backups.models import Database, Repository, Run, Snapshot, Verification
 from tests.backups.conftest import MakeDatabase
 from tests.backups.worlds import Shop
+from tests.restore.stories import restore, succeeded
 from tests.verify.tools import back_up, log_of, play, restic, sync, verify
 
 NOON = datetime(2026, 3, 31, 12, tzinfo=UTC)
@@ -76,6 +79,30 @@ def test_policy_that_keeps_nothing_keeps_the_newest_and_the_newest_verified(data
     assert "2 snapshots forgotten, 2 kept." in log
     proved.refresh_from_db()
     assert proved.kept_because == [forget.NEWEST_VERIFIED]
+
+
+def test_what_was_saved_before_a_restore_is_kept_for_a_month(
+    restorable_shop: Shop, make_database: MakeDatabase
+) -> None:
+    database = make_database(restorable_shop)
+    wanted = back_up(database)
+    restored = succeeded(restore(database, RestoreMode.IN_PLACE, snapshot=wanted))
+    saved = restored.restore.safety_snapshot
+    assert saved is not None
+    newest = back_up(database)
+
+    run = forgot(database, **KEEP_NOTHING)
+
+    assert in_repository(database.repository) == ids(saved, newest)
+    why = forget.SAFETY.format(restored.pk)
+    assert f"keep   {saved.short_id} {saved.local_time:%Y-%m-%d %H:%M}: {why}" in log_of(run)
+    saved.refresh_from_db()
+    assert kept_words(saved) == "safety"
+
+    Run.objects.filter(pk=restored.pk).update(finished_at=timezone.now() - forget.SAFETY_KEPT)
+    forgot(database)
+
+    assert in_repository(database.repository) == ids(newest)
 
 
 def test_history_of_what_is_forgotten_stays(database: Database) -> None:
