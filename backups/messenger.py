@@ -3,7 +3,7 @@
 A process of its own, so that a service that hangs can be ended, and so that what many services'
 libraries print and log, addresses with their secrets included, ends with it. It reads its order
 from a file descriptor and prints, as it goes, a line for each message and address: their places in
-the order, and a complaint or "".
+the order, and a complaint or "". Each address has a thread, so that one that hangs holds up no other.
 """
 
 from __future__ import annotations
@@ -13,21 +13,22 @@ import logging
 import os
 import re
 import sys
+import threading
 from collections.abc import Mapping, Sequence
-from typing import Any
+from concurrent.futures import ThreadPoolExecutor
+from contextvars import ContextVar
+from typing import Any, TextIO
 
 _ANSWERED = re.compile(r"\berror=(\d{3})\b")
+# Of a context rather than a thread, because Apprise hands its context on to threads of its own.
+_said: ContextVar[list[str]] = ContextVar("_said")
 
 
 class _Complaints(logging.Handler):
-    """What Apprise logs; of it only a status code is ever shown."""
-
-    def __init__(self) -> None:
-        super().__init__()
-        self.last = ""
+    """What Apprise logs of a message under way; of it only a status code is ever shown."""
 
     def emit(self, record: logging.LogRecord) -> None:
-        self.last = record.getMessage()
+        _said.get([]).append(record.getMessage())
 
 
 def main(fd: int) -> None:
@@ -36,20 +37,34 @@ def main(fd: int) -> None:
     answer = os.fdopen(os.dup(1), "w")
     os.dup2(2, 1)
     with open(fd, "rb") as file:
-        order = json.load(file)
-    complaints = _Complaints()
+        messages = json.load(file)["messages"]
     logger = logging.getLogger("apprise")
-    logger.addHandler(complaints)
+    logger.addHandler(_Complaints())
     logger.propagate = False
-    for place, message in enumerate(order["messages"]):
-        for number, address in enumerate(message["addresses"]):
-            print(json.dumps([place, number, _send(address, message, complaints)]), file=answer, flush=True)
+    addresses = {address for message in messages for address in message["addresses"]}
+    one_line_at_a_time = threading.Lock()
+    with ThreadPoolExecutor(max(1, len(addresses))) as threads:
+        for address in addresses:
+            threads.submit(_send_all, address, messages, answer, one_line_at_a_time)
 
 
-def _send(address: str, message: Mapping[str, Any], complaints: _Complaints) -> str:
+def _send_all(
+    address: str, messages: Sequence[Mapping[str, Any]], answer: TextIO, lock: threading.Lock
+) -> None:
+    """Send an address its messages in their order, because good again must not come before failed."""
+    for place, message in enumerate(messages):
+        for number, named in enumerate(message["addresses"]):
+            if named == address:
+                complaint = _send(address, message)
+                with lock:
+                    print(json.dumps([place, number, complaint]), file=answer, flush=True)
+
+
+def _send(address: str, message: Mapping[str, Any]) -> str:
     import apprise
 
-    complaints.last = ""
+    said: list[str] = []
+    _said.set(said)
     try:
         target = apprise.Apprise()
         if not target.add(address):
@@ -64,7 +79,7 @@ def _send(address: str, message: Mapping[str, Any], complaints: _Complaints) -> 
             return ""
     except Exception as error:  # noqa: BLE001  a service's library may raise anything
         return f"failed with {type(error).__name__}"
-    status = _ANSWERED.search(complaints.last)
+    status = _ANSWERED.search(said[-1]) if said else None
     return f"answered {status[1]}" if status else "could not be reached"
 
 

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import socket
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from datetime import UTC, datetime, timedelta
 
 import pytest
@@ -159,6 +160,33 @@ def test_service_that_hangs_is_given_up(
     assert time.monotonic() - began < 6
     (alert,) = notify.undelivered()
     assert alert.error.endswith("gave no answer within 2 seconds.")
+
+
+@pytest.fixture
+def silent_mail_server() -> Iterator[str]:
+    """The address of one that takes connections and never says a word, as where SMTP is dropped."""
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        port = server.getsockname()[1]
+        yield f"mailto://user:hunter3@example.com:{port}?smtp=127.0.0.1&mode=insecure"
+
+
+def test_address_that_hangs_does_not_keep_those_after_it_from_being_told(
+    orders: Database,
+    receiver: Receiver,
+    silent_mail_server: str,
+    settings: Settings,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    settings.NOTIFY_URLS = [silent_mail_server, receiver.address]
+    monkeypatch.setattr(notify, "SEND_SECONDS", 10.0)
+    notify._change("One thing", AlertState.FAILED, "It failed.", begin=True)
+    notify._change("Another", AlertState.FAILED, "It failed too.", begin=True)
+    notify.deliver()
+
+    assert sorted(receiver.messages()) == [("Another: failed", "failure"), ("One thing: failed", "failure")]
+    assert {alert.error for alert in notify.undelivered()} == {
+        "Not everyone was told: number 1 of NOTIFY_URLS (mailto) gave no answer within 10 seconds."
+    }
 
 
 def test_two_that_deliver_at_once_send_once(orders: Database, receiver: Receiver) -> None:
