@@ -210,9 +210,12 @@ def database_named(name: str | None) -> Database:
         return found
     if len(databases) == 1:
         return databases[0]
+    if not databases:
+        raise Problem("No database is set up.", do="Set MYSQL_DATABASE and run `manage.py bootstrap`.")
     primary = databases.filter(is_primary=True).first()
     if primary is None:
-        raise Problem("No database is set up.", do="Set MYSQL_DATABASE and run `manage.py bootstrap`.")
+        names = ", ".join(database.name for database in databases)
+        raise Problem("It is not said which database.", do=f"Say --database with one of: {names}.")
     return primary
 
 

@@ -332,6 +332,22 @@ def test_portal_that_is_not_set_up_is_status_one(mariadb_shop: Shop, make_portal
     assert "run `manage.py bootstrap`" in ran.json["error"]
 
 
+def test_portal_whose_databases_all_came_later_asks_which(
+    mariadb_shop: Shop, make_portal: MakePortal
+) -> None:
+    portal = make_portal(mariadb_shop, set_up=False)
+    portal.shell("""
+from backups.models import Database, Repository
+main = Repository.objects.create(name="main", url="/nowhere")
+for name in ("orders", "stock"):
+    Database.objects.create(name=name, host="h", user="u", database=name, repository=main)
+""")
+    ran = portal.backup()
+
+    assert ran.code == 1
+    assert ran.json["error"] == "It is not said which database. Say --database with one of: orders, stock."
+
+
 def test_second_backup_at_once_is_status_three(portal: Portal) -> None:
     with portal.shop.held("orders"):
         first = portal.start("backup", "--json")
