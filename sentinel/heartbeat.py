@@ -3,7 +3,8 @@
 Everything lies beside the main heartbeat file (SENTINEL_HEARTBEAT_PATH), world-readable and
 without secrets:
 
-    last_ok                  the first database's heartbeat: when its newest good backup ended
+    last_ok                  the first database's heartbeat: the time of its newest good backup,
+                             which is when restic began it
     last_verified            when that database's newest snapshot was proved by a restore
     <folder>/last_ok         the same for each further database; see `folder_name`
     <folder>/last_verified
