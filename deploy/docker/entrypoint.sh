@@ -68,23 +68,13 @@ migrate() {
 }
 
 worker() {
-    is_new=$([ -e /data/portal.sqlite3 ] || echo yes)
     migrate
     # Bounded, and not a reason to keep the queue from running: the portal tells what failed.
     stoppable python manage.py bootstrap || :
     # A container that was killed could not take its locks away.
     stoppable timeout 60 restic unlock --quiet || :
-    if [ "$is_new" ] && has_snapshots; then
-        echo "The history is empty and the repository is not: rebuilding the history from it."
-        stoppable python manage.py recover --history-only || :
-    fi
+    stoppable python manage.py recover --history-only --if-empty || :
     exec python manage.py worker
-}
-
-has_snapshots() {
-    case $(timeout 60 restic snapshots --no-lock --json --latest 1 2>/dev/null) in
-        "" | "[]" | null) return 1 ;;
-    esac
 }
 
 if [ "$(id -u)" = 0 ]; then

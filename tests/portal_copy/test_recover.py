@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 import os
+import shlex
 import subprocess
 from collections.abc import Callable
 from pathlib import Path
@@ -110,10 +111,68 @@ def test_recover_brings_data_and_portal_back_and_what_was_backed_up_since_the_co
     new = make_portal(portal.shop, repository=portal.repository, set_up=False)
     ran = new.manage("recover", "--json")
 
-    assert ran.json == {"status": "succeeded", "snapshot_id": later.json["snapshot_id"]}
+    assert ran.json == {
+        "status": "succeeded",
+        "snapshot_id": later.json["snapshot_id"],
+        "to_restore": [],
+    }
     assert portal.shop.query("SELECT * FROM orders") == rows
     backups = new.rows("SELECT \"trigger\" FROM backups_run WHERE action = 'backup' ORDER BY id")
     assert [row["trigger"] for row in backups] == ["cli", "recovered"]
+
+
+def test_recover_names_the_other_databases_with_the_command_that_restores_each(
+    mariadb_shop: Shop, make_portal: MakePortal
+) -> None:
+    portal = make_portal(mariadb_shop, BACKUP_PORTAL="true")
+    server, name, other = mariadb_shop.server, mariadb_shop.name, f"{mariadb_shop.name}__second"
+    server.execute(f"CREATE DATABASE `{other}`; CREATE TABLE `{other}`.t (id INT PRIMARY KEY)")
+    portal.shell(
+        f"""
+from backups.models import Database
+second = Database.objects.get()
+second.pk, second.is_primary, second.name, second.database = None, False, "second shop", "{other}"
+second.save()
+"""
+    )
+    for database in ("second shop", name):
+        assert portal.manage("backup", "--database", database).code == 0
+    server.execute(f"DROP DATABASE `{name}`; CREATE DATABASE `{name}`; DROP DATABASE `{other}`")
+
+    new = make_portal(mariadb_shop, repository=portal.repository, set_up=False)
+    ran = new.manage("recover", "--json")
+
+    (left,) = ran.json["to_restore"]
+    assert left["database"] == "second shop"
+    assert f"  {left['command']}\n" in ran.err
+    assert "back up each that gates" in ran.err
+    restored = new.manage(*shlex.split(left["command"])[1:])
+    assert restored.code == 0, restored.err
+    assert server.query(f"SHOW TABLES FROM `{other}`") == [("t",)]
+    server.execute(f"DROP DATABASE `{other}`")
+
+
+def test_a_worker_that_starts_rebuilds_an_empty_history_once_on_every_server(
+    mariadb_shop: Shop, make_portal: MakePortal, new_database: NewDatabase
+) -> None:
+    """What the container asks at each start: nothing is said or played where there is a history."""
+    asked = ("recover", "--history-only", "--if-empty")
+    old = make_portal(mariadb_shop, **new_database())
+    nothing_yet = old.manage(*asked)
+    assert (nothing_yet.code, nothing_yet.out) == (0, "")
+    assert old.backup().code == 0
+    of_its_own = old.manage(*asked)
+    assert (of_its_own.code, of_its_own.out) == (0, "")
+
+    new = make_portal(mariadb_shop, repository=old.repository, **new_database())
+    first, second = new.manage(*asked), new.manage(*asked)
+
+    assert "The history is empty and the repository is not" in first.out
+    assert (second.code, second.out) == (0, "")
+    actions = new.shell(
+        "from backups.models import Run; print(*Run.objects.values_list('action', flat=True))"
+    )
+    assert actions.split().count("recover") == 1
 
 
 def test_a_portal_with_a_history_keeps_it(portal: Portal) -> None:

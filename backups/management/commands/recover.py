@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 from argparse import ArgumentParser
 from collections.abc import Mapping
 from typing import Any
@@ -10,13 +11,15 @@ from django.conf import settings
 from django.core.management import call_command
 from django.utils import timezone
 
-from backups import configuration, health, services
+from backups import configuration, health, restic, services
 from backups.actions import recover
 from backups.choices import Action, RestoreMode, Trigger
 from backups.connections import repository_access
 from backups.console import VedettaCommand
 from backups.errors import Problem
-from backups.models import Database, Repository
+from backups.models import Database, Repository, Run
+
+LOOK_SECONDS = 60.0
 
 
 class Command(VedettaCommand):
@@ -33,8 +36,15 @@ class Command(VedettaCommand):
             action="store_true",
             help="bring back the portal alone, restore nothing",
         )
+        parser.add_argument(
+            "--if-empty",
+            action="store_true",
+            help="do nothing where the portal has a history, or the repository has no snapshot",
+        )
 
     def work(self, **options: Any) -> Mapping[str, Any]:
+        if options["if_empty"] and not self._is_empty():
+            return {}
         database = self._set_up()
         run = self.play(Action.RECOVER, repository=database.repository)
         self.say(run.result["sentence"])
@@ -55,11 +65,40 @@ class Command(VedettaCommand):
                 send=False,
             )
             self.play_queued(queued)
-            self.say(
-                f"{database.database} is restored. Now back up once, which opens the gate again: "
-                "`manage.py backup`."
-            )
+            return {"snapshot_id": snapshot.snapshot_id, "to_restore": self._tell_what_is_left(database)}
         return {"snapshot_id": snapshot.snapshot_id}
+
+    def _tell_what_is_left(self, restored: Database) -> list[dict[str, str]]:
+        """Say how the gate opens, and which databases are still to be restored, with the commands."""
+        self.say(f"{restored.database} is restored.")
+        left = [
+            {"database": other.name, "command": _restoring(other)}
+            for other in Database.objects.exclude(pk=restored.pk).order_by("name")
+        ]
+        if not left:
+            self.say("Now back up once, which opens the gate again: `manage.py backup`.")
+            return left
+        self.say("It alone. Where these are lost too, restore each into a database without tables:")
+        for one in left:
+            self.say(f"  {one['command']}")
+        self.say(
+            "Then, and not before, as it would back up what is empty, back up each that gates the "
+            "application, which opens the gate again: `manage.py backup --database NAME`."
+        )
+        return left
+
+    def _is_empty(self) -> bool:
+        """Whether the portal knows of nothing that the repository could tell it."""
+        call_command("migrate", interactive=False, verbosity=0)
+        # The set-up before this one begins with such a run, however often it starts.
+        if not settings.RESTIC_REPOSITORY or Run.objects.exclude(action=Action.INIT).exists():
+            return False
+        access = repository_access(Repository(url=settings.RESTIC_REPOSITORY))
+        restic.probe(access)
+        if not restic.snapshots(access, deadline=LOOK_SECONDS, on_unreadable=lambda _: None):
+            return False
+        self.say("The history is empty and the repository is not: rebuilding the history from it.")
+        return True
 
     def _set_up(self) -> Database:
         """A portal with what its newest copy held, and on top of it what the environment says."""
@@ -80,3 +119,9 @@ class Command(VedettaCommand):
         assert database is not None  # noqa: S101  the environment says which
         configuration.apply()
         return database
+
+
+def _restoring(database: Database) -> str:
+    """The command that restores a database's newest snapshot as `recover` does its own."""
+    which, where = shlex.quote(f"--database={database.name}"), shlex.quote(f"--into={database.database}")
+    return f"manage.py restore {which} --snapshot latest {where}"
