@@ -120,8 +120,14 @@ class VedettaCommand(BaseCommand):
 
     def play_queued(self, run: Run) -> Run:
         """Play a run that was inserted but not sent, as `play` does. Raises RunEnded."""
-        with Watch(self) as watch:
-            played = runner.execute(run.pk, observer=watch.observe, send_follow_ups=False)
+        try:
+            with Watch(self) as watch:
+                played = runner.execute(run.pk, observer=watch.observe, send_follow_ups=False)
+        except KeyboardInterrupt:
+            run.refresh_from_db()
+            if run.status != Status.CANCELLED:
+                raise
+            played = run  # which says what it left
         return self._judge(played or run)
 
     def _judge(self, run: Run) -> Run:

@@ -25,7 +25,7 @@ from backups.actions import (
 from backups.actions.outcome import Outcome
 from backups.choices import Action, Level, Status, Trigger
 from backups.errors import Cancelled, LostClaim, Problem, Refused
-from backups.models import Run
+from backups.models import Restore, Run
 from backups.progress import Observer, Progress, State
 
 logger = logging.getLogger(__name__)
@@ -158,8 +158,7 @@ def _failed(run: Run, progress: Progress, error: BaseException) -> None:
 
 def _judge(run: Run, progress: Progress, error: BaseException) -> tuple[Status, str]:
     """The outcome and its sentence; a traceback goes to the log."""
-    run.refresh_from_db(fields=["phase"])
-    safe = services.snapshot_was_made(run) or _SAFE.get(Action(run.action), _OTHERWISE_SAFE)
+    safe = _safe(run)
     if isinstance(error, Cancelled | KeyboardInterrupt):
         by = "Cancelled." if isinstance(error, Cancelled) else "Stopped at the keyboard."
         return Status.CANCELLED, f"{by} {safe}"
@@ -170,6 +169,14 @@ def _judge(run: Run, progress: Progress, error: BaseException) -> tuple[Status, 
         f"{run.get_action_display()} met an unexpected {type(error).__name__}. {safe} "
         "The run's log has the details; please report them."
     )
+
+
+def _safe(run: Run) -> str:
+    """What is safe, by how far the run came as its rows tell."""
+    run.refresh_from_db(fields=["phase"])
+    restore = Restore.objects.filter(run=run).first()
+    touched = services.restore_left(restore) if restore is not None else services.snapshot_was_made(run)
+    return touched or _SAFE.get(Action(run.action), _OTHERWISE_SAFE)
 
 
 def _follow_ups(run: Run, outcome: Outcome, *, send: bool) -> list[Run]:

@@ -721,18 +721,25 @@ def snapshot_was_made(run: Run) -> str:
     }.get(run.phase, "")
 
 
-def _safe_when_lost(restore: Restore) -> str:
-    """What a restore whose worker died left of its target; how a swap ended is added once it has."""
+def restore_left(restore: Restore) -> str:
+    """What a restore or an undo left of the live database, empty where it was not touched."""
     if restore.swap == Swap.FINISHED:
         return f"{restore.target} is wholly restored."
     if not restore.is_settled:
         return "It was swapping tables, which is ended either way within minutes."
+    if restore.mode == RestoreMode.IN_PLACE and restore.run.phase == "load":
+        saved = restore.safety_snapshot
+        way_back = f", or restore snapshot {saved.short_id}, which has what it held before" if saved else ""
+        return f"{restore.target} may be partly overwritten: restore again{way_back}."
+    return ""
+
+
+def _safe_when_lost(restore: Restore) -> str:
+    """What a restore whose worker died left of its target; how a swap ended is added once it has."""
+    if left := restore_left(restore):
+        return left
     if restore.mode == RestoreMode.NEW and "scratch" in restore.run.result:
         return f"The live database was not touched; {restore.target} was half loaded and is taken away."
     if restore.mode == RestoreMode.NEW and restore.run.phase in ("load", "check"):
         return f"The live database was not touched; {restore.target} may hold a part of the snapshot."
-    if restore.mode == RestoreMode.IN_PLACE and restore.run.phase == "load":
-        saved = restore.safety_snapshot
-        way_back = f"; what it held before is in snapshot {saved.short_id}" if saved else ""
-        return f"{restore.target} may be partly overwritten{way_back}."
     return "The live database was not touched."

@@ -151,6 +151,36 @@ def test_cancelled_before_the_swap_it_ends_within_seconds_and_nothing_was_touche
     drop_all(shop)
 
 
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_stopped_in_the_middle_of_an_in_place_load_it_says_what_is_overwritten(
+    number: signal.Signals, portal: Portal
+) -> None:
+    shop = portal.shop
+    shop.server.load(LATER, shop.name)
+    before = content(shop.server, shop.name)
+    # A locked table holds the load up, and lets the backup before it pass.
+    with shop.held("journal", "READ"):
+        ran = portal.start("restore", "--snapshot", "latest", "--in-place", "--yes", "--json")
+        wait_for_phase(portal, "load")
+        shop.wait_for_a_waiting_dump()
+        ran.send_signal(number)
+        ended = portal.finish(ran)
+
+    assert content(shop.server, shop.name) != before
+    assert ended.code == 130, ended.err
+    saved = portal.snapshots()[-1]["id"][:8]
+    assert ended.json["error"] == (
+        f"Stopped at the keyboard. {shop.name} may be partly overwritten: restore again, "
+        f"or restore snapshot {saved}, which has what it held before."
+    )
+    assert newest(portal)["error"] == ended.json["error"]
+    assert portal.leftovers() == []
+
+    back = portal.manage("restore", "--snapshot", saved, "--in-place", "--yes", "--without-safety-backup")
+    assert back.code == 0, back.err
+    assert shop.query("SELECT id FROM parcels") == [(7,)]
+
+
 def test_cancel_during_the_swap_comes_too_late(portal: Portal) -> None:
     shop = portal.shop
     was = content(shop.server, shop.name)
