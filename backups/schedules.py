@@ -22,6 +22,7 @@ _PREFIX = "vedetta "
 # Snapshots may come and go without us: others use the repository too.
 _SNAPSHOTS_CRON = "17 4 * * *"
 _MINUTE = timedelta(minutes=1)
+_SECOND = timedelta(seconds=1)
 _YEAR = timedelta(days=366)
 _GAPS_MEASURED = 3000
 
@@ -132,9 +133,26 @@ def longest_gap(cron: str, *, after: datetime | None = None) -> timedelta:
 
     Of expressions with very many times within the next 3,000. Raises ValueError for a wrong one.
     """
-    # By the day, so that pages that ask every few seconds are answered from memory.
-    today = timezone.localtime(after or timezone.now()).replace(hour=0, minute=0, second=0, microsecond=0)
-    return _longest_gap(cron, today)
+    return _longest_gap(cron, _today(after))
+
+
+def longest_age(made: str, proved: str, *, after: datetime | None = None) -> timedelta:
+    """How old what `made` makes is at most when `proved` comes again, having taken the newest of it.
+
+    Both are cron expressions; otherwise as `longest_gap`.
+    """
+    return _longest_age(made, proved, _today(after))
+
+
+@lru_cache(maxsize=100)
+def _longest_age(made: str, proved: str, start: datetime) -> timedelta:
+    longest = timedelta()
+    for first, second in islice(pairwise(_times(proved, start)), _GAPS_MEASURED):
+        if longest and first > start + _YEAR:
+            break
+        newest = croniter(made, first + _SECOND).get_prev(datetime)
+        longest = max(longest, second.astimezone(UTC) - newest.astimezone(UTC))
+    return longest
 
 
 @lru_cache(maxsize=100)
@@ -146,6 +164,11 @@ def _longest_gap(cron: str, start: datetime) -> timedelta:
         # In UTC, for within one zone Python counts the hours that the clock on the wall shows.
         longest = max(longest, second.astimezone(UTC) - first.astimezone(UTC))
     return longest
+
+
+def _today(now: datetime | None) -> datetime:
+    """By the day, so that pages that ask every few seconds are answered from memory."""
+    return timezone.localtime(now or timezone.now()).replace(hour=0, minute=0, second=0, microsecond=0)
 
 
 def _times(cron: str, after: datetime) -> Iterator[datetime]:

@@ -582,8 +582,18 @@ def left_cleared(run_id: int, name: str) -> None:
 
 def runs_that_left(name: str) -> list[Run]:
     """Runs that are over and whose "scratch" (a database) or "partial" (a file) may still be there."""
-    over = Run.objects.filter(status__in=TERMINAL, result__has_key=name)
+    # Asked for every minute, of a history that only grows: by the index, of the few that may.
+    over = Run.objects.filter(
+        repository__in=Repository.objects.all(),
+        action__in=_LEAVING,
+        status__in=TERMINAL,
+        result__has_key=name,
+    )
     return list(over.select_related("database__repository"))
+
+
+# Whose runs make a database or a file for themselves.
+_LEAVING = [Action.VERIFY, Action.RESTORE]
 
 
 def backup_counted(repository: Repository) -> bool:

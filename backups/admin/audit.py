@@ -8,11 +8,12 @@ from django.contrib import admin
 from django.contrib.admin.models import LogEntry
 from django.http import HttpRequest
 from django.urls import NoReverseMatch
-from unfold.contrib.filters.admin import RangeDateFilter, RelatedDropdownFilter
+from unfold.contrib.filters.admin import RelatedDropdownFilter
 from unfold.decorators import display
 
 from backups import humane
 from backups.admin.base import ReadOnlyAdmin
+from backups.admin.filters import DaysFilter
 
 
 @admin.register(LogEntry)
@@ -21,7 +22,7 @@ class AuditAdmin(ReadOnlyAdmin):
 
     list_display = ("when", "user", "what", "of")
     list_display_links = None
-    list_filter = (("user", RelatedDropdownFilter), ("action_time", RangeDateFilter))
+    list_filter = (("user", RelatedDropdownFilter), ("action_time", DaysFilter))
     list_select_related = ("user", "content_type")
     search_fields = ("object_repr", "change_message")
     search_help_text = "Name or message"

@@ -19,12 +19,13 @@ from django.utils import timezone
 from backups import humane, schedules, services, staleness
 from backups.admin import alerts, gate, live
 from backups.admin.base import Notice, may_start, page_url
+from backups.admin.filters import start_of
 from backups.choices import ACTIVE, STATUS_COLOURS, TERMINAL, Action, Status
 from backups.models import Database, Repository, Run, Snapshot, Verification, WorkerPulse
 
 DAYS = 30
 _ACTIVE_SHOWN = 8
-# Thirty days of a backup every ten minutes.
+# Of each database: thirty days of a backup every ten minutes.
 _RECENT = 5000
 _EVERY_BUSY, _EVERY_IDLE = 2, 15
 # A chart's line for each database, in turn.
@@ -123,7 +124,8 @@ def callback(request: HttpRequest, context: dict[str, Any]) -> dict[str, Any]:
     context |= {"title": "Dashboard", "may_see": request.user.has_perm("backups.view_run")}
     if context["may_see"]:
         now = timezone.now()
-        databases, recent = list(_databases()), _recent(now)
+        databases = list(_databases())
+        recent = _recent(databases, now)
         context |= state(request, databases, recent, now)
         context["charts"] = charts(databases, recent, now)
         context["legend"] = _legend(databases)
@@ -135,7 +137,8 @@ def live_view(request: HttpRequest) -> JsonResponse:
     if not request.user.has_perm("backups.view_run"):
         return JsonResponse({}, status=403)
     now = timezone.now()
-    context = state(request, list(_databases()), _recent(now), now)
+    databases = list(_databases())
+    context = state(request, databases, _recent(databases, now), now)
     return JsonResponse(
         {
             "over": False,
@@ -210,13 +213,18 @@ def _card(database: Any, found: _Found, strip: list[Day], now: datetime) -> Card
         proved=proved,
         next_backup=_next(database.backup_cron, now),
         next_verify=_next(database.verify_cron, now),
-        notices=list(_notices(database, last, snapshot, proved, now)),
+        notices=list(_notices(database, last, good, snapshot, proved, now)),
         strip=strip,
     )
 
 
 def _notices(
-    database: Database, last: Run | None, snapshot: Snapshot | None, proved: Snapshot | None, now: datetime
+    database: Database,
+    last: Run | None,
+    good: Run | None,
+    snapshot: Snapshot | None,
+    proved: Snapshot | None,
+    now: datetime,
 ) -> Iterable[Notice]:
     """What needs a look, the worst first."""
     limits = settings.SENTINEL
@@ -237,7 +245,8 @@ def _notices(
         yield Notice("warning", f"The newest verified backup is {humane.rough(now - proved.time)} old.")
     if not database.backup_cron:
         yield Notice("warning", "No backups are scheduled.", page_url(database), "Set a schedule")
-    for conflict in staleness.conflicts(database, now):
+    takes = (good.duration() if good else None) or timedelta()
+    for conflict in staleness.conflicts(database, now, takes=takes):
         yield Notice("warning", conflict, page_url(database), "Change the schedule")
 
 
@@ -290,20 +299,19 @@ def _days(now: datetime) -> list[date]:
     return [today - timedelta(days=ago) for ago in range(DAYS - 1, -1, -1)]
 
 
-def _recent(now: datetime) -> list[Recent]:
+def _recent(databases: Sequence[Database], now: datetime) -> list[Recent]:
     """The backups of these days, newest first.
 
     Counted in Python and not filtered by status: without statistics SQLite would choose an index
     that makes it read all of the history.
     """
-    start = timezone.make_aware(datetime.combine(_days(now)[0], datetime.min.time()))
     rows = (
-        Run.objects.filter(action=Action.BACKUP, queued_at__gte=start)
+        Run.objects.filter(action=Action.BACKUP, queued_at__gte=start_of(_days(now)[0]))
         .order_by("-queued_at")
         .values_list(
             "database_id", "status", "queued_at", "started_at", "finished_at",
             "snapshot__total_bytes_processed", "snapshot__data_added_packed", "snapshot__data_added",
-        )[:_RECENT]
+        )[: _RECENT * len(databases)]
     )  # fmt: skip
     return [Recent(*row) for row in rows]
 

@@ -14,7 +14,6 @@ from django.urls import URLPattern, path
 from django.utils import timezone
 from unfold.contrib.filters.admin import (
     MultipleChoicesDropdownFilter,
-    RangeDateFilter,
     RelatedDropdownFilter,
 )
 from unfold.decorators import action, display
@@ -25,6 +24,7 @@ from backups import humane, services
 from backups.admin import live
 from backups.admin.base import ReadOnlyAdmin, go, may_start, page_url, row_of, run_url
 from backups.admin.dialogs import dialog
+from backups.admin.filters import DaysFilter
 from backups.choices import ACTIVE, RESTORE_ACTIONS, STATUS_COLOURS, VERDICT_COLOURS, Action, Level, Status
 from backups.models import Run, RunLine
 from backups.plain import plain
@@ -45,7 +45,7 @@ class RunAdmin(ReadOnlyAdmin):
         ("action", MultipleChoicesDropdownFilter),
         ("status", MultipleChoicesDropdownFilter),
         ("trigger", MultipleChoicesDropdownFilter),
-        ("queued_at", RangeDateFilter),
+        ("queued_at", DaysFilter),
     )
     list_select_related = ("database", "repository", "requested_by")
     search_fields = ("snapshot__snapshot_id__startswith",)

@@ -11,7 +11,7 @@ from django.db.models import QuerySet
 from django.http import HttpRequest, HttpResponse
 from django.urls import reverse
 from django.utils.html import format_html
-from unfold.contrib.filters.admin import DropdownFilter, RangeDateFilter, RelatedDropdownFilter
+from unfold.contrib.filters.admin import DropdownFilter, RelatedDropdownFilter
 from unfold.decorators import action, display
 from unfold.enums import ActionVariant
 from unfold.forms import BaseDialogForm
@@ -19,6 +19,7 @@ from unfold.forms import BaseDialogForm
 from backups import humane
 from backups.admin.base import ReadOnlyAdmin, go, page_url, row_of
 from backups.admin.dialogs import dialog
+from backups.admin.filters import DaysFilter
 from backups.choices import VERDICT_COLOURS, Action, Verdict
 from backups.models import Snapshot
 
@@ -71,7 +72,7 @@ class SnapshotAdmin(ReadOnlyAdmin):
         VerifiedFilter,
         ("database", RelatedDropdownFilter),
         ("repository", RelatedDropdownFilter),
-        ("time", RangeDateFilter),
+        ("time", DaysFilter),
     )
     search_fields = ("snapshot_id__startswith",)
     search_help_text = "Snapshot id"

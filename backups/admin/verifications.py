@@ -7,11 +7,12 @@ from typing import Any
 from django.contrib import admin
 from django.db.models import QuerySet
 from django.http import HttpRequest, HttpResponse
-from unfold.contrib.filters.admin import ChoicesDropdownFilter, RangeDateFilter, RelatedDropdownFilter
+from unfold.contrib.filters.admin import ChoicesDropdownFilter, RelatedDropdownFilter
 from unfold.decorators import display
 
 from backups import humane
 from backups.admin.base import ReadOnlyAdmin
+from backups.admin.filters import DaysFilter
 from backups.choices import VERDICT_COLOURS, Verdict
 from backups.models import Verification
 
@@ -25,7 +26,7 @@ class VerificationAdmin(ReadOnlyAdmin):
     list_filter = (
         ("verdict", ChoicesDropdownFilter),
         ("run__database", RelatedDropdownFilter),
-        ("finished_at", RangeDateFilter),
+        ("finished_at", DaysFilter),
     )
     search_fields = ("snapshot__snapshot_id__startswith",)
     search_help_text = "Snapshot id"

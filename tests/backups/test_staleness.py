@@ -54,8 +54,30 @@ def test_verifications_that_come_too_rarely_are_told(settings: Settings) -> None
 
     (sentence,) = staleness.conflicts(Database(), NOW)
 
-    assert sentence.startswith("Verifications are scheduled up to 7 days apart")
+    assert "the newest verified backup gets 7 days old" in sentence
     assert "SENTINEL_VERIFIED_THRESHOLD_SECONDS allows 3 days" in sentence
+
+
+@pytest.mark.parametrize(("backup_cron", "hours"), [("0 6 * * *", 23), ("0 3,15 * * *", 2), ("0 5 * * *", 0)])
+def test_a_verified_backup_is_as_old_as_it_was_when_it_was_verified(
+    backup_cron: str, hours: int, settings: Settings
+) -> None:
+    settings.TIME_ZONE = "UTC"
+    reached = 7 * 24 + hours
+
+    for allowed, told in ((reached, 1), (reached + 1, 0)):
+        settings.SENTINEL = replace(settings.SENTINEL, verified_threshold_seconds=allowed * 3600)
+        assert len(list(staleness.conflicts(Database(backup_cron=backup_cron), NOW))) == told
+
+
+def test_how_long_a_backup_takes_counts(settings: Settings) -> None:
+    settings.TIME_ZONE = "UTC"
+    daily = Database(backup_cron="0 3 * * *")
+
+    (sentence,) = staleness.conflicts(daily, NOW, takes=timedelta(hours=3))
+
+    assert "up to 24 hours apart, take 3 h, and are stale after 26 hours" in sentence
+    assert not list(staleness.conflicts(daily, NOW, takes=timedelta(minutes=5)))
 
 
 def test_two_verifications_in_one_night_do_not_make_a_week_without_one_too_long() -> None:
