@@ -256,6 +256,7 @@ def _altered(definitions: Mapping[str, bytes], server: mysql.Server, database: s
     """The tables that the server now describes otherwise."""
     with mysql.connect(server) as connection:
         collations = mysql.default_collations(connection, mysql.probe(connection))
+        mysql.describe_as_dumps_do(connection)
         return [
             table
             for table, definition in definitions.items()
@@ -313,6 +314,8 @@ def client_fed(
                     client.stdin.flush()
                     for data in statements:
                         client.stdin.write(data)
+                        # What follows may wait for other connections, and these for an UNLOCK TABLES here.
+                        client.stdin.flush()
                     client.stdin.close()
                     is_fed = True
 

@@ -111,6 +111,7 @@ class Child:
         self.args = tuple(args)
         self._stderr_file = tempfile.TemporaryFile() if stderr is None else None  # noqa: SIM115
         self._own_group = own_group
+        self._is_stopped = False
         try:
             self._popen = subprocess.Popen(
                 [*_die_with_parent(), *args],
@@ -183,7 +184,13 @@ class Child:
         self._popen.terminate()
 
     def stop(self, grace: float = GRACE_SECONDS) -> None:
-        """SIGTERM, then after `grace` seconds SIGKILL, to all that is left of its group."""
+        """SIGTERM, then after `grace` seconds SIGKILL, to all that is left of its group.
+
+        Once: later on, the group's number may be somebody else's.
+        """
+        if self._is_stopped:
+            return
+        self._is_stopped = True
         if self._popen.poll() is None:
             self._popen.terminate()
             with suppress(subprocess.TimeoutExpired):
@@ -300,7 +307,10 @@ class Beside:
         on_stderr: Callable[[str], None] | None = None,
     ) -> Completed:
         """See it to its end. The arguments are those of `run`; the deadline's seconds count from here."""
-        return _follow(self._running, None, on_stderr, tick, deadline)
+        completed = _follow(self._running, None, on_stderr, tick, deadline)
+        # Now, and not when its starter is through, which may be hours later.
+        self._running.stop()
+        return completed
 
 
 def _follow(

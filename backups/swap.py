@@ -7,7 +7,7 @@ that a swap that was broken off anywhere can be ended by `end_broken_off`, eithe
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from dataclasses import dataclass
 from typing import Any
 
@@ -88,7 +88,42 @@ def end_broken_off(restore: Restore, place: Place, tick: process.Tick) -> str:
     return f"{restore.target} is wholly as it was before."
 
 
+def refuse_keys_from_elsewhere(target: str, chosen: Collection[str], server: mysql.Server) -> None:
+    """Raise Problem where another database's foreign keys would go with the tables of before.
+
+    `chosen` are the tables that are swapped, none for all.
+    """
+    with mysql.connect(server) as connection:
+        found = mysql.foreign_keys_into(connection, target)
+    for table, other in found:
+        if not chosen or other in chosen:
+            raise Problem(
+                f"A foreign key of {table}, in another database, refers to {target}.{other} and would go "
+                "with the tables of before.",
+                safe=f"{target} was not touched.",
+                do="Drop that foreign key and add it again afterwards, or restore in place.",
+            )
+
+
+def refuse_taken(restore: Restore, place: Place) -> None:
+    """Raise Problem where the database for the tables of before holds things already.
+
+    Its name has the run's number, and a portal that was rebuilt begins to count anew.
+    """
+    with mysql.connect(place.server) as connection:
+        taken = mysql.database_exists(connection, restore.kept_in) and mysql.inventory(
+            connection, restore.kept_in
+        )
+    if taken:
+        raise Problem(
+            f"{restore.kept_in}, where the tables of before would be kept, holds tables already.",
+            safe=f"{restore.target} was not touched.",
+            do="Try again, which takes another name; drop that database once nobody needs it.",
+        )
+
+
 def _prepare(restore: Restore, place: Place) -> None:
+    refuse_taken(restore, place)
     services.restore_note(restore, swap=Swap.PREPARED)
     with mysql.connect(place.server) as connection:
         charset, collation = mysql.database_defaults(connection, restore.target)
@@ -171,9 +206,9 @@ def _was_renamed(connection: Any, restore: Restore) -> bool:
         return False
     restore.run.refresh_from_db(fields=["result"])
     outgoing, incoming = restore.run.result.get("moves", (0, 0))
-    if outgoing:
-        return bool(mysql.tables(connection, restore.kept_in))
-    return bool(incoming) and not _moving(connection, restore)[1]
+    if incoming and _moving(connection, restore)[1]:
+        return False
+    return bool(incoming) or bool(outgoing and mysql.tables(connection, restore.kept_in))
 
 
 def _end_now(restore: Restore, place: Place, say: Callable[[str], None], error: BaseException) -> None:

@@ -25,7 +25,7 @@ from backups.load import Loading, Wish, digested, pieces_for, unpacked
 from backups.models import Restore, Run, Snapshot
 from backups.progress import Progress
 from backups.stream import Kind, ManifestDamaged, objects_in
-from backups.swap import Place, swap, write_down
+from backups.swap import Place, refuse_keys_from_elsewhere, refuse_taken, swap, write_down
 
 _LONGEST_NAME = 64
 STANDARD_OUTPUT = "-"
@@ -171,6 +171,8 @@ def _replace(restore: Restore, access: restic.Access, place: Place, progress: Pr
     services.restore_note(
         restore, incoming=shadow, kept_in=derived_name(restore.target, "before", restore.run_id)
     )
+    refuse_taken(restore, place)
+    refuse_keys_from_elsewhere(restore.target, restore.tables, place.server)
     with _shadow(restore, place, shadow):
         _save_before(restore, progress)
         loading = _load(restore, access, place, shadow, progress)
@@ -380,6 +382,7 @@ def _check(restore: Restore, loading: Loading, place: Place, database: str, prog
 
 def _swap(restore: Restore, place: Place, progress: Progress) -> None:
     progress.phase("prepare")
+    refuse_keys_from_elsewhere(restore.target, restore.tables, place.server)
     write_down(restore, place, progress.tick)
     progress.phase("swap")
     progress.no_way_back()

@@ -14,6 +14,7 @@ from backups.choices import OVERWRITING_MODES, RestoreMode, Verdict
 from backups.connections import database_server
 from backups.errors import Problem
 from backups.models import Database, Restore, Snapshot, Verification
+from backups.swap import refuse_keys_from_elsewhere
 
 _SAMPLES = 20
 
@@ -100,6 +101,8 @@ def _look_at_server(told: Plan, database: Database, chosen: frozenset[str]) -> N
     if told.mode in OVERWRITING_MODES and not exists:
         told.obstacles.append(f"There is no database {told.target}: restore into a new one.")
     _look_at_views(told, manifest)
+    if told.mode == RestoreMode.REPLACE:
+        refuse_keys_from_elsewhere(told.target, chosen, database_server(database))
 
 
 def _compare_tables(told: Plan, manifest: dict[str, Any], live: list[str], chosen: frozenset[str]) -> None:

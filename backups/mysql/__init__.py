@@ -27,6 +27,8 @@ from backups.mysql.contents import (
     default_collations,
     definition,
     definitions_changed_at,
+    describe_as_dumps_do,
+    foreign_keys_into,
     inventory,
     listed_tables,
     referenced_tables,

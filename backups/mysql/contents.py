@@ -136,6 +136,18 @@ def crossing_foreign_keys(connection: Any, database: str, chosen: Collection[str
     return [(str(a), str(b)) for a, b in rows if (a in chosen) != (b in chosen)]
 
 
+def foreign_keys_into(connection: Any, database: str) -> list[tuple[str, str]]:
+    """Foreign keys of other databases, as far as we see them: (database.table, the table referred to)."""
+    rows = fetch_all(
+        connection,
+        "SELECT CONSTRAINT_SCHEMA, TABLE_NAME, REFERENCED_TABLE_NAME "
+        "FROM information_schema.REFERENTIAL_CONSTRAINTS "
+        "WHERE UNIQUE_CONSTRAINT_SCHEMA = %s AND CONSTRAINT_SCHEMA <> %s",
+        [database, database],
+    )
+    return [(f"{schema}.{table}", str(referenced)) for schema, table, referenced in rows]
+
+
 def referenced_tables(connection: Any, database: str) -> list[str]:
     """The tables to which foreign keys of a database refer, whether these are there or not."""
     rows = fetch_all(
@@ -214,6 +226,11 @@ def space_used(connection: Any, database: str) -> int:
         [database],
     )
     return int(length)
+
+
+def describe_as_dumps_do(connection: Any) -> None:
+    """Have `definition` told as the dump programs ask for it: times in UTC, all names quoted."""
+    execute(connection, "SET SESSION time_zone = '+00:00', sql_quote_show_create = 1")
 
 
 def definition(connection: Any, database: str, table: str) -> bytes:

@@ -361,6 +361,48 @@ def test_foreign_key_between_a_chosen_table_and_another_is_refused(
     )
 
 
+def test_foreign_key_of_another_database_would_go_with_the_tables_of_before(
+    shop: Shop, make_database: MakeDatabase, back_up: BackUp
+) -> None:
+    database = make_database(shop)
+    succeeded(back_up(database))
+    billing = f"{shop.name}_billing"
+    shop.server.create_database(billing)
+    shop.execute(
+        f"CREATE TABLE {billing}.invoices (customer INT, "
+        f"FOREIGN KEY (customer) REFERENCES {shop.name}.customers (id))"
+    )
+
+    with untouched(shop):
+        told = failed(restore(database, RestoreMode.REPLACE, without_safety=True))
+
+    assert (
+        f"A foreign key of {billing}.invoices, in another database, refers to {shop.name}.customers" in told
+    )
+    shop.execute(f"DROP TABLE {billing}.invoices")
+    succeeded(restore(database, RestoreMode.REPLACE, without_safety=True))
+
+
+def test_tables_that_another_portals_restore_kept_are_not_taken_for_ours(
+    shop: Shop, make_database: MakeDatabase, back_up: BackUp
+) -> None:
+    """A portal that was rebuilt counts its runs anew."""
+    database = make_database(shop)
+    succeeded(back_up(database))
+    shop.server.load(LATER, shop.name)
+    taken = f"{shop.name}__before_{Run.objects.latest('pk').pk + 1}"
+    shop.server.create_database(taken)
+    shop.server.load("CREATE TABLE orders (id INT PRIMARY KEY)", taken)
+
+    with untouched(shop):
+        told = failed(restore(database, RestoreMode.REPLACE, without_safety=True))
+
+    assert f"{taken}, where the tables of before would be kept, holds tables already." in told
+    assert "Try again, which takes another name" in told
+    assert [name for (name,) in shop.server.query("SHOW TABLES", taken)] == ["orders"]
+    succeeded(restore(database, RestoreMode.REPLACE, without_safety=True))
+
+
 # ---------------------------------------------------------------- What may stand in the way
 
 

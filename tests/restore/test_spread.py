@@ -394,6 +394,51 @@ def test_server_that_is_short_of_connections_gives_what_it_has(
     assert (f"has connections for {loading} of 3" in log_of(run)) == (loading < 3)
 
 
+def test_defaults_that_the_server_tells_in_its_own_time_zone_are_the_snapshots(
+    shop: Shop, make_database: MakeDatabase, back_up: BackUp, three: None
+) -> None:
+    database = make_database(shop)
+    shop.execute("CREATE TABLE epochs (id INT PRIMARY KEY, since TIMESTAMP NOT NULL DEFAULT '2000-01-01')")
+    shop.server.execute("SET GLOBAL time_zone = '+05:00'")
+    try:
+        succeeded(back_up(database))
+        succeeded(restore(database, RestoreMode.REPLACE, without_safety=True))
+    finally:
+        shop.server.execute("SET GLOBAL time_zone = 'SYSTEM'")
+
+
+def test_tables_that_the_client_loads_are_unlocked_before_others_are_made(
+    shop: Shop, make_database: MakeDatabase, three: None
+) -> None:
+    """Dumps by hand lock each table, and an UNLOCK TABLES must not wait on its way to the client."""
+    database = make_database(shop)
+    rows = ",".join(f"({number},1,'{'x' * 300}')" for number in range(1, 60))
+    store(
+        database,
+        HEADER
+        + locked_table("parents", "PRIMARY KEY (`id`)", rows)
+        + locked_table(
+            "children",
+            "PRIMARY KEY (`id`), CONSTRAINT `of` FOREIGN KEY (`n`) REFERENCES `parents` (`id`)",
+            "(1,1,'one')",
+        )
+        + b"-- Dump completed\n",
+    )
+
+    succeeded(restore(database, RestoreMode.NEW, target=f"{shop.name}_new"))
+
+
+def locked_table(name: str, keys: str, rows: str) -> bytes:
+    """A table as a dump by hand has it, of a kind that the client loads."""
+    return (
+        f"--\n-- Table structure for table `{name}`\n--\n\nCREATE TABLE `{name}` (\n"
+        "  `id` int NOT NULL,\n  `n` int DEFAULT NULL,\n  `what` varchar(300) DEFAULT NULL,\n"
+        f"  {keys},\n  FULLTEXT KEY `what` (`what`)\n) ENGINE=InnoDB;\n\n"
+        f"--\n-- Dumping data for table `{name}`\n--\n\n"
+        f"LOCK TABLES `{name}` WRITE;\nINSERT INTO `{name}` VALUES {rows};\nUNLOCK TABLES;\n"
+    ).encode()
+
+
 def test_table_that_is_not_defined_as_in_the_snapshot_is_never_swapped_in(
     shop: Shop,
     make_database: MakeDatabase,
