@@ -338,7 +338,7 @@ def test_client_that_ends_while_the_repository_is_slow_is_not_held_against_the_s
 def restic_that_pauses(real: str, place: Path) -> Path:
     """restic, which keeps its reader waiting after the first kilobyte of a file."""
     place.write_text(
-        f'#!/bin/sh\ncase " $* " in\n*" dump "*) {real} "$@" | {{ head -c 1000; sleep 5; cat; }} ;;\n'
+        f'#!/bin/sh\ncase " $* " in\n*" dump "*) {real} "$@" | {{ head -c 1000; sleep 60; cat; }} ;;\n'
         f'*) exec {real} "$@" ;;\nesac\n'
     )
     place.chmod(0o755)
