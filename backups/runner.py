@@ -126,7 +126,6 @@ def _play_child(
         action=action,
         trigger=trigger,
         database=parent.database,
-        repository=parent.repository,
         requested_by=parent.requested_by,
         parent=parent,
         send=False,

@@ -99,9 +99,12 @@ def run_enqueue(
 ) -> Run:
     """Insert a queued run and, with `send`, tell the queue once the transaction is through.
 
-    Raises Refused when the same is queued or running already; the backup before a restore waits
+    Its repository is, unless given, that of its snapshot, else that of its database. Raises Refused when the same is queued or running already; the backup before a restore waits
     for a running one elsewhere, and never behind a queued one.
     """
+    if repository is None and snapshot is not None:
+        # Which is not its database's, once that was given another.
+        repository = snapshot.repository
     if repository is None:
         if database is None:
             raise ValueError("a run needs a database or a repository")
@@ -145,7 +148,9 @@ def restore_enqueue(
     Raises Refused while another restore of the same target is queued or running.
     """
     with transaction.atomic():
-        Repository.objects.select_for_update().get(pk=database.repository_id)
+        # In one order, for whoever locks both.
+        both = Repository.objects.filter(pk__in=[database.repository_id, snapshot.repository_id])
+        list(both.select_for_update().order_by("pk"))
         _refuse_same_target(database, mode, target)
         run = run_enqueue(
             action=Action.UNDO if undo_of else Action.RESTORE,
@@ -516,17 +521,18 @@ def snapshots_sync(
     Those with `unreadable` ids are there, though restic does not list them.
     """
     now = now or timezone.now()
-    known = set(
-        Snapshot.objects.filter(repository=repository, forgotten_at=None).values_list(
-            "snapshot_id", flat=True
-        )
-    )
+    there = Snapshot.objects.filter(repository=repository, forgotten_at=None)
+    known = set(there.values_list("snapshot_id", flat=True))
+    # Read before their database was set up.
+    ownerless = set(there.filter(database=None).values_list("snapshot_id", flat=True))
     present = {info.id for info, _ in found}
     missing = known - present - set(unreadable)
     with transaction.atomic():
         for info, database in found:
             if info.id not in known:
                 snapshot_record(info, repository=repository, database=database)
+            elif database is not None and info.id in ownerless:
+                there.filter(snapshot_id=info.id).update(database=database)
         gone = Snapshot.objects.filter(repository=repository, snapshot_id__in=missing).update(
             forgotten_at=now
         )
@@ -655,6 +661,9 @@ def _refuse_twin(action: Action, database: Database | None, repository: Reposito
     twins = Run.objects.filter(action=action, status__in=ACTIVE)
     if action in EXCLUSIVE_ACTIONS or database is None:
         twins = twins.filter(repository=repository)
+        if action == Action.FORGET and database is not None:
+            # Each forgets for its own database; one after the other, as the lease has it.
+            twins = twins.filter(Q(database=database) | Q(database=None))
     else:
         twins = twins.filter(database=database)
     twin = twins.order_by("pk").first()

@@ -65,10 +65,12 @@ class Scratch:
 def run(run: Run, progress: Progress) -> Outcome:
     """Verify the run's snapshot, or the database's newest. Raises Problem unless identical."""
     progress.phase("preflight")
+    snapshot = _snapshot(run)
+    # The newest may still lie where its database was backed up to before.
+    run.repository = snapshot.repository
+    services.run_note(run.pk, snapshot=snapshot, repository=snapshot.repository)
     access = opened(run, progress)
     restic.probe(access, tick=progress.tick)
-    snapshot = _snapshot(run)
-    services.run_note(run.pk, snapshot=snapshot)
     findings = Findings()
     with scratch_database(run, snapshot, progress) as scratch:
         findings.scratch_version = str(scratch.info)

@@ -15,6 +15,7 @@ from backups import process, services
 from backups.choices import ACTIVE, TERMINAL, Action, Status, Trigger
 from backups.errors import LostClaim, Refused
 from backups.models import Database, Repository, Run, Snapshot
+from backups.restic import SnapshotInfo
 from backups.services import Beat, IllegalTransition
 
 NOW = datetime(2026, 3, 29, 1, 30, tzinfo=UTC)
@@ -199,6 +200,28 @@ def test_maintenance_of_a_repository_is_one_at_a_time_whatever_the_database(data
         enqueue(add_database("other"), Action.CHECK)
 
 
+def test_each_database_of_a_repository_is_forgotten_for(database: Database) -> None:
+    enqueue(database, Action.FORGET)
+    other = enqueue(add_database("other"), Action.FORGET)
+
+    assert other.status == Status.QUEUED
+    with pytest.raises(Refused):
+        enqueue(database, Action.FORGET)
+    with pytest.raises(Refused):
+        services.run_enqueue(
+            action=Action.FORGET, trigger=Trigger.CLI, repository=database.repository, send=False
+        )
+
+
+def test_what_forgets_for_all_databases_leaves_nothing_to_forget_for_one(database: Database) -> None:
+    services.run_enqueue(
+        action=Action.FORGET, trigger=Trigger.CLI, repository=database.repository, send=False
+    )
+
+    with pytest.raises(Refused):
+        enqueue(database, Action.FORGET)
+
+
 def test_lease_keeps_another_maintenance_out_and_fails_it_with_a_sentence(database: Database) -> None:
     check = claim(enqueue(database, Action.CHECK))
     prune = enqueue(database, Action.PRUNE)
@@ -363,8 +386,6 @@ def test_failed_check_marks_the_repository_until_a_good_one(database: Database) 
 
 
 def test_list_of_snapshots_follows_the_repository(database: Database) -> None:
-    from backups.restic import SnapshotInfo
-
     one, two = (SnapshotInfo(letter * 64, NOW, "h", ("/mysql/shop.sql",), ("t",)) for letter in "ab")
     repository = database.repository
 
@@ -373,3 +394,17 @@ def test_list_of_snapshots_follows_the_repository(database: Database) -> None:
     assert Snapshot.objects.get(snapshot_id=two.id).forgotten_at == NOW
     assert services.snapshots_sync(repository, [(one, database), (two, None)], now=NOW) == (1, 0)
     assert not Snapshot.objects.exclude(forgotten_at=None).exists()
+
+
+def test_snapshots_read_before_their_database_was_set_up_become_its(database: Database) -> None:
+    info = SnapshotInfo("a" * 64, NOW, "h", ("/mysql/shop.sql",), ("t",))
+    repository, other = database.repository, add_database("other")
+    services.snapshots_sync(repository, [(info, None)], now=NOW)
+
+    assert services.snapshots_sync(repository, [(info, database)], now=NOW) == (0, 0)
+    assert Snapshot.objects.get().database == database
+
+    # Whose they are does not change any more.
+    services.snapshots_sync(repository, [(info, None)], now=NOW)
+    services.snapshots_sync(repository, [(info, other)], now=NOW)
+    assert Snapshot.objects.get().database == database

@@ -11,9 +11,10 @@ import pytest
 from django.utils import timezone
 
 from backups import restic as backups_restic
+from backups import runner, services
 from backups.actions import forget
 from backups.admin.snapshots import kept_words
-from backups.choices import Action, RestoreMode
+from backups.choices import Action, RestoreMode, Trigger
 from backups.models import Database, Repository, Run, Snapshot, Verification
 from tests.backups.conftest import MakeDatabase
 from tests.backups.worlds import Shop
@@ -170,6 +171,27 @@ def test_databases_in_one_repository_do_not_touch_each_other(
     play(Action.FORGET, repository=database.repository)
 
     assert in_repository(database.repository) == ids(ours[1], theirs[1])
+
+
+def test_databases_backed_up_by_one_schedule_are_both_followed_by_retention(
+    database: Database, least_shop: Shop, make_database: MakeDatabase
+) -> None:
+    again = make_database(least_shop, name="again", is_primary=False)
+    for each in (database, again):
+        back_up(each)
+    Database.objects.update(**KEEP_NOTHING)
+    queued = [
+        services.run_enqueue(action=Action.BACKUP, trigger=Trigger.SCHEDULE, database=each)
+        for each in (database, again)
+    ]
+
+    # As one worker plays its queue: what follows a backup comes after both.
+    for run in queued:
+        runner.execute(run.pk)
+    for forget_run in Run.objects.filter(action=Action.FORGET, status="queued").order_by("pk"):
+        runner.execute(forget_run.pk)
+
+    assert [each.snapshots.filter(forgotten_at=None).count() for each in (database, again)] == [1, 1]
 
 
 def test_snapshots_of_the_old_scripts_follow_the_policy_too(database: Database) -> None:
