@@ -100,7 +100,7 @@ class SslMode(models.TextChoices):
 
 
 class Health(models.TextChoices):
-    """What the newest integrity check said of a repository."""
+    """What integrity checks said of a repository: damage lasts until one of all data finds none."""
 
     UNKNOWN = "unknown", "Not checked yet"
     GOOD = "good", "Good"

@@ -105,7 +105,8 @@ class _Figures(Collector):
         repositories = list(Repository.objects.order_by("pk"))
         damaged = [((r.name,), r.is_damaged) for r in repositories]
         sizes = [((r.name,), r.size_bytes) for r in repositories]
-        yield _gauge("repository_damaged", "1 when the newest check found damage.", damaged, "repository")
+        until = "1 from when a check finds damage until one of all data finds none."
+        yield _gauge("repository_damaged", until, damaged, "repository")
         yield _gauge("repository_size_bytes", "What the repository takes up.", sizes, "repository")
 
     def _of_work(self) -> Gauges:

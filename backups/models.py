@@ -98,7 +98,7 @@ class Repository(Leased):
 
     @property
     def is_damaged(self) -> bool:
-        """Whether the newest integrity check failed: heartbeats are withheld while it holds."""
+        """Whether a check found damage and none of all data was good since: heartbeats are withheld."""
         return self.health == Health.DAMAGED
 
 

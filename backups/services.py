@@ -99,8 +99,9 @@ def run_enqueue(
 ) -> Run:
     """Insert a queued run and, with `send`, tell the queue once the transaction is through.
 
-    Its repository is, unless given, that of its snapshot, else that of its database. Raises Refused when the same is queued or running already; the backup before a restore waits
-    for a running one elsewhere, and never behind a queued one.
+    Its repository is, unless given, that of its snapshot, else that of its database. Raises Refused
+    when the same is queued or running already; the backup before a restore waits for a running one
+    elsewhere, and never behind a queued one.
     """
     if repository is None and snapshot is not None:
         # Which is not its database's, once that was given another.
@@ -609,14 +610,20 @@ def backup_counted(repository: Repository) -> bool:
     return 0 < repository.check_interval <= repository.backups_since_check
 
 
-def check_recorded(repository: Repository, *, error: str, now: datetime | None = None) -> None:
-    """Store what an integrity check found; an empty `error` is good health."""
-    Repository.objects.filter(pk=repository.pk).update(
-        health=Health.DAMAGED if error else Health.GOOD,
-        check_error=error,
-        checked_at=now or timezone.now(),
-        backups_since_check=0,
-    )
+def check_recorded(
+    repository: Repository, *, error: str, all_data: bool, now: datetime | None = None
+) -> bool:
+    """Store what an integrity check found, no `error` or one; answers whether the health is good now.
+
+    Damage stays until a check of `all_data` finds none: one that reads less may just not meet it.
+    """
+    row = Repository.objects.filter(pk=repository.pk)
+    row.update(checked_at=now or timezone.now(), backups_since_check=0)
+    if error:
+        row.update(health=Health.DAMAGED, check_error=error)
+        return False
+    judged = row if all_data else row.exclude(health=Health.DAMAGED)
+    return judged.update(health=Health.GOOD, check_error="") == 1
 
 
 def repository_sized(repository: Repository, size_bytes: int) -> None:

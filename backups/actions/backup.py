@@ -244,13 +244,13 @@ def _confirm(
 
 
 def _heartbeat(run: Run, database: Database, snapshot: Snapshot, progress: Progress) -> None:
-    """Tell the gate, unless the newest integrity check failed."""
+    """Tell the gate, unless an integrity check found damage that is not known to be mended."""
     database.repository.refresh_from_db()
     if database.repository.is_damaged:
         services.run_note(run.pk, result={"heartbeat": "withheld"})
         progress.warn(
-            "The heartbeat is withheld: the repository's newest integrity check failed. "
-            "The snapshot was made; repair the repository and check it again."
+            "The heartbeat is withheld: an integrity check found the repository damaged. "
+            "The snapshot was made; repair the repository, then check all of its data."
         )
         return
     try:

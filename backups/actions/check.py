@@ -1,4 +1,7 @@
-"""An integrity check of the repository. Its outcome decides whether heartbeats are written."""
+"""An integrity check of the repository. Its outcome decides whether heartbeats are written.
+
+Damage that one found is over only when one that reads all data finds none.
+"""
 
 from __future__ import annotations
 
@@ -9,6 +12,10 @@ from backups.choices import Level
 from backups.errors import Problem
 from backups.models import Run
 from backups.progress import Progress
+
+_WITHHELD = "Backups still run, but no heartbeat is written until a check of all data is good."
+# Subsets, as restic takes them, that are the whole.
+_ALL_DATA = frozenset({"100%", "1/1"})
 
 
 def run(run: Run, progress: Progress) -> Outcome:
@@ -42,10 +49,22 @@ def _all_good(run: Run, answer: process.Completed, progress: Progress) -> None:
     summary = restic.parse_check_summary(answer.stdout)
     if summary is None or summary.num_errors:
         raise Problem("restic ended its check without saying that all is good.", do="Check again.")
-    services.check_recorded(run.repository, error="")
+    if not services.check_recorded(run.repository, error="", all_data=_reads_all_data(run)):
+        raise _still_damaged(run)
     sentence = f"No errors found ({_scope(run)})."
     progress.log(sentence)
     services.run_note(run.pk, result={"sentence": sentence})
+
+
+def _still_damaged(run: Run) -> restic.DamagedData:
+    """A success would be taken for the end of what another check found."""
+    run.repository.refresh_from_db()
+    return restic.DamagedData(
+        f"This check met no damage ({_scope(run)}), but {run.repository} is damaged, as an earlier one "
+        f"found ({run.repository.check_error[:300]}): only a check of all data can tell that it is mended.",
+        safe=_WITHHELD,
+        do="Once it is repaired, run `repository check --read-data`.",
+    )
 
 
 def _judge(run: Run, error: restic.ResticError, complaints: list[str]) -> None:
@@ -55,11 +74,12 @@ def _judge(run: Run, error: restic.ResticError, complaints: list[str]) -> None:
     found = next((text for text in complaints if text), str(error))
     packs = restic.broken_packs(complaints)
     services.run_note(run.pk, result={"broken_packs": packs})
-    services.check_recorded(run.repository, error=found[:500])
+    services.check_recorded(run.repository, error=found[:500], all_data=_reads_all_data(run))
     raise restic.DamagedData(
         f"The repository {run.repository} is damaged: {found[:300]}.",
-        safe="Backups still run, but no heartbeat is written until a check is good again.",
-        do="Run `repository repair-index`, then `repository repair-snapshots`, back up and check again.",
+        safe=_WITHHELD,
+        do="Run `repository repair-index`, then `repository repair-snapshots`, back up, and run "
+        "`repository check --read-data`.",
     ) from error
 
 
@@ -69,8 +89,12 @@ def _is_damage(error: restic.ResticError, complaints: list[str]) -> bool:
     )
 
 
+def _reads_all_data(run: Run) -> bool:
+    return bool(run.options.get("read_data")) or run.options.get("read_data_subset") in _ALL_DATA
+
+
 def _scope(run: Run) -> str:
-    if run.options.get("read_data"):
+    if _reads_all_data(run):
         return "structure and all data"
     if subset := run.options.get("read_data_subset"):
         return f"structure and {subset} of the data"

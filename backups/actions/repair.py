@@ -13,13 +13,13 @@ from django.conf import settings
 from backups import restic, services
 from backups.actions.outcome import Outcome
 from backups.actions.repository import opened, sync
-from backups.choices import Action
+from backups.choices import Action, Status
 from backups.models import Run
 from backups.progress import Progress
 
 
 def index(run: Run, progress: Progress) -> Outcome:
-    """Save what can be read of the packs that the newest check named, then rebuild the index."""
+    """Save what can be read of the packs that a check named, then rebuild the index."""
     progress.phase("repair index")
     access = opened(run, progress)
     packs = _broken_packs(run)
@@ -29,7 +29,7 @@ def index(run: Run, progress: Progress) -> Outcome:
         progress.log(f"The damaged packs as they were are kept in {folder}.")
         _call(access, restic.repair_packs_args(packs), "saving what is readable", progress, str(folder))
     _call(access, restic.repair_index_args(), "rebuilding the index", progress)
-    _sentence(run, "The index was rebuilt. Next: repair snapshots, back up, check.", progress)
+    _sentence(run, "The index was rebuilt. Next: repair snapshots, back up, check all data.", progress)
     return Outcome()
 
 
@@ -39,13 +39,23 @@ def snapshots(run: Run, progress: Progress) -> Outcome:
     access = opened(run, progress)
     _call(access, restic.repair_snapshots_args(), "repairing snapshots", progress)
     sync(run.repository, access, progress)
-    _sentence(run, "Snapshots were repaired. Next: back up, then check.", progress)
+    _sentence(run, "Snapshots were repaired. Next: back up, then check all data.", progress)
     return Outcome()
 
 
 def _broken_packs(run: Run) -> list[str]:
-    newest = run.repository.runs.filter(action=Action.CHECK, finished_at__isnull=False).first()
-    return list(newest.result.get("broken_packs", [])) if newest else []
+    """What the newest check named that named any, unless that was repaired or found mended since.
+
+    The newest of all may have met a lock, or read too little to meet the damage.
+    """
+    if not run.repository.is_damaged:
+        return []
+    checks = run.repository.runs.filter(action=Action.CHECK, finished_at__isnull=False)
+    repairs = run.repository.runs.filter(action=Action.REPAIR_INDEX, status=Status.SUCCEEDED)
+    if repaired := repairs.order_by("-finished_at").first():
+        checks = checks.filter(finished_at__gt=repaired.finished_at)
+    named = (check.result.get("broken_packs") for check in checks.order_by("-finished_at"))
+    return next((list(packs) for packs in named if packs), [])
 
 
 def _call(

@@ -392,7 +392,7 @@ def _repository_notices(databases: Iterable[Database]) -> Iterable[Notice]:
             yield Notice(
                 "danger",
                 f"Repository {repository} is damaged: {repository.check_error} Backups go on, but the gate "
-                "is told of none of them. Repair the index, then check again; a good check ends this.",
+                "is told of none of them. Repair the index, then check all data; a good one ends this.",
                 page_url(repository),
                 f"Go to {repository}",
             )

@@ -9,6 +9,9 @@ from django.http import HttpRequest
 from unfold.forms import BaseDialogForm
 from unfold.widgets import UnfoldAdminRadioSelectWidget
 
+from backups.admin.base import row_of
+from backups.models import Repository
+
 
 def dialog(
     title: str,
@@ -53,11 +56,17 @@ class CheckForm(BaseDialogForm):
         choices=[
             ("", "Structure only: seconds to minutes"),
             ("5%", "Structure and 5 % of the data, chosen at random, as after backups"),
-            ("100%", "Structure and all data: reads the whole repository, which may take hours"),
+            ("100%", "Structure and all data, which alone tells that damage is mended: may take hours"),
         ],
         required=False,
         widget=UnfoldAdminRadioSelectWidget,
     )
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        repository = row_of(Repository.objects.all(), self.object_id)
+        if repository is not None and repository.is_damaged:
+            self.initial["depth"] = "100%"
 
     @property
     def options(self) -> dict[str, Any]:

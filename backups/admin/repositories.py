@@ -36,7 +36,7 @@ class RepositoryAdmin(SetUpAdmin):
 
     @display(description="Health", label=_HEALTH_COLOURS, ordering="health")
     def state(self, repository: Repository) -> tuple[str, str]:
-        """What the newest integrity check said."""
+        """What integrity checks said."""
         return repository.health, repository.get_health_display()
 
     @display(description="Health")
@@ -77,7 +77,7 @@ class RepositoryAdmin(SetUpAdmin):
         dialog=dialog(
             "Check the repository?",
             "Looks for damage and changes nothing. Backups wait until it is done. If it finds damage, "
-            "heartbeats are withheld and the gate closes in time, until a check is good again.",
+            "heartbeats are withheld and the gate closes in time, until a check of all data is good.",
             "Check", form_class=CheckForm,
         ),
     )  # fmt: skip
@@ -139,7 +139,7 @@ class RepositoryAdmin(SetUpAdmin):
         dialog=dialog(
             "Repair the index?",
             "Builds the repository's index anew from the data that is there. Do this first when a check "
-            "found damage, then check again.",
+            "found damage, then check all data again.",
             "Repair index",
         ),
     )  # fmt: skip
@@ -152,7 +152,8 @@ class RepositoryAdmin(SetUpAdmin):
         dialog=dialog(
             "Repair the snapshots?",
             "Snapshots whose data is damaged are replaced by what can still be read of them, and the damaged "
-            "ones are forgotten: a damaged dump may be lost for good. Repair the index and check first.",
+            "ones are forgotten: a damaged dump may be lost for good. Repair the index and check all data "
+            "first.",
             "Repair snapshots", danger=True,
         ),
     )  # fmt: skip

@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable
 from contextlib import AbstractContextManager
 
 import pytest
 from django.contrib.admin.models import LogEntry
+from django.http import HttpResponse
 from django.test import Client
 from django.urls import reverse
 
 from backups import services
-from backups.choices import Action, Status, Trigger
+from backups.choices import Action, Health, Status, Trigger
 from backups.models import Database, Repository, Run, Snapshot
 from tests.admin.conftest import Login
 from tools.history import History
@@ -92,6 +94,20 @@ def test_a_check_reads_as_much_as_was_chosen(database: Database, login: Login) -
     client = login("Operator")
     client.post(action_url(database.repository, "check_now"), CONFIRM | {"depth": "100%"})
     assert Run.objects.get().options == {"read_data_subset": "100%"}
+
+
+def test_a_check_after_damage_offers_to_read_everything(database: Database, login: Login) -> None:
+    client, url = login("Operator"), action_url(database.repository, "check_now")
+    assert chosen_depth(client.get(url)) == "5%"
+    Repository.objects.update(health=Health.DAMAGED)
+    assert chosen_depth(client.get(url)) == "100%"
+
+
+def chosen_depth(response: HttpResponse) -> str:
+    """Which choice of a check's dialog is made already."""
+    radios = re.findall(r'<input[^>]*name="depth"[^>]*>', response.content.decode())
+    (ticked,) = (radio for radio in radios if re.search(r"\schecked[\s=>]", radio))
+    return re.findall(r'value="([^"]*)"', ticked)[0]
 
 
 def test_a_snapshot_is_verified(past: History, login: Login) -> None:

@@ -363,7 +363,7 @@ def test_every_so_many_backups_a_check_is_due(database: Database) -> None:
     repository.save()
 
     assert [services.backup_counted(repository) for _ in range(4)] == [False, False, True, True]
-    services.check_recorded(repository, error="")
+    services.check_recorded(repository, error="", all_data=False)
     assert services.backup_counted(repository) is False
 
 
@@ -374,15 +374,22 @@ def test_check_interval_of_zero_is_never(database: Database) -> None:
     assert not any(services.backup_counted(database.repository) for _ in range(10))
 
 
-def test_failed_check_marks_the_repository_until_a_good_one(database: Database) -> None:
+def test_damage_stays_until_a_check_of_all_data_is_good(database: Database) -> None:
     repository = database.repository
-    services.check_recorded(repository, error="pack 12 is damaged")
+    assert services.check_recorded(repository, error="", all_data=False)
+    assert not services.check_recorded(repository, error="pack 12 is damaged", all_data=True)
     repository.refresh_from_db()
     assert repository.is_damaged
+    services.backup_counted(repository)
 
-    services.check_recorded(repository, error="")
+    assert not services.check_recorded(repository, error="", all_data=False, now=NOW)
     repository.refresh_from_db()
-    assert not repository.is_damaged
+    assert (repository.is_damaged, repository.check_error) == (True, "pack 12 is damaged")
+    assert (repository.checked_at, repository.backups_since_check) == (NOW, 0)
+
+    assert services.check_recorded(repository, error="", all_data=True)
+    repository.refresh_from_db()
+    assert (repository.health, repository.check_error) == ("good", "")
 
 
 def test_list_of_snapshots_follows_the_repository(database: Database) -> None:

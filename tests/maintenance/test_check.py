@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
@@ -22,6 +24,15 @@ def checked(database: Database, **options: object) -> Run:
 def health(repository: Repository) -> str:
     repository.refresh_from_db()
     return repository.health
+
+
+@contextmanager
+def away(repository: Repository) -> Iterator[None]:
+    """Nothing is where the repository lies, for the length of a block."""
+    folder = Path(repository.url)
+    elsewhere = folder.rename(folder.with_name("away"))
+    yield
+    elsewhere.rename(folder)
 
 
 def written(settings: Settings) -> bool:
@@ -55,7 +66,7 @@ def test_from_a_flipped_byte_to_heartbeats_again(database: Database, settings: S
 
     assert bad.status == "failed"
     assert "is damaged" in bad.error
-    assert "no heartbeat is written until a check is good again" in bad.error
+    assert "no heartbeat is written until a check of all data is good" in bad.error
     assert "repair-index" in bad.error
     assert bad.result["broken_packs"] == [pack.name]
     assert health(database.repository) == "damaged"
@@ -69,7 +80,19 @@ def test_from_a_flipped_byte_to_heartbeats_again(database: Database, settings: S
     assert "The heartbeat is withheld" in log_of(withheld)
     assert not written(settings)
 
-    for action in (Action.REPAIR_INDEX, Action.REPAIR_SNAPSHOTS):
+    # Neither a check that cannot be made nor one that reads too little takes back what was found.
+    with away(database.repository):
+        assert checked(database).status == "failed"
+    less = checked(database)
+    assert less.status == "failed"
+    assert less.error.startswith("This check met no damage (structure), but main is damaged, as an earlier")
+    assert "only a check of all data can tell that it is mended" in less.error
+    assert "`repository check --read-data`" in less.error
+    assert health(database.repository) == "damaged"
+    assert database.repository.check_error
+
+    # Packs that were repaired are not there to be repaired again.
+    for action in (Action.REPAIR_INDEX, Action.REPAIR_INDEX, Action.REPAIR_SNAPSHOTS):
         repair = play(action, repository=database.repository)
         assert repair.status == "succeeded", f"{repair.error}\n{log_of(repair)}"
     (kept,) = Path(settings.RESTIC_CACHE_DIR).glob(f"damaged-packs/*/pack-{pack.name}")
@@ -78,9 +101,12 @@ def test_from_a_flipped_byte_to_heartbeats_again(database: Database, settings: S
     back_up(database)
     assert not written(settings)
 
-    good = checked(database, read_data=True)
+    assert checked(database).status == "failed"
+    assert health(database.repository) == "damaged"
+    good = checked(database, read_data_subset="100%")
 
     assert good.status == "succeeded", f"{good.error}\n{log_of(good)}"
+    assert good.result["sentence"] == "No errors found (structure and all data)."
     assert health(database.repository) == "good"
     assert database.repository.check_error == ""
     snapshot = back_up(database)
@@ -101,10 +127,9 @@ def test_data_that_is_gone(database: Database) -> None:
 def test_check_that_could_not_be_made_says_nothing_of_the_repository(database: Database) -> None:
     back_up(database)
     assert checked(database).status == "succeeded"
-    folder = Path(database.repository.url)
-    folder.rename(folder.with_name("away"))
 
-    run = checked(database)
+    with away(database.repository):
+        run = checked(database)
 
     assert run.status == "failed"
     assert "There is no repository at" in run.error

@@ -28,8 +28,8 @@ class Command(VedettaCommand):
         )
         if result.get("heartbeat") == "withheld":
             self.say(
-                "No heartbeat was written, because the repository's newest integrity check failed: "
-                "the gate will close. Repair the repository, check it, then back up again."
+                "No heartbeat was written, because an integrity check found the repository damaged: "
+                "the gate will close. Repair the repository, check all of its data, then back up again."
             )
         names = ("snapshot_id", "dump_bytes", "data_added", "sha256")
         return {"run_id": run.pk, **{name: result[name] for name in names}}
