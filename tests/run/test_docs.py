@@ -24,7 +24,7 @@ def test_every_variable_is_in_the_table_and_the_other_way_round() -> None:
 
 @pytest.mark.parametrize("guide", GUIDES, ids=lambda path: path.name)
 def test_every_command_exists(guide: Path) -> None:
-    named = set(re.findall(r"manage\.py ([a-z_]+)", guide.read_text()))
+    named = set(re.findall(r"(?:manage\.py|^vedetta|`vedetta) ([a-z_]+)", guide.read_text(), re.MULTILINE))
 
     assert named <= set(get_commands()), f"{guide.name} names a command that is not there"
 

@@ -1,0 +1,101 @@
+#!/usr/bin/python3 -I
+"""`vedetta …` is `manage.py …` as the units run it: with their user, folder and environment.
+
+Installed as /usr/local/bin/vedetta, for root. A plain `manage.py` knows `.env` alone, and would act
+on another portal than the one that runs.
+"""
+
+from __future__ import annotations
+
+import os
+import pwd
+import re
+import sys
+from pathlib import Path
+from typing import NoReturn
+
+# As in the units.
+PROJECT = "/opt/vedetta"
+SETTINGS = "/etc/vedetta/env"
+USER = "vedetta"
+
+# What belongs to the terminal; all else that root has set stays out, as it does with the units.
+_OF_THE_TERMINAL = ("TERM", "COLUMNS", "LINES", "NO_COLOR", "LANG", "LC_ALL")
+_ENTRY = re.compile(
+    r"""\s*(?:
+        [#;][^\n]*
+        | (?P<name>[^\n][^=\n]*)=
+          (?P<quoted>(?:[ \t]*(?:'[^']*(?:'|\Z) | "(?:[^"\\]|\\.|\\\Z)*(?:"|\Z)))*)
+          [ \t]*(?P<bare>(?:[^\\\n]|\\.|\\\Z)*?)[ \t]*(?:\n|\Z)
+        | [^\n]+
+    )""",
+    re.VERBOSE | re.DOTALL,
+)
+_QUOTED = re.compile(r"""'(?P<single>[^']*)'?|"(?P<double>(?:[^"\\]|\\.|\\\Z)*)"?""", re.DOTALL)
+
+
+def read(text: str) -> dict[str, str]:
+    """The variables of an EnvironmentFile as systemd reads it: quotes and escapes, no shell's $."""
+    found = {}
+    for entry in _ENTRY.finditer(text):
+        name = (entry["name"] or "").strip()
+        if re.fullmatch(r"[A-Za-z_][A-Za-z0-9_]*", name):
+            found[name] = _quoted(entry["quoted"]) + _bare(entry["bare"])
+    return found
+
+
+def _quoted(pieces: str) -> str:
+    return "".join(
+        piece["single"] if piece["double"] is None else _unescaped(piece["double"])
+        for piece in _QUOTED.finditer(pieces)
+    )
+
+
+def _unescaped(text: str) -> str:
+    """Between double quotes a backslash is one, except before these and at a line's end."""
+    return re.sub(r'\\(["\\`$]|\n|\Z)', lambda found: found[1].strip("\n"), text)
+
+
+def _bare(text: str) -> str:
+    return re.sub(r"\\(.?)", lambda found: found[1].strip("\n"), text, flags=re.DOTALL)
+
+
+def main() -> None:
+    """Become the units' user and run the command."""
+    try:
+        user = pwd.getpwnam(USER)
+        settings = read(Path(SETTINGS).read_text(encoding="utf-8"))
+        if os.geteuid() != user.pw_uid:
+            os.initgroups(user.pw_name, user.pw_gid)
+            os.setgid(user.pw_gid)
+            os.setuid(user.pw_uid)
+        os.chdir(PROJECT)
+    except KeyError:
+        _stop(f"there is no user {USER}. docs/install.md says how to make it.")
+    except PermissionError:
+        _stop(f"this is for root and for {USER}: try it with sudo.")
+    except (OSError, UnicodeError) as error:
+        reason = error.strerror if isinstance(error, OSError) else "it is not text"
+        _stop(f"{SETTINGS} or {PROJECT} cannot be read ({reason}). docs/install.md says how to make them.")
+    os.umask(0o022)
+    environment = {name: os.environ[name] for name in _OF_THE_TERMINAL if name in os.environ} | {
+        "PATH": "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin",
+        "HOME": user.pw_dir,
+        "USER": user.pw_name,
+        "LOGNAME": user.pw_name,
+        "SHELL": user.pw_shell,
+    }
+    python = f"{PROJECT}/.venv/bin/python"
+    try:
+        os.execve(python, [python, "manage.py", *sys.argv[1:]], environment | settings)  # noqa: S606
+    except OSError as error:
+        _stop(f"{python} cannot be run ({error.strerror}). Run `make setup` in {PROJECT} as root.")
+
+
+def _stop(sentence: str) -> NoReturn:
+    print(f"vedetta: {sentence} Nothing was done.", file=sys.stderr)
+    sys.exit(1)
+
+
+if __name__ == "__main__":
+    main()

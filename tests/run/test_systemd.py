@@ -1,0 +1,181 @@
+"""What an installation with the units of deploy/systemd runs by hand acts on what the units run."""
+
+from __future__ import annotations
+
+import importlib.util
+import os
+import pwd
+import re
+import shutil
+import subprocess
+import tempfile
+from collections.abc import Iterator
+from pathlib import Path
+from types import ModuleType
+
+import pytest
+
+from tests.backups.conftest import MakePortal
+from tests.backups.worlds import Shop
+
+PROJECT = Path(__file__).resolve().parents[2]
+UNITS = PROJECT / "deploy" / "systemd"
+WRAPPER = UNITS / "vedetta.py"
+SECRET = 'it\'s a "secret" of \\ $HOME `id` # 100 %; '
+
+
+def wrapper() -> ModuleType:
+    """The program as a module."""
+    spec = importlib.util.spec_from_file_location("vedetta_wrapper", WRAPPER)
+    assert spec
+    assert spec.loader
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module
+
+
+def quoted(value: str) -> str:
+    """A value as systemd reads it back, whatever it holds."""
+    return '"' + re.sub(r'(["\\`$])', r"\\\1", value) + '"'
+
+
+def installed(folder: Path, settings: dict[str, str], *, project: Path, user: str) -> Path:
+    """The program as somebody installs it, where the settings, the project and the user are these."""
+    file = folder / "etc" / "env"
+    file.parent.mkdir()
+    file.write_text("".join(f"{name}={quoted(value)}\n" for name, value in settings.items()))
+    text = WRAPPER.read_text()
+    for name, value in {"PROJECT": project, "SETTINGS": file, "USER": user}.items():
+        text, changed = re.subn(rf'^{name} = ".*"$', f"{name} = {str(value)!r}", text, flags=re.MULTILINE)
+        assert changed == 1
+    program = folder / "vedetta"
+    program.write_text(text)
+    program.chmod(0o755)
+    return program
+
+
+def ran(program: Path, *args: str, **environment: str) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(
+        [program, *args],
+        capture_output=True,
+        text=True,
+        timeout=90,
+        check=False,
+        env=os.environ | environment,
+    )
+
+
+def test_a_backup_by_hand_is_one_of_the_portal_that_the_units_run(
+    mariadb_shop: Shop, make_portal: MakePortal
+) -> None:
+    portal = make_portal(mariadb_shop)
+    own = pwd.getpwuid(os.getuid()).pw_name
+    settings = portal.environment | {"SECRET_KEY": os.environ["SECRET_KEY"]}
+    program = installed(portal.folder, settings, project=PROJECT, user=own)
+
+    # What root's shell holds must not lead elsewhere.
+    told = ran(program, "backup", "--json", DATABASE_URL="sqlite:////nowhere/at/all", MYSQL_DATABASE="other")
+
+    assert told.returncode == 0, told.stderr
+    assert portal.heartbeat() is not None
+    assert portal.run()["status"] == "succeeded"
+    assert ran(program, "backup", "--database", "nosuch").returncode == 1
+    assert ran(program, "backup", "--sideways").returncode == 2
+
+
+@pytest.fixture
+def open_folder() -> Iterator[Path]:
+    """A folder that other users may enter, unlike pytest's."""
+    folder = Path(tempfile.mkdtemp(prefix="vedetta-"))
+    folder.chmod(0o755)
+    yield folder
+    shutil.rmtree(folder)
+
+
+def stand_in(folder: Path) -> Path:
+    """A project whose Python tells who runs it, where and with what."""
+    python = folder / "project" / ".venv" / "bin" / "python"
+    python.parent.mkdir(parents=True)
+    python.write_text('#!/bin/sh\nid -un; id -Gn; pwd; umask; echo "$@"; tr "\\0" "\\n" < /proc/$$/environ\n')
+    python.chmod(0o755)
+    return folder / "project"
+
+
+@pytest.mark.skipif(os.getuid() != 0, reason="only root can become somebody else")
+def test_root_becomes_the_units_user_and_secrets_stay_off_the_command_line(open_folder: Path) -> None:
+    program = installed(
+        open_folder, {"RESTIC_PASSWORD": SECRET}, project=stand_in(open_folder), user="nobody"
+    )
+    (open_folder / "etc").chmod(0o700)
+
+    told = ran(program, "restore", "--into", "a b", TERM="xterm", MYSQL_PWD="root's own")
+
+    who, groups, where, mask, args, *environment = told.stdout.splitlines()
+    group = pwd.getpwnam("nobody").pw_gid
+    assert (who, where, mask) == ("nobody", str(open_folder / "project"), "0022")
+    assert "root" not in groups.split(), group
+    assert args == "manage.py restore --into a b"
+    assert f"RESTIC_PASSWORD={SECRET}" in environment
+    assert {line.partition("=")[0] for line in environment} - {"PWD", "COLUMNS", "LINES", "NO_COLOR"} <= {
+        "RESTIC_PASSWORD", "TERM", "LANG", "LC_ALL", "PATH", "HOME", "USER", "LOGNAME", "SHELL",
+    }  # fmt: skip
+
+
+@pytest.mark.skipif(os.getuid() != 0, reason="only root can become somebody else")
+def test_others_are_told_whose_program_it_is(open_folder: Path) -> None:
+    program = installed(open_folder, {}, project=stand_in(open_folder), user="root")
+
+    told = subprocess.run(
+        ["setpriv", "--reuid=nobody", "--clear-groups", program, "backup"],
+        capture_output=True, text=True, check=False,
+    )  # fmt: skip
+
+    assert (told.returncode, told.stdout) == (1, "")
+    assert told.stderr == "vedetta: this is for root and for root: try it with sudo. Nothing was done.\n"
+
+
+def test_what_is_missing_is_named(tmp_path: Path) -> None:
+    own = pwd.getpwuid(os.getuid()).pw_name
+    program = installed(tmp_path, {}, project=tmp_path, user=own)
+    assert "Run `make setup` in" in ran(program, "backup").stderr
+    (tmp_path / "etc" / "env").unlink()
+    assert "docs/install.md says how to make them." in ran(program, "backup").stderr
+    program.write_text(program.read_text().replace(f"USER = {own!r}", "USER = 'nosuch'"))
+    assert "there is no user nosuch." in ran(program, "backup").stderr
+
+
+# Each was given to the parser of systemd 252 itself, and read so.
+READ = {
+    "A=b c \n": {"A": "b c"},
+    "\n # not this\n;A=nor this\n A = b": {"A": "b"},
+    "A=$B `id` 'x' # all of it": {"A": "$B `id` 'x' # all of it"},
+    'A=\'$B \\n\' \nB="a\\"b\\$c\\d"': {"A": "$B \\n", "B": 'a"b$c\\d'},
+    "A='one\ntwo'": {"A": "one\ntwo"},
+    'A=a\\\nb\nB="a\\\nb"': {"A": "ab", "B": "ab"},
+    "A='a' \"b\" c": {"A": "abc"},
+    "A=a\\b\\ \n": {"A": "ab "},
+    "A=\nB=1\nB=2": {"A": "", "B": "2"},
+    "export A=1\n1A=1\nnothing\nB=1": {"B": "1"},
+    "A='open\nB=1": {"A": "open\nB=1"},
+}
+
+
+@pytest.mark.parametrize("text", READ)
+def test_settings_are_read_as_systemd_reads_them(text: str) -> None:
+    assert wrapper().read(text) == READ[text]
+
+
+def test_any_value_can_be_written_down() -> None:
+    assert wrapper().read(f"A={quoted(SECRET)}\n") == {"A": SECRET}
+
+
+def test_program_units_and_guide_name_the_same_places() -> None:
+    program = wrapper()
+    for unit in UNITS.glob("*.service"):
+        said = dict(re.findall(r"^(\w+)=(.*)$", unit.read_text(), re.MULTILINE))
+        assert (said["User"], said["WorkingDirectory"]) == (program.USER, program.PROJECT)
+        if unit.stem != "vedetta-gate":
+            assert said["EnvironmentFile"] == program.SETTINGS
+    guide = (PROJECT / "docs" / "install.md").read_text()
+    assert f".env {program.SETTINGS}" in guide
+    assert "deploy/systemd/vedetta.py /usr/local/bin/vedetta" in guide
