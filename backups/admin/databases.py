@@ -87,6 +87,12 @@ class DatabaseAdmin(SetUpAdmin):
         found = {"fields": (("server", "client_version"), "preflight_notes")}
         return [*fieldsets[:-1], (name, options), ("Found by the last preflight", found)]
 
+    def get_readonly_fields(self, request: HttpRequest, obj: Database | None = None) -> Any:
+        """The name too, once something was done under it: heartbeat, tags and alerts go by it."""
+        fields = super().get_readonly_fields(request, obj)
+        settled = obj is not None and (obj.runs.exists() or obj.snapshots.exists())
+        return (*fields, "name") if settled else fields
+
     def get_urls(self) -> list[URLPattern]:
         """The hints of the forms."""
         view = self.admin_site.admin_view

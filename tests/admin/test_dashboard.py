@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import html
+import re
 from datetime import timedelta
 
 import pytest
@@ -69,6 +71,28 @@ def test_an_old_backup_is_told(past: History, login: Login) -> None:
     Snapshot.objects.order_by("-time").filter(database=past.databases[0]).update(forgotten_at=None)
     Snapshot.objects.filter(time__gt=timezone.now() - timedelta(days=3)).update(forgotten_at=timezone.now())
     assert "26 hours are allowed" in page(login("Viewer"))
+
+
+def test_a_day_of_the_strip_leads_to_its_runs(past: History, login: Login) -> None:
+    run = Run.objects.filter(database=past.databases[0], action=Action.BACKUP).earliest("queued_at")
+    late = timezone.localtime(timezone.now()).replace(hour=23, minute=30) - timedelta(days=3)
+    Run.objects.filter(pk=run.pk).update(queued_at=late)
+    client = login("Viewer")
+
+    (link,) = re.findall(
+        rf'href="([^"]*queued_at_from={late:%Y-%m-%d}&amp;queued_at_to={late:%Y-%m-%d})"',
+        client.get("/admin/live/").json()["html"].split(past.databases[1].name)[0],
+    )
+
+    assert f"/admin/backups/run/{run.pk}/change/" in client.get(html.unescape(link)).content.decode()
+
+
+@pytest.mark.parametrize("text", ["soon", "0001-01-01", "9999-12-31", "<b>"])
+def test_a_text_that_is_no_day_limits_nothing(past: History, login: Login, text: str) -> None:
+    response = login("Viewer").get("/admin/backups/run/", {"queued_at_from": text, "queued_at_to": text})
+
+    assert response.status_code == 200
+    assert "/change/" in response.content.decode()
 
 
 def test_a_schedule_that_lets_backups_become_stale_is_told(past: History, login: Login) -> None:

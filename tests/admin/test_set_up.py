@@ -16,7 +16,7 @@ from pytest_django.fixtures import Settings
 from backups import runner
 from backups.actions import preflight
 from backups.actions.preflight import Check
-from backups.admin.base import run_url
+from backups.admin.base import page_url, run_url
 from backups.models import Alert, Database, Repository, Run
 from tests.admin.conftest import Login
 from tools.history import History
@@ -72,6 +72,18 @@ def test_age_that_is_allowed_is_held_against_the_schedule(
     found = response.content.decode()
     assert words in found
     assert bool(words) == bool(found.strip())
+
+
+def test_a_database_keeps_its_name_once_something_was_done_under_it(past: History, login: Login) -> None:
+    fresh = Database.objects.create(
+        name="fresh", database="fresh", host="db", user="u", repository=past.repository
+    )
+    client = login("Administrator")
+
+    assert 'name="name"' in client.get(page_url(fresh)).content.decode()
+    page = client.get(page_url(past.databases[0])).content.decode()
+    assert 'name="name"' not in page
+    assert past.databases[0].name in page
 
 
 def test_a_secret_is_found_and_never_shown(login: Login, monkeypatch: pytest.MonkeyPatch) -> None:
