@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Iterable
+from contextlib import suppress
 from dataclasses import dataclass
 from datetime import datetime
 
@@ -12,7 +13,7 @@ from django.utils import timezone
 
 from backups import services
 from backups.choices import Action, Level, Trigger
-from backups.errors import Cancelled, Problem
+from backups.errors import Cancelled, LostClaim, Problem
 from backups.models import Run
 from backups.plain import plain
 
@@ -101,6 +102,11 @@ class Progress:
             raise Problem("The run took longer than a day and was stopped.", do="See its log.")
         if now >= self._beaten + _BEAT_SECONDS:
             self._beat()
+
+    def tick_to_the_end(self) -> None:
+        """`tick` for what has to be cleared up whatever comes: raises nothing of its own."""
+        with suppress(Cancelled, LostClaim, Problem):
+            self.tick()
 
     def play_child(self, action: Action, trigger: Trigger) -> Run:
         """Play another run to its end as part of this one, which goes on beating meanwhile."""

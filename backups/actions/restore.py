@@ -14,10 +14,11 @@ from django.conf import settings
 from django.utils import timezone
 
 from backups import grants, mysql, process, restic, services
+from backups.actions.dropping import drop_database, drop_scratch
 from backups.actions.loading import load_snapshot
 from backups.actions.outcome import Outcome
 from backups.actions.repository import opened
-from backups.actions.verify import differing_sections, drop_scratch, other_versions, source_name
+from backups.actions.verify import differing_sections, other_versions, source_name
 from backups.choices import Action, RestoreMode, Status, Trigger
 from backups.connections import database_server
 from backups.errors import Cancelled, Problem
@@ -89,7 +90,7 @@ def drop_kept(run: Run, progress: Progress) -> Outcome:
     progress.hide([server.password])
     with mysql.connect(server) as connection:
         freed = mysql.space_used(connection, restore.kept_in)
-        mysql.drop_database(connection, restore.kept_in)
+    drop_database(server, restore.kept_in, progress.tick)
     services.restore_note(restore, dropped_at=timezone.now())
     sentence = f"{restore.kept_in} was dropped, which freed about {freed / 1e6:.1f} MB."
     progress.log(sentence)
@@ -136,21 +137,20 @@ def _into_new(restore: Restore, access: restic.Access, place: Place, progress: P
         _check(restore, loading, place, restore.target, progress)
     except BaseException as error:
         progress.log(f"Taking away what was loaded into {restore.target}.")
-        _take_away(restore, place, made, error)
+        _take_away(restore, place, made, error, progress)
         raise
     if made:
         services.left_cleared(restore.run_id, "scratch")
     progress.log(f"{restore.snapshot.short_id} was restored into {restore.target}.")
 
 
-def _take_away(restore: Restore, place: Place, made: bool, error: BaseException) -> None:
+def _take_away(restore: Restore, place: Place, made: bool, error: BaseException, progress: Progress) -> None:
     """Where the server does not answer, `error` tells what is left there."""
     try:
-        with mysql.connect(place.server) as connection:
-            if made:
-                mysql.drop_database(connection, restore.target)
-                services.left_cleared(restore.run_id, "scratch")
-            else:
+        if made:
+            drop_scratch(restore.run_id, place.server, restore.target, progress.tick_to_the_end)
+        else:
+            with mysql.connect(place.server) as connection:
                 mysql.drop_everything(connection, restore.target)
     except Problem:
         if isinstance(error, Problem):
@@ -173,7 +173,7 @@ def _replace(restore: Restore, access: restic.Access, place: Place, progress: Pr
     )
     refuse_taken(restore, place)
     refuse_keys_from_elsewhere(restore.target, restore.tables, place.server)
-    with _shadow(restore, place, shadow):
+    with _shadow(restore, place, shadow, progress):
         _save_before(restore, progress)
         loading = _load(restore, access, place, shadow, progress)
         _check(restore, loading, place, shadow, progress)
@@ -228,7 +228,7 @@ def _make_empty_target(restore: Restore, place: Place) -> bool:
 
 
 @contextmanager
-def _shadow(restore: Restore, place: Place, shadow: str) -> Iterator[None]:
+def _shadow(restore: Restore, place: Place, shadow: str, progress: Progress) -> Iterator[None]:
     """An empty shadow database, dropped after the swap or instead of it."""
     services.run_note(restore.run_id, result={"scratch": shadow})
     with mysql.connect(place.server) as connection:
@@ -243,9 +243,7 @@ def _shadow(restore: Restore, place: Place, shadow: str) -> Iterator[None]:
     finally:
         restore.refresh_from_db()
         if restore.is_settled:
-            with mysql.connect(place.server) as connection:
-                mysql.drop_database(connection, shadow)
-            services.left_cleared(restore.run_id, "scratch")
+            drop_scratch(restore.run_id, place.server, shadow, progress.tick_to_the_end)
 
 
 def _create(connection: Any, place: Place, name: str, snapshot: Snapshot) -> None:

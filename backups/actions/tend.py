@@ -8,7 +8,7 @@ from pathlib import Path
 from django.conf import settings
 
 from backups import mysql, notify, process, restic, services
-from backups.actions import verify
+from backups.actions.dropping import drop_scratch
 from backups.choices import Action
 from backups.connections import database_server, repository_access, scratch_server
 from backups.errors import Problem
@@ -60,7 +60,7 @@ def _drop_scratch(dead: Run) -> None:
         return
     find_server = scratch_server if dead.action == Action.VERIFY else database_server
     try:
-        verify.drop_scratch(dead.pk, find_server(dead.database), dead.result["scratch"])
+        drop_scratch(dead.pk, find_server(dead.database), dead.result["scratch"])
     except Problem as problem:
         logger.warning("%s: %s", dead, problem.sentence())
 

@@ -13,6 +13,7 @@ from typing import Any
 from django.conf import settings
 
 from backups import choose, mysql, process, restic, services, status_files
+from backups.actions.dropping import drop_scratch
 from backups.actions.loading import load_snapshot
 from backups.actions.outcome import Outcome
 from backups.actions.repository import opened
@@ -27,6 +28,7 @@ from backups.stream import Digester, Kind, ManifestDamaged, objects_in
 
 # Of the 64 characters of a name, so that the pattern of a GRANT has room for the rest.
 _LONGEST_BASE = 40
+_COUNT_SECONDS = 24 * 3600
 
 
 @dataclass
@@ -157,14 +159,7 @@ def scratch_database(run: Run, snapshot: Snapshot, progress: Progress) -> Iterat
     try:
         yield Scratch(server, info, programs, name)
     finally:
-        drop_scratch(run.pk, server, name)
-
-
-def drop_scratch(run_id: int, server: mysql.Server, name: str) -> None:
-    """Drop a run's scratch database and forget its name. Raises MySQLProblem."""
-    with mysql.connect(server) as connection:
-        mysql.drop_database(connection, name)
-    services.left_cleared(run_id, "scratch")
+        drop_scratch(run.pk, server, name, progress.tick_to_the_end)
 
 
 def _create(connection: Any, server: mysql.Server, name: str, manifest: dict[str, Any]) -> None:
@@ -288,8 +283,8 @@ def _dump_again(
         tables = mysql.inventory(connection, scratch.database).get(Kind.TABLE, [])
     findings.tables = len(tables)
     with ThreadPoolExecutor(1) as beside:
-        stopped = threading.Event()
-        counting = beside.submit(_count_rows, scratch, tables, stopped)
+        rows = _RowCount(scratch, tables)
+        counting = beside.submit(rows.count)
         try:
             stream_dump(
                 scratch.server,
@@ -304,7 +299,7 @@ def _dump_again(
                 progress.tick()
                 process.pause()
         finally:
-            stopped.set()
+            rows.stop()
         findings.rows = counting.result()
     return digester.sections(collations)
 
@@ -317,14 +312,31 @@ class _Counter:
         self.counted += len(data)
 
 
-def _count_rows(scratch: Scratch, tables: list[str], stopped: threading.Event) -> int:
-    counted = 0
-    with mysql.connect(scratch.server) as connection:
-        for table in tables:
-            if stopped.is_set():
-                break
-            counted += mysql.count_rows(connection, scratch.database, table)
-    return counted
+class _RowCount:
+    """Counts rows in a thread of its own; a large table takes its time."""
+
+    def __init__(self, scratch: Scratch, tables: list[str]) -> None:
+        self._scratch, self._tables = scratch, tables
+        self._stopped = threading.Event()
+        self._thread: int | None = None
+
+    def count(self) -> int:
+        """The rows of all tables. Raises MySQLProblem, also when it is stopped."""
+        counted = 0
+        with mysql.connect(self._scratch.server, read_seconds=_COUNT_SECONDS) as connection:
+            self._thread = connection.thread_id()
+            for table in self._tables:
+                if self._stopped.is_set():
+                    break
+                counted += mysql.count_rows(connection, self._scratch.database, table)
+            self._thread = None
+        return counted
+
+    def stop(self) -> None:
+        """End it, which changes nothing where it is through."""
+        self._stopped.set()
+        if self._thread is not None:
+            mysql.kill(self._scratch.server, self._thread)
 
 
 def _compare_inventory(scratch: Scratch, stream: list[dict[str, Any]], findings: Findings) -> None:

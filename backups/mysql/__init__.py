@@ -15,7 +15,7 @@ from backups.mysql.changes import (
     rename_tables,
     requalify_sequences,
 )
-from backups.mysql.connection import connect, execute, refuse_plaintext
+from backups.mysql.connection import connect, execute, kill, refuse_plaintext
 from backups.mysql.contents import (
     Inventory,
     TableSize,

@@ -9,7 +9,7 @@ from typing import Any
 
 import MySQLdb
 
-from backups.mysql.problems import TlsProblem, no_tls, translated
+from backups.mysql.problems import MySQLProblem, TlsProblem, no_tls, translated
 from backups.mysql.server import Server, version_number
 
 VERIFYING = ("VERIFY_CA", "VERIFY_IDENTITY")
@@ -24,11 +24,11 @@ _ON_LIBMARIADB = version_number(MySQLdb.get_client_info()) < (5,)
 
 
 @contextmanager
-def connect(server: Server, database: str = "") -> Iterator[Any]:
-    """A connection for the length of a block, bounded in time. Raises MySQLProblem."""
+def connect(server: Server, database: str = "", *, read_seconds: int = _READ_SECONDS) -> Iterator[Any]:
+    """A connection for the length of a block; an answer may take `read_seconds`. Raises MySQLProblem."""
     refuse_missing_authority(server)
     with translated(server, database):
-        connection = MySQLdb.connect(**connect_options(server, database))
+        connection = MySQLdb.connect(**connect_options(server, database) | {"read_timeout": read_seconds})
     try:
         with translated(server, database):
             refuse_unencrypted(server, connection)
@@ -122,6 +122,12 @@ def fetch_all(connection: Any, statement: str, arguments: Sequence[Any] = ()) ->
     with open_cursor(connection) as cursor:
         cursor.execute(statement, arguments or None)
         return list(cursor.fetchall())
+
+
+def kill(server: Server, thread: int) -> None:
+    """End a connection of ours by its number, where it still is and the server is to be had."""
+    with suppress(MySQLProblem, MySQLdb.Error), connect(server) as other:
+        execute(other, f"KILL {thread}")
 
 
 def execute(connection: Any, statement: str) -> None:

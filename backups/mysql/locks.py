@@ -5,14 +5,14 @@ from __future__ import annotations
 import threading
 import time
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
 
 import MySQLdb
 from MySQLdb.constants import CR, ER
 
-from backups.mysql.connection import connect, execute
+from backups.mysql.connection import connect, execute, kill
 from backups.mysql.names import name_pattern, quote
 from backups.mysql.problems import MySQLProblem
 from backups.mysql.server import Server
@@ -53,7 +53,7 @@ def locked_for_reading(server: Server, database: str, tables: Sequence[str]) -> 
         seconds = f"lock_wait_timeout = {_SHORT_WAIT_SECONDS}, wait_timeout = {_LONGEST_LOCK_SECONDS}"
         execute(connection, f"SET SESSION {seconds}")
         # The wait is for each table, and there may be many.
-        ending = threading.Timer(_LONGEST_LOCK_SECONDS, _kill, [server, connection.thread_id()])
+        ending = threading.Timer(_LONGEST_LOCK_SECONDS, kill, [server, connection.thread_id()])
         ending.daemon = True
         ending.start()
         since = time.monotonic()
@@ -75,8 +75,3 @@ def _why_not_locked(error: MySQLdb.Error, server: Server, database: str) -> str:
     if code in (ER.LOCK_WAIT_TIMEOUT, CR.SERVER_LOST, CR.SERVER_GONE_ERROR):
         return "a table was in use by a transaction that writes to it"
     return f"the tables could not be locked ({error.args[-1]})"
-
-
-def _kill(server: Server, thread: int) -> None:
-    with suppress(MySQLProblem, MySQLdb.Error), connect(server) as other:
-        execute(other, f"KILL {thread}")

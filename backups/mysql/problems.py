@@ -108,14 +108,16 @@ def problem_from_number(code: int, text: str, server: Server, database: str = ""
             f"{where} gives no answer.",
             do="See whether it runs, and check MYSQL_HOST and MYSQL_PORT.",
         )
-    if code == CR.SSL_CONNECTION_ERROR:
+    # So MariaDB's client library tells of an answer that does not come over TLS.
+    is_late = code == CR.SSL_CONNECTION_ERROR and "timed out" in text
+    if code == CR.SSL_CONNECTION_ERROR and not is_late:
         return _tls_problem(text, server)
     if code == _SECURE_TRANSPORT_REQUIRED:
         return TlsProblem(
             f"{where} takes encrypted connections only.",
             do="Set MYSQL_SSL_MODE to PREFERRED or more.",
         )
-    if code in (CR.SERVER_GONE_ERROR, CR.SERVER_LOST, ER.SERVER_SHUTDOWN, 4031):
+    if is_late or code in (CR.SERVER_GONE_ERROR, CR.SERVER_LOST, ER.SERVER_SHUTDOWN, 4031):
         return ServerGone(
             f"The connection to the database server at {server.address} was lost.",
             do="See the server's own log, then try again.",

@@ -8,12 +8,15 @@ import signal
 import subprocess
 import time
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
 
+from backups import mysql
+from backups.actions import verify
 from tests.backups.conftest import MakePortal
-from tests.backups.worlds import Portal, Shop, make_shop, wait_until
+from tests.backups.worlds import Portal, Shop, client_dir, make_shop, wait_until
 from tests.servers import DatabaseServer
 from tests.verify.tools import scratch_databases, with_least, wrapped_clients
 
@@ -122,3 +125,33 @@ def peak_memory(pid: int) -> int:
     except OSError:
         return 0
     return int(found[1]) * 1024 if found else 0
+
+
+def test_a_count_of_rows_that_nobody_waits_for_any_more_is_ended(shop: Shop) -> None:
+    """It may last for hours, and a cancelled verification for seconds only."""
+    server = mysql.Server(shop.server.host, shop.server.port, shop.user, shop.password)
+    with mysql.connect(server) as connection:
+        info = mysql.probe(connection)
+    programs = mysql.clients(info, client_dir(shop.server))
+    rows = verify._RowCount(verify.Scratch(server, info, programs, shop.name), ["orders"])
+
+    with shop.held("orders"), ThreadPoolExecutor(1) as beside:
+        counting = beside.submit(rows.count)
+        shop.wait_for_a_waiting_dump()
+        rows.stop()
+
+        with pytest.raises(mysql.MySQLProblem):
+            counting.result(timeout=20)
+
+
+def test_an_answer_is_waited_for_as_long_as_was_asked(shop: Shop) -> None:
+    server = mysql.Server(shop.server.host, shop.server.port, shop.user, shop.password)
+
+    with (
+        pytest.raises(mysql.ServerGone),
+        mysql.connect(server, read_seconds=1) as impatient,
+        mysql.translated(server),
+    ):
+        mysql.execute(impatient, "SELECT SLEEP(10)")
+    with mysql.connect(server, read_seconds=60) as patient:
+        mysql.execute(patient, "SELECT SLEEP(2)")
