@@ -12,6 +12,8 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 
 from backups import mysql
+from backups.dumpfile.allowed import Ready
+from backups.dumpfile.settings import Settings
 
 # What waits or is being sent, in all: with what is being gathered, all that a load holds in memory.
 _MOST_BYTES = 12 << 20
@@ -19,6 +21,21 @@ _MOST_BYTES = 12 << 20
 
 class Ended(Exception):
     """The crew was ended, and its `failure` says why."""
+
+
+class Hand:
+    """A connection that takes statements, and knows under which settings the last one ran."""
+
+    def __init__(self, connection: mysql.LoadingConnection, sql_mode: str) -> None:
+        self.connection = connection
+        self._settings = Settings(initial_mode=sql_mode)
+
+    def run(self, ready: Ready) -> None:
+        """Run a statement under its own settings. Raises what the driver raises."""
+        if changes := ready.settings.differing_from(self._settings):
+            self.connection.set(changes)
+        self._settings = ready.settings
+        self.connection.run(ready.text)
 
 
 @dataclass(eq=False)
@@ -33,25 +50,23 @@ class Batch:
 class Job:
     """Statements for one connection; `doing` says what they do where that takes long."""
 
-    statements: Sequence[bytes]
+    statements: Sequence[Ready]
     doing: str = ""
     batch: Batch = field(default_factory=Batch)
     size: int = field(init=False)
     is_done: bool = field(default=False, init=False)
 
     def __post_init__(self) -> None:
-        self.size = sum(map(len, self.statements))
+        self.size = sum(len(statement.text) for statement in self.statements)
 
 
 class Crew:
-    """The connections at work, each in a thread of its own, until `close` or `stop`."""
+    """Connections at work, each in a thread of its own, until `close` or `stop`. There may be none."""
 
-    def __init__(
-        self, server: mysql.Server, database: str, connections: Sequence[mysql.LoadingConnection]
-    ) -> None:
+    def __init__(self, server: mysql.Server, database: str, hands: Sequence[Hand]) -> None:
         self._server = server
         self._database = database
-        self._connections = list(connections)
+        self._hands = list(hands)
         self._jobs: deque[Job] = deque()
         self._running: list[Job] = []
         self._bytes = 0
@@ -59,21 +74,14 @@ class Crew:
         self._ends = False
         self.failure: BaseException | None = None
         self.failed: Job | None = None
-        self._threads = [
-            threading.Thread(target=self._work, args=[connection], daemon=True) for connection in connections
-        ]
-
-    def begin(self, statements: Sequence[bytes]) -> None:
-        """Run these on every connection, then be ready for jobs. Raises Problem.
-
-        Whatever they say, each statement of a job is a transaction of its own.
-        """
-        with mysql.translated_load(self._server, self._database):
-            for connection in self._connections:
-                for statement in (*statements, b"SET autocommit = 1"):
-                    connection.run(statement)
+        self._threads = [threading.Thread(target=self._work, args=[hand], daemon=True) for hand in hands]
         for thread in self._threads:
             thread.start()
+
+    @property
+    def is_there(self) -> bool:
+        """Whether there is anyone to give work to."""
+        return bool(self._hands)
 
     def submit(self, job: Job) -> None:
         """Have a job done. Waits for room. Raises Ended."""
@@ -125,7 +133,7 @@ class Crew:
             self._changed.notify_all()
             busy = bool(self._running)
         if busy:
-            mysql.break_off(self._server, self._connections)
+            mysql.break_off(self._server, [hand.connection for hand in self._hands])
         self.close()
 
     def _put(self, job: Job, *, first: bool) -> None:
@@ -142,12 +150,12 @@ class Crew:
         if self._ends or self.failure is not None:
             raise Ended
 
-    def _work(self, connection: mysql.LoadingConnection) -> None:
+    def _work(self, hand: Hand) -> None:
         while job := self._next():
             try:
                 with mysql.translated_load(self._server, self._database):
                     for statement in job.statements:
-                        connection.run(statement)
+                        hand.run(statement)
                 self._done(job)
             except BaseException as error:  # noqa: BLE001  raised again in the thread that waits
                 self._fail(job, error)

@@ -7,9 +7,9 @@ from contextlib import closing
 
 from backups import restic
 from backups.actions.restore import file_name
-from backups.actions.verify import source_name
+from backups.chosen import chosen_tables
 from backups.connections import repository_access
-from backups.load import Loading, Wish, digested, pieces_for, unpacked
+from backups.load import Loading, digested, unpacked
 from backups.models import Snapshot
 
 
@@ -43,8 +43,7 @@ def _bytes(
     ):
         chunks = unpacked(source.stdout, gzip=snapshot.path.endswith(".gz"))
         if tables:
-            name = source_name(snapshot)
-            yield from pieces_for(Wish(name, source=name, tables=tables), digested(chunks, Loading()))
+            yield from chosen_tables(digested(chunks, Loading()), tables)
         else:
             yield from chunks
         restic.finished(source, access, "reading the snapshot")

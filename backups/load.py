@@ -1,44 +1,37 @@
-"""From a dump's bytes into a database: digested on the way, and made safe for where it goes."""
+"""From a dump's bytes into a database: digested on the way, and only what is allowed is sent."""
 
 from __future__ import annotations
 
 import os
 import re
 import zlib
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import suppress
 from dataclasses import dataclass, field
+from enum import Enum
 from typing import IO
 
 from backups import mysql, process
-from backups.choices import DefinerPolicy
-from backups.crew import Crew, Ended
+from backups.crew import Crew, Ended, Hand
+from backups.dumpfile.allowed import Allowed, Found, NotAllowed, Ready, Wish
+from backups.dumpfile.dialect import Dialect
+from backups.dumpfile.judge import Judge
+from backups.dumpfile.statements import NoStatement
+from backups.dumpfile.tally import Tally
 from backups.errors import Problem
+from backups.mysql import MARIADB
 from backups.spread import Spread
-from backups.stream import (
-    Digester,
-    Kind,
-    Piece,
-    with_database,
-    with_sequences,
-    without_own_name,
-    without_qualifiers,
-)
+from backups.stream import Digester, Piece
 from backups.tables import comparable
+
+__all__ = ["Loading", "Wish"]
 
 _CHUNK = 1 << 20
 _GZIP = 31  # zlib: expect a gzip header
-
-# Statements of dumps by other hands that would reach beyond the database they are loaded into.
-_FOREIGN_STATEMENT = re.compile(
-    rb"(?:/\*!\d+ )?SET (?:@@GLOBAL\.GTID_PURGED|@@SESSION\.SQL_LOG_BIN|"
-    rb"@MYSQLDUMP_TEMP_LOG_BIN)\b"
-)
-_DEFINER = re.compile(rb"DEFINER=`(?:[^`]|``)*`@`(?:[^`]|``)*`")
-_DEFINED = frozenset(
-    {Kind.TRIGGER, Kind.VIEW, Kind.EVENT, Kind.PROCEDURE, Kind.FUNCTION, Kind.PACKAGE,
-     Kind.PACKAGE_BODY, Kind.ROUTINE}
-)  # fmt: skip
+_GZIP_BEGINS = b"\x1f\x8b"
+_TAIL_BYTES = 256
+# Adminer ends a dump with the time in a comment.
+_ADMINER = re.compile(rb"\n-- \d{4}-\d\d-\d\d \d\d:\d\d:\d\d(?: UTC)?\s*\Z")
 
 
 class LoadProblem(Problem):
@@ -50,21 +43,19 @@ class BrokenDump(LoadProblem):
 
 
 class CutOff(BrokenDump):
-    """The dump stops before its closing line."""
+    """The dump stops before its end."""
 
 
-class _EndedEarly(Exception):
-    """The client ended while there was more for it to run."""
+class NotADump(BrokenDump):
+    """It holds what no dump program writes, or is no dump at all."""
 
 
-@dataclass(frozen=True)
-class Wish:
-    """How a dump of `source` should be loaded. An empty `tables` is all of it."""
+class End(Enum):
+    """How the dump ends: as its program ends one, in the middle, or so that nobody can tell."""
 
-    database: str
-    source: str = ""
-    tables: frozenset[str] = frozenset()
-    definers: str = DefinerPolicy.KEEP
+    WHOLE = "whole"
+    CUT = "cut"
+    UNKNOWN = "unknown"
 
 
 @dataclass
@@ -72,18 +63,22 @@ class Loading:
     """A load that is under way, or was: what it read, what it found."""
 
     digester: Digester = field(default_factory=Digester)
+    found: Found = field(default_factory=Found)
     bytes_read: int = 0
     is_read: bool = False
+    end: End = End.UNKNOWN
     # The reading was ended by us, so that how it ended tells nothing.
     is_broken_off: bool = False
     # Tables whose definition is not what the dump says, though they were made from it.
     altered: list[str] = field(default_factory=list)
+    # Kept where there will be no manifest to compare with.
+    tally: Tally | None = None
     afterwards: Callable[[], str] = field(default=lambda: "", repr=False)
 
     @property
     def tables_begun(self) -> int:
         """How many tables came by."""
-        return self.digester.tables_begun
+        return self.digester.tables_begun or len(self.found.definitions)
 
     @property
     def doing(self) -> str:
@@ -95,13 +90,22 @@ class Loading:
 
 
 def unpacked(source: IO[bytes], *, gzip: bool) -> Iterator[bytes]:
-    """The bytes of a dump, unpacked in bounded pieces. Raises BrokenDump for broken gzip data."""
-    if not gzip:
+    """The bytes of a dump, unpacked in bounded pieces, by what they are and not by the file's name.
+
+    Raises BrokenDump for broken gzip data, and for bytes that should be gzip data and are neither
+    that nor text.
+    """
+    first = os.read(source.fileno(), _CHUNK)
+    if not first.startswith(_GZIP_BEGINS):
+        if gzip and first and b"\0" in first[:_TAIL_BYTES]:
+            raise BrokenDump("The dump is not whole gzip data (it does not begin as such).")
+        yield first
         while data := os.read(source.fileno(), _CHUNK):
             yield data
         return
     unzip = zlib.decompressobj(_GZIP)
-    while data := os.read(source.fileno(), _CHUNK):
+    data = first
+    while data:
         while data:
             try:
                 yield unzip.decompress(data, _CHUNK)
@@ -111,88 +115,96 @@ def unpacked(source: IO[bytes], *, gzip: bool) -> Iterator[bytes]:
             if unzip.eof:
                 data = unzip.unused_data.lstrip(b"\0")
                 unzip = zlib.decompressobj(_GZIP)
+        data = os.read(source.fileno(), _CHUNK)
     yield unzip.flush()
 
 
-def pieces_for(wish: Wish, pieces: Iterator[Piece]) -> Iterator[bytes | memoryview]:
-    """What of a dump is sent to the server, and in which form."""
-    return (piece.data for piece in adapted(wish, pieces))
+def digested(chunks: Iterator[bytes], loading: Loading) -> Iterator[Piece]:
+    """The pieces of a dump, digested as they pass."""
+    for chunk in chunks:
+        loading.bytes_read += len(chunk)
+        yield from loading.digester.feed(chunk)
+    yield from loading.digester.close()
+    loading.is_read = True
 
 
-def adapted(wish: Wish, pieces: Iterator[Piece]) -> Iterator[Piece]:
-    """The pieces that are wished, as they should reach the server; each trigger is one piece.
+def dialect_of(server: mysql.Server, info: mysql.ServerInfo) -> Dialect:
+    """How a server reads what is sent to it. Raises MySQLProblem."""
+    with mysql.connect(server) as connection:
+        mode = mysql.session_mode(connection)
+    return Dialect.of(is_mariadb=info.flavour == MARIADB, number=info.number, sql_mode=mode)
 
-    Comments between statements go (the first line of MariaDB's dumps stops MySQL's client), and
-    so does what would reach another database: USE, qualified triggers, ALTER DATABASE.
+
+def judged(
+    chunks: Iterator[bytes], loading: Loading, allowed: Allowed, dialect: Dialect, *, is_ours: bool = False
+) -> Iterator[Ready]:
+    """What of a dump is to be sent, in its order, digested as it passes; last what had to wait for all rows.
+
+    Where the dump turns out to be cut, the latter is not given out, unless it `is_ours`: put
+    together here of parts. Raises NotADump, CutOff.
     """
-    trigger = bytearray()
-    section = None
-    for piece in (_in_database(wish.database, piece) for piece in _wished(wish, pieces)):
-        is_trigger = piece.section.kind == Kind.TRIGGER
-        # A trigger is adapted as a whole, since its first statement may go over several lines.
-        if trigger and not (is_trigger and piece.data[: len(_TRIGGER_BEGINS)] != _TRIGGER_BEGINS):
-            yield Piece(section or piece.section, _adapted_trigger(trigger, wish), is_comment=False)
-            trigger.clear()
-        # The delimiter that a comment swallowed, once more.
-        again = b";;\n" if piece.ends_swallowed else b""
-        if is_trigger:
-            trigger += again + bytes(piece.data)
-            section = piece.section
-        elif piece.section.kind == Kind.ROWS:
-            yield piece
-        else:
-            yield piece._replace(data=again + _adapted(bytes(piece.data), piece.section.kind, wish))
-    if trigger and section:
-        yield Piece(section, _adapted_trigger(trigger, wish), is_comment=False)
+    loading.found = allowed.found
+    judge = Judge(dialect, allowed)
+    begins, tail = b"", b""
+    try:
+        for chunk in chunks:
+            begins = begins or chunk[:_TAIL_BYTES]
+            tail = (tail + chunk)[-_TAIL_BYTES:] if len(chunk) < _TAIL_BYTES else chunk[-_TAIL_BYTES:]
+            loading.bytes_read += len(chunk)
+            for _ in loading.digester.feed(chunk):
+                pass
+            yield from judge.feed(chunk)
+        for _ in loading.digester.close():
+            pass
+        loading.is_read = True
+        yield from judge.close()
+    except NotAllowed as error:
+        raise _not_a_dump(error, begins) from None
+    except NoStatement as error:
+        loading.end = End.CUT
+        if not judge.statements:
+            raise _not_a_dump(NotAllowed(1, error.text, error.why), begins) from None
+        raise CutOff("The dump stops in the middle of a statement.") from None
+    loading.end = _end_of(loading, allowed, begins, tail)
+    if loading.end != End.CUT or is_ours:
+        yield from allowed.rest()
 
 
-def _wished(wish: Wish, pieces: Iterator[Piece]) -> Iterator[Piece]:
-    """The pieces that should be loaded. A table's name may come some lines after its section."""
-    held: list[Piece] = []
-    for piece in pieces:
-        if piece.is_comment:
-            continue
-        held.append(piece)
-        if wish.tables and piece.section.kind in (Kind.TABLE, Kind.ROWS) and not piece.section.table:
-            continue
-        yield from (one for one in held if _is_wished(one, wish))
-        held.clear()
-    yield from (one for one in held if _is_wished(one, wish))
+def _end_of(loading: Loading, allowed: Allowed, begins: bytes, tail: bytes) -> End:
+    """By the closing line, by the settings that a dump puts back at its end, or by a last COMMIT."""
+    session = allowed.session
+    if loading.digester.is_complete or (session.has_saved and not session.outstanding):
+        return End.WHOLE
+    if session.has_saved:
+        return End.CUT
+    if allowed.is_committed or (b"-- Adminer " in begins and _ADMINER.search(tail)):
+        return End.WHOLE
+    return End.UNKNOWN
 
 
-def _in_database(name: str, piece: Piece) -> Piece:
-    if not piece.alters_database:
-        return piece
-    return piece._replace(data=with_database(bytes(piece.data), name))
+_OTHER_FORMATS = (
+    (b"<?xml", "It is XML, as --xml writes it, and no SQL."),
+    (b"<", "It is a page of markup, and no SQL."),
+    (b"\xff\xfe", "It is UTF-16 text: save it as UTF-8."),
+    (b"\xfe\xff", "It is UTF-16 text: save it as UTF-8."),
+    (b"\x28\xb5\x2f\xfd", "It is zstd data, which is not unpacked here."),
+    (b"BZh", "It is bzip2 data, which is not unpacked here."),
+    (b"\xfd7zXZ", "It is xz data, which is not unpacked here."),
+    (b"PK\x03\x04", "It is a zip archive, which is not unpacked here."),
+    (b"PGDMP", "It is a dump of PostgreSQL."),
+)
 
 
-_TRIGGER_BEGINS = b"/*!50003 SET @saved_cs_client "
-
-
-def _is_wished(piece: Piece, wish: Wish) -> bool:
-    section = piece.section
-    if section.kind == Kind.DATABASE or _FOREIGN_STATEMENT.match(piece.data):
-        return False
-    if not wish.tables or section.kind in (Kind.HEADER, Kind.FOOTER):
-        return True
-    if section.kind in (Kind.TABLE, Kind.ROWS, Kind.TRIGGER):
-        return section.table in wish.tables
-    return False
-
-
-def _adapted(line: bytes, kind: str, wish: Wish) -> bytes:
-    if kind == Kind.TABLE and wish.source and b"val(`" in line:
-        return with_sequences(line, wish.source, wish.database)
-    if kind == Kind.VIEW:
-        line = without_own_name(line)
-    if kind in _DEFINED and wish.definers == DefinerPolicy.CURRENT_USER:
-        line = _DEFINER.sub(b"DEFINER=CURRENT_USER", line)
-    return line
-
-
-def _adapted_trigger(trigger: bytearray, wish: Wish) -> bytes:
-    lines = without_qualifiers(bytes(trigger)).splitlines(keepends=True)
-    return b"".join(_adapted(line, Kind.TRIGGER, wish) for line in lines)
+def _not_a_dump(error: NotAllowed, begins: bytes) -> NotADump:
+    for mark, what in _OTHER_FORMATS:
+        if begins.startswith(mark):
+            return NotADump(what, do="Store a dump as plain SQL or with gzip.")
+    why = f" ({error.why})" if error.why else ""
+    return NotADump(
+        f"This snapshot was not made by a dump program that Vedetta knows: line {error.line} begins with "
+        f"{error.beginning!r}{why}.",
+        do="What stands there was not run. If you trust the file, read it and load it by hand.",
+    )
 
 
 def load(
@@ -200,7 +212,7 @@ def load(
     *,
     gzip: bool,
     server: mysql.Server,
-    programs: mysql.Clients,
+    info: mysql.ServerInfo,
     wish: Wish,
     loading: Loading,
     tick: process.Tick,
@@ -209,47 +221,102 @@ def load(
 ) -> None:
     """Load what `source` writes into the wished database; `loading` tells how far it is.
 
-    Rows go over as many `connections` as the server has to give, beside the client that does the
-    rest; with one, all goes through the client just as it is written. `say` is told what a person
-    should know.
+    Rows go over as many `connections` as the server has to give, beside the one that does the
+    rest; with one, all goes over that. `say` is told what a person should know.
 
     Raises LoadProblem with the server's own words, BrokenDump, what `tick` raises.
     """
-
-    def break_off() -> None:
-        loading.is_broken_off = source.poll() is None
-        source.stop()
-
-    pieces = adapted(wish, digested(unpacked(source.stdout, gzip=gzip), loading))
+    dialect = dialect_of(server, info)
+    chunks = unpacked(source.stdout, gzip=gzip)
+    ready = _tallied(judged(chunks, loading, Allowed(dialect, wish), dialect), loading.tally)
     wanted = connections if connections > 1 else 0
-    with mysql.loading_connections(server, wish.database, wanted) as opened:
-        if len(opened) < wanted:
-            say(f"The server has connections for {len(opened)} of {wanted} that load rows at once.")
-        if not opened:
-            told = (piece.data for piece in pieces)
-            client_fed(server, programs, wish.database, told, tick, abort=break_off)
-            return
-        crew = Crew(server, wish.database, opened)
+    with mysql.loading_connections(server, wish.database, 1 + wanted) as opened:
+        if len(opened) <= wanted:
+            say(f"The server has connections for {len(opened) - 1} of {wanted} that load rows at once.")
+        hands = [Hand(connection, dialect.sql_mode) for connection in opened]
+        crew = Crew(server, wish.database, hands[1:])
         loading.afterwards = lambda: crew.doing
         spread = Spread(
+            hands[0],
             crew,
             is_fresh=not mysql.tables(opened[0].driver, wish.database),
             referenced=mysql.referenced_tables(opened[0].driver, wish.database),
             make_sure=lambda: _refuse_cut_off(loading),
         )
 
-        def abort() -> None:
-            break_off()
+        def work() -> None:
+            with mysql.translated_load(server, wish.database):
+                spread.send(ready)
+
+        def break_off() -> None:
+            loading.is_broken_off = source.poll() is None
+            source.stop()
+            mysql.break_off(server, opened[:1])
             crew.stop()
 
         try:
-            rest = spread.statements(pieces)
-            client_fed(server, programs, wish.database, rest, tick, abort=abort)
+            process.watched(work, tick, break_off)
         except Ended:
             raise _crew_problem(crew, server) from crew.failure
+        except NotADump:
+            loading.is_broken_off = source.poll() is None
+            raise
+        except mysql.MySQLProblem as problem:
+            loading.is_broken_off = source.poll() is None
+            raise _of_the_dump(problem, server) from problem
         finally:
             crew.stop()
-    loading.altered = _altered(spread.definitions, server, wish.database)
+    loading.altered = _altered(loading.found.definitions, server, wish.database)
+
+
+def _tallied(statements: Iterator[Ready], tally: Tally | None) -> Iterator[Ready]:
+    for ready in statements:
+        if tally is not None:
+            tally.add(ready)
+        yield ready
+
+
+def run_definitions(
+    statements: bytes,
+    *,
+    server: mysql.Server,
+    info: mysql.ServerInfo,
+    wish: Wish,
+    tables: Iterable[str],
+    tick: process.Tick,
+) -> Found:
+    """Make what a few statements of a dump define in a database that has `tables`.
+
+    Events are made disabled; what is answered tells which they were. Raises LoadProblem.
+    """
+    dialect = dialect_of(server, info)
+    allowed = Allowed(dialect, wish, standing=tables)
+    ready = [*judged(iter([statements]), Loading(), allowed, dialect, is_ours=True)]
+    run_all(ready, server=server, database=wish.database, sql_mode=dialect.sql_mode, tick=tick)
+    return allowed.found
+
+
+def run_all(
+    ready: Iterable[Ready],
+    *,
+    server: mysql.Server,
+    database: str,
+    sql_mode: str,
+    tick: process.Tick,
+) -> None:
+    """Run statements over a connection of their own. Raises LoadProblem, what `tick` raises."""
+    with mysql.loading_connections(server, database, 1) as opened:
+        hand = Hand(opened[0], sql_mode)
+
+        def work() -> None:
+            with mysql.translated_load(server, database):
+                for each in ready:
+                    hand.run(each)
+
+        try:
+            process.watched(work, tick, lambda: mysql.break_off(server, opened))
+        except mysql.MySQLProblem as problem:
+            raise _of_the_dump(problem, server) from problem
 
 
 def _altered(definitions: Mapping[str, bytes], server: mysql.Server, database: str) -> list[str]:
@@ -266,7 +333,7 @@ def _altered(definitions: Mapping[str, bytes], server: mysql.Server, database: s
 
 
 def _refuse_cut_off(loading: Loading) -> None:
-    if not loading.digester.is_complete:
+    if loading.end == End.CUT:
         raise CutOff("The dump stops before its closing line.")
 
 
@@ -283,76 +350,6 @@ def _crew_problem(crew: Crew, server: mysql.Server) -> BaseException:
 _AS_WRITTEN = (
     "RESTORE_CONNECTIONS=1 loads the dump just as it is written, which needs no room for sorting (tmpdir)."
 )
-
-
-def client_fed(
-    server: mysql.Server,
-    programs: mysql.Clients,
-    database: str,
-    statements: Iterator[bytes | memoryview],
-    tick: process.Tick,
-    abort: Callable[[], None] = lambda: None,
-) -> None:
-    """Have the client run `statements`; when `tick` raises, it is ended and `abort` called.
-
-    Raises LoadProblem with the server's own words, and what `tick` or the statements raise.
-    """
-    first = mysql.before_load(server)
-    option_fd = process.secret_fd(mysql.option_file(server))
-    args = mysql.load_args(server, database, programs=programs, option_file_path=f"/dev/fd/{option_fd}")
-    try:
-        with process.child(
-            args, env=mysql.client_environment(), stdin=process.PIPE, pass_fds=[option_fd]
-        ) as client:
-            is_fed = False
-
-            def pump() -> None:
-                nonlocal is_fed
-                # The client says itself why it has ended.
-                with suppress(BrokenPipeError):
-                    client.stdin.write(first)
-                    client.stdin.flush()
-                    for data in statements:
-                        client.stdin.write(data)
-                        # What follows may wait for other connections, and these for an UNLOCK TABLES here.
-                        client.stdin.flush()
-                    client.stdin.close()
-                    is_fed = True
-
-            def stop() -> None:
-                client.stop()
-                abort()
-
-            def look() -> None:
-                tick()
-                # What feeds it may be waiting for the server, and not see for long that it is gone.
-                if client.poll() is not None and not client.stdin.closed:
-                    raise _EndedEarly
-
-            # In a thread, so that this one can watch the clock and the cancel button.
-            with suppress(_EndedEarly):
-                process.watched(pump, look, stop)
-            code = client.wait(tick)
-            if code != 0:
-                raise _load_problem(client.stderr_tail(), code, server, database)
-            # A pipe that could not take the last bytes is closed as well.
-            if not is_fed:
-                raise LoadProblem("The loading client ended before the dump did.")
-    finally:
-        os.close(option_fd)
-
-
-def digested(chunks: Iterator[bytes], loading: Loading) -> Iterator[Piece]:
-    """The pieces of a dump, digested as they pass."""
-    for chunk in chunks:
-        loading.bytes_read += len(chunk)
-        yield from loading.digester.feed(chunk)
-    yield from loading.digester.close()
-    loading.is_read = True
-
-
-def _load_problem(stderr: tuple[str, ...], code: int, server: mysql.Server, database: str) -> Problem:
-    return _of_the_dump(mysql.client_problem(stderr, code, server, database), server)
 
 
 def _of_the_dump(problem: Problem, server: mysql.Server) -> Problem:

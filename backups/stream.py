@@ -77,9 +77,14 @@ class Section:
         """Whether it holds no statement."""
         return not (self._size or self._definition)
 
-    def as_json(self, collations: Mapping[str, str]) -> dict[str, Any]:
-        """The section's line in a manifest. `collations` as `normalised_table` takes them."""
+    def as_json(self, collations: Mapping[str, str], *, whatever_state: bool = False) -> dict[str, Any]:
+        """The section's line in a manifest. `collations` as `normalised_table` takes them.
+
+        With `whatever_state` an event's digest is the same whether it is enabled or not.
+        """
         definition = bytes(self._definition)
+        if self.kind == Kind.EVENT and whatever_state:
+            definition = _EVENT_STATE.sub(rb"\1", definition)
         if self.kind == Kind.TRIGGER:
             definition = without_qualifiers(definition)
         elif self.kind == Kind.TABLE:
@@ -164,7 +169,12 @@ _SEQUENCE_DEFAULT = re.compile(rb"\b(nextval|lastval)\(`(?:[^`]|``)*`\.(?=`)")
 _COLUMN_OF_DATABASE = re.compile(
     rb"'(?:[^'\\]|\\.|'')*'|`(?:[^`]|``)*`\.(`(?:[^`]|``)*`\.`(?:[^`]|``)*`)", re.S
 )
-_NORMALISED = frozenset({Kind.TABLE, Kind.TRIGGER, Kind.VIEW})
+_NORMALISED = frozenset({Kind.TABLE, Kind.TRIGGER, Kind.VIEW, Kind.EVENT})
+# As SHOW CREATE EVENT has it.
+_EVENT_STATE = re.compile(
+    rb"(\bEVENT `(?:[^`]|``)*+` ON SCHEDULE (?:[^'`]|'[^']*+')*? ON COMPLETION (?:NOT )?PRESERVE )"
+    rb"(?:ENABLE|DISABLE(?: ON (?:SLAVE|REPLICA))?)(?= )"
+)
 # The first name of a statement; none while it goes on in the next line.
 _IDENTIFIER = re.compile(rb"\A[^`]*(`(?:[^`]|``)*+`)")
 _SQL_MODE = re.compile(rb"SET sql_mode\s*=\s*(?:'([^']*)'|@)")
@@ -537,9 +547,15 @@ class Digester:
         """The manifest that the stream carried. Raises ManifestDamaged."""
         return self._manifest.result()
 
-    def sections(self, collations: Mapping[str, str]) -> list[dict[str, Any]]:
-        """All sections that hold statements. `collations` as `normalised_table` takes them."""
-        return [section.as_json(collations) for section in self._sections if not section.is_empty]
+    def sections(
+        self, collations: Mapping[str, str], *, whatever_state: bool = False
+    ) -> list[dict[str, Any]]:
+        """All sections that hold statements; arguments as those of `Section.as_json`."""
+        return [
+            section.as_json(collations, whatever_state=whatever_state)
+            for section in self._sections
+            if not section.is_empty
+        ]
 
     def views_of_others(self) -> list[str]:
         """Views that read tables by their database's name, and go on reading them elsewhere.

@@ -19,25 +19,14 @@ _QUOTED = rb"`(?:[^`]|``)*+`"
 _TEXT = rb"'(?:[^'\\]|\\.|'')*+'"
 # No newline but in quotes, no double quotes, no comment: neither those of a version nor others.
 _ITEM = rb"  (?:[^`'\"\n/]|/(?!\*)|" + _QUOTED + rb"|" + _TEXT + rb")++\n"
-_SET = rb"/\*!\d+ SET [^\n;*]+\*/;\n"
-_SECTION = re.compile(
-    rb"(?P<before>(?:DROP TABLE IF EXISTS "
-    + _QUOTED
-    + rb";\n|"
-    + _SET
-    + rb")*+)"
-    + _CREATE
-    + rb"(?P<name>"
-    + _QUOTED
-    + rb") \(\n"
+_TABLE = re.compile(
+    _CREATE + rb"(?P<name>" + _QUOTED + rb") \(\n"
     rb"(?P<items>(?:" + _ITEM + rb")++)"
     rb"(?P<options>\) ENGINE=InnoDB(?: AUTO_INCREMENT=\d+| DEFAULT CHARSET=\w+| COLLATE=\w+"
-    rb"| ROW_FORMAT=(?:DYNAMIC|COMPACT)| COMMENT=" + _TEXT + rb")*+);\n"
-    rb"(?P<after>(?:" + _SET + rb")*+)",
+    rb"| ROW_FORMAT=(?:DYNAMIC|COMPACT)| COMMENT=" + _TEXT + rb")*+)",
     re.S,
-)
+)  # fmt: skip
 _ITEMS = re.compile(_ITEM, re.S)
-_STATEMENT = re.compile(rb"(?:" + _QUOTED + rb"|" + _TEXT + rb"|[^`';])++;\n", re.S)
 _PART = _QUOTED + rb"(?:\(\d+\))?"
 _PARTS = rb"\((?P<parts>" + _PART + rb"(?:," + _PART + rb")*+)\)"
 _USING = rb"(?: USING BTREE)?"
@@ -62,16 +51,14 @@ _GENERATED = re.compile(rb"\bAS \(")
 
 @dataclass(frozen=True)
 class Plan:
-    """A table in steps: statements that make it, with its keys or without, and those that add the rest.
+    """A table in steps: the statement that makes it, with its keys or without, and those that add the rest.
 
     `keys` and `foreign_keys` are empty where there are none. Rows of a table with a primary key
-    lie in its order, whoever brings them. `written` is the definition as the dump has it.
+    lie in its order, whoever brings them.
     """
 
-    written: bytes
-
-    whole: tuple[bytes, ...]
-    bare: tuple[bytes, ...]
+    whole: bytes
+    bare: bytes
     keys: bytes
     foreign_keys: bytes
     has_primary_key: bool
@@ -91,9 +78,9 @@ class _Items:
     has_unique: bool = False
 
 
-def plan_for(section: bytes) -> Plan | None:
-    """The steps for a table's part of a dump; None where it should be loaded just as it is written."""
-    found = _SECTION.fullmatch(section)
+def plan_for(definition: bytes) -> Plan | None:
+    """The steps for a CREATE TABLE; None where the table should be made just as it is written."""
+    found = _TABLE.fullmatch(definition)
     if found is None:
         return None
     lines = [line[2:-1] for line in _ITEMS.findall(found["items"])]
@@ -103,13 +90,11 @@ def plan_for(section: bytes) -> Plan | None:
     if items is None or not _can_wait(items):
         return None
 
-    def made(lines: list[bytes]) -> tuple[bytes, ...]:
+    def made(lines: list[bytes]) -> bytes:
         body = b",\n".join(b"  " + line for line in lines)
-        create = _CREATE + found["name"] + b" (\n" + body + b"\n" + found["options"] + b";\n"
-        return (*_STATEMENT.findall(found["before"]), create, *_STATEMENT.findall(found["after"]))
+        return bytes(_CREATE + found["name"] + b" (\n" + body + b"\n" + found["options"])
 
     return Plan(
-        written=section[found.start("name") - len(_CREATE) : found.end("options")],
         whole=made([line for line in map(_without_comma, lines) if line not in items.foreign_keys]),
         bare=made(items.kept),
         keys=_added(found["name"], items.keys),
@@ -139,7 +124,7 @@ def _without_comma(line: bytes) -> bytes:
 
 def _added(table: bytes, items: list[bytes]) -> bytes:
     added = b",\n  ".join(b"ADD " + item for item in items)
-    return b"ALTER TABLE " + table + b"\n  " + added + b";\n" if items else b""
+    return b"ALTER TABLE " + table + b"\n  " + added if items else b""
 
 
 def _sorted(lines: list[bytes]) -> _Items | None:

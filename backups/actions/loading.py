@@ -8,6 +8,7 @@ from collections.abc import Callable
 from django.conf import settings
 
 from backups import mysql, restic
+from backups.dumpfile.tally import Tally
 from backups.load import CutOff, Loading, LoadProblem, Wish, load
 from backups.models import Snapshot
 from backups.progress import Progress
@@ -18,18 +19,19 @@ def load_snapshot(
     access: restic.Access,
     *,
     server: mysql.Server,
-    programs: mysql.Clients,
+    info: mysql.ServerInfo,
     wish: Wish,
     progress: Progress,
     detail: Callable[[Loading], str],
     refuse: Callable[[Loading], None],
+    tally: Tally | None = None,
 ) -> tuple[Loading, float]:
     """Load what is wished; answers what was read and the seconds it took.
 
     `detail` says what is being loaded; `refuse` raises for a stream that is not what was backed
-    up. Raises ResticError, LoadProblem, and what these two raise.
+    up. `tally` takes in what is loaded. Raises ResticError, LoadProblem, and what these two raise.
     """
-    loading = Loading()
+    loading = Loading(tally=tally)
 
     def tick() -> None:
         progress.bytes_done(loading.bytes_read)
@@ -43,7 +45,7 @@ def load_snapshot(
                 source,
                 gzip=snapshot.path.endswith(".gz"),
                 server=server,
-                programs=programs,
+                info=info,
                 wish=wish,
                 loading=loading,
                 tick=restic.patiently(source, access, tick),

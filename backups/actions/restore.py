@@ -13,16 +13,24 @@ from typing import Any, BinaryIO
 from django.conf import settings
 from django.utils import timezone
 
-from backups import grants, mysql, process, restic, services
+from backups import definitions, grants, mysql, process, restic, services
 from backups.actions.dropping import drop_database, drop_scratch
 from backups.actions.loading import load_snapshot
 from backups.actions.outcome import Outcome
-from backups.actions.repository import opened
-from backups.actions.verify import differing_sections, other_versions, source_name
-from backups.choices import Action, RestoreMode, Status, Trigger
+from backups.actions.repository import is_ours, opened
+from backups.actions.verify import (
+    differing_sections,
+    holds_nothing,
+    other_versions,
+    source_name,
+    without_left_out,
+)
+from backups.choices import OVERWRITING_MODES, Action, DefinerPolicy, RestoreMode, Status, Trigger
+from backups.chosen import chosen_tables
 from backups.connections import database_server
+from backups.dumpfile.allowed import Allowed, Wish
 from backups.errors import Cancelled, Problem
-from backups.load import Loading, Wish, digested, pieces_for, unpacked
+from backups.load import End, Loading, dialect_of, digested, judged, unpacked
 from backups.models import Restore, Run, Snapshot
 from backups.progress import Progress
 from backups.stream import Kind, ManifestDamaged, objects_in
@@ -135,6 +143,7 @@ def _into_new(restore: Restore, access: restic.Access, place: Place, progress: P
     try:
         loading = _load(restore, access, place, restore.target, progress)
         _check(restore, loading, place, restore.target, progress)
+        _tell_what_sleeps(restore, loading, progress)
     except BaseException as error:
         progress.log(f"Taking away what was loaded into {restore.target}.")
         _take_away(restore, place, made, error, progress)
@@ -178,17 +187,19 @@ def _replace(restore: Restore, access: restic.Access, place: Place, progress: Pr
         loading = _load(restore, access, place, shadow, progress)
         _check(restore, loading, place, shadow, progress)
         _refuse_crossing_keys(restore, place, shadow)
+        _note_what_comes_after(restore, loading, place, progress)
         _swap(restore, place, progress)
 
 
 def _in_place(restore: Restore, access: restic.Access, place: Place, progress: Progress) -> None:
     """As `mysql < dump` would. The snapshot is read through before, since there is no way back."""
     progress.phase("read", expected=restore.snapshot.total_bytes_processed)
-    loading = _read_through(restore, access, progress)
+    loading = _judged(restore, access, place, progress)
     _refuse_damaged(restore, loading)
     _save_before(restore, progress)
     try:
-        _load(restore, access, place, restore.target, progress)
+        loading = _load(restore, access, place, restore.target, progress)
+        _make_what_comes_after(loading, place, restore.target, progress)
     except (Problem, Cancelled) as error:
         saved = restore.safety_snapshot
         way_back = f" What it held before is in snapshot {saved.short_id}." if saved else ""
@@ -302,13 +313,8 @@ def _load(
         snapshot,
         access,
         server=place.server,
-        programs=place.programs,
-        wish=Wish(
-            database,
-            source=source_name(snapshot),
-            tables=frozenset(restore.tables),
-            definers=restore.definers,
-        ),
+        info=place.info,
+        wish=_wish(restore, database),
         progress=progress,
         detail=detail,
         refuse=lambda loading: _refuse_damaged(restore, loading),
@@ -316,7 +322,67 @@ def _load(
     services.restore_note(restore, restore_seconds=seconds)
     progress.log(f"Loaded in {seconds:.1f} seconds.")
     _refuse_altered(restore, loading, place, progress)
+    _tell_what_is_left_out(restore, loading, progress)
     return loading
+
+
+def _tell_what_is_left_out(restore: Restore, loading: Loading, progress: Progress) -> None:
+    left_out = [{"kind": each.kind, "name": each.name, "why": each.why} for each in loading.found.left_out]
+    if left_out:
+        services.run_note(restore.run_id, result={"left_out": left_out})
+    for each in loading.found.left_out:
+        progress.warn(f"{each.kind.capitalize()} {each.name}: {each.why}.")
+    for name, count in loading.found.others.items():
+        progress.warn(f"{count} statements of the database {name} are in the file and were not loaded.")
+
+
+def _wish(restore: Restore, database: str) -> Wish:
+    return Wish(
+        database,
+        source=source_name(restore.snapshot),
+        tables=frozenset(restore.tables),
+        current_user_defines=restore.definers == DefinerPolicy.CURRENT_USER,
+    )
+
+
+def _judged(restore: Restore, access: restic.Access, place: Place, progress: Progress) -> Loading:
+    """Read the whole snapshot as it would be loaded, and send nothing. Raises Problem."""
+    dialect = dialect_of(place.server, place.info)
+    allowed = Allowed(dialect, _wish(restore, restore.target))
+
+    def read(chunks: Iterator[bytes], loading: Loading) -> None:
+        for _ in judged(chunks, loading, allowed, dialect):
+            pass
+
+    return _streamed(restore, access, progress, read)
+
+
+def _tell_what_sleeps(restore: Restore, loading: Loading, progress: Progress) -> None:
+    """Beside the live database an event would do twice what it does."""
+    asleep = sorted(event.name for event in loading.found.events if event.state != b"DISABLE")
+    if asleep:
+        services.run_note(restore.run_id, result={"events_disabled": asleep})
+        progress.warn(f"These events are disabled in {restore.target}: {', '.join(asleep)}.")
+
+
+def _note_what_comes_after(restore: Restore, loading: Loading, place: Place, progress: Progress) -> None:
+    """What the tables get only in the place of the live ones: events that run, keys to other databases."""
+    read = definitions.read(
+        place.server, restore.incoming, info=place.info, programs=place.programs, tick=progress.tick
+    )
+    after = definitions.with_what_waits(read, loading.found.events, loading.found.outward_keys)
+    services.restore_note(restore, definitions_after=after)
+
+
+def _make_what_comes_after(loading: Loading, place: Place, database: str, progress: Progress) -> None:
+    definitions.make_what_waits(
+        loading.found.events,
+        loading.found.outward_keys,
+        server=place.server,
+        info=place.info,
+        database=database,
+        tick=progress.tick,
+    )
 
 
 def _refuse_altered(restore: Restore, loading: Loading, place: Place, progress: Progress) -> None:
@@ -340,15 +406,26 @@ def _refuse_damaged(restore: Restore, loading: Loading) -> None:
         f"Snapshot {restore.snapshot.short_id} is damaged: what it holds is not what was backed up.",
         do="Restore another snapshot; check the repository's data.",
     )
-    if not loading.digester.is_complete:
+    is_loaded = restore.mode != RestoreMode.FILE
+    is_ours_and_cut = is_ours(restore.snapshot.tags) and not loading.digester.is_complete
+    is_cut = loading.end == End.CUT if is_loaded else not loading.digester.is_complete
+    if is_cut or is_ours_and_cut:
         raise Problem(
             f"Snapshot {restore.snapshot.short_id} is not whole: its dump has no closing line.",
             do="Restore another snapshot.",
+        )
+    if loading.end == End.UNKNOWN and restore.mode in OVERWRITING_MODES:
+        raise Problem(
+            f"Nobody can tell whether snapshot {restore.snapshot.short_id} is whole: its dump has no "
+            "closing line, as with --compact.",
+            do="Restore it into a new database (--into NAME) and look whether all is there.",
         )
     try:
         manifest = loading.digester.manifest()
     except ManifestDamaged as error:
         raise damaged from error
+    if manifest is None and is_loaded and (why := holds_nothing(loading, source_name(restore.snapshot))):
+        raise Problem(f"Snapshot {restore.snapshot.short_id} holds nothing to restore: {why}")
     if manifest is not None:
         found = loading.digester.sections(manifest.get("collations", {}))
         if differing_sections(manifest["sections"], found, "in the stream"):
@@ -359,14 +436,10 @@ def _refuse_damaged(restore: Restore, loading: Loading) -> None:
 def _check(restore: Restore, loading: Loading, place: Place, database: str, progress: Progress) -> None:
     """What was loaded must be all that was in the snapshot. Raises Problem."""
     progress.phase("check")
-    wanted = objects_in(loading.digester.sections({}))
-    if restore.tables:
-        chosen = set(restore.tables)
-        wanted = {
-            kind: [name for name in wanted.get(kind, []) if name in chosen]
-            for kind in (Kind.TABLE, Kind.TRIGGER)
-        }
-    wanted = {kind: names for kind, names in wanted.items() if names}
+    has_manifest = restore.snapshot.manifest is not None
+    by_sections = has_manifest and not restore.tables
+    held = objects_in(loading.digester.sections({})) if by_sections else loading.found.inventory()
+    wanted = without_left_out(held, loading.found)
     with mysql.connect(place.server) as connection:
         found = mysql.inventory(connection, database)
     if found != wanted:
@@ -426,18 +499,39 @@ def _refuse_crossing_keys(restore: Restore, place: Place, shadow: str) -> None:
 
 def _read_through(restore: Restore, access: restic.Access, progress: Progress) -> Loading:
     """Read the whole snapshot without loading it. Raises Problem."""
-    return _streamed(restore, access, progress, lambda _data: None)
+
+    def read(chunks: Iterator[bytes], loading: Loading) -> None:
+        for _ in digested(chunks, loading):
+            pass
+
+    return _streamed(restore, access, progress, read)
+
+
+def _written(
+    restore: Restore,
+    access: restic.Access,
+    progress: Progress,
+    write: Callable[[bytes | memoryview], object],
+) -> Loading:
+    """Hand the snapshot on while it is read: whole as it is, or the chosen tables."""
+
+    def read(chunks: Iterator[bytes], loading: Loading) -> None:
+        pieces = digested(chunks, loading)
+        chosen = restore.tables
+        for data in chosen_tables(pieces, chosen) if chosen else (piece.data for piece in pieces):
+            write(data)
+
+    return _streamed(restore, access, progress, read)
 
 
 def _streamed(
     restore: Restore,
     access: restic.Access,
     progress: Progress,
-    write: Callable[[bytes | memoryview], object],
+    read: Callable[[Iterator[bytes], Loading], None],
 ) -> Loading:
-    """Read the snapshot, digest it, and hand it on: whole as it is, or the chosen tables."""
+    """Read the snapshot, watched. Raises Problem, what `read` raises."""
     snapshot = restore.snapshot
-    name = source_name(snapshot)
     loading = Loading()
 
     def tick() -> None:
@@ -448,15 +542,7 @@ def _streamed(
     with restic.dump(access, snapshot.snapshot_id, snapshot.path) as source:
 
         def pump() -> None:
-            chunks = unpacked(source.stdout, gzip=snapshot.path.endswith(".gz"))
-            pieces = digested(chunks, loading)
-            if restore.tables:
-                wish = Wish(name, source=name, tables=frozenset(restore.tables))
-                for data in pieces_for(wish, pieces):
-                    write(data)
-            else:
-                for piece in pieces:
-                    write(piece.data)
+            read(unpacked(source.stdout, gzip=snapshot.path.endswith(".gz")), loading)
 
         process.watched(pump, restic.patiently(source, access, tick), source.stop)
         restic.finished(source, access, "reading the snapshot", progress.tick)
@@ -470,13 +556,13 @@ def _to_file(restore: Restore, access: restic.Access, progress: Progress) -> Non
     """The SQL into a folder, or to standard output."""
     progress.phase("write", expected=restore.snapshot.total_bytes_processed)
     if restore.target == STANDARD_OUTPUT:
-        loading = _streamed(restore, access, progress, sys.stdout.buffer.write)
+        loading = _written(restore, access, progress, sys.stdout.buffer.write)
         sys.stdout.buffer.flush()
         _refuse_damaged(restore, loading)
         return
     path = Path(restore.target) / file_name(restore.snapshot)
     with _new_file(path, restore.run_id) as file:
-        loading = _streamed(restore, access, progress, file.write)
+        loading = _written(restore, access, progress, file.write)
         _refuse_damaged(restore, loading)
     services.run_note(restore.run_id, result={"file": str(path)})
     progress.log(f"Written to {path}.")

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import threading
 from collections import Counter
-from collections.abc import Collection, Iterator
+from collections.abc import Callable, Collection, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -16,15 +16,20 @@ from backups import choose, mysql, process, restic, services, status_files
 from backups.actions.dropping import drop_scratch
 from backups.actions.loading import load_snapshot
 from backups.actions.outcome import Outcome
-from backups.actions.repository import opened
+from backups.actions.repository import is_ours, opened
 from backups.choices import Verdict
 from backups.connections import scratch_server
 from backups.dump import stream_dump
+from backups.dumpfile.allowed import Allowed, Found, Wish
+from backups.dumpfile.judge import Judge
+from backups.dumpfile.tally import Tally
+from backups.dumpfile.tally import differences as tally_differences
 from backups.errors import Problem
-from backups.load import BrokenDump, Loading, LoadProblem, Wish
+from backups.load import BrokenDump, End, Loading, LoadProblem, dialect_of
 from backups.models import Database, Run, Snapshot
 from backups.progress import Progress
 from backups.stream import Digester, Kind, ManifestDamaged, objects_in
+from backups.tables import comparable
 
 # Of the 64 characters of a name, so that the pattern of a GRANT has room for the rest.
 _LONGEST_BASE = 40
@@ -195,11 +200,12 @@ def _restore(
         snapshot,
         access,
         server=scratch.server,
-        programs=scratch.programs,
+        info=scratch.info,
         wish=Wish(scratch.database, source=source_name(snapshot)),
         progress=progress,
         detail=lambda loading: loading.doing,
-        refuse=_refuse_unless_complete,
+        refuse=lambda loading: _refuse_unless_complete(snapshot, loading),
+        tally=None if is_ours(snapshot.tags) else Tally(),
     )
     findings.restore_seconds = seconds
     progress.log(f"Restored in {seconds:.1f} seconds.")
@@ -213,9 +219,33 @@ def source_name(snapshot: Snapshot) -> str:
     return snapshot.database.database if snapshot.database else ""
 
 
-def _refuse_unless_complete(loading: Loading) -> None:
-    if not loading.digester.is_complete:
+def _refuse_unless_complete(snapshot: Snapshot, loading: Loading) -> None:
+    """Raise Unreadable for half a dump and for a file that holds nothing of the database."""
+    if loading.end == End.CUT or (is_ours(snapshot.tags) and not loading.digester.is_complete):
         raise Unreadable("The dump in the snapshot stops before its closing line.")
+    if why := holds_nothing(loading, source_name(snapshot)):
+        raise Unreadable(why)
+
+
+def holds_nothing(loading: Loading, database: str) -> str:
+    """Why there is nothing of `database` in what was read, empty where there is.
+
+    A dump by Vedetta may be of an empty database: its manifest says so.
+    """
+    found = loading.found
+    if found.own_statements or _has_manifest(loading):
+        return ""
+    if found.others:
+        names = ", ".join(sorted(found.others))
+        return f"The file holds {names}, and nothing of {database}."
+    return "The file holds no table, no row and no definition."
+
+
+def _has_manifest(loading: Loading) -> bool:
+    try:
+        return loading.digester.manifest() is not None
+    except ManifestDamaged:
+        return True
 
 
 # ---------------------------------------------------------------- Compare
@@ -230,7 +260,7 @@ def _compare(
         findings.differences.append("the manifest in the snapshot is not what was written")
         return
     collations = _collations(manifest, scratch)
-    stream = loading.digester.sections(collations)
+    written = loading.digester.sections(collations)
     findings.bytes = loading.bytes_read
     findings.compared.append("the dump's closing line")
     if manifest is None:
@@ -241,13 +271,21 @@ def _compare(
     else:
         server = manifest["server"]
         findings.source_version = str(mysql.ServerInfo(server["flavour"], server["version"]))
-        _compare_stream(snapshot, stream, manifest, findings)
+        _compare_stream(snapshot, written, manifest, findings)
         if not findings.differences:
             services.snapshot_learned(snapshot, manifest)
     progress.phase("compare", expected=loading.bytes_read)
-    again = _dump_again(scratch, collations, findings, progress)
-    _compare_inventory(scratch, stream, findings)
-    _compare_sections(stream, again, manifest, scratch, findings)
+    # Events come in disabled, whatever they were.
+    stream = loading.digester.sections(collations, whatever_state=True)
+    tally = Tally() if manifest is None else None
+    again = _dump_again(scratch, collations, findings, progress, tally)
+    wanted = loading.found.inventory() if manifest is None else objects_in(stream)
+    _compare_inventory(scratch, without_left_out(wanted, loading.found), findings)
+    if manifest is not None:
+        _compare_sections(stream, again, manifest, scratch, loading.found, findings)
+    elif loading.tally is not None and tally is not None:
+        _compare_objects(loading, loading.tally, tally, collations, findings)
+    findings.not_compared += [f"{each.kind} {each.name}: {each.why}" for each in loading.found.left_out]
 
 
 def _compare_stream(
@@ -267,12 +305,28 @@ def _collations(manifest: dict[str, Any] | None, scratch: Scratch) -> dict[str, 
         return mysql.default_collations(connection, scratch.info)
 
 
+def without_left_out(wanted: dict[str, list[str]], found: Found) -> dict[str, list[str]]:
+    """An inventory without the tables that were not made, and their triggers."""
+    unmade = {each.name for each in found.left_out if each.kind == "table"}
+    unmade -= {name for kind, name in found.made if kind == "table"}
+    of_tables = ("table", "trigger")
+    kept = {
+        kind: [name for name in names if not (kind in of_tables and name in unmade)]
+        for kind, names in wanted.items()
+    }
+    return {kind: names for kind, names in kept.items() if names}
+
+
 def _dump_again(
-    scratch: Scratch, collations: dict[str, str], findings: Findings, progress: Progress
+    scratch: Scratch,
+    collations: dict[str, str],
+    findings: Findings,
+    progress: Progress,
+    tally: Tally | None,
 ) -> list[dict[str, Any]]:
-    """Dump the scratch database and count its rows meanwhile."""
+    """Dump the scratch database and count its rows meanwhile; `tally` takes in what the dump makes."""
     digester = Digester()
-    dumped = _Counter()
+    dumped = _Counter(_tallier(scratch, tally) if tally is not None else None)
 
     def tick() -> None:
         progress.bytes_done(dumped.counted)
@@ -295,21 +349,44 @@ def _dump_again(
                 write=dumped.count,
                 tick=tick,
             )
+            dumped.close()
             while not counting.done():
                 progress.tick()
                 process.pause()
         finally:
             rows.stop()
         findings.rows = counting.result()
-    return digester.sections(collations)
+    return digester.sections(collations, whatever_state=True)
+
+
+def _tallier(scratch: Scratch, tally: Tally) -> Callable[[bytes | None], None]:
+    """What takes a dump of the scratch database in, and None at its end."""
+    dialect = dialect_of(scratch.server, scratch.info)
+    allowed = Allowed(dialect, Wish(scratch.database, source=scratch.database))
+    judge = Judge(dialect, allowed)
+
+    def take(data: bytes | None) -> None:
+        for ready in judge.close() if data is None else judge.feed(data):
+            tally.add(ready)
+        for ready in allowed.rest() if data is None else ():
+            tally.add(ready)
+
+    return take
 
 
 @dataclass
 class _Counter:
+    take: Callable[[bytes | None], None] | None
     counted: int = 0
 
     def count(self, data: bytes | memoryview) -> None:
         self.counted += len(data)
+        if self.take is not None:
+            self.take(bytes(data))
+
+    def close(self) -> None:
+        if self.take is not None:
+            self.take(None)
 
 
 class _RowCount:
@@ -339,11 +416,10 @@ class _RowCount:
             mysql.kill(self._scratch.server, self._thread)
 
 
-def _compare_inventory(scratch: Scratch, stream: list[dict[str, Any]], findings: Findings) -> None:
+def _compare_inventory(scratch: Scratch, wanted: dict[str, list[str]], findings: Findings) -> None:
     findings.compared.append("the inventory of tables, views, triggers, routines and events")
     with mysql.connect(scratch.server) as connection:
         restored = mysql.inventory(connection, scratch.database)
-    wanted = objects_in(stream)
     for kind in sorted({*wanted, *restored}):
         missing = _without(wanted.get(kind, []), restored.get(kind, []))
         extra = _without(restored.get(kind, []), wanted.get(kind, []))
@@ -359,11 +435,36 @@ def _without(names: list[str], others: list[str]) -> list[str]:
     return list((Counter(names) - Counter(others)).elements())
 
 
+def _compare_objects(
+    loading: Loading, wanted: Tally, again: Tally, collations: dict[str, str], findings: Findings
+) -> None:
+    """A dump by other hands with one of what it became, object by object: there is no digest."""
+    definitions = {
+        name: (comparable(text, collations), comparable(again.tables.get(name, b""), collations))
+        for name, text in wanted.tables.items()
+    }
+    differing = tally_differences(wanted, again, definitions)
+    findings.differences += differing
+    objects = len(wanted.rows) + len(definitions) + len(wanted.definitions)
+    findings.compared.append(f"{objects - len(differing)} of {objects} objects (rows, definitions)")
+    if loading.end == End.UNKNOWN:
+        findings.differences.append(
+            "nobody can tell whether the file is whole: it has no closing line (--compact, --skip-comments)"
+        )
+    if wanted.rows and not loading.found.with_rows:
+        findings.differences.append("the file holds no row of any table (--no-data)")
+    findings.not_compared += [
+        f"the {count} statements of the database {name}, which are not loaded"
+        for name, count in loading.found.others.items()
+    ]
+
+
 def _compare_sections(
     stream: list[dict[str, Any]],
     again: list[dict[str, Any]],
-    manifest: dict[str, Any] | None,
+    manifest: dict[str, Any],
     scratch: Scratch,
+    found: Found,
     findings: Findings,
 ) -> None:
     """The dump of the restored database with the one in the snapshot, section by section.
@@ -371,12 +472,12 @@ def _compare_sections(
     Where other versions were at work, a difference in how they write things is none in the data:
     what cannot be told apart is named as not compared.
     """
-    differing = differing_sections(stream, again, "after the restore")
-    if manifest is None:
-        # Whoever made the dump may have used other options; what a second dump says is no proof.
-        findings.not_compared += differing
-        findings.compared.append(f"{len(stream) - len(differing)} of {len(stream)} sections byte for byte")
-        return
+    left_out = {each.name for each in found.left_out if each.kind == "table"}
+    differing = differing_sections(
+        [section for section in stream if not _is_of(section, left_out)],
+        [section for section in again if not _is_of(section, left_out)],
+        "after the restore",
+    )
     excuse = other_versions(manifest, scratch.info, scratch.programs)
     with_json = _tables_with_json(scratch) if differing else []
     for difference in differing:
@@ -386,6 +487,12 @@ def _compare_sections(
         else:
             findings.differences.append(difference + _known_cause(difference, with_json))
     findings.compared.append(f"{len(stream) - len(differing)} of {len(stream)} sections byte for byte")
+
+
+def _is_of(section: dict[str, Any], tables: Collection[str]) -> bool:
+    """Whether a section is of one of these tables, of which a part was not made."""
+    name = section["table"] if section["kind"] == Kind.TRIGGER else section["name"]
+    return section["kind"] in (Kind.TABLE, Kind.ROWS, Kind.TRIGGER) and name in tables
 
 
 def _tables_with_json(scratch: Scratch) -> list[str]:

@@ -38,7 +38,7 @@ from backups.mysql.contents import (
     tables_with_json,
     tables_without_snapshot,
 )
-from backups.mysql.loading import LoadingConnection, before_load, break_off, loading_connections
+from backups.mysql.loading import LoadingConnection, break_off, loading_connections, session_mode
 from backups.mysql.locks import NotLocked, ReadLock, locked_for_reading
 from backups.mysql.names import name_pattern, prefix_pattern, quote
 from backups.mysql.privileges import (
@@ -63,7 +63,6 @@ from backups.mysql.problems import (
     ServerUnreachable,
     TlsProblem,
     UnknownDatabase,
-    client_problem,
     dump_problem,
     translated,
     translated_load,
@@ -75,7 +74,6 @@ from backups.mysql.programs import (
     clients,
     connection_args,
     dump_args,
-    load_args,
     option_file,
 )
 from backups.mysql.server import MARIADB, MYSQL, Server, ServerInfo, version_number

@@ -88,6 +88,9 @@ def connect_options(server: Server, database: str) -> dict[str, Any]:
         "connect_timeout": _CONNECT_SECONDS,
         "read_timeout": _READ_SECONDS,
         "autocommit": True,
+        # A server may ask a client for its files in answer to any query, and a statement may hold another.
+        "local_infile": 0,
+        "multi_statements": False,
         # Where the server's own is ANSI_QUOTES, it would answer with names in double quotes. By
         # default, a statement that changes a table in use waits for a day.
         "init_command": "SET SESSION sql_mode = 'STRICT_TRANS_TABLES', "

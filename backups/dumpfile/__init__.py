@@ -1,0 +1,1 @@
+"""A dump's format, pure: no I/O, no server, no settings."""

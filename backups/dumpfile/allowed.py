@@ -1,0 +1,680 @@
+"""Which statements of a dump are sent, and how: a list of what is allowed, and nothing else.
+
+A dump comes from a repository, and whoever may write there decides what it holds. So a statement is
+known by what it is, word by word, and sent only where it can do no more than make the contents of
+the one database that is being loaded. What dump programs write besides is left out, anything else
+ends the load.
+
+The list was put together from what mariadb-dump 10.3 to 12 and mysqldump 4.1 to 9.7 write with each
+of their options, and from what HeidiSQL, phpMyAdmin, Adminer and mysqlpump write:
+https://mariadb.com/kb/en/mariadb-dump/ https://dev.mysql.com/doc/refman/8.4/en/mysqldump.html
+
+- sent: CREATE and DROP of TABLE, SEQUENCE, VIEW, TRIGGER, PROCEDURE, FUNCTION, PACKAGE, EVENT; INSERT and
+  REPLACE of plain values into a table that the dump itself has made; SETVAL of a sequence; ALTER TABLE
+  that adds keys or makes a column count up; DELETE and TRUNCATE of a whole table that the dump has made;
+  ANALYZE TABLE of histograms; ALTER DATABASE for the collation of what is being loaded.
+- understood and kept to, never sent: SET (see `settings`), USE, DELIMITER.
+- left out: CREATE and DROP DATABASE, LOCK and UNLOCK TABLES, transactions, replication, tablespaces,
+  FLUSH; settings of the whole server.
+"""
+
+from __future__ import annotations
+
+import re
+from collections import Counter
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass, field
+from enum import Enum
+from typing import NamedTuple
+
+from backups.dumpfile.dialect import Dialect, decoded
+from backups.dumpfile.lexer import Cursor, Name, Unexpected
+from backups.dumpfile.lexer import Kind as Of
+from backups.dumpfile.rows import Rows, spelled_out, values_end
+from backups.dumpfile.settings import Session, Settings
+from backups.dumpfile.statements import NoStatement, Statement
+from backups.dumpfile.tables import TableReader
+
+
+class Does(Enum):
+    """What a statement that is sent does."""
+
+    DROP = "drop"
+    TABLE = "table"
+    SEQUENCE = "sequence"
+    NUMBER = "number"
+    ROWS = "rows"
+    KEYS = "keys"
+    LATER = "later"
+    DEFINITION = "definition"
+
+
+class Ready(NamedTuple):
+    """A statement that may be sent, as it is to be sent. `table` is the one that it is about, or none."""
+
+    does: Does
+    text: bytes
+    settings: Settings
+    table: str = ""
+    kind: str = ""
+    name: str = ""
+
+
+class LeftOut(NamedTuple):
+    """What a dump holds and was not made, and why."""
+
+    kind: str
+    name: str
+    why: str
+
+
+class EventState(NamedTuple):
+    """An event that was made disabled, and how the dump has it: ENABLE, DISABLE, DISABLE ON SLAVE."""
+
+    name: str
+    definer: bytes
+    state: bytes
+    settings: Settings
+
+    def settled(self, state: bytes | None = None) -> Ready:
+        """The statement that puts it into its state, or another.
+
+        With its definer, since otherwise whoever alters an event becomes that.
+        """
+        definer = b"DEFINER=" + self.definer + b" " if self.definer else b""
+        text = b"ALTER " + definer + b"EVENT " + quoted(self.name) + b" " + (state or self.state)
+        return Ready(Does.DEFINITION, text, self.settings, kind="event", name=self.name)
+
+
+class NotAllowed(Exception):
+    """A statement that no dump program writes: where it stands, how it begins, and why if that is known."""
+
+    def __init__(self, line: int, text: bytes, why: str = "") -> None:
+        self.line, self.why = line, why
+        told = _SANDBOX.sub(b"", text[:4096]).decode(errors="replace")
+        self.beginning = " ".join(told.split())[:80]
+        super().__init__(self.beginning)
+
+
+@dataclass(frozen=True)
+class Wish:
+    """Into which database a dump of `source` goes, and what of it. An empty `tables` is all of it."""
+
+    database: str
+    source: str
+    tables: frozenset[str] = frozenset()
+    current_user_defines: bool = False
+
+
+@dataclass
+class Found:
+    """What came by in a dump."""
+
+    # Objects that stand after all is loaded, by kind and name.
+    made: dict[tuple[str, str], str] = field(default_factory=dict)
+    # CREATE TABLE statements, as the dump has them.
+    definitions: dict[str, bytes] = field(default_factory=dict)
+    with_rows: set[str] = field(default_factory=set)
+    left_out: list[LeftOut] = field(default_factory=list)
+    events: list[EventState] = field(default_factory=list)
+    # Foreign keys to other databases, for where the tables stand in their place.
+    outward_keys: list[Ready] = field(default_factory=list)
+    # Databases of which statements were passed over, with how many.
+    others: Counter[str] = field(default_factory=Counter)
+    own_statements: int = 0
+
+    def inventory(self) -> dict[str, list[str]]:
+        """The names of all that was made, by kind, sorted; triggers by their table."""
+        found: dict[str, list[str]] = {}
+        for (kind, name), of in self.made.items():
+            found.setdefault(kind, []).append(of if kind == "trigger" else name)
+        return {kind: sorted(names) for kind, names in found.items()}
+
+
+_NEVER_SENT = (
+    (b"CHANGE", b"MASTER"),
+    (b"CHANGE", b"REPLICATION"),
+    (b"START", b"SLAVE"),
+    (b"START", b"REPLICA"),
+    (b"START", b"ALL"),
+    (b"STOP", b"SLAVE"),
+    (b"STOP", b"REPLICA"),
+    (b"STOP", b"ALL"),
+    (b"START", b"TRANSACTION"),
+    (b"LOCK", b"TABLES"),
+    (b"LOCK", b"TABLE"),
+    (b"UNLOCK", b"TABLES"),
+    (b"UNLOCK", b"TABLE"),
+    (b"FLUSH",),
+)
+_TRANSACTION = (b"BEGIN", b"COMMIT")
+# What MariaDB's dumps begin with. https://mariadb.com/kb/en/mariadb-dump/#notes
+_SANDBOX = re.compile(rb"\A\s*(?:/\*M?!999999[^*]*\*/|--[^\n]*\n|\s)*")
+# In a version comment of its own, behind the one in which the view is.
+_CHECK_OPTION = re.compile(rb"\s*\*/\s*/\*!\d{5,6}\s+(WITH\s+(?:LOCAL|CASCADED)\s+CHECK\s+OPTION)\s*\Z", re.I)
+_ROUTINES = (b"PROCEDURE", b"FUNCTION", b"PACKAGE")
+
+
+class Allowed:
+    """Goes through the statements of one dump and gives out what is to be sent, in the order to be sent in.
+
+    `standing` are tables of the database that are there already.
+    """
+
+    def __init__(self, dialect: Dialect, wish: Wish, *, standing: Iterable[str] = ()) -> None:
+        self.found = Found()
+        # Tables that are there already, for definitions that come without theirs.
+        self._standing = frozenset(standing)
+        self.session = Session(dialect.sql_mode)
+        # By the very last statement, with which phpMyAdmin ends a dump.
+        self.is_committed = False
+        self._dialect = dialect
+        self._wish = wish
+        # For what is ours and not the dump's.
+        self._plain = Settings(initial_mode=dialect.sql_mode)
+        self._tables = TableReader(wish.database, self._is_own)
+        # The database that USE has chosen, none before the first.
+        self._chosen: str | None = None
+        self._drops: dict[str, Ready] = {}
+        self._later: list[Ready] = []
+        self._definitions: list[Ready] = []
+        # A default collation that is changed for the definition that comes, if that is wished for.
+        self._collation: Ready | None = None
+        self._after_definition = False
+
+    @property
+    def settings(self) -> Settings:
+        """Under which what follows is to be read."""
+        return self.session.settings
+
+    def taken(self, statement: Statement) -> Iterator[Ready]:
+        """What of a statement is to be sent now. Raises NotAllowed."""
+        try:
+            yield from self._taken(statement)
+        except Unexpected as error:
+            raise NotAllowed(statement.line, statement.text, str(error)) from None
+        except NoStatement as error:
+            raise NotAllowed(statement.line, error.text, error.why) from None
+
+    def rest(self) -> Iterator[Ready]:
+        """What had to wait for all rows: keys, then triggers, views, routines and events."""
+        yield from self._drops.values()
+        yield from self._later
+        yield from self._definitions
+
+    # ------------------------------------------------------------ What it is
+
+    def _taken(self, statement: Statement) -> Iterator[Ready]:
+        if statement.rows is not None:
+            yield from self._rows(statement, statement.rows)
+            return
+        cursor = self._cursor(statement)
+        first = cursor.token
+        if first is None:
+            return  # nothing but what another server reads
+        if first.kind != Of.WORD:
+            raise Unexpected
+        word = first.text.upper()
+        if word == b"SET":
+            cursor.take()
+            self.session.set(cursor)
+        elif word == b"USE":
+            self._use(cursor)
+        elif word in (b"INSERT", b"REPLACE"):
+            yield from self._rows(statement, spelled_out(cursor))
+        elif word in _TRANSACTION:
+            cursor.take()
+            cursor.accept(b"WORK")
+            cursor.the_end()
+            self.is_committed = word == b"COMMIT"
+        elif self._is_never_sent(statement):
+            pass
+        elif self._is_of_database(statement):
+            self._of_database(cursor)
+        elif not self._is_ours():
+            self.found.others[self._chosen or ""] += 1
+        else:
+            yield from self._of_object(word, statement, cursor)
+
+    def _cursor(self, statement: Statement) -> Cursor:
+        return Cursor(statement.text, self._dialect, statement.settings.charset, statement.settings.sql_mode)
+
+    def _is_never_sent(self, statement: Statement) -> bool:
+        cursor = self._cursor(statement)
+        first = cursor.take()
+        second = cursor.token
+        for words in _NEVER_SENT:
+            if first.says(words[0]) and (len(words) == 1 or (second and second.says(words[1]))):
+                return True
+        return False
+
+    def _is_of_database(self, statement: Statement) -> bool:
+        cursor = self._cursor(statement)
+        cursor.take()
+        cursor.accept(b"OR") and cursor.accept(b"REPLACE")
+        return cursor.sees(b"DATABASE", b"SCHEMA", b"TABLESPACE", b"LOGFILE", b"UNDO")
+
+    def _of_object(self, word: bytes, statement: Statement, cursor: Cursor) -> Iterator[Ready]:
+        takers = {
+            b"CREATE": self._create,
+            b"DROP": self._drop,
+            b"ALTER": self._alter,
+            b"DELETE": self._empty,
+            b"TRUNCATE": self._empty,
+            b"ANALYZE": self._analyze,
+            b"SELECT": self._number,
+            b"DO": self._number,
+        }
+        take = takers.get(word)
+        if take is None:
+            raise Unexpected
+        self.found.own_statements += 1
+        yield from take(statement, cursor)
+
+    # ------------------------------------------------------------ Databases
+
+    def _use(self, cursor: Cursor) -> None:
+        cursor.take()
+        name = cursor.name()
+        cursor.the_end()
+        if name.qualifier is not None:
+            raise Unexpected
+        self._chosen = name.name
+
+    def _of_database(self, cursor: Cursor) -> None:
+        """CREATE, DROP and ALTER DATABASE: never sent as they are."""
+        verb = cursor.take()
+        cursor.accept(b"OR") and cursor.accept(b"REPLACE")
+        what = cursor.take()
+        if not (what.says(b"DATABASE") or what.says(b"SCHEMA")):
+            return  # a tablespace, which is the server's
+        if not verb.says(b"ALTER"):
+            if not (verb.says(b"CREATE") or verb.says(b"DROP")):
+                raise Unexpected
+            return
+        self._alter_database(cursor)
+
+    def _alter_database(self, cursor: Cursor) -> None:
+        """With which a dump gives a body the collation that it was made under."""
+        clause = b""
+        if not cursor.sees(b"CHARACTER", b"COLLATE", b"DEFAULT"):
+            name = cursor.name()
+            if name.qualifier is not None or not self._is_own(name.name):
+                return
+        while cursor.token is not None:
+            cursor.accept(b"DEFAULT")
+            if cursor.accept(b"CHARACTER", b"SET") or cursor.accept(b"CHARSET"):
+                clause += b" CHARACTER SET "
+            elif cursor.accept(b"COLLATE"):
+                clause += b" COLLATE "
+            else:
+                return  # of another kind, which is no business of a load
+            cursor.accept(b"=")
+            clause += quoted_word(cursor.plain(cursor.take()))
+        if not self._is_ours():
+            return
+        ready = Ready(Does.DEFINITION, b"ALTER DATABASE " + quoted(self._wish.database) + clause, self._plain)
+        if self._after_definition:
+            self._definitions.append(ready)
+            self._after_definition = False
+        else:
+            self._collation = ready
+
+    def _is_own(self, database: str) -> bool:
+        """Whether a database's name means the one that is loaded."""
+        return database.casefold() == self._wish.source.casefold()
+
+    def _is_ours(self) -> bool:
+        """Whether the statements that come now are of the database that is loaded."""
+        return self._chosen is None or self._is_own(self._chosen)
+
+    def _own(self, cursor: Cursor, name: Name) -> str:
+        """The name alone, without its database's, which must be ours. Raises Unexpected."""
+        if name.qualifier is not None:
+            if not self._is_own(name.qualifier):
+                raise Unexpected(f"it is about the database {name.qualifier}")
+            cursor.cut(name.start, name.own)
+        return name.name
+
+    # ------------------------------------------------------------ Tables and their rows
+
+    def _is_wished(self, table: str) -> bool:
+        return not self._wish.tables or table in self._wish.tables
+
+    def _rows(self, statement: Statement, rows: Rows) -> Iterator[Ready]:
+        if not self._is_ours():
+            self.found.others[self._chosen or ""] += 1
+            return
+        self.found.own_statements += 1
+        charset = statement.settings.charset
+        table = _plain(rows.table, charset)
+        if rows.qualifier is not None and not self._is_own(_plain(rows.qualifier, charset)):
+            raise Unexpected(f"it is about the database {_plain(rows.qualifier, charset)}")
+        text = statement.text
+        if statement.rows is None and not _are_values(statement, rows):
+            raise Unexpected("what it inserts is not plain values")
+        if not self._is_wished(table):
+            return
+        if self._tables.is_left_out(table):
+            return
+        if self.found.made.get(("table", table)) is None:
+            raise Unexpected(f"the dump has made no table {table}")
+        if rows.has_columns and self._tables.draws_from_others(table):
+            raise Unexpected(f"the defaults of {table} draw from another database")
+        self.found.with_rows.add(table)
+        if rows.qualifier is not None:
+            text = text[: rows.at] + text[rows.own :]
+        yield Ready(Does.ROWS, text, statement.settings, table)
+
+    def _create(self, statement: Statement, cursor: Cursor) -> Iterator[Ready]:
+        cursor.take()
+        cursor.accept(b"OR", b"REPLACE")
+        if cursor.sees(b"TABLE"):
+            yield from self._create_table(statement, cursor)
+        elif cursor.sees(b"SEQUENCE"):
+            yield from self._create_sequence(statement, cursor)
+        else:
+            self._define(statement, cursor)
+
+    def _create_table(self, statement: Statement, cursor: Cursor) -> Iterator[Ready]:
+        cursor.take()
+        cursor.accept(b"IF", b"NOT", b"EXISTS")
+        table = self._own(cursor, cursor.name())
+        made = self._tables.read(table, cursor)
+        if not self._is_wished(table):
+            self._drops.pop(table, None)
+            return
+        drop = self._drops.pop(table, None)
+        self.found.left_out += [LeftOut("table", table, why) for why in made.left_out]
+        if not made.is_made:
+            return
+        if drop is not None:
+            yield drop
+        self.found.made.pop(("view", table), None)
+        self.found.made["table", table] = table
+        self.found.definitions[table] = made.text
+        self.found.outward_keys += [
+            Ready(Does.LATER, b"ALTER TABLE " + quoted(table) + b" ADD " + key, statement.settings, table)
+            for key in made.outward_keys
+        ]
+        yield Ready(Does.TABLE, made.text, statement.settings, table)
+
+    def _create_sequence(self, statement: Statement, cursor: Cursor) -> Iterator[Ready]:
+        cursor.take()
+        cursor.accept(b"IF", b"NOT", b"EXISTS")
+        name = self._own(cursor, cursor.name())
+        for token in cursor.rest():
+            is_word = token.kind == Of.WORD or token.says(b"-") or token.says(b"=")
+            if not is_word or token.says(b"SELECT"):
+                raise Unexpected
+        if self._wish.tables and name not in self._wish.tables:
+            return
+        if drop := self._drops.pop(name, None):
+            yield drop
+        self.found.made["sequence", name] = name
+        yield Ready(Does.SEQUENCE, cursor.rewritten(), statement.settings, name)
+
+    def _number(self, statement: Statement, cursor: Cursor) -> Iterator[Ready]:
+        """`DO SETVAL(…)`, also with SELECT, as older dumps have it."""
+        cursor.take()
+        cursor.expect(b"SETVAL", b"(")
+        name = self._own(cursor, cursor.name())
+        for token in cursor.rest():
+            if token.says(b")"):
+                break
+            if token.kind != Of.WORD and not (token.says(b",") or token.says(b"-")):
+                raise Unexpected
+        text = cursor.rewritten()
+        if ("sequence", name) in self.found.made:
+            yield Ready(Does.NUMBER, text, statement.settings, name)
+        elif not self._wish.tables:
+            raise Unexpected(f"the dump has made no sequence {name}")
+
+    def _alter(self, statement: Statement, cursor: Cursor) -> Iterator[Ready]:
+        cursor.take()
+        cursor.accept(b"IGNORE")
+        cursor.expect(b"TABLE")
+        table = self._own(cursor, cursor.name())
+        if cursor.sees(b"DISABLE", b"ENABLE"):
+            cursor.take()
+            cursor.expect(b"KEYS")
+            does, text = Does.KEYS, cursor.rewritten()
+        else:
+            does, text = Does.LATER, self._tables.read_alter(table, cursor)
+        if not self._is_wished(table) or self._tables.is_left_out(table):
+            return
+        if ("table", table) not in self.found.made:
+            raise Unexpected(f"the dump has made no table {table}")
+        ready = Ready(does, text, statement.settings, table)
+        if does == Does.LATER:
+            self._later.append(ready)
+        else:
+            yield ready
+
+    def _empty(self, statement: Statement, cursor: Cursor) -> Iterator[Ready]:
+        """DELETE and TRUNCATE of a whole table."""
+        if cursor.take().says(b"DELETE"):
+            cursor.expect(b"FROM")
+        else:
+            cursor.accept(b"TABLE")
+        table = self._own(cursor, cursor.name())
+        text = cursor.rewritten()
+        if not self._is_wished(table) or self._tables.is_left_out(table):
+            return
+        if ("table", table) not in self.found.made:
+            raise Unexpected(f"the dump has made no table {table}")
+        yield Ready(Does.ROWS, text, statement.settings, table)
+
+    def _analyze(self, statement: Statement, cursor: Cursor) -> Iterator[Ready]:
+        """MySQL's `--column-statistics`."""
+        cursor.take()
+        cursor.expect(b"TABLE")
+        table = self._own(cursor, cursor.name())
+        cursor.expect(b"UPDATE", b"HISTOGRAM", b"ON")
+        for token in cursor.rest():
+            if token.kind not in (Of.WORD, Of.NAME, Of.TEXT) and not token.says(b","):
+                raise Unexpected
+        text = cursor.rewritten()
+        if self._is_wished(table) and ("table", table) in self.found.made:
+            self._later.append(Ready(Does.LATER, text, statement.settings, table))
+        yield from ()
+
+    def _drop(self, statement: Statement, cursor: Cursor) -> Iterator[Ready]:
+        cursor.take()
+        kind = cursor.take().text.upper()
+        if kind == b"PACKAGE" and cursor.accept(b"BODY"):
+            kind = b"PACKAGE BODY"
+        if kind not in (b"TABLE", b"VIEW", b"SEQUENCE", b"TRIGGER", b"EVENT", b"PACKAGE BODY", *_ROUTINES):
+            raise Unexpected
+        cursor.accept(b"IF", b"EXISTS")
+        names = [self._own(cursor, cursor.name())]
+        while cursor.accept(b","):
+            names.append(self._own(cursor, cursor.name()))
+        cursor.accept(b"CASCADE")
+        cursor.accept(b"RESTRICT")
+        cursor.the_end()
+        for name in names:
+            self._dropped(kind.decode().lower(), name, statement.settings)
+        yield from ()
+
+    def _dropped(self, kind: str, name: str, settings: Settings) -> None:
+        """A table goes when the one that takes its place comes; a definition with the other definitions."""
+        text = b"DROP " + kind.upper().encode() + b" IF EXISTS " + quoted(name)
+        # Dropping a table that the dump itself has made is how old dumps end a view's placeholder.
+        was_made = self.found.made.pop((kind, name), None) is not None
+        if kind in ("table", "sequence"):
+            ready = Ready(Does.DROP, text, self._plain, name)
+            if was_made:
+                self._later.append(ready)
+                self.found.definitions.pop(name, None)
+            elif self._is_wished(name):
+                self._drops[name] = ready
+        elif not self._wish.tables:
+            # MariaDB before 11 knows packages in Oracle's mode alone.
+            self._definitions.append(Ready(Does.DEFINITION, text, settings, kind=kind, name=name))
+
+    # ------------------------------------------------------------ Views, triggers, routines, events
+
+    def _define(self, statement: Statement, cursor: Cursor) -> None:
+        definer = self._modifiers(cursor)
+        token = cursor.take()
+        kind = token.text.upper()
+        table = ""
+        if kind == b"VIEW":
+            name = self._view(cursor)
+        elif kind == b"TRIGGER":
+            name, table = self._trigger(cursor)
+        elif kind in _ROUTINES:
+            kind, name = self._routine(kind, cursor)
+        elif kind == b"EVENT":
+            name = self._event(statement, cursor, definer)
+        else:
+            raise Unexpected
+        of = kind.decode().lower()
+        if self._wish.tables and not (table and table in self._wish.tables):
+            return
+        if table and self._tables.is_left_out(table):
+            return
+        self.found.made[of, name] = table or name
+        if self._collation is not None:
+            self._definitions.append(self._collation)
+            self._collation = None
+            self._after_definition = True
+        text = cursor.with_body()
+        if kind == b"VIEW":
+            text = _CHECK_OPTION.sub(rb" \1", text)
+        self._definitions.append(Ready(Does.DEFINITION, text, statement.settings, table, of, name))
+
+    def _modifiers(self, cursor: Cursor) -> bytes:
+        """What may stand between CREATE and what is made; answers who defines it."""
+        definer = b""
+        while True:
+            if cursor.accept(b"DEFINER"):
+                cursor.expect(b"=")
+                definer = self._definer(cursor)
+            elif cursor.accept(b"ALGORITHM"):
+                cursor.expect(b"=")
+                cursor.take()
+            elif cursor.accept(b"SQL", b"SECURITY"):
+                cursor.take()
+            elif not cursor.accept(b"AGGREGATE"):
+                return definer
+
+    def _definer(self, cursor: Cursor) -> bytes:
+        """A user, with or without a host, or a role; CURRENT_USER where that is wished for."""
+        first = cursor.take()
+        start, end = first.start, first.end
+        if first.kind == Of.SIGN:
+            raise Unexpected
+        if cursor.accept(b"(", b")"):
+            end = cursor.reached
+        elif cursor.accept(b"@"):
+            end = cursor.take().end
+        if self._wish.current_user_defines:
+            cursor.cut(start, end, b"CURRENT_USER")
+            return b"CURRENT_USER"
+        return cursor.text[start:end]
+
+    def _view(self, cursor: Cursor) -> str:
+        cursor.accept(b"IF", b"NOT", b"EXISTS")
+        name = self._own(cursor, cursor.name())
+        if cursor.accept(b"("):
+            _pass_names(cursor)
+        cursor.expect(b"AS")
+        return name
+
+    def _trigger(self, cursor: Cursor) -> tuple[str, str]:
+        cursor.accept(b"IF", b"NOT", b"EXISTS")
+        name = self._own(cursor, cursor.name())
+        if not (cursor.accept(b"BEFORE") or cursor.accept(b"AFTER")):
+            raise Unexpected
+        while not cursor.sees(b"ON"):
+            token = cursor.take()
+            if token.kind not in (Of.WORD, Of.NAME) and not token.says(b","):
+                raise Unexpected
+        cursor.take()
+        table = self._own(cursor, cursor.name())
+        cursor.expect(b"FOR", b"EACH", b"ROW")
+        is_there = ("table", table) in self.found.made or table in self._standing
+        if not (is_there or self._wish.tables or self._tables.is_left_out(table)):
+            raise Unexpected(f"the dump has made no table {table}")
+        return name, table
+
+    def _routine(self, kind: bytes, cursor: Cursor) -> tuple[bytes, str]:
+        if kind == b"PACKAGE" and cursor.accept(b"BODY"):
+            kind = b"PACKAGE BODY"
+        cursor.accept(b"IF", b"NOT", b"EXISTS")
+        name = self._own(cursor, cursor.name())
+        # With RETURNS at once it is a program of the server's machine, for all databases.
+        if cursor.sees(b"RETURNS", b"SONAME"):
+            raise Unexpected
+        return kind, name
+
+    def _event(self, statement: Statement, cursor: Cursor, definer: bytes) -> str:
+        """An event comes in disabled, whatever it was."""
+        cursor.accept(b"IF", b"NOT", b"EXISTS")
+        name = self._own(cursor, cursor.name())
+        cursor.expect(b"ON", b"SCHEDULE")
+        state = self._schedule(cursor)
+        if not self._wish.tables:
+            self.found.events.append(EventState(name, definer, state, statement.settings))
+        return name
+
+    def _schedule(self, cursor: Cursor) -> bytes:
+        """Up to DO; answers the state. A schedule that calculates would run what it calls."""
+        state = b"ENABLE"
+        settled = False
+        while not cursor.sees(b"DO"):
+            token = cursor.take()
+            if token.says(b"ENABLE") or token.says(b"DISABLE"):
+                state = token.text.upper()
+                if cursor.accept(b"ON"):
+                    state = b"DISABLE ON " + cursor.take().text.upper()
+                cursor.cut(token.start, cursor.reached, b"DISABLE")
+                settled = True
+            elif token.says(b"COMMENT"):
+                if not settled:
+                    cursor.cut(token.start, token.start, b"DISABLE ")
+                    settled = True
+                if cursor.take().kind != Of.TEXT:
+                    raise Unexpected
+            elif token.kind == Of.SIGN and token.text not in (b"+", b"-", b"."):
+                raise Unexpected
+        if not settled:
+            cursor.cut(cursor.reached, cursor.reached, b" DISABLE")
+        cursor.take()
+        return state
+
+
+def _are_values(statement: Statement, rows: Rows) -> bool:
+    settings = statement.settings
+    end = values_end(statement.text, rows.values, settings.charset, settings.sql_mode)
+    return not statement.text[end:].strip() and b"(" in statement.text[rows.values :]
+
+
+def quoted(name: str) -> bytes:
+    """A name as an identifier, in UTF-8."""
+    return b"`" + name.replace("`", "``").encode(errors="surrogateescape") + b"`"
+
+
+def quoted_word(word: str) -> bytes:
+    """A character set or a collation. Raises Unexpected for what is none."""
+    if not word.replace("_", "").isalnum() or not word.isascii():
+        raise Unexpected
+    return word.encode()
+
+
+def _plain(name: bytes, charset: str) -> str:
+    quote = name[:1]
+    if quote in (b"`", b'"'):
+        name = name[1:-1].replace(2 * quote, quote)
+    return decoded(name, charset)
+
+
+def _pass_names(cursor: Cursor) -> None:
+    for token in cursor.rest():
+        if token.says(b")"):
+            return
+        if token.kind not in (Of.NAME, Of.WORD) and not token.says(b","):
+            raise Unexpected
+    raise Unexpected

@@ -1,0 +1,107 @@
+"""How a server reads SQL: its version comments, its quotes, its character sets."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from functools import cache
+
+# Multi-byte characters whose later bytes may look like a quote's backslash or like a backtick, by the
+# client character sets in which they occur. https://dev.mysql.com/doc/refman/8.4/en/charset-asian-sets.html
+_GBK = rb"[\x81-\xfe][\x40-\x7e\x80-\xfe]"
+_WIDE = {
+    "gbk": _GBK,
+    "gb18030": rb"[\x81-\xfe][\x30-\x39][\x81-\xfe][\x30-\x39]|" + _GBK,
+    "big5": rb"[\xa1-\xf9][\x40-\x7e\xa1-\xfe]",
+    "sjis": rb"[\x81-\x9f\xe0-\xfc][\x40-\x7e\x80-\xfc]",
+    "cp932": rb"[\x81-\x9f\xe0-\xfc][\x40-\x7e\x80-\xfc]",
+}
+# What Python calls them, so that a name is the same name wherever it stands in a dump.
+_CODECS = {
+    "latin1": "cp1252", "gbk": "gbk", "gb18030": "gb18030", "big5": "big5", "sjis": "cp932", "cp932": "cp932",
+    "latin2": "iso8859-2", "cp1250": "cp1250", "cp1251": "cp1251", "koi8r": "koi8-r", "greek": "iso8859-7",
+    "euckr": "euc-kr", "ujis": "euc-jp", "eucjpms": "euc-jp", "gb2312": "gb2312", "latin5": "iso8859-9",
+}  # fmt: skip
+_VERSION_COMMENT = re.compile(rb"/\*(M?)!(\d{5,6})?")
+# MariaDB passes over what only MySQL from 5.7 on knows.
+# https://mariadb.com/kb/en/comment-syntax/#executable-comment-syntax
+_MYSQLS_OWN = range(50700, 100000)
+
+
+@dataclass(frozen=True)
+class Dialect:
+    """What is to be known of a server to read a statement as it does.
+
+    `version` as in version comments: 101119 is 10.11.19. `sql_mode` is what a session begins with.
+    """
+
+    is_mariadb: bool
+    version: int
+    sql_mode: str = ""
+
+    @classmethod
+    def of(cls, *, is_mariadb: bool, number: tuple[int, ...], sql_mode: str = "") -> Dialect:
+        """From a version's numbers, as in (10, 11, 19)."""
+        major, minor, patch = (*number, 0, 0, 0)[:3]
+        return cls(is_mariadb, major * 10000 + minor * 100 + patch, sql_mode)
+
+    def version_comment(self, text: bytes, at: int) -> tuple[int, bool] | None:
+        """Where the content of a version comment at `at` begins, and whether the server reads it."""
+        found = _VERSION_COMMENT.match(text, at)
+        if found is None or (found[1] and not self.is_mariadb):
+            return None
+        if found[2] is None:
+            return found.end(), True
+        wanted = int(found[2])
+        is_ours = wanted <= self.version
+        if self.is_mariadb and not found[1] and wanted in _MYSQLS_OWN:
+            is_ours = False
+        return found.end(), is_ours
+
+
+@dataclass(frozen=True)
+class Quoting:
+    """What of a session's state decides where a text ends: patterns for what is quoted, whole."""
+
+    text: bytes
+    double: bytes
+    name: bytes
+    double_is_name: bool
+
+
+@cache
+def quoting(charset: str, sql_mode: str) -> Quoting:
+    """How quotes are read under a client character set and a sql_mode."""
+    wide = _WIDE.get(charset)
+    modes = set(sql_mode.upper().replace(" ", "").split(","))
+    escapes = "NO_BACKSLASH_ESCAPES" not in modes
+    ansi = bool(modes & {"ANSI_QUOTES", "ANSI", "ORACLE", "MSSQL", "DB2", "MAXDB", "POSTGRESQL"})
+    return Quoting(
+        text=_quoted(b"'", escapes=escapes, wide=wide),
+        double=_quoted(b'"', escapes=escapes and not ansi, wide=wide),
+        name=_quoted(b"`", escapes=False, wide=wide),
+        double_is_name=ansi,
+    )
+
+
+def _quoted(quote: bytes, *, escapes: bool, wide: bytes | None) -> bytes:
+    """A pattern for a text between two of a quote, which may hold it doubled. Linear, whatever comes."""
+    others = quote + (rb"\\" if escapes else b"")
+    steps = [quote + quote]
+    if escapes:
+        steps.append(rb"\\.")
+    if wide:
+        others += rb"\x81-\xfe"
+        # Where no whole character begins, the server takes the byte for itself.
+        steps += [wide, rb"[\x81-\xfe]"]
+    plain = rb"[^" + others + rb"]*+"
+    return quote + plain + rb"(?:(?:" + b"|".join(steps) + rb")" + plain + rb")*+" + quote
+
+
+def decoded(name: bytes, charset: str) -> str:
+    """A name's bytes as text; what is no character stays what it is."""
+    codec = _CODECS.get(charset, "utf-8")
+    try:
+        return name.decode(codec)
+    except UnicodeDecodeError:
+        return name.decode("utf-8", errors="surrogateescape")

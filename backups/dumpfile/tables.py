@@ -1,0 +1,246 @@
+"""CREATE TABLE and ALTER TABLE of a dump: what of them is made, and what would reach out of the database.
+
+A table that lies elsewhere (on another server, in files of the server's machine, over other
+databases' tables) is not made, since making it would already reach there; its rows are in no dump
+either. What only names another place is cut, or put off until the table stands where it belongs.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+
+from backups.dumpfile.lexer import Cursor, Kind, Token, Unexpected
+
+# Engines that keep all of a table in the server's own data folder.
+# https://mariadb.com/kb/en/storage-engines/ https://dev.mysql.com/doc/refman/8.4/en/storage-engines.html
+_AT_HOME = frozenset(
+    {b"INNODB", b"MYISAM", b"ARIA", b"MEMORY", b"HEAP", b"CSV", b"ARCHIVE", b"BLACKHOLE", b"ROCKSDB", b"NDB",
+     b"TOKUDB", b"COLUMNSTORE", b"NDBCLUSTER", b"MROONGA", b"ISAM", b"XTRADB", b"DUCKDB", b"SECONDARY"}
+)  # fmt: skip
+_MERGE = frozenset({b"MERGE", b"MRG_MYISAM"})
+# Of actions of an ALTER TABLE that only add to a table what belongs to it.
+_ADDS = (b"PRIMARY", b"UNIQUE", b"FULLTEXT", b"SPATIAL", b"KEY", b"INDEX", b"FOREIGN", b"CHECK", b"VECTOR")
+_NEVER = (b"SELECT", b"TABLE", b"@", b";", b"LIKE", b"RENAME", b"EXCHANGE", b"DISCARD", b"IMPORT", b"INTO")
+
+
+@dataclass
+class Made:
+    """A CREATE TABLE as it is to be sent, or why it is not; `afterwards` what waits for other databases."""
+
+    text: bytes = b""
+    is_made: bool = True
+    left_out: list[str] = field(default_factory=list)
+    outward_keys: list[bytes] = field(default_factory=list)
+
+
+@dataclass
+class _State:
+    """How far a CREATE TABLE is read."""
+
+    depth: int = 0
+    groups: int = 0
+    # Where the separator before the present item of the first group stands, and what the item is.
+    separator: int = -1
+    item_begins: int = -1
+    is_outward: bool = False
+    outward: list[str] = field(default_factory=list)
+    far: str = ""
+    draws: bool = False
+    is_invisible: bool = False
+
+
+class TableReader:
+    """Reads the table definitions of one dump for the database `target`.
+
+    `is_own` tells of a database's name whether it is the one that is dumped.
+    """
+
+    def __init__(self, target: str, is_own: Callable[[str], bool]) -> None:
+        self._target = target
+        self._is_own = is_own
+        self._left_out: set[str] = set()
+        self._draws: set[str] = set()
+
+    def is_left_out(self, table: str) -> bool:
+        """Whether a table came by that was not made."""
+        return table in self._left_out
+
+    def draws_from_others(self, table: str) -> bool:
+        """Whether a default of the table would take a number from another database's sequence."""
+        return table in self._draws
+
+    def read(self, table: str, cursor: Cursor) -> Made:
+        """Read on after the table's name. Raises Unexpected."""
+        state = _State()
+        made = Made()
+        if not cursor.sees(b"("):
+            raise Unexpected
+        while cursor.token is not None:
+            self._step(table, cursor, cursor.take(), state, made)
+        if state.depth:
+            raise Unexpected
+        if state.far:
+            self._left_out.add(table)
+            return Made(is_made=False, left_out=[f"it is not made: {state.far}"])
+        self._left_out.discard(table)
+        if state.draws:
+            self._draws.add(table)
+        made.text = cursor.rewritten()
+        return made
+
+    def _step(self, table: str, cursor: Cursor, token: Token, state: _State, made: Made) -> None:
+        if token.says(b"("):
+            self._open(cursor, token, state)
+        elif token.says(b")"):
+            self._close(table, cursor, token, state, made)
+        elif token.says(b","):
+            if state.depth == 1 and state.groups == 1:
+                self._item_ends(table, cursor, token.start, state, made)
+                state.separator, state.item_begins = token.start, token.end
+        elif token.kind == Kind.WORD:
+            self._word(cursor, token, state, made)
+        elif any(token.says(sign) for sign in _NEVER):
+            raise Unexpected
+
+    def _open(self, cursor: Cursor, token: Token, state: _State) -> None:
+        state.depth += 1
+        if state.depth == 1:
+            state.groups += 1
+            if state.groups == 1:
+                state.separator, state.item_begins = -1, token.end
+
+    def _close(self, table: str, cursor: Cursor, token: Token, state: _State, made: Made) -> None:
+        if state.depth == 1 and state.groups == 1:
+            self._item_ends(table, cursor, token.start, state, made)
+        state.depth -= 1
+        if state.depth < 0:
+            raise Unexpected
+
+    def _item_ends(self, table: str, cursor: Cursor, end: int, state: _State, made: Made) -> None:
+        """A foreign key to another database waits until the table stands in its place."""
+        if not state.is_outward:
+            return
+        item = cursor.text[state.item_begins : end].strip()
+        if state.separator < 0 or not item.upper().startswith((b"CONSTRAINT", b"FOREIGN")):
+            raise Unexpected("a column refers to another database")
+        cursor.cut(state.separator, end)
+        made.outward_keys.append(item)
+        made.left_out.append(f"its foreign key to {state.outward[-1]}, in another database, is not made")
+        state.is_outward = False
+
+    def _word(self, cursor: Cursor, token: Token, state: _State, made: Made) -> None:
+        word = token.text.upper()
+        if word in _NEVER and not (word == b"LIKE" and state.depth > 1):
+            raise Unexpected
+        if word == b"AS" and not state.depth:
+            raise Unexpected
+        if word == b"VALUES" and not cursor.sees(b"LESS", b"IN"):
+            raise Unexpected
+        if word == b"INVISIBLE":
+            state.is_invisible = True
+        elif word in (b"NEXTVAL", b"LASTVAL") and cursor.accept(b"("):
+            state.depth += 1
+            self._sequence(cursor, word, state)
+        elif word in (b"NEXT", b"PREVIOUS") and cursor.accept(b"VALUE"):
+            cursor.expect(b"FOR")
+            self._sequence(cursor, word, state)
+        elif word == b"REFERENCES":
+            self._reference(cursor, state)
+        elif word in (b"DATA", b"INDEX") and cursor.sees(b"DIRECTORY"):
+            self._directory(cursor, token, made)
+        elif not state.depth or state.groups > 1:
+            self._option(cursor, word, state)
+
+    def _sequence(self, cursor: Cursor, word: bytes, state: _State) -> None:
+        name = cursor.name()
+        if name.qualifier is None:
+            return
+        if self._is_own(name.qualifier):
+            cursor.cut(name.start, name.own, _quoted(self._target) + b".")
+        elif word in (b"NEXTVAL", b"NEXT"):
+            state.draws = True
+
+    def _reference(self, cursor: Cursor, state: _State) -> None:
+        name = cursor.name()
+        if name.qualifier is None:
+            return
+        if self._is_own(name.qualifier):
+            cursor.cut(name.start, name.own)
+        else:
+            state.is_outward = True
+            state.outward.append(f"{name.qualifier}.{name.name}")
+
+    def _directory(self, cursor: Cursor, token: Token, made: Made) -> None:
+        """Files lie where the server keeps its own, whatever place a dump names."""
+        cursor.expect(b"DIRECTORY")
+        cursor.accept(b"=")
+        if cursor.take().kind != Kind.TEXT:
+            raise Unexpected
+        cursor.cut(token.start, cursor.reached)
+        what = "its folder for indexes" if token.says(b"INDEX") else "its folder"
+        if what + " is the server's own" not in made.left_out:
+            made.left_out.append(what + " is the server's own")
+
+    def _option(self, cursor: Cursor, word: bytes, state: _State) -> None:
+        """Of the table itself, or of a partition."""
+        if word in (b"ENGINE", b"TYPE"):
+            cursor.accept(b"=")
+            engine = cursor.plain(cursor.take())
+            if engine.upper().encode() not in _AT_HOME | _MERGE:
+                state.far = f"its engine, {engine}, keeps rows elsewhere, and no dump holds them"
+        elif word == b"CONNECTION":
+            state.far = state.far or "its rows lie on another server, and no dump holds them"
+        elif word == b"UNION":
+            cursor.accept(b"=")
+            cursor.expect(b"(")
+            while not cursor.accept(b")"):
+                name = cursor.name()
+                if name.qualifier is not None and not self._is_own(name.qualifier):
+                    state.far = f"it is made of {name.qualifier}.{name.name}, in another database"
+                elif name.qualifier is not None:
+                    cursor.cut(name.start, name.own)
+                cursor.accept(b",")
+
+    # ------------------------------------------------------------ ALTER TABLE
+
+    def read_alter(self, table: str, cursor: Cursor) -> bytes:
+        """Read on after the table's name: keys that are added, columns that count up. Raises Unexpected."""
+        while True:
+            self._action(cursor)
+            depth = 0
+            while cursor.token is not None and not (depth == 0 and cursor.sees(b",")):
+                depth += self._within_action(cursor)
+            if not cursor.accept(b","):
+                return cursor.rewritten()
+
+    def _action(self, cursor: Cursor) -> None:
+        if cursor.accept(b"ADD"):
+            if cursor.accept(b"CONSTRAINT") and not cursor.sees(*_ADDS):
+                cursor.name()
+            if not cursor.sees(*_ADDS):
+                raise Unexpected
+        elif cursor.accept(b"MODIFY"):
+            cursor.accept(b"COLUMN")
+            cursor.name()
+        elif not cursor.sees(b"AUTO_INCREMENT"):
+            raise Unexpected
+
+    def _within_action(self, cursor: Cursor) -> int:
+        """Take a token of an action; answers how much deeper in brackets it leads."""
+        token = cursor.take()
+        if any(token.says(word) for word in _NEVER) and not token.says(b"LIKE"):
+            raise Unexpected
+        if token.says(b"REFERENCES"):
+            name = cursor.name()
+            if name.qualifier is not None:
+                if not self._is_own(name.qualifier):
+                    raise Unexpected(f"it refers to the database {name.qualifier}")
+                cursor.cut(name.start, name.own)
+        elif token.says(b"NEXTVAL") or token.says(b"DIRECTORY") or token.says(b"CONNECTION"):
+            raise Unexpected
+        return 1 if token.says(b"(") else -1 if token.says(b")") else 0
+
+
+def _quoted(name: str) -> bytes:
+    return b"`" + name.replace("`", "``").encode(errors="surrogateescape") + b"`"

@@ -1,0 +1,82 @@
+"""What a dump makes, object by object, so that two dumps can be compared whoever wrote them.
+
+Two programs write the same rows in other portions, with other comments and other settings around
+them. So rows are counted and digested one by one, whatever their order, and a definition is taken
+as the statement that makes it, not as the part of the file in which it stands.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+from backups.dumpfile.allowed import Does, Ready
+
+_QUOTED = rb"'[^'\\]*+(?:(?:\\.|'')[^'\\]*+)*+'|\"[^\"\\]*+(?:(?:\\.|\"\")[^\"\\]*+)*+\""
+_ROW = re.compile(rb"\((?:[^()'\"]++|" + _QUOTED + rb")*+\)", re.S)
+_BLANK_OUTSIDE = re.compile(rb"(" + _QUOTED + rb")|\s+", re.S)
+_HEAD_ENDS = re.compile(rb"\bVALUES?\s*(?=\()", re.I)
+_WORDS = 1 << 128
+
+
+@dataclass
+class Rows:
+    """How many rows a table got, and a digest in which their order does not count."""
+
+    count: int = 0
+    digest: int = 0
+
+
+@dataclass
+class Tally:
+    """What was made by a dump: tables by their definition, rows by table, and all else by kind and name."""
+
+    rows: dict[str, Rows] = field(default_factory=dict)
+    tables: dict[str, bytes] = field(default_factory=dict)
+    definitions: dict[tuple[str, str], bytes] = field(default_factory=dict)
+
+    def add(self, ready: Ready) -> None:
+        """Take in a statement that is sent."""
+        if ready.does == Does.TABLE:
+            self.tables[ready.table] = ready.text
+            self.rows[ready.table] = Rows()
+        elif ready.does == Does.ROWS:
+            self._add_rows(ready)
+        elif ready.does == Does.DEFINITION and ready.kind and not ready.text.startswith(b"DROP "):
+            self.definitions[ready.kind, ready.name] = b" ".join(ready.text.split())
+
+    def _add_rows(self, ready: Ready) -> None:
+        head = _HEAD_ENDS.search(ready.text)
+        if head is None:
+            return
+        rows = self.rows.setdefault(ready.table, Rows())
+        for row in _ROW.finditer(ready.text, head.end()):
+            said = _BLANK_OUTSIDE.sub(lambda found: found[1] or b"", row[0])
+            rows.count += 1
+            digest = hashlib.blake2b(said, digest_size=16).digest()
+            rows.digest = (rows.digest + int.from_bytes(digest)) % _WORDS
+
+
+def differences(wanted: Tally, found: Tally, normalised: Mapping[str, tuple[str, str]]) -> list[str]:
+    """What is not the same, in short phrases. `normalised` has each table's definition on both sides, in one
+    spelling."""
+    told = []
+    for table, rows in wanted.rows.items():
+        again = found.rows.get(table, Rows())
+        if rows.count != again.count:
+            told.append(
+                f"table {table} has {again.count} rows after the restore, and {rows.count} in the file"
+            )
+        elif rows.digest != again.digest:
+            told.append(
+                f"rows of {table} are written otherwise after the restore ({rows.count} on both sides)"
+            )
+    told += [
+        f"table {name} is defined otherwise" for name, (one, other) in normalised.items() if one != other
+    ]
+    for (kind, name), text in wanted.definitions.items():
+        if found.definitions.get((kind, name), text) != text:
+            told.append(f"{kind} {name} is defined otherwise after the restore")
+    return told
