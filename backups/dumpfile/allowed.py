@@ -117,8 +117,8 @@ class Found:
     with_rows: set[str] = field(default_factory=set)
     left_out: list[LeftOut] = field(default_factory=list)
     events: list[EventState] = field(default_factory=list)
-    # Foreign keys to other databases, for where the tables stand in their place.
-    outward_keys: list[Ready] = field(default_factory=list)
+    # Foreign keys to other databases and defaults from there, for tables that stand in their place.
+    outward: list[Ready] = field(default_factory=list)
     # Databases of which statements were passed over, with how many.
     others: Counter[str] = field(default_factory=Counter)
     own_statements: int = 0
@@ -359,8 +359,6 @@ class Allowed:
             return
         if self.found.made.get(("table", table)) is None:
             raise Unexpected(f"the dump has made no table {table}")
-        if rows.has_columns and self._tables.draws_from_others(table):
-            raise Unexpected(f"the defaults of {table} draw from another database")
         self.found.with_rows.add(table)
         if rows.qualifier is not None:
             text = text[: rows.at] + text[rows.own :]
@@ -393,9 +391,9 @@ class Allowed:
         self.found.made.pop(("view", table), None)
         self.found.made["table", table] = table
         self.found.definitions[table] = made.text
-        self.found.outward_keys += [
-            Ready(Does.LATER, b"ALTER TABLE " + quoted(table) + b" ADD " + key, statement.settings, table)
-            for key in made.outward_keys
+        self.found.outward += [
+            Ready(Does.LATER, b"ALTER TABLE " + quoted(table) + b" " + action, statement.settings, table)
+            for action in made.outward
         ]
         yield Ready(Does.TABLE, made.text, statement.settings, table)
 
