@@ -11,7 +11,7 @@ HARMLESS = [
     "/*!40101 SET @OLD_SQL_MODE=@@SQL_MODE, SQL_MODE='NO_AUTO_VALUE_ON_ZERO' */",
     "CREATE TABLE `t` (\n `id` int\n) ENGINE=InnoDB",
     "INSERT INTO `t` VALUES (1,'shop.t; DROP DATABASE other')",
-    "/*!50003 CREATE*/ /*!50017 DEFINER=`root`@`%`*/ /*!50003 TRIGGER `x` BEFORE INSERT ON `t` FOR EACH ROW INSERT INTO other.log VALUES (1) */",
+    "/*!50003 CREATE*/ /*!50003 TRIGGER `x` BEFORE INSERT ON `t` FOR EACH ROW CALL o.p() */",
     "CREATE VIEW v AS SELECT * FROM other.o",
     "SHOW CREATE TABLE `shop`.`t`",
     "SELECT @@GLOBAL.x, @@session.y",
