@@ -207,7 +207,6 @@ def load_hostile(stage: Stage, user: str, dump: bytes, connections: int) -> Prob
     server = mysql.Server(stage.server.host, stage.server.port, user, "x")
     with mysql.connect(server) as connection:
         info = mysql.probe(connection)
-    client_dir = str(stage.server.client_dir) if stage.server.flavour == "mysql" else ""
     file = stage.folder.parent / "dump.sql"
     file.write_bytes(dump)
     try:
@@ -216,7 +215,7 @@ def load_hostile(stage: Stage, user: str, dump: bytes, connections: int) -> Prob
                 source,
                 gzip=False,
                 server=server,
-                programs=mysql.clients(info, client_dir),
+                info=info,
                 wish=Wish(SCRATCH, source="shop"),
                 loading=Loading(),
                 tick=_tick_until(time.monotonic() + LONGEST_SECONDS),
