@@ -397,8 +397,17 @@ def _refuse_altered(restore: Restore, loading: Loading, place: Place, progress: 
         return
     raise Problem(
         f"After loading, these tables are not defined as in the snapshot: {names}.",
-        do="Set RESTORE_CONNECTIONS=1, with which a dump is loaded just as it is written, and restore again.",
+        do=_OTHERWISE if settings.RESTORE_CONNECTIONS > 1 else _SERVERS_OWN,
     )
+
+
+_OTHERWISE = (
+    "Set RESTORE_CONNECTIONS=1, with which a dump is loaded just as it is written, and restore again."
+)
+_SERVERS_OWN = (
+    "The server makes them otherwise: see whether it has their storage engines, and its "
+    "enforce_storage_engine and sql_generate_invisible_primary_key."
+)
 
 
 def _refuse_damaged(restore: Restore, loading: Loading) -> None:

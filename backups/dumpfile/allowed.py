@@ -351,7 +351,7 @@ class Allowed:
         if rows.qualifier is not None and not self._is_own(_plain(rows.qualifier, charset)):
             raise Unexpected(f"it is about the database {_plain(rows.qualifier, charset)}")
         text = statement.text
-        if statement.rows is None and not _are_values(statement, rows):
+        if statement.rows is None and not self._are_values(statement, rows):
             raise Unexpected("what it inserts is not plain values")
         if not self._is_wished(table):
             return
@@ -363,6 +363,24 @@ class Allowed:
         if rows.qualifier is not None:
             text = text[: rows.at] + text[rows.own :]
         yield Ready(Does.ROWS, text, statement.settings, table)
+
+    def _are_values(self, statement: Statement, rows: Rows) -> bool:
+        """Whether nothing but values comes, and what Adminer writes behind them: ON DUPLICATE KEY UPDATE."""
+        settings = statement.settings
+        end = values_end(statement.text, rows.values, settings.charset, settings.sql_mode)
+        tail = Cursor(statement.text[end:], self._dialect, settings.charset, settings.sql_mode)
+        if b"(" not in statement.text[rows.values : end]:
+            return False
+        if not tail.accept(b"ON", b"DUPLICATE", b"KEY", b"UPDATE"):
+            return tail.token is None
+        while True:
+            column = tail.name()
+            tail.expect(b"=", b"VALUES", b"(")
+            if column.qualifier is not None or tail.name().qualifier is not None:
+                return False
+            tail.expect(b")")
+            if not tail.accept(b","):
+                return tail.token is None
 
     def _create(self, statement: Statement, cursor: Cursor) -> Iterator[Ready]:
         cursor.take()
@@ -642,12 +660,6 @@ class Allowed:
             cursor.cut(cursor.reached, cursor.reached, b" DISABLE")
         cursor.take()
         return state
-
-
-def _are_values(statement: Statement, rows: Rows) -> bool:
-    settings = statement.settings
-    end = values_end(statement.text, rows.values, settings.charset, settings.sql_mode)
-    return not statement.text[end:].strip() and b"(" in statement.text[rows.values :]
 
 
 def quoted(name: str) -> bytes:

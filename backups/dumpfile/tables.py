@@ -159,7 +159,7 @@ class TableReader:
             self._option(cursor, word, state)
 
     def _sequence(self, cursor: Cursor, token: Token, state: _State, made: Made) -> None:
-        """A sequence in a default: of this database, or of another, which a row without a value would move."""
+        """A sequence in a default; one of another database would be moved by a row without a value."""
         name = cursor.name()
         if name.qualifier is None:
             return
