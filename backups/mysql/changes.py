@@ -113,22 +113,49 @@ def drop_everything(connection: Any, database: str) -> None:
             execute(connection, f"DROP {kind.upper()} IF EXISTS {quote(database)}.{quote(name)}")
 
 
+# A default as MariaDB tells it: texts, names, numbers, signs. No more than that is sent back.
+_DRAWS = re.compile(r"(?:[\w\s+*/%(),.-]|`(?:[^`]|``)*+`|'(?:[^'\\]|\\.|'')*+')*+", re.A | re.S)
+_SEQUENCE = re.compile(
+    r"(?P<text>'(?:[^'\\]|\\.|'')*+')|\b(?P<draws>nextval|lastval)\((?P<database>`(?:[^`]|``)*+`)\.", re.S
+)
+
+
 def requalify_sequences(connection: Any, database: str, old: str) -> None:
     """Point column defaults that draw from a sequence of `old` at the one in `database`.
 
-    MariaDB stores the sequence's database with the default, and RENAME TABLE leaves it there.
+    MariaDB stores the sequence's database with the default, and RENAME TABLE leaves it there. Where
+    there are no sequences, as on MySQL, a default is anybody's text, and none is looked at.
     """
+    if "sequence" not in inventory(connection, database):
+        return
     rows = fetch_all(
         connection,
         "SELECT TABLE_NAME, COLUMN_NAME, COLUMN_DEFAULT FROM information_schema.COLUMNS "
-        "WHERE TABLE_SCHEMA = %s AND COLUMN_DEFAULT LIKE '%%nextval(%%'",
+        "WHERE TABLE_SCHEMA = %s AND COLUMN_DEFAULT LIKE '%%val(%%'",
         [database],
     )
     for table, column, default in rows:
-        pointed = str(default).replace(f"({quote(old)}.", f"({quote(database)}.")
-        if pointed != default:
+        pointed = requalified(str(default), database, old)
+        if pointed is not None:
             execute(
                 connection,
                 f"ALTER TABLE {quote(database)}.{quote(str(table))} "
                 f"ALTER COLUMN {quote(str(column))} SET DEFAULT {pointed}",
             )
+
+
+def requalified(default: str, database: str, old: str) -> str | None:
+    """A default that draws from `database`'s sequences and not `old`'s; None where it draws from none of these.
+
+    What stands in quotes is text, whatever it says.
+    """
+
+    def pointed(found: re.Match[str]) -> str:
+        if found["text"] or found["database"] != quote(old):
+            return found[0]
+        return f"{found['draws']}({quote(database)}."
+
+    if not _DRAWS.fullmatch(default):
+        return None
+    new = _SEQUENCE.sub(pointed, default)
+    return new if new != default else None
