@@ -145,7 +145,7 @@ def requalify_sequences(connection: Any, database: str, old: str) -> None:
 
 
 def requalified(default: str, database: str, old: str) -> str | None:
-    """A default that draws from `database`'s sequences and not `old`'s; None where it draws from none of these.
+    """A default with the sequences of `database` for those of `old`; None where it draws from none of them.
 
     What stands in quotes is text, whatever it says.
     """
