@@ -59,7 +59,8 @@ def honest(flavour: str, attack: bytes = b"", place: str = "in between") -> byte
         b"-- Dump completed\n",
     ]  # fmt: skip
     if place == "among rows":
-        rows = b"UNLOCK TABLES;\n"
+        # In front of the lock, under which the server itself would refuse much of it.
+        rows = b"LOCK TABLES `goods` WRITE;\n"
         parts[1] = parts[1].replace(rows, attack + b"\n" + rows)
         return b"".join(parts)
     if place == "as a table":
