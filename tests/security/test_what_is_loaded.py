@@ -268,7 +268,7 @@ def test_hostile_dumps_reach_nothing_but_their_place(
 ) -> None:
     """Many at a time, because looking at all that may not change takes longer than a load.
 
-    Where something is wrong each is played again, alone, to name it.
+    Where something is wrong each is played again, alone, over several connections and over one, to name it.
     """
     stage = on_stage(stages, flavour)
     group = [stage.dumps[name] for name in hostile.names(flavour)[number : number + AT_ONCE]]
@@ -278,7 +278,7 @@ def test_hostile_dumps_reach_nothing_but_their_place(
         f"{one.name} (as {user})": (one.never, wrong)
         for one in group
         for user in ("least", "every")
-        if (wrong := what_went_wrong(stage, [one], user))
+        if (wrong := what_went_wrong(stage, [one, one], user))
     }
     assert found, "together they change what each alone does not"
     pytest.fail("\n".join(f"{name}: {never}: {wrong}" for name, (never, wrong) in found.items()))
