@@ -13,7 +13,7 @@ from typing import Any, BinaryIO
 from django.conf import settings
 from django.utils import timezone
 
-from backups import grants, mysql, process, restic, services
+from backups import aim, choose, grants, mysql, process, restic, services
 from backups.actions.dropping import drop_database, drop_scratch
 from backups.actions.loading import load_snapshot
 from backups.actions.outcome import Outcome
@@ -36,6 +36,8 @@ def run(run: Run, progress: Progress) -> Outcome:
     """Play the restore that belongs to the run. Raises Problem, Cancelled."""
     restore = run.restore
     progress.phase("preflight")
+    # Its database may have been given another name while it waited.
+    aim.refuse_unfit_target(restore.database, RestoreMode(restore.mode), restore.target, restore.undo_of)
     access = opened(run, progress)
     restic.probe(access, tick=progress.tick)
     _refuse_unknown_tables(restore, access, progress)
@@ -338,12 +340,12 @@ def _refuse_damaged(restore: Restore, loading: Loading) -> None:
     """Raise Problem unless the stream was whole and is what its manifest says."""
     damaged = Problem(
         f"Snapshot {restore.snapshot.short_id} is damaged: what it holds is not what was backed up.",
-        do="Restore another snapshot; check the repository's data.",
+        do=f"{choose.instead_of(restore.snapshot)} Check the repository's data.",
     )
     if not loading.digester.is_complete:
         raise Problem(
             f"Snapshot {restore.snapshot.short_id} is not whole: its dump has no closing line.",
-            do="Restore another snapshot.",
+            do=choose.instead_of(restore.snapshot),
         )
     try:
         manifest = loading.digester.manifest()

@@ -10,7 +10,7 @@ from django.utils import timezone
 
 from backups import humane
 from backups.choices import Action
-from backups.console import VedettaCommand, database_named
+from backups.console import VedettaCommand, add_database, database_named
 from backups.models import Snapshot
 
 
@@ -20,7 +20,7 @@ class Command(VedettaCommand):
     help = "Bring the list of snapshots from the repository and print it."
 
     def add_own_arguments(self, parser: ArgumentParser) -> None:
-        parser.add_argument("--database", metavar="NAME", help="which one, where there are several")
+        add_database(parser)
 
     def work(self, **options: Any) -> Mapping[str, Any]:
         database = database_named(options["database"])
