@@ -100,7 +100,7 @@ def test_what_was_saved_before_a_restore_is_kept_for_a_month(
     saved.refresh_from_db()
     assert kept_words(saved) == "safety"
 
-    Run.objects.filter(pk=restored.pk).update(finished_at=timezone.now() - forget.SAFETY_KEPT)
+    Run.objects.filter(pk=restored.pk).update(finished_at=timezone.now() - forget.KEPT_FOR)
     forgot(database)
 
     assert in_repository(database.repository) == ids(newest)
@@ -135,7 +135,7 @@ def test_policy_by_days_weeks_and_months(database: Database) -> None:
     assert "daily snapshot" in log_of(run)
 
 
-def test_snapshots_go_by_their_ids_after_a_dry_run(
+def test_snapshots_go_by_their_ids_and_by_no_rule_of_restics(
     database: Database, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     old, newest = made_at(database, NOON - timedelta(hours=1)), made_at(database, NOON)
@@ -149,8 +149,7 @@ def test_snapshots_go_by_their_ids_after_a_dry_run(
     monkeypatch.setattr(backups_restic.Access, "argv", listening)
     forgot(database, keep_daily=1, keep_weekly=0, keep_monthly=0)
 
-    dry, real = (args for args in asked if args[0] == "forget")
-    assert "--dry-run" in dry
+    (real,) = (args for args in asked if args[0] == "forget")
     assert not any(argument.startswith("--keep") for argument in real)
     assert "--prune" in real
     assert real[-1] == old.snapshot_id
