@@ -12,6 +12,7 @@ from django.contrib.auth import get_user_model
 from django.contrib.auth.models import Group, Permission
 from django.core.exceptions import ValidationError
 from django.db import transaction
+from django.db.models import QuerySet
 
 from backups import environment, status_files
 from backups.errors import Problem
@@ -72,11 +73,12 @@ def from_environment(*, moved: Collection[str] = (), new: Collection[str] = ()) 
 def _followed(first: Database, moved: Collection[str], new: Collection[str]) -> Database:
     """The first database as the environment has it by now, as far as that is safe or was said."""
     differs = environment.other_database(first)
-    if differs is not None and _has_snapshots(first) and DATABASE in new:
-        return _succeeded(first)
-    has_moved = DATABASE in moved and first.database == settings.MYSQL_DATABASE
-    if differs is not None and _has_snapshots(first) and not has_moved:
-        raise _unsaid(differs)
+    if differs is not None and (_has_snapshots(first) or _known_beside(first).exists()):
+        if DATABASE in new:
+            return _succeeded(first, moved, new)
+        is_same = first.database == settings.MYSQL_DATABASE and not _known_beside(first).exists()
+        if DATABASE not in moved or not is_same:
+            raise _unsaid(differs)
     return _database(first, _followed_repository(first, moved, new))
 
 
@@ -104,18 +106,25 @@ def _has_snapshots(database: Database) -> bool:
     return database.snapshots.exists()
 
 
-def _succeeded(first: Database) -> Database:
-    """Another database in the first one's place, which stays beside it with all that it has."""
-    known = Database.objects.filter(
+def _known_beside(first: Database) -> QuerySet[Database]:
+    """The environment's database, where it is set up as a further one."""
+    return Database.objects.exclude(pk=first.pk).filter(
         host=settings.MYSQL_HOST, port=settings.MYSQL_PORT, database=settings.MYSQL_DATABASE
     )
-    follower = known.exclude(pk=first.pk).order_by("pk").first() or Database()
-    status_files.make_further(first)
-    Database.objects.filter(pk=first.pk).update(is_primary=False)
-    if not follower._state.adding:
-        status_files.make_first(follower)
+
+
+def _succeeded(first: Database, moved: Collection[str], new: Collection[str]) -> Database:
+    """Another database in the first one's place, which stays beside it with all that it has."""
+    known = _known_beside(first).order_by("pk").first()
+    follower = known or Database()
     follower.is_primary = True
-    return _database(follower, _repository_at_its_url())
+    repository = _followed_repository(known, moved, new) if known else _repository_at_its_url()
+    Database.objects.filter(pk=first.pk).update(is_primary=False)
+    follower = _database(follower, repository)
+    status_files.make_further(first)
+    if known:
+        status_files.make_first(follower)
+    return follower
 
 
 def apply() -> None:

@@ -329,7 +329,7 @@ class Snapshot(models.Model):
     @property
     def source(self) -> str:
         """The name on its server of the database that was dumped, empty where nothing tells it."""
-        if self.manifest:
+        if self.manifest and "database" in self.manifest:
             return str(self.manifest["database"])
         # The one character that a file's name cannot have.
         return self.file_stem.replace("%2F", "/")

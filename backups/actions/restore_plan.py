@@ -58,6 +58,8 @@ def plan(
     if not told.verified:
         told.warnings.append("This snapshot has not been verified: nobody has seen it restore.")
     _tell_of_safety_copies(told)
+    if mode in OVERWRITING_MODES and snapshot.source != target:
+        told.warnings.append(f"This snapshot is of {snapshot.source}: it would take the place of {target}.")
     if mode == RestoreMode.FILE:
         return told
     try:
