@@ -18,7 +18,7 @@ from backups.actions.dropping import drop_database, drop_scratch
 from backups.actions.loading import load_snapshot
 from backups.actions.outcome import Outcome
 from backups.actions.repository import opened
-from backups.actions.verify import differing_sections, other_versions, source_name
+from backups.actions.verify import NOT_THE_SNAPSHOTS_FAULT, differing_sections, other_versions, source_name
 from backups.choices import Action, RestoreMode, Status, Trigger
 from backups.connections import database_server
 from backups.errors import Cancelled, Problem
@@ -40,16 +40,25 @@ def run(run: Run, progress: Progress) -> Outcome:
     aim.refuse_unfit_target(restore.database, RestoreMode(restore.mode), restore.target, restore.undo_of)
     access = opened(run, progress)
     restic.probe(access, tick=progress.tick)
+    try:
+        _play(restore, access, progress)
+    except restic.ResticError as error:
+        if not isinstance(error, NOT_THE_SNAPSHOTS_FAULT):
+            error.do = f"{error.do} {choose.instead_of(restore.snapshot)}".strip()
+        raise
+    services.run_note(run.pk, result={"snapshot_id": restore.snapshot.snapshot_id, "target": restore.target})
+    return Outcome()
+
+
+def _play(restore: Restore, access: restic.Access, progress: Progress) -> None:
     _refuse_unknown_tables(restore, access, progress)
     if restore.mode == RestoreMode.FILE:
         _to_file(restore, access, progress)
-    else:
-        place = _place(restore, run, progress)
-        if restore.mode != RestoreMode.NEW:
-            _make_sure_of_privileges(restore, place)
-        _MODES[RestoreMode(restore.mode)](restore, access, place, progress)
-    services.run_note(run.pk, result={"snapshot_id": restore.snapshot.snapshot_id, "target": restore.target})
-    return Outcome()
+        return
+    place = _place(restore, restore.run, progress)
+    if restore.mode != RestoreMode.NEW:
+        _make_sure_of_privileges(restore, place)
+    _MODES[RestoreMode(restore.mode)](restore, access, place, progress)
 
 
 def undo(run: Run, progress: Progress) -> Outcome:

@@ -79,7 +79,7 @@ def run(run: Run, progress: Progress) -> Outcome:
         try:
             loading = _restore(snapshot, access, scratch, findings, progress)
         except (restic.ResticError, LoadProblem, Unreadable) as problem:
-            if isinstance(problem, _NOT_THE_SNAPSHOTS_FAULT):
+            if isinstance(problem, NOT_THE_SNAPSHOTS_FAULT):
                 raise
             _refuse_unlike(snapshot, scratch, problem)
             findings.unreadable = problem.sentence()
@@ -107,7 +107,7 @@ def _refuse_unlike(snapshot: Snapshot, scratch: Scratch, problem: Problem) -> No
     ) from problem
 
 
-_NOT_THE_SNAPSHOTS_FAULT = (
+NOT_THE_SNAPSHOTS_FAULT = (
     restic.RepositoryUnreachable,
     restic.RepositoryLocked,
     restic.WrongPassword,

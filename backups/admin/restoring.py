@@ -31,7 +31,7 @@ from backups import humane, services
 from backups.actions.restore_plan import Plan, plan
 from backups.admin.base import page_url, run_url
 from backups.choices import OVERWRITING_MODES, DefinerPolicy, RestoreMode, Trigger
-from backups.choose import snapshot_at
+from backups.choose import safety_copies, snapshot_at
 from backups.download import sql_stream
 from backups.errors import Problem
 from backups.models import Database, Snapshot
@@ -219,12 +219,14 @@ def restore_at_view(request: HttpRequest, pk: int) -> HttpResponse:
             form.add_error("time", problem.sentence())
         else:
             return HttpResponseRedirect(restore_url(snapshot))
+    held = database.snapshots.filter(forgotten_at=None)
     context = {
         **admin.site.each_context(request),
         "title": f"Restore {database} as it was",
         "database": database,
         "form": form,
-        "newest": database.snapshots.filter(forgotten_at=None).defer("manifest")[:10],
+        "newest": held.defer("manifest")[:10],
+        "saved": safety_copies(held),
     }
     return TemplateResponse(request, "backups/restore_at.html", context)
 

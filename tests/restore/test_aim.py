@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from datetime import timedelta
+from pathlib import Path
 
 import pytest
 from django.utils import timezone
 
-from backups import choose, services
+from backups import choose, runner, services
 from backups.actions import restore_plan
 from backups.actions.restore_plan import plan
 from backups.choices import SAFETY_TAG, Action, RestoreMode, Status, Trigger
@@ -16,7 +17,7 @@ from backups.errors import Problem
 from backups.models import Database, Repository, Restore, Run, Snapshot
 from tests.backups.conftest import MakeDatabase, MakePortal
 from tests.backups.worlds import Shop
-from tests.restore.stories import enqueue, failed, succeeded, untouched
+from tests.restore.stories import enqueue, failed, restore, succeeded, untouched
 
 NOW = timezone.now()
 BackUp = Callable[[Database], Run]
@@ -125,7 +126,6 @@ def test_a_queued_restore_whose_database_became_another_touches_nothing(
     succeeded(back_up(database))
     run = enqueue(database, RestoreMode.IN_PLACE, without_safety=True)
     Restore.objects.update(target="elsewhere")
-    from backups import runner
 
     with untouched(mariadb_shop):
         played = runner.execute(run.pk, send_follow_ups=False)
@@ -227,6 +227,22 @@ def test_an_id_that_is_none_of_its_snapshots_is_told_by_what_it_is(
     with pytest.raises(Problem) as raised:
         choose.snapshot_named(database, "c0ffee")
     assert str(raised.value).startswith(told)
+
+
+def test_where_a_pack_is_gone_the_newest_verified_one_is_named(
+    mariadb_shop: Shop, make_database: MakeDatabase, back_up: BackUp, tmp_path: Path
+) -> None:
+    database = make_database(mariadb_shop)
+    first, second = (succeeded(back_up(database)).snapshot for _ in range(2))
+    assert first is not None
+    Snapshot.objects.filter(pk=first.pk).update(verified_at=NOW)
+    for pack in (Path(database.repository.url) / "data").glob("*/*"):
+        pack.unlink()
+
+    with untouched(mariadb_shop):
+        error = failed(restore(database, RestoreMode.FILE, snapshot=second, target=str(tmp_path / "out")))
+
+    assert f"The newest verified one is {first.short_id} from " in error
 
 
 def test_after_a_failed_restore_latest_is_the_backup_again_and_the_verified_one_is_named(
