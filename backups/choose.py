@@ -10,7 +10,7 @@ from __future__ import annotations
 import re
 from datetime import datetime, timedelta
 
-from django.db.models import Q, QuerySet
+from django.db.models import F, Q, QuerySet
 from django.utils import timezone
 
 from backups.choices import SAFETY_TAG, Action, Trigger
@@ -138,7 +138,8 @@ def _not_of(database: Database, text: str) -> Problem:
             do="`manage.py recover` brings the portal back from it.",
         )
     other = Snapshot.objects.filter(snapshot_id__startswith=text).select_related("database", "repository")
-    named = other.order_by("forgotten_at").first()
+    # Servers differ in where they sort what has no value.
+    named = other.order_by(F("forgotten_at").asc(nulls_first=True)).first()
     if named is None:
         return Problem(f"{database} has no snapshot {text}.", do=_LIST_THEM)
     if named.database == database:
