@@ -71,6 +71,11 @@ STATUS_COLOURS = {
 }
 
 
+# restic's tag on what was saved before a restore: what was to be repaired, and no backup to go back to.
+# In the repository, so that it is known as well to a portal that was rebuilt from there alone.
+SAFETY_TAG = "before-restore"
+
+
 class Trigger(models.TextChoices):
     """What asked for a run."""
 

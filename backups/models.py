@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from datetime import datetime, timedelta
 
 from django.conf import settings
@@ -324,6 +325,19 @@ class Snapshot(models.Model):
     def short_id(self) -> str:
         """The first eight digits, as restic prints them."""
         return self.snapshot_id[:8]
+
+    @property
+    def source(self) -> str:
+        """The name on its server of the database that was dumped, empty where nothing tells it."""
+        if self.manifest and "database" in self.manifest:
+            return str(self.manifest["database"])
+        # The one character that a file's name cannot have.
+        return self.file_stem.replace("%2F", "/")
+
+    @property
+    def file_stem(self) -> str:
+        """The dump's file without folder and ending: the same in either format."""
+        return re.sub(r"\.sql(\.gz)?$", "", self.path.rpartition("/")[2])
 
 
 class Verification(models.Model):

@@ -24,7 +24,7 @@ from django_q.models import OrmQ
 from django_q.signing import SignedPackage
 from django_q.tasks import async_task
 
-from backups import restic
+from backups import aim, restic
 from backups.choices import (
     ACTIVE,
     EXCLUSIVE_ACTIONS,
@@ -141,13 +141,19 @@ def restore_enqueue(
     without_safety: bool = False,
     reason: str = "",
     undo_of: Restore | None = None,
+    across: tuple[str, str] | None = None,
     requested_by: User | None = None,
     send: bool = True,
 ) -> Run:
     """Insert a queued restore (or undo) with all that it needs to know.
 
-    Raises Refused while another restore of the same target is queued or running.
+    `across` are the names that a person gave of the snapshot's database and of the one that is to
+    hold it, where they differ. Raises Refused while another restore of the same target is queued or
+    running, Problem for a target that does not fit the mode, or a snapshot that does not fit the target.
     """
+    aim.refuse_unfit_target(database, mode, target, undo_of)
+    if mode != RestoreMode.UNDO:
+        aim.refuse_unfit_snapshot(database, snapshot, mode, across)
     with transaction.atomic():
         # In one order, for whoever locks both.
         both = Repository.objects.filter(pk__in=[database.repository_id, snapshot.repository_id])

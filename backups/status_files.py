@@ -44,6 +44,33 @@ def write_last_verified(database: Database, time: datetime) -> Path:
     return _write(path, time)
 
 
+def make_further(first: Database) -> None:
+    """The first database's times go to where those of further ones lie, as another comes first.
+
+    Else the gate would take them for the other's. Raises Problem.
+    """
+    _rename(first.name, from_first=True)
+
+
+def make_first(further: Database) -> None:
+    """A further database's times go to where the first one's lie. Raises Problem."""
+    _rename(further.name, from_first=False)
+
+
+def _rename(name: str, *, from_first: bool) -> None:
+    main = settings.SENTINEL.heartbeat_path
+    try:
+        for path_of in (heartbeat.last_ok_path, heartbeat.last_verified_path):
+            ends = (path_of(main, None), path_of(main, name))
+            source, to = ends if from_first else reversed(ends)
+            if source.exists():
+                to.parent.mkdir(exist_ok=True)
+                to.parent.chmod(0o755)  # whatever the umask: the gate may run as another user
+                source.replace(to)
+    except OSError as error:
+        raise _unwritable(error) from error
+
+
 def write_gates() -> None:
     """Tell the gate which databases must be fresh. Raises Problem.
 

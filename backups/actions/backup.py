@@ -9,12 +9,12 @@ from urllib.parse import quote
 
 from django.conf import settings
 
-from backups import process, restic, services, status_files
+from backups import environment, process, restic, services, status_files
 from backups.actions.outcome import FollowUp, Outcome
 from backups.actions.portal import copied_with
 from backups.actions.preflight import Found, make_ready
 from backups.actions.repository import wait_for_maintenance
-from backups.choices import Action, DumpFormat, Level
+from backups.choices import SAFETY_TAG, Action, DumpFormat, Level, Trigger
 from backups.dump import Order, Report, command
 from backups.dumps_at_once import Wish
 from backups.errors import Cancelled, Problem
@@ -132,7 +132,7 @@ def _dump_into_restic(
             restic.backup_args(
                 path=path_of(database),
                 host=settings.BACKUP_HOST,
-                tags=["vedetta", tag_of(database)],
+                tags=["vedetta", tag_of(database), *([SAFETY_TAG] if run.trigger == Trigger.RESTORE else [])],
                 command=command(order_fd, report_fd, iter(found.access.environment_secrets())),
             ),
             doing="storing the dump",
@@ -244,14 +244,29 @@ def _confirm(
 
 
 def _heartbeat(run: Run, database: Database, snapshot: Snapshot, progress: Progress) -> None:
-    """Tell the gate, unless an integrity check found damage that is not known to be mended."""
+    """Tell the gate, unless an integrity check found damage that is not known to be mended.
+
+    Nor where the environment means another database by now: the gate would open on the proof of one
+    that the application may not use any more. A restore does not wait for that to be settled.
+    """
     database.repository.refresh_from_db()
+    # Another may have become the first one meanwhile, whose times are not this one's.
+    database.refresh_from_db(fields=["is_primary"])
     if database.repository.is_damaged:
         services.run_note(run.pk, result={"heartbeat": "withheld"})
         progress.warn(
             "The heartbeat is withheld: an integrity check found the repository damaged. "
             "The snapshot was made; repair the repository, then check all of its data."
         )
+        return
+    if (other := environment.other_database(database)) is not None:
+        services.run_note(run.pk, result={"heartbeat": "withheld"})
+        other.safe = (
+            f"Snapshot {snapshot.short_id} of {database} was made and is good; no heartbeat was written."
+        )
+        if run.trigger != Trigger.RESTORE:
+            raise other
+        progress.warn(other.sentence())
         return
     try:
         path = status_files.write_last_ok(database, snapshot.time)

@@ -7,7 +7,7 @@ from dataclasses import asdict, dataclass, field
 
 from django.conf import settings
 
-from backups import grants, humane, mysql, process, restic, schedules, services, staleness
+from backups import environment, grants, humane, mysql, process, restic, schedules, services, staleness
 from backups.actions.outcome import Outcome
 from backups.choices import Level
 from backups.connections import database_server, repository_access
@@ -95,12 +95,14 @@ def make_ready(database: Database, tick: Tick | None = None) -> Found:
     """What a backup needs, all of it there. Raises Problem with the first that is not.
 
     But for the repository, which is probed while the backup's own restic opens it; and a backup that
-    comes too rarely is a backup still.
+    comes too rarely, or of another database than `.env` means by now, is a backup still.
     """
     found = Found()
     for name, look in _CHECKS:
-        if name not in (_REPOSITORY, _SCHEDULE):
+        if name not in (_REPOSITORY, _SCHEDULE, _ENVIRONMENT):
             look(database, found, tick)
+    if (differs := environment.disagreement(database)) is not None:
+        found.warnings.append(differs.sentence())
     return found
 
 
@@ -195,7 +197,14 @@ def _schedule(database: Database, found: Found, _tick: Tick | None) -> str:
     return f"Backups are due at most {humane.rough(gap)} apart, and are stale after {humane.rough(allowed)}."
 
 
+def _environment(database: Database, found: Found, _tick: Tick | None) -> str:
+    if (differs := environment.disagreement(database)) is not None:
+        raise differs
+    return "The environment means the same database and repository."
+
+
 _REPOSITORY = "repository"
+_ENVIRONMENT = "environment"
 _SCHEDULE = "schedule"
 _CHECKS: tuple[tuple[str, Callable[[Database, Found, Tick | None], str]], ...] = (
     ("status folder", _status_folder),
@@ -205,4 +214,5 @@ _CHECKS: tuple[tuple[str, Callable[[Database, Found, Tick | None], str]], ...] =
     ("client", _client),
     ("privileges", _privileges),
     (_SCHEDULE, _schedule),
+    (_ENVIRONMENT, _environment),
 )

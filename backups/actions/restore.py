@@ -13,12 +13,13 @@ from typing import Any, BinaryIO
 from django.conf import settings
 from django.utils import timezone
 
-from backups import definitions, grants, mysql, process, restic, services
+from backups import aim, choose, definitions, grants, mysql, process, restic, services
 from backups.actions.dropping import drop_database, drop_scratch
 from backups.actions.loading import load_snapshot
 from backups.actions.outcome import Outcome
 from backups.actions.repository import opened
 from backups.actions.verify import (
+    NOT_THE_SNAPSHOTS_FAULT,
     differing_sections,
     holds_nothing,
     is_by_vedetta,
@@ -45,18 +46,29 @@ def run(run: Run, progress: Progress) -> Outcome:
     """Play the restore that belongs to the run. Raises Problem, Cancelled."""
     restore = run.restore
     progress.phase("preflight")
+    # Its database may have been given another name while it waited.
+    aim.refuse_unfit_target(restore.database, RestoreMode(restore.mode), restore.target, restore.undo_of)
     access = opened(run, progress)
     restic.probe(access, tick=progress.tick)
+    try:
+        _play(restore, access, progress)
+    except restic.ResticError as error:
+        if not isinstance(error, NOT_THE_SNAPSHOTS_FAULT):
+            error.do = f"{error.do} {choose.instead_of(restore.snapshot)}".strip()
+        raise
+    services.run_note(run.pk, result={"snapshot_id": restore.snapshot.snapshot_id, "target": restore.target})
+    return Outcome()
+
+
+def _play(restore: Restore, access: restic.Access, progress: Progress) -> None:
     _refuse_unknown_tables(restore, access, progress)
     if restore.mode == RestoreMode.FILE:
         _to_file(restore, access, progress)
-    else:
-        place = _place(restore, run, progress)
-        if restore.mode != RestoreMode.NEW:
-            _make_sure_of_privileges(restore, place)
-        _MODES[RestoreMode(restore.mode)](restore, access, place, progress)
-    services.run_note(run.pk, result={"snapshot_id": restore.snapshot.snapshot_id, "target": restore.target})
-    return Outcome()
+        return
+    place = _place(restore, restore.run, progress)
+    if restore.mode != RestoreMode.NEW:
+        _make_sure_of_privileges(restore, place)
+    _MODES[RestoreMode(restore.mode)](restore, access, place, progress)
 
 
 def undo(run: Run, progress: Progress) -> Outcome:
@@ -414,7 +426,7 @@ def _refuse_damaged(restore: Restore, loading: Loading) -> None:
     """Raise Problem unless the stream was whole and is what its manifest says."""
     damaged = Problem(
         f"Snapshot {restore.snapshot.short_id} is damaged: what it holds is not what was backed up.",
-        do="Restore another snapshot; check the repository's data.",
+        do=f"{choose.instead_of(restore.snapshot)} Check the repository's data.",
     )
     is_loaded = restore.mode != RestoreMode.FILE
     is_ours_and_cut = is_by_vedetta(restore.snapshot) and not loading.digester.is_complete
@@ -422,7 +434,7 @@ def _refuse_damaged(restore: Restore, loading: Loading) -> None:
     if is_cut or is_ours_and_cut:
         raise Problem(
             f"Snapshot {restore.snapshot.short_id} is not whole: its dump has no closing line.",
-            do="Restore another snapshot.",
+            do=choose.instead_of(restore.snapshot),
         )
     if loading.end == End.UNKNOWN and restore.mode in OVERWRITING_MODES:
         raise Problem(

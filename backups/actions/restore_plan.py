@@ -8,7 +8,7 @@ from datetime import datetime
 from statistics import median
 from typing import Any
 
-from backups import mysql
+from backups import choose, mysql
 from backups.actions.verify import source_name
 from backups.choices import OVERWRITING_MODES, RestoreMode, Verdict
 from backups.connections import database_server
@@ -57,6 +57,9 @@ def plan(
     )
     if not told.verified:
         told.warnings.append("This snapshot has not been verified: nobody has seen it restore.")
+    _tell_of_safety_copies(told)
+    if mode in OVERWRITING_MODES and snapshot.source != target:
+        told.warnings.append(f"This snapshot is of {snapshot.source}: it would take the place of {target}.")
     if mode == RestoreMode.FILE:
         return told
     try:
@@ -64,6 +67,19 @@ def plan(
     except Problem as problem:
         told.obstacles.append(problem.sentence())
     return told
+
+
+def _tell_of_safety_copies(told: Plan) -> None:
+    """What was saved before a restore is newer than the backups, and not what people go back to."""
+    if choose.is_safety_copy(told.snapshot):
+        told.warnings.append(
+            "This snapshot was saved before a restore: it holds what was to be repaired then."
+        )
+    elif (newer := choose.newer_safety_copy(told.snapshot)) is not None:
+        told.warnings.append(
+            f"Snapshot {newer.short_id} is newer: it was saved before a restore, and holds what was to be "
+            "repaired then."
+        )
 
 
 def expected_seconds(database: Database, snapshot: Snapshot) -> float | None:

@@ -84,7 +84,7 @@ def run(run: Run, progress: Progress) -> Outcome:
         try:
             loading = _restore(snapshot, access, scratch, findings, progress)
         except (restic.ResticError, LoadProblem, Unreadable) as problem:
-            if isinstance(problem, _NOT_THE_SNAPSHOTS_FAULT):
+            if isinstance(problem, NOT_THE_SNAPSHOTS_FAULT):
                 raise
             _refuse_unlike(snapshot, scratch, problem)
             findings.unreadable = problem.sentence()
@@ -112,7 +112,7 @@ def _refuse_unlike(snapshot: Snapshot, scratch: Scratch, problem: Problem) -> No
     ) from problem
 
 
-_NOT_THE_SNAPSHOTS_FAULT = (
+NOT_THE_SNAPSHOTS_FAULT = (
     restic.RepositoryUnreachable,
     restic.RepositoryLocked,
     restic.WrongPassword,
@@ -214,9 +214,7 @@ def _restore(
 
 def source_name(snapshot: Snapshot) -> str:
     """The name that the database had when it was dumped."""
-    if snapshot.manifest:
-        return str(snapshot.manifest["database"])
-    return snapshot.database.database if snapshot.database else ""
+    return snapshot.source
 
 
 def _refuse_unless_complete(snapshot: Snapshot, loading: Loading) -> None:
@@ -596,8 +594,10 @@ def _conclude(run: Run, snapshot: Snapshot, findings: Findings, progress: Progre
 def _stamp(database: Database | None, snapshot: Snapshot) -> None:
     """An older snapshot that is verified by hand does not turn the clock back."""
     assert database is not None  # noqa: S101
-    newest = choose.newest_of(database.snapshots.exclude(verified_at=None))
+    newest = choose.newest_of(choose.backups_of(database.snapshots.exclude(verified_at=None)))
     if newest == snapshot:
+        # Another may have become the first one meanwhile, whose times are not this one's.
+        database.refresh_from_db(fields=["is_primary"])
         status_files.write_last_verified(database, snapshot.time)
 
 

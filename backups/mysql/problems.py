@@ -63,9 +63,7 @@ def problem_from(error: Exception, server: Server, database: str = "") -> MySQLP
 
 
 # A server says no more to a user whose account demands TLS.
-_CHECK_USER_PLAIN = (
-    "Check MYSQL_USER and MYSQL_PASSWORD, and whether the account demands TLS, as MYSQL_SSL_MODE is DISABLED."
-)
+_OR_TLS = ", and whether the account demands TLS, as MYSQL_SSL_MODE is DISABLED"
 # MySQL's require_secure_transport; MariaDB's refuses with ER.ACCESS_DENIED_ERROR.
 _SECURE_TRANSPORT_REQUIRED = 3159
 
@@ -79,7 +77,7 @@ def problem_from_number(code: int, text: str, server: Server, database: str = ""
     if code == ER.ACCESS_DENIED_ERROR:
         return AccessDenied(
             f"{where} refuses user {server.user}: wrong user or password.",
-            do=_CHECK_USER_PLAIN if server.ssl_mode == "DISABLED" else "Check MYSQL_USER and MYSQL_PASSWORD.",
+            do=f"Check {server.account_set_by}{_OR_TLS if server.ssl_mode == 'DISABLED' else ''}.",
         )
     if code in (ER.BAD_DB_ERROR, ER.DBACCESS_DENIED_ERROR):
         return UnknownDatabase(
@@ -106,7 +104,7 @@ def problem_from_number(code: int, text: str, server: Server, database: str = ""
     if code in (CR.CONN_HOST_ERROR, CR.CONNECTION_ERROR, CR.UNKNOWN_HOST, 2005):
         return ServerUnreachable(
             f"{where} gives no answer.",
-            do="See whether it runs, and check MYSQL_HOST and MYSQL_PORT.",
+            do=f"See whether it runs, and check {server.address_set_by}.",
         )
     # So MariaDB's client library tells of an answer that does not come over TLS.
     is_late = code == CR.SSL_CONNECTION_ERROR and "timed out" in text

@@ -8,7 +8,7 @@ from typing import Any
 
 from backups import humane
 from backups.choices import Action
-from backups.console import VedettaCommand, database_named
+from backups.console import VedettaCommand, add_database, database_named
 
 
 class Command(VedettaCommand):
@@ -17,7 +17,7 @@ class Command(VedettaCommand):
     help = "Back up a database now, then forget old snapshots and check when that is due."
 
     def add_own_arguments(self, parser: ArgumentParser) -> None:
-        parser.add_argument("--database", metavar="NAME", help="which one, where there are several")
+        add_database(parser)
 
     def work(self, **options: Any) -> Mapping[str, Any]:
         run = self.play(Action.BACKUP, database=database_named(options["database"]))
