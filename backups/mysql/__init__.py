@@ -38,6 +38,14 @@ from backups.mysql.contents import (
     tables_with_json,
     tables_without_snapshot,
 )
+from backups.mysql.left_out import (
+    LeftOut,
+    engines,
+    is_dumped,
+    not_in_backup,
+    rows_are_dumped,
+    tables_without_rows,
+)
 from backups.mysql.loading import LoadingConnection, before_load, break_off, loading_connections
 from backups.mysql.locks import NotLocked, ReadLock, locked_for_reading
 from backups.mysql.names import name_pattern, prefix_pattern, quote
