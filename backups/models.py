@@ -325,6 +325,11 @@ class Snapshot(models.Model):
         """The first eight digits, as restic prints them."""
         return self.snapshot_id[:8]
 
+    @property
+    def not_in_backup(self) -> list[dict[str, str]]:
+        """What the database held and no dump carries: `table` (empty for the database itself), `why`."""
+        return list((self.manifest or {}).get("not_in_backup", []))
+
 
 class Verification(models.Model):
     """What a full test restore of a snapshot found."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from dataclasses import asdict, dataclass, field
+from typing import Any
 
 from django.conf import settings
 
@@ -19,6 +20,8 @@ from backups.status_files import make_sure_writable
 Tick = Callable[[], None]
 # Beyond it, a replica's delay is more than what comes and goes.
 _BEHIND_SECONDS = 60
+# Of what no dump carries; the snapshot's page has all of it.
+_SHOWN = 10
 
 
 @dataclass(frozen=True)
@@ -41,6 +44,7 @@ class Found:
     clients: mysql.Clients | None = None
     restic_version: str = ""
     data_length: int = 0
+    left_out: list[mysql.LeftOut] = field(default_factory=list)
     warnings: list[str] = field(default_factory=list)
     notes: list[str] = field(default_factory=list)
 
@@ -127,7 +131,10 @@ def _database(database: Database, found: Found, _tick: Tick | None) -> str:
     with mysql.connect(found.server, database.database) as connection:
         found.info = mysql.probe(connection)
         found.data_length = mysql.data_length(connection, database.database)
-        if loose := mysql.tables_without_snapshot(connection, database.database):
+        _note_left_out(connection, database, found)
+        elsewhere = {left.table for left in found.left_out}
+        loose = mysql.tables_without_snapshot(connection, database.database)
+        if loose := [table for table in loose if table.rpartition(" (")[0] not in elsewhere]:
             found.warnings.append(
                 "Not InnoDB, so not covered by the consistent snapshot; what is written to them "
                 f"during a dump may come out torn: {', '.join(loose)}."
@@ -142,6 +149,14 @@ def _database(database: Database, found: Found, _tick: Tick | None) -> str:
     return (
         f"{found.info} at {found.server.address} has {database.database}.{f' {replica}.' if replica else ''}"
     )
+
+
+def _note_left_out(connection: Any, database: Database, found: Found) -> None:
+    found.left_out = mysql.not_in_backup(connection, database.database)
+    if found.left_out:
+        shown = "; ".join(left.words for left in found.left_out[:_SHOWN])
+        more = f"; and {len(found.left_out) - _SHOWN} more" if len(found.left_out) > _SHOWN else ""
+        found.warnings.append(f"Not in any backup, as no dump carries it: {shown}{more}.")
 
 
 def _note_replica(replica: mysql.Replica, found: Found) -> None:

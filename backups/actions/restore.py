@@ -26,7 +26,14 @@ from backups.load import Loading, Wish, digested, pieces_for, unpacked
 from backups.models import Restore, Run, Snapshot
 from backups.progress import Progress
 from backups.stream import Kind, ManifestDamaged, objects_in
-from backups.swap import Place, refuse_keys_from_elsewhere, refuse_taken, swap, write_down
+from backups.swap import (
+    Place,
+    refuse_keys_from_elsewhere,
+    refuse_taken,
+    refuse_without_rows,
+    swap,
+    write_down,
+)
 
 _LONGEST_NAME = 64
 STANDARD_OUTPUT = "-"
@@ -43,6 +50,7 @@ def run(run: Run, progress: Progress) -> Outcome:
         _to_file(restore, access, progress)
     else:
         place = _place(restore, run, progress)
+        refuse_without_rows(restore.snapshot, restore.tables, restore.target, place.server)
         if restore.mode != RestoreMode.NEW:
             _make_sure_of_privileges(restore, place)
         _MODES[RestoreMode(restore.mode)](restore, access, place, progress)

@@ -45,6 +45,7 @@ from backups.mysql.left_out import (
     not_in_backup,
     rows_are_dumped,
     tables_without_rows,
+    without_rows,
 )
 from backups.mysql.loading import LoadingConnection, before_load, break_off, loading_connections
 from backups.mysql.locks import NotLocked, ReadLock, locked_for_reading

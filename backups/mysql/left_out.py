@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any, NamedTuple
 
 import MySQLdb
@@ -36,6 +36,11 @@ class LeftOut(NamedTuple):
     table: str
     why: str
 
+    @property
+    def words(self) -> str:
+        """What is left out, for a list."""
+        return f"{self.table} ({self.why})" if self.table else self.why
+
 
 def rows_are_dumped(engine: str | None) -> bool:
     """Whether the dump programs write the rows of tables of this engine, in whatever case it is named."""
@@ -45,6 +50,11 @@ def rows_are_dumped(engine: str | None) -> bool:
 def is_dumped(engine: str | None) -> bool:
     """Whether the dump programs write the tables of this engine at all, if only their definition."""
     return (engine or "").lower() not in _WITHOUT_DEFINITION
+
+
+def without_rows(left_out: Sequence[Mapping[str, str]]) -> list[str]:
+    """Of a manifest's `not_in_backup`, the tables whose rows the snapshot does not hold."""
+    return [each["table"] for each in left_out if not rows_are_dumped(each["why"].partition(":")[0])]
 
 
 def engines(connection: Any, database: str) -> dict[str, str]:

@@ -19,12 +19,15 @@ class Command(VedettaCommand):
         parser.add_argument("--database", metavar="NAME", help="which one, where there are several")
 
     def work(self, **options: Any) -> Mapping[str, Any]:
-        found = []
-        for check in checks(database_named(options["database"]), Found()):
+        found, learned = [], Found()
+        for check in checks(database_named(options["database"]), learned):
             found.append(check)
             mark = "!" if check.warning else ("ok" if check.ok else "FAILED")
             self.say(f"{mark:>6}  {check.name}: {check.detail}")
-        told = {"checks": [{"name": c.name, "ok": c.ok, "detail": c.detail} for c in found]}
+        told = {
+            "checks": [{"name": c.name, "ok": c.ok, "detail": c.detail} for c in found],
+            "not_in_backup": [left._asdict() for left in learned.left_out],
+        }
         failed = [check for check in found if not check.ok]
         if failed:
             error = f"{len(failed)} of {len(found)} checks failed: {failed[0].detail}"
