@@ -171,7 +171,9 @@ def _say_what_stayed(restore: Restore, place: Place, say: Callable[[str], None])
         say(f"These tables stayed as they were, because no backup has their rows: {', '.join(stayed)}.")
 
 
-def refuse_without_rows(snapshot: Snapshot, chosen: Collection[str], target: str, server: mysql.Server) -> None:
+def refuse_without_rows(
+    snapshot: Snapshot, chosen: Collection[str], target: str, server: mysql.Server
+) -> None:
     """Raise Problem for chosen tables whose rows the snapshot does not hold, before anything is touched."""
     if not chosen:
         return

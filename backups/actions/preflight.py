@@ -8,7 +8,7 @@ from typing import Any
 
 from django.conf import settings
 
-from backups import grants, humane, mysql, process, restic, schedules, services, staleness
+from backups import grants, humane, mysql, process, restic, schedules, services, staleness, suspicions
 from backups.actions.outcome import Outcome
 from backups.choices import Level
 from backups.connections import database_server, repository_access
@@ -58,6 +58,7 @@ def checks(database: Database, found: Found, tick: Tick | None = None) -> Iterat
             yield Check(name, ok=False, detail=problem.sentence())
         else:
             yield Check(name, ok=True, detail=detail)
+    found.warnings += suspicions.sentences(database)
     for warning in found.warnings:
         yield Check("warning", ok=True, detail=warning, warning=True)
 

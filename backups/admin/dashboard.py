@@ -175,7 +175,7 @@ def state(
 def _databases() -> QuerySet[Database]:
     """All databases with the keys of their newest runs and snapshots, found through the indexes."""
     runs = Run.objects.filter(database=OuterRef("pk"), action=Action.BACKUP).order_by("-finished_at")
-    held = Snapshot.objects.filter(database=OuterRef("pk"), forgotten_at=None).order_by("-time")
+    held = Snapshot.objects.trusted().filter(database=OuterRef("pk"), forgotten_at=None).order_by("-time")
     newest = {
         f"newest_{status}": Subquery(runs.filter(status=status).values("pk")[:1]) for status in TERMINAL
     }

@@ -32,7 +32,7 @@ CREATE TABLE hole (id INT PRIMARY KEY) ENGINE=BLACKHOLE;
 
 @pytest.fixture(scope="module", params=FLAVOURS)
 def merging(request: pytest.FixtureRequest) -> Iterator[Shop]:
-    """A database with what each flavour has without a plugin, and on MySQL with a remote table that is away."""
+    """A database with what each flavour has without a plugin; on MySQL with a remote table that is away."""
     options = ["--federated"] if request.param == "mysql" else []
     with DatabaseServer(request.param, options=options) as server:
         shop = make_restorable(server, MERGED + (AWAY if options else ""))
