@@ -8,19 +8,20 @@ from backups.errors import Problem
 from backups.models import Run, Snapshot, Suspicion
 
 
-def accept(run: Run, *, by: str, reason: str) -> str:
-    """Take the backup that a run made for right; answers in a sentence what follows. Raises Problem.
+def accept(suspicion: Suspicion, *, by: str, reason: str) -> str:
+    """Take a suspicious backup for right; answers in a sentence what follows. Raises Problem.
 
     `by` says who, `reason` why. Safe to repeat: what was accepted stays as it was said first.
     """
-    suspicion = suspicion_of(run)
-    _refuse_what_cannot_be_accepted(run, suspicion)
+    _refuse_what_cannot_be_accepted(suspicion)
+    run, snapshot = suspicion.snapshot.made_by, suspicion.snapshot
     if suspicions.settle(suspicion, by=by, reason=reason):
-        services.run_log(run.pk, [services.line(f"Accepted by {suspicion.settled_by}: {suspicion.reason}")])
-        told = f"Backup {run.pk} of {suspicion.database} is accepted."
+        if run is not None:
+            services.run_log(run.pk, [services.line(f"Accepted by {by}: {suspicion.reason}")])
+        told = f"Snapshot {snapshot.short_id} of {suspicion.database} is accepted."
     else:
-        _refuse_what_cannot_be_accepted(run, suspicion)
-        told = f"Backup {run.pk} was accepted before, by {suspicion.settled_by}."
+        _refuse_what_cannot_be_accepted(suspicion)
+        told = f"Snapshot {snapshot.short_id} was accepted before, by {suspicion.settled_by}."
     notify.backup_accepted(suspicion.database)
     return f"{told} {_move_heartbeat(suspicion)}"
 
@@ -37,11 +38,12 @@ def suspicion_of(run: Run) -> Suspicion:
     return found
 
 
-def _refuse_what_cannot_be_accepted(run: Run, suspicion: Suspicion) -> None:
+def _refuse_what_cannot_be_accepted(suspicion: Suspicion) -> None:
     snapshot = suspicion.snapshot
     if suspicion.state == SuspicionState.OVER:
         raise Problem(
-            f"Backup {run.pk} does not wait any more: the suspicion was ended by {suspicion.settled_by}.",
+            f"Snapshot {snapshot.short_id} does not wait any more: the suspicion was ended by "
+            f"{suspicion.settled_by}.",
             safe="Nothing was changed.",
         )
     if suspicion.state == SuspicionState.WAITING and snapshot.forgotten_at is not None:

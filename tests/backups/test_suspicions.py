@@ -61,7 +61,9 @@ class History:
     def accept(self, snapshot: Snapshot) -> str:
         """A person says that it is right."""
         assert snapshot.made_by is not None
-        return accepting.accept(snapshot.made_by, by="ada", reason="moved to another server")
+        return accepting.accept(
+            accepting.suspicion_of(snapshot.made_by), by="ada", reason="moved to another server"
+        )
 
 
 @pytest.fixture
@@ -216,7 +218,7 @@ def test_accepting_twice_changes_nothing(history: History) -> None:
     history.accept(emptied)
     assert emptied.made_by is not None
 
-    told = accepting.accept(emptied.made_by, by="grace", reason="another reason")
+    told = accepting.accept(accepting.suspicion_of(emptied.made_by), by="grace", reason="another reason")
 
     assert "was accepted before, by ada" in told
     suspicion = Suspicion.objects.get()
@@ -234,7 +236,7 @@ def test_what_is_not_suspicious_is_not_accepted(history: History) -> None:
     with pytest.raises(Problem, match="is not suspicious"):
         history.accept(good)
     with pytest.raises(Problem, match="no backup"):
-        accepting.accept(other, by="ada", reason="why not")
+        accepting.suspicion_of(other)
 
 
 def test_a_snapshot_that_is_gone_is_not_accepted(history: History) -> None:
@@ -331,7 +333,7 @@ def test_an_emptied_database_is_stored_and_moves_nothing_until_it_is_accepted(
     assert runs[1].children.get(action=Action.FORGET).lines.filter(text__startswith="Nothing of").exists()
     assert len(suspicions.sentences(database)) == 1
 
-    accepting.accept(runs[1], by="ada", reason="moved away")
+    accepting.accept(accepting.suspicion_of(runs[1]), by="ada", reason="moved away")
 
     assert before is not None
     assert (heartbeat.stamp_read(settings.SENTINEL.heartbeat_path).time or before) > before

@@ -9,7 +9,7 @@ from typing import Any
 
 from django.core.management.base import CommandError
 
-from backups.accepting import accept
+from backups.accepting import accept, suspicion_of
 from backups.console import VedettaCommand
 from backups.errors import Problem
 from backups.models import Run
@@ -33,7 +33,7 @@ class Command(VedettaCommand):
         run = Run.objects.filter(pk=options["run"]).first()
         if run is None:
             raise Problem(f"There is no run {options['run']}.", do="Its number stands in the alert.")
-        self.say(accept(run, by=f"{_person()} (command line)", reason=reason))
+        self.say(accept(suspicion_of(run), by=f"{_person()} (command line)", reason=reason))
         return {"run_id": run.pk}
 
 
