@@ -138,6 +138,7 @@ def dump(order: Order, out_fd: int, report: Report) -> dict[str, Any]:
         collations = mysql.default_collations(connection, info)
         definers = mysql.definers(connection, order.database)
         left_out = mysql.not_in_backup(connection, order.database)
+        space_used = mysql.space_used(connection, order.database)
     digester = Digester()
     told = 0.0
     dump_program.widen(out_fd)
@@ -172,6 +173,7 @@ def dump(order: Order, out_fd: int, report: Report) -> dict[str, Any]:
             definers=definers,
             views_of_others=digester.views_of_others(),
             not_in_backup=[left._asdict() for left in left_out],
+            space_used=space_used,
             server={"flavour": info.flavour, "version": info.version},
             client={"flavour": programs.flavour, "version": programs.version},
             inventory=objects_in(sections),

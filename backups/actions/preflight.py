@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
+from contextlib import suppress
 from dataclasses import asdict, dataclass, field
 from typing import Any
 
 from django.conf import settings
 
 from backups import grants, humane, mysql, process, restic, schedules, services, staleness, suspicions
+from backups.actions import room
 from backups.actions.outcome import Outcome
 from backups.choices import Level
 from backups.connections import database_server, repository_access
@@ -58,7 +60,7 @@ def checks(database: Database, found: Found, tick: Tick | None = None) -> Iterat
             yield Check(name, ok=False, detail=problem.sentence())
         else:
             yield Check(name, ok=True, detail=detail)
-    found.warnings += suspicions.sentences(database)
+    found.warnings += [*_room_unknown(found), *suspicions.sentences(database)]
     for warning in found.warnings:
         yield Check("warning", ok=True, detail=warning, warning=True)
 
@@ -201,6 +203,19 @@ def _privileges(database: Database, found: Found, _tick: Tick | None) -> str:
                 f"{mysql.TRUST_FUNCTION_CREATORS}"
             )
     return f"{found.server.user} may dump all of {database.database}."
+
+
+def _room_unknown(found: Found) -> Iterator[str]:
+    """Told to whoever asks, and not with each backup."""
+    if found.server is None:
+        return
+    with suppress(Problem), mysql.connect(found.server) as connection:
+        if not room.is_known(connection, found.server):
+            yield (
+                f"How much room {found.server.address} has left cannot be known from here, and verifications "
+                "and restores make a second copy there. Set VERIFY_MAX_MB to what may be taken; or install "
+                "MariaDB's plugin DISKS and grant FILE; or verify on another server (VERIFY_MYSQL_HOST)."
+            )
 
 
 def _schedule(database: Database, found: Found, _tick: Tick | None) -> str:

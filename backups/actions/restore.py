@@ -14,6 +14,7 @@ from django.conf import settings
 from django.utils import timezone
 
 from backups import grants, mysql, process, restic, services
+from backups.actions import room
 from backups.actions.dropping import drop_database, drop_scratch
 from backups.actions.loading import load_snapshot
 from backups.actions.outcome import Outcome
@@ -136,12 +137,22 @@ def _make_sure_of_privileges(restore: Restore, place: Place) -> None:
 # ---------------------------------------------------------------- Modes
 
 
+_WITHOUT_A_COPY = "restore in place or to a file, which needs no second copy"
+
+
+def _refuse_without_room(connection: Any, restore: Restore, place: Place) -> None:
+    room.refuse_without_room(
+        connection, place.server, restore.snapshot, tables=restore.tables, instead=_WITHOUT_A_COPY
+    )
+
+
 def _into_new(restore: Restore, access: restic.Access, place: Place, progress: Progress) -> None:
     """Into a database that holds nothing yet. What was made is taken away again on failure."""
     _clear_what_died(restore, place)
     made = _make_empty_target(restore, place)
     try:
-        loading = _load(restore, access, place, restore.target, progress)
+        with room.full_disk_told(restore.target, instead=_WITHOUT_A_COPY):
+            loading = _load(restore, access, place, restore.target, progress)
         _check(restore, loading, place, restore.target, progress)
     except BaseException as error:
         progress.log(f"Taking away what was loaded into {restore.target}.")
@@ -183,7 +194,8 @@ def _replace(restore: Restore, access: restic.Access, place: Place, progress: Pr
     refuse_keys_from_elsewhere(restore.target, restore.tables, place.server)
     with _shadow(restore, place, shadow, progress):
         _save_before(restore, progress)
-        loading = _load(restore, access, place, shadow, progress)
+        with room.full_disk_told(shadow, instead=_WITHOUT_A_COPY):
+            loading = _load(restore, access, place, shadow, progress)
         _check(restore, loading, place, shadow, progress)
         _refuse_crossing_keys(restore, place, shadow)
         _swap(restore, place, progress)
@@ -224,7 +236,9 @@ def _make_empty_target(restore: Restore, place: Place) -> bool:
                     safe="It was not touched.",
                     do="Choose a name that is free, or replace that database instead.",
                 )
+            _refuse_without_room(connection, restore, place)
             return False
+        _refuse_without_room(connection, restore, place)
         # Noted before it is there, so that the reaper finds it even if we die in between.
         services.run_note(restore.run_id, result={"scratch": restore.target})
         try:
@@ -238,6 +252,8 @@ def _make_empty_target(restore: Restore, place: Place) -> bool:
 @contextmanager
 def _shadow(restore: Restore, place: Place, shadow: str, progress: Progress) -> Iterator[None]:
     """An empty shadow database, dropped after the swap or instead of it."""
+    with mysql.connect(place.server) as connection:
+        _refuse_without_room(connection, restore, place)
     services.run_note(restore.run_id, result={"scratch": shadow})
     with mysql.connect(place.server) as connection:
         if not mysql.database_exists(connection, restore.target):

@@ -13,6 +13,7 @@ from typing import Any
 from django.conf import settings
 
 from backups import choose, mysql, process, restic, services, status_files
+from backups.actions import room
 from backups.actions.dropping import drop_scratch
 from backups.actions.loading import load_snapshot
 from backups.actions.outcome import Outcome
@@ -147,6 +148,7 @@ def scratch_database(run: Run, snapshot: Snapshot, progress: Progress) -> Iterat
     with mysql.connect(server) as connection:
         info = mysql.probe(connection)
         programs = mysql.clients(info, settings.MYSQL_CLIENT_DIR)
+        room.refuse_without_room(connection, server, snapshot)
         # Noted before it exists, so that the reaper finds it even if we die in between.
         services.run_note(run.pk, result={"scratch": name}, server_version=str(info))
         services.run_note(run.pk, client_version=str(programs))
@@ -156,10 +158,11 @@ def scratch_database(run: Run, snapshot: Snapshot, progress: Progress) -> Iterat
             services.left_cleared(run.pk, "scratch")
             raise
     progress.log(f"Restoring into {name} at {server.address} ({info}, {programs} client).")
-    try:
-        yield Scratch(server, info, programs, name)
-    finally:
-        drop_scratch(run.pk, server, name, progress.tick_to_the_end)
+    with room.full_disk_told(name):
+        try:
+            yield Scratch(server, info, programs, name)
+        finally:
+            drop_scratch(run.pk, server, name, progress.tick_to_the_end)
 
 
 def _create(connection: Any, server: mysql.Server, name: str, manifest: dict[str, Any]) -> None:

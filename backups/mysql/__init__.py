@@ -65,6 +65,7 @@ from backups.mysql.privileges import (
 from backups.mysql.problems import (
     TRUST_FUNCTION_CREATORS,
     AccessDenied,
+    DiskFull,
     MissingPrivilege,
     MySQLProblem,
     NoMoreConnections,
@@ -87,5 +88,6 @@ from backups.mysql.programs import (
     load_args,
     option_file,
 )
+from backups.mysql.room import DataFolder, data_folder, free_by_plugin
 from backups.mysql.server import MARIADB, MYSQL, Server, ServerInfo, version_number
 from backups.mysql.state import Replica, binary_log_position, lock_wait, probe, replica
