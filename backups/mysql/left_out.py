@@ -105,6 +105,14 @@ def not_in_backup(connection: Any, database: str) -> list[LeftOut]:
     return _shortened(told)
 
 
+def libraries(connection: Any, database: str) -> list[str]:
+    """The JavaScript libraries of a database, which MySQL has since 9.2 and dumps with its routines."""
+    return [str(name) for (name,) in _asked(connection, _LIBRARIES, database)]
+
+
+_LIBRARIES = (
+    "SELECT LIBRARY_NAME FROM information_schema.LIBRARIES WHERE LIBRARY_SCHEMA = %s ORDER BY LIBRARY_NAME"
+)
 # MariaDB alone has the table; MySQL's SHOW CREATE TABLE, and so its dump, has the SRID.
 _REFERENCE_SYSTEMS = (
     "SELECT F_TABLE_NAME, G_GEOMETRY_COLUMN, SRID FROM information_schema.GEOMETRY_COLUMNS "

@@ -27,6 +27,7 @@ INSERT INTO plain VALUES (1);
 AWAY = """
 CREATE TABLE people (id INT PRIMARY KEY) ENGINE=FEDERATED CONNECTION='mysql://nobody@127.0.0.1:9/away/people';
 CREATE TABLE hole (id INT PRIMARY KEY) ENGINE=BLACKHOLE;
+CREATE LIBRARY of_the_snapshot LANGUAGE JAVASCRIPT AS 'export function f(n) { return n }';
 """
 
 
@@ -48,6 +49,12 @@ def verify(database: Database) -> Run:
     return played
 
 
+def libraries_of(shop: Shop) -> list[str]:
+    """MySQL's JavaScript libraries in a database."""
+    asked = "SELECT LIBRARY_NAME FROM information_schema.LIBRARIES WHERE LIBRARY_SCHEMA = %s"
+    return [name for (name,) in shop.query(asked, [shop.name])]
+
+
 def test_told_by_backup_and_verification_and_left_where_they_are_by_replacing(
     merging: Shop, make_database: MakeDatabase, back_up: BackUp
 ) -> None:
@@ -66,6 +73,9 @@ def test_told_by_backup_and_verification_and_left_where_they_are_by_replacing(
     assert [line.partition(" ")[0] for line in told] == without_rows
 
     merging.execute("INSERT INTO plain VALUES (2)")
+    if merging.server.flavour == "mysql":
+        merging.execute("DROP LIBRARY of_the_snapshot")
+        merging.execute("CREATE LIBRARY of_later LANGUAGE JAVASCRIPT AS 'export function f(n) { return n }'")
     merging.execute("CREATE TABLE late (id INT, KEY (id)) ENGINE=MERGE UNION=(january)")
     preview = plan(database, run.snapshot, mode=RestoreMode.REPLACE, target=merging.name)
     assert preview.staying == sorted([*without_rows, "late"])
@@ -79,10 +89,13 @@ def test_told_by_backup_and_verification_and_left_where_they_are_by_replacing(
     assert merging.query("SELECT * FROM late") == [(1,)]
     if merging.server.flavour == "mysql":
         assert "127.0.0.1:9" in merging.query("SHOW CREATE TABLE people")[0][1]
+        assert libraries_of(merging) == ["of_the_snapshot"]
 
     succeeded(undo(replaced))
     assert merging.query("SELECT * FROM plain") == [(1,), (2,)]
     assert merging.query("SELECT * FROM year") == [(1,)]
+    if merging.server.flavour == "mysql":
+        assert libraries_of(merging) == ["of_later"]
     merging.execute("DROP TABLE late")
 
 
