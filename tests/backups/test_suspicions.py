@@ -14,12 +14,14 @@ from django.utils import timezone
 from pytest_django.fixtures import Settings
 
 from backups import accepting, choose, notify, status_files, suspicions
-from backups.choices import Action, AlertState, Health, Status, SuspicionState, Trigger
+from backups.choices import Action, AlertState, Health, RestoreMode, Status, SuspicionState, Trigger
 from backups.errors import Problem
 from backups.models import Alert, Database, Repository, Run, Snapshot, Suspicion
 from sentinel import heartbeat
 from tests.backups.conftest import MakeDatabase
 from tests.backups.worlds import Portal, Shop
+from tests.restore.stories import make_restorable, restore, succeeded
+from tests.servers import DatabaseServer
 
 pytestmark = pytest.mark.django_db
 NOON = datetime(2026, 11, 20, 12, tzinfo=UTC)
@@ -340,6 +342,27 @@ def test_an_emptied_database_is_stored_and_moves_nothing_until_it_is_accepted(
     after = back_up(database)
     assert after.result["suspicious"] == []
     assert present.count() == 1
+
+
+def test_an_emptied_database_is_restored_with_its_safety_backup(
+    mariadb_server: DatabaseServer, make_database: MakeDatabase, back_up: Callable[[Database], Run]
+) -> None:
+    """The case in which one restores: the backup before it is suspicious, which stops nothing."""
+    shop = make_restorable(mariadb_server, "CREATE TABLE orders (id INT PRIMARY KEY);")
+    database = make_database(shop)
+    back_up(database)
+    shop.server.create_database(shop.name)
+
+    latest = choose.snapshot_named(database, "latest")
+    restored = succeeded(restore(database, RestoreMode.REPLACE, snapshot=latest))
+
+    safety = restored.restore.safety_snapshot
+    assert safety is not None
+    assert waits(safety)
+    assert shop.query("SELECT COUNT(*) FROM orders") == [(0,)]
+    after = back_up(database)
+    assert after.result["heartbeat"] == "written"
+    assert not waits(safety)
 
 
 def test_the_command_and_what_backup_says(mariadb_portal: Portal) -> None:
