@@ -33,5 +33,7 @@ class Command(VedettaCommand):
                 "No heartbeat was written, because an integrity check found the repository damaged: "
                 "the gate will close. Repair the repository, check all of its data, then back up again."
             )
-        names = ("snapshot_id", "dump_bytes", "data_added", "sha256", "heartbeat", "suspicious")
+        names = ["snapshot_id", "dump_bytes", "data_added", "sha256"]
+        if result["heartbeat"] == "withheld":
+            names += ["heartbeat", "suspicious"]
         return {"run_id": run.pk, **{name: result[name] for name in names}}
