@@ -50,6 +50,15 @@ def waiting(database: Database) -> list[Suspicion]:
     return list(rows.select_related("snapshot").defer("snapshot__manifest").order_by("pk"))
 
 
+def doubts(snapshot: Snapshot) -> list[str]:
+    """What is to be said to who restores a snapshot that nobody said to be right."""
+    found = Suspicion.objects.filter(snapshot=snapshot).exclude(state=SuspicionState.ACCEPTED)
+    return [
+        f"This backup is suspicious: {' '.join(each.reasons)} An earlier one may be what is wanted."
+        for each in found
+    ]
+
+
 def sentences(database: Database) -> list[str]:
     """What preflight says of those that wait: of the newest, which stands for all."""
     return [told(waits.snapshot.made_by_id, waits.reasons) for waits in waiting(database)[-1:]]

@@ -13,7 +13,7 @@ from typing import Any, BinaryIO
 from django.conf import settings
 from django.utils import timezone
 
-from backups import grants, mysql, process, restic, services
+from backups import grants, mysql, process, restic, services, suspicions
 from backups.actions import room
 from backups.actions.dropping import drop_database, drop_scratch
 from backups.actions.loading import load_snapshot
@@ -44,6 +44,8 @@ def run(run: Run, progress: Progress) -> Outcome:
     """Play the restore that belongs to the run. Raises Problem, Cancelled."""
     restore = run.restore
     progress.phase("preflight")
+    for doubt in suspicions.doubts(restore.snapshot):
+        progress.warn(doubt)
     access = opened(run, progress)
     restic.probe(access, tick=progress.tick)
     _refuse_unknown_tables(restore, access, progress)

@@ -14,6 +14,7 @@ from backups.choices import OVERWRITING_MODES, RestoreMode, Verdict
 from backups.connections import database_server
 from backups.errors import Problem
 from backups.models import Database, Restore, Snapshot, Verification
+from backups.suspicions import doubts
 from backups.swap import refuse_keys_from_elsewhere, refuse_without_rows
 
 _SAMPLES = 20
@@ -58,6 +59,7 @@ def plan(
     )
     if not told.verified:
         told.warnings.append("This snapshot has not been verified: nobody has seen it restore.")
+    told.warnings.extend(doubts(snapshot))
     if mode == RestoreMode.FILE:
         return told
     try:

@@ -44,6 +44,11 @@ def test_which_engines_rows_are_in_a_dump(engine: str | None, dumped: bool) -> N
     assert mysql.rows_are_dumped(engine) is dumped
 
 
+def test_which_engines_tables_are_in_a_dump_at_all() -> None:
+    assert not mysql.is_dumped("S3")
+    assert all(mysql.is_dumped(engine) for engine in ("InnoDB", "CONNECT", "FEDERATED", "", None))
+
+
 def test_mariadb_tells_what_its_dumps_lack(mariadb_server: DatabaseServer) -> None:
     shop = make_shop(
         mariadb_server,

@@ -14,6 +14,7 @@ from django.utils import timezone
 from pytest_django.fixtures import Settings
 
 from backups import accepting, choose, notify, status_files, suspicions
+from backups.actions.restore_plan import plan
 from backups.choices import Action, AlertState, Health, RestoreMode, Status, SuspicionState, Trigger
 from backups.errors import Problem
 from backups.models import Alert, Database, Repository, Run, Snapshot, Suspicion
@@ -287,6 +288,18 @@ def test_newest_means_the_newest_that_is_not_suspicious(history: History) -> Non
     assert choose.newest(history.database) == good
     assert choose.snapshot_named(history.database, "latest") == good
     assert choose.snapshot_named(history.database, emptied.snapshot_id[-64:]) == emptied
+
+
+def test_who_restores_a_suspicious_backup_is_told(history: History) -> None:
+    good = history.backup("orders")
+    emptied = history.backup()
+
+    assert suspicions.doubts(good) == []
+    assert "holds no table" in suspicions.doubts(emptied)[0]
+    told = plan(history.database, emptied, mode=RestoreMode.FILE, target="/tmp")
+    assert suspicions.doubts(emptied)[0] in told.warnings
+    history.accept(emptied)
+    assert suspicions.doubts(emptied) == []
 
 
 def test_people_are_told_once_and_again_when_it_is_right(history: History, settings: Settings) -> None:
