@@ -173,6 +173,15 @@ class AlertState(models.TextChoices):
     FAILED = "failed", "Failed"
     LOST = "lost", "Lost"
     OVERDUE = "overdue", "Overdue"
+    SUSPICIOUS = "suspicious", "Suspicious"
+
+
+class SuspicionState(models.TextChoices):
+    """What became of a backup of which a person is to say whether it is right."""
+
+    WAITING = "waiting", "Waits for a person"
+    ACCEPTED = "accepted", "Accepted"
+    OVER = "over", "Over by itself"
 
 
 ALERT_COLOURS = {
@@ -180,4 +189,5 @@ ALERT_COLOURS = {
     AlertState.FAILED: "danger",
     AlertState.LOST: "danger",
     AlertState.OVERDUE: "danger",
+    AlertState.SUSPICIOUS: "warning",
 }

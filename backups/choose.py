@@ -15,7 +15,7 @@ from django.utils import timezone
 
 from backups.choices import SAFETY_TAG, Action, Trigger
 from backups.errors import Problem
-from backups.models import Database, Restore, Run, Snapshot
+from backups.models import Database, Restore, Run, Snapshot, SnapshotQuerySet
 
 # As far as two machines' clocks may differ.
 CLOCKS_DIFFER = timedelta(minutes=1)
@@ -24,8 +24,12 @@ _LIST_THEM = "List them with `manage.py snapshots`."
 
 
 def newest(database: Database) -> Snapshot | None:
-    """The newest backup there is, safety copies passed over; None without any."""
-    return newest_of(backups_of(_present(database)))
+    """The newest backup there is, safety copies passed over; None without any.
+
+    One that holds suspiciously little only where there is no other: who restores wants the tables.
+    """
+    present = _present(database)
+    return newest_of(backups_of(present.trusted())) or newest_of(backups_of(present))
 
 
 def newest_of(snapshots: QuerySet[Snapshot]) -> Snapshot | None:
@@ -112,8 +116,8 @@ def snapshot_at(database: Database, time: datetime) -> Snapshot:
     )
 
 
-def _present(database: Database) -> QuerySet[Snapshot]:
-    return database.snapshots.filter(forgotten_at=None)
+def _present(database: Database) -> SnapshotQuerySet:
+    return Snapshot.objects.filter(database=database, forgotten_at=None)
 
 
 def _none(database: Database) -> Problem:

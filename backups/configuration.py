@@ -30,7 +30,7 @@ ROLES: dict[str, tuple[str, ...]] = {
         "view_run", "view_runline", "view_snapshot", "view_database", "view_repository",
         "view_verification", "view_restore", "view_alert",
     ),
-    "Operator": ("run_backup", "run_verify", "run_maintenance", "cancel_run"),
+    "Operator": ("run_backup", "run_verify", "run_maintenance", "cancel_run", "accept_backup"),
     "Restorer": ("run_restore",),
     "Administrator": (
         "override_gate", "add_database", "change_database", "delete_database", "add_repository",

@@ -37,12 +37,23 @@ from backups.choices import (
     Level,
     RestoreMode,
     Status,
+    SuspicionState,
     Swap,
     Trigger,
     Verdict,
 )
 from backups.errors import LostClaim, Refused
-from backups.models import Database, Repository, Restore, Run, RunLine, Snapshot, Verification, WorkerPulse
+from backups.models import (
+    Database,
+    Repository,
+    Restore,
+    Run,
+    RunLine,
+    Snapshot,
+    Suspicion,
+    Verification,
+    WorkerPulse,
+)
 
 logger = logging.getLogger(__name__)
 
@@ -478,6 +489,25 @@ def snapshot_record(
         repository=repository, snapshot_id=info.id, defaults=known
     )
     return snapshot
+
+
+def suspicion_record(snapshot: Snapshot, database: Database, reasons: Sequence[str]) -> None:
+    """Note that a person is to say whether the backup is right."""
+    Suspicion.objects.update_or_create(
+        snapshot=snapshot,
+        defaults={"database": database, "reasons": list(reasons), "state": SuspicionState.WAITING},
+    )
+
+
+def suspicion_settle(
+    suspicion: Suspicion, state: SuspicionState, *, by: str, reason: str = "", now: datetime | None = None
+) -> bool:
+    """End the wait for a person; answers whether it was not ended before, by another one."""
+    waits = Suspicion.objects.filter(pk=suspicion.pk, state=SuspicionState.WAITING)
+    ended = {"settled_at": now or timezone.now(), "settled_by": by[:200], "reason": reason[:300]}
+    hit = waits.update(state=state, **ended)
+    suspicion.refresh_from_db()
+    return hit == 1
 
 
 def snapshot_learned(snapshot: Snapshot, manifest: Mapping[str, Any]) -> None:

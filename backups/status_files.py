@@ -6,7 +6,9 @@ from datetime import datetime
 from pathlib import Path
 
 from django.conf import settings
+from django.utils import timezone
 
+from backups.choose import CLOCKS_DIFFER
 from backups.errors import Problem
 from backups.models import Database
 from sentinel import heartbeat
@@ -35,6 +37,25 @@ def make_sure_writable() -> Path:
 def write_last_ok(database: Database, time: datetime) -> Path:
     """Put the time of the newest good backup into the database's heartbeat. Raises Problem."""
     path = heartbeat.last_ok_path(settings.SENTINEL.heartbeat_path, _name(database))
+    return _write(path, time)
+
+
+def move_last_ok(database: Database, time: datetime) -> Path | None:
+    """As `write_last_ok`, but only forwards, and never to a time that is yet to come. Raises Problem."""
+    path = heartbeat.last_ok_path(settings.SENTINEL.heartbeat_path, _name(database))
+    return _moved(path, time)
+
+
+def move_last_verified(database: Database, time: datetime) -> Path | None:
+    """As `move_last_ok`, for the newest proved restore. Raises Problem."""
+    path = heartbeat.last_verified_path(settings.SENTINEL.heartbeat_path, _name(database))
+    return _moved(path, time)
+
+
+def _moved(path: Path, time: datetime) -> Path | None:
+    there = heartbeat.stamp_read(path).time
+    if time > timezone.now() + CLOCKS_DIFFER or (there is not None and there >= time):
+        return None
     return _write(path, time)
 
 

@@ -14,11 +14,11 @@ from datetime import timedelta
 from django.db.models import QuerySet
 from django.utils import timezone
 
-from backups import choose, restic, retention, services
+from backups import choose, restic, retention, services, suspicions
 from backups.actions import portal
 from backups.actions.outcome import Outcome
 from backups.actions.repository import is_ours, note_size, opened, sync
-from backups.choices import ACTIVE, TERMINAL, Action, Status
+from backups.choices import ACTIVE, TERMINAL, Action, Status, SuspicionState
 from backups.models import Database, Restore, Run, Snapshot
 from backups.progress import Progress
 
@@ -48,7 +48,7 @@ def run(run: Run, progress: Progress) -> Outcome:
     databases = [run.database] if run.database else list(run.repository.databases.order_by("pk"))
     remove: list[str] = []
     kept = 0
-    for database in databases:
+    for database in _those_that_do_not_wait(databases, progress):
         held = database.snapshots.filter(repository=run.repository, forgotten_at=None)
         present = held.defer("manifest")
         gone = _told(present, _plan(database, present), progress)
@@ -57,6 +57,7 @@ def run(run: Run, progress: Progress) -> Outcome:
     copies = portal.superfluous(run.repository, access, progress)
     progress.phase("forget")
     remove = _not_wanted_meanwhile(run, remove, progress)
+    remove = _without_those_that_wait_by_now(remove, run, progress)
     _forget(access, [*remove, *copies], progress)
     sync(run.repository, access, progress)
     if remove or copies:
@@ -65,6 +66,26 @@ def run(run: Run, progress: Progress) -> Outcome:
     progress.log(sentence)
     services.run_note(run.pk, result={"sentence": sentence, "forgotten": remove, "kept": kept})
     return Outcome()
+
+
+def _those_that_do_not_wait(databases: Iterable[Database], progress: Progress) -> Iterator[Database]:
+    """Without those of which a backup is suspicious: what is old there may be all that is left."""
+    for database in databases:
+        if suspicions.waiting(database):
+            progress.warn(f"Nothing of {database} is forgotten. {suspicions.sentences(database)[0]}")
+        else:
+            yield database
+
+
+def _without_those_that_wait_by_now(remove: list[str], run: Run, progress: Progress) -> list[str]:
+    """A backup that ended while this was planned may be suspicious."""
+    late = run.repository.snapshots.filter(
+        snapshot_id__in=remove, database__suspicions__state=SuspicionState.WAITING
+    )
+    spared = set(late.values_list("snapshot_id", flat=True))
+    if spared:
+        progress.warn(f"{len(spared)} snapshots stay, because a backup that was just made is suspicious.")
+    return [each for each in remove if each not in spared]
 
 
 def _plan(database: Database, present: QuerySet[Snapshot]) -> Reasons:

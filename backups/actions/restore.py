@@ -13,7 +13,8 @@ from typing import Any, BinaryIO
 from django.conf import settings
 from django.utils import timezone
 
-from backups import aim, choose, definitions, grants, mysql, process, restic, services
+from backups import aim, choose, definitions, grants, mysql, process, restic, services, suspicions
+from backups.actions import room
 from backups.actions.dropping import drop_database, drop_scratch
 from backups.actions.loading import load_snapshot
 from backups.actions.outcome import Outcome
@@ -36,7 +37,14 @@ from backups.load import End, Loading, dialect_of, digested, judged, unpacked
 from backups.models import Restore, Run, Snapshot
 from backups.progress import Progress
 from backups.stream import Kind, ManifestDamaged, objects_in
-from backups.swap import Place, refuse_keys_from_elsewhere, refuse_taken, swap, write_down
+from backups.swap import (
+    Place,
+    refuse_keys_from_elsewhere,
+    refuse_taken,
+    refuse_without_rows,
+    swap,
+    write_down,
+)
 
 _LONGEST_NAME = 64
 STANDARD_OUTPUT = "-"
@@ -48,6 +56,8 @@ def run(run: Run, progress: Progress) -> Outcome:
     progress.phase("preflight")
     # Its database may have been given another name while it waited.
     aim.refuse_unfit_target(restore.database, RestoreMode(restore.mode), restore.target, restore.undo_of)
+    for doubt in suspicions.doubts(restore.snapshot):
+        progress.warn(doubt)
     access = opened(run, progress)
     restic.probe(access, tick=progress.tick)
     try:
@@ -66,6 +76,7 @@ def _play(restore: Restore, access: restic.Access, progress: Progress) -> None:
         _to_file(restore, access, progress)
         return
     place = _place(restore, restore.run, progress)
+    refuse_without_rows(restore.snapshot, restore.tables, restore.target, place.server)
     if restore.mode != RestoreMode.NEW:
         _make_sure_of_privileges(restore, place)
     _MODES[RestoreMode(restore.mode)](restore, access, place, progress)
@@ -149,12 +160,22 @@ def _make_sure_of_privileges(restore: Restore, place: Place) -> None:
 # ---------------------------------------------------------------- Modes
 
 
+_WITHOUT_A_COPY = "restore in place or to a file, which needs no second copy"
+
+
+def _refuse_without_room(connection: Any, restore: Restore, place: Place) -> None:
+    room.refuse_without_room(
+        connection, place.server, restore.snapshot, tables=restore.tables, instead=_WITHOUT_A_COPY
+    )
+
+
 def _into_new(restore: Restore, access: restic.Access, place: Place, progress: Progress) -> None:
     """Into a database that holds nothing yet. What was made is taken away again on failure."""
     _clear_what_died(restore, place)
     made = _make_empty_target(restore, place)
     try:
-        loading = _load(restore, access, place, restore.target, progress)
+        with room.full_disk_told(restore.target, instead=_WITHOUT_A_COPY):
+            loading = _load(restore, access, place, restore.target, progress)
         _check(restore, loading, place, restore.target, progress)
         _tell_what_sleeps(restore, loading, progress)
     except BaseException as error:
@@ -197,7 +218,8 @@ def _replace(restore: Restore, access: restic.Access, place: Place, progress: Pr
     refuse_keys_from_elsewhere(restore.target, restore.tables, place.server)
     with _shadow(restore, place, shadow, progress):
         _save_before(restore, progress)
-        loading = _load(restore, access, place, shadow, progress)
+        with room.full_disk_told(shadow, instead=_WITHOUT_A_COPY):
+            loading = _load(restore, access, place, shadow, progress)
         _check(restore, loading, place, shadow, progress)
         _refuse_crossing_keys(restore, place, shadow)
         _note_what_comes_after(restore, loading, place, progress)
@@ -240,7 +262,9 @@ def _make_empty_target(restore: Restore, place: Place) -> bool:
                     safe="It was not touched.",
                     do="Choose a name that is free, or replace that database instead.",
                 )
+            _refuse_without_room(connection, restore, place)
             return False
+        _refuse_without_room(connection, restore, place)
         # Noted before it is there, so that the reaper finds it even if we die in between.
         services.run_note(restore.run_id, result={"scratch": restore.target})
         try:
@@ -254,6 +278,8 @@ def _make_empty_target(restore: Restore, place: Place) -> bool:
 @contextmanager
 def _shadow(restore: Restore, place: Place, shadow: str, progress: Progress) -> Iterator[None]:
     """An empty shadow database, dropped after the swap or instead of it."""
+    with mysql.connect(place.server) as connection:
+        _refuse_without_room(connection, restore, place)
     services.run_note(restore.run_id, result={"scratch": shadow})
     with mysql.connect(place.server) as connection:
         if not mysql.database_exists(connection, restore.target):

@@ -70,7 +70,7 @@ class DatabaseAdmin(SetUpAdmin):
 
     def get_queryset(self, request: HttpRequest) -> QuerySet[Database]:
         """Databases with the times of their newest good and newest verified snapshots."""
-        held = Snapshot.objects.filter(database=OuterRef("pk"), forgotten_at=None).order_by("-time")
+        held = Snapshot.objects.trusted().filter(database=OuterRef("pk"), forgotten_at=None).order_by("-time")
         proved = held.filter(verified_at__isnull=False)
         return super().get_queryset(request).annotate(
             newest=Subquery(held.values("time")[:1]), proved=Subquery(proved.values("verified_at")[:1])

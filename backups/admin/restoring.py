@@ -302,6 +302,7 @@ def plan_facts(told: Plan) -> list[tuple[str, Any]]:
         ("Tables replaced", _names(told.replaced)),
         ("Tables that will vanish", _names(told.vanishing)),
         ("Tables that are new", _names(told.new)),
+        *([("Tables that stay as they are", _names(told.staying))] if told.staying else []),
     ]
 
 
@@ -317,4 +318,5 @@ def _fingerprint(told: Plan, form: RestoreForm) -> str:
     chosen = [form.cleaned_data["definers"], form.cleaned_data["without_safety"] and form.overwrites]
     tables = sorted(form.cleaned_data["tables"])
     what = [told.snapshot.pk, told.mode, told.target, told.replaced, told.vanishing, told.new, told.warnings]
+    what.append(told.staying)
     return salted_hmac("backups.restore", json.dumps([what, tables, chosen])).hexdigest()

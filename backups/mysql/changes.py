@@ -12,6 +12,7 @@ import MySQLdb
 from backups import process
 from backups.mysql.connection import execute, fetch_all
 from backups.mysql.contents import inventory
+from backups.mysql.left_out import libraries
 from backups.mysql.names import quote
 from backups.mysql.problems import MySQLProblem
 
@@ -89,7 +90,7 @@ def drop_views(connection: Any, database: str, names: Collection[str] | None = N
 
 
 def drop_definitions(connection: Any, database: str) -> None:
-    """Drop all that is no table: triggers, views, events, routines, packages."""
+    """Drop all that is no table: triggers, views, events, routines, packages, libraries."""
     drop_triggers(connection, database)
     drop_views(connection, database)
     held = inventory(connection, database)
@@ -100,6 +101,8 @@ def drop_definitions(connection: Any, database: str) -> None:
     for kind in ("event", "procedure", "function", "package"):
         for name in held.get(kind, []):
             execute(connection, f"DROP {kind.upper()} IF EXISTS {quote(database)}.{quote(name)}")
+    for name in libraries(connection, database):
+        execute(connection, f"DROP LIBRARY IF EXISTS {quote(database)}.{quote(name)}")
 
 
 def drop_everything(connection: Any, database: str) -> None:

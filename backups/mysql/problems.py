@@ -42,6 +42,10 @@ class ServerGone(MySQLProblem):
     """The server went away in the middle."""
 
 
+class DiskFull(MySQLProblem):
+    """The server has no room left for what is written."""
+
+
 class MissingPrivilege(MySQLProblem):
     """The user lacks a privilege; the sentence has the GRANT."""
 
@@ -120,7 +124,24 @@ def problem_from_number(code: int, text: str, server: Server, database: str = ""
             f"The connection to the database server at {server.address} was lost.",
             do="See the server's own log, then try again.",
         )
+    if code == _DISK_FULL or _FULL_WORDS.search(text):
+        return DiskFull(
+            f"The disk of the database server at {server.address} is full ({text}).",
+            do="Free some space there, then try again.",
+        )
+    if code == ER.RECORD_FILE_FULL:
+        return DiskFull(
+            f"{where} has no room for more rows ({text}): its disk is full, or, of a table in memory, "
+            "max_heap_table_size is reached.",
+            do="Free some space there, then try again.",
+        )
     return MySQLProblem(f"{where} answered: {text} (error {code}).")
+
+
+_DISK_FULL = 1021  # ER_DISK_FULL, which the driver does not name
+# Many other numbers, as of a file that cannot be written, have the cause in their text alone: 28 is
+# ENOSPC, and 135 is InnoDB's word for a tablespace that may not grow.
+_FULL_WORDS = re.compile(r"(?i)\berr(?:no|or):? (?:28|135)\b|no space left on device|disk is full")
 
 
 # Both give away that the certificate is for another name; MySQL's client does not say.

@@ -6,7 +6,7 @@ from argparse import ArgumentParser
 from collections.abc import Mapping
 from typing import Any
 
-from backups import humane
+from backups import humane, suspicions
 from backups.choices import Action
 from backups.console import VedettaCommand, add_database, database_named
 
@@ -26,10 +26,14 @@ class Command(VedettaCommand):
             f"Backed up {run.database}: snapshot {result['snapshot_id'][:8]}, "
             f"{humane.size(result['dump_bytes'])} dumped, {humane.size(result['data_added_packed'])} added."
         )
-        if result.get("heartbeat") == "withheld":
+        if result["suspicious"]:
+            self.say(suspicions.told(run.pk, result["suspicious"]))
+        elif result["heartbeat"] == "withheld":
             self.say(
                 "No heartbeat was written, because an integrity check found the repository damaged: "
                 "the gate will close. Repair the repository, check all of its data, then back up again."
             )
-        names = ("snapshot_id", "dump_bytes", "data_added", "sha256")
+        names = ["snapshot_id", "dump_bytes", "data_added", "sha256"]
+        if result["heartbeat"] == "withheld":
+            names += ["heartbeat", "suspicious"]
         return {"run_id": run.pk, **{name: result[name] for name in names}}

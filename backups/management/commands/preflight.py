@@ -19,13 +19,16 @@ class Command(VedettaCommand):
         add_database(parser)
 
     def work(self, **options: Any) -> Mapping[str, Any]:
-        found = []
+        found, learned = [], Found()
         # One of the checks says itself that the environment means another database.
-        for check in checks(database_named(options["database"], or_ask=False), Found()):
+        for check in checks(database_named(options["database"], or_ask=False), learned):
             found.append(check)
             mark = "!" if check.warning else ("ok" if check.ok else "FAILED")
             self.say(f"{mark:>6}  {check.name}: {check.detail}")
-        told = {"checks": [{"name": c.name, "ok": c.ok, "detail": c.detail} for c in found]}
+        told = {
+            "checks": [{"name": c.name, "ok": c.ok, "detail": c.detail} for c in found],
+            "not_in_backup": [left._asdict() for left in learned.left_out],
+        }
         failed = [check for check in found if not check.ok]
         if failed:
             error = f"{len(failed)} of {len(found)} checks failed: {failed[0].detail}"
