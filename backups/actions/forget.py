@@ -8,26 +8,25 @@ from __future__ import annotations
 from collections.abc import Iterator
 from contextlib import suppress
 from dataclasses import dataclass, field
-from datetime import timedelta
 
 from django.db.models import Q, QuerySet
 from django.utils import timezone
 
-from backups import choose, restic, services
+from backups import choose, restic, services, states
 from backups.actions import portal
 from backups.actions.backup import tag_of
 from backups.actions.outcome import Outcome
 from backups.actions.repository import is_ours, note_size, opened, sync
 from backups.models import Database, Restore, Run, Snapshot
 from backups.progress import Progress
+from backups.retention import SAFETY_KEPT
 
 NEWEST = "newest snapshot, kept whatever the policy says"
 # With a clock that was set back, the last one made is not the newest.
 MADE_LAST = "made last, kept whatever its time says"
 NEWEST_VERIFIED = "newest verified snapshot, kept whatever the policy says"
-# What a restore overwrote is nowhere else. That something is missing shows when the month is closed.
-SAFETY_KEPT = timedelta(days=30)
 SAFETY = "safety snapshot of restore {}, kept for 30 days after it whatever the policy says"
+STANDS = "safety snapshot of restore {}, kept as long as restore {} after it can be undone"
 # restic's argument list has its limits; a prune follows the last portion only.
 _PORTION = 500
 
@@ -120,6 +119,8 @@ def _protected(database: Database, present: QuerySet[Snapshot]) -> Iterator[tupl
     for restore in Restore.objects.filter(lately, database=database, safety_snapshot__in=present):
         assert restore.safety_snapshot is not None  # noqa: S101
         yield restore.safety_snapshot, SAFETY.format(restore.run_id)
+    for snapshot, older, newer in states.held_snapshots(database):
+        yield snapshot, STANDS.format(older.run_id, newer.run_id)
 
 
 def _told(present: QuerySet[Snapshot], plan: _Plan, progress: Progress) -> list[str]:

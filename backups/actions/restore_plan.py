@@ -8,13 +8,13 @@ from datetime import datetime
 from statistics import median
 from typing import Any
 
-from backups import mysql
+from backups import mysql, services
 from backups.actions.verify import source_name
 from backups.choices import OVERWRITING_MODES, RestoreMode, Verdict
 from backups.connections import database_server
 from backups.errors import Problem
 from backups.models import Database, Restore, Snapshot, Verification
-from backups.swap import refuse_keys_from_elsewhere
+from backups.obstacles import refuse_immovable, refuse_keys_from_elsewhere
 
 _SAMPLES = 20
 
@@ -101,8 +101,24 @@ def _look_at_server(told: Plan, database: Database, chosen: frozenset[str]) -> N
     if told.mode in OVERWRITING_MODES and not exists:
         told.obstacles.append(f"There is no database {told.target}: restore into a new one.")
     _look_at_views(told, manifest)
-    if told.mode == RestoreMode.REPLACE:
-        refuse_keys_from_elsewhere(told.target, chosen, database_server(database))
+    if told.mode == RestoreMode.REPLACE and exists:
+        _look_at_what_moves(told, database, chosen)
+
+
+def _look_at_what_moves(told: Plan, database: Database, chosen: frozenset[str]) -> None:
+    """What stands in the way of a swap, as far as the live database tells: one obstacle of each kind."""
+    server = database_server(database)
+    with mysql.connect(server) as connection:
+        looks = (
+            lambda: services.refuse_unsettled(database, told.target),
+            lambda: refuse_immovable(connection, told.target, chosen, target=told.target),
+            lambda: refuse_keys_from_elsewhere(told.target, chosen, server),
+        )
+        for look in looks:
+            try:
+                look()
+            except Problem as problem:
+                told.obstacles.append(problem.sentence())
 
 
 def _compare_tables(told: Plan, manifest: dict[str, Any], live: list[str], chosen: frozenset[str]) -> None:

@@ -39,7 +39,11 @@ def run() -> list[Run]:
 
 
 def _end_swap(restore: Restore) -> None:
-    """A swap whose worker or server died is ended, backwards or forwards; tried again each minute."""
+    """A swap whose worker or server died is ended, backwards or forwards.
+
+    Tried again each minute while the server is not to be had; what it refuses to make is left out
+    and kept, so that one definition keeps nobody waiting.
+    """
     try:
         server = database_server(restore.database)
         with mysql.connect(server) as connection:

@@ -81,6 +81,13 @@ def problem_from_number(code: int, text: str, server: Server, database: str = ""
             f"{where} refuses user {server.user}: wrong user or password.",
             do=_CHECK_USER_PLAIN if server.ssl_mode == "DISABLED" else "Check MYSQL_USER and MYSQL_PASSWORD.",
         )
+    named = re.search(r"(?:Unknown|to) database '(.*)'", text)
+    if code in (ER.BAD_DB_ERROR, ER.DBACCESS_DENIED_ERROR) and named and named[1] != database:
+        # As a view may read another database than the one that it stands in.
+        return UnknownDatabase(
+            f"{where} has no database {named[1]!r} that user {server.user} may see.",
+            do="Make it or grant what is missing there, or take away what names it.",
+        )
     if code in (ER.BAD_DB_ERROR, ER.DBACCESS_DENIED_ERROR):
         return UnknownDatabase(
             f"{where} has no database {database!r} that user {server.user} may see.",
