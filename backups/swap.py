@@ -88,7 +88,8 @@ def swap(restore: Restore, place: Place, *, say: Callable[[str], None], tick: pr
     except BaseException as error:
         if restore.swap == Swap.NONE:
             raise  # nothing was taken down yet
-        _end_now(restore, place, say, error)
+        if restore.swap != Swap.FINISHED:
+            _end_now(restore, place, say, error)
         if restore.swap != Swap.FINISHED:
             raise
     refuse_unless_whole(restore)
@@ -132,6 +133,16 @@ def refuse_unless_whole(restore: Restore) -> None:
             if restore.definitions_left
             else "Compare them with what was wanted; the way back is to undo this.",
         )
+
+
+def drop_emptied(restore: Restore, place: Place) -> None:
+    """Drop the database from which an undo has taken all that was kept in it."""
+    restore.refresh_from_db(fields=["swapped_at"])
+    if restore.mode != RestoreMode.UNDO or restore.swapped_at is None:
+        return
+    with mysql.connect(place.server) as connection:
+        if not mysql.inventory(connection, restore.incoming):
+            mysql.drop_database(connection, restore.incoming)
 
 
 def define_again(restore: Restore, place: Place, tick: process.Tick) -> None:

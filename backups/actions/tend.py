@@ -13,7 +13,7 @@ from backups.choices import Action
 from backups.connections import database_server, repository_access, scratch_server
 from backups.errors import Problem
 from backups.models import Repository, Restore, Run
-from backups.swap import Place, end_broken_off
+from backups.swap import Place, drop_emptied, end_broken_off
 
 logger = logging.getLogger(__name__)
 
@@ -50,6 +50,7 @@ def _end_swap(restore: Restore) -> None:
             info = mysql.probe(connection)
         place = Place(server, info, mysql.clients(info, settings.MYSQL_CLIENT_DIR))
         sentence = end_broken_off(restore, place, tick=lambda: None)
+        drop_emptied(restore, place)
     except Problem as problem:
         logger.warning("%s: %s", restore, problem.sentence())
     else:

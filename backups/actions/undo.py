@@ -15,7 +15,7 @@ from backups.errors import Problem
 from backups.models import Restore, Run
 from backups.obstacles import refuse_crossing, refuse_immovable
 from backups.progress import Progress
-from backups.swap import Place, define_again, kept_tables, refuse_unless_whole
+from backups.swap import Place, define_again, drop_emptied, kept_tables, refuse_unless_whole
 
 
 def undo(run: Run, progress: Progress) -> Outcome:
@@ -41,7 +41,7 @@ def undo(run: Run, progress: Progress) -> Outcome:
     try:
         swap_in(restore, place, progress)
     finally:
-        _drop_if_empty(restore, place)
+        drop_emptied(restore, place)
     return Outcome()
 
 
@@ -82,16 +82,6 @@ def _refuse_what_cannot_swap(restore: Restore, place: Place) -> None:
         refuse_crossing(connection, restore.target, restore.tables, target=restore.target, held=live)
         for database in (restore.incoming, restore.target):
             refuse_immovable(connection, database, restore.tables, target=restore.target)
-
-
-def _drop_if_empty(restore: Restore, place: Place) -> None:
-    """What was kept is in its place again, so the database that kept it can go."""
-    restore.refresh_from_db(fields=["swap"])
-    if restore.swapped_at is None:
-        return
-    with mysql.connect(place.server) as connection:
-        if not mysql.inventory(connection, restore.incoming):
-            mysql.drop_database(connection, restore.incoming)
 
 
 def drop_kept(run: Run, progress: Progress) -> Outcome:
