@@ -244,7 +244,8 @@ def refuse_unsettled(database: Database, target: str, *, but: Restore | None = N
     there = Restore.objects.filter(
         database__host=database.host, database__port=database.port, target=target, swap__in=UNSETTLED
     )
-    half = there.exclude(pk=but.pk if but else None).select_related("run__database").first()
+    others = there.exclude(pk=but.pk) if but is not None else there
+    half = others.select_related("run__database").first()
     if half is not None:
         raise Refused(
             f"Not started: the swap of {_describe(half.run)} was broken off and is not ended yet.",

@@ -7,25 +7,17 @@ that a swap that was broken off anywhere can be ended by `end_broken_off`, eithe
 
 from __future__ import annotations
 
-import json
-import re
-import zlib
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
-from backups import definitions, mysql, process, services
+from backups import defined, definitions, mysql, process, services
 from backups.choices import RestoreMode, Swap
 from backups.errors import Problem
 from backups.models import Restore
 from backups.obstacles import refuse_taken
-from backups.stream import Kind, with_sequences
-
-# It goes up with every row that an application writes meanwhile.
-_NEXT_NUMBER = re.compile(rb" AUTO_INCREMENT=\d+")
-
-# How a table is defined: SHOW CREATE TABLE, and the database and table of each foreign key.
-Defined = dict[str, list[Any]]
+from backups.stream import Kind
 
 
 @dataclass(frozen=True)
@@ -45,11 +37,13 @@ def write_down(
     May wait for tables that somebody locked. `say` is told what will not be as it was. Raises
     Problem where it could not be set up again.
     """
-    read = {"info": place.info, "programs": place.programs, "tick": tick, "say": say}
-    before = definitions.read(place.server, restore.target, **read)
+    read = partial(
+        definitions.read, place.server, info=place.info, programs=place.programs, tick=tick, say=say
+    )
+    before = read(restore.target)
     after = restore.definitions_after
     if after is None:
-        after = definitions.read(place.server, restore.incoming, **read)
+        after = read(restore.incoming)
     told = (before, bytes(after))
     users = {user for each in told for user in definitions.definers(each)}
     with mysql.connect(place.server) as connection:
@@ -66,7 +60,7 @@ def write_down(
         restore,
         definitions_before=before,
         definitions_after=after,
-        tables_after=_packed(_defined(place, restore.incoming, coming, tick)),
+        tables_after=defined.packed(defined.of_tables(place.server, restore.incoming, coming, tick)),
         definitions_left=[],
     )
 
@@ -91,6 +85,7 @@ def swap(restore: Restore, place: Place, *, say: Callable[[str], None], tick: pr
         if restore.swap != Swap.FINISHED:
             _end_now(restore, place, say, error)
         if restore.swap != Swap.FINISHED:
+            _refuse_half_rolled_back(restore, error)
             raise
     refuse_unless_whole(restore)
 
@@ -143,6 +138,18 @@ def drop_emptied(restore: Restore, place: Place) -> None:
     with mysql.connect(place.server) as connection:
         if not mysql.inventory(connection, restore.incoming):
             mysql.drop_database(connection, restore.incoming)
+
+
+def _refuse_half_rolled_back(restore: Restore, error: BaseException) -> None:
+    """Raise Problem where what was taken down before a RENAME could not all be made again."""
+    if restore.definitions_left:
+        why = error.what if isinstance(error, Problem) else str(error)
+        raise Problem(
+            f"The swap was broken off: {why}",
+            safe=f"All tables of {restore.target} are as they were, but "
+            f"{services.left_out(restore.definitions_left)} could not be made again.",
+            do="See the restore's page for why, then have them made: Try these again.",
+        ) from error
 
 
 def define_again(restore: Restore, place: Place, tick: process.Tick) -> None:
@@ -211,7 +218,7 @@ def _refuse_other_tables(restore: Restore, outgoing: Sequence[str], incoming: Se
 
     Nothing comes in only where the snapshot, or the state of before, holds no table either.
     """
-    wanted = sorted(_unpacked(restore.tables_after))
+    wanted = sorted(defined.unpacked(restore.tables_after))
     gone = sorted(set(wanted) - set(incoming))
     if sorted(incoming) != wanted or (outgoing and not incoming and should_bring_tables(restore)):
         told = f", as {gone[0]} is missing" if gone else ""
@@ -255,7 +262,10 @@ def _finish(restore: Restore, place: Place, tick: process.Tick) -> None:
         only=definitions.of_tables(restore.tables) if restore.tables else lambda _: True,
         defaults=_defaults(restore),
     )
-    services.run_note(restore.run_id, result={"otherwise": _defined_otherwise(restore, place, tick)})
+    wanted = defined.moved(defined.unpacked(restore.tables_after), restore.incoming, restore.target)
+    now = defined.of_tables(place.server, restore.target, sorted(wanted), tick)
+    otherwise = [table for table in sorted(wanted) if now[table] != wanted[table]]
+    services.run_note(restore.run_id, result={"otherwise": otherwise})
     services.restore_finished_swap(restore, left=left)
 
 
@@ -355,48 +365,3 @@ def _not_whole(restore: Restore) -> str:
         named = ", ".join(otherwise[:5]) + (" …" if len(otherwise) > 5 else "")
         told.append(f"After the swap these tables are not defined as they came: {named}.")
     return " ".join(told)
-
-
-def _defined(place: Place, database: str, tables: Sequence[str], tick: process.Tick) -> Defined:
-    """How tables are defined now, their foreign keys' targets included."""
-    found: Defined = {}
-
-    def look() -> None:
-        with mysql.connect(place.server) as connection:
-            mysql.describe_as_dumps_do(connection)
-            for table in tables:
-                text = _NEXT_NUMBER.sub(b"", mysql.definition(connection, database, table))
-                found[table] = [text.decode(errors="replace"), []]
-            for key in mysql.foreign_keys(connection, database):
-                if key.table in found:
-                    found[key.table][1].append([key.name, key.schema, key.referenced])
-
-    process.watched(look, tick, lambda: None)
-    return found
-
-
-def _defined_otherwise(restore: Restore, place: Place, tick: process.Tick) -> list[str]:
-    """The tables that are not defined in the target as they were where they came from."""
-    wanted = _unpacked(restore.tables_after)
-    now = _defined(place, restore.target, sorted(wanted), tick)
-    return [table for table in sorted(wanted) if now[table] != _as_in_target(wanted[table], restore)]
-
-
-def _as_in_target(defined: list[Any], restore: Restore) -> list[Any]:
-    text, keys = defined
-    moved = with_sequences(text.encode(), restore.incoming, restore.target).decode()
-    return [
-        moved,
-        [
-            [name, restore.target if schema == restore.incoming else schema, table]
-            for name, schema, table in keys
-        ],
-    ]
-
-
-def _packed(defined: Defined) -> bytes:
-    return zlib.compress(json.dumps(defined).encode())
-
-
-def _unpacked(packed: Any) -> Defined:
-    return dict(json.loads(zlib.decompress(bytes(packed)))) if packed else {}

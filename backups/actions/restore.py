@@ -99,7 +99,8 @@ def _replace(restore: Restore, access: restic.Access, place: Place, progress: Pr
         _save_before(restore, progress)
         loading = _load(restore, access, place, shadow, progress)
         _check(restore, loading, place, shadow, progress)
-        _refuse_what_cannot_swap(restore, place, shadow)
+        with mysql.connect(place.server) as connection:
+            _refuse_what_stays(restore, connection, shadow, restore.target)
         swap_in(restore, place, progress)
 
 
@@ -109,7 +110,7 @@ def _refuse_what_stands_in_the_way(restore: Restore, place: Place) -> None:
     refuse_taken(restore.kept_in, restore.target, place.server)
     with mysql.connect(place.server) as connection:
         if mysql.database_exists(connection, restore.target):
-            refuse_immovable(connection, restore.target, restore.tables, target=restore.target)
+            _refuse_what_stays(restore, connection, restore.target)
     refuse_keys_from_elsewhere(restore.target, restore.tables, place.server)
 
 
@@ -330,17 +331,14 @@ def _refuse_unknown_tables(restore: Restore, access: restic.Access, progress: Pr
         )
 
 
-def _refuse_what_cannot_swap(restore: Restore, place: Place, shadow: str) -> None:
-    """Raise Problem for what a RENAME would not carry, in the shadow database or in the live one."""
-    chosen = restore.tables
-    manifest = restore.snapshot.manifest or {}
-    with mysql.connect(place.server) as connection:
-        live = mysql.tables(connection, restore.target)
-        held = {*live, *manifest.get("inventory", {}).get(Kind.TABLE, [])}
-        for database in (shadow, restore.target):
-            refuse_crossing(connection, database, chosen, target=restore.target, held=held)
-        for database in (shadow, restore.target):
-            refuse_immovable(connection, database, chosen, target=restore.target)
+def _refuse_what_stays(restore: Restore, connection: Any, *databases: str) -> None:
+    """Raise Problem for what of these databases a RENAME would not carry, or not rightly."""
+    inventory = (restore.snapshot.manifest or {}).get("inventory", {})
+    held = {*mysql.tables(connection, restore.target), *inventory.get(Kind.TABLE, [])}
+    for database in databases:
+        refuse_crossing(connection, database, restore.tables, target=restore.target, held=held)
+    for database in databases:
+        refuse_immovable(connection, database, restore.tables, target=restore.target)
 
 
 def _read_through(restore: Restore, access: restic.Access, progress: Progress) -> Loading:
@@ -352,7 +350,7 @@ def _streamed_whole(
     restore: Restore,
     access: restic.Access,
     progress: Progress,
-    write: Callable[[bytes | memoryview], None],
+    write: Callable[[bytes | memoryview], object],
 ) -> None:
     """As `_streamed`. Raises Problem unless it is what was backed up."""
     _refuse_damaged(restore, _streamed(restore, access, progress, write))

@@ -14,7 +14,7 @@ from backups.choices import OVERWRITING_MODES, RestoreMode, Verdict
 from backups.connections import database_server
 from backups.errors import Problem
 from backups.models import Database, Restore, Snapshot, Verification
-from backups.obstacles import refuse_immovable, refuse_keys_from_elsewhere
+from backups.obstacles import refuse_crossing, refuse_immovable, refuse_keys_from_elsewhere
 
 _SAMPLES = 20
 
@@ -96,6 +96,8 @@ def _look_at_server(told: Plan, database: Database, chosen: frozenset[str]) -> N
             "The snapshot has no manifest (it was not made by Vedetta): which tables it holds "
             "is known only when it is read."
         )
+    if manifest and told.mode == RestoreMode.REPLACE and live and not chosen and not told.replaced + told.new:
+        told.warnings.append(f"The snapshot holds no table: {told.target} will be empty afterwards.")
     if told.mode == RestoreMode.NEW and live:
         told.obstacles.append(f"{told.target} holds tables already: choose a name that is free.")
     if told.mode in OVERWRITING_MODES and not exists:
@@ -108,9 +110,12 @@ def _look_at_server(told: Plan, database: Database, chosen: frozenset[str]) -> N
 def _look_at_what_moves(told: Plan, database: Database, chosen: frozenset[str]) -> None:
     """What stands in the way of a swap, as far as the live database tells: one obstacle of each kind."""
     server = database_server(database)
+    inventory = (told.snapshot.manifest or {}).get("inventory", {})
     with mysql.connect(server) as connection:
+        held = {*mysql.tables(connection, told.target), *inventory.get("table", [])}
         looks = (
             lambda: services.refuse_unsettled(database, told.target),
+            lambda: refuse_crossing(connection, told.target, chosen, target=told.target, held=held),
             lambda: refuse_immovable(connection, told.target, chosen, target=told.target),
             lambda: refuse_keys_from_elsewhere(told.target, chosen, server),
         )

@@ -58,12 +58,11 @@ def _refuse_other_than_kept(restore: Restore, before: Restore, place: Place) -> 
                 "then undo again.",
             )
     if not there:
-        # It is nobody's way back any more, and the next to ask is told so.
-        services.restore_note(before, dropped_at=timezone.now())
         raise Problem(
             f"{before.kept_in} is not there any more, so there is nothing to go back to.",
             safe=f"{restore.target} was not touched.",
-            do="Restore a snapshot instead.",
+            do="Restore a snapshot instead, or go back to another state (`undo_restore --list`). Drop the "
+            f"kept tables of restore {before.run_id} to have it off that list.",
         )
     kept = kept_tables(before)
     if kept is not None and held != kept:

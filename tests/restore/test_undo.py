@@ -359,6 +359,8 @@ def test_kept_tables_that_are_not_all_there_never_go_in(
 
     if harm == "dropped":
         assert told.startswith(f"{kept} is not there any more, so there is nothing to go back to.")
+        assert f"Drop the kept tables of restore {run.pk} to have it off that list." in told
+        succeeded(again(run, Action.DROP_KEPT))
         assert ways(database) == []
     else:
         held = 0 if harm == "emptied" else 2
