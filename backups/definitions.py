@@ -210,7 +210,8 @@ def _left(one: Definition, problem: Problem) -> Left:
         "name": one.name,
         "table": one.table,
         "why": problem.what,
-        "text": one.text.decode(errors="replace"),
+        # For people to read: NUL is no text in every database that the portal may have.
+        "text": one.text.decode(errors="replace").replace("\0", "\ufffd"),
     }
 
 

@@ -432,14 +432,6 @@ class Restore(models.Model):
         )
 
     @property
-    def may_define_again(self) -> bool:
-        """Whether what was left out can be tried again: nothing newer has come in its place."""
-        if not self.definitions_left or not self.is_settled:
-            return False
-        newer = self.of_same_target().filter(pk__gt=self.pk)
-        return not any(row.overwrote or not row.is_settled for row in newer.select_related("run"))
-
-    @property
     def overwrote(self) -> bool:
         """Whether the target is, or in part may be, no longer what it was before."""
         if self.mode == RestoreMode.IN_PLACE:

@@ -11,12 +11,16 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
+from django.db.models import QuerySet
 from django.utils import timezone
 
 from backups.choices import RestoreMode, Swap
 from backups.errors import Problem
 from backups.models import Database, Restore, Snapshot
 from backups.retention import SAFETY_KEPT
+
+# Of a row of a restore, what nobody needs who looks at many.
+LARGE = ("definitions_before", "definitions_after", "tables_after")
 
 
 @dataclass(frozen=True)
@@ -64,21 +68,48 @@ class State:
 
 def laid(database: Database, target: str) -> list[Restore]:
     """What lies upon the first state of a target, oldest first; undone ones are not among it."""
-    there = Restore.objects.filter(
-        database__host=database.host, database__port=database.port, target=target
-    ).exclude(mode__in=[RestoreMode.FILE, RestoreMode.NEW])
-    rows = there.select_related("run", "database", "snapshot", "safety_snapshot").order_by("pk")
-    found: list[Restore] = []
-    for row in rows.defer("snapshot__manifest", "safety_snapshot__manifest"):
+    return _replayed(database, target)[0]
+
+
+def _replayed(database: Database, target: str) -> tuple[list[Restore], list[Restore]]:
+    """What lies upon the first state, and those of whom the state of now comes: what they left out lacks."""
+    lying: list[Restore] = []
+    here: list[Restore] = []
+    below: dict[int, list[Restore]] = {}
+    for row in _rows(database, target).exclude(mode=RestoreMode.NEW).order_by("pk"):
         if not row.overwrote:
             continue
-        if row.undo_of is not None and row.undo_of in found:
-            undone = row.undo_of
-            at = found.index(undone)
-            found = found[:at] + [one for one in found[at + 1 :] if not _share_tables(one, undone)]
-        else:
-            found.append(row)
-    return found
+        undone = next((one for one in lying if one.pk == row.undo_of_id), None)
+        if undone is None:
+            below[row.pk] = here
+            here = [row]
+            lying.append(row)
+            continue
+        here = [*below[undone.pk], row]
+        at = lying.index(undone)
+        lying = lying[:at] + [one for one in lying[at + 1 :] if not _share_tables(one, undone)]
+    return lying, here
+
+
+def _rows(database: Database, target: str) -> QuerySet[Restore]:
+    """All restores of a target, without what is large in their rows."""
+    there = Restore.objects.filter(
+        database__host=database.host, database__port=database.port, target=target
+    ).exclude(mode=RestoreMode.FILE)
+    related = there.select_related("run", "database", "snapshot", "safety_snapshot")
+    return related.defer("snapshot__manifest", "safety_snapshot__manifest", *LARGE)
+
+
+def may_define_again(restore: Restore) -> bool:
+    """Whether what a restore left out can be tried again: its state is the one that is there now."""
+    if not restore.definitions_left or not restore.is_settled:
+        return False
+    newer = list(_rows(restore.database, restore.target).filter(pk__gt=restore.pk))
+    if any(not one.is_settled for one in newer):
+        return False
+    if restore.swap == Swap.FINISHED:
+        return restore in _replayed(restore.database, restore.target)[1]
+    return not any(one.overwrote for one in newer)
 
 
 def next_undo(database: Database, target: str) -> Restore:
@@ -113,9 +144,7 @@ def next_undo(database: Database, target: str) -> Restore:
 def listed(database: Database, target: str) -> list[State]:
     """All states that can be brought back, newest first."""
     lying = laid(database, target)
-    there = Restore.objects.filter(
-        database__host=database.host, database__port=database.port, target=target, swapped_at__isnull=False
-    ).select_related("run", "database", "snapshot")
+    there = _rows(database, target).filter(swapped_at__isnull=False)
     rows = {row.pk: row for row in [*there, *lying]}
     states = []
     for pk in sorted(rows, reverse=True):

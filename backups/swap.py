@@ -218,9 +218,15 @@ def _refuse_other_tables(restore: Restore, outgoing: Sequence[str], incoming: Se
 
     Nothing comes in only where the snapshot, or the state of before, holds no table either.
     """
+    if outgoing and not incoming and should_bring_tables(restore):
+        raise Problem(
+            f"No table would come into {restore.target}, and {len(outgoing)} would go out of it.",
+            safe=f"No table of {restore.target} was moved.",
+            do="See what the snapshot holds: restore it into a new database.",
+        )
     wanted = sorted(defined.unpacked(restore.tables_after))
     gone = sorted(set(wanted) - set(incoming))
-    if sorted(incoming) != wanted or (outgoing and not incoming and should_bring_tables(restore)):
+    if sorted(incoming) != wanted:
         told = f", as {gone[0]} is missing" if gone else ""
         raise Problem(
             f"{restore.incoming} does not hold the tables that were to come from it{told}.",
@@ -234,7 +240,10 @@ def should_bring_tables(restore: Restore) -> bool:
     if restore.mode == RestoreMode.UNDO:
         before = restore.undo_of
         return before is None or kept_tables(before) != 0
-    return bool(((restore.snapshot.manifest or {}).get("inventory") or {}).get(Kind.TABLE))
+    # A load may have learned it meanwhile. Without it nobody knows that it should be empty.
+    restore.snapshot.refresh_from_db(fields=["manifest"])
+    manifest = restore.snapshot.manifest
+    return manifest is None or bool(manifest["inventory"].get(Kind.TABLE))
 
 
 def kept_tables(restore: Restore) -> int | None:

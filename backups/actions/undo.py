@@ -107,7 +107,7 @@ def drop_kept(run: Run, progress: Progress) -> Outcome:
 def define(run: Run, progress: Progress) -> Outcome:
     """Make the views, triggers, routines and events that a swap left out. Raises Problem."""
     restore = _restore_of(run)
-    if not restore.may_define_again:
+    if not states.may_define_again(restore):
         raise Problem(
             "Nothing is left out that could be made now: it was made, or a newer restore lies upon it.",
             safe=f"{restore.target} was not touched.",

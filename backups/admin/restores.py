@@ -97,7 +97,7 @@ class RestoreAdmin(ReadOnlyAdmin):
     def get_queryset(self, request: HttpRequest) -> QuerySet[Restore]:
         """Restores with what their pages show."""
         found = super().get_queryset(request).select_related("run", "snapshot", "database", "safety_snapshot")
-        return found.defer("snapshot__manifest", "safety_snapshot__manifest")
+        return found.defer("snapshot__manifest", "safety_snapshot__manifest", *states.LARGE)
 
     @display(description="Snapshot", ordering="snapshot")
     def what(self, restore: Restore) -> str:
@@ -193,7 +193,9 @@ class RestoreAdmin(ReadOnlyAdmin):
 
     def has_again_permission(self, request: HttpRequest, object_id: Any = None) -> bool:
         """Whether this person may make, and this restore left out, definitions."""
-        return self.has_run_restore_permission(request) and _kept(object_id, "may_define_again")
+        restore = row_of(Restore.objects.select_related("database", "run"), object_id)
+        may = restore is not None and states.may_define_again(restore)
+        return self.has_run_restore_permission(request) and may
 
     @action(
         description="Try these again", icon="replay", variant=ActionVariant.PRIMARY, permissions=["again"],

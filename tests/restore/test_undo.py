@@ -26,6 +26,7 @@ from tests.restore.stories import (
     log_of,
     make_restorable,
     restore,
+    store,
     succeeded,
     undo,
     untouched,
@@ -105,6 +106,12 @@ def test_view_that_cannot_be_made_again_is_left_out_told_and_made_later(
     assert shop.query("SHOW TABLES") == tables
     with pytest.raises(Problem, match="is left to undo: it is what it was before the first of them"):
         states.next_undo(database, shop.name)
+
+    # What lies upon it hides it, and once that is undone it can be made again.
+    upon = replace(database)
+    assert failed(again(undone, Action.DEFINE)).startswith("Nothing is left out that could be made now")
+    succeeded(undo(upon))
+    assert states.may_define_again(row(undone))
 
     # Tried too early it says the same, with the library there it makes them.
     assert failed(again(undone, Action.DEFINE)).startswith("view a, view upon could not be made (")
@@ -391,7 +398,25 @@ def test_tables_that_vanish_before_the_rename_leave_the_live_ones_in_their_place
     monkeypatch.setattr(swap, "_prepare", and_lose)
     with untouched(shop):
         told = failed(restore(database, RestoreMode.REPLACE, without_safety=True))
-    assert "does not hold the tables that were to come from it" in told
+    other = "does not hold the tables that were to come from it, as orders is missing"
+    assert (
+        f"No table would come into {shop.name}, and 3 would go out of it." if at == "whole" else other
+    ) in told
+
+
+def test_dump_that_holds_nothing_and_no_manifest_empties_no_database(
+    mariadb_shop: Shop, make_database: MakeDatabase, repository: object
+) -> None:
+    """Another program's file, of which nobody knows that it should be empty."""
+    shop = mariadb_shop
+    database = make_database(shop)
+    snapshot = store(database, b"-- MariaDB dump\n/*!40101 SET NAMES utf8mb4 */;\n-- Dump completed\n")
+
+    with untouched(shop):
+        run = restore(database, RestoreMode.REPLACE, snapshot=snapshot, without_safety=True)
+
+    assert run.status == Status.FAILED
+    assert f"No table would come into {shop.name}, and 3 would go out of it." in run.error
 
 
 def test_table_that_is_otherwise_after_the_swap_is_told(

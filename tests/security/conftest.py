@@ -15,6 +15,7 @@ from django.utils import timezone
 from django_q.models import Failure, OrmQ, Schedule, Success, Task
 from django_q.signing import SignedPackage
 
+from backups import states
 from backups.choices import RestoreMode, Status, Swap
 from backups.models import Alert, Database, Restore, Run, Snapshot, Verification
 from tests.admin.conftest import database, login, person, quick_passwords, roles, status_folder
@@ -73,7 +74,7 @@ def restore_that_can_be_undone() -> Restore:
     restore.save()
     assert restore.can_be_undone
     assert restore.keeps_tables
-    assert restore.may_define_again
+    assert states.may_define_again(restore)
     return restore
 
 

@@ -114,8 +114,9 @@ def _only_kept(database: Database) -> Restore:
 
 
 def _incomplete(database: Database) -> Restore:
-    rows = Restore.objects.filter(database=database).select_related("database", "run")
-    found = next((row for row in rows if row.may_define_again), None)
+    rows = Restore.objects.filter(database=database).exclude(definitions_left=[])
+    known = rows.select_related("database", "run")
+    found = next((row for row in known if states.may_define_again(row)), None)
     if found is None:
         raise Problem(f"No restore of {database} left anything out that could be made now.")
     return found
