@@ -153,6 +153,7 @@ _SANDBOX = re.compile(rb"\A\s*(?:/\*M?!999999[^*]*\*/|--[^\n]*\n|\s)*")
 # In a version comment of its own, behind the one in which the view is.
 _CHECK_OPTION = re.compile(rb"\s*\*/\s*/\*!\d{5,6}\s+(WITH\s+(?:LOCAL|CASCADED)\s+CHECK\s+OPTION)\s*\Z", re.I)
 _ROUTINES = (b"PROCEDURE", b"FUNCTION", b"PACKAGE")
+_DROPPED = (b"TABLE", b"VIEW", b"SEQUENCE", b"TRIGGER", b"EVENT", b"PACKAGE BODY", b"LIBRARY", *_ROUTINES)
 
 
 class Allowed:
@@ -505,7 +506,16 @@ class Allowed:
         kind = cursor.take().text.upper()
         if kind == b"PACKAGE" and cursor.accept(b"BODY"):
             kind = b"PACKAGE BODY"
-        if kind not in (b"TABLE", b"VIEW", b"SEQUENCE", b"TRIGGER", b"EVENT", b"PACKAGE BODY", *_ROUTINES):
+        if kind not in (
+            b"TABLE",
+            b"VIEW",
+            b"SEQUENCE",
+            b"TRIGGER",
+            b"EVENT",
+            b"PACKAGE BODY",
+            b"LIBRARY",
+            *_ROUTINES,
+        ):
             raise Unexpected
         cursor.accept(b"IF", b"EXISTS")
         names = [self._own(cursor, cursor.name())]
@@ -545,7 +555,12 @@ class Allowed:
             name = self._view(cursor)
         elif kind == b"TRIGGER":
             name, table = self._trigger(cursor)
-        elif kind in _ROUTINES:
+        elif kind == b"JSON":
+            # https://dev.mysql.com/doc/refman/9.4/en/create-json-duality-view.html
+            cursor.accept(b"RELATIONAL")
+            cursor.expect(b"DUALITY", b"VIEW")
+            kind, name = b"VIEW", self._view(cursor)
+        elif kind in (*_ROUTINES, b"LIBRARY"):
             kind, name = self._routine(kind, cursor)
         elif kind == b"EVENT":
             name = self._event(statement, cursor, definer)
@@ -556,7 +571,9 @@ class Allowed:
             return
         if table and self._tables.is_left_out(table):
             return
-        self.found.made[of, name] = table or name
+        # Libraries are in no inventory.
+        if kind != b"LIBRARY":
+            self.found.made[of, name] = table or name
         if self._collation is not None:
             self._definitions.append(self._collation)
             self._collation = None
