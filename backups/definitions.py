@@ -94,7 +94,7 @@ def apply(
     )
 
 
-def with_what_waits(definitions: bytes, events: Iterable[EventState], outward_keys: Iterable[Ready]) -> bytes:
+def with_what_waits(definitions: bytes, events: Iterable[EventState], outward: Iterable[Ready]) -> bytes:
     """What `read` told of tables beside the live ones, with what they get in the place of those.
 
     That is the states of events, which are all disabled so far, and foreign keys to other databases.
@@ -104,13 +104,13 @@ def with_what_waits(definitions: bytes, events: Iterable[EventState], outward_ke
         [*entry[:4], states.get(entry[1], "")] if entry[0] == Kind.EVENT else entry
         for entry in json.loads(zlib.decompress(definitions))
     ]
-    told += [[_OUTWARD_KEY, "", key.table, key.text.decode("latin-1")] for key in outward_keys]
+    told += [[_OUTWARD_KEY, "", key.table, key.text.decode("latin-1")] for key in outward]
     return zlib.compress(json.dumps(told).encode())
 
 
 def make_what_waits(
     events: Iterable[EventState],
-    outward_keys: Iterable[Ready],
+    outward: Iterable[Ready],
     *,
     server: mysql.Server,
     info: mysql.ServerInfo,
@@ -124,7 +124,7 @@ def make_what_waits(
     does, and a row elsewhere that is referred to from a copy cannot be deleted. Raises LoadProblem.
     """
     wanted = [(event, (states or {}).get(event.name, event.state)) for event in events]
-    due = [*outward_keys, *(event.settled(state) for event, state in wanted if state != b"DISABLE")]
+    due = [*outward, *(event.settled(state) for event, state in wanted if state != b"DISABLE")]
     if due:
         mode = dialect_of(server, info).sql_mode
         run_all(due, server=server, database=database, sql_mode=mode, tick=tick)

@@ -16,6 +16,7 @@ from backups.crew import Crew, Ended, Hand
 from backups.dumpfile.allowed import Allowed, Found, NotAllowed, Ready, Wish
 from backups.dumpfile.dialect import Dialect
 from backups.dumpfile.judge import Judge
+from backups.dumpfile.lexer import Unexpected, resolved
 from backups.dumpfile.statements import NoStatement
 from backups.dumpfile.tally import Tally
 from backups.errors import Problem
@@ -105,8 +106,10 @@ def unpacked(source: IO[bytes], *, gzip: bool) -> Iterator[bytes]:
         return
     unzip = zlib.decompressobj(_GZIP)
     data = first
+    is_within = True
     while data:
         while data:
+            is_within = True
             try:
                 yield unzip.decompress(data, _CHUNK)
             except zlib.error as error:
@@ -115,8 +118,11 @@ def unpacked(source: IO[bytes], *, gzip: bool) -> Iterator[bytes]:
             if unzip.eof:
                 data = unzip.unused_data.lstrip(b"\0")
                 unzip = zlib.decompressobj(_GZIP)
+                is_within = False
         data = os.read(source.fileno(), _CHUNK)
     yield unzip.flush()
+    if is_within:
+        raise BrokenDump("The dump is not whole gzip data (it stops before its end).")
 
 
 def digested(chunks: Iterator[bytes], loading: Loading) -> Iterator[Piece]:
@@ -164,7 +170,7 @@ def judged(
         loading.end = End.CUT
         if not judge.statements:
             raise _not_a_dump(NotAllowed(1, error.text, error.why), begins) from None
-        raise CutOff("The dump stops in the middle of a statement.") from None
+        raise CutOff("The dump is cut: it stops in the middle of a statement.") from None
     loading.end = _end_of(loading, allowed, begins, tail)
     if loading.end != End.CUT or is_ours:
         yield from allowed.rest()
@@ -266,7 +272,7 @@ def load(
             raise _of_the_dump(problem, server) from problem
         finally:
             crew.stop()
-    loading.altered = _altered(loading.found.definitions, server, wish.database)
+    loading.altered = _altered(loading.found.definitions, server, wish.database, dialect)
 
 
 def _tallied(statements: Iterator[Ready], tally: Tally | None) -> Iterator[Ready]:
@@ -319,8 +325,10 @@ def run_all(
             raise _of_the_dump(problem, server) from problem
 
 
-def _altered(definitions: Mapping[str, bytes], server: mysql.Server, database: str) -> list[str]:
-    """The tables that the server now describes otherwise."""
+def _altered(
+    definitions: Mapping[str, bytes], server: mysql.Server, database: str, dialect: Dialect
+) -> list[str]:
+    """The tables that the server now describes otherwise: by engine, columns, keys or options."""
     with mysql.connect(server) as connection:
         collations = mysql.default_collations(connection, mysql.probe(connection))
         mysql.describe_as_dumps_do(connection)
@@ -328,8 +336,15 @@ def _altered(definitions: Mapping[str, bytes], server: mysql.Server, database: s
             table
             for table, definition in definitions.items()
             if comparable(definition, collations)
-            != comparable(mysql.definition(connection, database, table), collations)
+            != comparable(_as_read(mysql.definition(connection, database, table), dialect), collations)
         ]
+
+
+def _as_read(definition: bytes, dialect: Dialect) -> bytes:
+    try:
+        return resolved(definition, dialect)
+    except Unexpected:
+        return definition
 
 
 def _refuse_cut_off(loading: Loading) -> None:

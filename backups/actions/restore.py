@@ -17,10 +17,11 @@ from backups import definitions, grants, mysql, process, restic, services
 from backups.actions.dropping import drop_database, drop_scratch
 from backups.actions.loading import load_snapshot
 from backups.actions.outcome import Outcome
-from backups.actions.repository import is_ours, opened
+from backups.actions.repository import opened
 from backups.actions.verify import (
     differing_sections,
     holds_nothing,
+    is_by_vedetta,
     other_versions,
     source_name,
     without_left_out,
@@ -370,14 +371,14 @@ def _note_what_comes_after(restore: Restore, loading: Loading, place: Place, pro
     read = definitions.read(
         place.server, restore.incoming, info=place.info, programs=place.programs, tick=progress.tick
     )
-    after = definitions.with_what_waits(read, loading.found.events, loading.found.outward_keys)
+    after = definitions.with_what_waits(read, loading.found.events, loading.found.outward)
     services.restore_note(restore, definitions_after=after)
 
 
 def _make_what_comes_after(loading: Loading, place: Place, database: str, progress: Progress) -> None:
     definitions.make_what_waits(
         loading.found.events,
-        loading.found.outward_keys,
+        loading.found.outward,
         server=place.server,
         info=place.info,
         database=database,
@@ -396,8 +397,17 @@ def _refuse_altered(restore: Restore, loading: Loading, place: Place, progress: 
         return
     raise Problem(
         f"After loading, these tables are not defined as in the snapshot: {names}.",
-        do="Set RESTORE_CONNECTIONS=1, with which a dump is loaded just as it is written, and restore again.",
+        do=_OTHERWISE if settings.RESTORE_CONNECTIONS > 1 else _SERVERS_OWN,
     )
+
+
+_OTHERWISE = (
+    "Set RESTORE_CONNECTIONS=1, with which a dump is loaded just as it is written, and restore again."
+)
+_SERVERS_OWN = (
+    "The server makes them otherwise: see whether it has their storage engines, and its "
+    "enforce_storage_engine and sql_generate_invisible_primary_key."
+)
 
 
 def _refuse_damaged(restore: Restore, loading: Loading) -> None:
@@ -407,7 +417,7 @@ def _refuse_damaged(restore: Restore, loading: Loading) -> None:
         do="Restore another snapshot; check the repository's data.",
     )
     is_loaded = restore.mode != RestoreMode.FILE
-    is_ours_and_cut = is_ours(restore.snapshot.tags) and not loading.digester.is_complete
+    is_ours_and_cut = is_by_vedetta(restore.snapshot) and not loading.digester.is_complete
     is_cut = loading.end == End.CUT if is_loaded else not loading.digester.is_complete
     if is_cut or is_ours_and_cut:
         raise Problem(

@@ -16,7 +16,7 @@ from backups import choose, mysql, process, restic, services, status_files
 from backups.actions.dropping import drop_scratch
 from backups.actions.loading import load_snapshot
 from backups.actions.outcome import Outcome
-from backups.actions.repository import is_ours, opened
+from backups.actions.repository import opened
 from backups.choices import Verdict
 from backups.connections import scratch_server
 from backups.dump import stream_dump
@@ -205,7 +205,7 @@ def _restore(
         progress=progress,
         detail=lambda loading: loading.doing,
         refuse=lambda loading: _refuse_unless_complete(snapshot, loading),
-        tally=None if is_ours(snapshot.tags) else Tally(),
+        tally=None if is_by_vedetta(snapshot) else Tally(),
     )
     findings.restore_seconds = seconds
     progress.log(f"Restored in {seconds:.1f} seconds.")
@@ -221,10 +221,17 @@ def source_name(snapshot: Snapshot) -> str:
 
 def _refuse_unless_complete(snapshot: Snapshot, loading: Loading) -> None:
     """Raise Unreadable for half a dump and for a file that holds nothing of the database."""
-    if loading.end == End.CUT or (is_ours(snapshot.tags) and not loading.digester.is_complete):
+    if loading.end == End.CUT or (is_by_vedetta(snapshot) and not loading.digester.is_complete):
         raise Unreadable("The dump in the snapshot stops before its closing line.")
+    if is_by_vedetta(snapshot) and not _has_manifest(loading):
+        raise Unreadable("The dump in the snapshot has no manifest, with which each of Vedetta's ends.")
     if why := holds_nothing(loading, source_name(snapshot)):
         raise Unreadable(why)
+
+
+def is_by_vedetta(snapshot: Snapshot) -> bool:
+    """Whether the snapshot says that Vedetta made it, so that its dump must end as ours do."""
+    return "vedetta" in snapshot.tags
 
 
 def holds_nothing(loading: Loading, database: str) -> str:

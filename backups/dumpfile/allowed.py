@@ -117,8 +117,8 @@ class Found:
     with_rows: set[str] = field(default_factory=set)
     left_out: list[LeftOut] = field(default_factory=list)
     events: list[EventState] = field(default_factory=list)
-    # Foreign keys to other databases, for where the tables stand in their place.
-    outward_keys: list[Ready] = field(default_factory=list)
+    # Foreign keys to other databases and defaults from there, for tables that stand in their place.
+    outward: list[Ready] = field(default_factory=list)
     # Databases of which statements were passed over, with how many.
     others: Counter[str] = field(default_factory=Counter)
     own_statements: int = 0
@@ -351,7 +351,7 @@ class Allowed:
         if rows.qualifier is not None and not self._is_own(_plain(rows.qualifier, charset)):
             raise Unexpected(f"it is about the database {_plain(rows.qualifier, charset)}")
         text = statement.text
-        if statement.rows is None and not _are_values(statement, rows):
+        if statement.rows is None and not self._are_values(statement, rows):
             raise Unexpected("what it inserts is not plain values")
         if not self._is_wished(table):
             return
@@ -359,12 +359,28 @@ class Allowed:
             return
         if self.found.made.get(("table", table)) is None:
             raise Unexpected(f"the dump has made no table {table}")
-        if rows.has_columns and self._tables.draws_from_others(table):
-            raise Unexpected(f"the defaults of {table} draw from another database")
         self.found.with_rows.add(table)
         if rows.qualifier is not None:
             text = text[: rows.at] + text[rows.own :]
         yield Ready(Does.ROWS, text, statement.settings, table)
+
+    def _are_values(self, statement: Statement, rows: Rows) -> bool:
+        """Whether nothing but values comes, and what Adminer writes behind them: ON DUPLICATE KEY UPDATE."""
+        settings = statement.settings
+        end = values_end(statement.text, rows.values, settings.charset, settings.sql_mode)
+        tail = Cursor(statement.text[end:], self._dialect, settings.charset, settings.sql_mode)
+        if b"(" not in statement.text[rows.values : end]:
+            return False
+        if not tail.accept(b"ON", b"DUPLICATE", b"KEY", b"UPDATE"):
+            return tail.token is None
+        while True:
+            column = tail.name()
+            tail.expect(b"=", b"VALUES", b"(")
+            if column.qualifier is not None or tail.name().qualifier is not None:
+                return False
+            tail.expect(b")")
+            if not tail.accept(b","):
+                return tail.token is None
 
     def _create(self, statement: Statement, cursor: Cursor) -> Iterator[Ready]:
         cursor.take()
@@ -393,9 +409,9 @@ class Allowed:
         self.found.made.pop(("view", table), None)
         self.found.made["table", table] = table
         self.found.definitions[table] = made.text
-        self.found.outward_keys += [
-            Ready(Does.LATER, b"ALTER TABLE " + quoted(table) + b" ADD " + key, statement.settings, table)
-            for key in made.outward_keys
+        self.found.outward += [
+            Ready(Does.LATER, b"ALTER TABLE " + quoted(table) + b" " + action, statement.settings, table)
+            for action in made.outward
         ]
         yield Ready(Does.TABLE, made.text, statement.settings, table)
 
@@ -644,12 +660,6 @@ class Allowed:
             cursor.cut(cursor.reached, cursor.reached, b" DISABLE")
         cursor.take()
         return state
-
-
-def _are_values(statement: Statement, rows: Rows) -> bool:
-    settings = statement.settings
-    end = values_end(statement.text, rows.values, settings.charset, settings.sql_mode)
-    return not statement.text[end:].strip() and b"(" in statement.text[rows.values :]
 
 
 def quoted(name: str) -> bytes:

@@ -66,6 +66,14 @@ def _quoted_tokens(quotes: Quoting) -> re.Pattern[bytes]:
     )
 
 
+def resolved(statement: bytes, dialect: Dialect) -> bytes:
+    """A statement without version comments, as a server reads it. Raises Unexpected."""
+    cursor = Cursor(statement, dialect, "utf8mb4", "")
+    for _ in cursor.rest():
+        pass
+    return cursor.rewritten()
+
+
 class Cursor:
     """Goes through a statement token by token, and remembers what is to be cut or put otherwise.
 

@@ -31,7 +31,6 @@ class Rows(NamedTuple):
     at: int
     own: int
     values: int
-    has_columns: bool
 
 
 @cache
@@ -91,7 +90,6 @@ def rows_head(text: bytes | bytearray, at: int, charset: str, sql_mode: str) -> 
         at=found.start("whole") - at,
         own=found.start("table") - at,
         values=found.end() - at,
-        has_columns=found["columns"] is not None,
     )
 
 
@@ -110,8 +108,7 @@ def spelled_out(statement: Cursor) -> Rows:
         pass
     statement.expect(b"INTO")
     name = statement.name()
-    has_columns = statement.accept(b"(")
-    if has_columns:
+    if statement.accept(b"("):
         for token in statement.rest():
             if token.says(b")"):
                 break
@@ -126,5 +123,4 @@ def spelled_out(statement: Cursor) -> Rows:
         at=name.start,
         own=name.own,
         values=statement.reached,
-        has_columns=has_columns,
     )

@@ -219,8 +219,11 @@ class Session:
 
     def _pass_value(self, statement: Cursor) -> None:
         """Whatever a setting is set to that is left as it is."""
-        while statement.token is not None and not statement.sees(b","):
-            if statement.take().says(b"@") and not statement.accept(b"@"):
+        depth = 0
+        while statement.token is not None and (depth or not statement.sees(b",")):
+            token = statement.take()
+            depth += token.says(b"(") - token.says(b")")
+            if token.says(b"@") and not statement.accept(b"@"):
                 self.outstanding.discard(statement.plain(statement.take()).lower())
 
     def _put(self, name: str, value: Value) -> None:

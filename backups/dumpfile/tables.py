@@ -26,12 +26,16 @@ _NEVER = (b"SELECT", b"TABLE", b"@", b";", b"LIKE", b"RENAME", b"EXCHANGE", b"DI
 
 @dataclass
 class Made:
-    """A CREATE TABLE as it is to be sent, or why it is not; `afterwards` what waits for other databases."""
+    """A CREATE TABLE as it is to be sent, or why it is not.
+
+    `outward` is what it gets when it stands in its place: keys to other databases and defaults from
+    there, as actions of an ALTER TABLE.
+    """
 
     text: bytes = b""
     is_made: bool = True
     left_out: list[str] = field(default_factory=list)
-    outward_keys: list[bytes] = field(default_factory=list)
+    outward: list[bytes] = field(default_factory=list)
 
 
 @dataclass
@@ -46,8 +50,9 @@ class _State:
     is_outward: bool = False
     outward: list[str] = field(default_factory=list)
     far: str = ""
-    draws: bool = False
-    is_invisible: bool = False
+    # Where the last DEFAULT stands and ends, and the first word of the present item.
+    default: tuple[int, int] = (-1, -1)
+    column: bytes = b""
 
 
 class TableReader:
@@ -60,15 +65,10 @@ class TableReader:
         self._target = target
         self._is_own = is_own
         self._left_out: set[str] = set()
-        self._draws: set[str] = set()
 
     def is_left_out(self, table: str) -> bool:
         """Whether a table came by that was not made."""
         return table in self._left_out
-
-    def draws_from_others(self, table: str) -> bool:
-        """Whether a default of the table would take a number from another database's sequence."""
-        return table in self._draws
 
     def read(self, table: str, cursor: Cursor) -> Made:
         """Read on after the table's name. Raises Unexpected."""
@@ -84,8 +84,6 @@ class TableReader:
             self._left_out.add(table)
             return Made(is_made=False, left_out=[f"it is not made: {state.far}"])
         self._left_out.discard(table)
-        if state.draws:
-            self._draws.add(table)
         made.text = cursor.rewritten()
         return made
 
@@ -97,18 +95,26 @@ class TableReader:
         elif token.says(b","):
             if state.depth == 1 and state.groups == 1:
                 self._item_ends(table, cursor, token.start, state, made)
-                state.separator, state.item_begins = token.start, token.end
+                state.separator, state.item_begins, state.column = token.start, token.end, b""
         elif token.kind == Kind.WORD:
+            self._note_column(token, state)
             self._word(cursor, token, state, made)
         elif any(token.says(sign) for sign in _NEVER):
             raise Unexpected
+        else:
+            self._note_column(token, state)
+
+    @staticmethod
+    def _note_column(token: Token, state: _State) -> None:
+        if state.depth == 1 and state.groups == 1 and not state.column:
+            state.column = token.text
 
     def _open(self, cursor: Cursor, token: Token, state: _State) -> None:
         state.depth += 1
         if state.depth == 1:
             state.groups += 1
             if state.groups == 1:
-                state.separator, state.item_begins = -1, token.end
+                state.separator, state.item_begins, state.column = -1, token.end, b""
 
     def _close(self, table: str, cursor: Cursor, token: Token, state: _State, made: Made) -> None:
         if state.depth == 1 and state.groups == 1:
@@ -125,7 +131,7 @@ class TableReader:
         if state.separator < 0 or not item.upper().startswith((b"CONSTRAINT", b"FOREIGN")):
             raise Unexpected("a column refers to another database")
         cursor.cut(state.separator, end)
-        made.outward_keys.append(item)
+        made.outward.append(b"ADD " + item)
         made.left_out.append(f"its foreign key to {state.outward[-1]}, in another database, is not made")
         state.is_outward = False
 
@@ -137,14 +143,14 @@ class TableReader:
             raise Unexpected
         if word == b"VALUES" and not cursor.sees(b"LESS", b"IN"):
             raise Unexpected
-        if word == b"INVISIBLE":
-            state.is_invisible = True
+        if word == b"DEFAULT":
+            state.default = (token.start, token.end)
         elif word in (b"NEXTVAL", b"LASTVAL") and cursor.accept(b"("):
-            state.depth += 1
-            self._sequence(cursor, word, state)
+            self._sequence(cursor, token, state, made)
+            cursor.expect(b")")
         elif word in (b"NEXT", b"PREVIOUS") and cursor.accept(b"VALUE"):
             cursor.expect(b"FOR")
-            self._sequence(cursor, word, state)
+            self._sequence(cursor, token, state, made)
         elif word == b"REFERENCES":
             self._reference(cursor, state)
         elif word in (b"DATA", b"INDEX") and cursor.sees(b"DIRECTORY"):
@@ -152,14 +158,24 @@ class TableReader:
         elif not state.depth or state.groups > 1:
             self._option(cursor, word, state)
 
-    def _sequence(self, cursor: Cursor, word: bytes, state: _State) -> None:
+    def _sequence(self, cursor: Cursor, token: Token, state: _State, made: Made) -> None:
+        """A sequence in a default; one of another database would be moved by a row without a value."""
         name = cursor.name()
         if name.qualifier is None:
             return
         if self._is_own(name.qualifier):
             cursor.cut(name.start, name.own, _quoted(self._target) + b".")
-        elif word in (b"NEXTVAL", b"NEXT"):
-            state.draws = True
+            return
+        start, end = state.default
+        if not token.says(b"NEXTVAL") or cursor.text[end : token.start].strip() or not cursor.sees(b")"):
+            raise Unexpected(f"it draws from the database {name.qualifier}")
+        stop = cursor.token.end if cursor.token else end
+        cursor.cut(start, stop)
+        action = b"ALTER COLUMN " + state.column + b" SET " + cursor.text[start:stop]
+        made.outward.append(action)
+        made.left_out.append(
+            f"its default from {name.qualifier}.{name.name}, in another database, is not made"
+        )
 
     def _reference(self, cursor: Cursor, state: _State) -> None:
         name = cursor.name()

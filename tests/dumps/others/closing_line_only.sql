@@ -1,0 +1,1 @@
+-- Dump completed on 2022-03-01  4:05:06

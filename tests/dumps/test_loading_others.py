@@ -1,0 +1,76 @@
+"""Other programs' dumps are loaded as the ordinary client loads them, or refused by what they are."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+
+import pytest
+
+from backups import mysql, process
+from backups.dumpfile.allowed import Wish
+from backups.errors import Problem
+from backups.load import End, Loading, load
+from tests.dumps.others import OTHERS, Other
+from tests.dumps.test_others import OBJECTS
+from tests.servers import FLAVOURS, DatabaseServer
+
+PLACES = [(name, flavour) for name in OTHERS for flavour in FLAVOURS if flavour in OTHERS[name].flavours]
+# Nothing in these says that they are whole.
+ENDLESS = {"mydumper"}
+
+
+def loaded(server: DatabaseServer, other: Other, folder: Path, connections: int) -> Loading:
+    """Load a file into the empty database `shop` as the product does. Raises Problem."""
+    address = mysql.Server(server.host, server.port, server.user, server.password)
+    with mysql.connect(address) as connection:
+        info = mysql.probe(connection)
+    file = folder / "dump"
+    file.write_bytes(other.dump)
+    loading = Loading()
+    with process.child(["/bin/cat", str(file)], env={}, stdout=process.PIPE) as source:
+        load(
+            source,
+            gzip=other.path.endswith(".gz"),
+            server=address,
+            info=info,
+            wish=Wish("shop", source="shop"),
+            loading=loading,
+            tick=lambda: None,
+            connections=connections,
+        )
+    return loading
+
+
+@pytest.mark.parametrize(("name", "flavour"), PLACES)
+def test_a_file_by_another_program(
+    request: pytest.FixtureRequest, name: str, flavour: str, tmp_path: Path
+) -> None:
+    server: DatabaseServer = request.getfixturevalue(f"{flavour}_server")
+    other = OTHERS[name]
+    server.create_database("shop")
+    try:
+        try:
+            loading = loaded(server, other, tmp_path, 1 + len(name) % 2 * 3)
+        except Problem as problem:
+            assert other.refused, problem.sentence()
+            assert re.search(other.refused, problem.sentence()), problem.sentence()
+            return
+        if other.refused:
+            # Loaded for what it is: nothing, or the wanted one of two databases.
+            nothing = not loading.found.own_statements
+            assert nothing or set(loading.found.others) == {"other"}
+            return
+        tables = server.query(
+            "SELECT TABLE_NAME FROM information_schema.TABLES"
+            " WHERE TABLE_SCHEMA = 'shop' AND TABLE_TYPE = 'BASE TABLE'"
+        )
+        rows = {table: server.query(f"SELECT COUNT(*) FROM `{table}`", "shop")[0][0] for (table,) in tables}
+        assert rows == other.rows
+        assert {found for (found,) in server.query(OBJECTS)} == other.objects
+        assert loading.end == (End.UNKNOWN if name in ENDLESS else End.WHOLE)
+        if other.rows.get("customers"):
+            names = server.query("SELECT name FROM customers WHERE id = 2", "shop")
+            assert names == [("Grace; -- 'quoted'",)]
+    finally:
+        server.execute("DROP DATABASE IF EXISTS shop")
