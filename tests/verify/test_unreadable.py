@@ -15,7 +15,6 @@ from backups.actions import tend
 from backups.choices import Action
 from backups.models import Run, Verification
 from tests.backups.conftest import MakeDatabase
-from tests.backups.test_kills import is_restic
 from tests.backups.worlds import Shop, make_shop, the_child
 from tests.servers import DatabaseServer
 from tests.verify.tools import (
@@ -110,9 +109,22 @@ def test_file_that_is_no_dump(least_shop: Shop, make_database: MakeDatabase) -> 
 def test_dump_that_the_server_does_not_take(least_shop: Shop, make_database: MakeDatabase) -> None:
     database = make_database(least_shop)
     good = back_up(database)
+    content = dumped(good).replace(b"  `name` varchar(", b"  `name` varkar(")
+
+    assert_unreadable(verify(database, stored(good, content)), "varkar")
+
+
+def test_statement_that_no_dump_program_writes(mariadb_least_shop: Shop, make_database: MakeDatabase) -> None:
+    database = make_database(mariadb_least_shop)
+    good = back_up(database)
     content = dumped(good).replace(b"CREATE TABLE `journal`", b"CREATE TABBLE `journal`")
 
-    assert_unreadable(verify(database, stored(good, content)), "near 'TABBLE `journal`")
+    assert_unreadable(
+        verify(database, stored(good, content)),
+        "This snapshot was not made by a dump program that Vedetta knows: line ",
+        "begins with 'CREATE TABBLE `journal`",
+        "What stands there was not run.",
+    )
 
 
 def flipped(content: bytes) -> bytes:
@@ -163,6 +175,11 @@ def own_server() -> Iterator[DatabaseServer]:
     """A server that the test may kill."""
     with DatabaseServer("mariadb") as server:
         yield server
+
+
+def is_reading(command: str) -> bool:
+    """Whether this is a restic that reads a snapshot."""
+    return Path(command.split(" ")[0]).name == "restic" and " dump " in command
 
 
 def before_rows(monkeypatch: pytest.MonkeyPatch, do: Callable[[], object]) -> None:
@@ -254,7 +271,7 @@ def test_restic_that_is_killed(
     )
     database = make_database(mariadb_least_shop)
     back_up(database)
-    before_rows(monkeypatch, lambda: os.kill(the_child(os.getpid(), is_restic), signal.SIGKILL))
+    before_rows(monkeypatch, lambda: os.kill(the_child(os.getpid(), is_reading), signal.SIGKILL))
 
     assert_no_verdict(verify(database), "restic was killed by signal 9 while reading the snapshot")
 
