@@ -208,7 +208,8 @@ def test_a_statement_that_a_deadlock_rolled_back_is_run_again(db_server: Databas
     ours = mysql.LoadingConnection.open(address, shop.name)
     other = mysql.LoadingConnection.open(address, shop.name)
     # The server ends who changed fewer rows: us.
-    other.run(b"BEGIN; UPDATE t SET n = 1 WHERE id > 1")
+    other.run(b"BEGIN")
+    other.run(b"UPDATE t SET n = 1 WHERE id > 1")
     loading = threading.Thread(target=ours.run, args=[b"UPDATE t SET n = n + 10 ORDER BY id"])
     loading.start()
     waits = "SELECT 1 FROM information_schema.INNODB_TRX WHERE trx_state = 'LOCK WAIT'"
@@ -293,7 +294,7 @@ def test_row_that_is_torn_ends_the_restore(
         told = failed(restore(database, RestoreMode.NEW, target=f"{mariadb_shop.name}_new"))
 
     # What does not look like rows is not sent; of what does, the server is asked.
-    assert any(why in told for why in ("begins with", "middle of a statement", "error in your SQL syntax"))
+    assert any(why in told for why in ("begins with", "no closing line", "error in your SQL syntax"))
 
 
 def test_killed_connection_ends_the_restore(shop: Shop, make_database: MakeDatabase, three: None) -> None:
@@ -503,5 +504,5 @@ def test_memory_is_bounded_however_slow_the_server_is() -> None:
     tracemalloc.stop()
     crew.stop()
 
-    assert SlowConnection.taken > 200 * len(insert) > 100e6
+    assert SlowConnection.taken >= 200 * len(insert.rstrip(b";\n")) > 100e6
     assert peak < 24e6
