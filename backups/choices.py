@@ -71,6 +71,11 @@ STATUS_COLOURS = {
 }
 
 
+# restic's tag on what was saved before a restore: what was to be repaired, and no backup to go back to.
+# In the repository, so that it is known as well to a portal that was rebuilt from there alone.
+SAFETY_TAG = "before-restore"
+
+
 class Trigger(models.TextChoices):
     """What asked for a run."""
 
@@ -168,6 +173,15 @@ class AlertState(models.TextChoices):
     FAILED = "failed", "Failed"
     LOST = "lost", "Lost"
     OVERDUE = "overdue", "Overdue"
+    SUSPICIOUS = "suspicious", "Suspicious"
+
+
+class SuspicionState(models.TextChoices):
+    """What became of a backup of which a person is to say whether it is right."""
+
+    WAITING = "waiting", "Waits for a person"
+    ACCEPTED = "accepted", "Accepted"
+    OVER = "over", "Over by itself"
 
 
 ALERT_COLOURS = {
@@ -175,4 +189,5 @@ ALERT_COLOURS = {
     AlertState.FAILED: "danger",
     AlertState.LOST: "danger",
     AlertState.OVERDUE: "danger",
+    AlertState.SUSPICIOUS: "warning",
 }

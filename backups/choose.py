@@ -1,29 +1,82 @@
-"""Which snapshot is meant: the latest, one by its id, or the newest not after a time."""
+"""Which snapshot is meant: the latest, one by its id, or the newest not after a time.
+
+`latest` and a time mean backups. A safety copy, which a restore makes of what it is to repair, is
+newer than they are and holds what nobody wants back: it is taken by its id alone, and named where it
+is passed over.
+"""
 
 from __future__ import annotations
 
 import re
 from datetime import datetime, timedelta
 
-from django.db.models import QuerySet
+from django.db.models import F, Q, QuerySet
 from django.utils import timezone
 
+from backups.choices import SAFETY_TAG, Action, Trigger
 from backups.errors import Problem
-from backups.models import Database, Snapshot
+from backups.models import Database, Restore, Run, Snapshot, SnapshotQuerySet
 
 # As far as two machines' clocks may differ.
 CLOCKS_DIFFER = timedelta(minutes=1)
 _FIRST_YEAR, _LAST_YEAR = 1970, 9000
+_LIST_THEM = "List them with `manage.py snapshots`."
 
 
 def newest(database: Database) -> Snapshot | None:
-    """The newest snapshot there is, None without any."""
-    return newest_of(_present(database))
+    """The newest backup there is, safety copies passed over; None without any.
+
+    One that holds suspiciously little only where there is no other: who restores wants the tables.
+    """
+    present = _present(database)
+    return newest_of(backups_of(present.trusted())) or newest_of(backups_of(present))
 
 
 def newest_of(snapshots: QuerySet[Snapshot]) -> Snapshot | None:
     """The newest of these; one that a wrong clock put into the future only where there is no other."""
     return snapshots.filter(time__lte=timezone.now() + CLOCKS_DIFFER).first() or snapshots.first()
+
+
+def backups_of(snapshots: QuerySet[Snapshot]) -> QuerySet[Snapshot]:
+    """These without the safety copies among them."""
+    return snapshots.exclude(pk__in=safety_copies(snapshots))
+
+
+def safety_copies(snapshots: QuerySet[Snapshot]) -> set[int]:
+    """The keys of those that were saved before a restore, also before one that then failed.
+
+    By this portal's rows, and by restic's tag where the portal was rebuilt from the repository.
+    """
+    saved = Restore.objects.exclude(safety_snapshot=None).values("safety_snapshot")
+    by_rows = snapshots.filter(Q(made_by__trigger=Trigger.RESTORE) | Q(pk__in=saved))
+    by_tag = (key for key, tags in snapshots.values_list("pk", "tags") if SAFETY_TAG in tags)
+    return {*by_rows.values_list("pk", flat=True), *by_tag}
+
+
+def newer_safety_copy(chosen: Snapshot, until: datetime | None = None) -> Snapshot | None:
+    """The newest safety copy of the same database that is newer than `chosen`, not after `until`."""
+    if chosen.database is None:
+        return None
+    later = _present(chosen.database).filter(time__gt=chosen.time)
+    if until is not None:
+        later = later.filter(time__lte=until)
+    return later.filter(pk__in=safety_copies(later)).first()
+
+
+def is_safety_copy(snapshot: Snapshot) -> bool:
+    """Whether it was saved before a restore."""
+    return bool(safety_copies(Snapshot.objects.filter(pk=snapshot.pk)))
+
+
+def instead_of(damaged: Snapshot) -> str:
+    """What to take in the place of a snapshot that turned out to be damaged, in a sentence."""
+    if damaged.database is None:
+        return "Restore another snapshot."
+    proved = _present(damaged.database).exclude(pk=damaged.pk).exclude(verified_at=None)
+    found = newest_of(backups_of(proved))
+    if found is None:
+        return "No other snapshot of it is verified: verify an older one, then restore that."
+    return f"The newest verified one is {found.short_id} from {_local(found.time)}."
 
 
 def snapshot_named(database: Database, text: str) -> Snapshot:
@@ -39,22 +92,22 @@ def snapshot_named(database: Database, text: str) -> Snapshot:
         )
     found = list(_present(database).filter(snapshot_id__startswith=text)[:2])
     if not found:
-        raise Problem(f"{database} has no snapshot {text}.", do="List them with `manage.py snapshots`.")
+        raise _not_of(database, text)
     if len(found) > 1:
         raise Problem(f"Several snapshots begin with {text}.", do="Give more digits of the id.")
     return found[0]
 
 
 def snapshot_at(database: Database, time: datetime) -> Snapshot:
-    """The newest snapshot not after `time`. Raises Problem, naming the oldest there is."""
+    """The newest backup not after `time`. Raises Problem, naming the oldest there is."""
     # Beyond these no time zone can be told, and nothing was backed up.
     if not _FIRST_YEAR <= time.year <= _LAST_YEAR:
         raise Problem(f"There is no snapshot from the year {time.year}.", do="Give another time.")
-    present = _present(database)
-    found = present.filter(time__lte=time).first()
+    backups = backups_of(_present(database))
+    found = backups.filter(time__lte=time).first()
     if found is not None:
         return found
-    oldest = present.order_by("time").first()
+    oldest = backups.order_by("time").first()
     if oldest is None:
         raise _none(database)
     raise Problem(
@@ -63,14 +116,46 @@ def snapshot_at(database: Database, time: datetime) -> Snapshot:
     )
 
 
-def _present(database: Database) -> QuerySet[Snapshot]:
-    return database.snapshots.filter(forgotten_at=None)
+def _present(database: Database) -> SnapshotQuerySet:
+    return Snapshot.objects.filter(database=database, forgotten_at=None)
 
 
 def _none(database: Database) -> Problem:
+    saved = _present(database).first()
+    if saved is not None:
+        return Problem(
+            f"There is no backup of {database}, only what was saved before restores.",
+            do=f"The newest of that is {saved.short_id} from {_local(saved.time)}: say its id to take it.",
+        )
     return Problem(
         f"There is no snapshot of {database} yet.",
         do="Back it up first, or bring the list from the repository with `manage.py snapshots`.",
+    )
+
+
+def _not_of(database: Database, text: str) -> Problem:
+    """What an id is that is none of this database's snapshots."""
+    copies = Run.objects.filter(action=Action.PORTAL, result__snapshot_id__startswith=text)
+    if copies.exists():
+        return Problem(
+            f"{text} is a copy of the portal, not of {database}.",
+            do="`manage.py recover` brings the portal back from it.",
+        )
+    other = Snapshot.objects.filter(snapshot_id__startswith=text).select_related("database", "repository")
+    # Servers differ in where they sort what has no value.
+    named = other.order_by(F("forgotten_at").asc(nulls_first=True)).first()
+    if named is None:
+        return Problem(f"{database} has no snapshot {text}.", do=_LIST_THEM)
+    if named.database == database:
+        return Problem(f"Snapshot {text} of {database} was forgotten.", do=_LIST_THEM)
+    if named.database is None:
+        return Problem(
+            f"Snapshot {text} is of {named.source}, which is not set up here, not of {database}.",
+            do="Add that database in the portal first.",
+        )
+    return Problem(
+        f"Snapshot {text} is of {named.database} (in repository {named.repository}), not of {database}.",
+        do=f"Say --database {named.database} to take it.",
     )
 
 

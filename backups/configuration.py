@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from datetime import UTC, datetime
+from itertools import count
 from typing import TypeVar
 
 from django.conf import settings
@@ -11,8 +12,9 @@ from django.contrib.auth import get_user_model
 from django.contrib.auth.models import Group, Permission
 from django.core.exceptions import ValidationError
 from django.db import transaction
+from django.db.models import QuerySet
 
-from backups import status_files
+from backups import environment, status_files
 from backups.errors import Problem
 from backups.models import Database, Repository
 from backups.schedules import schedules_sync
@@ -28,7 +30,7 @@ ROLES: dict[str, tuple[str, ...]] = {
         "view_run", "view_runline", "view_snapshot", "view_database", "view_repository",
         "view_verification", "view_restore", "view_alert",
     ),
-    "Operator": ("run_backup", "run_verify", "run_maintenance", "cancel_run"),
+    "Operator": ("run_backup", "run_verify", "run_maintenance", "cancel_run", "accept_backup"),
     "Restorer": ("run_restore",),
     "Administrator": (
         "override_gate", "add_database", "change_database", "delete_database", "add_repository",
@@ -37,10 +39,16 @@ ROLES: dict[str, tuple[str, ...]] = {
 }  # fmt: skip
 
 
-def from_environment() -> Database | None:
+# What `bootstrap --moved` and `--new` can be said of.
+DATABASE, REPOSITORY = "database", "repository"
+
+
+def from_environment(*, moved: Collection[str] = (), new: Collection[str] = ()) -> Database | None:
     """Make the first repository and database what the environment says; None where it is silent.
 
-    Raises Problem naming what is missing or wrong.
+    Once there are snapshots, rows stay what they are: of a changed address a person says whether what
+    was known has `moved` there or is `new`, DATABASE or REPOSITORY. Raises Problem for one that is
+    unsaid, and naming what is missing or wrong.
     """
     wanted = {
         "RESTIC_REPOSITORY": settings.RESTIC_REPOSITORY,
@@ -56,7 +64,67 @@ def from_environment() -> Database | None:
             f"{', '.join(missing)} must be set as well.", do="Set it in the environment or in .env."
         )
     with transaction.atomic():
-        return _database(_repository())
+        first = Database.objects.filter(is_primary=True).select_related("repository").first()
+        if first is None:
+            return _database(Database(is_primary=True), _repository_at_its_url())
+        return _followed(first, moved, new)
+
+
+def _followed(first: Database, moved: Collection[str], new: Collection[str]) -> Database:
+    """The first database as the environment has it by now, as far as that is safe or was said."""
+    differs = environment.other_database(first)
+    if differs is not None and (_has_snapshots(first) or _known_beside(first).exists()):
+        if DATABASE in new:
+            return _succeeded(first, moved, new)
+        is_same = first.database == settings.MYSQL_DATABASE and not _known_beside(first).exists()
+        if DATABASE not in moved or not is_same:
+            raise _unsaid(differs)
+    return _database(first, _followed_repository(first, moved, new))
+
+
+def _followed_repository(first: Database, moved: Collection[str], new: Collection[str]) -> Repository:
+    """Where the first database is backed up to by now, as far as that is safe or was said."""
+    repository = first.repository
+    elsewhere = environment.other_repository(first)
+    if elsewhere is None:
+        return _repository(repository)
+    known = Repository.objects.exclude(pk=repository.pk).filter(url=settings.RESTIC_REPOSITORY).exists()
+    if REPOSITORY in new or (known and not repository.snapshots.exists()):
+        return _repository_at_its_url()
+    if known or (REPOSITORY not in moved and repository.snapshots.exists()):
+        raise _unsaid(elsewhere)
+    return _repository(repository)
+
+
+def _unsaid(differs: Problem) -> Problem:
+    differs.safe = "Nothing was changed."
+    return differs
+
+
+def _has_snapshots(database: Database) -> bool:
+    """Whether anything goes by its row yet; before, what was wrong at the first try is just corrected."""
+    return database.snapshots.exists()
+
+
+def _known_beside(first: Database) -> QuerySet[Database]:
+    """The environment's database, where it is set up as a further one."""
+    return Database.objects.exclude(pk=first.pk).filter(
+        host=settings.MYSQL_HOST, port=settings.MYSQL_PORT, database=settings.MYSQL_DATABASE
+    )
+
+
+def _succeeded(first: Database, moved: Collection[str], new: Collection[str]) -> Database:
+    """Another database in the first one's place, which stays beside it with all that it has."""
+    known = _known_beside(first).order_by("pk").first()
+    follower = known or Database()
+    follower.is_primary = True
+    repository = _followed_repository(known, moved, new) if known else _repository_at_its_url()
+    Database.objects.filter(pk=first.pk).update(is_primary=False)
+    follower = _database(follower, repository)
+    status_files.make_further(first)
+    if known:
+        status_files.make_first(follower)
+    return follower
 
 
 def apply() -> None:
@@ -100,19 +168,27 @@ def admin_user(say: Callable[[str], None]) -> None:
     say(f"Admin user {name} made.")
 
 
-def _repository() -> Repository:
+def _repository_at_its_url() -> Repository:
+    """The repository that is set up for RESTIC_REPOSITORY, else a new one."""
+    known = Repository.objects.filter(url=settings.RESTIC_REPOSITORY).order_by("pk").first()
+    if known is not None:
+        return _repository(known)
+    # One that was set up and never stored to was not meant.
+    unused = Repository.objects.filter(name=PRIMARY_REPOSITORY, snapshots=None, databases=None).first()
+    name = _free_name(Repository, PRIMARY_REPOSITORY)
+    return _repository(unused or Repository(name=name))
+
+
+def _repository(repository: Repository) -> Repository:
     fields = {
         "url": settings.RESTIC_REPOSITORY,
         "check_interval": settings.BACKUP_CHECK_INTERVAL,
     }
-    repository = Repository.objects.filter(name=PRIMARY_REPOSITORY).first() or Repository(
-        name=PRIMARY_REPOSITORY
-    )
     return _saved(repository, fields)
 
 
-def _database(repository: Repository) -> Database:
-    fields = {
+def _database(database: Database, repository: Repository) -> Database:
+    fields: dict[str, object] = {
         "host": settings.MYSQL_HOST,
         "port": settings.MYSQL_PORT,
         "user": settings.MYSQL_USER,
@@ -121,11 +197,10 @@ def _database(repository: Repository) -> Database:
         "ssl_ca": settings.MYSQL_SSL_CA,
         "repository": repository,
     }
-    database = Database.objects.filter(is_primary=True).first()
-    if database is None:
+    if database._state.adding:
         # What people change in the admin later is theirs: only a new row takes it from here.
-        database = Database(name=settings.MYSQL_DATABASE, is_primary=True)
         fields |= {
+            "name": _free_name(Database, settings.MYSQL_DATABASE),
             "dump_format": settings.BACKUP_DUMP_FORMAT,
             "backup_cron": settings.BACKUP_CRON,
             "verify_cron": settings.VERIFY_CRON,
@@ -133,7 +208,16 @@ def _database(repository: Repository) -> Database:
             "keep_weekly": settings.BACKUP_KEEP_WEEKLY,
             "keep_monthly": settings.BACKUP_KEEP_MONTHLY,
         }
+    elif database.name == database.database != settings.MYSQL_DATABASE and not _has_snapshots(database):
+        # A name that was a slip, and under which nothing lies.
+        fields["name"] = _free_name(Database, settings.MYSQL_DATABASE)
     return _saved(database, fields)
+
+
+def _free_name(model: type[Repository] | type[Database], wanted: str) -> str:
+    """The wanted name, with a number where another row has it."""
+    names = (wanted if number == 1 else f"{wanted}-{number}" for number in count(1))
+    return next(name for name in names if not model.objects.filter(name=name).exists())
 
 
 def _saved(row: Row, fields: dict[str, object]) -> Row:

@@ -37,7 +37,16 @@ def database_server(database: Database) -> mysql.Server:
         password=resolve(database.password_ref),
         ssl_mode=database.ssl_mode,
         ssl_ca=database.ssl_ca,
+        **({} if database.is_primary else _set_in_the_portal(database)),
     )
+
+
+def _set_in_the_portal(database: Database) -> dict[str, str]:
+    """The environment says nothing of a further database."""
+    return {
+        "account_set_by": f"the user and password of {database} in the portal",
+        "address_set_by": f"the host and port of {database} in the portal",
+    }
 
 
 def scratch_server(database: Database) -> mysql.Server:
@@ -51,4 +60,6 @@ def scratch_server(database: Database) -> mysql.Server:
         password=resolve("env:VERIFY_MYSQL_PASSWORD"),
         ssl_mode=database.ssl_mode,
         ssl_ca=database.ssl_ca,
+        account_set_by="VERIFY_MYSQL_USER and VERIFY_MYSQL_PASSWORD",
+        address_set_by="VERIFY_MYSQL_HOST and VERIFY_MYSQL_PORT",
     )

@@ -4,14 +4,17 @@ from __future__ import annotations
 
 import json
 import logging
+import shlex
 import signal
 import sys
-from argparse import SUPPRESS, ArgumentParser
-from collections.abc import Mapping
+from argparse import SUPPRESS, ArgumentParser, ArgumentTypeError
+from collections.abc import Callable, Mapping
+from datetime import datetime
 from types import FrameType
 from typing import Any, NoReturn
 
-from django.core.management.base import BaseCommand
+from django.core.exceptions import ValidationError
+from django.core.management.base import BaseCommand, CommandError, CommandParser
 from django.db import DatabaseError
 from rich.console import Console
 from rich.progress import (
@@ -24,15 +27,38 @@ from rich.progress import (
     TransferSpeedColumn,
 )
 
-from backups import runner, services
+from backups import choose, environment, runner, services, validators
 from backups.choices import Action, Status, Trigger
 from backups.errors import Problem, Refused
 from backups.health import database_problem
-from backups.models import Database, Repository, Run
+from backups.models import Database, Repository, Run, Snapshot
 from backups.plain import plain
 from backups.progress import State
 
-DONE, FAILED, REFUSED, CANCELLED = 0, 1, 3, 130
+DONE, FAILED, WRONG_USAGE, REFUSED, CANCELLED = 0, 1, 2, 3, 130
+
+
+class WrongUsage(Problem):
+    """The command was not told what it has to be told (exit status 2)."""
+
+
+def given(text: str) -> str:
+    """An option's value as argparse is to take it: one that was left empty is no value.
+
+    So `--into "$NAME"` with NAME unset is wrong usage, and no other wish. Raises ArgumentTypeError.
+    """
+    if not text.strip():
+        raise ArgumentTypeError("an empty value; is a variable of your script not set?")
+    return text
+
+
+def target_database(text: str) -> str:
+    """The name of a database that a restore may make, as argparse is to take it."""
+    try:
+        validators.target_name(given(text))
+    except ValidationError as error:
+        raise ArgumentTypeError(f"{text!r}: {error.messages[0]}") from None
+    return text
 
 
 class VedettaCommand(BaseCommand):
@@ -46,6 +72,19 @@ class VedettaCommand(BaseCommand):
     as_json = False
     # What a person should see goes to standard error where standard output is for data.
     stdout_is_data = False
+
+    def create_parser(self, prog_name: str, subcommand: str, **options: Any) -> CommandParser:
+        """Options are taken by their whole names: none that is meant otherwise may come to `--replace`."""
+        return super().create_parser(prog_name, subcommand, allow_abbrev=False, **options)
+
+    def run_from_argv(self, argv: list[str]) -> None:
+        """As Django does it; with `--json` also wrong usage ends in an object."""
+        if "--json" in argv[2:]:
+            try:
+                self.create_parser(argv[0], argv[1]).parse_args(argv[2:])
+            except CommandError as wrong:
+                self._print_json({"status": "failed", "error": str(wrong).removeprefix("Error: ")})
+        super().run_from_argv(argv)
 
     def add_arguments(self, parser: ArgumentParser) -> None:
         """`--json` for all, then what the command itself takes."""
@@ -67,6 +106,8 @@ class VedettaCommand(BaseCommand):
         logging.getLogger("backups").setLevel(logging.ERROR)
         try:
             told = self.work(**options)
+        except WrongUsage as wrong:
+            self._end(WRONG_USAGE, {"status": "failed", "error": wrong.sentence()})
         except Refused as refused:
             self._end(REFUSED, {"status": "failed", "error": refused.sentence()})
         except RunEnded as ended:
@@ -203,10 +244,36 @@ class Watch:
             self._console.print(f"  {plain(line)}", markup=False, highlight=False, soft_wrap=True)
 
 
-def database_named(name: str | None) -> Database:
-    """The database called `name`, or the only one. Raises Problem."""
+def add_database(parser: ArgumentParser) -> None:
+    """`--database`, for `database_named`."""
+    parser.add_argument(
+        "--database", metavar="NAME", type=given, help="which one, where there are several"
+    )  # fmt: skip
+
+
+def add_snapshot(parser: Any, **options: Any) -> None:
+    """`--snapshot`, for a parser or a group of one."""
+    parser.add_argument("--snapshot", metavar="ID", type=given, **options)
+
+
+def database_named(name: str | None, *, or_ask: bool = True) -> Database:
+    """The database called `name`; without one the environment's, or the only one. Raises Problem.
+
+    With `or_ask` also where the environment means another one than the portal has: a name chooses then.
+    """
+    database = _database_named(name)
+    if name is None and or_ask and (differs := environment.disagreement(database)) is not None:
+        differs.safe = "Nothing was done."
+        differs.do += (
+            f" To go on with {database} as the portal has it, say --database {shlex.quote(database.name)}."
+        )
+        raise differs
+    return database
+
+
+def _database_named(name: str | None) -> Database:
     databases = Database.objects.select_related("repository")
-    if name:
+    if name is not None:
         found = databases.filter(name=name).first()
         if found is None:
             raise Problem(
@@ -226,15 +293,40 @@ def database_named(name: str | None) -> Database:
 
 
 def repository_named(name: str | None) -> Repository:
-    """The repository called `name`, or the first. Raises Problem."""
+    """The repository called `name`; without one the first database's, or the first. Raises Problem.
+
+    Also where the environment says that it is another one than the portal has.
+    """
     repositories = Repository.objects.all()
-    found = repositories.filter(name=name).first() if name else repositories.order_by("pk").first()
+    if name is not None:
+        named = repositories.filter(name=name).first()
+        if named is None:
+            names = ", ".join(repository.name for repository in repositories)
+            raise Problem(f"There is no repository called {name}.", do=f"There are: {names or 'none yet'}.")
+        return named
+    first = Database.objects.filter(is_primary=True).select_related("repository").first()
+    found = first.repository if first else repositories.order_by("pk").first()
     if found is None:
-        raise Problem(
-            f"There is no repository called {name}." if name else "No repository is set up.",
-            do="Set RESTIC_REPOSITORY and run `manage.py bootstrap`.",
-        )
+        raise Problem("No repository is set up.", do="Set RESTIC_REPOSITORY and run `manage.py bootstrap`.")
+    if first is not None and (differs := environment.other_repository(first)) is not None:
+        differs.safe = "Nothing was done."
+        differs.do += f" To look after {found.url}, say --repository {shlex.quote(found.name)}."
+        raise differs
     return found
+
+
+def passed_over(
+    chosen: Snapshot, say: Callable[[str], None], until: datetime | None = None
+) -> dict[str, str]:
+    """Say which safety copy is newer than the backup that was chosen; answers it for the JSON object."""
+    newer = choose.newer_safety_copy(chosen, until)
+    if newer is None:
+        return {}
+    say(
+        f"Snapshot {newer.short_id} of {newer.local_time:%Y-%m-%d %H:%M:%S} is newer and was passed over: "
+        "it was saved before a restore and holds what was to be repaired. Say its id to take it."
+    )
+    return {"newer_safety_snapshot": newer.snapshot_id}
 
 
 def _as_keyboard_interrupt(_signal: int, _frame: FrameType | None) -> NoReturn:

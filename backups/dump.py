@@ -137,6 +137,8 @@ def dump(order: Order, out_fd: int, report: Report) -> dict[str, Any]:
         charset, collation = mysql.database_defaults(connection, order.database)
         collations = mysql.default_collations(connection, info)
         definers = mysql.definers(connection, order.database)
+        left_out = mysql.not_in_backup(connection, order.database)
+        space_used = mysql.space_used(connection, order.database)
     digester = Digester()
     told = 0.0
     dump_program.widen(out_fd)
@@ -170,6 +172,8 @@ def dump(order: Order, out_fd: int, report: Report) -> dict[str, Any]:
             collations=collations,
             definers=definers,
             views_of_others=digester.views_of_others(),
+            not_in_backup=[left._asdict() for left in left_out],
+            space_used=space_used,
             server={"flavour": info.flavour, "version": info.version},
             client={"flavour": programs.flavour, "version": programs.version},
             inventory=objects_in(sections),
@@ -208,15 +212,18 @@ def _looking_for_locks(
 
 @dataclass(frozen=True)
 class _Content:
-    """What a database holds at a moment."""
+    """What a dump of a database has to hold at a moment."""
 
     inventory: mysql.Inventory
     changed_at: dict[str, str]
 
     @classmethod
     def of(cls, connection: Any, database: str) -> _Content:
+        engines = mysql.engines(connection, database)
+        held = mysql.inventory(connection, database)
+        dumped = [table for table in held.pop("table", []) if mysql.is_dumped(engines.get(table))]
         return cls(
-            mysql.inventory(connection, database),
+            {"table": dumped, **held} if dumped else held,
             mysql.definitions_changed_at(connection, database),
         )
 

@@ -369,7 +369,9 @@ _AS_WRITTEN = (
 
 def _of_the_dump(problem: Problem, server: mysql.Server) -> Problem:
     """The problem as one of the dump, unless it is surely none of it."""
-    not_the_dump = (mysql.ServerGone, mysql.ServerUnreachable, mysql.AccessDenied, mysql.MissingPrivilege)
+    not_the_dump = (
+        mysql.ServerGone, mysql.ServerUnreachable, mysql.AccessDenied, mysql.MissingPrivilege, mysql.DiskFull,
+    )  # fmt: skip
     if isinstance(problem, mysql.MissingPrivilege):
         with suppress(Problem), mysql.connect(server) as connection:
             problem.do = f"Run as an administrator: {mysql.definer_grant(connection)}; {problem.do}"

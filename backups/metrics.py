@@ -133,7 +133,7 @@ class _Figures(Collector):
 def _with_newest(databases: QuerySet[Database]) -> QuerySet[Any]:
     """Each database with the keys of its newest snapshot, proof and good runs."""
     mine = OuterRef("pk")
-    snapshots = Snapshot.objects.filter(database=mine, forgotten_at=None).order_by("-time")
+    snapshots = Snapshot.objects.trusted().filter(database=mine, forgotten_at=None).order_by("-time")
     proofs = Verification.objects.filter(snapshot__database=mine, verdict=Verdict.IDENTICAL)
     good = Run.objects.filter(database=mine, status=Status.SUCCEEDED).order_by("-finished_at")
     return databases.annotate(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from datetime import datetime, timedelta
 
 from django.conf import settings
@@ -21,6 +22,7 @@ from backups.choices import (
     RestoreMode,
     SslMode,
     Status,
+    SuspicionState,
     Swap,
     Trigger,
     Verdict,
@@ -277,6 +279,14 @@ class RunLine(models.Model):
         return self.text
 
 
+class SnapshotQuerySet(models.QuerySet["Snapshot"]):
+    """Snapshots, and which of them count as backups."""
+
+    def trusted(self) -> SnapshotQuerySet:
+        """Without those that hold suspiciously little and that no person said to be right."""
+        return self.exclude(suspicion__state__in=[SuspicionState.WAITING, SuspicionState.OVER])
+
+
 class Snapshot(models.Model):
     """A snapshot in a repository, and what its manifest said."""
 
@@ -305,6 +315,8 @@ class Snapshot(models.Model):
     verified_at = models.DateTimeField(null=True, blank=True)
     forgotten_at = models.DateTimeField(null=True, blank=True)
 
+    objects = SnapshotQuerySet.as_manager()
+
     class Meta:
         ordering = ["-time", "-pk"]
         constraints = [
@@ -324,6 +336,50 @@ class Snapshot(models.Model):
     def short_id(self) -> str:
         """The first eight digits, as restic prints them."""
         return self.snapshot_id[:8]
+
+    @property
+    def source(self) -> str:
+        """The name on its server of the database that was dumped, empty where nothing tells it."""
+        if self.manifest and "database" in self.manifest:
+            return str(self.manifest["database"])
+        # The one character that a file's name cannot have.
+        return self.file_stem.replace("%2F", "/")
+
+    @property
+    def file_stem(self) -> str:
+        """The dump's file without folder and ending: the same in either format."""
+        return re.sub(r"\.sql(\.gz)?$", "", self.path.rpartition("/")[2])
+
+    @property
+    def not_in_backup(self) -> list[dict[str, str]]:
+        """What the database held and no dump carries: `table` (empty for the database itself), `why`."""
+        return list((self.manifest or {}).get("not_in_backup", []))
+
+
+class Suspicion(models.Model):
+    """A backup of a database that had suddenly lost its tables, and what a person said of it.
+
+    Written by `services` only. waiting → accepted | over (its tables are back, or a newer one was accepted).
+    """
+
+    snapshot = models.OneToOneField(Snapshot, on_delete=models.CASCADE, related_name="suspicion")
+    database = models.ForeignKey(Database, on_delete=models.CASCADE, related_name="suspicions")
+    reasons = models.JSONField(default=list, help_text="A sentence each.")
+    state = models.CharField(
+        max_length=10, choices=SuspicionState.choices, default=SuspicionState.WAITING, db_index=True
+    )
+    found_at = models.DateTimeField(default=timezone.now)
+    settled_at = models.DateTimeField(null=True, blank=True)
+    settled_by = models.CharField(max_length=200, blank=True, help_text="Who said so, or what ended it.")
+    reason = models.CharField(max_length=300, blank=True, help_text="Why it is right, in their words.")
+
+    class Meta:
+        ordering = ["-pk"]
+        default_permissions = ()
+        permissions = [("accept_backup", "Can say of a suspicious backup that it is right")]
+
+    def __str__(self) -> str:
+        return f"{self.get_state_display()}: {self.snapshot}"
 
 
 class Verification(models.Model):

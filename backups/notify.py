@@ -32,8 +32,8 @@ from django.conf import settings
 from django.db.models import Max, Q, QuerySet
 from django.utils import timezone
 
-from backups import humane, messenger, process, staleness
-from backups.choices import Action, AlertState, Status, Verdict
+from backups import humane, messenger, process, staleness, suspicions
+from backups.choices import Action, AlertState, Status, SuspicionState, Verdict
 from backups.choose import CLOCKS_DIFFER
 from backups.errors import Problem
 from backups.models import Alert, Database, Run, Snapshot, Verification
@@ -101,10 +101,22 @@ def run_ended(run_id: int) -> None:
         return
     whose = run.repository if run.database is None or run.action in _ABOUT_THE_REPOSITORY else run.database
     subject = f"{run.get_action_display()} of {whose}"
-    _change(subject, state, run.error, database=run.database if whose == run.database else None)
+    sentence = run.error
+    if state == AlertState.GOOD and (suspicious := run.result.get("suspicious")):
+        state, sentence = AlertState.SUSPICIOUS, suspicions.told(run.pk, suspicious)
+    _change(subject, state, sentence, database=run.database if whose == run.database else None)
     if run.action == Action.BACKUP and settings.PING_URL:
         _ping_outcome(run, state)
     deliver()
+
+
+@_harmless
+def backup_accepted(database: Database) -> None:
+    """Tell people that a suspicious backup is right, where they were told that it is suspicious."""
+    subject = f"{Action.BACKUP.label} of {database}"
+    if Alert.objects.filter(subject=subject, state=AlertState.SUSPICIOUS).exists():
+        _change(subject, AlertState.GOOD, "", database=database)
+        deliver()
 
 
 @_harmless
@@ -171,7 +183,7 @@ def _watched(now: datetime) -> Iterator[_Watched]:
     """Every database's newest good backup and newest verification, against what is allowed."""
     # One that a wrong clock put into the future would be timely for as long.
     past = now + CLOCKS_DIFFER
-    backed_up = _newest(Snapshot.objects.filter(forgotten_at=None, time__lte=past), "time")
+    backed_up = _newest(Snapshot.objects.trusted().filter(forgotten_at=None, time__lte=past), "time")
     proved = _newest_proved(past)
     first_seen = dict(Alert.objects.filter(state=AlertState.GOOD).values_list("subject", "since"))
     for database in Database.objects.order_by("pk"):
@@ -194,8 +206,11 @@ def _watched(now: datetime) -> Iterator[_Watched]:
 def _newest_proved(past: datetime) -> dict[int, datetime]:
     """By when verifications ended; where the gate asks for them, as it does: by what they verified."""
     if settings.SENTINEL.verified_threshold_seconds:
-        return _newest(Snapshot.objects.filter(verified_at__isnull=False, time__lte=past), "time")
-    good = Verification.objects.filter(verdict=Verdict.IDENTICAL, finished_at__lte=past)
+        trusted = Snapshot.objects.trusted()
+        return _newest(trusted.filter(verified_at__isnull=False, time__lte=past), "time")
+    good = Verification.objects.filter(verdict=Verdict.IDENTICAL, finished_at__lte=past).exclude(
+        snapshot__suspicion__state__in=[SuspicionState.WAITING, SuspicionState.OVER]
+    )
     return _newest(good, "finished_at", "snapshot__database")
 
 
@@ -261,6 +276,7 @@ _WORDS = {
     AlertState.FAILED: "failed",
     AlertState.LOST: "lost",
     AlertState.OVERDUE: "overdue",
+    AlertState.SUSPICIOUS: "suspicious",
 }
 
 

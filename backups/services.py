@@ -24,7 +24,7 @@ from django_q.models import OrmQ
 from django_q.signing import SignedPackage
 from django_q.tasks import async_task
 
-from backups import restic
+from backups import aim, restic
 from backups.choices import (
     ACTIVE,
     EXCLUSIVE_ACTIONS,
@@ -37,12 +37,23 @@ from backups.choices import (
     Level,
     RestoreMode,
     Status,
+    SuspicionState,
     Swap,
     Trigger,
     Verdict,
 )
 from backups.errors import LostClaim, Refused
-from backups.models import Database, Repository, Restore, Run, RunLine, Snapshot, Verification, WorkerPulse
+from backups.models import (
+    Database,
+    Repository,
+    Restore,
+    Run,
+    RunLine,
+    Snapshot,
+    Suspicion,
+    Verification,
+    WorkerPulse,
+)
 
 logger = logging.getLogger(__name__)
 
@@ -141,13 +152,19 @@ def restore_enqueue(
     without_safety: bool = False,
     reason: str = "",
     undo_of: Restore | None = None,
+    across: tuple[str, str] | None = None,
     requested_by: User | None = None,
     send: bool = True,
 ) -> Run:
     """Insert a queued restore (or undo) with all that it needs to know.
 
-    Raises Refused while another restore of the same target is queued or running.
+    `across` are the names that a person gave of the snapshot's database and of the one that is to
+    hold it, where they differ. Raises Refused while another restore of the same target is queued or
+    running, Problem for a target that does not fit the mode, or a snapshot that does not fit the target.
     """
+    aim.refuse_unfit_target(database, mode, target, undo_of)
+    if mode != RestoreMode.UNDO:
+        aim.refuse_unfit_snapshot(database, snapshot, mode, across)
     with transaction.atomic():
         # In one order, for whoever locks both.
         both = Repository.objects.filter(pk__in=[database.repository_id, snapshot.repository_id])
@@ -472,6 +489,25 @@ def snapshot_record(
         repository=repository, snapshot_id=info.id, defaults=known
     )
     return snapshot
+
+
+def suspicion_record(snapshot: Snapshot, database: Database, reasons: Sequence[str]) -> None:
+    """Note that a person is to say whether the backup is right."""
+    Suspicion.objects.update_or_create(
+        snapshot=snapshot,
+        defaults={"database": database, "reasons": list(reasons), "state": SuspicionState.WAITING},
+    )
+
+
+def suspicion_settle(
+    suspicion: Suspicion, state: SuspicionState, *, by: str, reason: str = "", now: datetime | None = None
+) -> bool:
+    """End the wait for a person; answers whether it was not ended before, by another one."""
+    waits = Suspicion.objects.filter(pk=suspicion.pk, state=SuspicionState.WAITING)
+    ended = {"settled_at": now or timezone.now(), "settled_by": by[:200], "reason": reason[:300]}
+    hit = waits.update(state=state, **ended)
+    suspicion.refresh_from_db()
+    return hit == 1
 
 
 def snapshot_learned(snapshot: Snapshot, manifest: Mapping[str, Any]) -> None:

@@ -6,7 +6,9 @@ from datetime import datetime
 from pathlib import Path
 
 from django.conf import settings
+from django.utils import timezone
 
+from backups.choose import CLOCKS_DIFFER
 from backups.errors import Problem
 from backups.models import Database
 from sentinel import heartbeat
@@ -38,10 +40,56 @@ def write_last_ok(database: Database, time: datetime) -> Path:
     return _write(path, time)
 
 
+def move_last_ok(database: Database, time: datetime) -> Path | None:
+    """As `write_last_ok`, but only forwards, and never to a time that is yet to come. Raises Problem."""
+    path = heartbeat.last_ok_path(settings.SENTINEL.heartbeat_path, _name(database))
+    return _moved(path, time)
+
+
+def move_last_verified(database: Database, time: datetime) -> Path | None:
+    """As `move_last_ok`, for the newest proved restore. Raises Problem."""
+    path = heartbeat.last_verified_path(settings.SENTINEL.heartbeat_path, _name(database))
+    return _moved(path, time)
+
+
+def _moved(path: Path, time: datetime) -> Path | None:
+    there = heartbeat.stamp_read(path).time
+    if time > timezone.now() + CLOCKS_DIFFER or (there is not None and there >= time):
+        return None
+    return _write(path, time)
+
+
 def write_last_verified(database: Database, time: datetime) -> Path:
     """Put the time of the newest proved restore beside the heartbeat. Raises Problem."""
     path = heartbeat.last_verified_path(settings.SENTINEL.heartbeat_path, _name(database))
     return _write(path, time)
+
+
+def make_further(first: Database) -> None:
+    """The first database's times go to where those of further ones lie, as another comes first.
+
+    Else the gate would take them for the other's. Raises Problem.
+    """
+    _rename(first.name, from_first=True)
+
+
+def make_first(further: Database) -> None:
+    """A further database's times go to where the first one's lie. Raises Problem."""
+    _rename(further.name, from_first=False)
+
+
+def _rename(name: str, *, from_first: bool) -> None:
+    main = settings.SENTINEL.heartbeat_path
+    try:
+        for path_of in (heartbeat.last_ok_path, heartbeat.last_verified_path):
+            ends = (path_of(main, None), path_of(main, name))
+            source, to = ends if from_first else reversed(ends)
+            if source.exists():
+                to.parent.mkdir(exist_ok=True)
+                to.parent.chmod(0o755)  # whatever the umask: the gate may run as another user
+                source.replace(to)
+    except OSError as error:
+        raise _unwritable(error) from error
 
 
 def write_gates() -> None:

@@ -14,7 +14,7 @@ from typing import Any
 from backups import definitions, mysql, process, services
 from backups.choices import Swap
 from backups.errors import Problem
-from backups.models import Restore
+from backups.models import Restore, Snapshot
 
 
 @dataclass(frozen=True)
@@ -63,6 +63,7 @@ def swap(restore: Restore, place: Place, *, say: Callable[[str], None], tick: pr
         _rename(restore, place, tick)
         services.restore_note(restore, swap=Swap.RENAMED)
         say(f"The tables were swapped; those of before are in {restore.kept_in}.")
+        _say_what_stayed(restore, place, say)
         _finish(restore, place, tick)
     except BaseException as error:
         if restore.swap == Swap.NONE:
@@ -150,10 +151,51 @@ def _rename(restore: Restore, place: Place, tick: process.Tick) -> None:
         process.watched(move, tick, lambda: None)
 
 
+def staying(connection: Any, restore: Restore) -> list[str]:
+    """The target's tables that are neither moved out nor replaced: no dump carries their rows.
+
+    But for those in whose place a table with rows of its own comes in.
+    """
+    coming = mysql.engines(connection, restore.incoming)
+    return [
+        table
+        for table in mysql.tables_without_rows(connection, restore.target)
+        if table not in coming or not mysql.rows_are_dumped(coming[table])
+    ]
+
+
+def _say_what_stayed(restore: Restore, place: Place, say: Callable[[str], None]) -> None:
+    with mysql.connect(place.server) as connection:
+        stayed = [table for table in staying(connection, restore) if table in (restore.tables or [table])]
+    if stayed:
+        say(f"These tables stayed as they were, because no backup has their rows: {', '.join(stayed)}.")
+
+
+def refuse_without_rows(
+    snapshot: Snapshot, chosen: Collection[str], target: str, server: mysql.Server
+) -> None:
+    """Raise Problem for chosen tables whose rows the snapshot does not hold, before anything is touched."""
+    if not chosen:
+        return
+    if snapshot.manifest is not None and "not_in_backup" in snapshot.manifest:
+        without = mysql.without_rows(snapshot.not_in_backup)
+    else:  # made before this was noted, so the live ones tell
+        with mysql.connect(server) as connection:
+            without = mysql.tables_without_rows(connection, target)
+    if found := sorted(set(chosen) & set(without)):
+        raise Problem(
+            f"No backup has the rows of {', '.join(found)}: there is nothing to restore of "
+            f"{'it' if len(found) == 1 else 'them'}.",
+            safe=f"{target} was not touched.",
+            do="Choose other tables; see what is not in the backup on the snapshot's page.",
+        )
+
+
 def _moving(connection: Any, restore: Restore) -> tuple[list[str], list[str]]:
     """The tables that go out of the target, and those that come in."""
-    outgoing = mysql.tables(connection, restore.target)
-    incoming = mysql.tables(connection, restore.incoming)
+    stay = set(staying(connection, restore))
+    outgoing = [table for table in mysql.tables(connection, restore.target) if table not in stay]
+    incoming = [table for table in mysql.tables(connection, restore.incoming) if table not in stay]
     if not restore.tables:
         return outgoing, incoming
     chosen = set(restore.tables)

@@ -11,6 +11,12 @@ from django.core.exceptions import ValidationError
 from backups.secrets import is_portals_own, is_reference
 
 _CONTROL = re.compile(r"[\x00-\x1f\x7f]")
+# The server keeps names in three bytes a character.
+_LAST_IN_NAMES = 0xFFFF
+# Both flavours' own schemas; the prefix stands for names as MySQL 5.0 wrote them on disk.
+# https://dev.mysql.com/doc/refman/8.4/en/system-schema.html and .../identifier-mapping.html
+_SERVERS_OWN = {"mysql", "information_schema", "performance_schema", "sys"}
+_OLD_ENCODING = "#mysql50#"
 # croniter's H and R are other times at each look.
 _CHANCE = re.compile(r"(?<![a-z])[hr](?![a-z])", re.I)
 
@@ -48,6 +54,19 @@ def schema_name(value: str) -> None:
     """
     if not value or len(value) > 64 or "\0" in value or value.endswith(" "):
         raise ValidationError("MySQL takes 1 to 64 characters, none of them zero, and no blank at the end.")
+    if any(ord(character) > _LAST_IN_NAMES for character in value):
+        raise ValidationError("MySQL takes no emoji and nothing else above U+FFFF in names.")
+
+
+def target_name(value: str) -> None:
+    """Raise ValidationError for what cannot be the name of a database that a restore makes."""
+    schema_name(value)
+    if not value.strip():
+        raise ValidationError("A name of blanks alone is none that anybody finds again.")
+    if value.lower() in _SERVERS_OWN:
+        raise ValidationError(f"{value} is the server's own, and no place for a restore.")
+    if value.lower().startswith(_OLD_ENCODING):
+        raise ValidationError(f"A name that begins with {_OLD_ENCODING} would be made as another one.")
 
 
 def repository_url(value: str) -> None:

@@ -188,9 +188,10 @@ def _serve(started: contextlib.ExitStack, lock_fd: int, megabytes: float) -> Non
     settings, mariadb = _settings(given)
     if mariadb is not None:
         _start_mariadb(mariadb, started, lock_fd, megabytes)
+    moved = _moved(settings)
     _keep(settings)
     services = Services({**os.environ, **settings}, lock_fd, started)
-    services.set_up()
+    services.set_up(moved)
     services.start(portal, gate)
     _tell(portal, gate, given, settings, mariadb)
     services.follow()
@@ -248,6 +249,18 @@ def _free_port(*wanted: str) -> int:
     raise RunError("This machine has no free port.")
 
 
+def _moved(settings: Mapping[str, str]) -> list[str]:
+    """What `bootstrap` is to be told of our own places: the same as last time, at another address."""
+    kept = env_file(RUN_ENV)
+    own = {"MYSQL_PORT": "database", "RESTIC_REPOSITORY": "repository"}
+    moved = [
+        thing
+        for name, thing in own.items()
+        if name in settings and kept.get(name, "") not in ("", settings[name])
+    ]
+    return [argument for thing in moved for argument in ("--moved", thing)]
+
+
 def _keep(settings: Mapping[str, str]) -> None:
     """Write run.env, which `manage.py` reads too; never half, and readable by its owner only."""
     earlier = env_file(RUN_ENV)
@@ -278,14 +291,14 @@ class Services:
         self._started = started
         self._serving: dict[str, Child] = {}
 
-    def set_up(self) -> None:
+    def set_up(self, moved: Sequence[str] = ()) -> None:
         """Bootstrap, and see to it that there is a backup and that one was verified.
 
         What fails once the portal's database is there is in its history as well, so the portal is
         served all the same. Raises RunError.
         """
         say("Setting up the portal …")
-        told = self._command("bootstrap")
+        told = self._command("bootstrap", *moved)
         if told["status"] != "succeeded" and "run_id" not in told:
             raise RunError(str(told["error"]))
         listed = self._well(told) and self._well(self._command("snapshots"))

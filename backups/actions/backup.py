@@ -8,13 +8,14 @@ from typing import Any
 from urllib.parse import quote
 
 from django.conf import settings
+from django.db import transaction
 
-from backups import process, restic, services, status_files
+from backups import environment, process, restic, services, status_files, suspicions
 from backups.actions.outcome import FollowUp, Outcome
 from backups.actions.portal import copied_with
 from backups.actions.preflight import Found, make_ready
 from backups.actions.repository import wait_for_maintenance
-from backups.choices import Action, DumpFormat, Level
+from backups.choices import SAFETY_TAG, Action, DumpFormat, Level, Trigger
 from backups.dump import Order, Report, command
 from backups.dumps_at_once import Wish
 from backups.errors import Cancelled, Problem
@@ -47,9 +48,9 @@ def run(run: Run, progress: Progress) -> Outcome:
     progress.no_way_back()
     progress.bytes_done(summary.total_bytes_processed)
     progress.phase("confirm")
-    snapshot = _confirm(run, database, found, summary, manifest, progress)
+    snapshot, suspicious = _confirm(run, database, found, summary, manifest, progress)
     progress.phase("heartbeat")
-    _heartbeat(run, database, snapshot, progress)
+    _heartbeat(run, database, snapshot, suspicious, progress)
     check_due = services.backup_counted(database.repository)
     follow_ups = [FollowUp(Action.FORGET)]
     if copied_with(database.repository):
@@ -132,7 +133,7 @@ def _dump_into_restic(
             restic.backup_args(
                 path=path_of(database),
                 host=settings.BACKUP_HOST,
-                tags=["vedetta", tag_of(database)],
+                tags=["vedetta", tag_of(database), *([SAFETY_TAG] if run.trigger == Trigger.RESTORE else [])],
                 command=command(order_fd, report_fd, iter(found.access.environment_secrets())),
             ),
             doing="storing the dump",
@@ -204,8 +205,8 @@ def _confirm(
     summary: restic.BackupSummary,
     manifest: dict[str, Any],
     progress: Progress,
-) -> Snapshot:
-    """Read the snapshot back from the repository by its id."""
+) -> tuple[Snapshot, list[str]]:
+    """Read the snapshot back from the repository by its id; answers with it why it is suspicious."""
     assert found.access  # noqa: S101
     try:
         listed = restic.snapshots(
@@ -219,13 +220,16 @@ def _confirm(
             safe="No heartbeat was written; earlier snapshots are safe.",
             do="Check the repository, then back up again.",
         )
-    snapshot = services.snapshot_record(
-        listed[0],
-        repository=database.repository,
-        database=database,
-        made_by=run,
-        manifest=manifest,
-    )
+    # At once, lest a worker that dies in between leave a suspicious one that passes for good.
+    with transaction.atomic():
+        snapshot = services.snapshot_record(
+            listed[0],
+            repository=database.repository,
+            database=database,
+            made_by=run,
+            manifest=manifest,
+        )
+        suspicious = suspicions.judge(database, snapshot)
     services.run_note(
         run.pk,
         snapshot=snapshot,
@@ -236,22 +240,44 @@ def _confirm(
             "data_added": summary.data_added,
             "data_added_packed": summary.data_added_packed,
             "sha256": manifest["sha256"],
+            "suspicious": suspicious,
         },
     )
     held = ", ".join(f"{kind} {len(names)}" for kind, names in manifest["inventory"].items())
     progress.log(f"Snapshot {snapshot.short_id} holds, by kind: {held or 'nothing'}.")
-    return snapshot
+    return snapshot, suspicious
 
 
-def _heartbeat(run: Run, database: Database, snapshot: Snapshot, progress: Progress) -> None:
-    """Tell the gate, unless an integrity check found damage that is not known to be mended."""
+def _heartbeat(
+    run: Run, database: Database, snapshot: Snapshot, suspicious: list[str], progress: Progress
+) -> None:
+    """Tell the gate, unless an integrity check found damage that is not known to be mended.
+
+    Nor of a backup that waits for a person, nor where the environment means another database by now:
+    the gate would open on the proof of one that the application may not use any more. A restore does
+    not wait for that to be settled.
+    """
     database.repository.refresh_from_db()
+    # Another may have become the first one meanwhile, whose times are not this one's.
+    database.refresh_from_db(fields=["is_primary"])
+    services.run_note(run.pk, result={"heartbeat": "withheld"})
+    if suspicious:
+        progress.warn(suspicions.told(run.pk, suspicious))
     if database.repository.is_damaged:
-        services.run_note(run.pk, result={"heartbeat": "withheld"})
         progress.warn(
             "The heartbeat is withheld: an integrity check found the repository damaged. "
             "The snapshot was made; repair the repository, then check all of its data."
         )
+    if suspicious or database.repository.is_damaged:
+        return
+    if (other := environment.other_database(database)) is not None:
+        services.run_note(run.pk, result={"heartbeat": "withheld"})
+        other.safe = (
+            f"Snapshot {snapshot.short_id} of {database} was made and is good; no heartbeat was written."
+        )
+        if run.trigger != Trigger.RESTORE:
+            raise other
+        progress.warn(other.sentence())
         return
     try:
         path = status_files.write_last_ok(database, snapshot.time)
@@ -259,4 +285,5 @@ def _heartbeat(run: Run, database: Database, snapshot: Snapshot, progress: Progr
     except Problem as problem:
         problem.safe = f"Snapshot {snapshot.short_id} was made and is good."
         raise
+    services.run_note(run.pk, result={"heartbeat": "written"})
     progress.log(f"Heartbeat written to {path}.")

@@ -1,23 +1,24 @@
 """Retention: forget what the policy no longer keeps, but never the newest or the newest verified.
 
-Nor, for a while, what was saved before a restore.
+Nor, for a while, what was saved before a restore, nor what a restore or a verification is to take. The
+plan is ours (`retention.kept`), and restic is given ids: its own would count two databases that came
+under one tag as one series, and a safety copy as a day's backup.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import suppress
-from dataclasses import dataclass, field
 from datetime import timedelta
 
-from django.db.models import Q, QuerySet
+from django.db.models import QuerySet
 from django.utils import timezone
 
-from backups import choose, restic, services
+from backups import choose, restic, retention, services, suspicions
 from backups.actions import portal
-from backups.actions.backup import tag_of
 from backups.actions.outcome import Outcome
 from backups.actions.repository import is_ours, note_size, opened, sync
+from backups.choices import ACTIVE, TERMINAL, Action, Status, SuspicionState
 from backups.models import Database, Restore, Run, Snapshot
 from backups.progress import Progress
 
@@ -25,11 +26,17 @@ NEWEST = "newest snapshot, kept whatever the policy says"
 # With a clock that was set back, the last one made is not the newest.
 MADE_LAST = "made last, kept whatever its time says"
 NEWEST_VERIFIED = "newest verified snapshot, kept whatever the policy says"
-# What a restore overwrote is nowhere else. That something is missing shows when the month is closed.
-SAFETY_KEPT = timedelta(days=30)
+# What a restore overwrote is nowhere else, and one that failed is to be begun again. That something is
+# missing shows when the month is closed.
+KEPT_FOR = timedelta(days=30)
 SAFETY = "safety snapshot of restore {}, kept for 30 days after it whatever the policy says"
+SAVED = "safety snapshot of a restore, kept for 30 days whatever the policy says"
+WANTED = "wanted snapshot of {}, which is {}, kept whatever the policy says"
+WANTED_AGAIN = "wanted snapshot of {}, which {}, kept for 30 days after it to be restored again"
 # restic's argument list has its limits; a prune follows the last portion only.
 _PORTION = 500
+# By a snapshot's id.
+Reasons = dict[str, list[str]]
 
 
 def run(run: Run, progress: Progress) -> Outcome:
@@ -41,13 +48,16 @@ def run(run: Run, progress: Progress) -> Outcome:
     databases = [run.database] if run.database else list(run.repository.databases.order_by("pk"))
     remove: list[str] = []
     kept = 0
-    for database in databases:
-        present = database.snapshots.filter(repository=run.repository, forgotten_at=None)
-        plan = _plan(database, present, access, progress)
-        kept += len(plan.reasons)
-        remove += _told(present, plan, progress)
+    for database in _those_that_do_not_wait(databases, progress):
+        held = database.snapshots.filter(repository=run.repository, forgotten_at=None)
+        present = held.defer("manifest")
+        gone = _told(present, _plan(database, present), progress)
+        kept += len(present) - len(gone)
+        remove += gone
     copies = portal.superfluous(run.repository, access, progress)
     progress.phase("forget")
+    remove = _not_wanted_meanwhile(run, remove, progress)
+    remove = _without_those_that_wait_by_now(remove, run, progress)
     _forget(access, [*remove, *copies], progress)
     sync(run.repository, access, progress)
     if remove or copies:
@@ -58,85 +68,133 @@ def run(run: Run, progress: Progress) -> Outcome:
     return Outcome()
 
 
-@dataclass
-class _Plan:
-    """Why each snapshot is kept, by its id: restic's reasons from a dry run, and ours; which may go.
-
-    What restic did not speak of is not in either, and stays.
-    """
-
-    reasons: dict[str, list[str]] = field(default_factory=dict)
-    removable: set[str] = field(default_factory=set)
+def _those_that_do_not_wait(databases: Iterable[Database], progress: Progress) -> Iterator[Database]:
+    """Without those of which a backup is suspicious: what is old there may be all that is left."""
+    for database in databases:
+        if suspicions.waiting(database):
+            progress.warn(f"Nothing of {database} is forgotten. {suspicions.sentences(database)[0]}")
+        else:
+            yield database
 
 
-def _plan(
-    database: Database, present: QuerySet[Snapshot], access: restic.Access, progress: Progress
-) -> _Plan:
-    plan = _Plan()
-    # restic refuses to plan for a policy that keeps nothing, and would not be asked anything.
-    keeps = any((database.keep_daily, database.keep_weekly, database.keep_monthly))
-    if not keeps:
-        plan.removable = set(present.values_list("snapshot_id", flat=True))
-    for selection in _selections(database, present) if keeps else ():
-        answer = restic.call_of_snapshots(
-            access,
-            restic.forget_dry_run_args(
-                selection=selection,
-                keep_daily=database.keep_daily,
-                keep_weekly=database.keep_weekly,
-                keep_monthly=database.keep_monthly,
-            ),
-            doing="planning what to forget",
-            tick=progress.tick,
-        )
-        told = restic.parse_forget_plan(answer.stdout)
-        plan.removable.update(told.remove)
-        for keep in told.keep:
-            plan.reasons.setdefault(keep.id, []).extend(keep.reasons)
-    for snapshot, reason in _protected(database, present):
-        plan.reasons.setdefault(snapshot.snapshot_id, []).insert(0, reason)
+def _without_those_that_wait_by_now(remove: list[str], run: Run, progress: Progress) -> list[str]:
+    """A backup that ended while this was planned may be suspicious."""
+    late = run.repository.snapshots.filter(
+        snapshot_id__in=remove, database__suspicions__state=SuspicionState.WAITING
+    )
+    spared = set(late.values_list("snapshot_id", flat=True))
+    if spared:
+        progress.warn(f"{len(spared)} snapshots stay, because a backup that was just made is suspicious.")
+    return [each for each in remove if each not in spared]
+
+
+def _plan(database: Database, present: QuerySet[Snapshot]) -> Reasons:
+    """Why each snapshot is kept. What is not in it goes."""
+    plan: Reasons = {}
+    for snapshot, reason in _protected(present):
+        plan.setdefault(snapshot.snapshot_id, []).append(reason)
+    policy = {
+        "daily": database.keep_daily,
+        "weekly": database.keep_weekly,
+        "monthly": database.keep_monthly,
+    }
+    for series in _series(choose.backups_of(present)) if any(policy.values()) else ():
+        kept = retention.kept([snapshot.local_time for snapshot in series], **policy)
+        for snapshot in series:
+            if rules := kept.get(snapshot.local_time):
+                plan.setdefault(snapshot.snapshot_id, []).extend(f"{rule} snapshot" for rule in rules)
     return plan
 
 
-def _selections(database: Database, present: QuerySet[Snapshot]) -> Iterator[restic.Selection]:
-    """Our snapshots by their tag; those of the old scripts by their paths, whatever their host."""
-    yield restic.Selection(tag=tag_of(database), group_by="host,tags")
-    theirs = {snapshot.path for snapshot in present if not is_ours(snapshot.tags)}
-    for path in sorted(theirs):
-        yield restic.Selection(path=path, group_by="paths")
+def _series(backups: QuerySet[Snapshot]) -> Iterable[list[Snapshot]]:
+    """The backups that a policy counts together: of one database, in either format, whatever their row.
+
+    Ours by host as well, since two installations may share a repository; the old scripts' containers
+    had names by chance.
+    """
+    found: dict[tuple[bool, str, str], list[Snapshot]] = {}
+    for snapshot in backups:
+        ours = is_ours(snapshot.tags)
+        found.setdefault((ours, snapshot.host if ours else "", snapshot.file_stem), []).append(snapshot)
+    return found.values()
 
 
-def _protected(database: Database, present: QuerySet[Snapshot]) -> Iterator[tuple[Snapshot, str]]:
-    newest = choose.newest_of(present)
+def _protected(present: QuerySet[Snapshot]) -> Iterator[tuple[Snapshot, str]]:
+    """What is kept whatever the policy says, and why; of each database that came under one row."""
+    of_database: dict[str, list[int]] = {}
+    for snapshot in present:
+        of_database.setdefault(snapshot.file_stem, []).append(snapshot.pk)
+    for keys in of_database.values():
+        yield from _newest(present.filter(pk__in=keys))
+    yield from _saved(present)
+    yield from _wanted(present)
+
+
+def _newest(present: QuerySet[Snapshot]) -> Iterator[tuple[Snapshot, str]]:
+    """Of backups; of what was saved before restores only where there is nothing else."""
+    backups = choose.backups_of(present)
+    newest = choose.newest_of(backups) or choose.newest_of(present)
     if newest is not None:
         yield newest, NEWEST
-    made_last = present.exclude(made_by=None).order_by("-made_by_id").first()
+    made_last = backups.exclude(made_by=None).order_by("-made_by_id").first()
     if made_last is not None and made_last != newest:
         yield made_last, MADE_LAST
-    verified = choose.newest_of(present.exclude(verified_at=None))
+    proved = {"verified_at": None}
+    verified = choose.newest_of(backups.exclude(**proved)) or choose.newest_of(present.exclude(**proved))
     if verified is not None:
         yield verified, NEWEST_VERIFIED
-    lately = Q(run__finished_at=None) | Q(run__finished_at__gt=timezone.now() - SAFETY_KEPT)
-    for restore in Restore.objects.filter(lately, database=database, safety_snapshot__in=present):
+
+
+def _saved(present: QuerySet[Snapshot]) -> Iterator[tuple[Snapshot, str]]:
+    """What was saved before a restore, counted from the restore's end where that is known."""
+    since = timezone.now() - KEPT_FOR
+    known = set()
+    restores = Restore.objects.filter(safety_snapshot__in=present).select_related("run", "safety_snapshot")
+    for restore in restores:
         assert restore.safety_snapshot is not None  # noqa: S101
-        yield restore.safety_snapshot, SAFETY.format(restore.run_id)
+        known.add(restore.safety_snapshot.pk)
+        if restore.run.finished_at is None or restore.run.finished_at > since:
+            yield restore.safety_snapshot, SAFETY.format(restore.run_id)
+    for snapshot in present.filter(pk__in=choose.safety_copies(present), time__gt=since):
+        if snapshot.pk not in known:
+            yield snapshot, SAVED
 
 
-def _told(present: QuerySet[Snapshot], plan: _Plan, progress: Progress) -> list[str]:
+def _wanted(present: QuerySet[Snapshot]) -> Iterator[tuple[Snapshot, str]]:
+    """What runs are to read that wait or run, and what a restore failed with, which is begun again."""
+    reading = Run.objects.filter(action__in=[Action.RESTORE, Action.VERIFY], snapshot__in=present)
+    for run in reading.filter(status__in=ACTIVE).select_related("snapshot"):
+        assert run.snapshot is not None  # noqa: S101
+        yield run.snapshot, WANTED.format(str(run).lower(), run.get_status_display().lower())
+    ended = reading.filter(action=Action.RESTORE, finished_at__gt=timezone.now() - KEPT_FOR)
+    for run in ended.filter(status__in=TERMINAL - {Status.SUCCEEDED}).select_related("snapshot"):
+        assert run.snapshot is not None  # noqa: S101
+        yield run.snapshot, WANTED_AGAIN.format(str(run).lower(), run.get_status_display().lower())
+
+
+def _told(present: QuerySet[Snapshot], plan: Reasons, progress: Progress) -> list[str]:
     """Write down what is kept and why; answers the ids of what goes."""
     remove = []
     for snapshot in present:
-        why = list(dict.fromkeys(plan.reasons.get(snapshot.snapshot_id, [])))
+        why = list(dict.fromkeys(plan.get(snapshot.snapshot_id, [])))
         services.snapshot_kept(snapshot, why)
         local = snapshot.local_time
         if why:
             progress.log(f"keep   {snapshot.short_id} {local:%Y-%m-%d %H:%M}: {', '.join(why)}")
-        elif snapshot.snapshot_id in plan.removable:
+        else:
             progress.log(f"forget {snapshot.short_id} {local:%Y-%m-%d %H:%M}")
             remove.append(snapshot.snapshot_id)
-        else:
-            progress.warn(f"leave  {snapshot.short_id} {local:%Y-%m-%d %H:%M}: restic did not speak of it")
     return remove
+
+
+def _not_wanted_meanwhile(run: Run, ids: list[str], progress: Progress) -> list[str]:
+    """The ids without those of which a restore or a verification was asked since the plan was made."""
+    planned = Snapshot.objects.filter(repository=run.repository, snapshot_id__in=ids).defer("manifest")
+    wanted = dict(_wanted(planned))
+    for snapshot, reason in wanted.items():
+        progress.log(f"keep   {snapshot.short_id} after all: {reason}")
+    spared = {snapshot.snapshot_id for snapshot in wanted}
+    return [each for each in ids if each not in spared]
 
 
 def _forget(access: restic.Access, ids: list[str], progress: Progress) -> None:

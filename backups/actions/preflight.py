@@ -3,11 +3,25 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
+from contextlib import suppress
 from dataclasses import asdict, dataclass, field
+from typing import Any
 
 from django.conf import settings
 
-from backups import grants, humane, mysql, process, restic, schedules, services, staleness
+from backups import (
+    environment,
+    grants,
+    humane,
+    mysql,
+    process,
+    restic,
+    schedules,
+    services,
+    staleness,
+    suspicions,
+)
+from backups.actions import room
 from backups.actions.outcome import Outcome
 from backups.choices import Level
 from backups.connections import database_server, repository_access
@@ -19,6 +33,8 @@ from backups.status_files import make_sure_writable
 Tick = Callable[[], None]
 # Beyond it, a replica's delay is more than what comes and goes.
 _BEHIND_SECONDS = 60
+# Of what no dump carries; the snapshot's page has all of it.
+_SHOWN = 10
 
 
 @dataclass(frozen=True)
@@ -41,6 +57,7 @@ class Found:
     clients: mysql.Clients | None = None
     restic_version: str = ""
     data_length: int = 0
+    left_out: list[mysql.LeftOut] = field(default_factory=list)
     warnings: list[str] = field(default_factory=list)
     notes: list[str] = field(default_factory=list)
 
@@ -54,6 +71,7 @@ def checks(database: Database, found: Found, tick: Tick | None = None) -> Iterat
             yield Check(name, ok=False, detail=problem.sentence())
         else:
             yield Check(name, ok=True, detail=detail)
+    found.warnings += [*_room_unknown(found), *suspicions.sentences(database)]
     for warning in found.warnings:
         yield Check("warning", ok=True, detail=warning, warning=True)
 
@@ -95,12 +113,14 @@ def make_ready(database: Database, tick: Tick | None = None) -> Found:
     """What a backup needs, all of it there. Raises Problem with the first that is not.
 
     But for the repository, which is probed while the backup's own restic opens it; and a backup that
-    comes too rarely is a backup still.
+    comes too rarely, or of another database than `.env` means by now, is a backup still.
     """
     found = Found()
     for name, look in _CHECKS:
-        if name not in (_REPOSITORY, _SCHEDULE):
+        if name not in (_REPOSITORY, _SCHEDULE, _ENVIRONMENT):
             look(database, found, tick)
+    if (differs := environment.disagreement(database)) is not None:
+        found.warnings.append(differs.sentence())
     return found
 
 
@@ -127,7 +147,10 @@ def _database(database: Database, found: Found, _tick: Tick | None) -> str:
     with mysql.connect(found.server, database.database) as connection:
         found.info = mysql.probe(connection)
         found.data_length = mysql.data_length(connection, database.database)
-        if loose := mysql.tables_without_snapshot(connection, database.database):
+        _note_left_out(connection, database, found)
+        elsewhere = {left.table for left in found.left_out}
+        loose = mysql.tables_without_snapshot(connection, database.database)
+        if loose := [table for table in loose if table.rpartition(" (")[0] not in elsewhere]:
             found.warnings.append(
                 "Not InnoDB, so not covered by the consistent snapshot; what is written to them "
                 f"during a dump may come out torn: {', '.join(loose)}."
@@ -142,6 +165,14 @@ def _database(database: Database, found: Found, _tick: Tick | None) -> str:
     return (
         f"{found.info} at {found.server.address} has {database.database}.{f' {replica}.' if replica else ''}"
     )
+
+
+def _note_left_out(connection: Any, database: Database, found: Found) -> None:
+    found.left_out = mysql.not_in_backup(connection, database.database)
+    if found.left_out:
+        shown = "; ".join(left.words for left in found.left_out[:_SHOWN])
+        more = f"; and {len(found.left_out) - _SHOWN} more" if len(found.left_out) > _SHOWN else ""
+        found.warnings.append(f"Not in any backup, as no dump carries it: {shown}{more}.")
 
 
 def _note_replica(replica: mysql.Replica, found: Found) -> None:
@@ -187,6 +218,19 @@ def _privileges(database: Database, found: Found, _tick: Tick | None) -> str:
     return f"{found.server.user} may dump all of {database.database}."
 
 
+def _room_unknown(found: Found) -> Iterator[str]:
+    """Told to whoever asks, and not with each backup."""
+    if found.server is None:
+        return
+    with suppress(Problem), mysql.connect(found.server) as connection:
+        if not room.is_known(connection, found.server):
+            yield (
+                f"How much room {found.server.address} has left cannot be known from here, and verifications "
+                "and restores make a second copy there. Set VERIFY_MAX_MB to what may be taken; or install "
+                "MariaDB's plugin DISKS and grant FILE; or verify on another server (VERIFY_MYSQL_HOST)."
+            )
+
+
 def _schedule(database: Database, found: Found, _tick: Tick | None) -> str:
     if not database.backup_cron:
         return "No backups are scheduled."
@@ -195,7 +239,14 @@ def _schedule(database: Database, found: Found, _tick: Tick | None) -> str:
     return f"Backups are due at most {humane.rough(gap)} apart, and are stale after {humane.rough(allowed)}."
 
 
+def _environment(database: Database, found: Found, _tick: Tick | None) -> str:
+    if (differs := environment.disagreement(database)) is not None:
+        raise differs
+    return "The environment means the same database and repository."
+
+
 _REPOSITORY = "repository"
+_ENVIRONMENT = "environment"
 _SCHEDULE = "schedule"
 _CHECKS: tuple[tuple[str, Callable[[Database, Found, Tick | None], str]], ...] = (
     ("status folder", _status_folder),
@@ -205,4 +256,5 @@ _CHECKS: tuple[tuple[str, Callable[[Database, Found, Tick | None], str]], ...] =
     ("client", _client),
     ("privileges", _privileges),
     (_SCHEDULE, _schedule),
+    (_ENVIRONMENT, _environment),
 )

@@ -13,12 +13,14 @@ from typing import Any, BinaryIO
 from django.conf import settings
 from django.utils import timezone
 
-from backups import definitions, grants, mysql, process, restic, services
+from backups import aim, choose, definitions, grants, mysql, process, restic, services, suspicions
+from backups.actions import room
 from backups.actions.dropping import drop_database, drop_scratch
 from backups.actions.loading import load_snapshot
 from backups.actions.outcome import Outcome
 from backups.actions.repository import opened
 from backups.actions.verify import (
+    NOT_THE_SNAPSHOTS_FAULT,
     differing_sections,
     holds_nothing,
     is_by_vedetta,
@@ -35,7 +37,14 @@ from backups.load import CutOff, End, Loading, LoadProblem, dialect_of, digested
 from backups.models import Restore, Run, Snapshot
 from backups.progress import Progress
 from backups.stream import Kind, ManifestDamaged, objects_in
-from backups.swap import Place, refuse_keys_from_elsewhere, refuse_taken, swap, write_down
+from backups.swap import (
+    Place,
+    refuse_keys_from_elsewhere,
+    refuse_taken,
+    refuse_without_rows,
+    swap,
+    write_down,
+)
 
 _LONGEST_NAME = 64
 STANDARD_OUTPUT = "-"
@@ -45,18 +54,32 @@ def run(run: Run, progress: Progress) -> Outcome:
     """Play the restore that belongs to the run. Raises Problem, Cancelled."""
     restore = run.restore
     progress.phase("preflight")
+    # Its database may have been given another name while it waited.
+    aim.refuse_unfit_target(restore.database, RestoreMode(restore.mode), restore.target, restore.undo_of)
+    for doubt in suspicions.doubts(restore.snapshot):
+        progress.warn(doubt)
     access = opened(run, progress)
     restic.probe(access, tick=progress.tick)
+    try:
+        _play(restore, access, progress)
+    except restic.ResticError as error:
+        if not isinstance(error, NOT_THE_SNAPSHOTS_FAULT):
+            error.do = f"{error.do} {choose.instead_of(restore.snapshot)}".strip()
+        raise
+    services.run_note(run.pk, result={"snapshot_id": restore.snapshot.snapshot_id, "target": restore.target})
+    return Outcome()
+
+
+def _play(restore: Restore, access: restic.Access, progress: Progress) -> None:
     _refuse_unknown_tables(restore, access, progress)
     if restore.mode == RestoreMode.FILE:
         _to_file(restore, access, progress)
-    else:
-        place = _place(restore, run, progress)
-        if restore.mode != RestoreMode.NEW:
-            _make_sure_of_privileges(restore, place)
-        _MODES[RestoreMode(restore.mode)](restore, access, place, progress)
-    services.run_note(run.pk, result={"snapshot_id": restore.snapshot.snapshot_id, "target": restore.target})
-    return Outcome()
+        return
+    place = _place(restore, restore.run, progress)
+    refuse_without_rows(restore.snapshot, restore.tables, restore.target, place.server)
+    if restore.mode != RestoreMode.NEW:
+        _make_sure_of_privileges(restore, place)
+    _MODES[RestoreMode(restore.mode)](restore, access, place, progress)
 
 
 def undo(run: Run, progress: Progress) -> Outcome:
@@ -137,12 +160,22 @@ def _make_sure_of_privileges(restore: Restore, place: Place) -> None:
 # ---------------------------------------------------------------- Modes
 
 
+_WITHOUT_A_COPY = "restore in place or to a file, which needs no second copy"
+
+
+def _refuse_without_room(connection: Any, restore: Restore, place: Place) -> None:
+    room.refuse_without_room(
+        connection, place.server, restore.snapshot, tables=restore.tables, instead=_WITHOUT_A_COPY
+    )
+
+
 def _into_new(restore: Restore, access: restic.Access, place: Place, progress: Progress) -> None:
     """Into a database that holds nothing yet. What was made is taken away again on failure."""
     _clear_what_died(restore, place)
     made = _make_empty_target(restore, place)
     try:
-        loading = _load(restore, access, place, restore.target, progress)
+        with room.full_disk_told(restore.target, instead=_WITHOUT_A_COPY):
+            loading = _load(restore, access, place, restore.target, progress)
         _check(restore, loading, place, restore.target, progress)
         _tell_what_sleeps(restore, loading, progress)
     except BaseException as error:
@@ -185,7 +218,8 @@ def _replace(restore: Restore, access: restic.Access, place: Place, progress: Pr
     refuse_keys_from_elsewhere(restore.target, restore.tables, place.server)
     with _shadow(restore, place, shadow, progress):
         _save_before(restore, progress)
-        loading = _load(restore, access, place, shadow, progress)
+        with room.full_disk_told(shadow, instead=_WITHOUT_A_COPY):
+            loading = _load(restore, access, place, shadow, progress)
         _check(restore, loading, place, shadow, progress)
         _refuse_crossing_keys(restore, place, shadow)
         _note_what_comes_after(restore, loading, place, progress)
@@ -228,7 +262,9 @@ def _make_empty_target(restore: Restore, place: Place) -> bool:
                     safe="It was not touched.",
                     do="Choose a name that is free, or replace that database instead.",
                 )
+            _refuse_without_room(connection, restore, place)
             return False
+        _refuse_without_room(connection, restore, place)
         # Noted before it is there, so that the reaper finds it even if we die in between.
         services.run_note(restore.run_id, result={"scratch": restore.target})
         try:
@@ -242,6 +278,8 @@ def _make_empty_target(restore: Restore, place: Place) -> bool:
 @contextmanager
 def _shadow(restore: Restore, place: Place, shadow: str, progress: Progress) -> Iterator[None]:
     """An empty shadow database, dropped after the swap or instead of it."""
+    with mysql.connect(place.server) as connection:
+        _refuse_without_room(connection, restore, place)
     services.run_note(restore.run_id, result={"scratch": shadow})
     with mysql.connect(place.server) as connection:
         if not mysql.database_exists(connection, restore.target):
@@ -414,7 +452,7 @@ def _refuse_damaged(restore: Restore, loading: Loading) -> None:
     """Raise Problem unless the stream was whole and is what its manifest says."""
     damaged = Problem(
         f"Snapshot {restore.snapshot.short_id} is damaged: what it holds is not what was backed up.",
-        do="Restore another snapshot; check the repository's data.",
+        do=f"{choose.instead_of(restore.snapshot)} Check the repository's data.",
     )
     is_loaded = restore.mode != RestoreMode.FILE
     is_ours_and_cut = is_by_vedetta(restore.snapshot) and not loading.digester.is_complete
@@ -422,7 +460,7 @@ def _refuse_damaged(restore: Restore, loading: Loading) -> None:
     if is_cut or is_ours_and_cut:
         raise Problem(
             f"Snapshot {restore.snapshot.short_id} is not whole: its dump has no closing line.",
-            do="Restore another snapshot.",
+            do=choose.instead_of(restore.snapshot),
         )
     if loading.end == End.UNKNOWN and restore.mode in OVERWRITING_MODES:
         raise Problem(

@@ -8,13 +8,14 @@ from datetime import datetime
 from statistics import median
 from typing import Any
 
-from backups import mysql
+from backups import choose, mysql
 from backups.actions.verify import source_name
 from backups.choices import OVERWRITING_MODES, RestoreMode, Verdict
 from backups.connections import database_server
 from backups.errors import Problem
 from backups.models import Database, Restore, Snapshot, Verification
-from backups.swap import refuse_keys_from_elsewhere
+from backups.suspicions import doubts
+from backups.swap import refuse_keys_from_elsewhere, refuse_without_rows
 
 _SAMPLES = 20
 
@@ -33,6 +34,7 @@ class Plan:
     replaced: list[str] = field(default_factory=list)
     vanishing: list[str] = field(default_factory=list)
     new: list[str] = field(default_factory=list)
+    staying: list[str] = field(default_factory=list)
     warnings: list[str] = field(default_factory=list)
     obstacles: list[str] = field(default_factory=list)
 
@@ -57,6 +59,10 @@ def plan(
     )
     if not told.verified:
         told.warnings.append("This snapshot has not been verified: nobody has seen it restore.")
+    _tell_of_safety_copies(told)
+    if mode in OVERWRITING_MODES and snapshot.source != target:
+        told.warnings.append(f"This snapshot is of {snapshot.source}: it would take the place of {target}.")
+    told.warnings.extend(doubts(snapshot))
     if mode == RestoreMode.FILE:
         return told
     try:
@@ -64,6 +70,19 @@ def plan(
     except Problem as problem:
         told.obstacles.append(problem.sentence())
     return told
+
+
+def _tell_of_safety_copies(told: Plan) -> None:
+    """What was saved before a restore is newer than the backups, and not what people go back to."""
+    if choose.is_safety_copy(told.snapshot):
+        told.warnings.append(
+            "This snapshot was saved before a restore: it holds what was to be repaired then."
+        )
+    elif (newer := choose.newer_safety_copy(told.snapshot)) is not None:
+        told.warnings.append(
+            f"Snapshot {newer.short_id} is newer: it was saved before a restore, and holds what was to be "
+            "repaired then."
+        )
 
 
 def expected_seconds(database: Database, snapshot: Snapshot) -> float | None:
@@ -88,6 +107,8 @@ def _look_at_server(told: Plan, database: Database, chosen: frozenset[str]) -> N
     with mysql.connect(database_server(database)) as connection:
         exists = mysql.database_exists(connection, told.target)
         live = mysql.tables(connection, told.target) if exists else []
+        if exists and told.mode in OVERWRITING_MODES:
+            live = _without_those_that_stay(told, connection, live)
         if manifest:
             _compare_tables(told, manifest, live, chosen)
             _look_at_definers(told, connection, manifest)
@@ -101,8 +122,23 @@ def _look_at_server(told: Plan, database: Database, chosen: frozenset[str]) -> N
     if told.mode in OVERWRITING_MODES and not exists:
         told.obstacles.append(f"There is no database {told.target}: restore into a new one.")
     _look_at_views(told, manifest)
+    refuse_without_rows(told.snapshot, chosen, told.target, database_server(database))
     if told.mode == RestoreMode.REPLACE:
         refuse_keys_from_elsewhere(told.target, chosen, database_server(database))
+
+
+def _without_those_that_stay(told: Plan, connection: Any, live: list[str]) -> list[str]:
+    """The live tables without those that no restore touches, because no backup has their rows."""
+    without = set(mysql.tables_without_rows(connection, told.target))
+    if told.snapshot.manifest and "not_in_backup" in told.snapshot.manifest:
+        held = set(told.snapshot.manifest["inventory"].get("table", []))
+        without -= held - set(mysql.without_rows(told.snapshot.not_in_backup))
+    told.staying.extend(sorted(without))
+    if without:
+        told.warnings.append(
+            f"These tables stay as they are, because no backup has their rows: {', '.join(sorted(without))}."
+        )
+    return [table for table in live if table not in without]
 
 
 def _compare_tables(told: Plan, manifest: dict[str, Any], live: list[str], chosen: frozenset[str]) -> None:
@@ -112,7 +148,7 @@ def _compare_tables(told: Plan, manifest: dict[str, Any], live: list[str], chose
         told.obstacles.append(f"The snapshot has no table {', '.join(missing)}.")
     coming = held & chosen if chosen else held
     told.replaced.extend(sorted(coming & set(live)))
-    told.new.extend(sorted(coming - set(live)))
+    told.new.extend(sorted(coming - set(live) - set(told.staying)))
     if told.mode == RestoreMode.REPLACE and not chosen:
         told.vanishing.extend(sorted(set(live) - held))
 

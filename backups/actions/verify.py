@@ -13,6 +13,7 @@ from typing import Any
 from django.conf import settings
 
 from backups import choose, mysql, process, restic, services, status_files
+from backups.actions import room
 from backups.actions.dropping import drop_scratch
 from backups.actions.loading import load_snapshot
 from backups.actions.outcome import Outcome
@@ -84,7 +85,7 @@ def run(run: Run, progress: Progress) -> Outcome:
         try:
             loading = _restore(snapshot, access, scratch, findings, progress)
         except (restic.ResticError, LoadProblem, Unreadable) as problem:
-            if isinstance(problem, _NOT_THE_SNAPSHOTS_FAULT):
+            if isinstance(problem, NOT_THE_SNAPSHOTS_FAULT):
                 raise
             _refuse_unlike(snapshot, scratch, problem)
             findings.unreadable = problem.sentence()
@@ -112,7 +113,7 @@ def _refuse_unlike(snapshot: Snapshot, scratch: Scratch, problem: Problem) -> No
     ) from problem
 
 
-_NOT_THE_SNAPSHOTS_FAULT = (
+NOT_THE_SNAPSHOTS_FAULT = (
     restic.RepositoryUnreachable,
     restic.RepositoryLocked,
     restic.WrongPassword,
@@ -152,6 +153,7 @@ def scratch_database(run: Run, snapshot: Snapshot, progress: Progress) -> Iterat
     with mysql.connect(server) as connection:
         info = mysql.probe(connection)
         programs = mysql.clients(info, settings.MYSQL_CLIENT_DIR)
+        room.refuse_without_room(connection, server, snapshot)
         # Noted before it exists, so that the reaper finds it even if we die in between.
         services.run_note(run.pk, result={"scratch": name}, server_version=str(info))
         services.run_note(run.pk, client_version=str(programs))
@@ -161,10 +163,11 @@ def scratch_database(run: Run, snapshot: Snapshot, progress: Progress) -> Iterat
             services.left_cleared(run.pk, "scratch")
             raise
     progress.log(f"Restoring into {name} at {server.address} ({info}, {programs} client).")
-    try:
-        yield Scratch(server, info, programs, name)
-    finally:
-        drop_scratch(run.pk, server, name, progress.tick_to_the_end)
+    with room.full_disk_told(name):
+        try:
+            yield Scratch(server, info, programs, name)
+        finally:
+            drop_scratch(run.pk, server, name, progress.tick_to_the_end)
 
 
 def _create(connection: Any, server: mysql.Server, name: str, manifest: dict[str, Any]) -> None:
@@ -214,9 +217,7 @@ def _restore(
 
 def source_name(snapshot: Snapshot) -> str:
     """The name that the database had when it was dumped."""
-    if snapshot.manifest:
-        return str(snapshot.manifest["database"])
-    return snapshot.database.database if snapshot.database else ""
+    return snapshot.source
 
 
 def _refuse_unless_complete(snapshot: Snapshot, loading: Loading) -> None:
@@ -342,9 +343,11 @@ def _dump_again(
 
     with mysql.connect(scratch.server) as connection:
         tables = mysql.inventory(connection, scratch.database).get(Kind.TABLE, [])
+        # To count another server's rows would prove nothing of the snapshot, and fail where it is away.
+        elsewhere = mysql.tables_without_rows(connection, scratch.database)
     findings.tables = len(tables)
     with ThreadPoolExecutor(1) as beside:
-        rows = _RowCount(scratch, tables)
+        rows = _RowCount(scratch, [table for table in tables if table not in elsewhere])
         counting = beside.submit(rows.count)
         try:
             stream_dump(
@@ -567,6 +570,9 @@ def _by_key(sections: list[dict[str, Any]]) -> dict[tuple[str, str, int], tuple[
 
 def _conclude(run: Run, snapshot: Snapshot, findings: Findings, progress: Progress) -> Outcome:
     verdict = findings.verdict
+    findings.not_compared += [
+        f"{mysql.LeftOut(**left).words}: it is in no backup" for left in snapshot.not_in_backup
+    ]
     services.verification_record(
         run,
         snapshot,
@@ -596,8 +602,11 @@ def _conclude(run: Run, snapshot: Snapshot, findings: Findings, progress: Progre
 def _stamp(database: Database | None, snapshot: Snapshot) -> None:
     """An older snapshot that is verified by hand does not turn the clock back."""
     assert database is not None  # noqa: S101
-    newest = choose.newest_of(database.snapshots.exclude(verified_at=None))
+    proved = choose.backups_of(Snapshot.objects.trusted().filter(database=database))
+    newest = choose.newest_of(proved.exclude(verified_at=None))
     if newest == snapshot:
+        # Another may have become the first one meanwhile, whose times are not this one's.
+        database.refresh_from_db(fields=["is_primary"])
         status_files.write_last_verified(database, snapshot.time)
 
 

@@ -20,8 +20,8 @@ from backups import humane, schedules, services, staleness
 from backups.admin import alerts, gate, live
 from backups.admin.base import Notice, may_start, page_url
 from backups.admin.filters import start_of
-from backups.choices import ACTIVE, STATUS_COLOURS, TERMINAL, Action, Status
-from backups.models import Database, Repository, Run, Snapshot, Verification, WorkerPulse
+from backups.choices import ACTIVE, STATUS_COLOURS, TERMINAL, Action, Status, SuspicionState
+from backups.models import Database, Repository, Run, Snapshot, Suspicion, Verification, WorkerPulse
 
 DAYS = 30
 _ACTIVE_SHOWN = 8
@@ -117,6 +117,7 @@ class _Found:
 
     runs: dict[int, Run] = field(default_factory=dict)
     snapshots: dict[int, Snapshot] = field(default_factory=dict)
+    suspicions: dict[int, Suspicion] = field(default_factory=dict)
 
 
 def callback(request: HttpRequest, context: dict[str, Any]) -> dict[str, Any]:
@@ -175,7 +176,7 @@ def state(
 def _databases() -> QuerySet[Database]:
     """All databases with the keys of their newest runs and snapshots, found through the indexes."""
     runs = Run.objects.filter(database=OuterRef("pk"), action=Action.BACKUP).order_by("-finished_at")
-    held = Snapshot.objects.filter(database=OuterRef("pk"), forgotten_at=None).order_by("-time")
+    held = Snapshot.objects.trusted().filter(database=OuterRef("pk"), forgotten_at=None).order_by("-time")
     newest = {
         f"newest_{status}": Subquery(runs.filter(status=status).values("pk")[:1]) for status in TERMINAL
     }
@@ -197,7 +198,14 @@ def _newest(databases: Iterable[Any]) -> _Found:
     return _Found(
         runs=Run.objects.defer("result", "phases").in_bulk([key for key in keys if key]),
         snapshots=light.in_bulk([key for key in snapshots if key]),
+        suspicions={waits.database_id: waits for waits in _waiting()},
     )
+
+
+def _waiting() -> QuerySet[Suspicion]:
+    """Of each database the newest backup that waits for a person comes last."""
+    rows = Suspicion.objects.filter(state=SuspicionState.WAITING).order_by("pk")
+    return rows.select_related("snapshot").defer("snapshot__manifest", "snapshot__tags")
 
 
 def _card(database: Any, found: _Found, strip: list[Day], now: datetime) -> Card:
@@ -213,9 +221,23 @@ def _card(database: Any, found: _Found, strip: list[Day], now: datetime) -> Card
         proved=proved,
         next_backup=_next(database.backup_cron, now),
         next_verify=_next(database.verify_cron, now),
-        notices=list(_notices(database, last, good, snapshot, proved, now)),
+        notices=[
+            *_suspicious(found.suspicions.get(database.pk)),
+            *_notices(database, last, good, snapshot, proved, now),
+        ],
         strip=strip,
     )
+
+
+def _suspicious(waits: Suspicion | None) -> Iterable[Notice]:
+    if waits is not None:
+        yield Notice(
+            "danger",
+            f"The newest backup waits for a person: {' '.join(waits.reasons)} Until then the heartbeat "
+            "stays where it was and nothing is forgotten.",
+            page_url(waits.snapshot),
+            "Say whether it is right",
+        )
 
 
 def _notices(

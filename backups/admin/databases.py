@@ -70,7 +70,7 @@ class DatabaseAdmin(SetUpAdmin):
 
     def get_queryset(self, request: HttpRequest) -> QuerySet[Database]:
         """Databases with the times of their newest good and newest verified snapshots."""
-        held = Snapshot.objects.filter(database=OuterRef("pk"), forgotten_at=None).order_by("-time")
+        held = Snapshot.objects.trusted().filter(database=OuterRef("pk"), forgotten_at=None).order_by("-time")
         proved = held.filter(verified_at__isnull=False)
         return super().get_queryset(request).annotate(
             newest=Subquery(held.values("time")[:1]), proved=Subquery(proved.values("verified_at")[:1])
@@ -88,10 +88,13 @@ class DatabaseAdmin(SetUpAdmin):
         return [*fieldsets[:-1], (name, options), ("Found by the last preflight", found)]
 
     def get_readonly_fields(self, request: HttpRequest, obj: Database | None = None) -> Any:
-        """The name too, once something was done under it: heartbeat, tags and alerts go by it."""
+        """The names too, once something was done under them: heartbeat, tags and alerts, paths go by them.
+
+        Another database on the server is another row.
+        """
         fields = super().get_readonly_fields(request, obj)
         settled = obj is not None and (obj.runs.exists() or obj.snapshots.exists())
-        return (*fields, "name") if settled else fields
+        return (*fields, "name", "database") if settled else fields
 
     def get_urls(self) -> list[URLPattern]:
         """The hints of the forms."""

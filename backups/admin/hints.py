@@ -14,7 +14,7 @@ from django.utils import timezone
 from django.utils.html import format_html
 from django.utils.safestring import SafeString
 
-from backups import humane, retention, schedules, secrets, staleness, validators
+from backups import choose, humane, retention, schedules, secrets, staleness, validators
 from backups.errors import Problem
 from backups.models import Database
 
@@ -123,7 +123,8 @@ def retention_view(request: HttpRequest, pk: int) -> HttpResponse:
     """Which of the snapshots that are there the rules would keep."""
     _may_edit(request)
     database = get_object_or_404(Database, pk=pk)
-    snapshots = database.snapshots.filter(forgotten_at=None).order_by("-time")
+    # What was saved before restores is kept by time, and no rule counts it.
+    snapshots = choose.backups_of(database.snapshots.filter(forgotten_at=None)).order_by("-time")
     times = [timezone.localtime(at) for at in snapshots.values_list("time", flat=True)[:_SNAPSHOTS_SHOWN]]
     try:
         counts = {rule: int(request.GET.get(f"keep_{rule}", "")) for rule in ("daily", "weekly", "monthly")}

@@ -91,7 +91,7 @@ class RepositoryAdmin(SetUpAdmin):
             "Forget old snapshots?",
             "Snapshots that no retention rule keeps are removed for good, as after every backup. The newest "
             "and the newest verified snapshot of each database always stay, and for 30 days what was saved "
-            "before a restore.",
+            "before a restore or wanted by one that did not succeed.",
             "Forget", danger=True,
         ),
     )  # fmt: skip

@@ -18,7 +18,7 @@ from backups.admin.base import ReadOnlyAdmin, go, page_url, row_of, run_url
 from backups.admin.dialogs import FactsForm, dialog
 from backups.choices import STATUS_COLOURS, Action, RestoreMode, Trigger
 from backups.connections import database_server
-from backups.errors import Problem, Refused
+from backups.errors import Problem
 from backups.models import Restore
 
 
@@ -159,8 +159,8 @@ class RestoreAdmin(ReadOnlyAdmin):
                 target=restore.target, trigger=Trigger.ADMIN, undo_of=restore,
                 reason=form.cleaned_data["reason"], requested_by=request.user,
             )  # fmt: skip
-        except Refused as refused:
-            messages.error(request, refused.sentence())
+        except Problem as problem:
+            messages.error(request, problem.sentence())
             return go(request, page_url(restore))
         self.log_change(request, restore, f"Undo, {run}: {form.cleaned_data['reason']}")
         return go(request, run_url(run))

@@ -31,11 +31,11 @@ from backups import humane, services
 from backups.actions.restore_plan import Plan, plan
 from backups.admin.base import page_url, run_url
 from backups.choices import OVERWRITING_MODES, DefinerPolicy, RestoreMode, Trigger
-from backups.choose import snapshot_at
+from backups.choose import safety_copies, snapshot_at
 from backups.download import sql_stream
-from backups.errors import Problem, Refused
+from backups.errors import Problem
 from backups.models import Database, Snapshot
-from backups.validators import schema_name
+from backups.validators import target_name
 
 _MAY_RESTORE = permission_required("backups.run_restore", raise_exception=True)
 _MODES = [
@@ -70,7 +70,7 @@ class RestoreForm(forms.Form):
         label="Where to", choices=_MODES, initial=RestoreMode.NEW, widget=UnfoldAdminRadioSelectWidget
     )
     target = forms.CharField(
-        label="Name of the new database", required=False, max_length=64, validators=[schema_name],
+        label="Name of the new database", required=False, max_length=64, validators=[target_name],
         widget=UnfoldAdminTextInputWidget(attrs=_only_with(RestoreMode.NEW)),
     )  # fmt: skip
     tables = forms.MultipleChoiceField(
@@ -99,7 +99,11 @@ class RestoreForm(forms.Form):
         held = (snapshot.manifest or {}).get("inventory", {}).get("table", [])
         self.fields["tables"].choices = [(name, name) for name in held]  # type: ignore[attr-defined]
         self.fields["target"].initial = f"{database.database[:50]}_restored"
-        self.fields["confirm"].label = f"Type {database.database} to go on"
+        # Whoever puts another database's snapshot in this one's place names both.
+        self.across = (snapshot.source, database.database)
+        one = snapshot.source == database.database
+        self.to_type = database.database if one else f"{snapshot.source} over {database.database}"
+        self.fields["confirm"].label = f"Type {self.to_type} to go on"
 
     def clean(self) -> dict[str, Any]:
         """A new database needs a name, and one that is not the live one's."""
@@ -150,9 +154,11 @@ class RestoreForm(forms.Form):
 
     def is_confirmed(self) -> bool:
         """Whether the live database's name was typed out where it has to be."""
-        if not self.overwrites or self.cleaned_data["confirm"] == self.database.database:
+        if not self.overwrites or self.cleaned_data["confirm"] == self.to_type:
             return True
-        self.add_error("confirm", "This is not the database's name. Nothing was started.")
+        one = self.to_type == self.database.database
+        what = "the database's name" if one else "what is to be typed"
+        self.add_error("confirm", f"This is not {what}. Nothing was started.")
         return False
 
 
@@ -213,12 +219,14 @@ def restore_at_view(request: HttpRequest, pk: int) -> HttpResponse:
             form.add_error("time", problem.sentence())
         else:
             return HttpResponseRedirect(restore_url(snapshot))
+    held = database.snapshots.filter(forgotten_at=None)
     context = {
         **admin.site.each_context(request),
         "title": f"Restore {database} as it was",
         "database": database,
         "form": form,
-        "newest": database.snapshots.filter(forgotten_at=None).defer("manifest")[:10],
+        "newest": held.defer("manifest")[:10],
+        "saved": safety_copies(held),
     }
     return TemplateResponse(request, "backups/restore_at.html", context)
 
@@ -245,10 +253,11 @@ def _start(
             definers=DefinerPolicy(form.cleaned_data["definers"]),
             without_safety=form.cleaned_data["without_safety"] and form.overwrites,
             reason=reason,
+            across=form.across,
             requested_by=request.user,  # type: ignore[arg-type]
         )
-    except Refused as refused:
-        messages.error(request, refused.sentence())
+    except Problem as problem:
+        messages.error(request, problem.sentence())
         return HttpResponseRedirect(restore_url(snapshot))
     note(
         request, snapshot,
@@ -293,6 +302,7 @@ def plan_facts(told: Plan) -> list[tuple[str, Any]]:
         ("Tables replaced", _names(told.replaced)),
         ("Tables that will vanish", _names(told.vanishing)),
         ("Tables that are new", _names(told.new)),
+        *([("Tables that stay as they are", _names(told.staying))] if told.staying else []),
     ]
 
 
@@ -308,4 +318,5 @@ def _fingerprint(told: Plan, form: RestoreForm) -> str:
     chosen = [form.cleaned_data["definers"], form.cleaned_data["without_safety"] and form.overwrites]
     tables = sorted(form.cleaned_data["tables"])
     what = [told.snapshot.pk, told.mode, told.target, told.replaced, told.vanishing, told.new, told.warnings]
+    what.append(told.staying)
     return salted_hmac("backups.restore", json.dumps([what, tables, chosen])).hexdigest()

@@ -22,11 +22,12 @@ from unfold.forms import BaseDialogForm
 
 from backups import humane, services
 from backups.admin import live
+from backups.admin.accepting import AcceptRunForm, accept_dialog, may_accept, say_so
 from backups.admin.base import ReadOnlyAdmin, go, may_start, page_url, row_of, run_url
 from backups.admin.dialogs import dialog
 from backups.admin.filters import DaysFilter
 from backups.choices import ACTIVE, RESTORE_ACTIONS, STATUS_COLOURS, VERDICT_COLOURS, Action, Level, Status
-from backups.models import Run, RunLine
+from backups.models import Run, RunLine, Suspicion
 from backups.plain import plain
 
 _LINES_SHOWN = 500
@@ -51,7 +52,7 @@ class RunAdmin(ReadOnlyAdmin):
     search_fields = ("snapshot__snapshot_id__startswith",)
     search_help_text = "Snapshot id"
     ordering = ("-queued_at", "-pk")
-    actions_detail = ("cancel", "again")
+    actions_detail = ("accept", "cancel", "again")
     change_form_template = "backups/run.html"
 
     def get_queryset(self, request: HttpRequest) -> QuerySet[Run]:
@@ -174,6 +175,19 @@ class RunAdmin(ReadOnlyAdmin):
         run = row_of(Run.objects.only("action"), object_id)
         return run is not None and run.action not in _NOT_AGAIN and may_start(request, run.action)
 
+    def has_accept_permission(self, request: HttpRequest, object_id: str | None = None) -> bool:
+        """Whether this person may say that this backup is right, and it waits for that."""
+        return may_accept(request, AcceptRunForm.by_field, object_id)
+
+    @action(
+        description="It is right", icon="task_alt", variant=ActionVariant.PRIMARY, permissions=["accept"],
+        dialog=accept_dialog(AcceptRunForm),
+    )  # fmt: skip
+    def accept(self, request: HttpRequest, form: AcceptRunForm, object_id: str) -> HttpResponse:
+        """Accept the suspicious backup that this run made."""
+        run = self._seen(request, object_id)
+        return say_so(self, request, run, AcceptRunForm.by_field, form.cleaned_data["reason"])
+
     @action(
         description="Cancel", icon="stop_circle", variant=ActionVariant.DANGER, permissions=["cancel"],
         attrs={"data-when": "active"},
@@ -219,6 +233,7 @@ def page_context(run: Run) -> dict[str, Any]:
     verification = getattr(run, "verification", None)
     return {
         "run": run,
+        "suspicion": Suspicion.objects.filter(snapshot__made_by=run).first() if run.is_over else None,
         "url": run_url(run),
         "colour": STATUS_COLOURS[Status(run.status)],
         "is_active": run.status in ACTIVE,

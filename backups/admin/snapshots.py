@@ -17,11 +17,12 @@ from unfold.enums import ActionVariant
 from unfold.forms import BaseDialogForm
 
 from backups import humane
+from backups.admin.accepting import AcceptForm, accept_dialog, may_accept, say_so
 from backups.admin.base import ReadOnlyAdmin, go, page_url, row_of
 from backups.admin.dialogs import dialog
 from backups.admin.filters import DaysFilter
 from backups.choices import VERDICT_COLOURS, Action, Verdict
-from backups.models import Snapshot
+from backups.models import Snapshot, Suspicion
 
 # Sections of a dump that hold a table's structure and its rows.
 _TABLE_KINDS = frozenset({"table", "rows"})
@@ -77,7 +78,7 @@ class SnapshotAdmin(ReadOnlyAdmin):
     search_fields = ("snapshot_id__startswith",)
     search_help_text = "Snapshot id"
     ordering = ("-time", "-pk")
-    actions_detail = ("restore", "verify")
+    actions_detail = ("accept", "restore", "verify")
     change_form_template = "backups/snapshot.html"
 
     def get_queryset(self, request: HttpRequest) -> QuerySet[Snapshot]:
@@ -145,6 +146,7 @@ class SnapshotAdmin(ReadOnlyAdmin):
             "title": f"Snapshot {snapshot.short_id}",
             "subtitle": None,
             "snapshot": snapshot,
+            "suspicion": Suspicion.objects.filter(snapshot=snapshot).first(),
             "before": before,
             "added": added_bytes(snapshot),
             "kept": kept_words(snapshot),
@@ -158,6 +160,19 @@ class SnapshotAdmin(ReadOnlyAdmin):
             "show_history": False,
         }
         return super().render_change_form(request, context, *args, **kwargs)
+
+    def has_accept_permission(self, request: HttpRequest, object_id: Any = None) -> bool:
+        """Whether this person may say that this backup is right, and it waits for that."""
+        return may_accept(request, AcceptForm.by_field, object_id)
+
+    @action(
+        description="It is right", icon="task_alt", variant=ActionVariant.PRIMARY, permissions=["accept"],
+        dialog=accept_dialog(AcceptForm),
+    )  # fmt: skip
+    def accept(self, request: HttpRequest, form: AcceptForm, object_id: str) -> HttpResponse:
+        """Accept this suspicious backup."""
+        snapshot = self.found(request, object_id)
+        return say_so(self, request, snapshot, AcceptForm.by_field, form.cleaned_data["reason"])
 
     @action(
         description="Restore or download", icon="settings_backup_restore",

@@ -33,7 +33,7 @@ from backups.dumpfile.lexer import Kind as Of
 from backups.dumpfile.rows import Rows, spelled_out, values_end
 from backups.dumpfile.settings import Session, Settings
 from backups.dumpfile.statements import NoStatement, Statement
-from backups.dumpfile.tables import TableReader
+from backups.dumpfile.tables import TableReader, is_at_home
 
 
 class Does(Enum):
@@ -351,7 +351,8 @@ class Allowed:
         if rows.qualifier is not None and not self._is_own(_plain(rows.qualifier, charset)):
             raise Unexpected(f"it is about the database {_plain(rows.qualifier, charset)}")
         text = statement.text
-        if statement.rows is None and not self._are_values(statement, rows):
+        # A version comment in the head would be sent as it is, and read as the server likes.
+        if b"/*" in text[: rows.at] or (statement.rows is None and not self._are_values(statement, rows)):
             raise Unexpected("what it inserts is not plain values")
         if not self._is_wished(table):
             return
@@ -423,6 +424,10 @@ class Allowed:
             is_word = token.kind == Of.WORD or token.says(b"-") or token.says(b"=")
             if not is_word or token.says(b"SELECT"):
                 raise Unexpected
+            if token.says(b"ENGINE"):
+                cursor.accept(b"=")
+                if not is_at_home(cursor.plain(cursor.take())):
+                    raise Unexpected
         if self._wish.tables and name not in self._wish.tables:
             return
         if drop := self._drops.pop(name, None):
@@ -621,8 +626,10 @@ class Allowed:
             kind = b"PACKAGE BODY"
         cursor.accept(b"IF", b"NOT", b"EXISTS")
         name = self._own(cursor, cursor.name())
-        # With RETURNS at once it is a program of the server's machine, for all databases.
-        if cursor.sees(b"RETURNS", b"SONAME"):
+        # With RETURNS at once it is a program of the server's machine, for all databases; and what a
+        # version comment holds there would be read as the server likes.
+        behind = cursor.text[cursor.reached :].lstrip()
+        if behind.startswith((b"/*", b"--", b"#")) or cursor.sees(b"RETURNS", b"SONAME"):
             raise Unexpected
         return kind, name
 

@@ -224,6 +224,9 @@ class Cursor:
 
     def _token_at(self, at: int) -> Token:
         if found := _WORD.match(self.text, at):
+            # In other character sets such a byte may be a blank to the server.
+            if not found[0].isascii() and not self.charset.startswith("utf8"):
+                raise Unexpected
             return Token(Kind.WORD, found[0], at, found.end())
         if found := self._quoted.match(self.text, at):
             is_name = found.lastgroup == "name" or (found.lastgroup == "double" and self._double_is_name)

@@ -19,13 +19,15 @@ from backups.dumpfile.lexer import Cursor, Kind, Token, Unexpected
 INITIAL = None
 
 _SWITCH = re.compile(r"(?i)[01]|ON|OFF|DEFAULT")
-_WORD = re.compile(r"(?i)[a-z0-9_]{1,64}")
+# By name alone: the server knows character sets and modes by number too, which would pass for another.
+_WORD = re.compile(r"(?i)[a-z][a-z0-9_]{1,63}")
+_MODES = re.compile(r"(?i)(?:[a-z][a-z0-9_]{1,63}(?: *, *[a-z][a-z0-9_]{1,63})*+)?(?: *, *)?")
 # Which settings a statement's meaning depends on, and what their values look like.
 _KEPT = {
     "character_set_client": _WORD,
     "character_set_connection": _WORD,
     "collation_connection": _WORD,
-    "sql_mode": re.compile(r"(?i)[a-z0-9_, ]{0,1000}"),
+    "sql_mode": _MODES,
     "time_zone": re.compile(r"(?i)[a-z0-9_/+:-]{1,64}"),
     "foreign_key_checks": _SWITCH,
     "unique_checks": _SWITCH,

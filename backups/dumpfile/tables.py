@@ -258,5 +258,10 @@ class TableReader:
         return 1 if token.says(b"(") else -1 if token.says(b")") else 0
 
 
+def is_at_home(engine: str) -> bool:
+    """Whether an engine keeps all of a table in the server's own data folder."""
+    return engine.upper().encode() in _AT_HOME
+
+
 def _quoted(name: str) -> bytes:
     return b"`" + name.replace("`", "``").encode(errors="surrogateescape") + b"`"

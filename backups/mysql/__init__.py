@@ -38,6 +38,16 @@ from backups.mysql.contents import (
     tables_with_json,
     tables_without_snapshot,
 )
+from backups.mysql.left_out import (
+    LeftOut,
+    engines,
+    is_dumped,
+    libraries,
+    not_in_backup,
+    rows_are_dumped,
+    tables_without_rows,
+    without_rows,
+)
 from backups.mysql.loading import LoadingConnection, break_off, loading_connections, session_mode
 from backups.mysql.locks import NotLocked, ReadLock, locked_for_reading
 from backups.mysql.names import name_pattern, prefix_pattern, quote
@@ -56,6 +66,7 @@ from backups.mysql.privileges import (
 from backups.mysql.problems import (
     TRUST_FUNCTION_CREATORS,
     AccessDenied,
+    DiskFull,
     MissingPrivilege,
     MySQLProblem,
     NoMoreConnections,
@@ -76,5 +87,6 @@ from backups.mysql.programs import (
     dump_args,
     option_file,
 )
+from backups.mysql.room import DataFolder, data_folder, free_by_plugin
 from backups.mysql.server import MARIADB, MYSQL, Server, ServerInfo, version_number
 from backups.mysql.state import Replica, binary_log_position, lock_wait, probe, replica

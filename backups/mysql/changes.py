@@ -12,6 +12,7 @@ import MySQLdb
 from backups import process
 from backups.mysql.connection import execute, fetch_all
 from backups.mysql.contents import inventory
+from backups.mysql.left_out import libraries
 from backups.mysql.names import quote
 from backups.mysql.problems import MySQLProblem
 
@@ -89,7 +90,7 @@ def drop_views(connection: Any, database: str, names: Collection[str] | None = N
 
 
 def drop_definitions(connection: Any, database: str) -> None:
-    """Drop all that is no table: triggers, views, events, routines, packages."""
+    """Drop all that is no table: triggers, views, events, routines, packages, libraries."""
     drop_triggers(connection, database)
     drop_views(connection, database)
     held = inventory(connection, database)
@@ -100,6 +101,8 @@ def drop_definitions(connection: Any, database: str) -> None:
     for kind in ("event", "procedure", "function", "package"):
         for name in held.get(kind, []):
             execute(connection, f"DROP {kind.upper()} IF EXISTS {quote(database)}.{quote(name)}")
+    for name in libraries(connection, database):
+        execute(connection, f"DROP LIBRARY IF EXISTS {quote(database)}.{quote(name)}")
 
 
 def drop_everything(connection: Any, database: str) -> None:
@@ -113,22 +116,49 @@ def drop_everything(connection: Any, database: str) -> None:
             execute(connection, f"DROP {kind.upper()} IF EXISTS {quote(database)}.{quote(name)}")
 
 
+# A default as MariaDB tells it: texts, names, numbers, signs. No more than that is sent back.
+_DRAWS = re.compile(r"(?:[\w\s+*/%(),.-]|`(?:[^`]|``)*+`|'(?:[^'\\]|\\.|'')*+')*+", re.A | re.S)
+_SEQUENCE = re.compile(
+    r"(?P<text>'(?:[^'\\]|\\.|'')*+')|\b(?P<draws>nextval|lastval)\((?P<database>`(?:[^`]|``)*+`)\.", re.S
+)
+
+
 def requalify_sequences(connection: Any, database: str, old: str) -> None:
     """Point column defaults that draw from a sequence of `old` at the one in `database`.
 
-    MariaDB stores the sequence's database with the default, and RENAME TABLE leaves it there.
+    MariaDB stores the sequence's database with the default, and RENAME TABLE leaves it there. Where
+    there are no sequences, as on MySQL, a default is anybody's text, and none is looked at.
     """
+    if "sequence" not in inventory(connection, database):
+        return
     rows = fetch_all(
         connection,
         "SELECT TABLE_NAME, COLUMN_NAME, COLUMN_DEFAULT FROM information_schema.COLUMNS "
-        "WHERE TABLE_SCHEMA = %s AND COLUMN_DEFAULT LIKE '%%nextval(%%'",
+        "WHERE TABLE_SCHEMA = %s AND COLUMN_DEFAULT LIKE '%%val(%%'",
         [database],
     )
     for table, column, default in rows:
-        pointed = str(default).replace(f"({quote(old)}.", f"({quote(database)}.")
-        if pointed != default:
+        pointed = requalified(str(default), database, old)
+        if pointed is not None:
             execute(
                 connection,
                 f"ALTER TABLE {quote(database)}.{quote(str(table))} "
                 f"ALTER COLUMN {quote(str(column))} SET DEFAULT {pointed}",
             )
+
+
+def requalified(default: str, database: str, old: str) -> str | None:
+    """A default with the sequences of `database` for those of `old`; None where it draws from none of them.
+
+    What stands in quotes is text, whatever it says.
+    """
+
+    def pointed(found: re.Match[str]) -> str:
+        if found["text"] or found["database"] != quote(old):
+            return found[0]
+        return f"{found['draws']}({quote(database)}."
+
+    if not _DRAWS.fullmatch(default):
+        return None
+    new = _SEQUENCE.sub(pointed, default)
+    return new if new != default else None

@@ -9,6 +9,7 @@ from typing import Any, NamedTuple
 import MySQLdb
 
 from backups.mysql.connection import execute, fetch_all
+from backups.mysql.left_out import tables_without_rows
 from backups.mysql.names import quote
 from backups.mysql.problems import MySQLProblem
 from backups.mysql.server import MARIADB, ServerInfo
@@ -193,12 +194,11 @@ def listed_tables(connection: Any, database: str) -> list[TableSize]:
         execute(connection, "SET SESSION information_schema_stats_expiry = 0")
     sizes = {
         str(name): (int(size), int(most))
-        for name, size, most in fetch_all(
+        for name, size, most in _of_tables(
             connection,
-            "SELECT TABLE_NAME, COALESCE(DATA_LENGTH, 0), COALESCE(DATA_LENGTH, 0) * "
-            "IF(ROW_FORMAT = 'Compressed' OR CREATE_OPTIONS LIKE '%%compress%%', 10, 2) "
-            "FROM information_schema.TABLES WHERE TABLE_SCHEMA = %s",
-            [database],
+            "TABLE_NAME, COALESCE(DATA_LENGTH, 0), COALESCE(DATA_LENGTH, 0) * "
+            "IF(ROW_FORMAT = 'Compressed' OR CREATE_OPTIONS LIKE '%%compress%%', 10, 2)",
+            database,
         )
     }
     return [
@@ -209,23 +209,29 @@ def listed_tables(connection: Any, database: str) -> list[TableSize]:
 
 def data_length(connection: Any, database: str) -> int:
     """The server's own estimate of the size of the rows in bytes."""
-    ((length,),) = fetch_all(
-        connection,
-        "SELECT COALESCE(SUM(DATA_LENGTH), 0) FROM information_schema.TABLES WHERE TABLE_SCHEMA = %s",
-        [database],
-    )
+    ((length,),) = _of_tables(connection, "COALESCE(SUM(DATA_LENGTH), 0)", database)
     return int(length)
 
 
 def space_used(connection: Any, database: str) -> int:
     """The server's own estimate of what a database takes on disk, in bytes."""
-    ((length,),) = fetch_all(
-        connection,
-        "SELECT COALESCE(SUM(DATA_LENGTH + INDEX_LENGTH), 0) FROM information_schema.TABLES "
-        "WHERE TABLE_SCHEMA = %s",
-        [database],
-    )
+    ((length,),) = _of_tables(connection, "COALESCE(SUM(DATA_LENGTH + INDEX_LENGTH), 0)", database)
     return int(length)
+
+
+def _of_tables(connection: Any, columns: str, database: str) -> list[tuple[Any, ...]]:
+    """What information_schema tells of the tables, but for those whose rows are no part of a dump.
+
+    For sizes and times it opens each table, and one whose remote server is away would answer with
+    an error, or on MySQL with a size of 2^64.
+    """
+    elsewhere = tables_without_rows(connection, database)
+    without = f" AND TABLE_NAME NOT IN ({', '.join(['%s'] * len(elsewhere))})" if elsewhere else ""
+    return fetch_all(
+        connection,
+        f"SELECT {columns} FROM information_schema.TABLES WHERE TABLE_SCHEMA = %s{without}",  # noqa: S608
+        [database, *elsewhere],
+    )
 
 
 def describe_as_dumps_do(connection: Any) -> None:
@@ -243,11 +249,6 @@ def definition(connection: Any, database: str, table: str) -> bytes:
 
 
 def definitions_changed_at(connection: Any, database: str) -> dict[str, str]:
-    """When each table was last created or altered, to notice DDL during a dump."""
-    rows = fetch_all(
-        connection,
-        "SELECT TABLE_NAME, CREATE_TIME FROM information_schema.TABLES WHERE TABLE_SCHEMA = %s "
-        "AND TABLE_TYPE IN ('BASE TABLE', 'SYSTEM VERSIONED')",
-        [database],
-    )
-    return {str(name): str(time) for name, time in rows}
+    """When each table with rows of its own was last created or altered, to notice DDL during a dump."""
+    rows = _of_tables(connection, "TABLE_NAME, TABLE_TYPE, CREATE_TIME", database)
+    return {str(name): str(time) for name, kind, time in rows if kind in ("BASE TABLE", "SYSTEM VERSIONED")}

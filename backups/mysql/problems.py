@@ -42,6 +42,10 @@ class ServerGone(MySQLProblem):
     """The server went away in the middle."""
 
 
+class DiskFull(MySQLProblem):
+    """The server has no room left for what is written."""
+
+
 class MissingPrivilege(MySQLProblem):
     """The user lacks a privilege; the sentence has the GRANT."""
 
@@ -63,9 +67,7 @@ def problem_from(error: Exception, server: Server, database: str = "") -> MySQLP
 
 
 # A server says no more to a user whose account demands TLS.
-_CHECK_USER_PLAIN = (
-    "Check MYSQL_USER and MYSQL_PASSWORD, and whether the account demands TLS, as MYSQL_SSL_MODE is DISABLED."
-)
+_OR_TLS = ", and whether the account demands TLS, as MYSQL_SSL_MODE is DISABLED"
 # MySQL's require_secure_transport; MariaDB's refuses with ER.ACCESS_DENIED_ERROR.
 _SECURE_TRANSPORT_REQUIRED = 3159
 
@@ -79,7 +81,7 @@ def problem_from_number(code: int, text: str, server: Server, database: str = ""
     if code == ER.ACCESS_DENIED_ERROR:
         return AccessDenied(
             f"{where} refuses user {server.user}: wrong user or password.",
-            do=_CHECK_USER_PLAIN if server.ssl_mode == "DISABLED" else "Check MYSQL_USER and MYSQL_PASSWORD.",
+            do=f"Check {server.account_set_by}{_OR_TLS if server.ssl_mode == 'DISABLED' else ''}.",
         )
     if code in (ER.BAD_DB_ERROR, ER.DBACCESS_DENIED_ERROR):
         return UnknownDatabase(
@@ -106,7 +108,7 @@ def problem_from_number(code: int, text: str, server: Server, database: str = ""
     if code in (CR.CONN_HOST_ERROR, CR.CONNECTION_ERROR, CR.UNKNOWN_HOST, 2005):
         return ServerUnreachable(
             f"{where} gives no answer.",
-            do="See whether it runs, and check MYSQL_HOST and MYSQL_PORT.",
+            do=f"See whether it runs, and check {server.address_set_by}.",
         )
     # So MariaDB's client library tells of an answer that does not come over TLS.
     is_late = code == CR.SSL_CONNECTION_ERROR and "timed out" in text
@@ -122,7 +124,24 @@ def problem_from_number(code: int, text: str, server: Server, database: str = ""
             f"The connection to the database server at {server.address} was lost.",
             do="See the server's own log, then try again.",
         )
+    if code == _DISK_FULL or _FULL_WORDS.search(text):
+        return DiskFull(
+            f"The disk of the database server at {server.address} is full ({text}).",
+            do="Free some space there, then try again.",
+        )
+    if code == ER.RECORD_FILE_FULL:
+        return DiskFull(
+            f"{where} has no room for more rows ({text}): its disk is full, or, of a table in memory, "
+            "max_heap_table_size is reached.",
+            do="Free some space there, then try again.",
+        )
     return MySQLProblem(f"{where} answered: {text} (error {code}).")
+
+
+_DISK_FULL = 1021  # ER_DISK_FULL, which the driver does not name
+# Many other numbers, as of a file that cannot be written, have the cause in their text alone: 28 is
+# ENOSPC, and 135 is InnoDB's word for a tablespace that may not grow.
+_FULL_WORDS = re.compile(r"(?i)\berr(?:no|or):? (?:28|135)\b|no space left on device|disk is full")
 
 
 # Both give away that the certificate is for another name; MySQL's client does not say.

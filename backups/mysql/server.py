@@ -19,6 +19,9 @@ class Server:
     password: str = field(repr=False)
     ssl_mode: str = "PREFERRED"
     ssl_ca: str = ""
+    # Where a person finds what is wrong with the two, for sentences.
+    account_set_by: str = "MYSQL_USER and MYSQL_PASSWORD"
+    address_set_by: str = "MYSQL_HOST and MYSQL_PORT"
 
     @property
     def address(self) -> str:

@@ -177,6 +177,23 @@ def test_a_wrong_name_typed_starts_nothing(snapshot: Snapshot, login: Login, typ
     assert not LogEntry.objects.exists()
 
 
+def test_another_databases_snapshot_takes_this_ones_place_only_where_both_are_named(
+    snapshot: Snapshot, mariadb_shop: Shop, login: Login
+) -> None:
+    """As a row has them that became another's."""
+    Snapshot.objects.update(manifest={**(snapshot.manifest or {}), "database": "other"})
+    client, live = login("Restorer"), mariadb_shop.name
+    page = told(client.post(url_of(snapshot), wish(RestoreMode.REPLACE) | LOOK))
+    assert f"This snapshot is of other: it would take the place of {live}." in page
+    assert f"Type other over {live} to go on" in page
+    refused = look_and_start(client, snapshot, wish(RestoreMode.REPLACE, confirm=live))
+    assert "This is not what is to be typed. Nothing was started." in told(refused)
+    assert not Restore.objects.exists()
+
+    look_and_start(client, snapshot, wish(RestoreMode.REPLACE, confirm=f"other over {live}"))
+    assert Restore.objects.get().target == live
+
+
 def test_what_was_not_shown_does_not_start(snapshot: Snapshot, login: Login) -> None:
     """Without JavaScript the button stays below the old preview when a choice is changed."""
     assert snapshot.database
@@ -275,6 +292,7 @@ def test_nothing_left_to_save_counts_only_where_something_is_overwritten(
         ({"target": ""}, "Give the new database a name."),
         ({"target": "{live}"}, "That is the live database: choose another name."),
         ({"target": "a" * 65}, "at most 64 characters"),
+        ({"target": "mysql"}, "is the server's own"),
         ({"tables": ["nothing_such"]}, "is not one of the available choices"),
         ({"definers": "root"}, "is not one of the available choices"),
         ({"mode": "undo"}, "is not one of the available choices"),

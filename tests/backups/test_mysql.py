@@ -9,9 +9,11 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
+from pytest_django.fixtures import Settings
 
-from backups import mysql, process
+from backups import connections, mysql, process
 from backups.errors import Problem
+from backups.models import Database
 from tests.backups.worlds import client_dir
 from tests.servers import DatabaseServer
 
@@ -238,6 +240,48 @@ def test_account_is_quoted_for_a_grant(db_server: DatabaseServer) -> None:
 
     assert account == "'it''s'@'%'"
     db_server.execute(f"GRANT USAGE ON *.* TO {account}")
+
+
+@pytest.mark.parametrize(
+    ("of", "account", "address"),
+    [
+        ("first", "Check MYSQL_USER and MYSQL_PASSWORD.", "check MYSQL_HOST and MYSQL_PORT."),
+        (
+            "scratch",
+            "Check VERIFY_MYSQL_USER and VERIFY_MYSQL_PASSWORD.",
+            "check VERIFY_MYSQL_HOST and VERIFY_MYSQL_PORT.",
+        ),
+        (
+            "further",
+            "Check the user and password of shop in the portal.",
+            "check the host and port of shop in the portal.",
+        ),
+    ],
+)
+def test_who_is_refused_or_gets_no_answer_is_told_where_that_was_set(
+    mariadb_server: DatabaseServer,
+    settings: Settings,
+    monkeypatch: pytest.MonkeyPatch,
+    of: str,
+    account: str,
+    address: str,
+) -> None:
+    for name in ("MYSQL_PASSWORD", "VERIFY_MYSQL_PASSWORD"):
+        monkeypatch.setenv(name, "wrong")
+    settings.VERIFY_MYSQL_USER = "nobody"
+
+    def asked(port: int) -> str:
+        settings.VERIFY_MYSQL_HOST, settings.VERIFY_MYSQL_PORT = mariadb_server.host, port
+        row = Database(
+            name="shop", host=mariadb_server.host, port=port, user="nobody", is_primary=of != "further"
+        )
+        server = connections.scratch_server(row) if of == "scratch" else connections.database_server(row)
+        with pytest.raises(Problem) as raised, mysql.connect(server):
+            pass
+        return raised.value.sentence()
+
+    assert account in asked(mariadb_server.port)
+    assert address in asked(1)
 
 
 def _root(server: DatabaseServer) -> mysql.Server:

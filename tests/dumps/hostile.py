@@ -59,7 +59,8 @@ def honest(flavour: str, attack: bytes = b"", place: str = "in between") -> byte
         b"-- Dump completed\n",
     ]  # fmt: skip
     if place == "among rows":
-        rows = b"UNLOCK TABLES;\n"
+        # In front of the lock, under which the server itself would refuse much of it.
+        rows = b"LOCK TABLES `goods` WRITE;\n"
         parts[1] = parts[1].replace(rows, attack + b"\n" + rows)
         return b"".join(parts)
     if place == "as a table":
@@ -101,9 +102,10 @@ def _written_down(flavour: str) -> Iterator[Hostile]:
 # ---------------------------------------------------------------- Bytes
 
 # Whoever takes the backslash for an escape sees one text here; the server sees a row that calls.
-_CALLING = b"INSERT INTO `goods` VALUES (5,'%s\\'),(60+other.f(),0x78) -- ');"
+# The second semicolon ends it for a reader to whom the first is part of a comment.
+_CALLING = b"INSERT INTO `goods` VALUES (5,'%s\\'),(60+other.f(),0x78) -- ');\n;"
 # The other way round: whoever takes it for a plain character sees two texts.
-_CALLING_TOO = b"INSERT INTO `goods` VALUES (5,'\\',') ,(60+other.f(),0x78) -- \\');"
+_CALLING_TOO = b"INSERT INTO `goods` VALUES (5,'\\',') ,(60+other.f(),0x78) -- \\');\n;"
 # Character sets in which a backslash may be the second byte of a character.
 _LEADS = {"gbk": b"\xbf", "sjis": b"\x83", "cp932": b"\x83", "big5": b"\xa5"}
 _CHARSET_SETTINGS = (

@@ -32,7 +32,7 @@ _SETTINGS = re.compile(
 )
 _ANYWHERE = re.compile(
     r"\bINTO\s+(?:OUTFILE|DUMPFILE)\b|\bSONAME\b|\bDIRECTORY\s*=|\bCONNECTION\s*=?\s*''"
-    r"|\bENGINE\s*=?\s*`?(?:FEDERATED|CONNECT|SPIDER|SPHINX|S3)\b|\b(?:LOAD_FILE|SLEEP|BENCHMARK)\s*\(",
+    r"|\bENGINE\s*=?\s*`?(?:FEDERATED|CONNECT|SPIDER|SPHINX|S3)\b|\b(?:LOAD_FILE|SLEEP|BENCHMARK|GET_LOCK)\s*\(",
     re.I,
 )
 _DEFINITION = re.compile(r"CREATE\b[^(]*?\b(VIEW|TRIGGER|PROCEDURE|FUNCTION|EVENT|PACKAGE)\b", re.I | re.S)

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import json
 import random
+from collections.abc import Sequence
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
+from typing import Any
 
 import pytest
 from django.utils import timezone
@@ -14,26 +16,34 @@ from backups import restic as backups_restic
 from backups import runner, services
 from backups.actions import forget
 from backups.admin.snapshots import kept_words
-from backups.choices import Action, RestoreMode, Trigger
+from backups.choices import SAFETY_TAG, Action, RestoreMode, Trigger
 from backups.models import Database, Repository, Run, Snapshot, Verification
 from tests.backups.conftest import MakeDatabase
 from tests.backups.worlds import Shop
-from tests.restore.stories import restore, succeeded
+from tests.restore.stories import enqueue, restore, succeeded
 from tests.verify.tools import back_up, log_of, play, restic, sync, verify
 
 NOON = datetime(2026, 3, 31, 12, tzinfo=UTC)
 KEEP_NOTHING = {"keep_daily": 0, "keep_weekly": 0, "keep_monthly": 0}
 
 
-def made_at(database: Database, time: datetime, *, old_script: bool = False, size: int = 1000) -> Snapshot:
+def made_at(
+    database: Database,
+    time: datetime,
+    *,
+    old_script: bool = False,
+    size: int = 1000,
+    tags: Sequence[str] = (),
+) -> Snapshot:
     """A snapshot of that time, by us or by the old shell scripts, whose host name was random."""
-    tags = ["mysql", "auto"] if old_script else ["vedetta", f"database:{database.name}"]
+    tags = ["mysql", "auto"] if old_script else ["vedetta", f"database:{database.name}", *tags]
+    ending = "sql.gz" if old_script else database.dump_format
     answer = restic(
         database.repository,
         "backup", "--json", "--time", f"{time:%Y-%m-%d %H:%M:%S}",
         "--host", f"container{time:%d%H}" if old_script else "vedetta",
         *(argument for tag in tags for argument in ("--tag", tag)),
-        "--stdin", "--stdin-filename", f"/mysql/{database.database}.sql{'.gz' if old_script else ''}",
+        "--stdin", "--stdin-filename", f"/mysql/{database.database}.{ending}",
         stdin=f"-- {time} {database.name}\n".encode() + random.Random(f"{time}").randbytes(size),
     )  # fmt: skip
     sync(database.repository)
@@ -100,7 +110,7 @@ def test_what_was_saved_before_a_restore_is_kept_for_a_month(
     saved.refresh_from_db()
     assert kept_words(saved) == "safety"
 
-    Run.objects.filter(pk=restored.pk).update(finished_at=timezone.now() - forget.SAFETY_KEPT)
+    Run.objects.filter(pk=restored.pk).update(finished_at=timezone.now() - forget.KEPT_FOR)
     forgot(database)
 
     assert in_repository(database.repository) == ids(newest)
@@ -135,7 +145,7 @@ def test_policy_by_days_weeks_and_months(database: Database) -> None:
     assert "daily snapshot" in log_of(run)
 
 
-def test_snapshots_go_by_their_ids_after_a_dry_run(
+def test_snapshots_go_by_their_ids_and_by_no_rule_of_restics(
     database: Database, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     old, newest = made_at(database, NOON - timedelta(hours=1)), made_at(database, NOON)
@@ -149,8 +159,7 @@ def test_snapshots_go_by_their_ids_after_a_dry_run(
     monkeypatch.setattr(backups_restic.Access, "argv", listening)
     forgot(database, keep_daily=1, keep_weekly=0, keep_monthly=0)
 
-    dry, real = (args for args in asked if args[0] == "forget")
-    assert "--dry-run" in dry
+    (real,) = (args for args in asked if args[0] == "forget")
     assert not any(argument.startswith("--keep") for argument in real)
     assert "--prune" in real
     assert real[-1] == old.snapshot_id
@@ -261,3 +270,91 @@ def test_prune_removes_what_others_forgot(database: Database) -> None:
     assert run.status == "succeeded", run.error
     assert on_disk(database.repository) < before - 1000
     assert run.result["sentence"].startswith("The repository holds")
+
+
+def test_two_databases_under_one_row_are_two_series(database: Database) -> None:
+    """As a row has them that became another's, under one tag; a changed dump format is no other database."""
+    shops = [made_at(database, NOON - timedelta(days=days)) for days in (9, 8)]
+    Database.objects.filter(pk=database.pk).update(database="other")
+    database.refresh_from_db()
+    others = [made_at(database, NOON - timedelta(days=days)) for days in (3, 2)]
+    Database.objects.filter(pk=database.pk).update(dump_format="sql.gz")
+    database.refresh_from_db()
+    others.append(made_at(database, NOON))
+    assert [snapshot.path.partition(".")[2] for snapshot in others] == ["sql", "sql", "sql.gz"]
+
+    forgot(database, keep_daily=1, keep_weekly=0, keep_monthly=0)
+
+    assert in_repository(database.repository) == ids(shops[-1], others[-1])
+    forgot(database, **KEEP_NOTHING)
+    assert in_repository(database.repository) == ids(shops[-1], others[-1])
+
+
+def test_a_safety_copy_is_no_days_backup(database: Database) -> None:
+    """Kept for its month and no longer, also where only its tag tells, and in no backup's place."""
+    now = timezone.now()
+    backup = made_at(database, now - timedelta(hours=3))
+    lately, long_ago = (
+        made_at(database, now - timedelta(hours=hours), tags=[SAFETY_TAG]) for hours in (2, 24 * 31)
+    )
+
+    run = forgot(database, keep_daily=1, keep_weekly=0, keep_monthly=0)
+
+    assert in_repository(database.repository) == ids(backup, lately)
+    assert f"keep   {lately.short_id} {lately.local_time:%Y-%m-%d %H:%M}: {forget.SAVED}" in log_of(run)
+    assert f"forget {long_ago.short_id}" in log_of(run)
+    backup.refresh_from_db()
+    assert backup.kept_because == [forget.NEWEST, "daily snapshot"]
+
+
+@pytest.mark.parametrize("of_database", [True, False], ids=["after a backup", "by hand"])
+def test_what_a_restore_or_a_verification_needs_outlives_every_forget(
+    database: Database, of_database: bool
+) -> None:
+    """Waiting, running or just failed; and released once it is over."""
+    old = [made_at(database, NOON - timedelta(days=days)) for days in (9, 8, 7, 6, 5)]
+    newest = made_at(database, NOON)
+    for number, (status, wanted) in enumerate(
+        zip(("queued", "running", "failed", "lost"), old, strict=False)
+    ):
+        queued = enqueue(database, RestoreMode.NEW, snapshot=wanted, target=f"copy_{number}")
+        over = timezone.now() if status in ("failed", "lost") else None
+        Run.objects.filter(pk=queued.pk).update(status=status, finished_at=over, beat_at=timezone.now())
+    services.run_enqueue(
+        action=Action.VERIFY, trigger=Trigger.CLI, database=database, snapshot=old[4], send=False
+    )
+
+    def forgot_all() -> Run:
+        whose = {"database": database} if of_database else {"repository": database.repository}
+        run = play(Action.FORGET, **whose)  # type: ignore[arg-type]
+        assert run.status == "succeeded", run.error
+        return run
+
+    Database.objects.update(**KEEP_NOTHING)
+    database.refresh_from_db()
+    told = log_of(forgot_all())
+
+    assert in_repository(database.repository) == ids(*old, newest)
+    for status in ("queued", "running", "failed", "lost"):
+        assert f", which is {status}, kept" in told or f", which {status}, kept for 30 days" in told
+    assert "wanted snapshot of verification" in told
+    Run.objects.exclude(action=Action.FORGET).update(status="succeeded", finished_at=timezone.now())
+    forgot_all()
+    assert in_repository(database.repository) == ids(newest)
+
+
+def test_a_restore_asked_for_while_forget_plans_keeps_its_snapshot(
+    database: Database, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    old, newest = made_at(database, NOON - timedelta(days=1)), made_at(database, NOON)
+    superfluous = forget.portal.superfluous
+
+    def meanwhile(*args: Any) -> list[str]:
+        enqueue(database, RestoreMode.NEW, snapshot=old, target="copy")
+        return superfluous(*args)
+
+    monkeypatch.setattr(forget.portal, "superfluous", meanwhile)
+    run = forgot(database, **KEEP_NOTHING)
+
+    assert in_repository(database.repository) == ids(old, newest)
+    assert f"keep   {old.short_id} after all: wanted snapshot of restore" in log_of(run)

@@ -51,7 +51,7 @@ def test_a_backup_is_followed_by_a_copy_that_no_one_takes_for_a_database(portal:
     listed = portal.manage("snapshots", "--json").json["snapshots"]
     assert [snapshot["snapshot_id"] for snapshot in listed] == [dump["id"]]
     refused = portal.manage("restore", "--snapshot", copy["id"][:8], "--output", str(portal.folder), "--json")
-    assert f"has no snapshot {copy['id'][:8]}" in refused.json["error"]
+    assert f"{copy['id'][:8]} is a copy of the portal, not of {portal.shop.name}." in refused.json["error"]
     assert portal.manage("repository", "forget", "--json").code == 0
     assert {s["id"] for s in portal.snapshots()} == {dump["id"], copy["id"]}
     assert portal.rows("SELECT snapshot_id FROM backups_snapshot") == [{"snapshot_id": dump["id"]}]

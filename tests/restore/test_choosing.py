@@ -54,7 +54,9 @@ def test_latest_is_of_this_database(database: Database, three: list[Snapshot]) -
     newest = snapshot(other, "0123", NOON + timedelta(days=9))
     assert snapshot_named(database, "latest") == three[2]
     assert snapshot_named(other, "latest") == newest
-    with pytest.raises(Problem, match="other has no snapshot abcd1"):
+    with pytest.raises(
+        Problem, match=r"Snapshot abcd1 is of shop \(in repository main\), not of other. Say --database shop"
+    ):
         snapshot_named(other, "abcd1")
 
 

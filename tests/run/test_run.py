@@ -21,6 +21,7 @@ import pytest
 from sentinel import heartbeat
 from tests.backups.worlds import RESTIC_PASSWORD, Shop, copy_repository, wait_until
 from tests.servers import Server, free_port
+from tools import run
 
 PROJECT = Path(__file__).resolve().parents[2]
 LEFT_OUT = shutil.ignore_patterns(".git", ".venv", "var", ".*_cache", "__pycache__", ".hypothesis", ".env")
@@ -248,3 +249,24 @@ def test_what_is_set_is_used_and_a_failed_verification_is_told(
     assert not (checkout.folder / "var" / "mariadb").exists()
     assert not (checkout.folder / "var" / "repository").exists()
     assert "RESTIC" not in (checkout.folder / "var" / "run.env").read_text()
+
+
+@pytest.mark.parametrize(
+    ("kept", "now", "moved"),
+    [
+        ("", {"MYSQL_PORT": "3307"}, []),
+        ("MYSQL_PORT=3307\n", {"MYSQL_PORT": "3307"}, []),
+        ("MYSQL_PORT=3307\n", {"MYSQL_PORT": "4000"}, ["--moved", "database"]),
+        ("RESTIC_REPOSITORY=/old/var\n", {"RESTIC_REPOSITORY": "/new/var"}, ["--moved", "repository"]),
+        # Somebody's own server or repository, of which we know nothing.
+        ("MYSQL_PORT=3307\nRESTIC_REPOSITORY=/old/var\n", {}, []),
+    ],
+)
+def test_our_own_places_at_another_address_are_the_same(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, kept: str, now: dict[str, str], moved: list[str]
+) -> None:
+    """The port of before was taken, or the folder was moved."""
+    monkeypatch.setattr(run, "RUN_ENV", tmp_path / "run.env")
+    (tmp_path / "run.env").write_text(kept)
+
+    assert run._moved(now) == moved

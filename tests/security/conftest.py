@@ -16,7 +16,7 @@ from django_q.models import Failure, OrmQ, Schedule, Success, Task
 from django_q.signing import SignedPackage
 
 from backups.choices import RestoreMode, Status, Swap
-from backups.models import Alert, Database, Restore, Run, Snapshot, Verification
+from backups.models import Alert, Database, Restore, Run, Snapshot, Suspicion, Verification
 from tests.admin.conftest import database, login, person, quick_passwords, roles, status_folder
 from tools import history
 from tools.history import History
@@ -41,9 +41,16 @@ def rows(past: History, roles: None) -> dict[str, Model]:
     """A row of each kind that has pages, by the name that its addresses begin with."""
     known = User.objects.create_user("somebody")
     now = timezone.now()
+    newest = Snapshot.objects.filter(forgotten_at=None)[0]
+    emptied = Snapshot.objects.create(
+        repository=past.repository, database=past.databases[0], made_by=past.running, snapshot_id="e" * 64,
+        time=now - timedelta(days=9), path="/mysql/shop.sql",
+    )  # fmt: skip
+    for snapshot in (newest, emptied):
+        Suspicion.objects.create(snapshot=snapshot, database=past.databases[0], reasons=["It is empty."])
     return {
         "backups_run": past.running,
-        "backups_snapshot": Snapshot.objects.filter(forgotten_at=None)[0],
+        "backups_snapshot": newest,
         "backups_verification": Verification.objects.all()[0],
         "backups_restore": restore_that_can_be_undone(),
         "backups_database": past.databases[0],

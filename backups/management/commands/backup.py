@@ -6,9 +6,9 @@ from argparse import ArgumentParser
 from collections.abc import Mapping
 from typing import Any
 
-from backups import humane
+from backups import humane, suspicions
 from backups.choices import Action
-from backups.console import VedettaCommand, database_named
+from backups.console import VedettaCommand, add_database, database_named
 
 
 class Command(VedettaCommand):
@@ -17,7 +17,7 @@ class Command(VedettaCommand):
     help = "Back up a database now, then forget old snapshots and check when that is due."
 
     def add_own_arguments(self, parser: ArgumentParser) -> None:
-        parser.add_argument("--database", metavar="NAME", help="which one, where there are several")
+        add_database(parser)
 
     def work(self, **options: Any) -> Mapping[str, Any]:
         run = self.play(Action.BACKUP, database=database_named(options["database"]))
@@ -26,10 +26,14 @@ class Command(VedettaCommand):
             f"Backed up {run.database}: snapshot {result['snapshot_id'][:8]}, "
             f"{humane.size(result['dump_bytes'])} dumped, {humane.size(result['data_added_packed'])} added."
         )
-        if result.get("heartbeat") == "withheld":
+        if result["suspicious"]:
+            self.say(suspicions.told(run.pk, result["suspicious"]))
+        elif result["heartbeat"] == "withheld":
             self.say(
                 "No heartbeat was written, because an integrity check found the repository damaged: "
                 "the gate will close. Repair the repository, check all of its data, then back up again."
             )
-        names = ("snapshot_id", "dump_bytes", "data_added", "sha256")
+        names = ["snapshot_id", "dump_bytes", "data_added", "sha256"]
+        if result["heartbeat"] == "withheld":
+            names += ["heartbeat", "suspicious"]
         return {"run_id": run.pk, **{name: result[name] for name in names}}

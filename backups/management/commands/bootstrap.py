@@ -2,15 +2,21 @@
 
 from __future__ import annotations
 
+from argparse import ArgumentParser
 from collections.abc import Mapping
 from typing import Any
 
+from django.conf import settings
 from django.core.management import call_command
 
-from backups import configuration
+from backups import configuration, environment, restic
 from backups.choices import Action
-from backups.console import VedettaCommand
-from backups.models import Database
+from backups.connections import repository_access
+from backups.console import VedettaCommand, WrongUsage
+from backups.errors import Problem
+from backups.models import Database, Repository
+
+LOOK_SECONDS = 60.0
 
 
 class Command(VedettaCommand):
@@ -21,13 +27,32 @@ class Command(VedettaCommand):
         "repository, the schedules, the restic repository. Safe to repeat."
     )
 
-    def work(self, **_: Any) -> Mapping[str, Any]:
+    def add_own_arguments(self, parser: ArgumentParser) -> None:
+        things = [configuration.DATABASE, configuration.REPOSITORY]
+        parser.add_argument(
+            "--moved", action="append", choices=things, default=[],
+            help="it is the same one, and lies now where the environment says",
+        )  # fmt: skip
+        parser.add_argument(
+            "--new", action="append", choices=things, default=[],
+            help="the environment means another one, which comes first from now on; the known one is kept",
+        )  # fmt: skip
+
+    def work(self, **options: Any) -> Mapping[str, Any]:
+        moved, new = options["moved"], options["new"]
         call_command("migrate", interactive=False, verbosity=0)
         configuration.roles()
         configuration.admin_user(self.say)
-        database = configuration.from_environment()
-        configuration.apply()
-        configuration.first_boot()
+        if both := sorted({*moved} & {*new}):
+            raise WrongUsage(f"The {both[0]} cannot be moved and new as well.")
+        if configuration.REPOSITORY in moved:
+            _make_sure_it_is_the_same()
+        try:
+            database = configuration.from_environment(moved=moved, new=new)
+        finally:
+            # What is set up already goes on, also where the environment means something else.
+            configuration.apply()
+            configuration.first_boot()
         if database is None:
             self.say("No database is set up yet: set MYSQL_* and RESTIC_*, or add one in the admin.")
         else:
@@ -38,3 +63,24 @@ class Command(VedettaCommand):
         run = self.play(Action.INIT, repository=database.repository)
         self.say(run.result["sentence"])
         self.say(f"{database} on {database.host}:{database.port} is set up.")
+
+
+def _make_sure_it_is_the_same() -> None:
+    """Raise Problem unless what RESTIC_REPOSITORY names holds a snapshot of the repository that moved.
+
+    Every one that another repository lacks would be taken for forgotten.
+    """
+    first = Database.objects.filter(is_primary=True).first()
+    if first is None or environment.other_repository(first) is None:
+        return
+    known = set(first.repository.snapshots.filter(forgotten_at=None).values_list("snapshot_id", flat=True))
+    access = repository_access(Repository(url=settings.RESTIC_REPOSITORY))
+    restic.probe(access)
+    listed = restic.snapshots(access, deadline=LOOK_SECONDS, on_unreadable=lambda _: None)
+    if known and known.isdisjoint(info.id for info in listed):
+        raise Problem(
+            f"The repository at {settings.RESTIC_REPOSITORY} holds none of the {len(known)} snapshots of "
+            f"{first.repository.url}, so it is not the same one moved.",
+            safe="Nothing was changed.",
+            do="Copy the repository there whole, or run `manage.py bootstrap --new repository`.",
+        )

@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from backups.actions.preflight import Found, checks
-from backups.console import FAILED, RunEnded, VedettaCommand, database_named
+from backups.console import FAILED, RunEnded, VedettaCommand, add_database, database_named
 
 
 class Command(VedettaCommand):
@@ -16,15 +16,19 @@ class Command(VedettaCommand):
     help = "Check binaries, versions, privileges, repository and status folder."
 
     def add_own_arguments(self, parser: ArgumentParser) -> None:
-        parser.add_argument("--database", metavar="NAME", help="which one, where there are several")
+        add_database(parser)
 
     def work(self, **options: Any) -> Mapping[str, Any]:
-        found = []
-        for check in checks(database_named(options["database"]), Found()):
+        found, learned = [], Found()
+        # One of the checks says itself that the environment means another database.
+        for check in checks(database_named(options["database"], or_ask=False), learned):
             found.append(check)
             mark = "!" if check.warning else ("ok" if check.ok else "FAILED")
             self.say(f"{mark:>6}  {check.name}: {check.detail}")
-        told = {"checks": [{"name": c.name, "ok": c.ok, "detail": c.detail} for c in found]}
+        told = {
+            "checks": [{"name": c.name, "ok": c.ok, "detail": c.detail} for c in found],
+            "not_in_backup": [left._asdict() for left in learned.left_out],
+        }
         failed = [check for check in found if not check.ok]
         if failed:
             error = f"{len(failed)} of {len(found)} checks failed: {failed[0].detail}"

@@ -110,12 +110,15 @@ class Command(VedettaCommand):
                 "Nothing says what to recover.",
                 do="Set RESTIC_REPOSITORY, RESTIC_PASSWORD and MYSQL_* in .env, as they were.",
             )
+        # What is known of a portal without a past is from its copy: the machines of then may be gone.
+        is_ours = recover.has_own_history()
         if recover.portal(repository_access(Repository(url=settings.RESTIC_REPOSITORY)), self.say):
             # What this version added to rights and roles.
             call_command("migrate", interactive=False, verbosity=0)
         configuration.roles()
         configuration.admin_user(self.say)
-        database = configuration.from_environment()
+        places = () if is_ours else (configuration.DATABASE, configuration.REPOSITORY)
+        database = configuration.from_environment(moved=places)
         assert database is not None  # noqa: S101  the environment says which
         configuration.apply()
         return database

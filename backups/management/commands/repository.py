@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from backups.choices import Action
-from backups.console import VedettaCommand, add_json, repository_named
+from backups.console import VedettaCommand, add_json, given, repository_named
 
 
 class Command(VedettaCommand):
@@ -16,13 +16,17 @@ class Command(VedettaCommand):
     help = "Look after the restic repository."
 
     def add_own_arguments(self, parser: ArgumentParser) -> None:
-        parser.add_argument("--repository", metavar="NAME", help="which one, where there are several")
+        parser.add_argument(
+            "--repository", metavar="NAME", type=given, help="which one, where there are several"
+        )
         verbs = parser.add_subparsers(dest="verb", required=True, metavar="VERB")
         for verb, text in _VERBS.items():
-            add_json(verbs.add_parser(verb, help=text))
+            add_json(verbs.add_parser(verb, help=text, allow_abbrev=False))
         data = verbs.choices["check"].add_mutually_exclusive_group()
         data.add_argument("--read-data", action="store_true", help="read all data as well")
-        data.add_argument("--read-data-subset", metavar="5%", help="read a part of the data as well")
+        data.add_argument(
+            "--read-data-subset", metavar="5%", type=given, help="read a part of the data as well"
+        )
 
     def work(self, **options: Any) -> Mapping[str, Any]:
         repository = repository_named(options["repository"])

@@ -3,19 +3,27 @@
 from __future__ import annotations
 
 import sys
-from argparse import ArgumentParser
-from collections.abc import Mapping
+from argparse import ArgumentParser, ArgumentTypeError
+from collections.abc import Callable, Mapping
 from datetime import datetime
 from typing import Any
 
-from django.core.management.base import CommandError
 from django.utils import timezone
 
 from backups import services
 from backups.actions.restore import STANDARD_OUTPUT
 from backups.choices import OVERWRITING_MODES, DefinerPolicy, RestoreMode, Trigger
 from backups.choose import snapshot_at, snapshot_named
-from backups.console import VedettaCommand, database_named
+from backups.console import (
+    VedettaCommand,
+    WrongUsage,
+    add_database,
+    add_snapshot,
+    database_named,
+    given,
+    passed_over,
+    target_database,
+)
 from backups.models import Database, Snapshot
 from backups.plain import plain
 
@@ -26,23 +34,33 @@ class Command(VedettaCommand):
     help = "Restore a snapshot to a file, into a new database or in the place of the live one."
 
     def add_own_arguments(self, parser: ArgumentParser) -> None:
-        parser.add_argument("--database", metavar="NAME", help="which one, where there are several")
+        add_database(parser)
         which = parser.add_mutually_exclusive_group(required=True)
-        which.add_argument("--snapshot", metavar="ID", help="latest, an id or its beginning")
+        add_snapshot(which, help="latest, an id or its beginning")
         which.add_argument(
-            "--time", type=_time, help='the newest snapshot not after it, as in "2025-10-20 15:00:00"'
+            "--time", type=_moment, help='the newest backup not after it, as in "2025-10-20 15:00:00"'
         )
         where = parser.add_mutually_exclusive_group(required=True)
-        where.add_argument("--output", metavar="DIR", help="write the SQL into a folder, or - for stdout")
-        where.add_argument("--into", metavar="NAME", help="load it into a database that holds nothing yet")
+        where.add_argument(
+            "--output", metavar="DIR", type=given, help="write the SQL into a folder, or - for stdout"
+        )
+        where.add_argument(
+            "--into", metavar="NAME", type=target_database,
+            help="load it into a database that holds nothing yet",
+        )  # fmt: skip
         where.add_argument(
             "--replace", action="store_true",
             help="swap it in for the live database; the tables of before are kept",
         )  # fmt: skip
         where.add_argument("--in-place", action="store_true", help="load it straight into the live database")
         parser.add_argument(
-            "--table", metavar="T", action="append", default=[], help="only this table; may be repeated"
-        )
+            "--across", metavar=("FROM", "OVER"), nargs=2, type=given,
+            help="names both where a snapshot of one database is to overwrite another: yes, FROM over OVER",
+        )  # fmt: skip
+        parser.add_argument(
+            "--table", metavar="T", action="append", default=[], type=given,
+            help="only this table; may be repeated",
+        )  # fmt: skip
         parser.add_argument("--yes", action="store_true", help="do not ask before overwriting")
         parser.add_argument(
             "--without-safety-backup", action="store_true",
@@ -52,17 +70,20 @@ class Command(VedettaCommand):
             "--definers", choices=DefinerPolicy.values, default=DefinerPolicy.KEEP,
             help="whose rights views, triggers and routines run with",
         )  # fmt: skip
-        parser.add_argument("--reason", default="", help="why; kept with the restore")
+        parser.add_argument("--reason", type=given, help="why; kept with the restore")
 
     def work(self, **options: Any) -> Mapping[str, Any]:
         database = database_named(options["database"])
         snapshot = _snapshot(database, options)
         mode, target = _where(database, options)
         if target == STANDARD_OUTPUT and self.as_json:
-            raise CommandError("--output - and --json both want standard output.", returncode=2)
+            raise WrongUsage("--output - and --json both want standard output.")
+        if options["across"] and mode not in OVERWRITING_MODES:
+            raise WrongUsage("--across goes with --replace or --in-place only.")
+        self.stdout_is_data = target == STANDARD_OUTPUT
+        newer = _passed_over(snapshot, options, self.say)
         if mode in OVERWRITING_MODES and not options["yes"]:
             _ask(database, snapshot, mode)
-        self.stdout_is_data = target == STANDARD_OUTPUT
         run = services.restore_enqueue(
             database=database,
             snapshot=snapshot,
@@ -72,13 +93,14 @@ class Command(VedettaCommand):
             tables=options["table"],
             definers=DefinerPolicy(options["definers"]),
             without_safety=options["without_safety_backup"],
-            reason=options["reason"],
+            reason=options["reason"] or "",
+            across=tuple(options["across"]) if options["across"] else None,
             send=False,
         )
         run = self.play_queued(run)
         where = run.result.get("file", target)
         self.say(f"Snapshot {snapshot.short_id} of {database} was restored to {where}.")
-        return {"run_id": run.pk, "snapshot_id": snapshot.snapshot_id, "target": where}
+        return {"run_id": run.pk, "snapshot_id": snapshot.snapshot_id, "target": where, **newer}
 
 
 def _time(text: str) -> datetime:
@@ -87,25 +109,46 @@ def _time(text: str) -> datetime:
     return time if time.tzinfo else timezone.make_aware(time)
 
 
+def _moment(text: str) -> datetime:
+    """`_time` as argparse is to take it. Raises ArgumentTypeError."""
+    try:
+        return _time(given(text))
+    except ValueError:
+        raise ArgumentTypeError(f'{text!r} is no time; write it as in "2025-10-20 15:00:00"') from None
+
+
 def _snapshot(database: Database, options: Mapping[str, Any]) -> Snapshot:
-    if options["time"]:
+    if options["time"] is not None:
         return snapshot_at(database, options["time"])
     return snapshot_named(database, options["snapshot"])
 
 
+def _passed_over(
+    snapshot: Snapshot, options: Mapping[str, Any], say: Callable[[str], None]
+) -> dict[str, str]:
+    """A newer safety copy, where the snapshot was not chosen by its id."""
+    if options["time"] is not None or options["snapshot"] == "latest":
+        return passed_over(snapshot, say, until=options["time"])
+    return {}
+
+
 def _where(database: Database, options: Mapping[str, Any]) -> tuple[RestoreMode, str]:
-    if options["output"]:
+    """Each mode by its own word, and no mode for want of another. Raises WrongUsage."""
+    if options["output"] is not None:
         return RestoreMode.FILE, options["output"]
-    if options["into"]:
+    if options["into"] is not None:
         return RestoreMode.NEW, options["into"]
-    mode = RestoreMode.REPLACE if options["replace"] else RestoreMode.IN_PLACE
-    return mode, database.database
+    if options["replace"]:
+        return RestoreMode.REPLACE, database.database
+    if options["in_place"]:
+        return RestoreMode.IN_PLACE, database.database
+    raise WrongUsage("It is not said where to restore to: --output, --into, --replace or --in-place.")
 
 
 def _ask(database: Database, snapshot: Snapshot, mode: RestoreMode) -> None:
-    """Have the database's name typed out. Raises CommandError where nobody can, or will not."""
+    """Have the database's name typed out. Raises WrongUsage where nobody can, or will not."""
     if not sys.stdin.isatty():
-        raise CommandError(f"This overwrites {database.database}: say --yes.", returncode=2)
+        raise WrongUsage(f"This overwrites {database.database}: say --yes.")
     name = plain(database.database)
     print(
         f"{RestoreMode(mode).label} {name} at {plain(database.host)} with snapshot "
@@ -113,4 +156,4 @@ def _ask(database: Database, snapshot: Snapshot, mode: RestoreMode) -> None:
         file=sys.stderr,
     )
     if input(f"Type {name} to go on: ") != database.database:
-        raise CommandError("Not confirmed. Nothing was touched.", returncode=2)
+        raise WrongUsage("Not confirmed. Nothing was touched.")

@@ -8,9 +8,9 @@ from typing import Any
 
 from django.utils import timezone
 
-from backups import humane
+from backups import choose, humane
 from backups.choices import Action
-from backups.console import VedettaCommand, database_named
+from backups.console import VedettaCommand, add_database, database_named
 from backups.models import Snapshot
 
 
@@ -20,17 +20,19 @@ class Command(VedettaCommand):
     help = "Bring the list of snapshots from the repository and print it."
 
     def add_own_arguments(self, parser: ArgumentParser) -> None:
-        parser.add_argument("--database", metavar="NAME", help="which one, where there are several")
+        add_database(parser)
 
     def work(self, **options: Any) -> Mapping[str, Any]:
         database = database_named(options["database"])
         self.play(Action.SNAPSHOTS, repository=database.repository)
         listed = Snapshot.objects.filter(database=database, forgotten_at=None).order_by("time")
+        saved = choose.safety_copies(listed)
         for snapshot in listed:
             verified = "verified" if snapshot.verified_at else "not verified"
+            note = "  (saved before a restore)" if snapshot.pk in saved else ""
             self.say(
                 f"{snapshot.short_id}  {timezone.localtime(snapshot.time):%Y-%m-%d %H:%M:%S}  "
-                f"{humane.size(snapshot.total_bytes_processed):>10}  {verified:<12}  {snapshot.path}"
+                f"{humane.size(snapshot.total_bytes_processed):>10}  {verified:<12}  {snapshot.path}{note}"
             )
         if not listed:
             self.say(f"The repository holds no snapshots of {database} yet.")

@@ -8,7 +8,7 @@ from typing import Any
 
 from backups import services
 from backups.choices import Action, RestoreMode, Trigger
-from backups.console import VedettaCommand, database_named
+from backups.console import VedettaCommand, add_database, database_named
 from backups.errors import Problem
 from backups.models import Database, Restore
 
@@ -19,7 +19,7 @@ class Command(VedettaCommand):
     help = "Swap the tables back that the newest restore with --replace kept, or drop them."
 
     def add_own_arguments(self, parser: ArgumentParser) -> None:
-        parser.add_argument("--database", metavar="NAME", help="which one, where there are several")
+        add_database(parser)
         parser.add_argument(
             "--drop", action="store_true", help="drop the kept tables instead: no way back after that"
         )

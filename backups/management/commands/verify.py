@@ -8,7 +8,14 @@ from typing import Any
 
 from backups.choices import Action
 from backups.choose import snapshot_named
-from backups.console import RunEnded, VedettaCommand, database_named
+from backups.console import (
+    RunEnded,
+    VedettaCommand,
+    add_database,
+    add_snapshot,
+    database_named,
+    passed_over,
+)
 from backups.models import Run
 
 
@@ -18,24 +25,23 @@ class Command(VedettaCommand):
     help = "Restore a snapshot into a scratch database, dump it again and compare byte for byte."
 
     def add_own_arguments(self, parser: ArgumentParser) -> None:
-        parser.add_argument("--database", metavar="NAME", help="which one, where there are several")
-        parser.add_argument(
-            "--snapshot", metavar="ID", default="latest", help="latest (default), an id or its beginning"
-        )
+        add_database(parser)
+        add_snapshot(parser, default="latest", help="latest (default), an id or its beginning")
 
     def work(self, **options: Any) -> Mapping[str, Any]:
         database = database_named(options["database"])
         snapshot = snapshot_named(database, options["snapshot"])
+        newer = passed_over(snapshot, self.say) if options["snapshot"] == "latest" else {}
         try:
             run = self.play(Action.VERIFY, database=database, snapshot=snapshot)
         except RunEnded as ended:
-            raise RunEnded(ended.exit_status, {**ended.told, **_found(ended.run)}) from None
+            raise RunEnded(ended.exit_status, {**ended.told, **_found(ended.run), **newer}) from None
         found = _found(run)
         self.say(
             f"Snapshot {snapshot.short_id} is {found['verdict']}: "
             f"{found['tables']} tables, {found['rows']} rows restored and compared."
         )
-        return {"run_id": run.pk, **found}
+        return {"run_id": run.pk, **found, **newer}
 
 
 def _found(run: Run | None) -> dict[str, Any]:

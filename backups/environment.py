@@ -1,0 +1,62 @@
+"""What the environment says of the first database and its repository, held against the portal's rows.
+
+Rows go on for years, and snapshots, heartbeats and retention go by them: a changed line in `.env` is a
+slip, a move or another database, and only a person knows which.
+"""
+
+from __future__ import annotations
+
+from django.conf import settings
+
+from backups.errors import Problem
+from backups.models import Database
+
+
+def disagreement(database: Database) -> Problem | None:
+    """How the environment's database or repository differs from the first one's row, None where neither does.
+
+    None as well for a further database, or where the environment is silent.
+    """
+    found = [each for each in (other_database(database), other_repository(database)) if each is not None]
+    if not found:
+        return None
+    whats, dos = (" ".join(texts) for texts in zip(*((each.what, each.do) for each in found), strict=True))
+    return Problem(whats, do=dos)
+
+
+def other_database(database: Database) -> Problem | None:
+    """How the environment's database is another one than the first one's row, or lies elsewhere."""
+    if not database.is_primary or not settings.MYSQL_HOST or not settings.MYSQL_DATABASE:
+        return None
+    there = f"{settings.MYSQL_HOST}:{settings.MYSQL_PORT}"
+    known = f"{database.host}:{database.port}"
+    if database.database != settings.MYSQL_DATABASE:
+        return Problem(
+            f"MYSQL_DATABASE says {settings.MYSQL_DATABASE} at {there}, and the portal's first database, "
+            f"{database}, is {database.database} at {known}.",
+            do="If that is a slip, set it back. To back up both, set it back and add "
+            f"{settings.MYSQL_DATABASE} in the portal. If {settings.MYSQL_DATABASE} is to come first from "
+            f"now on, and {database} to be kept beside it, run `manage.py bootstrap --new database`.",
+        )
+    if there != known:
+        return Problem(
+            f"MYSQL_HOST and MYSQL_PORT say {there}, and the portal knows {database} at {known}.",
+            do="If that is a slip, set them back. If the same data lies there now, run `manage.py bootstrap "
+            f"--moved database`. If that is another database called {database.database}, run "
+            "`manage.py bootstrap --new database`.",
+        )
+    return None
+
+
+def other_repository(database: Database) -> Problem | None:
+    """How the environment's repository is another one than where the first database is backed up to."""
+    known = database.repository.url
+    if not database.is_primary or settings.RESTIC_REPOSITORY in ("", known):
+        return None
+    return Problem(
+        f"RESTIC_REPOSITORY says {settings.RESTIC_REPOSITORY}, and the portal backs up {database} "
+        f"to {known}.",
+        do="If that is a slip, set it back. If the same repository lies there now, run `manage.py bootstrap "
+        "--moved repository`. If backups are to go to another one from now on, and those in the old one to "
+        "stay listed, run `manage.py bootstrap --new repository`.",
+    )

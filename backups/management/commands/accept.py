@@ -1,0 +1,45 @@
+"""`manage.py accept`: say of a suspicious backup that it is right."""
+
+from __future__ import annotations
+
+import getpass
+from argparse import ArgumentParser
+from collections.abc import Mapping
+from typing import Any
+
+from django.core.management.base import CommandError
+
+from backups.accepting import accept, suspicion_of
+from backups.console import VedettaCommand
+from backups.errors import Problem
+from backups.models import Run
+
+_LEAST, _MOST = 5, 300
+
+
+class Command(VedettaCommand):
+    """Take a backup for right whose database suddenly held no table, or none of before."""
+
+    help = "Say that a suspicious backup is right: the heartbeat moves on, and retention works again."
+
+    def add_own_arguments(self, parser: ArgumentParser) -> None:
+        parser.add_argument("run", type=int, metavar="RUN", help="the number of the backup, as it was told")
+        parser.add_argument("--reason", metavar="TEXT", required=True, help="why it is right; it is kept")
+
+    def work(self, **options: Any) -> Mapping[str, Any]:
+        reason = options["reason"].strip()
+        if not _LEAST <= len(reason) <= _MOST:
+            raise CommandError(f"--reason takes {_LEAST} to {_MOST} characters.", returncode=2)
+        run = Run.objects.filter(pk=options["run"]).first()
+        if run is None:
+            raise Problem(f"There is no run {options['run']}.", do="Its number stands in the alert.")
+        self.say(accept(suspicion_of(run), by=f"{_person()} (command line)", reason=reason))
+        return {"run_id": run.pk}
+
+
+def _person() -> str:
+    """Who runs this, as far as the machine knows."""
+    try:
+        return getpass.getuser()
+    except (KeyError, OSError):  # in a container, a number without a name
+        return "somebody"

@@ -1,0 +1,142 @@
+"""What no dump of a database carries, by what the dump programs of both flavours leave out."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any, NamedTuple
+
+import MySQLdb
+
+from backups.mysql.connection import fetch_all
+
+# What mariadb-dump and mysqldump write no rows of, whatever they are told: mariadb-dump's list
+# under --no-data-med (on by default), and check_if_ignore_table in the source of both; S3, which
+# mariadb-dump leaves out whole (--copy-s3-tables); and engines that hold no rows of their own.
+_ELSEWHERE = "its rows lie outside of the database, and dump programs leave them out"
+_WITHOUT_ROWS = {
+    "blackhole": "it keeps no rows",
+    "connect": "its rows lie in files or on another server, and dump programs leave them out",
+    "federated": "its rows lie on another server, and dump programs leave them out",
+    "mrg_isam": "its rows are those of the tables that it merges",
+    "mrg_myisam": "its rows are those of the tables that it merges",
+    "oqgraph": "it shows the rows of another table",
+    "s3": "dump programs leave it out whole, rows and definition",
+    "sphinx": _ELSEWHERE,
+    "spider": "its rows lie on other servers, and dump programs leave them out",
+    "vp": "its rows are those of the tables that it joins",
+}
+_WITHOUT_DEFINITION = frozenset({"s3"})
+# So many names of a kind are told; the list is for people, and stands in every manifest.
+_MOST = 500
+
+
+class LeftOut(NamedTuple):
+    """What a backup does not hold, and why; an empty `table` means the database itself."""
+
+    table: str
+    why: str
+
+    @property
+    def words(self) -> str:
+        """What is left out, for a list."""
+        return f"{self.table} ({self.why})" if self.table else self.why
+
+
+def rows_are_dumped(engine: str | None) -> bool:
+    """Whether the dump programs write the rows of tables of this engine, in whatever case it is named."""
+    return (engine or "").lower() not in _WITHOUT_ROWS
+
+
+def is_dumped(engine: str | None) -> bool:
+    """Whether the dump programs write the tables of this engine at all, if only their definition."""
+    return (engine or "").lower() not in _WITHOUT_DEFINITION
+
+
+def without_rows(left_out: Sequence[Mapping[str, str]]) -> list[str]:
+    """Of a manifest's `not_in_backup`, the tables whose rows the snapshot does not hold."""
+    return [each["table"] for each in left_out if not rows_are_dumped(each["why"].partition(":")[0])]
+
+
+def engines(connection: Any, database: str) -> dict[str, str]:
+    """Each table's engine. Opens no table, so that a remote one whose server is away does not matter.
+
+    Asked for these columns alone, both servers answer from what they know of the definitions.
+    """
+    rows = fetch_all(
+        connection,
+        "SELECT TABLE_NAME, ENGINE FROM information_schema.TABLES WHERE TABLE_SCHEMA = %s "
+        "AND TABLE_TYPE IN ('BASE TABLE', 'SYSTEM VERSIONED')",
+        [database],
+    )
+    return {str(name): str(engine or "") for name, engine in rows}
+
+
+def tables_without_rows(connection: Any, database: str) -> list[str]:
+    """The tables whose rows no dump carries, sorted. Opens none of them."""
+    return sorted(
+        name for name, engine in engines(connection, database).items() if not rows_are_dumped(engine)
+    )
+
+
+def not_in_backup(connection: Any, database: str) -> list[LeftOut]:
+    """All that a dump of this database will not hold, as far as the server tells. Opens no table.
+
+    Temporary tables are not among it: nobody sees another session's.
+    """
+    told = [
+        LeftOut(name, f"{engine}: {_WITHOUT_ROWS[engine.lower()]}")
+        for name, engine in sorted(engines(connection, database).items())
+        if not rows_are_dumped(engine)
+    ]
+    told += [
+        LeftOut(str(table), f"column {column}: its REF_SYSTEM_ID {number} is in no dump, values keep theirs")
+        for table, column, number in _asked(connection, _REFERENCE_SYSTEMS, database)
+    ]
+    told += [
+        LeftOut("", f"the database's own comment ({comment})")
+        for (comment,) in _asked(connection, _COMMENT, database)
+        if comment
+    ]
+    told += [
+        LeftOut("", "that the database encrypts new tables (DEFAULT_ENCRYPTION)")
+        for (encrypted,) in _asked(connection, _ENCRYPTION, database)
+        if encrypted == "YES"
+    ]
+    return _shortened(told)
+
+
+def libraries(connection: Any, database: str) -> list[str]:
+    """The JavaScript libraries of a database, which MySQL has since 9.2 and dumps with its routines."""
+    return [str(name) for (name,) in _asked(connection, _LIBRARIES, database)]
+
+
+_LIBRARIES = (
+    "SELECT LIBRARY_NAME FROM information_schema.LIBRARIES WHERE LIBRARY_SCHEMA = %s ORDER BY LIBRARY_NAME"
+)
+# MariaDB alone has the table; MySQL's SHOW CREATE TABLE, and so its dump, has the SRID.
+_REFERENCE_SYSTEMS = (
+    "SELECT F_TABLE_NAME, G_GEOMETRY_COLUMN, SRID FROM information_schema.GEOMETRY_COLUMNS "
+    "WHERE F_TABLE_SCHEMA = %s AND SRID <> 0 ORDER BY F_TABLE_NAME, G_GEOMETRY_COLUMN"
+)
+_COMMENT = "SELECT SCHEMA_COMMENT FROM information_schema.SCHEMATA WHERE SCHEMA_NAME = %s"
+_ENCRYPTION = "SELECT DEFAULT_ENCRYPTION FROM information_schema.SCHEMATA WHERE SCHEMA_NAME = %s"
+
+
+def _asked(connection: Any, statement: str, database: str) -> Sequence[tuple[Any, ...]]:
+    """The answer of a server that knows these tables and columns; of another one none."""
+    try:
+        return fetch_all(connection, statement, [database])
+    except (MySQLdb.OperationalError, MySQLdb.ProgrammingError) as error:
+        if error.args[0] in (_UNKNOWN_TABLE, _UNKNOWN_COLUMN):
+            return ()
+        raise
+
+
+_UNKNOWN_TABLE = 1109
+_UNKNOWN_COLUMN = 1054
+
+
+def _shortened(told: list[LeftOut]) -> list[LeftOut]:
+    if len(told) <= _MOST:
+        return told
+    return [*told[:_MOST], LeftOut("", f"{len(told) - _MOST} more of these kinds")]

@@ -1,0 +1,280 @@
+"""A changed `.env` under a portal that is there: rows stay what they are until a person says what it is."""
+
+from __future__ import annotations
+
+import dataclasses
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+import pytest
+from pytest_django.fixtures import Settings
+
+from backups import configuration, environment
+from backups.console import database_named, repository_named
+from backups.errors import Problem
+from backups.models import Database, Repository, Snapshot
+from sentinel import heartbeat
+from tests.backups.conftest import MakePortal
+from tests.backups.worlds import Portal, Shop, copy_repository, make_shop
+from tests.restore.stories import content
+
+WHEN = datetime(2026, 3, 1, 12, tzinfo=UTC)
+KNOWN = {
+    "MYSQL_HOST": "db", "MYSQL_PORT": 3306, "MYSQL_DATABASE": "shop", "MYSQL_USER": "u",
+    "RESTIC_REPOSITORY": "/srv/repository",
+}  # fmt: skip
+OTHER_NAME = {"MYSQL_DATABASE": "other"}
+OTHER_HOST = {"MYSQL_HOST": "db2"}
+OTHER_PORT = {"MYSQL_PORT": 3307}
+OTHER_REPOSITORY = {"RESTIC_REPOSITORY": "/srv/elsewhere"}
+ROW = ("name", "host", "port", "database", "is_primary", "repository__name", "repository__url")
+
+
+@pytest.fixture
+def says(db: None, settings: Settings, tmp_path: Path) -> Any:
+    """Sets what the environment says; at first what the portal is then set up with."""
+    settings.SENTINEL = dataclasses.replace(settings.SENTINEL, heartbeat_path=tmp_path / "status" / "last_ok")
+
+    def says(**more: object) -> None:
+        for name, value in (KNOWN | more).items():
+            setattr(settings, name, value)
+
+    says()
+    configuration.from_environment()
+    return says
+
+
+@pytest.fixture
+def backed_up(says: Any) -> Snapshot:
+    """A snapshot of the database that was set up first."""
+    first = Database.objects.get()
+    return Snapshot.objects.create(
+        database=first, repository=first.repository, snapshot_id="a" * 64, time=WHEN, path="/mysql/shop.sql"
+    )
+
+
+def rows() -> list[tuple[Any, ...]]:
+    return list(Database.objects.order_by("pk").values_list(*ROW))
+
+
+SHOP = ("shop", "db", 3306, "shop", True, "main", "/srv/repository")
+
+
+def test_an_environment_that_is_as_it_was_changes_nothing(says: Any, backed_up: Snapshot) -> None:
+    Database.objects.update(name="orders tracker", keep_daily=3)
+    says(MYSQL_USER="another")
+
+    configuration.from_environment()
+    configuration.from_environment(moved=["database", "repository"], new=["database", "repository"])
+
+    assert rows() == [("orders tracker", *SHOP[1:])]
+    assert Database.objects.get().user == "another"
+    assert environment.disagreement(Database.objects.get()) is None
+    assert database_named(None) == Database.objects.get()
+
+
+@pytest.mark.parametrize(
+    ("change", "ways"),
+    [
+        (OTHER_NAME, ["MYSQL_DATABASE says other at db:3306", "shop, is shop at db:3306", "--new database"]),
+        (OTHER_HOST, ["say db2:3306", "knows shop at db:3306", "--moved database", "--new database"]),
+        (OTHER_PORT, ["say db:3307", "--moved database"]),
+        (OTHER_NAME | OTHER_HOST, ["MYSQL_DATABASE says other at db2:3306", "--new database"]),
+        ({"MYSQL_DATABASE": "Shop"}, ["MYSQL_DATABASE says Shop"]),
+        (
+            OTHER_REPOSITORY,
+            ["RESTIC_REPOSITORY says /srv/elsewhere", "--moved repository", "--new repository"],
+        ),
+    ],
+)
+def test_a_change_is_refused_with_its_ways_before_and_by_bootstrap(
+    says: Any, backed_up: Snapshot, change: dict[str, object], ways: list[str]
+) -> None:
+    says(**change)
+
+    with pytest.raises(Problem) as bootstrapped:
+        configuration.from_environment()
+    with pytest.raises(Problem) as asked:
+        database_named(None)
+
+    for way in ways:
+        assert way in bootstrapped.value.sentence()
+        assert way in asked.value.sentence()
+    assert "Nothing was changed." in bootstrapped.value.sentence()
+    assert "say --database shop" in asked.value.sentence()
+    assert rows() == [SHOP]
+    assert database_named("shop").name == "shop"
+    if change == OTHER_REPOSITORY:
+        with pytest.raises(Problem) as of_repository:
+            repository_named(None)
+        assert "say --repository main" in of_repository.value.sentence()
+    else:
+        assert repository_named(None).name == "main"
+
+
+@pytest.mark.parametrize("change", [OTHER_NAME, OTHER_HOST, OTHER_NAME | OTHER_HOST | OTHER_REPOSITORY])
+def test_what_was_wrong_at_the_first_try_is_just_corrected(says: Any, change: dict[str, Any]) -> None:
+    says(**change)
+
+    configuration.from_environment()
+
+    wanted = KNOWN | change
+    name = wanted["MYSQL_DATABASE"]
+    repository = ("main", wanted["RESTIC_REPOSITORY"])
+    assert rows() == [(name, wanted["MYSQL_HOST"], 3306, name, True, *repository)]
+    assert Repository.objects.count() == 1
+
+
+@pytest.mark.parametrize("change", [OTHER_HOST, OTHER_PORT, OTHER_REPOSITORY])
+def test_the_same_at_another_address(says: Any, backed_up: Snapshot, change: dict[str, Any]) -> None:
+    says(**change)
+    thing = "repository" if change == OTHER_REPOSITORY else "database"
+    other = {"repository": "database", "database": "repository"}[thing]
+    with pytest.raises(Problem):
+        configuration.from_environment(moved=[other])
+
+    configuration.from_environment(moved=[thing])
+
+    wanted = KNOWN | change
+    assert rows() == [
+        (
+            "shop",
+            wanted["MYSQL_HOST"],
+            wanted["MYSQL_PORT"],
+            "shop",
+            True,
+            "main",
+            wanted["RESTIC_REPOSITORY"],
+        )
+    ]
+    backed_up.refresh_from_db()
+    assert (backed_up.repository.name, backed_up.forgotten_at) == ("main", None)
+
+
+def test_another_name_has_not_moved(says: Any, backed_up: Snapshot) -> None:
+    says(**OTHER_NAME | OTHER_HOST)
+    with pytest.raises(Problem, match="MYSQL_DATABASE says other"):
+        configuration.from_environment(moved=["database"])
+    assert rows() == [SHOP]
+
+
+def test_another_database_comes_first_and_the_known_one_stays_beside_it(
+    says: Any, backed_up: Snapshot, settings: Settings
+) -> None:
+    main = settings.SENTINEL.heartbeat_path
+    heartbeat.stamp_write(main, WHEN)
+    heartbeat.stamp_write(heartbeat.last_verified_path(main), WHEN)
+    says(**OTHER_NAME | OTHER_HOST)
+
+    configuration.from_environment(new=["database"])
+    configuration.apply()
+
+    assert rows() == [
+        ("shop", "db", 3306, "shop", False, "main", "/srv/repository"),
+        ("other", "db2", 3306, "other", True, "main", "/srv/repository"),
+    ]
+    # No file vouches for a database that it is not of.
+    assert not main.exists()
+    assert not heartbeat.last_verified_path(main).exists()
+    assert heartbeat.stamp_read(heartbeat.last_ok_path(main, "shop")).time == WHEN
+    assert heartbeat.stamp_read(heartbeat.last_verified_path(main, "shop")).time == WHEN
+    assert {(gate.name, gate.path) for gate in heartbeat.gates_read(main)} == {
+        ("other", "last_ok"), ("shop", "shop/last_ok"),
+    }  # fmt: skip
+
+    # And back: the known one is found again, with its own files.
+    says()
+    configuration.from_environment(new=["database"])
+    assert [(row[0], row[4]) for row in rows()] == [("shop", True), ("other", False)]
+    assert heartbeat.stamp_read(main).time == WHEN
+
+
+def test_a_name_that_another_row_has_is_told_apart(says: Any, backed_up: Snapshot) -> None:
+    """As a portal has it whose row became another's before: shop is called what is other on the server."""
+    Database.objects.update(database="other")
+    says(MYSQL_DATABASE="shop")
+
+    configuration.from_environment(new=["database"])
+
+    assert [(row[0], row[3], row[4]) for row in rows()] == [
+        ("shop", "other", False),
+        ("shop-2", "shop", True),
+    ]
+
+
+def test_another_repository_leaves_the_old_one_and_its_snapshots(says: Any, backed_up: Snapshot) -> None:
+    says(**OTHER_REPOSITORY)
+
+    configuration.from_environment(new=["repository"])
+
+    assert rows() == [(*SHOP[:5], "main-2", "/srv/elsewhere")]
+    backed_up.refresh_from_db()
+    assert (backed_up.repository.url, backed_up.forgotten_at) == ("/srv/repository", None)
+    assert repository_named(None).name == "main-2"
+    # And back, before anything was stored there.
+    says()
+    configuration.from_environment()
+    assert rows() == [SHOP]
+
+
+# ---------------------------------------------------------------- Through its processes
+
+
+@pytest.fixture
+def changed(mariadb_shop: Shop, make_portal: MakePortal) -> tuple[Portal, Shop]:
+    """A portal of one database, whose environment names another one by now."""
+    portal = make_portal(mariadb_shop)
+    assert portal.backup().code == 0
+    other = make_shop(mariadb_shop.server, "CREATE TABLE t (id INT PRIMARY KEY);")
+    portal.environment |= other.environment
+    return portal, other
+
+
+def test_a_changed_database_under_a_portal(changed: tuple[Portal, Shop]) -> None:
+    portal, other = changed
+    shop, before = portal.shop, portal.heartbeat()
+    was = content(other.server, other.name)
+
+    for command in (["backup"], ["bootstrap"], ["restore", "--snapshot", "latest", "--replace", "--yes"]):
+        ran = portal.manage(*command, "--json")
+        assert ran.code == 1
+        assert ran.json["error"].startswith(f"MYSQL_DATABASE says {other.name} at ")
+    assert len(portal.snapshots()) == 1
+    # What is scheduled goes on, and does not open the gate on the proof of another database.
+    named = portal.manage("backup", "--database", shop.name, "--json", MYSQL_PASSWORD=shop.password)
+    assert named.code == 1
+    kept = portal.snapshots()[-1]["id"][:8]
+    assert f"Snapshot {kept} of {shop.name} was made and is good; no heartbeat" in named.json["error"]
+    assert portal.heartbeat() == before
+    checks = portal.manage("preflight", "--json", MYSQL_PASSWORD=shop.password).json["checks"]
+    assert [check["name"] for check in checks if not check["ok"]] == ["environment"]
+
+    assert portal.manage("bootstrap", "--new", "database").code == 0
+    assert portal.heartbeat() is None
+    first = portal.backup()
+    assert first.code == 0, first.err
+    tags = [snapshot["tags"][1] for snapshot in portal.snapshots()]
+    assert tags == [f"database:{shop.name}"] * 2 + [f"database:{other.name}"]
+    wrong = portal.manage("restore", "--snapshot", kept, "--replace", "--yes", "--json")
+    assert wrong.json["error"].startswith(f"Snapshot {kept} is of {shop.name} (in repository main), not of")
+    assert content(other.server, other.name) == was
+    assert portal.leftovers() == []
+
+
+def test_a_repository_is_not_taken_for_moved_where_it_is_another(
+    mariadb_shop: Shop, make_portal: MakePortal, empty_repository: Path, tmp_path: Path
+) -> None:
+    portal = make_portal(mariadb_shop)
+    assert portal.backup().code == 0
+    copied = copy_repository(Path(portal.repository), tmp_path / "copied")
+    portal.environment["RESTIC_REPOSITORY"] = copy_repository(empty_repository, tmp_path / "empty")
+
+    refused = portal.manage("bootstrap", "--moved", "repository", "--json")
+    assert refused.code == 1
+    assert "holds none of the 1 snapshots of" in refused.json["error"]
+
+    portal.environment["RESTIC_REPOSITORY"] = copied
+    assert portal.manage("bootstrap", "--moved", "repository").code == 0
+    (listed,) = portal.manage("snapshots", "--json").json["snapshots"]
+    assert listed["snapshot_id"] == portal.snapshots()[0]["id"]
