@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ast
 import re
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -15,8 +16,8 @@ STANDARD_SUBPROCESS = re.compile(r"subprocess|pty|popen2|multiprocessing")
 
 # What the tools are wrapped in. Values arrive as arguments: no rows, no settings.
 TOOLS = (
-    r"backups.(process|(restic|mysql)(\..*)?|dump|dump_program|dumps_at_once|spool|load|spread|crew|tables|stream"
-    "|grants|errors)"
+    r"backups.(process|(restic|mysql|dumpfile)(\..*)?|dump|dump_program|dumps_at_once|spool|load|spread|crew"
+    "|tables|stream|chosen|grants|errors)"
 )
 # What plays an action.
 ACTIONS = r"backups.actions(\..*)?"
@@ -25,6 +26,9 @@ FRONT = r"backups.(tasks|console|management(\..*)?|admin(\..*)?)"
 
 # What shows the gate's state to people and monitors.
 SHOWING = r"backups\.(admin|metrics|health)\b"
+
+# The standard library.
+STANDARD = rf"({'|'.join(sorted(sys.stdlib_module_names))})(\..*)?$"
 
 
 def modules() -> dict[str, ast.Module]:
@@ -81,6 +85,11 @@ ARROWS = {
         TOOLS,
         r"backups\..*|django(\..*)?|django_q(\..*)?",
         rf"{TOOLS}|backups.choices",
+    ),
+    "the reader of dumps knows nothing but dumps": (
+        r"backups\.dumpfile(\..*)?",
+        rf"(?!{STANDARD}).*",
+        r"backups\.dumpfile(\..*)?",
     ),
     "models know no one": (
         "backups.(models|choices)",

@@ -30,7 +30,7 @@ from backups.choices import OVERWRITING_MODES, Action, DefinerPolicy, RestoreMod
 from backups.chosen import chosen_tables
 from backups.dumpfile.allowed import Allowed, Wish
 from backups.errors import Cancelled, Problem
-from backups.load import End, Loading, dialect_of, digested, judged, unpacked
+from backups.load import CutOff, End, Loading, LoadProblem, dialect_of, digested, judged, unpacked
 from backups.models import Restore, Run, Snapshot
 from backups.obstacles import (
     refuse_crossing,
@@ -514,6 +514,19 @@ def _streamed(
         def pump() -> None:
             read(unpacked(source.stdout, gzip=snapshot.path.endswith(".gz")), loading)
 
-        process.watched(pump, restic.patiently(source, access, tick), source.stop)
-        restic.finished(source, access, "reading the snapshot", progress.tick)
+        def finished() -> None:
+            restic.finished(source, access, "reading the snapshot", progress.tick)
+
+        try:
+            process.watched(pump, restic.patiently(source, access, tick), source.stop)
+        except CutOff:
+            # Half a dump may be restic's fault, which is asked first how it went.
+            finished()
+            _refuse_damaged(restore, loading)
+            raise
+        except LoadProblem:
+            if source.poll() not in (None, 0):
+                finished()
+            raise
+        finished()
     return loading

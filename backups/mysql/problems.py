@@ -185,18 +185,6 @@ TRUST_FUNCTION_CREATORS = (
 )
 
 
-def client_problem(stderr: Sequence[str], code: int, server: Server, database: str) -> MySQLProblem:
-    """What the end of a loading client means: the server's first complaint, by its number."""
-    for line in stderr:
-        if found := re.search(r"ERROR (\d{4})(?: \(\w+\))?(?: at line (\d+))?: (.*)", line):
-            return _load_problem_from(int(found[1]), found[3], server, database)
-    # Other lines may hold the statement that failed, and with it people's data.
-    last = next((line for line in reversed(stderr) if line.startswith("ERROR")), "it gave no reason")
-    if code < 0:
-        return ServerGone(f"The loading client was killed by signal {-code}.", do="Try again.")
-    return MySQLProblem(f"The loading client failed (exit status {code}): {last}.")
-
-
 @contextmanager
 def translated_load(server: Server, database: str) -> Iterator[None]:
     """Turn the driver's errors into sentences about what is being loaded."""

@@ -14,10 +14,9 @@ from backups.mysql.server import MARIADB, MYSQL, Server, ServerInfo, version_num
 
 @dataclass(frozen=True)
 class Clients:
-    """The client programs that fit a server. `before_dump` stands before the dump program's arguments."""
+    """The client programs that fit a server: one, which dumps. `before_dump` stands before its arguments."""
 
     dump: str
-    load: str
     flavour: str
     version: str
     before_dump: tuple[str, ...] = ()
@@ -42,26 +41,25 @@ def client_warnings(info: ServerInfo, programs: Clients) -> list[str]:
 
 
 def clients(server: ServerInfo, folder: str = "") -> Clients:
-    """The flavour's own dump and load programs, from `folder`: one, or several separated by colons.
+    """The flavour's own dump program, from `folder`: one, or several separated by colons.
 
     Raises MySQLProblem where there are none, or the other flavour's alone.
     """
     strange = None
     for place in process.program_folders(folder):
         dump = process.find_program(*_DUMP_NAMES[server.flavour], folder=place)
-        load = process.find_program(*_LOAD_NAMES[server.flavour], folder=place)
-        if not (dump and load):
+        if not dump:
             continue
         # By its own word: Debian's `mysqldump` is MariaDB's under another name.
         flavour, _, version = client_version(dump).partition(" ")
-        found = Clients(dump, load, flavour, version, _before_dump(dump))
+        found = Clients(dump, flavour, version, _before_dump(dump))
         if flavour == server.flavour:
             return found
         strange = strange or found
-    wanted = " and ".join(_names[0] for _names in (_DUMP_NAMES[server.flavour], _LOAD_NAMES[server.flavour]))
     raise MySQLProblem(
         _why_not(server, strange, folder),
-        do=f"Install {server.flavour}'s own {wanted}, or name their folder in MYSQL_CLIENT_DIR.",
+        do=f"Install {server.flavour}'s own {_DUMP_NAMES[server.flavour][0]}, or name its folder in "
+        "MYSQL_CLIENT_DIR.",
     )
 
 
@@ -77,7 +75,6 @@ def _why_not(server: ServerInfo, strange: Clients | None, folder: str) -> str:
 
 
 _DUMP_NAMES = {MARIADB: ("mariadb-dump", "mysqldump"), MYSQL: ("mysqldump",)}
-_LOAD_NAMES = {MARIADB: ("mariadb", "mysql"), MYSQL: ("mysql",)}
 # Seen with MariaDB's 10.11 and 11.8 on MySQL 9.7, and with MySQL's 9.7 on MariaDB 10.11. No option helps.
 _UNFIT = {
     MYSQL: "write a dump of MySQL that MySQL does not take back (values of generated columns)",
@@ -201,21 +198,3 @@ def dump_args(
         args += ["--routines", "--events"]
     args += [f"--ignore-table={database}.{name}" for name in leave_out]
     return (*args, "--", database)
-
-
-def load_args(server: Server, database: str, *, programs: Clients, option_file_path: str) -> tuple[str, ...]:
-    """A client that runs the statements from its standard input in one database.
-
-    `--comments` keeps the comments in routines, `--binary-mode` every byte as it is, and with it the
-    client's own commands (`system`, `source`) are text. A dump may not ask for this machine's files.
-    """
-    return (
-        programs.load,
-        *connection_args(server, programs, option_file_path),
-        "--batch",
-        "--comments",
-        "--binary-mode",
-        "--local-infile=0",
-        "--max-allowed-packet=1G",
-        f"--database={database}",
-    )

@@ -53,27 +53,27 @@ PASSWORDS = [
     [
         (
             MARIADB,
-            mysql.Clients("/bin/mariadb-dump", "/bin/mariadb", "MariaDB", "10.11.19"),
+            mysql.Clients("/bin/mariadb-dump", "MariaDB", "10.11.19"),
             f"/bin/mariadb-dump {CONNECTION} {UNVERIFIED} {COMMON} --dump-history {OF_ALL}",
         ),
         (
             MARIADB,
-            mysql.Clients("/bin/mariadb-dump", "/bin/mariadb", "MariaDB", "10.6.1"),
+            mysql.Clients("/bin/mariadb-dump", "MariaDB", "10.6.1"),
             f"/bin/mariadb-dump {CONNECTION} {UNVERIFIED} {COMMON} {OF_ALL}",
         ),
         (
             MARIADB,
-            mysql.Clients("/bin/mariadb-dump", "/bin/mariadb", "MariaDB", "10.6.1", ("stdbuf", "-o1M")),
+            mysql.Clients("/bin/mariadb-dump", "MariaDB", "10.6.1", ("stdbuf", "-o1M")),
             f"stdbuf -o1M /bin/mariadb-dump {CONNECTION} {UNVERIFIED} {COMMON} {OF_ALL}",
         ),
         (
             MYSQL,
-            mysql.Clients("/bin/mysqldump", "/bin/mysql", "MySQL", "9.7.4"),
+            mysql.Clients("/bin/mysqldump", "MySQL", "9.7.4"),
             f"/bin/mysqldump {CONNECTION} {PREFERRED_8} {COMMON} {SINCE_8} {OF_ALL}",
         ),
         (
             MYSQL,
-            mysql.Clients("/bin/mysqldump", "/bin/mysql", "MySQL", "5.7.44"),
+            mysql.Clients("/bin/mysqldump", "MySQL", "5.7.44"),
             f"/bin/mysqldump {CONNECTION} --ssl-mode=PREFERRED {COMMON} --set-gtid-purged=OFF {OF_ALL}",
         ),
     ],
@@ -88,7 +88,7 @@ def test_dump_is_told_this_and_nothing_else(
 
 
 def test_dump_of_some_tables_leaves_out_the_others_and_what_is_of_no_table() -> None:
-    clients = mysql.Clients("/bin/mariadb-dump", "/bin/mariadb", "MariaDB", "10.6.1")
+    clients = mysql.Clients("/bin/mariadb-dump", "MariaDB", "10.6.1")
 
     args = mysql.dump_args(
         SERVER, "shop", info=MARIADB, programs=clients, option_file_path="/dev/fd/9",
@@ -108,7 +108,12 @@ def test_password_of_any_characters_reaches_the_server(db_server: DatabaseServer
     fd = process.secret_fd(mysql.option_file(server))
     try:
         done = subprocess.run(
-            [clients.load, *mysql.connection_args(server, clients, f"/dev/fd/{fd}"), "-e", "SELECT 'inside'"],
+            [
+                db_server.client_dir / db_server.flavour,
+                *mysql.connection_args(server, clients, f"/dev/fd/{fd}"),
+                "-e",
+                "SELECT 'inside'",
+            ],
             pass_fds=[fd],
             capture_output=True,
             text=True,
@@ -222,7 +227,7 @@ TLS = [
 @pytest.mark.parametrize(("flavour", "version", "mode", "wanted"), TLS)
 def test_clients_are_told_of_tls(flavour: str, version: str, mode: str, wanted: str) -> None:
     server = replace(SERVER, ssl_mode=mode, ssl_ca="/ca.pem")
-    programs = mysql.Clients("dump", "load", flavour, version)
+    programs = mysql.Clients("dump", flavour, version)
 
     args = mysql.connection_args(server, programs, "/dev/fd/9")
 

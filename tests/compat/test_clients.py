@@ -68,26 +68,30 @@ def test_mysql_is_refused_to_mariadbs_client(tmp_path: Path, names: tuple[str, .
     with pytest.raises(mysql.MySQLProblem, match="does not take back") as refused:
         mysql.clients(MYSQL, folder_of(tmp_path / "bin", "mariadb", names))
 
-    assert "Install MySQL's own mysqldump and mysql" in refused.value.do
+    assert "Install MySQL's own mysqldump, or" in refused.value.do
 
 
 def test_mariadb_is_refused_to_mysqls_client(folders: dict[str, str]) -> None:
     with pytest.raises(mysql.MySQLProblem, match="cannot log in to MariaDB") as refused:
         mysql.clients(MARIADB, folders["mysql"])
 
-    assert "Install MariaDB's own mariadb-dump and mariadb" in refused.value.do
+    assert "Install MariaDB's own mariadb-dump, or" in refused.value.do
 
 
-def test_one_program_alone_is_not_enough(tmp_path: Path) -> None:
+def test_the_dump_program_is_all_that_is_needed(tmp_path: Path) -> None:
+    """No program loads: a folder with the other one alone is none of a client's."""
+    alone = folder_of(tmp_path / "bin", "mysql", ("mysqldump",))
+
+    assert mysql.clients(MYSQL, alone).dump == f"{alone}/mysqldump"
     with pytest.raises(mysql.MySQLProblem, match="No client programs for MySQL"):
-        mysql.clients(MYSQL, folder_of(tmp_path / "bin", "mysql", ("mysqldump",)))
+        mysql.clients(MYSQL, folder_of(tmp_path / "loads", "mysql", ("mysql",)))
 
 
 @pytest.mark.parametrize("version", ["10.11", "9.0", "11.8.9"])
 def test_client_that_is_not_older_is_fine(version: str) -> None:
     server = mysql.ServerInfo("MariaDB", f"{version}-MariaDB")
 
-    assert mysql.client_warnings(server, mysql.Clients("d", "l", "MariaDB", version)) == []
+    assert mysql.client_warnings(server, mysql.Clients("d", "MariaDB", version)) == []
 
 
 def test_refusal_reaches_preflight_and_the_backup(

@@ -10,6 +10,8 @@ from pathlib import Path
 import pytest
 
 from backups import dump, load, mysql
+from backups.dumpfile.allowed import Does, Ready
+from backups.dumpfile.settings import Settings
 from backups.errors import Problem
 from backups.stream import Digester
 from tests.backups.conftest import MakeDatabase
@@ -213,7 +215,8 @@ def _how_each_connects(
         dump.stream_dump(told, "compat", info=info, programs=programs, digester=Digester())
 
     def load_alone() -> None:
-        load.client_fed(told, programs, "compat", iter([b"SELECT 1;\n"]), lambda: None)
+        ready = Ready(Does.ROWS, b"INSERT INTO t VALUES (1)", Settings(), "t")
+        load.run_all([ready], server=told, database="compat", sql_mode="", tick=lambda: None)
 
     each = {"connection": connection_alone, "dump": dump_alone, "load": load_alone}
     found = []

@@ -17,7 +17,9 @@ from datetime import datetime
 from pathlib import Path
 from typing import Any
 
-from tests.backups.worlds import PROJECT, Portal, children_of, command_of, wait_until
+import MySQLdb
+
+from tests.backups.worlds import PROJECT, Portal, Shop, children_of, command_of, wait_until
 from tests.restore.plays import Stage
 from tests.servers import FLAVOURS, Flavour, Server
 from tests.servers.processes import answers_http, free_port
@@ -58,28 +60,35 @@ def is_dump_client(command: str) -> bool:
     return "--single-transaction" in command and program(command) not in ("", "restic")
 
 
-def is_loader(command: str) -> bool:
-    return "--binary-mode" in command and program(command) != ""
-
-
 PROGRAMS: dict[str, Callable[[str], bool]] = {
     "restic": is_restic,
     "dump program": is_dump_program,
     "dump client": is_dump_client,
-    "loader": is_loader,
 }
 WEB = ("portal", "gate")
+# Of those over which a dump is loaded; an administrator ends it.
+CONNECTION = "connection"
 _ANY = ("worker", "command", "restic")
 VICTIMS: dict[str, tuple[str, ...]] = {
     "backup": (*_ANY, "dump program", "dump client", "server", *WEB),
-    "verify": (*_ANY, "loader", "dump client", "server"),
+    "verify": (*_ANY, CONNECTION, "dump client", "server"),
     "forget": _ANY,
     "check": _ANY,
     "file": _ANY,
-    "new": (*_ANY, "loader", "server"),
-    "replace": (*_ANY, "loader", "dump client", "server", *WEB),
-    "in_place": (*_ANY, "loader", "server"),
+    "new": (*_ANY, CONNECTION, "server"),
+    "replace": (*_ANY, CONNECTION, "dump client", "server", *WEB),
+    "in_place": (*_ANY, CONNECTION, "server"),
 }
+
+
+def kill_connections(shop: Shop) -> bool:
+    """End, in the server, the connections of the shop's user that load something; whether there were any."""
+    running = "SELECT ID FROM information_schema.PROCESSLIST WHERE USER = %s AND INFO REGEXP %s"
+    threads = shop.server.query(running, None, [shop.user, "^(INSERT|CREATE TABLE|DROP TABLE|ALTER TABLE) "])
+    for (thread,) in threads:
+        with suppress(MySQLdb.OperationalError):  # it has ended meanwhile
+            shop.server.execute(f"KILL {thread}")
+    return bool(threads)
 
 
 @dataclass(frozen=True)
@@ -194,7 +203,7 @@ class Killing:
             web = stack.enter_context(WebProcess(self.portal, self.draw.victim)) if self._is_web else None
             fork = self._begin()
             wait_until(lambda: self._begun(last) or not lives(fork), "the run to begin")
-            share = self.draw.moment * (EARLY if self.draw.victim in PROGRAMS else 1)
+            share = self.draw.moment * (EARLY if self.draw.victim in (*PROGRAMS, CONNECTION) else 1)
             time.sleep(share * self._usual_seconds())
             phase = self._strike(fork, last, web)
             self.stage.end(fork)
@@ -229,6 +238,12 @@ class Killing:
     def _strike(self, fork: int, last: int, web: WebProcess | None) -> str:
         """Send the signal once the victim is there; answers where the run was, empty for too late."""
         while lives(fork):
+            if self.draw.victim == CONNECTION:
+                doing = self._under_way(last)
+                if doing and kill_connections(self.portal.shop):
+                    return doing
+                time.sleep(0.002)
+                continue
             victim = web.server.pid if web else self._victim(fork)
             doing = self._under_way(last)
             if victim is not None and doing:

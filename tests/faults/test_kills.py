@@ -14,7 +14,7 @@ import pytest
 
 from tests.backups.worlds import the_child, wait_until
 from tests.faults import promises
-from tests.faults.killing import SEED, TALLY, Draw, Killing, draws, is_loader, is_restic
+from tests.faults.killing import SEED, TALLY, Draw, Killing, draws, is_restic, kill_connections
 from tests.faults.promises import Seen
 from tests.restore.plays import Stage, kill
 from tests.restore.stories import content, databases_of
@@ -70,7 +70,7 @@ def test_killed_at_a_random_moment(draw: Draw, verified: Stage) -> None:
 # ---------------------------------------------------------------- At exact moments
 
 
-@pytest.mark.parametrize("victim", ["worker", "loader", "server"])
+@pytest.mark.parametrize("victim", ["worker", "connection", "server"])
 def test_killed_while_it_loads_straight_into_the_live_database(victim: str, verified: Stage) -> None:
     """Half of it is overwritten by then: the run says so, and the way back that it names works."""
     stage, shop = verified, verified.shop
@@ -88,7 +88,7 @@ def test_killed_while_it_loads_straight_into_the_live_database(victim: str, veri
     overwritten_with_a_way_back(stage, None, before)
 
 
-@pytest.mark.parametrize("victim", ["worker", "loader", "server"])
+@pytest.mark.parametrize("victim", ["worker", "connection", "server"])
 def test_half_a_new_database_is_taken_away(victim: str, verified: Stage) -> None:
     stage, shop = verified, verified.shop
     target = f"{shop.name}_new"
@@ -124,7 +124,7 @@ def test_new_database_that_died_does_not_stop_the_next_one(verified: Stage) -> N
     stage.do("play", doing="new", snapshot=stage.snapshot, target=target)
 
     assert stage.newest()["status"] == "succeeded", stage.newest()["error"]
-    come_round(stage, "loader")
+    come_round(stage, "connection")
     assert content(shop.server, target) == stage.restored
 
 
@@ -195,13 +195,13 @@ def test_backup_cut_short_after_its_snapshot_does_not_deny_it(by: str, phase: st
 
 
 def kill_at_work(stage: Stage, fork: int, victim: str) -> None:
-    """SIGKILL to the run's worker, its loading client, or the server."""
+    """SIGKILL to the run's worker, the server, or the end of the connections that load."""
     if victim == "worker":
         kill(fork)
     elif victim == "server":
         stage.shop.server.kill()
     else:
-        kill(the_child(fork, is_loader))
+        wait_until(lambda: kill_connections(stage.shop), "a connection that loads")
 
 
 @pytest.fixture

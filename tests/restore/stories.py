@@ -112,6 +112,16 @@ def content(server: DatabaseServer, name: str) -> list[bytes]:
     return lines
 
 
+def with_events_disabled(lines: list[bytes]) -> list[bytes]:
+    """What a new database holds after a restore of this content: its events do not run."""
+    return [_EVENT_STATE.sub(rb"\1 DISABLE", line) for line in lines]
+
+
+_EVENT_STATE = re.compile(
+    rb"(\bEVENT .* ON COMPLETION (?:NOT )?PRESERVE) (?:ENABLE|DISABLE(?: ON (?:SLAVE|REPLICA))?)"
+)
+
+
 def enqueue(
     database: Database,
     mode: RestoreMode,

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from backups import services
+from backups import restic, services
 from backups.choices import Action, RestoreMode, Status, Trigger
 from backups.models import Database, Run, Snapshot
 from tests.backups.conftest import MakeDatabase
@@ -110,6 +110,39 @@ def test_damaged_dump_is_refused_before_the_swap(
     assert f"Snapshot {snapshot.short_id} is" in sentence
     assert "not whole" in sentence or "damaged" in sentence
     assert not list((tmp_path / "out").glob("*")), "no file, not even in part"
+
+
+@pytest.mark.parametrize(
+    "mode", [RestoreMode.NEW, RestoreMode.REPLACE, RestoreMode.IN_PLACE, RestoreMode.FILE]
+)
+def test_restic_that_breaks_off_is_not_held_against_the_snapshot(
+    mode: RestoreMode,
+    mariadb_shop: Shop,
+    make_database: MakeDatabase,
+    back_up: BackUp,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """What came of the dump is cut in the middle of a statement, and that is restic's doing."""
+    shop = mariadb_shop
+    database = make_database(shop)
+    succeeded(back_up(database))
+    breaking, real = tmp_path / "restic", restic.find()
+    breaking.write_text(
+        f'#!/bin/sh\ncase " $* " in\n*" dump "*) {real} "$@" | head -c 3000\n'
+        'echo "Fatal: gone" >&2; exit 1 ;;\n'
+        f'*) exec {real} "$@" ;;\nesac\n'
+    )
+    breaking.chmod(0o755)
+    monkeypatch.setattr(restic, "find", lambda: str(breaking))
+    targets = {RestoreMode.NEW: f"{shop.name}_new", RestoreMode.FILE: str(tmp_path / "out")}
+
+    with untouched(shop):
+        told = failed(restore(database, mode, target=targets.get(mode, shop.name), without_safety=True))
+
+    assert "restic" in told
+    assert "not whole" not in told
+    assert "cut" not in told
 
 
 # ---------------------------------------------------------------- Restoring `a` into `b`

@@ -122,7 +122,6 @@ def test_rename_that_waits_for_a_lock_dies_with_its_worker(stage: Stage) -> None
 PHASES = ("preflight", "safety backup", "load", "check", "prepare", "swap")
 VICTIMS: dict[str, Callable[[str], bool]] = {
     "restic": lambda command: "restic" in command and " dump " in command,
-    "client": lambda command: "--binary-mode" in command,
     "dump program": lambda command: "--no-data" in command,
 }
 

@@ -24,6 +24,7 @@ from tests.restore.stories import (
     store,
     succeeded,
     untouched,
+    with_events_disabled,
 )
 from tests.servers import FLAVOURS, DatabaseServer
 from tools import sample
@@ -79,7 +80,7 @@ def test_every_mode_gives_the_same_bytes(
     assert content(server, f"{source.name}_by_hand") == was
 
     succeeded(restore(database, RestoreMode.NEW, snapshot=saved, target=f"{source.name}_new"))
-    assert content(server, f"{source.name}_new") == was
+    assert content(server, f"{source.name}_new") == with_events_disabled(was)
 
     server.execute("CREATE TABLE `of later` (id INT); INSERT INTO `of later` VALUES (1)", source.name)
     with_more = content_of(source)
@@ -91,6 +92,52 @@ def test_every_mode_gives_the_same_bytes(
     server.execute("DROP TABLE `of later`", source.name)
     succeeded(restore(database, RestoreMode.IN_PLACE, snapshot=saved, without_safety=True))
     assert content_of(source) == was
+
+
+# ---------------------------------------------------------------- Events
+
+EVENTS = """
+SET time_zone = '+03:00', sql_mode = 'ANSI_QUOTES,NO_BACKSLASH_ESCAPES';
+CREATE DEFINER = leaver@`%` EVENT on_duty ON SCHEDULE EVERY 1 DAY STARTS '2035-01-01 00:00:00' DO SELECT "id"
+  FROM customers;
+CREATE EVENT off_duty ON SCHEDULE EVERY 1 DAY STARTS '2035-01-01 00:00:00' DISABLE COMMENT 'ENABLE'
+  DO SELECT 1;
+"""
+
+
+def events_of(shop: Shop, database: str) -> list[tuple[object, ...]]:
+    """Their states apart, and all else that decides what an event does."""
+    return shop.server.query(
+        "SELECT EVENT_NAME, STATUS, DEFINER, TIME_ZONE, SQL_MODE, STARTS, EVENT_DEFINITION"
+        " FROM information_schema.EVENTS WHERE EVENT_SCHEMA = %s ORDER BY 1",
+        None,
+        [database],
+    )
+
+
+def test_events_run_in_the_database_itself_and_in_no_new_one(
+    shop: Shop, make_database: MakeDatabase, back_up: BackUp
+) -> None:
+    database = make_database(shop)
+    shop.server.load(EVENTS, shop.name)
+    was = events_of(shop, shop.name)
+    assert [(name, state) for name, state, *_ in was] == [
+        ("nightly", "DISABLED"),
+        ("off_duty", "DISABLED"),
+        ("on_duty", "ENABLED"),
+    ]
+    succeeded(back_up(database))
+
+    new = f"{shop.name}_new"
+    succeeded(restore(database, RestoreMode.NEW, target=new))
+    assert events_of(shop, new) == [(name, "DISABLED", *rest) for name, _, *rest in was]
+
+    replaced = succeeded(restore(database, RestoreMode.REPLACE, without_safety=True))
+    assert events_of(shop, shop.name) == was
+    succeeded(restore(database, RestoreMode.UNDO, undo_of=replaced.restore))
+    assert events_of(shop, shop.name) == was
+    succeeded(restore(database, RestoreMode.IN_PLACE, without_safety=True))
+    assert events_of(shop, shop.name) == was
 
 
 # ---------------------------------------------------------------- Snapshots by other hands

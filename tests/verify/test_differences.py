@@ -9,11 +9,12 @@ from pathlib import Path
 import pytest
 from pytest_django.fixtures import Settings
 
+from backups import mysql
 from backups.models import Run, Snapshot
 from sentinel import heartbeat
 from tests.backups.conftest import MakeDatabase, MakePortal
 from tests.backups.worlds import Shop
-from tests.verify.tools import back_up, dumped, stored, verdict, verify, with_least, wrapped_clients
+from tests.verify.tools import back_up, dumped, meddling_clients, stored, verdict, verify, with_least
 
 Meddled = Callable[[str], str]
 # What someone else does to the scratch database once all is loaded, and what is then found.
@@ -37,13 +38,8 @@ MEDDLING = {
 
 @pytest.fixture
 def meddled(least_shop: Shop, tmp_path: Path) -> Meddled:
-    """A MYSQL_CLIENT_DIR whose loading client runs a statement more at the end of the dump."""
-
-    def meddled(statement: str) -> str:
-        script = f'"$REAL" "$@" && exec "$REAL" "$@" <<< "{statement}"'
-        return wrapped_clients(least_shop, tmp_path / "clients", **{least_shop.server.flavour: script})
-
-    return meddled
+    """A MYSQL_CLIENT_DIR with which a statement more is run in what was loaded."""
+    return lambda statement: meddling_clients(least_shop, tmp_path / "clients", statement)
 
 
 def assert_found(run: Run, *expected: str) -> None:
@@ -75,14 +71,17 @@ def test_what_changed_on_the_scratch_server_is_named(
 
 
 def test_routine_and_trigger_that_lost_their_comments(
-    least_shop: Shop, make_database: MakeDatabase, tmp_path: Path, settings: Settings
+    least_shop: Shop, make_database: MakeDatabase, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    """As a client does that is not told to keep them."""
     database = make_database(least_shop)
     back_up(database)
-    without_comments = 'exec "$REAL" "${@/#--comments/--skip-comments}"'
-    settings.MYSQL_CLIENT_DIR = wrapped_clients(
-        least_shop, tmp_path / "clients", **{least_shop.server.flavour: without_comments}
-    )
+    run_whole = mysql.LoadingConnection.run
+
+    def run_without_comments(connection: mysql.LoadingConnection, statement: bytes) -> None:
+        run_whole(connection, re.sub(rb"(?m)^\s*-- .*\n", b"", statement))
+
+    monkeypatch.setattr(mysql.LoadingConnection, "run", run_without_comments)
 
     run = verify(database)
 
@@ -198,11 +197,7 @@ def test_command_fails_and_says_what_differs(
 ) -> None:
     portal = make_portal(mariadb_least_shop)
     assert portal.backup().code == 0
-    meddled = wrapped_clients(
-        mariadb_least_shop,
-        tmp_path / "clients",
-        mariadb='"$REAL" "$@" && "$REAL" "$@" <<< "DROP TRIGGER orders_noted"',
-    )
+    meddled = meddling_clients(mariadb_least_shop, tmp_path / "clients", "DROP TRIGGER orders_noted")
 
     ran = portal.manage("verify", "--json", MYSQL_CLIENT_DIR=meddled)
 

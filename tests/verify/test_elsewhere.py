@@ -13,7 +13,7 @@ from backups.stream import manifest_text
 from tests.backups.conftest import MakeDatabase
 from tests.backups.worlds import Shop, client_dir
 from tests.servers import DatabaseServer
-from tests.verify.tools import back_up, dumped, log_of, stored, verdict, verify, with_least, wrapped_clients
+from tests.verify.tools import back_up, dumped, log_of, meddling_clients, stored, verdict, verify, with_least
 
 
 @pytest.fixture
@@ -77,11 +77,11 @@ def test_changed_row_is_found_also_from_another_version(
 ) -> None:
     database = make_database(mariadb_least_shop)
     snapshot = with_server(back_up(database), "10.6.1-MariaDB")
-    script = (
-        '"$REAL" "$@" && exec "$REAL" "$@" <<< "UPDATE customers SET name = \'Eve\' WHERE id = 1;'
-        ' ALTER TABLE orders ADD KEY note (note)"'
+    settings.MYSQL_CLIENT_DIR = meddling_clients(
+        mariadb_least_shop,
+        tmp_path / "clients",
+        "UPDATE customers SET name = 'Eve' WHERE id = 1; ALTER TABLE orders ADD KEY note (note)",
     )
-    settings.MYSQL_CLIENT_DIR = wrapped_clients(mariadb_least_shop, tmp_path / "clients", mariadb=script)
 
     found = verdict(verify(database, snapshot))
 

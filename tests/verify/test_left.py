@@ -18,7 +18,7 @@ from backups.actions import verify
 from tests.backups.conftest import MakePortal
 from tests.backups.worlds import Portal, Shop, client_dir, make_shop, wait_until
 from tests.servers import DatabaseServer
-from tests.verify.tools import scratch_databases, with_least, wrapped_clients
+from tests.verify.tools import meddling_clients, scratch_databases, with_least
 
 TEND = "from backups.actions import tend; tend.run()"
 CANCEL = (
@@ -38,8 +38,7 @@ def portal(least_shop: Shop, make_portal: MakePortal) -> Portal:
 @pytest.fixture
 def stuck(portal: Portal, tmp_path: Path) -> Iterator[subprocess.Popen[str]]:
     """A verification that stands still in the middle of its restore."""
-    half = 'exec "$REAL" "$@" < <(head -c 3000; sleep 60)'
-    clients = wrapped_clients(portal.shop, tmp_path / "clients", **{portal.shop.server.flavour: half})
+    clients = meddling_clients(portal.shop, tmp_path / "clients", "SELECT SLEEP(60)")
     running = portal.start("verify", "--json", MYSQL_CLIENT_DIR=clients)
     wait_until(
         lambda: portal.shop.server.query(

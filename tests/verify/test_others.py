@@ -104,13 +104,14 @@ def test_dump_of_the_old_scripts_that_lost_a_trigger_on_the_way(
 ) -> None:
     from pytest_django.fixtures import Settings
 
-    from tests.verify.tools import wrapped_clients
+    from tests.verify.tools import meddling_clients
 
     assert isinstance(settings, Settings)
     database = make_database(mariadb_least_shop)
     adopted(database, shell_dump(mariadb_least_shop, mariadb_least_shop.name), ".sql")
-    script = '"$REAL" "$@" && exec "$REAL" "$@" <<< "DROP TRIGGER orders_noted"'
-    settings.MYSQL_CLIENT_DIR = wrapped_clients(mariadb_least_shop, tmp_path / "clients", mariadb=script)
+    settings.MYSQL_CLIENT_DIR = meddling_clients(
+        mariadb_least_shop, tmp_path / "clients", "DROP TRIGGER orders_noted"
+    )
 
     found = verdict(verify(database))
 

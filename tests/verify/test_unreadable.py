@@ -2,18 +2,20 @@
 
 from __future__ import annotations
 
+import os
 import shutil
+import signal
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
-from pytest_django.fixtures import Settings
 
+from backups import mysql
 from backups.actions import tend
 from backups.choices import Action
 from backups.models import Run, Verification
 from tests.backups.conftest import MakeDatabase
-from tests.backups.worlds import Shop, make_shop
+from tests.backups.worlds import Shop, make_shop, the_child
 from tests.servers import DatabaseServer
 from tests.verify.tools import (
     ExclusiveLock,
@@ -26,7 +28,6 @@ from tests.verify.tools import (
     stored,
     verdict,
     verify,
-    wrapped_clients,
 )
 
 
@@ -108,9 +109,22 @@ def test_file_that_is_no_dump(least_shop: Shop, make_database: MakeDatabase) -> 
 def test_dump_that_the_server_does_not_take(least_shop: Shop, make_database: MakeDatabase) -> None:
     database = make_database(least_shop)
     good = back_up(database)
+    content = dumped(good).replace(b"  `name` varchar(", b"  `name` varkar(")
+
+    assert_unreadable(verify(database, stored(good, content)), "varkar")
+
+
+def test_statement_that_no_dump_program_writes(mariadb_least_shop: Shop, make_database: MakeDatabase) -> None:
+    database = make_database(mariadb_least_shop)
+    good = back_up(database)
     content = dumped(good).replace(b"CREATE TABLE `journal`", b"CREATE TABBLE `journal`")
 
-    assert_unreadable(verify(database, stored(good, content)), "near 'TABBLE `journal`")
+    assert_unreadable(
+        verify(database, stored(good, content)),
+        "This snapshot was not made by a dump program that Vedetta knows: line ",
+        "begins with 'CREATE TABBLE `journal`",
+        "What stands there was not run.",
+    )
 
 
 def flipped(content: bytes) -> bytes:
@@ -163,15 +177,33 @@ def own_server() -> Iterator[DatabaseServer]:
         yield server
 
 
+def is_reading(command: str) -> bool:
+    """Whether this is a restic that reads a snapshot."""
+    return Path(command.split(" ")[0]).name == "restic" and " dump " in command
+
+
+def before_rows(monkeypatch: pytest.MonkeyPatch, do: Callable[[], object]) -> None:
+    """Have something done once, when the first rows are about to be sent to the scratch database."""
+    run_first = mysql.LoadingConnection.run
+    done: list[bool] = []
+
+    def run(connection: mysql.LoadingConnection, statement: bytes) -> None:
+        if statement.startswith(b"INSERT") and not done:
+            done.append(True)
+            do()
+        run_first(connection, statement)
+
+    monkeypatch.setattr(mysql.LoadingConnection, "run", run)
+
+
 def test_server_that_dies_in_the_middle(
-    own_server: DatabaseServer, make_database: MakeDatabase, tmp_path: Path, settings: Settings
+    own_server: DatabaseServer, make_database: MakeDatabase, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     shop = make_shop(own_server)
     own_server.execute(f"GRANT ALL ON *.* TO '{shop.user}'@'%'")
     database = make_database(shop)
     back_up(database)
-    dying = f'exec "$REAL" "$@" < <(head -c 1500; kill -9 {own_server.pid}; cat)'
-    settings.MYSQL_CLIENT_DIR = wrapped_clients(shop, tmp_path / "clients", mariadb=dying)
+    before_rows(monkeypatch, own_server.kill)
 
     run = play(Action.VERIFY, database=database)
 
@@ -232,15 +264,14 @@ def test_password_that_does_not_open_the_repository(
 
 
 def test_restic_that_is_killed(
-    mariadb_least_shop: Shop, make_database: MakeDatabase, tmp_path: Path, settings: Settings
+    mariadb_least_shop: Shop, make_database: MakeDatabase, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     mariadb_least_shop.execute(
         "CREATE TABLE large AS SELECT seq, REPEAT(MD5(seq), 1000) AS text FROM seq_1_to_300"
     )
     database = make_database(mariadb_least_shop)
     back_up(database)
-    kill = 'pkill -KILL -P $(ps -o ppid= -p $$) -x restic; exec "$REAL" "$@"'
-    settings.MYSQL_CLIENT_DIR = wrapped_clients(mariadb_least_shop, tmp_path / "clients", mariadb=kill)
+    before_rows(monkeypatch, lambda: os.kill(the_child(os.getpid(), is_reading), signal.SIGKILL))
 
     assert_no_verdict(verify(database), "restic was killed by signal 9 while reading the snapshot")
 

@@ -171,6 +171,19 @@ def wrapped_clients(shop: Shop, folder: Path, **scripts: str) -> str:
     return str(folder)
 
 
+def meddling_clients(shop: Shop, folder: Path, statement: str) -> str:
+    """A MYSQL_CLIENT_DIR whose dump program first runs a statement, once, in the scratch database."""
+    program = {"mariadb": "mariadb-dump", "mysql": "mysqldump"}[shop.server.flavour]
+    client = shop.server.client_dir / shop.server.flavour
+    script = (
+        'place="${!#}"\n'
+        'if [[ "$place" == *__verify_* && ! -e "$0.did" ]]; then\n'
+        f'  touch "$0.did"; {client} "$1" "$2" "$3" "$4" "$place" <<< "{statement}" || exit 1\n'
+        'fi\nexec "$REAL" "$@"'
+    )
+    return wrapped_clients(shop, folder, **{program.replace("-", "_"): script})
+
+
 def damage(repository: Repository) -> Path:
     """Flip a byte in the middle of the largest pack, which holds data; gives the pack."""
     packs = [path for path in (Path(repository.url) / "data").rglob("*") if path.is_file()]

@@ -1,0 +1,1 @@
+"""The reader of dumps, without any server."""
