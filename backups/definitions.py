@@ -15,8 +15,8 @@ from typing import Any
 
 from backups import mysql, process
 from backups.dump import stream_dump
-from backups.dumpfile.allowed import Does, EventState, Ready, Wish
 from backups.dumpfile.dialect import Dialect
+from backups.dumpfile.ready import Does, EventState, Ready, Wish
 from backups.dumpfile.settings import Settings
 from backups.errors import Problem
 from backups.load import Definers, definers_at, dialect_of, read_definitions

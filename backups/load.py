@@ -13,10 +13,11 @@ from typing import IO
 
 from backups import mysql, process
 from backups.crew import Crew, Ended, Hand
-from backups.dumpfile.allowed import Allowed, Found, NotAllowed, Ready, Wish
+from backups.dumpfile.allowed import Allowed, NotAllowed
 from backups.dumpfile.dialect import Dialect
 from backups.dumpfile.judge import Judge
 from backups.dumpfile.lexer import Unexpected, resolved
+from backups.dumpfile.ready import Found, Ready, Wish
 from backups.dumpfile.statements import NoStatement
 from backups.dumpfile.tally import Tally
 from backups.errors import Problem

@@ -28,7 +28,8 @@ from backups.actions.verify import (
 )
 from backups.choices import OVERWRITING_MODES, Action, DefinerPolicy, RestoreMode, Status, Trigger
 from backups.chosen import chosen_tables
-from backups.dumpfile.allowed import Allowed, Wish
+from backups.dumpfile.allowed import Allowed
+from backups.dumpfile.ready import Wish
 from backups.errors import Cancelled, Problem
 from backups.load import CutOff, End, Loading, LoadProblem, dialect_of, digested, judged, unpacked
 from backups.models import Restore, Run, Snapshot
