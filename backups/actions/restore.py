@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Collection, Iterator
 from contextlib import contextmanager
 from typing import Any
 
@@ -65,11 +65,12 @@ def run(run: Run, progress: Progress) -> Outcome:
 
 
 def _play(restore: Restore, access: restic.Access, progress: Progress) -> None:
-    _refuse_unknown_tables(restore, access, progress)
     if restore.mode == RestoreMode.FILE:
+        _refuse_unknown_tables(restore, lambda: _announced_tables(restore, access, progress))
         to_file(restore, progress, lambda write: _streamed_whole(restore, access, progress, write))
         return
     place = place_of(restore, restore.run, progress)
+    _refuse_unknown_tables(restore, lambda: _made_tables(restore, access, place, progress))
     refuse_without_rows(restore.snapshot, restore.tables, restore.target, place.server)
     if restore.mode != RestoreMode.NEW:
         refuse_missing_privileges(restore, place)
@@ -158,7 +159,7 @@ def _refuse_what_stands_in_the_way(restore: Restore, place: Place) -> None:
 def _in_place(restore: Restore, access: restic.Access, place: Place, progress: Progress) -> None:
     """As `mysql < dump` would. The snapshot is read through before, since there is no way back."""
     progress.phase("read", expected=restore.snapshot.total_bytes_processed)
-    loading = _judged(restore, access, place, progress)
+    loading = _judged(restore, access, place, progress, restore.tables)
     _refuse_damaged(restore, loading)
     _save_before(restore, progress)
     try:
@@ -282,7 +283,7 @@ def _load(
         access,
         server=place.server,
         info=place.info,
-        wish=_wish(restore, database),
+        wish=_wish(restore, database, restore.tables),
         progress=progress,
         detail=detail,
         refuse=lambda loading: _refuse_damaged(restore, loading),
@@ -304,19 +305,25 @@ def _tell_what_is_left_out(restore: Restore, loading: Loading, progress: Progres
         progress.warn(f"{count} statements of the database {name} are in the file and were not loaded.")
 
 
-def _wish(restore: Restore, database: str) -> Wish:
+def _wish(restore: Restore, database: str, tables: Collection[str]) -> Wish:
     return Wish(
         database,
         source=source_name(restore.snapshot),
-        tables=frozenset(restore.tables),
+        tables=frozenset(tables),
         current_user_defines=restore.definers == DefinerPolicy.CURRENT_USER,
     )
 
 
-def _judged(restore: Restore, access: restic.Access, place: Place, progress: Progress) -> Loading:
+def _judged(
+    restore: Restore,
+    access: restic.Access,
+    place: Place,
+    progress: Progress,
+    tables: Collection[str],
+) -> Loading:
     """Read the whole snapshot as it would be loaded, and send nothing. Raises Problem."""
     dialect = dialect_of(place.server, place.info)
-    allowed = Allowed(dialect, _wish(restore, restore.target))
+    allowed = Allowed(dialect, _wish(restore, restore.target, tables))
 
     def read(chunks: Iterator[bytes], loading: Loading) -> None:
         for _ in judged(chunks, loading, allowed, dialect):
@@ -428,24 +435,38 @@ def _check(restore: Restore, loading: Loading, place: Place, database: str, prog
     progress.log("All that the snapshot holds was loaded.")
 
 
-def _refuse_unknown_tables(restore: Restore, access: restic.Access, progress: Progress) -> None:
-    """Raise Problem for chosen tables that the snapshot lacks, before anything is touched."""
+def _refuse_unknown_tables(restore: Restore, read: Callable[[], list[str]]) -> None:
+    """Raise Problem for chosen tables that the snapshot lacks, before anything is touched.
+
+    Where no manifest tells which it has, `read` does.
+    """
     if not restore.tables:
         return
     manifest = restore.snapshot.manifest
-    if manifest is None:
-        progress.phase("read", expected=restore.snapshot.total_bytes_processed)
-        loading = _read_through(restore, access, progress)
-        held = objects_in(loading.digester.sections({})).get(Kind.TABLE, [])
-    else:
-        held = manifest["inventory"].get(Kind.TABLE, [])
+    held = read() if manifest is None else manifest["inventory"].get(Kind.TABLE, [])
     missing = [table for table in restore.tables if table not in held]
     if missing:
         raise Problem(
             f"Snapshot {restore.snapshot.short_id} has no table {', '.join(missing)}.",
             safe="Nothing was touched.",
-            do=f"It has: {', '.join(held[:20])}{' …' if len(held) > 20 else ''}.",
+            do=f"It has: {', '.join(held[:20])}{' …' if len(held) > 20 else ''}."
+            if held
+            else "Its tables cannot be told apart, since it has no comments: take all of it.",
         )
+
+
+def _announced_tables(restore: Restore, access: restic.Access, progress: Progress) -> list[str]:
+    """The tables that the comments of a dump announce, by which a file is cut."""
+    progress.phase("read", expected=restore.snapshot.total_bytes_processed)
+    loading = _read_through(restore, access, progress)
+    return objects_in(loading.digester.sections({})).get(Kind.TABLE, [])
+
+
+def _made_tables(restore: Restore, access: restic.Access, place: Place, progress: Progress) -> list[str]:
+    """The tables that a dump would make."""
+    progress.phase("read", expected=restore.snapshot.total_bytes_processed)
+    loading = _judged(restore, access, place, progress, frozenset())
+    return loading.found.inventory().get("table", [])
 
 
 def _refuse_what_stays(restore: Restore, connection: Any, *databases: str) -> None:

@@ -36,6 +36,8 @@ class Tally:
     rows: dict[str, Rows] = field(default_factory=dict)
     tables: dict[str, bytes] = field(default_factory=dict)
     definitions: dict[tuple[str, str], bytes] = field(default_factory=dict)
+    # Tables that get keys apart from their definition, which then is only a part of it.
+    completed_later: set[str] = field(default_factory=set)
 
     def add(self, ready: Ready) -> None:
         """Take in a statement that is sent."""
@@ -44,6 +46,8 @@ class Tally:
             self.rows[ready.table] = Rows()
         elif ready.does == Does.ROWS:
             self._add_rows(ready)
+        elif ready.does == Does.LATER and ready.table:
+            self.completed_later.add(ready.table)
         elif ready.does == Does.DEFINITION and ready.kind and not ready.text.startswith(b"DROP "):
             self.definitions[ready.kind, ready.name] = b" ".join(ready.text.split())
 
