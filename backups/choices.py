@@ -13,6 +13,7 @@ class Action(models.TextChoices):
     RESTORE = "restore", "Restore"
     UNDO = "undo", "Undo of a restore"
     DROP_KEPT = "drop_kept", "Drop of kept tables"
+    DEFINE = "define", "Left-out definitions"
     FORGET = "forget", "Forget"
     PRUNE = "prune", "Prune"
     CHECK = "check", "Check"
@@ -41,7 +42,7 @@ EXCLUSIVE_ACTIONS = frozenset(
 
 
 # Played by the worker that is kept free for them, so that none waits behind a queue of backups.
-RESTORE_ACTIONS = frozenset({Action.RESTORE, Action.UNDO, Action.DROP_KEPT})
+RESTORE_ACTIONS = frozenset({Action.RESTORE, Action.UNDO, Action.DROP_KEPT, Action.DEFINE})
 # So are those that somebody waits for and that are over within a minute.
 PROMPT_ACTIONS = RESTORE_ACTIONS | {Action.PREFLIGHT}
 
@@ -149,6 +150,10 @@ class Swap(models.TextChoices):
     RENAMED = "renamed", "Tables renamed"
     FINISHED = "finished", "Finished"
     ROLLED_BACK = "rolled_back", "Rolled back"
+
+
+# A swap that somebody still has to end: nothing else may touch its target.
+UNSETTLED = frozenset({Swap.PREPARED, Swap.RENAMED})
 
 
 class DefinerPolicy(models.TextChoices):

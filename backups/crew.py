@@ -12,7 +12,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 
 from backups import mysql
-from backups.dumpfile.allowed import Ready
+from backups.dumpfile.ready import Ready
 from backups.dumpfile.settings import Settings
 
 # What waits or is being sent, in all: with what is being gathered, all that a load holds in memory.

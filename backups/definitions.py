@@ -1,6 +1,7 @@
 """What a database holds besides tables, as statements: views, triggers, routines, events.
 
-RENAME TABLE moves none of it, so a swap takes it down before and sets it up again after.
+RENAME TABLE moves none of it, so a swap takes it down before and sets it up again after, one by
+one: what cannot be made does not stop what comes behind it.
 """
 
 from __future__ import annotations
@@ -8,26 +9,62 @@ from __future__ import annotations
 import json
 import re
 import zlib
-from collections.abc import Collection, Iterable, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 from backups import mysql, process
 from backups.dump import stream_dump
-from backups.dumpfile.allowed import Does, EventState, Ready, Wish
+from backups.dumpfile.dialect import Dialect
+from backups.dumpfile.ready import Does, EventState, Ready, Wish
 from backups.dumpfile.settings import Settings
-from backups.load import dialect_of, run_all, run_definitions
+from backups.errors import Problem
+from backups.load import Definers, definers_at, dialect_of, read_definitions
 from backups.stream import Digester, Kind, Piece, Section, with_database
 
-_KINDS = frozenset(
+_FRAME = frozenset({Kind.HEADER, Kind.EVENTS, Kind.ROUTINES})
+_DEFINED = frozenset(
     {
-        Kind.HEADER, Kind.FOOTER, Kind.PLACEHOLDER, Kind.VIEW, Kind.TRIGGER, Kind.EVENTS, Kind.EVENT,
-        Kind.ROUTINES, Kind.ROUTINE, Kind.PROCEDURE, Kind.FUNCTION, Kind.PACKAGE, Kind.PACKAGE_BODY,
+        Kind.VIEW, Kind.TRIGGER, Kind.EVENT, Kind.ROUTINE, Kind.PROCEDURE, Kind.FUNCTION, Kind.PACKAGE,
+        Kind.PACKAGE_BODY, "foreign key",
     }
 )  # fmt: skip
+# To another database, for tables that stand in their place.
+_OUTWARD = "foreign key"
 _DEFINER = re.compile(r"DEFINER=(`(?:[^`]|``)*`@`(?:[^`]|``)*`)")
 _NAMELESS = (b"ALTER DATABASE `` ", b"/*!50003 ALTER DATABASE `` ")
-_FRAME = frozenset({Kind.HEADER, Kind.FOOTER})
-_OUTWARD_KEY = "foreign key"
+# What says nothing about the definition: another try may well succeed.
+_NOT_ITS_FAULT = (mysql.ServerGone, mysql.ServerUnreachable, mysql.AccessDenied)
+_WAITED_IN_VAIN = re.compile(r"\(error (?:1205|1213)\)|in each other's way")
+
+Left = dict[str, Any]
+Key = tuple[str, str, str]
+
+
+@dataclass(frozen=True)
+class Definition:
+    """One view, trigger, routine or event. `text` has all statements that make it, as bytes of a dump.
+
+    `more` begins with the state that an event is to get, where that is not the one in its text.
+    """
+
+    kind: str
+    name: str
+    table: str
+    text: bytes
+    more: tuple[Any, ...] = ()
+
+    def statements(self, database: str) -> bytes:
+        """Its statements, with the name of the database that was left out of them."""
+        return b"".join(
+            with_database(line, database) if line.startswith(_NAMELESS) else line
+            for line in self.text.splitlines(keepends=True)
+        )
+
+    @property
+    def key(self) -> Key:
+        """What it is known by within its database."""
+        return (str(self.kind), self.name, self.table)
 
 
 def read(
@@ -37,21 +74,32 @@ def read(
     info: mysql.ServerInfo,
     programs: mysql.Clients,
     tick: process.Tick,
+    say: Callable[[str], None] = lambda _: None,
 ) -> bytes:
-    """The statements that make the database's views, triggers, routines and events, compressed."""
+    """The statements that make the database's views, triggers, routines and events, compressed.
+
+    Views that the server cannot read any more, because what they read is gone, are kept in the
+    server's own words, and `say` is told: the dump programs end at the first of them.
+    """
+    with mysql.connect(server, database) as connection:
+        broken = mysql.broken_views(connection, database)
+    if broken:
+        names = ", ".join(view.name for view in broken)
+        say(f"These views of {database} read what is not there, and are kept as text: {names}.")
     found: dict[int, tuple[Section, bytearray]] = {}
-    digester = Digester()
     stream_dump(
         server,
         database,
         info=info,
         programs=programs,
-        digester=digester,
+        digester=Digester(),
         take=lambda piece: _keep(piece, found),
         tick=tick,
         structure_only=True,
+        leave_out=[view.name for view in broken],
     )
     told = [[s.kind, s.name, s.table, text.decode("latin-1")] for s, text in found.values()]
+    told += [[Kind.VIEW, view.name, "", _statements_of(view).decode("latin-1")] for view in broken]
     return zlib.compress(json.dumps(told).encode())
 
 
@@ -63,35 +111,85 @@ def apply(
     source: str,
     programs: mysql.Clients,
     tick: process.Tick,
-    only_of: Collection[str] | None = None,
-) -> None:
-    """Make what `read` told of the database `source` in another one.
+    only: Callable[[Definition], bool] = lambda _: True,
+    defaults: Sequence[str] = (),
+) -> list[Left]:
+    """Make what `read` told of the database `source` in another one; answers what could not be made.
 
-    With `only_of` no more than these tables' triggers, and the views of these names.
-
-    Raises Problem in the server's words.
+    Of it only what `only` wants. `defaults` are the character set and collation that the database
+    has afterwards; empty is those it has now. Raises Problem where the server is not to be had.
     """
-    entries = [entry for entry in _entries(definitions) if only_of is None or _is_of(entry, only_of)]
+    frame, wanted = unpacked(definitions)
     with mysql.connect(server) as connection:
         info = mysql.probe(connection)
+        defaults = defaults or mysql.database_defaults(connection, database)
         tables = mysql.tables(connection, database)
-    text = b"".join(entry.statements(source) for entry in entries if entry.kind != _OUTWARD_KEY)
+    pending = sorted(filter(only, wanted), key=lambda one: one.kind == Kind.EVENT)
+    failed: list[tuple[Definition, Problem]] = []
     wish = Wish(database, source=source)
-    found = run_definitions(text, server=server, info=info, wish=wish, tables=tables, tick=tick)
-    states = {entry.name: entry.state for entry in entries if entry.state}
-    make_what_waits(
-        found.events,
-        [
-            Ready(Does.LATER, entry.text, Settings(), entry.table)
-            for entry in entries
-            if entry.kind == _OUTWARD_KEY
-        ],
-        server=server,
-        info=info,
-        database=database,
-        states=states,
-        tick=tick,
-    )
+    with definers_at(server, info, database, tick) as hands:
+        maker = _Maker(hands, dialect_of(server, info), wish, tables, frame)
+        try:
+            while pending:
+                tried = [(one, maker.make(one)) for one in pending]
+                failed = [(one, problem) for one, problem in tried if problem is not None]
+                # Views stand on others, which may have been made meanwhile.
+                pending = [one for one, _ in failed] if len(failed) < len(pending) else []
+        finally:
+            # Each sets the database's defaults for its own body, and one that fails leaves them so.
+            with mysql.connect(server) as connection:
+                mysql.set_database_defaults(connection, database, *defaults)
+        failed += maker.settle()
+    return [_left(one, problem) for one, problem in failed]
+
+
+class _Maker:
+    """Makes definitions one by one over one connection. Events are put into their states at the end."""
+
+    def __init__(
+        self, hands: Definers, dialect: Dialect, wish: Wish, tables: Collection[str], frame: bytes
+    ) -> None:
+        self._hands, self._dialect, self._wish = hands, dialect, wish
+        self._tables, self._frame = tables, frame
+        self._events: list[tuple[Definition, EventState]] = []
+
+    def make(self, one: Definition) -> Problem | None:
+        """Make it; answers why it cannot be made, None where it was.
+
+        Raises Problem where that is no fault of its own: another try may succeed.
+        """
+        if one.kind == _OUTWARD:
+            return self._tried([Ready(Does.LATER, one.text, Settings(), one.table)])
+        text = self._frame + one.statements(self._wish.source)
+        try:
+            ready, found = read_definitions(text, self._dialect, self._wish, self._tables)
+        except Problem as unread:
+            return unread
+        refused = self._tried(ready)
+        if refused is None:
+            self._events += [(one, event) for event in found.events]
+        return refused
+
+    def settle(self) -> list[tuple[Definition, Problem]]:
+        """Let events run that are to run; answers those that cannot be put into their states."""
+        failed = []
+        for one, event in self._events:
+            state = str(one.more[0]).encode() if one.more and one.more[0] else event.state
+            problem = self._tried([event.settled(state)]) if state != b"DISABLE" else None
+            if problem is not None:
+                failed.append((one, problem))
+        return failed
+
+    def _tried(self, ready: Sequence[Ready]) -> Problem | None:
+        try:
+            self._hands.run(ready)
+        except _NOT_ITS_FAULT:
+            raise
+        except Problem as problem:
+            if _WAITED_IN_VAIN.search(problem.what):
+                raise
+            return problem
+        return None
 
 
 def with_what_waits(definitions: bytes, events: Iterable[EventState], outward: Iterable[Ready]) -> bytes:
@@ -104,7 +202,10 @@ def with_what_waits(definitions: bytes, events: Iterable[EventState], outward: I
         [*entry[:4], states.get(entry[1], "")] if entry[0] == Kind.EVENT else entry
         for entry in json.loads(zlib.decompress(definitions))
     ]
-    told += [[_OUTWARD_KEY, "", key.table, key.text.decode("latin-1")] for key in outward]
+    told += [
+        [_OUTWARD, f"{key.table} {number}", key.table, key.text.decode("latin-1")]
+        for number, key in enumerate(outward, start=1)
+    ]
     return zlib.compress(json.dumps(told).encode())
 
 
@@ -116,66 +217,93 @@ def make_what_waits(
     info: mysql.ServerInfo,
     database: str,
     tick: process.Tick,
-    states: Mapping[str, bytes] | None = None,
 ) -> None:
-    """Add foreign keys to other databases, and put events into their states, or those of `states`.
+    """Add foreign keys to other databases, and put events into their states.
 
     Only in the place of the live database: an event that runs anywhere else does twice what it
     does, and a row elsewhere that is referred to from a copy cannot be deleted. Raises LoadProblem.
     """
-    wanted = [(event, (states or {}).get(event.name, event.state)) for event in events]
-    due = [*outward, *(event.settled(state) for event, state in wanted if state != b"DISABLE")]
+    due = [*outward, *(event.settled() for event in events if event.state != b"DISABLE")]
     if due:
-        mode = dialect_of(server, info).sql_mode
-        run_all(due, server=server, database=database, sql_mode=mode, tick=tick)
+        with definers_at(server, info, database, tick) as hands:
+            hands.run(due)
 
 
-@dataclass(frozen=True)
-class _Entry:
-    """A definition as it is kept. `state` is an event's, where it is not the one in its text."""
-
-    kind: str
-    name: str
-    table: str
-    text: bytes
-    state: bytes
-
-    def statements(self, database: str) -> bytes:
-        """Its statements, with the name of the database that was left out of them."""
-        return b"".join(
-            with_database(line, database) if line.startswith(_NAMELESS) else line
-            for line in self.text.splitlines(keepends=True)
-        )
+def of_tables(tables: Collection[str]) -> Callable[[Definition], bool]:
+    """No more than these tables' triggers, and the views of these names."""
+    return lambda one: (one.name if one.kind == Kind.VIEW else one.table) in tables
 
 
-def _entries(definitions: bytes) -> Iterator[_Entry]:
-    for kind, name, table, text, *more in json.loads(zlib.decompress(definitions)):
-        yield _Entry(kind, name, table, text.encode("latin-1"), (more[0] if more else "").encode())
+def among(left: Collection[Mapping[str, Any]]) -> Callable[[Definition], bool]:
+    """Those that an `apply` before left out."""
+    keys = {(one["kind"], one["name"], one["table"]) for one in left}
+    return lambda one: one.key in keys
 
 
-def _is_of(entry: _Entry, tables: Collection[str]) -> bool:
-    if entry.kind in _FRAME:
-        return True
-    name = entry.name if entry.kind in (Kind.VIEW, Kind.PLACEHOLDER) else entry.table
-    return name in tables
+def missing(definitions: bytes, held: mysql.Inventory, triggers: Collection[Key]) -> list[Definition]:
+    """Of what `read` told, what a database does not hold. `triggers` are the keys of those it holds."""
+    _, wanted = unpacked(definitions)
+    return [
+        one
+        for one in wanted
+        if (one.key not in triggers if one.kind == Kind.TRIGGER else one.name not in held.get(one.kind, []))
+    ]
 
 
 def definers(definitions: bytes) -> list[str]:
     """The users in whose name what `read` told runs, quoted as in the server's statements."""
     found: set[str] = set()
-    for entry in _entries(definitions):
-        found.update(_DEFINER.findall(entry.text.decode(errors="replace")))
+    for one in unpacked(definitions)[1]:
+        found.update(_DEFINER.findall(one.text.decode(errors="replace")))
     return sorted(found)
 
 
 def has_functions(definitions: bytes) -> bool:
     """Whether there are functions or triggers, which a server with a binary log takes from few."""
-    return any(entry.kind in (Kind.FUNCTION, Kind.TRIGGER) for entry in _entries(definitions))
+    return any(one.kind in (Kind.FUNCTION, Kind.TRIGGER) for one in unpacked(definitions)[1])
+
+
+def unpacked(definitions: bytes) -> tuple[bytes, list[Definition]]:
+    """What `read` told: what goes before each definition, and the definitions in their order.
+
+    Views' placeholders, which older versions kept, are not among them: one that stays would pass
+    for the view, and it drops a table of its name.
+    """
+    if not definitions:
+        return b"", []
+    told = [
+        Definition(kind, name, table, text.encode("latin-1"), tuple(more))
+        for kind, name, table, text, *more in json.loads(zlib.decompress(definitions))
+    ]
+    frame = b"".join(one.text for one in told if one.kind in _FRAME)
+    return frame, [one for one in told if one.kind in _DEFINED]
+
+
+def _left(one: Definition, problem: Problem) -> Left:
+    return {
+        "kind": str(one.kind),
+        "name": one.name,
+        "table": one.table,
+        "why": problem.what,
+        # For people to read: NUL is no text in every database that the portal may have.
+        "text": one.text.decode(errors="replace").replace("\0", "\ufffd"),
+    }
 
 
 def _keep(piece: Piece, found: dict[int, tuple[Section, bytearray]]) -> None:
-    if piece.is_comment or piece.section.kind not in _KINDS:
+    if piece.is_comment or piece.section.kind not in _FRAME | _DEFINED:
         return
     _, text = found.setdefault(id(piece.section), (piece.section, bytearray()))
     # Nameless, by which it is known again: no other statement has an empty name.
     text += with_database(bytes(piece.data), "") if piece.alters_database else piece.data
+
+
+def _statements_of(view: mysql.BrokenView) -> bytes:
+    """A view as the dump programs would write it, had they not ended at it."""
+    charset = view.charset if view.charset.startswith("utf8") else "utf8mb4"
+    collation = view.collation if view.collation.startswith(f"{charset}_") else ""
+    lines = [f"/*!50001 DROP VIEW IF EXISTS {mysql.quote(view.name)}*/;"]
+    lines.append(f"/*!50001 SET character_set_client      = {charset} */;")
+    if collation:
+        lines.append(f"/*!50001 SET collation_connection      = {collation} */;")
+    return "\n".join([*lines, f"{view.statement};", ""]).encode()

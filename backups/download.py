@@ -6,7 +6,7 @@ from collections.abc import Collection, Generator, Iterator
 from contextlib import closing
 
 from backups import restic
-from backups.actions.restore import file_name
+from backups.actions.restore_file import file_name
 from backups.chosen import chosen_tables
 from backups.connections import repository_access
 from backups.load import Loading, digested, unpacked

@@ -13,7 +13,7 @@ import os
 import sys
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import asdict, dataclass, field
 from functools import partial
@@ -288,15 +288,18 @@ def stream_dump(
     take: Callable[[Piece], None] | None = None,
     tick: process.Tick | None = None,
     structure_only: bool = False,
+    leave_out: Sequence[str] = (),
 ) -> None:
     """Dump a database to `write`, digesting it. Raises Problem unless the dump program is content.
 
-    `take` is given each piece of it.
+    `take` is given each piece of it; `leave_out` are tables and views.
     With `tick`, the dump runs beside it and in a process group of its own.
     """
     source = Source(server, database, info, programs)
     _refuse_before(source)
-    with dump_program.started(source, structure_only=structure_only, own_group=tick is not None) as running:
+    with dump_program.started(
+        source, structure_only=structure_only, leave_out=leave_out, own_group=tick is not None
+    ) as running:
         if tick is None:
             spool = Spool(_AHEAD_BYTES)
             with dump_program.read_into(spool, source, running):

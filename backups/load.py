@@ -6,17 +6,18 @@ import os
 import re
 import zlib
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from contextlib import suppress
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from enum import Enum
 from typing import IO
 
 from backups import mysql, process
 from backups.crew import Crew, Ended, Hand
-from backups.dumpfile.allowed import Allowed, Found, NotAllowed, Ready, Wish
+from backups.dumpfile.allowed import Allowed, NotAllowed
 from backups.dumpfile.dialect import Dialect
 from backups.dumpfile.judge import Judge
 from backups.dumpfile.lexer import Unexpected, resolved
+from backups.dumpfile.ready import Found, Ready, Wish
 from backups.dumpfile.statements import NoStatement
 from backups.dumpfile.tally import Tally
 from backups.errors import Problem
@@ -282,47 +283,55 @@ def _tallied(statements: Iterator[Ready], tally: Tally | None) -> Iterator[Ready
         yield ready
 
 
-def run_definitions(
-    statements: bytes,
-    *,
-    server: mysql.Server,
-    info: mysql.ServerInfo,
-    wish: Wish,
-    tables: Iterable[str],
-    tick: process.Tick,
-) -> Found:
-    """Make what a few statements of a dump define in a database that has `tables`.
+def read_definitions(
+    statements: bytes, dialect: Dialect, wish: Wish, tables: Iterable[str]
+) -> tuple[list[Ready], Found]:
+    """What of a few statements of a dump is to be sent to a database that has `tables`, and what they make.
 
-    Events are made disabled; what is answered tells which they were. Raises LoadProblem.
+    Events are made disabled. Raises NotADump, CutOff.
     """
-    dialect = dialect_of(server, info)
     allowed = Allowed(dialect, wish, standing=tables)
     ready = [*judged(iter([statements]), Loading(), allowed, dialect, is_ours=True)]
-    run_all(ready, server=server, database=wish.database, sql_mode=dialect.sql_mode, tick=tick)
-    return allowed.found
+    return ready, allowed.found
 
 
-def run_all(
-    ready: Iterable[Ready],
-    *,
-    server: mysql.Server,
-    database: str,
-    sql_mode: str,
-    tick: process.Tick,
-) -> None:
-    """Run statements over a connection of their own. Raises LoadProblem, what `tick` raises."""
-    with mysql.loading_connections(server, database, 1) as opened:
-        hand = Hand(opened[0], sql_mode)
+class Definers:
+    """A connection over which definitions are made, watched."""
+
+    def __init__(
+        self,
+        server: mysql.Server,
+        database: str,
+        connection: mysql.LoadingConnection,
+        sql_mode: str,
+        tick: process.Tick,
+    ) -> None:
+        self._server, self._database, self._tick = server, database, tick
+        self._connection = connection
+        self._hand = Hand(connection, sql_mode)
+
+    def run(self, ready: Iterable[Ready]) -> None:
+        """Run statements one after the other. Raises LoadProblem, what `tick` raises."""
 
         def work() -> None:
-            with mysql.translated_load(server, database):
+            with mysql.translated_load(self._server, self._database):
                 for each in ready:
-                    hand.run(each)
+                    self._hand.run(each)
 
         try:
-            process.watched(work, tick, lambda: mysql.break_off(server, opened))
+            process.watched(work, self._tick, lambda: mysql.break_off(self._server, [self._connection]))
         except mysql.MySQLProblem as problem:
-            raise _of_the_dump(problem, server) from problem
+            raise _of_the_dump(problem, self._server) from problem
+
+
+@contextmanager
+def definers_at(
+    server: mysql.Server, info: mysql.ServerInfo, database: str, tick: process.Tick
+) -> Iterator[Definers]:
+    """A connection for definitions, for the length of a block. Raises MySQLProblem."""
+    sql_mode = dialect_of(server, info).sql_mode
+    with mysql.loading_connections(server, database, 1) as (connection,):
+        yield Definers(server, database, connection, sql_mode, tick)
 
 
 def _altered(

@@ -13,6 +13,7 @@ from django.utils import timezone
 from backups import validators
 from backups.choices import (
     TERMINAL,
+    UNSETTLED,
     Action,
     AlertState,
     DefinerPolicy,
@@ -439,6 +440,14 @@ class Restore(models.Model):
     definitions_after = models.BinaryField(
         null=True, blank=True, help_text="Views, triggers, routines and events after, compressed."
     )
+    tables_after = models.BinaryField(
+        null=True, blank=True, help_text="How the tables that come in are defined, compressed."
+    )
+    definitions_left = models.JSONField(
+        default=list,
+        blank=True,
+        help_text="Definitions that could not be made: kind, name, table, why, text.",
+    )
     swapped_at = models.DateTimeField(null=True, blank=True)
     undone_at = models.DateTimeField(null=True, blank=True)
     dropped_at = models.DateTimeField(null=True, blank=True)
@@ -451,20 +460,40 @@ class Restore(models.Model):
     def __str__(self) -> str:
         return f"{self.snapshot} → {self.target}"
 
+    def of_same_target(self) -> models.QuerySet[Restore]:
+        """All restores that go to the same database of the same server, this one too."""
+        there = Restore.objects.filter(
+            database__host=self.database.host, database__port=self.database.port, target=self.target
+        )
+        return there.exclude(mode=RestoreMode.FILE)
+
     @property
     def can_be_undone(self) -> bool:
-        """Whether the tables of before are still kept."""
-        return self.swapped_at is not None and self.undone_at is None and self.dropped_at is None
+        """Whether the tables of before are still kept, and no swap of the target is half-way."""
+        return self.keeps_tables and not self.of_same_target().filter(swap__in=UNSETTLED).exists()
 
     @property
     def is_settled(self) -> bool:
         """Whether no swap is under way, so that its shadow database may go."""
-        return self.swap not in {Swap.PREPARED, Swap.RENAMED}
+        return self.swap not in UNSETTLED
 
     @property
     def keeps_tables(self) -> bool:
-        """Whether there are kept tables that could be dropped."""
-        return bool(self.kept_in) and self.swapped_at is not None and self.dropped_at is None
+        """Whether there are kept tables that could be dropped, or brought back."""
+        return (
+            bool(self.kept_in)
+            and self.swapped_at is not None
+            and self.undone_at is None
+            and self.dropped_at is None
+        )
+
+    @property
+    def overwrote(self) -> bool:
+        """Whether the target is, or in part may be, no longer what it was before."""
+        if self.mode == RestoreMode.IN_PLACE:
+            # Its last phase: one that died there has written a part.
+            return self.run.status == Status.SUCCEEDED or self.run.phase == "load"
+        return self.swapped_at is not None
 
 
 class WorkerPulse(models.Model):

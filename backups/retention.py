@@ -7,7 +7,10 @@ snapshot of a day, week or month until its count is used up, and the oldest whil
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from datetime import datetime
+from datetime import datetime, timedelta
+
+# What a restore overwrote is nowhere else. That something is missing shows when the month is closed.
+SAFETY_KEPT = timedelta(days=30)
 
 
 def kept(times: Sequence[datetime], *, daily: int, weekly: int, monthly: int) -> dict[datetime, list[str]]:

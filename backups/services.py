@@ -31,6 +31,7 @@ from backups.choices import (
     PROMPT_ACTIONS,
     RESTORE_ACTIONS,
     TERMINAL,
+    UNSETTLED,
     Action,
     DefinerPolicy,
     Health,
@@ -169,7 +170,9 @@ def restore_enqueue(
         # In one order, for whoever locks both.
         both = Repository.objects.filter(pk__in=[database.repository_id, snapshot.repository_id])
         list(both.select_for_update().order_by("pk"))
-        _refuse_same_target(database, mode, target)
+        if mode != RestoreMode.FILE:
+            refuse_same_target(database, target)
+            refuse_unsettled(database, target)
         run = run_enqueue(
             action=Action.UNDO if undo_of else Action.RESTORE,
             trigger=trigger,
@@ -200,17 +203,34 @@ def restore_note(restore: Restore, **facts: Any) -> None:
     restore.save(update_fields=list(facts))
 
 
-def restore_finished_swap(restore: Restore, now: datetime | None = None) -> None:
-    """The target is what the snapshot was. What it was before can be had back."""
+def restore_finished_swap(
+    restore: Restore, *, left: Sequence[Mapping[str, Any]] = (), now: datetime | None = None
+) -> None:
+    """The target's tables are what was to come; what it was before can be had back.
+
+    `left` are the definitions that could not be made.
+    """
     now = now or timezone.now()
-    restore_note(restore, swap=Swap.FINISHED, swapped_at=now)
-    if restore.undo_of is not None:
-        restore_note(restore.undo_of, undone_at=now)
+    # Together: what is undone and does not say so would be undone once more, into nothing.
+    with transaction.atomic():
+        restore_note(restore, swap=Swap.FINISHED, swapped_at=now, definitions_left=list(left))
+        if restore.undo_of is not None:
+            restore_note(restore.undo_of, undone_at=now)
+
+
+def left_out(definitions: Sequence[Mapping[str, Any]]) -> str:
+    """Definitions by kind and name, for a sentence: the first few of them."""
+    names = [f"{one['kind']} {one['name']}" for one in definitions[:_NAMED]]
+    more = len(definitions) - len(names)
+    return ", ".join(names) + (f" and {more} more" if more else "")
+
+
+_NAMED = 5
 
 
 def restores_broken_off() -> list[Restore]:
     """Restores whose run is over and whose swap is neither finished nor rolled back."""
-    over = Restore.objects.filter(run__status__in=TERMINAL, swap__in=[Swap.PREPARED, Swap.RENAMED])
+    over = Restore.objects.filter(run__status__in=TERMINAL, swap__in=UNSETTLED)
     return list(over.select_related("run", "database__repository", "snapshot"))
 
 
@@ -220,9 +240,8 @@ def run_amend(run: Run, sentence: str) -> None:
     Run.objects.filter(pk=run.pk, status__in=TERMINAL).update(error=f"{run.error} {sentence}".strip())
 
 
-def _refuse_same_target(database: Database, mode: RestoreMode, target: str) -> None:
-    if mode == RestoreMode.FILE:
-        return
+def refuse_same_target(database: Database, target: str) -> None:
+    """Raise Refused while another restore of the same target is queued or running."""
     under_way = Restore.objects.filter(
         run__status__in=ACTIVE,
         database__host=database.host,
@@ -234,6 +253,22 @@ def _refuse_same_target(database: Database, mode: RestoreMode, target: str) -> N
         raise Refused(
             f"Not started: {_describe(twin.run)} goes to {target} as well.",
             do="Wait for it to end, or cancel it, then start again.",
+        )
+
+
+def refuse_unsettled(database: Database, target: str, *, but: Restore | None = None) -> None:
+    """Raise Refused while a swap of the target is half-way: its tables may be in either place."""
+    there = Restore.objects.filter(
+        database__host=database.host, database__port=database.port, target=target, swap__in=UNSETTLED
+    )
+    others = there.exclude(pk=but.pk) if but is not None else there
+    half = others.select_related("run__database").first()
+    if half is not None:
+        raise Refused(
+            f"Not started: the swap of {_describe(half.run)} was broken off and is not ended yet.",
+            safe=f"{target} was not touched.",
+            do="That is tried every minute; see that the worker runs and the database server answers, then "
+            "start again.",
         )
 
 
@@ -758,6 +793,7 @@ _SAFE_WHEN_LOST = {
     Action.BACKUP: "No heartbeat was written and earlier snapshots are untouched.",
     Action.VERIFY: "The live database and the snapshots are untouched.",
     Action.DROP_KEPT: "The live database was not touched.",
+    Action.DEFINE: "No table was touched; try it again.",
 }
 
 
@@ -785,6 +821,10 @@ def snapshot_was_made(run: Run) -> str:
 
 def restore_left(restore: Restore) -> str:
     """What a restore or an undo left of the live database, empty where it was not touched."""
+    if restore.swap == Swap.FINISHED and restore.definitions_left:
+        return (
+            f"The tables are in {restore.target}, but {left_out(restore.definitions_left)} could not be made."
+        )
     if restore.swap == Swap.FINISHED:
         return f"{restore.target} is wholly restored."
     if not restore.is_settled:

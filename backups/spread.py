@@ -12,7 +12,7 @@ from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field, replace
 
 from backups.crew import Batch, Crew, Hand, Job
-from backups.dumpfile.allowed import Does, Ready
+from backups.dumpfile.ready import Does, Ready
 from backups.tables import Plan, plan_for, referenced_by
 
 # Statements of rows are of about a megabyte. Larger chunks would keep other connections waiting.

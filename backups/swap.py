@@ -7,14 +7,17 @@ that a swap that was broken off anywhere can be ended by `end_broken_off`, eithe
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection
+from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
-from backups import definitions, mysql, process, services
-from backups.choices import Swap
+from backups import defined, definitions, mysql, process, services
+from backups.choices import RestoreMode, Swap
 from backups.errors import Problem
 from backups.models import Restore, Snapshot
+from backups.obstacles import refuse_taken
+from backups.stream import Kind
 
 
 @dataclass(frozen=True)
@@ -26,19 +29,21 @@ class Place:
     programs: mysql.Clients
 
 
-def write_down(restore: Restore, place: Place, tick: process.Tick) -> None:
+def write_down(
+    restore: Restore, place: Place, tick: process.Tick, say: Callable[[str], None] = lambda _: None
+) -> None:
     """Note what is to be set up after the swap, and what on the way back. Touches nothing.
 
-    May wait for tables that somebody locked. Raises Problem where it could not be set up again.
+    May wait for tables that somebody locked. `say` is told what will not be as it was. Raises
+    Problem where it could not be set up again.
     """
-    before = definitions.read(
-        place.server, restore.target, info=place.info, programs=place.programs, tick=tick
+    read = partial(
+        definitions.read, place.server, info=place.info, programs=place.programs, tick=tick, say=say
     )
+    before = read(restore.target)
     after = restore.definitions_after
     if after is None:
-        after = definitions.read(
-            place.server, restore.incoming, info=place.info, programs=place.programs, tick=tick
-        )
+        after = read(restore.incoming)
     told = (before, bytes(after))
     users = {user for each in told for user in definitions.definers(each)}
     with mysql.connect(place.server) as connection:
@@ -48,7 +53,16 @@ def write_down(restore: Restore, place: Place, tick: process.Tick) -> None:
             sorted(users),
             with_functions=any(definitions.has_functions(each) for each in told),
         )
-    services.restore_note(restore, definitions_before=before, definitions_after=after)
+        defaults = mysql.database_defaults(connection, restore.target)
+        coming = _moving(connection, restore)[1]
+    services.run_note(restore.run_id, result={"defaults": list(defaults)})
+    services.restore_note(
+        restore,
+        definitions_before=before,
+        definitions_after=after,
+        tables_after=defined.packed(defined.of_tables(place.server, restore.incoming, coming, tick)),
+        definitions_left=[],
+    )
 
 
 def swap(restore: Restore, place: Place, *, say: Callable[[str], None], tick: process.Tick) -> None:
@@ -56,7 +70,8 @@ def swap(restore: Restore, place: Place, *, say: Callable[[str], None], tick: pr
 
     The tables of before are kept.
 
-    Raises Problem; then the target is as it was, or `end_broken_off` makes it so.
+    Raises Problem; then the target is as it was, or `end_broken_off` makes it so, or the tables are
+    in their place and the problem says what is not.
     """
     try:
         _prepare(restore, place)
@@ -68,9 +83,12 @@ def swap(restore: Restore, place: Place, *, say: Callable[[str], None], tick: pr
     except BaseException as error:
         if restore.swap == Swap.NONE:
             raise  # nothing was taken down yet
-        _end_now(restore, place, say, error)
         if restore.swap != Swap.FINISHED:
+            _end_now(restore, place, say, error)
+        if restore.swap != Swap.FINISHED:
+            _refuse_half_rolled_back(restore, error)
             raise
+    refuse_unless_whole(restore)
 
 
 def end_broken_off(restore: Restore, place: Place, tick: process.Tick) -> str:
@@ -81,50 +99,84 @@ def end_broken_off(restore: Restore, place: Place, tick: process.Tick) -> str:
     with mysql.connect(place.server) as connection:
         mysql.end_renames(connection, restore.kept_in)
         renamed = restore.swap == Swap.RENAMED or _was_renamed(connection, restore)
+        there = mysql.database_exists(connection, restore.target)
+    if not there:
+        return _end_without_target(restore, renamed)
     if renamed:
         services.restore_note(restore, swap=Swap.RENAMED)
         _finish(restore, place, tick)
-        return f"{restore.target} is wholly restored; the tables of before are in {restore.kept_in}."
+        kept = f"the tables of before are in {restore.kept_in}."
+        if wrong := _not_whole(restore):
+            return f"{wrong} In {restore.target} are the tables that were to come, and {kept}"
+        return f"{restore.target} is wholly restored; {kept}"
     _roll_back(restore, place, tick)
+    if restore.definitions_left:
+        return (
+            f"{restore.target} has all the tables that it had before, but "
+            f"{services.left_out(restore.definitions_left)} could not be made again."
+        )
     return f"{restore.target} is wholly as it was before."
 
 
-def refuse_keys_from_elsewhere(target: str, chosen: Collection[str], server: mysql.Server) -> None:
-    """Raise Problem where another database's foreign keys would go with the tables of before.
-
-    `chosen` are the tables that are swapped, none for all.
-    """
-    with mysql.connect(server) as connection:
-        found = mysql.foreign_keys_into(connection, target)
-    for table, other in found:
-        if not chosen or other in chosen:
-            raise Problem(
-                f"A foreign key of {table}, in another database, refers to {target}.{other} and would go "
-                "with the tables of before.",
-                safe=f"{target} was not touched.",
-                do="Drop that foreign key and add it again afterwards, or restore in place.",
-            )
-
-
-def refuse_taken(restore: Restore, place: Place) -> None:
-    """Raise Problem where the database for the tables of before holds things already.
-
-    Its name has the run's number, and a portal that was rebuilt begins to count anew.
-    """
-    with mysql.connect(place.server) as connection:
-        taken = mysql.database_exists(connection, restore.kept_in) and mysql.inventory(
-            connection, restore.kept_in
-        )
-    if taken:
+def refuse_unless_whole(restore: Restore) -> None:
+    """Raise Problem where the tables are in their place, but something is not as it should be."""
+    if wrong := _not_whole(restore):
+        again = "on the restore's page, or by `manage.py undo_restore --try-again`"
         raise Problem(
-            f"{restore.kept_in}, where the tables of before would be kept, holds tables already.",
-            safe=f"{restore.target} was not touched.",
-            do="Try again, which takes another name; drop that database once nobody needs it.",
+            wrong,
+            safe=f"All tables are in {restore.target}; those of before are in {restore.kept_in}.",
+            do=f"See to what is missing, then have them made: Try these again, {again}."
+            if restore.definitions_left
+            else "Compare them with what was wanted; the way back is to undo this.",
         )
+
+
+def drop_emptied(restore: Restore, place: Place) -> None:
+    """Drop the database from which an undo has taken all that was kept in it."""
+    restore.refresh_from_db(fields=["swapped_at"])
+    if restore.mode != RestoreMode.UNDO or restore.swapped_at is None:
+        return
+    with mysql.connect(place.server) as connection:
+        if not mysql.inventory(connection, restore.incoming):
+            mysql.drop_database(connection, restore.incoming)
+
+
+def _refuse_half_rolled_back(restore: Restore, error: BaseException) -> None:
+    """Raise Problem where what was taken down before a RENAME could not all be made again."""
+    if restore.definitions_left:
+        why = error.what if isinstance(error, Problem) else str(error)
+        raise Problem(
+            f"The swap was broken off: {why}",
+            safe=f"All tables of {restore.target} are as they were, but "
+            f"{services.left_out(restore.definitions_left)} could not be made again.",
+            do="See the restore's page for why, then have them made: Try these again.",
+        ) from error
+
+
+def define_again(restore: Restore, place: Place, tick: process.Tick) -> None:
+    """Make what a swap left out, where nobody has made it by hand; what is left is noted again."""
+    is_in = restore.swap == Swap.FINISHED
+    told = bytes((restore.definitions_after if is_in else restore.definitions_before) or b"")
+    wanted = definitions.among(restore.definitions_left)
+    absent = _absent(told, restore, place)
+    left = definitions.apply(
+        told,
+        place.server,
+        restore.target,
+        source=restore.incoming if is_in else restore.target,
+        programs=place.programs,
+        tick=tick,
+        only=lambda one: wanted(one) and one in absent,
+    )
+    services.restore_note(restore, definitions_left=left)
+
+
+# ---------------------------------------------------------------- Steps
 
 
 def _prepare(restore: Restore, place: Place) -> None:
-    refuse_taken(restore, place)
+    services.refuse_unsettled(restore.database, restore.target, but=restore)
+    refuse_taken(restore.kept_in, restore.target, place.server)
     services.restore_note(restore, swap=Swap.PREPARED)
     with mysql.connect(place.server) as connection:
         charset, collation = mysql.database_defaults(connection, restore.target)
@@ -135,6 +187,7 @@ def _prepare(restore: Restore, place: Place) -> None:
 def _rename(restore: Restore, place: Place, tick: process.Tick) -> None:
     with mysql.connect(place.server) as connection:
         outgoing, incoming = _moving(connection, restore)
+        _refuse_other_tables(restore, outgoing, incoming)
         services.run_note(restore.run_id, result={"moves": [len(outgoing), len(incoming)]})
         moves = [(restore.target, restore.kept_in, table) for table in outgoing]
         moves += [(restore.incoming, restore.target, table) for table in incoming]
@@ -202,8 +255,47 @@ def _moving(connection: Any, restore: Restore) -> tuple[list[str], list[str]]:
     return [table for table in outgoing if table in chosen], [table for table in incoming if table in chosen]
 
 
+def _refuse_other_tables(restore: Restore, outgoing: Sequence[str], incoming: Sequence[str]) -> None:
+    """Raise Problem unless what is to come in is just what was looked at, and is not nothing.
+
+    Nothing comes in only where the snapshot, or the state of before, holds no table either.
+    """
+    if outgoing and not incoming and should_bring_tables(restore):
+        raise Problem(
+            f"No table would come into {restore.target}, and {len(outgoing)} would go out of it.",
+            safe=f"No table of {restore.target} was moved.",
+            do="See what the snapshot holds: restore it into a new database.",
+        )
+    wanted = sorted(defined.unpacked(restore.tables_after))
+    gone = sorted(set(wanted) - set(incoming))
+    if sorted(incoming) != wanted:
+        told = f", as {gone[0]} is missing" if gone else ""
+        raise Problem(
+            f"{restore.incoming} does not hold the tables that were to come from it{told}.",
+            safe=f"No table of {restore.target} was moved.",
+            do="Restore again; see who else changes that database.",
+        )
+
+
+def should_bring_tables(restore: Restore) -> bool:
+    """Whether the state that is to come has tables, as far as is known."""
+    if restore.mode == RestoreMode.UNDO:
+        before = restore.undo_of
+        return before is None or kept_tables(before) != 0
+    # A load may have learned it meanwhile. Without it nobody knows that it should be empty.
+    restore.snapshot.refresh_from_db(fields=["manifest"])
+    manifest = restore.snapshot.manifest
+    return manifest is None or bool(manifest["inventory"].get(Kind.TABLE))
+
+
+def kept_tables(restore: Restore) -> int | None:
+    """How many tables a swap moved to its kept database; None where that was not noted."""
+    moves = restore.run.result.get("moves")
+    return int(moves[0]) if moves else None
+
+
 def _finish(restore: Restore, place: Place, tick: process.Tick) -> None:
-    """Set up what the snapshot holds besides tables. Safe to repeat."""
+    """Set up what the snapshot holds besides tables, and look at what came of it. Safe to repeat."""
     with mysql.connect(place.server) as connection:
         mysql.requalify_sequences(connection, restore.target, restore.incoming)
         mysql.requalify_sequences(connection, restore.kept_in, restore.target)
@@ -211,35 +303,63 @@ def _finish(restore: Restore, place: Place, tick: process.Tick) -> None:
             mysql.drop_triggers(connection, restore.target, restore.tables)
         else:
             mysql.drop_definitions(connection, restore.target)
-    definitions.apply(
+    left = definitions.apply(
         bytes(restore.definitions_after or b""),
         place.server,
         restore.target,
         source=restore.incoming,
         programs=place.programs,
         tick=tick,
-        only_of=restore.tables or None,
+        only=definitions.of_tables(restore.tables) if restore.tables else lambda _: True,
+        defaults=_defaults(restore),
     )
-    services.restore_finished_swap(restore)
+    wanted = defined.moved(defined.unpacked(restore.tables_after), restore.incoming, restore.target)
+    now = defined.of_tables(place.server, restore.target, sorted(wanted), tick)
+    otherwise = [table for table in sorted(wanted) if now[table] != wanted[table]]
+    services.run_note(restore.run_id, result={"otherwise": otherwise})
+    services.restore_finished_swap(restore, left=left)
 
 
 def _roll_back(restore: Restore, place: Place, tick: process.Tick) -> None:
-    """Set up again what was taken down before a RENAME that did not happen. Safe to repeat."""
+    """Set up again what was taken down before a RENAME that did not happen. Safe to repeat.
+
+    What still stands is left alone: a view that reads what is gone could not be made again.
+    """
+    left: list[definitions.Left] = []
     if restore.definitions_before is not None:
+        before = bytes(restore.definitions_before)
+        absent = _absent(before, restore, place)
+        # All triggers of such a table, since the order in which they are made is that in which they fire.
+        tables = {one.table for one in absent if one.kind == Kind.TRIGGER}
         with mysql.connect(place.server) as connection:
-            mysql.drop_definitions(connection, restore.target)
-        definitions.apply(
-            bytes(restore.definitions_before),
+            mysql.drop_triggers(connection, restore.target, tables)
+        left = definitions.apply(
+            before,
             place.server,
             restore.target,
             source=restore.target,
             programs=place.programs,
             tick=tick,
+            only=lambda one: one in absent or (one.kind == Kind.TRIGGER and one.table in tables),
+            defaults=_defaults(restore),
         )
     with mysql.connect(place.server) as connection:
         if not mysql.inventory(connection, restore.kept_in):
             mysql.drop_database(connection, restore.kept_in)
-    services.restore_note(restore, swap=Swap.ROLLED_BACK)
+    services.restore_note(restore, swap=Swap.ROLLED_BACK, definitions_left=left)
+
+
+def _absent(told: bytes, restore: Restore, place: Place) -> list[definitions.Definition]:
+    """Of what was written down, what the target does not hold."""
+    with mysql.connect(place.server) as connection:
+        held = mysql.inventory(connection, restore.target)
+        triggers = mysql.triggers(connection, restore.target)
+    return definitions.missing(told, held, triggers)
+
+
+def _defaults(restore: Restore) -> Sequence[str]:
+    restore.run.refresh_from_db(fields=["result"])
+    return list(restore.run.result.get("defaults", ()))
 
 
 def _was_renamed(connection: Any, restore: Restore) -> bool:
@@ -248,9 +368,21 @@ def _was_renamed(connection: Any, restore: Restore) -> bool:
         return False
     restore.run.refresh_from_db(fields=["result"])
     outgoing, incoming = restore.run.result.get("moves", (0, 0))
-    if incoming and _moving(connection, restore)[1]:
-        return False
-    return bool(incoming) or bool(outgoing and mysql.tables(connection, restore.kept_in))
+    if outgoing:
+        return bool(mysql.tables(connection, restore.kept_in))
+    return bool(incoming and _moving(connection, restore)[0])
+
+
+def _end_without_target(restore: Restore, renamed: bool) -> str:
+    """Somebody has dropped the target meanwhile: there is nothing left to finish."""
+    if renamed:
+        services.restore_finished_swap(restore, left=[])
+        return (
+            f"{restore.target} is not there any more, and with it the tables that came in; the tables of "
+            f"before are in {restore.kept_in}."
+        )
+    services.restore_note(restore, swap=Swap.ROLLED_BACK)
+    return f"{restore.target} is not there any more."
 
 
 def _end_now(restore: Restore, place: Place, say: Callable[[str], None], error: BaseException) -> None:
@@ -267,3 +399,20 @@ def _end_now(restore: Restore, place: Place, say: Callable[[str], None], error: 
             "be missing until the swap is ended, which is tried every minute.",
             do="See that the database server answers; what came of it will be added here.",
         ) from error
+
+
+# ---------------------------------------------------------------- Looking at what came of it
+
+
+def _not_whole(restore: Restore) -> str:
+    """What is not as it should be after a swap, empty where all is."""
+    restore.run.refresh_from_db(fields=["result"])
+    otherwise = restore.run.result.get("otherwise", [])
+    told = []
+    if restore.definitions_left:
+        why = restore.definitions_left[0]["why"].rstrip(".")
+        told.append(f"{services.left_out(restore.definitions_left)} could not be made ({why}).")
+    if otherwise:
+        named = ", ".join(otherwise[:5]) + (" …" if len(otherwise) > 5 else "")
+        told.append(f"After the swap these tables are not defined as they came: {named}.")
+    return " ".join(told)

@@ -9,7 +9,6 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
 from contextlib import suppress
-from datetime import timedelta
 
 from django.db.models import QuerySet
 from django.utils import timezone
@@ -21,15 +20,15 @@ from backups.actions.repository import is_ours, note_size, opened, sync
 from backups.choices import ACTIVE, TERMINAL, Action, Status, SuspicionState
 from backups.models import Database, Restore, Run, Snapshot
 from backups.progress import Progress
+from backups.retention import SAFETY_KEPT
 
 NEWEST = "newest snapshot, kept whatever the policy says"
 # With a clock that was set back, the last one made is not the newest.
 MADE_LAST = "made last, kept whatever its time says"
 NEWEST_VERIFIED = "newest verified snapshot, kept whatever the policy says"
-# What a restore overwrote is nowhere else, and one that failed is to be begun again. That something is
-# missing shows when the month is closed.
-KEPT_FOR = timedelta(days=30)
+# What a restore overwrote is nowhere else, and one that failed is to be begun again.
 SAFETY = "safety snapshot of restore {}, kept for 30 days after it whatever the policy says"
+STANDS = "safety snapshot of restore {}, kept as long as restore {} after it can be undone"
 SAVED = "safety snapshot of a restore, kept for 30 days whatever the policy says"
 WANTED = "wanted snapshot of {}, which is {}, kept whatever the policy says"
 WANTED_AGAIN = "wanted snapshot of {}, which {}, kept for 30 days after it to be restored again"
@@ -147,7 +146,7 @@ def _newest(present: QuerySet[Snapshot]) -> Iterator[tuple[Snapshot, str]]:
 
 def _saved(present: QuerySet[Snapshot]) -> Iterator[tuple[Snapshot, str]]:
     """What was saved before a restore, counted from the restore's end where that is known."""
-    since = timezone.now() - KEPT_FOR
+    since = timezone.now() - SAFETY_KEPT
     known = set()
     restores = Restore.objects.filter(safety_snapshot__in=present).select_related("run", "safety_snapshot")
     for restore in restores:
@@ -166,7 +165,7 @@ def _wanted(present: QuerySet[Snapshot]) -> Iterator[tuple[Snapshot, str]]:
     for run in reading.filter(status__in=ACTIVE).select_related("snapshot"):
         assert run.snapshot is not None  # noqa: S101
         yield run.snapshot, WANTED.format(str(run).lower(), run.get_status_display().lower())
-    ended = reading.filter(action=Action.RESTORE, finished_at__gt=timezone.now() - KEPT_FOR)
+    ended = reading.filter(action=Action.RESTORE, finished_at__gt=timezone.now() - SAFETY_KEPT)
     for run in ended.filter(status__in=TERMINAL - {Status.SUCCEEDED}).select_related("snapshot"):
         assert run.snapshot is not None  # noqa: S101
         yield run.snapshot, WANTED_AGAIN.format(str(run).lower(), run.get_status_display().lower())

@@ -2,23 +2,21 @@
 
 from __future__ import annotations
 
-import os
 import re
-import sys
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager, suppress
-from pathlib import Path
-from typing import Any, BinaryIO
+from contextlib import contextmanager
+from typing import Any
 
 from django.conf import settings
-from django.utils import timezone
 
-from backups import aim, choose, definitions, grants, mysql, process, restic, services, suspicions
+from backups import aim, choose, definitions, mysql, process, restic, services, suspicions
 from backups.actions import room
-from backups.actions.dropping import drop_database, drop_scratch
+from backups.actions.dropping import drop_scratch
 from backups.actions.loading import load_snapshot
 from backups.actions.outcome import Outcome
 from backups.actions.repository import opened
+from backups.actions.restore_file import to_file
+from backups.actions.swapping import place_of, refuse_missing_privileges, swap_in
 from backups.actions.verify import (
     NOT_THE_SNAPSHOTS_FAULT,
     differing_sections,
@@ -30,24 +28,20 @@ from backups.actions.verify import (
 )
 from backups.choices import OVERWRITING_MODES, Action, DefinerPolicy, RestoreMode, Status, Trigger
 from backups.chosen import chosen_tables
-from backups.connections import database_server
-from backups.dumpfile.allowed import Allowed, Wish
+from backups.dumpfile.allowed import Allowed
+from backups.dumpfile.ready import Wish
 from backups.errors import Cancelled, Problem
 from backups.load import CutOff, End, Loading, LoadProblem, dialect_of, digested, judged, unpacked
 from backups.models import Restore, Run, Snapshot
-from backups.progress import Progress
-from backups.stream import Kind, ManifestDamaged, objects_in
-from backups.swap import (
-    Place,
+from backups.obstacles import (
+    refuse_crossing,
+    refuse_immovable,
     refuse_keys_from_elsewhere,
     refuse_taken,
-    refuse_without_rows,
-    swap,
-    write_down,
 )
-
-_LONGEST_NAME = 64
-STANDARD_OUTPUT = "-"
+from backups.progress import Progress
+from backups.stream import Kind, ManifestDamaged, objects_in
+from backups.swap import Place, refuse_without_rows
 
 
 def run(run: Run, progress: Progress) -> Outcome:
@@ -73,88 +67,13 @@ def run(run: Run, progress: Progress) -> Outcome:
 def _play(restore: Restore, access: restic.Access, progress: Progress) -> None:
     _refuse_unknown_tables(restore, access, progress)
     if restore.mode == RestoreMode.FILE:
-        _to_file(restore, access, progress)
+        to_file(restore, progress, lambda write: _streamed_whole(restore, access, progress, write))
         return
-    place = _place(restore, restore.run, progress)
+    place = place_of(restore, restore.run, progress)
     refuse_without_rows(restore.snapshot, restore.tables, restore.target, place.server)
     if restore.mode != RestoreMode.NEW:
-        _make_sure_of_privileges(restore, place)
+        refuse_missing_privileges(restore, place)
     _MODES[RestoreMode(restore.mode)](restore, access, place, progress)
-
-
-def undo(run: Run, progress: Progress) -> Outcome:
-    """Swap the tables back that a restore kept; those of now are kept in their turn. Raises Problem."""
-    restore = run.restore
-    before = restore.undo_of
-    if before is None or not before.can_be_undone:
-        raise Problem("There is nothing to undo: the tables of before are not kept any more.")
-    progress.phase("preflight")
-    place = _place(restore, run, progress)
-    _make_sure_of_privileges(restore, place)
-    with mysql.connect(place.server) as connection:
-        if not mysql.database_exists(connection, before.kept_in):
-            raise Problem(
-                f"{before.kept_in} is not there any more, so there is nothing to go back to.",
-                safe=f"{restore.target} was not touched.",
-                do="Restore a snapshot instead.",
-            )
-    services.restore_note(
-        restore,
-        incoming=before.kept_in,
-        kept_in=derived_name(restore.target, "before", run.pk),
-        definitions_after=before.definitions_before,
-        tables=before.tables,
-    )
-    _swap(restore, place, progress)
-    with mysql.connect(place.server) as connection:
-        if not mysql.inventory(connection, before.kept_in):
-            mysql.drop_database(connection, before.kept_in)
-    return Outcome()
-
-
-def drop_kept(run: Run, progress: Progress) -> Outcome:
-    """Drop the tables that a restore kept. After this it cannot be undone. Raises Problem."""
-    progress.phase("drop")
-    restore = Restore.objects.select_related("database").get(pk=run.options["restore"])
-    if not restore.keeps_tables or not re.search(r"__before_\d+$", restore.kept_in):
-        raise Problem("This restore keeps no tables.", safe="Nothing was dropped.")
-    server = database_server(restore.database)
-    progress.hide([server.password])
-    with mysql.connect(server) as connection:
-        freed = mysql.space_used(connection, restore.kept_in)
-    drop_database(server, restore.kept_in, progress.tick)
-    services.restore_note(restore, dropped_at=timezone.now())
-    sentence = f"{restore.kept_in} was dropped, which freed about {freed / 1e6:.1f} MB."
-    progress.log(sentence)
-    services.run_note(run.pk, result={"sentence": sentence, "freed": freed})
-    return Outcome()
-
-
-def derived_name(database: str, purpose: str, run_id: int) -> str:
-    """The name of a run's own database beside another one, within MySQL's 64 characters."""
-    suffix = f"__{purpose}_{run_id}"
-    return database[: _LONGEST_NAME - len(suffix)] + suffix
-
-
-def _place(restore: Restore, run: Run, progress: Progress) -> Place:
-    server = database_server(restore.database)
-    progress.hide([server.password])
-    with mysql.connect(server) as connection:
-        info = mysql.probe(connection)
-    programs = mysql.clients(info, settings.MYSQL_CLIENT_DIR)
-    services.run_note(run.pk, server_version=str(info), client_version=str(programs))
-    return Place(server, info, programs)
-
-
-def _make_sure_of_privileges(restore: Restore, place: Place) -> None:
-    """Refuse before anything is touched: a swap that stops half-way leaves definitions out."""
-    with mysql.connect(place.server) as connection:
-        missing = grants.missing_for_replacing(connection, restore.target)
-    if missing:
-        raise mysql.MissingPrivilege(
-            f"The user {place.server.user} may not replace {restore.target} ({missing.because}).",
-            do=f"Run as an administrator: {missing.statement}",
-        )
 
 
 # ---------------------------------------------------------------- Modes
@@ -210,20 +129,30 @@ def _clear_what_died(restore: Restore, place: Place) -> None:
 
 def _replace(restore: Restore, access: restic.Access, place: Place, progress: Progress) -> None:
     """Into a shadow database first; the live one is touched by one atomic RENAME."""
-    shadow = derived_name(restore.target, "restore", restore.run_id)
+    shadow = mysql.derived_name(restore.target, "restore", restore.run_id)
     services.restore_note(
-        restore, incoming=shadow, kept_in=derived_name(restore.target, "before", restore.run_id)
+        restore, incoming=shadow, kept_in=mysql.derived_name(restore.target, "before", restore.run_id)
     )
-    refuse_taken(restore, place)
-    refuse_keys_from_elsewhere(restore.target, restore.tables, place.server)
+    _refuse_what_stands_in_the_way(restore, place)
     with _shadow(restore, place, shadow, progress):
         _save_before(restore, progress)
         with room.full_disk_told(shadow, instead=_WITHOUT_A_COPY):
             loading = _load(restore, access, place, shadow, progress)
         _check(restore, loading, place, shadow, progress)
-        _refuse_crossing_keys(restore, place, shadow)
+        with mysql.connect(place.server) as connection:
+            _refuse_what_stays(restore, connection, shadow, restore.target)
         _note_what_comes_after(restore, loading, place, progress)
-        _swap(restore, place, progress)
+        swap_in(restore, place, progress)
+
+
+def _refuse_what_stands_in_the_way(restore: Restore, place: Place) -> None:
+    """Raise Problem for what the live database alone tells, before anything is made or saved."""
+    services.refuse_unsettled(restore.database, restore.target, but=restore)
+    refuse_taken(restore.kept_in, restore.target, place.server)
+    with mysql.connect(place.server) as connection:
+        if mysql.database_exists(connection, restore.target):
+            _refuse_what_stays(restore, connection, restore.target)
+    refuse_keys_from_elsewhere(restore.target, restore.tables, place.server)
 
 
 def _in_place(restore: Restore, access: restic.Access, place: Place, progress: Progress) -> None:
@@ -499,16 +428,6 @@ def _check(restore: Restore, loading: Loading, place: Place, database: str, prog
     progress.log("All that the snapshot holds was loaded.")
 
 
-def _swap(restore: Restore, place: Place, progress: Progress) -> None:
-    progress.phase("prepare")
-    refuse_keys_from_elsewhere(restore.target, restore.tables, place.server)
-    write_down(restore, place, progress.tick)
-    progress.phase("swap")
-    progress.no_way_back()
-    swap(restore, place, say=progress.log, tick=progress.tick)
-    progress.log(f"{restore.target} is restored. Undo is possible until the kept tables are dropped.")
-
-
 def _refuse_unknown_tables(restore: Restore, access: restic.Access, progress: Progress) -> None:
     """Raise Problem for chosen tables that the snapshot lacks, before anything is touched."""
     if not restore.tables:
@@ -529,20 +448,14 @@ def _refuse_unknown_tables(restore: Restore, access: restic.Access, progress: Pr
         )
 
 
-def _refuse_crossing_keys(restore: Restore, place: Place, shadow: str) -> None:
-    """Foreign keys go with the tables that are renamed, so a swap needs both ends of each."""
-    if not restore.tables:
-        return
-    with mysql.connect(place.server) as connection:
-        crossing = mysql.crossing_foreign_keys(connection, shadow, restore.tables)
-        crossing += mysql.crossing_foreign_keys(connection, restore.target, restore.tables)
-    if crossing:
-        table, other = crossing[0]
-        raise Problem(
-            f"A foreign key of {table} refers to {other}, and only one of the two is to be replaced.",
-            safe=f"{restore.target} was not touched.",
-            do="Choose both tables, or restore in place.",
-        )
+def _refuse_what_stays(restore: Restore, connection: Any, *databases: str) -> None:
+    """Raise Problem for what of these databases a RENAME would not carry, or not rightly."""
+    inventory = (restore.snapshot.manifest or {}).get("inventory", {})
+    held = {*mysql.tables(connection, restore.target), *inventory.get(Kind.TABLE, [])}
+    for database in databases:
+        refuse_crossing(connection, database, restore.tables, target=restore.target, held=held)
+    for database in databases:
+        refuse_immovable(connection, database, restore.tables, target=restore.target)
 
 
 def _read_through(restore: Restore, access: restic.Access, progress: Progress) -> Loading:
@@ -570,6 +483,16 @@ def _written(
             write(data)
 
     return _streamed(restore, access, progress, read)
+
+
+def _streamed_whole(
+    restore: Restore,
+    access: restic.Access,
+    progress: Progress,
+    write: Callable[[bytes | memoryview], object],
+) -> None:
+    """As `_streamed`. Raises Problem unless it is what was backed up."""
+    _refuse_damaged(restore, _written(restore, access, progress, write))
 
 
 def _streamed(
@@ -608,54 +531,3 @@ def _streamed(
             raise
         finished()
     return loading
-
-
-# ---------------------------------------------------------------- To a file
-
-
-def _to_file(restore: Restore, access: restic.Access, progress: Progress) -> None:
-    """The SQL into a folder, or to standard output."""
-    progress.phase("write", expected=restore.snapshot.total_bytes_processed)
-    if restore.target == STANDARD_OUTPUT:
-        loading = _written(restore, access, progress, sys.stdout.buffer.write)
-        sys.stdout.buffer.flush()
-        _refuse_damaged(restore, loading)
-        return
-    path = Path(restore.target) / file_name(restore.snapshot)
-    with _new_file(path, restore.run_id) as file:
-        loading = _written(restore, access, progress, file.write)
-        _refuse_damaged(restore, loading)
-    services.run_note(restore.run_id, result={"file": str(path)})
-    progress.log(f"Written to {path}.")
-
-
-def file_name(snapshot: Snapshot) -> str:
-    """A file's name for a snapshot's SQL: database, time in TIME_ZONE, id."""
-    name = re.sub(r"[^\w.-]", "_", source_name(snapshot))
-    return f"{name}-{snapshot.local_time:%Y%m%d-%H%M%S}-{snapshot.short_id}.sql"
-
-
-@contextmanager
-def _new_file(path: Path, run_id: int) -> Iterator[BinaryIO]:
-    """A file that appears under its name only when it is whole. Raises Problem."""
-    partial = path.with_name(f".{path.name}.partial").absolute()
-    services.run_note(run_id, result={"partial": str(partial)})
-    try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        # A dump holds everything: nobody else needs to read it, nor may have put a link in its place.
-        partial.unlink(missing_ok=True)
-        with open(os.open(partial, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "wb") as file:  # noqa: PTH123
-            yield file
-            file.flush()
-            os.fsync(file.fileno())
-        partial.rename(path)
-    except OSError as error:
-        raise Problem(
-            f"{path} cannot be written ({error.strerror or error}).",
-            safe="No file was left there.",
-            do="Check the folder's mode and free space.",
-        ) from error
-    finally:
-        with suppress(OSError):
-            partial.unlink(missing_ok=True)
-            services.left_cleared(run_id, "partial")

@@ -8,14 +8,15 @@ from datetime import datetime
 from statistics import median
 from typing import Any
 
-from backups import choose, mysql
+from backups import choose, mysql, services
 from backups.actions.verify import source_name
 from backups.choices import OVERWRITING_MODES, RestoreMode, Verdict
 from backups.connections import database_server
 from backups.errors import Problem
 from backups.models import Database, Restore, Snapshot, Verification
+from backups.obstacles import refuse_crossing, refuse_immovable, refuse_keys_from_elsewhere
 from backups.suspicions import doubts
-from backups.swap import refuse_keys_from_elsewhere, refuse_without_rows
+from backups.swap import refuse_without_rows
 
 _SAMPLES = 20
 
@@ -117,14 +118,35 @@ def _look_at_server(told: Plan, database: Database, chosen: frozenset[str]) -> N
             "The snapshot has no manifest (it was not made by Vedetta): which tables it holds "
             "is known only when it is read."
         )
+    if manifest and told.mode == RestoreMode.REPLACE and live and not chosen and not told.replaced + told.new:
+        told.warnings.append(f"The snapshot holds no table: {told.target} will be empty afterwards.")
     if told.mode == RestoreMode.NEW and live:
         told.obstacles.append(f"{told.target} holds tables already: choose a name that is free.")
     if told.mode in OVERWRITING_MODES and not exists:
         told.obstacles.append(f"There is no database {told.target}: restore into a new one.")
     _look_at_views(told, manifest)
     refuse_without_rows(told.snapshot, chosen, told.target, database_server(database))
-    if told.mode == RestoreMode.REPLACE:
-        refuse_keys_from_elsewhere(told.target, chosen, database_server(database))
+    if told.mode == RestoreMode.REPLACE and exists:
+        _look_at_what_moves(told, database, chosen)
+
+
+def _look_at_what_moves(told: Plan, database: Database, chosen: frozenset[str]) -> None:
+    """What stands in the way of a swap, as far as the live database tells: one obstacle of each kind."""
+    server = database_server(database)
+    inventory = (told.snapshot.manifest or {}).get("inventory", {})
+    with mysql.connect(server) as connection:
+        held = {*mysql.tables(connection, told.target), *inventory.get("table", [])}
+        looks = (
+            lambda: services.refuse_unsettled(database, told.target),
+            lambda: refuse_crossing(connection, told.target, chosen, target=told.target, held=held),
+            lambda: refuse_immovable(connection, told.target, chosen, target=told.target),
+            lambda: refuse_keys_from_elsewhere(told.target, chosen, server),
+        )
+        for look in looks:
+            try:
+                look()
+            except Problem as problem:
+                told.obstacles.append(problem.sentence())
 
 
 def _without_those_that_stay(told: Plan, connection: Any, live: list[str]) -> list[str]:

@@ -13,7 +13,7 @@ from backups.choices import Action
 from backups.connections import database_server, repository_access, scratch_server
 from backups.errors import Problem
 from backups.models import Repository, Restore, Run
-from backups.swap import Place, end_broken_off
+from backups.swap import Place, drop_emptied, end_broken_off
 
 logger = logging.getLogger(__name__)
 
@@ -39,13 +39,18 @@ def run() -> list[Run]:
 
 
 def _end_swap(restore: Restore) -> None:
-    """A swap whose worker or server died is ended, backwards or forwards; tried again each minute."""
+    """A swap whose worker or server died is ended, backwards or forwards.
+
+    Tried again each minute while the server is not to be had; what it refuses to make is left out
+    and kept, so that one definition keeps nobody waiting.
+    """
     try:
         server = database_server(restore.database)
         with mysql.connect(server) as connection:
             info = mysql.probe(connection)
         place = Place(server, info, mysql.clients(info, settings.MYSQL_CLIENT_DIR))
         sentence = end_broken_off(restore, place, tick=lambda: None)
+        drop_emptied(restore, place)
     except Problem as problem:
         logger.warning("%s: %s", restore, problem.sentence())
     else:

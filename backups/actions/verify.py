@@ -21,8 +21,9 @@ from backups.actions.repository import opened
 from backups.choices import Verdict
 from backups.connections import scratch_server
 from backups.dump import stream_dump
-from backups.dumpfile.allowed import Allowed, Found, Wish
+from backups.dumpfile.allowed import Allowed
 from backups.dumpfile.judge import Judge
+from backups.dumpfile.ready import Found, Wish
 from backups.dumpfile.tally import Tally
 from backups.dumpfile.tally import differences as tally_differences
 from backups.errors import Problem

@@ -8,12 +8,13 @@ from django import forms
 from django.contrib import admin, messages
 from django.db.models import QuerySet
 from django.http import Http404, HttpRequest, HttpResponse
+from django.utils.html import format_html, format_html_join
 from unfold.contrib.filters.admin import ChoicesDropdownFilter, RelatedDropdownFilter
 from unfold.decorators import action, display
 from unfold.enums import ActionVariant
 from unfold.widgets import UnfoldAdminTextInputWidget
 
-from backups import humane, mysql, services
+from backups import humane, mysql, services, states
 from backups.admin.base import ReadOnlyAdmin, go, page_url, row_of, run_url
 from backups.admin.dialogs import FactsForm, dialog
 from backups.choices import STATUS_COLOURS, Action, RestoreMode, Trigger
@@ -35,7 +36,31 @@ class ReasonForm(FactsForm):
         return [
             ("Database", restore.target),
             ("Tables as they were", f"in {restore.kept_in}, since {humane.clock(restore.swapped_at)}"),
+            ("What that is", states.State(restore, "", None).what),
         ]
+
+
+class UndoForm(ReasonForm):
+    """As above, with the newer restores that are passed over."""
+
+    def facts(self, object_id: str) -> list[tuple[str, Any]]:
+        """Also which restores lie upon it."""
+        restore = Restore.objects.select_related("database").get(pk=object_id)
+        lying = states.laid(restore.database, restore.target)
+        newer = [str(one.run_id) for one in lying if one.pk > restore.pk]
+        passed = [("Newer restores that go with it", ", ".join(newer))] if newer else []
+        return [*super().facts(object_id), *passed]
+
+
+class AgainForm(FactsForm):
+    """What was left out, and why."""
+
+    def facts(self, object_id: str) -> list[tuple[str, Any]]:
+        """Each definition with the server's reason."""
+        restore = row_of(Restore.objects.all(), object_id)
+        if restore is None:
+            raise Http404
+        return [(f"{one['kind']} {one['name']}", one["why"]) for one in restore.definitions_left]
 
 
 class DropForm(ReasonForm):
@@ -64,15 +89,15 @@ class RestoreAdmin(ReadOnlyAdmin):
     search_help_text = "Snapshot id or target"
     fields = (
         "run_link", "snapshot_link", "database", "mode", "target", "chosen_tables", "reason", "took",
-        "safety_link", "kept_in", "swapped", "undone", "dropped",
+        "safety_link", "kept_in", "swapped", "undone", "dropped", "left_out", "ways_back",
     )  # fmt: skip
     readonly_fields = fields
-    actions_detail = ("undo", "drop_kept")
+    actions_detail = ("undo", "try_again", "drop_kept")
 
     def get_queryset(self, request: HttpRequest) -> QuerySet[Restore]:
         """Restores with what their pages show."""
         found = super().get_queryset(request).select_related("run", "snapshot", "database", "safety_snapshot")
-        return found.defer("snapshot__manifest", "safety_snapshot__manifest")
+        return found.defer("snapshot__manifest", "safety_snapshot__manifest", *states.LARGE)
 
     @display(description="Snapshot", ordering="snapshot")
     def what(self, restore: Restore) -> str:
@@ -130,6 +155,32 @@ class RestoreAdmin(ReadOnlyAdmin):
         """When the tables from before were dropped."""
         return humane.both(restore.dropped_at)
 
+    @display(description="Could not be made")
+    def left_out(self, restore: Restore) -> str:
+        """Views, triggers, routines and events that are missing, why, and as which statements."""
+        if not restore.definitions_left:
+            return humane.EMPTY
+        return format_html_join(
+            "",
+            "<details><summary>{} {}: {}</summary><pre>{}</pre></details>",
+            [(one["kind"], one["name"], one["why"], one["text"]) for one in restore.definitions_left],
+        )
+
+    @display(description="What can be brought back")
+    def ways_back(self, restore: Restore) -> str:
+        """The states that the target can be brought back to, newest first, each with its way and end."""
+        found = states.listed(restore.database, restore.target)
+        if not found:
+            return humane.EMPTY
+        return format_html(
+            "<ul>{}</ul>",
+            format_html_join(
+                "",
+                "<li>{}: {}, {}</li>",
+                [(humane.link(page_url(one.restore), one.what), one.way, one.end) for one in found],
+            ),
+        )
+
     # ------------------------------------------------------------ What can be done
 
     def has_undo_permission(self, request: HttpRequest, object_id: Any = None) -> bool:
@@ -140,20 +191,44 @@ class RestoreAdmin(ReadOnlyAdmin):
         """Whether this person may drop, and this restore keeps, the tables of before."""
         return self.has_run_restore_permission(request) and _kept(object_id, "keeps_tables")
 
+    def has_again_permission(self, request: HttpRequest, object_id: Any = None) -> bool:
+        """Whether this person may make, and this restore left out, definitions."""
+        restore = row_of(Restore.objects.select_related("database", "run"), object_id)
+        may = restore is not None and states.may_define_again(restore)
+        return self.has_run_restore_permission(request) and may
+
+    @action(
+        description="Try these again", icon="replay", variant=ActionVariant.PRIMARY, permissions=["again"],
+        dialog=dialog(
+            "Make what was left out?",
+            "These views, triggers, routines and events could not be made. They are made now, so far as "
+            "the server takes them; what somebody made by hand meanwhile stays as it is, and no table is "
+            "touched.",
+            "Try these again", form_class=AgainForm,
+        ),
+    )  # fmt: skip
+    def try_again(self, request: HttpRequest, form: AgainForm, object_id: str) -> HttpResponse:
+        """Make what was left out."""
+        restore = self.found(request, object_id)
+        return self.start(
+            request, restore, Action.DEFINE, database=restore.database, options={"restore": restore.pk}
+        )
+
     @action(
         description="Undo", icon="undo", variant=ActionVariant.PRIMARY, permissions=["undo"],
         dialog=dialog(
             "Undo this restore?",
             "The tables that were kept take the place of those of now, in one step. The tables of now "
             "are kept in their turn, so that this can be undone as well.",
-            "Undo the restore", form_class=ReasonForm,
+            "Undo the restore", form_class=UndoForm,
         ),
     )  # fmt: skip
-    def undo(self, request: HttpRequest, form: ReasonForm, object_id: str) -> HttpResponse:
+    def undo(self, request: HttpRequest, form: UndoForm, object_id: str) -> HttpResponse:
         """Swap the kept tables back."""
         restore = self.found(request, object_id)
         assert request.user.is_authenticated  # noqa: S101  admin_view lets nobody else in
         try:
+            states.refuse_out_of_order(restore)
             run = services.restore_enqueue(
                 database=restore.database, snapshot=restore.snapshot, mode=RestoreMode.UNDO,
                 target=restore.target, trigger=Trigger.ADMIN, undo_of=restore,
@@ -177,6 +252,11 @@ class RestoreAdmin(ReadOnlyAdmin):
     def drop_kept(self, request: HttpRequest, form: ReasonForm, object_id: str) -> HttpResponse:
         """Give the kept tables up."""
         restore = self.found(request, object_id)
+        try:
+            states.refuse_early_drop(restore)
+        except Problem as refused:
+            messages.error(request, refused.sentence())
+            return go(request, page_url(restore))
         self.log_change(request, restore, f"Drop of kept tables: {form.cleaned_data['reason']}")
         return self.start(
             request, restore, Action.DROP_KEPT, database=restore.database, options={"restore": restore.pk}

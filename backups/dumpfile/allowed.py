@@ -21,69 +21,18 @@ https://mariadb.com/kb/en/mariadb-dump/ https://dev.mysql.com/doc/refman/8.4/en/
 from __future__ import annotations
 
 import re
-from collections import Counter
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass, field
-from enum import Enum
-from typing import NamedTuple
 
 from backups.dumpfile.dialect import Dialect, decoded
-from backups.dumpfile.lexer import Cursor, Name, Unexpected
+from backups.dumpfile.heads import ROUTINES, read_head
+from backups.dumpfile.lexer import Cursor, Unexpected
 from backups.dumpfile.lexer import Kind as Of
+from backups.dumpfile.ready import Does, EventState, Found, LeftOut, Ready, Wish, quoted
 from backups.dumpfile.rows import Rows, spelled_out, values_end
+from backups.dumpfile.scope import Scope
 from backups.dumpfile.settings import Session, Settings
 from backups.dumpfile.statements import NoStatement, Statement
 from backups.dumpfile.tables import TableReader, is_at_home
-
-
-class Does(Enum):
-    """What a statement that is sent does."""
-
-    DROP = "drop"
-    TABLE = "table"
-    SEQUENCE = "sequence"
-    NUMBER = "number"
-    ROWS = "rows"
-    KEYS = "keys"
-    LATER = "later"
-    DEFINITION = "definition"
-
-
-class Ready(NamedTuple):
-    """A statement that may be sent, as it is to be sent. `table` is the one that it is about, or none."""
-
-    does: Does
-    text: bytes
-    settings: Settings
-    table: str = ""
-    kind: str = ""
-    name: str = ""
-
-
-class LeftOut(NamedTuple):
-    """What a dump holds and was not made, and why."""
-
-    kind: str
-    name: str
-    why: str
-
-
-class EventState(NamedTuple):
-    """An event that was made disabled, and how the dump has it: ENABLE, DISABLE, DISABLE ON SLAVE."""
-
-    name: str
-    definer: bytes
-    state: bytes
-    settings: Settings
-
-    def settled(self, state: bytes | None = None) -> Ready:
-        """The statement that puts it into its state, or another.
-
-        With its definer, since otherwise whoever alters an event becomes that.
-        """
-        definer = b"DEFINER=" + self.definer + b" " if self.definer else b""
-        text = b"ALTER " + definer + b"EVENT " + quoted(self.name) + b" " + (state or self.state)
-        return Ready(Does.DEFINITION, text, self.settings, kind="event", name=self.name)
 
 
 class NotAllowed(Exception):
@@ -94,41 +43,6 @@ class NotAllowed(Exception):
         told = _SANDBOX.sub(b"", text[:4096]).decode(errors="replace")
         self.beginning = " ".join(told.split())[:80]
         super().__init__(self.beginning)
-
-
-@dataclass(frozen=True)
-class Wish:
-    """Into which database a dump of `source` goes, and what of it. An empty `tables` is all of it."""
-
-    database: str
-    source: str
-    tables: frozenset[str] = frozenset()
-    current_user_defines: bool = False
-
-
-@dataclass
-class Found:
-    """What came by in a dump."""
-
-    # Objects that stand after all is loaded, by kind and name.
-    made: dict[tuple[str, str], str] = field(default_factory=dict)
-    # CREATE TABLE statements, as the dump has them.
-    definitions: dict[str, bytes] = field(default_factory=dict)
-    with_rows: set[str] = field(default_factory=set)
-    left_out: list[LeftOut] = field(default_factory=list)
-    events: list[EventState] = field(default_factory=list)
-    # Foreign keys to other databases and defaults from there, for tables that stand in their place.
-    outward: list[Ready] = field(default_factory=list)
-    # Databases of which statements were passed over, with how many.
-    others: Counter[str] = field(default_factory=Counter)
-    own_statements: int = 0
-
-    def inventory(self) -> dict[str, list[str]]:
-        """The names of all that was made, by kind, sorted; triggers by their table."""
-        found: dict[str, list[str]] = {}
-        for (kind, name), of in self.made.items():
-            found.setdefault(kind, []).append(of if kind == "trigger" else name)
-        return {kind: sorted(names) for kind, names in found.items()}
 
 
 _NEVER_SENT = (
@@ -152,7 +66,7 @@ _TRANSACTION = (b"BEGIN", b"COMMIT")
 _SANDBOX = re.compile(rb"\A\s*(?:/\*M?!999999[^*]*\*/|--[^\n]*\n|\s)*")
 # In a version comment of its own, behind the one in which the view is.
 _CHECK_OPTION = re.compile(rb"\s*\*/\s*/\*!\d{5,6}\s+(WITH\s+(?:LOCAL|CASCADED)\s+CHECK\s+OPTION)\s*\Z", re.I)
-_ROUTINES = (b"PROCEDURE", b"FUNCTION", b"PACKAGE")
+_DROPPED = (b"TABLE", b"VIEW", b"SEQUENCE", b"TRIGGER", b"EVENT", b"PACKAGE BODY", b"LIBRARY", *ROUTINES)
 
 
 class Allowed:
@@ -172,9 +86,8 @@ class Allowed:
         self._wish = wish
         # For what is ours and not the dump's.
         self._plain = Settings(initial_mode=dialect.sql_mode)
-        self._tables = TableReader(wish.database, self._is_own)
-        # The database that USE has chosen, none before the first.
-        self._chosen: str | None = None
+        self._scope = Scope(wish.source)
+        self._tables = TableReader(wish.database, self._scope.is_own)
         self._drops: dict[str, Ready] = {}
         self._later: list[Ready] = []
         self._definitions: list[Ready] = []
@@ -219,7 +132,7 @@ class Allowed:
             cursor.take()
             self.session.set(cursor)
         elif word == b"USE":
-            self._use(cursor)
+            self._scope.use(cursor)
         elif word in (b"INSERT", b"REPLACE"):
             yield from self._rows(statement, spelled_out(cursor))
         elif word in _TRANSACTION:
@@ -231,8 +144,8 @@ class Allowed:
             pass
         elif self._is_of_database(statement):
             self._of_database(cursor)
-        elif not self._is_ours():
-            self.found.others[self._chosen or ""] += 1
+        elif not self._scope.is_ours:
+            self.found.others[self._scope.chosen or ""] += 1
         else:
             yield from self._of_object(word, statement, cursor)
 
@@ -273,14 +186,6 @@ class Allowed:
 
     # ------------------------------------------------------------ Databases
 
-    def _use(self, cursor: Cursor) -> None:
-        cursor.take()
-        name = cursor.name()
-        cursor.the_end()
-        if name.qualifier is not None:
-            raise Unexpected
-        self._chosen = name.name
-
     def _of_database(self, cursor: Cursor) -> None:
         """CREATE, DROP and ALTER DATABASE: never sent as they are."""
         verb = cursor.take()
@@ -299,7 +204,7 @@ class Allowed:
         clause = b""
         if not cursor.sees(b"CHARACTER", b"COLLATE", b"DEFAULT"):
             name = cursor.name()
-            if name.qualifier is not None or not self._is_own(name.name):
+            if name.qualifier is not None or not self._scope.is_own(name.name):
                 return
         while cursor.token is not None:
             cursor.accept(b"DEFAULT")
@@ -311,7 +216,7 @@ class Allowed:
                 return  # of another kind, which is no business of a load
             cursor.accept(b"=")
             clause += quoted_word(cursor.plain(cursor.take()))
-        if not self._is_ours():
+        if not self._scope.is_ours:
             return
         ready = Ready(Does.DEFINITION, b"ALTER DATABASE " + quoted(self._wish.database) + clause, self._plain)
         if self._after_definition:
@@ -320,35 +225,19 @@ class Allowed:
         else:
             self._collation = ready
 
-    def _is_own(self, database: str) -> bool:
-        """Whether a database's name means the one that is loaded."""
-        return database.casefold() == self._wish.source.casefold()
-
-    def _is_ours(self) -> bool:
-        """Whether the statements that come now are of the database that is loaded."""
-        return self._chosen is None or self._is_own(self._chosen)
-
-    def _own(self, cursor: Cursor, name: Name) -> str:
-        """The name alone, without its database's, which must be ours. Raises Unexpected."""
-        if name.qualifier is not None:
-            if not self._is_own(name.qualifier):
-                raise Unexpected(f"it is about the database {name.qualifier}")
-            cursor.cut(name.start, name.own)
-        return name.name
-
     # ------------------------------------------------------------ Tables and their rows
 
     def _is_wished(self, table: str) -> bool:
         return not self._wish.tables or table in self._wish.tables
 
     def _rows(self, statement: Statement, rows: Rows) -> Iterator[Ready]:
-        if not self._is_ours():
-            self.found.others[self._chosen or ""] += 1
+        if not self._scope.is_ours:
+            self.found.others[self._scope.chosen or ""] += 1
             return
         self.found.own_statements += 1
         charset = statement.settings.charset
         table = _plain(rows.table, charset)
-        if rows.qualifier is not None and not self._is_own(_plain(rows.qualifier, charset)):
+        if rows.qualifier is not None and not self._scope.is_own(_plain(rows.qualifier, charset)):
             raise Unexpected(f"it is about the database {_plain(rows.qualifier, charset)}")
         text = statement.text
         # A version comment in the head would be sent as it is, and read as the server likes.
@@ -397,7 +286,7 @@ class Allowed:
     def _create_table(self, statement: Statement, cursor: Cursor) -> Iterator[Ready]:
         cursor.take()
         cursor.accept(b"IF", b"NOT", b"EXISTS")
-        table = self._own(cursor, cursor.name())
+        table = self._scope.own(cursor, cursor.name())
         made = self._tables.read(table, cursor)
         if not self._is_wished(table):
             self._drops.pop(table, None)
@@ -420,7 +309,7 @@ class Allowed:
     def _create_sequence(self, statement: Statement, cursor: Cursor) -> Iterator[Ready]:
         cursor.take()
         cursor.accept(b"IF", b"NOT", b"EXISTS")
-        name = self._own(cursor, cursor.name())
+        name = self._scope.own(cursor, cursor.name())
         for token in cursor.rest():
             is_word = token.kind == Of.WORD or token.says(b"-") or token.says(b"=")
             if not is_word or token.says(b"SELECT"):
@@ -440,7 +329,7 @@ class Allowed:
         """`DO SETVAL(…)`, also with SELECT, as older dumps have it."""
         cursor.take()
         cursor.expect(b"SETVAL", b"(")
-        name = self._own(cursor, cursor.name())
+        name = self._scope.own(cursor, cursor.name())
         for token in cursor.rest():
             if token.says(b")"):
                 break
@@ -456,7 +345,7 @@ class Allowed:
         cursor.take()
         cursor.accept(b"IGNORE")
         cursor.expect(b"TABLE")
-        table = self._own(cursor, cursor.name())
+        table = self._scope.own(cursor, cursor.name())
         if cursor.sees(b"DISABLE", b"ENABLE"):
             cursor.take()
             cursor.expect(b"KEYS")
@@ -465,8 +354,7 @@ class Allowed:
             does, text = Does.LATER, self._tables.read_alter(table, cursor)
         if not self._is_wished(table) or self._tables.is_left_out(table):
             return
-        if ("table", table) not in self.found.made:
-            raise Unexpected(f"the dump has made no table {table}")
+        self._refuse_unless_there(table)
         ready = Ready(does, text, statement.settings, table)
         if does == Does.LATER:
             self._later.append(ready)
@@ -479,19 +367,18 @@ class Allowed:
             cursor.expect(b"FROM")
         else:
             cursor.accept(b"TABLE")
-        table = self._own(cursor, cursor.name())
+        table = self._scope.own(cursor, cursor.name())
         text = cursor.rewritten()
         if not self._is_wished(table) or self._tables.is_left_out(table):
             return
-        if ("table", table) not in self.found.made:
-            raise Unexpected(f"the dump has made no table {table}")
+        self._refuse_unless_there(table)
         yield Ready(Does.ROWS, text, statement.settings, table)
 
     def _analyze(self, statement: Statement, cursor: Cursor) -> Iterator[Ready]:
         """MySQL's `--column-statistics`."""
         cursor.take()
         cursor.expect(b"TABLE")
-        table = self._own(cursor, cursor.name())
+        table = self._scope.own(cursor, cursor.name())
         cursor.expect(b"UPDATE", b"HISTOGRAM", b"ON")
         for token in cursor.rest():
             if token.kind not in (Of.WORD, Of.NAME, Of.TEXT) and not token.says(b","):
@@ -506,12 +393,21 @@ class Allowed:
         kind = cursor.take().text.upper()
         if kind == b"PACKAGE" and cursor.accept(b"BODY"):
             kind = b"PACKAGE BODY"
-        if kind not in (b"TABLE", b"VIEW", b"SEQUENCE", b"TRIGGER", b"EVENT", b"PACKAGE BODY", *_ROUTINES):
+        if kind not in (
+            b"TABLE",
+            b"VIEW",
+            b"SEQUENCE",
+            b"TRIGGER",
+            b"EVENT",
+            b"PACKAGE BODY",
+            b"LIBRARY",
+            *ROUTINES,
+        ):
             raise Unexpected
         cursor.accept(b"IF", b"EXISTS")
-        names = [self._own(cursor, cursor.name())]
+        names = [self._scope.own(cursor, cursor.name())]
         while cursor.accept(b","):
-            names.append(self._own(cursor, cursor.name()))
+            names.append(self._scope.own(cursor, cursor.name()))
         cursor.accept(b"CASCADE")
         cursor.accept(b"RESTRICT")
         cursor.the_end()
@@ -538,141 +434,34 @@ class Allowed:
     # ------------------------------------------------------------ Views, triggers, routines, events
 
     def _define(self, statement: Statement, cursor: Cursor) -> None:
-        definer = self._modifiers(cursor)
-        token = cursor.take()
-        kind = token.text.upper()
-        table = ""
-        if kind == b"VIEW":
-            name = self._view(cursor)
-        elif kind == b"TRIGGER":
-            name, table = self._trigger(cursor)
-        elif kind in _ROUTINES:
-            kind, name = self._routine(kind, cursor)
-        elif kind == b"EVENT":
-            name = self._event(statement, cursor, definer)
-        else:
-            raise Unexpected
-        of = kind.decode().lower()
-        if self._wish.tables and not (table and table in self._wish.tables):
+        head = read_head(cursor, self._scope, current_user_defines=self._wish.current_user_defines)
+        table = head.table
+        is_left_out = bool(table) and self._tables.is_left_out(table)
+        if self._wish.tables:
+            is_left_out = is_left_out or table not in self._wish.tables
+        elif table and not is_left_out:
+            self._refuse_unless_there(table)
+        if is_left_out:
             return
-        if table and self._tables.is_left_out(table):
-            return
-        self.found.made[of, name] = table or name
+        if head.kind == "event":
+            self.found.events.append(EventState(head.name, head.definer, head.state, statement.settings))
+        # Libraries are in no inventory.
+        if head.kind != "library":
+            self.found.made[head.kind, head.name] = table or head.name
         if self._collation is not None:
             self._definitions.append(self._collation)
             self._collation = None
             self._after_definition = True
         text = cursor.with_body()
-        if kind == b"VIEW":
+        if head.kind == "view":
             text = _CHECK_OPTION.sub(rb" \1", text)
-        self._definitions.append(Ready(Does.DEFINITION, text, statement.settings, table, of, name))
+        self._definitions.append(
+            Ready(Does.DEFINITION, text, statement.settings, table, head.kind, head.name)
+        )
 
-    def _modifiers(self, cursor: Cursor) -> bytes:
-        """What may stand between CREATE and what is made; answers who defines it."""
-        definer = b""
-        while True:
-            if cursor.accept(b"DEFINER"):
-                cursor.expect(b"=")
-                definer = self._definer(cursor)
-            elif cursor.accept(b"ALGORITHM"):
-                cursor.expect(b"=")
-                cursor.take()
-            elif cursor.accept(b"SQL", b"SECURITY"):
-                cursor.take()
-            elif not cursor.accept(b"AGGREGATE"):
-                return definer
-
-    def _definer(self, cursor: Cursor) -> bytes:
-        """A user, with or without a host, or a role; CURRENT_USER where that is wished for."""
-        first = cursor.take()
-        start, end = first.start, first.end
-        if first.kind == Of.SIGN:
-            raise Unexpected
-        if cursor.accept(b"(", b")"):
-            end = cursor.reached
-        elif cursor.accept(b"@"):
-            end = cursor.take().end
-        if self._wish.current_user_defines:
-            cursor.cut(start, end, b"CURRENT_USER")
-            return b"CURRENT_USER"
-        return cursor.text[start:end]
-
-    def _view(self, cursor: Cursor) -> str:
-        cursor.accept(b"IF", b"NOT", b"EXISTS")
-        name = self._own(cursor, cursor.name())
-        if cursor.accept(b"("):
-            _pass_names(cursor)
-        cursor.expect(b"AS")
-        return name
-
-    def _trigger(self, cursor: Cursor) -> tuple[str, str]:
-        cursor.accept(b"IF", b"NOT", b"EXISTS")
-        name = self._own(cursor, cursor.name())
-        if not (cursor.accept(b"BEFORE") or cursor.accept(b"AFTER")):
-            raise Unexpected
-        while not cursor.sees(b"ON"):
-            token = cursor.take()
-            if token.kind not in (Of.WORD, Of.NAME) and not token.says(b","):
-                raise Unexpected
-        cursor.take()
-        table = self._own(cursor, cursor.name())
-        cursor.expect(b"FOR", b"EACH", b"ROW")
-        is_there = ("table", table) in self.found.made or table in self._standing
-        if not (is_there or self._wish.tables or self._tables.is_left_out(table)):
+    def _refuse_unless_there(self, table: str) -> None:
+        if ("table", table) not in self.found.made and table not in self._standing:
             raise Unexpected(f"the dump has made no table {table}")
-        return name, table
-
-    def _routine(self, kind: bytes, cursor: Cursor) -> tuple[bytes, str]:
-        if kind == b"PACKAGE" and cursor.accept(b"BODY"):
-            kind = b"PACKAGE BODY"
-        cursor.accept(b"IF", b"NOT", b"EXISTS")
-        name = self._own(cursor, cursor.name())
-        # With RETURNS at once it is a program of the server's machine, for all databases; and what a
-        # version comment holds there would be read as the server likes.
-        behind = cursor.text[cursor.reached :].lstrip()
-        if behind.startswith((b"/*", b"--", b"#")) or cursor.sees(b"RETURNS", b"SONAME"):
-            raise Unexpected
-        return kind, name
-
-    def _event(self, statement: Statement, cursor: Cursor, definer: bytes) -> str:
-        """An event comes in disabled, whatever it was."""
-        cursor.accept(b"IF", b"NOT", b"EXISTS")
-        name = self._own(cursor, cursor.name())
-        cursor.expect(b"ON", b"SCHEDULE")
-        state = self._schedule(cursor)
-        if not self._wish.tables:
-            self.found.events.append(EventState(name, definer, state, statement.settings))
-        return name
-
-    def _schedule(self, cursor: Cursor) -> bytes:
-        """Up to DO; answers the state. A schedule that calculates would run what it calls."""
-        state = b"ENABLE"
-        settled = False
-        while not cursor.sees(b"DO"):
-            token = cursor.take()
-            if token.says(b"ENABLE") or token.says(b"DISABLE"):
-                state = token.text.upper()
-                if cursor.accept(b"ON"):
-                    state = b"DISABLE ON " + cursor.take().text.upper()
-                cursor.cut(token.start, cursor.reached, b"DISABLE")
-                settled = True
-            elif token.says(b"COMMENT"):
-                if not settled:
-                    cursor.cut(token.start, token.start, b"DISABLE ")
-                    settled = True
-                if cursor.take().kind != Of.TEXT:
-                    raise Unexpected
-            elif token.kind == Of.SIGN and token.text not in (b"+", b"-", b"."):
-                raise Unexpected
-        if not settled:
-            cursor.cut(cursor.reached, cursor.reached, b" DISABLE")
-        cursor.take()
-        return state
-
-
-def quoted(name: str) -> bytes:
-    """A name as an identifier, in UTF-8."""
-    return b"`" + name.replace("`", "``").encode(errors="surrogateescape") + b"`"
 
 
 def quoted_word(word: str) -> bytes:
@@ -687,12 +476,3 @@ def _plain(name: bytes, charset: str) -> str:
     if quote in (b"`", b'"'):
         name = name[1:-1].replace(2 * quote, quote)
     return decoded(name, charset)
-
-
-def _pass_names(cursor: Cursor) -> None:
-    for token in cursor.rest():
-        if token.says(b")"):
-            return
-        if token.kind not in (Of.NAME, Of.WORD) and not token.says(b","):
-            raise Unexpected
-    raise Unexpected

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from backups.dumpfile.allowed import Allowed, Ready
+from backups.dumpfile.allowed import Allowed
 from backups.dumpfile.dialect import Dialect
+from backups.dumpfile.ready import Ready
 from backups.dumpfile.statements import Reader, Statement
 
 

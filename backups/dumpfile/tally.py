@@ -12,7 +12,7 @@ import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
-from backups.dumpfile.allowed import Does, Ready
+from backups.dumpfile.ready import Does, Ready
 
 _QUOTED = rb"'[^'\\]*+(?:(?:\\.|'')[^'\\]*+)*+'|\"[^\"\\]*+(?:(?:\\.|\"\")[^\"\\]*+)*+\""
 _ROW = re.compile(rb"\((?:[^()'\"]++|" + _QUOTED + rb")*+\)", re.S)

@@ -8,7 +8,7 @@ from django.db import migrations, models
 class Migration(migrations.Migration):
 
     dependencies = [
-        ('backups', '0004_connection_test'),
+        ('backups', '0005_definitions_left'),
     ]
 
     operations = [

@@ -14,11 +14,15 @@ from backups.mysql.changes import (
     end_renames,
     rename_tables,
     requalify_sequences,
+    set_database_defaults,
 )
 from backups.mysql.connection import connect, execute, kill, refuse_plaintext
 from backups.mysql.contents import (
+    BrokenView,
+    ForeignKey,
     Inventory,
     TableSize,
+    broken_views,
     count_rows,
     crossing_foreign_keys,
     data_length,
@@ -28,15 +32,20 @@ from backups.mysql.contents import (
     definition,
     definitions_changed_at,
     describe_as_dumps_do,
+    foreign_keys,
     foreign_keys_into,
     inventory,
+    is_read_only,
+    keys_without_parent,
     listed_tables,
     referenced_tables,
     refuse_what_hangs,
     space_used,
     tables,
+    tables_with_directory,
     tables_with_json,
     tables_without_snapshot,
+    triggers,
 )
 from backups.mysql.left_out import (
     LeftOut,
@@ -50,7 +59,7 @@ from backups.mysql.left_out import (
 )
 from backups.mysql.loading import LoadingConnection, break_off, loading_connections, session_mode
 from backups.mysql.locks import NotLocked, ReadLock, locked_for_reading
-from backups.mysql.names import name_pattern, prefix_pattern, quote
+from backups.mysql.names import derived_name, name_pattern, prefix_pattern, quote
 from backups.mysql.privileges import (
     account,
     definer_grant,

@@ -11,7 +11,7 @@ import MySQLdb
 
 from backups import process
 from backups.mysql.connection import execute, fetch_all
-from backups.mysql.contents import inventory
+from backups.mysql.contents import database_defaults, inventory
 from backups.mysql.left_out import libraries
 from backups.mysql.names import quote
 from backups.mysql.problems import MySQLProblem
@@ -31,6 +31,14 @@ def create_database(connection: Any, database: str, charset: str = "", collation
     if re.fullmatch(r"\w+", charset) and re.fullmatch(r"\w+", collation):
         defaults = f" CHARACTER SET {charset} COLLATE {collation}"
     execute(connection, f"CREATE DATABASE {quote(database)}{defaults}")
+
+
+def set_database_defaults(connection: Any, database: str, charset: str, collation: str) -> None:
+    """Give a database its character set and collation, where it has others."""
+    if database_defaults(connection, database) == (charset, collation):
+        return
+    if re.fullmatch(r"\w+", charset) and re.fullmatch(r"\w+", collation):
+        execute(connection, f"ALTER DATABASE {quote(database)} CHARACTER SET {charset} COLLATE {collation}")
 
 
 def drop_database(connection: Any, database: str) -> None:

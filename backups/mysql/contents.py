@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection
+import re
+from collections.abc import Callable, Collection
 from contextlib import suppress
 from typing import Any, NamedTuple
 
@@ -11,21 +12,23 @@ import MySQLdb
 from backups.mysql.connection import execute, fetch_all
 from backups.mysql.left_out import tables_without_rows
 from backups.mysql.names import quote
-from backups.mysql.problems import MySQLProblem
+from backups.mysql.problems import MySQLProblem, UnknownDatabase
 from backups.mysql.server import MARIADB, ServerInfo
 
 Inventory = dict[str, list[str]]
 
 
 def database_defaults(connection: Any, database: str) -> tuple[str, str]:
-    """The database's default character set and collation."""
-    ((charset, collation),) = fetch_all(
+    """The database's default character set and collation. Raises UnknownDatabase."""
+    rows = fetch_all(
         connection,
         "SELECT DEFAULT_CHARACTER_SET_NAME, DEFAULT_COLLATION_NAME "
         "FROM information_schema.SCHEMATA WHERE SCHEMA_NAME = %s",
         [database],
     )
-    return str(charset), str(collation)
+    if not rows:
+        raise UnknownDatabase(f"There is no database {database} that we may see.")
+    return str(rows[0][0]), str(rows[0][1])
 
 
 def default_collations(connection: Any, info: ServerInfo) -> dict[str, str]:
@@ -126,15 +129,119 @@ def tables(connection: Any, database: str) -> list[str]:
     return sorted([*held.get("table", []), *held.get("sequence", [])])
 
 
-def crossing_foreign_keys(connection: Any, database: str, chosen: Collection[str]) -> list[tuple[str, str]]:
-    """Foreign keys between chosen tables and others: (table, the table it refers to)."""
+class ForeignKey(NamedTuple):
+    """A foreign key of `table`, to `referenced` in the database `schema`, whether that is there or not."""
+
+    table: str
+    name: str
+    schema: str
+    referenced: str
+
+
+def foreign_keys(connection: Any, database: str) -> list[ForeignKey]:
+    """The foreign keys of a database, sorted."""
     rows = fetch_all(
         connection,
-        "SELECT TABLE_NAME, REFERENCED_TABLE_NAME FROM information_schema.REFERENTIAL_CONSTRAINTS "
-        "WHERE CONSTRAINT_SCHEMA = %s",
+        "SELECT CONSTRAINT_SCHEMA, TABLE_NAME, CONSTRAINT_NAME, UNIQUE_CONSTRAINT_SCHEMA, "
+        "REFERENCED_TABLE_NAME FROM information_schema.REFERENTIAL_CONSTRAINTS WHERE CONSTRAINT_SCHEMA = %s",
         [database],
     )
-    return [(str(a), str(b)) for a, b in rows if (a in chosen) != (b in chosen)]
+    spelled = _spelling(connection)
+    # information_schema compares names by a collation in which others may be equal.
+    return sorted(ForeignKey(*map(str, key)) for schema, *key in rows if spelled(schema) == spelled(database))
+
+
+def keys_without_parent(connection: Any, database: str) -> list[ForeignKey]:
+    """Foreign keys to tables of their own database that are not there, as foreign_key_checks=0 allows."""
+    spelled = _spelling(connection)
+    held = {spelled(name) for name in inventory(connection, database).get("table", [])}
+    return [
+        key
+        for key in foreign_keys(connection, database)
+        if spelled(key.schema) == spelled(database) and spelled(key.referenced) not in held
+    ]
+
+
+def _spelling(connection: Any) -> Callable[[str], str]:
+    """In which form names of databases and tables are equal on this server."""
+    ((setting,),) = fetch_all(connection, "SELECT @@lower_case_table_names")
+    return str.casefold if setting else str
+
+
+def crossing_foreign_keys(connection: Any, database: str, chosen: Collection[str]) -> list[tuple[str, str]]:
+    """Foreign keys between chosen tables and others of the database: (table, the table it refers to)."""
+    return [
+        (key.table, key.referenced)
+        for key in foreign_keys(connection, database)
+        if key.schema == database and (key.table in chosen) != (key.referenced in chosen)
+    ]
+
+
+def is_read_only(connection: Any, database: str) -> bool:
+    """Whether the database itself is (MySQL's ALTER DATABASE … READ ONLY).
+
+    https://dev.mysql.com/doc/refman/8.4/en/information-schema-schemata-extensions-table.html
+    """
+    with suppress(MySQLdb.Error):  # MariaDB and older servers know no such table
+        rows = fetch_all(
+            connection,
+            "SELECT OPTIONS FROM information_schema.SCHEMATA_EXTENSIONS WHERE SCHEMA_NAME = %s",
+            [database],
+        )
+        return any("READ ONLY=1" in str(options) for (options,) in rows)
+    return False
+
+
+def tables_with_directory(connection: Any, database: str) -> list[str]:
+    """Tables that, or partitions of which, lie in a folder of their own (DATA or INDEX DIRECTORY)."""
+    rows = fetch_all(
+        connection,
+        "SELECT TABLE_NAME FROM information_schema.TABLES WHERE TABLE_SCHEMA = %s "
+        "AND (CREATE_OPTIONS LIKE '%%DIRECTORY%%' OR CREATE_OPTIONS LIKE '%%partitioned%%') "
+        "ORDER BY TABLE_NAME",
+        [database],
+    )
+    return [
+        str(name)
+        for (name,) in rows
+        if _DIRECTORY.search(_QUOTED.sub(b"", definition(connection, database, str(name))))
+    ]
+
+
+_QUOTED = re.compile(rb"'(?:[^'\\]|\\.|'')*'|`(?:[^`]|``)*`", re.S)
+_DIRECTORY = re.compile(rb"\b(?:DATA|INDEX) DIRECTORY\b")
+
+
+class BrokenView(NamedTuple):
+    """A view that reads what is not there any more, with the statement that made it."""
+
+    name: str
+    statement: str
+    charset: str
+    collation: str
+
+
+def broken_views(connection: Any, database: str) -> list[BrokenView]:
+    """The views at which the dump programs end. `connection` has the database chosen."""
+    found = []
+    for name in inventory(connection, database).get("view", []):
+        try:
+            # As the dump programs ask for what they write first of each view.
+            fetch_all(connection, f"SHOW FIELDS FROM {quote(name)}")
+        except MySQLdb.Error:
+            ((_, *told),) = fetch_all(connection, f"SHOW CREATE VIEW {quote(name)}")
+            found.append(BrokenView(name, *map(str, told)))
+    return found
+
+
+def triggers(connection: Any, database: str) -> set[tuple[str, str, str]]:
+    """The triggers of a database: "trigger", their names and their tables."""
+    rows = fetch_all(
+        connection,
+        "SELECT TRIGGER_NAME, EVENT_OBJECT_TABLE FROM information_schema.TRIGGERS WHERE TRIGGER_SCHEMA = %s",
+        [database],
+    )
+    return {("trigger", str(name), str(table)) for name, table in rows}
 
 
 def foreign_keys_into(connection: Any, database: str) -> list[tuple[str, str]]:

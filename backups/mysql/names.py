@@ -5,11 +5,30 @@ from __future__ import annotations
 import re
 
 _LONGEST_NAME = 64
+_LONGEST_FILE_NAME = 255
 
 
 def quote(name: str) -> str:
     """A name as an identifier in SQL."""
     return "`" + name.replace("`", "``") + "`"
+
+
+def derived_name(database: str, purpose: str, run_id: int) -> str:
+    """The name of a run's own database beside another one.
+
+    Within MySQL's 64 characters, and within the 255 bytes of a file's name, in which servers write
+    a character that is no letter, digit or underscore of ASCII as up to five bytes:
+    https://dev.mysql.com/doc/refman/8.4/en/identifier-mapping.html
+    """
+    suffix = f"__{purpose}_{run_id}"
+    room = _LONGEST_FILE_NAME - len(suffix)
+    kept = ""
+    for character in database[: _LONGEST_NAME - len(suffix)]:
+        room -= 1 if re.match(r"\w", character, re.ASCII) else 5
+        if room < 0:
+            break
+        kept += character
+    return kept + suffix
 
 
 def name_pattern(name: str, *, literal: bool = False) -> str:

@@ -84,9 +84,15 @@ def problem_from_number(code: int, text: str, server: Server, database: str = ""
             do=f"Check {server.account_set_by}{_OR_TLS if server.ssl_mode == 'DISABLED' else ''}.",
         )
     if code in (ER.BAD_DB_ERROR, ER.DBACCESS_DENIED_ERROR):
+        named = re.search(r"(?:Unknown|to) database '(.*)'", text)
+        meant = named[1] if named else database
+        # As a view may read another database than the one that it stands in.
+        is_another = bool(database) and meant != database
         return UnknownDatabase(
-            f"{where} has no database {database!r} that user {server.user} may see.",
-            do="Check MYSQL_DATABASE and the user's grants.",
+            f"{where} has no database {meant!r} that user {server.user} may see.",
+            do="Make it or grant what is missing there, or take away what names it."
+            if is_another
+            else "Check MYSQL_DATABASE and the user's grants.",
         )
     if code == ER.PROCACCESS_DENIED_ERROR:
         denied = re.search(r"to user ('.*'@'.*') for routine", text)

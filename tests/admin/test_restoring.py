@@ -17,9 +17,9 @@ from django.urls import reverse
 from django.utils import timezone
 from django.utils.html import strip_tags
 
-from backups import runner
+from backups import runner, services
 from backups.admin.base import page_url
-from backups.choices import Action, DefinerPolicy, RestoreMode, Status
+from backups.choices import Action, DefinerPolicy, RestoreMode, Status, Swap, Trigger
 from backups.models import Database, Restore, Run, Snapshot
 from tests.admin.conftest import Login
 from tests.backups.conftest import MakeDatabase
@@ -88,6 +88,7 @@ def test_who_may_not_restore_is_refused_everywhere(past: History, login: Login, 
         reverse("database-restore", args=[past.databases[0].pk]),
         reverse("admin:backups_restore_undo", args=[kept.pk]),
         reverse("admin:backups_restore_drop_kept", args=[kept.pk]),
+        reverse("admin:backups_restore_try_again", args=[kept.pk]),
     ):
         assert client.get(url).status_code == 403, url
         assert client.post(url, wish(RestoreMode.FILE) | START | CONFIRM).status_code == 403, url
@@ -451,6 +452,50 @@ def test_a_refused_undo_is_told_in_a_sentence(past: History, login: Login) -> No
     assert press(client, restore, "undo", reason=REASON)["HX-Redirect"] == page_url(restore)
     assert "Not started" in told(client.get(page_url(restore)))
     assert Run.objects.filter(action=Action.UNDO).count() == 1
+
+
+def test_what_was_left_out_is_on_the_page_and_tried_again(past: History, login: Login) -> None:
+    restore = Restore.objects.get(mode=RestoreMode.REPLACE)
+    left = {
+        "kind": "view",
+        "name": "totals",
+        "table": "",
+        "why": "Table 'shop.<gone>' doesn't exist.",
+        "text": "CREATE VIEW totals AS SELECT '<b>' AS b;",
+    }
+    client = login("Restorer")
+    assert press(client, restore, "try_again").status_code == 403, "nothing is left out"
+    services.restore_note(restore, swap=Swap.FINISHED, definitions_left=[left])
+
+    page = client.get(page_url(restore)).content.decode()
+    assert "CREATE VIEW totals AS SELECT &#x27;&lt;b&gt;&#x27; AS b;" in page
+    assert "Try these again" in page
+    shown = told(client.get(page_url(restore)))
+    assert "view totals: Table 'shop.<gone>' doesn't exist." in shown
+    assert f"as it was before restore {restore.run_id} of" in shown
+    assert "manage.py undo_restore, until its kept tables are dropped" in shown
+    dialog = client.get(reverse("admin:backups_restore_try_again", args=[restore.pk])).content.decode()
+    assert "view totals" in dialog
+    press(client, restore, "try_again")
+    run = Run.objects.get(action=Action.DEFINE)
+    assert run.options == {"restore": restore.pk}
+
+
+def test_kept_tables_to_which_undos_lead_are_not_dropped(past: History, login: Login) -> None:
+    older = Restore.objects.get(mode=RestoreMode.REPLACE)
+    run = Run.objects.create(
+        action=Action.RESTORE, trigger=Trigger.CLI, database=older.database,
+        repository=older.database.repository, status=Status.SUCCEEDED,
+    )  # fmt: skip
+    newer = Restore.objects.create(
+        run=run, database=older.database, snapshot=older.snapshot, mode=RestoreMode.REPLACE,
+        target=older.target, kept_in=f"{older.target}__before_{run.pk}", swap=Swap.FINISHED,
+        swapped_at=run.queued_at,
+    )  # fmt: skip
+    client = login("Restorer")
+    press(client, older, "drop_kept", reason=REASON)
+    assert f"Restore {newer.run_id} of {older.target} is newer" in told(client.get(page_url(older)))
+    assert not Run.objects.filter(action=Action.DROP_KEPT).exists()
 
 
 def test_only_a_restore_that_replaced_can_be_undone(past: History, login: Login) -> None:

@@ -8,6 +8,7 @@ import subprocess
 from dataclasses import replace
 from pathlib import Path
 
+import MySQLdb
 import pytest
 from pytest_django.fixtures import Settings
 
@@ -286,3 +287,22 @@ def test_who_is_refused_or_gets_no_answer_is_told_where_that_was_set(
 
 def _root(server: DatabaseServer) -> mysql.Server:
     return mysql.Server(server.host, server.port, server.user, server.password)
+
+
+@pytest.mark.parametrize(
+    ("number", "text", "named", "do"),
+    [
+        (1049, "Unknown database 'shop'", "shop", "Check MYSQL_DATABASE"),
+        (1049, "Unknown database 'library'", "library", "Make it or grant"),
+        (1044, "Access denied for user 'dump'@'%' to database 'library'", "library", "Make it or grant"),
+    ],
+)
+def test_missing_database_is_the_one_that_the_server_names(
+    number: int, text: str, named: str, do: str
+) -> None:
+    """A view of shop may read another one."""
+    with pytest.raises(mysql.UnknownDatabase) as told, mysql.translated(SERVER, "shop"):
+        raise MySQLdb.OperationalError(number, text)
+
+    assert f"has no database '{named}' that user dump may see" in told.value.what
+    assert told.value.do.startswith(do)

@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from backups import dump, load, mysql
-from backups.dumpfile.allowed import Does, Ready
+from backups.dumpfile.ready import Does, Ready
 from backups.dumpfile.settings import Settings
 from backups.errors import Problem
 from backups.stream import Digester

@@ -5,9 +5,10 @@ from __future__ import annotations
 from collections.abc import Iterable
 from itertools import pairwise
 
-from backups.dumpfile.allowed import Allowed, Ready, Wish
+from backups.dumpfile.allowed import Allowed
 from backups.dumpfile.dialect import Dialect
 from backups.dumpfile.judge import Judge
+from backups.dumpfile.ready import Ready, Wish
 from backups.dumpfile.settings import Settings
 from backups.dumpfile.statements import Reader, Statement
 

@@ -8,8 +8,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from backups.dumpfile.allowed import Allowed, Does, NotAllowed, Wish
+from backups.dumpfile.allowed import Allowed, NotAllowed
 from backups.dumpfile.dialect import Dialect
+from backups.dumpfile.ready import Does, Wish
 from backups.dumpfile.statements import NoStatement
 from tests.dumpfile.reading import MARIADB, MYSQL, SEQUENCE, TABLE, WISH, judged, sent
 

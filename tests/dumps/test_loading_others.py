@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from backups import mysql, process
-from backups.dumpfile.allowed import Wish
+from backups.dumpfile.ready import Wish
 from backups.errors import Problem
 from backups.load import End, Loading, load
 from tests.dumps.others import OTHERS, Other

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import random
 import shutil
 import signal
 import subprocess
@@ -28,6 +29,10 @@ INSERT INTO big SELECT a.d + 10 * b.d + 100 * c.d + 1000 * d.d, SHA2(a.d + 10 * 
   FROM digits a, digits b, digits c, digits d;
 CREATE VIEW above AS SELECT id FROM open_orders WHERE id > 1;
 """
+
+# Some steps of an undo are beyond it, so that some undos pass unharmed.
+LAST_STEP = 90
+REAPERS_HIT = 0.3
 
 
 class Stage:
@@ -104,6 +109,19 @@ class Stage:
     def save(self) -> None:
         """Keep what the database holds now, for `put_back`."""
         self._saved = dump_of(self.shop.server, self.shop.name)
+
+    def undo_struck(self, chance: random.Random) -> None:
+        """Undo what is next; SIGKILL hits its worker or the server at a step that chance draws.
+
+        Now and then it hits the reaper that comes after, too.
+        """
+        at = chance.randrange(1, LAST_STEP)
+        victim = chance.choice([0, 0, 0, self.shop.server.pid])
+        self.do("undo_next", at=at, victim=victim)
+        if not self.shop.server.running:
+            self.shop.server.start()
+        if self.newest()["status"] not in ("succeeded", "failed") and chance.random() < REAPERS_HIT:
+            self.do("tend", at=chance.randrange(1, LAST_STEP))
 
     def put_back(self) -> None:
         """As it was when it was saved, and nothing beside it."""

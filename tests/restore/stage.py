@@ -34,7 +34,9 @@ STEPS = (
     "backups.mysql.changes.drop_views",
     "backups.mysql.rename_tables",
     "backups.mysql.requalify_sequences",
+    "backups.mysql.set_database_defaults",
     "backups.definitions.apply",
+    "backups.definitions._make",
     "backups.swap._finish",
 )
 
@@ -149,8 +151,21 @@ def command(arguments: list[str], struck_in: str = "") -> None:
     call_command(*arguments)
 
 
+def undo_next(at: int = 0, victim: int = 0) -> None:
+    """Undo what `manage.py undo_restore` undoes: once after the other, this goes back to the first state."""
+    from backups import states
+    from backups.choices import RestoreMode
+    from backups.models import Database
+    from tests.restore.stories import enqueue
+
+    database = Database.objects.get()
+    kept = states.next_undo(database, database.database)
+    run = enqueue(database, RestoreMode.UNDO, snapshot=kept.snapshot, undo_of=kept)
+    _execute(run.pk, at, victim)
+
+
 def undo(at: int = 0, victim: int = 0) -> None:
-    """Undo the newest restore that can be undone."""
+    """Undo the newest restore or undo that can be undone, which goes to and fro."""
     from backups.choices import RestoreMode
     from backups.models import Database, Restore
     from tests.restore.stories import enqueue
@@ -204,11 +219,11 @@ def _strike_at(at: int, victim: int) -> None:
             module = sys.modules[module_name]
             setattr(module, name, wrapped(path, getattr(module, name)))
 
-    import backups.actions.restore
+    import backups.actions.swapping
     import backups.actions.tend
     import backups.swap
 
-    for module in (backups.actions.restore, backups.actions.tend):
+    for module in (backups.actions.swapping, backups.actions.tend):
         for name in ("swap", "end_broken_off"):
             if hasattr(module, name):
                 setattr(module, name, _armed(arm, getattr(module, name)))

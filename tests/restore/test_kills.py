@@ -5,6 +5,7 @@ Wholly as before or wholly restored, the run says which, nothing is left behind,
 
 from __future__ import annotations
 
+import os
 import random
 import time
 from collections.abc import Callable, Iterator
@@ -18,6 +19,9 @@ from tests.backups.worlds import children_of, command_of, wait_until
 from tests.restore.plays import Stage, kill
 
 SEED = 20261123
+# `make soak` draws hundreds, in an order of its own each time.
+UNDO_KILLS = int(os.environ.get("VEDETTA_UNDO_KILLS", "3"))
+UNDO_SEED = os.environ.get("VEDETTA_SEED", str(SEED))
 
 
 @pytest.fixture(autouse=True)
@@ -45,6 +49,27 @@ def test_killed_before_and_after_every_step_of_a_swap(stage: Stage) -> None:
     assert sum(stage.outcomes.values()) >= 30 // stride
     assert set(stage.outcomes) == {"lost, as before", "lost, restored"}
     stage.back_to_before()
+
+
+def test_killed_in_an_undo_and_in_the_one_after_it(stage: Stage) -> None:
+    """Restored twice; whoever dies, undone twice it is what it was at first, and at no time empty."""
+    chance = random.Random(f"{UNDO_SEED} {stage.shop.server.flavour} undos")
+    while sum(stage.outcomes.values()) < UNDO_KILLS:
+        states = [stage.before]
+        for text in ("of the first", "of the second"):
+            stage.restore_in_full()
+            stage.shop.execute(f"INSERT INTO journal (what) VALUES ('{text}')")
+            stage.shop.execute("CREATE VIEW later AS SELECT id FROM above")
+            states.append(stage.content())
+        for wanted, was in ((states[1], states[2]), (states[0], states[1])):
+            outcome = ""
+            while outcome != "restored":
+                stage.undo_struck(chance)
+                outcome = stage.assert_whole(was, wanted)
+        stage.here = "before"
+        assert stage.content() == stage.before
+        stage.back_to_before()
+        assert stage.shop.query("SELECT COUNT(*) FROM parcels") == [(1,)]
 
 
 def test_server_killed_inside_the_swap(stage: Stage) -> None:

@@ -16,8 +16,9 @@ import pytest
 from backups import mysql, restic, services, spread
 from backups.choices import RestoreMode, Status
 from backups.crew import Crew, Hand
-from backups.dumpfile.allowed import Allowed, Wish
+from backups.dumpfile.allowed import Allowed
 from backups.dumpfile.dialect import Dialect
+from backups.dumpfile.ready import Wish
 from backups.load import Loading, judged
 from backups.models import Database, Run
 from backups.spread import Spread

@@ -15,6 +15,7 @@ from django.utils import timezone
 from django_q.models import Failure, OrmQ, Schedule, Success, Task
 from django_q.signing import SignedPackage
 
+from backups import states
 from backups.choices import RestoreMode, Status, Swap
 from backups.models import Alert, Database, Restore, Run, Snapshot, Suspicion, Verification
 from tests.admin.conftest import database, login, person, quick_passwords, roles, status_folder
@@ -70,15 +71,17 @@ def rows(past: History, roles: None) -> dict[str, Model]:
 
 
 def restore_that_can_be_undone() -> Restore:
-    """The newest replacement, its tables of before still kept."""
+    """The newest replacement, its tables of before still kept, and a view of it left out."""
     restore = Restore.objects.filter(mode=RestoreMode.REPLACE)[0]
     Run.objects.filter(pk=restore.run_id).update(status=Status.SUCCEEDED)
     restore.swap, restore.kept_in = Swap.FINISHED, f"{restore.target}__before_1"
     restore.swapped_at = timezone.now() - timedelta(hours=1)
     restore.undone_at = restore.dropped_at = None
+    restore.definitions_left = [{"kind": "view", "name": "v", "table": "", "why": "No table.", "text": "…"}]
     restore.save()
     assert restore.can_be_undone
     assert restore.keeps_tables
+    assert states.may_define_again(restore)
     return restore
 
 

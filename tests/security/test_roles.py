@@ -89,6 +89,7 @@ RULES: dict[str, tuple[Role, Role]] = {
     "admin/backups/snapshot/<path:object_id>/verify/": (OPERATOR, OPERATOR),
     "admin/backups/restore/<path:object_id>/undo/": (RESTORER, RESTORER),
     "admin/backups/restore/<path:object_id>/drop_kept/": (RESTORER, RESTORER),
+    "admin/backups/restore/<path:object_id>/try_again/": (RESTORER, RESTORER),
     # Parts of pages.
     "admin/backups/run/<int:pk>/live/": (VIEWER, VIEWER),
     "admin/backups/run/<int:pk>/log.txt": (VIEWER, VIEWER),

@@ -11,7 +11,7 @@ from typing import Any
 from django.utils import timezone
 
 from backups import services
-from backups.actions.restore import STANDARD_OUTPUT
+from backups.actions.restore_file import STANDARD_OUTPUT
 from backups.choices import OVERWRITING_MODES, DefinerPolicy, RestoreMode, Trigger
 from backups.choose import snapshot_at, snapshot_named
 from backups.console import (

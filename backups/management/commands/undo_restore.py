@@ -1,4 +1,4 @@
-"""`manage.py undo_restore`: back to the tables that the newest restore kept, or drop them."""
+"""`manage.py undo_restore`: back to the tables that a restore kept; list, drop, or complete them."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from argparse import ArgumentParser
 from collections.abc import Mapping
 from typing import Any
 
-from backups import services
+from backups import services, states
 from backups.choices import Action, RestoreMode, Trigger
 from backups.console import VedettaCommand, add_database, database_named
 from backups.errors import Problem
@@ -14,23 +14,59 @@ from backups.models import Database, Restore
 
 
 class Command(VedettaCommand):
-    """Undo the newest replacement of a database, or give its kept tables up."""
+    """Undo the newest replacement of a database, or another by its number."""
 
-    help = "Swap the tables back that the newest restore with --replace kept, or drop them."
+    help = "Go back to the tables that the newest restore with --replace kept; list, drop or complete them."
 
     def add_own_arguments(self, parser: ArgumentParser) -> None:
         add_database(parser)
         parser.add_argument(
+            "--restore", metavar="RUN", type=int,
+            help="the number of a restore: go back to what was there before it, whatever came since",
+        )  # fmt: skip
+        do = parser.add_mutually_exclusive_group()
+        do.add_argument(
+            "--list", action="store_true", help="list the states that can be brought back, and change nothing"
+        )
+        do.add_argument(
             "--drop", action="store_true", help="drop the kept tables instead: no way back after that"
         )
+        do.add_argument(
+            "--try-again", action="store_true",
+            help="make the views, triggers, routines and events that a restore left out",
+        )  # fmt: skip
 
     def work(self, **options: Any) -> Mapping[str, Any]:
         database = database_named(options["database"])
-        restore = _newest(database)
+        if options["list"]:
+            return self._list(database)
+        wanted = options["restore"]
+        named = _numbered(database, wanted) if wanted is not None else None
         if options["drop"]:
-            run = self.play(Action.DROP_KEPT, database=database, options={"restore": restore.pk})
+            return self._drop(database, named or _only_kept(database))
+        if options["try_again"]:
+            restore = named or _incomplete(database)
+            run = self.play(Action.DEFINE, database=database, options={"restore": restore.pk})
             self.say(run.result["sentence"])
-            return {"run_id": run.pk}
+            return {"run_id": run.pk, "target": restore.target}
+        return self._undo(database, named or states.next_undo(database, _target(database)))
+
+    def _list(self, database: Database) -> Mapping[str, Any]:
+        found = states.listed(database, _target(database))
+        for state in found:
+            self.say(f"{state.what}: {state.way} ({state.end})")
+        if not found:
+            self.say(f"No restore of {database} keeps tables, so there is nothing to undo.")
+        return {"states": [state.as_json() for state in found]}
+
+    def _drop(self, database: Database, restore: Restore) -> Mapping[str, Any]:
+        what = states.State(restore, "", None).what
+        self.say(f"Dropping {restore.kept_in}: {what} …")
+        run = self.play(Action.DROP_KEPT, database=database, options={"restore": restore.pk})
+        self.say(run.result["sentence"])
+        return {"run_id": run.pk, "dropped": restore.kept_in, "state": what}
+
+    def _undo(self, database: Database, restore: Restore) -> Mapping[str, Any]:
         queued = services.restore_enqueue(
             database=database,
             snapshot=restore.snapshot,
@@ -45,9 +81,42 @@ class Command(VedettaCommand):
         return {"run_id": run.pk, "target": restore.target}
 
 
-def _newest(database: Database) -> Restore:
-    kept = Restore.objects.filter(database=database, swapped_at__isnull=False)
-    found = kept.filter(undone_at=None, dropped_at=None).first()
+def _target(database: Database) -> str:
+    """Where its newest swap went: its name on the server may have been another then."""
+    newest = Restore.objects.filter(database=database, swapped_at__isnull=False).first()
+    return newest.target if newest is not None else database.database
+
+
+def _numbered(database: Database, run_id: int) -> Restore:
+    found = Restore.objects.filter(database=database, run_id=run_id).select_related("database", "run").first()
     if found is None:
-        raise Problem(f"No restore of {database} keeps tables, so there is nothing to undo.")
+        raise Problem(
+            f"Run {run_id} is no restore of {database}.",
+            safe="Nothing was touched.",
+            do="`undo_restore --list` has the numbers.",
+        )
+    return found
+
+
+def _only_kept(database: Database) -> Restore:
+    """The one restore that keeps tables. Raises Problem where there are several, or none."""
+    kept = [state for state in states.listed(database, _target(database)) if state.restore.keeps_tables]
+    if not kept:
+        raise Problem(f"No restore of {database} keeps tables, so there is nothing to drop.")
+    if len(kept) > 1:
+        which = "; ".join(f"{state.what} (--restore {state.restore.run_id})" for state in kept)
+        raise Problem(
+            f"There are the kept tables of {len(kept)} restores: {which}.",
+            safe="Nothing was dropped.",
+            do="Say which with --restore.",
+        )
+    return kept[0].restore
+
+
+def _incomplete(database: Database) -> Restore:
+    rows = Restore.objects.filter(database=database).exclude(definitions_left=[])
+    known = rows.select_related("database", "run")
+    found = next((row for row in known if states.may_define_again(row)), None)
+    if found is None:
+        raise Problem(f"No restore of {database} left anything out that could be made now.")
     return found

@@ -1,0 +1,132 @@
+"""What comes after a restore: undoing it, dropping what it kept, making what it left out."""
+
+from __future__ import annotations
+
+import re
+
+from django.utils import timezone
+
+from backups import mysql, services, states
+from backups.actions.dropping import drop_database
+from backups.actions.outcome import Outcome
+from backups.actions.swapping import place_of, refuse_missing_privileges, swap_in
+from backups.connections import database_server
+from backups.errors import Problem
+from backups.models import Restore, Run
+from backups.obstacles import refuse_crossing, refuse_immovable
+from backups.progress import Progress
+from backups.swap import Place, define_again, drop_emptied, kept_tables, refuse_unless_whole
+
+
+def undo(run: Run, progress: Progress) -> Outcome:
+    """Swap the tables back that a restore kept; those of now are kept in their turn. Raises Problem."""
+    restore = run.restore
+    before = restore.undo_of
+    if before is None or not before.keeps_tables:
+        raise Problem("There is nothing to undo: the tables of before are not kept any more.")
+    services.refuse_unsettled(restore.database, restore.target, but=restore)
+    states.refuse_out_of_order(before)
+    progress.phase("preflight")
+    place = place_of(restore, run, progress)
+    refuse_missing_privileges(restore, place)
+    _refuse_other_than_kept(restore, before, place)
+    services.restore_note(
+        restore,
+        incoming=before.kept_in,
+        kept_in=mysql.derived_name(restore.target, "before", run.pk),
+        definitions_after=before.definitions_before,
+        tables=before.tables,
+    )
+    _refuse_what_cannot_swap(restore, place)
+    try:
+        swap_in(restore, place, progress)
+    finally:
+        drop_emptied(restore, place)
+    return Outcome()
+
+
+def _refuse_other_than_kept(restore: Restore, before: Restore, place: Place) -> None:
+    """Raise Problem unless all is there that was kept: half of it, or nothing, never goes in."""
+    with mysql.connect(place.server) as connection:
+        there = mysql.database_exists(connection, before.kept_in)
+        held = len(mysql.tables(connection, before.kept_in)) if there else 0
+        if not mysql.database_exists(connection, restore.target):
+            raise Problem(
+                f"There is no database {restore.target} to go back in.",
+                safe=f"{before.kept_in} was not touched.",
+                do=f"Run as an administrator: CREATE DATABASE {mysql.quote(restore.target)}; "
+                "then undo again.",
+            )
+    if not there:
+        raise Problem(
+            f"{before.kept_in} is not there any more, so there is nothing to go back to.",
+            safe=f"{restore.target} was not touched.",
+            do="Restore a snapshot instead, or go back to another state (`undo_restore --list`). Drop the "
+            f"kept tables of restore {before.run_id} to have it off that list.",
+        )
+    kept = kept_tables(before)
+    if kept is not None and held != kept:
+        raise Problem(
+            f"{before.kept_in} holds {held} tables, and restore {before.run_id} kept {kept} in it.",
+            safe=f"{restore.target} was not touched.",
+            do="See who changed that database. Restore a snapshot instead; what is left there can be "
+            "copied by hand.",
+        )
+
+
+def _refuse_what_cannot_swap(restore: Restore, place: Place) -> None:
+    """Raise Problem for what a RENAME would not carry, in the kept database or in the live one."""
+    with mysql.connect(place.server) as connection:
+        live = mysql.tables(connection, restore.target)
+        refuse_crossing(connection, restore.target, restore.tables, target=restore.target, held=live)
+        for database in (restore.incoming, restore.target):
+            refuse_immovable(connection, database, restore.tables, target=restore.target)
+
+
+def drop_kept(run: Run, progress: Progress) -> Outcome:
+    """Drop the tables that a restore kept. After this it cannot be undone. Raises Problem."""
+    progress.phase("drop")
+    restore = _restore_of(run)
+    if not restore.keeps_tables or not re.search(r"__before_\d+$", restore.kept_in):
+        raise Problem("This restore keeps no tables.", safe="Nothing was dropped.")
+    services.refuse_unsettled(restore.database, restore.target)
+    services.refuse_same_target(restore.database, restore.target)
+    states.refuse_early_drop(restore)
+    server = database_server(restore.database)
+    progress.hide([server.password])
+    with mysql.connect(server) as connection:
+        freed = mysql.space_used(connection, restore.kept_in)
+    drop_database(server, restore.kept_in, progress.tick)
+    services.restore_note(restore, dropped_at=timezone.now())
+    sentence = f"{restore.kept_in} was dropped, which freed about {freed / 1e6:.1f} MB."
+    progress.log(sentence)
+    services.run_note(run.pk, result={"sentence": sentence, "freed": freed})
+    return Outcome()
+
+
+def define(run: Run, progress: Progress) -> Outcome:
+    """Make the views, triggers, routines and events that a swap left out. Raises Problem."""
+    restore = _restore_of(run)
+    if not states.may_define_again(restore):
+        raise Problem(
+            "Nothing is left out that could be made now: it was made, or a newer restore lies upon it.",
+            safe=f"{restore.target} was not touched.",
+        )
+    services.refuse_unsettled(restore.database, restore.target)
+    services.refuse_same_target(restore.database, restore.target)
+    progress.phase("define")
+    place = place_of(restore, run, progress)
+    wanted = services.left_out(restore.definitions_left)
+    define_again(restore, place, progress.tick)
+    refuse_unless_whole(restore)
+    sentence = f"Made in {restore.target}: {wanted}."
+    progress.log(sentence)
+    services.run_note(run.pk, result={"sentence": sentence})
+    return Outcome()
+
+
+def _restore_of(run: Run) -> Restore:
+    restore = Restore.objects.select_related("database", "run").filter(pk=run.options["restore"]).first()
+    if restore is None:
+        raise Problem("The restore that this is about is not known any more.", safe="Nothing was touched.")
+    return restore

@@ -1,0 +1,100 @@
+"""What of a dump is sent, where to, and what was found on the way: the words that all who load share."""
+
+from __future__ import annotations
+
+from collections import Counter
+from dataclasses import dataclass, field
+from enum import Enum
+from typing import NamedTuple
+
+from backups.dumpfile.settings import Settings
+
+
+class Does(Enum):
+    """What a statement that is sent does."""
+
+    DROP = "drop"
+    TABLE = "table"
+    SEQUENCE = "sequence"
+    NUMBER = "number"
+    ROWS = "rows"
+    KEYS = "keys"
+    LATER = "later"
+    DEFINITION = "definition"
+
+
+class Ready(NamedTuple):
+    """A statement that may be sent, as it is to be sent. `table` is the one that it is about, or none."""
+
+    does: Does
+    text: bytes
+    settings: Settings
+    table: str = ""
+    kind: str = ""
+    name: str = ""
+
+
+class LeftOut(NamedTuple):
+    """What a dump holds and was not made, and why."""
+
+    kind: str
+    name: str
+    why: str
+
+
+class EventState(NamedTuple):
+    """An event that was made disabled, and how the dump has it: ENABLE, DISABLE, DISABLE ON SLAVE."""
+
+    name: str
+    definer: bytes
+    state: bytes
+    settings: Settings
+
+    def settled(self, state: bytes | None = None) -> Ready:
+        """The statement that puts it into its state, or another.
+
+        With its definer, since otherwise whoever alters an event becomes that.
+        """
+        definer = b"DEFINER=" + self.definer + b" " if self.definer else b""
+        text = b"ALTER " + definer + b"EVENT " + quoted(self.name) + b" " + (state or self.state)
+        return Ready(Does.DEFINITION, text, self.settings, kind="event", name=self.name)
+
+
+@dataclass(frozen=True)
+class Wish:
+    """Into which database a dump of `source` goes, and what of it. An empty `tables` is all of it."""
+
+    database: str
+    source: str
+    tables: frozenset[str] = frozenset()
+    current_user_defines: bool = False
+
+
+@dataclass
+class Found:
+    """What came by in a dump."""
+
+    # Objects that stand after all is loaded, by kind and name.
+    made: dict[tuple[str, str], str] = field(default_factory=dict)
+    # CREATE TABLE statements, as the dump has them.
+    definitions: dict[str, bytes] = field(default_factory=dict)
+    with_rows: set[str] = field(default_factory=set)
+    left_out: list[LeftOut] = field(default_factory=list)
+    events: list[EventState] = field(default_factory=list)
+    # Foreign keys to other databases and defaults from there, for tables that stand in their place.
+    outward: list[Ready] = field(default_factory=list)
+    # Databases of which statements were passed over, with how many.
+    others: Counter[str] = field(default_factory=Counter)
+    own_statements: int = 0
+
+    def inventory(self) -> dict[str, list[str]]:
+        """The names of all that was made, by kind, sorted; triggers by their table."""
+        found: dict[str, list[str]] = {}
+        for (kind, name), of in self.made.items():
+            found.setdefault(kind, []).append(of if kind == "trigger" else name)
+        return {kind: sorted(names) for kind, names in found.items()}
+
+
+def quoted(name: str) -> bytes:
+    """A name as an identifier, in UTF-8."""
+    return b"`" + name.replace("`", "``").encode(errors="surrogateescape") + b"`"

@@ -1,0 +1,42 @@
+"""Which database the statements of a dump are about."""
+
+from __future__ import annotations
+
+from backups.dumpfile.lexer import Cursor, Name, Unexpected
+
+
+class Scope:
+    """Follows USE. `source` is the name of the database that is wanted, however its letters are written.
+
+    `chosen` is the one that USE has chosen, none before the first.
+    """
+
+    def __init__(self, source: str) -> None:
+        self._source = source
+        self.chosen: str | None = None
+
+    @property
+    def is_ours(self) -> bool:
+        """Whether the statements that come now are of the wanted database."""
+        return self.chosen is None or self.is_own(self.chosen)
+
+    def is_own(self, database: str) -> bool:
+        """Whether a database's name means the wanted one."""
+        return database.casefold() == self._source.casefold()
+
+    def use(self, cursor: Cursor) -> None:
+        """Understand a USE. Raises Unexpected."""
+        cursor.take()
+        name = cursor.name()
+        cursor.the_end()
+        if name.qualifier is not None:
+            raise Unexpected
+        self.chosen = name.name
+
+    def own(self, cursor: Cursor, name: Name) -> str:
+        """A name alone, without its database's, which must be the wanted one's. Raises Unexpected."""
+        if name.qualifier is not None:
+            if not self.is_own(name.qualifier):
+                raise Unexpected(f"it is about the database {name.qualifier}")
+            cursor.cut(name.start, name.own)
+        return name.name

@@ -1,0 +1,111 @@
+"""What a swap cannot carry, or must not, found before anything is touched.
+
+RENAME TABLE between databases takes most tables whole. What it does not was tried on MariaDB 10.11
+and MySQL 9.7, kind by kind; docs/compatibility.md has the table.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection
+from typing import Any
+
+from backups import mysql
+from backups.errors import Problem
+
+_IN_PLACE = "or restore in place."
+
+
+def refuse_immovable(connection: Any, database: str, chosen: Collection[str] = (), *, target: str) -> None:
+    """Raise Problem for what of `database`, or of its `chosen` tables, no RENAME can carry.
+
+    `target` is the live database, which is told to be untouched.
+    """
+    safe = f"{target} was not touched."
+    if mysql.is_read_only(connection, database):
+        raise Problem(
+            f"{database} is read only, so no table can be moved into it or out of it.",
+            safe=safe,
+            do=f"Run as an administrator: ALTER DATABASE {mysql.quote(database)} READ ONLY = 0; "
+            "then restore again.",
+        )
+    _refuse_directories(connection, database, chosen, safe)
+    _refuse_orphans(connection, database, chosen, safe)
+
+
+def _refuse_directories(connection: Any, database: str, chosen: Collection[str], safe: str) -> None:
+    if mysql.probe(connection).flavour != mysql.MARIADB:
+        return  # MySQL moves the files along
+    found = [name for name in mysql.tables_with_directory(connection, database) if _is(name, chosen)]
+    if found:
+        raise Problem(
+            f"The table {found[0]} of {database} lies in a folder of its own (DATA DIRECTORY). MariaDB moves "
+            "such a table between databases and cannot read it after its next start; a MyISAM or Aria table "
+            "of that kind cannot be made a second time at all.",
+            safe=safe,
+            do="Restore in place, which swaps nothing.",
+        )
+
+
+def _refuse_orphans(connection: Any, database: str, chosen: Collection[str], safe: str) -> None:
+    for key in mysql.keys_without_parent(connection, database):
+        if _is(key.table, chosen):
+            raise Problem(
+                f"The foreign key {key.name} of {database}.{key.table} refers to {key.referenced}, which is "
+                "not there. A swap would leave it pointing at another database.",
+                safe=safe,
+                do=f"Make {key.referenced}, or drop that foreign key, then try again; {_IN_PLACE}",
+            )
+
+
+def refuse_crossing(
+    connection: Any, database: str, chosen: Collection[str], *, target: str, held: Collection[str]
+) -> None:
+    """Raise Problem for a foreign key between a chosen table and another of the same database.
+
+    Keys go with the tables that are renamed, so a swap needs both ends of each. `held` are the
+    tables that can be chosen.
+    """
+    for table, other in mysql.crossing_foreign_keys(connection, database, chosen) if chosen else []:
+        if other not in held:
+            continue  # nothing that could be chosen: see refuse_immovable
+        raise Problem(
+            f"A foreign key of {table} refers to {other}, and only one of the two is to be replaced.",
+            safe=f"{target} was not touched.",
+            do=f"Choose both tables, {_IN_PLACE}",
+        )
+
+
+def refuse_keys_from_elsewhere(target: str, chosen: Collection[str], server: mysql.Server) -> None:
+    """Raise Problem where another database's foreign keys would go with the tables of before.
+
+    `chosen` are the tables that are swapped, none for all.
+    """
+    with mysql.connect(server) as connection:
+        found = mysql.foreign_keys_into(connection, target)
+    for table, other in found:
+        if _is(other, chosen):
+            raise Problem(
+                f"A foreign key of {table}, in another database, refers to {target}.{other} and would go "
+                "with the tables of before.",
+                safe=f"{target} was not touched.",
+                do="Drop that foreign key and add it again afterwards, or restore in place.",
+            )
+
+
+def refuse_taken(kept_in: str, target: str, server: mysql.Server) -> None:
+    """Raise Problem where the database for the tables of before holds things already.
+
+    Its name has the run's number, and a portal that was rebuilt begins to count anew.
+    """
+    with mysql.connect(server) as connection:
+        taken = mysql.database_exists(connection, kept_in) and mysql.inventory(connection, kept_in)
+    if taken:
+        raise Problem(
+            f"{kept_in}, where the tables of before would be kept, holds tables already.",
+            safe=f"{target} was not touched.",
+            do="Try again, which takes another name; drop that database once nobody needs it.",
+        )
+
+
+def _is(table: str, chosen: Collection[str]) -> bool:
+    return not chosen or table in chosen
