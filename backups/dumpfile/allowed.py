@@ -258,11 +258,12 @@ class Allowed:
         """Whether nothing but values comes, and what Adminer writes behind them: ON DUPLICATE KEY UPDATE."""
         settings = statement.settings
         end = values_end(statement.text, rows.values, settings.charset, settings.sql_mode)
+        # A version comment in it would be sent as it is, and read as the server likes.
         tail = Cursor(statement.text[end:], self._dialect, settings.charset, settings.sql_mode)
         if b"(" not in statement.text[rows.values : end]:
             return False
         if not tail.accept(b"ON", b"DUPLICATE", b"KEY", b"UPDATE"):
-            return tail.token is None
+            return tail.token is None and tail.is_as_written
         while True:
             column = tail.name()
             tail.expect(b"=", b"VALUES", b"(")
@@ -270,7 +271,7 @@ class Allowed:
                 return False
             tail.expect(b")")
             if not tail.accept(b","):
-                return tail.token is None
+                return tail.token is None and tail.is_as_written
 
     def _create(self, statement: Statement, cursor: Cursor) -> Iterator[Ready]:
         cursor.take()

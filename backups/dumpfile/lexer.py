@@ -238,6 +238,11 @@ class Cursor:
 
     # ------------------------------------------------------------ Writing
 
+    @property
+    def is_as_written(self) -> bool:
+        """Whether there was nothing to resolve or cut so far."""
+        return not self._edits
+
     def cut(self, start: int, end: int, instead: bytes = b"") -> None:
         """Leave a part of the statement out, or put something else there."""
         self._edits.append((start, end, instead))

@@ -116,6 +116,9 @@ def spelled_out(statement: Cursor) -> Rows:
                 raise Unexpected
     if not (statement.accept(b"VALUES") or statement.accept(b"VALUE")):
         raise Unexpected
+    if not statement.is_as_written:
+        # Rows are sent as they are: a version comment would be read as the server likes.
+        raise Unexpected("a version comment stands before its values")
     qualifier = None if name.qualifier is None else statement.text[name.start : name.own].rstrip(b". \t\r\n")
     return Rows(
         qualifier=qualifier,

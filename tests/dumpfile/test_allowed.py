@@ -29,7 +29,11 @@ SENT: dict[str, tuple[str, list[str]]] = {
     "rows of the database by name": ("INSERT INTO `live`.`t` VALUES (1,2);", [
         "INSERT INTO `t` VALUES (1,2)",
     ]),
-    "rows with a comment": ("INSERT /* x */ INTO t VALUES (1,2);", ["INSERT /* x */ INTO t VALUES (1,2)"]),
+    "rows as Adminer writes them": (
+        "INSERT INTO `t` (`id`) VALUES (1)\nON DUPLICATE KEY UPDATE `id` = VALUES(`id`);",
+        ["INSERT INTO `t` (`id`) VALUES (1) ON DUPLICATE KEY UPDATE `id` = VALUES(`id`)"],
+    ),
+    "rows with a comment": ("INSERT INTO t /* x */ VALUES (1,2);", ["INSERT INTO t /* x */ VALUES (1,2)"]),
     "a table anew": (
         "DROP TABLE IF EXISTS `u`;\nCREATE TABLE `u` (`id` int);",
         ["DROP TABLE IF EXISTS `u`", "CREATE TABLE `u` (`id` int)"],
@@ -215,6 +219,11 @@ REFUSED = [
     "INSERT INTO t SET id = 1;",
     "INSERT INTO t VALUES (1,1) RETURNING id;",
     "INSERT INTO t VALUES (1,/*!50000 SLEEP(1)*/);",
+    "INSERT INTO t /*!99999 (id) */ VALUES (1,1);",
+    "INSERT INTO t (id /*!50000 ,n */) VALUES (1,1);",
+    "INSERT INTO t VALUES (1,1) /*!99999 ,(SLEEP(1),1) */;",
+    "INSERT INTO t VALUES (1,1) ON DUPLICATE KEY UPDATE n = VALUES(n) /*!99999 , id = SLEEP(1) */;",
+    "INSERT /*+ SET_VAR(sql_mode='') */ INTO t VALUES (1,1);",
     "CREATE TABLE other.u (id int);",
     "CREATE TABLE u SELECT * FROM other.t;",
     "CREATE TABLE u (id int) AS SELECT 1;",
