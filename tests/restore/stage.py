@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import json
 import os
+import pkgutil
 import signal
 import sys
 import traceback
@@ -36,7 +37,7 @@ STEPS = (
     "backups.mysql.requalify_sequences",
     "backups.mysql.set_database_defaults",
     "backups.definitions.apply",
-    "backups.definitions._make",
+    "backups.definitions._Maker.make",
     "backups.swap._finish",
 )
 
@@ -216,8 +217,8 @@ def _strike_at(at: int, victim: int) -> None:
     def arm() -> None:
         for path in STEPS:
             module_name, _, name = path.rpartition(".")
-            module = sys.modules[module_name]
-            setattr(module, name, wrapped(path, getattr(module, name)))
+            holder = pkgutil.resolve_name(module_name)
+            setattr(holder, name, wrapped(path, getattr(holder, name)))
 
     import backups.actions.swapping
     import backups.actions.tend
