@@ -9,9 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from backups import dump, load, mysql
-from backups.dumpfile.ready import Does, Ready
-from backups.dumpfile.settings import Settings
+from backups import dump, mysql
 from backups.errors import Problem
 from backups.stream import Digester
 from tests.backups.conftest import MakeDatabase
@@ -215,8 +213,8 @@ def _how_each_connects(
         dump.stream_dump(told, "compat", info=info, programs=programs, digester=Digester())
 
     def load_alone() -> None:
-        ready = Ready(Does.ROWS, b"INSERT INTO t VALUES (1)", Settings(), "t")
-        load.run_all([ready], server=told, database="compat", sql_mode="", tick=lambda: None)
+        with mysql.loading_connections(told, "compat", 1) as (connection,):
+            connection.run(b"INSERT INTO t VALUES (1)")
 
     each = {"connection": connection_alone, "dump": dump_alone, "load": load_alone}
     found = []
