@@ -18,7 +18,7 @@ import hashlib
 import signal
 from pathlib import Path
 
-from tools import mysql, restic
+from tools import mariadb_plugins, mysql, restic
 from tools.shell import (
     LOG,
     ROOT,
@@ -60,6 +60,8 @@ def _prepare(purpose: str) -> None:
     restic.install()
     if purpose in {"test", "bench"}:
         mysql.install()
+    if purpose == "test":
+        mariadb_plugins.install()
 
 
 def _make_venv() -> None:

@@ -18,6 +18,7 @@ from tests.backups.conftest import (
 )
 from tests.compat.certificates import Authority
 from tests.servers import FLAVOURS, DatabaseServer
+from tools import mariadb_plugins
 
 __all__ = [
     "back_up", "empty_repository", "make_database", "mariadb_shop", "migrated", "repository", "shop",
@@ -52,6 +53,7 @@ def tls_server(request: pytest.FixtureRequest, authority: Authority) -> Iterator
     tls = [f"--ssl-ca={authority.file}", f"--ssl-cert={certificate}", f"--ssl-key={key}"]
     addresses = f"--bind-address=127.0.0.1,{NAMED},{UNNAMED}"
     options = [*tls, addresses, *BINARY_LOG[request.param], "--log-bin-trust-function-creators=1"]
+    options += [f"--plugin-dir={mariadb_plugins.home()}"] if request.param == "mariadb" else []
     with DatabaseServer(request.param, options=options) as server:
         yield server
 
