@@ -30,7 +30,8 @@ soak: export VEDETTA_UNDO_KILLS ?= 150
 soak: export VEDETTA_SEED ?= $(shell date +%s)
 soak:
 	@$(PYTHON) -m tools.setup test
-	@exec $(VENV_PYTHON) -m pytest -m "" tests/faults tests/portal_copy/test_kills.py tests/restore/test_kills.py $(ARGS)
+	@exec $(VENV_PYTHON) -m pytest -m "" tests/faults tests/portal_copy/test_kills.py tests/restore/test_kills.py \
+		tests/dumps tests/security/test_what_is_loaded.py $(ARGS)
 
 # Builds the image and starts the Compose file; needs root, and minutes.
 test-compose:

@@ -13,9 +13,14 @@ from backups.errors import Problem
 from backups.load import End, Loading, load
 from tests.dumps.others import OTHERS, Other
 from tests.dumps.test_others import OBJECTS
-from tests.servers import FLAVOURS, DatabaseServer
+from tests.servers import DatabaseServer
 
-PLACES = [(name, flavour) for name in OTHERS for flavour in FLAVOURS if flavour in OTHERS[name].flavours]
+# On one flavour by default; `make soak` plays the other too.
+PLACES = [
+    pytest.param(name, flavour, marks=[pytest.mark.soak] if number else [])
+    for name, other in OTHERS.items()
+    for number, flavour in enumerate(sorted(other.flavours))
+]
 # Nothing in these says that they are whole.
 ENDLESS = {"mydumper"}
 

@@ -31,6 +31,7 @@ def text_of(other: Other) -> bytes:
     return gzip.decompress(other.dump) if other.dump[:2] == b"\x1f\x8b" else other.dump
 
 
+@pytest.mark.soak
 @pytest.mark.parametrize(("name", "flavour"), RIGHT)
 def test_the_ordinary_client_restores_what_is_said(
     request: pytest.FixtureRequest, name: str, flavour: str
