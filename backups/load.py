@@ -101,7 +101,8 @@ def unpacked(source: IO[bytes], *, gzip: bool) -> Iterator[bytes]:
     if not first.startswith(_GZIP_BEGINS):
         if gzip and first and b"\0" in first[:_TAIL_BYTES]:
             raise BrokenDump("The dump is not whole gzip data (it does not begin as such).")
-        yield first
+        if first:
+            yield first
         while data := os.read(source.fileno(), _CHUNK):
             yield data
         return

@@ -14,6 +14,8 @@ from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any, NamedTuple
 
+from backups.dumpfile.views import FROM_DATABASE, without_own_name
+
 MANIFEST_VERSION = 1
 _MANIFEST_BEGIN = b"-- Vedetta manifest %d\n" % MANIFEST_VERSION
 _MANIFEST_END = b"-- Vedetta manifest end "
@@ -65,7 +67,7 @@ class Section:
     def add(self, data: bytes | memoryview) -> None:
         """Count and digest a piece of the section; a definition is kept until it is whole."""
         if self.kind == Kind.VIEW:
-            self.foreign |= {_unquoted(found[1]) for found in _FROM_DATABASE.finditer(data)}
+            self.foreign |= {_unquoted(found[1]) for found in FROM_DATABASE.finditer(data)}
         if self.kind in _NORMALISED:
             self._definition += data
             return
@@ -164,11 +166,7 @@ _LONGEST_ALTER_DATABASE = 1024
 _CHARACTER_SET = re.compile(
     rb"`(?:[^`]|``)*`|'(?:[^'\\]|\\.|'')*'| CHARACTER SET (\w+)(?: COLLATE (\w+))?", re.S
 )
-_FROM_DATABASE = re.compile(rb"\b(?:from|join) \(*(`(?:[^`]|``)*`)\.`", re.I)
 _SEQUENCE_DEFAULT = re.compile(rb"\b(nextval|lastval)\(`(?:[^`]|``)*`\.(?=`)")
-_COLUMN_OF_DATABASE = re.compile(
-    rb"'(?:[^'\\]|\\.|'')*'|`(?:[^`]|``)*`\.(`(?:[^`]|``)*`\.`(?:[^`]|``)*`)", re.S
-)
 _NORMALISED = frozenset({Kind.TABLE, Kind.TRIGGER, Kind.VIEW, Kind.EVENT})
 # As SHOW CREATE EVENT has it.
 _EVENT_STATE = re.compile(
@@ -491,18 +489,6 @@ def without_qualifiers(trigger: bytes) -> bytes:
     into another database that would reach into the first.
     """
     return _QUALIFIED_TRIGGER.sub(lambda found: found[1] + found[2] + found[3], trigger, count=1)
-
-
-def without_own_name(view: bytes) -> bytes:
-    """A view's statement without the database's name before its columns.
-
-    MariaDB adds it where the view's definer is no user any more, but not to the tables they are
-    of: loaded into another database, the view would be refused. One that names the databases of
-    its tables is left as it is.
-    """
-    if _FROM_DATABASE.search(view):
-        return view
-    return _COLUMN_OF_DATABASE.sub(lambda found: found[1] or found[0], view)
 
 
 def _unquoted(name: bytes) -> str:

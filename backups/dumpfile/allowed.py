@@ -33,6 +33,7 @@ from backups.dumpfile.scope import Scope
 from backups.dumpfile.settings import Session, Settings
 from backups.dumpfile.statements import NoStatement, Statement
 from backups.dumpfile.tables import TableReader, is_at_home
+from backups.dumpfile.views import without_own_name
 
 
 class NotAllowed(Exception):
@@ -454,7 +455,7 @@ class Allowed:
             self._after_definition = True
         text = cursor.with_body()
         if head.kind == "view":
-            text = _CHECK_OPTION.sub(rb" \1", text)
+            text = without_own_name(_CHECK_OPTION.sub(rb" \1", text))
         self._definitions.append(
             Ready(Does.DEFINITION, text, statement.settings, table, head.kind, head.name)
         )

@@ -193,7 +193,9 @@ class TableReader:
         cursor.accept(b"=")
         if cursor.take().kind != Kind.TEXT:
             raise Unexpected
-        cursor.cut(token.start, cursor.reached)
+        # With the blank before it, as if it had not been said.
+        begins = token.start - (cursor.text[token.start - 1 : token.start] == b" ")
+        cursor.cut(begins, cursor.reached)
         what = "its folder for indexes" if token.says(b"INDEX") else "its folder"
         if what + " is the server's own" not in made.left_out:
             made.left_out.append(what + " is the server's own")

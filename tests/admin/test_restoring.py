@@ -199,7 +199,7 @@ def test_what_was_not_shown_does_not_start(snapshot: Snapshot, login: Login) -> 
     """Without JavaScript the button stays below the old preview when a choice is changed."""
     assert snapshot.database
     client, live = login("Restorer"), snapshot.database.database
-    seen = wish(RestoreMode.REPLACE, tables=["orders"], confirm=live)
+    seen = wish(RestoreMode.REPLACE, tables=["journal"], confirm=live)
     shown = shown_on(client.post(url_of(snapshot), seen | LOOK).content)
     for other in (
         {"tables": []}, {"tables": ["orders", "customers"]}, {"definers": DefinerPolicy.CURRENT_USER},

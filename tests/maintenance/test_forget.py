@@ -110,7 +110,7 @@ def test_what_was_saved_before_a_restore_is_kept_for_a_month(
     saved.refresh_from_db()
     assert kept_words(saved) == "safety"
 
-    Run.objects.filter(pk=restored.pk).update(finished_at=timezone.now() - forget.KEPT_FOR)
+    Run.objects.filter(pk=restored.pk).update(finished_at=timezone.now() - forget.SAFETY_KEPT)
     forgot(database)
 
     assert in_repository(database.repository) == ids(newest)

@@ -306,6 +306,8 @@ def store_copy(portal: Portal, content: bytes) -> None:
 def with_migrations(content: bytes, **names: str) -> bytes:
     """The copy as a Vedetta of other migrations would have made it."""
     header, *lines, end = content.splitlines(keepends=True)
+    if "backups" in names and names["backups"] < "0006":
+        lines = [line for line in lines if b"backups.suspicion" not in line]
     told = json.loads(header)
     told["migrations"] = [[app, names.get(app, name)] for app, name in told["migrations"]]
     whole = b"".join([json.dumps(told).encode() + b"\n", *lines])

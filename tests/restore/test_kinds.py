@@ -126,10 +126,11 @@ def test_all_that_a_swap_carries_comes_goes_and_comes_back(
     later = held(shop)
 
     run = succeeded(restore(database, RestoreMode.REPLACE, without_safety=True))
-    assert held(shop) == was
+    came = [re.sub(rb" DATA DIRECTORY ?= ?'[^']*'", b"", line) for line in was]
+    assert held(shop) == came
     # What a server has lost is seen when it starts.
     server.restart()
-    assert held(shop) == without_rows_in_memory(was)
+    assert held(shop) == without_rows_in_memory(came)
 
     succeeded(undo(run))
     assert held(shop) == without_rows_in_memory(later)

@@ -416,7 +416,7 @@ def test_dump_that_holds_nothing_and_no_manifest_empties_no_database(
         run = restore(database, RestoreMode.REPLACE, snapshot=snapshot, without_safety=True)
 
     assert run.status == Status.FAILED
-    assert f"No table would come into {shop.name}, and 3 would go out of it." in run.error
+    assert "holds nothing to restore: The file holds no table, no row and no definition." in run.error
 
 
 def test_table_that_is_otherwise_after_the_swap_is_told(

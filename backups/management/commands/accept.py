@@ -10,7 +10,7 @@ from typing import Any
 from django.core.management.base import CommandError
 
 from backups.accepting import accept, suspicion_of
-from backups.console import VedettaCommand
+from backups.console import VedettaCommand, given
 from backups.errors import Problem
 from backups.models import Run
 
@@ -24,7 +24,9 @@ class Command(VedettaCommand):
 
     def add_own_arguments(self, parser: ArgumentParser) -> None:
         parser.add_argument("run", type=int, metavar="RUN", help="the number of the backup, as it was told")
-        parser.add_argument("--reason", metavar="TEXT", required=True, help="why it is right; it is kept")
+        parser.add_argument(
+            "--reason", metavar="TEXT", type=given, required=True, help="why it is right; it is kept"
+        )
 
     def work(self, **options: Any) -> Mapping[str, Any]:
         reason = options["reason"].strip()
