@@ -31,6 +31,7 @@ _DEFINED = frozenset(
 )  # fmt: skip
 # To another database, for tables that stand in their place.
 _OUTWARD = "foreign key"
+_KEY_NAME = re.compile(rb"ALTER TABLE `(?:[^`]|``)*+` ADD CONSTRAINT `((?:[^`]|``)*+)` FOREIGN KEY ")
 _DEFINER = re.compile(r"DEFINER=(`(?:[^`]|``)*`@`(?:[^`]|``)*`)")
 _NAMELESS = (b"ALTER DATABASE `` ", b"/*!50003 ALTER DATABASE `` ")
 # What says nothing about the definition: another try may well succeed.
@@ -128,7 +129,8 @@ def apply(
     failed: list[tuple[Definition, Problem]] = []
     wish = Wish(database, source=source)
     with definers_at(server, info, database, tick) as hands:
-        maker = _Maker(hands, dialect_of(server, info), wish, tables, frame)
+        completed = tables_completed(definitions, server, database)
+        maker = _Maker(hands, dialect_of(server, info), wish, tables, frame, completed)
         try:
             while pending:
                 tried = [(one, maker.make(one)) for one in pending]
@@ -147,10 +149,17 @@ class _Maker:
     """Makes definitions one by one over one connection. Events are put into their states at the end."""
 
     def __init__(
-        self, hands: Definers, dialect: Dialect, wish: Wish, tables: Collection[str], frame: bytes
+        self,
+        hands: Definers,
+        dialect: Dialect,
+        wish: Wish,
+        tables: Collection[str],
+        frame: bytes,
+        completed: Collection[str],
     ) -> None:
         self._hands, self._dialect, self._wish = hands, dialect, wish
         self._tables, self._frame = tables, frame
+        self._completed = completed
         self._events: list[tuple[Definition, EventState]] = []
 
     def make(self, one: Definition) -> Problem | None:
@@ -159,6 +168,9 @@ class _Maker:
         Raises Problem where that is no fault of its own: another try may succeed.
         """
         if one.kind == _OUTWARD:
+            # A swap that was broken off may have come so far already.
+            if one.table in self._completed and _KEY_NAME.match(one.text):
+                return None
             return self._tried([Ready(Does.LATER, one.text, Settings(), one.table)])
         text = self._frame + one.statements(self._wish.source)
         try:
@@ -227,6 +239,20 @@ def make_what_waits(
     if due:
         with definers_at(server, info, database, tick) as hands:
             hands.run(due)
+
+
+def tables_completed(definitions: bytes, server: mysql.Server, database: str) -> set[str]:
+    """The tables that have their foreign keys to other databases already, of those that are to get some."""
+    wanted = [
+        (one.table, found[1].decode().replace("``", "`"))
+        for one in unpacked(definitions)[1]
+        if one.kind == _OUTWARD and (found := _KEY_NAME.match(one.text))
+    ]
+    if not wanted:
+        return set()
+    with mysql.connect(server) as connection:
+        there = set(mysql.foreign_key_names(connection, database))
+    return {table for table, name in wanted if (table, name) in there}
 
 
 def of_tables(tables: Collection[str]) -> Callable[[Definition], bool]:

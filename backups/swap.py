@@ -303,8 +303,10 @@ def _finish(restore: Restore, place: Place, tick: process.Tick) -> None:
             mysql.drop_triggers(connection, restore.target, restore.tables)
         else:
             mysql.drop_definitions(connection, restore.target)
+    told = bytes(restore.definitions_after or b"")
+    otherwise = _otherwise(restore, place, told, tick)
     left = definitions.apply(
-        bytes(restore.definitions_after or b""),
+        told,
         place.server,
         restore.target,
         source=restore.incoming,
@@ -313,11 +315,19 @@ def _finish(restore: Restore, place: Place, tick: process.Tick) -> None:
         only=definitions.of_tables(restore.tables) if restore.tables else lambda _: True,
         defaults=_defaults(restore),
     )
-    wanted = defined.moved(defined.unpacked(restore.tables_after), restore.incoming, restore.target)
-    now = defined.of_tables(place.server, restore.target, sorted(wanted), tick)
-    otherwise = [table for table in sorted(wanted) if now[table] != wanted[table]]
     services.run_note(restore.run_id, result={"otherwise": otherwise})
     services.restore_finished_swap(restore, left=left)
+
+
+def _otherwise(restore: Restore, place: Place, told: bytes, tick: process.Tick) -> list[str]:
+    """The tables that are not defined as they came.
+
+    But for those that were given what waited for this place before this was broken off.
+    """
+    wanted = defined.moved(defined.unpacked(restore.tables_after), restore.incoming, restore.target)
+    now = defined.of_tables(place.server, restore.target, sorted(wanted), tick)
+    completed = definitions.tables_completed(told, place.server, restore.target)
+    return [table for table in sorted(wanted) if now[table] != wanted[table] and table not in completed]
 
 
 def _roll_back(restore: Restore, place: Place, tick: process.Tick) -> None:

@@ -130,7 +130,8 @@ class TableReader:
         item = cursor.text[state.item_begins : end].strip()
         if state.separator < 0 or not item.upper().startswith((b"CONSTRAINT", b"FOREIGN")):
             raise Unexpected("a column refers to another database")
-        cursor.cut(state.separator, end)
+        # Up to its last word: the line's end is the bracket's.
+        cursor.cut(state.separator, state.item_begins + len(cursor.text[state.item_begins : end].rstrip()))
         made.outward.append(b"ADD " + item)
         made.left_out.append(f"its foreign key to {state.outward[-1]}, in another database, is not made")
         state.is_outward = False

@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Collection
+from collections.abc import Callable, Collection, Sequence
 from contextlib import suppress
 from typing import Any, NamedTuple
 
 import MySQLdb
 
 from backups.mysql.connection import execute, fetch_all
-from backups.mysql.left_out import tables_without_rows
+from backups.mysql.left_out import tables_without_rows, tables_without_rows_anywhere
 from backups.mysql.names import quote
 from backups.mysql.problems import MySQLProblem, UnknownDatabase
 from backups.mysql.server import MARIADB, ServerInfo
@@ -140,10 +140,10 @@ class ForeignKey(NamedTuple):
 
 def foreign_keys(connection: Any, database: str) -> list[ForeignKey]:
     """The foreign keys of a database, sorted."""
-    rows = fetch_all(
+    rows = _references(
         connection,
-        "SELECT CONSTRAINT_SCHEMA, TABLE_NAME, CONSTRAINT_NAME, UNIQUE_CONSTRAINT_SCHEMA, "
-        "REFERENCED_TABLE_NAME FROM information_schema.REFERENTIAL_CONSTRAINTS WHERE CONSTRAINT_SCHEMA = %s",
+        "CONSTRAINT_SCHEMA, TABLE_NAME, CONSTRAINT_NAME, UNIQUE_CONSTRAINT_SCHEMA, REFERENCED_TABLE_NAME",
+        "CONSTRAINT_SCHEMA = %s",
         [database],
     )
     spelled = _spelling(connection)
@@ -194,17 +194,13 @@ def is_read_only(connection: Any, database: str) -> bool:
 
 def tables_with_directory(connection: Any, database: str) -> list[str]:
     """Tables that, or partitions of which, lie in a folder of their own (DATA or INDEX DIRECTORY)."""
-    rows = fetch_all(
-        connection,
-        "SELECT TABLE_NAME FROM information_schema.TABLES WHERE TABLE_SCHEMA = %s "
-        "AND (CREATE_OPTIONS LIKE '%%DIRECTORY%%' OR CREATE_OPTIONS LIKE '%%partitioned%%') "
-        "ORDER BY TABLE_NAME",
-        [database],
-    )
+    may = re.compile(r"DIRECTORY|partitioned", re.I)
+    rows = _of_tables(connection, "TABLE_NAME, COALESCE(CREATE_OPTIONS, '')", database)
     return [
         str(name)
-        for (name,) in rows
-        if _DIRECTORY.search(_QUOTED.sub(b"", definition(connection, database, str(name))))
+        for name, options in sorted(rows)
+        if may.search(str(options))
+        and _DIRECTORY.search(_QUOTED.sub(b"", definition(connection, database, str(name))))
     ]
 
 
@@ -246,25 +242,45 @@ def triggers(connection: Any, database: str) -> set[tuple[str, str, str]]:
 
 def foreign_keys_into(connection: Any, database: str) -> list[tuple[str, str]]:
     """Foreign keys of other databases, as far as we see them: (database.table, the table referred to)."""
-    rows = fetch_all(
+    rows = _references(
         connection,
-        "SELECT CONSTRAINT_SCHEMA, TABLE_NAME, REFERENCED_TABLE_NAME "
-        "FROM information_schema.REFERENTIAL_CONSTRAINTS "
-        "WHERE UNIQUE_CONSTRAINT_SCHEMA = %s AND CONSTRAINT_SCHEMA <> %s",
+        "CONSTRAINT_SCHEMA, TABLE_NAME, REFERENCED_TABLE_NAME",
+        "UNIQUE_CONSTRAINT_SCHEMA = %s AND CONSTRAINT_SCHEMA <> %s",
         [database, database],
     )
     return [(f"{schema}.{table}", str(referenced)) for schema, table, referenced in rows]
 
 
+def foreign_key_names(connection: Any, database: str) -> list[tuple[str, str]]:
+    """The foreign keys of a database: (table, name)."""
+    rows = _references(connection, "TABLE_NAME, CONSTRAINT_NAME", "CONSTRAINT_SCHEMA = %s", [database])
+    return [(str(table), str(name)) for table, name in rows]
+
+
 def referenced_tables(connection: Any, database: str) -> list[str]:
     """The tables to which foreign keys of a database refer, whether these are there or not."""
-    rows = fetch_all(
-        connection,
-        "SELECT DISTINCT REFERENCED_TABLE_NAME FROM information_schema.REFERENTIAL_CONSTRAINTS "
-        "WHERE CONSTRAINT_SCHEMA = %s",
-        [database],
-    )
+    rows = _references(connection, "DISTINCT REFERENCED_TABLE_NAME", "CONSTRAINT_SCHEMA = %s", [database])
     return [str(name) for (name,) in rows]
+
+
+def _references(
+    connection: Any, columns: str, condition: str, arguments: Sequence[str]
+) -> list[tuple[Any, ...]]:
+    """What information_schema tells of foreign keys.
+
+    It opens tables for that, and one whose remote server is away answers with an error: asked again
+    without such tables, which have no foreign keys.
+    """
+    select = f"SELECT {columns} FROM information_schema.REFERENTIAL_CONSTRAINTS WHERE {condition}"  # noqa: S608
+    try:
+        return fetch_all(connection, select, arguments)
+    except MySQLdb.Error:
+        far = tables_without_rows_anywhere(connection)
+        if not far:
+            raise
+        return fetch_all(
+            connection, f"{select} AND TABLE_NAME NOT IN ({', '.join(['%s'] * len(far))})", [*arguments, *far]
+        )
 
 
 def tables_with_json(connection: Any, database: str) -> list[str]:

@@ -78,6 +78,14 @@ def tables_without_rows(connection: Any, database: str) -> list[str]:
     )
 
 
+def tables_without_rows_anywhere(connection: Any) -> list[str]:
+    """The names of such tables in any database that we see."""
+    names = sorted(_WITHOUT_ROWS)
+    places = ", ".join(["%s"] * len(names))
+    select = f"SELECT DISTINCT TABLE_NAME FROM information_schema.TABLES WHERE LOWER(ENGINE) IN ({places})"  # noqa: S608
+    return [str(name) for (name,) in fetch_all(connection, select, names)]
+
+
 def not_in_backup(connection: Any, database: str) -> list[LeftOut]:
     """All that a dump of this database will not hold, as far as the server tells. Opens no table.
 

@@ -1,0 +1,147 @@
+"""What of a table would reach out of its place: made where it belongs, or left out and named."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import pytest
+
+from backups.choices import RestoreMode
+from backups.models import Database, Run
+from tests.backups.conftest import MakeDatabase
+from tests.backups.worlds import Shop
+from tests.restore.stories import (
+    content,
+    drop_all,
+    failed,
+    make_restorable,
+    restore,
+    succeeded,
+    undo,
+    untouched,
+)
+from tests.servers import DatabaseServer
+from tests.verify.tools import verdict, verify
+from tools import mariadb_plugins
+
+BackUp = Callable[[Database], Run]
+ENGINES = ("blackhole", "federatedx")
+
+
+@pytest.fixture
+def outward(db_server: DatabaseServer) -> Iterator[Shop]:
+    """A database with a foreign key to another one."""
+    db_server.create_database("elsewhere")
+    db_server.load("CREATE TABLE parent (id INT PRIMARY KEY); INSERT INTO parent VALUES (1);", "elsewhere")
+    shop = make_restorable(
+        db_server,
+        "CREATE TABLE child (id INT PRIMARY KEY, p INT, KEY (p), CONSTRAINT out_of_here FOREIGN KEY (p)"
+        " REFERENCES elsewhere.parent (id)); INSERT INTO child VALUES (1, 1), (2, NULL);",
+    )
+    db_server.execute(f"GRANT REFERENCES, SELECT ON elsewhere.* TO '{shop.user}'@'%'")
+    yield shop
+    drop_all(shop)
+    db_server.execute("DROP DATABASE elsewhere")
+
+
+def referring(shop: Shop) -> set[str]:
+    """The databases whose tables refer to the parent."""
+    asked = (
+        "SELECT CONSTRAINT_SCHEMA FROM information_schema.REFERENTIAL_CONSTRAINTS"
+        " WHERE UNIQUE_CONSTRAINT_SCHEMA = 'elsewhere'"
+    )
+    return {str(name) for (name,) in shop.server.query(asked)}
+
+
+def test_a_key_to_another_database_is_made_in_the_place_of_the_live_one_alone(
+    outward: Shop, make_database: MakeDatabase, back_up: BackUp
+) -> None:
+    """A copy with such a key would keep the application from deleting rows there."""
+    database = make_database(outward)
+    was = content(outward.server, outward.name)
+    succeeded(back_up(database))
+
+    found = verdict(verify(database))
+    assert found.verdict == "identical", found.differences
+    assert any("foreign key to elsewhere.parent" in each for each in found.not_compared)
+    copied = succeeded(restore(database, RestoreMode.NEW, target=f"{outward.name}_copy"))
+    assert [each["name"] for each in copied.result["left_out"]] == ["child"]
+    assert referring(outward) == {outward.name}
+
+    outward.execute("INSERT INTO child VALUES (3, 1)")
+    later = content(outward.server, outward.name)
+    replaced = succeeded(restore(database, RestoreMode.REPLACE, without_safety=True))
+    assert content(outward.server, outward.name) == was
+    succeeded(undo(replaced))
+    assert content(outward.server, outward.name) == later
+    succeeded(restore(database, RestoreMode.IN_PLACE, without_safety=True))
+    assert content(outward.server, outward.name) == was
+
+
+@pytest.fixture(scope="module")
+def with_engines() -> Iterator[DatabaseServer]:
+    """A MariaDB that has further storage engines."""
+    options = [f"--plugin-dir={mariadb_plugins.home()}", "--plugin-maturity=unknown"]
+    options += [f"--plugin-load-add=ha_{engine}" for engine in ENGINES]
+    with DatabaseServer("mariadb", options=options) as server:
+        yield server
+
+
+def test_a_table_that_lies_on_another_server_is_not_made_and_stays_where_it_is(
+    with_engines: DatabaseServer, make_database: MakeDatabase, back_up: BackUp
+) -> None:
+    server = with_engines
+    server.create_database("remote_side")
+    server.execute("CREATE TABLE remote_side.people (id INT PRIMARY KEY, n VARCHAR(20))")
+    server.create_user("fed", "fedpw", ["ALL ON remote_side.*"])
+    link = f"mysql://fed:fedpw@127.0.0.1:{server.port}/remote_side/people"
+    shop = make_restorable(
+        server,
+        "CREATE TABLE local_one (id INT PRIMARY KEY); INSERT INTO local_one VALUES (1);"
+        f"CREATE TABLE people (id INT PRIMARY KEY, n VARCHAR(20)) ENGINE=FEDERATED CONNECTION='{link}';",
+    )
+    database = make_database(shop)
+    # The remote table is gone.
+    server.execute("DROP DATABASE remote_side")
+    succeeded(back_up(database))
+
+    found = verdict(verify(database))
+    assert found.verdict == "identical", found.differences
+    assert any(each.startswith("table people: it is not made") for each in found.not_compared)
+    copied = succeeded(restore(database, RestoreMode.NEW, target=f"{shop.name}_copy"))
+    assert [each["name"] for each in copied.result["left_out"]] == ["people"]
+    assert server.query("SHOW TABLES", f"{shop.name}_copy") == [("local_one",)]
+    for mode in (RestoreMode.REPLACE, RestoreMode.IN_PLACE):
+        succeeded(restore(database, mode, without_safety=True))
+        assert [name for (name,) in shop.query("SHOW TABLES")] == ["local_one", "people"]
+    drop_all(shop)
+
+
+@pytest.mark.parametrize("connections", [1, 3])
+def test_tables_that_the_server_makes_with_another_engine_are_no_success(
+    connections: int,
+    with_engines: DatabaseServer,
+    make_database: MakeDatabase,
+    back_up: BackUp,
+    settings: Any,
+) -> None:
+    settings.RESTORE_CONNECTIONS = connections
+    shop = make_restorable(
+        with_engines,
+        "CREATE TABLE hole (id INT PRIMARY KEY) ENGINE=BLACKHOLE;"
+        "CREATE TABLE old_one (id INT PRIMARY KEY, t TEXT) ENGINE=MyISAM;"
+        "INSERT INTO old_one VALUES (1, 'x');",
+    )
+    database = make_database(shop)
+    succeeded(back_up(database))
+    with_engines.execute("SET GLOBAL enforce_storage_engine = InnoDB")
+    try:
+        with untouched(shop):
+            for mode in (RestoreMode.NEW, RestoreMode.REPLACE):
+                target = shop.name if mode == RestoreMode.REPLACE else f"{shop.name}_copy"
+                told = failed(restore(database, mode, target=target, without_safety=True))
+                assert "not defined as in the snapshot: hole, old_one" in told
+    finally:
+        with_engines.execute("SET GLOBAL enforce_storage_engine = DEFAULT")
+    drop_all(shop)
