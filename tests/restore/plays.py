@@ -16,6 +16,8 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
+import MySQLdb
+
 from tests.backups.worlds import PROJECT, SHOP, Portal, copy_repository, wait_until, with_group_killed
 from tests.restore.stories import LATER, content, databases_of, dump_of, make_restorable
 from tests.servers import DatabaseServer, Flavour
@@ -118,10 +120,18 @@ class Stage:
         at = chance.randrange(1, LAST_STEP)
         victim = chance.choice([0, 0, 0, self.shop.server.pid])
         self.do("undo_next", at=at, victim=victim)
-        if not self.shop.server.running:
-            self.shop.server.start()
+        self._stand_up()
         if self.newest()["status"] not in ("succeeded", "failed") and chance.random() < REAPERS_HIT:
             self.do("tend", at=chance.randrange(1, LAST_STEP))
+
+    def _stand_up(self) -> None:
+        """Start the server if it was hit: it is gone a moment after that."""
+        server = self.shop.server
+        try:
+            server.query("SELECT 1")
+        except MySQLdb.Error:
+            wait_until(lambda: not server.running, "the server that was hit to be gone")
+            server.start()
 
     def put_back(self) -> None:
         """As it was when it was saved, and nothing beside it."""
