@@ -231,6 +231,7 @@ class Splitter:
             if self._in_rows:
                 end = self._end_of_rows(data, at)
             elif self._begins_rows(data, at):
+                self.is_complete = False
                 end = _end_of_insert_into(data, at)
                 self._in_rows = end > at
                 if self._in_rows and self._naming is not None:
@@ -279,6 +280,8 @@ class Splitter:
             if ends_swallowed:
                 self._in_statement = False
             self._heading = None
+            # What comes behind a dump's end is another dump, of which the end is still to come.
+            self.is_complete = False
             self._statement_line(line)
             return Piece(self.section, line, is_comment=False, ends_swallowed=ends_swallowed)
         self._comment_line(line)

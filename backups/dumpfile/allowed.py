@@ -66,6 +66,7 @@ _TRANSACTION = (b"BEGIN", b"COMMIT")
 # What MariaDB's dumps begin with. https://mariadb.com/kb/en/mariadb-dump/#notes
 _SANDBOX = re.compile(rb"\A\s*(?:/\*M?!999999[^*]*\*/|--[^\n]*\n|\s)*")
 # In a version comment of its own, behind the one in which the view is.
+_LONGEST_CHECK_OPTION = 128
 _CHECK_OPTION = re.compile(rb"\s*\*/\s*/\*!\d{5,6}\s+(WITH\s+(?:LOCAL|CASCADED)\s+CHECK\s+OPTION)\s*\Z", re.I)
 _DROPPED = (b"TABLE", b"VIEW", b"SEQUENCE", b"TRIGGER", b"EVENT", b"PACKAGE BODY", b"LIBRARY", *ROUTINES)
 
@@ -120,6 +121,7 @@ class Allowed:
 
     def _taken(self, statement: Statement) -> Iterator[Ready]:
         if statement.rows is not None:
+            self.is_committed = False
             yield from self._rows(statement, statement.rows)
             return
         cursor = self._cursor(statement)
@@ -129,6 +131,7 @@ class Allowed:
         if first.kind != Of.WORD:
             raise Unexpected
         word = first.text.upper()
+        self.is_committed = self.is_committed and word == b"SET"
         if word == b"SET":
             cursor.take()
             self.session.set(cursor)
@@ -286,7 +289,7 @@ class Allowed:
 
     def _create_table(self, statement: Statement, cursor: Cursor) -> Iterator[Ready]:
         cursor.take()
-        cursor.accept(b"IF", b"NOT", b"EXISTS")
+        _cut_if_not_exists(cursor)
         table = self._scope.own(cursor, cursor.name())
         made = self._tables.read(table, cursor)
         if not self._is_wished(table):
@@ -301,15 +304,16 @@ class Allowed:
         self.found.made.pop(("view", table), None)
         self.found.made["table", table] = table
         self.found.definitions[table] = made.text
+        plain = statement.settings.in_utf8
         self.found.outward += [
-            Ready(Does.LATER, b"ALTER TABLE " + quoted(table) + b" " + action, statement.settings, table)
-            for action in made.outward
+            Ready(Does.LATER, b"ALTER TABLE " + quoted(table) + b" " + action, plain, table)
+            for action in (_in_utf8(each, statement.settings) for each in made.outward)
         ]
         yield Ready(Does.TABLE, made.text, statement.settings, table)
 
     def _create_sequence(self, statement: Statement, cursor: Cursor) -> Iterator[Ready]:
         cursor.take()
-        cursor.accept(b"IF", b"NOT", b"EXISTS")
+        _cut_if_not_exists(cursor)
         name = self._scope.own(cursor, cursor.name())
         for token in cursor.rest():
             is_word = token.kind == Of.WORD or token.says(b"-") or token.says(b"=")
@@ -430,7 +434,7 @@ class Allowed:
                 self._drops[name] = ready
         elif not self._wish.tables:
             # MariaDB before 11 knows packages in Oracle's mode alone.
-            self._definitions.append(Ready(Does.DEFINITION, text, settings, kind=kind, name=name))
+            self._definitions.append(Ready(Does.DEFINITION, text, settings.in_utf8, kind=kind, name=name))
 
     # ------------------------------------------------------------ Views, triggers, routines, events
 
@@ -445,7 +449,8 @@ class Allowed:
         if is_left_out:
             return
         if head.kind == "event":
-            self.found.events.append(EventState(head.name, head.definer, head.state, statement.settings))
+            definer = _in_utf8(head.definer, statement.settings)
+            self.found.events.append(EventState(head.name, definer, head.state, statement.settings))
         # Libraries are in no inventory.
         if head.kind != "library":
             self.found.made[head.kind, head.name] = table or head.name
@@ -455,7 +460,9 @@ class Allowed:
             self._after_definition = True
         text = cursor.with_body()
         if head.kind == "view":
-            text = without_own_name(_CHECK_OPTION.sub(rb" \1", text))
+            # The end alone is looked at: a pattern that searches all of a long text takes for ever.
+            begins, ends = text[:-_LONGEST_CHECK_OPTION], text[-_LONGEST_CHECK_OPTION:]
+            text = without_own_name(begins + _CHECK_OPTION.sub(rb" \1", ends))
         self._definitions.append(
             Ready(Does.DEFINITION, text, statement.settings, table, head.kind, head.name)
         )
@@ -463,6 +470,20 @@ class Allowed:
     def _refuse_unless_there(self, table: str) -> None:
         if ("table", table) not in self.found.made and table not in self._standing:
             raise Unexpected(f"the dump has made no table {table}")
+
+
+def _cut_if_not_exists(cursor: Cursor) -> None:
+    """What stands there already is not the dump's: its rows, its triggers, who refers to it."""
+    token = cursor.token
+    if token is not None and cursor.accept(b"IF", b"NOT", b"EXISTS"):
+        cursor.cut(token.start, cursor.reached)
+
+
+def _in_utf8(text: bytes, settings: Settings) -> bytes:
+    """A part of a dump's statement for one of our own."""
+    if settings.charset.startswith("utf8"):
+        return text
+    return decoded(text, settings.charset).encode(errors="surrogateescape")
 
 
 def quoted_word(word: str) -> bytes:

@@ -57,7 +57,7 @@ class EventState(NamedTuple):
         """
         definer = b"DEFINER=" + self.definer + b" " if self.definer else b""
         text = b"ALTER " + definer + b"EVENT " + quoted(self.name) + b" " + (state or self.state)
-        return Ready(Does.DEFINITION, text, self.settings, kind="event", name=self.name)
+        return Ready(Does.DEFINITION, text, self.settings.in_utf8, kind="event", name=self.name)
 
 
 @dataclass(frozen=True)

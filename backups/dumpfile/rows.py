@@ -53,7 +53,8 @@ def _head(quotes: Quoting) -> re.Pattern[bytes]:
 @cache
 def _values(quotes: Quoting) -> re.Pattern[bytes]:
     text = rb"(?:" + quotes.text + (b"" if quotes.double_is_name else rb"|" + quotes.double) + rb")"
-    between = rb"[0-9.,()\s+-]*+"
+    # Two dashes begin a comment.
+    between = rb"[0-9.,()\s+]*+(?:-(?!-)[0-9.,()\s+]*+)*+"
     word_ends = rb"(?![0-9A-Za-z_$\x80-\xff])"
     return re.compile(
         between
@@ -104,7 +105,12 @@ def spelled_out(statement: Cursor) -> Rows:
     verb = statement.take()
     if not (verb.says(b"INSERT") or verb.says(b"REPLACE")):
         raise Unexpected
-    while statement.accept(b"LOW_PRIORITY") or statement.accept(b"DELAYED") or statement.accept(b"IGNORE"):
+    while (
+        statement.accept(b"LOW_PRIORITY")
+        or statement.accept(b"HIGH_PRIORITY")
+        or statement.accept(b"DELAYED")
+        or statement.accept(b"IGNORE")
+    ):
         pass
     statement.expect(b"INTO")
     name = statement.name()

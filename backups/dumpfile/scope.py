@@ -14,6 +14,8 @@ class Scope:
     def __init__(self, source: str) -> None:
         self._source = source
         self.chosen: str | None = None
+        # Whether the name came by as it is written: then another of the same letters is another's.
+        self._is_spelled = False
 
     @property
     def is_ours(self) -> bool:
@@ -22,6 +24,8 @@ class Scope:
 
     def is_own(self, database: str) -> bool:
         """Whether a database's name means the wanted one."""
+        if self._is_spelled or database == self._source:
+            return database == self._source
         return database.casefold() == self._source.casefold()
 
     def use(self, cursor: Cursor) -> None:
@@ -32,6 +36,7 @@ class Scope:
         if name.qualifier is not None:
             raise Unexpected
         self.chosen = name.name
+        self._is_spelled = self._is_spelled or name.name == self._source
 
     def own(self, cursor: Cursor, name: Name) -> str:
         """A name alone, without its database's, which must be the wanted one's. Raises Unexpected."""

@@ -29,7 +29,6 @@ _KEPT = {
     "collation_connection": _WORD,
     "sql_mode": _MODES,
     "time_zone": re.compile(r"(?i)[a-z0-9_/+:-]{1,64}"),
-    "foreign_key_checks": _SWITCH,
     "unique_checks": _SWITCH,
     "check_constraint_checks": _SWITCH,
     "system_versioning_insert_history": _SWITCH,
@@ -44,6 +43,8 @@ _KEPT = {
 # are the whole server's, which a load has no business with.
 _LEFT = frozenset(
     [
+        # Always off: a dump may refer to what comes later, and others may refer to it.
+        "foreign_key_checks",
         "autocommit",
         "sql_notes",
         "note_verbosity",
@@ -109,6 +110,8 @@ _LEFT = frozenset(
 _SCOPES = (b"SESSION", b"LOCAL", b"GLOBAL", b"PERSIST", b"PERSIST_ONLY")
 # What a value comes from, where it comes from no setting.
 _LITERAL, _VARIABLE = "", "@"
+# Under these a dump keeps settings for the length of a table or a body, not to its end.
+_OF_A_TABLE = re.compile(r"save|old_autocommit|old_system_versioning")
 Value = str | None
 
 
@@ -133,6 +136,14 @@ class Settings:
     def reads_plainly(self) -> bool:
         """Whether texts end where they do by default: backslashes escape, double quotes are for texts."""
         return quoting(self.charset, self.sql_mode) == quoting("utf8mb4", "")
+
+    @property
+    def in_utf8(self) -> Settings:
+        """The same for a statement of our own, which is in UTF-8 whatever the dump is in."""
+        if self.charset.startswith("utf8"):
+            return self
+        changed = {name: value for name, value in self.changed.items() if "char" not in name}
+        return Settings(MappingProxyType(changed), self.initial_mode)
 
     def differing_from(self, other: Settings) -> dict[str, Value]:
         """What to set in a session that has the `other` settings; INITIAL is as the session began."""
@@ -204,7 +215,7 @@ class Session:
         variable = statement.plain(statement.take()).lower()
         _assignment_sign(statement)
         source, value = self._expression(statement)
-        if source != _LITERAL and not source.startswith(_VARIABLE):
+        if source != _LITERAL and not source.startswith(_VARIABLE) and not _OF_A_TABLE.match(variable):
             self.has_saved = True
             self.outstanding.add(variable)
         self._variables[variable] = value

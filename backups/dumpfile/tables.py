@@ -16,11 +16,14 @@ from backups.dumpfile.lexer import Cursor, Kind, Token, Unexpected
 # https://mariadb.com/kb/en/storage-engines/ https://dev.mysql.com/doc/refman/8.4/en/storage-engines.html
 _AT_HOME = frozenset(
     {b"INNODB", b"MYISAM", b"ARIA", b"MEMORY", b"HEAP", b"CSV", b"ARCHIVE", b"BLACKHOLE", b"ROCKSDB", b"NDB",
-     b"TOKUDB", b"COLUMNSTORE", b"NDBCLUSTER", b"MROONGA", b"ISAM", b"XTRADB", b"DUCKDB", b"SECONDARY"}
+     b"TOKUDB", b"COLUMNSTORE", b"NDBCLUSTER", b"ISAM", b"XTRADB", b"DUCKDB", b"SECONDARY"}
 )  # fmt: skip
 _MERGE = frozenset({b"MERGE", b"MRG_MYISAM"})
 # Of actions of an ALTER TABLE that only add to a table what belongs to it.
 _ADDS = (b"PRIMARY", b"UNIQUE", b"FULLTEXT", b"SPATIAL", b"KEY", b"INDEX", b"FOREIGN", b"CHECK", b"VECTOR")
+# Sequences move by these; in a default they are known by their brackets alone.
+_DRAWING = (b"NEXTVAL", b"LASTVAL", b"CURRVAL", b"SETVAL")
+_OPTIONS = (b"DIRECTORY", b"CONNECTION", b"ENGINE", b"TYPE", b"UNION", b"PARTITION", b"TABLESPACE")
 _NEVER = (b"SELECT", b"TABLE", b"@", b";", b"LIKE", b"RENAME", b"EXCHANGE", b"DISCARD", b"IMPORT", b"INTO")
 
 
@@ -138,6 +141,9 @@ class TableReader:
 
     def _word(self, cursor: Cursor, token: Token, state: _State, made: Made) -> None:
         word = token.text.upper()
+        # A bare word in brackets of its own is a column's name, as in PARTITION BY KEY (type).
+        if state.groups > 1 and cursor.sees(b")", b","):
+            return
         if word in _NEVER and not (word == b"LIKE" and state.depth > 1):
             raise Unexpected
         if word == b"AS" and not state.depth:
@@ -146,7 +152,9 @@ class TableReader:
             raise Unexpected
         if word == b"DEFAULT":
             state.default = (token.start, token.end)
-        elif word in (b"NEXTVAL", b"LASTVAL") and cursor.accept(b"("):
+        elif word in _DRAWING:
+            if word not in (b"NEXTVAL", b"LASTVAL") or not cursor.accept(b"("):
+                raise Unexpected("a default moves a sequence")
             self._sequence(cursor, token, state, made)
             cursor.expect(b")")
         elif word in (b"NEXT", b"PREVIOUS") and cursor.accept(b"VALUE"):
@@ -165,6 +173,9 @@ class TableReader:
         if name.qualifier is None:
             return
         if self._is_own(name.qualifier):
+            # The target's name is in UTF-8, and another character set would read something else.
+            if not (self._target.isascii() or cursor.charset.startswith("utf8")):
+                raise Unexpected
             cursor.cut(name.start, name.own, _quoted(self._target) + b".")
             return
         start, end = state.default
@@ -237,13 +248,19 @@ class TableReader:
         if cursor.accept(b"ADD"):
             if cursor.accept(b"CONSTRAINT") and not cursor.sees(*_ADDS):
                 cursor.name()
-            if not cursor.sees(*_ADDS):
+            if cursor.accept(b"VECTOR"):  # a column may be called so
+                if not cursor.sees(b"KEY", b"INDEX"):
+                    raise Unexpected
+            elif not cursor.sees(*_ADDS):
                 raise Unexpected
         elif cursor.accept(b"MODIFY"):
             cursor.accept(b"COLUMN")
             cursor.name()
-        elif not cursor.sees(b"AUTO_INCREMENT"):
-            raise Unexpected
+        else:
+            cursor.expect(b"AUTO_INCREMENT")
+            cursor.accept(b"=")
+            if not cursor.take().text.isdigit() or not (cursor.token is None or cursor.sees(b",")):
+                raise Unexpected
 
     def _within_action(self, cursor: Cursor) -> int:
         """Take a token of an action; answers how much deeper in brackets it leads."""
@@ -256,7 +273,9 @@ class TableReader:
                 if not self._is_own(name.qualifier):
                     raise Unexpected(f"it refers to the database {name.qualifier}")
                 cursor.cut(name.start, name.own)
-        elif token.says(b"NEXTVAL") or token.says(b"DIRECTORY") or token.says(b"CONNECTION"):
+        elif any(token.says(word) for word in (*_DRAWING, *_OPTIONS)) or (
+            any(token.says(word) for word in (b"NEXT", b"PREVIOUS")) and cursor.sees(b"VALUE")
+        ):
             raise Unexpected
         return 1 if token.says(b"(") else -1 if token.says(b")") else 0
 

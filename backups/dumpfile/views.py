@@ -6,8 +6,11 @@ import re
 
 # Each database that a view reads from by its name.
 FROM_DATABASE = re.compile(rb"\b(?:from|join) \(*(`(?:[^`]|``)*`)\.`", re.I)
+# What is in quotes is text. One that does not end goes on to the end, so that none is looked at twice.
 _COLUMN_OF_DATABASE = re.compile(
-    rb"'(?:[^'\\]|\\.|'')*'|`(?:[^`]|``)*`\.(`(?:[^`]|``)*`\.`(?:[^`]|``)*`)", re.S
+    rb"'(?:[^'\\]|\\.|'')*+(?:'|\Z)|\"(?:[^\"\\]|\\.|\"\")*+(?:\"|\Z)"
+    rb"|`(?:[^`]|``)*+`\.(`(?:[^`]|``)*+`\.`(?:[^`]|``)*+`)",
+    re.S,
 )
 
 
