@@ -271,7 +271,6 @@ def _heartbeat(
     if suspicious or database.repository.is_damaged:
         return
     if (other := environment.other_database(database)) is not None:
-        services.run_note(run.pk, result={"heartbeat": "withheld"})
         other.safe = (
             f"Snapshot {snapshot.short_id} of {database} was made and is good; no heartbeat was written."
         )

@@ -278,9 +278,7 @@ def _references(
         far = tables_without_rows_anywhere(connection)
         if not far:
             raise
-        return fetch_all(
-            connection, f"{select} AND TABLE_NAME NOT IN ({', '.join(['%s'] * len(far))})", [*arguments, *far]
-        )
+        return fetch_all(connection, select + _but_for(far), [*arguments, *far])
 
 
 def tables_with_json(connection: Any, database: str) -> list[str]:
@@ -349,12 +347,13 @@ def _of_tables(connection: Any, columns: str, database: str) -> list[tuple[Any, 
     an error, or on MySQL with a size of 2^64.
     """
     elsewhere = tables_without_rows(connection, database)
-    without = f" AND TABLE_NAME NOT IN ({', '.join(['%s'] * len(elsewhere))})" if elsewhere else ""
-    return fetch_all(
-        connection,
-        f"SELECT {columns} FROM information_schema.TABLES WHERE TABLE_SCHEMA = %s{without}",  # noqa: S608
-        [database, *elsewhere],
-    )
+    select = f"SELECT {columns} FROM information_schema.TABLES WHERE TABLE_SCHEMA = %s"  # noqa: S608
+    return fetch_all(connection, select + _but_for(elsewhere), [database, *elsewhere])
+
+
+def _but_for(tables: Sequence[str]) -> str:
+    """What leaves these tables out of a question; their names are its last arguments."""
+    return f" AND TABLE_NAME NOT IN ({', '.join(['%s'] * len(tables))})" if tables else ""
 
 
 def describe_as_dumps_do(connection: Any) -> None:
