@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from backups import restic, runner, services
-from backups.choices import DefinerPolicy, RestoreMode, Status, Trigger
+from backups.choices import Action, DefinerPolicy, RestoreMode, Status, Trigger
 from backups.connections import repository_access
 from backups.models import Database, Restore, Run, Snapshot
 from tests.backups.worlds import SHOP, Shop, all_routines, make_shop
@@ -172,6 +172,25 @@ def undo(run: Run) -> Run:
     """Undo the restore that a run was, in this process."""
     kept = run.restore
     return restore(kept.database, RestoreMode.UNDO, snapshot=kept.snapshot, undo_of=kept)
+
+
+def replace(database: Database, **wishes: object) -> Run:
+    """A replacement without the backup before, which other tests look at."""
+    return succeeded(restore(database, RestoreMode.REPLACE, **{"without_safety": True, **wishes}))
+
+
+def again(run: Run, action: Action) -> Run:
+    """Play what is done with a restore that is over."""
+    queued = services.run_enqueue(
+        action=action,
+        trigger=Trigger.CLI,
+        database=run.database,
+        options={"restore": Restore.objects.get(run=run).pk},
+        send=False,
+    )
+    played = runner.execute(queued.pk, send_follow_ups=False)
+    assert played is not None
+    return played
 
 
 def log_of(run: Run) -> str:

@@ -9,7 +9,6 @@ from contextlib import AbstractContextManager, closing, contextmanager
 import MySQLdb
 import pytest
 
-from backups import runner, services
 from backups.actions import tend
 from backups.choices import Action, RestoreMode, Trigger
 from backups.models import Database, Restore, Run
@@ -17,12 +16,14 @@ from tests.backups.conftest import MakeDatabase
 from tests.backups.worlds import SHOP, Shop
 from tests.restore.stories import (
     LATER,
+    again,
     content,
     databases_of,
     drop_all,
     failed,
     log_of,
     make_restorable,
+    replace,
     restore,
     stored,
     succeeded,
@@ -32,25 +33,6 @@ from tests.restore.stories import (
 from tests.servers import DatabaseServer
 
 BackUp = Callable[[Database], Run]
-
-
-def replace(database: Database, **wishes: object) -> Run:
-    """A replacement without the backup before, which other tests look at."""
-    return succeeded(restore(database, RestoreMode.REPLACE, **{"without_safety": True, **wishes}))
-
-
-def drop(run: Run) -> Run:
-    """Drop the tables that a restore kept."""
-    queued = services.run_enqueue(
-        action=Action.DROP_KEPT,
-        trigger=Trigger.CLI,
-        database=run.database,
-        options={"restore": run.restore.pk},
-        send=False,
-    )
-    played = runner.execute(queued.pk)
-    assert played is not None
-    return played
 
 
 def rows_of(shop: Shop, database: str, sql: str) -> list[tuple[object, ...]]:
@@ -106,15 +88,15 @@ def test_dropping_what_was_kept_frees_it_and_ends_the_way_back(
     run = replace(database)
     now = content(shop.server, shop.name)
 
-    dropped = succeeded(drop(run))
+    dropped = succeeded(again(run, Action.DROP_KEPT))
 
     assert dropped.result["freed"] > 0
     assert dropped.result["sentence"].startswith(f"{run.restore.kept_in} was dropped, which freed about")
     assert databases_of(shop) == [shop.name]
-    again = Restore.objects.get(pk=run.restore.pk)
-    sentence = failed(restore(database, RestoreMode.UNDO, undo_of=again))
+    dropped_restore = Restore.objects.get(pk=run.restore.pk)
+    sentence = failed(restore(database, RestoreMode.UNDO, undo_of=dropped_restore))
     assert sentence.startswith("There is nothing to undo: the tables of before are not kept any more.")
-    assert failed(drop(run)).startswith("This restore keeps no tables.")
+    assert failed(again(run, Action.DROP_KEPT)).startswith("This restore keeps no tables.")
     assert content(shop.server, shop.name) == now
 
 

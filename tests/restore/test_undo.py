@@ -12,12 +12,13 @@ import pytest
 
 from backups import definitions, mysql, runner, services, states, swap
 from backups.actions import tend
-from backups.choices import Action, RestoreMode, Status, Swap, Trigger
+from backups.choices import Action, RestoreMode, Status, Swap
 from backups.errors import Problem, Refused
 from backups.models import Database, Restore, Run
 from tests.backups.conftest import MakeDatabase, MakePortal
 from tests.backups.worlds import Shop
 from tests.restore.stories import (
+    again,
     content,
     databases_of,
     drop_all,
@@ -25,6 +26,7 @@ from tests.restore.stories import (
     failed,
     log_of,
     make_restorable,
+    replace,
     restore,
     store,
     succeeded,
@@ -34,25 +36,6 @@ from tests.restore.stories import (
 from tests.servers import DatabaseServer
 
 BackUp = Callable[[Database], Run]
-
-
-def replace(database: Database, **wishes: object) -> Run:
-    """A replacement without the backup before, which other tests look at."""
-    return succeeded(restore(database, RestoreMode.REPLACE, **{"without_safety": True, **wishes}))
-
-
-def again(run: Run, action: Action) -> Run:
-    """Play what is done with a restore that is over."""
-    queued = services.run_enqueue(
-        action=action,
-        trigger=Trigger.CLI,
-        database=run.database,
-        options={"restore": Restore.objects.get(run=run).pk},
-        send=False,
-    )
-    played = runner.execute(queued.pk, send_follow_ups=False)
-    assert played is not None
-    return played
 
 
 def row(run: Run) -> Restore:
