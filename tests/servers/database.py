@@ -175,7 +175,11 @@ class DatabaseServer:
         install = ["mariadb-install-db", "--no-defaults", f"--datadir={self._data}", *_as_root()]
         options = ["--auth-root-authentication-method=normal", "--skip-test-db"]
         server_options = ["--skip-name-resolve", *FAST_OPTIONS[:2], *FLAVOUR_OPTIONS["mariadb"]]
-        subprocess.run([*install, *options, *server_options], check=True, capture_output=True)
+        made = subprocess.run(
+            [*install, *options, *server_options], check=False, capture_output=True, text=True
+        )
+        if made.returncode:
+            raise RuntimeError(f"mariadb-install-db: {made.stdout[-2000:]} {made.stderr[-2000:]}")
 
     def _defaults_file(self) -> Path:
         """The client's options as a file, which keeps the password off the command line."""
