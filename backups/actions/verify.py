@@ -27,7 +27,7 @@ from backups.dumpfile.ready import Found, Wish
 from backups.dumpfile.tally import Tally
 from backups.dumpfile.tally import differences as tally_differences
 from backups.errors import Problem
-from backups.load import BrokenDump, End, Loading, LoadProblem, dialect_of
+from backups.load import BrokenDump, End, Loading, LoadProblem, dialect_of, live_tablespaces
 from backups.models import Database, Run, Snapshot
 from backups.progress import Progress
 from backups.stream import Digester, Kind, ManifestDamaged, objects_in
@@ -379,7 +379,11 @@ def _dump_again(
 def _tallier(scratch: Scratch, tally: Tally) -> Callable[[bytes | None], None]:
     """What takes a dump of the scratch database in, and None at its end."""
     dialect = dialect_of(scratch.server, scratch.info)
-    allowed = Allowed(dialect, Wish(scratch.database, source=scratch.database))
+    allowed = Allowed(
+        dialect,
+        Wish(scratch.database, source=scratch.database),
+        tablespace_of=live_tablespaces(scratch.server, scratch.database, dialect),
+    )
     judge = Judge(dialect, allowed)
 
     def take(data: bytes | None) -> None:

@@ -21,7 +21,7 @@ https://mariadb.com/kb/en/mariadb-dump/ https://dev.mysql.com/doc/refman/8.4/en/
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 
 from backups.dumpfile.dialect import Dialect, decoded
 from backups.dumpfile.heads import ROUTINES, read_head
@@ -74,10 +74,17 @@ _DROPPED = (b"TABLE", b"VIEW", b"SEQUENCE", b"TRIGGER", b"EVENT", b"PACKAGE BODY
 class Allowed:
     """Goes through the statements of one dump and gives out what is to be sent, in the order to be sent in.
 
-    `standing` are tables of the database that are there already.
+    `standing` are tables of the database that are there already, `tablespace_of` as in TableReader.
     """
 
-    def __init__(self, dialect: Dialect, wish: Wish, *, standing: Iterable[str] = ()) -> None:
+    def __init__(
+        self,
+        dialect: Dialect,
+        wish: Wish,
+        *,
+        standing: Iterable[str] = (),
+        tablespace_of: Callable[[str], str] = lambda _: "",
+    ) -> None:
         self.found = Found()
         # Tables that are there already, for definitions that come without theirs.
         self._standing = frozenset(standing)
@@ -89,7 +96,9 @@ class Allowed:
         # For what is ours and not the dump's.
         self._plain = Settings(initial_mode=dialect.sql_mode)
         self._scope = Scope(wish.source)
-        self._tables = TableReader(wish.database, self._scope.is_own)
+        self._tables = TableReader(wish.database, self._scope.is_own, tablespace_of)
+        # Tables, sequences and views that were made so far, dropped again or not: they share their names.
+        self._taken_names: dict[str, str] = {}
         self._drops: dict[str, Ready] = {}
         self._later: list[Ready] = []
         self._definitions: list[Ready] = []
@@ -279,13 +288,13 @@ class Allowed:
 
     def _create(self, statement: Statement, cursor: Cursor) -> Iterator[Ready]:
         cursor.take()
-        cursor.accept(b"OR", b"REPLACE")
+        replaces = cursor.accept(b"OR", b"REPLACE")
         if cursor.sees(b"TABLE"):
             yield from self._create_table(statement, cursor)
         elif cursor.sees(b"SEQUENCE"):
             yield from self._create_sequence(statement, cursor)
         else:
-            self._define(statement, cursor)
+            self._define(statement, cursor, replaces=replaces)
 
     def _create_table(self, statement: Statement, cursor: Cursor) -> Iterator[Ready]:
         cursor.take()
@@ -299,9 +308,9 @@ class Allowed:
         self.found.left_out += [LeftOut("table", table, why) for why in made.left_out]
         if not made.is_made:
             return
+        self._take_name("table", table)
         if drop is not None:
             yield drop
-        self.found.made.pop(("view", table), None)
         self.found.made["table", table] = table
         self.found.definitions[table] = made.text
         plain = statement.settings.in_utf8
@@ -325,6 +334,7 @@ class Allowed:
                     raise Unexpected
         if self._wish.tables and name not in self._wish.tables:
             return
+        self._take_name("sequence", name)
         if drop := self._drops.pop(name, None):
             yield drop
         self.found.made["sequence", name] = name
@@ -428,7 +438,8 @@ class Allowed:
         if kind in ("table", "sequence"):
             ready = Ready(Does.DROP, text, self._plain, name)
             if was_made:
-                self._later.append(ready)
+                # Where it stands among the definitions: a view may read the placeholder of a later one.
+                self._definitions.append(ready)
                 self.found.definitions.pop(name, None)
             elif self._is_wished(name):
                 self._drops[name] = ready
@@ -438,7 +449,7 @@ class Allowed:
 
     # ------------------------------------------------------------ Views, triggers, routines, events
 
-    def _define(self, statement: Statement, cursor: Cursor) -> None:
+    def _define(self, statement: Statement, cursor: Cursor, *, replaces: bool) -> None:
         head = read_head(cursor, self._scope, current_user_defines=self._wish.current_user_defines)
         table = head.table
         is_left_out = bool(table) and self._tables.is_left_out(table)
@@ -451,6 +462,8 @@ class Allowed:
         if head.kind == "event":
             definer = _in_utf8(head.definer, statement.settings)
             self.found.events.append(EventState(head.name, definer, head.state, statement.settings))
+        if head.kind == "view":
+            self._take_name_of_view(head.name, replaces=replaces)
         # Libraries are in no inventory.
         if head.kind != "library":
             self.found.made[head.kind, head.name] = table or head.name
@@ -466,6 +479,19 @@ class Allowed:
         self._definitions.append(
             Ready(Does.DEFINITION, text, statement.settings, table, head.kind, head.name)
         )
+
+    def _take_name(self, kind: str, name: str) -> None:
+        """A second one is of a second dump in the file, or would be put in the place of the first."""
+        if first := self._taken_names.get(name):
+            raise Unexpected(f"the dump has made the {first} {name} before")
+        self._taken_names[name] = kind
+
+    def _take_name_of_view(self, name: str, *, replaces: bool) -> None:
+        """Views have placeholders, which are dropped before: tables in old dumps, views in later ones."""
+        for kind in ("table", "sequence", *(() if replaces else ("view",))):
+            if (kind, name) in self.found.made:
+                raise Unexpected(f"the dump has made the {kind} {name} before")
+        self._taken_names[name] = "view"
 
     def _refuse_unless_there(self, table: str) -> None:
         if ("table", table) not in self.found.made and table not in self._standing:

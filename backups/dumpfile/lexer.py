@@ -247,6 +247,16 @@ class Cursor:
         """Leave a part of the statement out, or put something else there."""
         self._edits.append((start, end, instead))
 
+    def cut_as_if_unsaid(self, start: int, end: int) -> None:
+        """Leave out what was just taken, with the blank before it and a version comment that holds it alone."""
+        opened = self._opened
+        inside = self._dialect.version_comment(self.text, opened) if opened is not None else None
+        closing = self._after_blanks(end)
+        if opened is not None and inside is not None and not self.text[inside[0] : start].strip():
+            if self.text.startswith(b"*/", closing):
+                start, end = opened, closing + 2
+        self.cut(start - self.text[start - 1 : start].isspace(), end)
+
     def rewritten(self) -> bytes:
         """The statement as it is to be sent, which must have been read to its end. Raises Unexpected."""
         self.the_end()
@@ -285,6 +295,7 @@ class Cursor:
         for start, stop, instead in sorted(self._edits):
             if start >= end:
                 break
-            parts += [self.text[at:start], instead]
-            at = stop
+            if start >= at:  # and not within what was cut
+                parts += [self.text[at:start], instead]
+            at = max(at, stop)
         return b"".join([*parts, self.text[at:end]])
