@@ -147,7 +147,8 @@ _NAME = rb"(?:`(?:[^`]|``)++`|\"(?:[^\"]|\"\")++\"|(?:[^\s`.,;()'\"/#-]|-(?!-))+
 _QUALIFIER = rb"(?:" + _NAME + _BLANK + rb"*+\." + _BLANK + rb"*+)?"
 # Comments and what is in quotes are passed over whole, so that nothing is looked at more than twice.
 _QUALIFIED_TRIGGER = re.compile(
-    rb"(?P<head>\bTRIGGER" + _BLANK + rb"++(?:IF" + _BLANK + rb"++NOT" + _BLANK + rb"++EXISTS" + _BLANK + rb"++)?)"
+    rb"(?P<head>\bTRIGGER" + _BLANK + rb"++"
+    rb"(?:IF" + _BLANK + rb"++NOT" + _BLANK + rb"++EXISTS" + _BLANK + rb"++)?)"
     + _QUALIFIER
     + rb"(?P<own>" + _NAME + _BLANK + rb"++(?:BEFORE|AFTER)" + _BLANK + rb"++(?:INSERT|UPDATE|DELETE)"
     + _BLANK + rb"++ON" + _BLANK + rb"++)"

@@ -248,13 +248,16 @@ class Cursor:
         self._edits.append((start, end, instead))
 
     def cut_as_if_unsaid(self, start: int, end: int) -> None:
-        """Leave out what was just taken, with the blank before it and a version comment that holds it alone."""
-        opened = self._opened
-        inside = self._dialect.version_comment(self.text, opened) if opened is not None else None
-        closing = self._after_blanks(end)
-        if opened is not None and inside is not None and not self.text[inside[0] : start].strip():
-            if self.text.startswith(b"*/", closing):
-                start, end = opened, closing + 2
+        """Leave out what was just taken, with the blank before it.
+
+        If nothing else is in its version comment, then the whole of that.
+        """
+        if self._opened is not None:
+            comment = self._dialect.version_comment(self.text, self._opened)
+            closing = self._after_blanks(end)
+            is_alone = comment and not self.text[comment[0] : start].strip()
+            if is_alone and self.text.startswith(b"*/", closing):
+                start, end = self._opened, closing + 2
         self.cut(start - self.text[start - 1 : start].isspace(), end)
 
     def rewritten(self) -> bytes:

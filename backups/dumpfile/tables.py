@@ -146,7 +146,9 @@ class TableReader:
         # Up to its last word: the line's end is the bracket's.
         cursor.cut(state.separator, state.item_begins + len(cursor.text[state.item_begins : end].rstrip()))
         state.made.outward.append(b"ADD " + item)
-        state.made.left_out.append(f"its foreign key to {state.outward[-1]}, in another database, is not made")
+        state.made.left_out.append(
+            f"its foreign key to {state.outward[-1]}, in another database, is not made"
+        )
         state.is_outward = False
 
     def _word(self, cursor: Cursor, token: Token, state: _State) -> None:
@@ -246,7 +248,7 @@ class TableReader:
             raise Unexpected  # TRANSACTION, which keeps out all that follows
 
     def _tablespace(self, cursor: Cursor, token: Token, state: _State) -> None:
-        """A file that tables share is not of a dump's choosing: only where the live table lies in it already."""
+        """A file that tables share is no dump's to choose: it is the one that the live table lies in."""
         cursor.accept(b"=")
         if cursor.token is None or cursor.token.kind not in (Kind.WORD, Kind.NAME):
             return  # a column's name

@@ -20,7 +20,8 @@ JUDGED: dict[str, Callable[[int], bytes]] = {
     "blanks": lambda n: VIEW + b" " * (8 * n) + b"1;\n",
     "ends of comments": lambda n: VIEW + b"1" + b"\n*/" * (8 * n) + b";\n",
     "blanks before its option": lambda n: (
-        b"/*!50001 CREATE VIEW v AS SELECT 1" + b" " * (8 * n) + b"*/\n/*!50002 WITH CASCADED CHECK OPTION */;\n"
+        b"/*!50001 CREATE VIEW v AS SELECT 1" + b" " * (8 * n)
+        + b"*/\n/*!50002 WITH CASCADED CHECK OPTION */;\n"
     ),
     "escaped quotes in a text": lambda n: VIEW + b'"' + b"\\'" * n + b'";\n',
     "escaped quotes in a comment": lambda n: VIEW + b"-- " + b"\\'" * n + b"\n1;\n",

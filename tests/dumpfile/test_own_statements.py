@@ -1,4 +1,4 @@
-"""Statements of our own about what a dump names, which may be in a character set where half a letter is a quote.
+"""Statements of our own about what a dump names, in a character set where half a letter may be a quote.
 
 They are in UTF-8. Sent under the dump's own character set, the end of a name would be another one: what is in
 it after a backtick would be read as a part of the statement.
@@ -62,7 +62,10 @@ def test_a_key_that_waits_for_its_table_names_what_the_dump_names(letter: str, d
 def test_an_event_is_enabled_by_its_own_name_and_definer(letter: str, dialect: Dialect) -> None:
     charset, codec, sign = LETTERS[letter]
     name, definer = quoted(sign + EVIL), quoted(sign)
-    text = f"SET NAMES {charset};\nCREATE DEFINER={definer}@`%` EVENT {name} ON SCHEDULE EVERY 1 DAY DO SELECT 1;"
+    text = (
+        f"SET NAMES {charset};\n"
+        f"CREATE DEFINER={definer}@`%` EVENT {name} ON SCHEDULE EVERY 1 DAY DO SELECT 1;"
+    )
 
     _, allowed = judged(text.encode(codec) + b"\n", dialect)
 

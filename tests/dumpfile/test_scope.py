@@ -76,7 +76,7 @@ def test_a_name_of_the_other_one_ends_the_load(text: str, dialect: Dialect) -> N
 
 def test_what_would_be_of_the_other_one_in_a_table_waits_or_is_not_made() -> None:
     sent, allowed = taken(
-        f"{SHOP}CREATE TABLE `c` (`id` int, CONSTRAINT `f` FOREIGN KEY (`id`) REFERENCES `shop`.`t` (`id`));\n"
+        f"{SHOP}CREATE TABLE `c` (`id` int, CONSTRAINT f FOREIGN KEY (`id`) REFERENCES `shop`.`t` (`id`));\n"
         "CREATE TABLE `n` (`id` int DEFAULT nextval(`shop`.`s`));\n"
         "CREATE TABLE `m` (`id` int) ENGINE=MRG_MyISAM UNION=(`shop`.`t`);\n"
     )

@@ -22,7 +22,9 @@ FOR_A_TABLE = (
     b"/*!50503 SET character_set_client = utf8mb4 */;\n" + TABLE +
     b"/*!40101 SET character_set_client = @saved_cs_client */;\n"
 )  # fmt: skip
-FOR_ITS_ROWS = b"SET @old_autocommit=@@autocommit, autocommit=0;\n" + ROWS + b"SET autocommit=@old_autocommit;\n"
+FOR_ITS_ROWS = (
+    b"SET @old_autocommit=@@autocommit, autocommit=0;\n" + ROWS + b"SET autocommit=@old_autocommit;\n"
+)
 FOR_ITS_HISTORY = (
     b"SET @old_system_versioning_insert_history=@@system_versioning_insert_history,"
     b" system_versioning_insert_history=1;\n"
