@@ -96,6 +96,7 @@ def shared(mysql_server: DatabaseServer) -> Iterator[Shop]:
     mysql_server.execute("DROP TABLESPACE shelf")
 
 
+@pytest.mark.soak
 def test_a_table_comes_back_into_the_tablespace_in_which_the_live_one_lies(
     shared: Shop, make_database: MakeDatabase, back_up: BackUp
 ) -> None:
@@ -112,7 +113,7 @@ def test_a_table_comes_back_into_the_tablespace_in_which_the_live_one_lies(
         assert content(shared.server, shared.name) == was
 
 
-@pytest.mark.parametrize("lost", ["the tablespace", "the table"])
+@pytest.mark.parametrize("lost", ["the tablespace", pytest.param("the table", marks=pytest.mark.soak)])
 def test_a_table_whose_tablespace_is_not_the_live_ones_is_made_outside_of_it_and_named(
     lost: str, shared: Shop, make_database: MakeDatabase, back_up: BackUp
 ) -> None:
