@@ -16,6 +16,8 @@ https://mariadb.com/kb/en/mariadb-dump/ https://dev.mysql.com/doc/refman/8.4/en/
 - understood and kept to, never sent: SET (see `settings`), USE, DELIMITER.
 - left out: CREATE and DROP DATABASE, LOCK and UNLOCK TABLES, transactions, replication, tablespaces,
   FLUSH; settings of the whole server.
+
+Each name is that of one table, sequence or view: one that is made a second time is refused.
 """
 
 from __future__ import annotations
@@ -60,7 +62,7 @@ class NotAllowed(Exception):
 _TRANSACTION = (b"BEGIN", b"COMMIT")
 # What MariaDB's dumps begin with. https://mariadb.com/kb/en/mariadb-dump/#notes
 _SANDBOX = re.compile(rb"\A\s*(?:/\*M?!999999[^*]*\*/|--[^\n]*\n|\s)*")
-# In a version comment of its own, behind the one in which the view is.
+# It ends a view, in a version comment of its own.
 _LONGEST_CHECK_OPTION = 128
 _CHECK_OPTION = re.compile(rb"\s*\*/\s*/\*!\d{5,6}\s+(WITH\s+(?:LOCAL|CASCADED)\s+CHECK\s+OPTION)\s*\Z", re.I)
 
@@ -87,12 +89,13 @@ class Allowed:
         self.is_committed = False
         self._dialect = dialect
         self._wish = wish
-        # For what is ours and not the dump's.
+        # Under which statements of our own run that need none of the dump's.
         self._plain = Settings(initial_mode=dialect.sql_mode)
         self._scope = Scope(wish.source)
         self._tables = TableReader(wish.database, self._scope.is_own, tablespace_of)
         # Tables, sequences and views that were made so far, dropped again or not: they share their names.
         self._taken_names: dict[str, str] = {}
+        # Of what may stand there already, each sent just before what takes its place.
         self._drops: dict[str, Ready] = {}
         self._later: list[Ready] = []
         self._definitions: list[Ready] = []

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Iterator
 from typing import Any
 
@@ -130,6 +131,10 @@ def test_a_table_whose_tablespace_is_not_the_live_ones_is_made_outside_of_it_and
     (named,) = [each for each in found.not_compared if IN_ITS_PLACE in each]
     assert "table shelved: " in named
     assert "tablespace shelf" in named
+    # Its definition is not compared, its rows are.
+    (sections,) = [each for each in found.compared if "byte for byte" in each]
+    compared, of = map(int, re.findall(r"\d+", sections))
+    assert of - compared == 1
     for mode in (RestoreMode.REPLACE, RestoreMode.IN_PLACE):
         run = succeeded(restore(database, mode, without_safety=True))
         assert [each["name"] for each in run.result["left_out"]] == ["shelved"]
