@@ -31,9 +31,7 @@ TABLE = "CREATE TABLE `a` (`id` int);\nINSERT INTO `a` VALUES (1);\n"
 VIEW = "CREATE VIEW `a` AS select 1 AS `id`;\n"
 ANEW = {
     "a table twice": TABLE + TABLE,
-    "a table in place of a view": VIEW + TABLE,
     "a view in place of a table": TABLE + VIEW,
-    "a view twice": VIEW + VIEW,
     "a view where a table was dropped and made again": TABLE
     + "DROP TABLE `a`;\nDROP TABLE `a`;\n"
     + TABLE
