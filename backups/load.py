@@ -19,6 +19,7 @@ from backups.dumpfile.judge import Judge
 from backups.dumpfile.lexer import Unexpected, resolved
 from backups.dumpfile.ready import Found, Ready, Wish
 from backups.dumpfile.statements import NoStatement
+from backups.dumpfile.tables import tablespace_of
 from backups.dumpfile.tally import Tally
 from backups.errors import Problem
 from backups.mysql import MARIADB
@@ -143,6 +144,18 @@ def dialect_of(server: mysql.Server, info: mysql.ServerInfo) -> Dialect:
     return Dialect.of(is_mariadb=info.flavour == MARIADB, number=info.number, sql_mode=mode)
 
 
+def live_tablespaces(server: mysql.Server, database: str, dialect: Dialect) -> Callable[[str], str]:
+    """In which shared tablespace a database's table lies, asked for when a dump names one."""
+
+    def tablespace_of_table(table: str) -> str:
+        with mysql.connect(server) as connection:
+            mysql.describe_as_dumps_do(connection)
+            return tablespace_of(mysql.definition(connection, database, table), dialect)
+
+    # MariaDB takes the word for MySQL's sake and does nothing.
+    return (lambda _: "") if dialect.is_mariadb else tablespace_of_table
+
+
 def judged(
     chunks: Iterator[bytes], loading: Loading, allowed: Allowed, dialect: Dialect, *, is_ours: bool = False
 ) -> Iterator[Ready]:
@@ -236,7 +249,8 @@ def load(
     """
     dialect = dialect_of(server, info)
     chunks = unpacked(source.stdout, gzip=gzip)
-    ready = _tallied(judged(chunks, loading, Allowed(dialect, wish), dialect), loading.tally)
+    allowed = Allowed(dialect, wish, tablespace_of=live_tablespaces(server, wish.source, dialect))
+    ready = _tallied(judged(chunks, loading, allowed, dialect), loading.tally)
     wanted = connections if connections > 1 else 0
     with mysql.loading_connections(server, wish.database, 1 + wanted) as opened:
         if len(opened) <= wanted:

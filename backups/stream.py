@@ -141,25 +141,23 @@ _TRIGGER_NAME = re.compile(
     rb"(`(?:[^`]|``)++`|\"(?:[^\"]|\"\")++\"|[^\s`.\"]++(?!\s*\.))",
     re.I,
 )
-_BLANK = rb"(?:\s|/\*(?!M?!).*?\*/|(?:#|--\s)[^\n]*\n)"
-_NAME = rb"(?:`(?:[^`]|``)+`|\"(?:[^\"]|\"\")+\"|[^\s`.,;()'\"/#]+)"
+_COMMENT = rb"/\*(?!M?!)(?:[^*]|\*(?!/))*+(?:\*/|\Z)|(?:#|--\s)[^\n]*+(?:\n|\Z)"
+_BLANK = rb"(?:\s|" + _COMMENT + rb")"
+_NAME = rb"(?:`(?:[^`]|``)++`|\"(?:[^\"]|\"\")++\"|(?:[^\s`.,;()'\"/#-]|-(?!-))++)"
+_QUALIFIER = rb"(?:" + _NAME + _BLANK + rb"*+\." + _BLANK + rb"*+)?"
+# Comments and what is in quotes are passed over whole, so that nothing is looked at more than twice.
 _QUALIFIED_TRIGGER = re.compile(
-    rb"(\bTRIGGER" + _BLANK + rb"+(?:IF" + _BLANK + rb"+NOT" + _BLANK + rb"+EXISTS" + _BLANK + rb"+)?)"
-    rb"(?:" + _NAME + _BLANK + rb"*\." + _BLANK + rb"*)?"
-    rb"("
-    + _NAME
-    + _BLANK
-    + rb"+(?:BEFORE|AFTER)"
-    + _BLANK
-    + rb"+(?:INSERT|UPDATE|DELETE)"
-    + _BLANK
-    + rb"+ON"
-    + _BLANK
-    + rb"+)"
-    rb"(?:" + _NAME + _BLANK + rb"*\." + _BLANK + rb"*)?"
-    rb"(" + _NAME + rb")",
+    rb"(?P<head>\bTRIGGER" + _BLANK + rb"++"
+    rb"(?:IF" + _BLANK + rb"++NOT" + _BLANK + rb"++EXISTS" + _BLANK + rb"++)?)"
+    + _QUALIFIER
+    + rb"(?P<own>" + _NAME + _BLANK + rb"++(?:BEFORE|AFTER)" + _BLANK + rb"++(?:INSERT|UPDATE|DELETE)"
+    + _BLANK + rb"++ON" + _BLANK + rb"++)"
+    + _QUALIFIER
+    + rb"(?P<table>" + _NAME + rb")"
+    rb"|" + _COMMENT + rb"|`(?:[^`]|``)*+(?:`|\Z)|'(?:[^'\\]|\\.|'')*+(?:'|\Z)"
+    rb"|\"(?:[^\"\\]|\\.|\"\")*+(?:\"|\Z)",
     re.I | re.S,
-)
+)  # fmt: skip
 _ALTER_DATABASE_BEGINS = (b"ALTER DATABASE `", b"/*!50003 ALTER DATABASE `")
 _ALTER_DATABASE = re.compile(rb"((?:/\*!50003 )?ALTER DATABASE )`(?:[^`]|``)*`(?=[^`])")
 _LONGEST_ALTER_DATABASE = 1024
@@ -180,6 +178,8 @@ _INSERTS = (b"INSERT INTO ", b"INSERT  IGNORE INTO ", b"REPLACE INTO ")
 _INSERT_INTO = re.compile(rb"[A-Z ]+`(?:[^`]|``)*`(?=[^`])")
 # 64 characters of four bytes, each of which may be a doubled backtick, and the words before.
 _LONGEST_INSERT_INTO = 1024
+# A name comes sooner; a statement that goes on without one is not looked at line by line.
+_LONGEST_NAMING = 2048
 # Ends of row data: mysqldump escapes newlines in values, so a real one stands between rows only.
 _ROWS_END = b";\n"
 _SEMICOLONS = 100
@@ -215,7 +215,9 @@ class Splitter:
         # The line above a part, empty when it is about to come, None elsewhere.
         self._heading: bytes | None = None
         # What was seen of the statement that names the section, None when it has its name.
-        self._naming: bytes | None = None
+        self._naming: bytearray | None = None
+        # How much of it is wanted before it is looked at again.
+        self._naming_wanted = 0
 
     @property
     def section(self) -> Section:
@@ -235,7 +237,7 @@ class Splitter:
                 end = _end_of_insert_into(data, at)
                 self._in_rows = end > at
                 if self._in_rows and self._naming is not None:
-                    self._name_section(data[at:end])
+                    self._name_section(data[at:end], is_whole=True)
             else:
                 alters = not self._in_statement and data.startswith(_ALTER_DATABASE_BEGINS, at)
                 # The name may hold newlines, but the statement is wanted whole.
@@ -293,7 +295,7 @@ class Splitter:
         follows_trigger = section.kind == Kind.TRIGGER and self._body_seen and section.alters != 1
         if self._delimiter == b";" and (section.kind in (Kind.TABLE, Kind.ROWS) or follows_trigger):
             self._open(Kind.TRIGGER, table=section.table)
-            self._naming = b""
+            self._name_comes()
         self.section.alters += 1
         return Piece(self.section, statement, is_comment=False, alters_database=True)
 
@@ -319,7 +321,8 @@ class Splitter:
         for mark, kind in _MARKS:
             if line.startswith(mark):
                 self._open(kind)
-                self._naming = None if kind in _UNNAMED else b""
+                if kind not in _UNNAMED:
+                    self._name_comes()
 
     def _statement_line(self, line: bytes) -> None:
         if not self._in_statement:
@@ -328,11 +331,11 @@ class Splitter:
                 self._body_seen = self._delimiter == b";"
                 return
             self._statement_begins(line)
-        if self._naming is not None:
-            self._name_section(line)
         ends_in_comment = self._follow_quotes(line)
         ends = not self._open_quote and line.rstrip().endswith(self._delimiter)
         self._in_statement = not ends or ends_in_comment
+        if self._naming is not None:
+            self._name_section(line, is_whole=not self._in_statement)
         self._swallowed = ends and ends_in_comment
 
     def _statement_begins(self, line: bytes) -> None:
@@ -345,11 +348,11 @@ class Splitter:
             self._drop_announces(drop[1].decode().lower())
         elif self._delimiter == b";" and _SAVED_CLIENT.match(line) and self._is_trigger_place():
             self._open(Kind.TRIGGER, table=self.section.table)
-            self._naming = b""
+            self._name_comes()
         elif _SAVED_SQL_MODE.match(line) and self._is_routine_place():
             self._open(Kind.ROUTINE)
         elif self._naming:
-            self._naming = b""  # the statement before held no name
+            self._name_comes()  # the statement before held no name
         if mode := _SQL_MODE.search(line):
             self._backslash_escapes = b"NO_BACKSLASH_ESCAPES" not in (mode[1] or b"")
 
@@ -358,7 +361,7 @@ class Splitter:
             self.section.kind = kind
         else:
             self._open(kind)
-        self._naming = b""
+        self._name_comes()
 
     def _is_trigger_place(self) -> bool:
         if self.section.kind == Kind.TRIGGER:
@@ -371,22 +374,29 @@ class Splitter:
             return self._body_seen
         return self.section.kind == Kind.ROUTINES
 
-    def _name_section(self, line: bytes) -> None:
+    def _name_section(self, line: bytes, *, is_whole: bool) -> None:
         """Take the name from the statement, which may break in the middle of it.
 
         Not from the comment line above, where newlines in names are replaced.
         """
         assert self._naming is not None  # noqa: S101
         self._naming += line
+        if not is_whole and len(self._naming) < self._naming_wanted:
+            return
+        if len(self._naming) > _LONGEST_NAMING:
+            self._naming_wanted = len(self._naming) * 2
         section = self.section
         pattern = _TRIGGER_NAME if section.kind == Kind.TRIGGER else _IDENTIFIER
         found = pattern.search(self._naming)
         if found is None:
             return
         self._naming = None
-        section.name = _unquoted(found[1])
+        section.name = _unquoted(bytes(found[1]))
         if section.kind in (Kind.TABLE, Kind.ROWS):
             section.table = section.name
+
+    def _name_comes(self) -> None:
+        self._naming, self._naming_wanted = bytearray(), 0
 
     def _open(self, kind: str, table: str = "") -> None:
         self._naming = None
@@ -491,7 +501,11 @@ def without_qualifiers(trigger: bytes) -> bytes:
     MariaDB dumps it as its author typed it, `create trigger a.t before insert on a.x`: loaded
     into another database that would reach into the first.
     """
-    return _QUALIFIED_TRIGGER.sub(lambda found: found[1] + found[2] + found[3], trigger, count=1)
+    for found in _QUALIFIED_TRIGGER.finditer(trigger):
+        if found["head"]:
+            named = found["head"] + found["own"] + found["table"]
+            return trigger[: found.start()] + named + trigger[found.end() :]
+    return trigger
 
 
 def _unquoted(name: bytes) -> str:

@@ -27,7 +27,7 @@ from backups.dumpfile.ready import Found, Wish
 from backups.dumpfile.tally import Tally
 from backups.dumpfile.tally import differences as tally_differences
 from backups.errors import Problem
-from backups.load import BrokenDump, End, Loading, LoadProblem, dialect_of
+from backups.load import BrokenDump, End, Loading, LoadProblem, dialect_of, live_tablespaces
 from backups.models import Database, Run, Snapshot
 from backups.progress import Progress
 from backups.stream import Digester, Kind, ManifestDamaged, objects_in
@@ -379,7 +379,11 @@ def _dump_again(
 def _tallier(scratch: Scratch, tally: Tally) -> Callable[[bytes | None], None]:
     """What takes a dump of the scratch database in, and None at its end."""
     dialect = dialect_of(scratch.server, scratch.info)
-    allowed = Allowed(dialect, Wish(scratch.database, source=scratch.database))
+    allowed = Allowed(
+        dialect,
+        Wish(scratch.database, source=scratch.database),
+        tablespace_of=live_tablespaces(scratch.server, scratch.database, dialect),
+    )
     judge = Judge(dialect, allowed)
 
     def take(data: bytes | None) -> None:
@@ -493,12 +497,10 @@ def _compare_sections(
     Where other versions were at work, a difference in how they write things is none in the data:
     what cannot be told apart is named as not compared.
     """
-    left_out = {each.name for each in found.left_out if each.kind == "table"}
-    differing = differing_sections(
-        [section for section in stream if not _is_of(section, left_out)],
-        [section for section in again if not _is_of(section, left_out)],
-        "after the restore",
-    )
+    partial = {each.name for each in found.left_out if each.kind == "table"}
+    wanted = [section for section in stream if not _is_left_out(section, partial, found)]
+    again = [section for section in again if not _is_left_out(section, partial, found)]
+    differing = differing_sections(wanted, again, "after the restore")
     excuse = other_versions(manifest, scratch.info, scratch.programs)
     with_json = _tables_with_json(scratch) if differing else []
     for difference in differing:
@@ -507,13 +509,15 @@ def _compare_sections(
             findings.not_compared.append(f"{difference} ({excuse.reason})")
         else:
             findings.differences.append(difference + _known_cause(difference, with_json))
-    findings.compared.append(f"{len(stream) - len(differing)} of {len(stream)} sections byte for byte")
+    findings.compared.append(f"{len(wanted) - len(differing)} of {len(stream)} sections byte for byte")
 
 
-def _is_of(section: dict[str, Any], tables: Collection[str]) -> bool:
-    """Whether a section is of one of these tables, of which a part was not made."""
+def _is_left_out(section: dict[str, Any], partial: Collection[str], found: Found) -> bool:
+    """Whether a section is of a table that was not made, or the definition of one that was made in part."""
     name = section["table"] if section["kind"] == Kind.TRIGGER else section["name"]
-    return section["kind"] in (Kind.TABLE, Kind.ROWS, Kind.TRIGGER) and name in tables
+    is_made = ("table", name) in found.made
+    kinds = (Kind.TABLE,) if is_made else (Kind.TABLE, Kind.ROWS, Kind.TRIGGER)
+    return section["kind"] in kinds and name in partial
 
 
 def _tables_with_json(scratch: Scratch) -> list[str]:

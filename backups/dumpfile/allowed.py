@@ -16,23 +16,36 @@ https://mariadb.com/kb/en/mariadb-dump/ https://dev.mysql.com/doc/refman/8.4/en/
 - understood and kept to, never sent: SET (see `settings`), USE, DELIMITER.
 - left out: CREATE and DROP DATABASE, LOCK and UNLOCK TABLES, transactions, replication, tablespaces,
   FLUSH; settings of the whole server.
+
+Each name is that of one table, sequence or view: one that is made a second time is refused.
 """
 
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 
 from backups.dumpfile.dialect import Dialect, decoded
-from backups.dumpfile.heads import ROUTINES, read_head
+from backups.dumpfile.heads import read_head
 from backups.dumpfile.lexer import Cursor, Unexpected
 from backups.dumpfile.lexer import Kind as Of
 from backups.dumpfile.ready import Does, EventState, Found, LeftOut, Ready, Wish, quoted
-from backups.dumpfile.rows import Rows, spelled_out, values_end
+from backups.dumpfile.rows import Rows, are_values, spelled_out
 from backups.dumpfile.scope import Scope
 from backups.dumpfile.settings import Session, Settings
+from backups.dumpfile.short import (
+    cut_if_not_exists,
+    is_never_sent,
+    is_of_database,
+    read_change_of_database,
+    read_drop,
+    read_emptying,
+    read_histogram,
+    read_number,
+    read_sequence,
+)
 from backups.dumpfile.statements import NoStatement, Statement
-from backups.dumpfile.tables import TableReader, is_at_home
+from backups.dumpfile.tables import TableReader
 from backups.dumpfile.views import without_own_name
 
 
@@ -46,38 +59,28 @@ class NotAllowed(Exception):
         super().__init__(self.beginning)
 
 
-_NEVER_SENT = (
-    (b"CHANGE", b"MASTER"),
-    (b"CHANGE", b"REPLICATION"),
-    (b"START", b"SLAVE"),
-    (b"START", b"REPLICA"),
-    (b"START", b"ALL"),
-    (b"STOP", b"SLAVE"),
-    (b"STOP", b"REPLICA"),
-    (b"STOP", b"ALL"),
-    (b"START", b"TRANSACTION"),
-    (b"LOCK", b"TABLES"),
-    (b"LOCK", b"TABLE"),
-    (b"UNLOCK", b"TABLES"),
-    (b"UNLOCK", b"TABLE"),
-    (b"FLUSH",),
-)
 _TRANSACTION = (b"BEGIN", b"COMMIT")
 # What MariaDB's dumps begin with. https://mariadb.com/kb/en/mariadb-dump/#notes
 _SANDBOX = re.compile(rb"\A\s*(?:/\*M?!999999[^*]*\*/|--[^\n]*\n|\s)*")
-# In a version comment of its own, behind the one in which the view is.
+# It ends a view, in a version comment of its own.
 _LONGEST_CHECK_OPTION = 128
 _CHECK_OPTION = re.compile(rb"\s*\*/\s*/\*!\d{5,6}\s+(WITH\s+(?:LOCAL|CASCADED)\s+CHECK\s+OPTION)\s*\Z", re.I)
-_DROPPED = (b"TABLE", b"VIEW", b"SEQUENCE", b"TRIGGER", b"EVENT", b"PACKAGE BODY", b"LIBRARY", *ROUTINES)
 
 
 class Allowed:
     """Goes through the statements of one dump and gives out what is to be sent, in the order to be sent in.
 
-    `standing` are tables of the database that are there already.
+    `standing` are tables of the database that are there already, `tablespace_of` as in TableReader.
     """
 
-    def __init__(self, dialect: Dialect, wish: Wish, *, standing: Iterable[str] = ()) -> None:
+    def __init__(
+        self,
+        dialect: Dialect,
+        wish: Wish,
+        *,
+        standing: Iterable[str] = (),
+        tablespace_of: Callable[[str], str] = lambda _: "",
+    ) -> None:
         self.found = Found()
         # Tables that are there already, for definitions that come without theirs.
         self._standing = frozenset(standing)
@@ -86,10 +89,13 @@ class Allowed:
         self.is_committed = False
         self._dialect = dialect
         self._wish = wish
-        # For what is ours and not the dump's.
+        # Under which statements of our own run that need none of the dump's.
         self._plain = Settings(initial_mode=dialect.sql_mode)
         self._scope = Scope(wish.source)
-        self._tables = TableReader(wish.database, self._scope.is_own)
+        self._tables = TableReader(wish.database, self._scope.is_own, tablespace_of)
+        # Tables, sequences and views that were made so far, dropped again or not: they share their names.
+        self._taken_names: dict[str, str] = {}
+        # Of what may stand there already, each sent just before what takes its place.
         self._drops: dict[str, Ready] = {}
         self._later: list[Ready] = []
         self._definitions: list[Ready] = []
@@ -144,10 +150,10 @@ class Allowed:
             cursor.accept(b"WORK")
             cursor.the_end()
             self.is_committed = word == b"COMMIT"
-        elif self._is_never_sent(statement):
+        elif is_never_sent(self._cursor(statement)):
             pass
-        elif self._is_of_database(statement):
-            self._of_database(cursor)
+        elif is_of_database(self._cursor(statement)):
+            self._change_database(cursor)
         elif not self._scope.is_ours:
             self.found.others[self._scope.chosen or ""] += 1
         else:
@@ -155,21 +161,6 @@ class Allowed:
 
     def _cursor(self, statement: Statement) -> Cursor:
         return Cursor(statement.text, self._dialect, statement.settings.charset, statement.settings.sql_mode)
-
-    def _is_never_sent(self, statement: Statement) -> bool:
-        cursor = self._cursor(statement)
-        first = cursor.take()
-        second = cursor.token
-        for words in _NEVER_SENT:
-            if first.says(words[0]) and (len(words) == 1 or (second and second.says(words[1]))):
-                return True
-        return False
-
-    def _is_of_database(self, statement: Statement) -> bool:
-        cursor = self._cursor(statement)
-        cursor.take()
-        cursor.accept(b"OR") and cursor.accept(b"REPLACE")
-        return cursor.sees(b"DATABASE", b"SCHEMA", b"TABLESPACE", b"LOGFILE", b"UNDO")
 
     def _of_object(self, word: bytes, statement: Statement, cursor: Cursor) -> Iterator[Ready]:
         takers = {
@@ -188,39 +179,10 @@ class Allowed:
         self.found.own_statements += 1
         yield from take(statement, cursor)
 
-    # ------------------------------------------------------------ Databases
-
-    def _of_database(self, cursor: Cursor) -> None:
-        """CREATE, DROP and ALTER DATABASE: never sent as they are."""
-        verb = cursor.take()
-        cursor.accept(b"OR") and cursor.accept(b"REPLACE")
-        what = cursor.take()
-        if not (what.says(b"DATABASE") or what.says(b"SCHEMA")):
-            return  # a tablespace, which is the server's
-        if not verb.says(b"ALTER"):
-            if not (verb.says(b"CREATE") or verb.says(b"DROP")):
-                raise Unexpected
-            return
-        self._alter_database(cursor)
-
-    def _alter_database(self, cursor: Cursor) -> None:
-        """With which a dump gives a body the collation that it was made under."""
-        clause = b""
-        if not cursor.sees(b"CHARACTER", b"COLLATE", b"DEFAULT"):
-            name = cursor.name()
-            if name.qualifier is not None or not self._scope.is_own(name.name):
-                return
-        while cursor.token is not None:
-            cursor.accept(b"DEFAULT")
-            if cursor.accept(b"CHARACTER", b"SET") or cursor.accept(b"CHARSET"):
-                clause += b" CHARACTER SET "
-            elif cursor.accept(b"COLLATE"):
-                clause += b" COLLATE "
-            else:
-                return  # of another kind, which is no business of a load
-            cursor.accept(b"=")
-            clause += quoted_word(cursor.plain(cursor.take()))
-        if not self._scope.is_ours:
+    def _change_database(self, cursor: Cursor) -> None:
+        """Never sent as it is: a collation is for what is defined next, or put back after what just was."""
+        clause = read_change_of_database(cursor, self._scope)
+        if not clause:
             return
         ready = Ready(Does.DEFINITION, b"ALTER DATABASE " + quoted(self._wish.database) + clause, self._plain)
         if self._after_definition:
@@ -245,7 +207,9 @@ class Allowed:
             raise Unexpected(f"it is about the database {_plain(rows.qualifier, charset)}")
         text = statement.text
         # A version comment in the head would be sent as it is, and read as the server likes.
-        if b"/*" in text[: rows.at] or (statement.rows is None and not self._are_values(statement, rows)):
+        if b"/*" in text[: rows.at] or (
+            statement.rows is None and not are_values(text, rows, self._dialect, statement.settings)
+        ):
             raise Unexpected("what it inserts is not plain values")
         if not self._is_wished(table):
             return
@@ -258,38 +222,19 @@ class Allowed:
             text = text[: rows.at] + text[rows.own :]
         yield Ready(Does.ROWS, text, statement.settings, table)
 
-    def _are_values(self, statement: Statement, rows: Rows) -> bool:
-        """Whether nothing but values comes, and what Adminer writes behind them: ON DUPLICATE KEY UPDATE."""
-        settings = statement.settings
-        end = values_end(statement.text, rows.values, settings.charset, settings.sql_mode)
-        # A version comment in it would be sent as it is, and read as the server likes.
-        tail = Cursor(statement.text[end:], self._dialect, settings.charset, settings.sql_mode)
-        if b"(" not in statement.text[rows.values : end]:
-            return False
-        if not tail.accept(b"ON", b"DUPLICATE", b"KEY", b"UPDATE"):
-            return tail.token is None and tail.is_as_written
-        while True:
-            column = tail.name()
-            tail.expect(b"=", b"VALUES", b"(")
-            if column.qualifier is not None or tail.name().qualifier is not None:
-                return False
-            tail.expect(b")")
-            if not tail.accept(b","):
-                return tail.token is None and tail.is_as_written
-
     def _create(self, statement: Statement, cursor: Cursor) -> Iterator[Ready]:
         cursor.take()
-        cursor.accept(b"OR", b"REPLACE")
+        replaces = cursor.accept(b"OR", b"REPLACE")
         if cursor.sees(b"TABLE"):
             yield from self._create_table(statement, cursor)
         elif cursor.sees(b"SEQUENCE"):
             yield from self._create_sequence(statement, cursor)
         else:
-            self._define(statement, cursor)
+            self._define(statement, cursor, replaces=replaces)
 
     def _create_table(self, statement: Statement, cursor: Cursor) -> Iterator[Ready]:
         cursor.take()
-        _cut_if_not_exists(cursor)
+        cut_if_not_exists(cursor)
         table = self._scope.own(cursor, cursor.name())
         made = self._tables.read(table, cursor)
         if not self._is_wished(table):
@@ -299,9 +244,9 @@ class Allowed:
         self.found.left_out += [LeftOut("table", table, why) for why in made.left_out]
         if not made.is_made:
             return
+        self._take_name("table", table)
         if drop is not None:
             yield drop
-        self.found.made.pop(("view", table), None)
         self.found.made["table", table] = table
         self.found.definitions[table] = made.text
         plain = statement.settings.in_utf8
@@ -312,37 +257,19 @@ class Allowed:
         yield Ready(Does.TABLE, made.text, statement.settings, table)
 
     def _create_sequence(self, statement: Statement, cursor: Cursor) -> Iterator[Ready]:
-        cursor.take()
-        _cut_if_not_exists(cursor)
-        name = self._scope.own(cursor, cursor.name())
-        for token in cursor.rest():
-            is_word = token.kind == Of.WORD or token.says(b"-") or token.says(b"=")
-            if not is_word or token.says(b"SELECT"):
-                raise Unexpected
-            if token.says(b"ENGINE"):
-                cursor.accept(b"=")
-                if not is_at_home(cursor.plain(cursor.take())):
-                    raise Unexpected
+        name = read_sequence(cursor, self._scope)
         if self._wish.tables and name not in self._wish.tables:
             return
+        self._take_name("sequence", name)
         if drop := self._drops.pop(name, None):
             yield drop
         self.found.made["sequence", name] = name
         yield Ready(Does.SEQUENCE, cursor.rewritten(), statement.settings, name)
 
     def _number(self, statement: Statement, cursor: Cursor) -> Iterator[Ready]:
-        """`DO SETVAL(…)`, also with SELECT, as older dumps have it."""
-        cursor.take()
-        cursor.expect(b"SETVAL", b"(")
-        name = self._scope.own(cursor, cursor.name())
-        for token in cursor.rest():
-            if token.says(b")"):
-                break
-            if token.kind != Of.WORD and not (token.says(b",") or token.says(b"-")):
-                raise Unexpected
-        text = cursor.rewritten()
+        name = read_number(cursor, self._scope)
         if ("sequence", name) in self.found.made:
-            yield Ready(Does.NUMBER, text, statement.settings, name)
+            yield Ready(Does.NUMBER, cursor.rewritten(), statement.settings, name)
         elif not self._wish.tables:
             raise Unexpected(f"the dump has made no sequence {name}")
 
@@ -367,57 +294,22 @@ class Allowed:
             yield ready
 
     def _empty(self, statement: Statement, cursor: Cursor) -> Iterator[Ready]:
-        """DELETE and TRUNCATE of a whole table."""
-        if cursor.take().says(b"DELETE"):
-            cursor.expect(b"FROM")
-        else:
-            cursor.accept(b"TABLE")
-        table = self._scope.own(cursor, cursor.name())
-        text = cursor.rewritten()
+        table = read_emptying(cursor, self._scope)
         if not self._is_wished(table) or self._tables.is_left_out(table):
             return
         self._refuse_unless_there(table)
-        yield Ready(Does.ROWS, text, statement.settings, table)
+        yield Ready(Does.ROWS, cursor.rewritten(), statement.settings, table)
 
     def _analyze(self, statement: Statement, cursor: Cursor) -> Iterator[Ready]:
-        """MySQL's `--column-statistics`."""
-        cursor.take()
-        cursor.expect(b"TABLE")
-        table = self._scope.own(cursor, cursor.name())
-        cursor.expect(b"UPDATE", b"HISTOGRAM", b"ON")
-        for token in cursor.rest():
-            if token.kind not in (Of.WORD, Of.NAME, Of.TEXT) and not token.says(b","):
-                raise Unexpected
-        text = cursor.rewritten()
+        table = read_histogram(cursor, self._scope)
         if self._is_wished(table) and ("table", table) in self.found.made:
-            self._later.append(Ready(Does.LATER, text, statement.settings, table))
+            self._later.append(Ready(Does.LATER, cursor.rewritten(), statement.settings, table))
         yield from ()
 
     def _drop(self, statement: Statement, cursor: Cursor) -> Iterator[Ready]:
-        cursor.take()
-        kind = cursor.take().text.upper()
-        if kind == b"PACKAGE" and cursor.accept(b"BODY"):
-            kind = b"PACKAGE BODY"
-        if kind not in (
-            b"TABLE",
-            b"VIEW",
-            b"SEQUENCE",
-            b"TRIGGER",
-            b"EVENT",
-            b"PACKAGE BODY",
-            b"LIBRARY",
-            *ROUTINES,
-        ):
-            raise Unexpected
-        cursor.accept(b"IF", b"EXISTS")
-        names = [self._scope.own(cursor, cursor.name())]
-        while cursor.accept(b","):
-            names.append(self._scope.own(cursor, cursor.name()))
-        cursor.accept(b"CASCADE")
-        cursor.accept(b"RESTRICT")
-        cursor.the_end()
+        kind, names = read_drop(cursor, self._scope)
         for name in names:
-            self._dropped(kind.decode().lower(), name, statement.settings)
+            self._dropped(kind, name, statement.settings)
         yield from ()
 
     def _dropped(self, kind: str, name: str, settings: Settings) -> None:
@@ -428,7 +320,8 @@ class Allowed:
         if kind in ("table", "sequence"):
             ready = Ready(Does.DROP, text, self._plain, name)
             if was_made:
-                self._later.append(ready)
+                # Where it stands among the definitions: a view may read the placeholder of a later one.
+                self._definitions.append(ready)
                 self.found.definitions.pop(name, None)
             elif self._is_wished(name):
                 self._drops[name] = ready
@@ -438,7 +331,7 @@ class Allowed:
 
     # ------------------------------------------------------------ Views, triggers, routines, events
 
-    def _define(self, statement: Statement, cursor: Cursor) -> None:
+    def _define(self, statement: Statement, cursor: Cursor, *, replaces: bool) -> None:
         head = read_head(cursor, self._scope, current_user_defines=self._wish.current_user_defines)
         table = head.table
         is_left_out = bool(table) and self._tables.is_left_out(table)
@@ -451,6 +344,8 @@ class Allowed:
         if head.kind == "event":
             definer = _in_utf8(head.definer, statement.settings)
             self.found.events.append(EventState(head.name, definer, head.state, statement.settings))
+        if head.kind == "view":
+            self._take_name_of_view(head.name, replaces=replaces)
         # Libraries are in no inventory.
         if head.kind != "library":
             self.found.made[head.kind, head.name] = table or head.name
@@ -467,16 +362,22 @@ class Allowed:
             Ready(Does.DEFINITION, text, statement.settings, table, head.kind, head.name)
         )
 
+    def _take_name(self, kind: str, name: str) -> None:
+        """A second one is of a second dump in the file, or would be put in the place of the first."""
+        if first := self._taken_names.get(name):
+            raise Unexpected(f"the dump has made the {first} {name} before")
+        self._taken_names[name] = kind
+
+    def _take_name_of_view(self, name: str, *, replaces: bool) -> None:
+        """Views have placeholders, which are dropped before: tables in old dumps, views in later ones."""
+        for kind in ("table", "sequence", *(() if replaces else ("view",))):
+            if (kind, name) in self.found.made:
+                raise Unexpected(f"the dump has made the {kind} {name} before")
+        self._taken_names[name] = "view"
+
     def _refuse_unless_there(self, table: str) -> None:
         if ("table", table) not in self.found.made and table not in self._standing:
             raise Unexpected(f"the dump has made no table {table}")
-
-
-def _cut_if_not_exists(cursor: Cursor) -> None:
-    """What stands there already is not the dump's: its rows, its triggers, who refers to it."""
-    token = cursor.token
-    if token is not None and cursor.accept(b"IF", b"NOT", b"EXISTS"):
-        cursor.cut(token.start, cursor.reached)
 
 
 def _in_utf8(text: bytes, settings: Settings) -> bytes:
@@ -484,13 +385,6 @@ def _in_utf8(text: bytes, settings: Settings) -> bytes:
     if settings.charset.startswith("utf8"):
         return text
     return decoded(text, settings.charset).encode(errors="surrogateescape")
-
-
-def quoted_word(word: str) -> bytes:
-    """A character set or a collation. Raises Unexpected for what is none."""
-    if not word.replace("_", "").isalnum() or not word.isascii():
-        raise Unexpected
-    return word.encode()
 
 
 def _plain(name: bytes, charset: str) -> str:

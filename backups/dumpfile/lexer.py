@@ -247,6 +247,19 @@ class Cursor:
         """Leave a part of the statement out, or put something else there."""
         self._edits.append((start, end, instead))
 
+    def cut_as_if_unsaid(self, start: int, end: int) -> None:
+        """Leave out what was just taken, with the blank before it.
+
+        If nothing else is in its version comment, then the whole of that.
+        """
+        if self._opened is not None:
+            comment = self._dialect.version_comment(self.text, self._opened)
+            closing = self._after_blanks(end)
+            is_alone = comment and not self.text[comment[0] : start].strip()
+            if is_alone and self.text.startswith(b"*/", closing):
+                start, end = self._opened, closing + 2
+        self.cut(start - self.text[start - 1 : start].isspace(), end)
+
     def rewritten(self) -> bytes:
         """The statement as it is to be sent, which must have been read to its end. Raises Unexpected."""
         self.the_end()
@@ -285,6 +298,7 @@ class Cursor:
         for start, stop, instead in sorted(self._edits):
             if start >= end:
                 break
-            parts += [self.text[at:start], instead]
-            at = stop
+            if start >= at:  # and not within what was cut
+                parts += [self.text[at:start], instead]
+            at = max(at, stop)
         return b"".join([*parts, self.text[at:end]])

@@ -10,8 +10,9 @@ import re
 from functools import cache
 from typing import NamedTuple
 
-from backups.dumpfile.dialect import Quoting, quoting
+from backups.dumpfile.dialect import Dialect, Quoting, quoting
 from backups.dumpfile.lexer import Cursor, Kind, Unexpected
+from backups.dumpfile.settings import Settings
 
 # As https://dev.mysql.com/doc/refman/8.4/en/insert.html and https://mariadb.com/kb/en/insert/ have it.
 _VERB = (
@@ -133,3 +134,22 @@ def spelled_out(statement: Cursor) -> Rows:
         own=name.own,
         values=statement.reached,
     )
+
+
+def are_values(statement: bytes, rows: Rows, dialect: Dialect, settings: Settings) -> bool:
+    """Whether nothing but values comes, and what Adminer writes behind them: ON DUPLICATE KEY UPDATE."""
+    end = values_end(statement, rows.values, settings.charset, settings.sql_mode)
+    # A version comment in it would be sent as it is, and read as the server likes.
+    tail = Cursor(statement[end:], dialect, settings.charset, settings.sql_mode)
+    if b"(" not in statement[rows.values : end]:
+        return False
+    if not tail.accept(b"ON", b"DUPLICATE", b"KEY", b"UPDATE"):
+        return tail.token is None and tail.is_as_written
+    while True:
+        column = tail.name()
+        tail.expect(b"=", b"VALUES", b"(")
+        if column.qualifier is not None or tail.name().qualifier is not None:
+            return False
+        tail.expect(b")")
+        if not tail.accept(b","):
+            return tail.token is None and tail.is_as_written

@@ -14,8 +14,8 @@ class Scope:
     def __init__(self, source: str) -> None:
         self._source = source
         self.chosen: str | None = None
-        # Whether the name came by as it is written: then another of the same letters is another's.
-        self._is_spelled = False
+        # How USE wrote the wanted one: if just as it is written, another of the same letters is another's.
+        self._spelling = ""
 
     @property
     def is_ours(self) -> bool:
@@ -24,7 +24,7 @@ class Scope:
 
     def is_own(self, database: str) -> bool:
         """Whether a database's name means the wanted one."""
-        if self._is_spelled or database == self._source:
+        if self._source in (self._spelling, database):
             return database == self._source
         return database.casefold() == self._source.casefold()
 
@@ -36,7 +36,10 @@ class Scope:
         if name.qualifier is not None:
             raise Unexpected
         self.chosen = name.name
-        self._is_spelled = self._is_spelled or name.name == self._source
+        if self.is_ours:
+            if self._spelling not in ("", name.name):
+                raise Unexpected(f"it holds both {self._spelling} and {name.name}, and only one is wanted")
+            self._spelling = name.name
 
     def own(self, cursor: Cursor, name: Name) -> str:
         """A name alone, without its database's, which must be the wanted one's. Raises Unexpected."""

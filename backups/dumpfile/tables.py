@@ -8,8 +8,10 @@ either. What only names another place is cut, or put off until the table stands 
 from __future__ import annotations
 
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import dataclass, field
 
+from backups.dumpfile.dialect import Dialect
 from backups.dumpfile.lexer import Cursor, Kind, Token, Unexpected
 
 # Engines that keep all of a table in the server's own data folder.
@@ -24,6 +26,8 @@ _ADDS = (b"PRIMARY", b"UNIQUE", b"FULLTEXT", b"SPATIAL", b"KEY", b"INDEX", b"FOR
 # Sequences move by these; in a default they are known by their brackets alone.
 _DRAWING = (b"NEXTVAL", b"LASTVAL", b"CURRVAL", b"SETVAL")
 _OPTIONS = (b"DIRECTORY", b"CONNECTION", b"ENGINE", b"TYPE", b"UNION", b"PARTITION", b"TABLESPACE")
+# What a table's own file is called where a tablespace is named.
+_OWN_FILE = "innodb_file_per_table"
 _NEVER = (b"SELECT", b"TABLE", b"@", b";", b"LIKE", b"RENAME", b"EXCHANGE", b"DISCARD", b"IMPORT", b"INTO")
 
 
@@ -43,8 +47,10 @@ class Made:
 
 @dataclass
 class _State:
-    """How far a CREATE TABLE is read."""
+    """How far a CREATE TABLE is read, and what is made of it."""
 
+    table: str
+    made: Made = field(default_factory=Made)
     depth: int = 0
     groups: int = 0
     # Where the separator before the present item of the first group stands, and what the item is.
@@ -61,12 +67,16 @@ class _State:
 class TableReader:
     """Reads the table definitions of one dump for the database `target`.
 
-    `is_own` tells of a database's name whether it is the one that is dumped.
+    `is_own` tells of a database's name whether it is the one that is dumped, `tablespace_of` in which
+    tablespace the live table of a name lies, empty where there is none or it has a file of its own.
     """
 
-    def __init__(self, target: str, is_own: Callable[[str], bool]) -> None:
+    def __init__(
+        self, target: str, is_own: Callable[[str], bool], tablespace_of: Callable[[str], str]
+    ) -> None:
         self._target = target
         self._is_own = is_own
+        self._tablespace_of = tablespace_of
         self._left_out: set[str] = set()
 
     def is_left_out(self, table: str) -> bool:
@@ -75,12 +85,12 @@ class TableReader:
 
     def read(self, table: str, cursor: Cursor) -> Made:
         """Read on after the table's name. Raises Unexpected."""
-        state = _State()
-        made = Made()
+        state = _State(table)
+        made = state.made
         if not cursor.sees(b"("):
             raise Unexpected
         while cursor.token is not None:
-            self._step(table, cursor, cursor.take(), state, made)
+            self._step(cursor, cursor.take(), state)
         if state.depth:
             raise Unexpected
         if state.far:
@@ -90,18 +100,18 @@ class TableReader:
         made.text = cursor.rewritten()
         return made
 
-    def _step(self, table: str, cursor: Cursor, token: Token, state: _State, made: Made) -> None:
+    def _step(self, cursor: Cursor, token: Token, state: _State) -> None:
         if token.says(b"("):
-            self._open(cursor, token, state)
+            self._open(token, state)
         elif token.says(b")"):
-            self._close(table, cursor, token, state, made)
+            self._close(cursor, token, state)
         elif token.says(b","):
             if state.depth == 1 and state.groups == 1:
-                self._item_ends(table, cursor, token.start, state, made)
+                self._item_ends(cursor, token.start, state)
                 state.separator, state.item_begins, state.column = token.start, token.end, b""
         elif token.kind == Kind.WORD:
             self._note_column(token, state)
-            self._word(cursor, token, state, made)
+            self._word(cursor, token, state)
         elif any(token.says(sign) for sign in _NEVER):
             raise Unexpected
         else:
@@ -112,21 +122,21 @@ class TableReader:
         if state.depth == 1 and state.groups == 1 and not state.column:
             state.column = token.text
 
-    def _open(self, cursor: Cursor, token: Token, state: _State) -> None:
+    def _open(self, token: Token, state: _State) -> None:
         state.depth += 1
         if state.depth == 1:
             state.groups += 1
             if state.groups == 1:
                 state.separator, state.item_begins, state.column = -1, token.end, b""
 
-    def _close(self, table: str, cursor: Cursor, token: Token, state: _State, made: Made) -> None:
+    def _close(self, cursor: Cursor, token: Token, state: _State) -> None:
         if state.depth == 1 and state.groups == 1:
-            self._item_ends(table, cursor, token.start, state, made)
+            self._item_ends(cursor, token.start, state)
         state.depth -= 1
         if state.depth < 0:
             raise Unexpected
 
-    def _item_ends(self, table: str, cursor: Cursor, end: int, state: _State, made: Made) -> None:
+    def _item_ends(self, cursor: Cursor, end: int, state: _State) -> None:
         """A foreign key to another database waits until the table stands in its place."""
         if not state.is_outward:
             return
@@ -135,11 +145,13 @@ class TableReader:
             raise Unexpected("a column refers to another database")
         # Up to its last word: the line's end is the bracket's.
         cursor.cut(state.separator, state.item_begins + len(cursor.text[state.item_begins : end].rstrip()))
-        made.outward.append(b"ADD " + item)
-        made.left_out.append(f"its foreign key to {state.outward[-1]}, in another database, is not made")
+        state.made.outward.append(b"ADD " + item)
+        state.made.left_out.append(
+            f"its foreign key to {state.outward[-1]}, in another database, is not made"
+        )
         state.is_outward = False
 
-    def _word(self, cursor: Cursor, token: Token, state: _State, made: Made) -> None:
+    def _word(self, cursor: Cursor, token: Token, state: _State) -> None:
         word = token.text.upper()
         # A bare word in brackets of its own is a column's name, as in PARTITION BY KEY (type).
         if state.groups > 1 and cursor.sees(b")", b","):
@@ -155,19 +167,19 @@ class TableReader:
         elif word in _DRAWING:
             if word not in (b"NEXTVAL", b"LASTVAL") or not cursor.accept(b"("):
                 raise Unexpected("a default moves a sequence")
-            self._sequence(cursor, token, state, made)
+            self._sequence(cursor, token, state)
             cursor.expect(b")")
         elif word in (b"NEXT", b"PREVIOUS") and cursor.accept(b"VALUE"):
             cursor.expect(b"FOR")
-            self._sequence(cursor, token, state, made)
+            self._sequence(cursor, token, state)
         elif word == b"REFERENCES":
             self._reference(cursor, state)
         elif word in (b"DATA", b"INDEX") and cursor.sees(b"DIRECTORY"):
-            self._directory(cursor, token, made)
+            self._directory(cursor, token, state.made)
         elif not state.depth or state.groups > 1:
-            self._option(cursor, word, state)
+            self._option(cursor, token, state)
 
-    def _sequence(self, cursor: Cursor, token: Token, state: _State, made: Made) -> None:
+    def _sequence(self, cursor: Cursor, token: Token, state: _State) -> None:
         """A sequence in a default; one of another database would be moved by a row without a value."""
         name = cursor.name()
         if name.qualifier is None:
@@ -184,8 +196,8 @@ class TableReader:
         stop = cursor.token.end if cursor.token else end
         cursor.cut(start, stop)
         action = b"ALTER COLUMN " + state.column + b" SET " + cursor.text[start:stop]
-        made.outward.append(action)
-        made.left_out.append(
+        state.made.outward.append(action)
+        state.made.left_out.append(
             f"its default from {name.qualifier}.{name.name}, in another database, is not made"
         )
 
@@ -205,15 +217,14 @@ class TableReader:
         cursor.accept(b"=")
         if cursor.take().kind != Kind.TEXT:
             raise Unexpected
-        # With the blank before it, as if it had not been said.
-        begins = token.start - (cursor.text[token.start - 1 : token.start] == b" ")
-        cursor.cut(begins, cursor.reached)
+        cursor.cut_as_if_unsaid(token.start, cursor.reached)
         what = "its folder for indexes" if token.says(b"INDEX") else "its folder"
         if what + " is the server's own" not in made.left_out:
             made.left_out.append(what + " is the server's own")
 
-    def _option(self, cursor: Cursor, word: bytes, state: _State) -> None:
+    def _option(self, cursor: Cursor, token: Token, state: _State) -> None:
         """Of the table itself, or of a partition."""
+        word = token.text.upper()
         if word in (b"ENGINE", b"TYPE"):
             cursor.accept(b"=")
             engine = cursor.plain(cursor.take())
@@ -231,6 +242,25 @@ class TableReader:
                 elif name.qualifier is not None:
                     cursor.cut(name.start, name.own)
                 cursor.accept(b",")
+        elif word == b"TABLESPACE":
+            self._tablespace(cursor, token, state)
+        elif word == b"START" and not state.depth:
+            raise Unexpected  # TRANSACTION, which keeps out all that follows
+
+    def _tablespace(self, cursor: Cursor, token: Token, state: _State) -> None:
+        """A file that tables share is no dump's to choose: it is the one that the live table lies in."""
+        cursor.accept(b"=")
+        if cursor.token is None or cursor.token.kind not in (Kind.WORD, Kind.NAME):
+            return  # a column's name
+        named = cursor.take()
+        tablespace = cursor.plain(named)
+        # Partitions share no file.
+        shared = "" if state.depth else self._tablespace_of(state.table)
+        if tablespace not in (shared or _OWN_FILE, _OWN_FILE):
+            cursor.cut_as_if_unsaid(token.start, named.end)
+            state.made.left_out.append(
+                f"it is made outside of the tablespace {tablespace}, in which no live table of this name lies"
+            )
 
     # ------------------------------------------------------------ ALTER TABLE
 
@@ -278,6 +308,18 @@ class TableReader:
         ):
             raise Unexpected
         return 1 if token.says(b"(") else -1 if token.says(b")") else 0
+
+
+def tablespace_of(definition: bytes, dialect: Dialect) -> str:
+    """The shared tablespace in which a table lies by its CREATE TABLE, empty where it has its own file."""
+    cursor = Cursor(definition, dialect, "utf8mb4", "")
+    depth = 0
+    with suppress(Unexpected):
+        for token in cursor.rest():
+            depth += token.says(b"(") - token.says(b")")
+            if not depth and token.says(b"TABLESPACE"):
+                return cursor.plain(cursor.take())
+    return ""
 
 
 def is_at_home(engine: str) -> bool:

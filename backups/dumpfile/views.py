@@ -5,11 +5,12 @@ from __future__ import annotations
 import re
 
 # Each database that a view reads from by its name.
-FROM_DATABASE = re.compile(rb"\b(?:from|join) \(*(`(?:[^`]|``)*`)\.`", re.I)
-# What is in quotes is text. One that does not end goes on to the end, so that none is looked at twice.
+FROM_DATABASE = re.compile(rb"\b(?:from|join) \(*+(`(?:[^`]|``)*+`)\.`", re.I)
+# What is in quotes is text. One that does not end goes on to the end, and a name is passed over whole
+# whatever follows it, so that nothing is looked at twice.
 _COLUMN_OF_DATABASE = re.compile(
     rb"'(?:[^'\\]|\\.|'')*+(?:'|\Z)|\"(?:[^\"\\]|\\.|\"\")*+(?:\"|\Z)"
-    rb"|`(?:[^`]|``)*+`\.(`(?:[^`]|``)*+`\.`(?:[^`]|``)*+`)",
+    rb"|`(?:[^`]|``)*+(?:`|\Z)(?:\.(`(?:[^`]|``)*+`\.`(?:[^`]|``)*+`))?",
     re.S,
 )
 

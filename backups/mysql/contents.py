@@ -362,12 +362,13 @@ def describe_as_dumps_do(connection: Any) -> None:
 
 
 def definition(connection: Any, database: str, table: str) -> bytes:
-    """A table's CREATE TABLE in the server's words; empty where it knows none of this name."""
+    """A table's CREATE TABLE in the server's words; empty where it knows no table of this name."""
     try:
-        ((_, text),) = fetch_all(connection, f"SHOW CREATE TABLE {quote(database)}.{quote(table)}")
+        (told,) = fetch_all(connection, f"SHOW CREATE TABLE {quote(database)}.{quote(table)}")
     except (MySQLdb.Error, UnicodeError):  # a dump may be in another character set
         return b""
-    return str(text).encode()
+    _, text, *of_a_view = told
+    return b"" if of_a_view else str(text).encode()
 
 
 def definitions_changed_at(connection: Any, database: str) -> dict[str, str]:

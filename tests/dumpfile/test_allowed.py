@@ -10,8 +10,10 @@ from hypothesis import strategies as st
 
 from backups.dumpfile.allowed import Allowed, NotAllowed
 from backups.dumpfile.dialect import Dialect
+from backups.dumpfile.judge import Judge
 from backups.dumpfile.ready import Does, Wish
 from backups.dumpfile.statements import NoStatement
+from backups.dumpfile.tables import tablespace_of
 from tests.dumpfile.reading import MARIADB, MYSQL, SEQUENCE, TABLE, WISH, judged, sent
 
 MADE = "CREATE TABLE `t` (`id` int, `n` int) ENGINE=InnoDB"
@@ -234,6 +236,8 @@ REFUSED = [
     "CREATE TABLE u (id int) AS SELECT 1;",
     "CREATE TABLE u LIKE other.t;",
     "CREATE TEMPORARY TABLE u (id int);",
+    "CREATE TABLE u (id int) START TRANSACTION;",
+    "ALTER TABLE t ADD KEY (id), TABLESPACE shared;",
     "DROP TABLE other.t;",
     "DROP TABLE t, other.t;",
     "DROP TRIGGER other.x;",
@@ -386,6 +390,77 @@ def test_a_foreign_key_to_another_database_waits_for_the_tables_place() -> None:
     (key,) = allowed.found.outward
     assert key.text.startswith(b"ALTER TABLE `u` ADD CONSTRAINT `f` FOREIGN KEY")
     assert "in another database" in allowed.found.left_out[0].why
+
+
+# By what a table says of its tablespace: what is sent where the live one lies in `shared`, and elsewhere.
+TABLESPACES = {
+    "/*!50100 TABLESPACE `shared` */ ENGINE=InnoDB": ("TABLESPACE `shared` ENGINE=InnoDB", "ENGINE=InnoDB"),
+    "/*!50100 TABLESPACE `shared` STORAGE DISK */ ENGINE=InnoDB": (
+        "TABLESPACE `shared` STORAGE DISK ENGINE=InnoDB",
+        "STORAGE DISK ENGINE=InnoDB",
+    ),
+    "TABLESPACE = shared": ("TABLESPACE = shared", ""),
+    "/*!50100 TABLESPACE `innodb_system` */ ENGINE=InnoDB": ("ENGINE=InnoDB", "ENGINE=InnoDB"),
+    "PARTITION BY HASH (`id`) (PARTITION p0 TABLESPACE = `shared` ENGINE = InnoDB)": (
+        "PARTITION BY HASH (`id`) (PARTITION p0 ENGINE = InnoDB)",
+        "PARTITION BY HASH (`id`) (PARTITION p0 ENGINE = InnoDB)",
+    ),
+}
+
+
+@pytest.mark.parametrize("options", TABLESPACES)
+@pytest.mark.parametrize("is_there", [True, False])
+def test_a_tablespace_is_only_the_live_tables_own(options: str, is_there: bool) -> None:
+    asked: list[str] = []
+
+    def tablespace_of(table: str) -> str:
+        asked.append(table)
+        return "shared" if is_there else ""
+
+    allowed = Allowed(MYSQL, WISH, tablespace_of=tablespace_of)
+    judge = Judge(MYSQL, allowed)
+    text = f"CREATE TABLE `u` (`id` int) {options};\n".encode()
+    (ready,) = [*judge.feed(text), *judge.close(), *allowed.rest()]
+
+    kept = TABLESPACES[options][0 if is_there else 1]
+    assert " ".join(ready.text.decode().split()) == f"CREATE TABLE `u` (`id` int) {kept}".strip()
+    assert set(asked) <= {"u"}
+    told = [one.why for one in allowed.found.left_out]
+    assert len(told) == (0 if "TABLESPACE" in kept else 1)
+    assert all("in which no live table of this name lies" in why for why in told)
+
+
+def test_what_is_cut_leaves_no_trace_to_compare() -> None:
+    begins, ends = "CREATE TABLE `u` (\n  `id` int\n)", " ENGINE=InnoDB DEFAULT CHARSET=utf8mb4"
+
+    (ready,), _ = judged(f"{begins} /*!50100 TABLESPACE `x` */{ends};\n", MYSQL)
+
+    assert ready.text.decode() == begins + ends
+
+
+def test_a_file_of_its_own_and_a_column_of_that_name_are_nothing_to_ask_about() -> None:
+    for table in (
+        "CREATE TABLE `u` (`tablespace` int, `storage` int) ENGINE=InnoDB",
+        "CREATE TABLE `u` (tablespace int, start int)",
+        "CREATE TABLE `u` (id int) TABLESPACE `innodb_file_per_table` ENGINE=InnoDB",
+        "CREATE TABLE `u` (tablespace int) PARTITION BY HASH (tablespace + 1) PARTITIONS 2",
+    ):
+        ready, allowed = judged(table + ";\n", MYSQL)
+        assert [one.text.decode() for one in ready] == [table]
+        assert allowed.found.left_out == []
+
+
+@pytest.mark.parametrize(
+    ("definition", "tablespace"),
+    [
+        ("CREATE TABLE `a` (\n  `id` int\n) /*!50100 TABLESPACE `sha``red` */ ENGINE=InnoDB", "sha`red"),
+        ("CREATE TABLE `a` (\n  `tablespace` int COMMENT ') TABLESPACE x'\n) COMMENT='TABLESPACE `x`'", ""),
+        ("CREATE TABLE `a` (`id` int) PARTITION BY HASH (id) (PARTITION p TABLESPACE = `x`)", ""),
+        ("", ""),
+    ],
+)
+def test_the_tablespace_of_a_table_is_read_out_of_its_definition(definition: str, tablespace: str) -> None:
+    assert tablespace_of(definition.encode(), MYSQL) == tablespace
 
 
 # ---------------------------------------------------------------- Anything

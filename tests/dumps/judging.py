@@ -31,7 +31,7 @@ _SETTINGS = re.compile(
     re.I | re.S,
 )
 _ANYWHERE = re.compile(
-    r"\bINTO\s+(?:OUTFILE|DUMPFILE)\b|\bSONAME\b|\bDIRECTORY\s*=|\bCONNECTION\s*=?\s*''"
+    r"\bINTO\s+(?:OUTFILE|DUMPFILE)\b|\bSONAME\b|\bDIRECTORY\s*=|\bTABLESPACE\s*=?\s*`?(?!innodb_file_per_table)\w|\bCONNECTION\s*=?\s*''"
     r"|\bENGINE\s*=?\s*`?(?:FEDERATED|CONNECT|SPIDER|SPHINX|S3)\b|\b(?:LOAD_FILE|SLEEP|BENCHMARK|GET_LOCK)\s*\(",
     re.I,
 )

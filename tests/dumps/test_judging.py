@@ -30,6 +30,7 @@ HARMLESS = [
     "LOCK TABLES `t` WRITE",
     "ANALYZE TABLE `t` UPDATE HISTOGRAM ON `a`",
     "CREATE PROCEDURE `p`() CALL other.p()",
+    "CREATE TABLE x (`tablespace` int) /*!50100 TABLESPACE `innodb_file_per_table` */ ENGINE=InnoDB",
 ]
 HARMFUL = [
     "SET GLOBAL x=1",
@@ -60,6 +61,8 @@ HARMFUL = [
     "/*M!100101 IF 1=1 THEN DELETE FROM shop.t; END IF */",
     "CREATE TABLE f (i int) DATA /* x */ DIRECTORY = 'x'",
     "REPLACE INTO other.o VALUES (1)",
+    "CREATE TABLE x (a int) /*!50100 TABLESPACE `theirs` */ ENGINE=InnoDB",
+    "CREATE TABLE x (a int) TABLESPACE=innodb_system",
 ]
 
 

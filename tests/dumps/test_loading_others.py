@@ -7,10 +7,10 @@ from pathlib import Path
 
 import pytest
 
-from backups import mysql, process
 from backups.dumpfile.ready import Wish
 from backups.errors import Problem
-from backups.load import End, Loading, load
+from backups.load import End, Loading
+from tests.dumps.loading import load_bytes
 from tests.dumps.others import OTHERS, Other
 from tests.dumps.test_others import OBJECTS
 from tests.servers import DatabaseServer
@@ -27,24 +27,17 @@ ENDLESS = {"mydumper", "Navicat", "--compact"}
 
 def loaded(server: DatabaseServer, other: Other, folder: Path, connections: int) -> tuple[Loading, str]:
     """Load a file into the empty database `shop` as the product does; with it the sentence of a refusal."""
-    address = mysql.Server(server.host, server.port, server.user, server.password)
-    with mysql.connect(address) as connection:
-        info = mysql.probe(connection)
-    file = folder / "dump"
-    file.write_bytes(other.dump)
     loading = Loading()
     try:
-        with process.child(["/bin/cat", str(file)], env={}, stdout=process.PIPE) as source:
-            load(
-                source,
-                gzip=other.path.endswith(".gz"),
-                server=address,
-                info=info,
-                wish=Wish("shop", source="shop"),
-                loading=loading,
-                tick=lambda: None,
-                connections=connections,
-            )
+        load_bytes(
+            server,
+            other.dump,
+            folder,
+            loading,
+            wish=Wish("shop", source="shop"),
+            gzip=other.path.endswith(".gz"),
+            connections=connections,
+        )
     except Problem as problem:
         return loading, problem.sentence()
     return loading, ""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Iterator
 from typing import Any
 
@@ -77,6 +78,70 @@ def test_a_key_to_another_database_is_made_in_the_place_of_the_live_one_alone(
     assert content(outward.server, outward.name) == later
     succeeded(restore(database, RestoreMode.IN_PLACE, without_safety=True))
     assert content(outward.server, outward.name) == was
+
+
+IN_ITS_PLACE = "no live table of this name lies"
+
+
+@pytest.fixture
+def shared(mysql_server: DatabaseServer) -> Iterator[Shop]:
+    """A database of MySQL's, a table of which lies in a file that tables share."""
+    mysql_server.execute("CREATE TABLESPACE shelf ADD DATAFILE 'shelf.ibd'")
+    shop = make_restorable(
+        mysql_server,
+        "CREATE TABLE shelved (id INT PRIMARY KEY) TABLESPACE shelf; INSERT INTO shelved VALUES (1), (2);"
+        "CREATE TABLE beside (id INT PRIMARY KEY) TABLESPACE innodb_file_per_table;",
+    )
+    yield shop
+    drop_all(shop)
+    mysql_server.execute("DROP TABLESPACE shelf")
+
+
+@pytest.mark.soak
+def test_a_table_comes_back_into_the_tablespace_in_which_the_live_one_lies(
+    shared: Shop, make_database: MakeDatabase, back_up: BackUp
+) -> None:
+    database = make_database(shared)
+    succeeded(back_up(database))
+    was = content(shared.server, shared.name)
+
+    found = verdict(verify(database))
+    assert found.verdict == "identical", found.differences
+    assert not any(IN_ITS_PLACE in each for each in found.not_compared)
+    for mode in (RestoreMode.REPLACE, RestoreMode.IN_PLACE):
+        run = succeeded(restore(database, mode, without_safety=True))
+        assert "left_out" not in run.result
+        assert content(shared.server, shared.name) == was
+
+
+@pytest.mark.parametrize("lost", ["the tablespace", pytest.param("the table", marks=pytest.mark.soak)])
+def test_a_table_whose_tablespace_is_not_the_live_ones_is_made_outside_of_it_and_named(
+    lost: str, shared: Shop, make_database: MakeDatabase, back_up: BackUp
+) -> None:
+    database = make_database(shared)
+    succeeded(back_up(database))
+    if lost == "the table":
+        shared.execute("DROP TABLE shelved")
+    else:
+        shared.execute("ALTER TABLE shelved TABLESPACE innodb_file_per_table")
+        shared.server.execute("DROP TABLESPACE shelf")
+
+    found = verdict(verify(database))
+    assert found.verdict == "identical", found.differences
+    (named,) = [each for each in found.not_compared if IN_ITS_PLACE in each]
+    assert "table shelved: " in named
+    assert "tablespace shelf" in named
+    # Its definition is not compared, its rows are.
+    (sections,) = [each for each in found.compared if "byte for byte" in each]
+    compared, of = map(int, re.findall(r"\d+", sections))
+    assert of - compared == 1
+    for mode in (RestoreMode.REPLACE, RestoreMode.IN_PLACE):
+        run = succeeded(restore(database, mode, without_safety=True))
+        assert [each["name"] for each in run.result["left_out"]] == ["shelved"]
+        assert shared.query("SELECT id FROM shelved") == [(1,), (2,)]
+        assert "TABLESPACE" not in str(shared.query("SHOW CREATE TABLE shelved"))
+    if lost == "the tablespace":
+        shared.server.execute("CREATE TABLESPACE shelf ADD DATAFILE 'shelf.ibd'")
 
 
 @pytest.fixture(scope="module")

@@ -169,6 +169,8 @@ class Stage:
             server.load(script, database)
         if server.flavour == "mariadb":
             server.execute(SEQUENCES)
+        else:
+            server.execute("CREATE TABLESPACE theirs ADD DATAFILE 'theirs.ibd'")
         server.create_user("least", "x", ["ALL ON `shop\\_\\_verify\\_%%`.*", *LEAST[server.flavour]])
         server.create_user("every", "x")
         server.execute("GRANT ALL ON *.* TO 'every'@'%' WITH GRANT OPTION")

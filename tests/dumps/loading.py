@@ -1,0 +1,44 @@
+"""Loading a dump's bytes as the product does, without a repository."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from backups import mysql, process
+from backups.dumpfile.ready import Wish
+from backups.load import Loading, load
+from tests.servers import DatabaseServer
+
+
+def address(server: DatabaseServer) -> mysql.Server:
+    """Where the product finds a server, as its administrator."""
+    return mysql.Server(server.host, server.port, server.user, server.password)
+
+
+def load_bytes(
+    server: DatabaseServer,
+    dump: bytes,
+    folder: Path,
+    loading: Loading,
+    *,
+    wish: Wish,
+    gzip: bool = False,
+    connections: int = 1,
+) -> None:
+    """Load a dump into a database that is there; `loading` tells what was found. Raises Problem."""
+    place = address(server)
+    with mysql.connect(place) as connection:
+        info = mysql.probe(connection)
+    file = folder / "dump"
+    file.write_bytes(dump)
+    with process.child(["/bin/cat", str(file)], env={}, stdout=process.PIPE) as source:
+        load(
+            source,
+            gzip=gzip,
+            server=place,
+            info=info,
+            wish=wish,
+            loading=loading,
+            tick=lambda: None,
+            connections=connections,
+        )
