@@ -51,6 +51,7 @@ def test_killed_before_and_after_every_step_of_a_swap(stage: Stage) -> None:
     stage.back_to_before()
 
 
+@pytest.mark.timeout(300 + 60 * UNDO_KILLS)
 def test_killed_in_an_undo_and_in_the_one_after_it(stage: Stage) -> None:
     """Restored twice; whoever dies, undone twice it is what it was at first, and at no time empty."""
     chance = random.Random(f"{UNDO_SEED} {stage.shop.server.flavour} undos")
