@@ -38,27 +38,35 @@ def started(
     own_group: bool = False,
 ) -> Iterator[process.Child]:
     """The dump program, for the length of a block; its output is to be read. See `mysql.dump_args`."""
-    option_fd = process.secret_fd(mysql.option_file(source.server))
-    args = mysql.dump_args(
-        source.server,
-        source.database,
-        info=source.info,
-        programs=source.programs,
-        option_file_path=f"/dev/fd/{option_fd}",
-        structure_only=structure_only,
-        tables_only=tables_only,
-        leave_out=leave_out,
-    )
-    try:
-        with process.child(
-            args,
+    with (
+        mysql.corrected(source.server, source.info) as server,
+        _option_file(server) as option_fd,
+        process.child(
+            mysql.dump_args(
+                server,
+                source.database,
+                info=source.info,
+                programs=source.programs,
+                option_file_path=f"/dev/fd/{option_fd}",
+                structure_only=structure_only,
+                tables_only=tables_only,
+                leave_out=leave_out,
+            ),
             env=mysql.client_environment(),
             stdout=process.PIPE,
             pass_fds=[option_fd],
             own_group=own_group,
-        ) as running:
-            widen(running.stdout.fileno())
-            yield running
+        ) as running,
+    ):
+        widen(running.stdout.fileno())
+        yield running
+
+
+@contextmanager
+def _option_file(server: mysql.Server) -> Iterator[int]:
+    option_fd = process.secret_fd(mysql.option_file(server))
+    try:
+        yield option_fd
     finally:
         os.close(option_fd)
 

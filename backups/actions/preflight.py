@@ -146,6 +146,7 @@ def _database(database: Database, found: Found, _tick: Tick | None) -> str:
     found.server = database_server(database)
     with mysql.connect(found.server, database.database) as connection:
         found.info = mysql.probe(connection)
+        found.warnings += mysql.server_warnings(found.info)
         found.data_length = mysql.data_length(connection, database.database)
         _note_left_out(connection, database, found)
         elsewhere = {left.table for left in found.left_out}
@@ -188,10 +189,11 @@ def _note_replica(replica: mysql.Replica, found: Found) -> None:
 
 
 def _client(_database: Database, found: Found, _tick: Tick | None) -> str:
-    if found.info is None:
+    if found.server is None or found.info is None:
         raise Problem("No client was chosen, because the database server gives no answer.")
     found.clients = mysql.clients(found.info, settings.MYSQL_CLIENT_DIR)
     found.warnings += mysql.client_warnings(found.info, found.clients)
+    mysql.refuse_uncorrectable(found.server, found.info)
     if process.find_program("gzip") is None:
         found.warnings.append("gzip is not installed: BACKUP_DUMP_FORMAT=sql.gz will not work.")
     return f"{found.clients} ({found.clients.dump})"

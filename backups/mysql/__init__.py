@@ -48,6 +48,7 @@ from backups.mysql.contents import (
     tables_without_snapshot,
     triggers,
 )
+from backups.mysql.greeting import corrected, refuse_uncorrectable
 from backups.mysql.left_out import (
     LeftOut,
     engines,
@@ -98,5 +99,5 @@ from backups.mysql.programs import (
     option_file,
 )
 from backups.mysql.room import DataFolder, data_folder, free_by_plugin
-from backups.mysql.server import MARIADB, MYSQL, Server, ServerInfo, version_number
+from backups.mysql.server import MARIADB, MYSQL, Server, ServerInfo, server_warnings, version_number
 from backups.mysql.state import Replica, binary_log_position, lock_wait, probe, replica
