@@ -48,6 +48,7 @@ from backups.mysql.contents import (
     tables_without_snapshot,
     triggers,
 )
+from backups.mysql.damage import check_table, checked_tables, refuse_short, refuse_unreadable
 from backups.mysql.greeting import corrected, refuse_uncorrectable
 from backups.mysql.left_out import (
     LeftOut,
@@ -77,6 +78,7 @@ from backups.mysql.privileges import (
 from backups.mysql.problems import (
     TRUST_FUNCTION_CREATORS,
     AccessDenied,
+    DamagedTable,
     DiskFull,
     MissingPrivilege,
     MySQLProblem,

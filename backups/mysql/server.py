@@ -55,20 +55,23 @@ class ServerInfo:
 
 
 def version_number(text: str) -> tuple[int, ...]:
-    """The first three numbers of a version, as in (10, 11, 19) for 10.11.19-MariaDB-log.
-
-    MariaDB puts 5.5.5 before its own, lest old replicas take it for older than they are.
-    """
-    found = re.search(r"\d+(?:\.\d+){1,2}", _OF_REPLICATION.sub("", text, count=1))
+    """The first three numbers of a version, as in (10, 11, 19) for 10.11.19-MariaDB-log."""
+    found = _NUMBERS.search(without_prefix(text))
     return tuple(map(int, found[0].split("."))) if found else ()
 
 
-_OF_REPLICATION = re.compile(r"\A5\.5\.5-(?=\d+\.\d+)")
+def without_prefix(text: str) -> str:
+    """A version without the 5.5.5 that MariaDB puts before it, lest old replicas take it for too new."""
+    return _OF_REPLICATION.sub("", text, count=1)
+
+
+_NUMBERS = re.compile(r"[0-9]{1,9}(?:\.[0-9]{1,9}){1,2}")
+_OF_REPLICATION = re.compile(r"\A5\.5\.5-(?=[0-9]+\.[0-9])")
 
 
 def says(text: str, number: tuple[int, ...]) -> bool:
     """Whether a version text is of this version, as client programs read it: by its beginning."""
-    return re.match(r"\d", text) is not None and version_number(text) == number
+    return re.match(r"[0-9]", text) is not None and version_number(text) == number
 
 
 def shown(claimed: str) -> str:

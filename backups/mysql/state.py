@@ -11,7 +11,7 @@ import MySQLdb
 
 from backups.mysql.connection import fetch_all
 from backups.mysql.problems import MySQLProblem
-from backups.mysql.server import MARIADB, MYSQL, ServerInfo, says, shown
+from backups.mysql.server import MARIADB, MYSQL, ServerInfo, says, shown, without_prefix
 
 
 def probe(connection: Any) -> ServerInfo:
@@ -22,12 +22,12 @@ def probe(connection: Any) -> ServerInfo:
     """
     flavour = MARIADB if _reads(connection, "M!", [0]) else MYSQL
     number = _number(connection, "M!" if flavour == MARIADB else "!")
-    ((version,),) = fetch_all(connection, "SELECT VERSION()")
-    told, greeting = str(version), str(connection.get_server_info())
+    ((version,),) = fetch_all(connection, "SELECT CAST(VERSION() AS BINARY)")
+    told, greeting = version.decode(errors="replace"), str(connection.get_server_info())
     strange = [text for text in (told, greeting) if not says(text, number)]
     return ServerInfo(
         flavour,
-        shown(".".join(map(str, number)) if told in strange else told),
+        shown(".".join(map(str, number)) if told in strange else without_prefix(told)),
         claimed=strange[0] if strange else None,
         greeting=greeting if greeting in strange else None,
     )
@@ -38,8 +38,8 @@ def _number(connection: Any, mark: str) -> tuple[int, int, int]:
     major = 4 + _reads(connection, mark, range(50000, 100000, 10000))
     if major == 4:
         raise MySQLProblem(
-            "What answers passes over version comments, as neither MySQL nor MariaDB does, and no dump can be "
-            "made or loaded without them.",
+            "What answers passes over version comments, as neither MySQL nor MariaDB does, and no dump can "
+            "be made or loaded without them.",
             do="If a proxy stands before the server, have it leave comments in, or name the server itself.",
         )
     if major == 9:
@@ -50,9 +50,9 @@ def _number(connection: Any, mark: str) -> tuple[int, int, int]:
 
 
 def _reads(connection: Any, mark: str, versions: Iterable[int]) -> int:
-    """How many version comments the server reads, of one for each of `versions`; 0 is one without a version."""
+    """How many version comments the server reads, of one for each of `versions`; 0 is without a version."""
     comments = " ".join(f"/*{mark}{version or ''} +1 */" for version in versions)
-    ((count,),) = fetch_all(connection, f"SELECT 0 {comments}")  # noqa: S608  numbers alone
+    ((count,),) = fetch_all(connection, f"SELECT 0 {comments}")
     return int(count)
 
 

@@ -160,7 +160,7 @@ def test_end_of_a_dump_program_is_named(stderr: str, code: int, kind: type[Probl
         ("10.11.19-MariaDB-0+deb12u1-log", (10, 11, 19)),
         ("9.7.4", (9, 7, 4)),
         ("8.0", (8, 0)),
-        ("5.5.5-10.6.1-MariaDB", (5, 5, 5)),
+        ("5.5.5-10.6.1-MariaDB", (10, 6, 1)),
         ("unknown", ()),
     ],
 )

@@ -54,9 +54,11 @@ class Disguise:
                 threading.Thread(target=self._serve, args=[client], daemon=True).start()
 
     def _serve(self, client: socket.socket) -> None:
-        with client, contextlib.suppress(OSError), socket.create_connection(
-            (HOST, self.server.port)
-        ) as server:
+        with (
+            client,
+            contextlib.suppress(OSError),
+            socket.create_connection((HOST, self.server.port)) as server,
+        ):
             for end in (client, server):
                 end.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
             header, greeting = _packet(server)
@@ -116,5 +118,3 @@ def _pump(source: socket.socket, target: socket.socket) -> None:
             target.sendall(data)
     with contextlib.suppress(OSError):
         target.shutdown(socket.SHUT_WR)
-
-
