@@ -13,8 +13,8 @@ from backups import mysql
 from backups.actions import preflight
 from backups.choices import RestoreMode
 from tests.backups.conftest import MakeDatabase
-from tests.backups.test_dump import dumped, server_of
-from tests.backups.worlds import SHOP, Shop
+from tests.backups.test_dump import dumped, dumped_from, server_of
+from tests.backups.worlds import SHOP, Shop, make_shop
 from tests.compat.test_clients import folder_of
 from tests.restore.stories import content, drop_all, make_restorable, restore, with_events_disabled
 from tests.servers import DatabaseServer
@@ -47,18 +47,23 @@ def shop(db_server: DatabaseServer) -> Iterator[Shop]:
     drop_all(shop)
 
 
+WHERE = {"greeting": (True, False), "answers": (False, True), "everywhere": (True, True)}
+QUICK = [("8.0.11", "greeting"), ("rubbish", "everywhere")]
+
+
 @pytest.mark.parametrize(
-    ("said", "answers"),
+    ("said", "where"),
     [
         pytest.param(
-            said, answers, id=f"{ascii(said)[1:12]}-{'everywhere' if answers else 'greeting'}",
-            marks=() if (said, answers) in (("8.0.11", False), ("rubbish", True)) else pytest.mark.soak,
+            said, where, id=f"{ascii(said)[1:12]}-{where}",
+            marks=() if (said, where) in QUICK else pytest.mark.soak,
         )
-        for said in SAID for answers in (False, True)
+        for said in SAID for where in WHERE
     ],
 )  # fmt: skip
-def test_a_dump_is_the_same_whatever_the_server_calls_itself(shop: Shop, said: str, answers: bool) -> None:
-    with Disguise(shop.server, said, answers=answers) as disguise:
+def test_a_dump_is_the_same_whatever_the_server_calls_itself(shop: Shop, said: str, where: str) -> None:
+    greets, answers = WHERE[where]
+    with Disguise(shop.server, said, greets=greets, answers=answers) as disguise:
         other = seen_through(shop, disguise)
         with mysql.connect(server_of(other)) as connection:
             info = mysql.probe(connection)
@@ -70,6 +75,16 @@ def test_a_dump_is_the_same_whatever_the_server_calls_itself(shop: Shop, said: s
     assert manifest["inventory"] == wanted["inventory"]
     assert {"trigger", "event", "procedure", "function"} <= manifest["inventory"].keys()
     assert mysql.version_number(manifest["server"]["version"]) == info.number
+
+
+@pytest.mark.soak
+def test_a_dump_over_several_connections_is_the_same_too(shop: Shop) -> None:
+    with Disguise(shop.server, "rubbish") as disguise:
+        manifest = dumped_from(server_of(seen_through(shop, disguise)), shop, connections=4)
+        greetings = disguise.greetings
+
+    assert manifest["sections"] == dumped(shop)["sections"]
+    assert greetings > 4
 
 
 def test_preflight_says_what_a_server_calls_itself(shop: Shop, make_database: MakeDatabase) -> None:
@@ -159,22 +174,27 @@ def test_a_greeting_that_cannot_be_put_right_is_refused(
     assert "mysql-server_version in ProxySQL's" in told.value.do
 
 
-def test_a_dump_under_a_changed_greeting_is_encrypted_as_demanded(shop: Shop) -> None:
+def test_a_dump_under_a_changed_greeting_is_encrypted_as_demanded(tls_server: DatabaseServer) -> None:
+    shop = make_shop(tls_server)
+    tls_server.execute(f"ALTER USER '{shop.user}'@'%' REQUIRE SSL")
+    with Disguise(tls_server, "rubbish") as disguise:
+        server = replace(server_of(seen_through(shop, disguise)), ssl_mode="REQUIRED")
+
+        manifest = dumped_from(server, shop)
+
+    assert manifest["inventory"] == dumped_from(replace(server, port=tls_server.port), shop)["inventory"]
+    assert "procedure" in manifest["inventory"]
+
+
+def test_a_port_for_a_dump_is_gone_with_it(shop: Shop) -> None:
     with Disguise(shop.server, "rubbish") as disguise:
-        other = seen_through(shop, disguise)
-        server = replace(server_of(other), ssl_mode="REQUIRED")
+        server = server_of(seen_through(shop, disguise))
         with mysql.connect(server) as connection:
             info = mysql.probe(connection)
         with mysql.corrected(server, info) as told, mysql.connect(told) as connection:
-            assert says_its_version(connection, info)
-        assert told.address != server.address
-    with pytest.raises(mysql.MySQLProblem), mysql.connect(told):
-        pass
-
-
-def says_its_version(connection: object, info: mysql.ServerInfo) -> bool:
-    """Whether the greeting of a connection is of this version."""
-    return mysql.version_number(connection.get_server_info()) == info.number  # type: ignore[attr-defined]
+            assert mysql.version_number(connection.get_server_info()) == info.number
+        with pytest.raises(mysql.MySQLProblem), mysql.connect(told):
+            pass
 
 
 @pytest.mark.parametrize(

@@ -88,7 +88,17 @@ class Wreck:
     shops: dict[str, Shop]
 
 
-@pytest.fixture(scope="module", params=FLAVOURS)
+SLOWLY_BOTH = ["mariadb", pytest.param("mysql", marks=pytest.mark.soak)]
+
+
+@pytest.fixture(params=SLOWLY_BOTH)
+def any_server(request: pytest.FixtureRequest) -> DatabaseServer:
+    """The shared servers, one of them for `make soak` alone."""
+    server: DatabaseServer = request.getfixturevalue(f"{request.param}_server")
+    return server
+
+
+@pytest.fixture(scope="module", params=SLOWLY_BOTH)
 def wreck(request: pytest.FixtureRequest) -> Iterator[Wreck]:
     """All that may be damaged, damaged while the server was down."""
     with DatabaseServer(request.param, options=MENDS_NOTHING[request.param]) as server:
@@ -142,7 +152,8 @@ def test_no_damaged_table_becomes_a_snapshot(
     settings.BACKUP_CHECK_TABLES = "not-innodb" if DAMAGES[name].is_hidden else "off"
     database = make_database(wreck.shops[name])
 
-    for _ in range(2):
+    # The second time, what was found is marked as crashed; but of a CSV file the server counts anew.
+    for _ in range(2 if DAMAGES[name].is_soak and DAMAGES[name].engine != "CSV" else 1):
         run = back_up(database)
 
         assert run.status == "failed", log_of(run)
@@ -172,12 +183,12 @@ def test_a_server_that_ends_at_a_damaged_page_is_told_with_the_table(
 
 
 def test_sound_tables_of_all_kinds_pass_every_check(
-    db_server: DatabaseServer, make_database: MakeDatabase, back_up: BackUp, settings: Settings
+    any_server: DatabaseServer, make_database: MakeDatabase, back_up: BackUp, settings: Settings
 ) -> None:
     """Rows that come and go while they are counted are no damage."""
     settings.BACKUP_CHECK_TABLES = "all"
     shop = make_shop(
-        db_server,
+        any_server,
         "CREATE TABLE fixed (id INT NOT NULL PRIMARY KEY, c CHAR(9)) ENGINE=MyISAM;"
         "INSERT INTO fixed VALUES (1, 'a'), (2, 'b'), (3, 'c'); DELETE FROM fixed WHERE id = 2;"
         "CREATE TABLE `a ``b` (v TEXT) ENGINE=MyISAM; CREATE TABLE csv (n INT NOT NULL) ENGINE=CSV;"
@@ -191,12 +202,12 @@ def test_sound_tables_of_all_kinds_pass_every_check(
 
 
 def test_a_table_that_lost_its_rows_since_the_last_backup_is_told(
-    db_server: DatabaseServer, make_database: MakeDatabase, back_up: BackUp
+    any_server: DatabaseServer, make_database: MakeDatabase, back_up: BackUp
 ) -> None:
     """As by a server that mended it by itself; of an InnoDB table without alarm, as of a queue."""
     names = ", ".join(f"({number}, 'ware {number} of the shop')" for number in range(200))
     shop = make_shop(
-        db_server,
+        any_server,
         "".join(
             f"CREATE TABLE {name} (id INT PRIMARY KEY, name VARCHAR(40)) ENGINE={engine};"
             f"INSERT INTO {name} VALUES {names};"

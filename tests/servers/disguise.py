@@ -18,12 +18,14 @@ _BEFORE_FLAGS = 4 + 8 + 1
 
 
 class Disguise:
-    """Changes the version in the greeting of `server`; with `answers` wherever it is asked for, too.
+    """Changes the version in what `server` greets with, answers with, or both.
 
-    The rest of a conversation goes through as it is, TLS included, unless `answers` has to be read.
+    The rest of a conversation goes through as it is, TLS included, unless answers have to be read.
     """
 
-    def __init__(self, server: DatabaseServer, version: str, *, answers: bool = False) -> None:
+    def __init__(
+        self, server: DatabaseServer, version: str, *, greets: bool = True, answers: bool = False
+    ) -> None:
         self.server = server
         self.flavour, self.client_dir = server.flavour, server.client_dir
         self.user, self.password = server.user, server.password
@@ -31,7 +33,7 @@ class Disguise:
         self.greetings = 0
         self._version = version.encode(errors="surrogateescape")
         self._true_version = b""
-        self._answers = answers
+        self._greets, self._answers = greets, answers
         self._listening = socket.create_server((HOST, 0))
         self.port: int = self._listening.getsockname()[1]
 
@@ -78,7 +80,8 @@ class Disguise:
             at = 1 + _BEFORE_FLAGS
             (flags,) = struct.unpack_from("<H", rest, at)
             rest = rest[:at] + struct.pack("<H", flags & ~_CLIENT_SSL) + rest[at + 2 :]
-        return greeting[:1] + self._version + rest
+        version = self._version if self._greets else greeting[1 : greeting.index(b"\0")]
+        return greeting[:1] + version + rest
 
     def _pump_answers(self, server: socket.socket, client: socket.socket) -> None:
         true, other = _counted(self._true_version), _counted(self._version)
