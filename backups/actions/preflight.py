@@ -237,7 +237,7 @@ def _tables(database: Database, found: Found, tick: Tick | None) -> str:
         def look() -> None:
             mysql.refuse_unreadable(connection, name)
             mysql.refuse_short(connection, name)
-            told.append(_checked(connection, name))
+            told.append(_checked(connection, server, name))
 
         if tick is None:
             look()
@@ -246,13 +246,13 @@ def _tables(database: Database, found: Found, tick: Tick | None) -> str:
     return told[0]
 
 
-def _checked(connection: Any, database: str) -> str:
+def _checked(connection: Any, server: mysql.Server, database: str) -> str:
     wanted = settings.BACKUP_CHECK_TABLES
     if wanted == "off":
         return "All tables can be opened; they were not checked further (BACKUP_CHECK_TABLES)."
     tables = mysql.checked_tables(connection, database, with_innodb=wanted == "all")
     for table in tables:
-        mysql.check_table(connection, database, table)
+        mysql.check_table(connection, server, database, table)
     return f"All tables can be opened, and CHECK TABLE finds no fault with {len(tables)} of them."
 
 

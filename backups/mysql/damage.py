@@ -6,13 +6,14 @@ from contextlib import suppress
 from typing import Any
 
 import MySQLdb
-from MySQLdb.constants import ER
+from MySQLdb.constants import CR, ER
 
 from backups.mysql.connection import execute, fetch_all
 from backups.mysql.contents import inventory
 from backups.mysql.left_out import engines, is_dumped, rows_are_dumped
 from backups.mysql.names import quote
-from backups.mysql.problems import damaged_table
+from backups.mysql.problems import damaged_table, lost_at_table
+from backups.mysql.server import Server
 
 _TRIES = 3
 
@@ -29,9 +30,12 @@ def refuse_unreadable(connection: Any, database: str) -> None:
             # As the dump programs ask for it.
             fetch_all(connection, f"SHOW CREATE TABLE {quote(database)}.{quote(table)}")
         except MySQLdb.Error as error:
-            if error.args[0] == ER.LOCK_WAIT_TIMEOUT or table not in dumped_tables(connection, database):
+            if error.args[0] in _OTHERWISE_TOLD or table not in dumped_tables(connection, database):
                 continue
             raise damaged_table(database, table, f"{error.args[-1]}, error {error.args[0]}") from error
+
+
+_OTHERWISE_TOLD = (ER.LOCK_WAIT_TIMEOUT, ER.TABLEACCESS_DENIED_ERROR, ER.DBACCESS_DENIED_ERROR)
 
 
 def _opens_with_warnings(connection: Any, database: str) -> bool:
@@ -77,9 +81,8 @@ def refuse_short(connection: Any, database: str) -> None:
         [database],
     )
     for (table,) in rows:
-        with suppress(
-            MySQLdb.OperationalError
-        ):  # locked, or gone meanwhile; what is damaged is told by a dump
+        # It may be locked, or gone meanwhile; and at what ends in an error, a dump ends too.
+        with suppress(MySQLdb.OperationalError):
             _refuse_short(connection, database, str(table))
 
 
@@ -106,12 +109,17 @@ def _said(connection: Any, database: str, table: str) -> int:
     return int(count)
 
 
-def check_table(connection: Any, database: str, table: str) -> None:
-    """Have the server check a whole table. Raises DamagedTable with what it found.
+def check_table(connection: Any, server: Server, database: str, table: str) -> None:
+    """Have the server check a whole table. Raises DamagedTable with what it found; ServerGone.
 
     https://mariadb.com/kb/en/check-table/ https://dev.mysql.com/doc/refman/8.4/en/check-table.html
     """
-    told = fetch_all(connection, f"CHECK TABLE {quote(database)}.{quote(table)}")
+    try:
+        told = fetch_all(connection, f"CHECK TABLE {quote(database)}.{quote(table)}")
+    except MySQLdb.OperationalError as error:
+        if error.args[0] in (CR.SERVER_LOST, CR.SERVER_GONE_ERROR):
+            raise lost_at_table(server, database, table) from error
+        raise
     found = [str(text) for _, _, kind, text in told if str(kind).lower() == "error"]
     # The last line is the verdict; an older release's table is no damage.
     if not found or any("upgrade" in text.lower() for text in found) or _LOCKED in found[0]:

@@ -162,6 +162,16 @@ def damaged_table(database: str, table: str | None, why: str) -> DamagedTable:
     )
 
 
+def lost_at_table(server: Server, database: str, table: str) -> ServerGone:
+    """What to say where the server went as it read a table: MySQL's InnoDB ends it at a damaged page."""
+    return ServerGone(
+        f"The connection to the database server at {server.address} was lost while it read the table "
+        f"{table} of {database}.",
+        do="See the server's own log, then try again. If it is lost at this table each time, the table "
+        "is damaged: restore it from the newest good snapshot, in which its rows still are.",
+    )
+
+
 def _is_damage(code: int, text: str) -> bool:
     """Whether an error is of a table's files. Numbers below 1000 are the engines' and the system's own."""
     return code in _DAMAGE or (code == ER.GET_ERRNO and _ENGINES_DAMAGE.search(text) is not None)
@@ -322,10 +332,5 @@ def _dump_problem_from(code: int, text: str, server: Server, database: str) -> M
             do="Move its tables into a database with another name, or drop its events.",
         )
     if code in (CR.SERVER_GONE_ERROR, CR.SERVER_LOST) and (table := table_in(text)):
-        return ServerGone(
-            f"The connection to the database server at {server.address} was lost while it read the table "
-            f"{table} of {database}.",
-            do="See the server's own log, then try again. If it is lost at this table each time, the table "
-            "is damaged: restore it from the newest good snapshot, in which its rows still are.",
-        )
+        return lost_at_table(server, database, table)
     return problem_from_number(code, text, server, database)

@@ -164,9 +164,11 @@ def test_no_damaged_table_becomes_a_snapshot(
 
 
 @pytest.mark.soak
+@pytest.mark.parametrize("check", ["off", "all"])
 def test_a_server_that_ends_at_a_damaged_page_is_told_with_the_table(
-    make_database: MakeDatabase, back_up: BackUp
+    check: str, make_database: MakeDatabase, back_up: BackUp, settings: Settings
 ) -> None:
+    settings.BACKUP_CHECK_TABLES = check
     with DatabaseServer("mysql") as server:
         shop = make_goods(server, Damage("InnoDB", ".ibd", overwritten))
         server.stop()
