@@ -7,7 +7,9 @@ import os
 import threading
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from functools import wraps
+from typing import Concatenate, ParamSpec, TypeAlias
 
 from backups import mysql, process
 from backups.errors import Problem
@@ -28,7 +30,23 @@ class Source:
     programs: mysql.Clients
 
 
+_Wishes = ParamSpec("_Wishes")
+_Start: TypeAlias = Callable[Concatenate[Source, _Wishes], Iterator[process.Child]]
+
+
+def _under_its_own_version(start: _Start[_Wishes]) -> _Start[_Wishes]:
+    """Start dump programs with a server whose greeting is put right, see `mysql.corrected`."""
+
+    @wraps(start)
+    def started(source: Source, *args: _Wishes.args, **wishes: _Wishes.kwargs) -> Iterator[process.Child]:
+        with mysql.corrected(source.server, source.info) as server:
+            yield from start(replace(source, server=server), *args, **wishes)
+
+    return started
+
+
 @contextmanager
+@_under_its_own_version
 def started(
     source: Source,
     *,
@@ -38,35 +56,27 @@ def started(
     own_group: bool = False,
 ) -> Iterator[process.Child]:
     """The dump program, for the length of a block; its output is to be read. See `mysql.dump_args`."""
-    with (
-        mysql.corrected(source.server, source.info) as server,
-        _option_file(server) as option_fd,
-        process.child(
-            mysql.dump_args(
-                server,
-                source.database,
-                info=source.info,
-                programs=source.programs,
-                option_file_path=f"/dev/fd/{option_fd}",
-                structure_only=structure_only,
-                tables_only=tables_only,
-                leave_out=leave_out,
-            ),
+    option_fd = process.secret_fd(mysql.option_file(source.server))
+    args = mysql.dump_args(
+        source.server,
+        source.database,
+        info=source.info,
+        programs=source.programs,
+        option_file_path=f"/dev/fd/{option_fd}",
+        structure_only=structure_only,
+        tables_only=tables_only,
+        leave_out=leave_out,
+    )
+    try:
+        with process.child(
+            args,
             env=mysql.client_environment(),
             stdout=process.PIPE,
             pass_fds=[option_fd],
             own_group=own_group,
-        ) as running,
-    ):
-        widen(running.stdout.fileno())
-        yield running
-
-
-@contextmanager
-def _option_file(server: mysql.Server) -> Iterator[int]:
-    option_fd = process.secret_fd(mysql.option_file(server))
-    try:
-        yield option_fd
+        ) as running:
+            widen(running.stdout.fileno())
+            yield running
     finally:
         os.close(option_fd)
 
