@@ -117,7 +117,7 @@ def check_table(connection: Any, server: Server, database: str, table: str) -> N
     try:
         told = fetch_all(connection, f"CHECK TABLE {quote(database)}.{quote(table)}")
     except MySQLdb.OperationalError as error:
-        if error.args[0] in (CR.SERVER_LOST, CR.SERVER_GONE_ERROR):
+        if error.args[0] in _LOST:
             raise lost_at_table(server, database, table) from error
         raise
     found = [str(text) for _, _, kind, text in told if str(kind).lower() == "error"]
@@ -129,3 +129,5 @@ def check_table(connection: Any, server: Server, database: str, table: str) -> N
 
 
 _LOCKED = "Lock wait timeout"
+# The last is the driver's word for an encrypted connection that was cut.
+_LOST = (CR.SERVER_LOST, CR.SERVER_GONE_ERROR, CR.SSL_CONNECTION_ERROR)
