@@ -7,7 +7,9 @@ import os
 import threading
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from functools import wraps
+from typing import Concatenate, ParamSpec, TypeAlias
 
 from backups import mysql, process
 from backups.errors import Problem
@@ -28,7 +30,23 @@ class Source:
     programs: mysql.Clients
 
 
+_Wishes = ParamSpec("_Wishes")
+_Start: TypeAlias = Callable[Concatenate[Source, _Wishes], Iterator[process.Child]]
+
+
+def _under_its_own_version(start: _Start[_Wishes]) -> _Start[_Wishes]:
+    """Start dump programs with a server whose greeting is put right, see `mysql.corrected`."""
+
+    @wraps(start)
+    def started(source: Source, *args: _Wishes.args, **wishes: _Wishes.kwargs) -> Iterator[process.Child]:
+        with mysql.corrected(source.server, source.info) as server:
+            yield from start(replace(source, server=server), *args, **wishes)
+
+    return started
+
+
 @contextmanager
+@_under_its_own_version
 def started(
     source: Source,
     *,

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple
 
 from django.db import transaction
 from django.utils import timezone
@@ -18,8 +18,10 @@ from backups import services
 from backups.choices import SuspicionState, Trigger
 from backups.choose import CLOCKS_DIFFER
 from backups.models import Database, Snapshot, Suspicion
+from backups.stream import Kind
 
 _SHOWN = 5
+_WORTH_A_WORD = 1000
 
 
 @dataclass(frozen=True)
@@ -126,6 +128,40 @@ def _tables(manifest: dict[str, Any] | None) -> list[str]:
 def _share_a_name(one: Sequence[str], other: Sequence[str]) -> bool:
     """Without regard to case, which a server with other lower_case_table_names changes."""
     return not {name.casefold() for name in one}.isdisjoint(name.casefold() for name in other)
+
+
+# ---------------------------------------------------------------- Fewer rows than there were
+
+
+class Shrunk(NamedTuple):
+    """A table whose rows take less than half of the bytes that they took in an earlier snapshot."""
+
+    table: str
+    before: int
+    now: int
+    snapshot: Snapshot
+
+
+def shrunk(database: Database, snapshot: Snapshot) -> list[Shrunk]:
+    """The tables that lost most of their rows since the last backup that tells what was held.
+
+    No reason to suspect a backup, as queues and logs are emptied every day, but a server that has mended
+    a damaged table by itself, and dropped rows for it, says so nowhere else.
+    """
+    before = _known_before(database, snapshot).snapshot
+    if before is None:
+        return []
+    now, tables = _bytes_of_rows(snapshot), set(_tables(snapshot.manifest))
+    return [
+        Shrunk(table, then, now.get(table, 0), before)
+        for table, then in sorted(_bytes_of_rows(before).items())
+        if table in tables and then >= _WORTH_A_WORD and now.get(table, 0) * 2 < then
+    ]
+
+
+def _bytes_of_rows(snapshot: Snapshot) -> dict[str, int]:
+    sections = (snapshot.manifest or {}).get("sections", [])
+    return {each["name"]: each["bytes"] for each in sections if each["kind"] == Kind.ROWS}
 
 
 # ---------------------------------------------------------------- Accepting

@@ -206,6 +206,7 @@ DUMP_CONNECTIONS = env.integer("DUMP_CONNECTIONS", 1, least=1, most=32)
 DUMP_SPOOL_DIR = env.text("DUMP_SPOOL_DIR", "")
 DUMP_SPOOL_MB = env.integer("DUMP_SPOOL_MB", 10_000)
 BACKUP_DUMP_FORMAT = env.choice("BACKUP_DUMP_FORMAT", "sql", ["sql", "sql.gz"])
+BACKUP_CHECK_TABLES = env.choice("BACKUP_CHECK_TABLES", "off", ["off", "not-innodb", "all"])
 BACKUP_PORTAL = env.boolean("BACKUP_PORTAL", default=True)
 
 VERIFY_MYSQL_HOST = env.text("VERIFY_MYSQL_HOST", "")

@@ -10,7 +10,7 @@ from urllib.parse import quote
 from django.conf import settings
 from django.db import transaction
 
-from backups import environment, process, restic, services, status_files, suspicions
+from backups import environment, humane, process, restic, services, status_files, suspicions
 from backups.actions.outcome import FollowUp, Outcome
 from backups.actions.portal import copied_with
 from backups.actions.preflight import Found, make_ready
@@ -243,9 +243,36 @@ def _confirm(
             "suspicious": suspicious,
         },
     )
+    _tell_shrunk(run, database, snapshot, found, progress)
     held = ", ".join(f"{kind} {len(names)}" for kind, names in manifest["inventory"].items())
     progress.log(f"Snapshot {snapshot.short_id} holds, by kind: {held or 'nothing'}.")
     return snapshot, suspicious
+
+
+def _tell_shrunk(run: Run, database: Database, snapshot: Snapshot, found: Found, progress: Progress) -> None:
+    """Say which tables lost most of their rows; louder of those that a server mends by dropping rows."""
+    shrunk = suspicions.shrunk(database, snapshot)
+    loose = {table.rpartition(" (")[0] for table in found.loose}
+    services.run_note(
+        run.pk,
+        result={
+            "shrunk": [
+                {"table": each.table, "bytes_before": each.before, "bytes": each.now} for each in shrunk
+            ]
+        },
+    )
+    for each in shrunk:
+        sentence = (
+            f"The rows of {each.table} take {humane.size(each.now)}; in snapshot {each.snapshot.short_id} "
+            f"they took {humane.size(each.before)}."
+        )
+        if each.table in loose:
+            progress.warn(
+                f"{sentence} If nobody deleted them, the server may have lost them: see its log and "
+                f"CHECK TABLE {each.table}; that snapshot still holds them."
+            )
+        else:
+            progress.log(sentence)
 
 
 def _heartbeat(

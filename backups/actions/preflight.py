@@ -35,6 +35,8 @@ Tick = Callable[[], None]
 _BEHIND_SECONDS = 60
 # Of what no dump carries; the snapshot's page has all of it.
 _SHOWN = 10
+# CHECK TABLE reads a table with all its keys.
+_CHECK_SECONDS = 6 * 60 * 60
 
 
 @dataclass(frozen=True)
@@ -58,6 +60,8 @@ class Found:
     restic_version: str = ""
     data_length: int = 0
     left_out: list[mysql.LeftOut] = field(default_factory=list)
+    # Tables that are not InnoDB, with their engine in brackets.
+    loose: list[str] = field(default_factory=list)
     warnings: list[str] = field(default_factory=list)
     notes: list[str] = field(default_factory=list)
 
@@ -146,14 +150,16 @@ def _database(database: Database, found: Found, _tick: Tick | None) -> str:
     found.server = database_server(database)
     with mysql.connect(found.server, database.database) as connection:
         found.info = mysql.probe(connection)
+        found.warnings += mysql.server_warnings(found.info)
         found.data_length = mysql.data_length(connection, database.database)
         _note_left_out(connection, database, found)
         elsewhere = {left.table for left in found.left_out}
         loose = mysql.tables_without_snapshot(connection, database.database)
-        if loose := [table for table in loose if table.rpartition(" (")[0] not in elsewhere]:
+        found.loose = [table for table in loose if table.rpartition(" (")[0] not in elsewhere]
+        if found.loose:
             found.warnings.append(
                 "Not InnoDB, so not covered by the consistent snapshot; what is written to them "
-                f"during a dump may come out torn: {', '.join(loose)}."
+                f"during a dump may come out torn: {', '.join(found.loose)}."
             )
         replica = mysql.replica(connection)
         if replica is not None:
@@ -188,10 +194,11 @@ def _note_replica(replica: mysql.Replica, found: Found) -> None:
 
 
 def _client(_database: Database, found: Found, _tick: Tick | None) -> str:
-    if found.info is None:
+    if found.server is None or found.info is None:
         raise Problem("No client was chosen, because the database server gives no answer.")
     found.clients = mysql.clients(found.info, settings.MYSQL_CLIENT_DIR)
     found.warnings += mysql.client_warnings(found.info, found.clients)
+    mysql.refuse_uncorrectable(found.server, found.info)
     if process.find_program("gzip") is None:
         found.warnings.append("gzip is not installed: BACKUP_DUMP_FORMAT=sql.gz will not work.")
     return f"{found.clients} ({found.clients.dump})"
@@ -216,6 +223,37 @@ def _privileges(database: Database, found: Found, _tick: Tick | None) -> str:
                 f"{mysql.TRUST_FUNCTION_CREATORS}"
             )
     return f"{found.server.user} may dump all of {database.database}."
+
+
+def _tables(database: Database, found: Found, tick: Tick | None) -> str:
+    """A damaged table is found before anything is dumped where the server lets it be known."""
+    server, name = found.server, database.database
+    if server is None:
+        raise Problem("The tables were not looked at, because the database server gives no answer.")
+    with mysql.connect(server, name, read_seconds=_CHECK_SECONDS) as connection:
+        thread = connection.thread_id()
+        told: list[str] = []
+
+        def look() -> None:
+            mysql.refuse_unreadable(connection, name)
+            mysql.refuse_short(connection, name)
+            told.append(_checked(connection, server, name))
+
+        if tick is None:
+            look()
+        else:
+            process.watched(look, tick, lambda: mysql.kill(server, thread))
+    return told[0]
+
+
+def _checked(connection: Any, server: mysql.Server, database: str) -> str:
+    wanted = settings.BACKUP_CHECK_TABLES
+    if wanted == "off":
+        return "All tables can be opened; they were not checked further (BACKUP_CHECK_TABLES)."
+    tables = mysql.checked_tables(connection, database, with_innodb=wanted == "all")
+    for table in tables:
+        mysql.check_table(connection, server, database, table)
+    return f"All tables can be opened, and CHECK TABLE finds no fault with {len(tables)} of them."
 
 
 def _room_unknown(found: Found) -> Iterator[str]:
@@ -255,6 +293,7 @@ _CHECKS: tuple[tuple[str, Callable[[Database, Found, Tick | None], str]], ...] =
     ("database", _database),
     ("client", _client),
     ("privileges", _privileges),
+    ("tables", _tables),
     (_SCHEDULE, _schedule),
     (_ENVIRONMENT, _environment),
 )

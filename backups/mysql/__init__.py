@@ -48,6 +48,8 @@ from backups.mysql.contents import (
     tables_without_snapshot,
     triggers,
 )
+from backups.mysql.damage import check_table, checked_tables, refuse_short, refuse_unreadable
+from backups.mysql.greeting import corrected, refuse_uncorrectable
 from backups.mysql.left_out import (
     LeftOut,
     engines,
@@ -76,6 +78,7 @@ from backups.mysql.privileges import (
 from backups.mysql.problems import (
     TRUST_FUNCTION_CREATORS,
     AccessDenied,
+    DamagedTable,
     DiskFull,
     MissingPrivilege,
     MySQLProblem,
@@ -98,5 +101,5 @@ from backups.mysql.programs import (
     option_file,
 )
 from backups.mysql.room import DataFolder, data_folder, free_by_plugin
-from backups.mysql.server import MARIADB, MYSQL, Server, ServerInfo, version_number
+from backups.mysql.server import MARIADB, MYSQL, Server, ServerInfo, server_warnings, version_number
 from backups.mysql.state import Replica, binary_log_position, lock_wait, probe, replica

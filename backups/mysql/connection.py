@@ -8,6 +8,7 @@ from contextlib import contextmanager, suppress
 from typing import Any
 
 import MySQLdb
+import MySQLdb.connections
 
 from backups.mysql.problems import MySQLProblem, TlsProblem, no_tls, translated
 from backups.mysql.server import Server, version_number
@@ -19,8 +20,20 @@ _CONNECT_SECONDS = 10
 _READ_SECONDS = 120
 # How long a swap waits for transactions that use the tables.
 _LOCK_WAIT_SECONDS = 60
+_LONGEST_VERSION = 100
 # Its versions are 3.x, while MySQL's client library has its server's.
 _ON_LIBMARIADB = version_number(MySQLdb.get_client_info()) < (5,)
+
+
+class Connection(MySQLdb.connections.Connection):
+    """The driver's, which reads a greeting of any bytes."""
+
+    def get_server_info(self) -> str:
+        """What the server calls itself in its greeting, as far as a version may go."""
+        try:
+            return str(super().get_server_info())[:_LONGEST_VERSION]
+        except UnicodeDecodeError:
+            return "�"
 
 
 @contextmanager
@@ -28,7 +41,7 @@ def connect(server: Server, database: str = "", *, read_seconds: int = _READ_SEC
     """A connection for the length of a block; an answer may take `read_seconds`. Raises MySQLProblem."""
     refuse_missing_authority(server)
     with translated(server, database):
-        connection = MySQLdb.connect(**connect_options(server, database) | {"read_timeout": read_seconds})
+        connection = Connection(**connect_options(server, database) | {"read_timeout": read_seconds})
     try:
         with translated(server, database):
             refuse_unencrypted(server, connection)

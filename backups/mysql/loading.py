@@ -14,6 +14,7 @@ from MySQLdb.constants import ER
 
 from backups.mysql.changes import allow_any_foreign_key
 from backups.mysql.connection import (
+    Connection,
     connect,
     connect_options,
     execute,
@@ -57,7 +58,7 @@ class LoadingConnection:
         # Statements may take any time, and wait as long as the server says.
         del options["read_timeout"]
         options["init_command"] = "SET SESSION " + ", ".join(f"{name} = {v}" for name, v in _BEGIN.items())
-        driver = MySQLdb.connect(**options)
+        driver = Connection(**options)
         return cls(driver, driver.fileno(), driver.thread_id())
 
     def set(self, changes: Mapping[str, str | None]) -> None:

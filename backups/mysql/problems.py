@@ -10,7 +10,7 @@ import MySQLdb
 from MySQLdb.constants import CR, ER
 
 from backups.errors import Problem
-from backups.mysql.names import name_pattern
+from backups.mysql.names import name_pattern, quote
 from backups.mysql.server import Server
 
 
@@ -44,6 +44,10 @@ class ServerGone(MySQLProblem):
 
 class DiskFull(MySQLProblem):
     """The server has no room left for what is written."""
+
+
+class DamagedTable(MySQLProblem):
+    """The server cannot read a table, or not all of it."""
 
 
 class MissingPrivilege(MySQLProblem):
@@ -141,7 +145,71 @@ def problem_from_number(code: int, text: str, server: Server, database: str = ""
             "max_heap_table_size is reached.",
             do="Free some space there, then try again.",
         )
+    if _is_damage(code, text):
+        return damaged_table(database, table_in(text), f"{text}, error {code}")
     return MySQLProblem(f"{where} answered: {text} (error {code}).")
+
+
+def damaged_table(database: str, table: str | None, why: str) -> DamagedTable:
+    """What to say of a table that the server cannot read; `table` is None where nobody knows which it is."""
+    named = f"{quote(database)}.{quote(table)}" if table and database else "that table"
+    which = f"The table {table} of {database}" if table else f"A table of {database or 'the server'}"
+    return DamagedTable(
+        f"{which} is damaged: the server cannot read it as it should ({why}).",
+        do=f"CHECK TABLE {named} says more. MyISAM, Aria, ARCHIVE or CSV: REPAIR TABLE {named}, which may "
+        "drop rows. InnoDB: see the server's own log, and restore that table from the newest good snapshot, "
+        "in which its rows still are. Then back up again.",
+    )
+
+
+def lost_at_table(server: Server, database: str, table: str) -> ServerGone:
+    """What to say where the server went as it read a table: MySQL's InnoDB ends it at a damaged page."""
+    return ServerGone(
+        f"The connection to the database server at {server.address} was lost while it read the table "
+        f"{table} of {database}.",
+        do="See the server's own log, then try again. If it is lost at this table each time, the table "
+        "is damaged: restore it from the newest good snapshot, in which its rows still are.",
+    )
+
+
+def _is_damage(code: int, text: str) -> bool:
+    """Whether an error is of a table's files. Numbers below 1000 are the engines' and the system's own."""
+    return code in _DAMAGE or (code == ER.GET_ERRNO and _ENGINES_DAMAGE.search(text) is not None)
+
+
+# A file is missing, short or not what it should be; a table is marked as crashed; a tablespace is gone.
+_DAMAGE = frozenset(
+    {29, 126, 127, 134, 144, 145, 175, 176, 180, 194, ER.FILE_NOT_FOUND, ER.CANT_OPEN_FILE, ER.NOT_FORM_FILE}
+    | {ER.NOT_KEYFILE, ER.OLD_KEYFILE, ER.CRASHED_ON_USAGE, ER.CRASHED_ON_REPAIR}
+    | {1712, 1812, 1814, 1877, 1932}  # which the driver does not name
+)
+_ENGINES_DAMAGE = re.compile(r"\berror:? (?:126|127|134|144|145|175|176|180|194|1877)\b")
+
+
+def table_in(text: str) -> str | None:
+    """The table that an error of server or dump program names, where it does."""
+    for pattern in _NAMED_TABLE:
+        if found := pattern.search(text):
+            return _decoded(found[1]) if "/" in found[0] else found[1].replace("``", "`")
+    return None
+
+
+_NAMED_TABLE = tuple(
+    re.compile(pattern)
+    for pattern in (
+        r"(?i)show create table `((?:[^`]|``)+)`",
+        r"when dumping table `((?:[^`]|``)+)`",
+        r"`(?:[^`]|``)+`\.`((?:[^`]|``)+)`",
+        r"'(?:\./)?[^/'\s]+/([^/'#]+?)(?:#[^/']*)?(?:\.[A-Za-z]{3})?'",
+        r"[Tt]able '(?:[^'/.]+\.)?([^'/]+)'",
+        r"[Cc]an't (?:find|open) file: '([^'/.]+)",
+    )
+)
+
+
+def _decoded(file_name: str) -> str:
+    """A table by its file's name, in which what is no ASCII letter or digit is written @0041."""
+    return re.sub(r"@([0-9a-f]{4})", lambda found: chr(int(found[1], 16)), file_name)
 
 
 _DISK_FULL = 1021  # ER_DISK_FULL, which the driver does not name
@@ -239,6 +307,9 @@ def dump_problem(stderr: Sequence[str], code: int, server: Server, database: str
         if found := re.search(r"(?:Got error|Error|ERROR):? (\d{4}):? (.*)|(.*) \((\d{4})\)$", line):
             text, number = (found[2], found[1]) if found[1] else (found[3], found[4])
             return _dump_problem_from(int(number), text, server, database)
+        # The engines' and the system's own.
+        if found := re.search(r"(.*) \((\d{2,3})\)$", line):
+            return _dump_problem_from(int(found[2]), found[1], server, database)
         if "field count for table" in line:
             return _dump_problem_from(ER.TABLE_DEF_CHANGED, line, server, database)
     last = next((line for line in reversed(stderr) if line.strip()), "it gave no reason")
@@ -260,4 +331,6 @@ def _dump_problem_from(code: int, text: str, server: Server, database: str) -> M
             "the database has events.",
             do="Move its tables into a database with another name, or drop its events.",
         )
+    if code in (CR.SERVER_GONE_ERROR, CR.SERVER_LOST) and (table := table_in(text)):
+        return lost_at_table(server, database, table)
     return problem_from_number(code, text, server, database)

@@ -14,17 +14,25 @@ from backups.mysql.server import MARIADB, MYSQL, Server, ServerInfo, version_num
 
 @dataclass(frozen=True)
 class Clients:
-    """The client programs that fit a server: one, which dumps. `before_dump` stands before its arguments."""
+    """The client programs that fit a server: one, which dumps. `before_dump` stands before its arguments.
+
+    `options` are those that it lists, without dashes; empty where it lists none.
+    """
 
     dump: str
     flavour: str
     version: str
     before_dump: tuple[str, ...] = ()
+    options: frozenset[str] = frozenset()
 
     @property
     def number(self) -> tuple[int, ...]:
         """The version for comparison."""
         return version_number(self.version)
+
+    def knows(self, option: str, *, since: tuple[int, ...]) -> bool:
+        """Whether it has an option; by its version, from `since` on, where it does not list them."""
+        return option in self.options if self.options else self.number >= since
 
     def __str__(self) -> str:
         return f"{self.flavour} {self.version}"
@@ -50,10 +58,8 @@ def clients(server: ServerInfo, folder: str = "") -> Clients:
         dump = process.find_program(*_DUMP_NAMES[server.flavour], folder=place)
         if not dump:
             continue
-        # By its own word: Debian's `mysqldump` is MariaDB's under another name.
-        flavour, _, version = client_version(dump).partition(" ")
-        found = Clients(dump, flavour, version, _before_dump(dump))
-        if flavour == server.flavour:
+        found = _looked_at(dump)
+        if found.flavour == server.flavour:
             return found
         strange = strange or found
     raise MySQLProblem(
@@ -104,16 +110,33 @@ def client_environment() -> dict[str, str]:
     return {name: value for name, value in process.base_environment().items() if name != "HOME"}
 
 
-def client_version(program: str) -> str:
-    """Flavour and version of a client program, as in "MariaDB 10.11.19". Raises MySQLProblem."""
+def _looked_at(program: str) -> Clients:
+    """A dump program, told by what it can do: Debian's `mysqldump` is MariaDB's under another name.
+
+    By its own word where it does not list its options. Raises MySQLProblem.
+    """
+    options = frozenset(_OPTION.findall(_said(program, "--no-defaults", "--help")))
+    said = _said(program, "--version")
+    flavour = MARIADB if "mariadb" in said.lower() else MYSQL
+    if options & _ONLY_MYSQLS:
+        flavour = MYSQL
+    elif options & _ONLY_MARIADBS:
+        flavour = MARIADB
+    found = re.search(r"(?:Distrib|from|Ver) (\d+\.\d+\.\d+)", said.replace("Ver 10.19 ", ""))
+    return Clients(program, flavour, found[1] if found else "0", _before_dump(program), options)
+
+
+_OPTION = re.compile(r"^ +(?:-\S, )?--([a-z0-9-]+)", re.M)
+_ONLY_MYSQLS = frozenset({"set-gtid-purged"})
+_ONLY_MARIADBS = frozenset({"gtid", "system", "dump-history"})
+
+
+def _said(program: str, *arguments: str) -> str:
     try:
-        answer = process.run([program, "--version"], env=client_environment(), deadline=10)
+        answer = process.run([program, *arguments], env=client_environment(), deadline=10)
     except (process.NotInstalled, process.DeadlineExceeded) as error:
         raise MySQLProblem(f"{program} does not say its version: {error}.") from None
-    text = answer.stdout.decode(errors="replace")
-    flavour = MARIADB if "mariadb" in text.lower() else MYSQL
-    found = re.search(r"(?:Distrib|from|Ver) (\d+\.\d+\.\d+)", text.replace("Ver 10.19 ", ""))
-    return f"{flavour} {found[1] if found else '0'}"
+    return answer.stdout.decode(errors="replace")
 
 
 def option_file(server: Server) -> bytes:
@@ -145,7 +168,8 @@ def _tls_args(server: Server, programs: Clients) -> list[str]:
     authority = [f"--ssl-ca={server.ssl_ca}"] if server.ssl_mode in VERIFYING else []
     if programs.flavour == MYSQL:
         # caching_sha2_password asks for the server's key where neither TLS nor its cache helps.
-        asks = server.ssl_mode in ("DISABLED", "PREFERRED") and programs.number >= (8,)
+        may_ask = programs.knows("get-server-public-key", since=(8,))
+        asks = server.ssl_mode in ("DISABLED", "PREFERRED") and may_ask
         key = ["--get-server-public-key"] if asks else []
         return [f"--ssl-mode={server.ssl_mode}", *authority, *key]
     if server.ssl_mode == "DISABLED":
@@ -188,9 +212,9 @@ def dump_args(
     ]
     if programs.flavour == MYSQL:
         args.append("--set-gtid-purged=OFF")
-        if programs.number >= (8,):
+        if programs.knows("column-statistics", since=(8,)):
             args.append("--column-statistics=0")
-    elif info.flavour == MARIADB and not structure_only and min(info.number, programs.number) >= (10, 11):
+    elif not structure_only and info.number >= (10, 11) and programs.knows("dump-history", since=(10, 11)):
         args.append("--dump-history")
     if structure_only:
         args.append("--no-data")

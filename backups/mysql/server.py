@@ -7,6 +7,9 @@ from dataclasses import dataclass, field
 
 MARIADB = "MariaDB"
 MYSQL = "MySQL"
+# The newest releases of which backups were made and restored, see docs/compatibility.md.
+NEWEST_PROVED = {MARIADB: (11, 8), MYSQL: (9, 7)}
+_SHOWN = 60
 
 
 @dataclass(frozen=True)
@@ -31,10 +34,16 @@ class Server:
 
 @dataclass(frozen=True)
 class ServerInfo:
-    """What answers at an address."""
+    """What answers at an address.
+
+    `claimed` is what it calls itself, and `greeting` what it says before anyone asks, each None where
+    it fits: a server may be started with any text for its version, and a proxy says what it likes.
+    """
 
     flavour: str
     version: str
+    claimed: str | None = None
+    greeting: str | None = None
 
     @property
     def number(self) -> tuple[int, ...]:
@@ -47,5 +56,49 @@ class ServerInfo:
 
 def version_number(text: str) -> tuple[int, ...]:
     """The first three numbers of a version, as in (10, 11, 19) for 10.11.19-MariaDB-log."""
-    found = re.search(r"\d+(?:\.\d+){1,2}", text)
+    found = _NUMBERS.search(without_prefix(text))
     return tuple(map(int, found[0].split("."))) if found else ()
+
+
+def without_prefix(text: str) -> str:
+    """A version without the 5.5.5 that MariaDB puts before it, lest old replicas take it for too new."""
+    return _OF_REPLICATION.sub("", text, count=1)
+
+
+_NUMBERS = re.compile(r"[0-9]{1,9}(?:\.[0-9]{1,9}){1,2}")
+_OF_REPLICATION = re.compile(r"\A5\.5\.5-(?=[0-9]+\.[0-9])")
+
+
+def says(text: str, number: tuple[int, ...]) -> bool:
+    """Whether a version text is of this version, as client programs read it: by its beginning."""
+    return re.match(r"[0-9]", text) is not None and version_number(text) == number
+
+
+def shown(claimed: str) -> str:
+    """A version text for sentences, whatever somebody wrote into it."""
+    plain = "".join(letter if letter.isprintable() else "�" for letter in claimed[:_SHOWN])
+    return f"{plain}…" if len(claimed) > _SHOWN else plain or "nothing"
+
+
+def server_warnings(info: ServerInfo) -> list[str]:
+    """What is odd about a server's version, a sentence each."""
+    told = []
+    if info.claimed is not None:
+        told.append(
+            f"The server calls itself {shown(info.claimed)}; by what it does it is {info}, and it is "
+            "treated as that."
+        )
+    newest = NEWEST_PROVED[info.flavour]
+    newer = str(info) if info.number[:2] > newest else _claims_newer(info, newest)
+    if newer:
+        told.append(
+            f"{newer} is newer than any {info.flavour} that Vedetta was tried with (up to "
+            f"{'.'.join(map(str, newest))}): rely on its backups once a verification has found one identical."
+        )
+    return told
+
+
+def _claims_newer(info: ServerInfo, newest: tuple[int, ...]) -> str:
+    claimed = info.claimed or ""
+    is_others = info.flavour == MYSQL and MARIADB.lower() in claimed.lower()
+    return shown(claimed) if not is_others and version_number(claimed)[:2] > newest else ""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any
@@ -9,14 +10,50 @@ from typing import Any
 import MySQLdb
 
 from backups.mysql.connection import fetch_all
-from backups.mysql.server import MARIADB, MYSQL, ServerInfo
+from backups.mysql.problems import MySQLProblem
+from backups.mysql.server import MARIADB, MYSQL, ServerInfo, says, shown, without_prefix
 
 
 def probe(connection: Any) -> ServerInfo:
-    """Flavour and version of the server."""
-    ((version, comment),) = fetch_all(connection, "SELECT VERSION(), @@version_comment")
-    is_mariadb = "mariadb" in f"{version} {comment}".lower()
-    return ServerInfo(MARIADB if is_mariadb else MYSQL, str(version))
+    """Flavour and version of the server, told by what it reads of version comments.
+
+    Its parser has them built in, while the text of a version is anybody's. https://mariadb.com/kb/en/comment-syntax/
+    Raises MySQLProblem.
+    """
+    flavour = MARIADB if _reads(connection, "M!", [0]) else MYSQL
+    number = _number(connection, "M!" if flavour == MARIADB else "!")
+    ((version,),) = fetch_all(connection, "SELECT CAST(VERSION() AS BINARY)")
+    told, greeting = version.decode(errors="replace"), str(connection.get_server_info())
+    strange = [text for text in (told, greeting) if not says(text, number)]
+    return ServerInfo(
+        flavour,
+        shown(".".join(map(str, number)) if told in strange else without_prefix(told)),
+        claimed=strange[0] if strange else None,
+        greeting=greeting if greeting in strange else None,
+    )
+
+
+def _number(connection: Any, mark: str) -> tuple[int, int, int]:
+    """The server's version as its parser knows it. Versions before 5.7 read five digits and no more."""
+    major = 4 + _reads(connection, mark, range(50000, 100000, 10000))
+    if major == 4:
+        raise MySQLProblem(
+            "What answers passes over version comments, as neither MySQL nor MariaDB does, and no dump can "
+            "be made or loaded without them.",
+            do="If a proxy stands before the server, have it leave comments in, or name the server itself.",
+        )
+    if major == 9:
+        major += _reads(connection, mark, range(100000, 1000000, 10000))
+    minor = _reads(connection, mark, range(major * 10000 + 100, major * 10000 + 10000, 100))
+    release = major * 10000 + minor * 100
+    return major, minor, _reads(connection, mark, range(release + 1, release + 100))
+
+
+def _reads(connection: Any, mark: str, versions: Iterable[int]) -> int:
+    """How many version comments the server reads, of one for each of `versions`; 0 is without a version."""
+    comments = " ".join(f"/*{mark}{version or ''} +1 */" for version in versions)
+    ((count,),) = fetch_all(connection, f"SELECT 0 {comments}")
+    return int(count)
 
 
 def lock_wait(connection: Any, database: str) -> str:

@@ -10,6 +10,7 @@ import pytest
 
 from backups import mysql, process
 from backups.dump import Order, Report, dump
+from backups.dumps_at_once import Wish
 from backups.errors import Problem
 from backups.stream import Kind, objects_in
 from tests.backups.worlds import Shop, client_dir, make_shop
@@ -24,7 +25,12 @@ def server_of(shop: Shop) -> mysql.Server:
 
 def dumped(shop: Shop, *, gzip: bool = False) -> Manifest:
     """A dump as restic would have it made, into nowhere."""
-    order = Order(server_of(shop), shop.name, client_dir=client_dir(shop.server), gzip=gzip)
+    return dumped_from(server_of(shop), shop, gzip=gzip)
+
+
+def dumped_from(server: mysql.Server, shop: Shop, *, gzip: bool = False, connections: int = 1) -> Manifest:
+    """As above, reached in another way."""
+    order = Order(server, shop.name, client_dir=client_dir(shop.server), gzip=gzip, at_once=Wish(connections))
     report_fd = process.secret_fd(b"")
     out_fd = os.open("/dev/null", os.O_WRONLY)
     try:

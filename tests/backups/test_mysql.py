@@ -127,6 +127,16 @@ def test_password_of_any_characters_reaches_the_server(db_server: DatabaseServer
 
 LOST = "2013: Lost connection to server during query when dumping table `t` at row: 5"
 NO_EVENT = "Couldn't execute 'show events': Access denied for user 'u'@'%' to database 'd' (1044)"
+MARKED = "1194: Table 'b' is marked as crashed and should be repaired"
+MISSING = "Tablespace is missing for table `d`.`t`."
+SHORT = "1030: Got error 175 - 'File too short; Expected more data in file'"
+
+
+def damaged(table: str) -> tuple[type[Problem], str]:
+    """How a damaged table of the database d is told."""
+    return mysql.DamagedTable, f"The table {table} of d is damaged"
+
+
 ENDS: list[tuple[str, int, type[Problem], str]] = [
     (f"mysqldump: Got error: {LOST}", 3, mysql.ServerGone, "was lost"),
     (f"mysqldump: Error {LOST}", 3, mysql.ServerGone, "was lost"),
@@ -140,6 +150,17 @@ ENDS: list[tuple[str, int, type[Problem], str]] = [
     ("Error in field count for table: `z9` !  Aborting.", 3, mysql.MySQLProblem, "was altered or dropped"),
     ("Got error: 1045: Access denied for user 'u'@'h'", 2, mysql.AccessDenied, "wrong user or password"),
     (f"mariadb-dump: {NO_EVENT}", 2, mysql.MySQLProblem, "grants"),
+    (f"mariadb-dump: Error {MARKED} when dumping table `a ``b` at row: 0", 3, *damaged("a `b")),
+    ("mysqldump: Couldn't execute 'show create table `t`': Table './d/t' is marked (145)", 2, *damaged("t")),
+    (f"mysqldump: Couldn't execute 'show create table `t`': {MISSING} (1812)", 2, *damaged("t")),
+    (f"mysqldump: Error {SHORT} from storage engine when dumping table `t` at row: 0", 3, *damaged("t")),
+    ("x: Couldn't execute 'show fields': File './d/a@0020b.MYD' not found (29)", 2, *damaged("a b")),
+    (
+        "mysqldump: Error 2013: Lost connection when dumping table `t` at row: 7",
+        3,
+        mysql.ServerGone,
+        "table t of d",
+    ),
     ("", -9, mysql.MySQLProblem, "killed by signal 9"),
     ("", 7, mysql.MySQLProblem, "gave no reason"),
     ("nobody expects this", 2, mysql.MySQLProblem, "nobody expects this"),
@@ -160,7 +181,7 @@ def test_end_of_a_dump_program_is_named(stderr: str, code: int, kind: type[Probl
         ("10.11.19-MariaDB-0+deb12u1-log", (10, 11, 19)),
         ("9.7.4", (9, 7, 4)),
         ("8.0", (8, 0)),
-        ("5.5.5-10.6.1-MariaDB", (5, 5, 5)),
+        ("5.5.5-10.6.1-MariaDB", (10, 6, 1)),
         ("unknown", ()),
     ],
 )

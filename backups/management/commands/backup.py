@@ -36,4 +36,6 @@ class Command(VedettaCommand):
         names = ["snapshot_id", "dump_bytes", "data_added", "sha256"]
         if result["heartbeat"] == "withheld":
             names += ["heartbeat", "suspicious"]
+        if result["shrunk"]:
+            names.append("shrunk")
         return {"run_id": run.pk, **{name: result[name] for name in names}}

@@ -1,0 +1,133 @@
+"""Tables that a server cannot read, or of which it gives out less than they hold, without saying so."""
+
+from __future__ import annotations
+
+from contextlib import suppress
+from typing import Any
+
+import MySQLdb
+from MySQLdb.constants import CR, ER
+
+from backups.mysql.connection import execute, fetch_all
+from backups.mysql.contents import inventory
+from backups.mysql.left_out import engines, is_dumped, rows_are_dumped
+from backups.mysql.names import quote
+from backups.mysql.problems import damaged_table, lost_at_table
+from backups.mysql.server import Server
+
+_TRIES = 3
+
+
+def refuse_unreadable(connection: Any, database: str) -> None:
+    """Raise DamagedTable for a table that is listed and cannot be opened.
+
+    All are opened by one question, whose warnings tell whether it is worth a question for each.
+    """
+    if not _opens_with_warnings(connection, database):
+        return
+    for table in dumped_tables(connection, database):
+        try:
+            # As the dump programs ask for it.
+            fetch_all(connection, f"SHOW CREATE TABLE {quote(database)}.{quote(table)}")
+        except MySQLdb.Error as error:
+            if error.args[0] in _OTHERWISE_TOLD or table not in dumped_tables(connection, database):
+                continue
+            raise damaged_table(database, table, f"{error.args[-1]}, error {error.args[0]}") from error
+
+
+_OTHERWISE_TOLD = (ER.LOCK_WAIT_TIMEOUT, ER.TABLEACCESS_DENIED_ERROR, ER.DBACCESS_DENIED_ERROR)
+
+
+def _opens_with_warnings(connection: Any, database: str) -> bool:
+    with suppress(MySQLdb.Error):  # MySQL's, which would answer from memory
+        execute(connection, "SET SESSION information_schema_stats_expiry = 0")
+    try:
+        fetch_all(
+            connection,
+            "SELECT TABLE_ROWS, DATA_LENGTH, TABLE_COMMENT FROM information_schema.TABLES "
+            "WHERE TABLE_SCHEMA = %s",
+            [database],
+        )
+    except MySQLdb.Error:  # one whose remote server is away, in MariaDB
+        return True
+    return bool(connection.warning_count())
+
+
+def dumped_tables(connection: Any, database: str) -> list[str]:
+    """The tables that a dump reads, if only their definition."""
+    of = engines(connection, database)
+    return [table for table in inventory(connection, database).get("table", []) if is_dumped(of.get(table))]
+
+
+def checked_tables(connection: Any, database: str, *, with_innodb: bool) -> list[str]:
+    """The tables of which a dump has the rows, and which CHECK TABLE is to look at."""
+    return [
+        table
+        for table, engine in sorted(engines(connection, database).items())
+        if rows_are_dumped(engine) and (with_innodb or engine.lower() != "innodb")
+    ]
+
+
+def refuse_short(connection: Any, database: str) -> None:
+    """Raise DamagedTable for a table that gives out fewer rows than it says it has.
+
+    Where a MyISAM table's file was cut off, its rows of a fixed length end there without an error
+    (seen in MariaDB 10.11).
+    """
+    rows = fetch_all(
+        connection,
+        "SELECT TABLE_NAME FROM information_schema.TABLES WHERE TABLE_SCHEMA = %s "
+        "AND LOWER(ENGINE) = 'myisam' AND ROW_FORMAT = 'Fixed' ORDER BY TABLE_NAME",
+        [database],
+    )
+    for (table,) in rows:
+        # It may be locked, or gone meanwhile; and at what ends in an error, a dump ends too.
+        with suppress(MySQLdb.OperationalError):
+            _refuse_short(connection, database, str(table))
+
+
+def _refuse_short(connection: Any, database: str, table: str) -> None:
+    """Counted again where it is changed at the same time."""
+    for _ in range(_TRIES):
+        said = _said(connection, database, table)
+        # Without a key the rows themselves are read, as by a dump.
+        ((read,),) = fetch_all(
+            connection,
+            f"SELECT COUNT(*) FROM {quote(database)}.{quote(table)} USE INDEX () WHERE RAND() < 2",  # noqa: S608
+        )
+        wanted = min(said, _said(connection, database, table))
+        if read >= wanted:
+            return
+    raise damaged_table(
+        database, table, f"it says it has {wanted} rows and gives out {read}, without an error"
+    )
+
+
+def _said(connection: Any, database: str, table: str) -> int:
+    """How many rows a table says it has, which it keeps count of."""
+    ((count,),) = fetch_all(connection, f"SELECT COUNT(*) FROM {quote(database)}.{quote(table)}")  # noqa: S608
+    return int(count)
+
+
+def check_table(connection: Any, server: Server, database: str, table: str) -> None:
+    """Have the server check a whole table. Raises DamagedTable with what it found; ServerGone.
+
+    https://mariadb.com/kb/en/check-table/ https://dev.mysql.com/doc/refman/8.4/en/check-table.html
+    """
+    try:
+        told = fetch_all(connection, f"CHECK TABLE {quote(database)}.{quote(table)}")
+    except MySQLdb.OperationalError as error:
+        if error.args[0] in _LOST:
+            raise lost_at_table(server, database, table) from error
+        raise
+    found = [str(text) for _, _, kind, text in told if str(kind).lower() == "error"]
+    # The last line is the verdict; an older release's table is no damage.
+    if not found or any("upgrade" in text.lower() for text in found) or _LOCKED in found[0]:
+        return
+    others = [str(text) for _, _, kind, text in told if str(kind).lower() == "warning"]
+    raise damaged_table(database, table, "CHECK TABLE: " + "; ".join(dict.fromkeys([*others, *found])))
+
+
+_LOCKED = "Lock wait timeout"
+# The last is the driver's word for an encrypted connection that was cut.
+_LOST = (CR.SERVER_LOST, CR.SERVER_GONE_ERROR, CR.SSL_CONNECTION_ERROR)
