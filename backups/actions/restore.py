@@ -357,6 +357,7 @@ def _make_what_comes_after(loading: Loading, place: Place, database: str, progre
         info=place.info,
         database=database,
         tick=progress.tick,
+        say=progress.warn,
     )
 
 

@@ -321,12 +321,11 @@ def _collations(manifest: dict[str, Any] | None, scratch: Scratch) -> dict[str, 
 
 
 def without_left_out(wanted: dict[str, list[str]], found: Found) -> dict[str, list[str]]:
-    """An inventory without the tables that were not made, and their triggers."""
-    unmade = {each.name for each in found.left_out if each.kind == "table"}
-    unmade -= {name for kind, name in found.made if kind == "table"}
-    of_tables = ("table", "trigger")
+    """An inventory without what was not made: tables with their triggers, events."""
+    unmade = {(each.kind, each.name) for each in found.left_out} - found.made.keys()
+    of_kind = {Kind.TRIGGER: Kind.TABLE}
     kept = {
-        kind: [name for name in names if not (kind in of_tables and name in unmade)]
+        kind: [name for name in names if (of_kind.get(kind, kind), name) not in unmade]
         for kind, names in wanted.items()
     }
     return {kind: names for kind, names in kept.items() if names}
@@ -493,7 +492,9 @@ def _compare_sections(
     Where other versions were at work, a difference in how they write things is none in the data:
     what cannot be told apart is named as not compared.
     """
-    left_out = {each.name for each in found.left_out if each.kind == "table"}
+    left_out = {(each.kind, each.name) for each in found.left_out}
+    if not any(kind == Kind.EVENT for kind, _ in found.made):
+        left_out.add((Kind.EVENTS, ""))  # what stands around them
     differing = differing_sections(
         [section for section in stream if not _is_of(section, left_out)],
         [section for section in again if not _is_of(section, left_out)],
@@ -510,10 +511,12 @@ def _compare_sections(
     findings.compared.append(f"{len(stream) - len(differing)} of {len(stream)} sections byte for byte")
 
 
-def _is_of(section: dict[str, Any], tables: Collection[str]) -> bool:
-    """Whether a section is of one of these tables, of which a part was not made."""
-    name = section["table"] if section["kind"] == Kind.TRIGGER else section["name"]
-    return section["kind"] in (Kind.TABLE, Kind.ROWS, Kind.TRIGGER) and name in tables
+def _is_of(section: dict[str, Any], left_out: Collection[tuple[str, str]]) -> bool:
+    """Whether a section is of one of these objects, by kind and name, of which a part was not made."""
+    if section["kind"] in (Kind.TABLE, Kind.ROWS, Kind.TRIGGER):
+        table = section["table"] if section["kind"] == Kind.TRIGGER else section["name"]
+        return (Kind.TABLE, table) in left_out
+    return (section["kind"], section["name"]) in left_out
 
 
 def _tables_with_json(scratch: Scratch) -> list[str]:

@@ -97,11 +97,11 @@ def drop_views(connection: Any, database: str, names: Collection[str] | None = N
             execute(connection, f"DROP VIEW IF EXISTS {quote(database)}.{quote(name)}")
 
 
-def drop_definitions(connection: Any, database: str) -> None:
+def drop_definitions(connection: Any, database: str, *, but_views: Collection[str] = ()) -> None:
     """Drop all that is no table: triggers, views, events, routines, packages, libraries."""
     drop_triggers(connection, database)
-    drop_views(connection, database)
     held = inventory(connection, database)
+    drop_views(connection, database, set(held.get("view", [])).difference(but_views))
     if "package" in held:
         # MariaDB before 11 parses DROP PACKAGE in Oracle's mode alone.
         execute(connection, "SET SESSION sql_mode = 'ORACLE'")

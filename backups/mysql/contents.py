@@ -111,6 +111,21 @@ def refuse_what_hangs(connection: Any, database: str) -> None:
         )
 
 
+def events_of_the_past(connection: Any, database: str) -> set[str]:
+    """Events that would run at once were they enabled, though their last time is over.
+
+    A server that makes such an event as enabled disables it at once; one that alters it does not.
+    """
+    rows = fetch_all(
+        connection,
+        "SELECT EVENT_NAME FROM information_schema.EVENTS WHERE EVENT_SCHEMA = %s "
+        # Told in the event's own time zone.
+        "AND COALESCE(EXECUTE_AT, ENDS) < CONVERT_TZ(UTC_TIMESTAMP(), '+00:00', TIME_ZONE)",
+        [database],
+    )
+    return {str(name) for (name,) in rows}
+
+
 def tables_without_snapshot(connection: Any, database: str) -> list[str]:
     """Tables that a consistent snapshot does not cover: all that are not InnoDB, with their engine."""
     rows = fetch_all(
@@ -209,12 +224,16 @@ _DIRECTORY = re.compile(rb"\b(?:DATA|INDEX) DIRECTORY\b")
 
 
 class BrokenView(NamedTuple):
-    """A view that reads what is not there any more, with the statement that made it."""
+    """A view that cannot be read any more, with the statement that made it.
+
+    `why` is the server's reason: what it reads is gone, or who defines it may not read that.
+    """
 
     name: str
     statement: str
     charset: str
     collation: str
+    why: str
 
 
 def broken_views(connection: Any, database: str) -> list[BrokenView]:
@@ -224,10 +243,24 @@ def broken_views(connection: Any, database: str) -> list[BrokenView]:
         try:
             # As the dump programs ask for what they write first of each view.
             fetch_all(connection, f"SHOW FIELDS FROM {quote(name)}")
-        except MySQLdb.Error:
+        except MySQLdb.Error as error:
             ((_, *told),) = fetch_all(connection, f"SHOW CREATE VIEW {quote(name)}")
-            found.append(BrokenView(name, *map(str, told)))
+            found.append(BrokenView(name, *map(str, told), why=str(error.args[-1])))
     return found
+
+
+def refuse_broken_views(views: Sequence[BrokenView], database: str) -> None:
+    """Raise MySQLProblem for views at which the dump programs end."""
+    if not views:
+        return
+    names = ", ".join(view.name for view in views)
+    which = f"The view {names} of {database}" if len(views) == 1 else f"These views of {database}"
+    told = "" if len(views) == 1 else f": {names}"
+    raise MySQLProblem(
+        f"{which} cannot be read any more, and the dump program ends at such a view{told} ({views[0].why}).",
+        do="Make again what is missing, or keep the statement that SHOW CREATE VIEW tells and drop the view. "
+        "A restore can be made all the same: the backup before it leaves such views out.",
+    )
 
 
 def triggers(connection: Any, database: str) -> set[tuple[str, str, str]]:
