@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Collection, Iterator
+from collections.abc import Callable, Collection, Iterator, Mapping
 from contextlib import contextmanager
 from typing import Any
 
@@ -140,10 +140,24 @@ def _replace(restore: Restore, access: restic.Access, place: Place, progress: Pr
         with room.full_disk_told(shadow, instead=_WITHOUT_A_COPY):
             loading = _load(restore, access, place, shadow, progress)
         _check(restore, loading, place, shadow, progress)
+        _take_sequences_along(restore, loading, place, progress)
         with mysql.connect(place.server) as connection:
             _refuse_what_stays(restore, connection, shadow, restore.target)
         _note_what_comes_after(restore, loading, place, progress)
         swap_in(restore, place, progress)
+
+
+def _take_sequences_along(restore: Restore, loading: Loading, place: Place, progress: Progress) -> None:
+    """Choose the sequences from which chosen tables draw, where the live database has none of the name."""
+    if not restore.tables:
+        return
+    with mysql.connect(place.server) as connection:
+        live = mysql.tables(connection, restore.target)
+    drawn_from = loading.found.inventory().get(Kind.SEQUENCE, [])
+    absent = [name for name in drawn_from if name not in live and name not in restore.tables]
+    if absent:
+        services.restore_note(restore, tables=[*restore.tables, *absent])
+        progress.log(f"These sequences, which {restore.target} lacks, come along: {', '.join(absent)}.")
 
 
 def _refuse_what_stands_in_the_way(restore: Restore, place: Place) -> None:
@@ -444,7 +458,7 @@ def _refuse_unknown_tables(restore: Restore, read: Callable[[], list[str]]) -> N
     if not restore.tables:
         return
     manifest = restore.snapshot.manifest
-    held = read() if manifest is None else manifest["inventory"].get(Kind.TABLE, [])
+    held = read() if manifest is None else _choosable(manifest["inventory"])
     missing = [table for table in restore.tables if table not in held]
     if missing:
         raise Problem(
@@ -456,18 +470,23 @@ def _refuse_unknown_tables(restore: Restore, read: Callable[[], list[str]]) -> N
         )
 
 
+def _choosable(inventory: Mapping[str, list[str]]) -> list[str]:
+    """What can be chosen: tables, and MariaDB's sequences."""
+    return sorted([*inventory.get(Kind.TABLE, []), *inventory.get(Kind.SEQUENCE, [])])
+
+
 def _announced_tables(restore: Restore, access: restic.Access, progress: Progress) -> list[str]:
     """The tables that the comments of a dump announce, by which a file is cut."""
     progress.phase("read", expected=restore.snapshot.total_bytes_processed)
     loading = _read_through(restore, access, progress)
-    return objects_in(loading.digester.sections({})).get(Kind.TABLE, [])
+    return _choosable(objects_in(loading.digester.sections({})))
 
 
 def _made_tables(restore: Restore, access: restic.Access, place: Place, progress: Progress) -> list[str]:
     """The tables that a dump would make."""
     progress.phase("read", expected=restore.snapshot.total_bytes_processed)
     loading = _judged(restore, access, place, progress, frozenset())
-    return loading.found.inventory().get("table", [])
+    return _choosable(loading.found.inventory())
 
 
 def _refuse_what_stays(restore: Restore, connection: Any, *databases: str) -> None:

@@ -91,6 +91,8 @@ class Allowed:
         self._scope = Scope(wish.source)
         self._tables = TableReader(wish.database, self._scope.is_own)
         self._drops: dict[str, Ready] = {}
+        # Sequences that are not wished for: made if a table that is draws from them.
+        self._sequences: dict[str, list[Ready]] = {}
         self._later: list[Ready] = []
         self._definitions: list[Ready] = []
         # A default collation that is changed for the definition that comes, if that is wished for.
@@ -299,6 +301,8 @@ class Allowed:
         self.found.left_out += [LeftOut("table", table, why) for why in made.left_out]
         if not made.is_made:
             return
+        for name in made.draws_from:
+            yield from self._sequence_for(name)
         if drop is not None:
             yield drop
         self.found.made.pop(("view", table), None)
@@ -312,7 +316,7 @@ class Allowed:
         yield Ready(Does.TABLE, made.text, statement.settings, table)
 
     def _create_sequence(self, statement: Statement, cursor: Cursor) -> Iterator[Ready]:
-        cursor.take()
+        word = cursor.take()
         _cut_if_not_exists(cursor)
         name = self._scope.own(cursor, cursor.name())
         for token in cursor.rest():
@@ -323,12 +327,20 @@ class Allowed:
                 cursor.accept(b"=")
                 if not is_at_home(cursor.plain(cursor.take())):
                     raise Unexpected
-        if self._wish.tables and name not in self._wish.tables:
+        if not self._is_wished(name):
+            cursor.cut(word.end, word.end, b" IF NOT EXISTS")
+            self._sequences[name] = [Ready(Does.SEQUENCE, cursor.rewritten(), statement.settings, name)]
             return
         if drop := self._drops.pop(name, None):
             yield drop
         self.found.made["sequence", name] = name
         yield Ready(Does.SEQUENCE, cursor.rewritten(), statement.settings, name)
+
+    def _sequence_for(self, name: str) -> Iterator[Ready]:
+        """A sequence without which a table could not be made, unless it was made already."""
+        if held := self._sequences.pop(name, None):
+            self.found.made["sequence", name] = name
+            yield from held
 
     def _number(self, statement: Statement, cursor: Cursor) -> Iterator[Ready]:
         """`DO SETVAL(…)`, also with SELECT, as older dumps have it."""
@@ -343,6 +355,9 @@ class Allowed:
         text = cursor.rewritten()
         if ("sequence", name) in self.found.made:
             yield Ready(Does.NUMBER, text, statement.settings, name)
+        elif name in self._sequences:
+            # Of one that is there already it does no more than raise the number.
+            self._sequences[name].append(Ready(Does.NUMBER, text, statement.settings, name))
         elif not self._wish.tables:
             raise Unexpected(f"the dump has made no sequence {name}")
 

@@ -39,6 +39,8 @@ class Made:
     is_made: bool = True
     left_out: list[str] = field(default_factory=list)
     outward: list[bytes] = field(default_factory=list)
+    # The sequences of its own database from which its columns draw.
+    draws_from: list[str] = field(default_factory=list)
 
 
 @dataclass
@@ -170,6 +172,8 @@ class TableReader:
     def _sequence(self, cursor: Cursor, token: Token, state: _State, made: Made) -> None:
         """A sequence in a default; one of another database would be moved by a row without a value."""
         name = cursor.name()
+        if name.qualifier is None or self._is_own(name.qualifier):
+            made.draws_from.append(name.name)
         if name.qualifier is None:
             return
         if self._is_own(name.qualifier):
