@@ -347,8 +347,8 @@ def _refuse_lookalikes(source: Source, leave_out: Sequence[str]) -> None:
     for table in listed:
         if table.name not in leave_out and (view := named.get(mysql.loosely(table.name))):
             raise Problem(
-                f"The view {view} of {source.database} cannot be read any more, and cannot be left out alone: "
-                f"to the dump program its name and {table.name} are the same.",
+                f"The view {view} of {source.database} cannot be read any more, and cannot be left out "
+                f"alone: to the dump program its name and {table.name} are the same.",
                 do="Keep the statement that SHOW CREATE VIEW tells, drop the view, then try again.",
             )
 

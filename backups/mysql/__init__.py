@@ -58,6 +58,8 @@ from backups.mysql.left_out import (
     not_in_backup,
     rows_are_dumped,
     tables_without_rows,
+    versioned_by_transactions,
+    without_history,
     without_rows,
 )
 from backups.mysql.loading import LoadingConnection, break_off, loading_connections, session_mode

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, NamedTuple
 
 import MySQLdb
@@ -26,6 +26,8 @@ _WITHOUT_ROWS = {
     "vp": "its rows are those of the tables that it joins",
 }
 _WITHOUT_DEFINITION = frozenset({"s3"})
+# What the reason begins with where it is the history of a table that is left out.
+HISTORY = "history"
 # So many names of a kind are told; the list is for people, and stands in every manifest.
 _MOST = 500
 
@@ -100,6 +102,7 @@ def not_in_backup(connection: Any, database: str) -> list[LeftOut]:
         LeftOut(str(table), f"column {column}: its REF_SYSTEM_ID {number} is in no dump, values keep theirs")
         for table, column, number in _asked(connection, _REFERENCE_SYSTEMS, database)
     ]
+    told += [LeftOut(name, f"{HISTORY}: {why}") for name, why in _histories(connection, database)]
     told += [
         LeftOut("", f"the database's own comment ({comment})")
         for (comment,) in _asked(connection, _COMMENT, database)
@@ -113,6 +116,29 @@ def not_in_backup(connection: Any, database: str) -> list[LeftOut]:
     return _shortened(told)
 
 
+def versioned_by_transactions(connection: Any, database: str) -> list[str]:
+    """MariaDB's tables whose history tells transactions and not times: no dump can carry it.
+
+    mariadb-dump refuses --dump-history for the whole of a database that has one.
+    """
+    rows = _asked(connection, _ROW_STARTS, database)
+    return sorted(str(name) for name, kind in rows if kind == "bigint")
+
+
+def _histories(connection: Any, database: str) -> Iterator[tuple[str, str]]:
+    by_transactions = versioned_by_transactions(connection, database)
+    for name in by_transactions:
+        yield name, "rows of before are told by transactions, which dump programs do not write"
+    for (name,) in _asked(connection, _VERSIONED, database) if by_transactions else ():
+        if name not in by_transactions:
+            yield str(name), f"rows of before are left out of each dump in which {by_transactions[0]} is"
+
+
+def without_history(left_out: Sequence[Mapping[str, str]]) -> list[str]:
+    """Of a manifest's `not_in_backup`, the tables whose rows of before the snapshot does not hold."""
+    return [each["table"] for each in left_out if each["why"].startswith(f"{HISTORY}:")]
+
+
 def libraries(connection: Any, database: str) -> list[str]:
     """The JavaScript libraries of a database, which MySQL has since 9.2 and dumps with its routines."""
     return [str(name) for (name,) in _asked(connection, _LIBRARIES, database)]
@@ -120,6 +146,14 @@ def libraries(connection: Any, database: str) -> list[str]:
 
 _LIBRARIES = (
     "SELECT LIBRARY_NAME FROM information_schema.LIBRARIES WHERE LIBRARY_SCHEMA = %s ORDER BY LIBRARY_NAME"
+)
+_ROW_STARTS = (
+    "SELECT TABLE_NAME, DATA_TYPE FROM information_schema.COLUMNS WHERE TABLE_SCHEMA = %s "
+    "AND GENERATION_EXPRESSION = 'ROW START'"
+)
+_VERSIONED = (
+    "SELECT TABLE_NAME FROM information_schema.TABLES WHERE TABLE_SCHEMA = %s "
+    "AND TABLE_TYPE = 'SYSTEM VERSIONED' ORDER BY TABLE_NAME"
 )
 # MariaDB alone has the table; MySQL's SHOW CREATE TABLE, and so its dump, has the SRID.
 _REFERENCE_SYSTEMS = (
