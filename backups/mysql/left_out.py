@@ -8,6 +8,7 @@ from typing import Any, NamedTuple
 import MySQLdb
 
 from backups.mysql.connection import fetch_all
+from backups.mysql.schemas import rows_of
 
 # What mariadb-dump and mysqldump write no rows of, whatever they are told: mariadb-dump's list
 # under --no-data-med (on by default), and check_if_ignore_table in the source of both; S3, which
@@ -64,11 +65,12 @@ def engines(connection: Any, database: str) -> dict[str, str]:
 
     Asked for these columns alone, both servers answer from what they know of the definitions.
     """
-    rows = fetch_all(
+    rows = rows_of(
         connection,
-        "SELECT TABLE_NAME, ENGINE FROM information_schema.TABLES WHERE TABLE_SCHEMA = %s "
-        "AND TABLE_TYPE IN ('BASE TABLE', 'SYSTEM VERSIONED')",
-        [database],
+        database,
+        "TABLES",
+        "TABLE_NAME, ENGINE",
+        condition="AND TABLE_TYPE IN ('BASE TABLE', 'SYSTEM VERSIONED')",
     )
     return {str(name): str(engine or "") for name, engine in rows}
 
@@ -144,30 +146,38 @@ def libraries(connection: Any, database: str) -> list[str]:
     return [str(name) for (name,) in _asked(connection, _LIBRARIES, database)]
 
 
-_LIBRARIES = (
-    "SELECT LIBRARY_NAME FROM information_schema.LIBRARIES WHERE LIBRARY_SCHEMA = %s ORDER BY LIBRARY_NAME"
+class _Question(NamedTuple):
+    """What is asked of one database, in a table of information_schema that not every server has."""
+
+    table: str
+    columns: str
+    by: str
+    condition: str = ""
+
+
+_LIBRARIES = _Question("LIBRARIES", "LIBRARY_NAME", "LIBRARY_SCHEMA", "ORDER BY LIBRARY_NAME")
+_ROW_STARTS = _Question(
+    "COLUMNS", "TABLE_NAME, DATA_TYPE", "TABLE_SCHEMA", "AND GENERATION_EXPRESSION = 'ROW START'"
 )
-_ROW_STARTS = (
-    "SELECT TABLE_NAME, DATA_TYPE FROM information_schema.COLUMNS WHERE TABLE_SCHEMA = %s "
-    "AND GENERATION_EXPRESSION = 'ROW START'"
-)
-_VERSIONED = (
-    "SELECT TABLE_NAME FROM information_schema.TABLES WHERE TABLE_SCHEMA = %s "
-    "AND TABLE_TYPE = 'SYSTEM VERSIONED' ORDER BY TABLE_NAME"
+_VERSIONED = _Question(
+    "TABLES", "TABLE_NAME", "TABLE_SCHEMA", "AND TABLE_TYPE = 'SYSTEM VERSIONED' ORDER BY TABLE_NAME"
 )
 # MariaDB alone has the table; MySQL's SHOW CREATE TABLE, and so its dump, has the SRID.
-_REFERENCE_SYSTEMS = (
-    "SELECT F_TABLE_NAME, G_GEOMETRY_COLUMN, SRID FROM information_schema.GEOMETRY_COLUMNS "
-    "WHERE F_TABLE_SCHEMA = %s AND SRID <> 0 ORDER BY F_TABLE_NAME, G_GEOMETRY_COLUMN"
+_REFERENCE_SYSTEMS = _Question(
+    "GEOMETRY_COLUMNS",
+    "F_TABLE_NAME, G_GEOMETRY_COLUMN, SRID",
+    "F_TABLE_SCHEMA",
+    "AND SRID <> 0 ORDER BY F_TABLE_NAME, G_GEOMETRY_COLUMN",
 )
-_COMMENT = "SELECT SCHEMA_COMMENT FROM information_schema.SCHEMATA WHERE SCHEMA_NAME = %s"
-_ENCRYPTION = "SELECT DEFAULT_ENCRYPTION FROM information_schema.SCHEMATA WHERE SCHEMA_NAME = %s"
+_COMMENT = _Question("SCHEMATA", "SCHEMA_COMMENT", "SCHEMA_NAME")
+_ENCRYPTION = _Question("SCHEMATA", "DEFAULT_ENCRYPTION", "SCHEMA_NAME")
 
 
-def _asked(connection: Any, statement: str, database: str) -> Sequence[tuple[Any, ...]]:
+def _asked(connection: Any, question: _Question, database: str) -> Sequence[tuple[Any, ...]]:
     """The answer of a server that knows these tables and columns; of another one none."""
     try:
-        return fetch_all(connection, statement, [database])
+        table, columns, by, condition = question
+        return rows_of(connection, database, table, columns, by=by, condition=condition)
     except (MySQLdb.OperationalError, MySQLdb.ProgrammingError) as error:
         if error.args[0] in (_UNKNOWN_TABLE, _UNKNOWN_COLUMN):
             return ()
