@@ -54,7 +54,7 @@ def _of_tables(pieces: Iterator[Piece], tables: Collection[str]) -> Iterator[Pie
         section = piece.section
         if section.kind == Kind.SEQUENCE and not _is_wished(piece, tables):
             # Of one that is there already the number may be higher.
-            if not piece.data.startswith(b"DROP "):
+            if bytes(piece.data[:5]) != b"DROP ":
                 sequences.setdefault(section.name, []).append(piece)
             continue
         held.append(piece)

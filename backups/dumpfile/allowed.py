@@ -357,7 +357,7 @@ class Allowed:
             yield Ready(Does.NUMBER, text, statement.settings, name)
         elif name in self._sequences:
             # Of one that is there already it does no more than raise the number.
-            self._sequences[name].append(Ready(Does.NUMBER, text, statement.settings, name))
+            self._sequences[name][1:] = [Ready(Does.NUMBER, text, statement.settings, name)]
         elif not self._wish.tables:
             raise Unexpected(f"the dump has made no sequence {name}")
 

@@ -103,6 +103,6 @@ from backups.mysql.programs import (
     option_file,
 )
 from backups.mysql.room import DataFolder, data_folder, free_by_plugin
-from backups.mysql.schemas import spelling
+from backups.mysql.schemas import spelling, spelling_for
 from backups.mysql.server import MARIADB, MYSQL, Server, ServerInfo, version_number
 from backups.mysql.state import Replica, binary_log_position, lock_wait, probe, replica

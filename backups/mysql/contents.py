@@ -225,7 +225,8 @@ def broken_views(connection: Any, database: str) -> list[BrokenView]:
             fetch_all(connection, f"SHOW FIELDS FROM {quote(name)}")
         except MySQLdb.Error as error:
             ((_, *told),) = fetch_all(connection, f"SHOW CREATE VIEW {quote(name)}")
-            found.append(BrokenView(name, *map(str, told), why=str(error.args[-1])))
+            statement, charset, collation = map(str, told)
+            found.append(BrokenView(name, statement, charset, collation, str(error.args[-1])))
     return found
 
 

@@ -100,12 +100,12 @@ class LoadingConnection:
         while self.driver.next_result() == 0:
             self.driver.store_result()
 
-    def noted(self) -> set[int]:
+    def noted(self) -> frozenset[int]:
         """The numbers of the server's remarks on the statement that ran last."""
         if not self.driver.warning_count():
-            return set()
+            return frozenset()
         self.driver.query(b"SHOW WARNINGS")
-        return {int(number) for _, number, _ in self.driver.store_result().fetch_row(0)}
+        return frozenset(int(number) for _, number, _ in self.driver.store_result().fetch_row(0))
 
 
 @contextmanager

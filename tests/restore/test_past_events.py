@@ -30,10 +30,19 @@ DAILY = "CREATE EVENT daily ON SCHEDULE EVERY 1 DAY STARTS '2030-01-01' DO INSER
 OVER = "its time has passed, so no server makes it any more"
 
 
-@pytest.fixture(params=[pytest.param("", marks=pytest.mark.soak, id="alone"), DAILY])
-def sale(db_server: DatabaseServer, request: pytest.FixtureRequest) -> Iterator[Shop]:
-    """A database of which two events, or two of three, cannot be made any more."""
-    shop = make_restorable(db_server, SALE + request.param)
+@pytest.fixture(params=["mysql", pytest.param("mariadb", marks=pytest.mark.soak)])
+def flavour_server(request: pytest.FixtureRequest) -> DatabaseServer:
+    """Each flavour in turn, one of them in the long run alone."""
+    server: DatabaseServer = request.getfixturevalue(f"{request.param}_server")
+    return server
+
+
+@pytest.fixture(
+    params=[pytest.param("", marks=pytest.mark.soak, id="alone"), pytest.param(DAILY, id="beside another")]
+)
+def sale(flavour_server: DatabaseServer, request: pytest.FixtureRequest) -> Iterator[Shop]:
+    """A database of which two events of three, or of four, cannot be made any more."""
+    shop = make_restorable(flavour_server, SALE + request.param)
     yield shop
     drop_all(shop)
 
@@ -74,12 +83,12 @@ def test_their_snapshot_verifies_and_restores_in_every_mode(
 
 
 def test_one_that_is_enabled_and_over_does_not_run_once_more(
-    db_server: DatabaseServer, make_database: MakeDatabase
+    flavour_server: DatabaseServer, make_database: MakeDatabase
 ) -> None:
     """The server itself disables it where a dump is loaded by hand."""
-    shop = make_restorable(db_server, SALE)
+    shop = make_restorable(flavour_server, SALE)
     database = make_database(shop)
-    enabled = dump_of(db_server, shop.name).replace(b"PRESERVE DISABLE", b"PRESERVE ENABLE")
+    enabled = dump_of(flavour_server, shop.name).replace(b"PRESERVE DISABLE", b"PRESERVE ENABLE")
     snapshot = store(database, enabled)
     shop.execute("DROP EVENT end_of_sale; DROP EVENT last_days; DROP EVENT kept")
 
