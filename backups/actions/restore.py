@@ -310,10 +310,13 @@ def _load(
 
 
 def _tell_what_is_left_out(restore: Restore, loading: Loading, progress: Progress) -> None:
-    left_out = [{"kind": each.kind, "name": each.name, "why": each.why} for each in loading.found.left_out]
+    """But for what comes at the end, in the place of the live database."""
+    comes_yet = restore.mode in OVERWRITING_MODES
+    found = [each for each in loading.found.left_out if not (each.waits and comes_yet)]
+    left_out = [{"kind": each.kind, "name": each.name, "why": each.why} for each in found]
     if left_out:
         services.run_note(restore.run_id, result={"left_out": left_out})
-    for each in loading.found.left_out:
+    for each in found:
         progress.warn(f"{each.kind.capitalize()} {each.name}: {each.why}.")
     for name, count in loading.found.others.items():
         progress.warn(f"{count} statements of the database {name} are in the file and were not loaded.")

@@ -298,6 +298,7 @@ class Allowed:
             self._drops.pop(table, None)
             return
         drop = self._drops.pop(table, None)
+        self.found.left_out += [LeftOut("table", table, why, waits=True) for why in made.waiting]
         self.found.left_out += [LeftOut("table", table, why) for why in made.left_out]
         if not made.is_made:
             return

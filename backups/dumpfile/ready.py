@@ -36,11 +36,12 @@ class Ready(NamedTuple):
 
 
 class LeftOut(NamedTuple):
-    """What a dump holds and was not made, and why."""
+    """What a dump holds and was not made, and why; what `waits` is made in the place of the live database."""
 
     kind: str
     name: str
     why: str
+    waits: bool = False
 
 
 class EventState(NamedTuple):
