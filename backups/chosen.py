@@ -12,6 +12,8 @@ _FOREIGN_STATEMENT = re.compile(
     rb"(?:/\*!\d+ )?SET (?:@@GLOBAL\.GTID_PURGED|@@SESSION\.SQL_LOG_BIN|"
     rb"@MYSQLDUMP_TEMP_LOG_BIN)\b"
 )
+_CHOSEN = (Kind.SEQUENCE, Kind.TABLE, Kind.ROWS, Kind.TRIGGER)
+_DRAWS_FROM = re.compile(rb"\b(?:nextval|lastval)\((?:`(?:[^`]|``)*`\.)?`((?:[^`]|``)*)`\)")
 _TRIGGER_BEGINS = b"/*!50003 SET @saved_cs_client "
 
 
@@ -38,17 +40,44 @@ def chosen_tables(pieces: Iterator[Piece], tables: Collection[str]) -> Iterator[
 
 
 def _of_tables(pieces: Iterator[Piece], tables: Collection[str]) -> Iterator[Piece]:
-    """The pieces that are wished for. A table's name may come some lines after its section."""
+    """The pieces that are wished for, and before a table the sequences from which it draws.
+
+    A table's name may come some lines after its section.
+    """
     held: list[Piece] = []
+    sequences: dict[str, list[Piece]] = {}
     for piece in pieces:
         if piece.is_comment:
             continue
-        held.append(piece)
-        if piece.section.kind in (Kind.TABLE, Kind.ROWS) and not piece.section.table:
+        if held and piece.section is not held[-1].section:
+            yield from _let_go(held, tables, sequences)
+        section = piece.section
+        if section.kind == Kind.SEQUENCE and not _is_wished(piece, tables):
+            # Of one that is there already the number may be higher.
+            if bytes(piece.data[:5]) != b"DROP ":
+                sequences.setdefault(section.name, []).append(piece)
             continue
-        yield from (one for one in held if _is_wished(one, tables))
-        held.clear()
-    yield from (one for one in held if _is_wished(one, tables))
+        held.append(piece)
+        if section.kind not in (Kind.TABLE, Kind.SEQUENCE) and (section.kind != Kind.ROWS or section.table):
+            yield from _let_go(held, tables, sequences)
+    yield from _let_go(held, tables, sequences)
+
+
+def _let_go(held: list[Piece], tables: Collection[str], sequences: dict[str, list[Piece]]) -> Iterator[Piece]:
+    """What is wished for of some pieces, with the sequences that it needs."""
+    wished = [piece for piece in held if _is_wished(piece, tables)]
+    held.clear()
+    for piece in wished:
+        if piece.section.kind == Kind.TABLE:
+            for found in _DRAWS_FROM.finditer(piece.data):
+                name = found[1].replace(b"``", b"`").decode(errors="surrogateescape")
+                yield from map(_unless_there, sequences.pop(name, []))
+    yield from wished
+
+
+def _unless_there(piece: Piece) -> Piece:
+    data = re.sub(rb"\ACREATE SEQUENCE (?=`)", b"CREATE SEQUENCE IF NOT EXISTS ", bytes(piece.data))
+    return piece._replace(data=data)
 
 
 def _is_wished(piece: Piece, tables: Collection[str]) -> bool:
@@ -57,4 +86,5 @@ def _is_wished(piece: Piece, tables: Collection[str]) -> bool:
         return False
     if section.kind in (Kind.HEADER, Kind.FOOTER):
         return True
-    return section.kind in (Kind.TABLE, Kind.ROWS, Kind.TRIGGER) and section.table in tables
+    name = section.name if section.kind == Kind.SEQUENCE else section.table
+    return section.kind in _CHOSEN and name in tables

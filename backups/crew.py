@@ -28,6 +28,8 @@ class Hand:
 
     def __init__(self, connection: mysql.LoadingConnection, sql_mode: str) -> None:
         self.connection = connection
+        # Events that the server took and did not keep, because their time has passed.
+        self.past_events: set[str] = set()
         self._settings = Settings(initial_mode=sql_mode)
 
     def run(self, ready: Ready) -> None:
@@ -36,6 +38,8 @@ class Hand:
             self.connection.set(changes)
         self._settings = ready.settings
         self.connection.run(ready.text)
+        if ready.kind == "event" and mysql.EVENT_IS_PAST in self.connection.noted():
+            self.past_events.add(ready.name)
 
 
 @dataclass(eq=False)

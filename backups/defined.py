@@ -25,8 +25,10 @@ def of_tables(server: mysql.Server, database: str, tables: Sequence[str], tick: 
     def look() -> None:
         with mysql.connect(server) as connection:
             mysql.describe_as_dumps_do(connection)
+            known_as = mysql.spelling(connection)(database)
             for table in tables:
                 text = _NEXT_NUMBER.sub(b"", mysql.definition(connection, database, table))
+                text = with_sequences(text, known_as, database)
                 found[table] = [text.decode(errors="replace"), []]
             for key in mysql.foreign_keys(connection, database):
                 if key.table in found:

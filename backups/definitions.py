@@ -19,7 +19,7 @@ from backups.dumpfile.dialect import Dialect
 from backups.dumpfile.ready import Does, EventState, Ready, Wish
 from backups.dumpfile.settings import Settings
 from backups.errors import Problem
-from backups.load import Definers, definers_at, dialect_of, read_definitions
+from backups.load import ITS_TIME_HAS_PASSED, Definers, definers_at, dialect_of, read_definitions
 from backups.stream import Digester, Kind, Piece, Section, with_database
 
 _FRAME = frozenset({Kind.HEADER, Kind.EVENTS, Kind.ROUTINES})
@@ -33,6 +33,7 @@ _DEFINED = frozenset(
 _OUTWARD = "foreign key"
 _KEY_NAME = re.compile(rb"ALTER TABLE `(?:[^`]|``)*+` ADD CONSTRAINT `((?:[^`]|``)*+)` FOREIGN KEY ")
 _DEFINER = re.compile(r"DEFINER=(`(?:[^`]|``)*`@`(?:[^`]|``)*`)")
+_BROKEN = "broken"
 _NAMELESS = (b"ALTER DATABASE `` ", b"/*!50003 ALTER DATABASE `` ")
 # What says nothing about the definition: another try may well succeed.
 _NOT_ITS_FAULT = (mysql.ServerGone, mysql.ServerUnreachable, mysql.AccessDenied)
@@ -46,7 +47,8 @@ Key = tuple[str, str, str]
 class Definition:
     """One view, trigger, routine or event. `text` has all statements that make it, as bytes of a dump.
 
-    `more` begins with the state that an event is to get, where that is not the one in its text.
+    `more` begins with the state that an event is to get, where that is not the one in its text; for a
+    view it is there where the server could not read the view any more.
     """
 
     kind: str
@@ -61,6 +63,11 @@ class Definition:
             with_database(line, database) if line.startswith(_NAMELESS) else line
             for line in self.text.splitlines(keepends=True)
         )
+
+    @property
+    def was_broken(self) -> bool:
+        """Whether it is a view that could not be read, so that it need not be possible to make it."""
+        return self.kind == Kind.VIEW and _BROKEN in self.more
 
     @property
     def key(self) -> Key:
@@ -100,7 +107,7 @@ def read(
         leave_out=[view.name for view in broken],
     )
     told = [[s.kind, s.name, s.table, text.decode("latin-1")] for s, text in found.values()]
-    told += [[Kind.VIEW, view.name, "", _statements_of(view).decode("latin-1")] for view in broken]
+    told += [[Kind.VIEW, view.name, "", _statements_of(view).decode("latin-1"), _BROKEN] for view in broken]
     return zlib.compress(json.dumps(told).encode())
 
 
@@ -114,11 +121,13 @@ def apply(
     tick: process.Tick,
     only: Callable[[Definition], bool] = lambda _: True,
     defaults: Sequence[str] = (),
+    say: Callable[[str], None] = lambda _: None,
 ) -> list[Left]:
     """Make what `read` told of the database `source` in another one; answers what could not be made.
 
     Of it only what `only` wants. `defaults` are the character set and collation that the database
-    has afterwards; empty is those it has now. Raises Problem where the server is not to be had.
+    has afterwards; empty is those it has now. `say` is told of events whose time has passed. Raises
+    Problem where the server is not to be had.
     """
     frame, wanted = unpacked(definitions)
     with mysql.connect(server) as connection:
@@ -141,7 +150,11 @@ def apply(
             # Each sets the database's defaults for its own body, and one that fails leaves them so.
             with mysql.connect(server) as connection:
                 mysql.set_database_defaults(connection, database, *defaults)
-        failed += maker.settle()
+        with mysql.connect(server) as connection:
+            over = mysql.events_of_the_past(connection, database)
+        failed += maker.settle(over)
+    for sentence in maker.told:
+        say(sentence)
     return [_left(one, problem) for one, problem in failed]
 
 
@@ -161,6 +174,8 @@ class _Maker:
         self._tables, self._frame = tables, frame
         self._completed = completed
         self._events: list[tuple[Definition, EventState]] = []
+        # For a person: what became of events whose time has passed.
+        self.told: list[str] = []
 
     def make(self, one: Definition) -> Problem | None:
         """Make it; answers why it cannot be made, None where it was.
@@ -182,13 +197,19 @@ class _Maker:
             self._events += [(one, event) for event in found.events]
         return refused
 
-    def settle(self) -> list[tuple[Definition, Problem]]:
-        """Let events run that are to run; answers those that cannot be put into their states."""
+    def settle(self, over: Collection[str]) -> list[tuple[Definition, Problem]]:
+        """Let events run that are to run; answers those that cannot be put into their states.
+
+        Events that are `over` stay disabled, since otherwise they would run once more, at once.
+        """
         failed = []
         for one, event in self._events:
             state = str(one.more[0]).encode() if one.more and one.more[0] else event.state
-            problem = self._tried([event.settled(state)]) if state != b"DISABLE" else None
-            if problem is not None:
+            if event.name in self._hands.past_events:
+                self.told.append(f"Event {event.name} is not made: {ITS_TIME_HAS_PASSED}.")
+            elif event.name in over and state == b"ENABLE":
+                self.told.append(_stays_disabled(event.name))
+            elif state != b"DISABLE" and (problem := self._tried([event.settled(state)])) is not None:
                 failed.append((one, problem))
         return failed
 
@@ -222,23 +243,35 @@ def with_what_waits(definitions: bytes, events: Iterable[EventState], outward: I
 
 
 def make_what_waits(
-    events: Iterable[EventState],
+    events: Sequence[EventState],
     outward: Iterable[Ready],
     *,
     server: mysql.Server,
     info: mysql.ServerInfo,
     database: str,
     tick: process.Tick,
+    say: Callable[[str], None] = lambda _: None,
 ) -> None:
     """Add foreign keys to other databases, and put events into their states.
 
     Only in the place of the live database: an event that runs anywhere else does twice what it
-    does, and a row elsewhere that is referred to from a copy cannot be deleted. Raises LoadProblem.
+    does, and a row elsewhere that is referred to from a copy cannot be deleted. `say` is told of
+    events whose time has passed, which stay disabled. Raises LoadProblem.
     """
-    due = [*outward, *(event.settled() for event in events if event.state != b"DISABLE")]
+    with mysql.connect(server) as connection:
+        over = mysql.events_of_the_past(connection, database)
+    stay = [event for event in events if event.state == b"ENABLE" and event.name in over]
+    for event in stay:
+        say(_stays_disabled(event.name))
+    states = (event.settled() for event in events if event.state != b"DISABLE" and event not in stay)
+    due = [*outward, *states]
     if due:
         with definers_at(server, info, database, tick) as hands:
             hands.run(due)
+
+
+def _stays_disabled(event: str) -> str:
+    return f"Event {event} stays disabled: its time has passed, and it would run at once."
 
 
 def tables_completed(definitions: bytes, server: mysql.Server, database: str) -> set[str]:
@@ -276,6 +309,19 @@ def missing(definitions: bytes, held: mysql.Inventory, triggers: Collection[Key]
     ]
 
 
+def still_broken(definitions: bytes, server: mysql.Server, database: str) -> set[str]:
+    """The views that `read` could only keep as text, and that stand in a database just so.
+
+    Whoever drops one of these cannot make it again.
+    """
+    wanted = {one.name: one.text for one in unpacked(definitions)[1] if one.was_broken}
+    if not wanted:
+        return set()
+    with mysql.connect(server, database) as connection:
+        there = mysql.broken_views(connection, database)
+    return {view.name for view in there if wanted.get(view.name) == _statements_of(view)}
+
+
 def definers(definitions: bytes) -> list[str]:
     """The users in whose name what `read` told runs, quoted as in the server's statements."""
     found: set[str] = set()
@@ -311,6 +357,7 @@ def _left(one: Definition, problem: Problem) -> Left:
         "name": one.name,
         "table": one.table,
         "why": problem.what,
+        "was_broken": one.was_broken,
         # For people to read: NUL is no text in every database that the portal may have.
         "text": one.text.decode(errors="replace").replace("\0", "\ufffd"),
     }

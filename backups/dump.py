@@ -13,7 +13,7 @@ import os
 import sys
 import threading
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import asdict, dataclass, field
 from functools import partial
@@ -44,6 +44,8 @@ class Order:
     database: str
     client_dir: str = ""
     gzip: bool = False
+    # What is saved before a restore; any other backup that leaves something out is a failed one.
+    without_broken_views: bool = False
     at_once: dumps_at_once.Wish = field(default_factory=dumps_at_once.Wish)
 
     def as_json(self) -> bytes:
@@ -129,16 +131,19 @@ def _end_with(parent: int) -> None:
 
 def dump(order: Order, out_fd: int, report: Report) -> dict[str, Any]:
     """Stream the dump and its manifest to `out_fd`; answers the manifest. Raises Problem."""
-    with mysql.connect(order.server) as connection:
+    with mysql.connect(order.server, order.database) as connection:
         info = mysql.probe(connection)
         programs = mysql.clients(info, order.client_dir)
-        before = _Content.of(connection, order.database)
+        broken = _broken_views(connection, order)
+        without = [view.name for view in broken]
+        before = _Content.of(connection, order.database, without)
         position = mysql.binary_log_position(connection)
         charset, collation = mysql.database_defaults(connection, order.database)
         collations = mysql.default_collations(connection, info)
         definers = mysql.definers(connection, order.database)
         left_out = mysql.not_in_backup(connection, order.database)
         space_used = mysql.space_used(connection, order.database)
+    left_out += [mysql.LeftOut(view.name, f"view: {view.why}; it was: {view.statement}") for view in broken]
     digester = Digester()
     told = 0.0
     dump_program.widen(out_fd)
@@ -159,9 +164,9 @@ def dump(order: Order, out_fd: int, report: Report) -> dict[str, Any]:
 
         with _looking_for_locks(order, lambda: flowed, tell_wait):
             source = Source(order.server, order.database, info, programs)
-            _stream(source, order.at_once, digester, write, report)
+            _stream(source, order.at_once, digester, write, report, without)
         with mysql.connect(order.server) as connection:
-            after = _Content.of(connection, order.database)
+            after = _Content.of(connection, order.database, without)
         sections = digester.sections(collations)
         _make_sure_it_is_whole(digester, sections, before, after, order.database)
         manifest = manifest_of(
@@ -181,6 +186,14 @@ def dump(order: Order, out_fd: int, report: Report) -> dict[str, Any]:
         )
         _write(out, manifest_text(manifest))
     return manifest
+
+
+def _broken_views(connection: Any, order: Order) -> list[mysql.BrokenView]:
+    """The views that are left out. Raises Problem where there are some, and none may be left out."""
+    broken = mysql.broken_views(connection, order.database)
+    if not order.without_broken_views:
+        mysql.refuse_broken_views(broken, order.database)
+    return broken
 
 
 @contextmanager
@@ -218,9 +231,12 @@ class _Content:
     changed_at: dict[str, str]
 
     @classmethod
-    def of(cls, connection: Any, database: str) -> _Content:
+    def of(cls, connection: Any, database: str, without: Collection[str] = ()) -> _Content:
+        """All but the views `without` which the dump is made."""
         engines = mysql.engines(connection, database)
         held = mysql.inventory(connection, database)
+        if views := [view for view in held.pop("view", []) if view not in without]:
+            held["view"] = views
         dumped = [table for table in held.pop("table", []) if mysql.is_dumped(engines.get(table))]
         return cls(
             {"table": dumped, **held} if dumped else held,
@@ -234,9 +250,10 @@ def _stream(
     digester: Digester,
     write: Callable[[bytes | memoryview], None],
     report: Report,
+    leave_out: Sequence[str],
 ) -> None:
     """Dump over as many connections as are wished for, if they can be had. Raises Problem."""
-    if wish.connections > 1:
+    if wish.connections > 1 and not leave_out:
         try:
             _refuse_before(source)
             with dumps_at_once.begun(source, wish) as dumps:
@@ -255,6 +272,7 @@ def _stream(
         programs=source.programs,
         digester=digester,
         write=write,
+        leave_out=leave_out,
     )
 
 
@@ -297,6 +315,7 @@ def stream_dump(
     """
     source = Source(server, database, info, programs)
     _refuse_before(source)
+    _refuse_lookalikes(source, leave_out)
     with dump_program.started(
         source, structure_only=structure_only, leave_out=leave_out, own_group=tick is not None
     ) as running:
@@ -316,6 +335,22 @@ def _refuse_before(source: Source) -> None:
     # Also where no preflight went before, or an event was made since.
     with mysql.connect(source.server) as connection:
         mysql.refuse_what_hangs(connection, source.database)
+
+
+def _refuse_lookalikes(source: Source, leave_out: Sequence[str]) -> None:
+    """Raise Problem where the dump programs would leave out more than they are told to."""
+    if not leave_out:
+        return
+    named = {mysql.loosely(name): name for name in leave_out}
+    with mysql.connect(source.server) as connection:
+        listed = mysql.listed_tables(connection, source.database)
+    for table in listed:
+        if table.name not in leave_out and (view := named.get(mysql.loosely(table.name))):
+            raise Problem(
+                f"The view {view} of {source.database} cannot be read any more, and cannot be left out "
+                f"alone: to the dump program its name and {table.name} are the same.",
+                do="Keep the statement that SHOW CREATE VIEW tells, drop the view, then try again.",
+            )
 
 
 def _pump(

@@ -56,6 +56,8 @@ def started(
     own_group: bool = False,
 ) -> Iterator[process.Child]:
     """The dump program, for the length of a block; its output is to be read. See `mysql.dump_args`."""
+    with mysql.connect(source.server) as connection:
+        with_history = not mysql.versioned_by_transactions(connection, source.database)
     option_fd = process.secret_fd(mysql.option_file(source.server))
     args = mysql.dump_args(
         source.server,
@@ -66,6 +68,7 @@ def started(
         structure_only=structure_only,
         tables_only=tables_only,
         leave_out=leave_out,
+        with_history=with_history,
     )
     try:
         with process.child(

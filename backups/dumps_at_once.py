@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import threading
 import time
-import unicodedata
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
@@ -80,7 +79,7 @@ def _shares_for(tables: Sequence[mysql.TableSize], connections: int, room: int) 
     bases = [table for table in tables if table.is_table]
     if len(bases) > _MOST_TABLES:
         raise NotAtOnce(f"there are more than {_MOST_TABLES} tables")
-    if len({_loosely(table.name) for table in tables}) < len(tables):
+    if len({mysql.loosely(table.name) for table in tables}) < len(tables):
         raise NotAtOnce("names of tables differ only in case or accents, which the dump programs mix up")
     found = shares(bases, connections, room)
     if len(found) < 2:
@@ -89,12 +88,6 @@ def _shares_for(tables: Sequence[mysql.TableSize], connections: int, room: int) 
             "DUMP_SPOOL_MB) are too small for it"
         )
     return found
-
-
-def _loosely(name: str) -> str:
-    """The name as the most careless collation has it."""
-    letters = unicodedata.normalize("NFKD", name.casefold())
-    return "".join(letter for letter in letters if not unicodedata.combining(letter))
 
 
 def shares(tables: Sequence[mysql.TableSize], connections: int, room: int) -> list[list[str]]:

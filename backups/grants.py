@@ -97,6 +97,8 @@ def missing_for_dump(connection: Any, info: mysql.ServerInfo, database: str) -> 
     """What the connected user lacks to dump all of the database, None when nothing."""
     grants = of_user(connection)
     account = mysql.account(connection)
+    # As grants have it.
+    database = mysql.spelling(connection)(database)
     whole = mysql.name_pattern(database, literal=mysql.takes_names_literally(connection))
     lacking = [p for p in _DUMP_PRIVILEGES if not allows(grants, p, database)]
     statements = []
@@ -119,6 +121,7 @@ def missing_for_dump(connection: Any, info: mysql.ServerInfo, database: str) -> 
 def missing_for_replacing(connection: Any, database: str) -> Missing | None:
     """What the connected user lacks to replace the contents of a database, None when nothing."""
     grants = of_user(connection)
+    database = mysql.spelling(connection)(database)
     lacking = [privilege for privilege in _REPLACE_PRIVILEGES if not allows(grants, privilege, database)]
     if not lacking:
         return None
@@ -135,7 +138,7 @@ def may_not_restore_functions(connection: Any, database: str) -> bool:
     return (
         ("trigger" in held or "function" in held)
         and mysql.refuses_functions(connection)
-        and not allows(of_user(connection), "SUPER", database)
+        and not allows(of_user(connection), "SUPER", mysql.spelling(connection)(database))
     )
 
 

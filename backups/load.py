@@ -29,6 +29,8 @@ from backups.tables import comparable
 
 __all__ = ["Loading", "Wish"]
 
+# Why an event is not made, or does not run.
+ITS_TIME_HAS_PASSED = "its time has passed, so no server makes it any more"
 _CHUNK = 1 << 20
 _GZIP = 31  # zlib: expect a gzip header
 _GZIP_BEGINS = b"\x1f\x8b"
@@ -288,6 +290,7 @@ def load(
             raise _of_the_dump(problem, server) from problem
         finally:
             crew.stop()
+    loading.found.leave_out_events(hands[0].past_events, ITS_TIME_HAS_PASSED)
     loading.altered = _altered(loading.found.definitions, server, wish.database, dialect)
 
 
@@ -324,6 +327,11 @@ class Definers:
         self._server, self._database, self._tick = server, database, tick
         self._connection = connection
         self._hand = Hand(connection, sql_mode)
+
+    @property
+    def past_events(self) -> set[str]:
+        """Events that were to be made and are not, because their time has passed."""
+        return self._hand.past_events
 
     def run(self, ready: Iterable[Ready]) -> None:
         """Run statements one after the other. Raises LoadProblem, what `tick` raises."""

@@ -82,11 +82,13 @@ class Section:
     def as_json(self, collations: Mapping[str, str], *, whatever_state: bool = False) -> dict[str, Any]:
         """The section's line in a manifest. `collations` as `normalised_table` takes them.
 
-        With `whatever_state` an event's digest is the same whether it is enabled or not.
+        With `whatever_state` an event's digest is the same whether it is enabled or not, and whether
+        it is the first or the last of the dump, where delimiters are written otherwise.
         """
         definition = bytes(self._definition)
         if self.kind == Kind.EVENT and whatever_state:
-            definition = _EVENT_STATE.sub(rb"\1", definition)
+            definition = _EVENTS_END.sub(b"", _EVENT_STATE.sub(rb"\1", definition))
+            definition = definition.replace(b" */;;\n", b" */;\n", 1)
         if self.kind == Kind.TRIGGER:
             definition = without_qualifiers(definition)
         elif self.kind == Kind.TABLE:
@@ -171,6 +173,8 @@ _EVENT_STATE = re.compile(
     rb"(\bEVENT `(?:[^`]|``)*+` ON SCHEDULE (?:[^'`]|'[^']*+')*? ON COMPLETION (?:NOT )?PRESERVE )"
     rb"(?:ENABLE|DISABLE(?: ON (?:SLAVE|REPLICA))?)(?= )"
 )
+# Behind the last one.
+_EVENTS_END = re.compile(rb"DELIMITER ;\n/\*!\d+ SET TIME_ZONE= @save_time_zone \*/ ;\n\Z")
 # The first name of a statement; none while it goes on in the next line.
 _IDENTIFIER = re.compile(rb"\A[^`]*(`(?:[^`]|``)*+`)")
 _SQL_MODE = re.compile(rb"SET sql_mode\s*=\s*(?:'([^']*)'|@)")

@@ -79,7 +79,7 @@ def swap(restore: Restore, place: Place, *, say: Callable[[str], None], tick: pr
         services.restore_note(restore, swap=Swap.RENAMED)
         say(f"The tables were swapped; those of before are in {restore.kept_in}.")
         _say_what_stayed(restore, place, say)
-        _finish(restore, place, tick)
+        _finish(restore, place, tick, say)
     except BaseException as error:
         if restore.swap == Swap.NONE:
             raise  # nothing was taken down yet
@@ -110,10 +110,10 @@ def end_broken_off(restore: Restore, place: Place, tick: process.Tick) -> str:
             return f"{wrong} In {restore.target} are the tables that were to come, and {kept}"
         return f"{restore.target} is wholly restored; {kept}"
     _roll_back(restore, place, tick)
-    if restore.definitions_left:
+    if left := _left_though_sound(restore):
         return (
-            f"{restore.target} has all the tables that it had before, but "
-            f"{services.left_out(restore.definitions_left)} could not be made again."
+            f"{restore.target} has all the tables that it had before, but {services.left_out(left)} could "
+            "not be made again."
         )
     return f"{restore.target} is wholly as it was before."
 
@@ -126,7 +126,7 @@ def refuse_unless_whole(restore: Restore) -> None:
             wrong,
             safe=f"All tables are in {restore.target}; those of before are in {restore.kept_in}.",
             do=f"See to what is missing, then have them made: Try these again, {again}."
-            if restore.definitions_left
+            if _left_though_sound(restore)
             else "Compare them with what was wanted; the way back is to undo this.",
         )
 
@@ -143,12 +143,12 @@ def drop_emptied(restore: Restore, place: Place) -> None:
 
 def _refuse_half_rolled_back(restore: Restore, error: BaseException) -> None:
     """Raise Problem where what was taken down before a RENAME could not all be made again."""
-    if restore.definitions_left:
+    if left := _left_though_sound(restore):
         why = error.what if isinstance(error, Problem) else str(error)
         raise Problem(
             f"The swap was broken off: {why}",
-            safe=f"All tables of {restore.target} are as they were, but "
-            f"{services.left_out(restore.definitions_left)} could not be made again.",
+            safe=f"All tables of {restore.target} are as they were, but {services.left_out(left)} could not "
+            "be made again.",
             do="See the restore's page for why, then have them made: Try these again.",
         ) from error
 
@@ -294,16 +294,20 @@ def kept_tables(restore: Restore) -> int | None:
     return int(moves[0]) if moves else None
 
 
-def _finish(restore: Restore, place: Place, tick: process.Tick) -> None:
+def _finish(
+    restore: Restore, place: Place, tick: process.Tick, say: Callable[[str], None] = lambda _: None
+) -> None:
     """Set up what the snapshot holds besides tables, and look at what came of it. Safe to repeat."""
+    told = bytes(restore.definitions_after or b"")
+    broken = definitions.still_broken(told, place.server, restore.target)
     with mysql.connect(place.server) as connection:
         mysql.requalify_sequences(connection, restore.target, restore.incoming)
         mysql.requalify_sequences(connection, restore.kept_in, restore.target)
         if restore.tables:
             mysql.drop_triggers(connection, restore.target, restore.tables)
         else:
-            mysql.drop_definitions(connection, restore.target)
-    told = bytes(restore.definitions_after or b"")
+            mysql.drop_definitions(connection, restore.target, but_views=broken)
+    of_tables = definitions.of_tables(restore.tables) if restore.tables else lambda _: True
     otherwise = _otherwise(restore, place, told, tick)
     left = definitions.apply(
         told,
@@ -312,11 +316,22 @@ def _finish(restore: Restore, place: Place, tick: process.Tick) -> None:
         source=restore.incoming,
         programs=place.programs,
         tick=tick,
-        only=definitions.of_tables(restore.tables) if restore.tables else lambda _: True,
+        only=lambda one: of_tables(one) and not (one.was_broken and one.name in broken),
         defaults=_defaults(restore),
+        say=say,
     )
+    for one in left:
+        if one["was_broken"]:
+            say(_not_made_again(one))
     services.run_note(restore.run_id, result={"otherwise": otherwise})
     services.restore_finished_swap(restore, left=left)
+
+
+def _not_made_again(view: definitions.Left) -> str:
+    return (
+        f"The view {view['name']} could not be read before, and cannot be made again ({view['why']}); its "
+        "statement is kept on the restore's page."
+    )
 
 
 def _otherwise(restore: Restore, place: Place, told: bytes, tick: process.Tick) -> list[str]:
@@ -414,14 +429,18 @@ def _end_now(restore: Restore, place: Place, say: Callable[[str], None], error: 
 # ---------------------------------------------------------------- Looking at what came of it
 
 
+def _left_though_sound(restore: Restore) -> list[definitions.Left]:
+    """What could not be made, but for views that could not be read before either."""
+    return [one for one in restore.definitions_left if not one.get("was_broken")]
+
+
 def _not_whole(restore: Restore) -> str:
     """What is not as it should be after a swap, empty where all is."""
     restore.run.refresh_from_db(fields=["result"])
     otherwise = restore.run.result.get("otherwise", [])
     told = []
-    if restore.definitions_left:
-        why = restore.definitions_left[0]["why"].rstrip(".")
-        told.append(f"{services.left_out(restore.definitions_left)} could not be made ({why}).")
+    if left := _left_though_sound(restore):
+        told.append(f"{services.left_out(left)} could not be made ({left[0]['why'].rstrip('.')}).")
     if otherwise:
         named = ", ".join(otherwise[:5]) + (" …" if len(otherwise) > 5 else "")
         told.append(f"After the swap these tables are not defined as they came: {named}.")

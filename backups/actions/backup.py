@@ -50,7 +50,11 @@ def run(run: Run, progress: Progress) -> Outcome:
     progress.phase("confirm")
     snapshot, suspicious = _confirm(run, database, found, summary, manifest, progress)
     progress.phase("heartbeat")
-    _heartbeat(run, database, snapshot, suspicious, progress)
+    if found.broken_views:
+        services.run_note(run.pk, result={"heartbeat": "withheld"})
+        progress.warn("The heartbeat is withheld: this copy has all rows, and not all views.")
+    else:
+        _heartbeat(run, database, snapshot, suspicious, progress)
     check_due = services.backup_counted(database.repository)
     follow_ups = [FollowUp(Action.FORGET)]
     if copied_with(database.repository):
@@ -61,7 +65,7 @@ def run(run: Run, progress: Progress) -> Outcome:
 
 
 def _preflight(run: Run, database: Database, progress: Progress) -> Found:
-    found = make_ready(database, progress.tick)
+    found = make_ready(database, progress.tick, is_safety_copy=run.trigger == Trigger.RESTORE)
     assert found.access and found.server and found.info and found.clients  # noqa: S101, PT018
     progress.hide([*found.access.secret_values(), found.server.password])
     services.run_note(
@@ -101,6 +105,7 @@ def _dump_into_restic(
         database=database.database,
         client_dir=settings.MYSQL_CLIENT_DIR,
         gzip=database.dump_format == DumpFormat.SQL_GZ,
+        without_broken_views=run.trigger == Trigger.RESTORE,
         at_once=Wish(settings.DUMP_CONNECTIONS, settings.DUMP_SPOOL_DIR, settings.DUMP_SPOOL_MB * 1_000_000),
     )
     order_fd = process.secret_fd(order.as_json())

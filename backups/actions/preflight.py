@@ -62,6 +62,9 @@ class Found:
     left_out: list[mysql.LeftOut] = field(default_factory=list)
     # Tables that are not InnoDB, with their engine in brackets.
     loose: list[str] = field(default_factory=list)
+    # What is saved before a restore does without views that cannot be read; no other backup does.
+    is_safety_copy: bool = False
+    broken_views: list[str] = field(default_factory=list)
     warnings: list[str] = field(default_factory=list)
     notes: list[str] = field(default_factory=list)
 
@@ -113,13 +116,13 @@ def _level(check: Check) -> Level:
     return Level.INFO if check.ok else Level.ERROR
 
 
-def make_ready(database: Database, tick: Tick | None = None) -> Found:
+def make_ready(database: Database, tick: Tick | None = None, *, is_safety_copy: bool = False) -> Found:
     """What a backup needs, all of it there. Raises Problem with the first that is not.
 
     But for the repository, which is probed while the backup's own restic opens it; and a backup that
     comes too rarely, or of another database than `.env` means by now, is a backup still.
     """
-    found = Found()
+    found = Found(is_safety_copy=is_safety_copy)
     for name, look in _CHECKS:
         if name not in (_REPOSITORY, _SCHEDULE, _ENVIRONMENT):
             look(database, found, tick)
@@ -216,6 +219,7 @@ def _privileges(database: Database, found: Found, _tick: Tick | None) -> str:
                 do=f"Run as an administrator: {missing.statement}",
             )
         mysql.refuse_what_hangs(connection, database.database)
+        _look_at_broken_views(connection, database.database, found)
         if grants.may_not_restore_functions(connection, database.database):
             found.warnings.append(
                 f"{found.server.user} could not verify or restore here what it backs up: the server writes "
@@ -254,6 +258,18 @@ def _checked(connection: Any, server: mysql.Server, database: str) -> str:
     for table in tables:
         mysql.check_table(connection, server, database, table)
     return f"All tables can be opened, and CHECK TABLE finds no fault with {len(tables)} of them."
+
+
+def _look_at_broken_views(connection: Any, database: str, found: Found) -> None:
+    views = mysql.broken_views(connection, database)
+    if not found.is_safety_copy:
+        mysql.refuse_broken_views(views, database)
+    found.broken_views = [view.name for view in views]
+    if views:
+        found.warnings.append(
+            f"These views of {database} cannot be read any more and are left out; their statements are "
+            f"kept in the snapshot's list of what is not in it: {', '.join(found.broken_views)}."
+        )
 
 
 def _room_unknown(found: Found) -> Iterator[str]:

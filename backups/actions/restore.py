@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Collection, Iterator
+from collections.abc import Callable, Collection, Iterator, Mapping
 from contextlib import contextmanager
 from typing import Any
 
@@ -140,10 +140,24 @@ def _replace(restore: Restore, access: restic.Access, place: Place, progress: Pr
         with room.full_disk_told(shadow, instead=_WITHOUT_A_COPY):
             loading = _load(restore, access, place, shadow, progress)
         _check(restore, loading, place, shadow, progress)
+        _take_sequences_along(restore, loading, place, progress)
         with mysql.connect(place.server) as connection:
             _refuse_what_stays(restore, connection, shadow, restore.target)
         _note_what_comes_after(restore, loading, place, progress)
         swap_in(restore, place, progress)
+
+
+def _take_sequences_along(restore: Restore, loading: Loading, place: Place, progress: Progress) -> None:
+    """Choose the sequences from which chosen tables draw, where the live database has none of the name."""
+    if not restore.tables:
+        return
+    with mysql.connect(place.server) as connection:
+        live = mysql.tables(connection, restore.target)
+    drawn_from = loading.found.inventory().get(Kind.SEQUENCE, [])
+    absent = [name for name in drawn_from if name not in live and name not in restore.tables]
+    if absent:
+        services.restore_note(restore, tables=[*restore.tables, *absent])
+        progress.log(f"These sequences, which {restore.target} lacks, come along: {', '.join(absent)}.")
 
 
 def _refuse_what_stands_in_the_way(restore: Restore, place: Place) -> None:
@@ -296,10 +310,13 @@ def _load(
 
 
 def _tell_what_is_left_out(restore: Restore, loading: Loading, progress: Progress) -> None:
-    left_out = [{"kind": each.kind, "name": each.name, "why": each.why} for each in loading.found.left_out]
+    """But for what comes at the end, in the place of the live database."""
+    comes_yet = restore.mode in OVERWRITING_MODES
+    found = [each for each in loading.found.left_out if not (each.waits and comes_yet)]
+    left_out = [{"kind": each.kind, "name": each.name, "why": each.why} for each in found]
     if left_out:
         services.run_note(restore.run_id, result={"left_out": left_out})
-    for each in loading.found.left_out:
+    for each in found:
         progress.warn(f"{each.kind.capitalize()} {each.name}: {each.why}.")
     for name, count in loading.found.others.items():
         progress.warn(f"{count} statements of the database {name} are in the file and were not loaded.")
@@ -357,6 +374,7 @@ def _make_what_comes_after(loading: Loading, place: Place, database: str, progre
         info=place.info,
         database=database,
         tick=progress.tick,
+        say=progress.warn,
     )
 
 
@@ -443,7 +461,7 @@ def _refuse_unknown_tables(restore: Restore, read: Callable[[], list[str]]) -> N
     if not restore.tables:
         return
     manifest = restore.snapshot.manifest
-    held = read() if manifest is None else manifest["inventory"].get(Kind.TABLE, [])
+    held = read() if manifest is None else _choosable(manifest["inventory"])
     missing = [table for table in restore.tables if table not in held]
     if missing:
         raise Problem(
@@ -455,18 +473,23 @@ def _refuse_unknown_tables(restore: Restore, read: Callable[[], list[str]]) -> N
         )
 
 
+def _choosable(inventory: Mapping[str, list[str]]) -> list[str]:
+    """What can be chosen: tables, and MariaDB's sequences."""
+    return sorted([*inventory.get(Kind.TABLE, []), *inventory.get(Kind.SEQUENCE, [])])
+
+
 def _announced_tables(restore: Restore, access: restic.Access, progress: Progress) -> list[str]:
     """The tables that the comments of a dump announce, by which a file is cut."""
     progress.phase("read", expected=restore.snapshot.total_bytes_processed)
     loading = _read_through(restore, access, progress)
-    return objects_in(loading.digester.sections({})).get(Kind.TABLE, [])
+    return _choosable(objects_in(loading.digester.sections({})))
 
 
 def _made_tables(restore: Restore, access: restic.Access, place: Place, progress: Progress) -> list[str]:
     """The tables that a dump would make."""
     progress.phase("read", expected=restore.snapshot.total_bytes_processed)
     loading = _judged(restore, access, place, progress, frozenset())
-    return loading.found.inventory().get("table", [])
+    return _choosable(loading.found.inventory())
 
 
 def _refuse_what_stays(restore: Restore, connection: Any, *databases: str) -> None:

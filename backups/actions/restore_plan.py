@@ -125,6 +125,8 @@ def _look_at_server(told: Plan, database: Database, chosen: frozenset[str]) -> N
     if told.mode in OVERWRITING_MODES and not exists:
         told.obstacles.append(f"There is no database {told.target}: restore into a new one.")
     _look_at_views(told, manifest)
+    if without := mysql.without_history(told.snapshot.not_in_backup):
+        told.warnings.append(f"The snapshot has no history of these tables, only rows: {', '.join(without)}.")
     refuse_without_rows(told.snapshot, chosen, told.target, database_server(database))
     if told.mode == RestoreMode.REPLACE and exists:
         _look_at_what_moves(told, database, chosen)

@@ -116,10 +116,18 @@ def define(run: Run, progress: Progress) -> Outcome:
     services.refuse_same_target(restore.database, restore.target)
     progress.phase("define")
     place = place_of(restore, run, progress)
-    wanted = services.left_out(restore.definitions_left)
+    wanted = list(restore.definitions_left)
     define_again(restore, place, progress.tick)
     refuse_unless_whole(restore)
-    sentence = f"Made in {restore.target}: {wanted}."
+    left = {(one["kind"], one["name"], one["table"]) for one in restore.definitions_left}
+    made = [one for one in wanted if (one["kind"], one["name"], one["table"]) not in left]
+    if not made:
+        raise Problem(
+            f"{services.left_out(wanted)} cannot be made yet: {wanted[0]['why']}",
+            safe=f"{restore.target} was not touched.",
+            do="Make what it reads first, then try again.",
+        )
+    sentence = f"Made in {restore.target}: {services.left_out(made)}."
     progress.log(sentence)
     services.run_note(run.pk, result={"sentence": sentence})
     return Outcome()

@@ -209,7 +209,7 @@ def _restore(
         progress=progress,
         detail=lambda loading: loading.doing,
         refuse=lambda loading: _refuse_unless_complete(snapshot, loading),
-        tally=None if is_by_vedetta(snapshot) else Tally(),
+        tally=Tally(only_numbered=is_by_vedetta(snapshot)),
     )
     findings.restore_seconds = seconds
     progress.log(f"Restored in {seconds:.1f} seconds.")
@@ -286,13 +286,16 @@ def _compare(
     progress.phase("compare", expected=loading.bytes_read)
     # Events come in disabled, whatever they were.
     stream = loading.digester.sections(collations, whatever_state=True)
-    tally = Tally() if manifest is None else None
-    again = _dump_again(scratch, collations, findings, progress, tally)
+    numbered = loading.tally if loading.tally is not None and loading.tally.only_numbered else None
+    tally = Tally(only_numbered=numbered is not None)
+    wants_tally = bool(numbered.numbered) if numbered is not None else manifest is None
+    again = _dump_again(scratch, collations, findings, progress, tally if wants_tally else None)
     wanted = loading.found.inventory() if manifest is None else objects_in(stream)
     _compare_inventory(scratch, without_left_out(wanted, loading.found), findings)
     if manifest is not None:
-        _compare_sections(stream, again, manifest, scratch, loading.found, findings)
-    elif loading.tally is not None and tally is not None:
+        same = _same_but_for_numbers(numbered, tally, findings) if numbered is not None else set()
+        _compare_sections(stream, again, manifest, scratch, loading.found, findings, same)
+    elif loading.tally is not None:
         _compare_objects(loading, loading.tally, tally, collations, findings)
     # What no backup has is told of by the end, and once is enough.
     known = {left["table"] for left in snapshot.not_in_backup}
@@ -321,12 +324,11 @@ def _collations(manifest: dict[str, Any] | None, scratch: Scratch) -> dict[str, 
 
 
 def without_left_out(wanted: dict[str, list[str]], found: Found) -> dict[str, list[str]]:
-    """An inventory without the tables that were not made, and their triggers."""
-    unmade = {each.name for each in found.left_out if each.kind == "table"}
-    unmade -= {name for kind, name in found.made if kind == "table"}
-    of_tables = ("table", "trigger")
+    """An inventory without what was not made: tables with their triggers, events."""
+    unmade = {(each.kind, each.name) for each in found.left_out} - found.made.keys()
+    of_kind = {Kind.TRIGGER: Kind.TABLE}
     kept = {
-        kind: [name for name in names if not (kind in of_tables and name in unmade)]
+        kind: [name for name in names if (of_kind.get(kind, kind), name) not in unmade]
         for kind, names in wanted.items()
     }
     return {kind: names for kind, names in kept.items() if names}
@@ -484,6 +486,13 @@ def _compare_objects(
     ]
 
 
+def _same_but_for_numbers(wanted: Tally, again: Tally, findings: Findings) -> set[str]:
+    """Tables that a server numbers anew (MariaDB, versioned by transactions), and whose rows are the same."""
+    same = {table for table, rows in wanted.rows.items() if again.rows.get(table) == rows}
+    findings.not_compared += [f"the transactions' numbers in {table}: they are given anew" for table in same]
+    return same
+
+
 def _compare_sections(
     stream: list[dict[str, Any]],
     again: list[dict[str, Any]],
@@ -491,16 +500,20 @@ def _compare_sections(
     scratch: Scratch,
     found: Found,
     findings: Findings,
+    rows_are_same: Collection[str],
 ) -> None:
     """The dump of the restored database with the one in the snapshot, section by section.
 
     Where other versions were at work, a difference in how they write things is none in the data:
     what cannot be told apart is named as not compared.
     """
-    partial = {each.name for each in found.left_out if each.kind == "table"}
+    partial = {(each.kind, each.name) for each in found.left_out}
+    if not any(kind == Kind.EVENT for kind, _ in found.made):
+        partial.add((Kind.EVENTS, ""))  # what stands around them
     wanted = [section for section in stream if not _is_left_out(section, partial, found)]
     again = [section for section in again if not _is_left_out(section, partial, found)]
-    differing = differing_sections(wanted, again, "after the restore")
+    known = {f"{Kind.ROWS} {table} differs after the restore" for table in rows_are_same}
+    differing = [each for each in differing_sections(wanted, again, "after the restore") if each not in known]
     excuse = other_versions(manifest, scratch.info, scratch.programs)
     with_json = _tables_with_json(scratch) if differing else []
     for difference in differing:
@@ -512,12 +525,14 @@ def _compare_sections(
     findings.compared.append(f"{len(wanted) - len(differing)} of {len(stream)} sections byte for byte")
 
 
-def _is_left_out(section: dict[str, Any], partial: Collection[str], found: Found) -> bool:
-    """Whether a section is of a table that was not made, or the definition of one that was made in part."""
-    name = section["table"] if section["kind"] == Kind.TRIGGER else section["name"]
-    is_made = ("table", name) in found.made
-    kinds = (Kind.TABLE,) if is_made else (Kind.TABLE, Kind.ROWS, Kind.TRIGGER)
-    return section["kind"] in kinds and name in partial
+def _is_left_out(section: dict[str, Any], partial: Collection[tuple[str, str]], found: Found) -> bool:
+    """Whether a section is of what was not made, or the definition of a table that was made in part."""
+    kind = section["kind"]
+    if kind not in (Kind.TABLE, Kind.ROWS, Kind.TRIGGER):
+        return (kind, section["name"]) in partial
+    table = section["table"] if kind == Kind.TRIGGER else section["name"]
+    is_made = ("table", table) in found.made
+    return (Kind.TABLE, table) in partial and (kind == Kind.TABLE or not is_made)
 
 
 def _tables_with_json(scratch: Scratch) -> list[str]:

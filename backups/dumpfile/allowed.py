@@ -97,6 +97,8 @@ class Allowed:
         self._taken_names: dict[str, str] = {}
         # Of what may stand there already, each sent just before what takes its place.
         self._drops: dict[str, Ready] = {}
+        # Sequences that are not wished for: made if a table that is draws from them.
+        self._sequences: dict[str, list[Ready]] = {}
         self._later: list[Ready] = []
         self._definitions: list[Ready] = []
         # A default collation that is changed for the definition that comes, if that is wished for.
@@ -241,10 +243,13 @@ class Allowed:
             self._drops.pop(table, None)
             return
         drop = self._drops.pop(table, None)
+        self.found.left_out += [LeftOut("table", table, why, waits=True) for why in made.waiting]
         self.found.left_out += [LeftOut("table", table, why) for why in made.left_out]
         if not made.is_made:
             return
         self._take_name("table", table)
+        for name in made.draws_from:
+            yield from self._sequence_for(name)
         if drop is not None:
             yield drop
         self.found.made["table", table] = table
@@ -257,8 +262,12 @@ class Allowed:
         yield Ready(Does.TABLE, made.text, statement.settings, table)
 
     def _create_sequence(self, statement: Statement, cursor: Cursor) -> Iterator[Ready]:
+        word = cursor.token
         name = read_sequence(cursor, self._scope)
-        if self._wish.tables and name not in self._wish.tables:
+        if not self._is_wished(name):
+            assert word is not None  # noqa: S101  SEQUENCE stands there
+            cursor.cut(word.end, word.end, b" IF NOT EXISTS")
+            self._sequences[name] = [Ready(Does.SEQUENCE, cursor.rewritten(), statement.settings, name)]
             return
         self._take_name("sequence", name)
         if drop := self._drops.pop(name, None):
@@ -266,10 +275,19 @@ class Allowed:
         self.found.made["sequence", name] = name
         yield Ready(Does.SEQUENCE, cursor.rewritten(), statement.settings, name)
 
+    def _sequence_for(self, name: str) -> Iterator[Ready]:
+        """A sequence without which a table could not be made, unless it was made already."""
+        if held := self._sequences.pop(name, None):
+            self.found.made["sequence", name] = name
+            yield from held
+
     def _number(self, statement: Statement, cursor: Cursor) -> Iterator[Ready]:
         name = read_number(cursor, self._scope)
         if ("sequence", name) in self.found.made:
             yield Ready(Does.NUMBER, cursor.rewritten(), statement.settings, name)
+        elif name in self._sequences:
+            # Of one that is there already it does no more than raise the number.
+            self._sequences[name][1:] = [Ready(Does.NUMBER, cursor.rewritten(), statement.settings, name)]
         elif not self._wish.tables:
             raise Unexpected(f"the dump has made no sequence {name}")
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
+from collections.abc import Collection
 from dataclasses import dataclass, field
 from enum import Enum
 from typing import NamedTuple
@@ -35,11 +36,12 @@ class Ready(NamedTuple):
 
 
 class LeftOut(NamedTuple):
-    """What a dump holds and was not made, and why."""
+    """What a dump holds and was not made, and why; what `waits` is made in the place of the live database."""
 
     kind: str
     name: str
     why: str
+    waits: bool = False
 
 
 class EventState(NamedTuple):
@@ -86,6 +88,13 @@ class Found:
     # Databases of which statements were passed over, with how many.
     others: Counter[str] = field(default_factory=Counter)
     own_statements: int = 0
+
+    def leave_out_events(self, names: Collection[str], why: str) -> None:
+        """Note that these events were not made."""
+        self.left_out += [LeftOut("event", event.name, why) for event in self.events if event.name in names]
+        self.events = [event for event in self.events if event.name not in names]
+        for name in names:
+            self.made.pop(("event", name), None)
 
     def inventory(self) -> dict[str, list[str]]:
         """The names of all that was made, by kind, sorted; triggers by their table."""

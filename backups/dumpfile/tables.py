@@ -33,16 +33,19 @@ _NEVER = (b"SELECT", b"TABLE", b"@", b";", b"LIKE", b"RENAME", b"EXCHANGE", b"DI
 
 @dataclass
 class Made:
-    """A CREATE TABLE as it is to be sent, or why it is not.
+    """A CREATE TABLE as it is to be sent, or why it is not, or not all of it.
 
-    `outward` is what it gets when it stands in its place: keys to other databases and defaults from
-    there, as actions of an ALTER TABLE.
+    `waiting` are the reasons for `outward`, which is what it gets when it stands in its place: keys to
+    other databases and defaults from there, as actions of an ALTER TABLE.
     """
 
     text: bytes = b""
     is_made: bool = True
     left_out: list[str] = field(default_factory=list)
+    waiting: list[str] = field(default_factory=list)
     outward: list[bytes] = field(default_factory=list)
+    # The sequences of its own database from which its columns draw.
+    draws_from: list[str] = field(default_factory=list)
 
 
 @dataclass
@@ -146,9 +149,7 @@ class TableReader:
         # Up to its last word: the line's end is the bracket's.
         cursor.cut(state.separator, state.item_begins + len(cursor.text[state.item_begins : end].rstrip()))
         state.made.outward.append(b"ADD " + item)
-        state.made.left_out.append(
-            f"its foreign key to {state.outward[-1]}, in another database, is not made"
-        )
+        state.made.waiting.append(f"its foreign key to {state.outward[-1]}, in another database, is not made")
         state.is_outward = False
 
     def _word(self, cursor: Cursor, token: Token, state: _State) -> None:
@@ -182,6 +183,8 @@ class TableReader:
     def _sequence(self, cursor: Cursor, token: Token, state: _State) -> None:
         """A sequence in a default; one of another database would be moved by a row without a value."""
         name = cursor.name()
+        if name.qualifier is None or self._is_own(name.qualifier):
+            state.made.draws_from.append(name.name)
         if name.qualifier is None:
             return
         if self._is_own(name.qualifier):
@@ -197,7 +200,7 @@ class TableReader:
         cursor.cut(start, stop)
         action = b"ALTER COLUMN " + state.column + b" SET " + cursor.text[start:stop]
         state.made.outward.append(action)
-        state.made.left_out.append(
+        state.made.waiting.append(
             f"its default from {name.qualifier}.{name.name}, in another database, is not made"
         )
 

@@ -32,6 +32,7 @@ from backups.mysql.contents import (
     definition,
     definitions_changed_at,
     describe_as_dumps_do,
+    events_of_the_past,
     foreign_key_names,
     foreign_keys,
     foreign_keys_into,
@@ -40,6 +41,7 @@ from backups.mysql.contents import (
     keys_without_parent,
     listed_tables,
     referenced_tables,
+    refuse_broken_views,
     refuse_what_hangs,
     space_used,
     tables,
@@ -58,11 +60,13 @@ from backups.mysql.left_out import (
     not_in_backup,
     rows_are_dumped,
     tables_without_rows,
+    versioned_by_transactions,
+    without_history,
     without_rows,
 )
 from backups.mysql.loading import LoadingConnection, break_off, loading_connections, session_mode
 from backups.mysql.locks import NotLocked, ReadLock, locked_for_reading
-from backups.mysql.names import derived_name, name_pattern, prefix_pattern, quote
+from backups.mysql.names import derived_name, loosely, name_pattern, prefix_pattern, quote
 from backups.mysql.privileges import (
     account,
     definer_grant,
@@ -76,6 +80,7 @@ from backups.mysql.privileges import (
     view_that_calls_denied,
 )
 from backups.mysql.problems import (
+    EVENT_IS_PAST,
     TRUST_FUNCTION_CREATORS,
     AccessDenied,
     DamagedTable,
@@ -101,5 +106,6 @@ from backups.mysql.programs import (
     option_file,
 )
 from backups.mysql.room import DataFolder, data_folder, free_by_plugin
+from backups.mysql.schemas import spelling, spelling_for
 from backups.mysql.server import MARIADB, MYSQL, Server, ServerInfo, server_warnings, version_number
 from backups.mysql.state import Replica, binary_log_position, lock_wait, probe, replica

@@ -15,6 +15,7 @@ from backups.mysql.contents import database_defaults, inventory
 from backups.mysql.left_out import libraries
 from backups.mysql.names import quote
 from backups.mysql.problems import MySQLProblem
+from backups.mysql.schemas import rows_of, spelling
 
 _END_RENAME_TRIES = 40
 
@@ -66,7 +67,7 @@ def end_renames(connection: Any, database: str) -> None:
         rows = fetch_all(
             connection,
             "SELECT ID FROM information_schema.PROCESSLIST "
-            "WHERE INFO LIKE 'RENAME TABLE %%' AND INSTR(INFO, %s)",
+            "WHERE INFO LIKE 'RENAME TABLE %%' AND INSTR(CAST(INFO AS BINARY), CAST(%s AS BINARY))",
             [quote(database)],
         )
         if not rows:
@@ -80,11 +81,8 @@ def end_renames(connection: Any, database: str) -> None:
 
 def drop_triggers(connection: Any, database: str, of_tables: Collection[str] | None = None) -> None:
     """Drop a database's triggers, or those of some tables."""
-    rows = fetch_all(
-        connection,
-        "SELECT TRIGGER_NAME, EVENT_OBJECT_TABLE FROM information_schema.TRIGGERS WHERE TRIGGER_SCHEMA = %s",
-        [database],
-    )
+    columns = "TRIGGER_NAME, EVENT_OBJECT_TABLE"
+    rows = rows_of(connection, database, "TRIGGERS", columns, by="TRIGGER_SCHEMA")
     for name, table in rows:
         if of_tables is None or table in of_tables:
             execute(connection, f"DROP TRIGGER IF EXISTS {quote(database)}.{quote(str(name))}")
@@ -97,11 +95,11 @@ def drop_views(connection: Any, database: str, names: Collection[str] | None = N
             execute(connection, f"DROP VIEW IF EXISTS {quote(database)}.{quote(name)}")
 
 
-def drop_definitions(connection: Any, database: str) -> None:
+def drop_definitions(connection: Any, database: str, *, but_views: Collection[str] = ()) -> None:
     """Drop all that is no table: triggers, views, events, routines, packages, libraries."""
     drop_triggers(connection, database)
-    drop_views(connection, database)
     held = inventory(connection, database)
+    drop_views(connection, database, set(held.get("view", [])).difference(but_views))
     if "package" in held:
         # MariaDB before 11 parses DROP PACKAGE in Oracle's mode alone.
         execute(connection, "SET SESSION sql_mode = 'ORACLE'")
@@ -139,14 +137,16 @@ def requalify_sequences(connection: Any, database: str, old: str) -> None:
     """
     if "sequence" not in inventory(connection, database):
         return
-    rows = fetch_all(
+    rows = rows_of(
         connection,
-        "SELECT TABLE_NAME, COLUMN_NAME, COLUMN_DEFAULT FROM information_schema.COLUMNS "
-        "WHERE TABLE_SCHEMA = %s AND COLUMN_DEFAULT LIKE '%%val(%%'",
-        [database],
+        database,
+        "COLUMNS",
+        "TABLE_NAME, COLUMN_NAME, COLUMN_DEFAULT",
+        condition="AND COLUMN_DEFAULT LIKE '%%val(%%'",
     )
+    spelled = spelling(connection)
     for table, column, default in rows:
-        pointed = requalified(str(default), database, old)
+        pointed = requalified(str(default), spelled(database), spelled(old))
         if pointed is not None:
             execute(
                 connection,

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Collection, Sequence
+from collections.abc import Collection, Sequence
 from contextlib import suppress
 from typing import Any, NamedTuple
 
@@ -13,6 +13,7 @@ from backups.mysql.connection import execute, fetch_all
 from backups.mysql.left_out import tables_without_rows, tables_without_rows_anywhere
 from backups.mysql.names import quote
 from backups.mysql.problems import MySQLProblem, UnknownDatabase
+from backups.mysql.schemas import but_for, rows_of, spelling
 from backups.mysql.server import MARIADB, ServerInfo
 
 Inventory = dict[str, list[str]]
@@ -20,12 +21,8 @@ Inventory = dict[str, list[str]]
 
 def database_defaults(connection: Any, database: str) -> tuple[str, str]:
     """The database's default character set and collation. Raises UnknownDatabase."""
-    rows = fetch_all(
-        connection,
-        "SELECT DEFAULT_CHARACTER_SET_NAME, DEFAULT_COLLATION_NAME "
-        "FROM information_schema.SCHEMATA WHERE SCHEMA_NAME = %s",
-        [database],
-    )
+    defaults = "DEFAULT_CHARACTER_SET_NAME, DEFAULT_COLLATION_NAME"
+    rows = rows_of(connection, database, "SCHEMATA", defaults, by="SCHEMA_NAME")
     if not rows:
         raise UnknownDatabase(f"There is no database {database} that we may see.")
     return str(rows[0][0]), str(rows[0][1])
@@ -52,13 +49,7 @@ def count_rows(connection: Any, database: str, table: str) -> int:
 
 def database_exists(connection: Any, database: str) -> bool:
     """Whether the server has the database, as far as this user sees."""
-    return bool(
-        fetch_all(
-            connection,
-            "SELECT 1 FROM information_schema.SCHEMATA WHERE SCHEMA_NAME = %s",
-            [database],
-        )
-    )
+    return bool(rows_of(connection, database, "SCHEMATA", "1", by="SCHEMA_NAME"))
 
 
 def inventory(connection: Any, database: str) -> Inventory:
@@ -67,29 +58,25 @@ def inventory(connection: Any, database: str) -> Inventory:
     Triggers by their table's name, once for each.
     """
     found: Inventory = {}
-    for kind, statement in _INVENTORY.items():
-        names = [str(name) for (name,) in fetch_all(connection, statement, [database])]
-        if names:
-            found[kind] = sorted(names)
-    for kind, name in fetch_all(connection, _ROUTINES, [database]):
-        found.setdefault(str(kind).lower(), []).append(str(name))
-    for kind in ("procedure", "function", "package", "package body"):
-        if kind in found:
-            found[kind].sort()
-    return found
+    for table, by, kind_column, name_column in _INVENTORY:
+        for kind, name in rows_of(connection, database, table, f"{kind_column}, {name_column}", by=by):
+            if kind in _KINDS:
+                found.setdefault(_KINDS[kind], []).append(str(name))
+    return {kind: sorted(names) for kind, names in found.items()}
 
 
-_INVENTORY = {
-    "table": "SELECT TABLE_NAME FROM information_schema.TABLES WHERE TABLE_SCHEMA = %s "
-    "AND TABLE_TYPE IN ('BASE TABLE', 'SYSTEM VERSIONED')",
-    "view": "SELECT TABLE_NAME FROM information_schema.TABLES WHERE TABLE_SCHEMA = %s "
-    "AND TABLE_TYPE = 'VIEW'",
-    "sequence": "SELECT TABLE_NAME FROM information_schema.TABLES WHERE TABLE_SCHEMA = %s "
-    "AND TABLE_TYPE = 'SEQUENCE'",
-    "trigger": "SELECT EVENT_OBJECT_TABLE FROM information_schema.TRIGGERS WHERE TRIGGER_SCHEMA = %s",
-    "event": "SELECT EVENT_NAME FROM information_schema.EVENTS WHERE EVENT_SCHEMA = %s",
+_INVENTORY = (
+    ("TABLES", "TABLE_SCHEMA", "TABLE_TYPE", "TABLE_NAME"),
+    ("TRIGGERS", "TRIGGER_SCHEMA", "'TRIGGER'", "EVENT_OBJECT_TABLE"),
+    ("EVENTS", "EVENT_SCHEMA", "'EVENT'", "EVENT_NAME"),
+    ("ROUTINES", "ROUTINE_SCHEMA", "ROUTINE_TYPE", "ROUTINE_NAME"),
+)
+_TABLES = ("BASE TABLE", "SYSTEM VERSIONED")
+_KINDS = {
+    **dict.fromkeys(_TABLES, "table"),
+    **{kind.upper(): kind for kind in ("view", "sequence", "trigger", "event")},
+    **{kind.upper(): kind for kind in ("procedure", "function", "package", "package body")},
 }
-_ROUTINES = "SELECT ROUTINE_TYPE, ROUTINE_NAME FROM information_schema.ROUTINES WHERE ROUTINE_SCHEMA = %s"
 
 
 def refuse_what_hangs(connection: Any, database: str) -> None:
@@ -98,11 +85,13 @@ def refuse_what_hangs(connection: Any, database: str) -> None:
     Their search for a delimiter never ends where an event's text holds `;;` (seen in MariaDB
     10.11 and MySQL 9.7).
     """
-    rows = fetch_all(
+    rows = rows_of(
         connection,
-        "SELECT EVENT_NAME FROM information_schema.EVENTS WHERE EVENT_SCHEMA = %s "
-        "AND INSTR(CONCAT_WS(' ', DEFINER, EVENT_NAME, EVENT_DEFINITION, EVENT_COMMENT), ';;')",
-        [database],
+        database,
+        "EVENTS",
+        "EVENT_NAME",
+        by="EVENT_SCHEMA",
+        condition="AND INSTR(CONCAT_WS(' ', DEFINER, EVENT_NAME, EVENT_DEFINITION, EVENT_COMMENT), ';;')",
     )
     if rows:
         raise MySQLProblem(
@@ -111,14 +100,32 @@ def refuse_what_hangs(connection: Any, database: str) -> None:
         )
 
 
+def events_of_the_past(connection: Any, database: str) -> set[str]:
+    """Events that would run at once were they enabled, though their last time is over.
+
+    A server that makes such an event as enabled disables it at once; one that alters it does not.
+    """
+    rows = rows_of(
+        connection,
+        database,
+        "EVENTS",
+        "EVENT_NAME",
+        by="EVENT_SCHEMA",
+        # Told in the event's own time zone.
+        condition="AND COALESCE(EXECUTE_AT, ENDS) < CONVERT_TZ(UTC_TIMESTAMP(), '+00:00', TIME_ZONE)",
+    )
+    return {str(name) for (name,) in rows}
+
+
 def tables_without_snapshot(connection: Any, database: str) -> list[str]:
     """Tables that a consistent snapshot does not cover: all that are not InnoDB, with their engine."""
-    rows = fetch_all(
+    rows = rows_of(
         connection,
-        "SELECT TABLE_NAME, ENGINE FROM information_schema.TABLES WHERE TABLE_SCHEMA = %s "
-        "AND TABLE_TYPE IN ('BASE TABLE', 'SYSTEM VERSIONED') AND ENGINE <> 'InnoDB' "
+        database,
+        "TABLES",
+        "TABLE_NAME, ENGINE",
+        condition="AND TABLE_TYPE IN ('BASE TABLE', 'SYSTEM VERSIONED') AND ENGINE <> 'InnoDB' "
         "ORDER BY TABLE_NAME",
-        [database],
     )
     return [f"{name} ({engine})" for name, engine in rows]
 
@@ -139,33 +146,25 @@ class ForeignKey(NamedTuple):
 
 
 def foreign_keys(connection: Any, database: str) -> list[ForeignKey]:
-    """The foreign keys of a database, sorted."""
+    """The foreign keys of a database, sorted; its own name as it is given here."""
     rows = _references(
-        connection,
-        "CONSTRAINT_SCHEMA, TABLE_NAME, CONSTRAINT_NAME, UNIQUE_CONSTRAINT_SCHEMA, REFERENCED_TABLE_NAME",
-        "CONSTRAINT_SCHEMA = %s",
-        [database],
+        connection, database, "TABLE_NAME, CONSTRAINT_NAME, UNIQUE_CONSTRAINT_SCHEMA, REFERENCED_TABLE_NAME"
     )
-    spelled = _spelling(connection)
-    # information_schema compares names by a collation in which others may be equal.
-    return sorted(ForeignKey(*map(str, key)) for schema, *key in rows if spelled(schema) == spelled(database))
+    spelled = spelling(connection)
+    keys = [ForeignKey(*map(str, key)) for key in rows]
+    own = spelled(database)
+    return sorted(key._replace(schema=database) if spelled(key.schema) == own else key for key in keys)
 
 
 def keys_without_parent(connection: Any, database: str) -> list[ForeignKey]:
     """Foreign keys to tables of their own database that are not there, as foreign_key_checks=0 allows."""
-    spelled = _spelling(connection)
+    spelled = spelling(connection)
     held = {spelled(name) for name in inventory(connection, database).get("table", [])}
     return [
         key
         for key in foreign_keys(connection, database)
-        if spelled(key.schema) == spelled(database) and spelled(key.referenced) not in held
+        if key.schema == database and spelled(key.referenced) not in held
     ]
-
-
-def _spelling(connection: Any) -> Callable[[str], str]:
-    """In which form names of databases and tables are equal on this server."""
-    ((setting,),) = fetch_all(connection, "SELECT @@lower_case_table_names")
-    return str.casefold if setting else str
 
 
 def crossing_foreign_keys(connection: Any, database: str, chosen: Collection[str]) -> list[tuple[str, str]]:
@@ -183,11 +182,7 @@ def is_read_only(connection: Any, database: str) -> bool:
     https://dev.mysql.com/doc/refman/8.4/en/information-schema-schemata-extensions-table.html
     """
     with suppress(MySQLdb.Error):  # MariaDB and older servers know no such table
-        rows = fetch_all(
-            connection,
-            "SELECT OPTIONS FROM information_schema.SCHEMATA_EXTENSIONS WHERE SCHEMA_NAME = %s",
-            [database],
-        )
+        rows = rows_of(connection, database, "SCHEMATA_EXTENSIONS", "OPTIONS", by="SCHEMA_NAME")
         return any("READ ONLY=1" in str(options) for (options,) in rows)
     return False
 
@@ -209,12 +204,16 @@ _DIRECTORY = re.compile(rb"\b(?:DATA|INDEX) DIRECTORY\b")
 
 
 class BrokenView(NamedTuple):
-    """A view that reads what is not there any more, with the statement that made it."""
+    """A view that cannot be read any more, with the statement that made it.
+
+    `why` is the server's reason: what it reads is gone, or who defines it may not read that.
+    """
 
     name: str
     statement: str
     charset: str
     collation: str
+    why: str
 
 
 def broken_views(connection: Any, database: str) -> list[BrokenView]:
@@ -224,19 +223,31 @@ def broken_views(connection: Any, database: str) -> list[BrokenView]:
         try:
             # As the dump programs ask for what they write first of each view.
             fetch_all(connection, f"SHOW FIELDS FROM {quote(name)}")
-        except MySQLdb.Error:
+        except MySQLdb.Error as error:
             ((_, *told),) = fetch_all(connection, f"SHOW CREATE VIEW {quote(name)}")
-            found.append(BrokenView(name, *map(str, told)))
+            statement, charset, collation = map(str, told)
+            found.append(BrokenView(name, statement, charset, collation, str(error.args[-1])))
     return found
+
+
+def refuse_broken_views(views: Sequence[BrokenView], database: str) -> None:
+    """Raise MySQLProblem for views at which the dump programs end."""
+    if not views:
+        return
+    names = ", ".join(view.name for view in views)
+    which = f"The view {names} of {database}" if len(views) == 1 else f"These views of {database}"
+    told = "" if len(views) == 1 else f": {names}"
+    raise MySQLProblem(
+        f"{which} cannot be read any more, and the dump program ends at such a view{told} ({views[0].why}).",
+        do="Make again what is missing, or keep the statement that SHOW CREATE VIEW tells and drop the view. "
+        "A restore can be made all the same: the backup before it leaves such views out.",
+    )
 
 
 def triggers(connection: Any, database: str) -> set[tuple[str, str, str]]:
     """The triggers of a database: "trigger", their names and their tables."""
-    rows = fetch_all(
-        connection,
-        "SELECT TRIGGER_NAME, EVENT_OBJECT_TABLE FROM information_schema.TRIGGERS WHERE TRIGGER_SCHEMA = %s",
-        [database],
-    )
+    columns = "TRIGGER_NAME, EVENT_OBJECT_TABLE"
+    rows = rows_of(connection, database, "TRIGGERS", columns, by="TRIGGER_SCHEMA")
     return {("trigger", str(name), str(table)) for name, table in rows}
 
 
@@ -244,52 +255,59 @@ def foreign_keys_into(connection: Any, database: str) -> list[tuple[str, str]]:
     """Foreign keys of other databases, as far as we see them: (database.table, the table referred to)."""
     rows = _references(
         connection,
+        database,
         "CONSTRAINT_SCHEMA, TABLE_NAME, REFERENCED_TABLE_NAME",
-        "UNIQUE_CONSTRAINT_SCHEMA = %s AND CONSTRAINT_SCHEMA <> %s",
-        [database, database],
+        by="UNIQUE_CONSTRAINT_SCHEMA",
     )
-    return [(f"{schema}.{table}", str(referenced)) for schema, table, referenced in rows]
+    spelled = spelling(connection)
+    return [
+        (f"{schema}.{table}", str(referenced))
+        for schema, table, referenced in rows
+        if spelled(str(schema)) != spelled(database)
+    ]
 
 
 def foreign_key_names(connection: Any, database: str) -> list[tuple[str, str]]:
     """The foreign keys of a database: (table, name)."""
-    rows = _references(connection, "TABLE_NAME, CONSTRAINT_NAME", "CONSTRAINT_SCHEMA = %s", [database])
+    rows = _references(connection, database, "TABLE_NAME, CONSTRAINT_NAME")
     return [(str(table), str(name)) for table, name in rows]
 
 
 def referenced_tables(connection: Any, database: str) -> list[str]:
     """The tables to which foreign keys of a database refer, whether these are there or not."""
-    rows = _references(connection, "DISTINCT REFERENCED_TABLE_NAME", "CONSTRAINT_SCHEMA = %s", [database])
-    return [str(name) for (name,) in rows]
+    rows = _references(connection, database, "REFERENCED_TABLE_NAME")
+    return sorted({str(name) for (name,) in rows})
 
 
 def _references(
-    connection: Any, columns: str, condition: str, arguments: Sequence[str]
+    connection: Any, database: str, columns: str, *, by: str = "CONSTRAINT_SCHEMA"
 ) -> list[tuple[Any, ...]]:
     """What information_schema tells of foreign keys.
 
     It opens tables for that, and one whose remote server is away answers with an error: asked again
     without such tables, which have no foreign keys.
     """
-    select = f"SELECT {columns} FROM information_schema.REFERENTIAL_CONSTRAINTS WHERE {condition}"  # noqa: S608
     try:
-        return fetch_all(connection, select, arguments)
+        return rows_of(connection, database, "REFERENTIAL_CONSTRAINTS", columns, by=by)
     except MySQLdb.Error:
         far = tables_without_rows_anywhere(connection)
         if not far:
             raise
-        return fetch_all(connection, select + _but_for(far), [*arguments, *far])
+        return rows_of(
+            connection,
+            database,
+            "REFERENTIAL_CONSTRAINTS",
+            columns,
+            by=by,
+            condition=but_for(far),
+            arguments=far,
+        )
 
 
 def tables_with_json(connection: Any, database: str) -> list[str]:
     """Tables with columns of MySQL's own JSON type; MariaDB's is a text."""
-    rows = fetch_all(
-        connection,
-        "SELECT DISTINCT TABLE_NAME FROM information_schema.COLUMNS WHERE TABLE_SCHEMA = %s "
-        "AND DATA_TYPE = 'json'",
-        [database],
-    )
-    return [str(name) for (name,) in rows]
+    rows = rows_of(connection, database, "COLUMNS", "TABLE_NAME", condition="AND DATA_TYPE = 'json'")
+    return sorted({str(name) for (name,) in rows})
 
 
 class TableSize(NamedTuple):
@@ -330,14 +348,13 @@ def listed_tables(connection: Any, database: str) -> list[TableSize]:
 
 def data_length(connection: Any, database: str) -> int:
     """The server's own estimate of the size of the rows in bytes."""
-    ((length,),) = _of_tables(connection, "COALESCE(SUM(DATA_LENGTH), 0)", database)
-    return int(length)
+    return sum(int(length) for (length,) in _of_tables(connection, "COALESCE(DATA_LENGTH, 0)", database))
 
 
 def space_used(connection: Any, database: str) -> int:
     """The server's own estimate of what a database takes on disk, in bytes."""
-    ((length,),) = _of_tables(connection, "COALESCE(SUM(DATA_LENGTH + INDEX_LENGTH), 0)", database)
-    return int(length)
+    lengths = _of_tables(connection, "COALESCE(DATA_LENGTH + INDEX_LENGTH, 0)", database)
+    return sum(int(length) for (length,) in lengths)
 
 
 def _of_tables(connection: Any, columns: str, database: str) -> list[tuple[Any, ...]]:
@@ -347,13 +364,7 @@ def _of_tables(connection: Any, columns: str, database: str) -> list[tuple[Any, 
     an error, or on MySQL with a size of 2^64.
     """
     elsewhere = tables_without_rows(connection, database)
-    select = f"SELECT {columns} FROM information_schema.TABLES WHERE TABLE_SCHEMA = %s"  # noqa: S608
-    return fetch_all(connection, select + _but_for(elsewhere), [database, *elsewhere])
-
-
-def _but_for(tables: Sequence[str]) -> str:
-    """What leaves these tables out of a question; their names are its last arguments."""
-    return f" AND TABLE_NAME NOT IN ({', '.join(['%s'] * len(tables))})" if tables else ""
+    return rows_of(connection, database, "TABLES", columns, condition=but_for(elsewhere), arguments=elsewhere)
 
 
 def describe_as_dumps_do(connection: Any) -> None:

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, NamedTuple
 
 import MySQLdb
 
 from backups.mysql.connection import fetch_all
+from backups.mysql.schemas import rows_of
 
 # What mariadb-dump and mysqldump write no rows of, whatever they are told: mariadb-dump's list
 # under --no-data-med (on by default), and check_if_ignore_table in the source of both; S3, which
@@ -26,6 +27,8 @@ _WITHOUT_ROWS = {
     "vp": "its rows are those of the tables that it joins",
 }
 _WITHOUT_DEFINITION = frozenset({"s3"})
+# What the reason begins with where it is the history of a table that is left out.
+HISTORY = "history"
 # So many names of a kind are told; the list is for people, and stands in every manifest.
 _MOST = 500
 
@@ -62,11 +65,12 @@ def engines(connection: Any, database: str) -> dict[str, str]:
 
     Asked for these columns alone, both servers answer from what they know of the definitions.
     """
-    rows = fetch_all(
+    rows = rows_of(
         connection,
-        "SELECT TABLE_NAME, ENGINE FROM information_schema.TABLES WHERE TABLE_SCHEMA = %s "
-        "AND TABLE_TYPE IN ('BASE TABLE', 'SYSTEM VERSIONED')",
-        [database],
+        database,
+        "TABLES",
+        "TABLE_NAME, ENGINE",
+        condition="AND TABLE_TYPE IN ('BASE TABLE', 'SYSTEM VERSIONED')",
     )
     return {str(name): str(engine or "") for name, engine in rows}
 
@@ -100,6 +104,7 @@ def not_in_backup(connection: Any, database: str) -> list[LeftOut]:
         LeftOut(str(table), f"column {column}: its REF_SYSTEM_ID {number} is in no dump, values keep theirs")
         for table, column, number in _asked(connection, _REFERENCE_SYSTEMS, database)
     ]
+    told += [LeftOut(name, f"{HISTORY}: {why}") for name, why in _histories(connection, database)]
     told += [
         LeftOut("", f"the database's own comment ({comment})")
         for (comment,) in _asked(connection, _COMMENT, database)
@@ -113,27 +118,66 @@ def not_in_backup(connection: Any, database: str) -> list[LeftOut]:
     return _shortened(told)
 
 
+def versioned_by_transactions(connection: Any, database: str) -> list[str]:
+    """MariaDB's tables whose history tells transactions and not times: no dump can carry it.
+
+    mariadb-dump refuses --dump-history for the whole of a database that has one.
+    """
+    rows = _asked(connection, _ROW_STARTS, database)
+    return sorted(str(name) for name, kind in rows if kind == "bigint")
+
+
+def _histories(connection: Any, database: str) -> Iterator[tuple[str, str]]:
+    by_transactions = versioned_by_transactions(connection, database)
+    for name in by_transactions:
+        yield name, "rows of before are told by transactions, which dump programs do not write"
+    for (name,) in _asked(connection, _VERSIONED, database) if by_transactions else ():
+        if name not in by_transactions:
+            yield str(name), f"rows of before are left out of each dump in which {by_transactions[0]} is"
+
+
+def without_history(left_out: Sequence[Mapping[str, str]]) -> list[str]:
+    """Of a manifest's `not_in_backup`, the tables whose rows of before the snapshot does not hold."""
+    return [each["table"] for each in left_out if each["why"].startswith(f"{HISTORY}:")]
+
+
 def libraries(connection: Any, database: str) -> list[str]:
     """The JavaScript libraries of a database, which MySQL has since 9.2 and dumps with its routines."""
     return [str(name) for (name,) in _asked(connection, _LIBRARIES, database)]
 
 
-_LIBRARIES = (
-    "SELECT LIBRARY_NAME FROM information_schema.LIBRARIES WHERE LIBRARY_SCHEMA = %s ORDER BY LIBRARY_NAME"
+class _Question(NamedTuple):
+    """What is asked of one database, in a table of information_schema that not every server has."""
+
+    table: str
+    columns: str
+    by: str
+    condition: str = ""
+
+
+_LIBRARIES = _Question("LIBRARIES", "LIBRARY_NAME", "LIBRARY_SCHEMA", "ORDER BY LIBRARY_NAME")
+_ROW_STARTS = _Question(
+    "COLUMNS", "TABLE_NAME, DATA_TYPE", "TABLE_SCHEMA", "AND GENERATION_EXPRESSION = 'ROW START'"
+)
+_VERSIONED = _Question(
+    "TABLES", "TABLE_NAME", "TABLE_SCHEMA", "AND TABLE_TYPE = 'SYSTEM VERSIONED' ORDER BY TABLE_NAME"
 )
 # MariaDB alone has the table; MySQL's SHOW CREATE TABLE, and so its dump, has the SRID.
-_REFERENCE_SYSTEMS = (
-    "SELECT F_TABLE_NAME, G_GEOMETRY_COLUMN, SRID FROM information_schema.GEOMETRY_COLUMNS "
-    "WHERE F_TABLE_SCHEMA = %s AND SRID <> 0 ORDER BY F_TABLE_NAME, G_GEOMETRY_COLUMN"
+_REFERENCE_SYSTEMS = _Question(
+    "GEOMETRY_COLUMNS",
+    "F_TABLE_NAME, G_GEOMETRY_COLUMN, SRID",
+    "F_TABLE_SCHEMA",
+    "AND SRID <> 0 ORDER BY F_TABLE_NAME, G_GEOMETRY_COLUMN",
 )
-_COMMENT = "SELECT SCHEMA_COMMENT FROM information_schema.SCHEMATA WHERE SCHEMA_NAME = %s"
-_ENCRYPTION = "SELECT DEFAULT_ENCRYPTION FROM information_schema.SCHEMATA WHERE SCHEMA_NAME = %s"
+_COMMENT = _Question("SCHEMATA", "SCHEMA_COMMENT", "SCHEMA_NAME")
+_ENCRYPTION = _Question("SCHEMATA", "DEFAULT_ENCRYPTION", "SCHEMA_NAME")
 
 
-def _asked(connection: Any, statement: str, database: str) -> Sequence[tuple[Any, ...]]:
+def _asked(connection: Any, question: _Question, database: str) -> Sequence[tuple[Any, ...]]:
     """The answer of a server that knows these tables and columns; of another one none."""
     try:
-        return fetch_all(connection, statement, [database])
+        table, columns, by, condition = question
+        return rows_of(connection, database, table, columns, by=by, condition=condition)
     except (MySQLdb.OperationalError, MySQLdb.ProgrammingError) as error:
         if error.args[0] in (_UNKNOWN_TABLE, _UNKNOWN_COLUMN):
             return ()

@@ -101,6 +101,13 @@ class LoadingConnection:
         while self.driver.next_result() == 0:
             self.driver.store_result()
 
+    def noted(self) -> frozenset[int]:
+        """The numbers of the server's remarks on the statement that ran last."""
+        if not self.driver.warning_count():
+            return frozenset()
+        self.driver.query(b"SHOW WARNINGS")
+        return frozenset(int(number) for _, number, _ in self.driver.store_result().fetch_row(0))
+
 
 @contextmanager
 def loading_connections(server: Server, database: str, wanted: int) -> Iterator[list[LoadingConnection]]:

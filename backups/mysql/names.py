@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import unicodedata
 
 _LONGEST_NAME = 64
 _LONGEST_FILE_NAME = 255
@@ -48,3 +49,9 @@ def prefix_pattern(prefix: str) -> str:
 def quote_text(text: str) -> str:
     """A text as a literal in SQL."""
     return "'" + text.replace("\\", "\\\\").replace("'", "''") + "'"
+
+
+def loosely(name: str) -> str:
+    """A name as the most careless collation has it, by which the dump programs know what to leave out."""
+    letters = unicodedata.normalize("NFKD", name.casefold())
+    return "".join(letter for letter in letters if not unicodedata.combining(letter))

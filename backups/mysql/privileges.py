@@ -12,6 +12,7 @@ from backups.mysql.connection import execute, fetch_all
 from backups.mysql.contents import inventory
 from backups.mysql.names import quote, quote_text
 from backups.mysql.problems import MissingPrivilege
+from backups.mysql.schemas import rows_of
 from backups.mysql.server import MARIADB
 from backups.mysql.state import probe
 
@@ -52,26 +53,32 @@ def view_that_calls_denied(connection: Any, database: str) -> str | None:
 
 def routines_without_body(connection: Any, database: str) -> list[str]:
     """Routines that the user sees by name only."""
-    rows = fetch_all(
+    rows = rows_of(
         connection,
-        "SELECT ROUTINE_NAME FROM information_schema.ROUTINES "
-        "WHERE ROUTINE_SCHEMA = %s AND ROUTINE_DEFINITION IS NULL",
-        [database],
+        database,
+        "ROUTINES",
+        "ROUTINE_NAME",
+        by="ROUTINE_SCHEMA",
+        condition="AND ROUTINE_DEFINITION IS NULL",
     )
     return [str(name) for (name,) in rows]
 
 
 def definers(connection: Any, database: str) -> list[str]:
     """The users in whose name views, triggers, routines and events of a database run."""
-    rows = fetch_all(
-        connection,
-        "SELECT DEFINER FROM information_schema.VIEWS WHERE TABLE_SCHEMA = %s "
-        "UNION SELECT DEFINER FROM information_schema.TRIGGERS WHERE TRIGGER_SCHEMA = %s "
-        "UNION SELECT DEFINER FROM information_schema.ROUTINES WHERE ROUTINE_SCHEMA = %s "
-        "UNION SELECT DEFINER FROM information_schema.EVENTS WHERE EVENT_SCHEMA = %s",
-        [database] * 4,
+    tables = {
+        "VIEWS": "TABLE_SCHEMA",
+        "TRIGGERS": "TRIGGER_SCHEMA",
+        "ROUTINES": "ROUTINE_SCHEMA",
+        "EVENTS": "EVENT_SCHEMA",
+    }
+    return sorted(
+        {
+            str(definer)
+            for table, by in tables.items()
+            for (definer,) in rows_of(connection, database, table, "DEFINER", by=by)
+        }
     )
-    return sorted(str(definer) for (definer,) in rows)
 
 
 def missing_users(connection: Any, accounts: Sequence[str]) -> list[str] | None:

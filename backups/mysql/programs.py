@@ -180,6 +180,11 @@ def _tls_args(server: Server, programs: Clients) -> list[str]:
     return ["--ssl", "--skip-ssl-verify-server-cert"]
 
 
+def _knows_history(info: ServerInfo, programs: Clients) -> bool:
+    since = (10, 11)
+    return info.flavour == MARIADB and info.number >= since and programs.knows("dump-history", since=since)
+
+
 def dump_args(
     server: Server,
     database: str,
@@ -190,10 +195,12 @@ def dump_args(
     structure_only: bool = False,
     tables_only: bool = False,
     leave_out: Sequence[str] = (),
+    with_history: bool = True,
 ) -> tuple[str, ...]:
     """A whole, consistent dump of one database.
 
     With `tables_only` without its events and routines; `leave_out` are tables, views and sequences.
+    `with_history` asks for what system-versioned tables held before, where the program can.
     """
     args = [
         *programs.before_dump,
@@ -214,7 +221,7 @@ def dump_args(
         args.append("--set-gtid-purged=OFF")
         if programs.knows("column-statistics", since=(8,)):
             args.append("--column-statistics=0")
-    elif not structure_only and info.number >= (10, 11) and programs.knows("dump-history", since=(10, 11)):
+    elif with_history and not structure_only and _knows_history(info, programs):
         args.append("--dump-history")
     if structure_only:
         args.append("--no-data")

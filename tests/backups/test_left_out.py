@@ -17,6 +17,14 @@ INSERT INTO january VALUES (1);
 CREATE TABLE year (id INT, KEY (id)) ENGINE=MERGE UNION=(january);
 """
 
+BY_TRANSACTIONS = """
+CREATE TABLE ledger (id INT PRIMARY KEY, n INT, s BIGINT UNSIGNED GENERATED ALWAYS AS ROW START INVISIBLE,
+  e BIGINT UNSIGNED GENERATED ALWAYS AS ROW END INVISIBLE, PERIOD FOR SYSTEM_TIME (s, e))
+  WITH SYSTEM VERSIONING;
+INSERT INTO ledger VALUES (1, 10), (2, 20);
+UPDATE ledger SET n = 11 WHERE id = 1;
+"""
+
 
 def connected(server: DatabaseServer) -> mysql.Server:
     """The server, as its administrator reaches it."""
@@ -93,3 +101,22 @@ def test_a_remote_server_that_is_away_is_not_asked(federating_server: DatabaseSe
             "people",
             "year",
         }
+
+
+def test_history_by_transactions_is_named_and_costs_the_others_theirs(mariadb_server: DatabaseServer) -> None:
+    """mariadb-dump takes --dump-history for a whole database, and refuses it where one such table is."""
+    shop = make_shop(
+        mariadb_server,
+        "CREATE TABLE by_times (id INT PRIMARY KEY) WITH SYSTEM VERSIONING; CREATE TABLE plain (id INT);",
+    )
+    with mysql.connect(connected(mariadb_server)) as connection:
+        assert mysql.not_in_backup(connection, shop.name) == []
+        mariadb_server.load(BY_TRANSACTIONS, shop.name)
+        told = mysql.not_in_backup(connection, shop.name)
+        assert mysql.versioned_by_transactions(connection, shop.name) == ["ledger"]
+    assert [(left.table, left.why.partition(":")[0]) for left in told] == [
+        ("ledger", "history"),
+        ("by_times", "history"),
+    ]
+    listed = [left._asdict() for left in told]
+    assert (mysql.without_history(listed), mysql.without_rows(listed)) == (["ledger", "by_times"], [])

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from contextlib import suppress
+from dataclasses import replace
 
 import pytest
 from hypothesis import given, settings
@@ -130,6 +131,24 @@ def test_sequences_and_their_numbers_of_mariadb() -> None:
     for number in ("DO SETVAL(`s`, 7, 0);", "SELECT SETVAL(`live`.`s`, 7, 0);"):
         verb = number.partition(" ")[0]
         assert sent(SEQUENCE + number) == ["CREATE SEQUENCE `s` start with 1", f"{verb} SETVAL(`s`, 7, 0)"]
+
+
+def test_a_chosen_table_brings_the_sequences_from_which_it_draws() -> None:
+    """One that is there already is left as it is, but for a number that is lower."""
+    drawing = "CREATE TABLE `t` (`id` bigint DEFAULT nextval(`live`.`s`));\n"
+    others = "CREATE SEQUENCE `other` start with 1;\nDO SETVAL(`other`, 3, 0);\n"
+    text = "DROP SEQUENCE IF EXISTS `s`;\n" + SEQUENCE + "DO SETVAL(`s`, 7, 0);\n" + others + drawing
+
+    assert sent(text, wish=replace(WISH, tables=frozenset({"t"}))) == [
+        "CREATE SEQUENCE IF NOT EXISTS `s` start with 1",
+        "DO SETVAL(`s`, 7, 0)",
+        "CREATE TABLE `t` (`id` bigint DEFAULT nextval(`live__verify_1`.`s`))",
+    ]
+    assert sent(text, wish=replace(WISH, tables=frozenset({"s"}))) == [
+        "DROP SEQUENCE IF EXISTS `s`",
+        "CREATE SEQUENCE `s` start with 1",
+        "DO SETVAL(`s`, 7, 0)",
+    ]
 
 
 def test_packages_of_mariadb() -> None:
