@@ -31,11 +31,12 @@ class Hand:
         self._settings = Settings(initial_mode=sql_mode)
 
     def run(self, ready: Ready) -> None:
-        """Run a statement under its own settings. Raises what the driver raises."""
-        if changes := ready.settings.differing_from(self._settings):
-            self.connection.set(changes)
-        self._settings = ready.settings
-        self.connection.run(ready.text)
+        """Run a statement under its own settings. Raises MySQLProblem."""
+        with self.connection.translated(ready.text):
+            if changes := ready.settings.differing_from(self._settings):
+                self.connection.set(changes)
+            self._settings = ready.settings
+            self.connection.run(ready.text)
 
 
 @dataclass(eq=False)
@@ -63,9 +64,8 @@ class Job:
 class Crew:
     """Connections at work, each in a thread of its own, until `close` or `stop`. There may be none."""
 
-    def __init__(self, server: mysql.Server, database: str, hands: Sequence[Hand]) -> None:
+    def __init__(self, server: mysql.Server, hands: Sequence[Hand]) -> None:
         self._server = server
-        self._database = database
         self._hands = list(hands)
         self._jobs: deque[Job] = deque()
         self._running: list[Job] = []
@@ -153,9 +153,8 @@ class Crew:
     def _work(self, hand: Hand) -> None:
         while job := self._next():
             try:
-                with mysql.translated_load(self._server, self._database):
-                    for statement in job.statements:
-                        hand.run(statement)
+                for statement in job.statements:
+                    hand.run(statement)
                 self._done(job)
             except BaseException as error:  # noqa: BLE001  raised again in the thread that waits
                 self._fail(job, error)

@@ -242,7 +242,7 @@ def load(
         if len(opened) <= wanted:
             say(f"The server has connections for {len(opened) - 1} of {wanted} that load rows at once.")
         hands = [Hand(connection, dialect.sql_mode) for connection in opened]
-        crew = Crew(server, wish.database, hands[1:])
+        crew = Crew(server, hands[1:])
         loading.afterwards = lambda: crew.doing
         spread = Spread(
             hands[0],
@@ -253,8 +253,7 @@ def load(
         )
 
         def work() -> None:
-            with mysql.translated_load(server, wish.database):
-                spread.send(ready)
+            spread.send(ready)
 
         def break_off() -> None:
             loading.is_broken_off = source.poll() is None
@@ -274,7 +273,9 @@ def load(
             raise _of_the_dump(problem, server) from problem
         finally:
             crew.stop()
-    loading.altered = _altered(loading.found.definitions, server, wish.database, dialect)
+        loading.altered = _altered(loading.found.definitions, server, wish.database, dialect)
+        if loading.altered:
+            opened[0].refuse_made_otherwise(loading.altered)
 
 
 def _tallied(statements: Iterator[Ready], tally: Tally | None) -> Iterator[Ready]:
@@ -302,12 +303,11 @@ class Definers:
     def __init__(
         self,
         server: mysql.Server,
-        database: str,
         connection: mysql.LoadingConnection,
         sql_mode: str,
         tick: process.Tick,
     ) -> None:
-        self._server, self._database, self._tick = server, database, tick
+        self._server, self._tick = server, tick
         self._connection = connection
         self._hand = Hand(connection, sql_mode)
 
@@ -315,9 +315,8 @@ class Definers:
         """Run statements one after the other. Raises LoadProblem, what `tick` raises."""
 
         def work() -> None:
-            with mysql.translated_load(self._server, self._database):
-                for each in ready:
-                    self._hand.run(each)
+            for each in ready:
+                self._hand.run(each)
 
         try:
             process.watched(work, self._tick, lambda: mysql.break_off(self._server, [self._connection]))
@@ -332,7 +331,7 @@ def definers_at(
     """A connection for definitions, for the length of a block. Raises MySQLProblem."""
     sql_mode = dialect_of(server, info).sql_mode
     with mysql.loading_connections(server, database, 1) as (connection,):
-        yield Definers(server, database, connection, sql_mode, tick)
+        yield Definers(server, connection, sql_mode, tick)
 
 
 def _altered(
@@ -381,6 +380,7 @@ def _of_the_dump(problem: Problem, server: mysql.Server) -> Problem:
     """The problem as one of the dump, unless it is surely none of it."""
     not_the_dump = (
         mysql.ServerGone, mysql.ServerUnreachable, mysql.AccessDenied, mysql.MissingPrivilege, mysql.DiskFull,
+        mysql.OfTheServer,
     )  # fmt: skip
     if isinstance(problem, mysql.MissingPrivilege):
         with suppress(Problem), mysql.connect(server) as connection:

@@ -80,13 +80,13 @@ from backups.mysql.problems import (
     MissingPrivilege,
     MySQLProblem,
     NoMoreConnections,
+    OfTheServer,
     ServerGone,
     ServerUnreachable,
     TlsProblem,
     UnknownDatabase,
     dump_problem,
     translated,
-    translated_load,
 )
 from backups.mysql.programs import (
     Clients,

@@ -11,14 +11,13 @@ import MySQLdb
 
 from backups.mysql.problems import MySQLProblem, TlsProblem, no_tls, translated
 from backups.mysql.server import Server, version_number
+from backups.mysql.session import BEGIN_SHORT
 
 VERIFYING = ("VERIFY_CA", "VERIFY_IDENTITY")
 _ENCRYPTING = ("REQUIRED", *VERIFYING)
 
 _CONNECT_SECONDS = 10
 _READ_SECONDS = 120
-# How long a swap waits for transactions that use the tables.
-_LOCK_WAIT_SECONDS = 60
 # Its versions are 3.x, while MySQL's client library has its server's.
 _ON_LIBMARIADB = version_number(MySQLdb.get_client_info()) < (5,)
 
@@ -91,10 +90,7 @@ def connect_options(server: Server, database: str) -> dict[str, Any]:
         # A server may ask a client for its files in answer to any query, and a statement may hold another.
         "local_infile": 0,
         "multi_statements": False,
-        # Where the server's own is ANSI_QUOTES, it would answer with names in double quotes. By
-        # default, a statement that changes a table in use waits for a day.
-        "init_command": "SET SESSION sql_mode = 'STRICT_TRANS_TABLES', "
-        f"lock_wait_timeout = {_LOCK_WAIT_SECONDS}",
+        "init_command": BEGIN_SHORT,
         # MariaDB's client library knows no wish but this one, with which it still takes a server
         # without TLS; and verifies against any authority that it is told of, whatever the mode.
         "ssl_mode": "REQUIRED" if server.ssl_mode == "PREFERRED" and _ON_LIBMARIADB else server.ssl_mode,

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Sequence
 
 _LONGEST_NAME = 64
 _LONGEST_FILE_NAME = 255
@@ -48,3 +49,8 @@ def prefix_pattern(prefix: str) -> str:
 def quote_text(text: str) -> str:
     """A text as a literal in SQL."""
     return "'" + text.replace("\\", "\\\\").replace("'", "''") + "'"
+
+
+def named(names: Sequence[str], most: int = 5) -> str:
+    """Names for a sentence, the first of many."""
+    return ", ".join(names[:most]) + (" …" if len(names) > most else "")

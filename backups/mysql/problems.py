@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 
 import MySQLdb
@@ -44,6 +44,10 @@ class ServerGone(MySQLProblem):
 
 class DiskFull(MySQLProblem):
     """The server has no room left for what is written."""
+
+
+class OfTheServer(MySQLProblem):
+    """A setting or the equipment of the server is against it: no fault of what is loaded."""
 
 
 class MissingPrivilege(MySQLProblem):
@@ -185,19 +189,69 @@ TRUST_FUNCTION_CREATORS = (
 )
 
 
-@contextmanager
-def translated_load(server: Server, database: str) -> Iterator[None]:
-    """Turn the driver's errors into sentences about what is being loaded."""
-    try:
-        yield
-    except MySQLdb.Error as error:
-        code = error.args[0] if error.args and isinstance(error.args[0], int) else 0
-        # So the driver tells of an encrypted connection that was cut.
-        code = CR.SERVER_LOST if code == CR.SSL_CONNECTION_ERROR else code
-        raise _load_problem_from(code, str(error.args[-1]), server, database) from error
+_BEGINNING = 80
 
 
-def _load_problem_from(code: int, text: str, server: Server, database: str) -> MySQLProblem:
+def load_problem(
+    error: MySQLdb.Error, server: Server, database: str, statement: bytes, withheld: Mapping[str, str]
+) -> MySQLProblem:
+    """What an error of the driver means to a load, with the beginning of the statement that met it.
+
+    `withheld` are settings that the session may not change, each with what an administrator can do.
+    """
+    code = error.args[0] if error.args and isinstance(error.args[0], int) else 0
+    # So the driver tells of an encrypted connection that was cut.
+    code = CR.SERVER_LOST if code == CR.SSL_CONNECTION_ERROR else code
+    problem = _load_problem_from(code, str(error.args[-1]), server, database, withheld)
+    beginning = " ".join(statement[:4096].decode(errors="replace").split())[:_BEGINNING]
+    problem.what = f"{problem.what.rstrip('.')}, at the statement that begins with {beginning!r}."
+    return problem
+
+
+# What of the server's own each number of the dump's statements runs into, and what can be done.
+_OF_THE_SERVER = {
+    1286: "See in SHOW ENGINES whether that storage engine is there; have its plugin loaded.",
+    3161: "Take that engine out of the server's disabled_storage_engines.",
+    1115: "Restore to a server of the kind and release that the snapshot is of.",
+    1273: "Restore to a server of the kind and release that the snapshot is of.",
+    1128: "Restore to a server of the kind and release that the snapshot is of.",
+    1290: "Restore to the server that is written to, or turn off what the server runs with.",
+    1836: "Restore to the server that is written to, or turn off what the server runs with.",
+    1792: "Turn off the server's transaction_read_only (tx_read_only).",
+    1317: "Somebody or something ended it there (KILL): try again.",
+    1969: "Raise the server's max_statement_time, then try again.",
+    3024: "Raise the server's max_execution_time, then try again.",
+    1038: "Give the server more memory for sorting, then try again.",
+    1047: "See to the cluster that the server is a node of, then try again.",
+    3098: "The server's replication plugin wants it so: see its log.",
+    3185: "Have the keyring set up with which the server encrypts tables.",
+}
+# Numbers with which a server refuses what one of its settings forbids, and a load may not change that.
+_FORBIDDEN_BY = {
+    3750: "sql_require_primary_key",
+    1118: "innodb_strict_mode",
+    1031: "innodb_strict_mode",
+    1478: "innodb_strict_mode",
+    1005: "innodb_strict_mode",
+    4025: "check_constraint_checks",
+    3819: "check_constraint_checks",
+    1846: "alter_algorithm",
+}
+
+
+def _load_problem_from(
+    code: int, text: str, server: Server, database: str, withheld: Mapping[str, str]
+) -> MySQLProblem:
+    setting = _FORBIDDEN_BY.get(code)
+    if setting in withheld:
+        return OfTheServer(
+            f"The database server at {server.address} forbids by its {setting} what the snapshot holds, and the "
+            f"user {server.user} may not change that for a load (error {code}).",
+            do=withheld[setting],
+        )
+    if code in _OF_THE_SERVER:
+        problem = problem_from_number(code, text, server, database)
+        return OfTheServer(problem.what, do=_OF_THE_SERVER[code])
     if code == ER.BINLOG_CREATE_ROUTINE_NEED_SUPER:
         return MySQLProblem(
             f"The server at {server.address} writes a binary log, and takes triggers and functions from "
