@@ -313,6 +313,8 @@ def stream_dump(
 def _refuse_before(source: Source) -> None:
     """Raise Problem for what no dump program would tell."""
     mysql.refuse_plaintext(source.server)
+    if not source.programs.takes_init_command:
+        mysql.refuse_what_cuts_dumps(source.server)
     # Also where no preflight went before, or an event was made since.
     with mysql.connect(source.server) as connection:
         mysql.refuse_what_hangs(connection, source.database)

@@ -334,6 +334,20 @@ def definers_at(
         yield Definers(server, connection, sql_mode, tick)
 
 
+def refuse_forbidden(server: mysql.Server, database: str, definitions: Mapping[str, bytes]) -> None:
+    """Raise OfTheServer for tables that the server would not make as they are, as far as that shows."""
+    keyless = [name for name, text in definitions.items() if b"PRIMARY KEY" not in text]
+    if not keyless:
+        return
+    with mysql.loading_connections(server, database, 1) as (connection,):
+        for setting, way_out in connection.key_rules().items():
+            raise mysql.OfTheServer(
+                f"The database server at {server.address} has its {setting} on, which the user {server.user} "
+                f"may not change for a load, and these tables have no primary key: {mysql.named(keyless)}.",
+                do=way_out,
+            )
+
+
 def _altered(
     definitions: Mapping[str, bytes], server: mysql.Server, database: str, dialect: Dialect
 ) -> list[str]:

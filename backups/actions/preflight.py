@@ -192,6 +192,8 @@ def _client(_database: Database, found: Found, _tick: Tick | None) -> str:
         raise Problem("No client was chosen, because the database server gives no answer.")
     found.clients = mysql.clients(found.info, settings.MYSQL_CLIENT_DIR)
     found.warnings += mysql.client_warnings(found.info, found.clients)
+    if found.server is not None and not found.clients.takes_init_command:
+        mysql.refuse_what_cuts_dumps(found.server)
     if process.find_program("gzip") is None:
         found.warnings.append("gzip is not installed: BACKUP_DUMP_FORMAT=sql.gz will not work.")
     return f"{found.clients} ({found.clients.dump})"
@@ -215,7 +217,19 @@ def _privileges(database: Database, found: Found, _tick: Tick | None) -> str:
                 f"a binary log and takes triggers and functions from users with SUPER alone. "
                 f"{mysql.TRUST_FUNCTION_CREATORS}"
             )
+    found.warnings += _forbidden_tables(found.server, database.database)
     return f"{found.server.user} may dump all of {database.database}."
+
+
+def _forbidden_tables(server: mysql.Server, database: str) -> Iterator[str]:
+    """What could not be verified or restored here, because the server makes no such tables for us."""
+    with mysql.loading_connections(server, database, 1) as (connection,):
+        keyless = mysql.tables_without_primary_key(connection.driver, database)
+        for setting, way_out in connection.key_rules().items() if keyless else ():
+            yield (
+                f"{server.user} could not verify or restore here what it backs up: the server's {setting} is "
+                f"on, and these tables have no primary key: {mysql.named(keyless)}. {way_out}"
+            )
 
 
 def _room_unknown(found: Found) -> Iterator[str]:

@@ -31,7 +31,17 @@ from backups.chosen import chosen_tables
 from backups.dumpfile.allowed import Allowed
 from backups.dumpfile.ready import Wish
 from backups.errors import Cancelled, Problem
-from backups.load import CutOff, End, Loading, LoadProblem, dialect_of, digested, judged, unpacked
+from backups.load import (
+    CutOff,
+    End,
+    Loading,
+    LoadProblem,
+    dialect_of,
+    digested,
+    judged,
+    refuse_forbidden,
+    unpacked,
+)
 from backups.models import Restore, Run, Snapshot
 from backups.obstacles import (
     refuse_crossing,
@@ -161,6 +171,7 @@ def _in_place(restore: Restore, access: restic.Access, place: Place, progress: P
     progress.phase("read", expected=restore.snapshot.total_bytes_processed)
     loading = _judged(restore, access, place, progress, restore.tables)
     _refuse_damaged(restore, loading)
+    refuse_forbidden(place.server, restore.target, loading.found.definitions)
     _save_before(restore, progress)
     try:
         loading = _load(restore, access, place, restore.target, progress)

@@ -16,7 +16,7 @@ from backups.mysql.changes import (
     requalify_sequences,
     set_database_defaults,
 )
-from backups.mysql.connection import connect, execute, kill, refuse_plaintext
+from backups.mysql.connection import connect, execute, kill, refuse_plaintext, refuse_what_cuts_dumps
 from backups.mysql.contents import (
     BrokenView,
     ForeignKey,
@@ -45,6 +45,7 @@ from backups.mysql.contents import (
     tables,
     tables_with_directory,
     tables_with_json,
+    tables_without_primary_key,
     tables_without_snapshot,
     triggers,
 )
@@ -60,7 +61,7 @@ from backups.mysql.left_out import (
 )
 from backups.mysql.loading import LoadingConnection, break_off, loading_connections, session_mode
 from backups.mysql.locks import NotLocked, ReadLock, locked_for_reading
-from backups.mysql.names import derived_name, name_pattern, prefix_pattern, quote
+from backups.mysql.names import derived_name, name_pattern, named, prefix_pattern, quote
 from backups.mysql.privileges import (
     account,
     definer_grant,

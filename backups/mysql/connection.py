@@ -9,9 +9,9 @@ from typing import Any
 
 import MySQLdb
 
-from backups.mysql.problems import MySQLProblem, TlsProblem, no_tls, translated
+from backups.mysql.problems import MySQLProblem, OfTheServer, TlsProblem, no_tls, translated
 from backups.mysql.server import Server, version_number
-from backups.mysql.session import BEGIN_SHORT
+from backups.mysql.session import BEGIN_ASKING, BEGIN_SHORT, CUTS_DUMPS
 
 VERIFYING = ("VERIFY_CA", "VERIFY_IDENTITY")
 _ENCRYPTING = ("REQUIRED", *VERIFYING)
@@ -35,6 +35,34 @@ def connect(server: Server, database: str = "", *, read_seconds: int = _READ_SEC
     finally:
         with suppress(MySQLdb.Error):
             connection.close()
+
+
+def refuse_what_cuts_dumps(server: Server) -> None:
+    """Raise OfTheServer where every new session sees a part of the rows, or of another time.
+
+    For dump programs that cannot be told how to begin theirs.
+    """
+    refuse_missing_authority(server)
+    options = connect_options(server, "")
+    del options["init_command"]
+    with translated(server):
+        connection = MySQLdb.connect(**options)
+    try:
+        with translated(server):
+            # Alone, since it may cut the other answer.
+            ((limit,),) = fetch_all(connection, "SELECT @@SESSION.sql_select_limit")
+            execute(connection, BEGIN_ASKING)
+            told = {**dict(fetch_all(connection, "SHOW SESSION VARIABLES")), "sql_select_limit": str(limit)}
+    finally:
+        with suppress(MySQLdb.Error):
+            connection.close()
+    for name, value in CUTS_DUMPS.items():
+        if told.get(name, value) != value:
+            raise OfTheServer(
+                f"Every session at the database server at {server.address} begins with {name} = "
+                f"{told[name]}, with which a dump would not hold all rows.",
+                do=f"Run as an administrator: SET GLOBAL {name} = DEFAULT; and see its init_connect.",
+            )
 
 
 def refuse_missing_authority(server: Server) -> None:

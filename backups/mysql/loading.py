@@ -24,7 +24,7 @@ from backups.mysql.names import named, quote_text
 from backups.mysql.privileges import way_out
 from backups.mysql.problems import MySQLProblem, NoMoreConnections, OfTheServer, load_problem, translated
 from backups.mysql.server import Server
-from backups.mysql.session import BEGIN_ASKING, BEGIN_LOADING, CHANGES_TABLES, to_change
+from backups.mysql.session import BEGIN_ASKING, BEGIN_LOADING, CHANGES_TABLES, OF_PRIMARY_KEYS, to_change
 
 _DEADLOCK_TRIES = 20
 _COLLATIONS = ("character_set_connection", "collation_connection")
@@ -32,7 +32,8 @@ _COLLATIONS = ("character_set_connection", "collation_connection")
 _CHARACTERS = {"character_set_client": "'utf8mb4'", "character_set_connection": "'utf8mb4'"}
 # Without a privilege, or because the setting is the whole server's in this release.
 _REFUSED = (
-    ER.SPECIFIC_ACCESS_DENIED_ERROR, ER.ACCESS_DENIED_ERROR, ER.GLOBAL_VARIABLE, ER.INCORRECT_GLOBAL_LOCAL_VAR,
+    ER.SPECIFIC_ACCESS_DENIED_ERROR, ER.ACCESS_DENIED_ERROR, ER.GLOBAL_VARIABLE,
+    ER.INCORRECT_GLOBAL_LOCAL_VAR,
 )  # fmt: skip
 
 
@@ -114,6 +115,10 @@ class LoadingConnection:
             yield
         except MySQLdb.Error as error:
             raise load_problem(error, self.server, self.database, statement, self._ways_out()) from error
+
+    def key_rules(self) -> dict[str, str]:
+        """Settings by which tables without a primary key are refused or changed, with the way out of each."""
+        return {name: way for name, way in self._ways_out().items() if name in OF_PRIMARY_KEYS}
 
     def refuse_made_otherwise(self, tables: Sequence[str]) -> None:
         """Raise OfTheServer for tables that were not made as was asked, where a setting does that."""

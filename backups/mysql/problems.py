@@ -245,8 +245,8 @@ def _load_problem_from(
     setting = _FORBIDDEN_BY.get(code)
     if setting in withheld:
         return OfTheServer(
-            f"The database server at {server.address} forbids by its {setting} what the snapshot holds, and the "
-            f"user {server.user} may not change that for a load (error {code}).",
+            f"The database server at {server.address} forbids by its {setting} what the snapshot holds, and "
+            f"the user {server.user} may not change that for a load (error {code}).",
             do=withheld[setting],
         )
     if code in _OF_THE_SERVER:
@@ -301,6 +301,17 @@ def dump_problem(stderr: Sequence[str], code: int, server: Server, database: str
     return MySQLProblem(f"The dump program failed (exit status {code}): {last}.")
 
 
+# What ended a dump that is none of a table's, and what can be done.
+_ENDED_DUMPS = {
+    1104: "Raise the server's max_join_size, or set its sql_big_selects to 1.",
+    1205: "See who holds the table there (SHOW PROCESSLIST; XA RECOVER), then back up again.",
+    1213: "Somebody changes a table's definition meanwhile: back up again.",
+    1317: "Somebody or something ended it there (KILL): back up again.",
+    1969: "Raise the server's max_statement_time, or that of the account.",
+    3024: "Raise the server's max_execution_time, or use a dump program that can be told --init-command.",
+}
+
+
 def _dump_problem_from(code: int, text: str, server: Server, database: str) -> MySQLProblem:
     if code in (ER.TABLE_DEF_CHANGED, ER.NO_SUCH_TABLE):
         return MySQLProblem(
@@ -313,5 +324,10 @@ def _dump_problem_from(code: int, text: str, server: Server, database: str) -> M
             f"The dump program does not cope with the name {database!r}, which holds a line break, where "
             "the database has events.",
             do="Move its tables into a database with another name, or drop its events.",
+        )
+    if code in _ENDED_DUMPS:
+        return OfTheServer(
+            f"The database server at {server.address} ended the dump of {database}: {text} (error {code}).",
+            do=_ENDED_DUMPS[code],
         )
     return problem_from_number(code, text, server, database)

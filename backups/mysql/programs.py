@@ -10,6 +10,7 @@ from backups import process
 from backups.mysql.connection import VERIFYING
 from backups.mysql.problems import MySQLProblem
 from backups.mysql.server import MARIADB, MYSQL, Server, ServerInfo, version_number
+from backups.mysql.session import BEGIN_DUMPING
 
 
 @dataclass(frozen=True)
@@ -20,6 +21,7 @@ class Clients:
     flavour: str
     version: str
     before_dump: tuple[str, ...] = ()
+    takes_init_command: bool = False
 
     @property
     def number(self) -> tuple[int, ...]:
@@ -52,7 +54,7 @@ def clients(server: ServerInfo, folder: str = "") -> Clients:
             continue
         # By its own word: Debian's `mysqldump` is MariaDB's under another name.
         flavour, _, version = client_version(dump).partition(" ")
-        found = Clients(dump, flavour, version, _before_dump(dump))
+        found = Clients(dump, flavour, version, _before_dump(dump), _takes_init_command(dump))
         if flavour == server.flavour:
             return found
         strange = strange or found
@@ -92,11 +94,21 @@ def _before_dump(program: str) -> tuple[str, ...]:
     if stdbuf is None:
         return ()
     before = (stdbuf, "--output=256K")
+    return before if _starts_well([*before, program]) else ()
+
+
+def _takes_init_command(program: str) -> bool:
+    """Whether it can be told how to begin its session, as MySQL's newer ones can."""
+    return _starts_well([program, "--no-defaults", f"--init-command={BEGIN_DUMPING}"])
+
+
+def _starts_well(command: Sequence[str]) -> bool:
+    """Whether a program starts so and has no complaint."""
     try:
-        tried = process.run([*before, program, "--version"], env=client_environment(), deadline=10)
+        tried = process.run([*command, "--version"], env=client_environment(), deadline=10)
     except (process.NotInstalled, process.DeadlineExceeded):
-        return ()
-    return () if tried.returncode or tried.stderr_tail else before
+        return False
+    return not tried.returncode and not tried.stderr_tail
 
 
 def client_environment() -> dict[str, str]:
@@ -186,6 +198,8 @@ def dump_args(
         "--skip-add-locks",
         "--max-allowed-packet=1G",
     ]
+    if programs.takes_init_command:
+        args.append(f"--init-command={BEGIN_DUMPING}")
     if programs.flavour == MYSQL:
         args.append("--set-gtid-purged=OFF")
         if programs.number >= (8,):

@@ -22,10 +22,19 @@ BEGIN_SHORT = (
     "/*M!100101 , max_statement_time = 0, tx_read_only = 0 */"
 )
 
+# Of a dump program's, where it can be told: the dump programs leave limits as they are, of rows too.
+BEGIN_DUMPING = (
+    f"SET SESSION sql_select_limit = {_NO_LIMIT}, sql_big_selects = 1, net_write_timeout = 86400"
+    "/*!50720 , max_execution_time = 0, transaction_read_only = 0 */"
+    "/*M!100302 , max_statement_time = 0, tx_read_only = 0, system_versioning_asof = DEFAULT */"
+)
+# With which a session sees a part of the rows, or of another time: settings, and how they should be.
+CUTS_DUMPS: Mapping[str, str] = {"sql_select_limit": str(_NO_LIMIT), "system_versioning_asof": "DEFAULT"}
+
 # Of a session that loads, before it asks how all is set.
-BEGIN_ASKING = "SET SESSION sql_safe_updates = 0 /*M!100101 , max_statement_time = 0 */"
-# Of a session that loads, once it knows. The first are as the server has them: a dump that says nothing of them means
-# those, and init_connect may have changed them.
+BEGIN_ASKING = f"SET SESSION sql_select_limit = {_NO_LIMIT}/*M!100101 , max_statement_time = 0 */"
+# Of a session that loads, once it knows. The first are as the server has them: a dump that says nothing
+# of them means those, and init_connect may have changed them.
 BEGIN_LOADING: Mapping[str, str] = {
     "sql_mode": "DEFAULT",
     "time_zone": "DEFAULT",
@@ -62,6 +71,7 @@ CHANGES_TABLES = frozenset(
         "innodb_compression_default",
     }
 )
+OF_PRIMARY_KEYS = frozenset({"sql_require_primary_key", "sql_generate_invisible_primary_key"})
 
 # The same, where the server's own is less. Those that load together take turns, so that one may have
 # nothing to do for long; and a load waits for locks, of who copies the server's files for instance, as
