@@ -29,6 +29,7 @@ class Hand:
     def __init__(self, connection: mysql.LoadingConnection, sql_mode: str) -> None:
         self.connection = connection
         self._settings = Settings(initial_mode=sql_mode)
+        self.has_run = False
 
     def run(self, ready: Ready) -> None:
         """Run a statement under its own settings. Raises MySQLProblem."""
@@ -37,6 +38,7 @@ class Hand:
                 self.connection.set(changes)
             self._settings = ready.settings
             self.connection.run(ready.text)
+        self.has_run = True
 
 
 @dataclass(eq=False)

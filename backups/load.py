@@ -24,7 +24,7 @@ from backups.errors import Problem
 from backups.mysql import MARIADB
 from backups.spread import Spread
 from backups.stream import Digester, Piece
-from backups.tables import comparable
+from backups.tables import comparable, names_in_lower_case
 
 __all__ = ["Loading", "Wish"]
 
@@ -75,6 +75,8 @@ class Loading:
     altered: list[str] = field(default_factory=list)
     # Kept where there will be no manifest to compare with.
     tally: Tally | None = None
+    # Whether the server took any statement, so that the target is not as it was.
+    has_changed: Callable[[], bool] = field(default=lambda: False, repr=False)
     afterwards: Callable[[], str] = field(default=lambda: "", repr=False)
 
     @property
@@ -139,8 +141,12 @@ def digested(chunks: Iterator[bytes], loading: Loading) -> Iterator[Piece]:
 def dialect_of(server: mysql.Server, info: mysql.ServerInfo) -> Dialect:
     """How a server reads what is sent to it. Raises MySQLProblem."""
     with mysql.connect(server) as connection:
-        mode = mysql.session_mode(connection)
-    return Dialect.of(is_mariadb=info.flavour == MARIADB, number=info.number, sql_mode=mode)
+        return Dialect.of(
+            is_mariadb=info.flavour == MARIADB,
+            number=info.number,
+            sql_mode=mysql.session_mode(connection),
+            folds_names=mysql.folds_names(connection),
+        )
 
 
 def judged(
@@ -244,6 +250,7 @@ def load(
         hands = [Hand(connection, dialect.sql_mode) for connection in opened]
         crew = Crew(server, hands[1:])
         loading.afterwards = lambda: crew.doing
+        loading.has_changed = lambda: any(hand.has_run for hand in hands)
         spread = Spread(
             hands[0],
             crew,
@@ -355,11 +362,14 @@ def _altered(
     with mysql.connect(server) as connection:
         collations = mysql.default_collations(connection, mysql.probe(connection))
         mysql.describe_as_dumps_do(connection)
+        spelled = names_in_lower_case if dialect.folds_names else bytes
         return [
             table
             for table, definition in definitions.items()
-            if comparable(definition, collations)
-            != comparable(_as_read(mysql.definition(connection, database, table), dialect), collations)
+            if comparable(spelled(definition), collations)
+            != comparable(
+                spelled(_as_read(mysql.definition(connection, database, table), dialect)), collations
+            )
         ]
 
 

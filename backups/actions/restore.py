@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Collection, Iterator
+from collections.abc import Callable, Collection, Iterator, Sequence
 from contextlib import contextmanager
 from typing import Any
 
@@ -50,6 +50,7 @@ from backups.obstacles import (
     refuse_taken,
 )
 from backups.progress import Progress
+from backups.spelling import clashing, in_lower_case
 from backups.stream import Kind, ManifestDamaged, objects_in
 from backups.swap import Place, refuse_without_rows
 
@@ -80,7 +81,10 @@ def _play(restore: Restore, access: restic.Access, progress: Progress) -> None:
         to_file(restore, progress, lambda write: _streamed_whole(restore, access, progress, write))
         return
     place = place_of(restore, restore.run, progress)
-    _refuse_unknown_tables(restore, lambda: _made_tables(restore, access, place, progress))
+    folds_names = _mind_spelling(restore, place)
+    _refuse_unknown_tables(
+        restore, lambda: _made_tables(restore, access, place, progress), folds_names=folds_names
+    )
     refuse_without_rows(restore.snapshot, restore.tables, restore.target, place.server)
     if restore.mode != RestoreMode.NEW:
         refuse_missing_privileges(restore, place)
@@ -171,19 +175,29 @@ def _in_place(restore: Restore, access: restic.Access, place: Place, progress: P
     progress.phase("read", expected=restore.snapshot.total_bytes_processed)
     loading = _judged(restore, access, place, progress, restore.tables)
     _refuse_damaged(restore, loading)
+    _refuse_clashing(restore, loading.found.clashing)
     refuse_forbidden(place.server, restore.target, loading.found.definitions)
     _save_before(restore, progress)
+    under_way = Loading()
     try:
-        loading = _load(restore, access, place, restore.target, progress)
+        loading = _load(restore, access, place, restore.target, progress, under_way)
         _make_what_comes_after(loading, place, restore.target, progress)
     except (Problem, Cancelled) as error:
-        saved = restore.safety_snapshot
-        way_back = f" What it held before is in snapshot {saved.short_id}." if saved else ""
-        raise Problem(
-            f"The restore into {restore.target} was broken off: {error}",
-            safe=f"{restore.target} is partly overwritten.{way_back}",
-            do="Restore again, or restore that snapshot.",
-        ) from error
+        raise _broken_off(restore, error, has_changed=under_way.has_changed()) from error
+
+
+def _broken_off(restore: Restore, error: Exception, *, has_changed: bool) -> Problem:
+    """What a restore in place has left behind, and what there is to go back to."""
+    what = f"The restore into {restore.target} was broken off: {error}"
+    if not has_changed:
+        return Problem(what, safe=f"{restore.target} is as it was: nothing was changed yet.")
+    if (saved := restore.safety_snapshot) is None:
+        return Problem(what, safe=f"{restore.target} is partly overwritten.", do="Restore again.")
+    return Problem(
+        what,
+        safe=f"{restore.target} is partly overwritten. What it held before is in snapshot {saved.short_id}.",
+        do="Restore again, or restore that snapshot.",
+    )
 
 
 _MODES: dict[RestoreMode, Callable[[Restore, restic.Access, Place, Progress], None]] = {
@@ -278,9 +292,14 @@ def _save_before(restore: Restore, progress: Progress) -> None:
 
 
 def _load(
-    restore: Restore, access: restic.Access, place: Place, database: str, progress: Progress
+    restore: Restore,
+    access: restic.Access,
+    place: Place,
+    database: str,
+    progress: Progress,
+    loading: Loading | None = None,
 ) -> Loading:
-    """Load the snapshot, or the chosen tables of it. Raises Problem."""
+    """Load the snapshot, or the chosen tables of it; `loading` is told how far it is. Raises Problem."""
     snapshot = restore.snapshot
     progress.phase("load", expected=snapshot.total_bytes_processed)
     wanted = len(restore.tables) or len((snapshot.manifest or {}).get("inventory", {}).get("table", []))
@@ -298,9 +317,12 @@ def _load(
         progress=progress,
         detail=detail,
         refuse=lambda loading: _refuse_damaged(restore, loading),
+        loading=loading,
     )
     services.restore_note(restore, restore_seconds=seconds)
     progress.log(f"Loaded in {seconds:.1f} seconds.")
+    _refuse_clashing(restore, loading.found.clashing)
+    _tell_spelling(loading, progress)
     _refuse_altered(restore, loading, place, progress)
     _tell_what_is_left_out(restore, loading, progress)
     return loading
@@ -434,9 +456,11 @@ def _check(restore: Restore, loading: Loading, place: Place, database: str, prog
     has_manifest = restore.snapshot.manifest is not None
     by_sections = has_manifest and not restore.tables
     held = objects_in(loading.digester.sections({})) if by_sections else loading.found.inventory()
-    wanted = without_left_out(held, loading.found)
     with mysql.connect(place.server) as connection:
         found = mysql.inventory(connection, database)
+        if mysql.folds_names(connection):
+            held = in_lower_case(held)
+    wanted = without_left_out(held, loading.found)
     if found != wanted:
         kinds = [kind for kind in {*found, *wanted} if found.get(kind) != wanted.get(kind)]
         raise Problem(
@@ -446,7 +470,9 @@ def _check(restore: Restore, loading: Loading, place: Place, database: str, prog
     progress.log("All that the snapshot holds was loaded.")
 
 
-def _refuse_unknown_tables(restore: Restore, read: Callable[[], list[str]]) -> None:
+def _refuse_unknown_tables(
+    restore: Restore, read: Callable[[], list[str]], *, folds_names: bool = False
+) -> None:
     """Raise Problem for chosen tables that the snapshot lacks, before anything is touched.
 
     Where no manifest tells which it has, `read` does.
@@ -455,6 +481,8 @@ def _refuse_unknown_tables(restore: Restore, read: Callable[[], list[str]]) -> N
         return
     manifest = restore.snapshot.manifest
     held = read() if manifest is None else manifest["inventory"].get(Kind.TABLE, [])
+    if folds_names:
+        held = [name.lower() for name in held]
     missing = [table for table in restore.tables if table not in held]
     if missing:
         raise Problem(
@@ -463,6 +491,40 @@ def _refuse_unknown_tables(restore: Restore, read: Callable[[], list[str]]) -> N
             do=f"It has: {', '.join(held[:20])}{' …' if len(held) > 20 else ''}."
             if held
             else "Its tables cannot be told apart, since it has no comments: take all of it.",
+        )
+
+
+def _mind_spelling(restore: Restore, place: Place) -> bool:
+    """Whether the server gives tables names in lower case; the chosen ones are meant by those then.
+
+    Raises Problem for a snapshot of which it would take two tables for one.
+    """
+    with mysql.connect(place.server) as connection:
+        if not mysql.folds_names(connection):
+            return False
+    if restore.tables:
+        services.restore_note(restore, tables=sorted({name.lower() for name in restore.tables}))
+    _refuse_clashing(restore, clashing((restore.snapshot.manifest or {}).get("inventory", {})))
+    return True
+
+
+def _refuse_clashing(restore: Restore, names: Sequence[str]) -> None:
+    """Raise Problem where there are names that this server takes for one."""
+    chosen = [name for name in names if not restore.tables or name.lower() in restore.tables]
+    if chosen:
+        raise Problem(
+            f"The server gives tables names in lower case (lower_case_table_names=1), and snapshot "
+            f"{restore.snapshot.short_id} has some that it would take for one: {mysql.named(chosen)}.",
+            safe=f"{restore.target} was not touched.",
+            do="Restore to a server with lower_case_table_names=0, or restore one of them with --table.",
+        )
+
+
+def _tell_spelling(loading: Loading, progress: Progress) -> None:
+    if told := [f"{old} is {new}" for new, old in sorted(loading.found.respelled.items())]:
+        progress.warn(
+            "This server gives tables and views names in lower case (lower_case_table_names=1): "
+            f"{mysql.named(told)}. Programs and routines that name them otherwise may rely on it."
         )
 
 
@@ -483,6 +545,8 @@ def _made_tables(restore: Restore, access: restic.Access, place: Place, progress
 def _refuse_what_stays(restore: Restore, connection: Any, *databases: str) -> None:
     """Raise Problem for what of these databases a RENAME would not carry, or not rightly."""
     inventory = (restore.snapshot.manifest or {}).get("inventory", {})
+    if mysql.folds_names(connection):
+        inventory = in_lower_case(inventory)
     held = {*mysql.tables(connection, restore.target), *inventory.get(Kind.TABLE, [])}
     for database in databases:
         refuse_crossing(connection, database, restore.tables, target=restore.target, held=held)

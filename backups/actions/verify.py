@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import threading
 from collections import Counter
-from collections.abc import Callable, Collection, Iterator
+from collections.abc import Callable, Collection, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -30,6 +30,7 @@ from backups.errors import Problem
 from backups.load import BrokenDump, End, Loading, LoadProblem, dialect_of
 from backups.models import Database, Run, Snapshot
 from backups.progress import Progress
+from backups.spelling import respelled
 from backups.stream import Digester, Kind, ManifestDamaged, objects_in
 from backups.tables import comparable
 
@@ -83,6 +84,7 @@ def run(run: Run, progress: Progress) -> Outcome:
     findings = Findings()
     with scratch_database(run, snapshot, progress) as scratch:
         findings.scratch_version = str(scratch.info)
+        _refuse_other_spelling(snapshot, scratch, respelled((snapshot.manifest or {}).get("inventory", {})))
         try:
             loading = _restore(snapshot, access, scratch, findings, progress)
         except (restic.ResticError, LoadProblem, Unreadable) as problem:
@@ -91,6 +93,7 @@ def run(run: Run, progress: Progress) -> Outcome:
             _refuse_unlike(snapshot, scratch, problem)
             findings.unreadable = problem.sentence()
         else:
+            _refuse_other_spelling(snapshot, scratch, sorted(loading.found.respelled.values()))
             _compare(snapshot, loading, scratch, findings, progress)
     return _conclude(run, snapshot, findings, progress)
 
@@ -112,6 +115,20 @@ def _refuse_unlike(snapshot: Snapshot, scratch: Scratch, problem: Problem) -> No
         f"at {scratch.server.address} does not take it ({problem.what.rstrip('.')}).",
         do="Set VERIFY_MYSQL_HOST to a server of the same kind and release.",
     ) from problem
+
+
+def _refuse_other_spelling(snapshot: Snapshot, scratch: Scratch, names: Sequence[str]) -> None:
+    """Raise Problem for a snapshot that a server cannot hold byte for byte, because it spells names anew."""
+    if not names:
+        return
+    with mysql.connect(scratch.server) as connection:
+        if not mysql.folds_names(connection):
+            return
+    raise Problem(
+        f"Nothing was proved: the server at {scratch.server.address} gives tables and views names in lower "
+        f"case (lower_case_table_names=1), and snapshot {snapshot.short_id} has {mysql.named(names)}.",
+        do="Set VERIFY_MYSQL_HOST to a server with the lower_case_table_names of the one that is backed up.",
+    )
 
 
 NOT_THE_SNAPSHOTS_FAULT = (
@@ -209,7 +226,7 @@ def _restore(
         progress=progress,
         detail=lambda loading: loading.doing,
         refuse=lambda loading: _refuse_unless_complete(snapshot, loading),
-        tally=None if is_by_vedetta(snapshot) else Tally(),
+        loading=Loading(tally=None if is_by_vedetta(snapshot) else Tally()),
     )
     findings.restore_seconds = seconds
     progress.log(f"Restored in {seconds:.1f} seconds.")

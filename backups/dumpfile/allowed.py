@@ -96,6 +96,9 @@ class Allowed:
         # A default collation that is changed for the definition that comes, if that is wished for.
         self._collation: Ready | None = None
         self._after_definition = False
+        # How the name of a table that was read last is spelled, and each of those that are made.
+        self._spelling = ""
+        self._spellings: dict[str, str] = {}
 
     @property
     def settings(self) -> Settings:
@@ -231,6 +234,19 @@ class Allowed:
 
     # ------------------------------------------------------------ Tables and their rows
 
+    def _table(self, cursor: Cursor) -> str:
+        """The name of a table, view or sequence that comes now, as the server will have it."""
+        self._spelling = self._scope.own(cursor, cursor.name())
+        return self._dialect.spelled(self._spelling)
+
+    def _note_spelling(self, name: str) -> None:
+        """Of the name that was read last: the server may have another, or take two for one."""
+        before = self._spellings.setdefault(name, self._spelling)
+        if before != self._spelling:
+            self.found.clashing += [before, self._spelling]
+        if name != self._spelling:
+            self.found.respelled[name] = self._spelling
+
     def _is_wished(self, table: str) -> bool:
         return not self._wish.tables or table in self._wish.tables
 
@@ -240,7 +256,7 @@ class Allowed:
             return
         self.found.own_statements += 1
         charset = statement.settings.charset
-        table = _plain(rows.table, charset)
+        table = self._dialect.spelled(_plain(rows.table, charset))
         if rows.qualifier is not None and not self._scope.is_own(_plain(rows.qualifier, charset)):
             raise Unexpected(f"it is about the database {_plain(rows.qualifier, charset)}")
         text = statement.text
@@ -290,7 +306,8 @@ class Allowed:
     def _create_table(self, statement: Statement, cursor: Cursor) -> Iterator[Ready]:
         cursor.take()
         _cut_if_not_exists(cursor)
-        table = self._scope.own(cursor, cursor.name())
+        table = self._table(cursor)
+        self._note_spelling(table)
         made = self._tables.read(table, cursor)
         if not self._is_wished(table):
             self._drops.pop(table, None)
@@ -314,7 +331,8 @@ class Allowed:
     def _create_sequence(self, statement: Statement, cursor: Cursor) -> Iterator[Ready]:
         cursor.take()
         _cut_if_not_exists(cursor)
-        name = self._scope.own(cursor, cursor.name())
+        name = self._table(cursor)
+        self._note_spelling(name)
         for token in cursor.rest():
             is_word = token.kind == Of.WORD or token.says(b"-") or token.says(b"=")
             if not is_word or token.says(b"SELECT"):
@@ -334,7 +352,7 @@ class Allowed:
         """`DO SETVAL(…)`, also with SELECT, as older dumps have it."""
         cursor.take()
         cursor.expect(b"SETVAL", b"(")
-        name = self._scope.own(cursor, cursor.name())
+        name = self._table(cursor)
         for token in cursor.rest():
             if token.says(b")"):
                 break
@@ -350,7 +368,7 @@ class Allowed:
         cursor.take()
         cursor.accept(b"IGNORE")
         cursor.expect(b"TABLE")
-        table = self._scope.own(cursor, cursor.name())
+        table = self._table(cursor)
         if cursor.sees(b"DISABLE", b"ENABLE"):
             cursor.take()
             cursor.expect(b"KEYS")
@@ -372,7 +390,7 @@ class Allowed:
             cursor.expect(b"FROM")
         else:
             cursor.accept(b"TABLE")
-        table = self._scope.own(cursor, cursor.name())
+        table = self._table(cursor)
         text = cursor.rewritten()
         if not self._is_wished(table) or self._tables.is_left_out(table):
             return
@@ -383,7 +401,7 @@ class Allowed:
         """MySQL's `--column-statistics`."""
         cursor.take()
         cursor.expect(b"TABLE")
-        table = self._scope.own(cursor, cursor.name())
+        table = self._table(cursor)
         cursor.expect(b"UPDATE", b"HISTOGRAM", b"ON")
         for token in cursor.rest():
             if token.kind not in (Of.WORD, Of.NAME, Of.TEXT) and not token.says(b","):
@@ -410,9 +428,10 @@ class Allowed:
         ):
             raise Unexpected
         cursor.accept(b"IF", b"EXISTS")
-        names = [self._scope.own(cursor, cursor.name())]
+        is_table = kind in (b"TABLE", b"VIEW", b"SEQUENCE")
+        names = [self._table(cursor) if is_table else self._scope.own(cursor, cursor.name())]
         while cursor.accept(b","):
-            names.append(self._scope.own(cursor, cursor.name()))
+            names.append(self._table(cursor) if is_table else self._scope.own(cursor, cursor.name()))
         cursor.accept(b"CASCADE")
         cursor.accept(b"RESTRICT")
         cursor.the_end()
@@ -440,7 +459,8 @@ class Allowed:
 
     def _define(self, statement: Statement, cursor: Cursor) -> None:
         head = read_head(cursor, self._scope, current_user_defines=self._wish.current_user_defines)
-        table = head.table
+        table = self._dialect.spelled(head.table)
+        name = self._dialect.spelled(head.name) if head.kind == "view" else head.name
         is_left_out = bool(table) and self._tables.is_left_out(table)
         if self._wish.tables:
             is_left_out = is_left_out or table not in self._wish.tables
@@ -453,19 +473,19 @@ class Allowed:
             self.found.events.append(EventState(head.name, definer, head.state, statement.settings))
         # Libraries are in no inventory.
         if head.kind != "library":
-            self.found.made[head.kind, head.name] = table or head.name
+            self.found.made[head.kind, name] = table or name
         if self._collation is not None:
             self._definitions.append(self._collation)
             self._collation = None
             self._after_definition = True
         text = cursor.with_body()
         if head.kind == "view":
+            self._spelling = head.name
+            self._note_spelling(name)
             # The end alone is looked at: a pattern that searches all of a long text takes for ever.
             begins, ends = text[:-_LONGEST_CHECK_OPTION], text[-_LONGEST_CHECK_OPTION:]
             text = without_own_name(begins + _CHECK_OPTION.sub(rb" \1", ends))
-        self._definitions.append(
-            Ready(Does.DEFINITION, text, statement.settings, table, head.kind, head.name)
-        )
+        self._definitions.append(Ready(Does.DEFINITION, text, statement.settings, table, head.kind, name))
 
     def _refuse_unless_there(self, table: str) -> None:
         if ("table", table) not in self.found.made and table not in self._standing:

@@ -32,6 +32,7 @@ from backups.mysql.contents import (
     definition,
     definitions_changed_at,
     describe_as_dumps_do,
+    folds_names,
     foreign_key_names,
     foreign_keys,
     foreign_keys_into,

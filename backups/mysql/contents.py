@@ -162,6 +162,11 @@ def keys_without_parent(connection: Any, database: str) -> list[ForeignKey]:
     ]
 
 
+def folds_names(connection: Any) -> bool:
+    """Whether the server gives tables and databases names in lower case, whatever is asked for."""
+    return bool(fetch_all(connection, "SELECT 1 FROM DUAL WHERE @@lower_case_table_names = 1"))
+
+
 def _spelling(connection: Any) -> Callable[[str], str]:
     """In which form names of databases and tables are equal on this server."""
     ((setting,),) = fetch_all(connection, "SELECT @@lower_case_table_names")

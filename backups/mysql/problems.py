@@ -145,7 +145,30 @@ def problem_from_number(code: int, text: str, server: Server, database: str = ""
             "max_heap_table_size is reached.",
             do="Free some space there, then try again.",
         )
+    if code in _OF_THE_SERVER:
+        return OfTheServer(f"{where} answered: {text} (error {code}).", do=_OF_THE_SERVER[code])
     return MySQLProblem(f"{where} answered: {text} (error {code}).")
+
+
+# What a server answers for reasons of its own, and what can be done.
+_OF_THE_SERVER = {
+    1286: "See in SHOW ENGINES whether that storage engine is there; have its plugin loaded.",
+    3161: "Take that engine out of the server's disabled_storage_engines.",
+    1115: "Restore to a server of the kind and release that the snapshot is of.",
+    1273: "Restore to a server of the kind and release that the snapshot is of.",
+    1128: "Restore to a server of the kind and release that the snapshot is of.",
+    1184: "Repair what its init_connect says, or give it up.",
+    1290: "Go to the server that is written to, or turn off what this one runs with.",
+    1836: "Go to the server that is written to, or turn off what this one runs with.",
+    1792: "Turn off the server's transaction_read_only (tx_read_only).",
+    1317: "Somebody or something ended it there (KILL): try again.",
+    1969: "Raise the server's max_statement_time, then try again.",
+    3024: "Raise the server's max_execution_time, then try again.",
+    1038: "Give the server more memory for sorting, then try again.",
+    1047: "See to the cluster that the server is a node of, then try again.",
+    3098: "The server's replication plugin wants it so: see its log.",
+    3185: "Have the keyring set up with which the server encrypts tables.",
+}
 
 
 _DISK_FULL = 1021  # ER_DISK_FULL, which the driver does not name
@@ -208,24 +231,6 @@ def load_problem(
     return problem
 
 
-# What of the server's own each number of the dump's statements runs into, and what can be done.
-_OF_THE_SERVER = {
-    1286: "See in SHOW ENGINES whether that storage engine is there; have its plugin loaded.",
-    3161: "Take that engine out of the server's disabled_storage_engines.",
-    1115: "Restore to a server of the kind and release that the snapshot is of.",
-    1273: "Restore to a server of the kind and release that the snapshot is of.",
-    1128: "Restore to a server of the kind and release that the snapshot is of.",
-    1290: "Restore to the server that is written to, or turn off what the server runs with.",
-    1836: "Restore to the server that is written to, or turn off what the server runs with.",
-    1792: "Turn off the server's transaction_read_only (tx_read_only).",
-    1317: "Somebody or something ended it there (KILL): try again.",
-    1969: "Raise the server's max_statement_time, then try again.",
-    3024: "Raise the server's max_execution_time, then try again.",
-    1038: "Give the server more memory for sorting, then try again.",
-    1047: "See to the cluster that the server is a node of, then try again.",
-    3098: "The server's replication plugin wants it so: see its log.",
-    3185: "Have the keyring set up with which the server encrypts tables.",
-}
 # Numbers with which a server refuses what one of its settings forbids, and a load may not change that.
 _FORBIDDEN_BY = {
     3750: "sql_require_primary_key",
@@ -242,16 +247,13 @@ _FORBIDDEN_BY = {
 def _load_problem_from(
     code: int, text: str, server: Server, database: str, withheld: Mapping[str, str]
 ) -> MySQLProblem:
-    setting = _FORBIDDEN_BY.get(code)
+    setting = _FORBIDDEN_BY.get(code, "")
     if setting in withheld:
         return OfTheServer(
             f"The database server at {server.address} forbids by its {setting} what the snapshot holds, and "
             f"the user {server.user} may not change that for a load (error {code}).",
             do=withheld[setting],
         )
-    if code in _OF_THE_SERVER:
-        problem = problem_from_number(code, text, server, database)
-        return OfTheServer(problem.what, do=_OF_THE_SERVER[code])
     if code == ER.BINLOG_CREATE_ROUTINE_NEED_SUPER:
         return MySQLProblem(
             f"The server at {server.address} writes a binary log, and takes triggers and functions from "

@@ -32,7 +32,9 @@ BEGIN_DUMPING = (
 CUTS_DUMPS: Mapping[str, str] = {"sql_select_limit": str(_NO_LIMIT), "system_versioning_asof": "DEFAULT"}
 
 # Of a session that loads, before it asks how all is set.
-BEGIN_ASKING = f"SET SESSION sql_select_limit = {_NO_LIMIT}/*M!100101 , max_statement_time = 0 */"
+BEGIN_ASKING = (
+    f"SET SESSION sql_select_limit = {_NO_LIMIT}, sql_big_selects = 1/*M!100101 , max_statement_time = 0 */"
+)
 # Of a session that loads, once it knows. The first are as the server has them: a dump that says nothing
 # of them means those, and init_connect may have changed them.
 BEGIN_LOADING: Mapping[str, str] = {
