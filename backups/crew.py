@@ -12,9 +12,11 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 
 from backups import mysql
-from backups.dumpfile.ready import Ready
+from backups.dumpfile.ready import Does, Ready
 from backups.dumpfile.settings import Settings
 
+# Elsewhere warnings tell nothing of what is lost.
+_WARNING = (Does.TABLE, Does.ROWS)
 # What waits or is being sent, in all: with what is being gathered, all that a load holds in memory.
 _MOST_BYTES = 12 << 20
 
@@ -30,6 +32,8 @@ class Hand:
         self.connection = connection
         self._settings = Settings(initial_mode=sql_mode)
         self.has_run = False
+        # The first warning of each table, by its number.
+        self.warned: dict[tuple[str, int], str] = {}
 
     def run(self, ready: Ready) -> None:
         """Run a statement under its own settings. Raises MySQLProblem."""
@@ -38,7 +42,10 @@ class Hand:
                 self.connection.set(changes)
             self._settings = ready.settings
             self.connection.run(ready.text)
-        self.has_run = True
+            self.has_run = True
+            if ready.does in _WARNING:
+                for code, text in self.connection.warnings():
+                    self.warned.setdefault((ready.table, code), text)
 
 
 @dataclass(eq=False)

@@ -32,6 +32,11 @@ _CHUNK = 1 << 20
 _GZIP = 31  # zlib: expect a gzip header
 _GZIP_BEGINS = b"\x1f\x8b"
 _TAIL_BYTES = 256
+# Out of range, truncated, no character, no date or number, ignored because of its key.
+_VALUE_CHANGED = (1062, 1264, 1265, 1292, 1366, 1406)
+# Unknown, disabled or not allowed, and the default one taken instead.
+_NO_ENGINE = (1266, 1286)
+_OF_COLUMN = re.compile(r"for column (?:`[^`]*`\.`[^`]*`\.)?['`](.+?)['`] at row")
 # Adminer ends a dump with the time in a comment.
 _ADMINER = re.compile(rb"\n-- \d{4}-\d\d-\d\d \d\d:\d\d:\d\d(?: UTC)?\s*\Z")
 
@@ -73,6 +78,8 @@ class Loading:
     is_broken_off: bool = False
     # Tables whose definition is not what the dump says, though they were made from it.
     altered: list[str] = field(default_factory=list)
+    # What the server said of statements that it took and did otherwise, by table and number.
+    warned: dict[tuple[str, int], str] = field(default_factory=dict)
     # Kept where there will be no manifest to compare with.
     tally: Tally | None = None
     # Whether the server took any statement, so that the target is not as it was.
@@ -83,6 +90,30 @@ class Loading:
     def tables_begun(self) -> int:
         """How many tables came by."""
         return self.digester.tables_begun or len(self.found.definitions)
+
+    def values_changed(self) -> dict[str, str]:
+        """The tables in which the server did not keep values as they are in the dump, and its words.
+
+        But for an ENUM or SET that holds what its definition does not list: it warns, and keeps it.
+        """
+        return {
+            table: text
+            for (table, code), text in sorted(self.warned.items())
+            if code in _VALUE_CHANGED and not self._is_of_list(table, text)
+        }
+
+    def of_other_engine(self) -> str:
+        """What the server says of tables that it made with another storage engine, none where it did not."""
+        said = (
+            f"{table}: {text}" for (table, code), text in sorted(self.warned.items()) if code in _NO_ENGINE
+        )
+        return "; ".join(said)
+
+    def _is_of_list(self, table: str, text: str) -> bool:
+        column = _OF_COLUMN.search(text)
+        listed = rf"`{re.escape(column[1].replace('`', '``'))}` (?:enum|set)\(" if column else "$^"
+        definition = self.found.definitions.get(table, b"").decode(errors="replace")
+        return bool(re.search(listed, definition, re.I))
 
     @property
     def doing(self) -> str:
@@ -281,6 +312,8 @@ def load(
         finally:
             crew.stop()
         loading.altered = _altered(loading.found.definitions, server, wish.database, dialect)
+        for hand in hands:
+            loading.warned.update(hand.warned)
         if loading.altered:
             opened[0].refuse_made_otherwise(loading.altered)
 

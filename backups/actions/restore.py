@@ -324,8 +324,21 @@ def _load(
     _refuse_clashing(restore, loading.found.clashing)
     _tell_spelling(loading, progress)
     _refuse_altered(restore, loading, place, progress)
+    _tell_changed_values(restore, loading, progress)
     _tell_what_is_left_out(restore, loading, progress)
     return loading
+
+
+def _tell_changed_values(restore: Restore, loading: Loading, progress: Progress) -> None:
+    """A dump says that the server shall take what does not fit, and it does so without a word."""
+    changed = loading.values_changed()
+    if changed:
+        told = [{"table": table, "why": text} for table, text in changed.items()]
+        services.run_note(restore.run_id, result={"values_changed": told})
+    for table, text in changed.items():
+        progress.warn(
+            f"The server did not take every value of table {table} as it is in the snapshot: {text}."
+        )
 
 
 def _tell_what_is_left_out(restore: Restore, loading: Loading, progress: Progress) -> None:
@@ -402,6 +415,11 @@ def _refuse_altered(restore: Restore, loading: Loading, place: Place, progress: 
     if manifest is None or other_versions(manifest, place.info, place.programs):
         progress.warn(f"{place.info} describes these tables otherwise than the snapshot does: {names}.")
         return
+    if other_engine := loading.of_other_engine():
+        raise mysql.OfTheServer(
+            f"{place.info} made tables with another storage engine than the snapshot's ({other_engine}).",
+            do=mysql.SEE_ENGINES,
+        )
     raise Problem(
         f"After loading, these tables are not defined as in the snapshot: {names}.",
         do=_OTHERWISE if settings.RESTORE_CONNECTIONS > 1 else _SERVERS_OWN,

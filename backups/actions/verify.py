@@ -87,6 +87,9 @@ def run(run: Run, progress: Progress) -> Outcome:
         _refuse_other_spelling(snapshot, scratch, respelled((snapshot.manifest or {}).get("inventory", {})))
         try:
             loading = _restore(snapshot, access, scratch, findings, progress)
+        except mysql.OfTheServer as problem:
+            _refuse_unlike(snapshot, scratch, problem)
+            raise
         except (restic.ResticError, LoadProblem, Unreadable) as problem:
             if isinstance(problem, NOT_THE_SNAPSHOTS_FAULT):
                 raise
@@ -94,6 +97,7 @@ def run(run: Run, progress: Progress) -> Outcome:
             findings.unreadable = problem.sentence()
         else:
             _refuse_other_spelling(snapshot, scratch, sorted(loading.found.respelled.values()))
+            _refuse_other_engine(scratch, loading)
             _compare(snapshot, loading, scratch, findings, progress)
     return _conclude(run, snapshot, findings, progress)
 
@@ -104,7 +108,8 @@ class Unreadable(Problem):
 
 def _refuse_unlike(snapshot: Snapshot, scratch: Scratch, problem: Problem) -> None:
     """A server of another kind or release that does not take a dump proves nothing against it."""
-    if not isinstance(problem, LoadProblem) or isinstance(problem, BrokenDump) or not snapshot.manifest:
+    is_of_the_load = isinstance(problem, LoadProblem | mysql.OfTheServer)
+    if not is_of_the_load or isinstance(problem, BrokenDump) or not snapshot.manifest:
         return
     server = snapshot.manifest["server"]
     source = mysql.ServerInfo(server["flavour"], server["version"])
@@ -129,6 +134,16 @@ def _refuse_other_spelling(snapshot: Snapshot, scratch: Scratch, names: Sequence
         f"case (lower_case_table_names=1), and snapshot {snapshot.short_id} has {mysql.named(names)}.",
         do="Set VERIFY_MYSQL_HOST to a server with the lower_case_table_names of the one that is backed up.",
     )
+
+
+def _refuse_other_engine(scratch: Scratch, loading: Loading) -> None:
+    """Raise OfTheServer where tables lie in other storage engines than those of the snapshot."""
+    if other_engine := loading.of_other_engine():
+        raise mysql.OfTheServer(
+            f"Nothing was proved: {scratch.info} at {scratch.server.address} made tables with another storage "
+            f"engine than the snapshot's ({other_engine}).",
+            do=mysql.SEE_ENGINES,
+        )
 
 
 NOT_THE_SNAPSHOTS_FAULT = (

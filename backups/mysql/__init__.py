@@ -76,6 +76,7 @@ from backups.mysql.privileges import (
     view_that_calls_denied,
 )
 from backups.mysql.problems import (
+    SEE_ENGINES,
     TRUST_FUNCTION_CREATORS,
     AccessDenied,
     DiskFull,

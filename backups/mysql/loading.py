@@ -130,6 +130,13 @@ class LoadingConnection:
                 do=self._ways_out()[name],
             )
 
+    def warnings(self) -> list[tuple[int, str]]:
+        """What the server says of the last statement, which it took and did otherwise: (number, text)."""
+        if not self.driver.warning_count():
+            return []
+        told = fetch_all(self.driver, "SHOW WARNINGS")
+        return [(int(code), str(text)) for level, code, text in told if level != "Note"]
+
     def _ways_out(self) -> dict[str, str]:
         """For each setting that is withheld: what an administrator can do."""
         if not self.withheld:

@@ -150,9 +150,10 @@ def problem_from_number(code: int, text: str, server: Server, database: str = ""
     return MySQLProblem(f"{where} answered: {text} (error {code}).")
 
 
+SEE_ENGINES = "See in SHOW ENGINES there whether it has that storage engine; have its plugin loaded."
 # What a server answers for reasons of its own, and what can be done.
 _OF_THE_SERVER = {
-    1286: "See in SHOW ENGINES whether that storage engine is there; have its plugin loaded.",
+    1286: SEE_ENGINES,
     3161: "Take that engine out of the server's disabled_storage_engines.",
     1115: "Restore to a server of the kind and release that the snapshot is of.",
     1273: "Restore to a server of the kind and release that the snapshot is of.",
