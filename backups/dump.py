@@ -314,7 +314,8 @@ def _refuse_before(source: Source) -> None:
     """Raise Problem for what no dump program would tell."""
     mysql.refuse_plaintext(source.server)
     if not source.programs.takes_init_command:
-        mysql.refuse_what_cuts_dumps(source.server)
+        with_history = mysql.keeps_history(source.info, source.programs)
+        mysql.refuse_what_cuts_dumps(source.server, with_history=with_history)
     # Also where no preflight went before, or an event was made since.
     with mysql.connect(source.server) as connection:
         mysql.refuse_what_hangs(connection, source.database)
@@ -350,8 +351,9 @@ def _make_sure_it_is_whole(
         where = f"{section.kind} {section.name}".strip()
         raise Problem(
             f"The dump of {database} stopped before its closing line, in {where}.",
-            do="Try again. If it stops there again, look for a NUL byte in what that is defined as: "
-            "the dump programs stop at one.",
+            do="Try again. If it stops there again, look at how that is defined: the dump programs stop at "
+            "a NUL byte, and a character of sjis, gbk or big5 that ends in a backslash (0x5C) leaves a text "
+            "open, so that no client could load the dump. Define it again without, or under utf8mb4.",
         )
     held = objects_in(sections)
     if held not in (before.inventory, after.inventory):

@@ -193,7 +193,8 @@ def _client(_database: Database, found: Found, _tick: Tick | None) -> str:
     found.clients = mysql.clients(found.info, settings.MYSQL_CLIENT_DIR)
     found.warnings += mysql.client_warnings(found.info, found.clients)
     if found.server is not None and not found.clients.takes_init_command:
-        mysql.refuse_what_cuts_dumps(found.server)
+        with_history = mysql.keeps_history(found.info, found.clients)
+        mysql.refuse_what_cuts_dumps(found.server, with_history=with_history)
     if process.find_program("gzip") is None:
         found.warnings.append("gzip is not installed: BACKUP_DUMP_FORMAT=sql.gz will not work.")
     return f"{found.clients} ({found.clients.dump})"

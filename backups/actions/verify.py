@@ -140,8 +140,8 @@ def _refuse_other_engine(scratch: Scratch, loading: Loading) -> None:
     """Raise OfTheServer where tables lie in other storage engines than those of the snapshot."""
     if other_engine := loading.of_other_engine():
         raise mysql.OfTheServer(
-            f"Nothing was proved: {scratch.info} at {scratch.server.address} made tables with another storage "
-            f"engine than the snapshot's ({other_engine}).",
+            f"Nothing was proved: {scratch.info} at {scratch.server.address} made tables with another "
+            f"storage engine than the snapshot's ({other_engine}).",
             do=mysql.SEE_ENGINES,
         )
 

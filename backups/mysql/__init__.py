@@ -98,6 +98,7 @@ from backups.mysql.programs import (
     clients,
     connection_args,
     dump_args,
+    keeps_history,
     option_file,
 )
 from backups.mysql.room import DataFolder, data_folder, free_by_plugin

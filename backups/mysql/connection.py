@@ -9,9 +9,9 @@ from typing import Any
 
 import MySQLdb
 
-from backups.mysql.problems import MySQLProblem, OfTheServer, TlsProblem, no_tls, translated
+from backups.mysql.problems import LockedOut, MySQLProblem, OfTheServer, TlsProblem, no_tls, translated
 from backups.mysql.server import Server, version_number
-from backups.mysql.session import BEGIN_ASKING, BEGIN_SHORT, CUTS_DUMPS
+from backups.mysql.session import BEGIN_ASKING, BEGIN_SHORT, CUTS_DUMPS, CUTS_WITHOUT_HISTORY
 
 VERIFYING = ("VERIFY_CA", "VERIFY_IDENTITY")
 _ENCRYPTING = ("REQUIRED", *VERIFYING)
@@ -32,15 +32,42 @@ def connect(server: Server, database: str = "", *, read_seconds: int = _READ_SEC
         with translated(server, database):
             refuse_unencrypted(server, connection)
             yield connection
+    except LockedOut as problem:
+        if holders := _holders(connection):
+            problem.do = f"Who may hold it: {'; '.join(holders)}. End that there, then try again."
+        raise
     finally:
         with suppress(MySQLdb.Error):
             connection.close()
 
 
-def refuse_what_cuts_dumps(server: Server) -> None:
+_MOST_HOLDERS = 3
+
+
+def _holders(connection: Any) -> list[str]:
+    """Who may hold what we waited for, the oldest first, as far as we may see: transactions of others."""
+    found = []
+    with suppress(MySQLdb.Error):  # MySQL wants XA_RECOVER_ADMIN for it
+        rows = fetch_all(connection, "XA RECOVER CONVERT XID")
+        found += [f"the prepared transaction {row[3]} (XA RECOVER CONVERT XID)" for row in rows]
+    with suppress(MySQLdb.Error):  # both want PROCESS
+        rows = fetch_all(
+            connection,
+            "SELECT p.ID, p.USER, t.trx_started FROM information_schema.INNODB_TRX t "
+            "JOIN information_schema.PROCESSLIST p ON p.ID = t.trx_mysql_thread_id "
+            "WHERE p.ID <> CONNECTION_ID() ORDER BY t.trx_started",
+        )
+        found += [
+            f"connection {number} of {user}, in a transaction since {since}" for number, user, since in rows
+        ]
+    return found[:_MOST_HOLDERS]
+
+
+def refuse_what_cuts_dumps(server: Server, *, with_history: bool) -> None:
     """Raise OfTheServer where every new session sees a part of the rows, or of another time.
 
-    For dump programs that cannot be told how to begin theirs.
+    For dump programs that cannot be told how to begin theirs; `with_history` those that dump the
+    history of tables as well.
     """
     refuse_missing_authority(server)
     options = connect_options(server, "")
@@ -56,7 +83,7 @@ def refuse_what_cuts_dumps(server: Server) -> None:
     finally:
         with suppress(MySQLdb.Error):
             connection.close()
-    for name, value in CUTS_DUMPS.items():
+    for name, value in (CUTS_DUMPS if with_history else {**CUTS_DUMPS, **CUTS_WITHOUT_HISTORY}).items():
         if told.get(name, value) != value:
             raise OfTheServer(
                 f"Every session at the database server at {server.address} begins with {name} = "

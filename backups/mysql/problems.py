@@ -50,6 +50,10 @@ class OfTheServer(MySQLProblem):
     """A setting or the equipment of the server is against it: no fault of what is loaded."""
 
 
+class LockedOut(OfTheServer):
+    """Another session held a lock for longer than is waited."""
+
+
 class MissingPrivilege(MySQLProblem):
     """The user lacks a privilege; the sentence has the GRANT."""
 
@@ -144,6 +148,11 @@ def problem_from_number(code: int, text: str, server: Server, database: str = ""
             f"{where} has no room for more rows ({text}): its disk is full, or, of a table in memory, "
             "max_heap_table_size is reached.",
             do="Free some space there, then try again.",
+        )
+    if code == ER.LOCK_WAIT_TIMEOUT:
+        return LockedOut(
+            f"{where} answered: {text} (error {code}).",
+            do="See who holds it there (SHOW PROCESSLIST; XA RECOVER), end that, then try again.",
         )
     if code in _OF_THE_SERVER:
         return OfTheServer(f"{where} answered: {text} (error {code}).", do=_OF_THE_SERVER[code])

@@ -168,6 +168,12 @@ def _tls_args(server: Server, programs: Clients) -> list[str]:
     return ["--ssl", "--skip-ssl-verify-server-cert"]
 
 
+def keeps_history(info: ServerInfo, programs: Clients) -> bool:
+    """Whether the history of system-versioned tables is dumped with them."""
+    are_mariadb = info.flavour == programs.flavour == MARIADB
+    return are_mariadb and min(info.number, programs.number) >= (10, 11)
+
+
 def dump_args(
     server: Server,
     database: str,
@@ -204,7 +210,7 @@ def dump_args(
         args.append("--set-gtid-purged=OFF")
         if programs.number >= (8,):
             args.append("--column-statistics=0")
-    elif info.flavour == MARIADB and not structure_only and min(info.number, programs.number) >= (10, 11):
+    elif not structure_only and keeps_history(info, programs):
         args.append("--dump-history")
     if structure_only:
         args.append("--no-data")

@@ -26,10 +26,12 @@ BEGIN_SHORT = (
 BEGIN_DUMPING = (
     f"SET SESSION sql_select_limit = {_NO_LIMIT}, sql_big_selects = 1, net_write_timeout = 86400"
     "/*!50720 , max_execution_time = 0, transaction_read_only = 0 */"
-    "/*M!100302 , max_statement_time = 0, tx_read_only = 0, system_versioning_asof = DEFAULT */"
+    "/*M!100101 , max_statement_time = 0, tx_read_only = 0 */"
 )
 # With which a session sees a part of the rows, or of another time: settings, and how they should be.
-CUTS_DUMPS: Mapping[str, str] = {"sql_select_limit": str(_NO_LIMIT), "system_versioning_asof": "DEFAULT"}
+CUTS_DUMPS: Mapping[str, str] = {"sql_select_limit": str(_NO_LIMIT)}
+# A dump with the history of such tables holds the rows of all times anyway.
+CUTS_WITHOUT_HISTORY: Mapping[str, str] = {"system_versioning_asof": "DEFAULT"}
 
 # Of a session that loads, before it asks how all is set.
 BEGIN_ASKING = (

@@ -1,4 +1,4 @@
-"""Restores that the server refuses: at the first, a middle or the last statement, in each way of restoring."""
+"""Restores that the server refuses: at the first, a middle or the last statement, whatever the mode."""
 
 from __future__ import annotations
 
