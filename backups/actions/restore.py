@@ -322,7 +322,7 @@ def _load(
     services.restore_note(restore, restore_seconds=seconds)
     progress.log(f"Loaded in {seconds:.1f} seconds.")
     _refuse_clashing(restore, loading.found.clashing)
-    _tell_spelling(loading, progress)
+    _tell_spelling(restore, loading, progress)
     _refuse_altered(restore, loading, place, progress)
     _tell_changed_values(restore, loading, progress)
     _tell_what_is_left_out(restore, loading, progress)
@@ -538,8 +538,11 @@ def _refuse_clashing(restore: Restore, names: Sequence[str]) -> None:
         )
 
 
-def _tell_spelling(loading: Loading, progress: Progress) -> None:
-    if told := [f"{old} is {new}" for new, old in sorted(loading.found.respelled.items())]:
+def _tell_spelling(restore: Restore, loading: Loading, progress: Progress) -> None:
+    respelled = {old: new for new, old in sorted(loading.found.respelled.items())}
+    if respelled:
+        services.run_note(restore.run_id, result={"names_in_lower_case": respelled})
+        told = [f"{old} is {new}" for old, new in respelled.items()]
         progress.warn(
             "This server gives tables and views names in lower case (lower_case_table_names=1): "
             f"{mysql.named(told)}. Programs and routines that name them otherwise may rely on it."

@@ -48,8 +48,9 @@ def _holders(connection: Any) -> list[str]:
     """Who may hold what we waited for, the oldest first, as far as we may see: transactions of others."""
     found = []
     with suppress(MySQLdb.Error):  # MySQL wants XA_RECOVER_ADMIN for it
-        rows = fetch_all(connection, "XA RECOVER CONVERT XID")
-        found += [f"the prepared transaction {row[3]} (XA RECOVER CONVERT XID)" for row in rows]
+        names = (row[3] for row in fetch_all(connection, "XA RECOVER"))
+        texts = (name.decode(errors="replace") if isinstance(name, bytes) else str(name) for name in names)
+        found += [f"the prepared transaction {text!r} (XA RECOVER)" for text in texts]
     with suppress(MySQLdb.Error):  # both want PROCESS
         rows = fetch_all(
             connection,
