@@ -104,7 +104,7 @@ class Command(VedettaCommand):
         return {"run_id": run.pk, "snapshot_id": snapshot.snapshot_id, "target": where, **newer, **told}
 
 
-# What is not as it was in the snapshot, where there is such: see docs/operations.md.
+# What is not as it was in the snapshot, where there is such.
 _TOLD = ("left_out", "events_disabled", "values_changed", "names_in_lower_case")
 
 
