@@ -423,7 +423,7 @@ def _crew_problem(crew: Crew, server: mysql.Server) -> BaseException:
     failure = crew.failure or LoadProblem("The load was ended.")
     if not isinstance(failure, Problem):
         return failure
-    if crew.failed is not None and crew.failed.doing:
+    if crew.failed is not None and crew.failed.doing and not isinstance(failure, mysql.OfTheServer):
         failure.do = f"{failure.do} {_AS_WRITTEN}".strip()
     return _of_the_dump(failure, server)
 

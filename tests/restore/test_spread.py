@@ -483,6 +483,9 @@ class SlowConnection(mysql.LoadingConnection):
     def set(self, changes: Any) -> None:
         """Settings are nothing to it."""
 
+    def warnings(self) -> list[tuple[int, str]]:
+        return []
+
     def run(self, statement: bytes) -> None:
         time.sleep(0.001)
         SlowConnection.taken += len(statement)
