@@ -351,9 +351,9 @@ def _make_sure_it_is_whole(
         where = f"{section.kind} {section.name}".strip()
         raise Problem(
             f"The dump of {database} stopped before its closing line, in {where}.",
-            do="Try again. If it stops there again, look at how that is defined: the dump programs stop at "
-            "a NUL byte, and a character of sjis, gbk or big5 that ends in a backslash (0x5C) leaves a text "
-            "open, so that no client could load the dump. Define it again without, or under utf8mb4.",
+            do="Try again. If it stops there again, look for a NUL byte in what that is defined as: the "
+            "dump programs stop at one; or for a character of sjis, gbk or big5 that ends in a backslash "
+            "(0x5C): it leaves a text open, and no client could load the dump. Define it under utf8mb4.",
         )
     held = objects_in(sections)
     if held not in (before.inventory, after.inventory):
