@@ -12,9 +12,11 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 
 from backups import mysql
-from backups.dumpfile.ready import Ready
+from backups.dumpfile.ready import Does, Ready
 from backups.dumpfile.settings import Settings
 
+# Elsewhere warnings tell nothing of what is lost.
+_WARNING = (Does.TABLE, Does.ROWS)
 # What waits or is being sent, in all: with what is being gathered, all that a load holds in memory.
 _MOST_BYTES = 12 << 20
 
@@ -31,15 +33,23 @@ class Hand:
         # Events that the server took and did not keep, because their time has passed.
         self.past_events: set[str] = set()
         self._settings = Settings(initial_mode=sql_mode)
+        self.has_run = False
+        # The first warning of each table, by its number.
+        self.warned: dict[tuple[str, int], str] = {}
 
     def run(self, ready: Ready) -> None:
-        """Run a statement under its own settings. Raises what the driver raises."""
-        if changes := ready.settings.differing_from(self._settings):
-            self.connection.set(changes)
-        self._settings = ready.settings
-        self.connection.run(ready.text)
-        if ready.kind == "event" and mysql.EVENT_IS_PAST in self.connection.noted():
-            self.past_events.add(ready.name)
+        """Run a statement under its own settings. Raises MySQLProblem."""
+        with self.connection.translated(ready.text):
+            if changes := ready.settings.differing_from(self._settings):
+                self.connection.set(changes)
+            self._settings = ready.settings
+            self.connection.run(ready.text)
+            self.has_run = True
+            if ready.kind == "event" and mysql.EVENT_IS_PAST in self.connection.noted():
+                self.past_events.add(ready.name)
+            if ready.does in _WARNING:
+                for code, text in self.connection.warnings():
+                    self.warned.setdefault((ready.table, code), text)
 
 
 @dataclass(eq=False)
@@ -67,9 +77,8 @@ class Job:
 class Crew:
     """Connections at work, each in a thread of its own, until `close` or `stop`. There may be none."""
 
-    def __init__(self, server: mysql.Server, database: str, hands: Sequence[Hand]) -> None:
+    def __init__(self, server: mysql.Server, hands: Sequence[Hand]) -> None:
         self._server = server
-        self._database = database
         self._hands = list(hands)
         self._jobs: deque[Job] = deque()
         self._running: list[Job] = []
@@ -157,9 +166,8 @@ class Crew:
     def _work(self, hand: Hand) -> None:
         while job := self._next():
             try:
-                with mysql.translated_load(self._server, self._database):
-                    for statement in job.statements:
-                        hand.run(statement)
+                for statement in job.statements:
+                    hand.run(statement)
                 self._done(job)
             except BaseException as error:  # noqa: BLE001  raised again in the thread that waits
                 self._fail(job, error)

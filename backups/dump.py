@@ -332,6 +332,7 @@ def stream_dump(
 def _refuse_before(source: Source) -> None:
     """Raise Problem for what no dump program would tell."""
     mysql.refuse_plaintext(source.server)
+    dump_program.refuse_what_cuts_dumps(source)
     # Also where no preflight went before, or an event was made since.
     with mysql.connect(source.server) as connection:
         mysql.refuse_what_hangs(connection, source.database)
@@ -383,8 +384,9 @@ def _make_sure_it_is_whole(
         where = f"{section.kind} {section.name}".strip()
         raise Problem(
             f"The dump of {database} stopped before its closing line, in {where}.",
-            do="Try again. If it stops there again, look for a NUL byte in what that is defined as: "
-            "the dump programs stop at one.",
+            do="Try again. If it stops there again, look for a NUL byte in what that is defined as: the "
+            "dump programs stop at one; or for a character of sjis, gbk or big5 that ends in a backslash "
+            "(0x5C): it leaves a text open, and no client could load the dump. Define it under utf8mb4.",
         )
     held = objects_in(sections)
     if held not in (before.inventory, after.inventory):

@@ -30,6 +30,20 @@ class Source:
     programs: mysql.Clients
 
 
+def with_history(source: Source) -> bool:
+    """Whether a dump holds what system-versioned tables held before."""
+    if not mysql.keeps_history(source.info, source.programs):
+        return False
+    with mysql.connect(source.server) as connection:
+        return not mysql.versioned_by_transactions(connection, source.database)
+
+
+def refuse_what_cuts_dumps(source: Source) -> None:
+    """Raise OfTheServer where the dump program would see a part of the rows, and cannot be told otherwise."""
+    if not source.programs.takes_init_command:
+        mysql.refuse_what_cuts_dumps(source.server, with_history=with_history(source))
+
+
 _Wishes = ParamSpec("_Wishes")
 _Start: TypeAlias = Callable[Concatenate[Source, _Wishes], Iterator[process.Child]]
 
@@ -56,8 +70,6 @@ def started(
     own_group: bool = False,
 ) -> Iterator[process.Child]:
     """The dump program, for the length of a block; its output is to be read. See `mysql.dump_args`."""
-    with mysql.connect(source.server) as connection:
-        with_history = not mysql.versioned_by_transactions(connection, source.database)
     option_fd = process.secret_fd(mysql.option_file(source.server))
     args = mysql.dump_args(
         source.server,
@@ -68,7 +80,7 @@ def started(
         structure_only=structure_only,
         tables_only=tables_only,
         leave_out=leave_out,
-        with_history=with_history,
+        with_history=with_history(source),
     )
     try:
         with process.child(

@@ -14,7 +14,10 @@ class Problem(Exception):
         self.what = what
         self.do = do
         self.safe = safe
-        super().__init__(self.sentence())
+        super().__init__(what)
+
+    def __str__(self) -> str:
+        return self.sentence()
 
     def sentence(self, *, safe: str = "") -> str:
         """What failed, what is safe (`safe` where the problem does not say), what to do."""

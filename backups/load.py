@@ -25,7 +25,7 @@ from backups.errors import Problem
 from backups.mysql import MARIADB
 from backups.spread import Spread
 from backups.stream import Digester, Piece
-from backups.tables import comparable
+from backups.tables import comparable, names_in_lower_case
 
 __all__ = ["Loading", "Wish"]
 
@@ -35,6 +35,11 @@ _CHUNK = 1 << 20
 _GZIP = 31  # zlib: expect a gzip header
 _GZIP_BEGINS = b"\x1f\x8b"
 _TAIL_BYTES = 256
+# Out of range, truncated, no character, no date or number, ignored because of its key.
+_VALUE_CHANGED = (1062, 1264, 1265, 1292, 1366, 1406)
+# Unknown, disabled or not allowed, and the default one taken instead.
+_NO_ENGINE = (1266, 1286)
+_OF_COLUMN = re.compile(r"for column (?:`[^`]*`\.`[^`]*`\.)?['`](.+?)['`] at row")
 # Adminer ends a dump with the time in a comment.
 _ADMINER = re.compile(rb"\n-- \d{4}-\d\d-\d\d \d\d:\d\d:\d\d(?: UTC)?\s*\Z")
 
@@ -76,14 +81,42 @@ class Loading:
     is_broken_off: bool = False
     # Tables whose definition is not what the dump says, though they were made from it.
     altered: list[str] = field(default_factory=list)
+    # What the server said of statements that it took and did otherwise, by table and number.
+    warned: dict[tuple[str, int], str] = field(default_factory=dict)
     # Kept where there will be no manifest to compare with.
     tally: Tally | None = None
+    # Whether the server took any statement, so that the target is not as it was.
+    has_changed: Callable[[], bool] = field(default=lambda: False, repr=False)
     afterwards: Callable[[], str] = field(default=lambda: "", repr=False)
 
     @property
     def tables_begun(self) -> int:
         """How many tables came by."""
         return self.digester.tables_begun or len(self.found.definitions)
+
+    def values_changed(self) -> dict[str, str]:
+        """The tables in which the server did not keep values as they are in the dump, and its words.
+
+        But for an ENUM or SET that holds what its definition does not list: it warns, and keeps it.
+        """
+        return {
+            table: text
+            for (table, code), text in sorted(self.warned.items())
+            if code in _VALUE_CHANGED and not self._is_of_list(table, text)
+        }
+
+    def of_other_engine(self) -> str:
+        """What the server says of tables that it made with another storage engine, none where it did not."""
+        said = (
+            f"{table}: {text}" for (table, code), text in sorted(self.warned.items()) if code in _NO_ENGINE
+        )
+        return "; ".join(said)
+
+    def _is_of_list(self, table: str, text: str) -> bool:
+        column = _OF_COLUMN.search(text)
+        listed = rf"`{re.escape(column[1].replace('`', '``'))}` (?:enum|set)\(" if column else "$^"
+        definition = self.found.definitions.get(table, b"").decode(errors="replace")
+        return bool(re.search(listed, definition, re.I))
 
     @property
     def doing(self) -> str:
@@ -142,8 +175,12 @@ def digested(chunks: Iterator[bytes], loading: Loading) -> Iterator[Piece]:
 def dialect_of(server: mysql.Server, info: mysql.ServerInfo) -> Dialect:
     """How a server reads what is sent to it. Raises MySQLProblem."""
     with mysql.connect(server) as connection:
-        mode = mysql.session_mode(connection)
-    return Dialect.of(is_mariadb=info.flavour == MARIADB, number=info.number, sql_mode=mode)
+        return Dialect.of(
+            is_mariadb=info.flavour == MARIADB,
+            number=info.number,
+            sql_mode=mysql.session_mode(connection),
+            folds_names=mysql.folds_names(connection),
+        )
 
 
 def live_tablespaces(server: mysql.Server, database: str, dialect: Dialect) -> Callable[[str], str]:
@@ -258,8 +295,9 @@ def load(
         if len(opened) <= wanted:
             say(f"The server has connections for {len(opened) - 1} of {wanted} that load rows at once.")
         hands = [Hand(connection, dialect.sql_mode) for connection in opened]
-        crew = Crew(server, wish.database, hands[1:])
+        crew = Crew(server, hands[1:])
         loading.afterwards = lambda: crew.doing
+        loading.has_changed = lambda: any(hand.has_run for hand in hands)
         spread = Spread(
             hands[0],
             crew,
@@ -269,8 +307,7 @@ def load(
         )
 
         def work() -> None:
-            with mysql.translated_load(server, wish.database):
-                spread.send(ready)
+            spread.send(ready)
 
         def break_off() -> None:
             loading.is_broken_off = source.poll() is None
@@ -290,8 +327,12 @@ def load(
             raise _of_the_dump(problem, server) from problem
         finally:
             crew.stop()
-    loading.found.leave_out_events(hands[0].past_events, ITS_TIME_HAS_PASSED)
-    loading.altered = _altered(loading.found.definitions, server, wish.database, dialect)
+        loading.found.leave_out_events(hands[0].past_events, ITS_TIME_HAS_PASSED)
+        loading.altered = _altered(loading.found.definitions, server, wish.database, dialect)
+        for hand in hands:
+            loading.warned.update(hand.warned)
+        if loading.altered:
+            opened[0].refuse_made_otherwise(loading.altered)
 
 
 def _tallied(statements: Iterator[Ready], tally: Tally | None) -> Iterator[Ready]:
@@ -319,12 +360,11 @@ class Definers:
     def __init__(
         self,
         server: mysql.Server,
-        database: str,
         connection: mysql.LoadingConnection,
         sql_mode: str,
         tick: process.Tick,
     ) -> None:
-        self._server, self._database, self._tick = server, database, tick
+        self._server, self._tick = server, tick
         self._connection = connection
         self._hand = Hand(connection, sql_mode)
 
@@ -337,9 +377,8 @@ class Definers:
         """Run statements one after the other. Raises LoadProblem, what `tick` raises."""
 
         def work() -> None:
-            with mysql.translated_load(self._server, self._database):
-                for each in ready:
-                    self._hand.run(each)
+            for each in ready:
+                self._hand.run(each)
 
         try:
             process.watched(work, self._tick, lambda: mysql.break_off(self._server, [self._connection]))
@@ -354,7 +393,21 @@ def definers_at(
     """A connection for definitions, for the length of a block. Raises MySQLProblem."""
     sql_mode = dialect_of(server, info).sql_mode
     with mysql.loading_connections(server, database, 1) as (connection,):
-        yield Definers(server, database, connection, sql_mode, tick)
+        yield Definers(server, connection, sql_mode, tick)
+
+
+def refuse_forbidden(server: mysql.Server, database: str, definitions: Mapping[str, bytes]) -> None:
+    """Raise OfTheServer for tables that the server would not make as they are, as far as that shows."""
+    keyless = [name for name, text in definitions.items() if b"PRIMARY KEY" not in text]
+    if not keyless:
+        return
+    with mysql.loading_connections(server, database, 1) as (connection,):
+        for setting, way_out in connection.key_rules().items():
+            raise mysql.OfTheServer(
+                f"The database server at {server.address} has its {setting} on, which the user {server.user} "
+                f"may not change for a load, and these tables have no primary key: {mysql.named(keyless)}.",
+                do=way_out,
+            )
 
 
 def _altered(
@@ -364,11 +417,14 @@ def _altered(
     with mysql.connect(server) as connection:
         collations = mysql.default_collations(connection, mysql.probe(connection))
         mysql.describe_as_dumps_do(connection)
+        spelled = names_in_lower_case if dialect.folds_names else bytes
         return [
             table
             for table, definition in definitions.items()
-            if comparable(definition, collations)
-            != comparable(_as_read(mysql.definition(connection, database, table), dialect), collations)
+            if comparable(spelled(definition), collations)
+            != comparable(
+                spelled(_as_read(mysql.definition(connection, database, table), dialect)), collations
+            )
         ]
 
 
@@ -389,7 +445,7 @@ def _crew_problem(crew: Crew, server: mysql.Server) -> BaseException:
     failure = crew.failure or LoadProblem("The load was ended.")
     if not isinstance(failure, Problem):
         return failure
-    if crew.failed is not None and crew.failed.doing:
+    if crew.failed is not None and crew.failed.doing and not isinstance(failure, mysql.OfTheServer):
         failure.do = f"{failure.do} {_AS_WRITTEN}".strip()
     return _of_the_dump(failure, server)
 
@@ -403,6 +459,7 @@ def _of_the_dump(problem: Problem, server: mysql.Server) -> Problem:
     """The problem as one of the dump, unless it is surely none of it."""
     not_the_dump = (
         mysql.ServerGone, mysql.ServerUnreachable, mysql.AccessDenied, mysql.MissingPrivilege, mysql.DiskFull,
+        mysql.OfTheServer,
     )  # fmt: skip
     if isinstance(problem, mysql.MissingPrivilege):
         with suppress(Problem), mysql.connect(server) as connection:

@@ -112,6 +112,15 @@ def comparable(definition: bytes, collations: Mapping[str, str]) -> str:
     return hashlib.sha256(definition).hexdigest()
 
 
+def names_in_lower_case(definition: bytes) -> bytes:
+    """A definition as a server may have it that gives tables names in lower case."""
+
+    def spelled(found: re.Match[bytes]) -> bytes:
+        return found[0].decode(errors="surrogateescape").lower().encode(errors="surrogateescape")
+
+    return _IN_QUOTES.sub(lambda found: spelled(found) if found[0][:1] == b"`" else found[0], definition)
+
+
 def referenced_by(definition: bytes) -> set[str]:
     """The names of tables, in small letters, to which foreign keys of a definition may refer."""
     names = (found[1][1:-1].replace(b"``", b"`") for found in _REFERENCES.finditer(definition))

@@ -8,7 +8,6 @@ from collections.abc import Callable
 from django.conf import settings
 
 from backups import mysql, restic
-from backups.dumpfile.tally import Tally
 from backups.load import CutOff, Loading, LoadProblem, Wish, load
 from backups.models import Snapshot
 from backups.progress import Progress
@@ -24,14 +23,15 @@ def load_snapshot(
     progress: Progress,
     detail: Callable[[Loading], str],
     refuse: Callable[[Loading], None],
-    tally: Tally | None = None,
+    loading: Loading | None = None,
 ) -> tuple[Loading, float]:
     """Load what is wished; answers what was read and the seconds it took.
 
     `detail` says what is being loaded; `refuse` raises for a stream that is not what was backed
-    up. `tally` takes in what is loaded. Raises ResticError, LoadProblem, and what these two raise.
+    up. `loading` is for who wants to know how far it came. Raises ResticError, LoadProblem, and what
+    these two raise.
     """
-    loading = Loading(tally=tally)
+    loading = loading or Loading()
 
     def tick() -> None:
         progress.bytes_done(loading.bytes_read)

@@ -25,6 +25,7 @@ from backups.actions import room
 from backups.actions.outcome import Outcome
 from backups.choices import Level
 from backups.connections import database_server, repository_access
+from backups.dump_program import Source, refuse_what_cuts_dumps
 from backups.errors import Problem
 from backups.models import Database, Run
 from backups.progress import Progress
@@ -196,12 +197,13 @@ def _note_replica(replica: mysql.Replica, found: Found) -> None:
         found.notes.append(f"{replica}.")
 
 
-def _client(_database: Database, found: Found, _tick: Tick | None) -> str:
+def _client(database: Database, found: Found, _tick: Tick | None) -> str:
     if found.server is None or found.info is None:
         raise Problem("No client was chosen, because the database server gives no answer.")
     found.clients = mysql.clients(found.info, settings.MYSQL_CLIENT_DIR)
     found.warnings += mysql.client_warnings(found.info, found.clients)
     mysql.refuse_uncorrectable(found.server, found.info)
+    refuse_what_cuts_dumps(Source(found.server, database.database, found.info, found.clients))
     if process.find_program("gzip") is None:
         found.warnings.append("gzip is not installed: BACKUP_DUMP_FORMAT=sql.gz will not work.")
     return f"{found.clients} ({found.clients.dump})"
@@ -226,6 +228,7 @@ def _privileges(database: Database, found: Found, _tick: Tick | None) -> str:
                 f"a binary log and takes triggers and functions from users with SUPER alone. "
                 f"{mysql.TRUST_FUNCTION_CREATORS}"
             )
+    found.warnings += _forbidden_tables(found.server, database.database)
     return f"{found.server.user} may dump all of {database.database}."
 
 
@@ -270,6 +273,17 @@ def _look_at_broken_views(connection: Any, database: str, found: Found) -> None:
             f"These views of {database} cannot be read any more and are left out; their statements are "
             f"kept in the snapshot's list of what is not in it: {', '.join(found.broken_views)}."
         )
+
+
+def _forbidden_tables(server: mysql.Server, database: str) -> Iterator[str]:
+    """What could not be verified or restored here, because the server makes no such tables for us."""
+    with mysql.loading_connections(server, database, 1) as (connection,):
+        keyless = mysql.tables_without_primary_key(connection.driver, database)
+        for setting, way_out in connection.key_rules().items() if keyless else ():
+            yield (
+                f"{server.user} could not verify or restore here what it backs up: the server's {setting} is "
+                f"on, and these tables have no primary key: {mysql.named(keyless)}. {way_out}"
+            )
 
 
 def _room_unknown(found: Found) -> Iterator[str]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Collection, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from typing import Any
 
@@ -31,7 +31,17 @@ from backups.chosen import chosen_tables
 from backups.dumpfile.allowed import Allowed
 from backups.dumpfile.ready import Wish
 from backups.errors import Cancelled, Problem
-from backups.load import CutOff, End, Loading, LoadProblem, dialect_of, digested, judged, unpacked
+from backups.load import (
+    CutOff,
+    End,
+    Loading,
+    LoadProblem,
+    dialect_of,
+    digested,
+    judged,
+    refuse_forbidden,
+    unpacked,
+)
 from backups.models import Restore, Run, Snapshot
 from backups.obstacles import (
     refuse_crossing,
@@ -40,6 +50,7 @@ from backups.obstacles import (
     refuse_taken,
 )
 from backups.progress import Progress
+from backups.spelling import clashing, in_lower_case
 from backups.stream import Kind, ManifestDamaged, objects_in
 from backups.swap import Place, refuse_without_rows
 
@@ -70,7 +81,10 @@ def _play(restore: Restore, access: restic.Access, progress: Progress) -> None:
         to_file(restore, progress, lambda write: _streamed_whole(restore, access, progress, write))
         return
     place = place_of(restore, restore.run, progress)
-    _refuse_unknown_tables(restore, lambda: _made_tables(restore, access, place, progress))
+    folds_names = _mind_spelling(restore, place)
+    _refuse_unknown_tables(
+        restore, lambda: _made_tables(restore, access, place, progress), folds_names=folds_names
+    )
     refuse_without_rows(restore.snapshot, restore.tables, restore.target, place.server)
     if restore.mode != RestoreMode.NEW:
         refuse_missing_privileges(restore, place)
@@ -175,18 +189,29 @@ def _in_place(restore: Restore, access: restic.Access, place: Place, progress: P
     progress.phase("read", expected=restore.snapshot.total_bytes_processed)
     loading = _judged(restore, access, place, progress, restore.tables)
     _refuse_damaged(restore, loading)
+    _refuse_clashing(restore, loading.found.clashing)
+    refuse_forbidden(place.server, restore.target, loading.found.definitions)
     _save_before(restore, progress)
+    under_way = Loading()
     try:
-        loading = _load(restore, access, place, restore.target, progress)
+        loading = _load(restore, access, place, restore.target, progress, under_way)
         _make_what_comes_after(loading, place, restore.target, progress)
     except (Problem, Cancelled) as error:
-        saved = restore.safety_snapshot
-        way_back = f" What it held before is in snapshot {saved.short_id}." if saved else ""
-        raise Problem(
-            f"The restore into {restore.target} was broken off: {error}",
-            safe=f"{restore.target} is partly overwritten.{way_back}",
-            do="Restore again, or restore that snapshot.",
-        ) from error
+        raise _broken_off(restore, error, has_changed=under_way.has_changed()) from error
+
+
+def _broken_off(restore: Restore, error: Exception, *, has_changed: bool) -> Problem:
+    """What a restore in place has left behind, and what there is to go back to."""
+    what = f"The restore into {restore.target} was broken off: {error}"
+    if not has_changed:
+        return Problem(what, safe=f"{restore.target} is as it was: nothing was changed yet.")
+    if (saved := restore.safety_snapshot) is None:
+        return Problem(what, safe=f"{restore.target} is partly overwritten.", do="Restore again.")
+    return Problem(
+        what,
+        safe=f"{restore.target} is partly overwritten. What it held before is in snapshot {saved.short_id}.",
+        do="Restore again, or restore that snapshot.",
+    )
 
 
 _MODES: dict[RestoreMode, Callable[[Restore, restic.Access, Place, Progress], None]] = {
@@ -281,9 +306,14 @@ def _save_before(restore: Restore, progress: Progress) -> None:
 
 
 def _load(
-    restore: Restore, access: restic.Access, place: Place, database: str, progress: Progress
+    restore: Restore,
+    access: restic.Access,
+    place: Place,
+    database: str,
+    progress: Progress,
+    loading: Loading | None = None,
 ) -> Loading:
-    """Load the snapshot, or the chosen tables of it. Raises Problem."""
+    """Load the snapshot, or the chosen tables of it; `loading` is told how far it is. Raises Problem."""
     snapshot = restore.snapshot
     progress.phase("load", expected=snapshot.total_bytes_processed)
     wanted = len(restore.tables) or len((snapshot.manifest or {}).get("inventory", {}).get("table", []))
@@ -292,21 +322,43 @@ def _load(
         of = f"table {loading.tables_begun} of {wanted}: " if wanted else ""
         return of + loading.doing
 
-    loading, seconds = load_snapshot(
-        snapshot,
-        access,
-        server=place.server,
-        info=place.info,
-        wish=_wish(restore, database, restore.tables),
-        progress=progress,
-        detail=detail,
-        refuse=lambda loading: _refuse_damaged(restore, loading),
-    )
+    loading = loading or Loading()
+    try:
+        _, seconds = load_snapshot(
+            snapshot,
+            access,
+            server=place.server,
+            info=place.info,
+            wish=_wish(restore, database, restore.tables),
+            progress=progress,
+            detail=detail,
+            refuse=lambda loading: _refuse_damaged(restore, loading),
+            loading=loading,
+        )
+    except LoadProblem:
+        # Of two tables that are one to it, the server does not take the second.
+        _refuse_clashing(restore, loading.found.clashing)
+        raise
     services.restore_note(restore, restore_seconds=seconds)
     progress.log(f"Loaded in {seconds:.1f} seconds.")
+    _refuse_clashing(restore, loading.found.clashing)
+    _tell_spelling(restore, loading, progress)
     _refuse_altered(restore, loading, place, progress)
+    _tell_changed_values(restore, loading, progress)
     _tell_what_is_left_out(restore, loading, progress)
     return loading
+
+
+def _tell_changed_values(restore: Restore, loading: Loading, progress: Progress) -> None:
+    """A dump says that the server shall take what does not fit, and it does so without a word."""
+    changed = loading.values_changed()
+    if changed:
+        told = [{"table": table, "why": text} for table, text in changed.items()]
+        services.run_note(restore.run_id, result={"values_changed": told})
+    for table, text in changed.items():
+        progress.warn(
+            f"The server did not take every value of table {table} as it is in the snapshot: {text}."
+        )
 
 
 def _tell_what_is_left_out(restore: Restore, loading: Loading, progress: Progress) -> None:
@@ -387,6 +439,11 @@ def _refuse_altered(restore: Restore, loading: Loading, place: Place, progress: 
     if manifest is None or other_versions(manifest, place.info, place.programs):
         progress.warn(f"{place.info} describes these tables otherwise than the snapshot does: {names}.")
         return
+    if other_engine := loading.of_other_engine():
+        raise mysql.OfTheServer(
+            f"{place.info} made tables with another storage engine than the snapshot's ({other_engine}).",
+            do=mysql.SEE_ENGINES,
+        )
     raise Problem(
         f"After loading, these tables are not defined as in the snapshot: {names}.",
         do=_OTHERWISE if settings.RESTORE_CONNECTIONS > 1 else _SERVERS_OWN,
@@ -441,9 +498,11 @@ def _check(restore: Restore, loading: Loading, place: Place, database: str, prog
     has_manifest = restore.snapshot.manifest is not None
     by_sections = has_manifest and not restore.tables
     held = objects_in(loading.digester.sections({})) if by_sections else loading.found.inventory()
-    wanted = without_left_out(held, loading.found)
     with mysql.connect(place.server) as connection:
         found = mysql.inventory(connection, database)
+        if mysql.folds_names(connection):
+            held = in_lower_case(held)
+    wanted = without_left_out(held, loading.found)
     if found != wanted:
         kinds = [kind for kind in {*found, *wanted} if found.get(kind) != wanted.get(kind)]
         raise Problem(
@@ -453,7 +512,9 @@ def _check(restore: Restore, loading: Loading, place: Place, database: str, prog
     progress.log("All that the snapshot holds was loaded.")
 
 
-def _refuse_unknown_tables(restore: Restore, read: Callable[[], list[str]]) -> None:
+def _refuse_unknown_tables(
+    restore: Restore, read: Callable[[], list[str]], *, folds_names: bool = False
+) -> None:
     """Raise Problem for chosen tables that the snapshot lacks, before anything is touched.
 
     Where no manifest tells which it has, `read` does.
@@ -462,6 +523,8 @@ def _refuse_unknown_tables(restore: Restore, read: Callable[[], list[str]]) -> N
         return
     manifest = restore.snapshot.manifest
     held = read() if manifest is None else _choosable(manifest["inventory"])
+    if folds_names:
+        held = [name.lower() for name in held]
     missing = [table for table in restore.tables if table not in held]
     if missing:
         raise Problem(
@@ -476,6 +539,43 @@ def _refuse_unknown_tables(restore: Restore, read: Callable[[], list[str]]) -> N
 def _choosable(inventory: Mapping[str, list[str]]) -> list[str]:
     """What can be chosen: tables, and MariaDB's sequences."""
     return sorted([*inventory.get(Kind.TABLE, []), *inventory.get(Kind.SEQUENCE, [])])
+
+
+def _mind_spelling(restore: Restore, place: Place) -> bool:
+    """Whether the server gives tables names in lower case; the chosen ones are meant by those then.
+
+    Raises Problem for a snapshot of which it would take two tables for one.
+    """
+    with mysql.connect(place.server) as connection:
+        if not mysql.folds_names(connection):
+            return False
+    if restore.tables:
+        services.restore_note(restore, tables=sorted({name.lower() for name in restore.tables}))
+    _refuse_clashing(restore, clashing((restore.snapshot.manifest or {}).get("inventory", {})))
+    return True
+
+
+def _refuse_clashing(restore: Restore, names: Sequence[str]) -> None:
+    """Raise Problem where there are names that this server takes for one."""
+    chosen = [name for name in names if not restore.tables or name.lower() in restore.tables]
+    if chosen:
+        raise Problem(
+            f"The server gives tables names in lower case (lower_case_table_names=1), and snapshot "
+            f"{restore.snapshot.short_id} has some that it would take for one: {mysql.named(chosen)}.",
+            safe=f"{restore.target} was not touched.",
+            do="Restore to a server with lower_case_table_names=0, or restore one of them with --table.",
+        )
+
+
+def _tell_spelling(restore: Restore, loading: Loading, progress: Progress) -> None:
+    respelled = {old: new for new, old in sorted(loading.found.respelled.items())}
+    if respelled:
+        services.run_note(restore.run_id, result={"names_in_lower_case": respelled})
+        told = [f"{old} is {new}" for old, new in respelled.items()]
+        progress.warn(
+            "This server gives tables and views names in lower case (lower_case_table_names=1): "
+            f"{mysql.named(told)}. Programs and routines that name them otherwise may rely on it."
+        )
 
 
 def _announced_tables(restore: Restore, access: restic.Access, progress: Progress) -> list[str]:
@@ -495,6 +595,8 @@ def _made_tables(restore: Restore, access: restic.Access, place: Place, progress
 def _refuse_what_stays(restore: Restore, connection: Any, *databases: str) -> None:
     """Raise Problem for what of these databases a RENAME would not carry, or not rightly."""
     inventory = (restore.snapshot.manifest or {}).get("inventory", {})
+    if mysql.folds_names(connection):
+        inventory = in_lower_case(inventory)
     held = {*mysql.tables(connection, restore.target), *inventory.get(Kind.TABLE, [])}
     for database in databases:
         refuse_crossing(connection, database, restore.tables, target=restore.target, held=held)

@@ -15,6 +15,7 @@ from backups.connections import database_server
 from backups.errors import Problem
 from backups.models import Database, Restore, Snapshot, Verification
 from backups.obstacles import refuse_crossing, refuse_immovable, refuse_keys_from_elsewhere
+from backups.spelling import clashing, in_lower_case, respelled
 from backups.suspicions import doubts
 from backups.swap import refuse_without_rows
 
@@ -110,6 +111,8 @@ def _look_at_server(told: Plan, database: Database, chosen: frozenset[str]) -> N
         live = mysql.tables(connection, told.target) if exists else []
         if exists and told.mode in OVERWRITING_MODES:
             live = _without_those_that_stay(told, connection, live)
+        if manifest and mysql.folds_names(connection):
+            manifest, chosen = _in_lower_case(told, manifest, chosen)
         if manifest:
             _compare_tables(told, manifest, live, chosen)
             _look_at_definers(told, connection, manifest)
@@ -130,6 +133,25 @@ def _look_at_server(told: Plan, database: Database, chosen: frozenset[str]) -> N
     refuse_without_rows(told.snapshot, chosen, told.target, database_server(database))
     if told.mode == RestoreMode.REPLACE and exists:
         _look_at_what_moves(told, database, chosen)
+
+
+def _in_lower_case(
+    told: Plan, manifest: dict[str, Any], chosen: frozenset[str]
+) -> tuple[dict[str, Any], frozenset[str]]:
+    """Manifest and chosen tables as a server knows them that gives tables names in lower case."""
+    inventory = manifest["inventory"]
+    if names := respelled(inventory):
+        told.warnings.append(
+            "The server gives tables and views names in lower case (lower_case_table_names=1), so these will "
+            f"be spelled otherwise: {mysql.named(names)}."
+        )
+    if names := clashing(inventory):
+        told.obstacles.append(
+            "The server gives tables names in lower case (lower_case_table_names=1), and would take these "
+            f"for one: {mysql.named(names)}."
+        )
+    spelled = frozenset(name.lower() for name in chosen)
+    return {**manifest, "inventory": in_lower_case(inventory)}, spelled
 
 
 def _look_at_what_moves(told: Plan, database: Database, chosen: frozenset[str]) -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import threading
 from collections import Counter
-from collections.abc import Callable, Collection, Iterator
+from collections.abc import Callable, Collection, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -30,6 +30,7 @@ from backups.errors import Problem
 from backups.load import BrokenDump, End, Loading, LoadProblem, dialect_of, live_tablespaces
 from backups.models import Database, Run, Snapshot
 from backups.progress import Progress
+from backups.spelling import respelled
 from backups.stream import Digester, Kind, ManifestDamaged, objects_in
 from backups.tables import comparable
 
@@ -83,14 +84,22 @@ def run(run: Run, progress: Progress) -> Outcome:
     findings = Findings()
     with scratch_database(run, snapshot, progress) as scratch:
         findings.scratch_version = str(scratch.info)
+        _refuse_other_spelling(snapshot, scratch, respelled((snapshot.manifest or {}).get("inventory", {})))
+        loading = Loading(tally=Tally(only_numbered=is_by_vedetta(snapshot)))
         try:
-            loading = _restore(snapshot, access, scratch, findings, progress)
+            _restore(snapshot, access, scratch, loading, findings, progress)
+        except mysql.OfTheServer as problem:
+            _refuse_unlike(snapshot, scratch, problem)
+            raise
         except (restic.ResticError, LoadProblem, Unreadable) as problem:
             if isinstance(problem, NOT_THE_SNAPSHOTS_FAULT):
                 raise
+            _refuse_other_spelling(snapshot, scratch, loading.found.clashing)
             _refuse_unlike(snapshot, scratch, problem)
             findings.unreadable = problem.sentence()
         else:
+            _refuse_other_spelling(snapshot, scratch, sorted(loading.found.respelled.values()))
+            _refuse_other_engine(scratch, loading)
             _compare(snapshot, loading, scratch, findings, progress)
     return _conclude(run, snapshot, findings, progress)
 
@@ -101,7 +110,8 @@ class Unreadable(Problem):
 
 def _refuse_unlike(snapshot: Snapshot, scratch: Scratch, problem: Problem) -> None:
     """A server of another kind or release that does not take a dump proves nothing against it."""
-    if not isinstance(problem, LoadProblem) or isinstance(problem, BrokenDump) or not snapshot.manifest:
+    is_of_the_load = isinstance(problem, LoadProblem | mysql.OfTheServer)
+    if not is_of_the_load or isinstance(problem, BrokenDump) or not snapshot.manifest:
         return
     server = snapshot.manifest["server"]
     source = mysql.ServerInfo(server["flavour"], server["version"])
@@ -112,6 +122,30 @@ def _refuse_unlike(snapshot: Snapshot, scratch: Scratch, problem: Problem) -> No
         f"at {scratch.server.address} does not take it ({problem.what.rstrip('.')}).",
         do="Set VERIFY_MYSQL_HOST to a server of the same kind and release.",
     ) from problem
+
+
+def _refuse_other_spelling(snapshot: Snapshot, scratch: Scratch, names: Sequence[str]) -> None:
+    """Raise Problem for a snapshot that a server cannot hold byte for byte, because it spells names anew."""
+    if not names:
+        return
+    with mysql.connect(scratch.server) as connection:
+        if not mysql.folds_names(connection):
+            return
+    raise Problem(
+        f"Nothing was proved: the server at {scratch.server.address} gives tables and views names in lower "
+        f"case (lower_case_table_names=1), and snapshot {snapshot.short_id} has {mysql.named(names)}.",
+        do="Set VERIFY_MYSQL_HOST to a server with the lower_case_table_names of the one that is backed up.",
+    )
+
+
+def _refuse_other_engine(scratch: Scratch, loading: Loading) -> None:
+    """Raise OfTheServer where tables lie in other storage engines than those of the snapshot."""
+    if other_engine := loading.of_other_engine():
+        raise mysql.OfTheServer(
+            f"Nothing was proved: {scratch.info} at {scratch.server.address} made tables with another "
+            f"storage engine than the snapshot's ({other_engine}).",
+            do=mysql.SEE_ENGINES,
+        )
 
 
 NOT_THE_SNAPSHOTS_FAULT = (
@@ -195,12 +229,13 @@ def _restore(
     snapshot: Snapshot,
     access: restic.Access,
     scratch: Scratch,
+    loading: Loading,
     findings: Findings,
     progress: Progress,
-) -> Loading:
+) -> None:
     """Load the whole snapshot; raises what shows it to be unreadable."""
     progress.phase("restore", expected=snapshot.total_bytes_processed)
-    loading, seconds = load_snapshot(
+    _, seconds = load_snapshot(
         snapshot,
         access,
         server=scratch.server,
@@ -209,11 +244,10 @@ def _restore(
         progress=progress,
         detail=lambda loading: loading.doing,
         refuse=lambda loading: _refuse_unless_complete(snapshot, loading),
-        tally=Tally(only_numbered=is_by_vedetta(snapshot)),
+        loading=loading,
     )
     findings.restore_seconds = seconds
     progress.log(f"Restored in {seconds:.1f} seconds.")
-    return loading
 
 
 def source_name(snapshot: Snapshot) -> str:

@@ -104,6 +104,8 @@ class Allowed:
         # A default collation that is changed for the definition that comes, if that is wished for.
         self._collation: Ready | None = None
         self._after_definition = False
+        # How the dump spells what it makes, by the server's names.
+        self._spellings: dict[str, str] = {}
 
     @property
     def settings(self) -> Settings:
@@ -195,6 +197,16 @@ class Allowed:
 
     # ------------------------------------------------------------ Tables and their rows
 
+    def _made_as(self, written: str) -> str:
+        """What the server will call a table, view or sequence that is made: it may take two for one."""
+        name = self._dialect.spelled(written)
+        before = self._spellings.setdefault(name, written)
+        if before != written:
+            self.found.clashing += [before, written]
+        if name != written:
+            self.found.respelled[name] = written
+        return name
+
     def _is_wished(self, table: str) -> bool:
         return not self._wish.tables or table in self._wish.tables
 
@@ -204,7 +216,7 @@ class Allowed:
             return
         self.found.own_statements += 1
         charset = statement.settings.charset
-        table = _plain(rows.table, charset)
+        table = self._dialect.spelled(_plain(rows.table, charset))
         if rows.qualifier is not None and not self._scope.is_own(_plain(rows.qualifier, charset)):
             raise Unexpected(f"it is about the database {_plain(rows.qualifier, charset)}")
         text = statement.text
@@ -237,7 +249,8 @@ class Allowed:
     def _create_table(self, statement: Statement, cursor: Cursor) -> Iterator[Ready]:
         cursor.take()
         cut_if_not_exists(cursor)
-        table = self._scope.own(cursor, cursor.name())
+        written = self._scope.own(cursor, cursor.name())
+        table = self._made_as(written)
         made = self._tables.read(table, cursor)
         if not self._is_wished(table):
             self._drops.pop(table, None)
@@ -247,9 +260,9 @@ class Allowed:
         self.found.left_out += [LeftOut("table", table, why) for why in made.left_out]
         if not made.is_made:
             return
-        self._take_name("table", table)
+        self._take_name("table", table, written)
         for name in made.draws_from:
-            yield from self._sequence_for(name)
+            yield from self._sequence_for(self._dialect.spelled(name))
         if drop is not None:
             yield drop
         self.found.made["table", table] = table
@@ -263,13 +276,14 @@ class Allowed:
 
     def _create_sequence(self, statement: Statement, cursor: Cursor) -> Iterator[Ready]:
         word = cursor.token
-        name = read_sequence(cursor, self._scope)
+        written = read_sequence(cursor, self._scope)
+        name = self._made_as(written)
         if not self._is_wished(name):
             assert word is not None  # noqa: S101  SEQUENCE stands there
             cursor.cut(word.end, word.end, b" IF NOT EXISTS")
             self._sequences[name] = [Ready(Does.SEQUENCE, cursor.rewritten(), statement.settings, name)]
             return
-        self._take_name("sequence", name)
+        self._take_name("sequence", name, written)
         if drop := self._drops.pop(name, None):
             yield drop
         self.found.made["sequence", name] = name
@@ -282,7 +296,7 @@ class Allowed:
             yield from held
 
     def _number(self, statement: Statement, cursor: Cursor) -> Iterator[Ready]:
-        name = read_number(cursor, self._scope)
+        name = self._dialect.spelled(read_number(cursor, self._scope))
         if ("sequence", name) in self.found.made:
             yield Ready(Does.NUMBER, cursor.rewritten(), statement.settings, name)
         elif name in self._sequences:
@@ -295,7 +309,7 @@ class Allowed:
         cursor.take()
         cursor.accept(b"IGNORE")
         cursor.expect(b"TABLE")
-        table = self._scope.own(cursor, cursor.name())
+        table = self._dialect.spelled(self._scope.own(cursor, cursor.name()))
         if cursor.sees(b"DISABLE", b"ENABLE"):
             cursor.take()
             cursor.expect(b"KEYS")
@@ -312,14 +326,14 @@ class Allowed:
             yield ready
 
     def _empty(self, statement: Statement, cursor: Cursor) -> Iterator[Ready]:
-        table = read_emptying(cursor, self._scope)
+        table = self._dialect.spelled(read_emptying(cursor, self._scope))
         if not self._is_wished(table) or self._tables.is_left_out(table):
             return
         self._refuse_unless_there(table)
         yield Ready(Does.ROWS, cursor.rewritten(), statement.settings, table)
 
     def _analyze(self, statement: Statement, cursor: Cursor) -> Iterator[Ready]:
-        table = read_histogram(cursor, self._scope)
+        table = self._dialect.spelled(read_histogram(cursor, self._scope))
         if self._is_wished(table) and ("table", table) in self.found.made:
             self._later.append(Ready(Does.LATER, cursor.rewritten(), statement.settings, table))
         yield from ()
@@ -327,7 +341,8 @@ class Allowed:
     def _drop(self, statement: Statement, cursor: Cursor) -> Iterator[Ready]:
         kind, names = read_drop(cursor, self._scope)
         for name in names:
-            self._dropped(kind, name, statement.settings)
+            spelled = self._dialect.spelled(name) if kind in ("table", "view", "sequence") else name
+            self._dropped(kind, spelled, statement.settings)
         yield from ()
 
     def _dropped(self, kind: str, name: str, settings: Settings) -> None:
@@ -351,7 +366,7 @@ class Allowed:
 
     def _define(self, statement: Statement, cursor: Cursor, *, replaces: bool) -> None:
         head = read_head(cursor, self._scope, current_user_defines=self._wish.current_user_defines)
-        table = head.table
+        table, name = self._dialect.spelled(head.table), head.name
         is_left_out = bool(table) and self._tables.is_left_out(table)
         if self._wish.tables:
             is_left_out = is_left_out or table not in self._wish.tables
@@ -363,10 +378,11 @@ class Allowed:
             definer = _in_utf8(head.definer, statement.settings)
             self.found.events.append(EventState(head.name, definer, head.state, statement.settings))
         if head.kind == "view":
-            self._take_name_of_view(head.name, replaces=replaces)
+            name = self._made_as(head.name)
+            self._take_name_of_view(name, head.name, replaces=replaces)
         # Libraries are in no inventory.
         if head.kind != "library":
-            self.found.made[head.kind, head.name] = table or head.name
+            self.found.made[head.kind, name] = table or name
         if self._collation is not None:
             self._definitions.append(self._collation)
             self._collation = None
@@ -376,20 +392,21 @@ class Allowed:
             # The end alone is looked at: a pattern that searches all of a long text takes for ever.
             begins, ends = text[:-_LONGEST_CHECK_OPTION], text[-_LONGEST_CHECK_OPTION:]
             text = without_own_name(begins + _CHECK_OPTION.sub(rb" \1", ends))
-        self._definitions.append(
-            Ready(Does.DEFINITION, text, statement.settings, table, head.kind, head.name)
-        )
+        self._definitions.append(Ready(Does.DEFINITION, text, statement.settings, table, head.kind, name))
 
-    def _take_name(self, kind: str, name: str) -> None:
-        """A second one is of a second dump in the file, or would be put in the place of the first."""
-        if first := self._taken_names.get(name):
+    def _take_name(self, kind: str, name: str, written: str) -> None:
+        """A second one is of a second dump in the file, or would be put in the place of the first.
+
+        But for two that are one to this server alone, which `found.clashing` tells.
+        """
+        if (first := self._taken_names.get(name)) and self._spellings[name] == written:
             raise Unexpected(f"the dump has made the {first} {name} before")
         self._taken_names[name] = kind
 
-    def _take_name_of_view(self, name: str, *, replaces: bool) -> None:
+    def _take_name_of_view(self, name: str, written: str, *, replaces: bool) -> None:
         """Views have placeholders, which are dropped before: tables in old dumps, views in later ones."""
         for kind in ("table", "sequence", *(() if replaces else ("view",))):
-            if (kind, name) in self.found.made:
+            if (kind, name) in self.found.made and self._spellings[name] == written:
                 raise Unexpected(f"the dump has made the {kind} {name} before")
         self._taken_names[name] = "view"
 

@@ -33,17 +33,25 @@ class Dialect:
     """What is to be known of a server to read a statement as it does.
 
     `version` as in version comments: 101119 is 10.11.19. `sql_mode` is what a session begins with.
+    `folds_names` says that names of tables become lower case (lower_case_table_names=1).
     """
 
     is_mariadb: bool
     version: int
     sql_mode: str = ""
+    folds_names: bool = False
 
     @classmethod
-    def of(cls, *, is_mariadb: bool, number: tuple[int, ...], sql_mode: str = "") -> Dialect:
+    def of(
+        cls, *, is_mariadb: bool, number: tuple[int, ...], sql_mode: str = "", folds_names: bool = False
+    ) -> Dialect:
         """From a version's numbers, as in (10, 11, 19)."""
         major, minor, patch = (*number, 0, 0, 0)[:3]
-        return cls(is_mariadb, major * 10000 + minor * 100 + patch, sql_mode)
+        return cls(is_mariadb, major * 10000 + minor * 100 + patch, sql_mode, folds_names)
+
+    def spelled(self, table: str) -> str:
+        """The name of a table or view as the server will have it."""
+        return table.lower() if self.folds_names else table
 
     def version_comment(self, text: bytes, at: int) -> tuple[int, bool] | None:
         """Where the content of a version comment at `at` begins, and whether the server reads it."""

@@ -88,6 +88,10 @@ class Found:
     # Databases of which statements were passed over, with how many.
     others: Counter[str] = field(default_factory=Counter)
     own_statements: int = 0
+    # Tables and views as the dump spells them, by the name that this server gives them instead.
+    respelled: dict[str, str] = field(default_factory=dict)
+    # Tables or views that this server takes for one: their names differ in case only.
+    clashing: list[str] = field(default_factory=list)
 
     def leave_out_events(self, names: Collection[str], why: str) -> None:
         """Note that these events were not made."""

@@ -16,7 +16,7 @@ from backups.mysql.changes import (
     requalify_sequences,
     set_database_defaults,
 )
-from backups.mysql.connection import connect, execute, kill, refuse_plaintext
+from backups.mysql.connection import connect, execute, kill, refuse_plaintext, refuse_what_cuts_dumps
 from backups.mysql.contents import (
     BrokenView,
     ForeignKey,
@@ -33,6 +33,7 @@ from backups.mysql.contents import (
     definitions_changed_at,
     describe_as_dumps_do,
     events_of_the_past,
+    folds_names,
     foreign_key_names,
     foreign_keys,
     foreign_keys_into,
@@ -47,6 +48,7 @@ from backups.mysql.contents import (
     tables,
     tables_with_directory,
     tables_with_json,
+    tables_without_primary_key,
     tables_without_snapshot,
     triggers,
 )
@@ -66,7 +68,7 @@ from backups.mysql.left_out import (
 )
 from backups.mysql.loading import LoadingConnection, break_off, loading_connections, session_mode
 from backups.mysql.locks import NotLocked, ReadLock, locked_for_reading
-from backups.mysql.names import derived_name, loosely, name_pattern, prefix_pattern, quote
+from backups.mysql.names import derived_name, loosely, name_pattern, named, prefix_pattern, quote
 from backups.mysql.privileges import (
     account,
     definer_grant,
@@ -81,6 +83,7 @@ from backups.mysql.privileges import (
 )
 from backups.mysql.problems import (
     EVENT_IS_PAST,
+    SEE_ENGINES,
     TRUST_FUNCTION_CREATORS,
     AccessDenied,
     DamagedTable,
@@ -88,13 +91,13 @@ from backups.mysql.problems import (
     MissingPrivilege,
     MySQLProblem,
     NoMoreConnections,
+    OfTheServer,
     ServerGone,
     ServerUnreachable,
     TlsProblem,
     UnknownDatabase,
     dump_problem,
     translated,
-    translated_load,
 )
 from backups.mysql.programs import (
     Clients,
@@ -103,6 +106,7 @@ from backups.mysql.programs import (
     clients,
     connection_args,
     dump_args,
+    keeps_history,
     option_file,
 )
 from backups.mysql.room import DataFolder, data_folder, free_by_plugin

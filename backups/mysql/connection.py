@@ -10,16 +10,15 @@ from typing import Any
 import MySQLdb
 import MySQLdb.connections
 
-from backups.mysql.problems import MySQLProblem, TlsProblem, no_tls, translated
+from backups.mysql.problems import LockedOut, MySQLProblem, OfTheServer, TlsProblem, no_tls, translated
 from backups.mysql.server import Server, version_number
+from backups.mysql.session import BEGIN_ASKING, BEGIN_SHORT, CUTS_DUMPS, CUTS_WITHOUT_HISTORY
 
 VERIFYING = ("VERIFY_CA", "VERIFY_IDENTITY")
 _ENCRYPTING = ("REQUIRED", *VERIFYING)
 
 _CONNECT_SECONDS = 10
 _READ_SECONDS = 120
-# How long a swap waits for transactions that use the tables.
-_LOCK_WAIT_SECONDS = 60
 _LONGEST_VERSION = 100
 # Its versions are 3.x, while MySQL's client library has its server's.
 _ON_LIBMARIADB = version_number(MySQLdb.get_client_info()) < (5,)
@@ -46,9 +45,65 @@ def connect(server: Server, database: str = "", *, read_seconds: int = _READ_SEC
         with translated(server, database):
             refuse_unencrypted(server, connection)
             yield connection
+    except LockedOut as problem:
+        if holders := _holders(connection):
+            problem.do = f"Who may hold it: {'; '.join(holders)}. End that there, then try again."
+        raise
     finally:
         with suppress(MySQLdb.Error):
             connection.close()
+
+
+_MOST_HOLDERS = 3
+
+
+def _holders(connection: Any) -> list[str]:
+    """Who may hold what we waited for, the oldest first, as far as we may see: transactions of others."""
+    found = []
+    with suppress(MySQLdb.Error):  # MySQL wants XA_RECOVER_ADMIN for it
+        names = (row[3] for row in fetch_all(connection, "XA RECOVER"))
+        texts = (name.decode(errors="replace") if isinstance(name, bytes) else str(name) for name in names)
+        found += [f"the prepared transaction {text!r} (XA RECOVER)" for text in texts]
+    with suppress(MySQLdb.Error):  # both want PROCESS
+        rows = fetch_all(
+            connection,
+            "SELECT p.ID, p.USER, t.trx_started FROM information_schema.INNODB_TRX t "
+            "JOIN information_schema.PROCESSLIST p ON p.ID = t.trx_mysql_thread_id "
+            "WHERE p.ID <> CONNECTION_ID() ORDER BY t.trx_started",
+        )
+        found += [
+            f"connection {number} of {user}, in a transaction since {since}" for number, user, since in rows
+        ]
+    return found[:_MOST_HOLDERS]
+
+
+def refuse_what_cuts_dumps(server: Server, *, with_history: bool) -> None:
+    """Raise OfTheServer where every new session sees a part of the rows, or of another time.
+
+    For dump programs that cannot be told how to begin theirs; `with_history` those that dump the
+    history of tables as well.
+    """
+    refuse_missing_authority(server)
+    options = connect_options(server, "")
+    del options["init_command"]
+    with translated(server):
+        connection = Connection(**options)
+    try:
+        with translated(server):
+            # Alone, since it may cut the other answer.
+            ((limit,),) = fetch_all(connection, "SELECT @@SESSION.sql_select_limit")
+            execute(connection, BEGIN_ASKING)
+            told = {**dict(fetch_all(connection, "SHOW SESSION VARIABLES")), "sql_select_limit": str(limit)}
+    finally:
+        with suppress(MySQLdb.Error):
+            connection.close()
+    for name, value in (CUTS_DUMPS if with_history else {**CUTS_DUMPS, **CUTS_WITHOUT_HISTORY}).items():
+        if told.get(name, value) != value:
+            raise OfTheServer(
+                f"Every session at the database server at {server.address} begins with {name} = "
+                f"{told[name]}, with which a dump would not hold all rows.",
+                do=f"Run as an administrator: SET GLOBAL {name} = DEFAULT; and see its init_connect.",
+            )
 
 
 def refuse_missing_authority(server: Server) -> None:
@@ -104,10 +159,7 @@ def connect_options(server: Server, database: str) -> dict[str, Any]:
         # A server may ask a client for its files in answer to any query, and a statement may hold another.
         "local_infile": 0,
         "multi_statements": False,
-        # Where the server's own is ANSI_QUOTES, it would answer with names in double quotes. By
-        # default, a statement that changes a table in use waits for a day.
-        "init_command": "SET SESSION sql_mode = 'STRICT_TRANS_TABLES', "
-        f"lock_wait_timeout = {_LOCK_WAIT_SECONDS}",
+        "init_command": BEGIN_SHORT,
         # MariaDB's client library knows no wish but this one, with which it still takes a server
         # without TLS; and verifies against any authority that it is told of, whatever the mode.
         "ssl_mode": "REQUIRED" if server.ssl_mode == "PREFERRED" and _ON_LIBMARIADB else server.ssl_mode,

@@ -167,6 +167,11 @@ def keys_without_parent(connection: Any, database: str) -> list[ForeignKey]:
     ]
 
 
+def folds_names(connection: Any) -> bool:
+    """Whether the server gives tables and databases names in lower case, whatever is asked for."""
+    return bool(fetch_all(connection, "SELECT 1 FROM DUAL WHERE @@lower_case_table_names = 1"))
+
+
 def crossing_foreign_keys(connection: Any, database: str, chosen: Collection[str]) -> list[tuple[str, str]]:
     """Foreign keys between chosen tables and others of the database: (table, the table it refers to)."""
     return [
@@ -174,6 +179,13 @@ def crossing_foreign_keys(connection: Any, database: str, chosen: Collection[str
         for key in foreign_keys(connection, database)
         if key.schema == database and (key.table in chosen) != (key.referenced in chosen)
     ]
+
+
+def tables_without_primary_key(connection: Any, database: str) -> list[str]:
+    """The tables that have none, sorted; as this user sees them."""
+    keyed = rows_of(connection, database, "STATISTICS", "TABLE_NAME", condition="AND INDEX_NAME = 'PRIMARY'")
+    with_key = {str(name) for (name,) in keyed}
+    return [name for name in inventory(connection, database).get("table", []) if name not in with_key]
 
 
 def is_read_only(connection: Any, database: str) -> bool:

@@ -13,6 +13,7 @@ from backups.mysql.contents import inventory
 from backups.mysql.left_out import engines, is_dumped, rows_are_dumped
 from backups.mysql.names import quote
 from backups.mysql.problems import damaged_table, lost_at_table
+from backups.mysql.schemas import rows_of
 from backups.mysql.server import Server
 
 _TRIES = 3
@@ -42,12 +43,7 @@ def _opens_with_warnings(connection: Any, database: str) -> bool:
     with suppress(MySQLdb.Error):  # MySQL's, which would answer from memory
         execute(connection, "SET SESSION information_schema_stats_expiry = 0")
     try:
-        fetch_all(
-            connection,
-            "SELECT TABLE_ROWS, DATA_LENGTH, TABLE_COMMENT FROM information_schema.TABLES "
-            "WHERE TABLE_SCHEMA = %s",
-            [database],
-        )
+        rows_of(connection, database, "TABLES", "TABLE_ROWS, DATA_LENGTH, TABLE_COMMENT")
     except MySQLdb.Error:  # one whose remote server is away, in MariaDB
         return True
     return bool(connection.warning_count())
@@ -74,11 +70,12 @@ def refuse_short(connection: Any, database: str) -> None:
     Where a MyISAM table's file was cut off, its rows of a fixed length end there without an error
     (seen in MariaDB 10.11).
     """
-    rows = fetch_all(
+    rows = rows_of(
         connection,
-        "SELECT TABLE_NAME FROM information_schema.TABLES WHERE TABLE_SCHEMA = %s "
-        "AND LOWER(ENGINE) = 'myisam' AND ROW_FORMAT = 'Fixed' ORDER BY TABLE_NAME",
-        [database],
+        database,
+        "TABLES",
+        "TABLE_NAME",
+        condition="AND LOWER(ENGINE) = 'myisam' AND ROW_FORMAT = 'Fixed' ORDER BY TABLE_NAME",
     )
     for (table,) in rows:
         # It may be locked, or gone meanwhile; and at what ends in an error, a dump ends too.

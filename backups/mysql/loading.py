@@ -12,7 +12,6 @@ from typing import Any
 import MySQLdb
 from MySQLdb.constants import ER
 
-from backups.mysql.changes import allow_any_foreign_key
 from backups.mysql.connection import (
     Connection,
     connect,
@@ -22,21 +21,21 @@ from backups.mysql.connection import (
     refuse_missing_authority,
     refuse_unencrypted,
 )
-from backups.mysql.names import quote_text
-from backups.mysql.problems import MySQLProblem, NoMoreConnections, translated
+from backups.mysql.names import named, quote_text
+from backups.mysql.privileges import way_out
+from backups.mysql.problems import MySQLProblem, NoMoreConnections, OfTheServer, load_problem, translated
 from backups.mysql.server import Server
+from backups.mysql.session import BEGIN_ASKING, BEGIN_LOADING, CHANGES_TABLES, OF_PRIMARY_KEYS, to_change
 
 _DEADLOCK_TRIES = 20
-# Those that load together take turns, so that one may have nothing to do for long. A dump's tables may
-# refer to what comes later.
-_BEGIN = {"wait_timeout": "604800", "foreign_key_checks": "0"}
-# What a session begins with that is not the server's own default.
-_OWN_BEGINNING = {
-    "character_set_client": "'utf8mb4'",
-    "character_set_connection": "'utf8mb4'",
-    "foreign_key_checks": "0",
-}
 _COLLATIONS = ("character_set_connection", "collation_connection")
+# What a session begins with besides `BEGIN_LOADING` that is not the server's own default.
+_CHARACTERS = {"character_set_client": "'utf8mb4'", "character_set_connection": "'utf8mb4'"}
+# Without a privilege, or because the setting is the whole server's in this release.
+_REFUSED = (
+    ER.SPECIFIC_ACCESS_DENIED_ERROR, ER.ACCESS_DENIED_ERROR, ER.GLOBAL_VARIABLE,
+    ER.INCORRECT_GLOBAL_LOCAL_VAR,
+)  # fmt: skip
 
 
 @dataclass(frozen=True)
@@ -44,45 +43,108 @@ class LoadingConnection:
     """A connection for loading, used by one thread; `wire` and `thread` are for others to end it.
 
     It takes one statement at a time and never a file of this machine, whatever the statement says.
+    `withheld` are settings that the server has otherwise and does not let this user change.
     """
 
     driver: Any
     wire: int
     thread: int
+    server: Server
+    database: str
+    withheld: set[str] = field(default_factory=set)
     _known: set[str] = field(default_factory=set)
+    _begun: dict[str, str] = field(default_factory=dict)
 
     @classmethod
     def open(cls, server: Server, database: str) -> LoadingConnection:
         """Connect as a client of the server's own would: a dump says itself how it wants to be read."""
         options = connect_options(server, database)
-        # Statements may take any time, and wait as long as the server says.
+        # Statements may take any time.
         del options["read_timeout"]
-        options["init_command"] = "SET SESSION " + ", ".join(f"{name} = {v}" for name, v in _BEGIN.items())
+        options["init_command"] = BEGIN_ASKING
         driver = Connection(**options)
-        return cls(driver, driver.fileno(), driver.thread_id())
+        opened = cls(driver, driver.fileno(), driver.thread_id(), server, database)
+        opened._begin()
+        return opened
+
+    def _begin(self) -> None:
+        told = fetch_all(self.driver, "SHOW SESSION VARIABLES")
+        now = {str(name).lower(): str(value) for name, value in told}
+        self._known.update(now)
+        self._begun.update(_CHARACTERS)
+        changes = to_change(now)
+        self._begun.update({name: value for name, value in BEGIN_LOADING.items() if name in now})
+        self._assign(changes)
 
     def set(self, changes: Mapping[str, str | None]) -> None:
         """Change settings of the session; None is as it began. One that the server does not know is left."""
-        self._learn()
         changed = {name: self._literal(name, value) for name, value in changes.items() if name in self._known}
         if _COLLATIONS[0] in changed and _COLLATIONS[1] in changed and changes[_COLLATIONS[1]] is None:
             del changed[_COLLATIONS[1]]  # that of the character set, which comes with it
-        # A character set brings a collation with it, so it comes first.
-        parts = [f"{name} = {changed[name]}" for name in sorted(changed)]
-        if parts:
-            execute(self.driver, "SET SESSION " + ", ".join(parts))
+        self._assign(changed)
 
-    @staticmethod
-    def _literal(name: str, value: str | None) -> str:
+    def _literal(self, name: str, value: str | None) -> str:
         if value is None:
-            return _OWN_BEGINNING.get(name, "DEFAULT")
+            return self._begun.get(name, "DEFAULT")
         # Numbers as such: some settings take no text.
         return value if value.isdigit() else quote_text(value)
 
-    def _learn(self) -> None:
-        if not self._known:
-            told = fetch_all(self.driver, "SHOW SESSION VARIABLES")
-            self._known.update(str(name).lower() for name, _ in told)
+    def _assign(self, changed: Mapping[str, str]) -> None:
+        """Set settings to literals: one by one where not all may be set, as those that may not are noted."""
+        if not changed:
+            return
+        # A character set brings a collation with it, so it comes first.
+        parts = {name: f"{name} = {changed[name]}" for name in sorted(changed)}
+        try:
+            execute(self.driver, "SET SESSION " + ", ".join(parts.values()))
+            return
+        except MySQLdb.Error as error:
+            if error.args[0] not in _REFUSED:
+                raise
+        for name, part in parts.items():
+            try:
+                execute(self.driver, f"SET SESSION {part}")
+            except MySQLdb.Error as error:
+                if error.args[0] not in _REFUSED:
+                    raise
+                self.withheld.add(name)
+
+    @contextmanager
+    def translated(self, statement: bytes) -> Iterator[None]:
+        """Turn the driver's errors into sentences about a statement that is loaded."""
+        try:
+            yield
+        except MySQLdb.Error as error:
+            raise load_problem(error, self.server, self.database, statement, self._ways_out()) from error
+
+    def key_rules(self) -> dict[str, str]:
+        """Settings by which tables without a primary key are refused or changed, with the way out of each."""
+        return {name: way for name, way in self._ways_out().items() if name in OF_PRIMARY_KEYS}
+
+    def refuse_made_otherwise(self, tables: Sequence[str]) -> None:
+        """Raise OfTheServer for tables that were not made as was asked, where a setting does that."""
+        for name in sorted(self.withheld & CHANGES_TABLES):
+            raise OfTheServer(
+                f"The database server at {self.server.address} makes tables otherwise than they are in the "
+                f"snapshot by its {name}, which the user {self.server.user} may not change for a load: "
+                f"{named(tables)}.",
+                do=self._ways_out()[name],
+            )
+
+    def warnings(self) -> list[tuple[int, str]]:
+        """What the server says of the last statement, which it took and did otherwise: (number, text)."""
+        if not self.driver.warning_count():
+            return []
+        told = fetch_all(self.driver, "SHOW WARNINGS")
+        return [(int(code), str(text)) for level, code, text in told if level != "Note"]
+
+    def _ways_out(self) -> dict[str, str]:
+        """For each setting that is withheld: what an administrator can do."""
+        if not self.withheld:
+            return {}
+        with suppress(MySQLdb.Error):
+            return way_out(self.driver, self.withheld)
+        return dict.fromkeys(self.withheld, "")
 
     def run(self, statement: bytes) -> None:
         """Run one statement just as it is written, and drop what it answers.
@@ -128,8 +190,6 @@ def loading_connections(server: Server, database: str, wanted: int) -> Iterator[
         with translated(server, database):
             for connection in opened:
                 refuse_unencrypted(server, connection.driver)
-                for statement in allow_any_foreign_key(connection.driver):
-                    execute(connection.driver, statement)
         yield opened
     finally:
         for connection in opened:

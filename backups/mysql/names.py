@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 import unicodedata
+from collections.abc import Sequence
 
 _LONGEST_NAME = 64
 _LONGEST_FILE_NAME = 255
@@ -55,3 +56,8 @@ def loosely(name: str) -> str:
     """A name as the most careless collation has it, by which the dump programs know what to leave out."""
     letters = unicodedata.normalize("NFKD", name.casefold())
     return "".join(letter for letter in letters if not unicodedata.combining(letter))
+
+
+def named(names: Sequence[str], most: int = 5) -> str:
+    """Names for a sentence, the first of many."""
+    return ", ".join(names[:most]) + (" …" if len(names) > most else "")

@@ -14,6 +14,7 @@ from backups.mysql.names import quote, quote_text
 from backups.mysql.problems import MissingPrivilege
 from backups.mysql.schemas import rows_of
 from backups.mysql.server import MARIADB
+from backups.mysql.session import BEGIN_LOADING
 from backups.mysql.state import probe
 
 _BINARY_LOG_ON = 1419
@@ -101,6 +102,17 @@ def definer_grant(connection: Any) -> str:
     else:
         right = "SET_USER_ID, SYSTEM_USER"
     return f"GRANT {right} ON *.* TO {account(connection)}"
+
+
+def way_out(connection: Any, settings: Collection[str]) -> dict[str, str]:
+    """What an administrator can do for each setting that a load would change and we may not."""
+    right = "SUPER" if probe(connection).flavour == MARIADB else "SESSION_VARIABLES_ADMIN"
+    grant = f"GRANT {right} ON *.* TO {account(connection)};"
+    return {
+        name: f"Run as an administrator: {grant} or SET GLOBAL {name} = {BEGIN_LOADING[name]};"
+        for name in settings
+        if name in BEGIN_LOADING
+    }
 
 
 def refuse_unless_may_define(

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 
 import MySQLdb
@@ -48,6 +48,14 @@ class DiskFull(MySQLProblem):
 
 class DamagedTable(MySQLProblem):
     """The server cannot read a table, or not all of it."""
+
+
+class OfTheServer(MySQLProblem):
+    """A setting or the equipment of the server is against it: no fault of what is loaded."""
+
+
+class LockedOut(OfTheServer):
+    """Another session held a lock for longer than is waited."""
 
 
 class MissingPrivilege(MySQLProblem):
@@ -147,6 +155,13 @@ def problem_from_number(code: int, text: str, server: Server, database: str = ""
         )
     if _is_damage(code, text):
         return damaged_table(database, table_in(text), f"{text}, error {code}")
+    if code == ER.LOCK_WAIT_TIMEOUT:
+        return LockedOut(
+            f"{where} answered: {text} (error {code}).",
+            do="See who holds it there (SHOW PROCESSLIST; XA RECOVER), end that, then try again.",
+        )
+    if code in _OF_THE_SERVER:
+        return OfTheServer(f"{where} answered: {text} (error {code}).", do=_OF_THE_SERVER[code])
     return MySQLProblem(f"{where} answered: {text} (error {code}).")
 
 
@@ -212,6 +227,28 @@ def _decoded(file_name: str) -> str:
     return re.sub(r"@([0-9a-f]{4})", lambda found: chr(int(found[1], 16)), file_name)
 
 
+SEE_ENGINES = "See in SHOW ENGINES there whether it has that storage engine; have its plugin loaded."
+# What a server answers for reasons of its own, and what can be done.
+_OF_THE_SERVER = {
+    1286: SEE_ENGINES,
+    3161: "Take that engine out of the server's disabled_storage_engines.",
+    1115: "Restore to a server of the kind and release that the snapshot is of.",
+    1273: "Restore to a server of the kind and release that the snapshot is of.",
+    1128: "Restore to a server of the kind and release that the snapshot is of.",
+    1184: "Repair what its init_connect says, or give it up.",
+    1290: "Go to the server that is written to, or turn off what this one runs with.",
+    1836: "Go to the server that is written to, or turn off what this one runs with.",
+    1792: "Turn off the server's transaction_read_only (tx_read_only).",
+    1317: "Somebody or something ended it there (KILL): try again.",
+    1969: "Raise the server's max_statement_time, then try again.",
+    3024: "Raise the server's max_execution_time, then try again.",
+    1038: "Give the server more memory for sorting, then try again.",
+    1047: "See to the cluster that the server is a node of, then try again.",
+    3098: "The server's replication plugin wants it so: see its log.",
+    3185: "Have the keyring set up with which the server encrypts tables.",
+}
+
+
 _DISK_FULL = 1021  # ER_DISK_FULL, which the driver does not name
 # Many other numbers, as of a file that cannot be written, have the cause in their text alone: 28 is
 # ENOSPC, and 135 is InnoDB's word for a tablespace that may not grow.
@@ -257,19 +294,48 @@ TRUST_FUNCTION_CREATORS = (
 )
 
 
-@contextmanager
-def translated_load(server: Server, database: str) -> Iterator[None]:
-    """Turn the driver's errors into sentences about what is being loaded."""
-    try:
-        yield
-    except MySQLdb.Error as error:
-        code = error.args[0] if error.args and isinstance(error.args[0], int) else 0
-        # So the driver tells of an encrypted connection that was cut.
-        code = CR.SERVER_LOST if code == CR.SSL_CONNECTION_ERROR else code
-        raise _load_problem_from(code, str(error.args[-1]), server, database) from error
+_BEGINNING = 80
 
 
-def _load_problem_from(code: int, text: str, server: Server, database: str) -> MySQLProblem:
+def load_problem(
+    error: MySQLdb.Error, server: Server, database: str, statement: bytes, withheld: Mapping[str, str]
+) -> MySQLProblem:
+    """What an error of the driver means to a load, with the beginning of the statement that met it.
+
+    `withheld` are settings that the session may not change, each with what an administrator can do.
+    """
+    code = error.args[0] if error.args and isinstance(error.args[0], int) else 0
+    # So the driver tells of an encrypted connection that was cut.
+    code = CR.SERVER_LOST if code == CR.SSL_CONNECTION_ERROR else code
+    problem = _load_problem_from(code, str(error.args[-1]), server, database, withheld)
+    beginning = " ".join(statement[:4096].decode(errors="replace").split())[:_BEGINNING]
+    problem.what = f"{problem.what.rstrip('.')}, at the statement that begins with {beginning!r}."
+    return problem
+
+
+# Numbers with which a server refuses what one of its settings forbids, and a load may not change that.
+_FORBIDDEN_BY = {
+    3750: "sql_require_primary_key",
+    1118: "innodb_strict_mode",
+    1031: "innodb_strict_mode",
+    1478: "innodb_strict_mode",
+    1005: "innodb_strict_mode",
+    4025: "check_constraint_checks",
+    3819: "check_constraint_checks",
+    1846: "alter_algorithm",
+}
+
+
+def _load_problem_from(
+    code: int, text: str, server: Server, database: str, withheld: Mapping[str, str]
+) -> MySQLProblem:
+    setting = _FORBIDDEN_BY.get(code, "")
+    if setting in withheld:
+        return OfTheServer(
+            f"The database server at {server.address} forbids by its {setting} what the snapshot holds, and "
+            f"the user {server.user} may not change that for a load (error {code}).",
+            do=withheld[setting],
+        )
     if code == ER.BINLOG_CREATE_ROUTINE_NEED_SUPER:
         return MySQLProblem(
             f"The server at {server.address} writes a binary log, and takes triggers and functions from "
@@ -322,6 +388,17 @@ def dump_problem(stderr: Sequence[str], code: int, server: Server, database: str
     return MySQLProblem(f"The dump program failed (exit status {code}): {last}.")
 
 
+# What ended a dump that is none of a table's, and what can be done.
+_ENDED_DUMPS = {
+    1104: "Raise the server's max_join_size, or set its sql_big_selects to 1.",
+    1205: "See who holds the table there (SHOW PROCESSLIST; XA RECOVER), then back up again.",
+    1213: "Somebody changes a table's definition meanwhile: back up again.",
+    1317: "Somebody or something ended it there (KILL): back up again.",
+    1969: "Raise the server's max_statement_time, or that of the account.",
+    3024: "Raise the server's max_execution_time, or use a dump program that can be told --init-command.",
+}
+
+
 def _dump_problem_from(code: int, text: str, server: Server, database: str) -> MySQLProblem:
     if code in (ER.TABLE_DEF_CHANGED, ER.NO_SUCH_TABLE):
         return MySQLProblem(
@@ -337,4 +414,9 @@ def _dump_problem_from(code: int, text: str, server: Server, database: str) -> M
         )
     if code in (CR.SERVER_GONE_ERROR, CR.SERVER_LOST) and (table := table_in(text)):
         return lost_at_table(server, database, table)
+    if code in _ENDED_DUMPS:
+        return OfTheServer(
+            f"The database server at {server.address} ended the dump of {database}: {text} (error {code}).",
+            do=_ENDED_DUMPS[code],
+        )
     return problem_from_number(code, text, server, database)

@@ -10,6 +10,7 @@ from backups import process
 from backups.mysql.connection import VERIFYING
 from backups.mysql.problems import MySQLProblem
 from backups.mysql.server import MARIADB, MYSQL, Server, ServerInfo, version_number
+from backups.mysql.session import BEGIN_DUMPING
 
 
 @dataclass(frozen=True)
@@ -33,6 +34,11 @@ class Clients:
     def knows(self, option: str, *, since: tuple[int, ...]) -> bool:
         """Whether it has an option; by its version, from `since` on, where it does not list them."""
         return option in self.options if self.options else self.number >= since
+
+    @property
+    def takes_init_command(self) -> bool:
+        """Whether it can be told how to begin its session, as MySQL's newer ones can: by its list alone."""
+        return "init-command" in self.options
 
     def __str__(self) -> str:
         return f"{self.flavour} {self.version}"
@@ -180,7 +186,8 @@ def _tls_args(server: Server, programs: Clients) -> list[str]:
     return ["--ssl", "--skip-ssl-verify-server-cert"]
 
 
-def _knows_history(info: ServerInfo, programs: Clients) -> bool:
+def keeps_history(info: ServerInfo, programs: Clients) -> bool:
+    """Whether the history of system-versioned tables can be dumped with them."""
     since = (10, 11)
     return info.flavour == MARIADB and info.number >= since and programs.knows("dump-history", since=since)
 
@@ -217,11 +224,13 @@ def dump_args(
         "--skip-add-locks",
         "--max-allowed-packet=1G",
     ]
+    if programs.takes_init_command:
+        args.append(f"--init-command={BEGIN_DUMPING}")
     if programs.flavour == MYSQL:
         args.append("--set-gtid-purged=OFF")
         if programs.knows("column-statistics", since=(8,)):
             args.append("--column-statistics=0")
-    elif with_history and not structure_only and _knows_history(info, programs):
+    elif with_history and not structure_only and keeps_history(info, programs):
         args.append("--dump-history")
     if structure_only:
         args.append("--no-data")

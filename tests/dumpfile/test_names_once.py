@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 
 from backups.dumpfile.allowed import NotAllowed
 from backups.dumpfile.dialect import Dialect
-from tests.dumpfile.reading import MARIADB, MYSQL, sent
+from tests.dumpfile.reading import MARIADB, MYSQL, WISH, judged, sent
 
 TABLE = "CREATE TABLE `a` (`id` int);\n"
 SEQUENCE = "CREATE SEQUENCE `a`;\n"
@@ -69,3 +71,37 @@ def test_a_views_placeholder_stays_until_the_view_comes(what: str) -> None:
 
 def test_a_view_may_take_the_place_of_itself() -> None:
     assert len(sent(VIEW + VIEW.replace("CREATE", "CREATE OR REPLACE"))) == 2
+
+
+@pytest.mark.parametrize("first", [TABLE, SEQUENCE, VIEW], ids=["table", "sequence", "view"])
+@pytest.mark.parametrize("second", [TABLE, SEQUENCE, VIEW], ids=["table", "sequence", "view"])
+def test_names_in_other_letters_are_two_but_to_a_server_that_folds_them(first: str, second: str) -> None:
+    folding = replace(MARIADB, folds_names=True)
+    text = first + second.replace("`a`", "`A`")
+
+    assert judged(text)[1].found.clashing == []
+    assert judged(text, folding)[1].found.clashing == ["a", "A"]
+
+
+@pytest.mark.parametrize("what", ANEW)
+def test_such_a_server_is_told_of_what_is_made_twice_all_the_same(what: str) -> None:
+    text, first = ANEW[what]
+
+    with pytest.raises(NotAllowed) as refused:
+        sent(text.replace("`a`", "`A`"), replace(MARIADB, folds_names=True))
+
+    assert refused.value.why == f"the dump has made the {first} a before"
+
+
+def test_sequences_are_known_to_such_a_server_by_what_it_calls_them() -> None:
+    text = (
+        "CREATE SEQUENCE `Numbers`;\nDO SETVAL(`Numbers`, 7, 0);\n"
+        "CREATE TABLE `Orders` (`id` int DEFAULT nextval(`live`.`Numbers`));\n"
+        "INSERT INTO `Orders` VALUES (1);\n"
+    )
+    chosen = replace(WISH, tables=frozenset({"orders"}))
+
+    ready, allowed = judged(text, replace(MARIADB, folds_names=True), chosen)
+
+    assert [each.table for each in ready] == ["numbers", "numbers", "orders", "orders"]
+    assert allowed.found.respelled == {"numbers": "Numbers", "orders": "Orders"}

@@ -12,6 +12,7 @@ import pytest
 from backups.actions import tend
 from backups.choices import Action, RestoreMode, Trigger
 from backups.models import Database, Restore, Run
+from backups.mysql import session
 from tests.backups.conftest import MakeDatabase
 from tests.backups.worlds import SHOP, Shop
 from tests.restore.stories import (
@@ -409,7 +410,9 @@ def test_swap_that_waits_in_vain_for_a_lock_leaves_all_as_it_was(
     back_up: BackUp,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setattr("backups.mysql.connection._LOCK_WAIT_SECONDS", 1)
+    waits = f"lock_wait_timeout = {session.LOCK_WAIT_SECONDS}"
+    impatient = session.BEGIN_SHORT.replace(waits, "lock_wait_timeout = 1")
+    monkeypatch.setattr("backups.mysql.connection.BEGIN_SHORT", impatient)
     database = make_database(shop)
     back_up(database)
     shop.server.load(LATER, shop.name)

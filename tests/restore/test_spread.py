@@ -483,6 +483,9 @@ class SlowConnection(mysql.LoadingConnection):
     def set(self, changes: Any) -> None:
         """Settings are nothing to it."""
 
+    def warnings(self) -> list[tuple[int, str]]:
+        return []
+
     def run(self, statement: bytes) -> None:
         time.sleep(0.001)
         SlowConnection.taken += len(statement)
@@ -492,8 +495,9 @@ def test_memory_is_bounded_however_slow_the_server_is() -> None:
     row = b"(1,'" + b"x" * 1000 + b"')"
     insert = b"INSERT INTO `first` VALUES " + b",".join([row] * 500) + b";\n"
     head, tail = by_hand("(1,1)").split(b"INSERT INTO `first` VALUES (1,1);\n")
-    main, *hands = [Hand(SlowConnection(None, 0, 0), "") for _ in range(3)]
-    crew = Crew(mysql.Server("", 0, "", ""), "x", hands)
+    nowhere = mysql.Server("", 0, "", "")
+    main, *hands = [Hand(SlowConnection(None, 0, 0, nowhere, "x"), "") for _ in range(3)]
+    crew = Crew(nowhere, hands)
     dialect = Dialect.of(is_mariadb=True, number=(10, 11, 19))
     statements = judged(
         iter([head, *[insert] * 200, tail]), Loading(), Allowed(dialect, Wish("x", source="x")), dialect

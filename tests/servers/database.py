@@ -55,6 +55,8 @@ class DatabaseServer:
         self.socket = self.folder / "server.sock"
         self.client_dir = Path("/usr/bin") if flavour == "mariadb" else mysql.home() / "bin"
         self._data = self.folder / "data"
+        # Which MySQL wants to know when its data is made, and never takes otherwise again.
+        self._at_first = [option for option in options if option.startswith("--lower-case-table-names")]
         self._server = Server(self._argv(options), log=self.folder / "server.log", ready=self._answers)
 
     def __enter__(self) -> Self:
@@ -169,6 +171,11 @@ class DatabaseServer:
 
     def _make_data(self) -> None:
         (self.folder / "init.sql").write_text(ROOT_OVER_TCP.format(password=self.password))
+        if self.flavour == "mysql" and self._at_first:
+            program: list[str | Path] = [self.client_dir / "mysqld", "--no-defaults", "--initialize-insecure"]
+            options = [*FAST_OPTIONS, *FLAVOUR_OPTIONS["mysql"], *self._at_first, *_as_root()]
+            subprocess.run([*program, f"--datadir={self._data}", *options], check=True, capture_output=True)
+            return
         if self.flavour == "mysql":
             shutil.copytree(mysql.home() / "data", self._data)
             return
