@@ -23,10 +23,12 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable, Iterator
 
-from backups.dumpfile.dialect import Dialect, decoded
+from backups.dumpfile.dialect import Dialect
+from backups.dumpfile.encodings import decoded
 from backups.dumpfile.heads import ROUTINES, read_head
 from backups.dumpfile.lexer import Cursor, Unexpected
 from backups.dumpfile.lexer import Kind as Of
+from backups.dumpfile.mixed import Known, Plain, in_one_charset, may_be_mixed
 from backups.dumpfile.ready import Does, EventState, Found, LeftOut, Ready, Wish, quoted
 from backups.dumpfile.rows import Rows, spelled_out, values_end
 from backups.dumpfile.scope import Scope
@@ -96,6 +98,9 @@ class Allowed:
         # A default collation that is changed for the definition that comes, if that is wished for.
         self._collation: Ready | None = None
         self._after_definition = False
+        # Whether MariaDB's program wrote the dump, unless its header says otherwise.
+        self.by_mariadb = dialect.is_mariadb
+        self._dropped_before: set[tuple[str, str]] = set()
 
     @property
     def settings(self) -> Settings:
@@ -285,7 +290,7 @@ class Allowed:
         elif cursor.sees(b"SEQUENCE"):
             yield from self._create_sequence(statement, cursor)
         else:
-            self._define(statement, cursor)
+            self._define(statement)
 
     def _create_table(self, statement: Statement, cursor: Cursor) -> Iterator[Ready]:
         cursor.take()
@@ -417,6 +422,7 @@ class Allowed:
         cursor.accept(b"RESTRICT")
         cursor.the_end()
         for name in names:
+            self._dropped_before.add((kind.decode().lower(), name))
             self._dropped(kind.decode().lower(), name, statement.settings)
         yield from ()
 
@@ -438,7 +444,12 @@ class Allowed:
 
     # ------------------------------------------------------------ Views, triggers, routines, events
 
-    def _define(self, statement: Statement, cursor: Cursor) -> None:
+    def _define(self, mixed: Statement) -> None:
+        plain = self._in_one_charset(mixed)
+        statement = Statement(plain.text, plain.settings, mixed.line)
+        cursor = self._cursor(statement)
+        cursor.expect(b"CREATE")
+        cursor.accept(b"OR", b"REPLACE")
         head = read_head(cursor, self._scope, current_user_defines=self._wish.current_user_defines)
         table = head.table
         is_left_out = bool(table) and self._tables.is_left_out(table)
@@ -466,9 +477,25 @@ class Allowed:
         self._definitions.append(
             Ready(Does.DEFINITION, text, statement.settings, table, head.kind, head.name)
         )
+        if plain.following:
+            self._definitions.append(Ready(Does.DEFINITION, plain.following, statement.settings.in_utf8))
+        if plain.why:
+            self.found.reworded.append(LeftOut(head.kind, head.name, plain.why))
+
+    def _in_one_charset(self, statement: Statement) -> Plain:
+        """A definition without what its dump program writes in another character set than the rest."""
+        if not may_be_mixed(statement.settings):
+            return Plain(statement.text, statement.settings)
+        known = Known(
+            self.by_mariadb, self._is_there, lambda kind, name: (kind, name) in self._dropped_before
+        )
+        return in_one_charset(statement.text, statement.settings, known)
+
+    def _is_there(self, table: str) -> bool:
+        return ("table", table) in self.found.made or table in self._standing
 
     def _refuse_unless_there(self, table: str) -> None:
-        if ("table", table) not in self.found.made and table not in self._standing:
+        if not self._is_there(table):
             raise Unexpected(f"the dump has made no table {table}")
 
 

@@ -8,7 +8,8 @@ from enum import Enum
 from functools import cache
 from typing import NamedTuple
 
-from backups.dumpfile.dialect import Dialect, Quoting, decoded, quoting
+from backups.dumpfile.dialect import Dialect, Quoting, quoting
+from backups.dumpfile.encodings import decoded
 
 _BLANK = re.compile(rb"[\s\x00]++")
 _LINE_COMMENT = re.compile(rb"(?:--(?=[\s\x00-\x1f]|$)|#)[^\n]*+(?:\n|$)")

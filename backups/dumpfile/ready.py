@@ -80,6 +80,8 @@ class Found:
     definitions: dict[str, bytes] = field(default_factory=dict)
     with_rows: set[str] = field(default_factory=set)
     left_out: list[LeftOut] = field(default_factory=list)
+    # What is made, and not quite as it was.
+    reworded: list[LeftOut] = field(default_factory=list)
     events: list[EventState] = field(default_factory=list)
     # Foreign keys to other databases and defaults from there, for tables that stand in their place.
     outward: list[Ready] = field(default_factory=list)
