@@ -29,6 +29,7 @@ from backups.dumpfile.tally import differences as tally_differences
 from backups.errors import Problem
 from backups.load import BrokenDump, End, Loading, LoadProblem, dialect_of
 from backups.models import Database, Run, Snapshot
+from backups.plain import plain
 from backups.progress import Progress
 from backups.stream import Digester, Kind, ManifestDamaged, objects_in
 from backups.tables import comparable
@@ -301,6 +302,7 @@ def _compare(
         for each in loading.found.left_out
         if each.kind != "table" or each.name not in known
     ]
+    findings.not_compared += [f"{each.kind} {each.name}: {each.why}" for each in loading.found.reworded]
 
 
 def _compare_stream(
@@ -494,11 +496,16 @@ def _compare_sections(
     what cannot be told apart is named as not compared.
     """
     left_out = {each.name for each in found.left_out if each.kind == "table"}
-    differing = differing_sections(
-        [section for section in stream if not _is_of(section, left_out)],
-        [section for section in again if not _is_of(section, left_out)],
-        "after the restore",
-    )
+    reworded = {(each.kind, each.name) for each in found.reworded}
+
+    def compared(sections: list[dict[str, Any]]) -> list[dict[str, Any]]:
+        return [
+            section
+            for section in sections
+            if not _is_of(section, left_out) and (section["kind"], section["name"]) not in reworded
+        ]
+
+    differing = differing_sections(compared(stream), compared(again), "after the restore")
     excuse = other_versions(manifest, scratch.info, scratch.programs)
     with_json = _tables_with_json(scratch) if differing else []
     for difference in differing:
@@ -555,7 +562,7 @@ def differing_sections(wanted: list[dict[str, Any]], found: list[dict[str, Any]]
     right = _by_key(found)
     told = []
     for key in [*left, *(key for key in right if key not in left)]:
-        name = " ".join(part for part in key[:2] if part)
+        name = plain(" ".join(part for part in key[:2] if part))
         if key not in right:
             told.append(f"{name} is missing {where}")
         elif key not in left:

@@ -460,8 +460,7 @@ class Allowed:
         if is_left_out:
             return
         if head.kind == "event":
-            definer = _in_utf8(head.definer, statement.settings)
-            self.found.events.append(EventState(head.name, definer, head.state, statement.settings))
+            self.found.events.append(EventState(head.name, head.definer, head.state, statement.settings))
         # Libraries are in no inventory.
         if head.kind != "library":
             self.found.made[head.kind, head.name] = table or head.name

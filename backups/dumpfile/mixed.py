@@ -34,6 +34,7 @@ _IN_SCHEDULE = re.compile(
     re.S | re.I,
 )
 _RETURNS = re.compile(rb"\s*RETURNS\s(?:" + _QUOTED_TEXT + rb"|[^'\n])*+\n", re.S)
+_OF_TYPE = re.compile(r"\bCHARSET (\w+)")
 _CHARACTERISTIC = re.compile(rb"    (?:COMMENT (" + _QUOTED_TEXT + rb")|[A-Z][A-Z ]*+)\n", re.S)
 _CHARACTERISTIC_BEGINS = b"    "
 # What comes behind a name, by which one that was read in the wrong character set is noticed.
@@ -45,6 +46,7 @@ _BEHIND_TABLE = re.compile(rb"\s*\.|\s+FOR\b", re.I)
 _BEHIND_ROUTINE = re.compile(rb"\s*\(")
 _ANYTHING = re.compile(rb"")
 _LONGEST_BEHIND = 32
+_QUOTES = (b"`", b'"')
 _UNESCAPED = {b"\\n": b"\n", b"\\r": b"\r", b"\\0": b"\0", b"\\\\": b"\\", b"''": b"'"}
 _ESCAPE = re.compile(rb"\\[nr0\\]|''")
 _INTRODUCED = re.compile(rb"\b_[a-z0-9]++\s*+(?:'[^']*+[\x80-\xff]|\"[^\"]*+[\x80-\xff])", re.I)
@@ -77,7 +79,7 @@ class Head:
 
 def may_be_mixed(settings: Settings) -> bool:
     """Whether a definition under these settings is to be looked at."""
-    return not is_utf8(settings.charset) or not _escapes(settings.sql_mode)
+    return not settings.charset.startswith("utf8") or not _escapes(settings.sql_mode)
 
 
 def is_wide(charset: str) -> bool:
@@ -221,7 +223,7 @@ class _Scan:
         """A name, read so that what must follow it follows: it may be in either character set."""
         self._gap()
         data, at = self._data, self._at
-        if data[at : at + 1] not in (b"`", b'"'):
+        if data[at : at + 1] not in _QUOTES:
             found = self._match(_bare(WIDE.get(self._charset)))
             self._head.parts.append(Part(role, *found.span()))
             return
@@ -351,7 +353,8 @@ def _said(text: bytes, head: Head, part: Part, settings: Settings, known: Known)
         if not _escapes(settings.sql_mode):
             data = _without_escapes(data)
         return text_of(data, "utf8mb4")
-    if data.isascii():
+    # What stands in no quotes is as its author typed it.
+    if data.isascii() or data[:1] not in _QUOTES:
         return None
     return _chosen(data, head, part, settings.charset, known)
 
@@ -363,18 +366,14 @@ def _chosen(data: bytes, head: Head, part: Part, charset: str, known: Known) -> 
         readings.reverse()
     readable = [reading for reading in readings if reading is not None]
     certain = [reading for reading in readable if _is_known(_unquoted(reading), head, part, known)]
-    reading = next(iter(certain or readable), None)
-    if reading is None or reading[:1] in ("`", '"'):
-        return reading
-    # Some bytes are blanks to the server, by which a name would end.
-    return f"`{reading}`" if re.fullmatch(r"[\w$]+", reading) else None
+    return next(iter(certain or readable), None)
 
 
 def _is_written_by_server(data: bytes, head: Head, part: Part, known: Known) -> bool:
     """MariaDB translates what it says of routines, and keeps a trigger as its author typed it."""
     if head.kind == "event" or (part.role in ("definer", "host") and head.kind == "trigger"):
         return True
-    return not known.by_mariadb and data[:1] in (b"`", b'"')
+    return not known.by_mariadb and data[:1] in _QUOTES
 
 
 def _is_known(name: str, head: Head, part: Part, known: Known) -> bool:
@@ -387,10 +386,17 @@ def _put(text: bytes, said: list[tuple[Part, str | None]], charset: str) -> byte
     """The statement with these parts in a character set that has them all."""
     pieces, at = [], 0
     for part, words in said:
-        written = None if words is None else bytes_of(words, charset)
+        written = None if words is None else bytes_of(words, _taken_as(part, words, charset))
         pieces += [text[at : part.start], text[part.start : part.end] if written is None else written]
         at = part.end
     return b"".join([*pieces, text[at:]])
+
+
+def _taken_as(part: Part, words: str, charset: str) -> str:
+    """In which character set the server takes a part that comes from a client of `charset`."""
+    if part.role == "type" and charset == "binary" and (own := _OF_TYPE.search(words)):
+        return own[1]
+    return charset
 
 
 def _comment_later(text: bytes, settings: Settings, head: Head, said: list[tuple[Part, str | None]]) -> Plain:

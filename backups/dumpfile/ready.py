@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from enum import Enum
 from typing import NamedTuple
 
+from backups.dumpfile.encodings import bytes_of
 from backups.dumpfile.settings import Settings
 
 
@@ -43,7 +44,10 @@ class LeftOut(NamedTuple):
 
 
 class EventState(NamedTuple):
-    """An event that was made disabled, and how the dump has it: ENABLE, DISABLE, DISABLE ON SLAVE."""
+    """An event that was made disabled, and how the dump has it: ENABLE, DISABLE, DISABLE ON SLAVE.
+
+    Its definer is in the character set of its client.
+    """
 
     name: str
     definer: bytes
@@ -53,11 +57,14 @@ class EventState(NamedTuple):
     def settled(self, state: bytes | None = None) -> Ready:
         """The statement that puts it into its state, or another.
 
-        With its definer, since otherwise whoever alters an event becomes that.
+        With its definer, since otherwise whoever alters an event becomes that; and under its own
+        settings, since the server takes its body for one of whatever client alters it.
         """
         definer = b"DEFINER=" + self.definer + b" " if self.definer else b""
-        text = b"ALTER " + definer + b"EVENT " + quoted(self.name) + b" " + (state or self.state)
-        return Ready(Does.DEFINITION, text, self.settings.in_utf8, kind="event", name=self.name)
+        name = bytes_of(f"`{self.name.replace('`', '``')}`", self.settings.charset)
+        settings = self.settings if name is not None else self.settings.in_utf8
+        text = b"ALTER " + definer + b"EVENT " + (name or quoted(self.name)) + b" " + (state or self.state)
+        return Ready(Does.DEFINITION, text, settings, kind="event", name=self.name)
 
 
 @dataclass(frozen=True)
