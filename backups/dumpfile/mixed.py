@@ -18,7 +18,7 @@ from functools import cache
 from typing import NamedTuple
 
 from backups.dumpfile.dialect import Quoting, quoting
-from backups.dumpfile.encodings import WIDE, bytes_of, is_utf8, text_of
+from backups.dumpfile.encodings import WIDE, bytes_of, text_of
 from backups.dumpfile.settings import Settings
 
 # No server makes a longer one. What is longer is read as it stands.
