@@ -49,7 +49,7 @@ _LONGEST_BEHIND = 32
 _QUOTES = (b"`", b'"')
 _UNESCAPED = {b"\\n": b"\n", b"\\r": b"\r", b"\\0": b"\0", b"\\\\": b"\\", b"''": b"'"}
 _ESCAPE = re.compile(rb"\\[nr0\\]|''")
-_INTRODUCED = re.compile(rb"\b_[a-z0-9]++\s*+(?:'[^']*+[\x80-\xff]|\"[^\"]*+[\x80-\xff])", re.I)
+_INTRODUCED = re.compile(rb"\b(_[a-z0-9]++)\s*+'([^'\\]*+)'", re.I)
 
 
 class Incomplete(Exception):
@@ -413,18 +413,30 @@ def _comment_later(text: bytes, settings: Settings, head: Head, said: list[tuple
 
 def _in_utf8(text: bytes, settings: Settings, said: list[tuple[Part, str | None]]) -> Plain:
     """The whole in UTF-8, since its own character set has not all of it."""
-    why = f"its character set {settings.charset} lacks what it is now called by or refers to, so it is "
+    why = f"its character set {settings.charset} lacks what it is now called by or refers to, so it is made "
     pieces, at = [], 0
     for part, words in said:
-        pieces += [text_of(text[at : part.start], settings.charset), words]
-        if words is None:
-            pieces[-1] = text_of(text[part.start : part.end], settings.charset)
+        as_it_stands = text_of(text[part.start : part.end], settings.charset)
+        pieces += [_read(text[at : part.start], settings.charset), as_it_stands if words is None else words]
         at = part.end
-    pieces.append(text_of(text[at:], settings.charset))
-    if None in pieces or _INTRODUCED.search(text):
-        return Plain(text, settings, why=f"{why}made with another name")
+    pieces.append(_read(text[at:], settings.charset))
+    if None in pieces:
+        return Plain(text, settings, why=f"{why}under another name")
     whole = "".join(piece for piece in pieces if piece is not None)
-    return Plain(whole.encode(), settings.in_utf8, why=f"{why}made as by a client of utf8mb4")
+    return Plain(whole.encode(), settings.in_utf8, why=f"{why}as by a client of utf8mb4")
+
+
+def _read(body: bytes, charset: str) -> str | None:
+    """What a body says. A text with its own character set before it keeps its bytes, written in digits."""
+    return text_of(
+        _INTRODUCED.sub(
+            lambda found: (
+                found[0] if found[2].isascii() else b"%s x'%s'" % (found[1], found[2].hex().encode())
+            ),
+            body,
+        ),
+        charset,
+    )
 
 
 def _escapes(sql_mode: str) -> bool:
