@@ -60,6 +60,11 @@ def is_utf8(charset: str) -> bool:
     return charset.startswith("utf8") or charset == "binary"
 
 
+def is_known(charset: str) -> bool:
+    """Whether it is known here which letters a character set has."""
+    return is_utf8(charset) or charset in _CODECS
+
+
 def text_of(data: bytes, charset: str) -> str | None:
     """What bytes say in a character set; None where they say nothing there, or nobody knows."""
     codec, otherwise = ("utf-8", {}) if is_utf8(charset) else _CODECS.get(charset, ("ascii", {}))
@@ -70,7 +75,7 @@ def text_of(data: bytes, charset: str) -> str | None:
     if otherwise:
         if any(otherwise.get(letter) == "" for letter in text):
             return None
-        text = text.translate(str.maketrans(otherwise))
+        text = text.translate({ord(letter): own for letter, own in otherwise.items()})
     return text
 
 

@@ -339,7 +339,7 @@ def in_one_charset(text: bytes, settings: Settings, known: Known) -> Plain:
 def name_of(text: bytes, charset: str, sql_mode: str, known: Known) -> str | None:
     """What a definition is called; None where that is not to be told from it."""
     head = read_head(text, 0, charset, sql_mode, is_whole=True)
-    part = head and head.part("name")
+    part = head.part("name") if head is not None else None
     if head is None or part is None:
         return None
     quoted = _chosen(text[part.start : part.end], head, part, charset, known)

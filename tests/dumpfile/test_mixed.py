@@ -6,6 +6,7 @@ from types import MappingProxyType
 
 import pytest
 
+from backups.dump_program import with_views
 from backups.dumpfile.encodings import bytes_of, text_of
 from backups.dumpfile.mixed import Incomplete, Known, in_one_charset, name_of, read_head
 from backups.dumpfile.settings import Settings
@@ -221,3 +222,40 @@ def test_letters_are_those_of_the_servers(data: bytes, charset: str, text: str |
     if text is not None:
         assert bytes_of(text, charset) == data
     assert bytes_of("п", "latin1") is None
+
+
+VIEW = b"""\
+--
+-- Final view structure for view `picked`
+--
+
+/*!50001 DROP VIEW IF EXISTS `picked`*/;
+/*!50001 SET @saved_cs_client          = @@character_set_client */;
+/*!50001 SET character_set_client      = latin1 */;
+/*!50001 SET character_set_results     = latin1 */;
+/*!50001 CREATE ALGORITHM=UNDEFINED */
+/*!50013 DEFINER=`root`@`%` SQL SECURITY DEFINER */
+/*!50001 VIEW `picked` AS select `people`.`???` AS `???` from `people` */;
+/*!50001 SET character_set_client      = @saved_cs_client */;
+/*!40103 SET TIME_ZONE=@OLD_TIME_ZONE */;
+"""
+
+
+@pytest.mark.parametrize("name", ["picked", "another"])
+def test_a_view_is_written_as_it_is_where_its_program_cannot(name: str) -> None:
+    made = b"/*!50001 VIEW `picked` AS select `people`.`%s` */;\n" % u("имя")
+    splitter = Splitter()
+
+    pieces = with_views([*splitter.feed(VIEW), *splitter.close()], {name: made})
+
+    written = b"".join(bytes(piece.data) for piece in pieces)
+    if name == "another":
+        assert written == VIEW
+        return
+    assert written.count(b"utf8mb4 */;") == 2
+    assert b"?" not in written
+    assert (
+        b"\n/*!50001 SET character_set_results     = utf8mb4 */;\n" + made + b"/*!50001 SET char" in written
+    )
+    assert written.startswith(VIEW[:100])
+    assert written.endswith(VIEW[-100:])

@@ -228,3 +228,29 @@ def as_by_utf8mb4(facts: list[list[tuple[object, ...]]]) -> list[list[tuple[obje
     """The same, with triggers that are of a client of utf8mb4 now."""
     triggers, *others = facts
     return [[tuple("utf8mb4" if word == "latin1" else word for word in each) for each in triggers], *others]
+
+
+@pytest.mark.soak
+def test_a_view_that_reads_what_its_character_set_lacks(
+    mysql_server: DatabaseServer, make_database: MakeDatabase, back_up: BackUp
+) -> None:
+    """MySQL shows it, reads it and dumps it with ? for each letter: it comes back as it was meant."""
+    script = "CREATE TABLE people (id INT PRIMARY KEY, `имя` VARCHAR(9)); INSERT INTO people VALUES (1, 'я');"
+    shop = make_restorable(mysql_server, script)
+    checked = "CREATE VIEW picked AS SELECT * FROM people WHERE id > 0 WITH LOCAL CHECK OPTION"
+    say(shop, "latin1", [checked])
+    database = make_database(shop)
+
+    backed_up = succeeded(back_up(database))
+    assert "View picked names what latin1 lacks" in log_of(backed_up)
+    found = verify(database)
+    assert (found.verdict, found.differences, found.not_compared) == ("identical", [], [])
+
+    replace(database)
+    assert shop.query("SELECT `имя` FROM picked") == [("я",)]
+    ((charset, option),) = shop.query(
+        "SELECT CHARACTER_SET_CLIENT, CHECK_OPTION FROM information_schema.VIEWS "
+        "WHERE TABLE_SCHEMA = DATABASE() AND TABLE_NAME = 'picked'"
+    )
+    assert (charset, option) == ("utf8mb4", "LOCAL")
+    drop_all(shop)
