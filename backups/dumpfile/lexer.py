@@ -14,7 +14,6 @@ from backups.dumpfile.encodings import WIDE, decoded, is_utf8, text_of
 _BLANK = re.compile(rb"[\s\x00]++")
 _LINE_COMMENT = re.compile(rb"(?:--(?=[\s\x00-\x1f]|$)|#)[^\n]*+(?:\n|$)")
 _COMMENT = re.compile(rb"/\*(?:[^*]|\*(?!/))*+\*/")
-_LETTERS = re.compile(r"[\w$]+")
 
 
 class Unexpected(Exception):
@@ -247,7 +246,7 @@ class Cursor:
         if is_utf8(self.charset):
             return True
         letters = text_of(word, self.charset)
-        return letters is not None and _LETTERS.fullmatch(letters) is not None
+        return letters is not None and all(each.isalpha() or each.isascii() for each in letters)
 
     # ------------------------------------------------------------ Writing
 
