@@ -48,6 +48,7 @@ _ANYTHING = re.compile(rb"")
 _LONGEST_BEHIND = 32
 _QUOTES = (b"`", b'"')
 _UNESCAPED = {b"\\n": b"\n", b"\\r": b"\r", b"\\0": b"\0", b"\\\\": b"\\", b"''": b"'"}
+_PLAIN_TEXT = re.compile(rb"'(?:[^']|'')*+'", re.S)
 _ESCAPE = re.compile(rb"\\[nr0\\]|''")
 _INTRODUCED = re.compile(rb"\b(_[a-z0-9]++)\s*+'([^'\\]*+)'", re.I)
 
@@ -331,9 +332,20 @@ def in_one_charset(text: bytes, settings: Settings, known: Known) -> Plain:
     lacking = [part for part, words in said if words is not None and bytes_of(words, charset) is None]
     if not lacking:
         return Plain(_put(text, said, charset), settings)
-    if {part.role for part in lacking} == {"comment"} and head.kind in ("procedure", "function"):
-        return _comment_later(text, settings, head, said)
+    comments = [part for part in head.parts if part.role == "comment"]
+    title = _title(text, head, said)
+    if lacking == comments and len(comments) == 1 and title and head.kind in ("procedure", "function"):
+        return _comment_later(text, settings, f"{head.kind.upper()} {title}", said)
     return _in_utf8(text, settings, said)
+
+
+def _title(text: bytes, head: Head, said: list[tuple[Part, str | None]]) -> str:
+    """What a definition is called, quoted as it stands; empty where that is not to be told."""
+    name = head.part("name")
+    words = next((words for part, words in said if part is name), None)
+    if words is None and name is not None and (data := text[name.start : name.end]).isascii():
+        return data.decode()
+    return words or ""
 
 
 def name_of(text: bytes, charset: str, sql_mode: str, known: Known) -> str | None:
@@ -352,6 +364,9 @@ def _said(text: bytes, head: Head, part: Part, settings: Settings, known: Known)
     if part.role in ("comment", "type"):
         if not _escapes(settings.sql_mode):
             data = _without_escapes(data)
+            # As no server writes it: it would end elsewhere than it seems to.
+            if part.role == "comment" and not _PLAIN_TEXT.fullmatch(data):
+                return None
         return text_of(data, "utf8mb4")
     # What stands in no quotes is as its author typed it.
     if data.isascii() or data[:1] not in _QUOTES:
@@ -399,15 +414,11 @@ def _taken_as(part: Part, words: str, charset: str) -> str:
     return charset
 
 
-def _comment_later(text: bytes, settings: Settings, head: Head, said: list[tuple[Part, str | None]]) -> Plain:
+def _comment_later(text: bytes, settings: Settings, title: str, said: list[tuple[Part, str | None]]) -> Plain:
     """A comment that was altered by a client of another character set can be given in that way again."""
-    (comment,) = [(part, words) for part, words in said if part.role == "comment"]
-    name = head.part("name")
-    assert name is not None  # noqa: S101  there is no head without one
-    title = next((words for part, words in said if part is name), None)
-    title = text[name.start : name.end].decode("ascii") if title is None else title
-    following = f"ALTER {head.kind.upper()} {title} COMMENT {comment[1]}".encode()
-    without = [(part, "''" if part is comment[0] else words) for part, words in said]
+    comment = next(words for part, words in said if part.role == "comment")
+    without = [(part, "''" if part.role == "comment" else words) for part, words in said]
+    following = f"ALTER {title} COMMENT {comment}".encode()
     return Plain(_put(text, without, settings.charset), settings, following)
 
 

@@ -114,6 +114,32 @@ def test_a_comment_says_what_it_said_where_backslashes_are_none() -> None:
     assert plain.text == b"CREATE PROCEDURE \"p\"()\n    COMMENT 'C:\\new ''s\n'\nselect 'x\\'"
 
 
+@pytest.mark.parametrize(
+    "text",
+    [
+        b"CREATE PROCEDURE `p`()\n    COMMENT '%s'\n    COMMENT '%s'\nselect 1" % (u("п"), u("я")),
+        b"CREATE PROCEDURE p\xfc()\n    COMMENT '%s'\nselect 1" % u("п"),
+        b"CREATE PROCEDURE `x`.`p`()\n    COMMENT '%s'\nselect 1" % u("п"),
+        b"CREATE DEFINER=x@`%s` EVENT e ON SCHEDULE AT '1' DO select '\xfc" % u("п"),
+        b"CREATE FUNCTION `\xff\xfe`() RETURNS enum('%s') CHARSET nonsense\n" % u("п"),
+    ],
+)
+@pytest.mark.parametrize("charset", ["latin1", "sjis", "binary", "dec8", "nonsense", "utf8mb4"])
+@pytest.mark.parametrize("mode", ["", "NO_BACKSLASH_ESCAPES"])
+def test_what_no_server_writes_is_put_into_one_or_left(text: bytes, charset: str, mode: str) -> None:
+    plain = in_one_charset(text, settings(charset, mode), MARIADB)
+
+    assert not plain.following or plain.following == u("ALTER PROCEDURE `p` COMMENT 'п'")
+
+
+def test_a_comment_never_ends_elsewhere_than_it_seems_to() -> None:
+    text = b"CREATE PROCEDURE `p`()\n    COMMENT '%s\\' SQL SECURITY INVOKER '\nselect 1" % u("п")
+
+    plain = in_one_charset(text, settings("latin1", "NO_BACKSLASH_ESCAPES"), MYSQL)
+
+    assert (plain.text, plain.following) == (text, b"")
+
+
 def test_a_comment_that_the_character_set_lacks_comes_after() -> None:
     text = b"CREATE PROCEDURE `p`()\n    COMMENT '%s'\nselect '\xfc'" % u("проверка")
 
