@@ -11,6 +11,7 @@ import re
 import zlib
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Any
 
 from backups import mysql, process
@@ -87,7 +88,8 @@ def read(
     """The statements that make the database's views, triggers, routines and events, compressed.
 
     Views that the server cannot read any more, because what they read is gone, are kept in the
-    server's own words, and `say` is told: the dump programs end at the first of them.
+    server's own words, and `say` is told: the dump programs end at the first of them. It is told as
+    well of what cannot be made again just as it is.
     """
     with mysql.connect(server, database) as connection:
         broken = mysql.broken_views(connection, database)
@@ -106,7 +108,10 @@ def read(
         structure_only=True,
         leave_out=[view.name for view in broken],
     )
-    told = [[s.kind, s.name, s.table, text.decode("latin-1")] for s, text in found.values()]
+    known = _Reading(server, database, info, say)
+    told = [
+        [s.kind, known.name_of(s, bytes(text)), s.table, text.decode("latin-1")] for s, text in found.values()
+    ]
     told += [[Kind.VIEW, view.name, "", _statements_of(view).decode("latin-1"), _BROKEN] for view in broken]
     return zlib.compress(json.dumps(told).encode())
 
@@ -361,6 +366,36 @@ def _left(one: Definition, problem: Problem) -> Left:
         # For people to read: NUL is no text in every database that the portal may have.
         "text": one.text.decode(errors="replace").replace("\0", "\ufffd"),
     }
+
+
+class _Reading:
+    """Knows what definitions are called whose clients spoke in other character sets than UTF-8."""
+
+    def __init__(
+        self, server: mysql.Server, database: str, info: mysql.ServerInfo, say: Callable[[str], None]
+    ) -> None:
+        self._server, self._database, self._info, self._say = server, database, info, say
+
+    @cached_property
+    def _place(self) -> tuple[Dialect, list[str]]:
+        with mysql.connect(self._server) as connection:
+            return dialect_of(self._server, self._info), mysql.tables(connection, self._database)
+
+    def name_of(self, section: Section, text: bytes) -> str:
+        """What a definition is called. `say` is told where it cannot be made again just as it is."""
+        if section.kind not in _DEFINED or text.isascii():
+            return section.name
+        dialect, tables = self._place
+        wish = Wish(self._database, source=self._database)
+        text = Definition(section.kind, section.name, section.table, text).statements(self._database)
+        try:
+            ready, found = read_definitions(text, dialect, wish, tables)
+        except Problem:
+            return section.name
+        for each in found.reworded:
+            self._say(f"{each.kind.capitalize()} {each.name} of {self._database}: {each.why}.")
+        made = [one.name for one in ready if one.kind == section.kind]
+        return made[-1] if section.kind == Kind.TRIGGER and made else section.name
 
 
 def _keep(piece: Piece, found: dict[int, tuple[Section, bytearray]]) -> None:

@@ -13,7 +13,7 @@ import os
 import sys
 import threading
 import time
-from collections.abc import Callable, Collection, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import asdict, dataclass, field
 from functools import partial
@@ -21,7 +21,7 @@ from pathlib import Path
 from typing import Any
 
 from backups import dump_program, dumps_at_once, mysql, process
-from backups.dump_program import Source
+from backups.dump_program import Source, with_views
 from backups.errors import Problem
 from backups.spool import Spool
 from backups.stream import Digester, Piece, manifest_of, manifest_text, objects_in
@@ -261,7 +261,8 @@ def _stream(
                     f"Dumped over {dumps.connections} connections; no table could be written to for "
                     f"{dumps.locked_seconds:.2f} s."
                 )
-                _write_pieces(digester.digested(dumps.pieces(digester.splitter)), write)
+                pieces = with_views(dumps.pieces(digester.splitter), _rewritten_views(source))
+                _write_pieces(digester.digested(pieces), write)
                 return
         except dumps_at_once.NotAtOnce as reason:
             report.note(f"Dumped over one connection: {reason}.")
@@ -316,15 +317,16 @@ def stream_dump(
     source = Source(server, database, info, programs)
     _refuse_before(source)
     _refuse_lookalikes(source, leave_out)
+    views = _rewritten_views(source)
     with dump_program.started(
         source, structure_only=structure_only, leave_out=leave_out, own_group=tick is not None
     ) as running:
         if tick is None:
             spool = Spool(_AHEAD_BYTES)
             with dump_program.read_into(spool, source, running):
-                _pump(spool.taken(), digester, write, take)
+                _pump(spool.taken(), digester, write, take, views)
         else:
-            pump = partial(_pump, dump_program.output(running), digester, write, take)
+            pump = partial(_pump, dump_program.output(running), digester, write, take, views)
             process.watched(pump, tick, running.stop)
             dump_program.refuse_bad_end(source, running, tick)
 
@@ -354,16 +356,48 @@ def _refuse_lookalikes(source: Source, leave_out: Sequence[str]) -> None:
             )
 
 
+def _rewritten_views(source: Source) -> dict[str, bytes]:
+    """How the views are to be made that the dump program does not write as they are."""
+    with mysql.connect(source.server, source.database) as connection:
+        views = mysql.lossy_views(connection, source.database)
+    return {view.name: view.statement for view in views if view.statement}
+
+
 def _pump(
     chunks: Iterator[bytes],
     digester: Digester,
     write: Callable[[bytes | memoryview], None],
     take: Callable[[Piece], None] | None,
+    views: Mapping[str, bytes],
 ) -> None:
+    if views:
+        _pump_with(views, chunks, digester, write, take)
+        return
     for data in chunks:
         write(data)
         _exhaust(digester.feed(data), take)
     _exhaust(digester.close(), take)
+
+
+def _pump_with(
+    views: Mapping[str, bytes],
+    chunks: Iterator[bytes],
+    digester: Digester,
+    write: Callable[[bytes | memoryview], None],
+    take: Callable[[Piece], None] | None,
+) -> None:
+    def split() -> Iterator[Piece]:
+        for data in chunks:
+            yield from digester.splitter.feed(data)
+        yield from digester.splitter.close()
+
+    def taken(pieces: Iterator[Piece]) -> Iterator[Piece]:
+        for piece in pieces:
+            if take:
+                take(piece)
+            yield piece
+
+    _write_pieces(taken(digester.digested(with_views(split(), views))), write)
 
 
 def _progress(digester: Digester) -> dict[str, Any]:

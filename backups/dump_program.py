@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import fcntl
 import os
+import re
 import threading
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, replace
 from functools import wraps
@@ -14,10 +15,14 @@ from typing import Concatenate, ParamSpec, TypeAlias
 from backups import mysql, process
 from backups.errors import Problem
 from backups.spool import Spool
+from backups.stream import Kind, Piece
 
 PIPE_BYTES = 1 << 20
 # Of a size that stays in the cache of a core.
 _READ_BYTES = 1 << 18
+_VIEW_BEGINS = b"/*!50001 CREATE ALGORITHM="
+_AFTER_VIEW = re.compile(rb"/\*!50001 SET character_set_client\s*= @")
+_CLIENT_OF_VIEW = re.compile(rb"(/\*!50001 SET character_set_(?:client|results)\s*= )\w+( \*/;)")
 
 
 @dataclass(frozen=True)
@@ -161,3 +166,24 @@ def widen(pipe: int) -> None:
     """A larger pipe saves context switches; where the kernel refuses, the usual one does."""
     with suppress(OSError):
         fcntl.fcntl(pipe, fcntl.F_SETPIPE_SZ, PIPE_BYTES)
+
+
+def with_views(pieces: Iterable[Piece], statements: Mapping[str, bytes]) -> Iterator[Piece]:
+    """The pieces of a dump, with these statements for views of these names, made as by clients of utf8mb4.
+
+    Its program does not write them as they are.
+    """
+    is_within = False
+    for piece in pieces:
+        section = piece.section
+        if section.kind != Kind.VIEW or section.name not in statements or piece.is_comment:
+            yield piece
+            continue
+        line = bytes(piece.data)
+        if line.startswith(_VIEW_BEGINS):
+            is_within = True
+            yield piece._replace(data=statements[section.name])
+        elif _AFTER_VIEW.match(line):
+            is_within = False
+        if not is_within and not line.startswith(_VIEW_BEGINS):
+            yield piece._replace(data=_CLIENT_OF_VIEW.sub(rb"\1utf8mb4\2", line))

@@ -40,6 +40,7 @@ _VALUE_CHANGED = (1062, 1264, 1265, 1292, 1366, 1406)
 # Unknown, disabled or not allowed, and the default one taken instead.
 _NO_ENGINE = (1266, 1286)
 _OF_COLUMN = re.compile(r"for column (?:`[^`]*`\.`[^`]*`\.)?['`](.+?)['`] at row")
+_DUMPED_BY = re.compile(rb"(?:/\*M?!999999[^\n]*\n)?-- (?:MariaDB|MySQL) dump [^\n]*")
 # Adminer ends a dump with the time in a comment.
 _ADMINER = re.compile(rb"\n-- \d{4}-\d\d-\d\d \d\d:\d\d:\d\d(?: UTC)?\s*\Z")
 
@@ -208,7 +209,9 @@ def judged(
     begins, tail = b"", b""
     try:
         for chunk in chunks:
-            begins = begins or chunk[:_TAIL_BYTES]
+            if not begins:
+                begins = chunk[:_TAIL_BYTES]
+                allowed.by_mariadb = _is_mariadbs(begins, dialect)
             tail = (tail + chunk)[-_TAIL_BYTES:] if len(chunk) < _TAIL_BYTES else chunk[-_TAIL_BYTES:]
             loading.bytes_read += len(chunk)
             for _ in loading.digester.feed(chunk):
@@ -228,6 +231,12 @@ def judged(
     loading.end = _end_of(loading, allowed, begins, tail)
     if loading.end != End.CUT or is_ours:
         yield from allowed.rest()
+
+
+def _is_mariadbs(begins: bytes, dialect: Dialect) -> bool:
+    """Whether a dump is of a MariaDB; where it does not say so, of the kind that it is loaded into."""
+    said = _DUMPED_BY.match(begins)
+    return dialect.is_mariadb if said is None else b"mariadb" in said[0].lower()
 
 
 def _end_of(loading: Loading, allowed: Allowed, begins: bytes, tail: bytes) -> End:

@@ -12,8 +12,11 @@ import json
 import re
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
+from functools import cache
 from typing import Any, NamedTuple
 
+from backups.dumpfile import mixed
+from backups.dumpfile.encodings import WIDE
 from backups.dumpfile.views import FROM_DATABASE, without_own_name
 
 MANIFEST_VERSION = 1
@@ -177,6 +180,7 @@ _EVENT_STATE = re.compile(
 _EVENTS_END = re.compile(rb"DELIMITER ;\n/\*!\d+ SET TIME_ZONE= @save_time_zone \*/ ;\n\Z")
 # The first name of a statement; none while it goes on in the next line.
 _IDENTIFIER = re.compile(rb"\A[^`]*(`(?:[^`]|``)*+`)")
+_CLIENT = re.compile(rb"SET character_set_client\s*=\s*(?:(\w+)|@)")
 _SQL_MODE = re.compile(rb"SET sql_mode\s*=\s*(?:'([^']*)'|@)")
 _INSERTS = (b"INSERT INTO ", b"INSERT  IGNORE INTO ", b"REPLACE INTO ")
 _INSERT_INTO = re.compile(rb"[A-Z ]+`(?:[^`]|``)*`(?=[^`])")
@@ -190,12 +194,24 @@ _SEMICOLONS = 100
 # What has no newline for so long is no dump; it is passed on rather than gathered in memory.
 _LONGEST_LINE = 64 << 20
 
-_NORMAL_TOKEN = re.compile(rb"['\"`]|/\*M?!|/\*|--(?=[\s]|$)|#")
-_STRING_TOKENS = {
-    b"'": (re.compile(rb"\\.|''|'", re.S), re.compile(rb"''|'")),
-    b'"': (re.compile(rb"\\.|\"\"|\"", re.S), re.compile(rb"\"\"|\"")),
-    b"`": (re.compile(rb"``|`"), re.compile(rb"``|`")),
-}
+# Each line of it is looked at again with the next.
+_MOST_LINES_OF_HEAD = 300
+_QUOTES = (b"'", b'"', b"`")
+
+
+@cache
+def _normal_token(wide: bytes | None) -> re.Pattern[bytes]:
+    """What opens a text, a name or a comment; of a client with `wide` letters, such a letter as well."""
+    letter = wide + rb"|" if wide else b""
+    return re.compile(letter + rb"['\"`]|/\*M?!|/\*|--(?=[\s]|$)|#", re.S)
+
+
+@cache
+def _string_token(quote: bytes, escapes: bool, wide: bytes | None) -> re.Pattern[bytes]:
+    """What counts between two of a quote."""
+    letter = wide + rb"|" if wide else b""
+    escaped = rb"\\.|" if escapes and quote != b"`" else b""
+    return re.compile(letter + escaped + quote + quote + rb"|" + quote, re.S)
 
 
 class Splitter:
@@ -213,6 +229,9 @@ class Splitter:
         self._in_statement = False
         self._open_quote = b""
         self._backslash_escapes = True
+        self._charset = "utf8mb4"
+        # The beginning of a definition whose head is in another character set than its body.
+        self._head: bytes | None = None
         self._delimiter = b";"
         self._body_seen = False
         self._swallowed = False
@@ -357,6 +376,9 @@ class Splitter:
             self._open(Kind.ROUTINE)
         elif self._naming:
             self._name_comes()  # the statement before held no name
+        self._head = b"" if mixed.is_wide(self._charset) else None
+        if client := _CLIENT.search(line):
+            self._charset = (client[1] or b"utf8mb4").decode()
         if mode := _SQL_MODE.search(line):
             self._backslash_escapes = b"NO_BACKSLASH_ESCAPES" not in (mode[1] or b"")
 
@@ -409,16 +431,19 @@ class Splitter:
 
     def _follow_quotes(self, line: bytes) -> bool:
         """Track which quote or comment is open; answers whether the line ends in a -- comment."""
+        if self._head is not None:
+            line = self._behind_head(self._head + line)
+        wide = WIDE.get(self._charset)
         at = 0
         while at < len(line):
             if not self._open_quote:
-                token = _NORMAL_TOKEN.search(line, at)
+                token = _normal_token(wide).search(line, at)
                 if token is None:
                     return False
                 at = token.end()
                 if token[0] in (b"--", b"#"):
                     return True
-                if token[0] in _STRING_TOKENS or token[0] == b"/*":
+                if token[0] in _QUOTES or token[0] == b"/*":
                     self._open_quote = token[0]
             elif self._open_quote == b"/*":
                 at = line.find(b"*/", at) + 2
@@ -429,9 +454,21 @@ class Splitter:
                 at = self._end_of_string(line, at)
         return False
 
+    def _behind_head(self, text: bytes) -> bytes:
+        """What of a definition follows its head, none while that is not all there."""
+        mode = "" if self._backslash_escapes else "NO_BACKSLASH_ESCAPES"
+        try:
+            many = text.count(b"\n") > _MOST_LINES_OF_HEAD
+            head = mixed.read_head(text, 0, self._charset, mode, is_whole=many)
+        except mixed.Incomplete:
+            self._head = text
+            return b""
+        self._head = None
+        return text[head.end :] if head else text
+
     def _end_of_string(self, line: bytes, at: int) -> int:
-        escaped, plain = _STRING_TOKENS[self._open_quote]
-        pattern = escaped if self._backslash_escapes else plain
+        wide = WIDE.get(self._charset)
+        pattern = _string_token(self._open_quote, self._backslash_escapes, wide)
         for token in pattern.finditer(line, at):
             if token[0] == self._open_quote:
                 self._open_quote = b""

@@ -56,6 +56,35 @@ def env_file(path: Path) -> dict[str, str]:
     return Copy.ENVIRON
 
 
+# What the driver's library would read by itself: another password, another server's socket or port,
+# code to load. What it is to know is said to it.
+_READ_BY_DRIVERS = (
+    "MYSQL_PWD",
+    "MYSQL_UNIX_PORT",
+    "MARIADB_UNIX_PORT",
+    "MYSQL_TCP_PORT",
+    "MYSQL_HOME",
+    "MARIADB_HOME",
+    "MYSQL_GROUP_SUFFIX",
+    "MARIADB_GROUP_SUFFIX",
+    "MYSQL_TEST_LOGIN_FILE",
+    "LIBMYSQL_PLUGINS",
+    "LIBMYSQL_PLUGIN_DIR",
+    "LIBMYSQL_ENABLE_CLEARTEXT_PLUGIN",
+    "MARIADB_PLUGIN_DIR",
+    "MYSQL_DEBUG",
+)
+
+
+def forget_what_drivers_read() -> None:
+    """Take out of the environment what changes to which server a database driver connects, and as whom.
+
+    Before the first driver is imported, whose library looks once.
+    """
+    for name in _READ_BY_DRIVERS:
+        os.environ.pop(name, None)
+
+
 class Environment:
     """Typed readers over the environment. All raise ImproperlyConfigured naming the variable."""
 

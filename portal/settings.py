@@ -6,7 +6,7 @@ from pathlib import Path
 
 from django.contrib.messages import constants as message_levels
 
-from portal.env import Environment, read_env_files
+from portal.env import Environment, forget_what_drivers_read, read_env_files
 from portal.unfold import UNFOLD  # noqa: F401  read by django-unfold
 from sentinel.environment import gate_settings
 
@@ -15,6 +15,7 @@ VAR_DIR = BASE_DIR / "var"
 
 # `make run` keeps in var/ what it generated, so that manage.py works beside it.
 read_env_files(BASE_DIR / ".env", VAR_DIR / "run.env")
+forget_what_drivers_read()
 env = Environment()
 
 # ---------------------------------------------------------------- Portal

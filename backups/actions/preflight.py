@@ -165,6 +165,7 @@ def _database(database: Database, found: Found, _tick: Tick | None) -> str:
                 "Not InnoDB, so not covered by the consistent snapshot; what is written to them "
                 f"during a dump may come out torn: {', '.join(found.loose)}."
             )
+        _note_lossy(connection, database, found)
         replica = mysql.replica(connection)
         if replica is not None:
             _note_replica(replica, found)
@@ -183,6 +184,19 @@ def _note_left_out(connection: Any, database: Database, found: Found) -> None:
         shown = "; ".join(left.words for left in found.left_out[:_SHOWN])
         more = f"; and {len(found.left_out) - _SHOWN} more" if len(found.left_out) > _SHOWN else ""
         found.warnings.append(f"Not in any backup, as no dump carries it: {shown}{more}.")
+
+
+def _note_lossy(connection: Any, database: Database, found: Found) -> None:
+    """What clients of other character sets have made, and no dump program writes as it is."""
+    found.warnings += [view.words for view in mysql.lossy_views(connection, database.database)]
+    if found.info is None or found.info.flavour != mysql.MARIADB:
+        return
+    if routines := mysql.routines_with_lossy_definer(connection, database.database):
+        found.warnings.append(
+            "The server shows the definer of these routines with ? in the place of letters that the "
+            "character set of the client lacks that made them, and so does every dump: "
+            f"{', '.join(routines)}. Make them again as a client of utf8mb4."
+        )
 
 
 def _note_replica(replica: mysql.Replica, found: Found) -> None:

@@ -368,7 +368,10 @@ def _tell_what_is_left_out(restore: Restore, loading: Loading, progress: Progres
     left_out = [{"kind": each.kind, "name": each.name, "why": each.why} for each in found]
     if left_out:
         services.run_note(restore.run_id, result={"left_out": left_out})
-    for each in found:
+    reworded = [{"kind": each.kind, "name": each.name, "why": each.why} for each in loading.found.reworded]
+    if reworded:
+        services.run_note(restore.run_id, result={"reworded": reworded})
+    for each in (*found, *loading.found.reworded):
         progress.warn(f"{each.kind.capitalize()} {each.name}: {each.why}.")
     for name, count in loading.found.others.items():
         progress.warn(f"{count} statements of the database {name} are in the file and were not loaded.")

@@ -29,6 +29,7 @@ from backups.dumpfile.tally import differences as tally_differences
 from backups.errors import Problem
 from backups.load import BrokenDump, End, Loading, LoadProblem, dialect_of, live_tablespaces
 from backups.models import Database, Run, Snapshot
+from backups.plain import plain
 from backups.progress import Progress
 from backups.spelling import respelled
 from backups.stream import Digester, Kind, ManifestDamaged, objects_in
@@ -338,6 +339,7 @@ def _compare(
         for each in loading.found.left_out
         if each.kind != "table" or each.name not in known
     ]
+    findings.not_compared += [f"{each.kind} {each.name}: {each.why}" for each in loading.found.reworded]
 
 
 def _compare_stream(
@@ -544,8 +546,13 @@ def _compare_sections(
     partial = {(each.kind, each.name) for each in found.left_out}
     if not any(kind == Kind.EVENT for kind, _ in found.made):
         partial.add((Kind.EVENTS, ""))  # what stands around them
-    wanted = [section for section in stream if not _is_left_out(section, partial, found)]
-    again = [section for section in again if not _is_left_out(section, partial, found)]
+    reworded = {(each.kind, each.name) for each in found.reworded}
+
+    def compared(sections: list[dict[str, Any]]) -> list[dict[str, Any]]:
+        whole = (section for section in sections if not _is_left_out(section, partial, found))
+        return [section for section in whole if (section["kind"], section["name"]) not in reworded]
+
+    wanted, again = compared(stream), compared(again)
     known = {f"{Kind.ROWS} {table} differs after the restore" for table in rows_are_same}
     differing = [each for each in differing_sections(wanted, again, "after the restore") if each not in known]
     excuse = other_versions(manifest, scratch.info, scratch.programs)
@@ -608,7 +615,7 @@ def differing_sections(wanted: list[dict[str, Any]], found: list[dict[str, Any]]
     right = _by_key(found)
     told = []
     for key in [*left, *(key for key in right if key not in left)]:
-        name = " ".join(part for part in key[:2] if part)
+        name = plain(" ".join(part for part in key[:2] if part))
         if key not in right:
             told.append(f"{name} is missing {where}")
         elif key not in left:

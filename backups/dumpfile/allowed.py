@@ -25,11 +25,13 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Iterable, Iterator
 
-from backups.dumpfile.dialect import Dialect, decoded
+from backups.dumpfile.dialect import Dialect
+from backups.dumpfile.encodings import decoded
 from backups.dumpfile.heads import read_head
 from backups.dumpfile.lexer import Cursor, Unexpected
 from backups.dumpfile.lexer import Kind as Of
-from backups.dumpfile.ready import Does, EventState, Found, LeftOut, Ready, Wish, quoted
+from backups.dumpfile.mixed import Known, Plain, in_one_charset, may_be_mixed
+from backups.dumpfile.ready import Does, EventState, Found, LeftOut, Ready, Wish, in_utf8, quoted
 from backups.dumpfile.rows import Rows, are_values, spelled_out
 from backups.dumpfile.scope import Scope
 from backups.dumpfile.settings import Session, Settings
@@ -106,6 +108,9 @@ class Allowed:
         self._after_definition = False
         # How the dump spells what it makes, by the server's names.
         self._spellings: dict[str, str] = {}
+        # Whether MariaDB's program wrote the dump, unless its header says otherwise.
+        self.by_mariadb = dialect.is_mariadb
+        self._dropped_before: set[tuple[str, str]] = set()
 
     @property
     def settings(self) -> Settings:
@@ -238,13 +243,13 @@ class Allowed:
 
     def _create(self, statement: Statement, cursor: Cursor) -> Iterator[Ready]:
         cursor.take()
-        replaces = cursor.accept(b"OR", b"REPLACE")
+        cursor.accept(b"OR", b"REPLACE")
         if cursor.sees(b"TABLE"):
             yield from self._create_table(statement, cursor)
         elif cursor.sees(b"SEQUENCE"):
             yield from self._create_sequence(statement, cursor)
         else:
-            self._define(statement, cursor, replaces=replaces)
+            self._define(statement)
 
     def _create_table(self, statement: Statement, cursor: Cursor) -> Iterator[Ready]:
         cursor.take()
@@ -270,7 +275,7 @@ class Allowed:
         plain = statement.settings.in_utf8
         self.found.outward += [
             Ready(Does.LATER, b"ALTER TABLE " + quoted(table) + b" " + action, plain, table)
-            for action in (_in_utf8(each, statement.settings) for each in made.outward)
+            for action in (in_utf8(each, statement.settings) for each in made.outward)
         ]
         yield Ready(Does.TABLE, made.text, statement.settings, table)
 
@@ -342,6 +347,7 @@ class Allowed:
         kind, names = read_drop(cursor, self._scope)
         for name in names:
             spelled = self._dialect.spelled(name) if kind in ("table", "view", "sequence") else name
+            self._dropped_before.add((kind, name))
             self._dropped(kind, spelled, statement.settings)
         yield from ()
 
@@ -364,7 +370,12 @@ class Allowed:
 
     # ------------------------------------------------------------ Views, triggers, routines, events
 
-    def _define(self, statement: Statement, cursor: Cursor, *, replaces: bool) -> None:
+    def _define(self, mixed: Statement) -> None:
+        plain = self._in_one_charset(mixed)
+        statement = Statement(plain.text, plain.settings, mixed.line)
+        cursor = self._cursor(statement)
+        cursor.expect(b"CREATE")
+        replaces = cursor.accept(b"OR", b"REPLACE")
         head = read_head(cursor, self._scope, current_user_defines=self._wish.current_user_defines)
         table, name = self._dialect.spelled(head.table), head.name
         is_left_out = bool(table) and self._tables.is_left_out(table)
@@ -375,8 +386,7 @@ class Allowed:
         if is_left_out:
             return
         if head.kind == "event":
-            definer = _in_utf8(head.definer, statement.settings)
-            self.found.events.append(EventState(head.name, definer, head.state, statement.settings))
+            self.found.events.append(EventState(head.name, head.definer, head.state, statement.settings))
         if head.kind == "view":
             name = self._made_as(head.name)
             self._take_name_of_view(name, head.name, replaces=replaces)
@@ -393,6 +403,24 @@ class Allowed:
             begins, ends = text[:-_LONGEST_CHECK_OPTION], text[-_LONGEST_CHECK_OPTION:]
             text = without_own_name(begins + _CHECK_OPTION.sub(rb" \1", ends))
         self._definitions.append(Ready(Does.DEFINITION, text, statement.settings, table, head.kind, name))
+        if plain.following:
+            self._definitions.append(Ready(Does.DEFINITION, plain.following, statement.settings.in_utf8))
+        if plain.why:
+            self.found.reworded.append(LeftOut(head.kind, name, plain.why))
+
+    def _in_one_charset(self, statement: Statement) -> Plain:
+        """A definition without what its dump program writes in another character set than the rest."""
+        if not may_be_mixed(statement.settings):
+            return Plain(statement.text, statement.settings)
+        known = Known(
+            self.by_mariadb,
+            lambda table: self._is_there(self._dialect.spelled(table)),
+            lambda kind, name: (kind, name) in self._dropped_before,
+        )
+        return in_one_charset(statement.text, statement.settings, known)
+
+    def _is_there(self, table: str) -> bool:
+        return ("table", table) in self.found.made or table in self._standing
 
     def _take_name(self, kind: str, name: str, written: str) -> None:
         """A second one is of a second dump in the file, or would be put in the place of the first.
@@ -411,15 +439,8 @@ class Allowed:
         self._taken_names[name] = "view"
 
     def _refuse_unless_there(self, table: str) -> None:
-        if ("table", table) not in self.found.made and table not in self._standing:
+        if not self._is_there(table):
             raise Unexpected(f"the dump has made no table {table}")
-
-
-def _in_utf8(text: bytes, settings: Settings) -> bytes:
-    """A part of a dump's statement for one of our own."""
-    if settings.charset.startswith("utf8"):
-        return text
-    return decoded(text, settings.charset).encode(errors="surrogateescape")
 
 
 def _plain(name: bytes, charset: str) -> str:

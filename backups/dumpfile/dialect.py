@@ -6,22 +6,8 @@ import re
 from dataclasses import dataclass
 from functools import cache
 
-# Multi-byte characters whose later bytes may look like a quote's backslash or like a backtick, by the
-# client character sets in which they occur. https://dev.mysql.com/doc/refman/8.4/en/charset-asian-sets.html
-_GBK = rb"[\x81-\xfe][\x40-\x7e\x80-\xfe]"
-_WIDE = {
-    "gbk": _GBK,
-    "gb18030": rb"[\x81-\xfe][\x30-\x39][\x81-\xfe][\x30-\x39]|" + _GBK,
-    "big5": rb"[\xa1-\xf9][\x40-\x7e\xa1-\xfe]",
-    "sjis": rb"[\x81-\x9f\xe0-\xfc][\x40-\x7e\x80-\xfc]",
-    "cp932": rb"[\x81-\x9f\xe0-\xfc][\x40-\x7e\x80-\xfc]",
-}
-# What Python calls them, so that a name is the same name wherever it stands in a dump.
-_CODECS = {
-    "latin1": "cp1252", "gbk": "gbk", "gb18030": "gb18030", "big5": "big5", "sjis": "cp932", "cp932": "cp932",
-    "latin2": "iso8859-2", "cp1250": "cp1250", "cp1251": "cp1251", "koi8r": "koi8-r", "greek": "iso8859-7",
-    "euckr": "euc-kr", "ujis": "euc-jp", "eucjpms": "euc-jp", "gb2312": "gb2312", "latin5": "iso8859-9",
-}  # fmt: skip
+from backups.dumpfile.encodings import WIDE
+
 _VERSION_COMMENT = re.compile(rb"/\*(M?)!(\d{5,6})?")
 # MariaDB passes over what only MySQL from 5.7 on knows.
 # https://mariadb.com/kb/en/comment-syntax/#executable-comment-syntax
@@ -80,7 +66,7 @@ class Quoting:
 @cache
 def quoting(charset: str, sql_mode: str) -> Quoting:
     """How quotes are read under a client character set and a sql_mode."""
-    wide = _WIDE.get(charset)
+    wide = WIDE.get(charset)
     modes = set(sql_mode.upper().replace(" ", "").split(","))
     escapes = "NO_BACKSLASH_ESCAPES" not in modes
     ansi = bool(modes & {"ANSI_QUOTES", "ANSI", "ORACLE", "MSSQL", "DB2", "MAXDB", "POSTGRESQL"})
@@ -104,12 +90,3 @@ def _quoted(quote: bytes, *, escapes: bool, wide: bytes | None) -> bytes:
         steps += [wide, rb"[\x81-\xfe]"]
     plain = rb"[^" + others + rb"]*+"
     return quote + plain + rb"(?:(?:" + b"|".join(steps) + rb")" + plain + rb")*+" + quote
-
-
-def decoded(name: bytes, charset: str) -> str:
-    """A name's bytes as text; what is no character stays what it is."""
-    codec = _CODECS.get(charset, "utf-8")
-    try:
-        return name.decode(codec)
-    except UnicodeDecodeError:
-        return name.decode("utf-8", errors="surrogateescape")

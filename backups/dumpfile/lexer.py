@@ -8,12 +8,12 @@ from enum import Enum
 from functools import cache
 from typing import NamedTuple
 
-from backups.dumpfile.dialect import Dialect, Quoting, decoded, quoting
+from backups.dumpfile.dialect import Dialect, Quoting, quoting
+from backups.dumpfile.encodings import WIDE, decoded, is_utf8, text_of
 
 _BLANK = re.compile(rb"[\s\x00]++")
 _LINE_COMMENT = re.compile(rb"(?:--(?=[\s\x00-\x1f]|$)|#)[^\n]*+(?:\n|$)")
 _COMMENT = re.compile(rb"/\*(?:[^*]|\*(?!/))*+\*/")
-_WORD = re.compile(rb"[0-9A-Za-z_$\x80-\xff]++")
 
 
 class Unexpected(Exception):
@@ -50,6 +50,12 @@ class Name(NamedTuple):
     start: int
     own: int
     end: int
+
+
+@cache
+def _word(wide: bytes | None) -> re.Pattern[bytes]:
+    letter = wide + rb"|" if wide else b""
+    return re.compile(rb"(?:" + letter + rb"[0-9A-Za-z_$\x80-\xff])++", re.S)
 
 
 @cache
@@ -223,9 +229,9 @@ class Cursor:
         return True
 
     def _token_at(self, at: int) -> Token:
-        if found := _WORD.match(self.text, at):
+        if found := _word(WIDE.get(self.charset)).match(self.text, at):
             # In other character sets such a byte may be a blank to the server.
-            if not found[0].isascii() and not self.charset.startswith("utf8"):
+            if not found[0].isascii() and not self._is_word(found[0]):
                 raise Unexpected
             return Token(Kind.WORD, found[0], at, found.end())
         if found := self._quoted.match(self.text, at):
@@ -235,6 +241,12 @@ class Cursor:
         if sign in (b"'", b'"', b"`"):
             raise Unexpected  # a text that does not end
         return Token(Kind.SIGN, sign, at, at + 1)
+
+    def _is_word(self, word: bytes) -> bool:
+        if is_utf8(self.charset):
+            return True
+        letters = text_of(word, self.charset)
+        return letters is not None and all(each.isalpha() or each.isascii() for each in letters)
 
     # ------------------------------------------------------------ Writing
 

@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from enum import Enum
 from typing import NamedTuple
 
+from backups.dumpfile.encodings import bytes_of, decoded
 from backups.dumpfile.settings import Settings
 
 
@@ -45,7 +46,10 @@ class LeftOut(NamedTuple):
 
 
 class EventState(NamedTuple):
-    """An event that was made disabled, and how the dump has it: ENABLE, DISABLE, DISABLE ON SLAVE."""
+    """An event that was made disabled, and how the dump has it: ENABLE, DISABLE, DISABLE ON SLAVE.
+
+    Its definer is in the character set of its client.
+    """
 
     name: str
     definer: bytes
@@ -55,11 +59,17 @@ class EventState(NamedTuple):
     def settled(self, state: bytes | None = None) -> Ready:
         """The statement that puts it into its state, or another.
 
-        With its definer, since otherwise whoever alters an event becomes that.
+        With its definer, since otherwise whoever alters an event becomes that; and under its own
+        settings, since the server takes its body for one of whatever client alters it.
         """
-        definer = b"DEFINER=" + self.definer + b" " if self.definer else b""
-        text = b"ALTER " + definer + b"EVENT " + quoted(self.name) + b" " + (state or self.state)
-        return Ready(Does.DEFINITION, text, self.settings.in_utf8, kind="event", name=self.name)
+        settings, definer = self.settings, self.definer
+        name = bytes_of(f"`{self.name.replace('`', '``')}`", settings.charset)
+        if name is None:
+            name, definer = quoted(self.name), in_utf8(definer, settings)
+            settings = settings.in_utf8
+        by = b"DEFINER=" + definer + b" " if definer else b""
+        text = b"ALTER " + by + b"EVENT " + name + b" " + (state or self.state)
+        return Ready(Does.DEFINITION, text, settings, kind="event", name=self.name)
 
 
 @dataclass(frozen=True)
@@ -82,6 +92,8 @@ class Found:
     definitions: dict[str, bytes] = field(default_factory=dict)
     with_rows: set[str] = field(default_factory=set)
     left_out: list[LeftOut] = field(default_factory=list)
+    # What is made, and not quite as it was.
+    reworded: list[LeftOut] = field(default_factory=list)
     events: list[EventState] = field(default_factory=list)
     # Foreign keys to other databases and defaults from there, for tables that stand in their place.
     outward: list[Ready] = field(default_factory=list)
@@ -106,6 +118,13 @@ class Found:
         for (kind, name), of in self.made.items():
             found.setdefault(kind, []).append(of if kind == "trigger" else name)
         return {kind: sorted(names) for kind, names in found.items()}
+
+
+def in_utf8(text: bytes, settings: Settings) -> bytes:
+    """A part of a dump's statement for one of our own."""
+    if settings.charset.startswith("utf8"):
+        return text
+    return decoded(text, settings.charset).encode(errors="surrogateescape")
 
 
 def quoted(name: str) -> bytes:

@@ -10,7 +10,9 @@ import re
 from collections.abc import Iterator
 from functools import cache
 
+from backups.dumpfile import mixed
 from backups.dumpfile.dialect import Dialect, Quoting, quoting
+from backups.dumpfile.encodings import WIDE
 from backups.dumpfile.rows import Rows, rows_head, values_end
 from backups.dumpfile.settings import Settings
 
@@ -25,6 +27,7 @@ _BETWEEN = re.compile(
 )
 _COMMENT_BEGINS = (b"--", b"#", b"/*")
 _DELIMITER_LINE = re.compile(rb"DELIMITER[ \t]+([^\s'\"`\\]{1,15})[^\S\n]*(?:\n|\Z)", re.I)
+_DEFINITION_BEGINS = re.compile(rb"(?:/\*M?!\d{5,6}\s+)?CREATE\b", re.I)
 _ROWS_BEGIN = re.compile(rb"(?:INSERT|REPLACE)\s", re.I)
 _ROWS_END = re.compile(rb";(?=[\r\n])")
 _LONGEST_LINE_OF_DELIMITER = 64
@@ -55,11 +58,12 @@ class Statement:
 
 
 @cache
-def _stops(quotes: Quoting, delimiter: bytes, with_dollars: bool) -> re.Pattern[bytes]:
+def _stops(wide: bytes | None, delimiter: bytes, with_dollars: bool) -> re.Pattern[bytes]:
     """Where something begins that may hide a delimiter, and the delimiter."""
+    letter = rb"(?P<letter>" + wide + rb")|" if wide else b""
     dollar = rb"|(?P<dollar>" + _DOLLAR + rb")" if with_dollars else b""
     return re.compile(
-        rb"(?P<end>" + re.escape(delimiter) + rb")|(?P<quoted>['\"`])|(?P<block>/\*(?!M?!))"
+        letter + rb"(?P<end>" + re.escape(delimiter) + rb")|(?P<quoted>['\"`])|(?P<block>/\*(?!M?!))"
         rb"|(?P<line>--(?=[\s])|#)" + dollar
     )
 
@@ -217,8 +221,11 @@ class Reader:
         """Where the statement's text ends and where what follows begins; None while that is not there."""
         data = self._data
         quotes = quoting(self.settings.charset, self.settings.sql_mode)
-        stops = _stops(quotes, self._delimiter, self._with_dollars)
-        at = max(self._at, self._seen)
+        stops = _stops(WIDE.get(self.settings.charset), self._delimiter, self._with_dollars)
+        body = self._body(is_last)
+        if body is None:
+            return None
+        at = max(body, self._seen)
         while True:
             found = stops.search(data, at)
             if found is None:
@@ -228,6 +235,9 @@ class Reader:
             kind = found.lastgroup
             if kind == "end":
                 return found.start(), found.end()
+            if kind == "letter":
+                at = found.end()
+                continue
             if kind == "line":
                 end = data.find(b"\n", found.end())
                 if end < 0 or (not is_last and len(data) - end < _LONGEST_LINE_OF_DELIMITER):
@@ -242,6 +252,19 @@ class Reader:
                 self._seen = max(self._at + 1, found.start())
                 return None
             at = past
+
+    def _body(self, is_last: bool) -> int | None:
+        """Where what is in the client's character set begins; None while that is not there."""
+        settings = self.settings
+        if not mixed.is_wide(settings.charset) or not _DEFINITION_BEGINS.match(self._data, self._at):
+            return self._at
+        try:
+            head = mixed.read_head(
+                self._data, self._at, settings.charset, settings.sql_mode, is_whole=is_last
+            )
+        except mixed.Incomplete:
+            return None
+        return head.end if head else self._at
 
     def _swallowed(self, begin: int, end: int) -> tuple[int, int] | None:
         """A body that ends in a comment: the dump programs put the delimiter behind it, on its line."""

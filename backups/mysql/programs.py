@@ -111,9 +111,15 @@ def _before_dump(program: str) -> tuple[str, ...]:
     return () if tried.returncode or tried.stderr_tail else before
 
 
+# Nothing by which a client program would find options, log in otherwise or write otherwise: no HOME, where
+# it looks for option files and login paths, no name of its own, no language and no time zone.
+_SEEN_BY_CLIENTS = ("PATH", "TMPDIR", "SSL_CERT_FILE", "SSL_CERT_DIR")
+
+
 def client_environment() -> dict[str, str]:
-    """What a client program gets to see. Without HOME, where it would find ~/.mylogin.cnf."""
-    return {name: value for name, value in process.base_environment().items() if name != "HOME"}
+    """What a client program gets to see of our environment."""
+    seen = process.base_environment()
+    return {name: seen[name] for name in _SEEN_BY_CLIENTS if name in seen}
 
 
 def _looked_at(program: str) -> Clients:

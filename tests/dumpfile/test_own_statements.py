@@ -1,7 +1,7 @@
 """Statements of our own about what a dump names, in a character set where half a letter may be a quote.
 
-They are in UTF-8. Sent under the dump's own character set, the end of a name would be another one: what is in
-it after a backtick would be read as a part of the statement.
+They are in UTF-8, but for an event's state. Sent under another character set, the end of a name would be
+another one: what is in it after a backtick would be read as a part of the statement.
 """
 
 from __future__ import annotations
@@ -71,7 +71,22 @@ def test_an_event_is_enabled_by_its_own_name_and_definer(letter: str, dialect: D
 
     settled = allowed.found.events[0].settled()
     assert names(settled, dialect) == [sign, "%", sign + EVIL]
-    assert settled.text == f"ALTER DEFINER={definer}@`%` EVENT {name} ENABLE".encode()
+    assert settled.text == f"ALTER DEFINER={definer}@`%` EVENT {name} ENABLE".encode(codec)
+
+
+@pytest.mark.parametrize("letter", LETTERS)
+def test_so_it_is_where_its_character_set_does_not_have_its_name(letter: str) -> None:
+    charset, codec, sign = LETTERS[letter]
+    text = (
+        f"SET NAMES {charset};\n"
+        f"CREATE DEFINER={quoted(sign + EVIL)}@`%` EVENT `?` ON SCHEDULE EVERY 1 DAY DO SELECT 1;\n"
+    )
+
+    _, allowed = judged(text.encode(codec).replace(b"`?`", b"`\xff`"))
+
+    settled = allowed.found.events[0].settled()
+    assert settled.settings.charset == "utf8mb4"
+    assert names(settled, MARIADB) == [sign + EVIL, "%", "\udcff"]
 
 
 @pytest.mark.parametrize("letter", LETTERS)

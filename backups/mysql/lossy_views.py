@@ -1,0 +1,120 @@
+"""Views that the server itself shows, and so the dump programs write, with `?` in the place of letters.
+
+It shows a view in the character set of the client that made it, which may lack what the view reads:
+`SELECT *` by a latin1 client from a table with a Cyrillic column. information_schema has it whole.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from contextlib import suppress
+from typing import Any, NamedTuple
+
+import MySQLdb
+
+from backups.dumpfile.encodings import bytes_of, is_known, is_utf8
+from backups.mysql.connection import fetch_all
+from backups.mysql.names import quote
+from backups.mysql.schemas import rows_of
+
+_CREATE = re.compile(r"CREATE ALGORITHM=(\w+) DEFINER=.*? SQL SECURITY (\w+) VIEW ", re.S)
+_CHECKED = {"LOCAL": "WITH LOCAL CHECK OPTION", "CASCADED": "WITH CASCADED CHECK OPTION"}
+_QUOTED = r"'(?:[^'\\]|\\.|'')*'|`(?:[^`]|``)*`"
+
+
+class LossyView(NamedTuple):
+    """A view, the character set of its client, and how a dump is to have it; empty where nobody knows."""
+
+    name: str
+    charset: str
+    statement: bytes
+
+    @property
+    def words(self) -> str:
+        """What a person should know of it."""
+        if not self.statement:
+            return (
+                f"View {self.name} is shown by the server with ? in the place of letters that {self.charset} "
+                "lacks, the character set of the client that made it, and so it is in every dump. Make it "
+                "again as a client of utf8mb4."
+            )
+        return (
+            f"View {self.name} names what {self.charset} lacks, the character set of the client that made "
+            "it: it is dumped, and comes back, as one made by a client of utf8mb4."
+        )
+
+
+def lossy_views(connection: Any, database: str) -> list[LossyView]:
+    """The views of a database that the dump programs do not write as they are."""
+    rows = rows_of(
+        connection,
+        database,
+        "VIEWS",
+        "TABLE_NAME, VIEW_DEFINITION, CHECK_OPTION, DEFINER, CHARACTER_SET_CLIENT",
+        condition="AND CHARACTER_SET_CLIENT NOT LIKE 'utf8%%' ORDER BY TABLE_NAME",
+    )
+    return [
+        LossyView(name, charset, _statement(connection, database, name, text, checked, definer, charset))
+        for name, text, checked, definer, charset in (tuple(map(str, row)) for row in rows)
+        if _may_lack(charset) and bytes_of(text + definer, charset) is None
+    ]
+
+
+def routines_with_lossy_definer(connection: Any, database: str) -> list[str]:
+    """The routines whose definer MariaDB shows in a character set that lacks it."""
+    rows = rows_of(
+        connection,
+        database,
+        "ROUTINES",
+        "ROUTINE_NAME, DEFINER, CHARACTER_SET_CLIENT",
+        by="ROUTINE_SCHEMA",
+        condition="AND CHARACTER_SET_CLIENT NOT LIKE 'utf8%%' ORDER BY ROUTINE_NAME",
+    )
+    return [
+        name
+        for name, definer, charset in (tuple(map(str, row)) for row in rows)
+        if _may_lack(charset) and bytes_of(definer, charset) is None
+    ]
+
+
+def _may_lack(charset: str) -> bool:
+    """Whether what is lacking is lacking there, and not only unknown to us."""
+    return is_known(charset) and not is_utf8(charset)
+
+
+def _statement(
+    connection: Any, database: str, name: str, text: str, checked: str, definer: str, charset: str
+) -> bytes:
+    """The three lines in which the dump programs make a view, proved by what the server shows of it."""
+    with suppress(MySQLdb.Error):
+        shown = str(fetch_all(connection, f"SHOW CREATE VIEW {quote(database)}.{quote(name)}")[0][1])
+        head = _CREATE.match(shown)
+        body = "".join(_without_database(text, database))
+        ending = f" {_CHECKED[checked]}" if checked in _CHECKED else ""
+        if head and shown.endswith(f" AS {_as_shown(body, charset)}{ending}"):
+            user, _, host = definer.rpartition("@")
+            checking = f"\n/*!50002 {_CHECKED[checked]} */;" if ending else ";"
+            return (
+                f"/*!50001 CREATE ALGORITHM={head[1]} */\n"
+                f"/*!50013 DEFINER={quote(user)}@{quote(host)} SQL SECURITY {head[2]} */\n"
+                f"/*!50001 VIEW {quote(name)} AS {body} */{checking}\n"
+            ).encode()
+    return b""
+
+
+def _without_database(text: str, database: str) -> Iterator[str]:
+    """The text as it is shown to a client that has the database chosen: without its name before others."""
+    own = f"{quote(database)}."
+    at = 0
+    while at < len(text):
+        if text.startswith(f"{own}`", at):
+            at += len(own)
+        found = re.compile(_QUOTED, re.S).match(text, at)
+        end = found.end() if found else at + 1
+        yield text[at:end]
+        at = end
+
+
+def _as_shown(text: str, charset: str) -> str:
+    return "".join(c if c < "\x80" or bytes_of(c, charset) is not None else "?" for c in text)
