@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Collection, Sequence
 from contextlib import suppress
+from datetime import datetime
 from typing import Any, NamedTuple
 
 import MySQLdb
@@ -370,7 +371,41 @@ def definition(connection: Any, database: str, table: str) -> bytes:
     return str(text).encode()
 
 
-def definitions_changed_at(connection: Any, database: str) -> dict[str, str]:
-    """When each table with rows of its own was last created or altered, to notice DDL during a dump."""
-    rows = _of_tables(connection, "TABLE_NAME, TABLE_TYPE, CREATE_TIME", database)
-    return {str(name): str(time) for name, kind, time in rows if kind in ("BASE TABLE", "SYSTEM VERSIONED")}
+class Made(NamedTuple):
+    """When a table was last created or altered, None where the server does not know, and what it is."""
+
+    at: datetime | None
+    engine: str
+    is_partitioned: bool
+
+
+def definitions_changed_at(connection: Any, database: str) -> dict[str, Made]:
+    """Of each table with rows of its own when it was made, to notice DDL during a dump."""
+    rows = _of_tables(
+        connection, "TABLE_NAME, TABLE_TYPE, CREATE_TIME, ENGINE, COALESCE(CREATE_OPTIONS, '')", database
+    )
+    return {
+        str(name): Made(at if isinstance(at, datetime) else None, str(engine), "partitioned" in str(options))
+        for name, kind, at, engine, options in rows
+        if kind in ("BASE TABLE", "SYSTEM VERSIONED")
+    }
+
+
+def definitions_digested(connection: Any, database: str) -> dict[tuple[str, str], str]:
+    """The views and routines of a database, each with a digest of its text, as far as we may see it."""
+    found: dict[tuple[str, str], str] = {}
+    for statement in (_VIEW_TEXTS, _ROUTINE_TEXTS):
+        with suppress(MySQLdb.Error):  # of a view the server may have to open what is not there
+            for kind, name, digest in fetch_all(connection, statement, [database]):
+                found[str(kind).lower(), str(name)] = str(digest)
+    return found
+
+
+_VIEW_TEXTS = (
+    "SELECT 'view', TABLE_NAME, MD5(CONCAT_WS('\\0', VIEW_DEFINITION, CHECK_OPTION, DEFINER, SECURITY_TYPE)) "
+    "FROM information_schema.VIEWS WHERE TABLE_SCHEMA = %s"
+)
+_ROUTINE_TEXTS = (
+    "SELECT ROUTINE_TYPE, ROUTINE_NAME, MD5(CONCAT_WS('\\0', ROUTINE_DEFINITION, DTD_IDENTIFIER, DEFINER, "
+    "SECURITY_TYPE, SQL_MODE)) FROM information_schema.ROUTINES WHERE ROUTINE_SCHEMA = %s"
+)

@@ -166,10 +166,12 @@ def dump_args(
     structure_only: bool = False,
     tables_only: bool = False,
     leave_out: Sequence[str] = (),
+    aloud: bool = False,
 ) -> tuple[str, ...]:
     """A whole, consistent dump of one database.
 
     With `tables_only` without its events and routines; `leave_out` are tables, views and sequences.
+    `aloud` has the program say on standard error where it is.
     """
     args = [
         *programs.before_dump,
@@ -194,6 +196,8 @@ def dump_args(
         args.append("--dump-history")
     if structure_only:
         args.append("--no-data")
+    if aloud:
+        args.append("--verbose")
     if not tables_only:
         args += ["--routines", "--events"]
     args += [f"--ignore-table={database}.{name}" for name in leave_out]
