@@ -391,21 +391,31 @@ def definitions_changed_at(connection: Any, database: str) -> dict[str, Made]:
     }
 
 
+def made_at(connection: Any, database: str, table: str) -> datetime | None:
+    """When a table was last created or altered, None where it is not there or the server does not know."""
+    rows = fetch_all(
+        connection,
+        "SELECT TABLE_NAME, CREATE_TIME FROM information_schema.TABLES "
+        "WHERE TABLE_SCHEMA = %s AND TABLE_NAME = %s",
+        [database, table],
+    )
+    return next((at for name, at in rows if name == table and isinstance(at, datetime)), None)
+
+
 def definitions_digested(connection: Any, database: str) -> dict[tuple[str, str], str]:
     """The views and routines of a database, each with a digest of its text, as far as we may see it."""
-    found: dict[tuple[str, str], str] = {}
-    for statement in (_VIEW_TEXTS, _ROUTINE_TEXTS):
-        with suppress(MySQLdb.Error):  # of a view the server may have to open what is not there
-            for kind, name, digest in fetch_all(connection, statement, [database]):
-                found[str(kind).lower(), str(name)] = str(digest)
-    return found
+    return {
+        (str(kind).lower(), str(name)): str(digest)
+        for statement in (_VIEW_TEXTS, _ROUTINE_TEXTS)
+        for kind, name, digest in fetch_all(connection, statement, [database])
+    }
 
 
 _VIEW_TEXTS = (
-    "SELECT 'view', TABLE_NAME, MD5(CONCAT_WS('\\0', VIEW_DEFINITION, CHECK_OPTION, DEFINER, SECURITY_TYPE)) "
-    "FROM information_schema.VIEWS WHERE TABLE_SCHEMA = %s"
+    "SELECT 'view', TABLE_NAME, SHA2(CONCAT_WS('\\0', VIEW_DEFINITION, CHECK_OPTION, DEFINER, "
+    "SECURITY_TYPE), 256) FROM information_schema.VIEWS WHERE TABLE_SCHEMA = %s"
 )
 _ROUTINE_TEXTS = (
-    "SELECT ROUTINE_TYPE, ROUTINE_NAME, MD5(CONCAT_WS('\\0', ROUTINE_DEFINITION, DTD_IDENTIFIER, DEFINER, "
-    "SECURITY_TYPE, SQL_MODE)) FROM information_schema.ROUTINES WHERE ROUTINE_SCHEMA = %s"
+    "SELECT ROUTINE_TYPE, ROUTINE_NAME, SHA2(CONCAT_WS('\\0', ROUTINE_DEFINITION, DTD_IDENTIFIER, DEFINER, "
+    "SECURITY_TYPE, SQL_MODE), 256) FROM information_schema.ROUTINES WHERE ROUTINE_SCHEMA = %s"
 )

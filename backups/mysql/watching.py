@@ -11,7 +11,7 @@ from __future__ import annotations
 import threading
 import time
 from collections import Counter, defaultdict
-from collections.abc import Collection, Iterator, Mapping
+from collections.abc import Collection, Hashable, Iterable, Iterator, Mapping
 from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass
 from datetime import datetime, timedelta
@@ -20,7 +20,7 @@ from typing import Any, NamedTuple
 import MySQLdb
 
 from backups.mysql.connection import connect, execute, fetch_all
-from backups.mysql.contents import Made, definitions_changed_at
+from backups.mysql.contents import Made, definitions_changed_at, made_at
 from backups.mysql.names import quote
 from backups.mysql.problems import MySQLProblem, translated
 from backups.mysql.server import MARIADB, Server, ServerInfo
@@ -35,6 +35,7 @@ _IDLE_SECONDS = 10.0
 _OF_THE_SERVER = "'information_schema', 'mysql', 'performance_schema', 'sys'"
 
 _Table = tuple[str, str]
+_Columns = tuple[int, int]
 
 
 class Altered(NamedTuple):
@@ -48,7 +49,7 @@ class _Identity(NamedTuple):
     """What tells a table from another one of its name; None is unknown."""
 
     made_at: datetime | None
-    columns: tuple[int, int] | None = None
+    columns: _Columns | None = None
 
     def differs(self, other: _Identity) -> bool:
         """Whether they are known not to be of one table."""
@@ -60,25 +61,31 @@ class _Identity(NamedTuple):
 
 @dataclass(frozen=True)
 class _Noted:
-    """The tables as a dump finds them, and of each the tripwires it depends on."""
+    """The tables as a dump finds them.
+
+    Those in `mates` are not told by their identity. The mates are the tables, if it takes one of them,
+    with which a table could be exchanged.
+    """
 
     identities: Mapping[str, _Identity]
-    depends_on: Mapping[str, frozenset[str]]
+    mates: Mapping[str, frozenset[str]]
 
     @property
-    def wired(self) -> list[str]:
-        """The tables that need a tripwire."""
-        return sorted(frozenset().union(*self.depends_on.values()))
+    def wired(self) -> dict[str, datetime | None]:
+        """The tables that need a tripwire, and when they were made."""
+        tables = frozenset(self.mates).union(*set(self.mates.values()))
+        return {table: self.identities[table].made_at for table in tables}
 
 
 class TableWatch:
     """The tables of a database, while dump programs go from one to the next."""
 
-    def __init__(self, server: Server, database: str, info: ServerInfo, noted: _Noted, wires: Tripwires):
+    def __init__(
+        self, server: Server, database: str, info: ServerInfo, noted: _Noted, wires: Tripwires
+    ) -> None:
         self._server, self._database, self._info = server, database, info
         self._noted, self._wires = noted, wires
         self._unread = set(noted.identities)
-        self._awaited = Counter(wire for wires in noted.depends_on.values() for wire in wires)
         self._lock = threading.Lock()
         self._closing = ExitStack()
         self._connection: Any = None
@@ -87,8 +94,11 @@ class TableWatch:
 
     def is_read(self, table: str) -> None:
         """A dump program begins to read the rows of a table, and nobody can alter it now."""
-        with self._lock, suppress(MySQLProblem, MySQLdb.Error):  # else it is looked at in the end
-            self._look_at(table)
+        with self._lock:
+            try:
+                self._look_at(table)
+            except (MySQLProblem, MySQLdb.Error):  # it is looked at in the end
+                self._used_at = 0.0
 
     def look_at_the_rest(self) -> None:
         """Look at the tables that no dump program was seen to read. Raises MySQLProblem."""
@@ -105,17 +115,16 @@ class TableWatch:
             return
         connection = self._connected()
         noted = self._noted.identities[table]
-        wires = self._noted.depends_on.get(table, frozenset())
         if noted.differs(_identity(connection, self._database, table, noted, self._info)):
             self.altered = Altered(table, "")
-        elif any(self._wires.has_tripped(connection, wire) for wire in wires):
+        elif self._was_taken(connection, table):
             self.altered = Altered(table, "most likely by an EXCHANGE PARTITION or a RENAME TABLE")
         self._used_at = time.monotonic()
         self._unread.discard(table)
-        self._awaited.subtract(wires)
-        for wire in wires:
-            if not self._awaited[wire]:
-                self._wires.release(wire)
+
+    def _was_taken(self, connection: Any, table: str) -> bool:
+        mates = self._noted.mates.get(table)
+        return mates is not None and self._wires.was_taken(connection, table, mates)
 
     def _connected(self) -> Any:
         if time.monotonic() > self._used_at + _IDLE_SECONDS:
@@ -148,32 +157,50 @@ def _speak_utc(connection: Any) -> None:
 def _noted(connection: Any, database: str, info: ServerInfo) -> _Noted:
     _speak_utc(connection)
     made = _made(connection, database, info)
-    partitioned = [table for table, each in made.items() if each.is_partitioned]
-    mates = {} if info.flavour == MARIADB else _made_at_once(connection, database, made)
-    columns = _columns(
-        connection, {database, *(schema for schema, _ in mates)} if partitioned or mates else ()
-    )
-    # Tables of one second and one form could be swapped without a trace.
-    twins = Counter((at, columns.get(place)) for place, at in mates.items())
-    exchanged = defaultdict(set)
-    for table in partitioned:
-        exchanged[columns.get((database, table))].add(table)
-
-    def wires(table: str, each: Made) -> frozenset[str]:
-        form = columns.get((database, table))
-        is_alike = twins[each.at, form] > 1
-        is_unknown = each.at is None and each.engine.lower() == "innodb"
-        own = {table} if each.is_partitioned or is_alike or is_unknown else set()
-        return frozenset(own if each.is_partitioned else own | exchanged[form] if partitioned else own)
-
+    is_partitioned = any(each.is_partitioned for each in made.values())
+    mates = {} if info.flavour == MARIADB else _made_at_once(connection, made)
+    schemas = {database, *(schema for schema, _ in mates)} if is_partitioned or mates else set()
+    columns = _columns(connection, schemas)
     shared = set(mates.values())
-    return _Noted(
-        {
-            table: _Identity(each.at, columns.get((database, table)) if each.at in shared else None)
-            for table, each in made.items()
-        },
-        {table: needed for table, each in made.items() if (needed := wires(table, each))},
+    identities = {
+        table: _Identity(each.at, columns.get((database, table)) if each.at in shared else None)
+        for table, each in made.items()
+    }
+    return _Noted(identities, _mates(database, made, mates, columns))
+
+
+def _mates(
+    database: str,
+    made: Mapping[str, Made],
+    made_at_once: Mapping[_Table, datetime],
+    columns: Mapping[_Table, _Columns],
+) -> dict[str, frozenset[str]]:
+    """As `_Noted` has them."""
+    forms = {table: columns.get((database, table)) for table in made}
+    partitioned = _grouped((table, forms[table]) for table, each in made.items() if each.is_partitioned)
+    # Those of one second and one form; one that we see in another database is not guarded there.
+    twins = _grouped(
+        (table if schema == database and table in made else "", (at, columns.get((schema, table))))
+        for (schema, table), at in made_at_once.items()
     )
+
+    def of(table: str, each: Made) -> frozenset[str] | None:
+        own = twins.get((each.at, forms[table]), frozenset())
+        is_unknown = each.at is None and each.engine.lower() == "innodb"
+        if each.is_partitioned or is_unknown or "" in own:
+            return frozenset()
+        exchanged = partitioned.get(forms[table], frozenset())
+        return exchanged | own if exchanged or len(own) > 1 else None
+
+    return {table: mates for table, each in made.items() if (mates := of(table, each)) is not None}
+
+
+def _grouped(keys: Iterable[tuple[str, Hashable]]) -> dict[Hashable, frozenset[str]]:
+    """The names that have each key."""
+    groups: dict[Hashable, set[str]] = defaultdict(set)
+    for name, key in keys:
+        groups[key].add(name)
+    return {key: frozenset(names) for key, names in groups.items()}
 
 
 def _made(connection: Any, database: str, info: ServerInfo) -> dict[str, Made]:
@@ -207,26 +234,16 @@ def _cured(connection: Any, database: str, table: str) -> datetime | None:
     for _ in range(_CURES):
         with suppress(MySQLdb.Error):
             fetch_all(connection, f"SHOW INDEX FROM {quote(database)}.{quote(table)}")
-        if at := _made_at(connection, database, table):
+        if at := made_at(connection, database, table):
             return at
     return None
-
-
-def _made_at(connection: Any, database: str, table: str) -> datetime | None:
-    rows = fetch_all(
-        connection,
-        "SELECT TABLE_NAME, CREATE_TIME FROM information_schema.TABLES "
-        "WHERE TABLE_SCHEMA = %s AND TABLE_NAME = %s",
-        [database, table],
-    )
-    return next((at for name, at in rows if name == table and isinstance(at, datetime)), None)
 
 
 def _identity(connection: Any, database: str, table: str, noted: _Identity, info: ServerInfo) -> _Identity:
     """What a table is now, as far as it was noted."""
     if noted.made_at is None:
         return noted
-    at = _made_at(connection, database, table)
+    at = made_at(connection, database, table)
     if at is None and info.flavour == MARIADB:
         at = _cured(connection, database, table)
     if noted.columns is None:
@@ -234,7 +251,7 @@ def _identity(connection: Any, database: str, table: str, noted: _Identity, info
     return _Identity(at, _columns(connection, [database], table).get((database, table)))
 
 
-def _made_at_once(connection: Any, database: str, made: Mapping[str, Made]) -> dict[_Table, datetime]:
+def _made_at_once(connection: Any, made: Mapping[str, Made]) -> dict[_Table, datetime]:
     """Tables, of any database that we see, that were made in the same second as another one."""
     rows = fetch_all(
         connection,
@@ -247,7 +264,7 @@ def _made_at_once(connection: Any, database: str, made: Mapping[str, Made]) -> d
     return {place: at for place, at in tables.items() if count[at] > 1}
 
 
-def _columns(connection: Any, databases: Collection[str], table: str = "") -> dict[_Table, tuple[int, int]]:
+def _columns(connection: Any, databases: Collection[str], table: str = "") -> dict[_Table, _Columns]:
     """A digest of each table's columns."""
     if not databases:
         return {}
