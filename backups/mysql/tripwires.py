@@ -110,6 +110,9 @@ class Tripwires:
 
         Where `mates` are given, he has to take one of them too for any harm to come of it.
         """
+        with self._state:
+            if table in self._held and not self._is_stale():
+                return False
         self._settle({table, *mates})
         now = Counted.of(connection)
         with self._state:
@@ -130,9 +133,13 @@ class Tripwires:
         if table in self._tripped or table in self._suspected:
             return True
         known = self._unguarded.get(table)
-        if known is None and self._seen and time.monotonic() > self._looked_at + _IDLE_SECONDS:
-            known = self._seen.defining  # the server may have let go meanwhile
+        if known is None and self._seen and self._is_stale():
+            known = self._seen.defining
         return known is not None and now.defining != known
+
+    def _is_stale(self) -> bool:
+        """Whether the server may have let go of what we hold without our knowing it yet."""
+        return time.monotonic() > self._looked_at + _IDLE_SECONDS
 
     def _guard(self, first: threading.Event) -> None:
         try:
