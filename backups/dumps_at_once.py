@@ -193,7 +193,8 @@ class _Dump:
     ) -> None:
         self.tables, self.spool = tables, spool
         self._source, self._leave_out, self._is_first = source, leave_out, is_first
-        self._listener = listener
+        self._listener = Listener(listener.names, self._reads) if listener else None
+        self._wants_to_know = listener
         self._begun, self._head = threading.Event(), Splitter()
         self.splitter = Splitter()
 
@@ -210,6 +211,11 @@ class _Dump:
             dump_program.read_into(self.spool, self._source, child, self._look_for_begin),
         ):
             yield self
+
+    def _reads(self, table: str) -> None:
+        self._begun.set()
+        if self._wants_to_know:
+            self._wants_to_know.is_read(table)
 
     def has_begun(self, until: float) -> bool:
         """Wait for what it writes in its transaction only. Raises what ended it."""

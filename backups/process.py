@@ -7,6 +7,7 @@ that started it is left, for whatever reason. None inherits this process's envir
 from __future__ import annotations
 
 import ctypes
+import fcntl
 import os
 import selectors
 import shutil
@@ -115,8 +116,9 @@ class Child:
         heed: Callable[[str], bool] | None = None,
     ) -> None:
         self.args = tuple(args)
-        if heed:
-            stderr = subprocess.PIPE
+        self._heeded = _Heeded(heed) if heed else None
+        if self._heeded is not None:
+            stderr = self._heeded.for_program
         self._stderr_file = tempfile.TemporaryFile() if stderr is None else None  # noqa: SIM115
         self._own_group = own_group
         self._is_stopped = False
@@ -133,7 +135,9 @@ class Child:
             )
         except FileNotFoundError:
             raise NotInstalled(self.program) from None
-        self._heeded = _Heeded(self.stderr, heed) if heed else None
+        finally:
+            if self._heeded is not None:
+                self._heeded.begin()
 
     @property
     def program(self) -> str:
@@ -224,12 +228,24 @@ class Child:
 
 
 class _Heeded:
-    """Standard error, read in a thread as it comes, so that the program never waits for its reader."""
+    """Standard error, read in a thread as it comes. The program waits with its next word until the one
+    before was heeded, where the kernel has pipes that hold a single one (see `man 2 pipe`, O_DIRECT).
+    """
 
-    def __init__(self, stderr: IO[bytes], heed: Callable[[str], bool]) -> None:
-        self._stderr, self._heed = stderr, heed
+    def __init__(self, heed: Callable[[str], bool]) -> None:
+        self._heed = heed
         self._tail: deque[str] = deque(maxlen=_TAIL_LINES)
+        try:
+            self._end, self.for_program = os.pipe2(os.O_CLOEXEC | os.O_DIRECT)
+        except OSError:
+            self._end, self.for_program = os.pipe2(os.O_CLOEXEC)
+        with suppress(OSError):
+            fcntl.fcntl(self.for_program, fcntl.F_SETPIPE_SZ, 1)
         self._reading = threading.Thread(target=self._read, daemon=True)
+
+    def begin(self) -> None:
+        """Read, now that the program has its end of the pipe."""
+        os.close(self.for_program)
         self._reading.start()
 
     def tail(self, *, wait: float) -> tuple[str, ...]:
@@ -240,10 +256,22 @@ class _Heeded:
 
     def _read(self) -> None:
         lines = _Lines(self._line)
-        with suppress(OSError, ValueError):  # closed by whoever has waited long enough
-            while data := os.read(self._stderr.fileno(), _READ_BYTES):
-                lines.feed(data)
-        lines.close()
+        copy_out, copy_in = os.pipe2(os.O_CLOEXEC)
+        tee = ctypes.CDLL(None, use_errno=True).tee
+        try:
+            while True:
+                copied = tee(self._end, copy_in, _READ_BYTES, 0)
+                if copied > 0:
+                    lines.feed(os.read(copy_out, copied))
+                    os.read(self._end, copied)
+                elif data := os.read(self._end, _READ_BYTES):
+                    lines.feed(data)
+                else:
+                    break
+            lines.close()
+        finally:
+            for fd in (self._end, copy_out, copy_in):
+                os.close(fd)
 
     def _line(self, line: str) -> None:
         if not self._heed(line):

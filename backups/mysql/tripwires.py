@@ -228,7 +228,11 @@ class Tripwires:
                 self._suspected[table] = self._seen
 
     def _welcome(self, asking: Any, taken: Collection[str], now: Counted) -> None:
-        """What we hold again is what it was, if no statement passed meanwhile, or one that shows."""
+        """What we hold again is what it was, if no statement passed meanwhile, or one that shows.
+
+        What we hold at the first look is what the dump will find.
+        """
+        is_first = len(self._recent) == 1
         self._held = set(taken)
         for table in taken:
             known = self._unguarded.pop(table, now.defining)
@@ -237,7 +241,7 @@ class Tripwires:
                 if passed != 1 or at is None or at == self._made_at[table]:
                     self._trip(table)
                 self._made_at[table] = at
-            elif known != now.defining:
+            elif known != now.defining and not is_first:
                 self._trip(table)
 
     def _trip(self, table: str) -> None:

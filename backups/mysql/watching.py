@@ -124,7 +124,18 @@ class TableWatch:
 
     def _was_taken(self, connection: Any, table: str) -> bool:
         mates = self._noted.mates.get(table)
-        return mates is not None and self._wires.was_taken(connection, table, mates)
+        if mates is None or not self._wires.was_taken(connection, table, mates):
+            return False
+        still = {mate for mate in mates if mate == table or self._may_be_exchanged(connection, mate)}
+        return not mates or (len(still) > 1 and self._wires.was_taken(connection, table, still))
+
+    def _may_be_exchanged(self, connection: Any, mate: str) -> bool:
+        """Not what was altered in a way that shows: another table in its place would look as it did."""
+        noted = self._noted.identities[mate]
+        is_partitioned = mate in self._noted.mates and not self._noted.mates[mate]
+        return is_partitioned or not noted.differs(
+            _identity(connection, self._database, mate, noted, self._info)
+        )
 
     def _connected(self) -> Any:
         if time.monotonic() > self._used_at + _IDLE_SECONDS:

@@ -41,7 +41,9 @@ def test_tables_are_told_as_their_rows_are_read() -> None:
     "name", ["a\nerror: b", "a\n-- Sending SELECT query", "a\r\nb", "\na", "a\n", "a..."]
 )
 def test_name_of_several_lines_is_one_name(name: str) -> None:
-    said = f"-- Retrieving table structure for table {name}...\n-- Sending SELECT query...\n-- Retrieving rows..."
+    said = (
+        f"-- Retrieving table structure for table {name}...\n-- Sending SELECT query\n-- Retrieving rows..."
+    )
 
     lines = said.replace("\r\n", "\n")
     assert heard(lines, [name, "other"]) == ([name], [])
