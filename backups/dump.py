@@ -21,7 +21,7 @@ from pathlib import Path
 from typing import Any
 
 from backups import dump_program, dumps_at_once, mysql, process
-from backups.dump_program import Source, with_views
+from backups.dump_program import Listener, Source, with_views
 from backups.errors import Problem
 from backups.spool import Spool
 from backups.stream import Digester, Piece, manifest_of, manifest_text, objects_in
@@ -152,10 +152,14 @@ def dump(order: Order, out_fd: int, report: Report) -> dict[str, Any]:
     def tell_wait(wait: str) -> None:
         report.write(progress={**_progress(digester), "doing": f"waiting for another session ({wait})"})
 
-    with _output(out_fd, gzip=order.gzip) as out:
+    with (
+        mysql.watched_tables(order.server, order.database, info) as watch,
+        _output(out_fd, gzip=order.gzip) as out,
+    ):
 
         def write(data: bytes | memoryview) -> None:
             nonlocal told, flowed
+            refuse_altered(watch, order.database)
             _write(out, data)
             flowed = time.monotonic()
             if time.monotonic() > told + _PROGRESS_SECONDS:
@@ -164,7 +168,10 @@ def dump(order: Order, out_fd: int, report: Report) -> dict[str, Any]:
 
         with _looking_for_locks(order, lambda: flowed, tell_wait):
             source = Source(order.server, order.database, info, programs)
-            _stream(source, order.at_once, digester, write, report, without)
+            listener = Listener(before.names, watch.is_read)
+            _stream(source, order.at_once, digester, write, report, without, listener)
+        watch.look_at_the_rest()
+        refuse_altered(watch, order.database)
         with mysql.connect(order.server) as connection:
             after = _Content.of(connection, order.database, without)
         sections = digester.sections(collations)
@@ -228,7 +235,12 @@ class _Content:
     """What a dump of a database has to hold at a moment."""
 
     inventory: mysql.Inventory
-    changed_at: dict[str, str]
+    digested: dict[tuple[str, str], str]
+
+    @property
+    def names(self) -> list[str]:
+        """All that the dump programs go through as they do through tables."""
+        return [name for kind in ("table", "view", "sequence") for name in self.inventory.get(kind, [])]
 
     @classmethod
     def of(cls, connection: Any, database: str, without: Collection[str] = ()) -> _Content:
@@ -240,7 +252,7 @@ class _Content:
         dumped = [table for table in held.pop("table", []) if mysql.is_dumped(engines.get(table))]
         return cls(
             {"table": dumped, **held} if dumped else held,
-            mysql.definitions_changed_at(connection, database),
+            mysql.definitions_digested(connection, database),
         )
 
 
@@ -251,12 +263,13 @@ def _stream(
     write: Callable[[bytes | memoryview], None],
     report: Report,
     leave_out: Sequence[str],
+    listener: Listener,
 ) -> None:
     """Dump over as many connections as are wished for, if they can be had. Raises Problem."""
     if wish.connections > 1 and not leave_out:
         try:
             _refuse_before(source)
-            with dumps_at_once.begun(source, wish) as dumps:
+            with dumps_at_once.begun(source, wish, listener) as dumps:
                 report.note(
                     f"Dumped over {dumps.connections} connections; no table could be written to for "
                     f"{dumps.locked_seconds:.2f} s."
@@ -274,6 +287,7 @@ def _stream(
         digester=digester,
         write=write,
         leave_out=leave_out,
+        listener=listener,
     )
 
 
@@ -308,10 +322,11 @@ def stream_dump(
     tick: process.Tick | None = None,
     structure_only: bool = False,
     leave_out: Sequence[str] = (),
+    listener: Listener | None = None,
 ) -> None:
     """Dump a database to `write`, digesting it. Raises Problem unless the dump program is content.
 
-    `take` is given each piece of it; `leave_out` are tables and views.
+    `take` is given each piece of it; `leave_out` are tables and views; `listener` as `started` takes it.
     With `tick`, the dump runs beside it and in a process group of its own.
     """
     source = Source(server, database, info, programs)
@@ -319,7 +334,11 @@ def stream_dump(
     _refuse_lookalikes(source, leave_out)
     views = _rewritten_views(source)
     with dump_program.started(
-        source, structure_only=structure_only, leave_out=leave_out, own_group=tick is not None
+        source,
+        structure_only=structure_only,
+        leave_out=leave_out,
+        own_group=tick is not None,
+        listener=listener,
     ) as running:
         if tick is None:
             spool = Spool(_AHEAD_BYTES)
@@ -430,13 +449,22 @@ def _make_sure_it_is_whole(
             do="If tables were just created or dropped, back up again; if not, check that the "
             "user may see all of it (run preflight).",
         )
-    altered = [
-        name for name, changed in before.changed_at.items() if after.changed_at.get(name, changed) != changed
-    ]
-    if altered:
+    for (kind, name), digest in before.digested.items():
+        if after.digested.get((kind, name), digest) != digest:
+            raise Problem(
+                f"The {kind} {name} of {database} was altered while the dump ran, so the dump is not of "
+                "one moment.",
+                do="Back up again once the change is through.",
+            )
+
+
+def refuse_altered(watch: mysql.TableWatch, database: str) -> None:
+    """Raise Problem where a table was found to be altered before it was dumped."""
+    if watch.altered:
+        told = ": ".join(filter(None, watch.altered))
         raise Problem(
-            f"A table of {database} was altered while the dump ran ({altered[0]}), so the dump is "
-            "not of one moment.",
+            f"A table of {database} was altered while the dump ran ({told}), so the dump is not "
+            "of one moment.",
             do="Back up again once the change is through.",
         )
 

@@ -13,6 +13,7 @@ from functools import wraps
 from typing import Concatenate, ParamSpec, TypeAlias
 
 from backups import mysql, process
+from backups.dumpfile.narration import Narrator
 from backups.errors import Problem
 from backups.spool import Spool
 from backups.stream import Kind, Piece
@@ -64,6 +65,26 @@ def _under_its_own_version(start: _Start[_Wishes]) -> _Start[_Wishes]:
     return started
 
 
+@dataclass(frozen=True)
+class Listener:
+    """Who wants to know where dump programs are. `names` as `Narrator` takes them."""
+
+    names: Sequence[str]
+    is_read: Callable[[str], None]
+
+    def heed(self) -> Callable[[str], bool]:
+        """Takes in the lines of one program; answers whether a line is but narration."""
+        narrator = Narrator(self.names)
+
+        def heed(line: str) -> bool:
+            told = narrator.told(line)
+            if told.table:
+                self.is_read(told.table)
+            return told.is_narration
+
+        return heed
+
+
 @contextmanager
 @_under_its_own_version
 def started(
@@ -73,8 +94,12 @@ def started(
     tables_only: bool = False,
     leave_out: Sequence[str] = (),
     own_group: bool = False,
+    listener: Listener | None = None,
 ) -> Iterator[process.Child]:
-    """The dump program, for the length of a block; its output is to be read. See `mysql.dump_args`."""
+    """The dump program, for the length of a block; its output is to be read. See `mysql.dump_args`.
+
+    `listener` is told of each table as its rows begin to be read.
+    """
     option_fd = process.secret_fd(mysql.option_file(source.server))
     args = mysql.dump_args(
         source.server,
@@ -86,6 +111,7 @@ def started(
         tables_only=tables_only,
         leave_out=leave_out,
         with_history=with_history(source),
+        aloud=listener is not None,
     )
     try:
         with process.child(
@@ -94,6 +120,7 @@ def started(
             stdout=process.PIPE,
             pass_fds=[option_fd],
             own_group=own_group,
+            heed=listener.heed() if listener else None,
         ) as running:
             widen(running.stdout.fileno())
             yield running

@@ -9,13 +9,13 @@ from __future__ import annotations
 
 import threading
 import time
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from itertools import groupby
 
 from backups import dump_program, mysql
-from backups.dump_program import Source
+from backups.dump_program import Listener, Source
 from backups.errors import Problem
 from backups.spool import BREATHS, Room, Spool
 from backups.stream import Kind, Piece, Section, Splitter
@@ -43,22 +43,46 @@ class NotAtOnce(Exception):
 
 
 @contextmanager
-def begun(source: Source, wish: Wish) -> Iterator[AtOnce]:
-    """Dump programs that see the same moment. Raises NotAtOnce, before anything is dumped; Problem."""
+def begun(source: Source, wish: Wish, listener: Listener | None = None) -> Iterator[AtOnce]:
+    """Dump programs that see the same moment. Raises NotAtOnce, before anything is dumped; Problem.
+
+    `listener` as `dump_program.started` takes it.
+    """
     tables = _tables(source)
     room = _room(wish)
     shares = _shares_for(tables, wish.connections, _AHEAD_BYTES + room.bytes)
-    with ExitStack() as ended_last_first:
+    with ExitStack() as ended_last_first, _once_begun(listener) as (heard_later, go):
         dumps: list[_Dump] = []
         with _locked(source, tables) as lock:
             for share in shares:
                 spool = _spool(bool(dumps), len(shares) - 1, room, ended_last_first)
                 leave_out = _left_out(tables, shares, share)
-                dump = _Dump(source, share, leave_out, spool, is_first=not dumps)
+                dump = _Dump(source, share, leave_out, spool, heard_later, is_first=not dumps)
                 dumps.append(ended_last_first.enter_context(dump.running()))
             _wait_until_all_have_begun(dumps)
             lock.release()
+        go()
         yield AtOnce(tables, dumps, lock.seconds)
+
+
+@contextmanager
+def _once_begun(listener: Listener | None) -> Iterator[tuple[Listener | None, Callable[[], None]]]:
+    """A listener that hears nothing until it is let go: programs that did not all begin count for nothing."""
+    decided, has_begun = threading.Event(), threading.Event()
+
+    def is_read(table: str) -> None:
+        decided.wait()
+        if listener and has_begun.is_set():
+            listener.is_read(table)
+
+    def go() -> None:
+        has_begun.set()
+        decided.set()
+
+    try:
+        yield Listener(listener.names, is_read) if listener else None, go
+    finally:
+        decided.set()
 
 
 def _tables(source: Source) -> list[mysql.TableSize]:
@@ -151,10 +175,19 @@ class _Dump:
     """One of the dump programs, and what it has written."""
 
     def __init__(
-        self, source: Source, tables: Sequence[str], leave_out: Sequence[str], spool: Spool, *, is_first: bool
+        self,
+        source: Source,
+        tables: Sequence[str],
+        leave_out: Sequence[str],
+        spool: Spool,
+        listener: Listener | None,
+        *,
+        is_first: bool,
     ) -> None:
         self.tables, self.spool = tables, spool
         self._source, self._leave_out, self._is_first = source, leave_out, is_first
+        self._listener = Listener(listener.names, self._reads) if listener else None
+        self._wants_to_know = listener
         self._begun, self._head = threading.Event(), Splitter()
         self.splitter = Splitter()
 
@@ -163,11 +196,19 @@ class _Dump:
         """Run the program, and read it beside."""
         with (
             dump_program.started(
-                self._source, leave_out=self._leave_out, tables_only=not self._is_first
+                self._source,
+                leave_out=self._leave_out,
+                tables_only=not self._is_first,
+                listener=self._listener,
             ) as child,
             dump_program.read_into(self.spool, self._source, child, self._look_for_begin),
         ):
             yield self
+
+    def _reads(self, table: str) -> None:
+        self._begun.set()
+        if self._wants_to_know:
+            self._wants_to_know.is_read(table)
 
     def has_begun(self, until: float) -> bool:
         """Wait for what it writes in its transaction only. Raises what ended it."""

@@ -7,6 +7,7 @@ that started it is left, for whatever reason. None inherits this process's envir
 from __future__ import annotations
 
 import ctypes
+import fcntl
 import os
 import selectors
 import shutil
@@ -27,6 +28,8 @@ from typing import IO
 GRACE_SECONDS = 3.0
 TICK_SECONDS = 0.25
 _TAIL_LINES = 25
+# Whoever heeds the lines may ask a server about each.
+_LAST_WORDS_SECONDS = 300.0
 _READ_BYTES = 1 << 16
 _PR_SET_CHILD_SUBREAPER = 36
 
@@ -94,7 +97,10 @@ def secret_fd(content: bytes) -> int:
 
 
 class Child:
-    """A running program; `stderr` goes to an unnamed file of which the end is kept."""
+    """A running program; `stderr` goes to an unnamed file of which the end is kept.
+
+    With `heed`, each line goes there as it comes, and those that it takes are not kept.
+    """
 
     def __init__(
         self,
@@ -107,8 +113,12 @@ class Child:
         pass_fds: Sequence[int] = (),
         own_group: bool = True,
         folder: str | None = None,
+        heed: Callable[[str], bool] | None = None,
     ) -> None:
         self.args = tuple(args)
+        self._heeded = _Heeded(heed) if heed else None
+        if self._heeded is not None:
+            stderr = self._heeded.for_program
         self._stderr_file = tempfile.TemporaryFile() if stderr is None else None  # noqa: SIM115
         self._own_group = own_group
         self._is_stopped = False
@@ -125,6 +135,9 @@ class Child:
             )
         except FileNotFoundError:
             raise NotInstalled(self.program) from None
+        finally:
+            if self._heeded is not None:
+                self._heeded.begin()
 
     @property
     def program(self) -> str:
@@ -167,7 +180,9 @@ class Child:
                 tick()
 
     def stderr_tail(self) -> tuple[str, ...]:
-        """The last lines of standard error so far."""
+        """The last lines of standard error so far; of a program that has ended, of all it wrote."""
+        if self._heeded is not None:
+            return self._heeded.tail(wait=_LAST_WORDS_SECONDS if self.poll() is not None else 0)
         if self._stderr_file is None:
             return ()
         fd = self._stderr_file.fileno()
@@ -204,10 +219,63 @@ class Child:
 
     def close(self) -> None:
         """Close this side of the pipes."""
+        if self._heeded is not None:
+            self._heeded.tail(wait=GRACE_SECONDS)
         for pipe in (self._popen.stdin, self._popen.stdout, self._popen.stderr, self._stderr_file):
             if pipe is not None:
                 with suppress(BrokenPipeError):
                     pipe.close()
+
+
+class _Heeded:
+    """Standard error, read in a thread as it comes. The program waits with its next word until the one
+    before was heeded, where the kernel has pipes that hold a single one (see `man 2 pipe`, O_DIRECT).
+    """
+
+    def __init__(self, heed: Callable[[str], bool]) -> None:
+        self._heed = heed
+        self._tail: deque[str] = deque(maxlen=_TAIL_LINES)
+        try:
+            self._end, self.for_program = os.pipe2(os.O_CLOEXEC | os.O_DIRECT)
+        except OSError:
+            self._end, self.for_program = os.pipe2(os.O_CLOEXEC)
+        with suppress(OSError):
+            fcntl.fcntl(self.for_program, fcntl.F_SETPIPE_SZ, 1)
+        self._reading = threading.Thread(target=self._read, daemon=True)
+
+    def begin(self) -> None:
+        """Read, now that the program has its end of the pipe."""
+        os.close(self.for_program)
+        self._reading.start()
+
+    def tail(self, *, wait: float) -> tuple[str, ...]:
+        """The last lines that were not taken, after so many seconds at most for the last of them."""
+        self._reading.join(wait)
+        is_cut = wait and self._reading.is_alive()
+        return (*self._tail, "error: what it said last could not be read") if is_cut else tuple(self._tail)
+
+    def _read(self) -> None:
+        lines = _Lines(self._line)
+        copy_out, copy_in = os.pipe2(os.O_CLOEXEC)
+        tee = ctypes.CDLL(None, use_errno=True).tee
+        try:
+            while True:
+                copied = tee(self._end, copy_in, _READ_BYTES, 0)
+                if copied > 0:
+                    lines.feed(os.read(copy_out, copied))
+                    os.read(self._end, copied)
+                elif data := os.read(self._end, _READ_BYTES):
+                    lines.feed(data)
+                else:
+                    break
+            lines.close()
+        finally:
+            for fd in (self._end, copy_out, copy_in):
+                os.close(fd)
+
+    def _line(self, line: str) -> None:
+        if not self._heed(line):
+            self._tail.append(line)
 
 
 class NewLines:
@@ -238,9 +306,12 @@ def child(
     stdout: int | IO[bytes] = subprocess.DEVNULL,
     pass_fds: Sequence[int] = (),
     own_group: bool = True,
+    heed: Callable[[str], bool] | None = None,
 ) -> Iterator[Child]:
-    """Start a program for the length of a block. Raises NotInstalled."""
-    started = Child(args, env=env, stdin=stdin, stdout=stdout, pass_fds=pass_fds, own_group=own_group)
+    """Start a program for the length of a block; arguments as those of `Child`. Raises NotInstalled."""
+    started = Child(
+        args, env=env, stdin=stdin, stdout=stdout, pass_fds=pass_fds, own_group=own_group, heed=heed
+    )
     try:
         yield started
     finally:

@@ -21,6 +21,7 @@ from backups.mysql.contents import (
     BrokenView,
     ForeignKey,
     Inventory,
+    Made,
     TableSize,
     broken_views,
     count_rows,
@@ -31,6 +32,7 @@ from backups.mysql.contents import (
     default_collations,
     definition,
     definitions_changed_at,
+    definitions_digested,
     describe_as_dumps_do,
     events_of_the_past,
     folds_names,
@@ -114,3 +116,4 @@ from backups.mysql.room import DataFolder, data_folder, free_by_plugin
 from backups.mysql.schemas import spelling, spelling_for
 from backups.mysql.server import MARIADB, MYSQL, Server, ServerInfo, server_warnings, version_number
 from backups.mysql.state import Replica, binary_log_position, lock_wait, probe, replica
+from backups.mysql.watching import Altered, TableWatch, watched_tables

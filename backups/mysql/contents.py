@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Collection, Sequence
 from contextlib import suppress
+from datetime import datetime
 from typing import Any, NamedTuple
 
 import MySQLdb
@@ -394,7 +395,59 @@ def definition(connection: Any, database: str, table: str) -> bytes:
     return b"" if of_a_view else str(text).encode()
 
 
-def definitions_changed_at(connection: Any, database: str) -> dict[str, str]:
-    """When each table with rows of its own was last created or altered, to notice DDL during a dump."""
-    rows = _of_tables(connection, "TABLE_NAME, TABLE_TYPE, CREATE_TIME", database)
-    return {str(name): str(time) for name, kind, time in rows if kind in ("BASE TABLE", "SYSTEM VERSIONED")}
+class Made(NamedTuple):
+    """When a table was last created or altered, None where the server does not know, and what it is."""
+
+    at: datetime | None
+    engine: str
+    is_partitioned: bool
+
+
+def definitions_changed_at(connection: Any, database: str) -> dict[str, Made]:
+    """Of each table with rows of its own when it was made, to notice DDL during a dump."""
+    rows = _of_tables(
+        connection, "TABLE_NAME, TABLE_TYPE, CREATE_TIME, ENGINE, COALESCE(CREATE_OPTIONS, '')", database
+    )
+    return {
+        str(name): Made(at if isinstance(at, datetime) else None, str(engine), "partitioned" in str(options))
+        for name, kind, at, engine, options in rows
+        if kind in ("BASE TABLE", "SYSTEM VERSIONED")
+    }
+
+
+def made_at(connection: Any, database: str, table: str) -> datetime | None:
+    """When a table was last created or altered, None where it is not there or the server does not know."""
+    rows = rows_of(
+        connection,
+        database,
+        "TABLES",
+        "TABLE_NAME, CREATE_TIME",
+        condition="AND TABLE_NAME = %s",
+        arguments=[table],
+    )
+    return next((at for name, at in rows if name == table and isinstance(at, datetime)), None)
+
+
+def definitions_digested(connection: Any, database: str) -> dict[tuple[str, str], str]:
+    """The views and routines of a database, each with a digest of its text, as far as we may see it."""
+    return {
+        (str(kind).lower(), str(name)): str(digest)
+        for table, by, columns, texts in (_VIEW_TEXTS, _ROUTINE_TEXTS)
+        for kind, name, digest in rows_of(
+            connection, database, table, f"{columns}, SHA2(CONCAT_WS('\\0', {texts}), 256)", by=by
+        )
+    }
+
+
+_VIEW_TEXTS = (
+    "VIEWS",
+    "TABLE_SCHEMA",
+    "'view', TABLE_NAME",
+    "VIEW_DEFINITION, CHECK_OPTION, DEFINER, SECURITY_TYPE",
+)
+_ROUTINE_TEXTS = (
+    "ROUTINES",
+    "ROUTINE_SCHEMA",
+    "ROUTINE_TYPE, ROUTINE_NAME",
+    "ROUTINE_DEFINITION, DTD_IDENTIFIER, DEFINER, SECURITY_TYPE, SQL_MODE",
+)

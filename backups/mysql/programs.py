@@ -209,11 +209,13 @@ def dump_args(
     tables_only: bool = False,
     leave_out: Sequence[str] = (),
     with_history: bool = True,
+    aloud: bool = False,
 ) -> tuple[str, ...]:
     """A whole, consistent dump of one database.
 
     With `tables_only` without its events and routines; `leave_out` are tables, views and sequences.
     `with_history` asks for what system-versioned tables held before, where the program can.
+    `aloud` has the program say on standard error where it is.
     """
     args = [
         *programs.before_dump,
@@ -240,6 +242,8 @@ def dump_args(
         args.append("--dump-history")
     if structure_only:
         args.append("--no-data")
+    if aloud:
+        args.append("--verbose")
     if not tables_only:
         args += ["--routines", "--events"]
     args += [f"--ignore-table={database}.{name}" for name in leave_out]

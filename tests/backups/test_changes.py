@@ -1,11 +1,20 @@
-"""A table is altered, dropped or made while the dump runs: an error or a whole dump, never half of one."""
+"""What is altered, dropped or made while the dump runs: an error or a whole dump of one moment."""
 
 from __future__ import annotations
 
+import os
+import threading
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+
 import pytest
 
+from backups import dump, dumps_at_once, mysql, process
+from backups.errors import Problem
 from tests.backups.conftest import MakePortal
-from tests.backups.worlds import Portal, Ran, make_shop
+from tests.backups.test_dumps_at_once import may_lock
+from tests.backups.worlds import Portal, Ran, Shop, client_dir, make_shop, wait_until
 from tests.servers import DatabaseServer
 
 # The dump is held at "m"; "z" comes after it and "a" before.
@@ -62,6 +71,301 @@ def test_rows_written_meanwhile_are_not_in_the_dump(
     dump = portal.restic("dump", "latest", f"/mysql/{portal.shop.name}.sql")
     assert b"333333" not in dump
     assert b"(1,1)" in dump.split(b"CREATE TABLE `z`")[1]
+
+
+# The dump is held at "m": what begins with "a" is dumped by then, what begins with "z" is not.
+PARTS = """
+CREATE TABLE a (id INT PRIMARY KEY, n INT);
+INSERT INTO a VALUES (1, 11);
+CREATE TABLE a_part (id INT PRIMARY KEY) PARTITION BY RANGE (id)
+  (PARTITION low VALUES LESS THAN (100), PARTITION high VALUES LESS THAN (200));
+INSERT INTO a_part VALUES (21), (121);
+CREATE TABLE a_spare (id INT PRIMARY KEY);
+INSERT INTO a_spare VALUES (31);
+CREATE TABLE m (id INT PRIMARY KEY, n INT);
+INSERT INTO m VALUES (1, 41);
+CREATE TABLE z (id INT PRIMARY KEY, n INT);
+INSERT INTO z VALUES (1, 51);
+CREATE TABLE z_part (id INT PRIMARY KEY) PARTITION BY RANGE (id)
+  (PARTITION low VALUES LESS THAN (100), PARTITION high VALUES LESS THAN (200));
+INSERT INTO z_part VALUES (61), (161);
+CREATE TABLE z_spare (id INT PRIMARY KEY);
+INSERT INTO z_spare VALUES (71);
+CREATE VIEW sums AS SELECT SUM(n) AS n FROM a;
+CREATE PROCEDURE tidy() DELETE FROM a WHERE n IS NULL;
+"""
+BESIDE = """
+CREATE TABLE it (id INT PRIMARY KEY);
+INSERT INTO it VALUES (81);
+CREATE TABLE z (id INT PRIMARY KEY, n INT);
+CREATE TABLE busy (id INT PRIMARY KEY);
+"""
+HARM = {
+    "a partition for a table to come": "ALTER TABLE a_part EXCHANGE PARTITION low WITH TABLE z_spare",
+    "a table for a partition to come": "ALTER TABLE z_part EXCHANGE PARTITION low WITH TABLE a_spare",
+    "another database's for a partition": "ALTER TABLE z_part EXCHANGE PARTITION low WITH TABLE {other}.it",
+    "two tables swapped": "RENAME TABLE a TO t, z TO a, t TO z",
+    "swapped one by one": "ALTER TABLE z RENAME t; ALTER TABLE a RENAME z; ALTER TABLE t RENAME a",
+    "swapped with another database's": "RENAME TABLE z TO {other}.t, {other}.z TO z",
+    "emptied": "TRUNCATE TABLE z",
+    "a partition emptied": "ALTER TABLE z_part TRUNCATE PARTITION low",
+    "a partition dropped": "ALTER TABLE z_part DROP PARTITION low",
+    "dropped and made again": "DROP TABLE z; CREATE TABLE z (id INT PRIMARY KEY, n INT)",
+    "copied": "ALTER TABLE z FORCE, ALGORITHM=COPY",
+    "widened": "ALTER TABLE z ADD COLUMN more INT DEFAULT 7",
+    "moved away": "RENAME TABLE z TO {other}.zz",
+}
+HARM_BESIDE_TABLES = {
+    "view": "CREATE OR REPLACE VIEW sums AS SELECT MIN(n) AS n FROM a",
+    "procedure": "DROP PROCEDURE tidy; CREATE PROCEDURE tidy() DELETE FROM a",
+}
+# Elsewhere on the server tables are altered all the while.
+NO_HARM = {
+    "dumped already": "ALTER TABLE a ADD INDEX (n); OPTIMIZE TABLE a; TRUNCATE TABLE a_spare",
+    "one partition more": "ALTER TABLE a_part ADD PARTITION (PARTITION p VALUES LESS THAN (900))",
+    "among the dumped": "RENAME TABLE a TO t, t TO a; ALTER TABLE a_part TRUNCATE PARTITION low",
+    "looked at": "ANALYZE TABLE z, z_part; CHECK TABLE z, z_part, z_spare",
+    "written to": "INSERT INTO z_part VALUES (62); DELETE FROM z",
+    "view made again": "CREATE OR REPLACE VIEW sums AS SELECT SUM(n) AS n FROM a",
+}
+# For these the table is wanted alone, as it is for an EXCHANGE PARTITION.
+NO_HARM_ALONE = {
+    "trigger": "CREATE TRIGGER count_them BEFORE INSERT ON z_part FOR EACH ROW SET @n = 1",
+    "flushed": "FLUSH TABLES z_part, z, z_spare",
+    "locked": "LOCK TABLES z_part WRITE, z WRITE; UNLOCK TABLES",
+}
+
+
+@pytest.fixture
+def parts(db_server: DatabaseServer) -> Iterator[Shop]:
+    """A shop with partitions, and another database beside it, as `beside` names it."""
+    shop = make_shop(db_server, PARTS)
+    db_server.create_database(beside(shop))
+    db_server.load(BESIDE, beside(shop))
+    yield shop
+    db_server.execute(f"DROP DATABASE {shop.name}; DROP DATABASE {beside(shop)}")
+
+
+def beside(shop: Shop) -> str:
+    return f"{shop.name}_beside"
+
+
+@pytest.mark.parametrize("tries", [3, pytest.param(20, marks=pytest.mark.soak)])
+@pytest.mark.parametrize("change", ["a partition for a table to come", "two tables swapped"])
+def test_what_was_read_of_two_moments_is_noticed(change: str, tries: int, parts: Shop) -> None:
+    notice(parts, HARM[change], tries)
+
+
+@pytest.mark.soak
+@pytest.mark.parametrize("change", HARM)
+def test_every_change_that_does_harm_is_noticed(change: str, parts: Shop) -> None:
+    notice(parts, HARM[change], 20)
+
+
+def notice(parts: Shop, change: str, tries: int) -> None:
+    for _ in range(tries):
+        with pytest.raises(Problem, match=r"was altered|was altered or dropped|does not hold") as told:
+            dumped_during(parts, change.format(other=beside(parts)))
+        assert told.value.do
+        remade(parts)
+
+
+@pytest.mark.parametrize("kind", HARM_BESIDE_TABLES)
+def test_view_or_procedure_of_another_moment_is_noticed(kind: str, parts: Shop) -> None:
+    with pytest.raises(Problem, match=f"The {kind} (sums|tidy) .* was altered while the dump ran"):
+        dumped_during(parts, HARM_BESIDE_TABLES[kind])
+
+
+def test_changes_that_do_no_harm_are_no_alarm(parts: Shop) -> None:
+    with altered_elsewhere(parts):
+        dumped_during(parts, *NO_HARM.values())
+    remade(parts)
+    dumped_during(parts, *NO_HARM_ALONE.values())
+
+
+@pytest.mark.soak
+@pytest.mark.parametrize("change", NO_HARM)
+def test_every_change_that_does_no_harm_is_no_alarm(change: str, parts: Shop) -> None:
+    for _ in range(20):
+        with altered_elsewhere(parts):
+            dumped_during(parts, NO_HARM[change])
+        remade(parts)
+
+
+@pytest.mark.soak
+@pytest.mark.parametrize("change", NO_HARM_ALONE)
+def test_table_that_somebody_wants_alone_is_no_alarm(change: str, parts: Shop) -> None:
+    for _ in range(20):
+        dumped_during(parts, NO_HARM_ALONE[change])
+        remade(parts)
+
+
+def test_whoever_wants_a_table_alone_gets_it_within_two_seconds(parts: Shop) -> None:
+    with parts.held("m"):
+        dumping = Dumping(parts)
+        parts.wait_for_a_waiting_dump()
+        since = time.monotonic()
+        parts.execute("ALTER TABLE a_part ADD PARTITION (PARTITION top VALUES LESS THAN (900))")
+        took = time.monotonic() - since
+    dumping.result()
+    assert took < 4  # two, and what a busy machine takes
+
+
+def test_table_of_which_mariadb_forgets_when_it_was_made_is_no_alarm(mariadb_server: DatabaseServer) -> None:
+    """InnoDB's purge opens such tables before anyone asks for their times, about every second time."""
+    shop = make_shop(mariadb_server, FORGOTTEN)
+    for number in range(3):
+        forget(shop, number)
+        dumped(shop)
+
+
+@pytest.mark.soak
+def test_twenty_of_twenty_tables_are_forgotten_without_an_alarm(mariadb_server: DatabaseServer) -> None:
+    shop = make_shop(mariadb_server, FORGOTTEN)
+    unknown = 0
+    for number in range(20):
+        forget(shop, number)
+        unknown += made_in(shop)["gen"].at is None
+        dumped(shop)
+        forget(shop, number + 100)
+        with pytest.raises(Problem, match="was altered"):
+            dumped_during(shop, "RENAME TABLE gen TO t, gen2 TO gen, t TO gen2")
+    assert unknown
+
+
+FORGOTTEN = """
+CREATE TABLE gen (id INT PRIMARY KEY, a INT, b INT GENERATED ALWAYS AS (a * 2) VIRTUAL, KEY (b));
+CREATE TABLE gen2 LIKE gen;
+CREATE TABLE a (id INT PRIMARY KEY);
+"""
+
+
+def forget(shop: Shop, number: int) -> None:
+    shop.execute(f"REPLACE INTO gen (id, a) VALUES (1, {number}), (2, {number}); FLUSH TABLES gen")
+    time.sleep(0.6)
+
+
+def made_in(shop: Shop) -> dict[str, mysql.Made]:
+    with mysql.connect(server_of(shop)) as connection:
+        return mysql.definitions_changed_at(connection, shop.name)
+
+
+@pytest.mark.soak
+def test_several_programs_notice_what_the_one_of_them_has_not_read(parts: Shop) -> None:
+    """Each is stopped in a large table of its own, for the reader is slow."""
+    may_lock(parts)
+    for table in ("b_large", "n_large"):
+        parts.execute(f"CREATE TABLE {table} (id INT AUTO_INCREMENT PRIMARY KEY, filler LONGBLOB)")
+        for _ in range(48):
+            parts.execute(f"INSERT INTO {table} (filler) VALUES (REPEAT(RANDOM_BYTES(1000), 1000))")
+    parts.execute("ANALYZE TABLE b_large, n_large; CREATE TABLE c_spare LIKE a_spare; CREATE TABLE c LIKE a")
+
+    dumping = Dumping(parts, connections=2, is_slow=True)
+    parts.execute("ALTER TABLE a ADD INDEX (n)")
+    dumping.result()
+
+    for change in (
+        "ALTER TABLE a_part EXCHANGE PARTITION low WITH TABLE c_spare",
+        "RENAME TABLE a TO t, c TO a, t TO c",
+    ):
+        dumping = Dumping(parts, connections=2, is_slow=True)
+        parts.execute(change)
+        with pytest.raises(Problem, match="was altered"):
+            dumping.result()
+
+
+class Dumping:
+    """A dump without a repository, beside; a slow one is read only when its result is wanted."""
+
+    def __init__(self, shop: Shop, connections: int = 1, *, is_slow: bool = False) -> None:
+        order = dump.Order(
+            server_of(shop),
+            shop.name,
+            client_dir(shop.server),
+            at_once=dumps_at_once.Wish(connections),
+        )
+        self.report = dump.Report(process.secret_fd(b""))
+        self._raised: list[BaseException] = []
+        self._reading, writing = os.pipe()
+
+        def work() -> None:
+            try:
+                dump.dump(order, writing, self.report)
+            except BaseException as error:  # noqa: BLE001  raised again by `result`
+                self._raised.append(error)
+            finally:
+                os.close(writing)
+
+        self._working = threading.Thread(target=work, daemon=True)
+        self._working.start()
+        if is_slow:
+            wait_until(lambda: self.report.read().get("progress"), "a dump that has begun")
+            time.sleep(2)
+        else:
+            self._emptying = threading.Thread(target=self._empty, daemon=True)
+            self._emptying.start()
+
+    def result(self) -> None:
+        """Wait for the end. Raises what the dump raised."""
+        self._empty()
+        self._working.join()
+        if self._raised:
+            raise self._raised[0]
+
+    def _empty(self) -> None:
+        while os.read(self._reading, 1 << 20):
+            pass
+
+
+def dumped(shop: Shop) -> None:
+    Dumping(shop).result()
+
+
+def dumped_during(shop: Shop, *changes: str) -> None:
+    """A dump in the middle of which statements are run."""
+    with shop.held("m" if "m" in tables_of(shop) else "a"):
+        dumping = Dumping(shop)
+        shop.wait_for_a_waiting_dump()
+        for change in changes:
+            shop.execute(change)
+    dumping.result()
+
+
+def tables_of(shop: Shop) -> set[str]:
+    return {name for (name,) in shop.query("SHOW TABLES")}
+
+
+def server_of(shop: Shop) -> mysql.Server:
+    return mysql.Server(shop.server.host, shop.server.port, shop.user, shop.password)
+
+
+def remade(shop: Shop) -> None:
+    """Have the shop as it was."""
+    for name in (shop.name, beside(shop)):
+        shop.server.create_database(name)
+    shop.server.load(PARTS, shop.name)
+    shop.server.load(BESIDE, beside(shop))
+
+
+@contextmanager
+def altered_elsewhere(shop: Shop) -> Iterator[None]:
+    """Somebody alters and renames tables of another database, over and over."""
+    over = threading.Event()
+
+    def alter() -> None:
+        while not over.wait(0.05):
+            shop.server.execute(
+                "ALTER TABLE busy FORCE; RENAME TABLE busy TO busier; RENAME TABLE busier TO busy",
+                beside(shop),
+            )
+
+    altering = threading.Thread(target=alter)
+    altering.start()
+    try:
+        yield
+    finally:
+        over.set()
+        altering.join()
 
 
 def backed_up_during(portal: Portal, change: str) -> Ran:
