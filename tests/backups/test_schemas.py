@@ -8,6 +8,8 @@ from collections.abc import Iterator
 import pytest
 
 from backups import mysql
+from backups.mysql.contents import made_at
+from backups.mysql.watching import _columns
 from tests.backups.worlds import make_shop
 from tests.restore.stories import quoted
 from tests.servers import DatabaseServer
@@ -50,6 +52,7 @@ def neighbours(db_server: DatabaseServer) -> Iterator[list[str]]:
 def test_all_that_is_told_is_its_own(db_server: DatabaseServer, neighbours: list[str]) -> None:
     server = mysql.Server(db_server.host, db_server.port, db_server.user, db_server.password)
     name, other, _ = neighbours
+    db_server.execute(f"CREATE TABLE {quoted(other)}.parent_0 (id INT PRIMARY KEY, more INT)")
     with mysql.connect(server, name) as connection:
         assert mysql.inventory(connection, name) == INVENTORY
         assert mysql.tables_without_snapshot(connection, name) == ["loose_0 (MyISAM)"]
@@ -60,6 +63,20 @@ def test_all_that_is_told_is_its_own(db_server: DatabaseServer, neighbours: list
         assert mysql.referenced_tables(connection, name) == ["parent_0"]
         assert mysql.foreign_keys_into(connection, name) == []
         assert sorted(mysql.definitions_changed_at(connection, name)) == INVENTORY["table"]
+        assert mysql.tables_without_primary_key(connection, name) == ["loose_0"]
+        assert sorted(mysql.definitions_digested(connection, name)) == [
+            ("function", "function_0"),
+            ("procedure", "procedure_0"),
+            ("view", "view_0"),
+        ]
+        assert made_at(connection, name, "child_0") is not None
+        assert made_at(connection, name, "child_1") is None
+        for columns in (_columns(connection, [name]), _columns(connection, [name], "parent_0")):
+            assert {place: count for place, (count, _) in columns.items() if "parent" in place[1]} == {
+                (name, "parent_0"): 1
+            }
+        mysql.refuse_unreadable(connection, name)
+        mysql.refuse_short(connection, name)
         assert [
             table.name for table in mysql.listed_tables(connection, name) if table.is_table and table.bytes
         ]

@@ -22,6 +22,7 @@ from tests.restore.stories import (
     make_restorable,
     may_restore,
     restore,
+    store,
     succeeded,
     undo,
 )
@@ -209,6 +210,32 @@ def test_tables_that_such_a_server_takes_for_one_are_refused_before(
     assert databases_of(there) == [there.name]
     snapshot = database.snapshots.latest("time")
     assert "for one" in " ".join(plan(database, snapshot, mode=mode, target=target).obstacles)
+
+
+@pytest.mark.soak
+@pytest.mark.parametrize("mode", [RestoreMode.NEW, RestoreMode.REPLACE, RestoreMode.IN_PLACE])
+def test_so_are_those_of_a_dump_that_has_no_list_of_its_tables(
+    both: tuple[Shop, Shop], make_database: MakeDatabase, mode: RestoreMode, settings: Settings
+) -> None:
+    _, there = both
+    there.execute("CREATE TABLE orders (id INT); INSERT INTO orders VALUES (42)")
+    database = make_database(there)
+    text = "".join(
+        f"DROP TABLE IF EXISTS `{name}`;\nCREATE TABLE `{name}` (`id` int);\n"
+        f"INSERT INTO `{name}` VALUES (1);\n"
+        for name in ("Orders", "ORDERS")
+    )
+    store(database, text.encode())
+
+    for settings.RESTORE_CONNECTIONS in (1, 4):
+        target = f"{there.name}_new" if mode == RestoreMode.NEW else there.name
+        told = failed(restore(database, mode, target=target, without_safety=True))
+        assert "would take for one: Orders, ORDERS" in told
+        assert there.query("SELECT id FROM orders") == [(42,)]
+        assert databases_of(there) == [there.name]
+    told = failed(verify(database))
+    assert "Nothing was proved" in told
+    assert "has Orders, ORDERS" in told
 
 
 def test_inventories_are_spelled_as_the_server_would() -> None:
