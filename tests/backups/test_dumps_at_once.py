@@ -363,9 +363,14 @@ def large(lockable: Shop, make_portal: MakePortal, tmp_path: Path) -> Iterator[P
     assert list(spool.iterdir()) == []
 
 
-def with_much_to_dump(lockable: Shop, make_portal: MakePortal, spool: Path, *, ahead: int = 4) -> Portal:
-    """`ahead` are the megabytes of the table that the second program dumps."""
-    fill(lockable, "a_large", megabytes=40)
+def with_much_to_dump(
+    lockable: Shop, make_portal: MakePortal, spool: Path, *, first: int = 40, ahead: int = 4
+) -> Portal:
+    """The megabytes of the table that the `first` program dumps, and of the one that the second dumps ahead.
+
+    What comes between them goes to whose is the smaller.
+    """
+    fill(lockable, "a_large", megabytes=first)
     fill(lockable, "z_large", megabytes=ahead)
     return make_portal(lockable, DUMP_CONNECTIONS="2", DUMP_SPOOL_DIR=str(spool), DUMP_SPOOL_MB="500")
 
@@ -504,13 +509,19 @@ def test_disk_of_the_spool_fills_during_the_dump(
         assert_next_succeeds(portal)
 
 
-def test_table_altered_behind_the_programs_is_an_error(large: Portal) -> None:
-    with halfway(large) as backup:
-        large.shop.execute("ALTER TABLE journal ADD COLUMN more INT")
-    ran = large.finish(backup)
+def test_table_altered_before_a_program_comes_to_it_is_an_error_and_none_afterwards(
+    lockable: Shop, make_portal: MakePortal, tmp_path: Path
+) -> None:
+    portal = with_much_to_dump(lockable, make_portal, tmp_path, first=20, ahead=28)
+    with halfway(portal) as backup:
+        portal.shop.execute("ALTER TABLE journal ADD COLUMN more INT")
+    ran = portal.finish(backup)
 
     assert ran.code == 1
     assert "journal" in ran.json["error"]
     assert "altered" in ran.json["error"]
-    assert_nothing_came_of_it(large, "failed")
-    assert_next_succeeds(large)
+    assert_nothing_came_of_it(portal, "failed")
+
+    with halfway(portal) as backup:
+        portal.shop.execute("ALTER TABLE z_large ADD COLUMN more INT")  # as soon as it is dumped
+    assert portal.finish(backup).code == 0
