@@ -225,7 +225,7 @@ def test_so_are_those_of_a_dump_that_has_no_list_of_its_tables(
         f"INSERT INTO `{name}` VALUES (1);\n"
         for name in ("Orders", "ORDERS")
     )
-    store(database, text.encode())
+    store(database, f"{text}\n-- Dump completed\n".encode())
 
     for settings.RESTORE_CONNECTIONS in (1, 4):
         target = f"{there.name}_new" if mode == RestoreMode.NEW else there.name
