@@ -68,7 +68,13 @@ from backups.mysql.left_out import (
     without_history,
     without_rows,
 )
-from backups.mysql.loading import LoadingConnection, break_off, loading_connections, session_mode
+from backups.mysql.loading import (
+    UNREADABLE_REMARK,
+    LoadingConnection,
+    break_off,
+    loading_connections,
+    session_mode,
+)
 from backups.mysql.locks import NotLocked, ReadLock, locked_for_reading
 from backups.mysql.lossy_views import LossyView, lossy_views, routines_with_lossy_definer
 from backups.mysql.names import derived_name, loosely, name_pattern, named, prefix_pattern, quote

@@ -27,6 +27,8 @@ from backups.mysql.problems import MySQLProblem, NoMoreConnections, OfTheServer,
 from backups.mysql.server import Server
 from backups.mysql.session import BEGIN_ASKING, BEGIN_LOADING, CHANGES_TABLES, OF_PRIMARY_KEYS, to_change
 
+# In the place of a remark's number, where that cannot be read.
+UNREADABLE_REMARK = 0
 _DEADLOCK_TRIES = 20
 _COLLATIONS = ("character_set_connection", "collation_connection")
 # What a session begins with besides `BEGIN_LOADING` that is not the server's own default.
@@ -133,10 +135,7 @@ class LoadingConnection:
 
     def warnings(self) -> list[tuple[int, str]]:
         """What the server says of the last statement, which it took and did otherwise: (number, text)."""
-        if not self.driver.warning_count():
-            return []
-        told = fetch_all(self.driver, "SHOW WARNINGS")
-        return [(int(code), str(text)) for level, code, text in told if level != "Note"]
+        return [(number, text) for level, number, text in self._remarks() if level != "Note"]
 
     def _ways_out(self) -> dict[str, str]:
         """For each setting that is withheld: what an administrator can do."""
@@ -165,10 +164,23 @@ class LoadingConnection:
 
     def noted(self) -> frozenset[int]:
         """The numbers of the server's remarks on the statement that ran last."""
+        return frozenset(number for _, number, _ in self._remarks())
+
+    def _remarks(self) -> list[tuple[str, int, str]]:
         if not self.driver.warning_count():
-            return frozenset()
+            return []
         self.driver.query(b"SHOW WARNINGS")
-        return frozenset(int(number) for _, number, _ in self.driver.store_result().fetch_row(0))
+        told = self.driver.store_result()
+        return [_next_remark(told) for _ in range(told.num_rows())]
+
+
+def _next_remark(told: Any) -> tuple[str, int, str]:
+    """Level, number and text; where it quotes names that are not in UTF-8, nobody can tell which it is."""
+    try:
+        ((level, number, text),) = told.fetch_row(1)
+    except UnicodeDecodeError:
+        return "", UNREADABLE_REMARK, "its remark is in another character set than UTF-8"
+    return str(level), int(number), str(text)
 
 
 @contextmanager

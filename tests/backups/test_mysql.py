@@ -327,3 +327,37 @@ def test_missing_database_is_the_one_that_the_server_names(
 
     assert f"has no database '{named}' that user dump may see" in told.value.what
     assert told.value.do.startswith(do)
+
+
+class Remarks:
+    """The answer to SHOW WARNINGS, and its driver: a remark without a text cannot be read."""
+
+    def __init__(self, *rows: tuple[str, int, str]) -> None:
+        self._rows = list(rows)
+
+    def warning_count(self) -> int:
+        return len(self._rows)
+
+    def query(self, _statement: bytes) -> None: ...
+
+    def store_result(self) -> Remarks:
+        return self
+
+    def num_rows(self) -> int:
+        return len(self._rows)
+
+    def fetch_row(self, _count: int) -> tuple[tuple[str, int, str]]:
+        row = self._rows.pop(0)
+        if not row[2]:
+            raise UnicodeDecodeError("utf-8", b"\x83", 0, 1, "invalid start byte")
+        return (row,)
+
+
+def test_a_remark_in_another_character_set_is_one_of_which_nobody_knows() -> None:
+    rows = [("Note", 1544, "over"), ("Warning", 1265, ""), ("Warning", 1264, "Out of range")]
+
+    def heard() -> mysql.LoadingConnection:
+        return mysql.LoadingConnection(Remarks(*rows), 0, 0, SERVER, "shop")
+
+    assert heard().noted() == {1544, mysql.UNREADABLE_REMARK, 1264}
+    assert [number for number, _ in heard().warnings()] == [mysql.UNREADABLE_REMARK, 1264]
