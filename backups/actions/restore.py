@@ -22,6 +22,7 @@ from backups.actions.verify import (
     differing_sections,
     holds_nothing,
     is_by_vedetta,
+    made_of,
     other_versions,
     source_name,
     without_left_out,
@@ -41,7 +42,7 @@ from backups.obstacles import (
 )
 from backups.progress import Progress
 from backups.stream import Kind, ManifestDamaged, objects_in
-from backups.swap import Place, refuse_without_rows
+from backups.swap import Place, refuse_unless_whole, refuse_without_rows
 
 
 def run(run: Run, progress: Progress) -> Outcome:
@@ -104,7 +105,20 @@ def _into_new(restore: Restore, access: restic.Access, place: Place, progress: P
         raise
     if made:
         services.left_cleared(restore.run_id, "scratch")
+    _refuse_unmade(restore, loading)
     progress.log(f"{restore.snapshot.short_id} was restored into {restore.target}.")
+
+
+def _refuse_unmade(restore: Restore, loading: Loading) -> None:
+    """Raise Problem where all rows are in their place, but a definition could not be made."""
+    if not loading.found.unmade:
+        return
+    services.restore_note(
+        restore,
+        definitions_after=definitions.with_unmade(b"", loading.found),
+        definitions_left=definitions.left_by_load(loading.found),
+    )
+    refuse_unless_whole(restore)
 
 
 def _take_away(restore: Restore, place: Place, made: bool, error: BaseException, progress: Progress) -> None:
@@ -187,6 +201,7 @@ def _in_place(restore: Restore, access: restic.Access, place: Place, progress: P
             safe=f"{restore.target} is partly overwritten.{way_back}",
             do="Restore again, or restore that snapshot.",
         ) from error
+    _refuse_unmade(restore, loading)
 
 
 _MODES: dict[RestoreMode, Callable[[Restore, restic.Access, Place, Progress], None]] = {
@@ -318,6 +333,9 @@ def _tell_what_is_left_out(restore: Restore, loading: Loading, progress: Progres
         services.run_note(restore.run_id, result={"left_out": left_out})
     for each in found:
         progress.warn(f"{each.kind.capitalize()} {each.name}: {each.why}.")
+    for left in loading.found.unmade:
+        again = " It is tried again in the place of the live database." if comes_yet else ""
+        progress.warn(f"{left.words}{again}".capitalize())
     for name, count in loading.found.others.items():
         progress.warn(f"{count} statements of the database {name} are in the file and were not loaded.")
 
@@ -362,7 +380,8 @@ def _note_what_comes_after(restore: Restore, loading: Loading, place: Place, pro
     read = definitions.read(
         place.server, restore.incoming, info=place.info, programs=place.programs, tick=progress.tick
     )
-    after = definitions.with_what_waits(read, loading.found.events, loading.found.outward)
+    told = definitions.with_unmade(read, loading.found) if loading.found.unmade else read
+    after = definitions.with_what_waits(told, loading.found.events, loading.found.outward)
     services.restore_note(restore, definitions_after=after)
 
 
@@ -440,7 +459,8 @@ def _check(restore: Restore, loading: Loading, place: Place, database: str, prog
     progress.phase("check")
     has_manifest = restore.snapshot.manifest is not None
     by_sections = has_manifest and not restore.tables
-    held = objects_in(loading.digester.sections({})) if by_sections else loading.found.inventory()
+    sections = loading.digester.sections({}) if by_sections else []
+    held = made_of(sections, loading.found) if by_sections else loading.found.inventory()
     wanted = without_left_out(held, loading.found)
     with mysql.connect(place.server) as connection:
         found = mysql.inventory(connection, database)
@@ -450,7 +470,8 @@ def _check(restore: Restore, loading: Loading, place: Place, database: str, prog
             f"After loading, {database} does not hold what the snapshot does ({', '.join(kinds)}).",
             do="See the run's log; verify the snapshot.",
         )
-    progress.log("All that the snapshot holds was loaded.")
+    if not loading.found.unmade:
+        progress.log("All that the snapshot holds was loaded.")
 
 
 def _refuse_unknown_tables(restore: Restore, read: Callable[[], list[str]]) -> None:

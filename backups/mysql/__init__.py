@@ -95,6 +95,7 @@ from backups.mysql.problems import (
     dump_problem,
     translated,
     translated_load,
+    waited_in_vain,
 )
 from backups.mysql.programs import (
     Clients,

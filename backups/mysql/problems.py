@@ -50,6 +50,14 @@ class DamagedTable(MySQLProblem):
     """The server cannot read a table, or not all of it."""
 
 
+def waited_in_vain(problem: Problem) -> bool:
+    """Whether a statement waited for others for too long, or in a circle: another try may well succeed."""
+    return bool(_IN_VAIN.search(problem.what))
+
+
+_IN_VAIN = re.compile(r"\(error (?:1205|1213)\)|in each other's way")
+
+
 class MissingPrivilege(MySQLProblem):
     """The user lacks a privilege; the sentence has the GRANT."""
 
