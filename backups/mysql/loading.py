@@ -111,7 +111,7 @@ class LoadingConnection:
 
 
 def _number_in(told: Any) -> int:
-    """The number of the next remark; 0 where its text quotes names that are not in the dump's character set."""
+    """The number of the next remark; 0 where it quotes a name that is not in the dump's character set."""
     try:
         ((_, number, _),) = told.fetch_row(1)
     except UnicodeDecodeError:
