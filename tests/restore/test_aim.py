@@ -300,7 +300,10 @@ HELD = {"table": ["customers", "orders", "parcels"], "view": ["totals"]}
             ["customers", "orders"], True, {"table": ["customers", "orders"]},
             "2 of the 3 tables were loaded, as asked: customers, orders.",
         ),
-        (["orders"], False, {"table": ["orders"]}, "Of the snapshot only what was asked for was loaded: orders."),
+        (
+            ["orders"], False, {"table": ["orders"]},
+            "Of the snapshot only what was asked for was loaded: orders.",
+        ),
     ],
 )  # fmt: skip
 def test_what_was_loaded_is_said_and_no_more(

@@ -101,7 +101,7 @@ def test_what_cannot_be_a_new_database_is_told_beforehand(
 
 
 @pytest.mark.parametrize(
-    "name", ["x" * 64, "a/b", r"a\b", "a%_b", "日本", "quote`s", "--x", "shop__restore_7"]
+    "name", ["x" * 64, "a/b", r"a\b", "a%_b", "日本", "quote`s", "--x", "shop__restore_it"]
 )
 def test_other_names_are_taken(name: str) -> None:
     assert parser_of("restore").parse_args(["--snapshot", "latest", f"--into={name}"]).into == name
