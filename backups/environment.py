@@ -35,8 +35,8 @@ def other_database(database: Database) -> Problem | None:
         return Problem(
             f"MYSQL_DATABASE says {settings.MYSQL_DATABASE} at {there}, and the portal's first database, "
             f"{database}, is {database.database} at {known}.",
-            do=f"If that is a slip, set it back. To back up both, {both} If {settings.MYSQL_DATABASE} is to come first from "
-            f"now on, and {database} to be kept beside it, run `manage.py bootstrap --new database`.",
+            do=f"If that is a slip, set it back. To back up both, {both} If "
+            f"{settings.MYSQL_DATABASE} is to come first from now on, and {database} to be kept beside it, run `manage.py bootstrap --new database`.",
         )
     if there != known:
         return Problem(
