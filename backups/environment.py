@@ -36,7 +36,8 @@ def other_database(database: Database) -> Problem | None:
             f"MYSQL_DATABASE says {settings.MYSQL_DATABASE} at {there}, and the portal's first database, "
             f"{database}, is {database.database} at {known}.",
             do=f"If that is a slip, set it back. To back up both, {both} If "
-            f"{settings.MYSQL_DATABASE} is to come first from now on, and {database} to be kept beside it, run `manage.py bootstrap --new database`.",
+            f"{settings.MYSQL_DATABASE} is to come first from now on, and {database} to be kept "
+            "beside it, run `manage.py bootstrap --new database`.",
         )
     if there != known:
         return Problem(

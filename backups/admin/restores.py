@@ -89,8 +89,8 @@ class RestoreAdmin(ReadOnlyAdmin):
     search_fields = ("snapshot__snapshot_id__startswith", "target")
     search_help_text = "Snapshot id or target"
     fields = (
-        "ended", "run_link", "snapshot_link", "database_link", "mode", "where", "chosen_tables", "reason", "took",
-        "safety_link", "kept", "swapped", "undone", "dropped", "left_out", "ways_back",
+        "ended", "run_link", "snapshot_link", "database_link", "mode", "where", "chosen_tables", "reason",
+        "took", "safety_link", "kept", "swapped", "undone", "dropped", "left_out", "ways_back",
     )  # fmt: skip
     readonly_fields = fields
     actions_detail = ("undo", "try_again", "drop_kept")
