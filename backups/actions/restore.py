@@ -219,7 +219,7 @@ def _make_empty_target(restore: Restore, place: Place) -> bool:
                 raise Problem(
                     f"{restore.target} holds tables already.",
                     safe="It was not touched.",
-                    do="Choose a name that is free, or replace that database instead.",
+                    do="Choose a name that is free.",
                 )
             _refuse_without_room(connection, restore, place)
             return False
@@ -471,7 +471,25 @@ def _check(restore: Restore, loading: Loading, place: Place, database: str, prog
             do="See the run's log; verify the snapshot.",
         )
     if not loading.found.unmade:
-        progress.log("All that the snapshot holds was loaded.")
+        progress.log(loaded_words(restore, held, wanted))
+
+
+def loaded_words(restore: Restore, held: Mapping[str, list[str]], loaded: Mapping[str, list[str]]) -> str:
+    """What of the snapshot was loaded: `held` is what was to come, `loaded` what came of it."""
+    left = [
+        f"{kind} {name}" for kind, names in held.items() for name in names if name not in loaded.get(kind, [])
+    ]
+    but = f" Left out, as told above: {', '.join(left)}." if left else ""
+    if not restore.tables:
+        return f"{'All other' if left else 'All'} that the snapshot holds was loaded.{but}"
+    chosen = ", ".join(restore.tables)
+    inventory = (restore.snapshot.manifest or {}).get("inventory", {})
+    count, of = len(restore.tables), len(_choosable(inventory))
+    verb = "was" if count == 1 else "were"
+    if not of:
+        return f"Of the snapshot only what was asked for was loaded: {chosen}.{but}"
+    what = f"{of} tables" if not inventory.get(Kind.SEQUENCE) else f"{of} tables and sequences"
+    return f"{count} of the {what} {verb} loaded, as asked: {chosen}.{but}"
 
 
 def _refuse_unknown_tables(restore: Restore, read: Callable[[], list[str]]) -> None:
