@@ -22,6 +22,8 @@ CHUNK_BYTES = 2 << 20
 _INSERT = b"INSERT INTO "
 # What stands alone: no table or row depends on it.
 MAY_BE_LEFT = frozenset({"view", "trigger", "event", "procedure", "function", "package", "package body"})
+# It is all kept, in the portal's database too, to be tried again.
+_MOST_LEFT_BYTES = 16 << 20
 # What says nothing about a definition: another try may well succeed.
 NOT_ITS_FAULT = (
     mysql.ServerGone, mysql.ServerUnreachable, mysql.AccessDenied, mysql.MissingPrivilege, mysql.DiskFull,
@@ -115,7 +117,8 @@ class Spread:
         except NOT_ITS_FAULT:
             raise
         except mysql.MySQLProblem as problem:
-            if mysql.waited_in_vain(problem):
+            kept = sum(len(each.ready.text) for each in self.unmade) + len(ready.text)
+            if mysql.waited_in_vain(problem) or kept > _MOST_LEFT_BYTES:
                 raise
             self.unmade.append(Unmade(ready, problem.what, self._collation))
 
