@@ -23,15 +23,15 @@ test:
 	@$(PYTHON) -m tools.setup test
 	@exec $(VENV_PYTHON) -m pytest $(if $(ARGS),$(ARGS),--numprocesses auto --dist loadfile)
 
-# Hundreds of kills in an order of its own each time, which VEDETTA_SEED repeats; takes half an hour.
+# Hundreds of kills in an order of its own each time, which VEDETTA_SEED repeats; takes an hour or two.
 soak: export VEDETTA_SOAK := yes
 soak: export VEDETTA_KILLS ?= 240
 soak: export VEDETTA_UNDO_KILLS ?= 150
 soak: export VEDETTA_SEED ?= $(shell date +%s)
 soak:
 	@$(PYTHON) -m tools.setup test
-	@exec $(VENV_PYTHON) -m pytest -m "" tests/faults tests/portal_copy/test_kills.py tests/restore/test_kills.py \
-		tests/dumps tests/security/test_what_is_loaded.py $(ARGS)
+	@exec $(VENV_PYTHON) -m pytest -m "" tests/faults tests/portal_copy/test_kills.py tests/restore tests/backups \
+		tests/compat tests/dumps tests/verify tests/security/test_what_is_loaded.py $(ARGS)
 
 # Builds the image and starts the Compose file; needs root, and minutes.
 test-compose:

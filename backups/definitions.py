@@ -17,8 +17,9 @@ from typing import Any
 from backups import mysql, process
 from backups.dump import stream_dump
 from backups.dumpfile.dialect import Dialect
-from backups.dumpfile.ready import Does, EventState, Ready, Wish
+from backups.dumpfile.ready import Does, EventState, Found, Ready, Wish
 from backups.dumpfile.settings import Settings
+from backups.dumpfile.written import as_dumped
 from backups.errors import Problem
 from backups.load import ITS_TIME_HAS_PASSED, Definers, definers_at, dialect_of, read_definitions
 from backups.stream import Digester, Kind, Piece, Section, with_database
@@ -38,7 +39,6 @@ _BROKEN = "broken"
 _NAMELESS = (b"ALTER DATABASE `` ", b"/*!50003 ALTER DATABASE `` ")
 # What says nothing about the definition: another try may well succeed.
 _NOT_ITS_FAULT = (mysql.ServerGone, mysql.ServerUnreachable, mysql.AccessDenied)
-_WAITED_IN_VAIN = re.compile(r"\(error (?:1205|1213)\)|in each other's way")
 
 Left = dict[str, Any]
 Key = tuple[str, str, str]
@@ -224,7 +224,7 @@ class _Maker:
         except _NOT_ITS_FAULT:
             raise
         except Problem as problem:
-            if _WAITED_IN_VAIN.search(problem.what):
+            if mysql.waited_in_vain(problem):
                 raise
             return problem
         return None
@@ -245,6 +245,24 @@ def with_what_waits(definitions: bytes, events: Iterable[EventState], outward: I
         for number, key in enumerate(outward, start=1)
     ]
     return zlib.compress(json.dumps(told).encode())
+
+
+def with_unmade(definitions: bytes, found: Found) -> bytes:
+    """What `read` told, with what a load has left, so that it is tried again behind all else."""
+    told = json.loads(zlib.decompress(definitions)) if definitions else []
+    for each in found.unmade:
+        state = found.states_of_unmade.get(each.ready.name) if each.ready.kind == Kind.EVENT else None
+        more = [state.state.decode()] if state else []
+        table = each.ready.table if each.ready.kind == Kind.TRIGGER else ""
+        text = as_dumped(each).decode("latin-1")
+        told.append([each.ready.kind, each.ready.name, table, text, *more])
+    return zlib.compress(json.dumps(told).encode())
+
+
+def left_by_load(found: Found) -> list[Left]:
+    """The same for people to read, as `apply` answers it."""
+    why = {(each.ready.kind, each.ready.name): each.why for each in found.unmade}
+    return [_left(one, Problem(why[str(one.kind), one.name])) for one in unpacked(with_unmade(b"", found))[1]]
 
 
 def make_what_waits(

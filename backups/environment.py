@@ -31,12 +31,13 @@ def other_database(database: Database) -> Problem | None:
     there = f"{settings.MYSQL_HOST}:{settings.MYSQL_PORT}"
     known = f"{database.host}:{database.port}"
     if database.database != settings.MYSQL_DATABASE:
+        both = _to_back_up_both(database)
         return Problem(
             f"MYSQL_DATABASE says {settings.MYSQL_DATABASE} at {there}, and the portal's first database, "
             f"{database}, is {database.database} at {known}.",
-            do="If that is a slip, set it back. To back up both, set it back and add "
-            f"{settings.MYSQL_DATABASE} in the portal. If {settings.MYSQL_DATABASE} is to come first from "
-            f"now on, and {database} to be kept beside it, run `manage.py bootstrap --new database`.",
+            do=f"If that is a slip, set it back. To back up both, {both} If "
+            f"{settings.MYSQL_DATABASE} is to come first from now on, and {database} to be kept "
+            "beside it, run `manage.py bootstrap --new database`.",
         )
     if there != known:
         return Problem(
@@ -46,6 +47,17 @@ def other_database(database: Database) -> Problem | None:
             "`manage.py bootstrap --new database`.",
         )
     return None
+
+
+def _to_back_up_both(database: Database) -> str:
+    """What is left to do, since the other one may have been added in the portal already."""
+    there = Database.objects.filter(
+        host=settings.MYSQL_HOST, port=settings.MYSQL_PORT, database=settings.MYSQL_DATABASE
+    )
+    known = there.exclude(pk=database.pk).first()
+    if known is None:
+        return f"set it back and add {settings.MYSQL_DATABASE} in the portal."
+    return f"set it back: the portal has {settings.MYSQL_DATABASE} already, as {known}."
 
 
 def other_repository(database: Database) -> Problem | None:

@@ -17,7 +17,7 @@ from backups.dumpfile.allowed import Allowed, NotAllowed
 from backups.dumpfile.dialect import Dialect
 from backups.dumpfile.judge import Judge
 from backups.dumpfile.lexer import Unexpected, resolved
-from backups.dumpfile.ready import Found, Ready, Wish
+from backups.dumpfile.ready import Found, Ready, Unmade, Wish
 from backups.dumpfile.statements import NoStatement
 from backups.dumpfile.tables import tablespace_of
 from backups.dumpfile.tally import Tally
@@ -336,12 +336,24 @@ def load(
             raise _of_the_dump(problem, server) from problem
         finally:
             crew.stop()
+        if spread.unmade:
+            fallen = _fallen_views(spread, server, wish.database)
+            loading.found.leave_unmade([*spread.unmade, *fallen])
         loading.found.leave_out_events(hands[0].past_events, ITS_TIME_HAS_PASSED)
         loading.altered = _altered(loading.found.definitions, server, wish.database, dialect)
         for hand in hands:
             loading.warned.update(hand.warned)
         if loading.altered:
             opened[0].refuse_made_otherwise(loading.altered)
+
+
+def _fallen_views(spread: Spread, server: mysql.Server, database: str) -> Iterator[Unmade]:
+    """Views that were made while what they read was a placeholder, and that cannot be read now: dropped."""
+    with mysql.connect(server, database) as connection:
+        for view in mysql.broken_views(connection, database):
+            if view.name in spread.views:
+                mysql.drop_views(connection, database, [view.name])
+                yield Unmade(spread.views[view.name], READS_WHAT_IS_UNMADE)
 
 
 def _tallied(statements: Iterator[Ready], tally: Tally | None) -> Iterator[Ready]:
@@ -361,6 +373,9 @@ def read_definitions(
     allowed = Allowed(dialect, wish, standing=tables)
     ready = [*judged(iter([statements]), Loading(), allowed, dialect, is_ours=True)]
     return ready, allowed.found
+
+
+READS_WHAT_IS_UNMADE = "It reads a view that could not be made."
 
 
 class Definers:

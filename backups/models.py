@@ -458,7 +458,9 @@ class Restore(models.Model):
         indexes = [models.Index(fields=["database", "target"], name="restore_target")]
 
     def __str__(self) -> str:
-        return f"{self.snapshot} → {self.target}"
+        if self.mode == RestoreMode.UNDO:
+            return f"Undo of restore {self.undo_of.run_id}" if self.undo_of else f"Undo {self.run_id}"
+        return f"Restore {self.run_id}: {self.snapshot} → {self.target}"
 
     def of_same_target(self) -> models.QuerySet[Restore]:
         """All restores that go to the same database of the same server, this one too."""

@@ -11,13 +11,23 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field, replace
 
+from backups import mysql
 from backups.crew import Batch, Crew, Hand, Job
-from backups.dumpfile.ready import Does, Ready
+from backups.dumpfile.ready import Does, Ready, Unmade
 from backups.tables import Plan, plan_for, referenced_by
 
 # Statements of rows are of about a megabyte. Larger chunks would keep other connections waiting.
 CHUNK_BYTES = 2 << 20
 _INSERT = b"INSERT INTO "
+# What stands alone: no table or row depends on it.
+MAY_BE_LEFT = frozenset({"view", "trigger", "event", "procedure", "function", "package", "package body"})
+# It is all kept, in the portal's database too, to be tried again.
+_MOST_LEFT_BYTES = 16 << 20
+# What says nothing about a definition: another try may well succeed.
+NOT_ITS_FAULT = (
+    mysql.ServerGone, mysql.ServerUnreachable, mysql.AccessDenied, mysql.MissingPrivilege, mysql.DiskFull,
+    mysql.OfTheServer,
+)  # fmt: skip
 _AMONG_TABLES = frozenset({Does.TABLE, Does.ROWS, Does.KEYS})
 
 
@@ -43,7 +53,8 @@ class Spread:
 
     `is_fresh` says that the database held no table before, `referenced` to which tables foreign
     keys refer that are there already; `make_sure` is asked, once all rows are there, to raise
-    where they are not the whole dump.
+    where they are not the whole dump. What is `unmade` in the end stopped nothing that came behind it;
+    `views` are those that were tried.
     """
 
     def __init__(
@@ -60,6 +71,9 @@ class Spread:
         # The server does not make a table without the key to which a foreign key refers.
         self._referenced = {name.lower() for name in referenced}
         self._make_sure = make_sure
+        self._collation: Ready | None = None
+        self.unmade: list[Unmade] = []
+        self.views: dict[str, Ready] = {}
         self._is_fresh = is_fresh
         self._table: _Table | None = None
         self._drops: list[Ready] = []
@@ -84,14 +98,33 @@ class Spread:
         """With nobody to share the work, too: all comes in the order in which it is given."""
         if ready.does in (Does.LATER, Does.DEFINITION) and not self._is_after_rows:
             self._rows_end()
-        self._main.run(ready)
+        self._run_last(ready)
+
+    def _run_last(self, ready: Ready) -> None:
+        """A definition that the server does not take is left, and what is behind it is made."""
+        if ready.does != Does.DEFINITION or ready.kind not in MAY_BE_LEFT:
+            if ready.does == Does.DEFINITION and not ready.kind:
+                self._collation = ready
+            self._main.run(ready)
+            return
+        if ready.kind == "view":
+            self.views[ready.name] = ready
+        try:
+            self._main.run(ready)
+        except NOT_ITS_FAULT:
+            raise
+        except mysql.MySQLProblem as problem:
+            kept = sum(len(each.ready.text) for each in self.unmade) + len(ready.text)
+            if mysql.waited_in_vain(problem) or kept > _MOST_LEFT_BYTES:
+                raise
+            self.unmade.append(Unmade(ready, problem.what, self._collation))
 
     def _beside_tables(self, ready: Ready) -> None:
         if ready.does in (Does.LATER, Does.DEFINITION):
             self._rows_end()
         elif ready.does == Does.SEQUENCE:
             self._send_drops()
-        self._main.run(ready)
+        self._run_last(ready)
 
     def _among_tables(self, ready: Ready) -> None:
         if self._table is not None and ready.table != self._table.made_by.table:

@@ -48,7 +48,7 @@ class State:
     def end(self) -> str:
         """Until when it can be brought back, in words."""
         if self.until is None:
-            return "until its kept tables are dropped"
+            return "until somebody drops its kept tables; nothing drops them by itself"
         return f"at least until {timezone.localtime(self.until):%Y-%m-%d %H:%M}"
 
     def as_json(self) -> dict[str, Any]:

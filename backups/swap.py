@@ -124,11 +124,18 @@ def refuse_unless_whole(restore: Restore) -> None:
         again = "on the restore's page, or by `manage.py undo_restore --try-again`"
         raise Problem(
             wrong,
-            safe=f"All tables are in {restore.target}; those of before are in {restore.kept_in}.",
+            safe=f"All tables are in {restore.target}{_where_those_of_before_are(restore)}.",
             do=f"See to what is missing, then have them made: Try these again, {again}."
             if _left_though_sound(restore)
             else "Compare them with what was wanted; the way back is to undo this.",
         )
+
+
+def _where_those_of_before_are(restore: Restore) -> str:
+    if restore.swap != Swap.NONE:
+        return f"; those of before are in {restore.kept_in}"
+    saved = restore.safety_snapshot
+    return f"; what it held before is in snapshot {saved.short_id}" if saved else ""
 
 
 def drop_emptied(restore: Restore, place: Place) -> None:
@@ -156,7 +163,8 @@ def _refuse_half_rolled_back(restore: Restore, error: BaseException) -> None:
 def define_again(restore: Restore, place: Place, tick: process.Tick) -> None:
     """Make what a swap left out, where nobody has made it by hand; what is left is noted again."""
     is_in = restore.swap == Swap.FINISHED
-    told = bytes((restore.definitions_after if is_in else restore.definitions_before) or b"")
+    was_rolled_back = restore.swap == Swap.ROLLED_BACK
+    told = bytes((restore.definitions_before if was_rolled_back else restore.definitions_after) or b"")
     wanted = definitions.among(restore.definitions_left)
     absent = _absent(told, restore, place)
     left = definitions.apply(

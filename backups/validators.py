@@ -17,6 +17,9 @@ _LAST_IN_NAMES = 0xFFFF
 # https://dev.mysql.com/doc/refman/8.4/en/system-schema.html and .../identifier-mapping.html
 _SERVERS_OWN = {"mysql", "information_schema", "performance_schema", "sys"}
 _OLD_ENCODING = "#mysql50#"
+_LONGEST_NAME = 64
+# As `mysql.derived_name` makes them; some servers take capitals for small letters.
+_VEDETTAS_OWN = re.compile(r"__(before|restore|verify)_[0-9]+$", re.I)
 # croniter's H and R are other times at each look.
 _CHANCE = re.compile(r"(?<![a-z])[hr](?![a-z])", re.I)
 
@@ -52,8 +55,16 @@ def schema_name(value: str) -> None:
 
     https://dev.mysql.com/doc/refman/8.4/en/identifiers.html
     """
-    if not value or len(value) > 64 or "\0" in value or value.endswith(" "):
-        raise ValidationError("MySQL takes 1 to 64 characters, none of them zero, and no blank at the end.")
+    if not value:
+        raise ValidationError("It is empty, and a database's name has at least one character.")
+    if len(value) > _LONGEST_NAME:
+        raise ValidationError(
+            f"It has {len(value)} characters, and a database's name may have {_LONGEST_NAME}."
+        )
+    if "\0" in value:
+        raise ValidationError("It holds a zero character, which MySQL does not take in names.")
+    if value.endswith(" "):
+        raise ValidationError("It ends in a blank, which MySQL does not take in names.")
     if any(ord(character) > _LAST_IN_NAMES for character in value):
         raise ValidationError("MySQL takes no emoji and nothing else above U+FFFF in names.")
 
@@ -67,6 +78,11 @@ def target_name(value: str) -> None:
         raise ValidationError(f"{value} is the server's own, and no place for a restore.")
     if value.lower().startswith(_OLD_ENCODING):
         raise ValidationError(f"A name that begins with {_OLD_ENCODING} would be made as another one.")
+    if own := _VEDETTAS_OWN.search(value):
+        raise ValidationError(
+            f"Names that end in {own[0]} are for databases that Vedetta makes and drops itself: "
+            "choose another."
+        )
 
 
 def repository_url(value: str) -> None:

@@ -43,6 +43,17 @@ def pytest_xdist_auto_num_workers() -> int:
     return len(os.sched_getaffinity(0)) + 1
 
 
+@pytest.hookimpl(tryfirst=True)
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Where the server makes no difference to the promise, the other one is for the long tests."""
+    for item in items:
+        wanted = item.get_closest_marker("one_flavour")
+        callspec = getattr(item, "callspec", None)
+        flavours = [each for each in callspec.params.values() if each in FLAVOURS] if callspec else []
+        if wanted and flavours and wanted.args[0] not in flavours:
+            item.add_marker(pytest.mark.soak)
+
+
 @pytest.fixture(scope="session")
 def mariadb_server() -> Iterator[DatabaseServer]:
     """A MariaDB that all tests share; make databases and users of your own in it."""

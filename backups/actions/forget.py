@@ -46,13 +46,12 @@ def run(run: Run, progress: Progress) -> Outcome:
     sync(run.repository, access, progress)
     databases = [run.database] if run.database else list(run.repository.databases.order_by("pk"))
     remove: list[str] = []
-    kept = 0
-    for database in _those_that_do_not_wait(databases, progress):
-        held = database.snapshots.filter(repository=run.repository, forgotten_at=None)
-        present = held.defer("manifest")
-        gone = _told(present, _plan(database, present), progress)
-        kept += len(present) - len(gone)
-        remove += gone
+    present = Snapshot.objects.filter(repository=run.repository, forgotten_at=None).defer("manifest")
+    planned = list(_those_that_do_not_wait(databases, progress))
+    for database in planned:
+        of_database = present.filter(database=database)
+        remove += _told(of_database, _plan(database, of_database), progress)
+    there = present.filter(database__in=databases).count()
     copies = portal.superfluous(run.repository, access, progress)
     progress.phase("forget")
     remove = _not_wanted_meanwhile(run, remove, progress)
@@ -61,10 +60,23 @@ def run(run: Run, progress: Progress) -> Outcome:
     sync(run.repository, access, progress)
     if remove or copies:
         note_size(run, access, progress)
-    sentence = f"{len(remove)} snapshots forgotten, {kept} kept."
+    kept = there - len(remove)
+    waiting = [str(database) for database in databases if database not in planned]
+    sentence = forgotten_words(len(remove), kept, waiting, all_wait=not planned)
     progress.log(sentence)
     services.run_note(run.pk, result={"sentence": sentence, "forgotten": remove, "kept": kept})
     return Outcome()
+
+
+def forgotten_words(gone: int, kept: int, waiting: list[str], *, all_wait: bool) -> str:
+    """How it ended, with the databases of which nothing is forgotten until a person decides."""
+    if not waiting:
+        return f"{gone} snapshots forgotten, {kept} kept."
+    names = ", ".join(waiting)
+    until = "stay until somebody says whether the suspicious backup is right"
+    if all_wait:
+        return f"Nothing was forgotten: all {kept} snapshots of {names} {until}."
+    return f"{gone} snapshots forgotten, {kept} kept; all those of {names} {until}."
 
 
 def _those_that_do_not_wait(databases: Iterable[Database], progress: Progress) -> Iterator[Database]:

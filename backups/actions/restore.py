@@ -22,6 +22,7 @@ from backups.actions.verify import (
     differing_sections,
     holds_nothing,
     is_by_vedetta,
+    made_of,
     other_versions,
     source_name,
     without_left_out,
@@ -52,7 +53,7 @@ from backups.obstacles import (
 from backups.progress import Progress
 from backups.spelling import clashing, in_lower_case
 from backups.stream import Kind, ManifestDamaged, objects_in
-from backups.swap import Place, refuse_without_rows
+from backups.swap import Place, refuse_unless_whole, refuse_without_rows
 
 
 def run(run: Run, progress: Progress) -> Outcome:
@@ -118,7 +119,20 @@ def _into_new(restore: Restore, access: restic.Access, place: Place, progress: P
         raise
     if made:
         services.left_cleared(restore.run_id, "scratch")
+    _refuse_unmade(restore, loading)
     progress.log(f"{restore.snapshot.short_id} was restored into {restore.target}.")
+
+
+def _refuse_unmade(restore: Restore, loading: Loading) -> None:
+    """Raise Problem where all rows are in their place, but a definition could not be made."""
+    if not loading.found.unmade:
+        return
+    services.restore_note(
+        restore,
+        definitions_after=definitions.with_unmade(b"", loading.found),
+        definitions_left=definitions.left_by_load(loading.found),
+    )
+    refuse_unless_whole(restore)
 
 
 def _take_away(restore: Restore, place: Place, made: bool, error: BaseException, progress: Progress) -> None:
@@ -198,6 +212,7 @@ def _in_place(restore: Restore, access: restic.Access, place: Place, progress: P
         _make_what_comes_after(loading, place, restore.target, progress)
     except (Problem, Cancelled) as error:
         raise _broken_off(restore, error, has_changed=under_way.has_changed()) from error
+    _refuse_unmade(restore, loading)
 
 
 def _broken_off(restore: Restore, error: Exception, *, has_changed: bool) -> Problem:
@@ -229,7 +244,7 @@ def _make_empty_target(restore: Restore, place: Place) -> bool:
                 raise Problem(
                     f"{restore.target} holds tables already.",
                     safe="It was not touched.",
-                    do="Choose a name that is free, or replace that database instead.",
+                    do="Choose a name that is free.",
                 )
             _refuse_without_room(connection, restore, place)
             return False
@@ -373,6 +388,9 @@ def _tell_what_is_left_out(restore: Restore, loading: Loading, progress: Progres
         services.run_note(restore.run_id, result={"reworded": reworded})
     for each in (*found, *loading.found.reworded):
         progress.warn(f"{each.kind.capitalize()} {each.name}: {each.why}.")
+    for left in loading.found.unmade:
+        again = " It is tried again in the place of the live database." if comes_yet else ""
+        progress.warn(f"{left.words}{again}".capitalize())
     for name, count in loading.found.others.items():
         progress.warn(f"{count} statements of the database {name} are in the file and were not loaded.")
 
@@ -417,7 +435,8 @@ def _note_what_comes_after(restore: Restore, loading: Loading, place: Place, pro
     read = definitions.read(
         place.server, restore.incoming, info=place.info, programs=place.programs, tick=progress.tick
     )
-    after = definitions.with_what_waits(read, loading.found.events, loading.found.outward)
+    told = definitions.with_unmade(read, loading.found) if loading.found.unmade else read
+    after = definitions.with_what_waits(told, loading.found.events, loading.found.outward)
     services.restore_note(restore, definitions_after=after)
 
 
@@ -500,7 +519,8 @@ def _check(restore: Restore, loading: Loading, place: Place, database: str, prog
     progress.phase("check")
     has_manifest = restore.snapshot.manifest is not None
     by_sections = has_manifest and not restore.tables
-    held = objects_in(loading.digester.sections({})) if by_sections else loading.found.inventory()
+    sections = loading.digester.sections({}) if by_sections else []
+    held = made_of(sections, loading.found) if by_sections else loading.found.inventory()
     with mysql.connect(place.server) as connection:
         found = mysql.inventory(connection, database)
         if mysql.folds_names(connection):
@@ -512,7 +532,26 @@ def _check(restore: Restore, loading: Loading, place: Place, database: str, prog
             f"After loading, {database} does not hold what the snapshot does ({', '.join(kinds)}).",
             do="See the run's log; verify the snapshot.",
         )
-    progress.log("All that the snapshot holds was loaded.")
+    if not loading.found.unmade:
+        progress.log(loaded_words(restore, held, wanted))
+
+
+def loaded_words(restore: Restore, held: Mapping[str, list[str]], loaded: Mapping[str, list[str]]) -> str:
+    """What of the snapshot was loaded: `held` is what was to come, `loaded` what came of it."""
+    left = [
+        f"{kind} {name}" for kind, names in held.items() for name in names if name not in loaded.get(kind, [])
+    ]
+    but = f" Left out, as told above: {', '.join(left)}." if left else ""
+    if not restore.tables:
+        return f"{'All other' if left else 'All'} that the snapshot holds was loaded.{but}"
+    chosen = ", ".join(restore.tables)
+    inventory = (restore.snapshot.manifest or {}).get("inventory", {})
+    count, of = len(restore.tables), len(_choosable(inventory))
+    verb = "was" if count == 1 else "were"
+    if not of:
+        return f"Of the snapshot only what was asked for was loaded: {chosen}.{but}"
+    what = f"{of} tables" if not inventory.get(Kind.SEQUENCE) else f"{of} tables and sequences"
+    return f"{count} of the {what} {verb} loaded, as asked: {chosen}.{but}"
 
 
 def _refuse_unknown_tables(

@@ -5,10 +5,12 @@ from __future__ import annotations
 from django.conf import settings
 
 from backups import grants, mysql, services
+from backups.choices import RestoreMode
 from backups.connections import database_server
 from backups.models import Restore, Run
 from backups.obstacles import refuse_keys_from_elsewhere
 from backups.progress import Progress
+from backups.retention import SAFETY_KEPT
 from backups.swap import Place, swap, write_down
 
 
@@ -42,4 +44,21 @@ def swap_in(restore: Restore, place: Place, progress: Progress) -> None:
     progress.phase("swap")
     progress.no_way_back()
     swap(restore, place, say=progress.log, tick=progress.tick)
-    progress.log(f"{restore.target} is restored. Undo is possible until the kept tables are dropped.")
+    progress.log(way_back_words(restore))
+
+
+def way_back_words(restore: Restore) -> str:
+    """What was brought back, and how to take that back, until when."""
+    undone = restore.undo_of if restore.mode == RestoreMode.UNDO else None
+    if undone is None:
+        done, this = "is restored", "this restore"
+    else:
+        done, this = f"is again what it was before restore {undone.run_id}", "this undo"
+    saved = restore.safety_snapshot
+    also = (
+        f" Snapshot {saved.short_id} of before is kept for at least {SAFETY_KEPT.days} days." if saved else ""
+    )
+    return (
+        f"{restore.target} {done}. To take {this} back: manage.py undo_restore --restore {restore.run_id}. "
+        f"That is possible until somebody drops {restore.kept_in}; nothing drops it by itself.{also}"
+    )

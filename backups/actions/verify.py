@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import threading
 from collections import Counter
 from collections.abc import Callable, Collection, Iterator, Sequence
@@ -27,7 +28,15 @@ from backups.dumpfile.ready import Found, Wish
 from backups.dumpfile.tally import Tally
 from backups.dumpfile.tally import differences as tally_differences
 from backups.errors import Problem
-from backups.load import BrokenDump, End, Loading, LoadProblem, dialect_of, live_tablespaces
+from backups.load import (
+    READS_WHAT_IS_UNMADE,
+    BrokenDump,
+    End,
+    Loading,
+    LoadProblem,
+    dialect_of,
+    live_tablespaces,
+)
 from backups.models import Database, Run, Snapshot
 from backups.plain import plain
 from backups.progress import Progress
@@ -325,13 +334,14 @@ def _compare(
     tally = Tally(only_numbered=numbered is not None)
     wants_tally = bool(numbered.numbered) if numbered is not None else manifest is None
     again = _dump_again(scratch, collations, findings, progress, tally if wants_tally else None)
-    wanted = loading.found.inventory() if manifest is None else objects_in(stream)
+    wanted = loading.found.inventory() if manifest is None else made_of(stream, loading.found)
     _compare_inventory(scratch, without_left_out(wanted, loading.found), findings)
     if manifest is not None:
         same = _same_but_for_numbers(numbered, tally, findings) if numbered is not None else set()
         _compare_sections(stream, again, manifest, scratch, loading.found, findings, same)
     elif loading.tally is not None:
         _compare_objects(loading, loading.tally, tally, collations, findings)
+    _tell_unmade(loading.found, scratch, findings)
     # What no backup has is told of by the end, and once is enough.
     known = {left["table"] for left in snapshot.not_in_backup}
     findings.not_compared += [
@@ -340,6 +350,34 @@ def _compare(
         if each.kind != "table" or each.name not in known
     ]
     findings.not_compared += [f"{each.kind} {each.name}: {each.why}" for each in loading.found.reworded]
+
+
+def _tell_unmade(found: Found, scratch: Scratch, findings: Findings) -> None:
+    """What could not be made is a difference, but where it needs another database that is not there."""
+    upon = [each for each in found.unmade if each.why == READS_WHAT_IS_UNMADE]
+    names = {each.ready.name for each in found.unmade}
+    elsewhere = [each for each in found.unmade if _needs_another(each.why, scratch.database, names)]
+    if len(elsewhere) + len(upon) == len(found.unmade):
+        elsewhere += upon
+    for each in found.unmade:
+        if each in elsewhere:
+            findings.not_compared.append(f"{each.words} It needs what is not on this server.")
+        else:
+            findings.differences.append(each.words)
+
+
+def _needs_another(why: str, database: str, names: Collection[str]) -> bool:
+    """Whether the server has not got what is to be found in another database; `names` could not be made."""
+    missing = _NO_TABLE.search(why)
+    if missing and missing["database"] == database:
+        return missing["table"] in names
+    return bool(missing or _NO_DATABASE.search(why))
+
+
+_NO_TABLE = re.compile(
+    r"(?:Table|View) '(?P<database>[^'.]+)\.(?P<table>[^']+)' (?:doesn't exist|references invalid)"
+)
+_NO_DATABASE = re.compile(r" has no database '")
 
 
 def _compare_stream(
@@ -368,6 +406,17 @@ def without_left_out(wanted: dict[str, list[str]], found: Found) -> dict[str, li
         for kind, names in wanted.items()
     }
     return {kind: names for kind, names in kept.items() if names}
+
+
+def made_of(sections: Sequence[dict[str, Any]], found: Found) -> dict[str, list[str]]:
+    """What a dump holds by its sections, without what the server did not make; triggers by their table."""
+    held = objects_in(sections)
+    for each in found.unmade:
+        names = held.get(each.ready.kind, [])
+        name = each.ready.table if each.ready.kind == Kind.TRIGGER else each.ready.name
+        if name in names:
+            names.remove(name)
+    return held
 
 
 def _dump_again(
@@ -544,6 +593,8 @@ def _compare_sections(
     what cannot be told apart is named as not compared.
     """
     partial = {(each.kind, each.name) for each in found.left_out}
+    partial |= {(each.ready.kind, each.ready.name) for each in found.unmade}
+    partial |= {(Kind.PLACEHOLDER, each.ready.name) for each in found.unmade if each.ready.kind == Kind.VIEW}
     if not any(kind == Kind.EVENT for kind, _ in found.made):
         partial.add((Kind.EVENTS, ""))  # what stands around them
     reworded = {(each.kind, each.name) for each in found.reworded}
@@ -569,7 +620,7 @@ def _compare_sections(
 def _is_left_out(section: dict[str, Any], partial: Collection[tuple[str, str]], found: Found) -> bool:
     """Whether a section is of what was not made, or the definition of a table that was made in part."""
     kind = section["kind"]
-    if kind not in (Kind.TABLE, Kind.ROWS, Kind.TRIGGER):
+    if kind not in (Kind.TABLE, Kind.ROWS, Kind.TRIGGER) or (kind, section["name"]) in partial:
         return (kind, section["name"]) in partial
     table = section["table"] if kind == Kind.TRIGGER else section["name"]
     is_made = ("table", table) in found.made

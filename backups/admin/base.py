@@ -16,7 +16,7 @@ from django.utils.text import capfirst
 from unfold.admin import ModelAdmin
 from unfold.paginator import InfinitePaginator
 
-from backups import configuration, services
+from backups import configuration, humane, services
 from backups.admin import hints
 from backups.choices import RESTORE_ACTIONS, Action, Trigger
 from backups.errors import Problem, Refused
@@ -102,6 +102,7 @@ class VedettaAdmin(ModelAdmin):
     list_filter_submit = True
     list_fullwidth = True
     compressed_fields = True
+    empty_value_display = humane.EMPTY
 
     def changelist_view(
         self, request: HttpRequest, extra_context: dict[str, Any] | None = None

@@ -17,10 +17,11 @@ from unfold.widgets import UnfoldAdminTextInputWidget
 from backups import humane, mysql, services, states
 from backups.admin.base import ReadOnlyAdmin, go, page_url, row_of, run_url
 from backups.admin.dialogs import FactsForm, dialog
-from backups.choices import STATUS_COLOURS, Action, RestoreMode, Trigger
+from backups.choices import STATUS_COLOURS, Action, RestoreMode, Status, Trigger
 from backups.connections import database_server
 from backups.errors import Problem
 from backups.models import Restore
+from backups.retention import SAFETY_KEPT
 
 
 class ReasonForm(FactsForm):
@@ -82,22 +83,54 @@ class DropForm(ReasonForm):
 class RestoreAdmin(ReadOnlyAdmin):
     """The history of restores."""
 
-    list_display = ("what", "state", "asked", "database", "mode", "target", "took")
-    list_display_links = ("what",)
+    list_display = ("number", "what", "state", "asked", "database", "mode", "target", "took")
+    list_display_links = ("number", "what")
     list_filter = (("database", RelatedDropdownFilter), ("mode", ChoicesDropdownFilter))
     search_fields = ("snapshot__snapshot_id__startswith", "target")
     search_help_text = "Snapshot id or target"
     fields = (
-        "run_link", "snapshot_link", "database", "mode", "target", "chosen_tables", "reason", "took",
-        "safety_link", "kept_in", "swapped", "undone", "dropped", "left_out", "ways_back",
+        "ended", "run_link", "snapshot_link", "database_link", "mode", "where", "chosen_tables", "reason",
+        "took", "safety_link", "kept", "swapped", "undone", "dropped", "left_out", "ways_back",
     )  # fmt: skip
     readonly_fields = fields
     actions_detail = ("undo", "try_again", "drop_kept")
 
     def get_queryset(self, request: HttpRequest) -> QuerySet[Restore]:
         """Restores with what their pages show."""
-        found = super().get_queryset(request).select_related("run", "snapshot", "database", "safety_snapshot")
-        return found.defer("snapshot__manifest", "safety_snapshot__manifest", *states.LARGE)
+        found = (
+            super()
+            .get_queryset(request)
+            .select_related("run__database", "snapshot", "database", "safety_snapshot", "undo_of")
+        )
+        of_undone = [f"undo_of__{name}" for name in states.LARGE]
+        return found.defer("snapshot__manifest", "safety_snapshot__manifest", *states.LARGE, *of_undone)
+
+    @display(description="Restore", ordering="run")
+    def number(self, restore: Restore) -> str:
+        """Its run's number, by which `undo_restore` knows it."""
+        return str(restore.run_id)
+
+    @display(description="Status")
+    def ended(self, restore: Restore) -> str:
+        """How its run stands, and why it failed."""
+        run = restore.run
+        shown = humane.label(run.get_status_display(), STATUS_COLOURS[Status(run.status)])
+        return format_html("{} {}", shown, run.error) if run.error else shown
+
+    @display(description="Database")
+    def database_link(self, restore: Restore) -> str:
+        """Whose restore it is."""
+        return humane.link(page_url(restore.database), restore.database)
+
+    @display(description="Target")
+    def where(self, restore: Restore) -> str:
+        """The database or folder that it wrote to."""
+        return restore.target
+
+    @display(description="Tables of before")
+    def kept(self, restore: Restore) -> str:
+        """Where they are, or what became of them."""
+        return kept_words(restore)
 
     @display(description="Snapshot", ordering="snapshot")
     def what(self, restore: Restore) -> str:
@@ -138,7 +171,14 @@ class RestoreAdmin(ReadOnlyAdmin):
     def safety_link(self, restore: Restore) -> str:
         """The backup that was made before."""
         safety = restore.safety_snapshot
-        return humane.link(page_url(safety), safety) if safety else humane.EMPTY
+        if safety is None:
+            return humane.EMPTY
+        if safety.forgotten_at is not None:
+            until = ", which was forgotten since"
+        else:
+            ended = restore.run.finished_at
+            until = f", kept at least until {humane.exact(ended + SAFETY_KEPT)}" if ended else ""
+        return format_html("{}{}", humane.link(page_url(safety), safety), until)
 
     @display(description="Swapped in")
     def swapped(self, restore: Restore) -> str:
@@ -261,6 +301,22 @@ class RestoreAdmin(ReadOnlyAdmin):
         return self.start(
             request, restore, Action.DROP_KEPT, database=restore.database, options={"restore": restore.pk}
         )
+
+
+def kept_words(restore: Restore) -> str:
+    """Where the tables of before are, or what became of them."""
+    if not restore.kept_in:
+        return humane.EMPTY
+    if not restore.is_settled:
+        return f"The swap is under way: tables may be in {restore.kept_in} already."
+    if restore.dropped_at is not None:
+        return "Dropped: only snapshots hold what was there before."
+    if restore.undone_at is not None:
+        return f"Back in {restore.target}: this was undone."
+    if restore.swapped_at is None:
+        over = f"{restore.target} was not swapped, so nothing of it is kept apart."
+        return over if restore.run.is_over else "None yet: nothing is swapped so far."
+    return f"In {restore.kept_in}, until somebody drops them; nothing drops them by itself."
 
 
 def _kept(object_id: Any, which: str) -> bool:

@@ -109,6 +109,8 @@ class RestoreForm(forms.Form):
         """A new database needs a name, and one that is not the live one's."""
         cleaned = super().clean() or {}
         if cleaned.get("mode") == RestoreMode.NEW:
+            if "target" in self.errors:
+                return cleaned  # what is wrong with the name is said
             if not cleaned.get("target"):
                 raise ValidationError({"target": "Give the new database a name."})
             if cleaned["target"] == self.database.database:
@@ -297,6 +299,9 @@ def plan_facts(told: Plan) -> list[tuple[str, Any]]:
     ]
     if not (told.replaced or told.vanishing or told.new):
         return known  # nobody could look, be it at the server or at what the snapshot holds
+    if told.mode == RestoreMode.NEW:
+        # Tables of the same names are in no danger: such a target is an obstacle.
+        return known if told.replaced else [*known, ("Tables that are new", _names(told.new))]
     return [
         *known,
         ("Tables replaced", _names(told.replaced)),

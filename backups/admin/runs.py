@@ -20,14 +20,15 @@ from unfold.decorators import action, display
 from unfold.enums import ActionVariant
 from unfold.forms import BaseDialogForm
 
-from backups import humane, services
+from backups import humane, services, states
 from backups.admin import live
 from backups.admin.accepting import AcceptRunForm, accept_dialog, may_accept, say_so
 from backups.admin.base import ReadOnlyAdmin, go, may_start, page_url, row_of, run_url
 from backups.admin.dialogs import dialog
 from backups.admin.filters import DaysFilter
+from backups.admin.restores import kept_words
 from backups.choices import ACTIVE, RESTORE_ACTIONS, STATUS_COLOURS, VERDICT_COLOURS, Action, Level, Status
-from backups.models import Run, RunLine, Suspicion
+from backups.models import Restore, Run, RunLine, Suspicion
 from backups.plain import plain
 
 _LINES_SHOWN = 500
@@ -254,8 +255,13 @@ def _facts(run: Run) -> list[tuple[str, Any]]:
     """What the run found out, for a person: label and value."""
     result = run.result
     snapshot = run.snapshot and humane.link(page_url(run.snapshot), run.snapshot.short_id)
+    restore = _restore_of(run)
     known = [
         ("Snapshot", snapshot),
+        ("Restore", restore and humane.link(page_url(restore), restore)),
+        ("Mode", restore and restore.get_mode_display()),
+        ("Target", restore and restore.target),
+        ("Tables of before", restore and restore.kept_in and kept_words(restore)),
         ("Dump size", humane.size(result["dump_bytes"]) if "dump_bytes" in result else None),
         ("Added to the repository", humane.size(_added(result)) if "data_added" in result else None),
         ("Dump digest (SHA-256)", result.get("sha256")),
@@ -267,6 +273,15 @@ def _facts(run: Run) -> list[tuple[str, Any]]:
         ("Worker", run.worker),
     ]
     return [(name, value) for name, value in known if value]
+
+
+def _restore_of(run: Run) -> Restore | None:
+    """The restore that this run plays, without what is large in its row and its neighbours'."""
+    if run.action != Action.RESTORE:
+        return None
+    found = Restore.objects.filter(run=run).select_related("run", "snapshot", "undo_of")
+    of_undone = [f"undo_of__{name}" for name in states.LARGE]
+    return found.defer("snapshot__manifest", *states.LARGE, *of_undone).first()
 
 
 def _added(result: dict[str, Any]) -> int | None:

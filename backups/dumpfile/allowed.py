@@ -404,7 +404,9 @@ class Allowed:
             text = without_own_name(begins + _CHECK_OPTION.sub(rb" \1", ends))
         self._definitions.append(Ready(Does.DEFINITION, text, statement.settings, table, head.kind, name))
         if plain.following:
-            self._definitions.append(Ready(Does.DEFINITION, plain.following, statement.settings.in_utf8))
+            plainly = statement.settings.in_utf8
+            following = Ready(Does.DEFINITION, plain.following, plainly, table, head.kind, name)
+            self._definitions.append(following)
         if plain.why:
             self.found.reworded.append(LeftOut(head.kind, name, plain.why))
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Collection
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass, field
 from enum import Enum
 from typing import NamedTuple
@@ -43,6 +43,22 @@ class LeftOut(NamedTuple):
     name: str
     why: str
     waits: bool = False
+
+
+class Unmade(NamedTuple):
+    """A view, trigger, routine or event that the server did not make, and why.
+
+    `before` chose the database's collation for it, where it has one of its own.
+    """
+
+    ready: Ready
+    why: str
+    before: Ready | None = None
+
+    @property
+    def words(self) -> str:
+        """What could not be made, for a sentence."""
+        return f"{self.ready.kind} {self.ready.name} could not be made: {self.why}"
 
 
 class EventState(NamedTuple):
@@ -104,6 +120,18 @@ class Found:
     respelled: dict[str, str] = field(default_factory=dict)
     # Tables or views that this server takes for one: their names differ in case only.
     clashing: list[str] = field(default_factory=list)
+    unmade: list[Unmade] = field(default_factory=list)
+    # What the events among these are to be once they are made.
+    states_of_unmade: dict[str, EventState] = field(default_factory=dict)
+
+    def leave_unmade(self, unmade: Sequence[Unmade]) -> None:
+        """Note what the server did not make."""
+        self.unmade = list(unmade)
+        events = {each.ready.name for each in unmade if each.ready.kind == "event"}
+        self.states_of_unmade = {event.name: event for event in self.events if event.name in events}
+        self.events = [event for event in self.events if event.name not in events]
+        for each in unmade:
+            self.made.pop((each.ready.kind, each.ready.name), None)
 
     def leave_out_events(self, names: Collection[str], why: str) -> None:
         """Note that these events were not made."""

@@ -23,7 +23,7 @@ _SWITCH = re.compile(r"(?i)[01]|ON|OFF|DEFAULT")
 _WORD = re.compile(r"(?i)[a-z][a-z0-9_]{1,63}")
 _MODES = re.compile(r"(?i)(?:[a-z][a-z0-9_]{1,63}(?: *, *[a-z][a-z0-9_]{1,63})*+)?(?: *, *)?")
 # Which settings a statement's meaning depends on, and what their values look like.
-_KEPT = {
+KEPT = {
     "character_set_client": _WORD,
     "character_set_connection": _WORD,
     "collation_connection": _WORD,
@@ -242,11 +242,11 @@ class Session:
     def _put(self, name: str, value: Value) -> None:
         if name == "character_set_results":
             return
-        if name not in _KEPT:
+        if name not in KEPT:
             raise Unexpected
         if value is INITIAL or value.upper() == "DEFAULT":
             self._changed.pop(name, None)
-        elif _KEPT[name].fullmatch(value):
+        elif KEPT[name].fullmatch(value):
             self._changed[name] = value
         else:
             raise Unexpected
@@ -278,7 +278,7 @@ class Session:
         return _LITERAL, value
 
     def _setting(self, name: str) -> tuple[str, Value]:
-        if name not in _KEPT and name not in _LEFT:
+        if name not in KEPT and name not in _LEFT:
             raise Unexpected
         return name, self._changed.get(name, INITIAL)
 

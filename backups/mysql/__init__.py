@@ -107,6 +107,7 @@ from backups.mysql.problems import (
     UnknownDatabase,
     dump_problem,
     translated,
+    waited_in_vain,
 )
 from backups.mysql.programs import (
     Clients,

@@ -237,10 +237,29 @@ def broken_views(connection: Any, database: str) -> list[BrokenView]:
             # As the dump programs ask for what they write first of each view.
             fetch_all(connection, f"SHOW FIELDS FROM {quote(name)}")
         except MySQLdb.Error as error:
-            ((_, *told),) = fetch_all(connection, f"SHOW CREATE VIEW {quote(name)}")
-            statement, charset, collation = map(str, told)
+            statement, charset, collation = _view_as_made(connection, database, name)
             found.append(BrokenView(name, statement, charset, collation, str(error.args[-1])))
     return found
+
+
+def _view_as_made(connection: Any, database: str, name: str) -> tuple[str, str, str]:
+    """A view's statement, with the character set and collation that it was made under."""
+    try:
+        ((_, statement, charset, collation),) = fetch_all(connection, f"SHOW CREATE VIEW {quote(name)}")
+    except MySQLdb.Error:  # MySQL's, where a whole database is gone that the view reads
+        names = ("VIEW_DEFINITION", "CHECK_OPTION", "DEFINER", "SECURITY_TYPE")
+        columns = ", ".join([*names, "CHARACTER_SET_CLIENT", "COLLATION_CONNECTION"])
+        condition = "AND CAST(TABLE_NAME AS BINARY) = %s"
+        ((body, check, definer, security, charset, collation),) = rows_of(
+            connection, database, "VIEWS", columns, condition=condition, arguments=[name]
+        )
+        user, _, host = str(definer).rpartition("@")
+        statement = (
+            f"CREATE DEFINER={quote(user)}@{quote(host)} SQL SECURITY {security} VIEW {quote(name)} AS {body}"
+        )
+        if check != "NONE":
+            statement += f" WITH {check} CHECK OPTION"
+    return str(statement), str(charset), str(collation)
 
 
 def refuse_broken_views(views: Sequence[BrokenView], database: str) -> None:

@@ -58,6 +58,14 @@ class LockedOut(OfTheServer):
     """Another session held a lock for longer than is waited."""
 
 
+def waited_in_vain(problem: Problem) -> bool:
+    """Whether a statement waited for others for too long, or in a circle: another try may well succeed."""
+    return bool(_IN_VAIN.search(problem.what))
+
+
+_IN_VAIN = re.compile(r"\(error (?:1205|1213)\)|in each other's way")
+
+
 class MissingPrivilege(MySQLProblem):
     """The user lacks a privilege; the sentence has the GRANT."""
 

@@ -18,7 +18,9 @@ from django.utils import timezone
 from django.utils.html import strip_tags
 
 from backups import runner, services
-from backups.admin.base import page_url
+from backups.actions.swapping import way_back_words
+from backups.admin.base import page_url, run_url
+from backups.admin.restores import kept_words
 from backups.choices import Action, DefinerPolicy, RestoreMode, Status, Swap, Trigger
 from backups.models import Database, Restore, Run, Snapshot
 from tests.admin.conftest import Login
@@ -294,6 +296,7 @@ def test_nothing_left_to_save_counts_only_where_something_is_overwritten(
         ({"target": "{live}"}, "That is the live database: choose another name."),
         ({"target": "a" * 65}, "at most 64 characters"),
         ({"target": "mysql"}, "is the server's own"),
+        ({"target": "shop__before_9"}, "for databases that Vedetta makes"),
         ({"tables": ["nothing_such"]}, "is not one of the available choices"),
         ({"definers": "root"}, "is not one of the available choices"),
         ({"mode": "undo"}, "is not one of the available choices"),
@@ -307,7 +310,9 @@ def test_what_makes_no_sense_is_told_and_starts_nothing(
     wrong = {name: past.databases[0].database if v == "{live}" else v for name, v in wrong.items()}
     restores = Restore.objects.count()
     response = look_and_start(login("Restorer"), snapshot, wish(RestoreMode.NEW) | wrong)
-    assert sentence in told(response)
+    shown = told(response)
+    assert sentence in shown
+    assert "Give the new database a name." not in shown.replace(sentence, "")
     assert response.context["form"].errors
     assert (Restore.objects.count(), LogEntry.objects.count()) == (restores, 0)
 
@@ -473,7 +478,7 @@ def test_what_was_left_out_is_on_the_page_and_tried_again(past: History, login: 
     shown = told(client.get(page_url(restore)))
     assert "view totals: Table 'shop.<gone>' doesn't exist." in shown
     assert f"as it was before restore {restore.run_id} of" in shown
-    assert "manage.py undo_restore, until its kept tables are dropped" in shown
+    assert "manage.py undo_restore, until somebody drops its kept tables" in shown
     dialog = client.get(reverse("admin:backups_restore_try_again", args=[restore.pk])).content.decode()
     assert "view totals" in dialog
     press(client, restore, "try_again")
@@ -503,3 +508,57 @@ def test_only_a_restore_that_replaced_can_be_undone(past: History, login: Login)
     client = login("Restorer")
     assert press(client, restore, "undo", reason=REASON).status_code == 403
     assert press(client, restore, "drop_kept", reason=REASON).status_code == 403
+
+
+@pytest.mark.parametrize(
+    ("fields", "told"),
+    [
+        ({}, "In shop__before_7, until somebody drops them; nothing drops them by itself."),
+        ({"swapped_at": None}, "shop was not swapped, so nothing of it is kept apart."),
+        ({"swapped_at": None, "swap": Swap.ROLLED_BACK}, "shop was not swapped"),
+        ({"swapped_at": None, "swap": Swap.RENAMED}, "The swap is under way"),
+        ({"swapped_at": None, "run": Run(status=Status.RUNNING)}, "None yet"),
+        ({"undone_at": timezone.now()}, "Back in shop: this was undone."),
+        ({"dropped_at": timezone.now()}, "Dropped: only snapshots hold what was there before."),
+        ({"kept_in": ""}, "\N{EN DASH}"),
+    ],
+)
+def test_kept_tables_are_shown_only_where_there_are_any(fields: dict[str, Any], told: str) -> None:
+    known: dict[str, Any] = {
+        "run": Run(status=Status.FAILED), "target": "shop", "kept_in": "shop__before_7",
+        "swap": Swap.FINISHED, "swapped_at": timezone.now(),
+    }  # fmt: skip
+    assert kept_words(Restore(**known | fields)).startswith(told)
+
+
+def test_a_restores_page_says_how_it_ended_and_its_run_leads_to_it(past: History, login: Login) -> None:
+    restore = Restore.objects.get(mode=RestoreMode.REPLACE)
+    Run.objects.filter(pk=restore.run_id).update(status=Status.FAILED, error="The disk is full. Free some.")
+    Restore.objects.filter(pk=restore.pk).update(swapped_at=None)
+    client = login("Restorer")
+
+    shown = told(client.get(page_url(restore)))
+    assert "Failed The disk is full. Free some." in shown
+    assert f"Restore {restore.run_id}: {restore.snapshot} → {restore.target}" in shown
+    assert "was not swapped, so nothing of it is kept apart" in shown
+    assert restore.kept_in not in shown
+    assert "Database on the server, or a folder." not in shown
+    of_run = client.get(run_url(restore.run))
+    assert f'href="{page_url(restore)}"' in of_run.content.decode()
+    assert "Replace the live database" in told(of_run)
+    assert f"{restore.run_id} " in told(client.get(reverse("admin:backups_restore_changelist")))
+
+
+def test_an_undo_is_called_one_and_says_how_it_is_taken_back(past: History) -> None:
+    undone = Restore.objects.get(mode=RestoreMode.REPLACE)
+    run = Run(pk=999, action=Action.RESTORE)
+    undo = Restore(
+        run=run, mode=RestoreMode.UNDO, undo_of=undone, target="shop", kept_in="shop__before_999",
+        snapshot=undone.snapshot,
+    )  # fmt: skip
+    assert str(undo) == f"Undo of restore {undone.run_id}"
+    assert way_back_words(undo) == (
+        f"shop is again what it was before restore {undone.run_id}. To take this undo back: manage.py "
+        "undo_restore --restore 999. That is possible until somebody drops shop__before_999; nothing drops "
+        "it by itself."
+    )

@@ -190,6 +190,18 @@ def test_another_database_comes_first_and_the_known_one_stays_beside_it(
     assert heartbeat.stamp_read(main).time == WHEN
 
 
+def test_a_database_that_the_portal_has_already_is_not_to_be_added(says: Any, backed_up: Snapshot) -> None:
+    says(**OTHER_NAME)
+    with pytest.raises(Problem, match="set it back and add other in the portal"):
+        configuration.from_environment()
+    Database.objects.create(
+        name="second", host="db", port=3306, user="u", database="other", repository=backed_up.repository
+    )
+
+    with pytest.raises(Problem, match="set it back: the portal has other already, as second"):
+        configuration.from_environment()
+
+
 def test_a_name_that_another_row_has_is_told_apart(says: Any, backed_up: Snapshot) -> None:
     """As a portal has it whose row became another's before: shop is called what is other on the server."""
     Database.objects.update(database="other")

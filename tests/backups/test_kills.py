@@ -40,6 +40,8 @@ def is_client(command: str) -> bool:
     return "--single-transaction" in command and "setpriv" not in command.split()[0]
 
 
+pytestmark = pytest.mark.one_flavour("mariadb")
+
 VICTIMS = {
     "restic": (is_restic, "restic was killed by signal 9"),
     "dump program": (is_dump_program, "The dump program was killed before the dump was whole."),

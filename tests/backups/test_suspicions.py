@@ -345,7 +345,10 @@ def test_an_emptied_database_is_stored_and_moves_nothing_until_it_is_accepted(
         assert "orders" in run.result["suspicious"][0]
     assert heartbeat.stamp_read(settings.SENTINEL.heartbeat_path).time == before
     assert present.count() == 3, "one a day is kept, and here nothing was forgotten"
-    assert runs[1].children.get(action=Action.FORGET).lines.filter(text__startswith="Nothing of").exists()
+    forget = runs[1].children.get(action=Action.FORGET)
+    assert forget.lines.filter(text__startswith="Nothing of").exists()
+    assert forget.result["sentence"].startswith(f"Nothing was forgotten: all 3 snapshots of {database} stay")
+    assert forget.result["kept"] == 3
     assert len(suspicions.sentences(database)) == 1
 
     accepting.accept(accepting.suspicion_of(runs[1]), by="ada", reason="moved away")

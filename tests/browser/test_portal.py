@@ -213,7 +213,7 @@ PAGES = (
     "/admin/", "/admin/gate/", "/admin/backups/run/", "/admin/backups/run/1/change/",
     "/admin/backups/snapshot/", "/admin/backups/verification/", "/admin/backups/restore/",
     "/admin/backups/alert/", "/admin/backups/database/", "/admin/backups/database/1/change/",
-    "/admin/backups/repository/1/change/",
+    "/admin/backups/database/1/restore/", "/admin/backups/repository/1/change/",
 )  # fmt: skip
 
 

@@ -150,6 +150,7 @@ def test_row_of_64_megabytes(own_server: DatabaseServer, make_database: MakeData
     assert verdict(run).verdict == "identical", run.error
 
 
+@pytest.mark.one_flavour("mariadb")
 @pytest.mark.timeout(1800)
 def test_many_tables(own_server: DatabaseServer, make_database: MakeDatabase) -> None:
     count = 5000 if "VEDETTA_SOAK" in os.environ else 200

@@ -19,6 +19,8 @@ from tests.faults.promises import Seen
 from tests.restore.plays import Stage, kill
 from tests.restore.stories import content, databases_of
 
+pytestmark = pytest.mark.one_flavour("mariadb")
+
 
 def test_nothing_broke_and_all_promises_hold(stage: Stage) -> None:
     """The promises themselves, seen to hold where nothing happened."""

@@ -358,3 +358,16 @@ def test_a_restore_asked_for_while_forget_plans_keeps_its_snapshot(
 
     assert in_repository(database.repository) == ids(old, newest)
     assert f"keep   {old.short_id} after all: wanted snapshot of restore" in log_of(run)
+
+
+@pytest.mark.parametrize(
+    ("waiting", "all_wait", "told"),
+    [
+        ([], False, "2 snapshots forgotten, 5 kept."),
+        (["shop"], True, "Nothing was forgotten: all 5 snapshots of shop stay until somebody says"),
+        (["shop"], False, "2 snapshots forgotten, 5 kept; all those of shop stay until somebody says"),
+    ],
+)
+def test_what_waits_for_a_person_is_said_to_stay(waiting: list[str], all_wait: bool, told: str) -> None:
+    gone = 0 if all_wait else 2
+    assert forget.forgotten_words(gone, 5, waiting, all_wait=all_wait).startswith(told)

@@ -9,8 +9,9 @@ from pathlib import Path
 import pytest
 from django.utils import timezone
 
-from backups import choose, runner, services
+from backups import choose, runner, services, validators
 from backups.actions import restore_plan
+from backups.actions.restore import loaded_words
 from backups.actions.restore_plan import plan
 from backups.choices import SAFETY_TAG, Action, RestoreMode, Status, Trigger
 from backups.errors import Problem
@@ -61,7 +62,7 @@ def test_no_mode_takes_an_empty_target(database: Database, mode: RestoreMode, ta
         (RestoreMode.REPLACE, "other", "is for shop itself, which is shop, not other"),
         (RestoreMode.IN_PLACE, "shop_copy", "is for shop itself"),
         (RestoreMode.NEW, "mysql", "the server's own"),
-        (RestoreMode.NEW, "x" * 65, "1 to 64 characters"),
+        (RestoreMode.NEW, "x" * 65, "It has 65 characters, and a database's name may have 64"),
         (RestoreMode.UNDO, "shop", "An undo is of a restore"),
     ],
 )
@@ -278,3 +279,42 @@ def test_after_a_failed_restore_latest_is_the_backup_again_and_the_verified_one_
     proof = portal.manage("verify", "--json")
     assert proof.json["snapshot_id"] == forged
     assert proof.json["newer_safety_snapshot"] == saved["id"]
+
+
+# ---------------------------------------------------------------- What is said to have been loaded
+
+
+HELD = {"table": ["customers", "orders", "parcels"], "view": ["totals"]}
+
+
+@pytest.mark.parametrize(
+    ("tables", "known", "loaded", "told"),
+    [
+        ([], True, HELD, "All that the snapshot holds was loaded."),
+        (
+            [], True, {"table": HELD["table"]},
+            "All other that the snapshot holds was loaded. Left out, as told above: view totals.",
+        ),
+        (["orders"], True, {"table": ["orders"]}, "1 of the 3 tables was loaded, as asked: orders."),
+        (
+            ["customers", "orders"], True, {"table": ["customers", "orders"]},
+            "2 of the 3 tables were loaded, as asked: customers, orders.",
+        ),
+        (
+            ["orders"], False, {"table": ["orders"]},
+            "Of the snapshot only what was asked for was loaded: orders.",
+        ),
+    ],
+)  # fmt: skip
+def test_what_was_loaded_is_said_and_no_more(
+    database: Database, tables: list[str], known: bool, loaded: dict[str, list[str]], told: str
+) -> None:
+    of = snapshot(database, "a", 1, manifest={"inventory": HELD} if known else None)
+    one = Restore(database=database, snapshot=of, tables=tables, target="copy")
+    assert loaded_words(one, loaded if tables else HELD, loaded) == told
+
+
+def test_names_of_databases_themselves_may_still_look_like_ours() -> None:
+    validators.schema_name("shop__before_99")
+    validators.target_name("shop__before_noon")
+    validators.target_name("shop__before_9_copy")

@@ -18,6 +18,8 @@ import pytest
 from tests.backups.worlds import children_of, command_of, wait_until
 from tests.restore.plays import Stage, kill
 
+pytestmark = pytest.mark.one_flavour("mariadb")
+
 SEED = 20261123
 # `make soak` draws hundreds, in an order of its own each time.
 UNDO_KILLS = int(os.environ.get("VEDETTA_UNDO_KILLS", "3"))
@@ -51,6 +53,7 @@ def test_killed_before_and_after_every_step_of_a_swap(stage: Stage) -> None:
     stage.back_to_before()
 
 
+@pytest.mark.one_flavour("mysql")
 @pytest.mark.timeout(300 + 60 * UNDO_KILLS)
 def test_killed_in_an_undo_and_in_the_one_after_it(stage: Stage) -> None:
     """Restored twice; whoever dies, undone twice it is what it was at first, and at no time empty."""

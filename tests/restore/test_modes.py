@@ -355,7 +355,7 @@ def test_target_that_holds_tables_is_refused(
     run = restore(database, RestoreMode.NEW, target=other)
 
     assert failed(run).startswith(
-        f"{other} holds tables already. It was not touched. Choose a name that is free"
+        f"{other} holds tables already. It was not touched. Choose a name that is free."
     )
     assert shop.server.query("SELECT * FROM mine", other) == [(1,)]
 

@@ -73,6 +73,8 @@ INSERT INTO computed_too (id, b) VALUES (2, 1), (1, NULL), (3, 5);
 SET foreign_key_checks = 1;
 """  # noqa: E501
 
+pytestmark = pytest.mark.one_flavour("mariadb")
+
 
 SLOW = 77700
 

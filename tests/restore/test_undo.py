@@ -507,9 +507,10 @@ def test_states_on_the_command_line(mariadb_shop: Shop, make_portal: MakePortal)
     second = portal.manage(*replace_it).json["run_id"]
 
     listed = portal.manage("undo_restore", "--list", "--json").json["states"]
+    until = "until somebody drops its kept tables; nothing drops them by itself"
     assert [(one["restore"], one["way"], one["end"], one["next"]) for one in listed] == [
-        (second, "manage.py undo_restore", "until its kept tables are dropped", True),
-        (first, f"manage.py undo_restore --restore {first}", "until its kept tables are dropped", False),
+        (second, "manage.py undo_restore", until, True),
+        (first, f"manage.py undo_restore --restore {first}", until, False),
     ]
     several = portal.manage("undo_restore", "--drop", "--json")
     assert several.code == 1

@@ -79,13 +79,16 @@ def test_no_option_is_taken_by_its_beginning(short: str, capsys: pytest.CaptureF
 @pytest.mark.parametrize(
     ("name", "told"),
     [
-        ("x" * 65, "1 to 64 characters"),
-        ("shop ", "no blank at the end"),
+        ("x" * 65, "It has 65 characters, and a database's name may have 64."),
+        ("shop ", "It ends in a blank"),
         ("shop \N{WASTEBASKET}\N{GRINNING FACE}", "no emoji"),
         ("information_schema", "is the server's own"),
         ("MySQL", "is the server's own"),
         ("sys", "is the server's own"),
         ("#mysql50#shop", "would be made as another one"),
+        ("shop__before_99", "__before_99 are for databases that Vedetta makes"),
+        ("Shop__RESTORE_9", "for databases that Vedetta makes"),
+        ("shop__verify_5", "for databases that Vedetta makes"),
     ],
 )
 def test_what_cannot_be_a_new_database_is_told_beforehand(
@@ -98,7 +101,7 @@ def test_what_cannot_be_a_new_database_is_told_beforehand(
 
 
 @pytest.mark.parametrize(
-    "name", ["x" * 64, "a/b", r"a\b", "a%_b", "日本", "quote`s", "--x", "shop__restore_7"]
+    "name", ["x" * 64, "a/b", r"a\b", "a%_b", "日本", "quote`s", "--x", "shop__restore_it"]
 )
 def test_other_names_are_taken(name: str) -> None:
     assert parser_of("restore").parse_args(["--snapshot", "latest", f"--into={name}"]).into == name

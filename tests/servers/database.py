@@ -181,7 +181,9 @@ class DatabaseServer:
             return
         install = ["mariadb-install-db", "--no-defaults", f"--datadir={self._data}", *_as_root()]
         options = ["--auth-root-authentication-method=normal", "--skip-test-db"]
-        server_options = ["--skip-name-resolve", *FAST_OPTIONS[:2], *FLAVOUR_OPTIONS["mariadb"]]
+        # Beside others that begin it would lose its temporary tables, see _argv.
+        server_options = [f"--tmpdir={self.folder}", "--skip-name-resolve"]
+        server_options += [*FAST_OPTIONS[:2], *FLAVOUR_OPTIONS["mariadb"]]
         made = subprocess.run(
             [*install, *options, *server_options], check=False, capture_output=True, text=True
         )

@@ -77,7 +77,10 @@ class Command(VedettaCommand):
             send=False,
         )
         run = self.play_queued(queued)
-        self.say(f"{restore.target} is again what it was before restore {restore.run_id}.")
+        self.say(
+            f"{restore.target} is again what it was before restore {restore.run_id}. To take this undo back: "
+            f"manage.py undo_restore --restore {run.pk}."
+        )
         return {"run_id": run.pk, "target": restore.target}
 
 

@@ -1,0 +1,118 @@
+"""What the server does not make keeps nothing else from being restored, is told, and is made later."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import pytest
+
+from backups.choices import Action, RestoreMode
+from backups.models import Database, Run
+from tests.backups.conftest import MakeDatabase
+from tests.backups.worlds import Shop
+from tests.restore.stories import again, content, drop_all, failed, make_restorable, restore, store, succeeded
+from tests.servers import DatabaseServer
+from tests.verify.tools import verdict, verify
+
+BackUp = Callable[[Database], Run]
+
+
+@pytest.fixture
+def reading(db_server: DatabaseServer) -> Iterator[Shop]:
+    """A database with a view of another one's table, a view upon it, and a routine and an event behind."""
+    server = db_server
+    server.create_database("rates_of_another")
+    rates = "CREATE TABLE rates (k INT PRIMARY KEY, r INT); INSERT INTO rates VALUES (1, 7);"
+    server.load(rates, "rates_of_another")
+    shop = make_restorable(
+        server,
+        "CREATE TABLE goods (id INT PRIMARY KEY, k INT); INSERT INTO goods VALUES (1, 1), (2, 1);"
+        "CREATE VIEW rated AS SELECT g.id, r.r FROM goods g JOIN rates_of_another.rates r ON r.k = g.k;"
+        "CREATE VIEW a_on_rated AS SELECT id FROM rated; CREATE VIEW plain AS SELECT id FROM goods;"
+        "CREATE PROCEDURE count_them() SELECT COUNT(*) FROM goods;",
+    )
+    server.execute(f"GRANT SELECT ON rates_of_another.* TO '{shop.user}'@'%'")
+    yield shop
+    drop_all(shop)
+    server.execute("DROP DATABASE IF EXISTS rates_of_another")
+
+
+@pytest.mark.parametrize("mode", [RestoreMode.REPLACE, RestoreMode.NEW, RestoreMode.IN_PLACE])
+@pytest.mark.parametrize("connections", [1, pytest.param(3, marks=pytest.mark.soak)])
+def test_all_else_is_restored_the_run_says_what_is_missing_and_another_try_makes_it(
+    reading: Shop,
+    make_database: MakeDatabase,
+    back_up: BackUp,
+    settings: Any,
+    mode: RestoreMode,
+    connections: int,
+) -> None:
+    settings.RESTORE_CONNECTIONS = connections
+    database = make_database(reading)
+    was = content(reading.server, reading.name)
+    succeeded(back_up(database))
+    reading.execute("DELETE FROM goods WHERE id = 2")
+    reading.server.execute("DROP DATABASE rates_of_another")
+
+    if mode == RestoreMode.REPLACE:
+        found = verdict(verify(database))
+        assert found.verdict == "identical", found.differences
+        left = [each.partition(" could")[0] for each in found.not_compared]
+        assert sorted(left) == ["view a_on_rated", "view rated"]
+
+    target = f"{reading.name}_copy" if mode == RestoreMode.NEW else reading.name
+    run = restore(database, mode, target=target, without_safety=True)
+    told = failed(run)
+    assert "view rated" in told
+    assert "view a_on_rated" in told
+    assert f"All tables are in {target}" in told
+    assert "Try these again" in told
+    assert reading.server.query("SELECT id FROM plain ORDER BY id", target) == [(1,), (2,)]
+    assert {one["name"] for one in run.restore.definitions_left} == {"rated", "a_on_rated"}
+    assert all("VIEW" in one["text"] for one in run.restore.definitions_left)
+
+    assert "could not be made" in failed(again(run, Action.DEFINE))
+
+    reading.server.create_database("rates_of_another")
+    reading.server.load("CREATE TABLE rates (k INT PRIMARY KEY, r INT)", "rates_of_another")
+    succeeded(again(run, Action.DEFINE))
+    if mode != RestoreMode.NEW:
+        assert content(reading.server, reading.name) == was
+    assert reading.server.query("SELECT * FROM a_on_rated", target) == []
+
+
+REFUSED = b"""-- MySQL dump
+CREATE TABLE `goods` (`id` int NOT NULL, PRIMARY KEY (`id`));
+INSERT INTO `goods` VALUES (1),(2);
+DELIMITER ;;
+CREATE TRIGGER `sound` BEFORE INSERT ON `goods` FOR EACH ROW SET NEW.id = NEW.id ;;
+CREATE TRIGGER `unknown_column` BEFORE UPDATE ON `goods` FOR EACH ROW SET NEW.nowhere = 1 ;;
+CREATE FUNCTION `no_sql`() RETURNS INT DETERMINISTIC RETURN SELEC 1 ;;
+CREATE EVENT `no_moment` ON SCHEDULE EVERY 0 DAY DO SET @a = 1 ;;
+CREATE PROCEDURE `behind`() SELECT COUNT(*) FROM goods ;;
+DELIMITER ;
+-- Dump completed on 2026-01-01  1:00:00
+"""
+
+
+def test_a_trigger_a_routine_and_an_event_that_the_server_refuses_are_told_and_kept_as_text(
+    db_server: DatabaseServer, make_database: MakeDatabase
+) -> None:
+    shop = make_restorable(db_server, "CREATE TABLE goods (id INT PRIMARY KEY)")
+    database = make_database(shop)
+    store(database, REFUSED)
+
+    found = verdict(verify(database))
+    assert found.verdict == "different"
+    refused = {"trigger unknown_column", "function no_sql", "event no_moment"}
+    assert refused <= {each.partition(" could not be made")[0] for each in found.differences}
+
+    run = restore(database, RestoreMode.REPLACE, without_safety=True)
+    assert "All tables are in" in failed(run)
+    assert {f"{one['kind']} {one['name']}" for one in run.restore.definitions_left} == refused
+    assert b"SELEC 1" in b"".join(one["text"].encode() for one in run.restore.definitions_left)
+    assert shop.query("SELECT COUNT(*) FROM goods") == [(2,)]
+    assert shop.query(f"SHOW TRIGGERS FROM {shop.name}")[0][0] == "sound"
+    shop.execute("CALL behind()")
+    drop_all(shop)
