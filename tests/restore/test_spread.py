@@ -7,6 +7,7 @@ import threading
 import time
 import tracemalloc
 from collections.abc import Callable, Iterator
+from contextlib import nullcontext
 from dataclasses import replace
 from pathlib import Path
 from typing import Any, ClassVar
@@ -502,7 +503,8 @@ def test_memory_is_bounded_however_slow_the_server_is() -> None:
     )
 
     tracemalloc.start()
-    Spread(main, crew, is_fresh=True, referenced=[], make_sure=lambda: None).send(statements)
+    spread = Spread(main, crew, is_fresh=True, referenced=[], make_sure=lambda: None, translated=nullcontext)
+    spread.send(statements)
     _, peak = tracemalloc.get_traced_memory()
     tracemalloc.stop()
     crew.stop()
