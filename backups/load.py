@@ -23,7 +23,7 @@ from backups.dumpfile.tables import tablespace_of
 from backups.dumpfile.tally import Tally
 from backups.errors import Problem
 from backups.mysql import MARIADB
-from backups.spread import Spread
+from backups.spread import NOT_ITS_FAULT, Spread
 from backups.stream import Digester, Piece
 from backups.tables import comparable, names_in_lower_case
 
@@ -481,13 +481,9 @@ _AS_WRITTEN = (
 
 def _of_the_dump(problem: Problem, server: mysql.Server) -> Problem:
     """The problem as one of the dump, unless it is surely none of it."""
-    not_the_dump = (
-        mysql.ServerGone, mysql.ServerUnreachable, mysql.AccessDenied, mysql.MissingPrivilege, mysql.DiskFull,
-        mysql.OfTheServer,
-    )  # fmt: skip
     if isinstance(problem, mysql.MissingPrivilege):
         with suppress(Problem), mysql.connect(server) as connection:
             problem.do = f"Run as an administrator: {mysql.definer_grant(connection)}; {problem.do}"
-    if isinstance(problem, not_the_dump):
+    if isinstance(problem, NOT_ITS_FAULT):
         return problem
     return LoadProblem(problem.what, do=problem.do)

@@ -23,7 +23,7 @@ _INSERT = b"INSERT INTO "
 MAY_BE_LEFT = frozenset({"view", "trigger", "event", "procedure", "function", "package", "package body"})
 # It is all kept, in the portal's database too, to be tried again.
 _MOST_LEFT_BYTES = 16 << 20
-# What says nothing about a definition: another try may well succeed.
+# What is no fault of a statement of the dump: another try may well succeed.
 NOT_ITS_FAULT = (
     mysql.ServerGone, mysql.ServerUnreachable, mysql.AccessDenied, mysql.MissingPrivilege, mysql.DiskFull,
     mysql.OfTheServer,
@@ -73,6 +73,7 @@ class Spread:
         self._make_sure = make_sure
         self._collation: Ready | None = None
         self.unmade: list[Unmade] = []
+        self._left_bytes = 0
         self.views: dict[str, Ready] = {}
         self._is_fresh = is_fresh
         self._table: _Table | None = None
@@ -114,8 +115,8 @@ class Spread:
         except NOT_ITS_FAULT:
             raise
         except mysql.MySQLProblem as problem:
-            kept = sum(len(each.ready.text) for each in self.unmade) + len(ready.text)
-            if mysql.waited_in_vain(problem) or kept > _MOST_LEFT_BYTES:
+            self._left_bytes += len(ready.text)
+            if mysql.waited_in_vain(problem) or self._left_bytes > _MOST_LEFT_BYTES:
                 raise
             self.unmade.append(Unmade(ready, problem.what, self._collation))
 

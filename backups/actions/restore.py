@@ -390,7 +390,7 @@ def _tell_what_is_left_out(restore: Restore, loading: Loading, progress: Progres
         progress.warn(f"{each.kind.capitalize()} {each.name}: {each.why}.")
     for left in loading.found.unmade:
         again = " It is tried again in the place of the live database." if comes_yet else ""
-        progress.warn(f"{left.words}{again}".capitalize())
+        progress.warn(f"{left.words[:1].upper()}{left.words[1:]}{again}")
     for name, count in loading.found.others.items():
         progress.warn(f"{count} statements of the database {name} are in the file and were not loaded.")
 
@@ -435,7 +435,7 @@ def _note_what_comes_after(restore: Restore, loading: Loading, place: Place, pro
     read = definitions.read(
         place.server, restore.incoming, info=place.info, programs=place.programs, tick=progress.tick
     )
-    told = definitions.with_unmade(read, loading.found) if loading.found.unmade else read
+    told = definitions.with_unmade(read, loading.found)
     after = definitions.with_what_waits(told, loading.found.events, loading.found.outward)
     services.restore_note(restore, definitions_after=after)
 

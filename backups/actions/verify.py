@@ -356,11 +356,10 @@ def _tell_unmade(found: Found, scratch: Scratch, findings: Findings) -> None:
     """What could not be made is a difference, but where it needs another database that is not there."""
     upon = [each for each in found.unmade if each.why == READS_WHAT_IS_UNMADE]
     names = {each.ready.name for each in found.unmade}
-    elsewhere = [each for each in found.unmade if _needs_another(each.why, scratch.database, names)]
-    if len(elsewhere) + len(upon) == len(found.unmade):
-        elsewhere += upon
-    for each in found.unmade:
-        if each in elsewhere:
+    needs = [_needs_another(each.why, scratch.database, names) for each in found.unmade]
+    all_do = sum(needs) + len(upon) == len(found.unmade)
+    for each, needs_another in zip(found.unmade, needs, strict=True):
+        if needs_another or (all_do and each.why == READS_WHAT_IS_UNMADE):
             findings.not_compared.append(f"{each.words} It needs what is not on this server.")
         else:
             findings.differences.append(each.words)

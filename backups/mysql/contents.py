@@ -86,17 +86,11 @@ def refuse_what_hangs(connection: Any, database: str) -> None:
     Their search for a delimiter never ends where an event's text holds `;;` (seen in MariaDB
     10.11 and MySQL 9.7).
     """
-    rows = rows_of(
-        connection,
-        database,
-        "EVENTS",
-        "EVENT_NAME",
-        by="EVENT_SCHEMA",
-        condition="AND INSTR(CONCAT_WS(' ', DEFINER, EVENT_NAME, EVENT_DEFINITION, EVENT_COMMENT), ';;')",
-    )
-    if rows:
+    told = "CONCAT_WS(' ', DEFINER, EVENT_NAME, EVENT_DEFINITION, EVENT_COMMENT)"
+    events = _events(connection, database, f"AND INSTR({told}, ';;')")
+    if events:
         raise MySQLProblem(
-            f"The event {rows[0][0]} holds two semicolons in a row, on which the dump program hangs.",
+            f"The event {events[0]} holds two semicolons in a row, on which the dump program hangs.",
             do="Alter the event so that `;;` does not occur in its name, body or comment.",
         )
 
@@ -106,16 +100,14 @@ def events_of_the_past(connection: Any, database: str) -> set[str]:
 
     A server that makes such an event as enabled disables it at once; one that alters it does not.
     """
-    rows = rows_of(
-        connection,
-        database,
-        "EVENTS",
-        "EVENT_NAME",
-        by="EVENT_SCHEMA",
-        # Told in the event's own time zone.
-        condition="AND COALESCE(EXECUTE_AT, ENDS) < CONVERT_TZ(UTC_TIMESTAMP(), '+00:00', TIME_ZONE)",
-    )
-    return {str(name) for (name,) in rows}
+    # Told in the event's own time zone.
+    over = "AND COALESCE(EXECUTE_AT, ENDS) < CONVERT_TZ(UTC_TIMESTAMP(), '+00:00', TIME_ZONE)"
+    return set(_events(connection, database, over))
+
+
+def _events(connection: Any, database: str, condition: str) -> list[str]:
+    rows = rows_of(connection, database, "EVENTS", "EVENT_NAME", by="EVENT_SCHEMA", condition=condition)
+    return [str(name) for (name,) in rows]
 
 
 def tables_without_snapshot(connection: Any, database: str) -> list[str]:

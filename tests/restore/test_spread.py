@@ -506,7 +506,8 @@ def test_memory_is_bounded_however_slow_the_server_is() -> None:
     )
 
     tracemalloc.start()
-    Spread(main, crew, is_fresh=True, referenced=[], make_sure=lambda: None).send(statements)
+    spread = Spread(main, crew, is_fresh=True, referenced=[], make_sure=lambda: None)
+    spread.send(statements)
     _, peak = tracemalloc.get_traced_memory()
     tracemalloc.stop()
     crew.stop()

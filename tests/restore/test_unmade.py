@@ -11,7 +11,17 @@ from backups.choices import Action, RestoreMode
 from backups.models import Database, Run
 from tests.backups.conftest import MakeDatabase
 from tests.backups.worlds import Shop
-from tests.restore.stories import again, content, drop_all, failed, make_restorable, restore, store, succeeded
+from tests.restore.stories import (
+    again,
+    content,
+    drop_all,
+    failed,
+    log_of,
+    make_restorable,
+    restore,
+    store,
+    succeeded,
+)
 from tests.servers import DatabaseServer
 from tests.verify.tools import verdict, verify
 
@@ -67,6 +77,7 @@ def test_all_else_is_restored_the_run_says_what_is_missing_and_another_try_makes
     assert "view rated" in told
     assert "view a_on_rated" in told
     assert f"All tables are in {target}" in told
+    assert "View rated could not be made: The database server at" in log_of(run)
     assert "Try these again" in told
     assert reading.server.query("SELECT id FROM plain ORDER BY id", target) == [(1,), (2,)]
     assert {one["name"] for one in run.restore.definitions_left} == {"rated", "a_on_rated"}
