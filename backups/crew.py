@@ -33,6 +33,7 @@ class Hand:
         # Events that the server took and did not keep, because their time has passed.
         self.past_events: set[str] = set()
         self._settings = Settings(initial_mode=sql_mode)
+        # Whether any statement may have changed something.
         self.has_run = False
         # The first warning of each table, by its number.
         self.warned: dict[tuple[str, int], str] = {}
@@ -43,8 +44,14 @@ class Hand:
             if changes := ready.settings.differing_from(self._settings):
                 self.connection.set(changes)
             self._settings = ready.settings
-            self.connection.run(ready.text)
-            self.has_run = True
+        try:
+            with self.connection.translated(ready.text):
+                self.connection.run(ready.text)
+        except mysql.ServerGone:
+            self.has_run = True  # for all we know: nobody answered
+            raise
+        self.has_run = True
+        with self.connection.translated(ready.text):
             if ready.kind == "event" and mysql.EVENT_IS_PAST in self.connection.noted():
                 self.past_events.add(ready.name)
             if ready.does in _WARNING:

@@ -153,7 +153,7 @@ def dump(order: Order, out_fd: int, report: Report) -> dict[str, Any]:
         report.write(progress={**_progress(digester), "doing": f"waiting for another session ({wait})"})
 
     with (
-        mysql.watched_tables(order.server, order.database, info) as watch,
+        mysql.watched_tables(order.server, order.database, info, besides=order.at_once.connections) as watch,
         _output(out_fd, gzip=order.gzip) as out,
     ):
 

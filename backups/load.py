@@ -336,15 +336,16 @@ def load(
             raise _of_the_dump(problem, server) from problem
         finally:
             crew.stop()
-        if spread.unmade:
-            fallen = _fallen_views(spread, server, wish.database)
-            loading.found.leave_unmade([*spread.unmade, *fallen])
-        loading.found.leave_out_events(hands[0].past_events, ITS_TIME_HAS_PASSED)
-        loading.altered = _altered(loading.found.definitions, server, wish.database, dialect)
-        for hand in hands:
-            loading.warned.update(hand.warned)
-        if loading.altered:
-            opened[0].refuse_made_otherwise(loading.altered)
+    # With the connections closed again: who has few needs one of them here.
+    if spread.unmade:
+        fallen = _fallen_views(spread, server, wish.database)
+        loading.found.leave_unmade([*spread.unmade, *fallen])
+    loading.found.leave_out_events(hands[0].past_events, ITS_TIME_HAS_PASSED)
+    loading.altered = _altered(loading.found.definitions, server, wish.database, dialect)
+    for hand in hands:
+        loading.warned.update(hand.warned)
+    if loading.altered:
+        mysql.refuse_made_otherwise(server, opened[0].withheld, loading.altered)
 
 
 def _fallen_views(spread: Spread, server: mysql.Server, database: str) -> Iterator[Unmade]:

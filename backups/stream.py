@@ -197,6 +197,8 @@ _LONGEST_LINE = 64 << 20
 # Each line of it is looked at again with the next.
 _MOST_LINES_OF_HEAD = 300
 _QUOTES = (b"'", b'"', b"`")
+# As MySQL writes bodies in other languages: on a line of its own, up to the same mark.
+_OTHER_LANGUAGE = re.compile(rb"AS (\$\w*\$)")
 
 
 @cache
@@ -435,6 +437,8 @@ class Splitter:
             line = self._behind_head(self._head + line)
         wide = WIDE.get(self._charset)
         at = 0
+        if not self._open_quote and self._delimiter != b";" and (mark := _OTHER_LANGUAGE.match(line)):
+            self._open_quote, at = mark[1], mark.end()
         while at < len(line):
             if not self._open_quote:
                 token = _normal_token(wide).search(line, at)
@@ -445,10 +449,11 @@ class Splitter:
                     return True
                 if token[0] in _QUOTES or token[0] == b"/*":
                     self._open_quote = token[0]
-            elif self._open_quote == b"/*":
-                at = line.find(b"*/", at) + 2
-                if at == 1:
+            elif self._open_quote not in _QUOTES:
+                end = b"*/" if self._open_quote == b"/*" else self._open_quote
+                if (closes := line.find(end, at)) < 0:
                     return False
+                at = closes + len(end)
                 self._open_quote = b""
             else:
                 at = self._end_of_string(line, at)

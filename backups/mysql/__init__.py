@@ -73,6 +73,7 @@ from backups.mysql.loading import (
     LoadingConnection,
     break_off,
     loading_connections,
+    refuse_made_otherwise,
     session_mode,
 )
 from backups.mysql.locks import NotLocked, ReadLock, locked_for_reading

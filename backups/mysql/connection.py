@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import os
+import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
 from typing import Any
 
 import MySQLdb
 import MySQLdb.connections
+from MySQLdb.constants import ER
 
 from backups.mysql.problems import LockedOut, MySQLProblem, OfTheServer, TlsProblem, no_tls, translated
 from backups.mysql.server import Server, version_number
@@ -20,6 +22,8 @@ _ENCRYPTING = ("REQUIRED", *VERIFYING)
 _CONNECT_SECONDS = 10
 _READ_SECONDS = 120
 _LONGEST_VERSION = 100
+_TRIES_AT_A_LIMIT = 4
+_MOMENT_SECONDS = 0.15
 # Its versions are 3.x, while MySQL's client library has its server's.
 _ON_LIBMARIADB = version_number(MySQLdb.get_client_info()) < (5,)
 
@@ -40,7 +44,7 @@ def connect(server: Server, database: str = "", *, read_seconds: int = _READ_SEC
     """A connection for the length of a block; an answer may take `read_seconds`. Raises MySQLProblem."""
     refuse_missing_authority(server)
     with translated(server, database):
-        connection = Connection(**connect_options(server, database) | {"read_timeout": read_seconds})
+        connection = _opened(connect_options(server, database) | {"read_timeout": read_seconds})
     try:
         with translated(server, database):
             refuse_unencrypted(server, connection)
@@ -52,6 +56,18 @@ def connect(server: Server, database: str = "", *, read_seconds: int = _READ_SEC
     finally:
         with suppress(MySQLdb.Error):
             connection.close()
+
+
+def _opened(options: dict[str, Any]) -> Connection:
+    """A connection. A server counts those of before until their threads are through, a moment longer."""
+    for _ in range(_TRIES_AT_A_LIMIT - 1):
+        try:
+            return Connection(**options)
+        except MySQLdb.OperationalError as error:
+            if error.args[0] not in (ER.USER_LIMIT_REACHED, ER.TOO_MANY_USER_CONNECTIONS):
+                raise
+        time.sleep(_MOMENT_SECONDS)
+    return Connection(**options)
 
 
 _MOST_HOLDERS = 3

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import socket
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from typing import Any
@@ -123,27 +123,13 @@ class LoadingConnection:
         """Settings by which tables without a primary key are refused or changed, with the way out of each."""
         return {name: way for name, way in self._ways_out().items() if name in OF_PRIMARY_KEYS}
 
-    def refuse_made_otherwise(self, tables: Sequence[str]) -> None:
-        """Raise OfTheServer for tables that were not made as was asked, where a setting does that."""
-        for name in sorted(self.withheld & CHANGES_TABLES):
-            raise OfTheServer(
-                f"The database server at {self.server.address} makes tables otherwise than they are in the "
-                f"snapshot by its {name}, which the user {self.server.user} may not change for a load: "
-                f"{named(tables)}.",
-                do=self._ways_out()[name],
-            )
-
     def warnings(self) -> list[tuple[int, str]]:
         """What the server says of the last statement, which it took and did otherwise: (number, text)."""
         return [(number, text) for level, number, text in self._remarks() if level != "Note"]
 
     def _ways_out(self) -> dict[str, str]:
         """For each setting that is withheld: what an administrator can do."""
-        if not self.withheld:
-            return {}
-        with suppress(MySQLdb.Error):
-            return way_out(self.driver, self.withheld)
-        return dict.fromkeys(self.withheld, "")
+        return _ways_out(self.driver, self.withheld)
 
     def run(self, statement: bytes) -> None:
         """Run one statement just as it is written, and drop what it answers.
@@ -181,6 +167,28 @@ def _next_remark(told: Any) -> tuple[str, int, str]:
     except UnicodeDecodeError:
         return "", UNREADABLE_REMARK, "its remark is in another character set than UTF-8"
     return str(level), int(number), str(text)
+
+
+def refuse_made_otherwise(server: Server, withheld: Collection[str], tables: Sequence[str]) -> None:
+    """Raise OfTheServer for tables that were not made as was asked, where a withheld setting does that."""
+    for name in sorted(CHANGES_TABLES.intersection(withheld)):
+        with connect(server) as connection:
+            do = _ways_out(connection, withheld)[name]
+        raise OfTheServer(
+            f"The database server at {server.address} makes tables otherwise than they are in the "
+            f"snapshot by its {name}, which the user {server.user} may not change for a load: "
+            f"{named(tables)}.",
+            do=do,
+        )
+
+
+def _ways_out(driver: Any, withheld: Collection[str]) -> dict[str, str]:
+    """For each setting that is withheld: what an administrator can do."""
+    if not withheld:
+        return {}
+    with suppress(MySQLdb.Error):
+        return way_out(driver, withheld)
+    return dict.fromkeys(withheld, "")
 
 
 @contextmanager

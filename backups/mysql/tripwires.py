@@ -67,6 +67,8 @@ class Counted(NamedTuple):
 class Tripwires:
     """Tables that nobody takes for himself alone without its being noticed."""
 
+    CONNECTIONS = 2
+
     def __init__(
         self, server: Server, database: str, flavour: str, made_at: Mapping[str, datetime | None]
     ) -> None:
@@ -86,6 +88,10 @@ class Tripwires:
         self._looked_at = 0.0
         self._state = threading.Lock()
         self._over = threading.Event()
+
+    def do_without_guards(self) -> None:
+        """Go by the server's counters alone, with no connection of our own."""
+        self._wanted.clear()
 
     @contextmanager
     def stretched(self, connection: Any) -> Iterator[Tripwires]:

@@ -81,6 +81,8 @@ class _Noted:
 class TableWatch:
     """The tables of a database, while dump programs go from one to the next."""
 
+    CONNECTIONS = 1
+
     def __init__(
         self, server: Server, database: str, info: ServerInfo, noted: _Noted, wires: Tripwires
     ) -> None:
@@ -102,14 +104,19 @@ class TableWatch:
                 self._used_at = 0.0
 
     def look_at_the_rest(self) -> None:
-        """Look at the tables that no dump program was seen to read. Raises MySQLProblem."""
+        """Look at the tables that no dump program was seen to read. Raises MySQLProblem.
+
+        The watch then has no connection of its own any more, which some users have few of.
+        """
         with self._lock, translated(self._server, self._database):
             for table in sorted(self._unread):
                 self._look_at(table)
+            self.close()
 
     def close(self) -> None:
         """End the watch's own connection."""
         self._closing.close()
+        self._used_at = 0.0
 
     def _look_at(self, table: str) -> None:
         if table not in self._unread or self.altered:
@@ -147,11 +154,18 @@ class TableWatch:
 
 
 @contextmanager
-def watched_tables(server: Server, database: str, info: ServerInfo) -> Iterator[TableWatch]:
-    """Note what the tables of a database are, and watch them for the length of a block."""
+def watched_tables(
+    server: Server, database: str, info: ServerInfo, *, besides: int = 1
+) -> Iterator[TableWatch]:
+    """Note what the tables of a database are, and watch them for the length of a block.
+
+    `besides` is how many connections the user needs meanwhile for the dump itself.
+    """
     with connect(server) as connection:
         noted = _noted(connection, database, info)
         wires = Tripwires(server, database, info.flavour, noted.wired)
+        if not _has_connections_left(connection, besides + TableWatch.CONNECTIONS + Tripwires.CONNECTIONS):
+            wires.do_without_guards()
         stretched = ExitStack()
         stretched.enter_context(wires.stretched(connection))
     with stretched:
@@ -160,6 +174,16 @@ def watched_tables(server: Server, database: str, info: ServerInfo) -> Iterator[
             yield watch
         finally:
             watch.close()
+
+
+def _has_connections_left(connection: Any, wanted: int) -> bool:
+    """Whether the user, who may have few, can have so many connections more."""
+    ((most, now),) = fetch_all(
+        connection,
+        "SELECT @@SESSION.max_user_connections, COUNT(*) FROM information_schema.PROCESSLIST"
+        " WHERE USER = SUBSTRING_INDEX(USER(), '@', 1)",
+    )
+    return not int(most) or int(now) - 1 + wanted <= int(most)
 
 
 def _speak_utc(connection: Any) -> None:

@@ -77,6 +77,7 @@ def test_snapshot_holds_what_the_dump_program_gives_and_the_manifest(
     assert len(dump) == snapshot.total_bytes_processed
 
 
+@pytest.mark.one_flavour("mariadb")
 def test_gzipped_dump_holds_the_same(shop: Shop, make_database: MakeDatabase, back_up: BackUp) -> None:
     database = make_database(shop, dump_format="sql.gz")
     zipped = back_up(database).snapshot
@@ -90,6 +91,7 @@ def test_gzipped_dump_holds_the_same(shop: Shop, make_database: MakeDatabase, ba
     assert zipped.dump_sha256 == plain.dump_sha256
 
 
+@pytest.mark.one_flavour("mariadb")
 def test_row_of_the_snapshot_says_what_restic_says(
     shop: Shop, make_database: MakeDatabase, back_up: BackUp
 ) -> None:
@@ -115,6 +117,7 @@ def test_row_of_the_snapshot_says_what_restic_says(
     }
 
 
+@pytest.mark.one_flavour("mariadb")
 def test_run_tells_its_story(shop: Shop, make_database: MakeDatabase, back_up: BackUp) -> None:
     database = make_database(shop)
     run = back_up(database)
@@ -143,6 +146,7 @@ def test_heartbeat_is_the_snapshots_time(
     assert abs(written - Snapshot.objects.get().time) < timedelta(seconds=1)
 
 
+@pytest.mark.one_flavour("mariadb")
 def test_same_data_again_adds_next_to_nothing_and_digests_the_same(
     shop: Shop, make_database: MakeDatabase, back_up: BackUp
 ) -> None:
@@ -211,6 +215,7 @@ def test_second_database_has_a_heartbeat_of_its_own(
 
 
 @pytest.mark.parametrize("dump_format", ["sql", "sql.gz"])
+@pytest.mark.one_flavour("mariadb")
 def test_command_backs_up_into_a_folder(dump_format: str, shop: Shop, make_portal: MakePortal) -> None:
     portal = make_portal(shop, BACKUP_DUMP_FORMAT=dump_format)
 
@@ -236,6 +241,7 @@ def test_command_backs_up_into_a_folder(dump_format: str, shop: Shop, make_porta
     assert shop.connections() == 0
 
 
+@pytest.mark.one_flavour("mariadb")
 def test_command_backs_up_into_s3(
     shop: Shop, s3_server: S3Server, s3_repository: str, make_portal: MakePortal
 ) -> None:
@@ -348,6 +354,7 @@ for name in ("orders", "stock"):
     assert ran.json["error"] == "It is not said which database. Say --database with one of: orders, stock."
 
 
+@pytest.mark.one_flavour("mariadb")
 def test_second_backup_at_once_is_status_three(portal: Portal) -> None:
     with portal.shop.held("orders"):
         first = portal.start("backup", "--json")
@@ -363,6 +370,7 @@ def test_second_backup_at_once_is_status_three(portal: Portal) -> None:
 
 
 @pytest.mark.parametrize("signal_number", [signal.SIGINT, signal.SIGTERM])
+@pytest.mark.one_flavour("mariadb")
 def test_stopped_backup_is_status_130_within_five_seconds(
     portal: Portal, signal_number: signal.Signals
 ) -> None:
@@ -380,6 +388,7 @@ def test_stopped_backup_is_status_130_within_five_seconds(
     assert_nothing_came_of_it(portal, "cancelled")
 
 
+@pytest.mark.one_flavour("mariadb")
 def test_cancelled_backup_stops_within_five_seconds(portal: Portal) -> None:
     with portal.shop.held("orders"):
         backup = portal.start("backup", "--json")

@@ -133,6 +133,7 @@ def test_whichever_tables_are_dumped_ahead_the_bytes_are_the_same(
         assert dumped_at_once(source, Wish(chance.randint(2, 4)))[0] == alone
 
 
+@pytest.mark.one_flavour("mariadb")
 def test_what_waits_on_disk_comes_back(
     lockable: Shop, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -407,6 +408,7 @@ def test_backup_over_two_connections_is_the_one_of_a_single_one(large: Portal) -
     assert large.leftovers() == []
 
 
+@pytest.mark.one_flavour("mariadb")
 def test_backup_that_cannot_lock_goes_over_one_connection_and_says_so(
     shop: Shop, make_portal: MakePortal
 ) -> None:
@@ -418,6 +420,7 @@ def test_backup_that_cannot_lock_goes_over_one_connection_and_says_so(
     assert f"Dumped over one connection: user {shop.user} lacks LOCK TABLES" in portal.log()
 
 
+@pytest.mark.one_flavour("mariadb")
 def test_killed_dump_program_makes_a_failed_run(large: Portal) -> None:
     with halfway(large) as backup:
         os.kill(clients_of(backup.pid)[0], signal.SIGKILL)
@@ -447,6 +450,7 @@ def test_each_program_has_to_come_to_its_end(
                 pass
 
 
+@pytest.mark.one_flavour("mariadb")
 def test_cancelled_command_leaves_nothing(large: Portal) -> None:
     with halfway(large) as backup:
         backup.send_signal(signal.SIGINT)
@@ -457,6 +461,7 @@ def test_cancelled_command_leaves_nothing(large: Portal) -> None:
     assert_next_succeeds(large)
 
 
+@pytest.mark.one_flavour("mariadb")
 def test_killed_connections_make_a_failed_run(large: Portal) -> None:
     with halfway(large) as backup:
         for (thread,) in large.shop.query(
@@ -473,6 +478,7 @@ def test_killed_connections_make_a_failed_run(large: Portal) -> None:
 
 
 @pytest.mark.parametrize("flavour", FLAVOURS)
+@pytest.mark.one_flavour("mariadb")
 def test_killed_server_makes_a_failed_run(flavour: Any, make_portal: MakePortal, tmp_path: Path) -> None:
     with DatabaseServer(flavour) as server:
         portal = with_much_to_dump(may_lock(make_shop(server)), make_portal, tmp_path)

@@ -183,6 +183,7 @@ def small_disk(place: Path, *, megabytes: int) -> Iterator[Path]:
 
 
 @pytest.mark.parametrize("flavour", FLAVOURS)
+@pytest.mark.one_flavour("mariadb")
 def test_server_down(flavour: str, make_portal: MakePortal) -> None:
     with DatabaseServer(flavour) as server:  # type: ignore[arg-type]
         portal = make_portal(make_shop(server))
@@ -201,6 +202,7 @@ def test_wrong_mysql_password(portal: Portal) -> None:
     assert_next_succeeds(portal)
 
 
+@pytest.mark.one_flavour("mariadb")
 def test_unknown_database(portal: Portal) -> None:
     portal.environment["MYSQL_DATABASE"] = "nosuch"
     assert portal.manage("bootstrap").code == 0

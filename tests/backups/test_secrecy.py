@@ -27,6 +27,7 @@ def guarded(shop: Shop, s3_server: S3Server, s3_repository: str, make_portal: Ma
     )
 
 
+@pytest.mark.one_flavour("mariadb")
 def test_secrets_are_seen_by_who_needs_them_alone(guarded: Portal) -> None:
     secrets = [guarded.shop.password, RESTIC_PASSWORD, KEY, SECRET_KEY, "of the administrator alone"]
     of_restic = [RESTIC_PASSWORD, KEY]
@@ -48,6 +49,7 @@ def test_secrets_are_seen_by_who_needs_them_alone(guarded: Portal) -> None:
         assert seen == (of_restic if is_restic(family[pid]) else []), family[pid]
 
 
+@pytest.mark.one_flavour("mariadb")
 def test_secrets_are_in_no_log_row_or_output(guarded: Portal) -> None:
     """Neither after a backup that went well nor after some that did not."""
     outputs = [guarded.backup(), guarded.manage("preflight"), guarded.manage("backup")]

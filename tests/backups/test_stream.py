@@ -338,3 +338,21 @@ def test_memory_does_not_grow_with_the_dump() -> None:
     assert size > 200_000_000
     assert peak < 10_000_000
     assert splitter.is_complete
+
+
+def test_body_in_another_language_ends_where_its_mark_says() -> None:
+    body = '  return "it\'s"; // `\n-- Dump completed\n$$ ;;\n'
+    text = (
+        f"-- MySQL dump 10.13\n{heading('Dumping routines for database x')}"
+        "/*!50003 DROP FUNCTION IF EXISTS `js` */;\nDELIMITER ;;\n"
+        f"CREATE FUNCTION `js`() RETURNS int\n    LANGUAGE JAVASCRIPT\nAS $js$\n{body}$js$ ;;\nDELIMITER ;\n"
+        "/*!50003 DROP PROCEDURE IF EXISTS `after` */;\nDELIMITER ;;\n"
+        "CREATE PROCEDURE `after`() SELECT 1 ;;\n"
+        "DELIMITER ;\n\n-- Dump completed\n"
+    )
+    splitter = Splitter()
+    for data in (text.encode()[:200], text.encode()[200:]):
+        list(splitter.feed(data))
+
+    assert splitter.is_complete
+    assert [section.name for section in splitter.sections if section.name] == ["js", "after"]

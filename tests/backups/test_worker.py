@@ -9,6 +9,7 @@ import urllib.error
 import urllib.parse
 import urllib.request
 
+import pytest
 from django.urls import reverse
 
 from tests.backups.conftest import MakePortal
@@ -57,6 +58,7 @@ def asked(address: str) -> tuple[int, str]:
             return error.code, error.read().decode().strip()
 
 
+@pytest.mark.one_flavour("mariadb")
 def test_backup_asked_for_in_the_portal_opens_the_gate(shop: Shop, make_portal: MakePortal) -> None:
     portal = make_portal(shop, PORTAL_ADMIN_PASSWORD=PASSWORD, SENTINEL_BOOT_GRACE_SECONDS="0")
     with portal.served() as address, portal.worker():
@@ -79,6 +81,7 @@ def test_backup_asked_for_in_the_portal_opens_the_gate(shop: Shop, make_portal: 
         assert portal.snapshots()[0]["id"][:8] in browser.get(place)
 
 
+@pytest.mark.one_flavour("mariadb")
 def test_cancel_in_the_portal_stops_a_running_backup_within_five_seconds(
     shop: Shop, make_portal: MakePortal
 ) -> None:

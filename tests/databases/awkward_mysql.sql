@@ -93,3 +93,14 @@ CREATE VIEW `window` AS
   SELECT `id`, `n`, json_extract(`id`, '$') AS `j` FROM `c;te`;
 CREATE VIEW `lateral` AS
   SELECT `f`.`id`, `t`.`v` FROM `functional` `f`, JSON_TABLE(`f`.`doc`, '$.tags[*]' COLUMNS (`v` varchar(20) PATH '$' DEFAULT '";"' ON EMPTY)) AS `t`;
+
+-- Bodies in other languages: from MySQL 9 on.
+DELIMITER ;;
+/*!90000 CREATE FUNCTION `it's js`(a int) RETURNS int DETERMINISTIC NO SQL LANGUAGE JAVASCRIPT AS $$
+  return a; // it's `one";
+$$ */;;
+/*!90000 CREATE PROCEDURE `more js`() NO SQL LANGUAGE JAVASCRIPT AS $tag$
+  console.log(`it's
+-- Dump completed
+$$ ; /* ` + "# --"); $tag$ */;;
+DELIMITER ;

@@ -214,10 +214,10 @@ def test_where_both_are_one_database_it_is_not_reached_either(
 
 
 @pytest.mark.parametrize("connections", [1, 4])
-def test_a_view_that_stands_where_the_dumps_table_should_is_told(
+def test_a_view_in_the_place_of_a_table_that_differs_by_case_is_what_the_dump_says(
     of_small_letters: DatabaseServer, connections: int, tmp_path: Path
 ) -> None:
-    """Only the server knows that the names are the same."""
+    """To this server the names are the same, so that the dump drops its own table again."""
     server = of_small_letters
     server.create_database("names_copy")
     dump = f"{TABLE.replace('`a`', '`Sold`')}DROP TABLE `sold`;\n{VIEW.replace('`a`', '`sold`')}"
@@ -225,4 +225,5 @@ def test_a_view_that_stands_where_the_dumps_table_should_is_told(
     loading = Loading()
     load_bytes(server, dump.encode(), tmp_path, loading, wish=WISH, connections=connections)
 
-    assert loading.altered == ["Sold"]
+    assert loading.altered == []
+    assert loading.found.inventory() == {"view": ["sold"]}

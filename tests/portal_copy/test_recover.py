@@ -62,6 +62,7 @@ print(json.dumps({
 """
 
 
+@pytest.mark.one_flavour("mariadb")
 def test_all_that_people_did_comes_back_on_an_empty_machine(
     mariadb_shop: Shop, make_portal: MakePortal, new_database: NewDatabase
 ) -> None:
@@ -152,6 +153,7 @@ second.save()
     server.execute(f"DROP DATABASE `{other}`")
 
 
+@pytest.mark.one_flavour("mariadb")
 def test_a_worker_that_starts_rebuilds_an_empty_history_once_on_every_server(
     mariadb_shop: Shop, make_portal: MakePortal, new_database: NewDatabase
 ) -> None:

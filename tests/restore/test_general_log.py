@@ -76,6 +76,7 @@ def changing(statements: list[str], name: str) -> list[str]:
     return [text for text in statements if named.search(text) and not LOOKS.match(text)]
 
 
+@pytest.mark.one_flavour("mariadb")
 def test_each_touches_only_what_it_may(shop: Shop, make_database: MakeDatabase, back_up: BackUp) -> None:
     database = make_database(shop)
     before = shop.server.query("CHECKSUM TABLE neighbour.`order`")

@@ -175,6 +175,7 @@ def test_snapshot_of_the_old_scripts_restores_by_every_mode(
 
 
 @pytest.mark.parametrize("mode", LOADING)
+@pytest.mark.one_flavour("mariadb")
 def test_gzipped_dump_of_ours_restores_by_every_mode(
     mode: RestoreMode, shop: Shop, make_database: MakeDatabase, back_up: BackUp
 ) -> None:
@@ -193,6 +194,7 @@ def test_gzipped_dump_of_ours_restores_by_every_mode(
 
 
 @pytest.mark.parametrize("mode", LOADING)
+@pytest.mark.one_flavour("mariadb")
 def test_chosen_tables_come_with_their_triggers_and_nothing_else(
     mode: RestoreMode, shop: Shop, make_database: MakeDatabase, back_up: BackUp
 ) -> None:
@@ -240,6 +242,7 @@ def test_chosen_table_of_a_snapshot_by_other_hands(
     assert shop.server.query("SELECT * FROM journal", target) == rows
 
 
+@pytest.mark.one_flavour("mariadb")
 def test_chosen_tables_in_a_file(
     shop: Shop, make_database: MakeDatabase, back_up: BackUp, tmp_path: Path
 ) -> None:
@@ -288,6 +291,7 @@ def test_table_that_the_snapshot_lacks_is_refused_before_anything_is_touched(
 
 
 @pytest.mark.parametrize("mode", LOADING)
+@pytest.mark.one_flavour("mariadb")
 def test_definers_that_are_gone_can_be_set_to_the_user_that_restores(
     mode: RestoreMode, shop: Shop, make_database: MakeDatabase, back_up: BackUp
 ) -> None:

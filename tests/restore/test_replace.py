@@ -117,6 +117,7 @@ def test_kept_tables_that_somebody_dropped_are_told(
     assert f"{shop.name} was not touched." in sentence
 
 
+@pytest.mark.one_flavour("mariadb")
 def test_empty_database_is_replaced_and_had_back(
     shop: Shop, make_database: MakeDatabase, back_up: BackUp
 ) -> None:
@@ -192,6 +193,7 @@ def test_view_and_table_of_the_same_name_change_places(
     assert content(shop.server, shop.name) == later
 
 
+@pytest.mark.one_flavour("mariadb")
 def test_chosen_table_that_is_a_view_now(shop: Shop, make_database: MakeDatabase, back_up: BackUp) -> None:
     """The view gives way to the table, and is there again when the restore is undone."""
     database = make_database(shop)
@@ -293,6 +295,7 @@ def default_of(shop: Shop, name: str) -> str:
 # ---------------------------------------------------------------- Chosen tables
 
 
+@pytest.mark.one_flavour("mariadb")
 def test_only_chosen_tables_are_swapped(shop: Shop, make_database: MakeDatabase, back_up: BackUp) -> None:
     database = make_database(shop)
     back_up(database)
@@ -344,6 +347,7 @@ def test_foreign_key_between_a_chosen_table_and_another_is_refused(
     )
 
 
+@pytest.mark.one_flavour("mariadb")
 def test_foreign_key_of_another_database_would_go_with_the_tables_of_before(
     shop: Shop, make_database: MakeDatabase, back_up: BackUp
 ) -> None:
@@ -366,6 +370,7 @@ def test_foreign_key_of_another_database_would_go_with_the_tables_of_before(
     succeeded(restore(database, RestoreMode.REPLACE, without_safety=True))
 
 
+@pytest.mark.one_flavour("mariadb")
 def test_tables_that_another_portals_restore_kept_are_not_taken_for_ours(
     shop: Shop, make_database: MakeDatabase, back_up: BackUp
 ) -> None:
@@ -403,6 +408,7 @@ def in_use(shop: Shop, table: str) -> Iterator[None]:
 
 
 @pytest.mark.parametrize("hold", [in_use, Shop.held])
+@pytest.mark.one_flavour("mariadb")
 def test_swap_that_waits_in_vain_for_a_lock_leaves_all_as_it_was(
     hold: Callable[[Shop, str], AbstractContextManager[None]],
     shop: Shop,

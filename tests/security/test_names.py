@@ -178,6 +178,7 @@ def awkward_portal(db_server: DatabaseServer, make_portal: MakePortal) -> Portal
     return make_portal(shop, BACKUP_HOST="--password-command=touch owned")
 
 
+@pytest.mark.one_flavour("mariadb")
 def test_a_database_named_like_an_attack_is_backed_up_shown_and_restored(
     awkward_portal: Portal, tmp_path: Path
 ) -> None:

@@ -53,6 +53,7 @@ def stuck(portal: Portal, tmp_path: Path) -> Iterator[subprocess.Popen[str]]:
     running.communicate()
 
 
+@pytest.mark.one_flavour("mariadb")
 def test_cancelled(portal: Portal, stuck: subprocess.Popen[str]) -> None:
     portal.shell(CANCEL)
     asked = time.monotonic()
@@ -67,6 +68,7 @@ def test_cancelled(portal: Portal, stuck: subprocess.Popen[str]) -> None:
     assert portal.leftovers() == []
 
 
+@pytest.mark.one_flavour("mariadb")
 def test_stopped_by_sigterm(portal: Portal, stuck: subprocess.Popen[str]) -> None:
     os.kill(stuck.pid, signal.SIGTERM)
     asked = time.monotonic()
@@ -77,6 +79,7 @@ def test_stopped_by_sigterm(portal: Portal, stuck: subprocess.Popen[str]) -> Non
     assert scratch_databases(portal.shop.server) == []
 
 
+@pytest.mark.one_flavour("mariadb")
 def test_killed(portal: Portal, stuck: subprocess.Popen[str]) -> None:
     os.kill(stuck.pid, signal.SIGKILL)
     stuck.wait()

@@ -99,6 +99,7 @@ def test_dump_that_stops_before_its_end(
     assert_unreadable(run, "stops before its closing line")
 
 
+@pytest.mark.one_flavour("mariadb")
 def test_file_that_is_no_dump(least_shop: Shop, make_database: MakeDatabase) -> None:
     database = make_database(least_shop)
     good = back_up(database)
@@ -106,6 +107,7 @@ def test_file_that_is_no_dump(least_shop: Shop, make_database: MakeDatabase) -> 
     assert_unreadable(verify(database, stored(good, page_not_found(b""))))
 
 
+@pytest.mark.one_flavour("mariadb")
 def test_dump_that_the_server_does_not_take(least_shop: Shop, make_database: MakeDatabase) -> None:
     database = make_database(least_shop)
     good = back_up(database)
