@@ -65,6 +65,8 @@ class Section:
     alters: int = 0
     _size: int = 0
     _hash: Any = field(default_factory=hashlib.sha256, repr=False)
+    # The same of a routine whose last semicolon is left out, kept where it has one.
+    _loose: tuple[int, Any] | None = field(default=None, repr=False)
     _definition: bytearray = field(default_factory=bytearray, repr=False)
 
     def add(self, data: bytes | memoryview) -> None:
@@ -74,8 +76,18 @@ class Section:
         if self.kind in _NORMALISED:
             self._definition += data
             return
+        if self.kind in ROUTINES:
+            self._add_loosely(bytes(data))
         self._size += len(data)
         self._hash.update(data)
+
+    def _add_loosely(self, line: bytes) -> None:
+        without = _LAST_SEMICOLON.sub(b"", line)
+        if self._loose is None and without == line:
+            return
+        size, digest = self._loose or (self._size, self._hash.copy())
+        digest.update(without)
+        self._loose = (size + len(without), digest)
 
     @property
     def is_empty(self) -> bool:
@@ -86,9 +98,14 @@ class Section:
         """The section's line in a manifest. `collations` as `normalised_table` takes them.
 
         With `whatever_state` an event's digest is the same whether it is enabled or not, and whether
-        it is the first or the last of the dump, where delimiters are written otherwise.
+        it is the first or the last of the dump, where delimiters are written otherwise; and a body's
+        whether MySQL has kept the semicolon behind it or not.
         """
         definition = bytes(self._definition)
+        size, digest = self._size, self._hash
+        if whatever_state:
+            definition = _LAST_SEMICOLON.sub(b"", definition)
+            size, digest = self._loose or (size, digest)
         if self.kind == Kind.EVENT and whatever_state:
             definition = _EVENTS_END.sub(b"", _EVENT_STATE.sub(rb"\1", definition))
             definition = definition.replace(b" */;;\n", b" */;\n", 1)
@@ -98,9 +115,9 @@ class Section:
             definition = normalised_table(definition, collations)
         elif self.kind == Kind.VIEW:
             definition = without_own_name(definition)
-        digest = self._hash.copy()
+        digest = digest.copy()
         digest.update(definition)
-        size = self._size + len(definition)
+        size += len(definition)
         told = {"kind": self.kind, "name": self.name, "bytes": size, "sha256": digest.hexdigest()}
         return {**told, "table": self.table} if self.kind == Kind.TRIGGER else told
 
@@ -176,6 +193,8 @@ _EVENT_STATE = re.compile(
     rb"(\bEVENT `(?:[^`]|``)*+` ON SCHEDULE (?:[^'`]|'[^']*+')*? ON COMPLETION (?:NOT )?PRESERVE )"
     rb"(?:ENABLE|DISABLE(?: ON (?:SLAVE|REPLICA))?)(?= )"
 )
+# MySQL keeps it where a body of one statement was sent together with others, and no client keeps it.
+_LAST_SEMICOLON = re.compile(rb";(?= ?(?:\*/ ?)?;;\n(?:DELIMITER ;\n|/\*!\d+ SET |\Z))")
 # Behind the last one.
 _EVENTS_END = re.compile(rb"DELIMITER ;\n/\*!\d+ SET TIME_ZONE= @save_time_zone \*/ ;\n\Z")
 # The first name of a statement; none while it goes on in the next line.

@@ -104,3 +104,8 @@ $$ */;;
 -- Dump completed
 $$ ; /* ` + "# --"); $tag$ */;;
 DELIMITER ;
+
+-- Sent as one query, MySQL keeps the semicolons behind the bodies.
+DELIMITER ;;
+CREATE PROCEDURE `with its semicolon`() SELECT 1; CREATE FUNCTION `f;`() RETURNS int NO SQL RETURN 1; DO 0;;
+DELIMITER ;

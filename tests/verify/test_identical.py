@@ -106,3 +106,26 @@ def test_what_is_found_is_written_down(least_shop: Shop, make_database: MakeData
         "rows": 6,
     }
     assert f"Snapshot {snapshot.short_id} restores in full: 3 tables, 6 rows" in log_of(run)
+
+
+def test_bodies_of_which_mysql_kept_the_semicolon(
+    mysql_server: DatabaseServer, make_database: MakeDatabase
+) -> None:
+    """As it does where they were sent as one query with others; no load brings it back."""
+    script = (
+        "CREATE TABLE t (id INT PRIMARY KEY);\nDELIMITER ;;\n"
+        "CREATE PROCEDURE p() SELECT 1; CREATE FUNCTION f() RETURNS int NO SQL RETURN 1;"
+        " CREATE TRIGGER tr BEFORE DELETE ON t FOR EACH ROW SET @a = 1;"
+        " CREATE EVENT e ON SCHEDULE EVERY 1 DAY STARTS '2035-01-01' DISABLE DO SELECT 1; DO 0;;\n"
+        "DELIMITER ;\n"
+    )
+    shop = make_shop(mysql_server, script)
+    ((kept,),) = shop.query(
+        "SELECT ACTION_STATEMENT FROM information_schema.TRIGGERS WHERE TRIGGER_NAME = 'tr'"
+    )
+    assert kept.endswith(";")
+    database = make_database(with_least(shop, "dump", "verify"))
+
+    back_up(database)
+
+    assert verdict(verify(database)).differences == []
