@@ -233,9 +233,12 @@ def _say_what_stayed(restore: Restore, place: Place, say: Callable[[str], None])
 
 
 def refuse_without_rows(
-    snapshot: Snapshot, chosen: Collection[str], target: str, server: mysql.Server
+    snapshot: Snapshot, chosen: Collection[str], target: str, server: mysql.Server, *, folds_names: bool
 ) -> None:
-    """Raise Problem for chosen tables whose rows the snapshot does not hold, before anything is touched."""
+    """Raise Problem for chosen tables whose rows the snapshot does not hold, before anything is touched.
+
+    Where the server `folds_names`, those of the chosen are in lower case.
+    """
     if not chosen:
         return
     if snapshot.manifest is not None and "not_in_backup" in snapshot.manifest:
@@ -243,7 +246,7 @@ def refuse_without_rows(
     else:  # made before this was noted, so the live ones tell
         with mysql.connect(server) as connection:
             without = mysql.tables_without_rows(connection, target)
-    if found := sorted(set(chosen) & set(without)):
+    if found := sorted(name for name in without if (name.lower() if folds_names else name) in chosen):
         raise Problem(
             f"No backup has the rows of {', '.join(found)}: there is nothing to restore of "
             f"{'it' if len(found) == 1 else 'them'}.",

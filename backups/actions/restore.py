@@ -86,7 +86,9 @@ def _play(restore: Restore, access: restic.Access, progress: Progress) -> None:
     _refuse_unknown_tables(
         restore, lambda: _made_tables(restore, access, place, progress), folds_names=folds_names
     )
-    refuse_without_rows(restore.snapshot, restore.tables, restore.target, place.server)
+    refuse_without_rows(
+        restore.snapshot, restore.tables, restore.target, place.server, folds_names=folds_names
+    )
     if restore.mode != RestoreMode.NEW:
         refuse_missing_privileges(restore, place)
     _MODES[RestoreMode(restore.mode)](restore, access, place, progress)
@@ -605,7 +607,7 @@ def _refuse_clashing(restore: Restore, names: Sequence[str]) -> None:
             f"The server gives tables names in lower case (lower_case_table_names=1), and snapshot "
             f"{restore.snapshot.short_id} has some that it would take for one: {mysql.named(chosen)}.",
             safe=f"{restore.target} was not touched.",
-            do="Restore to a server with lower_case_table_names=0, or restore one of them with --table.",
+            do="Restore to a server with lower_case_table_names=0, or choose other tables.",
         )
 
 

@@ -111,7 +111,8 @@ def _look_at_server(told: Plan, database: Database, chosen: frozenset[str]) -> N
         live = mysql.tables(connection, told.target) if exists else []
         if exists and told.mode in OVERWRITING_MODES:
             live = _without_those_that_stay(told, connection, live)
-        if manifest and mysql.folds_names(connection):
+        folds_names = mysql.folds_names(connection)
+        if manifest and folds_names:
             manifest, chosen = _in_lower_case(told, manifest, chosen)
         if manifest:
             _compare_tables(told, manifest, live, chosen)
@@ -130,7 +131,13 @@ def _look_at_server(told: Plan, database: Database, chosen: frozenset[str]) -> N
     _look_at_views(told, manifest)
     if without := mysql.without_history(told.snapshot.not_in_backup):
         told.warnings.append(f"The snapshot has no history of these tables, only rows: {', '.join(without)}.")
-    refuse_without_rows(told.snapshot, chosen, told.target, database_server(database))
+    refuse_without_rows(
+        told.snapshot,
+        chosen,
+        told.target,
+        database_server(database),
+        folds_names=bool(manifest) and folds_names,
+    )
     if told.mode == RestoreMode.REPLACE and exists:
         _look_at_what_moves(told, database, chosen)
 
