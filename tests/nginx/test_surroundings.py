@@ -24,7 +24,7 @@ def test_there_are_thirty_surroundings_and_each_that_does_not_close_says_why() -
 def test_each_surrounding_answers_as_its_file_says(world: World, state: str) -> None:
     world.gate_becomes(state)
     visits = [(surrounding, ask) for surrounding in ALL for ask in surrounding.asks]
-    with ThreadPoolExecutor(64) as visitors:
+    with ThreadPoolExecutor(len(visits)) as visitors:
         wrong = [told for told in visitors.map(lambda one: _wrong(world, state, *one), visits) if told]
     assert not wrong, "\n".join(wrong)
 

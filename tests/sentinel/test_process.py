@@ -175,6 +175,7 @@ def site(folder: StatusFolder, tmp_path: Path) -> Iterator[Site]:
             "127.0.0.1:3000": f"127.0.0.1:{application}",
             "127.0.0.1:8000": f"127.0.0.1:{portal}",
             "127.0.0.1:8001": f"127.0.0.1:{gate}",
+            "127.0.0.1:8009": f"127.0.0.1:{free_port()}",
         }
         for name in ("nginx.conf", "vedetta-http.conf", "vedetta-gate.conf"):
             (tmp_path / name).write_text(shipped(name, replacements))
