@@ -89,7 +89,7 @@ class Gate:
 
 def _head(lines: socket.SocketIO | object) -> str:
     found = ""
-    for line in lines:  # type: ignore[attr-defined]
+    for line in lines:
         found += line.decode("latin-1")
         if line == b"\r\n":
             return found
@@ -121,7 +121,7 @@ class Application(http.server.BaseHTTPRequestHandler):
         if self.command != "HEAD":
             self.wfile.write(body)
 
-    do_HEAD = do_POST = do_PUT = do_DELETE = do_OPTIONS = do_GET
+    do_HEAD = do_POST = do_PUT = do_DELETE = do_OPTIONS = do_GET  # noqa: N815
 
     def _take_body(self) -> None:
         left = int(self.headers.get("Content-Length", 0))

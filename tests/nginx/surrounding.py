@@ -16,10 +16,9 @@ from __future__ import annotations
 
 import http.client
 import re
-import socket
 import ssl
 import subprocess
-from contextlib import closing
+from contextlib import closing, suppress
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -99,10 +98,8 @@ def visit(port: int, surrounding: Surrounding, ask: str, headers: dict[str, str]
         return _by_curl(port, f"{surrounding.name}.test", method, path, given, body)
     given["Host"] = f"{surrounding.name}.test"
     with closing(_connection(port, surrounding.over)) as connection:
-        try:
+        with suppress(BrokenPipeError, ConnectionResetError):  # answered before all of it was sent
             connection.request(method, path, body, given)
-        except (BrokenPipeError, ConnectionResetError):
-            pass  # answered before all of the body was sent
         response = connection.getresponse()
         text = response.read() if response.status != 101 else response.fp.read(len(APPLICATION))
         return Answer(response.status, dict(response.headers), text.decode())
@@ -133,6 +130,3 @@ def _by_curl(
     assert version == "HTTP/2", head
     fields = dict(line.split(": ", 1) for line in head.split("\r\n")[1:])
     return Answer(int(status), {name.title(): value for name, value in fields.items()}, text)
-
-
-__all__ = ["CLOSED", "Answer", "Surrounding", "read", "socket", "visit"]

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import shutil
 import subprocess
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
 from pathlib import Path
 
 import pytest
@@ -14,6 +14,7 @@ import pytest
 from tests.nginx.conftest import SURROUNDINGS, World
 from tests.nginx.surrounding import read, visit
 
+Trouble = Callable[[Path], AbstractContextManager[None]]
 PLAIN = read(next(path for path in SURROUNDINGS if path.stem == "plain"))
 
 
@@ -47,8 +48,10 @@ def gone(folder: Path) -> Iterator[None]:
 
 
 @pytest.mark.parametrize("trouble", [without_room, gone])
-def test_a_cache_that_cannot_be_written_opens_nothing_and_closes_nothing(world: World, trouble: object) -> None:
-    with trouble(world.folder / "vedetta-gate"):  # type: ignore[operator]
+def test_a_cache_that_cannot_be_written_opens_nothing_and_closes_nothing(
+    world: World, trouble: Trouble
+) -> None:
+    with trouble(world.folder / "vedetta-gate"):
         world.gate_becomes("open")
         assert visitors(world) == {"200 application"}
         for state in ("closed", "dead"):
@@ -67,7 +70,11 @@ def test_the_gate_is_asked_once_in_a_second(world: World) -> None:
 def test_nothing_of_the_visitors_request_reaches_the_gate(world: World) -> None:
     world.gate_becomes("open")
     world.gate.asked.clear()
-    stranger = {"Cookie": "session=secret", "X-Vedetta-Drill": "not a word of ours", "Authorization": "Basic x"}
+    stranger = {
+        "Cookie": "session=secret",
+        "X-Vedetta-Drill": "not a word of ours",
+        "Authorization": "Basic x",
+    }
     assert visit(world.http, PLAIN, "POST /orders 1MB", stranger).words() == "200 application"
     assert world.gate.asked == ["GET /sentinel/ok HTTP/1.1\r\nHost: localhost\r\n\r\n"]
 

@@ -43,7 +43,9 @@ def _wrong(world: World, state: str, surrounding: Surrounding, ask: str) -> str:
     if answer.words() != expected:
         return f"{where}: {expected} expected, {answer.words()} came: {answer.body[:200]!r}"
     if expected == "503 closed":
-        kept = {name: answer.headers.get(name, "") for name in ("Content-Type", "Cache-Control", "Retry-After")}
+        kept = {
+            name: answer.headers.get(name, "") for name in ("Content-Type", "Cache-Control", "Retry-After")
+        }
         if list(kept.values()) != ["text/html; charset=utf-8", "no-store", "60"]:
             return f"{where}: {kept}"
     return ""
