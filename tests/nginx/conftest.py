@@ -7,8 +7,8 @@ import re
 import shutil
 import subprocess
 import time
-from collections.abc import Iterator
-from contextlib import ExitStack
+from collections.abc import Iterator, Mapping
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -18,6 +18,7 @@ from tests.nginx.gates import APPLICATION, Application, Gate, fastcgi, listening
 from tests.servers.processes import HOST, Server, answers_tcp, free_port
 
 PROJECT = Path(__file__).resolve().parents[2]
+CONFIGURATION = (Path(__file__).parent / "nginx.conf").read_text()
 SURROUNDINGS = sorted((Path(__file__).parent / "surroundings").glob("*.conf"))
 
 
@@ -46,37 +47,46 @@ def program(name: str) -> str:
 
 @pytest.fixture(scope="session")
 def world(tmp_path_factory: pytest.TempPathFactory) -> Iterator[World]:
-    folder = tmp_path_factory.mktemp("nginx")
+    with nginx(tmp_path_factory.mktemp("nginx"), CONFIGURATION) as made:
+        yield made
+
+
+@contextmanager
+def nginx(folder: Path, configuration: str, more: Mapping[str, int | str] | None = None) -> Iterator[World]:
+    """An nginx with this configuration, with the places of the test and `more` of them, and what it asks."""
+    folder.mkdir(exist_ok=True)
     folder.chmod(0o755)
     gate = Gate()
     with ExitStack() as servers:
         servers.callback(gate.close)
-        ports = {
-            "127.0.0.1:8001": gate.port,
-            "127.0.0.1:8000": servers.enter_context(listening(Application)),
-            "127.0.0.1:3000": servers.enter_context(listening(Application)),
+        application = servers.enter_context(listening(Application))
+        ports: dict[str, int | str] = {
+            **dict.fromkeys(("127.0.0.1:8001", "sentinel:8001"), gate.port),
+            **dict.fromkeys(("127.0.0.1:8000", "portal:8000"), application),
+            **dict.fromkeys(("127.0.0.1:3000", "frontend:80", "backend:80"), application),
             "127.0.0.1:9000": servers.enter_context(fastcgi()),
             "127.0.0.1:9001": servers.enter_context(uwsgi()),
             "127.0.0.1:8009": free_port(),
             "127.0.0.1:8443": free_port(),
             "127.0.0.1:8080": free_port(),
+            **(more or {}),
         }
         _site(folder / "www")
         _certificate(folder)
+        (folder / "mime.types").touch()
         for path in (PROJECT / "deploy/nginx/vedetta-http.conf", PROJECT / "deploy/nginx/vedetta-gate.conf"):
             (folder / path.name).write_text(_moved(path.read_text(), folder, ports))
         (folder / "surroundings").mkdir()
         for path in SURROUNDINGS:
             text = _moved(path.read_text(), folder, ports)
             (folder / "surroundings" / path.name).write_text(_named(text, path.stem, ports))
-        conf = folder / "nginx.conf"
-        conf.write_text(_moved((Path(__file__).parent / "nginx.conf").read_text(), folder, ports))
-        if os.geteuid() == 0:
-            conf.write_text(f"user root;\n{conf.read_text()}")
-        http, https = ports["127.0.0.1:8080"], ports["127.0.0.1:8443"]
+        text = _moved(configuration, folder, ports)
+        user = "user root;\n" if os.geteuid() == 0 else ""
+        (folder / "nginx.conf").write_text(f"daemon off;\n{user}{text}")
+        http, https = int(ports["127.0.0.1:8080"]), int(ports["127.0.0.1:8443"])
         servers.enter_context(
             Server(
-                [program("nginx"), "-c", conf],
+                [program("nginx"), "-c", folder / "nginx.conf"],
                 log=folder / "nginx.log",
                 ready=lambda: answers_tcp(http),
                 stop_seconds=2,
@@ -85,15 +95,17 @@ def world(tmp_path_factory: pytest.TempPathFactory) -> Iterator[World]:
         yield World(gate, http, https, folder)
 
 
-def _moved(text: str, folder: Path, ports: dict[str, int]) -> str:
+def _moved(text: str, folder: Path, ports: Mapping[str, int | str]) -> str:
     """The addresses and folders of this test in the place of those of real life."""
-    places = dict.fromkeys(("/etc/nginx", "/var/cache", "/tmp", "/srv"), str(folder))
-    moved = places | {address: f"{HOST}:{port}" for address, port in ports.items()}
+    moved = dict.fromkeys(("/etc/nginx", "/var/cache", "/tmp", "/srv"), str(folder))
+    for address, there in ports.items():
+        moved[address] = f"{HOST}:{there}" if isinstance(there, int) else there
     moved["_timeout 2s"] = "_timeout 1s"  # one second less for each state of the gate
-    return re.sub("|".join(moved), lambda found: moved[found[0]], text)
+    moved["127.0.0.0/8    yes"] = "127.0.0.1/32   yes"  # so that there is somebody who is not trusted
+    return re.sub("|".join(map(re.escape, moved)), lambda found: moved[found[0]], text)
 
 
-def _named(text: str, stem: str, ports: dict[str, int]) -> str:
+def _named(text: str, stem: str, ports: Mapping[str, int | str]) -> str:
     """Its servers under the name of the file."""
     for listen, name in (("listen 80", "127.0.0.1:8080"), ("listen 443", "127.0.0.1:8443")):
         text = re.sub(rf"{listen}\b", f"server_name {stem}.test; listen {HOST}:{ports[name]}", text)
