@@ -14,13 +14,14 @@ import ssl
 import threading
 from collections.abc import Iterator
 from contextlib import closing, contextmanager, suppress
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass, replace
 from datetime import UTC, datetime
 from enum import StrEnum
 from pathlib import Path
 from urllib.parse import SplitResult, urlsplit
 
 from backups.errors import Problem, Refused
+from backups.nginx_lines import Line, suspects
 from sentinel import heartbeat
 
 HEADER = "X-Vedetta-Drill"
@@ -46,6 +47,9 @@ class Found(StrEnum):
 
 
 GOOD = frozenset({Found.CLOSES, Found.CLOSED_ALREADY})
+# What a line of nginx's configuration may be the reason of.
+_OF_NGINX = frozenset({Found.OPEN, Found.REDIRECT, Found.PASSWORD, Found.ANOTHER_PAGE})
+_LINES_SHOWN = 8
 
 
 @dataclass(frozen=True)
@@ -72,6 +76,7 @@ class Drilled:
     before: int | None = None
     drilled: int | None = None
     after: int | None = None
+    lines: tuple[Line, ...] = ()
 
     @property
     def ok(self) -> bool:
@@ -88,7 +93,17 @@ class Drilled:
             "before": self.before,
             "drilled": self.drilled,
             "after": self.after,
+            "lines": [asdict(line) for line in self.lines],
         }
+
+
+def explained(drilled: Drilled, configuration: str) -> Drilled:
+    """With the lines of nginx's configuration, as `nginx -T` prints it, that probably did it."""
+    if drilled.found not in _OF_NGINX or not configuration:
+        return drilled
+    lines = tuple(suspects(configuration, drilled.url)[:_LINES_SHOWN])
+    told = f"Look at {', '.join(map(str, lines))}." if lines else "No line of nginx's stands out."
+    return replace(drilled, lines=lines, detail=f"{drilled.detail} {told}")
 
 
 def hold(url: str, heartbeat_path: Path) -> Drilled:

@@ -85,14 +85,17 @@ def checks(database: Database, found: Found, tick: Tick | None = None) -> Iterat
         yield Check("warning", ok=True, detail=warning, warning=True)
 
 
-def gate_checks(urls: Sequence[str], drills: list[drill.Drilled]) -> Iterator[Check]:
+def gate_checks(
+    urls: Sequence[str], drills: list[drill.Drilled], nginx_configuration: str = ""
+) -> Iterator[Check]:
     """A drill for each address: does the gate close it? What was found is put into `drills`."""
     for url in urls:
         try:
-            found = drill.hold(url, settings.SENTINEL.heartbeat_path)
+            held = drill.hold(url, settings.SENTINEL.heartbeat_path)
         except Problem as problem:
             yield Check(_GATE, ok=False, detail=problem.sentence())
         else:
+            found = drill.explained(held, nginx_configuration)
             drills.append(found)
             yield Check(_GATE, ok=found.ok, detail=found.detail)
 

@@ -124,6 +124,7 @@ def test_a_drill_is_the_workers_audited_and_told_on_its_page(
     assert run.result["gate"] == [
         {
             "url": SHOP, "ok": True, "found": "closes", "before": 200, "drilled": 503, "after": 200,
+            "lines": [],
             "detail": f"{SHOP} closes: the drill got 503 with Vedetta's page, everybody else 200 as before.",
         }
     ]  # fmt: skip

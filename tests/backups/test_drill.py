@@ -65,7 +65,7 @@ def test_what_the_answers_say(before: Answer, drilled: Answer, after: Answer, fo
     assert judged.ok is (found in {Found.CLOSES, Found.CLOSED_ALREADY})
     assert judged.detail.startswith(URL)
     assert judged.detail.endswith(".")
-    assert set(judged.told()) == {"url", "ok", "found", "detail", "before", "drilled", "after"}
+    assert set(judged.told()) == {"url", "ok", "found", "detail", "before", "drilled", "after", "lines"}
 
 
 @pytest.mark.parametrize(

@@ -10,6 +10,7 @@ The comments at its top say, as `# name: value`:
                Not said: open is `200 application`, closed is `503 closed`, and the rest as closed.
     because:   why a closed gate does not give `503 closed`, for who reads it
     drill:     what `preflight --gate` finds: closes (where not said), or its other verdicts
+    line:      the line of the file that it names then
 """
 
 from __future__ import annotations
@@ -26,7 +27,9 @@ from tests.nginx.gates import APPLICATION
 from tests.servers.processes import HOST
 
 CLOSED = "Service unavailable: backup status not OK"
-_SAID = re.compile(r"^# (ask|over|open|closed|dead|hanging|dripping|because|drill): +(.*)$", re.MULTILINE)
+_SAID = re.compile(
+    r"^# (ask|over|open|closed|dead|hanging|dripping|because|drill|line): +(.*)$", re.MULTILINE
+)
 
 
 @dataclass(frozen=True)
@@ -39,6 +42,7 @@ class Surrounding:
     expected: dict[str, str]
     because: str
     drill: str
+    line: str
 
 
 def read(path: Path) -> Surrounding:
@@ -62,6 +66,7 @@ def read(path: Path) -> Surrounding:
         },
         because=one.get("because", ""),
         drill=one.get("drill", "closes"),
+        line=one.get("line", ""),
     )
 
 
