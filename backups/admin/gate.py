@@ -216,7 +216,7 @@ def drill_view(request: HttpRequest) -> HttpResponse:
         return _page(request, OverrideForm(), form)
     database = _drilled_database()
     if database is None:
-        messages.error(request, "Not started: no database is set up yet, so that no worker would look.")
+        messages.error(request, "Not started: no database is set up yet. Run `manage.py bootstrap`.")
         return HttpResponseRedirect(reverse("gate"))
     url = form.cleaned_data["url"]
     try:
