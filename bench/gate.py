@@ -155,6 +155,7 @@ def _nginx(folder: Path, gate: int, *, gated: bool) -> Iterator[int]:
         "/var/cache": str(folder),
         "listen 80;": f"listen {HOST}:{port};",
         "127.0.0.1:8001": f"127.0.0.1:{gate}",
+        "127.0.0.1:8009": f"127.0.0.1:{free_port()}",
         "proxy_pass http://127.0.0.1:3000;": f"root {folder}/site;",
         "proxy_set_header Host localhost;": f"proxy_set_header Host localhost;"
         f" proxy_set_header {_SECOND} $time_iso8601;",

@@ -6,6 +6,7 @@ from pathlib import Path
 
 from django.contrib.messages import constants as message_levels
 
+from portal.cookies import cookie_name
 from portal.env import Environment, forget_what_drivers_read, read_env_files
 from portal.unfold import UNFOLD  # noqa: F401  read by django-unfold
 from sentinel.environment import gate_settings
@@ -50,6 +51,7 @@ INSTALLED_APPS = [
 MIDDLEWARE = [
     "django.middleware.security.SecurityMiddleware",
     "whitenoise.middleware.WhiteNoiseMiddleware",
+    "portal.cookies.on_the_portals_pages_only",
     "django.contrib.sessions.middleware.SessionMiddleware",
     "django.middleware.common.CommonMiddleware",
     "django.middleware.csrf.CsrfViewMiddleware",
@@ -111,6 +113,10 @@ AXES_VERBOSE = False
 LOGIN_URL = "admin:login"
 LOGIN_REDIRECT_URL = "admin:index"
 SESSION_COOKIE_AGE = 12 * 3600
+SESSION_COOKIE_NAME = cookie_name("session", SECRET_KEY, DATABASES["default"])
+CSRF_COOKIE_NAME = cookie_name("csrf", SECRET_KEY, DATABASES["default"])
+# Else in a cookie that every Django application calls the same.
+MESSAGE_STORAGE = "django.contrib.messages.storage.session.SessionStorage"
 
 # ---------------------------------------------------------------- HTTPS
 
@@ -119,9 +125,9 @@ HTTPS = any(origin.startswith("https://") for origin in CSRF_TRUSTED_ORIGINS)
 SECURE_PROXY_SSL_HEADER = ("HTTP_X_FORWARDED_PROTO", "https") if HTTPS else None
 SECURE_SSL_REDIRECT = HTTPS
 SECURE_REDIRECT_EXEMPT = [r"^sentinel/", r"^ok$", r"^healthz$", r"^metrics$"]
-SECURE_HSTS_SECONDS = 31_536_000 if HTTPS else 0
-SECURE_HSTS_INCLUDE_SUBDOMAINS = HTTPS
-SECURE_HSTS_PRELOAD = HTTPS
+# It binds all that is served under the host's name, so only where it is asked for, and that name alone.
+SECURE_HSTS_SECONDS = env.integer("HSTS_SECONDS", 0) if HTTPS else 0
+SILENCED_SYSTEM_CHECKS = ["security.W004", "security.W005", "security.W021"]
 SESSION_COOKIE_SECURE = HTTPS
 CSRF_COOKIE_SECURE = HTTPS
 X_FRAME_OPTIONS = "DENY"

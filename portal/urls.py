@@ -15,6 +15,7 @@ urlpatterns = [
     path("admin/live/", admin.site.admin_view(dashboard.live_view), name="dashboard-live"),
     path("admin/gate/", admin.site.admin_view(gate.gate_view), name="gate"),
     path("admin/gate/clear/", admin.site.admin_view(gate.clear_view), name="gate-clear"),
+    path("admin/gate/drill/", admin.site.admin_view(gate.drill_view), name="gate-drill"),
     path(
         "admin/backups/snapshot/<int:pk>/restore/",
         admin.site.admin_view(restoring.restore_view),

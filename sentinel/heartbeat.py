@@ -11,6 +11,8 @@ without secrets:
     first_boot               when the gate first ran; the boot grace counts from it
     override                 JSON {until, by, reason}: an operator keeps the application open
     gates.json               JSON [{name, path, threshold_seconds}]: the databases that gate
+    drill                    JSON {word, until}: who asks with this word is told that the gate is
+                             closed, and nobody else; it ends within a minute
 
 Only files, no Django: the gate must answer when everything else is down.
 """
@@ -19,14 +21,16 @@ from __future__ import annotations
 
 import contextlib
 import hashlib
+import hmac
 import json
 import os
 import re
+import secrets
 import stat
 import tempfile
 from collections.abc import Iterable
 from dataclasses import dataclass
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from enum import StrEnum
 from pathlib import Path, PurePosixPath
 from typing import IO
@@ -35,13 +39,18 @@ from urllib.parse import quote
 STAMP_LIMIT_BYTES = 4096
 JSON_LIMIT_BYTES = 256 * 1024
 FOLDER_NAME_LIMIT = 200
-OWN_FILES = frozenset({"last_ok", "last_verified", "first_boot", "override", "gates.json"})
+OWN_FILES = frozenset({"last_ok", "last_verified", "first_boot", "override", "gates.json", "drill"})
+# A quarter of the minute is left for clocks that differ.
+DRILL_LASTS = timedelta(seconds=45)
+DRILL_LASTS_AT_MOST = timedelta(seconds=60)
 
 _ISO = re.compile(
     rb"[0-9]{4}-[0-9]{2}-[0-9]{2}[T ][0-9]{2}:[0-9]{2}:[0-9]{2}(?:[.,][0-9]{1,9})?"
     rb"(?:Z|[+-][0-9]{2}:?[0-9]{2})"
 )
 _EPOCH = re.compile(rb"[0-9]{1,10}")
+# As deploy/nginx lets it through to the gate.
+_DRILL_WORD = re.compile(r"[0-9a-f]{32}")
 
 
 class ReadingState(StrEnum):
@@ -84,6 +93,18 @@ class Gate:
     name: str
     path: str
     threshold_seconds: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Drill:
+    """Until when whoever asks with `word` is told that the gate is closed."""
+
+    word: str
+    until: datetime
+
+
+class DrillUnderWayError(ValueError):
+    """Another drill has not ended, and there is one file for all."""
 
 
 class GatesError(ValueError):
@@ -261,6 +282,55 @@ def _override_from(value: object) -> Override | None:
         case {"until": str(until), **rest} if time := stamp_parse(until.encode()):
             return Override(time, str(rest.get("by", "")), str(rest.get("reason", "")))
     return None
+
+
+# Drill
+
+
+def drill_path(heartbeat: Path) -> Path:
+    """Where the word of a drill lies."""
+    return heartbeat.with_name("drill")
+
+
+def drill_begin(heartbeat: Path, now: datetime) -> Drill:
+    """Let the gate be closed for a word of its own, for less than a minute.
+
+    Raises DrillUnderWayError, and OSError when not writable.
+    """
+    if drill_read(heartbeat, now) is not None:
+        raise DrillUnderWayError("Another drill is under way.")
+    drill = Drill(secrets.token_hex(16), (now + DRILL_LASTS).replace(microsecond=0))
+    _json_write(drill_path(heartbeat), {"word": drill.word, "until": stamp_text(drill.until)})
+    return drill
+
+
+def drill_end(heartbeat: Path, drill: Drill, now: datetime) -> bool:
+    """Take the drill's file away; False when it was another's by then. Raises OSError when it stays."""
+    if drill_read(heartbeat, now) != drill:
+        return False
+    drill_path(heartbeat).unlink(missing_ok=True)
+    return True
+
+
+def drill_read(heartbeat: Path, now: datetime) -> Drill | None:
+    """The drill that is under way. One that is over, unreadable or lasts too long counts as absent."""
+    try:
+        value = _json_read(drill_path(heartbeat), absent={})
+    except ValueError:
+        return None
+    match value:
+        case {"word": str(word), "until": str(text)} if until := stamp_parse(text.encode()):
+            if _DRILL_WORD.fullmatch(word) and now < until <= now + DRILL_LASTS_AT_MOST:
+                return Drill(word, until)
+    return None
+
+
+def is_drilled(heartbeat: Path, word: str, now: datetime) -> bool:
+    """Whether a request that carries this word, a stranger's as it may be, belongs to the drill."""
+    if not _DRILL_WORD.fullmatch(word):
+        return False
+    drill = drill_read(heartbeat, now)
+    return drill is not None and hmac.compare_digest(word, drill.word)
 
 
 # The databases that gate

@@ -26,6 +26,7 @@ logger = logging.getLogger(__name__)
 
 View = Callable[..., HttpResponse]
 ALLOWED_METHODS = "GET, HEAD"
+DRILL_HEADER = "X-Vedetta-Drill"
 
 
 def fails_closed(view: View) -> View:
@@ -51,10 +52,17 @@ def fails_closed(view: View) -> View:
     return wrapped
 
 
-def answer(database: str | None = None) -> tuple[str, int, dict[str, str]]:
-    """Body, status code and headers of the gate's answer. Never raises: it fails closed."""
+def answer(database: str | None = None, drill: str = "") -> tuple[str, int, dict[str, str]]:
+    """Body, status code and headers of the gate's answer. Never raises: it fails closed.
+
+    `drill` is the word that the request carries: where it is that of a drill, the answer is `stale`.
+    """
     try:
-        found = verdict(gate_settings(), datetime.now(UTC), database)
+        limits, now = gate_settings(), datetime.now(UTC)
+        if drill and heartbeat.is_drilled(limits.heartbeat_path, drill, now):
+            word = Word.STALE.value
+            return word, 503, text_headers(word) | {"X-Backup-Status": word}
+        found = verdict(limits, now, database)
     except Exception:
         logger.exception("The gate failed and answers 503.")
         return unjudged()
@@ -67,7 +75,7 @@ def answer(database: str | None = None) -> tuple[str, int, dict[str, str]]:
 @fails_closed
 def ok(request: HttpRequest, database: str | None = None) -> HttpResponse:
     """200 or 503 and one word, for all databases that gate or for the one named."""
-    return plain(*answer(database))
+    return plain(*answer(database, request.headers.get(DRILL_HEADER, "")))
 
 
 @fails_closed

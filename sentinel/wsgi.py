@@ -36,7 +36,7 @@ class GateApplication:
     def __call__(self, environ: WSGIEnvironment, start_response: StartResponse) -> Iterable[bytes]:
         if environ["REQUEST_METHOD"] != "GET" or environ.get("PATH_INFO") not in ASKED_BY_NGINX:
             return self.django(environ, start_response)
-        body, code, headers = answer()
+        body, code, headers = answer(drill=environ.get("HTTP_X_VEDETTA_DRILL", ""))
         start_response(f"{code} {HTTPStatus(code).phrase}", list(headers.items()))
         return [body.encode()]
 

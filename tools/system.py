@@ -67,6 +67,8 @@ PRODUCT_NEEDS = (
 TEST_NEEDS = (
     Need("nginx-light", _program("nginx")),
     Need("chromium", _program("chromium")),
+    Need("curl", _program("curl")),
+    Need("openssl", _program("openssl")),
 )
 BENCH_NEEDS = (*TEST_NEEDS, Need("wrk", _program("wrk")))
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import suppress
 from dataclasses import asdict, dataclass, field
 from typing import Any
@@ -10,6 +10,7 @@ from typing import Any
 from django.conf import settings
 
 from backups import (
+    drill,
     environment,
     grants,
     humane,
@@ -84,9 +85,29 @@ def checks(database: Database, found: Found, tick: Tick | None = None) -> Iterat
         yield Check("warning", ok=True, detail=warning, warning=True)
 
 
+def gate_checks(
+    urls: Sequence[str], drills: list[drill.Drilled], nginx_configuration: str = ""
+) -> Iterator[Check]:
+    """A drill for each address: does the gate close it? What was found is put into `drills`."""
+    for url in urls:
+        try:
+            held = drill.hold(url, settings.SENTINEL.heartbeat_path)
+        except Problem as problem:
+            yield Check(_GATE, ok=False, detail=problem.sentence())
+        else:
+            found = drill.explained(held, nginx_configuration)
+            drills.append(found)
+            yield Check(_GATE, ok=found.ok, detail=found.detail)
+
+
 def run(run: Run, progress: Progress) -> Outcome:
-    """Look at everything for whoever waits for it, telling each check as it comes. Raises Problem."""
+    """Look at everything for whoever waits for it, telling each check as it comes. Raises Problem.
+
+    With `gate` in its options it is a drill of that address and nothing else.
+    """
     assert run.database is not None  # noqa: S101
+    if url := run.options.get("gate"):
+        return _drill(run, str(url), progress)
     progress.phase("preflight")
     progress.detail(_CHECKS[0][0])
     found, told = Found(), list[Check]()
@@ -108,6 +129,18 @@ def run(run: Run, progress: Progress) -> Outcome:
         )
     if failed := [check for check in told if not check.ok]:
         raise Problem(f"{len(failed)} of {len(_CHECKS)} checks failed: {failed[0].detail}")
+    return Outcome()
+
+
+def _drill(run: Run, url: str, progress: Progress) -> Outcome:
+    progress.phase("drill")
+    progress.detail(url)
+    drills: list[drill.Drilled] = []
+    (check,) = gate_checks([url], drills)
+    services.run_note(run.pk, result={"checks": [asdict(check)], "gate": [each.told() for each in drills]})
+    if not check.ok:
+        raise Problem(check.detail)
+    progress.log(f"{check.name.capitalize()}: {check.detail}", _level(check))
     return Outcome()
 
 
@@ -327,6 +360,7 @@ def _environment(database: Database, found: Found, _tick: Tick | None) -> str:
     return "The environment means the same database and repository."
 
 
+_GATE = "gate"
 _REPOSITORY = "repository"
 _ENVIRONMENT = "environment"
 _SCHEDULE = "schedule"

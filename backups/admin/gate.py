@@ -19,8 +19,11 @@ from django.utils import timezone
 from django.views.decorators.http import require_POST
 from unfold.widgets import UnfoldAdminSelectWidget, UnfoldAdminTextInputWidget
 
-from backups import humane
-from backups.models import Database
+from backups import drill, humane, services
+from backups.admin.base import run_url
+from backups.choices import Action, Trigger
+from backups.errors import Problem
+from backups.models import Database, Run
 from sentinel import heartbeat
 from sentinel.environment import GateSettings
 from sentinel.gate import DatabaseFiles, DatabaseVerdict, Word, age_seconds, decide
@@ -171,6 +174,26 @@ class OverrideForm(forms.Form):
     )
 
 
+class DrillForm(forms.Form):
+    """Which address is to be closed by the gate."""
+
+    url = forms.CharField(
+        label="Address of the application",
+        max_length=500,
+        help_text="As visitors open it, http or https. The worker asks it three times and keeps nobody out.",
+        widget=UnfoldAdminTextInputWidget(attrs={"type": "url", "placeholder": "https://shop.example.com/"}),
+    )
+
+    def clean_url(self) -> str:
+        """Refuse what a drill could not ask."""
+        url = str(self.cleaned_data["url"])
+        try:
+            drill.checked(url)
+        except Problem as problem:
+            raise forms.ValidationError(problem.sentence()) from None
+        return url
+
+
 def gate_view(request: HttpRequest) -> HttpResponse:
     """The gate's files, and the form of the override."""
     if not request.user.has_perm("backups.view_database"):
@@ -181,6 +204,42 @@ def gate_view(request: HttpRequest) -> HttpResponse:
         if form.is_valid():
             return _override(request, form)
     return _page(request, form)
+
+
+@require_POST
+def drill_view(request: HttpRequest) -> HttpResponse:
+    """Have the worker hold a drill, and follow it on the run's page."""
+    _may_override(request)
+    assert request.user.is_authenticated  # noqa: S101  admin_view lets nobody else in
+    form = DrillForm(request.POST)
+    if not form.is_valid():
+        return _page(request, OverrideForm(), form)
+    database = _drilled_database()
+    if database is None:
+        messages.error(request, "Not started: no database is set up yet. Run `manage.py bootstrap`.")
+        return HttpResponseRedirect(reverse("gate"))
+    url = form.cleaned_data["url"]
+    try:
+        run = services.run_enqueue(
+            action=Action.PREFLIGHT, trigger=Trigger.ADMIN, database=database,
+            requested_by=request.user, options={"gate": url},
+        )  # fmt: skip
+    except Problem as refused:
+        messages.error(request, refused.sentence())
+        return HttpResponseRedirect(reverse("gate"))
+    _audit(request, f"Started a drill of {url}: {run}.")
+    return HttpResponseRedirect(run_url(run))
+
+
+def _drilled_database() -> Database | None:
+    """Whose run it is; a drill is of none, but for a worker to play it, it has to have one."""
+    return Database.objects.order_by("-gates_app", "-is_primary", "pk").first()
+
+
+def _last_drilled() -> str:
+    """The address of the last drill, which the next one is mostly of."""
+    run = Run.objects.filter(action=Action.PREFLIGHT, options__has_key="gate").first()
+    return str(run.options["gate"]) if run else ""
 
 
 @require_POST
@@ -220,12 +279,13 @@ def _override(request: HttpRequest, form: OverrideForm) -> HttpResponse:
     return HttpResponseRedirect(reverse("gate"))
 
 
-def _page(request: HttpRequest, form: OverrideForm) -> HttpResponse:
+def _page(request: HttpRequest, form: OverrideForm, drill_form: DrillForm | None = None) -> HttpResponse:
     context: dict[str, Any] = {
         **admin.site.each_context(request),
         "title": "Gate",
         "gate": look(),
         "form": form,
+        "drill_form": drill_form or DrillForm(initial={"url": _last_drilled()}),
         "may_override": request.user.has_perm("backups.override_gate"),
         "record": LogEntry.objects.filter(
             object_repr=_AUDIT_REPR, content_type=ContentType.objects.get_for_model(Database)

@@ -7,6 +7,7 @@ from collections.abc import Callable
 from contextlib import AbstractContextManager
 
 import pytest
+from django.conf import settings
 from django.contrib.admin.models import LogEntry
 from django.http import HttpResponse
 from django.test import Client
@@ -60,7 +61,7 @@ def test_without_the_token_nothing_starts(database: Database, login: Login) -> N
     assert client.post(action_url(database, "back_up"), CONFIRM).status_code == 403
     assert not Run.objects.exists()
     client.get(action_url(database, "back_up"))
-    token = client.cookies["csrftoken"].value
+    token = client.cookies[settings.CSRF_COOKIE_NAME].value
     response = client.post(action_url(database, "back_up"), CONFIRM | {"csrfmiddlewaretoken": token})
     assert response.status_code == 302
     assert Run.objects.exists()

@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+import json
 from datetime import UTC, datetime, timedelta
 
 import pytest
 from django.conf import settings
 from django.contrib.admin.models import LogEntry
+from django.core.management import call_command
 
-from backups import configuration, status_files
-from backups.models import Database
+from backups import configuration, drill, runner, status_files
+from backups.drill import Answer
+from backups.models import Database, Run
 from sentinel import heartbeat
 from tests.admin.conftest import Login
 
@@ -87,3 +90,102 @@ def test_the_override_needs_the_token(login: Login) -> None:
 
 def test_staff_without_a_role_sees_nothing(login: Login) -> None:
     assert login("staff").get("/admin/gate/").status_code == 403
+
+
+SHOP = "https://shop.example.com/orders"
+
+
+def test_a_drill_is_the_workers_audited_and_told_on_its_page(
+    login: Login, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    words: list[str] = []
+
+    def ask(url: str, word: str = "") -> Answer:
+        words.append(word)
+        path = settings.SENTINEL.heartbeat_path
+        return (
+            Answer(503, is_ours=True) if heartbeat.is_drilled(path, word, datetime.now(UTC)) else Answer(200)
+        )
+
+    monkeypatch.setattr(drill, "ask", ask)
+    client = login("Administrator")
+    page = client.post("/admin/gate/drill/", {"url": SHOP})
+    run = Run.objects.get()
+    assert (run.action, run.status, run.options) == ("preflight", "queued", {"gate": SHOP})
+    assert page.url == f"/admin/backups/run/{run.pk}/change/"
+    assert LogEntry.objects.get().change_message == f"Started a drill of {SHOP}: {run}."
+    assert not words, "the portal itself asks nothing"
+
+    runner.execute(run.pk)
+
+    run.refresh_from_db()
+    assert run.status == "succeeded"
+    assert words == ["", words[1], ""]
+    assert run.result["gate"] == [
+        {
+            "url": SHOP, "ok": True, "found": "closes", "before": 200, "drilled": 503, "after": 200,
+            "lines": [],
+            "detail": f"{SHOP} closes: the drill got 503 with Vedetta's page, everybody else 200 as before.",
+        }
+    ]  # fmt: skip
+    assert "as before" in client.get(page.url).content.decode()
+    assert heartbeat.drill_read(settings.SENTINEL.heartbeat_path, datetime.now(UTC)) is None
+    assert SHOP in client.get("/admin/gate/").content.decode(), "offered for the next one"
+
+
+def test_an_address_found_open_fails_the_run_in_one_sentence(
+    login: Login, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(drill, "ask", lambda *_: Answer(200))
+    login("Administrator").post("/admin/gate/drill/", {"url": SHOP})
+    runner.execute(Run.objects.get().pk)
+    run = Run.objects.get()
+    assert run.status == "failed"
+    assert f"{SHOP} stays open while the gate is closed" in run.error
+    assert "`satisfy any`" in run.error
+
+
+@pytest.mark.parametrize(
+    "url", ["", "ftp://shop/", "file:///etc/passwd", "https://anna:secret@shop/", "shop"]
+)
+def test_no_drill_of_what_is_no_address(login: Login, url: str) -> None:
+    page = login("Administrator").post("/admin/gate/drill/", {"url": url})
+    assert page.status_code == 200
+    assert not Run.objects.exists()
+
+
+@pytest.mark.parametrize("role", ["Viewer", "Operator", "Restorer"])
+def test_only_administrators_hold_drills(login: Login, role: str) -> None:
+    client = login(role)
+    assert "Hold the drill" not in client.get("/admin/gate/").content.decode()
+    assert client.post("/admin/gate/drill/", {"url": SHOP}).status_code == 403
+    assert not Run.objects.exists()
+
+
+def preflight(capsys: pytest.CaptureFixture[str], *urls: str) -> tuple[object, dict[str, object]]:
+    """Exit status and JSON object of the command."""
+    with pytest.raises(SystemExit) as ended:
+        call_command("preflight", "--json", *(word for url in urls for word in ("--gate", url)))
+    return ended.value.code, json.loads(capsys.readouterr().out.splitlines()[-1])
+
+
+def test_the_command_tells_each_drill_beside_the_checks(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    answers = {SHOP: 200, f"{SHOP}/closed": 503}
+    monkeypatch.setattr(drill, "ask", lambda url, _="": Answer(answers[url], is_ours=answers[url] == 503))
+    code, told = preflight(capsys, *answers)
+    assert code == 1
+    assert [(one["url"], one["ok"], one["found"]) for one in told["gate"]] == [
+        (SHOP, False, "open"),
+        (f"{SHOP}/closed", True, "closed already"),
+    ]
+    gate = [check["ok"] for check in told["checks"] if check["name"] == "gate"]
+    assert gate == [False, True]
+
+
+def test_the_command_refuses_what_is_no_address(capsys: pytest.CaptureFixture[str]) -> None:
+    code, told = preflight(capsys, "https://anna:secret@shop.example.com/")
+    assert code == 2
+    assert "A drill asks without a password." in str(told["error"])
+    assert "secret" not in str(told)

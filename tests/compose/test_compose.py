@@ -80,7 +80,7 @@ def test_a_backup_is_started_in_the_portal(stack: Stack) -> None:
     root = f"http://{HOST}:{stack.http}/vedetta"
 
     def post(path: str, **fields: str) -> str:
-        token = next(cookie.value for cookie in cookies if cookie.name == "csrftoken")
+        token = next(cookie.value for cookie in cookies if cookie.name.startswith("vedetta_csrf_"))
         data = urllib.parse.urlencode({**fields, "csrfmiddlewaretoken": str(token)}).encode()
         request = urllib.request.Request(root + path, data, headers={"Referer": root + path})
         return browser.open(request, timeout=30).read().decode()

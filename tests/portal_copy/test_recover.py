@@ -11,7 +11,9 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+from django.conf import settings
 
+from portal.cookies import cookie_name
 from tests.backups.conftest import MakePortal
 from tests.backups.worlds import Portal, Shop
 from tests.portal_copy.conftest import NewDatabase
@@ -249,10 +251,12 @@ def test_pages_say_what_to_do_about_a_damaged_database(portal: Portal) -> None:
     with portal.served() as url:
         overwrite_whole(portal.database_file)
         port = int(url.rpartition(":")[2])
+        place = {"ENGINE": "django.db.backends.sqlite3", "NAME": portal.database_file}
+        session = cookie_name("session", settings.SECRET_KEY, place)
         import http.client
 
         connection = http.client.HTTPConnection("127.0.0.1", port)
-        connection.request("GET", "/admin/", headers={"Cookie": "sessionid=" + "a" * 32})
+        connection.request("GET", "/admin/", headers={"Cookie": f"{session}={'a' * 32}"})
         answer = connection.getresponse()
 
         assert answer.status == 503

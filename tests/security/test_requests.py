@@ -8,6 +8,7 @@ from collections.abc import Callable
 
 import pytest
 from axes.models import AccessAttempt, AccessFailureLog, AccessLog
+from django.conf import settings
 from django.contrib.auth.models import User
 from django.db import connection, transaction
 from django.db.models import Model
@@ -43,7 +44,7 @@ def test_nothing_is_done_without_a_token(rows: dict[str, Model], login: Login) -
     told = []
     for route in rules():
         client = Client(enforce_csrf_checks=True)
-        client.cookies["sessionid"] = session
+        client.cookies[settings.SESSION_COOKIE_NAME] = session
         with CaptureQueriesContext(connection) as captured:
             response = client.post(url_of(route, rows), {"_form_submitted": "on", "post": "yes"})
         if response.status_code not in {403, 405} or writes(captured):
@@ -166,11 +167,11 @@ def test_a_session_that_was_foisted_on_somebody_is_not_theirs_after_signing_in(p
     foisted = client.session
     foisted["seen"] = True
     foisted.save()
-    client.cookies["sessionid"] = str(foisted.session_key)
+    client.cookies[settings.SESSION_COOKIE_NAME] = str(foisted.session_key)
     assert sign_in(client, "viewer", PASSWORD) == 302
-    assert client.cookies["sessionid"].value != foisted.session_key
+    assert client.cookies[settings.SESSION_COOKIE_NAME].value != foisted.session_key
     thief = Client()
-    thief.cookies["sessionid"] = str(foisted.session_key)
+    thief.cookies[settings.SESSION_COOKIE_NAME] = str(foisted.session_key)
     assert not is_in(thief)
 
 
@@ -179,7 +180,7 @@ def test_a_session_ends_with_signing_out_and_with_a_new_password(person: Person)
     for end in ("out", "password"):
         client, copied = Client(), Client()
         assert sign_in(client, "viewer", PASSWORD) == 302
-        copied.cookies["sessionid"] = client.cookies["sessionid"].value
+        copied.cookies[settings.SESSION_COOKIE_NAME] = client.cookies[settings.SESSION_COOKIE_NAME].value
         assert is_in(copied)
         if end == "out":
             client.post("/admin/logout/")
@@ -212,6 +213,18 @@ print(json.dumps({
 """
 
 
+HSTS = """
+from django.test import Client
+client = Client(headers={"host": "backups.example.com", "x-forwarded-proto": "https"})
+print(client.get("/ok").headers.get("Strict-Transport-Security"))
+"""
+
+
+def test_browsers_are_bound_to_https_where_it_is_asked_for_and_on_this_host_alone() -> None:
+    ran = start(["manage.py", "shell", "--no-imports", "-c", HSTS], **PRODUCTION, HSTS_SECONDS="300")
+    assert ran.stdout.splitlines()[-1] == "max-age=300", ran.stderr
+
+
 def test_cookies_of_a_portal_on_the_internet(tmp_path: object) -> None:
     ran = start(
         ["manage.py", "shell", "--no-imports", "-c", COOKIES],
@@ -220,12 +233,12 @@ def test_cookies_of_a_portal_on_the_internet(tmp_path: object) -> None:
     assert ran.returncode == 0, ran.stderr
     told = json.loads(ran.stdout.splitlines()[-1])
     assert told["status"] == 302
-    session, token = told["cookies"]["sessionid"], told["cookies"]["csrftoken"]
+    token, session = (told["cookies"][name] for name in sorted(told["cookies"]))
     assert session["secure"]
     assert session["httponly"]
     assert session["samesite"] == "Lax"
     assert token["secure"]
-    assert "max-age=31536000" in told["hsts"]
+    assert told["hsts"] is None
     assert told["plain"] == [301, "https://backups.example.com/admin/login/"]
 
 

@@ -11,6 +11,7 @@ from collections.abc import Iterator
 from enum import IntEnum
 
 import pytest
+from django.conf import settings
 from django.contrib import admin
 from django.db import connection, transaction
 from django.db.models import Model
@@ -65,6 +66,7 @@ RULES: dict[str, tuple[Role, Role]] = {
     "admin/live/": (VIEWER, VIEWER),
     "admin/gate/": (VIEWER, ADMINISTRATOR),
     "admin/gate/clear/": (NOBODY, ADMINISTRATOR),
+    "admin/gate/drill/": (NOBODY, ADMINISTRATOR),
     "admin/backups/snapshot/<int:pk>/restore/": (RESTORER, RESTORER),
     "admin/backups/database/<int:pk>/restore/": (RESTORER, RESTORER),
     # Buttons.
@@ -197,7 +199,7 @@ def test_each_role_gets_what_it_may_have_and_no_more(rows: Rows, login: Login, r
 
 def session_of(login: Login, role: Role) -> str:
     """The cookie of somebody of this role."""
-    return login(PEOPLE[role]).cookies["sessionid"].value if role else ""
+    return login(PEOPLE[role]).cookies[settings.SESSION_COOKIE_NAME].value if role else ""
 
 
 def ask(session: str, method: str, url: str, *, confirmed: bool) -> HttpResponseBase:
@@ -206,7 +208,7 @@ def ask(session: str, method: str, url: str, *, confirmed: bool) -> HttpResponse
     What may be sent is sent unconfirmed: here it is asked who may, and not what it does.
     """
     client = Client()
-    client.cookies["sessionid"] = session
+    client.cookies[settings.SESSION_COOKIE_NAME] = session
     return client.get(url) if method == "GET" else client.post(url, CONFIRM if confirmed else {})
 
 

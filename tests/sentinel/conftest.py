@@ -68,10 +68,12 @@ class Answer:
     headers: dict[str, str] = field(default_factory=dict)
 
 
-def ask(port: int, path: str = "/sentinel/ok", method: str = "GET") -> Answer:
+def ask(
+    port: int, path: str = "/sentinel/ok", method: str = "GET", headers: dict[str, str] | None = None
+) -> Answer:
     """One real request, redirects and proxies of the environment left aside."""
     with closing(http.client.HTTPConnection("127.0.0.1", port, timeout=20)) as connection:
-        connection.request(method, path)
+        connection.request(method, path, headers=headers or {})
         response = connection.getresponse()
         return Answer(response.status, response.read().decode(), dict(response.headers))
 

@@ -322,3 +322,45 @@ def test_no_list_makes_the_reader_fail_otherwise(
         heartbeat.gates_read(path)
     except GatesError as error:
         assert str(error).endswith(".")  # noqa: PT017  (most inputs raise, some need not)
+
+
+def test_a_drill_is_its_words_alone_and_ends_by_itself(folder: StatusFolder) -> None:
+    drill = heartbeat.drill_begin(folder.heartbeat, TIME)
+    assert mode(heartbeat.drill_path(folder.heartbeat)) == 0o644
+    assert heartbeat.is_drilled(folder.heartbeat, drill.word, TIME)
+    for other in ("", "f" * 32, drill.word[:-1], drill.word.upper(), f"{drill.word}0", "ü" * 32):
+        assert not heartbeat.is_drilled(folder.heartbeat, other, TIME)
+    assert not heartbeat.is_drilled(folder.heartbeat, drill.word, TIME + timedelta(seconds=60))
+    assert not heartbeat.is_drilled(folder.heartbeat, drill.word, TIME - timedelta(seconds=60))
+
+
+def test_one_drill_at_a_time_and_none_ends_anothers(folder: StatusFolder) -> None:
+    first = heartbeat.drill_begin(folder.heartbeat, TIME)
+    with pytest.raises(heartbeat.DrillUnderWayError):
+        heartbeat.drill_begin(folder.heartbeat, TIME)
+    second = heartbeat.drill_begin(folder.heartbeat, later := TIME + timedelta(seconds=46))
+    assert second.word != first.word
+    assert not heartbeat.drill_end(folder.heartbeat, first, later)
+    assert heartbeat.drill_end(folder.heartbeat, second, later)
+    assert heartbeat.drill_read(folder.heartbeat, later) is None
+
+
+@pytest.mark.parametrize(
+    "content",
+    [
+        b"", b"\0", b"[]", b"null", b"x" * 300_000,
+        b'{"word": "0123456789abcdef0123456789abcdef"}',
+        b'{"word": "0123456789abcdef0123456789abcdef", "until": "2026-11-23T03:01:13Z"}',
+        b'{"word": "0123456789abcdef0123456789abcdef", "until": "2099-11-23T03:00:13Z"}',
+        b'{"word": "0123456789abcdef0123456789abcdef", "until": "2026-11-23T03:00:12Z"}',
+        b'{"word": "0123456789ABCDEF0123456789ABCDEF", "until": "2026-11-23T03:00:13Z"}',
+        b'{"word": "", "until": "2026-11-23T03:00:13Z"}',
+        b'{"word": 1, "until": 2}',
+    ],
+)  # fmt: skip
+def test_a_damaged_or_endless_drill_closes_for_nobody(folder: StatusFolder, content: bytes) -> None:
+    path = heartbeat.drill_path(folder.heartbeat)
+    path.parent.mkdir()
+    path.write_bytes(content)
+    for word in ("0123456789abcdef" * 2, ""):
+        assert not heartbeat.is_drilled(folder.heartbeat, word, TIME)

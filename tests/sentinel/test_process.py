@@ -19,6 +19,7 @@ from pathlib import Path
 
 import pytest
 
+from backups import drill
 from sentinel import heartbeat
 from tests.sentinel.conftest import (
     PROJECT,
@@ -42,6 +43,8 @@ def test_the_process_answers_and_forgets_nothing_at_a_restart(folder: StatusFold
     with gate_process(folder, SENTINEL_BOOT_GRACE_SECONDS="3600") as (port, _):
         assert ask(port).body == "grace"
         folder.backed_up(30)
+        word = heartbeat.drill_begin(folder.heartbeat, folder.ago(0)).word
+        assert ask(port, headers={"X-Vedetta-Drill": word}).body == "stale"
         answer = ask(port)
         assert (answer.code, answer.body) == (200, "fresh")
         assert answer.headers["X-Backup-Status"] == "fresh"
@@ -175,6 +178,7 @@ def site(folder: StatusFolder, tmp_path: Path) -> Iterator[Site]:
             "127.0.0.1:3000": f"127.0.0.1:{application}",
             "127.0.0.1:8000": f"127.0.0.1:{portal}",
             "127.0.0.1:8001": f"127.0.0.1:{gate}",
+            "127.0.0.1:8009": f"127.0.0.1:{free_port()}",
         }
         for name in ("nginx.conf", "vedetta-http.conf", "vedetta-gate.conf"):
             (tmp_path / name).write_text(shipped(name, replacements))
@@ -232,6 +236,30 @@ def test_thousands_of_visitors_cost_the_gate_a_question_a_second(site: Site) -> 
         visitor.join()
     # Four seconds of the clock are touched; on a busy machine some visitors tire of waiting.
     assert site.questions() - before <= 4 * len(visitors) < len(visits) / 10
+
+
+def test_a_drill_proves_that_the_gate_closes_and_closes_it_for_nobody(
+    site: Site,
+) -> None:
+    site.becomes(200)
+    codes: list[int] = []
+    over = threading.Event()
+
+    def visit() -> None:
+        while not over.is_set():
+            codes.append(ask(site.port, "/orders").code)
+
+    visitor = threading.Thread(target=visit)
+    visitor.start()
+    try:
+        for path, found in (("/orders", "closes"), ("/broken", "closes"), ("/vedetta/", "open")):
+            held = drill.hold(f"http://127.0.0.1:{site.port}{path}", site.folder.heartbeat)
+            assert held.found == found, held.detail
+    finally:
+        over.set()
+        visitor.join()
+    assert set(codes) == {200}
+    assert not heartbeat.drill_path(site.folder.heartbeat).exists()
 
 
 def test_the_gate_itself_is_not_reachable_through_nginx(site: Site) -> None:

@@ -202,3 +202,20 @@ def test_server_error_is_closed() -> None:
 
     response = views.server_error(WSGIRequest(environ))
     assert (response.status_code, response.content) == (503, b"invalid")
+
+
+@pytest.mark.parametrize("path", ["/sentinel/ok", "/ok", "/sentinel/ok/orders"])
+def test_a_drill_is_told_stale_and_everybody_else_the_truth(
+    path: str, client: Client, folder: StatusFolder
+) -> None:
+    folder.backed_up(60)
+    folder.kept_open()
+    drill = heartbeat.drill_begin(folder.heartbeat, folder.ago(0))
+    drilled = client.get(path, headers={"X-Vedetta-Drill": drill.word})
+    assert (drilled.status_code, drilled.content) == (503, b"stale")
+    assert (drilled["X-Backup-Status"], drilled["Cache-Control"]) == ("stale", "no-store")
+    assert client.get(path, headers={"X-Vedetta-Drill": "f" * 32}).content == b"fresh"
+    assert word(client, path) == (200, "fresh")
+    assert client.get("/sentinel/status", headers={"X-Vedetta-Drill": drill.word}).json()["open"]
+    heartbeat.drill_end(folder.heartbeat, drill, folder.ago(0))
+    assert client.get(path, headers={"X-Vedetta-Drill": drill.word}).content == b"fresh"

@@ -2,12 +2,27 @@
 
 from __future__ import annotations
 
+import sys
 from argparse import ArgumentParser
 from collections.abc import Mapping
+from contextlib import nullcontext
+from itertools import chain
+from pathlib import Path
 from typing import Any
 
-from backups.actions.preflight import Found, checks
-from backups.console import FAILED, RunEnded, VedettaCommand, add_database, database_named
+from backups import drill
+from backups.actions.preflight import Check, Found, checks, gate_checks
+from backups.console import (
+    FAILED,
+    RunEnded,
+    VedettaCommand,
+    WrongUsage,
+    add_database,
+    database_named,
+    given,
+)
+from backups.errors import Problem
+from backups.nginx_lines import MOST_CHARACTERS
 
 
 class Command(VedettaCommand):
@@ -17,20 +32,53 @@ class Command(VedettaCommand):
 
     def add_own_arguments(self, parser: ArgumentParser) -> None:
         add_database(parser)
+        parser.add_argument(
+            "--gate", metavar="URL", type=given, action="append", default=[],
+            help="also hold a drill: does the gate close this address? Closes it for nobody; may be repeated",
+        )  # fmt: skip
+        parser.add_argument(
+            "--nginx", metavar="FILE", type=given,
+            help="what `nginx -T` printed, - for standard input: for lines that open what a drill finds open",
+        )  # fmt: skip
 
     def work(self, **options: Any) -> Mapping[str, Any]:
-        found, learned = [], Found()
+        urls = options["gate"]
+        _refuse_wrong(urls)
+        configuration = _nginx_configuration(options["nginx"], urls)
+        found, learned, drills = list[Check](), Found(), list[drill.Drilled]()
         # One of the checks says itself that the environment means another database.
-        for check in checks(database_named(options["database"], or_ask=False), learned):
+        database = database_named(options["database"], or_ask=False)
+        for check in chain(checks(database, learned), gate_checks(urls, drills, configuration)):
             found.append(check)
             mark = "!" if check.warning else ("ok" if check.ok else "FAILED")
             self.say(f"{mark:>6}  {check.name}: {check.detail}")
         told = {
             "checks": [{"name": c.name, "ok": c.ok, "detail": c.detail} for c in found],
             "not_in_backup": [left._asdict() for left in learned.left_out],
+            "gate": [each.told() for each in drills],
         }
         failed = [check for check in found if not check.ok]
         if failed:
             error = f"{len(failed)} of {len(found)} checks failed: {failed[0].detail}"
             raise RunEnded(FAILED, {"status": "failed", "error": error, **told})
         return told
+
+
+def _refuse_wrong(urls: list[str]) -> None:
+    for url in urls:
+        try:
+            drill.checked(url)
+        except Problem as problem:
+            raise WrongUsage(f"--gate: {problem.what}", do=problem.do) from None
+
+
+def _nginx_configuration(name: str | None, urls: list[str]) -> str:
+    if name is None:
+        return ""
+    if not urls:
+        raise WrongUsage("--nginx is for drills.", do="Say --gate with an address as well.")
+    try:
+        with nullcontext(sys.stdin.buffer) if name == "-" else Path(name).open("rb") as file:
+            return file.read(MOST_CHARACTERS).decode(errors="replace")
+    except OSError as error:
+        raise Problem(f"{name} cannot be read ({error.strerror}).") from None

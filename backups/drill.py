@@ -1,0 +1,283 @@
+"""A drill: does the gate close an address, asked as visitors ask, and without closing it for them?
+
+The file `drill` beside the heartbeat holds a random word for less than a minute. Whoever asks with it
+is told by the gate that backups are stale, so that a drill with the word must get Vedetta's page with
+503, while everybody else gets what they got before.
+"""
+
+from __future__ import annotations
+
+import http.client
+import re
+import socket
+import ssl
+import threading
+from collections.abc import Iterator
+from contextlib import closing, contextmanager, suppress
+from dataclasses import asdict, dataclass, replace
+from datetime import UTC, datetime
+from enum import StrEnum
+from pathlib import Path
+from urllib.parse import SplitResult, urlsplit
+
+from backups.errors import Problem, Refused
+from backups.nginx_lines import Line, suspects
+from sentinel import heartbeat
+
+HEADER = "X-Vedetta-Drill"
+CLOSED_PAGE = b"Service unavailable: backup status not OK"
+# Three of them are over before the drill is.
+ANSWER_SECONDS = 10.0
+_MOST_BYTES = 64 * 1024
+_LONGEST_URL = 500
+
+
+class Found(StrEnum):
+    """What a drill found (stable: it stands in JSON)."""
+
+    CLOSES = "closes"
+    CLOSED_ALREADY = "closed already"
+    OPEN = "open"
+    REDIRECT = "redirect"
+    PASSWORD = "password"  # noqa: S105
+    ANOTHER_PAGE = "another page"
+    KEPT = "kept"
+    UNCLEAR = "unclear"
+    NO_ANSWER = "no answer"
+
+
+GOOD = frozenset({Found.CLOSES, Found.CLOSED_ALREADY})
+# What a line of nginx's configuration may be the reason of.
+_OF_NGINX = frozenset({Found.OPEN, Found.REDIRECT, Found.PASSWORD, Found.ANOTHER_PAGE})
+_LINES_SHOWN = 8
+
+
+@dataclass(frozen=True)
+class Answer:
+    """What came back: a status, and whether the page is the gate's; or why nothing came."""
+
+    status: int | None = None
+    is_ours: bool = False
+    problem: str = ""
+
+    @property
+    def closed(self) -> bool:
+        """Whether this is how a closed gate looks."""
+        return self.status == 503 and self.is_ours
+
+
+@dataclass(frozen=True)
+class Drilled:
+    """What a drill found out about an address, as a sentence and with the statuses it saw."""
+
+    url: str
+    found: Found
+    detail: str
+    before: int | None = None
+    drilled: int | None = None
+    after: int | None = None
+    lines: tuple[Line, ...] = ()
+
+    @property
+    def ok(self) -> bool:
+        """Whether the gate was seen to close it."""
+        return self.found in GOOD
+
+    def told(self) -> dict[str, object]:
+        """For JSON; the keys are stable."""
+        return {
+            "url": self.url,
+            "ok": self.ok,
+            "found": self.found.value,
+            "detail": self.detail,
+            "before": self.before,
+            "drilled": self.drilled,
+            "after": self.after,
+            "lines": [asdict(line) for line in self.lines],
+        }
+
+
+def explained(drilled: Drilled, configuration: str) -> Drilled:
+    """With the lines of nginx's configuration, as `nginx -T` prints it, that probably did it."""
+    if drilled.found not in _OF_NGINX or not configuration:
+        return drilled
+    lines = tuple(suspects(configuration, drilled.url)[:_LINES_SHOWN])
+    told = f"Look at {', '.join(map(str, lines))}." if lines else "No line of nginx's stands out."
+    return replace(drilled, lines=lines, detail=f"{drilled.detail} {told}")
+
+
+def hold(url: str, heartbeat_path: Path) -> Drilled:
+    """Ask for `url` as a visitor, with a drill's word, and as a visitor again.
+
+    Raises Problem for an address that is none, and where no drill can be held.
+    """
+    checked(url)
+    before = ask(url)
+    if before.status is None:
+        return judge(url, before, before, before)
+    with _under_way(heartbeat_path) as word:
+        drilled = ask(url, word)
+    return judge(url, before, drilled, ask(url))
+
+
+@contextmanager
+def _under_way(heartbeat_path: Path) -> Iterator[str]:
+    """Raises Problem, also at the end where the word was not the drill's all the time."""
+    try:
+        drill = heartbeat.drill_begin(heartbeat_path, datetime.now(UTC))
+    except heartbeat.DrillUnderWayError:
+        raise Refused("Not started: another drill is under way.", do="Try again in a minute.") from None
+    except OSError as error:
+        raise _unwritable(error) from error
+    is_ours = True
+    try:
+        yield drill.word
+    finally:
+        with suppress(OSError):  # it ends by itself
+            is_ours = heartbeat.drill_end(heartbeat_path, drill, datetime.now(UTC))
+    if not is_ours:
+        raise Problem(
+            "The drill tells nothing: it took too long, or another one came in between.",
+            do="Try again in a minute.",
+        )
+
+
+def _unwritable(error: OSError) -> Problem:
+    return Problem(
+        f"The drill's file cannot be written to the status folder ({error.strerror or error}).",
+        safe="The gate is as it was.",
+        do="Check the folder's owner, mode and free space (SENTINEL_HEARTBEAT_PATH).",
+    )
+
+
+# ---------------------------------------------------------------- What the answers mean
+
+
+def judge(url: str, before: Answer, drilled: Answer, after: Answer) -> Drilled:
+    """What the three answers say together. Pure."""
+    found = _found(before, drilled, after)
+    return Drilled(
+        url, found, _sentence(url, found, before, drilled, after), before.status, drilled.status, after.status
+    )
+
+
+def _found(before: Answer, drilled: Answer, after: Answer) -> Found:
+    if None in (before.status, drilled.status, after.status):
+        return Found.NO_ANSWER
+    if before.closed:
+        return Found.CLOSED_ALREADY if drilled.closed else Found.UNCLEAR
+    if drilled.closed:
+        return Found.CLOSES if after.status == before.status and not after.closed else Found.KEPT
+    if drilled.status != before.status or drilled.is_ours:
+        return _of_a_change(drilled)
+    return _of_no_change(before.status or 0)
+
+
+def _of_a_change(drilled: Answer) -> Found:
+    return Found.ANOTHER_PAGE if drilled.is_ours or (drilled.status or 0) >= 400 else Found.UNCLEAR
+
+
+def _of_no_change(status: int) -> Found:
+    if status in {301, 302, 303, 307, 308}:
+        return Found.REDIRECT
+    if status in {401, 403, 407}:
+        return Found.PASSWORD
+    return Found.UNCLEAR if status >= 500 else Found.OPEN
+
+
+def _sentence(url: str, found: Found, before: Answer, drilled: Answer, after: Answer) -> str:
+    told = _SENTENCES[found]
+    problem = next((one.problem for one in (before, drilled, after) if one.status is None), "")
+    return told.format(
+        url=url, before=before.status, drilled=drilled.status, after=after.status, problem=problem
+    )
+
+
+_SENTENCES = {
+    Found.CLOSES: "{url} closes: the drill got 503 with Vedetta's page, everybody else {before} as before.",
+    Found.CLOSED_ALREADY: "{url} is closed for everybody at this moment: 503 with Vedetta's page.",
+    Found.OPEN: "{url} stays open while the gate is closed: the drill got {drilled}, as everybody does. "
+    "One of these opens it, the likeliest first: the server does not include vedetta-gate.conf, or that of "
+    "an older Vedetta; `auth_request off`, an auth_request of its own, `satisfy any` or `return` stands in "
+    "its location; a `rewrite` or `return` of the server stands before the include; the gate reads another "
+    "status folder than this one. docs/gate.md says what to do about each.",
+    Found.REDIRECT: "{url} leads elsewhere ({drilled}), with the drill's word as without: a `return` or "
+    "`rewrite` answers before the gate is asked, or the application leads on and stays open. "
+    "No redirect is followed: give the address to which it leads.",
+    Found.PASSWORD: "{url} refuses everybody ({drilled}) before the gate is asked (auth_basic, `deny`), or "
+    "the application refuses and stays open. Give an address that visitors may see.",
+    Found.ANOTHER_PAGE: "{url} closes, but the drill got {drilled} in the place of 503 with Vedetta's page: "
+    "an error_page of its location's own, or one to a named location before the include, takes the place of "
+    "ours. Write `error_page 500 =503 @vedetta_closed;` as that location's first line, and the include as "
+    "the server's. docs/gate.md says more.",
+    Found.KEPT: "{url} closed for the drill, but everybody else got {before} before it and {after} after it: "
+    "the gate or the application changed in between, or nginx keeps the drill's answer for others. Try "
+    "again; if it stays so, replace the files of deploy/nginx by those of this Vedetta.",
+    Found.NO_ANSWER: "{url} gives no answer, so that the drill tells nothing: {problem}.",
+    Found.UNCLEAR: "{url} answered {before}, then {drilled} to the drill and {after} at last, which tells "
+    "nothing about the gate: the application is down, or changed in between. Try again when it answers.",
+}
+
+
+# ---------------------------------------------------------------- Asking
+
+
+def checked(url: str) -> SplitResult:
+    """The parts of an address that may be asked. Raises Problem."""
+    try:
+        parts = urlsplit(url)
+        parts.port  # noqa: B018  which is read when it is asked for
+    except ValueError:
+        parts = urlsplit("")
+    readable = re.fullmatch(r"[!-~]+", url) is not None and len(url) <= _LONGEST_URL and "#" not in url
+    if not readable or parts.scheme not in {"http", "https"} or not parts.hostname or "\\" in url:
+        raise Problem(
+            "That is no address that a drill could ask.",
+            do="Give one as in https://shop.example.com/orders, percent-encoded, with http or https.",
+        )
+    if "@" in parts.netloc:
+        raise Problem("A drill asks without a password.", do="Give an address that visitors may see.")
+    return parts
+
+
+def ask(url: str, word: str = "") -> Answer:
+    """One request: within `ANSWER_SECONDS` with all that is part of it, 64 kB, no redirect followed."""
+    parts = checked(url)
+    connection = _connection(parts)
+    answers: list[Answer] = []
+    # Neither the look-up of a name nor an answer that drips has a deadline of its own.
+    asking = threading.Thread(target=lambda: answers.append(_asked(connection, parts, word)), daemon=True)
+    asking.start()
+    asking.join(ANSWER_SECONDS)
+    if answers:
+        return answers[0]
+    with suppress(OSError, AttributeError):
+        connection.sock.shutdown(socket.SHUT_RDWR)
+    return Answer(problem=f"nothing, or not all of it, came within {ANSWER_SECONDS:g} seconds")
+
+
+def _connection(parts: SplitResult) -> http.client.HTTPConnection:
+    assert parts.hostname is not None  # noqa: S101
+    if parts.scheme == "https":
+        return http.client.HTTPSConnection(
+            parts.hostname, parts.port, timeout=ANSWER_SECONDS, context=ssl.create_default_context()
+        )
+    return http.client.HTTPConnection(parts.hostname, parts.port, timeout=ANSWER_SECONDS)
+
+
+def _asked(connection: http.client.HTTPConnection, parts: SplitResult, word: str) -> Answer:
+    target = f"{parts.path or '/'}{f'?{parts.query}' if parts.query else ''}"
+    headers = {"User-Agent": "Vedetta", "Connection": "close", "Cache-Control": "no-cache"}
+    if word:
+        headers[HEADER] = word
+    try:
+        with closing(connection):
+            connection.request("GET", target, headers=headers)
+            response = connection.getresponse()
+            return Answer(response.status, CLOSED_PAGE in response.read(_MOST_BYTES))
+    except ssl.SSLCertVerificationError as error:
+        return Answer(problem=f"its certificate is not trusted here ({error.verify_message})")
+    except OSError as error:
+        return Answer(problem=error.strerror or type(error).__name__)
+    except (http.client.HTTPException, ValueError):
+        return Answer(problem="what came is no HTTP")

@@ -1,0 +1,169 @@
+"""What a drill makes of its answers, and what it never asks."""
+
+from __future__ import annotations
+
+import socket
+import threading
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from datetime import UTC, datetime
+from pathlib import Path
+
+import pytest
+
+from backups import drill
+from backups.drill import Answer, Found
+from backups.errors import Problem, Refused
+from sentinel import heartbeat
+from tests.servers.processes import HOST, free_port
+
+URL = "http://shop.example.com/"
+CLOSED, BARE = Answer(503, is_ours=True), Answer(503)
+NOTHING = Answer(problem="Connection refused")
+
+
+def seen(status: int) -> Answer:
+    return Answer(status)
+
+
+@pytest.mark.parametrize(
+    ("before", "drilled", "after", "found"),
+    [
+        (seen(200), CLOSED, seen(200), Found.CLOSES),
+        (seen(302), CLOSED, seen(302), Found.CLOSES),
+        (seen(404), CLOSED, seen(404), Found.CLOSES),
+        (seen(500), CLOSED, seen(500), Found.CLOSES),
+        (BARE, CLOSED, BARE, Found.CLOSES),
+        (CLOSED, CLOSED, CLOSED, Found.CLOSED_ALREADY),
+        (CLOSED, CLOSED, seen(200), Found.CLOSED_ALREADY),
+        (CLOSED, seen(200), seen(200), Found.UNCLEAR),
+        (seen(200), seen(200), seen(200), Found.OPEN),
+        (seen(204), seen(204), seen(204), Found.OPEN),
+        (seen(404), seen(404), seen(404), Found.OPEN),
+        (seen(301), seen(301), seen(301), Found.REDIRECT),
+        (seen(307), seen(307), seen(307), Found.REDIRECT),
+        (seen(401), seen(401), seen(401), Found.PASSWORD),
+        (seen(403), seen(403), seen(403), Found.PASSWORD),
+        (seen(200), seen(500), seen(200), Found.ANOTHER_PAGE),
+        (seen(200), BARE, seen(200), Found.ANOTHER_PAGE),
+        (seen(200), Answer(200, is_ours=True), seen(200), Found.ANOTHER_PAGE),
+        (seen(200), seen(404), seen(200), Found.ANOTHER_PAGE),
+        (seen(200), seen(302), seen(200), Found.UNCLEAR),
+        (seen(502), seen(502), seen(502), Found.UNCLEAR),
+        (BARE, BARE, BARE, Found.UNCLEAR),
+        (seen(200), CLOSED, CLOSED, Found.KEPT),
+        (seen(200), CLOSED, seen(500), Found.KEPT),
+        (NOTHING, NOTHING, NOTHING, Found.NO_ANSWER),
+        (seen(200), NOTHING, seen(200), Found.NO_ANSWER),
+        (seen(200), CLOSED, NOTHING, Found.NO_ANSWER),
+    ],
+)
+def test_what_the_answers_say(before: Answer, drilled: Answer, after: Answer, found: Found) -> None:
+    judged = drill.judge(URL, before, drilled, after)
+    assert judged.found is found
+    assert judged.ok is (found in {Found.CLOSES, Found.CLOSED_ALREADY})
+    assert judged.detail.startswith(URL)
+    assert judged.detail.endswith(".")
+    assert set(judged.told()) == {"url", "ok", "found", "detail", "before", "drilled", "after", "lines"}
+
+
+@pytest.mark.parametrize(
+    "url",
+    [
+        "", " ", "shop.example.com", "//shop/", "ftp://shop/", "file:///etc/passwd", "gopher://shop:70/",
+        "http://", "http:///orders", "http://shop:99999/", "http://shop:x/", "http://[::1/",
+        "http://shop/a b", "http://shop/\r\nX-Other: 1", "http://shop/ü", "http://shöp/", "http://anna:secret@shop/",
+        "http://@shop/", "http://shop/#part", "http://shop\\@other/", f"http://shop/{'x' * 500}",
+    ],
+)  # fmt: skip
+def test_what_is_no_address_is_never_asked(url: str, tmp_path: Path) -> None:
+    with pytest.raises(Problem):
+        drill.hold(url, tmp_path / "last_ok")
+    assert not list(tmp_path.iterdir())
+
+
+@contextmanager
+def answering(*pieces: bytes, pause: float = 0) -> Iterator[tuple[str, list[bytes]]]:
+    """A server that says these pieces to each visitor; gives its address and what it was asked."""
+    asked: list[bytes] = []
+
+    def serve(listener: socket.socket) -> None:
+        while True:
+            try:
+                connection, _ = listener.accept()
+                with connection:
+                    asked.append(connection.recv(65536))
+                    for piece in pieces:
+                        connection.sendall(piece)
+                        time.sleep(pause)
+            except OSError:
+                if listener.fileno() < 0:
+                    return
+
+    with socket.create_server((HOST, 0)) as listener:
+        threading.Thread(target=serve, args=[listener], daemon=True).start()
+        yield f"http://{HOST}:{listener.getsockname()[1]}/", asked
+
+
+def test_a_redirect_is_not_followed() -> None:
+    with answering(b"") as (elsewhere, never):
+        location = f"HTTP/1.1 302 Found\r\nLocation: {elsewhere}\r\nContent-Length: 0\r\n\r\n".encode()
+        with answering(location) as (url, asked):
+            assert drill.ask(url) == Answer(302)
+    assert len(asked) == 1
+    assert not never
+
+
+def test_what_drips_or_never_ends_holds_nobody_up(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(drill, "ANSWER_SECONDS", 0.5)
+    began = time.monotonic()
+    with answering(*[b"H"] * 100, pause=0.1) as (url, _):
+        assert "within 0.5 seconds" in drill.ask(url).problem
+    head = b"HTTP/1.1 200 OK\r\n\r\n"
+    with answering(head, *[b"x" * 65536] * 50) as (url, _):
+        assert drill.ask(url) == Answer(200)
+    assert time.monotonic() - began < 3
+
+
+def test_why_there_is_no_answer_is_told() -> None:
+    assert drill.ask(f"http://{HOST}:{free_port()}/") == Answer(problem="Connection refused")
+    with answering(b"SSH-2.0-OpenSSH\r\n") as (url, _):
+        assert drill.ask(url) == Answer(problem="what came is no HTTP")
+
+
+def test_where_nobody_answers_no_drill_is_begun(tmp_path: Path) -> None:
+    found = drill.hold(f"http://{HOST}:{free_port()}/", tmp_path / "last_ok")
+    assert found.found is Found.NO_ANSWER
+    assert not list(tmp_path.iterdir())
+
+
+def test_one_drill_at_a_time(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    path = tmp_path / "last_ok"
+    monkeypatch.setattr(drill, "ask", lambda *_: Answer(200))
+    first = heartbeat.drill_begin(path, datetime.now(UTC))
+    with pytest.raises(Refused, match="another drill is under way"):
+        drill.hold(URL, path)
+    assert heartbeat.drill_read(path, datetime.now(UTC)) == first
+
+
+def test_a_word_that_was_lost_on_the_way_tells_nothing(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = tmp_path / "last_ok"
+
+    def lose(_url: str, word: str = "") -> Answer:
+        if word:
+            heartbeat.drill_path(path).unlink()
+        return Answer(200)
+
+    monkeypatch.setattr(drill, "ask", lose)
+    with pytest.raises(Problem, match="tells nothing"):
+        drill.hold(URL, path)
+
+
+def test_a_folder_that_cannot_be_written_is_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(drill, "ask", lambda *_: Answer(200))
+    heartbeat.drill_path(tmp_path / "last_ok").mkdir()
+    with pytest.raises(Problem, match="cannot be written to the status folder"):
+        drill.hold(URL, tmp_path / "last_ok")

@@ -1,0 +1,1 @@
+"""nginx with the shipped fragments, inside whatever people have around them."""

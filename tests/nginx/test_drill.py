@@ -1,0 +1,138 @@
+"""The drill through nginx: it finds each surrounding as its file says, the open ones above all."""
+
+from __future__ import annotations
+
+import socket
+from concurrent.futures import ThreadPoolExecutor
+
+import pytest
+
+from backups import drill
+from backups.nginx_lines import suspects
+from tests.nginx.conftest import SURROUNDINGS, World
+from tests.nginx.surrounding import Surrounding, read
+from tests.servers.processes import HOST
+
+ALL = [read(path) for path in SURROUNDINGS]
+WORD = "0123456789abcdef" * 2
+
+
+@pytest.fixture
+def named_world(world: World, monkeypatch: pytest.MonkeyPatch) -> World:
+    """The names of the surroundings lead to the nginx, and its certificate is trusted."""
+    look_up = socket.getaddrinfo
+
+    def here(host: str, *arguments: object, **more: object) -> object:
+        return look_up(HOST if host.endswith(".test") else host, *arguments, **more)
+
+    monkeypatch.setattr(socket, "getaddrinfo", here)
+    monkeypatch.setenv("SSL_CERT_FILE", str(world.folder / "certificate.pem"))
+    monkeypatch.setattr(world.gate, "drill", WORD)
+    return world
+
+
+def held(world: World, surrounding: Surrounding) -> drill.Drilled:
+    """As `drill.hold`, with the word that this gate knows."""
+    scheme, port = ("http", world.http) if surrounding.over == "http" else ("https", world.https)
+    url = f"{scheme}://{surrounding.name}.test:{port}{surrounding.asks[0].split()[1]}"
+    return drill.judge(url, drill.ask(url), drill.ask(url, WORD), drill.ask(url))
+
+
+def test_the_drill_finds_each_surrounding_as_its_file_says(named_world: World) -> None:
+    named_world.gate_becomes("open")
+    # Not more at once than a gate takes drills.
+    with ThreadPoolExecutor(8) as pool:
+        found = list(pool.map(lambda one: held(named_world, one), ALL))
+    wrong = [
+        f"{surrounding.name}: {surrounding.drill} expected, {drilled.detail}"
+        for surrounding, drilled in zip(ALL, found, strict=True)
+        if drilled.found != surrounding.drill
+    ]
+    assert not wrong, "\n".join(wrong)
+    opens = [one for one in ALL if one.expected["closed"] == one.expected["open"]]
+    assert len(opens) >= 5
+    assert all(one.drill not in drill.GOOD for one in opens)
+
+
+def test_while_the_gate_is_closed_the_drill_says_so(named_world: World) -> None:
+    for state in ("closed", "dead"):
+        named_world.gate_becomes(state)
+        assert held(named_world, ALL[[one.name for one in ALL].index("plain")]).found == "closed already"
+
+
+@pytest.mark.parametrize("surrounding", [one for one in ALL if one.line], ids=lambda one: one.name)
+def test_the_line_that_opens_it_is_named(surrounding: Surrounding) -> None:
+    path = next(path for path in SURROUNDINGS if path.stem == surrounding.name)
+    address = surrounding.asks[0].split()[1]
+    lines = suspects(f"# configuration file {path}:\n{path.read_text()}", f"http://shop.test{address}")
+    assert surrounding.line in [line.text for line in lines]
+    for line in lines:
+        assert line.file == str(path)
+        assert line.text.rstrip(";").split()[0] in path.read_text().splitlines()[line.number - 1]
+
+
+def test_each_surrounding_that_does_not_close_names_its_line() -> None:
+    unnamed = [one.name for one in ALL if one.drill in {"open", "redirect", "another page"} and not one.line]
+    assert unnamed == ["portal"], "which is not the server's own line but ours"
+
+
+def test_a_line_in_a_file_that_is_included_is_named_where_it_stands() -> None:
+    text = """# configuration file /etc/nginx/nginx.conf:
+http {
+    include /etc/nginx/vedetta-http.conf;
+    include /etc/nginx/conf.d/*.conf;
+}
+# configuration file /etc/nginx/conf.d/shop.conf:
+
+server {
+    server_name shop.test;
+    include /etc/nginx/vedetta-gate.conf;
+    location /orders {  # { return 204; }
+        include snippets/who.conf;
+    }
+    location /other { auth_request off; }
+}
+server { server_name other.test; return 204; }
+
+# configuration file /etc/nginx/snippets/who.conf:
+# as for oauth2-proxy
+auth_request
+    /who;
+"""
+    (line,) = suspects(text, "https://shop.test/orders/1")
+    assert str(line) == "`auth_request /who;` (/etc/nginx/snippets/who.conf, line 2)"
+    (other,) = suspects(text, "https://other.test/")
+    assert str(other).endswith(
+        "without the include of vedetta-gate.conf` (/etc/nginx/conf.d/shop.conf, line 10)"
+    )
+
+
+def test_lines_of_surroundings_that_close_are_not_named() -> None:
+    named = {}
+    for path in SURROUNDINGS:
+        one = read(path)
+        if one.drill == "closes":
+            address = one.asks[0].split()[1]
+            named[one.name] = [line.text for line in suspects(path.read_text(), f"http://shop.test{address}")]
+    # Pages that nginx begins again for, and which the gate then takes: they may be looked at in vain.
+    assert {name for name, lines in named.items() if lines} <= {
+        "behind_a_front", "default_conf", "errors_recursive", "location_error_page_500", "maintenance_before",
+        "maintenance_switch",
+    }  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "",
+        "}",
+        "}}}",
+        "server {",
+        'server { include "',
+        "server { location ~ ( { return 1; } }",
+        "{" * 9,
+        "\0",
+    ],
+)
+def test_what_is_no_configuration_breaks_nothing(text: str) -> None:
+    assert all(line.text for line in suspects(text, "http://shop.test/"))
