@@ -6,18 +6,22 @@ from django.conf import settings
 
 from backups import mysql, restic
 from backups.models import Database, Repository
-from backups.secrets import resolve, resolve_optional
+from backups.secrets import for_restic, resolve, resolve_optional
 
 
 def repository_access(repository: Repository) -> restic.Access:
     """How restic reaches the repository. Raises Problem when a secret is not to be had."""
-    secrets = dict(settings.RESTIC_ENVIRONMENT_SECRETS)
+    secrets = for_restic()
     for name, reference in (
         ("AWS_ACCESS_KEY_ID", repository.access_key_ref),
         ("AWS_SECRET_ACCESS_KEY", repository.secret_key_ref),
     ):
         if value := resolve_optional(reference):
             secrets[name] = value
+    secrets |= {
+        "RESTIC_COMPRESSION": settings.RESTIC_COMPRESSION,
+        "RESTIC_PACK_SIZE": str(settings.RESTIC_PACK_SIZE),
+    }
     return restic.Access(
         program=restic.find(),
         url=repository.url,

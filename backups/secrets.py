@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import os
 import re
 from pathlib import Path
 
 from environ.fileaware_mapping import FileAwareMapping
 
+from backups import restic
 from backups.errors import Problem
 
 _REFERENCE = re.compile(r"(?:env:[A-Za-z_][A-Za-z0-9_]*|file:/[^\0]+)")
@@ -61,6 +63,12 @@ def resolve_optional(reference: str) -> str:
     if kind == "env" and not FileAwareMapping(cache=False).get(place):
         return ""
     return resolve(reference)
+
+
+def for_restic() -> dict[str, str]:
+    """What the environment says of storages and their keys, files read now: tokens change while we run."""
+    found = {name: _from_environment(name).strip() for name in sorted(restic.passed(os.environ))}
+    return {name: value for name, value in found.items() if value}
 
 
 def _from_environment(name: str) -> str:

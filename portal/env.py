@@ -6,7 +6,7 @@ import os
 import re
 import sys
 import warnings
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, NoReturn
 from urllib.parse import urlsplit
@@ -25,12 +25,6 @@ _ENGINES = {
     "django.db.backends.sqlite3",
     "django.db.backends.mysql",
     "django.db.backends.postgresql",
-}
-# Here the ending is part of the name that the storage's own library reads.
-_BACKENDS_OWN_FILES = {
-    "AWS_CONFIG_FILE",
-    "AWS_SHARED_CREDENTIALS_FILE",
-    "AWS_WEB_IDENTITY_TOKEN_FILE",
 }
 
 
@@ -72,6 +66,7 @@ _READ_BY_DRIVERS = (
     "LIBMYSQL_PLUGIN_DIR",
     "LIBMYSQL_ENABLE_CLEARTEXT_PLUGIN",
     "MARIADB_PLUGIN_DIR",
+    "MARIADB_TLS_DISABLE_PEER_VERIFICATION",
     "MYSQL_DEBUG",
 )
 
@@ -186,13 +181,6 @@ class Environment:
         if config.get("ENGINE") not in _ENGINES:
             raise ImproperlyConfigured(f"{name} is not a database address such as {default}.")
         return dict(config)
-
-    def starting_with(self, *prefixes: str) -> Mapping[str, str]:
-        """All variables of these families, NAME_FILE read: what restic's backends know."""
-        found = {name for name in os.environ if name.startswith(prefixes)}
-        own_files = found & _BACKENDS_OWN_FILES
-        names = own_files | {name.removesuffix("_FILE") for name in found - own_files}
-        return {name: value for name in sorted(names) if (value := self._raw(name))}
 
     def _raw(self, name: str) -> str:
         try:

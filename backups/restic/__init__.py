@@ -72,3 +72,4 @@ from backups.restic.problems import (
 )
 from backups.restic.questions import locks, probe, probed_call, snapshots
 from backups.restic.streams import dump, finished, patiently, within_patience
+from backups.restic.variables import held_back, passed

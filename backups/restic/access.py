@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
 from backups import process
+from backups.restic.variables import secrets_in
 
 # restic itself tries each request for a quarter of an hour, and a check makes thousands of them.
 PATIENCE_SECONDS = 900.0
@@ -51,8 +51,5 @@ class Access:
 
     def secret_values(self) -> tuple[str, ...]:
         """What must never appear in a log."""
-        return (self.password, *(value for name, value in self.secrets.items() if _is_secret(name)))
-
-
-def _is_secret(name: str) -> bool:
-    return re.search(r"SECRET|PASSWORD|TOKEN|KEY", name) is not None
+        found = [secret for name, value in self.secrets.items() for secret in secrets_in(name, value)]
+        return (self.password, *found)

@@ -127,21 +127,6 @@ def test_file_that_cannot_be_read_is_named_by_its_variable(
         Environment().text("ZZ_UNREADABLE")
 
 
-def test_families_of_variables_are_read_whole(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    (tmp_path / "key").write_text("k\n")
-    monkeypatch.setenv("ZZ_ID", "i")
-    monkeypatch.setenv("ZZ_KEY_FILE", str(tmp_path / "key"))
-    monkeypatch.setenv("ZZ_EMPTY", "")
-
-    assert Environment().starting_with("ZZ_") == {"ZZ_ID": "i", "ZZ_KEY": "k"}
-
-
-def test_a_backends_own_file_variable_is_passed_on_as_it_is(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("AWS_SHARED_CREDENTIALS_FILE", "/run/credentials")
-
-    assert Environment().starting_with("AWS_SHARED") == {"AWS_SHARED_CREDENTIALS_FILE": "/run/credentials"}
-
-
 def test_environment_wins_over_files_and_earlier_files_over_later(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
