@@ -223,7 +223,7 @@ VERIFY_MAX_MB = env.integer("VERIFY_MAX_MB", 0)
 
 SENTINEL = gate_settings()
 NOTIFY_URLS = env.addresses("NOTIFY_URLS")
-PING_URL = env.text("PING_URL", "")
+PING_URL = env.web_address("PING_URL")
 METRICS_TOKEN = env.text("METRICS_TOKEN", "")
 
 # ---------------------------------------------------------------- Logging

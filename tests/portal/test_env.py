@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import traceback
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -12,6 +13,7 @@ from django.core.exceptions import ImproperlyConfigured
 from portal.env import Environment, read_env_files
 
 Read = Callable[[Environment], Any]
+PROJECT = Path(__file__).resolve().parents[2]
 
 TAKEN: list[tuple[str, Read, Any]] = [
     ("  shop ", lambda e: e.text("X"), "shop"),
@@ -33,6 +35,11 @@ TAKEN: list[tuple[str, Read, Any]] = [
     ("s3cret", lambda e: e.secret("X"), "s3cret"),
     ("", lambda e: e.database("X", "sqlite:////tmp/p.sqlite3")["NAME"], "/tmp/p.sqlite3"),
     ("mysql://u:p@h:3307/n", lambda e: e.database("X", "sqlite:////x")["PORT"], 3307),
+    ("mysql://u:p%40ss%23%25%2F@h/n", lambda e: e.database("X", "sqlite:////x")["PASSWORD"], "p@ss#%/"),
+    ("mysql://u:p:ss@h/n", lambda e: e.database("X", "sqlite:////x")["PASSWORD"], "p:ss"),
+    ("sqlite:///here/p.db", lambda e: e.database("X", "sqlite:////x")["NAME"], str(PROJECT / "here/p.db")),
+    ("http://u:p@h:8000/a?b=c", lambda e: e.web_address("X"), "http://u:p@h:8000/a?b=c"),
+    ("", lambda e: e.web_address("X"), ""),
 ]
 REFUSED: list[tuple[str, Read]] = [
     ("", lambda e: e.text("X")),
@@ -59,6 +66,17 @@ REFUSED: list[tuple[str, Read]] = [
     ("nonsense", lambda e: e.database("X", "sqlite:////x")),
     ("oracle-of-delphi://h/n", lambda e: e.database("X", "sqlite:////x")),
     ("mysql://h:port/n", lambda e: e.database("X", "sqlite:////x")),
+    ("sqlite://", lambda e: e.database("X", "sqlite:////x")),
+    ("sqlite://:memory:", lambda e: e.database("X", "sqlite:////x")),
+    ("sqlite:////data/a#b", lambda e: e.database("X", "sqlite:////x")),
+    ("mysql://u:p@h/", lambda e: e.database("X", "sqlite:////x")),
+    ("postgres://u:p@h/n", lambda e: e.database("X", "sqlite:////x")),
+    ("postgresql://u:p@h/n", lambda e: e.database("X", "sqlite:////x")),
+    ("hc.example.com/ping", lambda e: e.web_address("X")),
+    ("ftp://hc.example.com/ping", lambda e: e.web_address("X")),
+    ("https://", lambda e: e.web_address("X")),
+    ("https://u:p/ss@hc.example.com/ping", lambda e: e.web_address("X")),
+    ("https://hc.example.com/a b", lambda e: e.web_address("X")),
 ]
 
 
@@ -96,7 +114,20 @@ def test_secret_is_never_in_the_sentence(monkeypatch: pytest.MonkeyPatch) -> Non
     assert "hunter2" not in str(refused.value)
 
 
-@pytest.mark.parametrize("url", ["mysql://u:hunter2@h:port/n", "hunter2"])
+@pytest.mark.parametrize(
+    "url",
+    [
+        "mysql://u:hunter2@h:port/n",
+        "hunter2",
+        "postgres://u:hunter2@h/n",
+        "mysql://u:hunter@2@h/n",
+        "mysql://u:hunter2#@h/n",
+        "mysql://u:hunter2%rd@h/n",
+        "mysql://u:hunter2/@h/n",
+        "mysql://u:1/hunter2@h/n",
+        "mysql://u:hunter2?@h/n",
+    ],
+)
 def test_password_of_a_database_address_is_never_in_the_sentence(
     url: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -104,6 +135,16 @@ def test_password_of_a_database_address_is_never_in_the_sentence(
 
     with pytest.raises(ImproperlyConfigured) as refused:
         Environment().database("X", "sqlite:////x")
+
+    assert "hunter" not in str(refused.value)
+    assert "hunter" not in "".join(traceback.format_exception(refused.value))
+
+
+def test_password_of_a_web_address_is_never_in_the_sentence(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("X", "https://u:hunter2/@hc.example.com/ping")
+
+    with pytest.raises(ImproperlyConfigured) as refused:
+        Environment().web_address("X")
 
     assert "hunter2" not in str(refused.value)
 
