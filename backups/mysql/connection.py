@@ -148,8 +148,11 @@ def is_encrypted(connection: Any) -> bool:
 def connect_options(server: Server, database: str) -> dict[str, Any]:
     """What the driver's `connect` is told."""
     options: dict[str, Any] = {
-        "host": server.host,
-        "port": server.port,
+        **(
+            {"unix_socket": server.socket}
+            if server.socket
+            else {"host": server.tcp_host, "port": server.port}
+        ),
         "user": server.user,
         "password": server.password,
         "charset": "utf8mb4",

@@ -101,7 +101,8 @@ def problem_from_number(code: int, text: str, server: Server, database: str = ""
     if code == ER.ACCESS_DENIED_ERROR:
         return AccessDenied(
             f"{where} refuses user {server.user}: wrong user or password.",
-            do=f"Check {server.account_set_by}{_OR_TLS if server.ssl_mode == 'DISABLED' else ''}.",
+            do=f"Check {server.account_set_by}{_OR_TLS if server.ssl_mode == 'DISABLED' else ''}."
+            f"{_or_socket(server)}",
         )
     if code in (ER.BAD_DB_ERROR, ER.DBACCESS_DENIED_ERROR):
         named = re.search(r"(?:Unknown|to) database '(.*)'", text)
@@ -134,7 +135,7 @@ def problem_from_number(code: int, text: str, server: Server, database: str = ""
     if code in (CR.CONN_HOST_ERROR, CR.CONNECTION_ERROR, CR.UNKNOWN_HOST, 2005):
         return ServerUnreachable(
             f"{where} gives no answer.",
-            do=f"See whether it runs, and check {server.address_set_by}.",
+            do=f"See whether it runs, and check {server.address_set_by}.{_or_socket(server)}",
         )
     # So MariaDB's client library tells of an answer that does not come over TLS.
     is_late = code == CR.SSL_CONNECTION_ERROR and "timed out" in text
@@ -171,6 +172,16 @@ def problem_from_number(code: int, text: str, server: Server, database: str = ""
     if code in _OF_THE_SERVER:
         return OfTheServer(f"{where} answered: {text} (error {code}).", do=_OF_THE_SERVER[code])
     return MySQLProblem(f"{where} answered: {text} (error {code}).")
+
+
+def _or_socket(server: Server) -> str:
+    """What to do of a server that is to be reached by its socket, as other programs may take localhost."""
+    if server.host != "localhost":
+        return ""
+    return (
+        " localhost is reached over TCP; where it is to be by the server's socket, name that in the place of "
+        "the host, as /run/mysqld/mysqld.sock."
+    )
 
 
 def damaged_table(database: str, table: str | None, why: str) -> DamagedTable:
