@@ -10,7 +10,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, NoReturn
 from urllib.parse import urlsplit
-from zoneinfo import ZoneInfo
+from zoneinfo import ZoneInfo, available_timezones
 
 from croniter import croniter
 from django.core.exceptions import ImproperlyConfigured
@@ -143,6 +143,10 @@ class Environment:
         try:
             ZoneInfo(value)
         except (KeyError, ValueError, OSError):  # an unknown zone is a KeyError
+            if not available_timezones():
+                raise ImproperlyConfigured(
+                    f"{name} cannot be looked up: this machine knows no time zones. Install tzdata."
+                ) from None
             raise ImproperlyConfigured(
                 f"{name} is {_shown(value)}, but must be a time zone such as Europe/Rome."
             ) from None

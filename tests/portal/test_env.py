@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import sys
 import traceback
+import zoneinfo
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -103,6 +105,19 @@ def test_wrong_value_is_refused_in_one_sentence_that_names_it(
     assert sentence.endswith(".")
     assert "\n" not in sentence
     assert len(sentence) < 400
+
+
+def test_a_machine_without_time_zones_is_told_what_it_lacks(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("X", "Europe/Rome")
+    known = zoneinfo.TZPATH
+    zoneinfo.ZoneInfo.clear_cache()
+    zoneinfo.reset_tzpath([])
+    monkeypatch.setitem(sys.modules, "tzdata", None)
+    try:
+        with pytest.raises(ImproperlyConfigured, match=r"^X cannot be .* Install tzdata"):
+            Environment().time_zone("X", "UTC")
+    finally:
+        zoneinfo.reset_tzpath(known)
 
 
 def test_secret_is_never_in_the_sentence(monkeypatch: pytest.MonkeyPatch) -> None:
