@@ -6,16 +6,13 @@ from django.conf import settings
 
 from backups import mysql, restic
 from backups.models import Database, Repository
-from backups.secrets import for_restic, resolve, resolve_optional
+from backups.secrets import for_restic, named_place, resolve, resolve_optional
 
 
 def repository_access(repository: Repository) -> restic.Access:
     """How restic reaches the repository. Raises Problem when a secret is not to be had."""
     secrets = for_restic()
-    for name, reference in (
-        ("AWS_ACCESS_KEY_ID", repository.access_key_ref),
-        ("AWS_SECRET_ACCESS_KEY", repository.secret_key_ref),
-    ):
+    for name, reference in _keys(repository).items():
         if value := resolve_optional(reference):
             secrets[name] = value
     secrets |= {
@@ -28,8 +25,45 @@ def repository_access(repository: Repository) -> restic.Access:
         password=resolve(repository.password_ref),
         secrets=secrets,
         cache_dir=settings.RESTIC_CACHE_DIR,
+        **_set_for(repository),
         patience_seconds=settings.STORAGE_PATIENCE_SECONDS,
     )
+
+
+# What the two key fields of a repository are to restic, by the scheme of its location.
+_KEY_NAMES = {
+    "s3": ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY"),
+    "rest": ("RESTIC_REST_USERNAME", "RESTIC_REST_PASSWORD"),
+    "b2": ("B2_ACCOUNT_ID", "B2_ACCOUNT_KEY"),
+    "azure": ("AZURE_ACCOUNT_NAME", "AZURE_ACCOUNT_KEY"),
+}
+
+
+def _keys(repository: Repository) -> dict[str, str]:
+    """The references to a repository's own keys, by restic's names for them.
+
+    Those that stand in every new row are S3's, and mean nothing to another storage.
+    """
+    scheme = repository.url.partition(":")[0]
+    references = (repository.access_key_ref, repository.secret_key_ref)
+    of_s3 = tuple(f"env:{name}" for name in _KEY_NAMES["s3"])
+    if scheme not in _KEY_NAMES or (scheme != "s3" and references == of_s3):
+        return {}
+    return dict(zip(_KEY_NAMES[scheme], references, strict=True))
+
+
+def _set_for(repository: Repository) -> dict[str, str]:
+    """Where a person finds what the repository is reached with: names in the environment, or its own row."""
+    is_the_environments = repository.url == settings.RESTIC_REPOSITORY
+    keys = _keys(repository).values()
+    named = ", ".join(named_place(key) for key in keys if key)
+    return {
+        "url_set_by": named_place("env:RESTIC_REPOSITORY")
+        if is_the_environments
+        else f"the location of {repository} in the portal",
+        "password_set_by": named_place(repository.password_ref),
+        "keys_set_by": named,
+    }
 
 
 def database_server(database: Database) -> mysql.Server:

@@ -55,6 +55,14 @@ def resolve(reference: str) -> str:
     return value
 
 
+def named_place(reference: str) -> str:
+    """Where a secret is to be put right, for sentences: the variable that is really read, or the file."""
+    kind, _, place = reference.partition(":")
+    if kind == "env":
+        return f"{place}_FILE" if os.environ.get(f"{place}_FILE") else place
+    return f"the file {place}"
+
+
 def resolve_optional(reference: str) -> str:
     """Like `resolve`, but an unset or empty secret is an empty text: S3 keys may come from elsewhere."""
     if not reference:

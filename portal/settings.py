@@ -203,6 +203,7 @@ BACKUP_CHECK_INTERVAL = env.integer("BACKUP_CHECK_INTERVAL", 6)
 BACKUP_KEEP_DAILY = env.integer("BACKUP_KEEP_DAILY", 7)
 BACKUP_KEEP_WEEKLY = env.integer("BACKUP_KEEP_WEEKLY", 4)
 BACKUP_KEEP_MONTHLY = env.integer("BACKUP_KEEP_MONTHLY", 6)
+BACKUP_KEEP_ALL = env.boolean("BACKUP_KEEP_ALL", default=False)
 RESTORE_CONNECTIONS = env.integer(
     "RESTORE_CONNECTIONS", max(2, min(4, len(os.sched_getaffinity(0)))), least=1, most=32
 )

@@ -149,6 +149,7 @@ def _restic(database: Database, found: Found, _tick: Tick | None) -> str:
 def _repository(database: Database, found: Found, tick: Tick | None) -> str:
     if found.access is None:
         raise Problem("The repository was not tried, because restic is not ready.")
+    restic.refuse_others_files(found.access, "looking at its files")
     restic.probe(found.access, tick=tick)
     return f"{database.repository.url} opens with the password."
 
