@@ -75,7 +75,7 @@ def database_server(database: Database) -> mysql.Server:
         password=resolve(database.password_ref),
         ssl_mode=database.ssl_mode,
         ssl_ca=database.ssl_ca,
-        **({} if database.is_primary else _set_in_the_portal(database)),
+        **(_set_in_the_environment(database) if database.is_primary else _set_in_the_portal(database)),
     )
 
 
@@ -84,7 +84,15 @@ def _set_in_the_portal(database: Database) -> dict[str, str]:
     return {
         "account_set_by": f"the user and password of {database} in the portal",
         "address_set_by": f"the host and port of {database} in the portal",
+        "database_set_by": f"the database's name of {database} in the portal",
+        "ssl_mode_set_by": f"the TLS mode of {database} in the portal",
+        "ssl_ca_set_by": f"the authority of {database} in the portal",
     }
+
+
+def _set_in_the_environment(database: Database) -> dict[str, str]:
+    """By the name that is really set, which may be one of a file."""
+    return {"account_set_by": f"MYSQL_USER and {named_place(database.password_ref)}"}
 
 
 def scratch_server(database: Database) -> mysql.Server:
@@ -98,6 +106,6 @@ def scratch_server(database: Database) -> mysql.Server:
         password=resolve("env:VERIFY_MYSQL_PASSWORD"),
         ssl_mode=database.ssl_mode,
         ssl_ca=database.ssl_ca,
-        account_set_by="VERIFY_MYSQL_USER and VERIFY_MYSQL_PASSWORD",
+        account_set_by=f"VERIFY_MYSQL_USER and {named_place('env:VERIFY_MYSQL_PASSWORD')}",
         address_set_by="VERIFY_MYSQL_HOST and VERIFY_MYSQL_PORT",
     )

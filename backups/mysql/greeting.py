@@ -28,13 +28,14 @@ def refuse_uncorrectable(server: Server, info: ServerInfo) -> None:
     if info.greeting is None or _may_correct(server) or not _is_older(info):
         return
     why = "over the server's own socket" if server.ssl_mode not in VERIFYING else (
-        f"where the server's name is verified (MYSQL_SSL_MODE is {server.ssl_mode})"
+        f"where the server's name is verified ({server.ssl_mode_set_by} is {server.ssl_mode})"
     )  # fmt: skip
     raise MySQLProblem(
         f"The server at {server.address} is {info} and greets as {shown(info.greeting)}, for which its dump "
         f"program would leave things out in silence. Vedetta cannot put that right {why}.",
         do="Have it say its version: `version` in the server's own configuration, mysql-server_version in "
-        "ProxySQL's; or name its host in the place of the socket, or set MYSQL_SSL_MODE=REQUIRED.",
+        "ProxySQL's; or name its host in the place of the socket, "
+        f"or set {server.ssl_mode_set_by} to REQUIRED.",
     )
 
 

@@ -22,9 +22,12 @@ class Server:
     password: str = field(repr=False)
     ssl_mode: str = "PREFERRED"
     ssl_ca: str = ""
-    # Where a person finds what is wrong with the two, for sentences.
+    # Where a person finds what is wrong with them, for sentences.
     account_set_by: str = "MYSQL_USER and MYSQL_PASSWORD"
     address_set_by: str = "MYSQL_HOST and MYSQL_PORT"
+    database_set_by: str = "MYSQL_DATABASE"
+    ssl_mode_set_by: str = "MYSQL_SSL_MODE"
+    ssl_ca_set_by: str = "MYSQL_SSL_CA"
 
     @property
     def address(self) -> str:

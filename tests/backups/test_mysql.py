@@ -16,6 +16,7 @@ from backups import connections, mysql, process
 from backups.errors import Problem
 from backups.models import Database
 from backups.mysql.connection import connect_options
+from backups.mysql.problems import problem_from_number
 from tests.backups.conftest import MakePortal
 from tests.backups.worlds import Shop, client_dir
 from tests.servers import DatabaseServer
@@ -415,3 +416,24 @@ def test_localhost_that_gives_no_answer_names_the_socket() -> None:
     said = "where it is to be by the server's socket, name that"
     with pytest.raises(mysql.ServerUnreachable, match=said), mysql.connect(server):
         pass
+
+
+@pytest.mark.parametrize("is_file", [False, True])
+def test_sentences_name_what_is_really_set(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path, is_file: bool
+) -> None:
+    (tmp_path / "p").write_text("of a file\n")
+    monkeypatch.setenv("MYSQL_PASSWORD_FILE" if is_file else "MYSQL_PASSWORD", str(tmp_path / "p"))
+    errors = ((1045, ""), (1049, "Unknown database 'shop'"), (2003, ""), (2026, "certificate"))
+
+    def said(*, is_primary: bool) -> str:
+        row = Database(name="shop", host="h", port=1, user="u", ssl_mode="REQUIRED", is_primary=is_primary)
+        server = connections.database_server(row)
+        return " ".join(problem_from_number(*error, server, "shop").sentence() for error in errors)
+
+    first, further = said(is_primary=True), said(is_primary=False)
+    assert f"MYSQL_USER and MYSQL_PASSWORD{'_FILE' if is_file else ''}." in first
+    assert "MYSQL_DATABASE" in first
+    assert "MYSQL_SSL_CA" in first
+    assert "MYSQL_" not in further
+    assert further.count("of shop in the portal") == 4

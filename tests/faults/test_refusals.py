@@ -13,8 +13,9 @@ from pathlib import Path
 
 import pytest
 
-from backups import restic
+from backups import restic, secrets
 from backups.process import Completed
+from backups.restic.patience import Patience
 from backups.restic.problems import error_from
 from tests.backups.conftest import MakePortal, mariadb_portal
 from tests.backups.worlds import PROJECT, Portal, Ran, Shop, copy_repository
@@ -248,6 +249,33 @@ def test_ssh_is_told_by_its_own_words(restic_path: Path, tmp_path: Path, said: s
         restic.probe(restic.Access(str(restic_path), "sftp:me@nas:/srv", "p"))
 
     assert told in failed.value.sentence()
+
+
+def test_rclone_is_told_by_its_own_words_and_finds_its_settings(
+    restic_path: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    rclone = tmp_path / "rclone"
+    rclone.write_text(
+        "#!/bin/sh\n"
+        'echo "CRITICAL: Failed: no section nas in $RCLONE_CONFIG, dry run: [$RCLONE_DRY_RUN]" >&2\nexit 1\n'
+    )
+    rclone.chmod(0o755)
+    monkeypatch.setenv("PATH", f"{tmp_path}:{os.environ['PATH']}")
+    monkeypatch.setenv("RCLONE_CONFIG", "/etc/vedetta/rclone.conf")
+    monkeypatch.setenv("RCLONE_DRY_RUN", "true")
+
+    with pytest.raises(restic.RepositoryUnreachable) as failed:
+        restic.probe(restic.Access(str(restic_path), "rclone:nas:backups", "p", secrets.for_restic()))
+
+    assert "no section nas in /etc/vedetta/rclone.conf, dry run: []" in failed.value.sentence()
+
+
+def test_a_final_answer_in_the_middle_ends_the_patience() -> None:
+    patience = Patience(S3)
+    patience.hear("Save(<data/1>) returned error, retrying after 1s: 503 Slow Down")
+
+    with pytest.raises(restic.AccessDenied, match="because they have expired"):
+        patience.hear("Save(<data/1>) returned error, retrying after 1s: The provided token has expired.")
 
 
 # ---------------------------------------------------------------- Files of another user

@@ -147,6 +147,22 @@ def test_the_example_means_one_thing_to_all() -> None:
     assert "BACKUP_CRON" in env_file.read(PROJECT / ".env.example")
 
 
+def test_vedetta_says_which_lines_would_mean_something_else(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    program = wrapper()
+    program.PROJECT = str(PROJECT)
+    program.SETTINGS = str(dotenv(tmp_path, "A=1\nRESTIC_PASSWORD=hunter2\\\\x\n"))
+
+    program._warn_of_differences()
+
+    said = capsys.readouterr().err
+    assert said.startswith(
+        f"vedetta: line 2 of {program.SETTINGS} (RESTIC_PASSWORD) means something else in .env"
+    )
+    assert "hunter2" not in said
+
+
 @given(value=st.text(st.characters(blacklist_categories=["Cs"]), max_size=12))
 def test_whatever_is_read_is_what_systemd_reads(value: str, tmp_path_factory: pytest.TempPathFactory) -> None:
     path = dotenv(tmp_path_factory.getbasetemp(), f"X={value}\n")
