@@ -60,7 +60,7 @@ def named_place(reference: str) -> str:
     kind, _, place = reference.partition(":")
     if kind == "env":
         return f"{place}_FILE" if os.environ.get(f"{place}_FILE") else place
-    return f"the file {place}"
+    return f"the content of {place}"
 
 
 def resolve_optional(reference: str) -> str:
@@ -75,7 +75,8 @@ def resolve_optional(reference: str) -> str:
 
 def for_restic() -> dict[str, str]:
     """What the environment says of storages and their keys, files read now: tokens change while we run."""
-    found = {name: _from_environment(name).strip() for name in sorted(restic.passed(os.environ))}
+    names = restic.passed(name for name, value in os.environ.items() if value)
+    found = {name: _from_environment(name).strip() for name in sorted(names)}
     return {name: value for name, value in found.items() if value}
 
 

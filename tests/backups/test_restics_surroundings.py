@@ -178,6 +178,10 @@ def test_a_file_that_the_library_reads_itself_is_named_to_it(name: str) -> None:
     assert set_only({name: "/run/secrets/token"}) == {name: "/run/secrets/token"}
 
 
+def test_what_is_left_empty_is_not_set() -> None:
+    assert set_only({"B2_ACCOUNT_KEY_FILE": "", "AWS_REGION": "", "AWS_PROFILE": "p"}) == {"AWS_PROFILE": "p"}
+
+
 def test_a_file_that_is_not_there_is_named(tmp_path: Path) -> None:
     with pytest.raises(Problem, match="The file that B2_ACCOUNT_KEY_FILE names cannot be read"):
         set_only({"B2_ACCOUNT_KEY_FILE": str(tmp_path / "absent")})

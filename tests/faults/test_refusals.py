@@ -12,16 +12,21 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
+from pytest_django.fixtures import Settings
 
 from backups import restic, secrets
+from backups.choices import Action, Status
+from backups.connections import repository_access
+from backups.models import Repository
 from backups.process import Completed
 from backups.restic.patience import Patience
 from backups.restic.problems import error_from
-from tests.backups.conftest import MakePortal, mariadb_portal
+from tests.backups.conftest import MakeDatabase, mariadb_portal
 from tests.backups.worlds import PROJECT, Portal, Ran, Shop, copy_repository
 from tests.servers import S3Server
 from tests.servers.faulty_s3 import Fault, FaultyS3, refuse
 from tests.servers.rest import RestServer
+from tests.verify.tools import back_up, log_of, play
 
 __all__ = ["mariadb_portal"]
 
@@ -36,7 +41,10 @@ TRACE = (
 # Of S3: status, code, message, and what is said of it.
 SAID = [
     (404, "NoSuchBucket", "The specified bucket does not exist", "has no bucket as"),
-    (400, "ExpiredToken", "The provided token has expired.", "refuses our keys, because they have expired"),
+    pytest.param(
+        400, "ExpiredToken", "The provided token has expired.", "refuses our keys, because they have expired",
+        marks=pytest.mark.soak,  # tried for five seconds before restic says a word of it
+    ),
     (400, "InvalidToken", "The provided token is malformed or otherwise invalid.", "AWS_SESSION_TOKEN"),
     (
         403, "RequestTimeTooSkewed",
@@ -128,7 +136,7 @@ def s3(s3_server: S3Server) -> Iterator[FaultyS3]:
         yield proxy
 
 
-@pytest.mark.parametrize("region", ["", "eu-1"])
+@pytest.mark.parametrize("region", [pytest.param("", marks=pytest.mark.soak), "eu-1"])
 @pytest.mark.parametrize(("status", "code", "message", "said"), SAID)
 def test_s3_is_told_by_its_answer_and_at_once(
     s3: FaultyS3,
@@ -166,66 +174,88 @@ def rest(empty_repository: Path, tmp_path: Path) -> Iterator[RestServer]:
 
 
 def test_storage_that_lets_nothing_be_deleted(
-    mariadb_shop: Shop, make_portal: MakePortal, rest: RestServer
+    mariadb_shop: Shop,
+    make_database: MakeDatabase,
+    repository: Repository,
+    rest: RestServer,
+    settings: Settings,
 ) -> None:
-    portal = make_portal(mariadb_shop, repository=rest.repository, BACKUP_KEEP_DAILY="0",
-                         BACKUP_KEEP_WEEKLY="0", BACKUP_KEEP_MONTHLY="0")  # fmt: skip
-    forget = "SELECT status, error FROM backups_run WHERE action = 'forget' ORDER BY id"
-    assert portal.backup().code == 0
+    Repository.objects.update(url=rest.repository)
+    database = make_database(mariadb_shop, keep_daily=0, keep_weekly=0, keep_monthly=0)
+    back_up(database)
     rest.append_only = rest.keeps_locks = True
+    back_up(database)
 
-    assert portal.backup().code == 0
-    failed = portal.manage("repository", "forget", "--json")
-    checks = [portal.manage("repository", "check", "--read-data", "--json") for _ in range(2)]
-    unlocked = portal.manage("repository", "unlock", "--json")
-    kept = portal.manage("repository", "forget", "--json", BACKUP_KEEP_ALL="true")
-    again = portal.backup()
+    failed = play(Action.FORGET, database=database)
+    checks = [
+        play(Action.CHECK, repository=Repository.objects.get(), options={"read_data": True}) for _ in range(2)
+    ]
+    unlocked = play(Action.UNLOCK, repository=Repository.objects.get())
+    settings.BACKUP_KEEP_ALL = True
+    kept = play(Action.FORGET, database=database)
+    back_up(database)
 
-    assert failed.code == 1
-    assert "lets us add files and delete none." in failed.json["error"]
-    assert "set BACKUP_KEEP_ALL=true" in failed.json["error"]
-    assert "AWS_" not in failed.json["error"]
-    assert [check.code for check in checks] == [0, 0], checks[1].err
-    assert "so the check takes none" in portal.log()
-    assert "delete none" in unlocked.json["error"]
-    assert kept.code == 0
-    assert again.code == 0, again.err
-    assert portal.rows(forget)[-1]["status"] == "failed"
-    assert len(portal.manage("snapshots", "--json").json["snapshots"]) == 3
+    for run in (failed, unlocked):
+        assert run.status == Status.FAILED
+        assert "lets us add files and delete none." in run.error
+        assert "set BACKUP_KEEP_ALL=true" in run.error
+        assert "AWS_" not in run.error
+    for run in (*checks, kept):
+        assert run.status == Status.SUCCEEDED, run.error
+    assert "so the check takes none" in log_of(checks[1])
+    assert kept.result["sentence"] == "Nothing is forgotten, as BACKUP_KEEP_ALL says."
+    assert database.snapshots.filter(forgotten_at=None).count() == 3
 
 
 def test_two_rest_servers_with_a_user_each(
-    mariadb_shop: Shop, make_portal: MakePortal, rest: RestServer
+    repository: Repository, rest: RestServer, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """The key fields of a repository are the user and password of its own server."""
     rest.user = "second:of the second"
-    portal = make_portal(mariadb_shop)
-    portal.shell(
-        "from backups.models import Database, Repository\n"
-        f"second = Repository.objects.create(name='offsite', url={rest.repository!r},"
-        " access_key_ref='env:SECOND_USER', secret_key_ref='env:SECOND_PASSWORD')\n"
-        "Database.objects.update(repository=second)"
+    monkeypatch.setenv("RESTIC_REST_USERNAME", "first")
+    monkeypatch.setenv("SECOND_USER", "second")
+    row = Repository(
+        name="offsite",
+        url=rest.repository,
+        access_key_ref="env:SECOND_USER",
+        secret_key_ref="env:SECOND_PASSWORD",
     )
-    own = {"SECOND_USER": "second", "RESTIC_REPOSITORY": rest.repository}
-    refused = portal.manage("preflight", "--json", SECOND_PASSWORD="wrong", **own)
-    good = portal.manage("preflight", "--json", SECOND_PASSWORD="of the second", **own)
 
-    (told,) = [each["detail"] for each in refused.json["checks"] if each["name"] == "repository"]
-    assert told.endswith("Check SECOND_USER, SECOND_PASSWORD, and what they are allowed to do there.")
-    assert good.code == 0, good.out
+    monkeypatch.setenv("SECOND_PASSWORD", "wrong")
+    with pytest.raises(restic.AccessDenied) as refused:
+        restic.probe(repository_access(row))
+    monkeypatch.setenv("SECOND_PASSWORD", "of the second")
+    restic.probe(repository_access(row))
+
+    assert "Check SECOND_USER, SECOND_PASSWORD, and what they" in refused.value.sentence()
+    assert repository_access(repository).secrets["RESTIC_REST_USERNAME"] == "first"
+
+
+def test_a_second_repository_is_named_by_its_own_field(
+    repository: Repository, rest: RestServer, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "password").write_text("another")
+    row = Repository(name="offsite", url=rest.repository, password_ref=f"file:{tmp_path / 'password'}")
+
+    with pytest.raises(restic.WrongPassword, match=f"Set the content of {tmp_path / 'password'} to the one"):
+        restic.probe(repository_access(row))
+    (rest.folder / "config").unlink()
+    with pytest.raises(restic.NoRepository, match="correct the location of offsite in the portal"):
+        restic.probe(repository_access(row))
 
 
 def test_a_storage_behind_a_proxy_is_reached(
-    mariadb_shop: Shop, make_portal: MakePortal, rest: RestServer
+    repository: Repository, rest: RestServer, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """No name server knows the storage, and the proxy does."""
-    portal = make_portal(
-        mariadb_shop, repository="rest:http://backup.corp.test/", HTTP_PROXY=rest.url, set_up=False
-    )
+    repository.url = "rest:http://backup.corp.test/"
+    with pytest.raises(restic.RepositoryUnreachable, match="no such host"):
+        restic.probe(replace(repository_access(repository), patience_seconds=1))
 
-    assert portal.manage("bootstrap").code == 0
-    assert portal.backup().code == 0
-    assert any("http://backup.corp.test/snapshots/" in request for request in rest.requests)
+    monkeypatch.setenv("HTTP_PROXY", rest.url)
+    restic.probe(repository_access(repository))
+
+    assert "HEAD http://backup.corp.test/config" in rest.requests
 
 
 # ---------------------------------------------------------------- SFTP and rclone
@@ -291,7 +321,14 @@ def as_other(portal: Portal, *args: str) -> Ran:
     return Ran(done.returncode, done.stdout, done.stderr, 0)
 
 
-def test_after_a_run_as_root(mariadb_portal: Portal) -> None:
+@pytest.mark.parametrize(
+    "commands",
+    [
+        ["repository check"],
+        pytest.param(["repository repair-index", "verify", "snapshots"], marks=pytest.mark.soak),
+    ],
+)
+def test_after_a_run_as_root(mariadb_portal: Portal, commands: list[str]) -> None:
     """Its snapshot, index and packs can be read by root alone."""
     portal = mariadb_portal
     assert portal.backup().code == 0
@@ -305,10 +342,7 @@ def test_after_a_run_as_root(mariadb_portal: Portal) -> None:
 
     backup = as_other(portal, "backup", "--json")
     preflight = as_other(portal, "preflight", "--json")
-    others = [
-        as_other(portal, *words.split(), "--json")
-        for words in ("repository check", "repository repair-index", "verify", "snapshots")
-    ]
+    others = [as_other(portal, *words.split(), "--json") for words in commands]
 
     (told,) = [each["detail"] for each in preflight.json["checks"] if not each["ok"]]
     assert "opens with the password" not in told
