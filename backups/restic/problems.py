@@ -207,7 +207,7 @@ def refused(lines: Sequence[str], access: Access, *, final_only: bool = False) -
     """What the storage's own "no" means, where it said one."""
     if any(_NOT_REMOVED.search(line) for line in lines):
         return MayNotDelete(
-            f"The storage of {access.url} lets us add files and delete none.",
+            f"The storage of {access.url} refuses our keys: they may add files and may not delete there.",
             do="If that is meant, as with append-only storage, set BACKUP_KEEP_ALL=true: then nothing is "
             "forgotten. If not, allow deleting there (S3: DeleteObject in our key's policy; a REST server: "
             "without --append-only).",

@@ -77,7 +77,7 @@ WORDS = [
     (S3, "Load(<data/1>) failed: The operation is not valid for the object's storage class", "an archive"),
     (S3, "Fatal: unable to open: the region 'us-east-1' is wrong; expecting 'eu-1'", "in another region"),
     (S3, "Stat(<config/>) returned error, retrying after 1s: x509: unknown authority", "RESTIC_CACERT"),
-    (S3, "Remove(<snapshot/52>) failed: Access Denied.", "delete none. If that is meant"),
+    (S3, "Remove(<snapshot/52>) failed: Access Denied.", "may not delete there. If that is meant"),
     (REST, "Stat(<config/>) failed: unexpected HTTP response (401): 401 Unauthorized", "RESTIC_REST_USER"),
     (REST, "Remove(<lock/52>) failed: unexpected HTTP response (403): 403 Forbidden", "BACKUP_KEEP_ALL"),
     (REST, "Save(<data/1>) failed: unexpected HTTP response (507): 507 Insufficient Storage", "no more"),
@@ -197,7 +197,7 @@ def test_storage_that_lets_nothing_be_deleted(
 
     for run in (failed, unlocked):
         assert run.status == Status.FAILED
-        assert "lets us add files and delete none." in run.error
+        assert "they may add files and may not delete there." in run.error
         assert "set BACKUP_KEEP_ALL=true" in run.error
         assert "AWS_" not in run.error
     for run in (*checks, kept):
