@@ -75,7 +75,9 @@ def probed_call(
             return call(
                 access, args, doing=doing, on_stdout=read, on_stderr=on_stderr, tick=look, pass_fds=pass_fds
             )
-        except (RepositoryUnreachable, RepositoryFull):
+        except (RepositoryUnreachable, RepositoryFull) as error:
+            if not opened and (isinstance(error, AccessDenied) or access.scheme == "sftp"):
+                begun.settle(tick)  # which finds out why
             raise  # the probe would say so too, and later
         except ResticError:
             if not opened:

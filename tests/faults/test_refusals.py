@@ -162,6 +162,18 @@ def test_s3_is_told_by_its_answer_and_at_once(
     assert time.monotonic() - began < restic.PROBE_DEADLINE_SECONDS
 
 
+def test_a_backup_is_told_why_it_was_refused(s3: FaultyS3, restic_path: Path, tmp_path: Path) -> None:
+    given = {"AWS_ACCESS_KEY_ID": "k", "AWS_SECRET_ACCESS_KEY": "s", "AWS_DEFAULT_REGION": "eu-1"}
+    access = restic.Access(str(restic_path), f"s3:{s3.url}/bucket", "p", given, str(tmp_path))
+    skewed = refuse(403, "RequestTimeTooSkewed", "The difference between the request time and the server's")
+    args = restic.backup_args(path="/x", host="h", tags=[], command=["echo", "x"])
+
+    with s3.failing(Fault(skewed)), pytest.raises(restic.ResticError, match="The clocks of this machine"):
+        restic.probed_call(
+            access, args, doing="storing", on_stdout=print, on_stderr=print, tick=lambda: None, pass_fds=[]
+        )
+
+
 # ---------------------------------------------------------------- REST
 
 
