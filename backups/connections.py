@@ -6,26 +6,64 @@ from django.conf import settings
 
 from backups import mysql, restic
 from backups.models import Database, Repository
-from backups.secrets import resolve, resolve_optional
+from backups.secrets import for_restic, named_place, resolve, resolve_optional
 
 
 def repository_access(repository: Repository) -> restic.Access:
     """How restic reaches the repository. Raises Problem when a secret is not to be had."""
-    secrets = dict(settings.RESTIC_ENVIRONMENT_SECRETS)
-    for name, reference in (
-        ("AWS_ACCESS_KEY_ID", repository.access_key_ref),
-        ("AWS_SECRET_ACCESS_KEY", repository.secret_key_ref),
-    ):
+    secrets = for_restic()
+    for name, reference in _keys(repository).items():
         if value := resolve_optional(reference):
             secrets[name] = value
+    secrets |= {
+        "RESTIC_COMPRESSION": settings.RESTIC_COMPRESSION,
+        "RESTIC_PACK_SIZE": str(settings.RESTIC_PACK_SIZE),
+    }
     return restic.Access(
         program=restic.find(),
         url=repository.url,
         password=resolve(repository.password_ref),
         secrets=secrets,
         cache_dir=settings.RESTIC_CACHE_DIR,
+        **_set_for(repository),
         patience_seconds=settings.STORAGE_PATIENCE_SECONDS,
     )
+
+
+# What the two key fields of a repository are to restic, by the scheme of its location.
+_KEY_NAMES = {
+    "s3": ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY"),
+    "rest": ("RESTIC_REST_USERNAME", "RESTIC_REST_PASSWORD"),
+    "b2": ("B2_ACCOUNT_ID", "B2_ACCOUNT_KEY"),
+    "azure": ("AZURE_ACCOUNT_NAME", "AZURE_ACCOUNT_KEY"),
+}
+
+
+def _keys(repository: Repository) -> dict[str, str]:
+    """The references to a repository's own keys, by restic's names for them.
+
+    Those that stand in every new row are S3's, and mean nothing to another storage.
+    """
+    scheme = repository.url.partition(":")[0]
+    references = (repository.access_key_ref, repository.secret_key_ref)
+    of_s3 = tuple(f"env:{name}" for name in _KEY_NAMES["s3"])
+    if scheme not in _KEY_NAMES or (scheme != "s3" and references == of_s3):
+        return {}
+    return dict(zip(_KEY_NAMES[scheme], references, strict=True))
+
+
+def _set_for(repository: Repository) -> dict[str, str]:
+    """Where a person finds what the repository is reached with: names in the environment, or its own row."""
+    is_the_environments = repository.url == settings.RESTIC_REPOSITORY
+    keys = _keys(repository).values()
+    named = ", ".join(named_place(key) for key in keys if key)
+    return {
+        "url_set_by": named_place("env:RESTIC_REPOSITORY")
+        if is_the_environments
+        else f"the location of {repository} in the portal",
+        "password_set_by": named_place(repository.password_ref),
+        "keys_set_by": named,
+    }
 
 
 def database_server(database: Database) -> mysql.Server:
@@ -37,7 +75,7 @@ def database_server(database: Database) -> mysql.Server:
         password=resolve(database.password_ref),
         ssl_mode=database.ssl_mode,
         ssl_ca=database.ssl_ca,
-        **({} if database.is_primary else _set_in_the_portal(database)),
+        **(_set_in_the_environment(database) if database.is_primary else _set_in_the_portal(database)),
     )
 
 
@@ -46,7 +84,15 @@ def _set_in_the_portal(database: Database) -> dict[str, str]:
     return {
         "account_set_by": f"the user and password of {database} in the portal",
         "address_set_by": f"the host and port of {database} in the portal",
+        "database_set_by": f"the database's name of {database} in the portal",
+        "ssl_mode_set_by": f"the TLS mode of {database} in the portal",
+        "ssl_ca_set_by": f"the authority of {database} in the portal",
     }
+
+
+def _set_in_the_environment(database: Database) -> dict[str, str]:
+    """By the name that is really set, which may be one of a file."""
+    return {"account_set_by": f"MYSQL_USER and {named_place(database.password_ref)}"}
 
 
 def scratch_server(database: Database) -> mysql.Server:
@@ -60,6 +106,6 @@ def scratch_server(database: Database) -> mysql.Server:
         password=resolve("env:VERIFY_MYSQL_PASSWORD"),
         ssl_mode=database.ssl_mode,
         ssl_ca=database.ssl_ca,
-        account_set_by="VERIFY_MYSQL_USER and VERIFY_MYSQL_PASSWORD",
+        account_set_by=f"VERIFY_MYSQL_USER and {named_place('env:VERIFY_MYSQL_PASSWORD')}",
         address_set_by="VERIFY_MYSQL_HOST and VERIFY_MYSQL_PORT",
     )

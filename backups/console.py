@@ -30,7 +30,7 @@ from rich.progress import (
 from backups import choose, environment, runner, services, validators
 from backups.choices import Action, Status, Trigger
 from backups.errors import Problem, Refused
-from backups.health import database_problem
+from backups.health import database_problem, reason
 from backups.models import Database, Repository, Run, Snapshot
 from backups.plain import plain
 from backups.progress import State
@@ -117,8 +117,8 @@ class VedettaCommand(BaseCommand):
         except DatabaseError as error:
             found = database_problem(thoroughly=True)
             sentence = found or (
-                f"The portal's own database cannot be used ({error}). Snapshots and gate are not touched by "
-                "that. Check DATABASE_URL, its server, and the free space there; then try again."
+                f"The portal's own database cannot be used ({reason(error)}). Snapshots and gate are not "
+                "touched by that. Check DATABASE_URL, its server, and the free space there; then try again."
             )
             self._end(FAILED, {"status": "failed", "error": sentence})
         except KeyboardInterrupt:

@@ -35,11 +35,36 @@ def database_problem(*, thoroughly: bool = False) -> str:
         if _is_damage(error):
             return _damaged(name)
         return (
-            f"The portal's database gives no answer ({error}); check DATABASE_URL, that its server runs, "
-            "and that there is space left on its disk."
+            f"The portal's database gives no answer ({reason(error)}); check DATABASE_URL, that its server "
+            "runs, and that there is space left on its disk."
         )
     _up_to_date.add(name)
     return ""
+
+
+def reason(error: DatabaseError) -> str:
+    """Why it gives no answer, for anybody to read: a server's own words name users and hosts.
+
+    Where a password was written wrong in DATABASE_URL they even hold a part of it.
+    """
+    if connection.vendor == "sqlite":
+        return str(error)
+    number = error.args[0] if error.args and isinstance(error.args[0], int) else 0
+    return _REASONS.get(number, f"error {number}" if number else type(error).__name__)
+
+
+_REASONS = {
+    1040: "it takes no more connections",
+    1044: "it refuses this user the database",
+    1045: "it refuses the user or the password",
+    1049: "there is no such database",
+    1698: "it refuses the user or the password",
+    2002: "no server listens there",
+    2003: "no server listens there",
+    2005: "there is no such host",
+    2006: "the connection was lost",
+    2013: "the connection was lost",
+}
 
 
 def set_aside_damaged(now: datetime) -> str:

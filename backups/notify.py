@@ -21,12 +21,14 @@ import threading
 import urllib.error
 import urllib.request
 import uuid
+from base64 import b64encode
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import closing, suppress
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from http.client import HTTPException
 from typing import Any, ParamSpec
-from urllib.parse import urlsplit, urlunsplit
+from urllib.parse import unquote, urlsplit, urlunsplit
 
 from django.conf import settings
 from django.db.models import Max, Q, QuerySet
@@ -405,18 +407,28 @@ def _rid(run: Run) -> uuid.UUID:
     return uuid.uuid5(uuid.NAMESPACE_OID, f"{run.pk} {run.queued_at.isoformat()}")
 
 
+def _basic(user: str, password: str) -> str:
+    """The header's value for a user and password as they stand in an address."""
+    pair = f"{unquote(user)}:{unquote(password)}"
+    return f"Basic {b64encode(pair.encode()).decode()}"
+
+
 def _ping(verb: str, rid: uuid.UUID, text: str = "") -> str:
     """Request PING_URL as Healthchecks wants it; answers what went wrong, in words without the address."""
     try:
         parts = urlsplit(settings.PING_URL)
+        address = parts.netloc.rpartition("@")[2]
         path = "/".join(part for part in (parts.path.rstrip("/"), verb) if part)
         query = "&".join(part for part in (parts.query, f"rid={rid}") if part)
         request = urllib.request.Request(  # noqa: S310  the operator's own address
-            urlunsplit((parts.scheme, parts.netloc, path, query, "")), data=text.encode()[:10_000]
+            urlunsplit((parts.scheme, address, path, query, "")), data=text.encode()[:10_000]
         )
+        if parts.username is not None:
+            # Not for whomever the service sends us on to.
+            request.add_unredirected_header("Authorization", _basic(parts.username, parts.password or ""))
         with closing(urllib.request.urlopen(request, timeout=PING_SECONDS)):  # noqa: S310
             return ""
     except urllib.error.HTTPError as error:
         return f"PING_URL answered {error.code}."
-    except (OSError, ValueError) as error:
+    except (OSError, ValueError, HTTPException) as error:
         return f"PING_URL could not be reached ({type(error).__name__})."

@@ -9,6 +9,7 @@ from __future__ import annotations
 import ctypes
 import fcntl
 import os
+import pwd
 import selectors
 import shutil
 import signal
@@ -81,6 +82,14 @@ def base_environment() -> dict[str, str]:
     """What every child gets: where programs and temporary files are, and nothing secret."""
     kept = ("PATH", "HOME", "TMPDIR", "LANG", "LC_ALL", "TZ", "SSL_CERT_FILE", "SSL_CERT_DIR")
     return {name: os.environ[name] for name in kept if name in os.environ}
+
+
+def user_name() -> str:
+    """Whom this process and all that it starts run as."""
+    try:
+        return pwd.getpwuid(os.geteuid()).pw_name
+    except KeyError:
+        return str(os.geteuid())
 
 
 def secret_fd(content: bytes) -> int:

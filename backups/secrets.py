@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import os
 import re
 from pathlib import Path
 
 from environ.fileaware_mapping import FileAwareMapping
 
+from backups import restic
 from backups.errors import Problem
 
 _REFERENCE = re.compile(r"(?:env:[A-Za-z_][A-Za-z0-9_]*|file:/[^\0]+)")
@@ -53,6 +55,14 @@ def resolve(reference: str) -> str:
     return value
 
 
+def named_place(reference: str) -> str:
+    """Where a secret is to be put right, for sentences: the variable that is really read, or the file."""
+    kind, _, place = reference.partition(":")
+    if kind == "env":
+        return f"{place}_FILE" if os.environ.get(f"{place}_FILE") else place
+    return f"the content of {place}"
+
+
 def resolve_optional(reference: str) -> str:
     """Like `resolve`, but an unset or empty secret is an empty text: S3 keys may come from elsewhere."""
     if not reference:
@@ -61,6 +71,13 @@ def resolve_optional(reference: str) -> str:
     if kind == "env" and not FileAwareMapping(cache=False).get(place):
         return ""
     return resolve(reference)
+
+
+def for_restic() -> dict[str, str]:
+    """What the environment says of storages and their keys, files read now: tokens change while we run."""
+    names = restic.passed(name for name, value in os.environ.items() if value)
+    found = {name: _from_environment(name).strip() for name in sorted(names)}
+    return {name: value for name, value in found.items() if value}
 
 
 def _from_environment(name: str) -> str:

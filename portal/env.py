@@ -6,38 +6,32 @@ import os
 import re
 import sys
 import warnings
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, NoReturn
 from urllib.parse import urlsplit
-from zoneinfo import ZoneInfo
+from zoneinfo import ZoneInfo, available_timezones
 
 from croniter import croniter
 from django.core.exceptions import ImproperlyConfigured
-from environ import Env, FileAwareEnv
+from environ import FileAwareEnv
+
+from sentinel import env_file as env_files
 
 _ABSENT = object()
 # What the portal's own database can hold.
 _MOST = 2_147_483_647
 _TRUE = {"1", "true", "yes", "on"}
 _FALSE = {"0", "false", "no", "off"}
-_ENGINES = {
-    "django.db.backends.sqlite3",
-    "django.db.backends.mysql",
-    "django.db.backends.postgresql",
-}
-# Here the ending is part of the name that the storage's own library reads.
-_BACKENDS_OWN_FILES = {
-    "AWS_CONFIG_FILE",
-    "AWS_SHARED_CREDENTIALS_FILE",
-    "AWS_WEB_IDENTITY_TOKEN_FILE",
-}
+_SQLITE, _MYSQL = "django.db.backends.sqlite3", "django.db.backends.mysql"
+_POSTGRES = ("postgres:", "postgresql:", "psql:", "pgsql:", "postgis:")
+_PROJECT = Path(__file__).resolve().parent.parent
 
 
 def read_env_files(*paths: Path) -> None:
     """Fill the environment from the files that exist; what is set already wins, then earlier files.
 
-    A name that a file leaves empty is left to the files after it.
+    A name that a file leaves empty is left to the files after it. Raises ImproperlyConfigured.
     """
     for path in paths:
         for name, value in env_file(path).items():
@@ -46,14 +40,14 @@ def read_env_files(*paths: Path) -> None:
 
 
 def env_file(path: Path) -> dict[str, str]:
-    """What a file of NAME=value lines says; nothing where there is no such file."""
+    """What a file of NAME=value lines says; nothing where there is no such file.
 
-    class Copy(Env):
-        ENVIRON: dict[str, str] = {}
-
-    if path.is_file():
-        Copy.read_env(str(path))
-    return Copy.ENVIRON
+    Raises ImproperlyConfigured for one that cannot be read, or not by all readers in the same way.
+    """
+    try:
+        return env_files.read(path)
+    except env_files.EnvFileError as error:
+        raise ImproperlyConfigured(str(error)) from None
 
 
 # What the driver's library would read by itself: another password, another server's socket or port,
@@ -72,6 +66,7 @@ _READ_BY_DRIVERS = (
     "LIBMYSQL_PLUGIN_DIR",
     "LIBMYSQL_ENABLE_CLEARTEXT_PLUGIN",
     "MARIADB_PLUGIN_DIR",
+    "MARIADB_TLS_DISABLE_PEER_VERIFICATION",
     "MYSQL_DEBUG",
 )
 
@@ -148,6 +143,10 @@ class Environment:
         try:
             ZoneInfo(value)
         except (KeyError, ValueError, OSError):  # an unknown zone is a KeyError
+            if not available_timezones():
+                raise ImproperlyConfigured(
+                    f"{name} cannot be looked up: this machine knows no time zones. Install tzdata."
+                ) from None
             raise ImproperlyConfigured(
                 f"{name} is {_shown(value)}, but must be a time zone such as Europe/Rome."
             ) from None
@@ -167,6 +166,16 @@ class Environment:
         """Addresses with a scheme, separated by commas or blanks, which they may hold themselves."""
         return re.split(r"[\s,]+(?=[a-zA-Z][\w+.-]*://)", self._raw(name)) if self._raw(name) else []
 
+    def web_address(self, name: str) -> str:
+        """An address of http or https, which is never shown: it may hold a password. Empty where unset."""
+        value = self._raw(name)
+        if value and not _is_request_address(value):
+            raise ImproperlyConfigured(
+                f"{name} is not an address such as https://host/path; write what its user or password hold "
+                "of @ : / # ? % percent-encoded, as in %40 for @."
+            )
+        return value
+
     def secret(self, name: str, *, least_characters: int = 1) -> str:
         """A required secret; the value is never shown."""
         value = self.text(name)
@@ -175,24 +184,34 @@ class Environment:
         return value
 
     def database(self, name: str, default: str) -> dict[str, Any]:
-        """A database address, as in sqlite:////data/portal.sqlite3 or postgres://user@host/name."""
+        """A database address, as in sqlite:////data/portal.sqlite3 or mysql://user@host/name.
+
+        A relative path counts from the project folder, wherever the process was started.
+        """
+        address = self.text(name, default)
+        if address.lower().startswith(_POSTGRES):
+            raise ImproperlyConfigured(
+                f"{name} names a PostgreSQL database, and the portal keeps its own in an SQLite file or in "
+                "MySQL or MariaDB: see docs/configuration.md."
+            )
         try:
             with warnings.catch_warnings():
                 # A warning about an unknown scheme would print the password.
                 warnings.simplefilter("ignore")
-                config = self._env.db_url_config(self.text(name, default))
+                config = dict(self._env.db_url_config(address))
         except Exception:  # noqa: BLE001  whatever the parser trips over, the answer is the same
             config = {}
-        if config.get("ENGINE") not in _ENGINES:
+        engine = config.get("ENGINE")
+        if engine in (_SQLITE, _MYSQL) and not _can_be_taken_apart(address, is_file=engine == _SQLITE):
+            raise ImproperlyConfigured(
+                f"{name} cannot be taken apart: write what its user, password or path hold of @ : / # ? % "
+                "percent-encoded, as in %40 for @."
+            )
+        if engine not in (_SQLITE, _MYSQL) or config["NAME"] in ("", ":memory:"):
             raise ImproperlyConfigured(f"{name} is not a database address such as {default}.")
-        return dict(config)
-
-    def starting_with(self, *prefixes: str) -> Mapping[str, str]:
-        """All variables of these families, NAME_FILE read: what restic's backends know."""
-        found = {name for name in os.environ if name.startswith(prefixes)}
-        own_files = found & _BACKENDS_OWN_FILES
-        names = own_files | {name.removesuffix("_FILE") for name in found - own_files}
-        return {name: value for name in sorted(names) if (value := self._raw(name))}
+        if engine == _SQLITE:
+            config["NAME"] = str(_PROJECT / config["NAME"])
+        return config
 
     def _raw(self, name: str) -> str:
         try:
@@ -202,6 +221,14 @@ class Environment:
                 f"{name}_FILE names a file that cannot be read; check its path and mode."
             ) from None
         return value.strip()
+
+
+def _can_be_taken_apart(address: str, *, is_file: bool) -> bool:
+    """Whether each part of an address is what was meant: as in a password with an @ it may not be."""
+    if "#" in address or re.search(r"%(?![0-9A-Fa-f]{2})", address):
+        return False
+    beside_host = urlsplit(address)._replace(netloc="").geturl()
+    return is_file or (address.count("@") <= 1 and "@" not in beside_host)
 
 
 def _shown(value: str) -> str:
@@ -214,6 +241,16 @@ def _is_web_address(value: str) -> bool:
     except ValueError:
         return False
     return address.scheme in {"http", "https"} and bool(address.netloc)
+
+
+def _is_request_address(value: str) -> bool:
+    try:
+        address = urlsplit(value)
+        named = bool(address.hostname) and (address.port is None or address.port > 0)
+    except ValueError:
+        return False
+    is_plain = value.isascii() and value.isprintable() and " " not in value
+    return named and is_plain and address.scheme in {"http", "https"} and address.netloc.count("@") <= 1
 
 
 def stop(error: ImproperlyConfigured, status: int = 1) -> NoReturn:

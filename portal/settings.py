@@ -183,8 +183,11 @@ Q_CLUSTER = {
 RESTIC_REPOSITORY = env.text("RESTIC_REPOSITORY", "")
 RESTIC_CACHE_DIR = env.text("RESTIC_CACHE_DIR", str(VAR_DIR / "restic-cache"))
 STORAGE_PATIENCE_SECONDS = env.integer("STORAGE_PATIENCE_SECONDS", 900, least=1)
-# What restic's backends read from the environment; only restic is given it.
-RESTIC_ENVIRONMENT_SECRETS = env.starting_with("RESTIC_", "AWS_", "B2_", "AZURE_", "GOOGLE_", "OS_", "ST_")
+RESTIC_COMPRESSION = env.choice("RESTIC_COMPRESSION", "auto", ["auto", "off", "fastest", "better", "max"])
+RESTIC_PACK_SIZE = env.integer("RESTIC_PACK_SIZE", 16, least=4, most=128)
+# Read anew by each run; here, that a file which cannot be read stops the start.
+for _secret in ("RESTIC_PASSWORD", "AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY", "AWS_SESSION_TOKEN"):
+    env.text(_secret, "")
 MYSQL_HOST = env.text("MYSQL_HOST", "")
 MYSQL_PORT = env.integer("MYSQL_PORT", 3306, least=1, most=65535)
 MYSQL_DATABASE = env.text("MYSQL_DATABASE", "")
@@ -206,6 +209,7 @@ BACKUP_CHECK_INTERVAL = env.integer("BACKUP_CHECK_INTERVAL", 6)
 BACKUP_KEEP_DAILY = env.integer("BACKUP_KEEP_DAILY", 7)
 BACKUP_KEEP_WEEKLY = env.integer("BACKUP_KEEP_WEEKLY", 4)
 BACKUP_KEEP_MONTHLY = env.integer("BACKUP_KEEP_MONTHLY", 6)
+BACKUP_KEEP_ALL = env.boolean("BACKUP_KEEP_ALL", default=False)
 RESTORE_CONNECTIONS = env.integer(
     "RESTORE_CONNECTIONS", max(2, min(4, len(os.sched_getaffinity(0)))), least=1, most=32
 )
@@ -226,7 +230,7 @@ VERIFY_MAX_MB = env.integer("VERIFY_MAX_MB", 0)
 
 SENTINEL = gate_settings()
 NOTIFY_URLS = env.addresses("NOTIFY_URLS")
-PING_URL = env.text("PING_URL", "")
+PING_URL = env.web_address("PING_URL")
 METRICS_TOKEN = env.text("METRICS_TOKEN", "")
 
 # ---------------------------------------------------------------- Logging

@@ -9,10 +9,11 @@ from pathlib import Path
 import environ
 from django.core.exceptions import ImproperlyConfigured
 
+from sentinel import env_file
 from sentinel.gate import Limits
 
 PROJECT = Path(__file__).resolve().parent.parent
-ENV_FILES = (PROJECT / ".env", PROJECT / "var" / "run.env")
+ENV_FILES = (PROJECT / ".env", PROJECT / "var" / env_file.OF_MAKE_RUN)
 CONTAINER_STATUS = Path("/status")
 LONGEST_SECONDS = 100 * 366 * 86400
 
@@ -49,15 +50,32 @@ def env_with_files() -> environ.Env:
 
     So that the stand-alone process and the portal, which reads the same files, agree. They hold
     secrets too, so they are read into a copy and the process's own environment stays without.
+    Raises ImproperlyConfigured.
     """
 
     class Copy(environ.Env):
         ENVIRON = dict(os.environ)
 
     for path in ENV_FILES:
-        if path.is_file():
-            Copy.read_env(str(path))
+        for name, value in _read(path).items():
+            Copy.ENVIRON.setdefault(name, value)
     return Copy()
+
+
+def _read(path: Path) -> dict[str, str]:
+    try:
+        return env_file.read(path, concerns=_is_read_here)
+    except env_file.Unreadable as error:
+        # A gate with a user of its own is told what it needs, and shall not see the secrets.
+        if any(_is_read_here(name) and value for name, value in os.environ.items()):
+            return {}
+        raise ImproperlyConfigured(str(error)) from None
+    except env_file.EnvFileError as error:
+        raise ImproperlyConfigured(str(error)) from None
+
+
+def _is_read_here(name: str) -> bool:
+    return name == "MYSQL_DATABASE" or name.startswith("SENTINEL_")
 
 
 def _seconds(env: environ.Env, name: str, default: int) -> int:

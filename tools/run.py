@@ -24,6 +24,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import IO, Any, NoReturn
 
+from django.core.exceptions import ImproperlyConfigured
+
 from backups.process import OUR_STDERR, OUR_STDOUT, PIPE, Child, base_environment
 from portal.env import env_file
 from tools.mariadb import HOST, MariaDB, MariaDBError
@@ -62,7 +64,7 @@ def main() -> None:
     try:
         with _alone() as lock_fd, contextlib.ExitStack() as started:
             _serve(started, lock_fd, megabytes)
-    except (RunError, MariaDBError, SetupError) as error:
+    except (RunError, MariaDBError, SetupError, ImproperlyConfigured) as error:
         sys.exit(f"run: {error}")
     except Stopped:
         say("Everything is stopped.")

@@ -48,12 +48,17 @@ def _has_c_headers() -> bool:
     return Path("/usr/include/stdio.h").exists()
 
 
+def _has_time_zones() -> bool:
+    return Path("/usr/share/zoneinfo/Europe/Rome").exists()
+
+
 def _has_client_library() -> bool:
     return output_of(["pkg-config", "--exists", "libmariadb"]) is not None
 
 
 PYTHON = f"python{sys.version_info.major}.{sys.version_info.minor}"
 PRODUCT_NEEDS = (
+    Need("tzdata", _has_time_zones),
     Need(f"{PYTHON}-venv", _has_ensurepip),
     Need(f"{PYTHON}-dev", _has_python_headers),
     Need("gcc", _program("gcc")),

@@ -5,6 +5,8 @@ Damage that one found is over only when one that reads all data finds none.
 
 from __future__ import annotations
 
+import re
+
 from backups import process, restic, services
 from backups.actions.outcome import Outcome
 from backups.actions.repository import opened
@@ -23,6 +25,7 @@ def run(run: Run, progress: Progress) -> Outcome:
     progress.phase("check")
     access = opened(run, progress)
     restic.probe(access, tick=progress.tick)
+    may_lock = _may_lock(access, progress)
     complaints: list[str] = []
 
     def hear(line: str) -> None:
@@ -33,6 +36,7 @@ def run(run: Run, progress: Progress) -> Outcome:
     args = restic.check_args(
         read_data=bool(run.options.get("read_data")),
         read_data_subset=str(run.options.get("read_data_subset", "")),
+        may_lock=may_lock,
     )
     try:
         answer = restic.call(
@@ -43,6 +47,16 @@ def run(run: Run, progress: Progress) -> Outcome:
         raise
     _all_good(run, answer, progress)
     return Outcome()
+
+
+def _may_lock(access: restic.Access, progress: Progress) -> bool:
+    """Whether locks can be taken away: of dead processes now, and the check's own afterwards."""
+    try:
+        restic.remove_stale_locks(access, tick=progress.tick)
+    except restic.MayNotDelete:
+        progress.log("Locks cannot be removed from this storage, so the check takes none.")
+        return False
+    return True
 
 
 def _all_good(run: Run, answer: process.Completed, progress: Progress) -> None:
@@ -84,9 +98,15 @@ def _judge(run: Run, error: restic.ResticError, complaints: list[str]) -> None:
 
 
 def _is_damage(error: restic.ResticError, complaints: list[str]) -> bool:
+    """Whether it met any, also where it was kept from other files meanwhile."""
+    if any(_BROKEN.search(text) and "denied" not in text for text in complaints):
+        return True
     return type(error) is restic.ResticError and any(
         "repository contains errors" in text or "is damaged" in text for text in complaints
     )
+
+
+_BROKEN = re.compile(r"ciphertext verification failed")
 
 
 def _reads_all_data(run: Run) -> bool:

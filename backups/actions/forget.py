@@ -10,6 +10,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 from contextlib import suppress
 
+from django.conf import settings
 from django.db.models import QuerySet
 from django.utils import timezone
 
@@ -41,6 +42,8 @@ Reasons = dict[str, list[str]]
 def run(run: Run, progress: Progress) -> Outcome:
     """Forget for the run's database, or for all of its repository's. Raises Problem."""
     progress.phase("plan")
+    if settings.BACKUP_KEEP_ALL:
+        return _nothing(run, progress)
     access = opened(run, progress)
     restic.probe(access, tick=progress.tick)
     sync(run.repository, access, progress)
@@ -65,6 +68,13 @@ def run(run: Run, progress: Progress) -> Outcome:
     sentence = forgotten_words(len(remove), kept, waiting, all_wait=not planned)
     progress.log(sentence)
     services.run_note(run.pk, result={"sentence": sentence, "forgotten": remove, "kept": kept})
+    return Outcome()
+
+
+def _nothing(run: Run, progress: Progress) -> Outcome:
+    sentence = "Nothing is forgotten, as BACKUP_KEEP_ALL says."
+    progress.log(sentence)
+    services.run_note(run.pk, result={"sentence": sentence, "forgotten": []})
     return Outcome()
 
 

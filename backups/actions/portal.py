@@ -21,6 +21,7 @@ from backups.actions.outcome import Outcome
 from backups.actions.repository import opened, wait_for_maintenance
 from backups.choices import Level
 from backups.errors import Problem
+from backups.health import reason
 from backups.models import Database, Repository, Run, Snapshot
 from backups.progress import Progress
 
@@ -83,7 +84,8 @@ def _spare_file() -> Iterator[tempfile._TemporaryFileWrapper[bytes]]:
         ) from error
     except DatabaseError as error:
         raise Problem(
-            f"The portal's own database could not be read ({error}).", do="Check DATABASE_URL and its server."
+            f"The portal's own database could not be read ({reason(error)}).",
+            do="Check DATABASE_URL and its server.",
         ) from error
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import suppress
 from dataclasses import asdict, dataclass, field
@@ -173,12 +174,15 @@ def _status_folder(_database: Database, _found: Found, _tick: Tick | None) -> st
 def _restic(database: Database, found: Found, _tick: Tick | None) -> str:
     found.access = repository_access(database.repository)
     found.restic_version = restic.version(found.access)
-    return f"restic {found.restic_version}"
+    unheard = restic.held_back(name for name, value in os.environ.items() if value)
+    kept = f"; not shown to it, as it would heed them: {', '.join(sorted(unheard))}" if unheard else ""
+    return f"restic {found.restic_version}{kept}"
 
 
 def _repository(database: Database, found: Found, tick: Tick | None) -> str:
     if found.access is None:
         raise Problem("The repository was not tried, because restic is not ready.")
+    restic.refuse_others_files(found.access, "looking at its files")
     restic.probe(found.access, tick=tick)
     return f"{database.repository.url} opens with the password."
 

@@ -61,15 +61,17 @@ def _broken_packs(run: Run) -> list[str]:
 def _call(
     access: restic.Access, args: tuple[str, ...], doing: str, progress: Progress, folder: str | None = None
 ) -> None:
+    heard: list[str] = []
+
+    def hear(line: str) -> None:
+        heard.append(line)
+        progress.warn(restic.readable(line))
+
     restic.call(
-        access,
-        args,
-        doing=doing,
-        on_stdout=progress.log,
-        on_stderr=lambda line: progress.warn(restic.readable(line)),
-        tick=progress.tick,
-        folder=folder,
+        access, args, doing=doing, on_stdout=progress.log, on_stderr=hear, tick=progress.tick, folder=folder
     )
+    if kept_from := restic.complaint(heard, access, doing):
+        raise kept_from
 
 
 def _sentence(run: Run, sentence: str, progress: Progress) -> None:

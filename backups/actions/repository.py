@@ -24,8 +24,13 @@ def opened(run: Run, progress: Progress) -> restic.Access:
     progress.hide(access.secret_values())
     services.run_note(run.pk, restic_version=restic.version(access))
     if run.action in EXCLUSIVE_ACTIONS and run.action != Action.INIT:
-        # A restic that was killed leaves its lock behind, which would stop what locks exclusively.
-        restic.remove_stale_locks(access, tick=progress.tick)
+        # Before anything is taken for damage, or left out by a repair, that is only not ours.
+        restic.refuse_others_files(
+            access, "looking at its files", packs=run.action in (Action.CHECK, Action.REPAIR_INDEX)
+        )
+        if run.action != Action.CHECK:  # which can do without
+            # A restic that was killed leaves its lock behind, which would stop what locks exclusively.
+            restic.remove_stale_locks(access, tick=progress.tick)
     return access
 
 

@@ -128,12 +128,13 @@ def refuse_missing_authority(server: Server) -> None:
         return
     if not server.ssl_ca:
         raise TlsProblem(
-            f"MYSQL_SSL_MODE is {server.ssl_mode}, and no authority is given to verify with.",
-            do="Set MYSQL_SSL_CA to the file with the authority's certificate.",
+            f"{server.ssl_mode_set_by} is {server.ssl_mode}, and no authority is given to verify with.",
+            do=f"Set {server.ssl_ca_set_by} to the file with the authority's certificate.",
         )
     if not os.access(server.ssl_ca, os.R_OK):
         raise TlsProblem(
-            f"The authority's certificate {server.ssl_ca} cannot be read.", do="Check MYSQL_SSL_CA."
+            f"The authority's certificate {server.ssl_ca} cannot be read.",
+            do=f"Check {server.ssl_ca_set_by}.",
         )
 
 
@@ -164,8 +165,11 @@ def is_encrypted(connection: Any) -> bool:
 def connect_options(server: Server, database: str) -> dict[str, Any]:
     """What the driver's `connect` is told."""
     options: dict[str, Any] = {
-        "host": server.host,
-        "port": server.port,
+        **(
+            {"unix_socket": server.socket}
+            if server.socket
+            else {"host": server.tcp_host, "port": server.port}
+        ),
         "user": server.user,
         "password": server.password,
         "charset": "utf8mb4",

@@ -28,19 +28,20 @@ def refuse_uncorrectable(server: Server, info: ServerInfo) -> None:
     if info.greeting is None or _may_correct(server) or not _is_older(info):
         return
     why = "over the server's own socket" if server.ssl_mode not in VERIFYING else (
-        f"where the server's name is verified (MYSQL_SSL_MODE is {server.ssl_mode})"
+        f"where the server's name is verified ({server.ssl_mode_set_by} is {server.ssl_mode})"
     )  # fmt: skip
     raise MySQLProblem(
         f"The server at {server.address} is {info} and greets as {shown(info.greeting)}, for which its dump "
         f"program would leave things out in silence. Vedetta cannot put that right {why}.",
         do="Have it say its version: `version` in the server's own configuration, mysql-server_version in "
-        "ProxySQL's; or name 127.0.0.1 in the place of localhost, or set MYSQL_SSL_MODE=REQUIRED.",
+        "ProxySQL's; or name its host in the place of the socket, "
+        f"or set {server.ssl_mode_set_by} to REQUIRED.",
     )
 
 
 def _may_correct(server: Server) -> bool:
-    """Whether we may stand between: clients reach localhost by a socket, and some look at the host's name."""
-    return server.host != "localhost" and server.ssl_mode not in VERIFYING
+    """Whether we may stand between: not at a socket, and some clients look at the host's name."""
+    return not server.socket and server.ssl_mode not in VERIFYING
 
 
 def _is_older(info: ServerInfo) -> bool:
@@ -80,7 +81,7 @@ def _serve(client: socket.socket, server: Server, version: bytes) -> None:
     with ExitStack() as stack, suppress(OSError):
         stack.enter_context(client)
         there = stack.enter_context(
-            socket.create_connection((server.host, server.port), timeout=_CONNECT_SECONDS)
+            socket.create_connection((server.tcp_host, server.port), timeout=_CONNECT_SECONDS)
         )
         for end in (client, there):  # a question waits for its answer
             end.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)

@@ -87,7 +87,7 @@ def problem_from(error: Exception, server: Server, database: str = "") -> MySQLP
 
 
 # A server says no more to a user whose account demands TLS.
-_OR_TLS = ", and whether the account demands TLS, as MYSQL_SSL_MODE is DISABLED"
+_OR_TLS = ", and whether the account demands TLS, as {} is DISABLED"
 # MySQL's require_secure_transport; MariaDB's refuses with ER.ACCESS_DENIED_ERROR.
 _SECURE_TRANSPORT_REQUIRED = 3159
 
@@ -101,7 +101,7 @@ def problem_from_number(code: int, text: str, server: Server, database: str = ""
     if code == ER.ACCESS_DENIED_ERROR:
         return AccessDenied(
             f"{where} refuses user {server.user}: wrong user or password.",
-            do=f"Check {server.account_set_by}{_OR_TLS if server.ssl_mode == 'DISABLED' else ''}.",
+            do=f"Check {server.account_set_by}{_or_tls(server)}.{_or_socket(server)}",
         )
     if code in (ER.BAD_DB_ERROR, ER.DBACCESS_DENIED_ERROR):
         named = re.search(r"(?:Unknown|to) database '(.*)'", text)
@@ -112,7 +112,7 @@ def problem_from_number(code: int, text: str, server: Server, database: str = ""
             f"{where} has no database {meant!r} that user {server.user} may see.",
             do="Make it or grant what is missing there, or take away what names it."
             if is_another
-            else "Check MYSQL_DATABASE and the user's grants.",
+            else f"Check {server.database_set_by} and the user's grants.",
         )
     if code == ER.PROCACCESS_DENIED_ERROR:
         denied = re.search(r"to user ('.*'@'.*') for routine", text)
@@ -134,7 +134,7 @@ def problem_from_number(code: int, text: str, server: Server, database: str = ""
     if code in (CR.CONN_HOST_ERROR, CR.CONNECTION_ERROR, CR.UNKNOWN_HOST, 2005):
         return ServerUnreachable(
             f"{where} gives no answer.",
-            do=f"See whether it runs, and check {server.address_set_by}.",
+            do=f"See whether it runs, and check {server.address_set_by}.{_or_socket(server)}",
         )
     # So MariaDB's client library tells of an answer that does not come over TLS.
     is_late = code == CR.SSL_CONNECTION_ERROR and "timed out" in text
@@ -143,7 +143,7 @@ def problem_from_number(code: int, text: str, server: Server, database: str = ""
     if code == _SECURE_TRANSPORT_REQUIRED:
         return TlsProblem(
             f"{where} takes encrypted connections only.",
-            do="Set MYSQL_SSL_MODE to PREFERRED or more.",
+            do=f"Set {server.ssl_mode_set_by} to PREFERRED or more.",
         )
     if is_late or code in (CR.SERVER_GONE_ERROR, CR.SERVER_LOST, ER.SERVER_SHUTDOWN, 4031):
         return ServerGone(
@@ -171,6 +171,20 @@ def problem_from_number(code: int, text: str, server: Server, database: str = ""
     if code in _OF_THE_SERVER:
         return OfTheServer(f"{where} answered: {text} (error {code}).", do=_OF_THE_SERVER[code])
     return MySQLProblem(f"{where} answered: {text} (error {code}).")
+
+
+def _or_tls(server: Server) -> str:
+    return _OR_TLS.format(server.ssl_mode_set_by) if server.ssl_mode == "DISABLED" else ""
+
+
+def _or_socket(server: Server) -> str:
+    """What to do of a server that is to be reached by its socket, as other programs may take localhost."""
+    if server.host != "localhost":
+        return ""
+    return (
+        " localhost is reached over TCP; where it is to be by the server's socket, name that in the place of "
+        "the host, as /run/mysqld/mysqld.sock."
+    )
 
 
 def damaged_table(database: str, table: str | None, why: str) -> DamagedTable:
@@ -275,20 +289,24 @@ def _tls_problem(text: str, server: Server) -> TlsProblem:
     if any(words in text for words in _WRONG_NAME):
         return TlsProblem(
             f"The certificate of {where} is not for the name {server.host} ({text}).",
-            do="Set MYSQL_HOST to a name in the certificate, or have one made for this name.",
+            do=f"Name it in {server.address_set_by} as its certificate does, or have one made for this name.",
         )
     if "certificate" in text:
         return TlsProblem(
             f"The certificate of {where} cannot be verified ({text}).",
-            do="Check that MYSQL_SSL_CA is the authority that issued it.",
+            do=f"Check that {server.ssl_ca_set_by} is the authority that issued it.",
         )
-    return TlsProblem(f"No TLS connection to {where}: {text}.", do="Check MYSQL_SSL_MODE and MYSQL_SSL_CA.")
+    return TlsProblem(
+        f"No TLS connection to {where}: {text}.",
+        do=f"Check {server.ssl_mode_set_by} and {server.ssl_ca_set_by}.",
+    )
 
 
 def no_tls(server: Server) -> TlsProblem:
     return TlsProblem(
-        f"The database server at {server.address} offers no TLS, and MYSQL_SSL_MODE is {server.ssl_mode}.",
-        do="Turn TLS on in the server, or set MYSQL_SSL_MODE=PREFERRED.",
+        f"The database server at {server.address} offers no TLS, and {server.ssl_mode_set_by} is "
+        f"{server.ssl_mode}.",
+        do=f"Turn TLS on in the server, or set {server.ssl_mode_set_by} to PREFERRED.",
     )
 
 

@@ -166,8 +166,11 @@ def connection_args(server: Server, programs: Clients, option_file_path: str) ->
     """What every client is told: the option file first, as they demand."""
     args = [
         f"--defaults-file={option_file_path}",
-        f"--host={server.host}",
-        f"--port={server.port}",
+        *(
+            ["--protocol=SOCKET", f"--socket={server.socket}"]
+            if server.socket
+            else [f"--host={server.tcp_host}", f"--port={server.port}"]
+        ),
         f"--user={server.user}",
         "--default-character-set=utf8mb4",
         *_tls_args(server, programs),

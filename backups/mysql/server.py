@@ -22,14 +22,31 @@ class Server:
     password: str = field(repr=False)
     ssl_mode: str = "PREFERRED"
     ssl_ca: str = ""
-    # Where a person finds what is wrong with the two, for sentences.
+    # Where a person finds what is wrong with them, for sentences.
     account_set_by: str = "MYSQL_USER and MYSQL_PASSWORD"
     address_set_by: str = "MYSQL_HOST and MYSQL_PORT"
+    database_set_by: str = "MYSQL_DATABASE"
+    ssl_mode_set_by: str = "MYSQL_SSL_MODE"
+    ssl_ca_set_by: str = "MYSQL_SSL_CA"
 
     @property
     def address(self) -> str:
-        """host:port, for sentences."""
-        return f"{self.host}:{self.port}"
+        """host:port or the socket, for sentences."""
+        return self.socket or f"{self.host}:{self.port}"
+
+    @property
+    def socket(self) -> str:
+        """The path of the server's socket, where that is named in the place of a host."""
+        return self.host if self.host.startswith("/") else ""
+
+    @property
+    def tcp_host(self) -> str:
+        """The host for drivers and client programs.
+
+        By the name localhost some of them would mean a socket, which may be another server's than what
+        listens on the port, and some the port.
+        """
+        return "127.0.0.1" if self.host == "localhost" else self.host
 
 
 @dataclass(frozen=True)

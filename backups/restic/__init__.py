@@ -51,6 +51,7 @@ from backups.restic.calls import (
     version,
     version_tuple,
 )
+from backups.restic.folder import refuse_others_files
 from backups.restic.lines import readable
 from backups.restic.problems import (
     AccessDenied,
@@ -60,15 +61,19 @@ from backups.restic.problems import (
     IncompleteSource,
     Interrupted,
     Killed,
+    MayNotDelete,
     NoBucket,
     NoRepository,
+    NotPermitted,
     RepositoryFull,
     RepositoryLocked,
     RepositoryUnreachable,
     ResticError,
     UnreadableSnapshots,
     WrongPassword,
+    complaint,
     error_from,
 )
 from backups.restic.questions import locks, probe, probed_call, snapshots
 from backups.restic.streams import dump, finished, patiently, within_patience
+from backups.restic.variables import held_back, passed

@@ -2,14 +2,26 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
 from backups import process
+from backups.restic.variables import secrets_in
 
 # restic itself tries each request for a quarter of an hour, and a check makes thousands of them.
 PATIENCE_SECONDS = 900.0
+# By the scheme of the location, where the keys of a storage are.
+_KEYS = {
+    "": "owner and mode of the folder",
+    "s3": "AWS_ACCESS_KEY_ID, AWS_SECRET_ACCESS_KEY",
+    "rest": "RESTIC_REST_USERNAME, RESTIC_REST_PASSWORD",
+    "b2": "B2_ACCOUNT_ID, B2_ACCOUNT_KEY",
+    "azure": "AZURE_ACCOUNT_NAME and AZURE_ACCOUNT_KEY or AZURE_ACCOUNT_SAS",
+    "gs": "GOOGLE_APPLICATION_CREDENTIALS or GOOGLE_ACCESS_TOKEN",
+    "swift": "the variables OS_… or ST_…",
+    "sftp": "the key and the settings of ssh",
+    "rclone": "rclone's own settings (RCLONE_CONFIG)",
+}
 
 
 @dataclass(frozen=True)
@@ -24,6 +36,21 @@ class Access:
     # In which times among the arguments are read; empty is that of this process.
     zone: str = ""
     patience_seconds: float = PATIENCE_SECONDS
+    # Where a person finds what may be wrong, for sentences.
+    url_set_by: str = "RESTIC_REPOSITORY"
+    password_set_by: str = "RESTIC_PASSWORD"  # noqa: S105  a name
+    keys_set_by: str = ""
+
+    @property
+    def scheme(self) -> str:
+        """The kind of storage, as in s3; empty for a folder."""
+        kind, colon, _ = self.url.partition(":")
+        return kind if colon and kind in _KEYS else ""
+
+    @property
+    def keys_named(self) -> str:
+        """The variables or fields with the storage's keys."""
+        return self.keys_set_by or _KEYS[self.scheme]
 
     def argv(self, args: Sequence[str]) -> tuple[str, ...]:
         """restic with `args`; a request without an answer is given up after a third of the patience."""
@@ -51,8 +78,5 @@ class Access:
 
     def secret_values(self) -> tuple[str, ...]:
         """What must never appear in a log."""
-        return (self.password, *(value for name, value in self.secrets.items() if _is_secret(name)))
-
-
-def _is_secret(name: str) -> bool:
-    return re.search(r"SECRET|PASSWORD|TOKEN|KEY", name) is not None
+        found = [secret for name, value in self.secrets.items() for secret in secrets_in(name, value)]
+        return (self.password, *found)

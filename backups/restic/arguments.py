@@ -100,13 +100,19 @@ def prune_args() -> tuple[str, ...]:
     return ("prune", "--json", "--retry-lock", _RETRY_LOCK)
 
 
-def check_args(*, read_data: bool = False, read_data_subset: str = "") -> tuple[str, ...]:
-    """Check the repository's structure, and its data in whole or in part."""
+def check_args(
+    *, read_data: bool = False, read_data_subset: str = "", may_lock: bool = True
+) -> tuple[str, ...]:
+    """Check the repository's structure, and its data in whole or in part.
+
+    A lock that could not be taken away again would keep everybody out.
+    """
+    lock = ["--retry-lock", _RETRY_LOCK] if may_lock else ["--no-lock"]
     if read_data:
         data = ["--read-data"]
     else:
         data = ["--read-data-subset", read_data_subset] if read_data_subset else []
-    return ("check", "--json", "--retry-lock", _RETRY_LOCK, *data)
+    return ("check", "--json", *lock, *data)
 
 
 def stats_args() -> tuple[str, ...]:

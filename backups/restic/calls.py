@@ -11,7 +11,7 @@ from backups import process
 from backups.restic.access import Access
 from backups.restic.answers import parse_version
 from backups.restic.arguments import unlock_args, version_args
-from backups.restic.lines import readable
+from backups.restic.lines import readable, reasons
 from backups.restic.patience import Patience
 from backups.restic.problems import (
     OLDEST_VERSION,
@@ -19,6 +19,7 @@ from backups.restic.problems import (
     UnreadableSnapshots,
     error_from,
     get_restic,
+    not_permitted,
     unreachable,
 )
 
@@ -89,6 +90,8 @@ def call(
         unlock_after(completed.returncode, access, args)
         raise error_from(completed, access, doing)
     if left_out:
+        if denied := not_permitted(reasons(completed.stderr_tail), access, doing):
+            raise denied
         raise UnreadableSnapshots(left_out, completed)
     return completed
 

@@ -3,7 +3,12 @@
 from __future__ import annotations
 
 import json
+import re
+from collections.abc import Iterable
 from typing import Any
+
+# Where in Go's code something went wrong: a function, and below it file and line.
+_TRACE = re.compile(r"\n[^\n]+\n\t.*", re.DOTALL)
 
 
 def readable(line: str) -> str:
@@ -11,7 +16,20 @@ def readable(line: str) -> str:
     message = message_in(line)
     nested = message.get("error")
     text = message.get("message") or (nested.get("message") if isinstance(nested, dict) else None)
-    return str(text or line).removeprefix("Fatal: ").strip()
+    return _TRACE.sub("", str(text or line)).removeprefix("Fatal: ").strip()
+
+
+def reasons(stderr: Iterable[str]) -> list[str]:
+    """What standard error says, a line each, without traces of Go's code; what was fatal comes last."""
+    told: list[str] = []
+    fatal: list[str] = []
+    for line in stderr:
+        if line.startswith("\t"):
+            # Named in the line before it.
+            told = told[:-1]
+        elif text := readable(line).partition("\n")[0].strip():
+            (fatal if line.startswith("Fatal: ") else told).append(text)
+    return told + fatal
 
 
 def message_in(line: str) -> dict[str, Any]:

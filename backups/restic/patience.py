@@ -7,7 +7,7 @@ from collections import deque
 
 from backups.restic.access import Access
 from backups.restic.lines import readable
-from backups.restic.problems import unreachable
+from backups.restic.problems import refused, unreachable
 
 # A storage that fails says so about once a minute; what went wrong before a longer silence is over.
 _OVER_SECONDS = 300.0
@@ -26,7 +26,7 @@ class Patience:
         self._lines: deque[str] = deque(maxlen=2)
 
     def hear(self, line: str) -> None:
-        """Take a line of restic's standard error. Raises RepositoryUnreachable when it is enough."""
+        """Take a line of restic's standard error. Raises ResticError when it is enough, or final."""
         text, now = readable(line), time.monotonic()
         if "operation successful after" in text:
             self._failing_since = None
@@ -37,5 +37,7 @@ class Patience:
             self._failing_since = now
         self._last = now
         self._lines.append(text)
+        if no := refused([text], self._access, final_only=True):
+            raise no
         if now - self._failing_since > self._access.patience_seconds:
             raise unreachable(self._access, self._lines)

@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import re
+import shlex
 from collections.abc import Sequence
 
 from backups import process
 from backups.errors import Problem
+from backups.restic import ssh
 from backups.restic.access import Access
-from backups.restic.lines import readable
+from backups.restic.lines import readable, reasons
+from backups.restic.refusals import BUCKET, FULL, KEYS, refusal_in, said_in
 
 # `--stdin-from-command` with a path in `--stdin-filename` fails in 0.18.0.
 OLDEST_VERSION = (0, 18, 1)
@@ -40,6 +43,14 @@ class NoBucket(RepositoryUnreachable):
 
 class AccessDenied(RepositoryUnreachable):
     """The storage refuses our keys."""
+
+
+class MayNotDelete(AccessDenied):
+    """The storage lets us add files and not remove them."""
+
+
+class NotPermitted(RepositoryUnreachable):
+    """The user that restic runs as may not read or write the repository's files."""
 
 
 class RepositoryFull(ResticError):
@@ -86,7 +97,7 @@ class DamagedData(ResticError):
 def error_from(completed: process.Completed, access: Access, doing: str) -> ResticError:
     """What a restic that ended without success means; unknown ends are failures."""
     code = completed.returncode
-    lines = [readable(line) for line in completed.stderr_tail if line.strip()]
+    lines = reasons(completed.stderr_tail)
     if code < 0:
         return Killed(
             f"restic was killed by signal {-code} while {doing}.",
@@ -115,6 +126,9 @@ _NO_SUCH_FILE = "specified key does not exist|nosuchkey|no such file or director
 
 def _error_from_words(lines: Sequence[str], access: Access, doing: str) -> ResticError | None:
     text = "\n".join(lines).lower()
+    if "start the sftp session" in text:
+        # Whatever else ssh complained of, as of a key that is not there.
+        return unreachable(access, lines)
     if "no space left on device" in text or "disk quota exceeded" in text:
         return RepositoryFull(
             f"No space is left on the disk that holds the repository or restic's cache ({doing}).",
@@ -135,6 +149,8 @@ def _error_from_words(lines: Sequence[str], access: Access, doing: str) -> Resti
             f"The repository at {access.url} holds that snapshot no more ({doing}): {lines[-1].rstrip('.')}.",
             do="Run `manage.py snapshots`, which brings the list up to date, and choose another one.",
         )
+    if denied := not_permitted(lines, access, doing):
+        return denied
     if re.search(_NO_SUCH_FILE, text):
         return ResticError(
             f"The storage of {access.url} lacks a file that restic needs ({doing}).",
@@ -143,32 +159,113 @@ def _error_from_words(lines: Sequence[str], access: Access, doing: str) -> Resti
     return _unreachable_from_words(text, access, lines)
 
 
-def _unreachable_from_words(text: str, access: Access, lines: Sequence[str]) -> RepositoryUnreachable | None:
-    if "bucket does not exist" in text or "nosuchbucket" in text:
-        return no_bucket(access)
-    if re.search(r"access denied|accessdenied|invalidaccesskeyid|signaturedoesnotmatch|403 forb", text):
-        return AccessDenied(
-            f"The storage of {access.url} refuses our keys.",
-            do="Check AWS_ACCESS_KEY_ID, AWS_SECRET_ACCESS_KEY and the bucket's policy.",
-        )
-    if re.search(r"returned error, retrying|connection refused|no such host|i/o timeout|dial tcp", text):
-        return unreachable(access, lines)
+_OF_A_FILE = re.compile(
+    r"(?:open|read|write|lstat|stat|mkdir|unlink\w*|remove|rename|chmod|fdopendir|readdirent) "
+    r"(?P<path>\S.*?): (?:permission denied|operation not permitted)"
+)
+
+
+def not_permitted(lines: Sequence[str], access: Access, doing: str) -> NotPermitted | None:
+    """The file that our user may not touch, where restic named one; without its cache it can do."""
+    for line in lines:
+        found = None if "open cache" in line else _OF_A_FILE.search(line)
+        if found and not (access.cache_dir and found["path"].startswith(access.cache_dir)):
+            return not_ours(found["path"], access, doing)
     return None
 
 
-def no_bucket(access: Access) -> NoBucket:
-    """The storage works, and the bucket is not there."""
-    return NoBucket(
-        f"The storage answers, but has no bucket as {access.url} names it.",
-        do="Make the bucket, or correct RESTIC_REPOSITORY.",
+def not_ours(path: str, access: Access, doing: str) -> NotPermitted:
+    """A file of the repository that another user made."""
+    return NotPermitted(
+        f"The user {process.user_name()} may not read or write {path} of the repository {access.url} "
+        f"({doing}): another user made it, as a run as root does.",
+        do=_give(access),
     )
 
 
-def unreachable(access: Access, lines: Sequence[str] = ()) -> RepositoryUnreachable:
-    """The storage gives no answer; `lines` are restic's last words about it."""
+def complaint(stderr: Sequence[str], access: Access, doing: str) -> ResticError | None:
+    """What kept restic from files though it ended well, as a repair does that leaves them out."""
+    lines = reasons(stderr)
+    return not_permitted(lines, access, doing) or refused(lines, access)
+
+
+def _give(access: Access) -> str:
+    """How the repository's files come to belong to whom Vedetta runs as."""
+    if access.scheme:
+        return "Give all files of the repository to the user that we log in as, on the storage itself."
+    user = process.user_name()
+    folder = shlex.quote(access.url.removeprefix("local:"))
+    return f"As root, run: chown -R {user}: {folder} and run commands as {user} from now on."
+
+
+_NOT_REMOVED = re.compile(
+    r"(?i)Remove\(<\w+/.*(?:access ?denied|40[13]\b|forbidden|not authori[sz]ed|object ?lock|retention|worm)"
+)
+
+
+def refused(lines: Sequence[str], access: Access, *, final_only: bool = False) -> ResticError | None:
+    """What the storage's own "no" means, where it said one."""
+    if any(_NOT_REMOVED.search(line) for line in lines):
+        return MayNotDelete(
+            f"The storage of {access.url} refuses our keys: they may add files and may not delete there.",
+            do="If that is meant, as with append-only storage, set BACKUP_KEEP_ALL=true: then nothing is "
+            "forgotten. If not, allow deleting there (S3: DeleteObject in our key's policy; a REST server: "
+            "without --append-only).",
+        )
+    found = refusal_in("\n".join(lines), final_only=final_only)
+    if found is None:
+        return None
+    refusal, said = found
+    if access.scheme in ("", "sftp") and refusal.kind == KEYS:
+        return None
+    kinds = {BUCKET: NoBucket, KEYS: AccessDenied, FULL: RepositoryFull}
+    return kinds.get(refusal.kind, RepositoryUnreachable)(
+        refusal.what.format(storage=access.url, said=said),
+        do=refusal.do.format(keys=access.keys_named, url_set_by=access.url_set_by),
+    )
+
+
+_UNREACHABLE = re.compile(
+    r"returned error, retrying|connection refused|no such host|i/o timeout|dial tcp|start the sftp session"
+    r"|error talking http to rclone"
+)
+
+
+def _unreachable_from_words(text: str, access: Access, lines: Sequence[str]) -> ResticError | None:
+    if no := refused(lines, access):
+        return no
+    return unreachable(access, lines) if _UNREACHABLE.search(text) else None
+
+
+# An answer of the storage itself, and not of the network.
+_ANSWERED = re.compile(
+    r"(?i)error response code|http response \(\d+\)|\b[45]\d\d [a-z]+|internal error|slow ?down|try again"
+)
+
+
+def no_bucket(access: Access) -> ResticError:
+    """The storage works, and the bucket is not there."""
+    return refused(["bucket does not exist"], access) or unreachable(access)
+
+
+def unreachable(access: Access, lines: Sequence[str] = ()) -> ResticError:
+    """The storage gives no answer, or none but "no"; `lines` are restic's last words about it."""
+    if no := refused(lines, access):
+        return no
+    if said := ssh.said_in(lines):
+        why, do = ssh.meaning(said, process.user_name(), access.url_set_by)
+        return RepositoryUnreachable(f"The repository {access.url} cannot be reached: {why}.", do=do)
     last = next((line for line in reversed(lines) if line.strip()), "")
-    said = re.sub(r" returned error, retrying after [\w.]+:", " failed:", readable(last))
-    reason = f" (restic: {said[:300]})" if last else ""
+    if rclone := [line for line in lines if "rclone: " in line and "error talking" not in line]:
+        last = rclone[-1]
+    if _ANSWERED.search(last):
+        return RepositoryUnreachable(
+            f"The repository {access.url} cannot be reached: its storage answers with an error "
+            f"({said_in(last) or 'without a word'}).",
+            do="See the storage's own log, or what its provider says of its state, then try again.",
+        )
+    told = re.sub(r" returned error, retrying after [\w.]+:", " failed:", readable(last))
+    reason = f" (restic: {told[:300]})" if last else ""
     return RepositoryUnreachable(
         f"The repository {access.url} cannot be reached{reason}.",
         do="Check the network and the storage, then try again.",
@@ -179,14 +276,14 @@ def _no_repository(access: Access, _lines: Sequence[str]) -> NoRepository:
     return NoRepository(
         f"There is no repository at {access.url}.",
         do="If it is a new one, run `manage.py repository init`; if not, correct "
-        "RESTIC_REPOSITORY or see why its files are gone.",
+        f"{access.url_set_by} or see why its files are gone.",
     )
 
 
 def _wrong_password(access: Access, _lines: Sequence[str]) -> WrongPassword:
     return WrongPassword(
         f"The password does not open the repository {access.url}.",
-        do="Set RESTIC_PASSWORD to the one that it was made with.",
+        do=f"Set {access.password_set_by} to the one that it was made with.",
     )
 
 

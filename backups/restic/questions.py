@@ -6,17 +6,22 @@ import re
 import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack, closing, contextmanager
+from dataclasses import replace
 from http import HTTPStatus
 from http.client import HTTPConnection, HTTPException, HTTPSConnection
 
 from backups import process
+from backups.restic import ssh
 from backups.restic.access import Access
 from backups.restic.answers import Lock, SnapshotInfo, parse_lock, parse_snapshots
 from backups.restic.arguments import cat_config_args, cat_lock_args, list_locks_args, snapshots_args
 from backups.restic.calls import PROBE_DEADLINE_SECONDS, call, call_of_snapshots, in_time
+from backups.restic.folder import refuse_others_files
 from backups.restic.patience import Patience
 from backups.restic.problems import (
+    AccessDenied,
     NoRepository,
+    RepositoryFull,
     RepositoryUnreachable,
     ResticError,
     UnreadableSnapshots,
@@ -25,6 +30,9 @@ from backups.restic.problems import (
 )
 
 _BUCKET_SECONDS = 15.0
+_SSH_TRIES = 5
+# An expired token is tried for five seconds before restic says a word of it.
+_WORDS_SECONDS = 15.0
 
 
 def probe(access: Access, *, tick: process.Tick | None = None) -> None:
@@ -49,6 +57,7 @@ def probed_call(
     derive the key from the password.
     """
     opened = False
+    refuse_others_files(access, doing)
 
     def read(line: str) -> None:
         nonlocal opened
@@ -66,7 +75,9 @@ def probed_call(
             return call(
                 access, args, doing=doing, on_stdout=read, on_stderr=on_stderr, tick=look, pass_fds=pass_fds
             )
-        except RepositoryUnreachable:
+        except (RepositoryUnreachable, RepositoryFull) as error:
+            if not opened and (isinstance(error, AccessDenied) or access.scheme == "sftp"):
+                begun.settle(tick)  # which finds out why
             raise  # the probe would say so too, and later
         except ResticError:
             if not opened:
@@ -102,16 +113,61 @@ class _Probe:
         if self._settled:
             return
         self._settled = True
-        with in_time(self._access):
-            completed = self._running.completed(
-                tick, self._until - time.monotonic(), on_stderr=Patience(self._access).hear
-            )
+        try:
+            with in_time(self._access):
+                completed = self._running.completed(
+                    tick, self._until - time.monotonic(), on_stderr=Patience(self._access).hear
+                )
+        except AccessDenied as denied:
+            raise _in_its_words(self._access, denied, tick) from None
         if completed.returncode == 0:
             return
+        completed = _with_word_of_ssh(self._access, completed, tick)
         error = error_from(completed, self._access, "opening the repository")
         if isinstance(error, NoRepository) and _bucket_is_missing(self._access.url):
             error = no_bucket(self._access)
+        if isinstance(error, AccessDenied):
+            error = _in_its_words(self._access, error, tick)
         raise error
+
+
+def _with_word_of_ssh(
+    access: Access, completed: process.Completed, tick: process.Tick | None
+) -> process.Completed:
+    """The same end again where restic ended before it had passed on what ssh said, which it may."""
+    for _ in range(_SSH_TRIES):
+        if not ssh.is_without_word(completed.stderr_tail):
+            break
+        with in_time(access):
+            completed = process.run(
+                access.argv(cat_config_args()), env=access.environment(), tick=tick,
+                deadline=PROBE_DEADLINE_SECONDS,
+            )  # fmt: skip
+    return completed
+
+
+_REGION = ("AWS_DEFAULT_REGION", "AWS_REGION")
+
+
+def _in_its_words(access: Access, error: AccessDenied, tick: process.Tick | None) -> ResticError:
+    """Why an S3 storage refused, which its answer to restic's first request has no room for.
+
+    Not told of a region, restic first asks for it, and that is answered in words.
+    """
+    if access.scheme != "s3" or not any(name in access.secrets for name in _REGION):
+        return error
+    secrets = {name: value for name, value in access.secrets.items() if name not in _REGION}
+    try:
+        call(
+            replace(access, secrets=secrets), cat_config_args(), doing="opening the repository", tick=tick,
+            deadline=_WORDS_SECONDS,
+        )  # fmt: skip
+    except NoRepository:
+        return error
+    except ResticError as told:
+        is_more = type(told) is not RepositoryUnreachable or "cannot be reached" not in told.what
+        return told if is_more else error
+    return error
 
 
 def _bucket_is_missing(url: str) -> bool:

@@ -8,11 +8,16 @@ if [ "$(id -u)" = 0 ]; then
     exec entrypoint restic "$@"
 fi
 
-# restic itself reads only some of its variables from files, and takes an empty one for a value.
-for name in RESTIC_REPOSITORY RESTIC_PASSWORD AWS_ACCESS_KEY_ID AWS_SECRET_ACCESS_KEY AWS_SESSION_TOKEN \
-    AWS_DEFAULT_REGION; do
+# As for the portal: other snapshots than this host's would be listed, kept and counted by this alone.
+unset RESTIC_HOST
+
+# restic itself reads only some of its variables from files, and takes an empty one for a value. A file
+# comes first, as for the portal: Compose fills in a location where .env has none.
+for name in RESTIC_REPOSITORY RESTIC_PASSWORD RESTIC_REST_USERNAME RESTIC_REST_PASSWORD AWS_ACCESS_KEY_ID \
+    AWS_SECRET_ACCESS_KEY AWS_SESSION_TOKEN AWS_DEFAULT_REGION B2_ACCOUNT_ID B2_ACCOUNT_KEY \
+    AZURE_ACCOUNT_NAME AZURE_ACCOUNT_KEY AZURE_ACCOUNT_SAS; do
     eval "value=\${$name:-} file=\${${name}_FILE:-}"
-    if [ "$file" ] && [ ! "$value" ]; then
+    if [ "$file" ]; then
         value=$(cat "$file")
         export "$name=$value"
     fi

@@ -85,11 +85,32 @@ def main() -> None:
         "LOGNAME": user.pw_name,
         "SHELL": user.pw_shell,
     }
+    if sys.argv[1:2] in (["bootstrap"], ["preflight"]):
+        _warn_of_differences()
     python = f"{PROJECT}/.venv/bin/python"
     try:
         os.execve(python, [python, "manage.py", *sys.argv[1:]], environment | settings)  # noqa: S606
     except OSError as error:
         _stop(f"{python} cannot be run ({error.strerror}). Run `make setup` in {PROJECT} as root.")
+
+
+def _warn_of_differences() -> None:
+    """Say which lines would not be the same settings on a machine where they are in .env, showing none."""
+    sys.path.insert(0, PROJECT)
+    try:
+        from sentinel import env_file
+    except ImportError:
+        return  # what is missing is told by what is run
+    try:
+        for line in env_file.lines(Path(SETTINGS)):
+            if line.otherwise:
+                print(
+                    f"vedetta: line {line.number} of {SETTINGS} ({line.name}) means something else in .env: "
+                    f"{line.otherwise}. Put the value in single quotes.",
+                    file=sys.stderr,
+                )
+    except env_file.EnvFileError as error:
+        print(f"vedetta: {error}", file=sys.stderr)
 
 
 def _stop(sentence: str) -> NoReturn:

@@ -15,7 +15,10 @@ from pytest_django.fixtures import Settings
 from backups import connections, mysql, process
 from backups.errors import Problem
 from backups.models import Database
-from tests.backups.worlds import client_dir
+from backups.mysql.connection import connect_options
+from backups.mysql.problems import problem_from_number
+from tests.backups.conftest import MakePortal
+from tests.backups.worlds import Shop, client_dir
 from tests.servers import DatabaseServer
 
 SERVER = mysql.Server("db.example.com", 3307, "dump", "pass'word")
@@ -361,3 +364,76 @@ def test_a_remark_in_another_character_set_is_one_of_which_nobody_knows() -> Non
 
     assert heard().noted() == {1544, mysql.UNREADABLE_REMARK, 1264}
     assert [number for number, _ in heard().warnings()] == [mysql.UNREADABLE_REMARK, 1264]
+
+
+# ---------------------------------------------------------------- One meaning of a host
+
+
+@pytest.mark.parametrize(
+    ("host", "driver", "program", "address"),
+    [
+        ("localhost", {"host": "127.0.0.1", "port": 3310}, "--host=127.0.0.1 --port=3310", "localhost:3310"),
+        ("::1", {"host": "::1", "port": 3310}, "--host=::1 --port=3310", "::1:3310"),
+        (
+            "/run/mysqld/mysqld.sock", {"unix_socket": "/run/mysqld/mysqld.sock"},
+            "--protocol=SOCKET --socket=/run/mysqld/mysqld.sock", "/run/mysqld/mysqld.sock",
+        ),
+    ],
+)  # fmt: skip
+def test_a_host_is_the_same_to_driver_and_program(
+    host: str, driver: dict[str, object], program: str, address: str
+) -> None:
+    server = mysql.Server(host, 3310, "dump", "p")
+    clients = mysql.Clients("/bin/mysqldump", "MySQL", "8.4.0")
+
+    options = connect_options(server, "")
+    args = mysql.connection_args(server, clients, "/dev/fd/9")
+
+    assert {name: options[name] for name in ("host", "port", "unix_socket") if name in options} == driver
+    assert [each for each in args if each.startswith(("--host", "--port", "--protocol", "--socket"))] == (
+        program.split()
+    )
+    assert server.address == address
+
+
+@pytest.mark.one_flavour("mariadb")
+def test_a_server_by_its_socket_and_by_localhost(shop: Shop, make_portal: MakePortal) -> None:
+    """Driver and program go the same way: where nothing listens on the port, and where no socket is known."""
+    portal = make_portal(shop)
+    by_socket = {"MYSQL_HOST": str(shop.server.socket), "MYSQL_PORT": "1"}
+
+    for where in (by_socket, {"MYSQL_HOST": "localhost"}):
+        portal.environment |= {"MYSQL_PORT": str(shop.server.port)} | where
+        assert portal.manage("bootstrap", "--moved", "database").code == 0
+        checked = portal.manage("preflight", "--json")
+        assert checked.code == 0, checked.out
+        assert portal.backup().code == 0
+
+
+def test_localhost_that_gives_no_answer_names_the_socket() -> None:
+    server = mysql.Server("localhost", 1, "dump", "p")
+
+    said = "where it is to be by the server's socket, name that"
+    with pytest.raises(mysql.ServerUnreachable, match=said), mysql.connect(server):
+        pass
+
+
+@pytest.mark.parametrize("is_file", [False, True])
+def test_sentences_name_what_is_really_set(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path, is_file: bool
+) -> None:
+    (tmp_path / "p").write_text("of a file\n")
+    monkeypatch.setenv("MYSQL_PASSWORD_FILE" if is_file else "MYSQL_PASSWORD", str(tmp_path / "p"))
+    errors = ((1045, ""), (1049, "Unknown database 'shop'"), (2003, ""), (2026, "certificate"))
+
+    def said(*, is_primary: bool) -> str:
+        row = Database(name="shop", host="h", port=1, user="u", ssl_mode="REQUIRED", is_primary=is_primary)
+        server = connections.database_server(row)
+        return " ".join(problem_from_number(*error, server, "shop").sentence() for error in errors)
+
+    first, further = said(is_primary=True), said(is_primary=False)
+    assert f"MYSQL_USER and MYSQL_PASSWORD{'_FILE' if is_file else ''}." in first
+    assert "MYSQL_DATABASE" in first
+    assert "MYSQL_SSL_CA" in first
+    assert "MYSQL_" not in further
+    assert further.count("of shop in the portal") == 4

@@ -81,10 +81,11 @@ def failing(cloud: Cloud, fault: Fault, patience_seconds: int = PATIENCE_SECONDS
 @pytest.fixture
 def cloud(
     s3_repository: str, s3_server: S3Server, mariadb_shop: Shop, make_database: MakeDatabase,
-    repository: Repository, settings: Settings,
+    repository: Repository, settings: Settings, monkeypatch: pytest.MonkeyPatch,
 ) -> Iterator[Cloud]:  # fmt: skip
     """A database with two backups in S3."""
-    settings.RESTIC_ENVIRONMENT_SECRETS = s3_server.environment
+    for name, value in s3_server.environment.items():
+        monkeypatch.setenv(name, value)
     with FaultyS3(s3_server) as storage:
         repository.url = storage.in_front_of(s3_repository)
         repository.save()

@@ -7,9 +7,10 @@ from collections.abc import Callable
 from contextlib import AbstractContextManager
 from datetime import timedelta
 from pathlib import Path
+from unittest.mock import patch
 
 import pytest
-from django.db import connection
+from django.db import OperationalError, connection
 from django.test import Client
 from django.utils import timezone
 from prometheus_client.parser import text_string_to_metric_families
@@ -196,6 +197,27 @@ def test_healthz_of_a_database_that_is_not_migrated(
 
     assert answer.status_code == 503
     assert answer.content == b"The portal's database is not up to date; run `manage.py bootstrap`."
+
+
+@pytest.mark.parametrize(
+    ("number", "said"),
+    [(1045, "it refuses the user or the password"), (2005, "no such host"), (9, "error 9")],
+)
+def test_healthz_shows_nobody_the_words_of_a_server(
+    client: Client, portal: Path, number: int, said: str
+) -> None:
+    """They name users and hosts, and parts of a password that was written wrong."""
+
+    def refuse() -> None:
+        raise OperationalError(number, "Unknown server host 'ss%23w%25rd' for 'portal'@'10.0.0.1'")
+
+    with patch.object(connection, "cursor", refuse), patch.object(connection, "vendor", "mysql"):
+        answer = client.get("/healthz")
+
+    assert answer.status_code == 503
+    assert said in answer.content.decode()
+    for word in ("ss%23", "'portal'", "10.0.0.1"):
+        assert word not in answer.content.decode()
 
 
 def test_healthz_of_a_database_that_is_away(client: Client, portal: Path) -> None:

@@ -28,6 +28,7 @@ class Receiver:
     status: int = 200
     delay: float = 0
     requests: list[tuple[str, bytes]] = field(default_factory=list)
+    authorizations: list[str] = field(default_factory=list)
 
     def __post_init__(self) -> None:
         receiver = self
@@ -36,6 +37,7 @@ class Receiver:
             def do_POST(self) -> None:
                 body = self.rfile.read(int(self.headers.get("Content-Length", 0)))
                 time.sleep(receiver.delay)
+                receiver.authorizations.append(self.headers.get("Authorization", ""))
                 receiver.requests.append((self.path, body))
                 self.send_response(receiver.status)
                 self.end_headers()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import socket
+import threading
 import time
 from collections.abc import Callable, Iterator
 from datetime import UTC, datetime, timedelta
@@ -13,7 +14,7 @@ from pytest_django.fixtures import Settings
 from backups import notify, runner, services
 from backups.choices import Action, AlertState, Status, Trigger, Verdict
 from backups.errors import Problem
-from backups.models import Alert, Database, Snapshot, Verification
+from backups.models import Alert, Database, Run, Snapshot, Verification
 from portal.env import Environment
 from tests.backups.worlds import Shop, wait_until
 from tests.notify.conftest import Receiver, ended
@@ -307,6 +308,55 @@ def test_ping_that_fails_is_shown_without_its_address(
 
     assert receiver.messages() == [("PING_URL: failed", "failure")]
     assert receiver.bodies() == ["PING_URL could not be reached (URLError)."]
+
+
+def test_user_and_password_of_the_ping_address_are_shown_to_its_service_alone(
+    orders: Database,
+    receiver: Receiver,
+    pinged: Receiver,
+    settings: Settings,
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    settings.PING_URL = settings.PING_URL.replace("://", "://hcuser:Hc.s3cret%40x@")
+    run = Run.objects.get(pk=ended(orders, Action.BACKUP, Status.SUCCEEDED))
+
+    notify.run_began(run)
+    notify.run_ended(run.pk)
+
+    wait_until(lambda: len(pinged.requests) == 2, "both pings")
+    assert {path.partition("?")[0] for path, _ in pinged.requests} == {
+        "/ping/d34db33f", "/ping/d34db33f/start",
+    }  # fmt: skip
+    assert set(pinged.authorizations) == {"Basic aGN1c2VyOkhjLnMzY3JldEB4"}
+    assert receiver.requests == []
+    assert "s3cret" not in caplog.text
+
+
+@pytest.mark.parametrize(
+    "answer", [b"nonsense\r\n\r\n", b"HTTP/1.1 200 OK\r\nX: " + b"y" * 100_000 + b"\r\n\r\n"]
+)
+def test_a_service_that_speaks_no_http_is_told_of_in_a_sentence(
+    orders: Database,
+    receiver: Receiver,
+    settings: Settings,
+    answer: bytes,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as listening:
+        settings.PING_URL = f"http://u:hunter2@127.0.0.1:{listening.getsockname()[1]}/"
+
+        def serve() -> None:
+            client, _ = listening.accept()
+            with client:
+                client.recv(1 << 16)
+                client.sendall(answer)
+
+        threading.Thread(target=serve, daemon=True).start()
+        notify.run_ended(ended(orders, Action.BACKUP, Status.SUCCEEDED))
+
+    (body,) = receiver.bodies()
+    assert body.startswith("PING_URL could not be reached (")
+    assert "hunter2" not in body + capsys.readouterr().err
 
 
 def test_test_message_reaches_everyone(receiver: Receiver) -> None:

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import sys
+import traceback
+import zoneinfo
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -12,6 +15,7 @@ from django.core.exceptions import ImproperlyConfigured
 from portal.env import Environment, read_env_files
 
 Read = Callable[[Environment], Any]
+PROJECT = Path(__file__).resolve().parents[2]
 
 TAKEN: list[tuple[str, Read, Any]] = [
     ("  shop ", lambda e: e.text("X"), "shop"),
@@ -33,6 +37,11 @@ TAKEN: list[tuple[str, Read, Any]] = [
     ("s3cret", lambda e: e.secret("X"), "s3cret"),
     ("", lambda e: e.database("X", "sqlite:////tmp/p.sqlite3")["NAME"], "/tmp/p.sqlite3"),
     ("mysql://u:p@h:3307/n", lambda e: e.database("X", "sqlite:////x")["PORT"], 3307),
+    ("mysql://u:p%40ss%23%25%2F@h/n", lambda e: e.database("X", "sqlite:////x")["PASSWORD"], "p@ss#%/"),
+    ("mysql://u:p:ss@h/n", lambda e: e.database("X", "sqlite:////x")["PASSWORD"], "p:ss"),
+    ("sqlite:///here/p.db", lambda e: e.database("X", "sqlite:////x")["NAME"], str(PROJECT / "here/p.db")),
+    ("http://u:p@h:8000/a?b=c", lambda e: e.web_address("X"), "http://u:p@h:8000/a?b=c"),
+    ("", lambda e: e.web_address("X"), ""),
 ]
 REFUSED: list[tuple[str, Read]] = [
     ("", lambda e: e.text("X")),
@@ -59,6 +68,17 @@ REFUSED: list[tuple[str, Read]] = [
     ("nonsense", lambda e: e.database("X", "sqlite:////x")),
     ("oracle-of-delphi://h/n", lambda e: e.database("X", "sqlite:////x")),
     ("mysql://h:port/n", lambda e: e.database("X", "sqlite:////x")),
+    ("sqlite://", lambda e: e.database("X", "sqlite:////x")),
+    ("sqlite://:memory:", lambda e: e.database("X", "sqlite:////x")),
+    ("sqlite:////data/a#b", lambda e: e.database("X", "sqlite:////x")),
+    ("mysql://u:p@h/", lambda e: e.database("X", "sqlite:////x")),
+    ("postgres://u:p@h/n", lambda e: e.database("X", "sqlite:////x")),
+    ("postgresql://u:p@h/n", lambda e: e.database("X", "sqlite:////x")),
+    ("hc.example.com/ping", lambda e: e.web_address("X")),
+    ("ftp://hc.example.com/ping", lambda e: e.web_address("X")),
+    ("https://", lambda e: e.web_address("X")),
+    ("https://u:p/ss@hc.example.com/ping", lambda e: e.web_address("X")),
+    ("https://hc.example.com/a b", lambda e: e.web_address("X")),
 ]
 
 
@@ -87,6 +107,19 @@ def test_wrong_value_is_refused_in_one_sentence_that_names_it(
     assert len(sentence) < 400
 
 
+def test_a_machine_without_time_zones_is_told_what_it_lacks(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("X", "Europe/Rome")
+    known = zoneinfo.TZPATH
+    zoneinfo.ZoneInfo.clear_cache()
+    zoneinfo.reset_tzpath([])
+    monkeypatch.setitem(sys.modules, "tzdata", None)
+    try:
+        with pytest.raises(ImproperlyConfigured, match=r"^X cannot be .* Install tzdata"):
+            Environment().time_zone("X", "UTC")
+    finally:
+        zoneinfo.reset_tzpath(known)
+
+
 def test_secret_is_never_in_the_sentence(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("X", "hunter2")
 
@@ -96,7 +129,20 @@ def test_secret_is_never_in_the_sentence(monkeypatch: pytest.MonkeyPatch) -> Non
     assert "hunter2" not in str(refused.value)
 
 
-@pytest.mark.parametrize("url", ["mysql://u:hunter2@h:port/n", "hunter2"])
+@pytest.mark.parametrize(
+    "url",
+    [
+        "mysql://u:hunter2@h:port/n",
+        "hunter2",
+        "postgres://u:hunter2@h/n",
+        "mysql://u:hunter@2@h/n",
+        "mysql://u:hunter2#@h/n",
+        "mysql://u:hunter2%rd@h/n",
+        "mysql://u:hunter2/@h/n",
+        "mysql://u:1/hunter2@h/n",
+        "mysql://u:hunter2?@h/n",
+    ],
+)
 def test_password_of_a_database_address_is_never_in_the_sentence(
     url: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -104,6 +150,16 @@ def test_password_of_a_database_address_is_never_in_the_sentence(
 
     with pytest.raises(ImproperlyConfigured) as refused:
         Environment().database("X", "sqlite:////x")
+
+    assert "hunter" not in str(refused.value)
+    assert "hunter" not in "".join(traceback.format_exception(refused.value))
+
+
+def test_password_of_a_web_address_is_never_in_the_sentence(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("X", "https://u:hunter2/@hc.example.com/ping")
+
+    with pytest.raises(ImproperlyConfigured) as refused:
+        Environment().web_address("X")
 
     assert "hunter2" not in str(refused.value)
 
@@ -125,21 +181,6 @@ def test_file_that_cannot_be_read_is_named_by_its_variable(
 
     with pytest.raises(ImproperlyConfigured, match=r"^ZZ_UNREADABLE_FILE names a file that cannot be read"):
         Environment().text("ZZ_UNREADABLE")
-
-
-def test_families_of_variables_are_read_whole(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    (tmp_path / "key").write_text("k\n")
-    monkeypatch.setenv("ZZ_ID", "i")
-    monkeypatch.setenv("ZZ_KEY_FILE", str(tmp_path / "key"))
-    monkeypatch.setenv("ZZ_EMPTY", "")
-
-    assert Environment().starting_with("ZZ_") == {"ZZ_ID": "i", "ZZ_KEY": "k"}
-
-
-def test_a_backends_own_file_variable_is_passed_on_as_it_is(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("AWS_SHARED_CREDENTIALS_FILE", "/run/credentials")
-
-    assert Environment().starting_with("AWS_SHARED") == {"AWS_SHARED_CREDENTIALS_FILE": "/run/credentials"}
 
 
 def test_environment_wins_over_files_and_earlier_files_over_later(

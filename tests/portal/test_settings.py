@@ -15,7 +15,8 @@ WRONG = {
     "SECRET_KEY": "short",
     "DEBUG": "maybe",
     "CSRF_TRUSTED_ORIGINS": "backups.example.com",
-    "DATABASE_URL": "nonsense",
+    "DATABASE_URL": "postgres://portal:hunter2@db/portal",
+    "PING_URL": "hc.example.com/ping/hunter2",
     "TIME_ZONE": "Mars/Olympus",
     "MYSQL_PORT": "70000",
     "MYSQL_SSL_MODE": "SOMETIMES",
@@ -62,6 +63,7 @@ def test_wrong_value_stops_the_start_with_its_name(name: str) -> None:
     assert ran.returncode == 1
     assert name.removesuffix("_FILE") in ran.stderr
     assert "Traceback" not in ran.stderr
+    assert "hunter2" not in ran.stderr
 
 
 @pytest.mark.parametrize("way", WAYS, ids=["check", "backup", "gunicorn"])

@@ -39,7 +39,7 @@ def guarded(settings: Settings, monkeypatch: pytest.MonkeyPatch) -> tuple[str, .
     settings.NOTIFY_URLS = ["mailtos://ops:hunter2-mail@127.0.0.1:1/?to=a@b.cd"]
     settings.PING_URL = "http://127.0.0.1:1/hunter2-ping"
     settings.METRICS_TOKEN = "hunter2-metrics"
-    settings.RESTIC_ENVIRONMENT_SECRETS = {"AWS_SECRET_ACCESS_KEY": "hunter2-s3"}
+    monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", "hunter2-s3")
     monkeypatch.setenv("RESTIC_PASSWORD", "hunter2-restic")
     monkeypatch.setenv("MYSQL_PASSWORD", "hunter2-mysql")
     return (*OURS, settings.SECRET_KEY)

@@ -83,3 +83,29 @@ def test_env_files_fill_in_what_the_environment_leaves_open(
     settings = gate_settings(environment.env_with_files())
     assert (settings.threshold_seconds, settings.boot_grace_seconds) == (7, 6)
     assert "RESTIC_PASSWORD" not in os.environ
+
+
+def test_the_gate_refuses_what_it_cannot_read_and_leaves_the_rest_to_the_portal(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    dotenv = tmp_path / ".env"
+    monkeypatch.setattr(environment, "ENV_FILES", (dotenv,))
+
+    dotenv.write_text("RESTIC_PASSWORD=pa$$word\nSENTINEL_THRESHOLD_SECONDS=5\n")
+    assert gate_settings(environment.env_with_files()).threshold_seconds == 5
+    for text in (b"SENTINEL_THRESHOLD_SECONDS=$LONG", b"export SENTINEL_THRESHOLD_SECONDS = 5", b"A=\xe9"):
+        dotenv.write_bytes(text)
+        with pytest.raises(ImproperlyConfigured, match=rf"^Line 1 of {dotenv}"):
+            environment.env_with_files()
+
+
+def test_a_gate_that_may_not_see_the_secrets_is_told_its_settings(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Unreadable as a folder is, whoever runs the tests."""
+    monkeypatch.setattr(environment, "ENV_FILES", (tmp_path,))
+
+    with pytest.raises(ImproperlyConfigured, match="cannot be read by user"):
+        environment.env_with_files()
+    monkeypatch.setenv("MYSQL_DATABASE", "orders")
+    assert gate_settings(environment.env_with_files()).database == "orders"

@@ -157,10 +157,14 @@ class Handler(BaseHTTPRequestHandler):
 
 def status(code: int) -> Callable[[Handler], None]:
     """The storage says no, in the way of S3."""
+    return refuse(code, *_CODES[code])
+
+
+def refuse(code: int, name: str, message: str) -> Callable[[Handler], None]:
+    """The storage says no, with this status, name and message."""
 
     def say(handler: Handler) -> None:
         handler.body()
-        name, message = _CODES[code]
         text = f"<Error><Code>{name}</Code><Message>{message}</Message></Error>".encode()
         handler.send_response_only(code)
         handler.send_header("Content-Type", "application/xml")
