@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 from django.conf import settings
 
 from backups import mysql, restic
 from backups.models import Database, Repository
-from backups.secrets import resolve, resolve_optional
+from backups.secrets import resolve, resolve_optional, where
 
 
 def repository_access(repository: Repository) -> restic.Access:
@@ -16,16 +18,54 @@ def repository_access(repository: Repository) -> restic.Access:
         ("AWS_ACCESS_KEY_ID", repository.access_key_ref),
         ("AWS_SECRET_ACCESS_KEY", repository.secret_key_ref),
     ):
-        if value := resolve_optional(reference):
+        if value := resolve_optional(reference, of=f"{name} of {_named(repository)}"):
             secrets[name] = value
     return restic.Access(
         program=restic.find(),
         url=repository.url,
-        password=resolve(repository.password_ref),
+        password=resolve(repository.password_ref, of=f"the password of {_named(repository)}"),
         secrets=secrets,
         cache_dir=settings.RESTIC_CACHE_DIR,
         patience_seconds=settings.STORAGE_PATIENCE_SECONDS,
+        names=_names(repository),
     )
+
+
+def _named(repository: Repository) -> str:
+    return f"repository {repository.name}" if repository.name else "the repository"
+
+
+def _names(repository: Repository) -> restic.Names:
+    """What sentences call it and what sets it: the environment, or fields of its row."""
+    if repository._state.adding:
+        return restic.Names()
+    is_first = repository.databases.filter(is_primary=True).exists()
+    by_environment = is_first and repository.url == settings.RESTIC_REPOSITORY
+    keys = [repository.access_key_ref, repository.secret_key_ref]
+    names = restic.Names(
+        name=repository.name,
+        known=what_is_known(repository),
+        known_id=repository.restic_id,
+        address="RESTIC_REPOSITORY" if by_environment else f"the location of {repository} in the portal",
+        password=where(repository.password_ref, f"the password of {repository}"),
+        keys=", ".join(where(each, f"a key of {repository}") for each in keys if each)
+        or "the storage's keys",
+    )
+    if is_first:
+        return names
+    return replace(names, another="add it in the portal under another name and give it to the database")
+
+
+def what_is_known(repository: Repository) -> str:
+    """What the portal knows to lie in it, in words; empty where it knows of nothing yet."""
+    present = repository.snapshots.filter(forgotten_at=None)
+    newest = present.only("time").first()
+    if newest is not None:
+        time = f"{newest.local_time:%Y-%m-%d %H:%M}"
+        return f"{repository} with {present.count()} snapshots, the newest of {time}"
+    if repository.restic_id or repository.snapshots.exists():
+        return f"{repository} without a snapshot"
+    return ""
 
 
 def database_server(database: Database) -> mysql.Server:
@@ -34,7 +74,7 @@ def database_server(database: Database) -> mysql.Server:
         host=database.host,
         port=database.port,
         user=database.user,
-        password=resolve(database.password_ref),
+        password=resolve(database.password_ref, of=f"the password of database {database}"),
         ssl_mode=database.ssl_mode,
         ssl_ca=database.ssl_ca,
         **({} if database.is_primary else _set_in_the_portal(database)),
@@ -57,7 +97,7 @@ def scratch_server(database: Database) -> mysql.Server:
         host=settings.VERIFY_MYSQL_HOST,
         port=settings.VERIFY_MYSQL_PORT,
         user=settings.VERIFY_MYSQL_USER,
-        password=resolve("env:VERIFY_MYSQL_PASSWORD"),
+        password=resolve("env:VERIFY_MYSQL_PASSWORD", of="the password of VERIFY_MYSQL_USER"),
         ssl_mode=database.ssl_mode,
         ssl_ca=database.ssl_ca,
         account_set_by="VERIFY_MYSQL_USER and VERIFY_MYSQL_PASSWORD",

@@ -22,7 +22,6 @@ def run(run: Run, progress: Progress) -> Outcome:
     """Check structure and, as the options say, data. Raises Problem when something is damaged."""
     progress.phase("check")
     access = opened(run, progress)
-    restic.probe(access, tick=progress.tick)
     complaints: list[str] = []
 
     def hear(line: str) -> None:

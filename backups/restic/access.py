@@ -13,6 +13,21 @@ PATIENCE_SECONDS = 900.0
 
 
 @dataclass(frozen=True)
+class Names:
+    """What sentences call a repository, and what sets it, as whoever reads them knows it."""
+
+    name: str = ""
+    # What the portal knows to lie at its address, with restic's id of it; both empty where of nothing.
+    known: str = ""
+    known_id: str = ""
+    address: str = "RESTIC_REPOSITORY"
+    password: str = "RESTIC_PASSWORD"  # noqa: S105  its name
+    keys: str = "AWS_ACCESS_KEY_ID, AWS_SECRET_ACCESS_KEY"
+    # How a person says that another one is to be used from now on.
+    another: str = "run `manage.py bootstrap --new repository`"
+
+
+@dataclass(frozen=True)
 class Access:
     """How to reach a repository. The secrets are shown to restic alone, in its environment."""
 
@@ -24,6 +39,7 @@ class Access:
     # In which times among the arguments are read; empty is that of this process.
     zone: str = ""
     patience_seconds: float = PATIENCE_SECONDS
+    names: Names = Names()
 
     def argv(self, args: Sequence[str]) -> tuple[str, ...]:
         """restic with `args`; a request without an answer is given up after a third of the patience."""

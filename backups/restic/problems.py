@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import re
+import shlex
 from collections.abc import Sequence
+from pathlib import Path
 
 from backups import process
 from backups.errors import Problem
@@ -20,6 +22,19 @@ class ResticError(Problem):
 
 class NoRepository(ResticError):
     """There is no repository at the location (exit status 10)."""
+
+
+class OtherRepository(ResticError):
+    """There is a repository at the location, and not the one that is known to lie there."""
+
+    def __init__(self, what: str, access: Access, found_id: str = "") -> None:
+        self.found_id = found_id
+        super().__init__(
+            what,
+            do="If its disk or share is not mounted, or another one is, mount the right one; if the address "
+            f"is wrong, correct {access.names.address}. If the one that is there is to be used from now on, "
+            f"{access.names.another}; what the known one held stays listed.",
+        )
 
 
 class WrongPassword(ResticError):
@@ -149,7 +164,7 @@ def _unreachable_from_words(text: str, access: Access, lines: Sequence[str]) -> 
     if re.search(r"access denied|accessdenied|invalidaccesskeyid|signaturedoesnotmatch|403 forb", text):
         return AccessDenied(
             f"The storage of {access.url} refuses our keys.",
-            do="Check AWS_ACCESS_KEY_ID, AWS_SECRET_ACCESS_KEY and the bucket's policy.",
+            do=f"Check {access.names.keys} and the bucket's policy.",
         )
     if re.search(r"returned error, retrying|connection refused|no such host|i/o timeout|dial tcp", text):
         return unreachable(access, lines)
@@ -158,9 +173,16 @@ def _unreachable_from_words(text: str, access: Access, lines: Sequence[str]) -> 
 
 def no_bucket(access: Access) -> NoBucket:
     """The storage works, and the bucket is not there."""
+    names = access.names
+    if names.known:
+        return NoBucket(
+            f"The storage answers, but has no bucket as {access.url} names it, where the portal knows "
+            f"{names.known}.",
+            do=_lost(access, "If it is the wrong storage"),
+        )
     return NoBucket(
         f"The storage answers, but has no bucket as {access.url} names it.",
-        do="Make the bucket, or correct RESTIC_REPOSITORY.",
+        do=f"Make the bucket, or correct {names.address}.",
     )
 
 
@@ -176,17 +198,48 @@ def unreachable(access: Access, lines: Sequence[str] = ()) -> RepositoryUnreacha
 
 
 def _no_repository(access: Access, _lines: Sequence[str]) -> NoRepository:
+    names = access.names
+    if names.known:
+        return NoRepository(
+            f"There is no repository at {access.url}, where the portal knows {names.known}{_folder(access)}.",
+            do=_lost(access, "If its disk or share is not mounted, mount it; if the address is wrong"),
+        )
+    named = ["--repository", names.name] if names.name else []
+    init = shlex.join(["manage.py", "repository", "init", *named])
     return NoRepository(
-        f"There is no repository at {access.url}.",
-        do="If it is a new one, run `manage.py repository init`; if not, correct "
-        "RESTIC_REPOSITORY or see why its files are gone.",
+        f"There is no repository at {access.url}{_folder(access)}.",
+        do=f"If it is a new one, run `{init}`; if not, mount its disk, correct {names.address} or see why "
+        "its files are gone.",
     )
+
+
+def _lost(access: Access, first: str) -> str:
+    """What to do where a known one is not found: another is not made in its place unasked."""
+    return (
+        f"{first}, correct {access.names.address}. No other one was made in its place. If it is lost and a "
+        f"new one is to begin there, {access.names.another}; what the lost one held stays listed."
+    )
+
+
+def _folder(access: Access) -> str:
+    """What there is in its place, of one in a folder: a disk that is not mounted leaves an empty one."""
+    if not access.url.startswith("/"):
+        return ""
+    wanted = Path(access.url)
+    try:
+        there = next(folder for folder in (wanted, *wanted.parents) if folder.exists())
+        is_empty = there.is_dir() and next(there.iterdir(), None) is None
+    except OSError:
+        return ""
+    if is_empty:
+        return f"; the folder {there} is empty"
+    return f"; there is no folder {wanted}" if there != wanted else ""
 
 
 def _wrong_password(access: Access, _lines: Sequence[str]) -> WrongPassword:
     return WrongPassword(
         f"The password does not open the repository {access.url}.",
-        do="Set RESTIC_PASSWORD to the one that it was made with.",
+        do=f"Set {access.names.password} to the one that it was made with.",
     )
 
 

@@ -11,12 +11,13 @@ from http.client import HTTPConnection, HTTPException, HTTPSConnection
 
 from backups import process
 from backups.restic.access import Access
-from backups.restic.answers import Lock, SnapshotInfo, parse_lock, parse_snapshots
+from backups.restic.answers import Lock, SnapshotInfo, parse_lock, parse_repository_id, parse_snapshots
 from backups.restic.arguments import cat_config_args, cat_lock_args, list_locks_args, snapshots_args
 from backups.restic.calls import PROBE_DEADLINE_SECONDS, call, call_of_snapshots, in_time
 from backups.restic.patience import Patience
 from backups.restic.problems import (
     NoRepository,
+    OtherRepository,
     RepositoryUnreachable,
     ResticError,
     UnreadableSnapshots,
@@ -27,10 +28,11 @@ from backups.restic.problems import (
 _BUCKET_SECONDS = 15.0
 
 
-def probe(access: Access, *, tick: process.Tick | None = None) -> None:
-    """Make sure within seconds that the repository is there and the password opens it."""
+def probe(access: Access, *, tick: process.Tick | None = None) -> str:
+    """Make sure within seconds that the repository is there, is the one known and opens; answers its id."""
     with _probing(access) as begun:
         begun.settle(tick)
+        return begun.repository_id
 
 
 def probed_call(
@@ -43,10 +45,10 @@ def probed_call(
     tick: process.Tick,
     pass_fds: Sequence[int],
 ) -> process.Completed:
-    """`call`, with a `probe` beside it until restic says the first word about its work.
+    """`call`, with a `probe` beside it, whose failures count until restic says the first word of its work.
 
-    Then it has opened the repository itself. One after the other, both would take half a second to
-    derive the key from the password.
+    Then it has opened the repository itself; whether it is the one known is left for the probe to say.
+    One after the other, both would take half a second to derive the key from the password.
     """
     opened = False
 
@@ -58,14 +60,23 @@ def probed_call(
     with _probing(access) as begun:
 
         def look() -> None:
-            if not opened:
+            try:
                 begun.look()
+            except OtherRepository:
+                raise
+            except ResticError:
+                if not opened:
+                    raise
             tick()
 
         try:
-            return call(
+            completed = call(
                 access, args, doing=doing, on_stdout=read, on_stderr=on_stderr, tick=look, pass_fds=pass_fds
             )
+            if access.names.known_id and not begun.repository_id:
+                # Done before the probe was, or the probe had met with something that is over by now.
+                probe(access, tick=tick)
+            return completed
         except RepositoryUnreachable:
             raise  # the probe would say so too, and later
         except ResticError:
@@ -91,6 +102,7 @@ class _Probe:
         self._running = running
         self._until = time.monotonic() + PROBE_DEADLINE_SECONDS
         self._settled = False
+        self.repository_id = ""
 
     def look(self) -> None:
         """Raise what `probe` would as soon as that is known; does not wait for it."""
@@ -107,11 +119,24 @@ class _Probe:
                 tick, self._until - time.monotonic(), on_stderr=Patience(self._access).hear
             )
         if completed.returncode == 0:
+            self.repository_id = parse_repository_id(completed.stdout)
+            _refuse_another(self._access, self.repository_id)
             return
         error = error_from(completed, self._access, "opening the repository")
         if isinstance(error, NoRepository) and _bucket_is_missing(self._access.url):
             error = no_bucket(self._access)
         raise error
+
+
+def _refuse_another(access: Access, found_id: str) -> None:
+    names = access.names
+    if names.known_id not in ("", found_id):
+        raise OtherRepository(
+            f"The repository at {access.url} is another one (restic's id {found_id[:8] or 'is not told'}) "
+            f"than the portal knows there ({names.known_id[:8]}): {names.known}.",
+            access,
+            found_id,
+        )
 
 
 def _bucket_is_missing(url: str) -> bool:
