@@ -53,9 +53,9 @@ def other_case_words(database: Database) -> Iterable[str]:
     for name, count in sorted(sources.items()):
         if name.casefold() == database.database.casefold():
             yield (
-                f"{count} snapshots in the repository {database.repository} are of {name}, which is not set"
-                f" up here: no list has them, and they are never forgotten. Add a database called {name} in the "
-                "portal, which takes them over."
+                f"{count} snapshots in the repository {database.repository} are of {name}, which is not set "
+                "up here: no list has them, and they are never forgotten. Add a database of that name in "
+                "the portal, which takes them over."
             )
 
 

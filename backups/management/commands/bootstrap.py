@@ -26,7 +26,7 @@ class Command(VedettaCommand):
     )
 
     def add_own_arguments(self, parser: ArgumentParser) -> None:
-        things = [configuration.DATABASE, configuration.REPOSITORY]
+        things = [configuration.DATABASE, configuration.REPOSITORY, configuration.HOST]
         parser.add_argument(
             "--moved", action="append", choices=things, default=[],
             help="it is the same one, and lies now where the environment says",
