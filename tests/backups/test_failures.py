@@ -65,7 +65,7 @@ def test_no_repository(mariadb_portal: Portal) -> None:
 
     ran = mariadb_portal.backup()
 
-    assert_failed(ran, mariadb_portal, f"There is no repository at {place}", "repository init")
+    assert_failed(ran, mariadb_portal, f"There is no repository at {place}", "mount it")
     assert not place.exists()
     place.with_name("moved away").rename(place)
     assert_next_succeeds(mariadb_portal)
