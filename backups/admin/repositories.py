@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 from django.contrib import admin
 from django.http import HttpRequest, HttpResponse
 from unfold.decorators import action, display
@@ -33,6 +35,12 @@ class RepositoryAdmin(SetUpAdmin):
     )
     hinted = dict.fromkeys(("password_ref", "access_key_ref", "secret_key_ref"), "hint_secret")
     readonly_fields = ("health_label", "checked", "holds", "sized", "check_error")
+
+    def save_model(self, request: HttpRequest, obj: Any, form: Any, change: bool) -> None:
+        """Save; a location that was a slip, and at which nothing lies, says nothing of the right one."""
+        if "url" in form.changed_data and not (obj.pk and obj.snapshots.exists()):
+            obj.restic_id = ""
+        super().save_model(request, obj, form, change)
 
     @display(description="Health", label=_HEALTH_COLOURS, ordering="health")
     def state(self, repository: Repository) -> tuple[str, str]:

@@ -133,7 +133,7 @@ def test_s3_without_the_bucket(mariadb_shop: Shop, make_portal: MakePortal, s3_s
     portal.shell(
         "from backups.models import Repository;"
         "from django.conf import settings;"
-        "Repository.objects.update(url=settings.RESTIC_REPOSITORY)"
+        "Repository.objects.update(url=settings.RESTIC_REPOSITORY, restic_id='')"
     )
 
     ran = portal.backup()
