@@ -8,7 +8,7 @@ from django.conf import settings
 
 from backups import mysql, restic
 from backups.models import Database, Repository
-from backups.secrets import resolve, resolve_optional, where
+from backups.secrets import named_place, resolve, resolve_optional
 
 
 def repository_access(repository: Repository) -> restic.Access:
@@ -27,6 +27,7 @@ def repository_access(repository: Repository) -> restic.Access:
         secrets=secrets,
         cache_dir=settings.RESTIC_CACHE_DIR,
         patience_seconds=settings.STORAGE_PATIENCE_SECONDS,
+        **_set_for(repository),
         names=_names(repository),
     )
 
@@ -35,23 +36,23 @@ def _named(repository: Repository) -> str:
     return f"repository {repository.name}" if repository.name else "the repository"
 
 
+def _set_for(repository: Repository) -> dict[str, str]:
+    """Where a person finds what the repository is reached with: names in the environment, or its own row."""
+    is_the_environments = repository.url == settings.RESTIC_REPOSITORY
+    return {
+        "url_set_by": "RESTIC_REPOSITORY"
+        if is_the_environments
+        else f"the location of {repository} in the portal",
+        "password_set_by": named_place(repository.password_ref),
+    }
+
+
 def _names(repository: Repository) -> restic.Names:
-    """What sentences call it and what sets it: the environment, or fields of its row."""
+    """What is known to lie at its address."""
     if repository._state.adding:
         return restic.Names()
-    is_first = repository.databases.filter(is_primary=True).exists()
-    by_environment = is_first and repository.url == settings.RESTIC_REPOSITORY
-    keys = [repository.access_key_ref, repository.secret_key_ref]
-    names = restic.Names(
-        name=repository.name,
-        known=what_is_known(repository),
-        known_id=repository.restic_id,
-        address="RESTIC_REPOSITORY" if by_environment else f"the location of {repository} in the portal",
-        password=where(repository.password_ref, f"the password of {repository}"),
-        keys=", ".join(where(each, f"a key of {repository}") for each in keys if each)
-        or "the storage's keys",
-    )
-    if is_first:
+    names = restic.Names(name=repository.name, known=what_is_known(repository), known_id=repository.restic_id)
+    if repository.databases.filter(is_primary=True).exists():
         return names
     return replace(names, another="add it in the portal under another name and give it to the database")
 
@@ -61,8 +62,9 @@ def what_is_known(repository: Repository) -> str:
     present = repository.snapshots.filter(forgotten_at=None)
     newest = present.only("time").first()
     if newest is not None:
-        time = f"{newest.local_time:%Y-%m-%d %H:%M}"
-        return f"{repository} with {present.count()} snapshots, the newest of {time}"
+        count = present.count()
+        held = "1 snapshot" if count == 1 else f"{count} snapshots"
+        return f"{repository} with {held}, the newest of {newest.local_time:%Y-%m-%d %H:%M}"
     if repository.restic_id or repository.snapshots.exists():
         return f"{repository} without a snapshot"
     return ""

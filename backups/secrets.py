@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import re
 from pathlib import Path
 
@@ -29,20 +30,6 @@ def is_portals_own(reference: str) -> bool:
     return reference.removeprefix("env:").removesuffix("_FILE") in _PORTALS_OWN
 
 
-def where(reference: str, of: str) -> str:
-    """What a person sets to change the secret behind `reference`, which is `of` something.
-
-    The environment's first names speak for themselves.
-    """
-    kind, _, place = reference.partition(":")
-    if kind == "env" and place in _WELL_KNOWN:
-        return place
-    return f"{place} ({of})" if kind == "env" else f"the file {place} ({of})"
-
-
-_WELL_KNOWN = {"RESTIC_PASSWORD", "AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY", "MYSQL_PASSWORD"}
-
-
 def resolve(reference: str, *, of: str = "") -> str:
     """The secret behind `reference`, without the newline at its end; `of` says whose it is, in sentences.
 
@@ -66,6 +53,14 @@ def resolve(reference: str, *, of: str = "") -> str:
             do="Give it a file of its own, with the password alone in it.",
         )
     return value
+
+
+def named_place(reference: str) -> str:
+    """Where a secret is to be put right, for sentences: the variable that is really read, or the file."""
+    kind, _, place = reference.partition(":")
+    if kind == "env":
+        return f"{place}_FILE" if os.environ.get(f"{place}_FILE") else place
+    return f"the file {place}"
 
 
 def resolve_optional(reference: str, *, of: str = "") -> str:

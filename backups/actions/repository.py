@@ -67,7 +67,7 @@ def init(run: Run, progress: Progress) -> Outcome:
         identity.meet(run.repository, access, progress.tick)
         sentence = (
             f"Made a new repository at {access.url} ({run.repository}), as the portal knew of none there. If "
-            f"backups were to be there, see whether its disk is mounted and {access.names.address} is right."
+            f"backups were to be there, see whether its disk is mounted and {access.url_set_by} is right."
         )
     else:
         sentence = (

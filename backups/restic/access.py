@@ -14,15 +14,12 @@ PATIENCE_SECONDS = 900.0
 
 @dataclass(frozen=True)
 class Names:
-    """What sentences call a repository, and what sets it, as whoever reads them knows it."""
+    """What sentences call a repository, and what the portal knows to lie at its address."""
 
     name: str = ""
-    # What the portal knows to lie at its address, with restic's id of it; both empty where of nothing.
+    # In words, and restic's id of it; both are empty where nothing is known yet.
     known: str = ""
     known_id: str = ""
-    address: str = "RESTIC_REPOSITORY"
-    password: str = "RESTIC_PASSWORD"  # noqa: S105  its name
-    keys: str = "AWS_ACCESS_KEY_ID, AWS_SECRET_ACCESS_KEY"
     # How a person says that another one is to be used from now on.
     another: str = "run `manage.py bootstrap --new repository`"
 
@@ -39,6 +36,9 @@ class Access:
     # In which times among the arguments are read; empty is that of this process.
     zone: str = ""
     patience_seconds: float = PATIENCE_SECONDS
+    # Where a person finds what may be wrong, for sentences.
+    url_set_by: str = "RESTIC_REPOSITORY"
+    password_set_by: str = "RESTIC_PASSWORD"  # noqa: S105  a name
     names: Names = Names()
 
     def argv(self, args: Sequence[str]) -> tuple[str, ...]:

@@ -32,7 +32,7 @@ class OtherRepository(ResticError):
         super().__init__(
             what,
             do="If its disk or share is not mounted, or another one is, mount the right one; if the address "
-            f"is wrong, correct {access.names.address}. If the one that is there is to be used from now on, "
+            f"is wrong, correct {access.url_set_by}. If the one that is there is to be used from now on, "
             f"{access.names.another}; what the known one held stays listed.",
         )
 
@@ -164,7 +164,7 @@ def _unreachable_from_words(text: str, access: Access, lines: Sequence[str]) -> 
     if re.search(r"access denied|accessdenied|invalidaccesskeyid|signaturedoesnotmatch|403 forb", text):
         return AccessDenied(
             f"The storage of {access.url} refuses our keys.",
-            do=f"Check {access.names.keys} and the bucket's policy.",
+            do="Check AWS_ACCESS_KEY_ID, AWS_SECRET_ACCESS_KEY and the bucket's policy.",
         )
     if re.search(r"returned error, retrying|connection refused|no such host|i/o timeout|dial tcp", text):
         return unreachable(access, lines)
@@ -173,16 +173,9 @@ def _unreachable_from_words(text: str, access: Access, lines: Sequence[str]) -> 
 
 def no_bucket(access: Access) -> NoBucket:
     """The storage works, and the bucket is not there."""
-    names = access.names
-    if names.known:
-        return NoBucket(
-            f"The storage answers, but has no bucket as {access.url} names it, where the portal knows "
-            f"{names.known}.",
-            do=_lost(access, "If it is the wrong storage"),
-        )
     return NoBucket(
         f"The storage answers, but has no bucket as {access.url} names it.",
-        do=f"Make the bucket, or correct {names.address}.",
+        do=f"Make the bucket, or correct {access.url_set_by}.",
     )
 
 
@@ -198,27 +191,25 @@ def unreachable(access: Access, lines: Sequence[str] = ()) -> RepositoryUnreacha
 
 
 def _no_repository(access: Access, _lines: Sequence[str]) -> NoRepository:
-    names = access.names
-    if names.known:
-        return NoRepository(
-            f"There is no repository at {access.url}, where the portal knows {names.known}{_folder(access)}.",
-            do=_lost(access, "If its disk or share is not mounted, mount it; if the address is wrong"),
-        )
-    named = ["--repository", names.name] if names.name else []
+    named = ["--repository", access.names.name] if access.names.name else []
     init = shlex.join(["manage.py", "repository", "init", *named])
     return NoRepository(
         f"There is no repository at {access.url}{_folder(access)}.",
-        do=f"If it is a new one, run `{init}`; if not, mount its disk, correct {names.address} or see why "
-        "its files are gone.",
+        do=f"If it is a new one, run `{init}`; if not, mount its disk, correct {access.url_set_by} or see "
+        "why its files are gone.",
     )
 
 
-def _lost(access: Access, first: str) -> str:
-    """What to do where a known one is not found: another is not made in its place unasked."""
-    return (
-        f"{first}, correct {access.names.address}. No other one was made in its place. If it is lost and a "
-        f"new one is to begin there, {access.names.another}; what the lost one held stays listed."
-    )
+def gone(missing: NoRepository | NoBucket, access: Access) -> NoRepository | NoBucket:
+    """The same of one that the portal knows to be there: no other one is made in its place unasked."""
+    if access.names.known:
+        missing.what = f"{missing.what.removesuffix('.')}, where the portal knows {access.names.known}."
+        missing.do = (
+            f"If its disk or share is not mounted, mount it; if the address is wrong, correct "
+            f"{access.url_set_by}. No other one was made in its place. If it is lost and a new one is to "
+            f"begin there, {access.names.another}; what the lost one held stays listed."
+        )
+    return missing
 
 
 def _folder(access: Access) -> str:
@@ -232,14 +223,14 @@ def _folder(access: Access) -> str:
     except OSError:
         return ""
     if is_empty:
-        return f"; the folder {there} is empty"
-    return f"; there is no folder {wanted}" if there != wanted else ""
+        return f" (the folder {there} is empty)"
+    return f" (there is no folder {wanted})" if there != wanted else ""
 
 
 def _wrong_password(access: Access, _lines: Sequence[str]) -> WrongPassword:
     return WrongPassword(
         f"The password does not open the repository {access.url}.",
-        do=f"Set {access.names.password} to the one that it was made with.",
+        do=f"Set {access.password_set_by} to the one that it was made with.",
     )
 
 

@@ -16,12 +16,14 @@ from backups.restic.arguments import cat_config_args, cat_lock_args, list_locks_
 from backups.restic.calls import PROBE_DEADLINE_SECONDS, call, call_of_snapshots, in_time
 from backups.restic.patience import Patience
 from backups.restic.problems import (
+    NoBucket,
     NoRepository,
     OtherRepository,
     RepositoryUnreachable,
     ResticError,
     UnreadableSnapshots,
     error_from,
+    gone,
     no_bucket,
 )
 
@@ -114,6 +116,12 @@ class _Probe:
         if self._settled:
             return
         self._settled = True
+        try:
+            self._judge(tick)
+        except (NoRepository, NoBucket) as missing:
+            raise gone(missing, self._access) from None
+
+    def _judge(self, tick: process.Tick | None) -> None:
         with in_time(self._access):
             completed = self._running.completed(
                 tick, self._until - time.monotonic(), on_stderr=Patience(self._access).hear
