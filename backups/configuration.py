@@ -92,6 +92,15 @@ def from_environment(
     return followed
 
 
+def decided_words(model: type[Database | Repository]) -> str:
+    """What a person who is about to change a first row in the portal has to know."""
+    names = ", ".join(_DECIDED[model].values())
+    return (
+        f"The environment decides here ({names}): what is set otherwise is set back, or asked about, at the "
+        "next start of the set-up."
+    )
+
+
 def _changes(
     before: Collection[Database | Repository], after: Collection[Database | Repository]
 ) -> list[str]:

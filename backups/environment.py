@@ -48,7 +48,7 @@ def _not_taken_over(database: Database) -> Iterator[str]:
             said, known = getattr(settings, name), getattr(row, field)
             if said != known:
                 yield (
-                    f"{name} says {said or 'nothing'}, and the portal has {known or 'nothing'} for {row} "
+                    f"{name} says {_shown(said)}, and the portal has {_shown(known)} for {row} "
                     "until `manage.py bootstrap` takes the former over, as each start of the set-up does."
                 )
 
@@ -66,11 +66,15 @@ def overruled(database: Database) -> list[str]:
         said, known = getattr(settings, name), getattr(database, field)
         if said not in (known, getattr(unchanged, field)):
             found.append(
-                f"{name} says {said}, and the portal has {known if known != '' else 'nothing'} for "
+                f"{name} says {said}, and the portal has {_shown(known)} for "
                 f"{database}, which counts: the former is read when a database is first set up. Change it in "
                 "the portal, or set it back."
             )
     return found
+
+
+def _shown(value: object) -> object:
+    return "nothing" if value == "" else value
 
 
 def disagreement(database: Database) -> Problem | None:

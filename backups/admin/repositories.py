@@ -10,7 +10,7 @@ from unfold.decorators import action, display
 from unfold.enums import ActionVariant
 from unfold.forms import BaseDialogForm
 
-from backups import humane
+from backups import configuration, humane
 from backups.admin.base import SetUpAdmin
 from backups.admin.dialogs import CheckForm, dialog
 from backups.choices import Action, Health
@@ -35,6 +35,13 @@ class RepositoryAdmin(SetUpAdmin):
     )
     hinted = dict.fromkeys(("password_ref", "access_key_ref", "secret_key_ref"), "hint_secret")
     readonly_fields = ("health_label", "checked", "holds", "sized", "check_error")
+
+    def get_fieldsets(self, request: HttpRequest, obj: Repository | None = None) -> Any:
+        """With a word on what the environment decides, where it does."""
+        (name, options), *others = super().get_fieldsets(request, obj)
+        if obj is not None and obj.databases.filter(is_primary=True).exists():
+            options = {**options, "description": configuration.decided_words(Repository)}
+        return [(name, options), *others]
 
     def save_model(self, request: HttpRequest, obj: Any, form: Any, change: bool) -> None:
         """Save; a location that was a slip, and at which nothing lies, says nothing of the right one."""

@@ -196,6 +196,12 @@ def test_a_location_that_was_a_slip_says_nothing_of_the_right_one(db: None, logi
     assert (wrong.url, wrong.restic_id) == ("/srv/elsewhere", "b" * 64)
 
 
+def test_the_first_rows_forms_say_what_the_environment_decides(past: History, login: Login) -> None:
+    client = login("Administrator")
+    for row, names in ((past.databases[0], "MYSQL_HOST, MYSQL_PORT"), (past.repository, "RESTIC_REPOSITORY")):
+        assert f"The environment decides here ({names}" in client.get(page_url(row)).content.decode()
+
+
 def press_test(client: Client, database: Database) -> Any:
     """Confirm the dialog behind "Test connection"."""
     url = reverse("admin:backups_database_test_connection", args=[database.pk])

@@ -44,6 +44,7 @@ def stored(
     tags: Sequence[str] = ("vedetta", "database:shop"),
 ) -> None:
     """A snapshot of each of these days, and its run where the portal knows one."""
+    ids = []
     for day in days:
         answer = restic(
             database.repository, "backup", "--json", "--host", host,
@@ -51,15 +52,14 @@ def stored(
             *(argument for tag in tags for argument in ("--tag", tag)),
             "--stdin", "--stdin-filename", path, stdin=f"-- {day} {path}\n".encode(),
         )  # fmt: skip
-        if by is not None:
-            sync(database.repository)
-            run = Run.objects.create(
-                action=Action.BACKUP, trigger=by, database=database, repository=database.repository,
-                status=Status.SUCCEEDED,
-            )  # fmt: skip
-            snapshot_id = json.loads(answer.splitlines()[-1])["snapshot_id"]
-            Snapshot.objects.filter(snapshot_id=snapshot_id).update(made_by=run)
+        ids.append(json.loads(answer.splitlines()[-1])["snapshot_id"])
     sync(database.repository)
+    for snapshot_id in ids if by is not None else ():
+        run = Run.objects.create(
+            action=Action.BACKUP, trigger=by, database=database, repository=database.repository,
+            status=Status.SUCCEEDED,
+        )  # fmt: skip
+        Snapshot.objects.filter(snapshot_id=snapshot_id).update(made_by=run)
 
 
 def days_left(database: Database, host: str = "") -> list[int]:
