@@ -123,7 +123,7 @@ def test_s3_down(mariadb_shop: Shop, make_portal: MakePortal, tmp_path: Path, em
         assert_failed(ran, portal, "cannot be reached", "connection refused", "Check the network")
 
         server.create_bucket("goes-down")
-        assert portal.manage("repository", "init").code == 0
+        assert portal.manage("bootstrap", "--new", "repository").code == 0
         assert_next_succeeds(portal)
 
 
