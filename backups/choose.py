@@ -20,6 +20,8 @@ from backups.models import Database, Restore, Run, Snapshot, SnapshotQuerySet
 # As far as two machines' clocks may differ.
 CLOCKS_DIFFER = timedelta(minutes=1)
 _FIRST_YEAR, _LAST_YEAR = 1970, 9000
+# Of several that are meant by one beginning.
+_NAMED = 5
 _LIST_THEM = "List them with `manage.py snapshots`."
 
 
@@ -90,11 +92,13 @@ def snapshot_named(database: Database, text: str) -> Snapshot:
         raise Problem(
             f"{text!r} is no snapshot.", do="Give latest, or at least four digits of its id (0-9, a-f)."
         )
-    found = list(_present(database).filter(snapshot_id__startswith=text)[:2])
+    alike = _present(database).filter(snapshot_id__startswith=text).select_related("repository")
+    found = list(alike.order_by("pk")[:_NAMED])
     if not found:
         raise _not_of(database, text)
     if len(found) > 1:
-        raise Problem(f"Several snapshots begin with {text}.", do="Give more digits of the id.")
+        named = ", ".join(f"{each.short_id} ({each.repository})" for each in found)
+        raise Problem(f"Several snapshots begin with {text}: {named}.", do="Give more digits of the id.")
     return found[0]
 
 

@@ -40,15 +40,30 @@ ROLES: dict[str, tuple[str, ...]] = {
 
 
 # What `bootstrap --moved` and `--new` can be said of.
-DATABASE, REPOSITORY = "database", "repository"
+DATABASE, REPOSITORY, HOST = "database", "repository", "host"
+# What the environment decides of the first rows, whatever the portal has.
+_DECIDED = {
+    Database: {
+        "host": "MYSQL_HOST", "port": "MYSQL_PORT", "user": "MYSQL_USER", "database": "MYSQL_DATABASE",
+        "ssl_mode": "MYSQL_SSL_MODE", "ssl_ca": "MYSQL_SSL_CA",
+    },
+    Repository: {"url": "RESTIC_REPOSITORY", "check_interval": "BACKUP_CHECK_INTERVAL"},
+}  # fmt: skip
 
 
-def from_environment(*, moved: Collection[str] = (), new: Collection[str] = ()) -> Database | None:
+def from_environment(
+    *,
+    moved: Collection[str] = (),
+    new: Collection[str] = (),
+    is_replaced: bool = False,
+    tell: Callable[[str], None] = lambda _: None,
+) -> Database | None:
     """Make the first repository and database what the environment says; None where it is silent.
 
     Once there are snapshots, rows stay what they are: of a changed address a person says whether what
-    was known has `moved` there or is `new`, DATABASE or REPOSITORY. Raises Problem for one that is
-    unsaid, and naming what is missing or wrong.
+    was known has `moved` there or is `new`, DATABASE or REPOSITORY. A new repository may also take the
+    place of the one known, at the same address (`is_replaced`). What had another value in the portal is
+    told. Raises Problem for a change that is unsaid, and naming what is missing or wrong.
     """
     wanted = {
         "RESTIC_REPOSITORY": settings.RESTIC_REPOSITORY,
@@ -67,7 +82,40 @@ def from_environment(*, moved: Collection[str] = (), new: Collection[str] = ()) 
         first = Database.objects.filter(is_primary=True).select_related("repository").first()
         if first is None:
             return _database(Database(is_primary=True), _repository_at_its_url())
-        return _followed(first, moved, new)
+        before: list[Database | Repository] = [*Database.objects.all(), *Repository.objects.all()]
+        if is_replaced:
+            first.repository = _repository(_new_repository())
+            first.save(update_fields=["repository"])
+        followed = _followed(first, moved, new)
+    for words in _changes(before, [followed, followed.repository]):
+        tell(words)
+    return followed
+
+
+def decided_words(model: type[Database | Repository]) -> str:
+    """What a person who is about to change a first row in the portal has to know."""
+    names = ", ".join(_DECIDED[model].values())
+    return (
+        f"The environment decides here ({names}): what is set otherwise is set back, or asked about, at the "
+        "next start of the set-up."
+    )
+
+
+def _changes(
+    before: Collection[Database | Repository], after: Collection[Database | Repository]
+) -> list[str]:
+    """In which the environment's value took the place of the portal's, a sentence each."""
+    found = []
+    for now in after:
+        for was in before:
+            if was == now:
+                found += [
+                    f"The portal had {getattr(was, field)} for {now}; {name} decides, so it is "
+                    f"{getattr(now, field)} now."
+                    for field, name in _DECIDED[type(now)].items()
+                    if getattr(was, field) != getattr(now, field)
+                ]
+    return found
 
 
 def _followed(first: Database, moved: Collection[str], new: Collection[str]) -> Database:
@@ -93,6 +141,9 @@ def _followed_repository(first: Database, moved: Collection[str], new: Collectio
         return _repository_at_its_url()
     if known or (REPOSITORY not in moved and repository.snapshots.exists()):
         raise _unsaid(elsewhere)
+    if REPOSITORY not in moved:
+        # A slip at the first try, of which nothing holds for what is at the other address.
+        repository.restic_id = ""
     return _repository(repository)
 
 
@@ -170,13 +221,19 @@ def admin_user(say: Callable[[str], None]) -> None:
 
 def _repository_at_its_url() -> Repository:
     """The repository that is set up for RESTIC_REPOSITORY, else a new one."""
-    known = Repository.objects.filter(url=settings.RESTIC_REPOSITORY).order_by("pk").first()
+    # One whose place another has taken is the older row.
+    known = Repository.objects.filter(url=settings.RESTIC_REPOSITORY).order_by("-pk").first()
     if known is not None:
         return _repository(known)
     # One that was set up and never stored to was not meant.
     unused = Repository.objects.filter(name=PRIMARY_REPOSITORY, snapshots=None, databases=None).first()
-    name = _free_name(Repository, PRIMARY_REPOSITORY)
-    return _repository(unused or Repository(name=name))
+    if unused is not None:
+        unused.restic_id = ""
+    return _repository(unused or _new_repository())
+
+
+def _new_repository() -> Repository:
+    return Repository(name=_free_name(Repository, PRIMARY_REPOSITORY))
 
 
 def _repository(repository: Repository) -> Repository:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 from django.conf import settings
 
 from backups import mysql, restic
@@ -13,7 +15,7 @@ def repository_access(repository: Repository) -> restic.Access:
     """How restic reaches the repository. Raises Problem when a secret is not to be had."""
     secrets = for_restic()
     for name, reference in _keys(repository).items():
-        if value := resolve_optional(reference):
+        if value := resolve_optional(reference, of=f"{name} of {_named(repository)}"):
             secrets[name] = value
     secrets |= {
         "RESTIC_COMPRESSION": settings.RESTIC_COMPRESSION,
@@ -22,11 +24,12 @@ def repository_access(repository: Repository) -> restic.Access:
     return restic.Access(
         program=restic.find(),
         url=repository.url,
-        password=resolve(repository.password_ref),
+        password=resolve(repository.password_ref, of=f"the password of {_named(repository)}"),
         secrets=secrets,
         cache_dir=settings.RESTIC_CACHE_DIR,
-        **_set_for(repository),
         patience_seconds=settings.STORAGE_PATIENCE_SECONDS,
+        **_set_for(repository),
+        names=_names(repository),
     )
 
 
@@ -66,13 +69,40 @@ def _set_for(repository: Repository) -> dict[str, str]:
     }
 
 
+def _named(repository: Repository) -> str:
+    return f"repository {repository.name}" if repository.name else "the repository"
+
+
+def _names(repository: Repository) -> restic.Names:
+    """What is known to lie at its address."""
+    if repository._state.adding:
+        return restic.Names()
+    names = restic.Names(name=repository.name, known=what_is_known(repository), known_id=repository.restic_id)
+    if repository.databases.filter(is_primary=True).exists():
+        return names
+    return replace(names, another="add it in the portal under another name and give it to the database")
+
+
+def what_is_known(repository: Repository) -> str:
+    """What the portal knows to lie in it, in words; empty where it knows of nothing yet."""
+    present = repository.snapshots.filter(forgotten_at=None)
+    newest = present.only("time").first()
+    if newest is not None:
+        count = present.count()
+        held = "1 snapshot" if count == 1 else f"{count} snapshots"
+        return f"{repository} with {held}, the newest of {newest.local_time:%Y-%m-%d %H:%M}"
+    if repository.restic_id or repository.snapshots.exists():
+        return f"{repository} without a snapshot"
+    return ""
+
+
 def database_server(database: Database) -> mysql.Server:
     """Where the database lives and who we are there. Raises Problem like `repository_access`."""
     return mysql.Server(
         host=database.host,
         port=database.port,
         user=database.user,
-        password=resolve(database.password_ref),
+        password=resolve(database.password_ref, of=f"the password of database {database}"),
         ssl_mode=database.ssl_mode,
         ssl_ca=database.ssl_ca,
         **(_set_in_the_environment(database) if database.is_primary else _set_in_the_portal(database)),
@@ -103,7 +133,7 @@ def scratch_server(database: Database) -> mysql.Server:
         host=settings.VERIFY_MYSQL_HOST,
         port=settings.VERIFY_MYSQL_PORT,
         user=settings.VERIFY_MYSQL_USER,
-        password=resolve("env:VERIFY_MYSQL_PASSWORD"),
+        password=resolve("env:VERIFY_MYSQL_PASSWORD", of="the password of VERIFY_MYSQL_USER"),
         ssl_mode=database.ssl_mode,
         ssl_ca=database.ssl_ca,
         account_set_by=f"VERIFY_MYSQL_USER and {named_place('env:VERIFY_MYSQL_PASSWORD')}",

@@ -6,10 +6,75 @@ slip, a move or another database, and only a person knows which.
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+
 from django.conf import settings
 
+from backups import series
 from backups.errors import Problem
 from backups.models import Database
+
+# What bootstrap takes over into the first rows each time.
+_OF_DATABASE = {"MYSQL_USER": "user", "MYSQL_SSL_MODE": "ssl_mode", "MYSQL_SSL_CA": "ssl_ca"}
+_OF_REPOSITORY = {"BACKUP_CHECK_INTERVAL": "check_interval"}
+# What it takes into a new row alone: later it is changed in the portal.
+_AT_FIRST = {
+    "BACKUP_CRON": "backup_cron",
+    "VERIFY_CRON": "verify_cron",
+    "BACKUP_KEEP_DAILY": "keep_daily",
+    "BACKUP_KEEP_WEEKLY": "keep_weekly",
+    "BACKUP_KEEP_MONTHLY": "keep_monthly",
+    "BACKUP_DUMP_FORMAT": "dump_format",
+}
+
+
+def notices(database: Database) -> list[str]:
+    """All in which the environment and the portal's rows differ for a database, a sentence each."""
+    differs = disagreement(database)
+    return [*([differs.sentence()] if differs else []), *warnings(database), *overruled(database)]
+
+
+def warnings(database: Database) -> list[str]:
+    """What stops nothing and wants a decision: values not taken over yet, snapshots of other host names."""
+    return [*_not_taken_over(database), *series.undecided_words(database), *series.other_case_words(database)]
+
+
+def _not_taken_over(database: Database) -> Iterator[str]:
+    # With no user the environment is silent.
+    if not database.is_primary or not settings.MYSQL_USER or disagreement(database) is not None:
+        return
+    for row, names in ((database, _OF_DATABASE), (database.repository, _OF_REPOSITORY)):
+        for name, field in names.items():
+            said, known = getattr(settings, name), getattr(row, field)
+            if said != known:
+                yield (
+                    f"{name} says {_shown(said)}, and the portal has {_shown(known)} for {row} "
+                    "until `manage.py bootstrap` takes the former over, as each start of the set-up does."
+                )
+
+
+def overruled(database: Database) -> list[str]:
+    """What the environment says of the first database and the portal has otherwise, which counts.
+
+    A default that nobody changed is no saying.
+    """
+    if not database.is_primary:
+        return []
+    found = []
+    unchanged = Database()
+    for name, field in _AT_FIRST.items():
+        said, known = getattr(settings, name), getattr(database, field)
+        if said not in (known, getattr(unchanged, field)):
+            found.append(
+                f"{name} says {said}, and the portal has {_shown(known)} for "
+                f"{database}, which counts: the former is read when a database is first set up. Change it in "
+                "the portal, or set it back."
+            )
+    return found
+
+
+def _shown(value: object) -> object:
+    return "nothing" if value == "" else value
 
 
 def disagreement(database: Database) -> Problem | None:
@@ -31,6 +96,8 @@ def other_database(database: Database) -> Problem | None:
     there = f"{settings.MYSQL_HOST}:{settings.MYSQL_PORT}"
     known = f"{database.host}:{database.port}"
     if database.database != settings.MYSQL_DATABASE:
+        if known == there and database.database.casefold() == settings.MYSQL_DATABASE.casefold():
+            return _other_case(database)
         both = _to_back_up_both(database)
         return Problem(
             f"MYSQL_DATABASE says {settings.MYSQL_DATABASE} at {there}, and the portal's first database, "
@@ -47,6 +114,17 @@ def other_database(database: Database) -> Problem | None:
             "`manage.py bootstrap --new database`.",
         )
     return None
+
+
+def _other_case(database: Database) -> Problem:
+    """Most servers on Linux take two cases for two databases, others for one."""
+    said, known = settings.MYSQL_DATABASE, database.database
+    return Problem(
+        f"MYSQL_DATABASE says {said}, and the portal's first database, {database}, is {known}.",
+        do=f"Where the server takes both for one database, set it back to {known}: its snapshots stay one "
+        f"series. If {said} is another database that is to come first from now on, and {database} to be "
+        "kept beside it, run `manage.py bootstrap --new database`.",
+    )
 
 
 def _to_back_up_both(database: Database) -> str:

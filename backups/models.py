@@ -81,6 +81,12 @@ class Repository(Leased):
         validators=[validators.secret_reference],
         help_text="For S3: env:NAME or file:/path.",
     )
+    restic_id = models.CharField(
+        max_length=64,
+        blank=True,
+        editable=False,
+        help_text="restic's own id of it, learnt when it is first opened.",
+    )
     check_interval = models.PositiveIntegerField(
         default=6,
         help_text="Check the repository's integrity after this many backups; 0 is never.",
@@ -175,6 +181,12 @@ class Database(Leased):
     server_version = models.CharField(max_length=100, blank=True, editable=False)
     client_version = models.CharField(max_length=100, blank=True, editable=False)
     preflight_warnings = models.JSONField(default=list, blank=True, editable=False)
+    hosts = models.JSONField(
+        default=dict,
+        blank=True,
+        editable=False,
+        help_text="Whether snapshots under another host name than BACKUP_HOST are this installation's.",
+    )
 
     class Meta:
         ordering = ["name"]

@@ -31,25 +31,26 @@ def is_portals_own(reference: str) -> bool:
     return reference.removeprefix("env:").removesuffix("_FILE") in _PORTALS_OWN
 
 
-def resolve(reference: str) -> str:
-    """The secret behind `reference`, without the newline at its end.
+def resolve(reference: str, *, of: str = "") -> str:
+    """The secret behind `reference`, without the newline at its end; `of` says whose it is, in sentences.
 
     `env:NAME` is also answered by NAME_FILE. Raises Problem, never showing the value.
     """
+    whose = f" ({of})" if of else ""
     if not is_reference(reference):
         raise Problem("A secret reference has a wrong form.", do="Write it as env:NAME or file:/path.")
     if is_portals_own(reference):
         raise Problem(
-            f"{reference} is the portal's own secret, which is not for other servers.",
+            f"{reference}{whose} is the portal's own secret, which is not for other servers.",
             do="Refer to the password of this server.",
         )
     kind, _, place = reference.partition(":")
-    value = _from_environment(place) if kind == "env" else _from_file(Path(place))
+    value = _from_environment(place, whose) if kind == "env" else _from_file(Path(place), whose)
     if not value:
-        raise Problem(f"The secret {reference} is empty.", do="Fill it in and try again.")
+        raise Problem(f"The secret {reference}{whose} is empty.", do="Fill it in and try again.")
     if _NO_PASSWORD.search(value):
         raise Problem(
-            f"What {reference} holds is not one line of text, so it is no password.",
+            f"What {reference}{whose} holds is not one line of text, so it is no password.",
             do="Give it a file of its own, with the password alone in it.",
         )
     return value
@@ -63,14 +64,14 @@ def named_place(reference: str) -> str:
     return f"the content of {place}"
 
 
-def resolve_optional(reference: str) -> str:
+def resolve_optional(reference: str, *, of: str = "") -> str:
     """Like `resolve`, but an unset or empty secret is an empty text: S3 keys may come from elsewhere."""
     if not reference:
         return ""
     kind, _, place = reference.partition(":")
     if kind == "env" and not FileAwareMapping(cache=False).get(place):
         return ""
-    return resolve(reference)
+    return resolve(reference, of=of)
 
 
 def for_restic() -> dict[str, str]:
@@ -80,28 +81,32 @@ def for_restic() -> dict[str, str]:
     return {name: value for name, value in found.items() if value}
 
 
-def _from_environment(name: str) -> str:
+def _from_environment(name: str, whose: str = "") -> str:
     try:
         return FileAwareMapping(cache=False)[name].rstrip("\r\n")
     except KeyError:
         raise Problem(
-            f"The secret env:{name} is not set.",
+            f"The secret env:{name}{whose} is not set.",
             do=f"Set {name} or {name}_FILE where the portal and the worker start.",
         ) from None
     except (OSError, UnicodeError):
         raise Problem(
-            f"The file that {name}_FILE names cannot be read.", do="Check its path and mode."
+            f"The file that {name}_FILE names{whose} cannot be read.", do="Check its path and mode."
         ) from None
 
 
-def _from_file(path: Path) -> str:
+def _from_file(path: Path, whose: str) -> str:
     try:
         with path.open("rb") as file:
             raw = file.read(_MOST_BYTES + 1)
         if len(raw) > _MOST_BYTES:
             raise ValueError
         return raw.decode().rstrip("\r\n")
+    except FileNotFoundError:
+        raise Problem(
+            f"The secret file {path}{whose} is not there.", do="Put it back, or correct the reference to it."
+        ) from None
     except (OSError, ValueError):
         raise Problem(
-            f"The secret file {path} cannot be read as a short text.", do="Check its path and mode."
+            f"The secret file {path}{whose} cannot be read as a short text.", do="Check its path and mode."
         ) from None

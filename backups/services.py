@@ -697,6 +697,18 @@ def check_recorded(
     return judged.update(health=Health.GOOD, check_error="") == 1
 
 
+def repository_learned(repository: Repository, restic_id: str) -> None:
+    """Store restic's own id of the repository, by which it is known from then on."""
+    Repository.objects.filter(pk=repository.pk, restic_id="").update(restic_id=restic_id)
+    repository.refresh_from_db(fields=["restic_id"])
+
+
+def hosts_settled(database: Database, hosts: Iterable[str], *, is_ours: bool) -> None:
+    """Store whether the snapshots under these host names count as this installation's own series."""
+    database.hosts = {**database.hosts, **dict.fromkeys(hosts, is_ours)}
+    Database.objects.filter(pk=database.pk).update(hosts=database.hosts)
+
+
 def repository_sized(repository: Repository, size_bytes: int) -> None:
     """Store how much data the repository holds."""
     Repository.objects.filter(pk=repository.pk).update(size_bytes=size_bytes, sized_at=timezone.now())

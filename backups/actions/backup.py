@@ -10,7 +10,7 @@ from urllib.parse import quote
 from django.conf import settings
 from django.db import transaction
 
-from backups import environment, humane, process, restic, services, status_files, suspicions
+from backups import environment, humane, identity, process, restic, services, status_files, suspicions
 from backups.actions.outcome import FollowUp, Outcome
 from backups.actions.portal import copied_with
 from backups.actions.preflight import Found, make_ready
@@ -68,6 +68,8 @@ def _preflight(run: Run, database: Database, progress: Progress) -> Found:
     found = make_ready(database, progress.tick, is_safety_copy=run.trigger == Trigger.RESTORE)
     assert found.access and found.server and found.info and found.clients  # noqa: S101, PT018
     progress.hide([*found.access.secret_values(), found.server.password])
+    if not database.repository.restic_id:
+        identity.meet(database.repository, found.access, progress.tick)
     services.run_note(
         run.pk,
         restic_version=found.restic_version,
@@ -149,6 +151,9 @@ def _dump_into_restic(
         )
         told = report.read()
         log_notes(told)
+    except restic.OtherRepository:
+        _take_back(found.access, summaries)
+        raise
     except restic.ResticError as error:
         if summaries:
             raise _unconfirmed(summaries[-1], error) from error
@@ -194,7 +199,7 @@ def _unconfirmed(summary: restic.BackupSummary, error: restic.ResticError) -> re
 
 
 def _take_back(access: restic.Access, summaries: list[restic.BackupSummary]) -> None:
-    """A cancel that came as restic was done: the snapshot goes."""
+    """What came too late, as restic was done: the snapshot goes."""
     for summary in summaries:
         with suppress(restic.ResticError):
             restic.call(

@@ -24,7 +24,6 @@ def run(run: Run, progress: Progress) -> Outcome:
     """Check structure and, as the options say, data. Raises Problem when something is damaged."""
     progress.phase("check")
     access = opened(run, progress)
-    restic.probe(access, tick=progress.tick)
     may_lock = _may_lock(access, progress)
     complaints: list[str] = []
 

@@ -14,10 +14,10 @@ from django.conf import settings
 from django.db.models import QuerySet
 from django.utils import timezone
 
-from backups import choose, restic, retention, services, suspicions
+from backups import choose, restic, retention, series, services, suspicions
 from backups.actions import portal
 from backups.actions.outcome import Outcome
-from backups.actions.repository import is_ours, note_size, opened, sync
+from backups.actions.repository import note_size, opened, sync
 from backups.choices import ACTIVE, TERMINAL, Action, Status, SuspicionState
 from backups.models import Database, Restore, Run, Snapshot
 from backups.progress import Progress
@@ -45,7 +45,6 @@ def run(run: Run, progress: Progress) -> Outcome:
     if settings.BACKUP_KEEP_ALL:
         return _nothing(run, progress)
     access = opened(run, progress)
-    restic.probe(access, tick=progress.tick)
     sync(run.repository, access, progress)
     databases = [run.database] if run.database else list(run.repository.databases.order_by("pk"))
     remove: list[str] = []
@@ -54,6 +53,8 @@ def run(run: Run, progress: Progress) -> Outcome:
     for database in planned:
         of_database = present.filter(database=database)
         remove += _told(of_database, _plan(database, of_database), progress)
+        for words in series.undecided_words(database):
+            progress.warn(words)
     there = present.filter(database__in=databases).count()
     copies = portal.superfluous(run.repository, access, progress)
     progress.phase("forget")
@@ -119,24 +120,26 @@ def _plan(database: Database, present: QuerySet[Snapshot]) -> Reasons:
         "weekly": database.keep_weekly,
         "monthly": database.keep_monthly,
     }
-    for series in _series(choose.backups_of(present)) if any(policy.values()) else ():
-        kept = retention.kept([snapshot.local_time for snapshot in series], **policy)
-        for snapshot in series:
+    for counted in _series(database, choose.backups_of(present)) if any(policy.values()) else ():
+        kept = retention.kept([snapshot.local_time for snapshot in counted], **policy)
+        for snapshot in counted:
             if rules := kept.get(snapshot.local_time):
                 plan.setdefault(snapshot.snapshot_id, []).extend(f"{rule} snapshot" for rule in rules)
     return plan
 
 
-def _series(backups: QuerySet[Snapshot]) -> Iterable[list[Snapshot]]:
+def _series(database: Database, backups: QuerySet[Snapshot]) -> Iterable[list[Snapshot]]:
     """The backups that a policy counts together: of one database, in either format, whatever their row.
 
-    Ours by host as well, since two installations may share a repository; the old scripts' containers
-    had names by chance.
+    Of other installations by host as well, since they may share a repository; the old scripts'
+    containers had names by chance.
     """
+    our_hosts = series.of_this_installation(database)
     found: dict[tuple[bool, str, str], list[Snapshot]] = {}
     for snapshot in backups:
-        ours = is_ours(snapshot.tags)
-        found.setdefault((ours, snapshot.host if ours else "", snapshot.file_stem), []).append(snapshot)
+        ours = series.has_our_tag(snapshot.tags)
+        theirs = snapshot.host if ours and snapshot.host not in our_hosts else ""
+        found.setdefault((ours, theirs, snapshot.file_stem), []).append(snapshot)
     return found.values()
 
 

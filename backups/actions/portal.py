@@ -16,7 +16,7 @@ from django.conf import settings
 from django.db import DatabaseError
 from django.utils import timezone
 
-from backups import humane, portal_copy, process, restic, services
+from backups import humane, portal_copy, process, restic, series, services
 from backups.actions.outcome import Outcome
 from backups.actions.repository import opened, wait_for_maintenance
 from backups.choices import Level
@@ -136,7 +136,7 @@ def superfluous(repository: Repository, access: restic.Access, progress: Progres
     answer = restic.call_of_snapshots(
         access,
         restic.forget_dry_run_args(
-            selection=restic.Selection(tag=TAG, path=path(), group_by="host,tags"),
+            selection=restic.Selection(tag=TAG, path=path(), group_by="tags", hosts=_our_hosts()),
             keep_daily=daily,
             keep_weekly=weekly,
             keep_monthly=monthly,
@@ -148,6 +148,12 @@ def superfluous(repository: Repository, access: restic.Access, progress: Progres
     if plan.remove:
         progress.log(f"forget {len(plan.remove)} copies of the portal, keep {len(plan.keep)}")
     return list(plan.remove)
+
+
+def _our_hosts() -> tuple[str, ...]:
+    """Another installation's copies, in the same repository, are its own to forget."""
+    first = Database.objects.filter(is_primary=True).first()
+    return tuple(sorted(series.of_this_installation(first))) if first else (settings.BACKUP_HOST,)
 
 
 def copies(access: restic.Access, progress_tick: process.Tick | None = None) -> list[restic.SnapshotInfo]:

@@ -15,6 +15,7 @@ from backups import (
     environment,
     grants,
     humane,
+    identity,
     mysql,
     process,
     restic,
@@ -163,6 +164,8 @@ def make_ready(database: Database, tick: Tick | None = None, *, is_safety_copy: 
             look(database, found, tick)
     if (differs := environment.disagreement(database)) is not None:
         found.warnings.append(differs.sentence())
+    found.warnings += environment.warnings(database)
+    found.notes += environment.overruled(database)
     return found
 
 
@@ -183,7 +186,7 @@ def _repository(database: Database, found: Found, tick: Tick | None) -> str:
     if found.access is None:
         raise Problem("The repository was not tried, because restic is not ready.")
     restic.refuse_others_files(found.access, "looking at its files")
-    restic.probe(found.access, tick=tick)
+    identity.meet(database.repository, found.access, tick)
     return f"{database.repository.url} opens with the password."
 
 
@@ -361,7 +364,9 @@ def _schedule(database: Database, found: Found, _tick: Tick | None) -> str:
 def _environment(database: Database, found: Found, _tick: Tick | None) -> str:
     if (differs := environment.disagreement(database)) is not None:
         raise differs
-    return "The environment means the same database and repository."
+    found.warnings += environment.warnings(database)
+    overruled = environment.overruled(database)
+    return " ".join(["The environment means the same database and repository.", *overruled])
 
 
 _GATE = "gate"

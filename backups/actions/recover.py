@@ -24,7 +24,6 @@ def run(run: Run, progress: Progress) -> Outcome:
     """Write down what the repository tells of earlier backups. Raises Problem."""
     progress.phase("history")
     access = opened(run, progress)
-    restic.probe(access, tick=progress.tick)
     databases = list(Database.objects.filter(repository=run.repository).order_by("pk"))
     unreadable: list[restic.UnreadableSnapshots] = []
     found = [
@@ -71,10 +70,13 @@ def portal(access: restic.Access, tell: Callable[[str], None]) -> bool:
         made_at = timezone.localtime(copy.backup_start or copy.time)
         name = f"The portal's copy {copy.id[:8]} of {made_at:%Y-%m-%d %H:%M:%S}"
         try:
-            read(access, copy)
+            header = read(access, copy)
         except Problem as problem:
             tell(f"{name} cannot be used. {problem.sentence()}")
         else:
+            # It could not hold its own id, by which it is told from a database's snapshots.
+            for run in Run.objects.filter(pk=header.made_by):
+                services.run_note(run.pk, result={"snapshot_id": copy.id})
             tell(
                 f"{name} was restored: {Run.objects.count()} runs, {Database.objects.count()} databases, "
                 f"{User.objects.count()} people. Passwords are those of then."

@@ -3,34 +3,45 @@
 from __future__ import annotations
 
 import re
+from collections import Counter
 from collections.abc import Iterable
 from urllib.parse import unquote
 
-from backups import humane, process, restic, services
+from backups import humane, identity, process, restic, services
 from backups.actions.outcome import Outcome
 from backups.choices import EXCLUSIVE_ACTIONS, Action
 from backups.connections import repository_access
 from backups.models import Database, Repository, Run
 from backups.progress import Progress
+from backups.series import DATABASE_TAG, has_our_tag
 
 _LIST_SECONDS = 600.0
-_TAG = "database:"
+_SHOWN = 10
 _DUMP_PATH = re.compile(r"/(?:.*/)?([^/]+)\.sql(?:\.gz)?")
 
 
 def opened(run: Run, progress: Progress) -> restic.Access:
-    """How to reach the run's repository, restic's version noted. Raises Problem."""
-    access = repository_access(run.repository)
-    progress.hide(access.secret_values())
-    services.run_note(run.pk, restic_version=restic.version(access))
-    if run.action in EXCLUSIVE_ACTIONS and run.action != Action.INIT:
+    """How to reach the run's repository, which opens and is the one known; its restic's version is noted.
+
+    Raises Problem.
+    """
+    access = _reached(run, progress)
+    if run.action in EXCLUSIVE_ACTIONS:
         # Before anything is taken for damage, or left out by a repair, that is only not ours.
         restic.refuse_others_files(
             access, "looking at its files", packs=run.action in (Action.CHECK, Action.REPAIR_INDEX)
         )
-        if run.action != Action.CHECK:  # which can do without
-            # A restic that was killed leaves its lock behind, which would stop what locks exclusively.
-            restic.remove_stale_locks(access, tick=progress.tick)
+    identity.meet(run.repository, access, progress.tick)
+    if run.action in EXCLUSIVE_ACTIONS and run.action != Action.CHECK:  # which can do without
+        # A restic that was killed leaves its lock behind, which would stop what locks exclusively.
+        restic.remove_stale_locks(access, tick=progress.tick)
+    return access
+
+
+def _reached(run: Run, progress: Progress) -> restic.Access:
+    access = repository_access(run.repository)
+    progress.hide(access.secret_values())
+    services.run_note(run.pk, restic_version=restic.version(access))
     return access
 
 
@@ -46,19 +57,27 @@ def wait_for_maintenance(repository: Repository, progress: Progress) -> None:
 
 
 def init(run: Run, progress: Progress) -> Outcome:
-    """Make the repository; one that is there already is left as it is. Raises Problem."""
+    """Make the repository where none is known; one that is there already is left as it is. Raises Problem."""
     progress.phase("init")
-    access = opened(run, progress)
+    access = _reached(run, progress)
     try:
-        restic.probe(access, tick=progress.tick)
+        identity.meet(run.repository, access, progress.tick)
     except (restic.NoRepository, restic.NoBucket):  # restic makes the bucket as well
+        if access.names.known:
+            raise
         restic.call(
             access, restic.init_args(), doing="making the repository", tick=progress.tick,
             deadline=2 * restic.PROBE_DEADLINE_SECONDS,
         )  # fmt: skip
-        sentence = f"Made a new repository at {access.url}."
+        identity.meet(run.repository, access, progress.tick)
+        sentence = (
+            f"Made a new repository at {access.url} ({run.repository}), as the portal knew of none there. If "
+            f"backups were to be there, see whether its disk is mounted and {access.url_set_by} is right."
+        )
     else:
-        sentence = f"There is a repository at {access.url} already, and the password opens it."
+        sentence = (
+            f"There is a repository at {access.url} already ({run.repository}), and the password opens it."
+        )
     progress.log(sentence)
     services.run_note(run.pk, result={"sentence": sentence})
     return Outcome()
@@ -78,7 +97,6 @@ def prune(run: Run, progress: Progress) -> Outcome:
     """Remove data that no snapshot refers to. Raises Problem."""
     progress.phase("prune")
     access = opened(run, progress)
-    restic.probe(access, tick=progress.tick)
     restic.call(access, restic.prune_args(), doing="pruning", tick=progress.tick)
     note_size(run, access, progress)
     return Outcome()
@@ -88,7 +106,6 @@ def stats(run: Run, progress: Progress) -> Outcome:
     """Ask how much the repository holds. Raises Problem."""
     progress.phase("stats")
     access = opened(run, progress)
-    restic.probe(access, tick=progress.tick)
     note_size(run, access, progress)
     return Outcome()
 
@@ -108,7 +125,16 @@ def sync(repository: Repository, access: restic.Access, progress: Progress) -> s
     new, gone = services.snapshots_sync(repository, dumps, unreadable=still_there)
     if unreadable:
         raise unreadable[0]
-    return f"{len(dumps)} snapshots in the repository, {new} new here, {gone} gone."
+    return f"{len(dumps)} snapshots in the repository, {new} new here, {gone} gone.{_strays(dumps)}"
+
+
+def _strays(dumps: Iterable[tuple[restic.SnapshotInfo, Database | None]]) -> str:
+    """What is of no database that is set up here, which nobody would miss."""
+    found = Counter(_name_in(info) for info, database in dumps if database is None)
+    if not found:
+        return ""
+    named = ", ".join(f"{name} ({count})" for name, count in sorted(found.items())[:_SHOWN])
+    return f" {found.total()} are of no database that is set up here, and are never forgotten: {named}."
 
 
 def note_size(run: Run, access: restic.Access, progress: Progress) -> None:
@@ -126,17 +152,18 @@ def is_dump(info: restic.SnapshotInfo) -> bool:
     return any(_DUMP_PATH.fullmatch(path) for path in info.paths)
 
 
-def is_ours(tags: Iterable[str]) -> bool:
-    """Whether Vedetta made the snapshot, and not one of the old scripts."""
-    return any(tag.startswith(_TAG) for tag in tags)
-
-
 def owner(info: restic.SnapshotInfo, databases: Iterable[Database]) -> Database | None:
     """Whose dump a snapshot holds: by our tag, else by the file's name, as the old scripts had it."""
-    databases = list(databases)
+    name = _name_in(info)
+    if has_our_tag(info.tags):
+        return next((database for database in databases if database.name == name), None)
+    return next((database for database in databases if database.database == name), None)
+
+
+def _name_in(info: restic.SnapshotInfo) -> str:
+    """What our tag calls the database, else the name on its server, after which the file is called."""
     for tag in info.tags:
-        if tag.startswith(_TAG):
-            name = unquote(tag.removeprefix(_TAG))
-            return next((d for d in databases if d.name == name), None)
-    names = {found[1] for path in info.paths if (found := _DUMP_PATH.fullmatch(path))}
-    return next((d for d in databases if d.database.replace("/", "%2F") in names), None)
+        if tag.startswith(DATABASE_TAG):
+            return unquote(tag.removeprefix(DATABASE_TAG))
+    names = (found[1] for path in info.paths if (found := _DUMP_PATH.fullmatch(path)))
+    return next(names, "").replace("%2F", "/")

@@ -65,7 +65,6 @@ def run(run: Run, progress: Progress) -> Outcome:
     for doubt in suspicions.doubts(restore.snapshot):
         progress.warn(doubt)
     access = opened(run, progress)
-    restic.probe(access, tick=progress.tick)
     try:
         _play(restore, access, progress)
     except restic.ResticError as error:

@@ -90,7 +90,6 @@ def run(run: Run, progress: Progress) -> Outcome:
     run.repository = snapshot.repository
     services.run_note(run.pk, snapshot=snapshot, repository=snapshot.repository)
     access = opened(run, progress)
-    restic.probe(access, tick=progress.tick)
     findings = Findings()
     with scratch_database(run, snapshot, progress) as scratch:
         findings.scratch_version = str(scratch.info)
@@ -163,6 +162,7 @@ NOT_THE_SNAPSHOTS_FAULT = (
     restic.RepositoryLocked,
     restic.WrongPassword,
     restic.NoRepository,
+    restic.OtherRepository,
     restic.Killed,
     restic.Interrupted,
 )

@@ -12,7 +12,7 @@ from unfold.decorators import action, display
 from unfold.enums import ActionVariant
 from unfold.forms import BaseDialogForm
 
-from backups import humane
+from backups import configuration, humane
 from backups.admin import hints, live
 from backups.admin.base import SetUpAdmin, go, row_of
 from backups.admin.dialogs import FactsForm, dialog
@@ -81,6 +81,9 @@ class DatabaseAdmin(SetUpAdmin):
         fieldsets = list(super().get_fieldsets(request, obj))
         if obj is None:
             return fieldsets
+        if obj.is_primary:
+            name, options = fieldsets[1]
+            fieldsets[1] = (name, {**options, "description": configuration.decided_words(Database)})
         name, options = fieldsets[-1]
         if self.has_change_permission(request, obj):
             options = {**options, "description": hints.retention_place(obj)}

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 from django.contrib import admin
 from django.http import HttpRequest, HttpResponse
 from unfold.decorators import action, display
 from unfold.enums import ActionVariant
 from unfold.forms import BaseDialogForm
 
-from backups import humane
+from backups import configuration, humane
 from backups.admin.base import SetUpAdmin
 from backups.admin.dialogs import CheckForm, dialog
 from backups.choices import Action, Health
@@ -33,6 +35,19 @@ class RepositoryAdmin(SetUpAdmin):
     )
     hinted = dict.fromkeys(("password_ref", "access_key_ref", "secret_key_ref"), "hint_secret")
     readonly_fields = ("health_label", "checked", "holds", "sized", "check_error")
+
+    def get_fieldsets(self, request: HttpRequest, obj: Repository | None = None) -> Any:
+        """With a word on what the environment decides, where it does."""
+        (name, options), *others = super().get_fieldsets(request, obj)
+        if obj is not None and obj.databases.filter(is_primary=True).exists():
+            options = {**options, "description": configuration.decided_words(Repository)}
+        return [(name, options), *others]
+
+    def save_model(self, request: HttpRequest, obj: Any, form: Any, change: bool) -> None:
+        """Save; a location that was a slip, and at which nothing lies, says nothing of the right one."""
+        if "url" in form.changed_data and not (obj.pk and obj.snapshots.exists()):
+            obj.restic_id = ""
+        super().save_model(request, obj, form, change)
 
     @display(description="Health", label=_HEALTH_COLOURS, ordering="health")
     def state(self, repository: Repository) -> tuple[str, str]:

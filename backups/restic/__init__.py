@@ -4,7 +4,7 @@ Exit codes and JSON as in https://restic.readthedocs.io/en/stable/075_scripting.
 Vedetta all of it is `restic`; which module holds what is this package's own affair.
 """
 
-from backups.restic.access import Access
+from backups.restic.access import Access, Names
 from backups.restic.answers import (
     BackupSummary,
     ForgetPlan,
@@ -65,6 +65,7 @@ from backups.restic.problems import (
     NoBucket,
     NoRepository,
     NotPermitted,
+    OtherRepository,
     RepositoryFull,
     RepositoryLocked,
     RepositoryUnreachable,

@@ -25,6 +25,18 @@ _KEYS = {
 
 
 @dataclass(frozen=True)
+class Names:
+    """What sentences call a repository, and what the portal knows to lie at its address."""
+
+    name: str = ""
+    # In words, and restic's id of it; both are empty where nothing is known yet.
+    known: str = ""
+    known_id: str = ""
+    # How a person says that another one is to be used from now on.
+    another: str = "run `manage.py bootstrap --new repository`"
+
+
+@dataclass(frozen=True)
 class Access:
     """How to reach a repository. The secrets are shown to restic alone, in its environment."""
 
@@ -40,12 +52,18 @@ class Access:
     url_set_by: str = "RESTIC_REPOSITORY"
     password_set_by: str = "RESTIC_PASSWORD"  # noqa: S105  a name
     keys_set_by: str = ""
+    names: Names = Names()
 
     @property
     def scheme(self) -> str:
         """The kind of storage, as in s3; empty for a folder."""
         kind, colon, _ = self.url.partition(":")
         return kind if colon and kind in _KEYS else ""
+
+    @property
+    def folder(self) -> str:
+        """Where it lies on this machine; empty where a storage of its own keeps it."""
+        return "" if self.scheme else self.url.removeprefix("local:")
 
     @property
     def keys_named(self) -> str:

@@ -81,6 +81,16 @@ class CheckSummary:
 _NOT_UNDERSTOOD = (ValueError, KeyError, TypeError, AttributeError, RecursionError, OverflowError)
 
 
+def parse_repository_id(stdout: bytes) -> str:
+    """The id of a repository in its `cat config`; empty where there is none."""
+    try:
+        told = json.loads(stdout)
+    except ValueError:
+        return ""
+    found = told.get("id") if isinstance(told, dict) else None
+    return found if isinstance(found, str) and re.fullmatch(r"[0-9a-f]{64}", found) else ""
+
+
 def parse_version(stdout: bytes) -> str:
     """The version number in `restic version --json`. Raises ResticError."""
     try:

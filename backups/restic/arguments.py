@@ -16,6 +16,7 @@ class Selection:
     group_by: str
     tag: str = ""
     path: str = ""
+    hosts: tuple[str, ...] = ()
 
 
 def version_args() -> tuple[str, ...]:
@@ -78,6 +79,7 @@ def forget_dry_run_args(
         "forget", "--dry-run", "--json", "--no-lock", "--group-by", selection.group_by,
         *(["--tag", selection.tag] if selection.tag else []),
         *(["--path", selection.path] if selection.path else []),
+        *(argument for host in selection.hosts for argument in ("--host", host)),
         *rules,
     )  # fmt: skip
 

@@ -20,9 +20,9 @@ def refuse_others_files(access: Access, doing: str, *, packs: bool = False) -> N
 
     Of the many packs only with `packs`; what is not there yet, or no folder, is left to restic.
     """
-    if access.scheme:
+    if not access.folder:
         return
-    place = Path(access.url.removeprefix("local:"))
+    place = Path(access.folder)
     for path, wanted in islice(_wanted(place, packs=packs), _MOST):
         if path.exists() and not os.access(path, wanted, effective_ids=True):
             raise not_ours(str(path), access, doing)

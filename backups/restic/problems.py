@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 import shlex
 from collections.abc import Sequence
+from pathlib import Path
 
 from backups import process
 from backups.errors import Problem
@@ -23,6 +24,19 @@ class ResticError(Problem):
 
 class NoRepository(ResticError):
     """There is no repository at the location (exit status 10)."""
+
+
+class OtherRepository(ResticError):
+    """There is a repository at the location, and not the one that is known to lie there."""
+
+    def __init__(self, what: str, access: Access, found_id: str = "") -> None:
+        self.found_id = found_id
+        super().__init__(
+            what,
+            do="If its disk or share is not mounted, or another one is, mount the right one; if the address "
+            f"is wrong, correct {access.url_set_by}. If the one that is there is to be used from now on, "
+            f"{access.names.another}; what the known one held stays listed.",
+        )
 
 
 class WrongPassword(ResticError):
@@ -191,10 +205,10 @@ def complaint(stderr: Sequence[str], access: Access, doing: str) -> ResticError 
 
 def _give(access: Access) -> str:
     """How the repository's files come to belong to whom Vedetta runs as."""
-    if access.scheme:
+    if not access.folder:
         return "Give all files of the repository to the user that we log in as, on the storage itself."
     user = process.user_name()
-    folder = shlex.quote(access.url.removeprefix("local:"))
+    folder = shlex.quote(access.folder)
     return f"As root, run: chown -R {user}: {folder} and run commands as {user} from now on."
 
 
@@ -273,11 +287,40 @@ def unreachable(access: Access, lines: Sequence[str] = ()) -> ResticError:
 
 
 def _no_repository(access: Access, _lines: Sequence[str]) -> NoRepository:
+    named = ["--repository", access.names.name] if access.names.name else []
+    init = shlex.join(["manage.py", "repository", "init", *named])
     return NoRepository(
-        f"There is no repository at {access.url}.",
-        do="If it is a new one, run `manage.py repository init`; if not, correct "
-        f"{access.url_set_by} or see why its files are gone.",
+        f"There is no repository at {access.url}{_folder(access)}.",
+        do=f"If it is a new one, run `{init}`; if not, mount its disk, correct {access.url_set_by} or see "
+        "why its files are gone.",
     )
+
+
+def gone(missing: NoRepository | NoBucket, access: Access) -> NoRepository | NoBucket:
+    """The same of one that the portal knows to be there: no other one is made in its place unasked."""
+    if access.names.known:
+        missing.what = f"{missing.what.removesuffix('.')}, where the portal knows {access.names.known}."
+        missing.do = (
+            f"If its disk or share is not mounted, mount it; if the address is wrong, correct "
+            f"{access.url_set_by}. No other one was made in its place. If it is lost and a new one is to "
+            f"begin there, {access.names.another}; what the lost one held stays listed."
+        )
+    return missing
+
+
+def _folder(access: Access) -> str:
+    """What there is in its place, of one in a folder: a disk that is not mounted leaves an empty one."""
+    if not access.folder:
+        return ""
+    wanted = Path(access.folder)
+    try:
+        there = next(folder for folder in (wanted, *wanted.parents) if folder.exists())
+        is_empty = there.is_dir() and next(there.iterdir(), None) is None
+    except OSError:
+        return ""
+    if is_empty:
+        return f" (the folder {there} is empty)"
+    return f" (there is no folder {wanted})" if there != wanted else ""
 
 
 def _wrong_password(access: Access, _lines: Sequence[str]) -> WrongPassword:

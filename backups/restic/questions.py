@@ -13,19 +13,22 @@ from http.client import HTTPConnection, HTTPException, HTTPSConnection
 from backups import process
 from backups.restic import ssh
 from backups.restic.access import Access
-from backups.restic.answers import Lock, SnapshotInfo, parse_lock, parse_snapshots
+from backups.restic.answers import Lock, SnapshotInfo, parse_lock, parse_repository_id, parse_snapshots
 from backups.restic.arguments import cat_config_args, cat_lock_args, list_locks_args, snapshots_args
 from backups.restic.calls import PROBE_DEADLINE_SECONDS, call, call_of_snapshots, in_time
 from backups.restic.folder import refuse_others_files
 from backups.restic.patience import Patience
 from backups.restic.problems import (
     AccessDenied,
+    NoBucket,
     NoRepository,
+    OtherRepository,
     RepositoryFull,
     RepositoryUnreachable,
     ResticError,
     UnreadableSnapshots,
     error_from,
+    gone,
     no_bucket,
 )
 
@@ -35,10 +38,11 @@ _SSH_TRIES = 5
 _WORDS_SECONDS = 15.0
 
 
-def probe(access: Access, *, tick: process.Tick | None = None) -> None:
-    """Make sure within seconds that the repository is there and the password opens it."""
+def probe(access: Access, *, tick: process.Tick | None = None) -> str:
+    """Make sure within seconds that the repository is there, is the one known and opens; answers its id."""
     with _probing(access) as begun:
         begun.settle(tick)
+        return begun.repository_id
 
 
 def probed_call(
@@ -51,10 +55,10 @@ def probed_call(
     tick: process.Tick,
     pass_fds: Sequence[int],
 ) -> process.Completed:
-    """`call`, with a `probe` beside it until restic says the first word about its work.
+    """`call`, with a `probe` beside it, whose failures count until restic says the first word of its work.
 
-    Then it has opened the repository itself. One after the other, both would take half a second to
-    derive the key from the password.
+    Then it has opened the repository itself; whether it is the one known is left for the probe to say.
+    One after the other, both would take half a second to derive the key from the password.
     """
     opened = False
     refuse_others_files(access, doing)
@@ -67,17 +71,26 @@ def probed_call(
     with _probing(access) as begun:
 
         def look() -> None:
-            if not opened:
+            try:
                 begun.look()
+            except OtherRepository:
+                raise
+            except ResticError:
+                if not opened:
+                    raise
             tick()
 
         try:
-            return call(
+            completed = call(
                 access, args, doing=doing, on_stdout=read, on_stderr=on_stderr, tick=look, pass_fds=pass_fds
             )
+            if access.names.known_id and not begun.repository_id:
+                # Done before the probe was, or the probe had met with something that is over by now.
+                probe(access, tick=tick)
+            return completed
         except (RepositoryUnreachable, RepositoryFull) as error:
-            if not opened and (isinstance(error, AccessDenied) or access.scheme == "sftp"):
-                begun.settle(tick)  # which finds out why
+            if not opened and (isinstance(error, AccessDenied | NoBucket) or access.scheme == "sftp"):
+                begun.settle(tick)  # which finds out more
             raise  # the probe would say so too, and later
         except ResticError:
             if not opened:
@@ -102,6 +115,7 @@ class _Probe:
         self._running = running
         self._until = time.monotonic() + PROBE_DEADLINE_SECONDS
         self._settled = False
+        self.repository_id = ""
 
     def look(self) -> None:
         """Raise what `probe` would as soon as that is known; does not wait for it."""
@@ -114,6 +128,12 @@ class _Probe:
             return
         self._settled = True
         try:
+            self._judge(tick)
+        except (NoRepository, NoBucket) as missing:
+            raise gone(missing, self._access) from None
+
+    def _judge(self, tick: process.Tick | None) -> None:
+        try:
             with in_time(self._access):
                 completed = self._running.completed(
                     tick, self._until - time.monotonic(), on_stderr=Patience(self._access).hear
@@ -121,6 +141,8 @@ class _Probe:
         except AccessDenied as denied:
             raise _in_its_words(self._access, denied, tick) from None
         if completed.returncode == 0:
+            self.repository_id = parse_repository_id(completed.stdout)
+            _refuse_another(self._access, self.repository_id)
             return
         completed = _with_word_of_ssh(self._access, completed, tick)
         error = error_from(completed, self._access, "opening the repository")
@@ -129,6 +151,17 @@ class _Probe:
         if isinstance(error, AccessDenied):
             error = _in_its_words(self._access, error, tick)
         raise error
+
+
+def _refuse_another(access: Access, found_id: str) -> None:
+    names = access.names
+    if names.known_id not in ("", found_id):
+        raise OtherRepository(
+            f"The repository at {access.url} is another one (restic's id {found_id[:8] or 'is not told'}) "
+            f"than the portal knows there ({names.known_id[:8]}): {names.known}.",
+            access,
+            found_id,
+        )
 
 
 def _with_word_of_ssh(

@@ -10,6 +10,7 @@ import pytest
 from django.contrib.admin.models import LogEntry
 from django.test import Client
 from django.urls import reverse
+from django.utils import timezone
 from django_q.models import OrmQ, Schedule
 from pytest_django.fixtures import Settings
 
@@ -17,7 +18,7 @@ from backups import runner
 from backups.actions import preflight
 from backups.actions.preflight import Check
 from backups.admin.base import page_url, run_url
-from backups.models import Alert, Database, Repository, Run
+from backups.models import Alert, Database, Repository, Run, Snapshot
 from tests.admin.conftest import Login
 from tools.history import History
 
@@ -160,6 +161,45 @@ def test_what_has_a_history_is_not_deleted(past: History, login: Login) -> None:
     for row in (past.databases[0], past.repository):
         page = reverse(f"admin:backups_{row._meta.model_name}_delete", args=[row.pk])
         assert client.post(page, {"post": "yes"}).status_code == 403
+
+
+def test_what_something_refers_to_is_not_deleted(db: None, login: Login) -> None:
+    """Also where nothing was done with it yet: then the page names what refers to it."""
+    repository = Repository.objects.create(name="offsite", url="/srv/offsite")
+    Database.objects.create(name="blog", host="db", user="u", database="blog", repository=repository)
+    page = reverse("admin:backups_repository_delete", args=[repository.pk])
+
+    answer = login("Administrator").post(page, {"post": "yes"})
+
+    assert "blog" in answer.content.decode()
+    assert Repository.objects.filter(pk=repository.pk).exists()
+
+
+def test_a_location_that_was_a_slip_says_nothing_of_the_right_one(db: None, login: Login) -> None:
+    wrong = Repository.objects.create(name="offsite", url="/srv/ofsite", restic_id="a" * 64)
+    page = reverse("admin:backups_repository_change", args=[wrong.pk])
+    form = {"name": "offsite", "url": "/srv/offsite", "check_interval": "6", "password_ref": "env:X"}
+
+    client = login("Administrator")
+
+    client.post(page, form)
+
+    wrong.refresh_from_db()
+    assert (wrong.url, wrong.restic_id) == ("/srv/offsite", "")
+    # What holds snapshots has moved, which is found out when it is opened.
+    Repository.objects.update(restic_id="b" * 64)
+    Snapshot.objects.create(
+        repository=wrong, snapshot_id="c" * 64, time=timezone.now(), path="/mysql/blog.sql"
+    )
+    client.post(page, {**form, "url": "/srv/elsewhere"})
+    wrong.refresh_from_db()
+    assert (wrong.url, wrong.restic_id) == ("/srv/elsewhere", "b" * 64)
+
+
+def test_the_first_rows_forms_say_what_the_environment_decides(past: History, login: Login) -> None:
+    client = login("Administrator")
+    for row, names in ((past.databases[0], "MYSQL_HOST, MYSQL_PORT"), (past.repository, "RESTIC_REPOSITORY")):
+        assert f"The environment decides here ({names}" in client.get(page_url(row)).content.decode()
 
 
 def press_test(client: Client, database: Database) -> Any:

@@ -38,7 +38,16 @@ MakePortal = Callable[..., Portal]
 @pytest.fixture(scope="session")
 def empty_repository(restic_path: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A repository to copy: restic takes seconds to make one, and half a second to open it."""
-    folder = tmp_path_factory.mktemp("repository") / "empty"
+    return _made_repository(tmp_path_factory.mktemp("repository") / "empty", restic_path)
+
+
+@pytest.fixture(scope="session")
+def another_repository(restic_path: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """One to copy that opens with the same password, and is another one to restic: it has its own id."""
+    return _made_repository(tmp_path_factory.mktemp("repository") / "another", restic_path)
+
+
+def _made_repository(folder: Path, restic_path: Path) -> Path:
     subprocess.run(
         [restic_path, "init", "--repo", folder],
         env={**os.environ, "RESTIC_PASSWORD": RESTIC_PASSWORD},

@@ -65,7 +65,7 @@ def test_no_repository(mariadb_portal: Portal) -> None:
 
     ran = mariadb_portal.backup()
 
-    assert_failed(ran, mariadb_portal, f"There is no repository at {place}", "repository init")
+    assert_failed(ran, mariadb_portal, f"There is no repository at {place}", "mount it")
     assert not place.exists()
     place.with_name("moved away").rename(place)
     assert_next_succeeds(mariadb_portal)
@@ -123,7 +123,7 @@ def test_s3_down(mariadb_shop: Shop, make_portal: MakePortal, tmp_path: Path, em
         assert_failed(ran, portal, "cannot be reached", "connection refused", "Check the network")
 
         server.create_bucket("goes-down")
-        assert portal.manage("repository", "init").code == 0
+        assert portal.manage("bootstrap", "--new", "repository").code == 0
         assert_next_succeeds(portal)
 
 
@@ -133,7 +133,7 @@ def test_s3_without_the_bucket(mariadb_shop: Shop, make_portal: MakePortal, s3_s
     portal.shell(
         "from backups.models import Repository;"
         "from django.conf import settings;"
-        "Repository.objects.update(url=settings.RESTIC_REPOSITORY)"
+        "Repository.objects.update(url=settings.RESTIC_REPOSITORY, restic_id='')"
     )
 
     ran = portal.backup()

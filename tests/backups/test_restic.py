@@ -247,12 +247,13 @@ def test_version_is_compared_by_its_numbers(text: str, number: tuple[int, ...]) 
 # ---------------------------------------------------------------- A call with a probe beside it
 
 
-def stored(folder: Path, *, probe: str, backup: str) -> Completed:
+def stored(folder: Path, *, probe: str, backup: str, known_id: str = "") -> Completed:
     """What comes of a backup by a restic that does this when probed and that when backing up."""
     program = folder / "restic"
     program.write_text(f"#!/bin/sh\ncase $1 in cat) {probe};; backup) {backup};; esac\n")
     program.chmod(0o755)
-    access = restic.Access(str(program), "/srv/repository", "the password")
+    names = restic.Names(name="main", known="main with 3 snapshots", known_id=known_id)
+    access = restic.Access(str(program), "/srv/repository", "the password", names=names)
     return restic.probed_call(
         access,
         ["backup"],
@@ -286,3 +287,39 @@ def test_probe_does_not_end_a_backup_that_has_opened_the_repository(tmp_path: Pa
     done = stored(tmp_path, probe="sleep 1; exit 1", backup=f"{SAYS_STATUS}; sleep 2; {SAYS_STATUS}")
 
     assert done.returncode == 0
+
+
+KNOWN, OTHER = "a" * 64, "b" * 64
+
+
+def config_of(repository_id: str) -> str:
+    return f"""echo '{{"version":2,"id":"{repository_id}"}}'"""
+
+
+@pytest.mark.parametrize(
+    ("probe", "backup"),
+    [
+        (config_of(OTHER), "exec sleep 600"),
+        (f"sleep 0.5; {config_of(OTHER)}", f"{SAYS_STATUS}; exec sleep 600"),
+        (f"sleep 0.5; {config_of(OTHER)}", SAYS_STATUS),
+        ("echo '{}'", SAYS_STATUS),
+    ],
+    ids=["at once", "while it stores", "after it has stored", "without an id"],
+)
+def test_backup_into_another_repository_than_the_known_one_is_no_success(
+    tmp_path: Path, probe: str, backup: str
+) -> None:
+    with pytest.raises(
+        restic.OtherRepository, match=r"than the portal knows there \(aaaaaaaa\): main with 3"
+    ):
+        stored(tmp_path, probe=probe, backup=backup, known_id=KNOWN)
+
+
+def test_backup_into_the_known_repository_is_whatever_it_says_first(tmp_path: Path) -> None:
+    slowly = f"sleep 0.5; {config_of(KNOWN)}"
+    assert stored(tmp_path, probe=slowly, backup=SAYS_STATUS, known_id=KNOWN).returncode == 0
+
+
+def test_backup_whose_repository_could_not_be_told_is_no_success(tmp_path: Path) -> None:
+    with pytest.raises(restic.ResticError):
+        stored(tmp_path, probe="exit 1", backup=f"{SAYS_STATUS}; sleep 1", known_id=KNOWN)

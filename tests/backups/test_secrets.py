@@ -63,7 +63,7 @@ def test_rotated_secret_is_read_anew(tmp_path: Path, monkeypatch: pytest.MonkeyP
         ("env:ZZ_UNSET", "Set ZZ_UNSET or ZZ_UNSET_FILE"),
         ("env:ZZ_EMPTY", "is empty"),
         ("env:ZZ_LOST", "The file that ZZ_LOST_FILE names cannot be read"),
-        ("file:/nowhere/at/all", "/nowhere/at/all cannot be read"),
+        ("file:/nowhere/at/all", "/nowhere/at/all is not there"),
         ("file:/dev/zero", "/dev/zero cannot be read as a short text"),
         ("hunter2", "wrong form"),
     ],

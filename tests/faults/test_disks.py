@@ -187,12 +187,14 @@ def test_repository_folder_deleted_under_us(portal: Portal) -> None:
         ("repository", "check"),
         ("repository", "forget"),
     ):
-        told(portal.manage(*command, "--json"), "There is no repository at", "repository init")
+        told(portal.manage(*command, "--json"), "There is no repository at", "--new repository")
 
     assert portal.heartbeat() == before
     assert portal.rows("SELECT 1 FROM backups_snapshot WHERE forgotten_at IS NOT NULL") == []
-    assert portal.manage("repository", "init").code == 0
+    assert portal.manage("repository", "init").code == 1, "no other one is made in its place unasked"
+    assert portal.manage("bootstrap", "--new", "repository").code == 0
     next_backup_succeeds(portal)
+    assert portal.rows("SELECT 1 FROM backups_snapshot WHERE forgotten_at IS NOT NULL") == []
 
 
 def test_bucket_deleted_under_us(mariadb_shop: Shop, make_portal: MakePortal, tmp_path: Path) -> None:
@@ -206,11 +208,11 @@ def test_bucket_deleted_under_us(mariadb_shop: Shop, make_portal: MakePortal, tm
 
         for command in (("backup",), ("verify",), ("snapshots",), ("repository", "check")):
             error = told(portal.manage(*command, "--json"))
-            assert re.search("no bucket.*Make the bucket|no repository.*repository init", error), error
+            assert re.search("no (bucket|repository).*the portal knows main.*--new repository", error), error
 
         assert portal.heartbeat() == before
         assert portal.rows("SELECT 1 FROM backups_snapshot WHERE forgotten_at IS NOT NULL") == []
-        assert portal.manage("repository", "init").code == 0
+        assert portal.manage("bootstrap", "--new", "repository").code == 0
         next_backup_succeeds(portal)
 
 

@@ -100,13 +100,11 @@ def cloud(
 
 
 def _init(cloud: Cloud) -> Run:
-    """Into a folder of the bucket where nothing is yet."""
-    there = cloud.database.repository.url
-    Repository.objects.update(url=f"{there.rstrip('/')}/elsewhere")
-    try:
-        return play(Action.INIT, repository=Repository.objects.get())
-    finally:
-        Repository.objects.update(url=there)
+    """Into a folder of the bucket where nothing is yet, and of which the portal knows nothing."""
+    elsewhere, _ = Repository.objects.get_or_create(
+        name="elsewhere", url=f"{cloud.database.repository.url.rstrip('/')}/elsewhere"
+    )
+    return play(Action.INIT, repository=elsewhere)
 
 
 def _backup(cloud: Cloud) -> Run:

@@ -9,6 +9,7 @@ import pytest
 from backups.models import Database
 from tests.backups.conftest import (  # noqa: F401
     MakeDatabase,
+    another_repository,
     empty_repository,
     make_database,
     make_portal,

@@ -8,10 +8,11 @@ import pytest
 import time_machine
 from django.utils import timezone
 
+from backups.choices import Action, Trigger
 from backups.choose import snapshot_at, snapshot_named
 from backups.errors import Problem
 from backups.management.commands.restore import _time
-from backups.models import Database, Repository, Snapshot
+from backups.models import Database, Repository, Run, Snapshot
 
 NOON = datetime(2026, 3, 1, 12, tzinfo=UTC)
 
@@ -47,6 +48,41 @@ def test_latest_is_the_newest_that_is_still_there(database: Database, three: lis
     assert snapshot_named(database, "latest") == three[1]
 
 
+def test_an_id_is_refused_by_what_it_is(database: Database, three: list[Snapshot]) -> None:
+    """Whatever begins alike: of another database, in another repository, a copy of the portal, unknown."""
+    offsite = Repository.objects.create(name="offsite", url="/srv/offsite")
+    blog = Database.objects.create(name="blog", host="db", user="u", database="blog", repository=offsite)
+    elsewhere = snapshot(blog, "abcd9", NOON)
+    Snapshot.objects.create(
+        repository=offsite, snapshot_id="77".ljust(64, "0"), time=NOON, path="/mysql/wiki.sql"
+    )
+    Run.objects.create(
+        action=Action.PORTAL, trigger=Trigger.BACKUP, repository=offsite, result={"snapshot_id": "55" * 32}
+    )
+
+    # What begins like another repository's is still this database's own.
+    assert snapshot_named(database, "abcd1") == three[0]
+    for text, said in {
+        "abcd9": "Snapshot abcd9 is of blog (in repository offsite), not of shop. Say --database blog",
+        elsewhere.snapshot_id: "is of blog (in repository offsite), not of shop.",
+        "7700": "Snapshot 7700 is of wiki, which is not set up here, not of shop.",
+        "5555": "5555 is a copy of the portal, not of shop.",
+        "9999": "shop has no snapshot 9999.",
+        "abcd": "Several snapshots begin with abcd: abcd1000 (main), abcd2000 (main). Give more digits",
+    }.items():
+        with pytest.raises(Problem) as refused:
+            snapshot_named(database, text)
+        assert said in refused.value.sentence()
+    # Given to another repository since, with one there that begins like one of before.
+    there = Snapshot.objects.create(
+        database=database, repository=offsite, snapshot_id="abcd1f".ljust(64, "0"), time=NOON,
+        path="/mysql/shop.sql",
+    )  # fmt: skip
+    with pytest.raises(Problem, match=r"abcd1000 \(main\), abcd1f00 \(offsite\)"):
+        snapshot_named(database, "abcd1")
+    assert snapshot_named(database, "abcd1f") == there
+
+
 def test_latest_is_of_this_database(database: Database, three: list[Snapshot]) -> None:
     other = Database.objects.create(
         name="other", host="db", user="u", database="other", repository=database.repository
@@ -69,7 +105,7 @@ def test_whole_id_and_its_beginning(database: Database, three: list[Snapshot]) -
 @pytest.mark.parametrize(
     ("text", "told"),
     [
-        ("abcd", "Several snapshots begin with abcd. Give more digits of the id."),
+        ("abcd", "begin with abcd: abcd1000 (main), abcd2000 (main). Give more digits of the id."),
         ("9999", "shop has no snapshot 9999. List them with `manage.py snapshots`."),
         ("abc", "'abc' is no snapshot. Give latest, or at least four digits"),
         ("ABCD1", "'ABCD1' is no snapshot."),

@@ -6,6 +6,7 @@ first snapshot, whose kept tables are in `shop__before_7`.
 
 from __future__ import annotations
 
+import json
 import shutil
 import sqlite3
 import tarfile
@@ -63,6 +64,8 @@ def test_it_goes_on_without_anything_being_done(portal: Portal) -> None:
     after = portal.heartbeat()
     assert after is not None
     assert after > before
+    (repository,) = portal.rows("SELECT restic_id FROM backups_repository")
+    assert repository["restic_id"] == json.loads(portal.restic("cat", "config"))["id"]
     present = portal.rows("SELECT 1 FROM backups_snapshot WHERE forgotten_at IS NULL")
     assert len(portal.snapshots()) == len(present)
 

@@ -9,14 +9,12 @@ from typing import Any
 from django.conf import settings
 from django.core.management import call_command
 
-from backups import configuration, environment, restic
+from backups import configuration, environment, identity, restic, series
 from backups.choices import Action
 from backups.connections import repository_access
 from backups.console import VedettaCommand, WrongUsage
 from backups.errors import Problem
 from backups.models import Database, Repository
-
-LOOK_SECONDS = 60.0
 
 
 class Command(VedettaCommand):
@@ -28,7 +26,7 @@ class Command(VedettaCommand):
     )
 
     def add_own_arguments(self, parser: ArgumentParser) -> None:
-        things = [configuration.DATABASE, configuration.REPOSITORY]
+        things = [configuration.DATABASE, configuration.REPOSITORY, configuration.HOST]
         parser.add_argument(
             "--moved", action="append", choices=things, default=[],
             help="it is the same one, and lies now where the environment says",
@@ -47,17 +45,41 @@ class Command(VedettaCommand):
             raise WrongUsage(f"The {both[0]} cannot be moved and new as well.")
         if configuration.REPOSITORY in moved:
             _make_sure_it_is_the_same()
+        is_replaced = configuration.REPOSITORY in new and self._is_replaced()
         try:
-            database = configuration.from_environment(moved=moved, new=new)
+            database = configuration.from_environment(
+                moved=moved, new=new, is_replaced=is_replaced, tell=self.say
+            )
         finally:
             # What is set up already goes on, also where the environment means something else.
             configuration.apply()
             configuration.first_boot()
+        if configuration.HOST in (*moved, *new):
+            for words in series.settle(is_ours=configuration.HOST in moved) or ["No host name is undecided."]:
+                self.say(words)
         if database is None:
             self.say("No database is set up yet: set MYSQL_* and RESTIC_*, or add one in the admin.")
-        else:
-            self._repository(database)
-        return {}
+            return {}
+        self._repository(database)
+        notices = environment.notices(database)
+        for words in notices:
+            self.say(words)
+        return {"notices": notices}
+
+    def _is_replaced(self) -> bool:
+        """Whether another repository, or none, is by now where the known one lay. Raises Problem."""
+        first = Database.objects.filter(is_primary=True).first()
+        if first is None or environment.other_repository(first) is not None:
+            return False
+        access = repository_access(first.repository)
+        if not access.names.known:
+            return False
+        try:
+            identity.meet(first.repository, access)
+        except (restic.NoRepository, restic.NoBucket, restic.OtherRepository):
+            return True
+        self.say(f"The repository at {access.url} is the one known as {first.repository}, so none is begun.")
+        return False
 
     def _repository(self, database: Database) -> None:
         run = self.play(Action.INIT, repository=database.repository)
@@ -66,21 +88,26 @@ class Command(VedettaCommand):
 
 
 def _make_sure_it_is_the_same() -> None:
-    """Raise Problem unless what RESTIC_REPOSITORY names holds a snapshot of the repository that moved.
+    """Raise Problem unless what RESTIC_REPOSITORY names is the repository that moved.
 
-    Every one that another repository lacks would be taken for forgotten.
+    Every snapshot that another repository lacks would be taken for forgotten.
     """
     first = Database.objects.filter(is_primary=True).first()
     if first is None or environment.other_repository(first) is None:
         return
-    known = set(first.repository.snapshots.filter(forgotten_at=None).values_list("snapshot_id", flat=True))
-    access = repository_access(Repository(url=settings.RESTIC_REPOSITORY))
-    restic.probe(access)
-    listed = restic.snapshots(access, deadline=LOOK_SECONDS, on_unreadable=lambda _: None)
-    if known and known.isdisjoint(info.id for info in listed):
-        raise Problem(
-            f"The repository at {settings.RESTIC_REPOSITORY} holds none of the {len(known)} snapshots of "
-            f"{first.repository.url}, so it is not the same one moved.",
-            safe="Nothing was changed.",
-            do="Copy the repository there whole, or run `manage.py bootstrap --new repository`.",
+    known = first.repository
+    there = repository_access(Repository(url=settings.RESTIC_REPOSITORY))
+    found_id = restic.probe(there)
+    if known.restic_id not in ("", found_id):
+        why = f"has another id ({found_id[:8]}, not {known.restic_id[:8]}) than {known.url}"
+    elif not identity.holds_what_is_known(known, there):
+        why = (
+            f"holds none of the {known.snapshots.filter(forgotten_at=None).count()} snapshots of {known.url}"
         )
+    else:
+        return
+    raise Problem(
+        f"The repository at {settings.RESTIC_REPOSITORY} {why}, so it is not the same one moved.",
+        safe="Nothing was changed.",
+        do="Copy the repository there whole, or run `manage.py bootstrap --new repository`.",
+    )

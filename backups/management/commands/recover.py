@@ -112,16 +112,40 @@ class Command(VedettaCommand):
             )
         # What is known of a portal without a past is from its copy: the machines of then may be gone.
         is_ours = recover.has_own_history()
-        if recover.portal(repository_access(Repository(url=settings.RESTIC_REPOSITORY)), self.say):
+        access = repository_access(Repository(url=settings.RESTIC_REPOSITORY))
+        found_id = _found_id(access)
+        if recover.portal(access, self.say):
             # What this version added to rights and roles.
             call_command("migrate", interactive=False, verbosity=0)
         configuration.roles()
         configuration.admin_user(self.say)
-        places = () if is_ours else (configuration.DATABASE, configuration.REPOSITORY)
-        database = configuration.from_environment(moved=places)
+        database = configuration.from_environment() if is_ours else _as_it_was_then(found_id)
         assert database is not None  # noqa: S101  the environment says which
         configuration.apply()
         return database
+
+
+def _found_id(access: restic.Access) -> str:
+    """The id of the repository to recover from. Raises Problem; none is made where there is none."""
+    try:
+        return restic.probe(access)
+    except (restic.NoRepository, restic.NoBucket) as missing:
+        missing.safe = "Nothing was changed, and no repository was made."
+        missing.do = (
+            "Mount its disk or share, or have RESTIC_REPOSITORY say where the backups lie; then recover."
+        )
+        raise
+
+
+def _as_it_was_then(found_id: str) -> Database | None:
+    """The rows of a copy, at the addresses of now: another repository holds other snapshots than it knew."""
+    first = Database.objects.filter(is_primary=True).select_related("repository").first()
+    is_another = first is not None and first.repository.restic_id not in ("", found_id)
+    if is_another and first is not None and first.repository.url == settings.RESTIC_REPOSITORY:
+        return configuration.from_environment(moved=[configuration.DATABASE], is_replaced=True)
+    if is_another:
+        return configuration.from_environment(moved=[configuration.DATABASE], new=[configuration.REPOSITORY])
+    return configuration.from_environment(moved=[configuration.DATABASE, configuration.REPOSITORY])
 
 
 def _restoring(database: Database) -> str:

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from argparse import ArgumentParser
+from argparse import SUPPRESS, ArgumentParser
 from collections.abc import Mapping
 from typing import Any
 
 from backups.choices import Action
-from backups.console import VedettaCommand, add_json, given, repository_named
+from backups.console import VedettaCommand, WrongUsage, add_json, given, repository_named
 
 
 class Command(VedettaCommand):
@@ -21,7 +21,9 @@ class Command(VedettaCommand):
         )
         verbs = parser.add_subparsers(dest="verb", required=True, metavar="VERB")
         for verb, text in _VERBS.items():
-            add_json(verbs.add_parser(verb, help=text, allow_abbrev=False))
+            of_verb = verbs.add_parser(verb, help=text, allow_abbrev=False)
+            add_json(of_verb)
+            of_verb.add_argument("--repository", dest="after_verb", metavar="NAME", type=given, help=SUPPRESS)
         data = verbs.choices["check"].add_mutually_exclusive_group()
         data.add_argument("--read-data", action="store_true", help="read all data as well")
         data.add_argument(
@@ -29,7 +31,12 @@ class Command(VedettaCommand):
         )
 
     def work(self, **options: Any) -> Mapping[str, Any]:
-        repository = repository_named(options["repository"])
+        before, after = options["repository"], options["after_verb"]
+        if before and after and before != after:
+            raise WrongUsage(
+                f"--repository is said twice, as {before} and as {after}.", do="Say one of them."
+            )
+        repository = repository_named(before or after)
         action = Action(options["verb"].replace("-", "_"))
         run = self.play(action, repository=repository, options=_data_options(options))
         self.say(run.result.get("sentence", f"{run.get_action_display()} of {repository} is done."))

@@ -1,0 +1,282 @@
+"""A repository that the portal knows is not replaced or called empty because it is not where it was."""
+
+from __future__ import annotations
+
+import json
+import shutil
+from pathlib import Path
+
+import pytest
+from django.core.management import call_command
+from pytest_django.fixtures import Settings
+
+from backups.choices import Action
+from backups.models import Database, Repository, Run, Snapshot
+from tests.backups.conftest import MakeDatabase
+from tests.backups.worlds import Shop, copy_repository
+from tests.verify.tools import back_up, play, restic, sync
+
+LOOKING = (Action.SNAPSHOTS, Action.FORGET, Action.CHECK)
+
+
+def store(repository: Repository, *, of: str = "shop", host: str = "vedetta") -> str:
+    """A snapshot as one of ours, of any database; answers its id."""
+    answer = restic(
+        repository, "backup", "--json", "--host", host, "--tag", "vedetta", "--tag", f"database:{of}",
+        "--stdin", "--stdin-filename", f"/mysql/{of}.sql", stdin=f"-- {of} {host}\n".encode(),
+    )  # fmt: skip
+    return str(json.loads(answer.splitlines()[-1])["snapshot_id"])
+
+
+@pytest.fixture
+def first(repository: Repository, tmp_path: Path, settings: Settings) -> Database:
+    """The environment's database, in a repository on a disk of its own, with a snapshot that is listed."""
+    disk = tmp_path / "disk"
+    disk.mkdir()
+    shutil.move(repository.url, disk / "repository")
+    repository.url = settings.RESTIC_REPOSITORY = str(disk / "repository")
+    repository.save()
+    settings.MYSQL_HOST, settings.MYSQL_DATABASE, settings.MYSQL_USER = "db", "shop", "u"
+    settings.BACKUP_CHECK_INTERVAL = 0
+    first = Database.objects.create(
+        name="shop", host="db", user="u", database="shop", repository=repository, is_primary=True
+    )
+    store(repository)
+    sync(repository)
+    repository.refresh_from_db()
+    return first
+
+
+def config_id(repository: Repository | Path) -> str:
+    """restic's own word for a repository."""
+    if isinstance(repository, Path):
+        repository = Repository(url=str(repository))
+    return str(json.loads(restic(repository, "cat", "config"))["id"])
+
+
+def refused(action: Action, **wanted: object) -> str:
+    run = play(action, **wanted)
+    assert run.status == "failed", action
+    assert not Snapshot.objects.exclude(forgotten_at=None).exists(), action
+    return run.error
+
+
+def test_its_id_is_learnt_at_the_first_contact(first: Database) -> None:
+    assert first.repository.restic_id == config_id(first.repository)
+
+
+def test_a_disk_that_is_not_mounted_is_no_place_for_a_new_one(first: Database) -> None:
+    repository = first.repository
+    disk = Path(repository.url).parent
+    disk.rename(disk.with_name("unmounted"))
+    disk.mkdir()
+
+    for action in (Action.INIT, *LOOKING):
+        said = refused(action, repository=repository)
+        assert f"There is no repository at {repository.url} (the folder {disk} is empty), where" in said
+        assert "where the portal knows main with 1 snapshot, the newest of" in said
+        assert "is not mounted, mount it; if the address is wrong, correct RESTIC_REPOSITORY" in said
+        assert "bootstrap --new repository" in said
+    assert list(disk.iterdir()) == []
+
+    disk.rmdir()
+    disk.with_name("unmounted").rename(disk)
+    assert play(Action.SNAPSHOTS, repository=repository).status == "succeeded"
+
+
+def test_another_one_in_its_place_is_not_taken_for_it(
+    first: Database, another_repository: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    repository = first.repository
+    known = Path(repository.url)
+    kept = known.rename(known.with_name("kept"))
+    copy_repository(another_repository, known)
+
+    for action in (Action.INIT, *LOOKING, Action.PORTAL):
+        said = refused(action, repository=repository)
+        ids = (
+            f"{config_id(known)[:8]}) than the portal knows there ({repository.restic_id[:8]}): main with 1 "
+        )
+        assert ids in said, said
+        assert "if the address is wrong, correct RESTIC_REPOSITORY" in said
+    repository.refresh_from_db()
+    assert repository.restic_id == config_id(kept)
+    assert repository.health != "damaged"
+
+    # A person says that it is meant: it is a repository of its own, and the old one's list stays.
+    call_command("bootstrap", "--new", "repository")
+    first.refresh_from_db()
+    assert (first.repository.name, first.repository.restic_id) == ("main-2", config_id(known))
+    sync(first.repository)
+    assert Snapshot.objects.get().repository == repository
+    assert Snapshot.objects.get().forgotten_at is None
+    # And the disk is back.
+    shutil.rmtree(known)
+    kept.rename(known)
+    said = refused(Action.SNAPSHOTS, repository=first.repository)
+    assert "It is the one that the portal knows as main." in said
+    assert play(Action.SNAPSHOTS, repository=repository).status == "succeeded"
+
+
+def test_a_lost_one_is_begun_anew_only_when_that_is_said(
+    first: Database, capsys: pytest.CaptureFixture[str]
+) -> None:
+    known = Path(first.repository.url)
+    shutil.rmtree(known)
+    with pytest.raises(SystemExit):
+        call_command("bootstrap")
+    assert "There is no repository at" in capsys.readouterr().err
+    assert not known.exists()
+
+    call_command("bootstrap", "--new", "repository")
+    told = capsys.readouterr().out
+    assert f"Made a new repository at {known} (main-2)" in told
+    call_command("bootstrap", "--new", "repository")
+    assert "is the one known as main-2, so none is begun" in capsys.readouterr().out
+    assert [each.name for each in Repository.objects.order_by("pk")] == ["main", "main-2"]
+    assert Snapshot.objects.get().forgotten_at is None
+
+
+def test_a_portal_that_noted_no_ids_knows_it_by_what_it_holds(
+    first: Database, another_repository: Path
+) -> None:
+    """As one of the version before is taken over."""
+    repository = first.repository
+    Repository.objects.update(restic_id="")
+    repository.refresh_from_db()
+    known = Path(repository.url)
+    kept = known.rename(known.with_name("kept"))
+    copy_repository(another_repository, known)
+
+    said = refused(Action.FORGET, repository=repository)
+    assert "holds none of the snapshots that the portal knows there: main with 1 snapshot" in said
+    repository.refresh_from_db()
+    assert repository.restic_id == ""
+
+    shutil.rmtree(known)
+    kept.rename(known)
+    assert play(Action.FORGET, repository=repository).status == "succeeded"
+    repository.refresh_from_db()
+    assert repository.restic_id == config_id(repository)
+
+
+def test_a_slip_at_the_first_try_is_corrected(
+    db: None, first: Database, tmp_path: Path, another_repository: Path, settings: Settings
+) -> None:
+    Snapshot.objects.all().delete()
+    settings.RESTIC_REPOSITORY = copy_repository(another_repository, tmp_path / "right")
+
+    call_command("bootstrap")
+
+    (repository,) = Repository.objects.all()
+    assert (repository.url, repository.restic_id) == (
+        settings.RESTIC_REPOSITORY,
+        config_id(tmp_path / "right"),
+    )
+
+
+def test_what_moved_is_known_by_its_id(
+    first: Database,
+    tmp_path: Path,
+    another_repository: Path,
+    settings: Settings,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    known = Path(first.repository.url)
+    settings.RESTIC_REPOSITORY = copy_repository(another_repository, tmp_path / "another")
+    with pytest.raises(SystemExit):
+        call_command("bootstrap", "--moved", "repository")
+    assert "has another id" in capsys.readouterr().err
+    first.repository.refresh_from_db()
+    assert first.repository.url == str(known)
+
+    settings.RESTIC_REPOSITORY = str(known.rename(tmp_path / "moved"))
+    call_command("bootstrap", "--moved", "repository")
+    sync(Repository.objects.get())
+    assert Snapshot.objects.get().forgotten_at is None
+
+
+def test_recover_makes_no_repository_on_a_new_machine(
+    db: None, tmp_path: Path, settings: Settings, repository: Repository, capsys: pytest.CaptureFixture[str]
+) -> None:
+    Repository.objects.all().delete()
+    settings.MYSQL_HOST, settings.MYSQL_DATABASE, settings.MYSQL_USER = "db", "shop", "u"
+    settings.RESTIC_REPOSITORY = str(tmp_path / "mistyped")
+
+    with pytest.raises(SystemExit):
+        call_command("recover")
+
+    said = capsys.readouterr().err
+    assert f"There is no repository at {tmp_path}/mistyped" in said
+    assert "no repository was made. Mount its disk or share, or have RESTIC_REPOSITORY say where" in said
+    assert not (tmp_path / "mistyped").exists()
+
+
+def test_a_backup_goes_into_no_other_repository(
+    restorable_shop: Shop, make_database: MakeDatabase, another_repository: Path
+) -> None:
+    database = make_database(restorable_shop)
+    back_up(database)
+    known = Path(database.repository.url)
+    kept = known.rename(known.with_name("kept"))
+    copy_repository(another_repository, known)
+
+    run = play(Action.BACKUP, database=database)
+
+    assert run.status == "failed"
+    assert "is another one" in run.error
+    assert "No snapshot was made, no heartbeat was written; earlier snapshots are safe." in run.error
+    there = Repository(url=str(known))
+    assert json.loads(restic(there, "snapshots", "--json", "--no-lock")) == []
+    for action in (Action.VERIFY, Action.PREFLIGHT):
+        assert "is another one" in refused(action, database=database)
+    shutil.rmtree(known)
+    kept.rename(known)
+    back_up(database)
+    assert Snapshot.objects.filter(forgotten_at=None).count() == 2
+
+
+# ---------------------------------------------------------------- Which repository is meant
+
+
+@pytest.fixture
+def offsite(first: Database, tmp_path: Path) -> Repository:
+    """A second repository as a person adds it, which does not exist yet."""
+    return Repository.objects.create(
+        name="off site", url=str(tmp_path / "offsite"), password_ref="env:OFFSITE_PASSWORD"
+    )
+
+
+def test_a_second_repository_is_made_by_what_is_said(
+    offsite: Repository, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setenv("OFFSITE_PASSWORD", "of another place")
+    said = refused(Action.SNAPSHOTS, repository=offsite)
+    assert "`manage.py repository init --repository 'off site'`" in said
+    assert "correct the location of off site in the portal" in said
+    assert "RESTIC_REPOSITORY" not in said
+
+    call_command("repository", "init", "--repository", "off site")
+    assert f"Made a new repository at {offsite.url} (off site)" in capsys.readouterr().out
+    call_command("repository", "--repository", "off site", "init")
+    assert f"There is a repository at {offsite.url} already (off site)" in capsys.readouterr().out
+    call_command("repository", "init", "--repository", "main")
+    assert "already (main)" in capsys.readouterr().out
+    with pytest.raises(SystemExit) as wrong:
+        call_command("repository", "--repository", "main", "init", "--repository", "off site")
+    assert wrong.value.code == 2
+
+    monkeypatch.setenv("OFFSITE_PASSWORD", "a wrong one")
+    said = refused(Action.SNAPSHOTS, repository=offsite)
+    assert "Set OFFSITE_PASSWORD to the one" in said
+    assert "RESTIC_PASSWORD" not in said
+
+
+def test_a_secret_file_that_is_gone_is_named_with_whose_it_is(offsite: Repository, tmp_path: Path) -> None:
+    Repository.objects.filter(pk=offsite.pk).update(password_ref=f"file:{tmp_path}/gone")
+    offsite.refresh_from_db()
+
+    said = refused(Action.SNAPSHOTS, repository=offsite)
+
+    assert f"The secret file {tmp_path}/gone (the password of repository off site) is not there." in said
+    assert Run.objects.filter(repository=offsite, status="failed").exists()
