@@ -62,6 +62,9 @@ def run(run: Run, progress: Progress) -> Outcome:
     progress.phase("preflight")
     # Its database may have been given another name while it waited.
     aim.refuse_unfit_target(restore.database, RestoreMode(restore.mode), restore.target, restore.undo_of)
+    if restore.undo_of is None:
+        # A verification may have ended while it waited.
+        aim.refuse_known_bad(restore.snapshot, insisted=bool(run.options.get("known_bad")))
     for doubt in suspicions.doubts(restore.snapshot):
         progress.warn(doubt)
     access = opened(run, progress)

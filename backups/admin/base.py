@@ -12,15 +12,17 @@ from django.db import transaction
 from django.db.models import Field, Model, QuerySet
 from django.http import Http404, HttpRequest, HttpResponse, HttpResponseRedirect
 from django.urls import reverse
+from django.utils.html import format_html
+from django.utils.safestring import SafeString
 from django.utils.text import capfirst
 from unfold.admin import ModelAdmin
 from unfold.paginator import InfinitePaginator
 
 from backups import configuration, humane, services
 from backups.admin import hints
-from backups.choices import RESTORE_ACTIONS, Action, Trigger
+from backups.choices import RESTORE_ACTIONS, VERDICT_COLOURS, Action, Trigger, Verdict
 from backups.errors import Problem, Refused
-from backups.models import Run
+from backups.models import Run, Snapshot
 from backups.templatetags.humane import as_in_sidebar
 
 Row = TypeVar("Row", bound=Model)
@@ -72,6 +74,15 @@ class Notice:
     text: str
     href: str = ""
     link: str = ""
+
+
+def standing(snapshot: Snapshot) -> SafeString:
+    """What is known of a snapshot as a label, with the time of the proof: the newest verdict counts."""
+    if snapshot.is_known_bad:
+        return humane.label(snapshot.get_verdict_display(), VERDICT_COLOURS[Verdict(snapshot.verdict)])
+    if snapshot.verified_at:
+        return format_html("{} {}", humane.label("Verified", "success"), humane.ago(snapshot.verified_at))
+    return humane.label("Forgotten") if snapshot.forgotten_at else humane.label("Not verified")
 
 
 class _QuickList(ChangeList):
