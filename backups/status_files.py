@@ -65,6 +65,12 @@ def write_last_verified(database: Database, time: datetime) -> Path:
     return _write(path, time)
 
 
+def last_ok(database: Database) -> datetime | None:
+    """What the gate takes for the time of the newest good backup."""
+    path = heartbeat.last_ok_path(settings.SENTINEL.heartbeat_path, _name(database))
+    return heartbeat.stamp_read(path).time
+
+
 def last_verified(database: Database) -> datetime | None:
     """What the gate takes for the time of the newest proved backup."""
     path = heartbeat.last_verified_path(settings.SENTINEL.heartbeat_path, _name(database))

@@ -70,6 +70,7 @@ UNFOLD = {
                     _item(
                         "Verifications", "fact_check", "backups_verification_changelist",
                         "backups.view_verification",
+                        badge="backups.admin.verifications.badge", badge_title="Newest ones that failed",
                     ),
                     _item(
                         "Restores", "settings_backup_restore", "backups_restore_changelist",

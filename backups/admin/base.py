@@ -24,6 +24,7 @@ from backups.choices import RESTORE_ACTIONS, VERDICT_COLOURS, Action, Trigger, V
 from backups.errors import Problem, Refused
 from backups.models import Run, Snapshot
 from backups.templatetags.humane import as_in_sidebar
+from backups.verdict import State
 
 Row = TypeVar("Row", bound=Model)
 
@@ -76,7 +77,11 @@ class Notice:
     link: str = ""
 
 
-def standing(snapshot: Snapshot) -> SafeString:
+STATE_COLOURS = {State.GOOD: "success", State.DOUBTFUL: "warning", State.BAD: "danger"}
+STATE_WORDS = {State.GOOD: "Good", State.DOUBTFUL: "Needs a look", State.BAD: "Not safe"}
+
+
+def proof_label(snapshot: Snapshot) -> SafeString:
     """What is known of a snapshot as a label, with the time of the proof: the newest verdict counts."""
     if snapshot.is_known_bad:
         return humane.label(snapshot.get_verdict_display(), VERDICT_COLOURS[Verdict(snapshot.verdict)])
@@ -85,7 +90,7 @@ def standing(snapshot: Snapshot) -> SafeString:
     return humane.label("Forgotten") if snapshot.forgotten_at else humane.label("Not verified")
 
 
-class _QuickList(ChangeList):
+class QuickList(ChangeList):
     """unfold makes all headers, with three links each, once for every row."""
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
@@ -124,7 +129,7 @@ class VedettaAdmin(ModelAdmin):
 
     def get_changelist(self, request: HttpRequest, **kwargs: Any) -> type[ChangeList]:
         """A list that does not work out the same links for each of its rows."""
-        return _QuickList
+        return QuickList
 
     def found(self, request: HttpRequest, object_id: str) -> Any:
         """The row that the address names. Raises Http404."""

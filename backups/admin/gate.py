@@ -21,9 +21,10 @@ from unfold.widgets import UnfoldAdminSelectWidget, UnfoldAdminTextInputWidget
 
 from backups import humane
 from backups.models import Database
+from backups.standing import gate_sentence
 from sentinel import heartbeat
 from sentinel.environment import GateSettings
-from sentinel.gate import DatabaseFiles, DatabaseVerdict, Word, age_seconds, decide
+from sentinel.gate import DatabaseFiles, Word, age_seconds, decide
 from sentinel.heartbeat import Override, Reading, ReadingState
 from sentinel.observe import observe
 
@@ -71,7 +72,7 @@ def look(now: datetime | None = None) -> Gate:
     observation = observe(limits, now)
     found = decide(observation, limits, now)
     judged = [
-        GateDatabase(one.name, one.word.value, _colour(one.word), _sentence(one, files, limits))
+        GateDatabase(one.name, one.word.value, _colour(one.word), gate_sentence(one, files, limits))
         for one, files in zip(found.databases, observation.databases, strict=False)
     ]
     worst = next((one for one in judged if one.name == found.database), None)
@@ -88,24 +89,6 @@ def look(now: datetime | None = None) -> Gate:
 
 def _colour(word: Word) -> str:
     return COLOURS.get(word, "danger")
-
-
-def _sentence(one: DatabaseVerdict, files: DatabaseFiles, limits: GateSettings) -> str:
-    """The gate's own reason, its seconds in words."""
-    of = f" of {one.name}" if one.name else ""
-    if one.word in {Word.FRESH, Word.STALE} and one.age_seconds is not None:
-        allowed = limits.threshold_seconds if files.threshold_seconds is None else files.threshold_seconds
-        only = "only " if one.word is Word.STALE else ""
-        return (
-            f"The newest backup{of} is {humane.rough(one.age_seconds)} old; "
-            f"{only}{humane.rough(allowed)} are allowed."
-        )
-    if one.word is Word.UNVERIFIED and one.verified_age_seconds is not None:
-        return (
-            f"The newest verified backup{of} is {humane.rough(one.verified_age_seconds)} old; "
-            f"only {humane.rough(limits.verified_threshold_seconds)} are allowed."
-        )
-    return one.reason
 
 
 def _files(

@@ -29,7 +29,7 @@ from unfold.widgets import (
 
 from backups import humane, services
 from backups.actions.restore_plan import Plan, plan
-from backups.admin.base import page_url, run_url, standing
+from backups.admin.base import page_url, proof_label, run_url
 from backups.choices import OVERWRITING_MODES, DefinerPolicy, RestoreMode, Trigger
 from backups.choose import instead_of, known_bad_words, safety_copies, snapshot_at
 from backups.download import sql_stream
@@ -108,13 +108,15 @@ class RestoreForm(forms.Form):
         self.fields["target"].initial = f"{database.database[:50]}_restored"
         # Whoever puts another database's snapshot in this one's place names both.
         self.across = (snapshot.source, database.database)
+        self.to_type = self._to_type(self.data.get("mode", ""))
+        self.fields["confirm"].label = f"Type {self.to_type} to go on"
 
-    @property
-    def to_type(self) -> str:
+    def _to_type(self, mode: str) -> str:
         """What has to be typed out before it begins; empty where nothing has to."""
-        if self.overwrites:
+        if mode in OVERWRITING_MODES:
             one = self.snapshot.source == self.database.database
-            return self.database.database if one else f"{self.snapshot.source} over {self.database.database}"
+            across = f"{self.snapshot.source} over {self.database.database}"
+            return self.database.database if one else across
         return self.snapshot.short_id if self.snapshot.is_known_bad else ""
 
     def clean(self) -> dict[str, Any]:
@@ -208,7 +210,6 @@ def restore_view(request: HttpRequest, pk: int) -> HttpResponseBase:
         if seen and not told.obstacles and form.is_confirmed():
             return _start(request, snapshot, database, form)
         form.remember(fingerprint)
-        form.fields["confirm"].label = f"Type {form.to_type} to go on"
     context = {
         **admin.site.each_context(request),
         "title": f"Restore snapshot {snapshot.short_id}",
@@ -243,7 +244,7 @@ def restore_at_view(request: HttpRequest, pk: int) -> HttpResponse:
         "title": f"Restore {database} as it was",
         "database": database,
         "form": form,
-        "newest": [(snapshot, standing(snapshot)) for snapshot in held.defer("manifest")[:10]],
+        "newest": [(snapshot, proof_label(snapshot)) for snapshot in held.defer("manifest")[:10]],
         "saved": safety_copies(held),
     }
     return TemplateResponse(request, "backups/restore_at.html", context)

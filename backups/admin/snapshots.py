@@ -17,7 +17,7 @@ from unfold.forms import BaseDialogForm
 
 from backups import humane
 from backups.admin.accepting import AcceptForm, accept_dialog, may_accept, say_so
-from backups.admin.base import ReadOnlyAdmin, go, page_url, row_of, standing
+from backups.admin.base import ReadOnlyAdmin, go, page_url, proof_label, row_of
 from backups.admin.dialogs import dialog
 from backups.admin.filters import DaysFilter
 from backups.choices import BAD_VERDICTS, VERDICT_COLOURS, Action, Verdict
@@ -117,7 +117,7 @@ class SnapshotAdmin(ReadOnlyAdmin):
     @display(description="Verified", ordering="verified_at")
     def verified(self, snapshot: Snapshot) -> str:
         """When it was proved by a restore."""
-        return standing(snapshot)
+        return proof_label(snapshot)
 
     @display(description="Dump size", ordering="total_bytes_processed")
     def dump_size(self, snapshot: Snapshot) -> str:
