@@ -111,6 +111,7 @@ AXES_VERBOSE = False
 LOGIN_URL = "admin:login"
 LOGIN_REDIRECT_URL = "admin:index"
 SESSION_COOKIE_AGE = 12 * 3600
+CSRF_FAILURE_VIEW = "portal.monitoring.csrf_failure"
 
 # ---------------------------------------------------------------- HTTPS
 
