@@ -484,6 +484,13 @@ class Restore(models.Model):
             return f"Undo of restore {self.undo_of.run_id}" if self.undo_of else f"Undo {self.run_id}"
         return f"Restore {self.run_id}: {self.snapshot} → {self.target}"
 
+    @property
+    def what(self) -> str:
+        """What of the snapshot was to come back, as the begin of a sentence."""
+        if self.tables:
+            return f"Of snapshot {self.snapshot.short_id} only {', '.join(self.tables)}"
+        return f"Snapshot {self.snapshot.short_id}"
+
     def of_same_target(self) -> models.QuerySet[Restore]:
         """All restores that go to the same database of the same server, this one too."""
         there = Restore.objects.filter(

@@ -123,7 +123,7 @@ def _into_new(restore: Restore, access: restic.Access, place: Place, progress: P
     if made:
         services.left_cleared(restore.run_id, "scratch")
     _refuse_unmade(restore, loading)
-    progress.log(f"{restore.snapshot.short_id} was restored into {restore.target}.")
+    progress.log(f"{restore.what} was restored into {restore.target}.")
 
 
 def _refuse_unmade(restore: Restore, loading: Loading) -> None:

@@ -106,7 +106,7 @@ class Command(VedettaCommand):
         )
         run = self.play_queued(run)
         where = run.result.get("file", target)
-        self.say(f"Snapshot {snapshot.short_id} of {database} was restored to {where}.")
+        self.say(f"{run.restore.what} was restored to {where}.")
         told = {name: run.result[name] for name in _TOLD if name in run.result}
         return {"run_id": run.pk, "snapshot_id": snapshot.snapshot_id, "target": where, **newer, **told}
 
