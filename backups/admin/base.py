@@ -24,7 +24,7 @@ from backups.choices import RESTORE_ACTIONS, VERDICT_COLOURS, Action, Trigger, V
 from backups.errors import Problem, Refused
 from backups.models import Run, Snapshot
 from backups.templatetags.humane import as_in_sidebar
-from backups.verdict import State
+from backups.verdict import Finding, Page, State
 
 Row = TypeVar("Row", bound=Model)
 
@@ -88,6 +88,36 @@ def proof_label(snapshot: Snapshot) -> SafeString:
     if snapshot.verified_at:
         return format_html("{} {}", humane.label("Verified", "success"), humane.ago(snapshot.verified_at))
     return humane.label("Forgotten") if snapshot.forgotten_at else humane.label("Not verified")
+
+
+_LINKS = {
+    "snapshot": "See the snapshot",
+    "verification": "See what it found",
+    "run": "See why",
+    "database": "Go to the database",
+    "repository": "Go to the repository",
+    "gate": "See the gate",
+    "alerts": "See the alerts",
+}
+
+
+def notice_of(finding: Finding) -> Notice:
+    """A finding as the page has it."""
+    page = finding.page
+    return Notice(
+        STATE_COLOURS[finding.state],
+        finding.sentence,
+        _href(page) if page else "",
+        _LINKS[page.kind] if page else "",
+    )
+
+
+def _href(page: Page) -> str:
+    if page.kind == "gate":
+        return reverse("gate")
+    if page.pk is None:
+        return reverse("admin:backups_alert_changelist")
+    return reverse(f"admin:backups_{page.kind}_change", args=[page.pk])
 
 
 class QuickList(ChangeList):

@@ -16,12 +16,12 @@ from django.utils import timezone
 
 from backups import schedules, standing
 from backups.admin import gate, live
-from backups.admin.base import STATE_COLOURS, STATE_WORDS, Notice, may_start
+from backups.admin.base import STATE_COLOURS, STATE_WORDS, Notice, may_start, notice_of
 from backups.admin.filters import start_of
 from backups.choices import ACTIVE, STATUS_COLOURS, Action, Status
 from backups.models import Database, Run, Snapshot, Verification
 from backups.standing import Standing
-from backups.verdict import Finding, Overall, Page, State
+from backups.verdict import Overall, State
 
 DAYS = 30
 _ACTIVE_SHOWN = 8
@@ -133,6 +133,7 @@ def live_view(request: HttpRequest) -> JsonResponse:
         {
             "over": False,
             "every": _EVERY_BUSY if context["active"] else _EVERY_IDLE,
+            "chip": gate.chip(request),
             "html": render_to_string("backups/dashboard.html", context, request),
         }
     )
@@ -159,47 +160,19 @@ def state(request: HttpRequest, found: Standing, recent: Sequence[Recent]) -> di
 # ---------------------------------------------------------------- The verdict
 
 _WORDS = {State.GOOD: "Yes, proved", State.DOUBTFUL: "Doubtful", State.BAD: "No"}
-_LINKS = {
-    "snapshot": "See the snapshot",
-    "verification": "See what it found",
-    "run": "See why",
-    "database": "Go to the database",
-    "repository": "Go to the repository",
-    "gate": "See the gate",
-    "alerts": "See the alerts",
-}
 
 
 def _hero(overall: Overall) -> Notice:
     """The question that the page is there for, answered by the worst of all."""
     if not overall.findings:
         return Notice("success", overall.all_well)
-    return _notice(overall.findings[0])
+    return notice_of(overall.findings[0])
 
 
 def _others(overall: Overall) -> list[Notice]:
     """What is of no database and stands nowhere else: the first is the answer, the gate has its card."""
     shown = overall.findings[:1] if overall.databases else ()
-    return [_notice(each) for each in overall.of_all() if each not in shown and each.key != "gate"]
-
-
-def _notice(finding: Finding) -> Notice:
-    """A finding as the page has it."""
-    page = finding.page
-    return Notice(
-        STATE_COLOURS[finding.state],
-        finding.sentence,
-        _href(page) if page else "",
-        _LINKS[page.kind] if page else "",
-    )
-
-
-def _href(page: Page) -> str:
-    if page.kind == "gate":
-        return reverse("gate")
-    if page.pk is None:
-        return reverse("admin:backups_alert_changelist")
-    return reverse(f"admin:backups_{page.kind}_change", args=[page.pk])
+    return [notice_of(each) for each in overall.of_all() if each not in shown and each.key != "gate"]
 
 
 # ---------------------------------------------------------------- Databases
@@ -222,7 +195,7 @@ def _card(database: Any, found: Standing, strip: list[Day]) -> Card:
 def _notices(database: Database, overall: Overall) -> list[Notice]:
     """What needs a look, the worst first; of a lone database not what is the answer above already."""
     above = overall.findings[:1] if len(overall.databases) == 1 else ()
-    own = [_notice(each) for each in overall.of_database(database.name) if each not in above]
+    own = [notice_of(each) for each in overall.of_database(database.name) if each not in above]
     of_repository = overall.of_repository(database.repository.name)
     if of_repository and len(overall.databases) > 1:
         word = database.repository.get_health_display().lower()

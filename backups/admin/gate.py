@@ -12,14 +12,16 @@ from django.contrib import admin, messages
 from django.contrib.admin.models import CHANGE, LogEntry
 from django.contrib.contenttypes.models import ContentType
 from django.core.exceptions import PermissionDenied
-from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
+from django.http import HttpRequest, HttpResponse, HttpResponseRedirect, JsonResponse
+from django.template.loader import render_to_string
 from django.template.response import TemplateResponse
 from django.urls import reverse
 from django.utils import timezone
 from django.views.decorators.http import require_POST
 from unfold.widgets import UnfoldAdminSelectWidget, UnfoldAdminTextInputWidget
 
-from backups import humane
+from backups import humane, standing
+from backups.admin.base import Notice, notice_of
 from backups.models import Database
 from backups.standing import gate_sentence
 from sentinel import heartbeat
@@ -101,24 +103,82 @@ def _files(
     found = []
     for files in databases:
         of = f" of {files.name}" if files.name else ""
+        own = files.threshold_seconds
+        allowed = limits.threshold_seconds if own is None else own
+        proved = limits.verified_threshold_seconds
         found += [
-            _file("last_ok", f"When the newest good backup{of} was made", files.heartbeat, now),
-            _file("last_verified", f"When the newest verified backup{of} was made", files.verified, now),
+            _file("last_ok", f"When the newest good backup{of} was made", files.heartbeat, now, allowed),
+            _file(
+                "last_verified", f"When the newest verified backup{of} was made", files.verified, now, proved
+            ),
         ]
     grace = humane.rough(limits.boot_grace_seconds)
-    found.append(_file("first_boot", f"When the gate first ran; its grace is {grace}", first_boot, now))
+    found.append(_file("first_boot", f"When the gate first ran; its grace is {grace}", first_boot, now, 0))
     state = f"until {humane.clock(override.until)}" if override else "not there"
     colour = "warning" if override else "plain"
     return [*found, File("override", "Keeps the gate open for a while", state, colour)]
 
 
-def _file(name: str, meaning: str, reading: Reading, now: datetime) -> File:
+def _file(name: str, meaning: str, reading: Reading, now: datetime, allowed: int) -> File:
+    """A file as the gate takes it: too old is red, as long as `allowed` (0 is no limit) says so."""
     if reading.state is ReadingState.MISSING or reading.time is None:
         state = f"unreadable: {reading.problem}" if reading.problem else "not there"
         return File(name, meaning, state, "danger" if reading.problem else "plain")
     if age_seconds(reading.time, now) < -60:
         return File(name, meaning, f"in the future: {humane.clock(reading.time)}", "danger")
-    return File(name, meaning, f"{humane.clock(reading.time)} ({humane.age(reading.time, now)})", "success")
+    state = f"{humane.clock(reading.time)} ({humane.age(reading.time, now)})"
+    if allowed and age_seconds(reading.time, now) > allowed:
+        return File(name, meaning, f"{state}, too old: {humane.rough(allowed)} are allowed", "danger")
+    return File(name, meaning, state, "success" if allowed else "plain")
+
+
+def why(gate: Gate) -> list[Notice]:
+    """What keeps a closed gate closed, or will close it, each with what to do and where."""
+    if gate.open and gate.word != Word.OVERRIDE:
+        return []
+    return [notice_of(each) for each in standing.read().overall.findings if each.key in _CLOSE_IT]
+
+
+def chip(request: HttpRequest) -> str:
+    """What stands above every page, for those that follow it."""
+    return render_to_string("backups/chip.html", {"chip": header_label(request)}).strip()
+
+
+# What ends in a stale heartbeat, or in one that is not written.
+_CLOSE_IT = frozenset(
+    {
+        "verification",
+        "no_backup",
+        "repository_damaged",
+        "waits_for_a_person",
+        "worker",
+        "heartbeat_withheld",
+        "queue",
+        "backup_failed",
+        "verification_failed",
+        "not_scheduled",
+        "schedule",
+    }
+)
+
+
+def live_view(request: HttpRequest) -> JsonResponse:
+    """What the gate's page shows now."""
+    if not request.user.has_perm("backups.view_database"):
+        return JsonResponse({}, status=403)
+    found = look()
+    context = {"gate": found, "why": why(found)}
+    return JsonResponse(
+        {
+            "over": False,
+            "every": _EVERY_SECONDS,
+            "chip": chip(request),
+            "html": render_to_string("backups/gate_state.html", context, request),
+        }
+    )
+
+
+_EVERY_SECONDS = 10
 
 
 def header_label(request: HttpRequest) -> list[str] | None:
@@ -204,10 +264,12 @@ def _override(request: HttpRequest, form: OverrideForm) -> HttpResponse:
 
 
 def _page(request: HttpRequest, form: OverrideForm) -> HttpResponse:
+    found = look()
     context: dict[str, Any] = {
         **admin.site.each_context(request),
         "title": "Gate",
-        "gate": look(),
+        "gate": found,
+        "why": why(found),
         "form": form,
         "may_override": request.user.has_perm("backups.override_gate"),
         "record": LogEntry.objects.filter(
