@@ -398,10 +398,16 @@ def runs_stop(*, is_ours: Callable[[str], bool]) -> list[Run]:
     return asked
 
 
-def runs_reap(*, is_gone: Callable[[str], bool], now: datetime | None = None) -> list[Run]:
+def runs_reap(
+    *,
+    is_gone: Callable[[str], bool],
+    may_live: Callable[[Run], bool] = lambda _run: False,
+    now: datetime | None = None,
+) -> list[Run]:
     """Mark running runs lost whose worker is gone or silent; answers which they are.
 
-    `is_gone` tells of a worker's identity whether that process surely runs no more.
+    `is_gone` tells of a worker's identity whether that process surely runs no more, `may_live` of a run
+    with an old beat that its worker may go by another clock.
     """
     now = now or timezone.now()
     _give_up_never_begun(now)
@@ -409,7 +415,7 @@ def runs_reap(*, is_gone: Callable[[str], bool], now: datetime | None = None) ->
     lost = []
     for run in Run.objects.filter(status=Status.RUNNING).select_related("database", "repository"):
         gone = bool(run.worker) and is_gone(run.worker)
-        if not gone and run.beat_at is not None and run.beat_at > now - BEAT_LOST:
+        if not gone and run.beat_at is not None and (run.beat_at > now - BEAT_LOST or may_live(run)):
             continue
         with transaction.atomic():
             hit = Run.objects.filter(pk=run.pk, status=Status.RUNNING, beat_at=run.beat_at).update(

@@ -17,9 +17,11 @@ from django.utils import timezone
 from backups import humane, installation, services, staleness, status_files, verdict
 from backups.choices import TERMINAL, Action, Status, SuspicionState
 from backups.choose import CLOCKS_DIFFER
+from backups.hearing import Hearing
 from backups.models import Alert, Database, Repository, Run, Snapshot, Suspicion, Verification, WorkerPulse
 from sentinel.environment import GateSettings
-from sentinel.gate import DatabaseFiles, DatabaseVerdict, Word, decide
+from sentinel.gate import DatabaseFiles, DatabaseVerdict, Observation, Word, decide
+from sentinel.heartbeat import Reading
 from sentinel.observe import observe
 
 _FAILED = (Status.FAILED, Status.LOST)
@@ -34,6 +36,8 @@ class Standing:
     runs: Mapping[int, Run]
     snapshots: Mapping[int, Snapshot]
     overall: verdict.Overall
+    # When the gate closes where no further backup is made.
+    closes_at: datetime | None
 
     def good(self, database: Any) -> Run | None:
         """The newest backup that succeeded."""
@@ -62,7 +66,7 @@ def read(now: datetime | None = None) -> Standing:
         _withheld(databases),
     )  # fmt: skip
     facts = _facts(rows, databases)
-    return Standing(now, databases, runs, snapshots, verdict.overall(facts))
+    return Standing(now, databases, runs, snapshots, verdict.overall(facts), facts.gate.closes_at)
 
 
 @dataclass(frozen=True)
@@ -216,10 +220,14 @@ def _run(run: Run | None) -> verdict.RunFacts | None:
     return verdict.RunFacts(run.pk, str(run), run.error) if run else None
 
 
+# Of this process: one that runs for long knows better than clocks do.
+PULSES = Hearing()
+
+
 def _worker(pulse: WorkerPulse) -> verdict.WorkerFacts:
-    if pulse.cluster == settings.RESTORES_CLUSTER:
-        return verdict.WorkerFacts(pulse.cluster, pulse.seen_at, "Restores")
-    return verdict.WorkerFacts(pulse.cluster, pulse.seen_at)
+    heard = PULSES.is_heard(pulse.cluster, pulse.seen_at, services.PULSE_LOST.total_seconds())
+    plays = "Restores" if pulse.cluster == settings.RESTORES_CLUSTER else "Backups and verifications"
+    return verdict.WorkerFacts(pulse.cluster, pulse.seen_at, heard, plays)
 
 
 # ---------------------------------------------------------------- The gate
@@ -239,7 +247,30 @@ def _gate(now: datetime) -> verdict.GateFacts:
     )
     if found.word is Word.OVERRIDE:
         worst = found.reason
-    return verdict.GateFacts(found.open, found.word.value, worst)
+    return verdict.GateFacts(found.open, found.word.value, worst, _closes_at(observation, limits, now))
+
+
+def _closes_at(observation: Observation, limits: GateSettings, now: datetime) -> datetime | None:
+    """When the gate closes by itself: it is asked what it would say after each time that ends something."""
+    ends = [now]
+    for files in observation.databases:
+        own = files.threshold_seconds
+        ends += _end(files.heartbeat, limits.threshold_seconds if own is None else own)
+        ends += _end(files.verified, limits.verified_threshold_seconds)
+    ends += _end(observation.first_boot, limits.boot_grace_seconds)
+    if observation.override is not None:
+        ends.append(observation.override.until)
+    for end in sorted(end for end in ends if end >= now):
+        if not decide(observation, limits, end + _SECOND).open:
+            return end if decide(observation, limits, now).open else None
+    return None
+
+
+_SECOND = timedelta(seconds=1)
+
+
+def _end(reading: Reading, seconds: int) -> list[datetime]:
+    return [reading.time + timedelta(seconds=seconds)] if reading.time is not None else []
 
 
 def gate_sentence(one: DatabaseVerdict, files: DatabaseFiles, limits: GateSettings) -> str:

@@ -74,6 +74,8 @@ class GateFacts:
     is_open: bool = True
     word: str = "fresh"
     sentence: str = ""
+    # Where no further backup is made; None where it is closed, or nothing closes it.
+    closes_at: datetime | None = None
 
 
 @dataclass(frozen=True)
@@ -82,6 +84,8 @@ class WorkerFacts:
 
     cluster: str
     seen_at: datetime
+    # Its sign of life was seen to change just now, whatever its clock says.
+    is_heard: bool = False
     plays: str = "Backups and verifications"
 
 

@@ -119,6 +119,8 @@ def worker(facts: Facts) -> Found:
 
 
 def _silent(each: WorkerFacts, facts: Facts) -> Finding | None:
+    if each.is_heard:
+        return None
     start = f"Start it ({facts.start_worker}); {facts.worker_log} says why it stopped."
     if each.seen_at > facts.now + facts.clocks_differ:
         return Finding(
@@ -133,9 +135,20 @@ def _silent(each: WorkerFacts, facts: Facts) -> Finding | None:
     return Finding(
         "worker", State.BAD,
         f"The worker “{each.cluster}” was last seen {humane.age(each.seen_at, facts.now)}. {each.plays} that "
-        "are queued or scheduled wait until it runs again.",
+        f"are queued or scheduled wait until it runs again.{_closing(facts)}",
         start,
     )  # fmt: skip
+
+
+def _closing(facts: Facts) -> str:
+    """When the gate closes if nothing is done, as a further sentence."""
+    at = facts.gate.closes_at
+    if not facts.gate.is_open:
+        return " The gate is closed already."
+    if at is None:
+        return ""
+    minutes = max(at - facts.now, timedelta()) // timedelta(minutes=1)
+    return f" The gate closes in {minutes} minutes, {humane.clock(at, facts.now)}, unless a backup is made."
 
 
 def backup_age(facts: Facts) -> Found:

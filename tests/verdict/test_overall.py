@@ -29,7 +29,7 @@ SHOP = DatabaseFacts(
 )  # fmt: skip
 WELL = Facts(
     now=NOW, databases=[SHOP], repositories=[RepositoryFacts(1, "main")],
-    workers=[WorkerFacts("vedetta", NOW), WorkerFacts("restores", NOW, "Restores")], channels=1,
+    workers=[WorkerFacts("vedetta", NOW), WorkerFacts("restores", NOW, plays="Restores")], channels=1,
 )  # fmt: skip
 SILENT = WorkerFacts("vedetta", NOW - timedelta(minutes=6))
 FAILED = RunFacts(12, "Backup 12", "The disk is full. Make room.")
