@@ -26,7 +26,7 @@ for model in (Schedule, Success, Failure, OrmQ):
 class _Queue(ReadOnlyAdmin):
     list_filter = ()
     list_filter_submit = False
-    list_before_template = "backups/internals.html"
+    list_before_template: str | None = "backups/internals.html"
 
     def has_view_permission(self, request: HttpRequest, obj: Any = None) -> bool:
         """Administrators see it, as they see the audit."""
