@@ -44,7 +44,7 @@ _BEATS = Hearing()
 
 def _may_live(run: Run) -> bool:
     """Whether a worker on another machine may beat by another clock; not once its beat stands still."""
-    if not process.is_elsewhere(run.worker):
+    if run.beat_at is None or not process.is_elsewhere(run.worker):
         return False
     return _BEATS.unchanged_for(run.pk, run.beat_at) <= services.BEAT_LOST.total_seconds()
 

@@ -102,7 +102,7 @@ def run(run: Run, progress: Progress) -> Outcome:
             _refuse_unlike(snapshot, scratch, problem)
             raise
         except (restic.ResticError, LoadProblem, Unreadable) as problem:
-            if isinstance(problem, NOT_THE_SNAPSHOTS_FAULT):
+            if proves_nothing(problem):
                 raise
             _refuse_other_spelling(snapshot, scratch, loading.found.clashing)
             _refuse_unlike(snapshot, scratch, problem)
@@ -167,6 +167,13 @@ NOT_THE_SNAPSHOTS_FAULT = (
     restic.Killed,
     restic.Interrupted,
 )
+
+
+def proves_nothing(problem: Problem) -> bool:
+    """Whether what went wrong says nothing of the snapshot: what may not be read may be as good as ever."""
+    if isinstance(problem, NOT_THE_SNAPSHOTS_FAULT):
+        return True
+    return isinstance(problem, restic.ResticError) and "permission denied" in problem.what.lower()
 
 
 def _snapshot(run: Run) -> Snapshot:

@@ -20,7 +20,7 @@ from unfold.paginator import InfinitePaginator
 
 from backups import configuration, humane, services
 from backups.admin import hints
-from backups.choices import RESTORE_ACTIONS, VERDICT_COLOURS, Action, Trigger, Verdict
+from backups.choices import RESTORE_ACTIONS, VERDICT_COLOURS, Action, SuspicionState, Trigger, Verdict
 from backups.errors import Problem, Refused
 from backups.models import Run, Snapshot
 from backups.templatetags.humane import as_in_sidebar
@@ -85,6 +85,9 @@ def proof_label(snapshot: Snapshot) -> SafeString:
     """What is known of a snapshot as a label, with the time of the proof: the newest verdict counts."""
     if snapshot.is_known_bad:
         return humane.label(snapshot.get_verdict_display(), VERDICT_COLOURS[Verdict(snapshot.verdict)])
+    suspicion = getattr(snapshot, "suspicion", None)
+    if suspicion is not None and suspicion.state == SuspicionState.WAITING:
+        return humane.label("Waits for a person", "danger")
     if snapshot.verified_at:
         return format_html("{} {}", humane.label("Verified", "success"), humane.ago(snapshot.verified_at))
     return humane.label("Forgotten") if snapshot.forgotten_at else humane.label("Not verified")

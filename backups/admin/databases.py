@@ -66,7 +66,7 @@ class DatabaseAdmin(SetUpAdmin):
         "last_verified",
         "schedule",
         "repository",
-        "gates_app",
+        "gates",
     )
     list_select_related = ("repository",)
     search_fields = ("name", "database", "host")
@@ -156,6 +156,11 @@ class DatabaseAdmin(SetUpAdmin):
     def state(self, database: Any) -> str:
         """The worst of all that is known of it."""
         return humane.label(STATE_WORDS[database.stands], STATE_COLOURS[database.stands])
+
+    @display(description="Gates", ordering="gates_app")
+    def gates(self, database: Database) -> str:
+        """Whether the gate closes when its backups are stale; neither is a fault."""
+        return "Yes" if database.gates_app else humane.EMPTY
 
     @display(description="Newest backup", ordering="newest")
     def last_backup(self, database: Any) -> str:

@@ -24,6 +24,7 @@ from backups import humane, standing
 from backups.admin.base import Notice, notice_of
 from backups.models import Database
 from backups.standing import gate_sentence
+from backups.verdict import State
 from sentinel import heartbeat
 from sentinel.environment import GateSettings
 from sentinel.gate import DatabaseFiles, Word, age_seconds, decide
@@ -133,10 +134,10 @@ def _file(name: str, meaning: str, reading: Reading, now: datetime, allowed: int
 
 
 def why(gate: Gate) -> list[Notice]:
-    """What keeps a closed gate closed, or will close it, each with what to do and where."""
-    if gate.open and gate.word != Word.OVERRIDE:
-        return []
-    return [notice_of(each) for each in standing.read().overall.findings if each.key in _CLOSE_IT]
+    """What keeps a closed gate closed, or will close an open one, each with what to do and where."""
+    found = [each for each in standing.read().overall.findings if each.key in _CLOSE_IT]
+    is_well = gate.open and gate.word != Word.OVERRIDE
+    return [notice_of(each) for each in found if each.state == State.BAD or not is_well]
 
 
 def chip(request: HttpRequest) -> str:

@@ -34,7 +34,7 @@ from backups.choices import OVERWRITING_MODES, DefinerPolicy, RestoreMode, Trigg
 from backups.choose import instead_of, known_bad_words, safety_copies, snapshot_at
 from backups.download import sql_stream
 from backups.errors import Problem
-from backups.models import Database, Snapshot
+from backups.models import Database, Snapshot, Suspicion
 from backups.validators import target_name
 
 _MAY_RESTORE = permission_required("backups.run_restore", raise_exception=True)
@@ -215,6 +215,7 @@ def restore_view(request: HttpRequest, pk: int) -> HttpResponseBase:
         "title": f"Restore snapshot {snapshot.short_id}",
         "snapshot": snapshot,
         "bad": known_bad_words(snapshot),
+        "suspicion": Suspicion.objects.filter(snapshot=snapshot).first(),
         "instead": instead_of(snapshot) if snapshot.is_known_bad else "",
         "database": database,
         "form": form,
@@ -244,7 +245,10 @@ def restore_at_view(request: HttpRequest, pk: int) -> HttpResponse:
         "title": f"Restore {database} as it was",
         "database": database,
         "form": form,
-        "newest": [(snapshot, proof_label(snapshot)) for snapshot in held.defer("manifest")[:10]],
+        "newest": [
+            (snapshot, proof_label(snapshot))
+            for snapshot in held.select_related("suspicion").defer("manifest")[:10]
+        ],
         "saved": safety_copies(held),
     }
     return TemplateResponse(request, "backups/restore_at.html", context)

@@ -85,7 +85,12 @@ class SnapshotAdmin(ReadOnlyAdmin):
 
     def get_queryset(self, request: HttpRequest) -> QuerySet[Snapshot]:
         """Snapshots without their manifests, which may be large."""
-        return super().get_queryset(request).select_related("database", "repository").defer("manifest")
+        return (
+            super()
+            .get_queryset(request)
+            .select_related("database", "repository", "suspicion")
+            .defer("manifest")
+        )
 
     def get_fieldsets(self, request: HttpRequest, obj: Snapshot | None = None) -> list[Any]:
         """None: the page has a template of its own."""

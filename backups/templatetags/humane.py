@@ -18,6 +18,7 @@ for function in (
     humane.ago,
     humane.when,
     humane.both,
+    humane.with_commands,
 ):
     register.filter(function.__name__, function)
 register.simple_tag(humane.label, name="label")

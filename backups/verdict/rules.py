@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from datetime import timedelta
+from datetime import datetime, timedelta
 
 from backups import humane
 from backups.verdict.facts import DatabaseFacts, Facts, WorkerFacts
 from backups.verdict.findings import Finding, Overall, Page, State, by_severity
 
 Found = Iterator[Finding]
+# From then on hours say more.
+_IN_MINUTES = 240
 # A run that waits so long while nothing runs is waited for in vain.
 _WAITS_LONG = timedelta(minutes=30)
 _FOUND = {
@@ -113,30 +115,40 @@ def worker(facts: Facts) -> Found:
             "No worker was seen yet, so nothing that is queued or scheduled starts.",
             f"Start the worker ({facts.start_worker}); {facts.worker_log} says what keeps it from starting.",
         )  # fmt: skip
+    silent = [each for each in facts.workers if _is_silent(each, facts)]
+    if silent and len(silent) == len(facts.workers):
+        newest = max(each.seen_at for each in silent)
+        yield _silent("The worker", newest, "Nothing that is queued or scheduled starts", facts)
+    else:
+        for each in silent:
+            plays = f"{each.plays} that are queued or scheduled wait"
+            yield _silent(f"The worker “{each.cluster}”", each.seen_at, plays, facts)
     for each in facts.workers:
-        if (silent := _silent(each, facts)) is not None:
-            yield silent
+        if _is_of_the_future(each, facts):
+            yield Finding(
+                "worker", State.BAD,
+                f"Whether the worker “{each.cluster}” runs is not known: its last sign of life is of "
+                f"{humane.clock(each.seen_at, facts.now)}, which is yet to come, so the clock was set back. "
+                f"{each.plays} that are queued may wait.",
+                f"If this is still here in a minute, start it ({facts.start_worker}); {facts.worker_log} "
+                "says why it stopped.",
+            )  # fmt: skip
 
 
-def _silent(each: WorkerFacts, facts: Facts) -> Finding | None:
-    if each.is_heard:
-        return None
-    start = f"Start it ({facts.start_worker}); {facts.worker_log} says why it stopped."
-    if each.seen_at > facts.now + facts.clocks_differ:
-        return Finding(
-            "worker", State.BAD,
-            f"Whether the worker “{each.cluster}” runs is not known: its last sign of life is of "
-            f"{humane.clock(each.seen_at, facts.now)}, which is yet to come, so the clock was set back. "
-            f"{each.plays} that are queued may wait.",
-            f"If this is still here in a minute: {start[0].lower()}{start[1:]}",
-        )  # fmt: skip
-    if facts.now - each.seen_at <= facts.silent_after:
-        return None
+def _is_silent(each: WorkerFacts, facts: Facts) -> bool:
+    return not each.is_heard and facts.now - each.seen_at > facts.silent_after
+
+
+def _is_of_the_future(each: WorkerFacts, facts: Facts) -> bool:
+    return not each.is_heard and each.seen_at > facts.now + facts.clocks_differ
+
+
+def _silent(who: str, seen_at: datetime, follows: str, facts: Facts) -> Finding:
     return Finding(
         "worker", State.BAD,
-        f"The worker “{each.cluster}” was last seen {humane.age(each.seen_at, facts.now)}. {each.plays} that "
-        f"are queued or scheduled wait until it runs again.{_closing(facts)}",
-        start,
+        f"{who} was last seen {humane.age(seen_at, facts.now)}. {follows} until it runs again."
+        f"{_closing(facts)}",
+        f"Start it ({facts.start_worker}); {facts.worker_log} says why it stopped.",
     )  # fmt: skip
 
 
@@ -147,8 +159,10 @@ def _closing(facts: Facts) -> str:
         return " The gate is closed already."
     if at is None:
         return ""
-    minutes = max(at - facts.now, timedelta()) // timedelta(minutes=1)
-    return f" The gate closes in {minutes} minutes, {humane.clock(at, facts.now)}, unless a backup is made."
+    left = max(at - facts.now, timedelta())
+    minutes = left // timedelta(minutes=1)
+    within = f"{minutes} minutes" if minutes < _IN_MINUTES else humane.duration(left)
+    return f" The gate closes in {within}, {humane.clock(at, facts.now)}, unless a backup is made."
 
 
 def backup_age(facts: Facts) -> Found:
@@ -285,9 +299,7 @@ def schedule(facts: Facts) -> Found:
 
 def watched(facts: Facts) -> Found:
     """Whom does anybody tell?"""
-    if not facts.databases:
-        return
-    if not facts.channels and not facts.pings:
+    if facts.databases and not facts.channels and not facts.pings:
         yield Finding(
             "nobody_watches", State.DOUBTFUL,
             *NOBODY_WATCHES, page=Page("alerts"),

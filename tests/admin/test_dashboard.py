@@ -135,9 +135,12 @@ def test_a_schedule_that_lets_backups_become_stale_is_told(past: History, login:
 
 def test_a_worker_that_is_gone_is_a_banner(past: History, login: Login) -> None:
     assert "was last seen" not in page(login("Viewer"))
-    WorkerPulse.objects.update(seen_at=timezone.now() - services.PULSE_LOST - timedelta(seconds=1))
+    WorkerPulse.objects.filter(cluster="vedetta").update(
+        seen_at=timezone.now() - services.PULSE_LOST - timedelta(seconds=1)
+    )
     text = page(login("Operator"))
     assert "The worker “vedetta” was last seen 2 minutes ago." in text
+    assert '<code class="v-mono">' in text
 
 
 def test_a_worker_seen_in_the_future_is_not_taken_for_alive(past: History, login: Login) -> None:

@@ -66,6 +66,7 @@ def test_the_page_and_the_chip_follow_the_gate(login: Login, database: Database)
 
     opened = client.get("/admin/gate/live/").json()
     assert "Closed" not in opened["html"]
+    assert "No worker was seen yet" in opened["html"], "which will close it"
     assert opened["chip"] == ""
     assert login("staff").get("/admin/gate/live/").status_code == 403
 

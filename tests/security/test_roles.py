@@ -64,6 +64,7 @@ RULES: dict[str, tuple[Role, Role]] = {
     "admin/": (STAFF, STAFF),
     "admin/live/": (VIEWER, VIEWER),
     "admin/gate/": (VIEWER, ADMINISTRATOR),
+    "admin/gate/live/": (VIEWER, VIEWER),
     "admin/gate/clear/": (NOBODY, ADMINISTRATOR),
     "admin/backups/snapshot/<int:pk>/restore/": (RESTORER, RESTORER),
     "admin/backups/database/<int:pk>/restore/": (RESTORER, RESTORER),

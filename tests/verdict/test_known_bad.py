@@ -11,10 +11,12 @@ from django.contrib.admin.models import LogEntry
 from django.utils import timezone
 from pytest_django.fixtures import Settings
 
-from backups import choose, runner, services
+from backups import choose, restic, runner, services
 from backups.actions.forget import NEWEST_NOT_BAD, _protected
+from backups.actions.verify import proves_nothing
 from backups.choices import Action, Health, RestoreMode, Status, Trigger, Verdict
 from backups.errors import Problem
+from backups.load import CutOff
 from backups.models import Database, Run, Snapshot
 from sentinel import heartbeat
 from tests.admin.conftest import Login, database, login, person, quick_passwords, roles, status_folder
@@ -98,6 +100,22 @@ def test_retention_keeps_the_newest_that_is_not_known_to_be_bad(database: Databa
 
     assert (good, NEWEST_NOT_BAD) in kept
     assert bad in [snapshot for snapshot, _ in kept]
+
+
+@pytest.mark.parametrize(
+    ("problem", "proves"),
+    [
+        (restic.RepositoryUnreachable("It cannot be reached."), False),
+        (restic.RepositoryFull("No space is left for restic's cache."), False),
+        (restic.WrongPassword("It opens nothing."), False),
+        (restic.Killed("restic was killed by signal 9."), False),
+        (restic.ResticError("restic failed: open data/12/12ab: permission denied."), False),
+        (restic.ResticError("restic failed: ciphertext verification failed."), True),
+        (CutOff("The dump is cut."), True),
+    ],
+)
+def test_what_is_nobodys_fault_is_not_held_against_a_snapshot(problem: Problem, proves: bool) -> None:
+    assert proves_nothing(problem) is not proves
 
 
 # ---------------------------------------------------------------- Refused

@@ -97,7 +97,7 @@ ALONE: dict[str, tuple[Facts, str, State, str, str]] = {
     ),
     "silent worker": (
         replace(WELL, workers=[SILENT], start_worker="`systemctl …`"),
-        "worker", State.BAD, "“vedetta” was last seen 6 minutes ago.", "Start it (`systemctl …`)",
+        "worker", State.BAD, "The worker was last seen 6 minutes ago.", "Start it (`systemctl …`)",
     ),
     "worker of the future": (
         replace(WELL, workers=[WorkerFacts("vedetta", NOW + HOUR)]), "worker", State.BAD,
@@ -203,6 +203,21 @@ def test_a_database_is_no_better_than_its_repository() -> None:
 
     assert found.state_of("shop") == State.BAD
     assert found.of_database("shop") == ()
+
+
+def test_both_halves_of_a_worker_that_is_gone_are_one_finding() -> None:
+    gone = NOW - HOUR
+    facts = replace(
+        WELL, workers=[WorkerFacts("vedetta", gone), WorkerFacts("restores", gone, plays="Restores")],
+        gate=GateFacts(closes_at=NOW + timedelta(minutes=87, seconds=30)),
+    )  # fmt: skip
+
+    (found,) = verdict.overall(facts).findings
+
+    assert found.reason == (
+        "The worker was last seen 60 minutes ago. Nothing that is queued or scheduled starts until it runs "
+        "again. The gate closes in 87 minutes, today 10:27, unless a backup is made."
+    )
 
 
 def test_causes_come_before_what_follows_from_them() -> None:

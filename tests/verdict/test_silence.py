@@ -45,8 +45,6 @@ def wait(monkeypatch: pytest.MonkeyPatch) -> Wait:
 
     for module in (notify, hearing):
         monkeypatch.setattr(module, "time", Time)
-    monkeypatch.setattr(standing, "PULSES", Hearing())
-    monkeypatch.setattr(notify, "_seen_since", {})
     return let
 
 
