@@ -21,15 +21,24 @@ from backups.models import Database, Run, Snapshot
 from sentinel import heartbeat
 from tests.admin.conftest import Login, database, login, person, quick_passwords, roles, status_folder
 from tests.admin.test_restoring import look_and_start, told, url_of, wish
-from tests.backups.conftest import MakeDatabase, empty_repository, make_database, mariadb_shop, repository
+from tests.backups.conftest import (
+    MakeDatabase,
+    MakePortal,
+    empty_repository,
+    make_database,
+    make_portal,
+    mariadb_shop,
+    migrated,
+    repository,
+)
 from tests.backups.worlds import Shop
 from tests.restore.stories import drop_all, failed, make_restorable, restore, succeeded
 from tests.servers import DatabaseServer
 from tests.verify.tools import back_up, damage, play, verify
 
 __all__ = [
-    "database", "empty_repository", "login", "make_database", "mariadb_shop", "person",
-    "quick_passwords", "repository", "roles", "status_folder",
+    "database", "empty_repository", "login", "make_database", "make_portal", "mariadb_shop", "migrated",
+    "person", "quick_passwords", "repository", "roles", "status_folder",
 ]  # fmt: skip
 
 
@@ -279,3 +288,36 @@ def test_a_bad_verification_is_followed_by_a_check_of_five_percent(
     check = Run.objects.get(action=Action.CHECK)
     assert (check.parent_id, check.trigger, check.status) == (run.pk, "verify", "queued")
     assert check.options == {"read_data_subset": "5%"}
+
+
+@pytest.mark.soak
+def test_on_the_command_line_it_takes_a_flag_that_the_sentence_names(
+    mariadb_shop: Shop, make_portal: MakePortal, tmp_path: Path
+) -> None:
+    portal = make_portal(mariadb_shop)
+    good, bad = (portal.backup().json["snapshot_id"] for _ in range(2))
+    portal.shell(
+        "from backups.models import *;"
+        f"Snapshot.objects.filter(snapshot_id={bad!r}).update(verdict='different')"
+    )
+    to_file = ("--output", str(tmp_path / "out"), "--json")
+
+    latest = portal.manage("restore", "--snapshot", "latest", *to_file)
+    assert (latest.json["snapshot_id"], latest.json["newer_bad_snapshot"]) == (good, bad)
+    assert f"Snapshot {bad[:8]} of" in latest.err
+
+    refused = portal.manage("restore", "--snapshot", bad, *to_file)
+    assert refused.code == 1
+    assert f"Snapshot {bad[:8]} is known to be bad" in refused.json["error"]
+    assert "Nothing was started and nothing was touched." in refused.json["error"]
+    assert "--known-bad" in refused.json["error"]
+    for way in ("--replace", "--in-place"):
+        assert portal.manage("restore", "--snapshot", bad, way, "--yes", "--json").code == 1
+
+    insisted = portal.manage("restore", "--snapshot", bad, "--known-bad", *to_file)
+    assert (insisted.code, insisted.json["snapshot_id"]) == (0, bad)
+    listed = portal.manage("snapshots", "--json").json["snapshots"]
+    assert {each["snapshot_id"]: each["verdict"] for each in listed} == {good: "", bad: "different"}
+    told = portal.manage("status", "--json")
+    assert (told.code, told.json["verdict"]) == (1, "bad")
+    assert "known_bad" in [each["key"] for each in told.json["findings"]]
