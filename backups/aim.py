@@ -9,7 +9,7 @@ import shlex
 
 from django.core.exceptions import ValidationError
 
-from backups import validators
+from backups import choose, validators
 from backups.choices import OVERWRITING_MODES, RestoreMode
 from backups.errors import Problem
 from backups.models import Database, Restore, Snapshot
@@ -53,3 +53,17 @@ def refuse_unfit_snapshot(
             do="Restore it into a new database (--into), or, if it is to take the place of "
             f"{both[1]}, name both: {shlex.join(['--across', *both])}.",
         )
+
+
+def refuse_known_bad(snapshot: Snapshot, *, insisted: bool) -> None:
+    """Raise Problem for one that its newest verification found bad, unless a person insists on it."""
+    # Whoever chose it may have done so before a verification ended.
+    snapshot.refresh_from_db(fields=["verdict"])
+    if insisted or not snapshot.is_known_bad:
+        return
+    raise Problem(
+        choose.known_bad_words(snapshot),
+        safe=_NOTHING,
+        do=f"{choose.instead_of(snapshot)} To restore this one all the same, add --known-bad to the command, "
+        "or switch that on where the portal asks for it.",
+    )

@@ -84,6 +84,7 @@ class Trigger(models.TextChoices):
     ADMIN = "admin", "Portal"
     CLI = "cli", "Command line"
     BACKUP = "backup", "After a backup"
+    VERIFY = "verify", "After a verification"
     RESTORE = "restore", "Before a restore"
     RECOVERED = "recovered", "Rebuilt from the repository"
 
@@ -106,10 +107,14 @@ class SslMode(models.TextChoices):
 
 
 class Health(models.TextChoices):
-    """What integrity checks said of a repository: damage lasts until one of all data finds none."""
+    """What is known of a repository. Damage, found by a check, lasts until one of all data finds none.
+
+    So does suspect: a snapshot in it was found bad, and no check has met damage since.
+    """
 
     UNKNOWN = "unknown", "Not checked yet"
     GOOD = "good", "Good"
+    SUSPECT = "suspect", "Suspect"
     DAMAGED = "damaged", "Damaged"
 
 
@@ -120,6 +125,9 @@ class Verdict(models.TextChoices):
     DIFFERENT = "different", "Different"
     UNREADABLE = "unreadable", "Unreadable"
 
+
+# A snapshot of which the newest verification said so is known to be bad.
+BAD_VERDICTS = frozenset({Verdict.DIFFERENT, Verdict.UNREADABLE})
 
 VERDICT_COLOURS = {
     Verdict.IDENTICAL: "success",
@@ -179,6 +187,7 @@ class AlertState(models.TextChoices):
     LOST = "lost", "Lost"
     OVERDUE = "overdue", "Overdue"
     SUSPICIOUS = "suspicious", "Suspicious"
+    TROUBLE = "trouble", "Trouble"
 
 
 class SuspicionState(models.TextChoices):
@@ -195,4 +204,5 @@ ALERT_COLOURS = {
     AlertState.LOST: "danger",
     AlertState.OVERDUE: "danger",
     AlertState.SUSPICIOUS: "warning",
+    AlertState.TROUBLE: "danger",
 }

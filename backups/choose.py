@@ -13,7 +13,7 @@ from datetime import datetime, timedelta
 from django.db.models import F, Q, QuerySet
 from django.utils import timezone
 
-from backups.choices import SAFETY_TAG, Action, Trigger
+from backups.choices import BAD_VERDICTS, SAFETY_TAG, Action, Trigger, Verdict
 from backups.errors import Problem
 from backups.models import Database, Restore, Run, Snapshot, SnapshotQuerySet
 
@@ -28,10 +28,36 @@ _LIST_THEM = "List them with `manage.py snapshots`."
 def newest(database: Database) -> Snapshot | None:
     """The newest backup there is, safety copies passed over; None without any.
 
-    One that holds suspiciously little only where there is no other: who restores wants the tables.
+    One that is known to be bad, or holds suspiciously little, only where there is no other: who restores
+    wants the tables.
     """
+    trusted = _present(database).trusted()
+    return newest_of(backups_of(trusted.not_known_bad())) or newest_to_prove(database)
+
+
+def newest_to_prove(database: Database) -> Snapshot | None:
+    """As `newest`, but also one that is known to be bad: another verification may find it good."""
     present = _present(database)
     return newest_of(backups_of(present.trusted())) or newest_of(backups_of(present))
+
+
+def newer_known_bad(chosen: Snapshot) -> Snapshot | None:
+    """The newest backup of the same database that is newer than `chosen`, and known to be bad."""
+    if chosen.database is None:
+        return None
+    later = _present(chosen.database).filter(time__gt=chosen.time, verdict__in=BAD_VERDICTS)
+    return backups_of(later).first()
+
+
+def known_bad_words(snapshot: Snapshot) -> str:
+    """Why a snapshot is known to be bad, in a sentence; empty where it is not."""
+    if not snapshot.is_known_bad:
+        return ""
+    last = snapshot.verifications.order_by("-finished_at", "-pk").first()
+    when = f" of {_local(last.finished_at)}" if last else ""
+    why = f" ({'; '.join(last.differences[:2])[:300].rstrip('.')})" if last and last.differences else ""
+    found = "could not read it" if snapshot.verdict == Verdict.UNREADABLE else "found that it differs"
+    return f"Snapshot {snapshot.short_id} is known to be bad: its newest verification{when} {found}{why}."
 
 
 def newest_of(snapshots: QuerySet[Snapshot]) -> Snapshot | None:

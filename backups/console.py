@@ -318,7 +318,24 @@ def repository_named(name: str | None) -> Repository:
 def passed_over(
     chosen: Snapshot, say: Callable[[str], None], until: datetime | None = None
 ) -> dict[str, str]:
-    """Say which safety copy is newer than the backup that was chosen; answers it for the JSON object."""
+    """Say what is newer than the backup that was chosen, and why; answers it for the JSON object."""
+    return {**_passed_over_bad(chosen, say), **_passed_over_safety(chosen, say, until)}
+
+
+def _passed_over_bad(chosen: Snapshot, say: Callable[[str], None]) -> dict[str, str]:
+    newer = None if chosen.is_known_bad else choose.newer_known_bad(chosen)
+    if newer is None:
+        return {}
+    say(
+        f"Snapshot {newer.short_id} of {newer.local_time:%Y-%m-%d %H:%M:%S} is newer and was passed over. "
+        f"{choose.known_bad_words(newer)}"
+    )
+    return {"newer_bad_snapshot": newer.snapshot_id}
+
+
+def _passed_over_safety(
+    chosen: Snapshot, say: Callable[[str], None], until: datetime | None
+) -> dict[str, str]:
     newer = choose.newer_safety_copy(chosen, until)
     if newer is None:
         return {}

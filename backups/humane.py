@@ -5,7 +5,7 @@ from __future__ import annotations
 from datetime import datetime, timedelta
 
 from django.utils import timezone
-from django.utils.html import format_html
+from django.utils.html import format_html, format_html_join
 from django.utils.safestring import SafeString, mark_safe
 
 EMPTY = "–"  # noqa: RUF001
@@ -116,6 +116,18 @@ def two_lines(first: object, second: object) -> SafeString:
         first,
         below,
     )
+
+
+def with_commands(text: object) -> SafeString:
+    """A sentence whose `commands` stand out, to be copied."""
+    parts = str(text).split("`")
+    if len(parts) % 2 == 0:
+        return format_html("{}", text)
+    made = (
+        format_html('<code class="v-mono">{}</code>' if number % 2 else "{}", part)
+        for number, part in enumerate(parts)
+    )
+    return format_html_join("", "{}", ((part,) for part in made))
 
 
 def nothing() -> SafeString:

@@ -17,9 +17,10 @@ from prometheus_client import CollectorRegistry, generate_latest
 from prometheus_client.core import GaugeMetricFamily
 from prometheus_client.registry import Collector
 
-from backups import notify, services
-from backups.choices import Action, Status, Verdict
+from backups import notify, services, standing
+from backups.choices import BAD_VERDICTS, Action, Status, Verdict
 from backups.models import Database, Repository, Run, Snapshot, Verification, WorkerPulse
+from backups.verdict import State
 
 Gauges = Iterator[GaugeMetricFamily]
 
@@ -39,10 +40,27 @@ class _Figures(Collector):
         self._gate = gate_word, gate_words, gate_is_open
 
     def collect(self) -> Gauges:
+        yield from self._of_verdict()
         yield from self._of_gate()
         yield from self._of_databases()
         yield from self._of_repositories()
         yield from self._of_work()
+
+    def _of_verdict(self) -> Gauges:
+        overall = standing.read(self._now).overall
+        states = [((state.value,), state == overall.state) for state in State]
+        yield _gauge("verdict", "1 for the worst of all that is known.", states, "state")
+        databases = [
+            ((name, state.value), state == overall.state_of(name))
+            for name in overall.databases
+            for state in State
+        ]
+        yield _gauge("database_verdict", "The same by database.", databases, "database", "state")
+        found = {
+            (each.key, each.database, each.repository): each.state == State.BAD for each in overall.findings
+        }
+        meaning = "What was found: 1 where it is bad, 0 where it is doubtful."
+        yield _gauge("finding", meaning, found.items(), "key", "database", "repository")
 
     def _of_gate(self) -> Gauges:
         word, words, is_open = self._gate
@@ -104,9 +122,12 @@ class _Figures(Collector):
     def _of_repositories(self) -> Gauges:
         repositories = list(Repository.objects.order_by("pk"))
         damaged = [((r.name,), r.is_damaged) for r in repositories]
+        suspect = [((r.name,), r.is_suspect) for r in repositories]
         sizes = [((r.name,), r.size_bytes) for r in repositories]
         until = "1 from when a check finds damage until one of all data finds none."
         yield _gauge("repository_damaged", until, damaged, "repository")
+        until = "1 from when a snapshot is found bad until a check finds damage, or one of all data none."
+        yield _gauge("repository_suspect", until, suspect, "repository")
         yield _gauge("repository_size_bytes", "What the repository takes up.", sizes, "repository")
 
     def _of_work(self) -> Gauges:
@@ -134,7 +155,9 @@ def _with_newest(databases: QuerySet[Database]) -> QuerySet[Any]:
     """Each database with the keys of its newest snapshot, proof and good runs."""
     mine = OuterRef("pk")
     snapshots = Snapshot.objects.trusted().filter(database=mine, forgotten_at=None).order_by("-time")
-    proofs = Verification.objects.filter(snapshot__database=mine, verdict=Verdict.IDENTICAL)
+    proofs = Verification.objects.filter(snapshot__database=mine, verdict=Verdict.IDENTICAL).exclude(
+        snapshot__verdict__in=BAD_VERDICTS
+    )
     good = Run.objects.filter(database=mine, status=Status.SUCCEEDED).order_by("-finished_at")
     return databases.annotate(
         newest_snapshot=_first(snapshots),

@@ -12,6 +12,7 @@ from django.utils import timezone
 
 from backups import validators
 from backups.choices import (
+    BAD_VERDICTS,
     TERMINAL,
     UNSETTLED,
     Action,
@@ -109,6 +110,11 @@ class Repository(Leased):
     def is_damaged(self) -> bool:
         """Whether a check found damage and none of all data was good since: heartbeats are withheld."""
         return self.health == Health.DAMAGED
+
+    @property
+    def is_suspect(self) -> bool:
+        """Whether a snapshot in it was found bad and no check told more since: nothing is withheld."""
+        return self.health == Health.SUSPECT
 
 
 class Database(Leased):
@@ -299,6 +305,10 @@ class SnapshotQuerySet(models.QuerySet["Snapshot"]):
         """Without those that hold suspiciously little and that no person said to be right."""
         return self.exclude(suspicion__state__in=[SuspicionState.WAITING, SuspicionState.OVER])
 
+    def not_known_bad(self) -> SnapshotQuerySet:
+        """Without those of which the newest verification said that they are not what was backed up."""
+        return self.exclude(verdict__in=BAD_VERDICTS)
+
 
 class Snapshot(models.Model):
     """A snapshot in a repository, and what its manifest said."""
@@ -326,6 +336,13 @@ class Snapshot(models.Model):
         help_text="The retention rules that keep it, as restic named them.",
     )
     verified_at = models.DateTimeField(null=True, blank=True)
+    verdict = models.CharField(
+        max_length=12,
+        choices=Verdict.choices,
+        blank=True,
+        editable=False,
+        help_text="Of its newest verification; empty without any.",
+    )
     forgotten_at = models.DateTimeField(null=True, blank=True)
 
     objects = SnapshotQuerySet.as_manager()
@@ -349,6 +366,11 @@ class Snapshot(models.Model):
     def short_id(self) -> str:
         """The first eight digits, as restic prints them."""
         return self.snapshot_id[:8]
+
+    @property
+    def is_known_bad(self) -> bool:
+        """Whether its newest verification found that it does not bring back what was backed up."""
+        return self.verdict in BAD_VERDICTS
 
     @property
     def source(self) -> str:
@@ -473,6 +495,13 @@ class Restore(models.Model):
         if self.mode == RestoreMode.UNDO:
             return f"Undo of restore {self.undo_of.run_id}" if self.undo_of else f"Undo {self.run_id}"
         return f"Restore {self.run_id}: {self.snapshot} → {self.target}"
+
+    @property
+    def what(self) -> str:
+        """What of the snapshot was to come back, as the begin of a sentence."""
+        if self.tables:
+            return f"Of snapshot {self.snapshot.short_id} only {', '.join(self.tables)}"
+        return f"Snapshot {self.snapshot.short_id}"
 
     def of_same_target(self) -> models.QuerySet[Restore]:
         """All restores that go to the same database of the same server, this one too."""

@@ -18,6 +18,7 @@ import logging
 import os
 import sys
 import threading
+import time
 import urllib.error
 import urllib.request
 import uuid
@@ -27,18 +28,19 @@ from contextlib import closing, suppress
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from http.client import HTTPException
-from typing import Any, ParamSpec
+from typing import Any, NamedTuple, ParamSpec
 from urllib.parse import unquote, urlsplit, urlunsplit
 
 from django.conf import settings
 from django.db.models import Max, Q, QuerySet
 from django.utils import timezone
 
-from backups import humane, messenger, process, staleness, suspicions
+from backups import humane, messenger, process, staleness, standing, suspicions
 from backups.choices import Action, AlertState, Status, SuspicionState, Verdict
 from backups.choose import CLOCKS_DIFFER
 from backups.errors import Problem
 from backups.models import Alert, Database, Run, Snapshot, Verification
+from backups.verdict import Finding
 
 logger = logging.getLogger(__name__)
 Arguments = ParamSpec("Arguments")
@@ -129,7 +131,61 @@ def tend(now: datetime | None = None) -> None:
         _change(
             watched.subject, watched.state, watched.sentence, database=watched.database, now=now, begin=True
         )
+    _note_findings(now)
     deliver(now)
+
+
+@_harmless
+def watch(now: datetime | None = None) -> None:
+    """Tell what no run's end tells, a silent worker above all: the portal asks for it once a minute.
+
+    Whoever sees it first notes it in the alert's row, and only they send.
+    """
+    now = now or timezone.now()
+    _note_findings(now)
+    deliver(now)
+
+
+class _Told(NamedTuple):
+    """What of the verdict is told as a subject of its own; all else ends in a run or is overdue."""
+
+    subject: str
+    word: str
+
+
+_TOLD = {
+    "worker": _Told("Worker", "silent"),
+    "queue": _Told("Queue", "stands still"),
+    "repository_suspect": _Told("Repository {name}", "suspect"),
+    "heartbeat_withheld": _Told("Heartbeat of {name}", "withheld"),
+}
+# A worker may be stopped and begun again, and its clock be another than ours, which shows at the next look.
+_PATIENCE_SECONDS = 180.0
+# Then a word too many is better than one too late.
+CLOSES_SOON = timedelta(minutes=15)
+# When this process first saw what it has seen ever since, by subject.
+_seen_since: dict[str, float] = {}
+
+
+def _note_findings(now: datetime) -> None:
+    found = standing.read(now)
+    bad: dict[str, list[Finding]] = {}
+    for each in found.overall.findings:
+        if each.key in _TOLD:
+            subject = _TOLD[each.key].subject.format(name=each.database or each.repository)
+            bad.setdefault(subject, []).append(each)
+    for gone in _seen_since.keys() - bad.keys():
+        del _seen_since[gone]
+    soon = found.closes_at is not None and found.closes_at - now < CLOSES_SOON
+    for subject, findings in bad.items():
+        since = _seen_since.setdefault(subject, time.monotonic())
+        if findings[0].key == "worker" and not soon and time.monotonic() - since < _PATIENCE_SECONDS:
+            continue
+        sentence = " ".join(each.sentence for each in findings)
+        word = _TOLD[findings[0].key].word
+        _change(subject, AlertState.TROUBLE, sentence, now=now, word=word)
+    for over in Alert.objects.filter(state=AlertState.TROUBLE).exclude(subject__in=bad):
+        _change(over.subject, AlertState.GOOD, "", now=now)
 
 
 def undelivered() -> QuerySet[Alert]:
@@ -246,10 +302,12 @@ def _change(
     database: Database | None = None,
     now: datetime | None = None,
     begin: bool = False,
+    word: str = "",
 ) -> None:
     """Note how a subject stands; where that is news, somebody is to be told.
 
-    A subject that was never bad gets a row with `begin` only, from which waiting is counted.
+    A subject that was never bad gets a row with `begin` only, from which waiting is counted. `word` is
+    for its title, where the state's own says too little.
     """
     now = now or timezone.now()
     alert = Alert.objects.filter(subject=subject).first()
@@ -263,7 +321,7 @@ def _change(
     Alert.objects.filter(pk=alert.pk, state=alert.state).update(
         state=state,
         since=now,
-        title=f"{subject}: {_WORDS[state]}",
+        title=f"{subject}: {word or _WORDS[state]}",
         text=_recovered(alert) if state == AlertState.GOOD else sentence,
         is_pending=bool(settings.NOTIFY_URLS),
         reached=[],
@@ -279,6 +337,7 @@ _WORDS = {
     AlertState.LOST: "lost",
     AlertState.OVERDUE: "overdue",
     AlertState.SUSPICIOUS: "suspicious",
+    AlertState.TROUBLE: "in trouble",
 }
 
 

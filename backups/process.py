@@ -519,6 +519,11 @@ def is_gone(worker: str) -> bool:
     return host == os.uname().nodename and _started_at(int(pid)) != started
 
 
+def is_elsewhere(worker: str) -> bool:
+    """Whether `worker` (an `identity`) is a process of another machine, whose clock may be another."""
+    return worker.rsplit(":", 2)[0] != os.uname().nodename
+
+
 def runs_in_group(worker: str, group: int) -> bool:
     """Whether `worker` (an `identity`) runs on this host in the process group that `group` leads."""
     host, pid, started = worker.rsplit(":", 2)

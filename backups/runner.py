@@ -23,7 +23,7 @@ from backups.actions import (
     unlock,
     verify,
 )
-from backups.actions.outcome import Outcome
+from backups.actions.outcome import CallsForMore, Outcome
 from backups.choices import Action, Level, Status, Trigger
 from backups.errors import Cancelled, LostClaim, Problem, Refused
 from backups.models import Restore, Run
@@ -98,7 +98,7 @@ def _play(run: Run, observer: Observer | None) -> Outcome:
     except BaseException as error:
         _failed(run, progress, error)
         if isinstance(error, Exception):
-            return Outcome()
+            return error.outcome if isinstance(error, CallsForMore) else Outcome()
         raise
     progress.flush()
     try:
@@ -187,7 +187,7 @@ def _follow_ups(run: Run, outcome: Outcome, *, send: bool) -> list[Run]:
         try:
             child = services.run_enqueue(
                 action=follow_up.action,
-                trigger=Trigger.BACKUP,
+                trigger=follow_up.trigger,
                 database=run.database if follow_up.of_database else None,
                 repository=run.repository,
                 parent=run,

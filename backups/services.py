@@ -27,6 +27,7 @@ from django_q.tasks import async_task
 from backups import aim, restic
 from backups.choices import (
     ACTIVE,
+    BAD_VERDICTS,
     EXCLUSIVE_ACTIONS,
     PROMPT_ACTIONS,
     RESTORE_ACTIONS,
@@ -151,6 +152,7 @@ def restore_enqueue(
     tables: Sequence[str] = (),
     definers: DefinerPolicy = DefinerPolicy.KEEP,
     without_safety: bool = False,
+    known_bad: bool = False,
     reason: str = "",
     undo_of: Restore | None = None,
     across: tuple[str, str] | None = None,
@@ -160,12 +162,14 @@ def restore_enqueue(
     """Insert a queued restore (or undo) with all that it needs to know.
 
     `across` are the names that a person gave of the snapshot's database and of the one that is to
-    hold it, where they differ. Raises Refused while another restore of the same target is queued or
-    running, Problem for a target that does not fit the mode, or a snapshot that does not fit the target.
+    hold it, where they differ; `known_bad` says that they want one that is known to be bad. Raises
+    Refused while another restore of the same target is queued or running, Problem for a target that does
+    not fit the mode, or a snapshot that does not fit the target.
     """
     aim.refuse_unfit_target(database, mode, target, undo_of)
     if mode != RestoreMode.UNDO:
         aim.refuse_unfit_snapshot(database, snapshot, mode, across)
+        aim.refuse_known_bad(snapshot, insisted=known_bad)
     with transaction.atomic():
         # In one order, for whoever locks both.
         both = Repository.objects.filter(pk__in=[database.repository_id, snapshot.repository_id])
@@ -179,6 +183,7 @@ def restore_enqueue(
             database=database,
             snapshot=snapshot,
             requested_by=requested_by,
+            options={"known_bad": True} if known_bad else {},
             send=send,
         )
         Restore.objects.create(
@@ -393,10 +398,16 @@ def runs_stop(*, is_ours: Callable[[str], bool]) -> list[Run]:
     return asked
 
 
-def runs_reap(*, is_gone: Callable[[str], bool], now: datetime | None = None) -> list[Run]:
+def runs_reap(
+    *,
+    is_gone: Callable[[str], bool],
+    may_live: Callable[[Run], bool] = lambda _run: False,
+    now: datetime | None = None,
+) -> list[Run]:
     """Mark running runs lost whose worker is gone or silent; answers which they are.
 
-    `is_gone` tells of a worker's identity whether that process surely runs no more.
+    `is_gone` tells of a worker's identity whether that process surely runs no more, `may_live` of a run
+    with an old beat that its worker may go by another clock.
     """
     now = now or timezone.now()
     _give_up_never_begun(now)
@@ -404,7 +415,7 @@ def runs_reap(*, is_gone: Callable[[str], bool], now: datetime | None = None) ->
     lost = []
     for run in Run.objects.filter(status=Status.RUNNING).select_related("database", "repository"):
         gone = bool(run.worker) and is_gone(run.worker)
-        if not gone and run.beat_at is not None and run.beat_at > now - BEAT_LOST:
+        if not gone and run.beat_at is not None and (run.beat_at > now - BEAT_LOST or may_live(run)):
             continue
         with transaction.atomic():
             hit = Run.objects.filter(pk=run.pk, status=Status.RUNNING, beat_at=run.beat_at).update(
@@ -484,7 +495,7 @@ def queue_keep(now: datetime | None = None) -> None:
 
 
 _EXECUTE = "backups.tasks.run_execute"
-_SENT_BY_QUEUE = [Trigger.SCHEDULE, Trigger.ADMIN, Trigger.BACKUP]
+_SENT_BY_QUEUE = [Trigger.SCHEDULE, Trigger.ADMIN, Trigger.BACKUP, Trigger.VERIFY]
 
 
 def pulse(cluster: str, *, sparingly: bool = False, now: datetime | None = None) -> None:
@@ -637,10 +648,18 @@ def portal_came_back(copy: PortalCopy) -> None:
 
 
 def verification_record(run: Run, snapshot: Snapshot, **found: Any) -> Verification:
-    """Store what a verification found; an identical one marks the snapshot as verified."""
-    verification = Verification.objects.create(run=run, snapshot=snapshot, **found)
-    if verification.verdict == Verdict.IDENTICAL:
-        Snapshot.objects.filter(pk=snapshot.pk).update(verified_at=verification.finished_at)
+    """Store what a verification found, which is what the snapshot is from now on: the newest one counts.
+
+    Of one that is bad its repository is suspect, unless it is known to be damaged.
+    """
+    with transaction.atomic():
+        verification = Verification.objects.create(run=run, snapshot=snapshot, **found)
+        is_good = verification.verdict == Verdict.IDENTICAL
+        snapshot.verdict = verification.verdict
+        snapshot.verified_at = verification.finished_at if is_good else None
+        snapshot.save(update_fields=["verdict", "verified_at"])
+        if verification.verdict in BAD_VERDICTS:
+            _suspect(snapshot, run, verification)
     result = {
         "snapshot_id": snapshot.snapshot_id,
         "verdict": str(verification.verdict),
@@ -650,6 +669,15 @@ def verification_record(run: Run, snapshot: Snapshot, **found: Any) -> Verificat
     }
     run_note(run.pk, result=result)
     return verification
+
+
+def _suspect(snapshot: Snapshot, run: Run, verification: Verification) -> None:
+    because = (
+        f"{run.get_action_display().lower()} {run.pk} found snapshot {snapshot.short_id} "
+        f"{verification.get_verdict_display().lower()}"
+    )
+    repository = Repository.objects.filter(pk=snapshot.repository_id).exclude(health=Health.DAMAGED)
+    repository.update(health=Health.SUSPECT, check_error=because)
 
 
 def left_cleared(run_id: int, name: str) -> None:
@@ -683,18 +711,20 @@ def backup_counted(repository: Repository) -> bool:
 
 def check_recorded(
     repository: Repository, *, error: str, all_data: bool, now: datetime | None = None
-) -> bool:
-    """Store what an integrity check found, no `error` or one; answers whether the health is good now.
+) -> Health:
+    """Store what an integrity check found, no `error` or one; answers what the health is now.
 
-    Damage stays until a check of `all_data` finds none: one that reads less may just not meet it.
+    Damage and suspicion stay until a check of `all_data` finds none: one that reads less may just not
+    meet it.
     """
     row = Repository.objects.filter(pk=repository.pk)
     row.update(checked_at=now or timezone.now(), backups_since_check=0)
     if error:
         row.update(health=Health.DAMAGED, check_error=error)
-        return False
-    judged = row if all_data else row.exclude(health=Health.DAMAGED)
-    return judged.update(health=Health.GOOD, check_error="") == 1
+    else:
+        judged = row if all_data else row.exclude(health__in=[Health.DAMAGED, Health.SUSPECT])
+        judged.update(health=Health.GOOD, check_error="")
+    return Health(row.values_list("health", flat=True)[0])
 
 
 def repository_learned(repository: Repository, restic_id: str) -> None:

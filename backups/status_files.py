@@ -65,6 +65,30 @@ def write_last_verified(database: Database, time: datetime) -> Path:
     return _write(path, time)
 
 
+def last_ok(database: Database) -> datetime | None:
+    """What the gate takes for the time of the newest good backup."""
+    path = heartbeat.last_ok_path(settings.SENTINEL.heartbeat_path, _name(database))
+    return heartbeat.stamp_read(path).time
+
+
+def last_verified(database: Database) -> datetime | None:
+    """What the gate takes for the time of the newest proved backup."""
+    path = heartbeat.last_verified_path(settings.SENTINEL.heartbeat_path, _name(database))
+    return heartbeat.stamp_read(path).time
+
+
+def take_last_verified_back(database: Database, time: datetime | None) -> None:
+    """Put the time of an older proved backup in its place, or none. Raises Problem."""
+    path = heartbeat.last_verified_path(settings.SENTINEL.heartbeat_path, _name(database))
+    if time is not None:
+        _write(path, time)
+        return
+    try:
+        path.unlink(missing_ok=True)
+    except OSError as error:
+        raise _unwritable(error) from error
+
+
 def make_further(first: Database) -> None:
     """The first database's times go to where those of further ones lie, as another comes first.
 

@@ -25,3 +25,10 @@ keepalive = 5
 worker_tmp_dir = "/dev/shm" if Path("/dev/shm").is_dir() else None  # noqa: S108
 
 control_socket_disable = True
+
+
+def post_worker_init(_worker: object) -> None:
+    """Watch the queue's worker, which cannot tell itself that it is dead: in each process, after its fork."""
+    from backups import watching
+
+    watching.start()

@@ -49,6 +49,13 @@ def server_error(request: HttpRequest) -> HttpResponse:
     return default_server_error(request)
 
 
+def csrf_failure(request: HttpRequest, reason: str = "") -> HttpResponse:
+    """A page for a form that is of before its reader signed in anew; what a dialog needs is in its header."""
+    response = HttpResponse(render_to_string("403_csrf.html", {"back": request.get_full_path()}), status=403)
+    response["X-Vedetta-Refused"] = "token"
+    return response
+
+
 def _shows_token(request: HttpRequest) -> bool:
     scheme, _, token = request.headers.get("Authorization", "").partition(" ")
     known = settings.METRICS_TOKEN.encode()

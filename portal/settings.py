@@ -117,6 +117,7 @@ SESSION_COOKIE_NAME = cookie_name("session", SECRET_KEY, DATABASES["default"])
 CSRF_COOKIE_NAME = cookie_name("csrf", SECRET_KEY, DATABASES["default"])
 # Else in a cookie that every Django application calls the same.
 MESSAGE_STORAGE = "django.contrib.messages.storage.session.SessionStorage"
+CSRF_FAILURE_VIEW = "portal.monitoring.csrf_failure"
 
 # ---------------------------------------------------------------- HTTPS
 

@@ -7,7 +7,8 @@ from typing import Any
 
 from django.http import HttpRequest
 from django.templatetags.static import static
-from django.urls import reverse_lazy
+from django.urls import reverse, reverse_lazy
+from django.utils.functional import lazy
 
 _INDIGO = {
     "50": "oklch(96.2% .018 272.314)",
@@ -42,6 +43,13 @@ def _item(title: str, icon: str, page: str, permission: str, **more: Any) -> dic
     }
 
 
+def _runs(title: str, icon: str, *statuses: str) -> dict[str, Any]:
+    """The list of runs, of these statuses alone."""
+    query = "&".join(f"status__exact={status}" for status in statuses)
+    link = lazy(lambda: f"{reverse('admin:backups_run_changelist')}?{query}", str)()
+    return {"title": title, "icon": icon, "link": link, "permission": _may("backups.view_run")}
+
+
 UNFOLD = {
     "SITE_TITLE": "Vedetta",
     "SITE_HEADER": "Vedetta",
@@ -70,6 +78,7 @@ UNFOLD = {
                     _item(
                         "Verifications", "fact_check", "backups_verification_changelist",
                         "backups.view_verification",
+                        badge="backups.admin.verifications.badge", badge_title="Newest ones that failed",
                     ),
                     _item(
                         "Restores", "settings_backup_restore", "backups_restore_changelist",
@@ -98,9 +107,21 @@ UNFOLD = {
                 "collapsible": True,
                 "items": [
                     _item("Schedules", "schedule", "django_q_schedule_changelist", "backups.override_gate"),
-                    _item("Waiting", "hourglass", "django_q_ormq_changelist", "backups.override_gate"),
-                    _item("Done", "task_alt", "django_q_success_changelist", "backups.override_gate"),
-                    _item("Failed", "error", "django_q_failure_changelist", "backups.override_gate"),
+                    _runs("Waiting", "hourglass", "queued"),
+                    _runs("Failed", "error", "failed", "lost"),
+                ],
+            },
+            {
+                "title": "Internals",
+                "separator": True,
+                "collapsible": True,
+                "items": [
+                    _item("Messages", "mail", "django_q_ormq_changelist", "backups.override_gate"),
+                    _item("Tasks", "task_alt", "django_q_success_changelist", "backups.override_gate"),
+                    _item(
+                        "Broken", "bug_report", "django_q_failure_changelist",
+                        "backups.override_gate",
+                    ),
                 ],
             },
             {

@@ -14,6 +14,7 @@ urlpatterns = [
     path("", RedirectView.as_view(pattern_name="admin:index"), name="home"),
     path("admin/live/", admin.site.admin_view(dashboard.live_view), name="dashboard-live"),
     path("admin/gate/", admin.site.admin_view(gate.gate_view), name="gate"),
+    path("admin/gate/live/", admin.site.admin_view(gate.live_view), name="gate-live"),
     path("admin/gate/clear/", admin.site.admin_view(gate.clear_view), name="gate-clear"),
     path("admin/gate/drill/", admin.site.admin_view(gate.drill_view), name="gate-drill"),
     path(

@@ -54,6 +54,16 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
             item.add_marker(pytest.mark.soak)
 
 
+@pytest.fixture(autouse=True)
+def nobody_heard_yet(monkeypatch: pytest.MonkeyPatch) -> None:
+    """What this process heard of another test's worker tells nothing of this one's."""
+    from backups import notify, standing
+    from backups.hearing import Hearing
+
+    monkeypatch.setattr(standing, "PULSES", Hearing())
+    monkeypatch.setattr(notify, "_seen_since", {})
+
+
 @pytest.fixture(scope="session")
 def mariadb_server() -> Iterator[DatabaseServer]:
     """A MariaDB that all tests share; make databases and users of your own in it."""

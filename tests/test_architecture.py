@@ -25,7 +25,7 @@ ACTIONS = r"backups.actions(\..*)?"
 FRONT = r"backups.(tasks|console|management(\..*)?|admin(\..*)?)"
 
 # What shows the gate's state to people and monitors.
-SHOWING = r"backups\.(admin|metrics|health)\b"
+SHOWING = r"backups\.(admin|metrics|health|standing)\b"
 
 # The standard library.
 STANDARD = rf"({'|'.join(sorted(sys.stdlib_module_names))})(\..*)?$"
@@ -90,6 +90,11 @@ ARROWS = {
         r"backups\.dumpfile(\..*)?",
         rf"(?!{STANDARD}).*",
         r"backups\.dumpfile(\..*)?",
+    ),
+    "the verdict knows nothing but what it is told": (
+        r"backups\.verdict(\..*)?",
+        rf"(?!{STANDARD}).*",
+        r"backups\.(verdict(\..*)?|humane)",
     ),
     "models know no one": (
         "backups.(models|choices)",

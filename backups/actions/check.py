@@ -10,7 +10,7 @@ import re
 from backups import process, restic, services
 from backups.actions.outcome import Outcome
 from backups.actions.repository import opened
-from backups.choices import Level
+from backups.choices import Health, Level
 from backups.errors import Problem
 from backups.models import Run
 from backups.progress import Progress
@@ -62,9 +62,10 @@ def _all_good(run: Run, answer: process.Completed, progress: Progress) -> None:
     summary = restic.parse_check_summary(answer.stdout)
     if summary is None or summary.num_errors:
         raise Problem("restic ended its check without saying that all is good.", do="Check again.")
-    if not services.check_recorded(run.repository, error="", all_data=_reads_all_data(run)):
+    health = services.check_recorded(run.repository, error="", all_data=_reads_all_data(run))
+    if health == Health.DAMAGED:
         raise _still_damaged(run)
-    sentence = f"No errors found ({_scope(run)})."
+    sentence = f"No errors found ({_scope(run)}){_still_suspect(run) if health == Health.SUSPECT else ''}."
     progress.log(sentence)
     services.run_note(run.pk, result={"sentence": sentence})
 
@@ -77,6 +78,14 @@ def _still_damaged(run: Run) -> restic.DamagedData:
         f"found ({run.repository.check_error[:300]}): only a check of all data can tell that it is mended.",
         safe=_WITHHELD,
         do="Once it is repaired, run `repository check --read-data`.",
+    )
+
+
+def _still_suspect(run: Run) -> str:
+    run.repository.refresh_from_db()
+    return (
+        f", but {run.repository} stays suspect, because {run.repository.check_error}: only a check of all "
+        "data can tell that it is sound"
     )
 
 

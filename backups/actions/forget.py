@@ -18,7 +18,7 @@ from backups import choose, restic, retention, series, services, suspicions
 from backups.actions import portal
 from backups.actions.outcome import Outcome
 from backups.actions.repository import note_size, opened, sync
-from backups.choices import ACTIVE, TERMINAL, Action, Status, SuspicionState
+from backups.choices import ACTIVE, BAD_VERDICTS, TERMINAL, Action, Status, SuspicionState
 from backups.models import Database, Restore, Run, Snapshot
 from backups.progress import Progress
 from backups.retention import SAFETY_KEPT
@@ -26,6 +26,7 @@ from backups.retention import SAFETY_KEPT
 NEWEST = "newest snapshot, kept whatever the policy says"
 # With a clock that was set back, the last one made is not the newest.
 MADE_LAST = "made last, kept whatever its time says"
+NEWEST_NOT_BAD = "newest snapshot that is not known to be bad, kept whatever the policy says"
 NEWEST_VERIFIED = "newest verified snapshot, kept whatever the policy says"
 # What a restore overwrote is nowhere else, and one that failed is to be begun again.
 SAFETY = "safety snapshot of restore {}, kept for 30 days after it whatever the policy says"
@@ -160,6 +161,9 @@ def _newest(present: QuerySet[Snapshot]) -> Iterator[tuple[Snapshot, str]]:
     newest = choose.newest_of(backups) or choose.newest_of(present)
     if newest is not None:
         yield newest, NEWEST
+    not_bad = choose.newest_of(backups.exclude(verdict__in=BAD_VERDICTS))
+    if not_bad is not None and not_bad != newest:
+        yield not_bad, NEWEST_NOT_BAD
     made_last = backups.exclude(made_by=None).order_by("-made_by_id").first()
     if made_last is not None and made_last != newest:
         yield made_last, MADE_LAST

@@ -6,7 +6,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from backups.choices import Action
+from backups.choices import Action, Trigger
+from backups.errors import Problem
 
 
 @dataclass(frozen=True)
@@ -16,10 +17,19 @@ class FollowUp:
     action: Action
     options: Mapping[str, Any] = field(default_factory=dict)
     of_database: bool = True
+    trigger: Trigger = Trigger.BACKUP
 
 
 @dataclass(frozen=True)
 class Outcome:
-    """How an action that succeeded ended."""
+    """How an action ended."""
 
     follow_ups: tuple[FollowUp, ...] = ()
+
+
+class CallsForMore(Problem):
+    """A failure that is to be followed by other runs."""
+
+    def __init__(self, what: str, *follow_ups: FollowUp, do: str = "", safe: str = "") -> None:
+        super().__init__(what, do=do, safe=safe)
+        self.outcome = Outcome(follow_ups)

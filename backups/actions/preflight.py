@@ -23,6 +23,7 @@ from backups import (
     services,
     staleness,
     suspicions,
+    verdict,
 )
 from backups.actions import room
 from backups.actions.outcome import Outcome
@@ -82,7 +83,7 @@ def checks(database: Database, found: Found, tick: Tick | None = None) -> Iterat
             yield Check(name, ok=False, detail=problem.sentence())
         else:
             yield Check(name, ok=True, detail=detail)
-    found.warnings += [*_room_unknown(found), *suspicions.sentences(database)]
+    found.warnings += [*_room_unknown(found), *suspicions.sentences(database), *_nobody_watches()]
     for warning in found.warnings:
         yield Check("warning", ok=True, detail=warning, warning=True)
 
@@ -351,6 +352,12 @@ def _room_unknown(found: Found) -> Iterator[str]:
                 "and restores make a second copy there. Set VERIFY_MAX_MB to what may be taken; or install "
                 "MariaDB's plugin DISKS and grant FILE; or verify on another server (VERIFY_MYSQL_HOST)."
             )
+
+
+def _nobody_watches() -> Iterator[str]:
+    """Where neither a channel nor a ping would tell anybody."""
+    if not settings.NOTIFY_URLS and not settings.PING_URL:
+        yield " ".join(verdict.NOBODY_WATCHES)
 
 
 def _schedule(database: Database, found: Found, _tick: Tick | None) -> str:

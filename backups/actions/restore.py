@@ -62,6 +62,9 @@ def run(run: Run, progress: Progress) -> Outcome:
     progress.phase("preflight")
     # Its database may have been given another name while it waited.
     aim.refuse_unfit_target(restore.database, RestoreMode(restore.mode), restore.target, restore.undo_of)
+    if restore.undo_of is None:
+        # A verification may have ended while it waited.
+        aim.refuse_known_bad(restore.snapshot, insisted=bool(run.options.get("known_bad")))
     for doubt in suspicions.doubts(restore.snapshot):
         progress.warn(doubt)
     access = opened(run, progress)
@@ -121,7 +124,7 @@ def _into_new(restore: Restore, access: restic.Access, place: Place, progress: P
     if made:
         services.left_cleared(restore.run_id, "scratch")
     _refuse_unmade(restore, loading)
-    progress.log(f"{restore.snapshot.short_id} was restored into {restore.target}.")
+    progress.log(f"{restore.what} was restored into {restore.target}.")
 
 
 def _refuse_unmade(restore: Restore, loading: Loading) -> None:

@@ -59,7 +59,9 @@ def plan(
         bytes=snapshot.total_bytes_processed,
         seconds=expected_seconds(database, snapshot),
     )
-    if not told.verified:
+    if snapshot.is_known_bad:
+        told.warnings.append(choose.known_bad_words(snapshot))
+    elif not told.verified:
         told.warnings.append("This snapshot has not been verified: nobody has seen it restore.")
     _tell_of_safety_copies(told)
     if mode in OVERWRITING_MODES and snapshot.source != target:

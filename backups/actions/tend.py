@@ -12,6 +12,7 @@ from backups.actions.dropping import drop_scratch
 from backups.choices import Action
 from backups.connections import database_server, repository_access, scratch_server
 from backups.errors import Problem
+from backups.hearing import Hearing
 from backups.models import Repository, Restore, Run
 from backups.swap import Place, drop_emptied, end_broken_off
 
@@ -20,7 +21,7 @@ logger = logging.getLogger(__name__)
 
 def run() -> list[Run]:
     """Reap, unlock, send again, notify; answers the runs that were lost."""
-    lost = services.runs_reap(is_gone=process.is_gone)
+    lost = services.runs_reap(is_gone=process.is_gone, may_live=_may_live)
     for dead in lost:
         logger.warning("%s: %s", dead, dead.error)
     for repository in services.repositories_left_locked():
@@ -36,6 +37,16 @@ def run() -> list[Run]:
         notify.run_ended(dead.pk)
     notify.tend()
     return lost
+
+
+_BEATS = Hearing()
+
+
+def _may_live(run: Run) -> bool:
+    """Whether a worker on another machine may beat by another clock; not once its beat stands still."""
+    if run.beat_at is None or not process.is_elsewhere(run.worker):
+        return False
+    return _BEATS.unchanged_for(run.pk, run.beat_at) <= services.BEAT_LOST.total_seconds()
 
 
 def _end_swap(restore: Restore) -> None:

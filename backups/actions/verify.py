@@ -17,9 +17,9 @@ from backups import choose, mysql, process, restic, services, status_files
 from backups.actions import room
 from backups.actions.dropping import drop_scratch
 from backups.actions.loading import load_snapshot
-from backups.actions.outcome import Outcome
+from backups.actions.outcome import CallsForMore, FollowUp, Outcome
 from backups.actions.repository import opened
-from backups.choices import Verdict
+from backups.choices import Action, Trigger, Verdict
 from backups.connections import scratch_server
 from backups.dump import stream_dump
 from backups.dumpfile.allowed import Allowed
@@ -101,7 +101,7 @@ def run(run: Run, progress: Progress) -> Outcome:
             _refuse_unlike(snapshot, scratch, problem)
             raise
         except (restic.ResticError, LoadProblem, Unreadable) as problem:
-            if isinstance(problem, NOT_THE_SNAPSHOTS_FAULT):
+            if proves_nothing(problem):
                 raise
             _refuse_other_spelling(snapshot, scratch, loading.found.clashing)
             _refuse_unlike(snapshot, scratch, problem)
@@ -160,6 +160,7 @@ def _refuse_other_engine(scratch: Scratch, loading: Loading) -> None:
 NOT_THE_SNAPSHOTS_FAULT = (
     restic.RepositoryUnreachable,
     restic.RepositoryLocked,
+    restic.RepositoryFull,
     restic.WrongPassword,
     restic.NoRepository,
     restic.OtherRepository,
@@ -168,11 +169,18 @@ NOT_THE_SNAPSHOTS_FAULT = (
 )
 
 
+def proves_nothing(problem: Problem) -> bool:
+    """Whether what went wrong says nothing of the snapshot: what may not be read may be as good as ever."""
+    if isinstance(problem, NOT_THE_SNAPSHOTS_FAULT):
+        return True
+    return isinstance(problem, restic.ResticError) and "permission denied" in problem.what.lower()
+
+
 def _snapshot(run: Run) -> Snapshot:
     if run.snapshot is not None:
         return run.snapshot
     assert run.database is not None  # noqa: S101
-    newest = choose.newest(run.database)
+    newest = choose.newest_to_prove(run.database)
     if newest is None:
         raise Problem(f"There is no snapshot of {run.database} to verify.", do="Back it up first.")
     return newest
@@ -711,6 +719,7 @@ def _conclude(run: Run, snapshot: Snapshot, findings: Findings, progress: Progre
     for thing in findings.not_compared:
         progress.warn(f"Not compared: {thing}.")
     if verdict != Verdict.IDENTICAL:
+        _take_back_proof(run.database, snapshot)
         raise _bad_news(snapshot, findings)
     progress.log(
         f"Snapshot {snapshot.short_id} restores in full: {findings.tables} tables, "
@@ -720,12 +729,25 @@ def _conclude(run: Run, snapshot: Snapshot, findings: Findings, progress: Progre
     return Outcome()
 
 
+def _newest_proved(database: Database) -> Snapshot | None:
+    proved = choose.backups_of(Snapshot.objects.trusted().filter(database=database))
+    return choose.newest_of(proved.exclude(verified_at=None))
+
+
+def _take_back_proof(database: Database | None, snapshot: Snapshot) -> None:
+    """What was proved and is found bad now is no proof any more: the gate goes by the one before."""
+    assert database is not None  # noqa: S101
+    database.refresh_from_db(fields=["is_primary"])
+    # The file holds whole seconds.
+    if status_files.last_verified(database) == snapshot.time.replace(microsecond=0):
+        before = _newest_proved(database)
+        status_files.take_last_verified_back(database, before.time if before else None)
+
+
 def _stamp(database: Database | None, snapshot: Snapshot) -> None:
     """An older snapshot that is verified by hand does not turn the clock back."""
     assert database is not None  # noqa: S101
-    proved = choose.backups_of(Snapshot.objects.trusted().filter(database=database))
-    newest = choose.newest_of(proved.exclude(verified_at=None))
-    if newest == snapshot:
+    if _newest_proved(database) == snapshot:
         # Another may have become the first one meanwhile, whose times are not this one's.
         database.refresh_from_db(fields=["is_primary"])
         status_files.write_last_verified(database, snapshot.time)
@@ -733,15 +755,23 @@ def _stamp(database: Database | None, snapshot: Snapshot) -> None:
 
 def _bad_news(snapshot: Snapshot, findings: Findings) -> Problem:
     if findings.unreadable:
-        return Problem(
+        return CallsForMore(
             f"Snapshot {snapshot.short_id} cannot be restored: {findings.unreadable}",
+            _CHECK,
             safe="The live database was not touched.",
-            do="Back up again now and verify that; check the repository's data.",
+            do="Back up again now and verify that. The repository is suspect from now on: a check of 5 % of "
+            "its data follows, and one of all data tells for certain.",
         )
     count = len(findings.differences)
     shown = "; ".join(findings.differences[:5]) + (f"; and {count - 5} more" if count > 5 else "")
-    return Problem(
+    return CallsForMore(
         f"Snapshot {snapshot.short_id} restores, but not to what was backed up: {shown}.",
+        _CHECK,
         safe="The live database was not touched.",
-        do="Back up again now and verify that; keep this run's log for the cause.",
+        do="Back up again now and verify that; keep this run's log for the cause. A check of 5 % of the "
+        "repository's data follows.",
     )
+
+
+# Of the repository alone, whose lease it takes.
+_CHECK = FollowUp(Action.CHECK, {"read_data_subset": "5%"}, of_database=False, trigger=Trigger.VERIFY)

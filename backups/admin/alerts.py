@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
 from typing import Any
 
 from django.conf import settings
@@ -17,20 +16,13 @@ from unfold.enums import ActionVariant
 from unfold.forms import BaseDialogForm
 
 from backups import humane, notify
-from backups.admin.base import Notice, ReadOnlyAdmin, go
+from backups.admin.base import ReadOnlyAdmin, go
 from backups.admin.dialogs import dialog
 from backups.choices import ALERT_COLOURS, AlertState
 from backups.errors import Problem
 from backups.models import Alert
 
 _AUDIT_REPR = "Notifications"
-
-
-def notices() -> Iterable[Notice]:
-    """What stands above the first page while somebody could not be told."""
-    if count := notify.undelivered().count():
-        what = "1 alert" if count == 1 else f"{count} alerts"
-        yield Notice("warning", f"Not everyone could be told of {what}.", _list_url(), "See whom and why")
 
 
 def badge(request: HttpRequest) -> str:

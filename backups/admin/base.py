@@ -12,16 +12,19 @@ from django.db import transaction
 from django.db.models import Field, Model, QuerySet
 from django.http import Http404, HttpRequest, HttpResponse, HttpResponseRedirect
 from django.urls import reverse
+from django.utils.html import format_html
+from django.utils.safestring import SafeString
 from django.utils.text import capfirst
 from unfold.admin import ModelAdmin
 from unfold.paginator import InfinitePaginator
 
 from backups import configuration, humane, services
 from backups.admin import hints
-from backups.choices import RESTORE_ACTIONS, Action, Trigger
+from backups.choices import RESTORE_ACTIONS, VERDICT_COLOURS, Action, SuspicionState, Trigger, Verdict
 from backups.errors import Problem, Refused
-from backups.models import Run
+from backups.models import Run, Snapshot
 from backups.templatetags.humane import as_in_sidebar
+from backups.verdict import Finding, Page, State
 
 Row = TypeVar("Row", bound=Model)
 
@@ -74,7 +77,53 @@ class Notice:
     link: str = ""
 
 
-class _QuickList(ChangeList):
+STATE_COLOURS = {State.GOOD: "success", State.DOUBTFUL: "warning", State.BAD: "danger"}
+STATE_WORDS = {State.GOOD: "Good", State.DOUBTFUL: "Needs a look", State.BAD: "Not safe"}
+
+
+def proof_label(snapshot: Snapshot) -> SafeString:
+    """What is known of a snapshot as a label, with the time of the proof: the newest verdict counts."""
+    if snapshot.is_known_bad:
+        return humane.label(snapshot.get_verdict_display(), VERDICT_COLOURS[Verdict(snapshot.verdict)])
+    suspicion = getattr(snapshot, "suspicion", None)
+    if suspicion is not None and suspicion.state == SuspicionState.WAITING:
+        return humane.label("Waits for a person", "danger")
+    if snapshot.verified_at:
+        return format_html("{} {}", humane.label("Verified", "success"), humane.ago(snapshot.verified_at))
+    return humane.label("Forgotten") if snapshot.forgotten_at else humane.label("Not verified")
+
+
+_LINKS = {
+    "snapshot": "See the snapshot",
+    "verification": "See what it found",
+    "run": "See why",
+    "database": "Go to the database",
+    "repository": "Go to the repository",
+    "gate": "See the gate",
+    "alerts": "See the alerts",
+}
+
+
+def notice_of(finding: Finding) -> Notice:
+    """A finding as the page has it."""
+    page = finding.page
+    return Notice(
+        STATE_COLOURS[finding.state],
+        finding.sentence,
+        _href(page) if page else "",
+        _LINKS[page.kind] if page else "",
+    )
+
+
+def _href(page: Page) -> str:
+    if page.kind == "gate":
+        return reverse("gate")
+    if page.pk is None:
+        return reverse("admin:backups_alert_changelist")
+    return reverse(f"admin:backups_{page.kind}_change", args=[page.pk])
+
+
+class QuickList(ChangeList):
     """unfold makes all headers, with three links each, once for every row."""
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
@@ -113,7 +162,7 @@ class VedettaAdmin(ModelAdmin):
 
     def get_changelist(self, request: HttpRequest, **kwargs: Any) -> type[ChangeList]:
         """A list that does not work out the same links for each of its rows."""
-        return _QuickList
+        return QuickList
 
     def found(self, request: HttpRequest, object_id: str) -> Any:
         """The row that the address names. Raises Http404."""

@@ -5,23 +5,23 @@ from __future__ import annotations
 import json
 from collections import Counter, defaultdict
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from datetime import date, datetime, timedelta
 from typing import Any, NamedTuple
 
-from django.conf import settings
-from django.db.models import OuterRef, QuerySet, Subquery
 from django.http import HttpRequest, JsonResponse
 from django.template.loader import render_to_string
 from django.urls import reverse
 from django.utils import timezone
 
-from backups import humane, schedules, services, staleness
-from backups.admin import alerts, gate, live
-from backups.admin.base import Notice, may_start, page_url
+from backups import schedules, standing
+from backups.admin import gate, live
+from backups.admin.base import STATE_COLOURS, STATE_WORDS, Notice, may_start, notice_of
 from backups.admin.filters import start_of
-from backups.choices import ACTIVE, STATUS_COLOURS, TERMINAL, Action, Status, SuspicionState
-from backups.models import Database, Repository, Run, Snapshot, Suspicion, Verification, WorkerPulse
+from backups.choices import ACTIVE, STATUS_COLOURS, Action, Status
+from backups.models import Database, Run, Snapshot, Verification
+from backups.standing import Standing
+from backups.verdict import Overall, State
 
 DAYS = 30
 _ACTIVE_SHOWN = 8
@@ -52,6 +52,7 @@ class Card:
     """How a database stands."""
 
     database: Database
+    state: State
     good: Run | None
     snapshot: Snapshot | None
     proved: Snapshot | None
@@ -62,14 +63,13 @@ class Card:
 
     @property
     def colour(self) -> str:
-        """The worst of its notices."""
-        colours = {notice.colour for notice in self.notices}
-        return next((colour for colour in ("danger", "warning") if colour in colours), "success")
+        """How it stands, in colour."""
+        return STATE_COLOURS[self.state]
 
     @property
     def word(self) -> str:
-        """The colour in words."""
-        return {"danger": "Not safe", "warning": "Needs a look"}.get(self.colour, "Good")
+        """The same in words."""
+        return STATE_WORDS[self.state]
 
     @property
     def strip_words(self) -> str:
@@ -111,25 +111,15 @@ class Recent(NamedTuple):
         return self.database_id or 0, self.queued_at, value or 0.0
 
 
-@dataclass
-class _Found:
-    """What the queries brought, by primary key."""
-
-    runs: dict[int, Run] = field(default_factory=dict)
-    snapshots: dict[int, Snapshot] = field(default_factory=dict)
-    suspicions: dict[int, Suspicion] = field(default_factory=dict)
-
-
 def callback(request: HttpRequest, context: dict[str, Any]) -> dict[str, Any]:
     """What unfold asks for the first page."""
     context |= {"title": "Dashboard", "may_see": request.user.has_perm("backups.view_run")}
     if context["may_see"]:
-        now = timezone.now()
-        databases = list(_databases())
-        recent = _recent(databases, now)
-        context |= state(request, databases, recent, now)
-        context["charts"] = charts(databases, recent, now)
-        context["legend"] = _legend(databases)
+        found = standing.read()
+        recent = _recent(found.databases, found.now)
+        context |= state(request, found, recent)
+        context["charts"] = charts(found.databases, recent, found.now)
+        context["legend"] = _legend(found.databases)
     return context
 
 
@@ -137,32 +127,29 @@ def live_view(request: HttpRequest) -> JsonResponse:
     """What the first page shows now."""
     if not request.user.has_perm("backups.view_run"):
         return JsonResponse({}, status=403)
-    now = timezone.now()
-    databases = list(_databases())
-    context = state(request, databases, _recent(databases, now), now)
+    found = standing.read()
+    context = state(request, found, _recent(found.databases, found.now))
     return JsonResponse(
         {
             "over": False,
             "every": _EVERY_BUSY if context["active"] else _EVERY_IDLE,
+            "chip": gate.chip(request),
             "html": render_to_string("backups/dashboard.html", context, request),
         }
     )
 
 
-def state(
-    request: HttpRequest, databases: Sequence[Any], recent: Sequence[Recent], now: datetime
-) -> dict[str, Any]:
+def state(request: HttpRequest, found: Standing, recent: Sequence[Recent]) -> dict[str, Any]:
     """Everything on the first page but the charts."""
-    found = _newest(databases)
-    strips = _strips(databases, recent, now)
-    cards = [_card(database, found, strips[database.pk], now) for database in databases]
+    strips = _strips(found.databases, recent, found.now)
     return {
-        "gate": gate.look(),
-        "notices": [*_worker_notices(now), *_repository_notices(databases), *_alert_notices(request)],
-        "cards": cards,
-        "could_restore": _could_restore(cards),
-        "active": _active(now),
-        "has_repository": bool(databases) or Repository.objects.exists(),
+        "gate": gate.look(found.now),
+        "answer": _WORDS[found.overall.state],
+        "hero": _hero(found.overall),
+        "others": _others(found.overall),
+        "cards": [_card(database, found, strips[database.pk]) for database in found.databases],
+        "active": _active(found.now),
+        "has_repository": bool(found.overall.repositories),
         "may_back_up": may_start(request, Action.BACKUP),
         "may_verify": may_start(request, Action.VERIFY),
         "may_restore": request.user.has_perm("backups.run_restore"),
@@ -170,135 +157,57 @@ def state(
     }
 
 
+# ---------------------------------------------------------------- The verdict
+
+_WORDS = {State.GOOD: "Yes, proved", State.DOUBTFUL: "Doubtful", State.BAD: "No"}
+
+
+def _hero(overall: Overall) -> Notice:
+    """The question that the page is there for, answered by the worst of all."""
+    if not overall.findings:
+        return Notice("success", overall.all_well)
+    return notice_of(overall.findings[0])
+
+
+def _others(overall: Overall) -> list[Notice]:
+    """What is of no database and stands nowhere else: the first is the answer, the gate has its card."""
+    shown = overall.findings[:1] if overall.databases else ()
+    return [notice_of(each) for each in overall.of_all() if each not in shown and each.key != "gate"]
+
+
 # ---------------------------------------------------------------- Databases
 
 
-def _databases() -> QuerySet[Database]:
-    """All databases with the keys of their newest runs and snapshots, found through the indexes."""
-    runs = Run.objects.filter(database=OuterRef("pk"), action=Action.BACKUP).order_by("-finished_at")
-    held = Snapshot.objects.trusted().filter(database=OuterRef("pk"), forgotten_at=None).order_by("-time")
-    newest = {
-        f"newest_{status}": Subquery(runs.filter(status=status).values("pk")[:1]) for status in TERMINAL
-    }
-    return (
-        Database.objects.select_related("repository")
-        .order_by("-is_primary", "name")
-        .annotate(
-            **newest,
-            newest_snapshot=Subquery(held.values("pk")[:1]),
-            newest_proved=Subquery(held.filter(verified_at__isnull=False).values("pk")[:1]),
-        )
-    )
-
-
-def _newest(databases: Iterable[Any]) -> _Found:
-    keys = [getattr(database, f"newest_{status}") for database in databases for status in TERMINAL]
-    snapshots = [key for database in databases for key in (database.newest_snapshot, database.newest_proved)]
-    light = Snapshot.objects.defer("manifest", "tags")
-    return _Found(
-        runs=Run.objects.defer("result", "phases").in_bulk([key for key in keys if key]),
-        snapshots=light.in_bulk([key for key in snapshots if key]),
-        suspicions={waits.database_id: waits for waits in _waiting()},
-    )
-
-
-def _waiting() -> QuerySet[Suspicion]:
-    """Of each database the newest backup that waits for a person comes last."""
-    rows = Suspicion.objects.filter(state=SuspicionState.WAITING).order_by("pk")
-    return rows.select_related("snapshot").defer("snapshot__manifest", "snapshot__tags")
-
-
-def _card(database: Any, found: _Found, strip: list[Day], now: datetime) -> Card:
-    ended = [found.runs[key] for status in TERMINAL if (key := getattr(database, f"newest_{status}"))]
-    good = found.runs.get(database.newest_succeeded)
-    last = max(ended, key=lambda run: run.finished_at or run.queued_at, default=None)
-    snapshot = found.snapshots.get(database.newest_snapshot)
-    proved = found.snapshots.get(database.newest_proved)
+def _card(database: Any, found: Standing, strip: list[Day]) -> Card:
     return Card(
         database=database,
-        good=good,
-        snapshot=snapshot,
-        proved=proved,
-        next_backup=_next(database.backup_cron, now),
-        next_verify=_next(database.verify_cron, now),
-        notices=[
-            *_suspicious(found.suspicions.get(database.pk)),
-            *_notices(database, last, good, snapshot, proved, now),
-        ],
+        state=found.overall.state_of(database.name),
+        good=found.good(database),
+        snapshot=found.newest(database),
+        proved=found.proved(database),
+        next_backup=_next(database.backup_cron, found.now),
+        next_verify=_next(database.verify_cron, found.now),
+        notices=_notices(database, found.overall),
         strip=strip,
     )
 
 
-def _suspicious(waits: Suspicion | None) -> Iterable[Notice]:
-    if waits is not None:
-        yield Notice(
-            "danger",
-            f"The newest backup waits for a person: {' '.join(waits.reasons)} Until then the heartbeat "
-            "stays where it was and nothing is forgotten.",
-            page_url(waits.snapshot),
-            "Say whether it is right",
+def _notices(database: Database, overall: Overall) -> list[Notice]:
+    """What needs a look, the worst first; of a lone database not what is the answer above already."""
+    above = overall.findings[:1] if len(overall.databases) == 1 else ()
+    own = [notice_of(each) for each in overall.of_database(database.name) if each not in above]
+    of_repository = overall.of_repository(database.repository.name)
+    if of_repository and len(overall.databases) > 1:
+        word = database.repository.get_health_display().lower()
+        href = reverse("admin:backups_repository_change", args=[database.repository_id])
+        own.append(
+            Notice(STATE_COLOURS[of_repository[0].state], f"Its repository is {word}.", href, "See why")
         )
-
-
-def _notices(
-    database: Database,
-    last: Run | None,
-    good: Run | None,
-    snapshot: Snapshot | None,
-    proved: Snapshot | None,
-    now: datetime,
-) -> Iterable[Notice]:
-    """What needs a look, the worst first."""
-    limits = settings.SENTINEL
-    allowed = staleness.backup_allowed(database)
-    if snapshot is None:
-        yield Notice("danger", "There is no backup yet. Press Back up now to make the first.")
-    elif now - snapshot.time > allowed:
-        yield Notice(
-            "danger",
-            f"The newest backup is {humane.rough(now - snapshot.time)} old; "
-            f"{humane.rough(allowed)} are allowed.",
-        )
-    if last is not None and last.status in {Status.FAILED, Status.LOST}:
-        yield Notice("warning", last.error, page_url(last), f"See {last}")
-    if snapshot is not None and proved is None:
-        yield Notice("warning", "No backup was verified yet: nobody knows whether it can be restored.")
-    elif proved is not None and 0 < limits.verified_threshold_seconds < (now - proved.time).total_seconds():
-        yield Notice("warning", f"The newest verified backup is {humane.rough(now - proved.time)} old.")
-    if not database.backup_cron:
-        yield Notice("warning", "No backups are scheduled.", page_url(database), "Set a schedule")
-    takes = (good.duration() if good else None) or timedelta()
-    for conflict in staleness.conflicts(database, now, takes=takes):
-        yield Notice("warning", conflict, page_url(database), "Change the schedule")
+    return own
 
 
 def _next(cron: str, now: datetime) -> datetime | None:
     return schedules.next_times(cron, 1, after=now)[0] if cron else None
-
-
-def _could_restore(cards: Sequence[Card]) -> Notice:
-    """The question that the page is there for, answered."""
-    without = [card.database.name for card in cards if card.snapshot is None]
-    unproved = [card.database.name for card in cards if card.snapshot and card.proved is None]
-    if without:
-        return Notice("danger", f"No: there is no backup of {', '.join(without)}.", link="Not yet")
-    if unproved:
-        return Notice(
-            "warning", f"Probably: no backup of {', '.join(unproved)} was proved by a restore yet.",
-            link="Not proved",
-        )  # fmt: skip
-    oldest = min((card.proved.time for card in cards if card.proved), default=None)
-    if oldest is None:
-        return Notice("plain", "There is nothing to restore yet.", link="Nothing yet")
-    proved = "has a backup that was restored in full and compared"
-    made = f"was made {humane.age(oldest)}"
-    return Notice(
-        "success",
-        f"{cards[0].database.name} {proved}; it {made}."
-        if len(cards) == 1
-        else f"Each of the {len(cards)} databases {proved}; the oldest of them {made}.",
-        link="Yes, proved",
-    )
 
 
 # ---------------------------------------------------------------- Strips
@@ -380,48 +289,6 @@ def _active(now: datetime) -> list[dict[str, Any]]:
             }
         )
     return found
-
-
-def _worker_notices(now: datetime) -> Iterable[Notice]:
-    pulses = {pulse.cluster: pulse.seen_at for pulse in WorkerPulse.objects.all()}
-    if not pulses:
-        yield Notice(
-            "danger",
-            "No worker was seen yet, so nothing that is queued starts. Start the worker; its own log says "
-            "what keeps it from starting.",
-        )
-    for cluster, seen in pulses.items():
-        what = "Restores" if cluster == settings.RESTORES_CLUSTER else "Backups and verifications"
-        if seen > now + services.PULSE_AHEAD:
-            yield Notice(
-                "danger",
-                f"Whether the worker “{cluster}” runs is not known: its last sign of life is of "
-                f"{humane.clock(seen)}, which is yet to come, so the clock was set back. {what} that are "
-                "queued may wait. If this is still here in a minute, start it; its own log says why it "
-                "stopped.",
-            )
-        elif now - seen > services.PULSE_LOST:
-            yield Notice(
-                "danger",
-                f"The worker “{cluster}” was last seen {humane.age(seen, now)}. {what} that are queued "
-                "wait until it runs again. Start it; its own log says why it stopped.",
-            )
-
-
-def _repository_notices(databases: Iterable[Database]) -> Iterable[Notice]:
-    for repository in {database.repository for database in databases}:
-        if repository.is_damaged:
-            yield Notice(
-                "danger",
-                f"Repository {repository} is damaged: {repository.check_error} Backups go on, but the gate "
-                "is told of none of them. Repair the index, then check all data; a good one ends this.",
-                page_url(repository),
-                f"Go to {repository}",
-            )
-
-
-def _alert_notices(request: HttpRequest) -> Iterable[Notice]:
-    return alerts.notices() if request.user.has_perm("backups.view_alert") else ()
 
 
 # ---------------------------------------------------------------- Charts

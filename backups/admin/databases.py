@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from django.contrib import admin
+from django.contrib.admin.views.main import ChangeList
 from django.db.models import OuterRef, QuerySet, Subquery
 from django.http import Http404, HttpRequest, HttpResponse
 from django.urls import URLPattern, path, reverse
@@ -12,9 +13,9 @@ from unfold.decorators import action, display
 from unfold.enums import ActionVariant
 from unfold.forms import BaseDialogForm
 
-from backups import configuration, humane
+from backups import configuration, humane, standing
 from backups.admin import hints, live
-from backups.admin.base import SetUpAdmin, go, row_of
+from backups.admin.base import STATE_COLOURS, STATE_WORDS, QuickList, SetUpAdmin, go, row_of
 from backups.admin.dialogs import FactsForm, dialog
 from backups.choices import Action
 from backups.models import Database, Run, Snapshot
@@ -41,11 +42,32 @@ class BackUpForm(FactsForm):
         ]
 
 
+class _StandingList(QuickList):
+    """As on the first page, in one look for all rows."""
+
+    def get_results(self, request: HttpRequest) -> None:
+        """The rows, each with its state."""
+        super().get_results(request)
+        overall = standing.read().overall
+        self.result_list = list(self.result_list)
+        for row in self.result_list:
+            row.stands = overall.state_of(row.name)
+
+
 @admin.register(Database)
 class DatabaseAdmin(SetUpAdmin):
     """What is backed up."""
 
-    list_display = ("name", "address", "last_backup", "last_verified", "schedule", "repository", "gates_app")
+    list_display = (
+        "name",
+        "state",
+        "address",
+        "last_backup",
+        "last_verified",
+        "schedule",
+        "repository",
+        "gates",
+    )
     list_select_related = ("repository",)
     search_fields = ("name", "database", "host")
     actions = None
@@ -128,6 +150,20 @@ class DatabaseAdmin(SetUpAdmin):
     def address(self, database: Database) -> str:
         """Where it lies."""
         return humane.two_lines(database.database, f"{database.host}:{database.port}")
+
+    def get_changelist(self, request: HttpRequest, **kwargs: Any) -> type[ChangeList]:
+        """A list whose rows know how they stand."""
+        return _StandingList
+
+    @display(description="State")
+    def state(self, database: Any) -> str:
+        """The worst of all that is known of it."""
+        return humane.label(STATE_WORDS[database.stands], STATE_COLOURS[database.stands])
+
+    @display(description="Gates", ordering="gates_app")
+    def gates(self, database: Database) -> str:
+        """Whether the gate closes when its backups are stale; neither is a fault."""
+        return "Yes" if database.gates_app else humane.EMPTY
 
     @display(description="Newest backup", ordering="newest")
     def last_backup(self, database: Any) -> str:

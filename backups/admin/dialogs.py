@@ -9,6 +9,7 @@ from django.http import HttpRequest
 from unfold.forms import BaseDialogForm
 from unfold.widgets import UnfoldAdminRadioSelectWidget
 
+from backups import humane
 from backups.admin.base import row_of
 from backups.models import Repository
 
@@ -47,17 +48,27 @@ class FactsForm(BaseDialogForm):
         return {"facts": self.facts(str(object_id))}
 
 
+_CHECKS = [
+    ("", "Structure only: seconds to minutes"),
+    ("5%", "Structure and 5 % of the data, chosen at random, as after backups"),
+    ("100%", "Structure and all data, which alone tells that damage is mended: may take hours"),
+]
+
+
+def _to_read(repository: Repository) -> str:
+    """How much a check of all data reads, as far as is known."""
+    if repository.size_bytes is None or repository.sized_at is None:
+        return "How much that is was not measured yet: press Measure size under More"
+    return f"It reads {humane.size(repository.size_bytes)}, as measured {humane.age(repository.sized_at)}"
+
+
 class CheckForm(BaseDialogForm):
     """How thorough an integrity check should be."""
 
     depth = forms.ChoiceField(
         label="How much to read",
         initial="5%",
-        choices=[
-            ("", "Structure only: seconds to minutes"),
-            ("5%", "Structure and 5 % of the data, chosen at random, as after backups"),
-            ("100%", "Structure and all data, which alone tells that damage is mended: may take hours"),
-        ],
+        choices=_CHECKS,
         required=False,
         widget=UnfoldAdminRadioSelectWidget,
     )
@@ -65,8 +76,13 @@ class CheckForm(BaseDialogForm):
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
         repository = row_of(Repository.objects.all(), self.object_id)
-        if repository is not None and repository.is_damaged:
+        if repository is None:
+            return
+        if repository.is_damaged or repository.is_suspect:
             self.initial["depth"] = "100%"
+        depth = self.fields["depth"]
+        assert isinstance(depth, forms.ChoiceField)  # noqa: S101
+        depth.choices = [*_CHECKS[:-1], (_CHECKS[-1][0], f"{_CHECKS[-1][1]}. {_to_read(repository)}")]
 
     @property
     def options(self) -> dict[str, Any]:

@@ -12,21 +12,24 @@ from django.contrib import admin, messages
 from django.contrib.admin.models import CHANGE, LogEntry
 from django.contrib.contenttypes.models import ContentType
 from django.core.exceptions import PermissionDenied
-from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
+from django.http import HttpRequest, HttpResponse, HttpResponseRedirect, JsonResponse
+from django.template.loader import render_to_string
 from django.template.response import TemplateResponse
 from django.urls import reverse
 from django.utils import timezone
 from django.views.decorators.http import require_POST
 from unfold.widgets import UnfoldAdminSelectWidget, UnfoldAdminTextInputWidget
 
-from backups import drill, humane, services
-from backups.admin.base import run_url
+from backups import drill, humane, services, standing
+from backups.admin.base import Notice, notice_of, run_url
 from backups.choices import Action, Trigger
 from backups.errors import Problem
 from backups.models import Database, Run
+from backups.standing import gate_sentence
+from backups.verdict import State
 from sentinel import heartbeat
 from sentinel.environment import GateSettings
-from sentinel.gate import DatabaseFiles, DatabaseVerdict, Word, age_seconds, decide
+from sentinel.gate import DatabaseFiles, Word, age_seconds, decide
 from sentinel.heartbeat import Override, Reading, ReadingState
 from sentinel.observe import observe
 
@@ -74,7 +77,7 @@ def look(now: datetime | None = None) -> Gate:
     observation = observe(limits, now)
     found = decide(observation, limits, now)
     judged = [
-        GateDatabase(one.name, one.word.value, _colour(one.word), _sentence(one, files, limits))
+        GateDatabase(one.name, one.word.value, _colour(one.word), gate_sentence(one, files, limits))
         for one, files in zip(found.databases, observation.databases, strict=False)
     ]
     worst = next((one for one in judged if one.name == found.database), None)
@@ -93,24 +96,6 @@ def _colour(word: Word) -> str:
     return COLOURS.get(word, "danger")
 
 
-def _sentence(one: DatabaseVerdict, files: DatabaseFiles, limits: GateSettings) -> str:
-    """The gate's own reason, its seconds in words."""
-    of = f" of {one.name}" if one.name else ""
-    if one.word in {Word.FRESH, Word.STALE} and one.age_seconds is not None:
-        allowed = limits.threshold_seconds if files.threshold_seconds is None else files.threshold_seconds
-        only = "only " if one.word is Word.STALE else ""
-        return (
-            f"The newest backup{of} is {humane.rough(one.age_seconds)} old; "
-            f"{only}{humane.rough(allowed)} are allowed."
-        )
-    if one.word is Word.UNVERIFIED and one.verified_age_seconds is not None:
-        return (
-            f"The newest verified backup{of} is {humane.rough(one.verified_age_seconds)} old; "
-            f"only {humane.rough(limits.verified_threshold_seconds)} are allowed."
-        )
-    return one.reason
-
-
 def _files(
     databases: tuple[DatabaseFiles, ...],
     first_boot: Reading,
@@ -121,24 +106,82 @@ def _files(
     found = []
     for files in databases:
         of = f" of {files.name}" if files.name else ""
+        own = files.threshold_seconds
+        allowed = limits.threshold_seconds if own is None else own
+        proved = limits.verified_threshold_seconds
         found += [
-            _file("last_ok", f"When the newest good backup{of} was made", files.heartbeat, now),
-            _file("last_verified", f"When the newest verified backup{of} was made", files.verified, now),
+            _file("last_ok", f"When the newest good backup{of} was made", files.heartbeat, now, allowed),
+            _file(
+                "last_verified", f"When the newest verified backup{of} was made", files.verified, now, proved
+            ),
         ]
     grace = humane.rough(limits.boot_grace_seconds)
-    found.append(_file("first_boot", f"When the gate first ran; its grace is {grace}", first_boot, now))
+    found.append(_file("first_boot", f"When the gate first ran; its grace is {grace}", first_boot, now, 0))
     state = f"until {humane.clock(override.until)}" if override else "not there"
     colour = "warning" if override else "plain"
     return [*found, File("override", "Keeps the gate open for a while", state, colour)]
 
 
-def _file(name: str, meaning: str, reading: Reading, now: datetime) -> File:
+def _file(name: str, meaning: str, reading: Reading, now: datetime, allowed: int) -> File:
+    """A file as the gate takes it: too old is red, as long as `allowed` (0 is no limit) says so."""
     if reading.state is ReadingState.MISSING or reading.time is None:
         state = f"unreadable: {reading.problem}" if reading.problem else "not there"
         return File(name, meaning, state, "danger" if reading.problem else "plain")
     if age_seconds(reading.time, now) < -60:
         return File(name, meaning, f"in the future: {humane.clock(reading.time)}", "danger")
-    return File(name, meaning, f"{humane.clock(reading.time)} ({humane.age(reading.time, now)})", "success")
+    state = f"{humane.clock(reading.time)} ({humane.age(reading.time, now)})"
+    if allowed and age_seconds(reading.time, now) > allowed:
+        return File(name, meaning, f"{state}, too old: {humane.rough(allowed)} are allowed", "danger")
+    return File(name, meaning, state, "success" if allowed else "plain")
+
+
+def why(gate: Gate) -> list[Notice]:
+    """What keeps a closed gate closed, or will close an open one, each with what to do and where."""
+    found = [each for each in standing.read().overall.findings if each.key in _CLOSE_IT]
+    is_well = gate.open and gate.word != Word.OVERRIDE
+    return [notice_of(each) for each in found if each.state == State.BAD or not is_well]
+
+
+def chip(request: HttpRequest) -> str:
+    """What stands above every page, for those that follow it."""
+    return render_to_string("backups/chip.html", {"chip": header_label(request)}).strip()
+
+
+# What ends in a stale heartbeat, or in one that is not written.
+_CLOSE_IT = frozenset(
+    {
+        "verification",
+        "no_backup",
+        "repository_damaged",
+        "waits_for_a_person",
+        "worker",
+        "heartbeat_withheld",
+        "queue",
+        "backup_failed",
+        "verification_failed",
+        "not_scheduled",
+        "schedule",
+    }
+)
+
+
+def live_view(request: HttpRequest) -> JsonResponse:
+    """What the gate's page shows now."""
+    if not request.user.has_perm("backups.view_database"):
+        return JsonResponse({}, status=403)
+    found = look()
+    context = {"gate": found, "why": why(found)}
+    return JsonResponse(
+        {
+            "over": False,
+            "every": _EVERY_SECONDS,
+            "chip": chip(request),
+            "html": render_to_string("backups/gate_state.html", context, request),
+        }
+    )
+
+
+_EVERY_SECONDS = 10
 
 
 def header_label(request: HttpRequest) -> list[str] | None:
@@ -280,10 +323,12 @@ def _override(request: HttpRequest, form: OverrideForm) -> HttpResponse:
 
 
 def _page(request: HttpRequest, form: OverrideForm, drill_form: DrillForm | None = None) -> HttpResponse:
+    found = look()
     context: dict[str, Any] = {
         **admin.site.each_context(request),
         "title": "Gate",
-        "gate": look(),
+        "gate": found,
+        "why": why(found),
         "form": form,
         "drill_form": drill_form or DrillForm(initial={"url": _last_drilled()}),
         "may_override": request.user.has_perm("backups.override_gate"),

@@ -14,7 +14,7 @@ from django.utils import timezone
 from django.utils.html import format_html
 from django.utils.safestring import SafeString
 
-from backups import choose, humane, retention, schedules, secrets, staleness, validators
+from backups import choose, humane, retention, schedules, secrets, staleness, suspicions, validators
 from backups.errors import Problem
 from backups.models import Database
 
@@ -138,6 +138,7 @@ def retention_view(request: HttpRequest, pk: int) -> HttpResponse:
         "gone": len(times) - len(kept),
         "kept": [(humane.when(time), ", ".join(rules)) for time, rules in kept.items()],
         "is_empty_policy": not any(counts.values()),
+        "waits": bool(suspicions.waiting(database)),
     }
     return render(request, "backups/hint_retention.html", context)
 

@@ -26,6 +26,7 @@ for model in (Schedule, Success, Failure, OrmQ):
 class _Queue(ReadOnlyAdmin):
     list_filter = ()
     list_filter_submit = False
+    list_before_template: str | None = "backups/internals.html"
 
     def has_view_permission(self, request: HttpRequest, obj: Any = None) -> bool:
         """Administrators see it, as they see the audit."""
@@ -84,6 +85,7 @@ class ReadOnlyScheduleAdmin(_Queue, ScheduleAdmin):
     """What the queue will do; it follows the databases' own schedules."""
 
     list_display = ("does", "rhythm", "due", "cluster", "last")
+    list_before_template = None
     list_display_links = ("does",)
     fields = ("does", "name", "func", "args", "rhythm", "due", "cluster")
     readonly_fields = fields

@@ -16,7 +16,12 @@ from backups.admin.dialogs import CheckForm, dialog
 from backups.choices import Action, Health
 from backups.models import Repository
 
-_HEALTH_COLOURS = {Health.GOOD: "success", Health.DAMAGED: "danger", Health.UNKNOWN: "plain"}
+_HEALTH_COLOURS = {
+    Health.GOOD: "success",
+    Health.SUSPECT: "warning",
+    Health.DAMAGED: "danger",
+    Health.UNKNOWN: "plain",
+}
 _MORE = ("forget", "prune", "stats", "unlock", "repair_index", "repair_snapshots")
 
 

@@ -29,12 +29,12 @@ from unfold.widgets import (
 
 from backups import humane, services
 from backups.actions.restore_plan import Plan, plan
-from backups.admin.base import page_url, run_url
+from backups.admin.base import page_url, proof_label, run_url
 from backups.choices import OVERWRITING_MODES, DefinerPolicy, RestoreMode, Trigger
-from backups.choose import safety_copies, snapshot_at
+from backups.choose import instead_of, known_bad_words, safety_copies, snapshot_at
 from backups.download import sql_stream
 from backups.errors import Problem
-from backups.models import Database, Snapshot
+from backups.models import Database, Snapshot, Suspicion
 from backups.validators import target_name
 
 _MAY_RESTORE = permission_required("backups.run_restore", raise_exception=True)
@@ -86,6 +86,10 @@ class RestoreForm(forms.Form):
         label="There is nothing left to save: make no backup before", required=False,
         widget=UnfoldBooleanSwitchWidget(attrs=_only_with(*OVERWRITING_MODES)),
     )  # fmt: skip
+    known_bad = forms.BooleanField(
+        label="Restore it although it is known to be bad", required=False,
+        widget=UnfoldBooleanSwitchWidget,
+    )  # fmt: skip
     reason = forms.CharField(
         label="Why", max_length=300, widget=UnfoldAdminTextInputWidget,
         help_text="Kept with the restore and in the admin log.",
@@ -96,18 +100,30 @@ class RestoreForm(forms.Form):
     def __init__(self, *args: Any, snapshot: Snapshot, database: Database, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
         self.database = database
+        self.snapshot = snapshot
+        if not snapshot.is_known_bad:
+            del self.fields["known_bad"]
         held = (snapshot.manifest or {}).get("inventory", {}).get("table", [])
         self.fields["tables"].choices = [(name, name) for name in held]  # type: ignore[attr-defined]
         self.fields["target"].initial = f"{database.database[:50]}_restored"
         # Whoever puts another database's snapshot in this one's place names both.
         self.across = (snapshot.source, database.database)
-        one = snapshot.source == database.database
-        self.to_type = database.database if one else f"{snapshot.source} over {database.database}"
+        self.to_type = self._to_type(self.data.get("mode", ""))
         self.fields["confirm"].label = f"Type {self.to_type} to go on"
+
+    def _to_type(self, mode: str) -> str:
+        """What has to be typed out before it begins; empty where nothing has to."""
+        if mode in OVERWRITING_MODES:
+            one = self.snapshot.source == self.database.database
+            across = f"{self.snapshot.source} over {self.database.database}"
+            return self.database.database if one else across
+        return self.snapshot.short_id if self.snapshot.is_known_bad else ""
 
     def clean(self) -> dict[str, Any]:
         """A new database needs a name, and one that is not the live one's."""
         cleaned = super().clean() or {}
+        if cleaned.get("known_bad") is False:
+            raise ValidationError({"known_bad": "Switch this on to go on, or choose another snapshot."})
         if cleaned.get("mode") == RestoreMode.NEW:
             if "target" in self.errors:
                 return cleaned  # what is wrong with the name is said
@@ -156,10 +172,9 @@ class RestoreForm(forms.Form):
 
     def is_confirmed(self) -> bool:
         """Whether the live database's name was typed out where it has to be."""
-        if not self.overwrites or self.cleaned_data["confirm"] == self.to_type:
+        if self.cleaned_data["confirm"] == self.to_type or not self.to_type:
             return True
-        one = self.to_type == self.database.database
-        what = "the database's name" if one else "what is to be typed"
+        what = "the database's name" if self.to_type == self.database.database else "what is to be typed"
         self.add_error("confirm", f"This is not {what}. Nothing was started.")
         return False
 
@@ -199,6 +214,9 @@ def restore_view(request: HttpRequest, pk: int) -> HttpResponseBase:
         **admin.site.each_context(request),
         "title": f"Restore snapshot {snapshot.short_id}",
         "snapshot": snapshot,
+        "bad": known_bad_words(snapshot),
+        "suspicion": Suspicion.objects.filter(snapshot=snapshot).first(),
+        "instead": instead_of(snapshot) if snapshot.is_known_bad else "",
         "database": database,
         "form": form,
         "choices": [field for field in form if field.name not in {"confirm", "shown"}],
@@ -227,7 +245,10 @@ def restore_at_view(request: HttpRequest, pk: int) -> HttpResponse:
         "title": f"Restore {database} as it was",
         "database": database,
         "form": form,
-        "newest": held.defer("manifest")[:10],
+        "newest": [
+            (snapshot, proof_label(snapshot))
+            for snapshot in held.select_related("suspicion").defer("manifest")[:10]
+        ],
         "saved": safety_copies(held),
     }
     return TemplateResponse(request, "backups/restore_at.html", context)
@@ -254,6 +275,7 @@ def _start(
             tables=form.cleaned_data["tables"],
             definers=DefinerPolicy(form.cleaned_data["definers"]),
             without_safety=form.cleaned_data["without_safety"] and form.overwrites,
+            known_bad=form.cleaned_data.get("known_bad", False),
             reason=reason,
             across=form.across,
             requested_by=request.user,  # type: ignore[arg-type]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from datetime import datetime
 from textwrap import indent
 from typing import Any
 
@@ -20,7 +21,7 @@ from unfold.decorators import action, display
 from unfold.enums import ActionVariant
 from unfold.forms import BaseDialogForm
 
-from backups import humane, services, states
+from backups import humane, services, standing, states
 from backups.admin import live
 from backups.admin.accepting import AcceptRunForm, accept_dialog, may_accept, say_so
 from backups.admin.base import ReadOnlyAdmin, go, may_start, page_url, row_of, run_url
@@ -239,6 +240,7 @@ def page_context(run: Run) -> dict[str, Any]:
         "colour": STATUS_COLOURS[Status(run.status)],
         "is_active": run.status in ACTIVE,
         "is_running": run.status == Status.RUNNING,
+        "waits_because": _waits_because(run, now),
         "is_over": run.is_over,
         "took": run.duration(now),
         "phases": live.phases(run, now),
@@ -249,6 +251,14 @@ def page_context(run: Run) -> dict[str, Any]:
         "verdict_colour": VERDICT_COLOURS.get(verification.verdict) if verification else "",
         "relatives": _relatives(run),
     }
+
+
+def _waits_because(run: Run, now: datetime) -> str:
+    """What keeps a queued run from starting, where there is such a thing."""
+    if run.status != Status.QUEUED:
+        return ""
+    found = standing.read(now).overall.findings
+    return " ".join(each.sentence for each in found if each.key == "worker")
 
 
 def _facts(run: Run) -> list[tuple[str, Any]]:

@@ -10,7 +10,6 @@ from django.contrib import admin
 from django.db.models import QuerySet
 from django.http import HttpRequest, HttpResponse
 from django.urls import reverse
-from django.utils.html import format_html
 from unfold.contrib.filters.admin import DropdownFilter, RelatedDropdownFilter
 from unfold.decorators import action, display
 from unfold.enums import ActionVariant
@@ -18,10 +17,11 @@ from unfold.forms import BaseDialogForm
 
 from backups import humane
 from backups.admin.accepting import AcceptForm, accept_dialog, may_accept, say_so
-from backups.admin.base import ReadOnlyAdmin, go, page_url, row_of
+from backups.admin.base import ReadOnlyAdmin, go, page_url, proof_label, row_of
 from backups.admin.dialogs import dialog
 from backups.admin.filters import DaysFilter
-from backups.choices import VERDICT_COLOURS, Action, Verdict
+from backups.choices import BAD_VERDICTS, VERDICT_COLOURS, Action, Verdict
+from backups.choose import instead_of, known_bad_words
 from backups.models import Snapshot, Suspicion
 
 # Sections of a dump that hold a table's structure and its rows.
@@ -46,17 +46,19 @@ class HeldFilter(DropdownFilter):
 
 
 class VerifiedFilter(DropdownFilter):
-    """Verified or not."""
+    """Verified, known to be bad, or neither."""
 
     title = "verified"
     parameter_name = "verified"
 
     def lookups(self, request: HttpRequest, model_admin: Any) -> list[tuple[str, str]]:
-        """Both."""
-        return [("yes", "Verified"), ("no", "Not verified")]
+        """What can be known of one."""
+        return [("yes", "Verified"), ("bad", "Known to be bad"), ("no", "Not verified")]
 
     def queryset(self, request: HttpRequest, queryset: QuerySet[Snapshot]) -> QuerySet[Snapshot]:
         """The rows for what was chosen."""
+        if self.value() == "bad":
+            return queryset.filter(verdict__in=BAD_VERDICTS)
         if self.value() not in {"yes", "no"}:
             return queryset
         return queryset.filter(verified_at__isnull=self.value() == "no")
@@ -83,7 +85,12 @@ class SnapshotAdmin(ReadOnlyAdmin):
 
     def get_queryset(self, request: HttpRequest) -> QuerySet[Snapshot]:
         """Snapshots without their manifests, which may be large."""
-        return super().get_queryset(request).select_related("database", "repository").defer("manifest")
+        return (
+            super()
+            .get_queryset(request)
+            .select_related("database", "repository", "suspicion")
+            .defer("manifest")
+        )
 
     def get_fieldsets(self, request: HttpRequest, obj: Snapshot | None = None) -> list[Any]:
         """None: the page has a template of its own."""
@@ -115,9 +122,7 @@ class SnapshotAdmin(ReadOnlyAdmin):
     @display(description="Verified", ordering="verified_at")
     def verified(self, snapshot: Snapshot) -> str:
         """When it was proved by a restore."""
-        if snapshot.verified_at:
-            return format_html("{} {}", humane.label("Verified", "success"), humane.ago(snapshot.verified_at))
-        return humane.label("Forgotten") if snapshot.forgotten_at else humane.label("Not verified")
+        return proof_label(snapshot)
 
     @display(description="Dump size", ordering="total_bytes_processed")
     def dump_size(self, snapshot: Snapshot) -> str:
@@ -147,6 +152,8 @@ class SnapshotAdmin(ReadOnlyAdmin):
             "subtitle": None,
             "snapshot": snapshot,
             "suspicion": Suspicion.objects.filter(snapshot=snapshot).first(),
+            "bad": known_bad_words(snapshot),
+            "instead": instead_of(snapshot) if snapshot.is_known_bad else "",
             "before": before,
             "added": added_bytes(snapshot),
             "kept": kept_words(snapshot),

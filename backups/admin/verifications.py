@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from django.contrib import admin
-from django.db.models import QuerySet
+from django.db.models import OuterRef, QuerySet, Subquery
 from django.http import HttpRequest, HttpResponse
 from unfold.contrib.filters.admin import ChoicesDropdownFilter, RelatedDropdownFilter
 from unfold.decorators import display
@@ -13,8 +13,17 @@ from unfold.decorators import display
 from backups import humane
 from backups.admin.base import ReadOnlyAdmin
 from backups.admin.filters import DaysFilter
-from backups.choices import VERDICT_COLOURS, Verdict
-from backups.models import Verification
+from backups.choices import BAD_VERDICTS, VERDICT_COLOURS, Verdict
+from backups.models import Database, Verification
+
+
+def badge(request: HttpRequest) -> str:
+    """Of how many databases the newest verification failed, for the sidebar of every page."""
+    if not request.user.has_perm("backups.view_verification"):
+        return ""
+    mine = Verification.objects.filter(snapshot__database=OuterRef("pk")).order_by("-finished_at", "-pk")
+    newest = Database.objects.annotate(newest_verdict=Subquery(mine.values("verdict")[:1]))
+    return str(newest.filter(newest_verdict__in=BAD_VERDICTS).count() or "")
 
 
 @admin.register(Verification)

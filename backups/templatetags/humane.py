@@ -18,6 +18,7 @@ for function in (
     humane.ago,
     humane.when,
     humane.both,
+    humane.with_commands,
 ):
     register.filter(function.__name__, function)
 register.simple_tag(humane.label, name="label")
@@ -31,8 +32,8 @@ def status_colour(run: Run) -> str:
 
 # What the sidebar calls pages that are Django's and django-q2's own.
 _PAGES = {
-    "log entries": "Audit", "groups": "Roles", "scheduled tasks": "Schedules", "queued tasks": "Waiting",
-    "successful tasks": "Done", "failed tasks": "Failed",
+    "log entries": "Audit", "groups": "Roles", "scheduled tasks": "Schedules", "queued tasks": "Messages",
+    "successful tasks": "Tasks", "failed tasks": "Broken",
 }  # fmt: skip
 
 

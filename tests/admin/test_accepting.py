@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 from django.contrib.admin.models import LogEntry
+from django.urls import reverse
 
 from backups import services
 from backups.admin.base import page_url
@@ -75,3 +76,19 @@ def test_the_page_of_a_snapshot_says_what_is_not_in_it(emptied: Snapshot, login:
 
     assert "Not in this backup" in page
     assert "CONNECT: elsewhere" in page
+
+
+def test_everywhere_it_is_chosen_it_says_that_it_waits(emptied: Snapshot, login: Login) -> None:
+    assert emptied.database is not None
+    emptied.verified_at = MADE
+    emptied.save()
+    client = login("superuser")
+
+    for url in (
+        reverse("admin:backups_snapshot_changelist"), reverse("snapshot-restore", args=[emptied.pk]),
+        reverse("database-restore", args=[emptied.database.pk]),
+    ):  # fmt: skip
+        assert "Waits for a person" in client.get(url).content.decode(), url
+    hint = reverse("admin:backups_database_hint_retention", args=[emptied.database.pk])
+    rules = {"keep_daily": 7, "keep_weekly": 4, "keep_monthly": 6}
+    assert "Nothing goes for now" in client.get(hint, rules).content.decode()

@@ -12,10 +12,11 @@ from django.test import Client
 from django.test.utils import CaptureQueriesContext
 from django.urls import reverse
 from django.utils import timezone
+from pytest_django import Settings
 
 from backups import configuration, services
 from backups.admin import live
-from backups.choices import Action, Health, Status, Trigger
+from backups.choices import Action, Health, Status, Trigger, Verdict
 from backups.models import Database, Repository, Run, Snapshot, WorkerPulse
 from tests.admin.conftest import Login
 from tools import history
@@ -44,7 +45,8 @@ def test_staff_without_a_role_learns_what_to_ask_for(past: History, login: Login
     assert login("staff2").get("/admin/live/").status_code == 403
 
 
-def test_it_says_that_we_could_restore(past: History, login: Login) -> None:
+def test_it_says_that_we_could_restore(past: History, login: Login, settings: Settings) -> None:
+    settings.PING_URL = "https://example.com/ping"
     text = page(login("Viewer"))
     assert "Yes, proved" in text
     assert f"/admin/backups/run/{past.running.pk}/change/" in text
@@ -54,8 +56,8 @@ def test_it_says_that_we_could_restore(past: History, login: Login) -> None:
 def test_a_database_without_a_backup_is_not_safe(past: History, login: Login) -> None:
     Database.objects.create(name="fresh", database="fresh", host="db", user="u", repository=past.repository)
     text = page(login("Viewer"))
-    assert "No: there is no backup of fresh." in text
-    assert "There is no backup yet." in text
+    assert '<p class="v-hero">No</p>' in text
+    assert "There is no backup of fresh yet." in text
 
 
 def test_the_last_failure_is_told_as_it_is(past: History, login: Login) -> None:
@@ -71,6 +73,33 @@ def test_an_old_backup_is_told(past: History, login: Login) -> None:
     Snapshot.objects.order_by("-time").filter(database=past.databases[0]).update(forgotten_at=None)
     Snapshot.objects.filter(time__gt=timezone.now() - timedelta(days=3)).update(forgotten_at=timezone.now())
     assert "26 hours are allowed" in page(login("Viewer"))
+
+
+def test_a_failed_verification_is_the_answer_though_an_earlier_one_went_well(
+    past: History, login: Login
+) -> None:
+    database = past.databases[1]
+    newest = database.snapshots.first()
+    assert newest
+    assert newest.verified_at
+    run = services.run_enqueue(
+        action=Action.VERIFY, trigger=Trigger.CLI, database=database, snapshot=newest, send=False
+    )
+    services.verification_record(run, newest, verdict=Verdict.UNREADABLE)
+
+    text = page(login("Viewer"))
+
+    assert '<p class="v-hero">No</p>' in text
+    assert f"The newest verification of {database} failed just now: snapshot {newest.short_id}" in text
+    assert f"/admin/backups/verification/{run.verification.pk}/change/" in text
+    assert "Not safe" in text
+    assert "Repository main is suspect" in text
+
+
+def test_where_nobody_is_told_it_says_so(past: History, login: Login) -> None:
+    text = page(login("Viewer"))
+    assert '<p class="v-hero">Doubtful</p>' in text
+    assert "Nobody watches" in text
 
 
 def test_a_day_of_the_strip_leads_to_its_runs(past: History, login: Login) -> None:
@@ -106,9 +135,12 @@ def test_a_schedule_that_lets_backups_become_stale_is_told(past: History, login:
 
 def test_a_worker_that_is_gone_is_a_banner(past: History, login: Login) -> None:
     assert "was last seen" not in page(login("Viewer"))
-    WorkerPulse.objects.update(seen_at=timezone.now() - services.PULSE_LOST - timedelta(seconds=1))
+    WorkerPulse.objects.filter(cluster="vedetta").update(
+        seen_at=timezone.now() - services.PULSE_LOST - timedelta(seconds=1)
+    )
     text = page(login("Operator"))
     assert "The worker “vedetta” was last seen 2 minutes ago." in text
+    assert '<code class="v-mono">' in text
 
 
 def test_a_worker_seen_in_the_future_is_not_taken_for_alive(past: History, login: Login) -> None:

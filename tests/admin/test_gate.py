@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from datetime import UTC, datetime, timedelta
 
 import pytest
@@ -10,7 +11,8 @@ from django.conf import settings
 from django.contrib.admin.models import LogEntry
 from django.core.management import call_command
 
-from backups import configuration, drill, runner, status_files
+from backups import configuration, drill, runner, services, status_files
+from backups.choices import Action, Status, Trigger
 from backups.drill import Answer
 from backups.models import Database, Run
 from sentinel import heartbeat
@@ -32,6 +34,44 @@ def test_a_closed_gate_says_why_on_every_page(login: Login) -> None:
     assert "Closed: stale" in text
     assert "The newest backup of shop is 3 days old; only 26 hours are allowed." in text
     assert "Gate closed" in client.get("/admin/backups/run/").content.decode()
+
+
+def test_a_closed_gate_says_in_red_what_is_old_why_and_what_to_do(login: Login, database: Database) -> None:
+    run = services.run_enqueue(action=Action.BACKUP, trigger=Trigger.CLI, database=database, send=False)
+    Run.objects.filter(pk=run.pk).update(
+        status=Status.FAILED, error="The disk is full. Make room.", finished_at=datetime.now(UTC)
+    )
+    status_files.write_last_verified(database, datetime.now(UTC) - timedelta(days=9))
+    client = login("Viewer")
+
+    text = " ".join(client.get("/admin/gate/").content.decode().split())
+
+    old = r'<span class="v-label v-danger">[^<]*\(3 days ago\), too old: 26 hours are allowed</span>'
+    assert re.search(old, text)
+    assert re.search(r'<span class="v-label v-plain">[^<]*\(9 days ago\)</span>', text), (
+        "no limit is set for it"
+    )
+    assert "A good backup opens it by itself." in text
+    assert "The disk is full. Make room." in text
+    assert f"/admin/backups/run/{run.pk}/change/" in text
+    assert "No worker was seen yet" in text
+    assert "systemctl" in text or "manage.py worker" in text or "docker compose" in text
+
+
+def test_the_page_and_the_chip_follow_the_gate(login: Login, database: Database) -> None:
+    client = login("Viewer")
+    closed = client.get("/admin/gate/live/").json()
+    assert "Closed: stale" in closed["html"]
+    assert 'href="/admin/gate/"' in closed["chip"]
+    assert "Gate closed" in client.get("/admin/live/").json()["chip"]
+
+    status_files.write_last_ok(database, datetime.now(UTC))
+
+    opened = client.get("/admin/gate/live/").json()
+    assert "Closed" not in opened["html"]
+    assert "No worker was seen yet" in opened["html"], "which will close it"
+    assert opened["chip"] == ""
+    assert login("staff").get("/admin/gate/live/").status_code == 403
 
 
 def test_an_override_opens_it_is_seen_everywhere_and_recorded(login: Login) -> None:

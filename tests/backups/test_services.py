@@ -376,18 +376,18 @@ def test_check_interval_of_zero_is_never(database: Database) -> None:
 
 def test_damage_stays_until_a_check_of_all_data_is_good(database: Database) -> None:
     repository = database.repository
-    assert services.check_recorded(repository, error="", all_data=False)
-    assert not services.check_recorded(repository, error="pack 12 is damaged", all_data=True)
+    assert services.check_recorded(repository, error="", all_data=False) == "good"
+    assert services.check_recorded(repository, error="pack 12 is damaged", all_data=True) == "damaged"
     repository.refresh_from_db()
     assert repository.is_damaged
     services.backup_counted(repository)
 
-    assert not services.check_recorded(repository, error="", all_data=False, now=NOW)
+    assert services.check_recorded(repository, error="", all_data=False, now=NOW) == "damaged"
     repository.refresh_from_db()
     assert (repository.is_damaged, repository.check_error) == (True, "pack 12 is damaged")
     assert (repository.checked_at, repository.backups_since_check) == (NOW, 0)
 
-    assert services.check_recorded(repository, error="", all_data=True)
+    assert services.check_recorded(repository, error="", all_data=True) == "good"
     repository.refresh_from_db()
     assert (repository.health, repository.check_error) == ("good", "")
 

@@ -44,7 +44,7 @@ def test_a_wrong_password_is_told_and_lets_nobody_in(site: Site, sign_in: SignIn
 
 def test_back_up_now_watch_it_finish(site: Site, sign_in: SignIn) -> None:
     page = sign_in("operator").page
-    expect(page.get_by_text("There is no backup yet")).to_be_visible()
+    expect(page.get_by_text("There is no backup of").first).to_be_visible()
     with site.shop.held("orders"):
         back_up_now(page)
         page.evaluate("window.notReloaded = true")
@@ -186,6 +186,66 @@ def test_a_dialog_is_worked_by_keyboard_alone(site: Site, sign_in: SignIn) -> No
     page.keyboard.press("Escape")
     expect(dialog).to_be_hidden()
     expect(button).to_be_focused()
+
+
+def test_a_dialog_never_fails_without_a_word(site: Site, sign_in: SignIn) -> None:
+    """Signed in anew in another tab, signed out, and with the portal away."""
+    person = sign_in("operator")
+    page, button = person.page, "Back up now"
+    page.get_by_role("button", name=button).first.click()
+    dialog = page.get_by_role("dialog")
+    expect(dialog).to_contain_text("is dumped into the repository")
+    token = next(each for each in page.context.cookies() if "csrf" in each["name"])
+    page.context.add_cookies([{**token, "value": "x" * 32}])
+    dialog.get_by_role("button", name=button).click()
+    expect(dialog.get_by_role("alert")).to_contain_text("Nothing was started")
+    expect(dialog.get_by_role("link", name="Load it again")).to_be_focused()
+
+    person.goto("/admin/")
+    page.get_by_role("button", name=button).first.click()
+    expect(dialog).to_contain_text("is dumped into the repository")
+    page.context.clear_cookies()
+    dialog.get_by_role("button", name=button).click()
+    expect(dialog.get_by_role("alert")).to_contain_text("Nothing was started")
+
+    page.reload()
+    page.get_by_label("Username").fill("operator")
+    page.get_by_label("Password").fill(PASSWORD)
+    page.keyboard.press("Enter")
+    page.wait_for_url(f"{site.url}/admin/")
+    page.wait_for_timeout(200)
+    session = [each for each in page.context.cookies() if "csrf" in each["name"]]
+    page.context.clear_cookies()
+    page.context.add_cookies(session)
+    page.get_by_role("button", name=button).first.click()
+    expect(dialog.get_by_role("alert")).to_contain_text("You were signed out meanwhile.")
+    expect(dialog.get_by_role("link", name="Sign in again")).to_have_attribute(
+        "href", "/admin/login/?next=%2Fadmin%2F"
+    )
+
+    page.context.set_offline(True)
+    page.keyboard.press("Escape")
+    page.get_by_role("button", name=button).first.click()
+    expect(dialog.get_by_role("alert")).to_contain_text("The portal gives no answer.")
+    person.wrong.clear()  # the browser's own words for each of these
+
+
+def test_what_was_typed_for_a_restore_outlives_a_session(site: Site, sign_in: SignIn) -> None:
+    page = sign_in("restorer").goto("/admin/backups/snapshot/")
+    page.locator("#result_list tbody a").first.click()
+    page.get_by_role("link", name="Restore or download").click()
+    page.get_by_label("Replace the live database").check()
+    page.get_by_label("Why").fill("The prices of Monday.")
+    kept = [each for each in page.context.cookies() if "csrf" in each["name"]]
+    page.context.clear_cookies()
+    page.context.add_cookies(kept)
+    page.get_by_role("button", name="Show what will happen").click()
+    page.get_by_label("Username").fill("restorer")
+    page.get_by_label("Password").fill(PASSWORD)
+    page.keyboard.press("Enter")
+    expect(page.get_by_label("Why")).to_have_value("The prices of Monday.")
+    expect(page.get_by_label("Replace the live database")).to_be_checked()
+    expect(page.get_by_label("Name of the new database")).to_be_hidden()
 
 
 def test_the_form_tells_what_a_schedule_means_while_one_types(site: Site, sign_in: SignIn) -> None:

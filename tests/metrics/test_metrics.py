@@ -22,6 +22,7 @@ from backups.models import Alert, Database, Repository, Run, Snapshot, Verificat
 from sentinel import heartbeat
 
 TOKEN = "only Prometheus knows it"
+QUERIES = 20
 Figures = dict[tuple[str, ...], float]
 
 
@@ -121,7 +122,8 @@ def test_database_without_history_has_no_figures_but_counts(client: Client, port
 
     found = figures(client)
 
-    assert not [key for key in found if "orders" in key]
+    of_verdict = {"database_verdict", "finding"}
+    assert not [key for key in found if "orders" in key and key[0] not in of_verdict]
     assert found["queue_length", "vedetta"] == 0
     assert found["notifications_failing",] == 0
 
@@ -150,15 +152,43 @@ def test_gate_queue_pulse_damage_and_alerts(client: Client, portal: Path) -> Non
     assert found["runs", "backup", "queued"] == 1
 
 
+def test_the_verdict_and_what_it_goes_by(client: Client, portal: Path) -> None:
+    shop = history("shop")
+    snapshot = shop.snapshots.get()
+    run = services.run_enqueue(
+        action=Action.VERIFY, trigger=Trigger.CLI, database=shop, snapshot=snapshot, send=False
+    )
+    services.verification_record(run, snapshot, verdict=Verdict.DIFFERENT)
+
+    found = figures(client)
+
+    assert [found["verdict", state] for state in ("good", "doubtful", "bad")] == [0, 0, 1]
+    assert found["database_verdict", "shop", "bad"] == 1
+    assert found["finding", "shop", "verification", ""] == 1
+    assert found["finding", "", "repository_suspect", "main"] == 0
+    assert found["finding", "", "nobody_watches", ""] == 0
+    assert found["repository_suspect", "main"] == 1
+    assert ("last_verified_age_seconds", "shop") not in found
+
+
+def test_healthz_says_no_word_of_the_verdict(client: Client, portal: Path) -> None:
+    shop = history("shop")
+    shop.snapshots.update(forgotten_at=timezone.now())
+
+    answer = client.get("/healthz")
+
+    assert (answer.status_code, answer.content) == (200, b"ok")
+
+
 def test_number_of_queries_is_constant(
     client: Client, portal: Path, django_assert_num_queries: Callable[[int], AbstractContextManager[object]]
 ) -> None:
     history("one")
-    with django_assert_num_queries(9):
+    with django_assert_num_queries(QUERIES):
         figures(client)
     for number in range(5):
         history(f"more{number}", runs=4)
-    with django_assert_num_queries(9):
+    with django_assert_num_queries(QUERIES):
         figures(client)
 
 

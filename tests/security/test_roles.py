@@ -65,6 +65,7 @@ RULES: dict[str, tuple[Role, Role]] = {
     "admin/": (STAFF, STAFF),
     "admin/live/": (VIEWER, VIEWER),
     "admin/gate/": (VIEWER, ADMINISTRATOR),
+    "admin/gate/live/": (VIEWER, VIEWER),
     "admin/gate/clear/": (NOBODY, ADMINISTRATOR),
     "admin/gate/drill/": (NOBODY, ADMINISTRATOR),
     "admin/backups/snapshot/<int:pk>/restore/": (RESTORER, RESTORER),

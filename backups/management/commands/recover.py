@@ -15,7 +15,7 @@ from backups import configuration, health, restic, services
 from backups.actions import recover
 from backups.choices import Action, RestoreMode, Trigger
 from backups.connections import repository_access
-from backups.console import VedettaCommand
+from backups.console import VedettaCommand, passed_over
 from backups.errors import Problem
 from backups.models import Database, Repository, Run
 
@@ -49,6 +49,7 @@ class Command(VedettaCommand):
         run = self.play(Action.RECOVER, repository=database.repository)
         self.say(run.result["sentence"])
         snapshot = recover.newest(database)
+        passed_over(snapshot, self.say)
         age = timezone.now() - snapshot.time
         self.say(
             f"The newest is {snapshot.short_id} of {snapshot.local_time:%Y-%m-%d %H:%M:%S}, "

@@ -6,6 +6,7 @@ from argparse import SUPPRESS, ArgumentParser
 from collections.abc import Mapping
 from typing import Any
 
+from backups import humane
 from backups.choices import Action
 from backups.console import VedettaCommand, WrongUsage, add_json, given, repository_named
 
@@ -38,6 +39,9 @@ class Command(VedettaCommand):
             )
         repository = repository_named(before or after)
         action = Action(options["verb"].replace("-", "_"))
+        if options.get("read_data"):
+            size = humane.size(repository.size_bytes) if repository.size_bytes else "not measured yet"
+            self.say(f"All data of {repository} is read: {size}.")
         run = self.play(action, repository=repository, options=_data_options(options))
         self.say(run.result.get("sentence", f"{run.get_action_display()} of {repository} is done."))
         return {"run_id": run.pk}

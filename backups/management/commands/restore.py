@@ -10,7 +10,7 @@ from typing import Any
 
 from django.utils import timezone
 
-from backups import services
+from backups import aim, services
 from backups.actions.restore_file import STANDARD_OUTPUT
 from backups.choices import OVERWRITING_MODES, DefinerPolicy, RestoreMode, Trigger
 from backups.choose import snapshot_at, snapshot_named
@@ -61,6 +61,10 @@ class Command(VedettaCommand):
             "--table", metavar="T", action="append", default=[], type=given,
             help="only this table; may be repeated",
         )  # fmt: skip
+        parser.add_argument(
+            "--known-bad", action="store_true",
+            help="take the snapshot although its newest verification found it bad",
+        )  # fmt: skip
         parser.add_argument("--yes", action="store_true", help="do not ask before overwriting")
         parser.add_argument(
             "--without-safety-backup", action="store_true",
@@ -82,6 +86,8 @@ class Command(VedettaCommand):
             raise WrongUsage("--across goes with --replace or --in-place only.")
         self.stdout_is_data = target == STANDARD_OUTPUT
         newer = _passed_over(snapshot, options, self.say)
+        # Before the name is asked for, which would be typed in vain.
+        aim.refuse_known_bad(snapshot, insisted=options["known_bad"])
         if mode in OVERWRITING_MODES and not options["yes"]:
             _ask(database, snapshot, mode)
         run = services.restore_enqueue(
@@ -93,13 +99,14 @@ class Command(VedettaCommand):
             tables=options["table"],
             definers=DefinerPolicy(options["definers"]),
             without_safety=options["without_safety_backup"],
+            known_bad=options["known_bad"],
             reason=options["reason"] or "",
             across=tuple(options["across"]) if options["across"] else None,
             send=False,
         )
         run = self.play_queued(run)
         where = run.result.get("file", target)
-        self.say(f"Snapshot {snapshot.short_id} of {database} was restored to {where}.")
+        self.say(f"{run.restore.what} was restored to {where}.")
         told = {name: run.result[name] for name in _TOLD if name in run.result}
         return {"run_id": run.pk, "snapshot_id": snapshot.snapshot_id, "target": where, **newer, **told}
 
@@ -131,7 +138,7 @@ def _snapshot(database: Database, options: Mapping[str, Any]) -> Snapshot:
 def _passed_over(
     snapshot: Snapshot, options: Mapping[str, Any], say: Callable[[str], None]
 ) -> dict[str, str]:
-    """A newer safety copy, where the snapshot was not chosen by its id."""
+    """What is newer and was not taken, where the snapshot was not chosen by its id."""
     if options["time"] is not None or options["snapshot"] == "latest":
         return passed_over(snapshot, say, until=options["time"])
     return {}

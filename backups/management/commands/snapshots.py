@@ -29,10 +29,12 @@ class Command(VedettaCommand):
         saved = choose.safety_copies(listed)
         for snapshot in listed:
             verified = "verified" if snapshot.verified_at else "not verified"
+            if snapshot.is_known_bad:
+                verified = f"BAD: {snapshot.verdict}"
             note = "  (saved before a restore)" if snapshot.pk in saved else ""
             self.say(
                 f"{snapshot.short_id}  {timezone.localtime(snapshot.time):%Y-%m-%d %H:%M:%S}  "
-                f"{humane.size(snapshot.total_bytes_processed):>10}  {verified:<12}  {snapshot.path}{note}"
+                f"{humane.size(snapshot.total_bytes_processed):>10}  {verified:<15}  {snapshot.path}{note}"
             )
         if not listed:
             self.say(f"The repository holds no snapshots of {database} yet.")
@@ -47,4 +49,5 @@ def _as_json(snapshot: Snapshot) -> dict[str, Any]:
         "path": snapshot.path,
         "bytes": snapshot.total_bytes_processed,
         "verified": snapshot.verified_at is not None,
+        "verdict": snapshot.verdict,
     }

@@ -8,6 +8,7 @@
   }
   const state = root.querySelector("[data-live-state]");
   const log = root.querySelector("[data-live-log]");
+  const chip = document.querySelector("[data-live-chip]");
   const offline = root.querySelector("[data-live-offline]");
   let lastLine = root.dataset.lastLine || "0";
   let shown = null;
@@ -39,6 +40,9 @@
         log.scrollTop = log.scrollHeight;
       }
       lastLine = news.last_line;
+    }
+    if (chip && news.chip !== undefined && news.chip !== chip.innerHTML) {
+      chip.innerHTML = news.chip;
     }
     if (news.title) {
       document.title = news.title;

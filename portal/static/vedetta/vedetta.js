@@ -5,6 +5,8 @@
   const ICON = ".material-symbols-outlined";
   // What buttons that are only an icon are called.
   const NAMES = { dock_to_right: "Menu", close: "Close", add: "Add", more_horiz: "Actions", arrow_back: "Back" };
+  // Beside this script's own address, wherever the portal is mounted.
+  const LOGIN = new URL("../../admin/login/", document.currentScript.src).pathname;
   let opener = null;
 
   // Icons are ligatures: without this their names ("more_horiz") are read out.
@@ -75,8 +77,52 @@
     });
   }
 
+  // What was typed into a long form is there again after somebody had to sign in in between.
+  const KEPT_MS = 60 * 60 * 1000;
+
+  function keepTyped() {
+    const form = document.querySelector("form[data-keep]");
+    if (!form) {
+      return;
+    }
+    const key = `vedetta ${window.location.pathname}`;
+    const kept = JSON.parse(sessionStorage.getItem(key) || "null");
+    sessionStorage.removeItem(key);
+    if (form.dataset.keep === "new" && kept && Date.now() - kept.at < KEPT_MS) {
+      for (const field of form.querySelectorAll("input, select, textarea")) {
+        fill(field, kept.values[field.name]);
+      }
+    }
+    form.addEventListener("submit", () => {
+      const values = {};
+      for (const [name, value] of new FormData(form)) {
+        (values[name] ||= []).push(value);
+      }
+      for (const name of ["csrfmiddlewaretoken", "shown", "confirm"]) {
+        delete values[name];
+      }
+      sessionStorage.setItem(key, JSON.stringify({ at: Date.now(), values }));
+    });
+  }
+
+  function fill(field, values) {
+    if (!values || field.type === "hidden") {
+      return;
+    }
+    if (["radio", "checkbox"].includes(field.type)) {
+      field.checked = values.includes(field.value);
+    } else if (field.multiple) {
+      for (const option of field.options) {
+        option.selected = values.includes(option.value);
+      }
+    } else {
+      field.value = values[0];
+    }
+  }
+
   document.addEventListener("DOMContentLoaded", () => {
     mend(document);
+    keepTyped();
     watchChoices();
     document.getElementById("plan")?.scrollIntoView({ block: "start" });
   });
@@ -88,6 +134,76 @@
       opener = event.detail.elt;
     }
   });
+
+  // What a dialog got in the place of what it asked for, in a sentence: it never fails without a word.
+  function trouble(request) {
+    const status = request?.status || 0;
+    const here = window.location.pathname + window.location.search;
+    if (status === 0) {
+      return ["The portal gives no answer. Whether anything was started is not known: see Runs once it answers again.", here, "Load this page again"];
+    }
+    if (new URL(request.responseURL || here, window.location.href).pathname.endsWith("/login/")) {
+      return ["You were signed out meanwhile. Nothing was started.", `${LOGIN}?next=${encodeURIComponent(here)}`, "Sign in again"];
+    }
+    if (status === 403 && request.getResponseHeader("X-Vedetta-Refused") === "token") {
+      return ["This page is of before you signed in anew. Nothing was started.", here, "Load it again, then try once more"];
+    }
+    if (status === 403) {
+      return ["You may not do this. Nothing was started.", here, "Back to the page"];
+    }
+    if (status === 404) {
+      return ["What this is about is not there any more. Nothing was started.", here, "Load this page again"];
+    }
+    return [`The portal failed (${status}). Whether anything was started is not known: see Runs before you try again.`, here, "Load this page again"];
+  }
+
+  function tell(request, place) {
+    const [sentence, href, words] = trouble(request);
+    const notice = document.createElement("div");
+    notice.className = "v-notice v-danger";
+    notice.setAttribute("role", "alert");
+    const link = Object.assign(document.createElement("a"), { href, textContent: words });
+    notice.append(`${sentence} `, link);
+    if (place.id === "modal-content") {
+      const dialog = Object.assign(document.createElement("div"), { id: "dialog" });
+      dialog.setAttribute("role", "dialog");
+      dialog.setAttribute("aria-modal", "true");
+      dialog.setAttribute("aria-label", "It did not work");
+      dialog.append(notice);
+      place.replaceChildren(dialog);
+    } else {
+      place.querySelector(":scope > .v-notice.v-danger")?.remove();
+      place.prepend(notice);
+    }
+    setTimeout(() => link.focus(), 50);
+  }
+
+  // Where a dialog's answers go: its own place, and the part of it that a form is sent from.
+  function placeOf(event) {
+    const target = event.detail.target;
+    return ["modal-content", "dialog-form"].includes(target?.id) ? target : null;
+  }
+
+  document.addEventListener("htmx:beforeSwap", (event) => {
+    const place = placeOf(event);
+    const wanted = { "modal-content": 'id="dialog"', "dialog-form": 'id="dialog-form"' }[place?.id];
+    const request = event.detail.xhr;
+    if (place && (request.status >= 400 || !request.responseText.includes(wanted))) {
+      event.detail.shouldSwap = false;
+      tell(request, place);
+    }
+  });
+
+  for (const name of ["htmx:sendError", "htmx:timeout"]) {
+    document.addEventListener(name, (event) => {
+      const place = placeOf(event);
+      if (place) {
+        tell(null, place);
+        // unfold shows the dialog when an answer has come.
+        event.detail.elt.dispatchEvent(new CustomEvent("htmx:after-on-load", { bubbles: true }));
+      }
+    });
+  }
 
   document.addEventListener("htmx:afterSwap", (event) => {
     if (event.detail.target?.id !== "modal-content") {

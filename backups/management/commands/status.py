@@ -1,0 +1,32 @@
+"""`manage.py status`: the worst of all that is known, with its reason and the next step."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from backups import standing
+from backups.console import FAILED, RunEnded, VedettaCommand
+from backups.verdict import State
+
+_MARKS = {State.BAD: "BAD", State.DOUBTFUL: "!"}
+
+
+class Command(VedettaCommand):
+    """Say whether everything is well."""
+
+    help = (
+        "Say whether everything is well, and if not, what is wrong and what to do, the worst first. "
+        "Exit status 1 where something is bad; what is only doubtful is told and is status 0."
+    )
+
+    def work(self, **_: Any) -> Mapping[str, Any]:
+        overall = standing.read().overall
+        for finding in overall.findings:
+            self.say(f"{_MARKS[finding.state]:>4}  {finding.sentence}")
+        if not overall.findings:
+            self.say(overall.all_well)
+        told = overall.as_json()
+        if overall.state == State.BAD:
+            raise RunEnded(FAILED, {"status": "failed", "error": overall.findings[0].sentence, **told})
+        return told

@@ -1,0 +1,291 @@
+"""Reads rows and status files, and has the verdict judge them: for pages, figures, commands and alerts.
+
+The number of queries does not grow with the history, nor with the number of databases.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import Any
+
+from django.conf import settings
+from django.db.models import OuterRef, QuerySet, Subquery
+from django.utils import timezone
+
+from backups import humane, installation, services, staleness, status_files, verdict
+from backups.choices import TERMINAL, Action, Status, SuspicionState
+from backups.choose import CLOCKS_DIFFER
+from backups.hearing import Hearing
+from backups.models import Alert, Database, Repository, Run, Snapshot, Suspicion, Verification, WorkerPulse
+from sentinel.environment import GateSettings
+from sentinel.gate import DatabaseFiles, DatabaseVerdict, Observation, Word, decide
+from sentinel.heartbeat import Reading
+from sentinel.observe import observe
+
+_FAILED = (Status.FAILED, Status.LOST)
+
+
+@dataclass(frozen=True)
+class Standing:
+    """How everything stands at one moment, with the rows that tell it by their keys."""
+
+    now: datetime
+    databases: Sequence[Any]
+    runs: Mapping[int, Run]
+    snapshots: Mapping[int, Snapshot]
+    overall: verdict.Overall
+    # When the gate closes where no further backup is made.
+    closes_at: datetime | None
+
+    def good(self, database: Any) -> Run | None:
+        """The newest backup that succeeded."""
+        return self.runs.get(database.newest_succeeded)
+
+    def newest(self, database: Any) -> Snapshot | None:
+        """The newest snapshot that counts as a backup."""
+        return self.snapshots.get(database.newest_snapshot)
+
+    def proved(self, database: Any) -> Snapshot | None:
+        """The newest of these that is verified."""
+        return self.snapshots.get(database.newest_proved)
+
+
+def read(now: datetime | None = None) -> Standing:
+    """Look at everything."""
+    now = now or timezone.now()
+    databases = list(_databases(now))
+    runs = Run.objects.defer("result", "phases").in_bulk(_keys(databases, _RUNS))
+    snapshots = Snapshot.objects.defer("manifest", "tags").in_bulk(_keys(databases, _SNAPSHOTS))
+    proofs = Verification.objects.select_related("snapshot").defer("snapshot__manifest", "snapshot__tags")
+    rows = _Rows(
+        now, runs, snapshots,
+        proofs.in_bulk(_keys(databases, ["newest_proof"])),
+        {each.database_id: each for each in _waiting()},
+        _withheld(databases),
+    )  # fmt: skip
+    facts = _facts(rows, databases)
+    return Standing(now, databases, runs, snapshots, verdict.overall(facts), facts.gate.closes_at)
+
+
+@dataclass(frozen=True)
+class _Rows:
+    """What the queries brought, by key."""
+
+    now: datetime
+    runs: Mapping[int, Run]
+    snapshots: Mapping[int, Snapshot]
+    proofs: Mapping[int, Verification]
+    suspicions: Mapping[int, Suspicion]
+    withheld: frozenset[int]
+
+
+_RUNS = [*(f"newest_{status}" for status in TERMINAL), *(f"verify_{status}" for status in _FAILED)]
+_SNAPSHOTS = ["newest_snapshot", "newest_proved"]
+
+
+def _databases(now: datetime) -> QuerySet[Database]:
+    """All databases with the keys of their newest runs and snapshots, found through the indexes."""
+    mine = Run.objects.filter(database=OuterRef("pk")).order_by("-finished_at")
+    backups, verifies = mine.filter(action=Action.BACKUP), mine.filter(action=Action.VERIFY)
+    # One that a wrong clock put into the future would be young for as long.
+    held = Snapshot.objects.trusted().filter(
+        database=OuterRef("pk"), forgotten_at=None, time__lte=now + CLOCKS_DIFFER
+    )
+    proofs = Verification.objects.filter(snapshot__database=OuterRef("pk")).order_by("-finished_at", "-pk")
+    newest = {f"newest_{status}": _first(backups.filter(status=status)) for status in TERMINAL}
+    newest |= {
+        f"verify_{status}": _first(verifies.filter(status=status, verification=None)) for status in _FAILED
+    }
+    return (
+        Database.objects.select_related("repository")
+        .order_by("-is_primary", "name")
+        .annotate(
+            **newest,
+            newest_snapshot=_first(held.order_by("-time")),
+            newest_proved=_first(held.filter(verified_at__isnull=False).order_by("-time")),
+            newest_proof=_first(proofs),
+        )
+    )
+
+
+def _first(rows: QuerySet[Any]) -> Subquery:
+    return Subquery(rows.values("pk")[:1])
+
+
+def _keys(databases: Iterable[Any], names: Iterable[str]) -> list[int]:
+    names = list(names)
+    return [key for database in databases for name in names if (key := getattr(database, name))]
+
+
+def _waiting() -> QuerySet[Suspicion]:
+    """Of each database the newest backup that waits for a person comes last."""
+    rows = Suspicion.objects.filter(state=SuspicionState.WAITING).order_by("pk")
+    return rows.select_related("snapshot").defer("snapshot__manifest", "snapshot__tags")
+
+
+def _withheld(databases: Iterable[Any]) -> frozenset[int]:
+    """Newest good backups after which no heartbeat was written."""
+    newest = Run.objects.filter(pk__in=_keys(databases, ["newest_succeeded"]))
+    return frozenset(newest.filter(result__heartbeat="withheld").values_list("pk", flat=True))
+
+
+# ---------------------------------------------------------------- Facts
+
+
+def _facts(rows: _Rows, databases: Sequence[Any]) -> verdict.Facts:
+    waits = Run.objects.filter(status=Status.QUEUED).order_by("queued_at").first()
+    commands = installation.commands()
+    return verdict.Facts(
+        now=rows.now,
+        databases=[_database(database, rows) for database in databases],
+        repositories=[
+            verdict.RepositoryFacts(each.pk, each.name, each.health, each.check_error)
+            for each in Repository.objects.order_by("pk")
+        ],
+        gate=_gate(rows.now),
+        workers=[_worker(pulse) for pulse in WorkerPulse.objects.all()],
+        silent_after=services.PULSE_LOST,
+        clocks_differ=services.PULSE_AHEAD,
+        waiting=verdict.RunFacts(waits.pk, str(waits), since=waits.queued_at) if waits else None,
+        is_busy=Run.objects.filter(status=Status.RUNNING).exists(),
+        channels=len(settings.NOTIFY_URLS),
+        pings=bool(settings.PING_URL),
+        untold=Alert.objects.exclude(error="").count(),
+        start_worker=commands.start_worker,
+        worker_log=commands.worker_log,
+    )
+
+
+def _database(database: Any, rows: _Rows) -> verdict.DatabaseFacts:
+    newest = rows.snapshots.get(database.newest_snapshot)
+    proved = rows.snapshots.get(database.newest_proved)
+    proof = rows.proofs.get(database.newest_proof)
+    waits = rows.suspicions.get(database.pk)
+    good = rows.runs.get(database.newest_succeeded)
+    takes = (good.duration() if good else None) or timedelta()
+    return verdict.DatabaseFacts(
+        pk=database.pk,
+        name=database.name,
+        repository=database.repository.name,
+        gates=database.gates_app,
+        newest_at=newest.time if newest else None,
+        newest_pk=newest.pk if newest else None,
+        newest_id=newest.short_id if newest else "",
+        newest_verdict=newest.verdict if newest else "",
+        allowed=staleness.backup_allowed(database),
+        waiting=waits.reasons if waits else (),
+        waiting_pk=waits.snapshot_id if waits else None,
+        failed_backup=_run(_failed(rows, database, "newest", after=good.finished_at if good else None)),
+        proof=verdict.Proof(proof.pk, proof.verdict, proof.finished_at, proof.snapshot.short_id)
+        if proof
+        else None,
+        failed_verification=_run(
+            _failed(rows, database, "verify", after=proof.finished_at if proof else None)
+        ),
+        proved_at=proved.time if proved else None,
+        # The gate goes by what was verified, people by when.
+        proved_on=None if settings.SENTINEL.verified_threshold_seconds or not proved else proved.verified_at,
+        proof_allowed=staleness.verification_allowed(database, rows.now),
+        is_scheduled=bool(database.backup_cron),
+        conflicts=tuple(staleness.conflicts(database, rows.now, takes=takes)),
+        withheld=_run(good) if _is_withheld(database, good, newest, waits, rows) else None,
+    )
+
+
+def _failed(rows: _Rows, database: Any, which: str, *, after: datetime | None) -> Run | None:
+    """The newest run that failed or was lost, unless one that went well is newer."""
+    keys = [getattr(database, f"{which}_{status}") for status in _FAILED]
+    ended = [rows.runs[key] for key in keys if key in rows.runs]
+    last = max(ended, key=lambda run: run.finished_at or run.queued_at, default=None)
+    if last is None or (after is not None and (last.finished_at or last.queued_at) < after):
+        return None
+    return last
+
+
+def _is_withheld(
+    database: Any, good: Run | None, newest: Snapshot | None, waits: Suspicion | None, rows: _Rows
+) -> bool:
+    """Where nothing else says why: a damaged repository and a backup that waits say so themselves."""
+    if good is None or newest is None or good.pk not in rows.withheld:
+        return False
+    if waits is not None or database.repository.is_damaged:
+        return False
+    told = status_files.last_ok(database)
+    return told is None or told < newest.time.replace(microsecond=0)
+
+
+def _run(run: Run | None) -> verdict.RunFacts | None:
+    return verdict.RunFacts(run.pk, str(run), run.error) if run else None
+
+
+# Of this process: one that runs for long knows better than clocks do.
+PULSES = Hearing()
+
+
+def _worker(pulse: WorkerPulse) -> verdict.WorkerFacts:
+    heard = PULSES.is_heard(pulse.cluster, pulse.seen_at, services.PULSE_LOST.total_seconds())
+    plays = "Restores" if pulse.cluster == settings.RESTORES_CLUSTER else "Backups and verifications"
+    return verdict.WorkerFacts(pulse.cluster, pulse.seen_at, heard, plays)
+
+
+# ---------------------------------------------------------------- The gate
+
+
+def _gate(now: datetime) -> verdict.GateFacts:
+    limits: GateSettings = settings.SENTINEL
+    observation = observe(limits, now)
+    found = decide(observation, limits, now)
+    worst = next(
+        (
+            gate_sentence(one, files, limits)
+            for one, files in zip(found.databases, observation.databases, strict=False)
+            if one.name == found.database
+        ),
+        found.reason,
+    )
+    if found.word is Word.OVERRIDE:
+        worst = found.reason
+    return verdict.GateFacts(found.open, found.word.value, worst, _closes_at(observation, limits, now))
+
+
+def _closes_at(observation: Observation, limits: GateSettings, now: datetime) -> datetime | None:
+    """When the gate closes by itself: it is asked what it would say after each time that ends something."""
+    ends = [now]
+    for files in observation.databases:
+        own = files.threshold_seconds
+        ends += _end(files.heartbeat, limits.threshold_seconds if own is None else own)
+        ends += _end(files.verified, limits.verified_threshold_seconds)
+    ends += _end(observation.first_boot, limits.boot_grace_seconds)
+    if observation.override is not None:
+        ends.append(observation.override.until)
+    for end in sorted(end for end in ends if end >= now):
+        if not decide(observation, limits, end + _SECOND).open:
+            return end if decide(observation, limits, now).open else None
+    return None
+
+
+_SECOND = timedelta(seconds=1)
+
+
+def _end(reading: Reading, seconds: int) -> list[datetime]:
+    return [reading.time + timedelta(seconds=seconds)] if reading.time is not None else []
+
+
+def gate_sentence(one: DatabaseVerdict, files: DatabaseFiles, limits: GateSettings) -> str:
+    """The gate's own reason, its seconds in words."""
+    of = f" of {one.name}" if one.name else ""
+    if one.word in {Word.FRESH, Word.STALE} and one.age_seconds is not None:
+        allowed = limits.threshold_seconds if files.threshold_seconds is None else files.threshold_seconds
+        only = "only " if one.word is Word.STALE else ""
+        return (
+            f"The newest backup{of} is {humane.rough(one.age_seconds)} old; "
+            f"{only}{humane.rough(allowed)} are allowed."
+        )
+    if one.word is Word.UNVERIFIED and one.verified_age_seconds is not None:
+        return (
+            f"The newest verified backup{of} is {humane.rough(one.verified_age_seconds)} old; "
+            f"only {humane.rough(limits.verified_threshold_seconds)} are allowed."
+        )
+    return one.reason

@@ -1,0 +1,33 @@
+"""From what is known to the worst of it, with its reason and the next step. Pure: no rows, no clock.
+
+`rules.RULES` has a function for each thing that can be wrong; whoever knows of another adds one.
+"""
+
+from backups.verdict.facts import (
+    DatabaseFacts,
+    Facts,
+    GateFacts,
+    Proof,
+    RepositoryFacts,
+    RunFacts,
+    WorkerFacts,
+)
+from backups.verdict.findings import Finding, Overall, Page, State
+from backups.verdict.rules import NOBODY_WATCHES, RULES, overall
+
+__all__ = [
+    "NOBODY_WATCHES",
+    "RULES",
+    "DatabaseFacts",
+    "Facts",
+    "Finding",
+    "GateFacts",
+    "Overall",
+    "Page",
+    "Proof",
+    "RepositoryFacts",
+    "RunFacts",
+    "State",
+    "WorkerFacts",
+    "overall",
+]

@@ -1,0 +1,109 @@
+"""What the rules go by, as plain values: whoever reads rows and files fills them in."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+
+
+@dataclass(frozen=True)
+class RunFacts:
+    """A run, and how it ended where that was badly."""
+
+    pk: int
+    name: str
+    error: str = ""
+    since: datetime | None = None
+
+
+@dataclass(frozen=True)
+class Proof:
+    """What the newest verification of a database found: `verdict` is identical, different or unreadable."""
+
+    pk: int
+    verdict: str
+    at: datetime
+    snapshot: str
+
+
+@dataclass(frozen=True)
+class DatabaseFacts:
+    """How a database's backups stand. `allowed` is how old the newest may be, None where nothing says.
+
+    `newest_at` and `proved_at` are of backups that count and are there; `waiting` are the reasons why the
+    newest one waits for a person.
+    """
+
+    pk: int
+    name: str
+    repository: str = ""
+    gates: bool = True
+    newest_at: datetime | None = None
+    newest_pk: int | None = None
+    newest_verdict: str = ""
+    newest_id: str = ""
+    allowed: timedelta | None = None
+    waiting: Sequence[str] = ()
+    waiting_pk: int | None = None
+    failed_backup: RunFacts | None = None
+    proof: Proof | None = None
+    failed_verification: RunFacts | None = None
+    proved_at: datetime | None = None
+    proved_on: datetime | None = None
+    proof_allowed: timedelta | None = None
+    is_scheduled: bool = True
+    conflicts: Sequence[str] = ()
+    withheld: RunFacts | None = None
+
+
+@dataclass(frozen=True)
+class RepositoryFacts:
+    """What is known of a repository: `health` as its row has it, `found` why it is no better."""
+
+    pk: int
+    name: str
+    health: str = "good"
+    found: str = ""
+
+
+@dataclass(frozen=True)
+class GateFacts:
+    """Whether the application lets people in, by its word, and why."""
+
+    is_open: bool = True
+    word: str = "fresh"
+    sentence: str = ""
+    # Where no further backup is made; None where it is closed, or nothing closes it.
+    closes_at: datetime | None = None
+
+
+@dataclass(frozen=True)
+class WorkerFacts:
+    """When a cluster of the queue was last seen, and what it plays."""
+
+    cluster: str
+    seen_at: datetime
+    # Its sign of life was seen to change just now, whatever its clock says.
+    is_heard: bool = False
+    plays: str = "Backups and verifications"
+
+
+@dataclass(frozen=True)
+class Facts:
+    """All of it at one moment. `start_worker` and `worker_log` are commands that fit the installation."""
+
+    now: datetime
+    databases: Sequence[DatabaseFacts] = ()
+    repositories: Sequence[RepositoryFacts] = ()
+    gate: GateFacts = field(default_factory=GateFacts)
+    workers: Sequence[WorkerFacts] = ()
+    silent_after: timedelta = timedelta(minutes=2)
+    clocks_differ: timedelta = timedelta(minutes=1)
+    waiting: RunFacts | None = None
+    is_busy: bool = False
+    channels: int = 0
+    pings: bool = False
+    untold: int = 0
+    start_worker: str = "`manage.py worker`"
+    worker_log: str = "its own log"

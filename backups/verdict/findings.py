@@ -1,0 +1,127 @@
+"""What is found, and what of it counts."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from enum import StrEnum
+from typing import Any
+
+
+class State(StrEnum):
+    """How things stand, least to worst."""
+
+    GOOD = "good"
+    DOUBTFUL = "doubtful"
+    BAD = "bad"
+
+
+_SEVERITY = tuple(State)
+
+
+@dataclass(frozen=True)
+class Page:
+    """Where a person sees more: a row's kind and key, or the name of a page."""
+
+    kind: str
+    pk: int | None = None
+
+
+@dataclass(frozen=True)
+class Finding:
+    """One thing that is not as it should be. `key` is stable, `next_step` what to do about it.
+
+    `database` and `repository` name what it is of; neither is named where it is of all.
+    """
+
+    key: str
+    state: State
+    reason: str
+    next_step: str = ""
+    database: str = ""
+    repository: str = ""
+    page: Page | None = None
+
+    @property
+    def sentence(self) -> str:
+        """Reason and next step."""
+        return f"{self.reason} {self.next_step}".strip()
+
+    def as_json(self) -> dict[str, str]:
+        """For `--json`: what it is of only where it is of one."""
+        told = {
+            "key": self.key,
+            "state": self.state.value,
+            "reason": self.reason,
+            "next_step": self.next_step,
+        }
+        of = {"database": self.database, "repository": self.repository}
+        return told | {name: value for name, value in of.items() if value}
+
+
+@dataclass(frozen=True)
+class Overall:
+    """The worst of all. `findings` come worst first, and of equals causes before what follows from them."""
+
+    findings: tuple[Finding, ...]
+    # Each database with its repository.
+    databases: Mapping[str, str]
+    repositories: tuple[str, ...]
+    all_well: str
+
+    @property
+    def state(self) -> State:
+        """The worst state of all."""
+        return worst(self.findings)
+
+    @property
+    def reason(self) -> str:
+        """Why it is no better."""
+        return self.findings[0].reason if self.findings else self.all_well
+
+    @property
+    def next_step(self) -> str:
+        """What to do first."""
+        return self.findings[0].next_step if self.findings else ""
+
+    def of_database(self, name: str) -> tuple[Finding, ...]:
+        """What was found of one database, its repository's findings not among them."""
+        return tuple(each for each in self.findings if each.database == name)
+
+    def of_repository(self, name: str) -> tuple[Finding, ...]:
+        """What was found of one repository."""
+        return tuple(each for each in self.findings if each.repository == name)
+
+    def state_of(self, database: str) -> State:
+        """How a database stands with all that its backups depend on alone."""
+        return worst((*self.of_database(database), *self.of_repository(self.databases[database])))
+
+    def of_all(self) -> tuple[Finding, ...]:
+        """What is of no single database."""
+        return tuple(each for each in self.findings if not each.database)
+
+    def as_json(self) -> dict[str, Any]:
+        """For `--json`."""
+        return {
+            "verdict": self.state.value,
+            "reason": self.reason,
+            "next_step": self.next_step,
+            "findings": [each.as_json() for each in self.findings],
+            "databases": [
+                {"database": name, "verdict": self.state_of(name).value} for name in self.databases
+            ],
+            "repositories": [
+                {"repository": name, "verdict": worst(self.of_repository(name)).value}
+                for name in self.repositories
+            ],
+        }
+
+
+def worst(findings: Iterable[Finding]) -> State:
+    """The worst state of these."""
+    return max((each.state for each in findings), key=_SEVERITY.index, default=State.GOOD)
+
+
+def by_severity(findings: Iterable[Finding]) -> tuple[Finding, ...]:
+    """The worst first, equals in the order in which they came."""
+    return tuple(sorted(findings, key=lambda each: -_SEVERITY.index(each.state)))

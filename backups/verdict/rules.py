@@ -1,0 +1,340 @@
+"""The rules, one function for each thing that can be wrong: facts in, findings out."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from datetime import datetime, timedelta
+
+from backups import humane
+from backups.verdict.facts import DatabaseFacts, Facts, WorkerFacts
+from backups.verdict.findings import Finding, Overall, Page, State, by_severity
+
+Found = Iterator[Finding]
+# From then on hours say more.
+_IN_MINUTES = 240
+# A run that waits so long while nothing runs is waited for in vain.
+_WAITS_LONG = timedelta(minutes=30)
+_FOUND = {
+    "different": "restores, but not to what was backed up",
+    "unreadable": "cannot be restored",
+}
+NOBODY_WATCHES = (
+    "Nobody watches: if backups fail or the worker stops, nobody is told.",
+    "Set NOTIFY_URLS to the addresses that should be told, or PING_URL.",
+)
+_VERIFY_AGAIN = "Back up now and verify that; until then restore an earlier snapshot that is verified."
+
+
+def overall(facts: Facts) -> Overall:
+    """Judge all of it. Same facts, same answer."""
+    return Overall(
+        findings=by_severity(finding for rule in RULES for finding in rule(facts)),
+        databases={each.name: each.repository for each in facts.databases},
+        repositories=tuple(each.name for each in facts.repositories),
+        all_well=_all_well(facts),
+    )
+
+
+def _all_well(facts: Facts) -> str:
+    proved = "has a backup that was restored in full and compared"
+    oldest = min((each.proved_at for each in facts.databases if each.proved_at), default=None)
+    if oldest is None:
+        return "There is nothing to restore yet."
+    age = humane.age(oldest, facts.now)
+    if len(facts.databases) == 1:
+        return f"{facts.databases[0].name} {proved}; it was made {age}."
+    return f"Each of the {len(facts.databases)} databases {proved}; the oldest of them was made {age}."
+
+
+# ---------------------------------------------------------------- What cannot be restored
+
+
+def verification(facts: Facts) -> Found:
+    """The newest verification counts: a later failure takes back what an earlier one proved."""
+    for each in facts.databases:
+        if each.proof and each.proof.verdict in _FOUND:
+            yield Finding(
+                "verification", State.BAD,
+                f"The newest verification of {each.name} failed {humane.age(each.proof.at, facts.now)}: "
+                f"snapshot {each.proof.snapshot} {_FOUND[each.proof.verdict]}.",
+                _VERIFY_AGAIN, each.name, page=Page("verification", each.proof.pk),
+            )  # fmt: skip
+        elif each.newest_verdict in _FOUND:
+            yield Finding(
+                "known_bad", State.BAD,
+                f"The newest backup of {each.name}, {each.newest_id}, {_FOUND[each.newest_verdict]}, as a "
+                "verification found.",
+                _VERIFY_AGAIN, each.name, page=_page("snapshot", each.newest_pk),
+            )  # fmt: skip
+
+
+def no_backup(facts: Facts) -> Found:
+    """What was never backed up cannot come back."""
+    for each in facts.databases:
+        if each.newest_at is None:
+            yield Finding(
+                "no_backup", State.BAD, f"There is no backup of {each.name} yet.",
+                "Press Back up now, or run `manage.py backup`, to make the first.", each.name,
+                page=Page("database", each.pk),
+            )  # fmt: skip
+
+
+def damaged(facts: Facts) -> Found:
+    """Damage that a check found."""
+    for each in facts.repositories:
+        if each.health == "damaged":
+            yield Finding(
+                "repository_damaged", State.BAD,
+                f"Repository {each.name} is damaged: {_ended(each.found)} Backups go on, but the gate is "
+                "told of none of them.",
+                "Repair the index, then check all data; a good one ends this.",
+                repository=each.name, page=Page("repository", each.pk),
+            )  # fmt: skip
+
+
+def waits_for_a_person(facts: Facts) -> Found:
+    """A backup of a database that had suddenly lost its tables."""
+    for each in facts.databases:
+        if each.waiting:
+            yield Finding(
+                "waits_for_a_person", State.BAD,
+                f"The newest backup of {each.name} waits for a person: {' '.join(each.waiting)} Until then "
+                "the heartbeat stays where it was and nothing is forgotten.",
+                "Say whether it is right.", each.name, page=_page("snapshot", each.waiting_pk),
+            )  # fmt: skip
+
+
+# ---------------------------------------------------------------- What does not go on
+
+
+def worker(facts: Facts) -> Found:
+    """Nothing that is queued or scheduled starts without one."""
+    if not facts.workers:
+        yield Finding(
+            "worker", State.BAD,
+            "No worker was seen yet, so nothing that is queued or scheduled starts.",
+            f"Start the worker ({facts.start_worker}); {facts.worker_log} says what keeps it from starting.",
+        )  # fmt: skip
+    silent = [each for each in facts.workers if _is_silent(each, facts)]
+    if silent and len(silent) == len(facts.workers):
+        newest = max(each.seen_at for each in silent)
+        yield _silent("The worker", newest, "Nothing that is queued or scheduled starts", facts)
+    else:
+        for each in silent:
+            plays = f"{each.plays} that are queued or scheduled wait"
+            yield _silent(f"The worker “{each.cluster}”", each.seen_at, plays, facts)
+    for each in facts.workers:
+        if _is_of_the_future(each, facts):
+            yield Finding(
+                "worker", State.BAD,
+                f"Whether the worker “{each.cluster}” runs is not known: its last sign of life is of "
+                f"{humane.clock(each.seen_at, facts.now)}, which is yet to come, so the clock was set back. "
+                f"{each.plays} that are queued may wait.",
+                f"If this is still here in a minute, start it ({facts.start_worker}); {facts.worker_log} "
+                "says why it stopped.",
+            )  # fmt: skip
+
+
+def _is_silent(each: WorkerFacts, facts: Facts) -> bool:
+    return not each.is_heard and facts.now - each.seen_at > facts.silent_after
+
+
+def _is_of_the_future(each: WorkerFacts, facts: Facts) -> bool:
+    return not each.is_heard and each.seen_at > facts.now + facts.clocks_differ
+
+
+def _silent(who: str, seen_at: datetime, follows: str, facts: Facts) -> Finding:
+    return Finding(
+        "worker", State.BAD,
+        f"{who} was last seen {humane.age(seen_at, facts.now)}. {follows} until it runs again."
+        f"{_closing(facts)}",
+        f"Start it ({facts.start_worker}); {facts.worker_log} says why it stopped.",
+    )  # fmt: skip
+
+
+def _closing(facts: Facts) -> str:
+    """When the gate closes if nothing is done, as a further sentence."""
+    at = facts.gate.closes_at
+    if not facts.gate.is_open:
+        return " The gate is closed already."
+    if at is None:
+        return ""
+    left = max(at - facts.now, timedelta())
+    minutes = left // timedelta(minutes=1)
+    within = f"{minutes} minutes" if minutes < _IN_MINUTES else humane.duration(left)
+    return f" The gate closes in {within}, {humane.clock(at, facts.now)}, unless a backup is made."
+
+
+def backup_age(facts: Facts) -> Found:
+    """Older than is allowed."""
+    for each in facts.databases:
+        if each.newest_at is None or each.allowed is None:
+            continue
+        if (age := facts.now - each.newest_at) > each.allowed:
+            yield Finding(
+                "backup_age", State.BAD,
+                f"The newest backup of {each.name} is {humane.rough(age)} old; {humane.rough(each.allowed)} "
+                "are allowed.",
+                "Press Back up now; if it fails, its run says why.", each.name,
+                page=_page("run", each.failed_backup.pk if each.failed_backup else None),
+            )  # fmt: skip
+
+
+def gate(facts: Facts) -> Found:
+    """Closed, or open only because somebody said so."""
+    if not facts.gate.is_open:
+        yield Finding(
+            "gate", State.BAD, f"The gate is closed: {facts.gate.sentence}",
+            "A good backup opens it; the gate's page says more.", page=Page("gate"),
+        )  # fmt: skip
+    elif facts.gate.word == "override":
+        yield Finding(
+            "gate", State.DOUBTFUL, f"The gate is open only because of an override: {facts.gate.sentence}",
+            "Make a good backup, which opens it by itself.", page=Page("gate"),
+        )  # fmt: skip
+
+
+def withheld(facts: Facts) -> Found:
+    """A good backup of which the gate was not told."""
+    for each in facts.databases:
+        if each.withheld is not None:
+            yield Finding(
+                "heartbeat_withheld", State.BAD if each.gates else State.DOUBTFUL,
+                f"The heartbeat of the newest backup of {each.name} was withheld"
+                f"{', so the gate will close in time' if each.gates else ''}.",
+                f"{each.withheld.name} says why.", each.name, page=Page("run", each.withheld.pk),
+            )  # fmt: skip
+
+
+def queue(facts: Facts) -> Found:
+    """A run that waits while nothing runs."""
+    waits = facts.waiting
+    if waits is None or waits.since is None or facts.is_busy or facts.now - waits.since <= _WAITS_LONG:
+        return
+    yield Finding(
+        "queue", State.BAD,
+        f"{waits.name} was queued {humane.age(waits.since, facts.now)} and waits, though nothing runs.",
+        f"See what the worker says ({facts.worker_log}), or start it again.", page=Page("run", waits.pk),
+    )  # fmt: skip
+
+
+# ---------------------------------------------------------------- What is in doubt
+
+
+def failed_backup(facts: Facts) -> Found:
+    """The last attempt failed, though there is a backup."""
+    for each in facts.databases:
+        if each.failed_backup is not None:
+            yield Finding(
+                "backup_failed", State.DOUBTFUL, each.failed_backup.error, "", each.name,
+                page=Page("run", each.failed_backup.pk),
+            )  # fmt: skip
+
+
+def suspect(facts: Facts) -> Found:
+    """A snapshot in it was found bad, and no check has told more."""
+    for each in facts.repositories:
+        if each.health == "suspect":
+            yield Finding(
+                "repository_suspect", State.DOUBTFUL,
+                f"Repository {each.name} is suspect: {_ended(each.found)} Nothing is withheld by that alone.",
+                "See its size, then check all of its data, which alone tells that it is sound.",
+                repository=each.name, page=Page("repository", each.pk),
+            )  # fmt: skip
+
+
+def proof(facts: Facts) -> Found:
+    """No backup was proved, or not for long."""
+    for each in facts.databases:
+        if each.newest_at is None or (each.proof and each.proof.verdict in _FOUND):
+            continue
+        if each.proved_at is None:
+            yield Finding(
+                "never_verified", State.DOUBTFUL,
+                f"No backup of {each.name} was verified yet: nobody knows whether it can be restored.",
+                "Press Verify newest.", each.name, page=Page("database", each.pk),
+            )  # fmt: skip
+        elif (age := _proof_age(each, facts)) is not None:
+            yield Finding(
+                "verification_age", State.DOUBTFUL,
+                f"The newest verified backup of {each.name} is {humane.rough(age)} old.",
+                "Press Verify newest, and see why no scheduled verification did it.", each.name,
+                page=Page("database", each.pk),
+            )  # fmt: skip
+
+
+def _proof_age(each: DatabaseFacts, facts: Facts) -> timedelta | None:
+    """How long ago it was proved, where that is too long."""
+    since = each.proved_on or each.proved_at
+    if since is None or each.proof_allowed is None:
+        return None
+    age = facts.now - since
+    return age if age > each.proof_allowed else None
+
+
+def failed_verification(facts: Facts) -> Found:
+    """The last attempt came to no verdict."""
+    for each in facts.databases:
+        if each.failed_verification is not None:
+            yield Finding(
+                "verification_failed", State.DOUBTFUL,
+                f"{each.failed_verification.name} of {each.name} came to no verdict: "
+                f"{each.failed_verification.error}",
+                "", each.name, page=Page("run", each.failed_verification.pk),
+            )  # fmt: skip
+
+
+def schedule(facts: Facts) -> Found:
+    """Nothing is scheduled, or so rarely that backups become stale."""
+    for each in facts.databases:
+        page = Page("database", each.pk)
+        if not each.is_scheduled:
+            yield Finding(
+                "not_scheduled", State.DOUBTFUL, f"No backups of {each.name} are scheduled.",
+                "Set a schedule.", each.name, page=page,
+            )  # fmt: skip
+        for conflict in each.conflicts:
+            yield Finding("schedule", State.DOUBTFUL, conflict, "", each.name, page=page)
+
+
+def watched(facts: Facts) -> Found:
+    """Whom does anybody tell?"""
+    if facts.databases and not facts.channels and not facts.pings:
+        yield Finding(
+            "nobody_watches", State.DOUBTFUL,
+            *NOBODY_WATCHES, page=Page("alerts"),
+        )  # fmt: skip
+    if facts.untold:
+        what = "1 alert" if facts.untold == 1 else f"{facts.untold} alerts"
+        yield Finding(
+            "untold", State.DOUBTFUL, f"Not everyone could be told of {what}.",
+            "See whom, and why.", page=Page("alerts"),
+        )  # fmt: skip
+
+
+# Of equals the first one leads: what cannot be restored, then causes before what follows from them.
+RULES: list[Callable[[Facts], Found]] = [
+    verification,
+    no_backup,
+    damaged,
+    waits_for_a_person,
+    worker,
+    backup_age,
+    gate,
+    withheld,
+    queue,
+    failed_backup,
+    suspect,
+    proof,
+    failed_verification,
+    schedule,
+    watched,
+]
+
+
+def _page(kind: str, pk: int | None) -> Page | None:
+    return None if pk is None else Page(kind, pk)
+
+
+def _ended(sentence: str) -> str:
+    return sentence if sentence.endswith((".", "!", "?", "…")) else f"{sentence}."

@@ -1,0 +1,42 @@
+"""The portal watches the worker: a thread of each web process tells when it falls silent.
+
+Who is dead cannot tell so, and the gate closes hours later. Several processes look at once; the alert's
+row is what they agree by, so that one of them sends (see `notify`).
+"""
+
+from __future__ import annotations
+
+import logging
+import threading
+
+from django.db import DatabaseError, connection
+
+from backups import notify
+
+logger = logging.getLogger(__name__)
+
+# A worker that starts with the portal is seen within this time.
+EVERY_SECONDS = 60.0
+
+
+def start() -> threading.Thread:
+    """Begin to watch, for as long as the process lives."""
+    thread = threading.Thread(target=_watch, name="watching", daemon=True)
+    thread.start()
+    return thread
+
+
+def _watch() -> None:
+    pause = threading.Event()
+    while not pause.wait(EVERY_SECONDS):
+        look()
+
+
+def look() -> None:
+    """Look once. What goes wrong is logged, and tried again at the next look."""
+    try:
+        notify.watch()
+    except DatabaseError:
+        logger.exception("the worker could not be looked at, which is tried again in a minute")
+    finally:
+        connection.close()
