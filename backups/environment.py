@@ -6,7 +6,8 @@ slip, a move or another database, and only a person knows which.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
 
 from django.conf import settings
 
@@ -28,15 +29,39 @@ _AT_FIRST = {
 }
 
 
+@dataclass(frozen=True)
+class Differences:
+    """In what the environment and the portal's rows differ for a database, by how much it matters.
+
+    `serious`: another database or repository is meant; `warnings`: nothing stops, and a decision is wanted;
+    `overruled`: the row counts.
+    """
+
+    serious: Problem | None
+    warnings: list[str]
+    overruled: list[str]
+
+
+def differences(databases: Sequence[Database]) -> dict[int, Differences]:
+    """Of each database by its key, in a few queries for all of them."""
+    undecided = series.words(databases)
+    return {
+        each.pk: Differences(
+            disagreement(each), [*_not_taken_over(each), *undecided[each.pk]], overruled(each)
+        )
+        for each in databases
+    }
+
+
 def notices(database: Database) -> list[str]:
     """All in which the environment and the portal's rows differ for a database, a sentence each."""
-    differs = disagreement(database)
-    return [*([differs.sentence()] if differs else []), *warnings(database), *overruled(database)]
+    found = differences([database])[database.pk]
+    return [*([found.serious.sentence()] if found.serious else []), *found.warnings, *found.overruled]
 
 
 def warnings(database: Database) -> list[str]:
     """What stops nothing and wants a decision: values not taken over yet, snapshots of other host names."""
-    return [*_not_taken_over(database), *series.undecided_words(database), *series.other_case_words(database)]
+    return differences([database])[database.pk].warnings
 
 
 def _not_taken_over(database: Database) -> Iterator[str]:

@@ -6,11 +6,11 @@ changed must not make two series of one.
 
 from __future__ import annotations
 
-from collections import Counter
-from collections.abc import Iterable
+from collections import Counter, defaultdict
+from collections.abc import Iterable, Iterator, Sequence
 
 from django.conf import settings
-from django.db.models import Q
+from django.db.models import Count, QuerySet
 
 from backups import services
 from backups.choices import Trigger
@@ -19,25 +19,46 @@ from backups.models import Database, Snapshot
 
 def of_this_installation(database: Database) -> frozenset[str]:
     """BACKUP_HOST, those under which this portal's own runs stored, and those that a person said are its."""
-    made = database.snapshots.exclude(made_by=None).exclude(made_by__trigger=Trigger.RECOVERED)
+    made = _made_here(Snapshot.objects.filter(database=database))
     said = [host for host, is_ours in database.hosts.items() if is_ours]
-    # `order_by` undoes the model's own order, which would make each row distinct.
-    return frozenset(
-        [settings.BACKUP_HOST, *said, *made.order_by().values_list("host", flat=True).distinct()]
-    )
+    return frozenset([settings.BACKUP_HOST, *said, *made.values_list("host", flat=True).distinct()])
 
 
-def undecided(database: Database) -> Counter[str]:
-    """How many snapshots there are under each host name of which nobody said whose it is."""
-    theirs = Q(host__in=[*of_this_installation(database), *database.hosts])
-    present = Snapshot.objects.filter(database=database, forgotten_at=None).exclude(theirs)
-    # The old scripts' containers had names by chance, and are one series whatever these were.
-    return Counter(host for host, tags in present.values_list("host", "tags") if has_our_tag(tags))
+def undecided(databases: Iterable[Database]) -> dict[int, Counter[str]]:
+    """Of each database, by its key, how many snapshots there are under host names that nobody said whose.
+
+    All are looked up at once: the first page asks for it every few seconds.
+    """
+    settled = {each.pk: {settings.BACKUP_HOST, *each.hosts} for each in databases}
+    found: dict[int, Counter[str]] = {pk: Counter() for pk in settled}
+    present = Snapshot.objects.filter(database__in=settled, forgotten_at=None)
+    others = present.exclude(host=settings.BACKUP_HOST).order_by()
+    for pk, host, tags in others.values_list("database_id", "host", "tags"):
+        # The old scripts' containers had names by chance, and are one series whatever these were.
+        if pk is not None and host not in settled[pk] and has_our_tag(tags):
+            found[pk][host] += 1
+    if hosts := {host for counted in found.values() for host in counted}:
+        made = _made_here(Snapshot.objects.filter(database__in=settled, host__in=hosts))
+        for pk, host in made.values_list("database_id", "host").distinct():
+            if pk is not None:
+                found[pk].pop(host, None)
+    return found
 
 
-def undecided_words(database: Database) -> Iterable[str]:
-    """A sentence for each such host name, with the choice."""
-    for host, count in sorted(undecided(database).items()):
+def _made_here(snapshots: QuerySet[Snapshot]) -> QuerySet[Snapshot]:
+    """Those of them that this portal's own runs stored."""
+    made = snapshots.exclude(made_by=None).exclude(made_by__trigger=Trigger.RECOVERED)
+    # The model's own order would make each row distinct.
+    return made.order_by()
+
+
+def undecided_words(database: Database) -> list[str]:
+    """A sentence for each host name of its snapshots that nobody said whose it is, with the choice."""
+    return list(_undecided_words(database, undecided([database])[database.pk]))
+
+
+def _undecided_words(database: Database, found: Counter[str]) -> Iterator[str]:
+    for host, count in sorted(found.items()):
         yield (
             f"{count} snapshots of {database} are of the host {host}, and BACKUP_HOST is "
             f"{settings.BACKUP_HOST}: retention counts them by themselves, so their newest stay for ever. If "
@@ -46,11 +67,32 @@ def undecided_words(database: Database) -> Iterable[str]:
         )
 
 
-def other_case_words(database: Database) -> Iterable[str]:
+def words(databases: Sequence[Database]) -> dict[int, list[str]]:
+    """Of each database, by its key, what a person has to say of its snapshots: a sentence each."""
+    hosts, strays = undecided(databases), _strays(databases)
+    return {
+        each.pk: [*_undecided_words(each, hosts[each.pk]), *_other_case_words(each, strays)]
+        for each in databases
+    }
+
+
+# By the key of a repository: names of databases that are not set up here, and how many snapshots each has.
+Strays = dict[int, Counter[str]]
+
+
+def _strays(databases: Iterable[Database]) -> Strays:
+    found: Strays = defaultdict(Counter)
+    repositories = {each.repository_id for each in databases}
+    of_nobody = Snapshot.objects.filter(repository__in=repositories, database=None, forgotten_at=None)
+    counted = of_nobody.order_by().values_list("repository_id", "path").annotate(Count("pk"))
+    for repository, path, count in counted:
+        found[repository][Snapshot(path=path).source] += count
+    return found
+
+
+def _other_case_words(database: Database, strays: Strays) -> Iterator[str]:
     """A sentence for snapshots in its repository that would be its own but for the case of the name."""
-    strays = Snapshot.objects.filter(repository=database.repository, database=None, forgotten_at=None)
-    sources = Counter(stray.source for stray in strays.only("path", "manifest"))
-    for name, count in sorted(sources.items()):
+    for name, count in sorted(strays.get(database.repository_id, {}).items()):
         if name.casefold() == database.database.casefold():
             yield (
                 f"{count} snapshots in the repository {database.repository} are of {name}, which is not set "
@@ -62,8 +104,9 @@ def other_case_words(database: Database) -> Iterable[str]:
 def settle(*, is_ours: bool) -> list[str]:
     """Take a person's word for all host names that are undecided; answers what was done, in sentences."""
     told = []
-    for database in Database.objects.order_by("pk"):
-        if found := sorted(undecided(database)):
+    databases = Database.objects.order_by("pk")
+    for database, counted in zip(databases, undecided(databases).values(), strict=True):
+        if found := sorted(counted):
             services.hosts_settled(database, found, is_ours=is_ours)
             which = "this installation's, one series with its own" if is_ours else "another installation's"
             told.append(f"Snapshots of {database} of the host {', '.join(found)} count as {which}.")

@@ -14,9 +14,10 @@ from django.conf import settings
 from django.db.models import OuterRef, QuerySet, Subquery
 from django.utils import timezone
 
-from backups import humane, installation, services, staleness, status_files, verdict
+from backups import environment, humane, installation, services, staleness, status_files, verdict
 from backups.choices import TERMINAL, Action, Status, SuspicionState
 from backups.choose import CLOCKS_DIFFER
+from backups.environment import Differences
 from backups.hearing import Hearing
 from backups.models import Alert, Database, Repository, Run, Snapshot, Suspicion, Verification, WorkerPulse
 from sentinel.environment import GateSettings
@@ -64,6 +65,7 @@ def read(now: datetime | None = None) -> Standing:
         proofs.in_bulk(_keys(databases, ["newest_proof"])),
         {each.database_id: each for each in _waiting()},
         _withheld(databases),
+        environment.differences(databases),
     )  # fmt: skip
     facts = _facts(rows, databases)
     return Standing(now, databases, runs, snapshots, verdict.overall(facts), facts.gate.closes_at)
@@ -79,6 +81,7 @@ class _Rows:
     proofs: Mapping[int, Verification]
     suspicions: Mapping[int, Suspicion]
     withheld: frozenset[int]
+    differences: Mapping[int, Differences]
 
 
 _RUNS = [*(f"newest_{status}" for status in TERMINAL), *(f"verify_{status}" for status in _FAILED)]
@@ -165,6 +168,7 @@ def _database(database: Any, rows: _Rows) -> verdict.DatabaseFacts:
     waits = rows.suspicions.get(database.pk)
     good = rows.runs.get(database.newest_succeeded)
     takes = (good.duration() if good else None) or timedelta()
+    differs = rows.differences[database.pk]
     return verdict.DatabaseFacts(
         pk=database.pk,
         name=database.name,
@@ -191,6 +195,9 @@ def _database(database: Any, rows: _Rows) -> verdict.DatabaseFacts:
         is_scheduled=bool(database.backup_cron),
         conflicts=tuple(staleness.conflicts(database, rows.now, takes=takes)),
         withheld=_run(good) if _is_withheld(database, good, newest, waits, rows) else None,
+        other_environment=(differs.serious.what, differs.serious.do) if differs.serious else None,
+        undecided=differs.warnings,
+        overruled=differs.overruled,
     )
 
 

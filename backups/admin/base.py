@@ -105,10 +105,10 @@ _LINKS = {
 
 
 def notice_of(finding: Finding) -> Notice:
-    """A finding as the page has it."""
+    """A finding as the page has it; in blue what nothing is the worse for."""
     page = finding.page
     return Notice(
-        STATE_COLOURS[finding.state],
+        "info" if finding.state == State.GOOD else STATE_COLOURS[finding.state],
         finding.sentence,
         _href(page) if page else "",
         _LINKS[page.kind] if page else "",

@@ -203,7 +203,7 @@ def _notices(database: Database, overall: Overall) -> list[Notice]:
         own.append(
             Notice(STATE_COLOURS[of_repository[0].state], f"Its repository is {word}.", href, "See why")
         )
-    return own
+    return [*own, *(notice_of(each) for each in overall.notes if each.database == database.name)]
 
 
 def _next(cron: str, now: datetime) -> datetime | None:

@@ -155,6 +155,7 @@ _CLOSE_IT = frozenset(
         "repository_damaged",
         "waits_for_a_person",
         "worker",
+        "environment",
         "heartbeat_withheld",
         "queue",
         "backup_failed",

@@ -32,7 +32,8 @@ class DatabaseFacts:
     """How a database's backups stand. `allowed` is how old the newest may be, None where nothing says.
 
     `newest_at` and `proved_at` are of backups that count and are there; `waiting` are the reasons why the
-    newest one waits for a person.
+    newest one waits for a person. Of the environment: how it means another database or repository, and what
+    to do; what it says that wants a decision; and what it says in vain.
     """
 
     pk: int
@@ -55,6 +56,9 @@ class DatabaseFacts:
     is_scheduled: bool = True
     conflicts: Sequence[str] = ()
     withheld: RunFacts | None = None
+    other_environment: tuple[str, str] | None = None
+    undecided: Sequence[str] = ()
+    overruled: Sequence[str] = ()
 
 
 @dataclass(frozen=True)

@@ -61,9 +61,13 @@ class Finding:
 
 @dataclass(frozen=True)
 class Overall:
-    """The worst of all. `findings` come worst first, and of equals causes before what follows from them."""
+    """The worst of all. `findings` come worst first, and of equals causes before what follows from them.
+
+    `notes` are worth reading, and nothing is the worse for them.
+    """
 
     findings: tuple[Finding, ...]
+    notes: tuple[Finding, ...]
     # Each database with its repository.
     databases: Mapping[str, str]
     repositories: tuple[str, ...]
@@ -107,6 +111,7 @@ class Overall:
             "reason": self.reason,
             "next_step": self.next_step,
             "findings": [each.as_json() for each in self.findings],
+            "notes": [each.as_json() for each in self.notes],
             "databases": [
                 {"database": name, "verdict": self.state_of(name).value} for name in self.databases
             ],

@@ -27,8 +27,10 @@ _VERIFY_AGAIN = "Back up now and verify that; until then restore an earlier snap
 
 def overall(facts: Facts) -> Overall:
     """Judge all of it. Same facts, same answer."""
+    found = [finding for rule in RULES for finding in rule(facts)]
     return Overall(
-        findings=by_severity(finding for rule in RULES for finding in rule(facts)),
+        findings=by_severity(each for each in found if each.state != State.GOOD),
+        notes=tuple(each for each in found if each.state == State.GOOD),
         databases={each.name: each.repository for each in facts.databases},
         repositories=tuple(each.name for each in facts.repositories),
         all_well=_all_well(facts),
@@ -165,6 +167,14 @@ def _closing(facts: Facts) -> str:
     return f" The gate closes in {within}, {humane.clock(at, facts.now)}, unless a backup is made."
 
 
+def environment(facts: Facts) -> Found:
+    """Another database or repository is meant than the one that is backed up: no heartbeat says otherwise."""
+    for each in facts.databases:
+        if each.other_environment is not None:
+            what, do = each.other_environment
+            yield Finding("environment", State.BAD, what, do, each.name, page=Page("database", each.pk))
+
+
 def backup_age(facts: Facts) -> Found:
     """Older than is allowed."""
     for each in facts.databases:
@@ -297,6 +307,22 @@ def schedule(facts: Facts) -> Found:
             yield Finding("schedule", State.DOUBTFUL, conflict, "", each.name, page=page)
 
 
+def undecided(facts: Facts) -> Found:
+    """What the environment or the repository says that only a person can settle."""
+    for each in facts.databases:
+        for sentence in each.undecided:
+            yield Finding(
+                "undecided", State.DOUBTFUL, sentence, "", each.name, page=Page("database", each.pk)
+            )
+
+
+def overruled(facts: Facts) -> Found:
+    """What the environment says in vain."""
+    for each in facts.databases:
+        for sentence in each.overruled:
+            yield Finding("overruled", State.GOOD, sentence, "", each.name, page=Page("database", each.pk))
+
+
 def watched(facts: Facts) -> Found:
     """Whom does anybody tell?"""
     if facts.databases and not facts.channels and not facts.pings:
@@ -319,6 +345,7 @@ RULES: list[Callable[[Facts], Found]] = [
     damaged,
     waits_for_a_person,
     worker,
+    environment,
     backup_age,
     gate,
     withheld,
@@ -328,6 +355,8 @@ RULES: list[Callable[[Facts], Found]] = [
     proof,
     failed_verification,
     schedule,
+    undecided,
+    overruled,
     watched,
 ]
 

@@ -132,6 +132,14 @@ ALONE: dict[str, tuple[Facts, str, State, str, str]] = {
     ),
     "not scheduled": (shop(is_scheduled=False), "not_scheduled", State.DOUBTFUL, "are scheduled", "Set a"),
     "scheduled too rarely": (shop(conflicts=["Too rare."]), "schedule", State.DOUBTFUL, "Too rare.", ""),
+    "another database in the environment": (
+        shop(other_environment=("MYSQL_DATABASE says blog.", "Set it back.")), "environment", State.BAD,
+        "MYSQL_DATABASE says blog.", "Set it back.",
+    ),
+    "a host name of which nobody said whose it is": (
+        shop(undecided=["3 snapshots of shop are of the host old."]), "undecided", State.DOUBTFUL,
+        "of the host old", "",
+    ),
     "nobody watches": (
         replace(WELL, channels=0), "nobody_watches", State.DOUBTFUL, "Nobody watches", "NOTIFY_URLS",
     ),
@@ -230,6 +238,13 @@ def test_causes_come_before_what_follows_from_them() -> None:
     keys = [each.key for each in verdict.overall(night).findings]
 
     assert keys == ["worker", "backup_age", "gate", "backup_failed", "nobody_watches"]
+
+
+def test_a_note_makes_nothing_worse() -> None:
+    found = verdict.overall(shop(overruled=["BACKUP_CRON says 0 4 * * *, and the portal has 0 3 * * *."]))
+
+    assert (found.state, found.findings) == (State.GOOD, ())
+    assert [each["key"] for each in found.as_json()["notes"]] == ["overruled"]
 
 
 def test_as_json_it_names_each_database_and_repository() -> None:

@@ -26,6 +26,8 @@ class Command(VedettaCommand):
             self.say(f"{_MARKS[finding.state]:>4}  {finding.sentence}")
         if not overall.findings:
             self.say(overall.all_well)
+        for note in overall.notes:
+            self.say(f"note  {note.sentence}")
         told = overall.as_json()
         if overall.state == State.BAD:
             raise RunEnded(FAILED, {"status": "failed", "error": overall.findings[0].sentence, **told})
