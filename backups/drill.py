@@ -24,7 +24,6 @@ from backups.errors import Problem, Refused
 from backups.nginx_lines import Line, suspects
 from sentinel import heartbeat
 
-HEADER = "X-Vedetta-Drill"
 CLOSED_PAGE = b"Service unavailable: backup status not OK"
 # Three of them are over before the drill is.
 ANSWER_SECONDS = 10.0
@@ -269,7 +268,7 @@ def _asked(connection: http.client.HTTPConnection, parts: SplitResult, word: str
     target = f"{parts.path or '/'}{f'?{parts.query}' if parts.query else ''}"
     headers = {"User-Agent": "Vedetta", "Connection": "close", "Cache-Control": "no-cache"}
     if word:
-        headers[HEADER] = word
+        headers[heartbeat.DRILL_HEADER] = word
     try:
         with closing(connection):
             connection.request("GET", target, headers=headers)

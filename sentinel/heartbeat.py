@@ -49,6 +49,7 @@ _ISO = re.compile(
     rb"(?:Z|[+-][0-9]{2}:?[0-9]{2})"
 )
 _EPOCH = re.compile(rb"[0-9]{1,10}")
+DRILL_HEADER = "X-Vedetta-Drill"
 # As deploy/nginx lets it through to the gate.
 _DRILL_WORD = re.compile(r"[0-9a-f]{32}")
 

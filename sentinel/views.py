@@ -26,7 +26,6 @@ logger = logging.getLogger(__name__)
 
 View = Callable[..., HttpResponse]
 ALLOWED_METHODS = "GET, HEAD"
-DRILL_HEADER = "X-Vedetta-Drill"
 
 
 def fails_closed(view: View) -> View:
@@ -75,7 +74,7 @@ def answer(database: str | None = None, drill: str = "") -> tuple[str, int, dict
 @fails_closed
 def ok(request: HttpRequest, database: str | None = None) -> HttpResponse:
     """200 or 503 and one word, for all databases that gate or for the one named."""
-    return plain(*answer(database, request.headers.get(DRILL_HEADER, "")))
+    return plain(*answer(database, request.headers.get(heartbeat.DRILL_HEADER, "")))
 
 
 @fails_closed

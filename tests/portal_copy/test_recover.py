@@ -322,7 +322,7 @@ def with_migrations(content: bytes, **names: str) -> bytes:
 
 
 # Fields that came with those migrations and later ones.
-LATER = {"definitions_left", "tables_after", "restic_id", "hosts"}
+LATER = {"definitions_left", "tables_after", "restic_id", "hosts", "verdict"}
 
 
 def _before_suspicions(lines: Iterable[bytes]) -> Iterator[bytes]:

@@ -201,7 +201,9 @@ AWAY: dict[str, dict[str, object]] = {
 }
 
 
-@pytest.mark.parametrize("away", AWAY)
+@pytest.mark.parametrize(
+    "away", ["server", *(pytest.param(each, marks=pytest.mark.soak) for each in ("name", "user"))]
+)
 def test_a_schedule_that_fires_while_something_is_away_leaves_a_failed_run_and_one_alert(
     away: str, mariadb_shop: Shop, make_database: MakeDatabase, receiver: Receiver
 ) -> None:
