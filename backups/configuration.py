@@ -15,6 +15,7 @@ from django.db import transaction
 from django.db.models import QuerySet
 
 from backups import environment, status_files
+from backups.environment import FirstRow
 from backups.errors import Problem
 from backups.models import Database, Repository
 from backups.schedules import schedules_sync
@@ -41,14 +42,6 @@ ROLES: dict[str, tuple[str, ...]] = {
 
 # What `bootstrap --moved` and `--new` can be said of.
 DATABASE, REPOSITORY, HOST = "database", "repository", "host"
-# What the environment decides of the first rows, whatever the portal has.
-_DECIDED = {
-    Database: {
-        "host": "MYSQL_HOST", "port": "MYSQL_PORT", "user": "MYSQL_USER", "database": "MYSQL_DATABASE",
-        "ssl_mode": "MYSQL_SSL_MODE", "ssl_ca": "MYSQL_SSL_CA",
-    },
-    Repository: {"url": "RESTIC_REPOSITORY", "check_interval": "BACKUP_CHECK_INTERVAL"},
-}  # fmt: skip
 
 
 def from_environment(
@@ -82,7 +75,7 @@ def from_environment(
         first = Database.objects.filter(is_primary=True).select_related("repository").first()
         if first is None:
             return _database(Database(is_primary=True), _repository_at_its_url())
-        before: list[Database | Repository] = [*Database.objects.all(), *Repository.objects.all()]
+        before: list[FirstRow] = [*Database.objects.all(), *Repository.objects.all()]
         if is_replaced:
             first.repository = _repository(_new_repository())
             first.save(update_fields=["repository"])
@@ -92,18 +85,21 @@ def from_environment(
     return followed
 
 
-def decided_words(model: type[Database | Repository]) -> str:
+def decided_words(model: type[FirstRow]) -> str:
     """What a person who is about to change a first row in the portal has to know."""
-    names = ", ".join(_DECIDED[model].values())
+    names = ", ".join(_decided(model))
     return (
         f"The environment decides here ({names}): what is set otherwise is set back, or asked about, at the "
         "next start of the set-up."
     )
 
 
-def _changes(
-    before: Collection[Database | Repository], after: Collection[Database | Repository]
-) -> list[str]:
+def _decided(model: type[FirstRow]) -> dict[str, str]:
+    """What the environment decides of the first rows, whatever the portal has: fields by variable."""
+    return environment.ASKED_ABOUT[model] | environment.TAKEN_OVER[model]
+
+
+def _changes(before: Collection[FirstRow], after: Collection[FirstRow]) -> list[str]:
     """In which the environment's value took the place of the portal's, a sentence each."""
     found = []
     for now in after:
@@ -112,7 +108,7 @@ def _changes(
                 found += [
                     f"The portal had {getattr(was, field)} for {now}; {name} decides, so it is "
                     f"{getattr(now, field)} now."
-                    for field, name in _DECIDED[type(now)].items()
+                    for name, field in _decided(type(now)).items()
                     if getattr(was, field) != getattr(now, field)
                 ]
     return found

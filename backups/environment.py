@@ -13,11 +13,18 @@ from django.conf import settings
 
 from backups import series
 from backups.errors import Problem
-from backups.models import Database
+from backups.models import Database, Repository
 
-# What bootstrap takes over into the first rows each time.
-_OF_DATABASE = {"MYSQL_USER": "user", "MYSQL_SSL_MODE": "ssl_mode", "MYSQL_SSL_CA": "ssl_ca"}
-_OF_REPOSITORY = {"BACKUP_CHECK_INTERVAL": "check_interval"}
+FirstRow = Database | Repository
+# Of the first rows: what bootstrap asks about where it changed, and what it takes over each time.
+ASKED_ABOUT: dict[type[FirstRow], dict[str, str]] = {
+    Database: {"MYSQL_HOST": "host", "MYSQL_PORT": "port", "MYSQL_DATABASE": "database"},
+    Repository: {"RESTIC_REPOSITORY": "url"},
+}
+TAKEN_OVER: dict[type[FirstRow], dict[str, str]] = {
+    Database: {"MYSQL_USER": "user", "MYSQL_SSL_MODE": "ssl_mode", "MYSQL_SSL_CA": "ssl_ca"},
+    Repository: {"BACKUP_CHECK_INTERVAL": "check_interval"},
+}
 # What it takes into a new row alone: later it is changed in the portal.
 _AT_FIRST = {
     "BACKUP_CRON": "backup_cron",
@@ -45,12 +52,14 @@ class Differences:
 def differences(databases: Sequence[Database]) -> dict[int, Differences]:
     """Of each database by its key, in a few queries for all of them."""
     undecided = series.words(databases)
-    return {
-        each.pk: Differences(
-            disagreement(each), [*_not_taken_over(each), *undecided[each.pk]], overruled(each)
-        )
-        for each in databases
-    }
+    return {each.pk: _differences(each, undecided[each.pk]) for each in databases}
+
+
+def _differences(database: Database, undecided: Sequence[str]) -> Differences:
+    serious = disagreement(database)
+    # Which of the two databases a value would be taken over for is not known then.
+    not_taken_over = [] if serious else _not_taken_over(database)
+    return Differences(serious, [*not_taken_over, *undecided], overruled(database))
 
 
 def notices(database: Database) -> list[str]:
@@ -66,10 +75,11 @@ def warnings(database: Database) -> list[str]:
 
 def _not_taken_over(database: Database) -> Iterator[str]:
     # With no user the environment is silent.
-    if not database.is_primary or not settings.MYSQL_USER or disagreement(database) is not None:
+    if not database.is_primary or not settings.MYSQL_USER:
         return
-    for row, names in ((database, _OF_DATABASE), (database.repository, _OF_REPOSITORY)):
-        for name, field in names.items():
+    rows: tuple[FirstRow, ...] = (database, database.repository)
+    for row in rows:
+        for name, field in TAKEN_OVER[type(row)].items():
             said, known = getattr(settings, name), getattr(row, field)
             if said != known:
                 yield (
