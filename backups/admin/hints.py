@@ -6,6 +6,7 @@ from typing import Any
 
 from cron_descriptor import FormatException, MissingFieldException, Options, WrongArgumentException
 from cron_descriptor import get_description as describe
+from django.conf import settings
 from django.core.exceptions import PermissionDenied, ValidationError
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import get_object_or_404, render
@@ -139,6 +140,7 @@ def retention_view(request: HttpRequest, pk: int) -> HttpResponse:
         "kept": [(humane.when(time), ", ".join(rules)) for time, rules in kept.items()],
         "is_empty_policy": not any(counts.values()),
         "waits": bool(suspicions.waiting(database)),
+        "keeps_all": settings.BACKUP_KEEP_ALL,
     }
     return render(request, "backups/hint_retention.html", context)
 

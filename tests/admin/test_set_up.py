@@ -108,14 +108,17 @@ def test_hints_are_for_who_may_edit(database: Database, login: Login, role: str)
         assert client.get(url).status_code == 403
 
 
-def test_the_retention_is_tried_on_what_is_there(past: History, login: Login) -> None:
+def test_the_retention_is_tried_on_what_is_there(past: History, login: Login, settings: Settings) -> None:
     url = reverse("admin:backups_database_hint_retention", args=[past.databases[0].pk])
     rules = {"keep_daily": "3", "keep_weekly": "0", "keep_monthly": "0"}
-    text = login("Administrator").get(url, rules).content.decode()
+    client = login("Administrator")
+    text = client.get(url, rules).content.decode()
     there = past.databases[0].snapshots.filter(forgotten_at=None).count()
     assert f"Of the {there} snapshots" in text
     # A count that is left over keeps the oldest; three days used it up.
     assert f"3 would stay and {there - 3} would go" in text
+    settings.BACKUP_KEEP_ALL = True
+    assert "Nothing goes" in client.get(url, rules).content.decode()
 
 
 @pytest.mark.parametrize("wrong", ["", "x", "-1"])
