@@ -7,7 +7,7 @@ import shutil
 import subprocess
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import replace
 from pathlib import Path
 
@@ -162,16 +162,42 @@ def test_s3_is_told_by_its_answer_and_at_once(
     assert time.monotonic() - began < restic.PROBE_DEADLINE_SECONDS
 
 
+def stored(access: restic.Access) -> None:
+    """What a backup does with a repository."""
+    args = restic.backup_args(path="/x", host="h", tags=[], command=["echo", "x"])
+    restic.probed_call(
+        access, args, doing="storing", on_stdout=print, on_stderr=print, tick=lambda: None, pass_fds=[]
+    )
+
+
 def test_a_backup_is_told_why_it_was_refused(s3: FaultyS3, restic_path: Path, tmp_path: Path) -> None:
     given = {"AWS_ACCESS_KEY_ID": "k", "AWS_SECRET_ACCESS_KEY": "s", "AWS_DEFAULT_REGION": "eu-1"}
     access = restic.Access(str(restic_path), f"s3:{s3.url}/bucket", "p", given, str(tmp_path))
     skewed = refuse(403, "RequestTimeTooSkewed", "The difference between the request time and the server's")
-    args = restic.backup_args(path="/x", host="h", tags=[], command=["echo", "x"])
 
     with s3.failing(Fault(skewed)), pytest.raises(restic.ResticError, match="The clocks of this machine"):
-        restic.probed_call(
-            access, args, doing="storing", on_stdout=print, on_stderr=print, tick=lambda: None, pass_fds=[]
-        )
+        stored(access)
+
+
+@pytest.mark.parametrize("region", ["", "eu-1"])
+@pytest.mark.parametrize("ask", [restic.probe, stored])
+def test_a_bucket_that_is_gone_is_told_with_what_lay_there(
+    s3: FaultyS3, restic_path: Path, tmp_path: Path, ask: Callable[[restic.Access], object], region: str
+) -> None:
+    given = {"AWS_ACCESS_KEY_ID": "k", "AWS_SECRET_ACCESS_KEY": "s", "AWS_DEFAULT_REGION": region}
+    names = restic.Names(name="main", known="main with 2 snapshots", known_id="a" * 64)
+    access = restic.Access(
+        str(restic_path), f"s3:{s3.url}/bucket", "p", {name: value for name, value in given.items() if value},
+        str(tmp_path), names=names,
+    )  # fmt: skip
+    gone = refuse(404, "NoSuchBucket", "The specified bucket does not exist")
+
+    with s3.failing(Fault(gone)), pytest.raises(restic.NoBucket) as missing:
+        ask(access)
+
+    assert "has no bucket" in missing.value.what
+    assert missing.value.what.endswith("where the portal knows main with 2 snapshots.")
+    assert "No other one was made in its place" in missing.value.do
 
 
 # ---------------------------------------------------------------- REST
