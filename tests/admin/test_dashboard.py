@@ -53,6 +53,22 @@ def test_it_says_that_we_could_restore(past: History, login: Login, settings: Se
     assert "61 %" in text
 
 
+def test_what_the_environment_says_otherwise_is_told_by_how_much_it_matters(
+    past: History, login: Login, settings: Settings
+) -> None:
+    settings.PING_URL, settings.BACKUP_KEEP_DAILY = "https://example.com/ping", 99
+    client = login("Viewer")
+    text = page(client)
+    assert "Yes, proved" in text
+    assert re.search(r'v-notice v-info"[^>]*>\s*BACKUP_KEEP_DAILY says 99', text)
+    settings.RESTIC_REPOSITORY = "/elsewhere"
+    text = page(client)
+    assert '<p class="v-hero">No</p>' in text
+    assert "RESTIC_REPOSITORY says /elsewhere" in text
+    assert "Not safe" in text
+    assert "RESTIC_REPOSITORY says /elsewhere" in client.get("/admin/gate/").content.decode()
+
+
 def test_a_database_without_a_backup_is_not_safe(past: History, login: Login) -> None:
     Database.objects.create(name="fresh", database="fresh", host="db", user="u", repository=past.repository)
     text = page(login("Viewer"))
