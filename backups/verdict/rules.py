@@ -168,7 +168,7 @@ def _closing(facts: Facts) -> str:
 
 
 def environment(facts: Facts) -> Found:
-    """Another database or repository is meant than the one that is backed up: no heartbeat says otherwise."""
+    """Another database or repository is meant than the one that is backed up."""
     for each in facts.databases:
         if each.other_environment is not None:
             what, do = each.other_environment
