@@ -55,8 +55,11 @@ def snapshots_args(*ids: str) -> tuple[str, ...]:
 
 
 def dump_args(snapshot_id: str, path: str) -> tuple[str, ...]:
-    """Write the file at `path` of a snapshot to standard output."""
-    return ("dump", "--retry-lock", _RETRY_LOCK, "--", snapshot_id, path)
+    """Write the file at `path` of a snapshot to standard output, and nothing else.
+
+    Unless it is quiet, restic says there that it waits for a lock, which would be taken for the dump.
+    """
+    return ("dump", "--quiet", "--retry-lock", _RETRY_LOCK, "--", snapshot_id, path)
 
 
 def forget_dry_run_args(

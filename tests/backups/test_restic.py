@@ -56,7 +56,7 @@ lines = messages | json_values.map(json.dumps) | st.text() | st.just("{" * 5000)
         ),
         (restic.snapshots_args(), "snapshots --json --no-lock --"),
         (restic.snapshots_args("abc"), "snapshots --json --no-lock -- abc"),
-        (restic.dump_args("abc", "/mysql/shop.sql"), "dump --retry-lock 20s -- abc /mysql/shop.sql"),
+        (restic.dump_args("abc", "/mysql/shop.sql"), "dump --quiet --retry-lock 20s -- abc /mysql/shop.sql"),
         (
             restic.forget_dry_run_args(selection=TAGGED, keep_daily=7, keep_weekly=0, keep_monthly=6),
             f"{DRY_RUN} --group-by host,tags --tag t --keep-daily 7 --keep-monthly 6",

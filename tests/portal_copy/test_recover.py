@@ -7,7 +7,7 @@ import json
 import os
 import shlex
 import subprocess
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 
 import pytest
@@ -309,7 +309,7 @@ def with_migrations(content: bytes, **names: str) -> bytes:
     """The copy as a Vedetta of other migrations would have made it."""
     header, *lines, end = content.splitlines(keepends=True)
     if "backups" in names and names["backups"] < "0006":
-        lines = [_before_suspicions(line) for line in lines if b"backups.suspicion" not in line.lower()]
+        lines = list(_before_suspicions(line for line in lines if b"backups.suspicion" not in line.lower()))
     told = json.loads(header)
     told["migrations"] = [[app, names.get(app, name)] for app, name in told["migrations"]]
     whole = b"".join([json.dumps(told).encode() + b"\n", *lines])
@@ -317,13 +317,21 @@ def with_migrations(content: bytes, **names: str) -> bytes:
     return whole + json.dumps(ending).encode() + b"\n"
 
 
-def _before_suspicions(line: bytes) -> bytes:
-    """The line without the fields that came with them; there are no rows of restores to cut."""
-    told = json.loads(line)
-    if not isinstance(told, dict):
-        return line
-    told["fields"] = [name for name in told["fields"] if name not in ("definitions_left", "tables_after")]
-    return json.dumps(told).encode() + b"\n"
+# Fields that came with those migrations and later ones.
+LATER = {"definitions_left", "tables_after", "verdict"}
+
+
+def _before_suspicions(lines: Iterable[bytes]) -> Iterator[bytes]:
+    """The lines without the fields that came since, and their values."""
+    kept: list[int] = []
+    for line in lines:
+        told = json.loads(line)
+        if isinstance(told, dict):
+            kept = [at for at, name in enumerate(told["fields"]) if name not in LATER]
+            told["fields"] = [told["fields"][at] for at in kept]
+        else:
+            told = [told[at] for at in kept]
+        yield json.dumps(told).encode() + b"\n"
 
 
 def changed(content: bytes) -> bytes:
