@@ -441,7 +441,7 @@ def made_at(connection: Any, database: str, table: str) -> datetime | None:
 
 def definitions_digested(connection: Any, database: str) -> dict[tuple[str, str], str]:
     """All that has no rows of a database, each with a digest of its text, as far as we may see it."""
-    texts = {
+    digested = {
         (str(kind).lower(), str(name)): str(digest)
         for table, by, columns, texts in (_VIEW_TEXTS, _ROUTINE_TEXTS, _TRIGGER_TEXTS, _EVENT_TEXTS)
         for kind, name, digest in rows_of(
@@ -452,8 +452,8 @@ def definitions_digested(connection: Any, database: str) -> dict[tuple[str, str]
         connection, database, "PARAMETERS", _PARAMETERS, by="SPECIFIC_SCHEMA", condition=_EACH_ROUTINE_APART
     ):
         routine = str(kind).lower(), str(name)
-        texts[routine] = f"{texts.get(routine)} {count} {digest}"
-    return texts
+        digested[routine] = f"{digested.get(routine)} {count} {digest}"
+    return digested
 
 
 _VIEW_TEXTS = (
