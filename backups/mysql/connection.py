@@ -29,7 +29,13 @@ _ON_LIBMARIADB = version_number(MySQLdb.get_client_info()) < (5,)
 
 
 class Connection(MySQLdb.connections.Connection):
-    """The driver's, which reads a greeting of any bytes."""
+    """The driver's, which reads a greeting of any bytes and begins in the database that is named."""
+
+    def __init__(self, **options: Any) -> None:
+        super().__init__(**options)
+        # Whatever init_connect has chosen meanwhile: everything that is not qualified would go there.
+        if database := options.get("database"):
+            self.select_db(database)
 
     def get_server_info(self) -> str:
         """What the server calls itself in its greeting, as far as a version may go."""

@@ -61,6 +61,8 @@ BEGIN_LOADING: Mapping[str, str] = {
     "explicit_defaults_for_timestamp": "1",
     "enforce_storage_engine": "NULL",
     "innodb_compression_default": "0",
+    # Any other one is told by a table's definition.
+    "innodb_default_encryption_key_id": "1",
     # As INSTANT it would refuse to make most keys.
     "alter_algorithm": "'DEFAULT'",
     "sql_if_exists": "0",
@@ -73,6 +75,7 @@ CHANGES_TABLES = frozenset(
         "explicit_defaults_for_timestamp",
         "enforce_storage_engine",
         "innodb_compression_default",
+        "innodb_default_encryption_key_id",
     }
 )
 OF_PRIMARY_KEYS = frozenset({"sql_require_primary_key", "sql_generate_invisible_primary_key"})

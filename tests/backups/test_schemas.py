@@ -65,8 +65,10 @@ def test_all_that_is_told_is_its_own(db_server: DatabaseServer, neighbours: list
         assert sorted(mysql.definitions_changed_at(connection, name)) == INVENTORY["table"]
         assert mysql.tables_without_primary_key(connection, name) == ["loose_0"]
         assert sorted(mysql.definitions_digested(connection, name)) == [
+            ("event", "event_0"),
             ("function", "function_0"),
             ("procedure", "procedure_0"),
+            ("trigger", "trigger_0"),
             ("view", "view_0"),
         ]
         assert made_at(connection, name, "child_0") is not None

@@ -102,14 +102,19 @@ def dump_of(server: DatabaseServer, name: str, *options: str) -> bytes:
 def content(server: DatabaseServer, name: str) -> list[bytes]:
     """What a database holds: its dump without comments and without its own name.
 
-    MySQL adds the character set to a collation that was stated once it has read its own dump.
+    MySQL adds the character set to a collation that was stated once it has read its own dump, and
+    drops a semicolon that it had kept behind a body.
     """
     told = dump_of(server, name).replace(quoted(name).encode(), NAME_IN_DUMP)
     lines = [line for line in told.splitlines() if line.strip()]
     lines = [line for line in lines if not line.startswith((b"--", b"/*M!999999", b"/*!999999"))]
     if server.flavour == "mysql":
         lines = [re.sub(rb" CHARACTER SET \w+ COLLATE ", b" COLLATE ", line) for line in lines]
+        lines = [_KEPT_SEMICOLON.sub(b"", line) for line in lines]
     return lines
+
+
+_KEPT_SEMICOLON = re.compile(rb";(?= ;;\Z)")
 
 
 def with_events_disabled(lines: list[bytes]) -> list[bytes]:

@@ -39,7 +39,7 @@ def test_twenty_times_in_a_row_while_definitions_change_beside(
     shop = make_awkward(db_server, "awk `ward` in_a%row")
     database = make_database(with_least(shop, "dump", "verify", "restore"), name="awkward")
     was = content(db_server, shop.name)
-    copy = f"{shop.name}_copy"
+    copy = f"{shop.name}__copy"
 
     for time in range(TIMES):
         with definitions_changing(shop):

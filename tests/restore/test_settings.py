@@ -252,6 +252,7 @@ OF_MARIADB: dict[str, dict[str, str]] = {
     "idle": {"idle_transaction_timeout": "1", "idle_readonly_transaction_timeout": "1"},
     "instant": {"alter_algorithm": "'INSTANT'"},
     "compressed": {"innodb_compression_default": "1"},
+    "encryption key": {"innodb_default_encryption_key_id": "2"},
     "old": {"old_mode": "'NO_PROGRESS_INFO,ZERO_DATE_TIME_CAST'"},
     "oracle": {"sql_mode": "'ORACLE'"},
     "no options": {"sql_mode": "'NO_TABLE_OPTIONS,NO_KEY_OPTIONS,NO_FIELD_OPTIONS'"},
