@@ -124,7 +124,13 @@ def test_a_portal_that_was_begun_again_does_not_take_it_back(
     assert Alert.objects.get(subject="Worker").state == AlertState.TROUBLE
 
 
-@pytest.mark.parametrize("apart", [timedelta(minutes=10), -timedelta(minutes=10)], ids=["behind", "ahead"])
+@pytest.mark.parametrize(
+    "apart",
+    [
+        pytest.param(timedelta(minutes=10), id="behind"),
+        pytest.param(-timedelta(minutes=10), id="ahead", marks=pytest.mark.soak),
+    ],
+)
 def test_a_worker_whose_clock_is_ten_minutes_off_is_heard(
     past: History, receiver: Receiver, wait: Wait, apart: timedelta
 ) -> None:
