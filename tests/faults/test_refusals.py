@@ -362,10 +362,8 @@ def as_other(portal: Portal, *args: str) -> Ran:
 LOOKING = ["repository check", "repository repair-index", "verify", "snapshots"]
 
 
-@pytest.mark.parametrize(
-    ("commands", "afterwards"),
-    [([], "backup"), pytest.param(LOOKING, "verify", marks=pytest.mark.soak)],
-)
+@pytest.mark.soak
+@pytest.mark.parametrize(("commands", "afterwards"), [([], "backup"), (LOOKING, "verify")])
 def test_after_a_run_as_root(mariadb_portal: Portal, commands: list[str], afterwards: str) -> None:
     """Its snapshot, index and packs can be read by root alone."""
     portal = mariadb_portal
