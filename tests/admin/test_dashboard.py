@@ -136,7 +136,8 @@ def test_a_day_without_any_run_is_missed_where_its_schedule_asked_for_one(
     past: History, login: Login
 ) -> None:
     database = past.databases[0]
-    start = timezone.localtime().replace(hour=0, minute=0, second=0, microsecond=0) - timedelta(days=3)
+    midnight = timezone.localtime(timezone.now()).replace(hour=0, minute=0, second=0, microsecond=0)
+    start = midnight - timedelta(days=3)
     of_the_day = Run.objects.filter(
         database=database, queued_at__gte=start, queued_at__lt=start + timedelta(days=1)
     )
