@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from datetime import datetime
 from pathlib import Path
+from shutil import disk_usage
 
 from django.db import DatabaseError, connection
 from django.db.migrations.executor import MigrationExecutor
@@ -12,6 +13,8 @@ from backups.portal_copy import damage_of
 
 # Databases once seen to be up to date stay so; looking again would read all migrations each time.
 _up_to_date: set[str] = set()
+# Bytes; a run's rows and SQLite's journal of them take less.
+_LEAST_ROOM = 1 << 20
 # SQLite's own words for a file that is broken, or none of its own.
 _DAMAGED = ("malformed", "not a database")
 _SAFE = "Backups in the repository and the gate do not depend on it."
@@ -40,6 +43,17 @@ def database_problem(*, thoroughly: bool = False) -> str:
         )
     _up_to_date.add(name)
     return ""
+
+
+def room_problem() -> str:
+    """What is wrong where SQLite's disk is full: it answers, and no run can be stored."""
+    path = Path(str(connection.settings_dict["NAME"]))
+    if connection.vendor != "sqlite" or not path.is_file() or disk_usage(path.parent).free >= _LEAST_ROOM:
+        return ""
+    return (
+        f"No space is left on the disk of the portal's database {path}, so no run can be stored. {_SAFE} "
+        "Free some space there; nothing needs to be started again."
+    )
 
 
 def reason(error: DatabaseError) -> str:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, date, datetime, timedelta
 from functools import lru_cache
 from itertools import islice, pairwise
 from zoneinfo import ZoneInfo
@@ -126,6 +126,17 @@ def next_times(cron: str, count: int, *, after: datetime | None = None) -> list[
     for every hour in both. In spring what is due in the hour left out is due right after it.
     """
     return list(islice(_times(cron, after or timezone.now()), count))
+
+
+def is_due_on(cron: str, day: date) -> bool:
+    """Whether a cron expression, which may be empty, names a time of this day, in TIME_ZONE."""
+    return bool(cron) and _is_due_on(cron, day)
+
+
+@lru_cache(maxsize=5000)
+def _is_due_on(cron: str, day: date) -> bool:
+    start = datetime.combine(day, datetime.min.time(), ZoneInfo(settings.TIME_ZONE))
+    return next_times(cron, 1, after=start - _SECOND)[0].date() == day
 
 
 def longest_gap(cron: str, *, after: datetime | None = None) -> timedelta:

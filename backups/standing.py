@@ -91,6 +91,7 @@ _SNAPSHOTS = ["newest_snapshot", "newest_proved"]
 def _databases(now: datetime) -> QuerySet[Database]:
     """All databases with the keys of their newest runs and snapshots, found through the indexes."""
     mine = Run.objects.filter(database=OuterRef("pk")).order_by("-finished_at")
+    oldest = mine.order_by("queued_at", "pk")
     backups, verifies = mine.filter(action=Action.BACKUP), mine.filter(action=Action.VERIFY)
     # One that a wrong clock put into the future would be young for as long.
     held = Snapshot.objects.trusted().filter(
@@ -109,6 +110,7 @@ def _databases(now: datetime) -> QuerySet[Database]:
             newest_snapshot=_first(held.order_by("-time")),
             newest_proved=_first(held.filter(verified_at__isnull=False).order_by("-time")),
             newest_proof=_first(proofs),
+            first_run_at=Subquery(oldest.values("queued_at")[:1]),
         )
     )
 

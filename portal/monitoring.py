@@ -14,7 +14,7 @@ from django.views.defaults import server_error as default_server_error
 from prometheus_client import CONTENT_TYPE_LATEST
 
 from backups import metrics as figures
-from backups.health import database_problem
+from backups.health import database_problem, room_problem
 from sentinel.gate import Word
 from sentinel.observe import verdict
 
@@ -37,8 +37,8 @@ def metrics(request: HttpRequest) -> HttpResponse:
 @require_safe
 @never_cache
 def healthz(_request: HttpRequest) -> HttpResponse:
-    """200 while the portal's database answers and is up to date, else 503 and why."""
-    problem = database_problem()
+    """200 while the portal's database answers, is up to date and can be written to, else 503 and why."""
+    problem = room_problem() or database_problem()
     return _plain(problem, 503) if problem else _plain("ok", 200)
 
 

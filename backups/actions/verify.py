@@ -164,6 +164,8 @@ NOT_THE_SNAPSHOTS_FAULT = (
     restic.WrongPassword,
     restic.NoRepository,
     restic.OtherRepository,
+    # What was forgotten, here or by somebody else, is no bad backup.
+    restic.SnapshotGone,
     restic.Killed,
     restic.Interrupted,
 )

@@ -45,6 +45,7 @@ class Day:
     colour: str
     title: str
     href: str
+    is_missed: bool = False
 
 
 @dataclass(frozen=True)
@@ -75,8 +76,10 @@ class Card:
     def strip_words(self) -> str:
         """The strip for who does not see it."""
         good = sum(day.colour == "success" for day in self.strip)
-        bad = sum(day.colour in {"warning", "danger"} for day in self.strip)
-        return f"The last {DAYS} days: {good} with good backups only, {bad} with failures"
+        missed = sum(day.is_missed for day in self.strip)
+        bad = sum(day.colour in {"warning", "danger"} for day in self.strip) - missed
+        told = f"The last {DAYS} days: {good} with good backups only, {bad} with failures"
+        return f"{told}, {missed} without the backup that was due" if missed else told
 
 
 Point = tuple[int, datetime, float]
@@ -220,9 +223,25 @@ def _strips(databases: Iterable[Database], recent: Iterable[Recent], now: dateti
     for run in recent:
         counts[run.database_id, timezone.localtime(run.queued_at).date()][run.status] += 1
     return {
-        database.pk: [_day(database, day, counts.get((database.pk, day), Counter())) for day in days]
+        database.pk: [
+            _day(
+                database,
+                day,
+                counts.get((database.pk, day), Counter()),
+                is_due=_was_set_up(database, day)
+                and day < days[-1]
+                and schedules.is_due_on(database.backup_cron, day),
+            )
+            for day in days
+        ]
         for database in databases
     }
+
+
+def _was_set_up(database: Any, day: date) -> bool:
+    """Whether this day came after that of its first run: nothing was due before."""
+    first = database.first_run_at
+    return first is not None and timezone.localtime(first).date() < day
 
 
 def _days(now: datetime) -> list[date]:
@@ -247,7 +266,7 @@ def _recent(databases: Sequence[Database], now: datetime) -> list[Recent]:
     return [Recent(*row) for row in rows]
 
 
-def _day(database: Database, day: date, counts: Mapping[str, int]) -> Day:
+def _day(database: Database, day: date, counts: Mapping[str, int], *, is_due: bool) -> Day:
     good = counts.get(Status.SUCCEEDED, 0)
     bad = sum(counts.get(status, 0) for status in (Status.FAILED, Status.LOST))
     cancelled = counts.get(Status.CANCELLED, 0)
@@ -257,6 +276,9 @@ def _day(database: Database, day: date, counts: Mapping[str, int]) -> Day:
         colour = "success"
     else:
         colour = "warning" if cancelled else "plain"
+    # Whatever kept the schedule from firing left no run that tells of it.
+    is_missed = is_due and not counts
+    nothing = "no backup, though the schedule asks for one" if is_missed else "no backup"
     told = [
         f"{count} {word}"
         for count, word in ((good, "good"), (bad, "failed"), (cancelled, "cancelled"))
@@ -266,7 +288,11 @@ def _day(database: Database, day: date, counts: Mapping[str, int]) -> Day:
         f"?database__id__exact={database.pk}&queued_at_from={day:%Y-%m-%d}&queued_at_to={day:%Y-%m-%d}"
     )
     return Day(
-        day, colour, f"{day:%a} {day.day} {day:%b}: {', '.join(told) or 'no backup'}", href if counts else ""
+        day,
+        "danger" if is_missed else colour,
+        f"{day:%a} {day.day} {day:%b}: {', '.join(told) or nothing}",
+        href if counts else "",
+        is_missed,
     )
 
 

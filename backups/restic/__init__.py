@@ -70,6 +70,7 @@ from backups.restic.problems import (
     RepositoryLocked,
     RepositoryUnreachable,
     ResticError,
+    SnapshotGone,
     UnreadableSnapshots,
     WrongPassword,
     complaint,

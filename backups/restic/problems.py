@@ -84,6 +84,10 @@ class UnreadableSnapshots(ResticError):
         )
 
 
+class SnapshotGone(ResticError):
+    """The repository has no such snapshot: forgotten by somebody else, or its file is lost."""
+
+
 class AlreadyInitialised(ResticError):
     """There is a repository already."""
 
@@ -159,7 +163,7 @@ def _error_from_words(lines: Sequence[str], access: Access, doing: str) -> Resti
             f"There is a repository at {access.url} already.", do="Nothing needs to be done."
         )
     if re.search(rf"failed to find snapshot: (?:.*(?:{_NO_SUCH_FILE})|no matching id found)", text):
-        return ResticError(
+        return SnapshotGone(
             f"The repository at {access.url} holds that snapshot no more ({doing}): {lines[-1].rstrip('.')}.",
             do="Run `manage.py snapshots`, which brings the list up to date, and choose another one.",
         )

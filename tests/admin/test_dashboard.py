@@ -132,6 +132,41 @@ def test_a_day_of_the_strip_leads_to_its_runs(past: History, login: Login) -> No
     assert f"/admin/backups/run/{run.pk}/change/" in client.get(html.unescape(link)).content.decode()
 
 
+def test_a_day_without_any_run_is_missed_where_its_schedule_asked_for_one(
+    past: History, login: Login
+) -> None:
+    database = past.databases[0]
+    midnight = timezone.localtime(timezone.now()).replace(hour=0, minute=0, second=0, microsecond=0)
+    start = midnight - timedelta(days=3)
+    of_the_day = Run.objects.filter(
+        database=database, queued_at__gte=start, queued_at__lt=start + timedelta(days=1)
+    )
+    of_the_day.update(queued_at=start - timedelta(hours=12))
+    told = f"{start:%a} {start.day} {start:%b}: no backup, though the schedule asks for one"
+
+    client = login("Viewer")
+
+    text = page(client)
+    assert text.count(told) == 1
+    assert "1 without the backup that was due" in text
+
+    database.backup_cron = f"0 3 * * {(start.isoweekday() + 1) % 7}"
+    database.save()
+    assert told not in page(client)
+
+
+def test_days_whose_snapshots_were_forgotten_stay_good(past: History, login: Login) -> None:
+    client = login("Viewer")
+
+    def strips() -> list[str]:
+        return re.findall(r"The last 30 days: [^\"]*", page(client))
+
+    before = strips()
+    Snapshot.objects.update(forgotten_at=timezone.now())
+    assert strips() == before
+    assert "0 with good" not in before[0]
+
+
 @pytest.mark.parametrize("text", ["soon", "0001-01-01", "9999-12-31", "<b>"])
 def test_a_text_that_is_no_day_limits_nothing(past: History, login: Login, text: str) -> None:
     response = login("Viewer").get("/admin/backups/run/", {"queued_at_from": text, "queued_at_to": text})

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, date, datetime, timedelta
 
 import pytest
 from django.utils import timezone
@@ -10,7 +10,7 @@ from django_q.models import Schedule
 from pytest_django.fixtures import Settings
 
 from backups.models import Database
-from backups.schedules import longest_gap, next_times, schedules_sync
+from backups.schedules import is_due_on, longest_gap, next_times, schedules_sync
 from tests.backups.test_services import add_database
 
 
@@ -157,3 +157,23 @@ def test_the_longest_gap_is_found_wherever_in_the_year_it_is(
     gap = longest_gap(cron, after=datetime.fromisoformat("2026-11-23T12:00+00:00"))
 
     assert gap == timedelta(hours=hours)
+
+
+@pytest.mark.parametrize(
+    ("cron", "day", "is_due"),
+    [
+        ("", date(2026, 11, 2), False),
+        ("0 3 * * *", date(2026, 11, 2), True),
+        ("0 0 * * *", date(2026, 11, 2), True),
+        ("59 23 * * *", date(2026, 11, 2), True),
+        ("0 3 * * 1", date(2026, 11, 2), True),
+        ("0 3 * * 1", date(2026, 11, 3), False),
+        ("0 3 1 * *", date(2026, 11, 2), False),
+        # The night in which that hour does not exist, and the one in which it comes twice.
+        ("30 2 * * *", date(2026, 3, 29), True),
+        ("30 2 * * *", date(2026, 10, 25), True),
+    ],
+)
+def test_the_days_that_an_expression_names(cron: str, day: date, is_due: bool, settings: Settings) -> None:
+    settings.TIME_ZONE = "Europe/Rome"
+    assert is_due_on(cron, day) == is_due

@@ -130,6 +130,8 @@ def test_disk_of_the_portals_database_full(portal: Portal, disk: Path) -> None:
         with full(disk):
             told(portal.backup(), "portal's", "database", "space")
             assert portal.heartbeat() == before
+            assert health(portal).startswith("503 No space is left on the disk of the portal's database")
+        assert health(portal) == "200 ok"
         next_backup_succeeds(portal)
 
 
@@ -161,6 +163,14 @@ def test_worker_outlives_a_full_disk_of_the_portals_database(portal: Portal, dis
             )
         )
         wait_until(lambda: portal.run(run)["status"] == "succeeded", "the worker to go on", 60)
+
+
+def health(portal: Portal) -> str:
+    """What `/healthz` answers."""
+    return portal.shell(
+        "from django.test import Client; answer = Client(SERVER_NAME='localhost').get('/healthz');"
+        "print(answer.status_code, answer.content.decode())"
+    )
 
 
 @contextmanager

@@ -18,6 +18,7 @@ from tests.nginx.gates import APPLICATION, Application, Gate, fastcgi, listening
 from tests.servers.processes import HOST, Server, answers_tcp, free_port
 
 PROJECT = Path(__file__).resolve().parents[2]
+FRAGMENTS = PROJECT / "deploy" / "nginx"
 CONFIGURATION = (Path(__file__).parent / "nginx.conf").read_text()
 SURROUNDINGS = sorted((Path(__file__).parent / "surroundings").glob("*.conf"))
 
@@ -52,7 +53,12 @@ def world(tmp_path_factory: pytest.TempPathFactory) -> Iterator[World]:
 
 
 @contextmanager
-def nginx(folder: Path, configuration: str, more: Mapping[str, int | str] | None = None) -> Iterator[World]:
+def nginx(
+    folder: Path,
+    configuration: str,
+    more: Mapping[str, int | str] | None = None,
+    fragments: Path = FRAGMENTS,
+) -> Iterator[World]:
     """An nginx with this configuration, with the places of the test and `more` of them, and what it asks."""
     folder.mkdir(exist_ok=True)
     folder.chmod(0o755)
@@ -74,8 +80,9 @@ def nginx(folder: Path, configuration: str, more: Mapping[str, int | str] | None
         _site(folder / "www")
         _certificate(folder)
         (folder / "mime.types").touch()
-        for path in (PROJECT / "deploy/nginx/vedetta-http.conf", PROJECT / "deploy/nginx/vedetta-gate.conf"):
-            (folder / path.name).write_text(_moved(path.read_text(), folder, ports))
+        for name in ("vedetta-http.conf", "vedetta-gate.conf"):
+            path = fragments / name
+            (folder / name).write_text(_moved(path.read_text(), folder, ports))
         (folder / "surroundings").mkdir()
         for path in SURROUNDINGS:
             text = _moved(path.read_text(), folder, ports)

@@ -12,7 +12,7 @@ import pytest
 
 from backups import mysql
 from backups.actions import tend
-from backups.choices import Action
+from backups.choices import Action, Health
 from backups.models import Run, Verification
 from tests.backups.conftest import MakeDatabase
 from tests.backups.worlds import Shop, make_shop, the_child
@@ -148,16 +148,6 @@ def test_broken_gzip(
     assert_unreadable(verify(database, stored(good, broken(dumped(good)))))
 
 
-def test_snapshot_that_is_gone(mariadb_least_shop: Shop, make_database: MakeDatabase) -> None:
-    database = make_database(mariadb_least_shop)
-    snapshot = back_up(database)
-    restic(database.repository, "forget", snapshot.snapshot_id)
-
-    run = verify(database, snapshot)
-
-    assert_unreadable(run, snapshot.snapshot_id[:8])
-
-
 def test_later_snapshot_is_good_again(mariadb_least_shop: Shop, make_database: MakeDatabase) -> None:
     """New data is stored anew, not deduplicated against what is damaged."""
     database = make_database(mariadb_least_shop)
@@ -244,6 +234,19 @@ def test_grant_in_the_sentence_is_the_one_that_was_missing(shop: Shop, make_data
 
     assert verdict(verify(database)).verdict == "identical"
     shop.server.execute("DROP DATABASE `per%cent__verify_``x```")
+
+
+def test_snapshot_that_somebody_else_forgot(mariadb_least_shop: Shop, make_database: MakeDatabase) -> None:
+    """It is no bad backup, and its repository no suspect."""
+    database = make_database(mariadb_least_shop)
+    snapshot = back_up(database)
+    restic(database.repository, "forget", snapshot.snapshot_id)
+
+    run = verify(database, snapshot)
+
+    assert_no_verdict(run, "holds that snapshot no more", "manage.py snapshots", snapshot.snapshot_id[:8])
+    database.repository.refresh_from_db()
+    assert database.repository.health != Health.SUSPECT
 
 
 def test_repository_that_is_away(mariadb_least_shop: Shop, make_database: MakeDatabase) -> None:
