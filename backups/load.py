@@ -307,13 +307,14 @@ def load(
         crew = Crew(server, hands[1:])
         loading.afterwards = lambda: crew.doing
         loading.has_changed = lambda: any(hand.has_run for hand in hands)
-        spread = Spread(
-            hands[0],
-            crew,
-            is_fresh=not mysql.tables(opened[0].driver, wish.database),
-            referenced=mysql.referenced_tables(opened[0].driver, wish.database),
-            make_sure=lambda: _refuse_cut_off(loading),
-        )
+        with mysql.translated(server, wish.database):
+            spread = Spread(
+                hands[0],
+                crew,
+                is_fresh=not mysql.tables(opened[0].driver, wish.database),
+                referenced=mysql.referenced_tables(opened[0].driver, wish.database),
+                make_sure=lambda: _refuse_cut_off(loading),
+            )
 
         def work() -> None:
             spread.send(ready)

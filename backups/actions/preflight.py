@@ -292,7 +292,8 @@ def _look_at_broken_views(connection: Any, database: str, found: Found) -> None:
 def _forbidden_tables(server: mysql.Server, database: str) -> Iterator[str]:
     """What could not be verified or restored here, because the server makes no such tables for us."""
     with mysql.loading_connections(server, database, 1) as (connection,):
-        keyless = mysql.tables_without_primary_key(connection.driver, database)
+        with mysql.translated(server, database):
+            keyless = mysql.tables_without_primary_key(connection.driver, database)
         for setting, way_out in connection.key_rules().items() if keyless else ():
             yield (
                 f"{server.user} could not verify or restore here what it backs up: the server's {setting} is "
