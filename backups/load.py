@@ -35,8 +35,8 @@ _CHUNK = 1 << 20
 _GZIP = 31  # zlib: expect a gzip header
 _GZIP_BEGINS = b"\x1f\x8b"
 _TAIL_BYTES = 256
-# Out of range, truncated, no character, no date or number, ignored because of its key; or nobody knows.
-_VALUE_CHANGED = (1062, 1264, 1265, 1292, 1366, 1406, mysql.UNREADABLE_REMARK)
+# Out of range, truncated, no character, no date or number, ignored because of its key.
+_VALUE_CHANGED = (1062, 1264, 1265, 1292, 1366, 1406)
 # Unknown, disabled or not allowed, and the default one taken instead.
 _NO_ENGINE = (1266, 1286)
 _OF_COLUMN = re.compile(r"for column (?:`[^`]*`\.`[^`]*`\.)?['`](.+?)['`] at row")

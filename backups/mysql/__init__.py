@@ -69,7 +69,6 @@ from backups.mysql.left_out import (
     without_rows,
 )
 from backups.mysql.loading import (
-    UNREADABLE_REMARK,
     LoadingConnection,
     break_off,
     loading_connections,

@@ -13,7 +13,7 @@ import MySQLdb
 from backups.mysql.connection import execute, fetch_all
 from backups.mysql.left_out import tables_without_rows, tables_without_rows_anywhere
 from backups.mysql.names import quote
-from backups.mysql.problems import MySQLProblem, UnknownDatabase
+from backups.mysql.problems import MySQLProblem, UnknownDatabase, text_of
 from backups.mysql.schemas import but_for, rows_of, spelling
 from backups.mysql.server import MARIADB, ServerInfo
 
@@ -230,7 +230,7 @@ def broken_views(connection: Any, database: str) -> list[BrokenView]:
             fetch_all(connection, f"SHOW FIELDS FROM {quote(name)}")
         except MySQLdb.Error as error:
             statement, charset, collation = _view_as_made(connection, database, name)
-            found.append(BrokenView(name, statement, charset, collation, str(error.args[-1])))
+            found.append(BrokenView(name, statement, charset, collation, text_of(error)))
     return found
 
 

@@ -12,7 +12,7 @@ from backups.mysql.connection import execute, fetch_all
 from backups.mysql.contents import inventory
 from backups.mysql.left_out import engines, is_dumped, rows_are_dumped, tables_without_rows
 from backups.mysql.names import quote
-from backups.mysql.problems import damaged_table, lost_at_table
+from backups.mysql.problems import damaged_table, lost_at_table, text_of
 from backups.mysql.schemas import but_for, rows_of
 from backups.mysql.server import Server
 
@@ -33,7 +33,7 @@ def refuse_unreadable(connection: Any, database: str) -> None:
         except MySQLdb.Error as error:
             if error.args[0] in _OTHERWISE_TOLD or table not in dumped_tables(connection, database):
                 continue
-            raise damaged_table(database, table, f"{error.args[-1]}, error {error.args[0]}") from error
+            raise damaged_table(database, table, f"{text_of(error)}, error {error.args[0]}") from error
 
 
 _OTHERWISE_TOLD = (ER.LOCK_WAIT_TIMEOUT, ER.TABLEACCESS_DENIED_ERROR, ER.DBACCESS_DENIED_ERROR)

@@ -10,6 +10,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 import MySQLdb
+from MySQLdb._mysql import result
 from MySQLdb.constants import ER
 
 from backups.mysql.connection import (
@@ -27,8 +28,6 @@ from backups.mysql.problems import MySQLProblem, NoMoreConnections, OfTheServer,
 from backups.mysql.server import Server
 from backups.mysql.session import BEGIN_ASKING, BEGIN_LOADING, CHANGES_TABLES, OF_PRIMARY_KEYS, to_change
 
-# In the place of a remark's number, where that cannot be read.
-UNREADABLE_REMARK = 0
 _DEADLOCK_TRIES = 20
 _COLLATIONS = ("character_set_connection", "collation_connection")
 # What a session begins with besides `BEGIN_LOADING` that is not the server's own default.
@@ -156,17 +155,18 @@ class LoadingConnection:
         if not self.driver.warning_count():
             return []
         self.driver.query(b"SHOW WARNINGS")
-        told = self.driver.store_result()
-        return [_next_remark(told) for _ in range(told.num_rows())]
+        # As bytes: the driver decodes by the session's character set, and Python knows no eucjpms or binary.
+        told = result(self.driver, 0, {})
+        return [_remark(*row) for row in told.fetch_row(0)]
 
 
-def _next_remark(told: Any) -> tuple[str, int, str]:
-    """Level, number and text; where it quotes names that are not in UTF-8, nobody can tell which it is."""
+def _remark(level: bytes, number: bytes, text: bytes) -> tuple[str, int, str]:
+    """Level, number and text; names in it may be in the character set of the statement."""
     try:
-        ((level, number, text),) = told.fetch_row(1)
+        words = text.decode()
     except UnicodeDecodeError:
-        return "", UNREADABLE_REMARK, "its remark is in another character set than UTF-8"
-    return str(level), int(number), str(text)
+        words = "its remark is in another character set than UTF-8"
+    return level.decode(), int(number), words
 
 
 def refuse_made_otherwise(server: Server, withheld: Collection[str], tables: Sequence[str]) -> None:
@@ -186,7 +186,8 @@ def _ways_out(driver: Any, withheld: Collection[str]) -> dict[str, str]:
     """For each setting that is withheld: what an administrator can do."""
     if not withheld:
         return {}
-    with suppress(MySQLdb.Error):
+    # A session in a character set of which Python knows nothing can be asked nothing.
+    with suppress(MySQLdb.Error, LookupError):
         return way_out(driver, withheld)
     return dict.fromkeys(withheld, "")
 

@@ -79,10 +79,21 @@ def translated(server: Server, database: str = "") -> Iterator[None]:
         raise problem_from(error, server, database) from error
 
 
+def text_of(error: Exception) -> str:
+    """What the server said; nothing where the driver could not decode it.
+
+    The driver leaves a hole in the exception's arguments then: https://github.com/PyMySQL/mysqlclient
+    decodes them as UTF-8 and keeps the null pointer. To look at it ends the process.
+    """
+    if repr(error.args).endswith("<NULL>)"):
+        return ""
+    return str(error.args[-1]) if error.args else str(error)
+
+
 def problem_from(error: Exception, server: Server, database: str = "") -> MySQLProblem:
     """What an error of the driver means, by its number."""
     code = error.args[0] if error.args and isinstance(error.args[0], int) else 0
-    text = str(error.args[1]) if len(error.args) > 1 else str(error)
+    text = text_of(error)
     return problem_from_number(code, text, server, database)
 
 
@@ -315,7 +326,7 @@ def load_problem(
     code = error.args[0] if error.args and isinstance(error.args[0], int) else 0
     # So the driver tells of an encrypted connection that was cut.
     code = CR.SERVER_LOST if code == CR.SSL_CONNECTION_ERROR else code
-    problem = _load_problem_from(code, str(error.args[-1]), server, database, withheld)
+    problem = _load_problem_from(code, text_of(error), server, database, withheld)
     beginning = " ".join(statement[:4096].decode(errors="replace").split())[:_BEGINNING]
     problem.what = f"{problem.what.rstrip('.')}, at the statement that begins with {beginning!r}."
     return problem

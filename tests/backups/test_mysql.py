@@ -329,35 +329,20 @@ def test_missing_database_is_the_one_that_the_server_names(
     assert told.value.do.startswith(do)
 
 
-class Remarks:
-    """The answer to SHOW WARNINGS, and its driver: a remark without a text cannot be read."""
+@pytest.mark.parametrize("charset", ["latin1", "sjis", "eucjpms", "binary"])
+def test_a_remark_has_its_number_in_any_character_set(db_server: DatabaseServer, charset: str) -> None:
+    """Python does not know all of them."""
+    with mysql.loading_connections(_root(db_server), "mysql", 1) as (connection,):
+        connection.run(f"SET character_set_client = {charset}, sql_mode = ''".encode())
+        connection.run(b"DROP TABLE IF EXISTS not_there")
 
-    def __init__(self, *rows: tuple[str, int, str]) -> None:
-        self._rows = list(rows)
-
-    def warning_count(self) -> int:
-        return len(self._rows)
-
-    def query(self, _statement: bytes) -> None: ...
-
-    def store_result(self) -> Remarks:
-        return self
-
-    def num_rows(self) -> int:
-        return len(self._rows)
-
-    def fetch_row(self, _count: int) -> tuple[tuple[str, int, str]]:
-        row = self._rows.pop(0)
-        if not row[2]:
-            raise UnicodeDecodeError("utf-8", b"\x83", 0, 1, "invalid start byte")
-        return (row,)
+        assert len(connection.noted()) == 1
+        assert 0 not in connection.noted()
 
 
-def test_a_remark_in_another_character_set_is_one_of_which_nobody_knows() -> None:
-    rows = [("Note", 1544, "over"), ("Warning", 1265, ""), ("Warning", 1264, "Out of range")]
-
-    def heard() -> mysql.LoadingConnection:
-        return mysql.LoadingConnection(Remarks(*rows), 0, 0, SERVER, "shop")
-
-    assert heard().noted() == {1544, mysql.UNREADABLE_REMARK, 1264}
-    assert [number for number, _ in heard().warnings()] == [mysql.UNREADABLE_REMARK, 1264]
+def test_an_error_in_another_character_set_ends_no_process(db_server: DatabaseServer) -> None:
+    """The driver keeps a null pointer for its text; what looks at that is ended by the system."""
+    with mysql.loading_connections(_root(db_server), "mysql", 1) as (connection,):
+        connection.run(b"SET NAMES latin1")
+        with pytest.raises(mysql.MySQLProblem, match="error 1146"), connection.translated(b"SELECT"):
+            connection.run(b"SELECT * FROM `not there \xfc`")
