@@ -1,4 +1,4 @@
-"""What a database holds besides tables, as statements: views, triggers, routines, events.
+"""What a database holds besides tables, as statements: views, triggers, libraries, routines, events.
 
 RENAME TABLE moves none of it, so a swap takes it down before and sets it up again after, one by
 one: what cannot be made does not stop what comes behind it.
@@ -28,7 +28,7 @@ _FRAME = frozenset({Kind.HEADER, Kind.EVENTS, Kind.ROUTINES})
 _DEFINED = frozenset(
     {
         Kind.VIEW, Kind.TRIGGER, Kind.EVENT, Kind.ROUTINE, Kind.PROCEDURE, Kind.FUNCTION, Kind.PACKAGE,
-        Kind.PACKAGE_BODY, "foreign key",
+        Kind.PACKAGE_BODY, Kind.LIBRARY, "foreign key",
     }
 )  # fmt: skip
 # To another database, for tables that stand in their place.
@@ -139,7 +139,7 @@ def apply(
         info = mysql.probe(connection)
         defaults = defaults or mysql.database_defaults(connection, database)
         tables = mysql.tables(connection, database)
-    pending = sorted(filter(only, wanted), key=lambda one: one.kind == Kind.EVENT)
+    pending = sorted(filter(only, wanted), key=_place_in_order)
     failed: list[tuple[Definition, Problem]] = []
     wish = Wish(database, source=source)
     with definers_at(server, info, database, tick) as hands:
@@ -161,6 +161,11 @@ def apply(
     for sentence in maker.told:
         say(sentence)
     return [_left(one, problem) for one, problem in failed]
+
+
+def _place_in_order(one: Definition) -> int:
+    """No routine is made before a library that it uses; events come last."""
+    return {Kind.LIBRARY: 0, Kind.EVENT: 2}.get(one.kind, 1)
 
 
 class _Maker:

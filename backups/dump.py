@@ -144,7 +144,7 @@ def dump(order: Order, out_fd: int, report: Report) -> dict[str, Any]:
         left_out = mysql.not_in_backup(connection, order.database)
         space_used = mysql.space_used(connection, order.database)
     left_out += [mysql.LeftOut(view.name, f"view: {view.why}; it was: {view.statement}") for view in broken]
-    digester = Digester()
+    digester = Digester(order.database)
     told = 0.0
     dump_program.widen(out_fd)
     flowed = time.monotonic()
@@ -184,6 +184,7 @@ def dump(order: Order, out_fd: int, report: Report) -> dict[str, Any]:
             collations=collations,
             definers=definers,
             views_of_others=digester.views_of_others(),
+            routines_of_others=digester.routines_of_others(),
             not_in_backup=[left._asdict() for left in left_out],
             space_used=space_used,
             server={"flavour": info.flavour, "version": info.version},

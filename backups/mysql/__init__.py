@@ -60,7 +60,6 @@ from backups.mysql.left_out import (
     LeftOut,
     engines,
     is_dumped,
-    libraries,
     not_in_backup,
     rows_are_dumped,
     tables_without_rows,

@@ -11,7 +11,7 @@ from typing import Any, NamedTuple
 import MySQLdb
 
 from backups.mysql.connection import execute, fetch_all
-from backups.mysql.left_out import tables_without_rows, tables_without_rows_anywhere
+from backups.mysql.left_out import libraries, tables_without_rows, tables_without_rows_anywhere
 from backups.mysql.names import quote
 from backups.mysql.problems import MySQLProblem, UnknownDatabase
 from backups.mysql.schemas import but_for, rows_of, spelling
@@ -63,6 +63,8 @@ def inventory(connection: Any, database: str) -> Inventory:
         for kind, name in rows_of(connection, database, table, f"{kind_column}, {name_column}", by=by):
             if kind in _KINDS:
                 found.setdefault(_KINDS[kind], []).append(str(name))
+    if held := libraries(connection, database):
+        found["library"] = held
     return {kind: sorted(names) for kind, names in found.items()}
 
 

@@ -1,0 +1,151 @@
+"""MySQL's libraries, and the routines that use them: wherever a database goes, each finds its own."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+
+import pytest
+
+from backups.choices import Action, RestoreMode, Verdict
+from backups.models import Database, Run
+from tests.backups.conftest import MakeDatabase
+from tests.backups.worlds import Shop
+from tests.restore.stories import (
+    again,
+    content,
+    drop_all,
+    failed,
+    make_restorable,
+    quoted,
+    replace,
+    restore,
+    succeeded,
+    undo,
+)
+from tests.servers import DatabaseServer
+from tests.verify.tools import verdict, verify
+
+BackUp = Callable[[Database], Run]
+# The library's name sorts behind those of its users, and its text looks like a dump's.
+USED = """
+CREATE TABLE goods (id INT PRIMARY KEY);
+INSERT INTO goods VALUES (1);
+CREATE LIBRARY `z``maths` LANGUAGE JAVASCRIPT AS $q$
+export function f(n) { return n + 1; } // USING (`z`)
+DROP LIBRARY IF EXISTS `none`;
+$q$;
+CREATE LIBRARY alone COMMENT 'used by none' LANGUAGE JAVASCRIPT AS 'export const it = ";;";';
+CREATE FUNCTION adds(n INT) RETURNS INT DETERMINISTIC NO SQL LANGUAGE JAVASCRIPT
+  USING (`z``maths` AS a, alone) COMMENT 'with' AS $$ return a.f(n); $$;
+CREATE PROCEDURE told() NO SQL LANGUAGE JAVASCRIPT USING (alone) AS $$ alone.it; $$;
+CREATE FUNCTION twice(n INT) RETURNS INT DETERMINISTIC NO SQL RETURN 2 * n;
+"""
+LATER = """
+INSERT INTO goods VALUES (2);
+DROP FUNCTION adds;
+DROP LIBRARY alone;
+CREATE LIBRARY later LANGUAGE JAVASCRIPT AS 'export function f(n) { return 9; }';
+CREATE FUNCTION adds(n INT) RETURNS INT DETERMINISTIC NO SQL LANGUAGE JAVASCRIPT USING (later AS a)
+  AS $$ return a.f(n); $$;
+DROP PROCEDURE told;
+"""
+
+
+@pytest.fixture
+def calculating(mysql_server: DatabaseServer) -> Iterator[Shop]:
+    """A database with libraries and routines that use them."""
+    shop = make_restorable(mysql_server, USED)
+    yield shop
+    drop_all(shop)
+
+
+def used(shop: Shop, name: str) -> set[tuple[str, str, str]]:
+    """Which routine of a database uses which library of which database."""
+    asked = "SELECT ROUTINE_NAME, LIBRARY_SCHEMA, LIBRARY_NAME FROM information_schema.ROUTINE_LIBRARIES"
+    return {
+        (str(a), str(b), str(c)) for a, b, c in shop.server.query(f"{asked} WHERE ROUTINE_SCHEMA = '{name}'")
+    }
+
+
+def test_replaced_undone_twice_and_in_place_all_is_as_it_was(
+    calculating: Shop, make_database: MakeDatabase, back_up: BackUp
+) -> None:
+    shop = calculating
+    database = make_database(shop)
+    was = content(shop.server, shop.name)
+    saved = back_up(database).snapshot
+    assert saved is not None
+    assert saved.manifest["inventory"]["library"] == ["alone", "z`maths"]
+    assert saved.manifest["routines_of_others"] == []
+    found = verdict(verify(database, saved))
+    assert found.verdict == Verdict.IDENTICAL, found.differences
+    shop.server.load(LATER, shop.name)
+    later = content(shop.server, shop.name)
+
+    replaced = replace(database, snapshot=saved)
+    assert content(shop.server, shop.name) == was
+    undone = succeeded(undo(replaced))
+    assert content(shop.server, shop.name) == later
+    succeeded(undo(undone))
+    assert content(shop.server, shop.name) == was
+
+    shop.server.load(LATER, shop.name)
+    succeeded(restore(database, RestoreMode.IN_PLACE, snapshot=saved, without_safety=True))
+    shop.execute("DROP LIBRARY later")  # what the snapshot does not know stays
+    assert content(shop.server, shop.name) == was
+    assert {of for _, of, _ in used(shop, shop.name)} == {shop.name}
+
+    shop.server.load(LATER, shop.name)
+    succeeded(restore(database, RestoreMode.REPLACE, snapshot=saved, tables=["goods"], without_safety=True))
+    assert shop.query("SELECT * FROM goods") == [(1,)]
+    assert ("adds", shop.name, "later") in used(shop, shop.name)
+
+
+def test_copy_uses_its_own_libraries_also_when_the_live_database_is_gone(
+    calculating: Shop, make_database: MakeDatabase, back_up: BackUp
+) -> None:
+    shop = calculating
+    database = make_database(shop)
+    was = content(shop.server, shop.name)
+    saved = back_up(database).snapshot
+    copy = f"{shop.name}__copy"
+
+    succeeded(restore(database, RestoreMode.NEW, snapshot=saved, target=copy))
+    assert content(shop.server, copy) == was
+    assert {of for _, of, _ in used(shop, copy)} == {copy}
+
+    shop.server.execute(f"DROP DATABASE {quoted(copy)}; DROP DATABASE {quoted(shop.name)}")
+    succeeded(restore(database, RestoreMode.NEW, snapshot=saved, target=copy))
+    assert content(shop.server, copy) == was
+    succeeded(restore(database, RestoreMode.NEW, snapshot=saved, target=shop.name))
+    assert content(shop.server, shop.name) == was
+
+
+def test_library_of_another_database_is_told_and_a_routine_without_it_is_named(
+    calculating: Shop, make_database: MakeDatabase, back_up: BackUp
+) -> None:
+    shop, other = calculating, f"{calculating.name}_other"
+    shop.server.create_database(other)
+    shop.server.load("CREATE LIBRARY far LANGUAGE JAVASCRIPT AS 'export const it = 1;'", other)
+    shop.server.load(
+        f"CREATE FUNCTION asks() RETURNS INT DETERMINISTIC NO SQL LANGUAGE JAVASCRIPT"
+        f" USING (alone, {other}.far) AS $$ return far.it; $$",
+        shop.name,
+    )
+    database = make_database(shop)
+    saved = back_up(database).snapshot
+    assert saved is not None
+    assert saved.manifest["routines_of_others"] == ["asks"]
+    assert verdict(verify(database, saved)).verdict == Verdict.IDENTICAL
+    was = content(shop.server, shop.name)
+
+    shop.server.execute(f"DROP DATABASE {other}")
+    copy = f"{shop.name}__copy"
+    run = restore(database, RestoreMode.NEW, snapshot=saved, target=copy)
+    assert "function asks could not be made" in failed(run)
+    assert {name for name, _, _ in used(shop, copy)} == {"adds", "told"}
+
+    shop.server.create_database(other)
+    shop.server.load("CREATE LIBRARY far LANGUAGE JAVASCRIPT AS 'export const it = 1;'", other)
+    succeeded(again(run, Action.DEFINE))
+    assert content(shop.server, copy) == was
