@@ -95,6 +95,10 @@ class Section:
         digest.update(without)
         self._loose = (size + len(without), digest)
 
+    def tells(self, text: bytes) -> bool:
+        """Whether a definition that is kept is made by this statement, but for how dump programs wrap it."""
+        return _UNWRAPPED.sub(b"", text) in _UNWRAPPED.sub(b"", self._definition)
+
     @property
     def is_empty(self) -> bool:
         """Whether it holds no statement."""
@@ -114,7 +118,7 @@ class Section:
             definition = _LAST_SEMICOLON.sub(b"", definition)
             size, digest = self._loose or (size, digest)
         if self.kind == Kind.EVENT and whatever_state:
-            definition = _EVENTS_END.sub(b"", _EVENT_STATE.sub(rb"\1", definition))
+            definition = _EVENTS_END.sub(b"", without_state(definition))
             definition = definition.replace(b" */;;\n", b" */;\n", 1)
         if self.kind == Kind.TRIGGER:
             definition = without_qualifiers(definition)
@@ -209,6 +213,8 @@ _EVENTS_END = re.compile(rb"DELIMITER ;\n/\*!\d+ SET TIME_ZONE= @save_time_zone 
 # As MySQL tells the libraries that a routine in another language uses: always with their database's name.
 _USING = b"    USING ("
 _LIBRARYS_DATABASE = re.compile(rb"(`(?:[^`]|``)*+`)(\.)?")
+# Dump programs put the parts of a statement into version comments and lines of their own.
+_UNWRAPPED = re.compile(rb"/\*!\d{5,6}|\*/|\s+")
 # The first name of a statement; none while it goes on in the next line.
 _IDENTIFIER = re.compile(rb"\A[^`]*(`(?:[^`]|``)*+`)")
 _CLIENT = re.compile(rb"SET character_set_client\s*=\s*(?:(\w+)|@)")
@@ -599,6 +605,11 @@ def databases_of_libraries(line: bytes) -> set[str]:
     return {_unquoted(found[1]) for found in _LIBRARYS_DATABASE.finditer(line) if found[2]}
 
 
+def without_state(event: bytes) -> bytes:
+    """An event's statement without its state, which the server itself changes when its time is over."""
+    return _EVENT_STATE.sub(rb"\1", event)
+
+
 def _quoted(name: str) -> bytes:
     return b"`" + name.replace("`", "``").encode(errors="surrogateescape") + b"`"
 
@@ -655,6 +666,12 @@ class Digester:
             for section in self._sections
             if not section.is_empty
         ]
+
+    def definitions_kept(self) -> dict[tuple[str, str], Section]:
+        """The definitions that are there as they came by, by kind and name: views, triggers, events."""
+        return {
+            (s.kind, s.name): s for s in self._sections if s.kind in (Kind.VIEW, Kind.TRIGGER, Kind.EVENT)
+        }
 
     def views_of_others(self) -> list[str]:
         """Views that read tables by their database's name, and go on reading them elsewhere.

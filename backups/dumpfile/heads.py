@@ -141,7 +141,7 @@ def _libraries(cursor: Cursor) -> list[Name]:
 
     In a body a join may look alike, but its columns stand alone: no server takes these with a qualifier.
     """
-    names = []
+    names: list[Name] = []
     try:
         while not (cursor.accept(b"LANGUAGE") and cursor.take() and cursor.accept(b"USING")):
             cursor.take()
