@@ -665,20 +665,26 @@ def as_counted_then(
 ) -> list[dict[str, Any]]:
     """The sections of a stream as the version counted them that wrote the manifest.
 
-    Older ones knew no libraries, and took them for the beginning of the first routine: of these
+    Older ones knew no libraries, and cut them and the routines behind them in other places: of these
     together the length alone can be compared.
     """
-    at = [number for number, section in enumerate(sections) if section["kind"] == Kind.LIBRARY]
-    known = any(section["kind"] == Kind.LIBRARY for section in manifest)
-    then = next((n for n, section in enumerate(manifest) if section["kind"] == Kind.ROUTINES), None)
-    if not at or known or then is None:
+    if any(section["kind"] == Kind.LIBRARY for section in manifest):
         return sections
-    end = at[-1] + 1
-    end += end < len(sections) and sections[end]["kind"] in ROUTINES
-    as_one = list(manifest[then : then + 2])
-    if sum(each["bytes"] for each in as_one) != sum(each["bytes"] for each in sections[at[0] : end]):
-        return sections
-    return [*sections[: at[0]], *as_one, *sections[end:]]
+    before, now, behind = _cut_out(sections, Kind.LIBRARY)
+    _, then, _ = _cut_out(manifest, Kind.ROUTINES)
+    is_as_long = sum(each["bytes"] for each in then) == sum(each["bytes"] for each in now)
+    return [*before, *then, *behind] if now and is_as_long else sections
+
+
+def _cut_out(
+    sections: Sequence[dict[str, Any]], first: str
+) -> tuple[list[dict[str, Any]], list[dict[str, Any]], list[dict[str, Any]]]:
+    """What is before the first section of a kind, it with the libraries and routines behind, and the rest."""
+    kinds = [section["kind"] for section in sections]
+    begin = end = kinds.index(first) if first in kinds else len(kinds)
+    while end < len(kinds) and kinds[end] in (first, Kind.LIBRARY, Kind.ROUTINE, *ROUTINES):
+        end += 1
+    return list(sections[:begin]), list(sections[begin:end]), list(sections[end:])
 
 
 def differing_sections(wanted: list[dict[str, Any]], found: list[dict[str, Any]], where: str) -> list[str]:
