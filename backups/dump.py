@@ -299,6 +299,7 @@ def stream_dump(
     take: Callable[[Piece], None] | None = None,
     tick: process.Tick | None = None,
     structure_only: bool = False,
+    without_routines: bool = False,
     leave_out: Sequence[str] = (),
     listener: Listener | None = None,
 ) -> None:
@@ -314,6 +315,7 @@ def stream_dump(
     with dump_program.started(
         source,
         structure_only=structure_only,
+        without_routines=without_routines,
         leave_out=leave_out,
         own_group=tick is not None,
         listener=listener,

@@ -327,7 +327,9 @@ def _finish(
         source=restore.incoming,
         programs=place.programs,
         tick=tick,
-        only=lambda one: of_tables(one) and not (one.was_broken and one.name in broken),
+        only=lambda one: (
+            of_tables(one) and not (one.kind == Kind.VIEW and one.was_broken and one.name in broken)
+        ),
         defaults=_defaults(restore),
         say=say,
     )
@@ -338,9 +340,10 @@ def _finish(
     services.restore_finished_swap(restore, left=left)
 
 
-def _not_made_again(view: definitions.Left) -> str:
+def _not_made_again(left: definitions.Left) -> str:
+    before = "could not be read" if left["kind"] == Kind.VIEW else "lacked a library"
     return (
-        f"The view {view['name']} could not be read before, and cannot be made again ({view['why']}); its "
+        f"The {left['kind']} {left['name']} {before} before, and cannot be made again ({left['why']}); its "
         "statement is kept on the restore's page."
     )
 

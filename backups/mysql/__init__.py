@@ -55,7 +55,7 @@ from backups.mysql.contents import (
     triggers,
 )
 from backups.mysql.damage import check_table, checked_tables, refuse_short, refuse_unreadable
-from backups.mysql.described import Described, described
+from backups.mysql.described import Described, described, refuse_unlinked_routines, unlinked_routines
 from backups.mysql.greeting import corrected, refuse_uncorrectable
 from backups.mysql.left_out import (
     LeftOut,

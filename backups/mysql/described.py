@@ -12,6 +12,7 @@ from MySQLdb.constants import CR, ER
 from backups.mysql.connection import execute, fetch_all, open_cursor
 from backups.mysql.left_out import asked_where_known
 from backups.mysql.names import quote, quote_text
+from backups.mysql.problems import unlinked
 
 # A trigger's head: MariaDB writes it anew where its table gets another name, if only for a while.
 _HEAD = "CONCAT_WS(' ', ACTION_ORDER, ACTION_TIMING, EVENT_MANIPULATION, EVENT_OBJECT_TABLE, DEFINER)"
@@ -24,6 +25,8 @@ _LISTS = (
     ("ROUTINES", "ROUTINE_SCHEMA", "ROUTINE_TYPE, ROUTINE_NAME, '', LAST_ALTERED"),
     ("LIBRARIES", "LIBRARY_SCHEMA", "'LIBRARY', LIBRARY_NAME, '', LAST_ALTERED"),
 )
+# What SHOW CREATE warns of: "The routine '…' references a missing library '…' or …".
+_NO_LIBRARY = 6436
 _TEXT_AT = {"view": 1, "event": 3}
 # The column of SHOW CREATE TRIGGER that tells when it was made.
 _TIME = "Created"
@@ -69,6 +72,26 @@ def described(connection: Any, database: str) -> Iterator[Described]:
                 text = text[max(text.find(_HEAD_ENDS), 0) :]
             besides = (*columns[:at_text], *columns[at_text + 1 :], head.encode())
             yield Described(kind, name, text, besides, at)
+
+
+def unlinked_routines(connection: Any, database: str) -> list[tuple[str, str]]:
+    """Routines, by kind and name, of which a library is not there: MySQL's dump program ends at the first."""
+    using = asked_where_known(
+        connection, database, "ROUTINE_LIBRARIES", "ROUTINE_TYPE, ROUTINE_NAME", "ROUTINE_SCHEMA"
+    )
+    routines = sorted({(str(kind).lower(), str(name)) for kind, name in using})
+    return [(kind, name) for kind, name in routines if _lacks_a_library(connection, database, kind, name)]
+
+
+def _lacks_a_library(connection: Any, database: str, kind: str, name: str) -> bool:
+    _shown(connection, database, kind, name)
+    return any(number == _NO_LIBRARY for _, number, _ in fetch_all(connection, "SHOW WARNINGS"))
+
+
+def refuse_unlinked_routines(connection: Any, database: str, *, or_else: str = "") -> None:
+    """Raise MySQLProblem for a routine of which a library is not there. `or_else` is a further way out."""
+    for _, name in unlinked_routines(connection, database):
+        raise unlinked(f"{database}.{name}", or_else)
 
 
 @contextmanager

@@ -391,15 +391,19 @@ def dump_problem(stderr: Sequence[str], code: int, server: Server, database: str
         if "field count for table" in line:
             return _dump_problem_from(ER.TABLE_DEF_CHANGED, line, server, database)
         if found := re.search(r"Routine (.*) is missing one or more of its imported libraries", line):
-            return MySQLProblem(
-                f"The routine {found[1]} uses a library that is not there, and the dump program ends at it.",
-                do="Make the library again, or drop the routine; if one was just dropped, back up again "
-                "once the change is through.",
-            )
+            return unlinked(found[1])
     last = next((line for line in reversed(stderr) if line.strip()), "it gave no reason")
     if code < 0:
         return MySQLProblem(f"The dump program was killed by signal {-code}.", do="Try again.")
     return MySQLProblem(f"The dump program failed (exit status {code}): {last}.")
+
+
+def unlinked(routine: str, or_else: str = "") -> MySQLProblem:
+    """What is wrong where a routine's library is gone. `or_else` is a further way out."""
+    return MySQLProblem(
+        f"The routine {routine} uses a library that is not there, and the dump program ends at such a routine.",
+        do=f"Make the library again, or drop the routine{or_else}.",
+    )
 
 
 # What ended a dump that is none of a table's, and what can be done.

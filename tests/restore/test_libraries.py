@@ -18,6 +18,7 @@ from tests.restore.stories import (
     content,
     drop_all,
     failed,
+    log_of,
     make_restorable,
     quoted,
     replace,
@@ -172,6 +173,31 @@ def test_library_of_another_database_is_told_and_a_routine_without_it_is_named(
     shop.server.load("CREATE LIBRARY far LANGUAGE JAVASCRIPT AS 'export const it = 1;'", other)
     succeeded(again(run, Action.DEFINE))
     assert content(shop.server, copy) == was
+
+
+@pytest.mark.soak
+def test_library_dropped_by_mistake_comes_back_and_the_way_back_is_whole_but_for_what_lacked_it(
+    calculating: Shop, make_database: MakeDatabase, back_up: BackUp
+) -> None:
+    shop = calculating
+    database = make_database(shop)
+    was = content(shop.server, shop.name)
+    saved = back_up(database).snapshot
+    shop.execute("DROP LIBRARY `z``maths`; DROP PROCEDURE told")
+    assert "uses a library that is not there" in back_up(database).error
+    told = failed(restore(database, RestoreMode.REPLACE, snapshot=saved))
+    assert "uses a library that is not there" in told
+    assert "restore without the safety backup" in told
+
+    replaced = replace(database, snapshot=saved)
+    assert content(shop.server, shop.name) == was
+    undone = succeeded(undo(replaced))
+    assert "The function adds lacked a library before" in log_of(undone)
+    routines = shop.query("SHOW FUNCTION STATUS WHERE Db = DATABASE()")
+    assert [row[1] for row in routines] == ["twice"]
+    assert shop.query("SELECT twice(2)") == [(4,)]
+    succeeded(undo(undone))
+    assert content(shop.server, shop.name) == was
 
 
 def section(kind: str, size: int, name: str = "") -> dict[str, Any]:
