@@ -126,7 +126,7 @@ def read(
 def _routines_in_the_servers_words(
     connection: Any, database: str, unlinked: Collection[tuple[str, str]]
 ) -> list[list[str]]:
-    """All routines and libraries, as the dump programs would write them, had they not ended at the unlinked."""
+    """All routines and libraries, as a dump program would write them that does not end at the unlinked."""
     _, collation = mysql.database_defaults(connection, database)
     told = []
     for one in mysql.described(connection, database):

@@ -320,6 +320,10 @@ def _finish(
             mysql.drop_definitions(connection, restore.target, but_views=broken)
     of_tables = definitions.of_tables(restore.tables) if restore.tables else lambda _: True
     otherwise = _otherwise(restore, place, told, tick)
+
+    def stands(one: definitions.Definition) -> bool:
+        return one.kind == Kind.VIEW and one.name in broken
+
     left = definitions.apply(
         told,
         place.server,
@@ -327,9 +331,7 @@ def _finish(
         source=restore.incoming,
         programs=place.programs,
         tick=tick,
-        only=lambda one: (
-            of_tables(one) and not (one.kind == Kind.VIEW and one.was_broken and one.name in broken)
-        ),
+        only=lambda one: of_tables(one) and not (stands(one) and one.was_broken),
         defaults=_defaults(restore),
         say=say,
     )

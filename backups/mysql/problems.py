@@ -401,7 +401,7 @@ def dump_problem(stderr: Sequence[str], code: int, server: Server, database: str
 def unlinked(routine: str, or_else: str = "") -> MySQLProblem:
     """What is wrong where a routine's library is gone. `or_else` is a further way out."""
     return MySQLProblem(
-        f"The routine {routine} uses a library that is not there, and the dump program ends at such a routine.",
+        f"The routine {routine} uses a library that is not there, and the dump program ends at such a one.",
         do=f"Make the library again, or drop the routine{or_else}.",
     )
 

@@ -214,7 +214,8 @@ def dump_args(
 ) -> tuple[str, ...]:
     """A whole, consistent dump of one database.
 
-    With `tables_only` without its events and routines, `without_routines` without the latter; `leave_out` are tables, views and sequences.
+    With `tables_only` without its events and routines, `without_routines` without the latter;
+    `leave_out` are tables, views and sequences.
     `with_history` asks for what system-versioned tables held before, where the program can.
     `aloud` has the program say on standard error where it is.
     """
