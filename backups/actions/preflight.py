@@ -236,6 +236,10 @@ def _privileges(database: Database, found: Found, _tick: Tick | None) -> str:
             )
         mysql.refuse_what_hangs(connection, database.database)
         _look_at_broken_views(connection, database.database, found)
+        or_else = ", or restore without the safety backup: undoing it keeps the routine's text"
+        mysql.refuse_unlinked_routines(
+            connection, database.database, or_else=or_else if found.is_safety_copy else ""
+        )
         if grants.may_not_restore_functions(connection, database.database):
             found.warnings.append(
                 f"{found.server.user} could not verify or restore here what it backs up: the server writes "

@@ -19,6 +19,7 @@ from backups.actions.restore_file import to_file
 from backups.actions.swapping import place_of, refuse_missing_privileges, swap_in
 from backups.actions.verify import (
     NOT_THE_SNAPSHOTS_FAULT,
+    as_counted_then,
     differing_sections,
     holds_nothing,
     is_by_vedetta,
@@ -511,6 +512,7 @@ def _refuse_damaged(restore: Restore, loading: Loading) -> None:
         raise Problem(f"Snapshot {restore.snapshot.short_id} holds nothing to restore: {why}")
     if manifest is not None:
         found = loading.digester.sections(manifest.get("collations", {}))
+        found = as_counted_then(found, manifest["sections"])
         if differing_sections(manifest["sections"], found, "in the stream"):
             raise damaged
         services.snapshot_learned(restore.snapshot, manifest)

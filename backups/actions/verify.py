@@ -41,7 +41,7 @@ from backups.models import Database, Run, Snapshot
 from backups.plain import plain
 from backups.progress import Progress
 from backups.spelling import respelled
-from backups.stream import Digester, Kind, ManifestDamaged, objects_in
+from backups.stream import ROUTINES, Digester, Kind, ManifestDamaged, objects_in
 from backups.tables import comparable
 
 # Of the 64 characters of a name, so that the pattern of a GRANT has room for the rest.
@@ -95,7 +95,7 @@ def run(run: Run, progress: Progress) -> Outcome:
     with scratch_database(run, snapshot, progress) as scratch:
         findings.scratch_version = str(scratch.info)
         _refuse_other_spelling(snapshot, scratch, respelled((snapshot.manifest or {}).get("inventory", {})))
-        loading = Loading(tally=Tally(only_numbered=is_by_vedetta(snapshot)))
+        loading = Loading(Digester(source_name(snapshot)), tally=Tally(only_numbered=is_by_vedetta(snapshot)))
         try:
             _restore(snapshot, access, scratch, loading, findings, progress)
         except mysql.OfTheServer as problem:
@@ -383,7 +383,8 @@ def _compare_stream(
     snapshot: Snapshot, stream: list[dict[str, Any]], manifest: dict[str, Any], findings: Findings
 ) -> None:
     findings.compared.append("the stream's digest with the manifest")
-    findings.differences += differing_sections(manifest["sections"], stream, "in the stream")
+    counted = as_counted_then(stream, manifest["sections"])
+    findings.differences += differing_sections(manifest["sections"], counted, "in the stream")
     if snapshot.dump_sha256 and snapshot.dump_sha256 != manifest["sha256"]:
         findings.differences.append("the manifest is not the one that the backup recorded")
 
@@ -426,7 +427,7 @@ def _dump_again(
     tally: Tally | None,
 ) -> list[dict[str, Any]]:
     """Dump the scratch database and count its rows meanwhile; `tally` takes in what the dump makes."""
-    digester = Digester()
+    digester = Digester(scratch.database)
     dumped = _Counter(_tallier(scratch, tally) if tally is not None else None)
 
     def tick() -> None:
@@ -657,6 +658,33 @@ def other_versions(
     if str(server) != str(info):
         return Excuse(f"from {server}, compared on {info}", of_client=False)
     return None
+
+
+def as_counted_then(
+    sections: list[dict[str, Any]], manifest: Sequence[dict[str, Any]]
+) -> list[dict[str, Any]]:
+    """The sections of a stream as the version counted them that wrote the manifest.
+
+    Older ones knew no libraries, and cut them and the routines behind them in other places: of these
+    together the length alone can be compared.
+    """
+    if any(section["kind"] == Kind.LIBRARY for section in manifest):
+        return sections
+    before, now, behind = _cut_out(sections, Kind.LIBRARY)
+    _, then, _ = _cut_out(manifest, Kind.ROUTINES)
+    is_as_long = sum(each["bytes"] for each in then) == sum(each["bytes"] for each in now)
+    return [*before, *then, *behind] if now and is_as_long else sections
+
+
+def _cut_out(
+    sections: Sequence[dict[str, Any]], first: str
+) -> tuple[list[dict[str, Any]], list[dict[str, Any]], list[dict[str, Any]]]:
+    """What is before the first section of a kind, it with the libraries and routines behind, and the rest."""
+    kinds = [section["kind"] for section in sections]
+    begin = end = kinds.index(first) if first in kinds else len(kinds)
+    while end < len(kinds) and kinds[end] in (first, Kind.LIBRARY, Kind.ROUTINE, *ROUTINES):
+        end += 1
+    return list(sections[:begin]), list(sections[begin:end]), list(sections[end:])
 
 
 def differing_sections(wanted: list[dict[str, Any]], found: list[dict[str, Any]], where: str) -> list[str]:

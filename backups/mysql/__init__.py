@@ -32,9 +32,9 @@ from backups.mysql.contents import (
     default_collations,
     definition,
     definitions_changed_at,
-    definitions_digested,
     describe_as_dumps_do,
     events_of_the_past,
+    events_that_end,
     folds_names,
     foreign_key_names,
     foreign_keys,
@@ -55,12 +55,12 @@ from backups.mysql.contents import (
     triggers,
 )
 from backups.mysql.damage import check_table, checked_tables, refuse_short, refuse_unreadable
+from backups.mysql.described import Described, described, refuse_unlinked_routines, unlinked_routines
 from backups.mysql.greeting import corrected, refuse_uncorrectable
 from backups.mysql.left_out import (
     LeftOut,
     engines,
     is_dumped,
-    libraries,
     not_in_backup,
     rows_are_dumped,
     tables_without_rows,

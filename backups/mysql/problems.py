@@ -401,10 +401,20 @@ def dump_problem(stderr: Sequence[str], code: int, server: Server, database: str
             return _dump_problem_from(int(found[2]), found[1], server, database)
         if "field count for table" in line:
             return _dump_problem_from(ER.TABLE_DEF_CHANGED, line, server, database)
+        if found := re.search(r"Routine (.*) is missing one or more of its imported libraries", line):
+            return unlinked(found[1])
     last = next((line for line in reversed(stderr) if line.strip()), "it gave no reason")
     if code < 0:
         return MySQLProblem(f"The dump program was killed by signal {-code}.", do="Try again.")
     return MySQLProblem(f"The dump program failed (exit status {code}): {last}.")
+
+
+def unlinked(routine: str, or_else: str = "") -> MySQLProblem:
+    """What is wrong where a routine's library is gone. `or_else` is a further way out."""
+    return MySQLProblem(
+        f"The routine {routine} uses a library that is not there, and the dump program ends at such a one.",
+        do=f"Make the library again, or drop the routine{or_else}.",
+    )
 
 
 # What ended a dump that is none of a table's, and what can be done.
@@ -418,10 +428,24 @@ _ENDED_DUMPS = {
 }
 
 
+_GONE_MEANWHILE = re.compile(
+    r"SHOW CREATE (PROCEDURE|FUNCTION|PACKAGE BODY|PACKAGE|LIBRARY|EVENT|TRIGGER) `?(\S.*?)`?':"
+    r" .*(?:does not exist|[Uu]nknown event)",
+    re.S,
+)
+
+
 def _dump_problem_from(code: int, text: str, server: Server, database: str) -> MySQLProblem:
     if code in (ER.TABLE_DEF_CHANGED, ER.NO_SUCH_TABLE):
         return MySQLProblem(
             f"A table of {database} was altered or dropped while the dump ran ({text}).",
+            do="Back up again once the change is through.",
+        )
+    if gone := _GONE_MEANWHILE.search(text):
+        kind, name = gone[1].lower(), gone[2].replace("``", "`")
+        return MySQLProblem(
+            f"The {kind} {name} of {database} was dropped or renamed while the dump ran (error {code}), so "
+            "the dump is not of one moment.",
             do="Back up again once the change is through.",
         )
     if code in (ER.BAD_DB_ERROR, ER.DBACCESS_DENIED_ERROR) and len(database.splitlines()) > 1:
