@@ -84,6 +84,8 @@ class Loading:
     altered: list[str] = field(default_factory=list)
     # What the server said of statements that it took and did otherwise, by table and number.
     warned: dict[tuple[str, int], str] = field(default_factory=dict)
+    # Generated columns of which the load did not prove that they hold what they did.
+    computed_anew: list[mysql.ComputedAnew] = field(default_factory=list)
     # Kept where there will be no manifest to compare with.
     tally: Tally | None = None
     # Whether the server took any statement, so that the target is not as it was.

@@ -16,6 +16,15 @@ from backups.mysql.changes import (
     requalify_sequences,
     set_database_defaults,
 )
+from backups.mysql.computed import (
+    SET_AS_WRITTEN,
+    Computed,
+    ComputedAnew,
+    ComputedReading,
+    computed_anew,
+    computed_beside,
+    computed_in,
+)
 from backups.mysql.connection import connect, execute, kill, refuse_plaintext, refuse_what_cuts_dumps
 from backups.mysql.contents import (
     BrokenView,
