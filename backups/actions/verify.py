@@ -368,7 +368,7 @@ def _tell_unmade(found: Found, scratch: Scratch, findings: Findings) -> None:
 
 
 def _tell_computed_anew(loading: Loading, manifest: dict[str, Any] | None, findings: Findings) -> None:
-    """Generated columns that came out otherwise; what MariaDB's dumps hold of them is compared as rows are."""
+    """Generated columns that came out otherwise; what MariaDB's dumps have is compared as rows are."""
     is_in_rows = manifest is not None and manifest["server"]["flavour"] == mysql.MARIADB
     for each in loading.computed_anew:
         if each.differ:
