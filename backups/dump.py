@@ -213,7 +213,7 @@ def _broken_views(connection: Any, order: Order) -> list[mysql.BrokenView]:
     """The views that are left out. Raises Problem where there are some, and none may be left out."""
     broken = mysql.broken_views(connection, order.database)
     if not order.without_broken_views:
-        mysql.refuse_broken_views(broken, order.database)
+        mysql.refuse_broken_views(connection, broken, order.database)
     return broken
 
 

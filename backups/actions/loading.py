@@ -9,7 +9,7 @@ from contextlib import suppress
 from django.conf import settings
 
 from backups import mysql, process, restic
-from backups.load import CutOff, Loading, LoadProblem, Wish, load
+from backups.load import CutOff, Loading, LoadProblem, Wish, ended_by_number, load
 from backups.models import Snapshot
 from backups.progress import Progress
 from backups.stream import ManifestDamaged
@@ -77,19 +77,14 @@ def _computed_anew(
 ) -> list[mysql.ComputedAnew]:
     """Which generated columns are not proved to hold what they did, watched. Raises MySQLProblem."""
     found: list[mysql.ComputedAnew] = []
-    connections: list[int] = []
     tables = loading.found.inventory().get("table", [])
     manifest = None
     with suppress(ManifestDamaged):  # which is for the caller to tell
         manifest = loading.digester.manifest()
+    told = mysql.computed_in(manifest)
 
-    def work() -> None:
-        told = mysql.computed_in(manifest)
-        found.extend(mysql.computed_anew(server, database, tables, told, connected=connections.append))
+    def work(connected: Callable[[int], None]) -> None:
+        found.extend(mysql.computed_anew(server, database, tables, told, connected=connected))
 
-    def break_off() -> None:
-        for connection in connections:
-            mysql.kill(server, connection)
-
-    process.watched(work, tick, break_off)
+    ended_by_number(server, tick, work)
     return found

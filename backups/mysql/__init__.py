@@ -53,7 +53,6 @@ from backups.mysql.contents import (
     keys_without_parent,
     listed_tables,
     referenced_tables,
-    refuse_broken_views,
     refuse_what_hangs,
     space_used,
     tables,
@@ -63,7 +62,13 @@ from backups.mysql.contents import (
     tables_without_snapshot,
     triggers,
 )
-from backups.mysql.damage import check_table, checked_tables, refuse_short, refuse_unreadable
+from backups.mysql.damage import (
+    check_table,
+    checked_tables,
+    refuse_broken_views,
+    refuse_short,
+    refuse_unreadable,
+)
 from backups.mysql.greeting import corrected, refuse_uncorrectable
 from backups.mysql.left_out import (
     LeftOut,
@@ -78,9 +83,11 @@ from backups.mysql.left_out import (
     without_rows,
 )
 from backups.mysql.loading import (
+    CHECK_IS_VIOLATED,
     UNREADABLE_REMARK,
     LoadingConnection,
     break_off,
+    enforce_checks,
     loading_connections,
     refuse_made_otherwise,
     session_mode,

@@ -22,6 +22,7 @@ from backups.mysql.names import quote
 from backups.mysql.problems import MySQLProblem
 from backups.mysql.schemas import but_for, rows_of, spelling
 from backups.mysql.server import Server
+from backups.mysql.session import AS_THE_SERVER_HAS_IT
 
 # One statement reads a whole table.
 _READ_SECONDS = 24 * 3600
@@ -261,9 +262,8 @@ def _held_against(
 
 def _compute_as_others_do(connection: Any, database: str, table: str) -> None:
     """Have a table's columns computed under the server's own settings, if it takes that."""
-    own = "time_zone = @@GLOBAL.time_zone, sql_mode = @@GLOBAL.sql_mode"
     try:
-        execute(connection, f"SET SESSION {own}, foreign_key_checks = 0")
+        execute(connection, AS_THE_SERVER_HAS_IT)
         with suppress(MySQLdb.Error):  # a value may not fit, so that all stays as it is
             execute(connection, f"ALTER TABLE {quote(database)}.{quote(table)} FORCE, ALGORITHM = COPY")
     finally:

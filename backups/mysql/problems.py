@@ -15,7 +15,9 @@ from backups.mysql.server import Server
 
 
 class MySQLProblem(Problem):
-    """The database server refused, failed or gave no answer."""
+    """The database server refused, failed or gave no answer; `code` is its error number where it gave one."""
+
+    code = 0
 
 
 class ServerUnreachable(MySQLProblem):
@@ -161,7 +163,7 @@ def problem_from_number(code: int, text: str, server: Server, database: str = ""
             "max_heap_table_size is reached.",
             do="Free some space there, then try again.",
         )
-    if _is_damage(code, text):
+    if is_damage(code, text):
         return damaged_table(database, table_in(text), f"{text}, error {code}")
     if code == ER.LOCK_WAIT_TIMEOUT:
         return LockedOut(
@@ -195,18 +197,19 @@ def lost_at_table(server: Server, database: str, table: str) -> ServerGone:
     )
 
 
-def _is_damage(code: int, text: str) -> bool:
+def is_damage(code: int, text: str) -> bool:
     """Whether an error is of a table's files. Numbers below 1000 are the engines' and the system's own."""
     return code in _DAMAGE or (code == ER.GET_ERRNO and _ENGINES_DAMAGE.search(text) is not None)
 
 
 # A file is missing, short or not what it should be; a table is marked as crashed; a tablespace is gone.
 _DAMAGE = frozenset(
-    {29, 126, 127, 134, 144, 145, 175, 176, 180, 194, ER.FILE_NOT_FOUND, ER.CANT_OPEN_FILE, ER.NOT_FORM_FILE}
+    {29, 126, 127, 130, 134, 144, 145, 175, 176, 180, 194}
+    | {ER.FILE_NOT_FOUND, ER.CANT_OPEN_FILE, ER.NOT_FORM_FILE}
     | {ER.NOT_KEYFILE, ER.OLD_KEYFILE, ER.CRASHED_ON_USAGE, ER.CRASHED_ON_REPAIR}
     | {1712, 1812, 1814, 1877, 1932}  # which the driver does not name
 )
-_ENGINES_DAMAGE = re.compile(r"\berror:? (?:126|127|134|144|145|175|176|180|194|1877)\b")
+_ENGINES_DAMAGE = re.compile(r"\berror:? (?:126|127|130|134|144|145|175|176|180|194|1877)\b")
 
 
 def table_in(text: str) -> str | None:
@@ -316,6 +319,7 @@ def load_problem(
     # So the driver tells of an encrypted connection that was cut.
     code = CR.SERVER_LOST if code == CR.SSL_CONNECTION_ERROR else code
     problem = _load_problem_from(code, str(error.args[-1]), server, database, withheld)
+    problem.code = code
     beginning = " ".join(statement[:4096].decode(errors="replace").split())[:_BEGINNING]
     problem.what = f"{problem.what.rstrip('.')}, at the statement that begins with {beginning!r}."
     return problem

@@ -68,6 +68,11 @@ BEGIN_LOADING: Mapping[str, str] = {
     "sql_if_exists": "0",
 }
 
+# Of a session that computes and checks as those of others do, who set nothing themselves.
+AS_THE_SERVER_HAS_IT = (
+    "SET SESSION time_zone = @@GLOBAL.time_zone, sql_mode = @@GLOBAL.sql_mode, foreign_key_checks = 0"
+)
+
 # Which of them make a table otherwise than the statement says, without a word.
 CHANGES_TABLES = frozenset(
     {

@@ -5,16 +5,21 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 
 import pytest
+from pytest_django.fixtures import Settings as DjangoSettings
 
 from backups.choices import RestoreMode
 from backups.connections import database_server
+from backups.crew import Hand
+from backups.dumpfile.ready import Does, Ready
+from backups.dumpfile.settings import Settings
 from backups.models import Database, Run
-from backups.mysql import computed_anew, computed_beside, computed_in
+from backups.mysql import MySQLProblem, computed_anew, computed_beside, computed_in, loading_connections
 from tests.backups.conftest import MakeDatabase
 from tests.backups.worlds import Shop
 from tests.restore.stories import (
     content,
     drop_all,
+    failed,
     log_of,
     make_restorable,
     restore,
@@ -153,3 +158,86 @@ def test_a_row_that_is_too_large_to_be_digested_proves_nothing(
 )
 def test_a_manifest_of_any_form_is_read(told: dict[str, object] | None) -> None:
     assert computed_in(told) == []
+
+
+# ---------------------------------------------------------------- What a load has to do for them
+
+# Less than zero, as the difference of two numbers without a sign.
+BELOW_ZERO = """
+SET SESSION sql_mode = 'NO_UNSIGNED_SUBTRACTION';
+CREATE TABLE stock (
+  id INT UNSIGNED PRIMARY KEY, sold INT UNSIGNED, made INT UNSIGNED,
+  rest BIGINT GENERATED ALWAYS AS (made - sold) STORED, KEY (sold)
+);
+INSERT INTO stock (id, sold, made) VALUES (1, 5, 1), (2, 1, 5);
+"""
+CUT_AND_CHECKED = """
+SET SESSION sql_mode = 'TIME_TRUNCATE_FRACTIONAL';
+CREATE TABLE ticks (
+  id INT PRIMARY KEY, at DATETIME(6), second DATETIME GENERATED ALWAYS AS (at) STORED, UNIQUE (second)
+);
+INSERT INTO ticks (id, at) VALUES (1, '2024-01-01 00:00:00.9'), (2, '2024-01-01 00:00:01.2');
+SET SESSION time_zone = '+09:00';
+CREATE TABLE shifts (
+  id INT PRIMARY KEY, begins TIMESTAMP, CONSTRAINT early CHECK (HOUR(begins) < 9), CHECK (id > 0)
+);
+INSERT INTO shifts VALUES (1, '2024-01-01 05:00:00');
+"""
+
+
+@pytest.mark.parametrize("flavour", FLAVOURS)
+def test_a_statement_runs_again_under_what_its_table_needs(
+    make_calls: MakeCalls, flavour: str, make_database: MakeDatabase
+) -> None:
+    shop = make_calls(flavour, "")
+    as_written = Settings().with_mode("NO_AUTO_VALUE_ON_ZERO")
+    make = b"CREATE TABLE stock (sold INT UNSIGNED, made INT UNSIGNED, rest BIGINT AS (made - sold) STORED)"
+    fill = b"INSERT INTO stock (sold, made) VALUES (5, 1), (1, 5)"
+    server = database_server(make_database(shop))
+    with loading_connections(server, shop.name, 1) as (connection,):
+        hand = Hand(connection, "")
+        hand.run(Ready(Does.TABLE, make, as_written, "stock"))
+        hand.run(Ready(Does.ROWS, fill, as_written, "stock"))
+        with pytest.raises(MySQLProblem, match="no_column"):
+            hand.run(Ready(Does.ROWS, b"INSERT INTO stock (no_column) VALUES (1)", as_written, "stock"))
+        with pytest.raises(MySQLProblem, match="out of range"):
+            hand.run(Ready(Does.DEFINITION, b"SELECT CAST(1 AS UNSIGNED) - 2", as_written))
+    assert shop.query("SELECT rest FROM stock ORDER BY rest") == [(-4,), (4,)]
+
+
+@pytest.mark.soak
+@pytest.mark.parametrize("connections", [1, 4])
+@pytest.mark.parametrize("flavour", FLAVOURS)
+def test_rows_that_need_the_settings_of_who_wrote_them_are_loaded(
+    make_calls: MakeCalls,
+    flavour: str,
+    connections: int,
+    make_database: MakeDatabase,
+    back_up: BackUp,
+    settings: DjangoSettings,
+) -> None:
+    settings.RESTORE_CONNECTIONS = connections
+    shop = make_calls(flavour, BELOW_ZERO + CUT_AND_CHECKED if flavour == "mysql" else BELOW_ZERO)
+    database = make_database(shop)
+    snapshot = succeeded(back_up(database)).snapshot
+    was = content(shop.server, shop.name)
+    with set_for_all(shop.server, {"time_zone": TOKYO}):
+        assert verdict(verify(database, snapshot)).verdict == "identical"
+        run = succeeded(restore(database, RestoreMode.REPLACE, without_safety=True))
+        assert "computed_anew" not in run.result
+        assert content(shop.server, shop.name) == was
+        succeeded(restore(database, RestoreMode.IN_PLACE, without_safety=True))
+    assert content(shop.server, shop.name) == was
+
+
+@pytest.mark.soak
+def test_rows_that_hold_a_check_under_no_setting_that_is_known_are_named_with_the_way_out(
+    make_calls: MakeCalls, make_database: MakeDatabase, back_up: BackUp
+) -> None:
+    shop = make_calls("mysql", CUT_AND_CHECKED)
+    database = make_database(shop)
+    succeeded(back_up(database))
+    told = failed(restore(database, RestoreMode.NEW, target=f"{shop.name}__copy"))
+    assert "Rows of shifts do not hold its CHECK under the settings" in told
+    assert "'early' is violated" in told
+    assert "Give its global settings the values that the application's sessions have" in told
