@@ -170,6 +170,8 @@ def problem_from_number(code: int, text: str, server: Server, database: str = ""
             f"{where} answered: {text} (error {code}).",
             do="See who holds it there (SHOW PROCESSLIST; XA RECOVER), end that, then try again.",
         )
+    if code == ER.OPTION_PREVENTS_STATEMENT:
+        return OfTheServer(f"{where} answered: {text} (error {code}).", do=_without_option(text))
     if code in _OF_THE_SERVER:
         return OfTheServer(f"{where} answered: {text} (error {code}).", do=_OF_THE_SERVER[code])
     return MySQLProblem(f"{where} answered: {text} (error {code}).")
@@ -247,7 +249,6 @@ _OF_THE_SERVER = {
     1273: "Restore to a server of the kind and release that the snapshot is of.",
     1128: "Restore to a server of the kind and release that the snapshot is of.",
     1184: "Repair what its init_connect says, or give it up.",
-    1290: "Go to the server that is written to, or turn off what this one runs with.",
     1836: "Go to the server that is written to, or turn off what this one runs with.",
     1792: "Turn off the server's transaction_read_only (tx_read_only).",
     1317: "Somebody or something ended it there (KILL): try again.",
@@ -256,8 +257,27 @@ _OF_THE_SERVER = {
     1038: "Give the server more memory for sorting, then try again.",
     1047: "See to the cluster that the server is a node of, then try again.",
     3098: "The server's replication plugin wants it so: see its log.",
+    199: "Turn off the server's aria_encrypt_tables, or have a plugin loaded that manages keys.",
+    ER.NET_PACKET_TOO_LARGE: "Raise the server's max_allowed_packet to 16M or more, then try again.",
     3185: "Have the keyring set up with which the server encrypts tables.",
 }
+
+
+def _without_option(text: str) -> str:
+    """What can be done about an option of the server's, which it names in any language."""
+    found = re.search(r"--[\w-]+", text)
+    option = found[0] if found else ""
+    name = option.removeprefix("--").replace("-", "_")
+    if not option or "read_only" in name:
+        return "Go to the server that is written to, or turn off what this one runs with."
+    if name == "secure_timestamp":
+        return (
+            "No history of system-versioned tables can be loaded there: start it with secure_timestamp=NO "
+            "as long as that takes, or go to a server without it."
+        )
+    if name == "max_session_mem_used":
+        return "Raise the server's max_session_mem_used (SET GLOBAL), then try again."
+    return f"Take {option} out of the server's configuration, or go to a server that runs without it."
 
 
 _DISK_FULL = 1021  # ER_DISK_FULL, which the driver does not name
@@ -412,6 +432,14 @@ _ENDED_DUMPS = {
 
 
 def _dump_problem_from(code: int, text: str, server: Server, database: str) -> MySQLProblem:
+    if code in (ER.BAD_FIELD_ERROR, ER.NO_SUCH_TABLE) and not text.isascii():
+        # MariaDB's dump program names the character set as it connects, and no more.
+        return OfTheServer(
+            f"A table of {database} or a column of it, as it was asked for, is not there ({text}).",
+            do="If it was not altered or dropped just now, the server takes names that are not ASCII in "
+            "another character set than it is told: take skip-character-set-client-handshake out of its "
+            "configuration, or set its character_set_server to utf8mb4. Then back up again.",
+        )
     if code in (ER.TABLE_DEF_CHANGED, ER.NO_SUCH_TABLE):
         return MySQLProblem(
             f"A table of {database} was altered or dropped while the dump ran ({text}).",
