@@ -37,6 +37,8 @@ from backups.mysql.session import (
 
 # MySQL's; MariaDB lets a load do without.
 CHECK_IS_VIOLATED = 3819
+# That, and what ends in no number.
+_CHECK_FAILED = (CHECK_IS_VIOLATED, ER.DATA_OUT_OF_RANGE)
 # One statement reads a whole table.
 _ENFORCE_SECONDS = 24 * 3600
 # In the place of a remark's number, where that cannot be read.
@@ -218,20 +220,39 @@ def enforce_checks(
         of_table.setdefault(table, []).append(check)
     with connect(server, database, read_seconds=_ENFORCE_SECONDS) as connection:
         connected(connection.thread_id())
-        execute(connection, AS_THE_SERVER_HAS_IT)
         for table, names in of_table.items():
-            try:
-                execute(connection, _alter_checks(database, table, names, "ENFORCED"))
-            except MySQLdb.OperationalError as error:
-                if error.args[0] != CHECK_IS_VIOLATED:
-                    raise
-                raise OfTheServer(
-                    f"Rows of {table} do not hold its CHECK under the settings that the database server at "
-                    f"{server.address} has for all ({error.args[-1]}): they were written under others "
-                    "(time_zone, sql_mode and the like).",
-                    do="Give its global settings the values that the application's sessions have, then "
-                    "restore again; or restore to a file, and take the CHECK out of it.",
-                ) from error
+            if (why := _not_enforced(connection, _alter_checks(database, table, names, "ENFORCED"))) is None:
+                continue
+            raise OfTheServer(
+                f"Rows of {table} do not hold its CHECK under the settings that the database server at "
+                f"{server.address} has for all ({why}): they were written under others (time_zone, sql_mode "
+                "and the like).",
+                do="Give its global settings the values that the application's sessions have, then "
+                "restore again; or restore to a file, and take the CHECK out of it.",
+            )
+
+
+_ENFORCED_UNDER = (
+    AS_THE_SERVER_HAS_IT,
+    # A difference of numbers without a sign may be less than zero.
+    "SET SESSION sql_mode = CONCAT_WS(',', NULLIF(@@GLOBAL.sql_mode, ''), 'NO_UNSIGNED_SUBTRACTION')",
+)
+
+
+def _not_enforced(connection: Any, statement: str) -> str | None:
+    """Why rows do not hold a CHECK, under whatever settings; None where it is enforced now."""
+    why = ""
+    for settings in _ENFORCED_UNDER:
+        execute(connection, settings)
+        try:
+            execute(connection, statement)
+        except MySQLdb.OperationalError as error:
+            if error.args[0] not in _CHECK_FAILED:
+                raise
+            why = why or str(error.args[-1])
+        else:
+            return None
+    return why
 
 
 def refuse_made_otherwise(server: Server, withheld: Collection[str], tables: Sequence[str]) -> None:
