@@ -171,9 +171,9 @@ def dump(order: Order, out_fd: int, report: Report) -> dict[str, Any]:
             source = Source(order.server, order.database, info, programs)
 
             def is_read(table: str) -> None:
-                # By now the dump's moment has come, and hardly gone.
-                computed.begin()
                 watch.is_read(table)
+                # The dump's moment has come, and is hardly gone.
+                computed.begin()
 
             _stream(source, order.at_once, digester, write, report, without, Listener(before.names, is_read))
         told_of = _computed(computed, report, digester)

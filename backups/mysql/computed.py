@@ -15,6 +15,7 @@ from contextlib import contextmanager, suppress
 from typing import Any, NamedTuple
 
 import MySQLdb
+from MySQLdb.constants import ER
 
 from backups.mysql.connection import connect, execute, fetch_all, kill
 from backups.mysql.left_out import tables_without_rows
@@ -91,13 +92,15 @@ def computed_columns(connection: Any, database: str) -> dict[str, Columns]:
     stored = "AND (EXTRA LIKE '%%STORED GENERATED%%' OR EXTRA LIKE '%%PERSISTENT%%')"
     # Those of versions are given by whoever loads a history, and are new otherwise.
     is_computed = f"{stored} AND GENERATION_EXPRESSION NOT IN ('ROW START', 'ROW END'){but_for(elsewhere)}"
-    names = {
-        str(name)
-        for (name,) in rows_of(
+    try:
+        rows = rows_of(
             connection, database, "COLUMNS", "TABLE_NAME", condition=is_computed, arguments=elsewhere
         )
-    }
-    return {name: _columns(connection, database, name) for name in sorted(names)}
+    except MySQLdb.OperationalError as error:
+        if error.args[0] != ER.BAD_FIELD_ERROR:
+            raise
+        return {}  # a server that is too old to have any, or to tell
+    return {name: _columns(connection, database, name) for name in sorted({str(name) for (name,) in rows})}
 
 
 def _columns(connection: Any, database: str, table: str) -> Columns:
