@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Callable, Iterator
 
 import pytest
@@ -137,6 +138,32 @@ def test_a_table_that_is_written_to_as_its_dump_begins_proves_nothing_and_accuse
     (found,) = computed_anew(server, shop.name, ["calls"], computed_in({"computed": [of_other_rows]}))
     assert not found.differ
     assert "when somebody writes" in found.words
+
+
+@pytest.mark.soak
+@pytest.mark.parametrize("flavour", FLAVOURS)
+def test_whoever_writes_meanwhile_accuses_nobody(
+    make_calls: MakeCalls, flavour: str, make_database: MakeDatabase, back_up: BackUp
+) -> None:
+    shop = make_calls(flavour, CALLS.replace("'+09:00'", "'+00:00'"))
+    database = make_database(shop)
+    over = threading.Event()
+
+    def write() -> None:
+        while not over.wait(0.003):
+            shop.execute("INSERT INTO sums (a, b) VALUES (7, 8)")
+
+    writer = threading.Thread(target=write)
+    writer.start()
+    try:
+        # The next backup forgets the one of before.
+        runs = [verify(database, succeeded(back_up(database)).snapshot) for _ in range(3)]
+    finally:
+        over.set()
+        writer.join()
+    for run in runs:
+        assert verdict(run).verdict == "identical"
+        assert not any(each["differ"] for each in run.result.get("computed_anew", []))
 
 
 def test_a_row_that_is_too_large_to_be_digested_proves_nothing(
