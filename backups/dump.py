@@ -155,6 +155,7 @@ def dump(order: Order, out_fd: int, report: Report) -> dict[str, Any]:
 
     with (
         mysql.watched_tables(order.server, order.database, info, besides=order.at_once.connections) as watch,
+        mysql.computed_beside(order.server, order.database) as computed,
         _output(out_fd, gzip=order.gzip) as out,
     ):
 
@@ -169,8 +170,14 @@ def dump(order: Order, out_fd: int, report: Report) -> dict[str, Any]:
 
         with _looking_for_locks(order, lambda: flowed, tell_wait):
             source = Source(order.server, order.database, info, programs)
-            listener = Listener(before.names, watch.is_read)
-            _stream(source, order.at_once, digester, write, report, without, listener)
+
+            def is_read(table: str) -> None:
+                watch.is_read(table)
+                # The dump's moment has come, and is hardly gone.
+                computed.begin()
+
+            _stream(source, order.at_once, digester, write, report, without, Listener(before.names, is_read))
+        told_of = _computed(computed, report, digester)
         watch.look_at_the_rest()
         refuse_altered(watch, order.database)
         unlike = Unlike(digester, before)
@@ -193,17 +200,24 @@ def dump(order: Order, out_fd: int, report: Report) -> dict[str, Any]:
             server={"flavour": info.flavour, "version": info.version},
             client={"flavour": programs.flavour, "version": programs.version},
             inventory=objects_in(sections),
+            computed=told_of,
             binary_log=position,
         )
         _write(out, manifest_text(manifest))
     return manifest
 
 
+def _computed(reading: mysql.ComputedReading, report: Report, digester: Digester) -> list[dict[str, Any]]:
+    """What generated columns that are stored held, for the manifest; they may take longer than the dump."""
+    report.write(progress={**_progress(digester), "doing": reading.doing})
+    return [each._asdict() for each in reading.told()]
+
+
 def _broken_views(connection: Any, order: Order) -> list[mysql.BrokenView]:
     """The views that are left out. Raises Problem where there are some, and none may be left out."""
     broken = mysql.broken_views(connection, order.database)
     if not order.without_broken_views:
-        mysql.refuse_broken_views(broken, order.database)
+        mysql.refuse_broken_views(connection, broken, order.database)
     return broken
 
 

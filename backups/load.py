@@ -84,6 +84,8 @@ class Loading:
     altered: list[str] = field(default_factory=list)
     # What the server said of statements that it took and did otherwise, by table and number.
     warned: dict[tuple[str, int], str] = field(default_factory=dict)
+    # Generated columns of which the load did not prove that they hold what they did.
+    computed_anew: list[mysql.ComputedAnew] = field(default_factory=list)
     # Kept where there will be no manifest to compare with.
     tally: Tally | None = None
     # Whether the server took any statement, so that the target is not as it was.
@@ -303,7 +305,8 @@ def load(
     with mysql.loading_connections(server, wish.database, 1 + wanted) as opened:
         if len(opened) <= wanted:
             say(f"The server has connections for {len(opened) - 1} of {wanted} that load rows at once.")
-        hands = [Hand(connection, dialect.sql_mode) for connection in opened]
+        modes: dict[str, str] = {}
+        hands = [Hand(connection, dialect.sql_mode, modes) for connection in opened]
         crew = Crew(server, hands[1:])
         loading.afterwards = lambda: crew.doing
         loading.has_changed = lambda: any(hand.has_run for hand in hands)
@@ -337,6 +340,12 @@ def load(
             raise _of_the_dump(problem, server) from problem
         finally:
             crew.stop()
+    if checks := {check for hand in hands for check in hand.unenforced}:
+        ended_by_number(
+            server,
+            tick,
+            lambda connected: mysql.enforce_checks(server, wish.database, checks, connected=connected),
+        )
     # With the connections closed again: who has few needs one of them here.
     if spread.unmade:
         fallen = _fallen_views(spread, server, wish.database)
@@ -347,6 +356,19 @@ def load(
         loading.warned.update(hand.warned)
     if loading.altered:
         mysql.refuse_made_otherwise(server, opened[0].withheld, loading.altered)
+
+
+def ended_by_number(
+    server: mysql.Server, tick: process.Tick, work: Callable[[Callable[[int], None]], None]
+) -> None:
+    """Do work over a connection whose number it tells, watched. Raises what it and `tick` raise."""
+    connections: list[int] = []
+
+    def break_off() -> None:
+        for connection in connections:
+            mysql.kill(server, connection)
+
+    process.watched(lambda: work(connections.append), tick, break_off)
 
 
 def _fallen_views(spread: Spread, server: mysql.Server, database: str) -> Iterator[Unmade]:

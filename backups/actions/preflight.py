@@ -284,7 +284,7 @@ def _checked(connection: Any, server: mysql.Server, database: str) -> str:
 def _look_at_broken_views(connection: Any, database: str, found: Found) -> None:
     views = mysql.broken_views(connection, database)
     if not found.is_safety_copy:
-        mysql.refuse_broken_views(views, database)
+        mysql.refuse_broken_views(connection, views, database)
     found.broken_views = [view.name for view in views]
     if views:
         found.warnings.append(

@@ -363,6 +363,7 @@ def _load(
     _tell_spelling(restore, loading, progress)
     _refuse_altered(restore, loading, place, progress)
     _tell_changed_values(restore, loading, progress)
+    _tell_computed_anew(restore, loading, progress)
     _tell_what_is_left_out(restore, loading, progress)
     return loading
 
@@ -377,6 +378,16 @@ def _tell_changed_values(restore: Restore, loading: Loading, progress: Progress)
         progress.warn(
             f"The server did not take every value of table {table} as it is in the snapshot: {text}."
         )
+
+
+def _tell_computed_anew(restore: Restore, loading: Loading, progress: Progress) -> None:
+    """Generated columns that hold other values than they did, or of which nobody can tell."""
+    if loading.computed_anew:
+        told = [each._asdict() for each in loading.computed_anew]
+        services.run_note(restore.run_id, result={"computed_anew": told})
+    for each in loading.computed_anew:
+        what = each.words if each.differ else f"Not proved are {each.words}"
+        progress.warn(f"{what[:1].upper()}{what[1:]}.{f' {mysql.SET_AS_WRITTEN}' if each.differ else ''}")
 
 
 def _tell_what_is_left_out(restore: Restore, loading: Loading, progress: Progress) -> None:

@@ -56,6 +56,7 @@ class Findings:
     compared: list[str] = field(default_factory=list)
     not_compared: list[str] = field(default_factory=list)
     differences: list[str] = field(default_factory=list)
+    computed_anew: list[mysql.ComputedAnew] = field(default_factory=list)
     unreadable: str = ""
     restore_seconds: float | None = None
     tables: int | None = None
@@ -342,6 +343,7 @@ def _compare(
     elif loading.tally is not None:
         _compare_objects(loading, loading.tally, tally, collations, findings)
     _tell_unmade(loading.found, scratch, findings)
+    _tell_computed_anew(loading, manifest, findings)
     # What no backup has is told of by the end, and once is enough.
     known = {left["table"] for left in snapshot.not_in_backup}
     findings.not_compared += [
@@ -363,6 +365,19 @@ def _tell_unmade(found: Found, scratch: Scratch, findings: Findings) -> None:
             findings.not_compared.append(f"{each.words} It needs what is not on this server.")
         else:
             findings.differences.append(each.words)
+
+
+def _tell_computed_anew(loading: Loading, manifest: dict[str, Any] | None, findings: Findings) -> None:
+    """Generated columns that came out otherwise; what MariaDB's dumps have is compared as rows are."""
+    is_in_rows = manifest is not None and manifest["server"]["flavour"] == mysql.MARIADB
+    for each in loading.computed_anew:
+        if each.differ:
+            findings.differences.append(each.words)
+        elif not is_in_rows:
+            findings.not_compared.append(each.words)
+        else:
+            continue
+        findings.computed_anew.append(each)
 
 
 def _needs_another(why: str, database: str, names: Collection[str]) -> bool:
@@ -736,6 +751,10 @@ def _conclude(run: Run, snapshot: Snapshot, findings: Findings, progress: Progre
         source_version=findings.source_version,
         scratch_version=findings.scratch_version,
     )
+    if findings.computed_anew:
+        services.run_note(
+            run.pk, result={"computed_anew": [each._asdict() for each in findings.computed_anew]}
+        )
     for thing in findings.not_compared:
         progress.warn(f"Not compared: {thing}.")
     if verdict != Verdict.IDENTICAL:
@@ -771,5 +790,15 @@ def _bad_news(snapshot: Snapshot, findings: Findings) -> Problem:
     return Problem(
         f"Snapshot {snapshot.short_id} restores, but not to what was backed up: {shown}.",
         safe="The live database was not touched.",
-        do="Back up again now and verify that; keep this run's log for the cause.",
+        do=mysql.SET_AS_WRITTEN
+        if _only_computed_differ(findings)
+        else "Back up again now and verify that; keep this run's log for the cause.",
     )
+
+
+def _only_computed_differ(findings: Findings) -> bool:
+    """Whether generated columns explain all differences: no other backup would come out otherwise."""
+    differing = [each for each in findings.computed_anew if each.differ]
+    explained = {each.words for each in differing}
+    explained |= {f"{Kind.ROWS} {plain(each.table)} differs after the restore" for each in differing}
+    return explained.issuperset(findings.differences)

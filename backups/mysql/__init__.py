@@ -16,6 +16,15 @@ from backups.mysql.changes import (
     requalify_sequences,
     set_database_defaults,
 )
+from backups.mysql.computed import (
+    SET_AS_WRITTEN,
+    Computed,
+    ComputedAnew,
+    ComputedReading,
+    computed_anew,
+    computed_beside,
+    computed_in,
+)
 from backups.mysql.connection import connect, execute, kill, refuse_plaintext, refuse_what_cuts_dumps
 from backups.mysql.contents import (
     BrokenView,
@@ -44,7 +53,6 @@ from backups.mysql.contents import (
     keys_without_parent,
     listed_tables,
     referenced_tables,
-    refuse_broken_views,
     refuse_what_hangs,
     space_used,
     tables,
@@ -54,7 +62,13 @@ from backups.mysql.contents import (
     tables_without_snapshot,
     triggers,
 )
-from backups.mysql.damage import check_table, checked_tables, refuse_short, refuse_unreadable
+from backups.mysql.damage import (
+    check_table,
+    checked_tables,
+    refuse_broken_views,
+    refuse_short,
+    refuse_unreadable,
+)
 from backups.mysql.described import Described, described, refuse_unlinked_routines, unlinked_routines
 from backups.mysql.greeting import corrected, refuse_uncorrectable
 from backups.mysql.left_out import (
@@ -69,8 +83,10 @@ from backups.mysql.left_out import (
     without_rows,
 )
 from backups.mysql.loading import (
+    CHECK_IS_VIOLATED,
     LoadingConnection,
     break_off,
+    enforce_checks,
     loading_connections,
     refuse_made_otherwise,
     session_mode,

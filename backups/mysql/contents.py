@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Collection, Sequence
+from collections.abc import Collection
 from contextlib import suppress
 from datetime import datetime
 from typing import Any, NamedTuple
@@ -226,7 +226,8 @@ _DIRECTORY = re.compile(rb"\b(?:DATA|INDEX) DIRECTORY\b")
 class BrokenView(NamedTuple):
     """A view that cannot be read any more, with the statement that made it.
 
-    `why` is the server's reason: what it reads is gone, or who defines it may not read that.
+    `why` is the server's reason, and `code` its number: what it reads is gone or damaged, or who
+    defines it may not read that.
     """
 
     name: str
@@ -234,6 +235,7 @@ class BrokenView(NamedTuple):
     charset: str
     collation: str
     why: str
+    code: int
 
 
 def broken_views(connection: Any, database: str) -> list[BrokenView]:
@@ -245,7 +247,8 @@ def broken_views(connection: Any, database: str) -> list[BrokenView]:
             fetch_all(connection, f"SHOW FIELDS FROM {quote(name)}")
         except MySQLdb.Error as error:
             statement, charset, collation = _view_as_made(connection, database, name)
-            found.append(BrokenView(name, statement, charset, collation, text_of(error)))
+            why, code = text_of(error), error.args[0]
+            found.append(BrokenView(name, statement, charset, collation, why, code))
     return found
 
 
@@ -267,20 +270,6 @@ def _view_as_made(connection: Any, database: str, name: str) -> tuple[str, str, 
         if check != "NONE":
             statement += f" WITH {check} CHECK OPTION"
     return str(statement), str(charset), str(collation)
-
-
-def refuse_broken_views(views: Sequence[BrokenView], database: str) -> None:
-    """Raise MySQLProblem for views at which the dump programs end."""
-    if not views:
-        return
-    names = ", ".join(view.name for view in views)
-    which = f"The view {names} of {database}" if len(views) == 1 else f"These views of {database}"
-    told = "" if len(views) == 1 else f": {names}"
-    raise MySQLProblem(
-        f"{which} cannot be read any more, and the dump program ends at such a view{told} ({views[0].why}).",
-        do="Make again what is missing, or keep the statement that SHOW CREATE VIEW tells and drop the view. "
-        "A restore can be made all the same: the backup before it leaves such views out.",
-    )
 
 
 def triggers(connection: Any, database: str) -> set[tuple[str, str, str]]:

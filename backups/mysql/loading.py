@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import socket
-from collections.abc import Collection, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from typing import Any
@@ -22,12 +22,33 @@ from backups.mysql.connection import (
     refuse_missing_authority,
     refuse_unencrypted,
 )
-from backups.mysql.names import named, quote_text
+from backups.mysql.names import named, quote, quote_text
 from backups.mysql.privileges import way_out
-from backups.mysql.problems import MySQLProblem, NoMoreConnections, OfTheServer, load_problem, translated
+from backups.mysql.problems import (
+    MySQLProblem,
+    NoMoreConnections,
+    OfTheServer,
+    load_problem,
+    text_of,
+    translated,
+)
+from backups.mysql.schemas import rows_of
 from backups.mysql.server import Server
-from backups.mysql.session import BEGIN_ASKING, BEGIN_LOADING, CHANGES_TABLES, OF_PRIMARY_KEYS, to_change
+from backups.mysql.session import (
+    AS_THE_SERVER_HAS_IT,
+    BEGIN_ASKING,
+    BEGIN_LOADING,
+    CHANGES_TABLES,
+    OF_PRIMARY_KEYS,
+    to_change,
+)
 
+# MySQL's; MariaDB lets a load do without.
+CHECK_IS_VIOLATED = 3819
+# That, and what ends in no number.
+_CHECK_FAILED = (CHECK_IS_VIOLATED, ER.DATA_OUT_OF_RANGE)
+# One statement reads a whole table.
+_ENFORCE_SECONDS = 24 * 3600
 _DEADLOCK_TRIES = 20
 _COLLATIONS = ("character_set_connection", "collation_connection")
 # What a session begins with besides `BEGIN_LOADING` that is not the server's own default.
@@ -147,6 +168,21 @@ class LoadingConnection:
         while self.driver.next_result() == 0:
             self.driver.store_result()
 
+    def leave_checks(self, table: str) -> list[str]:
+        """Have no CHECK of a table enforced, for MySQL; answers which ones were. See `enforce_checks`."""
+        rows = rows_of(
+            self.driver,
+            self.database,
+            "TABLE_CONSTRAINTS",
+            "TABLE_NAME, CONSTRAINT_NAME",
+            condition="AND TABLE_NAME = %s AND CONSTRAINT_TYPE = 'CHECK' AND ENFORCED = 'YES'",
+            arguments=[table],
+        )
+        checks = [str(check) for of, check in rows if of == table]
+        if checks:
+            execute(self.driver, _alter_checks(self.database, table, checks, "NOT ENFORCED"))
+        return checks
+
     def noted(self) -> frozenset[int]:
         """The numbers of the server's remarks on the statement that ran last."""
         return frozenset(number for _, number, _ in self._remarks())
@@ -167,6 +203,63 @@ def _remark(level: bytes, number: bytes, text: bytes) -> tuple[str, int, str]:
     except UnicodeDecodeError:
         words = "its remark is in another character set than UTF-8"
     return level.decode(), int(number), words
+
+
+def _alter_checks(database: str, table: str, checks: Sequence[str], state: str) -> str:
+    changes = ", ".join(f"ALTER CHECK {quote(check)} {state}" for check in checks)
+    return f"ALTER TABLE {quote(database)}.{quote(table)} {changes}"
+
+
+def enforce_checks(
+    server: Server,
+    database: str,
+    checks: Collection[tuple[str, str]],
+    *,
+    connected: Callable[[int], None] = lambda _: None,
+) -> None:
+    """Have CHECKs hold that were left for a load, each with its table; they may depend on the session.
+
+    So they are asked under the server's own settings. `connected` is given the connection's number, by
+    which to end it. Raises OfTheServer where the rows do not hold them under these either.
+    """
+    of_table: dict[str, list[str]] = {}
+    for table, check in sorted(checks):
+        of_table.setdefault(table, []).append(check)
+    with connect(server, database, read_seconds=_ENFORCE_SECONDS) as connection:
+        connected(connection.thread_id())
+        for table, names in of_table.items():
+            if (why := _not_enforced(connection, _alter_checks(database, table, names, "ENFORCED"))) is None:
+                continue
+            raise OfTheServer(
+                f"Rows of {table} do not hold its CHECK under the settings that the database server at "
+                f"{server.address} has for all ({why}): they were written under others (time_zone, sql_mode "
+                "and the like).",
+                do="Give its global settings the values that the application's sessions have, then "
+                "restore again; or restore to a file, and take the CHECK out of it.",
+            )
+
+
+_ENFORCED_UNDER = (
+    AS_THE_SERVER_HAS_IT,
+    # A difference of numbers without a sign may be less than zero.
+    "SET SESSION sql_mode = CONCAT_WS(',', NULLIF(@@GLOBAL.sql_mode, ''), 'NO_UNSIGNED_SUBTRACTION')",
+)
+
+
+def _not_enforced(connection: Any, statement: str) -> str | None:
+    """Why rows do not hold a CHECK, under whatever settings; None where it is enforced now."""
+    why = ""
+    for settings in _ENFORCED_UNDER:
+        execute(connection, settings)
+        try:
+            execute(connection, statement)
+        except MySQLdb.OperationalError as error:
+            if error.args[0] not in _CHECK_FAILED:
+                raise
+            why = why or text_of(error)
+        else:
+            return None
+    return why
 
 
 def refuse_made_otherwise(server: Server, withheld: Collection[str], tables: Sequence[str]) -> None:

@@ -15,6 +15,7 @@ from pytest_django.fixtures import Settings
 from backups import connections, mysql, process
 from backups.errors import Problem
 from backups.models import Database
+from backups.mysql.problems import problem_from_number
 from tests.backups.worlds import client_dir
 from tests.servers import DatabaseServer
 
@@ -161,6 +162,12 @@ ENDS: list[tuple[str, int, type[Problem], str]] = [
         mysql.ServerGone,
         "table t of d",
     ),
+    (
+        "mariadb-dump: Couldn't execute 'SELECT `id`, `ц` FROM `t`': Unknown column 'Ñ†' in 'SELECT' (1054)",
+        2,
+        mysql.OfTheServer,
+        "take skip-character-set-client-handshake out of its configuration",
+    ),
     ("", -9, mysql.MySQLProblem, "killed by signal 9"),
     ("", 7, mysql.MySQLProblem, "gave no reason"),
     ("nobody expects this", 2, mysql.MySQLProblem, "nobody expects this"),
@@ -173,6 +180,33 @@ def test_end_of_a_dump_program_is_named(stderr: str, code: int, kind: type[Probl
 
     assert isinstance(problem, kind)
     assert said in problem.sentence()
+
+
+RUNS_WITH = "The server is running with the --{} option so it cannot execute this statement"
+
+
+@pytest.mark.parametrize(
+    ("code", "text", "do"),
+    [
+        (1290, RUNS_WITH.format("read-only"), "Go to the server that is written to"),
+        (1290, RUNS_WITH.format("super-read-only"), "Go to the server that is written to"),
+        (1290, RUNS_WITH.format("secure-timestamp=YES"), "start it with secure_timestamp=NO"),
+        (1290, RUNS_WITH.format("max-session-mem-used=8192"), "Raise the server's max_session_mem_used"),
+        (1290, RUNS_WITH.format("secure-file-priv"), "Take --secure-file-priv out of the server's conf"),
+        (1290, "言語 (--event-scheduler=DISABLED)", "Take --event-scheduler out of the server's conf"),
+        (199, "Initialization of encryption failed for ./d/t", "aria_encrypt_tables"),
+        (
+            1153,
+            "Got a packet bigger than 'max_allowed_packet' bytes",
+            "the server's max_allowed_packet",
+        ),
+    ],
+)
+def test_a_setting_of_the_servers_is_named_with_the_way_out(code: int, text: str, do: str) -> None:
+    problem = problem_from_number(code, text, SERVER, "d")
+
+    assert isinstance(problem, mysql.OfTheServer)
+    assert do in problem.do
 
 
 @pytest.mark.parametrize(
