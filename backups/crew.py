@@ -12,11 +12,20 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 
 from backups import mysql
-from backups.dumpfile.ready import Does, Ready
+from backups.dumpfile.ready import Does, Ready, quoted
 from backups.dumpfile.settings import Settings
 
 # Elsewhere warnings tell nothing of what is lost.
 _WARNING = (Does.TABLE, Does.ROWS)
+# Errors that end where the session computes as the one did that wrote the rows, and with which sql_mode:
+# the difference of two numbers without a sign, which is less than zero, in a generated column; a moment
+# that is cut to the second, and not rounded to that of another row.
+_OUT_OF_RANGE = 1690
+_MODES = {
+    _OUT_OF_RANGE: "NO_UNSIGNED_SUBTRACTION",
+    1901: "NO_UNSIGNED_SUBTRACTION",
+    1062: "TIME_TRUNCATE_FRACTIONAL",
+}
 # What waits or is being sent, in all: with what is being gathered, all that a load holds in memory.
 _MOST_BYTES = 12 << 20
 
@@ -28,8 +37,12 @@ class Ended(Exception):
 class Hand:
     """A connection that takes statements, and knows under which settings the last one ran."""
 
-    def __init__(self, connection: mysql.LoadingConnection, sql_mode: str) -> None:
+    def __init__(
+        self, connection: mysql.LoadingConnection, sql_mode: str, modes: dict[str, str] | None = None
+    ) -> None:
         self.connection = connection
+        # By table, the sql_mode that it turned out to need besides: the same for all who load together.
+        self._modes = {} if modes is None else modes
         # Events that the server took and did not keep, because their time has passed.
         self.past_events: set[str] = set()
         self._settings = Settings(initial_mode=sql_mode)
@@ -37,9 +50,57 @@ class Hand:
         self.has_run = False
         # The first warning of each table, by its number.
         self.warned: dict[tuple[str, int], str] = {}
+        # The CHECKs, by their tables, that are to hold again once all is loaded.
+        self.unenforced: set[tuple[str, str]] = set()
+        self._without_checks: set[str] = set()
 
     def run(self, ready: Ready) -> None:
-        """Run a statement under its own settings. Raises MySQLProblem."""
+        """Run a statement under its own settings, and those that its table needs. Raises MySQLProblem."""
+        under = ready
+        if mode := self._modes.get(ready.table):
+            under = ready._replace(settings=ready.settings.with_mode(mode))
+        try:
+            self._run(under)
+        except mysql.ServerGone:
+            raise
+        except mysql.MySQLProblem as problem:
+            try:
+                may_fit = self._makes_fit(under, problem.code)
+                if may_fit:
+                    self.run(ready)
+            except mysql.ServerGone:
+                raise
+            except mysql.MySQLProblem:
+                raise problem from None
+            if not may_fit:
+                raise
+
+    def _makes_fit(self, ready: Ready, code: int) -> bool:
+        """Have the server take a table's statement that ended in an error, if anything is known to help."""
+        if not ready.table:
+            return False
+        if code == mysql.CHECK_IS_VIOLATED and ready.does == Does.ROWS:
+            return self._leaves_checks(ready)
+        mode = _MODES.get(code, "")
+        if not mode or mode in ready.settings.sql_mode:
+            return False
+        self._modes[ready.table] = ",".join(filter(None, (self._modes.get(ready.table), mode)))
+        if code == _OUT_OF_RANGE:
+            # The server goes on computing as it did when it opened the table.
+            text = b"ALTER TABLE " + quoted(ready.table) + b" FORCE"
+            self._run(ready._replace(text=text, settings=ready.settings.in_utf8.with_mode(mode)))
+        return True
+
+    def _leaves_checks(self, ready: Ready) -> bool:
+        if ready.table in self._without_checks:
+            return False
+        with self.connection.translated(ready.text):
+            checks = self.connection.leave_checks(ready.table)
+        self._without_checks.add(ready.table)
+        self.unenforced.update((ready.table, check) for check in checks)
+        return True
+
+    def _run(self, ready: Ready) -> None:
         with self.connection.translated(ready.text):
             if changes := ready.settings.differing_from(self._settings):
                 self.connection.set(changes)

@@ -1,4 +1,4 @@
-"""What a database holds besides tables, as statements: views, triggers, routines, events.
+"""What a database holds besides tables, as statements: views, triggers, libraries, routines, events.
 
 RENAME TABLE moves none of it, so a swap takes it down before and sets it up again after, one by
 one: what cannot be made does not stop what comes behind it.
@@ -19,16 +19,16 @@ from backups.dump import stream_dump
 from backups.dumpfile.dialect import Dialect
 from backups.dumpfile.ready import Does, EventState, Found, Ready, Wish
 from backups.dumpfile.settings import Settings
-from backups.dumpfile.written import as_dumped
+from backups.dumpfile.written import as_dumped, delimited
 from backups.errors import Problem
 from backups.load import ITS_TIME_HAS_PASSED, Definers, definers_at, dialect_of, read_definitions
-from backups.stream import Digester, Kind, Piece, Section, with_database
+from backups.stream import ROUTINES, Digester, Kind, Piece, Section, with_database
 
 _FRAME = frozenset({Kind.HEADER, Kind.EVENTS, Kind.ROUTINES})
 _DEFINED = frozenset(
     {
         Kind.VIEW, Kind.TRIGGER, Kind.EVENT, Kind.ROUTINE, Kind.PROCEDURE, Kind.FUNCTION, Kind.PACKAGE,
-        Kind.PACKAGE_BODY, "foreign key",
+        Kind.PACKAGE_BODY, Kind.LIBRARY, "foreign key",
     }
 )  # fmt: skip
 # To another database, for tables that stand in their place.
@@ -49,7 +49,8 @@ class Definition:
     """One view, trigger, routine or event. `text` has all statements that make it, as bytes of a dump.
 
     `more` begins with the state that an event is to get, where that is not the one in its text; for a
-    view it is there where the server could not read the view any more.
+    view it is there where the server could not read the view any more, for a routine where it lacked a
+    library.
     """
 
     kind: str
@@ -67,8 +68,8 @@ class Definition:
 
     @property
     def was_broken(self) -> bool:
-        """Whether it is a view that could not be read, so that it need not be possible to make it."""
-        return self.kind == Kind.VIEW and _BROKEN in self.more
+        """Whether it could not be read, or lacked a library, so that it need not be possible to make it."""
+        return self.kind != Kind.EVENT and _BROKEN in self.more
 
     @property
     def key(self) -> Key:
@@ -93,9 +94,14 @@ def read(
     """
     with mysql.connect(server, database) as connection:
         broken = mysql.broken_views(connection, database)
+        unlinked = mysql.unlinked_routines(connection, database)
+        routines = _routines_in_the_servers_words(connection, database, unlinked) if unlinked else []
     if broken:
         names = ", ".join(view.name for view in broken)
         say(f"These views of {database} read what is not there, and are kept as text: {names}.")
+    if unlinked:
+        names = ", ".join(name for _, name in unlinked)
+        say(f"These routines of {database} use libraries that are not there, and are kept as text: {names}.")
     found: dict[int, tuple[Section, bytearray]] = {}
     stream_dump(
         server,
@@ -106,6 +112,7 @@ def read(
         take=lambda piece: _keep(piece, found),
         tick=tick,
         structure_only=True,
+        without_routines=bool(unlinked),
         leave_out=[view.name for view in broken],
     )
     known = _Reading(server, database, info, say)
@@ -113,7 +120,34 @@ def read(
         [s.kind, known.name_of(s, bytes(text)), s.table, text.decode("latin-1")] for s, text in found.values()
     ]
     told += [[Kind.VIEW, view.name, "", _statements_of(view).decode("latin-1"), _BROKEN] for view in broken]
-    return zlib.compress(json.dumps(told).encode())
+    return zlib.compress(json.dumps([*told, *routines]).encode())
+
+
+def _routines_in_the_servers_words(
+    connection: Any, database: str, unlinked: Collection[tuple[str, str]]
+) -> list[list[str]]:
+    """All routines and libraries, as a dump program would write them that does not end at the unlinked."""
+    _, collation = mysql.database_defaults(connection, database)
+    told = []
+    for one in mysql.described(connection, database):
+        if one.kind in (*ROUTINES, Kind.LIBRARY) and one.text:
+            broken = [_BROKEN] if (one.kind, one.name) in unlinked else []
+            told.append([one.kind, one.name, "", _written(one, collation).decode("latin-1"), *broken])
+    return told
+
+
+def _written(one: mysql.Described, collation: str) -> bytes:
+    """A routine or library with the settings under which it was made, in a database of this collation."""
+    _, mode, *characters, _ = one.besides
+    parts = [b"SET sql_mode = '%s';\n" % mode, delimited(one.text)]
+    if characters:
+        client, connections, databases = characters
+        parts.insert(0, b"SET character_set_client = %s;\n" % client)
+        parts.insert(1, b"SET collation_connection = %s;\n" % connections)
+        if databases != collation.encode():
+            change = _NAMELESS[0] + b"COLLATE %s ;\n"
+            parts = [change % databases, *parts, change % collation.encode()]
+    return b"".join(parts)
 
 
 def apply(
@@ -139,7 +173,7 @@ def apply(
         info = mysql.probe(connection)
         defaults = defaults or mysql.database_defaults(connection, database)
         tables = mysql.tables(connection, database)
-    pending = sorted(filter(only, wanted), key=lambda one: one.kind == Kind.EVENT)
+    pending = sorted(filter(only, wanted), key=_place_in_order)
     failed: list[tuple[Definition, Problem]] = []
     wish = Wish(database, source=source)
     with definers_at(server, info, database, tick) as hands:
@@ -161,6 +195,11 @@ def apply(
     for sentence in maker.told:
         say(sentence)
     return [_left(one, problem) for one, problem in failed]
+
+
+def _place_in_order(one: Definition) -> int:
+    """No routine is made before a library that it uses; events come last."""
+    return {Kind.LIBRARY: 0, Kind.EVENT: 2}.get(one.kind, 1)
 
 
 class _Maker:
@@ -337,7 +376,9 @@ def still_broken(definitions: bytes, server: mysql.Server, database: str) -> set
 
     Whoever drops one of these cannot make it again.
     """
-    wanted = {one.name: one.text for one in unpacked(definitions)[1] if one.was_broken}
+    wanted = {
+        one.name: one.text for one in unpacked(definitions)[1] if one.was_broken and one.kind == Kind.VIEW
+    }
     if not wanted:
         return set()
     with mysql.connect(server, database) as connection:

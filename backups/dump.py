@@ -13,7 +13,7 @@ import os
 import sys
 import threading
 import time
-from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import asdict, dataclass, field
 from functools import partial
@@ -23,6 +23,7 @@ from typing import Any
 from backups import dump_program, dumps_at_once, mysql, process
 from backups.dump_program import Listener, Source, with_views
 from backups.errors import Problem
+from backups.moment import Content, Unlike, altered, differing, refuse_two_moments
 from backups.spool import Spool
 from backups.stream import Digester, Piece, manifest_of, manifest_text, objects_in
 
@@ -136,7 +137,7 @@ def dump(order: Order, out_fd: int, report: Report) -> dict[str, Any]:
         programs = mysql.clients(info, order.client_dir)
         broken = _broken_views(connection, order)
         without = [view.name for view in broken]
-        before = _Content.of(connection, order.database, without)
+        before = Content.of(connection, order.database, without)
         position = mysql.binary_log_position(connection)
         charset, collation = mysql.database_defaults(connection, order.database)
         collations = mysql.default_collations(connection, info)
@@ -144,7 +145,7 @@ def dump(order: Order, out_fd: int, report: Report) -> dict[str, Any]:
         left_out = mysql.not_in_backup(connection, order.database)
         space_used = mysql.space_used(connection, order.database)
     left_out += [mysql.LeftOut(view.name, f"view: {view.why}; it was: {view.statement}") for view in broken]
-    digester = Digester()
+    digester = Digester(order.database)
     told = 0.0
     dump_program.widen(out_fd)
     flowed = time.monotonic()
@@ -154,6 +155,7 @@ def dump(order: Order, out_fd: int, report: Report) -> dict[str, Any]:
 
     with (
         mysql.watched_tables(order.server, order.database, info, besides=order.at_once.connections) as watch,
+        mysql.computed_beside(order.server, order.database) as computed,
         _output(out_fd, gzip=order.gzip) as out,
     ):
 
@@ -168,14 +170,22 @@ def dump(order: Order, out_fd: int, report: Report) -> dict[str, Any]:
 
         with _looking_for_locks(order, lambda: flowed, tell_wait):
             source = Source(order.server, order.database, info, programs)
-            listener = Listener(before.names, watch.is_read)
-            _stream(source, order.at_once, digester, write, report, without, listener)
+
+            def is_read(table: str) -> None:
+                watch.is_read(table)
+                # The dump's moment has come, and is hardly gone.
+                computed.begin()
+
+            _stream(source, order.at_once, digester, write, report, without, Listener(before.names, is_read))
+        told_of = _computed(computed, report, digester)
         watch.look_at_the_rest()
         refuse_altered(watch, order.database)
-        with mysql.connect(order.server) as connection:
-            after = _Content.of(connection, order.database, without)
+        unlike = Unlike(digester, before)
+        with mysql.connect(order.server, order.database) as connection:
+            after = Content.of(connection, order.database, without, unlike.look)
         sections = digester.sections(collations)
         _make_sure_it_is_whole(digester, sections, before, after, order.database)
+        _refuse_unlike(digester, unlike, order, source, without)
         manifest = manifest_of(
             sections,
             database=order.database,
@@ -184,22 +194,30 @@ def dump(order: Order, out_fd: int, report: Report) -> dict[str, Any]:
             collations=collations,
             definers=definers,
             views_of_others=digester.views_of_others(),
+            routines_of_others=digester.routines_of_others(),
             not_in_backup=[left._asdict() for left in left_out],
             space_used=space_used,
             server={"flavour": info.flavour, "version": info.version},
             client={"flavour": programs.flavour, "version": programs.version},
             inventory=objects_in(sections),
+            computed=told_of,
             binary_log=position,
         )
         _write(out, manifest_text(manifest))
     return manifest
 
 
+def _computed(reading: mysql.ComputedReading, report: Report, digester: Digester) -> list[dict[str, Any]]:
+    """What generated columns that are stored held, for the manifest; they may take longer than the dump."""
+    report.write(progress={**_progress(digester), "doing": reading.doing})
+    return [each._asdict() for each in reading.told()]
+
+
 def _broken_views(connection: Any, order: Order) -> list[mysql.BrokenView]:
     """The views that are left out. Raises Problem where there are some, and none may be left out."""
     broken = mysql.broken_views(connection, order.database)
     if not order.without_broken_views:
-        mysql.refuse_broken_views(broken, order.database)
+        mysql.refuse_broken_views(connection, broken, order.database)
     return broken
 
 
@@ -228,32 +246,6 @@ def _looking_for_locks(
     finally:
         over.set()
         looking.join()
-
-
-@dataclass(frozen=True)
-class _Content:
-    """What a dump of a database has to hold at a moment."""
-
-    inventory: mysql.Inventory
-    digested: dict[tuple[str, str], str]
-
-    @property
-    def names(self) -> list[str]:
-        """All that the dump programs go through as they do through tables."""
-        return [name for kind in ("table", "view", "sequence") for name in self.inventory.get(kind, [])]
-
-    @classmethod
-    def of(cls, connection: Any, database: str, without: Collection[str] = ()) -> _Content:
-        """All but the views `without` which the dump is made."""
-        engines = mysql.engines(connection, database)
-        held = mysql.inventory(connection, database)
-        if views := [view for view in held.pop("view", []) if view not in without]:
-            held["view"] = views
-        dumped = [table for table in held.pop("table", []) if mysql.is_dumped(engines.get(table))]
-        return cls(
-            {"table": dumped, **held} if dumped else held,
-            mysql.definitions_digested(connection, database),
-        )
 
 
 def _stream(
@@ -321,6 +313,7 @@ def stream_dump(
     take: Callable[[Piece], None] | None = None,
     tick: process.Tick | None = None,
     structure_only: bool = False,
+    without_routines: bool = False,
     leave_out: Sequence[str] = (),
     listener: Listener | None = None,
 ) -> None:
@@ -336,6 +329,7 @@ def stream_dump(
     with dump_program.started(
         source,
         structure_only=structure_only,
+        without_routines=without_routines,
         leave_out=leave_out,
         own_group=tick is not None,
         listener=listener,
@@ -427,8 +421,8 @@ def _progress(digester: Digester) -> dict[str, Any]:
 def _make_sure_it_is_whole(
     digester: Digester,
     sections: list[dict[str, Any]],
-    before: _Content,
-    after: _Content,
+    before: Content,
+    after: Content,
     database: str,
 ) -> None:
     """Raise Problem unless the dump ended as it should and holds all that the database holds."""
@@ -441,21 +435,30 @@ def _make_sure_it_is_whole(
             "dump programs stop at one; or for a character of sjis, gbk or big5 that ends in a backslash "
             "(0x5C): it leaves a text open, and no client could load the dump. Define it under utf8mb4.",
         )
-    held = objects_in(sections)
-    if held not in (before.inventory, after.inventory):
-        raise Problem(
-            f"The dump of {database} does not hold what the database holds: "
-            f"{_differences(before.inventory, held)}.",
-            do="If tables were just created or dropped, back up again; if not, check that the "
-            "user may see all of it (run preflight).",
-        )
-    for (kind, name), digest in before.digested.items():
-        if after.digested.get((kind, name), digest) != digest:
-            raise Problem(
-                f"The {kind} {name} of {database} was altered while the dump ran, so the dump is not of "
-                "one moment.",
-                do="Back up again once the change is through.",
-            )
+    refuse_two_moments(objects_in(sections), before, after, database)
+
+
+def _refuse_unlike(
+    digester: Digester, unlike: Unlike, order: Order, source: Source, without: Sequence[str]
+) -> None:
+    """Raise Problem where a definition is as before the dump, but was not when that read it.
+
+    Where that is not sure, all is read again, and compared.
+    """
+    if not unlike.found:
+        return
+    again = Digester(order.database)
+    stream_dump(
+        source.server,
+        source.database,
+        info=source.info,
+        programs=source.programs,
+        digester=again,
+        structure_only=True,
+        leave_out=without,
+    )
+    for kind, name in differing(digester, again):
+        raise altered(kind, name, order.database)
 
 
 def refuse_altered(watch: mysql.TableWatch, database: str) -> None:
@@ -467,18 +470,6 @@ def refuse_altered(watch: mysql.TableWatch, database: str) -> None:
             "of one moment.",
             do="Back up again once the change is through.",
         )
-
-
-def _differences(wanted: mysql.Inventory, held: mysql.Inventory) -> str:
-    told = []
-    for kind in sorted({*wanted, *held}):
-        missing = set(wanted.get(kind, [])) - set(held.get(kind, []))
-        extra = set(held.get(kind, [])) - set(wanted.get(kind, []))
-        counts = f"{len(held.get(kind, []))} of {len(wanted.get(kind, []))}"
-        if wanted.get(kind, []) != held.get(kind, []):
-            names = ", ".join(sorted(missing or extra)[:3])
-            told.append(f"{kind}: {counts}" + (f" ({names})" if names else ""))
-    return "; ".join(told)
 
 
 @contextmanager

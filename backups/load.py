@@ -35,8 +35,8 @@ _CHUNK = 1 << 20
 _GZIP = 31  # zlib: expect a gzip header
 _GZIP_BEGINS = b"\x1f\x8b"
 _TAIL_BYTES = 256
-# Out of range, truncated, no character, no date or number, ignored because of its key; or nobody knows.
-_VALUE_CHANGED = (1062, 1264, 1265, 1292, 1366, 1406, mysql.UNREADABLE_REMARK)
+# Out of range, truncated, no character, no date or number, ignored because of its key.
+_VALUE_CHANGED = (1062, 1264, 1265, 1292, 1366, 1406)
 # Unknown, disabled or not allowed, and the default one taken instead.
 _NO_ENGINE = (1266, 1286)
 _OF_COLUMN = re.compile(r"for column (?:`[^`]*`\.`[^`]*`\.)?['`](.+?)['`] at row")
@@ -84,6 +84,8 @@ class Loading:
     altered: list[str] = field(default_factory=list)
     # What the server said of statements that it took and did otherwise, by table and number.
     warned: dict[tuple[str, int], str] = field(default_factory=dict)
+    # Generated columns of which the load did not prove that they hold what they did.
+    computed_anew: list[mysql.ComputedAnew] = field(default_factory=list)
     # Kept where there will be no manifest to compare with.
     tally: Tally | None = None
     # Whether the server took any statement, so that the target is not as it was.
@@ -303,17 +305,19 @@ def load(
     with mysql.loading_connections(server, wish.database, 1 + wanted) as opened:
         if len(opened) <= wanted:
             say(f"The server has connections for {len(opened) - 1} of {wanted} that load rows at once.")
-        hands = [Hand(connection, dialect.sql_mode) for connection in opened]
+        modes: dict[str, str] = {}
+        hands = [Hand(connection, dialect.sql_mode, modes) for connection in opened]
         crew = Crew(server, hands[1:])
         loading.afterwards = lambda: crew.doing
         loading.has_changed = lambda: any(hand.has_run for hand in hands)
-        spread = Spread(
-            hands[0],
-            crew,
-            is_fresh=not mysql.tables(opened[0].driver, wish.database),
-            referenced=mysql.referenced_tables(opened[0].driver, wish.database),
-            make_sure=lambda: _refuse_cut_off(loading),
-        )
+        with mysql.translated(server, wish.database):
+            spread = Spread(
+                hands[0],
+                crew,
+                is_fresh=not mysql.tables(opened[0].driver, wish.database),
+                referenced=mysql.referenced_tables(opened[0].driver, wish.database),
+                make_sure=lambda: _refuse_cut_off(loading),
+            )
 
         def work() -> None:
             spread.send(ready)
@@ -336,6 +340,12 @@ def load(
             raise _of_the_dump(problem, server) from problem
         finally:
             crew.stop()
+    if checks := {check for hand in hands for check in hand.unenforced}:
+        ended_by_number(
+            server,
+            tick,
+            lambda connected: mysql.enforce_checks(server, wish.database, checks, connected=connected),
+        )
     # With the connections closed again: who has few needs one of them here.
     if spread.unmade:
         fallen = _fallen_views(spread, server, wish.database)
@@ -346,6 +356,19 @@ def load(
         loading.warned.update(hand.warned)
     if loading.altered:
         mysql.refuse_made_otherwise(server, opened[0].withheld, loading.altered)
+
+
+def ended_by_number(
+    server: mysql.Server, tick: process.Tick, work: Callable[[Callable[[int], None]], None]
+) -> None:
+    """Do work over a connection whose number it tells, watched. Raises what it and `tick` raise."""
+    connections: list[int] = []
+
+    def break_off() -> None:
+        for connection in connections:
+            mysql.kill(server, connection)
+
+    process.watched(lambda: work(connections.append), tick, break_off)
 
 
 def _fallen_views(spread: Spread, server: mysql.Server, database: str) -> Iterator[Unmade]:

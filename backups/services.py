@@ -647,10 +647,13 @@ def portal_came_back(copy: PortalCopy) -> None:
         model.objects.update(lease_run=None, lease_until=None)
 
 
-def verification_record(run: Run, snapshot: Snapshot, **found: Any) -> Verification:
+def verification_record(
+    run: Run, snapshot: Snapshot, *, is_of_the_server: bool = False, **found: Any
+) -> Verification:
     """Store what a verification found, which is what the snapshot is from now on: the newest one counts.
 
-    Of one that is bad its repository is suspect, unless it is known to be damaged.
+    Of one that is bad its repository is suspect, unless it is known to be damaged, or all that was found
+    `is_of_the_server`, whose settings make other values of the same rows.
     """
     with transaction.atomic():
         verification = Verification.objects.create(run=run, snapshot=snapshot, **found)
@@ -658,7 +661,7 @@ def verification_record(run: Run, snapshot: Snapshot, **found: Any) -> Verificat
         snapshot.verdict = verification.verdict
         snapshot.verified_at = verification.finished_at if is_good else None
         snapshot.save(update_fields=["verdict", "verified_at"])
-        if verification.verdict in BAD_VERDICTS:
+        if verification.verdict in BAD_VERDICTS and not is_of_the_server:
             _suspect(snapshot, run, verification)
     result = {
         "snapshot_id": snapshot.snapshot_id,

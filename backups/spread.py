@@ -20,7 +20,9 @@ from backups.tables import Plan, plan_for, referenced_by
 CHUNK_BYTES = 2 << 20
 _INSERT = b"INSERT INTO "
 # What stands alone: no table or row depends on it.
-MAY_BE_LEFT = frozenset({"view", "trigger", "event", "procedure", "function", "package", "package body"})
+MAY_BE_LEFT = frozenset(
+    {"view", "trigger", "event", "procedure", "function", "package", "package body", "library"}
+)
 # It is all kept, in the portal's database too, to be tried again.
 _MOST_LEFT_BYTES = 16 << 20
 # What is no fault of a statement of the dump: another try may well succeed.

@@ -39,6 +39,7 @@ class Kind:
     FUNCTION = "function"
     PACKAGE = "package"
     PACKAGE_BODY = "package body"
+    LIBRARY = "library"
     VIEW = "view"
     EVENTS = "events"
     ROUTINES = "routines"
@@ -54,8 +55,9 @@ class Section:
     """A part of a dump. A trigger's name is known only some lines into it.
 
     `table` is the table that rows and triggers belong to, `foreign` the databases that a view
-    names. Comment lines are left out, and `as_json` leaves out as well what says the same in other
-    words after a restore, so that the same data gives the same digest wherever it lies.
+    names, and other ones whose libraries a routine uses. Comment lines are left out, and `as_json`
+    leaves out as well what says the same in other words after a restore, so that the same data gives
+    the same digest wherever it lies.
     """
 
     kind: str
@@ -65,29 +67,37 @@ class Section:
     alters: int = 0
     _size: int = 0
     _hash: Any = field(default_factory=hashlib.sha256, repr=False)
-    # The same of a routine whose last semicolon is left out, kept where it has one.
+    # The same of a routine without its last semicolon and its database's name, kept where it has these.
     _loose: tuple[int, Any] | None = field(default=None, repr=False)
     _definition: bytearray = field(default_factory=bytearray, repr=False)
 
-    def add(self, data: bytes | memoryview) -> None:
-        """Count and digest a piece of the section; a definition is kept until it is whole."""
+    def add(self, data: bytes | memoryview, database: str = "") -> None:
+        """Count and digest a piece of the section; a definition is kept until it is whole.
+
+        `database` is whose section it is, where that is known.
+        """
         if self.kind == Kind.VIEW:
             self.foreign |= {_unquoted(found[1]) for found in FROM_DATABASE.finditer(data)}
         if self.kind in _NORMALISED:
             self._definition += data
             return
         if self.kind in ROUTINES:
-            self._add_loosely(bytes(data))
+            self.foreign |= databases_of_libraries(bytes(data)) - {database}
+            self._add_loosely(bytes(data), database)
         self._size += len(data)
         self._hash.update(data)
 
-    def _add_loosely(self, line: bytes) -> None:
-        without = _LAST_SEMICOLON.sub(b"", line)
+    def _add_loosely(self, line: bytes, database: str) -> None:
+        without = without_own_libraries(_LAST_SEMICOLON.sub(b"", line), database)
         if self._loose is None and without == line:
             return
         size, digest = self._loose or (self._size, self._hash.copy())
         digest.update(without)
         self._loose = (size + len(without), digest)
+
+    def tells(self, text: bytes) -> bool:
+        """Whether a definition that is kept is made by this statement, but for how dump programs wrap it."""
+        return _UNWRAPPED.sub(b"", text) in _UNWRAPPED.sub(b"", self._definition)
 
     @property
     def is_empty(self) -> bool:
@@ -99,7 +109,8 @@ class Section:
 
         With `whatever_state` an event's digest is the same whether it is enabled or not, and whether
         it is the first or the last of the dump, where delimiters are written otherwise; and a body's
-        whether MySQL has kept the semicolon behind it or not.
+        whether MySQL has kept the semicolon behind it or not, and whichever the database is that it lies
+        in with the libraries that it uses.
         """
         definition = bytes(self._definition)
         size, digest = self._size, self._hash
@@ -107,7 +118,7 @@ class Section:
             definition = _LAST_SEMICOLON.sub(b"", definition)
             size, digest = self._loose or (size, digest)
         if self.kind == Kind.EVENT and whatever_state:
-            definition = _EVENTS_END.sub(b"", _EVENT_STATE.sub(rb"\1", definition))
+            definition = _EVENTS_END.sub(b"", without_state(definition))
             definition = definition.replace(b" */;;\n", b" */;\n", 1)
         if self.kind == Kind.TRIGGER:
             definition = without_qualifiers(definition)
@@ -155,7 +166,9 @@ _FOOTER = b"/*!40103 SET TIME_ZONE=@OLD_TIME_ZONE */;"
 _SANDBOX = b"/*M!999999\\- "
 _SAVED_CLIENT = re.compile(rb"/\*!50003 SET @saved_cs_client\b")
 _SAVED_SQL_MODE = re.compile(rb"/\*!50003 SET @saved_sql_mode\b")
-_DROP_ROUTINE = re.compile(rb"/\*!\d+ DROP (PROCEDURE|FUNCTION|PACKAGE BODY|PACKAGE|EVENT) IF EXISTS ")
+_DROP_ROUTINE = re.compile(
+    rb"/\*!\d+ DROP (PROCEDURE|FUNCTION|PACKAGE BODY|PACKAGE|EVENT) IF EXISTS |DROP (LIBRARY) IF EXISTS "
+)
 # A trigger's text is dumped as its author typed it.
 _TRIGGER_NAME = re.compile(
     rb"\A(?:[^`]|`(?:[^`]|``)*+`)*?\bTRIGGER\s+(?:IF\s+NOT\s+EXISTS\s+)?"
@@ -197,6 +210,11 @@ _EVENT_STATE = re.compile(
 _LAST_SEMICOLON = re.compile(rb";(?= ?(?:\*/ ?)?;;\n(?:DELIMITER ;\n|/\*!\d+ SET |\Z))")
 # Behind the last one.
 _EVENTS_END = re.compile(rb"DELIMITER ;\n/\*!\d+ SET TIME_ZONE= @save_time_zone \*/ ;\n\Z")
+# As MySQL tells the libraries that a routine in another language uses: always with their database's name.
+_USING = b"    USING ("
+_LIBRARYS_DATABASE = re.compile(rb"(`(?:[^`]|``)*+`)(\.)?")
+# Dump programs put the parts of a statement into version comments and lines of their own.
+_UNWRAPPED = re.compile(rb"/\*!\d{5,6}|\*/|\s+")
 # The first name of a statement; none while it goes on in the next line.
 _IDENTIFIER = re.compile(rb"\A[^`]*(`(?:[^`]|``)*+`)")
 _CLIENT = re.compile(rb"SET character_set_client\s*=\s*(?:(\w+)|@)")
@@ -389,7 +407,7 @@ class Splitter:
         elif line.startswith((b"USE `", b"CREATE DATABASE ")):
             self._open(Kind.DATABASE)
         elif drop := _DROP_ROUTINE.match(line):
-            self._drop_announces(drop[1].decode().lower())
+            self._drop_announces((drop[1] or drop[2]).decode().lower())
         elif self._delimiter == b";" and _SAVED_CLIENT.match(line) and self._is_trigger_place():
             self._open(Kind.TRIGGER, table=self.section.table)
             self._name_comes()
@@ -529,8 +547,7 @@ def _end_of_alter_database(data: bytes, at: int) -> int:
 
 def with_database(line: bytes, name: str) -> bytes:
     """An ALTER DATABASE of the dump, which sets the collation for a body, for another database."""
-    quoted = b"`" + name.replace("`", "``").encode(errors="surrogateescape") + b"`"
-    return _ALTER_DATABASE.sub(lambda found: found[1] + quoted, line, count=1)
+    return _ALTER_DATABASE.sub(lambda found: found[1] + _quoted(name), line, count=1)
 
 
 def normalised_table(definition: bytes, collations: Mapping[str, str]) -> bytes:
@@ -573,6 +590,30 @@ def without_qualifiers(trigger: bytes) -> bytes:
     return trigger
 
 
+def without_own_libraries(line: bytes, database: str) -> bytes:
+    """A line of a routine's definition without its own database's name before libraries that it uses."""
+    if not line.startswith(_USING):
+        return line
+    own = _quoted(database)
+    return _LIBRARYS_DATABASE.sub(lambda found: b"" if found[2] and found[1] == own else found[0], line)
+
+
+def databases_of_libraries(line: bytes) -> set[str]:
+    """The databases of the libraries that a routine uses, by a line of its definition."""
+    if not line.startswith(_USING):
+        return set()
+    return {_unquoted(found[1]) for found in _LIBRARYS_DATABASE.finditer(line) if found[2]}
+
+
+def without_state(event: bytes) -> bytes:
+    """An event's statement without its state, which the server itself changes when its time is over."""
+    return _EVENT_STATE.sub(rb"\1", event)
+
+
+def _quoted(name: str) -> bytes:
+    return b"`" + name.replace("`", "``").encode(errors="surrogateescape") + b"`"
+
+
 def _unquoted(name: bytes) -> str:
     """A name as dumps hold it, UTF-8 and in backticks, double quotes (ANSI_QUOTES) or bare."""
     text = name.decode(errors="surrogateescape")
@@ -581,9 +622,10 @@ def _unquoted(name: bytes) -> str:
 
 
 class Digester:
-    """Splits and digests a dump, and finds the manifest at its end."""
+    """Splits and digests a dump, and finds the manifest at its end. `database` is what it is a dump of."""
 
-    def __init__(self) -> None:
+    def __init__(self, database: str = "") -> None:
+        self._database = database
         self.splitter = Splitter()
         self._sections: list[Section] = [self.splitter.section]
         self._manifest = _ManifestReader()
@@ -625,12 +667,22 @@ class Digester:
             if not section.is_empty
         ]
 
+    def definitions_kept(self) -> dict[tuple[str, str], Section]:
+        """The definitions that are there as they came by, by kind and name: views, triggers, events."""
+        return {
+            (s.kind, s.name): s for s in self._sections if s.kind in (Kind.VIEW, Kind.TRIGGER, Kind.EVENT)
+        }
+
     def views_of_others(self) -> list[str]:
         """Views that read tables by their database's name, and go on reading them elsewhere.
 
         MariaDB stores the database's own name too in a view that joins two databases.
         """
         return [s.name for s in self._sections if s.foreign and s.kind == Kind.VIEW]
+
+    def routines_of_others(self) -> list[str]:
+        """Routines that use libraries of other databases, and go on using them elsewhere."""
+        return [s.name for s in self._sections if s.foreign and s.kind in ROUTINES]
 
     def digested(self, pieces: Iterable[Piece]) -> Iterator[Piece]:
         """Digest pieces, of this stream's splitter or of others', giving them out."""
@@ -641,7 +693,8 @@ class Digester:
                 if piece.section is not self._sections[-1]:
                     self._sections.append(piece.section)
                 named = piece.alters_database
-                piece.section.add(with_database(bytes(piece.data), "") if named else piece.data)
+                data = with_database(bytes(piece.data), "") if named else piece.data
+                piece.section.add(data, self._database)
             yield piece
 
 
@@ -719,4 +772,6 @@ def objects_in(sections: Iterable[dict[str, Any]]) -> dict[str, list[str]]:
     return {kind: sorted(names) for kind, names in found.items()}
 
 
-_INVENTORIED = frozenset({Kind.TABLE, Kind.VIEW, Kind.SEQUENCE, Kind.TRIGGER, Kind.EVENT, *ROUTINES})
+_INVENTORIED = frozenset(
+    {Kind.TABLE, Kind.VIEW, Kind.SEQUENCE, Kind.TRIGGER, Kind.EVENT, Kind.LIBRARY, *ROUTINES}
+)

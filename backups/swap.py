@@ -320,6 +320,10 @@ def _finish(
             mysql.drop_definitions(connection, restore.target, but_views=broken)
     of_tables = definitions.of_tables(restore.tables) if restore.tables else lambda _: True
     otherwise = _otherwise(restore, place, told, tick)
+
+    def stands(one: definitions.Definition) -> bool:
+        return one.kind == Kind.VIEW and one.name in broken
+
     left = definitions.apply(
         told,
         place.server,
@@ -327,7 +331,7 @@ def _finish(
         source=restore.incoming,
         programs=place.programs,
         tick=tick,
-        only=lambda one: of_tables(one) and not (one.was_broken and one.name in broken),
+        only=lambda one: of_tables(one) and not (stands(one) and one.was_broken),
         defaults=_defaults(restore),
         say=say,
     )
@@ -338,9 +342,10 @@ def _finish(
     services.restore_finished_swap(restore, left=left)
 
 
-def _not_made_again(view: definitions.Left) -> str:
+def _not_made_again(left: definitions.Left) -> str:
+    before = "could not be read" if left["kind"] == Kind.VIEW else "lacked a library"
     return (
-        f"The view {view['name']} could not be read before, and cannot be made again ({view['why']}); its "
+        f"The {left['kind']} {left['name']} {before} before, and cannot be made again ({left['why']}); its "
         "statement is kept on the restore's page."
     )
 

@@ -4,13 +4,15 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable
+from contextlib import suppress
 
 from django.conf import settings
 
-from backups import mysql, restic
-from backups.load import CutOff, Loading, LoadProblem, Wish, load
+from backups import mysql, process, restic
+from backups.load import CutOff, Loading, LoadProblem, Wish, ended_by_number, load
 from backups.models import Snapshot
 from backups.progress import Progress
+from backups.stream import ManifestDamaged
 
 
 def load_snapshot(
@@ -66,4 +68,23 @@ def load_snapshot(
             raise
         restic.finished(source, access, "reading the snapshot", progress.tick)
     refuse(loading)
+    loading.computed_anew = _computed_anew(loading, server, wish.database, tick)
     return loading, round(time.monotonic() - began, 3)
+
+
+def _computed_anew(
+    loading: Loading, server: mysql.Server, database: str, tick: process.Tick
+) -> list[mysql.ComputedAnew]:
+    """Which generated columns are not proved to hold what they did, watched. Raises MySQLProblem."""
+    found: list[mysql.ComputedAnew] = []
+    tables = loading.found.inventory().get("table", [])
+    manifest = None
+    with suppress(ManifestDamaged):  # which is for the caller to tell
+        manifest = loading.digester.manifest()
+    told = mysql.computed_in(manifest)
+
+    def work(connected: Callable[[int], None]) -> None:
+        found.extend(mysql.computed_anew(server, database, tables, told, connected=connected))
+
+    ended_by_number(server, tick, work)
+    return found

@@ -277,6 +277,10 @@ def _privileges(database: Database, found: Found, _tick: Tick | None) -> str:
             )
         mysql.refuse_what_hangs(connection, database.database)
         _look_at_broken_views(connection, database.database, found)
+        or_else = ", or restore without the safety backup: undoing it keeps the routine's text"
+        mysql.refuse_unlinked_routines(
+            connection, database.database, or_else=or_else if found.is_safety_copy else ""
+        )
         if grants.may_not_restore_functions(connection, database.database):
             found.warnings.append(
                 f"{found.server.user} could not verify or restore here what it backs up: the server writes "
@@ -321,7 +325,7 @@ def _checked(connection: Any, server: mysql.Server, database: str) -> str:
 def _look_at_broken_views(connection: Any, database: str, found: Found) -> None:
     views = mysql.broken_views(connection, database)
     if not found.is_safety_copy:
-        mysql.refuse_broken_views(views, database)
+        mysql.refuse_broken_views(connection, views, database)
     found.broken_views = [view.name for view in views]
     if views:
         found.warnings.append(
@@ -333,7 +337,8 @@ def _look_at_broken_views(connection: Any, database: str, found: Found) -> None:
 def _forbidden_tables(server: mysql.Server, database: str) -> Iterator[str]:
     """What could not be verified or restored here, because the server makes no such tables for us."""
     with mysql.loading_connections(server, database, 1) as (connection,):
-        keyless = mysql.tables_without_primary_key(connection.driver, database)
+        with mysql.translated(server, database):
+            keyless = mysql.tables_without_primary_key(connection.driver, database)
         for setting, way_out in connection.key_rules().items() if keyless else ():
             yield (
                 f"{server.user} could not verify or restore here what it backs up: the server's {setting} is "

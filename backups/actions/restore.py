@@ -19,6 +19,7 @@ from backups.actions.restore_file import to_file
 from backups.actions.swapping import place_of, refuse_missing_privileges, swap_in
 from backups.actions.verify import (
     NOT_THE_SNAPSHOTS_FAULT,
+    as_counted_then,
     differing_sections,
     holds_nothing,
     is_by_vedetta,
@@ -364,6 +365,7 @@ def _load(
     _tell_spelling(restore, loading, progress)
     _refuse_altered(restore, loading, place, progress)
     _tell_changed_values(restore, loading, progress)
+    _tell_computed_anew(restore, loading, progress)
     _tell_what_is_left_out(restore, loading, progress)
     return loading
 
@@ -378,6 +380,16 @@ def _tell_changed_values(restore: Restore, loading: Loading, progress: Progress)
         progress.warn(
             f"The server did not take every value of table {table} as it is in the snapshot: {text}."
         )
+
+
+def _tell_computed_anew(restore: Restore, loading: Loading, progress: Progress) -> None:
+    """Generated columns that hold other values than they did, or of which nobody can tell."""
+    if loading.computed_anew:
+        told = [each._asdict() for each in loading.computed_anew]
+        services.run_note(restore.run_id, result={"computed_anew": told})
+    for each in loading.computed_anew:
+        what = each.words if each.differ else f"Not proved are {each.words}"
+        progress.warn(f"{what[:1].upper()}{what[1:]}.{f' {mysql.SET_AS_WRITTEN}' if each.differ else ''}")
 
 
 def _tell_what_is_left_out(restore: Restore, loading: Loading, progress: Progress) -> None:
@@ -513,6 +525,7 @@ def _refuse_damaged(restore: Restore, loading: Loading) -> None:
         raise Problem(f"Snapshot {restore.snapshot.short_id} holds nothing to restore: {why}")
     if manifest is not None:
         found = loading.digester.sections(manifest.get("collations", {}))
+        found = as_counted_then(found, manifest["sections"])
         if differing_sections(manifest["sections"], found, "in the stream"):
             raise damaged
         services.snapshot_learned(restore.snapshot, manifest)

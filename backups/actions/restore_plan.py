@@ -227,3 +227,8 @@ def _look_at_views(told: Plan, manifest: dict[str, Any] | None) -> None:
     views = (manifest or {}).get("views_of_others", [])
     if views and told.target != source_name(told.snapshot):
         told.warnings.append(f"These views name a database and will go on reading it: {', '.join(views)}.")
+    if routines := (manifest or {}).get("routines_of_others", []):
+        told.warnings.append(
+            f"These routines use libraries of other databases, which are in no backup of "
+            f"{source_name(told.snapshot)}: {', '.join(routines)}."
+        )

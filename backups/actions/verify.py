@@ -41,7 +41,7 @@ from backups.models import Database, Run, Snapshot
 from backups.plain import plain
 from backups.progress import Progress
 from backups.spelling import respelled
-from backups.stream import Digester, Kind, ManifestDamaged, objects_in
+from backups.stream import ROUTINES, Digester, Kind, ManifestDamaged, objects_in
 from backups.tables import comparable
 
 # Of the 64 characters of a name, so that the pattern of a GRANT has room for the rest.
@@ -56,6 +56,7 @@ class Findings:
     compared: list[str] = field(default_factory=list)
     not_compared: list[str] = field(default_factory=list)
     differences: list[str] = field(default_factory=list)
+    computed_anew: list[mysql.ComputedAnew] = field(default_factory=list)
     unreadable: str = ""
     restore_seconds: float | None = None
     tables: int | None = None
@@ -94,7 +95,7 @@ def run(run: Run, progress: Progress) -> Outcome:
     with scratch_database(run, snapshot, progress) as scratch:
         findings.scratch_version = str(scratch.info)
         _refuse_other_spelling(snapshot, scratch, respelled((snapshot.manifest or {}).get("inventory", {})))
-        loading = Loading(tally=Tally(only_numbered=is_by_vedetta(snapshot)))
+        loading = Loading(Digester(source_name(snapshot)), tally=Tally(only_numbered=is_by_vedetta(snapshot)))
         try:
             _restore(snapshot, access, scratch, loading, findings, progress)
         except mysql.OfTheServer as problem:
@@ -352,6 +353,7 @@ def _compare(
     elif loading.tally is not None:
         _compare_objects(loading, loading.tally, tally, collations, findings)
     _tell_unmade(loading.found, scratch, findings)
+    _tell_computed_anew(loading, manifest, findings)
     # What no backup has is told of by the end, and once is enough.
     known = {left["table"] for left in snapshot.not_in_backup}
     findings.not_compared += [
@@ -375,6 +377,19 @@ def _tell_unmade(found: Found, scratch: Scratch, findings: Findings) -> None:
             findings.differences.append(each.words)
 
 
+def _tell_computed_anew(loading: Loading, manifest: dict[str, Any] | None, findings: Findings) -> None:
+    """Generated columns that came out otherwise; what MariaDB's dumps have is compared as rows are."""
+    is_in_rows = manifest is not None and manifest["server"]["flavour"] == mysql.MARIADB
+    for each in loading.computed_anew:
+        if each.differ:
+            findings.differences.append(each.words)
+        elif not is_in_rows:
+            findings.not_compared.append(each.words)
+        else:
+            continue
+        findings.computed_anew.append(each)
+
+
 def _needs_another(why: str, database: str, names: Collection[str]) -> bool:
     """Whether the server has not got what is to be found in another database; `names` could not be made."""
     missing = _NO_TABLE.search(why)
@@ -393,7 +408,8 @@ def _compare_stream(
     snapshot: Snapshot, stream: list[dict[str, Any]], manifest: dict[str, Any], findings: Findings
 ) -> None:
     findings.compared.append("the stream's digest with the manifest")
-    findings.differences += differing_sections(manifest["sections"], stream, "in the stream")
+    counted = as_counted_then(stream, manifest["sections"])
+    findings.differences += differing_sections(manifest["sections"], counted, "in the stream")
     if snapshot.dump_sha256 and snapshot.dump_sha256 != manifest["sha256"]:
         findings.differences.append("the manifest is not the one that the backup recorded")
 
@@ -436,7 +452,7 @@ def _dump_again(
     tally: Tally | None,
 ) -> list[dict[str, Any]]:
     """Dump the scratch database and count its rows meanwhile; `tally` takes in what the dump makes."""
-    digester = Digester()
+    digester = Digester(scratch.database)
     dumped = _Counter(_tallier(scratch, tally) if tally is not None else None)
 
     def tick() -> None:
@@ -669,6 +685,33 @@ def other_versions(
     return None
 
 
+def as_counted_then(
+    sections: list[dict[str, Any]], manifest: Sequence[dict[str, Any]]
+) -> list[dict[str, Any]]:
+    """The sections of a stream as the version counted them that wrote the manifest.
+
+    Older ones knew no libraries, and cut them and the routines behind them in other places: of these
+    together the length alone can be compared.
+    """
+    if any(section["kind"] == Kind.LIBRARY for section in manifest):
+        return sections
+    before, now, behind = _cut_out(sections, Kind.LIBRARY)
+    _, then, _ = _cut_out(manifest, Kind.ROUTINES)
+    is_as_long = sum(each["bytes"] for each in then) == sum(each["bytes"] for each in now)
+    return [*before, *then, *behind] if now and is_as_long else sections
+
+
+def _cut_out(
+    sections: Sequence[dict[str, Any]], first: str
+) -> tuple[list[dict[str, Any]], list[dict[str, Any]], list[dict[str, Any]]]:
+    """What is before the first section of a kind, it with the libraries and routines behind, and the rest."""
+    kinds = [section["kind"] for section in sections]
+    begin = end = kinds.index(first) if first in kinds else len(kinds)
+    while end < len(kinds) and kinds[end] in (first, Kind.LIBRARY, Kind.ROUTINE, *ROUTINES):
+        end += 1
+    return list(sections[:begin]), list(sections[begin:end]), list(sections[end:])
+
+
 def differing_sections(wanted: list[dict[str, Any]], found: list[dict[str, Any]], where: str) -> list[str]:
     """The sections that are not the same, each as a short phrase that names it."""
     left = _by_key(wanted)
@@ -707,6 +750,7 @@ def _conclude(run: Run, snapshot: Snapshot, findings: Findings, progress: Progre
     services.verification_record(
         run,
         snapshot,
+        is_of_the_server=_only_computed_differ(findings),
         verdict=verdict,
         compared=findings.compared,
         not_compared=findings.not_compared,
@@ -718,6 +762,10 @@ def _conclude(run: Run, snapshot: Snapshot, findings: Findings, progress: Progre
         source_version=findings.source_version,
         scratch_version=findings.scratch_version,
     )
+    if findings.computed_anew:
+        services.run_note(
+            run.pk, result={"computed_anew": [each._asdict() for each in findings.computed_anew]}
+        )
     for thing in findings.not_compared:
         progress.warn(f"Not compared: {thing}.")
     if verdict != Verdict.IDENTICAL:
@@ -766,8 +814,11 @@ def _bad_news(snapshot: Snapshot, findings: Findings) -> Problem:
         )
     count = len(findings.differences)
     shown = "; ".join(findings.differences[:5]) + (f"; and {count - 5} more" if count > 5 else "")
+    what = f"Snapshot {snapshot.short_id} restores, but not to what was backed up: {shown}."
+    if _only_computed_differ(findings):
+        return Problem(what, safe="The live database was not touched.", do=mysql.SET_AS_WRITTEN)
     return CallsForMore(
-        f"Snapshot {snapshot.short_id} restores, but not to what was backed up: {shown}.",
+        what,
         _CHECK,
         safe="The live database was not touched.",
         do="Back up again now and verify that; keep this run's log for the cause. A check of 5 % of the "
@@ -777,3 +828,11 @@ def _bad_news(snapshot: Snapshot, findings: Findings) -> Problem:
 
 # Of the repository alone, whose lease it takes.
 _CHECK = FollowUp(Action.CHECK, {"read_data_subset": "5%"}, of_database=False, trigger=Trigger.VERIFY)
+
+
+def _only_computed_differ(findings: Findings) -> bool:
+    """Whether generated columns explain all differences: no other backup would come out otherwise."""
+    differing = [each for each in findings.computed_anew if each.differ]
+    explained = {each.words for each in differing}
+    explained |= {f"{Kind.ROWS} {plain(each.table)} differs after the restore" for each in differing}
+    return bool(differing) and not findings.unreadable and explained.issuperset(findings.differences)

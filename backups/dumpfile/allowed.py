@@ -9,10 +9,10 @@ The list was put together from what mariadb-dump 10.3 to 12 and mysqldump 4.1 to
 of their options, and from what HeidiSQL, phpMyAdmin, Adminer and mysqlpump write:
 https://mariadb.com/kb/en/mariadb-dump/ https://dev.mysql.com/doc/refman/8.4/en/mysqldump.html
 
-- sent: CREATE and DROP of TABLE, SEQUENCE, VIEW, TRIGGER, PROCEDURE, FUNCTION, PACKAGE, EVENT; INSERT and
-  REPLACE of plain values into a table that the dump itself has made; SETVAL of a sequence; ALTER TABLE
-  that adds keys or makes a column count up; DELETE and TRUNCATE of a whole table that the dump has made;
-  ANALYZE TABLE of histograms; ALTER DATABASE for the collation of what is being loaded.
+- sent: CREATE and DROP of TABLE, SEQUENCE, VIEW, TRIGGER, PROCEDURE, FUNCTION, PACKAGE, LIBRARY, EVENT;
+  INSERT and REPLACE of plain values into a table that the dump itself has made; SETVAL of a sequence;
+  ALTER TABLE that adds keys or makes a column count up; DELETE and TRUNCATE of a whole table that the
+  dump has made; ANALYZE TABLE of histograms; ALTER DATABASE for the collation of what is being loaded.
 - understood and kept to, never sent: SET (see `settings`), USE, DELIMITER.
 - left out: CREATE and DROP DATABASE, LOCK and UNLOCK TABLES, transactions, replication, tablespaces,
   FLUSH; settings of the whole server.
@@ -390,9 +390,7 @@ class Allowed:
         if head.kind == "view":
             name = self._made_as(head.name)
             self._take_name_of_view(name, head.name, replaces=replaces)
-        # Libraries are in no inventory.
-        if head.kind != "library":
-            self.found.made[head.kind, name] = table or name
+        self.found.made[head.kind, name] = table or name
         if self._collation is not None:
             self._definitions.append(self._collation)
             self._collation = None

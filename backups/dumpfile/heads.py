@@ -5,13 +5,16 @@ A body may say what it likes: it runs when somebody calls it, never while it is 
 
 from __future__ import annotations
 
+import re
 from typing import NamedTuple
 
-from backups.dumpfile.lexer import Cursor, Unexpected
+from backups.dumpfile.lexer import Cursor, Name, Unexpected
 from backups.dumpfile.lexer import Kind as Of
 from backups.dumpfile.scope import Scope
 
 ROUTINES = (b"PROCEDURE", b"FUNCTION", b"PACKAGE")
+_MAY_USE_LIBRARIES = (b"PROCEDURE", b"FUNCTION")
+_USING = re.compile(rb"\bLANGUAGE\s+\w+\s+USING\s*\(", re.I)
 
 
 class Head(NamedTuple):
@@ -113,7 +116,44 @@ def _routine(kind: bytes, cursor: Cursor, scope: Scope) -> tuple[bytes, str]:
     behind = cursor.text[cursor.reached :].lstrip()
     if behind.startswith((b"/*", b"--", b"#")) or cursor.sees(b"RETURNS", b"SONAME"):
         raise Unexpected
+    if kind in _MAY_USE_LIBRARIES:
+        _take_libraries(cursor, scope)
     return kind, name
+
+
+def _take_libraries(cursor: Cursor, scope: Scope) -> None:
+    """Leave the database's own name out before libraries that a routine uses: it is told with each.
+
+    Of another database's the name stays.
+    """
+    if not _USING.search(cursor.text, cursor.reached):
+        return
+    qualified = [name for name in _libraries(cursor.ahead()) if name.qualifier is not None]
+    if not qualified:
+        return
+    for name in _libraries(cursor):
+        if name.qualifier is not None and scope.is_own(name.qualifier):
+            cursor.cut(name.start, name.own)
+
+
+def _libraries(cursor: Cursor) -> list[Name]:
+    """The libraries of a routine in another language than SQL, read up to there; none of one in SQL.
+
+    In a body a join may look alike, but its columns stand alone: no server takes these with a qualifier.
+    """
+    names: list[Name] = []
+    try:
+        while not (cursor.accept(b"LANGUAGE") and cursor.take() and cursor.accept(b"USING")):
+            cursor.take()
+        cursor.expect(b"(")
+        while not names or cursor.accept(b","):
+            names.append(cursor.name())
+            if cursor.accept(b"AS"):
+                cursor.take()
+        cursor.expect(b")")
+    except Unexpected:
+        return []
+    return names
 
 
 def _event(cursor: Cursor, scope: Scope) -> tuple[str, bytes]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
+from copy import copy
 from enum import Enum
 from functools import cache
 from typing import NamedTuple
@@ -104,6 +105,12 @@ class Cursor:
         self.reached = 0
 
     # ------------------------------------------------------------ Reading
+
+    def ahead(self) -> Cursor:
+        """Another one at the same place, to look at what follows without going there."""
+        other = copy(self)
+        other._edits = [*self._edits]
+        return other
 
     @property
     def token(self) -> Token | None:

@@ -145,6 +145,11 @@ class Settings:
         changed = {name: value for name, value in self.changed.items() if "char" not in name}
         return Settings(MappingProxyType(changed), self.initial_mode)
 
+    def with_mode(self, mode: str) -> Settings:
+        """The same with one more sql_mode."""
+        modes = ",".join(filter(None, (self.sql_mode, mode)))
+        return Settings(MappingProxyType({**self.changed, "sql_mode": modes}), self.initial_mode)
+
     def differing_from(self, other: Settings) -> dict[str, Value]:
         """What to set in a session that has the `other` settings; INITIAL is as the session began."""
         if self is other:

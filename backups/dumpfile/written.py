@@ -11,15 +11,15 @@ def as_dumped(unmade: Unmade) -> bytes:
     statements = [unmade.before.text] if unmade.before else []
     changed = unmade.ready.settings.changed
     settings = [f"SET {name} = {_literal(changed.get(name))};\n".encode() for name in KEPT]
-    return b"".join([*settings, *map(_delimited, [*statements, unmade.ready.text])])
+    return b"".join([*settings, *map(delimited, [*statements, unmade.ready.text])])
 
 
 def _literal(value: str | None) -> str:
     return "DEFAULT" if value is None else f"'{value}'"
 
 
-def _delimited(text: bytes) -> bytes:
-    """With a delimiter that does not occur in it."""
+def delimited(text: bytes) -> bytes:
+    """A statement with a delimiter that does not occur in it."""
     delimiter = b";;"
     while delimiter in text:
         delimiter += b";"

@@ -16,6 +16,15 @@ from backups.mysql.changes import (
     requalify_sequences,
     set_database_defaults,
 )
+from backups.mysql.computed import (
+    SET_AS_WRITTEN,
+    Computed,
+    ComputedAnew,
+    ComputedReading,
+    computed_anew,
+    computed_beside,
+    computed_in,
+)
 from backups.mysql.connection import connect, execute, kill, refuse_plaintext, refuse_what_cuts_dumps
 from backups.mysql.contents import (
     BrokenView,
@@ -32,9 +41,9 @@ from backups.mysql.contents import (
     default_collations,
     definition,
     definitions_changed_at,
-    definitions_digested,
     describe_as_dumps_do,
     events_of_the_past,
+    events_that_end,
     folds_names,
     foreign_key_names,
     foreign_keys,
@@ -44,7 +53,6 @@ from backups.mysql.contents import (
     keys_without_parent,
     listed_tables,
     referenced_tables,
-    refuse_broken_views,
     refuse_what_hangs,
     space_used,
     tables,
@@ -54,13 +62,19 @@ from backups.mysql.contents import (
     tables_without_snapshot,
     triggers,
 )
-from backups.mysql.damage import check_table, checked_tables, refuse_short, refuse_unreadable
+from backups.mysql.damage import (
+    check_table,
+    checked_tables,
+    refuse_broken_views,
+    refuse_short,
+    refuse_unreadable,
+)
+from backups.mysql.described import Described, described, refuse_unlinked_routines, unlinked_routines
 from backups.mysql.greeting import corrected, refuse_uncorrectable
 from backups.mysql.left_out import (
     LeftOut,
     engines,
     is_dumped,
-    libraries,
     not_in_backup,
     rows_are_dumped,
     tables_without_rows,
@@ -69,9 +83,10 @@ from backups.mysql.left_out import (
     without_rows,
 )
 from backups.mysql.loading import (
-    UNREADABLE_REMARK,
+    CHECK_IS_VIOLATED,
     LoadingConnection,
     break_off,
+    enforce_checks,
     loading_connections,
     refuse_made_otherwise,
     session_mode,

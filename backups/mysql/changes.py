@@ -12,7 +12,6 @@ import MySQLdb
 from backups import process
 from backups.mysql.connection import execute, fetch_all
 from backups.mysql.contents import database_defaults, inventory
-from backups.mysql.left_out import libraries
 from backups.mysql.names import quote
 from backups.mysql.problems import MySQLProblem
 from backups.mysql.schemas import rows_of, spelling
@@ -104,11 +103,9 @@ def drop_definitions(connection: Any, database: str, *, but_views: Collection[st
         # MariaDB before 11 parses DROP PACKAGE in Oracle's mode alone.
         execute(connection, "SET SESSION sql_mode = 'ORACLE'")
     # A package's body goes with it.
-    for kind in ("event", "procedure", "function", "package"):
+    for kind in ("event", "procedure", "function", "package", "library"):
         for name in held.get(kind, []):
             execute(connection, f"DROP {kind.upper()} IF EXISTS {quote(database)}.{quote(name)}")
-    for name in libraries(connection, database):
-        execute(connection, f"DROP LIBRARY IF EXISTS {quote(database)}.{quote(name)}")
 
 
 def drop_everything(connection: Any, database: str) -> None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Collection, Sequence
+from collections.abc import Collection
 from contextlib import suppress
 from datetime import datetime
 from typing import Any, NamedTuple
@@ -11,9 +11,9 @@ from typing import Any, NamedTuple
 import MySQLdb
 
 from backups.mysql.connection import execute, fetch_all
-from backups.mysql.left_out import tables_without_rows, tables_without_rows_anywhere
+from backups.mysql.left_out import libraries, tables_without_rows, tables_without_rows_anywhere
 from backups.mysql.names import quote
-from backups.mysql.problems import MySQLProblem, UnknownDatabase
+from backups.mysql.problems import MySQLProblem, UnknownDatabase, text_of
 from backups.mysql.schemas import but_for, rows_of, spelling
 from backups.mysql.server import MARIADB, ServerInfo
 
@@ -63,6 +63,8 @@ def inventory(connection: Any, database: str) -> Inventory:
         for kind, name in rows_of(connection, database, table, f"{kind_column}, {name_column}", by=by):
             if kind in _KINDS:
                 found.setdefault(_KINDS[kind], []).append(str(name))
+    if held := libraries(connection, database):
+        found["library"] = held
     return {kind: sorted(names) for kind, names in found.items()}
 
 
@@ -103,6 +105,19 @@ def events_of_the_past(connection: Any, database: str) -> set[str]:
     # Told in the event's own time zone.
     over = "AND COALESCE(EXECUTE_AT, ENDS) < CONVERT_TZ(UTC_TIMESTAMP(), '+00:00', TIME_ZONE)"
     return set(_events(connection, database, over))
+
+
+def events_that_end(connection: Any, database: str) -> dict[str, int | None]:
+    """Events that the server itself drops when they are over, with the seconds until then.
+
+    None where nobody knows: they run more than once, or in a time zone that the server does not know.
+    """
+    left = "TIMESTAMPDIFF(SECOND, UTC_TIMESTAMP(), CONVERT_TZ(EXECUTE_AT, TIME_ZONE, '+00:00'))"
+    condition = "AND ON_COMPLETION = 'NOT PRESERVE' AND COALESCE(EXECUTE_AT, ENDS) IS NOT NULL"
+    rows = rows_of(
+        connection, database, "EVENTS", f"EVENT_NAME, {left}", by="EVENT_SCHEMA", condition=condition
+    )
+    return {str(name): None if seconds is None else int(seconds) for name, seconds in rows}
 
 
 def _events(connection: Any, database: str, condition: str) -> list[str]:
@@ -211,7 +226,8 @@ _DIRECTORY = re.compile(rb"\b(?:DATA|INDEX) DIRECTORY\b")
 class BrokenView(NamedTuple):
     """A view that cannot be read any more, with the statement that made it.
 
-    `why` is the server's reason: what it reads is gone, or who defines it may not read that.
+    `why` is the server's reason, and `code` its number: what it reads is gone or damaged, or who
+    defines it may not read that.
     """
 
     name: str
@@ -219,6 +235,7 @@ class BrokenView(NamedTuple):
     charset: str
     collation: str
     why: str
+    code: int
 
 
 def broken_views(connection: Any, database: str) -> list[BrokenView]:
@@ -230,7 +247,8 @@ def broken_views(connection: Any, database: str) -> list[BrokenView]:
             fetch_all(connection, f"SHOW FIELDS FROM {quote(name)}")
         except MySQLdb.Error as error:
             statement, charset, collation = _view_as_made(connection, database, name)
-            found.append(BrokenView(name, statement, charset, collation, str(error.args[-1])))
+            why, code = text_of(error), error.args[0]
+            found.append(BrokenView(name, statement, charset, collation, why, code))
     return found
 
 
@@ -252,20 +270,6 @@ def _view_as_made(connection: Any, database: str, name: str) -> tuple[str, str, 
         if check != "NONE":
             statement += f" WITH {check} CHECK OPTION"
     return str(statement), str(charset), str(collation)
-
-
-def refuse_broken_views(views: Sequence[BrokenView], database: str) -> None:
-    """Raise MySQLProblem for views at which the dump programs end."""
-    if not views:
-        return
-    names = ", ".join(view.name for view in views)
-    which = f"The view {names} of {database}" if len(views) == 1 else f"These views of {database}"
-    told = "" if len(views) == 1 else f": {names}"
-    raise MySQLProblem(
-        f"{which} cannot be read any more, and the dump program ends at such a view{told} ({views[0].why}).",
-        do="Make again what is missing, or keep the statement that SHOW CREATE VIEW tells and drop the view. "
-        "A restore can be made all the same: the backup before it leaves such views out.",
-    )
 
 
 def triggers(connection: Any, database: str) -> set[tuple[str, str, str]]:
@@ -437,58 +441,3 @@ def made_at(connection: Any, database: str, table: str) -> datetime | None:
         arguments=[table],
     )
     return next((at for name, at in rows if name == table and isinstance(at, datetime)), None)
-
-
-def definitions_digested(connection: Any, database: str) -> dict[tuple[str, str], str]:
-    """All that has no rows of a database, each with a digest of its text, as far as we may see it."""
-    digested = {
-        (str(kind).lower(), str(name)): str(digest)
-        for table, by, columns, texts in (_VIEW_TEXTS, _ROUTINE_TEXTS, _TRIGGER_TEXTS, _EVENT_TEXTS)
-        for kind, name, digest in rows_of(
-            connection, database, table, f"{columns}, SHA2(CONCAT_WS('\\0', {texts}), 256)", by=by
-        )
-    }
-    for kind, name, count, digest in rows_of(
-        connection, database, "PARAMETERS", _PARAMETERS, by="SPECIFIC_SCHEMA", condition=_EACH_ROUTINE_APART
-    ):
-        routine = str(kind).lower(), str(name)
-        digested[routine] = f"{digested.get(routine)} {count} {digest}"
-    return digested
-
-
-_VIEW_TEXTS = (
-    "VIEWS",
-    "TABLE_SCHEMA",
-    "'view', TABLE_NAME",
-    "VIEW_DEFINITION, CHECK_OPTION, DEFINER, SECURITY_TYPE",
-)
-_ROUTINE_TEXTS = (
-    "ROUTINES",
-    "ROUTINE_SCHEMA",
-    "ROUTINE_TYPE, ROUTINE_NAME",
-    (
-        "ROUTINE_DEFINITION, DTD_IDENTIFIER, DEFINER, SECURITY_TYPE, SQL_MODE,"
-        " ROUTINE_COMMENT, SQL_DATA_ACCESS, IS_DETERMINISTIC"
-    ),
-)
-_PARAMETERS = (
-    "ROUTINE_TYPE, SPECIFIC_NAME, COUNT(*), "
-    "SUM(CRC32(CONCAT_WS(' ', ORDINAL_POSITION, PARAMETER_MODE, PARAMETER_NAME, DTD_IDENTIFIER)))"
-)
-_EACH_ROUTINE_APART = "GROUP BY ROUTINE_TYPE, CAST(SPECIFIC_SCHEMA AS BINARY), CAST(SPECIFIC_NAME AS BINARY)"
-_TRIGGER_TEXTS = (
-    "TRIGGERS",
-    "TRIGGER_SCHEMA",
-    "'trigger', TRIGGER_NAME",
-    "EVENT_OBJECT_TABLE, EVENT_MANIPULATION, ACTION_TIMING, ACTION_STATEMENT, DEFINER, SQL_MODE",
-)
-# Without its status: the server itself disables an event that is over.
-_EVENT_TEXTS = (
-    "EVENTS",
-    "EVENT_SCHEMA",
-    "'event', EVENT_NAME",
-    (
-        "EVENT_DEFINITION, DEFINER, SQL_MODE, TIME_ZONE, EVENT_TYPE, EXECUTE_AT, INTERVAL_VALUE,"
-        " INTERVAL_FIELD, STARTS, ENDS, ON_COMPLETION, EVENT_COMMENT"
-    ),
-)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from contextlib import suppress
 from typing import Any
 
@@ -9,10 +10,17 @@ import MySQLdb
 from MySQLdb.constants import CR, ER
 
 from backups.mysql.connection import execute, fetch_all
-from backups.mysql.contents import inventory
+from backups.mysql.contents import BrokenView, inventory
 from backups.mysql.left_out import engines, is_dumped, rows_are_dumped, tables_without_rows
 from backups.mysql.names import quote
-from backups.mysql.problems import damaged_table, lost_at_table
+from backups.mysql.problems import (
+    DamagedTable,
+    MySQLProblem,
+    damaged_table,
+    is_damage,
+    lost_at_table,
+    text_of,
+)
 from backups.mysql.schemas import but_for, rows_of
 from backups.mysql.server import Server
 
@@ -33,7 +41,32 @@ def refuse_unreadable(connection: Any, database: str) -> None:
         except MySQLdb.Error as error:
             if error.args[0] in _OTHERWISE_TOLD or table not in dumped_tables(connection, database):
                 continue
-            raise damaged_table(database, table, f"{error.args[-1]}, error {error.args[0]}") from error
+            raise damaged_table(database, table, f"{text_of(error)}, error {error.args[0]}") from error
+
+
+def refuse_broken_views(connection: Any, views: Sequence[BrokenView], database: str) -> None:
+    """Raise MySQLProblem for views at which the dump programs end.
+
+    Where a table that one reads is damaged, it is the table that is told of, and not the view.
+    """
+    if not views:
+        return
+    refuse_unreadable(connection, database)
+    for view in views:
+        if is_damage(view.code, view.why):
+            raise DamagedTable(
+                f"A table that the view {view.name} of {database} reads is damaged ({view.why}).",
+                do="Find it in the databases that SHOW CREATE VIEW names, with CHECK TABLE; REPAIR TABLE "
+                "mends MyISAM, Aria, ARCHIVE and CSV, and may drop rows. Then back up again.",
+            )
+    names = ", ".join(view.name for view in views)
+    which = f"The view {names} of {database}" if len(views) == 1 else f"These views of {database}"
+    told = "" if len(views) == 1 else f": {names}"
+    raise MySQLProblem(
+        f"{which} cannot be read any more, and the dump program ends at such a view{told} ({views[0].why}).",
+        do="Make again what is missing, or keep the statement that SHOW CREATE VIEW tells and drop the view. "
+        "A restore can be made all the same: the backup before it leaves such views out.",
+    )
 
 
 _OTHERWISE_TOLD = (ER.LOCK_WAIT_TIMEOUT, ER.TABLEACCESS_DENIED_ERROR, ER.DBACCESS_DENIED_ERROR)

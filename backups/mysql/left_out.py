@@ -174,9 +174,15 @@ _ENCRYPTION = _Question("SCHEMATA", "DEFAULT_ENCRYPTION", "SCHEMA_NAME")
 
 
 def _asked(connection: Any, question: _Question, database: str) -> Sequence[tuple[Any, ...]]:
-    """The answer of a server that knows these tables and columns; of another one none."""
+    table, columns, by, condition = question
+    return asked_where_known(connection, database, table, columns, by, condition)
+
+
+def asked_where_known(
+    connection: Any, database: str, table: str, columns: str, by: str, condition: str = ""
+) -> Sequence[tuple[Any, ...]]:
+    """What `rows_of` answers on a server that knows these tables and columns; of another one none."""
     try:
-        table, columns, by, condition = question
         return rows_of(connection, database, table, columns, by=by, condition=condition)
     except (MySQLdb.OperationalError, MySQLdb.ProgrammingError) as error:
         if error.args[0] in (_UNKNOWN_TABLE, _UNKNOWN_COLUMN):

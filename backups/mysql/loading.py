@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import os
 import socket
-from collections.abc import Collection, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from typing import Any
 
 import MySQLdb
+from MySQLdb._mysql import result
 from MySQLdb.constants import ER
 
 from backups.mysql.connection import (
@@ -21,14 +22,33 @@ from backups.mysql.connection import (
     refuse_missing_authority,
     refuse_unencrypted,
 )
-from backups.mysql.names import named, quote_text
+from backups.mysql.names import named, quote, quote_text
 from backups.mysql.privileges import way_out
-from backups.mysql.problems import MySQLProblem, NoMoreConnections, OfTheServer, load_problem, translated
+from backups.mysql.problems import (
+    MySQLProblem,
+    NoMoreConnections,
+    OfTheServer,
+    load_problem,
+    text_of,
+    translated,
+)
+from backups.mysql.schemas import rows_of
 from backups.mysql.server import Server
-from backups.mysql.session import BEGIN_ASKING, BEGIN_LOADING, CHANGES_TABLES, OF_PRIMARY_KEYS, to_change
+from backups.mysql.session import (
+    AS_THE_SERVER_HAS_IT,
+    BEGIN_ASKING,
+    BEGIN_LOADING,
+    CHANGES_TABLES,
+    OF_PRIMARY_KEYS,
+    to_change,
+)
 
-# In the place of a remark's number, where that cannot be read.
-UNREADABLE_REMARK = 0
+# MySQL's; MariaDB lets a load do without.
+CHECK_IS_VIOLATED = 3819
+# That, and what ends in no number.
+_CHECK_FAILED = (CHECK_IS_VIOLATED, ER.DATA_OUT_OF_RANGE)
+# One statement reads a whole table.
+_ENFORCE_SECONDS = 24 * 3600
 _DEADLOCK_TRIES = 20
 _COLLATIONS = ("character_set_connection", "collation_connection")
 # What a session begins with besides `BEGIN_LOADING` that is not the server's own default.
@@ -148,6 +168,21 @@ class LoadingConnection:
         while self.driver.next_result() == 0:
             self.driver.store_result()
 
+    def leave_checks(self, table: str) -> list[str]:
+        """Have no CHECK of a table enforced, for MySQL; answers which ones were. See `enforce_checks`."""
+        rows = rows_of(
+            self.driver,
+            self.database,
+            "TABLE_CONSTRAINTS",
+            "TABLE_NAME, CONSTRAINT_NAME",
+            condition="AND TABLE_NAME = %s AND CONSTRAINT_TYPE = 'CHECK' AND ENFORCED = 'YES'",
+            arguments=[table],
+        )
+        checks = [str(check) for of, check in rows if of == table]
+        if checks:
+            execute(self.driver, _alter_checks(self.database, table, checks, "NOT ENFORCED"))
+        return checks
+
     def noted(self) -> frozenset[int]:
         """The numbers of the server's remarks on the statement that ran last."""
         return frozenset(number for _, number, _ in self._remarks())
@@ -156,17 +191,75 @@ class LoadingConnection:
         if not self.driver.warning_count():
             return []
         self.driver.query(b"SHOW WARNINGS")
-        told = self.driver.store_result()
-        return [_next_remark(told) for _ in range(told.num_rows())]
+        # As bytes: the driver decodes by the session's character set, and Python knows no eucjpms or binary.
+        told = result(self.driver, 0, {})
+        return [_remark(*row) for row in told.fetch_row(0)]
 
 
-def _next_remark(told: Any) -> tuple[str, int, str]:
-    """Level, number and text; where it quotes names that are not in UTF-8, nobody can tell which it is."""
+def _remark(level: bytes, number: bytes, text: bytes) -> tuple[str, int, str]:
+    """Level, number and text; names in it may be in the character set of the statement."""
     try:
-        ((level, number, text),) = told.fetch_row(1)
+        words = text.decode()
     except UnicodeDecodeError:
-        return "", UNREADABLE_REMARK, "its remark is in another character set than UTF-8"
-    return str(level), int(number), str(text)
+        words = "its remark is in another character set than UTF-8"
+    return level.decode(), int(number), words
+
+
+def _alter_checks(database: str, table: str, checks: Sequence[str], state: str) -> str:
+    changes = ", ".join(f"ALTER CHECK {quote(check)} {state}" for check in checks)
+    return f"ALTER TABLE {quote(database)}.{quote(table)} {changes}"
+
+
+def enforce_checks(
+    server: Server,
+    database: str,
+    checks: Collection[tuple[str, str]],
+    *,
+    connected: Callable[[int], None] = lambda _: None,
+) -> None:
+    """Have CHECKs hold that were left for a load, each with its table; they may depend on the session.
+
+    So they are asked under the server's own settings. `connected` is given the connection's number, by
+    which to end it. Raises OfTheServer where the rows do not hold them under these either.
+    """
+    of_table: dict[str, list[str]] = {}
+    for table, check in sorted(checks):
+        of_table.setdefault(table, []).append(check)
+    with connect(server, database, read_seconds=_ENFORCE_SECONDS) as connection:
+        connected(connection.thread_id())
+        for table, names in of_table.items():
+            if (why := _not_enforced(connection, _alter_checks(database, table, names, "ENFORCED"))) is None:
+                continue
+            raise OfTheServer(
+                f"Rows of {table} do not hold its CHECK under the settings that the database server at "
+                f"{server.address} has for all ({why}): they were written under others (time_zone, sql_mode "
+                "and the like).",
+                do="Give its global settings the values that the application's sessions have, then "
+                "restore again; or restore to a file, and take the CHECK out of it.",
+            )
+
+
+_ENFORCED_UNDER = (
+    AS_THE_SERVER_HAS_IT,
+    # A difference of numbers without a sign may be less than zero.
+    "SET SESSION sql_mode = CONCAT_WS(',', NULLIF(@@GLOBAL.sql_mode, ''), 'NO_UNSIGNED_SUBTRACTION')",
+)
+
+
+def _not_enforced(connection: Any, statement: str) -> str | None:
+    """Why rows do not hold a CHECK, under whatever settings; None where it is enforced now."""
+    why = ""
+    for settings in _ENFORCED_UNDER:
+        execute(connection, settings)
+        try:
+            execute(connection, statement)
+        except MySQLdb.OperationalError as error:
+            if error.args[0] not in _CHECK_FAILED:
+                raise
+            why = why or text_of(error)
+        else:
+            return None
+    return why
 
 
 def refuse_made_otherwise(server: Server, withheld: Collection[str], tables: Sequence[str]) -> None:
@@ -186,7 +279,8 @@ def _ways_out(driver: Any, withheld: Collection[str]) -> dict[str, str]:
     """For each setting that is withheld: what an administrator can do."""
     if not withheld:
         return {}
-    with suppress(MySQLdb.Error):
+    # A session in a character set of which Python knows nothing can be asked nothing.
+    with suppress(MySQLdb.Error, LookupError):
         return way_out(driver, withheld)
     return dict.fromkeys(withheld, "")
 

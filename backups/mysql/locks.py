@@ -14,7 +14,7 @@ from MySQLdb.constants import CR, ER
 
 from backups.mysql.connection import connect, execute, kill
 from backups.mysql.names import name_pattern, quote
-from backups.mysql.problems import MySQLProblem
+from backups.mysql.problems import MySQLProblem, text_of
 from backups.mysql.server import Server
 
 _SHORT_WAIT_SECONDS = 1
@@ -74,4 +74,4 @@ def _why_not_locked(error: MySQLdb.Error, server: Server, database: str) -> str:
         return f"user {server.user} lacks LOCK TABLES on {name_pattern(database)}.*"
     if code in (ER.LOCK_WAIT_TIMEOUT, CR.SERVER_LOST, CR.SERVER_GONE_ERROR):
         return "a table was in use by a transaction that writes to it"
-    return f"the tables could not be locked ({error.args[-1]})"
+    return f"the tables could not be locked ({text_of(error)})"

@@ -15,7 +15,9 @@ from backups.mysql.server import Server
 
 
 class MySQLProblem(Problem):
-    """The database server refused, failed or gave no answer."""
+    """The database server refused, failed or gave no answer; `code` is its error number where it gave one."""
+
+    code = 0
 
 
 class ServerUnreachable(MySQLProblem):
@@ -79,10 +81,21 @@ def translated(server: Server, database: str = "") -> Iterator[None]:
         raise problem_from(error, server, database) from error
 
 
+def text_of(error: Exception) -> str:
+    """What the server said; nothing where the driver could not decode it.
+
+    The driver leaves a hole in the exception's arguments then: https://github.com/PyMySQL/mysqlclient
+    decodes them as UTF-8 and keeps the null pointer. To look at it ends the process.
+    """
+    if repr(error.args).endswith("<NULL>)"):
+        return ""
+    return str(error.args[-1]) if error.args else str(error)
+
+
 def problem_from(error: Exception, server: Server, database: str = "") -> MySQLProblem:
     """What an error of the driver means, by its number."""
     code = error.args[0] if error.args and isinstance(error.args[0], int) else 0
-    text = str(error.args[1]) if len(error.args) > 1 else str(error)
+    text = text_of(error)
     return problem_from_number(code, text, server, database)
 
 
@@ -161,13 +174,15 @@ def problem_from_number(code: int, text: str, server: Server, database: str = ""
             "max_heap_table_size is reached.",
             do="Free some space there, then try again.",
         )
-    if _is_damage(code, text):
+    if is_damage(code, text):
         return damaged_table(database, table_in(text), f"{text}, error {code}")
     if code == ER.LOCK_WAIT_TIMEOUT:
         return LockedOut(
             f"{where} answered: {text} (error {code}).",
             do="See who holds it there (SHOW PROCESSLIST; XA RECOVER), end that, then try again.",
         )
+    if code == ER.OPTION_PREVENTS_STATEMENT:
+        return OfTheServer(f"{where} answered: {text} (error {code}).", do=_without_option(text))
     if code in _OF_THE_SERVER:
         return OfTheServer(f"{where} answered: {text} (error {code}).", do=_OF_THE_SERVER[code])
     return MySQLProblem(f"{where} answered: {text} (error {code}).")
@@ -209,18 +224,19 @@ def lost_at_table(server: Server, database: str, table: str) -> ServerGone:
     )
 
 
-def _is_damage(code: int, text: str) -> bool:
+def is_damage(code: int, text: str) -> bool:
     """Whether an error is of a table's files. Numbers below 1000 are the engines' and the system's own."""
     return code in _DAMAGE or (code == ER.GET_ERRNO and _ENGINES_DAMAGE.search(text) is not None)
 
 
 # A file is missing, short or not what it should be; a table is marked as crashed; a tablespace is gone.
 _DAMAGE = frozenset(
-    {29, 126, 127, 134, 144, 145, 175, 176, 180, 194, ER.FILE_NOT_FOUND, ER.CANT_OPEN_FILE, ER.NOT_FORM_FILE}
+    {29, 126, 127, 130, 134, 144, 145, 175, 176, 180, 194}
+    | {ER.FILE_NOT_FOUND, ER.CANT_OPEN_FILE, ER.NOT_FORM_FILE}
     | {ER.NOT_KEYFILE, ER.OLD_KEYFILE, ER.CRASHED_ON_USAGE, ER.CRASHED_ON_REPAIR}
     | {1712, 1812, 1814, 1877, 1932}  # which the driver does not name
 )
-_ENGINES_DAMAGE = re.compile(r"\berror:? (?:126|127|134|144|145|175|176|180|194|1877)\b")
+_ENGINES_DAMAGE = re.compile(r"\berror:? (?:126|127|130|134|144|145|175|176|180|194|1877)\b")
 
 
 def table_in(text: str) -> str | None:
@@ -258,7 +274,6 @@ _OF_THE_SERVER = {
     1273: "Restore to a server of the kind and release that the snapshot is of.",
     1128: "Restore to a server of the kind and release that the snapshot is of.",
     1184: "Repair what its init_connect says, or give it up.",
-    1290: "Go to the server that is written to, or turn off what this one runs with.",
     1836: "Go to the server that is written to, or turn off what this one runs with.",
     1792: "Turn off the server's transaction_read_only (tx_read_only).",
     1317: "Somebody or something ended it there (KILL): try again.",
@@ -267,8 +282,27 @@ _OF_THE_SERVER = {
     1038: "Give the server more memory for sorting, then try again.",
     1047: "See to the cluster that the server is a node of, then try again.",
     3098: "The server's replication plugin wants it so: see its log.",
+    199: "Turn off the server's aria_encrypt_tables, or have a plugin loaded that manages keys.",
+    ER.NET_PACKET_TOO_LARGE: "Raise the server's max_allowed_packet to 16M or more, then try again.",
     3185: "Have the keyring set up with which the server encrypts tables.",
 }
+
+
+def _without_option(text: str) -> str:
+    """What can be done about an option of the server's, which it names in any language."""
+    found = re.search(r"--[\w-]+", text)
+    option = found[0] if found else ""
+    name = option.removeprefix("--").replace("-", "_")
+    if not option or "read_only" in name:
+        return "Go to the server that is written to, or turn off what this one runs with."
+    if name == "secure_timestamp":
+        return (
+            "No history of system-versioned tables can be loaded there: start it with secure_timestamp=NO "
+            "as long as that takes, or go to a server without it."
+        )
+    if name == "max_session_mem_used":
+        return "Raise the server's max_session_mem_used (SET GLOBAL), then try again."
+    return f"Take {option} out of the server's configuration, or go to a server that runs without it."
 
 
 _DISK_FULL = 1021  # ER_DISK_FULL, which the driver does not name
@@ -333,7 +367,8 @@ def load_problem(
     code = error.args[0] if error.args and isinstance(error.args[0], int) else 0
     # So the driver tells of an encrypted connection that was cut.
     code = CR.SERVER_LOST if code == CR.SSL_CONNECTION_ERROR else code
-    problem = _load_problem_from(code, str(error.args[-1]), server, database, withheld)
+    problem = _load_problem_from(code, text_of(error), server, database, withheld)
+    problem.code = code
     beginning = " ".join(statement[:4096].decode(errors="replace").split())[:_BEGINNING]
     problem.what = f"{problem.what.rstrip('.')}, at the statement that begins with {beginning!r}."
     return problem
@@ -408,10 +443,20 @@ def dump_problem(stderr: Sequence[str], code: int, server: Server, database: str
             return _dump_problem_from(int(found[2]), found[1], server, database)
         if "field count for table" in line:
             return _dump_problem_from(ER.TABLE_DEF_CHANGED, line, server, database)
+        if found := re.search(r"Routine (.*) is missing one or more of its imported libraries", line):
+            return unlinked(found[1])
     last = next((line for line in reversed(stderr) if line.strip()), "it gave no reason")
     if code < 0:
         return MySQLProblem(f"The dump program was killed by signal {-code}.", do="Try again.")
     return MySQLProblem(f"The dump program failed (exit status {code}): {last}.")
+
+
+def unlinked(routine: str, or_else: str = "") -> MySQLProblem:
+    """What is wrong where a routine's library is gone. `or_else` is a further way out."""
+    return MySQLProblem(
+        f"The routine {routine} uses a library that is not there, and the dump program ends at such a one.",
+        do=f"Make the library again, or drop the routine{or_else}.",
+    )
 
 
 # What ended a dump that is none of a table's, and what can be done.
@@ -425,10 +470,32 @@ _ENDED_DUMPS = {
 }
 
 
+_GONE_MEANWHILE = re.compile(
+    r"SHOW CREATE (PROCEDURE|FUNCTION|PACKAGE BODY|PACKAGE|LIBRARY|EVENT|TRIGGER) `?(\S.*?)`?':"
+    r" .*(?:does not exist|[Uu]nknown event)",
+    re.S,
+)
+
+
 def _dump_problem_from(code: int, text: str, server: Server, database: str) -> MySQLProblem:
+    if code in (ER.BAD_FIELD_ERROR, ER.NO_SUCH_TABLE) and not text.isascii():
+        # MariaDB's dump program names the character set as it connects, and no more.
+        return OfTheServer(
+            f"A table of {database} or a column of it, as it was asked for, is not there ({text}).",
+            do="If it was not altered or dropped just now, the server takes names that are not ASCII in "
+            "another character set than it is told: take skip-character-set-client-handshake out of its "
+            "configuration, or set its character_set_server to utf8mb4. Then back up again.",
+        )
     if code in (ER.TABLE_DEF_CHANGED, ER.NO_SUCH_TABLE):
         return MySQLProblem(
             f"A table of {database} was altered or dropped while the dump ran ({text}).",
+            do="Back up again once the change is through.",
+        )
+    if gone := _GONE_MEANWHILE.search(text):
+        kind, name = gone[1].lower(), gone[2].replace("``", "`")
+        return MySQLProblem(
+            f"The {kind} {name} of {database} was dropped or renamed while the dump ran (error {code}), so "
+            "the dump is not of one moment.",
             do="Back up again once the change is through.",
         )
     if code in (ER.BAD_DB_ERROR, ER.DBACCESS_DENIED_ERROR) and len(database.splitlines()) > 1:

@@ -210,13 +210,15 @@ def dump_args(
     option_file_path: str,
     structure_only: bool = False,
     tables_only: bool = False,
+    without_routines: bool = False,
     leave_out: Sequence[str] = (),
     with_history: bool = True,
     aloud: bool = False,
 ) -> tuple[str, ...]:
     """A whole, consistent dump of one database.
 
-    With `tables_only` without its events and routines; `leave_out` are tables, views and sequences.
+    With `tables_only` without its events and routines, `without_routines` without the latter;
+    `leave_out` are tables, views and sequences.
     `with_history` asks for what system-versioned tables held before, where the program can.
     `aloud` has the program say on standard error where it is.
     """
@@ -248,6 +250,6 @@ def dump_args(
     if aloud:
         args.append("--verbose")
     if not tables_only:
-        args += ["--routines", "--events"]
+        args += ["--events"] if without_routines else ["--routines", "--events"]
     args += [f"--ignore-table={database}.{name}" for name in leave_out]
     return (*args, "--", database)

@@ -7,6 +7,8 @@ from collections.abc import Mapping
 # How long a swap waits for transactions that use the tables.
 LOCK_WAIT_SECONDS = 60
 _NO_LIMIT = 2**64 - 1
+_ALL_MEMORY = 2**63 - 1
+_MEMORY = f"/*M!100121 , max_session_mem_used = {_ALL_MEMORY} */"
 
 # Of short connections, as one statement: each flavour reads its own comments only, and MariaDB none of
 # MySQL's from 5.7 to 9. https://mariadb.com/kb/en/comment-syntax/
@@ -19,14 +21,14 @@ BEGIN_SHORT = (
     f"lock_wait_timeout = {LOCK_WAIT_SECONDS}, "
     f"sql_select_limit = {_NO_LIMIT}, sql_big_selects = 1, sql_safe_updates = 0, completion_type = 0"
     "/*!50720 , max_execution_time = 0, transaction_read_only = 0 */"
-    "/*M!100101 , max_statement_time = 0, tx_read_only = 0 */"
+    f"/*M!100101 , max_statement_time = 0, tx_read_only = 0 */{_MEMORY}"
 )
 
 # Of a dump program's, where it can be told: the dump programs leave limits as they are, of rows too.
 BEGIN_DUMPING = (
     f"SET SESSION sql_select_limit = {_NO_LIMIT}, sql_big_selects = 1, net_write_timeout = 86400"
     "/*!50720 , max_execution_time = 0, transaction_read_only = 0 */"
-    "/*M!100101 , max_statement_time = 0, tx_read_only = 0 */"
+    f"/*M!100101 , max_statement_time = 0, tx_read_only = 0 */{_MEMORY}"
 )
 # With which a session sees a part of the rows, or of another time: settings, and how they should be.
 CUTS_DUMPS: Mapping[str, str] = {"sql_select_limit": str(_NO_LIMIT)}
@@ -35,7 +37,8 @@ CUTS_WITHOUT_HISTORY: Mapping[str, str] = {"system_versioning_asof": "DEFAULT"}
 
 # Of a session that loads, before it asks how all is set.
 BEGIN_ASKING = (
-    f"SET SESSION sql_select_limit = {_NO_LIMIT}, sql_big_selects = 1/*M!100101 , max_statement_time = 0 */"
+    f"SET SESSION sql_select_limit = {_NO_LIMIT}, sql_big_selects = 1"
+    f"/*M!100101 , max_statement_time = 0 */{_MEMORY}"
 )
 # Of a session that loads, once it knows. The first are as the server has them: a dump that says nothing
 # of them means those, and init_connect may have changed them.
@@ -67,6 +70,11 @@ BEGIN_LOADING: Mapping[str, str] = {
     "alter_algorithm": "'DEFAULT'",
     "sql_if_exists": "0",
 }
+
+# Of a session that computes and checks as those of others do, who set nothing themselves.
+AS_THE_SERVER_HAS_IT = (
+    "SET SESSION time_zone = @@GLOBAL.time_zone, sql_mode = @@GLOBAL.sql_mode, foreign_key_checks = 0"
+)
 
 # Which of them make a table otherwise than the statement says, without a word.
 CHANGES_TABLES = frozenset(

@@ -92,7 +92,9 @@ CREATE TABLE z_part (id INT PRIMARY KEY) PARTITION BY RANGE (id)
 INSERT INTO z_part VALUES (61), (161);
 CREATE TABLE z_spare (id INT PRIMARY KEY);
 INSERT INTO z_spare VALUES (71);
+SET NAMES utf8mb4;
 CREATE VIEW sums AS SELECT SUM(n) AS n FROM a;
+CREATE VIEW checked AS SELECT n FROM a WHERE n > 0 WITH CASCADED CHECK OPTION;
 CREATE PROCEDURE tidy() DELETE FROM a WHERE n IS NULL;
 CREATE FUNCTION twice(n INT) RETURNS INT DETERMINISTIC NO SQL RETURN 2 * n;
 CREATE TRIGGER a_kept BEFORE INSERT ON a FOR EACH ROW SET NEW.n = 1;
@@ -129,6 +131,71 @@ HARM_BESIDE_TABLES = {
     "DROP TRIGGER z_kept; CREATE TRIGGER z_kept BEFORE INSERT ON z FOR EACH ROW SET NEW.n = 2",
     "event": "ALTER EVENT nightly DO DELETE FROM z",
 }
+# Each with what is said of it.
+MORE_HARM_BESIDE_TABLES = {
+    "an algorithm": (
+        "SET NAMES utf8mb4; CREATE OR REPLACE ALGORITHM=TEMPTABLE VIEW sums AS SELECT SUM(n) AS n FROM a",
+        "The view sums of .* was altered",
+    ),
+    "whose rights": (
+        "SET NAMES utf8mb4; CREATE OR REPLACE SQL SECURITY INVOKER VIEW sums AS SELECT SUM(n) AS n FROM a",
+        "The view sums of .* was altered",
+    ),
+    "a check": (
+        (
+            "SET NAMES utf8mb4;"
+            " CREATE OR REPLACE VIEW checked AS SELECT n FROM a WHERE n > 0 WITH LOCAL CHECK OPTION"
+        ),
+        "The view checked of .* was altered",
+    ),
+    "what a routine reads": ("ALTER FUNCTION twice CONTAINS SQL", "The function twice of .* was altered"),
+    "a comment": ("ALTER PROCEDURE tidy COMMENT 'so'", "The procedure tidy of .* was altered"),
+    "a mode": (
+        (
+            "SET NAMES utf8mb4; SET sql_mode = 'ANSI_QUOTES'; DROP PROCEDURE tidy;"
+            " CREATE PROCEDURE tidy() DELETE FROM a WHERE n IS NULL"
+        ),
+        "The procedure tidy of .* was altered",
+    ),
+    "a trigger for another": (
+        "DROP TRIGGER a_kept; CREATE TRIGGER z_more BEFORE INSERT ON z FOR EACH ROW SET NEW.n = 2",
+        "The trigger a_kept of .* was dropped or renamed",
+    ),
+    "a trigger more": (
+        "CREATE TRIGGER z_more BEFORE INSERT ON z FOR EACH ROW SET NEW.n = 2",
+        "The trigger z_more of .* was made",
+    ),
+    "an event less": ("DROP EVENT nightly", "The event nightly of .* was dropped or renamed"),
+    "an event's name": ("ALTER EVENT nightly RENAME TO daily", "The event nightly .* was dropped or renamed"),
+    "a routine less": ("DROP PROCEDURE tidy", "The procedure tidy of .* was dropped or renamed"),
+    "a view less": ("DROP VIEW checked", r"The view checked of .* was dropped|was altered or dropped"),
+    "a routine more": ("CREATE PROCEDURE a_more() DELETE FROM a", "The procedure a_more of .* was made"),
+    "an event more": (
+        "CREATE EVENT more ON SCHEDULE EVERY 1 DAY DISABLE DO DELETE FROM a",
+        "The event more of .* was made",
+    ),
+}
+LIBRARIES = """
+CREATE LIBRARY maths LANGUAGE JAVASCRIPT AS 'export function f(n) { return n; }';
+CREATE LIBRARY spare LANGUAGE JAVASCRIPT AS 'export function f(n) { return 7; }';
+CREATE FUNCTION adds(n INT) RETURNS INT DETERMINISTIC NO SQL LANGUAGE JAVASCRIPT USING (maths AS a)
+  AS $$ return a.f(n) $$;
+"""
+ADDS = (
+    "DROP FUNCTION adds; CREATE FUNCTION adds(n INT) RETURNS INT DETERMINISTIC NO SQL LANGUAGE JAVASCRIPT"
+    " USING ({used}) AS $$ return a.f(n) $$"
+)
+HARM_OF_LIBRARIES = {
+    "replaced": (
+        "DROP LIBRARY maths; CREATE LIBRARY maths LANGUAGE JAVASCRIPT AS 'export const f = 9'",
+        "The library maths of .* was altered",
+    ),
+    "commented": ("ALTER LIBRARY maths COMMENT 'more'", "The library maths of .* was altered"),
+    "dropped": ("DROP LIBRARY spare", "The library spare of .* was dropped"),
+    "dropped in use": ("DROP LIBRARY maths", "The library maths of .* was dropped"),
+    "another name for it": (ADDS.format(used="maths AS b"), "The function adds of .* was altered"),
+    "another one": (ADDS.format(used="spare AS a"), "The function adds of .* was altered"),
+}
 # Elsewhere on the server tables are altered all the while.
 NO_HARM = {
     "dumped already": "ALTER TABLE a ADD INDEX (n); OPTIMIZE TABLE a; TRUNCATE TABLE a_spare",
@@ -136,11 +203,12 @@ NO_HARM = {
     "among the dumped": "RENAME TABLE a TO t, t TO a; ALTER TABLE a_part TRUNCATE PARTITION low",
     "looked at": "ANALYZE TABLE z, z_part; CHECK TABLE z, z_part, z_spare",
     "written to": "INSERT INTO z_part VALUES (62); DELETE FROM z",
-    "view made again": "CREATE OR REPLACE VIEW sums AS SELECT SUM(n) AS n FROM a",
+    "view made again": "SET NAMES utf8mb4; CREATE OR REPLACE VIEW sums AS SELECT SUM(n) AS n FROM a",
+    "event ended": "ALTER EVENT nightly ENABLE",
 }
 # For these the table is wanted alone, as it is for an EXCHANGE PARTITION.
 NO_HARM_ALONE = {
-    "trigger": "CREATE TRIGGER count_them BEFORE INSERT ON z_part FOR EACH ROW SET @n = 1",
+    "trigger": "CREATE TRIGGER count_them BEFORE INSERT ON a_part FOR EACH ROW SET @n = 1",
     "flushed": "FLUSH TABLES z_part, z, z_spare",
     "locked": "LOCK TABLES z_part WRITE, z WRITE; UNLOCK TABLES",
 }
@@ -184,6 +252,43 @@ def notice(parts: Shop, change: str, tries: int) -> None:
 def test_what_has_no_rows_of_another_moment_is_noticed(kind: str, parts: Shop) -> None:
     with pytest.raises(Problem, match=rf"The {kind} \w+ .* was altered while the dump ran"):
         dumped_during(parts, HARM_BESIDE_TABLES[kind])
+
+
+@pytest.mark.parametrize("change", ["an algorithm", "a trigger for another"])
+def test_what_was_made_or_dropped_is_named(change: str, parts: Shop) -> None:
+    statements, said = MORE_HARM_BESIDE_TABLES[change]
+    with pytest.raises(Problem, match=said) as told:
+        dumped_during(parts, statements)
+    assert told.value.do
+
+
+@pytest.mark.soak
+@pytest.mark.parametrize("change", MORE_HARM_BESIDE_TABLES)
+def test_every_change_of_what_has_no_rows_is_noticed(change: str, parts: Shop) -> None:
+    statements, said = MORE_HARM_BESIDE_TABLES[change]
+    if "more" in change and parts.server.flavour == "mysql":
+        held = dumped_during(parts, statements)
+        assert "more" not in str(held)  # its dump program may list them as they were when it began
+        return
+    with pytest.raises(Problem, match=said) as told:
+        dumped_during(parts, statements)
+    assert told.value.do
+
+
+SOAKED = [pytest.param(each, marks=pytest.mark.soak) for each in HARM_OF_LIBRARIES if each != "dropped"]
+
+
+@pytest.mark.parametrize("change", ["dropped", *SOAKED])
+def test_library_of_another_moment_is_noticed(change: str, mysql_server: DatabaseServer) -> None:
+    mysql_server.execute("SET GLOBAL log_bin_trust_function_creators = 1")
+    shop = make_shop(mysql_server, TABLES + LIBRARIES)
+    statements, said = HARM_OF_LIBRARIES[change]
+    if change == "made":
+        assert dumped_during(shop, statements)["library"] == ["maths", "spare"]
+        return
+    with pytest.raises(Problem, match=said) as told:
+        dumped_during(shop, statements)
+    assert told.value.do
 
 
 def test_changes_that_do_no_harm_are_no_alarm(parts: Shop) -> None:
@@ -296,11 +401,12 @@ class Dumping:
         )
         self.report = dump.Report(process.secret_fd(b""))
         self._raised: list[BaseException] = []
+        self._held: dict[str, list[str]] = {}
         self._reading, writing = os.pipe()
 
         def work() -> None:
             try:
-                dump.dump(order, writing, self.report)
+                self._held.update(dump.dump(order, writing, self.report)["inventory"])
             except BaseException as error:  # noqa: BLE001  raised again by `result`
                 self._raised.append(error)
             finally:
@@ -315,12 +421,13 @@ class Dumping:
             self._emptying = threading.Thread(target=self._empty, daemon=True)
             self._emptying.start()
 
-    def result(self) -> None:
-        """Wait for the end. Raises what the dump raised."""
+    def result(self) -> dict[str, list[str]]:
+        """Wait for the end; answers what the dump holds. Raises what the dump raised."""
         self._empty()
         self._working.join()
         if self._raised:
             raise self._raised[0]
+        return self._held
 
     def _empty(self) -> None:
         while os.read(self._reading, 1 << 20):
@@ -331,14 +438,14 @@ def dumped(shop: Shop) -> None:
     Dumping(shop).result()
 
 
-def dumped_during(shop: Shop, *changes: str) -> None:
-    """A dump in the middle of which statements are run."""
+def dumped_during(shop: Shop, *changes: str) -> dict[str, list[str]]:
+    """What a dump holds in the middle of which statements are run."""
     with shop.held("m" if "m" in tables_of(shop) else "a"):
         dumping = Dumping(shop)
         shop.wait_for_a_waiting_dump()
         for change in changes:
             shop.execute(change)
-    dumping.result()
+    return dumping.result()
 
 
 def tables_of(shop: Shop) -> set[str]:

@@ -164,6 +164,12 @@ ENDS: list[tuple[str, int, type[Problem], str]] = [
         mysql.ServerGone,
         "table t of d",
     ),
+    (
+        "mariadb-dump: Couldn't execute 'SELECT `id`, `ц` FROM `t`': Unknown column 'Ñ†' in 'SELECT' (1054)",
+        2,
+        mysql.OfTheServer,
+        "take skip-character-set-client-handshake out of its configuration",
+    ),
     ("", -9, mysql.MySQLProblem, "killed by signal 9"),
     ("", 7, mysql.MySQLProblem, "gave no reason"),
     ("nobody expects this", 2, mysql.MySQLProblem, "nobody expects this"),
@@ -176,6 +182,33 @@ def test_end_of_a_dump_program_is_named(stderr: str, code: int, kind: type[Probl
 
     assert isinstance(problem, kind)
     assert said in problem.sentence()
+
+
+RUNS_WITH = "The server is running with the --{} option so it cannot execute this statement"
+
+
+@pytest.mark.parametrize(
+    ("code", "text", "do"),
+    [
+        (1290, RUNS_WITH.format("read-only"), "Go to the server that is written to"),
+        (1290, RUNS_WITH.format("super-read-only"), "Go to the server that is written to"),
+        (1290, RUNS_WITH.format("secure-timestamp=YES"), "start it with secure_timestamp=NO"),
+        (1290, RUNS_WITH.format("max-session-mem-used=8192"), "Raise the server's max_session_mem_used"),
+        (1290, RUNS_WITH.format("secure-file-priv"), "Take --secure-file-priv out of the server's conf"),
+        (1290, "言語 (--event-scheduler=DISABLED)", "Take --event-scheduler out of the server's conf"),
+        (199, "Initialization of encryption failed for ./d/t", "aria_encrypt_tables"),
+        (
+            1153,
+            "Got a packet bigger than 'max_allowed_packet' bytes",
+            "the server's max_allowed_packet",
+        ),
+    ],
+)
+def test_a_setting_of_the_servers_is_named_with_the_way_out(code: int, text: str, do: str) -> None:
+    problem = problem_from_number(code, text, SERVER, "d")
+
+    assert isinstance(problem, mysql.OfTheServer)
+    assert do in problem.do
 
 
 @pytest.mark.parametrize(
@@ -332,38 +365,23 @@ def test_missing_database_is_the_one_that_the_server_names(
     assert told.value.do.startswith(do)
 
 
-class Remarks:
-    """The answer to SHOW WARNINGS, and its driver: a remark without a text cannot be read."""
+@pytest.mark.parametrize("charset", ["latin1", "sjis", "eucjpms", "binary"])
+def test_a_remark_has_its_number_in_any_character_set(db_server: DatabaseServer, charset: str) -> None:
+    """Python does not know all of them."""
+    with mysql.loading_connections(_root(db_server), "mysql", 1) as (connection,):
+        connection.run(f"SET character_set_client = {charset}, sql_mode = ''".encode())
+        connection.run(b"DROP TABLE IF EXISTS not_there")
 
-    def __init__(self, *rows: tuple[str, int, str]) -> None:
-        self._rows = list(rows)
-
-    def warning_count(self) -> int:
-        return len(self._rows)
-
-    def query(self, _statement: bytes) -> None: ...
-
-    def store_result(self) -> Remarks:
-        return self
-
-    def num_rows(self) -> int:
-        return len(self._rows)
-
-    def fetch_row(self, _count: int) -> tuple[tuple[str, int, str]]:
-        row = self._rows.pop(0)
-        if not row[2]:
-            raise UnicodeDecodeError("utf-8", b"\x83", 0, 1, "invalid start byte")
-        return (row,)
+        assert len(connection.noted()) == 1
+        assert 0 not in connection.noted()
 
 
-def test_a_remark_in_another_character_set_is_one_of_which_nobody_knows() -> None:
-    rows = [("Note", 1544, "over"), ("Warning", 1265, ""), ("Warning", 1264, "Out of range")]
-
-    def heard() -> mysql.LoadingConnection:
-        return mysql.LoadingConnection(Remarks(*rows), 0, 0, SERVER, "shop")
-
-    assert heard().noted() == {1544, mysql.UNREADABLE_REMARK, 1264}
-    assert [number for number, _ in heard().warnings()] == [mysql.UNREADABLE_REMARK, 1264]
+def test_an_error_in_another_character_set_ends_no_process(db_server: DatabaseServer) -> None:
+    """The driver keeps a null pointer for its text; what looks at that is ended by the system."""
+    with mysql.loading_connections(_root(db_server), "mysql", 1) as (connection,):
+        connection.run(b"SET NAMES latin1")
+        with pytest.raises(mysql.MySQLProblem, match="error 1146"), connection.translated(b"SELECT"):
+            connection.run(b"SELECT * FROM `not there \xfc`")
 
 
 # ---------------------------------------------------------------- One meaning of a host

@@ -64,7 +64,7 @@ def test_all_that_is_told_is_its_own(db_server: DatabaseServer, neighbours: list
         assert mysql.foreign_keys_into(connection, name) == []
         assert sorted(mysql.definitions_changed_at(connection, name)) == INVENTORY["table"]
         assert mysql.tables_without_primary_key(connection, name) == ["loose_0"]
-        assert sorted(mysql.definitions_digested(connection, name)) == [
+        assert sorted((one.kind, one.name) for one in mysql.described(connection, name)) == [
             ("event", "event_0"),
             ("function", "function_0"),
             ("procedure", "procedure_0"),

@@ -99,3 +99,47 @@ def test_a_server_that_writes_names_in_small_letters_dumps_the_same_database() -
 
     assert not allowed.found.others
     assert sent == ["CREATE TABLE `t` (`id` int)", "INSERT INTO `t` VALUES (1)"]
+
+
+USES = """\
+USE `Shop`;
+DELIMITER ;;
+CREATE DEFINER=`r`@`%` FUNCTION `f`(n INT, `language` INT) RETURNS int
+    NO SQL
+    LANGUAGE JAVASCRIPT
+    USING ({libraries})
+    COMMENT 'LANGUAGE JAVASCRIPT USING (`Shop`.`x`)'
+AS $$ `Shop`.`l`; USING (`Shop`.`l`) $$ ;;
+"""
+
+
+@pytest.mark.parametrize(
+    ("libraries", "found"),
+    [
+        ("`Shop`.`l`", "`l`"),
+        ("`Shop`.`l` AS `a`, `Shop`.`m`", "`l` AS `a`, `m`"),
+        ("`l`, Shop.m AS n", "`l`, m AS n"),
+        ("`shop`.`l`, `Shop`.`m`", "`shop`.`l`, `m`"),
+        ("`other`.`Shop`", "`other`.`Shop`"),
+        ("`l`", "`l`"),
+    ],
+)
+def test_routines_use_the_libraries_of_where_they_are_made(libraries: str, found: str) -> None:
+    sent, allowed = taken(USES.format(libraries=libraries), MYSQL)
+
+    assert sent == [USES.format(libraries=found).partition(";;\n")[2].removesuffix(" ;;\n")]
+    assert ("function", "f") in allowed.found.made
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        "SELECT `a`.`n` FROM `a` JOIN language l USING (id) /*!50003 WHERE 1 */",
+        "BEGIN /*! DO 1 */; SELECT 'LANGUAGE JAVASCRIPT USING (`Shop`.`l`)'; END",
+        "SELECT 1 -- LANGUAGE JAVASCRIPT USING (`Shop`.`l`)",
+    ],
+)
+def test_bodies_that_look_alike_are_left_as_they_are(body: str) -> None:
+    text = f"CREATE DEFINER=`r`@`%` PROCEDURE `p`()\n{body}"
+
+    assert taken(f"USE `Shop`;\nDELIMITER ;;\n{text}\n;;\n", MYSQL)[0] == [text]

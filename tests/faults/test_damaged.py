@@ -184,6 +184,56 @@ def test_a_server_that_ends_at_a_damaged_page_is_told_with_the_table(
     assert not database.snapshots.exists()
 
 
+READ_BY_VIEWS = {
+    "MyISAM keys": ("MyISAM", "MYI"),
+    "MyISAM rows": ("MyISAM", "MYD"),
+    "Aria keys": ("Aria", "MAI"),
+    "definition": ("InnoDB", "frm"),
+}
+
+
+@pytest.mark.parametrize(
+    "what",
+    [
+        pytest.param(what, id=what.replace(" ", "-"), marks=() if what == "definition" else pytest.mark.soak)
+        for what in READ_BY_VIEWS
+    ],
+)
+@pytest.mark.parametrize("is_own", [True, pytest.param(False, marks=pytest.mark.soak)])
+def test_a_damaged_table_that_views_read_is_named_and_no_view_is_to_be_dropped(
+    mariadb_server: DatabaseServer, what: str, is_own: bool, make_database: MakeDatabase, back_up: BackUp
+) -> None:
+    engine, ending = READ_BY_VIEWS[what]
+    goods = make_goods(mariadb_server, Damage(engine, ending, removed))
+    shop = goods if is_own else make_shop(mariadb_server, "")
+    shop.execute(
+        f"CREATE VIEW a_list AS SELECT * FROM `{goods.name}`.goods;"
+        "CREATE FUNCTION how_many() RETURNS INT READS SQL DATA "
+        f"RETURN (SELECT COUNT(*) FROM `{goods.name}`.goods);"
+        "CREATE VIEW a_sum AS SELECT how_many() AS n"
+    )
+    mariadb_server.execute(f"GRANT SELECT ON `{goods.name}`.* TO '{shop.user}'@'%'")
+    file = file_of(mariadb_server, goods, f"goods.{ending}")
+    held = file.read_bytes()
+    mariadb_server.execute("FLUSH TABLES")
+    file.write_bytes(b"\xff" * 60 + held[60:]) if ending != "MYD" else file.unlink()
+    try:
+        run = back_up(make_database(shop))
+    finally:
+        file.write_bytes(held)
+        mariadb_server.execute("FLUSH TABLES")
+
+    assert run.status == "failed", log_of(run)
+    if is_own:
+        assert f"The table goods of {shop.name} is damaged" in run.error
+        assert f"REPAIR TABLE `{shop.name}`.`goods`" in run.error
+    elif what != "definition":  # of which the server says of a view that its table is not there
+        assert "A table that the view a_list of" in run.error
+        assert "is damaged" in run.error
+        assert "REPAIR TABLE" in run.error
+    assert "drop the view" not in run.error or (what == "definition" and not is_own)
+
+
 def test_sound_tables_of_all_kinds_pass_every_check(
     any_server: DatabaseServer, make_database: MakeDatabase, back_up: BackUp, settings: Settings
 ) -> None:

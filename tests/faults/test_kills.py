@@ -283,6 +283,8 @@ def overwritten_with_a_way_back(stage: Stage, _killing: Killing | None, before: 
     (saved,) = stage.portal.rows("SELECT snapshot_id FROM backups_snapshot WHERE id = ?", row["saved"])
     assert saved["snapshot_id"][:8] in row["error"], f"the way back is not told: {row['error']}"
     stage.do("play", doing="replace", snapshot=saved["snapshot_id"], target=stage.portal.shop.name)
+    run = stage.portal.run()
+    assert run["status"] == "succeeded", f"the way back was not gone: {run['error']}"
     promises.live_untouched(stage.portal, before, "by the way back")
 
 

@@ -168,7 +168,7 @@ def plays_back(shop: Shop, make_database: MakeDatabase, back_up: BackUp) -> None
 def test_names_comments_and_bodies(
     db_server: DatabaseServer, make_database: MakeDatabase, back_up: BackUp
 ) -> None:
-    plays_back(spoken(db_server, ["latin1", "sjis"]), make_database, back_up)
+    plays_back(spoken(db_server, ["latin1", "sjis", "eucjpms"]), make_database, back_up)
 
 
 @pytest.mark.soak

@@ -335,7 +335,8 @@ def test_connection_that_is_lost_while_the_repository_is_slow_is_not_held_agains
     monkeypatch.setattr(restic, "find", lambda: str(slow))
     settings.RESTORE_CONNECTIONS = connections
     target = f"{shop.name}_new"
-    of_the_load = "SELECT ID FROM information_schema.PROCESSLIST WHERE USER = %s AND DB = %s"
+    # Idle for a second: those that only look something up are gone by then.
+    of_the_load = "SELECT ID FROM information_schema.PROCESSLIST WHERE USER = %s AND DB = %s AND TIME >= 1"
 
     def kill() -> None:
         found: Callable[[], Any] = lambda: shop.server.query(of_the_load, None, [shop.user, target])  # noqa: E731
@@ -348,6 +349,26 @@ def test_connection_that_is_lost_while_the_repository_is_slow_is_not_held_agains
     with untouched(shop):
         told = failed(restore(database, RestoreMode.NEW, target=target))
     killing.join()
+
+    assert "was lost" in told or "killed" in told
+
+
+def test_connection_that_is_lost_before_the_first_statement_is_told_as_lost(
+    mariadb_shop: Shop, make_database: MakeDatabase, back_up: BackUp, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What is asked between opening the connections and loading goes over the same wire."""
+    shop = mariadb_shop
+    database = make_database(shop)
+    succeeded(back_up(database))
+    asked = mysql.tables
+
+    def killed_and_asked(driver: Any, name: str) -> Any:
+        shop.server.execute(f"KILL {driver.thread_id()}")
+        return asked(driver, name)
+
+    monkeypatch.setattr(mysql, "tables", killed_and_asked)
+    with untouched(shop):
+        told = failed(restore(database, RestoreMode.NEW, target=f"{shop.name}_new"))
 
     assert "was lost" in told or "killed" in told
 
