@@ -94,9 +94,7 @@ def test_where_the_sessions_that_wrote_them_had_settings_of_their_own_the_differ
     assert "the server's global settings" in told.error
     assert [each["table"] for each in told.result["computed_anew"]] == differing
     database.repository.refresh_from_db()
-    assert database.repository.health != Health.SUSPECT, (
-        "what a server makes of the rows accuses no repository"
-    )
+    assert database.repository.health != Health.SUSPECT, "a server's settings accuse no repository"
 
 
 @pytest.mark.soak
