@@ -535,11 +535,14 @@ def _check(restore: Restore, loading: Loading, place: Place, database: str, prog
     has_manifest = restore.snapshot.manifest is not None
     by_sections = has_manifest and not restore.tables
     sections = loading.digester.sections({}) if by_sections else []
-    held = made_of(sections, loading.found) if by_sections else loading.found.inventory()
     with mysql.connect(place.server) as connection:
         found = mysql.inventory(connection, database)
-        if mysql.folds_names(connection):
-            held = in_lower_case(held)
+        folds_names = mysql.folds_names(connection)
+    held = (
+        made_of(sections, loading.found, folds_names=folds_names)
+        if by_sections
+        else loading.found.inventory()
+    )
     wanted = without_left_out(held, loading.found)
     if found != wanted:
         kinds = [kind for kind in {*found, *wanted} if found.get(kind) != wanted.get(kind)]

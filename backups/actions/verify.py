@@ -40,7 +40,7 @@ from backups.load import (
 from backups.models import Database, Run, Snapshot
 from backups.plain import plain
 from backups.progress import Progress
-from backups.spelling import respelled
+from backups.spelling import in_lower_case, respelled
 from backups.stream import ROUTINES, Digester, Kind, ManifestDamaged, objects_in
 from backups.tables import comparable
 
@@ -423,9 +423,16 @@ def without_left_out(wanted: dict[str, list[str]], found: Found) -> dict[str, li
     return {kind: names for kind, names in kept.items() if names}
 
 
-def made_of(sections: Sequence[dict[str, Any]], found: Found) -> dict[str, list[str]]:
-    """What a dump holds by its sections, without what the server did not make; triggers by their table."""
+def made_of(
+    sections: Sequence[dict[str, Any]], found: Found, *, folds_names: bool = False
+) -> dict[str, list[str]]:
+    """What a dump holds by its sections, without what the server did not make; triggers by their table.
+
+    Where the server `folds_names`, all in its spelling.
+    """
     held = objects_in(sections)
+    if folds_names:
+        held = in_lower_case(held)
     for each in found.unmade:
         names = held.get(each.ready.kind, [])
         name = each.ready.table if each.ready.kind == Kind.TRIGGER else each.ready.name
