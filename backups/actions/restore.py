@@ -357,6 +357,10 @@ def _load(
         # Of two tables that are one to it, the server does not take the second.
         _refuse_clashing(restore, loading.found.clashing)
         raise
+    except mysql.MissingPrivilege as problem:
+        if restore.definers == DefinerPolicy.KEEP and restore.reason != services.FOR_RECOVERY:
+            problem.do = f"{problem.do} {_OTHER_DEFINERS}".strip()
+        raise
     services.restore_note(restore, restore_seconds=seconds)
     progress.log(f"Loaded in {seconds:.1f} seconds.")
     _refuse_clashing(restore, loading.found.clashing)
@@ -366,6 +370,9 @@ def _load(
     _tell_computed_anew(restore, loading, progress)
     _tell_what_is_left_out(restore, loading, progress)
     return loading
+
+
+_OTHER_DEFINERS = "Or restore with --definers current_user (on the page: set to the user that restores)."
 
 
 def _tell_changed_values(restore: Restore, loading: Loading, progress: Progress) -> None:
