@@ -344,8 +344,9 @@ def _finish(
 
 def _not_made_again(left: definitions.Left) -> str:
     before = "could not be read" if left["kind"] == Kind.VIEW else "lacked a library"
+    why = left["why"].rstrip(".")
     return (
-        f"The {left['kind']} {left['name']} {before} before, and cannot be made again ({left['why']}); its "
+        f"The {left['kind']} {left['name']} {before} before, and cannot be made again ({why}); its "
         "statement is kept on the restore's page."
     )
 

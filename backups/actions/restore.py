@@ -51,6 +51,7 @@ from backups.obstacles import (
     refuse_keys_from_elsewhere,
     refuse_taken,
 )
+from backups.plain import counted
 from backups.progress import Progress
 from backups.spelling import clashing, in_lower_case
 from backups.stream import Kind, ManifestDamaged, objects_in
@@ -413,7 +414,7 @@ def _tell_what_is_left_out(restore: Restore, loading: Loading, progress: Progres
         again = " It is tried again in the place of the live database." if comes_yet else ""
         progress.warn(f"{left.words[:1].upper()}{left.words[1:]}{again}")
     for name, count in loading.found.others.items():
-        progress.warn(f"{count} statements of the database {name} are in the file and were not loaded.")
+        progress.warn(f"In the file, and not loaded: {counted(count, 'statement')} of the database {name}.")
 
 
 def _wish(restore: Restore, database: str, tables: Collection[str]) -> Wish:
@@ -575,7 +576,7 @@ def loaded_words(restore: Restore, held: Mapping[str, list[str]], loaded: Mappin
     verb = "was" if count == 1 else "were"
     if not of:
         return f"Of the snapshot only what was asked for was loaded: {chosen}.{but}"
-    what = f"{of} tables" if not inventory.get(Kind.SEQUENCE) else f"{of} tables and sequences"
+    what = counted(of, "table") if not inventory.get(Kind.SEQUENCE) else f"{of} tables and sequences"
     return f"{count} of the {what} {verb} loaded, as asked: {chosen}.{but}"
 
 

@@ -38,7 +38,7 @@ from backups.load import (
     live_tablespaces,
 )
 from backups.models import Database, Run, Snapshot
-from backups.plain import plain
+from backups.plain import counted, plain
 from backups.progress import Progress
 from backups.spelling import in_lower_case, respelled
 from backups.stream import ROUTINES, Digester, Kind, ManifestDamaged, objects_in
@@ -362,7 +362,7 @@ def _tell_unmade(found: Found, scratch: Scratch, findings: Findings) -> None:
     Nor is it where the server refuses it as such, or what it calls.
     """
     findings.refused = [each for each in found.unmade if each.is_sound]
-    findings.not_compared += [f"{each.words} {each.do}".rstrip(".;") for each in findings.refused]
+    findings.not_compared += [f"{each.words} {each.do}".rstrip(".") for each in findings.refused]
     unmade = [each for each in found.unmade if not each.is_sound]
     upon = [each for each in unmade if each.why == READS_WHAT_IS_UNMADE]
     names = {each.ready.name for each in unmade}
@@ -373,9 +373,9 @@ def _tell_unmade(found: Found, scratch: Scratch, findings: Findings) -> None:
     all_do = sum(needs) + len(upon) == len(unmade)
     for each, needs_another in zip(unmade, needs, strict=True):
         if needs_another or (all_do and each.why == READS_WHAT_IS_UNMADE):
-            findings.not_compared.append(f"{each.words} It needs what is not on this server.")
+            findings.not_compared.append(f"{each.words} It needs what is not on this server")
         else:
-            findings.differences.append(each.words)
+            findings.differences.append(each.words.rstrip("."))
 
 
 def _tell_computed_anew(loading: Loading, manifest: dict[str, Any] | None, findings: Findings) -> None:
@@ -606,7 +606,7 @@ def _compare_objects(
     if wanted.rows and not loading.found.with_rows:
         findings.differences.append("the file holds no row of any table (--no-data)")
     findings.not_compared += [
-        f"the {count} statements of the database {name}, which are not loaded"
+        f"{counted(count, 'statement')} of the database {name}, not loaded"
         for name, count in loading.found.others.items()
     ]
 
@@ -764,6 +764,12 @@ def _conclude(run: Run, snapshot: Snapshot, findings: Findings, progress: Progre
     ]
     for thing in findings.not_compared:
         progress.warn(f"Not compared: {thing}.")
+    if findings.refused:
+        told = [
+            {"kind": each.ready.kind, "name": each.ready.name, "why": each.why, "do": each.do}
+            for each in findings.refused
+        ]
+        services.run_note(run.pk, result={"refused": told})
     if findings.refused and verdict == Verdict.IDENTICAL:
         raise _proved_in_part(snapshot, findings)
     services.verification_record(
@@ -787,8 +793,8 @@ def _conclude(run: Run, snapshot: Snapshot, findings: Findings, progress: Progre
     if verdict != Verdict.IDENTICAL:
         raise _bad_news(snapshot, findings)
     progress.log(
-        f"Snapshot {snapshot.short_id} restores in full: {findings.tables} tables, "
-        f"{findings.rows} rows; compared {', '.join(findings.compared)}."
+        f"Snapshot {snapshot.short_id} restores in full: {counted(findings.tables or 0, 'table')}, "
+        f"{counted(findings.rows or 0, 'row')}; compared {', '.join(findings.compared)}."
     )
     _stamp(run.database, snapshot)
     return Outcome()

@@ -336,7 +336,7 @@ EVENT_IS_PAST = 1588
 
 TRUST_FUNCTION_CREATORS = (
     "Set log_bin_trust_function_creators=1 in the server's configuration, and now, as an administrator: "
-    "SET GLOBAL log_bin_trust_function_creators = 1;"
+    "SET GLOBAL log_bin_trust_function_creators = 1."
 )
 
 
