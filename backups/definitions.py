@@ -300,8 +300,8 @@ def with_unmade(definitions: bytes, found: Found) -> bytes:
 
 def left_by_load(found: Found) -> list[Left]:
     """The same for people to read, as `apply` answers it."""
-    why = {(each.ready.kind, each.ready.name): each.why for each in found.unmade}
-    return [_left(one, Problem(why[str(one.kind), one.name])) for one in unpacked(with_unmade(b"", found))[1]]
+    why = {(each.ready.kind, each.ready.name): Problem(each.why, do=each.do) for each in found.unmade}
+    return [_left(one, why[str(one.kind), one.name]) for one in unpacked(with_unmade(b"", found))[1]]
 
 
 def make_what_waits(
@@ -421,6 +421,7 @@ def _left(one: Definition, problem: Problem) -> Left:
         "name": one.name,
         "table": one.table,
         "why": problem.what,
+        "do": problem.do,
         "was_broken": one.was_broken,
         # For people to read: NUL is no text in every database that the portal may have.
         "text": one.text.decode(errors="replace").replace("\0", "\ufffd"),

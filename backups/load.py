@@ -505,9 +505,9 @@ _AS_WRITTEN = (
 
 def _of_the_dump(problem: Problem, server: mysql.Server) -> Problem:
     """The problem as one of the dump, unless it is surely none of it."""
-    if isinstance(problem, mysql.MissingPrivilege):
+    if isinstance(problem, mysql.MissingPrivilege) and not problem.do:
         with suppress(Problem), mysql.connect(server) as connection:
-            problem.do = f"Run as an administrator: {mysql.definer_grant(connection)}; {problem.do}"
+            problem.do = f"Run as an administrator: {mysql.definer_grant(connection)};"
     if isinstance(problem, NOT_ITS_FAULT):
         return problem
     return LoadProblem(problem.what, do=problem.do)

@@ -125,8 +125,8 @@ def refuse_unless_whole(restore: Restore) -> None:
         raise Problem(
             wrong,
             safe=f"All tables are in {restore.target}{_where_those_of_before_are(restore)}.",
-            do=f"See to what is missing, then have them made: Try these again, {again}."
-            if _left_though_sound(restore)
+            do=f"{_what_to_do(left)} Then have them made: Try these again, {again}."
+            if (left := _left_though_sound(restore))
             else "Compare them with what was wanted; the way back is to undo this.",
         )
 
@@ -344,8 +344,9 @@ def _finish(
 
 def _not_made_again(left: definitions.Left) -> str:
     before = "could not be read" if left["kind"] == Kind.VIEW else "lacked a library"
+    why = left["why"].rstrip(".")
     return (
-        f"The {left['kind']} {left['name']} {before} before, and cannot be made again ({left['why']}); its "
+        f"The {left['kind']} {left['name']} {before} before, and cannot be made again ({why}); its "
         "statement is kept on the restore's page."
     )
 
@@ -448,6 +449,16 @@ def _end_now(restore: Restore, place: Place, say: Callable[[str], None], error: 
 def _left_though_sound(restore: Restore) -> list[definitions.Left]:
     """What could not be made, but for views that could not be read before either."""
     return [one for one in restore.definitions_left if not one.get("was_broken")]
+
+
+def _what_to_do(left: Sequence[definitions.Left]) -> str:
+    """What helps what could not be made, each thing once; the first few of them."""
+    ways = list(dict.fromkeys(one["do"] for one in left if one.get("do")))
+    return " ".join(ways[:_WAYS]) or "See to what is missing."
+
+
+# They come one for each kind of refusal.
+_WAYS = 3
 
 
 def _not_whole(restore: Restore) -> str:

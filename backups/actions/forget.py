@@ -19,6 +19,7 @@ from backups.actions.outcome import Outcome
 from backups.actions.repository import is_ours, note_size, opened, sync
 from backups.choices import ACTIVE, TERMINAL, Action, Status, SuspicionState
 from backups.models import Database, Restore, Run, Snapshot
+from backups.plain import counted
 from backups.progress import Progress
 from backups.retention import SAFETY_KEPT
 
@@ -71,12 +72,12 @@ def run(run: Run, progress: Progress) -> Outcome:
 def forgotten_words(gone: int, kept: int, waiting: list[str], *, all_wait: bool) -> str:
     """How it ended, with the databases of which nothing is forgotten until a person decides."""
     if not waiting:
-        return f"{gone} snapshots forgotten, {kept} kept."
+        return f"{counted(gone, 'snapshot')} forgotten, {kept} kept."
     names = ", ".join(waiting)
     until = "stay until somebody says whether the suspicious backup is right"
     if all_wait:
-        return f"Nothing was forgotten: all {kept} snapshots of {names} {until}."
-    return f"{gone} snapshots forgotten, {kept} kept; all those of {names} {until}."
+        return f"Nothing was forgotten: all {counted(kept, 'snapshot')} of {names} {until}."
+    return f"{counted(gone, 'snapshot')} forgotten, {kept} kept; all those of {names} {until}."
 
 
 def _those_that_do_not_wait(databases: Iterable[Database], progress: Progress) -> Iterator[Database]:

@@ -22,6 +22,7 @@ from backups.actions.repository import opened, wait_for_maintenance
 from backups.choices import Level
 from backups.errors import Problem
 from backups.models import Database, Repository, Run, Snapshot
+from backups.plain import counted
 from backups.progress import Progress
 
 TAG = "portal"
@@ -56,7 +57,7 @@ def run(run: Run, progress: Progress) -> Outcome:
         progress.phase("store", expected=file.tell())
         summary = _store(file.fileno(), run.repository, access, progress)
     size = humane.size(summary.total_bytes_processed)
-    sentence = f"Snapshot {summary.snapshot_id[:8]} holds the portal itself: {rows} rows, {size}."
+    sentence = f"Snapshot {summary.snapshot_id[:8]} holds the portal itself: {counted(rows, 'row')}, {size}."
     progress.log(sentence)
     services.run_note(
         run.pk,
@@ -144,7 +145,9 @@ def superfluous(repository: Repository, access: restic.Access, progress: Progres
     )
     plan = restic.parse_forget_plan(answer.stdout)
     if plan.remove:
-        progress.log(f"forget {len(plan.remove)} copies of the portal, keep {len(plan.keep)}")
+        progress.log(
+            f"forget {counted(len(plan.remove), 'copy', 'copies')} of the portal, keep {len(plan.keep)}"
+        )
     return list(plan.remove)
 
 

@@ -23,6 +23,7 @@ from backups import (
 )
 from backups.actions import room
 from backups.actions.outcome import Outcome
+from backups.actions.verify import scratch_name
 from backups.choices import Level
 from backups.connections import database_server, repository_access
 from backups.dump_program import Source, refuse_what_cuts_dumps
@@ -79,7 +80,9 @@ def checks(database: Database, found: Found, tick: Tick | None = None) -> Iterat
             yield Check(name, ok=False, detail=problem.sentence())
         else:
             yield Check(name, ok=True, detail=detail)
-    found.warnings += [*_room_unknown(found), *suspicions.sentences(database)]
+    found.warnings += [
+        *_foreign_definers(database, found), *_room_unknown(found), *suspicions.sentences(database)
+    ]  # fmt: skip
     for warning in found.warnings:
         yield Check("warning", ok=True, detail=warning, warning=True)
 
@@ -240,11 +243,10 @@ def _privileges(database: Database, found: Found, _tick: Tick | None) -> str:
         mysql.refuse_unlinked_routines(
             connection, database.database, or_else=or_else if found.is_safety_copy else ""
         )
-        if grants.may_not_restore_functions(connection, database.database):
+        if refused := grants.refused_by_binary_log(connection, database.database):
             found.warnings.append(
                 f"{found.server.user} could not verify or restore here what it backs up: the server writes "
-                f"a binary log and takes triggers and functions from users with SUPER alone. "
-                f"{mysql.TRUST_FUNCTION_CREATORS}"
+                f"a binary log and {refused}. {mysql.TRUST_FUNCTION_CREATORS}"
             )
     found.warnings += _forbidden_tables(found.server, database.database)
     return f"{found.server.user} may dump all of {database.database}."
@@ -302,6 +304,19 @@ def _forbidden_tables(server: mysql.Server, database: str) -> Iterator[str]:
             yield (
                 f"{server.user} could not verify or restore here what it backs up: the server's {setting} is "
                 f"on, and these tables have no primary key: {mysql.named(keyless)}. {way_out}"
+            )
+
+
+def _foreign_definers(database: Database, found: Found) -> Iterator[str]:
+    """Told to whoever asks, and not with each backup."""
+    if found.server is None:
+        return
+    with suppress(Problem), mysql.connect(found.server, database.database) as connection:
+        scratch = scratch_name(database.database, 1)
+        if missing := grants.missing_for_definers(connection, database.database, scratch=scratch):
+            yield (
+                f"{found.server.user} could not verify or restore here what it backs up: {missing.because}. "
+                f"Run as an administrator: {missing.statement}"
             )
 
 

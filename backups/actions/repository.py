@@ -11,6 +11,7 @@ from backups.actions.outcome import Outcome
 from backups.choices import EXCLUSIVE_ACTIONS, Action
 from backups.connections import repository_access
 from backups.models import Database, Repository, Run
+from backups.plain import counted
 from backups.progress import Progress
 
 _LIST_SECONDS = 600.0
@@ -103,7 +104,7 @@ def sync(repository: Repository, access: restic.Access, progress: Progress) -> s
     new, gone = services.snapshots_sync(repository, dumps, unreadable=still_there)
     if unreadable:
         raise unreadable[0]
-    return f"{len(dumps)} snapshots in the repository, {new} new here, {gone} gone."
+    return f"{counted(len(dumps), 'snapshot')} in the repository, {new} new here, {gone} gone."
 
 
 def note_size(run: Run, access: restic.Access, progress: Progress) -> None:

@@ -51,6 +51,7 @@ from backups.obstacles import (
     refuse_keys_from_elsewhere,
     refuse_taken,
 )
+from backups.plain import counted
 from backups.progress import Progress
 from backups.spelling import clashing, in_lower_case
 from backups.stream import Kind, ManifestDamaged, objects_in
@@ -357,6 +358,10 @@ def _load(
         # Of two tables that are one to it, the server does not take the second.
         _refuse_clashing(restore, loading.found.clashing)
         raise
+    except mysql.MissingPrivilege as problem:
+        if restore.definers == DefinerPolicy.KEEP and restore.reason != services.FOR_RECOVERY:
+            problem.do = f"{problem.do} {_OTHER_DEFINERS}".strip()
+        raise
     services.restore_note(restore, restore_seconds=seconds)
     progress.log(f"Loaded in {seconds:.1f} seconds.")
     _refuse_clashing(restore, loading.found.clashing)
@@ -366,6 +371,9 @@ def _load(
     _tell_computed_anew(restore, loading, progress)
     _tell_what_is_left_out(restore, loading, progress)
     return loading
+
+
+_OTHER_DEFINERS = "Or restore with --definers current_user (on the page: set to the user that restores)."
 
 
 def _tell_changed_values(restore: Restore, loading: Loading, progress: Progress) -> None:
@@ -406,7 +414,7 @@ def _tell_what_is_left_out(restore: Restore, loading: Loading, progress: Progres
         again = " It is tried again in the place of the live database." if comes_yet else ""
         progress.warn(f"{left.words[:1].upper()}{left.words[1:]}{again}")
     for name, count in loading.found.others.items():
-        progress.warn(f"{count} statements of the database {name} are in the file and were not loaded.")
+        progress.warn(f"In the file, and not loaded: {counted(count, 'statement')} of the database {name}.")
 
 
 def _wish(restore: Restore, database: str, tables: Collection[str]) -> Wish:
@@ -535,11 +543,14 @@ def _check(restore: Restore, loading: Loading, place: Place, database: str, prog
     has_manifest = restore.snapshot.manifest is not None
     by_sections = has_manifest and not restore.tables
     sections = loading.digester.sections({}) if by_sections else []
-    held = made_of(sections, loading.found) if by_sections else loading.found.inventory()
     with mysql.connect(place.server) as connection:
         found = mysql.inventory(connection, database)
-        if mysql.folds_names(connection):
-            held = in_lower_case(held)
+        folds_names = mysql.folds_names(connection)
+    held = (
+        made_of(sections, loading.found, folds_names=folds_names)
+        if by_sections
+        else loading.found.inventory()
+    )
     wanted = without_left_out(held, loading.found)
     if found != wanted:
         kinds = [kind for kind in {*found, *wanted} if found.get(kind) != wanted.get(kind)]
@@ -565,7 +576,7 @@ def loaded_words(restore: Restore, held: Mapping[str, list[str]], loaded: Mappin
     verb = "was" if count == 1 else "were"
     if not of:
         return f"Of the snapshot only what was asked for was loaded: {chosen}.{but}"
-    what = f"{of} tables" if not inventory.get(Kind.SEQUENCE) else f"{of} tables and sequences"
+    what = counted(of, "table") if not inventory.get(Kind.SEQUENCE) else f"{of} tables and sequences"
     return f"{count} of the {what} {verb} loaded, as asked: {chosen}.{but}"
 
 

@@ -48,12 +48,15 @@ class LeftOut(NamedTuple):
 class Unmade(NamedTuple):
     """A view, trigger, routine or event that the server did not make, and why.
 
-    `before` chose the database's collation for it, where it has one of its own.
+    `before` chose the database's collation for it, where it has one of its own. `do` says what to do
+    about it; `is_sound` that a setting of this server alone is against it.
     """
 
     ready: Ready
     why: str
     before: Ready | None = None
+    do: str = ""
+    is_sound: bool = False
 
     @property
     def words(self) -> str:

@@ -99,11 +99,13 @@ from backups.mysql.privileges import (
     definer_grant,
     definers,
     missing_users,
+    other_definers,
     refuse_unless_may_define,
     refuses_functions,
     routines_without_body,
     show_grants,
     takes_names_literally,
+    undeclared_functions,
     view_that_calls_denied,
 )
 from backups.mysql.problems import (
@@ -117,6 +119,7 @@ from backups.mysql.problems import (
     MySQLProblem,
     NoMoreConnections,
     OfTheServer,
+    RefusesFunctions,
     ServerGone,
     ServerUnreachable,
     TlsProblem,

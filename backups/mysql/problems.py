@@ -56,6 +56,10 @@ class OfTheServer(MySQLProblem):
     """A setting or the equipment of the server is against it: no fault of what is loaded."""
 
 
+class RefusesFunctions(MySQLProblem):
+    """The server's binary log keeps us from making a trigger or function: no fault of that, nor of ours."""
+
+
 class LockedOut(OfTheServer):
     """Another session held a lock for longer than is waited."""
 
@@ -332,7 +336,7 @@ EVENT_IS_PAST = 1588
 
 TRUST_FUNCTION_CREATORS = (
     "Set log_bin_trust_function_creators=1 in the server's configuration, and now, as an administrator: "
-    "SET GLOBAL log_bin_trust_function_creators = 1;"
+    "SET GLOBAL log_bin_trust_function_creators = 1."
 )
 
 
@@ -379,8 +383,14 @@ def _load_problem_from(
             f"the user {server.user} may not change that for a load (error {code}).",
             do=withheld[setting],
         )
+    if code == ER.BINLOG_UNSAFE_ROUTINE:
+        return RefusesFunctions(
+            f"The server at {server.address} writes a binary log, and takes no functions that are not "
+            "declared DETERMINISTIC, NO SQL or READS SQL DATA.",
+            do=TRUST_FUNCTION_CREATORS,
+        )
     if code == ER.BINLOG_CREATE_ROUTINE_NEED_SUPER:
-        return MySQLProblem(
+        return RefusesFunctions(
             f"The server at {server.address} writes a binary log, and takes triggers and functions from "
             f"users with SUPER alone, which {server.user} has not.",
             do=TRUST_FUNCTION_CREATORS,
@@ -404,7 +414,6 @@ def _load_problem_from(
     if code == ER.SPECIFIC_ACCESS_DENIED_ERROR:
         return MissingPrivilege(
             f"The user {server.user} may not create all that the snapshot holds: {text}.",
-            do="or restore with definers set to the current user.",
         )
     if code == ER.TABLEACCESS_DENIED_ERROR:
         return MySQLProblem(

@@ -77,7 +77,7 @@ def test_all_that_people_did_comes_back_on_an_empty_machine(
     ran = portal.manage("recover", "--history-only")
 
     assert ran.code == 0, ran.err
-    assert "was restored: 7 runs, 2 databases, 1 people." in ran.out
+    assert "was restored: 7 runs, 2 databases, 1 person." in ran.out
     told = json.loads(portal.shell(TOLD))
     assert (told["roles"], told["may"], told["signs in"], told["sessions"]) == (["Restorer"], True, True, 0)
     assert told["databases"] == [["second", "", 7], [mariadb_shop.name, "5 1 * * *", 3]]

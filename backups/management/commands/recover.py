@@ -61,7 +61,7 @@ class Command(VedettaCommand):
                 mode=RestoreMode.NEW,
                 target=database.database,
                 trigger=Trigger.CLI,
-                reason="recover",
+                reason=services.FOR_RECOVERY,
                 send=False,
             )
             self.play_queued(queued)
