@@ -9,6 +9,7 @@ from backups.mysql.changes import (
     drop_database,
     drop_definitions,
     drop_everything,
+    drop_table,
     drop_triggers,
     drop_views,
     end_renames,
@@ -65,6 +66,7 @@ from backups.mysql.contents import (
 from backups.mysql.damage import (
     check_table,
     checked_tables,
+    damaged_tables,
     refuse_broken_views,
     refuse_short,
     refuse_unreadable,
@@ -122,6 +124,7 @@ from backups.mysql.problems import (
     TlsProblem,
     UnknownDatabase,
     dump_problem,
+    is_immovable,
     translated,
     waited_in_vain,
 )

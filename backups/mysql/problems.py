@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import shlex
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 
@@ -194,9 +195,20 @@ def damaged_table(database: str, table: str | None, why: str) -> DamagedTable:
     which = f"The table {table} of {database}" if table else f"A table of {database or 'the server'}"
     return DamagedTable(
         f"{which} is damaged: the server cannot read it as it should ({why}).",
-        do=f"CHECK TABLE {named} says more. MyISAM, Aria, ARCHIVE or CSV: REPAIR TABLE {named}, which may "
-        "drop rows. InnoDB: see the server's own log, and restore that table from the newest good snapshot, "
-        "in which its rows still are. Then back up again.",
+        do=f"The sure cure for every engine: restore that table from the newest good snapshot, which leaves "
+        f"all others as they are: {restoring(table)}. What was written to it since is lost. To save that, "
+        f"try before: REPAIR TABLE {named} of MyISAM, Aria, ARCHIVE or CSV, which may drop rows, and cannot "
+        f"work where its file of rows is gone; REPAIR TABLE {named} USE_FRM where its file of keys (.MYI, "
+        f".MAI) is; CHECK TABLE {named} says more, of InnoDB the server's own log. Then back up again.",
+    )
+
+
+def restoring(table: str | None) -> str:
+    """The command that brings a damaged table back, though no backup of it can be made before."""
+    which = shlex.quote(table) if table else "TABLE"
+    return (
+        f"`manage.py restore --snapshot latest --replace --table {which} --without-safety-backup` (and "
+        "--database NAME where the portal has several)"
     )
 
 
@@ -206,7 +218,8 @@ def lost_at_table(server: Server, database: str, table: str) -> ServerGone:
         f"The connection to the database server at {server.address} was lost while it read the table "
         f"{table} of {database}.",
         do="See the server's own log, then try again. If it is lost at this table each time, the table "
-        "is damaged: restore it from the newest good snapshot, in which its rows still are.",
+        f"is damaged: restore it from the newest good snapshot, in which its rows still are: "
+        f"{restoring(table)}.",
     )
 
 
@@ -214,6 +227,14 @@ def is_damage(code: int, text: str) -> bool:
     """Whether an error is of a table's files. Numbers below 1000 are the engines' and the system's own."""
     return code in _DAMAGE or (code == ER.GET_ERRNO and _ENGINES_DAMAGE.search(text) is not None)
 
+
+def is_immovable(error: Exception) -> bool:
+    """Whether an error is of a RENAME that met a table with damaged files."""
+    code = error.args[0] if error.args else 0
+    return code in (_FILE_NOT_RENAMED, ER.ERROR_ON_RENAME) or is_damage(code, text_of(error))
+
+
+_FILE_NOT_RENAMED = 7
 
 # A file is missing, short or not what it should be; a table is marked as crashed; a tablespace is gone.
 _DAMAGE = frozenset(

@@ -105,7 +105,14 @@ class Command(VedettaCommand):
 
 
 # What is not as it was in the snapshot, where there is such.
-_TOLD = ("left_out", "events_disabled", "values_changed", "names_in_lower_case", "computed_anew")
+_TOLD = (
+    "left_out",
+    "events_disabled",
+    "values_changed",
+    "names_in_lower_case",
+    "computed_anew",
+    "not_kept",
+)
 
 
 def _time(text: str) -> datetime:
