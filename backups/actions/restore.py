@@ -115,7 +115,7 @@ def _into_new(restore: Restore, access: restic.Access, place: Place, progress: P
         with room.full_disk_told(restore.target, instead=_WITHOUT_A_COPY):
             loading = _load(restore, access, place, restore.target, progress)
         _check(restore, loading, place, restore.target, progress)
-        _tell_what_sleeps(restore, loading, progress)
+        _tell_what_sleeps(restore, loading, place, progress)
     except BaseException as error:
         progress.log(f"Taking away what was loaded into {restore.target}.")
         _take_away(restore, place, made, error, progress)
@@ -457,12 +457,29 @@ def _judged(
     return _streamed(restore, access, progress, read)
 
 
-def _tell_what_sleeps(restore: Restore, loading: Loading, progress: Progress) -> None:
+def _tell_what_sleeps(restore: Restore, loading: Loading, place: Place, progress: Progress) -> None:
     """Beside the live database an event would do twice what it does."""
     asleep = sorted(event.name for event in loading.found.events if event.state != b"DISABLE")
-    if asleep:
-        services.run_note(restore.run_id, result={"events_disabled": asleep})
-        progress.warn(f"These events are disabled in {restore.target}: {', '.join(asleep)}.")
+    if not asleep:
+        return
+    with mysql.connect(place.server) as connection:
+        over = mysql.events_of_the_past(connection, restore.target)
+    ran = [event for event in loading.found.events if event.state == b"ENABLE" and event.name not in over]
+    statements = [event.to_enable(restore.target) for event in sorted(ran, key=lambda event: event.name)]
+    services.run_note(restore.run_id, result={"events_disabled": asleep, "events_to_enable": statements})
+    progress.warn(
+        f"These events are disabled in {restore.target}: {', '.join(asleep)}. They were not when the "
+        "snapshot was made, and are so that nothing runs by itself in a database that was made anew."
+    )
+    if statements:
+        next_backup = (
+            "; do so before the next backup, which would record them as disabled"
+            if restore.target == restore.database.database
+            else ""
+        )
+        progress.warn(f"To let those run that ran then{next_backup}, run as an administrator:")
+    for statement in statements:
+        progress.warn(statement)
 
 
 def _note_what_comes_after(restore: Restore, loading: Loading, place: Place, progress: Progress) -> None:

@@ -87,6 +87,15 @@ class EventState(NamedTuple):
         text = b"ALTER " + by + b"EVENT " + name + b" " + (state or self.state)
         return Ready(Does.DEFINITION, text, settings, kind="event", name=self.name)
 
+    def to_enable(self, database: str) -> str:
+        """For people: what enables it, and keeps its definer and the character set of its client."""
+        charset = self.settings.charset
+        as_then = "" if charset.startswith("utf8") else f"SET NAMES {charset}; "
+        by = in_utf8(self.definer, self.settings).decode(errors="replace")
+        whose = f"DEFINER={by} " if by else ""
+        place = (quoted(database) + b"." + quoted(self.name)).decode(errors="replace")
+        return f"{as_then}ALTER {whose}EVENT {place} ENABLE;"
+
 
 @dataclass(frozen=True)
 class Wish:
