@@ -421,8 +421,15 @@ def _tell_what_is_left_out(restore: Restore, loading: Loading, progress: Progres
     reworded = [{"kind": each.kind, "name": each.name, "why": each.why} for each in loading.found.reworded]
     if reworded:
         services.run_note(restore.run_id, result={"reworded": reworded})
-    for each in (*found, *loading.found.reworded):
-        progress.warn(f"{each.kind.capitalize()} {each.name}: {each.why}.")
+    if of_roles := loading.found.without_role:
+        told = [{**each._asdict(), "why": each.why} for each in of_roles]
+        services.run_note(restore.run_id, result={"definers_changed": told})
+        for cure in sorted({each.cure for each in of_roles}):
+            progress.warn(f"Not all has the definer that it had. {cure}")
+    whys = [(each.kind, each.name, each.why) for each in (*found, *loading.found.reworded)]
+    whys += [(each.kind, each.name, each.why) for each in of_roles]
+    for kind, name, why in whys:
+        progress.warn(f"{kind.capitalize()} {name}: {why}.")
     for left in loading.found.unmade:
         again = " It is tried again in the place of the live database." if comes_yet else ""
         progress.warn(f"{left.words[:1].upper()}{left.words[1:]}{again}")
@@ -586,7 +593,8 @@ def _check(restore: Restore, loading: Loading, place: Place, database: str, prog
             do="See the run's log; verify the snapshot.",
         )
     if not loading.found.unmade:
-        progress.log(loaded_words(restore, held, wanted))
+        but = " Some of it runs under another definer, as told above." if loading.found.without_role else ""
+        progress.log(loaded_words(restore, held, wanted) + but)
 
 
 def loaded_words(restore: Restore, held: Mapping[str, list[str]], loaded: Mapping[str, list[str]]) -> str:

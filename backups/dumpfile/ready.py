@@ -97,6 +97,27 @@ class EventState(NamedTuple):
         return f"{as_then}ALTER {whose}EVENT {place} ENABLE;"
 
 
+class WithoutRole(NamedTuple):
+    """What a role defined that the server has not got: it takes the name for an account's, without a word."""
+
+    kind: str
+    name: str
+    role: str
+
+    @property
+    def why(self) -> str:
+        """What is not as it was, for a sentence."""
+        return (
+            f"its definer, the role {self.role}, is not on this server, and became the account {self.role}@%"
+        )
+
+    @property
+    def cure(self) -> str:
+        """What makes the role, and what then."""
+        role = quoted(self.role).decode(errors="replace")
+        return f"Run as an administrator there: CREATE ROLE {role}; grant it what it had, then try again."
+
+
 @dataclass(frozen=True)
 class Wish:
     """Into which database a dump of `source` goes, and what of it. An empty `tables` is all of it."""
@@ -120,6 +141,9 @@ class Found:
     # What is made, and not quite as it was.
     reworded: list[LeftOut] = field(default_factory=list)
     events: list[EventState] = field(default_factory=list)
+    # Whose definer is a role, by kind and name; and those of which an account of its name became that.
+    of_roles: dict[tuple[str, str], str] = field(default_factory=dict)
+    without_role: list[WithoutRole] = field(default_factory=list)
     # Foreign keys to other databases and defaults from there, for tables that stand in their place.
     outward: list[Ready] = field(default_factory=list)
     # Databases of which statements were passed over, with how many.

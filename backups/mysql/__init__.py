@@ -100,6 +100,7 @@ from backups.mysql.privileges import (
     account,
     definer_grant,
     definers,
+    definers_of,
     missing_users,
     refuse_unless_may_define,
     refuses_functions,

@@ -82,6 +82,21 @@ def definers(connection: Any, database: str) -> list[str]:
     )
 
 
+def definers_of(connection: Any, database: str) -> dict[tuple[str, str], str]:
+    """In whose name each view, trigger, routine and event runs, by kind and name."""
+    columns = (
+        ("VIEWS", "'view', TABLE_NAME", "TABLE_SCHEMA"),
+        ("TRIGGERS", "'trigger', TRIGGER_NAME", "TRIGGER_SCHEMA"),
+        ("ROUTINES", "LOWER(ROUTINE_TYPE), ROUTINE_NAME", "ROUTINE_SCHEMA"),
+        ("EVENTS", "'event', EVENT_NAME", "EVENT_SCHEMA"),
+    )
+    return {
+        (str(kind), str(name)): str(definer)
+        for table, named, by in columns
+        for kind, name, definer in rows_of(connection, database, table, f"{named}, DEFINER", by=by)
+    }
+
+
 def missing_users(connection: Any, accounts: Sequence[str]) -> list[str] | None:
     """Which of the accounts (user@host) the server does not know; None where we may not see them."""
     try:

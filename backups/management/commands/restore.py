@@ -107,6 +107,7 @@ class Command(VedettaCommand):
 # What is not as it was in the snapshot, where there is such.
 TOLD = (
     "left_out",
+    "definers_changed",
     "events_disabled",
     "events_to_enable",
     "values_changed",
