@@ -77,6 +77,8 @@ class Loading:
     found: Found = field(default_factory=Found)
     bytes_read: int = 0
     is_read: bool = False
+    # The longest statement that was read through, with the table that it is of.
+    longest: tuple[int, str] = (0, "")
     end: End = End.UNKNOWN
     # The reading was ended by us, so that how it ended tells nothing.
     is_broken_off: bool = False
@@ -470,6 +472,14 @@ def refuse_forbidden(server: mysql.Server, database: str, definitions: Mapping[s
                 f"may not change for a load, and these tables have no primary key: {mysql.named(keyless)}.",
                 do=way_out,
             )
+
+
+def refuse_too_long(server: mysql.Server, database: str, loading: Loading) -> None:
+    """Raise OfTheServer for a dump with a statement that is longer than the server takes."""
+    length, table = loading.longest
+    with mysql.loading_connections(server, database, 1) as (connection,):
+        what = f"A statement of table {table}" if table else "A statement"
+        mysql.refuse_too_long(length, connection.longest_statement, server, what)
 
 
 def _altered(

@@ -42,6 +42,7 @@ from backups.load import (
     digested,
     judged,
     refuse_forbidden,
+    refuse_too_long,
     unpacked,
 )
 from backups.models import Restore, Run, Snapshot
@@ -208,6 +209,7 @@ def _in_place(restore: Restore, access: restic.Access, place: Place, progress: P
     _refuse_damaged(restore, loading)
     _refuse_clashing(restore, loading.found.clashing)
     refuse_forbidden(place.server, restore.target, loading.found.definitions)
+    refuse_too_long(place.server, restore.target, loading)
     _save_before(restore, progress)
     under_way = Loading()
     try:
@@ -458,8 +460,8 @@ def _judged(
     allowed = Allowed(dialect, _wish(restore, restore.target, tables))
 
     def read(chunks: Iterator[bytes], loading: Loading) -> None:
-        for _ in judged(chunks, loading, allowed, dialect):
-            pass
+        for ready in judged(chunks, loading, allowed, dialect):
+            loading.longest = max(loading.longest, (len(ready.text), ready.table))
 
     return _streamed(restore, access, progress, read)
 

@@ -126,6 +126,7 @@ from backups.mysql.problems import (
     UnknownDatabase,
     dump_problem,
     is_immovable,
+    refuse_too_long,
     translated,
     waited_in_vain,
 )

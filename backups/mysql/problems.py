@@ -360,18 +360,64 @@ TRUST_FUNCTION_CREATORS = (
 _BEGINNING = 80
 
 
+# A packet has a byte or a few more than its statement; a server takes no other limit than this at most.
+_BESIDES_STATEMENT = 64
+_LARGEST_PACKET = 1 << 30
+
+
+def refuse_too_long(length: int, limit: int, server: Server, what: str = "A statement") -> None:
+    """Raise OfTheServer for a statement, named `what`, that is surely longer than the server takes.
+
+    `limit` is its max_allowed_packet in bytes, 0 where that is not known.
+    """
+    if limit and length + 1 > limit:
+        raise _too_long(length, limit, server, what)
+
+
+def _too_long(length: int, limit: int, server: Server, what: str) -> OfTheServer:
+    wanted = 1 << max(20, (length + _BESIDES_STATEMENT).bit_length())
+    if wanted > _LARGEST_PACKET and length + _BESIDES_STATEMENT <= _LARGEST_PACKET:
+        wanted = _LARGEST_PACKET
+    return OfTheServer(
+        f"{what} has {_megabytes(length)}, and the database server at {server.address} takes "
+        f"{_megabytes(limit)} at most (max_allowed_packet).",
+        do="No server takes so long a one."
+        if wanted > _LARGEST_PACKET
+        else f"Run as an administrator: SET GLOBAL max_allowed_packet = {wanted}; write it into the server's "
+        "configuration as well, then try again.",
+    )
+
+
+def _megabytes(count: int) -> str:
+    return f"{count / 1e6:.1f} MB" if count >= 100_000 else f"{count} bytes"
+
+
 def load_problem(
-    error: MySQLdb.Error, server: Server, database: str, statement: bytes, withheld: Mapping[str, str]
+    error: MySQLdb.Error,
+    server: Server,
+    database: str,
+    statement: bytes,
+    withheld: Mapping[str, str],
+    limit: int = 0,
 ) -> MySQLProblem:
     """What an error of the driver means to a load, with the beginning of the statement that met it.
 
-    `withheld` are settings that the session may not change, each with what an administrator can do.
+    `withheld` are settings that the session may not change, each with what an administrator can do;
+    `limit` is the server's max_allowed_packet where it is known.
     """
     code = error.args[0] if error.args and isinstance(error.args[0], int) else 0
     # So the driver tells of an encrypted connection that was cut.
     code = CR.SERVER_LOST if code == CR.SSL_CONNECTION_ERROR else code
     problem = _load_problem_from(code, text_of(error), server, database, withheld)
+    is_long = bool(limit) and len(statement) + _BESIDES_STATEMENT > limit
+    if is_long and code in (CR.SERVER_GONE_ERROR, CR.SERVER_LOST, ER.NET_PACKET_TOO_LARGE):
+        problem = _too_long(len(statement), limit, server, "A statement")
     problem.code = code
+    return at_statement(problem, statement)
+
+
+def at_statement(problem: MySQLProblem, statement: bytes) -> MySQLProblem:
+    """The problem with the beginning of the statement that met it."""
     beginning = " ".join(statement[:4096].decode(errors="replace").split())[:_BEGINNING]
     problem.what = f"{problem.what.rstrip('.')}, at the statement that begins with {beginning!r}."
     return problem
