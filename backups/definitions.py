@@ -85,8 +85,11 @@ def read(
     programs: mysql.Clients,
     tick: process.Tick,
     say: Callable[[str], None] = lambda _: None,
+    leave_out: Sequence[str] = (),
 ) -> bytes:
     """The statements that make the database's views, triggers, routines and events, compressed.
+
+    But for the triggers of tables to `leave_out`.
 
     Views that the server cannot read any more, because what they read is gone, are kept in the
     server's own words, and `say` is told: the dump programs end at the first of them. It is told as
@@ -113,7 +116,7 @@ def read(
         tick=tick,
         structure_only=True,
         without_routines=bool(unlinked),
-        leave_out=[view.name for view in broken],
+        leave_out=[*(view.name for view in broken), *leave_out],
     )
     known = _Reading(server, database, info, say)
     told = [

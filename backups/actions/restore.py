@@ -42,6 +42,7 @@ from backups.load import (
     digested,
     judged,
     refuse_forbidden,
+    refuse_too_long,
     unpacked,
 )
 from backups.models import Restore, Run, Snapshot
@@ -116,7 +117,7 @@ def _into_new(restore: Restore, access: restic.Access, place: Place, progress: P
         with room.full_disk_told(restore.target, instead=_WITHOUT_A_COPY):
             loading = _load(restore, access, place, restore.target, progress)
         _check(restore, loading, place, restore.target, progress)
-        _tell_what_sleeps(restore, loading, progress)
+        _tell_what_sleeps(restore, loading, place, progress)
     except BaseException as error:
         progress.log(f"Taking away what was loaded into {restore.target}.")
         _take_away(restore, place, made, error, progress)
@@ -209,6 +210,7 @@ def _in_place(restore: Restore, access: restic.Access, place: Place, progress: P
     _refuse_damaged(restore, loading)
     _refuse_clashing(restore, loading.found.clashing)
     refuse_forbidden(place.server, restore.target, loading.found.definitions)
+    refuse_too_long(place.server, restore.target, loading)
     _save_before(restore, progress)
     under_way = Loading()
     try:
@@ -318,10 +320,31 @@ def _save_before(restore: Restore, progress: Progress) -> None:
         raise Problem(
             f"The backup before the restore failed, so nothing was restored: {saved.error}",
             safe=f"{restore.target} was not touched.",
-            do="If there is nothing left to save, restore without a backup before.",
+            do=_without_a_backup_before(restore),
         )
     services.restore_note(restore, safety_snapshot=saved.snapshot)
     progress.log(f"{restore.target} as it is now is in snapshot {saved.snapshot.short_id}.")
+
+
+def _without_a_backup_before(restore: Restore) -> str:
+    """How to restore though no backup can be made before, and what there is to lose by it."""
+    if restore.tables:
+        named = mysql.named(restore.tables)
+        stake = f"It overwrites {named} alone: the other tables of {restore.target} are not in danger."
+    elif restore.mode == RestoreMode.IN_PLACE:
+        stake = (
+            f"It overwrites all of {restore.target}, so what no snapshot holds is lost. To bring back single "
+            "tables, name them (--table), which leaves the others as they are."
+        )
+    else:
+        stake = (
+            "The tables of now are kept beside as ever, but for damaged ones that the server cannot move. To "
+            "bring back single tables, name them (--table), which leaves the others as they are."
+        )
+    return (
+        "Where the reason cannot be mended, as of a table that is itself to be brought back, restore with "
+        f"--without-safety-backup (on the page: There is nothing left to save). {stake}"
+    )
 
 
 def _load(
@@ -408,8 +431,15 @@ def _tell_what_is_left_out(restore: Restore, loading: Loading, progress: Progres
     reworded = [{"kind": each.kind, "name": each.name, "why": each.why} for each in loading.found.reworded]
     if reworded:
         services.run_note(restore.run_id, result={"reworded": reworded})
-    for each in (*found, *loading.found.reworded):
-        progress.warn(f"{each.kind.capitalize()} {each.name}: {each.why}.")
+    if of_roles := loading.found.without_role:
+        told = [{**each._asdict(), "why": each.why} for each in of_roles]
+        services.run_note(restore.run_id, result={"definers_changed": told})
+        for cure in sorted({each.cure for each in of_roles}):
+            progress.warn(f"Not all has the definer that it had. {cure}")
+    whys = [(each.kind, each.name, each.why) for each in (*found, *loading.found.reworded)]
+    whys += [(each.kind, each.name, each.why) for each in of_roles]
+    for kind, name, why in whys:
+        progress.warn(f"{kind.capitalize()} {name}: {why}.")
     for left in loading.found.unmade:
         again = " It is tried again in the place of the live database." if comes_yet else ""
         progress.warn(f"{left.words[:1].upper()}{left.words[1:]}{again}")
@@ -438,18 +468,35 @@ def _judged(
     allowed = Allowed(dialect, _wish(restore, restore.target, tables))
 
     def read(chunks: Iterator[bytes], loading: Loading) -> None:
-        for _ in judged(chunks, loading, allowed, dialect):
-            pass
+        for ready in judged(chunks, loading, allowed, dialect):
+            loading.longest = max(loading.longest, (len(ready.text), ready.table))
 
     return _streamed(restore, access, progress, read)
 
 
-def _tell_what_sleeps(restore: Restore, loading: Loading, progress: Progress) -> None:
+def _tell_what_sleeps(restore: Restore, loading: Loading, place: Place, progress: Progress) -> None:
     """Beside the live database an event would do twice what it does."""
     asleep = sorted(event.name for event in loading.found.events if event.state != b"DISABLE")
-    if asleep:
-        services.run_note(restore.run_id, result={"events_disabled": asleep})
-        progress.warn(f"These events are disabled in {restore.target}: {', '.join(asleep)}.")
+    if not asleep:
+        return
+    with mysql.connect(place.server) as connection:
+        over = mysql.events_of_the_past(connection, restore.target)
+    ran = [event for event in loading.found.events if event.state == b"ENABLE" and event.name not in over]
+    statements = [event.to_enable(restore.target) for event in sorted(ran, key=lambda event: event.name)]
+    services.run_note(restore.run_id, result={"events_disabled": asleep, "events_to_enable": statements})
+    progress.warn(
+        f"These events are disabled in {restore.target}: {', '.join(asleep)}. They were not when the "
+        "snapshot was made, and are so that nothing runs by itself in a database that was made anew."
+    )
+    if statements:
+        next_backup = (
+            "; do so before the next backup, which would record them as disabled"
+            if restore.target == restore.database.database
+            else ""
+        )
+        progress.warn(f"To let those run that ran then{next_backup}, run as an administrator:")
+    for statement in statements:
+        progress.warn(statement)
 
 
 def _note_what_comes_after(restore: Restore, loading: Loading, place: Place, progress: Progress) -> None:
@@ -559,7 +606,8 @@ def _check(restore: Restore, loading: Loading, place: Place, database: str, prog
             do="See the run's log; verify the snapshot.",
         )
     if not loading.found.unmade:
-        progress.log(loaded_words(restore, held, wanted))
+        but = " Some of it runs under another definer, as told above." if loading.found.without_role else ""
+        progress.log(loaded_words(restore, held, wanted) + but)
 
 
 def loaded_words(restore: Restore, held: Mapping[str, list[str]], loaded: Mapping[str, list[str]]) -> str:

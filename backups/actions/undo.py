@@ -66,6 +66,13 @@ def _refuse_other_than_kept(restore: Restore, before: Restore, place: Place) -> 
             f"kept tables of restore {before.run_id} to have it off that list.",
         )
     kept = kept_tables(before)
+    if kept == 0 and (given_up := before.run.result.get("not_kept")):
+        raise Problem(
+            f"Nothing was kept by restore {before.run_id}: {mysql.named(given_up)} was damaged then, and "
+            "could not be moved.",
+            safe=f"{restore.target} was not touched.",
+            do="Restore a snapshot instead.",
+        )
     if kept is not None and held != kept:
         raise Problem(
             f"{before.kept_in} holds {counted(held, 'table')}, and restore {before.run_id} kept {kept} "

@@ -59,6 +59,8 @@ class Findings:
     computed_anew: list[mysql.ComputedAnew] = field(default_factory=list)
     # What a setting of the scratch database's server alone keeps from being made.
     refused: list[Unmade] = field(default_factory=list)
+    # Differences that come of a role that is not on the server, each with what makes it.
+    without_role: dict[str, str] = field(default_factory=dict)
     unreadable: str = ""
     restore_seconds: float | None = None
     tables: int | None = None
@@ -344,6 +346,7 @@ def _compare(
         _compare_sections(stream, again, manifest, scratch, loading.found, findings, same)
     elif loading.tally is not None:
         _compare_objects(loading, loading.tally, tally, collations, findings)
+    _tell_of_roles(loading.found, findings)
     _tell_unmade(loading.found, scratch, findings)
     _tell_computed_anew(loading, manifest, findings)
     # What no backup has is told of by the end, and once is enough.
@@ -354,6 +357,17 @@ def _compare(
         if each.kind != "table" or each.name not in known
     ]
     findings.not_compared += [f"{each.kind} {each.name}: {each.why}" for each in loading.found.reworded]
+
+
+def _tell_of_roles(found: Found, findings: Findings) -> None:
+    """Say of what differs where it is but that a role is not on the server."""
+    for each in found.without_role:
+        begins = f"{each.kind} {plain(each.name)} "
+        told = [difference for difference in findings.differences if difference.startswith(begins)]
+        for difference in told:
+            why = f"{difference} ({each.why})"
+            findings.differences[findings.differences.index(difference)] = why
+            findings.without_role[why] = each.cure
 
 
 def _tell_unmade(found: Found, scratch: Scratch, findings: Findings) -> None:
@@ -823,9 +837,7 @@ def _bad_news(snapshot: Snapshot, findings: Findings) -> Problem:
     return Problem(
         f"Snapshot {snapshot.short_id} restores, but not to what was backed up: {shown}.",
         safe="The live database was not touched.",
-        do=mysql.SET_AS_WRITTEN
-        if _only_computed_differ(findings)
-        else "Back up again now and verify that; keep this run's log for the cause.",
+        do=_what_to_do(findings),
     )
 
 
@@ -838,6 +850,15 @@ def _proved_in_part(snapshot: Snapshot, findings: Findings) -> mysql.OfTheServer
         f"the server that it was restored to refused {names} ({refused[0].why.rstrip('.')}).",
         do=f"{refused[0].do} Then verify again.",
     )
+
+
+def _what_to_do(findings: Findings) -> str:
+    if _only_computed_differ(findings):
+        return mysql.SET_AS_WRITTEN
+    cures = " ".join(dict.fromkeys(findings.without_role.values()))
+    if findings.without_role.keys() >= set(findings.differences):
+        return cures
+    return f"{cures} Back up again now and verify that; keep this run's log for the cause.".strip()
 
 
 def _only_computed_differ(findings: Findings) -> bool:

@@ -9,6 +9,7 @@ from backups.mysql.changes import (
     drop_database,
     drop_definitions,
     drop_everything,
+    drop_table,
     drop_triggers,
     drop_views,
     end_renames,
@@ -65,6 +66,7 @@ from backups.mysql.contents import (
 from backups.mysql.damage import (
     check_table,
     checked_tables,
+    damaged_tables,
     refuse_broken_views,
     refuse_short,
     refuse_unreadable,
@@ -98,6 +100,7 @@ from backups.mysql.privileges import (
     account,
     definer_grant,
     definers,
+    definers_of,
     missing_users,
     other_definers,
     refuse_unless_may_define,
@@ -125,6 +128,8 @@ from backups.mysql.problems import (
     TlsProblem,
     UnknownDatabase,
     dump_problem,
+    is_immovable,
+    refuse_too_long,
     translated,
     waited_in_vain,
 )

@@ -93,10 +93,26 @@ def definers(connection: Any, database: str) -> list[str]:
     )
 
 
+<<<<<<< HEAD
 def other_definers(connection: Any, database: str) -> list[str]:
     """The same without the user that we are."""
     ((current,),) = fetch_all(connection, "SELECT CURRENT_USER()")
     return [definer for definer in definers(connection, database) if definer != current]
+=======
+def definers_of(connection: Any, database: str) -> dict[tuple[str, str], str]:
+    """In whose name each view, trigger, routine and event runs, by kind and name."""
+    columns = (
+        ("VIEWS", "'view', TABLE_NAME", "TABLE_SCHEMA"),
+        ("TRIGGERS", "'trigger', TRIGGER_NAME", "TRIGGER_SCHEMA"),
+        ("ROUTINES", "LOWER(ROUTINE_TYPE), ROUTINE_NAME", "ROUTINE_SCHEMA"),
+        ("EVENTS", "'event', EVENT_NAME", "EVENT_SCHEMA"),
+    )
+    return {
+        (str(kind), str(name)): str(definer)
+        for table, named, by in columns
+        for kind, name, definer in rows_of(connection, database, table, f"{named}, DEFINER", by=by)
+    }
+>>>>>>> fixb
 
 
 def missing_users(connection: Any, accounts: Sequence[str]) -> list[str] | None:
