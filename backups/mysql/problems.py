@@ -473,6 +473,15 @@ def _dump_problem_from(code: int, text: str, server: Server, database: str) -> M
             f"A table of {database} was altered or dropped while the dump ran ({text}).",
             do="Back up again once the change is through.",
         )
+    if code == ER.VIEW_INVALID:
+        # Those that could not be read before were refused, or left out.
+        named = re.search(r"`((?:[^`]|``)+)`", text)
+        view = f"the view {named[1].replace('``', '`')}" if named else "a view"
+        return MySQLProblem(
+            f"What {view} of {database} reads was altered, renamed or dropped while the dump ran "
+            f"(error {code}), so the dump is not of one moment.",
+            do="Back up again once the change is through.",
+        )
     if gone := _GONE_MEANWHILE.search(text):
         kind, name = gone[1].lower(), gone[2].replace("``", "`")
         return MySQLProblem(
