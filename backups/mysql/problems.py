@@ -427,9 +427,16 @@ def dump_problem(stderr: Sequence[str], code: int, server: Server, database: str
             return _dump_problem_from(ER.TABLE_DEF_CHANGED, line, server, database)
         if found := re.search(r"Routine (.*) is missing one or more of its imported libraries", line):
             return unlinked(found[1])
-    last = next((line for line in reversed(stderr) if line.strip()), "it gave no reason")
+    last = next((line for line in reversed(stderr) if line.strip()), "")
     if code < 0:
         return MySQLProblem(f"The dump program was killed by signal {-code}.", do="Try again.")
+    if not last:
+        # Seen of both flavours' where the server went as the last rows of a table were on their way.
+        return ServerGone(
+            f"The dump program gave no reason (exit status {code}), as where the connection to the database "
+            f"server at {server.address} was lost between two tables.",
+            do="See the server's own log, then try again.",
+        )
     return MySQLProblem(f"The dump program failed (exit status {code}): {last}.")
 
 

@@ -175,7 +175,7 @@ ENDS: list[tuple[str, int, type[Problem], str]] = [
         "What the view v `1 of d reads was altered, renamed or dropped while the dump ran (error 1356)",
     ),
     ("", -9, mysql.MySQLProblem, "killed by signal 9"),
-    ("", 7, mysql.MySQLProblem, "gave no reason"),
+    ("", 7, mysql.ServerGone, "connection to the database server at db.example.com:3307 was lost"),
     ("nobody expects this", 2, mysql.MySQLProblem, "nobody expects this"),
 ]
 
