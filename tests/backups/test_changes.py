@@ -44,6 +44,7 @@ def test_altered_table_is_an_error_and_the_next_backup_succeeds(
     assert ran.code == 1
     assert "was altered" in ran.json["error"]
     assert "Back up again once the change is through." in ran.json["error"]
+    assert "failed to save" not in ran.err
     assert portal.snapshots() == []
     assert portal.heartbeat() is None
     assert portal.backup().code == 0
