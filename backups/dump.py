@@ -368,7 +368,7 @@ def _refuse_lookalikes(source: Source, leave_out: Sequence[str]) -> None:
             raise Problem(
                 f"The view {view} of {source.database} cannot be read any more, and cannot be left out "
                 f"alone: to the dump program its name and {table.name} are the same.",
-                do="Keep the statement that SHOW CREATE VIEW tells, drop the view, then try again.",
+                do="Copy what SHOW CREATE VIEW shows, so that it can be made again, drop it, then try again.",
             )
 
 
