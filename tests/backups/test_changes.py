@@ -50,6 +50,16 @@ def test_altered_table_is_an_error_and_the_next_backup_succeeds(
     assert portal.backup().code == 0
 
 
+def test_table_renamed_that_a_view_reads_is_an_error_about_both(mariadb_server: DatabaseServer) -> None:
+    shop = make_shop(mariadb_server, f"{TABLES}CREATE VIEW n_of_z AS SELECT n FROM z;")
+
+    with pytest.raises(
+        Problem, match="What the view n_of_z of .* reads was altered, renamed or dropped"
+    ) as told:
+        dumped_during(shop, "RENAME TABLE z TO zz")
+    assert told.value.do == "Back up again once the change is through."
+
+
 def test_table_made_meanwhile_is_no_harm(db_server: DatabaseServer, make_portal: MakePortal) -> None:
     portal = make_portal(make_shop(db_server, TABLES))
 
