@@ -54,7 +54,7 @@ def test_table_renamed_that_a_view_reads_is_an_error_about_both(mariadb_server: 
     shop = make_shop(mariadb_server, f"{TABLES}CREATE VIEW n_of_z AS SELECT n FROM z;")
 
     with pytest.raises(
-        Problem, match="What the view n_of_z of .* reads was altered, renamed or dropped"
+        Problem, match=r"What the view n_of_z of .* reads was altered, renamed or dropped"
     ) as told:
         dumped_during(shop, "RENAME TABLE z TO zz")
     assert told.value.do == "Back up again once the change is through."
