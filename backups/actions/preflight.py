@@ -238,7 +238,6 @@ def _privileges(database: Database, found: Found, _tick: Tick | None) -> str:
                 do=f"Run as an administrator: {missing.statement}",
             )
         mysql.refuse_what_hangs(connection, database.database)
-        _look_at_broken_views(connection, database.database, found)
         or_else = ", or restore without the safety backup: undoing it keeps the routine's text"
         mysql.refuse_unlinked_routines(
             connection, database.database, or_else=or_else if found.is_safety_copy else ""
@@ -283,16 +282,20 @@ def _checked(connection: Any, server: mysql.Server, database: str) -> str:
     return f"All tables can be opened, and CHECK TABLE finds no fault with {len(tables)} of them."
 
 
-def _look_at_broken_views(connection: Any, database: str, found: Found) -> None:
-    views = mysql.broken_views(connection, database)
-    if not found.is_safety_copy:
-        mysql.refuse_broken_views(connection, views, database)
+def _views(database: Database, found: Found, _tick: Tick | None) -> str:
+    if found.server is None:
+        raise Problem("The views were not looked at, because the database server gives no answer.")
+    with mysql.connect(found.server, database.database) as connection:
+        views = mysql.broken_views(connection, database.database)
+        if not found.is_safety_copy:
+            mysql.refuse_broken_views(connection, views, database.database)
     found.broken_views = [view.name for view in views]
     if views:
         found.warnings.append(
-            f"These views of {database} cannot be read any more and are left out; their statements are "
-            f"kept in the snapshot's list of what is not in it: {', '.join(found.broken_views)}."
+            f"These views of {database.database} cannot be read any more and are left out; their statements "
+            f"are kept in the snapshot's list of what is not in it: {', '.join(found.broken_views)}."
         )
+    return f"All views of {database.database} that a backup holds can be read."
 
 
 def _forbidden_tables(server: mysql.Server, database: str) -> Iterator[str]:
@@ -357,6 +360,7 @@ _CHECKS: tuple[tuple[str, Callable[[Database, Found, Tick | None], str]], ...] =
     ("database", _database),
     ("client", _client),
     ("privileges", _privileges),
+    ("views", _views),
     ("tables", _tables),
     (_SCHEDULE, _schedule),
     (_ENVIRONMENT, _environment),

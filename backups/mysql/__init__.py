@@ -53,6 +53,7 @@ from backups.mysql.contents import (
     is_read_only,
     keys_without_parent,
     listed_tables,
+    made_under,
     referenced_tables,
     refuse_what_hangs,
     space_used,

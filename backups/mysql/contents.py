@@ -29,6 +29,24 @@ def database_defaults(connection: Any, database: str) -> tuple[str, str]:
     return str(rows[0][0]), str(rows[0][1])
 
 
+def made_under(connection: Any, database: str) -> dict[str, str]:
+    """The default collation that the database had as its triggers, events and routines were made."""
+    return {
+        f"{str(kind).lower()} {name}": str(collation)
+        for table, by, kind_column, name_column in _MADE_UNDER_DEFAULTS
+        for kind, name, collation in rows_of(
+            connection, database, table, f"{kind_column}, {name_column}, DATABASE_COLLATION", by=by
+        )
+    }
+
+
+_MADE_UNDER_DEFAULTS = (
+    ("TRIGGERS", "TRIGGER_SCHEMA", "'TRIGGER'", "TRIGGER_NAME"),
+    ("EVENTS", "EVENT_SCHEMA", "'EVENT'", "EVENT_NAME"),
+    ("ROUTINES", "ROUTINE_SCHEMA", "ROUTINE_TYPE", "ROUTINE_NAME"),
+)
+
+
 def default_collations(connection: Any, info: ServerInfo) -> dict[str, str]:
     """Each character set's default collation on MySQL, for `stream.normalised_table`."""
     if info.flavour == MARIADB:

@@ -503,9 +503,16 @@ def dump_problem(stderr: Sequence[str], code: int, server: Server, database: str
             return _dump_problem_from(ER.TABLE_DEF_CHANGED, line, server, database)
         if found := re.search(r"Routine (.*) is missing one or more of its imported libraries", line):
             return unlinked(found[1])
-    last = next((line for line in reversed(stderr) if line.strip()), "it gave no reason")
+    last = next((line for line in reversed(stderr) if line.strip()), "")
     if code < 0:
         return MySQLProblem(f"The dump program was killed by signal {-code}.", do="Try again.")
+    if not last:
+        # Seen of both flavours' where the server went as the last rows of a table were on their way.
+        return ServerGone(
+            f"The dump program gave no reason (exit status {code}), as where the connection to the database "
+            f"server at {server.address} was lost between two tables.",
+            do="See the server's own log, then try again.",
+        )
     return MySQLProblem(f"The dump program failed (exit status {code}): {last}.")
 
 
@@ -547,6 +554,15 @@ def _dump_problem_from(code: int, text: str, server: Server, database: str) -> M
     if code in (ER.TABLE_DEF_CHANGED, ER.NO_SUCH_TABLE):
         return MySQLProblem(
             f"A table of {database} was altered or dropped while the dump ran ({text}).",
+            do="Back up again once the change is through.",
+        )
+    if code == ER.VIEW_INVALID:
+        # Those that could not be read before were refused, or left out.
+        named = re.search(r"`((?:[^`]|``)+)`", text)
+        view = f"the view {named[1].replace('``', '`')}" if named else "a view"
+        return MySQLProblem(
+            f"What {view} of {database} reads was altered, renamed or dropped while the dump ran "
+            f"(error {code}), so the dump is not of one moment.",
             do="Back up again once the change is through.",
         )
     if gone := _GONE_MEANWHILE.search(text):

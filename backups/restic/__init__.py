@@ -51,7 +51,7 @@ from backups.restic.calls import (
     version,
     version_tuple,
 )
-from backups.restic.lines import readable
+from backups.restic.lines import readable, tells_of_failed_command
 from backups.restic.problems import (
     AccessDenied,
     AlreadyInitialised,

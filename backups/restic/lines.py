@@ -3,7 +3,19 @@
 from __future__ import annotations
 
 import json
+import re
 from typing import Any
+
+# What restic says, one after the other, of a command that did not end well whose output it was to store.
+_OF_A_FAILED_COMMAND = re.compile(
+    r"failed to save .*: Fatal: command failed|no result$"
+    r"|unable to save snapshot: (?:context canceled$|failed to save .*: Fatal: command failed)"
+)
+
+
+def tells_of_failed_command(line: str) -> bool:
+    """Whether a line that was made `readable` says no more than that the command has failed."""
+    return _OF_A_FAILED_COMMAND.match(line) is not None
 
 
 def readable(line: str) -> str:
