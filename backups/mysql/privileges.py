@@ -78,27 +78,15 @@ def undeclared_functions(connection: Any, database: str) -> list[str]:
 
 def definers(connection: Any, database: str) -> list[str]:
     """The users in whose name views, triggers, routines and events of a database run."""
-    tables = {
-        "VIEWS": "TABLE_SCHEMA",
-        "TRIGGERS": "TRIGGER_SCHEMA",
-        "ROUTINES": "ROUTINE_SCHEMA",
-        "EVENTS": "EVENT_SCHEMA",
-    }
-    return sorted(
-        {
-            str(definer)
-            for table, by in tables.items()
-            for (definer,) in rows_of(connection, database, table, "DEFINER", by=by)
-        }
-    )
+    return sorted(set(definers_of(connection, database).values()))
 
 
-<<<<<<< HEAD
 def other_definers(connection: Any, database: str) -> list[str]:
     """The same without the user that we are."""
     ((current,),) = fetch_all(connection, "SELECT CURRENT_USER()")
     return [definer for definer in definers(connection, database) if definer != current]
-=======
+
+
 def definers_of(connection: Any, database: str) -> dict[tuple[str, str], str]:
     """In whose name each view, trigger, routine and event runs, by kind and name."""
     columns = (
@@ -112,7 +100,6 @@ def definers_of(connection: Any, database: str) -> dict[tuple[str, str], str]:
         for table, named, by in columns
         for kind, name, definer in rows_of(connection, database, table, f"{named}, DEFINER", by=by)
     }
->>>>>>> fixb
 
 
 def missing_users(connection: Any, accounts: Sequence[str]) -> list[str] | None:
