@@ -340,8 +340,9 @@ def _passed_over_safety(
     if newer is None:
         return {}
     say(
-        f"Snapshot {newer.short_id} of {newer.local_time:%Y-%m-%d %H:%M:%S} is newer and was passed over: "
-        "it was saved before a restore and holds what was to be repaired. Say its id to take it."
+        f"Snapshot {newer.short_id} of {newer.local_time:%Y-%m-%d %H:%M:%S} is newer and was not taken: "
+        "it is the safety backup that a restore made first, of the database as it was before that restore. "
+        f"To take it all the same: --snapshot {newer.short_id}."
     )
     return {"newer_safety_snapshot": newer.snapshot_id}
 

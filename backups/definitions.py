@@ -85,8 +85,11 @@ def read(
     programs: mysql.Clients,
     tick: process.Tick,
     say: Callable[[str], None] = lambda _: None,
+    leave_out: Sequence[str] = (),
 ) -> bytes:
     """The statements that make the database's views, triggers, routines and events, compressed.
+
+    But for the triggers of tables to `leave_out`.
 
     Views that the server cannot read any more, because what they read is gone, are kept in the
     server's own words, and `say` is told: the dump programs end at the first of them. It is told as
@@ -113,7 +116,7 @@ def read(
         tick=tick,
         structure_only=True,
         without_routines=bool(unlinked),
-        leave_out=[view.name for view in broken],
+        leave_out=[*(view.name for view in broken), *leave_out],
     )
     known = _Reading(server, database, info, say)
     told = [
@@ -300,8 +303,8 @@ def with_unmade(definitions: bytes, found: Found) -> bytes:
 
 def left_by_load(found: Found) -> list[Left]:
     """The same for people to read, as `apply` answers it."""
-    why = {(each.ready.kind, each.ready.name): each.why for each in found.unmade}
-    return [_left(one, Problem(why[str(one.kind), one.name])) for one in unpacked(with_unmade(b"", found))[1]]
+    why = {(each.ready.kind, each.ready.name): Problem(each.why, do=each.do) for each in found.unmade}
+    return [_left(one, why[str(one.kind), one.name]) for one in unpacked(with_unmade(b"", found))[1]]
 
 
 def make_what_waits(
@@ -421,6 +424,7 @@ def _left(one: Definition, problem: Problem) -> Left:
         "name": one.name,
         "table": one.table,
         "why": problem.what,
+        "do": problem.do,
         "was_broken": one.was_broken,
         # For people to read: NUL is no text in every database that the portal may have.
         "text": one.text.decode(errors="replace").replace("\0", "\ufffd"),

@@ -23,7 +23,7 @@ from typing import Any
 from backups import dump_program, dumps_at_once, mysql, process
 from backups.dump_program import Listener, Source, with_views
 from backups.errors import Problem
-from backups.moment import Content, Unlike, altered, differing, refuse_two_moments
+from backups.moment import Content, Unlike, altered, altered_defaults, differing, refuse_two_moments
 from backups.spool import Spool
 from backups.stream import Digester, Piece, manifest_of, manifest_text, objects_in
 
@@ -140,6 +140,7 @@ def dump(order: Order, out_fd: int, report: Report) -> dict[str, Any]:
         before = Content.of(connection, order.database, without)
         position = mysql.binary_log_position(connection)
         charset, collation = mysql.database_defaults(connection, order.database)
+        made_under = mysql.made_under(connection, order.database)
         collations = mysql.default_collations(connection, info)
         definers = mysql.definers(connection, order.database)
         left_out = mysql.not_in_backup(connection, order.database)
@@ -183,6 +184,8 @@ def dump(order: Order, out_fd: int, report: Report) -> dict[str, Any]:
         unlike = Unlike(digester, before)
         with mysql.connect(order.server, order.database) as connection:
             after = Content.of(connection, order.database, without, unlike.look)
+            if words := altered_defaults(connection, order.database, (charset, collation), made_under):
+                report.note(words)
         sections = digester.sections(collations)
         _make_sure_it_is_whole(digester, sections, before, after, order.database)
         _refuse_unlike(digester, unlike, order, source, without)
@@ -365,7 +368,7 @@ def _refuse_lookalikes(source: Source, leave_out: Sequence[str]) -> None:
             raise Problem(
                 f"The view {view} of {source.database} cannot be read any more, and cannot be left out "
                 f"alone: to the dump program its name and {table.name} are the same.",
-                do="Keep the statement that SHOW CREATE VIEW tells, drop the view, then try again.",
+                do="Copy what SHOW CREATE VIEW shows, so that it can be made again, drop it, then try again.",
             )
 
 

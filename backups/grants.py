@@ -7,7 +7,7 @@ out without a word, so what is missing can be told from the grants alone.
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Set
 from dataclasses import dataclass
 from typing import Any
 
@@ -20,6 +20,7 @@ _REPLACE_PRIVILEGES = (
     "SELECT", "INSERT", "CREATE", "DROP", "ALTER", "CREATE VIEW", "TRIGGER", "EVENT", "CREATE ROUTINE",
     "ALTER ROUTINE",
 )  # fmt: skip
+_MAY_DEFINE = frozenset({"SUPER", "SET USER", "SET_ANY_DEFINER", "SET_USER_ID"})
 _BECAUSE = {
     "SELECT": "tables",
     "SHOW VIEW": "views",
@@ -93,6 +94,16 @@ def allows(grants: Iterable[Grant], privilege: str, database: str) -> bool:
     return allowed
 
 
+def holds_everywhere(grants: Iterable[Grant], privileges: Set[str]) -> bool:
+    """Whether one of these global privileges is held, which ALL on a database never contains."""
+    return any(
+        grant.database is None
+        and not grant.revoked
+        and (_ALL & grant.privileges or grant.privileges & privileges)
+        for grant in grants
+    )
+
+
 def missing_for_dump(connection: Any, info: mysql.ServerInfo, database: str) -> Missing | None:
     """What the connected user lacks to dump all of the database, None when nothing."""
     grants = of_user(connection)
@@ -132,14 +143,40 @@ def missing_for_replacing(connection: Any, database: str) -> Missing | None:
     )
 
 
-def may_not_restore_functions(connection: Any, database: str) -> bool:
-    """Whether a restore of this database, as it is, would stumble over the server's binary log."""
-    held = mysql.inventory(connection, database)
-    return (
-        ("trigger" in held or "function" in held)
-        and mysql.refuses_functions(connection)
-        and not allows(of_user(connection), "SUPER", mysql.spelling(connection)(database))
+def missing_for_definers(connection: Any, database: str, *, scratch: str) -> Missing | None:
+    """What a user who may make the `scratch` database lacks to make there what others have defined.
+
+    Who may not make it is not meant to verify or restore, and lacks nothing.
+    """
+    grants = of_user(connection)
+    spelled = mysql.spelling(connection)
+    others = mysql.other_definers(connection, database)
+    if not others or not any(allows(grants, "CREATE", spelled(name)) for name in (scratch, database)):
+        return None
+    may_define = holds_everywhere(grants, _MAY_DEFINE)
+    # Whose definers MySQL protects cannot be seen; of administrators this one is the rule.
+    protected = [other for other in others if other.startswith("root@")]
+    is_mysql = mysql.probe(connection).flavour == mysql.MYSQL
+    if may_define and not (protected and is_mysql and not holds_everywhere(grants, {"SYSTEM_USER"})):
+        return None
+    return Missing(
+        because="views, triggers, routines or events of it run as "
+        f"{mysql.named(protected if may_define else others)}, and it may not make such",
+        statement=f"{mysql.definer_grant(connection)};",
     )
+
+
+def refused_by_binary_log(connection: Any, database: str) -> str:
+    """What of this database, as it is, the server would not take from us in a restore; empty is nothing."""
+    held = mysql.inventory(connection, database)
+    if not ("trigger" in held or "function" in held) or not mysql.refuses_functions(connection):
+        return ""
+    if not holds_everywhere(of_user(connection), {"SUPER"}):
+        return "takes triggers and functions from users with SUPER alone"
+    if undeclared := mysql.undeclared_functions(connection, database):
+        declared = "declared DETERMINISTIC, NO SQL or READS SQL DATA"
+        return f"takes no functions that are not {declared}, as {mysql.named(undeclared)}"
+    return ""
 
 
 def _sees_routines(connection: Any, grants: list[Grant], info: mysql.ServerInfo, database: str) -> bool:

@@ -17,7 +17,7 @@ from backups.dumpfile.allowed import Allowed, NotAllowed
 from backups.dumpfile.dialect import Dialect
 from backups.dumpfile.judge import Judge
 from backups.dumpfile.lexer import Unexpected, resolved
-from backups.dumpfile.ready import Found, Ready, Unmade, Wish
+from backups.dumpfile.ready import Found, Ready, Unmade, Wish, WithoutRole
 from backups.dumpfile.statements import NoStatement
 from backups.dumpfile.tables import tablespace_of
 from backups.dumpfile.tally import Tally
@@ -77,6 +77,8 @@ class Loading:
     found: Found = field(default_factory=Found)
     bytes_read: int = 0
     is_read: bool = False
+    # The longest statement that was read through, with the table that it is of.
+    longest: tuple[int, str] = (0, "")
     end: End = End.UNKNOWN
     # The reading was ended by us, so that how it ended tells nothing.
     is_broken_off: bool = False
@@ -351,11 +353,25 @@ def load(
         fallen = _fallen_views(spread, server, wish.database)
         loading.found.leave_unmade([*spread.unmade, *fallen])
     loading.found.leave_out_events(hands[0].past_events, ITS_TIME_HAS_PASSED)
+    loading.found.without_role = _without_role(loading.found, server, wish.database)
     loading.altered = _altered(loading.found.definitions, server, wish.database, dialect)
     for hand in hands:
         loading.warned.update(hand.warned)
     if loading.altered:
         mysql.refuse_made_otherwise(server, opened[0].withheld, loading.altered)
+
+
+def _without_role(found: Found, server: mysql.Server, database: str) -> list[WithoutRole]:
+    """What a role defined that the server has not got."""
+    if not found.of_roles:
+        return []
+    with mysql.connect(server) as connection:
+        now = mysql.definers_of(connection, database)
+    return [
+        WithoutRole(kind, name, role)
+        for (kind, name), role in sorted(found.of_roles.items())
+        if now.get((kind, name)) == f"{role}@%"
+    ]
 
 
 def ended_by_number(
@@ -458,6 +474,14 @@ def refuse_forbidden(server: mysql.Server, database: str, definitions: Mapping[s
             )
 
 
+def refuse_too_long(server: mysql.Server, database: str, loading: Loading) -> None:
+    """Raise OfTheServer for a dump with a statement that is longer than the server takes."""
+    length, table = loading.longest
+    with mysql.loading_connections(server, database, 1) as (connection,):
+        what = f"A statement of table {table}" if table else "A statement"
+        mysql.refuse_too_long(length, connection.longest_statement, server, what)
+
+
 def _altered(
     definitions: Mapping[str, bytes], server: mysql.Server, database: str, dialect: Dialect
 ) -> list[str]:
@@ -505,9 +529,9 @@ _AS_WRITTEN = (
 
 def _of_the_dump(problem: Problem, server: mysql.Server) -> Problem:
     """The problem as one of the dump, unless it is surely none of it."""
-    if isinstance(problem, mysql.MissingPrivilege):
+    if isinstance(problem, mysql.MissingPrivilege) and not problem.do:
         with suppress(Problem), mysql.connect(server) as connection:
-            problem.do = f"Run as an administrator: {mysql.definer_grant(connection)}; {problem.do}"
+            problem.do = f"Run as an administrator: {mysql.definer_grant(connection)};"
     if isinstance(problem, NOT_ITS_FAULT):
         return problem
     return LoadProblem(problem.what, do=problem.do)

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import hashlib
 import time
-from collections.abc import Callable, Collection
+from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass
 from typing import Any, NamedTuple
 
@@ -159,6 +159,30 @@ def _refuse_other_inventory(
         do="If tables were just created or dropped, back up again; if not, check that the user may see all "
         "of it (run preflight), and that the dump program is none of an older version than the server.",
     )
+
+
+def altered_defaults(
+    connection: Any, database: str, before: tuple[str, str], made_under: Mapping[str, str]
+) -> str:
+    """What to say where a database has other defaults than before the dump; nothing where it has not.
+
+    The dump programs switch the defaults for whatever was made under others, and tell these others by
+    what the database has just then. Raises Problem where that may have been either. `before` and
+    `made_under` are of before the dump.
+    """
+    now = mysql.database_defaults(connection, database)
+    if now == before:
+        return ""
+    told = (
+        f"The default character set of {database} was altered while the dump ran (ALTER DATABASE: from "
+        f"{before[0]}, {before[1]} to {now[0]}, {now[1]})"
+    )
+    if made := next((name for name, collation in made_under.items() if collation == now[1]), None):
+        raise Problem(
+            f"{told}, and the {made} was made under the latter, so the dump is not of one moment.",
+            do=_AGAIN,
+        )
+    return f"{told}. The snapshot has it as it was before; that is no matter for what is in the tables."
 
 
 def altered(kind: str, name: str, database: str) -> Problem:

@@ -1,4 +1,4 @@
-"""Text for terminals and logs: what came from servers and programs may not steer who reads it."""
+"""Text for people: numbers of things, and what came from servers and may not steer who reads it."""
 
 from __future__ import annotations
 
@@ -13,6 +13,11 @@ _STEERING = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f\u2028-\u202e\u2066-\u2069\
 def plain(text: str) -> str:
     r"""The text with what a terminal would obey written out, as in \x1b."""
     return _STEERING.sub(lambda found: found[0].encode("unicode_escape").decode(), text)
+
+
+def counted(number: int, one: str, many: str = "") -> str:
+    """A number of things, as in "1 table" and "2 tables"; `many` where that takes more than an s."""
+    return f"{number} {one if number == 1 else many or f'{one}s'}"
 
 
 class PlainFormatter(logging.Formatter):

@@ -109,10 +109,17 @@ class Progress:
             self.tick()
 
     def play_child(self, action: Action, trigger: Trigger) -> Run:
-        """Play another run to its end as part of this one, which goes on beating meanwhile."""
+        """Play another run to its end as part of this one, which goes on beating meanwhile.
+
+        Whoever watches sees that other run alone, and not the two in turn.
+        """
         if self._play_child is None:
             raise RuntimeError("this run was started without a way to play others")
-        return self._play_child(action, trigger, self.tick)
+        observer, self._observer = self._observer, None
+        try:
+            return self._play_child(action, trigger, self.tick)
+        finally:
+            self._observer = observer
 
     def flush(self) -> None:
         """Write the lines that are still held back."""

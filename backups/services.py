@@ -142,6 +142,10 @@ def run_enqueue(
     return run
 
 
+# Why `manage.py recover` restores: it takes no choices.
+FOR_RECOVERY = "recover"
+
+
 def restore_enqueue(
     *,
     database: Database,
@@ -872,6 +876,8 @@ def restore_left(restore: Restore) -> str:
         )
     if restore.swap == Swap.FINISHED:
         return f"{restore.target} is wholly restored."
+    if _is_loading_into_live(restore):
+        return f"What was loaded into {restore.target} is taken away."
     if not restore.is_settled:
         return "It was swapping tables, which is ended either way within minutes."
     if restore.mode == RestoreMode.IN_PLACE and restore.run.phase == "load":
@@ -883,10 +889,19 @@ def restore_left(restore: Restore) -> str:
 
 def _safe_when_lost(restore: Restore) -> str:
     """What a restore whose worker died left of its target; how a swap ended is added once it has."""
-    if left := restore_left(restore):
-        return left
+    untouched = "The live database was not touched"
+    beside = "" if _is_loading_into_live(restore) else f"{untouched}; "
     if restore.mode == RestoreMode.NEW and "scratch" in restore.run.result:
-        return f"The live database was not touched; {restore.target} was half loaded and is taken away."
+        return f"{beside}{restore.target} was half loaded and is taken away."
     if restore.mode == RestoreMode.NEW and restore.run.phase in ("load", "check"):
-        return f"The live database was not touched; {restore.target} may hold a part of the snapshot."
-    return "The live database was not touched."
+        return f"{beside}{restore.target} may hold a part of the snapshot."
+    return restore_left(restore) or f"{untouched}."
+
+
+def _is_loading_into_live(restore: Restore) -> bool:
+    """Whether the new database is the live one itself, which was lost."""
+    return (
+        restore.mode == RestoreMode.NEW
+        and restore.target == restore.database.database
+        and restore.run.phase in ("load", "check")
+    )

@@ -120,7 +120,8 @@ class Spread:
             self._left_bytes += len(ready.text)
             if mysql.waited_in_vain(problem) or self._left_bytes > _MOST_LEFT_BYTES:
                 raise
-            self.unmade.append(Unmade(ready, problem.what, self._collation))
+            is_sound = isinstance(problem, mysql.RefusesFunctions)
+            self.unmade.append(Unmade(ready, problem.what, self._collation, problem.do, is_sound))
 
     def _beside_tables(self, ready: Ready) -> None:
         if ready.does in (Does.LATER, Does.DEFINITION):

@@ -18,6 +18,7 @@ from backups import services
 from backups.choices import SuspicionState, Trigger
 from backups.choose import CLOCKS_DIFFER
 from backups.models import Database, Snapshot, Suspicion
+from backups.plain import counted
 from backups.stream import Kind
 
 _SHOWN = 5
@@ -92,7 +93,7 @@ def _reasons(database: Database, snapshot: Snapshot) -> list[str]:
     if not tables:
         return [f"The database holds no table; on {then} it held {len(before.tables)}: {names}."]
     gone = f"Of the {len(before.tables)} tables that the database held on {then} none is there any more"
-    return [f"{gone}: {names}. It holds {len(tables)} others."]
+    return [f"{gone}: {names}. It holds {counted(len(tables), 'other')}."]
 
 
 def _known_before(database: Database, snapshot: Snapshot) -> _Known:

@@ -12,6 +12,8 @@ from dataclasses import dataclass
 from functools import partial
 from typing import Any
 
+import MySQLdb
+
 from backups import defined, definitions, mysql, process, services
 from backups.choices import RestoreMode, Swap
 from backups.errors import Problem
@@ -40,7 +42,9 @@ def write_down(
     read = partial(
         definitions.read, place.server, info=place.info, programs=place.programs, tick=tick, say=say
     )
-    before = read(restore.target)
+    with mysql.connect(place.server) as connection:
+        damaged = _damaged(connection, restore)
+    before = read(restore.target, leave_out=damaged)
     after = restore.definitions_after
     if after is None:
         after = read(restore.incoming)
@@ -75,7 +79,7 @@ def swap(restore: Restore, place: Place, *, say: Callable[[str], None], tick: pr
     """
     try:
         _prepare(restore, place)
-        _rename(restore, place, tick)
+        _rename(restore, place, tick, say)
         services.restore_note(restore, swap=Swap.RENAMED)
         say(f"The tables were swapped; those of before are in {restore.kept_in}.")
         _say_what_stayed(restore, place, say)
@@ -112,10 +116,10 @@ def end_broken_off(restore: Restore, place: Place, tick: process.Tick) -> str:
     _roll_back(restore, place, tick)
     if left := _left_though_sound(restore):
         return (
-            f"{restore.target} has all the tables that it had before, but {services.left_out(left)} could "
-            "not be made again."
+            f"{restore.target} has all the tables that it had before{_but_given_up(restore, place)}; "
+            f"{services.left_out(left)} could not be made again."
         )
-    return f"{restore.target} is wholly as it was before."
+    return f"{restore.target} is wholly as it was before{_but_given_up(restore, place)}."
 
 
 def refuse_unless_whole(restore: Restore) -> None:
@@ -125,8 +129,8 @@ def refuse_unless_whole(restore: Restore) -> None:
         raise Problem(
             wrong,
             safe=f"All tables are in {restore.target}{_where_those_of_before_are(restore)}.",
-            do=f"See to what is missing, then have them made: Try these again, {again}."
-            if _left_though_sound(restore)
+            do=f"{_what_to_do(left)} Then have them made: Try these again, {again}."
+            if (left := _left_though_sound(restore))
             else "Compare them with what was wanted; the way back is to undo this.",
         )
 
@@ -192,24 +196,90 @@ def _prepare(restore: Restore, place: Place) -> None:
             mysql.create_database(connection, restore.kept_in, charset, collation)
 
 
-def _rename(restore: Restore, place: Place, tick: process.Tick) -> None:
+def _rename(restore: Restore, place: Place, tick: process.Tick, say: Callable[[str], None]) -> None:
     with mysql.connect(place.server) as connection:
         outgoing, incoming = _moving(connection, restore)
         _refuse_other_tables(restore, outgoing, incoming)
-        services.run_note(restore.run_id, result={"moves": [len(outgoing), len(incoming)]})
-        moves = [(restore.target, restore.kept_in, table) for table in outgoing]
-        moves += [(restore.incoming, restore.target, table) for table in incoming]
+        damaged = [table for table in _damaged(connection, restore) if table in outgoing]
+        held = {table for _, _, table in mysql.triggers(connection, restore.target)}
+        # No server moves a table with its triggers, nor drops one of a table that it cannot open.
+        _give_up(connection, restore, held.intersection(damaged), tick, say)
+        try:
+            _move(connection, restore, damaged, tick)
+        except MySQLdb.Error as error:
+            left = set(damaged).difference(held)
+            if not left or not mysql.is_immovable(error):
+                raise
+            _give_up(connection, restore, left, tick, say)
+            _move(connection, restore, (), tick)
 
-        def move() -> None:
-            mysql.drop_definitions(connection, restore.incoming)
-            # A view may stand where the snapshot has a table.
-            mysql.drop_views(connection, restore.target, incoming)
-            mysql.drop_triggers(connection, restore.target, outgoing)
-            if moves:
-                mysql.rename_tables(connection, moves)
 
-        # In a thread, so that the run goes on beating while statements wait for locks.
-        process.watched(move, tick, lambda: None)
+def _move(connection: Any, restore: Restore, damaged: Collection[str], tick: process.Tick) -> None:
+    outgoing, incoming = _moving(connection, restore)
+    services.run_note(restore.run_id, result={"moves": [len(outgoing), len(incoming)]})
+    moves = [(restore.target, restore.kept_in, table) for table in outgoing]
+    moves += [(restore.incoming, restore.target, table) for table in incoming]
+
+    def move() -> None:
+        mysql.drop_definitions(connection, restore.incoming)
+        # A view may stand where the snapshot has a table.
+        mysql.drop_views(connection, restore.target, incoming)
+        mysql.drop_triggers(connection, restore.target, set(outgoing).difference(damaged))
+        if moves:
+            mysql.rename_tables(connection, moves)
+
+    # In a thread, so that the run goes on beating while statements wait for locks.
+    process.watched(move, tick, lambda: None)
+
+
+def _damaged(connection: Any, restore: Restore) -> list[str]:
+    """The target's tables that the server cannot open: their triggers are not to be had.
+
+    Raises DamagedTable where one is to be moved out, unless nothing of it is asked to be saved.
+    """
+    found = mysql.damaged_tables(connection, restore.target)
+    if not (restore.mode == RestoreMode.REPLACE and restore.without_safety):
+        for table in found:
+            if not restore.tables or table in restore.tables:
+                mysql.refuse_unreadable(connection, restore.target)
+    return found
+
+
+def _give_up(
+    connection: Any,
+    restore: Restore,
+    damaged: Collection[str],
+    tick: process.Tick,
+    say: Callable[[str], None],
+) -> None:
+    """Drop damaged tables that no server could move out of the way, as a load in place would."""
+    if not damaged:
+        return
+    not_kept = sorted({*restore.run.result.get("not_kept", ()), *damaged})
+    services.run_note(restore.run_id, result={"not_kept": not_kept})
+    restore.run.refresh_from_db(fields=["result"])
+    say(
+        f"{mysql.named(sorted(damaged))} of {restore.target}: damaged, so that the server can neither open "
+        "nor move it. What is left of it is dropped and not kept, with its triggers."
+    )
+
+    def drop() -> None:
+        for table in sorted(damaged):
+            mysql.drop_table(connection, restore.target, table)
+
+    process.watched(drop, tick, lambda: None)
+
+
+def _but_given_up(restore: Restore, place: Place) -> str:
+    """The damaged tables that are gone though the swap was broken off, empty where there are none."""
+    restore.run.refresh_from_db(fields=["result"])
+    if not (given_up := restore.run.result.get("not_kept")):
+        return ""
+    with mysql.connect(place.server) as connection:
+        there = mysql.tables(connection, restore.target)
+    if gone := [table for table in given_up if table not in there]:
+        return f", but for {mysql.named(gone)}, which was damaged and is dropped: restore it again"
+    return ""
 
 
 def staying(connection: Any, restore: Restore) -> list[str]:
@@ -344,8 +414,9 @@ def _finish(
 
 def _not_made_again(left: definitions.Left) -> str:
     before = "could not be read" if left["kind"] == Kind.VIEW else "lacked a library"
+    why = left["why"].rstrip(".")
     return (
-        f"The {left['kind']} {left['name']} {before} before, and cannot be made again ({left['why']}); its "
+        f"The {left['kind']} {left['name']} {before} before, and cannot be made again ({why}); its "
         "statement is kept on the restore's page."
     )
 
@@ -448,6 +519,16 @@ def _end_now(restore: Restore, place: Place, say: Callable[[str], None], error: 
 def _left_though_sound(restore: Restore) -> list[definitions.Left]:
     """What could not be made, but for views that could not be read before either."""
     return [one for one in restore.definitions_left if not one.get("was_broken")]
+
+
+def _what_to_do(left: Sequence[definitions.Left]) -> str:
+    """What helps what could not be made, each thing once; the first few of them."""
+    ways = list(dict.fromkeys(one["do"] for one in left if one.get("do")))
+    return " ".join(ways[:_WAYS]) or "See to what is missing."
+
+
+# They come one for each kind of refusal.
+_WAYS = 3
 
 
 def _not_whole(restore: Restore) -> str:

@@ -128,6 +128,12 @@ def _dump_into_restic(
         elif summary := restic.parse_backup_summary(line):
             summaries.append(summary)
 
+    def hear(line: str) -> None:
+        text = restic.readable(line)
+        # The dump program has said before why it failed, and the run ends in that sentence.
+        if not (restic.tells_of_failed_command(text) and "problem" in report.read()):
+            progress.log(text, Level.WARNING)
+
     def tick() -> None:
         told = report.read()
         log_notes(told)
@@ -145,7 +151,7 @@ def _dump_into_restic(
             ),
             doing="storing the dump",
             on_stdout=read_status,
-            on_stderr=lambda line: progress.log(restic.readable(line), Level.WARNING),
+            on_stderr=hear,
             tick=tick,
             pass_fds=[order_fd, report_fd],
         )

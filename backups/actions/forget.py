@@ -20,6 +20,7 @@ from backups.actions.outcome import Outcome
 from backups.actions.repository import note_size, opened, sync
 from backups.choices import ACTIVE, BAD_VERDICTS, TERMINAL, Action, Status, SuspicionState
 from backups.models import Database, Restore, Run, Snapshot
+from backups.plain import counted
 from backups.progress import Progress
 from backups.retention import SAFETY_KEPT
 
@@ -83,12 +84,12 @@ def _nothing(run: Run, progress: Progress) -> Outcome:
 def forgotten_words(gone: int, kept: int, waiting: list[str], *, all_wait: bool) -> str:
     """How it ended, with the databases of which nothing is forgotten until a person decides."""
     if not waiting:
-        return f"{gone} snapshots forgotten, {kept} kept."
+        return f"{counted(gone, 'snapshot')} forgotten, {kept} kept."
     names = ", ".join(waiting)
     until = "stay until somebody says whether the suspicious backup is right"
     if all_wait:
-        return f"Nothing was forgotten: all {kept} snapshots of {names} {until}."
-    return f"{gone} snapshots forgotten, {kept} kept; all those of {names} {until}."
+        return f"Nothing was forgotten: all {counted(kept, 'snapshot')} of {names} {until}."
+    return f"{counted(gone, 'snapshot')} forgotten, {kept} kept; all those of {names} {until}."
 
 
 def _those_that_do_not_wait(databases: Iterable[Database], progress: Progress) -> Iterator[Database]:
@@ -121,9 +122,9 @@ def _plan(database: Database, present: QuerySet[Snapshot]) -> Reasons:
         "weekly": database.keep_weekly,
         "monthly": database.keep_monthly,
     }
-    for counted in _series(database, choose.backups_of(present)) if any(policy.values()) else ():
-        kept = retention.kept([snapshot.local_time for snapshot in counted], **policy)
-        for snapshot in counted:
+    for one_series in _series(database, choose.backups_of(present)) if any(policy.values()) else ():
+        kept = retention.kept([snapshot.local_time for snapshot in one_series], **policy)
+        for snapshot in one_series:
             if rules := kept.get(snapshot.local_time):
                 plan.setdefault(snapshot.snapshot_id, []).extend(f"{rule} snapshot" for rule in rules)
     return plan

@@ -23,6 +23,7 @@ from backups.choices import Level
 from backups.errors import Problem
 from backups.health import reason
 from backups.models import Database, Repository, Run, Snapshot
+from backups.plain import counted
 from backups.progress import Progress
 
 TAG = "portal"
@@ -57,7 +58,7 @@ def run(run: Run, progress: Progress) -> Outcome:
         progress.phase("store", expected=file.tell())
         summary = _store(file.fileno(), run.repository, access, progress)
     size = humane.size(summary.total_bytes_processed)
-    sentence = f"Snapshot {summary.snapshot_id[:8]} holds the portal itself: {rows} rows, {size}."
+    sentence = f"Snapshot {summary.snapshot_id[:8]} holds the portal itself: {counted(rows, 'row')}, {size}."
     progress.log(sentence)
     services.run_note(
         run.pk,
@@ -146,7 +147,9 @@ def superfluous(repository: Repository, access: restic.Access, progress: Progres
     )
     plan = restic.parse_forget_plan(answer.stdout)
     if plan.remove:
-        progress.log(f"forget {len(plan.remove)} copies of the portal, keep {len(plan.keep)}")
+        progress.log(
+            f"forget {counted(len(plan.remove), 'copy', 'copies')} of the portal, keep {len(plan.keep)}"
+        )
     return list(plan.remove)
 
 

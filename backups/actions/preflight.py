@@ -27,6 +27,7 @@ from backups import (
 )
 from backups.actions import room
 from backups.actions.outcome import Outcome
+from backups.actions.verify import scratch_name
 from backups.choices import Level
 from backups.connections import database_server, repository_access
 from backups.dump_program import Source, refuse_what_cuts_dumps
@@ -83,7 +84,12 @@ def checks(database: Database, found: Found, tick: Tick | None = None) -> Iterat
             yield Check(name, ok=False, detail=problem.sentence())
         else:
             yield Check(name, ok=True, detail=detail)
-    found.warnings += [*_room_unknown(found), *suspicions.sentences(database), *_nobody_watches()]
+    found.warnings += [
+        *_foreign_definers(database, found),
+        *_room_unknown(found),
+        *suspicions.sentences(database),
+        *_nobody_watches(),
+    ]
     for warning in found.warnings:
         yield Check("warning", ok=True, detail=warning, warning=True)
 
@@ -276,16 +282,14 @@ def _privileges(database: Database, found: Found, _tick: Tick | None) -> str:
                 do=f"Run as an administrator: {missing.statement}",
             )
         mysql.refuse_what_hangs(connection, database.database)
-        _look_at_broken_views(connection, database.database, found)
         or_else = ", or restore without the safety backup: undoing it keeps the routine's text"
         mysql.refuse_unlinked_routines(
             connection, database.database, or_else=or_else if found.is_safety_copy else ""
         )
-        if grants.may_not_restore_functions(connection, database.database):
+        if refused := grants.refused_by_binary_log(connection, database.database):
             found.warnings.append(
                 f"{found.server.user} could not verify or restore here what it backs up: the server writes "
-                f"a binary log and takes triggers and functions from users with SUPER alone. "
-                f"{mysql.TRUST_FUNCTION_CREATORS}"
+                f"a binary log and {refused}. {mysql.TRUST_FUNCTION_CREATORS}"
             )
     found.warnings += _forbidden_tables(found.server, database.database)
     return f"{found.server.user} may dump all of {database.database}."
@@ -322,16 +326,20 @@ def _checked(connection: Any, server: mysql.Server, database: str) -> str:
     return f"All tables can be opened, and CHECK TABLE finds no fault with {len(tables)} of them."
 
 
-def _look_at_broken_views(connection: Any, database: str, found: Found) -> None:
-    views = mysql.broken_views(connection, database)
-    if not found.is_safety_copy:
-        mysql.refuse_broken_views(connection, views, database)
+def _views(database: Database, found: Found, _tick: Tick | None) -> str:
+    if found.server is None:
+        raise Problem("The views were not looked at, because the database server gives no answer.")
+    with mysql.connect(found.server, database.database) as connection:
+        views = mysql.broken_views(connection, database.database)
+        if not found.is_safety_copy:
+            mysql.refuse_broken_views(connection, views, database.database)
     found.broken_views = [view.name for view in views]
     if views:
         found.warnings.append(
-            f"These views of {database} cannot be read any more and are left out; their statements are "
-            f"kept in the snapshot's list of what is not in it: {', '.join(found.broken_views)}."
+            f"These views of {database.database} cannot be read any more and are left out; their statements "
+            f"are kept in the snapshot's list of what is not in it: {', '.join(found.broken_views)}."
         )
+    return f"All views of {database.database} that a backup holds can be read."
 
 
 def _forbidden_tables(server: mysql.Server, database: str) -> Iterator[str]:
@@ -343,6 +351,19 @@ def _forbidden_tables(server: mysql.Server, database: str) -> Iterator[str]:
             yield (
                 f"{server.user} could not verify or restore here what it backs up: the server's {setting} is "
                 f"on, and these tables have no primary key: {mysql.named(keyless)}. {way_out}"
+            )
+
+
+def _foreign_definers(database: Database, found: Found) -> Iterator[str]:
+    """Told to whoever asks, and not with each backup."""
+    if found.server is None:
+        return
+    with suppress(Problem), mysql.connect(found.server, database.database) as connection:
+        scratch = scratch_name(database.database, 1)
+        if missing := grants.missing_for_definers(connection, database.database, scratch=scratch):
+            yield (
+                f"{found.server.user} could not verify or restore here what it backs up: {missing.because}. "
+                f"Run as an administrator: {missing.statement}"
             )
 
 
@@ -392,6 +413,7 @@ _CHECKS: tuple[tuple[str, Callable[[Database, Found, Tick | None], str]], ...] =
     ("database", _database),
     ("client", _client),
     ("privileges", _privileges),
+    ("views", _views),
     ("tables", _tables),
     (_SCHEDULE, _schedule),
     (_ENVIRONMENT, _environment),

@@ -14,6 +14,7 @@ from backups.actions.repository import is_dump, opened, owner
 from backups.choices import Action, Trigger
 from backups.errors import Problem
 from backups.models import Database, Run, Snapshot
+from backups.plain import counted
 from backups.progress import Progress
 
 # Where so many copies cannot be read, the rest cannot either.
@@ -38,7 +39,10 @@ def run(run: Run, progress: Progress) -> Outcome:
     if unreadable:
         progress.warn(unreadable[0].sentence())
     rebuilt = sum(services.backup_rebuilt(run.repository, info, of) for info, of in found)
-    sentence = f"{len(found)} snapshots found, {new} of them new here; {rebuilt} backups rebuilt."
+    sentence = (
+        f"{counted(len(found), 'snapshot')} found, {new} of them new here; "
+        f"{counted(rebuilt, 'backup')} rebuilt."
+    )
     progress.log(sentence)
     services.run_note(run.pk, result={"sentence": sentence})
     return Outcome()
@@ -78,8 +82,9 @@ def portal(access: restic.Access, tell: Callable[[str], None]) -> bool:
             for run in Run.objects.filter(pk=header.made_by):
                 services.run_note(run.pk, result={"snapshot_id": copy.id})
             tell(
-                f"{name} was restored: {Run.objects.count()} runs, {Database.objects.count()} databases, "
-                f"{User.objects.count()} people. Passwords are those of then."
+                f"{name} was restored: {counted(Run.objects.count(), 'run')}, "
+                f"{counted(Database.objects.count(), 'database')}, "
+                f"{counted(User.objects.count(), 'person', 'people')}. Passwords are those of then."
             )
             return True
     tell("So the history is rebuilt from the snapshots alone.")

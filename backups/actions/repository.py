@@ -12,6 +12,7 @@ from backups.actions.outcome import Outcome
 from backups.choices import EXCLUSIVE_ACTIONS, Action
 from backups.connections import repository_access
 from backups.models import Database, Repository, Run
+from backups.plain import counted
 from backups.progress import Progress
 from backups.series import DATABASE_TAG, has_our_tag
 
@@ -125,7 +126,8 @@ def sync(repository: Repository, access: restic.Access, progress: Progress) -> s
     new, gone = services.snapshots_sync(repository, dumps, unreadable=still_there)
     if unreadable:
         raise unreadable[0]
-    return f"{len(dumps)} snapshots in the repository, {new} new here, {gone} gone.{_strays(dumps)}"
+    told = f"{counted(len(dumps), 'snapshot')} in the repository, {new} new here, {gone} gone."
+    return told + _strays(dumps)
 
 
 def _strays(dumps: Iterable[tuple[restic.SnapshotInfo, Database | None]]) -> str:

@@ -42,6 +42,7 @@ from backups.load import (
     digested,
     judged,
     refuse_forbidden,
+    refuse_too_long,
     unpacked,
 )
 from backups.models import Restore, Run, Snapshot
@@ -51,6 +52,7 @@ from backups.obstacles import (
     refuse_keys_from_elsewhere,
     refuse_taken,
 )
+from backups.plain import counted
 from backups.progress import Progress
 from backups.spelling import clashing, in_lower_case
 from backups.stream import Kind, ManifestDamaged, objects_in
@@ -117,7 +119,7 @@ def _into_new(restore: Restore, access: restic.Access, place: Place, progress: P
         with room.full_disk_told(restore.target, instead=_WITHOUT_A_COPY):
             loading = _load(restore, access, place, restore.target, progress)
         _check(restore, loading, place, restore.target, progress)
-        _tell_what_sleeps(restore, loading, progress)
+        _tell_what_sleeps(restore, loading, place, progress)
     except BaseException as error:
         progress.log(f"Taking away what was loaded into {restore.target}.")
         _take_away(restore, place, made, error, progress)
@@ -210,6 +212,7 @@ def _in_place(restore: Restore, access: restic.Access, place: Place, progress: P
     _refuse_damaged(restore, loading)
     _refuse_clashing(restore, loading.found.clashing)
     refuse_forbidden(place.server, restore.target, loading.found.definitions)
+    refuse_too_long(place.server, restore.target, loading)
     _save_before(restore, progress)
     under_way = Loading()
     try:
@@ -319,10 +322,31 @@ def _save_before(restore: Restore, progress: Progress) -> None:
         raise Problem(
             f"The backup before the restore failed, so nothing was restored: {saved.error}",
             safe=f"{restore.target} was not touched.",
-            do="If there is nothing left to save, restore without a backup before.",
+            do=_without_a_backup_before(restore),
         )
     services.restore_note(restore, safety_snapshot=saved.snapshot)
     progress.log(f"{restore.target} as it is now is in snapshot {saved.snapshot.short_id}.")
+
+
+def _without_a_backup_before(restore: Restore) -> str:
+    """How to restore though no backup can be made before, and what there is to lose by it."""
+    if restore.tables:
+        named = mysql.named(restore.tables)
+        stake = f"It overwrites {named} alone: the other tables of {restore.target} are not in danger."
+    elif restore.mode == RestoreMode.IN_PLACE:
+        stake = (
+            f"It overwrites all of {restore.target}, so what no snapshot holds is lost. To bring back single "
+            "tables, name them (--table), which leaves the others as they are."
+        )
+    else:
+        stake = (
+            "The tables of now are kept beside as ever, but for damaged ones that the server cannot move. To "
+            "bring back single tables, name them (--table), which leaves the others as they are."
+        )
+    return (
+        "Where the reason cannot be mended, as of a table that is itself to be brought back, restore with "
+        f"--without-safety-backup (on the page: There is nothing left to save). {stake}"
+    )
 
 
 def _load(
@@ -359,6 +383,10 @@ def _load(
         # Of two tables that are one to it, the server does not take the second.
         _refuse_clashing(restore, loading.found.clashing)
         raise
+    except mysql.MissingPrivilege as problem:
+        if restore.definers == DefinerPolicy.KEEP and restore.reason != services.FOR_RECOVERY:
+            problem.do = f"{problem.do} {_OTHER_DEFINERS}".strip()
+        raise
     services.restore_note(restore, restore_seconds=seconds)
     progress.log(f"Loaded in {seconds:.1f} seconds.")
     _refuse_clashing(restore, loading.found.clashing)
@@ -368,6 +396,9 @@ def _load(
     _tell_computed_anew(restore, loading, progress)
     _tell_what_is_left_out(restore, loading, progress)
     return loading
+
+
+_OTHER_DEFINERS = "Or restore with --definers current_user (on the page: set to the user that restores)."
 
 
 def _tell_changed_values(restore: Restore, loading: Loading, progress: Progress) -> None:
@@ -402,13 +433,20 @@ def _tell_what_is_left_out(restore: Restore, loading: Loading, progress: Progres
     reworded = [{"kind": each.kind, "name": each.name, "why": each.why} for each in loading.found.reworded]
     if reworded:
         services.run_note(restore.run_id, result={"reworded": reworded})
-    for each in (*found, *loading.found.reworded):
-        progress.warn(f"{each.kind.capitalize()} {each.name}: {each.why}.")
+    if of_roles := loading.found.without_role:
+        told = [{**each._asdict(), "why": each.why} for each in of_roles]
+        services.run_note(restore.run_id, result={"definers_changed": told})
+        for cure in sorted({each.cure for each in of_roles}):
+            progress.warn(f"Not all has the definer that it had. {cure}")
+    whys = [(each.kind, each.name, each.why) for each in (*found, *loading.found.reworded)]
+    whys += [(each.kind, each.name, each.why) for each in of_roles]
+    for kind, name, why in whys:
+        progress.warn(f"{kind.capitalize()} {name}: {why}.")
     for left in loading.found.unmade:
         again = " It is tried again in the place of the live database." if comes_yet else ""
         progress.warn(f"{left.words[:1].upper()}{left.words[1:]}{again}")
     for name, count in loading.found.others.items():
-        progress.warn(f"{count} statements of the database {name} are in the file and were not loaded.")
+        progress.warn(f"In the file, and not loaded: {counted(count, 'statement')} of the database {name}.")
 
 
 def _wish(restore: Restore, database: str, tables: Collection[str]) -> Wish:
@@ -432,18 +470,35 @@ def _judged(
     allowed = Allowed(dialect, _wish(restore, restore.target, tables))
 
     def read(chunks: Iterator[bytes], loading: Loading) -> None:
-        for _ in judged(chunks, loading, allowed, dialect):
-            pass
+        for ready in judged(chunks, loading, allowed, dialect):
+            loading.longest = max(loading.longest, (len(ready.text), ready.table))
 
     return _streamed(restore, access, progress, read)
 
 
-def _tell_what_sleeps(restore: Restore, loading: Loading, progress: Progress) -> None:
+def _tell_what_sleeps(restore: Restore, loading: Loading, place: Place, progress: Progress) -> None:
     """Beside the live database an event would do twice what it does."""
     asleep = sorted(event.name for event in loading.found.events if event.state != b"DISABLE")
-    if asleep:
-        services.run_note(restore.run_id, result={"events_disabled": asleep})
-        progress.warn(f"These events are disabled in {restore.target}: {', '.join(asleep)}.")
+    if not asleep:
+        return
+    with mysql.connect(place.server) as connection:
+        over = mysql.events_of_the_past(connection, restore.target)
+    ran = [event for event in loading.found.events if event.state == b"ENABLE" and event.name not in over]
+    statements = [event.to_enable(restore.target) for event in sorted(ran, key=lambda event: event.name)]
+    services.run_note(restore.run_id, result={"events_disabled": asleep, "events_to_enable": statements})
+    progress.warn(
+        f"These events are disabled in {restore.target}: {', '.join(asleep)}. They were not when the "
+        "snapshot was made, and are so that nothing runs by itself in a database that was made anew."
+    )
+    if statements:
+        next_backup = (
+            "; do so before the next backup, which would record them as disabled"
+            if restore.target == restore.database.database
+            else ""
+        )
+        progress.warn(f"To let those run that ran then{next_backup}, run as an administrator:")
+    for statement in statements:
+        progress.warn(statement)
 
 
 def _note_what_comes_after(restore: Restore, loading: Loading, place: Place, progress: Progress) -> None:
@@ -537,11 +592,14 @@ def _check(restore: Restore, loading: Loading, place: Place, database: str, prog
     has_manifest = restore.snapshot.manifest is not None
     by_sections = has_manifest and not restore.tables
     sections = loading.digester.sections({}) if by_sections else []
-    held = made_of(sections, loading.found) if by_sections else loading.found.inventory()
     with mysql.connect(place.server) as connection:
         found = mysql.inventory(connection, database)
-        if mysql.folds_names(connection):
-            held = in_lower_case(held)
+        folds_names = mysql.folds_names(connection)
+    held = (
+        made_of(sections, loading.found, folds_names=folds_names)
+        if by_sections
+        else loading.found.inventory()
+    )
     wanted = without_left_out(held, loading.found)
     if found != wanted:
         kinds = [kind for kind in {*found, *wanted} if found.get(kind) != wanted.get(kind)]
@@ -550,7 +608,8 @@ def _check(restore: Restore, loading: Loading, place: Place, database: str, prog
             do="See the run's log; verify the snapshot.",
         )
     if not loading.found.unmade:
-        progress.log(loaded_words(restore, held, wanted))
+        but = " Some of it runs under another definer, as told above." if loading.found.without_role else ""
+        progress.log(loaded_words(restore, held, wanted) + but)
 
 
 def loaded_words(restore: Restore, held: Mapping[str, list[str]], loaded: Mapping[str, list[str]]) -> str:
@@ -567,7 +626,7 @@ def loaded_words(restore: Restore, held: Mapping[str, list[str]], loaded: Mappin
     verb = "was" if count == 1 else "were"
     if not of:
         return f"Of the snapshot only what was asked for was loaded: {chosen}.{but}"
-    what = f"{of} tables" if not inventory.get(Kind.SEQUENCE) else f"{of} tables and sequences"
+    what = counted(of, "table") if not inventory.get(Kind.SEQUENCE) else f"{of} tables and sequences"
     return f"{count} of the {what} {verb} loaded, as asked: {chosen}.{but}"
 
 

@@ -73,7 +73,7 @@ def full_disk_told(name: str, *, instead: str = _ANOTHER_SERVER) -> Iterator[Non
         dropped = "was dropped at once"
         if isinstance(problem.__context__, mysql.DiskFull):  # as we tried to
             dropped = "could not be dropped yet, which is tried again every minute"
-        problem.safe = f"{name} {dropped}; the live database was not touched."
+        problem.safe = f"{name} {dropped}; nothing else was touched."
         problem.do = f"Free some space there, or {instead}."
         raise
 

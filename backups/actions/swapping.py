@@ -55,10 +55,12 @@ def way_back_words(restore: Restore) -> str:
     else:
         done, this = f"is again what it was before restore {undone.run_id}", "this undo"
     saved = restore.safety_snapshot
+    given_up = restore.run.result.get("not_kept", [])
+    gone = f" Not kept is {mysql.named(given_up)}, which was damaged." if given_up else ""
     also = (
         f" Snapshot {saved.short_id} of before is kept for at least {SAFETY_KEPT.days} days." if saved else ""
     )
     return (
         f"{restore.target} {done}. To take {this} back: manage.py undo_restore --restore {restore.run_id}. "
-        f"That is possible until somebody drops {restore.kept_in}; nothing drops it by itself.{also}"
+        f"That is possible until somebody drops {restore.kept_in}; nothing drops it by itself.{gone}{also}"
     )

@@ -14,6 +14,7 @@ from backups.connections import database_server
 from backups.errors import Problem
 from backups.models import Restore, Run
 from backups.obstacles import refuse_crossing, refuse_immovable
+from backups.plain import counted
 from backups.progress import Progress
 from backups.swap import Place, define_again, drop_emptied, kept_tables, refuse_unless_whole
 
@@ -65,9 +66,17 @@ def _refuse_other_than_kept(restore: Restore, before: Restore, place: Place) -> 
             f"kept tables of restore {before.run_id} to have it off that list.",
         )
     kept = kept_tables(before)
+    if kept == 0 and (given_up := before.run.result.get("not_kept")):
+        raise Problem(
+            f"Nothing was kept by restore {before.run_id}: {mysql.named(given_up)} was damaged then, and "
+            "could not be moved.",
+            safe=f"{restore.target} was not touched.",
+            do="Restore a snapshot instead.",
+        )
     if kept is not None and held != kept:
         raise Problem(
-            f"{before.kept_in} holds {held} tables, and restore {before.run_id} kept {kept} in it.",
+            f"{before.kept_in} holds {counted(held, 'table')}, and restore {before.run_id} kept {kept} "
+            "in it.",
             safe=f"{restore.target} was not touched.",
             do="See who changed that database. Restore a snapshot instead; what is left there can be "
             "copied by hand.",

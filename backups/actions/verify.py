@@ -24,7 +24,7 @@ from backups.connections import scratch_server
 from backups.dump import stream_dump
 from backups.dumpfile.allowed import Allowed
 from backups.dumpfile.judge import Judge
-from backups.dumpfile.ready import Found, Wish
+from backups.dumpfile.ready import Found, Unmade, Wish
 from backups.dumpfile.tally import Tally
 from backups.dumpfile.tally import differences as tally_differences
 from backups.errors import Problem
@@ -38,9 +38,9 @@ from backups.load import (
     live_tablespaces,
 )
 from backups.models import Database, Run, Snapshot
-from backups.plain import plain
+from backups.plain import counted, plain
 from backups.progress import Progress
-from backups.spelling import respelled
+from backups.spelling import in_lower_case, respelled
 from backups.stream import ROUTINES, Digester, Kind, ManifestDamaged, objects_in
 from backups.tables import comparable
 
@@ -57,6 +57,10 @@ class Findings:
     not_compared: list[str] = field(default_factory=list)
     differences: list[str] = field(default_factory=list)
     computed_anew: list[mysql.ComputedAnew] = field(default_factory=list)
+    # What a setting of the scratch database's server alone keeps from being made.
+    refused: list[Unmade] = field(default_factory=list)
+    # Differences that come of a role that is not on the server, each with what makes it.
+    without_role: dict[str, str] = field(default_factory=dict)
     unreadable: str = ""
     restore_seconds: float | None = None
     tables: int | None = None
@@ -352,6 +356,7 @@ def _compare(
         _compare_sections(stream, again, manifest, scratch, loading.found, findings, same)
     elif loading.tally is not None:
         _compare_objects(loading, loading.tally, tally, collations, findings)
+    _tell_of_roles(loading.found, findings)
     _tell_unmade(loading.found, scratch, findings)
     _tell_computed_anew(loading, manifest, findings)
     # What no backup has is told of by the end, and once is enough.
@@ -364,17 +369,37 @@ def _compare(
     findings.not_compared += [f"{each.kind} {each.name}: {each.why}" for each in loading.found.reworded]
 
 
+def _tell_of_roles(found: Found, findings: Findings) -> None:
+    """Say of what differs where it is but that a role is not on the server."""
+    for each in found.without_role:
+        begins = f"{each.kind} {plain(each.name)} "
+        told = [difference for difference in findings.differences if difference.startswith(begins)]
+        for difference in told:
+            why = f"{difference} ({each.why})"
+            findings.differences[findings.differences.index(difference)] = why
+            findings.without_role[why] = each.cure
+
+
 def _tell_unmade(found: Found, scratch: Scratch, findings: Findings) -> None:
-    """What could not be made is a difference, but where it needs another database that is not there."""
-    upon = [each for each in found.unmade if each.why == READS_WHAT_IS_UNMADE]
-    names = {each.ready.name for each in found.unmade}
-    needs = [_needs_another(each.why, scratch.database, names) for each in found.unmade]
-    all_do = sum(needs) + len(upon) == len(found.unmade)
-    for each, needs_another in zip(found.unmade, needs, strict=True):
+    """What could not be made is a difference, but where it needs another database that is not there.
+
+    Nor is it where the server refuses it as such, or what it calls.
+    """
+    findings.refused = [each for each in found.unmade if each.is_sound]
+    findings.not_compared += [f"{each.words} {each.do}".rstrip(".") for each in findings.refused]
+    unmade = [each for each in found.unmade if not each.is_sound]
+    upon = [each for each in unmade if each.why == READS_WHAT_IS_UNMADE]
+    names = {each.ready.name for each in unmade}
+    functions = {each.ready.name.lower() for each in findings.refused}
+    needs = [
+        _needs_another(each.why, scratch.database, names) or _calls(each.why, functions) for each in unmade
+    ]
+    all_do = sum(needs) + len(upon) == len(unmade)
+    for each, needs_another in zip(unmade, needs, strict=True):
         if needs_another or (all_do and each.why == READS_WHAT_IS_UNMADE):
-            findings.not_compared.append(f"{each.words} It needs what is not on this server.")
+            findings.not_compared.append(f"{each.words} It needs what is not on this server")
         else:
-            findings.differences.append(each.words)
+            findings.differences.append(each.words.rstrip("."))
 
 
 def _tell_computed_anew(loading: Loading, manifest: dict[str, Any] | None, findings: Findings) -> None:
@@ -398,6 +423,13 @@ def _needs_another(why: str, database: str, names: Collection[str]) -> bool:
     return bool(missing or _NO_DATABASE.search(why))
 
 
+def _calls(why: str, functions: Collection[str]) -> bool:
+    """Whether the server has not got one of these functions, in lower case."""
+    missing = _NO_FUNCTION.search(why)
+    return bool(missing and missing[1].lower() in functions)
+
+
+_NO_FUNCTION = re.compile(r"FUNCTION [^ ]+?\.(.+?) does not exist")
 _NO_TABLE = re.compile(
     r"(?:Table|View) '(?P<database>[^'.]+)\.(?P<table>[^']+)' (?:doesn't exist|references invalid)"
 )
@@ -433,9 +465,16 @@ def without_left_out(wanted: dict[str, list[str]], found: Found) -> dict[str, li
     return {kind: names for kind, names in kept.items() if names}
 
 
-def made_of(sections: Sequence[dict[str, Any]], found: Found) -> dict[str, list[str]]:
-    """What a dump holds by its sections, without what the server did not make; triggers by their table."""
+def made_of(
+    sections: Sequence[dict[str, Any]], found: Found, *, folds_names: bool = False
+) -> dict[str, list[str]]:
+    """What a dump holds by its sections, without what the server did not make; triggers by their table.
+
+    Where the server `folds_names`, all in its spelling.
+    """
     held = objects_in(sections)
+    if folds_names:
+        held = in_lower_case(held)
     for each in found.unmade:
         names = held.get(each.ready.kind, [])
         name = each.ready.table if each.ready.kind == Kind.TRIGGER else each.ready.name
@@ -591,7 +630,7 @@ def _compare_objects(
     if wanted.rows and not loading.found.with_rows:
         findings.differences.append("the file holds no row of any table (--no-data)")
     findings.not_compared += [
-        f"the {count} statements of the database {name}, which are not loaded"
+        f"{counted(count, 'statement')} of the database {name}, not loaded"
         for name, count in loading.found.others.items()
     ]
 
@@ -747,10 +786,20 @@ def _conclude(run: Run, snapshot: Snapshot, findings: Findings, progress: Progre
     findings.not_compared += [
         f"{mysql.LeftOut(**left).words}: it is in no backup" for left in snapshot.not_in_backup
     ]
+    for thing in findings.not_compared:
+        progress.warn(f"Not compared: {thing}.")
+    if findings.refused:
+        told = [
+            {"kind": each.ready.kind, "name": each.ready.name, "why": each.why, "do": each.do}
+            for each in findings.refused
+        ]
+        services.run_note(run.pk, result={"refused": told})
+    if findings.refused and verdict == Verdict.IDENTICAL:
+        raise _proved_in_part(snapshot, findings)
     services.verification_record(
         run,
         snapshot,
-        is_of_the_server=_only_computed_differ(findings),
+        is_of_the_server=_is_of_the_server(findings),
         verdict=verdict,
         compared=findings.compared,
         not_compared=findings.not_compared,
@@ -766,14 +815,12 @@ def _conclude(run: Run, snapshot: Snapshot, findings: Findings, progress: Progre
         services.run_note(
             run.pk, result={"computed_anew": [each._asdict() for each in findings.computed_anew]}
         )
-    for thing in findings.not_compared:
-        progress.warn(f"Not compared: {thing}.")
     if verdict != Verdict.IDENTICAL:
         _take_back_proof(run.database, snapshot)
         raise _bad_news(snapshot, findings)
     progress.log(
-        f"Snapshot {snapshot.short_id} restores in full: {findings.tables} tables, "
-        f"{findings.rows} rows; compared {', '.join(findings.compared)}."
+        f"Snapshot {snapshot.short_id} restores in full: {counted(findings.tables or 0, 'table')}, "
+        f"{counted(findings.rows or 0, 'row')}; compared {', '.join(findings.compared)}."
     )
     _stamp(run.database, snapshot)
     return Outcome()
@@ -815,24 +862,44 @@ def _bad_news(snapshot: Snapshot, findings: Findings) -> Problem:
     count = len(findings.differences)
     shown = "; ".join(findings.differences[:5]) + (f"; and {count - 5} more" if count > 5 else "")
     what = f"Snapshot {snapshot.short_id} restores, but not to what was backed up: {shown}."
-    if _only_computed_differ(findings):
-        return Problem(what, safe="The live database was not touched.", do=mysql.SET_AS_WRITTEN)
+    if _is_of_the_server(findings):
+        return Problem(what, safe="The live database was not touched.", do=_cures(findings))
     return CallsForMore(
         what,
         _CHECK,
         safe="The live database was not touched.",
-        do="Back up again now and verify that; keep this run's log for the cause. A check of 5 % of the "
-        "repository's data follows.",
+        do=f"{_cures(findings)} {_BACK_UP_AGAIN}".strip(),
     )
 
 
+_BACK_UP_AGAIN = (
+    "Back up again now and verify that; keep this run's log for the cause. A check of 5 % of the repository's "
+    "data follows."
+)
 # Of the repository alone, whose lease it takes.
 _CHECK = FollowUp(Action.CHECK, {"read_data_subset": "5%"}, of_database=False, trigger=Trigger.VERIFY)
 
 
-def _only_computed_differ(findings: Findings) -> bool:
-    """Whether generated columns explain all differences: no other backup would come out otherwise."""
+def _proved_in_part(snapshot: Snapshot, findings: Findings) -> mysql.OfTheServer:
+    """What to say where nothing differs, and this server would not make all of it: no proof either way."""
+    refused = findings.refused
+    names = mysql.named([f"{each.ready.kind} {each.ready.name}" for each in refused])
+    return mysql.OfTheServer(
+        f"Snapshot {snapshot.short_id} is not proved in full: all that could be compared is the same, but "
+        f"the server that it was restored to refused {names} ({refused[0].why.rstrip('.')}).",
+        do=f"{refused[0].do} Then verify again.",
+    )
+
+
+def _cures(findings: Findings) -> str:
+    """What makes the server give back what it made otherwise, by its settings or for want of roles."""
+    computed = [mysql.SET_AS_WRITTEN] if any(each.differ for each in findings.computed_anew) else []
+    return " ".join([*computed, *dict.fromkeys(findings.without_role.values())])
+
+
+def _is_of_the_server(findings: Findings) -> bool:
+    """Whether generated columns and missing roles explain all: no other backup would come out otherwise."""
     differing = [each for each in findings.computed_anew if each.differ]
-    explained = {each.words for each in differing}
+    explained = {each.words for each in differing} | findings.without_role.keys()
     explained |= {f"{Kind.ROWS} {plain(each.table)} differs after the restore" for each in differing}
-    return bool(differing) and not findings.unreadable and explained.issuperset(findings.differences)
+    return bool(explained) and not findings.unreadable and explained.issuperset(findings.differences)

@@ -203,7 +203,10 @@ class RestoreAdmin(ReadOnlyAdmin):
         return format_html_join(
             "",
             "<details><summary>{} {}: {}</summary><pre>{}</pre></details>",
-            [(one["kind"], one["name"], one["why"], one["text"]) for one in restore.definitions_left],
+            [
+                (one["kind"], one["name"], f"{one['why']} {one.get('do', '')}".strip(), one["text"])
+                for one in restore.definitions_left
+            ],
         )
 
     @display(description="What can be brought back")

@@ -27,7 +27,7 @@ from collections.abc import Callable, Iterable, Iterator
 
 from backups.dumpfile.dialect import Dialect
 from backups.dumpfile.encodings import decoded
-from backups.dumpfile.heads import read_head
+from backups.dumpfile.heads import read_head, role_of
 from backups.dumpfile.lexer import Cursor, Unexpected
 from backups.dumpfile.lexer import Kind as Of
 from backups.dumpfile.mixed import Known, Plain, in_one_charset, may_be_mixed
@@ -390,6 +390,9 @@ class Allowed:
         if head.kind == "view":
             name = self._made_as(head.name)
             self._take_name_of_view(name, head.name, replaces=replaces)
+        if role := role_of(head.definer):
+            named = in_utf8(role, statement.settings).decode(errors="replace")
+            self.found.of_roles[head.kind, name] = named
         self.found.made[head.kind, name] = table or name
         if self._collation is not None:
             self._definitions.append(self._collation)

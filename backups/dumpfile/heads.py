@@ -32,22 +32,31 @@ def read_head(cursor: Cursor, scope: Scope, *, current_user_defines: bool) -> He
     definer = _modifiers(cursor, current_user_defines=current_user_defines)
     kind = cursor.take().text.upper()
     if kind == b"VIEW":
-        return Head("view", _view(cursor, scope))
+        return Head("view", _view(cursor, scope), definer=definer)
     if kind == b"JSON":
         # https://dev.mysql.com/doc/refman/9.4/en/create-json-duality-view.html
         cursor.accept(b"RELATIONAL")
         cursor.expect(b"DUALITY", b"VIEW")
-        return Head("view", _view(cursor, scope))
+        return Head("view", _view(cursor, scope), definer=definer)
     if kind == b"TRIGGER":
         name, table = _trigger(cursor, scope)
-        return Head("trigger", name, table)
+        return Head("trigger", name, table, definer=definer)
     if kind in (*ROUTINES, b"LIBRARY"):
         kind, name = _routine(kind, cursor, scope)
-        return Head(kind.decode().lower(), name)
+        return Head(kind.decode().lower(), name, definer=definer)
     if kind == b"EVENT":
         name, state = _event(cursor, scope)
         return Head("event", name, definer=definer, state=state)
     raise Unexpected
+
+
+def role_of(definer: bytes) -> bytes:
+    """The name of the role that defines something, empty where an account does."""
+    found = _ROLE.fullmatch(definer)
+    return found[1].replace(b"``", b"`") if found else b""
+
+
+_ROLE = re.compile(rb"`((?:[^`]|``)+)`")
 
 
 def _modifiers(cursor: Cursor, *, current_user_defines: bool) -> bytes:

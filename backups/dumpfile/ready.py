@@ -48,12 +48,15 @@ class LeftOut(NamedTuple):
 class Unmade(NamedTuple):
     """A view, trigger, routine or event that the server did not make, and why.
 
-    `before` chose the database's collation for it, where it has one of its own.
+    `before` chose the database's collation for it, where it has one of its own. `do` says what to do
+    about it; `is_sound` that a setting of this server alone is against it.
     """
 
     ready: Ready
     why: str
     before: Ready | None = None
+    do: str = ""
+    is_sound: bool = False
 
     @property
     def words(self) -> str:
@@ -87,6 +90,36 @@ class EventState(NamedTuple):
         text = b"ALTER " + by + b"EVENT " + name + b" " + (state or self.state)
         return Ready(Does.DEFINITION, text, settings, kind="event", name=self.name)
 
+    def to_enable(self, database: str) -> str:
+        """For people: what enables it, and keeps its definer and the character set of its client."""
+        charset = self.settings.charset
+        as_then = "" if charset.startswith("utf8") else f"SET NAMES {charset}; "
+        by = in_utf8(self.definer, self.settings).decode(errors="replace")
+        whose = f"DEFINER={by} " if by else ""
+        place = (quoted(database) + b"." + quoted(self.name)).decode(errors="replace")
+        return f"{as_then}ALTER {whose}EVENT {place} ENABLE;"
+
+
+class WithoutRole(NamedTuple):
+    """What a role defined that the server has not got: it takes the name for an account's, without a word."""
+
+    kind: str
+    name: str
+    role: str
+
+    @property
+    def why(self) -> str:
+        """What is not as it was, for a sentence."""
+        return (
+            f"its definer, the role {self.role}, is not on this server, and became the account {self.role}@%"
+        )
+
+    @property
+    def cure(self) -> str:
+        """What makes the role, and what then."""
+        role = quoted(self.role).decode(errors="replace")
+        return f"Run as an administrator there: CREATE ROLE {role}; grant it what it had, then try again."
+
 
 @dataclass(frozen=True)
 class Wish:
@@ -111,6 +144,9 @@ class Found:
     # What is made, and not quite as it was.
     reworded: list[LeftOut] = field(default_factory=list)
     events: list[EventState] = field(default_factory=list)
+    # Whose definer is a role, by kind and name; and those of which an account of its name became that.
+    of_roles: dict[tuple[str, str], str] = field(default_factory=dict)
+    without_role: list[WithoutRole] = field(default_factory=list)
     # Foreign keys to other databases and defaults from there, for tables that stand in their place.
     outward: list[Ready] = field(default_factory=list)
     # Databases of which statements were passed over, with how many.

@@ -59,6 +59,13 @@ def rename_tables(connection: Any, moves: Sequence[tuple[str, str, str]]) -> Non
         cursor.execute(f"RENAME TABLE {parts}")
 
 
+def drop_table(connection: Any, database: str, table: str) -> None:
+    """Drop a table, of which some files may be missing."""
+    execute(connection, "SET SESSION foreign_key_checks = 0")
+    # Else MySQL refuses to where they are.
+    execute(connection, f"DROP TABLE IF EXISTS {quote(database)}.{quote(table)}")
+
+
 def end_renames(connection: Any, database: str) -> None:
     """End every RENAME into `database` that still waits for locks: the server does not notice by
     itself that the one who asked for it is dead. Raises MySQLProblem."""

@@ -13,7 +13,7 @@ import MySQLdb
 from backups.mysql.connection import execute, fetch_all
 from backups.mysql.left_out import libraries, tables_without_rows, tables_without_rows_anywhere
 from backups.mysql.names import quote
-from backups.mysql.problems import MySQLProblem, UnknownDatabase, text_of
+from backups.mysql.problems import MySQLProblem, UnknownDatabase, is_damage, text_of
 from backups.mysql.schemas import but_for, rows_of, spelling
 from backups.mysql.server import MARIADB, ServerInfo
 
@@ -27,6 +27,24 @@ def database_defaults(connection: Any, database: str) -> tuple[str, str]:
     if not rows:
         raise UnknownDatabase(f"There is no database {database} that we may see.")
     return str(rows[0][0]), str(rows[0][1])
+
+
+def made_under(connection: Any, database: str) -> dict[str, str]:
+    """The default collation that the database had as its triggers, events and routines were made."""
+    return {
+        f"{str(kind).lower()} {name}": str(collation)
+        for table, by, kind_column, name_column in _MADE_UNDER_DEFAULTS
+        for kind, name, collation in rows_of(
+            connection, database, table, f"{kind_column}, {name_column}, DATABASE_COLLATION", by=by
+        )
+    }
+
+
+_MADE_UNDER_DEFAULTS = (
+    ("TRIGGERS", "TRIGGER_SCHEMA", "'TRIGGER'", "TRIGGER_NAME"),
+    ("EVENTS", "EVENT_SCHEMA", "'EVENT'", "EVENT_NAME"),
+    ("ROUTINES", "ROUTINE_SCHEMA", "ROUTINE_TYPE", "ROUTINE_NAME"),
+)
 
 
 def default_collations(connection: Any, info: ServerInfo) -> dict[str, str]:
@@ -245,11 +263,21 @@ def broken_views(connection: Any, database: str) -> list[BrokenView]:
         try:
             # As the dump programs ask for what they write first of each view.
             fetch_all(connection, f"SHOW FIELDS FROM {quote(name)}")
+            _refuse_view_of_damaged(connection, name)
         except MySQLdb.Error as error:
             statement, charset, collation = _view_as_made(connection, database, name)
             why, code = text_of(error), error.args[0]
             found.append(BrokenView(name, statement, charset, collation, why, code))
     return found
+
+
+def _refuse_view_of_damaged(connection: Any, view: str) -> None:
+    """Raise MySQLdb.Error for a view of a damaged table, of which MySQL knows the columns all the same."""
+    try:
+        fetch_all(connection, f"SHOW CREATE TABLE {quote(view)}")
+    except MySQLdb.Error as error:
+        if is_damage(error.args[0], text_of(error)):
+            raise
 
 
 def _view_as_made(connection: Any, database: str, name: str) -> tuple[str, str, str]:

@@ -32,8 +32,20 @@ def refuse_unreadable(connection: Any, database: str) -> None:
 
     All are opened by one question, whose warnings tell whether it is worth a question for each.
     """
+    for problem in _unreadable(connection, database).values():
+        raise problem
+
+
+def damaged_tables(connection: Any, database: str) -> list[str]:
+    """The tables that the server cannot open, because their files are damaged."""
+    unreadable = _unreadable(connection, database)
+    return [table for table, problem in unreadable.items() if is_damage(problem.code, problem.what)]
+
+
+def _unreadable(connection: Any, database: str) -> dict[str, DamagedTable]:
+    found: dict[str, DamagedTable] = {}
     if not _opens_with_warnings(connection, database):
-        return
+        return found
     for table in dumped_tables(connection, database):
         try:
             # As the dump programs ask for it.
@@ -41,7 +53,9 @@ def refuse_unreadable(connection: Any, database: str) -> None:
         except MySQLdb.Error as error:
             if error.args[0] in _OTHERWISE_TOLD or table not in dumped_tables(connection, database):
                 continue
-            raise damaged_table(database, table, f"{text_of(error)}, error {error.args[0]}") from error
+            found[table] = damaged_table(database, table, f"{text_of(error)}, error {error.args[0]}")
+            found[table].code = error.args[0]
+    return found
 
 
 def refuse_broken_views(connection: Any, views: Sequence[BrokenView], database: str) -> None:
@@ -56,16 +70,17 @@ def refuse_broken_views(connection: Any, views: Sequence[BrokenView], database: 
         if is_damage(view.code, view.why):
             raise DamagedTable(
                 f"A table that the view {view.name} of {database} reads is damaged ({view.why}).",
-                do="Find it in the databases that SHOW CREATE VIEW names, with CHECK TABLE; REPAIR TABLE "
-                "mends MyISAM, Aria, ARCHIVE and CSV, and may drop rows. Then back up again.",
+                do="Find it in the databases that SHOW CREATE VIEW names, with CHECK TABLE; restore that "
+                "table from the newest good snapshot, or try REPAIR TABLE, which may mend MyISAM, Aria, "
+                "ARCHIVE and CSV, and may drop rows. Then back up again.",
             )
     names = ", ".join(view.name for view in views)
     which = f"The view {names} of {database}" if len(views) == 1 else f"These views of {database}"
     told = "" if len(views) == 1 else f": {names}"
     raise MySQLProblem(
         f"{which} cannot be read any more, and the dump program ends at such a view{told} ({views[0].why}).",
-        do="Make again what is missing, or keep the statement that SHOW CREATE VIEW tells and drop the view. "
-        "A restore can be made all the same: the backup before it leaves such views out.",
+        do="Make again what is missing; or copy what SHOW CREATE VIEW shows, so that the view can be made "
+        "again, and drop it. A restore can be made all the same: the backup before it leaves such views out.",
     )
 
 

@@ -28,7 +28,9 @@ from backups.mysql.problems import (
     MySQLProblem,
     NoMoreConnections,
     OfTheServer,
+    at_statement,
     load_problem,
+    refuse_too_long,
     text_of,
     translated,
 )
@@ -50,6 +52,8 @@ _CHECK_FAILED = (CHECK_IS_VIOLATED, ER.DATA_OUT_OF_RANGE)
 # One statement reads a whole table.
 _ENFORCE_SECONDS = 24 * 3600
 _DEADLOCK_TRIES = 20
+# A server begins with room for the latter, whatever the former says.
+_OF_PACKETS = ("max_allowed_packet", "net_buffer_length")
 _COLLATIONS = ("character_set_connection", "collation_connection")
 # What a session begins with besides `BEGIN_LOADING` that is not the server's own default.
 _CHARACTERS = {"character_set_client": "'utf8mb4'", "character_set_connection": "'utf8mb4'"}
@@ -76,6 +80,8 @@ class LoadingConnection:
     withheld: set[str] = field(default_factory=set)
     _known: set[str] = field(default_factory=set)
     _begun: dict[str, str] = field(default_factory=dict)
+    # The longest statement that the server takes, which no session can change; nothing where it is not known.
+    _limits: list[int] = field(default_factory=list)
 
     @classmethod
     def open(cls, server: Server, database: str) -> LoadingConnection:
@@ -93,6 +99,7 @@ class LoadingConnection:
         told = fetch_all(self.driver, "SHOW SESSION VARIABLES")
         now = {str(name).lower(): str(value) for name, value in told}
         self._known.update(now)
+        self._limits.extend(int(now[name]) for name in _OF_PACKETS if now.get(name, "").isdigit())
         self._begun.update(_CHARACTERS)
         changes = to_change(now)
         self._begun.update({name: value for name, value in BEGIN_LOADING.items() if name in now})
@@ -137,7 +144,14 @@ class LoadingConnection:
         try:
             yield
         except MySQLdb.Error as error:
-            raise load_problem(error, self.server, self.database, statement, self._ways_out()) from error
+            raise load_problem(
+                error, self.server, self.database, statement, self._ways_out(), self.longest_statement
+            ) from error
+
+    @property
+    def longest_statement(self) -> int:
+        """How many bytes a statement may have, 0 where the server does not say."""
+        return max(self._limits, default=0)
 
     def key_rules(self) -> dict[str, str]:
         """Settings by which tables without a primary key are refused or changed, with the way out of each."""
@@ -155,8 +169,13 @@ class LoadingConnection:
         """Run one statement just as it is written, and drop what it answers.
 
         Once more where a deadlock with another connection rolled it back: MariaDB lets one alone
-        insert into a table that is empty, and ends who does so at the same time.
+        insert into a table that is empty, and ends who does so at the same time. Raises OfTheServer for
+        one that is too long, at which the server would cut the connection.
         """
+        try:
+            refuse_too_long(len(statement), self.longest_statement, self.server)
+        except OfTheServer as problem:
+            raise at_statement(problem, statement) from None
         for tries_left in reversed(range(_DEADLOCK_TRIES)):
             try:
                 self.driver.query(statement)

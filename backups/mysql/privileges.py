@@ -11,14 +11,11 @@ from MySQLdb.constants import ER
 from backups.mysql.connection import execute, fetch_all
 from backups.mysql.contents import inventory
 from backups.mysql.names import quote, quote_text
-from backups.mysql.problems import MissingPrivilege
+from backups.mysql.problems import TRUST_FUNCTION_CREATORS, MissingPrivilege
 from backups.mysql.schemas import rows_of
 from backups.mysql.server import MARIADB
 from backups.mysql.session import BEGIN_LOADING
 from backups.mysql.state import probe
-
-_BINARY_LOG_ON = 1419
-_TRUST = "Have the server started with log_bin_trust_function_creators=1 (deploy/mysql says how)."
 
 
 def account(connection: Any) -> str:
@@ -65,21 +62,44 @@ def routines_without_body(connection: Any, database: str) -> list[str]:
     return [str(name) for (name,) in rows]
 
 
+def undeclared_functions(connection: Any, database: str) -> list[str]:
+    """Functions that may change data, as far as they are declared, and are not said to be deterministic."""
+    rows = rows_of(
+        connection,
+        database,
+        "ROUTINES",
+        "ROUTINE_NAME",
+        by="ROUTINE_SCHEMA",
+        condition="AND ROUTINE_TYPE = 'FUNCTION' AND IS_DETERMINISTIC = 'NO'"
+        " AND SQL_DATA_ACCESS NOT IN ('NO SQL', 'READS SQL DATA')",
+    )
+    return [str(name) for (name,) in rows]
+
+
 def definers(connection: Any, database: str) -> list[str]:
     """The users in whose name views, triggers, routines and events of a database run."""
-    tables = {
-        "VIEWS": "TABLE_SCHEMA",
-        "TRIGGERS": "TRIGGER_SCHEMA",
-        "ROUTINES": "ROUTINE_SCHEMA",
-        "EVENTS": "EVENT_SCHEMA",
-    }
-    return sorted(
-        {
-            str(definer)
-            for table, by in tables.items()
-            for (definer,) in rows_of(connection, database, table, "DEFINER", by=by)
-        }
+    return sorted(set(definers_of(connection, database).values()))
+
+
+def other_definers(connection: Any, database: str) -> list[str]:
+    """The same without the user that we are."""
+    ((current,),) = fetch_all(connection, "SELECT CURRENT_USER()")
+    return [definer for definer in definers(connection, database) if definer != current]
+
+
+def definers_of(connection: Any, database: str) -> dict[tuple[str, str], str]:
+    """In whose name each view, trigger, routine and event runs, by kind and name."""
+    columns = (
+        ("VIEWS", "'view', TABLE_NAME", "TABLE_SCHEMA"),
+        ("TRIGGERS", "'trigger', TRIGGER_NAME", "TRIGGER_SCHEMA"),
+        ("ROUTINES", "LOWER(ROUTINE_TYPE), ROUTINE_NAME", "ROUTINE_SCHEMA"),
+        ("EVENTS", "'event', EVENT_NAME", "EVENT_SCHEMA"),
     )
+    return {
+        (str(kind), str(name)): str(definer)
+        for table, named, by in columns
+        for kind, name, definer in rows_of(connection, database, table, f"{named}, DEFINER", by=by)
+    }
 
 
 def missing_users(connection: Any, accounts: Sequence[str]) -> list[str] | None:
@@ -131,10 +151,10 @@ def refuse_unless_may_define(
         try:
             execute(connection, f"CREATE DEFINER={definer} {kind} {routine}{body}")
         except MySQLdb.Error as error:
-            if error.args[0] == _BINARY_LOG_ON:
+            if error.args[0] == ER.BINLOG_CREATE_ROUTINE_NEED_SUPER:
                 raise MissingPrivilege(
                     "The server's binary log is on and it does not trust us with functions and triggers.",
-                    do=_TRUST,
+                    do=TRUST_FUNCTION_CREATORS,
                 ) from error
             if error.args[0] != ER.SPECIFIC_ACCESS_DENIED_ERROR:
                 raise

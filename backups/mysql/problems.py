@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import shlex
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 
@@ -54,6 +55,10 @@ class DamagedTable(MySQLProblem):
 
 class OfTheServer(MySQLProblem):
     """A setting or the equipment of the server is against it: no fault of what is loaded."""
+
+
+class RefusesFunctions(MySQLProblem):
+    """The server's binary log keeps us from making a trigger or function: no fault of that, nor of ours."""
 
 
 class LockedOut(OfTheServer):
@@ -208,9 +213,20 @@ def damaged_table(database: str, table: str | None, why: str) -> DamagedTable:
     which = f"The table {table} of {database}" if table else f"A table of {database or 'the server'}"
     return DamagedTable(
         f"{which} is damaged: the server cannot read it as it should ({why}).",
-        do=f"CHECK TABLE {named} says more. MyISAM, Aria, ARCHIVE or CSV: REPAIR TABLE {named}, which may "
-        "drop rows. InnoDB: see the server's own log, and restore that table from the newest good snapshot, "
-        "in which its rows still are. Then back up again.",
+        do=f"The sure cure for every engine: restore that table from the newest good snapshot, which leaves "
+        f"all others as they are: {restoring(table)}. What was written to it since is lost. To save that, "
+        f"try before: REPAIR TABLE {named} of MyISAM, Aria, ARCHIVE or CSV, which may drop rows, and cannot "
+        f"work where its file of rows is gone; REPAIR TABLE {named} USE_FRM where its file of keys (.MYI, "
+        f".MAI) is; CHECK TABLE {named} says more, of InnoDB the server's own log. Then back up again.",
+    )
+
+
+def restoring(table: str | None) -> str:
+    """The command that brings a damaged table back, though no backup of it can be made before."""
+    which = shlex.quote(table) if table else "TABLE"
+    return (
+        f"`manage.py restore --snapshot latest --replace --table {which} --without-safety-backup` (and "
+        "--database NAME where the portal has several)"
     )
 
 
@@ -220,7 +236,8 @@ def lost_at_table(server: Server, database: str, table: str) -> ServerGone:
         f"The connection to the database server at {server.address} was lost while it read the table "
         f"{table} of {database}.",
         do="See the server's own log, then try again. If it is lost at this table each time, the table "
-        "is damaged: restore it from the newest good snapshot, in which its rows still are.",
+        f"is damaged: restore it from the newest good snapshot, in which its rows still are: "
+        f"{restoring(table)}.",
     )
 
 
@@ -228,6 +245,14 @@ def is_damage(code: int, text: str) -> bool:
     """Whether an error is of a table's files. Numbers below 1000 are the engines' and the system's own."""
     return code in _DAMAGE or (code == ER.GET_ERRNO and _ENGINES_DAMAGE.search(text) is not None)
 
+
+def is_immovable(error: Exception) -> bool:
+    """Whether an error is of a RENAME that met a table with damaged files."""
+    code = error.args[0] if error.args else 0
+    return code in (_FILE_NOT_RENAMED, ER.ERROR_ON_RENAME) or is_damage(code, text_of(error))
+
+
+_FILE_NOT_RENAMED = 7
 
 # A file is missing, short or not what it should be; a table is marked as crashed; a tablespace is gone.
 _DAMAGE = frozenset(
@@ -350,25 +375,71 @@ EVENT_IS_PAST = 1588
 
 TRUST_FUNCTION_CREATORS = (
     "Set log_bin_trust_function_creators=1 in the server's configuration, and now, as an administrator: "
-    "SET GLOBAL log_bin_trust_function_creators = 1;"
+    "SET GLOBAL log_bin_trust_function_creators = 1."
 )
 
 
 _BEGINNING = 80
 
 
+# A packet has a byte or a few more than its statement; a server takes no other limit than this at most.
+_BESIDES_STATEMENT = 64
+_LARGEST_PACKET = 1 << 30
+
+
+def refuse_too_long(length: int, limit: int, server: Server, what: str = "A statement") -> None:
+    """Raise OfTheServer for a statement, named `what`, that is surely longer than the server takes.
+
+    `limit` is its max_allowed_packet in bytes, 0 where that is not known.
+    """
+    if limit and length + 1 > limit:
+        raise _too_long(length, limit, server, what)
+
+
+def _too_long(length: int, limit: int, server: Server, what: str) -> OfTheServer:
+    wanted = 1 << max(20, (length + _BESIDES_STATEMENT).bit_length())
+    if wanted > _LARGEST_PACKET and length + _BESIDES_STATEMENT <= _LARGEST_PACKET:
+        wanted = _LARGEST_PACKET
+    return OfTheServer(
+        f"{what} has {_megabytes(length)}, and the database server at {server.address} takes "
+        f"{_megabytes(limit)} at most (max_allowed_packet).",
+        do="No server takes so long a one."
+        if wanted > _LARGEST_PACKET
+        else f"Run as an administrator: SET GLOBAL max_allowed_packet = {wanted}; write it into the server's "
+        "configuration as well, then try again.",
+    )
+
+
+def _megabytes(count: int) -> str:
+    return f"{count / 1e6:.1f} MB" if count >= 100_000 else f"{count} bytes"
+
+
 def load_problem(
-    error: MySQLdb.Error, server: Server, database: str, statement: bytes, withheld: Mapping[str, str]
+    error: MySQLdb.Error,
+    server: Server,
+    database: str,
+    statement: bytes,
+    withheld: Mapping[str, str],
+    limit: int = 0,
 ) -> MySQLProblem:
     """What an error of the driver means to a load, with the beginning of the statement that met it.
 
-    `withheld` are settings that the session may not change, each with what an administrator can do.
+    `withheld` are settings that the session may not change, each with what an administrator can do;
+    `limit` is the server's max_allowed_packet where it is known.
     """
     code = error.args[0] if error.args and isinstance(error.args[0], int) else 0
     # So the driver tells of an encrypted connection that was cut.
     code = CR.SERVER_LOST if code == CR.SSL_CONNECTION_ERROR else code
     problem = _load_problem_from(code, text_of(error), server, database, withheld)
+    is_long = bool(limit) and len(statement) + _BESIDES_STATEMENT > limit
+    if is_long and code in (CR.SERVER_GONE_ERROR, CR.SERVER_LOST, ER.NET_PACKET_TOO_LARGE):
+        problem = _too_long(len(statement), limit, server, "A statement")
     problem.code = code
+    return at_statement(problem, statement)
+
+
+def at_statement(problem: MySQLProblem, statement: bytes) -> MySQLProblem:
+    """The problem with the beginning of the statement that met it."""
     beginning = " ".join(statement[:4096].decode(errors="replace").split())[:_BEGINNING]
     problem.what = f"{problem.what.rstrip('.')}, at the statement that begins with {beginning!r}."
     return problem
@@ -397,8 +468,14 @@ def _load_problem_from(
             f"the user {server.user} may not change that for a load (error {code}).",
             do=withheld[setting],
         )
+    if code == ER.BINLOG_UNSAFE_ROUTINE:
+        return RefusesFunctions(
+            f"The server at {server.address} writes a binary log, and takes no functions that are not "
+            "declared DETERMINISTIC, NO SQL or READS SQL DATA.",
+            do=TRUST_FUNCTION_CREATORS,
+        )
     if code == ER.BINLOG_CREATE_ROUTINE_NEED_SUPER:
-        return MySQLProblem(
+        return RefusesFunctions(
             f"The server at {server.address} writes a binary log, and takes triggers and functions from "
             f"users with SUPER alone, which {server.user} has not.",
             do=TRUST_FUNCTION_CREATORS,
@@ -422,7 +499,6 @@ def _load_problem_from(
     if code == ER.SPECIFIC_ACCESS_DENIED_ERROR:
         return MissingPrivilege(
             f"The user {server.user} may not create all that the snapshot holds: {text}.",
-            do="or restore with definers set to the current user.",
         )
     if code == ER.TABLEACCESS_DENIED_ERROR:
         return MySQLProblem(
@@ -445,9 +521,16 @@ def dump_problem(stderr: Sequence[str], code: int, server: Server, database: str
             return _dump_problem_from(ER.TABLE_DEF_CHANGED, line, server, database)
         if found := re.search(r"Routine (.*) is missing one or more of its imported libraries", line):
             return unlinked(found[1])
-    last = next((line for line in reversed(stderr) if line.strip()), "it gave no reason")
+    last = next((line for line in reversed(stderr) if line.strip()), "")
     if code < 0:
         return MySQLProblem(f"The dump program was killed by signal {-code}.", do="Try again.")
+    if not last:
+        # Seen of both flavours' where the server went as the last rows of a table were on their way.
+        return ServerGone(
+            f"The dump program gave no reason (exit status {code}), as where the connection to the database "
+            f"server at {server.address} was lost between two tables.",
+            do="See the server's own log, then try again.",
+        )
     return MySQLProblem(f"The dump program failed (exit status {code}): {last}.")
 
 
@@ -489,6 +572,15 @@ def _dump_problem_from(code: int, text: str, server: Server, database: str) -> M
     if code in (ER.TABLE_DEF_CHANGED, ER.NO_SUCH_TABLE):
         return MySQLProblem(
             f"A table of {database} was altered or dropped while the dump ran ({text}).",
+            do="Back up again once the change is through.",
+        )
+    if code == ER.VIEW_INVALID:
+        # Those that could not be read before were refused, or left out.
+        named = re.search(r"`((?:[^`]|``)+)`", text)
+        view = f"the view {named[1].replace('``', '`')}" if named else "a view"
+        return MySQLProblem(
+            f"What {view} of {database} reads was altered, renamed or dropped while the dump ran "
+            f"(error {code}), so the dump is not of one moment.",
             do="Back up again once the change is through.",
         )
     if gone := _GONE_MEANWHILE.search(text):

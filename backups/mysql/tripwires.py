@@ -44,24 +44,25 @@ _REFUSED = frozenset({ER.LOCK_WAIT_TIMEOUT, _QUERY_TIMEOUT, ER.NO_SUCH_TABLE})
 _DEFINING = ("Com_alter_table", "Com_rename_table")
 # Statements that want a table alone and do no harm to a dump.
 _HARMLESS = ("Com_lock_tables", "Com_flush", "Com_create_trigger", "Com_drop_trigger", "Com_create_table")
+# MySQL's wants all tables of its database, one after the other, and may wait for a dump at each.
+_OF_DATABASES = ("Com_alter_db",)
 
 
 class Counted(NamedTuple):
-    """How many statements of two kinds the server has begun, whoever sent them and where."""
+    """How many statements of three kinds the server has begun, whoever sent them and where."""
 
     defining: tuple[int, ...]
     harmless: tuple[int, ...]
+    of_databases: tuple[int, ...]
 
     @classmethod
     def of(cls, connection: Any) -> Counted:
         """As the server counts them now."""
-        names = ", ".join(f"'{name}'" for name in (*_DEFINING, *_HARMLESS))
+        kinds = (_DEFINING, _HARMLESS, _OF_DATABASES)
+        names = ", ".join(f"'{name}'" for kind in kinds for name in kind)
         rows = fetch_all(connection, f"SHOW GLOBAL STATUS WHERE Variable_name IN ({names})")
         told = {str(name).lower(): int(value) for name, value in rows}
-        defining, harmless = (
-            tuple(told.get(name.lower(), 0) for name in names) for names in (_DEFINING, _HARMLESS)
-        )
-        return cls(defining, harmless)
+        return cls(*(tuple(told.get(name.lower(), 0) for name in kind) for kind in kinds))
 
 
 class Tripwires:
@@ -126,6 +127,14 @@ class Tripwires:
             return self._may_be_taken(table, now) and (
                 not others or any(self._may_be_taken(mate, now) for mate in others)
             )
+
+    def who_took(self, connection: Any) -> str:
+        """What it most likely was that took a table, in words."""
+        assert self._begun  # noqa: S101
+        likely = "most likely by an EXCHANGE PARTITION or a RENAME TABLE"
+        if Counted.of(connection).of_databases == self._begun.of_databases:
+            return likely
+        return f"{likely}; an ALTER DATABASE, which does no harm, was run too"
 
     def _settle(self, tables: Collection[str]) -> None:
         until = time.monotonic() + _SETTLING_SECONDS
@@ -226,7 +235,8 @@ class Tripwires:
         That may have begun long before it came to want the table.
         """
         assert self._begun and self._seen  # noqa: S101, PT018
-        is_harmless = now.defining == self._begun.defining and now.harmless != self._recent[0][1].harmless
+        came_by = now.harmless != self._recent[0][1].harmless or now.of_databases != self._begun.of_databases
+        is_harmless = now.defining == self._begun.defining and came_by
         for table in tripped:
             if is_harmless:
                 self._unguarded[table] = self._begun.defining

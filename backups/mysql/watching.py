@@ -126,7 +126,7 @@ class TableWatch:
         if noted.differs(_identity(connection, self._database, table, noted, self._info)):
             self.altered = Altered(table, "")
         elif self._was_taken(connection, table):
-            self.altered = Altered(table, "most likely by an EXCHANGE PARTITION or a RENAME TABLE")
+            self.altered = Altered(table, self._wires.who_took(connection))
         self._used_at = time.monotonic()
         self._unread.discard(table)
 

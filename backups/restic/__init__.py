@@ -52,7 +52,7 @@ from backups.restic.calls import (
     version_tuple,
 )
 from backups.restic.folder import refuse_others_files
-from backups.restic.lines import readable
+from backups.restic.lines import readable, tells_of_failed_command
 from backups.restic.problems import (
     AccessDenied,
     AlreadyInitialised,

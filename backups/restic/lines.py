@@ -9,6 +9,16 @@ from typing import Any
 
 # Where in Go's code something went wrong: a function, and below it file and line.
 _TRACE = re.compile(r"\n[^\n]+\n\t.*", re.DOTALL)
+# What restic says, one after the other, of a command that did not end well whose output it was to store.
+_OF_A_FAILED_COMMAND = re.compile(
+    r"failed to save .*: Fatal: command failed|no result$"
+    r"|unable to save snapshot: (?:context canceled$|failed to save .*: Fatal: command failed)"
+)
+
+
+def tells_of_failed_command(line: str) -> bool:
+    """Whether a line that was made `readable` says no more than that the command has failed."""
+    return _OF_A_FAILED_COMMAND.match(line) is not None
 
 
 def readable(line: str) -> str:

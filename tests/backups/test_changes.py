@@ -12,6 +12,7 @@ import pytest
 
 from backups import dump, dumps_at_once, mysql, process
 from backups.errors import Problem
+from backups.moment import altered_defaults
 from tests.backups.conftest import MakePortal
 from tests.backups.test_dumps_at_once import may_lock
 from tests.backups.worlds import Portal, Ran, Shop, client_dir, make_shop, wait_until
@@ -43,9 +44,20 @@ def test_altered_table_is_an_error_and_the_next_backup_succeeds(
     assert ran.code == 1
     assert "was altered" in ran.json["error"]
     assert "Back up again once the change is through." in ran.json["error"]
+    assert "failed to save" not in ran.err
     assert portal.snapshots() == []
     assert portal.heartbeat() is None
     assert portal.backup().code == 0
+
+
+def test_table_renamed_that_a_view_reads_is_an_error_about_both(mariadb_server: DatabaseServer) -> None:
+    shop = make_shop(mariadb_server, f"{TABLES}CREATE VIEW n_of_z AS SELECT n FROM z;")
+
+    with pytest.raises(
+        Problem, match=r"What the view n_of_z of .* reads was altered, renamed or dropped"
+    ) as told:
+        dumped_during(shop, "RENAME TABLE z TO zz")
+    assert told.value.do == "Back up again once the change is through."
 
 
 def test_table_made_meanwhile_is_no_harm(db_server: DatabaseServer, make_portal: MakePortal) -> None:
@@ -212,6 +224,8 @@ NO_HARM_ALONE = {
     "flushed": "FLUSH TABLES z_part, z, z_spare",
     "locked": "LOCK TABLES z_part WRITE, z WRITE; UNLOCK TABLES",
 }
+# MySQL's wants all tables alone, those too that are being dumped.
+OTHER_DEFAULTS = "ALTER DATABASE CHARACTER SET cp1251"
 
 
 @pytest.fixture
@@ -296,6 +310,38 @@ def test_changes_that_do_no_harm_are_no_alarm(parts: Shop) -> None:
         dumped_during(parts, *NO_HARM.values())
     remade(parts)
     dumped_during(parts, *NO_HARM_ALONE.values())
+
+
+def test_other_defaults_of_the_database_are_no_alarm(parts: Shop) -> None:
+    altered_during(parts, OTHER_DEFAULTS).result()
+
+
+def test_other_defaults_are_said_and_refused_where_something_was_made_under_them(parts: Shop) -> None:
+    with mysql.connect(server_of(parts), parts.name) as connection:
+        before, made = (
+            mysql.database_defaults(connection, parts.name),
+            mysql.made_under(connection, parts.name),
+        )
+        assert altered_defaults(connection, parts.name, before, made) == ""
+        parts.execute(OTHER_DEFAULTS)
+        said = altered_defaults(connection, parts.name, before, made)
+        assert "was altered while the dump ran (ALTER DATABASE: from " in said
+        parts.execute("DROP PROCEDURE tidy; CREATE PROCEDURE tidy() DO 1")
+        made = mysql.made_under(connection, parts.name)
+        with pytest.raises(Problem, match="the procedure tidy was made under the latter"):
+            altered_defaults(connection, parts.name, before, {"procedure tidy": made["procedure tidy"]})
+
+
+def altered_during(parts: Shop, change: str) -> Dumping:
+    """A dump during which a statement is begun that may wait for it."""
+    with parts.held("m"):
+        dumping = Dumping(parts)
+        parts.wait_for_a_waiting_dump()
+        altering = threading.Thread(target=parts.execute, args=[change], daemon=True)
+        altering.start()
+        altering.join(3)
+    altering.join()
+    return dumping
 
 
 @pytest.mark.soak

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from backups.grants import allows, parse
+from backups.grants import allows, holds_everywhere, parse
 
 TO = " TO `dump`@`%`"
 FROM = " FROM `dump`@`%`"
@@ -70,6 +70,21 @@ ALLOWED: list[tuple[str, list[str], str, bool]] = [
 @pytest.mark.parametrize(("told", "lines", "database", "allowed"), ALLOWED, ids=[row[0] for row in ALLOWED])
 def test_select_on_the_whole_database(told: str, lines: list[str], database: str, allowed: bool) -> None:
     assert allows(parse(lines), "SELECT", database) is allowed
+
+
+@pytest.mark.parametrize(
+    ("line", "held"),
+    [
+        (f"GRANT ALL PRIVILEGES ON *.*{TO}", True),
+        (f"GRANT SELECT, SUPER ON *.*{TO}", True),
+        (f"GRANT SELECT, EVENT ON *.*{TO}", False),
+        (f"GRANT ALL PRIVILEGES ON `shop`.*{TO}", False),
+        (f"GRANT ALL PRIVILEGES ON `%`.*{TO}", False),
+        (f"REVOKE SUPER ON `shop`.*{FROM}", False),
+    ],
+)
+def test_all_on_a_database_holds_no_global_privilege(line: str, held: bool) -> None:
+    assert holds_everywhere(parse([line]), {"SUPER"}) is held
 
 
 @given(st.lists(st.text() | st.text().map(lambda text: f"GRANT SELECT ON {text}"), max_size=5), st.text())

@@ -170,8 +170,14 @@ ENDS: list[tuple[str, int, type[Problem], str]] = [
         mysql.OfTheServer,
         "take skip-character-set-client-handshake out of its configuration",
     ),
+    (
+        "mariadb-dump: Couldn't execute 'SHOW FIELDS FROM `v ``1`': View 'd.v `1' references invalid (1356)",
+        2,
+        mysql.MySQLProblem,
+        "What the view v `1 of d reads was altered, renamed or dropped while the dump ran (error 1356)",
+    ),
     ("", -9, mysql.MySQLProblem, "killed by signal 9"),
-    ("", 7, mysql.MySQLProblem, "gave no reason"),
+    ("", 7, mysql.ServerGone, "connection to the database server at db.example.com:3307 was lost"),
     ("nobody expects this", 2, mysql.MySQLProblem, "nobody expects this"),
 ]
 
@@ -209,6 +215,33 @@ def test_a_setting_of_the_servers_is_named_with_the_way_out(code: int, text: str
 
     assert isinstance(problem, mysql.OfTheServer)
     assert do in problem.do
+
+
+@pytest.mark.parametrize(
+    ("length", "limit", "told"),
+    [
+        (100, 101, ""),
+        (5_000_000, 0, ""),
+        (
+            2048,
+            2048,
+            "has 2048 bytes, and the database server at db.example.com:3307 takes 2048 bytes at most",
+        ),
+        (3_000_000, 1 << 20, "SET GLOBAL max_allowed_packet = 4194304;"),
+        (3_000_000, 1 << 20, "A statement has 3.0 MB, and"),
+        ((1 << 22) - 1, 1 << 20, "SET GLOBAL max_allowed_packet = 8388608;"),
+        ((1 << 30) - 100, 1 << 24, "SET GLOBAL max_allowed_packet = 1073741824;"),
+        ((1 << 30) + 100, 1 << 30, "No server takes so long a one."),
+    ],
+)
+def test_a_statement_that_no_packet_holds_is_told_with_both_sizes(length: int, limit: int, told: str) -> None:
+    if not told:
+        mysql.refuse_too_long(length, limit, SERVER)
+        return
+    with pytest.raises(mysql.OfTheServer) as caught:
+        mysql.refuse_too_long(length, limit, SERVER)
+
+    assert told in caught.value.sentence()
 
 
 @pytest.mark.parametrize(

@@ -171,6 +171,21 @@ def test_line_of_standard_error_is_made_readable(line: str, shown: str) -> None:
     assert restic.readable(line) == shown
 
 
+@pytest.mark.parametrize(
+    ("line", "is_one"),
+    [
+        ("failed to save /mysql/shop.sql: Fatal: command failed: exit status 1", True),
+        ("no result", True),
+        ("unable to save snapshot: context canceled", True),
+        ("unable to save snapshot: failed to save /mysql/a.sql: Fatal: command failed: exit status 1", True),
+        ("unable to save snapshot: no space left on device", False),
+        ("failed to save /mysql/shop.sql: input/output error", False),
+    ],
+)
+def test_consequence_of_a_failed_dump_is_told_from_other_lines(line: str, is_one: bool) -> None:
+    assert restic.tells_of_failed_command(line) is is_one
+
+
 @given(line=lines)
 def test_any_line_is_read_without_an_exception(line: str) -> None:
     restic.parse_status(line)

@@ -10,9 +10,11 @@ from pathlib import Path
 import pytest
 from pytest_django.fixtures import Settings
 
+from backups.choices import RestoreMode
 from backups.models import Database, Run
 from tests.backups.conftest import MakeDatabase
 from tests.backups.worlds import Shop, make_shop
+from tests.restore.stories import content, drop_all, failed, make_restorable, restore, succeeded
 from tests.servers import FLAVOURS, DatabaseServer
 from tests.verify.tools import log_of
 
@@ -160,6 +162,7 @@ def test_no_damaged_table_becomes_a_snapshot(
         assert f"The table goods of {database} is damaged" in run.error
         assert f"REPAIR TABLE `{database}`.`goods`" in run.error
         assert "restore that table from the newest good snapshot" in run.error
+        assert "--replace --table goods --without-safety-backup" in run.error
         assert not database.snapshots.exists()
 
 
@@ -282,3 +285,69 @@ def test_a_table_that_lost_its_rows_since_the_last_backup_is_told(
     assert "The rows of loose take" in loud[0]
     assert "CHECK TABLE loose; that snapshot still holds them." in loud[0]
     assert second.result["heartbeat"] == "written"
+
+
+BROUGHT_BACK = """
+CREATE TABLE goods (id INT PRIMARY KEY, name VARCHAR(40)) ENGINE=MyISAM;
+INSERT INTO goods VALUES (1, 'a kettle'), (2, 'a lamp');
+CREATE TABLE notes (id INT PRIMARY KEY, text VARCHAR(40));
+INSERT INTO notes VALUES (1, 'of the snapshot');
+CREATE VIEW a_list AS SELECT name FROM goods;
+"""
+TRIGGER = "CREATE TRIGGER trimmed BEFORE INSERT ON goods FOR EACH ROW SET NEW.name = TRIM(NEW.name);"
+
+
+ONE_ALONE = [(RestoreMode.REPLACE, ["goods"])]
+EACH_WAY = [*ONE_ALONE, (RestoreMode.REPLACE, []), (RestoreMode.IN_PLACE, ["goods"])]
+
+
+@pytest.mark.parametrize(
+    ("script", "ending", "ways"),
+    [
+        pytest.param(BROUGHT_BACK + TRIGGER, ".MYI", ONE_ALONE, id="keys"),
+        pytest.param(BROUGHT_BACK + TRIGGER, ".MYI", EACH_WAY, marks=pytest.mark.soak, id="keys-each-way"),
+        pytest.param(BROUGHT_BACK, ".MYI", EACH_WAY, marks=pytest.mark.soak, id="keys-no-trigger"),
+        pytest.param(BROUGHT_BACK + TRIGGER, ".MYD", EACH_WAY, marks=pytest.mark.soak, id="rows"),
+        pytest.param(BROUGHT_BACK, ".MYD", EACH_WAY, marks=pytest.mark.soak, id="rows-no-trigger"),
+    ],
+)
+def test_a_damaged_table_is_brought_back_in_each_mode(
+    any_server: DatabaseServer,
+    script: str,
+    ending: str,
+    ways: list[tuple[RestoreMode, list[str]]],
+    make_database: MakeDatabase,
+    back_up: BackUp,
+) -> None:
+    shop = make_restorable(any_server, script)
+    database = make_database(shop)
+    saved = succeeded(back_up(database)).snapshot
+    was = content(any_server, shop.name)
+    change = "UPDATE notes SET text = 'of later'"
+
+    for mode, tables in ways:
+        shop.execute(change)
+        any_server.execute("FLUSH TABLES")
+        file_of(any_server, shop, f"goods{ending}").unlink()
+        refused = failed(restore(database, mode, snapshot=saved, tables=tables))
+        assert "--without-safety-backup" in refused
+        assert ("are not in danger" in refused) is bool(tables)
+
+        run = succeeded(restore(database, mode, snapshot=saved, tables=tables, without_safety=True))
+
+        assert shop.query("SELECT name FROM a_list ORDER BY 1") == [("a kettle",), ("a lamp",)]
+        ((note,),) = shop.query("SELECT text FROM notes")
+        assert note == ("of later" if tables else "of the snapshot")
+        if mode == RestoreMode.REPLACE and run.result.get("not_kept"):
+            assert run.result["not_kept"] == ["goods"]
+            assert "Not kept is goods" in log_of(run)
+            undone = restore(database, RestoreMode.UNDO, snapshot=saved, undo_of=run.restore)
+            if tables:
+                assert "Nothing was kept" in failed(undone)
+            else:
+                succeeded(undone)
+                assert shop.query("SELECT text FROM notes") == [("of later",)]
+                succeeded(restore(database, RestoreMode.REPLACE, snapshot=saved, without_safety=True))
+    shop.execute("UPDATE notes SET text = 'of the snapshot'")
+    assert content(any_server, shop.name) == was
+    drop_all(shop)

@@ -79,7 +79,7 @@ def test_all_that_people_did_comes_back_on_an_empty_machine(
     ran = portal.manage("recover", "--history-only")
 
     assert ran.code == 0, ran.err
-    assert "was restored: 7 runs, 2 databases, 1 people." in ran.out
+    assert "was restored: 7 runs, 2 databases, 1 person." in ran.out
     told = json.loads(portal.shell(TOLD))
     assert (told["roles"], told["may"], told["signs in"], told["sessions"]) == (["Restorer"], True, True, 0)
     assert told["databases"] == [["second", "", 7], [mariadb_shop.name, "5 1 * * *", 3]]
@@ -108,17 +108,22 @@ def test_recover_brings_data_and_portal_back_and_what_was_backed_up_since_the_co
     portal: Portal, make_portal: MakePortal
 ) -> None:
     rows = portal.shop.query("SELECT * FROM orders")
+    portal.shop.execute("ALTER DEFINER=`clerk`@`%` EVENT nightly ENABLE")
     later = portal.backup(BACKUP_PORTAL="false")
     portal.shop.server.execute(f"DROP DATABASE `{portal.shop.name}`; CREATE DATABASE `{portal.shop.name}`")
 
     new = make_portal(portal.shop, repository=portal.repository, set_up=False)
     ran = new.manage("recover", "--json")
 
+    to_enable = f"ALTER DEFINER=`clerk`@`%` EVENT `{portal.shop.name}`.`nightly` ENABLE;"
     assert ran.json == {
         "status": "succeeded",
         "snapshot_id": later.json["snapshot_id"],
         "to_restore": [],
+        "events_disabled": ["nightly"],
+        "events_to_enable": [to_enable],
     }
+    assert f"as they are then:\n  {to_enable}" in ran.err
     assert portal.shop.query("SELECT * FROM orders") == rows
     backups = new.rows("SELECT \"trigger\" FROM backups_run WHERE action = 'backup' ORDER BY id")
     assert [row["trigger"] for row in backups] == ["cli", "recovered"]

@@ -116,6 +116,8 @@ def test_second_restore_while_one_runs_is_status_three(portal: Portal) -> None:
     assert second.code == 3
     assert f"goes to {portal.shop.name} as well" in second.json["error"]
     assert ended.code == 0, ended.err
+    # Neither of the two runs is told of again for the other one's sake.
+    assert [ended.err.count(f"{phase} …") for phase in ("safety backup", "dump")] == [1, 1]
 
 
 # ---------------------------------------------------------------- Cancelling

@@ -18,6 +18,7 @@ from tests.restore.stories import (
     drop_all,
     dump_of,
     failed,
+    log_of,
     make_restorable,
     may_restore,
     restore,
@@ -129,8 +130,13 @@ def test_events_run_in_the_database_itself_and_in_no_new_one(
     succeeded(back_up(database))
 
     new = f"{shop.name}_new"
-    succeeded(restore(database, RestoreMode.NEW, target=new))
+    beside = succeeded(restore(database, RestoreMode.NEW, target=new))
     assert events_of(shop, new) == [(name, "DISABLED", *rest) for name, _, *rest in was]
+    assert beside.result["events_disabled"] == ["on_duty"]
+    (to_enable,) = beside.result["events_to_enable"]
+    assert "nothing runs by itself" in log_of(beside)
+    shop.server.execute(to_enable)
+    assert events_of(shop, new) == was
 
     replaced = succeeded(restore(database, RestoreMode.REPLACE, without_safety=True))
     assert events_of(shop, shop.name) == was

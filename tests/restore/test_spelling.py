@@ -8,12 +8,16 @@ import pytest
 from pytest_django.fixtures import Settings
 
 from backups.actions.restore_plan import plan
-from backups.choices import RestoreMode
+from backups.actions.verify import made_of
+from backups.choices import Action, RestoreMode
+from backups.dumpfile.ready import Does, Found, Ready, Unmade
+from backups.dumpfile.settings import Settings as DumpSettings
 from backups.models import Database, Run
 from backups.spelling import clashing, in_lower_case, respelled
 from tests.backups.conftest import MakeDatabase
 from tests.backups.worlds import Shop
 from tests.restore.stories import (
+    again,
     content,
     databases_of,
     drop_all,
@@ -249,3 +253,58 @@ def test_inventories_are_spelled_as_the_server_would() -> None:
     }
     assert respelled({"table": ["a", "B"], "procedure": ["Do"]}) == ["B"]
     assert clashing(held) == ["B", "Orders", "b", "orders"]
+
+
+def test_what_could_not_be_made_is_known_by_the_servers_spelling() -> None:
+    sections = [
+        {"kind": "table", "name": "Orders", "table": "Orders"},
+        {"kind": "trigger", "name": "Noted", "table": "Orders"},
+        {"kind": "trigger", "name": "Counted", "table": "Orders"},
+        *({"kind": kind, "name": f"The_{kind}", "table": ""} for kind in ("view", "function", "event")),
+    ]
+
+    def unmade(kind: str, name: str, table: str = "") -> Unmade:
+        return Unmade(Ready(Does.DEFINITION, b"", DumpSettings(), table, kind, name), "Refused.")
+
+    refused = [unmade("trigger", "Noted", "orders"), unmade("view", "the_view")]
+    refused += [unmade("function", "The_function"), unmade("event", "The_event")]
+    held = made_of(sections, Found(unmade=refused), folds_names=True)
+
+    assert {kind: names for kind, names in held.items() if names} == {
+        "table": ["orders"],
+        "trigger": ["orders"],
+    }
+
+
+@pytest.mark.soak
+def test_what_such_a_server_refuses_takes_no_table_away(
+    folding_mysql: DatabaseServer,
+    mysql_server: DatabaseServer,
+    make_database: MakeDatabase,
+    back_up: BackUp,
+) -> None:
+    shop = make_restorable(mysql_server, f"{MIXED} CREATE FUNCTION Twice(n INT) RETURNS INT RETURN 2 * n;")
+    shop.execute("CREATE VIEW Doubled AS SELECT Twice(Id) AS n FROM Orders")
+    folding_mysql.create_database(shop.name)
+    folding_mysql.create_user(shop.user, shop.password, may_restore(folding_mysql, shop.name))
+    there = Shop(folding_mysql, shop.name, shop.user, shop.password)
+    database = make_database(shop)
+    succeeded(back_up(database))
+    moved(database, there)
+    folding_mysql.execute("SET GLOBAL log_bin_trust_function_creators = 0")
+    try:
+        run = restore(database, RestoreMode.NEW, target=f"{there.name}_new")
+        told = failed(run)
+        assert f"All tables are in {there.name}_new" in told
+        assert "SET GLOBAL log_bin_trust_function_creators = 1" in told
+        left = {(one["kind"], one["name"]) for one in run.restore.definitions_left}
+        assert left == {("trigger", "BeforeOrder"), ("function", "Twice"), ("view", "doubled")}
+        assert tables_of(there, f"{there.name}_new") == NAMES
+        assert "SET GLOBAL log_bin_trust_function_creators = 1" in failed(again(run, Action.DEFINE))
+    finally:
+        folding_mysql.execute("SET GLOBAL log_bin_trust_function_creators = 1")
+
+    succeeded(again(run, Action.DEFINE))
+    assert tables_of(there, f"{there.name}_new") == sorted([*NAMES, "doubled"])
+    drop_all(shop)
+    drop_all(there)

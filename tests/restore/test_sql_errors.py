@@ -21,6 +21,7 @@ from tests.restore.stories import (
     make_restorable,
     restore,
     store,
+    untouched,
 )
 from tests.servers import DatabaseServer
 from tests.verify.tools import verify
@@ -165,3 +166,35 @@ def test_nothing_is_called_overwritten_where_the_first_statement_was_refused(
     assert "at the statement that begins with 'DROP TABLE IF EXISTS" in told
     assert f"{mariadb_shop.name} is as it was: nothing was changed yet." in told
     assert content(mariadb_shop.server, mariadb_shop.name) == before
+
+
+@pytest.mark.parametrize(
+    ("connections", "mode"),
+    [
+        (1, RestoreMode.IN_PLACE),
+        pytest.param(4, RestoreMode.IN_PLACE, marks=pytest.mark.soak),
+        pytest.param(1, RestoreMode.NEW, marks=pytest.mark.soak),
+        pytest.param(4, RestoreMode.NEW, marks=pytest.mark.soak),
+        pytest.param(4, RestoreMode.REPLACE, marks=pytest.mark.soak),
+    ],
+)
+def test_a_row_that_no_packet_holds_is_told_with_both_sizes_and_nothing_is_touched(
+    connections: int, mode: RestoreMode, shop: Shop, make_database: MakeDatabase, settings: Settings
+) -> None:
+    settings.RESTORE_CONNECTIONS = connections
+    shop.execute("CREATE TABLE large (b LONGTEXT); INSERT INTO large VALUES (REPEAT('x', 3000000))")
+    database = make_database(shop)
+    store(database, dump_of(shop.server, shop.name))
+    target = f"{shop.name}_new" if mode == RestoreMode.NEW else shop.name
+    ((usual,),) = shop.server.query("SELECT @@GLOBAL.max_allowed_packet")
+
+    with untouched(shop):
+        shop.server.execute("SET GLOBAL max_allowed_packet = 1048576")
+        try:
+            told = failed(restore(database, mode, target=target, without_safety=True))
+        finally:
+            shop.server.execute(f"SET GLOBAL max_allowed_packet = {usual}")
+
+    assert "3.0 MB" in told
+    assert "takes 1.0 MB at most (max_allowed_packet)" in told
+    assert "SET GLOBAL max_allowed_packet = 4194304;" in told

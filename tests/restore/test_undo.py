@@ -528,5 +528,7 @@ def test_states_on_the_command_line(mariadb_shop: Shop, make_portal: MakePortal)
     )
     assert portal.manage("undo_restore", "--restore", str(first), "--json").code == 0
     assert portal.manage("undo_restore", "--restore", "999", "--json").code == 1
-    assert portal.manage("undo_restore", "--try-again", "--json").code == 1
+    complete = portal.manage("undo_restore", "--try-again", "--json")
+    assert complete.code == 1
+    assert "Nothing is left to be made." in complete.json["error"]
     assert portal.manage("undo_restore", "--try-again", "--drop").code == 2

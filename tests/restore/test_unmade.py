@@ -7,8 +7,9 @@ from typing import Any
 
 import pytest
 
+from backups.actions import preflight
 from backups.choices import Action, RestoreMode
-from backups.models import Database, Run
+from backups.models import Database, Run, Verification
 from tests.backups.conftest import MakeDatabase
 from tests.backups.worlds import Shop
 from tests.restore.stories import (
@@ -126,4 +127,83 @@ def test_a_trigger_a_routine_and_an_event_that_the_server_refuses_are_told_and_k
     assert shop.query("SELECT COUNT(*) FROM goods") == [(2,)]
     assert shop.query(f"SHOW TRIGGERS FROM {shop.name}")[0][0] == "sound"
     shop.execute("CALL behind()")
+    drop_all(shop)
+
+
+@pytest.fixture
+def untrusting(mysql_server: DatabaseServer) -> Iterator[Shop]:
+    """A database with a trigger, functions and a view upon one, on a server with MySQL's defaults."""
+    shop = make_restorable(
+        mysql_server,
+        "CREATE TABLE goods (id INT PRIMARY KEY); INSERT INTO goods VALUES (1), (2);"
+        "CREATE TRIGGER noted BEFORE INSERT ON goods FOR EACH ROW SET NEW.id = NEW.id;"
+        "CREATE FUNCTION twice(n INT) RETURNS INT DETERMINISTIC NO SQL RETURN 2 * n;"
+        "CREATE FUNCTION undeclared(n INT) RETURNS INT RETURN n;"
+        "CREATE VIEW doubled AS SELECT twice(id) AS n FROM goods;"
+        "CREATE VIEW upon AS SELECT n FROM doubled; CREATE VIEW plain AS SELECT id FROM goods;",
+    )
+    mysql_server.execute("SET GLOBAL log_bin_trust_function_creators = 0")
+    yield shop
+    mysql_server.execute("SET GLOBAL log_bin_trust_function_creators = 1")
+    drop_all(shop)
+
+
+CURE = "SET GLOBAL log_bin_trust_function_creators = 1"
+
+
+def test_what_the_binary_log_alone_refuses_is_no_fault_of_the_backup(
+    untrusting: Shop, make_database: MakeDatabase, back_up: BackUp
+) -> None:
+    database = make_database(untrusting)
+    backed_up = succeeded(back_up(database))
+    assert CURE in log_of(backed_up)
+
+    verified = verify(database)
+    told = failed(verified)
+    assert "is not proved in full" in told
+    assert CURE in told
+    assert "Back up again" not in told
+    assert "doubled could not be made" in log_of(verified)
+    assert not Verification.objects.filter(run=verified).exists()
+
+
+@pytest.mark.soak
+def test_it_is_made_once_the_server_is_told_to_trust_us(
+    untrusting: Shop, make_database: MakeDatabase, back_up: BackUp
+) -> None:
+    database = make_database(untrusting)
+    succeeded(back_up(database))
+    target = f"{untrusting.name}_copy"
+    run = restore(database, RestoreMode.NEW, target=target)
+    assert f"All tables are in {target}" in failed(run)
+    assert CURE in failed(run)
+    left = {one["name"] for one in run.restore.definitions_left}
+    assert left == {"noted", "twice", "undeclared", "doubled", "upon"}
+    assert untrusting.server.query("SELECT id FROM plain", target) == [(1,), (2,)]
+    assert CURE in failed(restore(database, RestoreMode.REPLACE, without_safety=True))
+    assert CURE in failed(again(run, Action.DEFINE))
+
+    untrusting.server.execute(CURE)
+    succeeded(again(run, Action.DEFINE))
+    assert untrusting.server.query("SELECT n FROM upon", target) == [(2,), (4,)]
+    assert verdict(verify(database)).verdict == "identical"
+
+
+@pytest.mark.soak
+def test_a_preflight_names_the_grant_to_make_what_others_defined(
+    db_server: DatabaseServer, make_database: MakeDatabase
+) -> None:
+    shop = make_restorable(
+        db_server, "CREATE TABLE goods (id INT); CREATE VIEW seen AS SELECT id FROM goods;"
+    )
+    right = "SET USER" if db_server.flavour == "mariadb" else "SYSTEM_USER"
+    database = make_database(shop)
+
+    def told() -> str:
+        return " ".join(each.detail for each in preflight.checks(database, preflight.Found()))
+
+    assert "run as root@" not in told()
+    db_server.execute(f"REVOKE {right} ON *.* FROM '{shop.user}'@'%'")
+    assert "run as root@" in told()
+    assert f"{right} ON *.* TO '{shop.user}'@'%';" in told()
     drop_all(shop)

@@ -59,7 +59,9 @@ class Command(VedettaCommand):
         }
         failed = [check for check in found if not check.ok]
         if failed:
-            error = f"{len(failed)} of {len(found)} checks failed: {failed[0].detail}"
+            # A person has just read the sentences.
+            which = failed[0].detail if self.as_json else f"{', '.join(check.name for check in failed)}."
+            error = f"{len(failed)} of {len(found)} checks failed: {which}"
             raise RunEnded(FAILED, {"status": "failed", "error": error, **told})
         return told
 

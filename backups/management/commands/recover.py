@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import shlex
 from argparse import ArgumentParser
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from django.conf import settings
@@ -17,6 +17,7 @@ from backups.choices import Action, RestoreMode, Trigger
 from backups.connections import repository_access
 from backups.console import VedettaCommand, passed_over
 from backups.errors import Problem
+from backups.management.commands.restore import TOLD
 from backups.models import Database, Repository, Run
 
 LOOK_SECONDS = 60.0
@@ -62,16 +63,25 @@ class Command(VedettaCommand):
                 mode=RestoreMode.NEW,
                 target=database.database,
                 trigger=Trigger.CLI,
-                reason="recover",
+                reason=services.FOR_RECOVERY,
                 send=False,
             )
-            self.play_queued(queued)
-            return {"snapshot_id": snapshot.snapshot_id, "to_restore": self._tell_what_is_left(database)}
+            restored = self.play_queued(queued)
+            told = {name: restored.result[name] for name in TOLD if name in restored.result}
+            left = self._tell_what_is_left(database, told.get("events_to_enable", ()))
+            return {"snapshot_id": snapshot.snapshot_id, "to_restore": left, **told}
         return {"snapshot_id": snapshot.snapshot_id}
 
-    def _tell_what_is_left(self, restored: Database) -> list[dict[str, str]]:
+    def _tell_what_is_left(self, restored: Database, to_enable: Sequence[str]) -> list[dict[str, str]]:
         """Say how the gate opens, and which databases are still to be restored, with the commands."""
         self.say(f"{restored.database} is restored.")
+        if to_enable:
+            self.say(
+                "Its events are disabled. Enable first those that are to run, as a backup records them as "
+                "they are then:"
+            )
+        for statement in to_enable:
+            self.say(f"  {statement}")
         left = [
             {"database": other.name, "command": _restoring(other)}
             for other in Database.objects.exclude(pk=restored.pk).order_by("name")

@@ -107,12 +107,21 @@ class Command(VedettaCommand):
         run = self.play_queued(run)
         where = run.result.get("file", target)
         self.say(f"{run.restore.what} was restored to {where}.")
-        told = {name: run.result[name] for name in _TOLD if name in run.result}
+        told = {name: run.result[name] for name in TOLD if name in run.result}
         return {"run_id": run.pk, "snapshot_id": snapshot.snapshot_id, "target": where, **newer, **told}
 
 
 # What is not as it was in the snapshot, where there is such.
-_TOLD = ("left_out", "events_disabled", "values_changed", "names_in_lower_case", "computed_anew")
+TOLD = (
+    "left_out",
+    "definers_changed",
+    "events_disabled",
+    "events_to_enable",
+    "values_changed",
+    "names_in_lower_case",
+    "computed_anew",
+    "not_kept",
+)
 
 
 def _time(text: str) -> datetime:

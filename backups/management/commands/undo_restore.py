@@ -117,9 +117,19 @@ def _only_kept(database: Database) -> Restore:
 
 
 def _incomplete(database: Database) -> Restore:
-    rows = Restore.objects.filter(database=database).exclude(definitions_left=[])
-    known = rows.select_related("database", "run")
-    found = next((row for row in known if states.may_define_again(row)), None)
-    if found is None:
-        raise Problem(f"No restore of {database} left anything out that could be made now.")
-    return found
+    """The newest restore, where it left anything out. Raises Problem with the others that did."""
+    known = Restore.objects.filter(database=database).exclude(mode=RestoreMode.FILE)
+    rows = list(known.select_related("database", "run"))
+    if not rows:
+        raise Problem(f"Nothing is left to be made: {database} was never restored.")
+    newest, *older = rows
+    if states.may_define_again(newest):
+        return newest
+    lacking = [row for row in older if states.may_define_again(row)]
+    which = "; ".join(f"into {row.target} (--restore {row.run_id})" for row in lacking)
+    raise Problem(
+        f"{'' if which else 'Nothing is left to be made. '}The newest restore, {newest.run_id} into "
+        f"{newest.target}, left nothing out that could be made now.",
+        safe="Nothing was touched.",
+        do=f"Older ones did: {which}." if which else "",
+    )

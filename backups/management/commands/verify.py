@@ -17,6 +17,7 @@ from backups.console import (
     passed_over,
 )
 from backups.models import Run
+from backups.plain import counted
 
 
 class Command(VedettaCommand):
@@ -39,11 +40,11 @@ class Command(VedettaCommand):
         found = _found(run)
         self.say(
             f"Snapshot {snapshot.short_id} is {found['verdict']}: "
-            f"{found['tables']} tables, {found['rows']} rows restored and compared."
+            f"{counted(found['tables'], 'table')}, {counted(found['rows'], 'row')} restored and compared."
         )
         return {"run_id": run.pk, **found, **newer}
 
 
 def _found(run: Run | None) -> dict[str, Any]:
-    names = ("snapshot_id", "verdict", "differences", "tables", "rows", "computed_anew")
+    names = ("snapshot_id", "verdict", "differences", "tables", "rows", "computed_anew", "refused")
     return {name: run.result[name] for name in names if run and name in run.result}
