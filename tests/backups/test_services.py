@@ -12,9 +12,10 @@ from django.db import connection, connections
 from django_q.models import OrmQ
 
 from backups import process, services
-from backups.choices import ACTIVE, TERMINAL, Action, Status, Trigger
+from backups.choices import ACTIVE, TERMINAL, Action, RestoreMode, Status, Trigger
 from backups.errors import LostClaim, Refused
-from backups.models import Database, Repository, Run, Snapshot
+from backups.models import Database, Repository, Restore, Run, Snapshot
+from backups.plain import counted
 from backups.restic import SnapshotInfo
 from backups.services import Beat, IllegalTransition
 
@@ -415,3 +416,30 @@ def test_snapshots_read_before_their_database_was_set_up_become_its(database: Da
     services.snapshots_sync(repository, [(info, None)], now=NOW)
     services.snapshots_sync(repository, [(info, other)], now=NOW)
     assert Snapshot.objects.get().database == database
+
+
+@pytest.mark.parametrize(
+    ("mode", "target", "phase", "left"),
+    [
+        (RestoreMode.NEW, "shop", "load", "What was loaded into shop is taken away."),
+        (RestoreMode.NEW, "shop", "check", "What was loaded into shop is taken away."),
+        (RestoreMode.NEW, "shop", "preflight", ""),
+        (RestoreMode.NEW, "shop_copy", "load", ""),
+        (RestoreMode.REPLACE, "shop", "load", ""),
+    ],
+)
+def test_what_a_restore_left_of_the_live_database(
+    mode: RestoreMode, target: str, phase: str, left: str
+) -> None:
+    database = Database(database="shop")
+
+    restore = Restore(mode=mode, target=target, database=database, run=Run(phase=phase))
+
+    assert services.restore_left(restore) == left
+
+
+def test_one_thing_is_not_said_as_many() -> None:
+    told = [counted(number, "copy", "copies") for number in (0, 1, 2)]
+
+    assert told == ["0 copies", "1 copy", "2 copies"]
+    assert counted(2, "table") == "2 tables"

@@ -15,7 +15,7 @@ from backups.models import Database, Run
 from tests.backups.conftest import MakeDatabase
 from tests.backups.worlds import Shop, make_shop
 from tests.restore.stories import content, drop_all, failed, make_restorable, restore, succeeded
-from tests.servers import FLAVOURS, DatabaseServer
+from tests.servers import FLAVOURS, DatabaseServer, Flavour
 from tests.verify.tools import log_of
 
 BackUp = Callable[[Database], Run]
@@ -351,3 +351,27 @@ def test_a_damaged_table_is_brought_back_in_each_mode(
     shop.execute("UPDATE notes SET text = 'of the snapshot'")
     assert content(any_server, shop.name) == was
     drop_all(shop)
+
+
+@pytest.mark.soak
+@pytest.mark.parametrize("flavour", FLAVOURS)
+@pytest.mark.parametrize("trigger", [TRIGGER, ""], ids=["trigger", "no-trigger"])
+def test_an_innodb_table_whose_file_is_gone_is_brought_back(
+    flavour: Flavour, trigger: str, make_database: MakeDatabase, back_up: BackUp
+) -> None:
+    with DatabaseServer(flavour) as server:
+        shop = make_restorable(server, BROUGHT_BACK.replace(" ENGINE=MyISAM", "") + trigger)
+        database = make_database(shop)
+        saved = succeeded(back_up(database)).snapshot
+        was = content(server, shop.name)
+        for tables in (["goods"], []):
+            server.stop()
+            file_of(server, shop, "goods.ibd").unlink()
+            server.start()
+            if flavour == "mysql":
+                server.execute("SET GLOBAL log_bin_trust_function_creators = 1")
+
+            run = restore(database, RestoreMode.REPLACE, snapshot=saved, tables=tables, without_safety=True)
+
+            assert succeeded(run).result["not_kept"] == ["goods"]
+            assert content(server, shop.name) == was
