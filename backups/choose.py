@@ -54,8 +54,13 @@ def known_bad_words(snapshot: Snapshot) -> str:
     if not snapshot.is_known_bad:
         return ""
     last = snapshot.verifications.order_by("-finished_at", "-pk").first()
-    when = f" of {_local(last.finished_at)}" if last else ""
-    why = f" ({'; '.join(last.differences[:2])[:300].rstrip('.')})" if last and last.differences else ""
+    if last is None:
+        return (
+            f"Snapshot {snapshot.short_id} is known to be bad: a repair made it of a damaged one, without "
+            "what could not be read any more."
+        )
+    when = f" of {_local(last.finished_at)}"
+    why = f" ({'; '.join(last.differences[:2])[:300].rstrip('.')})" if last.differences else ""
     found = "could not read it" if snapshot.verdict == Verdict.UNREADABLE else "found that it differs"
     return f"Snapshot {snapshot.short_id} is known to be bad: its newest verification{when} {found}{why}."
 

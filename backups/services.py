@@ -601,11 +601,13 @@ def snapshots_sync(
     found: Sequence[tuple[restic.SnapshotInfo, Database | None]],
     *,
     unreadable: Collection[str] = (),
+    is_repaired: bool = False,
     now: datetime | None = None,
 ) -> tuple[int, int]:
     """Make the table say what the repository holds; answers how many are new and how many gone.
 
-    Those with `unreadable` ids are there, though restic does not list them.
+    Those with `unreadable` ids are there, though restic does not list them. What was made of a bad one is
+    bad as well until it is verified, and so is all that a repair has just written anew.
     """
     now = now or timezone.now()
     there = Snapshot.objects.filter(repository=repository, forgotten_at=None)
@@ -617,13 +619,21 @@ def snapshots_sync(
     with transaction.atomic():
         for info, database in found:
             if info.id not in known:
-                snapshot_record(info, repository=repository, database=database)
+                snapshot = snapshot_record(info, repository=repository, database=database)
+                if info.original and (is_repaired or _was_bad(info.original, repository)):
+                    Snapshot.objects.filter(pk=snapshot.pk).update(verdict=Verdict.UNREADABLE)
             elif database is not None and info.id in ownerless:
                 there.filter(snapshot_id=info.id).update(database=database)
         gone = Snapshot.objects.filter(repository=repository, snapshot_id__in=missing).update(
             forgotten_at=now
         )
     return len(present - known), gone
+
+
+def _was_bad(snapshot_id: str, repository: Repository) -> bool:
+    """Whether a snapshot, which may be gone by now, was known to be bad."""
+    rows = Snapshot.objects.filter(repository=repository, snapshot_id=snapshot_id, verdict__in=BAD_VERDICTS)
+    return rows.exists()
 
 
 def portal_came_back(copy: PortalCopy) -> None:

@@ -38,7 +38,7 @@ def snapshots(run: Run, progress: Progress) -> Outcome:
     progress.phase("repair snapshots")
     access = opened(run, progress)
     _call(access, restic.repair_snapshots_args(), "repairing snapshots", progress)
-    sync(run.repository, access, progress)
+    sync(run.repository, access, progress, is_repaired=True)
     _sentence(run, "Snapshots were repaired. Next: back up, then check all data.", progress)
     return Outcome()
 

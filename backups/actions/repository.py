@@ -79,6 +79,11 @@ def init(run: Run, progress: Progress) -> Outcome:
         sentence = (
             f"There is a repository at {access.url} already ({run.repository}), and the password opens it."
         )
+        if not run.repository.snapshots.exists():
+            # As on a new machine, whose portal is new as well.
+            sentence += (
+                " Run `manage.py snapshots` once: it lists the backups that lie there, if there are any."
+            )
     progress.log(sentence)
     services.run_note(run.pk, result={"sentence": sentence})
     return Outcome()
@@ -111,8 +116,10 @@ def stats(run: Run, progress: Progress) -> Outcome:
     return Outcome()
 
 
-def sync(repository: Repository, access: restic.Access, progress: Progress) -> str:
-    """Bring the list of snapshots from the repository; answers a sentence.
+def sync(
+    repository: Repository, access: restic.Access, progress: Progress, *, is_repaired: bool = False
+) -> str:
+    """Bring the list of snapshots from the repository, which may have been repaired; answers a sentence.
 
     Raises Problem, also when some cannot be read: those are not taken for gone.
     """
@@ -123,7 +130,7 @@ def sync(repository: Repository, access: restic.Access, progress: Progress) -> s
     databases = list(Database.objects.filter(repository=repository).order_by("pk"))
     dumps = [(info, owner(info, databases)) for info in found if is_dump(info)]
     still_there = unreadable[0].ids if unreadable else ()
-    new, gone = services.snapshots_sync(repository, dumps, unreadable=still_there)
+    new, gone = services.snapshots_sync(repository, dumps, unreadable=still_there, is_repaired=is_repaired)
     if unreadable:
         raise unreadable[0]
     told = f"{counted(len(dumps), 'snapshot')} in the repository, {new} new here, {gone} gone."

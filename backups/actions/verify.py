@@ -873,8 +873,8 @@ def _bad_news(snapshot: Snapshot, findings: Findings) -> Problem:
 
 
 _BACK_UP_AGAIN = (
-    "Back up again now and verify that; keep this run's log for the cause. A check of 5 % of the repository's "
-    "data follows."
+    "Back up again now and verify that; keep this run's log for the cause. A check of 5 % of the "
+    "repository's data follows."
 )
 # Of the repository alone, whose lease it takes.
 _CHECK = FollowUp(Action.CHECK, {"read_data_subset": "5%"}, of_database=False, trigger=Trigger.VERIFY)

@@ -27,6 +27,8 @@ class SnapshotInfo:
     data_added_packed: int | None = None
     backup_start: datetime | None = None
     backup_end: datetime | None = None
+    # Of which it was written anew, as by a repair or with other tags.
+    original: str = ""
 
 
 @dataclass(frozen=True)
@@ -216,6 +218,7 @@ def _snapshot(item: Mapping[str, Any]) -> SnapshotInfo:
         data_added_packed=_size(summary.get("data_added_packed")),
         backup_start=_time_or_none(summary.get("backup_start")),
         backup_end=_time_or_none(summary.get("backup_end")),
+        original=_text(item.get("original") or ""),
     )
 
 

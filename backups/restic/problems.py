@@ -158,6 +158,14 @@ def _error_from_words(lines: Sequence[str], access: Access, doing: str) -> Resti
             f"The program whose output restic was to store did not end well: {said.rstrip('.')}.",
             do="Try again.",
         )
+    if found := re.search(
+        r"unable to read root certificate: open (\S+): |tls\.LoadX509KeyPair: open (\S+): ", text
+    ):
+        name = "RESTIC_CACERT" if found[1] else "RESTIC_TLS_CLIENT_CERT"
+        return ResticError(
+            f"restic cannot read the file {found[1] or found[2]}, which {name} names ({doing}).",
+            do=f"Correct {name}, or take it out: a repository in a folder needs none.",
+        )
     if "config file already exists" in text:
         return AlreadyInitialised(
             f"There is a repository at {access.url} already.", do="Nothing needs to be done."

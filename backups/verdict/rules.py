@@ -89,7 +89,7 @@ def damaged(facts: Facts) -> Found:
                 "repository_damaged", State.BAD,
                 f"Repository {each.name} is damaged: {_ended(each.found)} Backups go on, but the gate is "
                 "told of none of them.",
-                "Repair the index, then check all data; a good one ends this.",
+                "Repair the index, then the snapshots, back up, and check all data; a good one ends this.",
                 repository=each.name, page=Page("repository", each.pk),
             )  # fmt: skip
 

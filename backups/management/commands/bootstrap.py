@@ -61,6 +61,8 @@ class Command(VedettaCommand):
             self.say("No database is set up yet: set MYSQL_* and RESTIC_*, or add one in the admin.")
             return {}
         self._repository(database)
+        # What was settled above is in its row, and not in what was read before.
+        database.refresh_from_db()
         notices = environment.notices(database)
         for words in notices:
             self.say(words)
