@@ -121,7 +121,8 @@ def test_new_database_that_died_does_not_stop_the_next_one(verified: Stage) -> N
     shop.server.kill()
     stage.end(fork)
     shop.server.start()
-    assert shop.server.query("SHOW TABLES", target)
+    # The server itself may have taken back the table that it was making.
+    assert target in databases_of(shop)
 
     stage.do("play", doing="new", snapshot=stage.snapshot, target=target)
 

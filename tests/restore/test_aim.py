@@ -275,7 +275,7 @@ def test_after_a_failed_restore_latest_is_the_backup_again_and_the_verified_one_
     again = portal.manage("restore", "--snapshot", "latest", "--into", f"{mariadb_shop.name}_x", "--json")
     assert (again.code, said in again.json["error"]) == (1, True)
     assert f"Snapshot {saved['id'][:8]} of" in again.err
-    assert "is newer and was passed over" in again.err
+    assert "is newer and was not taken" in again.err
     proof = portal.manage("verify", "--json")
     assert proof.json["snapshot_id"] == forged
     assert proof.json["newer_safety_snapshot"] == saved["id"]
