@@ -158,14 +158,8 @@ def _error_from_words(lines: Sequence[str], access: Access, doing: str) -> Resti
             f"The program whose output restic was to store did not end well: {said.rstrip('.')}.",
             do="Try again.",
         )
-    if found := re.search(
-        r"unable to read root certificate: open (\S+): |tls\.LoadX509KeyPair: open (\S+): ", text
-    ):
-        name = "RESTIC_CACERT" if found[1] else "RESTIC_TLS_CLIENT_CERT"
-        return ResticError(
-            f"restic cannot read the file {found[1] or found[2]}, which {name} names ({doing}).",
-            do=f"Correct {name}, or take it out: a repository in a folder needs none.",
-        )
+    if missing := _certificate_missing(lines, doing):
+        return missing
     if "config file already exists" in text:
         return AlreadyInitialised(
             f"There is a repository at {access.url} already.", do="Nothing needs to be done."
@@ -183,6 +177,24 @@ def _error_from_words(lines: Sequence[str], access: Access, doing: str) -> Resti
             do="See whether somebody or a lifecycle rule removes files there, then check the repository.",
         )
     return _unreachable_from_words(text, access, lines)
+
+
+_CERTIFICATES = {
+    "RESTIC_CACERT": re.compile(r"unable to read root certificate: open (\S+): "),
+    "RESTIC_TLS_CLIENT_CERT": re.compile(r"^(?:Fatal: )?ReadFile: open (\S+): "),
+}
+
+
+def _certificate_missing(lines: Sequence[str], doing: str) -> ResticError | None:
+    """A file that restic is told of for TLS, and reads whatever the repository is."""
+    for name, words in _CERTIFICATES.items():
+        for line in lines:
+            if found := words.search(line):
+                return ResticError(
+                    f"restic cannot read the file {found[1]}, which {name} names ({doing}).",
+                    do=f"Correct {name}, or take it out: a repository in a folder needs none.",
+                )
+    return None
 
 
 _OF_A_FILE = re.compile(

@@ -198,3 +198,17 @@ def test_what_is_secret_of_it_is_masked() -> None:
     access = restic.Access("restic", "/r", "of the repository", given)
 
     assert set(access.secret_values()) == {"of the repository", "sv=1&sig=2", "of-the-proxy", "of the nas"}
+
+
+@pytest.mark.parametrize("name", ["RESTIC_CACERT", "RESTIC_TLS_CLIENT_CERT"])
+def test_a_certificate_that_is_not_there_is_named_by_its_variable(
+    name: str, tmp_path: Path, restic_path: Path
+) -> None:
+    """restic reads it for a repository in a folder too, and says no word of the variable."""
+    absent = str(tmp_path / "Absent.pem")
+    access = restic.Access(str(restic_path), str(tmp_path), "the password", {name: absent})
+
+    with pytest.raises(restic.ResticError) as told:
+        restic.call(access, ("snapshots",), doing="listing the snapshots")
+
+    assert told.value.what.startswith(f"restic cannot read the file {absent}, which {name} names")
