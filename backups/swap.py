@@ -238,10 +238,9 @@ def _damaged(connection: Any, restore: Restore) -> list[str]:
     Raises DamagedTable where one is to be moved out, unless nothing of it is asked to be saved.
     """
     found = mysql.damaged_tables(connection, restore.target)
-    if not (restore.mode == RestoreMode.REPLACE and restore.without_safety):
-        for table in found:
-            if not restore.tables or table in restore.tables:
-                mysql.refuse_unreadable(connection, restore.target)
+    is_given_up = restore.mode == RestoreMode.REPLACE and restore.without_safety
+    if not is_given_up and any(not restore.tables or table in restore.tables for table in found):
+        mysql.refuse_unreadable(connection, restore.target)
     return found
 
 

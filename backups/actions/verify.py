@@ -440,8 +440,8 @@ def _compare_stream(
     snapshot: Snapshot, stream: list[dict[str, Any]], manifest: dict[str, Any], findings: Findings
 ) -> None:
     findings.compared.append("the stream's digest with the manifest")
-    counted = as_counted_then(stream, manifest["sections"])
-    findings.differences += differing_sections(manifest["sections"], counted, "in the stream")
+    as_then = as_counted_then(stream, manifest["sections"])
+    findings.differences += differing_sections(manifest["sections"], as_then, "in the stream")
     if snapshot.dump_sha256 and snapshot.dump_sha256 != manifest["sha256"]:
         findings.differences.append("the manifest is not the one that the backup recorded")
 

@@ -51,27 +51,22 @@ def view_that_calls_denied(connection: Any, database: str) -> str | None:
 
 def routines_without_body(connection: Any, database: str) -> list[str]:
     """Routines that the user sees by name only."""
-    rows = rows_of(
-        connection,
-        database,
-        "ROUTINES",
-        "ROUTINE_NAME",
-        by="ROUTINE_SCHEMA",
-        condition="AND ROUTINE_DEFINITION IS NULL",
-    )
-    return [str(name) for (name,) in rows]
+    return _routines_with(connection, database, "ROUTINE_DEFINITION IS NULL")
 
 
 def undeclared_functions(connection: Any, database: str) -> list[str]:
     """Functions that may change data, as far as they are declared, and are not said to be deterministic."""
-    rows = rows_of(
+    return _routines_with(
         connection,
         database,
-        "ROUTINES",
-        "ROUTINE_NAME",
-        by="ROUTINE_SCHEMA",
-        condition="AND ROUTINE_TYPE = 'FUNCTION' AND IS_DETERMINISTIC = 'NO'"
+        "ROUTINE_TYPE = 'FUNCTION' AND IS_DETERMINISTIC = 'NO'"
         " AND SQL_DATA_ACCESS NOT IN ('NO SQL', 'READS SQL DATA')",
+    )
+
+
+def _routines_with(connection: Any, database: str, condition: str) -> list[str]:
+    rows = rows_of(
+        connection, database, "ROUTINES", "ROUTINE_NAME", by="ROUTINE_SCHEMA", condition=f"AND {condition}"
     )
     return [str(name) for (name,) in rows]
 

@@ -15,7 +15,7 @@ from backups.errors import Problem
 from backups.moment import altered_defaults
 from tests.backups.conftest import MakePortal
 from tests.backups.test_dumps_at_once import may_lock
-from tests.backups.worlds import Portal, Ran, Shop, client_dir, make_shop, wait_until
+from tests.backups.worlds import Portal, Ran, Shop, client_dir, make_shop, over_and_over, wait_until
 from tests.servers import DatabaseServer
 
 # The dump is held at "m"; "z" comes after it and "a" before.
@@ -513,22 +513,14 @@ def remade(shop: Shop) -> None:
 @contextmanager
 def altered_elsewhere(shop: Shop) -> Iterator[None]:
     """Somebody alters and renames tables of another database, over and over."""
-    over = threading.Event()
 
     def alter() -> None:
-        while not over.wait(0.05):
-            shop.server.execute(
-                "ALTER TABLE busy FORCE; RENAME TABLE busy TO busier; RENAME TABLE busier TO busy",
-                beside(shop),
-            )
+        shop.server.execute(
+            "ALTER TABLE busy FORCE; RENAME TABLE busy TO busier; RENAME TABLE busier TO busy", beside(shop)
+        )
 
-    altering = threading.Thread(target=alter)
-    altering.start()
-    try:
+    with over_and_over(alter, pause=0.05):
         yield
-    finally:
-        over.set()
-        altering.join()
 
 
 def backed_up_during(portal: Portal, change: str) -> Ran:

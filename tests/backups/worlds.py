@@ -11,6 +11,7 @@ import signal
 import sqlite3
 import subprocess
 import sys
+import threading
 import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import closing, contextmanager, suppress
@@ -413,6 +414,30 @@ def is_buried(pid: int) -> bool:
     with suppress(ChildProcessError):
         os.waitpid(pid, os.WNOHANG)
     return not Path(f"/proc/{pid}").exists()
+
+
+@contextmanager
+def over_and_over(act: Callable[[], object], *, pause: float) -> Iterator[None]:
+    """Something done again and again, seconds apart, for a block; what it raises is raised after that."""
+    over = threading.Event()
+    raised: list[BaseException] = []
+
+    def go_on() -> None:
+        try:
+            while not over.wait(pause):
+                act()
+        except BaseException as error:  # noqa: BLE001  raised again below
+            raised.append(error)
+
+    going_on = threading.Thread(target=go_on)
+    going_on.start()
+    try:
+        yield
+    finally:
+        over.set()
+        going_on.join()
+    if raised:
+        raise raised[0]
 
 
 def wait_until(condition: Callable[[], Any], what: str, seconds: float = 60) -> Any:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 
@@ -10,7 +9,7 @@ import pytest
 
 from backups.choices import RestoreMode
 from tests.backups.conftest import MakeDatabase
-from tests.backups.worlds import Shop, make_awkward
+from tests.backups.worlds import Shop, make_awkward, over_and_over
 from tests.restore.stories import content, quoted, replace, restore, succeeded, undo, with_events_disabled
 from tests.servers import DatabaseServer
 from tests.verify.tools import back_up, scratch_databases, verdict, verify, with_least
@@ -61,29 +60,17 @@ def definitions_changing(shop: Shop) -> Iterator[None]:
     """Tables of a neighbour are made, altered and dropped over and over; the shop's own are looked at."""
     neighbour = "neighbour_in_a_row"
     shop.server.create_database(neighbour)
-    over = threading.Event()
-    raised: list[BaseException] = []
 
     def change() -> None:
-        try:
-            while not over.is_set():
-                for statement in ELSEWHERE:
-                    shop.server.execute(statement, neighbour)
-                tables = shop.query("SHOW FULL TABLES WHERE Table_type = 'BASE TABLE'")
-                for name, _ in tables[:3]:
-                    shop.server.query(f"ANALYZE TABLE {quoted(name)}", shop.name)
-                    shop.server.query(f"CHECK TABLE {quoted(name)} QUICK", shop.name)
-                over.wait(0.1)
-        except BaseException as error:  # noqa: BLE001  raised again below
-            raised.append(error)
+        for statement in ELSEWHERE:
+            shop.server.execute(statement, neighbour)
+        tables = shop.query("SHOW FULL TABLES WHERE Table_type = 'BASE TABLE'")
+        for name, _ in tables[:3]:
+            shop.server.query(f"ANALYZE TABLE {quoted(name)}", shop.name)
+            shop.server.query(f"CHECK TABLE {quoted(name)} QUICK", shop.name)
 
-    changing = threading.Thread(target=change)
-    changing.start()
     try:
-        yield
+        with over_and_over(change, pause=0.1):
+            yield
     finally:
-        over.set()
-        changing.join()
         shop.server.execute(f"DROP DATABASE {neighbour}")
-    if raised:
-        raise raised[0]
