@@ -329,7 +329,7 @@ def stream_dump(
     _refuse_before(source)
     _refuse_lookalikes(source, leave_out)
     views = _rewritten_views(source)
-    with dump_program.started(
+    with dump_program.let_in(
         source,
         structure_only=structure_only,
         without_routines=without_routines,

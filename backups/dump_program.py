@@ -5,12 +5,14 @@ from __future__ import annotations
 import fcntl
 import os
 import re
+import select
 import threading
+import time
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, replace
 from functools import wraps
-from typing import Concatenate, ParamSpec, TypeAlias
+from typing import Any, Concatenate, ParamSpec, TypeAlias
 
 from backups import mysql, process
 from backups.dumpfile.narration import Narrator
@@ -21,6 +23,8 @@ from backups.stream import Kind, Piece
 PIPE_BYTES = 1 << 20
 # Of a size that stays in the cache of a core.
 _READ_BYTES = 1 << 18
+# A program that is turned away has ended by then.
+_LET_IN_SECONDS = 1.0
 _VIEW_BEGINS = b"/*!50001 CREATE ALGORITHM="
 _AFTER_VIEW = re.compile(rb"/\*!50001 SET character_set_client\s*= @")
 _CLIENT_OF_VIEW = re.compile(rb"(/\*!50001 SET character_set_(?:client|results)\s*= )\w+( \*/;)")
@@ -128,6 +132,31 @@ def started(
             yield running
     finally:
         os.close(option_fd)
+
+
+@contextmanager
+def let_in(source: Source, **wishes: Any) -> Iterator[process.Child]:
+    """As `started`, tried again where our own connection of just before may still count for the user."""
+    for _ in range(mysql.TRIES_AT_A_LIMIT - 1):
+        with started(source, **wishes) as running:
+            if not _is_turned_away(source, running):
+                yield running
+                return
+        time.sleep(mysql.MOMENT_SECONDS)
+    with started(source, **wishes) as running:
+        yield running
+
+
+def _is_turned_away(source: Source, running: process.Child) -> bool:
+    """Whether it ended without a word on standard output, as the server takes no more connections."""
+    output = select.poll()
+    output.register(running.stdout, select.POLLIN)
+    events = output.poll(_LET_IN_SECONDS * 1000)
+    if not events or events[0][1] & select.POLLIN:
+        return False
+    code = running.wait()
+    problem = mysql.dump_problem(running.stderr_tail(), code, source.server, source.database)
+    return code != 0 and isinstance(problem, mysql.NoMoreConnections)
 
 
 @contextmanager

@@ -22,8 +22,10 @@ _ENCRYPTING = ("REQUIRED", *VERIFYING)
 _CONNECT_SECONDS = 10
 _READ_SECONDS = 120
 _LONGEST_VERSION = 100
-_TRIES_AT_A_LIMIT = 4
-_MOMENT_SECONDS = 0.15
+# How often, and how long apart, a user who may connect so often is tried again: a server counts connections
+# that were closed until their threads are through.
+TRIES_AT_A_LIMIT = 6
+MOMENT_SECONDS = 0.25
 # Its versions are 3.x, while MySQL's client library has its server's.
 _ON_LIBMARIADB = version_number(MySQLdb.get_client_info()) < (5,)
 
@@ -65,14 +67,14 @@ def connect(server: Server, database: str = "", *, read_seconds: int = _READ_SEC
 
 
 def _opened(options: dict[str, Any]) -> Connection:
-    """A connection. A server counts those of before until their threads are through, a moment longer."""
-    for _ in range(_TRIES_AT_A_LIMIT - 1):
+    """A connection, tried again where those of before may still count."""
+    for _ in range(TRIES_AT_A_LIMIT - 1):
         try:
             return Connection(**options)
         except MySQLdb.OperationalError as error:
             if error.args[0] not in (ER.USER_LIMIT_REACHED, ER.TOO_MANY_USER_CONNECTIONS):
                 raise
-        time.sleep(_MOMENT_SECONDS)
+        time.sleep(MOMENT_SECONDS)
     return Connection(**options)
 
 

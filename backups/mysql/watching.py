@@ -8,6 +8,7 @@ matter: the dump holds of it what the snapshot does.
 
 from __future__ import annotations
 
+import math
 import threading
 import time
 from collections import Counter, defaultdict
@@ -93,10 +94,17 @@ class TableWatch:
         self._closing = ExitStack()
         self._connection: Any = None
         self._used_at = 0.0
+        self._waits_for_the_end = False
         self.altered: Altered | None = None
+
+    def wait_for_the_end(self) -> None:
+        """Look at no table before `look_at_the_rest`: the dump needs all connections that the user has."""
+        self._waits_for_the_end = True
 
     def is_read(self, table: str) -> None:
         """A dump program begins to read the rows of a table, and nobody can alter it now."""
+        if self._waits_for_the_end:
+            return
         with self._lock:
             try:
                 self._look_at(table)
@@ -164,26 +172,29 @@ def watched_tables(
     with connect(server) as connection:
         noted = _noted(connection, database, info)
         wires = Tripwires(server, database, info.flavour, noted.wired)
-        if not _has_connections_left(connection, besides + TableWatch.CONNECTIONS + Tripwires.CONNECTIONS):
+        left = _connections_left(connection) - besides - TableWatch.CONNECTIONS
+        if left < Tripwires.CONNECTIONS:
             wires.do_without_guards()
         stretched = ExitStack()
         stretched.enter_context(wires.stretched(connection))
     with stretched:
         watch = TableWatch(server, database, info, noted, wires)
+        if left < 0:
+            watch.wait_for_the_end()
         try:
             yield watch
         finally:
             watch.close()
 
 
-def _has_connections_left(connection: Any, wanted: int) -> bool:
-    """Whether the user, who may have few, can have so many connections more."""
+def _connections_left(connection: Any) -> float:
+    """How many connections the user, who may have few, can have once this one is closed."""
     ((most, now),) = fetch_all(
         connection,
         "SELECT @@SESSION.max_user_connections, COUNT(*) FROM information_schema.PROCESSLIST"
         " WHERE USER = SUBSTRING_INDEX(USER(), '@', 1)",
     )
-    return not int(most) or int(now) - 1 + wanted <= int(most)
+    return int(most) - (int(now) - 1) if int(most) else math.inf
 
 
 def _speak_utc(connection: Any) -> None:

@@ -12,16 +12,19 @@ from __future__ import annotations
 import dataclasses
 import os
 import re
+import threading
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 
 import MySQLdb
 import pytest
 
+from backups import dump_program, mysql
 from backups.choices import Action, RestoreMode
+from backups.dump_program import Source
 from backups.models import Database
 from tests.backups.conftest import MakeDatabase, MakePortal
-from tests.backups.worlds import SHOP, Shop, make_shop, wait_until
+from tests.backups.worlds import SHOP, Shop, client_dir, make_shop, wait_until
 from tests.faults import promises
 from tests.restore.stories import drop_all, make_restorable, restore, stored, succeeded
 from tests.servers import FLAVOURS, DatabaseServer
@@ -89,6 +92,25 @@ def test_user_who_may_connect_once_can_be_backed_up(
 
     assert run.status == "failed"
     assert "takes no more connections" in run.error
+
+
+@pytest.mark.one_flavour("mysql")
+def test_dump_program_is_let_in_once_our_own_connection_of_before_is_gone(own_server: DatabaseServer) -> None:
+    """A busy server may take a while to end a connection that we have closed."""
+    shop = make_shop(own_server)
+    own_server.execute(f"ALTER USER '{shop.user}'@'%' WITH MAX_USER_CONNECTIONS 1")
+    server = mysql.Server(own_server.host, own_server.port, shop.user, shop.password)
+    with mysql.connect(server, shop.name) as connection:
+        info = mysql.probe(connection)
+        source = Source(server, shop.name, info, mysql.clients(info, client_dir(own_server)))
+        gone = threading.Timer(0.7, own_server.execute, [f"KILL {connection.thread_id()}"])
+        gone.start()
+        with dump_program.let_in(source, structure_only=True) as running:
+            dumped = b"".join(dump_program.output(running))
+            dump_program.refuse_bad_end(source, running)
+        gone.join()
+
+    assert b"CREATE TABLE `orders`" in dumped
 
 
 # ---------------------------------------------------------------- Locks
