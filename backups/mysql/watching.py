@@ -142,8 +142,8 @@ class TableWatch:
         mates = self._noted.mates.get(table)
         if mates is None or not self._wires.was_taken(connection, table, mates):
             return False
-        still = {mate for mate in mates if mate == table or self._may_be_exchanged(connection, mate)}
-        return not mates or (len(still) > 1 and self._wires.was_taken(connection, table, still))
+        others = {mate for mate in mates if mate != table and self._may_be_exchanged(connection, mate)}
+        return not mates or bool(others and self._wires.was_taken(connection, table, others))
 
     def _may_be_exchanged(self, connection: Any, mate: str) -> bool:
         """Not what was altered in a way that shows: another table in its place would look as it did."""

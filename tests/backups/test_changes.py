@@ -262,6 +262,14 @@ def notice(parts: Shop, change: str, tries: int) -> None:
         remade(parts)
 
 
+def test_a_partition_of_the_only_table_that_has_any_is_noticed(parts: Shop) -> None:
+    """With a table that no other one was made in the second of."""
+    parts.execute("DROP TABLE z_part, a_spare, z_spare; DO SLEEP(1.1)")
+    parts.execute("CREATE TABLE z_spare (id INT PRIMARY KEY)")
+    with pytest.raises(Problem, match=r"was altered while the dump ran \(z_spare"):
+        dumped_during(parts, HARM["a partition for a table to come"])
+
+
 @pytest.mark.parametrize("kind", HARM_BESIDE_TABLES)
 def test_what_has_no_rows_of_another_moment_is_noticed(kind: str, parts: Shop) -> None:
     with pytest.raises(Problem, match=rf"The {kind} \w+ .* was altered while the dump ran"):
