@@ -34,6 +34,8 @@ _SECOND = timedelta(seconds=1.05)
 _CURES = 6
 # A connection that was not used for so long may have been ended by whoever is in between.
 _IDLE_SECONDS = 10.0
+# Engines of which MariaDB may not tell when a table was made, and of which a dump has the rows.
+_MAY_BE_UNKNOWN = frozenset({"innodb", "archive", "csv"})
 _OF_THE_SERVER = "'information_schema', 'mysql', 'performance_schema', 'sys'"
 
 _Table = tuple[str, str]
@@ -205,7 +207,7 @@ def _noted(connection: Any, database: str, info: ServerInfo) -> _Noted:
     _speak_utc(connection)
     made = _made(connection, database, info)
     is_partitioned = any(each.is_partitioned for each in made.values())
-    mates = {} if info.flavour == MARIADB else _made_at_once(connection, database, made)
+    mates = _made_at_once(connection, database, made, info)
     schemas = {database, *(schema for schema, _ in mates)} if is_partitioned or mates else set()
     columns = _columns(connection, schemas)
     shared = set(mates.values())
@@ -232,8 +234,9 @@ def _mates(
     )
 
     def of(table: str, each: Made) -> frozenset[str] | None:
-        own = twins.get((each.at, forms[table]), frozenset())
-        is_unknown = each.at is None and each.engine.lower() == "innodb"
+        is_twin = (database, table) in made_at_once
+        own = twins.get((each.at, forms[table]), frozenset()) if is_twin else frozenset()
+        is_unknown = each.at is None and each.engine.lower() in _MAY_BE_UNKNOWN
         if each.is_partitioned or is_unknown or "" in own:
             return frozenset()
         exchanged = partitioned.get(forms[table], frozenset())
@@ -298,17 +301,21 @@ def _identity(connection: Any, database: str, table: str, noted: _Identity, info
     return _Identity(at, _columns(connection, [database], table).get((database, table)))
 
 
-def _made_at_once(connection: Any, database: str, made: Mapping[str, Made]) -> dict[_Table, datetime]:
+def _made_at_once(
+    connection: Any, database: str, made: Mapping[str, Made], info: ServerInfo
+) -> dict[_Table, datetime]:
     """Tables, of any database that we see, that were made in the same second as another one.
 
-    The own database's name is as it is given here.
+    MariaDB's InnoDB tables are none of them: to be renamed makes them another time's. The own
+    database's name is as it is given here.
     """
+    others = " AND ENGINE <> 'InnoDB'" if info.flavour == MARIADB else ""
     rows = fetch_all(
         connection,
         "SELECT TABLE_SCHEMA, TABLE_NAME, CREATE_TIME FROM information_schema.TABLES "  # noqa: S608
-        f"WHERE TABLE_TYPE = 'BASE TABLE' AND TABLE_SCHEMA NOT IN ({_OF_THE_SERVER})",
+        f"WHERE TABLE_TYPE = 'BASE TABLE' AND TABLE_SCHEMA NOT IN ({_OF_THE_SERVER}){others}",
     )
-    ours = {each.at for each in made.values()}
+    ours = {each.at for each in made.values() if each.at}
     spelled = spelling(connection)
     tables = {
         (database if spelled(str(schema)) == spelled(database) else str(schema), str(name)): at

@@ -270,6 +270,18 @@ def test_a_partition_of_the_only_table_that_has_any_is_noticed(parts: Shop) -> N
         dumped_during(parts, HARM["a partition for a table to come"])
 
 
+@pytest.mark.parametrize(
+    "engine", ["MyISAM", *(pytest.param(each, marks=pytest.mark.soak) for each in ("Aria", "CSV"))]
+)
+def test_swapped_tables_are_noticed_of_which_renaming_leaves_the_time(
+    engine: str, mariadb_server: DatabaseServer
+) -> None:
+    tables = "".join(f"CREATE TABLE {name} (id INT NOT NULL) ENGINE={engine};" for name in ("a", "z"))
+    shop = make_shop(mariadb_server, f"CREATE TABLE m (held INT); {tables} INSERT INTO z VALUES (1)")
+    with pytest.raises(Problem, match=r"was altered while the dump ran \(z"):
+        dumped_during(shop, HARM["two tables swapped"])
+
+
 @pytest.mark.parametrize("kind", HARM_BESIDE_TABLES)
 def test_what_has_no_rows_of_another_moment_is_noticed(kind: str, parts: Shop) -> None:
     with pytest.raises(Problem, match=rf"The {kind} \w+ .* was altered while the dump ran"):
