@@ -8,7 +8,7 @@ from django.conf import settings
 
 from backups import mysql, restic
 from backups.models import Database, Repository
-from backups.secrets import for_restic, named_place, resolve, resolve_optional
+from backups.secrets import for_restic, is_set, named_place, resolve, resolve_optional
 
 
 def repository_access(repository: Repository) -> restic.Access:
@@ -42,6 +42,16 @@ _KEY_NAMES = {
 }
 
 
+# What comes to S3 with the two keys, or in their place.
+_BESIDE_KEYS = (
+    "AWS_SESSION_TOKEN",
+    "AWS_PROFILE",
+    "AWS_SHARED_CREDENTIALS_FILE",
+    "AWS_WEB_IDENTITY_TOKEN_FILE",
+    "AWS_CONTAINER_AUTHORIZATION_TOKEN_FILE",
+)
+
+
 def _keys(repository: Repository) -> dict[str, str]:
     """The references to a repository's own keys, by restic's names for them.
 
@@ -58,15 +68,21 @@ def _keys(repository: Repository) -> dict[str, str]:
 def _set_for(repository: Repository) -> dict[str, str]:
     """Where a person finds what the repository is reached with: names in the environment, or its own row."""
     is_the_environments = repository.url == settings.RESTIC_REPOSITORY
-    keys = _keys(repository).values()
-    named = ", ".join(named_place(key) for key in keys if key)
     return {
         "url_set_by": named_place("env:RESTIC_REPOSITORY")
         if is_the_environments
         else f"the location of {repository} in the portal",
         "password_set_by": named_place(repository.password_ref),
-        "keys_set_by": named,
+        "keys_set_by": ", ".join(map(named_place, _keys_in_use(repository))),
     }
+
+
+def _keys_in_use(repository: Repository) -> list[str]:
+    """The references to what the storage knows us by: a key that is not set counts where nothing else is."""
+    keys = [key for key in _keys(repository).values() if key]
+    beside = _BESIDE_KEYS if repository.url.startswith("s3:") else ()
+    in_use = [each for each in (*keys, *(f"env:{name}" for name in beside)) if is_set(each)]
+    return in_use or keys
 
 
 def _named(repository: Repository) -> str:

@@ -64,6 +64,12 @@ def named_place(reference: str) -> str:
     return f"the content of {place}"
 
 
+def is_set(reference: str) -> bool:
+    """Whether `reference` names a file, or a variable that is set, itself or as NAME_FILE."""
+    kind, _, place = reference.partition(":")
+    return kind == "file" or bool(os.environ.get(place) or os.environ.get(f"{place}_FILE"))
+
+
 def resolve_optional(reference: str, *, of: str = "") -> str:
     """Like `resolve`, but an unset or empty secret is an empty text: S3 keys may come from elsewhere."""
     if not reference:

@@ -93,7 +93,7 @@ def _judge(run: Run, error: restic.ResticError, complaints: list[str]) -> None:
     """Damage is remembered with the repository; a check that could not be made says nothing of it."""
     if not _is_damage(error, complaints):
         return
-    found = next((text for text in complaints if text), str(error))
+    found = _first_found(complaints) or str(error)
     packs = restic.broken_packs(complaints)
     services.run_note(run.pk, result={"broken_packs": packs})
     services.check_recorded(run.repository, error=found[:500], all_data=_reads_all_data(run))
@@ -103,6 +103,12 @@ def _judge(run: Run, error: restic.ResticError, complaints: list[str]) -> None:
         do="Run `repository repair-index`, then `repository repair-snapshots`, back up, and run "
         "`repository check --read-data`.",
     ) from error
+
+
+def _first_found(complaints: list[str]) -> str:
+    """What was complained of first, with the line that says why where it only says of what."""
+    said = [text for text in complaints if text]
+    return " ".join(said[: 2 if said and said[0].endswith(":") else 1])
 
 
 def _is_damage(error: restic.ResticError, complaints: list[str]) -> bool:

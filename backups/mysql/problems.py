@@ -149,7 +149,12 @@ def problem_from_number(code: int, text: str, server: Server, database: str = ""
             f"{where} takes no more connections of user {server.user} ({text}).",
             do="Raise the account's limit or close some, then try again.",
         )
-    if code in (CR.CONN_HOST_ERROR, CR.CONNECTION_ERROR, CR.UNKNOWN_HOST, 2005):
+    if code == CR.UNKNOWN_HOST:
+        return ServerUnreachable(
+            f"No address is known here for the name of the database server, {server.host}.",
+            do=f"See whether this machine's DNS works, and check {server.address_set_by}.",
+        )
+    if code in (CR.CONN_HOST_ERROR, CR.CONNECTION_ERROR):
         return ServerUnreachable(
             f"{where} gives no answer.",
             do=f"See whether it runs, and check {server.address_set_by}.{_or_socket(server)}",

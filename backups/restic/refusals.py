@@ -40,6 +40,12 @@ _REFUSALS = (
         "Make the bucket, or correct {url_set_by}.",
     ),
     _refusal(
+        OTHER,
+        r"bucket name (?:contains|cannot)|invalid ?bucket ?name|specified bucket is not valid",
+        "No bucket can be called as in {storage} ({said}).",
+        "Correct {url_set_by}.",
+    ),
+    _refusal(
         KEYS,
         r"expiredtoken|token (?:has |is )?expired|included in the request is expired|invalid_grant",
         "The storage of {storage} refuses our keys, because they have expired ({said}).",

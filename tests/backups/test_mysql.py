@@ -333,6 +333,16 @@ def test_account_is_quoted_for_a_grant(db_server: DatabaseServer) -> None:
     db_server.execute(f"GRANT USAGE ON *.* TO {account}")
 
 
+def test_a_name_without_an_address_is_told_as_such() -> None:
+    server = mysql.Server("no-such-host.invalid", 3306, "u", "p")
+    with pytest.raises(mysql.ServerUnreachable) as raised, mysql.connect(server):
+        pass
+    assert raised.value.sentence() == (
+        "No address is known here for the name of the database server, no-such-host.invalid. "
+        "See whether this machine's DNS works, and check MYSQL_HOST and MYSQL_PORT."
+    )
+
+
 @pytest.mark.parametrize(
     ("of", "account", "address"),
     [

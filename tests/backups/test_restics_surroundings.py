@@ -9,8 +9,9 @@ from unittest.mock import patch
 
 import pytest
 
-from backups import restic, secrets
+from backups import connections, restic, secrets
 from backups.errors import Problem
+from backups.models import Repository
 from tests.backups.conftest import MakePortal
 from tests.backups.worlds import Portal, Shop
 
@@ -162,6 +163,23 @@ def test_a_rotated_token_is_the_next_runs(tmp_path: Path) -> None:
         for name in names:
             (tmp_path / name).write_text(f"{content} {name}\n")
         assert set_only(environment) == {name: f"{content} {name}" for name in names}
+
+
+@pytest.mark.parametrize(
+    ("environment", "named"),
+    [
+        ({}, "AWS_ACCESS_KEY_ID, AWS_SECRET_ACCESS_KEY"),
+        (
+            {"AWS_ACCESS_KEY_ID_FILE": "/a", "AWS_SECRET_ACCESS_KEY": "s", "AWS_SESSION_TOKEN_FILE": "/t"},
+            "AWS_ACCESS_KEY_ID_FILE, AWS_SECRET_ACCESS_KEY, AWS_SESSION_TOKEN_FILE",
+        ),
+        ({"AWS_PROFILE": "p", "AWS_SESSION_TOKEN": ""}, "AWS_PROFILE"),
+        ({"AWS_WEB_IDENTITY_TOKEN_FILE": "/t"}, "AWS_WEB_IDENTITY_TOKEN_FILE"),
+    ],
+)
+def test_keys_are_named_by_what_holds_them(environment: dict[str, str], named: str) -> None:
+    with patch.dict(os.environ, environment, clear=True):
+        assert connections._set_for(Repository(url="s3:https://host/bucket"))["keys_set_by"] == named
 
 
 @pytest.mark.parametrize(

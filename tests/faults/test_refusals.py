@@ -73,6 +73,7 @@ SAID = [
 ]  # fmt: skip
 # What restic prints, and what is said of it.
 WORDS = [
+    (S3, "Fatal: client.MakeBucket: Bucket name contains invalid characters", "No bucket can be called"),
     (S3, "Save(<data/1>) returned error, retrying after 1s: Bucket quota exceeded", "takes no more"),
     (S3, "Load(<data/1>) failed: The operation is not valid for the object's storage class", "an archive"),
     (S3, "Fatal: unable to open: the region 'us-east-1' is wrong; expecting 'eu-1'", "in another region"),

@@ -10,6 +10,7 @@ import pytest
 from pytest_django.fixtures import Settings
 
 from backups import choose
+from backups.actions import check
 from backups.choices import Action
 from backups.models import Database, Repository, Run
 from sentinel import heartbeat
@@ -53,6 +54,19 @@ def test_good_repository(database: Database) -> None:
     assert run.result["sentence"] == "No errors found (structure and all data)."
     assert health(database.repository) == "good"
     assert database.repository.checked_at is not None
+
+
+def test_what_was_found_is_told_with_why() -> None:
+    """As restic 0.19 says it of a damaged tree, over two lines."""
+    of, why = (
+        "error for tree 8069bca1:",
+        "decrypting blob <tree/8069bca1> failed: ciphertext verification failed",
+    )
+
+    assert check._first_found(["", of, why, "pack 193cec3f contains 3 errors"]) == f"{of} {why}"
+    assert check._first_found([why, "pack 193cec3f contains 3 errors"]) == why
+    assert check._first_found([of]) == of
+    assert check._first_found([]) == ""
 
 
 def test_from_a_flipped_byte_to_heartbeats_again(database: Database, settings: Settings) -> None:

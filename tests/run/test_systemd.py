@@ -144,6 +144,29 @@ def test_what_is_missing_is_named(tmp_path: Path) -> None:
     assert "there is no user nosuch." in ran(program, "backup").stderr
 
 
+# Somebody has these units, in the form in which they were first shipped.
+STARTED_SINCE_THE_FIRST = {
+    "vedetta-gate": ["gunicorn -c sentinel/gunicorn.conf.py sentinel.wsgi"],
+    "vedetta-portal": ["gunicorn -c portal/gunicorn.conf.py portal.wsgi"],
+    "vedetta-setup": ["python manage.py migrate --no-input", "python manage.py bootstrap"],
+    "vedetta-worker": ["python manage.py worker"],
+}
+
+
+def test_units_of_before_still_start_what_is_there() -> None:
+    verbs = {"migrate", *(path.stem for path in (PROJECT / "backups/management/commands").glob("[a-z]*.py"))}
+    for unit, commands in STARTED_SINCE_THE_FIRST.items():
+        text = (UNITS / f"{unit}.service").read_text()
+        assert re.findall(r"^ExecStart=-?/opt/vedetta/\.venv/bin/(.*)$", text, re.MULTILINE) == commands
+        for program, *args in map(str.split, commands):
+            if program == "python":
+                assert args[1] in verbs
+            else:
+                config, module = args[1], args[2].replace(".", "/") + ".py"
+                assert (PROJECT / config).is_file()
+                assert "application =" in (PROJECT / module).read_text()
+
+
 # Each was given to the parser of systemd 252 itself, and read so.
 READ = {
     "A=b c \n": {"A": "b c"},

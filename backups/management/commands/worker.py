@@ -141,6 +141,7 @@ class Command(BaseCommand):
                 ready = True
                 _tell_ready(ready_fd)
                 self.stdout.write("The worker is ready.")
+                self.stdout.flush()  # a journal would have it when the worker ends
             process.pause()
 
 
