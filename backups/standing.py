@@ -157,10 +157,16 @@ def _facts(rows: _Rows, databases: Sequence[Any]) -> verdict.Facts:
         is_busy=Run.objects.filter(status=Status.RUNNING).exists(),
         channels=len(settings.NOTIFY_URLS),
         pings=bool(settings.PING_URL),
+        env_file=_env_file(),
         untold=Alert.objects.exclude(error="").count(),
         start_worker=commands.start_worker,
         worker_log=commands.worker_log,
     )
+
+
+def _env_file() -> tuple[str, str] | None:
+    doubt = settings.ENV_FILE_DOUBT
+    return (f"{doubt.what} {doubt.until}", doubt.do) if doubt else None
 
 
 def _database(database: Any, rows: _Rows) -> verdict.DatabaseFacts:

@@ -95,7 +95,10 @@ class WorkerFacts:
 
 @dataclass(frozen=True)
 class Facts:
-    """All of it at one moment. `start_worker` and `worker_log` are commands that fit the installation."""
+    """All of it at one moment. `start_worker` and `worker_log` are commands that fit the installation.
+
+    `env_file` is what of the files of settings is in doubt, and what to do about it.
+    """
 
     now: datetime
     databases: Sequence[DatabaseFacts] = ()
@@ -108,6 +111,7 @@ class Facts:
     is_busy: bool = False
     channels: int = 0
     pings: bool = False
+    env_file: tuple[str, str] | None = None
     untold: int = 0
     start_worker: str = "`manage.py worker`"
     worker_log: str = "its own log"

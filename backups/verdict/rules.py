@@ -316,6 +316,12 @@ def undecided(facts: Facts) -> Found:
             )
 
 
+def env_file(facts: Facts) -> Found:
+    """A line of settings that another reader, or this one on another machine, takes otherwise."""
+    if facts.env_file is not None:
+        yield Finding("env_file", State.DOUBTFUL, *facts.env_file)
+
+
 def overruled(facts: Facts) -> Found:
     """What the environment says in vain."""
     for each in facts.databases:
@@ -356,6 +362,7 @@ RULES: list[Callable[[Facts], Found]] = [
     failed_verification,
     schedule,
     undecided,
+    env_file,
     overruled,
     watched,
 ]

@@ -140,6 +140,10 @@ ALONE: dict[str, tuple[Facts, str, State, str, str]] = {
         shop(undecided=["3 snapshots of shop are of the host old."]), "undecided", State.DOUBTFUL,
         "of the host old", "",
     ),
+    "a line of .env that others read otherwise": (
+        replace(WELL, env_file=("Line 3 means two things. It is read as before.", "Put it in quotes.")),
+        "env_file", State.DOUBTFUL, "Line 3 means two things.", "Put it in quotes.",
+    ),
     "nobody watches": (
         replace(WELL, channels=0), "nobody_watches", State.DOUBTFUL, "Nobody watches", "NOTIFY_URLS",
     ),

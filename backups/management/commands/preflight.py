@@ -28,6 +28,7 @@ from backups.nginx_lines import MOST_CHARACTERS
 class Command(VedettaCommand):
     """Check programs, versions, privileges, repository and status folder."""
 
+    tells_of_env_file = True
     help = "Check binaries, versions, privileges, repository and status folder."
 
     def add_own_arguments(self, parser: ArgumentParser) -> None:

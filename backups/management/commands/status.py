@@ -15,6 +15,7 @@ _MARKS = {State.BAD: "BAD", State.DOUBTFUL: "!"}
 class Command(VedettaCommand):
     """Say whether everything is well."""
 
+    tells_of_env_file = True
     help = (
         "Say whether everything is well, and if not, what is wrong and what to do, the worst first. "
         "Exit status 1 where something is bad; what is only doubtful is told and is status 0."
