@@ -284,7 +284,7 @@ def test_a_repository_is_not_taken_for_moved_where_it_is_another(
 
     refused = portal.manage("bootstrap", "--moved", "repository", "--json")
     assert refused.code == 1
-    assert "holds none of the 1 snapshots of" in refused.json["error"]
+    assert "holds not the one snapshot of" in refused.json["error"]
 
     portal.environment["RESTIC_REPOSITORY"] = copied
     assert portal.manage("bootstrap", "--moved", "repository").code == 0
