@@ -199,7 +199,8 @@ class Environment:
 
         A relative path counts from the project folder, wherever the process was started.
         """
-        address = self.text(name, default)
+        # The same servers, the same driver: MariaDB's own word for it.
+        address = re.sub(r"(?i)^mariadb://", "mysql://", self.text(name, default))
         if address.lower().startswith(_POSTGRES):
             raise ImproperlyConfigured(
                 f"{name} names a PostgreSQL database, and the portal keeps its own in an SQLite file or in "
