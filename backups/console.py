@@ -264,6 +264,9 @@ def add_snapshot(parser: Any, **options: Any) -> None:
 def database_named(name: str | None, *, or_ask: bool = True) -> Database:
     """The database called `name`; without one the environment's, or the only one. Raises Problem.
 
+    A name that nobody has here fails (exit status 1), as that of a snapshot does; one that had to be said
+    and was not is wrong usage.
+
     With `or_ask` also where the environment means another one than the portal has: a name chooses then.
     """
     database = _database_named(name)
@@ -293,7 +296,7 @@ def _database_named(name: str | None) -> Database:
     primary = databases.filter(is_primary=True).first()
     if primary is None:
         names = ", ".join(database.name for database in databases)
-        raise Problem("It is not said which database.", do=f"Say --database with one of: {names}.")
+        raise WrongUsage("It is not said which database.", do=f"Say --database with one of: {names}.")
     return primary
 
 

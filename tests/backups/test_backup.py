@@ -351,7 +351,7 @@ for name in ("orders", "stock"):
 """)
     ran = portal.backup()
 
-    assert ran.code == 1
+    assert ran.code == 2
     assert ran.json["error"] == "It is not said which database. Say --database with one of: orders, stock."
 
 
