@@ -107,6 +107,8 @@ def instead_of(damaged: Snapshot) -> str:
         return "Restore another snapshot."
     proved = _present(damaged.database).exclude(pk=damaged.pk).exclude(verified_at=None)
     found = newest_of(backups_of(proved))
+    if found is None and not _present(damaged.database).exclude(pk=damaged.pk).exists():
+        return f"There is no other snapshot of {damaged.database}."
     if found is None:
         return "No other snapshot of it is verified: verify an older one, then restore that."
     return f"The newest verified one is {found.short_id} from {_local(found.time)}."

@@ -189,6 +189,7 @@ def _database(database: Any, rows: _Rows) -> verdict.DatabaseFacts:
         allowed=staleness.backup_allowed(database),
         waiting=waits.reasons if waits else (),
         waiting_pk=waits.snapshot_id if waits else None,
+        waiting_run=waits.snapshot.made_by_id if waits else None,
         failed_backup=_run(_failed(rows, database, "newest", after=good.finished_at if good else None)),
         proof=verdict.Proof(proof.pk, proof.verdict, proof.finished_at, proof.snapshot.short_id)
         if proof
@@ -197,6 +198,7 @@ def _database(database: Any, rows: _Rows) -> verdict.DatabaseFacts:
             _failed(rows, database, "verify", after=proof.finished_at if proof else None)
         ),
         proved_at=proved.time if proved else None,
+        proved_id=proved.short_id if proved else "",
         # The gate goes by what was verified, people by when.
         proved_on=None if settings.SENTINEL.verified_threshold_seconds or not proved else proved.verified_at,
         proof_allowed=staleness.verification_allowed(database, rows.now),

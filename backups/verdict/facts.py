@@ -32,8 +32,9 @@ class DatabaseFacts:
     """How a database's backups stand. `allowed` is how old the newest may be, None where nothing says.
 
     `newest_at` and `proved_at` are of backups that count and are there; `waiting` are the reasons why the
-    newest one waits for a person. Of the environment: how it means another database or repository, and what
-    to do; what it says that wants a decision; and what it says in vain.
+    newest one waits for a person, `waiting_run` the run that made it. Of the environment: how it means
+    another database or repository, and what to do; what it says that wants a decision; and what it says in
+    vain.
     """
 
     pk: int
@@ -47,10 +48,12 @@ class DatabaseFacts:
     allowed: timedelta | None = None
     waiting: Sequence[str] = ()
     waiting_pk: int | None = None
+    waiting_run: int | None = None
     failed_backup: RunFacts | None = None
     proof: Proof | None = None
     failed_verification: RunFacts | None = None
     proved_at: datetime | None = None
+    proved_id: str = ""
     proved_on: datetime | None = None
     proof_allowed: timedelta | None = None
     is_scheduled: bool = True

@@ -25,7 +25,7 @@ HOUR, DAY = timedelta(hours=1), timedelta(days=1)
 SHOP = DatabaseFacts(
     pk=1, name="shop", repository="main", newest_at=NOW - 3 * HOUR, newest_pk=9, newest_id="7e8e0a80",
     allowed=26 * HOUR, proof=Proof(4, "identical", NOW - DAY, "1a2b3c4d"), proved_at=NOW - DAY,
-    proved_on=NOW - DAY, proof_allowed=14 * DAY,
+    proved_id="1a2b3c4d", proved_on=NOW - DAY, proof_allowed=14 * DAY,
 )  # fmt: skip
 WELL = Facts(
     now=NOW, databases=[SHOP], repositories=[RepositoryFacts(1, "main")],
@@ -58,7 +58,12 @@ ALONE: dict[str, tuple[Facts, str, State, str, str]] = {
     ),
     "the newest verification could not read": (
         shop(proof=Proof(5, "unreadable", NOW - HOUR, "7e8e0a80")), "verification", State.BAD,
-        "snapshot 7e8e0a80 cannot be restored", "restore an earlier snapshot that is verified",
+        "snapshot 7e8e0a80 cannot be restored",
+        "to restore before that, take 1a2b3c4d, which is verified.",
+    ),
+    "the newest verification could not read, and nothing is verified": (
+        shop(proof=Proof(5, "unreadable", NOW - HOUR, "7e8e0a80"), proved_at=None), "verification", State.BAD,
+        "snapshot 7e8e0a80 cannot be restored", "no other snapshot is verified: to restore an earlier one,",
     ),
     "an older one was verified since, the newest is bad": (
         shop(newest_verdict="unreadable"), "known_bad", State.BAD, "7e8e0a80, cannot be restored",
@@ -73,8 +78,8 @@ ALONE: dict[str, tuple[Facts, str, State, str, str]] = {
         "Press Back up now",
     ),
     "lost its tables": (
-        shop(waiting=["The database holds no table."]), "waits_for_a_person", State.BAD,
-        "The database holds no table.", "Say whether it is right",
+        shop(waiting=["The database holds no table."], waiting_run=12), "waits_for_a_person", State.BAD,
+        "The database holds no table.", "if so, `manage.py accept 12 --reason …`",
     ),
     "damaged": (
         replace(WELL, repositories=[RepositoryFacts(1, "main", "damaged", "pack 1a is gone")]),
@@ -86,7 +91,11 @@ ALONE: dict[str, tuple[Facts, str, State, str, str]] = {
     ),
     "gate closed": (
         replace(WELL, gate=GateFacts(is_open=False, word="stale", sentence="It is old.")), "gate",
-        State.BAD, "The gate is closed: It is old.", "A good backup opens it",
+        State.BAD, "The gate to the application is closed: It is old.", "A good backup opens it",
+    ),
+    "gate closed for want of a proof": (
+        replace(WELL, gate=GateFacts(is_open=False, word="unverified", sentence="It is old.")), "gate",
+        State.BAD, "It is old.", "A good verification opens it",
     ),
     "gate overridden": (
         replace(WELL, gate=GateFacts(word="override", sentence="Kept open by ada.")), "gate",
@@ -105,12 +114,12 @@ ALONE: dict[str, tuple[Facts, str, State, str, str]] = {
     ),
     "withheld": (
         shop(withheld=RunFacts(8, "Backup 8")), "heartbeat_withheld", State.BAD, "so the gate will close",
-        "Backup 8 says why",
+        "The log of Backup 8, in the portal, says why",
     ),
     "withheld of one that does not gate": (
         shop(withheld=RunFacts(8, "Backup 8"), gates=False), "heartbeat_withheld", State.DOUBTFUL,
         "was withheld.",
-        "Backup 8 says why",
+        "The log of Backup 8, in the portal, says why",
     ),
     "queue": (
         replace(WELL, waiting=RunFacts(13, "Verification 13", since=NOW - HOUR)), "queue", State.BAD,
@@ -148,7 +157,7 @@ ALONE: dict[str, tuple[Facts, str, State, str, str]] = {
         replace(WELL, channels=0), "nobody_watches", State.DOUBTFUL, "Nobody watches", "NOTIFY_URLS",
     ),
     "somebody was not told": (
-        replace(WELL, untold=2), "untold", State.DOUBTFUL, "could be told of 2 alerts", "See whom",
+        replace(WELL, untold=2), "untold", State.DOUBTFUL, "could be told of 2 alerts", "says whom",
     ),
 }  # fmt: skip
 
