@@ -57,7 +57,7 @@ def _keys(repository: Repository) -> dict[str, str]:
 
 def _set_for(repository: Repository) -> dict[str, str]:
     """Where a person finds what the repository is reached with: names in the environment, or its own row."""
-    is_the_environments = repository.url == settings.RESTIC_REPOSITORY
+    is_the_environments = restic.same_address(repository.url, settings.RESTIC_REPOSITORY)
     keys = _keys(repository).values()
     named = ", ".join(named_place(key) for key in keys if key)
     return {

@@ -74,6 +74,16 @@ def test_an_environment_that_is_as_it_was_changes_nothing(says: Any, backed_up: 
     assert database_named(None) == Database.objects.get()
 
 
+@pytest.mark.parametrize("said", ["/srv/repository/", "//srv//repository", "local:/srv/repository"])
+def test_slashes_that_mean_nothing_ask_nothing(says: Any, backed_up: Snapshot, said: str) -> None:
+    says(RESTIC_REPOSITORY=said)
+    assert environment.disagreement(Database.objects.get()) is None
+
+    configuration.from_environment()
+
+    assert rows() == [SHOP]
+
+
 @pytest.mark.parametrize(
     ("change", "ways"),
     [
