@@ -245,8 +245,8 @@ def refused(lines: Sequence[str], access: Access, *, final_only: bool = False) -
     """What the storage's own "no" means, where it said one."""
     if kept := next((line for line in lines if _NOT_REMOVED.search(line)), ""):
         return MayNotDelete(
-            f"The storage of {access.url} refuses our keys: they may add files and may not delete there. "
-            f"It says: {_without_secrets(said_in(kept), access)}.",
+            f"The storage of {access.url} refuses our keys ({_without_secrets(said_in(kept), access)}): they "
+            "may add files and may not delete there.",
             do="If that is meant, as with append-only storage, set BACKUP_KEEP_ALL=true: then nothing is "
             "forgotten. If not, allow deleting there (S3: DeleteObject in our key's policy; a REST server: "
             "without --append-only).",
