@@ -225,7 +225,7 @@ ERRORS: list[tuple[int, str, type[restic.ResticError], str]] = [
     (1, "Fatal: unable to open: The specified bucket does not exist", restic.NoBucket, "Make the bucket"),
     (1, "Stat(<config/>) failed: Access Denied.", restic.AccessDenied, "AWS_ACCESS_KEY_ID"),
     (1, "client.GetObject: AccessDenied: User is not authorized", restic.AccessDenied, "(AccessDenied: User"),
-    (1, "Remove(<lock/12>) failed: Access Denied.", restic.MayNotDelete, "(Access Denied): they may add files"),
+    (1, "Remove(<lock/12>) failed: Access Denied.", restic.MayNotDelete, "(Access Denied): they may"),
     (1, "Fatal: dial tcp 127.0.0.1:9: connect: connection refused", restic.RepositoryUnreachable, "refused"),
     (1, "List(lock) returned error, retrying: no such host", restic.RepositoryUnreachable, "network"),
 ]  # fmt: skip
