@@ -66,12 +66,16 @@ class DatabaseFacts:
 
 @dataclass(frozen=True)
 class RepositoryFacts:
-    """What is known of a repository: `health` as its row has it, `found` why it is no better."""
+    """What is known of a repository: `health` as its row has it, `found` why it is no better.
+
+    `failed_look` is the newest look at what it holds, where that failed and nothing went well since.
+    """
 
     pk: int
     name: str
     health: str = "good"
     found: str = ""
+    failed_look: RunFacts | None = None
 
 
 @dataclass(frozen=True)

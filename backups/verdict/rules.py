@@ -269,6 +269,18 @@ def failed_backup(facts: Facts) -> Found:
             )  # fmt: skip
 
 
+def failed_look(facts: Facts) -> Found:
+    """A repository that is away, before the next backup finds it; a backup that failed since says more."""
+    failed = {each.repository for each in facts.databases if each.failed_backup is not None}
+    for each in facts.repositories:
+        if each.failed_look is not None and each.name not in failed:
+            yield Finding(
+                "look_failed", State.DOUBTFUL,
+                f"The last look at what repository {each.name} holds failed: {each.failed_look.error}", "",
+                repository=each.name, page=Page("run", each.failed_look.pk),
+            )  # fmt: skip
+
+
 def suspect(facts: Facts) -> Found:
     """A snapshot in it was found bad, and no check has told more."""
     for each in facts.repositories:
@@ -388,6 +400,7 @@ RULES: list[Callable[[Facts], Found]] = [
     withheld,
     queue,
     failed_backup,
+    failed_look,
     suspect,
     proof,
     failed_verification,

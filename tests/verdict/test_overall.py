@@ -32,6 +32,7 @@ WELL = Facts(
     workers=[WorkerFacts("vedetta", NOW), WorkerFacts("restores", NOW, plays="Restores")], channels=1,
 )  # fmt: skip
 SILENT = WorkerFacts("vedetta", NOW - timedelta(minutes=6))
+AWAY = RunFacts(7, "Read snapshots 7", "It is away. Mount it.")
 FAILED = RunFacts(12, "Backup 12", "The disk is full. Make room.")
 
 
@@ -88,6 +89,10 @@ ALONE: dict[str, tuple[Facts, str, State, str, str]] = {
     "suspect": (
         replace(WELL, repositories=[RepositoryFacts(1, "main", "suspect", "verification 5 found it so")]),
         "repository_suspect", State.DOUBTFUL, "Nothing is withheld by that alone", "See its size",
+    ),
+    "a repository that is away": (
+        replace(WELL, repositories=[RepositoryFacts(1, "main", failed_look=AWAY)]),
+        "look_failed", State.DOUBTFUL, "what repository main holds failed: It is away. Mount it.", "",
     ),
     "gate closed": (
         replace(WELL, gate=GateFacts(is_open=False, word="stale", sentence="It is old.")), "gate",
