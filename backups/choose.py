@@ -14,7 +14,7 @@ from django.db.models import F, Q, QuerySet
 from django.utils import timezone
 
 from backups.choices import BAD_VERDICTS, SAFETY_TAG, Action, Trigger, Verdict
-from backups.errors import Problem
+from backups.errors import Problem, shortened
 from backups.models import Database, Restore, Run, Snapshot, SnapshotQuerySet
 
 # As far as two machines' clocks may differ.
@@ -60,7 +60,7 @@ def known_bad_words(snapshot: Snapshot) -> str:
             "what could not be read any more."
         )
     when = f" of {_local(last.finished_at)}"
-    why = f" ({'; '.join(last.differences[:2])[:300].rstrip('.')})" if last.differences else ""
+    why = f" ({shortened('; '.join(last.differences[:2]).rstrip('.'), 300)})" if last.differences else ""
     found = "could not read it" if snapshot.verdict == Verdict.UNREADABLE else "found that it differs"
     return f"Snapshot {snapshot.short_id} is known to be bad: its newest verification{when} {found}{why}."
 
@@ -107,6 +107,8 @@ def instead_of(damaged: Snapshot) -> str:
         return "Restore another snapshot."
     proved = _present(damaged.database).exclude(pk=damaged.pk).exclude(verified_at=None)
     found = newest_of(backups_of(proved))
+    if found is None and not _present(damaged.database).exclude(pk=damaged.pk).exists():
+        return f"There is no other snapshot of {damaged.database}."
     if found is None:
         return "No other snapshot of it is verified: verify an older one, then restore that."
     return f"The newest verified one is {found.short_id} from {_local(found.time)}."

@@ -14,7 +14,7 @@ from django.core.exceptions import ValidationError
 from django.db import transaction
 from django.db.models import QuerySet
 
-from backups import environment, status_files
+from backups import environment, restic, status_files
 from backups.environment import FirstRow
 from backups.errors import Problem
 from backups.models import Database, Repository
@@ -132,7 +132,7 @@ def _followed_repository(first: Database, moved: Collection[str], new: Collectio
     elsewhere = environment.other_repository(first)
     if elsewhere is None:
         return _repository(repository)
-    known = Repository.objects.exclude(pk=repository.pk).filter(url=settings.RESTIC_REPOSITORY).exists()
+    known = bool(_at_its_url(Repository.objects.exclude(pk=repository.pk)))
     if REPOSITORY in new or (known and not repository.snapshots.exists()):
         return _repository_at_its_url()
     if known or (REPOSITORY not in moved and repository.snapshots.exists()):
@@ -218,9 +218,8 @@ def admin_user(say: Callable[[str], None]) -> None:
 def _repository_at_its_url() -> Repository:
     """The repository that is set up for RESTIC_REPOSITORY, else a new one."""
     # One whose place another has taken is the older row.
-    known = Repository.objects.filter(url=settings.RESTIC_REPOSITORY).order_by("-pk").first()
-    if known is not None:
-        return _repository(known)
+    if known := _at_its_url(Repository.objects.order_by("-pk")):
+        return _repository(known[0])
     # One that was set up and never stored to was not meant.
     unused = Repository.objects.filter(name=PRIMARY_REPOSITORY, snapshots=None, databases=None).first()
     if unused is not None:
@@ -228,13 +227,19 @@ def _repository_at_its_url() -> Repository:
     return _repository(unused or _new_repository())
 
 
+def _at_its_url(rows: QuerySet[Repository]) -> list[Repository]:
+    return [each for each in rows if restic.same_address(each.url, settings.RESTIC_REPOSITORY)]
+
+
 def _new_repository() -> Repository:
     return Repository(name=_free_name(Repository, PRIMARY_REPOSITORY))
 
 
 def _repository(repository: Repository) -> Repository:
+    said = settings.RESTIC_REPOSITORY
     fields = {
-        "url": settings.RESTIC_REPOSITORY,
+        # As it is known already, where that means the same place.
+        "url": repository.url if restic.same_address(repository.url, said) else said,
         "check_interval": settings.BACKUP_CHECK_INTERVAL,
     }
     return _saved(repository, fields)

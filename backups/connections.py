@@ -67,7 +67,7 @@ def _keys(repository: Repository) -> dict[str, str]:
 
 def _set_for(repository: Repository) -> dict[str, str]:
     """Where a person finds what the repository is reached with: names in the environment, or its own row."""
-    is_the_environments = repository.url == settings.RESTIC_REPOSITORY
+    is_the_environments = restic.same_address(repository.url, settings.RESTIC_REPOSITORY)
     return {
         "url_set_by": named_place("env:RESTIC_REPOSITORY")
         if is_the_environments

@@ -13,6 +13,7 @@ from datetime import datetime
 from types import FrameType
 from typing import Any, NoReturn
 
+from django.conf import settings
 from django.core.exceptions import ValidationError
 from django.core.management.base import BaseCommand, CommandError, CommandParser
 from django.db import DatabaseError
@@ -72,6 +73,8 @@ class VedettaCommand(BaseCommand):
     as_json = False
     # What a person should see goes to standard error where standard output is for data.
     stdout_is_data = False
+    # Whether the command has a place of its own for what of `.env` is in doubt.
+    tells_of_env_file = False
 
     def create_parser(self, prog_name: str, subcommand: str, **options: Any) -> CommandParser:
         """Options are taken by their whole names: none that is meant otherwise may come to `--replace`."""
@@ -104,6 +107,8 @@ class VedettaCommand(BaseCommand):
         signal.signal(signal.SIGTERM, _as_keyboard_interrupt)
         # The command says itself how its run ends.
         logging.getLogger("backups").setLevel(logging.ERROR)
+        if (doubt := settings.ENV_FILE_DOUBT) and not self.tells_of_env_file:
+            self.stderr.write(plain(f"Warning: {doubt.sentence}"))
         try:
             told = self.work(**options)
         except WrongUsage as wrong:
@@ -259,6 +264,9 @@ def add_snapshot(parser: Any, **options: Any) -> None:
 def database_named(name: str | None, *, or_ask: bool = True) -> Database:
     """The database called `name`; without one the environment's, or the only one. Raises Problem.
 
+    A name that nobody has here fails (exit status 1), as that of a snapshot does; one that had to be said
+    and was not is wrong usage.
+
     With `or_ask` also where the environment means another one than the portal has: a name chooses then.
     """
     database = _database_named(name)
@@ -288,7 +296,7 @@ def _database_named(name: str | None) -> Database:
     primary = databases.filter(is_primary=True).first()
     if primary is None:
         names = ", ".join(database.name for database in databases)
-        raise Problem("It is not said which database.", do=f"Say --database with one of: {names}.")
+        raise WrongUsage("It is not said which database.", do=f"Say --database with one of: {names}.")
     return primary
 
 

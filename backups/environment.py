@@ -11,7 +11,7 @@ from dataclasses import dataclass
 
 from django.conf import settings
 
-from backups import series
+from backups import restic, series
 from backups.errors import Problem
 from backups.models import Database, Repository
 
@@ -176,11 +176,11 @@ def _to_back_up_both(database: Database) -> str:
 def other_repository(database: Database) -> Problem | None:
     """How the environment's repository is another one than where the first database is backed up to."""
     known = database.repository.url
-    if not database.is_primary or settings.RESTIC_REPOSITORY in ("", known):
+    said = settings.RESTIC_REPOSITORY
+    if not database.is_primary or not said or restic.same_address(said, known):
         return None
     return Problem(
-        f"RESTIC_REPOSITORY says {settings.RESTIC_REPOSITORY}, and the portal backs up {database} "
-        f"to {known}.",
+        f"RESTIC_REPOSITORY says {said}, and the portal backs up {database} to {known}.",
         do="If that is a slip, set it back. If the same repository lies there now, run `manage.py bootstrap "
         "--moved repository`. If backups are to go to another one from now on, and those in the old one to "
         "stay listed, run `manage.py bootstrap --new repository`.",

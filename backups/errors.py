@@ -34,3 +34,12 @@ class Cancelled(Exception):
 
 class LostClaim(Exception):
     """The run is no longer ours: the reaper gave it up for lost while this process slept."""
+
+
+def shortened(text: str, most: int) -> str:
+    """A text of no more than `most` characters; of a longer one whole words, and an … for the rest."""
+    if len(text) <= most:
+        return text
+    cut = text[:most]
+    whole = cut if text[most].isspace() else cut.rpartition(" ")[0]
+    return f"{(whole or cut).rstrip(' ,;:')} …"

@@ -6,8 +6,8 @@ from functools import lru_cache
 from pathlib import Path
 from typing import NamedTuple
 
-# Docker's and Podman's marks of a container.
-_CONTAINER = (Path("/.dockerenv"), Path("/run/.containerenv"))
+# Where our image, and nobody else, has them. Who started it, Compose or another, cannot be seen from inside.
+_IMAGE = (Path("/app/manage.py"), Path("/usr/local/bin/entrypoint"))
 _UNITS = tuple(Path(folder) for folder in ("/etc/systemd/system", "/usr/lib/systemd/system"))
 _UNIT = "vedetta-worker.service"
 
@@ -21,9 +21,12 @@ class Commands(NamedTuple):
 
 @lru_cache(maxsize=1)
 def commands() -> Commands:
-    """By what is found on this machine: Compose, systemd, or neither."""
-    if any(mark.exists() for mark in _CONTAINER):
-        return Commands("`docker compose up -d db_backup`", "`docker compose logs db_backup`")
+    """By what is found on this machine: our image, systemd's units, or neither."""
+    if all(file.exists() for file in _IMAGE):
+        return Commands(
+            "`docker compose up -d db_backup`, or its container where Compose does not run it",
+            "`docker compose logs db_backup`, or the log of that container,",
+        )
     if any((folder / _UNIT).exists() for folder in _UNITS):
         return Commands("`systemctl start vedetta-worker`", "`journalctl -u vedetta-worker`")
     return Commands("`manage.py worker`", "its own log")

@@ -145,10 +145,7 @@ def _facts(rows: _Rows, databases: Sequence[Any]) -> verdict.Facts:
     return verdict.Facts(
         now=rows.now,
         databases=[_database(database, rows) for database in databases],
-        repositories=[
-            verdict.RepositoryFacts(each.pk, each.name, each.health, each.check_error)
-            for each in Repository.objects.order_by("pk")
-        ],
+        repositories=[_repository(each, databases) for each in _repositories()],
         gate=_gate(rows.now),
         workers=[_worker(pulse) for pulse in WorkerPulse.objects.all()],
         silent_after=services.PULSE_LOST,
@@ -157,9 +154,37 @@ def _facts(rows: _Rows, databases: Sequence[Any]) -> verdict.Facts:
         is_busy=Run.objects.filter(status=Status.RUNNING).exists(),
         channels=len(settings.NOTIFY_URLS),
         pings=bool(settings.PING_URL),
+        env_file=_env_file(),
         untold=Alert.objects.exclude(error="").count(),
         start_worker=commands.start_worker,
         worker_log=commands.worker_log,
+    )
+
+
+def _env_file() -> tuple[str, str] | None:
+    doubt = settings.ENV_FILE_DOUBT
+    return (f"{doubt.what} {doubt.until}", doubt.do) if doubt else None
+
+
+def _repositories() -> QuerySet[Repository]:
+    """All repositories, each with its newest look at what it holds that failed, and that went well."""
+    looks = Run.objects.filter(repository=OuterRef("pk"), action=Action.SNAPSHOTS).order_by("-pk")
+    failed = looks.filter(status__in=_FAILED)
+    return Repository.objects.order_by("pk").annotate(
+        look_failed=_first(failed),
+        look_error=Subquery(failed.values("error")[:1]),
+        look_succeeded=_first(looks.filter(status=Status.SUCCEEDED)),
+    )
+
+
+def _repository(repository: Any, databases: Sequence[Any]) -> verdict.RepositoryFacts:
+    backups = [each.newest_succeeded for each in databases if each.repository_id == repository.pk]
+    went_well = max((key for key in (repository.look_succeeded, *backups) if key), default=0)
+    look = None
+    if repository.look_failed and repository.look_failed > went_well:
+        look = verdict.RunFacts(repository.look_failed, "", repository.look_error)
+    return verdict.RepositoryFacts(
+        repository.pk, repository.name, repository.health, repository.check_error, look
     )
 
 
@@ -183,6 +208,7 @@ def _database(database: Any, rows: _Rows) -> verdict.DatabaseFacts:
         allowed=staleness.backup_allowed(database),
         waiting=waits.reasons if waits else (),
         waiting_pk=waits.snapshot_id if waits else None,
+        waiting_run=waits.snapshot.made_by_id if waits else None,
         failed_backup=_run(_failed(rows, database, "newest", after=good.finished_at if good else None)),
         proof=verdict.Proof(proof.pk, proof.verdict, proof.finished_at, proof.snapshot.short_id)
         if proof
@@ -191,6 +217,7 @@ def _database(database: Any, rows: _Rows) -> verdict.DatabaseFacts:
             _failed(rows, database, "verify", after=proof.finished_at if proof else None)
         ),
         proved_at=proved.time if proved else None,
+        proved_id=proved.short_id if proved else "",
         # The gate goes by what was verified, people by when.
         proved_on=None if settings.SENTINEL.verified_threshold_seconds or not proved else proved.verified_at,
         proof_allowed=staleness.verification_allowed(database, rows.now),

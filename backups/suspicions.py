@@ -72,7 +72,7 @@ def told(run_id: int | None, reasons: Sequence[str]) -> str:
     return (
         f"Backup {run_id} is stored and waits for a person: {' '.join(reasons)} Until then the heartbeat "
         f"stays where it was and no snapshot is forgotten. If it is right: `manage.py accept {run_id} "
-        "--reason …`, or its page in the portal. If not, restore an earlier snapshot."
+        "--reason …`, or its page in the portal. If not, restore an earlier snapshot, if there is one."
     )
 
 

@@ -28,24 +28,35 @@ _POSTGRES = ("postgres:", "postgresql:", "psql:", "pgsql:", "postgis:")
 _PROJECT = Path(__file__).resolve().parent.parent
 
 
-def read_env_files(*paths: Path) -> None:
+def read_env_files(*paths: Path) -> env_files.Doubt | None:
     """Fill the environment from the files that exist; what is set already wins, then earlier files.
 
-    A name that a file leaves empty is left to the files after it. Raises ImproperlyConfigured.
+    A name that a file leaves empty is left to the files after it. Answers what of them is in doubt, with
+    which nothing new is to be set up. Raises ImproperlyConfigured.
     """
+    doubts: list[env_files.Doubt] = []
     for path in paths:
-        for name, value in env_file(path).items():
+        found = env_file(path)
+        doubts += found.doubts
+        for name, value in found.values.items():
             if value.strip():
                 os.environ.setdefault(name, value)
+    return env_files.summed_up(doubts)
 
 
-def env_file(path: Path) -> dict[str, str]:
+def env_file(path: Path) -> env_files.Reading:
     """What a file of NAME=value lines says; nothing where there is no such file.
 
-    Raises ImproperlyConfigured for one that cannot be read, or not by all readers in the same way.
+    Raises ImproperlyConfigured for one that cannot be read, unless the environment says all that is needed:
+    earlier versions passed such a file over.
     """
     try:
         return env_files.read(path)
+    except env_files.Unreadable as error:
+        if not any(os.environ.get(name, "").strip() for name in ("SECRET_KEY", "SECRET_KEY_FILE")):
+            raise ImproperlyConfigured(str(error)) from None
+        doubt = env_files.Doubt(error.why, error.do, "Until then the environment alone counts.", str(path))
+        return env_files.Reading({}, (doubt,))
     except env_files.EnvFileError as error:
         raise ImproperlyConfigured(str(error)) from None
 
@@ -188,7 +199,8 @@ class Environment:
 
         A relative path counts from the project folder, wherever the process was started.
         """
-        address = self.text(name, default)
+        # The same servers, the same driver: MariaDB's own word for it.
+        address = re.sub(r"(?i)^mariadb://", "mysql://", self.text(name, default))
         if address.lower().startswith(_POSTGRES):
             raise ImproperlyConfigured(
                 f"{name} names a PostgreSQL database, and the portal keeps its own in an SQLite file or in "

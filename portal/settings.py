@@ -15,7 +15,7 @@ BASE_DIR = Path(__file__).resolve().parent.parent
 VAR_DIR = BASE_DIR / "var"
 
 # `make run` keeps in var/ what it generated, so that manage.py works beside it.
-read_env_files(BASE_DIR / ".env", VAR_DIR / "run.env")
+ENV_FILE_DOUBT = read_env_files(BASE_DIR / ".env", VAR_DIR / "run.env")
 forget_what_drivers_read()
 env = Environment()
 

@@ -21,6 +21,13 @@ except ImproperlyConfigured as error:
     env.stop(error, _GUNICORN_WORKER_BOOT_ERROR)
 
 
+def _tell_of_env_file() -> None:
+    from django.conf import settings
+
+    if doubt := settings.ENV_FILE_DOUBT:
+        logging.getLogger("portal").warning(doubt.sentence)
+
+
 def _tell_of_database() -> None:
     """Say once what is wrong with the portal's database; the gate beside it is served all the same."""
     from django.db import connection
@@ -33,4 +40,5 @@ def _tell_of_database() -> None:
     connection.close()
 
 
+_tell_of_env_file()
 _tell_of_database()

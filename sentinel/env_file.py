@@ -1,7 +1,8 @@
-"""`.env`, read so that each line means the same here, to Docker Compose and to systemd, or is refused.
+"""`.env`, read so that it is known of each line whether Docker Compose and systemd take it for the same.
 
 Three readers, three sets of quotes and escapes: a RESTIC_PASSWORD that one of them takes otherwise would
-not open the repository on the machine of the disaster. No line is ever shown: it may hold a secret.
+not open the repository on the machine of the disaster. Nothing is set up with such a line, and what is set
+up goes on with what the versions read that had no such rule. No line is ever shown: it may hold a secret.
 """
 
 from __future__ import annotations
@@ -9,17 +10,20 @@ from __future__ import annotations
 import os
 import pwd
 import re
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import NamedTuple
 
 # Read by nobody but us, and written by `make run` as it is to be read.
 OF_MAKE_RUN = "run.env"
-_BYTE_ORDER_MARK = b"\xef\xbb\xbf"
+_BYTE_ORDER_MARK = "\ufeff"
 _NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
-_ASSIGNMENT = re.compile(r"[ \t]*([A-Za-z_][A-Za-z0-9_]*)=(.*)")
+_ASSIGNMENT = re.compile(r"[ \t]*([A-Za-z_][A-Za-z0-9_]*)=(.*)", re.DOTALL)
 _CONTROL = re.compile(r"[\x00-\x08\x0b-\x1f\x7f]")
-_HOW = "Put the value in single quotes, as it is meant, or in a file, and set {name}_FILE to that."
+_AS_BEFORE = "Until that is put right, it is read as earlier versions read it."
+# Of what else is read, the blanks around it do not count.
+_WITH_BLANKS = "PASS"
+_SHOWN = 5
 
 
 class EnvFileError(ValueError):
@@ -27,43 +31,110 @@ class EnvFileError(ValueError):
 
 
 class Unreadable(EnvFileError):
-    """This user may not read the file."""
+    """This user may not read the file. `why` and `do` are the parts of the sentence."""
+
+    def __init__(self, why: str, do: str) -> None:
+        self.why = why
+        self.do = do
+        super().__init__(f"{why} {do}")
+
+
+class Doubt(NamedTuple):
+    """What does not mean the same to all readers, or is not read by them all, and what to do about it.
+
+    `until` says what is gone by as long as nobody does. `place` is the line for whoever lists them.
+    """
+
+    what: str
+    do: str
+    until: str = _AS_BEFORE
+    place: str = ""
+
+    @property
+    def sentence(self) -> str:
+        """All of it, for who is not kept from going on."""
+        return f"{self.what} {self.until} {self.do}"
 
 
 class Line(NamedTuple):
-    """What one line says. `otherwise` is why another reader takes it for another value; empty where none."""
+    """One line: the name that it is about, what is read from it, and why others read another thing.
+
+    `otherwise` is empty where all readers agree, and `is_none` where it is no NAME=value to all of them.
+    """
 
     number: int
     name: str
-    value: str
+    values: dict[str, str]
     otherwise: str
+    do: str
+    is_none: bool = False
+
+    @property
+    def place(self) -> str:
+        """Which line, with the name that it is about."""
+        return f"line {self.number}{f' ({self.name})' if self.name else ''}"
 
 
-def read(path: Path, *, concerns: Callable[[str], bool] = lambda _name: True) -> dict[str, str]:
-    """What a file of NAME=value lines says, the last line of a name; nothing where there is no such file.
+class Reading(NamedTuple):
+    """What a file says, the last line of a name, and what of it is in doubt."""
 
-    Raises EnvFileError, for a value that readers differ about where its name `concerns` the caller.
+    values: dict[str, str]
+    doubts: tuple[Doubt, ...]
+
+
+def read(path: Path, *, concerns: Callable[[str], bool] = lambda _name: True) -> Reading:
+    """What a file of NAME=value lines says; nothing where there is no such file.
+
+    Doubts are told of lines whose name `concerns` the caller, or that have none. Raises EnvFileError.
     """
-    found = {}
-    for line in lines(path):
-        if line.otherwise and path.name != OF_MAKE_RUN and concerns(line.name):
-            raise EnvFileError(
-                f"Line {line.number} of {path} ({line.name}) means one value here and another one to Docker "
-                f"Compose or systemd: {line.otherwise}. {_HOW.format(name=line.name)}"
-            )
-        found[line.name] = line.value
-    return found
+    text = _text(path)
+    if path.name == OF_MAKE_RUN:
+        return Reading(_read_plainly(text), ())
+    found = Reading({}, ())
+    has_mark = text.startswith(_BYTE_ORDER_MARK)
+    doubts = [_of_byte_order_mark(path)] if has_mark else []
+    for line in _lines(text):
+        if any("\0" in value for value in line.values.values()):
+            raise EnvFileError(f"Line {line.number} of {path} holds a control character: write it anew.")
+        found.values.update(line.values)
+        is_told = has_mark and line.number == 1
+        if line.otherwise and not is_told and (not line.name or concerns(line.name)):
+            doubts.append(_doubt(path, line))
+    return found._replace(doubts=tuple(doubts))
 
 
-def lines(path: Path) -> Iterator[Line]:
-    """The assignments in a file. Raises EnvFileError for what is none, before any is told."""
-    text = _text(path).removesuffix("\r")
-    numbered = enumerate(re.split(r"\r?\n", text), 1)
-    yield from [
-        _line(path, number, line)
-        for number, line in numbered
-        if line.strip(" \t") and not line.lstrip(" \t").startswith("#")
-    ]
+def lines(path: Path) -> list[Line]:
+    """The lines of a file that are no remarks. Raises EnvFileError."""
+    return list(_lines(_text(path)))
+
+
+def summed_up(doubts: Sequence[Doubt]) -> Doubt | None:
+    """One for all of them: the first, which names the lines of the others. None where there is none."""
+    if not doubts:
+        return None
+    first, *others = doubts
+    if not others:
+        return first
+    named = [each.place for each in others[:_SHOWN]]
+    if len(others) > _SHOWN:
+        named.append(f"{len(others) - _SHOWN} more")
+    return first._replace(do=f"{first.do} See to these as well: {', '.join(named)}.")
+
+
+def _doubt(path: Path, line: Line) -> Doubt:
+    where = f"Line {line.number} of {path}"
+    if line.is_none:
+        return Doubt(f"{where} {line.otherwise}.", line.do, place=line.place)
+    differs = "means one value here and another one to Docker Compose or systemd"
+    return Doubt(f"{where} ({line.name}) {differs}: {line.otherwise}.", line.do, place=line.place)
+
+
+def _of_byte_order_mark(path: Path) -> Doubt:
+    return Doubt(
+        f"{path} begins with a byte order mark, which spoils its first line for systemd.",
+        "Save it as UTF-8 without one.",
+        place="the byte order mark",
+    )
 
 
 def _text(path: Path) -> str:
@@ -71,14 +142,9 @@ def _text(path: Path) -> str:
         raw = path.read_bytes() if path.exists() else b""
     except OSError as error:
         raise Unreadable(
-            f"{path} cannot be read by {_user()} ({error.strerror}): check its owner and mode, or run this "
-            "as the user that it belongs to."
+            f"{path} cannot be read by {_user()} ({error.strerror}).",
+            "Check its owner and mode, or run this as the user that it belongs to.",
         ) from None
-    if raw.startswith(_BYTE_ORDER_MARK):
-        raise EnvFileError(
-            f"{path} begins with a byte order mark, which spoils its first line for systemd: save it as "
-            "UTF-8 without one."
-        )
     try:
         return raw.decode()
     except UnicodeDecodeError as error:
@@ -93,23 +159,94 @@ def _user() -> str:
         return f"user {os.geteuid()}"
 
 
-def _line(path: Path, number: int, line: str) -> Line:
+def _split(text: str) -> list[str]:
+    return re.split(r"\r?\n", text.removesuffix("\r"))
+
+
+def _read_plainly(text: str) -> dict[str, str]:
+    assignments = (_ASSIGNMENT.fullmatch(line) for line in _split(text))
+    return {found[1]: found[2].strip(" \t") for found in assignments if found}
+
+
+# ---------------------------------------------------------------- Line by line
+
+
+def _lines(text: str) -> Iterator[Line]:
+    written = _split(text)
+    goes_on_to = 0
+    for number, line in enumerate(written, 1):
+        before = read_before(line)
+        if _is_remark(line) and not before:
+            continue
+        found = _line(number, line, before)
+        if number <= goes_on_to and found.is_none:
+            # Of a value over several lines, the first is what is named.
+            yield found._replace(otherwise="")
+            continue
+        if end := _closed_on(written, number):
+            goes_on_to = end
+            found = found._replace(
+                otherwise=f"its quotes end on line {end} only, and a value is one line",
+                do=f"Write it on one line, in single quotes, or in a file that {found.name}_FILE names.",
+            )
+        yield found
+
+
+def _is_remark(line: str) -> bool:
+    return not line.strip(" \t") or line.lstrip(" \t").startswith("#")
+
+
+def _line(number: int, line: str, before: dict[str, str]) -> Line:
     assignment = _ASSIGNMENT.fullmatch(line)
     if assignment is None or _CONTROL.search(line):
-        raise EnvFileError(f"Line {number} of {path} {_why_none(line)}.")
-    name, written = assignment[1], assignment[2].strip(" \t")
-    value, otherwise = _value(written)
-    return Line(number, name, value, otherwise)
+        otherwise, do = _why_none(line)
+        return Line(number, next(iter(before), ""), before, otherwise, do, is_none=True)
+    name = assignment[1]
+    value, otherwise = _value(assignment[2].strip(" \t"))
+    otherwise = otherwise or _why_not_as_before(line, name, value, before)
+    how = f"Put the value in single quotes, as it is meant, or in a file, and set {name}_FILE to that."
+    return Line(number, name, before if otherwise else {name: value}, otherwise, how)
 
 
-def _why_none(line: str) -> str:
+def _why_not_as_before(line: str, name: str, value: str, before: dict[str, str]) -> str:
+    """Why versions that left it to django-environ read another thing than all do now; empty where not."""
+    if before == {name: value}:
+        return ""
+    if line[:1] in " \t":
+        return "it begins with blanks, with which earlier versions did not read it"
+    if list(before) != [name] or line.splitlines() != [line]:
+        return "it holds a character that ends a line to some"
+    known = before[name]
+    if known.strip() != value.strip():
+        return "it has quotes within quotes, or blanks around its quotes"
+    if _WITH_BLANKS in name and known != value:
+        return "it begins or ends with a blank"
+    return ""
+
+
+def _closed_on(written: Sequence[str], number: int) -> int:
+    """On which later line the quotes are closed that this one leaves open; 0 where there is none."""
+    assignment = _ASSIGNMENT.fullmatch(written[number - 1])
+    value = assignment[2].strip(" \t") if assignment else ""
+    if value[:1] not in ("'", '"') or value[:1] in value[1:]:
+        return 0
+    for later, line in enumerate(written[number:], number + 1):
+        if _ASSIGNMENT.fullmatch(line) or read_before(line):
+            return 0
+        if value[0] in line:
+            return later
+    return 0
+
+
+def _why_none(line: str) -> tuple[str, str]:
+    """Why a line is no NAME=value, and what to do about it."""
     if _CONTROL.search(line):
-        return "holds a control character: write it anew"
+        return "holds a control character", "Write it anew."
     if re.match(r"[ \t]*export[ \t]", line):
-        return "begins with export, which systemd does not take: write NAME=value"
+        return "begins with export, which systemd does not take", "Write NAME=value."
     if (before := line.partition("=")[0].strip(" \t")) != line and _NAME.fullmatch(before):
-        return "has blanks before its =: write NAME=value without any"
-    return "is not NAME=value: write it so, or begin it with # where it is a remark"
+        return "has blanks before its =", "Write NAME=value without any."
+    return "is not NAME=value", "Write it so, or begin it with # where it is a remark."
 
 
 def _value(written: str) -> tuple[str, str]:
@@ -142,3 +279,26 @@ def _quoted(written: str) -> tuple[str, str]:
         return inner, "a \\ stands before its last quote" if inner.endswith("\\") else ""
     differs = re.search(r"[\\$]", inner)
     return inner, f"it holds a {differs[0]} outside of single quotes" if differs else ""
+
+
+# ---------------------------------------------------------------- As versions read it that had no rule
+
+
+_BEFORE = re.compile(r"(?:export )?([A-Za-z_0-9]+)=(.*)")
+
+
+def read_before(text: str) -> dict[str, str]:
+    """What the versions read that left it to django-environ: no line of theirs is another one now."""
+    found = {}
+    for line in text.splitlines():
+        if assignment := _BEFORE.fullmatch(line):
+            found[assignment[1]] = _value_before(assignment[2])
+    return found
+
+
+def _value_before(written: str) -> str:
+    if single := re.fullmatch(r"'(.*)'", written):
+        written = single[1]
+    if double := re.fullmatch(r'"(.*)"', written):
+        return re.sub(r"\\(.)", lambda each: each[0] if each[1] in "rnt" else each[1], double[1])
+    return written

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -45,30 +46,33 @@ def gate_settings(env: environ.Env | None = None) -> GateSettings:
     )
 
 
-def env_with_files() -> environ.Env:
+def env_with_files(tell: Callable[[str], None] = lambda _sentence: None) -> environ.Env:
     """The environment, and below it the project's .env and what `make run` wrote.
 
     So that the stand-alone process and the portal, which reads the same files, agree. They hold
     secrets too, so they are read into a copy and the process's own environment stays without.
-    Raises ImproperlyConfigured.
+    What others read otherwise is told, and gone by. Raises ImproperlyConfigured.
     """
 
     class Copy(environ.Env):
         ENVIRON = dict(os.environ)
 
     for path in ENV_FILES:
-        for name, value in _read(path).items():
+        found = _read(path)
+        if doubt := env_file.summed_up(found.doubts):
+            tell(doubt.sentence)
+        for name, value in found.values.items():
             Copy.ENVIRON.setdefault(name, value)
     return Copy()
 
 
-def _read(path: Path) -> dict[str, str]:
+def _read(path: Path) -> env_file.Reading:
     try:
         return env_file.read(path, concerns=_is_read_here)
     except env_file.Unreadable as error:
         # A gate with a user of its own is told what it needs, and shall not see the secrets.
         if any(_is_read_here(name) and value for name, value in os.environ.items()):
-            return {}
+            return env_file.Reading({}, ())
         raise ImproperlyConfigured(str(error)) from None
     except env_file.EnvFileError as error:
         raise ImproperlyConfigured(str(error)) from None

@@ -1,8 +1,10 @@
 """Settings of the gate as a process of its own: no database, no apps, no middleware, no secret."""
 
+import sys
+
 from sentinel.environment import env_with_files, gate_settings
 
-SENTINEL = gate_settings(env_with_files())
+SENTINEL = gate_settings(env_with_files(tell=lambda sentence: print(sentence, file=sys.stderr)))
 
 DEBUG = False
 ALLOWED_HOSTS = ["*"]  # it answers everybody the same word and builds no links

@@ -28,6 +28,7 @@ from django.core.exceptions import ImproperlyConfigured
 
 from backups.process import OUR_STDERR, OUR_STDOUT, PIPE, Child, base_environment
 from portal.env import env_file
+from sentinel.env_file import summed_up
 from tools.mariadb import HOST, MariaDB, MariaDBError
 from tools.shell import ROOT, SetupError
 
@@ -170,7 +171,10 @@ class Given:
     """What the environment and .env say; an empty value counts as not set."""
 
     def __init__(self) -> None:
-        self._env_file = env_file(ROOT / ".env")
+        found = env_file(ROOT / ".env")
+        if (doubt := summed_up(found.doubts)) and not RUN_ENV.exists():
+            raise RunError(f"{doubt.what} Nothing new is set up with that. {doubt.do}")
+        self._env_file = found.values
 
     def get(self, name: str) -> str:
         """The value of NAME, empty where it is not set."""
@@ -201,7 +205,7 @@ def _serve(started: contextlib.ExitStack, lock_fd: int, megabytes: float) -> Non
 
 def _settings(given: Given) -> tuple[dict[str, str], MariaDB | None]:
     """What was left open, filled in: secrets kept from the last run, or new ones."""
-    kept = env_file(RUN_ENV)
+    kept = env_file(RUN_ENV).values
     settings = {
         name: kept.get(name) or secrets.token_urlsafe(12 if name == "PORTAL_ADMIN_PASSWORD" else 36)
         for name in GENERATED
@@ -253,7 +257,7 @@ def _free_port(*wanted: str) -> int:
 
 def _moved(settings: Mapping[str, str]) -> list[str]:
     """What `bootstrap` is to be told of our own places: the same as last time, at another address."""
-    kept = env_file(RUN_ENV)
+    kept = env_file(RUN_ENV).values
     own = {"MYSQL_PORT": "database", "RESTIC_REPOSITORY": "repository"}
     moved = [
         thing
@@ -265,7 +269,7 @@ def _moved(settings: Mapping[str, str]) -> list[str]:
 
 def _keep(settings: Mapping[str, str]) -> None:
     """Write run.env, which `manage.py` reads too; never half, and readable by its owner only."""
-    earlier = env_file(RUN_ENV)
+    earlier = env_file(RUN_ENV).values
     # The one opens var/repository and the other the portal's sessions, also when .env names others now.
     kept: dict[str, str] = {n: earlier[n] for n in ("RESTIC_PASSWORD", "SECRET_KEY") if n in earlier}
     kept.update(settings)
@@ -301,7 +305,8 @@ class Services:
         """
         say("Setting up the portal …")
         told = self._command("bootstrap", *moved)
-        if told["status"] != "succeeded" and "run_id" not in told:
+        is_set_up = "run_id" in told or "env_file" in told
+        if told["status"] != "succeeded" and not is_set_up:
             raise RunError(str(told["error"]))
         listed = self._well(told) and self._well(self._command("snapshots"))
         if not listed:

@@ -11,7 +11,7 @@ from backups import process, restic, services
 from backups.actions.outcome import Outcome
 from backups.actions.repository import opened
 from backups.choices import Health, Level
-from backups.errors import Problem
+from backups.errors import Problem, shortened
 from backups.models import Run
 from backups.progress import Progress
 
@@ -75,7 +75,7 @@ def _still_damaged(run: Run) -> restic.DamagedData:
     run.repository.refresh_from_db()
     return restic.DamagedData(
         f"This check met no damage ({_scope(run)}), but {run.repository} is damaged, as an earlier one "
-        f"found ({run.repository.check_error[:300]}): only a check of all data can tell that it is mended.",
+        f"found ({run.repository.check_error}): only a check of all data can tell that it is mended.",
         safe=_WITHHELD,
         do="Once it is repaired, run `repository check --read-data`.",
     )
@@ -96,9 +96,10 @@ def _judge(run: Run, error: restic.ResticError, complaints: list[str]) -> None:
     found = _first_found(complaints) or str(error)
     packs = restic.broken_packs(complaints)
     services.run_note(run.pk, result={"broken_packs": packs})
-    services.check_recorded(run.repository, error=found[:500], all_data=_reads_all_data(run))
+    found = found_in(found)
+    services.check_recorded(run.repository, error=found, all_data=_reads_all_data(run))
     raise restic.DamagedData(
-        f"The repository {run.repository} is damaged: {found[:300]}.",
+        f"The repository {run.repository} is damaged: {found}{'' if found.endswith('…') else '.'}",
         safe=_WITHHELD,
         do="Run `repository repair-index`, then `repository repair-snapshots`, back up, and run "
         "`repository check --read-data`.",
@@ -111,6 +112,12 @@ def _first_found(complaints: list[str]) -> str:
     return " ".join(said[: 2 if said and said[0].endswith(":") else 1])
 
 
+def found_in(complaint: str) -> str:
+    """What a check found, without a full stop: ids as short as people read them, and no word cut in two."""
+    # All digits are in the log, and those of packs in the result.
+    return shortened(_LONG_ID.sub(r"\1", complaint).rstrip("."), _SHOWN)
+
+
 def _is_damage(error: restic.ResticError, complaints: list[str]) -> bool:
     """Whether it met any, also where it was kept from other files meanwhile."""
     if any(_BROKEN.search(text) and "denied" not in text for text in complaints):
@@ -120,6 +127,8 @@ def _is_damage(error: restic.ResticError, complaints: list[str]) -> bool:
     )
 
 
+_LONG_ID = re.compile(r"\b([0-9a-f]{8})[0-9a-f]{56}\b")
+_SHOWN = 500
 _BROKEN = re.compile(r"ciphertext verification failed")
 
 

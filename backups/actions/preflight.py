@@ -163,11 +163,12 @@ def make_ready(database: Database, tick: Tick | None = None, *, is_safety_copy: 
     """What a backup needs, all of it there. Raises Problem with the first that is not.
 
     But for the repository, which is probed while the backup's own restic opens it; and a backup that
-    comes too rarely, or of another database than `.env` means by now, is a backup still.
+    comes too rarely, or of another database than `.env` means by now, or with a line of it that means
+    something else to others, is a backup still.
     """
     found = Found(is_safety_copy=is_safety_copy)
     for name, look in _CHECKS:
-        if name not in (_REPOSITORY, _SCHEDULE, _ENVIRONMENT):
+        if name not in (_REPOSITORY, _SCHEDULE, _ENV_FILE, _ENVIRONMENT):
             look(database, found, tick)
     if (differs := environment.disagreement(database)) is not None:
         found.warnings.append(differs.sentence())
@@ -394,6 +395,12 @@ def _schedule(database: Database, found: Found, _tick: Tick | None) -> str:
     return f"Backups are due at most {humane.rough(gap)} apart, and are stale after {humane.rough(allowed)}."
 
 
+def _env_file(_database: Database, _found: Found, _tick: Tick | None) -> str:
+    if doubt := settings.ENV_FILE_DOUBT:
+        raise Problem(doubt.what, safe=doubt.until, do=doubt.do)
+    return "Each line of .env means the same to all that read such files."
+
+
 def _environment(database: Database, found: Found, _tick: Tick | None) -> str:
     if (differs := environment.disagreement(database)) is not None:
         raise differs
@@ -404,6 +411,7 @@ def _environment(database: Database, found: Found, _tick: Tick | None) -> str:
 
 _GATE = "gate"
 _REPOSITORY = "repository"
+_ENV_FILE = ".env"
 _ENVIRONMENT = "environment"
 _SCHEDULE = "schedule"
 _CHECKS: tuple[tuple[str, Callable[[Database, Found, Tick | None], str]], ...] = (
@@ -416,5 +424,6 @@ _CHECKS: tuple[tuple[str, Callable[[Database, Found, Tick | None], str]], ...] =
     ("views", _views),
     ("tables", _tables),
     (_SCHEDULE, _schedule),
+    (_ENV_FILE, _env_file),
     (_ENVIRONMENT, _environment),
 )

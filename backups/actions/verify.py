@@ -19,7 +19,7 @@ from backups.actions.dropping import drop_scratch
 from backups.actions.loading import load_snapshot
 from backups.actions.outcome import CallsForMore, FollowUp, Outcome
 from backups.actions.repository import opened
-from backups.choices import Action, Trigger, Verdict
+from backups.choices import Action, Health, Trigger, Verdict
 from backups.connections import scratch_server
 from backups.dump import stream_dump
 from backups.dumpfile.allowed import Allowed
@@ -37,7 +37,7 @@ from backups.load import (
     dialect_of,
     live_tablespaces,
 )
-from backups.models import Database, Run, Snapshot
+from backups.models import Database, Repository, Run, Snapshot
 from backups.plain import counted, plain
 from backups.progress import Progress
 from backups.spelling import in_lower_case, respelled
@@ -796,6 +796,7 @@ def _conclude(run: Run, snapshot: Snapshot, findings: Findings, progress: Progre
         services.run_note(run.pk, result={"refused": told})
     if findings.refused and verdict == Verdict.IDENTICAL:
         raise _proved_in_part(snapshot, findings)
+    health_before = _health_of(snapshot)
     services.verification_record(
         run,
         snapshot,
@@ -817,7 +818,7 @@ def _conclude(run: Run, snapshot: Snapshot, findings: Findings, progress: Progre
         )
     if verdict != Verdict.IDENTICAL:
         _take_back_proof(run.database, snapshot)
-        raise _bad_news(snapshot, findings)
+        raise bad_news(snapshot, findings, health_before)
     progress.log(
         f"Snapshot {snapshot.short_id} restores in full: {counted(findings.tables or 0, 'table')}, "
         f"{counted(findings.rows or 0, 'row')}; compared {', '.join(findings.compared)}."
@@ -850,14 +851,18 @@ def _stamp(database: Database | None, snapshot: Snapshot) -> None:
         status_files.write_last_verified(database, snapshot.time)
 
 
-def _bad_news(snapshot: Snapshot, findings: Findings) -> Problem:
+def _health_of(snapshot: Snapshot) -> Health:
+    return Health(Repository.objects.values_list("health", flat=True).get(pk=snapshot.repository_id))
+
+
+def bad_news(snapshot: Snapshot, findings: Findings, health_before: Health) -> Problem:
+    """What to say of a snapshot that was found bad, in a repository that was like that before."""
     if findings.unreadable:
         return CallsForMore(
             f"Snapshot {snapshot.short_id} cannot be restored: {findings.unreadable}",
             _CHECK,
             safe="The live database was not touched.",
-            do="Back up again now and verify that. The repository is suspect from now on: a check of 5 % of "
-            "its data follows, and one of all data tells for certain.",
+            do=f"Back up again now and verify that. {_OF_THE_REPOSITORY.get(health_before, _SUSPECT_NOW)}",
         )
     count = len(findings.differences)
     shown = "; ".join(findings.differences[:5]) + (f"; and {count - 5} more" if count > 5 else "")
@@ -870,6 +875,16 @@ def _bad_news(snapshot: Snapshot, findings: Findings) -> Problem:
         safe="The live database was not touched.",
         do=f"{_cures(findings)} {_BACK_UP_AGAIN}".strip(),
     )
+
+
+_CHECK_FOLLOWS = "a check of 5 % of its data follows, and one of all data tells for certain."
+_SUSPECT_NOW = f"The repository is suspect from now on: {_CHECK_FOLLOWS}"
+# What a snapshot that cannot be read says of where it lies, where that was not sound before.
+_OF_THE_REPOSITORY = {
+    Health.SUSPECT: f"The repository stays suspect: {_CHECK_FOLLOWS}",
+    Health.DAMAGED: "The repository is known to be damaged: before that repair the index, then the "
+    "snapshots, and check all data after it.",
+}
 
 
 _BACK_UP_AGAIN = (

@@ -5,6 +5,7 @@ Vedetta all of it is `restic`; which module holds what is this package's own aff
 """
 
 from backups.restic.access import Access, Names
+from backups.restic.addresses import same_address
 from backups.restic.answers import (
     BackupSummary,
     ForgetPlan,

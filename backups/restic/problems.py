@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from backups import process
-from backups.errors import Problem
+from backups.errors import Problem, shortened
 from backups.restic import ssh
 from backups.restic.access import Access
 from backups.restic.lines import readable, reasons
@@ -243,9 +243,10 @@ _NOT_REMOVED = re.compile(
 
 def refused(lines: Sequence[str], access: Access, *, final_only: bool = False) -> ResticError | None:
     """What the storage's own "no" means, where it said one."""
-    if any(_NOT_REMOVED.search(line) for line in lines):
+    if kept := next((line for line in lines if _NOT_REMOVED.search(line)), ""):
         return MayNotDelete(
-            f"The storage of {access.url} refuses our keys: they may add files and may not delete there.",
+            f"The storage of {access.url} refuses our keys ({_without_secrets(said_in(kept), access)}): they "
+            "may add files and may not delete there.",
             do="If that is meant, as with append-only storage, set BACKUP_KEEP_ALL=true: then nothing is "
             "forgotten. If not, allow deleting there (S3: DeleteObject in our key's policy; a REST server: "
             "without --append-only).",
@@ -258,9 +259,21 @@ def refused(lines: Sequence[str], access: Access, *, final_only: bool = False) -
         return None
     kinds = {BUCKET: NoBucket, KEYS: AccessDenied, FULL: RepositoryFull}
     return kinds.get(refusal.kind, RepositoryUnreachable)(
-        refusal.what.format(storage=access.url, said=said),
+        refusal.what.format(storage=access.url, said=_without_secrets(said, access)),
         do=refusal.do.format(keys=access.keys_named, url_set_by=access.url_set_by),
     )
+
+
+# What is shorter would only garble the words.
+_SHORTEST_SECRET = 4
+
+
+def _without_secrets(said: str, access: Access) -> str:
+    """A storage's own words, which may repeat what it was sent."""
+    for secret in access.secret_values():
+        if len(secret) >= _SHORTEST_SECRET:
+            said = said.replace(secret, "…")
+    return said
 
 
 _UNREACHABLE = re.compile(
@@ -303,7 +316,7 @@ def unreachable(access: Access, lines: Sequence[str] = ()) -> ResticError:
             do="See the storage's own log, or what its provider says of its state, then try again.",
         )
     told = re.sub(r" returned error, retrying after [\w.]+:", " failed:", readable(last))
-    reason = f" (restic: {told[:300]})" if last else ""
+    reason = f" (restic: {shortened(told, 300)})" if last else ""
     return RepositoryUnreachable(
         f"The repository {access.url} cannot be reached{reason}.",
         do="Check the network and the storage, then try again.",

@@ -9,6 +9,11 @@ from __future__ import annotations
 import re
 from typing import NamedTuple
 
+from backups.errors import shortened
+
+# Of a storage's own words.
+_MOST = 300
+
 
 class Refusal(NamedTuple):
     """A kind of answer: `words` find it, `what` and `do` tell it of a storage.
@@ -68,7 +73,8 @@ _REFUSALS = (
     _refusal(
         OTHER,
         r"requesttimetooskewed|difference between the request time and",
-        "The clocks of this machine and of the storage of {storage} differ by too much, so it refuses us.",
+        "The clocks of this machine and of the storage of {storage} differ by too much, so it refuses us "
+        "({said}).",
         "Set this machine's clock, as by NTP, then try again.",
     ),
     _refusal(
@@ -124,7 +130,7 @@ _REFUSALS = (
         r"access denied|accessdenied|\((?:401|403)\)|\b40[13] (?:unauthorized|forb)|error 40[13]\b"
         r"|unauthorized|authenticationfailed|authorizationfailure"
         r"|authorizationpermissionmismatch|bad_auth_token|could not find default credentials",
-        "The storage of {storage} refuses our keys.",
+        "The storage of {storage} refuses our keys ({said}).",
         "Check {keys}, and what they are allowed to do there.",
         is_final=False,
     ),
@@ -143,4 +149,10 @@ def refusal_in(text: str, *, final_only: bool = False) -> tuple[Refusal, str] | 
 def said_in(line: str) -> str:
     """The storage's own words out of a line of restic's."""
     after_retry = re.sub(r".* returned error, retrying after [\w.]+: ", "", line)
-    return re.sub(r"^(?:[\w.]+: |Fatal: |[^:]*failed: )+", "", after_retry).strip().rstrip(".")[:300]
+    # A code such as AccessDenied is the storage's own word; the names before it are of restic's functions.
+    said = (
+        re.sub(r"^(?:(?![A-Z][a-z]+[A-Z])[\w.]+: |Fatal: |[^:]*failed: )+", "", after_retry)
+        .strip()
+        .rstrip(".")
+    )
+    return shortened(said, _MOST)

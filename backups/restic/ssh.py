@@ -7,6 +7,8 @@ import pwd
 import re
 from collections.abc import Iterable, Sequence
 
+from backups.errors import shortened
+
 _SAID = re.compile(r"subprocess ssh: (.*)")
 _ELSE = "Try it by hand as {user}: ssh HOST."
 # What is the matter by its words, and what can be done.
@@ -59,7 +61,7 @@ def meaning(said: Sequence[str], user: str, url_set_by: str) -> tuple[str, str]:
     """Why there is no connection, with ssh's own word for it, and what to do about it."""
     known = ((why, do, line) for words, why, do in _SAYS for line in said if re.search(words, line.lower()))
     why, do, line = next(known, ("ssh ended", _ELSE, said[-1]))
-    shown = line.strip(" @\t\r").removeprefix("ssh: ").rstrip(".")[:300]
+    shown = shortened(line.strip(" @\t\r").removeprefix("ssh: ").rstrip("."), 300)
     return f"{why} (ssh: {shown})", do.format(user=user, home=_home(), url_set_by=url_set_by)
 
 

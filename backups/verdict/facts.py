@@ -32,8 +32,9 @@ class DatabaseFacts:
     """How a database's backups stand. `allowed` is how old the newest may be, None where nothing says.
 
     `newest_at` and `proved_at` are of backups that count and are there; `waiting` are the reasons why the
-    newest one waits for a person. Of the environment: how it means another database or repository, and what
-    to do; what it says that wants a decision; and what it says in vain.
+    newest one waits for a person, `waiting_run` the run that made it. Of the environment: how it means
+    another database or repository, and what to do; what it says that wants a decision; and what it says in
+    vain.
     """
 
     pk: int
@@ -47,10 +48,12 @@ class DatabaseFacts:
     allowed: timedelta | None = None
     waiting: Sequence[str] = ()
     waiting_pk: int | None = None
+    waiting_run: int | None = None
     failed_backup: RunFacts | None = None
     proof: Proof | None = None
     failed_verification: RunFacts | None = None
     proved_at: datetime | None = None
+    proved_id: str = ""
     proved_on: datetime | None = None
     proof_allowed: timedelta | None = None
     is_scheduled: bool = True
@@ -63,12 +66,16 @@ class DatabaseFacts:
 
 @dataclass(frozen=True)
 class RepositoryFacts:
-    """What is known of a repository: `health` as its row has it, `found` why it is no better."""
+    """What is known of a repository: `health` as its row has it, `found` why it is no better.
+
+    `failed_look` is the newest look at what it holds, where that failed and nothing went well since.
+    """
 
     pk: int
     name: str
     health: str = "good"
     found: str = ""
+    failed_look: RunFacts | None = None
 
 
 @dataclass(frozen=True)
@@ -95,7 +102,10 @@ class WorkerFacts:
 
 @dataclass(frozen=True)
 class Facts:
-    """All of it at one moment. `start_worker` and `worker_log` are commands that fit the installation."""
+    """All of it at one moment. `start_worker` and `worker_log` are commands that fit the installation.
+
+    `env_file` is what of the files of settings is in doubt, and what to do about it.
+    """
 
     now: datetime
     databases: Sequence[DatabaseFacts] = ()
@@ -108,6 +118,7 @@ class Facts:
     is_busy: bool = False
     channels: int = 0
     pings: bool = False
+    env_file: tuple[str, str] | None = None
     untold: int = 0
     start_worker: str = "`manage.py worker`"
     worker_log: str = "its own log"

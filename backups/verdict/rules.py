@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import shlex
 from collections.abc import Callable, Iterator
 from datetime import datetime, timedelta
 
 from backups import humane
-from backups.verdict.facts import DatabaseFacts, Facts, WorkerFacts
+from backups.verdict.facts import DatabaseFacts, Facts, RepositoryFacts, WorkerFacts
 from backups.verdict.findings import Finding, Overall, Page, State, by_severity
 
 Found = Iterator[Finding]
@@ -22,7 +23,6 @@ NOBODY_WATCHES = (
     "Nobody watches: if backups fail or the worker stops, nobody is told.",
     "Set NOTIFY_URLS to the addresses that should be told, or PING_URL.",
 )
-_VERIFY_AGAIN = "Back up now and verify that; until then restore an earlier snapshot that is verified."
 
 
 def overall(facts: Facts) -> Overall:
@@ -59,15 +59,35 @@ def verification(facts: Facts) -> Found:
                 "verification", State.BAD,
                 f"The newest verification of {each.name} failed {humane.age(each.proof.at, facts.now)}: "
                 f"snapshot {each.proof.snapshot} {_FOUND[each.proof.verdict]}.",
-                _VERIFY_AGAIN, each.name, page=Page("verification", each.proof.pk),
+                _verify_again(each, facts), each.name, page=Page("verification", each.proof.pk),
             )  # fmt: skip
         elif each.newest_verdict in _FOUND:
             yield Finding(
                 "known_bad", State.BAD,
                 f"The newest backup of {each.name}, {each.newest_id}, {_FOUND[each.newest_verdict]}, as a "
                 "verification found.",
-                _VERIFY_AGAIN, each.name, page=_page("snapshot", each.newest_pk),
+                _verify_again(each, facts), each.name, page=_page("snapshot", each.newest_pk),
             )  # fmt: skip
+
+
+def _verify_again(each: DatabaseFacts, facts: Facts) -> str:
+    """What to do about a bad one. A snapshot to restore meanwhile is named only where there is one."""
+    again = f"Back up now and verify that ({_typed('backup', each, facts)}, {_typed('verify', each, facts)});"
+    if each.proved_at is not None:
+        return f"{again} to restore before that, take {each.proved_id}, which is verified."
+    return f"{again} no other snapshot is verified: to restore an earlier one, verify it first."
+
+
+def _typed(verb: str, each: DatabaseFacts, facts: Facts) -> str:
+    """A command for a database, which is named where there are several."""
+    named = f" --database {shlex.quote(each.name)}" if len(facts.databases) > 1 else ""
+    return f"`manage.py {verb}{named}`"
+
+
+def _typed_of(verb: str, each: RepositoryFacts, facts: Facts) -> str:
+    """A command for a repository, which is named where there are several."""
+    named = f" --repository {shlex.quote(each.name)}" if len(facts.repositories) > 1 else ""
+    return f"`manage.py repository{named} {verb}`"
 
 
 def no_backup(facts: Facts) -> Found:
@@ -76,7 +96,7 @@ def no_backup(facts: Facts) -> Found:
         if each.newest_at is None:
             yield Finding(
                 "no_backup", State.BAD, f"There is no backup of {each.name} yet.",
-                "Press Back up now, or run `manage.py backup`, to make the first.", each.name,
+                f"Press Back up now, or run {_typed('backup', each, facts)}, to make the first.", each.name,
                 page=Page("database", each.pk),
             )  # fmt: skip
 
@@ -89,7 +109,10 @@ def damaged(facts: Facts) -> Found:
                 "repository_damaged", State.BAD,
                 f"Repository {each.name} is damaged: {_ended(each.found)} Backups go on, but the gate is "
                 "told of none of them.",
-                "Repair the index, then the snapshots, back up, and check all data; a good one ends this.",
+                "Repair the index, then the snapshots, back up, and check all data ("
+                f"{_typed_of('repair-index', each, facts)}, {_typed_of('repair-snapshots', each, facts)}, "
+                f"`manage.py backup`, {_typed_of('check --read-data', each, facts)}); if that check is good, "
+                "this is over.",
                 repository=each.name, page=Page("repository", each.pk),
             )  # fmt: skip
 
@@ -102,7 +125,9 @@ def waits_for_a_person(facts: Facts) -> Found:
                 "waits_for_a_person", State.BAD,
                 f"The newest backup of {each.name} waits for a person: {' '.join(each.waiting)} Until then "
                 "the heartbeat stays where it was and nothing is forgotten.",
-                "Say whether it is right.", each.name, page=_page("snapshot", each.waiting_pk),
+                f"Say whether it is right: if so, `manage.py accept {each.waiting_run} --reason …`, or its "
+                "page in the portal; if not, mend the database and back up again.", each.name,
+                page=_page("snapshot", each.waiting_pk),
             )  # fmt: skip
 
 
@@ -185,7 +210,8 @@ def backup_age(facts: Facts) -> Found:
                 "backup_age", State.BAD,
                 f"The newest backup of {each.name} is {humane.rough(age)} old; {humane.rough(each.allowed)} "
                 "are allowed.",
-                "Press Back up now; if it fails, its run says why.", each.name,
+                f"Press Back up now, or run {_typed('backup', each, facts)}; if that fails, it says why.",
+                each.name,
                 page=_page("run", each.failed_backup.pk if each.failed_backup else None),
             )  # fmt: skip
 
@@ -194,8 +220,9 @@ def gate(facts: Facts) -> Found:
     """Closed, or open only because somebody said so."""
     if not facts.gate.is_open:
         yield Finding(
-            "gate", State.BAD, f"The gate is closed: {facts.gate.sentence}",
-            "A good backup opens it; the gate's page says more.", page=Page("gate"),
+            "gate", State.BAD, f"The gate to the application is closed: {facts.gate.sentence}",
+            f"A good {'verification' if facts.gate.word == 'unverified' else 'backup'} opens it. To let "
+            "people in before that, open it by an override on the portal's page Gate.", page=Page("gate"),
         )  # fmt: skip
     elif facts.gate.word == "override":
         yield Finding(
@@ -212,7 +239,8 @@ def withheld(facts: Facts) -> Found:
                 "heartbeat_withheld", State.BAD if each.gates else State.DOUBTFUL,
                 f"The heartbeat of the newest backup of {each.name} was withheld"
                 f"{', so the gate will close in time' if each.gates else ''}.",
-                f"{each.withheld.name} says why.", each.name, page=Page("run", each.withheld.pk),
+                f"The log of {each.withheld.name}, in the portal, says why.", each.name,
+                page=Page("run", each.withheld.pk),
             )  # fmt: skip
 
 
@@ -241,6 +269,18 @@ def failed_backup(facts: Facts) -> Found:
             )  # fmt: skip
 
 
+def failed_look(facts: Facts) -> Found:
+    """A repository that is away, before the next backup finds it; a backup that failed since says more."""
+    failed = {each.repository for each in facts.databases if each.failed_backup is not None}
+    for each in facts.repositories:
+        if each.failed_look is not None and each.name not in failed:
+            yield Finding(
+                "look_failed", State.DOUBTFUL,
+                f"The last look at what repository {each.name} holds failed: {each.failed_look.error}", "",
+                repository=each.name, page=Page("run", each.failed_look.pk),
+            )  # fmt: skip
+
+
 def suspect(facts: Facts) -> Found:
     """A snapshot in it was found bad, and no check has told more."""
     for each in facts.repositories:
@@ -248,7 +288,8 @@ def suspect(facts: Facts) -> Found:
             yield Finding(
                 "repository_suspect", State.DOUBTFUL,
                 f"Repository {each.name} is suspect: {_ended(each.found)} Nothing is withheld by that alone.",
-                "See its size, then check all of its data, which alone tells that it is sound.",
+                "See its size, then check all of its data, which alone tells that it is sound: "
+                f"{_typed_of('stats', each, facts)}, then {_typed_of('check --read-data', each, facts)}.",
                 repository=each.name, page=Page("repository", each.pk),
             )  # fmt: skip
 
@@ -262,13 +303,15 @@ def proof(facts: Facts) -> Found:
             yield Finding(
                 "never_verified", State.DOUBTFUL,
                 f"No backup of {each.name} was verified yet: nobody knows whether it can be restored.",
-                "Press Verify newest.", each.name, page=Page("database", each.pk),
+                f"Press Verify newest, or run {_typed('verify', each, facts)}.", each.name,
+                page=Page("database", each.pk),
             )  # fmt: skip
         elif (age := _proof_age(each, facts)) is not None:
             yield Finding(
                 "verification_age", State.DOUBTFUL,
                 f"The newest verified backup of {each.name} is {humane.rough(age)} old.",
-                "Press Verify newest, and see why no scheduled verification did it.", each.name,
+                f"Press Verify newest, or run {_typed('verify', each, facts)}; and see why no scheduled "
+                "verification did it.", each.name,
                 page=Page("database", each.pk),
             )  # fmt: skip
 
@@ -301,7 +344,7 @@ def schedule(facts: Facts) -> Found:
         if not each.is_scheduled:
             yield Finding(
                 "not_scheduled", State.DOUBTFUL, f"No backups of {each.name} are scheduled.",
-                "Set a schedule.", each.name, page=page,
+                "Set a schedule for it in the portal.", each.name, page=page,
             )  # fmt: skip
         for conflict in each.conflicts:
             yield Finding("schedule", State.DOUBTFUL, conflict, "", each.name, page=page)
@@ -314,6 +357,12 @@ def undecided(facts: Facts) -> Found:
             yield Finding(
                 "undecided", State.DOUBTFUL, sentence, "", each.name, page=Page("database", each.pk)
             )
+
+
+def env_file(facts: Facts) -> Found:
+    """A line of settings that another reader, or this one on another machine, takes otherwise."""
+    if facts.env_file is not None:
+        yield Finding("env_file", State.DOUBTFUL, *facts.env_file)
 
 
 def overruled(facts: Facts) -> Found:
@@ -334,7 +383,7 @@ def watched(facts: Facts) -> Found:
         what = "1 alert" if facts.untold == 1 else f"{facts.untold} alerts"
         yield Finding(
             "untold", State.DOUBTFUL, f"Not everyone could be told of {what}.",
-            "See whom, and why.", page=Page("alerts"),
+            "The portal's page Alerts says whom, and why.", page=Page("alerts"),
         )  # fmt: skip
 
 
@@ -351,11 +400,13 @@ RULES: list[Callable[[Facts], Found]] = [
     withheld,
     queue,
     failed_backup,
+    failed_look,
     suspect,
     proof,
     failed_verification,
     schedule,
     undecided,
+    env_file,
     overruled,
     watched,
 ]

@@ -103,7 +103,11 @@ def _warn_of_differences() -> None:
         return  # what is missing is told by what is run
     try:
         for line in env_file.lines(Path(SETTINGS)):
-            if line.otherwise:
+            if line.is_none and line.otherwise:
+                print(
+                    f"vedetta: line {line.number} of {SETTINGS} {line.otherwise}. {line.do}", file=sys.stderr
+                )
+            elif line.otherwise:
                 print(
                     f"vedetta: line {line.number} of {SETTINGS} ({line.name}) means something else in .env: "
                     f"{line.otherwise}. Put the value in single quotes.",

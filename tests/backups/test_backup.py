@@ -283,9 +283,9 @@ def test_bootstrap_and_preflight_find_everything_in_order(portal: Portal) -> Non
     assert (again.code, again.json) == (0, {"status": "succeeded", "notices": []})
     assert preflight.code == 0, preflight.err
     names = [check["name"] for check in preflight.json["checks"]]
-    assert names[:9] == [
+    assert names[:10] == [
         "status folder", "restic", "repository", "database", "client", "privileges", "views", "tables",
-        "schedule",
+        "schedule", ".env",
     ]  # fmt: skip
     assert all(check["ok"] for check in preflight.json["checks"])
 
@@ -351,7 +351,7 @@ for name in ("orders", "stock"):
 """)
     ran = portal.backup()
 
-    assert ran.code == 1
+    assert ran.code == 2
     assert ran.json["error"] == "It is not said which database. Say --database with one of: orders, stock."
 
 

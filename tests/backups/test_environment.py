@@ -74,6 +74,16 @@ def test_an_environment_that_is_as_it_was_changes_nothing(says: Any, backed_up: 
     assert database_named(None) == Database.objects.get()
 
 
+@pytest.mark.parametrize("said", ["/srv/repository/", "//srv//repository", "local:/srv/repository"])
+def test_slashes_that_mean_nothing_ask_nothing(says: Any, backed_up: Snapshot, said: str) -> None:
+    says(RESTIC_REPOSITORY=said)
+    assert environment.disagreement(Database.objects.get()) is None
+
+    configuration.from_environment()
+
+    assert rows() == [SHOP]
+
+
 @pytest.mark.parametrize(
     ("change", "ways"),
     [
@@ -284,7 +294,7 @@ def test_a_repository_is_not_taken_for_moved_where_it_is_another(
 
     refused = portal.manage("bootstrap", "--moved", "repository", "--json")
     assert refused.code == 1
-    assert "holds none of the 1 snapshots of" in refused.json["error"]
+    assert "holds not the one snapshot of" in refused.json["error"]
 
     portal.environment["RESTIC_REPOSITORY"] = copied
     assert portal.manage("bootstrap", "--moved", "repository").code == 0

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from contextlib import suppress
+from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -223,6 +224,8 @@ ERRORS: list[tuple[int, str, type[restic.ResticError], str]] = [
     (1, "Fatal: create repository failed: config file already exists", restic.AlreadyInitialised, "already"),
     (1, "Fatal: unable to open: The specified bucket does not exist", restic.NoBucket, "Make the bucket"),
     (1, "Stat(<config/>) failed: Access Denied.", restic.AccessDenied, "AWS_ACCESS_KEY_ID"),
+    (1, "client.GetObject: AccessDenied: User is not authorized", restic.AccessDenied, "(AccessDenied: User"),
+    (1, "Remove(<lock/12>) failed: Access Denied.", restic.MayNotDelete, "(Access Denied): they may"),
     (1, "Fatal: dial tcp 127.0.0.1:9: connect: connection refused", restic.RepositoryUnreachable, "refused"),
     (1, "List(lock) returned error, retrying: no such host", restic.RepositoryUnreachable, "network"),
 ]  # fmt: skip
@@ -338,3 +341,17 @@ def test_backup_into_the_known_repository_is_whatever_it_says_first(tmp_path: Pa
 def test_backup_whose_repository_could_not_be_told_is_no_success(tmp_path: Path) -> None:
     with pytest.raises(restic.ResticError):
         stored(tmp_path, probe="exit 1", backup=f"{SAYS_STATUS}; sleep 1", known_id=KNOWN)
+
+
+def test_the_words_of_a_storage_are_told_without_what_is_secret() -> None:
+    access = replace(ACCESS, secrets={"AWS_SECRET_ACCESS_KEY": "hunter2hunter2"})
+
+    error = restic.error_from(
+        Completed(1, b"", ("Fatal: client.StatObject: Access Denied for hunter2hunter2 " + "x " * 400,)),
+        access, "backing up",
+    )  # fmt: skip
+
+    assert isinstance(error, restic.AccessDenied)
+    assert "refuses our keys (Access Denied for … x x" in error.what
+    assert "hunter2" not in error.what
+    assert len(error.what) < 500

@@ -65,7 +65,7 @@ SAID = [
         403, "InvalidAccessKeyId", "The Access Key Id you provided does not exist in our records.",
         "Check AWS_ACCESS_KEY_ID",
     ),
-    (403, "AccessDenied", "Access Denied.", "refuses our keys"),
+    (403, "AccessDenied", "Access Denied.", "refuses our keys (Access Denied)"),
     (
         400, "AuthorizationHeaderMalformed",
         "The authorization header is malformed; the region 'a' is wrong; expecting 'b'", "AWS_DEFAULT_REGION",

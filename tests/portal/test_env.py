@@ -37,6 +37,12 @@ TAKEN: list[tuple[str, Read, Any]] = [
     ("s3cret", lambda e: e.secret("X"), "s3cret"),
     ("", lambda e: e.database("X", "sqlite:////tmp/p.sqlite3")["NAME"], "/tmp/p.sqlite3"),
     ("mysql://u:p@h:3307/n", lambda e: e.database("X", "sqlite:////x")["PORT"], 3307),
+    (
+        "mariadb://u:p@h:3307/n",
+        lambda e: e.database("X", "sqlite:////x")["ENGINE"],
+        "django.db.backends.mysql",
+    ),
+    ("MariaDB://u:p@h:3307/n", lambda e: e.database("X", "sqlite:////x")["PORT"], 3307),
     ("mysql://u:p%40ss%23%25%2F@h/n", lambda e: e.database("X", "sqlite:////x")["PASSWORD"], "p@ss#%/"),
     ("mysql://u:p:ss@h/n", lambda e: e.database("X", "sqlite:////x")["PASSWORD"], "p:ss"),
     ("sqlite:///here/p.db", lambda e: e.database("X", "sqlite:////x")["NAME"], str(PROJECT / "here/p.db")),
@@ -71,6 +77,7 @@ REFUSED: list[tuple[str, Read]] = [
     ("sqlite://", lambda e: e.database("X", "sqlite:////x")),
     ("sqlite://:memory:", lambda e: e.database("X", "sqlite:////x")),
     ("sqlite:////data/a#b", lambda e: e.database("X", "sqlite:////x")),
+    ("mariadb://u:p@h/", lambda e: e.database("X", "sqlite:////x")),
     ("mysql://u:p@h/", lambda e: e.database("X", "sqlite:////x")),
     ("postgres://u:p@h/n", lambda e: e.database("X", "sqlite:////x")),
     ("postgresql://u:p@h/n", lambda e: e.database("X", "sqlite:////x")),
@@ -141,6 +148,7 @@ def test_secret_is_never_in_the_sentence(monkeypatch: pytest.MonkeyPatch) -> Non
         "mysql://u:hunter2/@h/n",
         "mysql://u:1/hunter2@h/n",
         "mysql://u:hunter2?@h/n",
+        "mariadb://u:hunter2?@h/n",
     ],
 )
 def test_password_of_a_database_address_is_never_in_the_sentence(

@@ -214,6 +214,17 @@ def test_a_place_without_its_password_is_refused(
     assert ran.stderr == f"run: {name} is set, but {missing} is not: set it as well.\n"
 
 
+def test_a_first_run_with_a_line_that_others_take_otherwise_begins_nothing(tmp_path: Path) -> None:
+    checkout = Checkout(tmp_path / "checkout")
+    (checkout.folder / ".env").write_text("RESTIC_PASSWORD=hunter2$x\n")
+
+    ran = _ran(checkout, checkout.environment)
+
+    assert (ran.returncode, ran.stdout) == (1, "")
+    assert ran.stderr.startswith(f"run: Line 1 of {checkout.folder}/.env (RESTIC_PASSWORD) means one value")
+    assert "hunter2" not in ran.stderr
+
+
 def _ran(checkout: Checkout, environment: dict[str, str]) -> subprocess.CompletedProcess[str]:
     return subprocess.run(
         [sys.executable, "-m", "tools.run"],

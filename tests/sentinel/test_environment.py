@@ -85,18 +85,33 @@ def test_env_files_fill_in_what_the_environment_leaves_open(
     assert "RESTIC_PASSWORD" not in os.environ
 
 
-def test_the_gate_refuses_what_it_cannot_read_and_leaves_the_rest_to_the_portal(
+def test_the_gate_goes_on_with_what_it_read_before_and_tells_of_its_own_names(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     dotenv = tmp_path / ".env"
     monkeypatch.setattr(environment, "ENV_FILES", (dotenv,))
+    told: list[str] = []
 
-    dotenv.write_text("RESTIC_PASSWORD=pa$$word\nSENTINEL_THRESHOLD_SECONDS=5\n")
-    assert gate_settings(environment.env_with_files()).threshold_seconds == 5
-    for text in (b"SENTINEL_THRESHOLD_SECONDS=$LONG", b"export SENTINEL_THRESHOLD_SECONDS = 5", b"A=\xe9"):
-        dotenv.write_bytes(text)
-        with pytest.raises(ImproperlyConfigured, match=rf"^Line 1 of {dotenv}"):
-            environment.env_with_files()
+    dotenv.write_text("RESTIC_PASSWORD=pa$$word\nexport SENTINEL_THRESHOLD_SECONDS=5\n")
+    assert gate_settings(environment.env_with_files(told.append)).threshold_seconds == 5
+    dotenv.write_text("SENTINEL_THRESHOLD_SECONDS = 5\nMYSQL_DATABASE='shop' \n")
+    settings = gate_settings(environment.env_with_files(told.append))
+    assert (settings.threshold_seconds, settings.database) == (93600, "'shop'")
+
+    exported, spaced = told
+    assert exported.startswith(f"Line 2 of {dotenv} begins with export")
+    assert "read as earlier versions read it. Write NAME=value." in exported
+    assert spaced.startswith(f"Line 1 of {dotenv} has blanks before its =.")
+    assert spaced.endswith("See to these as well: line 2 (MYSQL_DATABASE).")
+    assert "RESTIC" not in "".join(told)
+
+
+def test_the_gate_refuses_what_no_version_could_read(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / ".env").write_bytes(b"A=\xe9")
+    monkeypatch.setattr(environment, "ENV_FILES", (tmp_path / ".env",))
+
+    with pytest.raises(ImproperlyConfigured, match=rf"^Line 1 of {tmp_path}"):
+        environment.env_with_files()
 
 
 def test_a_gate_that_may_not_see_the_secrets_is_told_its_settings(

@@ -7,16 +7,20 @@ first snapshot, whose kept tables are in `shop__before_7`.
 from __future__ import annotations
 
 import json
+import os
 import shutil
 import sqlite3
+import subprocess
+import sys
 import tarfile
 from collections.abc import Iterator
 from contextlib import closing
 from pathlib import Path
+from typing import Any
 
 import pytest
 
-from tests.backups.worlds import Portal, Shop
+from tests.backups.worlds import PROJECT, Portal, Shop
 from tests.restore.stories import content, may_restore
 from tests.servers import DatabaseServer
 
@@ -91,3 +95,76 @@ def test_a_restore_of_before_is_undone(portal: Portal, server: DatabaseServer) -
     text = b"\n".join(content(server, "shop"))
     for name in (b"every_parcel", b"customers_noted", b"hourly", b"twice"):
         assert name in text
+
+
+DOUBTFUL = r"""# What versions took that had no rule for it.
+RESTIC_PASSWORD="opens the tests\' repositories"
+export MYSQL_PASSWORD='of-the-fixture'
+BACKUP_HOST=vedetta\
+"""
+
+
+class ByHand:
+    """An installation by hand: a folder with the programs, and what is set in its .env."""
+
+    def __init__(self, folder: Path, portal: Portal) -> None:
+        self.folder = folder
+        for name in ("backups", "portal", "sentinel", "templates"):
+            shutil.copytree(PROJECT / name, folder / name)  # with what is compiled
+        shutil.copy(PROJECT / "manage.py", folder)
+        (folder / ".env").write_text(DOUBTFUL)
+        told = {name: value for name, value in {**os.environ, **portal.environment}.items() if value}
+        in_file = ("RESTIC_PASSWORD", "MYSQL_PASSWORD", "BACKUP_HOST")
+        self.environment = {name: value for name, value in told.items() if name not in in_file}
+
+    def python(self, *arguments: str, **environment: str) -> subprocess.CompletedProcess[str]:
+        """Run a program of it to its end."""
+        return subprocess.run(
+            [sys.executable, *arguments], cwd=self.folder, env={**self.environment, **environment},
+            stdin=subprocess.DEVNULL, capture_output=True, text=True, check=False, timeout=90,
+        )  # fmt: skip
+
+    def manage(self, *arguments: str, **environment: str) -> tuple[int, dict[str, Any], str]:
+        """Exit status, JSON and standard error of a command."""
+        ran = self.python("manage.py", *arguments, "--json", **environment)
+        return ran.returncode, json.loads(ran.stdout.splitlines()[-1]), ran.stderr
+
+
+def test_a_dotenv_of_before_that_others_would_read_otherwise_goes_on(portal: Portal, tmp_path: Path) -> None:
+    """The passwords fit still; whoever sets up or asks is told of the lines, and never shown them."""
+    by_hand = ByHand(tmp_path / "vedetta", portal)
+    first = f"Line 2 of {by_hand.folder}/.env (RESTIC_PASSWORD) means one value here and another one"
+
+    code, told, err = by_hand.manage("bootstrap")
+    assert (code, told["error"][: len(first)], told["env_file"][: len(first)]) == (1, first, first)
+    assert "line 3 (MYSQL_PASSWORD), line 4 (BACKUP_HOST)" in told["error"]
+    code, told, err = by_hand.manage("backup")
+    assert code == 0, err
+    assert f"Warning: {first}" in err
+    (snapshot,) = [each for each in portal.snapshots() if each["id"] == told["snapshot_id"]]
+    assert snapshot["hostname"] == "vedetta\\"
+    _, told, err = by_hand.manage("status")
+    assert [each["state"] for each in told["findings"] if each["key"] == "env_file"] == ["doubtful"]
+    code, told, err = by_hand.manage("preflight")
+    assert code == 1
+    assert [each["name"] for each in told["checks"] if not each["ok"]] == [".env"]
+
+    served = by_hand.python("-c", "import portal.wsgi")
+    assert (served.returncode, first in served.stderr) == (0, True)
+    assert "repositories" not in served.stderr + err
+    assert "of-the-fixture" not in served.stderr + err
+
+
+@pytest.mark.soak
+def test_nothing_new_is_set_up_with_such_a_line(portal: Portal, tmp_path: Path) -> None:
+    by_hand = ByHand(tmp_path / "vedetta", portal)
+
+    code, told, _ = by_hand.manage(
+        "bootstrap",
+        RESTIC_REPOSITORY=str(tmp_path / "new"),
+        DATABASE_URL=f"sqlite:///{tmp_path}/new.sqlite3",
+    )
+
+    assert code == 1
+    assert "Nothing new is set up with that." in told["error"]
+    assert not (tmp_path / "new").exists()

@@ -13,7 +13,7 @@ from pytest_django.fixtures import Settings
 
 from backups import choose, restic, runner, services
 from backups.actions.forget import NEWEST_NOT_BAD, _protected
-from backups.actions.verify import proves_nothing
+from backups.actions.verify import Findings, bad_news, proves_nothing
 from backups.choices import Action, Health, RestoreMode, Status, Trigger, Verdict
 from backups.errors import Problem
 from backups.load import CutOff
@@ -211,6 +211,23 @@ def test_what_is_damaged_is_not_called_suspect(database: Database) -> None:
 
     database.repository.refresh_from_db()
     assert (database.repository.health, database.repository.check_error) == ("damaged", "pack 12 is damaged")
+
+
+@pytest.mark.parametrize(
+    ("health", "said"),
+    [
+        (Health.GOOD, "The repository is suspect from now on: a check of 5 % of its data follows"),
+        (Health.UNKNOWN, "The repository is suspect from now on"),
+        (Health.SUSPECT, "The repository stays suspect: a check of 5 % of its data follows"),
+        (Health.DAMAGED, "The repository is known to be damaged: before that repair the index"),
+    ],
+)
+def test_a_snapshot_that_cannot_be_read_says_what_is_new_of_its_repository(health: Health, said: str) -> None:
+    findings = Findings(unreadable="A pack is damaged.")
+
+    problem = bad_news(Snapshot(snapshot_id="12345678" * 8), findings, health)
+
+    assert said in problem.sentence()
 
 
 # ---------------------------------------------------------------- With packs that are really corrupted

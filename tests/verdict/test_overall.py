@@ -25,13 +25,14 @@ HOUR, DAY = timedelta(hours=1), timedelta(days=1)
 SHOP = DatabaseFacts(
     pk=1, name="shop", repository="main", newest_at=NOW - 3 * HOUR, newest_pk=9, newest_id="7e8e0a80",
     allowed=26 * HOUR, proof=Proof(4, "identical", NOW - DAY, "1a2b3c4d"), proved_at=NOW - DAY,
-    proved_on=NOW - DAY, proof_allowed=14 * DAY,
+    proved_id="1a2b3c4d", proved_on=NOW - DAY, proof_allowed=14 * DAY,
 )  # fmt: skip
 WELL = Facts(
     now=NOW, databases=[SHOP], repositories=[RepositoryFacts(1, "main")],
     workers=[WorkerFacts("vedetta", NOW), WorkerFacts("restores", NOW, plays="Restores")], channels=1,
 )  # fmt: skip
 SILENT = WorkerFacts("vedetta", NOW - timedelta(minutes=6))
+AWAY = RunFacts(7, "Read snapshots 7", "It is away. Mount it.")
 FAILED = RunFacts(12, "Backup 12", "The disk is full. Make room.")
 
 
@@ -58,7 +59,12 @@ ALONE: dict[str, tuple[Facts, str, State, str, str]] = {
     ),
     "the newest verification could not read": (
         shop(proof=Proof(5, "unreadable", NOW - HOUR, "7e8e0a80")), "verification", State.BAD,
-        "snapshot 7e8e0a80 cannot be restored", "restore an earlier snapshot that is verified",
+        "snapshot 7e8e0a80 cannot be restored",
+        "to restore before that, take 1a2b3c4d, which is verified.",
+    ),
+    "the newest verification could not read, and nothing is verified": (
+        shop(proof=Proof(5, "unreadable", NOW - HOUR, "7e8e0a80"), proved_at=None), "verification", State.BAD,
+        "snapshot 7e8e0a80 cannot be restored", "no other snapshot is verified: to restore an earlier one,",
     ),
     "an older one was verified since, the newest is bad": (
         shop(newest_verdict="unreadable"), "known_bad", State.BAD, "7e8e0a80, cannot be restored",
@@ -73,8 +79,8 @@ ALONE: dict[str, tuple[Facts, str, State, str, str]] = {
         "Press Back up now",
     ),
     "lost its tables": (
-        shop(waiting=["The database holds no table."]), "waits_for_a_person", State.BAD,
-        "The database holds no table.", "Say whether it is right",
+        shop(waiting=["The database holds no table."], waiting_run=12), "waits_for_a_person", State.BAD,
+        "The database holds no table.", "if so, `manage.py accept 12 --reason …`",
     ),
     "damaged": (
         replace(WELL, repositories=[RepositoryFacts(1, "main", "damaged", "pack 1a is gone")]),
@@ -84,9 +90,17 @@ ALONE: dict[str, tuple[Facts, str, State, str, str]] = {
         replace(WELL, repositories=[RepositoryFacts(1, "main", "suspect", "verification 5 found it so")]),
         "repository_suspect", State.DOUBTFUL, "Nothing is withheld by that alone", "See its size",
     ),
+    "a repository that is away": (
+        replace(WELL, repositories=[RepositoryFacts(1, "main", failed_look=AWAY)]),
+        "look_failed", State.DOUBTFUL, "what repository main holds failed: It is away. Mount it.", "",
+    ),
     "gate closed": (
         replace(WELL, gate=GateFacts(is_open=False, word="stale", sentence="It is old.")), "gate",
-        State.BAD, "The gate is closed: It is old.", "A good backup opens it",
+        State.BAD, "The gate to the application is closed: It is old.", "A good backup opens it",
+    ),
+    "gate closed for want of a proof": (
+        replace(WELL, gate=GateFacts(is_open=False, word="unverified", sentence="It is old.")), "gate",
+        State.BAD, "It is old.", "A good verification opens it",
     ),
     "gate overridden": (
         replace(WELL, gate=GateFacts(word="override", sentence="Kept open by ada.")), "gate",
@@ -105,12 +119,12 @@ ALONE: dict[str, tuple[Facts, str, State, str, str]] = {
     ),
     "withheld": (
         shop(withheld=RunFacts(8, "Backup 8")), "heartbeat_withheld", State.BAD, "so the gate will close",
-        "Backup 8 says why",
+        "The log of Backup 8, in the portal, says why",
     ),
     "withheld of one that does not gate": (
         shop(withheld=RunFacts(8, "Backup 8"), gates=False), "heartbeat_withheld", State.DOUBTFUL,
         "was withheld.",
-        "Backup 8 says why",
+        "The log of Backup 8, in the portal, says why",
     ),
     "queue": (
         replace(WELL, waiting=RunFacts(13, "Verification 13", since=NOW - HOUR)), "queue", State.BAD,
@@ -140,11 +154,15 @@ ALONE: dict[str, tuple[Facts, str, State, str, str]] = {
         shop(undecided=["3 snapshots of shop are of the host old."]), "undecided", State.DOUBTFUL,
         "of the host old", "",
     ),
+    "a line of .env that others read otherwise": (
+        replace(WELL, env_file=("Line 3 means two things. It is read as before.", "Put it in quotes.")),
+        "env_file", State.DOUBTFUL, "Line 3 means two things.", "Put it in quotes.",
+    ),
     "nobody watches": (
         replace(WELL, channels=0), "nobody_watches", State.DOUBTFUL, "Nobody watches", "NOTIFY_URLS",
     ),
     "somebody was not told": (
-        replace(WELL, untold=2), "untold", State.DOUBTFUL, "could be told of 2 alerts", "See whom",
+        replace(WELL, untold=2), "untold", State.DOUBTFUL, "could be told of 2 alerts", "says whom",
     ),
 }  # fmt: skip
 

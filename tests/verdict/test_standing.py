@@ -18,7 +18,7 @@ from pytest_django.fixtures import Settings
 
 from backups import standing, status_files, verdict
 from backups.actions.preflight import Found, checks
-from backups.choices import Health, Status, SuspicionState
+from backups.choices import Action, Health, Status, SuspicionState
 from backups.models import Database, Repository, Run, Snapshot, Suspicion, WorkerPulse
 from tools import history
 from tools.history import History
@@ -77,6 +77,14 @@ def _health(health: Health) -> None:
     Repository.objects.update(health=health, check_error="x")
 
 
+def _look(database: Database, *statuses: Status) -> None:
+    for status in statuses:
+        Run.objects.create(
+            repository=database.repository, action=Action.SNAPSHOTS, status=status, error="It is away.",
+            finished_at=timezone.now(),
+        )  # fmt: skip
+
+
 def _unschedule(database: Database) -> None:
     Database.objects.filter(pk=database.pk).update(backup_cron="")
 
@@ -97,6 +105,8 @@ DONE: dict[str, tuple[Callable[[Database], object], list[str]]] = {
     "damage": (lambda _: _health(Health.DAMAGED), ["repository_damaged"]),
     "suspicion": (lambda _: _health(Health.SUSPECT), ["repository_suspect"]),
     "a failed backup": (_fail_newest, ["backup_failed"]),
+    "a repository that is away": (lambda each: _look(each, Status.SUCCEEDED, Status.FAILED), ["look_failed"]),
+    "a repository that was away": (lambda each: _look(each, Status.LOST, Status.SUCCEEDED), []),
     "a backup that waits": (_suspect, ["waits_for_a_person", "backup_age"]),
     "a withheld heartbeat": (_withhold, ["heartbeat_withheld"]),
     "no worker": (lambda _: WorkerPulse.objects.all().delete(), ["worker"]),

@@ -12,7 +12,7 @@ from django.core.management import call_command
 from backups import configuration, environment, identity, restic, series
 from backups.choices import Action
 from backups.connections import repository_access
-from backups.console import VedettaCommand, WrongUsage
+from backups.console import FAILED, RunEnded, VedettaCommand, WrongUsage
 from backups.errors import Problem
 from backups.models import Database, Repository
 
@@ -20,6 +20,7 @@ from backups.models import Database, Repository
 class Command(VedettaCommand):
     """Migrate, make admin user, roles, first database, schedules and the restic repository."""
 
+    tells_of_env_file = True
     help = (
         "Migrate, then make what is absent: the admin user, the roles, the first database and "
         "repository, the schedules, the restic repository. Safe to repeat."
@@ -37,8 +38,18 @@ class Command(VedettaCommand):
         )  # fmt: skip
 
     def work(self, **options: Any) -> Mapping[str, Any]:
-        moved, new = options["moved"], options["new"]
         call_command("migrate", interactive=False, verbosity=0)
+        doubt = settings.ENV_FILE_DOUBT
+        if not doubt:
+            return self._set_up(**options)
+        if options["new"] or not Database.objects.exists():
+            raise Problem(doubt.what, safe="Nothing new is set up with that.", do=doubt.do)
+        # What is set up goes on, and whoever is here is told.
+        told = self._set_up(**options)
+        raise RunEnded(FAILED, {"status": "failed", "error": doubt.sentence, "env_file": doubt.what, **told})
+
+    def _set_up(self, **options: Any) -> Mapping[str, Any]:
+        moved, new = options["moved"], options["new"]
         configuration.roles()
         configuration.admin_user(self.say)
         if both := sorted({*moved} & {*new}):
@@ -103,9 +114,9 @@ def _make_sure_it_is_the_same() -> None:
     if known.restic_id not in ("", found_id):
         why = f"has another id ({found_id[:8]}, not {known.restic_id[:8]}) than {known.url}"
     elif not identity.holds_what_is_known(known, there):
-        why = (
-            f"holds none of the {known.snapshots.filter(forgotten_at=None).count()} snapshots of {known.url}"
-        )
+        count = known.snapshots.filter(forgotten_at=None).count()
+        of_them = f"none of the {count} snapshots" if count > 1 else "not the one snapshot"
+        why = f"holds {of_them} of {known.url}"
     else:
         return
     raise Problem(

@@ -24,10 +24,13 @@ from backups.console import (
 from backups.errors import Problem
 from backups.nginx_lines import MOST_CHARACTERS
 
+_SHOWN = 100
+
 
 class Command(VedettaCommand):
     """Check programs, versions, privileges, repository and status folder."""
 
+    tells_of_env_file = True
     help = "Check binaries, versions, privileges, repository and status folder."
 
     def add_own_arguments(self, parser: ArgumentParser) -> None:
@@ -71,7 +74,13 @@ def _refuse_wrong(urls: list[str]) -> None:
         try:
             drill.checked(url)
         except Problem as problem:
-            raise WrongUsage(f"--gate: {problem.what}", do=problem.do) from None
+            raise WrongUsage(f"--gate {_shown(url)}: {problem.what}", do=problem.do) from None
+
+
+def _shown(url: str) -> str:
+    """An address as it was given, but for what may be a password in it."""
+    without = url if "@" not in url else f"…@{url.rpartition('@')[2]}"
+    return repr(without if len(without) <= _SHOWN else f"{without[:_SHOWN]}…")
 
 
 def _nginx_configuration(name: str | None, urls: list[str]) -> str:

@@ -152,7 +152,8 @@ def _as_it_was_then(found_id: str) -> Database | None:
     """The rows of a copy, at the addresses of now: another repository holds other snapshots than it knew."""
     first = Database.objects.filter(is_primary=True).select_related("repository").first()
     is_another = first is not None and first.repository.restic_id not in ("", found_id)
-    if is_another and first is not None and first.repository.url == settings.RESTIC_REPOSITORY:
+    is_there = first is not None and restic.same_address(first.repository.url, settings.RESTIC_REPOSITORY)
+    if is_another and is_there:
         return configuration.from_environment(moved=[configuration.DATABASE], is_replaced=True)
     if is_another:
         return configuration.from_environment(moved=[configuration.DATABASE], new=[configuration.REPOSITORY])

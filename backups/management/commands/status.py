@@ -2,19 +2,28 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from backups import standing
 from backups.console import FAILED, RunEnded, VedettaCommand
-from backups.verdict import State
+from backups.verdict import Finding, State
 
 _MARKS = {State.BAD: "BAD", State.DOUBTFUL: "!"}
+
+
+def _counted(findings: Sequence[Finding]) -> str:
+    """How many of each, with the mark that stands before them."""
+    bad = sum(each.state == State.BAD for each in findings)
+    doubtful = len(findings) - bad
+    marks = [f"{bad} bad (BAD)" if bad else "nothing bad", f"{doubtful} doubtful (!)" if doubtful else ""]
+    return f"{', '.join(filter(None, marks)).capitalize()}; the worst first:"
 
 
 class Command(VedettaCommand):
     """Say whether everything is well."""
 
+    tells_of_env_file = True
     help = (
         "Say whether everything is well, and if not, what is wrong and what to do, the worst first. "
         "Exit status 1 where something is bad; what is only doubtful is told and is status 0."
@@ -22,6 +31,8 @@ class Command(VedettaCommand):
 
     def work(self, **_: Any) -> Mapping[str, Any]:
         overall = standing.read().overall
+        if overall.findings:
+            self.say(_counted(overall.findings))
         for finding in overall.findings:
             self.say(f"{_MARKS[finding.state]:>4}  {finding.sentence}")
         if not overall.findings:

@@ -112,6 +112,8 @@ class Command(BaseCommand):
         """Keep both clusters running until a signal comes. Raises CommandError."""
         if problem := database_problem(thoroughly=True):
             raise CommandError(problem)
+        if doubt := settings.ENV_FILE_DOUBT:
+            logger.warning(doubt.sentence)
         process.adopt_orphans()
         self._told_to_stop = False
         for number in (signal.SIGTERM, signal.SIGINT):
