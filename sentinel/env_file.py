@@ -20,7 +20,9 @@ _BYTE_ORDER_MARK = "\ufeff"
 _NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
 _ASSIGNMENT = re.compile(r"[ \t]*([A-Za-z_][A-Za-z0-9_]*)=(.*)", re.DOTALL)
 _CONTROL = re.compile(r"[\x00-\x08\x0b-\x1f\x7f]")
-_AS_BEFORE = "Until that is put right, it is read as earlier versions read it."
+_AS_BEFORE = (
+    "Until that is put right, it is read as earlier versions read it (docs/configuration.md says how)."
+)
 # Of what else is read, the blanks around it do not count.
 _WITH_BLANKS = "PASS"
 _SHOWN = 5

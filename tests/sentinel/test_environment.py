@@ -100,7 +100,7 @@ def test_the_gate_goes_on_with_what_it_read_before_and_tells_of_its_own_names(
 
     exported, spaced = told
     assert exported.startswith(f"Line 2 of {dotenv} begins with export")
-    assert "read as earlier versions read it. Write NAME=value." in exported
+    assert "read as earlier versions read it (docs/configuration.md says how). Write NAME=value." in exported
     assert spaced.startswith(f"Line 1 of {dotenv} has blanks before its =.")
     assert spaced.endswith("See to these as well: line 2 (MYSQL_DATABASE).")
     assert "RESTIC" not in "".join(told)

@@ -191,6 +191,13 @@ def test_the_command_says_the_worst_first_and_ends_with_it(past: History) -> Non
     told = json.loads(out.getvalue())
     assert (ended.value.code, told["status"], told["verdict"]) == (1, "failed", "bad")
     assert told["error"].startswith("There is no backup of orders_tracker yet.")
+    out = io.StringIO()
+    with pytest.raises(SystemExit):
+        call_command("status", stdout=out, stderr=io.StringIO())
+    first, second, *_ = out.getvalue().splitlines()
+    assert first == "2 bad (BAD); the worst first:"
+    assert second.startswith(" BAD  There is no backup of orders_tracker yet.")
+    assert second.endswith("or run `manage.py backup --database orders_tracker`, to make the first.")
     assert {each["verdict"] for each in told["databases"]} == {"bad"}
     assert told["repositories"] == [{"repository": "main", "verdict": "good"}]
 

@@ -16,8 +16,8 @@ def _counted(findings: Sequence[Finding]) -> str:
     """How many of each, with the mark that stands before them."""
     bad = sum(each.state == State.BAD for each in findings)
     doubtful = len(findings) - bad
-    marks = [f"{bad} bad (BAD)" if bad else "nothing bad", f"{doubtful} doubtful (!)" if doubtful else ""]
-    return f"{', '.join(filter(None, marks)).capitalize()}; the worst first:"
+    marks = [f"{bad} bad (BAD)" if bad else "Nothing bad", f"{doubtful} doubtful (!)" if doubtful else ""]
+    return f"{', '.join(filter(None, marks))}; the worst first:"
 
 
 class Command(VedettaCommand):
@@ -41,5 +41,7 @@ class Command(VedettaCommand):
             self.say(f"note  {note.sentence}")
         told = overall.as_json()
         if overall.state == State.BAD:
-            raise RunEnded(FAILED, {"status": "failed", "error": overall.findings[0].sentence, **told})
+            # A person has just read the sentences.
+            error = overall.findings[0].sentence if self.as_json else "Not well."
+            raise RunEnded(FAILED, {"status": "failed", "error": error, **told})
         return told
