@@ -49,6 +49,7 @@ from backups.mysql.contents import (
     foreign_key_names,
     foreign_keys,
     foreign_keys_into,
+    foreign_keys_out_of,
     inventory,
     is_read_only,
     keys_without_parent,

@@ -323,6 +323,19 @@ def foreign_keys_into(connection: Any, database: str) -> list[tuple[str, str]]:
     ]
 
 
+def foreign_keys_out_of(connection: Any, database: str) -> list[tuple[str, str, str]]:
+    """Foreign keys that refer to another database: (table, the other database, its table)."""
+    columns = "TABLE_NAME, UNIQUE_CONSTRAINT_SCHEMA, REFERENCED_TABLE_NAME"
+    spelled = spelling(connection)
+    return sorted(
+        {
+            (str(table), str(schema), str(referenced))
+            for table, schema, referenced in _references(connection, database, columns)
+            if spelled(str(schema)) != spelled(database)
+        }
+    )
+
+
 def foreign_key_names(connection: Any, database: str) -> list[tuple[str, str]]:
     """The foreign keys of a database: (table, name)."""
     rows = _references(connection, database, "TABLE_NAME, CONSTRAINT_NAME")

@@ -503,7 +503,7 @@ def _load_problem_from(
     if code == ER.TABLEACCESS_DENIED_ERROR:
         return MySQLProblem(
             f"The user {server.user} may not create all that the snapshot holds: {text}.",
-            do="Grant it; deploy/mysql has the statements.",
+            do="Grant it; `manage.py preflight` has the statement.",
         )
     return problem_from_number(code, text, server, database)
 
