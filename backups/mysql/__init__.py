@@ -122,6 +122,7 @@ from backups.mysql.problems import (
     DiskFull,
     MissingPrivilege,
     MySQLProblem,
+    NoDefiner,
     NoMoreConnections,
     OfTheServer,
     RefusesFunctions,

@@ -61,6 +61,10 @@ class RefusesFunctions(MySQLProblem):
     """The server's binary log keeps us from making a trigger or function: no fault of that, nor of ours."""
 
 
+class NoDefiner(MySQLProblem):
+    """The server knows no account of the name in which a view runs: no fault of that, nor of ours."""
+
+
 class LockedOut(OfTheServer):
     """Another session held a lock for longer than is waited."""
 
@@ -479,6 +483,12 @@ def _load_problem_from(
             f"The server at {server.address} writes a binary log, and takes triggers and functions from "
             f"users with SUPER alone, which {server.user} has not.",
             do=TRUST_FUNCTION_CREATORS,
+        )
+    if code == ER.NO_SUCH_USER:
+        return NoDefiner(
+            f"The database server at {server.address} answered: {text} (error {code}).",
+            do="Make that account there; a restore with --definers current_user (on the page: set to the "
+            "user that restores) does without it.",
         )
     if code in (CR.SERVER_GONE_ERROR, CR.SERVER_LOST):
         return ServerGone(
