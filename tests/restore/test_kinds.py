@@ -255,10 +255,11 @@ def test_read_only_database_is_refused_in_the_preview_and_by_the_run(
     assert snapshot is not None
     mysql_server.execute(f"ALTER DATABASE {shop.name} READ ONLY = 1")
 
-    sentence = f"{shop.name} is read only, so no table can be moved into it or out of it."
-    told = plan(database, snapshot, mode=RestoreMode.REPLACE, target=shop.name)
-    assert [obstacle.startswith(sentence) for obstacle in told.obstacles] == [True]
-    assert failed(restore(database, RestoreMode.REPLACE, without_safety=True)).startswith(sentence)
+    sentence = f"{shop.name} is read only, so no table of it can be replaced."
+    for mode in (RestoreMode.REPLACE, RestoreMode.IN_PLACE):
+        told = plan(database, snapshot, mode=mode, target=shop.name)
+        assert [obstacle.startswith(sentence) for obstacle in told.obstacles] == [True]
+        assert failed(restore(database, mode, without_safety=True)).startswith(sentence)
     assert databases_of(shop) == [shop.name]
     mysql_server.execute(f"ALTER DATABASE {shop.name} READ ONLY = 0")
     drop_all(shop)
