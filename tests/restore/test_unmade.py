@@ -170,7 +170,7 @@ def test_what_the_binary_log_alone_refuses_is_no_fault_of_the_backup(
 def test_a_definer_that_is_gone_is_no_fault_of_the_backup(
     mariadb_server: DatabaseServer, make_database: MakeDatabase, back_up: BackUp
 ) -> None:
-    """MariaDB makes no view of such; MySQL makes it, and none can read it."""
+    """Of whom MariaDB makes no view."""
     mariadb_server.create_user("leaver", "of no use", ["SELECT ON *.*"])
     shop = make_restorable(
         mariadb_server,
