@@ -32,6 +32,7 @@ from tests.restore.stories import (
     undo,
 )
 from tests.servers import FLAVOURS, DatabaseServer
+from tests.verify.tools import verdict, verify
 
 BackUp = Callable[[Database], Run]
 
@@ -181,6 +182,27 @@ def test_on_mariadb_a_folder_of_its_own_is_refused(
     assert told.value.do == "Restore in place, which swaps nothing."
     assert told.value.safe == f"{shop.name} was not touched."
     look(shop, ["other"])
+    drop_all(shop)
+
+
+@pytest.mark.soak
+@pytest.mark.parametrize("kind", ["MyISAM", "Aria"])
+def test_a_folder_of_its_own_is_the_servers_and_all_else_is_verified_and_restored(
+    kind: str, mariadb_server: DatabaseServer, folder: str, make_database: MakeDatabase, back_up: BackUp
+) -> None:
+    """Its file would lie in one place whatever the database is called."""
+    own = DIRECTORIES[kind].format(folder=folder)
+    shop = make_restorable(mariadb_server, f"{own}; INSERT INTO big VALUES (1), (2)")
+    database = make_database(shop)
+    succeeded(back_up(database))
+
+    found = verdict(verify(database))
+    assert (found.verdict, found.rows) == ("identical", 2)
+    assert "table big: its folder is the server's own" in found.not_compared
+    shop.execute("DELETE FROM big")
+    succeeded(restore(database, RestoreMode.NEW, target=f"{shop.name}_copy"))
+    succeeded(restore(database, RestoreMode.IN_PLACE, without_safety=True))
+    assert shop.query("SELECT id FROM big") == [(1,), (2,)]
     drop_all(shop)
 
 
