@@ -20,6 +20,8 @@ _REPLACE_PRIVILEGES = (
     "SELECT", "INSERT", "CREATE", "DROP", "ALTER", "CREATE VIEW", "TRIGGER", "EVENT", "CREATE ROUTINE",
     "ALTER ROUTINE",
 )  # fmt: skip
+# Any of these lets MariaDB's users refer to a table with a foreign key.
+_MAY_REFER = frozenset({"SELECT", "INSERT", "UPDATE", "DELETE", "REFERENCES"})
 _MAY_DEFINE = frozenset({"SUPER", "SET USER", "SET_ANY_DEFINER", "SET_USER_ID"})
 _BECAUSE = {
     "SELECT": "tables",
@@ -163,6 +165,41 @@ def missing_for_definers(connection: Any, database: str, *, scratch: str) -> Mis
         because="views, triggers, routines or events of it run as "
         f"{mysql.named(protected if may_define else others)}, and it may not make such",
         statement=f"{mysql.definer_grant(connection)};",
+    )
+
+
+def missing_for_keys(connection: Any, database: str) -> Missing | None:
+    """What a user who may replace a database lacks to make its foreign keys to other databases again."""
+    grants = of_user(connection)
+    spelled = mysql.spelling(connection)
+    is_mariadb = mysql.probe(connection).flavour == mysql.MARIADB
+    enough = _MAY_REFER if is_mariadb else frozenset({"REFERENCES"})
+    lacking = [
+        (table, other, parent)
+        for table, other, parent in mysql.foreign_keys_out_of(connection, database)
+        if not any(_allows_on_table(grants, each, spelled(other), spelled(parent)) for each in enough)
+    ]
+    if not lacking or missing_for_replacing(connection, database):
+        return None
+    parents = sorted({(other, parent) for _, other, parent in lacking})
+    account = mysql.account(connection)
+    return Missing(
+        because="foreign keys of it refer to "
+        f"{mysql.named([f'{other}.{parent}' for other, parent in parents])}, and it may not make such",
+        statement=" ".join(
+            f"GRANT REFERENCES ON {mysql.quote(other)}.{mysql.quote(parent)} TO {account};"
+            for other, parent in parents
+        ),
+    )
+
+
+def _allows_on_table(grants: list[Grant], privilege: str, database: str, table: str) -> bool:
+    return allows(grants, privilege, database) or any(
+        grant.database == database
+        and grant.table == table
+        and not grant.revoked
+        and (_ALL & grant.privileges or privilege in grant.privileges)
+        for grant in grants
     )
 
 

@@ -21,15 +21,20 @@ def refuse_immovable(connection: Any, database: str, chosen: Collection[str] = (
     `target` is the live database, which is told to be untouched.
     """
     safe = f"{target} was not touched."
+    refuse_read_only(connection, database, target=target)
+    _refuse_directories(connection, database, chosen, safe)
+    _refuse_orphans(connection, database, chosen, safe)
+
+
+def refuse_read_only(connection: Any, database: str, *, target: str) -> None:
+    """Raise Problem for a database in which nothing can be replaced, in one way or the other."""
     if mysql.is_read_only(connection, database):
         raise Problem(
-            f"{database} is read only, so no table can be moved into it or out of it.",
-            safe=safe,
+            f"{database} is read only, so no table of it can be replaced.",
+            safe=f"{target} was not touched.",
             do=f"Run as an administrator: ALTER DATABASE {mysql.quote(database)} READ ONLY = 0; "
             "then restore again.",
         )
-    _refuse_directories(connection, database, chosen, safe)
-    _refuse_orphans(connection, database, chosen, safe)
 
 
 def _refuse_directories(connection: Any, database: str, chosen: Collection[str], safe: str) -> None:

@@ -120,7 +120,7 @@ class Spread:
             self._left_bytes += len(ready.text)
             if mysql.waited_in_vain(problem) or self._left_bytes > _MOST_LEFT_BYTES:
                 raise
-            is_sound = isinstance(problem, mysql.RefusesFunctions)
+            is_sound = isinstance(problem, mysql.RefusesFunctions | mysql.NoDefiner)
             self.unmade.append(Unmade(ready, problem.what, self._collation, problem.do, is_sound))
 
     def _beside_tables(self, ready: Ready) -> None:

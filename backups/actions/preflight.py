@@ -366,6 +366,11 @@ def _foreign_definers(database: Database, found: Found) -> Iterator[str]:
                 f"{found.server.user} could not verify or restore here what it backs up: {missing.because}. "
                 f"Run as an administrator: {missing.statement}"
             )
+        if missing := grants.missing_for_keys(connection, database.database):
+            yield (
+                f"{found.server.user} could not restore here all that it backs up: {missing.because}. "
+                f"Run as an administrator: {missing.statement}"
+            )
 
 
 def _room_unknown(found: Found) -> Iterator[str]:

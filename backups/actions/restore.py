@@ -50,6 +50,7 @@ from backups.obstacles import (
     refuse_crossing,
     refuse_immovable,
     refuse_keys_from_elsewhere,
+    refuse_read_only,
     refuse_taken,
 )
 from backups.plain import counted
@@ -207,6 +208,8 @@ def _refuse_what_stands_in_the_way(restore: Restore, place: Place) -> None:
 
 def _in_place(restore: Restore, access: restic.Access, place: Place, progress: Progress) -> None:
     """As `mysql < dump` would. The snapshot is read through before, since there is no way back."""
+    with mysql.connect(place.server) as connection:
+        refuse_read_only(connection, restore.target, target=restore.target)
     progress.phase("read", expected=restore.snapshot.total_bytes_processed)
     loading = _judged(restore, access, place, progress, restore.tables)
     _refuse_damaged(restore, loading)

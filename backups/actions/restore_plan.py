@@ -14,7 +14,12 @@ from backups.choices import OVERWRITING_MODES, RestoreMode, Verdict
 from backups.connections import database_server
 from backups.errors import Problem
 from backups.models import Database, Restore, Snapshot, Verification
-from backups.obstacles import refuse_crossing, refuse_immovable, refuse_keys_from_elsewhere
+from backups.obstacles import (
+    refuse_crossing,
+    refuse_immovable,
+    refuse_keys_from_elsewhere,
+    refuse_read_only,
+)
 from backups.spelling import clashing, in_lower_case, respelled
 from backups.suspicions import doubts
 from backups.swap import refuse_without_rows
@@ -142,6 +147,9 @@ def _look_at_server(told: Plan, database: Database, chosen: frozenset[str]) -> N
     )
     if told.mode == RestoreMode.REPLACE and exists:
         _look_at_what_moves(told, database, chosen)
+    if told.mode == RestoreMode.IN_PLACE and exists:
+        with mysql.connect(database_server(database)) as connection:
+            refuse_read_only(connection, told.target, target=told.target)
 
 
 def _in_lower_case(

@@ -49,7 +49,7 @@ class Unmade(NamedTuple):
     """A view, trigger, routine or event that the server did not make, and why.
 
     `before` chose the database's collation for it, where it has one of its own. `do` says what to do
-    about it; `is_sound` that a setting of this server alone is against it.
+    about it; `is_sound` that it is this server's settings or accounts alone that are against it.
     """
 
     ready: Ready

@@ -13,7 +13,7 @@ import MySQLdb
 from backups.mysql.connection import execute, fetch_all
 from backups.mysql.left_out import libraries, tables_without_rows, tables_without_rows_anywhere
 from backups.mysql.names import quote
-from backups.mysql.problems import MySQLProblem, UnknownDatabase, is_damage, text_of
+from backups.mysql.problems import MySQLProblem, UnknownDatabase, text_of
 from backups.mysql.schemas import but_for, rows_of, spelling
 from backups.mysql.server import MARIADB, ServerInfo
 
@@ -261,23 +261,14 @@ def broken_views(connection: Any, database: str) -> list[BrokenView]:
     found = []
     for name in inventory(connection, database).get("view", []):
         try:
-            # As the dump programs ask for what they write first of each view.
+            # As the dump programs ask of each view. Of some, MySQL knows the columns all the same.
             fetch_all(connection, f"SHOW FIELDS FROM {quote(name)}")
-            _refuse_view_of_damaged(connection, name)
+            fetch_all(connection, f"SHOW CREATE TABLE {quote(name)}")
         except MySQLdb.Error as error:
             statement, charset, collation = _view_as_made(connection, database, name)
             why, code = text_of(error), error.args[0]
             found.append(BrokenView(name, statement, charset, collation, why, code))
     return found
-
-
-def _refuse_view_of_damaged(connection: Any, view: str) -> None:
-    """Raise MySQLdb.Error for a view of a damaged table, of which MySQL knows the columns all the same."""
-    try:
-        fetch_all(connection, f"SHOW CREATE TABLE {quote(view)}")
-    except MySQLdb.Error as error:
-        if is_damage(error.args[0], text_of(error)):
-            raise
 
 
 def _view_as_made(connection: Any, database: str, name: str) -> tuple[str, str, str]:
@@ -321,6 +312,19 @@ def foreign_keys_into(connection: Any, database: str) -> list[tuple[str, str]]:
         for schema, table, referenced in rows
         if spelled(str(schema)) != spelled(database)
     ]
+
+
+def foreign_keys_out_of(connection: Any, database: str) -> list[tuple[str, str, str]]:
+    """Foreign keys that refer to another database: (table, the other database, its table)."""
+    columns = "TABLE_NAME, UNIQUE_CONSTRAINT_SCHEMA, REFERENCED_TABLE_NAME"
+    spelled = spelling(connection)
+    return sorted(
+        {
+            (str(table), str(schema), str(referenced))
+            for table, schema, referenced in _references(connection, database, columns)
+            if spelled(str(schema)) != spelled(database)
+        }
+    )
 
 
 def foreign_key_names(connection: Any, database: str) -> list[tuple[str, str]]:

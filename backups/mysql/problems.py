@@ -61,6 +61,10 @@ class RefusesFunctions(MySQLProblem):
     """The server's binary log keeps us from making a trigger or function: no fault of that, nor of ours."""
 
 
+class NoDefiner(MySQLProblem):
+    """The server knows no account of the name in which a view runs: no fault of that, nor of ours."""
+
+
 class LockedOut(OfTheServer):
     """Another session held a lock for longer than is waited."""
 
@@ -485,6 +489,12 @@ def _load_problem_from(
             f"users with SUPER alone, which {server.user} has not.",
             do=TRUST_FUNCTION_CREATORS,
         )
+    if code == ER.NO_SUCH_USER:
+        return NoDefiner(
+            f"The database server at {server.address} answered: {text} (error {code}).",
+            do="Make that account there; a restore with --definers current_user (on the page: set to the "
+            "user that restores) does without it.",
+        )
     if code in (CR.SERVER_GONE_ERROR, CR.SERVER_LOST):
         return ServerGone(
             f"The connection to the database server at {server.address} was lost.",
@@ -508,7 +518,7 @@ def _load_problem_from(
     if code == ER.TABLEACCESS_DENIED_ERROR:
         return MySQLProblem(
             f"The user {server.user} may not create all that the snapshot holds: {text}.",
-            do="Grant it; deploy/mysql has the statements.",
+            do="Grant it; `manage.py preflight` has the statement.",
         )
     return problem_from_number(code, text, server, database)
 

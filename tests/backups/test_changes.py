@@ -17,6 +17,7 @@ from tests.backups.conftest import MakePortal
 from tests.backups.test_dumps_at_once import may_lock
 from tests.backups.worlds import Portal, Ran, Shop, client_dir, make_shop, over_and_over, wait_until
 from tests.servers import DatabaseServer
+from tools import mariadb_plugins
 
 # The dump is held at "m"; "z" comes after it and "a" before.
 TABLES = "".join(
@@ -398,6 +399,17 @@ def test_table_of_which_mariadb_forgets_when_it_was_made_is_no_alarm(mariadb_ser
     for number in range(3):
         forget(shop, number)
         dumped(shop)
+
+
+@pytest.mark.soak
+def test_rows_written_to_tables_of_which_the_time_moves_or_is_unknown_are_no_alarm() -> None:
+    options = [f"--plugin-dir={mariadb_plugins.home()}", "--plugin-load-add=ha_archive"]
+    with DatabaseServer("mariadb", options=options) as server:
+        engines = {"a_old": "ARCHIVE", "a_text": "CSV", "z_old": "ARCHIVE", "z_text": "CSV"}
+        tables = [f"CREATE TABLE {name} (id INT NOT NULL) ENGINE={each};" for name, each in engines.items()]
+        shop = make_shop(server, f"CREATE TABLE m (held INT); {''.join(tables)}")
+        for _ in range(3):
+            dumped_during(shop, *(f"INSERT INTO {name} VALUES (1)" for name in engines))
 
 
 @pytest.mark.soak

@@ -136,3 +136,25 @@ def test_a_view_that_cannot_be_left_out_alone_ends_the_backup_before(
     assert "to the dump program its name and Day are the same" in told
     assert shop.query("SHOW TABLES") == [("Day",), ("day",)]
     drop_all(shop)
+
+
+@pytest.mark.soak
+def test_a_view_that_calls_a_function_of_somebody_who_is_gone(
+    mysql_server: DatabaseServer, make_database: MakeDatabase, back_up: BackUp
+) -> None:
+    """MySQL tells its columns and not its statement, at which the dump program ends."""
+    mysql_server.create_user("leaver", "of no use", ["ALL ON *.*"])
+    shop = make_restorable(
+        mysql_server,
+        "CREATE TABLE goods (id INT PRIMARY KEY); INSERT INTO goods VALUES (1);"
+        "CREATE DEFINER='leaver'@'%' FUNCTION unit() RETURNS INT DETERMINISTIC NO SQL RETURN 1;"
+        "CREATE DEFINER='leaver'@'%' VIEW counted AS SELECT id, unit() AS n FROM goods;",
+    )
+    database = make_database(shop)
+    succeeded(back_up(database))
+    mysql_server.execute("DROP USER 'leaver'@'%'")
+
+    assert "The view counted of" in failed(back_up(database))
+    succeeded(restore(database, RestoreMode.REPLACE, definers="current_user"))
+    assert shop.query("SELECT id, n FROM counted") == [(1, 1)]
+    drop_all(shop)

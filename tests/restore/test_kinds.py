@@ -32,6 +32,7 @@ from tests.restore.stories import (
     undo,
 )
 from tests.servers import FLAVOURS, DatabaseServer
+from tests.verify.tools import verdict, verify
 
 BackUp = Callable[[Database], Run]
 
@@ -184,6 +185,27 @@ def test_on_mariadb_a_folder_of_its_own_is_refused(
     drop_all(shop)
 
 
+@pytest.mark.soak
+@pytest.mark.parametrize("kind", ["MyISAM", "Aria"])
+def test_a_folder_of_its_own_is_the_servers_and_all_else_is_verified_and_restored(
+    kind: str, mariadb_server: DatabaseServer, folder: str, make_database: MakeDatabase, back_up: BackUp
+) -> None:
+    """Its file would lie in one place whatever the database is called."""
+    own = DIRECTORIES[kind].format(folder=folder)
+    shop = make_restorable(mariadb_server, f"{own}; INSERT INTO big VALUES (1), (2)")
+    database = make_database(shop)
+    succeeded(back_up(database))
+
+    found = verdict(verify(database))
+    assert (found.verdict, found.rows) == ("identical", 2)
+    assert "table big: its folder is the server's own" in found.not_compared
+    shop.execute("DELETE FROM big")
+    succeeded(restore(database, RestoreMode.NEW, target=f"{shop.name}_copy"))
+    succeeded(restore(database, RestoreMode.IN_PLACE, without_safety=True))
+    assert shop.query("SELECT id FROM big") == [(1,), (2,)]
+    drop_all(shop)
+
+
 def look(shop: Shop, chosen: list[str] | None = None) -> None:
     """What is asked before anything is touched."""
     server = mysql.Server(shop.server.host, shop.server.port, shop.user, shop.password)
@@ -255,10 +277,11 @@ def test_read_only_database_is_refused_in_the_preview_and_by_the_run(
     assert snapshot is not None
     mysql_server.execute(f"ALTER DATABASE {shop.name} READ ONLY = 1")
 
-    sentence = f"{shop.name} is read only, so no table can be moved into it or out of it."
-    told = plan(database, snapshot, mode=RestoreMode.REPLACE, target=shop.name)
-    assert [obstacle.startswith(sentence) for obstacle in told.obstacles] == [True]
-    assert failed(restore(database, RestoreMode.REPLACE, without_safety=True)).startswith(sentence)
+    sentence = f"{shop.name} is read only, so no table of it can be replaced."
+    for mode in (RestoreMode.REPLACE, RestoreMode.IN_PLACE):
+        told = plan(database, snapshot, mode=mode, target=shop.name)
+        assert [obstacle.startswith(sentence) for obstacle in told.obstacles] == [True]
+        assert failed(restore(database, mode, without_safety=True)).startswith(sentence)
     assert databases_of(shop) == [shop.name]
     mysql_server.execute(f"ALTER DATABASE {shop.name} READ ONLY = 0")
     drop_all(shop)

@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest
 
+from backups.actions import preflight
 from backups.choices import RestoreMode
 from backups.models import Database, Run
 from tests.backups.conftest import MakeDatabase
@@ -40,7 +41,7 @@ def outward(db_server: DatabaseServer) -> Iterator[Shop]:
         "CREATE TABLE child (id INT PRIMARY KEY, p INT, KEY (p), CONSTRAINT out_of_here FOREIGN KEY (p)"
         " REFERENCES elsewhere.parent (id)); INSERT INTO child VALUES (1, 1), (2, NULL);",
     )
-    db_server.execute(f"GRANT REFERENCES, SELECT ON elsewhere.* TO '{shop.user}'@'%'")
+    db_server.execute(f"GRANT REFERENCES ON elsewhere.parent TO '{shop.user}'@'%'")
     yield shop
     drop_all(shop)
     db_server.execute("DROP DATABASE elsewhere")
@@ -78,6 +79,21 @@ def test_a_key_to_another_database_is_made_in_the_place_of_the_live_one_alone(
     assert content(outward.server, outward.name) == later
     succeeded(restore(database, RestoreMode.IN_PLACE, without_safety=True))
     assert content(outward.server, outward.name) == was
+
+
+def test_the_grant_for_a_key_to_another_database_is_named_before(
+    outward: Shop, make_database: MakeDatabase
+) -> None:
+    database = make_database(outward)
+    user = f"'{outward.user}'@'%'"
+
+    def told() -> str:
+        return " ".join(each.detail for each in preflight.checks(database, preflight.Found()))
+
+    assert "refer to elsewhere.parent" not in told()
+    outward.server.execute(f"REVOKE REFERENCES ON elsewhere.parent FROM {user}")
+    assert "refer to elsewhere.parent, and it may not make such" in told()
+    assert f"GRANT REFERENCES ON `elsewhere`.`parent` TO {user};" in told()
 
 
 IN_ITS_PLACE = "no live table of this name lies"

@@ -167,6 +167,34 @@ def test_what_the_binary_log_alone_refuses_is_no_fault_of_the_backup(
     assert not Verification.objects.filter(run=verified).exists()
 
 
+def test_a_definer_that_is_gone_is_no_fault_of_the_backup(
+    mariadb_server: DatabaseServer, make_database: MakeDatabase, back_up: BackUp
+) -> None:
+    """Of whom MariaDB makes no view."""
+    mariadb_server.create_user("leaver", "of no use", ["SELECT ON *.*"])
+    shop = make_restorable(
+        mariadb_server,
+        "CREATE TABLE goods (id INT PRIMARY KEY); INSERT INTO goods VALUES (1);"
+        "CREATE DEFINER='leaver'@'%' VIEW seen AS SELECT id FROM goods;"
+        "CREATE VIEW upon AS SELECT id FROM seen;",
+    )
+    database = make_database(shop)
+    succeeded(back_up(database))
+    mariadb_server.execute("DROP USER 'leaver'@'%'")
+
+    verified = verify(database)
+    told = failed(verified)
+    assert "is not proved in full" in told
+    assert "Make that account there" in told
+    assert "Back up again" not in told
+    assert not Verification.objects.filter(run=verified).exists()
+
+    copied = restore(database, RestoreMode.NEW, target=f"{shop.name}_copy", definers="current_user")
+    succeeded(copied)
+    assert shop.server.query("SELECT id FROM upon", f"{shop.name}_copy") == [(1,)]
+    drop_all(shop)
+
+
 @pytest.mark.soak
 def test_it_is_made_once_the_server_is_told_to_trust_us(
     untrusting: Shop, make_database: MakeDatabase, back_up: BackUp
