@@ -26,7 +26,14 @@ from backups.mysql.computed import (
     computed_beside,
     computed_in,
 )
-from backups.mysql.connection import connect, execute, kill, refuse_plaintext, refuse_what_cuts_dumps
+from backups.mysql.connection import (
+    connect,
+    execute,
+    is_encrypted,
+    kill,
+    refuse_plaintext,
+    refuse_what_cuts_dumps,
+)
 from backups.mysql.contents import (
     BrokenView,
     ForeignKey,
