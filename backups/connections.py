@@ -7,6 +7,7 @@ from dataclasses import replace
 from django.conf import settings
 
 from backups import mysql, restic
+from backups.choices import SslMode
 from backups.models import Database, Repository
 from backups.secrets import for_restic, is_set, named_place, resolve, resolve_optional
 
@@ -119,10 +120,21 @@ def database_server(database: Database) -> mysql.Server:
         port=database.port,
         user=database.user,
         password=resolve(database.password_ref, of=f"the password of database {database}"),
-        ssl_mode=database.ssl_mode,
-        ssl_ca=database.ssl_ca,
+        **_tls(database),
         **(_set_in_the_environment(database) if database.is_primary else _set_in_the_portal(database)),
     )
+
+
+# How much is asked for; an environment that says nothing of it has PREFERRED.
+_TLS = {mode.value: level for level, mode in enumerate(SslMode)}
+
+
+def _tls(database: Database) -> dict[str, str]:
+    """How to encrypt. What the environment demands holds at once, though the row may follow later."""
+    said, known = settings.MYSQL_SSL_MODE, database.ssl_mode
+    if database.is_primary and _TLS[said] > max(_TLS.get(known, 0), _TLS["PREFERRED"]):
+        return {"ssl_mode": said, "ssl_ca": settings.MYSQL_SSL_CA or database.ssl_ca}
+    return {"ssl_mode": known, "ssl_ca": database.ssl_ca}
 
 
 def _set_in_the_portal(database: Database) -> dict[str, str]:
@@ -150,8 +162,7 @@ def scratch_server(database: Database) -> mysql.Server:
         port=settings.VERIFY_MYSQL_PORT,
         user=settings.VERIFY_MYSQL_USER,
         password=resolve("env:VERIFY_MYSQL_PASSWORD", of="the password of VERIFY_MYSQL_USER"),
-        ssl_mode=database.ssl_mode,
-        ssl_ca=database.ssl_ca,
+        **_tls(database),
         account_set_by=f"VERIFY_MYSQL_USER and {named_place('env:VERIFY_MYSQL_PASSWORD')}",
         address_set_by="VERIFY_MYSQL_HOST and VERIFY_MYSQL_PORT",
     )

@@ -221,9 +221,17 @@ def _database(database: Database, found: Found, _tick: Tick | None) -> str:
                 found.notes.append(
                     "Its events are stored as a replica has them, disabled: enable them after a restore."
                 )
+        in_the_clear = not found.server.stays_here and not mysql.is_encrypted(connection)
     return (
         f"{found.info} at {found.server.address} has {database.database}.{f' {replica}.' if replica else ''}"
+        f"{_IN_THE_CLEAR.format(found.server) if in_the_clear else ''}"
     )
+
+
+_IN_THE_CLEAR = (
+    " The connection is not encrypted, and whoever listens on the network reads along. Turn TLS on in the "
+    "server; with {0.ssl_mode_set_by} at REQUIRED or more nothing goes without it."
+)
 
 
 def _note_left_out(connection: Any, database: Database, found: Found) -> None:

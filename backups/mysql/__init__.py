@@ -31,6 +31,7 @@ from backups.mysql.connection import (
     TRIES_AT_A_LIMIT,
     connect,
     execute,
+    is_encrypted,
     kill,
     refuse_plaintext,
     refuse_what_cuts_dumps,

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import socket
 import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
@@ -51,6 +52,7 @@ class Connection(MySQLdb.connections.Connection):
 def connect(server: Server, database: str = "", *, read_seconds: int = _READ_SECONDS) -> Iterator[Any]:
     """A connection for the length of a block; an answer may take `read_seconds`. Raises MySQLProblem."""
     refuse_missing_authority(server)
+    refuse_server_without_tls(server)
     with translated(server, database):
         connection = _opened(connect_options(server, database) | {"read_timeout": read_seconds})
     try:
@@ -108,6 +110,7 @@ def refuse_what_cuts_dumps(server: Server, *, with_history: bool) -> None:
     history of tables as well.
     """
     refuse_missing_authority(server)
+    refuse_server_without_tls(server)
     options = connect_options(server, "")
     del options["init_command"]
     with translated(server):
@@ -144,6 +147,40 @@ def refuse_missing_authority(server: Server) -> None:
             f"The authority's certificate {server.ssl_ca} cannot be read.",
             do=f"Check {server.ssl_ca_set_by}.",
         )
+
+
+# Of https://dev.mysql.com/doc/dev/mysql-server/latest/page_protocol_connection_phase_packets_protocol_handshake_v10.html
+_PROTOCOL = b"\x0a"
+_TO_CAPABILITIES = 14
+_CLIENT_SSL = 0x0800
+_LONGEST_GREETING = 1024
+
+
+def refuse_server_without_tls(server: Server) -> None:
+    """Raise TlsProblem, before a word of ours, where TLS is demanded and the server's greeting offers none.
+
+    MariaDB's client library would log in without it first; where it is to verify it looks by itself.
+    """
+    if server.ssl_mode == "REQUIRED" and _ON_LIBMARIADB and not server.socket:
+        with suppress(OSError):  # the driver tells of it
+            greeting = _greeting(server)
+            at = greeting.find(b"\0") + _TO_CAPABILITIES
+            offered = int.from_bytes(greeting[at : at + 2], "little")
+            if greeting.startswith(_PROTOCOL) and not offered & _CLIENT_SSL:
+                raise no_tls(server)
+
+
+def _greeting(server: Server) -> bytes:
+    """The server's first packet, or what came of it within the time for a connection."""
+    said, ends = b"", time.monotonic() + _CONNECT_SECONDS
+    with socket.create_connection((server.tcp_host, server.port), timeout=_CONNECT_SECONDS) as there:
+        while len(said) < min(4 + int.from_bytes(said[:3], "little"), _LONGEST_GREETING):
+            there.settimeout(max(ends - time.monotonic(), 0.1))
+            piece = there.recv(_LONGEST_GREETING)
+            if not piece or time.monotonic() > ends:
+                break
+            said += piece
+    return said[4:]
 
 
 def refuse_plaintext(server: Server) -> None:

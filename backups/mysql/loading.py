@@ -20,6 +20,7 @@ from backups.mysql.connection import (
     execute,
     fetch_all,
     refuse_missing_authority,
+    refuse_server_without_tls,
     refuse_unencrypted,
 )
 from backups.mysql.names import named, quote, quote_text
@@ -311,6 +312,7 @@ def loading_connections(server: Server, database: str, wanted: int) -> Iterator[
     Raises MySQLProblem.
     """
     refuse_missing_authority(server)
+    refuse_server_without_tls(server)
     opened: list[LoadingConnection] = []
     try:
         with translated(server, database):

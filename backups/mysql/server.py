@@ -48,6 +48,11 @@ class Server:
         """
         return "127.0.0.1" if self.host == "localhost" else self.host
 
+    @property
+    def stays_here(self) -> bool:
+        """Whether what is said to it goes over no network."""
+        return bool(self.socket) or self.tcp_host == "::1" or self.tcp_host.startswith("127.")
+
 
 @dataclass(frozen=True)
 class ServerInfo:

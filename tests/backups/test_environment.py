@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 from pytest_django.fixtures import Settings
 
-from backups import configuration, environment
+from backups import configuration, connections, environment
 from backups.console import database_named, repository_named
 from backups.errors import Problem
 from backups.models import Database, Repository, Snapshot
@@ -300,3 +300,30 @@ def test_a_repository_is_not_taken_for_moved_where_it_is_another(
     assert portal.manage("bootstrap", "--moved", "repository").code == 0
     (listed,) = portal.manage("snapshots", "--json").json["snapshots"]
     assert listed["snapshot_id"] == portal.snapshots()[0]["id"]
+
+
+@pytest.mark.parametrize(
+    ("said", "known", "wanted"),
+    [
+        ("REQUIRED", "PREFERRED", "REQUIRED"),
+        ("VERIFY_CA", "REQUIRED", "VERIFY_CA"),
+        ("REQUIRED", "DISABLED", "REQUIRED"),
+        ("PREFERRED", "DISABLED", "DISABLED"),
+        ("PREFERRED", "VERIFY_CA", "VERIFY_CA"),
+        ("DISABLED", "REQUIRED", "REQUIRED"),
+    ],
+)
+def test_encryption_that_is_demanded_is_not_put_off_until_the_next_bootstrap(
+    said: str, known: str, wanted: str, settings: Settings, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    settings.MYSQL_SSL_MODE, settings.MYSQL_SSL_CA = said, "/of/the/environment.pem"
+    settings.VERIFY_MYSQL_HOST = "elsewhere"
+    for name in ("MYSQL_PASSWORD", "VERIFY_MYSQL_PASSWORD"):
+        monkeypatch.setenv(name, "p")
+    row = Database(name="shop", is_primary=True, ssl_mode=known, ssl_ca="/of/the/row.pem")
+
+    for server in (connections.database_server(row), connections.scratch_server(row)):
+        assert server.ssl_mode == wanted
+        assert server.ssl_ca == ("/of/the/environment.pem" if wanted != known else "/of/the/row.pem")
+    row.is_primary = False
+    assert connections.database_server(row).ssl_mode == known

@@ -13,11 +13,12 @@ import pytest
 from pytest_django.fixtures import Settings
 
 from backups import connections, mysql, process
+from backups.actions import preflight
 from backups.errors import Problem
 from backups.models import Database
 from backups.mysql.connection import connect_options
 from backups.mysql.problems import problem_from_number
-from tests.backups.conftest import MakePortal
+from tests.backups.conftest import MakeDatabase, MakePortal
 from tests.backups.worlds import Shop, client_dir
 from tests.servers import DatabaseServer
 
@@ -331,6 +332,21 @@ def test_account_is_quoted_for_a_grant(db_server: DatabaseServer) -> None:
 
     assert account == "'it''s'@'%'"
     db_server.execute(f"GRANT USAGE ON *.* TO {account}")
+
+
+def test_what_goes_over_a_network_in_the_clear_is_said(
+    mariadb_shop: Shop, make_database: MakeDatabase, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    database = make_database(mariadb_shop)
+
+    def said() -> str:
+        return preflight._database(database, preflight.Found(), None)
+
+    assert "not encrypted" not in said(), "it stays on this machine"
+    monkeypatch.setattr(mysql.Server, "stays_here", False)
+    assert "The connection is not encrypted" in said()
+    monkeypatch.setattr(mysql, "is_encrypted", lambda _: True)
+    assert "not encrypted" not in said()
 
 
 def test_a_name_without_an_address_is_told_as_such() -> None:

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import dataclasses
+import socket
+import threading
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 import pytest
@@ -98,6 +100,35 @@ def test_server_without_tls_is_named(plain_server: DatabaseServer) -> None:
         mysql.connect(server),
     ):
         pass
+
+
+@pytest.mark.parametrize("mode", MODES[2:])
+def test_no_word_is_said_to_a_server_without_tls(
+    plain_server: DatabaseServer, other_authority: Path, mode: str
+) -> None:
+    """Neither a user's name nor what answers the question for the password."""
+    with socket.create_connection((plain_server.host, plain_server.port), timeout=10) as there:
+        greeting = there.recv(1024)
+    heard = []
+
+    def listen() -> None:
+        with suppress(OSError):
+            while True:
+                client, _ = listening.accept()
+                with client, suppress(ConnectionError):
+                    client.sendall(greeting)
+                    heard.append(client.recv(1024))
+
+    with socket.create_server(("127.0.0.1", 0)) as listening:
+        told = dataclasses.replace(
+            _server(plain_server, mode, other_authority), port=listening.getsockname()[1]
+        )
+        threading.Thread(target=listen, daemon=True).start()
+        with pytest.raises(mysql.TlsProblem, match="offers no TLS"), mysql.connect(told):
+            pass
+        listening.shutdown(socket.SHUT_RDWR)
+
+    assert b"".join(heard) == b""
 
 
 @pytest.mark.parametrize("mode", ["PREFERRED", "REQUIRED"])
