@@ -120,7 +120,7 @@ def database_server(database: Database) -> mysql.Server:
         port=database.port,
         user=database.user,
         password=resolve(database.password_ref, of=f"the password of database {database}"),
-        **_tls(database),
+        **tls_of(database),
         **(_set_in_the_environment(database) if database.is_primary else _set_in_the_portal(database)),
     )
 
@@ -129,7 +129,7 @@ def database_server(database: Database) -> mysql.Server:
 _TLS = {mode.value: level for level, mode in enumerate(SslMode)}
 
 
-def _tls(database: Database) -> dict[str, str]:
+def tls_of(database: Database) -> dict[str, str]:
     """How to encrypt. What the environment demands holds at once, though the row may follow later."""
     said, known = settings.MYSQL_SSL_MODE, database.ssl_mode
     if database.is_primary and _TLS[said] > max(_TLS.get(known, 0), _TLS["PREFERRED"]):
@@ -162,7 +162,7 @@ def scratch_server(database: Database) -> mysql.Server:
         port=settings.VERIFY_MYSQL_PORT,
         user=settings.VERIFY_MYSQL_USER,
         password=resolve("env:VERIFY_MYSQL_PASSWORD", of="the password of VERIFY_MYSQL_USER"),
-        **_tls(database),
+        **tls_of(database),
         account_set_by=f"VERIFY_MYSQL_USER and {named_place('env:VERIFY_MYSQL_PASSWORD')}",
         address_set_by="VERIFY_MYSQL_HOST and VERIFY_MYSQL_PORT",
     )

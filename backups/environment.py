@@ -11,7 +11,7 @@ from dataclasses import dataclass
 
 from django.conf import settings
 
-from backups import restic, series
+from backups import connections, restic, series
 from backups.errors import Problem
 from backups.models import Database, Repository
 
@@ -82,9 +82,13 @@ def _not_taken_over(database: Database) -> Iterator[str]:
         for name, field in TAKEN_OVER[type(row)].items():
             said, known = getattr(settings, name), getattr(row, field)
             if said != known:
+                both = f"{name} says {_shown(said)}, and the portal has {_shown(known)} for {row}"
+                if field == "ssl_mode" and connections.tls_of(database)["ssl_mode"] == said:
+                    yield f"{both}; what the former demands holds already, `manage.py bootstrap` notes it."
+                    continue
                 yield (
-                    f"{name} says {_shown(said)}, and the portal has {_shown(known)} for {row} "
-                    "until `manage.py bootstrap` takes the former over, as each start of the set-up does."
+                    f"{both} until `manage.py bootstrap` takes the former over, as each start of the set-up "
+                    "does."
                 )
 
 
