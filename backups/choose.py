@@ -42,7 +42,7 @@ def newest_to_prove(database: Database) -> Snapshot | None:
 
 
 def newer_of_others(chosen: Snapshot, until: datetime | None = None) -> Snapshot | None:
-    """The newest backup of the same database, newer than `chosen`, that was not made here; not after `until`."""
+    """The newest backup of the same database that was not made here, after `chosen` and not after `until`."""
     if chosen.database is None or not chosen.made_here:
         return None
     later = _present(chosen.database).filter(time__gt=chosen.time, made_here=False)

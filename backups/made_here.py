@@ -95,7 +95,7 @@ def _take(key: InstallationKey, known: PublicKey | None) -> None:
     with transaction.atomic():
         ours = _made_before() if known is None else Snapshot.objects.made_here()
         for snapshot in ours.exclude(manifest=None).iterator():
-            snapshot.signature = signature(key, snapshot.tags, snapshot.manifest)
+            snapshot.signature = signature(key, snapshot.tags, snapshot.manifest or {})
             snapshot.made_here = True
             snapshot.save(update_fields=["signature", "made_here"])
         PublicKey.objects.all().delete()
@@ -105,5 +105,5 @@ def _take(key: InstallationKey, known: PublicKey | None) -> None:
 
 
 def _made_before() -> SnapshotQuerySet:
-    """What the portal's rows say that it made, when it had no key; not what `recover` read in a repository."""
+    """What the portal's rows say that it made when it had no key; not what `recover` found."""
     return Snapshot.objects.exclude(made_by=None).exclude(made_by__trigger=Trigger.RECOVERED)
