@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from typing import Any
 
+from django.conf import settings
 from django.db import transaction
 from django.utils import timezone
 
@@ -44,6 +45,26 @@ def new_key() -> InstallationKey:
     key = keys.load_or_make()
     _take(key, PublicKey.objects.first())
     return key
+
+
+def not_copied() -> str:
+    """What a person is to do so that the key outlives this machine; empty once that is done.
+
+    A key that the environment gives is kept by whoever wrote it there.
+    """
+    public = PublicKey.objects.first()
+    if public is None or public.copied_at is not None:
+        return ""
+    return (
+        "The key by which this installation knows its own backups is on this machine alone: without it a "
+        "new machine cannot know them. Copy the line that `manage.py bootstrap --show-key` prints into the "
+        ".env that you keep elsewhere, then say so with `manage.py bootstrap --key-kept`."
+    )
+
+
+def note_copied() -> None:
+    """A person says that the key is kept elsewhere."""
+    PublicKey.objects.filter(copied_at=None).update(copied_at=timezone.now())
 
 
 def signature(key: InstallationKey, tags: Iterable[str], manifest: Mapping[str, Any]) -> str:
@@ -100,7 +121,9 @@ def _take(key: InstallationKey, known: PublicKey | None) -> None:
             snapshot.save(update_fields=["signature", "made_here"])
         PublicKey.objects.all().delete()
         PublicKey.objects.create(
-            signing=key.public_signing, sealing=key.public_sealing, noted_at=timezone.now()
+            signing=key.public_signing,
+            sealing=key.public_sealing,
+            copied_at=timezone.now() if settings.VEDETTA_KEY else None,
         )
 
 

@@ -109,5 +109,7 @@ class Facts:
     channels: int = 0
     pings: bool = False
     untold: int = 0
+    # What is to be done so that the installation's key outlives this machine.
+    key_to_copy: str = ""
     start_worker: str = "`manage.py worker`"
     worker_log: str = "its own log"
