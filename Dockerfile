@@ -39,7 +39,7 @@ RUN apt-get update \
     && rm -rf /var/lib/apt/lists/* \
     # The number is fixed, because the bind mounts keep it.
     && useradd --uid 10001 --create-home --shell /usr/sbin/nologin vedetta \
-    && install --directory --owner=vedetta --group=vedetta /status /data /cache /restore /restored /repository
+    && install --directory --owner=vedetta --group=vedetta /status /data /keys /cache /restore /restored /repository
 COPY --from=restic /usr/bin/restic /opt/restic/restic
 COPY --from=mysql /opt/mysql /opt/mysql
 COPY --from=build /tmp/mariadb/usr/bin/mariadb-dump /usr/bin/

@@ -31,14 +31,24 @@ def newest(database: Database) -> Snapshot | None:
     One that is known to be bad, or holds suspiciously little, only where there is no other: who restores
     wants the tables.
     """
-    trusted = _present(database).trusted()
+    trusted = _meant(database).trusted()
     return newest_of(backups_of(trusted.not_known_bad())) or newest_to_prove(database)
 
 
 def newest_to_prove(database: Database) -> Snapshot | None:
     """As `newest`, but also one that is known to be bad: another verification may find it good."""
-    present = _present(database)
-    return newest_of(backups_of(present.trusted())) or newest_of(backups_of(present))
+    meant = _meant(database)
+    return newest_of(backups_of(meant.trusted())) or newest_of(backups_of(meant))
+
+
+def newer_of_others(chosen: Snapshot, until: datetime | None = None) -> Snapshot | None:
+    """The newest backup of the same database that was not made here, after `chosen` and not after `until`."""
+    if chosen.database is None or not chosen.made_here:
+        return None
+    later = _present(chosen.database).filter(time__gt=chosen.time, made_here=False)
+    if until is not None:
+        later = later.filter(time__lte=until)
+    return backups_of(later).first()
 
 
 def newer_known_bad(chosen: Snapshot) -> Snapshot | None:
@@ -140,7 +150,7 @@ def snapshot_at(database: Database, time: datetime) -> Snapshot:
     # Beyond these no time zone can be told, and nothing was backed up.
     if not _FIRST_YEAR <= time.year <= _LAST_YEAR:
         raise Problem(f"There is no snapshot from the year {time.year}.", do="Give another time.")
-    backups = backups_of(_present(database))
+    backups = backups_of(_meant(database))
     found = backups.filter(time__lte=time).first()
     if found is not None:
         return found
@@ -155,6 +165,13 @@ def snapshot_at(database: Database, time: datetime) -> Snapshot:
 
 def _present(database: Database) -> SnapshotQuerySet:
     return Snapshot.objects.filter(database=database, forgotten_at=None)
+
+
+def _meant(database: Database) -> SnapshotQuerySet:
+    """Of which `latest` and a time choose: what was made here, where there is such, lest others decide."""
+    present = _present(database)
+    ours = present.made_here()
+    return ours if backups_of(ours).exists() else present
 
 
 def _none(database: Database) -> Problem:

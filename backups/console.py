@@ -327,7 +327,11 @@ def passed_over(
     chosen: Snapshot, say: Callable[[str], None], until: datetime | None = None
 ) -> dict[str, str]:
     """Say what is newer than the backup that was chosen, and why; answers it for the JSON object."""
-    return {**_passed_over_bad(chosen, say), **_passed_over_safety(chosen, say, until)}
+    return {
+        **_passed_over_bad(chosen, say),
+        **_passed_over_others(chosen, say, until),
+        **_passed_over_safety(chosen, say, until),
+    }
 
 
 def _passed_over_bad(chosen: Snapshot, say: Callable[[str], None]) -> dict[str, str]:
@@ -339,6 +343,20 @@ def _passed_over_bad(chosen: Snapshot, say: Callable[[str], None]) -> dict[str, 
         f"{choose.known_bad_words(newer)}"
     )
     return {"newer_bad_snapshot": newer.snapshot_id}
+
+
+def _passed_over_others(
+    chosen: Snapshot, say: Callable[[str], None], until: datetime | None
+) -> dict[str, str]:
+    newer = choose.newer_of_others(chosen, until)
+    if newer is None:
+        return {}
+    say(
+        f"Snapshot {newer.short_id} of {newer.local_time:%Y-%m-%d %H:%M:%S} is newer and was not taken: "
+        "this installation did not make it. If you know who did, take it by its id: "
+        f"--snapshot {newer.short_id}."
+    )
+    return {"newer_strange_snapshot": newer.snapshot_id}
 
 
 def _passed_over_safety(

@@ -305,6 +305,10 @@ class SnapshotQuerySet(models.QuerySet["Snapshot"]):
         """Without those that hold suspiciously little and that no person said to be right."""
         return self.exclude(suspicion__state__in=[SuspicionState.WAITING, SuspicionState.OVER])
 
+    def made_here(self) -> SnapshotQuerySet:
+        """Those that this installation signed when it made them."""
+        return self.filter(made_here=True)
+
     def not_known_bad(self) -> SnapshotQuerySet:
         """Without those of which the newest verification said that they are not what was backed up."""
         return self.exclude(verdict__in=BAD_VERDICTS)
@@ -342,6 +346,17 @@ class Snapshot(models.Model):
         blank=True,
         editable=False,
         help_text="Of its newest verification; empty without any.",
+    )
+    signature = models.CharField(
+        max_length=100,
+        blank=True,
+        editable=False,
+        help_text="By which this installation knows that it made the snapshot; of its manifest.",
+    )
+    made_here = models.BooleanField(
+        default=False,
+        editable=False,
+        help_text="Whether the signature is good by the key of now.",
     )
     forgotten_at = models.DateTimeField(null=True, blank=True)
 
@@ -389,6 +404,23 @@ class Snapshot(models.Model):
     def not_in_backup(self) -> list[dict[str, str]]:
         """What the database held and no dump carries: `table` (empty for the database itself), `why`."""
         return list((self.manifest or {}).get("not_in_backup", []))
+
+
+class PublicKey(models.Model):
+    """The public halves of the installation's key: one row, of the key of now. No copy carries it."""
+
+    signing = models.CharField(max_length=44, help_text="Ed25519, in base64.")
+    sealing = models.CharField(max_length=44, help_text="X25519, in base64.")
+    noted_at = models.DateTimeField(default=timezone.now)
+    copied_at = models.DateTimeField(
+        null=True, blank=True, help_text="When a person said that the key is kept elsewhere, too."
+    )
+
+    class Meta:
+        default_permissions = ()
+
+    def __str__(self) -> str:
+        return self.signing
 
 
 class Suspicion(models.Model):

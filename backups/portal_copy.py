@@ -1,10 +1,10 @@
 """A copy of the portal's own database: lines of JSON, from which any engine can be filled.
 
 First a header with the migrations that it fits, then each table's rows, last a line that counts and
-digests all before it: without that line a copy is not whole. What is of the moment stays out:
-sessions, attempts to sign in, the workers' pulses, the queue and its schedules (which are made from
-the databases' rows). Secrets were never there, for rows hold references; people's passwords are
-hashes, as in the database.
+digests all before it, which the installation signs: without that line a copy is not whole. What is
+of the moment stays out: sessions, attempts to sign in, the workers' pulses, the queue and its
+schedules (which are made from the databases' rows). Secrets were never there, for rows hold
+references; people's passwords are hashes, as in the database.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ import base64
 import hashlib
 import json
 import tempfile
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import datetime
@@ -22,6 +22,7 @@ from pathlib import Path
 from typing import IO, Any
 
 from django.apps import apps as installed
+from django.contrib.auth import get_user_model
 from django.contrib.contenttypes.models import ContentType
 from django.contrib.sessions.models import Session
 from django.core.management.color import no_style
@@ -30,10 +31,12 @@ from django.db.migrations.executor import MigrationExecutor
 from django.utils import timezone
 
 from backups.errors import Problem
+from backups.models import Database, Repository
 
 FORMAT = 1
 APPS = ("contenttypes", "auth", "admin", "backups")
-LEFT_OUT = frozenset({"backups.WorkerPulse"})
+# Pulses are of the moment; which key is ours, no copy may say.
+LEFT_OUT = frozenset({"backups.WorkerPulse", "backups.PublicKey"})
 _READING, _SCRATCH = "portal copy", "portal scratch"
 _TICK_ROWS = 500
 # A snapshot's manifest may have a megabyte, of which servers take only so many at once.
@@ -85,10 +88,13 @@ def models_copied(apps: Any = installed) -> list[type[models.Model]]:
 # ---------------------------------------------------------------- Making a copy
 
 
-def write(file: IO[bytes], *, made_by: int, tick: Callable[[], None]) -> int:
+def write(
+    file: IO[bytes], *, made_by: int, tick: Callable[[], None], sign: Callable[[str], str] = lambda _: ""
+) -> int:
     """Write a copy as of one moment; answers how many rows it has. Raises Problem, and what `tick` raises.
 
-    On a connection of its own, whose transaction keeps nobody from writing meanwhile.
+    `sign` is given the digest of it all, 64 hex digits, and answers a signature. On a connection of
+    its own, whose transaction keeps nobody from writing meanwhile.
     """
     header = Header(timezone.now(), made_by, tuple(_leaves()))
     out = _Writer(file)
@@ -104,7 +110,7 @@ def write(file: IO[bytes], *, made_by: int, tick: Callable[[], None]) -> int:
                 out.row(row)
                 if out.rows % _TICK_ROWS == 0:
                     tick()
-    out.end()
+    out.end(sign)
     return out.rows
 
 
@@ -150,8 +156,9 @@ class _Writer:
         self.rows += 1
         self.line(values)
 
-    def end(self) -> None:
-        self.line({"rows": self.rows, "sha256": self._digest.hexdigest()})
+    def end(self, sign: Callable[[str], str]) -> None:
+        digest = self._digest.hexdigest()
+        self.line({"rows": self.rows, "sha256": digest, "signature": sign(digest)})
         self._file.flush()
 
 
@@ -167,18 +174,33 @@ def _as_json(value: Any) -> str:
 # ---------------------------------------------------------------- Coming back from one
 
 
-def restore(lines: Iterable[bytes], *, then: Callable[[Header], None]) -> Header:
+@dataclass(frozen=True)
+class Offered:
+    """A copy that was read whole and not taken over yet: who signed what, and a look into its rows."""
+
+    sha256: str
+    signature: str
+    people: tuple[str, ...]
+    databases: tuple[str, ...]
+    repositories: tuple[str, ...]
+
+
+def restore(
+    lines: Iterable[bytes], *, accept: Callable[[Offered], None], then: Callable[[Header], None]
+) -> Header:
     """Put a copy in the place of all that the portal's database holds, or raise Problem and change nothing.
 
     The copy is read into a scratch database with the schema that it fits, which is then brought up
-    to date; its rows go over in one transaction, in which `then` has the last word.
+    to date. `accept` sees what it is and raises Problem where it is not to be taken. Its rows go over in
+    one transaction, in which `then` has the last word.
     """
     try:
         with tempfile.TemporaryDirectory() as folder:
             scratch = str(Path(folder) / "portal.sqlite3")
             with _connected(_SCRATCH, ENGINE=_SQLITE, NAME=scratch, OPTIONS={}):
-                header = _read(iter(lines))
+                header, end = _read(iter(lines))
                 MigrationExecutor(connections[_SCRATCH]).migrate(_leaves())
+                accept(_offered(end))
                 _take_over(lambda: then(header))
     except Problem:
         raise
@@ -187,8 +209,25 @@ def restore(lines: Iterable[bytes], *, then: Callable[[Header], None]) -> Header
     return header
 
 
-def _read(lines: Iterator[bytes]) -> Header:
-    """Fill the scratch database. Raises Problem unless the copy is whole."""
+def _offered(end: Mapping[str, Any]) -> Offered:
+    people = get_user_model().objects.using(_SCRATCH).order_by("pk")
+    databases = Database.objects.using(_SCRATCH).select_related("repository").order_by("pk")
+    repositories = Repository.objects.using(_SCRATCH).order_by("pk")
+    return Offered(
+        end["sha256"],
+        str(end.get("signature", "")),
+        tuple(f"{each.get_username()}{' (superuser)' if each.is_superuser else ''}" for each in people),
+        tuple(
+            f"{each.name}: {each.database} on {each.host}:{each.port} as {each.user}, backed up "
+            f"{each.backup_cron or 'never'}, verified {each.verify_cron or 'never'}, to {each.repository}"
+            for each in databases
+        ),
+        tuple(f"{each.name}: {each.url}" for each in repositories),
+    )
+
+
+def _read(lines: Iterator[bytes]) -> tuple[Header, Mapping[str, Any]]:
+    """Fill the scratch database; answers the last line as well. Raises Problem unless the copy is whole."""
     digest, rows = hashlib.sha256(), 0
     first = next(lines, b"")
     header = Header.from_told(_parsed(first))
@@ -205,7 +244,7 @@ def _read(lines: Iterator[bytes]) -> Header:
                 filling.begin(apps.get_model(told["table"]), told["fields"])
             elif (told["rows"], told["sha256"]) == (rows, digest.hexdigest()):
                 filling.flush()
-                return header
+                return header, told
             else:
                 raise _not_whole()
             digest.update(line)

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections import Counter, defaultdict
 from collections.abc import Iterable, Iterator, Sequence
+from urllib.parse import unquote
 
 from django.conf import settings
 from django.db.models import Count, QuerySet
@@ -116,6 +117,12 @@ def settle(*, is_ours: bool) -> list[str]:
 def has_our_tag(tags: Iterable[str]) -> bool:
     """Whether Vedetta made the snapshot, and not one of the old scripts."""
     return any(tag.startswith(DATABASE_TAG) for tag in tags)
+
+
+def database_in(tags: Iterable[str]) -> str:
+    """The database that our tag names; empty without such a tag."""
+    found = (tag.removeprefix(DATABASE_TAG) for tag in tags if tag.startswith(DATABASE_TAG))
+    return unquote(next(found, ""))
 
 
 DATABASE_TAG = "database:"

@@ -518,8 +518,9 @@ def snapshot_record(
     database: Database | None,
     made_by: Run | None = None,
     manifest: Mapping[str, Any] | None = None,
+    signature: str = "",
 ) -> Snapshot:
-    """Insert or complete the row of a snapshot that the repository holds."""
+    """Insert or complete the row of a snapshot that the repository holds; `signature` is of who made it."""
     known: dict[str, Any] = {
         "database": database,
         "time": info.time,
@@ -535,6 +536,8 @@ def snapshot_record(
         known["made_by"] = made_by
     if manifest is not None:
         known |= {"manifest": dict(manifest), "dump_sha256": manifest["sha256"]}
+    if signature:
+        known |= {"signature": signature, "made_here": True}
     snapshot, _ = Snapshot.objects.update_or_create(
         repository=repository, snapshot_id=info.id, defaults=known
     )
@@ -561,7 +564,7 @@ def suspicion_settle(
 
 
 def snapshot_learned(snapshot: Snapshot, manifest: Mapping[str, Any]) -> None:
-    """Store the manifest that was read in a snapshot which came here without it."""
+    """Store the manifest by which a snapshot that came here without it was just proved."""
     if snapshot.manifest is None:
         Snapshot.objects.filter(pk=snapshot.pk).update(
             manifest=dict(manifest), dump_sha256=manifest["sha256"]

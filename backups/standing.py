@@ -14,7 +14,7 @@ from django.conf import settings
 from django.db.models import OuterRef, QuerySet, Subquery
 from django.utils import timezone
 
-from backups import environment, humane, installation, services, staleness, status_files, verdict
+from backups import environment, humane, installation, made_here, services, staleness, status_files, verdict
 from backups.choices import TERMINAL, Action, Status, SuspicionState
 from backups.choose import CLOCKS_DIFFER
 from backups.environment import Differences
@@ -156,6 +156,7 @@ def _facts(rows: _Rows, databases: Sequence[Any]) -> verdict.Facts:
         pings=bool(settings.PING_URL),
         env_file=_env_file(),
         untold=Alert.objects.exclude(error="").count(),
+        key_to_copy=made_here.not_copied(),
         start_worker=commands.start_worker,
         worker_log=commands.worker_log,
     )

@@ -22,6 +22,9 @@ env = Environment()
 # ---------------------------------------------------------------- Portal
 
 SECRET_KEY = env.secret("SECRET_KEY", least_characters=32)
+# What knows again what this installation made; where it is empty the first start makes one there.
+VEDETTA_KEY = env.text("VEDETTA_KEY", "")
+VEDETTA_KEY_MADE = env.text("VEDETTA_KEY_MADE", str(VAR_DIR / "vedetta_key"))
 DEBUG = env.boolean("DEBUG", default=False)
 ALLOWED_HOSTS = env.words("ALLOWED_HOSTS", ["localhost", "127.0.0.1", "[::1]"])
 CSRF_TRUSTED_ORIGINS = env.origins("CSRF_TRUSTED_ORIGINS")

@@ -10,7 +10,17 @@ from urllib.parse import quote
 from django.conf import settings
 from django.db import transaction
 
-from backups import environment, humane, identity, process, restic, services, status_files, suspicions
+from backups import (
+    environment,
+    humane,
+    identity,
+    made_here,
+    process,
+    restic,
+    services,
+    status_files,
+    suspicions,
+)
 from backups.actions.outcome import FollowUp, Outcome
 from backups.actions.portal import copied_with
 from backups.actions.preflight import Found, make_ready
@@ -236,6 +246,7 @@ def _confirm(
             safe="No heartbeat was written; earlier snapshots are safe.",
             do="Check the repository, then back up again.",
         )
+    signature = _signature(listed[0], manifest, progress)
     # At once, lest a worker that dies in between leave a suspicious one that passes for good.
     with transaction.atomic():
         snapshot = services.snapshot_record(
@@ -244,6 +255,7 @@ def _confirm(
             database=database,
             made_by=run,
             manifest=manifest,
+            signature=signature,
         )
         suspicious = suspicions.judge(database, snapshot)
     services.run_note(
@@ -263,6 +275,15 @@ def _confirm(
     held = ", ".join(f"{kind} {len(names)}" for kind, names in manifest["inventory"].items())
     progress.log(f"Snapshot {snapshot.short_id} holds, by kind: {held or 'nothing'}.")
     return snapshot, suspicious
+
+
+def _signature(info: restic.SnapshotInfo, manifest: dict[str, Any], progress: Progress) -> str:
+    """By which the snapshot is known as ours; a backup goes on without a key."""
+    try:
+        return made_here.signature(made_here.key_in_use(), info.tags, manifest)
+    except Problem as problem:
+        progress.warn(f"The snapshot is not signed. {problem.sentence()}")
+        return ""
 
 
 def _tell_shrunk(run: Run, database: Database, snapshot: Snapshot, found: Found, progress: Progress) -> None:

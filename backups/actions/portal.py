@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import dataclasses
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from datetime import UTC, datetime, timedelta
 
@@ -16,7 +16,7 @@ from django.conf import settings
 from django.db import DatabaseError
 from django.utils import timezone
 
-from backups import humane, portal_copy, process, restic, series, services
+from backups import humane, keys, made_here, portal_copy, process, restic, series, services, strangers
 from backups.actions.outcome import Outcome
 from backups.actions.repository import opened, wait_for_maintenance
 from backups.choices import Level
@@ -54,7 +54,9 @@ def run(run: Run, progress: Progress) -> Outcome:
     access = opened(run, progress)
     # Whole and unnamed before restic begins: whoever is killed, half a copy is never stored.
     with _spare_file() as file:
-        rows = portal_copy.write(file, made_by=run.pk, tick=progress.tick)
+        rows = portal_copy.write(
+            file, made_by=run.pk, tick=progress.tick, sign=lambda digest: _signature(digest, progress)
+        )
         progress.phase("store", expected=file.tell())
         summary = _store(file.fileno(), run.repository, access, progress)
     size = humane.size(summary.total_bytes_processed)
@@ -70,6 +72,15 @@ def run(run: Run, progress: Progress) -> Outcome:
         },
     )
     return Outcome()
+
+
+def _signature(digest: str, progress: Progress) -> str:
+    """By which a new machine takes the copy over without a question; a copy goes on without a key."""
+    try:
+        return made_here.key_in_use().sign(keys.of_portal_copy(digest))
+    except Problem as problem:
+        progress.warn(f"The copy is not signed. {problem.sentence()}")
+        return ""
 
 
 @contextmanager
@@ -167,11 +178,38 @@ def copies(access: restic.Access, progress_tick: process.Tick | None = None) -> 
     return sorted(ours, key=lambda info: info.backup_start or info.time, reverse=True)
 
 
-def read(access: restic.Access, copy: restic.SnapshotInfo) -> portal_copy.Header:
-    """Put a copy in the place of what the portal's database holds. Raises Problem, then nothing changed."""
+class NotTrusted(Problem):
+    """A copy that another key signed, or none, and that nobody vouched for."""
+
+
+def read(
+    access: restic.Access, copy: restic.SnapshotInfo, trusts: Callable[[portal_copy.Offered], bool]
+) -> tuple[portal_copy.Header, list[str]]:
+    """Put a copy in the place of what the portal's database holds; answers what of it was switched off.
+
+    `trusts` is asked where this installation's key did not sign it. Raises Problem, then nothing changed:
+    NotTrusted, where the answer was no.
+    """
+    is_ours = False
+    switched_off: list[str] = []
+
+    def accept(offered: portal_copy.Offered) -> None:
+        nonlocal is_ours
+        public = made_here.key_in_use().public_signing
+        is_ours = keys.is_signed(public, keys.of_portal_copy(offered.sha256), offered.signature)
+        if not is_ours and not trusts(offered):
+            raise NotTrusted("The key of this installation did not sign it, and nobody vouched for it.")
+
+    def then(header: portal_copy.Header) -> None:
+        services.portal_came_back(header)
+        made_here.look_again()
+        switched_off.extend(strangers.switch_off_unfit())
+        if not is_ours:
+            switched_off.extend(strangers.switch_off_strange())
+
     with restic.dump(access, copy.id, path()) as running, restic.within_patience(running, access):
         try:
-            return portal_copy.restore(running.stdout, then=services.portal_came_back)
+            return portal_copy.restore(running.stdout, accept=accept, then=then), switched_off
         except Problem:
             while running.stdout.read(_READ_BYTES):
                 continue  # what is left, so that restic comes to its end and tells of it

@@ -16,6 +16,7 @@ from backups import (
     grants,
     humane,
     identity,
+    made_here,
     mysql,
     process,
     restic,
@@ -89,6 +90,7 @@ def checks(database: Database, found: Found, tick: Tick | None = None) -> Iterat
         *_room_unknown(found),
         *suspicions.sentences(database),
         *_nobody_watches(),
+        *_key(),
     ]
     for warning in found.warnings:
         yield Check("warning", ok=True, detail=warning, warning=True)
@@ -392,6 +394,16 @@ def _room_unknown(found: Found) -> Iterator[str]:
                 "and restores make a second copy there. Set VERIFY_MAX_MB to what may be taken; or install "
                 "MariaDB's plugin DISKS and grant FILE; or verify on another server (VERIFY_MYSQL_HOST)."
             )
+
+
+def _key() -> Iterator[str]:
+    """What is wrong with the key that signs, or still to be done with it; no backup waits for it."""
+    try:
+        made_here.key_in_use()
+    except Problem as problem:
+        yield problem.sentence()
+    if words := made_here.not_copied():
+        yield words
 
 
 def _nobody_watches() -> Iterator[str]:

@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
+from functools import partial
 
 from django.contrib.auth.models import User
 from django.utils import timezone
 
-from backups import choose, restic, services
+from backups import choose, portal_copy, restic, services
 from backups.actions.outcome import Outcome
-from backups.actions.portal import copies, read
+from backups.actions.portal import NotTrusted, copies, read
 from backups.actions.repository import is_dump, opened, owner
 from backups.choices import Action, Trigger
 from backups.errors import Problem
@@ -17,8 +18,14 @@ from backups.models import Database, Run, Snapshot
 from backups.plain import counted
 from backups.progress import Progress
 
+_VOUCH = (
+    "Write the VEDETTA_KEY that was kept into .env, by which it is known; or look at what is in it and run "
+    "`manage.py recover --trust-copy`."
+)
 # Where so many copies cannot be read, the rest cannot either.
 _TRIES = 5
+# Behind so many that somebody else stored, nobody looks for one of ours.
+_SIGNED_AMONG = 20
 
 
 def run(run: Run, progress: Progress) -> Outcome:
@@ -57,9 +64,14 @@ def has_own_history() -> bool:
     )
 
 
-def portal(access: restic.Access, tell: Callable[[str], None]) -> bool:
+def portal(
+    access: restic.Access,
+    tell: Callable[[str], None],
+    trusts: Callable[[str, portal_copy.Offered], bool],
+) -> bool:
     """Bring the portal's own database back from its newest copy that fits; answers whether.
 
+    `trusts` is asked, with the copy's name, whether to take one that this installation did not sign.
     Raises Problem where the repository cannot be read at all.
     """
     if has_own_history():
@@ -70,25 +82,57 @@ def portal(access: restic.Access, tell: Callable[[str], None]) -> bool:
     if not found:
         tell("The repository holds no copy of the portal's own database.")
         return False
-    for copy in found[:_TRIES]:
+    if _take_over(access, found[:_SIGNED_AMONG], tell, lambda _name, _offered: False):
+        return True
+    # None is ours by its signature, so a person may vouch for the newest that can be read.
+    if _take_over(access, found[:_TRIES], tell, trusts):
+        return True
+    tell("So the history is rebuilt from the snapshots alone.")
+    return False
+
+
+def _take_over(
+    access: restic.Access,
+    found: Sequence[restic.SnapshotInfo],
+    tell: Callable[[str], None],
+    trusts: Callable[[str, portal_copy.Offered], bool],
+) -> bool:
+    unreadable = 0
+    for copy in found:
         made_at = timezone.localtime(copy.backup_start or copy.time)
         name = f"The portal's copy {copy.id[:8]} of {made_at:%Y-%m-%d %H:%M:%S}"
         try:
-            header = read(access, copy)
+            header, switched_off = read(access, copy, partial(trusts, name))
+        except NotTrusted as refused:
+            tell(f"{name} was not taken over. {refused.sentence()} {_VOUCH}")
         except Problem as problem:
             tell(f"{name} cannot be used. {problem.sentence()}")
+            unreadable += 1
+            if unreadable == _TRIES:
+                return False
         else:
-            # It could not hold its own id, by which it is told from a database's snapshots.
-            for run in Run.objects.filter(pk=header.made_by):
-                services.run_note(run.pk, result={"snapshot_id": copy.id})
-            tell(
-                f"{name} was restored: {counted(Run.objects.count(), 'run')}, "
-                f"{counted(Database.objects.count(), 'database')}, "
-                f"{counted(User.objects.count(), 'person', 'people')}. Passwords are those of then."
-            )
+            _tell_taken(copy, header, name, switched_off, tell)
             return True
-    tell("So the history is rebuilt from the snapshots alone.")
     return False
+
+
+def _tell_taken(
+    copy: restic.SnapshotInfo,
+    header: portal_copy.Header,
+    name: str,
+    switched_off: Sequence[str],
+    tell: Callable[[str], None],
+) -> None:
+    # It could not hold its own id, by which it is told from a database's snapshots.
+    for run in Run.objects.filter(pk=header.made_by):
+        services.run_note(run.pk, result={"snapshot_id": copy.id})
+    tell(
+        f"{name} was restored: {counted(Run.objects.count(), 'run')}, "
+        f"{counted(Database.objects.count(), 'database')}, "
+        f"{counted(User.objects.count(), 'person', 'people')}. Passwords are those of then."
+    )
+    for words in switched_off:
+        tell(words)
 
 
 def newest(database: Database) -> Snapshot:

@@ -5,7 +5,6 @@ from __future__ import annotations
 import re
 from collections import Counter
 from collections.abc import Iterable
-from urllib.parse import unquote
 
 from backups import humane, identity, process, restic, services
 from backups.actions.outcome import Outcome
@@ -14,7 +13,7 @@ from backups.connections import repository_access
 from backups.models import Database, Repository, Run
 from backups.plain import counted
 from backups.progress import Progress
-from backups.series import DATABASE_TAG, has_our_tag
+from backups.series import database_in, has_our_tag
 
 _LIST_SECONDS = 600.0
 _SHOWN = 10
@@ -171,8 +170,7 @@ def owner(info: restic.SnapshotInfo, databases: Iterable[Database]) -> Database 
 
 def _name_in(info: restic.SnapshotInfo) -> str:
     """What our tag calls the database, else the name on its server, after which the file is called."""
-    for tag in info.tags:
-        if tag.startswith(DATABASE_TAG):
-            return unquote(tag.removeprefix(DATABASE_TAG))
+    if named := database_in(info.tags):
+        return named
     names = (found[1] for path in info.paths if (found := _DUMP_PATH.fullmatch(path)))
     return next(names, "").replace("%2F", "/")

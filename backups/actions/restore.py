@@ -9,7 +9,7 @@ from typing import Any
 
 from django.conf import settings
 
-from backups import aim, choose, definitions, mysql, process, restic, services, suspicions
+from backups import aim, choose, definitions, made_here, mysql, process, restic, services, suspicions
 from backups.actions import room
 from backups.actions.dropping import drop_scratch
 from backups.actions.loading import load_snapshot
@@ -586,7 +586,7 @@ def _refuse_damaged(restore: Restore, loading: Loading) -> None:
         found = as_counted_then(found, manifest["sections"])
         if differing_sections(manifest["sections"], found, "in the stream"):
             raise damaged
-        services.snapshot_learned(restore.snapshot, manifest)
+        made_here.learn(restore.snapshot, manifest)
 
 
 def _check(restore: Restore, loading: Loading, place: Place, database: str, progress: Progress) -> None:

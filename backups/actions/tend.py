@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import logging
+import re
 from pathlib import Path
 
 from django.conf import settings
 
 from backups import mysql, notify, process, restic, services
 from backups.actions.dropping import drop_scratch
-from backups.choices import Action
+from backups.choices import Action, RestoreMode
 from backups.connections import database_server, repository_access, scratch_server
 from backups.errors import Problem
 from backups.hearing import Hearing
@@ -74,17 +75,28 @@ def _drop_scratch(dead: Run) -> None:
     swapping = Restore.objects.filter(run=dead).first()
     if swapping is not None and not swapping.is_settled:
         return
+    name = str(dead.result["scratch"])
+    is_its_own = re.fullmatch(rf".{{1,64}}__(verify|restore)_{dead.pk}", name, re.DOTALL)
+    if not is_its_own and (swapping is None or (swapping.mode, swapping.target) != (RestoreMode.NEW, name)):
+        logger.error("%s: %r is no database that it could have made, and stays", dead, name)
+        services.left_cleared(dead.pk, "scratch")
+        return
     find_server = scratch_server if dead.action == Action.VERIFY else database_server
     try:
-        drop_scratch(dead.pk, find_server(dead.database), dead.result["scratch"])
+        drop_scratch(dead.pk, find_server(dead.database), name)
     except Problem as problem:
         logger.warning("%s: %s", dead, problem.sentence())
 
 
 def _remove_partial(dead: Run) -> None:
     """Half of a file that a dead run wrote goes, so far as this machine sees its folder."""
+    partial = Path(str(dead.result["partial"]))
+    if not re.fullmatch(r"\.[\w.-]+-\d{8}-\d{6}-[0-9a-f]{8}\.sql\.partial", partial.name):
+        logger.error("%s: %r is no file that it could have written, and stays", dead, str(partial))
+        services.left_cleared(dead.pk, "partial")
+        return
     try:
-        Path(dead.result["partial"]).unlink(missing_ok=True)
+        partial.unlink(missing_ok=True)
     except OSError as error:
         logger.warning("%s: %s cannot be removed (%s)", dead, dead.result["partial"], error)
     else:

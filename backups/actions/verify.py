@@ -13,7 +13,7 @@ from typing import Any
 
 from django.conf import settings
 
-from backups import choose, mysql, process, restic, services, status_files
+from backups import choose, made_here, mysql, process, restic, services, status_files
 from backups.actions import room
 from backups.actions.dropping import drop_scratch
 from backups.actions.loading import load_snapshot
@@ -341,7 +341,7 @@ def _compare(
         findings.source_version = str(mysql.ServerInfo(server["flavour"], server["version"]))
         _compare_stream(snapshot, written, manifest, findings)
         if not findings.differences:
-            services.snapshot_learned(snapshot, manifest)
+            made_here.learn(snapshot, manifest)
     progress.phase("compare", expected=loading.bytes_read)
     # Events come in disabled, whatever they were.
     stream = loading.digester.sections(collations, whatever_state=True)

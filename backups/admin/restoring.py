@@ -117,7 +117,8 @@ class RestoreForm(forms.Form):
             one = self.snapshot.source == self.database.database
             across = f"{self.snapshot.source} over {self.database.database}"
             return self.database.database if one else across
-        return self.snapshot.short_id if self.snapshot.is_known_bad else ""
+        is_doubtful = self.snapshot.is_known_bad or not self.snapshot.made_here
+        return self.snapshot.short_id if is_doubtful else ""
 
     def clean(self) -> dict[str, Any]:
         """A new database needs a name, and one that is not the live one's."""

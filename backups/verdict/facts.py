@@ -120,5 +120,7 @@ class Facts:
     pings: bool = False
     env_file: tuple[str, str] | None = None
     untold: int = 0
+    # What is to be done so that the installation's key outlives this machine.
+    key_to_copy: str = ""
     start_worker: str = "`manage.py worker`"
     worker_log: str = "its own log"

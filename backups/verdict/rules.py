@@ -372,6 +372,12 @@ def overruled(facts: Facts) -> Found:
             yield Finding("overruled", State.GOOD, sentence, "", each.name, page=Page("database", each.pk))
 
 
+def key(facts: Facts) -> Found:
+    """Would a new machine know these backups?"""
+    if facts.databases and facts.key_to_copy:
+        yield Finding("key_not_copied", State.GOOD, facts.key_to_copy, "")
+
+
 def watched(facts: Facts) -> Found:
     """Whom does anybody tell?"""
     if facts.databases and not facts.channels and not facts.pings:
@@ -408,6 +414,7 @@ RULES: list[Callable[[Facts], Found]] = [
     undecided,
     env_file,
     overruled,
+    key,
     watched,
 ]
 

@@ -4,7 +4,7 @@ set -eu
 
 # Docker makes the folders of bind mounts as root, and the files of secrets keep the host's owner.
 as_root() {
-    for folder in /status /data /cache /repository; do
+    for folder in /status /data /keys /cache /repository; do
         if [ "$(stat -c %u "$folder" 2>/dev/null)" = 0 ] && [ -w "$folder" ]; then
             chown -R vedetta:vedetta "$folder"
         fi

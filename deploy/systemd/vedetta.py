@@ -18,6 +18,7 @@ from typing import NoReturn
 PROJECT = "/opt/vedetta"
 SETTINGS = "/etc/vedetta/env"
 USER = "vedetta"
+KEY = "/var/lib/vedetta-worker/vedetta_key"
 
 # What belongs to the terminal; all else that root has set stays out, as it does with the units.
 _OF_THE_TERMINAL = ("TERM", "COLUMNS", "LINES", "NO_COLOR", "LANG", "LC_ALL")
@@ -84,6 +85,7 @@ def main() -> None:
         "USER": user.pw_name,
         "LOGNAME": user.pw_name,
         "SHELL": user.pw_shell,
+        "VEDETTA_KEY_MADE": KEY,
     }
     if sys.argv[1:2] in (["bootstrap"], ["preflight"]):
         _warn_of_differences()

@@ -196,6 +196,7 @@ class Portal:
             "RESTIC_CACHE_DIR": str(self.folder / "cache"),
             "DATABASE_URL": f"sqlite:///{self.database_file}",
             "SENTINEL_HEARTBEAT_PATH": str(self.heartbeat_path),
+            "VEDETTA_KEY_MADE": str(self.folder / "vedetta_key"),
             "TMPDIR": str(self.folder / "tmp"),
             "BACKUP_CHECK_INTERVAL": "0",
             **self.shop.environment,

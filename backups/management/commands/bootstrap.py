@@ -9,7 +9,7 @@ from typing import Any
 from django.conf import settings
 from django.core.management import call_command
 
-from backups import configuration, environment, identity, restic, series
+from backups import configuration, environment, identity, keys, made_here, restic, series
 from backups.choices import Action
 from backups.connections import repository_access
 from backups.console import FAILED, RunEnded, VedettaCommand, WrongUsage
@@ -37,7 +37,22 @@ class Command(VedettaCommand):
             help="the environment means another one, which comes first from now on; the known one is kept",
         )  # fmt: skip
 
+        which = parser.add_mutually_exclusive_group()
+        which.add_argument(
+            "--show-key", action="store_true",
+            help="print the line of .env that holds the key of this installation, and do nothing else",
+        )  # fmt: skip
+        which.add_argument(
+            "--key-kept", action="store_true", help="the key's line is in an .env that is kept elsewhere"
+        )
+        which.add_argument(
+            "--new-key", action="store_true",
+            help="the key is lost: make another one, and sign with it what was made here",
+        )  # fmt: skip
+
     def work(self, **options: Any) -> Mapping[str, Any]:
+        if options["show_key"]:
+            return self._show_key()
         call_command("migrate", interactive=False, verbosity=0)
         doubt = settings.ENV_FILE_DOUBT
         if not doubt:
@@ -52,6 +67,7 @@ class Command(VedettaCommand):
         moved, new = options["moved"], options["new"]
         configuration.roles()
         configuration.admin_user(self.say)
+        self._key(options)
         if both := sorted({*moved} & {*new}):
             raise WrongUsage(f"The {both[0]} cannot be moved and new as well.")
         if configuration.REPOSITORY in moved:
@@ -78,6 +94,31 @@ class Command(VedettaCommand):
         for words in notices:
             self.say(words)
         return {"notices": notices}
+
+    def _show_key(self) -> Mapping[str, Any]:
+        """The key itself, for a person alone: no run and no log has it. Raises Problem."""
+        call_command("migrate", interactive=False, verbosity=0)
+        line = keys.line_of_env(made_here.key_in_use())
+        if not self.as_json:
+            self.stdout.write(line)
+        return {"line": line}
+
+    def _key(self, options: Mapping[str, Any]) -> None:
+        """Have a key, and say what is still to be done with it. A backup needs none."""
+        try:
+            if options["new_key"]:
+                made_here.new_key()
+                self.say("Another key signs from now on, and has signed what was made here.")
+            else:
+                made_here.key_in_use()
+        except Problem as problem:
+            self.say(problem.sentence())
+            return
+        if options["key_kept"]:
+            made_here.note_copied()
+            self.say("Noted: the key of this installation is kept elsewhere.")
+        if words := made_here.not_copied():
+            self.say(words)
 
     def _is_replaced(self) -> bool:
         """Whether another repository, or none, is by now where the known one lay. Raises Problem."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import shlex
+import sys
 from argparse import ArgumentParser
 from collections.abc import Mapping, Sequence
 from typing import Any
@@ -11,7 +12,7 @@ from django.conf import settings
 from django.core.management import call_command
 from django.utils import timezone
 
-from backups import configuration, health, restic, services
+from backups import configuration, health, portal_copy, restic, services
 from backups.actions import recover
 from backups.choices import Action, RestoreMode, Trigger
 from backups.connections import repository_access
@@ -21,6 +22,7 @@ from backups.management.commands.restore import TOLD
 from backups.models import Database, Repository, Run
 
 LOOK_SECONDS = 60.0
+_SHOWN = 50
 
 
 class Command(VedettaCommand):
@@ -43,7 +45,14 @@ class Command(VedettaCommand):
             help="do nothing where the portal has a history, or the repository has no snapshot",
         )
 
+        parser.add_argument(
+            "--trust-copy",
+            action="store_true",
+            help="take a copy of the portal that the key of this installation did not sign",
+        )
+
     def work(self, **options: Any) -> Mapping[str, Any]:
+        self._trusts_all = options["trust_copy"]
         if options["if_empty"] and not self._is_empty():
             return {}
         database = self._set_up()
@@ -111,6 +120,24 @@ class Command(VedettaCommand):
         self.say("The history is empty and the repository is not: rebuilding the history from it.")
         return True
 
+    def _trusts(self, name: str, offered: portal_copy.Offered) -> bool:
+        """Show what is in a copy that somebody else may have made, and ask; no is the answer of nobody."""
+        self.say(f"{name} is not signed by the key of this installation. It holds:")
+        held = {
+            "People": offered.people,
+            "Databases": offered.databases,
+            "Repositories": offered.repositories,
+        }
+        for kind, each in held.items():
+            self.say(f"  {kind}:")
+            for one in each[:_SHOWN]:
+                self.say(f"    {one}")
+            if len(each) > _SHOWN:
+                self.say(f"    and {len(each) - _SHOWN} more")
+        if self._trusts_all:
+            return True
+        return sys.stdin.isatty() and input("Take it over? Type yes: ") == "yes"
+
     def _set_up(self) -> Database:
         """A portal with what its newest copy held, and on top of it what the environment says."""
         if moved_to := health.set_aside_damaged(timezone.now()):
@@ -125,7 +152,7 @@ class Command(VedettaCommand):
         is_ours = recover.has_own_history()
         access = repository_access(Repository(url=settings.RESTIC_REPOSITORY))
         found_id = _found_id(access)
-        if recover.portal(access, self.say):
+        if recover.portal(access, self.say, self._trusts):
             # What this version added to rights and roles.
             call_command("migrate", interactive=False, verbosity=0)
         configuration.roles()

@@ -88,6 +88,9 @@ class Command(VedettaCommand):
         newer = _passed_over(snapshot, options, self.say)
         # Before the name is asked for, which would be typed in vain.
         aim.refuse_known_bad(snapshot, insisted=options["known_bad"])
+        is_strange = options["snapshot"] not in (None, "latest") and not snapshot.made_here
+        if is_strange and mode not in OVERWRITING_MODES and not options["yes"]:
+            _ask_of_strange(database, snapshot)
         if mode in OVERWRITING_MODES and not options["yes"]:
             _ask(database, snapshot, mode)
         run = services.restore_enqueue(
@@ -166,6 +169,17 @@ def _where(database: Database, options: Mapping[str, Any]) -> tuple[RestoreMode,
     raise WrongUsage("It is not said where to restore to: --output, --into, --replace or --in-place.")
 
 
+def _ask_of_strange(database: Database, snapshot: Snapshot) -> None:
+    """Have the name typed of a database whose snapshot somebody else made. Raises WrongUsage."""
+    what = f"This installation did not make snapshot {snapshot.short_id}"
+    if not sys.stdin.isatty():
+        raise WrongUsage(f"{what}.", do="If you know who did, say --yes.")
+    name = plain(database.database)
+    print(f"{what}; what a dump holds, the server runs.", file=sys.stderr)
+    if input(f"Type {name} to go on: ") != database.database:
+        raise WrongUsage("Not confirmed. Nothing was touched.")
+
+
 def _ask(database: Database, snapshot: Snapshot, mode: RestoreMode) -> None:
     """Have the database's name typed out. Raises WrongUsage where nobody can, or will not."""
     if not sys.stdin.isatty():
@@ -173,7 +187,8 @@ def _ask(database: Database, snapshot: Snapshot, mode: RestoreMode) -> None:
     name = plain(database.database)
     print(
         f"{RestoreMode(mode).label} {name} at {plain(database.host)} with snapshot "
-        f"{snapshot.short_id} of {snapshot.local_time:%Y-%m-%d %H:%M:%S}.",
+        f"{snapshot.short_id} of {snapshot.local_time:%Y-%m-%d %H:%M:%S}"
+        f"{'' if snapshot.made_here else ', which this installation did not make'}.",
         file=sys.stderr,
     )
     if input(f"Type {name} to go on: ") != database.database:

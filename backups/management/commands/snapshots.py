@@ -32,6 +32,7 @@ class Command(VedettaCommand):
             if snapshot.is_known_bad:
                 verified = f"BAD: {snapshot.verdict}"
             note = "  (saved before a restore)" if snapshot.pk in saved else ""
+            note += "" if snapshot.made_here else "  (not made here)"
             self.say(
                 f"{snapshot.short_id}  {timezone.localtime(snapshot.time):%Y-%m-%d %H:%M:%S}  "
                 f"{humane.size(snapshot.total_bytes_processed):>10}  {verified:<15}  {snapshot.path}{note}"
@@ -50,4 +51,5 @@ def _as_json(snapshot: Snapshot) -> dict[str, Any]:
         "bytes": snapshot.total_bytes_processed,
         "verified": snapshot.verified_at is not None,
         "verdict": snapshot.verdict,
+        "made_here": snapshot.made_here,
     }

@@ -1,0 +1,178 @@
+"""A repository is a stranger's: what this installation did not make is not taken for its backups."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+from pathlib import Path
+
+import pytest
+from pytest_django.fixtures import Settings
+
+from backups import choose, made_here
+from backups.choices import Trigger
+from backups.errors import Problem
+from backups.keys import InstallationKey
+from backups.models import Database, PublicKey, Run, Snapshot
+from tests.backups.conftest import (
+    MakeDatabase,
+    empty_repository,
+    make_database,
+    make_portal,
+    mariadb_portal,
+    mariadb_shop,
+    migrated,
+    repository,
+)
+from tests.restore.stories import make_restorable
+from tests.servers import DatabaseServer
+from tests.verify.tools import back_up, dumped, log_of, stored, verdict, verify
+
+__all__ = [
+    "empty_repository", "make_database", "make_portal", "mariadb_portal", "mariadb_shop", "migrated",
+    "repository",
+]  # fmt: skip
+
+
+@pytest.fixture
+def shop_database(make_database: MakeDatabase, mariadb_server: DatabaseServer) -> Database:
+    return make_database(make_restorable(mariadb_server))
+
+
+@pytest.fixture(autouse=True)
+def own_key(tmp_path: Path, settings: Settings) -> Path:
+    """A key of this test's own, made at its first backup."""
+    settings.VEDETTA_KEY = ""
+    settings.VEDETTA_KEY_MADE = str(tmp_path / "vedetta_key")
+    return tmp_path / "vedetta_key"
+
+
+def strange(ours: Snapshot, content: bytes) -> Snapshot:
+    """What a stranger stored after ours, under all names of ours."""
+    return stored(ours, content, manifest=False)
+
+
+def test_latest_is_what_was_made_here_whatever_a_stranger_stored_later(shop_database: Database) -> None:
+    ours = back_up(shop_database)
+    theirs = strange(ours, dumped(ours))
+
+    assert theirs.time > ours.time
+    assert choose.newest(shop_database) == ours
+    assert choose.newest_to_prove(shop_database) == ours
+    assert choose.snapshot_at(shop_database, theirs.time + timedelta(hours=1)) == ours
+    assert choose.newer_of_others(ours) == theirs
+    assert choose.snapshot_named(shop_database, theirs.short_id) == theirs
+
+
+def test_in_an_adopted_repository_the_newest_of_all_is_latest(shop_database: Database) -> None:
+    adopted = back_up(shop_database)
+    Snapshot.objects.update(signature="", made_here=False, made_by=None)
+    newer = strange(adopted, dumped(adopted))
+
+    assert choose.newest(shop_database) == newer
+    assert choose.newer_of_others(newer) is None
+
+
+def test_a_copy_is_made_here_once_its_content_is_proved(shop_database: Database) -> None:
+    ours = back_up(shop_database)
+    signature = ours.signature
+    copy = strange(ours, dumped(ours))
+    # As `restic copy` has it: all is the same but the id.
+    Snapshot.objects.filter(pk=copy.pk).update(time=ours.time)
+
+    assert verdict(verify(shop_database, copy)).verdict == "identical"
+    copy.refresh_from_db()
+    assert copy.made_here
+    assert copy.signature == signature
+
+
+def test_an_old_state_of_ours_under_a_newer_time_stays_strange(shop_database: Database) -> None:
+    ours = back_up(shop_database)
+    replayed = strange(ours, dumped(ours))
+
+    assert verdict(verify(shop_database, replayed)).verdict == "identical"
+    replayed.refresh_from_db()
+    assert not replayed.made_here
+
+
+def test_another_content_under_our_manifest_stays_strange(shop_database: Database) -> None:
+    ours = back_up(shop_database)
+    forged = strange(ours, dumped(ours).replace(b"CREATE TABLE", b"CREATE  TABLE"))
+    Snapshot.objects.filter(pk=forged.pk).update(time=ours.time)
+
+    verify(shop_database, forged)
+    forged.refresh_from_db()
+    assert not forged.made_here
+
+
+def test_a_snapshot_of_one_database_is_not_another_ones(shop_database: Database) -> None:
+    ours = back_up(shop_database)
+    public = PublicKey.objects.get()
+
+    assert made_here.is_made_here(ours, public)
+    ours.tags = ["vedetta", "database:payroll"]
+    assert not made_here.is_made_here(ours, public)
+
+
+def test_what_was_made_before_there_was_a_key_is_signed_with_the_first_one(shop_database: Database) -> None:
+    ours = back_up(shop_database)
+    adopted = strange(ours, dumped(ours))
+    rebuilt = strange(ours, dumped(ours))
+    recovered = Run.objects.create(
+        action="backup", database=shop_database, repository=shop_database.repository,
+        trigger=Trigger.RECOVERED,
+    )  # fmt: skip
+    Snapshot.objects.filter(pk=rebuilt.pk).update(made_by=recovered, manifest=ours.manifest)
+    PublicKey.objects.all().delete()
+    Snapshot.objects.update(signature="", made_here=False)
+
+    made_here.key_in_use()
+
+    signed = Snapshot.objects.made_here()
+    assert list(signed) == [ours]
+    assert made_here.is_made_here(signed[0], PublicKey.objects.get())
+    assert adopted not in signed
+
+
+def test_another_key_signs_anew_what_was_made_here_and_nothing_else(
+    shop_database: Database, settings: Settings
+) -> None:
+    ours = back_up(shop_database)
+    strange(ours, dumped(ours))
+    settings.VEDETTA_KEY = InstallationKey.made().text
+
+    key = made_here.key_in_use()
+
+    public = PublicKey.objects.get()
+    assert public.signing == key.public_signing
+    (signed,) = Snapshot.objects.made_here()
+    assert signed == ours
+    assert signed.signature != ours.signature
+    assert made_here.is_made_here(signed, public)
+
+
+def test_where_the_key_is_gone_backups_go_on_and_say_so(shop_database: Database, own_key: Path) -> None:
+    back_up(shop_database)
+    own_key.unlink()
+
+    unsigned = back_up(shop_database)
+
+    assert not unsigned.made_here
+    assert not own_key.exists()
+    assert unsigned.made_by is not None
+    assert "is not signed. The key of this installation is gone" in log_of(unsigned.made_by)
+    assert "bootstrap --new-key" in log_of(unsigned.made_by)
+    with pytest.raises(Problem, match="is gone"):
+        made_here.key_in_use()
+    made_here.new_key()
+    assert back_up(shop_database).made_here
+
+
+def test_rows_that_came_from_elsewhere_are_judged_anew(shop_database: Database) -> None:
+    ours = back_up(shop_database)
+    claimed = strange(ours, dumped(ours))
+    Snapshot.objects.filter(pk=claimed.pk).update(made_here=True, manifest=ours.manifest, signature="AAAA")
+    Snapshot.objects.filter(pk=ours.pk).update(made_here=False)
+
+    made_here.look_again()
+
+    assert list(Snapshot.objects.made_here()) == [ours]
