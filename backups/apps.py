@@ -17,8 +17,12 @@ class BackupsConfig(AppConfig):
         """A new worker shows at once that it lives, gives up a dead one's run, and begins what is due."""
         from django_q.signals import post_spawn
 
-        from backups import checks  # noqa: F401  registers itself
+        from backups import (
+            checks,  # noqa: F401  registers itself
+            queue,
+        )
 
+        queue.connect()
         post_spawn.connect(_worker_began, dispatch_uid="backups.worker_began")
 
 
@@ -27,10 +31,11 @@ def _worker_began(**_: Any) -> None:
 
     from django_q.scheduler import scheduler
 
-    from backups import tasks
+    from backups import queue, tasks
 
     try:
         tasks.tend_runs()
+        queue.strange_schedules_remove()
         # What fell due while no worker ran would wait for the queue's own look, half a minute away.
         scheduler()
     except Exception:

@@ -16,12 +16,13 @@ from typing import Any, Protocol
 
 from django.conf import settings
 from django.contrib.auth.models import User
+from django.core import signing
 from django.db import transaction
 from django.db.models import F, Q
 from django.utils import timezone
 from django_q.conf import Conf
 from django_q.models import OrmQ
-from django_q.signing import SignedPackage
+from django_q.signing import PickleSerializer
 from django_q.tasks import async_task
 
 from backups import aim, restic
@@ -476,18 +477,31 @@ def _runs_in_queue() -> set[int]:
     found = set()
     for row in OrmQ.objects.all():
         try:
-            task = SignedPackage.loads(row.payload)
+            task = queue_read(row.payload)
             if task["func"] == _EXECUTE:
                 found.add(task["args"][0])
         except Exception as error:  # noqa: BLE001  unpacking runs whatever the message names
-            logger.error(
-                "message %s of the queue cannot be read (%s) and is removed; was SECRET_KEY changed? "
-                "Queued runs are sent again; if a schedule's time was in it, back up by hand",
-                row.pk,
-                type(error).__name__,
-            )
+            queue_unreadable(row.pk, error)
             row.delete()
     return found
+
+
+def queue_read(payload: str) -> Any:
+    """What a message of the queue says that was signed with SECRET_KEY, or with one of SECRET_KEY_FALLBACKS.
+
+    Raises whatever unpacking raises.
+    """
+    return signing.loads(payload, key=Conf.SECRET_KEY, salt=Conf.PREFIX, serializer=PickleSerializer)
+
+
+def queue_unreadable(pk: int, error: Exception) -> None:
+    """Say in the log that a message goes because nobody can read it."""
+    logger.error(
+        "message %s of the queue cannot be read (%s) and is removed; was SECRET_KEY changed? "
+        "Queued runs are sent again; if a schedule's time was in it, back up by hand",
+        pk,
+        type(error).__name__,
+    )
 
 
 def queue_keep(now: datetime | None = None) -> None:

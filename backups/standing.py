@@ -11,11 +11,11 @@ from datetime import datetime, timedelta
 from typing import Any
 
 from django.conf import settings
-from django.db.models import OuterRef, QuerySet, Subquery
+from django.db.models import OuterRef, Q, QuerySet, Subquery
 from django.utils import timezone
 
 from backups import environment, humane, installation, services, staleness, status_files, verdict
-from backups.choices import TERMINAL, Action, Status, SuspicionState
+from backups.choices import TERMINAL, Action, AlertState, Status, SuspicionState
 from backups.choose import CLOCKS_DIFFER
 from backups.environment import Differences
 from backups.hearing import Hearing
@@ -26,6 +26,8 @@ from sentinel.heartbeat import Reading
 from sentinel.observe import observe
 
 _FAILED = (Status.FAILED, Status.LOST)
+# The alert's subject under which it is noted that the queue was told to play what is not ours.
+ORDERS = "Orders in the queue"
 
 
 @dataclass(frozen=True)
@@ -141,6 +143,7 @@ def _withheld(databases: Iterable[Any]) -> frozenset[int]:
 
 def _facts(rows: _Rows, databases: Sequence[Any]) -> verdict.Facts:
     waits = Run.objects.filter(status=Status.QUEUED).order_by("queued_at").first()
+    alerts = Alert.objects.filter(~Q(error="") | Q(subject=ORDERS))
     commands = installation.commands()
     return verdict.Facts(
         now=rows.now,
@@ -157,10 +160,15 @@ def _facts(rows: _Rows, databases: Sequence[Any]) -> verdict.Facts:
         is_busy=Run.objects.filter(status=Status.RUNNING).exists(),
         channels=len(settings.NOTIFY_URLS),
         pings=bool(settings.PING_URL),
-        untold=Alert.objects.exclude(error="").count(),
+        untold=sum(bool(each.error) for each in alerts),
+        strange_orders=[each.text for each in alerts if _is_strange_order(each)],
         start_worker=commands.start_worker,
         worker_log=commands.worker_log,
     )
+
+
+def _is_strange_order(alert: Alert) -> bool:
+    return alert.subject == ORDERS and alert.state == AlertState.SUSPICIOUS
 
 
 def _database(database: Any, rows: _Rows) -> verdict.DatabaseFacts:

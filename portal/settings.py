@@ -44,7 +44,7 @@ INSTALLED_APPS = [
     "django.contrib.humanize",
     "axes",
     "django_q",
-    # After django_q, whose admin pages it makes read-only.
+    # After django_q, whose admin pages it takes away.
     "backups",
 ]
 
@@ -162,6 +162,7 @@ RESTORES_CLUSTER = "restores"
 Q_CLUSTER = {
     "name": "vedetta",
     "orm": "default",
+    "broker_class": "backups.queue.OwnOrders",
     "workers": 1,
     "queue_limit": 1,
     "bulk": 1,
@@ -173,7 +174,8 @@ Q_CLUSTER = {
     "catch_up": False,
     "poll": 1,
     "guard_cycle": 1,
-    "save_limit": 500,
+    # Nothing is kept of what was played: its rows would hold pickles that nobody signed.
+    "save_limit": -1,
     "label": "Queue",
     "time_zone": TIME_ZONE,
     "ALT_CLUSTERS": {RESTORES_CLUSTER: {}},

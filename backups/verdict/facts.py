@@ -109,5 +109,7 @@ class Facts:
     channels: int = 0
     pings: bool = False
     untold: int = 0
+    # What the queue was told to play lately that is not ours.
+    strange_orders: Sequence[str] = ()
     start_worker: str = "`manage.py worker`"
     worker_log: str = "its own log"

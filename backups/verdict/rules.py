@@ -228,6 +228,12 @@ def queue(facts: Facts) -> Found:
     )  # fmt: skip
 
 
+def strange_order(facts: Facts) -> Found:
+    """Somebody else writes in the portal's database."""
+    for sentence in facts.strange_orders:
+        yield Finding("strange_order", State.DOUBTFUL, sentence, "", page=Page("alerts"))
+
+
 # ---------------------------------------------------------------- What is in doubt
 
 
@@ -350,6 +356,7 @@ RULES: list[Callable[[Facts], Found]] = [
     gate,
     withheld,
     queue,
+    strange_order,
     failed_backup,
     suspect,
     proof,
