@@ -11,7 +11,7 @@ from dataclasses import dataclass
 
 from django.conf import settings
 
-from backups import series
+from backups import secrets, series
 from backups.errors import Problem
 from backups.models import Database, Repository
 
@@ -106,6 +106,33 @@ def overruled(database: Database) -> list[str]:
                 "the portal, or set it back."
             )
     return found
+
+
+def undeclared(databases: Sequence[Database]) -> dict[int, list[str]]:
+    """What each database and its repository refer to from before references were to be declared.
+
+    By the database's key; in a few queries for all of them, since the line to add is one for all rows.
+    """
+    old = {each.pk: dict(_undeclared(each)) for each in databases}
+    if not any(old.values()):
+        return {pk: [] for pk in old}
+    rows = [*Database.objects.all(), *Repository.objects.all()]
+    do = secrets.how_to_declare(reference for row in rows for reference in row.references())
+    return {
+        pk: [
+            f"{row} refers to {', '.join(references)}, which is not among what may be referred to. It is "
+            f"read as before, but no row can newly be given it. {do}"
+            for row, references in found.items()
+        ]
+        for pk, found in old.items()
+    }
+
+
+def _undeclared(database: Database) -> Iterator[tuple[str, list[str]]]:
+    rows: tuple[FirstRow, ...] = (database, database.repository)
+    for row in rows:
+        if found := [each for each in row.references() if not secrets.is_declared(each)]:
+            yield f"{type(row).__name__} {row}", found
 
 
 def _shown(value: object) -> object:

@@ -68,6 +68,7 @@ def read(now: datetime | None = None) -> Standing:
         {each.database_id: each for each in _waiting()},
         _withheld(databases),
         environment.differences(databases),
+        environment.undeclared(databases),
     )  # fmt: skip
     facts = _facts(rows, databases)
     return Standing(now, databases, runs, snapshots, verdict.overall(facts), facts.gate.closes_at)
@@ -84,6 +85,7 @@ class _Rows:
     suspicions: Mapping[int, Suspicion]
     withheld: frozenset[int]
     differences: Mapping[int, Differences]
+    undeclared: Mapping[int, Sequence[str]]
 
 
 _RUNS = [*(f"newest_{status}" for status in TERMINAL), *(f"verify_{status}" for status in _FAILED)]
@@ -208,6 +210,7 @@ def _database(database: Any, rows: _Rows) -> verdict.DatabaseFacts:
         other_environment=(differs.serious.what, differs.serious.do) if differs.serious else None,
         undecided=differs.warnings,
         overruled=differs.overruled,
+        undeclared=rows.undeclared[database.pk],
     )
 
 

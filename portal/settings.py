@@ -22,6 +22,7 @@ env = Environment()
 # ---------------------------------------------------------------- Portal
 
 SECRET_KEY = env.secret("SECRET_KEY", least_characters=32)
+SECRET_KEY_FALLBACKS = env.secrets("SECRET_KEY_FALLBACKS", least_characters=32)
 DEBUG = env.boolean("DEBUG", default=False)
 ALLOWED_HOSTS = env.words("ALLOWED_HOSTS", ["localhost", "127.0.0.1", "[::1]"])
 CSRF_TRUSTED_ORIGINS = env.origins("CSRF_TRUSTED_ORIGINS")
@@ -202,6 +203,11 @@ MYSQL_SSL_MODE = env.choice(
 )
 MYSQL_SSL_CA = env.text("MYSQL_SSL_CA", "")
 MYSQL_CLIENT_DIR = env.text("MYSQL_CLIENT_DIR", "")
+
+# ---------------------------------------------------------------- Secrets that rows may refer to
+
+SECRET_REFERENCES = env.references("SECRET_REFERENCES")
+SECRETS_DIR = env.folder("SECRETS_DIR", "/run/secrets" if Path("/run/secrets").is_dir() else "")
 
 # ---------------------------------------------------------------- Backups and verifications
 

@@ -59,6 +59,7 @@ class DatabaseFacts:
     other_environment: tuple[str, str] | None = None
     undecided: Sequence[str] = ()
     overruled: Sequence[str] = ()
+    undeclared: Sequence[str] = ()
 
 
 @dataclass(frozen=True)

@@ -329,6 +329,14 @@ def overruled(facts: Facts) -> Found:
             yield Finding("overruled", State.GOOD, sentence, "", each.name, page=Page("database", each.pk))
 
 
+def undeclared(facts: Facts) -> Found:
+    """Secrets of which nobody has said yet that rows may refer to them."""
+    for each in facts.databases:
+        page = Page("database", each.pk)
+        for sentence in each.undeclared:
+            yield Finding("secret_reference", State.GOOD, sentence, "", each.name, page=page)
+
+
 def watched(facts: Facts) -> Found:
     """Whom does anybody tell?"""
     if facts.databases and not facts.channels and not facts.pings:
@@ -364,6 +372,7 @@ RULES: list[Callable[[Facts], Found]] = [
     schedule,
     undecided,
     overruled,
+    undeclared,
     watched,
 ]
 
