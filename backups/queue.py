@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import logging
 import re
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from typing import Any
 
 from croniter import croniter
@@ -33,7 +33,7 @@ _PLAYED = {
 }
 # Without those that call further functions (hook, chain) or play at once, in whichever process (sync).
 _PARTS = frozenset({"id", "name", "func", "args", "kwargs", "group", "cluster", "started", "ack_failure"})
-_ID = re.compile(r"\((\d{1,18}),\)")
+_ID = re.compile(r"\([0-9]{1,18},\)")
 _REMOVED = (
     "The queue plays Vedetta's own functions alone; backups go on as they are scheduled. Something else "
     "writes in the portal's own database: find out what can (DATABASE_URL), change that password, and look "
@@ -71,12 +71,24 @@ class OwnOrders(ORM):
 
 def strange_schedules_remove() -> None:
     """Remove the schedules that are not ours, and put back what of ours was changed into one."""
-    strange = [(each, why) for each in Schedule.objects.all() if (why := _why_strange_schedule(each))]
-    for schedule, why in strange:
-        schedule.delete()
-        _tell(f"Schedule {_shown(schedule.name)} of the queue was removed: {why}.")
+    strange = list(_strange_schedules())
+    for pk, why in strange:
+        Schedule.objects.filter(pk=pk).delete()
+        _tell(f"Schedule {pk} of the queue was removed: {why}.")
     if strange:
         schedules.schedules_sync()
+
+
+def _strange_schedules() -> Iterator[tuple[int, str]]:
+    for pk in list(Schedule.objects.values_list("pk", flat=True)):
+        try:
+            why = _why_strange_schedule(Schedule.objects.get(pk=pk))
+        except Schedule.DoesNotExist:
+            continue
+        except (TypeError, ValueError, AttributeError, OverflowError):
+            why = "it holds values of other kinds"  # which SQLite keeps in any column
+        if why:
+            yield pk, why
 
 
 def connect() -> None:
@@ -114,7 +126,7 @@ def _why_strange_schedule(schedule: Schedule) -> str:
         return f"it gives {schedule.func} what that does not take"
     if schedule.cluster not in (None, settings.Q_CLUSTER["name"], settings.RESTORES_CLUSTER):
         return f"it is for the worker {_shown(schedule.cluster)}, which is none of ours"
-    if not _has_rhythm(schedule):
+    if schedule.next_run is None or not _has_rhythm(schedule):
         return "it has no rhythm that can be kept"
     return ""
 

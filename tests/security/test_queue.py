@@ -60,6 +60,7 @@ STRANGE = {
     "other arguments": {"func": OURS, "args": "('touch {mark}',)"},
     "too many": {"func": OURS, "args": "(1, 2)"},
     "none": {"func": OURS},
+    "digits of another script": {"func": OURS, "args": "(\u0661,)"},
     "arguments of a function that takes none": {"func": "backups.tasks.tend_runs", "args": "(1,)"},
     "what stops the look at all schedules": {"func": OURS, "args": "(1"},
     "another worker": {"func": OURS, "args": "(1,)", "cluster": "elsewhere"},
@@ -88,7 +89,7 @@ def test_a_strange_schedule_is_never_played_and_goes(
     queue.strange_schedules_remove()
 
     assert not Schedule.objects.filter(pk=strange.pk).exists()
-    assert "Schedule 'theirs' of the queue was removed: " in caplog.text
+    assert f"Schedule {strange.pk} of the queue was removed: " in caplog.text
     assert Alert.objects.get(subject="Orders in the queue").state == "suspicious"
 
 
@@ -106,13 +107,25 @@ def test_our_schedules_stay_and_one_that_was_changed_is_put_back(database: Datab
     assert changed.get().args == f"({database.pk},)"
 
 
+def test_a_schedule_that_cannot_be_read_goes_and_stops_nothing(database: Database) -> None:
+    """SQLite keeps any text in any column."""
+    for column in ("next_run", "minutes", "func"):
+        strange = Schedule.objects.create(name="vedetta theirs", func=OURS, args="(1,)", schedule_type="I")
+        with connection.cursor() as cursor:
+            cursor.execute(f"UPDATE django_q_schedule SET {column} = 'x' WHERE id = %s", [strange.pk])
+        queue.strange_schedules_remove()
+        schedules.schedules_keep()
+        assert strange.pk not in set(Schedule.objects.values_list("pk", flat=True)), column
+
+
 def test_the_first_page_tells_of_it_for_a_day(database: Database) -> None:
-    Schedule.objects.create(name="theirs", func="os.system")
+    theirs = Schedule.objects.create(name="theirs", func="os.system")
+    strange = theirs.pk
     queue.strange_schedules_remove()
     now = timezone.now()
 
     (found,) = [each for each in standing.read(now).overall.findings if each.key == "strange_order"]
-    assert found.sentence.startswith("Schedule 'theirs' of the queue was removed: it names 'os.system'. ")
+    assert found.sentence.startswith(f"Schedule {strange} of the queue was removed: it names 'os.system'. ")
     assert "DATABASE_URL" in found.sentence
     notify.tend(now + timedelta(hours=25))
     assert "strange_order" not in [each.key for each in standing.read(now).overall.findings]
