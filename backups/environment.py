@@ -11,9 +11,10 @@ from dataclasses import dataclass
 
 from django.conf import settings
 
-from backups import secrets, series
+from backups import series
 from backups.errors import Problem
 from backups.models import Database, Repository
+from backups.secrets import how_to_declare, is_declared
 
 FirstRow = Database | Repository
 # Of the first rows: what bootstrap asks about where it changed, and what it takes over each time.
@@ -117,7 +118,7 @@ def undeclared(databases: Sequence[Database]) -> dict[int, list[str]]:
     if not any(old.values()):
         return {pk: [] for pk in old}
     rows = [*Database.objects.all(), *Repository.objects.all()]
-    do = secrets.how_to_declare(reference for row in rows for reference in row.references())
+    do = how_to_declare(reference for row in rows for reference in row.references())
     return {
         pk: [
             f"{row} refers to {', '.join(references)}, which is not among what may be referred to. It is "
@@ -131,7 +132,7 @@ def undeclared(databases: Sequence[Database]) -> dict[int, list[str]]:
 def _undeclared(database: Database) -> Iterator[tuple[str, list[str]]]:
     rows: tuple[FirstRow, ...] = (database, database.repository)
     for row in rows:
-        if found := [each for each in row.references() if not secrets.is_declared(each)]:
+        if found := [each for each in row.references() if not is_declared(each)]:
             yield f"{type(row).__name__} {row}", found
 
 
