@@ -207,11 +207,12 @@ class Environment:
     def references(self, name: str) -> list[str]:
         """Names of variables, of which a * at the end stands for any ending, and files as file:/path."""
         values = self.words(name)
-        for value in values:
+        for number, value in enumerate(values, 1):
             if not _DECLARATION.fullmatch(value):
+                # Unshown, lest it be the secret itself.
                 raise ImproperlyConfigured(
-                    f"{name} holds {_shown(value)}, but each must be the name of a variable, as "
-                    "SHOP_PASSWORD or SHOP_*, or a file, as file:/etc/vedetta/shop."
+                    f"{name} holds as number {number} what is neither the name of a variable, as "
+                    "SHOP_PASSWORD or SHOP_*, nor a file, as file:/etc/vedetta/shop."
                 )
         return values
 
