@@ -8,18 +8,34 @@ from django.apps import AppConfig
 
 
 class BackupsConfig(AppConfig):
-    """Connects a new worker process with the reaper."""
+    """Connects what happens to processes and people with what follows from it."""
 
     name = "backups"
     verbose_name = "Backups"
 
     def ready(self) -> None:
-        """A new worker shows at once that it lives, gives up a dead one's run, and begins what is due."""
+        """A new worker shows at once that it lives, gives up a dead one's run, and begins what is due.
+
+        Whoever is deleted leaves nothing that waits, and no order of this process's goes beyond our own.
+        """
+        from django.contrib.auth import get_user_model
+        from django.db.models.signals import pre_delete
         from django_q.signals import post_spawn
 
-        from backups import checks  # noqa: F401  registers itself
+        from backups import (
+            checks,  # noqa: F401  registers itself
+            queue,
+        )
 
+        queue.connect()
+        pre_delete.connect(_person_goes, sender=get_user_model(), dispatch_uid="backups.person_goes")
         post_spawn.connect(_worker_began, dispatch_uid="backups.worker_began")
+
+
+def _person_goes(instance: Any, **_: Any) -> None:
+    from backups import services
+
+    services.person_goes(instance)
 
 
 def _worker_began(**_: Any) -> None:
@@ -27,10 +43,11 @@ def _worker_began(**_: Any) -> None:
 
     from django_q.scheduler import scheduler
 
-    from backups import tasks
+    from backups import queue, tasks
 
     try:
         tasks.tend_runs()
+        queue.strange_schedules_remove()
         # What fell due while no worker ran would wait for the queue's own look, half a minute away.
         scheduler()
     except Exception:

@@ -45,6 +45,18 @@ EXCLUSIVE_ACTIONS = frozenset(
 RESTORE_ACTIONS = frozenset({Action.RESTORE, Action.UNDO, Action.DROP_KEPT, Action.DEFINE})
 # So are those that somebody waits for and that are over within a minute.
 PROMPT_ACTIONS = RESTORE_ACTIONS | {Action.PREFLIGHT}
+# Which right of a person's starts what; every other action is maintenance.
+_RIGHTS = {
+    Action.BACKUP: "run_backup",
+    Action.VERIFY: "run_verify",
+    Action.PREFLIGHT: "run_backup",
+    **dict.fromkeys(RESTORE_ACTIONS, "run_restore"),
+}
+
+
+def right_to_start(action: str) -> str:
+    """The right that a person needs to start an action."""
+    return f"backups.{_RIGHTS.get(Action(action), 'run_maintenance')}"
 
 
 class Status(models.TextChoices):

@@ -14,6 +14,7 @@ from django.conf import settings
 from backups import connections, restic, series
 from backups.errors import Problem
 from backups.models import Database, Repository
+from backups.secrets import how_to_declare, is_declared
 
 FirstRow = Database | Repository
 # Of the first rows: what bootstrap asks about where it changed, and what it takes over each time.
@@ -110,6 +111,33 @@ def overruled(database: Database) -> list[str]:
                 "the portal, or set it back."
             )
     return found
+
+
+def undeclared(databases: Sequence[Database]) -> dict[int, list[str]]:
+    """What each database and its repository refer to from before references were to be declared.
+
+    By the database's key; in a few queries for all of them, since the line to add is one for all rows.
+    """
+    old = {each.pk: dict(_undeclared(each)) for each in databases}
+    if not any(old.values()):
+        return {pk: [] for pk in old}
+    rows = [*Database.objects.all(), *Repository.objects.all()]
+    do = how_to_declare(reference for row in rows for reference in row.references())
+    return {
+        pk: [
+            f"{row} refers to {', '.join(references)}, which is not among what may be referred to. It is "
+            f"read as before, but no row can newly be given it. {do}"
+            for row, references in found.items()
+        ]
+        for pk, found in old.items()
+    }
+
+
+def _undeclared(database: Database) -> Iterator[tuple[str, list[str]]]:
+    rows: tuple[FirstRow, ...] = (database, database.repository)
+    for row in rows:
+        if found := [each for each in row.references() if not is_declared(each)]:
+            yield f"{type(row).__name__} {row}", found
 
 
 def _shown(value: object) -> object:

@@ -6,6 +6,7 @@ import re
 from datetime import datetime, timedelta
 
 from django.conf import settings
+from django.core.exceptions import ValidationError
 from django.core.validators import MaxValueValidator, MinValueValidator
 from django.db import models
 from django.utils import timezone
@@ -48,8 +49,38 @@ class Leased(models.Model):
         abstract = True
 
 
-class Repository(Leased):
+class RefersToSecrets(models.Model):
+    """A row that says where its secrets are."""
+
+    _REFERENCES: tuple[str, ...] = ("password_ref",)
+
+    class Meta:
+        abstract = True
+
+    def clean(self) -> None:
+        """What it newly refers to has to be declared; what it referred to before goes on."""
+        super().clean()
+        rows = type(self)._default_manager.filter(pk=self.pk)
+        known = rows.values(*self._REFERENCES).first() or {}
+        wrong = {}
+        for name in self._REFERENCES:
+            if getattr(self, name) != known.get(name):
+                try:
+                    validators.declared_reference(getattr(self, name))
+                except ValidationError as error:
+                    wrong[name] = error
+        if wrong:
+            raise ValidationError(wrong)
+
+    def references(self) -> list[str]:
+        """All that it refers to."""
+        return [reference for name in self._REFERENCES if (reference := getattr(self, name))]
+
+
+class Repository(RefersToSecrets, Leased):
     """A restic repository and where its secrets are found."""
+
+    _REFERENCES = ("password_ref", "access_key_ref", "secret_key_ref")
 
     name = models.CharField(max_length=100, unique=True)
     url = models.CharField(
@@ -117,7 +148,7 @@ class Repository(Leased):
         return self.health == Health.SUSPECT
 
 
-class Database(Leased):
+class Database(RefersToSecrets, Leased):
     """A MySQL or MariaDB database that is backed up."""
 
     name = models.CharField(

@@ -124,6 +124,26 @@ def backup_accepted(database: Database) -> None:
 
 
 @_harmless
+def strange_order(sentence: str) -> None:
+    """Note that the queue was told to play what is not ours. Told with the next `tend`."""
+    _change(standing.ORDERS, AlertState.SUSPICIOUS, sentence, word="one was removed")
+
+
+def _forget_strange_order(now: datetime) -> None:
+    """After a day, so that the next one is news again."""
+    told = Alert.objects.filter(subject=standing.ORDERS, state=AlertState.SUSPICIOUS)
+    if told.filter(since__lt=now - GIVE_UP).exists():
+        _change(standing.ORDERS, AlertState.GOOD, "", now=now)
+
+
+@_harmless
+def schedule_played(name: str, complaint: str) -> None:
+    """Tell people where a schedule's time came and nothing could be queued, and when it could again."""
+    state = AlertState.FAILED if complaint else AlertState.GOOD
+    _change(f"Schedule: {name}", state, complaint)
+
+
+@_harmless
 def tend(now: datetime | None = None) -> None:
     """Once a minute: notice what should have happened and did not, and try again to reach people."""
     now = now or timezone.now()
@@ -132,6 +152,7 @@ def tend(now: datetime | None = None) -> None:
             watched.subject, watched.state, watched.sentence, database=watched.database, now=now, begin=True
         )
     _note_findings(now)
+    _forget_strange_order(now)
     deliver(now)
 
 

@@ -15,10 +15,9 @@ from backups import services
 from backups.choices import Action, Level, Trigger
 from backups.errors import Cancelled, LostClaim, Problem
 from backups.models import Run
-from backups.plain import plain
+from backups.plain import plain, spellings
 
 _BEAT_SECONDS = 1.0
-_SHORTEST_MASKED = 5
 
 
 @dataclass(frozen=True)
@@ -47,13 +46,15 @@ class Progress:
         self._state = State("", 0, None, "")
         self._lines: list[tuple[datetime, Level, str]] = []
         self._secrets: set[str] = set()
+        self._hidden = spellings(())
         self._beaten = 0.0
         self._deadline = time.monotonic() + settings.RUN_DEADLINE_SECONDS
         self._may_cancel = True
 
     def hide(self, secrets: Iterable[str]) -> None:
-        """Never let these texts into the log; what is very short would only garble it."""
-        self._secrets |= {secret for secret in secrets if len(secret) >= _SHORTEST_MASKED}
+        """Never let these texts into the log, but for what `spellings` says is too short."""
+        self._secrets |= set(secrets)
+        self._hidden = spellings(self._secrets)
 
     def phase(self, name: str, *, expected: int | None = None) -> None:
         """Begin a phase that will handle about `expected` bytes; without, the last count stays."""
@@ -83,9 +84,7 @@ class Progress:
 
     def masked(self, text: str) -> str:
         """The text without the secrets that this run uses, and without what a terminal would obey."""
-        for secret in self._secrets:
-            text = text.replace(secret, "•••")
-        return plain(text)
+        return plain(self._hidden.sub("•••", text))
 
     def no_way_back(self) -> None:
         """From here on a cancel comes too late and is ignored."""

@@ -44,14 +44,14 @@ def wanted() -> Iterator[Wanted]:
         for verb in ("backup", "verify"):
             if cron := getattr(database, f"{verb}_cron"):
                 yield Wanted(
-                    name=f"{_PREFIX}{verb} {database.pk}",
+                    name=name_of(verb, database.pk),
                     func=f"backups.tasks.{verb}_due",
                     args=f"({database.pk},)",
                     cron=cron,
                 )
     for repository in Repository.objects.order_by("pk"):
         yield Wanted(
-            name=f"{_PREFIX}snapshots {repository.pk}",
+            name=name_of("snapshots", repository.pk),
             func="backups.tasks.snapshots_due",
             args=f"({repository.pk},)",
             cron=_SNAPSHOTS_CRON,
@@ -62,6 +62,11 @@ def wanted() -> Iterator[Wanted]:
             func="backups.tasks.tend_runs",
             cluster=cluster,
         )
+
+
+def name_of(verb: str, pk: int) -> str:
+    """What the schedule is called that does something with a database or a repository."""
+    return f"{_PREFIX}{verb} {pk}"
 
 
 def in_words(name: str) -> str:

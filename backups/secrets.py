@@ -1,24 +1,46 @@
-"""Secret references: the database holds where a secret is, never the secret."""
+"""Secret references: the database holds where a secret is, never the secret.
+
+What a row may newly refer to is listed: whoever sets up a database chooses the server that is shown its
+password. What rows of an earlier version refer to goes on being read, and is told of.
+"""
 
 from __future__ import annotations
 
 import os
 import re
+import stat
+from collections.abc import Iterable
 from pathlib import Path
 
-from environ.fileaware_mapping import FileAwareMapping
+from django.conf import settings
 
 from backups import restic
 from backups.errors import Problem
 
 _REFERENCE = re.compile(r"(?:env:[A-Za-z_][A-Za-z0-9_]*|file:/[^\0]+)")
 _MOST_BYTES = 16_384
-# The portal's own, which no database or repository is ever shown: who sets one up chooses its address.
+# The portal's own, which no database or repository is ever shown.
 _PORTALS_OWN = frozenset(
-    {"SECRET_KEY", "DATABASE_URL", "PORTAL_ADMIN_PASSWORD", "METRICS_TOKEN", "NOTIFY_URLS", "PING_URL"}
+    {
+        "SECRET_KEY",
+        "VEDETTA_KEY",
+        "SECRET_KEY_FALLBACKS",
+        "VEDETTA_KEY",
+        "DATABASE_URL",
+        "PORTAL_ADMIN_PASSWORD",
+        "METRICS_TOKEN",
+        "NOTIFY_URLS",
+        "PING_URL",
+    }
 )
+# Of Compose's own database server, in whose environment alone it is.
+_ROOT = "MYSQL_ROOT_PASSWORD"
+# What may be referred to without being declared, each also as NAME_FILE.
+_DECLARED_BY_THEMSELVES = ("MYSQL_*", "RESTIC_*", "AWS_*", "VERIFY_*", "RESTORE_*")
 # A password is a line of text; an environment, a key or somebody's .env is not.
 _NO_PASSWORD = re.compile(r"[\x00-\x08\x0a-\x1f\x7f]")
+# What cannot stand in an entry of SECRET_REFERENCES, or in a line of .env.
+_PARTING = re.compile(r"[\s,'\x00-\x1f]")
 
 
 def is_reference(text: str) -> bool:
@@ -27,8 +49,90 @@ def is_reference(text: str) -> bool:
 
 
 def is_portals_own(reference: str) -> bool:
-    """Whether a reference means what only the portal itself may know."""
-    return reference.removeprefix("env:").removesuffix("_FILE") in _PORTALS_OWN
+    """Whether a reference means what only the portal itself may know, by whichever path."""
+    kind, _, place = reference.partition(":")
+    if kind == "env":
+        return _without_file(place) in _PORTALS_OWN
+    return kind == "file" and (_is_file_of(place, _PORTALS_OWN) or _is_settings_file(place))
+
+
+def is_declared(reference: str) -> bool:
+    """Whether a row may newly refer to this: listed by itself, or by SECRET_REFERENCES or SECRETS_DIR."""
+    if not is_reference(reference) or is_portals_own(reference):
+        return False
+    kind, _, place = reference.partition(":")
+    if kind == "env":
+        return _without_file(place) != _ROOT and any(
+            _fits(place, each) for each in (*_DECLARED_BY_THEMSELVES, *settings.SECRET_REFERENCES)
+        )
+    if _is_file_of(place, [_ROOT]):
+        return False
+    return reference in settings.SECRET_REFERENCES or _is_below_secrets_dir(place)
+
+
+def how_to_declare(references: Iterable[str]) -> str:
+    """What is to be done, so that rows may refer to these: the whole line for `.env` where there is one."""
+    wanted = sorted({each for each in references if not is_declared(each)})
+    roots = [each for each in wanted if _is_roots(each)]
+    unwritable = [each for each in wanted if each not in roots and _PARTING.search(each)]
+    names = [each.removeprefix("env:") for each in wanted if each not in (*roots, *unwritable)]
+    told = []
+    if names:
+        line = ",".join([*settings.SECRET_REFERENCES, *names])
+        told.append(f"Have this line in .env and start portal and worker again: SECRET_REFERENCES='{line}'")
+    if unwritable:
+        files = ", ".join(each.removeprefix("file:") for each in unwritable)
+        told.append(f"Put {files} below the folder that SECRETS_DIR names, and refer to it there.")
+    if roots:
+        told.append(
+            f"{_ROOT} is the database server's alone: give backups a user and a password of their own, as "
+            "deploy/mysql does."
+        )
+    return " ".join(told)
+
+
+def _is_roots(reference: str) -> bool:
+    kind, _, place = reference.partition(":")
+    if kind == "env":
+        return _without_file(place) == _ROOT
+    return _is_file_of(place, [_ROOT])
+
+
+def _without_file(name: str) -> str:
+    return name.removesuffix("_FILE")
+
+
+def _fits(name: str, entry: str) -> bool:
+    if entry.endswith("*"):
+        return name.startswith(entry[:-1])
+    return _without_file(name) == _without_file(entry)
+
+
+def _is_below_secrets_dir(place: str) -> bool:
+    if not settings.SECRETS_DIR:
+        return False
+    try:
+        return Path(os.path.realpath(settings.SECRETS_DIR)) in Path(os.path.realpath(place)).parents
+    except (OSError, ValueError):
+        return False
+
+
+def _is_file_of(place: str, names: Iterable[str]) -> bool:
+    """Whether this is the file in which one of these variables is."""
+    files = (os.environ.get(f"{name}_FILE") for name in names)
+    return any(_is_same_file(place, file) for file in files if file)
+
+
+def _is_settings_file(place: str) -> bool:
+    return any(_is_same_file(place, str(settings.BASE_DIR / name)) for name in (".env", "var/run.env"))
+
+
+def _is_same_file(place: str, other: str) -> bool:
+    """Also by another path, through links of either kind."""
+    try:
+        return os.path.realpath(place) == os.path.realpath(other) or Path(place).samefile(other)
+    except (OSError, ValueError):
+        return False
 
 
 def resolve(reference: str, *, of: str = "") -> str:
@@ -40,20 +144,27 @@ def resolve(reference: str, *, of: str = "") -> str:
     if not is_reference(reference):
         raise Problem("A secret reference has a wrong form.", do="Write it as env:NAME or file:/path.")
     if is_portals_own(reference):
-        raise Problem(
-            f"{reference}{whose} is the portal's own secret, which is not for other servers.",
-            do="Refer to the password of this server.",
-        )
+        raise _of_the_portal(reference, whose)
     kind, _, place = reference.partition(":")
     value = _from_environment(place, whose) if kind == "env" else _from_file(Path(place), whose)
+    if value in (settings.SECRET_KEY, *settings.SECRET_KEY_FALLBACKS):
+        raise _of_the_portal(reference, whose)  # wherever it was copied to
     if not value:
-        raise Problem(f"The secret {reference}{whose} is empty.", do="Fill it in and try again.")
+        do = how_to_declare([reference]) if _is_roots(reference) else "Fill it in and try again."
+        raise Problem(f"The secret {reference}{whose} is empty.", do=do)
     if _NO_PASSWORD.search(value):
         raise Problem(
             f"What {reference}{whose} holds is not one line of text, so it is no password.",
             do="Give it a file of its own, with the password alone in it.",
         )
     return value
+
+
+def _of_the_portal(reference: str, whose: str) -> Problem:
+    return Problem(
+        f"{reference}{whose} is the portal's own secret, which is not for other servers.",
+        do="Refer to the password of this server.",
+    )
 
 
 def named_place(reference: str) -> str:
@@ -75,7 +186,7 @@ def resolve_optional(reference: str, *, of: str = "") -> str:
     if not reference:
         return ""
     kind, _, place = reference.partition(":")
-    if kind == "env" and not FileAwareMapping(cache=False).get(place):
+    if kind == "env" and not (os.environ.get(f"{place}_FILE") or os.environ.get(place)):
         return ""
     return resolve(reference, of=of)
 
@@ -88,26 +199,25 @@ def for_restic() -> dict[str, str]:
 
 
 def _from_environment(name: str, whose: str = "") -> str:
+    if path := os.environ.get(f"{name}_FILE"):
+        try:
+            return _read(Path(path))
+        except (OSError, ValueError):
+            raise Problem(
+                f"The file that {name}_FILE names{whose} cannot be read.", do="Check its path and mode."
+            ) from None
     try:
-        return FileAwareMapping(cache=False)[name].rstrip("\r\n")
+        return os.environ[name].rstrip("\r\n")
     except KeyError:
         raise Problem(
             f"The secret env:{name}{whose} is not set.",
             do=f"Set {name} or {name}_FILE where the portal and the worker start.",
         ) from None
-    except (OSError, UnicodeError):
-        raise Problem(
-            f"The file that {name}_FILE names{whose} cannot be read.", do="Check its path and mode."
-        ) from None
 
 
 def _from_file(path: Path, whose: str) -> str:
     try:
-        with path.open("rb") as file:
-            raw = file.read(_MOST_BYTES + 1)
-        if len(raw) > _MOST_BYTES:
-            raise ValueError
-        return raw.decode().rstrip("\r\n")
+        return _read(path)
     except FileNotFoundError:
         raise Problem(
             f"The secret file {path}{whose} is not there.", do="Put it back, or correct the reference to it."
@@ -116,3 +226,23 @@ def _from_file(path: Path, whose: str) -> str:
         raise Problem(
             f"The secret file {path}{whose} cannot be read as a short text.", do="Check its path and mode."
         ) from None
+
+
+def _read(path: Path) -> str:
+    """A short text. Raises OSError or ValueError.
+
+    What is no file is not even opened: a pipe would wait for a writer, and a device may do something. What
+    takes the file's place meanwhile is seen by the second look.
+    """
+    _refuse_what_is_no_file(path.stat())
+    with os.fdopen(os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_NOCTTY | os.O_CLOEXEC), "rb") as file:
+        _refuse_what_is_no_file(os.fstat(file.fileno()))
+        raw = file.read(_MOST_BYTES + 1)
+    if len(raw) > _MOST_BYTES:
+        raise ValueError
+    return raw.decode().rstrip("\r\n")
+
+
+def _refuse_what_is_no_file(found: os.stat_result) -> None:
+    if not stat.S_ISREG(found.st_mode):
+        raise ValueError

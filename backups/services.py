@@ -16,12 +16,13 @@ from typing import Any, Protocol
 
 from django.conf import settings
 from django.contrib.auth.models import User
+from django.core import signing
 from django.db import transaction
-from django.db.models import F, Q
+from django.db.models import F, Q, QuerySet
 from django.utils import timezone
 from django_q.conf import Conf
 from django_q.models import OrmQ
-from django_q.signing import SignedPackage
+from django_q.signing import PickleSerializer
 from django_q.tasks import async_task
 
 from backups import aim, restic
@@ -43,6 +44,7 @@ from backups.choices import (
     Swap,
     Trigger,
     Verdict,
+    right_to_start,
 )
 from backups.errors import LostClaim, Refused
 from backups.models import (
@@ -284,11 +286,13 @@ def refuse_unsettled(database: Database, target: str, *, but: Restore | None = N
 def run_claim(run_id: int, *, worker: str, now: datetime | None = None) -> Run | None:
     """Take a queued run for `worker`; None when someone else has, or it is over.
 
-    A redelivered or doubled queue message ends here. Raises Refused (the run is then failed with
-    the sentence) when another run holds the lease that this one needs.
+    A redelivered or doubled queue message ends here, and what somebody asked for who may no more. Raises
+    Refused (the run is then failed with the sentence) when another run holds the lease that this one needs.
     """
     now = now or timezone.now()
     with transaction.atomic():
+        if _is_without_right(run_id, now):
+            return None
         hit = Run.objects.filter(pk=run_id, status=Status.QUEUED).update(
             status=Status.RUNNING, started_at=now, beat_at=now, worker=worker
         )
@@ -305,6 +309,45 @@ def run_claim(run_id: int, *, worker: str, now: datetime | None = None) -> Run |
         run_finish(run_id, status=Status.FAILED, error=refusal.sentence())
         raise refusal
     return run
+
+
+def _is_without_right(run_id: int, now: datetime) -> bool:
+    """Whether whoever asked for a run may start it no more, in which case it is cancelled.
+
+    A part of a run that is under way, as is the backup before a restore, stands and falls with that.
+    """
+    asked = Run.objects.filter(pk=run_id, status=Status.QUEUED, parent=None, requested_by__isnull=False)
+    run = asked.select_related("requested_by").first()
+    if run is None or run.requested_by is None:
+        return False
+    right = _RIGHT_TO_DRILL if "gate" in run.options else right_to_start(run.action)
+    person = run.requested_by
+    if person.is_active and person.is_staff and person.has_perm(right):
+        return False
+    why = "may not start such a run any more" if person.is_active else "is no longer active"
+    _cancel_without_right(asked, f"{person.get_username()}, who asked for it, {why}.", now)
+    return True
+
+
+# A drill is played as a preflight, and shuts the gate for a moment.
+_RIGHT_TO_DRILL = "backups.override_gate"
+
+
+def person_goes(person: User, *, now: datetime | None = None) -> None:
+    """Cancel what waits of a person whose account is about to be deleted: afterwards it would be nobody's."""
+    waits = Run.objects.filter(status=Status.QUEUED, parent=None, requested_by=person)
+    why = f"the account of {person.get_username()}, who asked for it, was deleted."
+    _cancel_without_right(waits, why, now or timezone.now())
+
+
+def _cancel_without_right(runs: QuerySet[Run], why: str, now: datetime) -> None:
+    sentence = f"Cancelled before it started: {why} Nothing was done; whoever may can start it again."
+    keys = list(runs.values_list("pk", flat=True))
+    Run.objects.filter(pk__in=keys, status=Status.QUEUED).update(
+        status=Status.CANCELLED, error=sentence, finished_at=now
+    )
+    for key in keys:
+        logger.warning("run %s: %s", key, sentence)
 
 
 def run_beat(run_id: int, beat: Beat, *, now: datetime | None = None) -> bool:
@@ -476,18 +519,31 @@ def _runs_in_queue() -> set[int]:
     found = set()
     for row in OrmQ.objects.all():
         try:
-            task = SignedPackage.loads(row.payload)
+            task = queue_read(row.payload)
             if task["func"] == _EXECUTE:
                 found.add(task["args"][0])
         except Exception as error:  # noqa: BLE001  unpacking runs whatever the message names
-            logger.error(
-                "message %s of the queue cannot be read (%s) and is removed; was SECRET_KEY changed? "
-                "Queued runs are sent again; if a schedule's time was in it, back up by hand",
-                row.pk,
-                type(error).__name__,
-            )
+            queue_unreadable(row.pk, error)
             row.delete()
     return found
+
+
+def queue_read(payload: str) -> Any:
+    """What a message of the queue says that was signed with SECRET_KEY, or with one of SECRET_KEY_FALLBACKS.
+
+    Raises whatever unpacking raises.
+    """
+    return signing.loads(payload, key=Conf.SECRET_KEY, salt=Conf.PREFIX, serializer=PickleSerializer)
+
+
+def queue_unreadable(pk: int, error: Exception) -> None:
+    """Say in the log that a message goes because nobody can read it."""
+    logger.error(
+        "message %s of the queue cannot be read (%s) and is removed; was SECRET_KEY changed? "
+        "Queued runs are sent again; if a schedule's time was in it, back up by hand",
+        pk,
+        type(error).__name__,
+    )
 
 
 def queue_keep(now: datetime | None = None) -> None:

@@ -11,11 +11,11 @@ from datetime import datetime, timedelta
 from typing import Any
 
 from django.conf import settings
-from django.db.models import OuterRef, QuerySet, Subquery
+from django.db.models import OuterRef, Q, QuerySet, Subquery
 from django.utils import timezone
 
 from backups import environment, humane, installation, made_here, services, staleness, status_files, verdict
-from backups.choices import TERMINAL, Action, Status, SuspicionState
+from backups.choices import TERMINAL, Action, AlertState, Status, SuspicionState
 from backups.choose import CLOCKS_DIFFER
 from backups.environment import Differences
 from backups.hearing import Hearing
@@ -26,6 +26,8 @@ from sentinel.heartbeat import Reading
 from sentinel.observe import observe
 
 _FAILED = (Status.FAILED, Status.LOST)
+# The alert's subject under which it is noted that the queue was told to play what is not ours.
+ORDERS = "Orders in the queue"
 
 
 @dataclass(frozen=True)
@@ -66,6 +68,7 @@ def read(now: datetime | None = None) -> Standing:
         {each.database_id: each for each in _waiting()},
         _withheld(databases),
         environment.differences(databases),
+        environment.undeclared(databases),
     )  # fmt: skip
     facts = _facts(rows, databases)
     return Standing(now, databases, runs, snapshots, verdict.overall(facts), facts.gate.closes_at)
@@ -82,6 +85,7 @@ class _Rows:
     suspicions: Mapping[int, Suspicion]
     withheld: frozenset[int]
     differences: Mapping[int, Differences]
+    undeclared: Mapping[int, Sequence[str]]
 
 
 _RUNS = [*(f"newest_{status}" for status in TERMINAL), *(f"verify_{status}" for status in _FAILED)]
@@ -141,6 +145,7 @@ def _withheld(databases: Iterable[Any]) -> frozenset[int]:
 
 def _facts(rows: _Rows, databases: Sequence[Any]) -> verdict.Facts:
     waits = Run.objects.filter(status=Status.QUEUED).order_by("queued_at").first()
+    alerts = Alert.objects.filter(~Q(error="") | Q(subject=ORDERS))
     commands = installation.commands()
     return verdict.Facts(
         now=rows.now,
@@ -155,8 +160,9 @@ def _facts(rows: _Rows, databases: Sequence[Any]) -> verdict.Facts:
         channels=len(settings.NOTIFY_URLS),
         pings=bool(settings.PING_URL),
         env_file=_env_file(),
-        untold=Alert.objects.exclude(error="").count(),
         key_to_copy=made_here.not_copied(),
+        untold=sum(bool(each.error) for each in alerts),
+        strange_orders=[each.text for each in alerts if _is_strange_order(each)],
         start_worker=commands.start_worker,
         worker_log=commands.worker_log,
     )
@@ -187,6 +193,10 @@ def _repository(repository: Any, databases: Sequence[Any]) -> verdict.Repository
     return verdict.RepositoryFacts(
         repository.pk, repository.name, repository.health, repository.check_error, look
     )
+
+
+def _is_strange_order(alert: Alert) -> bool:
+    return alert.subject == ORDERS and alert.state == AlertState.SUSPICIOUS
 
 
 def _database(database: Any, rows: _Rows) -> verdict.DatabaseFacts:
@@ -228,6 +238,7 @@ def _database(database: Any, rows: _Rows) -> verdict.DatabaseFacts:
         other_environment=(differs.serious.what, differs.serious.do) if differs.serious else None,
         undecided=differs.warnings,
         overruled=differs.overruled,
+        undeclared=rows.undeclared[database.pk],
     )
 
 

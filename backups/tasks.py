@@ -1,12 +1,20 @@
-"""What the queue calls: ids in, nothing out."""
+"""What the queue calls: ids in, nothing out, and nothing raised.
+
+Of a task that raises, django-q2 looks for the row that it may have kept of an earlier try, whose values
+are pickles that nobody signed.
+"""
 
 from __future__ import annotations
 
+import functools
 import logging
+from collections.abc import Callable
+from typing import ParamSpec
 
 from django_q.conf import Conf
+from django_q.exceptions import TimeoutException
 
-from backups import runner, services
+from backups import notify, runner, schedules, services
 from backups.actions import tend
 from backups.choices import Action, Trigger
 from backups.errors import Refused
@@ -14,8 +22,46 @@ from backups.models import Database, Repository
 from backups.progress import State
 
 logger = logging.getLogger(__name__)
+Ids = ParamSpec("Ids")
 
 
+def _never_raising(task: Callable[Ids, None]) -> Callable[Ids, None]:
+    """What goes wrong is in the worker's log, whatever it is."""
+
+    @functools.wraps(task)
+    def played(*args: Ids.args, **kwargs: Ids.kwargs) -> None:
+        try:
+            task(*args, **kwargs)
+        # The queue's own deadline ends a task by the latter, which is no Exception.
+        except (Exception, TimeoutException):
+            logger.exception("%s%s could not be played", task.__name__, args)
+
+    return played
+
+
+def _scheduled(task: Callable[[int], None]) -> Callable[[int], None]:
+    """What a schedule asked for and could not be queued is told to people."""
+
+    @functools.wraps(task)
+    def played(pk: int) -> None:
+        name = schedules.in_words(schedules.name_of(task.__name__.removesuffix("_due"), pk))
+        try:
+            task(pk)
+        except Exception as error:
+            notify.schedule_played(name, _COULD_NOT_BE_QUEUED.format(type(error).__name__))
+            raise
+        notify.schedule_played(name, "")
+
+    return _never_raising(played)
+
+
+_COULD_NOT_BE_QUEUED = (
+    "Its time came, and it could not be queued ({}). What was backed up before is safe. The worker's log "
+    "says more; start it by hand in the portal, or wait for the schedule's next time."
+)
+
+
+@_never_raising
 def run_execute(run_id: int) -> None:
     """Play a run."""
     services.pulse(Conf.CLUSTER_NAME)
@@ -30,25 +76,31 @@ def _live(_state: State, _lines: list[str]) -> None:
     services.pulse(Conf.CLUSTER_NAME, sparingly=True)
 
 
+@_scheduled
 def backup_due(database_id: int) -> None:
     """The schedule's time for a backup has come."""
     _due(database_id, Action.BACKUP)
 
 
+@_scheduled
 def verify_due(database_id: int) -> None:
     """The schedule's time for a verification has come."""
     _due(database_id, Action.VERIFY)
 
 
+@_scheduled
 def snapshots_due(repository_id: int) -> None:
     """The schedule's time to read what a repository holds has come."""
-    repository = Repository.objects.get(pk=repository_id)
+    repository = Repository.objects.filter(pk=repository_id).first()
+    if repository is None:
+        return  # deleted just now, and its schedule with it
     try:
         services.run_enqueue(action=Action.SNAPSHOTS, repository=repository, trigger=Trigger.SCHEDULE)
     except Refused as refused:
         logger.warning("reading the snapshots of %s: %s", repository, refused)
 
 
+@_never_raising
 def tend_runs() -> None:
     """Once a minute: show that the worker lives, give up dead runs and clear up after them."""
     services.pulse(Conf.CLUSTER_NAME)
@@ -56,7 +108,9 @@ def tend_runs() -> None:
 
 
 def _due(database_id: int, action: Action) -> None:
-    database = Database.objects.get(pk=database_id)
+    database = Database.objects.filter(pk=database_id).first()
+    if database is None:
+        return  # deleted just now, and its schedule with it
     try:
         services.run_enqueue(action=action, database=database, trigger=Trigger.SCHEDULE)
     except Refused as refused:

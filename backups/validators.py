@@ -8,7 +8,7 @@ from urllib.parse import urlsplit
 from croniter import CroniterBadDateError, croniter
 from django.core.exceptions import ValidationError
 
-from backups.secrets import is_portals_own, is_reference
+from backups.secrets import how_to_declare, is_declared, is_portals_own, is_reference
 
 _CONTROL = re.compile(r"[\x00-\x1f\x7f]")
 # The server keeps names in three bytes a character.
@@ -30,6 +30,12 @@ def secret_reference(value: str) -> None:
         raise ValidationError("Write env:NAME or file:/path, never the secret itself.")
     if is_portals_own(value):
         raise ValidationError("That is the portal's own secret, which is not for other servers.")
+
+
+def declared_reference(value: str) -> None:
+    """Raise ValidationError for a reference that none is to be made to, unless it has another fault."""
+    if is_reference(value) and not is_portals_own(value) and not is_declared(value):
+        raise ValidationError(f"{value} is not among what may be referred to. {how_to_declare([value])}")
 
 
 def cron(value: str) -> None:

@@ -25,6 +25,7 @@ _TRUE = {"1", "true", "yes", "on"}
 _FALSE = {"0", "false", "no", "off"}
 _SQLITE, _MYSQL = "django.db.backends.sqlite3", "django.db.backends.mysql"
 _POSTGRES = ("postgres:", "postgresql:", "psql:", "pgsql:", "postgis:")
+_DECLARATION = re.compile(r"[A-Za-z_][A-Za-z0-9_]*\*?|file:/[^\0]+")
 _PROJECT = Path(__file__).resolve().parent.parent
 
 
@@ -193,6 +194,38 @@ class Environment:
         if len(value) < least_characters:
             raise ImproperlyConfigured(f"{name} is shorter than {least_characters} characters.")
         return value
+
+    def secrets(self, name: str, *, least_characters: int) -> list[str]:
+        """Secrets separated by commas or blanks; none is ever shown.
+
+        They may hold such themselves, so the whole text is taken for one too, and what is too short for none.
+        """
+        value = self._raw(name)
+        if value and len(value) < least_characters:
+            raise ImproperlyConfigured(f"{name} is shorter than {least_characters} characters.")
+        parts = (part for part in self.words(name) if len(part) >= least_characters)
+        return list(dict.fromkeys([value, *parts])) if value else []
+
+    def folder(self, name: str, default: str) -> str:
+        """A folder's whole path, empty for none."""
+        value = self._raw(name) or default
+        if value and not value.startswith("/"):
+            raise ImproperlyConfigured(
+                f"{name} is {_shown(value)}, but must be a whole path, as /run/secrets."
+            )
+        return value
+
+    def references(self, name: str) -> list[str]:
+        """Names of variables, of which a * at the end stands for any ending, and files as file:/path."""
+        values = self.words(name)
+        for number, value in enumerate(values, 1):
+            if not _DECLARATION.fullmatch(value):
+                # Unshown, lest it be the secret itself.
+                raise ImproperlyConfigured(
+                    f"{name} holds as number {number} what is neither the name of a variable, as "
+                    "SHOP_PASSWORD or SHOP_*, nor a file, as file:/etc/vedetta/shop."
+                )
+        return values
 
     def database(self, name: str, default: str) -> dict[str, Any]:
         """A database address, as in sqlite:////data/portal.sqlite3 or mysql://user@host/name.

@@ -25,6 +25,7 @@ SECRET_KEY = env.secret("SECRET_KEY", least_characters=32)
 # What knows again what this installation made; where it is empty the first start makes one there.
 VEDETTA_KEY = env.text("VEDETTA_KEY", "")
 VEDETTA_KEY_MADE = env.text("VEDETTA_KEY_MADE", str(VAR_DIR / "vedetta_key"))
+SECRET_KEY_FALLBACKS = env.secrets("SECRET_KEY_FALLBACKS", least_characters=32)
 DEBUG = env.boolean("DEBUG", default=False)
 ALLOWED_HOSTS = env.words("ALLOWED_HOSTS", ["localhost", "127.0.0.1", "[::1]"])
 CSRF_TRUSTED_ORIGINS = env.origins("CSRF_TRUSTED_ORIGINS")
@@ -47,7 +48,7 @@ INSTALLED_APPS = [
     "django.contrib.humanize",
     "axes",
     "django_q",
-    # After django_q, whose admin pages it makes read-only.
+    # After django_q, whose admin pages it takes away.
     "backups",
 ]
 
@@ -165,6 +166,7 @@ RESTORES_CLUSTER = "restores"
 Q_CLUSTER = {
     "name": "vedetta",
     "orm": "default",
+    "broker_class": "backups.queue.OwnOrders",
     "workers": 1,
     "queue_limit": 1,
     "bulk": 1,
@@ -176,7 +178,8 @@ Q_CLUSTER = {
     "catch_up": False,
     "poll": 1,
     "guard_cycle": 1,
-    "save_limit": 500,
+    # Nothing is kept of what was played: its rows would hold pickles that nobody signed.
+    "save_limit": -1,
     "label": "Queue",
     "time_zone": TIME_ZONE,
     "ALT_CLUSTERS": {RESTORES_CLUSTER: {}},
@@ -203,6 +206,11 @@ MYSQL_SSL_MODE = env.choice(
 )
 MYSQL_SSL_CA = env.text("MYSQL_SSL_CA", "")
 MYSQL_CLIENT_DIR = env.text("MYSQL_CLIENT_DIR", "")
+
+# ---------------------------------------------------------------- Secrets that rows may refer to
+
+SECRET_REFERENCES = env.references("SECRET_REFERENCES")
+SECRETS_DIR = env.folder("SECRETS_DIR", "/run/secrets" if Path("/run/secrets").is_dir() else "")
 
 # ---------------------------------------------------------------- Backups and verifications
 

@@ -112,19 +112,6 @@ UNFOLD = {
                 ],
             },
             {
-                "title": "Internals",
-                "separator": True,
-                "collapsible": True,
-                "items": [
-                    _item("Messages", "mail", "django_q_ormq_changelist", "backups.override_gate"),
-                    _item("Tasks", "task_alt", "django_q_success_changelist", "backups.override_gate"),
-                    _item(
-                        "Broken", "bug_report", "django_q_failure_changelist",
-                        "backups.override_gate",
-                    ),
-                ],
-            },
-            {
                 "title": "People",
                 "separator": True,
                 "collapsible": True,

@@ -89,6 +89,7 @@ def checks(database: Database, found: Found, tick: Tick | None = None) -> Iterat
         *_foreign_definers(database, found),
         *_room_unknown(found),
         *suspicions.sentences(database),
+        *environment.undeclared([database])[database.pk],
         *_nobody_watches(),
         *_key(),
     ]
@@ -176,6 +177,7 @@ def make_ready(database: Database, tick: Tick | None = None, *, is_safety_copy: 
         found.warnings.append(differs.sentence())
     found.warnings += environment.warnings(database)
     found.notes += environment.overruled(database)
+    found.notes += environment.undeclared([database])[database.pk]
     return found
 
 

@@ -20,7 +20,7 @@ from unfold.paginator import InfinitePaginator
 
 from backups import configuration, humane, services
 from backups.admin import hints
-from backups.choices import RESTORE_ACTIONS, VERDICT_COLOURS, Action, SuspicionState, Trigger, Verdict
+from backups.choices import VERDICT_COLOURS, Action, SuspicionState, Trigger, Verdict, right_to_start
 from backups.errors import Problem, Refused
 from backups.models import Run, Snapshot
 from backups.templatetags.humane import as_in_sidebar
@@ -28,18 +28,10 @@ from backups.verdict import Finding, Page, State
 
 Row = TypeVar("Row", bound=Model)
 
-# Which right starts what; every other action is maintenance.
-_RIGHTS = {
-    Action.BACKUP: "run_backup",
-    Action.VERIFY: "run_verify",
-    Action.PREFLIGHT: "run_backup",
-    **dict.fromkeys(RESTORE_ACTIONS, "run_restore"),
-}
-
 
 def may_start(request: HttpRequest, action: str) -> bool:
     """Whether this person may start runs of `action`."""
-    return request.user.has_perm(f"backups.{_RIGHTS.get(Action(action), 'run_maintenance')}")
+    return request.user.has_perm(right_to_start(action))
 
 
 def run_url(run: Run | int) -> str:

@@ -104,17 +104,25 @@ def threshold_view(request: HttpRequest) -> HttpResponse:
 
 
 def secret_view(request: HttpRequest) -> HttpResponse:
-    """Whether a secret reference leads to a secret, here in the portal; never the secret."""
+    """Whether a secret reference leads to a secret, here in the portal; never the secret.
+
+    Of what may not be referred to, whoever asks learns nothing.
+    """
     _may_edit(request)
     reference = _value(request)
     told: dict[str, str] = {}
     try:
+        if reference:
+            validators.secret_reference(reference)
+            validators.declared_reference(reference)
         if secrets.resolve_optional(reference):
             told = {"good": "Found."}
         elif any(name in _MAY_BE_UNSET for name in request.GET):
             told = {"words": "Not set; needed for S3 only" if reference else ""}
         elif reference:
             secrets.resolve(reference)
+    except ValidationError as error:
+        told = {"problem": " ".join(error.messages)}
     except Problem as problem:
         told = {"problem": problem.sentence()}
     return render(request, "backups/hint.html", told)

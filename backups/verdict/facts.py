@@ -62,6 +62,7 @@ class DatabaseFacts:
     other_environment: tuple[str, str] | None = None
     undecided: Sequence[str] = ()
     overruled: Sequence[str] = ()
+    undeclared: Sequence[str] = ()
 
 
 @dataclass(frozen=True)
@@ -122,5 +123,7 @@ class Facts:
     untold: int = 0
     # What is to be done so that the installation's key outlives this machine.
     key_to_copy: str = ""
+    # What the queue was told to play lately that is not ours.
+    strange_orders: Sequence[str] = ()
     start_worker: str = "`manage.py worker`"
     worker_log: str = "its own log"

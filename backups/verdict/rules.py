@@ -256,6 +256,12 @@ def queue(facts: Facts) -> Found:
     )  # fmt: skip
 
 
+def strange_order(facts: Facts) -> Found:
+    """Somebody else writes in the portal's database."""
+    for sentence in facts.strange_orders:
+        yield Finding("strange_order", State.DOUBTFUL, sentence, "", page=Page("alerts"))
+
+
 # ---------------------------------------------------------------- What is in doubt
 
 
@@ -378,6 +384,14 @@ def key(facts: Facts) -> Found:
         yield Finding("key_not_copied", State.GOOD, facts.key_to_copy, "")
 
 
+def undeclared(facts: Facts) -> Found:
+    """Secrets of which nobody has said yet that rows may refer to them."""
+    for each in facts.databases:
+        page = Page("database", each.pk)
+        for sentence in each.undeclared:
+            yield Finding("secret_reference", State.GOOD, sentence, "", each.name, page=page)
+
+
 def watched(facts: Facts) -> Found:
     """Whom does anybody tell?"""
     if facts.databases and not facts.channels and not facts.pings:
@@ -405,6 +419,7 @@ RULES: list[Callable[[Facts], Found]] = [
     gate,
     withheld,
     queue,
+    strange_order,
     failed_backup,
     failed_look,
     suspect,
@@ -415,6 +430,7 @@ RULES: list[Callable[[Facts], Found]] = [
     env_file,
     overruled,
     key,
+    undeclared,
     watched,
 ]
 

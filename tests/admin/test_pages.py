@@ -12,9 +12,8 @@ from django.db import connection
 from django.test import Client
 from django.test.utils import CaptureQueriesContext
 from django.urls import reverse
-from django.utils import timezone
 from django.utils.html import strip_tags
-from django_q.models import Schedule, Task
+from django_q.models import Schedule
 
 from backups import schedules
 from backups.admin.snapshots import tables
@@ -25,7 +24,7 @@ from tools import history
 from tools.history import History
 
 SEEN_BY_ALL = ("run", "snapshot", "verification", "restore", "database", "repository", "alert")
-QUEUE = ("schedule", "success", "failure", "ormq")
+QUEUE = ["schedule"]
 
 
 def pages(past: History) -> dict[str, str]:
@@ -69,16 +68,15 @@ def test_people_are_for_superusers_and_the_queue_for_administrators_too(past: Hi
         assert restorer.get(url).status_code == 403
         assert administrator.get(url).status_code == (200 if page.startswith("django_q") else 403)
         assert superuser.get(url).status_code == 200
-    assert reverse("admin:django_q_ormq_changelist") in administrator.get("/admin/").content.decode()
-    assert reverse("admin:django_q_ormq_changelist") not in restorer.get("/admin/").content.decode()
+    assert reverse("admin:django_q_schedule_changelist") in administrator.get("/admin/").content.decode()
+    assert reverse("admin:django_q_schedule_changelist") not in restorer.get("/admin/").content.decode()
 
 
 def test_lists_are_called_in_the_browser_what_the_sidebar_calls_them(login: Login) -> None:
     client = login("superuser")
     titles = {
         "admin_logentry": "Audit", "auth_user": "Users", "auth_group": "Roles",
-        "django_q_schedule": "Schedules", "django_q_ormq": "Messages", "django_q_success": "Tasks",
-        "django_q_failure": "Broken",
+        "django_q_schedule": "Schedules",
         **{f"backups_{kind}": f"{kind.capitalize()}s" for kind in SEEN_BY_ALL if kind != "repository"},
         "backups_repository": "Repositories",
     }  # fmt: skip
@@ -87,24 +85,6 @@ def test_lists_are_called_in_the_browser_what_the_sidebar_calls_them(login: Logi
         found = re.search(r"<title>(.*?)</title>", text, re.DOTALL)
         assert found
         assert found[1].split() == [title, "|", "Vedetta"], page
-
-
-def test_schedules_say_in_words_how_they_went(past: History, login: Login) -> None:
-    now = timezone.now()
-    for name, went in (("a good one", True), ("a bad one", False)):
-        Task.objects.create(id=name, name=name, func="f", started=now, stopped=now, success=went)
-        Schedule.objects.create(name=f"of {name}", func="f", schedule_type="O", task=name)
-    Schedule.objects.create(name="never", func="f", schedule_type="O")
-    Schedule.objects.create(name="long ago", func="f", schedule_type="O", task="gone")
-
-    page = login("Administrator").get(reverse("admin:django_q_schedule_changelist")).content.decode()
-
-    rows = [" ".join(strip_tags(row).split()) for row in page.split("<tr")[2:]]
-    ends = {name: row for row in rows for name in ("good", "bad", "never", "long ago") if name in row}
-    assert "Done" in ends["good"]
-    assert "Failed" in ends["bad"]
-    assert "Not yet" in ends["never"]
-    assert "?" not in "".join(rows)
 
 
 def test_schedules_are_named_for_what_they_do(past: History, login: Login) -> None:
@@ -243,10 +223,11 @@ def test_administrators_read_the_record_and_nobody_writes_it(past: History, logi
 
 def test_pages_are_called_what_the_sidebar_calls_them(past: History, login: Login) -> None:
     client = login("superuser")
-    for page, name in (("admin_logentry", "Audit"), ("auth_group", "Roles"), ("django_q_ormq", "Messages")):
+    names = {"admin_logentry": "Audit", "auth_group": "Roles", "django_q_schedule": "Schedules"}
+    for page, name in names.items():
         text = client.get(reverse(f"admin:{page}_changelist")).content.decode()
         assert re.search(rf"tracking-tight\">\s*{name}\s*</", text), page
-    assert "Nothing here yet" in client.get(reverse("admin:django_q_ormq_changelist")).content.decode()
+    assert "Nothing here yet" in client.get(reverse("admin:django_q_schedule_changelist")).content.decode()
     assert "Show all" in client.get(reverse("admin:backups_run_changelist"), {"q": "zzz"}).content.decode()
 
 
@@ -265,5 +246,3 @@ def test_what_the_sidebar_calls_failed_is_what_failed(past: History, login: Logi
     assert found == set(wanted.values_list("pk", flat=True))
     Run.objects.filter(pk=past.running.pk).update(status=Status.QUEUED)
     assert f"/admin/backups/run/{past.running.pk}/change/" in client.get(waiting).content.decode()
-    internals = login("superuser").get(reverse("admin:django_q_failure_changelist")).content.decode()
-    assert "stands under" in internals

@@ -87,7 +87,10 @@ def test_a_database_keeps_its_name_once_something_was_done_under_it(past: Histor
     assert past.databases[0].name in page
 
 
-def test_a_secret_is_found_and_never_shown(login: Login, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_secret_is_found_and_never_shown(
+    login: Login, monkeypatch: pytest.MonkeyPatch, settings: Settings
+) -> None:
+    settings.SECRET_REFERENCES = ["SHOP_PASSWORD", "NOT_SET"]
     monkeypatch.setenv("SHOP_PASSWORD", "correct horse")
     client = login("Administrator")
     found = hint(client, "secret", "env:SHOP_PASSWORD")
@@ -181,7 +184,7 @@ def test_what_something_refers_to_is_not_deleted(db: None, login: Login) -> None
 def test_a_location_that_was_a_slip_says_nothing_of_the_right_one(db: None, login: Login) -> None:
     wrong = Repository.objects.create(name="offsite", url="/srv/ofsite", restic_id="a" * 64)
     page = reverse("admin:backups_repository_change", args=[wrong.pk])
-    form = {"name": "offsite", "url": "/srv/offsite", "check_interval": "6", "password_ref": "env:X"}
+    form = {"name": "offsite", "url": "/srv/offsite", "check_interval": "6", "password_ref": "env:RESTIC_X"}
 
     client = login("Administrator")
 

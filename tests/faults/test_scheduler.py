@@ -5,11 +5,13 @@ from __future__ import annotations
 import contextlib
 import sys
 from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
 
 from tests.backups.conftest import MakePortal
 from tests.backups.worlds import PROJECT, Portal, Shop, wait_until
+from tests.security.test_queue import INSERT, pickled
 from tests.servers import Server
 
 ENQUEUE = (
@@ -167,3 +169,45 @@ def test_portal_and_worker_with_different_secret_keys_are_told_apart(portal: Por
         wait_until(lambda: is_over(portal, run), "the worker to send it to itself again", 100)
 
     assert portal.run(run)["status"] == "succeeded"
+
+
+WRITTEN = """
+from datetime import timedelta
+from django.db import connection
+from django.utils import timezone
+from django_q.models import OrmQ, Schedule
+from django_q.signing import SignedPackage
+value = {value!r}
+with connection.cursor() as cursor:
+    cursor.execute({insert!r}, ["7" * 32, "seven", value, value, value, False])
+before = timezone.now() - timedelta(hours=1)
+Schedule.objects.create(name="theirs", func="os.system", args="('touch {mark}',)", next_run=before,
+                        schedule_type="I", minutes=1)
+Schedule.objects.create(name="at once", func="os.system", args="('touch {mark}',)", next_run=before,
+                        kwargs="{{'q_options': {{'sync': True}}}}", schedule_type="I", minutes=1)
+# As an older version would have signed it; and one of ours that fails, of which a row is kept already.
+for func, args in (("os.system", ("touch {mark}",)), ("backups.tasks.run_execute", (2**60,))):
+    payload = SignedPackage.dumps(dict(id="7" * 32, name="seven", func=func, args=args, kwargs={{}},
+                                       started=timezone.now()))
+    OrmQ.objects.create(key="vedetta", payload=payload, lock=before)
+"""
+
+
+@pytest.mark.soak
+def test_a_worker_plays_nothing_of_it_and_goes_on(portal: Portal, tmp_path: Path) -> None:
+    mark = tmp_path / "mark"
+    portal.shell(
+        "from backups.models import Database; from backups.schedules import schedules_sync;"
+        "Database.objects.update(backup_cron='* * * * *'); schedules_sync()"
+    )
+    portal.shell(WRITTEN.format(value=pickled(mark), insert=INSERT, mark=mark))
+    succeeded = "SELECT 1 FROM backups_run WHERE trigger = 'schedule' AND status = 'succeeded'"
+
+    with portal.worker(), portal.served():
+        wait_until(lambda: portal.rows(succeeded), "a scheduled backup", 120)
+        wait_until(lambda: not portal.rows("SELECT 1 FROM django_q_ormq"), "the messages to go", 90)
+
+    assert not mark.exists()
+    assert not portal.rows("SELECT 1 FROM django_q_schedule WHERE func = 'os.system'")
+    assert portal.rows("SELECT 1 FROM backups_alert WHERE state = 'suspicious'")
+    assert len(portal.rows("SELECT id FROM django_q_task")) == 1  # theirs

@@ -48,6 +48,12 @@ TAKEN: list[tuple[str, Read, Any]] = [
     ("sqlite:///here/p.db", lambda e: e.database("X", "sqlite:////x")["NAME"], str(PROJECT / "here/p.db")),
     ("http://u:p@h:8000/a?b=c", lambda e: e.web_address("X"), "http://u:p@h:8000/a?b=c"),
     ("", lambda e: e.web_address("X"), ""),
+    ("A, B_* file:/a/b", lambda e: e.references("X"), ["A", "B_*", "file:/a/b"]),
+    ("", lambda e: e.references("X"), []),
+    ("", lambda e: e.folder("X", "/run/secrets"), "/run/secrets"),
+    ("/a/b", lambda e: e.folder("X", ""), "/a/b"),
+    ("", lambda e: e.secrets("X", least_characters=3), []),
+    ("old,older, x", lambda e: e.secrets("X", least_characters=3), ["old,older, x", "old", "older"]),
 ]
 REFUSED: list[tuple[str, Read]] = [
     ("", lambda e: e.text("X")),
@@ -86,6 +92,12 @@ REFUSED: list[tuple[str, Read]] = [
     ("https://", lambda e: e.web_address("X")),
     ("https://u:p/ss@hc.example.com/ping", lambda e: e.web_address("X")),
     ("https://hc.example.com/a b", lambda e: e.web_address("X")),
+    ("A *", lambda e: e.references("X")),
+    ("A B=hunter2", lambda e: e.references("X")),
+    ("env:A", lambda e: e.references("X")),
+    ("file:a", lambda e: e.references("X")),
+    ("run/secrets", lambda e: e.folder("X", "")),
+    ("ab", lambda e: e.secrets("X", least_characters=3)),
 ]
 
 

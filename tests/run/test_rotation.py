@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import json
+import os
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -72,3 +75,20 @@ def test_another_secret_key_loses_no_run_that_was_queued(mariadb_portal: Portal)
     )
     with portal.worker():
         assert ended(portal, run_id) == ("succeeded", "")
+
+
+def test_with_the_old_secret_key_beside_the_new_one_a_queued_run_is_played_at_once(
+    mariadb_portal: Portal,
+) -> None:
+    portal = mariadb_portal
+    run_id = queue_a_backup(portal)
+    old = portal.environment.get("SECRET_KEY") or os.environ["SECRET_KEY"]
+    made = subprocess.run(
+        [sys.executable, "-c", "import secrets; print(secrets.token_urlsafe(50))"],
+        capture_output=True, text=True, check=True,
+    )  # fmt: skip
+    portal.environment |= {"SECRET_KEY": made.stdout.strip(), "SECRET_KEY_FALLBACKS": old}
+    with portal.worker():
+        assert ended(portal, run_id) == ("succeeded", "")
+    told = [row["text"] for row in portal.rows("SELECT text FROM backups_runline WHERE run_id = ?", run_id)]
+    assert not [text for text in told if "sent again" in text]

@@ -12,8 +12,7 @@ from django.contrib.auth.models import Group, User
 from django.contrib.contenttypes.models import ContentType
 from django.db.models import Model
 from django.utils import timezone
-from django_q.models import Failure, OrmQ, Schedule, Success, Task
-from django_q.signing import SignedPackage
+from django_q.models import Schedule
 
 from backups import states
 from backups.choices import RestoreMode, Status, Swap
@@ -66,7 +65,7 @@ def rows(past: History, roles: None) -> dict[str, Model]:
         "axes_accessattempt": AccessAttempt.objects.create(username="x", failures_since_start=1),
         "axes_accesslog": AccessLog.objects.create(username="x"),
         "axes_accessfailurelog": AccessFailureLog.objects.create(username="x"),
-        **queue_rows(),
+        "django_q_schedule": Schedule.objects.create(name="nightly", func="backups.tasks.tend_runs"),
     }  # fmt: skip
 
 
@@ -83,20 +82,3 @@ def restore_that_can_be_undone() -> Restore:
     assert restore.keeps_tables
     assert states.may_define_again(restore)
     return restore
-
-
-def queue_rows() -> dict[str, Model]:
-    """What the queue has done, will do and could not do."""
-    now = timezone.now()
-    told = {"func": "backups.tasks.play", "args": (1,), "started": now, "stopped": now}
-    Task.objects.create(id="1" * 32, name="good", success=True, result="done", **told)
-    Task.objects.create(id="2" * 32, name="bad", success=False, result="Boom: trace", **told)
-    message = SignedPackage.dumps(
-        {"id": "3" * 32, "name": "waiting", "func": "print", "args": (), "kwargs": {}}
-    )
-    return {
-        "django_q_success": Success.objects.get(name="good"),
-        "django_q_failure": Failure.objects.get(name="bad"),
-        "django_q_schedule": Schedule.objects.create(name="nightly", func="backups.tasks.tend"),
-        "django_q_ormq": OrmQ.objects.create(key="vedetta", payload=message, lock=now),
-    }

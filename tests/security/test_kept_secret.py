@@ -9,6 +9,7 @@ import sys
 from pathlib import Path
 
 import pytest
+import yaml  # type: ignore[import-untyped]
 from django.core import mail
 from django.core.exceptions import ValidationError
 from django.test import Client
@@ -177,6 +178,19 @@ def test_a_repository_is_not_shown_the_portals_secrets_through_its_form(login: L
     )  # fmt: skip
     assert "the portal&#x27;s own secret" in page.content.decode()
     assert not Repository.objects.exists()
+
+
+def test_in_compose_the_servers_administrator_is_the_servers_alone() -> None:
+    services = yaml.safe_load((PROJECT / "docker-compose.yml").read_text())["services"]
+    for name, service in services.items():
+        said = service.get("environment", {})
+        for variable in ("MYSQL_ROOT_PASSWORD", "MYSQL_ROOT_PASSWORD_FILE"):
+            if name == "db":
+                assert said[variable]
+            elif "env_file" in service:
+                assert said[variable] == "", name
+            else:
+                assert variable not in said, name
 
 
 # ---------------------------------------------------------------- What a crash leaves

@@ -115,9 +115,6 @@ ROWS: dict[str, tuple[Role, Role, Role, Role]] = {
     "auth/user": (SUPERUSER, SUPERUSER, SUPERUSER, SUPERUSER),
     "auth/group": (SUPERUSER, SUPERUSER, SUPERUSER, SUPERUSER),
     "django_q/schedule": (ADMINISTRATOR, NOBODY, NOBODY, NOBODY),
-    "django_q/success": (ADMINISTRATOR, NOBODY, NOBODY, NOBODY),
-    "django_q/failure": (ADMINISTRATOR, NOBODY, NOBODY, NOBODY),
-    "django_q/ormq": (ADMINISTRATOR, NOBODY, NOBODY, NOBODY),
     # Failed sign-ins; deleting an attempt unlocks who made it.
     "axes/accessattempt": (SUPERUSER, NOBODY, SUPERUSER, SUPERUSER),
     "axes/accesslog": (SUPERUSER, NOBODY, SUPERUSER, SUPERUSER),

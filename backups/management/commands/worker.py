@@ -17,7 +17,7 @@ from django.core.management.base import BaseCommand, CommandError
 from django.db import DatabaseError, connection
 from django.utils import timezone
 
-from backups import process, schedules, services
+from backups import process, queue, schedules, services
 from backups.health import database_problem
 from backups.models import WorkerPulse
 
@@ -160,6 +160,7 @@ def _have_pulse(clusters: list[Cluster], since: datetime) -> bool:
 def _keep_time() -> None:
     """Here and not in the queue, whose own next minute a clock set back puts off as well."""
     try:
+        queue.strange_schedules_remove()
         schedules.schedules_keep()
         services.queue_keep()
     except DatabaseError:
