@@ -23,6 +23,7 @@ from backups.dumpfile.tables import tablespace_of
 from backups.dumpfile.tally import Tally
 from backups.errors import Problem
 from backups.mysql import MARIADB
+from backups.plain import shortened
 from backups.spread import NOT_ITS_FAULT, Spread
 from backups.stream import Digester, Piece
 from backups.tables import comparable, names_in_lower_case
@@ -118,7 +119,7 @@ class Loading:
         return "; ".join(said)
 
     def _is_of_list(self, table: str, text: str) -> bool:
-        column = _OF_COLUMN.search(text)
+        column = _OF_COLUMN.search(shortened(text))
         listed = rf"`{re.escape(column[1].replace('`', '``'))}` (?:enum|set)\(" if column else "$^"
         definition = self.found.definitions.get(table, b"").decode(errors="replace")
         return bool(re.search(listed, definition, re.I))
