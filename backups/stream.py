@@ -10,6 +10,7 @@ from __future__ import annotations
 import hashlib
 import json
 import re
+import sys
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from functools import cache
@@ -18,7 +19,9 @@ from typing import Any, NamedTuple
 from backups.dumpfile import mixed
 from backups.dumpfile.encodings import WIDE
 from backups.dumpfile.quoted import DOUBLE_BYTES, NAME_BYTES, TEXT_BYTES
+from backups.dumpfile.statements import LONGEST_DEFINITION
 from backups.dumpfile.views import FROM_DATABASE, without_own_name
+from backups.errors import Problem
 
 MANIFEST_VERSION = 1
 _MANIFEST_BEGIN = b"-- Vedetta manifest %d\n" % MANIFEST_VERSION
@@ -77,6 +80,8 @@ class Section:
 
         `database` is whose section it is, where that is known.
         """
+        if self.kind in _DEFINITIONS and self._length + len(data) > LONGEST_DEFINITION:
+            raise too_long(self)
         if self.kind == Kind.VIEW:
             self.foreign |= {_unquoted(found[1]) for found in FROM_DATABASE.finditer(data)}
         if self.kind in _NORMALISED:
@@ -103,7 +108,11 @@ class Section:
     @property
     def is_empty(self) -> bool:
         """Whether it holds no statement."""
-        return not (self._size or self._definition)
+        return not self._length
+
+    @property
+    def _length(self) -> int:
+        return self._size + len(self._definition)
 
     def as_json(self, collations: Mapping[str, str], *, whatever_state: bool = False) -> dict[str, Any]:
         """The section's line in a manifest. `collations` as `normalised_table` takes them.
@@ -201,6 +210,13 @@ _CHARACTER_SET = re.compile(
 )
 _SEQUENCE_DEFAULT = re.compile(rb"\b(nextval|lastval)\(`(?:[^`]|``)*+`\.(?=`)")
 _NORMALISED = frozenset({Kind.TABLE, Kind.TRIGGER, Kind.VIEW, Kind.EVENT})
+# What is read whole where it is loaded, so that no backup may hold one that is too long for that.
+_DEFINITIONS = frozenset({*_NORMALISED, Kind.PLACEHOLDER, Kind.SEQUENCE, Kind.LIBRARY, *ROUTINES})
+# A definition tells its name sooner.
+_LONGEST_HEAD = 64 << 10
+# A hundred thousand tables have not half as many.
+_MOST_SECTIONS = 1_000_000
+_LONGEST_MANIFEST = 256 << 20
 # As SHOW CREATE EVENT has it.
 _EVENT_STATE = re.compile(
     rb"(\bEVENT `(?:[^`]|``)*+` ON SCHEDULE (?:[^'`]|'[^']*+')*? ON COMPLETION (?:NOT )?PRESERVE )"
@@ -308,6 +324,10 @@ class Splitter:
                 self.is_complete = False
                 end = _end_of_insert_into(data, at)
                 self._in_rows = end > at
+                if self._in_rows and self.section.kind == Kind.TABLE:
+                    # By other hands than those of the dump programs, which say that rows come.
+                    self._open(Kind.ROWS, table=self.section.table)
+                    self._name_comes()
                 if self._in_rows and self._naming is not None:
                     self._name_section(data[at:end], is_whole=True)
             else:
@@ -345,6 +365,10 @@ class Splitter:
         return data
 
     def _pass_on_endless(self) -> Iterator[Piece]:
+        if self._waits > LONGEST_DEFINITION and self.section.kind in _DEFINITIONS:
+            if self._naming is not None:
+                self._name_section(self._taken_up(b"")[:_LONGEST_HEAD], is_whole=True)
+            raise too_long(self.section)
         if self._waits > _LONGEST_LINE:
             self._in_statement = True
             yield Piece(self.section, self._taken_up(b""), is_comment=False)
@@ -469,15 +493,23 @@ class Splitter:
         Not from the comment line above, where newlines in names are replaced.
         """
         assert self._naming is not None  # noqa: S101
-        self._naming += line
+        self._naming += line[: _LONGEST_HEAD + 1 - len(self._naming)]
         if not is_whole and len(self._naming) < self._naming_wanted:
             return
         if len(self._naming) > _LONGEST_NAMING:
-            self._naming_wanted = len(self._naming) * 2
+            # What is kept of it is looked at once.
+            is_all = len(self._naming) > _LONGEST_HEAD
+            self._naming_wanted = sys.maxsize if is_all else min(len(self._naming) * 2, _LONGEST_HEAD + 1)
         section = self.section
         pattern = _TRIGGER_NAME if section.kind == Kind.TRIGGER else _IDENTIFIER
         found = pattern.search(self._naming)
         if found is None:
+            if len(self._naming) > _LONGEST_HEAD and section.kind in _DEFINITIONS:
+                raise TooLarge(
+                    f"A {section.kind}{_of_table(section)} has no name in the first {_LONGEST_HEAD >> 10} kB "
+                    "of its definition.",
+                    do=_SEE_IT,
+                )
             return
         self._naming = None
         section.name = _unquoted(bytes(found[1]))
@@ -490,6 +522,11 @@ class Splitter:
     def _open(self, kind: str, table: str = "") -> None:
         self._naming = None
         self._body_seen = False
+        if len(self.sections) > _MOST_SECTIONS:
+            raise TooLarge(
+                f"The dump has more than {_MOST_SECTIONS:,} parts, the last of them {_told(self.section)}.",
+                do=_SEE_IT,
+            )
         self.sections.append(Section(kind, table=table))
 
     def _follow_quotes(self, line: bytes) -> bool:
@@ -541,6 +578,30 @@ class Splitter:
                 self._open_quote = b""
                 return token.end()
         return len(line)
+
+
+class TooLarge(Problem):
+    """What would have to be kept in memory is longer than anybody's of its kind."""
+
+
+_SEE_IT = "See what wrote that; drop it or make it shorter, then try again."
+
+
+def too_long(section: Section) -> TooLarge:
+    """What to say of a section with a definition that is too long."""
+    return TooLarge(
+        f"The definition of {_told(section)} is longer than {LONGEST_DEFINITION >> 20} MB, and none is read "
+        "beyond that.",
+        do=_SEE_IT,
+    )
+
+
+def _told(section: Section) -> str:
+    return f"{section.kind} {section.name or 'without a name'}{_of_table(section)}"
+
+
+def _of_table(section: Section) -> str:
+    return f" of table {section.table}" if section.table and section.kind != Kind.TABLE else ""
 
 
 def _find_rows_end(data: bytes, at: int) -> int:
@@ -730,6 +791,7 @@ class ManifestDamaged(Exception):
 class _ManifestReader:
     def __init__(self) -> None:
         self._lines: list[bytes] | None = None
+        self._length = 0
         self._end = ""
 
     def line(self, line: bytes) -> None:
@@ -738,8 +800,10 @@ class _ManifestReader:
         elif self._lines is not None and not self._end:
             if line.startswith(_MANIFEST_END):
                 self._end = line[len(_MANIFEST_END) :].strip().decode(errors="replace")
-            else:
+            elif (length := self._length + len(line)) <= _LONGEST_MANIFEST:
+                # One that goes on longer is not what its end's digest is of.
                 self._lines.append(line)
+                self._length = length
 
     def result(self) -> dict[str, Any] | None:
         if self._lines is None:

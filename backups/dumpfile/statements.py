@@ -40,6 +40,9 @@ _DOLLAR = rb"(?<![0-9A-Za-z_$\x80-\xff])\$(?:[A-Za-z_\x80-\xff][0-9A-Za-z_\x80-\
 class NoStatement(Exception):
     """What stands there is no statement of a dump: its beginning, and why."""
 
+    # Whether it goes on for longer than is read of any.
+    is_endless = False
+
     def __init__(self, text: bytes, why: str = "") -> None:
         self.text, self.why = text, why
         super().__init__(why)
@@ -298,4 +301,6 @@ class Reader:
         size = len(self._data) - self._at
         is_rows = _ROWS_BEGIN.match(self._data, self._at)
         if size > (LONGEST_ROWS if is_rows else LONGEST_DEFINITION):
-            raise NoStatement(bytes(self._data[self._at : self._at + 200]), "it has no end")
+            error = NoStatement(bytes(self._data[self._at : self._at + 200]), "it has no end")
+            error.is_endless = True
+            raise error

@@ -37,7 +37,9 @@ from backups.restic.lines import readable, reasons
 from backups.restic.problems import error_from
 from backups.stream import (
     Digester,
+    ManifestDamaged,
     Splitter,
+    TooLarge,
     normalised_table,
     with_sequences,
     without_qualifiers,
@@ -60,13 +62,14 @@ class Parser(NamedTuple):
 def digest(text: bytes, cut: int = 64 << 10) -> None:
     """Digest it section by section, as a verification does."""
     digester = Digester()
-    for at in range(0, len(text), cut):
-        for _ in digester.feed(text[at : at + cut]):
+    with suppress(TooLarge):
+        for at in range(0, len(text), cut):
+            for _ in digester.feed(text[at : at + cut]):
+                pass
+        for _ in digester.close():
             pass
-    for _ in digester.close():
-        pass
     digester.sections({"utf8": "utf8_bin"}, whatever_state=True)
-    with suppress(Exception):
+    with suppress(ManifestDamaged):
         digester.manifest()
 
 
@@ -86,8 +89,9 @@ def _lines(read: Callable[[list[str]], object]) -> Callable[[bytes], object]:
 
 def _choose(text: bytes) -> None:
     splitter = Splitter()
-    for _ in chosen_tables(splitter.feed(text), {"t"}):
-        pass
+    with suppress(TooLarge):
+        for _ in chosen_tables(splitter.feed(text), {"t"}):
+            pass
 
 
 def _head(charset: str, mode: str = "") -> Callable[[bytes], object]:
