@@ -13,7 +13,7 @@ _FOREIGN_STATEMENT = re.compile(
     rb"@MYSQLDUMP_TEMP_LOG_BIN)\b"
 )
 _CHOSEN = (Kind.SEQUENCE, Kind.TABLE, Kind.ROWS, Kind.TRIGGER)
-_DRAWS_FROM = re.compile(rb"\b(?:nextval|lastval)\((?:`(?:[^`]|``)*`\.)?`((?:[^`]|``)*)`\)")
+_DRAWS_FROM = re.compile(rb"\b(?:nextval|lastval)\((?:`(?:[^`]|``)*+`\.)?`((?:[^`]|``)*+)`\)")
 _TRIGGER_BEGINS = b"/*!50003 SET @saved_cs_client "
 
 

@@ -34,7 +34,7 @@ _DEFINED = frozenset(
 # To another database, for tables that stand in their place.
 _OUTWARD = "foreign key"
 _KEY_NAME = re.compile(rb"ALTER TABLE `(?:[^`]|``)*+` ADD CONSTRAINT `((?:[^`]|``)*+)` FOREIGN KEY ")
-_DEFINER = re.compile(r"DEFINER=(`(?:[^`]|``)*`@`(?:[^`]|``)*`)")
+_DEFINER = re.compile(r"DEFINER=(`(?:[^`]|``)*+`@`(?:[^`]|``)*+`)")
 _BROKEN = "broken"
 _NAMELESS = (b"ALTER DATABASE `` ", b"/*!50003 ALTER DATABASE `` ")
 # What says nothing about the definition: another try may well succeed.

@@ -30,7 +30,7 @@ _BECAUSE = {
     "EVENT": "events",
 }
 _GRANT = re.compile(
-    r"(GRANT|REVOKE) (.+?) ON (?:(\*\.\*)|`((?:[^`]|``)+)`\.(\*|`(?:[^`]|``)+`)) (?:TO|FROM) "
+    r"(GRANT|REVOKE) (.+?) ON (?:(\*\.\*)|`((?:[^`]|``)++)`\.(\*|`(?:[^`]|``)++`)) (?:TO|FROM) "
 )
 
 
@@ -256,13 +256,21 @@ _ALL = frozenset({"ALL PRIVILEGES", "ALL"})
 
 def _split(privileges: str) -> list[str]:
     """The privileges between GRANT and ON; those with a list of columns are not whole."""
-    without_columns = re.sub(r"[A-Z ]+\([^)]*\)", "", privileges)
+    without_columns = re.sub(r"(?<![A-Z ])[A-Z ]++\([^)]*+(?:\)|\Z)", "", privileges)
     return [name.strip() for name in without_columns.split(",") if name.strip()]
 
 
 def _matches(pattern: str, database: str) -> bool:
     """Whether a database's name fits the pattern of a grant: % and _ are wild unless escaped."""
-    expression = ""
-    for token in re.findall(r"\\.|.", pattern, re.S):
-        expression += {"%": ".*", "_": "."}.get(token) or re.escape(token[-1])
+    parts = [""]
+    for sign in re.findall(r"\\.|.", pattern, re.S):
+        if sign == "%":
+            parts.append("")
+        else:
+            parts[-1] += "." if sign == "_" else re.escape(sign[-1])
+    expression = parts.pop(0)
+    if parts:
+        # The first place that fits a part does for all that follows, so no other one is tried for it.
+        *middle, end = parts
+        expression += "".join(f"(?>.*?{part})" for part in middle) + ".*" + end
     return re.fullmatch(expression, database, re.S) is not None

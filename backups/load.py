@@ -18,13 +18,14 @@ from backups.dumpfile.dialect import Dialect
 from backups.dumpfile.judge import Judge
 from backups.dumpfile.lexer import Unexpected, resolved
 from backups.dumpfile.ready import Found, Ready, Unmade, Wish, WithoutRole
-from backups.dumpfile.statements import NoStatement
+from backups.dumpfile.statements import LONGEST_DEFINITION, NoStatement
 from backups.dumpfile.tables import tablespace_of
 from backups.dumpfile.tally import Tally
 from backups.errors import Problem
 from backups.mysql import MARIADB
+from backups.plain import bounded
 from backups.spread import NOT_ITS_FAULT, Spread
-from backups.stream import Digester, Piece
+from backups.stream import Digester, Piece, TooLarge
 from backups.tables import comparable, names_in_lower_case
 
 __all__ = ["Loading", "Wish"]
@@ -118,7 +119,7 @@ class Loading:
         return "; ".join(said)
 
     def _is_of_list(self, table: str, text: str) -> bool:
-        column = _OF_COLUMN.search(text)
+        column = _OF_COLUMN.search(bounded(text))
         listed = rf"`{re.escape(column[1].replace('`', '``'))}` (?:enum|set)\(" if column else "$^"
         definition = self.found.definitions.get(table, b"").decode(errors="replace")
         return bool(re.search(listed, definition, re.I))
@@ -227,7 +228,11 @@ def judged(
         yield from judge.close()
     except NotAllowed as error:
         raise _not_a_dump(error, begins) from None
+    except TooLarge as error:
+        raise NotADump(error.what, do=error.do) from None
     except NoStatement as error:
+        if error.is_endless:
+            raise _endless(error) from None
         loading.end = End.CUT
         if not judge.statements:
             raise _not_a_dump(NotAllowed(1, error.text, error.why), begins) from None
@@ -276,6 +281,15 @@ def _not_a_dump(error: NotAllowed, begins: bytes) -> NotADump:
     return NotADump(
         f"This snapshot was not made by a dump program that Vedetta knows: line {error.line} begins with "
         f"{error.beginning!r}{why}.",
+        do="What stands there was not run. If you trust the file, read it and load it by hand.",
+    )
+
+
+def _endless(error: NoStatement) -> NotADump:
+    beginning = " ".join(error.text.decode(errors="replace").split())[:80]
+    return NotADump(
+        f"A statement of this dump brings no rows and is longer than {LONGEST_DEFINITION >> 20} MB, or "
+        f"brings more of them than any server takes at once; it begins with {beginning!r}.",
         do="What stands there was not run. If you trust the file, read it and load it by hand.",
     )
 

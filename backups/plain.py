@@ -47,6 +47,21 @@ def _percent_encoded(secret: str) -> str:
     return "".join(characters)
 
 
+# No server or program says more that is of use.
+LONGEST_MESSAGE = 1024
+
+
+def bounded(message: str) -> str:
+    """What a server or program said, without the middle of what is longer than a message.
+
+    It is looked at with patterns that are quick for a sentence, and goes into sentences of ours.
+    """
+    if len(message) <= LONGEST_MESSAGE:
+        return message
+    half = LONGEST_MESSAGE // 2
+    return f"{message[: half - 3]} … {message[-half:]}"
+
+
 def counted(number: int, one: str, many: str = "") -> str:
     """A number of things, as in "1 table" and "2 tables"; `many` where that takes more than an s."""
     return f"{number} {one if number == 1 else many or f'{one}s'}"

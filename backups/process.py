@@ -32,6 +32,8 @@ _TAIL_LINES = 25
 # Whoever heeds the lines may ask a server about each.
 _LAST_WORDS_SECONDS = 300.0
 _READ_BYTES = 1 << 16
+# No program that we start writes a longer line; what goes on is not kept.
+_LONGEST_LINE = 1 << 20
 _PR_SET_CHILD_SUBREAPER = 36
 
 Tick = Callable[[], None]
@@ -438,17 +440,24 @@ class _Lines:
 
     def __init__(self, tell: Callable[[str], None]) -> None:
         self._tell = tell
-        self._rest = b""
+        self._rest = bytearray()
 
     def feed(self, data: bytes) -> None:
-        *lines, self._rest = (self._rest + data).split(b"\n")
+        *lines, rest = data.split(b"\n")
         for line in lines:
-            self._tell(line.decode(errors="replace").rstrip("\r"))
+            self._begin(line)
+            self._tell(self._rest.decode(errors="replace").rstrip("\r"))
+            self._rest.clear()
+        self._begin(rest)
 
     def close(self) -> None:
         if self._rest:
             self._tell(self._rest.decode(errors="replace"))
-            self._rest = b""
+            self._rest.clear()
+
+    def _begin(self, part: bytes) -> None:
+        """Take up a part of a line, as far as there is room for it."""
+        self._rest += part[: _LONGEST_LINE - len(self._rest)]
 
 
 def _die_with_parent() -> list[str]:

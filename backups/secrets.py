@@ -25,7 +25,6 @@ _PORTALS_OWN = frozenset(
         "SECRET_KEY",
         "VEDETTA_KEY",
         "SECRET_KEY_FALLBACKS",
-        "VEDETTA_KEY",
         "DATABASE_URL",
         "PORTAL_ADMIN_PASSWORD",
         "METRICS_TOKEN",
@@ -124,7 +123,8 @@ def _is_file_of(place: str, names: Iterable[str]) -> bool:
 
 
 def _is_settings_file(place: str) -> bool:
-    return any(_is_same_file(place, str(settings.BASE_DIR / name)) for name in (".env", "var/run.env"))
+    kept = (settings.BASE_DIR / ".env", settings.BASE_DIR / "var" / "run.env", settings.VEDETTA_KEY_MADE)
+    return any(_is_same_file(place, str(file)) for file in kept)
 
 
 def _is_same_file(place: str, other: str) -> bool:

@@ -10,6 +10,7 @@ from __future__ import annotations
 import hashlib
 import json
 import re
+import sys
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from functools import cache
@@ -17,7 +18,10 @@ from typing import Any, NamedTuple
 
 from backups.dumpfile import mixed
 from backups.dumpfile.encodings import WIDE
+from backups.dumpfile.quoted import DOUBLE_BYTES, NAME_BYTES, TEXT_BYTES
+from backups.dumpfile.statements import LONGEST_DEFINITION
 from backups.dumpfile.views import FROM_DATABASE, without_own_name
+from backups.errors import Problem
 
 MANIFEST_VERSION = 1
 _MANIFEST_BEGIN = b"-- Vedetta manifest %d\n" % MANIFEST_VERSION
@@ -76,6 +80,8 @@ class Section:
 
         `database` is whose section it is, where that is known.
         """
+        if self.kind in _DEFINITIONS and self._length + len(data) > LONGEST_DEFINITION:
+            raise too_long(self)
         if self.kind == Kind.VIEW:
             self.foreign |= {_unquoted(found[1]) for found in FROM_DATABASE.finditer(data)}
         if self.kind in _NORMALISED:
@@ -102,7 +108,11 @@ class Section:
     @property
     def is_empty(self) -> bool:
         """Whether it holds no statement."""
-        return not (self._size or self._definition)
+        return not self._length
+
+    @property
+    def _length(self) -> int:
+        return self._size + len(self._definition)
 
     def as_json(self, collations: Mapping[str, str], *, whatever_state: bool = False) -> dict[str, Any]:
         """The section's line in a manifest. `collations` as `normalised_table` takes them.
@@ -189,18 +199,24 @@ _QUALIFIED_TRIGGER = re.compile(
     + _BLANK + rb"++ON" + _BLANK + rb"++)"
     + _QUALIFIER
     + rb"(?P<table>" + _NAME + rb")"
-    rb"|" + _COMMENT + rb"|`(?:[^`]|``)*+(?:`|\Z)|'(?:[^'\\]|\\.|'')*+(?:'|\Z)"
-    rb"|\"(?:[^\"\\]|\\.|\"\")*+(?:\"|\Z)",
+    rb"|" + _COMMENT + rb"|" + NAME_BYTES + rb"|" + TEXT_BYTES + rb"|" + DOUBLE_BYTES,
     re.I | re.S,
 )  # fmt: skip
 _ALTER_DATABASE_BEGINS = (b"ALTER DATABASE `", b"/*!50003 ALTER DATABASE `")
-_ALTER_DATABASE = re.compile(rb"((?:/\*!50003 )?ALTER DATABASE )`(?:[^`]|``)*`(?=[^`])")
+_ALTER_DATABASE = re.compile(rb"((?:/\*!50003 )?ALTER DATABASE )`(?:[^`]|``)*+`(?=[^`])")
 _LONGEST_ALTER_DATABASE = 1024
 _CHARACTER_SET = re.compile(
-    rb"`(?:[^`]|``)*`|'(?:[^'\\]|\\.|'')*'| CHARACTER SET (\w+)(?: COLLATE (\w+))?", re.S
+    NAME_BYTES + rb"|" + TEXT_BYTES + rb"| CHARACTER SET (\w++)(?: COLLATE (\w++))?", re.S
 )
-_SEQUENCE_DEFAULT = re.compile(rb"\b(nextval|lastval)\(`(?:[^`]|``)*`\.(?=`)")
+_SEQUENCE_DEFAULT = re.compile(rb"\b(nextval|lastval)\(`(?:[^`]|``)*+`\.(?=`)")
 _NORMALISED = frozenset({Kind.TABLE, Kind.TRIGGER, Kind.VIEW, Kind.EVENT})
+# What is read whole where it is loaded, so that no backup may hold one that is too long for that.
+_DEFINITIONS = frozenset({*_NORMALISED, Kind.PLACEHOLDER, Kind.SEQUENCE, Kind.LIBRARY, *ROUTINES})
+# A definition tells its name sooner.
+_LONGEST_HEAD = 64 << 10
+# A hundred thousand tables have not half as many.
+_MOST_SECTIONS = 1_000_000
+_LONGEST_MANIFEST = 256 << 20
 # As SHOW CREATE EVENT has it.
 _EVENT_STATE = re.compile(
     rb"(\bEVENT `(?:[^`]|``)*+` ON SCHEDULE (?:[^'`]|'[^']*+')*? ON COMPLETION (?:NOT )?PRESERVE )"
@@ -216,11 +232,11 @@ _LIBRARYS_DATABASE = re.compile(rb"(`(?:[^`]|``)*+`)(\.)?")
 # Dump programs put the parts of a statement into version comments and lines of their own.
 _UNWRAPPED = re.compile(rb"/\*!\d{5,6}|\*/|\s+")
 # The first name of a statement; none while it goes on in the next line.
-_IDENTIFIER = re.compile(rb"\A[^`]*(`(?:[^`]|``)*+`)")
+_IDENTIFIER = re.compile(rb"\A[^`]*+(`(?:[^`]|``)*+`)")
 _CLIENT = re.compile(rb"SET character_set_client\s*=\s*(?:(\w+)|@)")
 _SQL_MODE = re.compile(rb"SET sql_mode\s*=\s*(?:'([^']*)'|@)")
 _INSERTS = (b"INSERT INTO ", b"INSERT  IGNORE INTO ", b"REPLACE INTO ")
-_INSERT_INTO = re.compile(rb"[A-Z ]+`(?:[^`]|``)*`(?=[^`])")
+_INSERT_INTO = re.compile(rb"[A-Z ]++`(?:[^`]|``)*+`(?=[^`])")
 # 64 characters of four bytes, each of which may be a doubled backtick, and the words before.
 _LONGEST_INSERT_INTO = 1024
 # A name comes sooner; a statement that goes on without one is not looked at line by line.
@@ -233,6 +249,7 @@ _LONGEST_LINE = 64 << 20
 
 # Each line of it is looked at again with the next.
 _MOST_LINES_OF_HEAD = 300
+_MOST_LOOKS_AT_HEAD = 1 << 20
 _QUOTES = (b"'", b'"', b"`")
 # As MySQL writes bodies in other languages: on a line of its own, up to the same mark.
 _OTHER_LANGUAGE = re.compile(rb"AS (\$\w*\$)")
@@ -263,7 +280,9 @@ class Splitter:
     def __init__(self) -> None:
         self.sections: list[Section] = [Section(Kind.HEADER)]
         self.is_complete = False
-        self._rest = b""
+        # What waits for the end of its line, and how much that is.
+        self._waiting: list[bytes] = []
+        self._waits = 0
         self._in_rows = False
         self._in_statement = False
         self._open_quote = b""
@@ -271,6 +290,8 @@ class Splitter:
         self._charset = "utf8mb4"
         # The beginning of a definition whose head is in another character set than its body.
         self._head: bytes | None = None
+        # How much of it was looked at, again and again.
+        self._looked_at = 0
         self._delimiter = b";"
         self._body_seen = False
         self._swallowed = False
@@ -288,7 +309,12 @@ class Splitter:
 
     def feed(self, data: bytes) -> Iterator[Piece]:
         """Cut the next bytes of the stream."""
-        data = self._rest + data if self._rest else data
+        if self._is_of_line(data):
+            self._waiting.append(data)
+            self._waits += len(data)
+            yield from self._pass_on_endless()
+            return
+        data = self._taken_up(data)
         view = memoryview(data)
         at = 0
         while at < len(data):
@@ -298,6 +324,10 @@ class Splitter:
                 self.is_complete = False
                 end = _end_of_insert_into(data, at)
                 self._in_rows = end > at
+                if self._in_rows and self.section.kind == Kind.TABLE:
+                    # By other hands than those of the dump programs, which say that rows come.
+                    self._open(Kind.ROWS, table=self.section.table)
+                    self._name_comes()
                 if self._in_rows and self._naming is not None:
                     self._name_section(data[at:end], is_whole=True)
             else:
@@ -314,17 +344,34 @@ class Splitter:
                 break
             yield Piece(self.section, view[at:end], is_comment=False)
             at = end
-        self._rest = data[at:]
-        if len(self._rest) > _LONGEST_LINE:
-            self._in_statement = True
-            rest, self._rest = self._rest, b""
-            yield Piece(self.section, rest, is_comment=False)
+        if at < len(data):
+            self._waiting, self._waits = [data[at:]], len(data) - at
+            yield from self._pass_on_endless()
 
     def close(self) -> Iterator[Piece]:
         """Give out what stands after the last newline."""
-        if self._rest:
-            rest, self._rest = self._rest, b""
+        if rest := self._taken_up(b""):
             yield Piece(self.section, rest, False) if self._in_rows else self._line(rest)
+
+    def _is_of_line(self, data: bytes) -> bool:
+        """Whether `data` only makes a line longer of which the beginning was looked at already."""
+        return self._waits > _LONGEST_ALTER_DATABASE and not self._in_rows and b"\n" not in data
+
+    def _taken_up(self, data: bytes) -> bytes:
+        """What waits for its end, with what follows it."""
+        if self._waiting:
+            data = b"".join([*self._waiting, data])
+            self._waiting, self._waits = [], 0
+        return data
+
+    def _pass_on_endless(self) -> Iterator[Piece]:
+        if self._waits > LONGEST_DEFINITION and self.section.kind in _DEFINITIONS:
+            if self._naming is not None:
+                self._name_section(self._taken_up(b"")[:_LONGEST_HEAD], is_whole=True)
+            raise too_long(self.section)
+        if self._waits > _LONGEST_LINE:
+            self._in_statement = True
+            yield Piece(self.section, self._taken_up(b""), is_comment=False)
 
     def _begins_rows(self, data: bytes, at: int) -> bool:
         return not self._in_statement and self._delimiter == b";" and data.startswith(_INSERTS, at)
@@ -416,6 +463,7 @@ class Splitter:
         elif self._naming:
             self._name_comes()  # the statement before held no name
         self._head = b"" if mixed.is_wide(self._charset) else None
+        self._looked_at = 0
         if client := _CLIENT.search(line):
             self._charset = (client[1] or b"utf8mb4").decode()
         if mode := _SQL_MODE.search(line):
@@ -445,15 +493,23 @@ class Splitter:
         Not from the comment line above, where newlines in names are replaced.
         """
         assert self._naming is not None  # noqa: S101
-        self._naming += line
+        self._naming += line[: _LONGEST_HEAD + 1 - len(self._naming)]
         if not is_whole and len(self._naming) < self._naming_wanted:
             return
         if len(self._naming) > _LONGEST_NAMING:
-            self._naming_wanted = len(self._naming) * 2
+            # What is kept of it is looked at once.
+            is_all = len(self._naming) > _LONGEST_HEAD
+            self._naming_wanted = sys.maxsize if is_all else min(len(self._naming) * 2, _LONGEST_HEAD + 1)
         section = self.section
         pattern = _TRIGGER_NAME if section.kind == Kind.TRIGGER else _IDENTIFIER
         found = pattern.search(self._naming)
         if found is None:
+            if len(self._naming) > _LONGEST_HEAD and section.kind in _DEFINITIONS:
+                raise TooLarge(
+                    f"A {section.kind}{_of_table(section)} has no name in the first {_LONGEST_HEAD >> 10} kB "
+                    "of its definition.",
+                    do=_SEE_IT,
+                )
             return
         self._naming = None
         section.name = _unquoted(bytes(found[1]))
@@ -466,6 +522,11 @@ class Splitter:
     def _open(self, kind: str, table: str = "") -> None:
         self._naming = None
         self._body_seen = False
+        if len(self.sections) > _MOST_SECTIONS:
+            raise TooLarge(
+                f"The dump has more than {_MOST_SECTIONS:,} parts, the last of them {_told(self.section)}.",
+                do=_SEE_IT,
+            )
         self.sections.append(Section(kind, table=table))
 
     def _follow_quotes(self, line: bytes) -> bool:
@@ -500,7 +561,8 @@ class Splitter:
         """What of a definition follows its head, none while that is not all there."""
         mode = "" if self._backslash_escapes else "NO_BACKSLASH_ESCAPES"
         try:
-            many = text.count(b"\n") > _MOST_LINES_OF_HEAD
+            self._looked_at += len(text)
+            many = text.count(b"\n") > _MOST_LINES_OF_HEAD or self._looked_at > _MOST_LOOKS_AT_HEAD
             head = mixed.read_head(text, 0, self._charset, mode, is_whole=many)
         except mixed.Incomplete:
             self._head = text
@@ -518,6 +580,30 @@ class Splitter:
         return len(line)
 
 
+class TooLarge(Problem):
+    """What would have to be kept in memory is longer than anybody's of its kind."""
+
+
+_SEE_IT = "See what wrote that; drop it or make it shorter, then try again."
+
+
+def too_long(section: Section) -> TooLarge:
+    """What to say of a section with a definition that is too long."""
+    return TooLarge(
+        f"The definition of {_told(section)} is longer than {LONGEST_DEFINITION >> 20} MB, and none is read "
+        "beyond that.",
+        do=_SEE_IT,
+    )
+
+
+def _told(section: Section) -> str:
+    return f"{section.kind} {section.name or 'without a name'}{_of_table(section)}"
+
+
+def _of_table(section: Section) -> str:
+    return f" of table {section.table}" if section.table and section.kind != Kind.TABLE else ""
+
+
 def _find_rows_end(data: bytes, at: int) -> int:
     """Where the first ";" before a newline stands, -1 where there is none.
 
@@ -533,14 +619,14 @@ def _find_rows_end(data: bytes, at: int) -> int:
 
 def _end_of_insert_into(data: bytes, at: int) -> int:
     """Where the table's name ends, which may hold what looks like the end of rows; `at` if unseen."""
-    if found := _INSERT_INTO.match(data, at):
+    if found := _INSERT_INTO.match(data, at, at + _LONGEST_INSERT_INTO):
         return found.end()
     return at if len(data) - at < _LONGEST_INSERT_INTO else len(data)
 
 
 def _end_of_alter_database(data: bytes, at: int) -> int:
     """Where the name in an ALTER DATABASE ends; -1 if that is not there yet."""
-    if found := _ALTER_DATABASE.match(data, at):
+    if found := _ALTER_DATABASE.match(data, at, at + _LONGEST_ALTER_DATABASE):
         return found.end()
     return -1 if len(data) - at < _LONGEST_ALTER_DATABASE else at
 
@@ -573,7 +659,7 @@ def normalised_table(definition: bytes, collations: Mapping[str, str]) -> bytes:
 def with_sequences(line: bytes, source: str, target: str) -> bytes:
     """A line of MariaDB's CREATE TABLE whose defaults take from `target`'s sequences, not `source`'s."""
     old, new = ("`" + name.replace("`", "``") + "`." for name in (source, target))
-    pattern = rb"'(?:[^'\\]|\\.|'')*'|\b((?:nextval|lastval)\()" + re.escape(old.encode())
+    pattern = TEXT_BYTES + rb"|\b((?:nextval|lastval)\()" + re.escape(old.encode())
     return re.sub(pattern, lambda found: found[1] + new.encode() if found[1] else found[0], line)
 
 
@@ -705,6 +791,7 @@ class ManifestDamaged(Exception):
 class _ManifestReader:
     def __init__(self) -> None:
         self._lines: list[bytes] | None = None
+        self._length = 0
         self._end = ""
 
     def line(self, line: bytes) -> None:
@@ -713,8 +800,10 @@ class _ManifestReader:
         elif self._lines is not None and not self._end:
             if line.startswith(_MANIFEST_END):
                 self._end = line[len(_MANIFEST_END) :].strip().decode(errors="replace")
-            else:
+            elif (length := self._length + len(line)) <= _LONGEST_MANIFEST:
+                # One that goes on longer is not what its end's digest is of.
                 self._lines.append(line)
+                self._length = length
 
     def result(self) -> dict[str, Any] | None:
         if self._lines is None:

@@ -12,6 +12,7 @@ import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 
+from backups.dumpfile.quoted import NAME_BYTES, TEXT_BYTES
 from backups.stream import normalised_table
 
 _CREATE = b"CREATE TABLE "
@@ -41,11 +42,11 @@ _FOREIGN_KEY = re.compile(
 _REFERENCES = re.compile(rb" REFERENCES (?:" + _QUOTED + rb"\.)?(" + _QUOTED + rb")", re.S)
 _CHECK = re.compile(rb"CONSTRAINT " + _QUOTED + rb" CHECK ", re.S)
 _COLUMN = re.compile(_QUOTED, re.S)
-_IN_QUOTES = re.compile(_QUOTED + rb"|" + _TEXT, re.S)
+_IN_QUOTES = re.compile(NAME_BYTES + rb"|" + TEXT_BYTES, re.S)
 # Depends on what else is in the database, or says that the server keeps more than the rows.
 _STRANGE_COLUMN = re.compile(rb"\b(?:nextval|lastval|ROW (?:START|END)|SYSTEM VERSIONING)\b", re.I)
 # Outside of names and texts, which come first.
-_NEXT_NUMBER = re.compile(rb"(" + _QUOTED + rb"|" + _TEXT + rb")| AUTO_INCREMENT=\d+", re.S)
+_NEXT_NUMBER = re.compile(rb"(" + NAME_BYTES + rb"|" + TEXT_BYTES + rb")| AUTO_INCREMENT=\d++", re.S)
 _GENERATED = re.compile(rb"\bAS \(")
 
 

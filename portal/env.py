@@ -176,7 +176,8 @@ class Environment:
 
     def addresses(self, name: str) -> list[str]:
         """Addresses with a scheme, separated by commas or blanks, which they may hold themselves."""
-        return re.split(r"[\s,]+(?=[a-zA-Z][\w+.-]*://)", self._raw(name)) if self._raw(name) else []
+        between = r"(?<![\s,])[\s,]++(?=[a-zA-Z][\w+.-]*+://)"
+        return re.split(between, self._raw(name)) if self._raw(name) else []
 
     def web_address(self, name: str) -> str:
         """An address of http or https, which is never shown: it may hold a password. Empty where unset."""

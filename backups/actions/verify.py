@@ -429,7 +429,7 @@ def _calls(why: str, functions: Collection[str]) -> bool:
     return bool(missing and missing[1].lower() in functions)
 
 
-_NO_FUNCTION = re.compile(r"FUNCTION [^ ]+?\.(.+?) does not exist")
+_NO_FUNCTION = re.compile(r"FUNCTION [^ .]++\.(.+?) does not exist")
 _NO_TABLE = re.compile(
     r"(?:Table|View) '(?P<database>[^'.]+)\.(?P<table>[^']+)' (?:doesn't exist|references invalid)"
 )

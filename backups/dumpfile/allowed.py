@@ -63,7 +63,7 @@ class NotAllowed(Exception):
 
 _TRANSACTION = (b"BEGIN", b"COMMIT")
 # What MariaDB's dumps begin with. https://mariadb.com/kb/en/mariadb-dump/#notes
-_SANDBOX = re.compile(rb"\A\s*(?:/\*M?!999999[^*]*\*/|--[^\n]*\n|\s)*")
+_SANDBOX = re.compile(rb"\A(?:/\*M?!999999[^*]*+\*/|--[^\n]*+\n|\s)*+")
 # It ends a view, in a version comment of its own.
 _LONGEST_CHECK_OPTION = 128
 _CHECK_OPTION = re.compile(rb"\s*\*/\s*/\*!\d{5,6}\s+(WITH\s+(?:LOCAL|CASCADED)\s+CHECK\s+OPTION)\s*\Z", re.I)

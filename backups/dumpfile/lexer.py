@@ -17,6 +17,10 @@ _LINE_COMMENT = re.compile(rb"(?:--(?=[\s\x00-\x1f]|$)|#)[^\n]*+(?:\n|$)")
 _COMMENT = re.compile(rb"/\*(?:[^*]|\*(?!/))*+\*/")
 
 
+# So many blanks stand at most between a version comment's mark and its first word.
+_LONGEST_BEFORE = 256
+
+
 class Unexpected(Exception):
     """The statement is not what it begins as."""
 
@@ -274,7 +278,8 @@ class Cursor:
         if self._opened is not None:
             comment = self._dialect.version_comment(self.text, self._opened)
             closing = self._after_blanks(end)
-            is_alone = comment and not self.text[comment[0] : start].strip()
+            is_near = comment is not None and start - comment[0] <= _LONGEST_BEFORE
+            is_alone = is_near and comment is not None and not self.text[comment[0] : start].strip()
             if is_alone and self.text.startswith(b"*/", closing):
                 start, end = self._opened, closing + 2
         self.cut(start - self.text[start - 1 : start].isspace(), end)

@@ -111,6 +111,7 @@ class _Scan:
         self, data: bytes | bytearray, at: int, charset: str, sql_mode: str, *, is_whole: bool
     ) -> None:
         self._data, self._at, self._is_whole = data, at, is_whole
+        self._most = at + LONGEST_HEAD
         self._charset = charset
         self._quotes = quoting(charset, sql_mode)
         self._client_name = _names(self._quotes)
@@ -269,6 +270,8 @@ class _Scan:
         return found
 
     def _match_or_none(self, pattern: re.Pattern[bytes]) -> re.Match[bytes] | None:
+        if self._at > self._most:
+            raise _NoHead
         found = pattern.match(self._data, self._at)
         if found is None or found.end() >= len(self._data):
             self._want_more()
@@ -293,9 +296,12 @@ def _bare(wide: bytes | None) -> re.Pattern[bytes]:
 
 @cache
 def _in_parentheses(quotes: Quoting, wide: bytes | None) -> re.Pattern[bytes]:
-    quoted = quotes.text + rb"|" + quotes.double + rb"|" + quotes.name
-    comment = rb"/\*(?:[^*]|\*(?!/))*+\*/|(?:#|--\s)[^\n]*+\n"
-    return re.compile(quoted + rb"|" + comment + (rb"|" + wide if wide else b"") + rb"|.", re.S)
+    # What does not end goes on to the end, so that nothing is looked at twice.
+    ways = (quotes.text, quotes.double, quotes.name)
+    quoted = b"|".join(whole + rb"|" + whole[:1] + rb".*+" for whole in ways)
+    comment = rb"/\*(?:[^*]|\*(?!/))*+(?:\*/|\Z)|(?:#|--\s)[^\n]*+(?:\n|\Z)"
+    letters = rb"|" + wide if wide else b""
+    return re.compile(rb"[\w\s,.:;=*+]++|" + quoted + rb"|" + comment + letters + rb"|.", re.S)
 
 
 # ---------------------------------------------------------------- Into one character set

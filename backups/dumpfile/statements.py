@@ -32,12 +32,16 @@ _ROWS_BEGIN = re.compile(rb"(?:INSERT|REPLACE)\s", re.I)
 _ROWS_END = re.compile(rb";(?=[\r\n])")
 _LONGEST_LINE_OF_DELIMITER = 64
 _LARGE = 4 << 20
+_LARGE_COMMENT = 1 << 18
 # MySQL's quotes of bodies in other languages. https://dev.mysql.com/doc/refman/9.0/en/create-procedure.html
 _DOLLAR = rb"(?<![0-9A-Za-z_$\x80-\xff])\$(?:[A-Za-z_\x80-\xff][0-9A-Za-z_\x80-\xff]*+)?\$"
 
 
 class NoStatement(Exception):
     """What stands there is no statement of a dump: its beginning, and why."""
+
+    # Whether it goes on for longer than is read of any.
+    is_endless = False
 
     def __init__(self, text: bytes, why: str = "") -> None:
         self.text, self.why = text, why
@@ -123,10 +127,8 @@ class Reader:
             raise NoStatement(rest, "it has no end")
 
     def _statements(self, *, is_last: bool) -> Iterator[Statement]:
-        while self._pass_between(is_last):
+        while (is_last or len(self._data) - self._at >= self._wanted) and self._pass_between(is_last):
             begin = self._at
-            if not is_last and len(self._data) - begin < self._wanted:
-                return
             stop = self._end_of_rows() if self._is_rows() else self._end(is_last)
             if stop is None and is_last:
                 stop = self._end(is_last)
@@ -167,7 +169,10 @@ class Reader:
                 return False
             if not is_last and (self._is_open_comment() or left < _LONGEST_LINE_OF_DELIMITER):
                 self._refuse_endless()
+                # It is gone through from its beginning each time.
+                self._wanted = left + left // 2 if left > _LARGE_COMMENT else 0
                 return False
+            self._wanted = 0
             if is_last and self._is_open_comment():
                 return False
             line = _DELIMITER_LINE.match(self._data, self._at)
@@ -296,4 +301,6 @@ class Reader:
         size = len(self._data) - self._at
         is_rows = _ROWS_BEGIN.match(self._data, self._at)
         if size > (LONGEST_ROWS if is_rows else LONGEST_DEFINITION):
-            raise NoStatement(bytes(self._data[self._at : self._at + 200]), "it has no end")
+            error = NoStatement(bytes(self._data[self._at : self._at + 200]), "it has no end")
+            error.is_endless = True
+            raise error

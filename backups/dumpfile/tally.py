@@ -16,7 +16,7 @@ from backups.dumpfile.ready import Does, Ready
 
 _QUOTED = rb"'[^'\\]*+(?:(?:\\.|'')[^'\\]*+)*+'|\"[^\"\\]*+(?:(?:\\.|\"\")[^\"\\]*+)*+\""
 _ROW = re.compile(rb"\((?:[^()'\"]++|" + _QUOTED + rb")*+\)", re.S)
-_BLANK_OUTSIDE = re.compile(rb"(" + _QUOTED + rb")|\s+", re.S)
+_BLANK_OUTSIDE = re.compile(rb"(" + _QUOTED + rb")|\s++", re.S)
 _HEAD_ENDS = re.compile(rb"\bVALUES?\s*(?=\()", re.I)
 _WORDS = 1 << 128
 # MariaDB's versioning by transactions: where such a row begins its life, and that it lives.

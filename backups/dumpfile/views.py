@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import re
 
+from backups.dumpfile.quoted import DOUBLE_BYTES, NAME_BYTES, TEXT_BYTES
+
 # Each database that a view reads from by its name.
 FROM_DATABASE = re.compile(rb"\b(?:from|join) \(*+(`(?:[^`]|``)*+`)\.`", re.I)
-# What is in quotes is text. One that does not end goes on to the end, and a name is passed over whole
-# whatever follows it, so that nothing is looked at twice.
+# What is in quotes is text. A name is passed over whole whatever follows it.
 _COLUMN_OF_DATABASE = re.compile(
-    rb"'(?:[^'\\]|\\.|'')*+(?:'|\Z)|\"(?:[^\"\\]|\\.|\"\")*+(?:\"|\Z)"
-    rb"|`(?:[^`]|``)*+(?:`|\Z)(?:\.(`(?:[^`]|``)*+`\.`(?:[^`]|``)*+`))?",
+    TEXT_BYTES + rb"|" + DOUBLE_BYTES + rb"|" + NAME_BYTES + rb"(?:\.(`(?:[^`]|``)*+`\.`(?:[^`]|``)*+`))?",
     re.S,
 )
 

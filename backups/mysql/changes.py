@@ -10,6 +10,7 @@ from typing import Any
 import MySQLdb
 
 from backups import process
+from backups.dumpfile.quoted import TEXT
 from backups.mysql.connection import execute, fetch_all
 from backups.mysql.contents import database_defaults, inventory
 from backups.mysql.names import quote
@@ -129,7 +130,7 @@ def drop_everything(connection: Any, database: str) -> None:
 # A default as MariaDB tells it: texts, names, numbers, signs. No more than that is sent back.
 _DRAWS = re.compile(r"(?:[\w\s+*/%(),.-]|`(?:[^`]|``)*+`|'(?:[^'\\]|\\.|'')*+')*+", re.A | re.S)
 _SEQUENCE = re.compile(
-    r"(?P<text>'(?:[^'\\]|\\.|'')*+')|\b(?P<draws>nextval|lastval)\((?P<database>`(?:[^`]|``)*+`)\.", re.S
+    rf"(?P<text>{TEXT})|\b(?P<draws>nextval|lastval)\((?P<database>`(?:[^`]|``)*+`)\.", re.S
 )
 
 

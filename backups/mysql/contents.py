@@ -10,6 +10,7 @@ from typing import Any, NamedTuple
 
 import MySQLdb
 
+from backups.dumpfile.quoted import NAME_BYTES, TEXT_BYTES
 from backups.mysql.connection import execute, fetch_all
 from backups.mysql.left_out import libraries, tables_without_rows, tables_without_rows_anywhere
 from backups.mysql.names import quote
@@ -237,7 +238,7 @@ def tables_with_directory(connection: Any, database: str) -> list[str]:
     ]
 
 
-_QUOTED = re.compile(rb"'(?:[^'\\]|\\.|'')*'|`(?:[^`]|``)*`", re.S)
+_QUOTED = re.compile(TEXT_BYTES + rb"|" + NAME_BYTES, re.S)
 _DIRECTORY = re.compile(rb"\b(?:DATA|INDEX) DIRECTORY\b")
 
 

@@ -45,6 +45,7 @@ from backups.mysql.session import (
     OF_PRIMARY_KEYS,
     to_change,
 )
+from backups.plain import bounded
 
 # MySQL's; MariaDB lets a load do without.
 CHECK_IS_VIOLATED = 3819
@@ -219,7 +220,7 @@ class LoadingConnection:
 def _remark(level: bytes, number: bytes, text: bytes) -> tuple[str, int, str]:
     """Level, number and text; names in it may be in the character set of the statement."""
     try:
-        words = text.decode()
+        words = bounded(text.decode())
     except UnicodeDecodeError:
         words = "its remark is in another character set than UTF-8"
     return level.decode(), int(number), words

@@ -14,13 +14,14 @@ from typing import Any, NamedTuple
 import MySQLdb
 
 from backups.dumpfile.encodings import bytes_of, is_known, is_utf8
+from backups.dumpfile.quoted import NAME, TEXT
 from backups.mysql.connection import fetch_all
 from backups.mysql.names import quote
 from backups.mysql.schemas import rows_of
 
 _CREATE = re.compile(r"CREATE ALGORITHM=(\w+) DEFINER=.*? SQL SECURITY (\w+) VIEW ", re.S)
 _CHECKED = {"LOCAL": "WITH LOCAL CHECK OPTION", "CASCADED": "WITH CASCADED CHECK OPTION"}
-_QUOTED = r"'(?:[^'\\]|\\.|'')*'|`(?:[^`]|``)*`"
+_QUOTED = re.compile(f"{TEXT}|{NAME}", re.S)
 
 
 class LossyView(NamedTuple):
@@ -110,7 +111,7 @@ def _without_database(text: str, database: str) -> Iterator[str]:
     while at < len(text):
         if text.startswith(f"{own}`", at):
             at += len(own)
-        found = re.compile(_QUOTED, re.S).match(text, at)
+        found = _QUOTED.match(text, at)
         end = found.end() if found else at + 1
         yield text[at:end]
         at = end

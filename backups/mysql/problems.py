@@ -13,6 +13,7 @@ from MySQLdb.constants import CR, ER
 from backups.errors import Problem
 from backups.mysql.names import name_pattern, quote
 from backups.mysql.server import Server
+from backups.plain import bounded
 
 
 class MySQLProblem(Problem):
@@ -98,7 +99,7 @@ def text_of(error: Exception) -> str:
     """
     if repr(error.args).endswith("<NULL>)"):
         return ""
-    return str(error.args[-1]) if error.args else str(error)
+    return bounded(str(error.args[-1]) if error.args else str(error))
 
 
 def problem_from(error: Exception, server: Server, database: str = "") -> MySQLProblem:
@@ -525,6 +526,7 @@ def _load_problem_from(
 
 def dump_problem(stderr: Sequence[str], code: int, server: Server, database: str) -> MySQLProblem:
     """What a dump program's end means."""
+    stderr = [*map(bounded, stderr)]
     for line in reversed(stderr):
         if found := re.search(r"(?:Got error|Error|ERROR):? (\d{4}):? (.*)|(.*) \((\d{4})\)$", line):
             text, number = (found[2], found[1]) if found[1] else (found[3], found[4])

@@ -12,6 +12,7 @@ import MySQLdb
 from backups.mysql.connection import fetch_all
 from backups.mysql.problems import MySQLProblem
 from backups.mysql.server import MARIADB, MYSQL, ServerInfo, says, shown, without_prefix
+from backups.plain import LONGEST_MESSAGE
 
 
 def probe(connection: Any) -> ServerInfo:
@@ -23,7 +24,8 @@ def probe(connection: Any) -> ServerInfo:
     flavour = MARIADB if _reads(connection, "M!", [0]) else MYSQL
     number = _number(connection, "M!" if flavour == MARIADB else "!")
     ((version,),) = fetch_all(connection, "SELECT CAST(VERSION() AS BINARY)")
-    told, greeting = version.decode(errors="replace"), str(connection.get_server_info())
+    told = version[:LONGEST_MESSAGE].decode(errors="replace")
+    greeting = str(connection.get_server_info())
     strange = [text for text in (told, greeting) if not says(text, number)]
     return ServerInfo(
         flavour,

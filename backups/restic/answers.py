@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, TypeGuard
 
+from backups.plain import bounded
 from backups.restic.lines import message_in
 from backups.restic.problems import ResticError, get_restic
 
@@ -174,7 +175,7 @@ def parse_total_size(stdout: bytes) -> int:
 
 def broken_packs(lines: Sequence[str]) -> list[str]:
     """The ids of the packs that a check found damaged."""
-    text = "\n".join(lines)
+    text = "\n".join(map(bounded, lines))
     return sorted(set(re.findall(r"\bpack ([0-9a-f]{64})\b(?=.*(?:contains \d+ error|does not))", text)))
 
 

@@ -7,6 +7,8 @@ import re
 from collections.abc import Iterable
 from typing import Any
 
+from backups.plain import bounded
+
 # Where in Go's code something went wrong: a function, and below it file and line.
 _TRACE = re.compile(r"\n[^\n]+\n\t.*", re.DOTALL)
 # What restic says, one after the other, of a command that did not end well whose output it was to store.
@@ -26,7 +28,7 @@ def readable(line: str) -> str:
     message = message_in(line)
     nested = message.get("error")
     text = message.get("message") or (nested.get("message") if isinstance(nested, dict) else None)
-    return _TRACE.sub("", str(text or line)).removeprefix("Fatal: ").strip()
+    return bounded(_TRACE.sub("", str(text or line)).removeprefix("Fatal: ").strip())
 
 
 def reasons(stderr: Iterable[str]) -> list[str]:

@@ -68,7 +68,7 @@ _OWN_FILES = frozenset(
 )
 _RCLONES_PASSWORD = "RCLONE_CONFIG_PASS"  # noqa: S105  the name of a variable
 _SECRET = re.compile(r"SECRET|PASS|TOKEN|KEY|ACCOUNT_SAS|CREDENTIAL")
-_USER_IN_ADDRESS = re.compile(r"//[^/@]*:([^/@]+)@")
+_USER_IN_ADDRESS = re.compile(r"//[^/@:]*+:([^/@]++)@")
 
 
 def passed(names: Iterable[str]) -> set[str]:

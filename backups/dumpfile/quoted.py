@@ -1,0 +1,12 @@
+"""Patterns for what is in quotes, to search through text that somebody else wrote.
+
+What does not end goes on to the end of the text, so that nothing is looked at twice: were it no match,
+each quote within it would be tried as a beginning.
+"""
+
+from __future__ import annotations
+
+NAME = r"`[^`]*+(?:``[^`]*+)*+(?:`|\Z)"
+TEXT = r"'[^'\\]*+(?:(?:(?s:\\.)|'')[^'\\]*+)*+(?:'|\\?\Z)"
+DOUBLE = r"\"[^\"\\]*+(?:(?:(?s:\\.)|\"\")[^\"\\]*+)*+(?:\"|\\?\Z)"
+NAME_BYTES, TEXT_BYTES, DOUBLE_BYTES = NAME.encode(), TEXT.encode(), DOUBLE.encode()

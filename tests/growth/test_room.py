@@ -1,0 +1,156 @@
+"""What is kept in memory has a bound, and one sentence says what was beyond it; rows stream by."""
+
+from __future__ import annotations
+
+import resource
+from collections.abc import Iterator
+
+import MySQLdb
+import pytest
+
+from backups import load, stream
+from backups.dumpfile import statements
+from backups.dumpfile.allowed import Allowed
+from backups.load import Loading, NotADump, judged
+from backups.mysql.problems import problem_from
+from backups.stream import Digester, Kind, TooLarge
+from tests.dumpfile.reading import MARIADB, WISH
+from tests.growth.parsers import OF_TABLE, SERVER, TRIGGER
+
+_PIECE = 256 << 10
+_MB = 1 << 20
+_OF_VIEW = (
+    b"--\n-- Final view structure for view `v`\n--\n\n/*!50001 CREATE ALGORITHM=UNDEFINED */\n/*!50001 VIEW "
+)
+_OF_ROUTINES = (
+    b"--\n-- Dumping routines for database 'shop'\n--\n"
+    b"/*!50003 DROP PROCEDURE IF EXISTS `p` */;\nDELIMITER ;;\nCREATE PROCEDURE `p`()\n"
+)
+_OF_EVENTS = (
+    b"--\n-- Dumping events for database 'shop'\n--\n"
+    b"/*!50106 DROP EVENT IF EXISTS `e` */;\nDELIMITER ;;\n"
+    b"CREATE EVENT `e` ON SCHEDULE EVERY 1 DAY DO BEGIN\n"
+)
+_BODY = b"SET @a = '" + b"x" * 500 + b"';\n"
+_TRIGGER_BEGINS = TRIGGER + b"TRIGGER `g` BEFORE INSERT ON `t` FOR EACH ROW BEGIN\n"
+
+
+def with_filling(begin: bytes, filling: bytes, megabytes: int) -> Iterator[bytes]:
+    """A dump in pieces that goes on with the same."""
+    yield begin
+    piece = filling * (_PIECE // len(filling))
+    for _ in range(megabytes * _MB // len(piece) + 1):
+        yield piece
+
+
+def digest(chunks: Iterator[bytes]) -> Digester:
+    """A dump's digests."""
+    digester = Digester()
+    for chunk in chunks:
+        for _ in digester.feed(chunk):
+            pass
+    return digester
+
+
+DEFINITIONS = {
+    "table t": (OF_TABLE + b"CREATE TABLE `t` (\n", b"  `a` int COMMENT '" + b"x" * 500 + b"',\n"),
+    "table one": (OF_TABLE + b"CREATE TABLE `one` (a text DEFAULT '", b"x"),
+    "trigger g of table t": (_TRIGGER_BEGINS, _BODY),
+    "view v": (_OF_VIEW + b"`v` AS ", b"select '" + b"x" * 500 + b"' union\n"),
+    "procedure p": (_OF_ROUTINES + b"BEGIN\n", _BODY),
+    "event e": (_OF_EVENTS, _BODY),
+}
+
+
+@pytest.mark.parametrize("named", DEFINITIONS)
+def test_a_definition_that_is_too_long_is_refused_by_its_name(
+    named: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(stream, "LONGEST_DEFINITION", 1 << 20)
+
+    with pytest.raises(TooLarge) as refused:
+        digest(with_filling(*DEFINITIONS[named], 2))
+
+    assert refused.value.what.startswith(f"The definition of {named} is longer than 1 MB")
+    assert refused.value.do
+
+
+@pytest.mark.soak
+@pytest.mark.parametrize("named", DEFINITIONS)
+def test_a_definition_of_15_mb_is_taken_and_one_of_17_is_not(named: str) -> None:
+    digest(with_filling(*DEFINITIONS[named], 15))
+
+    with pytest.raises(TooLarge, match="is longer than 16 MB"):
+        digest(with_filling(*DEFINITIONS[named], 17))
+
+
+def test_a_definition_that_hides_its_name_is_refused() -> None:
+    with pytest.raises(TooLarge, match="A trigger of table t has no name in the first 64 kB"):
+        digest(with_filling(TRIGGER, b"/* no name */\n", 1))
+
+
+def test_a_row_of_64_mb_streams_by() -> None:
+    rows = OF_TABLE + b"CREATE TABLE `t` (a longblob);\n--\n-- Dumping data for table `t`\n--\n\n"
+    digest(with_filling(rows + b"INSERT INTO `t` VALUES ('", b"x", 1))
+    before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+
+    digester = digest(with_filling(rows + b"INSERT INTO `t` VALUES ('", b"x", 72))
+
+    assert (digester.section.kind, digester.section.table) == (Kind.ROWS, "t")
+    assert resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before < 16 << 10
+
+
+def test_rows_that_no_line_announces_are_none_of_their_tables_definition(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(stream, "LONGEST_DEFINITION", 1 << 20)
+    table = OF_TABLE + b"CREATE TABLE `t` (a text);\n"
+    row = b"INSERT INTO `t` VALUES ('" + b"x" * 500 + b"');\n"
+
+    sections = digest(with_filling(table, row, 2)).sections({})
+
+    assert [(section["kind"], section["name"]) for section in sections] == [("table", "t"), ("rows", "t")]
+
+
+def test_a_dump_of_endless_parts_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(stream, "_MOST_SECTIONS", 1000)
+
+    with pytest.raises(TooLarge, match="more than 1,000 parts, the last of them table t"):
+        digest(with_filling(b"", OF_TABLE + b"CREATE TABLE `t` (a int);\n", 1))
+
+
+def test_a_manifest_that_goes_on_is_damaged(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(stream, "_LONGEST_MANIFEST", 1000)
+    told = stream.manifest_text({"sections": [{"kind": "table"}] * 100})
+
+    with pytest.raises(stream.ManifestDamaged):
+        digest(iter([b"x;\n", told])).manifest()
+
+
+@pytest.mark.parametrize(
+    ("begin", "words"),
+    [
+        (OF_TABLE + b"CREATE TABLE `t` (a text DEFAULT '", "The definition of table"),
+        (b"CREATE TABLE `t` (a text DEFAULT '", "brings no rows and is longer than 1 MB"),
+        (b"/* ", "brings no rows and is longer than 1 MB"),
+    ],
+)
+def test_a_load_says_what_is_too_long_and_calls_it_no_cut(
+    begin: bytes, words: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for module in (stream, load, statements):
+        monkeypatch.setattr(module, "LONGEST_DEFINITION", 1 << 20)
+    dump = with_filling(b"CREATE TABLE `s` (a int);\n" + begin, b"x", 3)
+
+    with pytest.raises(NotADump) as refused:
+        for _ in judged(dump, Loading(), Allowed(MARIADB, WISH), MARIADB):
+            pass
+
+    assert words in refused.value.what
+    assert "cut" not in refused.value.what
+
+
+def test_a_servers_message_goes_into_a_sentence_as_a_sentence() -> None:
+    problem = problem_from(MySQLdb.OperationalError(1064, "x" * 100_000), SERVER)
+
+    assert len(problem.what) < 1200
