@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Collection
 from datetime import datetime, timedelta
 
 from django.conf import settings
+from django.core.exceptions import ValidationError
 from django.core.validators import MaxValueValidator, MinValueValidator
 from django.db import models
 from django.utils import timezone
 
-from backups import validators
+from backups import texts, validators
 from backups.choices import (
     BAD_VERDICTS,
     TERMINAL,
@@ -199,6 +201,19 @@ class Database(Leased):
 
     def __str__(self) -> str:
         return self.name
+
+    def clean_fields(self, exclude: Collection[str] | None = None) -> None:
+        """What is used as a part of a connection has to be fit for that, too."""
+        super().clean_fields(exclude)
+        wrong = {}
+        for name, kind in (("host", texts.Host), ("user", texts.User), ("ssl_ca", texts.Path)):
+            if name not in (exclude or ()):
+                try:
+                    validators.fits(kind, getattr(self, name))
+                except ValidationError as error:
+                    wrong[name] = error
+        if wrong:
+            raise ValidationError(wrong)
 
 
 class Run(models.Model):

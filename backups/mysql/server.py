@@ -3,7 +3,12 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Callable
 from dataclasses import dataclass, field
+from typing import Any
+
+from backups import texts
+from backups.errors import Problem
 
 MARIADB = "MariaDB"
 MYSQL = "MySQL"
@@ -14,7 +19,7 @@ _SHOWN = 60
 
 @dataclass(frozen=True)
 class Server:
-    """Where a server is and who we are on it."""
+    """Where a server is and who we are on it: nothing else connects. Raises Problem for what cannot."""
 
     host: str
     port: int
@@ -28,6 +33,24 @@ class Server:
     database_set_by: str = "MYSQL_DATABASE"
     ssl_mode_set_by: str = "MYSQL_SSL_MODE"
     ssl_ca_set_by: str = "MYSQL_SSL_CA"
+
+    def __post_init__(self) -> None:
+        self._take("host", texts.Host, self.address_set_by)
+        self._take("port", texts.Port, self.address_set_by)
+        self._take("user", texts.User, self.account_set_by)
+        self._take("ssl_mode", texts.TlsMode, self.ssl_mode_set_by)
+        self._take("ssl_ca", texts.Path, self.ssl_ca_set_by)
+
+    def _take(self, name: str, kind: Callable[[Any], object], set_by: str) -> None:
+        """Keep a field as what it is to be used for."""
+        value = getattr(self, name)
+        try:
+            object.__setattr__(self, name, kind(value))
+        except texts.Unfit as why:
+            raise Problem(
+                f"No connection was made with {texts.shown(value)}, see {set_by}. {why}",
+                do="Correct it there, then try again.",
+            ) from None
 
     @property
     def address(self) -> str:
