@@ -1,7 +1,7 @@
 """Texts and numbers from outside: a type for each kind, which holds what can be used as one and nothing else.
 
-They are made at the place where they are used, so that it does not matter whether a form, .env, a row,
-a copy of the portal or a command line brought them. What is refused is what would be read as something
+They are made where a connection or a call is, so that it does not matter whether a form, .env, a row, a
+copy of the portal or a command line brought them. What is refused is what would be read as something
 else there: an option, a list of options, a second line, a program to run.
 """
 

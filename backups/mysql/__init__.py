@@ -32,7 +32,6 @@ from backups.mysql.connection import (
     connect,
     execute,
     kill,
-    refuse_plaintext,
     refuse_what_cuts_dumps,
 )
 from backups.mysql.contents import (
@@ -150,6 +149,7 @@ from backups.mysql.programs import (
     connection_args,
     dump_args,
     keeps_history,
+    must_be_held_to_tls,
     option_file,
 )
 from backups.mysql.room import DataFolder, data_folder, free_by_plugin

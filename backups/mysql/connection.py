@@ -6,6 +6,7 @@ import os
 import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
+from pathlib import Path
 from typing import Any
 
 import MySQLdb
@@ -13,6 +14,7 @@ import MySQLdb.connections
 from MySQLdb.constants import ER
 
 from backups.mysql.problems import LockedOut, MySQLProblem, OfTheServer, TlsProblem, no_tls, translated
+from backups.mysql.relay import Rules, relayed
 from backups.mysql.server import Server, version_number
 from backups.mysql.session import BEGIN_ASKING, BEGIN_SHORT, CUTS_DUMPS, CUTS_WITHOUT_HISTORY
 
@@ -27,6 +29,7 @@ _LONGEST_VERSION = 100
 TRIES_AT_A_LIMIT = 6
 MOMENT_SECONDS = 0.25
 # Its versions are 3.x, while MySQL's client library has its server's.
+_FOR_THE_DRIVER = Path(__file__).with_name("driver.cnf")
 _ON_LIBMARIADB = version_number(MySQLdb.get_client_info()) < (5,)
 
 
@@ -52,7 +55,7 @@ def connect(server: Server, database: str = "", *, read_seconds: int = _READ_SEC
     """A connection for the length of a block; an answer may take `read_seconds`. Raises MySQLProblem."""
     refuse_missing_authority(server)
     with translated(server, database):
-        connection = _opened(connect_options(server, database) | {"read_timeout": read_seconds})
+        connection = _let_in(server, database, read_timeout=read_seconds)
     try:
         with translated(server, database):
             refuse_unencrypted(server, connection)
@@ -66,16 +69,36 @@ def connect(server: Server, database: str = "", *, read_seconds: int = _READ_SEC
             connection.close()
 
 
-def _opened(options: dict[str, Any]) -> Connection:
+def opened(server: Server, database: str, **changes: Any) -> Connection:
+    """A connection of the driver's, `changes` in the place of its usual options; None takes one out.
+
+    MariaDB's client library takes a demand for TLS for a wish where the server has none, and would show
+    it a password; so it is let through to none that offers no TLS.
+    """
+    with _demanding_tls(server) as told:
+        options = {**connect_options(told, database), **changes}
+        return Connection(**{name: value for name, value in options.items() if value is not None})
+
+
+@contextmanager
+def _demanding_tls(server: Server) -> Iterator[Server]:
+    if server.ssl_mode != "REQUIRED" or not _ON_LIBMARIADB:
+        yield server
+        return
+    with relayed(server, Rules(tls_only=True)) as told:
+        yield told
+
+
+def _let_in(server: Server, database: str, **changes: Any) -> Connection:
     """A connection, tried again where those of before may still count."""
     for _ in range(TRIES_AT_A_LIMIT - 1):
         try:
-            return Connection(**options)
+            return opened(server, database, **changes)
         except MySQLdb.OperationalError as error:
             if error.args[0] not in (ER.USER_LIMIT_REACHED, ER.TOO_MANY_USER_CONNECTIONS):
                 raise
         time.sleep(MOMENT_SECONDS)
-    return Connection(**options)
+    return opened(server, database, **changes)
 
 
 _MOST_HOLDERS = 3
@@ -108,10 +131,8 @@ def refuse_what_cuts_dumps(server: Server, *, with_history: bool) -> None:
     history of tables as well.
     """
     refuse_missing_authority(server)
-    options = connect_options(server, "")
-    del options["init_command"]
     with translated(server):
-        connection = Connection(**options)
+        connection = opened(server, "", init_command=None)
     try:
         with translated(server):
             # Alone, since it may cut the other answer.
@@ -144,16 +165,6 @@ def refuse_missing_authority(server: Server) -> None:
             f"The authority's certificate {server.ssl_ca} cannot be read.",
             do=f"Check {server.ssl_ca_set_by}.",
         )
-
-
-def refuse_plaintext(server: Server) -> None:
-    """Raise TlsProblem where TLS is demanded and not to be had, before a client is started.
-
-    MariaDB's own clients would go on without it.
-    """
-    if server.ssl_mode == "REQUIRED":
-        with connect(server):
-            pass
 
 
 def refuse_unencrypted(server: Server, connection: Any) -> None:
@@ -192,6 +203,10 @@ def connect_options(server: Server, database: str) -> dict[str, Any]:
         # without TLS; and verifies against any authority that it is told of, whatever the mode.
         "ssl_mode": "REQUIRED" if server.ssl_mode == "PREFERRED" and _ON_LIBMARIADB else server.ssl_mode,
     }
+    if _ON_LIBMARIADB:
+        is_safe = server.socket or server.ssl_mode in VERIFYING
+        options["read_default_file"] = str(_FOR_THE_DRIVER)
+        options["read_default_group"] = "showing" if is_safe else "proving"
     if server.ssl_mode in VERIFYING:
         options["ssl"] = {"ca": server.ssl_ca}
     if database:

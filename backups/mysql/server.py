@@ -35,17 +35,16 @@ class Server:
     ssl_ca_set_by: str = "MYSQL_SSL_CA"
 
     def __post_init__(self) -> None:
-        self._take("host", texts.Host, self.address_set_by)
-        self._take("port", texts.Port, self.address_set_by)
-        self._take("user", texts.User, self.account_set_by)
-        self._take("ssl_mode", texts.TlsMode, self.ssl_mode_set_by)
-        self._take("ssl_ca", texts.Path, self.ssl_ca_set_by)
+        self._refuse_unfit("host", texts.Host, self.address_set_by)
+        self._refuse_unfit("port", texts.Port, self.address_set_by)
+        self._refuse_unfit("user", texts.User, self.account_set_by)
+        self._refuse_unfit("ssl_mode", texts.TlsMode, self.ssl_mode_set_by)
+        self._refuse_unfit("ssl_ca", texts.Path, self.ssl_ca_set_by)
 
-    def _take(self, name: str, kind: Callable[[Any], object], set_by: str) -> None:
-        """Keep a field as what it is to be used for."""
+    def _refuse_unfit(self, name: str, kind: Callable[[Any], object], set_by: str) -> None:
         value = getattr(self, name)
         try:
-            object.__setattr__(self, name, kind(value))
+            kind(value)
         except texts.Unfit as why:
             raise Problem(
                 f"No connection was made with {texts.shown(value)}, see {set_by}. {why}",
@@ -69,7 +68,7 @@ class Server:
         By the name localhost some of them would mean a socket, which may be another server's than what
         listens on the port, and some the port.
         """
-        return "127.0.0.1" if self.host == "localhost" else self.host
+        return "127.0.0.1" if self.host == "localhost" else self.host.strip("[]")
 
 
 @dataclass(frozen=True)

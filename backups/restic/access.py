@@ -60,7 +60,7 @@ class Access:
 
     def __post_init__(self) -> None:
         try:
-            object.__setattr__(self, "url", texts.Location(self.url))
+            texts.Location(self.url)
         except texts.Unfit as why:
             raise Problem(
                 f"restic was not started: {self.url_set_by} is no location that it can be given. {why}",
