@@ -119,6 +119,17 @@ class Path(Text):
     kind = "path"
 
 
+class PartialFile(Path):
+    """Half of a file that a restore writes, as it names them: what is left of it may be removed."""
+
+    _NAME = re.compile(r"/(?:[^/\0]+/)*\.[\w.-]+\.sql\.partial")
+
+    @classmethod
+    def _refuse_unfit(cls, value: str) -> None:
+        if not cls._NAME.fullmatch(value) or "/../" in value:
+            raise Unfit("It is not named as a restore names half of a file.")
+
+
 class Location(Text):
     """Where a repository is, as restic takes it, without an option for ssh or rclone.
 

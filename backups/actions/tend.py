@@ -7,9 +7,9 @@ from pathlib import Path
 
 from django.conf import settings
 
-from backups import mysql, notify, process, restic, services
+from backups import mysql, notify, process, restic, services, texts
 from backups.actions.dropping import drop_scratch
-from backups.choices import Action
+from backups.choices import Action, RestoreMode
 from backups.connections import database_server, repository_access, scratch_server
 from backups.errors import Problem
 from backups.hearing import Hearing
@@ -74,17 +74,38 @@ def _drop_scratch(dead: Run) -> None:
     swapping = Restore.objects.filter(run=dead).first()
     if swapping is not None and not swapping.is_settled:
         return
+    name = dead.result["scratch"]
+    if not isinstance(name, str) or not _made_by(dead, name, swapping):
+        _leave_alone(dead, "scratch")
+        return
     find_server = scratch_server if dead.action == Action.VERIFY else database_server
     try:
-        drop_scratch(dead.pk, find_server(dead.database), dead.result["scratch"])
+        drop_scratch(dead.pk, find_server(dead.database), name)
     except Problem as problem:
         logger.warning("%s: %s", dead, problem.sentence())
+
+
+def _made_by(dead: Run, name: str, restore: Restore | None) -> bool:
+    """Whether a run makes databases of this name: its row may come from a copy that somebody wrote."""
+    if mysql.is_derived(name, ("verify", "restore"), dead.pk):
+        return True
+    return restore is not None and restore.mode == RestoreMode.NEW and restore.target == name
+
+
+def _leave_alone(dead: Run, what: str) -> None:
+    logger.warning(
+        "%s: what it noted as left behind (%s: %s) is not named as such things are, so it stays as it is",
+        dead, what, texts.shown(dead.result[what]),
+    )  # fmt: skip
+    services.left_cleared(dead.pk, what)
 
 
 def _remove_partial(dead: Run) -> None:
     """Half of a file that a dead run wrote goes, so far as this machine sees its folder."""
     try:
-        Path(dead.result["partial"]).unlink(missing_ok=True)
+        Path(texts.PartialFile(str(dead.result["partial"]))).unlink(missing_ok=True)
+    except texts.Unfit:
+        _leave_alone(dead, "partial")
     except OSError as error:
         logger.warning("%s: %s cannot be removed (%s)", dead, dead.result["partial"], error)
     else:

@@ -103,7 +103,15 @@ from backups.mysql.loading import (
 )
 from backups.mysql.locks import NotLocked, ReadLock, locked_for_reading
 from backups.mysql.lossy_views import LossyView, lossy_views, routines_with_lossy_definer
-from backups.mysql.names import derived_name, loosely, name_pattern, named, prefix_pattern, quote
+from backups.mysql.names import (
+    derived_name,
+    is_derived,
+    loosely,
+    name_pattern,
+    named,
+    prefix_pattern,
+    quote,
+)
 from backups.mysql.privileges import (
     account,
     definer_grant,

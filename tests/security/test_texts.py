@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from os import uname
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -9,10 +11,12 @@ from django.core.exceptions import ValidationError
 from hypothesis import given
 from hypothesis import strategies as st
 
-from backups import mysql, restic, texts
+from backups import mysql, process, restic, texts
+from backups.actions import tend
 from backups.connections import database_server, repository_access
 from backups.errors import Problem
-from backups.models import Database, Repository
+from backups.models import Database, Repository, Run
+from tools.history import History
 
 # ---------------------------------------------------------------- Each kind by itself
 
@@ -25,6 +29,7 @@ FIT: dict[type, list[Any]] = {
     texts.User: ["vedetta", "app user", "größe", "a;b", "--help"],
     texts.TlsMode: ["DISABLED", "PREFERRED", "REQUIRED", "VERIFY_CA", "VERIFY_IDENTITY"],
     texts.Path: ["", "/etc/ssl/ca.pem", "relative.pem", "/a b;c"],
+    texts.PartialFile: ["/srv/x/.shop-20261129-031500-0a1b2c3d.sql.partial", "/.größe-1.sql.partial"],
     texts.SchemaName: ["orders", "a`b", "a/b", "../../x", "--all-databases", "a\nb", "x" * 64],
     texts.Location: [
         "/srv/restic", "-odd/folder", "relative", "local:/srv", "sftp:user@host:/srv/a-b", "sftp:nas:backups",
@@ -47,6 +52,11 @@ UNFIT: dict[type, list[Any]] = {
     texts.User: ["", "a\nb", "a\0", "\x1b[2J"],
     texts.TlsMode: ["", "required", "REQUIRED ", "OFF", "PREFERED"],
     texts.Path: ["/a\nb", "/a\0"],
+    texts.PartialFile: [
+        "", "/srv/precious.txt", "/srv/.x.partial", "relative/.x.sql.partial", "/srv/x.sql.partial",
+        "/srv/../etc/.x.sql.partial", "/srv/.x.sql.partial/y", "/srv/.x.sql.partial\n",
+        "/srv/. x.sql.partial",
+    ],
     texts.SchemaName: ["", "x" * 65, "a\0", "a ", "🐘"],
     texts.Location: [
         "", " ", "/a\nb", "sftp:-oProxyCommand=touch:/path", "sftp://-oProxyCommand=touch/path",
@@ -75,6 +85,16 @@ def test_what_would_be_understood_otherwise_is_refused_in_a_sentence(kind: type,
         kind(value)
 
 
+@pytest.mark.parametrize(
+    ("name", "is_own"),
+    [("shop__verify_7", True), ("shop__restore_7", True), ("shop__verify_17", False), ("shop", False),
+     ("shop__before_7", False), ("shop__verify_7x", False), ("", False)],
+)  # fmt: skip
+def test_a_runs_own_database_is_known_by_its_name(name: str, is_own: bool) -> None:
+    assert mysql.is_derived(name, ("verify", "restore"), 7) is is_own
+    assert mysql.is_derived(mysql.derived_name("größe" * 30, "verify", 7), ["verify"], 7)
+
+
 @given(text=st.text(alphabet=st.sampled_from("ab.:=;,-/@ \n\0%[]1")))
 def test_a_host_gives_a_client_library_nothing_to_take_apart(text: str) -> None:
     try:
@@ -83,6 +103,16 @@ def test_a_host_gives_a_client_library_nothing_to_take_apart(text: str) -> None:
         return
     assert host.startswith("/") or not set(host) & set("=;,/@ \n\0")
     assert not host.startswith("-")
+
+
+@pytest.mark.parametrize(
+    "worker", ["", "x", "a:b", "host:x:1", f"{uname().nodename}:{'9' * 20}:1", "::", "\0"]
+)
+def test_a_worker_that_is_none_is_of_no_machine(worker: str) -> None:
+    """As a row may say, which is looked at each minute beside all others."""
+    assert not process.is_gone(worker)
+    assert process.is_elsewhere(worker)
+    assert not process.runs_in_group(worker, 1)
 
 
 # ---------------------------------------------------------------- Where they are used
@@ -131,3 +161,33 @@ def test_a_form_says_at_once_what_would_fail_later(host: str) -> None:
     with pytest.raises(ValidationError) as refused:
         Database(name="x", host=host, user="u", database="shop").clean_fields(exclude=["repository"])
     assert list(refused.value.message_dict) == ["host"]
+
+
+@pytest.mark.parametrize("what", ["partial", "scratch"])
+@pytest.mark.parametrize("number", [False, True])
+def test_what_a_row_says_was_left_behind_is_removed_by_its_own_name_alone(
+    past: History, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, what: str, number: bool
+) -> None:
+    """A copy of the portal may be anybody's, and the tidying goes on each minute with the rest."""
+    precious, ours = tmp_path / "precious.txt", tmp_path / ".shop-1.sql.partial"
+    precious.write_text("precious")
+    ours.write_text("half")
+    noted = 7 if number else {"partial": str(precious), "scratch": "victim"}[what]
+    dropped: list[str] = []
+    monkeypatch.setattr(tend, "drop_scratch", lambda _run, _server, name: dropped.append(name))
+    monkeypatch.setattr(tend, "database_server", lambda _: None)
+    monkeypatch.setattr(tend, "scratch_server", lambda _: None)
+    monkeypatch.setattr(tend.notify, "tend", lambda: None)
+    runs = [
+        Run.objects.create(action="verify", database=past.databases[0], repository=past.repository,
+                           status="lost", trigger="admin", result={what: noted})
+        for noted in (noted, str(ours) if what == "partial" else "shop__verify_1")
+    ]  # fmt: skip
+    if what == "scratch":
+        Run.objects.filter(pk=runs[1].pk).update(result={"scratch": f"shop__verify_{runs[1].pk}"})
+    tend.run()
+    assert precious.read_text() == "precious"
+    assert ours.exists() is (what == "scratch")
+    assert dropped == ([f"shop__verify_{runs[1].pk}"] if what == "scratch" else [])
+    runs[0].refresh_from_db()
+    assert runs[0].result == {}
