@@ -29,6 +29,8 @@ def cron_words(expression: str) -> str:
     """As in "At 03:00 and 15:00"; the expression itself where it is not understood."""
     if not expression:
         return "Never"
+    if not schedules.usable(expression):
+        return expression
     options = Options()
     options.use_24hour_time_format = True
     options.locale_code = "en_US"

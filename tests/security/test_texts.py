@@ -8,11 +8,13 @@ from typing import Any
 
 import pytest
 from django.core.exceptions import ValidationError
+from django.test import Client
+from django_q.models import Schedule
 from hypothesis import given
 from hypothesis import strategies as st
 
-from backups import mysql, process, restic, texts
-from backups.actions import tend
+from backups import mysql, process, restic, schedules, texts
+from backups.actions import preflight, tend
 from backups.connections import database_server, repository_access
 from backups.errors import Problem
 from backups.models import Database, Repository, Run
@@ -191,3 +193,23 @@ def test_what_a_row_says_was_left_behind_is_removed_by_its_own_name_alone(
     assert dropped == ([f"shop__verify_{runs[1].pk}"] if what == "scratch" else [])
     runs[0].refresh_from_db()
     assert runs[0].result == {}
+
+
+@pytest.mark.parametrize("cron", [cron for cron in UNFIT[texts.Cron] if cron])
+def test_a_schedule_that_is_none_keeps_no_other_from_coming_due(
+    past: History, admin_client: Client, cron: str
+) -> None:
+    """In a row, as no form takes it; what nothing comes due by is said, and every page is there."""
+    wrong, right = past.databases[:2]
+    Database.objects.filter(pk=wrong.pk).update(backup_cron=cron, verify_cron=cron)
+    schedules.schedules_sync()
+    names = set(Schedule.objects.values_list("name", flat=True))
+    assert f"vedetta backup {right.pk}" in names
+    assert f"vedetta backup {wrong.pk}" not in names
+    Schedule.objects.filter(name=f"vedetta backup {right.pk}").update(cron=cron)
+    schedules.schedules_keep()
+    for page in ("/admin/", "/admin/backups/database/", f"/admin/backups/database/{wrong.pk}/change/"):
+        assert admin_client.get(page).status_code == 200
+    wrong.refresh_from_db()
+    with pytest.raises(Problem, match=f"The backup schedule of {wrong} is .*, which is no cron expression"):
+        preflight._schedule(wrong, preflight.Found(), None)
