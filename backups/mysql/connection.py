@@ -13,6 +13,7 @@ import MySQLdb
 import MySQLdb.connections
 from MySQLdb.constants import ER
 
+from backups import texts
 from backups.mysql.problems import LockedOut, MySQLProblem, OfTheServer, TlsProblem, no_tls, translated
 from backups.mysql.relay import Rules, relayed
 from backups.mysql.server import Server, version_number
@@ -75,9 +76,22 @@ def opened(server: Server, database: str, **changes: Any) -> Connection:
     MariaDB's client library takes a demand for TLS for a wish where the server has none, and would show
     it a password; so it is let through to none that offers no TLS.
     """
+    if database:
+        refuse_unfit_name(server, database)
     with _demanding_tls(server) as told:
         options = {**connect_options(told, database), **changes}
         return Connection(**{name: value for name, value in options.items() if value is not None})
+
+
+def refuse_unfit_name(server: Server, database: str) -> None:
+    """Raise MySQLProblem for what cannot be a database's name."""
+    try:
+        texts.SchemaName(database)
+    except texts.Unfit as why:
+        raise MySQLProblem(
+            f"{texts.shown(database)} cannot be the name of a database, see {server.database_set_by}. {why}",
+            do="Correct it there, then try again.",
+        ) from None
 
 
 @contextmanager

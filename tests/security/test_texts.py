@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from os import uname
 from pathlib import Path
 from typing import Any
@@ -12,13 +13,26 @@ from django.test import Client
 from django_q.models import Schedule
 from hypothesis import given
 from hypothesis import strategies as st
+from pytest_django import Settings
 
-from backups import mysql, process, restic, schedules, texts
+from backups import configuration, mysql, process, restic, schedules, texts
 from backups.actions import preflight, tend
+from backups.choices import Status
 from backups.connections import database_server, repository_access
 from backups.errors import Problem
 from backups.models import Database, Repository, Run
+from tests.backups.conftest import (
+    MakeDatabase,
+    back_up,
+    empty_repository,
+    make_database,
+    mariadb_shop,
+    repository,
+)
+from tests.backups.worlds import Shop
 from tools.history import History
+
+__all__ = ["back_up", "empty_repository", "make_database", "mariadb_shop", "repository"]
 
 # ---------------------------------------------------------------- Each kind by itself
 
@@ -165,51 +179,89 @@ def test_a_form_says_at_once_what_would_fail_later(host: str) -> None:
     assert list(refused.value.message_dict) == ["host"]
 
 
-@pytest.mark.parametrize("what", ["partial", "scratch"])
-@pytest.mark.parametrize("number", [False, True])
 def test_what_a_row_says_was_left_behind_is_removed_by_its_own_name_alone(
-    past: History, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, what: str, number: bool
+    past: History, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """A copy of the portal may be anybody's, and the tidying goes on each minute with the rest."""
     precious, ours = tmp_path / "precious.txt", tmp_path / ".shop-1.sql.partial"
     precious.write_text("precious")
     ours.write_text("half")
-    noted = 7 if number else {"partial": str(precious), "scratch": "victim"}[what]
     dropped: list[str] = []
     monkeypatch.setattr(tend, "drop_scratch", lambda _run, _server, name: dropped.append(name))
     monkeypatch.setattr(tend, "database_server", lambda _: None)
     monkeypatch.setattr(tend, "scratch_server", lambda _: None)
     monkeypatch.setattr(tend.notify, "tend", lambda: None)
-    runs = [
-        Run.objects.create(action="verify", database=past.databases[0], repository=past.repository,
-                           status="lost", trigger="admin", result={what: noted})
-        for noted in (noted, str(ours) if what == "partial" else "shop__verify_1")
-    ]  # fmt: skip
-    if what == "scratch":
-        Run.objects.filter(pk=runs[1].pk).update(result={"scratch": f"shop__verify_{runs[1].pk}"})
+
+    def lost(**noted: object) -> Run:
+        return Run.objects.create(
+            action="verify", database=past.databases[0], repository=past.repository, status="lost",
+            trigger="admin", result=noted,
+        )  # fmt: skip
+
+    wrong = [lost(partial=str(precious)), lost(partial=7), lost(scratch="victim"), lost(scratch=7)]
+    lost(partial=str(ours))
+    own = lost()
+    own_name = f"shop__verify_{own.pk}"
+    Run.objects.filter(pk=own.pk).update(result={"scratch": own_name})
     tend.run()
     assert precious.read_text() == "precious"
-    assert ours.exists() is (what == "scratch")
-    assert dropped == ([f"shop__verify_{runs[1].pk}"] if what == "scratch" else [])
-    runs[0].refresh_from_db()
-    assert runs[0].result == {}
+    assert not ours.exists()
+    assert dropped == [own_name]
+    for run in wrong:
+        run.refresh_from_db()
+        assert run.result == {}
 
 
-@pytest.mark.parametrize("cron", [cron for cron in UNFIT[texts.Cron] if cron])
-def test_a_schedule_that_is_none_keeps_no_other_from_coming_due(
-    past: History, admin_client: Client, cron: str
-) -> None:
+def test_a_schedule_that_is_none_keeps_no_other_from_coming_due(past: History, admin_client: Client) -> None:
     """In a row, as no form takes it; what nothing comes due by is said, and every page is there."""
     wrong, right = past.databases[:2]
-    Database.objects.filter(pk=wrong.pk).update(backup_cron=cron, verify_cron=cron)
-    schedules.schedules_sync()
-    names = set(Schedule.objects.values_list("name", flat=True))
-    assert f"vedetta backup {right.pk}" in names
-    assert f"vedetta backup {wrong.pk}" not in names
-    Schedule.objects.filter(name=f"vedetta backup {right.pk}").update(cron=cron)
-    schedules.schedules_keep()
+    for cron in ("hourly", "* * * * * *", "0 0 30 2 *", "H 3 * * *"):
+        Database.objects.filter(pk=wrong.pk).update(backup_cron=cron, verify_cron=cron)
+        schedules.schedules_sync()
+        names = set(Schedule.objects.values_list("name", flat=True))
+        assert f"vedetta backup {right.pk}" in names
+        assert f"vedetta backup {wrong.pk}" not in names
+        Schedule.objects.filter(name=f"vedetta backup {right.pk}").update(cron=cron)
+        schedules.schedules_keep()
     for page in ("/admin/", "/admin/backups/database/", f"/admin/backups/database/{wrong.pk}/change/"):
         assert admin_client.get(page).status_code == 200
     wrong.refresh_from_db()
     with pytest.raises(Problem, match=f"The backup schedule of {wrong} is .*, which is no cron expression"):
         preflight._schedule(wrong, preflight.Found(), None)
+
+
+@pytest.mark.parametrize(
+    ("variable", "value"),
+    [("MYSQL_HOST", "host=127.0.0.1;local-infile=1"), ("MYSQL_USER", "a\x1bb"), ("MYSQL_DATABASE", "x" * 65),
+     ("RESTIC_REPOSITORY", "sftp:a@@-oProxyCommand=x:/p"), ("BACKUP_CRON", "0 0 30 2 *")],
+)  # fmt: skip
+def test_the_set_up_names_the_variable_that_cannot_be_used(
+    db: None, settings: Settings, variable: str, value: str
+) -> None:
+    settings.RESTIC_REPOSITORY, settings.MYSQL_HOST = "/srv/restic", "db"
+    settings.MYSQL_DATABASE, settings.MYSQL_USER = "shop", "vedetta"
+    setattr(settings, variable, value)
+    with pytest.raises(Problem, match=f"^{variable} cannot be used: "):
+        configuration.from_environment()
+    assert not Database.objects.exists()
+
+
+@pytest.mark.parametrize("name", [name for name in UNFIT[texts.SchemaName] if name])
+def test_no_session_begins_in_what_is_no_database(name: str) -> None:
+    server = mysql.Server("127.0.0.1", 1, "u", "p")
+    for connecting in (mysql.connect(server, name), mysql.loading_connections(server, name, 1)):
+        with pytest.raises(mysql.MySQLProblem, match="cannot be the name of a database, see MYSQL_DATABASE"):
+            connecting.__enter__()
+
+
+def test_a_row_that_means_harm_fails_its_own_run_in_a_sentence(
+    mariadb_shop: Shop, make_database: MakeDatabase, back_up: Callable[[Database], Run]
+) -> None:
+    """And the next one's backup is made by the same worker."""
+    harmful = make_database(mariadb_shop, name="harmful", is_primary=False)
+    honest = make_database(mariadb_shop, name="honest")
+    Database.objects.filter(pk=harmful.pk).update(host="host=127.0.0.1;local-infile=1")
+    runs = [back_up(row) for row in (harmful, honest)]
+    assert [run.status for run in runs] == [Status.FAILED, Status.SUCCEEDED]
+    assert "see the host and port of harmful in the portal. A host is a name, an address" in runs[0].error
+    assert not runs[0].lines.filter(text__contains="Traceback").exists()
