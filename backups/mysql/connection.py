@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
@@ -14,8 +14,16 @@ import MySQLdb.connections
 from MySQLdb.constants import ER
 
 from backups import texts
-from backups.mysql.problems import LockedOut, MySQLProblem, OfTheServer, TlsProblem, no_tls, translated
-from backups.mysql.relay import Rules, relayed
+from backups.mysql.problems import (
+    METHOD_REFUSED,
+    LockedOut,
+    MySQLProblem,
+    OfTheServer,
+    TlsProblem,
+    no_tls,
+    translated,
+)
+from backups.mysql.relay import Rules, as_offered, is_looked_at, relayed
 from backups.mysql.server import Server, version_number
 from backups.mysql.session import BEGIN_ASKING, BEGIN_SHORT, CUTS_DUMPS, CUTS_WITHOUT_HISTORY
 
@@ -73,14 +81,28 @@ def connect(server: Server, database: str = "", *, read_seconds: int = _READ_SEC
 def opened(server: Server, database: str, **changes: Any) -> Connection:
     """A connection of the driver's, `changes` in the place of its usual options; None takes one out.
 
-    MariaDB's client library takes a demand for TLS for a wish where the server has none, and would show
-    it a password; so it is let through to none that offers no TLS.
+    MariaDB's client library takes a demand for TLS for a wish where the server has none, and a wish for
+    what it got: it would show a password in clear. So it is let through to none without TLS where that is
+    demanded; where it is preferred, it tries methods first by which it shows nothing, and is then told of
+    no wish that is in vain.
     """
     if database:
         refuse_unfit_name(server, database)
-    with _demanding_tls(server) as told:
-        options = {**connect_options(told, database), **changes}
-        return Connection(**{name: value for name, value in options.items() if value is not None})
+    if not _ON_LIBMARIADB or server.socket or server.ssl_mode != "PREFERRED":
+        with _held_to_tls(server) as told:
+            return _connection(told, database, changes)
+    if not is_looked_at(server):
+        try:
+            return _connection(server, database, {**changes, "read_default_group": "hiding"})
+        except MySQLdb.OperationalError as error:
+            if error.args[0] != METHOD_REFUSED:
+                raise
+    return _connection(as_offered(server), database, changes)
+
+
+def _connection(server: Server, database: str, changes: Mapping[str, Any]) -> Connection:
+    options = {**connect_options(server, database), **changes}
+    return Connection(**{name: value for name, value in options.items() if value is not None})
 
 
 def refuse_unfit_name(server: Server, database: str) -> None:
@@ -95,7 +117,7 @@ def refuse_unfit_name(server: Server, database: str) -> None:
 
 
 @contextmanager
-def _demanding_tls(server: Server) -> Iterator[Server]:
+def _held_to_tls(server: Server) -> Iterator[Server]:
     if server.ssl_mode != "REQUIRED" or not _ON_LIBMARIADB:
         yield server
         return

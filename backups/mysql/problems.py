@@ -163,7 +163,7 @@ def problem_from_number(code: int, text: str, server: Server, database: str = ""
     is_late = code == CR.SSL_CONNECTION_ERROR and "timed out" in text
     if code == CR.SSL_CONNECTION_ERROR and not is_late:
         return _tls_problem(text, server)
-    if code == _METHOD_REFUSED:
+    if code == METHOD_REFUSED:
         return MySQLProblem(
             f"{where} asks for the password of {server.user} by a method that would show it, or that is not "
             "known, so it got none.",
@@ -344,7 +344,7 @@ def _without_option(text: str) -> str:
 
 
 # ER_AUTH_PLUGIN_NOT_ALLOWED of MariaDB's client library: see driver.cnf.
-_METHOD_REFUSED = 5010
+METHOD_REFUSED = 5010
 _DISK_FULL = 1021  # ER_DISK_FULL, which the driver does not name
 # Many other numbers, as of a file that cannot be written, have the cause in their text alone: 28 is
 # ENOSPC, and 135 is InnoDB's word for a tablespace that may not grow.

@@ -9,6 +9,7 @@ import shutil
 import socket
 import tempfile
 import threading
+import time
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass, replace
@@ -59,6 +60,44 @@ def relayed(server: Server, rules: Rules) -> Iterator[Server]:
         listening.close()
         if folder:
             shutil.rmtree(folder, ignore_errors=True)
+
+
+# By address: until when it is remembered, and whether TLS was offered there.
+_OFFERS: dict[str, tuple[float, bool]] = {}
+_REMEMBERED_SECONDS = 60.0
+
+
+def is_looked_at(server: Server) -> bool:
+    """Whether it is known of before whether a server offers TLS."""
+    until, _ = _OFFERS.get(server.address, (0.0, True))
+    return time.monotonic() < until
+
+
+def as_offered(server: Server) -> Server:
+    """The server, with PREFERRED in its TLS mode taken for DISABLED where it offers none.
+
+    A look at its greeting tells, for a minute. It counts as a connection that was broken off.
+    """
+    if not is_looked_at(server):
+        try:
+            offers = _looked_at(server)
+        except OSError:
+            return server  # who connects is told why
+        _OFFERS[server.address] = (time.monotonic() + _REMEMBERED_SECONDS, offers)
+    _, offers = _OFFERS[server.address]
+    return server if offers or server.ssl_mode != "PREFERRED" else replace(server, ssl_mode="DISABLED")
+
+
+def _looked_at(server: Server) -> bool:
+    """Whether a server's greeting offers TLS; True for what is none. Raises OSError."""
+    until = time.monotonic() + _CONNECT_SECONDS
+    with _connected(server) as there:
+        _, said = _heard(there, until=until)
+    return not _is_greeting(said) or _offers_tls(said)
+
+
+def _is_greeting(said: bytes) -> bool:
+    return said.startswith(_HANDSHAKE) and b"\0" in said
 
 
 def _listening(folder: Path | None) -> socket.socket:
@@ -115,7 +154,7 @@ def _connected(server: Server) -> socket.socket:
 def _introduced(client: socket.socket, there: socket.socket, rules: Rules) -> bool:
     """Whether the two may go on, the greeting passed on and, where TLS is demanded, asked for."""
     number, said = _heard(there)
-    is_greeting = said.startswith(_HANDSHAKE) and b"\0" in said
+    is_greeting = _is_greeting(said)
     if rules.tls_only and is_greeting and not _offers_tls(said):
         said, is_greeting = _failure(NO_TLS), False
     if rules.version and is_greeting:
@@ -145,20 +184,22 @@ def _packet(number: int, data: bytes) -> bytes:
     return len(data).to_bytes(3, "little") + bytes([number]) + data
 
 
-def _heard(there: socket.socket, most: int = 1 << 16) -> tuple[int, bytes]:
+def _heard(there: socket.socket, most: int = 1 << 16, *, until: float | None = None) -> tuple[int, bytes]:
     """The next packet with its number. Raises OSError for one that is longer than is any before a login."""
-    header = _exactly(there, 4)
+    header = _exactly(there, 4, until)
     length = int.from_bytes(header[:3], "little")
     if length > most:
         raise ConnectionError
-    return header[3], _exactly(there, length)
+    return header[3], _exactly(there, length, until)
 
 
-def _exactly(there: socket.socket, count: int) -> bytes:
+def _exactly(there: socket.socket, count: int, until: float | None) -> bytes:
     data = bytearray()
     while len(data) < count:
+        if until is not None:
+            there.settimeout(max(0.01, until - time.monotonic()))
         piece = there.recv(count - len(data))
-        if not piece:
+        if not piece or (until is not None and time.monotonic() > until):
             raise ConnectionError
         data += piece
     return bytes(data)

@@ -29,8 +29,14 @@ class HostileRelay:
         self._pattern = re.compile(pattern.encode(), re.I | re.S)
         self._answer = answer
         self.attacked = 0
+        self._heard = bytearray()
         self._listener = socket.create_server((HOST, 0))
         self.port = int(self._listener.getsockname()[1])
+
+    @property
+    def heard(self) -> bytes:
+        """All that clients said."""
+        return bytes(self._heard)
 
     def __enter__(self) -> Self:
         threading.Thread(target=self._accept, daemon=True).start()
@@ -50,7 +56,7 @@ class HostileRelay:
             stack.enter_context(connection)
             there = stack.enter_context(socket.create_connection(self._there))
             stack.callback(_hang_up, there)
-            client, server = Wire(connection), Wire(there)
+            client, server = Wire(connection, self._heard), Wire(there)
             client.send(plainer(server.packet()))
             threading.Thread(target=_pass_on, args=[there, connection], daemon=True).start()
             while True:

@@ -12,8 +12,11 @@ from backups import dump_program, mysql
 from backups.errors import Problem
 from tests.backups.worlds import client_dir
 from tests.compat.certificates import Authority
-from tests.hostile import HostileServer
+from tests.compat.conftest import plain_server
+from tests.hostile import HostileRelay, HostileServer, nothing
 from tests.servers import DatabaseServer
+
+__all__ = ["plain_server"]
 
 PASSWORD = "opens the door"
 # What a server that means harm may ask for, once it has called itself anything.
@@ -31,6 +34,16 @@ def asked_by(hostile: HostileServer, mode: str, ca: str = "", socket: str = "") 
 
 def connect(server: mysql.Server, _: DatabaseServer | None = None) -> None:
     with mysql.connect(server, "shop"):
+        pass
+
+
+def connect_to_any(server: mysql.Server) -> None:
+    with mysql.connect(server) as connection:
+        mysql.probe(connection)
+
+
+def load_into_any(server: mysql.Server) -> None:
+    with mysql.loading_connections(server, "mysql", 1):
         pass
 
 
@@ -61,7 +74,7 @@ EACH: dict[str, Callable[[mysql.Server, DatabaseServer], None]] = {
 
 
 @pytest.mark.parametrize("which", EACH)
-@pytest.mark.parametrize("at_socket", [False, True])
+@pytest.mark.parametrize("at_socket", [False, pytest.param(True, marks=pytest.mark.soak)])
 def test_where_tls_is_demanded_nothing_is_said_to_a_server_without(
     db_server: DatabaseServer, tmp_path: Path, which: str, at_socket: bool
 ) -> None:
@@ -84,7 +97,7 @@ def test_where_tls_is_demanded_nothing_is_said_to_a_server_without(
             path.unlink()
 
 
-@pytest.mark.parametrize("mode", ["PREFERRED", "REQUIRED"])
+@pytest.mark.parametrize("mode", [pytest.param("PREFERRED", marks=pytest.mark.soak), "REQUIRED"])
 def test_a_password_is_shown_to_no_server_that_anybody_could_be(tmp_path: Path, mode: str) -> None:
     """Nor is code loaded for a method that is not known."""
     certificate = Authority(tmp_path, "any").certificate("127.0.0.1")
@@ -99,6 +112,22 @@ def test_a_password_is_shown_to_no_server_that_anybody_could_be(tmp_path: Path, 
             if asked in SHOWING:
                 assert "by a method that would show it" in refused.value.sentence()
                 assert "set MYSQL_SSL_MODE to VERIFY_CA or VERIFY_IDENTITY" in refused.value.sentence()
+
+
+@pytest.mark.one_flavour("mysql")
+def test_where_tls_is_preferred_and_not_to_be_had_a_password_is_hidden(plain_server: DatabaseServer) -> None:
+    """Of who listens only; MySQL's own method asks for all of it where it remembers nothing."""
+    if plain_server.flavour != "mysql":
+        pytest.skip("MariaDB has no such method")
+    with HostileRelay(plain_server.host, plain_server.port, "no statement", nothing) as listening:
+        server = mysql.Server(
+            listening.host, listening.port, plain_server.user, plain_server.password, ssl_mode="PREFERRED"
+        )
+        for connecting in (connect_to_any, load_into_any):
+            plain_server.execute("FLUSH PRIVILEGES")
+            connecting(server)
+        assert plain_server.user.encode() in listening.heard
+        assert plain_server.password.encode() not in listening.heard
 
 
 def test_it_is_shown_to_a_server_that_was_verified(tmp_path: Path) -> None:
