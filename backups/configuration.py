@@ -285,6 +285,8 @@ def _saved(row: Row, fields: dict[str, object]) -> Row:
         row.full_clean()
     except ValidationError as error:
         name, (message, *_) = next(iter(error.message_dict.items()))
-        raise Problem(f"The environment gives a wrong {name}: {message}") from error
+        known = environment.AT_FIRST | _decided(type(row))
+        variable = next((variable for variable, field in known.items() if field == name), name)
+        raise Problem(f"{variable} cannot be used: {message}") from error
     row.save()
     return row

@@ -349,7 +349,6 @@ def stream_dump(
 
 def _refuse_before(source: Source) -> None:
     """Raise Problem for what no dump program would tell."""
-    mysql.refuse_plaintext(source.server)
     dump_program.refuse_what_cuts_dumps(source)
     # Also where no preflight went before, or an event was made since.
     with mysql.connect(source.server) as connection:

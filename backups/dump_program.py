@@ -59,11 +59,15 @@ _Start: TypeAlias = Callable[Concatenate[Source, _Wishes], Iterator[process.Chil
 
 
 def _under_its_own_version(start: _Start[_Wishes]) -> _Start[_Wishes]:
-    """Start dump programs with a server whose greeting is put right, see `mysql.corrected`."""
+    """Start dump programs with a server whose greeting is put right, see `mysql.corrected`.
+
+    Where TLS is demanded, those that would do without are let through to none that offers none.
+    """
 
     @wraps(start)
     def started(source: Source, *args: _Wishes.args, **wishes: _Wishes.kwargs) -> Iterator[process.Child]:
-        with mysql.corrected(source.server, source.info) as server:
+        tls_only = mysql.must_be_held_to_tls(source.server, source.programs)
+        with mysql.corrected(source.server, source.info, tls_only=tls_only) as server:
             yield from start(replace(source, server=server), *args, **wishes)
 
     return started

@@ -27,7 +27,7 @@ TAKEN_OVER: dict[type[FirstRow], dict[str, str]] = {
     Repository: {"BACKUP_CHECK_INTERVAL": "check_interval"},
 }
 # What it takes into a new row alone: later it is changed in the portal.
-_AT_FIRST = {
+AT_FIRST = {
     "BACKUP_CRON": "backup_cron",
     "VERIFY_CRON": "verify_cron",
     "BACKUP_KEEP_DAILY": "keep_daily",
@@ -102,7 +102,7 @@ def overruled(database: Database) -> list[str]:
         return []
     found = []
     unchanged = Database()
-    for name, field in _AT_FIRST.items():
+    for name, field in AT_FIRST.items():
         said, known = getattr(settings, name), getattr(database, field)
         if said not in (known, getattr(unchanged, field)):
             found.append(

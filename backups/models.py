@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Collection
 from datetime import datetime, timedelta
 
 from django.conf import settings
@@ -11,7 +12,7 @@ from django.core.validators import MaxValueValidator, MinValueValidator
 from django.db import models
 from django.utils import timezone
 
-from backups import validators
+from backups import texts, validators
 from backups.choices import (
     BAD_VERDICTS,
     TERMINAL,
@@ -230,6 +231,19 @@ class Database(RefersToSecrets, Leased):
 
     def __str__(self) -> str:
         return self.name
+
+    def clean_fields(self, exclude: Collection[str] | None = None) -> None:
+        """What is used as a part of a connection has to be fit for that, too."""
+        super().clean_fields(exclude)
+        wrong = {}
+        for name, kind in (("host", texts.Host), ("user", texts.User), ("ssl_ca", texts.Path)):
+            if name not in (exclude or ()):
+                try:
+                    validators.fits(kind, getattr(self, name))
+                except ValidationError as error:
+                    wrong[name] = error
+        if wrong:
+            raise ValidationError(wrong)
 
 
 class Run(models.Model):

@@ -10,6 +10,7 @@ import ctypes
 import fcntl
 import os
 import pwd
+import re
 import selectors
 import shutil
 import signal
@@ -524,24 +525,33 @@ def identity() -> str:
 
 def is_gone(worker: str) -> bool:
     """Whether `worker` (an `identity`) ran on this host and runs no more."""
-    host, pid, started = worker.rsplit(":", 2)
-    return host == os.uname().nodename and _started_at(int(pid)) != started
+    host, pid, started = _parts(worker)
+    return host == os.uname().nodename and _started_at(pid) != started
 
 
 def is_elsewhere(worker: str) -> bool:
     """Whether `worker` (an `identity`) is a process of another machine, whose clock may be another."""
-    return worker.rsplit(":", 2)[0] != os.uname().nodename
+    return _parts(worker)[0] != os.uname().nodename
 
 
 def runs_in_group(worker: str, group: int) -> bool:
     """Whether `worker` (an `identity`) runs on this host in the process group that `group` leads."""
-    host, pid, started = worker.rsplit(":", 2)
-    if host != os.uname().nodename or _started_at(int(pid)) != started:
+    host, pid, started = _parts(worker)
+    if host != os.uname().nodename or _started_at(pid) != started:
         return False
     try:
-        return os.getpgid(int(pid)) == group
+        return os.getpgid(pid) == group
     except ProcessLookupError:
         return False
+
+
+def _parts(worker: str) -> tuple[str, int, str]:
+    """Host, number and start of an `identity`; what is none is of no host that anybody runs on."""
+    found = _IDENTITY.fullmatch(worker)
+    return (found[1], int(found[2]), found[3]) if found else ("", 0, "")
+
+
+_IDENTITY = re.compile(r"(.*):([0-9]{1,9}):([^:]*)", re.S)
 
 
 def _started_at(pid: int) -> str:

@@ -15,6 +15,7 @@ from django.db import transaction
 from django.utils import timezone
 from django_q.models import Schedule
 
+from backups import texts
 from backups.models import Database, Repository
 
 # Schedules with other names are not ours to change.
@@ -42,7 +43,7 @@ def wanted() -> Iterator[Wanted]:
     """Every schedule of the portal: backups, verifications, lists of snapshots, each cluster's tending."""
     for database in Database.objects.order_by("pk"):
         for verb in ("backup", "verify"):
-            if cron := getattr(database, f"{verb}_cron"):
+            if cron := usable(getattr(database, f"{verb}_cron")):
                 yield Wanted(
                     name=name_of(verb, database.pk),
                     func=f"backups.tasks.{verb}_due",
@@ -114,6 +115,8 @@ def schedules_keep(now: datetime | None = None) -> None:
     now = now or timezone.now()
     ours = Schedule.objects.select_for_update().filter(name__startswith=_PREFIX, next_run__gt=now)
     for schedule in ours:
+        if schedule.cron and not usable(schedule.cron):
+            continue
         if schedule.cron:
             # In UTC, for Python takes a time in an hour that comes twice to equal none elsewhere.
             right = next_times(schedule.cron, 1, after=now)[0].astimezone(UTC)
@@ -133,9 +136,21 @@ def next_times(cron: str, count: int, *, after: datetime | None = None) -> list[
     return list(islice(_times(cron, after or timezone.now()), count))
 
 
+@lru_cache(maxsize=1000)
+def usable(cron: str) -> str:
+    """A row's cron expression, empty where it is none: then nothing comes due, as where there is none.
+
+    Forms take no such text; another schedule must not wait for it.
+    """
+    try:
+        return str(texts.Cron(cron))
+    except texts.Unfit:
+        return ""
+
+
 def is_due_on(cron: str, day: date) -> bool:
-    """Whether a cron expression, which may be empty, names a time of this day, in TIME_ZONE."""
-    return bool(cron) and _is_due_on(cron, day)
+    """Whether a row's cron expression, which may be empty, names a time of this day, in TIME_ZONE."""
+    return bool(usable(cron)) and _is_due_on(cron, day)
 
 
 @lru_cache(maxsize=5000)
@@ -166,7 +181,7 @@ def _longest_age(made: str, proved: str, start: datetime) -> timedelta:
     for first, second in islice(pairwise(_times(proved, start)), _GAPS_MEASURED):
         if longest and first > start + _YEAR:
             break
-        newest = croniter(made, first + _SECOND).get_prev(datetime)
+        newest = croniter(texts.Cron(made), first + _SECOND).get_prev(datetime)
         longest = max(longest, second.astimezone(UTC) - newest.astimezone(UTC))
     return longest
 
@@ -188,7 +203,7 @@ def _today(now: datetime | None) -> datetime:
 
 
 def _times(cron: str, after: datetime) -> Iterator[datetime]:
-    times = croniter(cron, after.astimezone(ZoneInfo(settings.TIME_ZONE)))
+    times = croniter(texts.Cron(cron), after.astimezone(ZoneInfo(settings.TIME_ZONE)))
     every_hour = times.expanded[1] == ["*"]
     while True:
         time = times.get_next(datetime)

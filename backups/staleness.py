@@ -9,7 +9,7 @@ from django.conf import settings
 
 from backups import humane
 from backups.models import Database
-from backups.schedules import longest_age, longest_gap
+from backups.schedules import longest_age, longest_gap, usable
 
 
 def backup_allowed(database: Database) -> timedelta:
@@ -25,7 +25,8 @@ def verification_allowed(database: Database, now: datetime) -> timedelta | None:
     """
     if seconds := settings.SENTINEL.verified_threshold_seconds:
         return timedelta(seconds=seconds)
-    return 2 * longest_gap(database.verify_cron, after=now) if database.verify_cron else None
+    cron = usable(database.verify_cron)
+    return 2 * longest_gap(cron, after=now) if cron else None
 
 
 def conflicts(
@@ -37,14 +38,15 @@ def conflicts(
     """
     consequence = "the gate closes" if database.gates_app else "an alert comes"
     allowed = backup_allowed(database)
-    if database.backup_cron and (gap := longest_gap(database.backup_cron, after=now)) + takes >= allowed:
+    cron = usable(database.backup_cron)
+    if cron and (gap := longest_gap(cron, after=now)) + takes >= allowed:
         length = f", take {humane.duration(takes)}," if gap < allowed else ""
         yield (
             f"Backups are scheduled up to {humane.rough(gap)} apart{length} and are stale after "
             f"{humane.rough(allowed)}: {consequence} in between. Back up more often, or allow more."
         )
     allowed = timedelta(seconds=settings.SENTINEL.verified_threshold_seconds)
-    if allowed and database.verify_cron and (age := _verified_age(database, now)) >= allowed:
+    if allowed and usable(database.verify_cron) and (age := _verified_age(database, now)) >= allowed:
         yield (
             f"Going by the schedules, the newest verified backup gets {humane.rough(age)} old, and "
             f"SENTINEL_VERIFIED_THRESHOLD_SECONDS allows {humane.rough(allowed)}: {consequence} in between. "
@@ -54,6 +56,6 @@ def conflicts(
 
 def _verified_age(database: Database, now: datetime | None) -> timedelta:
     """The age of the backup that was verified, not of its verification, is what the gate goes by."""
-    if not database.backup_cron:
+    if not usable(database.backup_cron):
         return longest_gap(database.verify_cron, after=now)
     return longest_age(database.backup_cron, database.verify_cron, after=now)

@@ -14,7 +14,17 @@ from django.conf import settings
 from django.db.models import OuterRef, Q, QuerySet, Subquery
 from django.utils import timezone
 
-from backups import environment, humane, installation, made_here, services, staleness, status_files, verdict
+from backups import (
+    environment,
+    humane,
+    installation,
+    made_here,
+    schedules,
+    services,
+    staleness,
+    status_files,
+    verdict,
+)
 from backups.choices import TERMINAL, Action, AlertState, Status, SuspicionState
 from backups.choose import CLOCKS_DIFFER
 from backups.environment import Differences
@@ -232,7 +242,7 @@ def _database(database: Any, rows: _Rows) -> verdict.DatabaseFacts:
         # The gate goes by what was verified, people by when.
         proved_on=None if settings.SENTINEL.verified_threshold_seconds or not proved else proved.verified_at,
         proof_allowed=staleness.verification_allowed(database, rows.now),
-        is_scheduled=bool(database.backup_cron),
+        is_scheduled=bool(schedules.usable(database.backup_cron)),
         conflicts=tuple(staleness.conflicts(database, rows.now, takes=takes)),
         withheld=_run(good) if _is_withheld(database, good, newest, waits, rows) else None,
         other_environment=(differs.serious.what, differs.serious.do) if differs.serious else None,

@@ -3,25 +3,22 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Callable
+from typing import Any
 from urllib.parse import urlsplit
 
-from croniter import CroniterBadDateError, croniter
 from django.core.exceptions import ValidationError
 
+from backups import texts
 from backups.secrets import how_to_declare, is_declared, is_portals_own, is_reference
 
 _CONTROL = re.compile(r"[\x00-\x1f\x7f]")
-# The server keeps names in three bytes a character.
-_LAST_IN_NAMES = 0xFFFF
 # Both flavours' own schemas; the prefix stands for names as MySQL 5.0 wrote them on disk.
 # https://dev.mysql.com/doc/refman/8.4/en/system-schema.html and .../identifier-mapping.html
 _SERVERS_OWN = {"mysql", "information_schema", "performance_schema", "sys"}
 _OLD_ENCODING = "#mysql50#"
-_LONGEST_NAME = 64
 # As `mysql.derived_name` makes them; some servers take capitals for small letters.
 _VEDETTAS_OWN = re.compile(r"__(before|restore|verify)_[0-9]+$", re.I)
-# croniter's H and R are other times at each look.
-_CHANCE = re.compile(r"(?<![a-z])[hr](?![a-z])", re.I)
 
 
 def secret_reference(value: str) -> None:
@@ -38,16 +35,17 @@ def declared_reference(value: str) -> None:
         raise ValidationError(f"{value} is not among what may be referred to. {how_to_declare([value])}")
 
 
+def fits(kind: Callable[[Any], object], value: object) -> None:
+    """Raise ValidationError unless `value` can be used as one of `backups.texts`' kinds."""
+    try:
+        kind(value)
+    except texts.Unfit as why:
+        raise ValidationError(str(why)) from None
+
+
 def cron(value: str) -> None:
     """Raise ValidationError unless `value` is a cron expression of five fields that comes due."""
-    if len(value.split()) != 5 or _CHANCE.search(value) or not croniter.is_valid(value):
-        raise ValidationError(
-            "Not a cron expression: five fields, minute hour day month weekday, as in 0 3,15 * * *."
-        )
-    try:
-        croniter(value).get_next()
-    except CroniterBadDateError:
-        raise ValidationError("No date fits this, so it would never come due.") from None
+    fits(texts.Cron, value)
 
 
 def plain_name(value: str) -> None:
@@ -57,22 +55,8 @@ def plain_name(value: str) -> None:
 
 
 def schema_name(value: str) -> None:
-    """Raise ValidationError for what MySQL does not take as a database's name.
-
-    https://dev.mysql.com/doc/refman/8.4/en/identifiers.html
-    """
-    if not value:
-        raise ValidationError("It is empty, and a database's name has at least one character.")
-    if len(value) > _LONGEST_NAME:
-        raise ValidationError(
-            f"It has {len(value)} characters, and a database's name may have {_LONGEST_NAME}."
-        )
-    if "\0" in value:
-        raise ValidationError("It holds a zero character, which MySQL does not take in names.")
-    if value.endswith(" "):
-        raise ValidationError("It ends in a blank, which MySQL does not take in names.")
-    if any(ord(character) > _LAST_IN_NAMES for character in value):
-        raise ValidationError("MySQL takes no emoji and nothing else above U+FFFF in names.")
+    """Raise ValidationError for what MySQL does not take as a database's name."""
+    fits(texts.SchemaName, value)
 
 
 def target_name(value: str) -> None:
@@ -93,28 +77,12 @@ def target_name(value: str) -> None:
 
 def repository_url(value: str) -> None:
     """Raise ValidationError for a location that is empty, holds a password or gives ssh or rclone orders."""
-    if not value.strip() or _CONTROL.search(value):
-        raise ValidationError("Give the repository's location as restic takes it.")
-    if gives_orders(value):
-        raise ValidationError(
-            "The location gives ssh or rclone an option. Name a host or a remote, and set options in "
-            "their own configuration."
-        )
+    fits(texts.Location, value)
     if has_password(value):
         raise ValidationError(
             "The location holds a password. Take it out; for a REST server set "
             "RESTIC_REST_USERNAME and RESTIC_REST_PASSWORD."
         )
-
-
-def gives_orders(url: str) -> bool:
-    """Whether restic would hand a part of the location to ssh or rclone as an option or a setting.
-
-    An option such as -oProxyCommand, or rclone's "remote,ssh=…:", runs any program.
-    """
-    if url.startswith("rclone:"):
-        return not re.match(r"rclone:\w[\w .+@-]*:", url)
-    return re.match(r"sftp:(//)?([^/@]*@)?-", url) is not None or url.startswith(("sftp:-", "sftp://-"))
 
 
 def has_password(url: str) -> bool:

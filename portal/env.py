@@ -19,6 +19,8 @@ from environ import FileAwareEnv
 from sentinel import env_file as env_files
 
 _ABSENT = object()
+# As which a client library of MariaDB's would read a host.
+_LIST_OF_OPTIONS = re.compile(r"[;=,\s\x00-\x1f]")
 # What the portal's own database can hold.
 _MOST = 2_147_483_647
 _TRUE = {"1", "true", "yes", "on"}
@@ -257,6 +259,11 @@ class Environment:
             raise ImproperlyConfigured(f"{name} is not a database address such as {default}.")
         if engine == _SQLITE:
             config["NAME"] = str(_PROJECT / config["NAME"])
+        elif _LIST_OF_OPTIONS.search(str(config.get("HOST", ""))):
+            raise ImproperlyConfigured(f"{name} names no host, but a list of options or of hosts.")
+        else:
+            # A server may ask a client for its files in answer to any query.
+            config["OPTIONS"] = {**config.get("OPTIONS", {}), "local_infile": 0}
         return config
 
     def _raw(self, name: str) -> str:

@@ -24,6 +24,7 @@ from backups import (
     services,
     staleness,
     suspicions,
+    texts,
     verdict,
 )
 from backups.actions import room
@@ -415,6 +416,13 @@ def _nobody_watches() -> Iterator[str]:
 
 
 def _schedule(database: Database, found: Found, _tick: Tick | None) -> str:
+    for words, cron in (("backup", database.backup_cron), ("verification", database.verify_cron)):
+        if cron and not schedules.usable(cron):
+            raise Problem(
+                f"The {words} schedule of {database} is {texts.shown(cron)}, which is no cron expression, so "
+                "nothing comes due by it.",
+                do="Correct it in the portal.",
+            )
     if not database.backup_cron:
         return "No backups are scheduled."
     found.warnings += staleness.conflicts(database)

@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 import logging
-import re
 from pathlib import Path
 
 from django.conf import settings
 
-from backups import mysql, notify, process, restic, services
+from backups import mysql, notify, process, restic, services, texts
 from backups.actions.dropping import drop_scratch
 from backups.choices import Action, RestoreMode
 from backups.connections import database_server, repository_access, scratch_server
@@ -75,11 +74,9 @@ def _drop_scratch(dead: Run) -> None:
     swapping = Restore.objects.filter(run=dead).first()
     if swapping is not None and not swapping.is_settled:
         return
-    name = str(dead.result["scratch"])
-    is_its_own = re.fullmatch(rf".{{1,64}}__(verify|restore)_{dead.pk}", name, re.DOTALL)
-    if not is_its_own and (swapping is None or (swapping.mode, swapping.target) != (RestoreMode.NEW, name)):
-        logger.error("%s: %r is no database that it could have made, and stays", dead, name)
-        services.left_cleared(dead.pk, "scratch")
+    name = dead.result["scratch"]
+    if not isinstance(name, str) or not _made_by(dead, name, swapping):
+        _leave_alone(dead, "scratch")
         return
     find_server = scratch_server if dead.action == Action.VERIFY else database_server
     try:
@@ -88,15 +85,27 @@ def _drop_scratch(dead: Run) -> None:
         logger.warning("%s: %s", dead, problem.sentence())
 
 
+def _made_by(dead: Run, name: str, restore: Restore | None) -> bool:
+    """Whether a run makes databases of this name: its row may come from a copy that somebody wrote."""
+    if mysql.is_derived(name, ("verify", "restore"), dead.pk):
+        return True
+    return restore is not None and restore.mode == RestoreMode.NEW and restore.target == name
+
+
+def _leave_alone(dead: Run, what: str) -> None:
+    logger.warning(
+        "%s: what it noted as left behind (%s: %s) is not named as such things are, so it stays as it is",
+        dead, what, texts.shown(dead.result[what]),
+    )  # fmt: skip
+    services.left_cleared(dead.pk, what)
+
+
 def _remove_partial(dead: Run) -> None:
     """Half of a file that a dead run wrote goes, so far as this machine sees its folder."""
-    partial = Path(str(dead.result["partial"]))
-    if not re.fullmatch(r"\.[\w.-]+-\d{8}-\d{6}-[0-9a-f]{8}\.sql\.partial", partial.name):
-        logger.error("%s: %r is no file that it could have written, and stays", dead, str(partial))
-        services.left_cleared(dead.pk, "partial")
-        return
     try:
-        partial.unlink(missing_ok=True)
+        Path(texts.PartialFile(str(dead.result["partial"]))).unlink(missing_ok=True)
+    except texts.Unfit:
+        _leave_alone(dead, "partial")
     except OSError as error:
         logger.warning("%s: %s cannot be removed (%s)", dead, dead.result["partial"], error)
     else:

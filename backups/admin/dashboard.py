@@ -210,7 +210,7 @@ def _notices(database: Database, overall: Overall) -> list[Notice]:
 
 
 def _next(cron: str, now: datetime) -> datetime | None:
-    return schedules.next_times(cron, 1, after=now)[0] if cron else None
+    return schedules.next_times(cron, 1, after=now)[0] if schedules.usable(cron) else None
 
 
 # ---------------------------------------------------------------- Strips

@@ -15,7 +15,7 @@ from django.utils import timezone
 from django.utils.html import format_html
 from django.utils.safestring import SafeString
 
-from backups import choose, humane, retention, schedules, secrets, staleness, suspicions, validators
+from backups import choose, humane, retention, schedules, secrets, staleness, suspicions, texts, validators
 from backups.errors import Problem
 from backups.models import Database
 
@@ -29,6 +29,8 @@ def cron_words(expression: str) -> str:
     """As in "At 03:00 and 15:00"; the expression itself where it is not understood."""
     if not expression:
         return "Never"
+    if not schedules.usable(expression):
+        return expression
     options = Options()
     options.use_24hour_time_format = True
     options.locale_code = "en_US"
@@ -88,6 +90,8 @@ def threshold_view(request: HttpRequest) -> HttpResponse:
     _may_edit(request)
     database = Database(backup_cron=request.GET.get("backup_cron", "").strip()[:_LONGEST])
     try:
+        if database.backup_cron:
+            texts.Cron(database.backup_cron)
         typed = request.GET.get("heartbeat_threshold", "").strip()
         database.heartbeat_threshold = int(typed) if typed else None
         allowed = humane.rough(staleness.backup_allowed(database))

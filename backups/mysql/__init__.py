@@ -33,7 +33,6 @@ from backups.mysql.connection import (
     execute,
     is_encrypted,
     kill,
-    refuse_plaintext,
     refuse_what_cuts_dumps,
 )
 from backups.mysql.contents import (
@@ -106,7 +105,15 @@ from backups.mysql.loading import (
 )
 from backups.mysql.locks import NotLocked, ReadLock, locked_for_reading
 from backups.mysql.lossy_views import LossyView, lossy_views, routines_with_lossy_definer
-from backups.mysql.names import derived_name, loosely, name_pattern, named, prefix_pattern, quote
+from backups.mysql.names import (
+    derived_name,
+    is_derived,
+    loosely,
+    name_pattern,
+    named,
+    prefix_pattern,
+    quote,
+)
 from backups.mysql.privileges import (
     account,
     definer_grant,
@@ -153,6 +160,7 @@ from backups.mysql.programs import (
     connection_args,
     dump_args,
     keeps_history,
+    must_be_held_to_tls,
     option_file,
 )
 from backups.mysql.room import DataFolder, data_folder, free_by_plugin

@@ -3,17 +3,27 @@
 from __future__ import annotations
 
 import os
-import socket
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
+from pathlib import Path
 from typing import Any
 
 import MySQLdb
 import MySQLdb.connections
 from MySQLdb.constants import ER
 
-from backups.mysql.problems import LockedOut, MySQLProblem, OfTheServer, TlsProblem, no_tls, translated
+from backups import texts
+from backups.mysql.problems import (
+    METHOD_REFUSED,
+    LockedOut,
+    MySQLProblem,
+    OfTheServer,
+    TlsProblem,
+    no_tls,
+    translated,
+)
+from backups.mysql.relay import Rules, as_offered, is_looked_at, relayed
 from backups.mysql.server import Server, version_number
 from backups.mysql.session import BEGIN_ASKING, BEGIN_SHORT, CUTS_DUMPS, CUTS_WITHOUT_HISTORY
 
@@ -28,6 +38,7 @@ _LONGEST_VERSION = 100
 TRIES_AT_A_LIMIT = 6
 MOMENT_SECONDS = 0.25
 # Its versions are 3.x, while MySQL's client library has its server's.
+_FOR_THE_DRIVER = Path(__file__).with_name("driver.cnf")
 _ON_LIBMARIADB = version_number(MySQLdb.get_client_info()) < (5,)
 
 
@@ -52,9 +63,8 @@ class Connection(MySQLdb.connections.Connection):
 def connect(server: Server, database: str = "", *, read_seconds: int = _READ_SECONDS) -> Iterator[Any]:
     """A connection for the length of a block; an answer may take `read_seconds`. Raises MySQLProblem."""
     refuse_missing_authority(server)
-    refuse_server_without_tls(server)
     with translated(server, database):
-        connection = _opened(connect_options(server, database) | {"read_timeout": read_seconds})
+        connection = _let_in(server, database, read_timeout=read_seconds)
     try:
         with translated(server, database):
             refuse_unencrypted(server, connection)
@@ -68,16 +78,63 @@ def connect(server: Server, database: str = "", *, read_seconds: int = _READ_SEC
             connection.close()
 
 
-def _opened(options: dict[str, Any]) -> Connection:
+def opened(server: Server, database: str, **changes: Any) -> Connection:
+    """A connection of the driver's, `changes` in the place of its usual options; None takes one out.
+
+    MariaDB's client library takes a demand for TLS for a wish where the server has none, and a wish for
+    what it got: it would show a password in clear. So it is let through to none without TLS where that is
+    demanded; where it is preferred, it tries methods first by which it shows nothing, and is then told of
+    no wish that is in vain.
+    """
+    if database:
+        refuse_unfit_name(server, database)
+    if not _ON_LIBMARIADB or server.socket or server.ssl_mode != "PREFERRED":
+        with _held_to_tls(server) as told:
+            return _connection(told, database, changes)
+    if not is_looked_at(server):
+        try:
+            return _connection(server, database, {**changes, "read_default_group": "hiding"})
+        except MySQLdb.OperationalError as error:
+            if error.args[0] != METHOD_REFUSED:
+                raise
+    return _connection(as_offered(server), database, changes)
+
+
+def _connection(server: Server, database: str, changes: Mapping[str, Any]) -> Connection:
+    options = {**connect_options(server, database), **changes}
+    return Connection(**{name: value for name, value in options.items() if value is not None})
+
+
+def refuse_unfit_name(server: Server, database: str) -> None:
+    """Raise MySQLProblem for what cannot be a database's name."""
+    try:
+        texts.SchemaName(database)
+    except texts.Unfit as why:
+        raise MySQLProblem(
+            f"{texts.shown(database)} cannot be the name of a database, see {server.database_set_by}. {why}",
+            do="Correct it there, then try again.",
+        ) from None
+
+
+@contextmanager
+def _held_to_tls(server: Server) -> Iterator[Server]:
+    if server.ssl_mode != "REQUIRED" or not _ON_LIBMARIADB:
+        yield server
+        return
+    with relayed(server, Rules(tls_only=True)) as told:
+        yield told
+
+
+def _let_in(server: Server, database: str, **changes: Any) -> Connection:
     """A connection, tried again where those of before may still count."""
     for _ in range(TRIES_AT_A_LIMIT - 1):
         try:
-            return Connection(**options)
+            return opened(server, database, **changes)
         except MySQLdb.OperationalError as error:
             if error.args[0] not in (ER.USER_LIMIT_REACHED, ER.TOO_MANY_USER_CONNECTIONS):
                 raise
         time.sleep(MOMENT_SECONDS)
-    return Connection(**options)
+    return opened(server, database, **changes)
 
 
 _MOST_HOLDERS = 3
@@ -110,11 +167,8 @@ def refuse_what_cuts_dumps(server: Server, *, with_history: bool) -> None:
     history of tables as well.
     """
     refuse_missing_authority(server)
-    refuse_server_without_tls(server)
-    options = connect_options(server, "")
-    del options["init_command"]
     with translated(server):
-        connection = Connection(**options)
+        connection = opened(server, "", init_command=None)
     try:
         with translated(server):
             # Alone, since it may cut the other answer.
@@ -147,50 +201,6 @@ def refuse_missing_authority(server: Server) -> None:
             f"The authority's certificate {server.ssl_ca} cannot be read.",
             do=f"Check {server.ssl_ca_set_by}.",
         )
-
-
-# Of https://dev.mysql.com/doc/dev/mysql-server/latest/page_protocol_connection_phase_packets_protocol_handshake_v10.html
-_PROTOCOL = b"\x0a"
-_TO_CAPABILITIES = 14
-_CLIENT_SSL = 0x0800
-_LONGEST_GREETING = 1024
-
-
-def refuse_server_without_tls(server: Server) -> None:
-    """Raise TlsProblem, before a word of ours, where TLS is demanded and the server's greeting offers none.
-
-    MariaDB's client library would log in without it first; where it is to verify it looks by itself.
-    """
-    if server.ssl_mode == "REQUIRED" and _ON_LIBMARIADB and not server.socket:
-        with suppress(OSError):  # the driver tells of it
-            greeting = _greeting(server)
-            at = greeting.find(b"\0") + _TO_CAPABILITIES
-            offered = int.from_bytes(greeting[at : at + 2], "little")
-            if greeting.startswith(_PROTOCOL) and not offered & _CLIENT_SSL:
-                raise no_tls(server)
-
-
-def _greeting(server: Server) -> bytes:
-    """The server's first packet, or what came of it within the time for a connection."""
-    said, ends = b"", time.monotonic() + _CONNECT_SECONDS
-    with socket.create_connection((server.tcp_host, server.port), timeout=_CONNECT_SECONDS) as there:
-        while len(said) < min(4 + int.from_bytes(said[:3], "little"), _LONGEST_GREETING):
-            there.settimeout(max(ends - time.monotonic(), 0.1))
-            piece = there.recv(_LONGEST_GREETING)
-            if not piece or time.monotonic() > ends:
-                break
-            said += piece
-    return said[4:]
-
-
-def refuse_plaintext(server: Server) -> None:
-    """Raise TlsProblem where TLS is demanded and not to be had, before a client is started.
-
-    MariaDB's own clients would go on without it.
-    """
-    if server.ssl_mode == "REQUIRED":
-        with connect(server):
-            pass
 
 
 def refuse_unencrypted(server: Server, connection: Any) -> None:
@@ -229,6 +239,10 @@ def connect_options(server: Server, database: str) -> dict[str, Any]:
         # without TLS; and verifies against any authority that it is told of, whatever the mode.
         "ssl_mode": "REQUIRED" if server.ssl_mode == "PREFERRED" and _ON_LIBMARIADB else server.ssl_mode,
     }
+    if _ON_LIBMARIADB:
+        is_safe = server.socket or server.ssl_mode in VERIFYING
+        options["read_default_file"] = str(_FOR_THE_DRIVER)
+        options["read_default_group"] = "showing" if is_safe else "proving"
     if server.ssl_mode in VERIFYING:
         options["ssl"] = {"ca": server.ssl_ca}
     if database:

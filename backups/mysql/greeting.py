@@ -6,21 +6,13 @@ events and sequences in silence (seen with both flavours' own).
 
 from __future__ import annotations
 
-import socket
-import threading
 from collections.abc import Iterator
-from contextlib import ExitStack, contextmanager, suppress
-from dataclasses import replace
+from contextlib import contextmanager
 
 from backups.mysql.connection import VERIFYING
 from backups.mysql.problems import MySQLProblem
+from backups.mysql.relay import Rules, relayed
 from backups.mysql.server import MARIADB, Server, ServerInfo, shown, version_number
-
-_LOOPBACK = "127.0.0.1"
-_CONNECT_SECONDS = 10
-_PIECE = 1 << 18
-# Of https://dev.mysql.com/doc/dev/mysql-server/latest/page_protocol_connection_phase_packets_protocol_handshake_v10.html
-_HANDSHAKE = b"\x0a"
 
 
 def refuse_uncorrectable(server: Server, info: ServerInfo) -> None:
@@ -49,73 +41,19 @@ def _is_older(info: ServerInfo) -> bool:
 
 
 @contextmanager
-def corrected(server: Server, info: ServerInfo) -> Iterator[Server]:
+def corrected(server: Server, info: ServerInfo, *, tls_only: bool = False) -> Iterator[Server]:
     """The server as a dump program is to be told of it, for the length of a block. Raises MySQLProblem.
 
     Where its greeting does not fit, through a port of our own that changes it and passes on all else,
-    encrypted or not.
+    encrypted or not; with `tls_only` through one that passes on nothing that is not.
     """
     refuse_uncorrectable(server, info)
-    if info.greeting is None or not _may_correct(server):
+    rules = Rules(tls_only=tls_only)
+    if info.greeting is not None and _may_correct(server):
+        version = ".".join(map(str, info.number)) + ("-MariaDB" if info.flavour == MARIADB else "")
+        rules = Rules(version.encode(), tls_only)
+    if rules == Rules():
         yield server
         return
-    version = ".".join(map(str, info.number)) + ("-MariaDB" if info.flavour == MARIADB else "")
-    with socket.create_server((_LOOPBACK, 0)) as listening:
-        threading.Thread(target=_serve_all, args=[listening, server, version.encode()], daemon=True).start()
-        try:
-            yield replace(server, host=_LOOPBACK, port=listening.getsockname()[1])
-        finally:
-            with suppress(OSError):  # alone wakes who waits in accept()
-                listening.shutdown(socket.SHUT_RDWR)
-
-
-def _serve_all(listening: socket.socket, server: Server, version: bytes) -> None:
-    with suppress(OSError):
-        while True:
-            client, _ = listening.accept()
-            threading.Thread(target=_serve, args=[client, server, version], daemon=True).start()
-
-
-def _serve(client: socket.socket, server: Server, version: bytes) -> None:
-    """One conversation. Where the server does not answer, the client is hung up on and says so."""
-    with ExitStack() as stack, suppress(OSError):
-        stack.enter_context(client)
-        there = stack.enter_context(
-            socket.create_connection((server.tcp_host, server.port), timeout=_CONNECT_SECONDS)
-        )
-        for end in (client, there):  # a question waits for its answer
-            end.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-        client.sendall(_greeting(there, version))
-        there.settimeout(None)
-        asking = threading.Thread(target=_pass_on, args=[client, there], daemon=True)
-        asking.start()
-        _pass_on(there, client)
-        asking.join()
-
-
-def _greeting(there: socket.socket, version: bytes) -> bytes:
-    """The server's first packet, with this version in it; an error stays as it is."""
-    header = _exactly(there, 4)
-    said = _exactly(there, int.from_bytes(header[:3], "little"))
-    if said.startswith(_HANDSHAKE) and b"\0" in said:
-        said = _HANDSHAKE + version + said[said.index(b"\0") :]
-    return len(said).to_bytes(3, "little") + header[3:] + said
-
-
-def _exactly(there: socket.socket, count: int) -> bytes:
-    data = bytearray()
-    while len(data) < count:
-        piece = there.recv(count - len(data))
-        if not piece:
-            raise ConnectionError
-        data += piece
-    return bytes(data)
-
-
-def _pass_on(source: socket.socket, target: socket.socket) -> None:
-    with suppress(OSError):
-        while data := source.recv(_PIECE):
-            target.sendall(data)
-    for end in (source, target):
-        with suppress(OSError):
-            end.shutdown(socket.SHUT_RDWR)
+    with relayed(server, rules) as told:
+        yield told

@@ -14,13 +14,11 @@ from MySQLdb._mysql import result
 from MySQLdb.constants import ER
 
 from backups.mysql.connection import (
-    Connection,
     connect,
-    connect_options,
     execute,
     fetch_all,
+    opened,
     refuse_missing_authority,
-    refuse_server_without_tls,
     refuse_unencrypted,
 )
 from backups.mysql.names import named, quote, quote_text
@@ -88,14 +86,11 @@ class LoadingConnection:
     @classmethod
     def open(cls, server: Server, database: str) -> LoadingConnection:
         """Connect as a client of the server's own would: a dump says itself how it wants to be read."""
-        options = connect_options(server, database)
         # Statements may take any time.
-        del options["read_timeout"]
-        options["init_command"] = BEGIN_ASKING
-        driver = Connection(**options)
-        opened = cls(driver, driver.fileno(), driver.thread_id(), server, database)
-        opened._begin()
-        return opened
+        driver = opened(server, database, read_timeout=None, init_command=BEGIN_ASKING)
+        loading = cls(driver, driver.fileno(), driver.thread_id(), server, database)
+        loading._begin()
+        return loading
 
     def _begin(self) -> None:
         told = fetch_all(self.driver, "SHOW SESSION VARIABLES")
@@ -313,22 +308,21 @@ def loading_connections(server: Server, database: str, wanted: int) -> Iterator[
     Raises MySQLProblem.
     """
     refuse_missing_authority(server)
-    refuse_server_without_tls(server)
-    opened: list[LoadingConnection] = []
+    loading: list[LoadingConnection] = []
     try:
         with translated(server, database):
             try:
-                while len(opened) < wanted:
-                    opened.append(_opened(server, database))
+                while len(loading) < wanted:
+                    loading.append(_opened(server, database))
             except NoMoreConnections:
-                if not opened:
+                if not loading:
                     raise
         with translated(server, database):
-            for connection in opened:
+            for connection in loading:
                 refuse_unencrypted(server, connection.driver)
-        yield opened
+        yield loading
     finally:
-        for connection in opened:
+        for connection in loading:
             with suppress(MySQLdb.Error):
                 connection.driver.close()
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 import unicodedata
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 
 _LONGEST_NAME = 64
 _LONGEST_FILE_NAME = 255
@@ -31,6 +31,11 @@ def derived_name(database: str, purpose: str, run_id: int) -> str:
             break
         kept += character
     return kept + suffix
+
+
+def is_derived(name: str, purposes: Iterable[str], run_id: int) -> bool:
+    """Whether a name is one that `derived_name` gives a run for one of these purposes."""
+    return name.endswith(tuple(f"__{purpose}_{run_id}" for purpose in purposes))
 
 
 def name_pattern(name: str, *, literal: bool = False) -> str:

@@ -12,6 +12,7 @@ from MySQLdb.constants import CR, ER
 
 from backups.errors import Problem
 from backups.mysql.names import name_pattern, quote
+from backups.mysql.relay import NO_ANSWER, NO_TLS
 from backups.mysql.server import Server
 from backups.plain import bounded
 
@@ -159,7 +160,11 @@ def problem_from_number(code: int, text: str, server: Server, database: str = ""
             f"No address is known here for the name of the database server, {server.host}.",
             do=f"See whether this machine's DNS works, and check {server.address_set_by}.",
         )
-    if code in (CR.CONN_HOST_ERROR, CR.CONNECTION_ERROR):
+    # MariaDB's client library, which wants TLS, tells what comes before that as a failure to connect.
+    if code in (ER.HANDSHAKE_ERROR, CR.CONNECTION_ERROR) and NO_TLS in text:
+        return no_tls(server)
+    is_unanswered = code == ER.HANDSHAKE_ERROR and NO_ANSWER in text
+    if is_unanswered or code in (CR.CONN_HOST_ERROR, CR.CONNECTION_ERROR):
         return ServerUnreachable(
             f"{where} gives no answer.",
             do=f"See whether it runs, and check {server.address_set_by}.{_or_socket(server)}",
@@ -168,6 +173,14 @@ def problem_from_number(code: int, text: str, server: Server, database: str = ""
     is_late = code == CR.SSL_CONNECTION_ERROR and "timed out" in text
     if code == CR.SSL_CONNECTION_ERROR and not is_late:
         return _tls_problem(text, server)
+    if code == METHOD_REFUSED:
+        return MySQLProblem(
+            f"{where} asks for the password of {server.user} by a method that would show it, or that is not "
+            "known, so it got none.",
+            do="If it is your server, give the account a method by which a password is proved "
+            f"(caching_sha2_password, ed25519), or, for PAM, set {server.ssl_mode_set_by} to VERIFY_CA or "
+            "VERIFY_IDENTITY.",
+        )
     if code == _SECURE_TRANSPORT_REQUIRED:
         return TlsProblem(
             f"{where} takes encrypted connections only.",
@@ -340,6 +353,8 @@ def _without_option(text: str) -> str:
     return f"Take {option} out of the server's configuration, or go to a server that runs without it."
 
 
+# ER_AUTH_PLUGIN_NOT_ALLOWED of MariaDB's client library: see driver.cnf.
+METHOD_REFUSED = 5010
 _DISK_FULL = 1021  # ER_DISK_FULL, which the driver does not name
 # Many other numbers, as of a file that cannot be written, have the cause in their text alone: 28 is
 # ENOSPC, and 135 is InnoDB's word for a tablespace that may not grow.

@@ -191,8 +191,13 @@ def _tls_args(server: Server, programs: Clients) -> list[str]:
         return ["--skip-ssl"]
     if authority:
         return ["--ssl", "--ssl-verify-server-cert", *authority]
-    # A wish and not a demand, see refuse_plaintext; from 11.4 they refuse what they cannot verify.
+    # A wish and not a demand, see must_be_held_to_tls; from 11.4 they refuse what they cannot verify.
     return ["--ssl", "--skip-ssl-verify-server-cert"]
+
+
+def must_be_held_to_tls(server: Server, programs: Clients) -> bool:
+    """Whether a dump program would go on without TLS where that is demanded, and show its password."""
+    return server.ssl_mode == "REQUIRED" and programs.flavour == MARIADB
 
 
 def keeps_history(info: ServerInfo, programs: Clients) -> bool:

@@ -3,7 +3,12 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Callable
 from dataclasses import dataclass, field
+from typing import Any
+
+from backups import texts
+from backups.errors import Problem
 
 MARIADB = "MariaDB"
 MYSQL = "MySQL"
@@ -14,7 +19,7 @@ _SHOWN = 60
 
 @dataclass(frozen=True)
 class Server:
-    """Where a server is and who we are on it."""
+    """Where a server is and who we are on it: nothing else connects. Raises Problem for what cannot."""
 
     host: str
     port: int
@@ -28,6 +33,23 @@ class Server:
     database_set_by: str = "MYSQL_DATABASE"
     ssl_mode_set_by: str = "MYSQL_SSL_MODE"
     ssl_ca_set_by: str = "MYSQL_SSL_CA"
+
+    def __post_init__(self) -> None:
+        self._refuse_unfit("host", texts.Host, self.address_set_by)
+        self._refuse_unfit("port", texts.Port, self.address_set_by)
+        self._refuse_unfit("user", texts.User, self.account_set_by)
+        self._refuse_unfit("ssl_mode", texts.TlsMode, self.ssl_mode_set_by)
+        self._refuse_unfit("ssl_ca", texts.Path, self.ssl_ca_set_by)
+
+    def _refuse_unfit(self, name: str, kind: Callable[[Any], object], set_by: str) -> None:
+        value = getattr(self, name)
+        try:
+            kind(value)
+        except texts.Unfit as why:
+            raise Problem(
+                f"No connection was made with {texts.shown(value)}, see {set_by}. {why}",
+                do="Correct it there, then try again.",
+            ) from None
 
     @property
     def address(self) -> str:
@@ -46,7 +68,7 @@ class Server:
         By the name localhost some of them would mean a socket, which may be another server's than what
         listens on the port, and some the port.
         """
-        return "127.0.0.1" if self.host == "localhost" else self.host
+        return "127.0.0.1" if self.host == "localhost" else self.host.strip("[]")
 
     @property
     def stays_here(self) -> bool:

@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
-from backups import process
+from backups import process, texts
+from backups.errors import Problem
 from backups.restic.variables import secrets_in
 
 # restic itself tries each request for a quarter of an hour, and a check makes thousands of them.
@@ -38,7 +39,10 @@ class Names:
 
 @dataclass(frozen=True)
 class Access:
-    """How to reach a repository. The secrets are shown to restic alone, in its environment."""
+    """How to reach a repository: restic is called with nothing else. Raises Problem for what cannot be used.
+
+    The secrets are shown to restic alone, in its environment.
+    """
 
     program: str
     url: str
@@ -53,6 +57,21 @@ class Access:
     password_set_by: str = "RESTIC_PASSWORD"  # noqa: S105  a name
     keys_set_by: str = ""
     names: Names = Names()
+
+    def __post_init__(self) -> None:
+        try:
+            texts.Location(self.url)
+        except texts.Unfit as why:
+            raise Problem(
+                f"restic was not started: {self.url_set_by} is no location that it can be given. {why}",
+                do="Correct it, then try again.",
+            ) from None
+        for name, value in {self.password_set_by: self.password, **self.secrets}.items():
+            if "\0" in value:
+                raise Problem(
+                    f"{name} holds a zero character, so restic was not started with it.",
+                    do="Give it as a line of text.",
+                )
 
     @property
     def scheme(self) -> str:

@@ -42,9 +42,10 @@ only_dead_locks() {
     locks=$("$restic" list locks --no-lock --quiet 2>/dev/null) || return 1
     [ "$locks" ] || return 1
     for lock in $locks; do
-        host=$("$restic" cat lock "$lock" --no-lock --quiet 2>/dev/null \
+        host=$("$restic" cat lock --no-lock --quiet -- "$lock" 2>/dev/null \
             | sed -n 's/.*"hostname": *"\([^"]*\)".*/\1/p')
-        grep -qsx "$host" /data/hosts || return 1
+        # A text, and neither a pattern nor an option: whoever holds the lock chose it.
+        grep -qsxF -- "$host" /data/hosts || return 1
     done
 }
 

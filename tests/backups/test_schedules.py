@@ -132,7 +132,7 @@ def test_times_are_of_the_clock_on_the_wall(
 
 
 def test_wrong_cron_is_an_error() -> None:
-    with pytest.raises(ValueError, match="columns"):
+    with pytest.raises(ValueError, match="five fields"):
         next_times("now and then", 1)
 
 

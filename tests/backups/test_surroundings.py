@@ -180,7 +180,7 @@ def dumped(shop: Shop, places: Mapping[str, Path], environment: Mapping[str, str
     order_fd = process.secret_fd(Order(server, shop.name, client_dir(shop.server)).as_json())
     report_fd = process.secret_fd(b"")
     with patch.dict(os.environ, environment):
-        seen = restic.Access("restic", "", "").environment()
+        seen = restic.Access("restic", "/r", "").environment()
     try:
         done = seeing(places, command(order_fd, report_fd, iter(())), seen, [order_fd, report_fd])
         assert done.returncode == 0, (Report(report_fd).read(), done.stderr)

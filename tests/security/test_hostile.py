@@ -17,7 +17,7 @@ from backups.load import Loading, NotADump, Wish, load
 from backups.stream import Digester
 from backups.validators import repository_url
 from tests.backups.worlds import client_dir, make_shop
-from tests.security.rogue import RogueServer
+from tests.hostile import HostileServer, ask_for_file
 from tests.servers import DatabaseServer
 
 SECRET = "of this machine alone"
@@ -47,21 +47,21 @@ def access_to(
 
 def test_a_server_that_asks_for_our_files_gets_none(db_server: DatabaseServer, our_file: Path) -> None:
     """Neither from the driver, also where it loads, nor from the flavour's own dump program."""
-    with RogueServer(str(our_file)) as rogue:
+    with HostileServer(ask_for_file(str(our_file))) as rogue:
         server, info, programs = access_to(db_server, port=rogue.port)
 
         with pytest.raises(Problem), mysql.connect(server):
             pass
-        assert rogue.asked
-        rogue.asked = 0
+        assert rogue.statements
+        rogue.statements.clear()
         with pytest.raises(Problem):
             stream_dump(server, "shop", info=info, programs=programs, digester=Digester())
-        assert rogue.asked
-        rogue.asked = 0
+        assert rogue.statements
+        rogue.statements.clear()
         with pytest.raises(Problem), mysql.loading_connections(server, "shop", 1):
             pass
-        assert rogue.asked
-    assert SECRET.encode() not in rogue.received
+        assert rogue.statements
+    assert SECRET.encode() not in rogue.heard
 
 
 # ---------------------------------------------------------------- A snapshot that gives orders

@@ -1,0 +1,31 @@
+"""Servers that mean harm, see README.md."""
+
+from tests.hostile.answers import (
+    Answer,
+    ask_for_file,
+    drip,
+    endless_field,
+    endless_rows,
+    error,
+    nothing,
+    rows,
+    silence,
+    where,
+)
+from tests.hostile.relay import HostileRelay
+from tests.hostile.server import HostileServer
+
+__all__ = [
+    "Answer",
+    "HostileRelay",
+    "HostileServer",
+    "ask_for_file",
+    "drip",
+    "endless_field",
+    "endless_rows",
+    "error",
+    "nothing",
+    "rows",
+    "silence",
+    "where",
+]

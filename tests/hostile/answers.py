@@ -1,0 +1,99 @@
+"""What a hostile server may answer to a statement. Each is given the wire and the statement."""
+
+from __future__ import annotations
+
+import re
+import time
+from collections.abc import Callable, Sequence
+
+from tests.hostile.wire import EOF, OK, Wire, column, counted, failure
+
+Answer = Callable[[Wire, bytes], None]
+
+
+def nothing(wire: Wire, statement: bytes) -> None:
+    """As a server that has done as it was told, and has no rows."""
+    wire.send(OK)
+
+
+def silence(wire: Wire, statement: bytes) -> None:
+    """Nothing, ever: until the client goes."""
+    wire.packet()
+
+
+def rows(*values: Sequence[str]) -> Answer:
+    """These rows."""
+
+    def answer(wire: Wire, statement: bytes) -> None:
+        _columns(wire, len(values[0]))
+        for row in values:
+            wire.send(b"".join(counted(value.encode()) for value in row))
+        wire.send(EOF)
+
+    return answer
+
+
+def error(code: int, text: str) -> Answer:
+    """A server's error."""
+    return lambda wire, _: wire.send(failure(code, text.encode()))
+
+
+def ask_for_file(path: str) -> Answer:
+    """Asks for a file of the client's machine, which the protocol allows in answer to any statement."""
+
+    def answer(wire: Wire, statement: bytes) -> None:
+        wire.send(b"\xfb" + path.encode())
+        while wire.packet():
+            pass
+        wire.send(OK)
+
+    return answer
+
+
+def endless_rows(width: int = 1000) -> Answer:
+    """Rows of so many bytes, as fast as they are read, until the client goes."""
+
+    def answer(wire: Wire, statement: bytes) -> None:
+        _columns(wire, 1)
+        row = counted(b"x" * width)
+        while True:
+            wire.send(row)
+
+    return answer
+
+
+def endless_field(wire: Wire, statement: bytes) -> None:
+    """One value without an end, in packets of the longest kind, which say that more follows."""
+    _columns(wire, 1)
+    wire.send((b"\xfe" + (1 << 40).to_bytes(8, "little")).ljust(0xFFFFFF, b"x"))
+    while True:
+        wire.send(b"x" * 0xFFFFFF)
+
+
+def drip(seconds: float = 1.0, *, bytes_too: bool = False) -> Answer:
+    """A row every so many seconds, for ever; `bytes_too` sends each row's bytes as slowly."""
+
+    def answer(wire: Wire, statement: bytes) -> None:
+        _columns(wire, 1)
+        while True:
+            data = counted(b"1")
+            packet = len(data).to_bytes(3, "little") + bytes([wire.number % 256]) + data
+            for piece in (packet[at : at + 1] for at in range(len(packet))) if bytes_too else [packet]:
+                wire.connection.sendall(piece)
+                time.sleep(seconds)
+            wire.number += 1
+
+    return answer
+
+
+def where(pattern: str, hostile: Answer, otherwise: Answer = nothing) -> Answer:
+    """`hostile` to the statements in which the pattern is found, without regard to case."""
+    found = re.compile(pattern.encode(), re.I | re.S)
+    return lambda wire, said: (hostile if found.search(said) else otherwise)(wire, said)
+
+
+def _columns(wire: Wire, count: int) -> None:
+    wire.send(bytes([count]))
+    for number in range(count):
+        wire.send(column(f"c{number}".encode()))
+    wire.send(EOF)
