@@ -1,9 +1,9 @@
 """Which tables are altered, replaced or exchanged before a dump reads them, for users without PROCESS.
 
 A table is told by when it was made, which the server forgets or never knew of some, and which says
-nothing of EXCHANGE PARTITION, nor on MySQL of a RENAME between tables that were made in the same
-second. Those have a tripwire besides. What becomes of a table once its rows are being read is no
-matter: the dump holds of it what the snapshot does.
+nothing of EXCHANGE PARTITION, nor of a RENAME between tables that were made in the same second (on
+MySQL, and of MariaDB's engines but InnoDB). Those have a tripwire besides. What becomes of a table once
+its rows are being read is no matter: the dump holds of it what the snapshot does.
 """
 
 from __future__ import annotations
