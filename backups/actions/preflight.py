@@ -87,7 +87,7 @@ def checks(database: Database, found: Found, tick: Tick | None = None) -> Iterat
         else:
             yield Check(name, ok=True, detail=detail)
     found.warnings += [
-        *_foreign_definers(database, found),
+        *_grants_to_come(database, found),
         *_room_unknown(found),
         *suspicions.sentences(database),
         *environment.undeclared([database])[database.pk],
@@ -368,8 +368,8 @@ def _forbidden_tables(server: mysql.Server, database: str) -> Iterator[str]:
             )
 
 
-def _foreign_definers(database: Database, found: Found) -> Iterator[str]:
-    """Told to whoever asks, and not with each backup."""
+def _grants_to_come(database: Database, found: Found) -> Iterator[str]:
+    """What a restore here would have to be granted. Told to whoever asks, and not with each backup."""
     if found.server is None:
         return
     with suppress(Problem), mysql.connect(found.server, database.database) as connection:
@@ -387,7 +387,7 @@ def _foreign_definers(database: Database, found: Found) -> Iterator[str]:
 
 
 def _room_unknown(found: Found) -> Iterator[str]:
-    """Told to whoever asks, and not with each backup."""
+    """What a restore here would have to be granted. Told to whoever asks, and not with each backup."""
     if found.server is None:
         return
     with suppress(Problem), mysql.connect(found.server) as connection:

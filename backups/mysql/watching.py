@@ -1,9 +1,9 @@
 """Which tables are altered, replaced or exchanged before a dump reads them, for users without PROCESS.
 
 A table is told by when it was made, which the server forgets or never knew of some, and which says
-nothing of EXCHANGE PARTITION, nor on MySQL of a RENAME between tables that were made in the same
-second. Those have a tripwire besides. What becomes of a table once its rows are being read is no
-matter: the dump holds of it what the snapshot does.
+nothing of EXCHANGE PARTITION, nor of a RENAME between tables that were made in the same second (on
+MySQL, and of MariaDB's engines but InnoDB). Those have a tripwire besides. What becomes of a table once
+its rows are being read is no matter: the dump holds of it what the snapshot does.
 """
 
 from __future__ import annotations
@@ -304,26 +304,36 @@ def _identity(connection: Any, database: str, table: str, noted: _Identity, info
 def _made_at_once(
     connection: Any, database: str, made: Mapping[str, Made], info: ServerInfo
 ) -> dict[_Table, datetime]:
-    """Tables, of any database that we see, that were made in the same second as another one.
+    """Tables that were made in the same second as another one. The own database's name is as it is given.
 
-    MariaDB's InnoDB tables are none of them: to be renamed makes them another time's. The own
-    database's name is as it is given here.
+    On MySQL of any database that we see. On MariaDB, which would open all of them to tell, of the own one,
+    and none of InnoDB: to be renamed makes those another time's.
     """
-    others = " AND ENGINE <> 'InnoDB'" if info.flavour == MARIADB else ""
+    if info.flavour == MARIADB:
+        tables = {
+            (database, table): each.at
+            for table, each in made.items()
+            if each.at and each.engine.lower() != "innodb"
+        }
+    else:
+        tables = _made_with_ours(connection, database, made)
+    count = Counter(tables.values())
+    return {place: at for place, at in tables.items() if count[at] > 1}
+
+
+def _made_with_ours(connection: Any, database: str, made: Mapping[str, Made]) -> dict[_Table, datetime]:
     rows = fetch_all(
         connection,
         "SELECT TABLE_SCHEMA, TABLE_NAME, CREATE_TIME FROM information_schema.TABLES "  # noqa: S608
-        f"WHERE TABLE_TYPE = 'BASE TABLE' AND TABLE_SCHEMA NOT IN ({_OF_THE_SERVER}){others}",
+        f"WHERE TABLE_TYPE = 'BASE TABLE' AND TABLE_SCHEMA NOT IN ({_OF_THE_SERVER})",
     )
     ours = {each.at for each in made.values() if each.at}
     spelled = spelling(connection)
-    tables = {
+    return {
         (database if spelled(str(schema)) == spelled(database) else str(schema), str(name)): at
         for schema, name, at in rows
         if at in ours
     }
-    count = Counter(tables.values())
-    return {place: at for place, at in tables.items() if count[at] > 1}
 
 
 def _columns(connection: Any, databases: Collection[str], table: str = "") -> dict[_Table, _Columns]:

@@ -257,6 +257,11 @@ def test_every_change_that_does_harm_is_noticed(change: str, parts: Shop) -> Non
 
 def notice(parts: Shop, change: str, tries: int) -> None:
     for _ in range(tries):
+        if "z TO {other}" in change:
+            # A table that has triggers goes to no other database; nor is one of the same second seen there,
+            # on MySQL, by who may not see it.
+            parts.execute("DROP TRIGGER z_kept")
+            parts.server.execute(f"GRANT SELECT ON {beside(parts)}.* TO '{parts.user}'@'%'")
         with pytest.raises(Problem, match=r"was altered|was altered or dropped|does not hold") as told:
             dumped_during(parts, change.format(other=beside(parts)))
         assert told.value.do
