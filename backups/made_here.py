@@ -41,7 +41,10 @@ def key_in_use() -> InstallationKey:
 
 
 def new_key() -> InstallationKey:
-    """Another key in the place of one that is gone, with which all is signed anew. Raises Problem."""
+    """Another key in the place of one that is gone, with which all is signed anew. Raises Problem.
+
+    What was made while there was none is signed as well.
+    """
     key = keys.load_or_make()
     _take(key, PublicKey.objects.first())
     return key

@@ -354,6 +354,12 @@ class SnapshotQuerySet(models.QuerySet["Snapshot"]):
         """Those that this installation signed when it made them."""
         return self.filter(made_here=True)
 
+    def meant(self) -> SnapshotQuerySet:
+        """Those that were made here, and all of a database of which no backup was: others do not decide."""
+        ours = Snapshot.objects.made_here().filter(database=models.OuterRef("database"), forgotten_at=None)
+        backups = ours.exclude(made_by__trigger=Trigger.RESTORE)
+        return self.filter(models.Q(made_here=True) | ~models.Exists(backups))
+
     def not_known_bad(self) -> SnapshotQuerySet:
         """Without those of which the newest verification said that they are not what was backed up."""
         return self.exclude(verdict__in=BAD_VERDICTS)
@@ -401,7 +407,7 @@ class Snapshot(models.Model):
     made_here = models.BooleanField(
         default=False,
         editable=False,
-        help_text="Whether the signature is good by the key of now.",
+        help_text="Whether this portal made it, as its rows or the signature say.",
     )
     forgotten_at = models.DateTimeField(null=True, blank=True)
 

@@ -574,9 +574,12 @@ def snapshot_record(
     database: Database | None,
     made_by: Run | None = None,
     manifest: Mapping[str, Any] | None = None,
-    signature: str = "",
+    signature: str | None = None,
 ) -> Snapshot:
-    """Insert or complete the row of a snapshot that the repository holds; `signature` is of who made it."""
+    """Insert or complete the row of a snapshot that the repository holds.
+
+    `signature` is given by who just made it, and empty where there was no key to sign with.
+    """
     known: dict[str, Any] = {
         "database": database,
         "time": info.time,
@@ -592,7 +595,7 @@ def snapshot_record(
         known["made_by"] = made_by
     if manifest is not None:
         known |= {"manifest": dict(manifest), "dump_sha256": manifest["sha256"]}
-    if signature:
+    if signature is not None:
         known |= {"signature": signature, "made_here": True}
     snapshot, _ = Snapshot.objects.update_or_create(
         repository=repository, snapshot_id=info.id, defaults=known

@@ -108,8 +108,10 @@ def _databases(now: datetime) -> QuerySet[Database]:
     oldest = mine.order_by("queued_at", "pk")
     backups, verifies = mine.filter(action=Action.BACKUP), mine.filter(action=Action.VERIFY)
     # One that a wrong clock put into the future would be young for as long.
-    held = Snapshot.objects.trusted().filter(
-        database=OuterRef("pk"), forgotten_at=None, time__lte=now + CLOCKS_DIFFER
+    held = (
+        Snapshot.objects.trusted()
+        .meant()
+        .filter(database=OuterRef("pk"), forgotten_at=None, time__lte=now + CLOCKS_DIFFER)
     )
     proofs = Verification.objects.filter(snapshot__database=OuterRef("pk")).order_by("-finished_at", "-pk")
     newest = {f"newest_{status}": _first(backups.filter(status=status)) for status in TERMINAL}

@@ -122,7 +122,7 @@ class Path(Text):
 class PartialFile(Path):
     """Half of a file that a restore writes, as it names them: what is left of it may be removed."""
 
-    _NAME = re.compile(r"/(?:[^/\0]+/)*\.[\w.-]+\.sql\.partial")
+    _NAME = re.compile(r"/(?:[^/\0]+/)*\.[\w.-]+-\d{8}-\d{6}-[0-9a-f]{8}\.sql\.partial")
 
     @classmethod
     def _refuse_unfit(cls, value: str) -> None:

@@ -134,14 +134,14 @@ def _series(database: Database, backups: QuerySet[Snapshot]) -> Iterable[list[Sn
     """The backups that a policy counts together: of one database, in either format, whatever their row.
 
     Of other installations by host as well, since they may share a repository; the old scripts'
-    containers had names by chance.
+    containers had names by chance. What was not made here pushes nothing out that was.
     """
     our_hosts = series.of_this_installation(database)
-    found: dict[tuple[bool, str, str], list[Snapshot]] = {}
+    found: dict[tuple[bool, bool, str, str], list[Snapshot]] = {}
     for snapshot in backups:
         ours = series.has_our_tag(snapshot.tags)
         theirs = snapshot.host if ours and snapshot.host not in our_hosts else ""
-        found.setdefault((ours, theirs, snapshot.file_stem), []).append(snapshot)
+        found.setdefault((snapshot.made_here, ours, theirs, snapshot.file_stem), []).append(snapshot)
     return found.values()
 
 
@@ -151,7 +151,9 @@ def _protected(present: QuerySet[Snapshot]) -> Iterator[tuple[Snapshot, str]]:
     for snapshot in present:
         of_database.setdefault(snapshot.file_stem, []).append(snapshot.pk)
     for keys in of_database.values():
-        yield from _newest(present.filter(pk__in=keys))
+        of_one = present.filter(pk__in=keys)
+        yield from _newest(of_one.filter(made_here=True))
+        yield from _newest(of_one.filter(made_here=False))
     yield from _saved(present)
     yield from _wanted(present)
 

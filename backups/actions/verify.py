@@ -828,7 +828,7 @@ def _conclude(run: Run, snapshot: Snapshot, findings: Findings, progress: Progre
 
 
 def _newest_proved(database: Database) -> Snapshot | None:
-    proved = choose.backups_of(Snapshot.objects.trusted().filter(database=database))
+    proved = choose.backups_of(Snapshot.objects.trusted().meant().filter(database=database))
     return choose.newest_of(proved.exclude(verified_at=None))
 
 

@@ -43,7 +43,7 @@ class Migration(migrations.Migration):
             model_name="snapshot",
             name="made_here",
             field=models.BooleanField(
-                default=False, editable=False, help_text="Whether the signature is good by the key of now."
+                default=False, editable=False, help_text="Whether this portal made it, as its rows or the signature say."
             ),
         ),
     ]

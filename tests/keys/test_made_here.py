@@ -6,10 +6,11 @@ from datetime import timedelta
 from pathlib import Path
 
 import pytest
+from django.utils import timezone
 from pytest_django.fixtures import Settings
 
-from backups import choose, made_here
-from backups.choices import Trigger
+from backups import choose, made_here, standing
+from backups.choices import Action, Trigger
 from backups.errors import Problem
 from backups.keys import InstallationKey
 from backups.models import Database, PublicKey, Run, Snapshot
@@ -25,7 +26,7 @@ from tests.backups.conftest import (
 )
 from tests.restore.stories import make_restorable
 from tests.servers import DatabaseServer
-from tests.verify.tools import back_up, dumped, log_of, stored, verdict, verify
+from tests.verify.tools import back_up, dumped, log_of, play, stored, verdict, verify
 
 __all__ = [
     "empty_repository", "make_database", "make_portal", "mariadb_portal", "mariadb_shop", "migrated",
@@ -61,6 +62,29 @@ def test_latest_is_what_was_made_here_whatever_a_stranger_stored_later(shop_data
     assert choose.snapshot_at(shop_database, theirs.time + timedelta(hours=1)) == ours
     assert choose.newer_of_others(ours) == theirs
     assert choose.snapshot_named(shop_database, theirs.short_id) == theirs
+
+
+def test_what_a_stranger_stored_later_makes_nothing_look_newer(shop_database: Database) -> None:
+    ours = back_up(shop_database)
+    theirs = strange(ours, dumped(ours))
+    Snapshot.objects.filter(pk=theirs.pk).update(verified_at=timezone.now())
+
+    (database,) = standing.read().databases
+
+    assert (database.newest_snapshot, database.newest_proved) == (ours.pk, None)
+
+
+def test_what_strangers_stored_later_pushes_nothing_of_ours_out(shop_database: Database) -> None:
+    first = back_up(shop_database)
+    ours = back_up(shop_database)
+    theirs = [strange(ours, dumped(ours)) for _ in range(2)]
+    Database.objects.update(keep_daily=1, keep_weekly=0, keep_monthly=0)
+    shop_database.refresh_from_db()
+
+    run = play(Action.FORGET, database=shop_database)
+
+    assert run.status == "succeeded", run.error
+    assert set(run.result["forgotten"]) == {first.snapshot_id, theirs[0].snapshot_id}
 
 
 def test_in_an_adopted_repository_the_newest_of_all_is_latest(shop_database: Database) -> None:
@@ -156,7 +180,8 @@ def test_where_the_key_is_gone_backups_go_on_and_say_so(shop_database: Database,
 
     unsigned = back_up(shop_database)
 
-    assert not unsigned.made_here
+    assert (unsigned.made_here, unsigned.signature) == (True, "")
+    assert choose.newest(shop_database) == unsigned
     assert not own_key.exists()
     assert unsigned.made_by is not None
     assert "is not signed. The key of this installation is gone" in log_of(unsigned.made_by)
@@ -164,7 +189,9 @@ def test_where_the_key_is_gone_backups_go_on_and_say_so(shop_database: Database,
     with pytest.raises(Problem, match="is gone"):
         made_here.key_in_use()
     made_here.new_key()
-    assert back_up(shop_database).made_here
+    unsigned.refresh_from_db()
+    assert made_here.is_made_here(unsigned, PublicKey.objects.get())
+    assert back_up(shop_database).signature
 
 
 def test_rows_that_came_from_elsewhere_are_judged_anew(shop_database: Database) -> None:

@@ -203,8 +203,11 @@ def log_of(run: Run) -> str:
     return "\n".join(run.lines.values_list("text", flat=True))
 
 
-def store(database: Database, dump: bytes, *, path: str | None = None) -> Snapshot:
-    """A snapshot of any bytes, made as the old scripts did: a pipe into `restic backup --stdin`."""
+def store(database: Database, dump: bytes, *, path: str | None = None, is_ours: bool = True) -> Snapshot:
+    """A snapshot of any bytes, made as the old scripts did: a pipe into `restic backup --stdin`.
+
+    To the portal it is its own, unless it is said not to be.
+    """
     access = repository_access(database.repository)
     path = path or f"/mysql/{database.database}.sql"
     done = subprocess.run(
@@ -214,7 +217,9 @@ def store(database: Database, dump: bytes, *, path: str | None = None) -> Snapsh
     )  # fmt: skip
     assert done.returncode == 0, done.stderr.decode()
     newest = max(restic.snapshots(access), key=lambda info: info.time)
-    return services.snapshot_record(newest, repository=database.repository, database=database)
+    return services.snapshot_record(
+        newest, repository=database.repository, database=database, signature="" if is_ours else None
+    )
 
 
 def stored(snapshot: Snapshot) -> bytes:

@@ -45,7 +45,9 @@ FIT: dict[type, list[Any]] = {
     texts.User: ["vedetta", "app user", "größe", "a;b", "--help"],
     texts.TlsMode: ["DISABLED", "PREFERRED", "REQUIRED", "VERIFY_CA", "VERIFY_IDENTITY"],
     texts.Path: ["", "/etc/ssl/ca.pem", "relative.pem", "/a b;c"],
-    texts.PartialFile: ["/srv/x/.shop-20261129-031500-0a1b2c3d.sql.partial", "/.größe-1.sql.partial"],
+    texts.PartialFile: [
+        "/srv/x/.shop-20261129-031500-0a1b2c3d.sql.partial", "/.größe-20261129-031500-0a1b2c3d.sql.partial",
+    ],
     texts.SchemaName: ["orders", "a`b", "a/b", "../../x", "--all-databases", "a\nb", "x" * 64],
     texts.Location: [
         "/srv/restic", "-odd/folder", "relative", "local:/srv", "sftp:user@host:/srv/a-b", "sftp:nas:backups",
@@ -71,7 +73,7 @@ UNFIT: dict[type, list[Any]] = {
     texts.PartialFile: [
         "", "/srv/precious.txt", "/srv/.x.partial", "relative/.x.sql.partial", "/srv/x.sql.partial",
         "/srv/../etc/.x.sql.partial", "/srv/.x.sql.partial/y", "/srv/.x.sql.partial\n",
-        "/srv/. x.sql.partial",
+        "/srv/. x.sql.partial", "/srv/.x.sql.partial",
     ],
     texts.SchemaName: ["", "x" * 65, "a\0", "a ", "🐘"],
     texts.Location: [
@@ -183,7 +185,7 @@ def test_what_a_row_says_was_left_behind_is_removed_by_its_own_name_alone(
     past: History, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """A copy of the portal may be anybody's, and the tidying goes on each minute with the rest."""
-    precious, ours = tmp_path / "precious.txt", tmp_path / ".shop-1.sql.partial"
+    precious, ours = tmp_path / "precious.txt", tmp_path / ".shop-20261129-031500-0a1b2c3d.sql.partial"
     precious.write_text("precious")
     ours.write_text("half")
     dropped: list[str] = []

@@ -143,6 +143,7 @@ def stored(snapshot_like: Snapshot, content: bytes, *, path: str = "", manifest:
     if manifest:
         stored.manifest = snapshot_like.manifest
         stored.dump_sha256 = snapshot_like.dump_sha256
+        stored.made_here = snapshot_like.made_here
         stored.save()
     return stored
 
