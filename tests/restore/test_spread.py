@@ -518,7 +518,7 @@ def test_memory_is_bounded_however_slow_the_server_is() -> None:
     row = b"(1,'" + b"x" * 1000 + b"')"
     insert = b"INSERT INTO `first` VALUES " + b",".join([row] * 500) + b";\n"
     head, tail = by_hand("(1,1)").split(b"INSERT INTO `first` VALUES (1,1);\n")
-    nowhere = mysql.Server("", 0, "", "")
+    nowhere = mysql.Server("nowhere", 3306, "nobody", "")
     main, *hands = [Hand(SlowConnection(None, 0, 0, nowhere, "x"), "") for _ in range(3)]
     crew = Crew(nowhere, hands)
     dialect = Dialect.of(is_mariadb=True, number=(10, 11, 19))
