@@ -189,7 +189,7 @@ def _lines(text: str) -> Iterator[Line]:
             goes_on_to = end
             found = found._replace(
                 otherwise=f"its quotes end on line {end} only, and a value is one line",
-                do=f"Write it on one line, in single quotes, or in a file that {found.name}_FILE names.",
+                do=f"Write it on one line, in single quotes{_or_in_a_file(found.name)}.",
             )
         yield found
 
@@ -206,8 +206,17 @@ def _line(number: int, line: str, before: dict[str, str]) -> Line:
     name = assignment[1]
     value, otherwise = _value(assignment[2].strip(" \t"))
     otherwise = otherwise or _why_not_as_before(line, name, value, before)
-    how = f"Put the value in single quotes, as it is meant, or in a file, and set {name}_FILE to that."
+    how = f"Put the value in single quotes, as it is meant{_or_in_a_file(name)}."
     return Line(number, name, before if otherwise else {name: value}, otherwise, how)
+
+
+def is_of_gate(name: str) -> bool:
+    """Whether the gate reads it, which takes values alone and opens no file that another variable names."""
+    return name == "MYSQL_DATABASE" or name.startswith("SENTINEL_")
+
+
+def _or_in_a_file(name: str) -> str:
+    return "" if is_of_gate(name) else f", or in a file that {name}_FILE names"
 
 
 def _why_not_as_before(line: str, name: str, value: str, before: dict[str, str]) -> str:

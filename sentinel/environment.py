@@ -68,18 +68,14 @@ def env_with_files(tell: Callable[[str], None] = lambda _sentence: None) -> envi
 
 def _read(path: Path) -> env_file.Reading:
     try:
-        return env_file.read(path, concerns=_is_read_here)
+        return env_file.read(path, concerns=env_file.is_of_gate)
     except env_file.Unreadable as error:
         # A gate with a user of its own is told what it needs, and shall not see the secrets.
-        if any(_is_read_here(name) and value for name, value in os.environ.items()):
+        if any(env_file.is_of_gate(name) and value for name, value in os.environ.items()):
             return env_file.Reading({}, ())
         raise ImproperlyConfigured(str(error)) from None
     except env_file.EnvFileError as error:
         raise ImproperlyConfigured(str(error)) from None
-
-
-def _is_read_here(name: str) -> bool:
-    return name == "MYSQL_DATABASE" or name.startswith("SENTINEL_")
 
 
 def _seconds(env: environ.Env, name: str, default: int) -> int:

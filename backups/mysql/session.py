@@ -18,7 +18,7 @@ _MEMORY = f"/*M!100121 , max_session_mem_used = {_ALL_MEMORY} */"
 # them: limits of rows and of time, transactions that only read.
 BEGIN_SHORT = (
     "SET SESSION sql_mode = 'STRICT_TRANS_TABLES', "
-    f"lock_wait_timeout = {LOCK_WAIT_SECONDS}, "
+    f"lock_wait_timeout = {LOCK_WAIT_SECONDS}, sql_quote_show_create = 1, "
     f"sql_select_limit = {_NO_LIMIT}, sql_big_selects = 1, sql_safe_updates = 0, completion_type = 0"
     "/*!50720 , max_execution_time = 0, transaction_read_only = 0 */"
     f"/*M!100101 , max_statement_time = 0, tx_read_only = 0 */{_MEMORY}"
@@ -69,6 +69,8 @@ BEGIN_LOADING: Mapping[str, str] = {
     # As INSTANT it would refuse to make most keys.
     "alter_algorithm": "'DEFAULT'",
     "sql_if_exists": "0",
+    # MariaDB stores a trigger's definer as this session writes it.
+    "sql_quote_show_create": "1",
 }
 
 # Of a session that computes and checks as those of others do, who set nothing themselves.

@@ -34,8 +34,10 @@ _SETTLING_SECONDS = 2.0
 _RECENT_SECONDS = 10.0
 # The server lets go by itself of what we hold, should we be stopped or cut off.
 _IDLE_SECONDS = 5
-# MySQL's lock_wait_timeout is a second at least.
+# MySQL's lock_wait_timeout is a second at least. Asked again, a server that was only slow for a moment
+# answers; where somebody waits for what we hold, it cannot.
 _PATIENCE_MS = 100
+_MORE_PATIENCE_MS = (200, 400)
 _MOST_TABLES = 300
 _QUERY_TIMEOUT = 3024
 _REFUSED = frozenset({ER.LOCK_WAIT_TIMEOUT, _QUERY_TIMEOUT, ER.NO_SUCH_TABLE})
@@ -195,7 +197,8 @@ class Tripwires:
         before = Counted.of(asking)
         execute(asking, "START TRANSACTION")
         wanted = self._wanted - (self._in_use(asking) - self._held)
-        taken = {table for table in sorted(wanted) if self._take(asking, table)}
+        more_patience = [] if self._flavour == MARIADB else [*_MORE_PATIENCE_MS]
+        taken = {table for table in sorted(wanted) if self._take(asking, table, more_patience)}
         after = before if taken == self._held else Counted.of(asking)
         with self._state:
             execute(holding, "ROLLBACK")
@@ -220,9 +223,20 @@ class Tripwires:
         rows = fetch_all(connection, f"SHOW OPEN TABLES FROM {quote(self._database)} WHERE In_use > 0")
         return {str(name) for _, name, *_ in rows}
 
-    def _take(self, connection: Any, table: str) -> bool:
+    def _take(self, connection: Any, table: str, more_patience: list[int]) -> bool:
+        """Whether a table is had. What is left of the round's patience is used up by those that are not."""
+        if self._is_had(connection, table):
+            return True
+        while more_patience and table in self._held:
+            if self._is_had(connection, table, f"/*+ MAX_EXECUTION_TIME({more_patience[0]}) */"):
+                return True
+            del more_patience[0]
+        return False
+
+    def _is_had(self, connection: Any, table: str, hint: str = "") -> bool:
+        place = f"{quote(self._database)}.{quote(table)}"
         try:
-            execute(connection, f"SELECT 1 FROM {quote(self._database)}.{quote(table)} LIMIT 0")  # noqa: S608
+            execute(connection, f"SELECT {hint} 1 FROM {place} LIMIT 0")  # noqa: S608
         except MySQLdb.Error as error:
             if error.args[0] not in _REFUSED:
                 raise

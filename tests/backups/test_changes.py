@@ -7,12 +7,15 @@ import threading
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
+from typing import Any
 
+import MySQLdb
 import pytest
 
 from backups import dump, dumps_at_once, mysql, process
 from backups.errors import Problem
 from backups.moment import altered_defaults
+from backups.mysql import tripwires
 from tests.backups.conftest import MakePortal
 from tests.backups.test_dumps_at_once import may_lock
 from tests.backups.worlds import Portal, Ran, Shop, client_dir, make_shop, over_and_over, wait_until
@@ -368,6 +371,32 @@ def altered_during(parts: Shop, change: str) -> Dumping:
         altering.join(3)
     altering.join()
     return dumping
+
+
+def test_server_that_is_slow_for_a_moment_is_no_alarm(
+    mysql_server: DatabaseServer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """MySQL tells by a time limit that somebody waits, which a busy machine passes by itself."""
+    refused = 0
+
+    def execute(connection: Any, sql: str) -> None:
+        nonlocal refused
+        if sql.startswith("SELECT  1 FROM"):
+            refused += 1
+            raise MySQLdb.OperationalError(3024, "maximum statement execution time exceeded")
+        mysql.execute(connection, sql)
+
+    shop = make_shop(mysql_server, PARTS)
+    mysql_server.create_database(beside(shop))
+    mysql_server.load(BESIDE, beside(shop))
+    with altered_elsewhere(shop), shop.held("m"):
+        dumping = Dumping(shop)
+        shop.wait_for_a_waiting_dump()
+        with monkeypatch.context() as slow:
+            slow.setattr(tripwires, "execute", execute)
+            wait_until(lambda: refused >= 4, "rounds with a slow server")
+
+    assert dumping.result()
 
 
 @pytest.mark.soak

@@ -66,7 +66,9 @@ def set_for_all(server: DatabaseServer, settings: dict[str, str]) -> Iterator[No
         yield
     finally:
         for name, value in reversed(before.items()):
-            literal = f"'{value}'" if isinstance(value, str) else "DEFAULT" if value is None else str(value)
+            literal = f"'{value}'" if isinstance(value, str) else str(value)
+            # Some answer with a word that they do not take.
+            literal = "DEFAULT" if value in (None, "DEFAULT") else literal
             server.execute(f"SET GLOBAL {name} = {literal}")
 
 

@@ -117,6 +117,15 @@ def test_what_they_differ_about_is_told_unseen_and_read_as_before(text: str, tmp
     assert "\n" not in doubt.sentence
 
 
+def test_a_file_is_proposed_only_where_one_is_read(tmp_path: Path) -> None:
+    path = dotenv(tmp_path, 'MYSQL_DATABASE="a" b\nMYSQL_PASSWORD="a" b\n')
+
+    of_gate, of_portal = portals_reader(path).doubts
+
+    assert "_FILE" not in of_gate.sentence
+    assert "in a file that MYSQL_PASSWORD_FILE names" in of_portal.sentence
+
+
 @pytest.mark.parametrize(("text", "why"), NO_LINES)
 def test_what_is_no_line_is_told_unseen_and_read_as_before(
     text: str, why: str, tmp_path: Path, caplog: pytest.LogCaptureFixture, capfd: pytest.CaptureFixture[str]

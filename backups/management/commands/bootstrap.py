@@ -136,8 +136,7 @@ class Command(VedettaCommand):
         return False
 
     def _repository(self, database: Database) -> None:
-        run = self.play(Action.INIT, repository=database.repository)
-        self.say(run.result["sentence"])
+        self.play(Action.INIT, repository=database.repository)
         self.say(f"{database} on {database.host}:{database.port} is set up.")
 
 
