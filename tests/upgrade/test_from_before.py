@@ -46,7 +46,8 @@ def portal(server: DatabaseServer, tmp_path_factory: pytest.TempPathFactory, res
     with tarfile.open(BEFORE / "repository.tar.gz") as tar:
         tar.extractall(folder, filter="data")
     shop = Shop(server, "shop", "vedetta", "of-the-fixture")
-    portal = Portal(folder / "portal", shop, restic_path, str(folder / "repository"))
+    # That version had no key.
+    portal = Portal(folder / "portal", shop, restic_path, str(folder / "repository"), {"VEDETTA_KEY": ""})
     shutil.copytree(BEFORE / "status", portal.folder / "status", dirs_exist_ok=True)
     with closing(sqlite3.connect(portal.database_file)) as connection:
         connection.executescript((BEFORE / "portal.sql").read_text())
@@ -72,6 +73,24 @@ def test_it_goes_on_without_anything_being_done(portal: Portal) -> None:
     assert repository["restic_id"] == json.loads(portal.restic("cat", "config"))["id"]
     present = portal.rows("SELECT 1 FROM backups_snapshot WHERE forgotten_at IS NULL")
     assert len(portal.snapshots()) == len(present)
+
+
+def test_what_it_made_before_it_had_a_key_is_its_own(portal: Portal) -> None:
+    """The key is made by whatever comes first, and somebody is asked to keep it elsewhere."""
+    rows = portal.rows("SELECT made_here, signature FROM backups_snapshot WHERE forgotten_at IS NULL")
+    assert len(rows) > 1
+    assert all(row["made_here"] and row["signature"] for row in rows)
+    (path,) = portal.folder.glob("vedetta_key")
+    assert path.stat().st_mode & 0o777 == 0o600
+
+    told = portal.manage("preflight", "--json")
+
+    assert told.code == 0
+    assert "Copy the line that `manage.py bootstrap --show-key` prints" in json.dumps(told.json)
+    shown = portal.manage("bootstrap", "--show-key").out
+    assert f"VEDETTA_KEY={path.read_text().strip()}" in shown
+    assert portal.manage("bootstrap", "--key-kept").code == 0
+    assert "--show-key" not in json.dumps(portal.manage("preflight", "--json").json)
 
 
 def test_a_snapshot_of_before_is_proved_and_restored(portal: Portal, server: DatabaseServer) -> None:
