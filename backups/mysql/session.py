@@ -47,6 +47,8 @@ BEGIN_LOADING: Mapping[str, str] = {
     "time_zone": "DEFAULT",
     # A dump's tables may refer to what comes later, and others may refer to them.
     "foreign_key_checks": "0",
+    # What one connection leaves open, another one would wait for without end.
+    "autocommit": "1",
     # Loading is no work for limits of time: one statement makes all keys of a table.
     "max_statement_time": "0",
     "max_execution_time": "0",
