@@ -317,10 +317,10 @@ def test_encryption_that_is_demanded_is_not_put_off_until_the_next_bootstrap(
     said: str, known: str, wanted: str, settings: Settings, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     settings.MYSQL_SSL_MODE, settings.MYSQL_SSL_CA = said, "/of/the/environment.pem"
-    settings.VERIFY_MYSQL_HOST = "elsewhere"
+    settings.VERIFY_MYSQL_HOST, settings.VERIFY_MYSQL_USER = "elsewhere", "u"
     for name in ("MYSQL_PASSWORD", "VERIFY_MYSQL_PASSWORD"):
         monkeypatch.setenv(name, "p")
-    row = Database(name="shop", is_primary=True, ssl_mode=known, ssl_ca="/of/the/row.pem")
+    row = Database(name="shop", host="h", user="u", is_primary=True, ssl_mode=known, ssl_ca="/of/the/row.pem")
 
     for server in (connections.database_server(row), connections.scratch_server(row)):
         assert server.ssl_mode == wanted
