@@ -29,7 +29,7 @@ init=$(mktemp)
 {
     echo "CREATE USER IF NOT EXISTS $account IDENTIFIED BY $(quoted "$password");"
     echo "ALTER USER $account IDENTIFIED BY $(quoted "$password");"
-    sed -n '/^-- \[verify\]/,/^-- \[restore\]/s/^GRANT .* ON /&/p' "${VEDETTA_GRANTS:-/vedetta/grants.sql}" |
+    sed -n '/^-- \[verify\]/,/^-- \[[^v]/s/^GRANT .* ON /&/p' "${VEDETTA_GRANTS:-/vedetta/grants.sql}" |
         while IFS= read -r grant; do
             grant=${grant//'`orders\_tracker'/'`%'}
             echo "${grant/"'vedetta'@'%'"/"$account"}"
