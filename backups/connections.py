@@ -213,11 +213,17 @@ def _named_in_the_environment(database: Database) -> mysql.Server:
         password=resolve("env:VERIFY_MYSQL_PASSWORD", of="the password of VERIFY_MYSQL_USER"),
         ssl_mode=settings.VERIFY_MYSQL_SSL_MODE or own["ssl_mode"],
         ssl_ca=settings.VERIFY_MYSQL_SSL_CA or own["ssl_ca"],
-        account_set_by=f"VERIFY_MYSQL_USER and {named_place('env:VERIFY_MYSQL_PASSWORD')}",
+        account_set_by=f"{_verifying_user_set_by()} and {named_place('env:VERIFY_MYSQL_PASSWORD')}",
         address_set_by="VERIFY_MYSQL_HOST and VERIFY_MYSQL_PORT",
         ssl_mode_set_by="VERIFY_MYSQL_SSL_MODE" if settings.VERIFY_MYSQL_SSL_MODE else ssl_mode_set_by,
         ssl_ca_set_by="VERIFY_MYSQL_SSL_CA" if settings.VERIFY_MYSQL_SSL_CA else ssl_ca_set_by,
     )
+
+
+def _verifying_user_set_by() -> str:
+    if settings.VERIFY_MYSQL_USER != settings.MYSQL_USER or is_set("env:VERIFY_MYSQL_USER"):
+        return "VERIFY_MYSQL_USER"
+    return "MYSQL_USER (as VERIFY_MYSQL_USER is not set)"
 
 
 def _tls_set_by(database: Database) -> tuple[str, str]:

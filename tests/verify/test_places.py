@@ -184,6 +184,27 @@ def test_the_row_comes_before_the_environment_and_that_before_the_live_server(
 
 
 @pytest.mark.parametrize(
+    ("user", "is_set", "named_by"),
+    [
+        ("verifier", True, "VERIFY_MYSQL_USER"),
+        ("u", True, "VERIFY_MYSQL_USER"),
+        ("u", False, "MYSQL_USER (as VERIFY_MYSQL_USER is not set)"),
+    ],
+)
+def test_who_is_refused_there_is_found_where_it_was_set(
+    user: str, is_set: bool, named_by: str, settings: Settings, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("VERIFY_MYSQL_PASSWORD", "p")
+    settings.VERIFY_MYSQL_HOST, settings.MYSQL_USER, settings.VERIFY_MYSQL_USER = "verify.example", "u", user
+    if is_set:
+        monkeypatch.setenv("VERIFY_MYSQL_USER", user)
+
+    server = connections.scratch_server(Database(name="shop", host="h", user="u", is_primary=True))
+
+    assert server.account_set_by == f"{named_by} and VERIFY_MYSQL_PASSWORD"
+
+
+@pytest.mark.parametrize(
     ("wrong", "field"),
     [
         ({"verify_host": "verify.example;ssl=0"}, "verify_host"),
