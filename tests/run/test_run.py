@@ -163,9 +163,13 @@ def test_a_server_for_test_restores_takes_them_all_and_is_the_same_next_time(che
         wait_until(lambda: not server.running, "the end", 30)
     assert checkout.processes() == []
 
-    with checkout.running("--verify-server"):
-        assert env_file(checkout.folder / "var" / "run.env").values == settings
+    server = checkout.start("--verify-server")
+    try:
+        wait_until(lambda: checkout.says("Setting up the portal"), "the set-up")
         assert checkout.says(f"for test restores on {place} (var/verify-mariadb)")
+        assert env_file(checkout.folder / "var" / "run.env").values == settings
+    finally:
+        server.stop()
 
 
 @contextmanager
