@@ -153,16 +153,82 @@ def _set_in_the_environment(database: Database) -> dict[str, str]:
     return {"account_set_by": f"MYSQL_USER and {named_place(database.password_ref)}"}
 
 
+# ---------------------------------------------------------------- Where test restores go
+
+
 def scratch_server(database: Database) -> mysql.Server:
-    """Where test restores go: VERIFY_MYSQL_HOST where it is set, else the database's own server."""
-    if not settings.VERIFY_MYSQL_HOST:
-        return database_server(database)
+    """Where test restores go: what the row names, else VERIFY_MYSQL_HOST, else the database's own server."""
+    if database.verify_host:
+        return _named_in_the_portal(database)
+    if settings.VERIFY_MYSQL_HOST:
+        return _named_in_the_environment(database)
+    return database_server(database)
+
+
+def verifies_elsewhere(database: Database) -> bool:
+    """Whether its test restores have a server of their own."""
+    return bool(database.verify_host or settings.VERIFY_MYSQL_HOST)
+
+
+def to_verify_at(database: Database, what: str) -> str:
+    """How its test restores get `what` for a server, as the middle of a sentence.
+
+    What the environment says holds for all databases that name none, so it is changed for the first alone.
+    """
+    if database.verify_host or not database.is_primary:
+        return to_verify_apart(database, what)
+    return f"set VERIFY_MYSQL_HOST to {what}"
+
+
+def to_verify_apart(database: Database, what: str) -> str:
+    """The same for this database alone, whatever the others have."""
+    return f"name {what} for test restores of {database} in the portal"
+
+
+def _named_in_the_portal(database: Database) -> mysql.Server:
+    own = tls_of(database)
+    of_it = f"test restores of {database} in the portal"
+    ssl_mode_set_by, ssl_ca_set_by = _tls_set_by(database)
+    return mysql.Server(
+        host=database.verify_host,
+        port=database.verify_port,
+        user=database.verify_user,
+        password=resolve(database.verify_password_ref, of=f"the password for test restores of {database}"),
+        ssl_mode=database.verify_ssl_mode or own["ssl_mode"],
+        ssl_ca=database.verify_ssl_ca or own["ssl_ca"],
+        account_set_by=f"the user and password for {of_it}",
+        address_set_by=f"the host and port for {of_it}",
+        ssl_mode_set_by=f"the TLS mode for {of_it}" if database.verify_ssl_mode else ssl_mode_set_by,
+        ssl_ca_set_by=f"the authority for {of_it}" if database.verify_ssl_ca else ssl_ca_set_by,
+    )
+
+
+def _named_in_the_environment(database: Database) -> mysql.Server:
+    own = tls_of(database)
+    ssl_mode_set_by, ssl_ca_set_by = _tls_set_by(database)
     return mysql.Server(
         host=settings.VERIFY_MYSQL_HOST,
         port=settings.VERIFY_MYSQL_PORT,
         user=settings.VERIFY_MYSQL_USER,
         password=resolve("env:VERIFY_MYSQL_PASSWORD", of="the password of VERIFY_MYSQL_USER"),
-        **tls_of(database),
-        account_set_by=f"VERIFY_MYSQL_USER and {named_place('env:VERIFY_MYSQL_PASSWORD')}",
+        ssl_mode=settings.VERIFY_MYSQL_SSL_MODE or own["ssl_mode"],
+        ssl_ca=settings.VERIFY_MYSQL_SSL_CA or own["ssl_ca"],
+        account_set_by=f"{_verifying_user_set_by()} and {named_place('env:VERIFY_MYSQL_PASSWORD')}",
         address_set_by="VERIFY_MYSQL_HOST and VERIFY_MYSQL_PORT",
+        ssl_mode_set_by="VERIFY_MYSQL_SSL_MODE" if settings.VERIFY_MYSQL_SSL_MODE else ssl_mode_set_by,
+        ssl_ca_set_by="VERIFY_MYSQL_SSL_CA" if settings.VERIFY_MYSQL_SSL_CA else ssl_ca_set_by,
     )
+
+
+def _verifying_user_set_by() -> str:
+    if settings.VERIFY_MYSQL_USER != settings.MYSQL_USER or is_set("env:VERIFY_MYSQL_USER"):
+        return "VERIFY_MYSQL_USER"
+    return "MYSQL_USER (as VERIFY_MYSQL_USER is not set)"
+
+
+def _tls_set_by(database: Database) -> tuple[str, str]:
+    """Where a person finds how the database itself is encrypted: its mode and its authority."""
+    if database.is_primary:
+        return "MYSQL_SSL_MODE", "MYSQL_SSL_CA"
+    own = _set_in_the_portal(database)
+    return own["ssl_mode_set_by"], own["ssl_ca_set_by"]

@@ -353,8 +353,8 @@ def _passed_over_others(
         return {}
     say(
         f"Snapshot {newer.short_id} of {newer.local_time:%Y-%m-%d %H:%M:%S} is newer and was not taken: "
-        "this installation did not make it. If you know who did, take it by its id: "
-        f"--snapshot {newer.short_id}."
+        "nothing shows that this installation made it. What was backed up after the newest copy of the "
+        f"portal looks like that as well. If you know it, restore it by its id: --snapshot {newer.short_id}."
     )
     return {"newer_strange_snapshot": newer.snapshot_id}
 

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Collection
+from collections.abc import Callable, Collection
 from datetime import datetime, timedelta
+from typing import Any
 
 from django.conf import settings
 from django.core.exceptions import ValidationError
@@ -152,6 +153,8 @@ class Repository(RefersToSecrets, Leased):
 class Database(RefersToSecrets, Leased):
     """A MySQL or MariaDB database that is backed up."""
 
+    _REFERENCES = ("password_ref", "verify_password_ref")
+
     name = models.CharField(
         max_length=100,
         unique=True,
@@ -177,6 +180,36 @@ class Database(RefersToSecrets, Leased):
         max_length=300,
         blank=True,
         help_text="Path of the certificate authority's file, for the modes that check it.",
+    )
+    verify_host = models.CharField(
+        "host for test restores",
+        max_length=255,
+        blank=True,
+        help_text="A server of the same kind and release, best one that holds nothing else.",
+    )
+    verify_port = models.PositiveIntegerField(
+        "its port", default=3306, validators=[MinValueValidator(1), MaxValueValidator(65535)]
+    )
+    verify_user = models.CharField("its user", max_length=128, blank=True)
+    verify_password_ref = models.CharField(
+        "its password",
+        max_length=300,
+        blank=True,
+        validators=[validators.secret_reference],
+        help_text="Where that user's password is found: env:NAME or file:/path. Never the password.",
+    )
+    verify_ssl_mode = models.CharField(
+        "its TLS",
+        max_length=20,
+        blank=True,
+        choices=SslMode.choices,
+        help_text="Empty is as for the database.",
+    )
+    verify_ssl_ca = models.CharField(
+        "its TLS authority",
+        max_length=300,
+        blank=True,
+        help_text="Path of the certificate authority's file; empty is as for the database.",
     )
     repository = models.ForeignKey(Repository, on_delete=models.PROTECT, related_name="databases")
     dump_format = models.CharField(max_length=10, choices=DumpFormat.choices, default=DumpFormat.SQL)
@@ -235,8 +268,9 @@ class Database(RefersToSecrets, Leased):
     def clean_fields(self, exclude: Collection[str] | None = None) -> None:
         """What is used as a part of a connection has to be fit for that, too."""
         super().clean_fields(exclude)
+        kinds = _OF_A_CONNECTION | (_OF_TEST_RESTORES if self.verify_host else {})
         wrong = {}
-        for name, kind in (("host", texts.Host), ("user", texts.User), ("ssl_ca", texts.Path)):
+        for name, kind in kinds.items():
             if name not in (exclude or ()):
                 try:
                     validators.fits(kind, getattr(self, name))
@@ -244,6 +278,27 @@ class Database(RefersToSecrets, Leased):
                     wrong[name] = error
         if wrong:
             raise ValidationError(wrong)
+
+    def clean(self) -> None:
+        """Of a server for test restores all is named, or nothing."""
+        super().clean()
+        if self.verify_host and not self.verify_password_ref:
+            raise ValidationError({"verify_password_ref": "Say where that user's password is found."})
+        if not self.verify_host and (self.verify_user or self.verify_password_ref):
+            raise ValidationError(
+                {"verify_host": "Name the server as well, or leave its user and password empty."}
+            )
+
+
+# What connections are made of, and what is fit for that.
+_OF_A_CONNECTION: dict[str, Callable[[Any], object]] = {
+    "host": texts.Host,
+    "user": texts.User,
+    "ssl_ca": texts.Path,
+}
+_OF_TEST_RESTORES: dict[str, Callable[[Any], object]] = {
+    f"verify_{name}": kind for name, kind in _OF_A_CONNECTION.items()
+}
 
 
 class Run(models.Model):
@@ -516,6 +571,9 @@ class Verification(models.Model):
     bytes = models.BigIntegerField(null=True, blank=True)
     source_version = models.CharField(max_length=100, blank=True)
     scratch_version = models.CharField(max_length=100, blank=True)
+    scratch_address = models.CharField(
+        max_length=300, blank=True, help_text="Where it was restored: host:port or the path of a socket."
+    )
 
     class Meta:
         ordering = ["-finished_at", "-pk"]

@@ -219,11 +219,18 @@ def _offered(end: Mapping[str, Any]) -> Offered:
         tuple(f"{each.get_username()}{' (superuser)' if each.is_superuser else ''}" for each in people),
         tuple(
             f"{each.name}: {each.database} on {each.host}:{each.port} as {each.user}, backed up "
-            f"{each.backup_cron or 'never'}, verified {each.verify_cron or 'never'}, to {each.repository}"
+            f"{each.backup_cron or 'never'}, verified {each.verify_cron or 'never'}"
+            f"{_verified_on(each)}, to {each.repository}"
             for each in databases
         ),
         tuple(f"{each.name}: {each.url}" for each in repositories),
     )
+
+
+def _verified_on(database: Database) -> str:
+    if not database.verify_host:
+        return ""
+    return f" on {database.verify_host}:{database.verify_port} as {database.verify_user}"
 
 
 def _read(lines: Iterator[bytes]) -> tuple[Header, Mapping[str, Any]]:

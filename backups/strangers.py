@@ -13,6 +13,7 @@ from backups import services
 from backups.models import Database, Repository
 
 _NO_SCHEDULE = {"backup_cron": "", "verify_cron": ""}
+_NO_TEST_RESTORES_ELSEWHERE = {"verify_host": "", "verify_user": "", "verify_password_ref": ""}
 
 
 def switch_off_unfit() -> Iterator[str]:
@@ -44,6 +45,13 @@ def switch_off_strange() -> Iterator[str]:
     for run in [*services.runs_that_left("scratch"), *services.runs_that_left("partial")]:
         for name in ("scratch", "partial"):
             services.left_cleared(run.pk, name)
+    for database in Database.objects.exclude(verify_host="").order_by("pk"):
+        # All that a database holds would be loaded there.
+        Database.objects.filter(pk=database.pk).update(**_NO_TEST_RESTORES_ELSEWHERE)
+        yield (
+            f"Test restores of {database.name} do not go to {database.verify_host}:{database.verify_port} "
+            "until somebody names that server again."
+        )
     for database in Database.objects.order_by("pk"):
         if (database.host, database.port, database.database) == (
             settings.MYSQL_HOST, settings.MYSQL_PORT, settings.MYSQL_DATABASE,

@@ -132,9 +132,9 @@ class Environment:
         return value in _TRUE
 
     def choice(self, name: str, default: str, allowed: Sequence[str]) -> str:
-        """One of the `allowed` texts."""
+        """One of the `allowed` texts, or the default."""
         value = self._raw(name) or default
-        if value not in allowed:
+        if value not in (default, *allowed):
             raise ImproperlyConfigured(f"{name} is {_shown(value)}, but must be one of {', '.join(allowed)}.")
         return value
 

@@ -199,11 +199,8 @@ MYSQL_HOST = env.text("MYSQL_HOST", "")
 MYSQL_PORT = env.integer("MYSQL_PORT", 3306, least=1, most=65535)
 MYSQL_DATABASE = env.text("MYSQL_DATABASE", "")
 MYSQL_USER = env.text("MYSQL_USER", "")
-MYSQL_SSL_MODE = env.choice(
-    "MYSQL_SSL_MODE",
-    "PREFERRED",
-    ["DISABLED", "PREFERRED", "REQUIRED", "VERIFY_CA", "VERIFY_IDENTITY"],
-)
+_TLS_MODES = ["DISABLED", "PREFERRED", "REQUIRED", "VERIFY_CA", "VERIFY_IDENTITY"]
+MYSQL_SSL_MODE = env.choice("MYSQL_SSL_MODE", "PREFERRED", _TLS_MODES)
 MYSQL_SSL_CA = env.text("MYSQL_SSL_CA", "")
 MYSQL_CLIENT_DIR = env.text("MYSQL_CLIENT_DIR", "")
 
@@ -235,6 +232,9 @@ BACKUP_PORTAL = env.boolean("BACKUP_PORTAL", default=True)
 VERIFY_MYSQL_HOST = env.text("VERIFY_MYSQL_HOST", "")
 VERIFY_MYSQL_PORT = env.integer("VERIFY_MYSQL_PORT", 3306, least=1, most=65535)
 VERIFY_MYSQL_USER = env.text("VERIFY_MYSQL_USER", MYSQL_USER)
+# Empty is as for the database.
+VERIFY_MYSQL_SSL_MODE = env.choice("VERIFY_MYSQL_SSL_MODE", "", _TLS_MODES)
+VERIFY_MYSQL_SSL_CA = env.text("VERIFY_MYSQL_SSL_CA", "")
 # 0 is not set: then nobody knows.
 VERIFY_MAX_MB = env.integer("VERIFY_MAX_MB", 0)
 

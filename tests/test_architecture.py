@@ -17,7 +17,7 @@ STANDARD_SUBPROCESS = re.compile(r"subprocess|pty|popen2|multiprocessing")
 # What the tools are wrapped in. Values arrive as arguments: no rows, no settings.
 TOOLS = (
     r"backups.(process|(restic|mysql|dumpfile)(\..*)?|dump|dump_program|dumps_at_once|spool|load|spread|crew"
-    "|tables|stream|moment|chosen|grants|errors|texts)"
+    "|tables|stream|moment|chosen|grants|errors|texts|plain)"
 )
 # What plays an action.
 ACTIONS = r"backups.actions(\..*)?"

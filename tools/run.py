@@ -1,7 +1,8 @@
 """`make run`: start what is missing, make and verify a first backup, serve; Ctrl-C stops it all.
 
 What the environment and .env leave open is filled in: a private MariaDB with a sample database, a
-local repository, generated secrets. All of it lies in var/ and is kept from run to run.
+local repository, generated secrets; with --verify-server also a second private server, for test
+restores. All of it lies in var/ and is kept from run to run.
 """
 
 from __future__ import annotations
@@ -26,11 +27,15 @@ from typing import IO, Any, NoReturn
 
 from django.core.exceptions import ImproperlyConfigured
 
+from backups import mysql
+from backups.errors import Problem
 from backups.process import OUR_STDERR, OUR_STDOUT, PIPE, Child, base_environment
 from portal.env import env_file
 from sentinel.env_file import summed_up
-from tools.mariadb import HOST, MariaDB, MariaDBError
+from tools.mariadb import SampleMariaDB
+from tools.private_server import HOST, PrivateServer, PrivateServerError
 from tools.shell import ROOT, SetupError
+from tools.verify_server import Like, verify_server
 
 VAR = ROOT / "var"
 RUN_ENV = VAR / "run.env"
@@ -56,7 +61,11 @@ def main() -> None:
     parser.add_argument(
         "--sample-megabytes", type=float, default=30, metavar="N", help="size of the sample database"
     )
-    megabytes = parser.parse_args().sample_megabytes
+    parser.add_argument(
+        "--verify-server", action="store_true",
+        help="start a second private server, of the kind of the first, to which all test restores go",
+    )  # fmt: skip
+    wanted = parser.parse_args()
     os.chdir(ROOT)
     for number in _STOPPING:
         # `nohup` ignores one of them, and means it.
@@ -64,8 +73,8 @@ def main() -> None:
             signal.signal(number, _stop)
     try:
         with _alone() as lock_fd, contextlib.ExitStack() as started:
-            _serve(started, lock_fd, megabytes)
-    except (RunError, MariaDBError, SetupError, ImproperlyConfigured) as error:
+            _serve(started, lock_fd, wanted.sample_megabytes, has_verify_server=wanted.verify_server)
+    except (RunError, PrivateServerError, SetupError, ImproperlyConfigured, Problem) as error:
         sys.exit(f"run: {error}")
     except Stopped:
         say("Everything is stopped.")
@@ -185,15 +194,22 @@ class Given:
         return bool(self.get(name) or self.get(f"{name}_FILE"))
 
 
-def _serve(started: contextlib.ExitStack, lock_fd: int, megabytes: float) -> None:
+def _serve(started: contextlib.ExitStack, lock_fd: int, megabytes: float, *, has_verify_server: bool) -> None:
     given = Given()
     portal = Address(given.get("PORTAL_BIND") or f"{HOST}:8000", "PORTAL_BIND")
     gate = Address(given.get("SENTINEL_BIND") or f"{HOST}:8001", "SENTINEL_BIND")
     for address in (portal, gate):
         address.make_sure_it_is_free()
+    if has_verify_server:
+        _refuse_another_place(given)
     settings, mariadb = _settings(given)
     if mariadb is not None:
-        _start_mariadb(mariadb, started, lock_fd, megabytes)
+        _start(mariadb, started, lock_fd)
+        mariadb.load_sample(megabytes, lambda: say(f"Filling it with the sample {mariadb.database} …"))
+    if has_verify_server:
+        settings |= _start_verify_server(given, settings, started, lock_fd)
+    elif "VERIFY_MYSQL_HOST" in env_file(RUN_ENV).values and not given.has("VERIFY_MYSQL_HOST"):
+        say("Without --verify-server test restores go to the database's own server again.")
     moved = _moved(settings)
     _keep(settings)
     services = Services({**os.environ, **settings}, lock_fd, started)
@@ -203,7 +219,7 @@ def _serve(started: contextlib.ExitStack, lock_fd: int, megabytes: float) -> Non
     services.follow()
 
 
-def _settings(given: Given) -> tuple[dict[str, str], MariaDB | None]:
+def _settings(given: Given) -> tuple[dict[str, str], SampleMariaDB | None]:
     """What was left open, filled in: secrets kept from the last run, or new ones."""
     kept = env_file(RUN_ENV).values
     settings = {
@@ -219,7 +235,7 @@ def _settings(given: Given) -> tuple[dict[str, str], MariaDB | None]:
         if settings.pop("MYSQL_PASSWORD", None):
             raise RunError("MYSQL_HOST is set, but MYSQL_PASSWORD is not: set it as well.")
         return settings, None
-    mariadb = MariaDB(
+    mariadb = SampleMariaDB(
         folder=VAR / "mariadb",
         port=_free_port(given.get("MYSQL_PORT"), kept.get("MYSQL_PORT", "")),
         database=given.get("MYSQL_DATABASE") or "orders_tracker",
@@ -281,11 +297,82 @@ def _keep(settings: Mapping[str, str]) -> None:
     draft.replace(RUN_ENV)
 
 
-def _start_mariadb(mariadb: MariaDB, started: contextlib.ExitStack, lock_fd: int, megabytes: float) -> None:
-    say(f"Starting a private MariaDB on {HOST}:{mariadb.port} (var/mariadb) …")
-    server = mariadb.start(LOGS / "mariadb.log", pass_fds=[lock_fd])
-    started.callback(server.stop, 60)
-    mariadb.load_sample(megabytes, lambda: say(f"Filling it with the sample database {mariadb.database} …"))
+def _start(server: PrivateServer, started: contextlib.ExitStack, lock_fd: int, purpose: str = "") -> None:
+    name = server.folder.name
+    say(f"Starting a private {server.flavour}{purpose} on {HOST}:{server.port} (var/{name}) …")
+    child = server.start(LOGS / f"{name}.log", pass_fds=[lock_fd])
+    started.callback(child.stop, 60)
+
+
+# ---------------------------------------------------------------- The server for test restores
+
+
+def _refuse_another_place(given: Given) -> None:
+    """Raise RunError where test restores go elsewhere already: nothing would use what we start."""
+    if given.has("VERIFY_MYSQL_HOST"):
+        raise RunError(
+            "VERIFY_MYSQL_HOST is set, so test restores would go there and not to the server of "
+            "--verify-server: leave out one of the two."
+        )
+
+
+def _start_verify_server(
+    given: Given, settings: Mapping[str, str], started: contextlib.ExitStack, lock_fd: int
+) -> dict[str, str]:
+    """Start it; answers what commands and worker have to know of it. Raises RunError and others."""
+    kept = env_file(RUN_ENV).values
+    backed_up = _to_be_backed_up(given, settings)
+    like = Like.asked(backed_up)
+    named = "VERIFY_MYSQL_PASSWORD"
+    told = {} if given.has(named) else {named: kept.get(named) or secrets.token_urlsafe(36)}
+    server = verify_server(
+        like,
+        VAR,
+        port=_free_port(given.get("VERIFY_MYSQL_PORT"), kept.get("VERIFY_MYSQL_PORT", "")),
+        user=given.get("VERIFY_MYSQL_USER") or backed_up.user,
+        password=told.get(named) or _secret(given, named),
+    )
+    if given.get("VERIFY_MYSQL_PORT") not in ("", str(server.port)):
+        # Commands in another terminal would read it.
+        raise RunError(
+            f"VERIFY_MYSQL_PORT is {given.get('VERIFY_MYSQL_PORT')}, which is not to be had: leave it empty, "
+            "and --verify-server takes a port that is free."
+        )
+    _start(server, started, lock_fd, " for test restores")
+    _tell_of_another_release(like, server)
+    return told | {
+        "VERIFY_MYSQL_HOST": HOST,
+        "VERIFY_MYSQL_PORT": str(server.port),
+        "VERIFY_MYSQL_USER": server.user,
+        # It goes over no network, whatever is asked for of the way to the first.
+        "VERIFY_MYSQL_SSL_MODE": given.get("VERIFY_MYSQL_SSL_MODE") or "PREFERRED",
+    }
+
+
+def _tell_of_another_release(like: Like, server: PrivateServer) -> None:
+    info = Like.asked(mysql.Server(HOST, server.port, server.user, server.password)).info
+    if info.number[:2] != like.info.number[:2]:
+        say(
+            f"! It is {info}, and what is backed up is on {like.info}: what another release writes "
+            "otherwise, or does not take, is not proved."
+        )
+
+
+def _to_be_backed_up(given: Given, settings: Mapping[str, str]) -> mysql.Server:
+    def said(name: str) -> str:
+        return settings.get(name) or given.get(name)
+
+    port = said("MYSQL_PORT") or "3306"
+    if not port.isdecimal():
+        raise RunError(f"MYSQL_PORT is {port!r}, but must be a number.")
+    return mysql.Server(
+        host=said("MYSQL_HOST"),
+        port=int(port),
+        user=said("MYSQL_USER"),
+        password=settings.get("MYSQL_PASSWORD") or _secret(given, "MYSQL_PASSWORD"),
+        ssl_mode=said("MYSQL_SSL_MODE") or "PREFERRED",
+        ssl_ca=said("MYSQL_SSL_CA"),
+    )
 
 
 class Services:
@@ -429,7 +516,7 @@ def _end(name: str, child: Child, grace: float) -> None:
 
 
 def _tell(
-    portal: Address, gate: Address, given: Given, settings: Mapping[str, str], mariadb: MariaDB | None
+    portal: Address, gate: Address, given: Given, settings: Mapping[str, str], mariadb: SampleMariaDB | None
 ) -> None:
     user = given.get("PORTAL_ADMIN_USER") or "admin"
     password = settings.get("PORTAL_ADMIN_PASSWORD", "the PORTAL_ADMIN_PASSWORD that you set")
@@ -445,6 +532,8 @@ def _tell(
     ]
     if mariadb is not None:
         lines.append(f"  Database  {mariadb.database} on {HOST}:{mariadb.port}, a sample")
+    if place := settings.get("VERIFY_MYSQL_HOST"):
+        lines.append(f"  Verified  on {place}:{settings['VERIFY_MYSQL_PORT']}, a server for that alone")
     lines += ["", "What was generated is kept in var/run.env. Ctrl-C stops everything.", ""]
     for line in lines:
         say(line)

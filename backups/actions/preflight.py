@@ -27,11 +27,17 @@ from backups import (
     texts,
     verdict,
 )
-from backups.actions import room
+from backups.actions import room, verify_place
 from backups.actions.outcome import Outcome
 from backups.actions.verify import scratch_name
 from backups.choices import Level
-from backups.connections import database_server, repository_access
+from backups.connections import (
+    database_server,
+    repository_access,
+    scratch_server,
+    to_verify_at,
+    verifies_elsewhere,
+)
 from backups.dump_program import Source, refuse_what_cuts_dumps
 from backups.errors import Problem
 from backups.models import Database, Run
@@ -63,6 +69,7 @@ class Found:
 
     access: restic.Access | None = None
     server: mysql.Server | None = None
+    scratch_password: str = field(default="", repr=False)
     info: mysql.ServerInfo | None = None
     clients: mysql.Clients | None = None
     restic_version: str = ""
@@ -88,7 +95,7 @@ def checks(database: Database, found: Found, tick: Tick | None = None) -> Iterat
             yield Check(name, ok=True, detail=detail)
     found.warnings += [
         *_grants_to_come(database, found),
-        *_room_unknown(found),
+        *_room_unknown(database, found),
         *suspicions.sentences(database),
         *environment.undeclared([database])[database.pk],
         *_nobody_watches(),
@@ -128,6 +135,8 @@ def run(run: Run, progress: Progress) -> Outcome:
         told.append(check)
         if found.access and found.server:
             progress.hide([*found.access.secret_values(), found.server.password])
+        if found.scratch_password:
+            progress.hide([found.scratch_password])
         services.run_note(run.pk, result={"checks": [asdict(each) for each in told]})
         progress.log(f"{check.name.capitalize()}: {check.detail}", _level(check))
         progress.detail(next((name for name, _ in _CHECKS[len(told) :]), ""))
@@ -172,7 +181,7 @@ def make_ready(database: Database, tick: Tick | None = None, *, is_safety_copy: 
     """
     found = Found(is_safety_copy=is_safety_copy)
     for name, look in _CHECKS:
-        if name not in (_REPOSITORY, _SCHEDULE, _ENV_FILE, _ENVIRONMENT):
+        if name not in (_REPOSITORY, _SCHEDULE, _TEST_RESTORES, _ENV_FILE, _ENVIRONMENT):
             look(database, found, tick)
     if (differs := environment.disagreement(database)) is not None:
         found.warnings.append(differs.sentence())
@@ -302,10 +311,10 @@ def _privileges(database: Database, found: Found, _tick: Tick | None) -> str:
         )
         if refused := grants.refused_by_binary_log(connection, database.database):
             found.warnings.append(
-                f"{found.server.user} could not verify or restore here what it backs up: the server writes "
+                f"{found.server.user} could not {_doing(database)} here what it backs up: the server writes "
                 f"a binary log and {refused}. {mysql.TRUST_FUNCTION_CREATORS}"
             )
-    found.warnings += _forbidden_tables(found.server, database.database)
+    found.warnings += _forbidden_tables(found.server, database)
     return f"{found.server.user} may dump all of {database.database}."
 
 
@@ -356,15 +365,21 @@ def _views(database: Database, found: Found, _tick: Tick | None) -> str:
     return f"All views of {database.database} that a backup holds can be read."
 
 
-def _forbidden_tables(server: mysql.Server, database: str) -> Iterator[str]:
+def _doing(database: Database) -> str:
+    """What of a backup is loaded on the live server."""
+    return "restore" if verifies_elsewhere(database) else "verify or restore"
+
+
+def _forbidden_tables(server: mysql.Server, database: Database) -> Iterator[str]:
     """What could not be verified or restored here, because the server makes no such tables for us."""
-    with mysql.loading_connections(server, database, 1) as (connection,):
-        with mysql.translated(server, database):
-            keyless = mysql.tables_without_primary_key(connection.driver, database)
+    name = database.database
+    with mysql.loading_connections(server, name, 1) as (connection,):
+        with mysql.translated(server, name):
+            keyless = mysql.tables_without_primary_key(connection.driver, name)
         for setting, way_out in connection.key_rules().items() if keyless else ():
             yield (
-                f"{server.user} could not verify or restore here what it backs up: the server's {setting} is "
-                f"on, and these tables have no primary key: {mysql.named(keyless)}. {way_out}"
+                f"{server.user} could not {_doing(database)} here what it backs up: the server's {setting} "
+                f"is on, and these tables have no primary key: {mysql.named(keyless)}. {way_out}"
             )
 
 
@@ -376,7 +391,7 @@ def _grants_to_come(database: Database, found: Found) -> Iterator[str]:
         scratch = scratch_name(database.database, 1)
         if missing := grants.missing_for_definers(connection, database.database, scratch=scratch):
             yield (
-                f"{found.server.user} could not verify or restore here what it backs up: {missing.because}. "
+                f"{found.server.user} could not {_doing(database)} here what it backs up: {missing.because}. "
                 f"Run as an administrator: {missing.statement}"
             )
         if missing := grants.missing_for_keys(connection, database.database):
@@ -386,16 +401,19 @@ def _grants_to_come(database: Database, found: Found) -> Iterator[str]:
             )
 
 
-def _room_unknown(found: Found) -> Iterator[str]:
-    """What a restore here would have to be granted. Told to whoever asks, and not with each backup."""
+def _room_unknown(database: Database, found: Found) -> Iterator[str]:
+    """Where a second copy might fill the live server's disk. Told to whoever asks, not with each backup."""
     if found.server is None:
         return
+    is_elsewhere = verifies_elsewhere(database)
     with suppress(Problem), mysql.connect(found.server) as connection:
         if not room.is_known(connection, found.server):
+            copying = "restores make" if is_elsewhere else "verifications and restores make"
+            or_else = "" if is_elsewhere else f"; or {to_verify_at(database, 'another server')}"
             yield (
-                f"How much room {found.server.address} has left cannot be known from here, and verifications "
-                "and restores make a second copy there. Set VERIFY_MAX_MB to what may be taken; or install "
-                "MariaDB's plugin DISKS and grant FILE; or verify on another server (VERIFY_MYSQL_HOST)."
+                f"How much room {found.server.address} has left cannot be known from here, and {copying} a "
+                "second copy there. Set VERIFY_MAX_MB to what may be taken; or install MariaDB's plugin "
+                f"DISKS and grant FILE{or_else}."
             )
 
 
@@ -430,6 +448,19 @@ def _schedule(database: Database, found: Found, _tick: Tick | None) -> str:
     return f"Backups are due at most {humane.rough(gap)} apart, and are stale after {humane.rough(allowed)}."
 
 
+def _test_restores(database: Database, found: Found, _tick: Tick | None) -> str:
+    """No backup waits for this server, and a verification that finds it unfit is too late."""
+    server = scratch_server(database)
+    found.scratch_password = server.password
+    source = verify_place.Source()
+    if found.server is not None and found.info is not None:
+        with mysql.connect(found.server, database.database) as connection:
+            source = verify_place.Source(found.info, mysql.inventory(connection, database.database))
+    detail, warnings = verify_place.looked_at(database, source, scratch=scratch_name(database.database, 1))
+    found.warnings += warnings
+    return detail
+
+
 def _env_file(_database: Database, _found: Found, _tick: Tick | None) -> str:
     if doubt := settings.ENV_FILE_DOUBT:
         raise Problem(doubt.what, safe=doubt.until, do=doubt.do)
@@ -449,6 +480,7 @@ _REPOSITORY = "repository"
 _ENV_FILE = ".env"
 _ENVIRONMENT = "environment"
 _SCHEDULE = "schedule"
+_TEST_RESTORES = "test restores"
 _CHECKS: tuple[tuple[str, Callable[[Database, Found, Tick | None], str]], ...] = (
     ("status folder", _status_folder),
     ("restic", _restic),
@@ -459,6 +491,7 @@ _CHECKS: tuple[tuple[str, Callable[[Database, Found, Tick | None], str]], ...] =
     ("views", _views),
     ("tables", _tables),
     (_SCHEDULE, _schedule),
+    (_TEST_RESTORES, _test_restores),
     (_ENV_FILE, _env_file),
     (_ENVIRONMENT, _environment),
 )

@@ -20,7 +20,6 @@ from backups.stream import Kind
 # InnoDB builds secondary keys by sorting, through files as large as the largest of them, and lets
 # its files grow by several megabytes at a time; a full disk would stop the live database as well.
 _MARGIN = 1.25
-_ANOTHER_SERVER = "set VERIFY_MYSQL_HOST to another server"
 
 
 @dataclass(frozen=True)
@@ -36,8 +35,8 @@ def refuse_without_room(
     server: mysql.Server,
     snapshot: Snapshot,
     *,
+    instead: str,
     tables: Collection[str] = (),
-    instead: str = _ANOTHER_SERVER,
 ) -> None:
     """Raise Problem where a copy of the snapshot's database surely does not fit on the server.
 
@@ -62,7 +61,7 @@ def is_known(connection: Any, server: mysql.Server) -> bool:
 
 
 @contextmanager
-def full_disk_told(name: str, *, instead: str = _ANOTHER_SERVER) -> Iterator[None]:
+def full_disk_told(name: str, *, instead: str) -> Iterator[None]:
     """Say of a disk that filled while the database `name` was loaded what became of that, and what to do.
 
     In the block it is dropped at once, which gives back what it took, unless that needs room as well.

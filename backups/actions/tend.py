@@ -78,11 +78,39 @@ def _drop_scratch(dead: Run) -> None:
     if not isinstance(name, str) or not _made_by(dead, name, swapping):
         _leave_alone(dead, "scratch")
         return
-    find_server = scratch_server if dead.action == Action.VERIFY else database_server
+    find_server = _where_it_verified if dead.action == Action.VERIFY else _where_it_restored
     try:
-        drop_scratch(dead.pk, find_server(dead.database), name)
+        drop_scratch(dead.pk, find_server(dead), name)
+    except _LiesElsewhere as problem:
+        services.run_amend(dead, problem.sentence())
+        services.left_cleared(dead.pk, "scratch")
     except Problem as problem:
         logger.warning("%s: %s", dead, problem.sentence())
+
+
+class _LiesElsewhere(Problem):
+    """What a dead run left is on a server that nothing names any more."""
+
+
+def _where_it_restored(dead: Run) -> mysql.Server:
+    assert dead.database is not None  # noqa: S101
+    return database_server(dead.database)
+
+
+def _where_it_verified(dead: Run) -> mysql.Server:
+    """The server that it noted when it began; for a run of a version that noted none, the one of now."""
+    assert dead.database is not None  # noqa: S101
+    noted = dead.result.get("verified_on")
+    address = noted.get("address") if isinstance(noted, dict) else None
+    for find_server in (scratch_server, database_server):
+        server = find_server(dead.database)
+        if address is None or server.address == address:
+            return server
+    raise _LiesElsewhere(
+        f"Its database {dead.result['scratch']} may still be at {texts.shown(address)}, where test restores "
+        "do not go any more.",
+        do="Drop it there.",
+    )
 
 
 def _made_by(dead: Run, name: str, restore: Restore | None) -> bool:

@@ -14,13 +14,13 @@ from typing import Any
 from django.conf import settings
 
 from backups import choose, made_here, mysql, process, restic, services, status_files
-from backups.actions import room
+from backups.actions import room, verify_place
 from backups.actions.dropping import drop_scratch
 from backups.actions.loading import load_snapshot
 from backups.actions.outcome import CallsForMore, FollowUp, Outcome
 from backups.actions.repository import opened
 from backups.choices import Action, Health, Trigger, Verdict
-from backups.connections import scratch_server
+from backups.connections import scratch_server, to_verify_at
 from backups.dump import stream_dump
 from backups.dumpfile.allowed import Allowed
 from backups.dumpfile.judge import Judge
@@ -68,6 +68,7 @@ class Findings:
     bytes: int | None = None
     source_version: str = ""
     scratch_version: str = ""
+    scratch_address: str = ""
 
     @property
     def verdict(self) -> Verdict:
@@ -85,6 +86,7 @@ class Scratch:
     info: mysql.ServerInfo
     programs: mysql.Clients
     database: str
+    row: Database
 
 
 def run(run: Run, progress: Progress) -> Outcome:
@@ -97,7 +99,7 @@ def run(run: Run, progress: Progress) -> Outcome:
     access = opened(run, progress)
     findings = Findings()
     with scratch_database(run, snapshot, progress) as scratch:
-        findings.scratch_version = str(scratch.info)
+        findings.scratch_version, findings.scratch_address = str(scratch.info), scratch.server.address
         _refuse_other_spelling(snapshot, scratch, respelled((snapshot.manifest or {}).get("inventory", {})))
         loading = Loading(Digester(source_name(snapshot)), tally=Tally(only_numbered=is_by_vedetta(snapshot)))
         try:
@@ -134,7 +136,7 @@ def _refuse_unlike(snapshot: Snapshot, scratch: Scratch, problem: Problem) -> No
     raise Problem(
         f"Nothing was proved: snapshot {snapshot.short_id} was dumped from {source}, and {scratch.info} "
         f"at {scratch.server.address} does not take it ({problem.what.rstrip('.')}).",
-        do="Set VERIFY_MYSQL_HOST to a server of the same kind and release.",
+        do=f"For a proof, {to_verify_at(scratch.row, 'a server of the same kind and release')}.",
     ) from problem
 
 
@@ -148,7 +150,7 @@ def _refuse_other_spelling(snapshot: Snapshot, scratch: Scratch, names: Sequence
     raise Problem(
         f"Nothing was proved: the server at {scratch.server.address} gives tables and views names in lower "
         f"case (lower_case_table_names=1), and snapshot {snapshot.short_id} has {mysql.named(names)}.",
-        do="Set VERIFY_MYSQL_HOST to a server with the lower_case_table_names of the one that is backed up.",
+        do=f"For a proof, {to_verify_at(scratch.row, verify_place.SAME_NAMES)}.",
     )
 
 
@@ -209,41 +211,56 @@ def scratch_database(run: Run, snapshot: Snapshot, progress: Progress) -> Iterat
     server = scratch_server(database)
     progress.hide([server.password])
     name = scratch_name(database.database, run.pk)
+    another = to_verify_at(database, "another server")
     manifest = snapshot.manifest or {}
     with mysql.connect(server) as connection:
         info = mysql.probe(connection)
+        _refuse_other_kind(database, server, info, snapshot)
         programs = mysql.clients(info, settings.MYSQL_CLIENT_DIR)
-        room.refuse_without_room(connection, server, snapshot)
+        room.refuse_without_room(connection, server, snapshot, instead=another)
         # Noted before it exists, so that the reaper finds it even if we die in between.
-        services.run_note(run.pk, result={"scratch": name}, server_version=str(info))
+        where = {"address": server.address, "server": str(info), "set_by": server.address_set_by}
+        services.run_note(run.pk, result={"scratch": name, "verified_on": where}, server_version=str(info))
         services.run_note(run.pk, client_version=str(programs))
         try:
-            _create(connection, server, name, manifest)
+            _create(connection, database, server, name, manifest)
         except mysql.MissingPrivilege:
             services.left_cleared(run.pk, "scratch")
             raise
     progress.log(f"Restoring into {name} at {server.address} ({info}, {programs} client).")
-    with room.full_disk_told(name):
+    with room.full_disk_told(name, instead=another):
         try:
-            yield Scratch(server, info, programs, name)
+            yield Scratch(server, info, programs, name, database)
         finally:
             drop_scratch(run.pk, server, name, progress.tick_to_the_end)
 
 
-def _create(connection: Any, server: mysql.Server, name: str, manifest: dict[str, Any]) -> None:
+def _refuse_other_kind(
+    database: Database, server: mysql.Server, info: mysql.ServerInfo, snapshot: Snapshot
+) -> None:
+    """Before a client is looked for that nobody needs here."""
+    dumped_from = (snapshot.manifest or {}).get("server", {}).get("flavour", "")
+    verify_place.refuse_other_kind(
+        database,
+        server,
+        info,
+        of=[dumped_from, database.server_flavour],
+        what=f"Nothing was proved: snapshot {snapshot.short_id}",
+    )
+
+
+def _create(
+    connection: Any, database: Database, server: mysql.Server, name: str, manifest: dict[str, Any]
+) -> None:
     try:
         with mysql.translated(server, name):
             mysql.create_database(
                 connection, name, manifest.get("charset", ""), manifest.get("collation", "")
             )
     except mysql.UnknownDatabase as error:
-        base = name.rpartition("__verify_")[0]
-        grant = f"GRANT ALL ON {mysql.prefix_pattern(base + '__verify_')}.* TO {mysql.account(connection)};"
         raise mysql.MissingPrivilege(
             f"The user {server.user} may not create the scratch database {name}.",
-            do="Set VERIFY_MYSQL_HOST to another server: this one's partial_revokes allows no grant for it."
-            if mysql.takes_names_literally(connection)
-            else f"Run as an administrator: {grant} or set VERIFY_MYSQL_HOST to another server.",
+            do=verify_place.how_to_allow(connection, database, name),
         ) from error
 
 
@@ -811,6 +828,7 @@ def _conclude(run: Run, snapshot: Snapshot, findings: Findings, progress: Progre
         bytes=findings.bytes,
         source_version=findings.source_version,
         scratch_version=findings.scratch_version,
+        scratch_address=findings.scratch_address,
     )
     if findings.computed_anew:
         services.run_note(

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 from typing import Any
 
+from django.conf import settings
 from django.contrib import admin
 from django.contrib.admin.views.main import ChangeList
 from django.db.models import OuterRef, QuerySet, Subquery
 from django.http import Http404, HttpRequest, HttpResponse
 from django.urls import URLPattern, path, reverse
+from django.utils.html import format_html
 from unfold.decorators import action, display
 from unfold.enums import ActionVariant
 from unfold.forms import BaseDialogForm
@@ -20,7 +22,19 @@ from backups.admin.dialogs import FactsForm, dialog
 from backups.choices import Action
 from backups.models import Database, Run, Snapshot
 
+_TEST_RESTORES = 2  # of the sets of fields
 _FLAVOURS = {"mysql": "MySQL", "mariadb": "MariaDB"}
+
+
+def _where_by_default() -> str:
+    """What holds for a database that names no server for test restores."""
+    if settings.VERIFY_MYSQL_HOST:
+        place = f"{settings.VERIFY_MYSQL_HOST}:{settings.VERIFY_MYSQL_PORT}"
+        return format_html("Without a host they go to the server that VERIFY_MYSQL_HOST names, {}.", place)
+    return (
+        "Without a host they go to the database's own server, beside the live database. They are safer on "
+        "one that holds nothing else; VERIFY_MYSQL_HOST names one for all databases."
+    )
 
 
 class BackUpForm(FactsForm):
@@ -75,8 +89,8 @@ class DatabaseAdmin(SetUpAdmin):
         "back_up", "restore", {"title": "More", "icon": "more_horiz", "items": ["verify", "test_connection"]},
     )  # fmt: skip
     hinted = {
-        "password_ref": "hint_secret", "backup_cron": "hint_cron", "verify_cron": "hint_cron",
-        "heartbeat_threshold": "hint_threshold",
+        "password_ref": "hint_secret", "verify_password_ref": "hint_secret", "backup_cron": "hint_cron",
+        "verify_cron": "hint_cron", "heartbeat_threshold": "hint_threshold",
     }  # fmt: skip
     hinted_beside = {"heartbeat_threshold": "backup_cron"}
     readonly_fields = ("server", "client_version", "preflight_notes")
@@ -85,6 +99,16 @@ class DatabaseAdmin(SetUpAdmin):
         (
             "Server",
             {"fields": (("host", "port"), ("database", "user"), ("password_ref", "ssl_mode"), "ssl_ca")},
+        ),
+        (
+            "Where test restores go",
+            {
+                "fields": (
+                    ("verify_host", "verify_port"),
+                    ("verify_user", "verify_password_ref"),
+                    ("verify_ssl_mode", "verify_ssl_ca"),
+                ),
+            },
         ),
         ("Schedule", {"fields": (("backup_cron", "verify_cron"), "dump_format")}),
         ("Retention", {"fields": (("keep_daily", "keep_weekly", "keep_monthly"),)}),
@@ -101,6 +125,8 @@ class DatabaseAdmin(SetUpAdmin):
     def get_fieldsets(self, request: HttpRequest, obj: Database | None = None) -> Any:
         """With a preview of the retention, and what was learned of the server, for one that is there."""
         fieldsets = list(super().get_fieldsets(request, obj))
+        name, options = fieldsets[_TEST_RESTORES]
+        fieldsets[_TEST_RESTORES] = (name, {**options, "description": _where_by_default()})
         if obj is None:
             return fieldsets
         if obj.is_primary:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import html
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager
 from typing import Any
@@ -18,7 +19,7 @@ from backups import runner
 from backups.actions import preflight
 from backups.actions.preflight import Check
 from backups.admin.base import page_url, run_url
-from backups.models import Alert, Database, Repository, Run, Snapshot
+from backups.models import Alert, Database, Repository, Run, Snapshot, Verification
 from tests.admin.conftest import Login
 from tools.history import History
 
@@ -135,7 +136,8 @@ def form_of(database: Database, **changes: object) -> dict[str, object]:
     """The database's form as filled in."""
     names = (
         "name", "host", "port", "user", "password_ref", "database", "ssl_mode", "ssl_ca", "dump_format",
-        "backup_cron", "verify_cron", "keep_daily", "keep_weekly", "keep_monthly",
+        "verify_host", "verify_port", "verify_user", "verify_password_ref", "verify_ssl_mode",
+        "verify_ssl_ca", "backup_cron", "verify_cron", "keep_daily", "keep_weekly", "keep_monthly",
     )  # fmt: skip
     filled = {name: getattr(database, name) for name in names}
     return filled | {"repository": database.repository_id, "gates_app": "on"} | changes
@@ -151,6 +153,39 @@ def test_schedules_follow_a_saved_database(
     assert response.status_code == 302
     assert Schedule.objects.get(name=f"vedetta backup {database.pk}").cron == "30 1 * * *"
     assert "backup schedule" in str(LogEntry.objects.get()).lower()
+
+
+def test_a_database_is_given_a_server_of_its_own_for_test_restores(
+    database: Database, login: Login, settings: Settings
+) -> None:
+    client = login("Administrator")
+    page = reverse("admin:backups_database_change", args=[database.pk])
+    assert "own server, beside the live database" in html.unescape(client.get(page).content.decode())
+    settings.VERIFY_MYSQL_HOST, settings.VERIFY_MYSQL_PORT = "of-all.example", 3307
+    assert "VERIFY_MYSQL_HOST names, of-all.example:3307." in client.get(page).content.decode()
+
+    half = client.post(page, form_of(database, verify_host="verify.example", verify_user="u"))
+    assert "Say where that user&#x27;s password is found." in half.content.decode()
+    wrong = client.post(
+        page, form_of(database, verify_host="a;b", verify_user="u", verify_password_ref="env:X")
+    )
+    assert "A host is a name, an address or the path of a socket, alone." in wrong.content.decode()
+    place = {"verify_host": "verify.example", "verify_user": "u", "verify_password_ref": "env:VERIFY_SHOP"}
+    assert client.post(page, form_of(database, **place)).status_code == 302
+
+    database.refresh_from_db()
+    assert {name: getattr(database, name) for name in place} == place
+    assert 'id="hint-verify_password_ref"' in client.get(page).content.decode()
+
+
+def test_a_verification_says_where_it_restored(past: History, login: Login) -> None:
+    verification = Verification.objects.exclude(scratch_version="").earliest("pk")
+    page = reverse("admin:backups_verification_change", args=[verification.pk])
+    client = login("Viewer")
+    # Those of versions that noted none.
+    assert f"<dd>{verification.scratch_version}</dd>" in client.get(page).content.decode()
+    Verification.objects.filter(pk=verification.pk).update(scratch_address="verify.example:3307")
+    assert f"{verification.scratch_version} at verify.example:3307</dd>" in client.get(page).content.decode()
 
 
 def test_a_password_in_the_location_is_refused(login: Login) -> None:
@@ -238,7 +273,7 @@ def test_the_connection_test_is_the_workers_and_shows_each_check(
     assert "The server does not answer" not in seen[0]
     page = client.get(run_url(run)).content.decode()
     assert "The server does not answer. See whether it runs." in page
-    assert "1 of 11 checks failed: The server does not answer. See whether it runs. A test changes" in page
+    assert "1 of 12 checks failed: The server does not answer. See whether it runs. A test changes" in page
     assert not Alert.objects.exists()
 
 

@@ -47,6 +47,8 @@ class Stack:
             "MYSQL_PASSWORD": 'a password "quoted"',
             "RESTIC_PASSWORD": "keep-it-elsewhere-too",
             "PORTAL_ADMIN_PASSWORD": PASSWORD,
+            "VERIFY_MYSQL_HOST": "db_verify",
+            "VERIFY_MYSQL_PASSWORD": "'another \\ \"password\"'",
             "SENTINEL_BOOT_GRACE_SECONDS": "0",
             "HTTP_ADDRESS": f"{HOST}:{self.http}",
             "PORTAL_ADDRESS": f"{HOST}:{self.portal}",
@@ -89,11 +91,11 @@ class Stack:
 
     def up(self, *more: str) -> None:
         """Start all of it, application included."""
-        self.compose("--profile", "prod", "up", "--detach", "--no-build", *more)
+        self.compose("--profile", "prod", "--profile", "verify", "up", "--detach", "--no-build", *more)
 
     def down(self) -> None:
         """Remove the containers and the named volumes."""
-        self.compose("--profile", "prod", "down", "--volumes", "--timeout", "60")
+        self.compose("--profile", "prod", "--profile", "verify", "down", "--volumes", "--timeout", "60")
 
     def sql(self, statement: str, database: str = "orders_tracker") -> str:
         """Run SQL as root; answers its rows."""
@@ -168,7 +170,19 @@ def stack(found: Docker, tmp_path_factory: pytest.TempPathFactory) -> Iterator[S
         if os.environ.get("VEDETTA_TEST_COMPOSE") == "keep":
             print(f"left running in {made.folder}")
         else:
-            print(made.compose("--profile", "prod", "logs", "--no-color", "--tail", "80", check=False))
+            print(
+                made.compose(
+                    "--profile",
+                    "prod",
+                    "--profile",
+                    "verify",
+                    "logs",
+                    "--no-color",
+                    "--tail",
+                    "80",
+                    check=False,
+                )
+            )
             made.down()
 
 

@@ -199,6 +199,18 @@ def test_a_stop_cancels_a_running_backup_within_the_grace(stack: Stack) -> None:
     stack.compose("up", "--detach", "--no-build", "db_backup")
 
 
+def test_test_restores_go_to_the_server_of_the_profile_and_to_no_other(stack: Stack) -> None:
+    until("it is healthy", lambda: stack.healthy("db_verify"), 240)
+    stack.sql("SET GLOBAL log_output = 'TABLE'; SET GLOBAL general_log = 1")
+    told = stack.manage("verify")
+    stack.sql("SET GLOBAL general_log = 0")
+    assert told["verdict"] == "identical"
+    assert told["verified_on"]["address"] == "db_verify:3306"
+    assert stack.sql("SELECT COUNT(*) FROM mysql.general_log WHERE argument LIKE '%__verify\\_%'") == "0"
+    container = stack.compose("ps", "--quiet", "db_verify").strip()
+    assert stack.docker("port", container).strip() == ""
+
+
 def test_down_with_volumes_loses_neither_history_nor_status_nor_repository(stack: Stack) -> None:
     status = (stack.folder / "status" / "last_ok").read_bytes()
     runs = [run["id"] for run in stack.runs()]

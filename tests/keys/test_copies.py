@@ -22,7 +22,8 @@ __all__ = ["empty_repository", "make_portal", "mariadb_shop", "migrated"]
 
 OURS = base64.b64encode(bytes(range(32))).decode()
 THEIRS = base64.b64encode(bytes(range(1, 33))).decode()
-# A superuser, a database that would be backed up every minute, and things to delete.
+# A superuser, a database that would be backed up every minute, a server of theirs to restore ours into, and
+# things to delete.
 MALLORY = """
 from django.contrib.auth.models import User
 from backups import services
@@ -31,6 +32,8 @@ from backups.models import Database, Repository, Run
 User.objects.create_superuser("mallory", "", "a password of mine")
 other = Database.objects.create(name="evil", host="rogue.example", user="u", database="evil",
     backup_cron="* * * * *", repository=Repository.objects.get())
+Database.objects.filter(is_primary=True).update(verify_host="verify.example", verify_user="u",
+    verify_password_ref="env:MYSQL_PASSWORD")
 for action, left in (("verify", {"scratch": "payroll"}), ("restore", {"partial": "PRECIOUS"})):
     run = services.run_enqueue(action=Action.VERIFY, trigger=Trigger.CLI, database=other, send=False)
     Run.objects.filter(pk=run.pk).update(action=action, status="lost", result=left)
@@ -103,6 +106,7 @@ def test_of_a_strangers_copy_nothing_is_taken_unasked(
     assert "recover --trust-copy" in ran.out
     assert "mallory (superuser)" in ran.out
     assert "rogue.example" in ran.out
+    assert "on verify.example:3306 as u" in ran.out
     state = state_of(machine)
     assert [name for name, _ in state["people"]] == ["root-of-env"]
     assert list(state["schedules"]) == [machine.shop.name]
@@ -120,6 +124,7 @@ def test_who_says_yes_gets_the_rows_without_what_they_could_do(
     assert "was restored" in ran.out
     assert "cannot sign in until an administrator lets them: mallory" in ran.out
     assert "Database evil has no schedules" in ran.out
+    assert f"Test restores of {machine.shop.name} do not go to verify.example:3306 until" in ran.out
     state = state_of(machine)
     assert ["mallory", False] in state["people"]
     assert ["root-of-env", True] in state["people"]

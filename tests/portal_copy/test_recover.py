@@ -104,12 +104,11 @@ def test_all_that_people_did_comes_back_on_an_empty_machine(
     assert portal.heartbeat() is None
 
 
-def test_recover_brings_data_and_portal_back_and_what_was_backed_up_since_the_copy(
-    portal: Portal, make_portal: MakePortal
-) -> None:
-    rows = portal.shop.query("SELECT * FROM orders")
-    portal.shop.execute("ALTER DEFINER=`clerk`@`%` EVENT nightly ENABLE")
-    later = portal.backup(BACKUP_PORTAL="false")
+def test_recover_brings_data_and_portal_back(mariadb_shop: Shop, make_portal: MakePortal) -> None:
+    rows = mariadb_shop.query("SELECT * FROM orders")
+    mariadb_shop.execute("ALTER DEFINER=`clerk`@`%` EVENT nightly ENABLE")
+    portal = make_portal(mariadb_shop, BACKUP_PORTAL="true")
+    saved = portal.backup()
     portal.shop.server.execute(f"DROP DATABASE `{portal.shop.name}`; CREATE DATABASE `{portal.shop.name}`")
 
     new = make_portal(portal.shop, repository=portal.repository, set_up=False)
@@ -118,13 +117,29 @@ def test_recover_brings_data_and_portal_back_and_what_was_backed_up_since_the_co
     to_enable = f"ALTER DEFINER=`clerk`@`%` EVENT `{portal.shop.name}`.`nightly` ENABLE;"
     assert ran.json == {
         "status": "succeeded",
-        "snapshot_id": later.json["snapshot_id"],
+        "snapshot_id": saved.json["snapshot_id"],
         "to_restore": [],
         "events_disabled": ["nightly"],
         "events_to_enable": [to_enable],
     }
     assert f"as they are then:\n  {to_enable}" in ran.err
     assert portal.shop.query("SELECT * FROM orders") == rows
+    backups = new.rows("SELECT \"trigger\" FROM backups_run WHERE action = 'backup' ORDER BY id")
+    assert [row["trigger"] for row in backups] == ["cli"]
+
+
+def test_what_was_backed_up_since_the_copy_is_named(portal: Portal, make_portal: MakePortal) -> None:
+    """That this installation made it stands in no signed copy."""
+    (saved, *_) = portal.rows("SELECT snapshot_id FROM backups_snapshot")
+    later = portal.backup(BACKUP_PORTAL="false").json["snapshot_id"]
+
+    new = make_portal(portal.shop, repository=portal.repository, set_up=False)
+    ran = new.manage("recover", "--history-only", "--json")
+
+    assert (ran.code, ran.json["snapshot_id"]) == (0, saved["snapshot_id"])
+    assert ran.json["newer_strange_snapshot"] == later
+    assert f"Snapshot {later[:8]} of" in ran.err
+    assert f"restore it by its id: --snapshot {later[:8]}." in ran.err
     backups = new.rows("SELECT \"trigger\" FROM backups_run WHERE action = 'backup' ORDER BY id")
     assert [row["trigger"] for row in backups] == ["cli", "recovered"]
 

@@ -7,6 +7,8 @@ from collections.abc import Callable, Iterator
 import pytest
 from pytest_django.fixtures import Settings
 
+from backups.actions.preflight import Found as Learned
+from backups.actions.preflight import checks
 from backups.actions.restore_plan import plan
 from backups.actions.verify import made_of
 from backups.choices import Action, RestoreMode
@@ -185,6 +187,11 @@ def test_a_verification_there_proves_nothing_and_says_why(
     settings.VERIFY_MYSQL_HOST, settings.VERIFY_MYSQL_PORT = there.server.host, there.server.port
     settings.VERIFY_MYSQL_USER = there.user
     monkeypatch.setenv("VERIFY_MYSQL_PASSWORD", there.password)
+
+    (before,) = [each for each in checks(database, Learned()) if each.name == "test restores"]
+    assert "Nothing would be proved" in before.detail
+    assert "lower_case_table_names" in before.detail
+    assert not before.ok
 
     told = failed(verify(database))
 

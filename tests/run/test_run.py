@@ -12,14 +12,17 @@ import subprocess
 import sys
 import urllib.error
 import urllib.request
-from collections.abc import Iterator
-from contextlib import contextmanager
+from collections.abc import Iterator, Mapping
+from contextlib import closing, contextmanager
 from pathlib import Path
+from typing import Any
 
+import MySQLdb
 import pytest
 
+from portal.env import env_file
 from sentinel import heartbeat
-from tests.backups.worlds import RESTIC_PASSWORD, Shop, copy_repository, wait_until
+from tests.backups.worlds import RESTIC_PASSWORD, Shop, copy_repository, over_and_over, wait_until
 from tests.servers import Server, free_port
 from tools import run
 
@@ -48,18 +51,18 @@ class Checkout:
             "SENTINEL_BIND": f"127.0.0.1:{self.gate}",
         }
 
-    def start(self) -> Server:
+    def start(self, *options: str) -> Server:
         """Start it; its caller waits for what it says."""
         self.log.unlink(missing_ok=True)
         clean = ["env", "-i", *(f"{name}={value}" for name, value in self.environment.items())]
-        command = [".venv/bin/python", "-m", "tools.run", "--sample-megabytes", "3"]
+        command = [".venv/bin/python", "-m", "tools.run", "--sample-megabytes", "3", *options]
         server = Server([*clean, *command], log=self.log, cwd=self.folder, ready=lambda: True)
         return server.start()
 
     @contextmanager
-    def running(self) -> Iterator[Server]:
+    def running(self, *options: str) -> Iterator[Server]:
         """Serving, for the length of a block."""
-        server = self.start()
+        server = self.start(*options)
         try:
             wait_until(
                 lambda: self.says("Ctrl-C stops everything.") or not server.running, "it to serve", 120
@@ -73,7 +76,7 @@ class Checkout:
         """Whether the terminal shows this."""
         return text in self.log.read_text()
 
-    def manage(self, *arguments: str) -> dict[str, object]:
+    def manage(self, *arguments: str) -> dict[str, Any]:
         """What a command beside it answers."""
         done = subprocess.run(
             [".venv/bin/python", "manage.py", *arguments, "--json"],
@@ -143,6 +146,67 @@ def test_second_start_keeps_what_the_first_made(checkout: Checkout) -> None:
     assert run_env.stat().st_mode & 0o777 == 0o600
     assert set(re.findall(r"^(\w+)=.", run_env.read_text(), re.MULTILINE)) >= GENERATED
     assert {path.name for path in run_env.parent.iterdir()} >= {"mariadb", "repository"}
+
+
+@pytest.mark.slow
+def test_a_server_for_test_restores_takes_them_all_and_is_the_same_next_time(checkout: Checkout) -> None:
+    """Also those of commands in another terminal; and the first server sees none of them."""
+    with checkout.running("--verify-server") as server:
+        settings = env_file(checkout.folder / "var" / "run.env").values
+        place = f"127.0.0.1:{settings['VERIFY_MYSQL_PORT']}"
+        with databases_that_appear(settings) as appeared:
+            told = checkout.manage("verify")
+        assert (told["verdict"], appeared) == ("identical", set())
+        assert told["verified_on"]["address"] == place
+        assert checkout.says(f"Verified  on {place}")
+        os.kill(server.pid, signal.SIGINT)
+        wait_until(lambda: not server.running, "the end", 30)
+    assert checkout.processes() == []
+
+    server = checkout.start("--verify-server")
+    try:
+        wait_until(lambda: checkout.says("Setting up the portal"), "the set-up")
+        assert checkout.says(f"for test restores on {place} (var/verify-mariadb)")
+        assert env_file(checkout.folder / "var" / "run.env").values == settings
+    finally:
+        server.stop()
+
+
+@contextmanager
+def databases_that_appear(settings: Mapping[str, str]) -> Iterator[set[str]]:
+    """What the first server lists at any time in a block and did not before it."""
+    connection = MySQLdb.connect(
+        host=settings["MYSQL_HOST"],
+        port=int(settings["MYSQL_PORT"]),
+        user=settings["MYSQL_USER"],
+        password=settings["MYSQL_PASSWORD"],
+        autocommit=True,
+    )
+
+    def listed() -> set[str]:
+        with connection.cursor() as cursor:
+            cursor.execute("SHOW DATABASES")
+            return {str(name) for (name,) in cursor.fetchall()}
+
+    before, appeared = listed(), set[str]()
+    with closing(connection), over_and_over(lambda: appeared.update(listed() - before), pause=0.02):
+        yield appeared
+
+
+@pytest.mark.parametrize(
+    ("name", "value", "said"),
+    [
+        ("VERIFY_MYSQL_HOST", "elsewhere", "VERIFY_MYSQL_HOST is set, so test restores would go there"),
+        ("VERIFY_MYSQL_PORT", "70000", "VERIFY_MYSQL_PORT is 70000, which is not to be had"),
+    ],
+)  # fmt: skip
+def test_a_server_for_test_restores_that_nothing_would_use_is_not_started(
+    checkout: Checkout, name: str, value: str, said: str
+) -> None:
+    ran = _ran(checkout, {**checkout.environment, name: value}, "--verify-server")
+
+    assert ran.returncode == 1
+    assert ran.stderr.startswith(f"run: {said}")
 
 
 @pytest.mark.slow
@@ -225,9 +289,9 @@ def test_a_first_run_with_a_line_that_others_take_otherwise_begins_nothing(tmp_p
     assert "hunter2" not in ran.stderr
 
 
-def _ran(checkout: Checkout, environment: dict[str, str]) -> subprocess.CompletedProcess[str]:
+def _ran(checkout: Checkout, environment: dict[str, str], *options: str) -> subprocess.CompletedProcess[str]:
     return subprocess.run(
-        [sys.executable, "-m", "tools.run"],
+        [sys.executable, "-m", "tools.run", *options],
         cwd=checkout.folder,
         env=environment,
         capture_output=True,

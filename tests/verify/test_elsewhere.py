@@ -3,23 +3,31 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
 from pytest_django.fixtures import Settings
 
-from backups.models import Snapshot, Verification
+from backups.models import Database, Snapshot, Verification
 from backups.stream import manifest_text
 from tests.backups.conftest import MakeDatabase
-from tests.backups.worlds import Shop, client_dir
+from tests.backups.worlds import Shop, client_dir, make_shop, over_and_over
 from tests.servers import DatabaseServer
 from tests.verify.tools import back_up, dumped, log_of, meddling_clients, stored, verdict, verify, with_least
 
 
-@pytest.fixture
+@pytest.fixture(scope="module")
 def other_mariadb() -> Iterator[DatabaseServer]:
-    """Another server of the same kind."""
+    """Another server of MariaDB."""
     with DatabaseServer("mariadb") as server:
+        yield server
+
+
+@pytest.fixture(scope="module")
+def other_mysql() -> Iterator[DatabaseServer]:
+    """Another server of MySQL."""
+    with DatabaseServer("mysql") as server:
         yield server
 
 
@@ -49,6 +57,69 @@ def test_scratch_database_on_another_server(
     assert verdict(run).verdict == "identical", verdict(run).differences
     assert verdict(run).not_compared == []
     assert f"at {other.server.host}:{other.server.port}" in log_of(run)
+
+
+def test_a_portal_with_both_kinds_verifies_each_on_a_server_of_its_own(
+    mariadb_shop: Shop,
+    mysql_server: DatabaseServer,
+    other_mariadb: DatabaseServer,
+    other_mysql: DatabaseServer,
+    make_database: MakeDatabase,
+    settings: Settings,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """One by VERIFY_MYSQL_HOST, one by its row; until that names one it is refused, and nothing is made."""
+    mysql_shop = make_shop(mysql_server)
+    first = make_database(mariadb_shop)
+    elsewhere(settings, monkeypatch, Shop(other_mariadb, mariadb_shop.name, "", ""))
+    monkeypatch.setenv("VERIFY_SECOND_LIVE", mysql_shop.password)
+    second = make_database(mysql_shop, is_primary=False, password_ref="env:VERIFY_SECOND_LIVE")
+    settings.MYSQL_CLIENT_DIR = f"{mariadb_shop.server.client_dir}:{mysql_server.client_dir}"
+    monkeypatch.setenv("MYSQL_PASSWORD", mariadb_shop.password)
+    for database in (first, second):
+        back_up(database)
+
+    with no_database_appears(mariadb_shop.server, mysql_server):
+        with no_database_appears(other_mariadb, other_mysql):
+            refused = verify(second)
+        place = with_least(Shop(other_mysql, mysql_shop.name, "", ""), "verify")
+        monkeypatch.setenv("VERIFY_SECOND", place.password)
+        name_place(second, place, "env:VERIFY_SECOND")
+        told = {database: verdict(verify(database)) for database in (first, second)}
+
+    assert refused.status == "failed"
+    assert "is of MySQL, and its test restores go to MariaDB 10.11" in refused.error
+    assert (
+        f"For a proof, name a server of MySQL for test restores of {second} in the portal." in refused.error
+    )
+    for database, server in ((first, other_mariadb), (second, other_mysql)):
+        found = told[database]
+        assert found.verdict == "identical", found.differences
+        assert found.scratch_address == f"{server.host}:{server.port}"
+        assert found.run.result["verified_on"]["address"] == found.scratch_address
+    assert "VERIFY_MYSQL_HOST" in told[first].run.result["verified_on"]["set_by"]
+    assert f"for test restores of {second} in the portal" in told[second].run.result["verified_on"]["set_by"]
+
+
+def name_place(database: Database, place: Shop, reference: str) -> None:
+    """As a person does it in the form."""
+    database.verify_host, database.verify_port = place.server.host, place.server.port
+    database.verify_user, database.verify_password_ref = place.user, reference
+    database.full_clean()
+    database.save()
+
+
+@contextmanager
+def no_database_appears(*servers: DatabaseServer) -> Iterator[None]:
+    """Fail where one of the servers lists a database at any time in a block that it did not before it."""
+
+    def listed() -> set[tuple[int, str]]:
+        return {(each.port, str(name)) for each in servers for (name,) in each.query("SHOW DATABASES")}
+
+    before, appeared = listed(), set[tuple[int, str]]()
+    with over_and_over(lambda: appeared.update(listed() - before), pause=0.02):
+        yield
+    assert appeared == set()
 
 
 def test_another_patch_version_is_told_and_rows_are_compared(
@@ -98,7 +169,7 @@ def test_dump_of_mariadb_on_mysql(
     settings: Settings,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    """The other flavour may not take the dump, which says nothing against the snapshot."""
+    """What the other flavour takes or not says nothing of the snapshot, so it is not even tried."""
     mariadb_shop.execute("CREATE SEQUENCE numbers")
     database = make_database(mariadb_shop)
     back_up(database)
@@ -110,5 +181,6 @@ def test_dump_of_mariadb_on_mysql(
     assert run.status == "failed"
     assert not Verification.objects.filter(run=run).exists()
     assert "Nothing was proved" in run.error
-    assert "was dumped from MariaDB 10.11" in run.error
-    assert "Set VERIFY_MYSQL_HOST to a server of the same kind and release." in run.error
+    assert "is of MariaDB, and its test restores go to MySQL" in run.error
+    assert f"name a server of MariaDB for test restores of {database} in the portal" in run.error
+    assert "or set VERIFY_MYSQL_HOST to a server of MariaDB." in run.error

@@ -15,6 +15,7 @@ import pytest
 
 from backups import mysql
 from backups.actions import verify
+from backups.models import Database
 from tests.backups.conftest import MakePortal
 from tests.backups.worlds import Portal, Shop, client_dir, make_shop, wait_until
 from tests.servers import DatabaseServer
@@ -135,7 +136,7 @@ def test_a_count_of_rows_that_nobody_waits_for_any_more_is_ended(shop: Shop) -> 
     with mysql.connect(server) as connection:
         info = mysql.probe(connection)
     programs = mysql.clients(info, client_dir(shop.server))
-    rows = verify._RowCount(verify.Scratch(server, info, programs, shop.name), ["orders"])
+    rows = verify._RowCount(verify.Scratch(server, info, programs, shop.name, Database()), ["orders"])
 
     with shop.held("orders"), ThreadPoolExecutor(1) as beside:
         counting = beside.submit(rows.count)

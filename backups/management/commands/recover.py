@@ -59,7 +59,7 @@ class Command(VedettaCommand):
         run = self.play(Action.RECOVER, repository=database.repository)
         self.say(run.result["sentence"])
         snapshot = recover.newest(database)
-        passed_over(snapshot, self.say)
+        newer = passed_over(snapshot, self.say)
         age = timezone.now() - snapshot.time
         self.say(
             f"The newest is {snapshot.short_id} of {snapshot.local_time:%Y-%m-%d %H:%M:%S}, "
@@ -78,8 +78,8 @@ class Command(VedettaCommand):
             restored = self.play_queued(queued)
             told = {name: restored.result[name] for name in TOLD if name in restored.result}
             left = self._tell_what_is_left(database, told.get("events_to_enable", ()))
-            return {"snapshot_id": snapshot.snapshot_id, "to_restore": left, **told}
-        return {"snapshot_id": snapshot.snapshot_id}
+            return {"snapshot_id": snapshot.snapshot_id, "to_restore": left, **newer, **told}
+        return {"snapshot_id": snapshot.snapshot_id, **newer}
 
     def _tell_what_is_left(self, restored: Database, to_enable: Sequence[str]) -> list[dict[str, str]]:
         """Say how the gate opens, and which databases are still to be restored, with the commands."""

@@ -40,11 +40,19 @@ class Command(VedettaCommand):
         found = _found(run)
         self.say(
             f"Snapshot {snapshot.short_id} is {found['verdict']}: "
-            f"{counted(found['tables'], 'table')}, {counted(found['rows'], 'row')} restored and compared."
+            f"{counted(found['tables'], 'table')}, {counted(found['rows'], 'row')} restored and compared"
+            f"{_where(found)}."
         )
         return {"run_id": run.pk, **found, **newer}
 
 
+def _where(found: Mapping[str, Any]) -> str:
+    place = found.get("verified_on")
+    return f", on {place['server']} at {place['address']}" if place else ""
+
+
 def _found(run: Run | None) -> dict[str, Any]:
-    names = ("snapshot_id", "verdict", "differences", "tables", "rows", "computed_anew", "refused")
+    names = (
+        "snapshot_id", "verdict", "differences", "tables", "rows", "computed_anew", "refused", "verified_on",
+    )  # fmt: skip
     return {name: run.result[name] for name in names if run and name in run.result}

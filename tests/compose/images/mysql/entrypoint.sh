@@ -15,16 +15,27 @@ if [ ! -d /var/lib/mysql/mysql ]; then
         --socket=/var/run/mysqld/mysqld.sock &
     server=$!
     until docker_process_sql -e "SELECT 1" > /dev/null 2>&1; do kill -0 "$server"; sleep 0.2; done
+    if [ -n "${MYSQL_RANDOM_ROOT_PASSWORD:-}" ]; then
+        MYSQL_ROOT_PASSWORD=$(head -c 24 /dev/urandom | base64 -w 0)
+    fi
     docker_process_sql <<SQL
 ALTER USER 'root'@'localhost' IDENTIFIED BY '$MYSQL_ROOT_PASSWORD';
-CREATE USER 'root'@'%' IDENTIFIED BY '$MYSQL_ROOT_PASSWORD';
-GRANT ALL ON *.* TO 'root'@'%' WITH GRANT OPTION;
+SQL
+    password=$MYSQL_ROOT_PASSWORD
+    if [ "${MYSQL_ROOT_HOST:-%}" != localhost ]; then
+        docker_process_sql <<SQL
+CREATE USER 'root'@'${MYSQL_ROOT_HOST:-%}' IDENTIFIED BY '$MYSQL_ROOT_PASSWORD';
+GRANT ALL ON *.* TO 'root'@'${MYSQL_ROOT_HOST:-%}' WITH GRANT OPTION;
+SQL
+    fi
+    if [ -n "${MYSQL_DATABASE:-}" ]; then
+        docker_process_sql <<SQL
 CREATE DATABASE \`$MYSQL_DATABASE\`;
 CREATE USER '$MYSQL_USER'@'%' IDENTIFIED BY '$MYSQL_PASSWORD';
 GRANT ALL ON \`${MYSQL_DATABASE//_/\\_}\`.* TO '$MYSQL_USER'@'%';
 SQL
-    password=$MYSQL_ROOT_PASSWORD
-    for file in /docker-entrypoint-initdb.d/*.sh; do
+    fi
+    for file in $(find /docker-entrypoint-initdb.d -name '*.sh' 2> /dev/null); do
         # shellcheck source=/dev/null
         if [ -x "$file" ]; then "$file"; else . "$file"; fi
     done

@@ -1,0 +1,141 @@
+"""The server that test restores go to: whether it fits what is backed up, and what we may do there.
+
+Asked by preflight, and by each verification before it loads what would prove nothing.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterator
+from dataclasses import dataclass, field
+from typing import Any
+
+from backups import choose, grants, mysql
+from backups.actions import room
+from backups.connections import (
+    database_server,
+    scratch_server,
+    to_verify_apart,
+    to_verify_at,
+    verifies_elsewhere,
+)
+from backups.errors import Problem
+from backups.models import Database
+from backups.spelling import respelled
+
+_NOTHING_MADE = "Nothing was made there, and the live database was not touched."
+SAME_NAMES = "a server with the lower_case_table_names of the one that is backed up"
+
+
+@dataclass
+class Source:
+    """What the database's own server told of it; nothing where it gave no answer."""
+
+    info: mysql.ServerInfo | None = None
+    inventory: mysql.Inventory = field(default_factory=dict)
+
+
+# ---------------------------------------------------------------- Before a verification
+
+
+def refuse_other_kind(
+    database: Database, server: mysql.Server, info: mysql.ServerInfo, *, of: Collection[str], what: str
+) -> None:
+    """Raise Problem where the server named for test restores is neither MySQL nor MariaDB as wanted.
+
+    `of` are the kinds that would do, as far as known, the best first; `what` begins the sentence. Of the
+    database's own server this is not asked: what it dumped in another life may still be tried on it.
+    """
+    kinds = [kind for kind in of if kind in (mysql.MARIADB, mysql.MYSQL)]
+    if not verifies_elsewhere(database) or not kinds or info.flavour in kinds:
+        return
+    wanted = f"a server of {kinds[0]}"
+    do = f"For a proof, {to_verify_apart(database, wanted)}"
+    if not database.verify_host and database.is_primary:
+        do = f"{do}, or {to_verify_at(database, wanted)}"
+    raise Problem(
+        f"{what} is of {kinds[0]}, and its test restores go to {info} at {server.address} (see "
+        f"{server.address_set_by}).",
+        safe=_NOTHING_MADE,
+        do=f"{do}.",
+    )
+
+
+def how_to_allow(connection: Any, database: Database, scratch: str) -> str:
+    """What lets the user make the database `scratch` there, as a whole sentence."""
+    another = to_verify_at(database, "another server")
+    if mysql.takes_names_literally(connection):
+        return f"Here partial_revokes allows no grant for it: {another}."
+    base = scratch.rpartition("__verify_")[0]
+    pattern = mysql.prefix_pattern(f"{base}__verify_")
+    return f"Run as an administrator: GRANT ALL ON {pattern}.* TO {mysql.account(connection)}; or {another}."
+
+
+# ---------------------------------------------------------------- In preflight
+
+
+def looked_at(database: Database, source: Source, *, scratch: str) -> tuple[str, list[str]]:
+    """Where test restores go, in a sentence, and what is worth a warning. Raises Problem where they fail.
+
+    `scratch` is a name like those that verifications take.
+    """
+    if not verifies_elsewhere(database):
+        return _on_its_own_server(database), []
+    server = scratch_server(database)
+    with mysql.connect(server) as connection:
+        info = mysql.probe(connection)
+        kind = source.info.flavour if source.info else database.server_flavour
+        refuse_other_kind(database, server, info, of=[kind], what=f"Nothing would be proved: {database}")
+        _refuse_other_spelling(connection, database, server, source)
+        _refuse_without_grants(connection, database, server, scratch)
+        if (newest := choose.newest_to_prove(database)) is not None:
+            another = to_verify_at(database, "another server")
+            room.refuse_without_room(connection, server, newest, instead=another)
+        warnings = list(_warnings(connection, database, server, info, source))
+    return f"Test restores go to {info} at {server.address} (see {server.address_set_by}).", warnings
+
+
+def _on_its_own_server(database: Database) -> str:
+    live = database_server(database)
+    return (
+        f"Test restores go to the database's own server, {live.address}, into databases beside it. They are "
+        f"safer on a server that holds nothing else: {to_verify_at(database, 'one')}."
+    )
+
+
+def _refuse_other_spelling(connection: Any, database: Database, server: mysql.Server, source: Source) -> None:
+    if (names := respelled(source.inventory)) and mysql.folds_names(connection):
+        raise Problem(
+            f"Nothing would be proved: test restores of {database} go to {server.address}, which gives "
+            "tables and views names in lower case (lower_case_table_names=1), and it has "
+            f"{mysql.named(names)}.",
+            do=f"For a proof, {to_verify_at(database, SAME_NAMES)}.",
+        )
+
+
+def _refuse_without_grants(connection: Any, database: Database, server: mysql.Server, scratch: str) -> None:
+    if missing := grants.missing_for_replacing(connection, scratch):
+        raise mysql.MissingPrivilege(
+            f"The user {server.user} at {server.address} may not make and fill databases such as {scratch}, "
+            f"into which test restores go: {missing.because}.",
+            do=how_to_allow(connection, database, scratch),
+        )
+
+
+def _warnings(
+    connection: Any, database: Database, server: mysql.Server, info: mysql.ServerInfo, source: Source
+) -> Iterator[str]:
+    if source.info is not None and source.info.number[:2] != info.number[:2]:
+        yield (
+            f"{database} is on {source.info}, and its test restores go to {info}: what another release "
+            "writes otherwise, or does not take, is not proved. Have the same release there."
+        )
+    if not room.is_known(connection, server):
+        yield (
+            f"How much room {server.address} has left for test restores of {database} cannot be known from "
+            "here. Set VERIFY_MAX_MB to what may be taken; or install MariaDB's plugin DISKS and grant FILE."
+        )
+    if {"trigger", "function"} & source.inventory.keys() and mysql.refuses_functions(connection):
+        yield (
+            f"Test restores of {database} will fail at {server.address}, which writes a binary log and takes "
+            f"triggers and functions from administrators alone. {mysql.TRUST_FUNCTION_CREATORS}"
+        )
