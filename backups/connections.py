@@ -120,6 +120,7 @@ def database_server(database: Database) -> mysql.Server:
         port=database.port,
         user=database.user,
         password=resolve(database.password_ref, of=f"the password of database {database}"),
+        question_seconds=settings.MYSQL_QUESTION_SECONDS,
         **tls_of(database),
         **(_set_in_the_environment(database) if database.is_primary else _set_in_the_portal(database)),
     )
@@ -162,6 +163,7 @@ def scratch_server(database: Database) -> mysql.Server:
         port=settings.VERIFY_MYSQL_PORT,
         user=settings.VERIFY_MYSQL_USER,
         password=resolve("env:VERIFY_MYSQL_PASSWORD", of="the password of VERIFY_MYSQL_USER"),
+        question_seconds=settings.MYSQL_QUESTION_SECONDS,
         **tls_of(database),
         account_set_by=f"VERIFY_MYSQL_USER and {named_place('env:VERIFY_MYSQL_PASSWORD')}",
         address_set_by="VERIFY_MYSQL_HOST and VERIFY_MYSQL_PORT",

@@ -35,6 +35,8 @@ _LAST_WORDS_SECONDS = 300.0
 _READ_BYTES = 1 << 16
 # No program that we start writes a longer line; what goes on is not kept.
 _LONGEST_LINE = 1 << 20
+# What is kept of a program whose output is wanted whole: restic tells of 60,000 snapshots in it.
+MOST_KEPT = 64 << 20
 _PR_SET_CHILD_SUBREAPER = 36
 
 Tick = Callable[[], None]
@@ -56,6 +58,14 @@ class DeadlineExceeded(Exception):
         self.seconds = seconds
         self.stderr_tail = tuple(stderr_tail)
         super().__init__(f"{program} gave no answer within {seconds:g} seconds")
+
+
+class SaidTooMuch(Exception):
+    """A program wrote more than is kept of it and was ended."""
+
+    def __init__(self, program: str) -> None:
+        self.program = program
+        super().__init__(f"{program} wrote more than {MOST_KEPT >> 20} MB")
 
 
 class NotInstalled(Exception):
@@ -351,7 +361,8 @@ def run(
 
     Lines go to `on_stdout` and `on_stderr` as they come; without `on_stdout` the output is
     returned whole. `tick` is called several times a second; what it raises ends the program.
-    `deadline` is in seconds, `folder` where the program runs. Raises DeadlineExceeded, NotInstalled.
+    `deadline` is in seconds, `folder` where the program runs. Raises DeadlineExceeded, NotInstalled,
+    SaidTooMuch.
     """
     started = Child(args, env=env, stdout=PIPE, stderr=PIPE, pass_fds=pass_fds, folder=folder)
     try:
@@ -411,11 +422,16 @@ def _follow(
         if on_stderr:
             on_stderr(line)
 
+    def keep(data: bytes) -> None:
+        collected.extend(data)
+        if len(collected) > MOST_KEPT:
+            raise SaidTooMuch(running.program)
+
     stdout = _Lines(on_stdout) if on_stdout else None
     stderr = _Lines(keep_and_tell)
     until = None if deadline is None else time.monotonic() + deadline
     with selectors.DefaultSelector() as selector:
-        selector.register(running.stdout, selectors.EVENT_READ, stdout.feed if stdout else collected.extend)
+        selector.register(running.stdout, selectors.EVENT_READ, stdout.feed if stdout else keep)
         selector.register(running.stderr, selectors.EVENT_READ, stderr.feed)
         while selector.get_map():
             for key, _ in selector.select(TICK_SECONDS):

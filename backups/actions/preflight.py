@@ -77,11 +77,14 @@ class Found:
     notes: list[str] = field(default_factory=list)
 
 
+Look = Callable[[Database, Found, Tick | None], str]
+
+
 def checks(database: Database, found: Found, tick: Tick | None = None) -> Iterator[Check]:
     """Look at everything, one check after the other, going on after those that fail."""
     for name, look in _CHECKS:
         try:
-            detail = look(database, found, tick)
+            detail = _told(name, look, database, found, tick)
         except Problem as problem:
             yield Check(name, ok=False, detail=problem.sentence())
         else:
@@ -96,6 +99,20 @@ def checks(database: Database, found: Found, tick: Tick | None = None) -> Iterat
     ]
     for warning in found.warnings:
         yield Check("warning", ok=True, detail=warning, warning=True)
+
+
+def _told(name: str, look: Look, database: Database, found: Found, tick: Tick | None) -> str:
+    """What a check tells. It ticks while a server takes its time for its answers."""
+    if tick is None or name not in _ASK_THE_SERVER:
+        return look(database, found, tick)
+    told: list[str] = []
+
+    def hang_up() -> None:
+        if found.server is not None:
+            mysql.hang_up_on(found.server)
+
+    process.watched(lambda: told.append(look(database, found, tick)), tick, hang_up)
+    return told[0]
 
 
 def gate_checks(
@@ -173,7 +190,7 @@ def make_ready(database: Database, tick: Tick | None = None, *, is_safety_copy: 
     found = Found(is_safety_copy=is_safety_copy)
     for name, look in _CHECKS:
         if name not in (_REPOSITORY, _SCHEDULE, _ENV_FILE, _ENVIRONMENT):
-            look(database, found, tick)
+            _told(name, look, database, found, tick)
     if (differs := environment.disagreement(database)) is not None:
         found.warnings.append(differs.sentence())
     found.warnings += environment.warnings(database)
@@ -449,7 +466,8 @@ _REPOSITORY = "repository"
 _ENV_FILE = ".env"
 _ENVIRONMENT = "environment"
 _SCHEDULE = "schedule"
-_CHECKS: tuple[tuple[str, Callable[[Database, Found, Tick | None], str]], ...] = (
+_ASK_THE_SERVER = ("database", "client", "privileges", "views")
+_CHECKS: tuple[tuple[str, Look], ...] = (
     ("status folder", _status_folder),
     ("restic", _restic),
     (_REPOSITORY, _repository),

@@ -9,7 +9,7 @@ from typing import Any
 import MySQLdb
 from MySQLdb.constants import CR, ER
 
-from backups.mysql.connection import execute, fetch_all
+from backups.mysql.connection import at_work, execute, fetch_all
 from backups.mysql.contents import BrokenView, inventory
 from backups.mysql.left_out import engines, is_dumped, rows_are_dumped, tables_without_rows
 from backups.mysql.names import quote
@@ -91,7 +91,8 @@ def _opens_with_warnings(connection: Any, database: str) -> bool:
     with suppress(MySQLdb.Error):  # MySQL's, which would answer from memory
         execute(connection, "SET SESSION information_schema_stats_expiry = 0")
     try:
-        rows_of(connection, database, "TABLES", "TABLE_ROWS, DATA_LENGTH, TABLE_COMMENT")
+        with at_work(connection):  # it opens them all
+            rows_of(connection, database, "TABLES", "TABLE_ROWS, DATA_LENGTH, TABLE_COMMENT")
     except MySQLdb.Error:  # one whose remote server is away, in MariaDB
         return True
     return bool(connection.warning_count())
@@ -137,10 +138,11 @@ def _refuse_short(connection: Any, database: str, table: str) -> None:
     for _ in range(_TRIES):
         said = _said(connection, database, table)
         # Without a key the rows themselves are read, as by a dump.
-        ((read,),) = fetch_all(
-            connection,
-            f"SELECT COUNT(*) FROM {quote(database)}.{quote(table)} USE INDEX () WHERE RAND() < 2",  # noqa: S608
-        )
+        with at_work(connection):
+            ((read,),) = fetch_all(
+                connection,
+                f"SELECT COUNT(*) FROM {quote(database)}.{quote(table)} USE INDEX () WHERE RAND() < 2",  # noqa: S608
+            )
         wanted = min(said, _said(connection, database, table))
         if read >= wanted:
             return

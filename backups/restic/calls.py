@@ -103,6 +103,12 @@ def in_time(access: Access) -> Iterator[None]:
         yield
     except process.DeadlineExceeded as late:
         raise unreachable(access, late.stderr_tail) from None
+    except process.SaidTooMuch:
+        raise ResticError(
+            f"The repository at {access.url} was described in more than {process.MOST_KEPT >> 20} MB, so "
+            "restic was ended.",
+            do=f"See whether it is the right one, and check {access.url_set_by}.",
+        ) from None
     except process.NotInstalled:
         raise ResticError("restic is not installed.", do=get_restic()) from None
 

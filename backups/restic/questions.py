@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import re
+import socket
+import ssl
+import threading
 import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack, closing, contextmanager
@@ -212,14 +215,38 @@ def _bucket_is_missing(url: str) -> bool:
     if found is None:
         return False
     scheme, host, bucket = found.groups()
-    kind = HTTPConnection if scheme == "http" else HTTPSConnection
     try:
-        with closing(kind(host, timeout=_BUCKET_SECONDS)) as connection:
+        with _connected(host, is_plain=scheme == "http") as connection:
             connection.request("GET", f"/{bucket}?location")
             answer = connection.getresponse()
             return answer.status == HTTPStatus.NOT_FOUND and b"NoSuchBucket" in answer.read(4096)
     except (OSError, HTTPException, ValueError):
         return False
+
+
+@contextmanager
+def _connected(host: str, *, is_plain: bool) -> Iterator[HTTPConnection]:
+    """A connection that is cut after a while, however slowly its answer comes. Raises OSError."""
+    connection = (HTTPConnection if is_plain else HTTPSConnection)(host)
+    until = time.monotonic() + _BUCKET_SECONDS
+    with (
+        socket.create_connection((connection.host, connection.port), timeout=_BUCKET_SECONDS) as raw,
+        raw.dup() as to_cut,
+        closing(connection),
+    ):
+        cutting = threading.Timer(max(until - time.monotonic(), 0), to_cut.shutdown, [socket.SHUT_RDWR])
+        cutting.daemon = True
+        cutting.start()
+        try:
+            connection.sock = raw if is_plain else _encrypted(raw, connection.host)
+            yield connection
+        finally:
+            cutting.cancel()
+            cutting.join()
+
+
+def _encrypted(raw: socket.socket, name: str) -> ssl.SSLSocket:
+    return ssl.create_default_context().wrap_socket(raw, server_hostname=name)
 
 
 def snapshots(
@@ -231,12 +258,13 @@ def snapshots(
 ) -> tuple[SnapshotInfo, ...]:
     """The snapshots in the repository, oldest first; `on_unreadable` is told of those left out.
 
-    Raises ResticError like `call`.
+    Without a `deadline` it takes no longer than a storage is given to mend itself. Raises ResticError
+    like `call`.
     """
     try:
         completed = call_of_snapshots(
             access, snapshots_args(*ids), doing="reading the list of snapshots", tick=tick,
-            deadline=deadline,
+            deadline=deadline or access.patience_seconds,
         )  # fmt: skip
     except UnreadableSnapshots as error:
         if on_unreadable is None:
@@ -253,7 +281,14 @@ def locks(access: Access, *, tick: process.Tick | None = None) -> tuple[Lock, ..
         deadline=PROBE_DEADLINE_SECONDS,
     )  # fmt: skip
     found: list[Lock] = []
-    for lock_id in listed.stdout.decode().split():
+    until = time.monotonic() + access.patience_seconds
+    for lock_id in listed.stdout.decode(errors="replace").split():
+        if time.monotonic() > until:
+            raise ResticError(
+                f"The repository at {access.url} has so many locks, or shows them so slowly, that they could "
+                "not all be read.",
+                do="Unlock it once no restic uses it.",
+            )
         try:
             answer = call(
                 access, cat_lock_args(lock_id), doing="reading a lock", tick=tick,
