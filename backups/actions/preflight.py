@@ -329,7 +329,7 @@ def _privileges(database: Database, found: Found, _tick: Tick | None) -> str:
 def _tables(database: Database, found: Found, tick: Tick | None) -> str:
     """A damaged table is found before anything is dumped where the server lets it be known."""
     server, name = found.server, database.database
-    if server is None:
+    if server is None or found.info is None:
         raise Problem("The tables were not looked at, because the database server gives no answer.")
     with mysql.connect(server, name, read_seconds=_CHECK_SECONDS) as connection:
         thread = connection.thread_id()
@@ -358,7 +358,7 @@ def _checked(connection: Any, server: mysql.Server, database: str) -> str:
 
 
 def _views(database: Database, found: Found, _tick: Tick | None) -> str:
-    if found.server is None:
+    if found.server is None or found.info is None:
         raise Problem("The views were not looked at, because the database server gives no answer.")
     with mysql.connect(found.server, database.database) as connection:
         views = mysql.broken_views(connection, database.database)
@@ -387,7 +387,7 @@ def _forbidden_tables(server: mysql.Server, database: str) -> Iterator[str]:
 
 def _grants_to_come(database: Database, found: Found) -> Iterator[str]:
     """What a restore here would have to be granted. Told to whoever asks, and not with each backup."""
-    if found.server is None:
+    if found.server is None or found.info is None:
         return
     with suppress(Problem), mysql.connect(found.server, database.database) as connection:
         scratch = scratch_name(database.database, 1)
@@ -405,7 +405,7 @@ def _grants_to_come(database: Database, found: Found) -> Iterator[str]:
 
 def _room_unknown(found: Found) -> Iterator[str]:
     """What a restore here would have to be granted. Told to whoever asks, and not with each backup."""
-    if found.server is None:
+    if found.server is None or found.info is None:
         return
     with suppress(Problem), mysql.connect(found.server) as connection:
         if not room.is_known(connection, found.server):

@@ -91,8 +91,7 @@ def _opens_with_warnings(connection: Any, database: str) -> bool:
     with suppress(MySQLdb.Error):  # MySQL's, which would answer from memory
         execute(connection, "SET SESSION information_schema_stats_expiry = 0")
     try:
-        with at_work(connection):  # it opens them all
-            rows_of(connection, database, "TABLES", "TABLE_ROWS, DATA_LENGTH, TABLE_COMMENT")
+        rows_of(connection, database, "TABLES", "TABLE_ROWS, DATA_LENGTH, TABLE_COMMENT")
     except MySQLdb.Error:  # one whose remote server is away, in MariaDB
         return True
     return bool(connection.warning_count())
