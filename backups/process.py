@@ -136,6 +136,7 @@ class Child:
         own_group: bool = True,
         folder: str | None = None,
         heed: Callable[[str], bool] | None = None,
+        most_memory: int | None = None,
     ) -> None:
         self.args = tuple(args)
         self._heeded = _Heeded(heed) if heed else None
@@ -146,7 +147,7 @@ class Child:
         self._is_stopped = False
         try:
             self._popen = subprocess.Popen(
-                [*_die_with_parent(), *args],
+                [*_die_with_parent(), *_with_memory(most_memory), *args],
                 env=dict(env),
                 stdin=stdin,
                 stdout=stdout,
@@ -356,15 +357,18 @@ def run(
     deadline: float | None = None,
     pass_fds: Sequence[int] = (),
     folder: str | None = None,
+    most_memory: int | None = None,
 ) -> Completed:
     """Run a program to its end.
 
     Lines go to `on_stdout` and `on_stderr` as they come; without `on_stdout` the output is
     returned whole. `tick` is called several times a second; what it raises ends the program.
-    `deadline` is in seconds, `folder` where the program runs. Raises DeadlineExceeded, NotInstalled,
-    SaidTooMuch.
+    `deadline` is in seconds, `folder` where the program runs, `most_memory` in bytes. Raises
+    DeadlineExceeded, NotInstalled, SaidTooMuch.
     """
-    started = Child(args, env=env, stdout=PIPE, stderr=PIPE, pass_fds=pass_fds, folder=folder)
+    started = Child(
+        args, env=env, stdout=PIPE, stderr=PIPE, pass_fds=pass_fds, folder=folder, most_memory=most_memory
+    )
     try:
         return _follow(started, on_stdout, on_stderr, tick, deadline)
     finally:
@@ -373,9 +377,11 @@ def run(
 
 
 @contextmanager
-def beside(args: Sequence[str], *, env: Mapping[str, str]) -> Iterator[Beside]:
+def beside(
+    args: Sequence[str], *, env: Mapping[str, str], most_memory: int | None = None
+) -> Iterator[Beside]:
     """Start a program that says little, for the length of a block. Raises NotInstalled."""
-    started = Child(args, env=env, stdout=PIPE, stderr=PIPE)
+    started = Child(args, env=env, stdout=PIPE, stderr=PIPE, most_memory=most_memory)
     try:
         yield Beside(started)
     finally:
@@ -481,6 +487,12 @@ def _die_with_parent() -> list[str]:
     """util-linux's setpriv has the kernel send SIGTERM to the child when this thread dies."""
     setpriv = shutil.which("setpriv")
     return [setpriv, "--pdeathsig", "TERM", "--"] if setpriv else []
+
+
+def _with_memory(most: int | None) -> list[str]:
+    """util-linux's prlimit, where a program is to have no more memory than that for its data."""
+    prlimit = shutil.which("prlimit")
+    return [prlimit, f"--data={most}", "--"] if most and prlimit else []
 
 
 def watched(work: Callable[[], None], tick: Tick, abort: Callable[[], None]) -> None:

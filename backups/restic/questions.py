@@ -18,7 +18,13 @@ from backups.restic import ssh
 from backups.restic.access import Access
 from backups.restic.answers import Lock, SnapshotInfo, parse_lock, parse_repository_id, parse_snapshots
 from backups.restic.arguments import cat_config_args, cat_lock_args, list_locks_args, snapshots_args
-from backups.restic.calls import PROBE_DEADLINE_SECONDS, call, call_of_snapshots, in_time
+from backups.restic.calls import (
+    PROBE_DEADLINE_SECONDS,
+    QUESTION_MEMORY,
+    call,
+    call_of_snapshots,
+    in_time,
+)
 from backups.restic.folder import refuse_others_files
 from backups.restic.patience import Patience
 from backups.restic.problems import (
@@ -105,7 +111,9 @@ def probed_call(
 def _probing(access: Access) -> Iterator[_Probe]:
     with ExitStack() as stack:
         with in_time(access):
-            begun = process.beside(access.argv(cat_config_args()), env=access.environment())
+            begun = process.beside(
+                access.argv(cat_config_args()), env=access.environment(), most_memory=QUESTION_MEMORY
+            )
             running = stack.enter_context(begun)
         yield _Probe(access, running)
 
@@ -177,7 +185,7 @@ def _with_word_of_ssh(
         with in_time(access):
             completed = process.run(
                 access.argv(cat_config_args()), env=access.environment(), tick=tick,
-                deadline=PROBE_DEADLINE_SECONDS,
+                deadline=PROBE_DEADLINE_SECONDS, most_memory=QUESTION_MEMORY,
             )  # fmt: skip
     return completed
 
@@ -196,7 +204,7 @@ def _in_its_words(access: Access, error: AccessDenied, tick: process.Tick | None
     try:
         call(
             replace(access, secrets=secrets), cat_config_args(), doing="opening the repository", tick=tick,
-            deadline=_WORDS_SECONDS,
+            deadline=_WORDS_SECONDS, most_memory=QUESTION_MEMORY,
         )  # fmt: skip
     except NoRepository:
         return error
@@ -278,7 +286,7 @@ def locks(access: Access, *, tick: process.Tick | None = None) -> tuple[Lock, ..
     """Who holds locks in the repository. Raises ResticError."""
     listed = call(
         access, list_locks_args(), doing="listing locks", tick=tick,
-        deadline=PROBE_DEADLINE_SECONDS,
+        deadline=PROBE_DEADLINE_SECONDS, most_memory=QUESTION_MEMORY,
     )  # fmt: skip
     found: list[Lock] = []
     until = time.monotonic() + access.patience_seconds
@@ -292,7 +300,7 @@ def locks(access: Access, *, tick: process.Tick | None = None) -> tuple[Lock, ..
         try:
             answer = call(
                 access, cat_lock_args(lock_id), doing="reading a lock", tick=tick,
-                deadline=PROBE_DEADLINE_SECONDS,
+                deadline=PROBE_DEADLINE_SECONDS, most_memory=QUESTION_MEMORY,
             )  # fmt: skip
         except ResticError:
             continue  # gone since it was listed

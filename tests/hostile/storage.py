@@ -1,6 +1,6 @@
 """What a hostile storage may answer to restic, each given the request's handler.
 
-They are for a REST server (`RestServer.misbehave`), which restic trusts with nothing but its keys and files.
+They are for a REST server (`RestServer.misbehave`); the last ones answer as S3 does.
 """
 
 from __future__ import annotations
@@ -112,6 +112,32 @@ def deep(handler: RestHandler) -> None:
     handler.wfile.write(text)
 
 
+def s3_list_that_goes_on(handler: RestHandler) -> None:
+    """A part of a list, each time with the word that there is more."""
+    number = time.monotonic_ns()
+    _xml(
+        handler,
+        "<ListBucketResult><IsTruncated>true</IsTruncated><NextContinuationToken>more</NextContinuationToken>"
+        f"<Contents><Key>{number:064x}</Key><Size>1</Size></Contents></ListBucketResult>",
+    )
+
+
+def s3_bomb(handler: RestHandler) -> None:
+    """An entity that is a billion others."""
+    entities = "".join(f'<!ENTITY l{n} "{f"&l{n - 1};" * 10}">' for n in range(1, 10))
+    _xml(
+        handler,
+        f'<!DOCTYPE l [<!ENTITY l0 "lol">{entities}]><ListBucketResult><Name>&l9;</Name></ListBucketResult>',
+    )
+
+
+def s3_error(code: int, name: str, message: str) -> Misdeed:
+    """An error in S3's way, with a message of any text."""
+    return lambda handler: _xml(
+        handler, f"<Error><Code>{name}</Code><Message>{message}</Message></Error>", code
+    )
+
+
 def where(pattern: str, misdeed: Misdeed) -> Callable[[RestHandler], bool]:
     """`misdeed` to the requests "METHOD /path" in which the pattern is found, and good answers to others."""
 
@@ -142,6 +168,23 @@ MISDEEDS: Mapping[str, Misdeed] = {
     "a list without an end": endless_listing,
     "deep JSON": deep,
 }
+
+
+# Of a storage that speaks S3, whatever is asked of it.
+S3_MISDEEDS: Mapping[str, Misdeed] = {
+    "a list that goes on": s3_list_that_goes_on,
+    "an entity of a billion": s3_bomb,
+    "an error of a megabyte": s3_error(403, "AccessDenied", "x" * (1 << 20)),
+    "an error that steers": s3_error(500, "InternalError", "\u202e&#27;[2J"),
+    **{name: MISDEEDS[name] for name in ("a body by the byte", "a body without an end", "silent", "no HTTP")},
+}
+
+
+def _xml(handler: RestHandler, text: str, code: int = 200) -> None:
+    data = b'<?xml version="1.0" encoding="UTF-8"?>' + text.encode()
+    _begin(handler, {"Content-Type": "application/xml", "Content-Length": str(len(data))}, code)
+    if handler.command != "HEAD":
+        handler.wfile.write(data)
 
 
 def _begin(handler: RestHandler, headers: Mapping[str, str], code: int = 200) -> None:

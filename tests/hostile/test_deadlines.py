@@ -91,7 +91,8 @@ def test_a_server_that_drips_is_named_with_what_to_do() -> None:
         assert told_by(at(server)) == (
             f"The database server at {server.host}:{server.port} took more than 0.5 s to answer what was "
             "asked of it, so the connection was cut. See what it is busy with (SHOW PROCESSLIST), and "
-            "whether something between holds its answers back. Where it needs so long, raise MYSQL_QUESTION_SECONDS."
+            "whether something between holds its answers back. Where it needs so long, raise "
+            "MYSQL_QUESTION_SECONDS."
         )
 
 
