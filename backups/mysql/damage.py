@@ -23,6 +23,7 @@ from backups.mysql.problems import (
 )
 from backups.mysql.schemas import but_for, rows_of
 from backups.mysql.server import Server
+from backups.plain import bounded
 
 _TRIES = 3
 
@@ -172,7 +173,9 @@ def check_table(connection: Any, server: Server, database: str, table: str) -> N
     if not found or any("upgrade" in text.lower() for text in found) or _LOCKED in found[0]:
         return
     others = [str(text) for _, _, kind, text in told if str(kind).lower() == "warning"]
-    raise damaged_table(database, table, "CHECK TABLE: " + "; ".join(dict.fromkeys([*others, *found])))
+    raise damaged_table(
+        database, table, bounded("CHECK TABLE: " + "; ".join(dict.fromkeys([*others, *found])))
+    )
 
 
 _LOCKED = "Lock wait timeout"
