@@ -69,8 +69,19 @@ def told_by(server: mysql.Server) -> str:
     return caught.value.sentence()
 
 
+def in_short(*names: str) -> list[object]:
+    """All modes, of which the others are for the long tests."""
+    return [name if name in names else pytest.param(name, marks=pytest.mark.soak) for name in MODES]
+
+
+ASKED_IN_SHORT = (
+    "a byte now and then", "rows without an end", "columns without an end", "warnings without an end",
+    "a greeting by the byte", "a greeting without an end",
+)  # fmt: skip
+
+
 @pytest.mark.parametrize("ssl_mode", ["DISABLED", pytest.param("REQUIRED", marks=pytest.mark.soak)])
-@pytest.mark.parametrize("mode", MODES)
+@pytest.mark.parametrize("mode", in_short(*ASKED_IN_SHORT))
 def test_who_asks_comes_to_an_end(mode: str, ssl_mode: str, monkeypatch: pytest.MonkeyPatch) -> None:
     """With REQUIRED most of these are refused as servers without TLS; those that greet strangely are not."""
     monkeypatch.setattr(conversation, "MOST_BYTES", 8 << 20)
@@ -109,6 +120,7 @@ def test_the_deadline_is_of_the_whole_conversation() -> None:
             [fetch_all(connection, "SELECT 1") for _ in range(20)]
 
 
+@pytest.mark.one_flavour("mariadb")
 def test_many_quick_questions_are_no_long_conversation(db_server: DatabaseServer) -> None:
     """A database of 100,000 tables is asked about each of them."""
     ours = mysql.Server(
@@ -120,6 +132,7 @@ def test_many_quick_questions_are_no_long_conversation(db_server: DatabaseServer
             assert fetch_all(connection, "SELECT 41 + 1") == [(42,)]
 
 
+@pytest.mark.one_flavour("mariadb")
 def test_work_has_no_such_deadline(db_server: DatabaseServer) -> None:
     ours = mysql.Server(
         db_server.host, db_server.port, db_server.user, db_server.password, question_seconds=1
@@ -173,12 +186,7 @@ def played(action: Action, database: Database) -> Run:
     return ended
 
 
-IN_SHORT = ("a row now and then",)
-
-
-@pytest.mark.parametrize(
-    "mode", [name if name in IN_SHORT else pytest.param(name, marks=pytest.mark.soak) for name in MODES]
-)
+@pytest.mark.parametrize("mode", in_short("a row now and then"))
 def test_every_run_against_it_ends_with_a_sentence(
     mode: str,
     mariadb_shop: Shop,

@@ -26,7 +26,7 @@ from tests.hostile.test_deadlines import LATE, LONGEST_SENTENCE, played
 from tests.servers.rest import RestServer
 
 PATIENCE = 2
-IN_SHORT = ("a body by the byte", "a list without an end", "strange names")
+IN_SHORT = ("a list without an end", "strange names")
 # What is asked for when a repository is opened, and when its snapshots are listed.
 PLACES = ("/config$", "/keys/$", "/snapshots/$", "/locks/$")
 
