@@ -108,13 +108,13 @@ def test_who_lists_snapshots_comes_to_an_end(mode: str, rest: RestServer) -> Non
 @pytest.mark.soak
 @pytest.mark.parametrize("place", PLACES)
 @pytest.mark.parametrize("mode", MISDEEDS)
-def test_every_run_on_it_ends_with_a_sentence(
+def test_every_question_on_it_ends_with_a_sentence(
     mode: str, place: str, rest: RestServer, mariadb_shop: Shop, make_database: MakeDatabase
 ) -> None:
+    """Work, which has no deadline but the run's, is another matter: a backup opens the repository itself."""
     database = make_database(mariadb_shop)
-    assert played(Action.BACKUP, database).status == Status.SUCCEEDED
     rest.misbehave = where(place, MISDEEDS[mode])
-    for action in (Action.PREFLIGHT, Action.SNAPSHOTS, Action.BACKUP, Action.VERIFY):
+    for action in (Action.PREFLIGHT, Action.SNAPSHOTS):
         began = time.monotonic()
         with no_restic_takes_more_than(1200, rest):
             run = played(action, database)
