@@ -120,6 +120,7 @@ def database_server(database: Database) -> mysql.Server:
         port=database.port,
         user=database.user,
         password=resolve(database.password_ref, of=f"the password of database {database}"),
+        question_seconds=settings.MYSQL_QUESTION_SECONDS,
         **tls_of(database),
         **(_set_in_the_environment(database) if database.is_primary else _set_in_the_portal(database)),
     )
@@ -194,6 +195,7 @@ def _named_in_the_portal(database: Database) -> mysql.Server:
         port=database.verify_port,
         user=database.verify_user,
         password=resolve(database.verify_password_ref, of=f"the password for test restores of {database}"),
+        question_seconds=settings.MYSQL_QUESTION_SECONDS,
         ssl_mode=database.verify_ssl_mode or own["ssl_mode"],
         ssl_ca=database.verify_ssl_ca or own["ssl_ca"],
         account_set_by=f"the user and password for {of_it}",
@@ -211,6 +213,7 @@ def _named_in_the_environment(database: Database) -> mysql.Server:
         port=settings.VERIFY_MYSQL_PORT,
         user=settings.VERIFY_MYSQL_USER,
         password=resolve("env:VERIFY_MYSQL_PASSWORD", of="the password of VERIFY_MYSQL_USER"),
+        question_seconds=settings.MYSQL_QUESTION_SECONDS,
         ssl_mode=settings.VERIFY_MYSQL_SSL_MODE or own["ssl_mode"],
         ssl_ca=settings.VERIFY_MYSQL_SSL_CA or own["ssl_ca"],
         account_set_by=f"{_verifying_user_set_by()} and {named_place('env:VERIFY_MYSQL_PASSWORD')}",

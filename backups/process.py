@@ -35,6 +35,8 @@ _LAST_WORDS_SECONDS = 300.0
 _READ_BYTES = 1 << 16
 # No program that we start writes a longer line; what goes on is not kept.
 _LONGEST_LINE = 1 << 20
+# What is kept of a program whose output is wanted whole: restic tells of 60,000 snapshots in it.
+MOST_KEPT = 64 << 20
 _PR_SET_CHILD_SUBREAPER = 36
 
 Tick = Callable[[], None]
@@ -56,6 +58,14 @@ class DeadlineExceeded(Exception):
         self.seconds = seconds
         self.stderr_tail = tuple(stderr_tail)
         super().__init__(f"{program} gave no answer within {seconds:g} seconds")
+
+
+class SaidTooMuch(Exception):
+    """A program wrote more than is kept of it and was ended."""
+
+    def __init__(self, program: str) -> None:
+        self.program = program
+        super().__init__(f"{program} wrote more than {MOST_KEPT >> 20} MB")
 
 
 class NotInstalled(Exception):
@@ -126,6 +136,7 @@ class Child:
         own_group: bool = True,
         folder: str | None = None,
         heed: Callable[[str], bool] | None = None,
+        most_memory: int | None = None,
     ) -> None:
         self.args = tuple(args)
         self._heeded = _Heeded(heed) if heed else None
@@ -136,7 +147,7 @@ class Child:
         self._is_stopped = False
         try:
             self._popen = subprocess.Popen(
-                [*_die_with_parent(), *args],
+                [*_die_with_parent(), *_with_memory(most_memory), *args],
                 env=dict(env),
                 stdin=stdin,
                 stdout=stdout,
@@ -346,14 +357,18 @@ def run(
     deadline: float | None = None,
     pass_fds: Sequence[int] = (),
     folder: str | None = None,
+    most_memory: int | None = None,
 ) -> Completed:
     """Run a program to its end.
 
     Lines go to `on_stdout` and `on_stderr` as they come; without `on_stdout` the output is
     returned whole. `tick` is called several times a second; what it raises ends the program.
-    `deadline` is in seconds, `folder` where the program runs. Raises DeadlineExceeded, NotInstalled.
+    `deadline` is in seconds, `folder` where the program runs, `most_memory` in bytes. Raises
+    DeadlineExceeded, NotInstalled, SaidTooMuch.
     """
-    started = Child(args, env=env, stdout=PIPE, stderr=PIPE, pass_fds=pass_fds, folder=folder)
+    started = Child(
+        args, env=env, stdout=PIPE, stderr=PIPE, pass_fds=pass_fds, folder=folder, most_memory=most_memory
+    )
     try:
         return _follow(started, on_stdout, on_stderr, tick, deadline)
     finally:
@@ -362,9 +377,11 @@ def run(
 
 
 @contextmanager
-def beside(args: Sequence[str], *, env: Mapping[str, str]) -> Iterator[Beside]:
+def beside(
+    args: Sequence[str], *, env: Mapping[str, str], most_memory: int | None = None
+) -> Iterator[Beside]:
     """Start a program that says little, for the length of a block. Raises NotInstalled."""
-    started = Child(args, env=env, stdout=PIPE, stderr=PIPE)
+    started = Child(args, env=env, stdout=PIPE, stderr=PIPE, most_memory=most_memory)
     try:
         yield Beside(started)
     finally:
@@ -411,11 +428,16 @@ def _follow(
         if on_stderr:
             on_stderr(line)
 
+    def keep(data: bytes) -> None:
+        collected.extend(data)
+        if len(collected) > MOST_KEPT:
+            raise SaidTooMuch(running.program)
+
     stdout = _Lines(on_stdout) if on_stdout else None
     stderr = _Lines(keep_and_tell)
     until = None if deadline is None else time.monotonic() + deadline
     with selectors.DefaultSelector() as selector:
-        selector.register(running.stdout, selectors.EVENT_READ, stdout.feed if stdout else collected.extend)
+        selector.register(running.stdout, selectors.EVENT_READ, stdout.feed if stdout else keep)
         selector.register(running.stderr, selectors.EVENT_READ, stderr.feed)
         while selector.get_map():
             for key, _ in selector.select(TICK_SECONDS):
@@ -465,6 +487,12 @@ def _die_with_parent() -> list[str]:
     """util-linux's setpriv has the kernel send SIGTERM to the child when this thread dies."""
     setpriv = shutil.which("setpriv")
     return [setpriv, "--pdeathsig", "TERM", "--"] if setpriv else []
+
+
+def _with_memory(most: int | None) -> list[str]:
+    """util-linux's prlimit, where a program is to have no more memory than that for its data."""
+    prlimit = shutil.which("prlimit")
+    return [prlimit, f"--data={most}", "--"] if most and prlimit else []
 
 
 def watched(work: Callable[[], None], tick: Tick, abort: Callable[[], None]) -> None:

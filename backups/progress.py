@@ -13,11 +13,12 @@ from django.utils import timezone
 
 from backups import services
 from backups.choices import Action, Level, Trigger
-from backups.errors import Cancelled, LostClaim, Problem
+from backups.errors import Cancelled, LostClaim, Problem, shortened
 from backups.models import Run
 from backups.plain import plain, spellings
 
 _BEAT_SECONDS = 1.0
+_LONGEST_TEXT = 64 << 10
 
 
 @dataclass(frozen=True)
@@ -83,8 +84,11 @@ class Progress:
         self.log(text, Level.WARNING)
 
     def masked(self, text: str) -> str:
-        """The text without the secrets that this run uses, and without what a terminal would obey."""
-        return plain(self._hidden.sub("•••", text))
+        """The text without the secrets that this run uses, and without what a terminal would obey.
+
+        Names of a server's are in it, which may be of any length and number.
+        """
+        return shortened(plain(self._hidden.sub("•••", text)), _LONGEST_TEXT)
 
     def no_way_back(self) -> None:
         """From here on a cancel comes too late and is ignored."""

@@ -61,9 +61,10 @@ from backups.models import (
 
 logger = logging.getLogger(__name__)
 
-LEASE = timedelta(seconds=90)
-# Beats come every second or so; a worker that skipped a minute is taken for dead.
-BEAT_LOST = timedelta(seconds=60)
+# Beats come every second or so, but for the minute that a server's answers may take; who is silent for longer
+# is taken for dead.
+BEAT_LOST = timedelta(seconds=max(60, settings.MYSQL_QUESTION_SECONDS) + 15)
+LEASE = BEAT_LOST + timedelta(seconds=15)
 # So long after a run was lost its repository is looked at for stale locks, once a minute.
 LOCK_LEFT = timedelta(minutes=3)
 # A message still on its way is not sent again.

@@ -203,6 +203,7 @@ _TLS_MODES = ["DISABLED", "PREFERRED", "REQUIRED", "VERIFY_CA", "VERIFY_IDENTITY
 MYSQL_SSL_MODE = env.choice("MYSQL_SSL_MODE", "PREFERRED", _TLS_MODES)
 MYSQL_SSL_CA = env.text("MYSQL_SSL_CA", "")
 MYSQL_CLIENT_DIR = env.text("MYSQL_CLIENT_DIR", "")
+MYSQL_QUESTION_SECONDS = env.integer("MYSQL_QUESTION_SECONDS", 60, least=1)
 
 # ---------------------------------------------------------------- Secrets that rows may refer to
 

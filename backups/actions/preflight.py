@@ -84,11 +84,14 @@ class Found:
     notes: list[str] = field(default_factory=list)
 
 
+Look = Callable[[Database, Found, Tick | None], str]
+
+
 def checks(database: Database, found: Found, tick: Tick | None = None) -> Iterator[Check]:
     """Look at everything, one check after the other, going on after those that fail."""
     for name, look in _CHECKS:
         try:
-            detail = look(database, found, tick)
+            detail = _told(name, look, database, found, tick)
         except Problem as problem:
             yield Check(name, ok=False, detail=problem.sentence())
         else:
@@ -103,6 +106,20 @@ def checks(database: Database, found: Found, tick: Tick | None = None) -> Iterat
     ]
     for warning in found.warnings:
         yield Check("warning", ok=True, detail=warning, warning=True)
+
+
+def _told(name: str, look: Look, database: Database, found: Found, tick: Tick | None) -> str:
+    """What a check tells. It ticks while a server takes its time for its answers."""
+    if tick is None or name not in _ASK_THE_SERVER:
+        return look(database, found, tick)
+    told: list[str] = []
+
+    def hang_up() -> None:
+        if found.server is not None:
+            mysql.hang_up_on(found.server)
+
+    process.watched(lambda: told.append(look(database, found, tick)), tick, hang_up)
+    return told[0]
 
 
 def gate_checks(
@@ -182,7 +199,7 @@ def make_ready(database: Database, tick: Tick | None = None, *, is_safety_copy: 
     found = Found(is_safety_copy=is_safety_copy)
     for name, look in _CHECKS:
         if name not in (_REPOSITORY, _SCHEDULE, _TEST_RESTORES, _ENV_FILE, _ENVIRONMENT):
-            look(database, found, tick)
+            _told(name, look, database, found, tick)
     if (differs := environment.disagreement(database)) is not None:
         found.warnings.append(differs.sentence())
     found.warnings += environment.warnings(database)
@@ -321,7 +338,7 @@ def _privileges(database: Database, found: Found, _tick: Tick | None) -> str:
 def _tables(database: Database, found: Found, tick: Tick | None) -> str:
     """A damaged table is found before anything is dumped where the server lets it be known."""
     server, name = found.server, database.database
-    if server is None:
+    if server is None or found.info is None:
         raise Problem("The tables were not looked at, because the database server gives no answer.")
     with mysql.connect(server, name, read_seconds=_CHECK_SECONDS) as connection:
         thread = connection.thread_id()
@@ -350,7 +367,7 @@ def _checked(connection: Any, server: mysql.Server, database: str) -> str:
 
 
 def _views(database: Database, found: Found, _tick: Tick | None) -> str:
-    if found.server is None:
+    if found.server is None or found.info is None:
         raise Problem("The views were not looked at, because the database server gives no answer.")
     with mysql.connect(found.server, database.database) as connection:
         views = mysql.broken_views(connection, database.database)
@@ -385,7 +402,7 @@ def _forbidden_tables(server: mysql.Server, database: Database) -> Iterator[str]
 
 def _grants_to_come(database: Database, found: Found) -> Iterator[str]:
     """What a restore here would have to be granted. Told to whoever asks, and not with each backup."""
-    if found.server is None:
+    if found.server is None or found.info is None:
         return
     with suppress(Problem), mysql.connect(found.server, database.database) as connection:
         scratch = scratch_name(database.database, 1)
@@ -403,7 +420,7 @@ def _grants_to_come(database: Database, found: Found) -> Iterator[str]:
 
 def _room_unknown(database: Database, found: Found) -> Iterator[str]:
     """Where a second copy might fill the live server's disk. Told to whoever asks, not with each backup."""
-    if found.server is None:
+    if found.server is None or found.info is None:
         return
     is_elsewhere = verifies_elsewhere(database)
     with suppress(Problem), mysql.connect(found.server) as connection:
@@ -481,7 +498,8 @@ _ENV_FILE = ".env"
 _ENVIRONMENT = "environment"
 _SCHEDULE = "schedule"
 _TEST_RESTORES = "test restores"
-_CHECKS: tuple[tuple[str, Callable[[Database, Found, Tick | None], str]], ...] = (
+_ASK_THE_SERVER = ("database", "client", "privileges", "views")
+_CHECKS: tuple[tuple[str, Look], ...] = (
     ("status folder", _status_folder),
     ("restic", _restic),
     (_REPOSITORY, _repository),

@@ -73,6 +73,7 @@ from backups.mysql.contents import (
     tables_without_snapshot,
     triggers,
 )
+from backups.mysql.conversation import SaidTooMuch, TookTooLong, hang_up_on
 from backups.mysql.damage import (
     check_table,
     checked_tables,

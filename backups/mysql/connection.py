@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import time
+import weakref
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from pathlib import Path
@@ -11,9 +12,12 @@ from typing import Any
 
 import MySQLdb
 import MySQLdb.connections
+import MySQLdb.cursors
+from MySQLdb import _mysql
 from MySQLdb.constants import ER
 
 from backups import texts
+from backups.mysql.conversation import Conversation
 from backups.mysql.problems import (
     METHOD_REFUSED,
     LockedOut,
@@ -42,14 +46,50 @@ _FOR_THE_DRIVER = Path(__file__).with_name("driver.cnf")
 _ON_LIBMARIADB = version_number(MySQLdb.get_client_info()) < (5,)
 
 
-class Connection(MySQLdb.connections.Connection):
-    """The driver's, which reads a greeting of any bytes and begins in the database that is named."""
+class Cursor(MySQLdb.cursors.Cursor):
+    """The driver's, which has read an answer to its end once the statement is over, within limits."""
 
-    def __init__(self, **options: Any) -> None:
-        super().__init__(**options)
+    _result: Any
+
+    def _query(self, statement: bytes) -> Any:
+        for_work = not statement.lstrip()[:7].upper().startswith((b"SELECT ", b"SHOW "))
+        with self._conversation.waiting(for_work=for_work):
+            return super()._query(statement)
+
+    def _get_result(self) -> Any:
+        return self.connection.use_result()
+
+    def _post_get_result(self) -> None:
+        self._rows = self._conversation.all_rows(self._fetch_row) if self._result else ()
+        self.warning_count = self.connection.warning_count()
+        self._result = None
+
+    def _discard(self) -> None:
+        # A server may say without an end that more answers follow.
+        if self.connection is None or self._conversation.problem is not None:
+            return
+        with self._conversation.waiting():
+            super()._discard()
+
+    @property
+    def _conversation(self) -> Conversation:
+        return self.connection.conversation
+
+
+class Connection(MySQLdb.connections.Connection):
+    """The driver's, which reads a greeting of any bytes and begins in the database that is named.
+
+    How long it waits for the server, and how much it takes in, has limits: see Conversation.
+    """
+
+    def __init__(self, conversation: Conversation, **options: Any) -> None:
+        self.conversation = conversation
+        super().__init__(cursorclass=Cursor, **options)
         # Whatever init_connect has chosen meanwhile: everything that is not qualified would go there.
         if database := options.get("database"):
             self.select_db(database)
+        conversation.speaks_over(self.fileno())
+        weakref.finalize(self, conversation.end)
 
     def get_server_info(self) -> str:
         """What the server calls itself in its greeting, as far as a version may go."""
@@ -58,10 +98,38 @@ class Connection(MySQLdb.connections.Connection):
         except UnicodeDecodeError:
             return "�"
 
+    def close(self) -> None:
+        """Hang up."""
+        self.conversation.end()
+        super().close()
+
+    def query(self, query: Any) -> None:
+        """Send a statement, and wait until its answer begins."""
+        with self.conversation.waiting(for_work=True):
+            super().query(query)
+
+    def drop_answers(self) -> None:
+        """Read what the last statement is answered with, and keep nothing of it."""
+        with self.conversation.waiting(for_work=True):
+            while True:
+                if answer := self.use_result():
+                    answer.discard()
+                if self.next_result() != 0:
+                    return
+
+    def raw_rows(self) -> list[tuple[Any, ...]]:
+        """The rows that the last statement is answered with, all values as bytes. Raises MySQLProblem."""
+        with self.conversation.waiting(for_work=True):
+            answer = _mysql.result(self, 1, {})
+            return self.conversation.all_rows(answer.fetch_row)
+
 
 @contextmanager
 def connect(server: Server, database: str = "", *, read_seconds: int = _READ_SECONDS) -> Iterator[Any]:
-    """A connection for the length of a block; an answer may take `read_seconds`. Raises MySQLProblem."""
+    """A connection for the length of a block. Raises MySQLProblem.
+
+    A statement that is work may take `read_seconds`, all questions together what Conversation says.
+    """
     refuse_missing_authority(server)
     with translated(server, database):
         connection = _let_in(server, database, read_timeout=read_seconds)
@@ -90,19 +158,23 @@ def opened(server: Server, database: str, **changes: Any) -> Connection:
         refuse_unfit_name(server, database)
     if not _ON_LIBMARIADB or server.socket or server.ssl_mode != "PREFERRED":
         with _held_to_tls(server) as told:
-            return _connection(told, database, changes)
+            return _connection(server, told, database, changes)
     if not is_looked_at(server):
         try:
-            return _connection(server, database, {**changes, "read_default_group": "hiding"})
+            return _connection(server, server, database, {**changes, "read_default_group": "hiding"})
         except MySQLdb.OperationalError as error:
             if error.args[0] != METHOD_REFUSED:
                 raise
-    return _connection(as_offered(server), database, changes)
+    return _connection(server, as_offered(server), database, changes)
 
 
-def _connection(server: Server, database: str, changes: Mapping[str, Any]) -> Connection:
-    options = {**connect_options(server, database), **changes}
-    return Connection(**{name: value for name, value in options.items() if value is not None})
+def _connection(server: Server, told: Server, database: str, changes: Mapping[str, Any]) -> Connection:
+    options = {**connect_options(told, database), **changes}
+    conversation = Conversation(server, options["read_timeout"])
+    with conversation.connecting(told):
+        return Connection(
+            conversation, **{name: value for name, value in options.items() if value is not None}
+        )
 
 
 def refuse_unfit_name(server: Server, database: str) -> None:
@@ -262,6 +334,13 @@ def open_cursor(connection: Any) -> Iterator[Any]:
     finally:
         with suppress(MySQLdb.Error):
             cursor.close()
+
+
+@contextmanager
+def at_work(connection: Any) -> Iterator[None]:
+    """What is asked within the block is work of the server's, and no question: it reads rows."""
+    with connection.conversation.waiting(for_work=True):
+        yield
 
 
 def fetch_all(connection: Any, statement: str, arguments: Sequence[Any] = ()) -> list[tuple[Any, ...]]:

@@ -11,7 +11,7 @@ from typing import Any, NamedTuple
 import MySQLdb
 
 from backups.dumpfile.quoted import NAME_BYTES, TEXT_BYTES
-from backups.mysql.connection import execute, fetch_all
+from backups.mysql.connection import at_work, execute, fetch_all
 from backups.mysql.left_out import libraries, tables_without_rows, tables_without_rows_anywhere
 from backups.mysql.names import quote
 from backups.mysql.problems import MySQLProblem, UnknownDatabase, text_of
@@ -63,7 +63,8 @@ def default_collations(connection: Any, info: ServerInfo) -> dict[str, str]:
 
 def count_rows(connection: Any, database: str, table: str) -> int:
     """How many rows a table has, by counting them."""
-    ((count,),) = fetch_all(connection, f"SELECT COUNT(*) FROM {quote(database)}.{quote(table)}")  # noqa: S608
+    with at_work(connection):
+        ((count,),) = fetch_all(connection, f"SELECT COUNT(*) FROM {quote(database)}.{quote(table)}")  # noqa: S608
     return int(count)
 
 

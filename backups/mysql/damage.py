@@ -9,7 +9,7 @@ from typing import Any
 import MySQLdb
 from MySQLdb.constants import CR, ER
 
-from backups.mysql.connection import execute, fetch_all
+from backups.mysql.connection import at_work, execute, fetch_all
 from backups.mysql.contents import BrokenView, inventory
 from backups.mysql.left_out import engines, is_dumped, rows_are_dumped, tables_without_rows
 from backups.mysql.names import quote
@@ -23,6 +23,7 @@ from backups.mysql.problems import (
 )
 from backups.mysql.schemas import but_for, rows_of
 from backups.mysql.server import Server
+from backups.plain import bounded
 
 _TRIES = 3
 
@@ -137,10 +138,11 @@ def _refuse_short(connection: Any, database: str, table: str) -> None:
     for _ in range(_TRIES):
         said = _said(connection, database, table)
         # Without a key the rows themselves are read, as by a dump.
-        ((read,),) = fetch_all(
-            connection,
-            f"SELECT COUNT(*) FROM {quote(database)}.{quote(table)} USE INDEX () WHERE RAND() < 2",  # noqa: S608
-        )
+        with at_work(connection):
+            ((read,),) = fetch_all(
+                connection,
+                f"SELECT COUNT(*) FROM {quote(database)}.{quote(table)} USE INDEX () WHERE RAND() < 2",  # noqa: S608
+            )
         wanted = min(said, _said(connection, database, table))
         if read >= wanted:
             return
@@ -171,7 +173,9 @@ def check_table(connection: Any, server: Server, database: str, table: str) -> N
     if not found or any("upgrade" in text.lower() for text in found) or _LOCKED in found[0]:
         return
     others = [str(text) for _, _, kind, text in told if str(kind).lower() == "warning"]
-    raise damaged_table(database, table, "CHECK TABLE: " + "; ".join(dict.fromkeys([*others, *found])))
+    raise damaged_table(
+        database, table, bounded("CHECK TABLE: " + "; ".join(dict.fromkeys([*others, *found])))
+    )
 
 
 _LOCKED = "Lock wait timeout"

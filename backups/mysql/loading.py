@@ -10,7 +10,6 @@ from dataclasses import dataclass, field
 from typing import Any
 
 import MySQLdb
-from MySQLdb._mysql import result
 from MySQLdb.constants import ER
 
 from backups.mysql.connection import (
@@ -180,9 +179,7 @@ class LoadingConnection:
             except MySQLdb.OperationalError as error:
                 if error.args[0] != ER.LOCK_DEADLOCK or not tries_left:
                     raise
-        self.driver.store_result()
-        while self.driver.next_result() == 0:
-            self.driver.store_result()
+        self.driver.drop_answers()
 
     def leave_checks(self, table: str) -> list[str]:
         """Have no CHECK of a table enforced, for MySQL; answers which ones were. See `enforce_checks`."""
@@ -208,8 +205,7 @@ class LoadingConnection:
             return []
         self.driver.query(b"SHOW WARNINGS")
         # As bytes: the driver decodes by the session's character set, and Python knows no eucjpms or binary.
-        told = result(self.driver, 0, {})
-        return [_remark(*row) for row in told.fetch_row(0)]
+        return [_remark(*row) for row in self.driver.raw_rows()]
 
 
 def _remark(level: bytes, number: bytes, text: bytes) -> tuple[str, int, str]:

@@ -131,7 +131,8 @@ def _serve(client: socket.socket, server: Server, rules: Rules) -> None:
                 end.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         if not _introduced(client, there, rules):
             return
-        there.settimeout(None)
+        for end in (client, there):
+            end.settimeout(None)
         asking = threading.Thread(target=_pass_on, args=[client, there], daemon=True)
         asking.start()
         _pass_on(there, client)
@@ -153,7 +154,11 @@ def _connected(server: Server) -> socket.socket:
 
 def _introduced(client: socket.socket, there: socket.socket, rules: Rules) -> bool:
     """Whether the two may go on, the greeting passed on and, where TLS is demanded, asked for."""
-    number, said = _heard(there)
+    until = time.monotonic() + _CONNECT_SECONDS
+    try:
+        number, said = _heard(there, until=until)
+    except OSError:
+        number, said = 0, _failure(NO_ANSWER)
     is_greeting = _is_greeting(said)
     if rules.tls_only and is_greeting and not _offers_tls(said):
         said, is_greeting = _failure(NO_TLS), False
@@ -164,7 +169,7 @@ def _introduced(client: socket.socket, there: socket.socket, rules: Rules) -> bo
         return True
     if not is_greeting:
         return False
-    number, answer = _heard(client, most=_ASKS_FOR_TLS)
+    number, answer = _heard(client, most=_ASKS_FOR_TLS, until=until)
     if len(answer) != _ASKS_FOR_TLS or not int.from_bytes(answer[:4], "little") & _CLIENT_SSL:
         return False
     there.sendall(_packet(number, answer))

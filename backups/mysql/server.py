@@ -27,12 +27,15 @@ class Server:
     password: str = field(repr=False)
     ssl_mode: str = "PREFERRED"
     ssl_ca: str = ""
+    # How long it may take in all to answer what it is asked in one conversation.
+    question_seconds: float = 60.0
     # Where a person finds what is wrong with them, for sentences.
     account_set_by: str = "MYSQL_USER and MYSQL_PASSWORD"
     address_set_by: str = "MYSQL_HOST and MYSQL_PORT"
     database_set_by: str = "MYSQL_DATABASE"
     ssl_mode_set_by: str = "MYSQL_SSL_MODE"
     ssl_ca_set_by: str = "MYSQL_SSL_CA"
+    question_seconds_set_by: str = "MYSQL_QUESTION_SECONDS"
 
     def __post_init__(self) -> None:
         self._refuse_unfit("host", texts.Host, self.address_set_by)

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-# How long a swap waits for transactions that use the tables.
-LOCK_WAIT_SECONDS = 60
+# How long a swap waits for transactions that use the tables, and a question for a table: less than all
+# questions may take, so that the server says why.
+LOCK_WAIT_SECONDS = 50
 _NO_LIMIT = 2**64 - 1
 _ALL_MEMORY = 2**63 - 1
 _MEMORY = f"/*M!100121 , max_session_mem_used = {_ALL_MEMORY} */"

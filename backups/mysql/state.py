@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from contextlib import suppress
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, NoReturn
 
 import MySQLdb
 
@@ -23,7 +23,7 @@ def probe(connection: Any) -> ServerInfo:
     """
     flavour = MARIADB if _reads(connection, "M!", [0]) else MYSQL
     number = _number(connection, "M!" if flavour == MARIADB else "!")
-    ((version,),) = fetch_all(connection, "SELECT CAST(VERSION() AS BINARY)")
+    version = _value(connection, "SELECT CAST(VERSION() AS BINARY)")
     told = version[:LONGEST_MESSAGE].decode(errors="replace")
     greeting = str(connection.get_server_info())
     strange = [text for text in (told, greeting) if not says(text, number)]
@@ -54,8 +54,24 @@ def _number(connection: Any, mark: str) -> tuple[int, int, int]:
 def _reads(connection: Any, mark: str, versions: Iterable[int]) -> int:
     """How many version comments the server reads, of one for each of `versions`; 0 is without a version."""
     comments = " ".join(f"/*{mark}{version or ''} +1 */" for version in versions)
-    ((count,),) = fetch_all(connection, f"SELECT 0 {comments}")
-    return int(count)
+    count = _value(connection, f"SELECT 0 {comments}")
+    return int(count) if count.isdigit() else _refuse_strange(count)
+
+
+def _value(connection: Any, statement: str) -> bytes:
+    """The one value that a server answers with. Raises MySQLProblem for what is not one."""
+    told = fetch_all(connection, statement)
+    if [len(row) for row in told] != [1] or told[0][0] is None:
+        _refuse_strange(told)
+    (value,) = told[0]
+    return value if isinstance(value, bytes) else str(value).encode()
+
+
+def _refuse_strange(told: object) -> NoReturn:
+    raise MySQLProblem(
+        f"What answers gives an answer that no database server gives: {shown(str(told))}.",
+        do="See what it is that listens there; if a proxy stands before the server, name the server itself.",
+    )
 
 
 def lock_wait(connection: Any, database: str) -> str:

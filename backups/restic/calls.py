@@ -25,6 +25,8 @@ from backups.restic.problems import (
 
 # restic itself retries an unreachable backend for a quarter of an hour.
 PROBE_DEADLINE_SECONDS = 25.0
+# It keeps whole what a storage answers to a question; of 60,000 snapshots it needs half of this.
+QUESTION_MEMORY = 1 << 30
 # With these it says on standard error, and with success, that its answer is not whole.
 _NO_LIST = "could not load snapshots"
 _LEFT_OUT = re.compile(r'Ignoring "?([0-9a-f]{8,64})"?: failed to load')
@@ -58,6 +60,7 @@ def call(
     deadline: float | None = None,
     pass_fds: Sequence[int] = (),
     folder: str | None = None,
+    most_memory: int | None = None,
 ) -> process.Completed:
     """Run restic to success. `doing` is for sentences ("reading the list of snapshots").
 
@@ -85,6 +88,7 @@ def call(
             deadline=deadline,
             pass_fds=pass_fds,
             folder=folder,
+            most_memory=most_memory,
         )
     if completed.returncode != 0 or any(_NO_LIST in line for line in completed.stderr_tail):
         unlock_after(completed.returncode, access, args)
@@ -103,6 +107,12 @@ def in_time(access: Access) -> Iterator[None]:
         yield
     except process.DeadlineExceeded as late:
         raise unreachable(access, late.stderr_tail) from None
+    except process.SaidTooMuch:
+        raise ResticError(
+            f"The repository at {access.url} was described in more than {process.MOST_KEPT >> 20} MB, so "
+            "restic was ended.",
+            do=f"See whether it is the right one, and check {access.url_set_by}.",
+        ) from None
     except process.NotInstalled:
         raise ResticError("restic is not installed.", do=get_restic()) from None
 
@@ -118,7 +128,7 @@ def call_of_snapshots(
     """As `call`, and once more where another restic removed a snapshot just as it was read."""
     for _ in range(2):
         try:
-            return call(access, args, doing=doing, tick=tick, deadline=deadline)
+            return call(access, args, doing=doing, tick=tick, deadline=deadline, most_memory=QUESTION_MEMORY)
         except UnreadableSnapshots as error:
             unreadable = error
     raise unreadable

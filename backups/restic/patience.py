@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
+import re
 import time
 from collections import deque
 
 from backups.restic.access import Access
 from backups.restic.lines import readable
-from backups.restic.problems import refused, unreachable
+from backups.restic.problems import ResticError, refused, unreachable
 
 # A storage that fails says so about once a minute; what went wrong before a longer silence is over.
 _OVER_SECONDS = 300.0
+# The last words of a program in Go.
+_NO_MEMORY = re.compile(r"^(?:fatal error|runtime): .*(?:out of memory|cannot allocate memory)")
 
 
 class Patience:
@@ -28,6 +31,11 @@ class Patience:
     def hear(self, line: str) -> None:
         """Take a line of restic's standard error. Raises ResticError when it is enough, or final."""
         text, now = readable(line), time.monotonic()
+        if _NO_MEMORY.search(text):
+            raise ResticError(
+                f"The repository at {self._access.url} answered with more than restic has memory for.",
+                do=f"See whether it is the right one, and check {self._access.url_set_by}.",
+            )
         if "operation successful after" in text:
             self._failing_since = None
         if "returned error, retrying after" not in text:

@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import re
+import socket
+import ssl
+import threading
 import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack, closing, contextmanager
@@ -15,7 +18,13 @@ from backups.restic import ssh
 from backups.restic.access import Access
 from backups.restic.answers import Lock, SnapshotInfo, parse_lock, parse_repository_id, parse_snapshots
 from backups.restic.arguments import cat_config_args, cat_lock_args, list_locks_args, snapshots_args
-from backups.restic.calls import PROBE_DEADLINE_SECONDS, call, call_of_snapshots, in_time
+from backups.restic.calls import (
+    PROBE_DEADLINE_SECONDS,
+    QUESTION_MEMORY,
+    call,
+    call_of_snapshots,
+    in_time,
+)
 from backups.restic.folder import refuse_others_files
 from backups.restic.patience import Patience
 from backups.restic.problems import (
@@ -102,7 +111,9 @@ def probed_call(
 def _probing(access: Access) -> Iterator[_Probe]:
     with ExitStack() as stack:
         with in_time(access):
-            begun = process.beside(access.argv(cat_config_args()), env=access.environment())
+            begun = process.beside(
+                access.argv(cat_config_args()), env=access.environment(), most_memory=QUESTION_MEMORY
+            )
             running = stack.enter_context(begun)
         yield _Probe(access, running)
 
@@ -174,7 +185,7 @@ def _with_word_of_ssh(
         with in_time(access):
             completed = process.run(
                 access.argv(cat_config_args()), env=access.environment(), tick=tick,
-                deadline=PROBE_DEADLINE_SECONDS,
+                deadline=PROBE_DEADLINE_SECONDS, most_memory=QUESTION_MEMORY,
             )  # fmt: skip
     return completed
 
@@ -193,7 +204,7 @@ def _in_its_words(access: Access, error: AccessDenied, tick: process.Tick | None
     try:
         call(
             replace(access, secrets=secrets), cat_config_args(), doing="opening the repository", tick=tick,
-            deadline=_WORDS_SECONDS,
+            deadline=_WORDS_SECONDS, most_memory=QUESTION_MEMORY,
         )  # fmt: skip
     except NoRepository:
         return error
@@ -212,14 +223,38 @@ def _bucket_is_missing(url: str) -> bool:
     if found is None:
         return False
     scheme, host, bucket = found.groups()
-    kind = HTTPConnection if scheme == "http" else HTTPSConnection
     try:
-        with closing(kind(host, timeout=_BUCKET_SECONDS)) as connection:
+        with _connected(host, is_plain=scheme == "http") as connection:
             connection.request("GET", f"/{bucket}?location")
             answer = connection.getresponse()
             return answer.status == HTTPStatus.NOT_FOUND and b"NoSuchBucket" in answer.read(4096)
     except (OSError, HTTPException, ValueError):
         return False
+
+
+@contextmanager
+def _connected(host: str, *, is_plain: bool) -> Iterator[HTTPConnection]:
+    """A connection that is cut after a while, however slowly its answer comes. Raises OSError."""
+    connection = (HTTPConnection if is_plain else HTTPSConnection)(host)
+    until = time.monotonic() + _BUCKET_SECONDS
+    with (
+        socket.create_connection((connection.host, connection.port), timeout=_BUCKET_SECONDS) as raw,
+        raw.dup() as to_cut,
+        closing(connection),
+    ):
+        cutting = threading.Timer(max(until - time.monotonic(), 0), to_cut.shutdown, [socket.SHUT_RDWR])
+        cutting.daemon = True
+        cutting.start()
+        try:
+            connection.sock = raw if is_plain else _encrypted(raw, connection.host)
+            yield connection
+        finally:
+            cutting.cancel()
+            cutting.join()
+
+
+def _encrypted(raw: socket.socket, name: str) -> ssl.SSLSocket:
+    return ssl.create_default_context().wrap_socket(raw, server_hostname=name)
 
 
 def snapshots(
@@ -231,12 +266,13 @@ def snapshots(
 ) -> tuple[SnapshotInfo, ...]:
     """The snapshots in the repository, oldest first; `on_unreadable` is told of those left out.
 
-    Raises ResticError like `call`.
+    Without a `deadline` it takes no longer than a storage is given to mend itself. Raises ResticError
+    like `call`.
     """
     try:
         completed = call_of_snapshots(
             access, snapshots_args(*ids), doing="reading the list of snapshots", tick=tick,
-            deadline=deadline,
+            deadline=deadline or access.patience_seconds,
         )  # fmt: skip
     except UnreadableSnapshots as error:
         if on_unreadable is None:
@@ -250,14 +286,21 @@ def locks(access: Access, *, tick: process.Tick | None = None) -> tuple[Lock, ..
     """Who holds locks in the repository. Raises ResticError."""
     listed = call(
         access, list_locks_args(), doing="listing locks", tick=tick,
-        deadline=PROBE_DEADLINE_SECONDS,
+        deadline=PROBE_DEADLINE_SECONDS, most_memory=QUESTION_MEMORY,
     )  # fmt: skip
     found: list[Lock] = []
-    for lock_id in listed.stdout.decode().split():
+    until = time.monotonic() + access.patience_seconds
+    for lock_id in listed.stdout.decode(errors="replace").split():
+        if time.monotonic() > until:
+            raise ResticError(
+                f"The repository at {access.url} has so many locks, or shows them so slowly, that they could "
+                "not all be read.",
+                do="Unlock it once no restic uses it.",
+            )
         try:
             answer = call(
                 access, cat_lock_args(lock_id), doing="reading a lock", tick=tick,
-                deadline=PROBE_DEADLINE_SECONDS,
+                deadline=PROBE_DEADLINE_SECONDS, most_memory=QUESTION_MEMORY,
             )  # fmt: skip
         except ResticError:
             continue  # gone since it was listed

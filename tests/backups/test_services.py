@@ -279,7 +279,7 @@ def test_queued_run_that_was_cancelled_never_starts(database: Database) -> None:
 
 @pytest.mark.parametrize(
     ("silent_for", "gone", "is_lost"),
-    [(1, False, False), (59, False, False), (61, False, True), (1, True, True)],
+    [(1, False, False), (74, False, False), (76, False, True), (1, True, True)],
     ids=["alive", "slow", "silent", "gone"],
 )
 def test_reaper_takes_the_silent_and_the_gone(

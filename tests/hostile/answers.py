@@ -62,6 +62,32 @@ def endless_rows(width: int = 1000) -> Answer:
     return answer
 
 
+def endless_columns(wire: Wire, statement: bytes) -> None:
+    """No row: columns without an end, before any of them could come."""
+    wire.send(b"\xfd\xff\xff\xff")
+    told = column(b"c" * 60_000)
+    while True:
+        wire.send(told)
+
+
+def endless_warnings(wire: Wire, statement: bytes) -> None:
+    """Done, with as many warnings as can be said; and more of them than that where they are asked for."""
+    if b"WARNINGS" in statement.upper():
+        endless_rows()(wire, statement)
+    wire.send(OK[:-2] + b"\xff\xff")
+
+
+def huge_error(wire: Wire, statement: bytes) -> None:
+    """An error of the longest packet's length."""
+    wire.send(failure(1064, b"x" * 0xFFFF00))
+
+
+def more_and_more(wire: Wire, statement: bytes) -> None:
+    """Done, and each time that another answer follows."""
+    while True:
+        wire.send(OK[:3] + b"\x0a" + OK[4:])
+
+
 def endless_field(wire: Wire, statement: bytes) -> None:
     """One value without an end, in packets of the longest kind, which say that more follows."""
     _columns(wire, 1)

@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Self
 
 from tests.hostile.answers import Answer, nothing
+from tests.hostile.greetings import Greeting
 from tests.hostile.wire import OK, QUERY, QUIT, Wire, another_method, greeting, wants_tls
 
 HOST = "127.0.0.1"
@@ -22,7 +23,8 @@ HOST = "127.0.0.1"
 class HostileServer:
     """Listens on a free port, or at `socket_path`; whoever connects is asked for the password by `methods`.
 
-    With a `certificate` and its key it offers TLS. What it learnt: `heard`, all of it; `in_clear`, what
+    With `greets` it begins with that, which may never come to letting anybody in. With a `certificate`
+    and its key it offers TLS. What it learnt: `heard`, all of it; `in_clear`, what
     came without TLS; `statements`; `connections`, how many came.
     """
 
@@ -36,8 +38,10 @@ class HostileServer:
         certificate: tuple[Path, Path] | None = None,
         version: str = "8.0.30",
         socket_path: Path | None = None,
+        greets: Greeting | None = None,
     ) -> None:
         self._answer = answer
+        self._greets = greets
         self._methods = [method.encode() for method in methods]
         self._version = version.encode()
         self._tls = None
@@ -90,6 +94,8 @@ class HostileServer:
         self._wires.append(wire)
         self._open.add(connection)
         with suppress(OSError), connection:
+            if self._greets:
+                self._greets(wire)
             self._let_in(wire)
             while True:
                 command = wire.packet()

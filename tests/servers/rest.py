@@ -6,6 +6,8 @@ import base64
 import json
 import re
 import threading
+from collections.abc import Callable
+from contextlib import suppress
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Self
@@ -20,7 +22,8 @@ class RestServer:
     """Serves the repository in `folder`; also a context manager.
 
     With `append_only` nothing but locks is deleted, with `keeps_locks` not even those. `answer` is
-    given to every request in the place of a good one. As a proxy it takes any host's name.
+    given to every request in the place of a good one. As a proxy it takes any host's name. What
+    `misbehave` is given and answers itself, of which it says True, is not answered otherwise.
     """
 
     def __init__(self, folder: Path) -> None:
@@ -28,8 +31,9 @@ class RestServer:
         self.user = ""
         self.append_only = self.keeps_locks = False
         self.answer = 0
+        self.misbehave: Callable[[RestHandler], bool] = lambda _: False
         self.requests: list[str] = []
-        self._server = ThreadingHTTPServer((HOST, 0), type("BoundHandler", (_Handler,), {"rest": self}))
+        self._server = ThreadingHTTPServer((HOST, 0), type("BoundHandler", (RestHandler,), {"rest": self}))
         self._server.daemon_threads = True
         self.url = f"http://{HOST}:{self._server.server_address[1]}/"
 
@@ -47,15 +51,25 @@ class RestServer:
         self._server.server_close()
 
 
-class _Handler(BaseHTTPRequestHandler):
+class RestHandler(BaseHTTPRequestHandler):
+    """One connection."""
+
     protocol_version = "HTTP/1.1"
     rest: RestServer
+
+    def handle_one_request(self) -> None:
+        """Read a request and answer it; a client that goes away is none of our business."""
+        with suppress(ConnectionError, TimeoutError):
+            super().handle_one_request()
 
     def _serve(self) -> None:
         body = self._body()
         path = urlsplit(self.path).path
         self.rest.requests.append(f"{self.command} {self.path}")
         wanted = base64.b64encode(self.rest.user.encode()).decode()
+        if self.rest.misbehave(self):
+            self.close_connection = True
+            return None
         if self.rest.answer:
             return self._say(self.rest.answer)
         if self.rest.user and self.headers.get("Authorization") != f"Basic {wanted}":

@@ -1,0 +1,273 @@
+"""Whatever a database server does, who asks it comes to an end: in time, with little memory, one sentence."""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+from pytest_django.fixtures import Settings
+
+from backups import mysql, runner, services
+from backups.choices import Action, Status, Trigger
+from backups.errors import Problem
+from backups.models import Database, Run
+from backups.mysql import conversation
+from backups.mysql.connection import fetch_all, opened
+from tests.backups.conftest import MakeDatabase, MakePortal
+from tests.backups.worlds import Shop, wait_until
+from tests.hostile import HostileRelay, HostileServer, drip, endless_rows, endless_warnings, rows, where
+from tests.hostile.modes import MODES
+from tests.hostile.wire import Wire
+from tests.servers import DatabaseServer
+
+SECONDS = 0.5
+# How long more than its limit a conversation may take here, where others keep the machine busy.
+LATE = 6.0
+LONGEST_SENTENCE = 2500
+
+
+def at(server: HostileServer, **changes: object) -> mysql.Server:
+    """How it is reached by who has little patience."""
+    ours = mysql.Server(server.host, server.port, "u", "p", ssl_mode="DISABLED", question_seconds=SECONDS)
+    return replace(ours, **changes)  # type: ignore[arg-type]
+
+
+def resident_mb() -> int:
+    """What this process holds in memory."""
+    pages = int(Path("/proc/self/statm").read_text().split()[1])
+    return pages * 4096 >> 20
+
+
+@contextmanager
+def grows_by_less_than(megabytes: int) -> Iterator[None]:
+    """Look at this process's memory all the time."""
+    before, most, over = resident_mb(), [0], threading.Event()
+
+    def look() -> None:
+        while not over.wait(0.02):
+            most[0] = max(most[0], resident_mb())
+
+    looking = threading.Thread(target=look)
+    looking.start()
+    try:
+        yield
+    finally:
+        over.set()
+        looking.join()
+    assert most[0] - before < megabytes
+
+
+def told_by(server: mysql.Server) -> str:
+    """What is said in the end of who asks what a server is."""
+    with pytest.raises(Problem) as caught, mysql.connect(server) as connection:
+        mysql.probe(connection)
+    return caught.value.sentence()
+
+
+def in_short(*names: str) -> list[object]:
+    """All modes, of which the others are for the long tests."""
+    return [name if name in names else pytest.param(name, marks=pytest.mark.soak) for name in MODES]
+
+
+ASKED_IN_SHORT = (
+    "a byte now and then", "rows without an end", "columns without an end", "warnings without an end",
+    "a greeting by the byte", "a greeting without an end",
+)  # fmt: skip
+
+
+@pytest.mark.parametrize("ssl_mode", ["DISABLED", pytest.param("REQUIRED", marks=pytest.mark.soak)])
+@pytest.mark.parametrize("mode", in_short(*ASKED_IN_SHORT))
+def test_who_asks_comes_to_an_end(mode: str, ssl_mode: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """With REQUIRED most of these are refused as servers without TLS; those that greet strangely are not."""
+    monkeypatch.setattr(conversation, "MOST_BYTES", 8 << 20)
+    threads = threading.active_count()
+    began = time.monotonic()
+
+    with MODES[mode]() as server, grows_by_less_than(400):
+        sentence = told_by(at(server, ssl_mode=ssl_mode))
+
+        assert time.monotonic() - began < SECONDS + LATE
+        assert server.host in sentence or "What answers" in sentence
+        assert len(sentence) < LONGEST_SENTENCE
+    wait_until(lambda: threading.active_count() <= threads + 1, "the threads beside it to be over", 20)
+
+
+def test_a_server_that_drips_is_named_with_what_to_do() -> None:
+    with HostileServer(where("^select", drip(0.1))) as server:
+        assert told_by(at(server)) == (
+            f"The database server at {server.host}:{server.port} took more than 0.5 s to answer what was "
+            "asked of it, so the connection was cut. See what it is busy with (SHOW PROCESSLIST), and "
+            "whether something between holds its answers back. Where it needs so long, raise "
+            "MYSQL_QUESTION_SECONDS."
+        )
+
+
+def test_the_deadline_is_of_the_whole_conversation() -> None:
+    """Each answer comes well in time, all of them together do not."""
+
+    def slowly(wire: Wire, statement: bytes) -> None:
+        time.sleep(SECONDS / 4)
+        rows(("1",))(wire, statement)
+
+    with HostileServer(where("^select 1", slowly)) as server, mysql.connect(at(server)) as connection:
+        assert fetch_all(connection, "SELECT 1") == [("1",)]
+        with pytest.raises(mysql.TookTooLong):
+            [fetch_all(connection, "SELECT 1") for _ in range(20)]
+
+
+@pytest.mark.one_flavour("mariadb")
+def test_many_quick_questions_are_no_long_conversation(db_server: DatabaseServer) -> None:
+    """A database of 100,000 tables is asked about each of them."""
+    ours = mysql.Server(
+        db_server.host, db_server.port, db_server.user, db_server.password, question_seconds=1
+    )
+    with mysql.connect(ours) as connection:
+        began = time.monotonic()
+        while time.monotonic() < began + 1.5:
+            assert fetch_all(connection, "SELECT 41 + 1") == [(42,)]
+
+
+@pytest.mark.one_flavour("mariadb")
+def test_work_has_no_such_deadline(db_server: DatabaseServer) -> None:
+    ours = mysql.Server(
+        db_server.host, db_server.port, db_server.user, db_server.password, question_seconds=1
+    )
+    with mysql.connect(ours) as connection:
+        mysql.execute(connection, "DO SLEEP(1.2)")
+        with pytest.raises(mysql.TookTooLong):
+            fetch_all(connection, "SELECT SLEEP(1.5)")
+
+
+def test_rows_are_counted_too(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(conversation, "MOST_ROWS", 1000)
+    with HostileServer(where("^select", endless_rows(1))) as server:
+        assert "answered one question with more than 1,000 rows or 256 MB" in told_by(
+            at(server, question_seconds=20)
+        )
+
+
+@pytest.mark.soak
+@pytest.mark.parametrize("mode", [name for name in MODES if name.endswith("without an end")])
+def test_the_limits_as_they_are_hold_memory_down(mode: str) -> None:
+    with MODES[mode]() as server, grows_by_less_than(900):
+        told_by(at(server, question_seconds=60))
+
+
+def test_warnings_of_a_load_are_no_way_round_it(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(conversation, "MOST_BYTES", 8 << 20)
+    with HostileServer(where("^(insert|show warnings)", endless_warnings)) as server:
+        driver = opened(at(server), "", read_timeout=None)
+        loading = mysql.LoadingConnection(driver, driver.fileno(), 1, at(server), "shop")
+        loading.run(b"INSERT INTO t VALUES (1)")
+        with pytest.raises(mysql.SaidTooMuch):
+            loading.warnings()
+        driver.close()
+
+
+def test_who_waits_can_be_told_to_wait_no_more() -> None:
+    with HostileServer(where("^select", drip(0.1))) as server:
+        ours = at(server, question_seconds=60)
+        threading.Timer(0.5, mysql.hang_up_on, [ours]).start()
+        began = time.monotonic()
+        assert "was cut, as was asked" in told_by(ours)
+        assert time.monotonic() - began < LATE
+
+
+def played(action: Action, database: Database) -> Run:
+    """A run of this process's own portal, to its end."""
+    run = services.run_enqueue(action=action, trigger=Trigger.CLI, database=database, send=False)
+    ended = runner.execute(run.pk, send_follow_ups=False)
+    assert ended is not None
+    return ended
+
+
+@pytest.mark.parametrize("mode", in_short("a row now and then"))
+def test_every_run_against_it_ends_with_a_sentence(
+    mode: str,
+    mariadb_shop: Shop,
+    make_database: MakeDatabase,
+    back_up: Callable[[Database], Run],
+    settings: Settings,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """The test of a connection in the portal is the run of a preflight."""
+    database = make_database(mariadb_shop, ssl_mode="DISABLED")
+    assert back_up(database).status == Status.SUCCEEDED
+    monkeypatch.setattr(conversation, "MOST_BYTES", 8 << 20)
+    settings.MYSQL_QUESTION_SECONDS = 1
+
+    with MODES[mode]() as server:
+        database.host, database.port = server.host, server.port
+        database.save()
+        for action in (Action.PREFLIGHT, Action.BACKUP, Action.VERIFY):
+            began = time.monotonic()
+            run = played(action, database)
+            assert run.status == Status.FAILED
+            assert f"{server.host}:{server.port}" in run.error or "What answers" in run.error
+            assert "unexpected" not in run.error
+            assert len(run.error) < LONGEST_SENTENCE
+            assert time.monotonic() - began < 30
+
+
+# Where in its work a backup is held up by a server that was honest so far.
+MOMENTS = (
+    "SELECT CAST.VERSION", "PROCESSLIST", "information_schema.*TABLES", "FROM information_schema.*ROUTINES",
+    "SHOW CREATE VIEW", "SHOW FIELDS", "SHOW GRANTS", "SHOW (BINARY LOG|MASTER) STATUS",
+)  # fmt: skip
+
+
+@pytest.mark.soak
+@pytest.mark.parametrize("moment", MOMENTS)
+def test_a_server_that_is_honest_for_a_while(
+    moment: str,
+    mariadb_shop: Shop,
+    make_database: MakeDatabase,
+    back_up: Callable[[Database], Run],
+    settings: Settings,
+) -> None:
+    settings.MYSQL_QUESTION_SECONDS = 2
+    there = mariadb_shop.server
+    database = make_database(mariadb_shop, ssl_mode="DISABLED")
+
+    with HostileRelay(there.host, there.port, moment, drip(0.2)) as relay:
+        database.host, database.port = relay.host, relay.port
+        database.save()
+        began = time.monotonic()
+        run = back_up(database)
+
+        assert time.monotonic() - began < 60
+        assert run.status in (Status.FAILED, Status.SUCCEEDED)
+        assert run.status == Status.SUCCEEDED or "took more than 2 s" in run.error
+        assert relay.attacked
+
+
+ADD_A_HOSTILE_ONE = """
+from backups.models import Database
+from backups import services
+from backups.choices import Action, Trigger
+honest = Database.objects.get()
+hostile = Database.objects.create(name="hostile", host="127.0.0.1", port={port}, user="u",
+    ssl_mode="DISABLED", password_ref="env:MYSQL_PASSWORD", database="x", repository=honest.repository)
+def queued(database):
+    return services.run_enqueue(action=Action.BACKUP, trigger=Trigger.SCHEDULE, database=database).pk
+print(queued(hostile), queued(honest))
+"""
+
+
+@pytest.mark.soak
+def test_an_honest_databases_backup_goes_through_meanwhile(
+    mariadb_shop: Shop, make_portal: MakePortal
+) -> None:
+    portal = make_portal(mariadb_shop, MYSQL_QUESTION_SECONDS="4")
+    with HostileServer(where("^select", drip(0.1))) as server, portal.worker():
+        hostile, honest = map(int, portal.shell(ADD_A_HOSTILE_ONE.format(port=server.port)).split())
+
+        wait_until(lambda: portal.run(honest)["status"] == "succeeded", "the honest backup", 60)
+
+        assert portal.run(hostile)["status"] == "failed"
+        assert "took more than 4 s" in portal.run(hostile)["error"]
