@@ -29,7 +29,6 @@ from backups import (
 )
 from backups.actions import room
 from backups.actions.outcome import Outcome
-from backups.actions.verify import scratch_name
 from backups.choices import Level
 from backups.connections import database_server, repository_access
 from backups.dump_program import Source, refuse_what_cuts_dumps
@@ -373,10 +372,9 @@ def _grants_to_come(database: Database, found: Found) -> Iterator[str]:
     if found.server is None:
         return
     with suppress(Problem), mysql.connect(found.server, database.database) as connection:
-        scratch = scratch_name(database.database, 1)
-        if missing := grants.missing_for_definers(connection, database.database, scratch=scratch):
+        if missing := grants.missing_for_definers(connection, database.database):
             yield (
-                f"{found.server.user} could not verify or restore here what it backs up: {missing.because}. "
+                f"{found.server.user} could not restore here what it backs up: {missing.because}. "
                 f"Run as an administrator: {missing.statement}"
             )
         if missing := grants.missing_for_keys(connection, database.database):

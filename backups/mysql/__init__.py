@@ -147,6 +147,7 @@ from backups.mysql.problems import (
     TlsProblem,
     UnknownDatabase,
     dump_problem,
+    is_denied,
     is_immovable,
     refuse_too_long,
     translated,

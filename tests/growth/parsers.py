@@ -15,7 +15,7 @@ from typing import NamedTuple
 from django.core.exceptions import ImproperlyConfigured, ValidationError
 
 from backups import grants, mysql, restic, validators
-from backups.actions.verify import _calls
+from backups.actions.reach import _calls
 from backups.chosen import chosen_tables
 from backups.dumpfile import mixed
 from backups.dumpfile.allowed import NotAllowed
@@ -68,7 +68,7 @@ def digest(text: bytes, cut: int = 64 << 10) -> None:
                 pass
         for _ in digester.close():
             pass
-    digester.sections({"utf8": "utf8_bin"}, whatever_state=True)
+    digester.sections({"utf8": "utf8_bin"}, whatever_state=True, whoever_defines=True)
     with suppress(ManifestDamaged):
         digester.manifest()
 

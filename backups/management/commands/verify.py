@@ -46,5 +46,5 @@ class Command(VedettaCommand):
 
 
 def _found(run: Run | None) -> dict[str, Any]:
-    names = ("snapshot_id", "verdict", "differences", "tables", "rows", "computed_anew", "refused")
+    names = ("snapshot_id", "verdict", "differences", "tables", "rows", "computed_anew", "refused", "not_run")
     return {name: run.result[name] for name in names if run and name in run.result}
