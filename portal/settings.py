@@ -235,6 +235,8 @@ BACKUP_PORTAL = env.boolean("BACKUP_PORTAL", default=True)
 VERIFY_MYSQL_HOST = env.text("VERIFY_MYSQL_HOST", "")
 VERIFY_MYSQL_PORT = env.integer("VERIFY_MYSQL_PORT", 3306, least=1, most=65535)
 VERIFY_MYSQL_USER = env.text("VERIFY_MYSQL_USER", MYSQL_USER)
+# Empty: the user that backs up restores as well.
+RESTORE_MYSQL_USER = env.text("RESTORE_MYSQL_USER", "")
 # 0 is not set: then nobody knows.
 VERIFY_MAX_MB = env.integer("VERIFY_MAX_MB", 0)
 

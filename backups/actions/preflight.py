@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import suppress
+from contextlib import contextmanager, suppress
 from dataclasses import asdict, dataclass, field
 from typing import Any
 
@@ -30,7 +30,12 @@ from backups import (
 from backups.actions import room
 from backups.actions.outcome import Outcome
 from backups.choices import Level
-from backups.connections import database_server, repository_access
+from backups.connections import (
+    database_server,
+    repository_access,
+    restores_as_another,
+    restoring_server,
+)
 from backups.dump_program import Source, refuse_what_cuts_dumps
 from backups.errors import Problem
 from backups.models import Database, Run
@@ -85,6 +90,8 @@ def checks(database: Database, found: Found, tick: Tick | None = None) -> Iterat
             yield Check(name, ok=False, detail=problem.sentence())
         else:
             yield Check(name, ok=True, detail=detail)
+    if restores_as_another(database):
+        yield _restoring(database)
     found.warnings += [
         *_grants_to_come(database, found),
         *_room_unknown(found),
@@ -367,21 +374,47 @@ def _forbidden_tables(server: mysql.Server, database: str) -> Iterator[str]:
             )
 
 
+def _restoring(database: Database) -> Check:
+    """Whether RESTORE_MYSQL_USER could restore now; it need not be there but for a restore."""
+    user = settings.RESTORE_MYSQL_USER
+    try:
+        with mysql.connect(restoring_server(database)) as connection:
+            missing = grants.missing_for_replacing(connection, database.database)
+    except Problem as problem:
+        why = "That is as it should be where it is made for a restore and dropped after it."
+        detail = (
+            f"RESTORE_MYSQL_USER {user} is not to be had now, and a restore needs it: {problem.what} {why}"
+        )
+        return Check(_RESTORING, ok=True, detail=detail)
+    if missing:
+        detail = f"RESTORE_MYSQL_USER {user} may not replace {database.database} ({missing.because})."
+        return Check(_RESTORING, True, f"{detail} Run as an administrator: {missing.statement}", warning=True)
+    return Check(_RESTORING, ok=True, detail=f"RESTORE_MYSQL_USER {user} may replace {database.database}.")
+
+
 def _grants_to_come(database: Database, found: Found) -> Iterator[str]:
     """What a restore here would have to be granted. Told to whoever asks, and not with each backup."""
     if found.server is None:
         return
-    with suppress(Problem), mysql.connect(found.server, database.database) as connection:
+    with suppress(Problem), _as_restorer(database) as (user, connection):
         if missing := grants.missing_for_definers(connection, database.database):
             yield (
-                f"{found.server.user} could not restore here what it backs up: {missing.because}. "
+                f"{user} could not restore here what is backed up: {missing.because}. "
                 f"Run as an administrator: {missing.statement}"
             )
         if missing := grants.missing_for_keys(connection, database.database):
             yield (
-                f"{found.server.user} could not restore here all that it backs up: {missing.because}. "
+                f"{user} could not restore here all that is backed up: {missing.because}. "
                 f"Run as an administrator: {missing.statement}"
             )
+
+
+@contextmanager
+def _as_restorer(database: Database) -> Iterator[tuple[str, Any]]:
+    """Who restores the database, with a connection. Raises Problem."""
+    server = restoring_server(database)
+    with mysql.connect(server, database.database) as connection:
+        yield server.user, connection
 
 
 def _room_unknown(found: Found) -> Iterator[str]:
@@ -443,6 +476,7 @@ def _environment(database: Database, found: Found, _tick: Tick | None) -> str:
 
 
 _GATE = "gate"
+_RESTORING = "restore user"
 _REPOSITORY = "repository"
 _ENV_FILE = ".env"
 _ENVIRONMENT = "environment"
