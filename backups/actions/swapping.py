@@ -24,8 +24,8 @@ def place_of(restore: Restore, run: Run, progress: Progress) -> Place:
     services.run_note(run.pk, server_version=str(info), client_version=str(programs))
     if restores_as_another(restore.database) and restore.definers == DefinerPolicy.CURRENT_USER:
         progress.warn(
-            f"All that has a definer becomes {server.user}'s (RESTORE_MYSQL_USER): once that user is dropped, "
-            "it cannot run any more."
+            f"All that has a definer becomes {server.user}'s (RESTORE_MYSQL_USER), and cannot run any more "
+            "once that user is dropped."
         )
     return Place(server, info, programs)
 
