@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from backups import mysql
+from backups.dumpfile.quoted import NAME, TEXT
 
 # https://dev.mysql.com/doc/refman/8.4/en/mysqldump.html, https://mariadb.com/kb/en/mariadb-dump/
 _DUMP_PRIVILEGES = ("SELECT", "SHOW VIEW", "TRIGGER", "EVENT")
@@ -38,6 +39,8 @@ _GRANT = re.compile(
     r"(GRANT|REVOKE) (.+?) ON (?:(\*\.\*)|`((?:[^`]|``)++)`\.(\*|`(?:[^`]|``)++`)) (?:TO|FROM) "
 )
 
+_QUOTED = re.compile(f"{NAME}|{TEXT}")
+
 
 @dataclass(frozen=True)
 class Missing:
@@ -55,6 +58,8 @@ class Grant:
     database: str | None
     table: str | None
     revoked: bool = False
+    # To others (WITH GRANT OPTION).
+    may_grant: bool = False
 
 
 def of_user(connection: Any) -> list[Grant]:
@@ -82,6 +87,7 @@ def parse(lines: Iterable[str], *, literal: bool = False) -> list[Grant]:
                 database=database,
                 table=None if everything or table == "*" else table[1:-1].replace("``", "`"),
                 revoked=verb == "REVOKE",
+                may_grant=verb == "GRANT" and "WITH GRANT OPTION" in _QUOTED.sub("", line[found.end() :]),
             )
         )
     return grants

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, suppress
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from typing import Any
 
 from django.conf import settings
@@ -13,6 +13,7 @@ from django.conf import settings
 from backups import (
     drill,
     environment,
+    excess,
     grants,
     humane,
     identity,
@@ -35,6 +36,7 @@ from backups.connections import (
     repository_access,
     restores_as_another,
     restoring_server,
+    scratch_server,
 )
 from backups.dump_program import Source, refuse_what_cuts_dumps
 from backups.errors import Problem
@@ -117,6 +119,28 @@ def gate_checks(
             found = drill.explained(held, nginx_configuration)
             drills.append(found)
             yield Check(_GATE, ok=found.ok, detail=found.detail)
+
+
+def held_too_much(database: Database) -> list[excess.Excess]:
+    """What its users hold and could do without; what only a restore needs as well, but of who restores."""
+    name = database.database
+    server = database_server(database)
+    told = _excess_at(server, excess.Needs(server.user, name))
+    if (scratch := scratch_server(database)) != server:
+        told += _excess_at(scratch, excess.Needs(scratch.user, name, dumps=False))
+    if restores_as_another(database):
+        with suppress(Problem):  # it need not be there
+            restoring = restoring_server(database)
+            told += _excess_at(restoring, excess.Needs(restoring.user, name, restores=True))
+    return told
+
+
+def _excess_at(server: mysql.Server, needs: excess.Needs) -> list[excess.Excess]:
+    with mysql.connect(server) as connection:
+        spelled = mysql.spelling(connection)(needs.database)
+        needs = replace(needs, database=spelled)
+        asleep = excess.asleep(mysql.show_grants(connection), mysql.current_role(connection), needs)
+        return [*excess.excess(grants.of_user(connection), needs), *asleep]
 
 
 def run(run: Run, progress: Progress) -> Outcome:

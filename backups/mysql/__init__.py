@@ -116,6 +116,7 @@ from backups.mysql.names import (
 )
 from backups.mysql.privileges import (
     account,
+    current_role,
     definer_grant,
     definers,
     definers_of,
