@@ -22,7 +22,7 @@ _OF_DUMPS = frozenset(
 _OF_RESTORES = frozenset(
     {"SET USER", "SET_ANY_DEFINER", "SET_USER_ID", "ALLOW_NONEXISTENT_DEFINER", "SYSTEM_USER"}
 )
-_READING = frozenset({"SELECT", "SHOW VIEW", "EXECUTE", "LOCK TABLES", "TRIGGER", "EVENT"})
+_READING = frozenset({"SELECT", "SHOW VIEW", "LOCK TABLES"})
 _EVERYTHING = frozenset({"ALL", "ALL PRIVILEGES"})
 _AS_OTHERS = "make what runs as any other account, and so become administrator of the whole server"
 # What a right on all of a server lets its holder do.
@@ -46,6 +46,9 @@ _EVERYWHERE: Mapping[str, str] = {
     "REPLICATION SLAVE": "read every change of every database, as a replica does",
     "REPLICATION REPLICA": "read every change of every database, as a replica does",
     "CREATE TABLESPACE": "make and drop files of the server's storage",
+    "EXECUTE": "run every routine of the server with the rights of whoever defined it",
+    "TRIGGER": "make triggers in every database, which run in others' writing",
+    "EVENT": "make events in every database, and stop those of others",
     "CONNECTION_ADMIN": "end the sessions of others, and write where the server is read only",
     "CONNECTION ADMIN": "end the sessions of others",
     "SYSTEM_VARIABLES_ADMIN": "change the server's settings",
@@ -183,6 +186,8 @@ def _of_another(right: str, grant: Grant) -> tuple[str, bool] | None:
         return "make foreign keys to that table, which keep its rows from being deleted", True
     if right in _READING:
         return "read what is not backed up here", False
+    if right == "EXECUTE":
+        return "run routines of another database with the rights of whoever defined them", False
     return "change what is not backed up here", False
 
 
