@@ -154,6 +154,31 @@ def _set_in_the_environment(database: Database) -> dict[str, str]:
     return {"account_set_by": f"MYSQL_USER and {named_place(database.password_ref)}"}
 
 
+def restores_as_another(database: Database) -> bool:
+    """Whether RESTORE_MYSQL_USER restores this database.
+
+    It is of the environment's server, and its password is shown to no other, whatever a row says.
+    """
+    there = (settings.MYSQL_HOST, settings.MYSQL_PORT)
+    return bool(settings.RESTORE_MYSQL_USER) and (database.host, database.port) == there
+
+
+def restoring_server(database: Database) -> mysql.Server:
+    """Where the database lives, and who restores it there and tidies up after that. Raises Problem."""
+    if not restores_as_another(database):
+        return database_server(database)
+    return mysql.Server(
+        host=database.host,
+        port=database.port,
+        user=settings.RESTORE_MYSQL_USER,
+        password=resolve("env:RESTORE_MYSQL_PASSWORD", of="the password of RESTORE_MYSQL_USER"),
+        question_seconds=settings.MYSQL_QUESTION_SECONDS,
+        **tls_of(database),
+        account_set_by=f"RESTORE_MYSQL_USER and {named_place('env:RESTORE_MYSQL_PASSWORD')}, and whether "
+        "that user was made for this restore (docs/install.md)",
+    )
+
+
 # ---------------------------------------------------------------- Where test restores go
 
 

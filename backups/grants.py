@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from backups import mysql
+from backups.dumpfile.quoted import NAME, TEXT
 
 # https://dev.mysql.com/doc/refman/8.4/en/mysqldump.html, https://mariadb.com/kb/en/mariadb-dump/
 _DUMP_PRIVILEGES = ("SELECT", "SHOW VIEW", "TRIGGER", "EVENT")
@@ -19,6 +20,11 @@ _DUMP_PRIVILEGES = ("SELECT", "SHOW VIEW", "TRIGGER", "EVENT")
 _REPLACE_PRIVILEGES = (
     "SELECT", "INSERT", "CREATE", "DROP", "ALTER", "CREATE VIEW", "TRIGGER", "EVENT", "CREATE ROUTINE",
     "ALTER ROUTINE",
+)  # fmt: skip
+# For all that a dump may hold to be made, filled and read again.
+_SCRATCH_PRIVILEGES = (
+    "SELECT", "INSERT", "DELETE", "CREATE", "DROP", "ALTER", "INDEX", "REFERENCES", "CREATE VIEW",
+    "SHOW VIEW", "TRIGGER", "EVENT", "CREATE ROUTINE", "ALTER ROUTINE", "EXECUTE",
 )  # fmt: skip
 # Any of these lets MariaDB's users refer to a table with a foreign key.
 _MAY_REFER = frozenset({"SELECT", "INSERT", "UPDATE", "DELETE", "REFERENCES"})
@@ -32,6 +38,8 @@ _BECAUSE = {
 _GRANT = re.compile(
     r"(GRANT|REVOKE) (.+?) ON (?:(\*\.\*)|`((?:[^`]|``)++)`\.(\*|`(?:[^`]|``)++`)) (?:TO|FROM) "
 )
+
+_QUOTED = re.compile(f"{NAME}|{TEXT}")
 
 
 @dataclass(frozen=True)
@@ -50,6 +58,8 @@ class Grant:
     database: str | None
     table: str | None
     revoked: bool = False
+    # To others (WITH GRANT OPTION).
+    may_grant: bool = False
 
 
 def of_user(connection: Any) -> list[Grant]:
@@ -77,6 +87,7 @@ def parse(lines: Iterable[str], *, literal: bool = False) -> list[Grant]:
                 database=database,
                 table=None if everything or table == "*" else table[1:-1].replace("``", "`"),
                 revoked=verb == "REVOKE",
+                may_grant=verb == "GRANT" and "WITH GRANT OPTION" in _QUOTED.sub("", line[found.end() :]),
             )
         )
     return grants
@@ -133,27 +144,36 @@ def missing_for_dump(connection: Any, info: mysql.ServerInfo, database: str) -> 
 
 def missing_for_replacing(connection: Any, database: str) -> Missing | None:
     """What the connected user lacks to replace the contents of a database, None when nothing."""
-    grants = of_user(connection)
     database = mysql.spelling(connection)(database)
-    lacking = [privilege for privilege in _REPLACE_PRIVILEGES if not allows(grants, privilege, database)]
+    whole = mysql.name_pattern(database, literal=mysql.takes_names_literally(connection))
+    return _missing_of(connection, _REPLACE_PRIVILEGES, database, whole)
+
+
+def missing_in_scratch(connection: Any, scratch: str) -> Missing | None:
+    """What the connected user lacks to make all that a dump may hold in a verification's database."""
+    whole = mysql.prefix_pattern(re.sub(r"\d+\Z", "", scratch))
+    return _missing_of(connection, _SCRATCH_PRIVILEGES, mysql.spelling(connection)(scratch), whole)
+
+
+def _missing_of(connection: Any, wanted: Iterable[str], database: str, whole: str) -> Missing | None:
+    grants = of_user(connection)
+    lacking = [privilege for privilege in wanted if not allows(grants, privilege, database)]
     if not lacking:
         return None
-    whole = mysql.name_pattern(database, literal=mysql.takes_names_literally(connection))
     return Missing(
         because=f"it lacks {', '.join(lacking)}",
         statement=f"GRANT ALL ON {whole}.* TO {mysql.account(connection)};",
     )
 
 
-def missing_for_definers(connection: Any, database: str, *, scratch: str) -> Missing | None:
-    """What a user who may make the `scratch` database lacks to make there what others have defined.
+def missing_for_definers(connection: Any, database: str) -> Missing | None:
+    """What a user who may replace a database lacks to make again what others have defined in it.
 
-    Who may not make it is not meant to verify or restore, and lacks nothing.
+    Who may not is not meant to restore, and lacks nothing: in a verification all is the user's own.
     """
     grants = of_user(connection)
-    spelled = mysql.spelling(connection)
     others = mysql.other_definers(connection, database)
-    if not others or not any(allows(grants, "CREATE", spelled(name)) for name in (scratch, database)):
+    if not others or missing_for_replacing(connection, database):
         return None
     may_define = holds_everywhere(grants, _MAY_DEFINE)
     # Whose definers MySQL protects cannot be seen; of administrators this one is the rule.

@@ -333,6 +333,7 @@ def load(
                 is_fresh=not mysql.tables(opened[0].driver, wish.database),
                 referenced=mysql.referenced_tables(opened[0].driver, wish.database),
                 make_sure=lambda: _refuse_cut_off(loading),
+                leaves_denied=wish.without_what_is_denied,
             )
 
         def work() -> None:

@@ -56,7 +56,7 @@ class Spread:
     `is_fresh` says that the database held no table before, `referenced` to which tables foreign
     keys refer that are there already; `make_sure` is asked, once all rows are there, to raise
     where they are not the whole dump. What is `unmade` in the end stopped nothing that came behind it;
-    `views` are those that were tried.
+    `views` are those that were tried. With `leaves_denied` that holds for what we may not reach as well.
     """
 
     def __init__(
@@ -67,12 +67,14 @@ class Spread:
         is_fresh: bool,
         referenced: Iterable[str],
         make_sure: Callable[[], None],
+        leaves_denied: bool = False,
     ) -> None:
         self._main = main
         self._crew = crew
         # The server does not make a table without the key to which a foreign key refers.
         self._referenced = {name.lower() for name in referenced}
         self._make_sure = make_sure
+        self._leaves_denied = leaves_denied
         self._collation: Ready | None = None
         self.unmade: list[Unmade] = []
         self._left_bytes = 0
@@ -114,14 +116,19 @@ class Spread:
             self.views[ready.name] = ready
         try:
             self._main.run(ready)
-        except NOT_ITS_FAULT:
-            raise
-        except mysql.MySQLProblem as problem:
-            self._left_bytes += len(ready.text)
-            if mysql.waited_in_vain(problem) or self._left_bytes > _MOST_LEFT_BYTES:
+        except NOT_ITS_FAULT as problem:
+            if not (self._leaves_denied and mysql.is_denied(problem.code)):
                 raise
-            is_sound = isinstance(problem, mysql.RefusesFunctions | mysql.NoDefiner)
-            self.unmade.append(Unmade(ready, problem.what, self._collation, problem.do, is_sound))
+            self._leave(ready, problem)
+        except mysql.MySQLProblem as problem:
+            self._leave(ready, problem)
+
+    def _leave(self, ready: Ready, problem: mysql.MySQLProblem) -> None:
+        self._left_bytes += len(ready.text)
+        if mysql.waited_in_vain(problem) or self._left_bytes > _MOST_LEFT_BYTES:
+            raise problem
+        is_sound = isinstance(problem, mysql.RefusesFunctions | mysql.NoDefiner)
+        self.unmade.append(Unmade(ready, problem.what, self._collation, problem.do, is_sound, problem.code))
 
     def _beside_tables(self, ready: Ready) -> None:
         if ready.does in (Does.LATER, Does.DEFINITION):

@@ -73,6 +73,9 @@ class Section:
     _hash: Any = field(default_factory=hashlib.sha256, repr=False)
     # The same of a routine without its last semicolon and its database's name, kept where it has these.
     _loose: tuple[int, Any] | None = field(default=None, repr=False)
+    # That as anybody's, and the beginning that tells whose it is while it is not all there.
+    _anybodys: tuple[int, Any] | None = field(default=None, repr=False)
+    _head: bytearray | None = field(default=None, repr=False)
     _definition: bytearray = field(default_factory=bytearray, repr=False)
 
     def add(self, data: bytes | memoryview, database: str = "") -> None:
@@ -95,11 +98,27 @@ class Section:
 
     def _add_loosely(self, line: bytes, database: str) -> None:
         without = without_own_libraries(_LAST_SEMICOLON.sub(b"", line), database)
-        if self._loose is None and without == line:
-            return
-        size, digest = self._loose or (self._size, self._hash.copy())
-        digest.update(without)
-        self._loose = (size + len(without), digest)
+        if self._anybodys is None and line.startswith(_DEFINES):
+            self._anybodys, self._head = self._so_far(), bytearray()
+        if self._anybodys is not None:
+            self._anybodys = _grown(self._anybodys, self._without_definer(without))
+        if self._loose is not None or without != line:
+            self._loose = _grown(self._loose or self._so_far(), without)
+
+    def _so_far(self) -> tuple[int, Any]:
+        size, digest = self._loose or (self._size, self._hash)
+        return size, digest.copy()
+
+    def _without_definer(self, line: bytes) -> bytes:
+        """What there is of a routine with one line more; none while it is not known whose it is."""
+        if self._head is None:
+            return line
+        self._head += line
+        found = _DEFINED_BY.match(self._head)
+        if not (found and found["definer"]) and len(self._head) < _LONGEST_DEFINER:
+            return b""
+        head, self._head = bytes(self._head), None
+        return without_definer(head)
 
     def tells(self, text: bytes) -> bool:
         """Whether a definition that is kept is made by this statement, but for how dump programs wrap it."""
@@ -114,19 +133,26 @@ class Section:
     def _length(self) -> int:
         return self._size + len(self._definition)
 
-    def as_json(self, collations: Mapping[str, str], *, whatever_state: bool = False) -> dict[str, Any]:
+    def as_json(
+        self, collations: Mapping[str, str], *, whatever_state: bool = False, whoever_defines: bool = False
+    ) -> dict[str, Any]:
         """The section's line in a manifest. `collations` as `normalised_table` takes them.
 
         With `whatever_state` an event's digest is the same whether it is enabled or not, and whether
         it is the first or the last of the dump, where delimiters are written otherwise; and a body's
         whether MySQL has kept the semicolon behind it or not, and whichever the database is that it lies
-        in with the libraries that it uses.
+        in with the libraries that it uses. With `whoever_defines` beside it, it is the same as well whoever
+        the DEFINER of a view, trigger, routine or event is.
         """
         definition = bytes(self._definition)
         size, digest = self._size, self._hash
         if whatever_state:
             definition = _LAST_SEMICOLON.sub(b"", definition)
             size, digest = self._loose or (size, digest)
+        if whoever_defines:
+            size, digest = self._anybodys or (size, digest)
+            definition = without_definer(definition) if self.kind in _OF_A_DEFINER else definition
+            definition += self._head or b""
         if self.kind == Kind.EVENT and whatever_state:
             definition = _EVENTS_END.sub(b"", without_state(definition))
             definition = definition.replace(b" */;;\n", b" */;\n", 1)
@@ -141,6 +167,13 @@ class Section:
         size += len(definition)
         told = {"kind": self.kind, "name": self.name, "bytes": size, "sha256": digest.hexdigest()}
         return {**told, "table": self.table} if self.kind == Kind.TRIGGER else told
+
+
+def _grown(told: tuple[int, Any], data: bytes) -> tuple[int, Any]:
+    """A length and a digest with more behind them."""
+    size, digest = told
+    digest.update(data)
+    return size + len(data), digest
 
 
 class Piece(NamedTuple):
@@ -210,6 +243,20 @@ _CHARACTER_SET = re.compile(
 )
 _SEQUENCE_DEFAULT = re.compile(rb"\b(nextval|lastval)\(`(?:[^`]|``)*+`\.(?=`)")
 _NORMALISED = frozenset({Kind.TABLE, Kind.TRIGGER, Kind.VIEW, Kind.EVENT})
+_OF_A_DEFINER = frozenset({Kind.TRIGGER, Kind.VIEW, Kind.EVENT})
+# As the servers write it, of an account or a role of MariaDB's, in the quotes that the sql_mode wants.
+_DEFINES = b"CREATE DEFINER="
+_QUOTED = rb"(?:`(?:[^`]|``)*+`|\"(?:[^\"]|\"\")*+\")"
+_WRAPPING = rb"\s|\*/|/\*M?!\d{5,6}"
+_DEFINED_BY = re.compile(
+    rb"(?P<creates>\bCREATE(?:" + _WRAPPING + rb"|\bALGORITHM=\w++)++)"
+    rb"(?P<definer>DEFINER=" + _QUOTED + rb"(?:@" + _QUOTED + rb")?(?=[^`\"@])"
+    rb"(?P<security>(?:" + _WRAPPING + rb"|\bSQL SECURITY \w++)*+))?"
+    rb"|" + NAME_BYTES + rb"|" + TEXT_BYTES + rb"|" + DOUBLE_BYTES,
+    re.S,
+)
+# Names of 80 and 255 characters of four bytes, each of which may be a doubled quote.
+_LONGEST_DEFINER = 4096
 # What is read whole where it is loaded, so that no backup may hold one that is too long for that.
 _DEFINITIONS = frozenset({*_NORMALISED, Kind.PLACEHOLDER, Kind.SEQUENCE, Kind.LIBRARY, *ROUTINES})
 # A definition tells its name sooner.
@@ -230,7 +277,7 @@ _EVENTS_END = re.compile(rb"DELIMITER ;\n/\*!\d+ SET TIME_ZONE= @save_time_zone 
 _USING = b"    USING ("
 _LIBRARYS_DATABASE = re.compile(rb"(`(?:[^`]|``)*+`)(\.)?")
 # Dump programs put the parts of a statement into version comments and lines of their own.
-_UNWRAPPED = re.compile(rb"/\*!\d{5,6}|\*/|\s+")
+_UNWRAPPED = re.compile(rb"/\*M?!\d{5,6}|\*/|\s+")
 # The first name of a statement; none while it goes on in the next line.
 _IDENTIFIER = re.compile(rb"\A[^`]*+(`(?:[^`]|``)*+`)")
 _CLIENT = re.compile(rb"SET character_set_client\s*=\s*(?:(\w+)|@)")
@@ -691,6 +738,22 @@ def databases_of_libraries(line: bytes) -> set[str]:
     return {_unquoted(found[1]) for found in _LIBRARYS_DATABASE.finditer(line) if found[2]}
 
 
+def without_definer(definition: bytes) -> bytes:
+    """The statement that makes a view, trigger, routine or event, as whoever runs it is its definer.
+
+    The first CREATE outside of quotes is the one, and what is no DEFINER of it is left as it is. Dump
+    programs put an account into a comment of its own, and a role not: its head is without such.
+    """
+    for found in _DEFINED_BY.finditer(definition):
+        if found["creates"] is not None:
+            if found["definer"] is None:
+                return definition
+            head = found["creates"] + b" DEFINER=CURRENT_USER " + found["security"]
+            words = b" ".join(_UNWRAPPED.sub(b" ", head).split())
+            return definition[: found.start()] + words + b" " + definition[found.end() :]
+    return definition
+
+
 def without_state(event: bytes) -> bytes:
     """An event's statement without its state, which the server itself changes when its time is over."""
     return _EVENT_STATE.sub(rb"\1", event)
@@ -744,11 +807,11 @@ class Digester:
         return self._manifest.result()
 
     def sections(
-        self, collations: Mapping[str, str], *, whatever_state: bool = False
+        self, collations: Mapping[str, str], *, whatever_state: bool = False, whoever_defines: bool = False
     ) -> list[dict[str, Any]]:
         """All sections that hold statements; arguments as those of `Section.as_json`."""
         return [
-            section.as_json(collations, whatever_state=whatever_state)
+            section.as_json(collations, whatever_state=whatever_state, whoever_defines=whoever_defines)
             for section in self._sections
             if not section.is_empty
         ]

@@ -236,6 +236,8 @@ VERIFY_MYSQL_USER = env.text("VERIFY_MYSQL_USER", MYSQL_USER)
 # Empty is as for the database.
 VERIFY_MYSQL_SSL_MODE = env.choice("VERIFY_MYSQL_SSL_MODE", "", _TLS_MODES)
 VERIFY_MYSQL_SSL_CA = env.text("VERIFY_MYSQL_SSL_CA", "")
+# Empty: the user that backs up restores as well.
+RESTORE_MYSQL_USER = env.text("RESTORE_MYSQL_USER", "")
 # 0 is not set: then nobody knows.
 VERIFY_MAX_MB = env.integer("VERIFY_MAX_MB", 0)
 

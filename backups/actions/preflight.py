@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import suppress
-from dataclasses import asdict, dataclass, field
+from contextlib import contextmanager, suppress
+from dataclasses import asdict, dataclass, field, replace
 from typing import Any
 
 from django.conf import settings
@@ -13,6 +13,7 @@ from django.conf import settings
 from backups import (
     drill,
     environment,
+    excess,
     grants,
     humane,
     identity,
@@ -34,6 +35,8 @@ from backups.choices import Level
 from backups.connections import (
     database_server,
     repository_access,
+    restores_as_another,
+    restoring_server,
     scratch_server,
     to_verify_at,
     verifies_elsewhere,
@@ -96,6 +99,8 @@ def checks(database: Database, found: Found, tick: Tick | None = None) -> Iterat
             yield Check(name, ok=False, detail=problem.sentence())
         else:
             yield Check(name, ok=True, detail=detail)
+    if restores_as_another(database):
+        yield _restoring(database)
     found.warnings += [
         *_grants_to_come(database, found),
         *_room_unknown(database, found),
@@ -135,6 +140,28 @@ def gate_checks(
             found = drill.explained(held, nginx_configuration)
             drills.append(found)
             yield Check(_GATE, ok=found.ok, detail=found.detail)
+
+
+def held_too_much(database: Database) -> list[excess.Excess]:
+    """What its users hold and could do without; what only a restore needs as well, but of who restores."""
+    name = database.database
+    server = database_server(database)
+    told = _excess_at(server, excess.Needs(server.user, name))
+    if (scratch := scratch_server(database)) != server:
+        told += _excess_at(scratch, excess.Needs(scratch.user, name, dumps=False))
+    if restores_as_another(database):
+        with suppress(Problem):  # it need not be there
+            restoring = restoring_server(database)
+            told += _excess_at(restoring, excess.Needs(restoring.user, name, restores=True))
+    return told
+
+
+def _excess_at(server: mysql.Server, needs: excess.Needs) -> list[excess.Excess]:
+    with mysql.connect(server) as connection:
+        spelled = mysql.spelling(connection)(needs.database)
+        needs = replace(needs, database=spelled)
+        asleep = excess.asleep(mysql.show_grants(connection), mysql.current_role(connection), needs)
+        return [*excess.excess(grants.of_user(connection), needs), *asleep]
 
 
 def run(run: Run, progress: Progress) -> Outcome:
@@ -400,22 +427,47 @@ def _forbidden_tables(server: mysql.Server, database: Database) -> Iterator[str]
             )
 
 
+def _restoring(database: Database) -> Check:
+    """Whether RESTORE_MYSQL_USER could restore now; it need not be there but for a restore."""
+    user = settings.RESTORE_MYSQL_USER
+    try:
+        with mysql.connect(restoring_server(database)) as connection:
+            missing = grants.missing_for_replacing(connection, database.database)
+    except Problem as problem:
+        why = "That is as it should be where it is made for a restore and dropped after it."
+        detail = (
+            f"RESTORE_MYSQL_USER {user} is not to be had now, and a restore needs it: {problem.what} {why}"
+        )
+        return Check(_RESTORING, ok=True, detail=detail)
+    if missing:
+        detail = f"RESTORE_MYSQL_USER {user} may not replace {database.database} ({missing.because})."
+        return Check(_RESTORING, True, f"{detail} Run as an administrator: {missing.statement}", warning=True)
+    return Check(_RESTORING, ok=True, detail=f"RESTORE_MYSQL_USER {user} may replace {database.database}.")
+
+
 def _grants_to_come(database: Database, found: Found) -> Iterator[str]:
     """What a restore here would have to be granted. Told to whoever asks, and not with each backup."""
     if found.server is None or found.info is None:
         return
-    with suppress(Problem), mysql.connect(found.server, database.database) as connection:
-        scratch = scratch_name(database.database, 1)
-        if missing := grants.missing_for_definers(connection, database.database, scratch=scratch):
+    with suppress(Problem), _as_restorer(database) as (user, connection):
+        if missing := grants.missing_for_definers(connection, database.database):
             yield (
-                f"{found.server.user} could not {_doing(database)} here what it backs up: {missing.because}. "
+                f"{user} could not restore here what is backed up: {missing.because}. "
                 f"Run as an administrator: {missing.statement}"
             )
         if missing := grants.missing_for_keys(connection, database.database):
             yield (
-                f"{found.server.user} could not restore here all that it backs up: {missing.because}. "
+                f"{user} could not restore here all that is backed up: {missing.because}. "
                 f"Run as an administrator: {missing.statement}"
             )
+
+
+@contextmanager
+def _as_restorer(database: Database) -> Iterator[tuple[str, Any]]:
+    """Who restores the database, with a connection. Raises Problem."""
+    server = restoring_server(database)
+    with mysql.connect(server, database.database) as connection:
+        yield server.user, connection
 
 
 def _room_unknown(database: Database, found: Found) -> Iterator[str]:
@@ -493,6 +545,7 @@ def _environment(database: Database, found: Found, _tick: Tick | None) -> str:
 
 
 _GATE = "gate"
+_RESTORING = "restore user"
 _REPOSITORY = "repository"
 _ENV_FILE = ".env"
 _ENVIRONMENT = "environment"

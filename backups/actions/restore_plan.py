@@ -11,7 +11,7 @@ from typing import Any
 from backups import choose, mysql, services
 from backups.actions.verify import source_name
 from backups.choices import OVERWRITING_MODES, RestoreMode, Verdict
-from backups.connections import database_server
+from backups.connections import restoring_server
 from backups.errors import Problem
 from backups.models import Database, Restore, Snapshot, Verification
 from backups.obstacles import (
@@ -113,7 +113,7 @@ def expected_seconds(database: Database, snapshot: Snapshot) -> float | None:
 
 def _look_at_server(told: Plan, database: Database, chosen: frozenset[str]) -> None:
     manifest = told.snapshot.manifest
-    with mysql.connect(database_server(database)) as connection:
+    with mysql.connect(restoring_server(database)) as connection:
         exists = mysql.database_exists(connection, told.target)
         live = mysql.tables(connection, told.target) if exists else []
         if exists and told.mode in OVERWRITING_MODES:
@@ -142,13 +142,13 @@ def _look_at_server(told: Plan, database: Database, chosen: frozenset[str]) -> N
         told.snapshot,
         chosen,
         told.target,
-        database_server(database),
+        restoring_server(database),
         folds_names=bool(manifest) and folds_names,
     )
     if told.mode == RestoreMode.REPLACE and exists:
         _look_at_what_moves(told, database, chosen)
     if told.mode == RestoreMode.IN_PLACE and exists:
-        with mysql.connect(database_server(database)) as connection:
+        with mysql.connect(restoring_server(database)) as connection:
             refuse_read_only(connection, told.target, target=told.target)
 
 
@@ -173,7 +173,7 @@ def _in_lower_case(
 
 def _look_at_what_moves(told: Plan, database: Database, chosen: frozenset[str]) -> None:
     """What stands in the way of a swap, as far as the live database tells: one obstacle of each kind."""
-    server = database_server(database)
+    server = restoring_server(database)
     inventory = (told.snapshot.manifest or {}).get("inventory", {})
     with mysql.connect(server) as connection:
         held = {*mysql.tables(connection, told.target), *inventory.get("table", [])}

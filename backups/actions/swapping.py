@@ -5,8 +5,8 @@ from __future__ import annotations
 from django.conf import settings
 
 from backups import grants, mysql, services
-from backups.choices import RestoreMode
-from backups.connections import database_server
+from backups.choices import DefinerPolicy, RestoreMode
+from backups.connections import restores_as_another, restoring_server
 from backups.models import Restore, Run
 from backups.obstacles import refuse_keys_from_elsewhere
 from backups.progress import Progress
@@ -16,12 +16,17 @@ from backups.swap import Place, swap, write_down
 
 def place_of(restore: Restore, run: Run, progress: Progress) -> Place:
     """The server of the restore's target, as the run finds it. Raises Problem."""
-    server = database_server(restore.database)
+    server = restoring_server(restore.database)
     progress.hide([server.password])
     with mysql.connect(server) as connection:
         info = mysql.probe(connection)
     programs = mysql.clients(info, settings.MYSQL_CLIENT_DIR)
     services.run_note(run.pk, server_version=str(info), client_version=str(programs))
+    if restores_as_another(restore.database) and restore.definers == DefinerPolicy.CURRENT_USER:
+        progress.warn(
+            f"All that has a definer becomes {server.user}'s (RESTORE_MYSQL_USER), and cannot run any more "
+            "once that user is dropped."
+        )
     return Place(server, info, programs)
 
 

@@ -10,7 +10,7 @@ from django.conf import settings
 from backups import mysql, notify, process, restic, services, texts
 from backups.actions.dropping import drop_scratch
 from backups.choices import Action, RestoreMode
-from backups.connections import database_server, repository_access, scratch_server
+from backups.connections import database_server, repository_access, restoring_server, scratch_server
 from backups.errors import Problem
 from backups.hearing import Hearing
 from backups.models import Repository, Restore, Run
@@ -56,7 +56,7 @@ def _end_swap(restore: Restore) -> None:
     and kept, so that one definition keeps nobody waiting.
     """
     try:
-        server = database_server(restore.database)
+        server = restoring_server(restore.database)
         with mysql.connect(server) as connection:
             info = mysql.probe(connection)
         place = Place(server, info, mysql.clients(info, settings.MYSQL_CLIENT_DIR))
@@ -94,7 +94,7 @@ class _LiesElsewhere(Problem):
 
 def _where_it_restored(dead: Run) -> mysql.Server:
     assert dead.database is not None  # noqa: S101
-    return database_server(dead.database)
+    return restoring_server(dead.database)
 
 
 def _where_it_verified(dead: Run) -> mysql.Server:

@@ -10,7 +10,7 @@ from backups import mysql, services, states
 from backups.actions.dropping import drop_database
 from backups.actions.outcome import Outcome
 from backups.actions.swapping import place_of, refuse_missing_privileges, swap_in
-from backups.connections import database_server
+from backups.connections import restoring_server
 from backups.errors import Problem
 from backups.models import Restore, Run
 from backups.obstacles import refuse_crossing, refuse_immovable
@@ -101,7 +101,7 @@ def drop_kept(run: Run, progress: Progress) -> Outcome:
     services.refuse_unsettled(restore.database, restore.target)
     services.refuse_same_target(restore.database, restore.target)
     states.refuse_early_drop(restore)
-    server = database_server(restore.database)
+    server = restoring_server(restore.database)
     progress.hide([server.password])
     with mysql.connect(server) as connection:
         freed = mysql.space_used(connection, restore.kept_in)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 import threading
 from collections import Counter
 from collections.abc import Callable, Collection, Iterator, Sequence
@@ -14,7 +13,7 @@ from typing import Any
 from django.conf import settings
 
 from backups import choose, made_here, mysql, process, restic, services, status_files
-from backups.actions import room, verify_place
+from backups.actions import reach, room, verify_place
 from backups.actions.dropping import drop_scratch
 from backups.actions.loading import load_snapshot
 from backups.actions.outcome import CallsForMore, FollowUp, Outcome
@@ -29,7 +28,6 @@ from backups.dumpfile.tally import Tally
 from backups.dumpfile.tally import differences as tally_differences
 from backups.errors import Problem
 from backups.load import (
-    READS_WHAT_IS_UNMADE,
     BrokenDump,
     End,
     Loading,
@@ -59,8 +57,8 @@ class Findings:
     computed_anew: list[mysql.ComputedAnew] = field(default_factory=list)
     # What a setting of the scratch database's server alone keeps from being made.
     refused: list[Unmade] = field(default_factory=list)
-    # Differences that come of a role that is not on the server, each with what makes it.
-    without_role: dict[str, str] = field(default_factory=dict)
+    # What is compared as it is defined, and could not be opened.
+    not_run: list[reach.NotRun] = field(default_factory=list)
     unreadable: str = ""
     restore_seconds: float | None = None
     tables: int | None = None
@@ -112,6 +110,8 @@ def run(run: Run, progress: Progress) -> Outcome:
                 raise
             _refuse_other_spelling(snapshot, scratch, loading.found.clashing)
             _refuse_unlike(snapshot, scratch, problem)
+            if isinstance(problem, LoadProblem) and not isinstance(problem, BrokenDump):
+                reach.refuse_less_than_all(scratch.server, scratch.database)
             findings.unreadable = problem.sentence()
         else:
             _refuse_other_spelling(snapshot, scratch, sorted(loading.found.respelled.values()))
@@ -282,7 +282,7 @@ def _restore(
         access,
         server=scratch.server,
         info=scratch.info,
-        wish=Wish(scratch.database, source=source_name(snapshot)),
+        wish=wish(scratch.database, source_name(snapshot)),
         progress=progress,
         detail=lambda loading: loading.doing,
         refuse=lambda loading: _refuse_unless_complete(snapshot, loading),
@@ -290,6 +290,14 @@ def _restore(
     )
     findings.restore_seconds = seconds
     progress.log(f"Restored in {seconds:.1f} seconds.")
+
+
+def wish(database: str, source: str) -> Wish:
+    """How a dump is loaded to be verified: all of it in the name of the user that verifies, and no other's.
+
+    Whoever may make what runs as an administrator is one.
+    """
+    return Wish(database, source=source, current_user_defines=True, without_what_is_denied=True)
 
 
 def source_name(snapshot: Snapshot) -> str:
@@ -360,11 +368,12 @@ def _compare(
         if not findings.differences:
             made_here.learn(snapshot, manifest)
     progress.phase("compare", expected=loading.bytes_read)
-    # Events come in disabled, whatever they were.
-    stream = loading.digester.sections(collations, whatever_state=True)
+    # Events come in disabled, whatever they were, and all is the verifying user's.
+    stream = loading.digester.sections(collations, whatever_state=True, whoever_defines=True)
     numbered = loading.tally if loading.tally is not None and loading.tally.only_numbered else None
     tally = Tally(only_numbered=numbered is not None)
     wants_tally = bool(numbered.numbered) if numbered is not None else manifest is None
+    _refuse_less_than_all(loading.found, scratch)
     again = _dump_again(scratch, collations, findings, progress, tally if wants_tally else None)
     wanted = loading.found.inventory() if manifest is None else made_of(stream, loading.found)
     _compare_inventory(scratch, without_left_out(wanted, loading.found), findings)
@@ -373,8 +382,7 @@ def _compare(
         _compare_sections(stream, again, manifest, scratch, loading.found, findings, same)
     elif loading.tally is not None:
         _compare_objects(loading, loading.tally, tally, collations, findings)
-    _tell_of_roles(loading.found, findings)
-    _tell_unmade(loading.found, scratch, findings)
+    _tell_unmade(loading.found, {scratch.database, source_name(snapshot)}, findings, manifest is not None)
     _tell_computed_anew(loading, manifest, findings)
     # What no backup has is told of by the end, and once is enough.
     known = {left["table"] for left in snapshot.not_in_backup}
@@ -386,37 +394,28 @@ def _compare(
     findings.not_compared += [f"{each.kind} {each.name}: {each.why}" for each in loading.found.reworded]
 
 
-def _tell_of_roles(found: Found, findings: Findings) -> None:
-    """Say of what differs where it is but that a role is not on the server."""
-    for each in found.without_role:
-        begins = f"{each.kind} {plain(each.name)} "
-        told = [difference for difference in findings.differences if difference.startswith(begins)]
-        for difference in told:
-            why = f"{difference} ({each.why})"
-            findings.differences[findings.differences.index(difference)] = why
-            findings.without_role[why] = each.cure
+def _refuse_less_than_all(found: Found, scratch: Scratch) -> None:
+    """Raise MissingPrivilege where what was denied may be in the scratch database itself."""
+    if any(mysql.is_denied(each.code) for each in found.unmade):
+        reach.refuse_less_than_all(scratch.server, scratch.database)
 
 
-def _tell_unmade(found: Found, scratch: Scratch, findings: Findings) -> None:
-    """What could not be made is a difference, but where it needs another database that is not there.
+def _tell_unmade(found: Found, own: Collection[str], findings: Findings, has_manifest: bool) -> None:
+    """What could not be made is a difference, but where it needs what lies beyond the database.
 
-    Nor is it where the server refuses it as such, or what it calls.
+    Nor is it where the server refuses it as such, or what it calls. The dump's own text of it was compared
+    with the manifest, where there is one.
     """
     findings.refused = [each for each in found.unmade if each.is_sound]
     findings.not_compared += [f"{each.words} {each.do}".rstrip(".") for each in findings.refused]
     unmade = [each for each in found.unmade if not each.is_sound]
-    upon = [each for each in unmade if each.why == READS_WHAT_IS_UNMADE]
-    names = {each.ready.name for each in unmade}
-    functions = {each.ready.name.lower() for each in findings.refused}
-    needs = [
-        _needs_another(each.why, scratch.database, names) or _calls(each.why, functions) for each in unmade
-    ]
-    all_do = sum(needs) + len(upon) == len(unmade)
-    for each, needs_another in zip(unmade, needs, strict=True):
-        if needs_another or (all_do and each.why == READS_WHAT_IS_UNMADE):
-            findings.not_compared.append(f"{each.words} It needs what is not on this server")
-        else:
-            findings.differences.append(each.words.rstrip("."))
+    beyond = reach.beyond(unmade, own, [each.ready.name for each in findings.refused])
+    findings.differences += [each.words.rstrip(".") for each in unmade if each not in beyond]
+    if has_manifest:
+        findings.not_run += [reach.NotRun(each.ready.kind, each.ready.name, each.why) for each in beyond]
+    else:
+        findings.not_compared += [f"{each.words} It needs what is not in this database" for each in beyond]
+    findings.not_compared += [each.words for each in findings.not_run]
 
 
 def _tell_computed_anew(loading: Loading, manifest: dict[str, Any] | None, findings: Findings) -> None:
@@ -430,27 +429,6 @@ def _tell_computed_anew(loading: Loading, manifest: dict[str, Any] | None, findi
         else:
             continue
         findings.computed_anew.append(each)
-
-
-def _needs_another(why: str, database: str, names: Collection[str]) -> bool:
-    """Whether the server has not got what is to be found in another database; `names` could not be made."""
-    missing = _NO_TABLE.search(why)
-    if missing and missing["database"] == database:
-        return missing["table"] in names
-    return bool(missing or _NO_DATABASE.search(why))
-
-
-def _calls(why: str, functions: Collection[str]) -> bool:
-    """Whether the server has not got one of these functions, in lower case."""
-    missing = _NO_FUNCTION.search(why)
-    return bool(missing and missing[1].lower() in functions)
-
-
-_NO_FUNCTION = re.compile(r"FUNCTION [^ .]++\.(.+?) does not exist")
-_NO_TABLE = re.compile(
-    r"(?:Table|View) '(?P<database>[^'.]+)\.(?P<table>[^']+)' (?:doesn't exist|references invalid)"
-)
-_NO_DATABASE = re.compile(r" has no database '")
 
 
 def _compare_stream(
@@ -541,7 +519,7 @@ def _dump_again(
         finally:
             rows.stop()
         findings.rows = counting.result()
-    return digester.sections(collations, whatever_state=True)
+    return digester.sections(collations, whatever_state=True, whoever_defines=True)
 
 
 def _tallier(scratch: Scratch, tally: Tally) -> Callable[[bytes | None], None]:
@@ -549,7 +527,7 @@ def _tallier(scratch: Scratch, tally: Tally) -> Callable[[bytes | None], None]:
     dialect = dialect_of(scratch.server, scratch.info)
     allowed = Allowed(
         dialect,
-        Wish(scratch.database, source=scratch.database),
+        wish(scratch.database, scratch.database),
         tablespace_of=live_tablespaces(scratch.server, scratch.database, dialect),
     )
     judge = Judge(dialect, allowed)
@@ -830,6 +808,8 @@ def _conclude(run: Run, snapshot: Snapshot, findings: Findings, progress: Progre
         scratch_version=findings.scratch_version,
         scratch_address=findings.scratch_address,
     )
+    if findings.not_run:
+        services.run_note(run.pk, result={"not_run": [each._asdict() for each in findings.not_run]})
     if findings.computed_anew:
         services.run_note(
             run.pk, result={"computed_anew": [each._asdict() for each in findings.computed_anew]}
@@ -839,10 +819,15 @@ def _conclude(run: Run, snapshot: Snapshot, findings: Findings, progress: Progre
         raise bad_news(snapshot, findings, health_before)
     progress.log(
         f"Snapshot {snapshot.short_id} restores in full: {counted(findings.tables or 0, 'table')}, "
-        f"{counted(findings.rows or 0, 'row')}; compared {', '.join(findings.compared)}."
+        f"{counted(findings.rows or 0, 'row')}; compared {', '.join(findings.compared)}.{_not_run(findings)}"
     )
     _stamp(run.database, snapshot)
     return Outcome()
+
+
+def _not_run(findings: Findings) -> str:
+    names = [f"{each.kind} {each.name}" for each in findings.not_run]
+    return f" Not compared is whether these run: {mysql.named(names)}." if names else ""
 
 
 def _newest_proved(database: Database) -> Snapshot | None:
@@ -925,14 +910,13 @@ def _proved_in_part(snapshot: Snapshot, findings: Findings) -> mysql.OfTheServer
 
 
 def _cures(findings: Findings) -> str:
-    """What makes the server give back what it made otherwise, by its settings or for want of roles."""
-    computed = [mysql.SET_AS_WRITTEN] if any(each.differ for each in findings.computed_anew) else []
-    return " ".join([*computed, *dict.fromkeys(findings.without_role.values())])
+    """What makes the server give back what it made otherwise, by its settings."""
+    return mysql.SET_AS_WRITTEN if any(each.differ for each in findings.computed_anew) else ""
 
 
 def _is_of_the_server(findings: Findings) -> bool:
-    """Whether generated columns and missing roles explain all: no other backup would come out otherwise."""
+    """Whether generated columns explain all: no other backup would come out otherwise."""
     differing = [each for each in findings.computed_anew if each.differ]
-    explained = {each.words for each in differing} | findings.without_role.keys()
+    explained = {each.words for each in differing}
     explained |= {f"{Kind.ROWS} {plain(each.table)} differs after the restore" for each in differing}
     return bool(explained) and not findings.unreadable and explained.issuperset(findings.differences)

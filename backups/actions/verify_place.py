@@ -113,7 +113,7 @@ def _refuse_other_spelling(connection: Any, database: Database, server: mysql.Se
 
 
 def _refuse_without_grants(connection: Any, database: Database, server: mysql.Server, scratch: str) -> None:
-    if missing := grants.missing_for_replacing(connection, scratch):
+    if missing := grants.missing_in_scratch(connection, scratch):
         raise mysql.MissingPrivilege(
             f"The user {server.user} at {server.address} may not make and fill databases such as {scratch}, "
             f"into which test restores go: {missing.because}.",

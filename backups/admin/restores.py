@@ -18,7 +18,7 @@ from backups import humane, mysql, services, states
 from backups.admin.base import ReadOnlyAdmin, go, page_url, row_of, run_url
 from backups.admin.dialogs import FactsForm, dialog
 from backups.choices import STATUS_COLOURS, Action, RestoreMode, Status, Trigger
-from backups.connections import database_server
+from backups.connections import restoring_server
 from backups.errors import Problem
 from backups.models import Restore
 from backups.retention import SAFETY_KEPT
@@ -72,7 +72,7 @@ class DropForm(ReasonForm):
         known = super().facts(object_id)
         restore = Restore.objects.select_related("database").get(pk=object_id)
         try:
-            with mysql.connect(database_server(restore.database)) as connection:
+            with mysql.connect(restoring_server(restore.database)) as connection:
                 freed = humane.size(mysql.space_used(connection, restore.kept_in))
         except Problem as problem:
             freed = problem.sentence()

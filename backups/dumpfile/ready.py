@@ -49,7 +49,8 @@ class Unmade(NamedTuple):
     """A view, trigger, routine or event that the server did not make, and why.
 
     `before` chose the database's collation for it, where it has one of its own. `do` says what to do
-    about it; `is_sound` that it is this server's settings or accounts alone that are against it.
+    about it; `is_sound` that it is this server's settings or accounts alone that are against it; `code` is
+    the server's error.
     """
 
     ready: Ready
@@ -57,6 +58,7 @@ class Unmade(NamedTuple):
     before: Ready | None = None
     do: str = ""
     is_sound: bool = False
+    code: int = 0
 
     @property
     def words(self) -> str:
@@ -123,12 +125,17 @@ class WithoutRole(NamedTuple):
 
 @dataclass(frozen=True)
 class Wish:
-    """Into which database a dump of `source` goes, and what of it. An empty `tables` is all of it."""
+    """Into which database a dump of `source` goes, and what of it. An empty `tables` is all of it.
+
+    With `current_user_defines` all runs in the name of the user that loads. With `without_what_is_denied`
+    a definition that this user's rights do not reach is left unmade like others, and ends no load.
+    """
 
     database: str
     source: str
     tables: frozenset[str] = frozenset()
     current_user_defines: bool = False
+    without_what_is_denied: bool = False
 
 
 @dataclass

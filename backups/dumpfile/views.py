@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Collection
 
 from backups.dumpfile.quoted import DOUBLE_BYTES, NAME_BYTES, TEXT_BYTES
 
@@ -13,6 +14,12 @@ _COLUMN_OF_DATABASE = re.compile(
     TEXT_BYTES + rb"|" + DOUBLE_BYTES + rb"|" + NAME_BYTES + rb"(?:\.(`(?:[^`]|``)*+`\.`(?:[^`]|``)*+`))?",
     re.S,
 )
+
+
+def reads_another(view: bytes, own: Collection[str]) -> bool:
+    """Whether a view names another database that it reads from than its `own`, by whichever of its names."""
+    names = {f"`{name.replace('`', '``')}`".encode(errors="surrogateescape") for name in own}
+    return any(found[1] not in names for found in FROM_DATABASE.finditer(view))
 
 
 def without_own_name(view: bytes) -> bytes:

@@ -117,6 +117,7 @@ from backups.mysql.names import (
 )
 from backups.mysql.privileges import (
     account,
+    current_role,
     definer_grant,
     definers,
     definers_of,
@@ -148,6 +149,7 @@ from backups.mysql.problems import (
     TlsProblem,
     UnknownDatabase,
     dump_problem,
+    is_denied,
     is_immovable,
     refuse_too_long,
     translated,

@@ -35,6 +35,12 @@ def show_grants(connection: Any) -> list[str]:
     return [str(line) for (line,) in fetch_all(connection, "SHOW GRANTS")]
 
 
+def current_role(connection: Any) -> str:
+    """The roles that are in force, as the server writes them."""
+    ((current,),) = fetch_all(connection, "SELECT CURRENT_ROLE()")
+    return str(current or "")
+
+
 def view_that_calls_denied(connection: Any, database: str) -> str | None:
     """A view that calls a function which this user may not execute, None where there is none.
 

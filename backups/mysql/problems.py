@@ -71,6 +71,24 @@ class LockedOut(OfTheServer):
     """Another session held a lock for longer than is waited."""
 
 
+def is_denied(code: int) -> bool:
+    """Whether an error says that the user may not have what a statement reads or calls.
+
+    Of what a database has that may not even be seen, a server says no more.
+    """
+    return code in _DENIED
+
+
+_DENIED = frozenset(
+    {
+        ER.DBACCESS_DENIED_ERROR,
+        ER.TABLEACCESS_DENIED_ERROR,
+        ER.COLUMNACCESS_DENIED_ERROR,
+        ER.PROCACCESS_DENIED_ERROR,
+    }
+)
+
+
 def waited_in_vain(problem: Problem) -> bool:
     """Whether a statement waited for others for too long, or in a circle: another try may well succeed."""
     return bool(_IN_VAIN.search(problem.what))

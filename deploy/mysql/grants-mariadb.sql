@@ -30,18 +30,19 @@ GRANT SELECT ON mysql.proc TO 'vedetta'@'%';
 -- this one, or VERIFY_MYSQL_USER where VERIFY_MYSQL_HOST is set.
 -- Making, filling, reading and dropping databases of this one name and no other.
 GRANT ALL ON `orders\_tracker\_\_verify\_%`.* TO 'vedetta'@'%';
--- Making views, triggers, routines and events that run in another user's name (DEFINER).
-GRANT SET USER ON *.* TO 'vedetta'@'%';
--- The bodies of restored routines of other definers, to compare them: granted under [dump] for a
--- user that dumps as well.
-GRANT SELECT ON mysql.proc TO 'vedetta'@'%';
 
--- [restore] What `manage.py restore` needs beyond that. Leave it out, and give it in the hour of
--- need, where the user that backs up must not be able to write.
+-- [restore] What `manage.py restore` needs beyond that. Whoever has SET USER can become administrator
+-- of the whole server. So leave all of it out, and give it in the hour of need, best to a second user
+-- (RESTORE_MYSQL_USER) that has all three parts and is dropped again: docs/install.md has it.
 -- Filling the live database, and swapping restored tables into it.
 GRANT ALL ON `orders\_tracker`.* TO 'vedetta'@'%';
 -- The shadow database that a restore fills first, and the one that keeps the tables as they were.
 GRANT ALL ON `orders\_tracker\_\_%`.* TO 'vedetta'@'%';
+
+-- Making views, triggers, routines and events that run in another user's name (DEFINER).
+GRANT SET USER ON *.* TO 'vedetta'@'%';
+-- The bodies of restored routines of other definers: granted under [dump] for a user that dumps as well.
+GRANT SELECT ON mysql.proc TO 'vedetta'@'%';
 
 -- Where the binary log is on, a server takes functions and triggers from users without SUPER only
 -- with log_bin_trust_function_creators=1 in its own configuration.

@@ -25,6 +25,16 @@ GRANT SHOW_ROUTINE ON *.* TO 'vedetta'@'%';
 -- this one, or VERIFY_MYSQL_USER where VERIFY_MYSQL_HOST is set.
 -- Making, filling, reading and dropping databases of this one name and no other.
 GRANT ALL ON `orders\_tracker\_\_verify\_%`.* TO 'vedetta'@'%';
+
+-- [restore] What `manage.py restore` needs beyond that. Whoever has SET_ANY_DEFINER and SYSTEM_USER
+-- can become administrator of the whole server. So leave all of it out, and give it in the hour of need,
+-- best to a second user (RESTORE_MYSQL_USER) that has all three parts and is dropped again:
+-- docs/install.md has it.
+-- Filling the live database, and swapping restored tables into it.
+GRANT ALL ON `orders\_tracker`.* TO 'vedetta'@'%';
+-- The shadow database that a restore fills first, and the one that keeps the tables as they were.
+GRANT ALL ON `orders\_tracker\_\_%`.* TO 'vedetta'@'%';
+
 -- Making views, triggers, routines and events that run in another user's name (DEFINER). On 8.0
 -- this and the next are one, SET_USER_ID.
 GRANT SET_ANY_DEFINER ON *.* TO 'vedetta'@'%';
@@ -32,16 +42,8 @@ GRANT SET_ANY_DEFINER ON *.* TO 'vedetta'@'%';
 GRANT ALLOW_NONEXISTENT_DEFINER ON *.* TO 'vedetta'@'%';
 -- The same where that other user is an administrator.
 GRANT SYSTEM_USER ON *.* TO 'vedetta'@'%';
--- The bodies of restored routines of other definers, to compare them: granted under [dump] for a
--- user that dumps as well.
+-- The bodies of restored routines of other definers: granted under [dump] for a user that dumps as well.
 GRANT SHOW_ROUTINE ON *.* TO 'vedetta'@'%';
-
--- [restore] What `manage.py restore` needs beyond that. Leave it out, and give it in the hour of
--- need, where the user that backs up must not be able to write.
--- Filling the live database, and swapping restored tables into it.
-GRANT ALL ON `orders\_tracker`.* TO 'vedetta'@'%';
--- The shadow database that a restore fills first, and the one that keeps the tables as they were.
-GRANT ALL ON `orders\_tracker\_\_%`.* TO 'vedetta'@'%';
 
 -- MySQL's binary log is on by default. Then the server takes functions and triggers from users
 -- without SUPER only with log_bin_trust_function_creators=1: put it into my.cnf, or

@@ -15,7 +15,7 @@ from typing import NamedTuple
 from django.core.exceptions import ImproperlyConfigured, ValidationError
 
 from backups import grants, mysql, restic, validators
-from backups.actions.verify import _calls
+from backups.actions.reach import _calls
 from backups.chosen import chosen_tables
 from backups.dumpfile import mixed
 from backups.dumpfile.allowed import NotAllowed
@@ -25,6 +25,7 @@ from backups.dumpfile.settings import Settings
 from backups.dumpfile.statements import NoStatement
 from backups.dumpfile.views import without_own_name
 from backups.errors import Problem
+from backups.excess import Needs, asleep
 from backups.load import Loading
 from backups.mysql.changes import requalified
 from backups.mysql.lossy_views import _without_database
@@ -42,6 +43,7 @@ from backups.stream import (
     TooLarge,
     normalised_table,
     with_sequences,
+    without_definer,
     without_qualifiers,
     without_state,
 )
@@ -68,7 +70,7 @@ def digest(text: bytes, cut: int = 64 << 10) -> None:
                 pass
         for _ in digester.close():
             pass
-    digester.sections({"utf8": "utf8_bin"}, whatever_state=True)
+    digester.sections({"utf8": "utf8_bin"}, whatever_state=True, whoever_defines=True)
     with suppress(ManifestDamaged):
         digester.manifest()
 
@@ -193,6 +195,9 @@ PARSERS = {
     "head in gbk": Parser(
         _head("gbk", "ANSI_QUOTES"), _SQL, (b"", b"CREATE PROCEDURE `p`(", b"CREATE EVENT `e` ON ")
     ),
+    "definer": Parser(
+        without_definer, (*_SQL, b"CREATE ", b"DEFINER=", b"@", b" SQL SECURITY DEFINER "), (b"", b"CREATE ")
+    ),
     "trigger": Parser(without_qualifiers, _SQL, (b"CREATE TRIGGER ", b"")),
     "view": Parser(without_own_name, (*_SQL, b" join ", b"`a`.`b`.`c`")),
     "view's text": Parser(_words(lambda text: [*_without_database(text, "shop")]), (*_SQL, b"`shop`.`")),
@@ -219,6 +224,11 @@ PARSERS = {
     "grants": Parser(
         _lines(grants.parse),
         (b"GRANT ", b"SELECT", b" (", b")", b"(", b", ", b" ON ", b"`", b"``", b"*.*", b" TO ", b" "),
+    ),
+    "roles in grants": Parser(
+        _lines(lambda lines: asleep(lines, lines[-1], Needs("v", "shop"))),
+        (b"`", b"``", b"@", b",", b", ", b" ", b" TO "),
+        (b"GRANT ", b"GRANT `a`"),
     ),
     "pattern of a grant": Parser(
         _words(lambda text: grants._matches(text[:192], "a" * 64)),

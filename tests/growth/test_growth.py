@@ -43,6 +43,9 @@ ROWS: dict[str, tuple[str, Callable[[int], bytes]]] = {
     "a trigger: dashes": ("trigger", lambda n: b"TRIGGER -- " * (4 * n)),
     "a trigger: names that do not end": ("trigger", lambda n: b"TRIGGER `a" * (4 * n)),
     "a trigger: a text that ends in half an escape": ("trigger", lambda n: b"'" + b"\\'" * (4 * n) + b"\\"),
+    "a definer: a name that does not end": ("definer", lambda n: b"CREATE DEFINER=`" + b"``" * (9 * n)),
+    "a definer: names that do not begin": ("definer", lambda n: b"CREATE DEFINER=" * (9 * n)),
+    "a definer: comments without a definer": ("definer", lambda n: b"CREATE " + b"*/ /*!50013 " * (4 * n)),
     "a section: lines without a name": ("digest", lambda n: OF_TABLE + b"x\n" * (2 * n)),
     "a section: a line without an end": ("digest of crumbs", lambda n: OF_TABLE + b"x" * (250 * n)),
     "a section: a database's name without an end": ("digest of crumbs", lambda n: (

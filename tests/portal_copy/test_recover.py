@@ -342,7 +342,11 @@ def with_migrations(content: bytes, **names: str) -> bytes:
 
 
 # Fields that came with those migrations and later ones.
-LATER = {"definitions_left", "tables_after", "restic_id", "hosts", "verdict"}
+LATER = {
+    "definitions_left", "tables_after", "restic_id", "hosts", "verdict", "signature", "made_here",
+    "scratch_address", "verify_host", "verify_port", "verify_user", "verify_password_ref",
+    "verify_ssl_mode", "verify_ssl_ca",
+}  # fmt: skip
 
 
 def _before_suspicions(lines: Iterable[bytes]) -> Iterator[bytes]:

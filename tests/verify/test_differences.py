@@ -120,6 +120,24 @@ def without_comment(text: bytes) -> bytes:
     return text.replace(b"-- the first comment\n", b"\n")
 
 
+def of_another_definer(text: bytes) -> bytes:
+    return text.replace(b"DEFINER=`root`@`%`", b"DEFINER=`someone`@`else`")
+
+
+def test_each_definer_that_was_altered_in_the_repository(
+    least_shop: Shop, make_database: MakeDatabase
+) -> None:
+    """Though all is loaded as the verifying user's own, and compared whoever defines it."""
+    database = make_database(least_shop)
+    good = back_up(database)
+
+    run = verify(database, stored(good, of_another_definer(dumped(good))))
+
+    defined = ("view open_orders", "trigger orders_noted", "procedure close_orders", "function twice")
+    assert_found(run, *(f"{each} differs in the stream" for each in (*defined, "event nightly")))
+    assert len(verdict(run).differences) == 5
+
+
 @pytest.mark.parametrize(
     ("alter", "expected"),
     [

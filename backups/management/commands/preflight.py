@@ -6,12 +6,13 @@ import sys
 from argparse import ArgumentParser
 from collections.abc import Mapping
 from contextlib import nullcontext
+from dataclasses import asdict
 from itertools import chain
 from pathlib import Path
 from typing import Any
 
 from backups import drill
-from backups.actions.preflight import Check, Found, checks, gate_checks
+from backups.actions.preflight import Check, Found, checks, gate_checks, held_too_much
 from backups.console import (
     FAILED,
     RunEnded,
@@ -22,6 +23,7 @@ from backups.console import (
     given,
 )
 from backups.errors import Problem
+from backups.models import Database
 from backups.nginx_lines import MOST_CHARACTERS
 
 _SHOWN = 100
@@ -39,6 +41,11 @@ class Command(VedettaCommand):
             "--gate", metavar="URL", type=given, action="append", default=[],
             help="also hold a drill: does the gate close this address? Closes it for nobody; may be repeated",
         )  # fmt: skip
+        parser.add_argument(
+            "--grants",
+            action="store_true",
+            help="also name the rights that are more than is needed, and what each lets somebody do",
+        )
         parser.add_argument(
             "--nginx", metavar="FILE", type=given,
             help="what `nginx -T` printed, - for standard input: for lines that open what a drill finds open",
@@ -59,6 +66,7 @@ class Command(VedettaCommand):
             "checks": [{"name": c.name, "ok": c.ok, "detail": c.detail} for c in found],
             "not_in_backup": [left._asdict() for left in learned.left_out],
             "gate": [each.told() for each in drills],
+            **(self._grants(database) if options["grants"] else {}),
         }
         failed = [check for check in found if not check.ok]
         if failed:
@@ -67,6 +75,19 @@ class Command(VedettaCommand):
             error = f"{len(failed)} of {len(found)} checks failed: {which}"
             raise RunEnded(FAILED, {"status": "failed", "error": error, **told})
         return told
+
+    def _grants(self, database: Database) -> dict[str, Any]:
+        """A report: it changes nothing of how the command ends."""
+        try:
+            held = held_too_much(database)
+        except Problem as problem:
+            self.say(f"The rights could not be read: {problem.sentence()}")
+            return {"grants": None}
+        for each in held:
+            self.say(f"{'more':>6}  {each.words}")
+        if not held:
+            self.say("No right is more than is needed.")
+        return {"grants": [asdict(each) for each in held]}
 
 
 def _refuse_wrong(urls: list[str]) -> None:

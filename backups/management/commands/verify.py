@@ -53,6 +53,7 @@ def _where(found: Mapping[str, Any]) -> str:
 
 def _found(run: Run | None) -> dict[str, Any]:
     names = (
-        "snapshot_id", "verdict", "differences", "tables", "rows", "computed_anew", "refused", "verified_on",
+        "snapshot_id", "verdict", "differences", "tables", "rows", "computed_anew", "refused", "not_run",
+        "verified_on",
     )  # fmt: skip
     return {name: run.result[name] for name in names if run and name in run.result}
