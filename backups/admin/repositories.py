@@ -106,7 +106,7 @@ class RepositoryAdmin(SetUpAdmin):
     def get_fieldsets(self, request: HttpRequest, obj: Repository | None = None) -> Any:
         """With a word on what the environment decides, where it does."""
         (name, options), *others = super().get_fieldsets(request, obj)
-        if obj is not None and _holds(obj):
+        if obj is not None and _holds(obj) and self.has_change_permission(request, obj):
             options = {**options, "fields": ("name", "url", "moved", "check_interval")}
         if obj is not None and obj.databases.filter(is_primary=True).exists():
             options = {**options, "description": configuration.decided_words(Repository)}

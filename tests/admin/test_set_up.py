@@ -249,6 +249,7 @@ def test_a_changed_place_of_the_first_one_says_what_is_left_to_do(
     said = client.post(page, {**form, "url": "/srv/moved"}, follow=True).content.decode()
 
     assert "Set RESTIC_REPOSITORY to /srv/moved as well" in said
+    assert "It moved" not in login("Viewer").get(page).content.decode()
 
 
 def test_the_first_rows_forms_say_what_the_environment_decides(past: History, login: Login) -> None:
