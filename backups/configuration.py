@@ -227,8 +227,20 @@ def _repository_at_its_url() -> Repository:
     return _repository(unused or _new_repository())
 
 
+def begun_anew(lost: Repository) -> Repository:
+    """A further row for what is to begin in the place of a repository that is lost, with its databases."""
+    fields: dict[str, object] = {
+        name: getattr(lost, name)
+        for name in ("url", "password_ref", "access_key_ref", "secret_key_ref", "check_interval")
+    }
+    with transaction.atomic():
+        follower = _saved(Repository(name=_free_name(Repository, lost.name)), fields)
+        lost.databases.update(repository=follower)
+    return follower
+
+
 def _at_its_url(rows: QuerySet[Repository]) -> list[Repository]:
-    return [each for each in rows if restic.same_address(each.url, settings.RESTIC_REPOSITORY)]
+    return [each for each in rows if restic.same_place(each.url, settings.RESTIC_REPOSITORY)]
 
 
 def _new_repository() -> Repository:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 from dataclasses import replace
 
 from django.conf import settings
@@ -30,7 +31,7 @@ def repository_access(repository: Repository) -> restic.Access:
         cache_dir=settings.RESTIC_CACHE_DIR,
         patience_seconds=settings.STORAGE_PATIENCE_SECONDS,
         **_set_for(repository),
-        names=_names(repository),
+        names=names_of(repository),
     )
 
 
@@ -90,14 +91,20 @@ def _named(repository: Repository) -> str:
     return f"repository {repository.name}" if repository.name else "the repository"
 
 
-def _names(repository: Repository) -> restic.Names:
+def names_of(repository: Repository) -> restic.Names:
     """What is known to lie at its address."""
     if repository._state.adding:
         return restic.Names()
     names = restic.Names(name=repository.name, known=what_is_known(repository), known_id=repository.restic_id)
     if repository.databases.filter(is_primary=True).exists():
         return names
-    return replace(names, another="add it in the portal under another name and give it to the database")
+    return replace(names, another=_begin_anew(repository))
+
+
+def _begin_anew(repository: Repository) -> str:
+    return (
+        f"run `{shlex.join(['manage.py', 'repository', 'init', '--new', '--repository', repository.name])}`"
+    )
 
 
 def what_is_known(repository: Repository) -> str:

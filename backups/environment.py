@@ -6,12 +6,12 @@ slip, a move or another database, and only a person knows which.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 from django.conf import settings
 
-from backups import connections, restic, series
+from backups import connections, places, restic, series
 from backups.errors import Problem
 from backups.models import Database, Repository
 from backups.secrets import how_to_declare, is_declared
@@ -53,7 +53,15 @@ class Differences:
 def differences(databases: Sequence[Database]) -> dict[int, Differences]:
     """Of each database by its key, in a few queries for all of them."""
     undecided = series.words(databases)
-    return {each.pk: _differences(each, undecided[each.pk]) for each in databases}
+    doubles = places.doubles({each.repository for each in databases})
+    return {
+        each.pk: _differences(each, [*undecided[each.pk], *_of(doubles, each.repository_id)])
+        for each in databases
+    }
+
+
+def _of(sentences: Mapping[int, str], key: int) -> list[str]:
+    return [sentences[key]] if key in sentences else []
 
 
 def _differences(database: Database, undecided: Sequence[str]) -> Differences:
@@ -108,7 +116,7 @@ def overruled(database: Database) -> list[str]:
             found.append(
                 f"{name} says {said}, and the portal has {_shown(known)} for "
                 f"{database}, which counts: the former is read when a database is first set up. Change it in "
-                "the portal, or set it back."
+                f"the portal, or set {name} back."
             )
     return found
 
@@ -152,8 +160,13 @@ def disagreement(database: Database) -> Problem | None:
     found = [each for each in (other_database(database), other_repository(database)) if each is not None]
     if not found:
         return None
-    whats, dos = (" ".join(texts) for texts in zip(*((each.what, each.do) for each in found), strict=True))
-    return Problem(whats, do=dos)
+    if len(found) == 1:
+        return found[0]
+    of_database, of_repository = found
+    return Problem(
+        f"{of_database.what} And {of_repository.what}",
+        do=f"Of the database: {of_database.do} Of the repository: {of_repository.do}",
+    )
 
 
 def other_database(database: Database) -> Problem | None:
@@ -169,16 +182,16 @@ def other_database(database: Database) -> Problem | None:
         return Problem(
             f"MYSQL_DATABASE says {settings.MYSQL_DATABASE} at {there}, and the portal's first database, "
             f"{database}, is {database.database} at {known}.",
-            do=f"If that is a slip, set it back. To back up both, {both} If "
-            f"{settings.MYSQL_DATABASE} is to come first from now on, and {database} to be kept "
+            do=f"If that is a slip, set MYSQL_DATABASE back to {database.database}. To back up both, {both} "
+            f"If {settings.MYSQL_DATABASE} is to come first from now on, and {database} to be kept "
             "beside it, run `manage.py bootstrap --new database`.",
         )
     if there != known:
         return Problem(
             f"MYSQL_HOST and MYSQL_PORT say {there}, and the portal knows {database} at {known}.",
-            do="If that is a slip, set them back. If the same data lies there now, run `manage.py bootstrap "
-            f"--moved database`. If that is another database called {database.database}, run "
-            "`manage.py bootstrap --new database`.",
+            do=f"{_slip('MYSQL_HOST or MYSQL_PORT', known, f'the host or port of {database}')} If the same "
+            f"data lies at {there} now, run `manage.py bootstrap --moved database`. If that is another "
+            f"database called {database.database}, run `manage.py bootstrap --new database`.",
         )
     return None
 
@@ -213,7 +226,15 @@ def other_repository(database: Database) -> Problem | None:
         return None
     return Problem(
         f"RESTIC_REPOSITORY says {said}, and the portal backs up {database} to {known}.",
-        do="If that is a slip, set it back. If the same repository lies there now, run `manage.py bootstrap "
-        "--moved repository`. If backups are to go to another one from now on, and those in the old one to "
-        "stay listed, run `manage.py bootstrap --new repository`.",
+        do=f"{_slip('RESTIC_REPOSITORY', known, f'the location of {database.repository}')} If the repository "
+        f"of {known} lies at {said} now, run `manage.py bootstrap --moved repository`. If backups are to go "
+        f"to another one from now on, and those in {known} to stay listed, run `manage.py bootstrap --new "
+        "repository`.",
+    )
+
+
+def _slip(names: str, known: str, field: str) -> str:
+    """Either side may be the one that is wrong: .env, or what somebody typed into a form."""
+    return (
+        f"If {names} is a slip, set it back to {known}; if {field} in the portal is one, correct that there."
     )

@@ -16,6 +16,7 @@ from croniter import croniter
 from django.core.exceptions import ImproperlyConfigured
 from environ import FileAwareEnv
 
+from portal import database_options
 from sentinel import env_file as env_files
 
 _ABSENT = object()
@@ -34,16 +35,14 @@ _PROJECT = Path(__file__).resolve().parent.parent
 def read_env_files(*paths: Path) -> env_files.Doubt | None:
     """Fill the environment from the files that exist; what is set already wins, then earlier files.
 
-    A name that a file leaves empty is left to the files after it. Answers what of them is in doubt, with
-    which nothing new is to be set up. Raises ImproperlyConfigured.
+    A name that the environment or a file leaves empty is left to the files after it. Answers what of them
+    is in doubt, with which nothing new is to be set up. Raises ImproperlyConfigured.
     """
     doubts: list[env_files.Doubt] = []
     for path in paths:
         found = env_file(path)
         doubts += found.doubts
-        for name, value in found.values.items():
-            if value.strip():
-                os.environ.setdefault(name, value)
+        env_files.fill_in(os.environ, found.values)
     return env_files.summed_up(doubts)
 
 
@@ -257,6 +256,13 @@ class Environment:
             )
         if engine not in (_SQLITE, _MYSQL) or config["NAME"] in ("", ":memory:"):
             raise ImproperlyConfigured(f"{name} is not a database address such as {default}.")
+        if any("\0" in str(config[part]) for part in ("NAME", "USER", "PASSWORD", "HOST") if part in config):
+            raise ImproperlyConfigured(f"{name} holds a control character (%00): write it anew.")
+        try:
+            database_options.of_django(address)
+            config["OPTIONS"] = database_options.of_mysql(address) if engine == _MYSQL else {}
+        except database_options.WrongOption as wrong:
+            raise ImproperlyConfigured(f"{name} {wrong}.") from None
         if engine == _SQLITE:
             config["NAME"] = str(_PROJECT / config["NAME"])
         elif _LIST_OF_OPTIONS.search(str(config.get("HOST", ""))):

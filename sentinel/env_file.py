@@ -10,7 +10,7 @@ from __future__ import annotations
 import os
 import pwd
 import re
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, MutableMapping, Sequence
 from pathlib import Path
 from typing import NamedTuple
 
@@ -105,6 +105,13 @@ def read(path: Path, *, concerns: Callable[[str], bool] = lambda _name: True) ->
     return found._replace(doubts=tuple(doubts))
 
 
+def fill_in(environment: MutableMapping[str, str], values: Mapping[str, str]) -> None:
+    """Give an environment what it leaves open; to all who read it, an empty value counts as not set."""
+    for name, value in values.items():
+        if value.strip() and not environment.get(name, "").strip():
+            environment[name] = value
+
+
 def lines(path: Path) -> list[Line]:
     """The lines of a file that are no remarks. Raises EnvFileError."""
     return list(_lines(_text(path)))
@@ -179,6 +186,8 @@ def _lines(text: str) -> Iterator[Line]:
     for number, line in enumerate(written, 1):
         before = read_before(line)
         if _is_remark(line) and not before:
+            if number > goes_on_to and (swallowed := _swallowed(written, number)):
+                yield swallowed
             continue
         found = _line(number, line, before)
         if number <= goes_on_to and found.is_none:
@@ -196,6 +205,21 @@ def _lines(text: str) -> Iterator[Line]:
 
 def _is_remark(line: str) -> bool:
     return not line.strip(" \t") or line.lstrip(" \t").startswith("#")
+
+
+def _swallowed(written: Sequence[str], number: int) -> Line | None:
+    """A remark that takes the next line with it for the systemd of Debian 12, as its last \\ does."""
+    remark = written[number - 1]
+    following = written[number] if number < len(written) else ""
+    backslashes = len(remark) - len(remark.rstrip("\\"))
+    if backslashes % 2 == 0 or _is_remark(following):
+        return None
+    assignment = _ASSIGNMENT.fullmatch(following)
+    named = f" ({assignment[1]})" if assignment else ""
+    otherwise = (
+        f"is a remark that ends in a \\, and systemd before 254 takes the next line{named} for more of it"
+    )
+    return Line(number, "", {}, otherwise, "End the remark with anything else.", is_none=True)
 
 
 def _line(number: int, line: str, before: dict[str, str]) -> Line:

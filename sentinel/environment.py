@@ -61,8 +61,7 @@ def env_with_files(tell: Callable[[str], None] = lambda _sentence: None) -> envi
         found = _read(path)
         if doubt := env_file.summed_up(found.doubts):
             tell(doubt.sentence)
-        for name, value in found.values.items():
-            Copy.ENVIRON.setdefault(name, value)
+        env_file.fill_in(Copy.ENVIRON, found.values)
     return Copy()
 
 

@@ -12,6 +12,7 @@ import contextlib
 import fcntl
 import json
 import os
+import re
 import secrets
 import select
 import signal
@@ -151,6 +152,10 @@ class Address:
     def make_sure_it_is_free(self) -> None:
         """Raise RunError where something listens there."""
         if self.place is None:
+            if self._socket_answers():
+                raise RunError(
+                    f"{self.bind} is not to be had: stop what listens there, or change {self.variable}."
+                )
             return
         family = socket.AF_INET6 if ":" in self.place[0] else socket.AF_INET
         with socket.socket(family) as probe:
@@ -166,13 +171,22 @@ class Address:
     def answers(self, path: str) -> bool:
         """Whether a server answers there, be it with a refusal."""
         if self.place is None:
-            return Path(self.bind.removeprefix("unix:")).exists()
+            return self._socket_answers()
         try:
             urllib.request.urlopen(self.url + path, timeout=5).close()  # noqa: S310  our own server
         except urllib.error.HTTPError:
             return True
         except OSError:
             return False
+        return True
+
+    def _socket_answers(self) -> bool:
+        """Whether somebody listens on the socket: what was killed leaves its file behind."""
+        with socket.socket(socket.AF_UNIX) as probe:
+            try:
+                probe.connect(self.bind.removeprefix("unix:"))
+            except OSError:
+                return False
         return True
 
 
@@ -187,7 +201,7 @@ class Given:
 
     def get(self, name: str) -> str:
         """The value of NAME, empty where it is not set."""
-        return os.environ.get(name, self._env_file.get(name, "")).strip()
+        return os.environ.get(name, "").strip() or self._env_file.get(name, "").strip()
 
     def has(self, name: str) -> bool:
         """Whether NAME or NAME_FILE is set."""
@@ -196,6 +210,7 @@ class Given:
 
 def _serve(started: contextlib.ExitStack, lock_fd: int, megabytes: float, *, has_verify_server: bool) -> None:
     given = Given()
+    of_gunicorn = _of_gunicorn(given)
     portal = Address(given.get("PORTAL_BIND") or f"{HOST}:8000", "PORTAL_BIND")
     gate = Address(given.get("SENTINEL_BIND") or f"{HOST}:8001", "SENTINEL_BIND")
     for address in (portal, gate):
@@ -212,7 +227,7 @@ def _serve(started: contextlib.ExitStack, lock_fd: int, megabytes: float, *, has
         say("Without --verify-server test restores go to the database's own server again.")
     moved = _moved(settings)
     _keep(settings)
-    services = Services({**os.environ, **settings}, lock_fd, started)
+    services = Services({**os.environ, **settings}, lock_fd, started, of_gunicorn)
     services.set_up(moved)
     services.start(portal, gate)
     _tell(portal, gate, given, settings, mariadb)
@@ -378,8 +393,15 @@ def _to_be_backed_up(given: Given, settings: Mapping[str, str]) -> mysql.Server:
 class Services:
     """The portal's own programs: commands that end, and those that serve."""
 
-    def __init__(self, environment: Mapping[str, str], lock_fd: int, started: contextlib.ExitStack) -> None:
-        self._environment = {**environment, "GUNICORN_CMD_ARGS": _quiet(environment)}
+    def __init__(
+        self,
+        environment: Mapping[str, str],
+        lock_fd: int,
+        started: contextlib.ExitStack,
+        of_gunicorn: Mapping[str, str],
+    ) -> None:
+        self._environment = environment
+        self._of_gunicorn = of_gunicorn
         self._lock_fd = lock_fd
         self._started = started
         self._serving: dict[str, Child] = {}
@@ -442,7 +464,8 @@ class Services:
         self._start("worker", worker, self._environment, 70, ready_end)
         os.close(ready_end)
         gunicorn = ("-m", "gunicorn", "-c")
-        self._start("portal", (*gunicorn, "portal/gunicorn.conf.py", "portal.wsgi"), self._environment, 15)
+        of_portal = {**self._environment, **self._of_gunicorn, "PORTAL_BIND": portal.bind}
+        self._start("portal", (*gunicorn, "portal/gunicorn.conf.py", "portal.wsgi"), of_portal, 15)
         gate_environment = self._of_gate(gate)
         self._start("gate", (*gunicorn, "sentinel/gunicorn.conf.py", "sentinel.wsgi"), gate_environment, 15)
         until = time.monotonic() + STARTS_WITHIN_SECONDS
@@ -494,8 +517,8 @@ class Services:
         return {
             **base_environment(),
             **own,
+            **self._of_gunicorn,
             "SENTINEL_BIND": gate.bind,
-            "GUNICORN_CMD_ARGS": self._environment["GUNICORN_CMD_ARGS"],
         }
 
     def _make_sure_all_run(self) -> None:
@@ -504,9 +527,17 @@ class Services:
                 raise RunError(f"The {name} ended by itself (status {status}), so everything is stopped.")
 
 
-def _quiet(environment: Mapping[str, str]) -> str:
-    """gunicorn's greetings would hide the addresses; a person's own options come after and win."""
-    return f"--log-level warning {environment.get('GUNICORN_CMD_ARGS', '')}".strip()
+def _of_gunicorn(given: Given) -> dict[str, str]:
+    """What gunicorn itself and its two files of settings read, who know of no .env. Raises RunError."""
+    processes = given.get("WEB_CONCURRENCY") or "2"
+    if not re.fullmatch(r"0*[1-9][0-9]{0,2}", processes):
+        raise RunError(
+            f"WEB_CONCURRENCY is {processes[:40]!r}, but must be a whole number of processes from 1 to 999."
+        )
+    named = {"WEB_CONCURRENCY": processes, "FORWARDED_ALLOW_IPS": given.get("FORWARDED_ALLOW_IPS")}
+    # gunicorn's greetings would hide the addresses; a person's own options come after and win.
+    named["GUNICORN_CMD_ARGS"] = f"--log-level warning {given.get('GUNICORN_CMD_ARGS')}".strip()
+    return {name: value for name, value in named.items() if value}
 
 
 def _end(name: str, child: Child, grace: float) -> None:

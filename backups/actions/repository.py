@@ -5,16 +5,19 @@ from __future__ import annotations
 import re
 from collections import Counter
 from collections.abc import Iterable
+from dataclasses import replace
 
-from backups import humane, identity, process, restic, services
+from backups import humane, identity, places, process, restic, services
 from backups.actions.outcome import Outcome
 from backups.choices import EXCLUSIVE_ACTIONS, Action
-from backups.connections import repository_access
+from backups.connections import names_of, repository_access
 from backups.models import Database, Repository, Run
 from backups.plain import counted
 from backups.progress import Progress
 from backups.series import database_in, has_our_tag
 
+# Of an `init`: somebody said that it may begin where another one lay that the portal knows.
+IN_PLACE = "in_place"
 _LIST_SECONDS = 600.0
 _SHOWN = 10
 _DUMP_PATH = re.compile(r"/(?:.*/)?([^/]+)\.sql(?:\.gz)?")
@@ -62,16 +65,19 @@ def init(run: Run, progress: Progress) -> Outcome:
     access = _reached(run, progress)
     try:
         identity.meet(run.repository, access, progress.tick)
-    except (restic.NoRepository, restic.NoBucket):  # restic makes the bucket as well
+    except (restic.NoRepository, restic.NoBucket) as missing:  # restic makes the bucket as well
         if access.names.known:
             raise
+        another = places.known_at(run.repository)
+        if another is not None and not run.options.get(IN_PLACE):
+            raise restic.gone(missing, replace(access, names=names_of(another))) from None
         restic.call(
             access, restic.init_args(), doing="making the repository", tick=progress.tick,
             deadline=2 * restic.PROBE_DEADLINE_SECONDS,
         )  # fmt: skip
         identity.meet(run.repository, access, progress.tick)
         sentence = (
-            f"Made a new repository at {access.url} ({run.repository}), as the portal knew of none there. If "
+            f"Made a new repository at {access.url} ({run.repository}), {_why_new(another)} If "
             f"backups were to be there, see whether its disk is mounted and {access.url_set_by} is right."
         )
     else:
@@ -83,9 +89,22 @@ def init(run: Run, progress: Progress) -> Outcome:
             sentence += (
                 " Run `manage.py snapshots` once: it lists the backups that lie there, if there are any."
             )
+        sentence += _of_another_row(run.repository)
     progress.log(sentence)
     services.run_note(run.pk, result={"sentence": sentence})
     return Outcome()
+
+
+def _why_new(another: Repository | None) -> str:
+    if another is None:
+        return "as the portal knew of none there."
+    return f"in the place of {another}, as was said; what that held stays listed."
+
+
+def _of_another_row(repository: Repository) -> str:
+    repository.refresh_from_db(fields=["restic_id"])
+    words = places.doubles([repository]).get(repository.pk, "")
+    return f" {words}" if words else ""
 
 
 def snapshots(run: Run, progress: Progress) -> Outcome:

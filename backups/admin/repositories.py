@@ -2,19 +2,23 @@
 
 from __future__ import annotations
 
+import shlex
 from typing import Any
 
-from django.contrib import admin
+from django import forms
+from django.contrib import admin, messages
 from django.http import HttpRequest, HttpResponse
 from unfold.decorators import action, display
 from unfold.enums import ActionVariant
 from unfold.forms import BaseDialogForm
+from unfold.widgets import UnfoldBooleanSwitchWidget
 
-from backups import configuration, humane
+from backups import configuration, environment, humane, places, restic
 from backups.admin.base import SetUpAdmin
 from backups.admin.dialogs import CheckForm, dialog
 from backups.choices import Action, Health
 from backups.models import Repository
+from backups.plain import counted
 
 _HEALTH_COLOURS = {
     Health.GOOD: "success",
@@ -25,9 +29,67 @@ _HEALTH_COLOURS = {
 _MORE = ("forget", "prune", "stats", "unlock", "repair_index", "repair_snapshots")
 
 
+class RepositoryForm(forms.ModelForm):
+    """One place is one row, and snapshots go to another place only where a person says that they did."""
+
+    moved = forms.BooleanField(
+        label="It moved", required=False, widget=UnfoldBooleanSwitchWidget,
+        help_text="The same repository, with its snapshots, lies at the changed location now.",
+    )  # fmt: skip
+
+    def clean(self) -> dict[str, Any] | None:
+        """Refuse a location that another row has, and one that changed without a word on the snapshots."""
+        cleaned = super().clean()
+        url = self.cleaned_data.get("url", "")
+        known = self.initial.get("url", "")
+        if url and not restic.same_address(url, known):
+            if (other := places.row_at(url, beside=self.instance)) is not None:
+                self.add_error("url", _taken(other))
+            elif _holds(self.instance) and not self.cleaned_data.get("moved"):
+                self.add_error("url", _unsaid(self.instance, known))
+        return cleaned
+
+
+def _holds(repository: Repository) -> bool:
+    return repository.pk is not None and repository.snapshots.exists()
+
+
+def _taken(other: Repository) -> str:
+    return (
+        f"The portal knows that place already, as {other} ({other.url}), and one repository is one row. Give "
+        f"{other} to the databases that are to be backed up there, or name another place. If what {other} "
+        "held is lost and another one is to begin there: `manage.py repository init --new --repository "
+        f"{shlex.quote(other.name)}`."
+    )
+
+
+def _to_do(repository: Repository) -> str:
+    """What a changed location leaves to do, where the environment says another one."""
+    first = repository.databases.filter(is_primary=True).first()
+    differs = environment.other_repository(first) if first is not None else None
+    if differs is None:
+        return ""
+    return (
+        f"Set RESTIC_REPOSITORY to {repository.url} as well, and say `manage.py bootstrap`; or correct the "
+        "location here. Until both say the same, backups go where the portal says."
+    )
+
+
+def _unsaid(repository: Repository, known: str) -> str:
+    count = counted(repository.snapshots.filter(forgotten_at=None).count(), "snapshot")
+    return (
+        f"The portal knows {repository} with {count} at {known}. If that repository lies at the new "
+        "location now, tick “It moved”. If another one is meant, leave this row as it is, add that one as a "
+        f"repository of its own and give it to the databases: what lies at {known} stays listed. If it was a "
+        "slip, set the location back."
+    )
+
+
 @admin.register(Repository)
 class RepositoryAdmin(SetUpAdmin):
     """Where the backups lie."""
+
+    form = RepositoryForm
 
     list_display = ("name", "url", "state", "checked", "holds", "check_interval")
     search_fields = ("name", "url")
@@ -44,15 +106,20 @@ class RepositoryAdmin(SetUpAdmin):
     def get_fieldsets(self, request: HttpRequest, obj: Repository | None = None) -> Any:
         """With a word on what the environment decides, where it does."""
         (name, options), *others = super().get_fieldsets(request, obj)
+        if obj is not None and _holds(obj) and self.has_change_permission(request, obj):
+            options = {**options, "fields": ("name", "url", "moved", "check_interval")}
         if obj is not None and obj.databases.filter(is_primary=True).exists():
             options = {**options, "description": configuration.decided_words(Repository)}
         return [(name, options), *others]
 
     def save_model(self, request: HttpRequest, obj: Any, form: Any, change: bool) -> None:
         """Save; a location that was a slip, and at which nothing lies, says nothing of the right one."""
-        if "url" in form.changed_data and not (obj.pk and obj.snapshots.exists()):
+        is_elsewhere = "url" in form.changed_data
+        if is_elsewhere and not _holds(obj):
             obj.restic_id = ""
         super().save_model(request, obj, form, change)
+        if is_elsewhere and (words := _to_do(obj)):
+            messages.warning(request, words)
 
     @display(description="Health", label=_HEALTH_COLOURS, ordering="health")
     def state(self, repository: Repository) -> tuple[str, str]:

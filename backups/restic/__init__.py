@@ -5,7 +5,7 @@ Vedetta all of it is `restic`; which module holds what is this package's own aff
 """
 
 from backups.restic.access import Access, Names
-from backups.restic.addresses import same_address
+from backups.restic.addresses import same_address, same_place
 from backups.restic.answers import (
     BackupSummary,
     ForgetPlan,
@@ -76,6 +76,7 @@ from backups.restic.problems import (
     WrongPassword,
     complaint,
     error_from,
+    gone,
 )
 from backups.restic.questions import locks, probe, probed_call, snapshots
 from backups.restic.streams import dump, finished, patiently, within_patience

@@ -338,11 +338,20 @@ def gone(missing: NoRepository | NoBucket, access: Access) -> NoRepository | NoB
     if access.names.known:
         missing.what = f"{missing.what.removesuffix('.')}, where the portal knows {access.names.known}."
         missing.do = (
-            f"If its disk or share is not mounted, mount it; if the address is wrong, correct "
-            f"{access.url_set_by}. No other one was made in its place. If it is lost and a new one is to "
+            f"{_put_right(access)} No other one was made in its place. If it is lost and a new one is to "
             f"begin there, {access.names.another}; what the lost one held stays listed."
         )
     return missing
+
+
+def _put_right(access: Access) -> str:
+    """What it is most likely comes first: an empty folder is a disk away, none at all a wrong address."""
+    correct = f"correct {access.url_set_by}"
+    if not access.folder:
+        return f"If the address is wrong, {correct}; if not, see why its files are gone."
+    if "is empty)" in _folder(access):
+        return f"If its disk or share is not mounted, mount it; if the address is wrong, {correct}."
+    return f"If the address is wrong, {correct}; if its disk or share is not mounted, mount it."
 
 
 def _folder(access: Access) -> str:

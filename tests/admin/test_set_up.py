@@ -5,6 +5,7 @@ from __future__ import annotations
 import html
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -227,14 +228,66 @@ def test_a_location_that_was_a_slip_says_nothing_of_the_right_one(db: None, logi
 
     wrong.refresh_from_db()
     assert (wrong.url, wrong.restic_id) == ("/srv/offsite", "")
-    # What holds snapshots has moved, which is found out when it is opened.
+    # What holds snapshots goes elsewhere only where that is said, which is found out when it is opened.
     Repository.objects.update(restic_id="b" * 64)
     Snapshot.objects.create(
         repository=wrong, snapshot_id="c" * 64, time=timezone.now(), path="/mysql/blog.sql"
     )
-    client.post(page, {**form, "url": "/srv/elsewhere"})
+    said = client.post(page, {**form, "url": "/srv/elsewhere"}).content.decode()
+    assert (
+        "The portal knows offsite with 1 snapshot at /srv/offsite. If that repository lies at the new" in said
+    )
+    assert "tick “It moved”" in said
+    wrong.refresh_from_db()
+    assert (wrong.url, wrong.restic_id) == ("/srv/offsite", "b" * 64)
+    client.post(page, {**form, "url": "/srv/elsewhere", "moved": "on"})
     wrong.refresh_from_db()
     assert (wrong.url, wrong.restic_id) == ("/srv/elsewhere", "b" * 64)
+
+
+def test_a_place_is_one_row(db: None, login: Login, tmp_path: Path) -> None:
+    place = tmp_path / "var" / "repository"
+    Repository.objects.create(name="main", url=str(place))
+    other = Repository.objects.create(name="other", url="/srv/other")
+    (tmp_path / "link").symlink_to(tmp_path / "var")
+    client = login("Administrator")
+    form = {"name": "dup", "check_interval": "6", "password_ref": "env:X"}
+
+    for page in (
+        reverse("admin:backups_repository_add"),
+        reverse("admin:backups_repository_change", args=[other.pk]),
+    ):
+        for url in (
+            f"{place}/",
+            f"{tmp_path}/etc/../var/repository",
+            f"local:{tmp_path}/./var/repository",
+            f"{tmp_path}/link/repository",
+        ):
+            said = client.post(page, {**form, "url": url}).content.decode()
+            assert (
+                f"The portal knows that place already, as main ({place}), and one repository is one" in said
+            )
+
+    assert set(Repository.objects.values_list("name", "url")) == {
+        ("main", str(place)),
+        ("other", "/srv/other"),
+    }
+
+
+def test_a_changed_place_of_the_first_one_says_what_is_left_to_do(
+    past: History, login: Login, settings: Settings
+) -> None:
+    repository = past.repository
+    settings.RESTIC_REPOSITORY = repository.url
+    page = page_url(repository)
+    form = {"name": repository.name, "check_interval": "6", "password_ref": "env:X", "moved": "on"}
+
+    client = login("Administrator")
+    assert "It moved" in client.get(page).content.decode()
+    said = client.post(page, {**form, "url": "/srv/moved"}, follow=True).content.decode()
+
+    assert "Set RESTIC_REPOSITORY to /srv/moved as well" in said
+    assert "It moved" not in login("Viewer").get(page).content.decode()
 
 
 def test_the_first_rows_forms_say_what_the_environment_decides(past: History, login: Login) -> None:

@@ -123,6 +123,23 @@ def test_a_change_is_refused_with_its_ways_before_and_by_bootstrap(
         assert repository_named(None).name == "main"
 
 
+def test_of_two_that_changed_each_has_its_own_ways(says: Any, backed_up: Snapshot) -> None:
+    says(**OTHER_HOST, **OTHER_REPOSITORY)
+
+    differs = environment.disagreement(Database.objects.get())
+
+    assert differs is not None
+    assert differs.do.startswith(
+        "Of the database: If MYSQL_HOST or MYSQL_PORT is a slip, set it back to db:3306; if the host or port "
+        "of shop in the portal is one, correct that there. If the same data lies at db2:3306 now, run"
+    )
+    assert (
+        "Of the repository: If RESTIC_REPOSITORY is a slip, set it back to /srv/repository; if the location "
+        "of main in the portal is one, correct that there. If the repository of /srv/repository lies at "
+        "/srv/elsewhere now, run `manage.py bootstrap --moved repository`."
+    ) in differs.do
+
+
 @pytest.mark.parametrize("change", [OTHER_NAME, OTHER_HOST, OTHER_NAME | OTHER_HOST | OTHER_REPOSITORY])
 def test_what_was_wrong_at_the_first_try_is_just_corrected(says: Any, change: dict[str, Any]) -> None:
     says(**change)

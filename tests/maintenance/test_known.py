@@ -10,6 +10,7 @@ import pytest
 from django.core.management import call_command
 from pytest_django.fixtures import Settings
 
+from backups import environment
 from backups.choices import Action
 from backups.models import Database, Repository, Run, Snapshot
 from tests.backups.conftest import MakeDatabase
@@ -245,6 +246,73 @@ def offsite(first: Database, tmp_path: Path) -> Repository:
     return Repository.objects.create(
         name="off site", url=str(tmp_path / "offsite"), password_ref="env:OFFSITE_PASSWORD"
     )
+
+
+def double(of: Repository, url: str, **more: object) -> Repository:
+    """A row of before that the portal took for another repository."""
+    return Repository.objects.create(name="dup", url=url, password_ref=of.password_ref, **more)
+
+
+def test_a_second_row_makes_none_where_the_first_ones_lay(
+    first: Database, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    known = Path(first.repository.url)
+    (tmp_path / "link").symlink_to(known.parent)
+    dup = double(first.repository, f"local:{tmp_path}/link/../disk/./repository/")
+    away = known.parent.rename(tmp_path / "away")
+    known.parent.mkdir()
+
+    for written in (dup.url, f"{tmp_path}/link/repository", f"{known}/"):
+        Repository.objects.filter(pk=dup.pk).update(url=written)
+        with pytest.raises(SystemExit):
+            call_command("repository", "init", "--repository", "dup")
+        said = capsys.readouterr().err
+        assert f"There is no repository at {written}" in said
+        assert "where the portal knows main with 1 snapshot" in said
+        assert "No other one was made in its place." in said
+        assert list(known.parent.iterdir()) == []
+
+    known.parent.rmdir()
+    away.rename(known.parent)
+    call_command("repository", "init", "--repository", "dup")
+    assert "The portal has two rows for one repository, dup (" in capsys.readouterr().out
+    Database.objects.create(name="blog", host="db", user="u", database="blog", repository=dup)
+    (told,) = environment.warnings(first)
+    assert told.startswith(f"The portal has two rows for one repository, main ({known}) and dup ({known}/)")
+
+
+def test_a_further_one_that_is_lost_is_begun_anew_only_when_that_is_said(
+    first: Database, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    offsite = Repository.objects.create(name="off site", url=str(tmp_path / "offsite"))
+    blog = Database.objects.create(name="blog", host="db", user="u", database="blog", repository=offsite)
+    call_command("repository", "init", "--repository", "off site")
+    with pytest.raises(SystemExit):
+        call_command("repository", "init", "--new", "--repository", "off site")
+    assert "is the one known as off site, so none is begun. Nothing was changed." in capsys.readouterr().err
+    shutil.rmtree(offsite.url)
+
+    said = refused_anew(Action.SNAPSHOTS, offsite)
+    assert "run `manage.py repository init --new --repository 'off site'`" in said
+    call_command("repository", "init", "--new", "--repository", "off site")
+
+    told = capsys.readouterr().out
+    assert "off site-2 takes the place of off site, whose databases go there from now on." in told
+    assert (
+        f"Made a new repository at {offsite.url} (off site-2), in the place of off site, as was said" in told
+    )
+    blog.refresh_from_db()
+    assert blog.repository.name == "off site-2"
+    assert environment.warnings(blog) == [], "one that took another's place is no double of it"
+    with pytest.raises(SystemExit) as wrong:
+        call_command("repository", "init", "--new", "--repository", "main")
+    assert wrong.value.code == 2
+    assert "Run `manage.py bootstrap --new repository`." in capsys.readouterr().err
+
+
+def refused_anew(action: Action, repository: Repository) -> str:
+    repository.refresh_from_db()
+    return play(action, repository=repository).error
 
 
 def test_a_second_repository_is_made_by_what_is_said(

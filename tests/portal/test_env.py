@@ -9,9 +9,11 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import MySQLdb
 import pytest
 from django.core.exceptions import ImproperlyConfigured
 
+from portal import database_options
 from portal.env import Environment, read_env_files
 
 Read = Callable[[Environment], Any]
@@ -51,6 +53,28 @@ TAKEN: list[tuple[str, Read, Any]] = [
     ),
     ("mysql://u:p:ss@h/n", lambda e: e.database("X", "sqlite:////x")["PASSWORD"], "p:ss"),
     ("sqlite:///here/p.db", lambda e: e.database("X", "sqlite:////x")["NAME"], str(PROJECT / "here/p.db")),
+    (
+        "mysql://u:p@h/n?charset=utf8mb4&unix_socket=/run/m.sock&connect_timeout=5&ssl_mode=required&sql_mode=",
+        lambda e: e.database("X", "sqlite:////x")["OPTIONS"],
+        {
+            "charset": "utf8mb4",
+            "unix_socket": "/run/m.sock",
+            "connect_timeout": 5,
+            "ssl_mode": "REQUIRED",
+        },
+    ),
+    (
+        "mysql://u:p@h/n?ssl_ca=/ca.pem&ssl_key=/k%201.pem&compress=true&isolation_level=serializable",
+        lambda e: e.database("X", "sqlite:////x")["OPTIONS"],
+        {
+            "ssl": {"ca": "/ca.pem", "key": "/k 1.pem"},
+            "ssl_mode": "VERIFY_CA",
+            "compress": 1,
+            "isolation_level": "serializable",
+        },
+    ),
+    ("mysql://u:p@h/n?conn_max_age=60", lambda e: e.database("X", "sqlite:////x")["CONN_MAX_AGE"], 60),
+    ("sqlite:////p.db?timeout=20", lambda e: e.database("X", "sqlite:////x")["NAME"], "/p.db"),
     ("http://u:p@h:8000/a?b=c", lambda e: e.web_address("X"), "http://u:p@h:8000/a?b=c"),
     ("", lambda e: e.web_address("X"), ""),
     ("A, B_* file:/a/b", lambda e: e.references("X"), ["A", "B_*", "file:/a/b"]),
@@ -94,6 +118,8 @@ REFUSED: list[tuple[str, Read]] = [
     ("mysql://u:p@h/", lambda e: e.database("X", "sqlite:////x")),
     ("postgres://u:p@h/n", lambda e: e.database("X", "sqlite:////x")),
     ("postgresql://u:p@h/n", lambda e: e.database("X", "sqlite:////x")),
+    ("sqlite:///%00", lambda e: e.database("X", "sqlite:////x")),
+    ("mysql://u:a%00b@h/n", lambda e: e.database("X", "sqlite:////x")),
     ("hc.example.com/ping", lambda e: e.web_address("X")),
     ("ftp://hc.example.com/ping", lambda e: e.web_address("X")),
     ("https://", lambda e: e.web_address("X")),
@@ -182,6 +208,48 @@ def test_password_of_a_database_address_is_never_in_the_sentence(
     assert "hunter" not in "".join(traceback.format_exception(refused.value))
 
 
+@pytest.mark.parametrize(
+    ("option", "named"),
+    [
+        ("foo=bar", "the option foo, which the portal's database does not take: of "),
+        ("sslmode=require", "the option sslmode, which the portal's database does not take: of "),
+        ("password=hunter2", "the option password, which"),
+        ("hunter2=x", "an option, which"),
+        ("ssl_mode=1&init_command=hunter2", "the option ssl_mode, which must be one of DISABLED, PREF"),
+        ("connect_timeout=hunter2", "the option connect_timeout, which must be a whole number of seconds"),
+        ("use_unicode=0", "the option use_unicode, which must be true"),
+        ("compress=hunter2", "the option compress, which must be true or false"),
+        ("isolation_level=hunter2", "the option isolation_level, which must be one of read uncommitted"),
+        ("charset=hunter2%00", "the option charset, which must be a text"),
+        ("CONN_MAX_AGE=hunter2", "the option CONN_MAX_AGE, which must be a whole number of seconds"),
+        ("AUTOCOMMIT=0", "the option AUTOCOMMIT, which must be true"),
+    ],
+)
+def test_an_option_that_is_not_taken_is_named_without_its_value(
+    option: str, named: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("X", f"mysql://u:hunter2@h/n?{option}")
+
+    with pytest.raises(ImproperlyConfigured) as refused:
+        Environment().database("X", "sqlite:////x")
+
+    assert str(refused.value).startswith(f"X has {named}")
+    assert "hunter2" not in "".join(traceback.format_exception(refused.value))
+
+
+def test_the_driver_takes_each_option_that_is_taken(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Up to a server that is not there: what it did not take would be another error."""
+    values = {"ssl_mode": "PREFERRED", "isolation_level": "serializable", "collation": "utf8mb4_bin"}
+    taken = [*database_options._READ, *database_options._OF_TLS]
+    query = "&".join(f"{name}={values.get(name, '1')}" for name in taken if name != "unix_socket")
+    monkeypatch.setenv("X", f"mysql://u:p@127.0.0.1:1/n?{query}")
+    options = Environment().database("X", "sqlite:////x")["OPTIONS"]
+    del options["isolation_level"]  # Django's
+
+    with pytest.raises(MySQLdb.OperationalError, match="2002"):
+        MySQLdb.connect(host="127.0.0.1", port=1, user="u", **options)
+
+
 def test_password_of_a_web_address_is_never_in_the_sentence(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("X", "https://u:hunter2/@hc.example.com/ping")
 
@@ -208,6 +276,19 @@ def test_file_that_cannot_be_read_is_named_by_its_variable(
 
     with pytest.raises(ImproperlyConfigured, match=r"^ZZ_UNREADABLE_FILE names a file that cannot be read"):
         Environment().text("ZZ_UNREADABLE")
+
+
+def test_what_is_empty_in_the_environment_is_filled_in(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "first").write_text("ZZ_A=first\nZZ_B=\n")
+    (tmp_path / "second").write_text("ZZ_A=second\nZZ_B=second\n")
+    monkeypatch.setenv("ZZ_A", " ")
+    monkeypatch.setenv("ZZ_B", "")
+
+    read_env_files(tmp_path / "first", tmp_path / "second")
+
+    assert [Environment().text(name) for name in ("ZZ_A", "ZZ_B")] == ["first", "second"]
 
 
 def test_environment_wins_over_files_and_earlier_files_over_later(

@@ -40,6 +40,10 @@ class Checkout:
         (folder / ".venv").symlink_to(PROJECT / ".venv")
         self.portal, self.gate = free_port(), free_port()
         self.log = folder / "var" / "terminal.log"
+        self.typed = {
+            "PORTAL_BIND": f"127.0.0.1:{self.portal}",
+            "SENTINEL_BIND": f"127.0.0.1:{self.gate}",
+        }
 
     @property
     def environment(self) -> dict[str, str]:
@@ -47,8 +51,7 @@ class Checkout:
         return {
             "PATH": os.environ["PATH"],
             "HOME": os.environ.get("HOME", "/"),
-            "PORTAL_BIND": f"127.0.0.1:{self.portal}",
-            "SENTINEL_BIND": f"127.0.0.1:{self.gate}",
+            **self.typed,
         }
 
     def start(self, *options: str) -> Server:
@@ -313,8 +316,14 @@ def test_what_is_set_is_used_and_a_failed_verification_is_told(
         f"MYSQL_DATABASE={mariadb_shop.name}\nMYSQL_USER={mariadb_shop.user}\n"
         f"MYSQL_PASSWORD_FILE={tmp_path / 'password'}\nMYSQL_PASSWORD=\n"
         f"RESTIC_REPOSITORY={repository}\nRESTIC_PASSWORD={RESTIC_PASSWORD}\nSECRET_KEY=\n"
+        f"PORTAL_BIND=127.0.0.1:{checkout.portal}\nSENTINEL_BIND=127.0.0.1:{checkout.gate}\n"
+        "WEB_CONCURRENCY=1\n"
     )
+    # As Compose hands on what it has no value for: empty counts as not set.
+    checkout.typed = {"PORTAL_BIND": "", "WEB_CONCURRENCY": "", "RESTIC_PASSWORD": ""}
     with checkout.running():
+        assert checkout.status(checkout.portal, "/healthz")[0] == 200
+        assert len([each for each in checkout.processes() if "portal.wsgi" in each]) == 2
         (snapshot,) = checkout.manage("snapshots")["snapshots"]
         assert snapshot["database"] == mariadb_shop.name
         assert checkout.status(checkout.gate, "/sentinel/ok") == (200, "fresh")
@@ -345,3 +354,37 @@ def test_our_own_places_at_another_address_are_the_same(
     (tmp_path / "run.env").write_text(kept)
 
     assert run._moved(now) == moved
+
+
+def given(folder: Path, monkeypatch: pytest.MonkeyPatch, text: str) -> run.Given:
+    """What a `.env` of this text and an environment without these names say."""
+    for name in ("WEB_CONCURRENCY", "FORWARDED_ALLOW_IPS", "GUNICORN_CMD_ARGS"):
+        monkeypatch.setenv(name, "")
+    monkeypatch.setattr(run, "ROOT", folder)
+    (folder / ".env").write_text(text)
+    return run.Given()
+
+
+def test_gunicorn_is_told_what_env_file_says_of_it(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    said = given(tmp_path, monkeypatch, "WEB_CONCURRENCY=3\nGUNICORN_CMD_ARGS=--threads 4\nSECRET_KEY=x\n")
+    assert run._of_gunicorn(said) == {
+        "WEB_CONCURRENCY": "3",
+        "GUNICORN_CMD_ARGS": "--log-level warning --threads 4",
+    }
+
+    for wrong in ("two", "0", "-1", "1.5", "9" * 50):
+        with pytest.raises(run.RunError, match=r"^WEB_CONCURRENCY is .*from 1 to 999"):
+            run._of_gunicorn(given(tmp_path, monkeypatch, f"WEB_CONCURRENCY={wrong}\n"))
+
+
+def test_a_socket_that_a_killed_server_left_answers_nobody(tmp_path: Path) -> None:
+    address = run.Address(f"unix:{tmp_path}/portal", "PORTAL_BIND")
+    with socket.socket(socket.AF_UNIX) as server:
+        server.bind(f"{tmp_path}/portal")
+        server.listen()
+        assert address.answers("/healthz")
+        with pytest.raises(run.RunError, match="stop what listens there, or change PORTAL_BIND"):
+            address.make_sure_it_is_free()
+
+    assert not address.answers("/healthz")
+    address.make_sure_it_is_free()

@@ -117,6 +117,36 @@ def test_what_they_differ_about_is_told_unseen_and_read_as_before(text: str, tmp
     assert "\n" not in doubt.sentence
 
 
+@pytest.mark.parametrize(
+    ("text", "is_told"),
+    [
+        ("# in C:\\backups\\\nX=hunter2", True),
+        ("  # three \\\\\\\nX=hunter2", True),
+        ("# one\n# in C:\\backups\\\nX=hunter2", True),
+        ("# escaped itself \\\\\nX=hunter2", False),
+        ("# a blank behind \\ \nX=hunter2", False),
+        ("# before a remark \\\n# another\nX=hunter2", False),
+        ("# before nothing \\\n\nX=hunter2", False),
+        ("X=hunter2\n# at the end \\", False),
+    ],
+)
+def test_a_remark_with_which_an_older_systemd_swallows_the_next_line(
+    text: str, is_told: bool, tmp_path: Path
+) -> None:
+    path = dotenv(tmp_path, text)
+
+    found = portals_reader(path)
+
+    assert found.values == before(path.read_text()) == {"X": "hunter2"}
+    assert len(found.doubts) == is_told
+    for doubt in found.doubts:
+        number = text.count("\n")
+        assert doubt.sentence.startswith(f"Line {number} of {path} is a remark that ends in a \\, and ")
+        assert "systemd before 254 takes the next line (X) for more of it. Until" in doubt.sentence
+        assert "hunter2" not in doubt.sentence
+        assert "backups" not in doubt.sentence
+
+
 def test_a_file_is_proposed_only_where_one_is_read(tmp_path: Path) -> None:
     path = dotenv(tmp_path, 'MYSQL_DATABASE="a" b\nMYSQL_PASSWORD="a" b\n')
 

@@ -79,6 +79,7 @@ def test_env_files_fill_in_what_the_environment_leaves_open(
     dotenv.write_text("SENTINEL_THRESHOLD_SECONDS=5\nSENTINEL_BOOT_GRACE_SECONDS=6\nRESTIC_PASSWORD=secret\n")
     monkeypatch.setattr(environment, "ENV_FILES", (dotenv, tmp_path / "not there"))
     monkeypatch.setenv("SENTINEL_THRESHOLD_SECONDS", "7")
+    monkeypatch.setenv("SENTINEL_BOOT_GRACE_SECONDS", "")
     monkeypatch.delenv("RESTIC_PASSWORD", raising=False)
     settings = gate_settings(environment.env_with_files())
     assert (settings.threshold_seconds, settings.boot_grace_seconds) == (7, 6)

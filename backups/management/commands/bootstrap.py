@@ -10,6 +10,7 @@ from django.conf import settings
 from django.core.management import call_command
 
 from backups import configuration, environment, identity, keys, made_here, restic, series
+from backups.actions.repository import IN_PLACE
 from backups.choices import Action
 from backups.connections import repository_access
 from backups.console import FAILED, RunEnded, VedettaCommand, WrongUsage
@@ -87,7 +88,7 @@ class Command(VedettaCommand):
         if database is None:
             self.say("No database is set up yet: set MYSQL_* and RESTIC_*, or add one in the admin.")
             return {}
-        self._repository(database)
+        self._repository(database, in_place=configuration.REPOSITORY in new)
         # What was settled above is in its row, and not in what was read before.
         database.refresh_from_db()
         notices = environment.notices(database)
@@ -135,8 +136,8 @@ class Command(VedettaCommand):
         self.say(f"The repository at {access.url} is the one known as {first.repository}, so none is begun.")
         return False
 
-    def _repository(self, database: Database) -> None:
-        self.play(Action.INIT, repository=database.repository)
+    def _repository(self, database: Database, *, in_place: bool) -> None:
+        self.play(Action.INIT, repository=database.repository, options={IN_PLACE: True} if in_place else {})
         self.say(f"{database} on {database.host}:{database.port} is set up.")
 
 

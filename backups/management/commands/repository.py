@@ -6,9 +6,13 @@ from argparse import SUPPRESS, ArgumentParser
 from collections.abc import Mapping
 from typing import Any
 
-from backups import humane
+from backups import configuration, humane, identity, restic
+from backups.actions.repository import IN_PLACE
 from backups.choices import Action
+from backups.connections import repository_access
 from backups.console import VedettaCommand, WrongUsage, add_json, given, repository_named
+from backups.errors import Problem
+from backups.models import Repository
 
 
 class Command(VedettaCommand):
@@ -25,6 +29,10 @@ class Command(VedettaCommand):
             of_verb = verbs.add_parser(verb, help=text, allow_abbrev=False)
             add_json(of_verb)
             of_verb.add_argument("--repository", dest="after_verb", metavar="NAME", type=given, help=SUPPRESS)
+        verbs.choices["init"].add_argument(
+            "--new", action="store_true",
+            help="the one that the portal knows there is lost: begin another in its place, for its databases",
+        )  # fmt: skip
         data = verbs.choices["check"].add_mutually_exclusive_group()
         data.add_argument("--read-data", action="store_true", help="read all data as well")
         data.add_argument(
@@ -42,9 +50,35 @@ class Command(VedettaCommand):
         if options.get("read_data"):
             size = humane.size(repository.size_bytes) if repository.size_bytes else "not measured yet"
             self.say(f"All data of {repository} is read: {size}.")
-        run = self.play(action, repository=repository, options=_data_options(options))
+        wanted = _data_options(options)
+        if options.get("new"):
+            repository = self._begun_anew(repository)
+            wanted[IN_PLACE] = True
+        run = self.play(action, repository=repository, options=wanted)
         self.say(run.result.get("sentence", f"{run.get_action_display()} of {repository} is done."))
         return {"run_id": run.pk}
+
+    def _begun_anew(self, repository: Repository) -> Repository:
+        """The row for the one that is to begin; itself where nothing is known of it yet. Raises Problem."""
+        access = repository_access(repository)
+        if not access.names.known:
+            return repository
+        if repository.databases.filter(is_primary=True).exists():
+            raise WrongUsage(
+                f"{repository} is the environment's repository.",
+                do="Run `manage.py bootstrap --new repository`.",
+            )
+        try:
+            identity.meet(repository, access)
+        except (restic.NoRepository, restic.NoBucket, restic.OtherRepository):
+            follower = configuration.begun_anew(repository)
+            configuration.apply()
+            self.say(f"{follower} takes the place of {repository}, whose databases go there from now on.")
+            return follower
+        raise Problem(
+            f"The repository at {access.url} is the one known as {repository}, so none is begun.",
+            safe="Nothing was changed.",
+        )
 
 
 def _data_options(options: Mapping[str, Any]) -> dict[str, Any]:
