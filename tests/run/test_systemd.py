@@ -117,7 +117,8 @@ def test_root_becomes_the_units_user_and_secrets_stay_off_the_command_line(open_
     assert args == "manage.py restore --into a b"
     assert f"RESTIC_PASSWORD={SECRET}" in environment
     assert {line.partition("=")[0] for line in environment} - {"PWD", "COLUMNS", "LINES", "NO_COLOR"} <= {
-        "RESTIC_PASSWORD", "TERM", "LANG", "LC_ALL", "PATH", "HOME", "USER", "LOGNAME", "SHELL",
+        "RESTIC_PASSWORD", "VEDETTA_KEY_MADE", "TERM", "LANG", "LC_ALL", "PATH", "HOME", "USER", "LOGNAME",
+        "SHELL",
     }  # fmt: skip
 
 
