@@ -15,8 +15,6 @@ import functools
 import hashlib
 import json
 import logging
-import os
-import sys
 import threading
 import time
 import urllib.error
@@ -35,7 +33,7 @@ from django.conf import settings
 from django.db.models import Max, Q, QuerySet
 from django.utils import timezone
 
-from backups import humane, messenger, process, staleness, standing, suspicions
+from backups import channels, humane, messenger, process, staleness, standing, suspicions
 from backups.choices import Action, AlertState, Status, SuspicionState, Verdict
 from backups.choose import CLOCKS_DIFFER
 from backups.errors import Problem
@@ -49,7 +47,6 @@ SEND_SECONDS = 20.0
 PING_SECONDS = 5.0
 TRY_AGAIN = timedelta(minutes=5)
 GIVE_UP = timedelta(days=1)
-PING = "PING_URL"
 
 _STATES = {
     Status.SUCCEEDED: AlertState.GOOD,
@@ -70,8 +67,6 @@ _ABOUT_THE_REPOSITORY = frozenset(
         Action.PORTAL,
     }
 )
-# What Apprise and the libraries under it need to find their way out.
-_WAY_OUT = ("HTTP_PROXY", "HTTPS_PROXY", "NO_PROXY", "REQUESTS_CA_BUNDLE")
 
 
 def _harmless(work: Callable[Arguments, None]) -> Callable[Arguments, None]:
@@ -380,15 +375,11 @@ def _note_delivery(alert: Alert, addresses: Sequence[str], complaints: Sequence[
 def _complaint(addresses: Sequence[str], complaints: Sequence[str]) -> str:
     """Who was not reached, in one sentence; empty when all were. By place, as an address is secret."""
     told = [
-        f"number {settings.NOTIFY_URLS.index(address) + 1} of NOTIFY_URLS ({_scheme(address)}) {complaint}"
+        f"{channels.named(address)} {complaint}"
         for address, complaint in zip(addresses, complaints, strict=True)
         if complaint
     ]
     return f"Not everyone was told: {'; '.join(told)}." if told else ""
-
-
-def _scheme(address: str) -> str:
-    return address.partition("://")[0][:20]
 
 
 def _digest(address: str) -> str:
@@ -403,7 +394,6 @@ def _message(title: str, body: str, state: AlertState, addresses: Sequence[str])
 
 def _send(messages: Sequence[Mapping[str, Any]]) -> list[list[str]]:
     """Send them; answers each address's complaint or an empty text, for each message."""
-    fd = process.secret_fd(messenger.order(messages))
     silent = "was not tried, because the program that sends messages failed"
     answers: dict[tuple[int, int], str] = {}
 
@@ -413,27 +403,13 @@ def _send(messages: Sequence[Mapping[str, Any]]) -> list[list[str]]:
             answers[message, address] = complaint
 
     try:
-        process.run(
-            [sys.executable, "-m", "backups.messenger", str(fd)],
-            env=_messenger_environment(), on_stdout=hear, pass_fds=[fd], deadline=SEND_SECONDS,
-        )  # fmt: skip
+        channels.ask_messenger(messenger.order(messages), hear, SEND_SECONDS)
     except process.DeadlineExceeded:
         silent = f"gave no answer within {SEND_SECONDS:g} seconds"
-    finally:
-        os.close(fd)
     return [
         [answers.get((place, number), silent) for number in range(len(message["addresses"]))]
         for place, message in enumerate(messages)
     ]
-
-
-def _messenger_environment() -> dict[str, str]:
-    names = [variant for name in _WAY_OUT for variant in (name, name.lower())]
-    return {
-        **process.base_environment(),
-        **{name: os.environ[name] for name in names if name in os.environ},
-        "PYTHONPATH": str(settings.BASE_DIR),
-    }
 
 
 def _ping_outcome(run: Run, state: AlertState) -> None:
@@ -442,7 +418,7 @@ def _ping_outcome(run: Run, state: AlertState) -> None:
         return
     verb = "" if state == AlertState.GOOD else "fail"
     told = _bounded(lambda: _ping(verb, _rid(run), run.error))
-    _change(PING, AlertState.FAILED if told else AlertState.GOOD, told)
+    _change(channels.PING, AlertState.FAILED if told else AlertState.GOOD, told)
 
 
 def _others_fail(run: Run) -> bool:

@@ -14,7 +14,7 @@ from django.conf import settings
 from django.db.models import OuterRef, QuerySet, Subquery
 from django.utils import timezone
 
-from backups import environment, humane, installation, services, staleness, status_files, verdict
+from backups import channels, environment, humane, installation, services, staleness, status_files, verdict
 from backups.choices import TERMINAL, Action, Status, SuspicionState
 from backups.choose import CLOCKS_DIFFER
 from backups.environment import Differences
@@ -140,6 +140,7 @@ def _withheld(databases: Iterable[Any]) -> frozenset[int]:
 
 
 def _facts(rows: _Rows, databases: Sequence[Any]) -> verdict.Facts:
+    untold = list(Alert.objects.exclude(error="").values_list("reached", flat=True))
     waits = Run.objects.filter(status=Status.QUEUED).order_by("queued_at").first()
     commands = installation.commands()
     return verdict.Facts(
@@ -153,9 +154,12 @@ def _facts(rows: _Rows, databases: Sequence[Any]) -> verdict.Facts:
         waiting=verdict.RunFacts(waits.pk, str(waits), since=waits.queued_at) if waits else None,
         is_busy=Run.objects.filter(status=Status.RUNNING).exists(),
         channels=len(settings.NOTIFY_URLS),
+        unknown_channels=channels.unknown(),
         pings=bool(settings.PING_URL),
+        ping_error=channels.ping_error(),
         env_file=_env_file(),
-        untold=Alert.objects.exclude(error="").count(),
+        untold=len(untold),
+        told_nobody=sum(not reached for reached in untold),
         start_worker=commands.start_worker,
         worker_log=commands.worker_log,
     )

@@ -22,6 +22,7 @@ from backups import (
     schedules,
     services,
     staleness,
+    standing,
     suspicions,
     verdict,
 )
@@ -88,7 +89,7 @@ def checks(database: Database, found: Found, tick: Tick | None = None) -> Iterat
         *_grants_to_come(database, found),
         *_room_unknown(found),
         *suspicions.sentences(database),
-        *_nobody_watches(),
+        *_nobody_is_told(),
     ]
     for warning in found.warnings:
         yield Check("warning", ok=True, detail=warning, warning=True)
@@ -394,10 +395,9 @@ def _room_unknown(found: Found) -> Iterator[str]:
             )
 
 
-def _nobody_watches() -> Iterator[str]:
-    """Where neither a channel nor a ping would tell anybody."""
-    if not settings.NOTIFY_URLS and not settings.PING_URL:
-        yield " ".join(verdict.NOBODY_WATCHES)
+def _nobody_is_told() -> Iterator[str]:
+    """Where neither a channel nor a ping is there, or one would tell nobody."""
+    return (each.sentence for each in verdict.of_channels(standing.read().overall))
 
 
 def _schedule(database: Database, found: Found, _tick: Tick | None) -> str:

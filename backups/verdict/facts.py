@@ -104,7 +104,9 @@ class WorkerFacts:
 class Facts:
     """All of it at one moment. `start_worker` and `worker_log` are commands that fit the installation.
 
-    `env_file` is what of the files of settings is in doubt, and what to do about it.
+    `env_file` is what of the files of settings is in doubt, and what to do about it. `unknown_channels` are
+    those of `channels` that tell nobody, by name, and `ping_error` is why the last ping did not get through;
+    `told_nobody` are those of the alerts `untold` that reached no one at all.
     """
 
     now: datetime
@@ -117,8 +119,11 @@ class Facts:
     waiting: RunFacts | None = None
     is_busy: bool = False
     channels: int = 0
+    unknown_channels: Sequence[str] = ()
     pings: bool = False
+    ping_error: str = ""
     env_file: tuple[str, str] | None = None
     untold: int = 0
+    told_nobody: int = 0
     start_worker: str = "`manage.py worker`"
     worker_log: str = "its own log"

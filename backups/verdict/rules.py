@@ -25,6 +25,15 @@ NOBODY_WATCHES = (
 )
 
 
+# Keys of what tells nobody, known before there is anything to tell.
+_SILENT = frozenset({"nobody_watches", "channel_unknown", "ping_failed"})
+
+
+def of_channels(found: Overall) -> list[Finding]:
+    """What was found of those who should be told."""
+    return [each for each in found.findings if each.key in _SILENT]
+
+
 def overall(facts: Facts) -> Overall:
     """Judge all of it. Same facts, same answer."""
     found = [finding for rule in RULES for finding in rule(facts)]
@@ -373,18 +382,49 @@ def overruled(facts: Facts) -> Found:
 
 
 def watched(facts: Facts) -> Found:
-    """Whom does anybody tell?"""
+    """Whom does anybody tell? What is set and does not work is worse than nothing: it is relied upon."""
+    page = Page("alerts")
     if facts.databases and not facts.channels and not facts.pings:
+        yield Finding("nobody_watches", State.DOUBTFUL, *NOBODY_WATCHES, page=page)
+    is_pinged = facts.pings and not facts.ping_error
+    is_told = is_pinged or facts.channels > len(facts.unknown_channels)
+    state = State.DOUBTFUL if is_told else State.BAD
+    follows = "" if is_told else " If backups fail or the worker stops, nobody is told."
+    for channel in facts.unknown_channels:
         yield Finding(
-            "nobody_watches", State.DOUBTFUL,
-            *NOBODY_WATCHES, page=Page("alerts"),
+            "channel_unknown", state,
+            f"{channel[0].upper()}{channel[1:]} is not an address that Apprise knows, so nobody is told by "
+            f"it.{follows}",
+            "Correct it, and start portal and worker again.", page=page,
         )  # fmt: skip
-    if facts.untold:
-        what = "1 alert" if facts.untold == 1 else f"{facts.untold} alerts"
+    if facts.ping_error:
         yield Finding(
-            "untold", State.DOUBTFUL, f"Not everyone could be told of {what}.",
-            "The portal's page Alerts says whom, and why.", page=Page("alerts"),
+            "ping_failed", state,
+            f"The last ping did not get through, so nobody is told by it: {_ended(facts.ping_error)}"
+            f"{follows}",
+            "Correct PING_URL, or see whether its service is up; the end of the next backup is told there "
+            "again.", page=page,
         )  # fmt: skip
+    if facts.told_nobody and not is_pinged:
+        yield Finding(
+            "untold",
+            State.BAD,
+            f"Nobody could be told of {_alerts(facts.told_nobody)}.",
+            _SAYS_WHY,
+            page=page,
+        )
+    elif facts.untold:
+        yield Finding(
+            "untold", State.DOUBTFUL, f"Not everyone could be told of {_alerts(facts.untold)}.", _SAYS_WHY,
+            page=page,
+        )  # fmt: skip
+
+
+_SAYS_WHY = "The portal's page Alerts says whom, and why."
+
+
+def _alerts(count: int) -> str:
+    return "1 alert" if count == 1 else f"{count} alerts"
 
 
 # Of equals the first one leads: what cannot be restored, then causes before what follows from them.

@@ -75,10 +75,10 @@ def test_whether_people_know_is_said(login: Login, facts: dict[str, object], tol
 def test_the_first_page_and_every_sidebar_tell_of_it_until_it_is_mended(login: Login) -> None:
     alert, client = make_alert(), login("Viewer")
     badge = 'title="Not everyone could be told">1<'
-    assert "Not everyone could be told of 1 alert." in text_of(client, "/admin/")
+    assert "Nobody could be told of 1 alert." in text_of(client, "/admin/")
     assert badge in text_of(client, "/admin/backups/run/")
     Alert.objects.filter(pk=alert.pk).update(error="", told_at=timezone.now())
-    assert "Not everyone could be told" not in text_of(client, "/admin/")
+    assert "could be told of" not in text_of(client, "/admin/")
     assert badge not in text_of(client, "/admin/backups/run/")
 
 

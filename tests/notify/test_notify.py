@@ -11,10 +11,12 @@ from datetime import UTC, datetime, timedelta
 import pytest
 from pytest_django.fixtures import Settings
 
-from backups import notify, runner, services
+from backups import channels, notify, runner, services, standing, verdict
+from backups.actions import preflight
 from backups.choices import Action, AlertState, Status, Trigger, Verdict
 from backups.errors import Problem
 from backups.models import Alert, Database, Run, Snapshot, Verification
+from backups.verdict import State
 from portal.env import Environment
 from tests.backups.worlds import Shop, wait_until
 from tests.notify.conftest import Receiver, ended
@@ -325,6 +327,34 @@ def test_ping_that_fails_is_shown_without_its_address(
 
     assert receiver.messages() == [("PING_URL: failed", "failure")]
     assert receiver.bodies() == ["PING_URL could not be reached (URLError)."]
+
+
+def test_a_ping_that_does_not_get_through_counts_as_nobody_told_until_one_does(
+    orders: Database, pinged: Receiver
+) -> None:
+    pinged.status = 501
+    notify.run_ended(ended(orders, Action.BACKUP, Status.SUCCEEDED))
+
+    (found,) = verdict.of_channels(standing.read().overall)
+    assert (found.key, found.state, channels.failing()) == ("ping_failed", State.BAD, 1)
+    assert "PING_URL answered 501." in found.reason
+    told = [check.detail for check in preflight.checks(orders, preflight.Found()) if check.warning]
+    assert found.sentence in told
+
+    pinged.status = 200
+    notify.run_ended(ended(orders, Action.BACKUP, Status.SUCCEEDED))
+    assert (verdict.of_channels(standing.read().overall), channels.failing()) == ([], 0)
+
+
+def test_an_address_that_is_none_is_found_before_there_is_anything_to_tell(
+    orders: Database, settings: Settings
+) -> None:
+    settings.NOTIFY_URLS = ["json://127.0.0.1:1/", "jsonn://hunter2@nowhere"]
+
+    (found,) = verdict.of_channels(standing.read().overall)
+
+    assert (found.key, found.state, channels.failing()) == ("channel_unknown", State.DOUBTFUL, 1)
+    assert found.reason.startswith("Number 2 of NOTIFY_URLS (jsonn) is not an address that Apprise knows")
 
 
 def test_user_and_password_of_the_ping_address_are_shown_to_its_service_alone(

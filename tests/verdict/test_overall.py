@@ -164,6 +164,29 @@ ALONE: dict[str, tuple[Facts, str, State, str, str]] = {
     "somebody was not told": (
         replace(WELL, untold=2), "untold", State.DOUBTFUL, "could be told of 2 alerts", "says whom",
     ),
+    "nobody was told": (
+        replace(WELL, untold=2, told_nobody=1), "untold", State.BAD, "Nobody could be told of 1 alert.",
+        "says",
+    ),
+    "nobody was told but by the ping": (
+        replace(WELL, untold=1, told_nobody=1, pings=True), "untold", State.DOUBTFUL, "of 1 alert.", "says",
+    ),
+    "the ping is the only channel and does not get through": (
+        replace(WELL, channels=0, pings=True, ping_error="PING_URL answered 501."), "ping_failed", State.BAD,
+        "PING_URL answered 501. If backups fail or the worker stops, nobody is told.", "Correct PING_URL",
+    ),
+    "the ping does not get through, and others are told": (
+        replace(WELL, pings=True, ping_error="PING_URL answered 501."), "ping_failed", State.DOUBTFUL,
+        "PING_URL answered 501.", "Correct PING_URL",
+    ),
+    "the only address is none": (
+        replace(WELL, unknown_channels=["number 1 of NOTIFY_URLS (jsonn)"]), "channel_unknown", State.BAD,
+        "Number 1 of NOTIFY_URLS (jsonn) is not an address that Apprise knows", "Correct it",
+    ),
+    "one of two addresses is none": (
+        replace(WELL, channels=2, unknown_channels=["number 2 of NOTIFY_URLS (x)"]), "channel_unknown",
+        State.DOUBTFUL, "so nobody is told by it.", "Correct it",
+    ),
 }  # fmt: skip
 
 
