@@ -47,6 +47,10 @@ SEND_SECONDS = 20.0
 PING_SECONDS = 5.0
 TRY_AGAIN = timedelta(minutes=5)
 GIVE_UP = timedelta(days=1)
+# Long enough for each process that looks once a minute, and tries again as above.
+OTHERS_HAVE = 3 * TRY_AGAIN
+# Shorter than until it is tried again.
+_HUNG_SECONDS = TRY_AGAIN.total_seconds() - 60
 
 _STATES = {
     Status.SUCCEEDED: AlertState.GOOD,
@@ -104,9 +108,11 @@ def run_ended(run_id: int) -> None:
     if state == AlertState.GOOD and (suspicious := run.result.get("suspicious")):
         state, sentence = AlertState.SUSPICIOUS, suspicions.told(run.pk, suspicious)
     _change(subject, state, sentence, database=run.database if whose == run.database else None)
+    until = time.monotonic() + SEND_SECONDS
     if run.action == Action.BACKUP and settings.PING_URL:
         _ping_outcome(run, state)
-    deliver()
+    # One deadline for all; whom it does not reach in time is tried again, here or by the worker.
+    deliver(seconds=until - time.monotonic())
 
 
 @_harmless
@@ -203,14 +209,25 @@ def send_test() -> str:
 
 def tell_again() -> None:
     """Try at once to reach those who could not be told, also where that was given up."""
-    undelivered().update(is_pending=bool(settings.NOTIFY_URLS), tried_at=None)
+    undelivered().update(is_pending=True, tried_at=None)
+    _hanging_until.clear()
     deliver()
 
 
-def deliver(now: datetime | None = None) -> None:
-    """Send what is still to be told. Two processes that do this at once send each message once."""
+def deliver(now: datetime | None = None, seconds: float | None = None) -> None:
+    """Send what is still to be told, within `seconds`. Two processes that do this at once send once.
+
+    Others may know other addresses: what these have not heard stays pending for whoever knows them.
+    """
     now = now or timezone.now()
-    alerts = [alert for alert in Alert.objects.filter(_due(now), is_pending=True) if _claimed(alert, now)]
+    if not settings.NOTIFY_URLS:
+        return
+    alerts = []
+    for alert in Alert.objects.filter(is_pending=True):
+        if not _not_reached(alert) or _is_old_news(alert, now):
+            _end_where_all_had_time(alert, now)
+        elif _claimed(alert, now):
+            alerts.append(alert)
     if not alerts:
         return
     left = [_not_reached(alert) for alert in alerts]
@@ -218,8 +235,23 @@ def deliver(now: datetime | None = None) -> None:
         _message(alert.title, alert.text, AlertState(alert.state), addresses)
         for alert, addresses in zip(alerts, left, strict=True)
     ]
-    for alert, addresses, complaints in zip(alerts, left, _send(messages), strict=True):
+    answers = _send_but_to_hanging(messages, seconds)
+    for alert, addresses, complaints in zip(alerts, left, answers, strict=True):
         _note_delivery(alert, addresses, complaints, now)
+
+
+def _is_old_news(alert: Alert, now: datetime) -> bool:
+    """That it works again is nothing to be told of days later, by the first who could."""
+    is_untried = alert.tried_at is None and not alert.error
+    return is_untried and alert.state == AlertState.GOOD and now - alert.since > GIVE_UP
+
+
+def _end_where_all_had_time(alert: Alert, now: datetime) -> None:
+    """All whom this process knows were told; who knows others would have tried by now."""
+    if alert.tried_at is None or now - alert.tried_at > OTHERS_HAVE:
+        Alert.objects.filter(pk=alert.pk, since=alert.since, tried_at=alert.tried_at).update(
+            is_pending=False, error="", told_at=alert.told_at or (now if alert.reached else None)
+        )
 
 
 @dataclass(frozen=True)
@@ -318,7 +350,8 @@ def _change(
         since=now,
         title=f"{subject}: {word or _WORDS[state]}",
         text=_recovered(alert) if state == AlertState.GOOD else sentence,
-        is_pending=bool(settings.NOTIFY_URLS),
+        # Also where we know no address: another process may.
+        is_pending=True,
         reached=[],
         tried_at=None,
         told_at=None,
@@ -357,14 +390,14 @@ def _not_reached(alert: Alert) -> list[str]:
 
 
 def _note_delivery(alert: Alert, addresses: Sequence[str], complaints: Sequence[str], now: datetime) -> None:
-    """Note who was reached; whoever was not is tried again, for a day."""
+    """Note who was reached; whoever was not, here or by another process, is tried again, for a day."""
     reached = [
         _digest(address) for address, complaint in zip(addresses, complaints, strict=True) if not complaint
     ]
     told = _complaint(addresses, complaints)
     Alert.objects.filter(pk=alert.pk, since=alert.since).update(
         reached=[*alert.reached, *reached],
-        is_pending=bool(told) and now - alert.since < GIVE_UP,
+        is_pending=now - alert.since < GIVE_UP,
         told_at=None if told else now,
         error=told,
     )
@@ -392,8 +425,38 @@ def _message(title: str, body: str, state: AlertState, addresses: Sequence[str])
     return {"title": title, "body": body or title, "kind": kind, "addresses": list(addresses)}
 
 
-def _send(messages: Sequence[Mapping[str, Any]]) -> list[list[str]]:
+# Addresses, by digest, that gave no answer in time, and when they are asked again.
+_hanging_until: dict[str, float] = {}
+
+
+def _is_hanging(address: str) -> bool:
+    return _hanging_until.get(_digest(address), 0.0) > time.monotonic()
+
+
+def _send_but_to_hanging(messages: Sequence[Mapping[str, Any]], seconds: float | None) -> list[list[str]]:
+    """As `_send`; one that hung a moment ago is waited for no second time, and is tried again later."""
+    tried = [
+        {**message, "addresses": [each for each in message["addresses"] if not _is_hanging(each)]}
+        for message in messages
+    ]
+    if not any(message["addresses"] for message in tried):
+        return [[_HUNG] * len(message["addresses"]) for message in messages]
+    sent = [
+        dict(zip(message["addresses"], complaints, strict=True))
+        for message, complaints in zip(tried, _send(tried, seconds), strict=True)
+    ]
+    return [
+        [complaints.get(address, _HUNG) for address in message["addresses"]]
+        for message, complaints in zip(messages, sent, strict=True)
+    ]
+
+
+_HUNG = "gave no answer a moment ago"
+
+
+def _send(messages: Sequence[Mapping[str, Any]], seconds: float | None = None) -> list[list[str]]:
     """Send them; answers each address's complaint or an empty text, for each message."""
+    seconds = SEND_SECONDS if seconds is None else seconds
     silent = "was not tried, because the program that sends messages failed"
     answers: dict[tuple[int, int], str] = {}
 
@@ -403,13 +466,21 @@ def _send(messages: Sequence[Mapping[str, Any]]) -> list[list[str]]:
             answers[message, address] = complaint
 
     try:
-        channels.ask_messenger(messenger.order(messages), hear, SEND_SECONDS)
+        channels.ask_messenger(messenger.order(messages), hear, seconds)
     except process.DeadlineExceeded:
-        silent = f"gave no answer within {SEND_SECONDS:g} seconds"
+        silent = f"gave no answer within {seconds:.0f} seconds"
+        _note_hanging(messages, answers)
     return [
         [answers.get((place, number), silent) for number in range(len(message["addresses"]))]
         for place, message in enumerate(messages)
     ]
+
+
+def _note_hanging(messages: Sequence[Mapping[str, Any]], answers: Mapping[tuple[int, int], str]) -> None:
+    for place, message in enumerate(messages):
+        for number, address in enumerate(message["addresses"]):
+            if (place, number) not in answers:
+                _hanging_until[_digest(address)] = time.monotonic() + _HUNG_SECONDS
 
 
 def _ping_outcome(run: Run, state: AlertState) -> None:

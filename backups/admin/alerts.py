@@ -82,7 +82,7 @@ class AlertAdmin(ReadOnlyAdmin):
             more = "tried again" if alert.is_pending else "given up"
             return humane.label(f"Not everyone, {more}", "warning")
         if alert.is_pending:
-            return "Just being told"
+            return "Just being told" if settings.NOTIFY_URLS else "Waits for an address in NOTIFY_URLS"
         return humane.EMPTY if alert.state == AlertState.GOOD else "Nobody is set up to be told"
 
     @display(description="Not told")

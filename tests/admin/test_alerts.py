@@ -63,7 +63,7 @@ def test_staff_without_a_role_and_strangers_see_nothing(login: Login) -> None:
     [
         ({"told_at": timezone.now() - timedelta(hours=3), "error": ""}, "3 hours ago"),
         ({"is_pending": True}, "Not everyone, tried again"),
-        ({"is_pending": True, "error": ""}, "Just being told"),
+        ({"is_pending": True, "error": ""}, "Waits for an address in NOTIFY_URLS"),
         ({"error": ""}, "Nobody is set up to be told"),
     ],
 )

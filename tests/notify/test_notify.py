@@ -9,6 +9,7 @@ from collections.abc import Callable, Iterator
 from datetime import UTC, datetime, timedelta
 
 import pytest
+from django.utils import timezone
 from pytest_django.fixtures import Settings
 
 from backups import channels, notify, runner, services, standing, verdict
@@ -207,6 +208,73 @@ def test_address_that_hangs_does_not_keep_those_after_it_from_being_told(
     assert {alert.error for alert in notify.undelivered()} == {
         "Not everyone was told: number 1 of NOTIFY_URLS (mailto) gave no answer within 10 seconds."
     }
+
+
+def test_a_process_that_knows_no_address_leaves_the_alert_to_those_who_do(
+    orders: Database, receiver: Receiver, settings: Settings
+) -> None:
+    settings.NOTIFY_URLS, known = [], settings.NOTIFY_URLS
+    notify.run_ended(ended(orders, Action.BACKUP, Status.FAILED))
+    settings.NOTIFY_URLS = ["json://127.0.0.1:1/dead"]
+    now = timezone.now()
+    notify.deliver(now)
+    settings.NOTIFY_URLS = []
+    notify.deliver(now + timedelta(minutes=6))
+    assert notify.undelivered().get().is_pending
+
+    settings.NOTIFY_URLS = known
+    notify.deliver(now + timedelta(minutes=6))
+
+    assert receiver.messages() == [("Backup of orders: failed", "failure")]
+    assert not notify.undelivered().exists()
+
+
+def test_each_process_tells_the_addresses_that_it_knows_and_then_it_ends(
+    orders: Database, receiver: Receiver, settings: Settings
+) -> None:
+    other = Receiver()
+    notify.run_ended(ended(orders, Action.BACKUP, Status.FAILED))
+    settings.NOTIFY_URLS = [receiver.address, other.address]
+    now = timezone.now()
+    notify.deliver(now + timedelta(minutes=6))
+    notify.deliver(now + timedelta(minutes=30))
+    other.close()
+
+    assert (len(receiver.requests), len(other.requests)) == (1, 1)
+    assert not Alert.objects.get().is_pending
+
+
+def test_what_works_again_is_no_news_to_an_address_that_is_set_days_later(
+    orders: Database, receiver: Receiver, settings: Settings
+) -> None:
+    settings.NOTIFY_URLS, known = [], settings.NOTIFY_URLS
+    for status in (Status.FAILED, Status.SUCCEEDED):
+        notify.run_ended(ended(orders, Action.BACKUP, status))
+    settings.NOTIFY_URLS = known
+    notify.deliver(timezone.now() + timedelta(days=2))
+
+    assert (receiver.requests, Alert.objects.get().is_pending) == ([], False)
+
+
+def test_a_channel_that_hung_is_waited_for_once_by_all_that_ends_with_a_command(
+    orders: Database, receiver: Receiver, settings: Settings, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    receiver.delay = 30
+    monkeypatch.setattr(notify, "SEND_SECONDS", 3.0)
+    monkeypatch.setattr(notify, "PING_SECONDS", 0.5)
+    settings.PING_URL = f"http://127.0.0.1:{receiver.port}/ping"
+    began = time.monotonic()
+    for action in (Action.BACKUP, Action.FORGET, Action.CHECK):
+        notify.run_ended(ended(orders, action, Status.FAILED))
+
+    assert time.monotonic() - began < 6
+    assert notify.undelivered().filter(is_pending=True).count() == 4
+
+    receiver.delay = 0
+    monkeypatch.setattr(notify, "SEND_SECONDS", 20.0)
+    notify._hanging_until.clear()
+    notify.deliver(timezone.now() + timedelta(minutes=6))
+    assert not notify.undelivered().exists()
 
 
 def test_two_that_deliver_at_once_send_once(orders: Database, receiver: Receiver) -> None:
