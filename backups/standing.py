@@ -80,7 +80,7 @@ class _Rows:
     snapshots: Mapping[int, Snapshot]
     proofs: Mapping[int, Verification]
     suspicions: Mapping[int, Suspicion]
-    withheld: frozenset[int]
+    withheld: Mapping[int, str]
     differences: Mapping[int, Differences]
 
 
@@ -110,6 +110,7 @@ def _databases(now: datetime) -> QuerySet[Database]:
             newest_snapshot=_first(held.order_by("-time")),
             newest_proved=_first(held.filter(verified_at__isnull=False).order_by("-time")),
             newest_proof=_first(proofs),
+            not_known_bad=_first(held.not_known_bad()),
             first_run_at=Subquery(oldest.values("queued_at")[:1]),
         )
     )
@@ -130,10 +131,10 @@ def _waiting() -> QuerySet[Suspicion]:
     return rows.select_related("snapshot").defer("snapshot__manifest", "snapshot__tags")
 
 
-def _withheld(databases: Iterable[Any]) -> frozenset[int]:
-    """Newest good backups after which no heartbeat was written."""
-    newest = Run.objects.filter(pk__in=_keys(databases, ["newest_succeeded"]))
-    return frozenset(newest.filter(result__heartbeat="withheld").values_list("pk", flat=True))
+def _withheld(databases: Iterable[Any]) -> dict[int, str]:
+    """Newest good backups after which no heartbeat was written, with the reason where it is known."""
+    newest = Run.objects.filter(pk__in=_keys(databases, ["newest_succeeded"]), result__heartbeat="withheld")
+    return {pk: because or "" for pk, because in newest.values_list("pk", "result__withheld_because")}
 
 
 # ---------------------------------------------------------------- Facts
@@ -222,12 +223,15 @@ def _database(database: Any, rows: _Rows) -> verdict.DatabaseFacts:
         ),
         proved_at=proved.time if proved else None,
         proved_id=proved.short_id if proved else "",
+        has_another=database.not_known_bad is not None,
         # The gate goes by what was verified, people by when.
         proved_on=None if settings.SENTINEL.verified_threshold_seconds or not proved else proved.verified_at,
         proof_allowed=staleness.verification_allowed(database, rows.now),
         is_scheduled=bool(database.backup_cron),
         conflicts=tuple(staleness.conflicts(database, rows.now, takes=takes)),
-        withheld=_run(good) if _is_withheld(database, good, newest, waits, rows) else None,
+        withheld=verdict.RunFacts(good.pk, str(good), rows.withheld[good.pk])
+        if good and _is_withheld(database, good, newest, waits, rows)
+        else None,
         other_environment=(differs.serious.what, differs.serious.do) if differs.serious else None,
         undecided=differs.warnings,
         overruled=differs.overruled,
@@ -245,10 +249,10 @@ def _failed(rows: _Rows, database: Any, which: str, *, after: datetime | None) -
 
 
 def _is_withheld(
-    database: Any, good: Run | None, newest: Snapshot | None, waits: Suspicion | None, rows: _Rows
+    database: Any, good: Run, newest: Snapshot | None, waits: Suspicion | None, rows: _Rows
 ) -> bool:
     """Where nothing else says why: a damaged repository and a backup that waits say so themselves."""
-    if good is None or newest is None or good.pk not in rows.withheld:
+    if newest is None or good.pk not in rows.withheld:
         return False
     if waits is not None or database.repository.is_damaged:
         return False

@@ -32,7 +32,8 @@ class DatabaseFacts:
     """How a database's backups stand. `allowed` is how old the newest may be, None where nothing says.
 
     `newest_at` and `proved_at` are of backups that count and are there; `waiting` are the reasons why the
-    newest one waits for a person, `waiting_run` the run that made it. Of the environment: how it means
+    newest one waits for a person, `waiting_run` the run that made it; `withheld` is a run of whose backup the
+    gate was not told, and its error says why. Of the environment: how it means
     another database or repository, and what to do; what it says that wants a decision; and what it says in
     vain.
     """
@@ -55,6 +56,8 @@ class DatabaseFacts:
     proved_at: datetime | None = None
     proved_id: str = ""
     proved_on: datetime | None = None
+    # One that is not known to be bad.
+    has_another: bool = True
     proof_allowed: timedelta | None = None
     is_scheduled: bool = True
     conflicts: Sequence[str] = ()

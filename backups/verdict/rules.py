@@ -84,6 +84,8 @@ def _verify_again(each: DatabaseFacts, facts: Facts) -> str:
     again = f"Back up now and verify that ({_typed('backup', each, facts)}, {_typed('verify', each, facts)});"
     if each.proved_at is not None:
         return f"{again} to restore before that, take {each.proved_id}, which is verified."
+    if not each.has_another:
+        return f"{again} there is no other snapshot to restore before that."
     return f"{again} no other snapshot is verified: to restore an earlier one, verify it first."
 
 
@@ -118,12 +120,18 @@ def damaged(facts: Facts) -> Found:
                 "repository_damaged", State.BAD,
                 f"Repository {each.name} is damaged: {_ended(each.found)} Backups go on, but the gate is "
                 "told of none of them.",
-                "Repair the index, then the snapshots, back up, and check all data ("
-                f"{_typed_of('repair-index', each, facts)}, {_typed_of('repair-snapshots', each, facts)}, "
-                f"`manage.py backup`, {_typed_of('check --read-data', each, facts)}); if that check is good, "
-                "this is over.",
+                "Repair the index, then the snapshots, check all data; if that check is good, back up: of "
+                f"that the gate is told ({_typed_of('repair-index', each, facts)}, "
+                f"{_typed_of('repair-snapshots', each, facts)}, "
+                f"{_typed_of('check --read-data', each, facts)}, {_backing_up(each, facts)}).",
                 repository=each.name, page=Page("repository", each.pk),
             )  # fmt: skip
+
+
+def _backing_up(repository: RepositoryFacts, facts: Facts) -> str:
+    """The commands that back up all that lies in a repository."""
+    its = [each for each in facts.databases if each.repository == repository.name]
+    return ", ".join(_typed("backup", each, facts) for each in its) or "`manage.py backup`"
 
 
 def waits_for_a_person(facts: Facts) -> Found:
@@ -247,10 +255,15 @@ def withheld(facts: Facts) -> Found:
             yield Finding(
                 "heartbeat_withheld", State.BAD if each.gates else State.DOUBTFUL,
                 f"The heartbeat of the newest backup of {each.name} was withheld"
-                f"{', so the gate will close in time' if each.gates else ''}.",
-                f"The log of {each.withheld.name}, in the portal, says why.", each.name,
+                f"{', so the gate will close in time' if each.gates else ''}{_because(each.withheld.error)}.",
+                f"Back up once more ({_typed('backup', each, facts)}), which says what still stands against "
+                f"it. The log of {each.withheld.name} tells more.", each.name,
                 page=Page("run", each.withheld.pk),
             )  # fmt: skip
+
+
+def _because(why: str) -> str:
+    return f", because {why}" if why else ""
 
 
 def queue(facts: Facts) -> Found:

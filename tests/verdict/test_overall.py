@@ -66,6 +66,10 @@ ALONE: dict[str, tuple[Facts, str, State, str, str]] = {
         shop(proof=Proof(5, "unreadable", NOW - HOUR, "7e8e0a80"), proved_at=None), "verification", State.BAD,
         "snapshot 7e8e0a80 cannot be restored", "no other snapshot is verified: to restore an earlier one,",
     ),
+    "the only snapshot could not be read": (
+        shop(proof=Proof(5, "unreadable", NOW - HOUR, "7e8e0a80"), proved_at=None, has_another=False),
+        "verification", State.BAD, "snapshot 7e8e0a80 cannot be restored", "there is no other snapshot to",
+    ),
     "an older one was verified since, the newest is bad": (
         shop(newest_verdict="unreadable"), "known_bad", State.BAD, "7e8e0a80, cannot be restored",
         "verify that",
@@ -84,7 +88,8 @@ ALONE: dict[str, tuple[Facts, str, State, str, str]] = {
     ),
     "damaged": (
         replace(WELL, repositories=[RepositoryFacts(1, "main", "damaged", "pack 1a is gone")]),
-        "repository_damaged", State.BAD, "main is damaged: pack 1a is gone.", "check all data",
+        "repository_damaged", State.BAD, "main is damaged: pack 1a is gone.",
+        "`manage.py repository check --read-data`, `manage.py backup`).",
     ),
     "suspect": (
         replace(WELL, repositories=[RepositoryFacts(1, "main", "suspect", "verification 5 found it so")]),
@@ -118,13 +123,13 @@ ALONE: dict[str, tuple[Facts, str, State, str, str]] = {
         "runs is not known", "start it",
     ),
     "withheld": (
-        shop(withheld=RunFacts(8, "Backup 8")), "heartbeat_withheld", State.BAD, "so the gate will close",
-        "The log of Backup 8, in the portal, says why",
+        shop(withheld=RunFacts(8, "Backup 8", "the repository was damaged")), "heartbeat_withheld", State.BAD,
+        "so the gate will close in time, because the repository was damaged.",
+        "Back up once more (`manage.py backup`)",
     ),
     "withheld of one that does not gate": (
         shop(withheld=RunFacts(8, "Backup 8"), gates=False), "heartbeat_withheld", State.DOUBTFUL,
-        "was withheld.",
-        "The log of Backup 8, in the portal, says why",
+        "was withheld.", "The log of Backup 8 tells more.",
     ),
     "queue": (
         replace(WELL, waiting=RunFacts(13, "Verification 13", since=NOW - HOUR)), "queue", State.BAD,
