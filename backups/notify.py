@@ -33,7 +33,7 @@ from django.conf import settings
 from django.db.models import Max, Q, QuerySet
 from django.utils import timezone
 
-from backups import channels, humane, messenger, process, staleness, standing, suspicions
+from backups import channels, connections, humane, messenger, process, staleness, standing, suspicions
 from backups.choices import Action, AlertState, Status, SuspicionState, Verdict
 from backups.choose import CLOCKS_DIFFER
 from backups.errors import Problem
@@ -132,6 +132,7 @@ def tend(now: datetime | None = None) -> None:
         _change(
             watched.subject, watched.state, watched.sentence, database=watched.database, now=now, begin=True
         )
+    _note_secrets(now)
     _note_findings(now)
     deliver(now)
 
@@ -187,6 +188,25 @@ def _note_findings(now: datetime) -> None:
         _change(subject, AlertState.TROUBLE, sentence, now=now, word=word)
     for over in Alert.objects.filter(state=AlertState.TROUBLE).exclude(subject__in=bad):
         _change(over.subject, AlertState.GOOD, "", now=now)
+
+
+def _note_secrets(now: datetime) -> None:
+    """Whether the worker can read what its next runs will read; another process may not know its secrets."""
+    databases = list(Database.objects.select_related("repository").order_by("pk"))
+    repositories = {database.repository_id: database.repository for database in databases}
+    for row in (*repositories.values(), *databases):
+        try:
+            connections.refuse_missing_secrets(row)
+        except Problem as problem:
+            state, sentence = AlertState.FAILED, problem.sentence()
+        else:
+            state, sentence = AlertState.GOOD, ""
+        database = row if isinstance(row, Database) else None
+        subject = connections.secrets_subject(row)
+        _change(subject, state, sentence, database=database, now=now, word=_UNREADABLE[state])
+
+
+_UNREADABLE = {AlertState.GOOD: "", AlertState.FAILED: "cannot be read"}
 
 
 def undelivered() -> QuerySet[Alert]:

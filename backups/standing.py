@@ -15,8 +15,9 @@ from django.db.models import OuterRef, QuerySet, Subquery
 from django.utils import timezone
 
 from backups import channels, environment, humane, installation, services, staleness, status_files, verdict
-from backups.choices import TERMINAL, Action, Status, SuspicionState
+from backups.choices import TERMINAL, Action, AlertState, Status, SuspicionState
 from backups.choose import CLOCKS_DIFFER
+from backups.connections import secrets_subject
 from backups.environment import Differences
 from backups.hearing import Hearing
 from backups.models import Alert, Database, Repository, Run, Snapshot, Suspicion, Verification, WorkerPulse
@@ -66,6 +67,7 @@ def read(now: datetime | None = None) -> Standing:
         {each.database_id: each for each in _waiting()},
         _withheld(databases),
         environment.differences(databases),
+        dict(Alert.objects.filter(state=AlertState.FAILED).values_list("subject", "text")),
     )  # fmt: skip
     facts = _facts(rows, databases)
     return Standing(now, databases, runs, snapshots, verdict.overall(facts), facts.gate.closes_at)
@@ -82,6 +84,8 @@ class _Rows:
     suspicions: Mapping[int, Suspicion]
     withheld: Mapping[int, str]
     differences: Mapping[int, Differences]
+    # By the subject of the worker's alert.
+    unreadable: Mapping[str, str]
 
 
 _RUNS = [*(f"newest_{status}" for status in TERMINAL), *(f"verify_{status}" for status in _FAILED)]
@@ -147,7 +151,7 @@ def _facts(rows: _Rows, databases: Sequence[Any]) -> verdict.Facts:
     return verdict.Facts(
         now=rows.now,
         databases=[_database(database, rows) for database in databases],
-        repositories=[_repository(each, databases) for each in _repositories()],
+        repositories=[_repository(each, databases, rows) for each in _repositories()],
         gate=_gate(rows.now),
         workers=[_worker(pulse) for pulse in WorkerPulse.objects.all()],
         silent_after=services.PULSE_LOST,
@@ -182,14 +186,19 @@ def _repositories() -> QuerySet[Repository]:
     )
 
 
-def _repository(repository: Any, databases: Sequence[Any]) -> verdict.RepositoryFacts:
+def _repository(repository: Any, databases: Sequence[Any], rows: _Rows) -> verdict.RepositoryFacts:
     backups = [each.newest_succeeded for each in databases if each.repository_id == repository.pk]
     went_well = max((key for key in (repository.look_succeeded, *backups) if key), default=0)
     look = None
     if repository.look_failed and repository.look_failed > went_well:
         look = verdict.RunFacts(repository.look_failed, "", repository.look_error)
     return verdict.RepositoryFacts(
-        repository.pk, repository.name, repository.health, repository.check_error, look
+        repository.pk,
+        repository.name,
+        repository.health,
+        repository.check_error,
+        look,
+        rows.unreadable.get(secrets_subject(repository), ""),
     )
 
 
@@ -232,6 +241,7 @@ def _database(database: Any, rows: _Rows) -> verdict.DatabaseFacts:
         withheld=verdict.RunFacts(good.pk, str(good), rows.withheld[good.pk])
         if good and _is_withheld(database, good, newest, waits, rows)
         else None,
+        unreadable_secret=rows.unreadable.get(secrets_subject(database), ""),
         other_environment=(differs.serious.what, differs.serious.do) if differs.serious else None,
         undecided=differs.warnings,
         overruled=differs.overruled,

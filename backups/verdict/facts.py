@@ -33,7 +33,8 @@ class DatabaseFacts:
 
     `newest_at` and `proved_at` are of backups that count and are there; `waiting` are the reasons why the
     newest one waits for a person, `waiting_run` the run that made it; `withheld` is a run of whose backup the
-    gate was not told, and its error says why. Of the environment: how it means
+    gate was not told, and its error says why; `unreadable_secret` is why the worker cannot read one that it
+    needs. Of the environment: how it means
     another database or repository, and what to do; what it says that wants a decision; and what it says in
     vain.
     """
@@ -62,6 +63,7 @@ class DatabaseFacts:
     is_scheduled: bool = True
     conflicts: Sequence[str] = ()
     withheld: RunFacts | None = None
+    unreadable_secret: str = ""
     other_environment: tuple[str, str] | None = None
     undecided: Sequence[str] = ()
     overruled: Sequence[str] = ()
@@ -71,7 +73,8 @@ class DatabaseFacts:
 class RepositoryFacts:
     """What is known of a repository: `health` as its row has it, `found` why it is no better.
 
-    `failed_look` is the newest look at what it holds, where that failed and nothing went well since.
+    `failed_look` is the newest look at what it holds, where that failed and nothing went well since, and
+    `unreadable_secret` why the worker cannot read one that it needs for it.
     """
 
     pk: int
@@ -79,6 +82,7 @@ class RepositoryFacts:
     health: str = "good"
     found: str = ""
     failed_look: RunFacts | None = None
+    unreadable_secret: str = ""
 
 
 @dataclass(frozen=True)

@@ -303,6 +303,24 @@ def failed_look(facts: Facts) -> Found:
             )  # fmt: skip
 
 
+def secret(facts: Facts) -> Found:
+    """What the worker cannot read: told before the next run fails of it."""
+    for each in facts.databases:
+        if each.unreadable_secret:
+            yield Finding(
+                "secret_unreadable", State.DOUBTFUL,
+                f"The next run with {each.name} will fail: {each.unreadable_secret}", "", each.name,
+                page=Page("database", each.pk),
+            )  # fmt: skip
+    for repository in facts.repositories:
+        if repository.unreadable_secret:
+            yield Finding(
+                "secret_unreadable", State.DOUBTFUL,
+                f"The next run with repository {repository.name} will fail: {repository.unreadable_secret}",
+                "", repository=repository.name, page=Page("repository", repository.pk),
+            )  # fmt: skip
+
+
 def suspect(facts: Facts) -> Found:
     """A snapshot in it was found bad, and no check has told more."""
     for each in facts.repositories:
@@ -454,6 +472,7 @@ RULES: list[Callable[[Facts], Found]] = [
     queue,
     failed_backup,
     failed_look,
+    secret,
     suspect,
     proof,
     failed_verification,

@@ -7,6 +7,7 @@ import threading
 import time
 from collections.abc import Callable, Iterator
 from datetime import UTC, datetime, timedelta
+from pathlib import Path
 
 import pytest
 from django.utils import timezone
@@ -275,6 +276,27 @@ def test_a_channel_that_hung_is_waited_for_once_by_all_that_ends_with_a_command(
     notify._hanging_until.clear()
     notify.deliver(timezone.now() + timedelta(minutes=6))
     assert not notify.undelivered().exists()
+
+
+def test_a_secret_that_the_worker_cannot_read_is_told_before_a_run_fails_of_it(
+    orders: Database, receiver: Receiver
+) -> None:
+    password = Path(orders.password_ref.removeprefix("file:"))
+    password.rename(password.with_name("elsewhere"))
+    notify.tend()
+
+    assert receiver.messages() == [
+        ("Secrets of repository main: cannot be read", "failure"),
+        ("Secrets of database orders: cannot be read", "failure"),
+    ]
+    found = [each for each in standing.read().overall.findings if each.key == "secret_unreadable"]
+    assert [each.repository or each.database for each in found] == ["orders", "main"]
+    assert found[0].reason.startswith(f"The next run with orders will fail: The secret file {password} (the")
+
+    password.with_name("elsewhere").rename(password)
+    notify.tend()
+    assert len(receiver.messages()) == 4
+    assert "secret_unreadable" not in [each.key for each in standing.read().overall.findings]
 
 
 def test_two_that_deliver_at_once_send_once(orders: Database, receiver: Receiver) -> None:

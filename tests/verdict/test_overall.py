@@ -99,6 +99,14 @@ ALONE: dict[str, tuple[Facts, str, State, str, str]] = {
         replace(WELL, repositories=[RepositoryFacts(1, "main", failed_look=AWAY)]),
         "look_failed", State.DOUBTFUL, "what repository main holds failed: It is away. Mount it.", "",
     ),
+    "a secret of the database that the worker cannot read": (
+        shop(unreadable_secret="It is not there. Put it back."), "secret_unreadable", State.DOUBTFUL,
+        "The next run with shop will fail: It is not there. Put it back.", "",
+    ),
+    "a secret of the repository that the worker cannot read": (
+        replace(WELL, repositories=[RepositoryFacts(1, "main", unreadable_secret="It is not there.")]),
+        "secret_unreadable", State.DOUBTFUL, "with repository main will fail: It is not there.", "",
+    ),
     "gate closed": (
         replace(WELL, gate=GateFacts(is_open=False, word="stale", sentence="It is old.")), "gate",
         State.BAD, "The gate to the application is closed: It is old.", "A good backup opens it",
