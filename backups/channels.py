@@ -36,14 +36,6 @@ def unknown() -> list[str]:
     return [named(address) for address in _unknown_of(tuple(addresses))] if addresses else []
 
 
-def ping_error() -> str:
-    """Why the last ping did not get through; empty where it did, or where there is none to send."""
-    if not settings.PING_URL:
-        return ""
-    told = Alert.objects.filter(subject=PING, state=AlertState.FAILED).values_list("text", flat=True)
-    return told.first() or ""
-
-
 def failing() -> int:
     """Alerts that did not reach everyone, a ping that did not get through, addresses that are none."""
     wrong = ~Q(error="")

@@ -37,7 +37,7 @@ from backups import channels, connections, humane, messenger, process, staleness
 from backups.choices import Action, AlertState, Status, SuspicionState, Verdict
 from backups.choose import CLOCKS_DIFFER
 from backups.errors import Problem
-from backups.models import Alert, Database, Run, Snapshot, Verification
+from backups.models import Alert, Database, Repository, Run, Snapshot, Verification
 from backups.verdict import Finding
 
 logger = logging.getLogger(__name__)
@@ -194,7 +194,8 @@ def _note_secrets(now: datetime) -> None:
     """Whether the worker can read what its next runs will read; another process may not know its secrets."""
     databases = list(Database.objects.select_related("repository").order_by("pk"))
     repositories = {database.repository_id: database.repository for database in databases}
-    for row in (*repositories.values(), *databases):
+    rows: list[Database | Repository] = [*repositories.values(), *databases]
+    for row in rows:
         try:
             connections.refuse_missing_secrets(row)
         except Problem as problem:

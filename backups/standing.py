@@ -11,7 +11,7 @@ from datetime import datetime, timedelta
 from typing import Any
 
 from django.conf import settings
-from django.db.models import OuterRef, QuerySet, Subquery
+from django.db.models import OuterRef, Q, QuerySet, Subquery
 from django.utils import timezone
 
 from backups import channels, environment, humane, installation, services, staleness, status_files, verdict
@@ -67,7 +67,7 @@ def read(now: datetime | None = None) -> Standing:
         {each.database_id: each for each in _waiting()},
         _withheld(databases),
         environment.differences(databases),
-        dict(Alert.objects.filter(state=AlertState.FAILED).values_list("subject", "text")),
+        list(Alert.objects.filter(Q(state=AlertState.FAILED) | ~Q(error=""))),
     )  # fmt: skip
     facts = _facts(rows, databases)
     return Standing(now, databases, runs, snapshots, verdict.overall(facts), facts.gate.closes_at)
@@ -84,8 +84,13 @@ class _Rows:
     suspicions: Mapping[int, Suspicion]
     withheld: Mapping[int, str]
     differences: Mapping[int, Differences]
-    # By the subject of the worker's alert.
-    unreadable: Mapping[str, str]
+    # Those that failed, and those that somebody could not be told.
+    alerts: Sequence[Alert]
+
+    def failure(self, subject: str) -> str:
+        """What an alert says whose subject failed; empty where it did not."""
+        failed = (each for each in self.alerts if each.state == AlertState.FAILED)
+        return next((each.text for each in failed if each.subject == subject), "")
 
 
 _RUNS = [*(f"newest_{status}" for status in TERMINAL), *(f"verify_{status}" for status in _FAILED)]
@@ -145,7 +150,7 @@ def _withheld(databases: Iterable[Any]) -> dict[int, str]:
 
 
 def _facts(rows: _Rows, databases: Sequence[Any]) -> verdict.Facts:
-    untold = list(Alert.objects.exclude(error="").values_list("reached", flat=True))
+    untold = [alert for alert in rows.alerts if alert.error]
     waits = Run.objects.filter(status=Status.QUEUED).order_by("queued_at").first()
     commands = installation.commands()
     return verdict.Facts(
@@ -161,10 +166,10 @@ def _facts(rows: _Rows, databases: Sequence[Any]) -> verdict.Facts:
         channels=len(settings.NOTIFY_URLS),
         unknown_channels=channels.unknown(),
         pings=bool(settings.PING_URL),
-        ping_error=channels.ping_error(),
+        ping_error=rows.failure(channels.PING) if settings.PING_URL else "",
         env_file=_env_file(),
         untold=len(untold),
-        told_nobody=sum(not reached for reached in untold),
+        told_nobody=sum(not alert.reached for alert in untold),
         start_worker=commands.start_worker,
         worker_log=commands.worker_log,
     )
@@ -198,7 +203,7 @@ def _repository(repository: Any, databases: Sequence[Any], rows: _Rows) -> verdi
         repository.health,
         repository.check_error,
         look,
-        rows.unreadable.get(secrets_subject(repository), ""),
+        rows.failure(secrets_subject(repository)),
     )
 
 
@@ -241,7 +246,7 @@ def _database(database: Any, rows: _Rows) -> verdict.DatabaseFacts:
         withheld=verdict.RunFacts(good.pk, str(good), rows.withheld[good.pk])
         if good and _is_withheld(database, good, newest, waits, rows)
         else None,
-        unreadable_secret=rows.unreadable.get(secrets_subject(database), ""),
+        unreadable_secret=rows.failure(secrets_subject(database)),
         other_environment=(differs.serious.what, differs.serious.do) if differs.serious else None,
         undecided=differs.warnings,
         overruled=differs.overruled,

@@ -90,6 +90,19 @@ def test_without_addresses_the_page_says_what_to_set(login: Login, settings: Set
     assert "NOTIFY_URLS is not set, so nobody is told." in answer
 
 
+def test_a_ping_that_does_not_get_through_is_said_on_the_first_page_and_among_the_alerts(
+    login: Login, settings: Settings
+) -> None:
+    settings.PING_URL = "https://example.com/ping/d34db33f"
+    make_alert("PING_URL", text="PING_URL answered 501.", error="")
+    client = login("Viewer")
+    for page in ("/admin/", URL):
+        text = text_of(client, page)
+        assert "The last ping did not get through, so nobody is told by it: PING_URL answered 501." in text
+        assert "d34db33f" not in text
+    assert 'title="Not everyone could be told">1<' in text_of(client, "/admin/backups/run/")
+
+
 def test_a_test_message_is_sent_told_of_and_recorded(login: Login, receiver: Receiver) -> None:
     client = login("Operator")
     assert "Send a test notification" in text_of(client, URL)

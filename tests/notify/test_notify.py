@@ -286,8 +286,8 @@ def test_a_secret_that_the_worker_cannot_read_is_told_before_a_run_fails_of_it(
     notify.tend()
 
     assert receiver.messages() == [
-        ("Secrets of repository main: cannot be read", "failure"),
         ("Secrets of database orders: cannot be read", "failure"),
+        ("Secrets of repository main: cannot be read", "failure"),
     ]
     found = [each for each in standing.read().overall.findings if each.key == "secret_unreadable"]
     assert [each.repository or each.database for each in found] == ["orders", "main"]
