@@ -57,7 +57,7 @@ def _silent_file(name: str, error: DatabaseError) -> str:
             "it, or correct DATABASE_URL."
         )
     return (
-        f"The portal's database {name} gives no answer ({reason(error)}); check DATABASE_URL, that this user "
+        f"The portal's database gives no answer ({reason(error)}); check DATABASE_URL, that this user "
         "may read and write the file and its folder, and that there is space left on its disk."
     )
 
