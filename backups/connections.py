@@ -15,10 +15,7 @@ from backups.secrets import for_restic, is_set, named_place, resolve, resolve_op
 
 def repository_access(repository: Repository) -> restic.Access:
     """How restic reaches the repository. Raises Problem when a secret is not to be had."""
-    secrets = for_restic()
-    for name, reference in _keys(repository).items():
-        if value := resolve_optional(reference, of=f"{name} of {_named(repository)}"):
-            secrets[name] = value
+    secrets = _storage_secrets(repository)
     secrets |= {
         "RESTIC_COMPRESSION": settings.RESTIC_COMPRESSION,
         "RESTIC_PACK_SIZE": str(settings.RESTIC_PACK_SIZE),
@@ -26,13 +23,40 @@ def repository_access(repository: Repository) -> restic.Access:
     return restic.Access(
         program=restic.find(),
         url=repository.url,
-        password=resolve(repository.password_ref, of=f"the password of {_named(repository)}"),
+        password=_repository_password(repository),
         secrets=secrets,
         cache_dir=settings.RESTIC_CACHE_DIR,
         patience_seconds=settings.STORAGE_PATIENCE_SECONDS,
         **_set_for(repository),
         names=names_of(repository),
     )
+
+
+def _storage_secrets(repository: Repository) -> dict[str, str]:
+    secrets = for_restic()
+    for name, reference in _keys(repository).items():
+        if value := resolve_optional(reference, of=f"{name} of {_named(repository)}"):
+            secrets[name] = value
+    return secrets
+
+
+def _repository_password(repository: Repository) -> str:
+    return resolve(repository.password_ref, of=f"the password of {_named(repository)}")
+
+
+def refuse_missing_secrets(row: Database | Repository) -> None:
+    """Read all that a run would read for this row, and connect nowhere. Raises Problem."""
+    if isinstance(row, Repository):
+        _storage_secrets(row)
+        _repository_password(row)
+    else:
+        database_server(row)
+        scratch_server(row)
+
+
+def secrets_subject(row: Database | Repository) -> str:
+    """How the worker's alert is called that tells of a secret that it cannot read."""
+    return f"Secrets of {row._meta.verbose_name} {row}"
 
 
 # What the two key fields of a repository are to restic, by the scheme of its location.

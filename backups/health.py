@@ -37,12 +37,29 @@ def database_problem(*, thoroughly: bool = False) -> str:
     except DatabaseError as error:
         if _is_damage(error):
             return _damaged(name)
-        return (
-            f"The portal's database gives no answer ({reason(error)}); check DATABASE_URL, that its server "
-            "runs, and that there is space left on its disk."
-        )
+        return _silent_file(name, error) if connection.vendor == "sqlite" else _silent_server(error)
     _up_to_date.add(name)
     return ""
+
+
+def _silent_server(error: DatabaseError) -> str:
+    return (
+        f"The portal's database gives no answer ({reason(error)}); check DATABASE_URL, that its server "
+        "runs, and that there is space left on its disk."
+    )
+
+
+def _silent_file(name: str, error: DatabaseError) -> str:
+    folder = Path(name).parent
+    if not folder.is_dir():
+        return (
+            f"The portal's database {name} cannot be opened: its folder {folder} is not there. {_SAFE} Mount "
+            "it, or correct DATABASE_URL."
+        )
+    return (
+        f"The portal's database gives no answer ({reason(error)}); check DATABASE_URL, that this user "
+        "may read and write the file and its folder, and that there is space left on its disk."
+    )
 
 
 def room_problem() -> str:

@@ -4,6 +4,7 @@ A process of its own, so that a service that hangs can be ended, and so that wha
 libraries print and log, addresses with their secrets included, ends with it. It reads its order
 from a file descriptor and prints, as it goes, a line for each message and address: their places in
 the order, and a complaint or "". Each address has a thread, so that one that hangs holds up no other.
+Asked for addresses alone, it sends nothing, and prints the places of those that Apprise does not know.
 """
 
 from __future__ import annotations
@@ -14,8 +15,9 @@ import os
 import re
 import sys
 import threading
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 from contextvars import ContextVar
 from typing import Any, TextIO
 
@@ -37,10 +39,13 @@ def main(fd: int) -> None:
     answer = os.fdopen(os.dup(1), "w")
     os.dup2(2, 1)
     with open(fd, "rb") as file:
-        messages = json.load(file)["messages"]
+        told = json.load(file)
     logger = logging.getLogger("apprise")
     logger.addHandler(_Complaints())
     logger.propagate = False
+    for place in _unknown(told.get("asked", [])):
+        print(json.dumps(place), file=answer, flush=True)
+    messages = told.get("messages", [])
     addresses = {address for message in messages for address in message["addresses"]}
     one_line_at_a_time = threading.Lock()
     with ThreadPoolExecutor(max(1, len(addresses))) as threads:
@@ -81,6 +86,21 @@ def _send(address: str, message: Mapping[str, Any]) -> str:
         return f"failed with {type(error).__name__}"
     status = _ANSWERED.search(said[-1]) if said else None
     return f"answered {status[1]}" if status else "could not be reached"
+
+
+def _unknown(addresses: Sequence[str]) -> Iterator[int]:
+    """The places of addresses that are none. One of which nothing can be told is tried by sending."""
+    import apprise
+
+    for place, address in enumerate(addresses):
+        with suppress(Exception):  # a service's library may raise anything
+            if not apprise.Apprise().add(address):
+                yield place
+
+
+def question(addresses: Sequence[str]) -> bytes:
+    """An order to send nothing, and to say which addresses are none."""
+    return json.dumps({"asked": list(addresses)}).encode()
 
 
 def order(messages: Sequence[Mapping[str, Any]]) -> bytes:

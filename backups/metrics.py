@@ -17,7 +17,7 @@ from prometheus_client import CollectorRegistry, generate_latest
 from prometheus_client.core import GaugeMetricFamily
 from prometheus_client.registry import Collector
 
-from backups import notify, services, standing
+from backups import channels, services, standing
 from backups.choices import BAD_VERDICTS, Action, Status, Verdict
 from backups.models import Database, Repository, Run, Snapshot, Verification, WorkerPulse
 from backups.verdict import State
@@ -140,8 +140,8 @@ class _Figures(Collector):
         yield _gauge("queue_length", "Messages that wait in the queue.", lengths, "queue")
         pulses = [((p.cluster,), self._pulse_age(p.seen_at)) for p in WorkerPulse.objects.all()]
         yield _gauge("worker_pulse_age_seconds", "Since the worker was last seen.", pulses, "cluster")
-        failing = notify.undelivered().count()
-        yield _gauge("notifications_failing", "Alerts that did not reach everyone.", [((), failing)])
+        until = "Alerts that did not reach everyone, and channels that reach nobody."
+        yield _gauge("notifications_failing", until, [((), channels.failing())])
 
     def _pulse_age(self, seen: datetime) -> float | None:
         """Not known where it was seen before the clock was set back."""

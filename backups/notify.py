@@ -15,8 +15,6 @@ import functools
 import hashlib
 import json
 import logging
-import os
-import sys
 import threading
 import time
 import urllib.error
@@ -35,11 +33,11 @@ from django.conf import settings
 from django.db.models import Max, Q, QuerySet
 from django.utils import timezone
 
-from backups import humane, messenger, process, staleness, standing, suspicions
+from backups import channels, connections, humane, messenger, process, staleness, standing, suspicions
 from backups.choices import Action, AlertState, Status, SuspicionState, Verdict
 from backups.choose import CLOCKS_DIFFER
 from backups.errors import Problem
-from backups.models import Alert, Database, Run, Snapshot, Verification
+from backups.models import Alert, Database, Repository, Run, Snapshot, Verification
 from backups.verdict import Finding
 
 logger = logging.getLogger(__name__)
@@ -49,7 +47,10 @@ SEND_SECONDS = 20.0
 PING_SECONDS = 5.0
 TRY_AGAIN = timedelta(minutes=5)
 GIVE_UP = timedelta(days=1)
-PING = "PING_URL"
+# Long enough for each process that looks once a minute, and tries again as above.
+OTHERS_HAVE = 3 * TRY_AGAIN
+# Shorter than until it is tried again.
+_HUNG_SECONDS = TRY_AGAIN.total_seconds() - 60
 
 _STATES = {
     Status.SUCCEEDED: AlertState.GOOD,
@@ -70,8 +71,6 @@ _ABOUT_THE_REPOSITORY = frozenset(
         Action.PORTAL,
     }
 )
-# What Apprise and the libraries under it need to find their way out.
-_WAY_OUT = ("HTTP_PROXY", "HTTPS_PROXY", "NO_PROXY", "REQUESTS_CA_BUNDLE")
 
 
 def _harmless(work: Callable[Arguments, None]) -> Callable[Arguments, None]:
@@ -109,9 +108,11 @@ def run_ended(run_id: int) -> None:
     if state == AlertState.GOOD and (suspicious := run.result.get("suspicious")):
         state, sentence = AlertState.SUSPICIOUS, suspicions.told(run.pk, suspicious)
     _change(subject, state, sentence, database=run.database if whose == run.database else None)
+    until = time.monotonic() + SEND_SECONDS
     if run.action == Action.BACKUP and settings.PING_URL:
         _ping_outcome(run, state)
-    deliver()
+    # One deadline for all; whom it does not reach in time is tried again, here or by the worker.
+    deliver(seconds=until - time.monotonic())
 
 
 @_harmless
@@ -151,6 +152,7 @@ def tend(now: datetime | None = None) -> None:
         _change(
             watched.subject, watched.state, watched.sentence, database=watched.database, now=now, begin=True
         )
+    _note_secrets(now)
     _note_findings(now)
     _forget_strange_order(now)
     deliver(now)
@@ -209,6 +211,26 @@ def _note_findings(now: datetime) -> None:
         _change(over.subject, AlertState.GOOD, "", now=now)
 
 
+def _note_secrets(now: datetime) -> None:
+    """Whether the worker can read what its next runs will read; another process may not know its secrets."""
+    databases = list(Database.objects.select_related("repository").order_by("pk"))
+    repositories = {database.repository_id: database.repository for database in databases}
+    rows: list[Database | Repository] = [*repositories.values(), *databases]
+    for row in rows:
+        try:
+            connections.refuse_missing_secrets(row)
+        except Problem as problem:
+            state, sentence = AlertState.FAILED, problem.sentence()
+        else:
+            state, sentence = AlertState.GOOD, ""
+        database = row if isinstance(row, Database) else None
+        subject = connections.secrets_subject(row)
+        _change(subject, state, sentence, database=database, now=now, word=_UNREADABLE[state])
+
+
+_UNREADABLE = {AlertState.GOOD: "", AlertState.FAILED: "cannot be read"}
+
+
 def undelivered() -> QuerySet[Alert]:
     """Alerts of which somebody could not be told: the portal shows them."""
     return Alert.objects.exclude(error="")
@@ -229,14 +251,25 @@ def send_test() -> str:
 
 def tell_again() -> None:
     """Try at once to reach those who could not be told, also where that was given up."""
-    undelivered().update(is_pending=bool(settings.NOTIFY_URLS), tried_at=None)
+    undelivered().update(is_pending=True, tried_at=None)
+    _hanging_until.clear()
     deliver()
 
 
-def deliver(now: datetime | None = None) -> None:
-    """Send what is still to be told. Two processes that do this at once send each message once."""
+def deliver(now: datetime | None = None, seconds: float | None = None) -> None:
+    """Send what is still to be told, within `seconds`. Two processes that do this at once send once.
+
+    Others may know other addresses: what these have not heard stays pending for whoever knows them.
+    """
     now = now or timezone.now()
-    alerts = [alert for alert in Alert.objects.filter(_due(now), is_pending=True) if _claimed(alert, now)]
+    if not settings.NOTIFY_URLS:
+        return
+    alerts = []
+    for alert in Alert.objects.filter(is_pending=True):
+        if not _not_reached(alert) or _is_old_news(alert, now):
+            _end_where_all_had_time(alert, now)
+        elif _claimed(alert, now):
+            alerts.append(alert)
     if not alerts:
         return
     left = [_not_reached(alert) for alert in alerts]
@@ -244,8 +277,23 @@ def deliver(now: datetime | None = None) -> None:
         _message(alert.title, alert.text, AlertState(alert.state), addresses)
         for alert, addresses in zip(alerts, left, strict=True)
     ]
-    for alert, addresses, complaints in zip(alerts, left, _send(messages), strict=True):
+    answers = _send_but_to_hanging(messages, seconds)
+    for alert, addresses, complaints in zip(alerts, left, answers, strict=True):
         _note_delivery(alert, addresses, complaints, now)
+
+
+def _is_old_news(alert: Alert, now: datetime) -> bool:
+    """That it works again is nothing to be told of days later, by the first who could."""
+    is_untried = alert.tried_at is None and not alert.error
+    return is_untried and alert.state == AlertState.GOOD and now - alert.since > GIVE_UP
+
+
+def _end_where_all_had_time(alert: Alert, now: datetime) -> None:
+    """All whom this process knows were told; who knows others would have tried by now."""
+    if alert.tried_at is None or now - alert.tried_at > OTHERS_HAVE:
+        Alert.objects.filter(pk=alert.pk, since=alert.since, tried_at=alert.tried_at).update(
+            is_pending=False, error="", told_at=alert.told_at or (now if alert.reached else None)
+        )
 
 
 @dataclass(frozen=True)
@@ -344,7 +392,8 @@ def _change(
         since=now,
         title=f"{subject}: {word or _WORDS[state]}",
         text=_recovered(alert) if state == AlertState.GOOD else sentence,
-        is_pending=bool(settings.NOTIFY_URLS),
+        # Also where we know no address: another process may.
+        is_pending=True,
         reached=[],
         tried_at=None,
         told_at=None,
@@ -383,14 +432,14 @@ def _not_reached(alert: Alert) -> list[str]:
 
 
 def _note_delivery(alert: Alert, addresses: Sequence[str], complaints: Sequence[str], now: datetime) -> None:
-    """Note who was reached; whoever was not is tried again, for a day."""
+    """Note who was reached; whoever was not, here or by another process, is tried again, for a day."""
     reached = [
         _digest(address) for address, complaint in zip(addresses, complaints, strict=True) if not complaint
     ]
     told = _complaint(addresses, complaints)
     Alert.objects.filter(pk=alert.pk, since=alert.since).update(
         reached=[*alert.reached, *reached],
-        is_pending=bool(told) and now - alert.since < GIVE_UP,
+        is_pending=now - alert.since < GIVE_UP,
         told_at=None if told else now,
         error=told,
     )
@@ -401,15 +450,11 @@ def _note_delivery(alert: Alert, addresses: Sequence[str], complaints: Sequence[
 def _complaint(addresses: Sequence[str], complaints: Sequence[str]) -> str:
     """Who was not reached, in one sentence; empty when all were. By place, as an address is secret."""
     told = [
-        f"number {settings.NOTIFY_URLS.index(address) + 1} of NOTIFY_URLS ({_scheme(address)}) {complaint}"
+        f"{channels.named(address)} {complaint}"
         for address, complaint in zip(addresses, complaints, strict=True)
         if complaint
     ]
     return f"Not everyone was told: {'; '.join(told)}." if told else ""
-
-
-def _scheme(address: str) -> str:
-    return address.partition("://")[0][:20]
 
 
 def _digest(address: str) -> str:
@@ -422,9 +467,38 @@ def _message(title: str, body: str, state: AlertState, addresses: Sequence[str])
     return {"title": title, "body": body or title, "kind": kind, "addresses": list(addresses)}
 
 
-def _send(messages: Sequence[Mapping[str, Any]]) -> list[list[str]]:
+# Addresses, by digest, that gave no answer in time, and when they are asked again.
+_hanging_until: dict[str, float] = {}
+
+
+def _is_hanging(address: str) -> bool:
+    return _hanging_until.get(_digest(address), 0.0) > time.monotonic()
+
+
+def _send_but_to_hanging(messages: Sequence[Mapping[str, Any]], seconds: float | None) -> list[list[str]]:
+    """As `_send`; one that hung a moment ago is waited for no second time, and is tried again later."""
+    tried = [
+        {**message, "addresses": [each for each in message["addresses"] if not _is_hanging(each)]}
+        for message in messages
+    ]
+    if not any(message["addresses"] for message in tried):
+        return [[_HUNG] * len(message["addresses"]) for message in messages]
+    sent = [
+        dict(zip(message["addresses"], complaints, strict=True))
+        for message, complaints in zip(tried, _send(tried, seconds), strict=True)
+    ]
+    return [
+        [complaints.get(address, _HUNG) for address in message["addresses"]]
+        for message, complaints in zip(messages, sent, strict=True)
+    ]
+
+
+_HUNG = "gave no answer a moment ago"
+
+
+def _send(messages: Sequence[Mapping[str, Any]], seconds: float | None = None) -> list[list[str]]:
     """Send them; answers each address's complaint or an empty text, for each message."""
-    fd = process.secret_fd(messenger.order(messages))
+    seconds = SEND_SECONDS if seconds is None else seconds
     silent = "was not tried, because the program that sends messages failed"
     answers: dict[tuple[int, int], str] = {}
 
@@ -434,27 +508,21 @@ def _send(messages: Sequence[Mapping[str, Any]]) -> list[list[str]]:
             answers[message, address] = complaint
 
     try:
-        process.run(
-            [sys.executable, "-m", "backups.messenger", str(fd)],
-            env=_messenger_environment(), on_stdout=hear, pass_fds=[fd], deadline=SEND_SECONDS,
-        )  # fmt: skip
+        channels.ask_messenger(messenger.order(messages), hear, seconds)
     except process.DeadlineExceeded:
-        silent = f"gave no answer within {SEND_SECONDS:g} seconds"
-    finally:
-        os.close(fd)
+        silent = f"gave no answer within {seconds:.0f} seconds"
+        _note_hanging(messages, answers)
     return [
         [answers.get((place, number), silent) for number in range(len(message["addresses"]))]
         for place, message in enumerate(messages)
     ]
 
 
-def _messenger_environment() -> dict[str, str]:
-    names = [variant for name in _WAY_OUT for variant in (name, name.lower())]
-    return {
-        **process.base_environment(),
-        **{name: os.environ[name] for name in names if name in os.environ},
-        "PYTHONPATH": str(settings.BASE_DIR),
-    }
+def _note_hanging(messages: Sequence[Mapping[str, Any]], answers: Mapping[tuple[int, int], str]) -> None:
+    for place, message in enumerate(messages):
+        for number, address in enumerate(message["addresses"]):
+            if (place, number) not in answers:
+                _hanging_until[_digest(address)] = time.monotonic() + _HUNG_SECONDS
 
 
 def _ping_outcome(run: Run, state: AlertState) -> None:
@@ -463,7 +531,7 @@ def _ping_outcome(run: Run, state: AlertState) -> None:
         return
     verb = "" if state == AlertState.GOOD else "fail"
     told = _bounded(lambda: _ping(verb, _rid(run), run.error))
-    _change(PING, AlertState.FAILED if told else AlertState.GOOD, told)
+    _change(channels.PING, AlertState.FAILED if told else AlertState.GOOD, told)
 
 
 def _others_fail(run: Run) -> bool:

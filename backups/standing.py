@@ -15,6 +15,7 @@ from django.db.models import OuterRef, Q, QuerySet, Subquery
 from django.utils import timezone
 
 from backups import (
+    channels,
     environment,
     humane,
     installation,
@@ -27,6 +28,7 @@ from backups import (
 )
 from backups.choices import TERMINAL, Action, AlertState, Status, SuspicionState
 from backups.choose import CLOCKS_DIFFER
+from backups.connections import secrets_subject
 from backups.environment import Differences
 from backups.hearing import Hearing
 from backups.models import Alert, Database, Repository, Run, Snapshot, Suspicion, Verification, WorkerPulse
@@ -79,6 +81,7 @@ def read(now: datetime | None = None) -> Standing:
         _withheld(databases),
         environment.differences(databases),
         environment.undeclared(databases),
+        list(Alert.objects.filter(Q(state=AlertState.FAILED) | ~Q(error="") | Q(subject=ORDERS))),
     )  # fmt: skip
     facts = _facts(rows, databases)
     return Standing(now, databases, runs, snapshots, verdict.overall(facts), facts.gate.closes_at)
@@ -93,9 +96,16 @@ class _Rows:
     snapshots: Mapping[int, Snapshot]
     proofs: Mapping[int, Verification]
     suspicions: Mapping[int, Suspicion]
-    withheld: frozenset[int]
+    withheld: Mapping[int, str]
     differences: Mapping[int, Differences]
     undeclared: Mapping[int, Sequence[str]]
+    # Those that failed, those that somebody could not be told, and of strange orders.
+    alerts: Sequence[Alert]
+
+    def failure(self, subject: str) -> str:
+        """What an alert says whose subject failed; empty where it did not."""
+        failed = (each for each in self.alerts if each.state == AlertState.FAILED)
+        return next((each.text for each in failed if each.subject == subject), "")
 
 
 _RUNS = [*(f"newest_{status}" for status in TERMINAL), *(f"verify_{status}" for status in _FAILED)]
@@ -126,6 +136,7 @@ def _databases(now: datetime) -> QuerySet[Database]:
             newest_snapshot=_first(held.order_by("-time")),
             newest_proved=_first(held.filter(verified_at__isnull=False).order_by("-time")),
             newest_proof=_first(proofs),
+            not_known_bad=_first(held.not_known_bad()),
             first_run_at=Subquery(oldest.values("queued_at")[:1]),
         )
     )
@@ -146,23 +157,23 @@ def _waiting() -> QuerySet[Suspicion]:
     return rows.select_related("snapshot").defer("snapshot__manifest", "snapshot__tags")
 
 
-def _withheld(databases: Iterable[Any]) -> frozenset[int]:
-    """Newest good backups after which no heartbeat was written."""
-    newest = Run.objects.filter(pk__in=_keys(databases, ["newest_succeeded"]))
-    return frozenset(newest.filter(result__heartbeat="withheld").values_list("pk", flat=True))
+def _withheld(databases: Iterable[Any]) -> dict[int, str]:
+    """Newest good backups after which no heartbeat was written, with the reason where it is known."""
+    newest = Run.objects.filter(pk__in=_keys(databases, ["newest_succeeded"]), result__heartbeat="withheld")
+    return {pk: because or "" for pk, because in newest.values_list("pk", "result__withheld_because")}
 
 
 # ---------------------------------------------------------------- Facts
 
 
 def _facts(rows: _Rows, databases: Sequence[Any]) -> verdict.Facts:
+    untold = [alert for alert in rows.alerts if alert.error]
     waits = Run.objects.filter(status=Status.QUEUED).order_by("queued_at").first()
-    alerts = Alert.objects.filter(~Q(error="") | Q(subject=ORDERS))
     commands = installation.commands()
     return verdict.Facts(
         now=rows.now,
         databases=[_database(database, rows) for database in databases],
-        repositories=[_repository(each, databases) for each in _repositories()],
+        repositories=[_repository(each, databases, rows) for each in _repositories()],
         gate=_gate(rows.now),
         workers=[_worker(pulse) for pulse in WorkerPulse.objects.all()],
         silent_after=services.PULSE_LOST,
@@ -170,11 +181,14 @@ def _facts(rows: _Rows, databases: Sequence[Any]) -> verdict.Facts:
         waiting=verdict.RunFacts(waits.pk, str(waits), since=waits.queued_at) if waits else None,
         is_busy=Run.objects.filter(status=Status.RUNNING).exists(),
         channels=len(settings.NOTIFY_URLS),
+        unknown_channels=channels.unknown(),
         pings=bool(settings.PING_URL),
+        ping_error=rows.failure(channels.PING) if settings.PING_URL else "",
         env_file=_env_file(),
         key_to_copy=made_here.not_copied(),
-        untold=sum(bool(each.error) for each in alerts),
-        strange_orders=[each.text for each in alerts if _is_strange_order(each)],
+        strange_orders=[each.text for each in rows.alerts if _is_strange_order(each)],
+        untold=len(untold),
+        told_nobody=sum(not alert.reached for alert in untold),
         start_worker=commands.start_worker,
         worker_log=commands.worker_log,
     )
@@ -196,14 +210,19 @@ def _repositories() -> QuerySet[Repository]:
     )
 
 
-def _repository(repository: Any, databases: Sequence[Any]) -> verdict.RepositoryFacts:
+def _repository(repository: Any, databases: Sequence[Any], rows: _Rows) -> verdict.RepositoryFacts:
     backups = [each.newest_succeeded for each in databases if each.repository_id == repository.pk]
     went_well = max((key for key in (repository.look_succeeded, *backups) if key), default=0)
     look = None
     if repository.look_failed and repository.look_failed > went_well:
         look = verdict.RunFacts(repository.look_failed, "", repository.look_error)
     return verdict.RepositoryFacts(
-        repository.pk, repository.name, repository.health, repository.check_error, look
+        repository.pk,
+        repository.name,
+        repository.health,
+        repository.check_error,
+        look,
+        rows.failure(secrets_subject(repository)),
     )
 
 
@@ -241,12 +260,16 @@ def _database(database: Any, rows: _Rows) -> verdict.DatabaseFacts:
         ),
         proved_at=proved.time if proved else None,
         proved_id=proved.short_id if proved else "",
+        has_another=database.not_known_bad is not None,
         # The gate goes by what was verified, people by when.
         proved_on=None if settings.SENTINEL.verified_threshold_seconds or not proved else proved.verified_at,
         proof_allowed=staleness.verification_allowed(database, rows.now),
         is_scheduled=bool(schedules.usable(database.backup_cron)),
         conflicts=tuple(staleness.conflicts(database, rows.now, takes=takes)),
-        withheld=_run(good) if _is_withheld(database, good, newest, waits, rows) else None,
+        withheld=verdict.RunFacts(good.pk, str(good), rows.withheld[good.pk])
+        if good and _is_withheld(database, good, newest, waits, rows)
+        else None,
+        unreadable_secret=rows.failure(secrets_subject(database)),
         other_environment=(differs.serious.what, differs.serious.do) if differs.serious else None,
         undecided=differs.warnings,
         overruled=differs.overruled,
@@ -265,10 +288,10 @@ def _failed(rows: _Rows, database: Any, which: str, *, after: datetime | None) -
 
 
 def _is_withheld(
-    database: Any, good: Run | None, newest: Snapshot | None, waits: Suspicion | None, rows: _Rows
+    database: Any, good: Run, newest: Snapshot | None, waits: Suspicion | None, rows: _Rows
 ) -> bool:
     """Where nothing else says why: a damaged repository and a backup that waits say so themselves."""
-    if good is None or newest is None or good.pk not in rows.withheld:
+    if newest is None or good.pk not in rows.withheld:
         return False
     if waits is not None or database.repository.is_damaged:
         return False

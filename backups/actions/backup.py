@@ -61,7 +61,7 @@ def run(run: Run, progress: Progress) -> Outcome:
     snapshot, suspicious = _confirm(run, database, found, summary, manifest, progress)
     progress.phase("heartbeat")
     if found.broken_views:
-        services.run_note(run.pk, result={"heartbeat": "withheld"})
+        _withhold(run, "that copy has all rows, and not all views")
         progress.warn("The heartbeat is withheld: this copy has all rows, and not all views.")
     else:
         _heartbeat(run, database, snapshot, suspicious, progress)
@@ -324,17 +324,19 @@ def _heartbeat(
     database.repository.refresh_from_db()
     # Another may have become the first one meanwhile, whose times are not this one's.
     database.refresh_from_db(fields=["is_primary"])
-    services.run_note(run.pk, result={"heartbeat": "withheld"})
+    _withhold(run)
     if suspicious:
         progress.warn(suspicions.told(run.pk, suspicious))
     if database.repository.is_damaged:
+        _withhold(run, "the repository counted as damaged when it was made")
         progress.warn(
-            "The heartbeat is withheld: an integrity check found the repository damaged. "
-            "The snapshot was made; repair the repository, then check all of its data."
+            "The heartbeat is withheld: an integrity check found the repository damaged. The snapshot was "
+            "made; repair the repository, check all of its data, then back up again."
         )
     if suspicious or database.repository.is_damaged:
         return
     if (other := environment.other_database(database)) is not None:
+        _withhold(run, "the environment meant another database when it was made")
         other.safe = (
             f"Snapshot {snapshot.short_id} of {database} was made and is good; no heartbeat was written."
         )
@@ -350,3 +352,8 @@ def _heartbeat(
         raise
     services.run_note(run.pk, result={"heartbeat": "written"})
     progress.log(f"Heartbeat written to {path}.")
+
+
+def _withhold(run: Run, because: str = "") -> None:
+    """Note that the gate is not told of this backup, and why, as the verdict says it."""
+    services.run_note(run.pk, result={"heartbeat": "withheld", "withheld_because": because})

@@ -77,7 +77,7 @@ def _still_damaged(run: Run) -> restic.DamagedData:
         f"This check met no damage ({_scope(run)}), but {run.repository} is damaged, as an earlier one "
         f"found ({run.repository.check_error}): only a check of all data can tell that it is mended.",
         safe=_WITHHELD,
-        do="Once it is repaired, run `repository check --read-data`.",
+        do="Once it is repaired, run `repository check --read-data`, then back up.",
     )
 
 
@@ -101,8 +101,8 @@ def _judge(run: Run, error: restic.ResticError, complaints: list[str]) -> None:
     raise restic.DamagedData(
         f"The repository {run.repository} is damaged: {found}{'' if found.endswith('…') else '.'}",
         safe=_WITHHELD,
-        do="Run `repository repair-index`, then `repository repair-snapshots`, back up, and run "
-        "`repository check --read-data`.",
+        do="Run `repository repair-index`, then `repository repair-snapshots`, then `repository check "
+        "--read-data`; once that is good, back up, of which the gate is told.",
     ) from error
 
 

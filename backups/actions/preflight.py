@@ -24,6 +24,7 @@ from backups import (
     schedules,
     services,
     staleness,
+    standing,
     suspicions,
     texts,
     verdict,
@@ -106,7 +107,7 @@ def checks(database: Database, found: Found, tick: Tick | None = None) -> Iterat
         *_room_unknown(database, found),
         *suspicions.sentences(database),
         *environment.undeclared([database])[database.pk],
-        *_nobody_watches(),
+        *_nobody_is_told(),
         *_key(),
     ]
     for warning in found.warnings:
@@ -325,9 +326,14 @@ def _note_replica(replica: mysql.Replica, found: Found) -> None:
         found.notes.append(f"{replica}.")
 
 
+def _unreached(what: str) -> Problem:
+    """Also where nobody was asked, as the password was not to be had."""
+    return Problem(f"{what}, because the check of the database failed, which says why.")
+
+
 def _client(database: Database, found: Found, _tick: Tick | None) -> str:
     if found.server is None or found.info is None:
-        raise Problem("No client was chosen, because the database server gives no answer.")
+        raise _unreached("No client was chosen")
     found.clients = mysql.clients(found.info, settings.MYSQL_CLIENT_DIR)
     found.warnings += mysql.client_warnings(found.info, found.clients)
     mysql.refuse_uncorrectable(found.server, found.info)
@@ -339,7 +345,7 @@ def _client(database: Database, found: Found, _tick: Tick | None) -> str:
 
 def _privileges(database: Database, found: Found, _tick: Tick | None) -> str:
     if found.server is None or found.info is None:
-        raise Problem("The privileges were not read, because the database server gives no answer.")
+        raise _unreached("The privileges were not read")
     with mysql.connect(found.server, database.database) as connection:
         missing = grants.missing_for_dump(connection, found.info, database.database)
         if missing:
@@ -366,7 +372,7 @@ def _tables(database: Database, found: Found, tick: Tick | None) -> str:
     """A damaged table is found before anything is dumped where the server lets it be known."""
     server, name = found.server, database.database
     if server is None or found.info is None:
-        raise Problem("The tables were not looked at, because the database server gives no answer.")
+        raise _unreached("The tables were not looked at")
     with mysql.connect(server, name, read_seconds=_CHECK_SECONDS) as connection:
         thread = connection.thread_id()
         told: list[str] = []
@@ -395,7 +401,7 @@ def _checked(connection: Any, server: mysql.Server, database: str) -> str:
 
 def _views(database: Database, found: Found, _tick: Tick | None) -> str:
     if found.server is None or found.info is None:
-        raise Problem("The views were not looked at, because the database server gives no answer.")
+        raise _unreached("The views were not looked at")
     with mysql.connect(found.server, database.database) as connection:
         views = mysql.broken_views(connection, database.database)
         if not found.is_safety_copy:
@@ -496,10 +502,9 @@ def _key() -> Iterator[str]:
         yield words
 
 
-def _nobody_watches() -> Iterator[str]:
-    """Where neither a channel nor a ping would tell anybody."""
-    if not settings.NOTIFY_URLS and not settings.PING_URL:
-        yield " ".join(verdict.NOBODY_WATCHES)
+def _nobody_is_told() -> Iterator[str]:
+    """Where neither a channel nor a ping is there, or one would tell nobody."""
+    return (each.sentence for each in verdict.of_channels(standing.read().overall))
 
 
 def _schedule(database: Database, found: Found, _tick: Tick | None) -> str:

@@ -29,7 +29,7 @@ def index(run: Run, progress: Progress) -> Outcome:
         progress.log(f"The damaged packs as they were are kept in {folder}.")
         _call(access, restic.repair_packs_args(packs), "saving what is readable", progress, str(folder))
     _call(access, restic.repair_index_args(), "rebuilding the index", progress)
-    _sentence(run, "The index was rebuilt. Next: repair snapshots, back up, check all data.", progress)
+    _sentence(run, "The index was rebuilt. Next: repair snapshots, check all data, back up.", progress)
     return Outcome()
 
 
@@ -39,7 +39,7 @@ def snapshots(run: Run, progress: Progress) -> Outcome:
     access = opened(run, progress)
     _call(access, restic.repair_snapshots_args(), "repairing snapshots", progress)
     sync(run.repository, access, progress, is_repaired=True)
-    _sentence(run, "Snapshots were repaired. Next: back up, then check all data.", progress)
+    _sentence(run, "Snapshots were repaired. Next: check all data, then back up.", progress)
     return Outcome()
 
 

@@ -15,7 +15,7 @@ from unfold.decorators import action, display
 from unfold.enums import ActionVariant
 from unfold.forms import BaseDialogForm
 
-from backups import humane, notify
+from backups import channels, humane, notify, standing, verdict
 from backups.admin.base import ReadOnlyAdmin, go
 from backups.admin.dialogs import dialog
 from backups.choices import ALERT_COLOURS, AlertState
@@ -26,10 +26,10 @@ _AUDIT_REPR = "Notifications"
 
 
 def badge(request: HttpRequest) -> str:
-    """How many alerts did not reach everybody, for the sidebar of every page."""
+    """How many alerts and channels do not reach everybody, for the sidebar of every page."""
     if not request.user.has_perm("backups.view_alert"):
         return ""
-    return str(notify.undelivered().count() or "")
+    return str(channels.failing() or "")
 
 
 @admin.register(Alert)
@@ -51,7 +51,11 @@ class AlertAdmin(ReadOnlyAdmin):
         self, request: HttpRequest, extra_context: dict[str, Any] | None = None
     ) -> HttpResponse:
         """The list, and who is told at all."""
-        told = {"addresses": len(settings.NOTIFY_URLS), "pings": bool(settings.PING_URL)}
+        told = {
+            "addresses": len(settings.NOTIFY_URLS),
+            "pings": bool(settings.PING_URL),
+            "silent": verdict.of_channels(standing.read().overall),
+        }
         return super().changelist_view(request, {**(extra_context or {}), **told})
 
     @display(description="State", ordering="state", label=ALERT_COLOURS)
@@ -78,7 +82,7 @@ class AlertAdmin(ReadOnlyAdmin):
             more = "tried again" if alert.is_pending else "given up"
             return humane.label(f"Not everyone, {more}", "warning")
         if alert.is_pending:
-            return "Just being told"
+            return "Just being told" if settings.NOTIFY_URLS else "Waits for an address in NOTIFY_URLS"
         return humane.EMPTY if alert.state == AlertState.GOOD else "Nobody is set up to be told"
 
     @display(description="Not told")

@@ -245,8 +245,16 @@ class SetUpAdmin(VedettaAdmin):
         return super().render_change_form(request, context, *args, **kwargs)
 
     def save_model(self, request: HttpRequest, obj: Model, form: Any, change: bool) -> None:
-        """Save, then make the rest follow."""
+        """Save, then make the rest follow. A secret that is not found is said, before a run fails of it."""
         super().save_model(request, obj, form, change)
+        for field in (name for name, view in self.hinted.items() if view == "hint_secret"):
+            if missing := hints.missing_secret(field, getattr(obj, field)):
+                label = self.opts.get_field(field).verbose_name
+                messages.warning(
+                    request,
+                    f"The {label} of {obj} is not found here in the portal. {missing} Unless the worker has "
+                    "it elsewhere, the next run fails.",
+                )
         transaction.on_commit(lambda: _apply(request))
 
     def delete_model(self, request: HttpRequest, obj: Model) -> None:

@@ -159,6 +159,7 @@ _CLOSE_IT = frozenset(
         "heartbeat_withheld",
         "queue",
         "backup_failed",
+        "secret_unreadable",
         "verification_failed",
         "not_scheduled",
         "schedule",

@@ -13,10 +13,9 @@ from backups.verdict.facts import (
     WorkerFacts,
 )
 from backups.verdict.findings import Finding, Overall, Page, State
-from backups.verdict.rules import NOBODY_WATCHES, RULES, overall
+from backups.verdict.rules import RULES, of_channels, overall
 
 __all__ = [
-    "NOBODY_WATCHES",
     "RULES",
     "DatabaseFacts",
     "Facts",
@@ -29,5 +28,6 @@ __all__ = [
     "RunFacts",
     "State",
     "WorkerFacts",
+    "of_channels",
     "overall",
 ]

@@ -32,7 +32,9 @@ class DatabaseFacts:
     """How a database's backups stand. `allowed` is how old the newest may be, None where nothing says.
 
     `newest_at` and `proved_at` are of backups that count and are there; `waiting` are the reasons why the
-    newest one waits for a person, `waiting_run` the run that made it. Of the environment: how it means
+    newest one waits for a person, `waiting_run` the run that made it; `withheld` is a run of whose backup the
+    gate was not told, and its error says why; `unreadable_secret` is why the worker cannot read one that it
+    needs. Of the environment: how it means
     another database or repository, and what to do; what it says that wants a decision; and what it says in
     vain.
     """
@@ -55,10 +57,13 @@ class DatabaseFacts:
     proved_at: datetime | None = None
     proved_id: str = ""
     proved_on: datetime | None = None
+    # One that is not known to be bad.
+    has_another: bool = True
     proof_allowed: timedelta | None = None
     is_scheduled: bool = True
     conflicts: Sequence[str] = ()
     withheld: RunFacts | None = None
+    unreadable_secret: str = ""
     other_environment: tuple[str, str] | None = None
     undecided: Sequence[str] = ()
     overruled: Sequence[str] = ()
@@ -69,7 +74,8 @@ class DatabaseFacts:
 class RepositoryFacts:
     """What is known of a repository: `health` as its row has it, `found` why it is no better.
 
-    `failed_look` is the newest look at what it holds, where that failed and nothing went well since.
+    `failed_look` is the newest look at what it holds, where that failed and nothing went well since, and
+    `unreadable_secret` why the worker cannot read one that it needs for it.
     """
 
     pk: int
@@ -77,6 +83,7 @@ class RepositoryFacts:
     health: str = "good"
     found: str = ""
     failed_look: RunFacts | None = None
+    unreadable_secret: str = ""
 
 
 @dataclass(frozen=True)
@@ -105,7 +112,9 @@ class WorkerFacts:
 class Facts:
     """All of it at one moment. `start_worker` and `worker_log` are commands that fit the installation.
 
-    `env_file` is what of the files of settings is in doubt, and what to do about it.
+    `env_file` is what of the files of settings is in doubt, and what to do about it. `unknown_channels` are
+    those of `channels` that tell nobody, by name, and `ping_error` is why the last ping did not get through;
+    `told_nobody` are those of the alerts `untold` that reached no one at all.
     """
 
     now: datetime
@@ -118,9 +127,12 @@ class Facts:
     waiting: RunFacts | None = None
     is_busy: bool = False
     channels: int = 0
+    unknown_channels: Sequence[str] = ()
     pings: bool = False
+    ping_error: str = ""
     env_file: tuple[str, str] | None = None
     untold: int = 0
+    told_nobody: int = 0
     # What is to be done so that the installation's key outlives this machine.
     key_to_copy: str = ""
     # What the queue was told to play lately that is not ours.

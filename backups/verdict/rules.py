@@ -25,6 +25,15 @@ NOBODY_WATCHES = (
 )
 
 
+# Keys of what tells nobody, known before there is anything to tell.
+_SILENT = frozenset({"nobody_watches", "channel_unknown", "ping_failed"})
+
+
+def of_channels(found: Overall) -> list[Finding]:
+    """What was found of those who should be told."""
+    return [each for each in found.findings if each.key in _SILENT]
+
+
 def overall(facts: Facts) -> Overall:
     """Judge all of it. Same facts, same answer."""
     found = [finding for rule in RULES for finding in rule(facts)]
@@ -75,6 +84,8 @@ def _verify_again(each: DatabaseFacts, facts: Facts) -> str:
     again = f"Back up now and verify that ({_typed('backup', each, facts)}, {_typed('verify', each, facts)});"
     if each.proved_at is not None:
         return f"{again} to restore before that, take {each.proved_id}, which is verified."
+    if not each.has_another:
+        return f"{again} there is no other snapshot to restore before that."
     return f"{again} no other snapshot is verified: to restore an earlier one, verify it first."
 
 
@@ -109,12 +120,18 @@ def damaged(facts: Facts) -> Found:
                 "repository_damaged", State.BAD,
                 f"Repository {each.name} is damaged: {_ended(each.found)} Backups go on, but the gate is "
                 "told of none of them.",
-                "Repair the index, then the snapshots, back up, and check all data ("
-                f"{_typed_of('repair-index', each, facts)}, {_typed_of('repair-snapshots', each, facts)}, "
-                f"`manage.py backup`, {_typed_of('check --read-data', each, facts)}); if that check is good, "
-                "this is over.",
+                "Repair the index, then the snapshots, check all data; if that check is good, back up: of "
+                f"that the gate is told ({_typed_of('repair-index', each, facts)}, "
+                f"{_typed_of('repair-snapshots', each, facts)}, "
+                f"{_typed_of('check --read-data', each, facts)}, {_backing_up(each, facts)}).",
                 repository=each.name, page=Page("repository", each.pk),
             )  # fmt: skip
+
+
+def _backing_up(repository: RepositoryFacts, facts: Facts) -> str:
+    """The commands that back up all that lies in a repository."""
+    its = [each for each in facts.databases if each.repository == repository.name]
+    return ", ".join(_typed("backup", each, facts) for each in its) or "`manage.py backup`"
 
 
 def waits_for_a_person(facts: Facts) -> Found:
@@ -238,10 +255,15 @@ def withheld(facts: Facts) -> Found:
             yield Finding(
                 "heartbeat_withheld", State.BAD if each.gates else State.DOUBTFUL,
                 f"The heartbeat of the newest backup of {each.name} was withheld"
-                f"{', so the gate will close in time' if each.gates else ''}.",
-                f"The log of {each.withheld.name}, in the portal, says why.", each.name,
+                f"{', so the gate will close in time' if each.gates else ''}{_because(each.withheld.error)}.",
+                f"Back up once more ({_typed('backup', each, facts)}), which says what still stands against "
+                f"it. The log of {each.withheld.name} tells more.", each.name,
                 page=Page("run", each.withheld.pk),
             )  # fmt: skip
+
+
+def _because(why: str) -> str:
+    return f", because {why}" if why else ""
 
 
 def queue(facts: Facts) -> Found:
@@ -284,6 +306,24 @@ def failed_look(facts: Facts) -> Found:
                 "look_failed", State.DOUBTFUL,
                 f"The last look at what repository {each.name} holds failed: {each.failed_look.error}", "",
                 repository=each.name, page=Page("run", each.failed_look.pk),
+            )  # fmt: skip
+
+
+def secret(facts: Facts) -> Found:
+    """What the worker cannot read: told before the next run fails of it."""
+    for each in facts.databases:
+        if each.unreadable_secret:
+            yield Finding(
+                "secret_unreadable", State.DOUBTFUL,
+                f"The next run with {each.name} will fail: {each.unreadable_secret}", "", each.name,
+                page=Page("database", each.pk),
+            )  # fmt: skip
+    for repository in facts.repositories:
+        if repository.unreadable_secret:
+            yield Finding(
+                "secret_unreadable", State.DOUBTFUL,
+                f"The next run with repository {repository.name} will fail: {repository.unreadable_secret}",
+                "", repository=repository.name, page=Page("repository", repository.pk),
             )  # fmt: skip
 
 
@@ -393,18 +433,49 @@ def undeclared(facts: Facts) -> Found:
 
 
 def watched(facts: Facts) -> Found:
-    """Whom does anybody tell?"""
+    """Whom does anybody tell? What is set and does not work is worse than nothing: it is relied upon."""
+    page = Page("alerts")
     if facts.databases and not facts.channels and not facts.pings:
+        yield Finding("nobody_watches", State.DOUBTFUL, *NOBODY_WATCHES, page=page)
+    is_pinged = facts.pings and not facts.ping_error
+    is_told = is_pinged or facts.channels > len(facts.unknown_channels)
+    state = State.DOUBTFUL if is_told else State.BAD
+    follows = "" if is_told else " If backups fail or the worker stops, nobody is told."
+    for channel in facts.unknown_channels:
         yield Finding(
-            "nobody_watches", State.DOUBTFUL,
-            *NOBODY_WATCHES, page=Page("alerts"),
+            "channel_unknown", state,
+            f"{channel[0].upper()}{channel[1:]} is not an address that Apprise knows, so nobody is told by "
+            f"it.{follows}",
+            "Correct it, and start portal and worker again.", page=page,
         )  # fmt: skip
-    if facts.untold:
-        what = "1 alert" if facts.untold == 1 else f"{facts.untold} alerts"
+    if facts.ping_error:
         yield Finding(
-            "untold", State.DOUBTFUL, f"Not everyone could be told of {what}.",
-            "The portal's page Alerts says whom, and why.", page=Page("alerts"),
+            "ping_failed", state,
+            f"The last ping did not get through, so nobody is told by it: {_ended(facts.ping_error)}"
+            f"{follows}",
+            "Correct PING_URL, or see whether its service is up; the end of the next backup is told there "
+            "again.", page=page,
         )  # fmt: skip
+    if facts.told_nobody and not is_pinged:
+        yield Finding(
+            "untold",
+            State.BAD,
+            f"Nobody could be told of {_alerts(facts.told_nobody)}.",
+            _SAYS_WHY,
+            page=page,
+        )
+    elif facts.untold:
+        yield Finding(
+            "untold", State.DOUBTFUL, f"Not everyone could be told of {_alerts(facts.untold)}.", _SAYS_WHY,
+            page=page,
+        )  # fmt: skip
+
+
+_SAYS_WHY = "The portal's page Alerts says whom, and why."
+
+
+def _alerts(count: int) -> str:
+    return "1 alert" if count == 1 else f"{count} alerts"
 
 
 # Of equals the first one leads: what cannot be restored, then causes before what follows from them.
@@ -422,6 +493,7 @@ RULES: list[Callable[[Facts], Found]] = [
     strange_order,
     failed_backup,
     failed_look,
+    secret,
     suspect,
     proof,
     failed_verification,

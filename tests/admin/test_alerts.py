@@ -63,7 +63,7 @@ def test_staff_without_a_role_and_strangers_see_nothing(login: Login) -> None:
     [
         ({"told_at": timezone.now() - timedelta(hours=3), "error": ""}, "3 hours ago"),
         ({"is_pending": True}, "Not everyone, tried again"),
-        ({"is_pending": True, "error": ""}, "Just being told"),
+        ({"is_pending": True, "error": ""}, "Waits for an address in NOTIFY_URLS"),
         ({"error": ""}, "Nobody is set up to be told"),
     ],
 )
@@ -75,10 +75,10 @@ def test_whether_people_know_is_said(login: Login, facts: dict[str, object], tol
 def test_the_first_page_and_every_sidebar_tell_of_it_until_it_is_mended(login: Login) -> None:
     alert, client = make_alert(), login("Viewer")
     badge = 'title="Not everyone could be told">1<'
-    assert "Not everyone could be told of 1 alert." in text_of(client, "/admin/")
+    assert "Nobody could be told of 1 alert." in text_of(client, "/admin/")
     assert badge in text_of(client, "/admin/backups/run/")
     Alert.objects.filter(pk=alert.pk).update(error="", told_at=timezone.now())
-    assert "Not everyone could be told" not in text_of(client, "/admin/")
+    assert "could be told of" not in text_of(client, "/admin/")
     assert badge not in text_of(client, "/admin/backups/run/")
 
 
@@ -88,6 +88,19 @@ def test_without_addresses_the_page_says_what_to_set(login: Login, settings: Set
     assert "Set NOTIFY_URLS in the portal's environment" in text_of(client, URL).replace("&#x27;", "'")
     answer = client.post(TEST, CONFIRM, follow=True).content.decode()
     assert "NOTIFY_URLS is not set, so nobody is told." in answer
+
+
+def test_a_ping_that_does_not_get_through_is_said_on_the_first_page_and_among_the_alerts(
+    login: Login, settings: Settings
+) -> None:
+    settings.PING_URL = "https://example.com/ping/d34db33f"
+    make_alert("PING_URL", text="PING_URL answered 501.", error="")
+    client = login("Viewer")
+    for page in ("/admin/", URL):
+        text = text_of(client, page)
+        assert "The last ping did not get through, so nobody is told by it: PING_URL answered 501." in text
+        assert "d34db33f" not in text
+    assert 'title="Not everyone could be told">1<' in text_of(client, "/admin/backups/run/")
 
 
 def test_a_test_message_is_sent_told_of_and_recorded(login: Login, receiver: Receiver) -> None:

@@ -209,7 +209,7 @@ def test_a_damaged_repository_says_what_to_do(past: History, login: Login) -> No
     Repository.objects.update(health=Health.DAMAGED, check_error="Pack 1a2b is missing.")
     text = page(login("Viewer"))
     assert "Pack 1a2b is missing." in text
-    assert "Repair the index, then the snapshots, back up, and check all data" in text
+    assert "Repair the index, then the snapshots, check all data; if that check is good, back up" in text
 
 
 def test_live_answers_the_same_for_who_comes_later(past: History, login: Login) -> None:

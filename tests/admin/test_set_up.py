@@ -217,6 +217,17 @@ def test_what_something_refers_to_is_not_deleted(db: None, login: Login) -> None
     assert Repository.objects.filter(pk=repository.pk).exists()
 
 
+def test_a_secret_file_that_is_not_there_is_said_when_it_is_saved(db: None, login: Login) -> None:
+    repository = Repository.objects.create(name="offsite", url="/srv/offsite")
+    page = reverse("admin:backups_repository_change", args=[repository.pk])
+    form = {"name": "offsite", "url": "/srv/offsite", "check_interval": "6"}
+
+    answer = login("Administrator").post(page, {**form, "password_ref": "file:/nowhere/x"}, follow=True)
+
+    assert "The password of offsite is not found here in the portal." in answer.content.decode()
+    assert "The secret file /nowhere/x is not there." in answer.content.decode()
+
+
 def test_a_location_that_was_a_slip_says_nothing_of_the_right_one(db: None, login: Login) -> None:
     wrong = Repository.objects.create(name="offsite", url="/srv/ofsite", restic_id="a" * 64)
     page = reverse("admin:backups_repository_change", args=[wrong.pk])

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 from pytest_django.fixtures import Settings
 
-from backups import choose
+from backups import choose, standing
 from backups.actions import check
 from backups.choices import Action
 from backups.models import Database, Repository, Run
@@ -127,8 +127,11 @@ def test_from_a_flipped_byte_to_heartbeats_again(database: Database, settings: S
     assert good.result["sentence"] == "No errors found (structure and all data)."
     assert health(database.repository) == "good"
     assert database.repository.check_error == ""
+    (told,) = [each for each in standing.read().overall.findings if each.key == "heartbeat_withheld"]
+    assert "because the repository counted as damaged when it was made" in told.reason
     snapshot = back_up(database)
     assert written(settings)
+    assert "heartbeat_withheld" not in [each.key for each in standing.read().overall.findings]
     assert verdict(verify(database, snapshot)).verdict == "identical"
 
 

@@ -250,6 +250,20 @@ def test_healthz_shows_nobody_the_words_of_a_server(
         assert word not in answer.content.decode()
 
 
+def test_healthz_of_a_database_whose_folder_is_away(client: Client, portal: Path) -> None:
+    def broken(*_: object) -> None:
+        raise sqlite3.OperationalError("unable to open database file")
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(connection, "create_cursor", broken)
+        patch.setitem(connection.settings_dict, "NAME", "/nowhere/portal.sqlite3")
+        answer = client.get("/healthz")
+
+    assert answer.status_code == 503
+    assert b"its folder /nowhere is not there" in answer.content
+    assert b"server" not in answer.content
+
+
 def test_healthz_of_a_database_that_is_away(client: Client, portal: Path) -> None:
     def broken(*_: object) -> None:
         raise sqlite3.OperationalError("disk I/O error")

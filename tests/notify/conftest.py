@@ -8,6 +8,7 @@ import time
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -93,12 +94,15 @@ def pinged(settings: Settings) -> Iterator[Receiver]:
 
 
 @pytest.fixture
-def orders(db: None) -> Database:
-    """A database's row, of which nothing is there."""
-    main = Repository.objects.create(name="main", url="/nowhere")
+def orders(db: None, tmp_path: Path) -> Database:
+    """A database's row, of which nothing is there but the passwords."""
+    password = tmp_path / "password"
+    password.write_text("hunter1")
+    main = Repository.objects.create(name="main", url="/nowhere", password_ref=f"file:{password}")
     return Database.objects.create(
-        name="orders", database="orders", host="127.0.0.1", port=1, user="u", repository=main
-    )
+        name="orders", database="orders", host="127.0.0.1", port=1, user="u", repository=main,
+        password_ref=f"file:{password}",
+    )  # fmt: skip
 
 
 def ended(database: Database, action: Action, status: Status, error: str = "") -> int:

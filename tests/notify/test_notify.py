@@ -7,14 +7,18 @@ import threading
 import time
 from collections.abc import Callable, Iterator
 from datetime import UTC, datetime, timedelta
+from pathlib import Path
 
 import pytest
+from django.utils import timezone
 from pytest_django.fixtures import Settings
 
-from backups import notify, runner, services
+from backups import channels, notify, runner, services, standing, verdict
+from backups.actions import preflight
 from backups.choices import Action, AlertState, Status, Trigger, Verdict
 from backups.errors import Problem
 from backups.models import Alert, Database, Run, Snapshot, Verification
+from backups.verdict import State
 from portal.env import Environment
 from tests.backups.worlds import Shop, wait_until
 from tests.notify.conftest import Receiver, ended
@@ -207,6 +211,94 @@ def test_address_that_hangs_does_not_keep_those_after_it_from_being_told(
     }
 
 
+def test_a_process_that_knows_no_address_leaves_the_alert_to_those_who_do(
+    orders: Database, receiver: Receiver, settings: Settings
+) -> None:
+    settings.NOTIFY_URLS, known = [], settings.NOTIFY_URLS
+    notify.run_ended(ended(orders, Action.BACKUP, Status.FAILED))
+    settings.NOTIFY_URLS = ["json://127.0.0.1:1/dead"]
+    now = timezone.now()
+    notify.deliver(now)
+    settings.NOTIFY_URLS = []
+    notify.deliver(now + timedelta(minutes=6))
+    assert notify.undelivered().get().is_pending
+
+    settings.NOTIFY_URLS = known
+    notify.deliver(now + timedelta(minutes=6))
+
+    assert receiver.messages() == [("Backup of orders: failed", "failure")]
+    assert not notify.undelivered().exists()
+
+
+def test_each_process_tells_the_addresses_that_it_knows_and_then_it_ends(
+    orders: Database, receiver: Receiver, settings: Settings
+) -> None:
+    other = Receiver()
+    notify.run_ended(ended(orders, Action.BACKUP, Status.FAILED))
+    settings.NOTIFY_URLS = [receiver.address, other.address]
+    now = timezone.now()
+    notify.deliver(now + timedelta(minutes=6))
+    notify.deliver(now + timedelta(minutes=30))
+    other.close()
+
+    assert (len(receiver.requests), len(other.requests)) == (1, 1)
+    assert not Alert.objects.get().is_pending
+
+
+def test_what_works_again_is_no_news_to_an_address_that_is_set_days_later(
+    orders: Database, receiver: Receiver, settings: Settings
+) -> None:
+    settings.NOTIFY_URLS, known = [], settings.NOTIFY_URLS
+    for status in (Status.FAILED, Status.SUCCEEDED):
+        notify.run_ended(ended(orders, Action.BACKUP, status))
+    settings.NOTIFY_URLS = known
+    notify.deliver(timezone.now() + timedelta(days=2))
+
+    assert (receiver.requests, Alert.objects.get().is_pending) == ([], False)
+
+
+def test_a_channel_that_hung_is_waited_for_once_by_all_that_ends_with_a_command(
+    orders: Database, receiver: Receiver, settings: Settings, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    receiver.delay = 30
+    monkeypatch.setattr(notify, "SEND_SECONDS", 3.0)
+    monkeypatch.setattr(notify, "PING_SECONDS", 0.5)
+    settings.PING_URL = f"http://127.0.0.1:{receiver.port}/ping"
+    began = time.monotonic()
+    for action in (Action.BACKUP, Action.FORGET, Action.CHECK):
+        notify.run_ended(ended(orders, action, Status.FAILED))
+
+    assert time.monotonic() - began < 6
+    assert notify.undelivered().filter(is_pending=True).count() == 4
+
+    receiver.delay = 0
+    monkeypatch.setattr(notify, "SEND_SECONDS", 20.0)
+    notify._hanging_until.clear()
+    notify.deliver(timezone.now() + timedelta(minutes=6))
+    assert not notify.undelivered().exists()
+
+
+def test_a_secret_that_the_worker_cannot_read_is_told_before_a_run_fails_of_it(
+    orders: Database, receiver: Receiver
+) -> None:
+    password = Path(orders.password_ref.removeprefix("file:"))
+    password.rename(password.with_name("elsewhere"))
+    notify.tend()
+
+    assert receiver.messages() == [
+        ("Secrets of database orders: cannot be read", "failure"),
+        ("Secrets of repository main: cannot be read", "failure"),
+    ]
+    found = [each for each in standing.read().overall.findings if each.key == "secret_unreadable"]
+    assert [each.repository or each.database for each in found] == ["orders", "main"]
+    assert found[0].reason.startswith(f"The next run with orders will fail: The secret file {password} (the")
+
+    password.with_name("elsewhere").rename(password)
+    notify.tend()
+    assert len(receiver.messages()) == 4
+    assert "secret_unreadable" not in [each.key for each in standing.read().overall.findings]
+
+
 def test_two_that_deliver_at_once_send_once(orders: Database, receiver: Receiver) -> None:
     notify.run_ended(ended(orders, Action.BACKUP, Status.FAILED))
     Alert.objects.update(is_pending=True, tried_at=None, reached=[])
@@ -325,6 +417,34 @@ def test_ping_that_fails_is_shown_without_its_address(
 
     assert receiver.messages() == [("PING_URL: failed", "failure")]
     assert receiver.bodies() == ["PING_URL could not be reached (URLError)."]
+
+
+def test_a_ping_that_does_not_get_through_counts_as_nobody_told_until_one_does(
+    orders: Database, pinged: Receiver
+) -> None:
+    pinged.status = 501
+    notify.run_ended(ended(orders, Action.BACKUP, Status.SUCCEEDED))
+
+    (found,) = verdict.of_channels(standing.read().overall)
+    assert (found.key, found.state, channels.failing()) == ("ping_failed", State.BAD, 1)
+    assert "PING_URL answered 501." in found.reason
+    told = [check.detail for check in preflight.checks(orders, preflight.Found()) if check.warning]
+    assert found.sentence in told
+
+    pinged.status = 200
+    notify.run_ended(ended(orders, Action.BACKUP, Status.SUCCEEDED))
+    assert (verdict.of_channels(standing.read().overall), channels.failing()) == ([], 0)
+
+
+def test_an_address_that_is_none_is_found_before_there_is_anything_to_tell(
+    orders: Database, settings: Settings
+) -> None:
+    settings.NOTIFY_URLS = ["json://127.0.0.1:1/", "jsonn://hunter2@nowhere"]
+
+    (found,) = verdict.of_channels(standing.read().overall)
+
+    assert (found.key, found.state, channels.failing()) == ("channel_unknown", State.DOUBTFUL, 1)
+    assert found.reason.startswith("Number 2 of NOTIFY_URLS (jsonn) is not an address that Apprise knows")
 
 
 def test_user_and_password_of_the_ping_address_are_shown_to_its_service_alone(

@@ -66,6 +66,10 @@ ALONE: dict[str, tuple[Facts, str, State, str, str]] = {
         shop(proof=Proof(5, "unreadable", NOW - HOUR, "7e8e0a80"), proved_at=None), "verification", State.BAD,
         "snapshot 7e8e0a80 cannot be restored", "no other snapshot is verified: to restore an earlier one,",
     ),
+    "the only snapshot could not be read": (
+        shop(proof=Proof(5, "unreadable", NOW - HOUR, "7e8e0a80"), proved_at=None, has_another=False),
+        "verification", State.BAD, "snapshot 7e8e0a80 cannot be restored", "there is no other snapshot to",
+    ),
     "an older one was verified since, the newest is bad": (
         shop(newest_verdict="unreadable"), "known_bad", State.BAD, "7e8e0a80, cannot be restored",
         "verify that",
@@ -84,7 +88,8 @@ ALONE: dict[str, tuple[Facts, str, State, str, str]] = {
     ),
     "damaged": (
         replace(WELL, repositories=[RepositoryFacts(1, "main", "damaged", "pack 1a is gone")]),
-        "repository_damaged", State.BAD, "main is damaged: pack 1a is gone.", "check all data",
+        "repository_damaged", State.BAD, "main is damaged: pack 1a is gone.",
+        "`manage.py repository check --read-data`, `manage.py backup`).",
     ),
     "suspect": (
         replace(WELL, repositories=[RepositoryFacts(1, "main", "suspect", "verification 5 found it so")]),
@@ -93,6 +98,14 @@ ALONE: dict[str, tuple[Facts, str, State, str, str]] = {
     "a repository that is away": (
         replace(WELL, repositories=[RepositoryFacts(1, "main", failed_look=AWAY)]),
         "look_failed", State.DOUBTFUL, "what repository main holds failed: It is away. Mount it.", "",
+    ),
+    "a secret of the database that the worker cannot read": (
+        shop(unreadable_secret="It is not there. Put it back."), "secret_unreadable", State.DOUBTFUL,
+        "The next run with shop will fail: It is not there. Put it back.", "",
+    ),
+    "a secret of the repository that the worker cannot read": (
+        replace(WELL, repositories=[RepositoryFacts(1, "main", unreadable_secret="It is not there.")]),
+        "secret_unreadable", State.DOUBTFUL, "with repository main will fail: It is not there.", "",
     ),
     "gate closed": (
         replace(WELL, gate=GateFacts(is_open=False, word="stale", sentence="It is old.")), "gate",
@@ -118,13 +131,13 @@ ALONE: dict[str, tuple[Facts, str, State, str, str]] = {
         "runs is not known", "start it",
     ),
     "withheld": (
-        shop(withheld=RunFacts(8, "Backup 8")), "heartbeat_withheld", State.BAD, "so the gate will close",
-        "The log of Backup 8, in the portal, says why",
+        shop(withheld=RunFacts(8, "Backup 8", "the repository was damaged")), "heartbeat_withheld", State.BAD,
+        "so the gate will close in time, because the repository was damaged.",
+        "Back up once more (`manage.py backup`)",
     ),
     "withheld of one that does not gate": (
         shop(withheld=RunFacts(8, "Backup 8"), gates=False), "heartbeat_withheld", State.DOUBTFUL,
-        "was withheld.",
-        "The log of Backup 8, in the portal, says why",
+        "was withheld.", "The log of Backup 8 tells more.",
     ),
     "queue": (
         replace(WELL, waiting=RunFacts(13, "Verification 13", since=NOW - HOUR)), "queue", State.BAD,
@@ -163,6 +176,29 @@ ALONE: dict[str, tuple[Facts, str, State, str, str]] = {
     ),
     "somebody was not told": (
         replace(WELL, untold=2), "untold", State.DOUBTFUL, "could be told of 2 alerts", "says whom",
+    ),
+    "nobody was told": (
+        replace(WELL, untold=2, told_nobody=1), "untold", State.BAD, "Nobody could be told of 1 alert.",
+        "says",
+    ),
+    "nobody was told but by the ping": (
+        replace(WELL, untold=1, told_nobody=1, pings=True), "untold", State.DOUBTFUL, "of 1 alert.", "says",
+    ),
+    "the ping is the only channel and does not get through": (
+        replace(WELL, channels=0, pings=True, ping_error="PING_URL answered 501."), "ping_failed", State.BAD,
+        "PING_URL answered 501. If backups fail or the worker stops, nobody is told.", "Correct PING_URL",
+    ),
+    "the ping does not get through, and others are told": (
+        replace(WELL, pings=True, ping_error="PING_URL answered 501."), "ping_failed", State.DOUBTFUL,
+        "PING_URL answered 501.", "Correct PING_URL",
+    ),
+    "the only address is none": (
+        replace(WELL, unknown_channels=["number 1 of NOTIFY_URLS (jsonn)"]), "channel_unknown", State.BAD,
+        "Number 1 of NOTIFY_URLS (jsonn) is not an address that Apprise knows", "Correct it",
+    ),
+    "one of two addresses is none": (
+        replace(WELL, channels=2, unknown_channels=["number 2 of NOTIFY_URLS (x)"]), "channel_unknown",
+        State.DOUBTFUL, "so nobody is told by it.", "Correct it",
     ),
 }  # fmt: skip
 

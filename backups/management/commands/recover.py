@@ -12,14 +12,14 @@ from django.conf import settings
 from django.core.management import call_command
 from django.utils import timezone
 
-from backups import configuration, health, portal_copy, restic, services
+from backups import choose, configuration, health, portal_copy, restic, services
 from backups.actions import recover
 from backups.choices import Action, RestoreMode, Trigger
 from backups.connections import repository_access
 from backups.console import VedettaCommand, passed_over
 from backups.errors import Problem
 from backups.management.commands.restore import TOLD
-from backups.models import Database, Repository, Run
+from backups.models import Database, Repository, Run, Snapshot
 
 LOOK_SECONDS = 60.0
 _SHOWN = 50
@@ -60,11 +60,7 @@ class Command(VedettaCommand):
         self.say(run.result["sentence"])
         snapshot = recover.newest(database)
         newer = passed_over(snapshot, self.say)
-        age = timezone.now() - snapshot.time
-        self.say(
-            f"The newest is {snapshot.short_id} of {snapshot.local_time:%Y-%m-%d %H:%M:%S}, "
-            f"{age.days} days and {age.seconds // 3600} hours old. What was written since is lost."
-        )
+        self._tell_of(snapshot, is_restored=not options["history_only"])
         if not options["history_only"]:
             queued = services.restore_enqueue(
                 database=database,
@@ -80,6 +76,17 @@ class Command(VedettaCommand):
             left = self._tell_what_is_left(database, told.get("events_to_enable", ()))
             return {"snapshot_id": snapshot.snapshot_id, "to_restore": left, **newer, **told}
         return {"snapshot_id": snapshot.snapshot_id, **newer}
+
+    def _tell_of(self, snapshot: Snapshot, *, is_restored: bool) -> None:
+        """How old the newest is, whether it is good, and what becomes of what was written since."""
+        age = timezone.now() - snapshot.time
+        follows = "What was written since is lost." if is_restored else "Nothing was restored."
+        self.say(
+            f"The newest is {snapshot.short_id} of {snapshot.local_time:%Y-%m-%d %H:%M:%S}, "
+            f"{age.days} days and {age.seconds // 3600} hours old. {follows}"
+        )
+        if snapshot.is_known_bad:
+            self.say(choose.known_bad_words(snapshot))
 
     def _tell_what_is_left(self, restored: Database, to_enable: Sequence[str]) -> list[dict[str, str]]:
         """Say how the gate opens, and which databases are still to be restored, with the commands."""
