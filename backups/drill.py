@@ -12,7 +12,8 @@ import re
 import socket
 import ssl
 import threading
-from collections.abc import Iterator
+import time
+from collections.abc import Callable, Iterator
 from contextlib import closing, contextmanager, suppress
 from dataclasses import asdict, dataclass, replace
 from datetime import UTC, datetime
@@ -20,8 +21,10 @@ from enum import StrEnum
 from pathlib import Path
 from urllib.parse import SplitResult, urlsplit
 
+from backups import installation
 from backups.errors import Problem, Refused
 from backups.nginx_lines import Line, suspects
+from backups.verdict import GateFacts
 from sentinel import heartbeat
 
 CLOSED_PAGE = b"Service unavailable: backup status not OK"
@@ -29,6 +32,8 @@ CLOSED_PAGE = b"Service unavailable: backup status not OK"
 ANSWER_SECONDS = 10.0
 _MOST_BYTES = 64 * 1024
 _LONGEST_URL = 500
+# nginx keeps the gate's answer for a second.
+_KEPT_SECONDS = 1.2
 
 
 class Found(StrEnum):
@@ -36,6 +41,8 @@ class Found(StrEnum):
 
     CLOSES = "closes"
     CLOSED_ALREADY = "closed already"
+    KEPT_OUT = "closed though open"
+    LET_IN = "open though closed"
     OPEN = "open"
     REDIRECT = "redirect"
     PASSWORD = "password"  # noqa: S105
@@ -76,6 +83,8 @@ class Drilled:
     drilled: int | None = None
     after: int | None = None
     lines: tuple[Line, ...] = ()
+    # The gate's word by its own files, whatever nginx was told.
+    verdict: str = ""
 
     @property
     def ok(self) -> bool:
@@ -92,6 +101,7 @@ class Drilled:
             "before": self.before,
             "drilled": self.drilled,
             "after": self.after,
+            "verdict": self.verdict,
             "lines": [asdict(line) for line in self.lines],
         }
 
@@ -105,18 +115,27 @@ def explained(drilled: Drilled, configuration: str) -> Drilled:
     return replace(drilled, lines=lines, detail=f"{drilled.detail} {told}")
 
 
-def hold(url: str, heartbeat_path: Path) -> Drilled:
+def hold(url: str, heartbeat_path: Path, gate: Callable[[], GateFacts]) -> Drilled:
     """Ask for `url` as a visitor, with a drill's word, and as a visitor again.
 
-    Raises Problem for an address that is none, and where no drill can be held.
+    `gate` judges by the status files, not by what its process says. Raises Problem for an address that is
+    none, and where no drill can be held.
     """
     checked(url)
+    judged = [gate()]
     before = ask(url)
     if before.status is None:
-        return judge(url, before, before, before)
+        return judge(url, before, before, before, judged[0])
     with _under_way(heartbeat_path) as word:
         drilled = ask(url, word)
-    return judge(url, before, drilled, ask(url))
+    after = ask(url)
+    judged.append(gate())
+    if all(one.is_open == after.closed for one in judged):
+        time.sleep(_KEPT_SECONDS)
+        after = ask(url)
+    # One that changed meanwhile is taken as visitors found it.
+    agrees = (one for one in judged if one.is_open != before.closed)
+    return judge(url, before, drilled, after, next(agrees, judged[0]))
 
 
 @contextmanager
@@ -152,24 +171,36 @@ def _unwritable(error: OSError) -> Problem:
 # ---------------------------------------------------------------- What the answers mean
 
 
-def judge(url: str, before: Answer, drilled: Answer, after: Answer) -> Drilled:
-    """What the three answers say together. Pure."""
-    found = _found(before, drilled, after)
+def judge(url: str, before: Answer, drilled: Answer, after: Answer, gate: GateFacts) -> Drilled:
+    """What the three answers say together, and what the gate's own files say."""
+    found = _found(before, drilled, after, gate)
     return Drilled(
-        url, found, _sentence(url, found, before, drilled, after), before.status, drilled.status, after.status
-    )
+        url, found, _sentence(url, found, before, drilled, after, gate.word),
+        before.status, drilled.status, after.status, verdict=gate.word,
+    )  # fmt: skip
 
 
-def _found(before: Answer, drilled: Answer, after: Answer) -> Found:
+def _found(before: Answer, drilled: Answer, after: Answer, gate: GateFacts) -> Found:
     if None in (before.status, drilled.status, after.status):
         return Found.NO_ANSWER
     if before.closed:
-        return Found.CLOSED_ALREADY if drilled.closed else Found.UNCLEAR
+        return _of_closed(drilled, after, gate)
     if drilled.closed:
-        return Found.CLOSES if after.status == before.status and not after.closed else Found.KEPT
+        if after.closed or after.status != before.status:
+            return Found.KEPT
+        return Found.CLOSES if gate.is_open else Found.LET_IN
     if drilled.status != before.status or drilled.is_ours:
         return _of_a_change(drilled)
     return _of_no_change(before.status or 0)
+
+
+def _of_closed(drilled: Answer, after: Answer, gate: GateFacts) -> Found:
+    """Good only where the backups are what closes it."""
+    if not drilled.closed:
+        return Found.UNCLEAR
+    if not gate.is_open:
+        return Found.CLOSED_ALREADY
+    return Found.KEPT_OUT if after.closed else Found.UNCLEAR
 
 
 def _of_a_change(drilled: Answer) -> Found:
@@ -184,17 +215,27 @@ def _of_no_change(status: int) -> Found:
     return Found.UNCLEAR if status >= 500 else Found.OPEN
 
 
-def _sentence(url: str, found: Found, before: Answer, drilled: Answer, after: Answer) -> str:
+def _sentence(url: str, found: Found, before: Answer, drilled: Answer, after: Answer, word: str) -> str:
     told = _SENTENCES[found]
     problem = next((one.problem for one in (before, drilled, after) if one.status is None), "")
+    commands = installation.commands()
     return told.format(
-        url=url, before=before.status, drilled=drilled.status, after=after.status, problem=problem
-    )
+        url=url, before=before.status, drilled=drilled.status, after=after.status, problem=problem,
+        word=word, restart=commands.restart_gate, log=commands.gate_log,
+    )  # fmt: skip
 
 
 _SENTENCES = {
     Found.CLOSES: "{url} closes: the drill got 503 with Vedetta's page, everybody else {before} as before.",
     Found.CLOSED_ALREADY: "{url} is closed for everybody at this moment: 503 with Vedetta's page.",
+    Found.KEPT_OUT: "{url} keeps everybody out (503 with Vedetta's page), though by the status files "
+    "it is open (“{word}”): the backups are not the reason. The gate's process does not run, hangs, or reads "
+    "another status folder, or nginx asks for it at another address. See what it says ({log}) and start it "
+    "again ({restart}); if it runs and answers, compare its address with the one in vedetta-http.conf.",
+    Found.LET_IN: "{url} closes for a drill, but lets everybody in ({before}) at this moment, though by the "
+    "status files the gate is closed (“{word}”): its process has other settings than the portal "
+    "(SENTINEL_THRESHOLD_SECONDS and the like), or a cache goes on serving. Compare what "
+    "/sentinel/status of the gate's process says with the portal's page Gate.",
     Found.OPEN: "{url} stays open while the gate is closed: the drill got {drilled}, as everybody does. "
     "One of these opens it, the likeliest first: the server does not include vedetta-gate.conf, or that of "
     "an older Vedetta; `auth_request off`, an auth_request of its own, `satisfy any` or `return` stands in "

@@ -22,6 +22,7 @@ from backups import (
     schedules,
     services,
     staleness,
+    standing,
     suspicions,
     verdict,
 )
@@ -100,7 +101,7 @@ def gate_checks(
     """A drill for each address: does the gate close it? What was found is put into `drills`."""
     for url in urls:
         try:
-            held = drill.hold(url, settings.SENTINEL.heartbeat_path)
+            held = drill.hold(url, settings.SENTINEL.heartbeat_path, standing.gate_by_files)
         except Problem as problem:
             yield Check(_GATE, ok=False, detail=problem.sentence())
         else:

@@ -11,10 +11,11 @@ from django.conf import settings
 from django.contrib.admin.models import LogEntry
 from django.core.management import call_command
 
-from backups import configuration, drill, runner, services, status_files
+from backups import configuration, drill, runner, services, standing, status_files
 from backups.choices import Action, Status, Trigger
 from backups.drill import Answer
 from backups.models import Database, Run
+from backups.verdict import GateFacts
 from sentinel import heartbeat
 from tests.admin.conftest import Login
 
@@ -148,6 +149,7 @@ def test_a_drill_is_the_workers_audited_and_told_on_its_page(
         )
 
     monkeypatch.setattr(drill, "ask", ask)
+    monkeypatch.setattr(standing, "gate_by_files", lambda *_: GateFacts())
     client = login("Administrator")
     page = client.post("/admin/gate/drill/", {"url": SHOP})
     run = Run.objects.get()
@@ -164,7 +166,7 @@ def test_a_drill_is_the_workers_audited_and_told_on_its_page(
     assert run.result["gate"] == [
         {
             "url": SHOP, "ok": True, "found": "closes", "before": 200, "drilled": 503, "after": 200,
-            "lines": [],
+            "verdict": "fresh", "lines": [],
             "detail": f"{SHOP} closes: the drill got 503 with Vedetta's page, everybody else 200 as before.",
         }
     ]  # fmt: skip
@@ -212,6 +214,8 @@ def preflight(capsys: pytest.CaptureFixture[str], *urls: str) -> tuple[object, d
 def test_the_command_tells_each_drill_beside_the_checks(
     capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    gate = GateFacts(is_open=False, word="stale")
+    monkeypatch.setattr(standing, "gate_by_files", lambda *_: gate)
     answers = {SHOP: 200, f"{SHOP}/closed": 503}
     monkeypatch.setattr(drill, "ask", lambda url, _="": Answer(answers[url], is_ours=answers[url] == 503))
     code, told = preflight(capsys, *answers)
@@ -220,8 +224,14 @@ def test_the_command_tells_each_drill_beside_the_checks(
         (SHOP, False, "open"),
         (f"{SHOP}/closed", True, "closed already"),
     ]
-    gate = [check["ok"] for check in told["checks"] if check["name"] == "gate"]
-    assert gate == [False, True]
+    checks = [check["ok"] for check in told["checks"] if check["name"] == "gate"]
+    assert checks == [False, True]
+
+    gate = GateFacts()
+    _, told = preflight(capsys, f"{SHOP}/closed")
+    assert [(one["ok"], one["found"], one["verdict"]) for one in told["gate"]] == [
+        (False, "closed though open", "fresh")
+    ]
 
 
 def test_the_command_refuses_what_is_no_address(capsys: pytest.CaptureFixture[str]) -> None:

@@ -9,12 +9,14 @@ import pytest
 
 from backups import drill
 from backups.nginx_lines import suspects
+from backups.verdict import GateFacts
 from tests.nginx.conftest import SURROUNDINGS, World
 from tests.nginx.surrounding import Surrounding, read
 from tests.servers.processes import HOST
 
 ALL = [read(path) for path in SURROUNDINGS]
 WORD = "0123456789abcdef" * 2
+FRESH = GateFacts()
 
 
 @pytest.fixture
@@ -31,11 +33,11 @@ def named_world(world: World, monkeypatch: pytest.MonkeyPatch) -> World:
     return world
 
 
-def held(world: World, surrounding: Surrounding) -> drill.Drilled:
-    """As `drill.hold`, with the word that this gate knows."""
+def held(world: World, surrounding: Surrounding, gate: GateFacts = FRESH) -> drill.Drilled:
+    """As `drill.hold`, with the word that this gate knows; `gate` is what its files say."""
     scheme, port = ("http", world.http) if surrounding.over == "http" else ("https", world.https)
     url = f"{scheme}://{surrounding.name}.test:{port}{surrounding.asks[0].split()[1]}"
-    return drill.judge(url, drill.ask(url), drill.ask(url, WORD), drill.ask(url))
+    return drill.judge(url, drill.ask(url), drill.ask(url, WORD), drill.ask(url), gate)
 
 
 def test_the_drill_finds_each_surrounding_as_its_file_says(named_world: World) -> None:
@@ -55,9 +57,18 @@ def test_the_drill_finds_each_surrounding_as_its_file_says(named_world: World) -
 
 
 def test_while_the_gate_is_closed_the_drill_says_so(named_world: World) -> None:
+    plain = ALL[[one.name for one in ALL].index("plain")]
+    stale = GateFacts(is_open=False, word="stale")
     for state in ("closed", "dead"):
         named_world.gate_becomes(state)
-        assert held(named_world, ALL[[one.name for one in ALL].index("plain")]).found == "closed already"
+        assert held(named_world, plain, stale).found == "closed already"
+
+
+def test_while_a_dead_gate_keeps_visitors_out_the_drill_says_so(named_world: World) -> None:
+    plain = ALL[[one.name for one in ALL].index("plain")]
+    named_world.gate_becomes("dead")
+    found = held(named_world, plain)
+    assert (found.found, found.ok) == ("closed though open", False)
 
 
 @pytest.mark.parametrize("surrounding", [one for one in ALL if one.line], ids=lambda one: one.name)
