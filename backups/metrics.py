@@ -64,9 +64,13 @@ class _Figures(Collector):
 
     def _of_gate(self) -> Gauges:
         word, words, is_open = self._gate
-        yield _gauge("gate_open", "1 while the gate lets the application be used.", [((), is_open)])
+        heard = standing.gate_process() is None
+        meaning = (
+            "1 while the gate lets the application be used, and its process is not known to be in trouble."
+        )
+        yield _gauge("gate_open", meaning, [((), is_open and heard)])
         states = [((one,), one == word) for one in words]
-        yield _gauge("gate_state", "1 for the word that the gate answers.", states, "state")
+        yield _gauge("gate_state", "1 for the word that the gate has to answer.", states, "state")
 
     def _of_databases(self) -> Gauges:
         databases = list(_with_newest(Database.objects.order_by("pk")))

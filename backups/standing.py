@@ -15,7 +15,7 @@ from django.db.models import OuterRef, QuerySet, Subquery
 from django.utils import timezone
 
 from backups import environment, humane, installation, services, staleness, status_files, verdict
-from backups.choices import TERMINAL, Action, Status, SuspicionState
+from backups.choices import TERMINAL, Action, AlertState, Status, SuspicionState
 from backups.choose import CLOCKS_DIFFER
 from backups.environment import Differences
 from backups.hearing import Hearing
@@ -147,6 +147,7 @@ def _facts(rows: _Rows, databases: Sequence[Any]) -> verdict.Facts:
         databases=[_database(database, rows) for database in databases],
         repositories=[_repository(each, databases) for each in _repositories()],
         gate=gate_by_files(rows.now),
+        gate_process=gate_process(),
         workers=[_worker(pulse) for pulse in WorkerPulse.objects.all()],
         silent_after=services.PULSE_LOST,
         clocks_differ=services.PULSE_AHEAD,
@@ -286,6 +287,19 @@ def gate_by_files(now: datetime | None = None) -> verdict.GateFacts:
     if found.word is Word.OVERRIDE:
         worst = found.reason
     return verdict.GateFacts(found.open, found.word.value, worst, _closes_at(observation, limits, now))
+
+
+# The subject of the alert that has what was found of the gate's process, with the address after it.
+GATE_PROCESS = "Gate process at "
+
+
+def gate_process() -> tuple[str, str] | None:
+    """What is wrong with it as it was found last, and what to do about it; nothing where nothing gates."""
+    alert = Alert.objects.filter(subject__startswith=GATE_PROCESS, state=AlertState.TROUBLE).first()
+    if alert is None or not Database.objects.filter(gates_app=True).exists():
+        return None
+    what, _, do = alert.text.partition("\n")
+    return what, do
 
 
 def _closes_at(observation: Observation, limits: GateSettings, now: datetime) -> datetime | None:

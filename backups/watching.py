@@ -1,7 +1,7 @@
-"""The portal watches the worker: a thread of each web process tells when it falls silent.
+"""The portal watches worker and gate: a thread of each web process tells when one falls silent.
 
-Who is dead cannot tell so, and the gate closes hours later. Several processes look at once; the alert's
-row is what they agree by, so that one of them sends (see `notify`).
+Who is dead cannot tell so, and the gate closes hours later; a dead gate keeps visitors out at once. Several
+processes look at once; the alert's row is what they agree by, so that one of them sends (see `notify`).
 """
 
 from __future__ import annotations
@@ -11,7 +11,7 @@ import threading
 
 from django.db import DatabaseError, connection
 
-from backups import notify
+from backups import gate_process, notify
 
 logger = logging.getLogger(__name__)
 
@@ -35,8 +35,9 @@ def _watch() -> None:
 def look() -> None:
     """Look once. What goes wrong is logged, and tried again at the next look."""
     try:
+        gate_process.look()
         notify.watch()
     except DatabaseError:
-        logger.exception("the worker could not be looked at, which is tried again in a minute")
+        logger.exception("worker and gate could not be looked at, which is tried again in a minute")
     finally:
         connection.close()

@@ -90,6 +90,7 @@ def checks(database: Database, found: Found, tick: Tick | None = None) -> Iterat
         *_room_unknown(found),
         *suspicions.sentences(database),
         *_nobody_watches(),
+        *_gate_in_trouble(),
     ]
     for warning in found.warnings:
         yield Check("warning", ok=True, detail=warning, warning=True)
@@ -393,6 +394,12 @@ def _room_unknown(found: Found) -> Iterator[str]:
                 "and restores make a second copy there. Set VERIFY_MAX_MB to what may be taken; or install "
                 "MariaDB's plugin DISKS and grant FILE; or verify on another server (VERIFY_MYSQL_HOST)."
             )
+
+
+def _gate_in_trouble() -> list[str]:
+    """As the portal found it last."""
+    found = standing.gate_process()
+    return [" ".join(found)] if found else []
 
 
 def _nobody_watches() -> Iterator[str]:

@@ -68,6 +68,8 @@ class Gate:
     override: Override | None
     databases: list[GateDatabase]
     files: list[File]
+    # What is wrong with its process, whatever the files say.
+    trouble: str = ""
 
 
 def look(now: datetime | None = None) -> Gate:
@@ -81,14 +83,16 @@ def look(now: datetime | None = None) -> Gate:
         for one, files in zip(found.databases, observation.databases, strict=False)
     ]
     worst = next((one for one in judged if one.name == found.database), None)
+    trouble = standing.gate_process()
     return Gate(
         open=found.open,
         word=found.word.value,
-        colour=_colour(found.word),
+        colour="danger" if trouble else _colour(found.word),
         sentence=worst.sentence if worst else found.reason,
         override=observation.override,
         databases=judged,
         files=_files(observation.databases, observation.first_boot, observation.override, limits, now),
+        trouble=trouble[0] if trouble else "",
     )
 
 
@@ -147,9 +151,10 @@ def chip(request: HttpRequest) -> str:
     return render_to_string("backups/chip.html", {"chip": header_label(request)}).strip()
 
 
-# What ends in a stale heartbeat, or in one that is not written.
+# What ends in a stale heartbeat, or in one that is not written; or closes it whatever the heartbeat says.
 _CLOSE_IT = frozenset(
     {
+        "gate_process",
         "verification",
         "no_backup",
         "repository_damaged",
@@ -186,9 +191,11 @@ _EVERY_SECONDS = 10
 
 
 def header_label(request: HttpRequest) -> list[str] | None:
-    """What stands above every page while the gate is closed or overridden."""
+    """What stands above every page while the gate is closed, overridden or in trouble."""
     if not request.user.is_authenticated:
         return None
+    if standing.gate_process() is not None:
+        return ["Gate in trouble", "danger"]
     now = datetime.now(UTC)
     found = decide(observe(settings.SENTINEL, now), settings.SENTINEL, now)
     if found.word is Word.OVERRIDE:

@@ -104,13 +104,15 @@ class WorkerFacts:
 class Facts:
     """All of it at one moment. `start_worker` and `worker_log` are commands that fit the installation.
 
-    `env_file` is what of the files of settings is in doubt, and what to do about it.
+    `env_file` is what of the files of settings is in doubt, and what to do about it; `gate_process` is what
+    is wrong with the gate's process, which visitors feel whatever its files say.
     """
 
     now: datetime
     databases: Sequence[DatabaseFacts] = ()
     repositories: Sequence[RepositoryFacts] = ()
     gate: GateFacts = field(default_factory=GateFacts)
+    gate_process: tuple[str, str] | None = None
     workers: Sequence[WorkerFacts] = ()
     silent_after: timedelta = timedelta(minutes=2)
     clocks_differ: timedelta = timedelta(minutes=1)
