@@ -109,6 +109,16 @@ def gate_checks(
             found = drill.explained(held, nginx_configuration)
             drills.append(found)
             yield Check(_GATE, ok=found.ok, detail=found.detail)
+            if found.warnings:
+                yield Check("warning", ok=True, detail=_may_let_in(found), warning=True)
+
+
+def _may_let_in(found: drill.Drilled) -> str:
+    return (
+        f"{found.url} closes for the drill, but these lines of nginx's may let others in while the gate is "
+        "closed, by their address, cookie or browser, or out of a cache: "
+        f"{', '.join(map(str, found.warnings))}."
+    )
 
 
 def run(run: Run, progress: Progress) -> Outcome:

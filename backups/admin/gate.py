@@ -231,7 +231,7 @@ class DrillForm(forms.Form):
     url = forms.CharField(
         label="Address of the application",
         max_length=500,
-        help_text="As visitors open it, http or https. The worker asks it three times and keeps nobody out.",
+        help_text="As visitors open it, http or https. The worker asks it a few times and keeps nobody out.",
         widget=UnfoldAdminTextInputWidget(attrs={"type": "url", "placeholder": "https://shop.example.com/"}),
     )
 

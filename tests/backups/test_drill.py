@@ -43,6 +43,9 @@ def seen(status: int) -> Answer:
         (seen(200), seen(200), seen(200), Found.OPEN),
         (seen(204), seen(204), seen(204), Found.OPEN),
         (seen(404), seen(404), seen(404), Found.OPEN),
+        (seen(200), Answer(200, is_cached=True), seen(200), Found.CACHED),
+        (seen(200), CLOSED, Answer(200, is_cached=True), Found.CLOSES),
+        (seen(301), Answer(301, is_cached=True), seen(301), Found.REDIRECT),
         (seen(301), seen(301), seen(301), Found.REDIRECT),
         (seen(307), seen(307), seen(307), Found.REDIRECT),
         (seen(401), seen(401), seen(401), Found.PASSWORD),
@@ -68,7 +71,7 @@ def test_what_the_answers_say(before: Answer, drilled: Answer, after: Answer, fo
     assert judged.detail.startswith(URL)
     assert judged.detail.endswith(".")
     assert set(judged.told()) == {
-        "url", "ok", "found", "detail", "before", "drilled", "after", "verdict", "lines",
+        "url", "ok", "found", "detail", "before", "drilled", "after", "verdict", "lines", "warnings",
     }  # fmt: skip
 
 
@@ -93,7 +96,7 @@ def test_that_visitors_get_in_though_backups_are_stale_is_not_good() -> None:
     assert "lets everybody in (200)" in judged.detail
 
 
-@pytest.mark.parametrize(("closed_for", "found"), [(9, "closed though open"), (3, "unclear")])
+@pytest.mark.parametrize(("closed_for", "found"), [(9, "closed though open"), (4, "unclear")])
 def test_a_verdict_that_nginx_still_keeps_is_waited_for(
     closed_for: int, found: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -151,6 +154,25 @@ def test_a_redirect_is_not_followed() -> None:
     assert not never
 
 
+@pytest.mark.parametrize(
+    ("header", "cached"),
+    [
+        (b"Age: 12", True),
+        (b"X-Cache: HIT", True),
+        (b"X-Cache-Status: STALE", True),
+        (b"Cache-Status: front; hit; ttl=30", True),
+        (b"CF-Cache-Status: DYNAMIC", False),
+        (b"X-Cache: MISS", False),
+        (b"X-Other: hit", False),
+    ],
+)
+def test_it_asks_as_a_visitor_and_sees_that_a_cache_answers(header: bytes, cached: bool) -> None:
+    with answering(b"HTTP/1.1 200 OK\r\n" + header + b"\r\nContent-Length: 0\r\n\r\n") as (url, asked):
+        assert drill.ask(url) == Answer(200, is_cached=cached)
+    assert b"User-Agent: Mozilla/5.0" in asked[0]
+    assert b"cache-control" not in asked[0].lower()
+
+
 def test_what_drips_or_never_ends_holds_nobody_up(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(drill, "ANSWER_SECONDS", 0.5)
     began = time.monotonic()
@@ -203,3 +225,25 @@ def test_a_folder_that_cannot_be_written_is_named(tmp_path: Path, monkeypatch: p
     heartbeat.drill_path(tmp_path / "last_ok").mkdir()
     with pytest.raises(Problem, match="cannot be written to the status folder"):
         drill.hold(URL, tmp_path / "last_ok", lambda: OPEN)
+
+
+FRONT = """# configuration file /etc/nginx/nginx.conf:
+http {
+    server { server_name shop.example.com; proxy_cache front; }
+    server { listen 8081; include /etc/nginx/vedetta-gate.conf; satisfy any; }
+}
+"""
+
+
+def test_what_it_found_is_explained_by_the_configuration_where_that_is_given() -> None:
+    closes = drill.judge(URL, seen(200), CLOSED, seen(200), OPEN)
+    cached = drill.judge(URL, seen(200), Answer(200, is_cached=True), seen(200), OPEN)
+
+    assert drill.explained(closes, "").detail.startswith(f"{closes.detail} Only this address was asked, by a")
+    explained = drill.explained(closes, FRONT)
+    assert (explained.ok, explained.detail) == (True, closes.detail)
+    assert [line.text for line in explained.warnings] == ["proxy_cache front;"]
+    assert (
+        "Look at `proxy_cache front;` (/etc/nginx/nginx.conf, line 2)."
+        in drill.explained(cached, FRONT).detail
+    )

@@ -8,7 +8,7 @@ from concurrent.futures import ThreadPoolExecutor
 import pytest
 
 from backups import drill
-from backups.nginx_lines import suspects
+from backups.nginx_lines import suspects, ways_round
 from backups.verdict import GateFacts
 from tests.nginx.conftest import SURROUNDINGS, World
 from tests.nginx.surrounding import Surrounding, read
@@ -37,6 +37,7 @@ def held(world: World, surrounding: Surrounding, gate: GateFacts = FRESH) -> dri
     """As `drill.hold`, with the word that this gate knows; `gate` is what its files say."""
     scheme, port = ("http", world.http) if surrounding.over == "http" else ("https", world.https)
     url = f"{scheme}://{surrounding.name}.test:{port}{surrounding.asks[0].split()[1]}"
+    drill.ask(url)
     return drill.judge(url, drill.ask(url), drill.ask(url, WORD), drill.ask(url), gate)
 
 
@@ -118,6 +119,48 @@ auth_request
     )
 
 
+def test_lines_that_let_in_others_than_the_drill_are_named_and_no_more() -> None:
+    closing = {one.name: one.warning for one in ALL if one.drill == "closes"}
+    for path in SURROUNDINGS:
+        if path.stem in closing:
+            address = f"http://shop.test{read(path).asks[0].split()[1]}"
+            named = [line.text for line in ways_round(f"http {{ {path.read_text()} }}", address)]
+            assert named == [closing[path.stem]] * bool(closing[path.stem]), path.stem
+    assert sum(map(bool, closing.values())) >= 3
+
+
+def test_ways_round_are_of_the_server_and_location_that_are_asked() -> None:
+    text = """http {
+    satisfy any;
+    server {
+        server_name shop.test;
+        include /etc/nginx/vedetta-gate.conf;
+        if ($http_user_agent ~ Monitor) { return 200 "up"; }
+        if ($maintenance) { return 503; }
+        location / { auth_request off; }
+        location /orders {
+            if ($cookie_staff) { rewrite ^ /staff last; }
+            auth_request /who;
+            proxy_cache behind_the_gate;
+        }
+        location ~ [.]pdf$ { satisfy any; }
+        location @fallback { auth_request off; }
+    }
+    server {
+        server_name shop.test;
+        proxy_cache before_the_gate;
+        location /orders { proxy_pass http://127.0.0.1:8081; }
+        location /live { proxy_cache off; }
+    }
+    server { server_name other.test; satisfy any; }
+}
+"""
+    assert [line.text for line in ways_round(text, "http://shop.test/orders/1")] == [
+        "satisfy any;", 'return 200 "up";', "rewrite ^ /staff last;", "auth_request /who;",
+        "auth_request off;", "proxy_cache before_the_gate;",
+    ]  # fmt: skip
+
+
 def test_lines_of_surroundings_that_close_are_not_named() -> None:
     named = {}
     for path in SURROUNDINGS:
@@ -128,7 +171,7 @@ def test_lines_of_surroundings_that_close_are_not_named() -> None:
     # Pages that nginx begins again for, and which the gate then takes: they may be looked at in vain.
     assert {name for name, lines in named.items() if lines} <= {
         "behind_a_front", "default_conf", "errors_recursive", "location_error_page_500", "maintenance_before",
-        "maintenance_switch",
+        "maintenance_switch", "sub_filter_and_error_page", "satisfy_any_of_others", "answered_by_browser",
     }  # fmt: skip
 
 
