@@ -273,8 +273,8 @@ _SENTENCES = {
     "No redirect is followed: give the address to which it leads.",
     Found.CACHED: "{url} stays open while the gate is closed: the drill got {drilled} out of a cache that "
     "does not ask the gate, as everybody does for as long as it keeps the page. Put the gate before the "
-    "cache (docs/gate.md, “A server before the server”), or have it keep nothing of this address; if that cache "
-    "stands behind the gate, see there what else opens it.",
+    "cache (docs/gate.md, “A server before the server”), or have it keep nothing of this address; if that "
+    "cache stands behind the gate, see there what else opens it.",
     Found.PASSWORD: "{url} refuses everybody ({drilled}) before the gate is asked (auth_basic, `deny`), or "
     "the application refuses and stays open. Give an address that visitors may see.",
     Found.ANOTHER_PAGE: "{url} closes, but the drill got {drilled} in the place of 503 with Vedetta's page: "
