@@ -20,7 +20,7 @@ from prometheus_client.registry import Collector
 from backups import notify, services, standing
 from backups.choices import BAD_VERDICTS, Action, Status, Verdict
 from backups.models import Database, Repository, Run, Snapshot, Verification, WorkerPulse
-from backups.verdict import State
+from backups.verdict import Overall, State
 
 Gauges = Iterator[GaugeMetricFamily]
 
@@ -40,14 +40,14 @@ class _Figures(Collector):
         self._gate = gate_word, gate_words, gate_is_open
 
     def collect(self) -> Gauges:
-        yield from self._of_verdict()
-        yield from self._of_gate()
+        overall = standing.read(self._now).overall
+        yield from self._of_verdict(overall)
+        yield from self._of_gate(overall)
         yield from self._of_databases()
         yield from self._of_repositories()
         yield from self._of_work()
 
-    def _of_verdict(self) -> Gauges:
-        overall = standing.read(self._now).overall
+    def _of_verdict(self, overall: Overall) -> Gauges:
         states = [((state.value,), state == overall.state) for state in State]
         yield _gauge("verdict", "1 for the worst of all that is known.", states, "state")
         databases = [
@@ -62,9 +62,9 @@ class _Figures(Collector):
         meaning = "What was found: 1 where it is bad, 0 where it is doubtful."
         yield _gauge("finding", meaning, found.items(), "key", "database", "repository")
 
-    def _of_gate(self) -> Gauges:
+    def _of_gate(self, overall: Overall) -> Gauges:
         word, words, is_open = self._gate
-        heard = standing.gate_process() is None
+        heard = all(each.key != "gate_process" for each in overall.findings)
         meaning = (
             "1 while the gate lets the application be used, and its process is not known to be in trouble."
         )

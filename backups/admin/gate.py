@@ -72,9 +72,9 @@ class Gate:
     trouble: str = ""
 
 
-def look(now: datetime | None = None) -> Gate:
-    """Read the status files and say how the gate stands."""
-    now = now or datetime.now(UTC)
+def look(stands: standing.Standing) -> Gate:
+    """Read the status files and say how the gate stands, and what is known of its process."""
+    now = stands.now
     limits: GateSettings = settings.SENTINEL
     observation = observe(limits, now)
     found = decide(observation, limits, now)
@@ -83,7 +83,7 @@ def look(now: datetime | None = None) -> Gate:
         for one, files in zip(found.databases, observation.databases, strict=False)
     ]
     worst = next((one for one in judged if one.name == found.database), None)
-    trouble = standing.gate_process()
+    trouble = [each.reason for each in stands.overall.findings if each.key == "gate_process"]
     return Gate(
         open=found.open,
         word=found.word.value,
@@ -139,9 +139,9 @@ def _file(name: str, meaning: str, reading: Reading, now: datetime, allowed: int
     return File(name, meaning, state, "success" if allowed else "plain")
 
 
-def why(gate: Gate) -> list[Notice]:
+def why(gate: Gate, stands: standing.Standing) -> list[Notice]:
     """What keeps a closed gate closed, or will close an open one, each with what to do and where."""
-    found = [each for each in standing.read().overall.findings if each.key in _CLOSE_IT]
+    found = [each for each in stands.overall.findings if each.key in _CLOSE_IT]
     is_well = gate.open and gate.word != Word.OVERRIDE
     return [notice_of(each) for each in found if each.state == State.BAD or not is_well]
 
@@ -175,8 +175,9 @@ def live_view(request: HttpRequest) -> JsonResponse:
     """What the gate's page shows now."""
     if not request.user.has_perm("backups.view_database"):
         return JsonResponse({}, status=403)
-    found = look()
-    context = {"gate": found, "why": why(found)}
+    stands = standing.read()
+    found = look(stands)
+    context = {"gate": found, "why": why(found, stands)}
     return JsonResponse(
         {
             "over": False,
@@ -331,12 +332,13 @@ def _override(request: HttpRequest, form: OverrideForm) -> HttpResponse:
 
 
 def _page(request: HttpRequest, form: OverrideForm, drill_form: DrillForm | None = None) -> HttpResponse:
-    found = look()
+    stands = standing.read()
+    found = look(stands)
     context: dict[str, Any] = {
         **admin.site.each_context(request),
         "title": "Gate",
         "gate": found,
-        "why": why(found),
+        "why": why(found, stands),
         "form": form,
         "drill_form": drill_form or DrillForm(initial={"url": _last_drilled()}),
         "may_override": request.user.has_perm("backups.override_gate"),

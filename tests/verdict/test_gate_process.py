@@ -151,7 +151,7 @@ def test_a_gate_that_hangs_is_told_once_and_one_that_is_killed_as_well(
         assert receiver.messages() == [(f"{subject}: gives no answer", "failure")]
         assert "it hangs: nothing came within 0.3 seconds" in found()
         assert "start it again (" in receiver.bodies()[0]
-        shown = gate.look()
+        shown = gate.look(standing.read())
         assert (shown.open, shown.colour) == (True, "danger")
         assert "gives no answer" in shown.trouble
         assert [
