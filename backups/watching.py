@@ -9,7 +9,7 @@ from __future__ import annotations
 import logging
 import threading
 
-from django.db import DatabaseError, connection
+from django.db import connection
 
 from backups import gate_process, notify
 
@@ -35,9 +35,10 @@ def _watch() -> None:
 def look() -> None:
     """Look once. What goes wrong is logged, and tried again at the next look."""
     try:
-        gate_process.look()
-        notify.watch()
-    except DatabaseError:
-        logger.exception("worker and gate could not be looked at, which is tried again in a minute")
+        for watch in (gate_process.look, notify.watch):
+            try:
+                watch()
+            except Exception:  # whatever it is, nobody else would watch
+                logger.exception("worker and gate could not be looked at, which is tried again in a minute")
     finally:
         connection.close()
