@@ -90,6 +90,7 @@ def checks(database: Database, found: Found, tick: Tick | None = None) -> Iterat
         *_room_unknown(found),
         *suspicions.sentences(database),
         *_nobody_is_told(),
+        *_gate_in_trouble(),
     ]
     for warning in found.warnings:
         yield Check("warning", ok=True, detail=warning, warning=True)
@@ -101,13 +102,23 @@ def gate_checks(
     """A drill for each address: does the gate close it? What was found is put into `drills`."""
     for url in urls:
         try:
-            held = drill.hold(url, settings.SENTINEL.heartbeat_path)
+            held = drill.hold(url, settings.SENTINEL.heartbeat_path, standing.gate_by_files)
         except Problem as problem:
             yield Check(_GATE, ok=False, detail=problem.sentence())
         else:
             found = drill.explained(held, nginx_configuration)
             drills.append(found)
             yield Check(_GATE, ok=found.ok, detail=found.detail)
+            if found.warnings:
+                yield Check("warning", ok=True, detail=_may_let_in(found), warning=True)
+
+
+def _may_let_in(found: drill.Drilled) -> str:
+    return (
+        f"{found.url} closes for the drill, but these lines of nginx's may let others in while the gate is "
+        "closed, by their address, cookie or browser, or out of a cache: "
+        f"{', '.join(map(str, found.warnings))}."
+    )
 
 
 def run(run: Run, progress: Progress) -> Outcome:
@@ -398,6 +409,12 @@ def _room_unknown(found: Found) -> Iterator[str]:
                 "and restores make a second copy there. Set VERIFY_MAX_MB to what may be taken; or install "
                 "MariaDB's plugin DISKS and grant FILE; or verify on another server (VERIFY_MYSQL_HOST)."
             )
+
+
+def _gate_in_trouble() -> list[str]:
+    """As the portal found it last."""
+    found = standing.gate_process()
+    return [" ".join(found)] if found else []
 
 
 def _nobody_is_told() -> Iterator[str]:
