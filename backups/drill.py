@@ -12,23 +12,29 @@ import re
 import socket
 import ssl
 import threading
-from collections.abc import Iterator
+import time
+from collections.abc import Callable, Iterator
 from contextlib import closing, contextmanager, suppress
 from dataclasses import asdict, dataclass, replace
 from datetime import UTC, datetime
+from email.message import Message
 from enum import StrEnum
 from pathlib import Path
 from urllib.parse import SplitResult, urlsplit
 
+from backups import installation
 from backups.errors import Problem, Refused
-from backups.nginx_lines import Line, suspects
+from backups.nginx_lines import Line, suspects, ways_round
+from backups.verdict import GateFacts
 from sentinel import heartbeat
 
 CLOSED_PAGE = b"Service unavailable: backup status not OK"
-# Three of them are over before the drill is.
+# That with the word is over before the drill is.
 ANSWER_SECONDS = 10.0
 _MOST_BYTES = 64 * 1024
 _LONGEST_URL = 500
+# nginx keeps the gate's answer for a second.
+_KEPT_SECONDS = 1.2
 
 
 class Found(StrEnum):
@@ -36,9 +42,12 @@ class Found(StrEnum):
 
     CLOSES = "closes"
     CLOSED_ALREADY = "closed already"
+    KEPT_OUT = "closed though open"
+    LET_IN = "open though closed"
     OPEN = "open"
     REDIRECT = "redirect"
     PASSWORD = "password"  # noqa: S105
+    CACHED = "cached"
     ANOTHER_PAGE = "another page"
     KEPT = "kept"
     UNCLEAR = "unclear"
@@ -47,17 +56,19 @@ class Found(StrEnum):
 
 GOOD = frozenset({Found.CLOSES, Found.CLOSED_ALREADY})
 # What a line of nginx's configuration may be the reason of.
-_OF_NGINX = frozenset({Found.OPEN, Found.REDIRECT, Found.PASSWORD, Found.ANOTHER_PAGE})
+_OF_NGINX = frozenset({Found.OPEN, Found.CACHED, Found.REDIRECT, Found.PASSWORD, Found.ANOTHER_PAGE})
 _LINES_SHOWN = 8
 
 
 @dataclass(frozen=True)
 class Answer:
-    """What came back: a status, and whether the page is the gate's; or why nothing came."""
+    """What came back: a status, whether the page is the gate's, and from where; or why nothing came."""
 
     status: int | None = None
     is_ours: bool = False
     problem: str = ""
+    # A cache says of itself that it had this.
+    is_cached: bool = False
 
     @property
     def closed(self) -> bool:
@@ -76,6 +87,10 @@ class Drilled:
     drilled: int | None = None
     after: int | None = None
     lines: tuple[Line, ...] = ()
+    # Of nginx's: they may let others in.
+    warnings: tuple[Line, ...] = ()
+    # The gate's word by its own files, whatever nginx was told.
+    verdict: str = ""
 
     @property
     def ok(self) -> bool:
@@ -92,31 +107,60 @@ class Drilled:
             "before": self.before,
             "drilled": self.drilled,
             "after": self.after,
+            "verdict": self.verdict,
             "lines": [asdict(line) for line in self.lines],
+            "warnings": [asdict(line) for line in self.warnings],
         }
 
 
 def explained(drilled: Drilled, configuration: str) -> Drilled:
-    """With the lines of nginx's configuration, as `nginx -T` prints it, that probably did it."""
+    """With the lines of nginx's configuration, as `nginx -T` prints it, that probably did it.
+
+    Where it closes, with those that may let in others; without a configuration, that nobody looked for them.
+    """
+    if drilled.ok and configuration:
+        return replace(drilled, warnings=tuple(ways_round(configuration, drilled.url)[:_LINES_SHOWN]))
+    if drilled.found == Found.CLOSES:
+        return replace(drilled, detail=f"{drilled.detail} {_AS_ONE_VISITOR}")
     if drilled.found not in _OF_NGINX or not configuration:
         return drilled
-    lines = tuple(suspects(configuration, drilled.url)[:_LINES_SHOWN])
+    look = ways_round if drilled.found == Found.CACHED else suspects
+    lines = tuple(look(configuration, drilled.url)[:_LINES_SHOWN])
     told = f"Look at {', '.join(map(str, lines))}." if lines else "No line of nginx's stands out."
     return replace(drilled, lines=lines, detail=f"{drilled.detail} {told}")
 
 
-def hold(url: str, heartbeat_path: Path) -> Drilled:
+_AS_ONE_VISITOR = (
+    "Only this address was asked, by a visitor from here without a cookie. Whether others get in is told by "
+    "nginx's configuration: `nginx -T | manage.py preflight --gate … --nginx -`."
+)
+
+
+def hold(url: str, heartbeat_path: Path, gate: Callable[[], GateFacts]) -> Drilled:
     """Ask for `url` as a visitor, with a drill's word, and as a visitor again.
 
-    Raises Problem for an address that is none, and where no drill can be held.
+    Twice before it, so that a cache has the page which keeps none that was asked for but once.
+
+    `gate` judges by the status files, not by what its process says. Raises Problem for an address that is
+    none, and where no drill can be held.
     """
     checked(url)
+    judged = [gate()]
     before = ask(url)
+    if before.status is not None:
+        before = ask(url)
     if before.status is None:
-        return judge(url, before, before, before)
+        return judge(url, before, before, before, judged[0])
     with _under_way(heartbeat_path) as word:
         drilled = ask(url, word)
-    return judge(url, before, drilled, ask(url))
+    after = ask(url)
+    judged.append(gate())
+    if all(one.is_open == after.closed for one in judged):
+        time.sleep(_KEPT_SECONDS)
+        after = ask(url)
+    # One that changed meanwhile is taken as visitors found it.
+    agrees = (one for one in judged if one.is_open != before.closed)
+    return judge(url, before, drilled, after, next(agrees, judged[0]))
 
 
 @contextmanager
@@ -152,24 +196,37 @@ def _unwritable(error: OSError) -> Problem:
 # ---------------------------------------------------------------- What the answers mean
 
 
-def judge(url: str, before: Answer, drilled: Answer, after: Answer) -> Drilled:
-    """What the three answers say together. Pure."""
-    found = _found(before, drilled, after)
+def judge(url: str, before: Answer, drilled: Answer, after: Answer, gate: GateFacts) -> Drilled:
+    """What the three answers say together, and what the gate's own files say."""
+    found = _found(before, drilled, after, gate)
     return Drilled(
-        url, found, _sentence(url, found, before, drilled, after), before.status, drilled.status, after.status
-    )
+        url, found, _sentence(url, found, before, drilled, after, gate.word),
+        before.status, drilled.status, after.status, verdict=gate.word,
+    )  # fmt: skip
 
 
-def _found(before: Answer, drilled: Answer, after: Answer) -> Found:
+def _found(before: Answer, drilled: Answer, after: Answer, gate: GateFacts) -> Found:
     if None in (before.status, drilled.status, after.status):
         return Found.NO_ANSWER
     if before.closed:
-        return Found.CLOSED_ALREADY if drilled.closed else Found.UNCLEAR
+        return _of_closed(drilled, after, gate)
     if drilled.closed:
-        return Found.CLOSES if after.status == before.status and not after.closed else Found.KEPT
+        if after.closed or after.status != before.status:
+            return Found.KEPT
+        return Found.CLOSES if gate.is_open else Found.LET_IN
     if drilled.status != before.status or drilled.is_ours:
         return _of_a_change(drilled)
-    return _of_no_change(before.status or 0)
+    found = _of_no_change(before.status or 0)
+    return Found.CACHED if found is Found.OPEN and drilled.is_cached else found
+
+
+def _of_closed(drilled: Answer, after: Answer, gate: GateFacts) -> Found:
+    """Good only where the backups are what closes it."""
+    if not drilled.closed:
+        return Found.UNCLEAR
+    if not gate.is_open:
+        return Found.CLOSED_ALREADY
+    return Found.KEPT_OUT if after.closed else Found.UNCLEAR
 
 
 def _of_a_change(drilled: Answer) -> Found:
@@ -184,25 +241,40 @@ def _of_no_change(status: int) -> Found:
     return Found.UNCLEAR if status >= 500 else Found.OPEN
 
 
-def _sentence(url: str, found: Found, before: Answer, drilled: Answer, after: Answer) -> str:
+def _sentence(url: str, found: Found, before: Answer, drilled: Answer, after: Answer, word: str) -> str:
     told = _SENTENCES[found]
     problem = next((one.problem for one in (before, drilled, after) if one.status is None), "")
+    commands = installation.commands()
     return told.format(
-        url=url, before=before.status, drilled=drilled.status, after=after.status, problem=problem
-    )
+        url=url, before=before.status, drilled=drilled.status, after=after.status, problem=problem,
+        word=word, restart=commands.restart_gate, log=commands.gate_log,
+    )  # fmt: skip
 
 
 _SENTENCES = {
     Found.CLOSES: "{url} closes: the drill got 503 with Vedetta's page, everybody else {before} as before.",
     Found.CLOSED_ALREADY: "{url} is closed for everybody at this moment: 503 with Vedetta's page.",
+    Found.KEPT_OUT: "{url} keeps everybody out (503 with Vedetta's page), though by the status files "
+    "it is open (“{word}”): the backups are not the reason. The gate's process does not run, hangs, or reads "
+    "another status folder, or nginx asks for it at another address. See what it says ({log}) and start it "
+    "again ({restart}); if it runs and answers, compare its address with the one in vedetta-http.conf.",
+    Found.LET_IN: "{url} closes for a drill, but lets everybody in ({before}) at this moment, though by the "
+    "status files the gate is closed (“{word}”): its process has other settings than the portal "
+    "(SENTINEL_THRESHOLD_SECONDS and the like), or a cache goes on serving. Compare what "
+    "/sentinel/status of the gate's process says with the portal's page Gate.",
     Found.OPEN: "{url} stays open while the gate is closed: the drill got {drilled}, as everybody does. "
     "One of these opens it, the likeliest first: the server does not include vedetta-gate.conf, or that of "
     "an older Vedetta; `auth_request off`, an auth_request of its own, `satisfy any` or `return` stands in "
-    "its location; a `rewrite` or `return` of the server stands before the include; the gate reads another "
-    "status folder than this one. docs/gate.md says what to do about each.",
+    "its location; a `rewrite` or `return` of the server stands before the include; a cache before the gate "
+    "(proxy_cache, a CDN) has the page; the gate reads another status folder than this one. docs/gate.md "
+    "says what to do about each.",
     Found.REDIRECT: "{url} leads elsewhere ({drilled}), with the drill's word as without: a `return` or "
     "`rewrite` answers before the gate is asked, or the application leads on and stays open. "
     "No redirect is followed: give the address to which it leads.",
+    Found.CACHED: "{url} stays open while the gate is closed: the drill got {drilled} out of a cache that "
+    "does not ask the gate, as everybody does for as long as it keeps the page. Put the gate before the "
+    "cache (docs/gate.md, “A server before the server”), or have it keep nothing of this address; if that "
+    "cache stands behind the gate, see there what else opens it.",
     Found.PASSWORD: "{url} refuses everybody ({drilled}) before the gate is asked (auth_basic, `deny`), or "
     "the application refuses and stays open. Give an address that visitors may see.",
     Found.ANOTHER_PAGE: "{url} closes, but the drill got {drilled} in the place of 503 with Vedetta's page: "
@@ -264,16 +336,31 @@ def _connection(parts: SplitResult) -> http.client.HTTPConnection:
     return http.client.HTTPConnection(parts.hostname, parts.port, timeout=ANSWER_SECONDS)
 
 
+# What browsers send, by which servers tell them from others; nothing that makes a cache ask anew.
+_AS_A_VISITOR = {
+    "User-Agent": "Mozilla/5.0 (compatible; Vedetta)",
+    "Accept": "text/html,application/xhtml+xml,*/*;q=0.8",
+    "Connection": "close",
+}
+_CACHES_SAY = ("X-Cache", "X-Cache-Status", "X-Proxy-Cache", "CF-Cache-Status", "Cache-Status")
+
+
+def _is_cached(headers: Message) -> bool:
+    said = " ".join(headers.get(name, "") for name in _CACHES_SAY)
+    return "Age" in headers or re.search(r"\b(hit|stale|updating|revalidated)\b", said, re.I) is not None
+
+
 def _asked(connection: http.client.HTTPConnection, parts: SplitResult, word: str) -> Answer:
     target = f"{parts.path or '/'}{f'?{parts.query}' if parts.query else ''}"
-    headers = {"User-Agent": "Vedetta", "Connection": "close", "Cache-Control": "no-cache"}
+    headers = dict(_AS_A_VISITOR)
     if word:
         headers[heartbeat.DRILL_HEADER] = word
     try:
         with closing(connection):
             connection.request("GET", target, headers=headers)
             response = connection.getresponse()
-            return Answer(response.status, CLOSED_PAGE in response.read(_MOST_BYTES))
+            is_ours = CLOSED_PAGE in response.read(_MOST_BYTES)
+            return Answer(response.status, is_ours, is_cached=_is_cached(response.headers))
     except ssl.SSLCertVerificationError as error:
         return Answer(problem=f"its certificate is not trusted here ({error.verify_message})")
     except OSError as error:

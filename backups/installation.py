@@ -1,4 +1,4 @@
-"""How this installation starts its worker and where that logs, for sentences that say what to do."""
+"""How this installation starts worker and gate and where they log, for sentences that say what to do."""
 
 from __future__ import annotations
 
@@ -17,6 +17,9 @@ class Commands(NamedTuple):
 
     start_worker: str
     worker_log: str
+    # Also one that hangs.
+    restart_gate: str
+    gate_log: str
 
 
 @lru_cache(maxsize=1)
@@ -26,7 +29,19 @@ def commands() -> Commands:
         return Commands(
             "`docker compose up -d db_backup`, or its container where Compose does not run it",
             "`docker compose logs db_backup`, or the log of that container,",
+            "`docker compose restart sentinel`, or its container where Compose does not run it",
+            "`docker compose logs sentinel`, or the log of that container,",
         )
     if any((folder / _UNIT).exists() for folder in _UNITS):
-        return Commands("`systemctl start vedetta-worker`", "`journalctl -u vedetta-worker`")
-    return Commands("`manage.py worker`", "its own log")
+        return Commands(
+            "`systemctl start vedetta-worker`",
+            "`journalctl -u vedetta-worker`",
+            "`systemctl restart vedetta-gate`",
+            "`journalctl -u vedetta-gate`",
+        )
+    return Commands(
+        "`manage.py worker`",
+        "its own log",
+        "end it and run `gunicorn -c sentinel/gunicorn.conf.py sentinel.wsgi`, or `make run` again",
+        "its own log",
+    )

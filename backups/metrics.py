@@ -20,7 +20,7 @@ from prometheus_client.registry import Collector
 from backups import channels, services, standing
 from backups.choices import BAD_VERDICTS, Action, Status, Verdict
 from backups.models import Database, Repository, Run, Snapshot, Verification, WorkerPulse
-from backups.verdict import State
+from backups.verdict import Overall, State
 
 Gauges = Iterator[GaugeMetricFamily]
 
@@ -40,14 +40,14 @@ class _Figures(Collector):
         self._gate = gate_word, gate_words, gate_is_open
 
     def collect(self) -> Gauges:
-        yield from self._of_verdict()
-        yield from self._of_gate()
+        overall = standing.read(self._now).overall
+        yield from self._of_verdict(overall)
+        yield from self._of_gate(overall)
         yield from self._of_databases()
         yield from self._of_repositories()
         yield from self._of_work()
 
-    def _of_verdict(self) -> Gauges:
-        overall = standing.read(self._now).overall
+    def _of_verdict(self, overall: Overall) -> Gauges:
         states = [((state.value,), state == overall.state) for state in State]
         yield _gauge("verdict", "1 for the worst of all that is known.", states, "state")
         databases = [
@@ -62,11 +62,15 @@ class _Figures(Collector):
         meaning = "What was found: 1 where it is bad, 0 where it is doubtful."
         yield _gauge("finding", meaning, found.items(), "key", "database", "repository")
 
-    def _of_gate(self) -> Gauges:
+    def _of_gate(self, overall: Overall) -> Gauges:
         word, words, is_open = self._gate
-        yield _gauge("gate_open", "1 while the gate lets the application be used.", [((), is_open)])
+        heard = all(each.key != "gate_process" for each in overall.findings)
+        meaning = (
+            "1 while the gate lets the application be used, and its process is not known to be in trouble."
+        )
+        yield _gauge("gate_open", meaning, [((), is_open and heard)])
         states = [((one,), one == word) for one in words]
-        yield _gauge("gate_state", "1 for the word that the gate answers.", states, "state")
+        yield _gauge("gate_state", "1 for the word that the gate has to answer.", states, "state")
 
     def _of_databases(self) -> Gauges:
         databases = list(_with_newest(Database.objects.order_by("pk")))

@@ -1,6 +1,7 @@
 """Which lines of an nginx configuration pass the gate by, or take the place of its page. Pure.
 
-For who has found with a drill that an address stays open: the text is that of `nginx -T`, which has
+For who has found with a drill that an address stays open, or that it closes for whom the drill asked as,
+and wants to know of others: the text is that of `nginx -T`, which has
 each file after the other, and lines are told by their file and number.
 """
 
@@ -60,12 +61,99 @@ def suspects(text: str, url: str) -> list[Line]:
 
     Of the servers that have the address's name, or of all where none has it.
     """
-    parts = urlsplit(url)
     statements = _parsed(text[:MOST_CHARACTERS])
+    return [line for server in _servers_of(statements, url) for line in _of_server(server, _path(url))]
+
+
+def ways_round(text: str, url: str) -> list[Line]:
+    """The lines that may let others in than whom a drill of `url` asked as, where it found that it closes.
+
+    By their address, cookie or browser, or out of a cache before the gate.
+    """
+    statements = _parsed(text[:MOST_CHARACTERS])
+    of_all = [
+        one for http in statements if http.name == "http" for one in http.body or [] if _is_satisfied(one)
+    ]
+    found = [
+        each
+        for server in _servers_of(statements, url)
+        for each in (_past_the_gate(server, _path(url)) if _has_gate(server) else _kept(server, _path(url)))
+    ]
+    return [each.line() for each in (*of_all, *found)]
+
+
+def _path(url: str) -> str:
+    return unquote(urlsplit(url).path) or "/"
+
+
+def _servers_of(statements: Sequence[_Statement], url: str) -> list[_Statement]:
+    """Those that have the address's name, or all where none has it."""
     found = [_with_includes(server, statements) for server in _servers(statements)]
-    named = [server for server in found if _is_named(server, parts.hostname or "")]
-    path = unquote(parts.path) or "/"
-    return [line for server in named or found for line in _of_server(server, path)]
+    return [server for server in found if _is_named(server, urlsplit(url).hostname or "")] or found
+
+
+def _past_the_gate(block: _Statement, path: str, *, is_condition: bool = False) -> Iterator[_Statement]:
+    for statement in _in_force(block, path):
+        if statement.body is not None:
+            yield from _past_the_gate(statement, path, is_condition=statement.name == "if")
+        elif _is_another_question(statement) or (is_condition and _answers_or_leads_on(statement)):
+            yield statement
+
+
+def _kept(block: _Statement, path: str) -> Iterator[_Statement]:
+    """Caches of a server that leads on to one with the gate."""
+    for statement in _in_force(block, path):
+        if statement.body is not None:
+            yield from _kept(statement, path)
+        elif statement.name in _CACHES and statement.words[1:] != ["off"]:
+            yield statement
+
+
+_CACHES = frozenset({"proxy_cache", "fastcgi_cache", "uwsgi_cache", "scgi_cache"})
+
+
+def _in_force(block: _Statement, path: str) -> Iterator[_Statement]:
+    """All of a block but for locations of other addresses; of plain ones nginx takes the longest."""
+    body = block.body or []
+    prefixes = [one.words[1] for one in body if _is_plain(one) and _may_match(one.words[1:], path)]
+    longest = max(prefixes, key=len, default="")
+    for statement in body:
+        if _is_plain(statement):
+            concerns = statement.words[1] == longest
+        else:
+            concerns = statement.name != "location" or _may_match(statement.words[1:], path)
+        if concerns or _is_named_location(statement):
+            yield statement
+
+
+def _is_plain(statement: _Statement) -> bool:
+    """Whether it is a location by the beginning of its addresses."""
+    is_location = statement.name == "location" and len(statement.words) == 2
+    return is_location and not _is_named_location(statement)
+
+
+def _is_named_location(statement: _Statement) -> bool:
+    """Others lead to it, whatever the address."""
+    return statement.name == "location" and statement.words[-1].startswith("@")
+
+
+def _is_satisfied(statement: _Statement) -> bool:
+    return statement.words == ["satisfy", "any"]
+
+
+def _is_another_question(statement: _Statement) -> bool:
+    other = statement.name == "auth_request" and statement.words[1:] != ["/_vedetta_gate"]
+    return other or _is_satisfied(statement)
+
+
+def _answers_or_leads_on(statement: _Statement) -> bool:
+    """Whether it is a `rewrite`, or a `return` that does not turn visitors away."""
+    turns_away = re.fullmatch("[45][0-9]{2}", "".join(statement.words[1:2]))
+    return statement.name == "rewrite" or (statement.name == "return" and not turns_away)
+
+
+def _has_gate(server: _Statement) -> bool:
+    return any(_is_gate(one) for one in server.body or [])
 
 
 def _of_server(server: _Statement, path: str) -> Iterator[Line]:

@@ -207,7 +207,11 @@ def _note_findings(now: datetime) -> None:
         sentence = " ".join(each.sentence for each in findings)
         word = _TOLD[findings[0].key].word
         _change(subject, AlertState.TROUBLE, sentence, now=now, word=word)
-    for over in Alert.objects.filter(state=AlertState.TROUBLE).exclude(subject__in=bad):
+    # The gate's process is asked by itself, and only its answer makes it good.
+    troubles = Alert.objects.filter(state=AlertState.TROUBLE).exclude(
+        subject__startswith=standing.GATE_PROCESS
+    )
+    for over in troubles.exclude(subject__in=bad):
         _change(over.subject, AlertState.GOOD, "", now=now)
 
 
@@ -229,6 +233,30 @@ def _note_secrets(now: datetime) -> None:
 
 
 _UNREADABLE = {AlertState.GOOD: "", AlertState.FAILED: "cannot be read"}
+
+
+def is_gate_known(address: str) -> bool:
+    """Whether a gate was ever heard at this address."""
+    return Alert.objects.filter(subject=f"{standing.GATE_PROCESS}{address}").exists()
+
+
+def gate_answers(address: str) -> None:
+    """Note that the gate's process says what it has to; `watch` tells where that is news."""
+    _of_gate_process(address, AlertState.GOOD)
+
+
+def gate_in_trouble(address: str, word: str, what: str, do: str) -> None:
+    """Note what is wrong with it."""
+    _of_gate_process(address, AlertState.TROUBLE, f"{what}\n{do}", word)
+
+
+def _of_gate_process(address: str, state: AlertState, sentence: str = "", word: str = "") -> None:
+    subject = f"{standing.GATE_PROCESS}{address}"
+    # It was moved; nobody asks there any more.
+    Alert.objects.filter(subject__startswith=standing.GATE_PROCESS).exclude(subject=subject).delete()
+    _change(subject, state, sentence, word=word, begin=True)
+    # It may have begun to hang and be dead by now, which is no news, but is to be read.
+    Alert.objects.filter(subject=subject, state=AlertState.TROUBLE).update(text=sentence)
 
 
 def undelivered() -> QuerySet[Alert]:

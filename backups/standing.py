@@ -174,7 +174,8 @@ def _facts(rows: _Rows, databases: Sequence[Any]) -> verdict.Facts:
         now=rows.now,
         databases=[_database(database, rows) for database in databases],
         repositories=[_repository(each, databases, rows) for each in _repositories()],
-        gate=_gate(rows.now),
+        gate=gate_by_files(rows.now),
+        gate_process=gate_process(),
         workers=[_worker(pulse) for pulse in WorkerPulse.objects.all()],
         silent_after=services.PULSE_LOST,
         clocks_differ=services.PULSE_AHEAD,
@@ -316,7 +317,9 @@ def _worker(pulse: WorkerPulse) -> verdict.WorkerFacts:
 # ---------------------------------------------------------------- The gate
 
 
-def _gate(now: datetime) -> verdict.GateFacts:
+def gate_by_files(now: datetime | None = None) -> verdict.GateFacts:
+    """What the gate's process has to say, whether it says so or not."""
+    now = now or timezone.now()
     limits: GateSettings = settings.SENTINEL
     observation = observe(limits, now)
     found = decide(observation, limits, now)
@@ -331,6 +334,19 @@ def _gate(now: datetime) -> verdict.GateFacts:
     if found.word is Word.OVERRIDE:
         worst = found.reason
     return verdict.GateFacts(found.open, found.word.value, worst, _closes_at(observation, limits, now))
+
+
+# The subject of the alert that has what was found of the gate's process, with the address after it.
+GATE_PROCESS = "Gate process at "
+
+
+def gate_process() -> tuple[str, str] | None:
+    """What is wrong with it as it was found last, and what to do about it; nothing where nothing gates."""
+    alert = Alert.objects.filter(subject__startswith=GATE_PROCESS, state=AlertState.TROUBLE).first()
+    if alert is None or not Database.objects.filter(gates_app=True).exists():
+        return None
+    what, _, do = alert.text.partition("\n")
+    return what, do
 
 
 def _closes_at(observation: Observation, limits: GateSettings, now: datetime) -> datetime | None:

@@ -1,7 +1,7 @@
-"""The portal watches the worker: a thread of each web process tells when it falls silent.
+"""The portal watches worker and gate: a thread of each web process tells when one falls silent.
 
-Who is dead cannot tell so, and the gate closes hours later. Several processes look at once; the alert's
-row is what they agree by, so that one of them sends (see `notify`).
+Who is dead cannot tell so, and the gate closes hours later; a dead gate keeps visitors out at once. Several
+processes look at once; the alert's row is what they agree by, so that one of them sends (see `notify`).
 """
 
 from __future__ import annotations
@@ -9,9 +9,9 @@ from __future__ import annotations
 import logging
 import threading
 
-from django.db import DatabaseError, connection
+from django.db import connection
 
-from backups import notify
+from backups import gate_process, notify
 
 logger = logging.getLogger(__name__)
 
@@ -35,8 +35,10 @@ def _watch() -> None:
 def look() -> None:
     """Look once. What goes wrong is logged, and tried again at the next look."""
     try:
-        notify.watch()
-    except DatabaseError:
-        logger.exception("the worker could not be looked at, which is tried again in a minute")
+        for watch in (gate_process.look, notify.watch):
+            try:
+                watch()
+            except Exception:  # whatever it is, nobody else would watch
+                logger.exception("worker and gate could not be looked at, which is tried again in a minute")
     finally:
         connection.close()

@@ -9,7 +9,7 @@ from django.contrib.messages import constants as message_levels
 from portal.cookies import cookie_name
 from portal.env import Environment, forget_what_drivers_read, read_env_files
 from portal.unfold import UNFOLD  # noqa: F401  read by django-unfold
-from sentinel.environment import gate_settings
+from sentinel.environment import gate_address, gate_settings
 
 BASE_DIR = Path(__file__).resolve().parent.parent
 VAR_DIR = BASE_DIR / "var"
@@ -244,6 +244,7 @@ VERIFY_MAX_MB = env.integer("VERIFY_MAX_MB", 0)
 # ---------------------------------------------------------------- The gate, notifications, metrics
 
 SENTINEL = gate_settings()
+SENTINEL_ADDRESS = gate_address()
 NOTIFY_URLS = env.addresses("NOTIFY_URLS")
 PING_URL = env.web_address("PING_URL")
 METRICS_TOKEN = env.text("METRICS_TOKEN", "")

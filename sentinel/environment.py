@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -44,6 +45,38 @@ def gate_settings(env: environ.Env | None = None) -> GateSettings:
         heartbeat_path=_heartbeat_path(env),
         database=env.str("MYSQL_DATABASE", default="").strip(),
     )
+
+
+_LISTENS = re.compile(r"(\[[0-9A-Fa-f:.]+\]|[A-Za-z0-9._-]*):([0-9]{1,5})")
+_SOCKET = re.compile(r"unix:/[!-~]{1,106}")
+# What listens on all addresses is asked at this machine's own.
+_ALL_ADDRESSES = {"": "127.0.0.1", "0.0.0.0": "127.0.0.1", "[::]": "[::1]"}  # noqa: S104
+
+
+def gate_address(env: environ.Env | None = None) -> str:
+    """Where the portal asks the gate's process, `address:port` or `unix:/path`; empty is nowhere.
+
+    That is SENTINEL_ADDRESS, and without it where SENTINEL_BIND lets it listen, which may be written in more
+    ways, for gunicorn. Raises ImproperlyConfigured.
+    """
+    env = env or environ.Env()
+    said = env.str("SENTINEL_ADDRESS", default="").strip()
+    if said.lower() == "off":
+        return ""
+    if said and not _readable(said):
+        raise ImproperlyConfigured(
+            f"SENTINEL_ADDRESS must be an address and port, unix:/path, or off, not {said[:40]!r}."
+        )
+    return _readable(said or env.str("SENTINEL_BIND", default="").strip() or "127.0.0.1:8001")
+
+
+def _readable(address: str) -> str:
+    if _SOCKET.fullmatch(address):
+        return address
+    found = _LISTENS.fullmatch(address)
+    if found is None or len(found[1]) > 100 or not 0 < int(found[2]) < 65536:
+        return ""
+    return f"{_ALL_ADDRESSES.get(found[1], found[1])}:{found[2]}"
 
 
 def env_with_files(tell: Callable[[str], None] = lambda _sentence: None) -> environ.Env:

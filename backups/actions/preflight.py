@@ -109,6 +109,7 @@ def checks(database: Database, found: Found, tick: Tick | None = None) -> Iterat
         *environment.undeclared([database])[database.pk],
         *_nobody_is_told(),
         *_key(),
+        *_gate_in_trouble(),
     ]
     for warning in found.warnings:
         yield Check("warning", ok=True, detail=warning, warning=True)
@@ -134,13 +135,23 @@ def gate_checks(
     """A drill for each address: does the gate close it? What was found is put into `drills`."""
     for url in urls:
         try:
-            held = drill.hold(url, settings.SENTINEL.heartbeat_path)
+            held = drill.hold(url, settings.SENTINEL.heartbeat_path, standing.gate_by_files)
         except Problem as problem:
             yield Check(_GATE, ok=False, detail=problem.sentence())
         else:
             found = drill.explained(held, nginx_configuration)
             drills.append(found)
             yield Check(_GATE, ok=found.ok, detail=found.detail)
+            if found.warnings:
+                yield Check("warning", ok=True, detail=_may_let_in(found), warning=True)
+
+
+def _may_let_in(found: drill.Drilled) -> str:
+    return (
+        f"{found.url} closes for the drill, but these lines of nginx's may let others in while the gate is "
+        "closed, by their address, cookie or browser, or out of a cache: "
+        f"{', '.join(map(str, found.warnings))}."
+    )
 
 
 def held_too_much(database: Database) -> list[excess.Excess]:
@@ -500,6 +511,12 @@ def _key() -> Iterator[str]:
         yield problem.sentence()
     if words := made_here.not_copied():
         yield words
+
+
+def _gate_in_trouble() -> list[str]:
+    """As the portal found it last."""
+    found = standing.gate_process()
+    return [" ".join(found)] if found else []
 
 
 def _nobody_is_told() -> Iterator[str]:

@@ -146,7 +146,7 @@ def state(request: HttpRequest, found: Standing, recent: Sequence[Recent]) -> di
     """Everything on the first page but the charts."""
     strips = _strips(found.databases, recent, found.now)
     return {
-        "gate": gate.look(found.now),
+        "gate": gate.look(found),
         "answer": _WORDS[found.overall.state],
         "hero": _hero(found.overall),
         "others": _others(found.overall),

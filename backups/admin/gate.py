@@ -68,11 +68,13 @@ class Gate:
     override: Override | None
     databases: list[GateDatabase]
     files: list[File]
+    # What is wrong with its process, whatever the files say.
+    trouble: str = ""
 
 
-def look(now: datetime | None = None) -> Gate:
-    """Read the status files and say how the gate stands."""
-    now = now or datetime.now(UTC)
+def look(stands: standing.Standing) -> Gate:
+    """Read the status files and say how the gate stands, and what is known of its process."""
+    now = stands.now
     limits: GateSettings = settings.SENTINEL
     observation = observe(limits, now)
     found = decide(observation, limits, now)
@@ -81,14 +83,16 @@ def look(now: datetime | None = None) -> Gate:
         for one, files in zip(found.databases, observation.databases, strict=False)
     ]
     worst = next((one for one in judged if one.name == found.database), None)
+    trouble = [each.reason for each in stands.overall.findings if each.key == "gate_process"]
     return Gate(
         open=found.open,
         word=found.word.value,
-        colour=_colour(found.word),
+        colour="danger" if trouble else _colour(found.word),
         sentence=worst.sentence if worst else found.reason,
         override=observation.override,
         databases=judged,
         files=_files(observation.databases, observation.first_boot, observation.override, limits, now),
+        trouble=trouble[0] if trouble else "",
     )
 
 
@@ -135,9 +139,9 @@ def _file(name: str, meaning: str, reading: Reading, now: datetime, allowed: int
     return File(name, meaning, state, "success" if allowed else "plain")
 
 
-def why(gate: Gate) -> list[Notice]:
+def why(gate: Gate, stands: standing.Standing) -> list[Notice]:
     """What keeps a closed gate closed, or will close an open one, each with what to do and where."""
-    found = [each for each in standing.read().overall.findings if each.key in _CLOSE_IT]
+    found = [each for each in stands.overall.findings if each.key in _CLOSE_IT]
     is_well = gate.open and gate.word != Word.OVERRIDE
     return [notice_of(each) for each in found if each.state == State.BAD or not is_well]
 
@@ -147,9 +151,10 @@ def chip(request: HttpRequest) -> str:
     return render_to_string("backups/chip.html", {"chip": header_label(request)}).strip()
 
 
-# What ends in a stale heartbeat, or in one that is not written.
+# What ends in a stale heartbeat, or in one that is not written; or closes it whatever the heartbeat says.
 _CLOSE_IT = frozenset(
     {
+        "gate_process",
         "verification",
         "no_backup",
         "repository_damaged",
@@ -171,8 +176,9 @@ def live_view(request: HttpRequest) -> JsonResponse:
     """What the gate's page shows now."""
     if not request.user.has_perm("backups.view_database"):
         return JsonResponse({}, status=403)
-    found = look()
-    context = {"gate": found, "why": why(found)}
+    stands = standing.read()
+    found = look(stands)
+    context = {"gate": found, "why": why(found, stands)}
     return JsonResponse(
         {
             "over": False,
@@ -187,9 +193,11 @@ _EVERY_SECONDS = 10
 
 
 def header_label(request: HttpRequest) -> list[str] | None:
-    """What stands above every page while the gate is closed or overridden."""
+    """What stands above every page while the gate is closed, overridden or in trouble."""
     if not request.user.is_authenticated:
         return None
+    if standing.gate_process() is not None:
+        return ["Gate in trouble", "danger"]
     now = datetime.now(UTC)
     found = decide(observe(settings.SENTINEL, now), settings.SENTINEL, now)
     if found.word is Word.OVERRIDE:
@@ -225,7 +233,7 @@ class DrillForm(forms.Form):
     url = forms.CharField(
         label="Address of the application",
         max_length=500,
-        help_text="As visitors open it, http or https. The worker asks it three times and keeps nobody out.",
+        help_text="As visitors open it, http or https. The worker asks it a few times and keeps nobody out.",
         widget=UnfoldAdminTextInputWidget(attrs={"type": "url", "placeholder": "https://shop.example.com/"}),
     )
 
@@ -325,12 +333,13 @@ def _override(request: HttpRequest, form: OverrideForm) -> HttpResponse:
 
 
 def _page(request: HttpRequest, form: OverrideForm, drill_form: DrillForm | None = None) -> HttpResponse:
-    found = look()
+    stands = standing.read()
+    found = look(stands)
     context: dict[str, Any] = {
         **admin.site.each_context(request),
         "title": "Gate",
         "gate": found,
-        "why": why(found),
+        "why": why(found, stands),
         "form": form,
         "drill_form": drill_form or DrillForm(initial={"url": _last_drilled()}),
         "may_override": request.user.has_perm("backups.override_gate"),

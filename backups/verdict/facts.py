@@ -112,7 +112,8 @@ class WorkerFacts:
 class Facts:
     """All of it at one moment. `start_worker` and `worker_log` are commands that fit the installation.
 
-    `env_file` is what of the files of settings is in doubt, and what to do about it. `unknown_channels` are
+    `env_file` is what of the files of settings is in doubt, and what to do about it; `gate_process` is what
+    is wrong with the gate's process, which visitors feel whatever its files say. `unknown_channels` are
     those of `channels` that tell nobody, by name, and `ping_error` is why the last ping did not get through;
     `told_nobody` are those of the alerts `untold` that reached no one at all.
     """
@@ -121,6 +122,7 @@ class Facts:
     databases: Sequence[DatabaseFacts] = ()
     repositories: Sequence[RepositoryFacts] = ()
     gate: GateFacts = field(default_factory=GateFacts)
+    gate_process: tuple[str, str] | None = None
     workers: Sequence[WorkerFacts] = ()
     silent_after: timedelta = timedelta(minutes=2)
     clocks_differ: timedelta = timedelta(minutes=1)

@@ -233,6 +233,12 @@ def backup_age(facts: Facts) -> Found:
             )  # fmt: skip
 
 
+def gate_process(facts: Facts) -> Found:
+    """It keeps visitors out, or lets them in, against what the backups say."""
+    if facts.gate_process is not None:
+        yield Finding("gate_process", State.BAD, *facts.gate_process, page=Page("gate"))
+
+
 def gate(facts: Facts) -> Found:
     """Closed, or open only because somebody said so."""
     if not facts.gate.is_open:
@@ -484,6 +490,7 @@ RULES: list[Callable[[Facts], Found]] = [
     no_backup,
     damaged,
     waits_for_a_person,
+    gate_process,
     worker,
     environment,
     backup_age,

@@ -249,7 +249,7 @@ def test_it_takes_the_same_queries_for_any_history(login: Login, url: str) -> No
         )
         for _ in range(3000)
     )  # fmt: skip
-    assert few == queries(client, url) <= 22
+    assert few == queries(client, url) <= 25
 
 
 def queries(client: Client, url: str) -> int:

@@ -5,16 +5,18 @@ from __future__ import annotations
 import json
 import re
 from datetime import UTC, datetime, timedelta
+from pathlib import Path
 
 import pytest
 from django.conf import settings
 from django.contrib.admin.models import LogEntry
 from django.core.management import call_command
 
-from backups import configuration, drill, runner, services, status_files
+from backups import configuration, drill, runner, services, standing, status_files
 from backups.choices import Action, Status, Trigger
 from backups.drill import Answer
 from backups.models import Database, Run
+from backups.verdict import GateFacts
 from sentinel import heartbeat
 from tests.admin.conftest import Login
 
@@ -148,6 +150,7 @@ def test_a_drill_is_the_workers_audited_and_told_on_its_page(
         )
 
     monkeypatch.setattr(drill, "ask", ask)
+    monkeypatch.setattr(standing, "gate_by_files", lambda *_: GateFacts())
     client = login("Administrator")
     page = client.post("/admin/gate/drill/", {"url": SHOP})
     run = Run.objects.get()
@@ -160,12 +163,14 @@ def test_a_drill_is_the_workers_audited_and_told_on_its_page(
 
     run.refresh_from_db()
     assert run.status == "succeeded"
-    assert words == ["", words[1], ""]
+    assert words == ["", "", words[2], ""]
     assert run.result["gate"] == [
         {
             "url": SHOP, "ok": True, "found": "closes", "before": 200, "drilled": 503, "after": 200,
-            "lines": [],
-            "detail": f"{SHOP} closes: the drill got 503 with Vedetta's page, everybody else 200 as before.",
+            "verdict": "fresh", "lines": [], "warnings": [],
+            "detail": f"{SHOP} closes: the drill got 503 with Vedetta's page, everybody else 200 as before. "
+            "Only this address was asked, by a visitor from here without a cookie. Whether others get in is "
+            "told by nginx's configuration: `nginx -T | manage.py preflight --gate … --nginx -`.",
         }
     ]  # fmt: skip
     assert "as before" in client.get(page.url).content.decode()
@@ -209,9 +214,27 @@ def preflight(capsys: pytest.CaptureFixture[str], *urls: str) -> tuple[object, d
     return ended.value.code, json.loads(capsys.readouterr().out.splitlines()[-1])
 
 
+def test_lines_that_may_let_others_in_are_a_warning_and_fail_nothing(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    monkeypatch.setattr(drill, "ask", lambda _, word="": Answer(503, is_ours=True) if word else Answer(200))
+    monkeypatch.setattr(standing, "gate_by_files", lambda *_: GateFacts())
+    (tmp_path / "all.conf").write_text("server { include /etc/nginx/vedetta-gate.conf; satisfy any; }")
+
+    with pytest.raises(SystemExit):
+        call_command("preflight", "--json", "--gate", SHOP, "--nginx", str(tmp_path / "all.conf"))
+
+    told = json.loads(capsys.readouterr().out.splitlines()[-1])
+    assert told["gate"][0]["warnings"] == [{"file": "", "number": 1, "text": "satisfy any;"}]
+    warned = [check for check in told["checks"] if "may let others in" in check["detail"]]
+    assert [(check["name"], check["ok"]) for check in warned] == [("warning", True)]
+
+
 def test_the_command_tells_each_drill_beside_the_checks(
     capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    gate = GateFacts(is_open=False, word="stale")
+    monkeypatch.setattr(standing, "gate_by_files", lambda *_: gate)
     answers = {SHOP: 200, f"{SHOP}/closed": 503}
     monkeypatch.setattr(drill, "ask", lambda url, _="": Answer(answers[url], is_ours=answers[url] == 503))
     code, told = preflight(capsys, *answers)
@@ -220,8 +243,14 @@ def test_the_command_tells_each_drill_beside_the_checks(
         (SHOP, False, "open"),
         (f"{SHOP}/closed", True, "closed already"),
     ]
-    gate = [check["ok"] for check in told["checks"] if check["name"] == "gate"]
-    assert gate == [False, True]
+    checks = [check["ok"] for check in told["checks"] if check["name"] == "gate"]
+    assert checks == [False, True]
+
+    gate = GateFacts()
+    _, told = preflight(capsys, f"{SHOP}/closed")
+    assert [(one["ok"], one["found"], one["verdict"]) for one in told["gate"]] == [
+        (False, "closed though open", "fresh")
+    ]
 
 
 def test_the_command_refuses_what_is_no_address(capsys: pytest.CaptureFixture[str]) -> None:

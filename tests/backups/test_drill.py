@@ -15,12 +15,14 @@ import pytest
 from backups import drill
 from backups.drill import Answer, Found
 from backups.errors import Problem, Refused
+from backups.verdict import GateFacts
 from sentinel import heartbeat
 from tests.servers.processes import HOST, free_port
 
 URL = "http://shop.example.com/"
 CLOSED, BARE = Answer(503, is_ours=True), Answer(503)
 NOTHING = Answer(problem="Connection refused")
+OPEN, STALE = GateFacts(), GateFacts(is_open=False, word="stale")
 
 
 def seen(status: int) -> Answer:
@@ -35,12 +37,15 @@ def seen(status: int) -> Answer:
         (seen(404), CLOSED, seen(404), Found.CLOSES),
         (seen(500), CLOSED, seen(500), Found.CLOSES),
         (BARE, CLOSED, BARE, Found.CLOSES),
-        (CLOSED, CLOSED, CLOSED, Found.CLOSED_ALREADY),
-        (CLOSED, CLOSED, seen(200), Found.CLOSED_ALREADY),
+        (CLOSED, CLOSED, CLOSED, Found.KEPT_OUT),
+        (CLOSED, CLOSED, seen(200), Found.UNCLEAR),
         (CLOSED, seen(200), seen(200), Found.UNCLEAR),
         (seen(200), seen(200), seen(200), Found.OPEN),
         (seen(204), seen(204), seen(204), Found.OPEN),
         (seen(404), seen(404), seen(404), Found.OPEN),
+        (seen(200), Answer(200, is_cached=True), seen(200), Found.CACHED),
+        (seen(200), CLOSED, Answer(200, is_cached=True), Found.CLOSES),
+        (seen(301), Answer(301, is_cached=True), seen(301), Found.REDIRECT),
         (seen(301), seen(301), seen(301), Found.REDIRECT),
         (seen(307), seen(307), seen(307), Found.REDIRECT),
         (seen(401), seen(401), seen(401), Found.PASSWORD),
@@ -60,12 +65,46 @@ def seen(status: int) -> Answer:
     ],
 )
 def test_what_the_answers_say(before: Answer, drilled: Answer, after: Answer, found: Found) -> None:
-    judged = drill.judge(URL, before, drilled, after)
+    judged = drill.judge(URL, before, drilled, after, OPEN)
     assert judged.found is found
-    assert judged.ok is (found in {Found.CLOSES, Found.CLOSED_ALREADY})
+    assert judged.ok is (found is Found.CLOSES)
     assert judged.detail.startswith(URL)
     assert judged.detail.endswith(".")
-    assert set(judged.told()) == {"url", "ok", "found", "detail", "before", "drilled", "after", "lines"}
+    assert set(judged.told()) == {
+        "url", "ok", "found", "detail", "before", "drilled", "after", "verdict", "lines", "warnings",
+    }  # fmt: skip
+
+
+def test_that_it_is_closed_already_is_good_where_the_backups_are_the_reason() -> None:
+    for after in (CLOSED, seen(200)):
+        judged = drill.judge(URL, CLOSED, CLOSED, after, STALE)
+        assert (judged.found, judged.ok, judged.verdict) == (Found.CLOSED_ALREADY, True, "stale")
+
+
+def test_that_visitors_are_kept_out_though_backups_are_fresh_is_not_good() -> None:
+    judged = drill.judge(URL, CLOSED, CLOSED, CLOSED, OPEN)
+
+    assert (judged.told()["found"], judged.ok, judged.verdict) == ("closed though open", False, "fresh")
+    assert "keeps everybody out" in judged.detail
+    assert "start it again (end it and run `gunicorn" in judged.detail
+
+
+def test_that_visitors_get_in_though_backups_are_stale_is_not_good() -> None:
+    judged = drill.judge(URL, seen(200), CLOSED, seen(200), STALE)
+
+    assert (judged.found, judged.ok, judged.verdict) == ("open though closed", False, "stale")
+    assert "lets everybody in (200)" in judged.detail
+
+
+@pytest.mark.parametrize(("closed_for", "found"), [(9, "closed though open"), (4, "unclear")])
+def test_a_verdict_that_nginx_still_keeps_is_waited_for(
+    closed_for: int, found: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    answers = iter([CLOSED] * closed_for + [seen(200)])
+    monkeypatch.setattr(drill, "ask", lambda *_: next(answers))
+    monkeypatch.setattr(drill, "_KEPT_SECONDS", 0)
+
+    assert drill.hold(URL, tmp_path / "last_ok", lambda: OPEN).found == found
 
 
 @pytest.mark.parametrize(
@@ -79,7 +118,7 @@ def test_what_the_answers_say(before: Answer, drilled: Answer, after: Answer, fo
 )  # fmt: skip
 def test_what_is_no_address_is_never_asked(url: str, tmp_path: Path) -> None:
     with pytest.raises(Problem):
-        drill.hold(url, tmp_path / "last_ok")
+        drill.hold(url, tmp_path / "last_ok", lambda: OPEN)
     assert not list(tmp_path.iterdir())
 
 
@@ -115,6 +154,25 @@ def test_a_redirect_is_not_followed() -> None:
     assert not never
 
 
+@pytest.mark.parametrize(
+    ("header", "cached"),
+    [
+        (b"Age: 12", True),
+        (b"X-Cache: HIT", True),
+        (b"X-Cache-Status: STALE", True),
+        (b"Cache-Status: front; hit; ttl=30", True),
+        (b"CF-Cache-Status: DYNAMIC", False),
+        (b"X-Cache: MISS", False),
+        (b"X-Other: hit", False),
+    ],
+)
+def test_it_asks_as_a_visitor_and_sees_that_a_cache_answers(header: bytes, cached: bool) -> None:
+    with answering(b"HTTP/1.1 200 OK\r\n" + header + b"\r\nContent-Length: 0\r\n\r\n") as (url, asked):
+        assert drill.ask(url) == Answer(200, is_cached=cached)
+    assert b"User-Agent: Mozilla/5.0" in asked[0]
+    assert b"cache-control" not in asked[0].lower()
+
+
 def test_what_drips_or_never_ends_holds_nobody_up(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(drill, "ANSWER_SECONDS", 0.5)
     began = time.monotonic()
@@ -133,7 +191,7 @@ def test_why_there_is_no_answer_is_told() -> None:
 
 
 def test_where_nobody_answers_no_drill_is_begun(tmp_path: Path) -> None:
-    found = drill.hold(f"http://{HOST}:{free_port()}/", tmp_path / "last_ok")
+    found = drill.hold(f"http://{HOST}:{free_port()}/", tmp_path / "last_ok", lambda: OPEN)
     assert found.found is Found.NO_ANSWER
     assert not list(tmp_path.iterdir())
 
@@ -143,7 +201,7 @@ def test_one_drill_at_a_time(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) ->
     monkeypatch.setattr(drill, "ask", lambda *_: Answer(200))
     first = heartbeat.drill_begin(path, datetime.now(UTC))
     with pytest.raises(Refused, match="another drill is under way"):
-        drill.hold(URL, path)
+        drill.hold(URL, path, lambda: OPEN)
     assert heartbeat.drill_read(path, datetime.now(UTC)) == first
 
 
@@ -159,11 +217,33 @@ def test_a_word_that_was_lost_on_the_way_tells_nothing(
 
     monkeypatch.setattr(drill, "ask", lose)
     with pytest.raises(Problem, match="tells nothing"):
-        drill.hold(URL, path)
+        drill.hold(URL, path, lambda: OPEN)
 
 
 def test_a_folder_that_cannot_be_written_is_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(drill, "ask", lambda *_: Answer(200))
     heartbeat.drill_path(tmp_path / "last_ok").mkdir()
     with pytest.raises(Problem, match="cannot be written to the status folder"):
-        drill.hold(URL, tmp_path / "last_ok")
+        drill.hold(URL, tmp_path / "last_ok", lambda: OPEN)
+
+
+FRONT = """# configuration file /etc/nginx/nginx.conf:
+http {
+    server { server_name shop.example.com; proxy_cache front; }
+    server { listen 8081; include /etc/nginx/vedetta-gate.conf; satisfy any; }
+}
+"""
+
+
+def test_what_it_found_is_explained_by_the_configuration_where_that_is_given() -> None:
+    closes = drill.judge(URL, seen(200), CLOSED, seen(200), OPEN)
+    cached = drill.judge(URL, seen(200), Answer(200, is_cached=True), seen(200), OPEN)
+
+    assert drill.explained(closes, "").detail.startswith(f"{closes.detail} Only this address was asked, by a")
+    explained = drill.explained(closes, FRONT)
+    assert (explained.ok, explained.detail) == (True, closes.detail)
+    assert [line.text for line in explained.warnings] == ["proxy_cache front;"]
+    assert (
+        "Look at `proxy_cache front;` (/etc/nginx/nginx.conf, line 2)."
+        in drill.explained(cached, FRONT).detail
+    )

@@ -15,6 +15,7 @@ from pathlib import Path
 import pytest
 
 from tests.nginx.gates import APPLICATION, Application, Gate, fastcgi, listening, uwsgi
+from tests.nginx.surrounding import read, visit
 from tests.servers.processes import HOST, Server, answers_tcp, free_port
 
 PROJECT = Path(__file__).resolve().parents[2]
@@ -49,6 +50,10 @@ def program(name: str) -> str:
 @pytest.fixture(scope="session")
 def world(tmp_path_factory: pytest.TempPathFactory) -> Iterator[World]:
     with nginx(tmp_path_factory.mktemp("nginx"), CONFIGURATION) as made:
+        made.gate.becomes("open")
+        for surrounding in map(read, SURROUNDINGS):
+            if surrounding.kept:
+                visit(made.http, surrounding, surrounding.kept)
         yield made
 
 

@@ -11,6 +11,8 @@ The comments at its top say, as `# name: value`:
     because:   why a closed gate does not give `503 closed`, for who reads it
     drill:     what `preflight --gate` finds: closes (where not said), or its other verdicts
     line:      the line of the file that it names then
+    warning:   a line that it names though it closes, as it lets in others than whom the drill asks as
+    kept:      what is asked for once while the gate is open, before all else, so that a cache has it
 """
 
 from __future__ import annotations
@@ -28,7 +30,7 @@ from tests.servers.processes import HOST
 
 CLOSED = "Service unavailable: backup status not OK"
 _SAID = re.compile(
-    r"^# (ask|over|open|closed|dead|hanging|dripping|because|drill|line): +(.*)$", re.MULTILINE
+    r"^# (ask|over|open|closed|dead|hanging|dripping|because|drill|line|warning|kept): +(.*)$", re.MULTILINE
 )
 
 
@@ -43,6 +45,8 @@ class Surrounding:
     because: str
     drill: str
     line: str
+    warning: str
+    kept: str
 
 
 def read(path: Path) -> Surrounding:
@@ -67,6 +71,8 @@ def read(path: Path) -> Surrounding:
         because=one.get("because", ""),
         drill=one.get("drill", "closes"),
         line=one.get("line", ""),
+        warning=one.get("warning", ""),
+        kept=one.get("kept", ""),
     )
 
 

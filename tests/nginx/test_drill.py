@@ -8,13 +8,15 @@ from concurrent.futures import ThreadPoolExecutor
 import pytest
 
 from backups import drill
-from backups.nginx_lines import suspects
+from backups.nginx_lines import suspects, ways_round
+from backups.verdict import GateFacts
 from tests.nginx.conftest import SURROUNDINGS, World
 from tests.nginx.surrounding import Surrounding, read
 from tests.servers.processes import HOST
 
 ALL = [read(path) for path in SURROUNDINGS]
 WORD = "0123456789abcdef" * 2
+FRESH = GateFacts()
 
 
 @pytest.fixture
@@ -31,11 +33,12 @@ def named_world(world: World, monkeypatch: pytest.MonkeyPatch) -> World:
     return world
 
 
-def held(world: World, surrounding: Surrounding) -> drill.Drilled:
-    """As `drill.hold`, with the word that this gate knows."""
+def held(world: World, surrounding: Surrounding, gate: GateFacts = FRESH) -> drill.Drilled:
+    """As `drill.hold`, with the word that this gate knows; `gate` is what its files say."""
     scheme, port = ("http", world.http) if surrounding.over == "http" else ("https", world.https)
     url = f"{scheme}://{surrounding.name}.test:{port}{surrounding.asks[0].split()[1]}"
-    return drill.judge(url, drill.ask(url), drill.ask(url, WORD), drill.ask(url))
+    drill.ask(url)
+    return drill.judge(url, drill.ask(url), drill.ask(url, WORD), drill.ask(url), gate)
 
 
 def test_the_drill_finds_each_surrounding_as_its_file_says(named_world: World) -> None:
@@ -55,9 +58,18 @@ def test_the_drill_finds_each_surrounding_as_its_file_says(named_world: World) -
 
 
 def test_while_the_gate_is_closed_the_drill_says_so(named_world: World) -> None:
+    plain = ALL[[one.name for one in ALL].index("plain")]
+    stale = GateFacts(is_open=False, word="stale")
     for state in ("closed", "dead"):
         named_world.gate_becomes(state)
-        assert held(named_world, ALL[[one.name for one in ALL].index("plain")]).found == "closed already"
+        assert held(named_world, plain, stale).found == "closed already"
+
+
+def test_while_a_dead_gate_keeps_visitors_out_the_drill_says_so(named_world: World) -> None:
+    plain = ALL[[one.name for one in ALL].index("plain")]
+    named_world.gate_becomes("dead")
+    found = held(named_world, plain)
+    assert (found.found, found.ok) == ("closed though open", False)
 
 
 @pytest.mark.parametrize("surrounding", [one for one in ALL if one.line], ids=lambda one: one.name)
@@ -107,6 +119,48 @@ auth_request
     )
 
 
+def test_lines_that_let_in_others_than_the_drill_are_named_and_no_more() -> None:
+    closing = {one.name: one.warning for one in ALL if one.drill == "closes"}
+    for path in SURROUNDINGS:
+        if path.stem in closing:
+            address = f"http://shop.test{read(path).asks[0].split()[1]}"
+            named = [line.text for line in ways_round(f"http {{ {path.read_text()} }}", address)]
+            assert named == [closing[path.stem]] * bool(closing[path.stem]), path.stem
+    assert sum(map(bool, closing.values())) >= 3
+
+
+def test_ways_round_are_of_the_server_and_location_that_are_asked() -> None:
+    text = """http {
+    satisfy any;
+    server {
+        server_name shop.test;
+        include /etc/nginx/vedetta-gate.conf;
+        if ($http_user_agent ~ Monitor) { return 200 "up"; }
+        if ($maintenance) { return 503; }
+        location / { auth_request off; }
+        location /orders {
+            if ($cookie_staff) { rewrite ^ /staff last; }
+            auth_request /who;
+            proxy_cache behind_the_gate;
+        }
+        location ~ [.]pdf$ { satisfy any; }
+        location @fallback { auth_request off; }
+    }
+    server {
+        server_name shop.test;
+        proxy_cache before_the_gate;
+        location /orders { proxy_pass http://127.0.0.1:8081; }
+        location /live { proxy_cache off; }
+    }
+    server { server_name other.test; satisfy any; }
+}
+"""
+    assert [line.text for line in ways_round(text, "http://shop.test/orders/1")] == [
+        "satisfy any;", 'return 200 "up";', "rewrite ^ /staff last;", "auth_request /who;",
+        "auth_request off;", "proxy_cache before_the_gate;",
+    ]  # fmt: skip
+
+
 def test_lines_of_surroundings_that_close_are_not_named() -> None:
     named = {}
     for path in SURROUNDINGS:
@@ -117,7 +171,7 @@ def test_lines_of_surroundings_that_close_are_not_named() -> None:
     # Pages that nginx begins again for, and which the gate then takes: they may be looked at in vain.
     assert {name for name, lines in named.items() if lines} <= {
         "behind_a_front", "default_conf", "errors_recursive", "location_error_page_500", "maintenance_before",
-        "maintenance_switch",
+        "maintenance_switch", "sub_filter_and_error_page", "satisfy_any_of_others", "answered_by_browser",
     }  # fmt: skip
 
 

@@ -9,7 +9,7 @@ import pytest
 from django.core.exceptions import ImproperlyConfigured
 
 from sentinel import environment
-from sentinel.environment import GateSettings, gate_settings
+from sentinel.environment import GateSettings, gate_address, gate_settings
 
 NAMES = [
     "SENTINEL_THRESHOLD_SECONDS",
@@ -20,7 +20,7 @@ NAMES = [
 
 @pytest.fixture(autouse=True)
 def _nothing_is_set(monkeypatch: pytest.MonkeyPatch) -> None:
-    for name in [*NAMES, "SENTINEL_HEARTBEAT_PATH", "MYSQL_DATABASE"]:
+    for name in [*NAMES, "SENTINEL_HEARTBEAT_PATH", "SENTINEL_ADDRESS", "MYSQL_DATABASE"]:
         monkeypatch.delenv(name, raising=False)
 
 
@@ -125,3 +125,37 @@ def test_a_gate_that_may_not_see_the_secrets_is_told_its_settings(
         environment.env_with_files()
     monkeypatch.setenv("MYSQL_DATABASE", "orders")
     assert gate_settings(environment.env_with_files()).database == "orders"
+
+
+@pytest.mark.parametrize(
+    ("bind", "address", "asked"),
+    [
+        ("", "", "127.0.0.1:8001"),
+        ("127.0.0.1:8081", "", "127.0.0.1:8081"),
+        ("0.0.0.0:8001", "", "127.0.0.1:8001"),
+        (":8001", "", "127.0.0.1:8001"),
+        ("[::]:8001", "", "[::1]:8001"),
+        ("unix:/run/gate.sock", "", "unix:/run/gate.sock"),
+        ("fd://3", "", ""),
+        ("127.0.0.1", "", ""),
+        ("127.0.0.1:8081", "sentinel:8001", "sentinel:8001"),
+        ("127.0.0.1:8081", "off", ""),
+    ],
+)
+def test_the_gate_is_asked_where_it_listens_or_where_that_is_said(
+    bind: str, address: str, asked: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("SENTINEL_BIND", bind)
+    monkeypatch.setenv("SENTINEL_ADDRESS", address)
+    assert gate_address() == asked
+
+
+@pytest.mark.parametrize(
+    "address", ["sentinel", "http://sentinel:8001", "sentinel:0", "sentinel:99999", "unix:gate", "a b:1"]
+)
+def test_an_address_at_which_nobody_can_be_asked_is_named(
+    address: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("SENTINEL_ADDRESS", address)
+    with pytest.raises(ImproperlyConfigured, match="SENTINEL_ADDRESS must be an address and port"):
+        gate_address()

@@ -20,6 +20,7 @@ from pathlib import Path
 import pytest
 
 from backups import drill
+from backups.verdict import GateFacts
 from sentinel import heartbeat
 from tests.sentinel.conftest import (
     PROJECT,
@@ -253,7 +254,7 @@ def test_a_drill_proves_that_the_gate_closes_and_closes_it_for_nobody(
     visitor.start()
     try:
         for path, found in (("/orders", "closes"), ("/broken", "closes"), ("/vedetta/", "open")):
-            held = drill.hold(f"http://127.0.0.1:{site.port}{path}", site.folder.heartbeat)
+            held = drill.hold(f"http://127.0.0.1:{site.port}{path}", site.folder.heartbeat, GateFacts)
             assert held.found == found, held.detail
     finally:
         over.set()

@@ -20,17 +20,23 @@ def asked_anew() -> Iterator[None]:
 
 
 @pytest.mark.parametrize(
-    ("there", "start", "log"),
+    ("there", "start", "log", "restart"),
     [
-        (CONTAINER, "`docker compose up -d db_backup`, or its container", "`docker compose logs db_backup`"),
-        (["etc/systemd/system/vedetta-worker.service"], "`systemctl start vedetta-worker`", "`journalctl"),
-        ([".dockerenv"], "`manage.py worker`", "its own log"),
-        ([".dockerenv", "app/manage.py"], "`manage.py worker`", "its own log"),
-        ([], "`manage.py worker`", "its own log"),
+        (
+            CONTAINER, "`docker compose up -d db_backup`, or its container",
+            "`docker compose logs db_backup`", "`docker compose restart sentinel`",
+        ),
+        (
+            ["etc/systemd/system/vedetta-worker.service"], "`systemctl start vedetta-worker`", "`journalctl",
+            "`systemctl restart vedetta-gate`",
+        ),
+        ([".dockerenv"], "`manage.py worker`", "its own log", "end it and run `gunicorn"),
+        ([".dockerenv", "app/manage.py"], "`manage.py worker`", "its own log", "end it and run `gunicorn"),
+        ([], "`manage.py worker`", "its own log", "end it and run `gunicorn"),
     ],
-)
+)  # fmt: skip
 def test_it_is_told_by_what_is_there(
-    there: list[str], start: str, log: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    there: list[str], start: str, log: str, restart: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     for name in there:
         (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
@@ -43,3 +49,4 @@ def test_it_is_told_by_what_is_there(
 
     assert found.start_worker.startswith(start)
     assert found.worker_log.startswith(log)
+    assert found.restart_gate.startswith(restart)

@@ -119,6 +119,10 @@ ALONE: dict[str, tuple[Facts, str, State, str, str]] = {
         replace(WELL, gate=GateFacts(word="override", sentence="Kept open by ada.")), "gate",
         State.DOUBTFUL, "open only because of an override: Kept open by ada.", "Make a good backup",
     ),
+    "a gate whose process gives no answer": (
+        replace(WELL, gate_process=("It gives no answer.", "Start it again.")), "gate_process", State.BAD,
+        "It gives no answer.", "Start it again.",
+    ),
     "no worker": (
         replace(WELL, workers=[]), "worker", State.BAD, "No worker was seen yet", "`manage.py worker`",
     ),

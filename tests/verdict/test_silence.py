@@ -166,6 +166,21 @@ def test_a_look_that_fails_is_not_the_last(monkeypatch: pytest.MonkeyPatch, db: 
     watching.look()
 
 
+def test_where_the_gate_cannot_be_looked_at_the_worker_still_is(
+    monkeypatch: pytest.MonkeyPatch, db: None
+) -> None:
+    def broken() -> None:
+        raise ValueError("of no kind that was thought of")
+
+    looked: list[int] = []
+    monkeypatch.setattr("backups.gate_process.look", broken)
+    monkeypatch.setattr(notify, "watch", lambda: looked.append(1))
+
+    watching.look()
+
+    assert looked == [1]
+
+
 def test_what_else_no_run_tells_is_told(past: History, receiver: Receiver, wait: Wait) -> None:
     Repository.objects.update(health=Health.SUSPECT, check_error="verification 7 found it so")
 
