@@ -192,7 +192,12 @@ def test_a_verification_says_where_it_restored(past: History, login: Login) -> N
 def test_a_password_in_the_location_is_refused(login: Login) -> None:
     response = login("Administrator").post(
         reverse("admin:backups_repository_add"),
-        {"name": "x", "url": "rest:https://me:secret@host/", "check_interval": "6", "password_ref": "env:X"},
+        {
+            "name": "x",
+            "url": "rest:https://me:secret@host/",
+            "check_interval": "6",
+            "password_ref": "env:RESTIC_X",
+        },
     )
     assert "The location holds a password" in response.content.decode()
     assert not Repository.objects.exists()
@@ -217,7 +222,10 @@ def test_what_something_refers_to_is_not_deleted(db: None, login: Login) -> None
     assert Repository.objects.filter(pk=repository.pk).exists()
 
 
-def test_a_secret_file_that_is_not_there_is_said_when_it_is_saved(db: None, login: Login) -> None:
+def test_a_secret_file_that_is_not_there_is_said_when_it_is_saved(
+    db: None, login: Login, settings: Settings
+) -> None:
+    settings.SECRETS_DIR = "/nowhere"
     repository = Repository.objects.create(name="offsite", url="/srv/offsite")
     page = reverse("admin:backups_repository_change", args=[repository.pk])
     form = {"name": "offsite", "url": "/srv/offsite", "check_interval": "6"}
@@ -262,7 +270,7 @@ def test_a_place_is_one_row(db: None, login: Login, tmp_path: Path) -> None:
     other = Repository.objects.create(name="other", url="/srv/other")
     (tmp_path / "link").symlink_to(tmp_path / "var")
     client = login("Administrator")
-    form = {"name": "dup", "check_interval": "6", "password_ref": "env:X"}
+    form = {"name": "dup", "check_interval": "6", "password_ref": "env:RESTIC_X"}
 
     for page in (
         reverse("admin:backups_repository_add"),
@@ -291,7 +299,7 @@ def test_a_changed_place_of_the_first_one_says_what_is_left_to_do(
     repository = past.repository
     settings.RESTIC_REPOSITORY = repository.url
     page = page_url(repository)
-    form = {"name": repository.name, "check_interval": "6", "password_ref": "env:X", "moved": "on"}
+    form = {"name": repository.name, "check_interval": "6", "password_ref": "env:RESTIC_X", "moved": "on"}
 
     client = login("Administrator")
     assert "It moved" in client.get(page).content.decode()
