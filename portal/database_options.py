@@ -33,6 +33,8 @@ _ISOLATION = ("read uncommitted", "read committed", "repeatable read", "serializ
 _TRUE, _FALSE = ("1", "true", "yes", "on"), ("0", "false", "no", "off")
 # Django's own, which are no options of the driver.
 _OF_DJANGO = ("conn_max_age", "conn_health_checks", "atomic_requests", "disable_server_side_cursors")
+# What the portal sets itself, whatever an address says: those of earlier versions go on.
+_OVERRULED = ("autocommit", "local_infile")
 
 
 class WrongOption(ValueError):
@@ -48,7 +50,7 @@ def of_mysql(address: str) -> dict[str, Any]:
             tls[_OF_TLS[name]] = value
         elif name in _READ:
             options[name] = _READ[name](name, value)
-        elif name.lower() not in (*_OF_DJANGO, "autocommit"):
+        elif name.lower() not in (*_OF_DJANGO, *_OVERRULED):
             taken = ", ".join(sorted([*_READ, *_OF_TLS, "conn_max_age"]))
             raise WrongOption(f"has {_named(name)}, which the portal's database does not take: of {taken}")
     if tls:

@@ -61,6 +61,7 @@ TAKEN: list[tuple[str, Read, Any]] = [
             "unix_socket": "/run/m.sock",
             "connect_timeout": 5,
             "ssl_mode": "REQUIRED",
+            "local_infile": 0,
         },
     ),
     (
@@ -71,6 +72,7 @@ TAKEN: list[tuple[str, Read, Any]] = [
             "ssl_mode": "VERIFY_CA",
             "compress": 1,
             "isolation_level": "serializable",
+            "local_infile": 0,
         },
     ),
     ("mysql://u:p@h/n?conn_max_age=60", lambda e: e.database("X", "sqlite:////x")["CONN_MAX_AGE"], 60),
