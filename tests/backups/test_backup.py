@@ -283,9 +283,9 @@ def test_bootstrap_and_preflight_find_everything_in_order(portal: Portal) -> Non
     assert (again.code, again.json) == (0, {"status": "succeeded", "notices": []})
     assert preflight.code == 0, preflight.err
     names = [check["name"] for check in preflight.json["checks"]]
-    assert names[:10] == [
+    assert names[:11] == [
         "status folder", "restic", "repository", "database", "client", "privileges", "views", "tables",
-        "schedule", ".env",
+        "schedule", "test restores", ".env",
     ]  # fmt: skip
     assert all(check["ok"] for check in preflight.json["checks"])
 
