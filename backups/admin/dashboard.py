@@ -19,9 +19,9 @@ from backups.admin import gate, live
 from backups.admin.base import STATE_COLOURS, STATE_WORDS, Notice, may_start, notice_of
 from backups.admin.filters import start_of
 from backups.choices import ACTIVE, STATUS_COLOURS, Action, Status
-from backups.models import Database, Run, Snapshot, Verification
+from backups.models import Database, Repository, Run, Snapshot, Verification
 from backups.standing import Standing
-from backups.verdict import Overall, State
+from backups.verdict import Finding, Overall, State
 
 DAYS = 30
 _ACTIVE_SHOWN = 8
@@ -175,7 +175,9 @@ def _hero(overall: Overall) -> Notice:
 def _others(overall: Overall) -> list[Notice]:
     """What is of no database and stands nowhere else: the first is the answer, the gate has its card."""
     shown = overall.findings[:1] if overall.databases else ()
-    return [notice_of(each) for each in overall.of_all() if each not in shown and each.key != "gate"]
+    found = [each for each in overall.of_all() if each not in shown and each.key != "gate"]
+    notes = [each for each in overall.notes if not each.database and not each.repository]
+    return [notice_of(each) for each in (*found, *notes)]
 
 
 # ---------------------------------------------------------------- Databases
@@ -201,12 +203,16 @@ def _notices(database: Database, overall: Overall) -> list[Notice]:
     own = [notice_of(each) for each in overall.of_database(database.name) if each not in above]
     of_repository = overall.of_repository(database.repository.name)
     if of_repository and len(overall.databases) > 1:
-        word = database.repository.get_health_display().lower()
+        words = _of_repository(database.repository, of_repository[0])
         href = reverse("admin:backups_repository_change", args=[database.repository_id])
-        own.append(
-            Notice(STATE_COLOURS[of_repository[0].state], f"Its repository is {word}.", href, "See why")
-        )
+        own.append(Notice(STATE_COLOURS[of_repository[0].state], words, href, "See why"))
     return [*own, *(notice_of(each) for each in overall.notes if each.database == database.name)]
+
+
+def _of_repository(repository: Repository, worst: Finding) -> str:
+    if worst.key == "look_failed":
+        return "The last look at its repository failed."
+    return f"Its repository is {repository.get_health_display().lower()}."
 
 
 def _next(cron: str, now: datetime) -> datetime | None:

@@ -17,7 +17,7 @@ from pytest_django import Settings
 from backups import configuration, services
 from backups.admin import live
 from backups.choices import Action, Health, Status, Trigger, Verdict
-from backups.models import Database, Repository, Run, Snapshot, WorkerPulse
+from backups.models import Database, PublicKey, Repository, Run, Snapshot, WorkerPulse
 from tests.admin.conftest import Login
 from tools import history
 from tools.history import History
@@ -67,6 +67,23 @@ def test_what_the_environment_says_otherwise_is_told_by_how_much_it_matters(
     assert "RESTIC_REPOSITORY says /elsewhere" in text
     assert "Not safe" in text
     assert "RESTIC_REPOSITORY says /elsewhere" in client.get("/admin/gate/").content.decode()
+
+
+def test_that_the_key_is_on_this_machine_alone_is_said(past: History, login: Login) -> None:
+    PublicKey.objects.create(signing="a", sealing="b")
+    text = page(login("Viewer"))
+    assert "Copy the line that `manage.py bootstrap --show-key` prints" in text
+
+
+def test_a_look_at_a_repository_that_failed_is_told_as_such(past: History, login: Login) -> None:
+    Run.objects.create(
+        action=Action.SNAPSHOTS, repository=past.repository, trigger=Trigger.SCHEDULE, status=Status.FAILED,
+        finished_at=timezone.now(), error="The folder is empty.",
+    )  # fmt: skip
+    text = page(login("Viewer"))
+    assert "The last look at what repository" in text
+    assert "The last look at its repository failed." in text
+    assert "Its repository is good" not in text
 
 
 def test_a_database_without_a_backup_is_not_safe(past: History, login: Login) -> None:
