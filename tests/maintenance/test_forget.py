@@ -47,7 +47,10 @@ def made_at(
         stdin=f"-- {time} {database.name}\n".encode() + random.Random(f"{time}").randbytes(size),
     )  # fmt: skip
     sync(database.repository)
-    return Snapshot.objects.get(snapshot_id=json.loads(answer.splitlines()[-1])["snapshot_id"])
+    made = Snapshot.objects.get(snapshot_id=json.loads(answer.splitlines()[-1])["snapshot_id"])
+    made.made_here = True
+    made.save()
+    return made
 
 
 def forgot(database: Database, **policy: int) -> Run:
