@@ -125,6 +125,11 @@ def test_what_is_found_is_written_down(least_shop: Shop, make_database: MakeData
         "differences": [],
         "tables": 3,
         "rows": 6,
+        "verified_on": {
+            "address": f"{least_shop.server.host}:{least_shop.server.port}",
+            "server": found.scratch_version,
+            "set_by": "MYSQL_HOST and MYSQL_PORT",
+        },
     }
     assert f"Snapshot {snapshot.short_id} restores in full: 3 tables, 6 rows" in log_of(run)
 
