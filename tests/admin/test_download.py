@@ -47,7 +47,7 @@ from backups.connections import repository_access
 from backups.models import Database
 database = Database.objects.get()
 (info,) = restic.snapshots(repository_access(database.repository))
-print(services.snapshot_record(info, repository=database.repository, database=database).pk)
+print(services.snapshot_record(info, repository=database.repository, database=database, signature="").pk)
 """
 
 
