@@ -9,9 +9,7 @@ from __future__ import annotations
 
 import http.client
 import re
-import socket
 import ssl
-import threading
 import time
 from collections.abc import Callable, Iterator
 from contextlib import closing, contextmanager, suppress
@@ -22,7 +20,7 @@ from enum import StrEnum
 from pathlib import Path
 from urllib.parse import SplitResult, urlsplit
 
-from backups import installation
+from backups import asked_by_http, installation
 from backups.errors import Problem, Refused
 from backups.nginx_lines import Line, suspects, ways_round
 from backups.verdict import GateFacts
@@ -315,16 +313,8 @@ def ask(url: str, word: str = "") -> Answer:
     """One request: within `ANSWER_SECONDS` with all that is part of it, 64 kB, no redirect followed."""
     parts = checked(url)
     connection = _connection(parts)
-    answers: list[Answer] = []
-    # Neither the look-up of a name nor an answer that drips has a deadline of its own.
-    asking = threading.Thread(target=lambda: answers.append(_asked(connection, parts, word)), daemon=True)
-    asking.start()
-    asking.join(ANSWER_SECONDS)
-    if answers:
-        return answers[0]
-    with suppress(OSError, AttributeError):
-        connection.sock.shutdown(socket.SHUT_RDWR)
-    return Answer(problem=f"nothing, or not all of it, came within {ANSWER_SECONDS:g} seconds")
+    answer = asked_by_http.within(ANSWER_SECONDS, connection, lambda: _asked(connection, parts, word))
+    return answer or Answer(problem=f"nothing, or not all of it, came within {ANSWER_SECONDS:g} seconds")
 
 
 def _connection(parts: SplitResult) -> http.client.HTTPConnection:

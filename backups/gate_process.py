@@ -9,15 +9,14 @@ from __future__ import annotations
 
 import http.client
 import socket
-import threading
 import time
 from collections.abc import Collection
-from contextlib import closing, suppress
+from contextlib import closing
 from typing import NamedTuple
 
 from django.conf import settings
 
-from backups import installation, notify, standing
+from backups import asked_by_http, installation, notify, standing
 from backups.installation import Commands
 from backups.models import Database
 from sentinel.gate import OPEN, Word
@@ -94,16 +93,8 @@ def trouble(address: str, answer: Answer, expected: Collection[str], commands: C
 def ask(address: str) -> Answer:
     """The word of the gate at `address:port` or `unix:/path`, within `ANSWER_SECONDS` with all of it."""
     connection = _connection(address)
-    answers: list[Answer] = []
-    # Neither the look-up of a name nor an answer that drips has a deadline of its own.
-    asking = threading.Thread(target=lambda: answers.append(_word(connection)), daemon=True)
-    asking.start()
-    asking.join(ANSWER_SECONDS)
-    if answers:
-        return answers[0]
-    with suppress(OSError, AttributeError):
-        connection.sock.shutdown(socket.SHUT_RDWR)
-    return Answer(problem=f"it hangs: nothing came within {ANSWER_SECONDS:g} seconds")
+    answer = asked_by_http.within(ANSWER_SECONDS, connection, lambda: _word(connection))
+    return answer or Answer(problem=f"it hangs: nothing came within {ANSWER_SECONDS:g} seconds")
 
 
 class _UnixConnection(http.client.HTTPConnection):
