@@ -72,7 +72,7 @@ def test_what_the_environment_says_otherwise_is_told_by_how_much_it_matters(
 def test_that_the_key_is_on_this_machine_alone_is_said(past: History, login: Login) -> None:
     PublicKey.objects.create(signing="a", sealing="b")
     text = page(login("Viewer"))
-    assert "Copy the line that `manage.py bootstrap --show-key` prints" in text
+    assert "manage.py bootstrap --show-key</code> prints into the .env that you keep elsewhere" in text
 
 
 def test_a_look_at_a_repository_that_failed_is_told_as_such(past: History, login: Login) -> None:
