@@ -1,4 +1,4 @@
-"""Takes a queued run, plays its action and gives it its outcome. Used by the queue and the CLI."""
+"""Takes queued runs, plays their actions and gives them their outcomes. Used by the queue and the CLI."""
 
 from __future__ import annotations
 
@@ -78,13 +78,32 @@ def execute(run_id: int, *, observer: Observer | None = None, send_follow_ups: b
     run = services.run_claim(run_id, worker=process.identity())
     if run is None:
         return None
-    outcome = _play(run, observer)
-    for child in _follow_ups(run, outcome, send=send_follow_ups):
+    for child in _play_to_the_end(run, observer, send_follow_ups=send_follow_ups):
         if not send_follow_ups:
             with suppress(Refused):
                 execute(child.pk, observer=observer, send_follow_ups=False)
     run.refresh_from_db()
     return run
+
+
+def play_next(*, prompt: bool, observer: Observer | None = None) -> Run | None:
+    """Play the queued run whose turn it is, as `services.run_pick` has it; None where none may begin."""
+    run = services.run_pick(prompt=prompt, worker=process.identity())
+    if run is None:
+        return None
+    services.runs_wake(prompt=prompt)  # another may begin beside it
+    _play_to_the_end(run, observer, send_follow_ups=True)
+    return run
+
+
+def _play_to_the_end(run: Run, observer: Observer | None, *, send_follow_ups: bool) -> list[Run]:
+    """Play a run, then wake whoever waited for its end; answers its follow-ups."""
+    try:
+        outcome = _play(run, observer)
+        return _follow_ups(run, outcome, send=send_follow_ups)
+    finally:
+        for prompt in (False, True):
+            services.runs_wake(prompt=prompt)
 
 
 def _play(run: Run, observer: Observer | None) -> Outcome:

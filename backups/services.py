@@ -1,14 +1,16 @@
 """The only writers of runs, leases and snapshots. No I/O but the portal's own database.
 
 A run's life: `run_enqueue` inserts it, `run_claim` takes it for one worker (a conditional UPDATE
-that must hit one row), `run_beat` says that it lives, `run_finish` gives it its outcome, and
-`runs_reap` gives the outcome to those whose worker died.
+that must hit one row), `run_pick` does so for the one whose turn it is, `run_beat` says that it lives,
+`run_finish` gives it its outcome, and `runs_reap` gives the outcome to those whose worker died.
+
+The rows are the queue: a message only wakes a worker, and may be lost or doubled.
 """
 
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from datetime import datetime, timedelta
@@ -25,12 +27,11 @@ from django_q.models import OrmQ
 from django_q.signing import PickleSerializer
 from django_q.tasks import async_task
 
-from backups import aim, restic
+from backups import aim, restic, turns
 from backups.choices import (
     ACTIVE,
     BAD_VERDICTS,
     EXCLUSIVE_ACTIONS,
-    PROMPT_ACTIONS,
     RESTORE_ACTIONS,
     TERMINAL,
     UNSETTLED,
@@ -67,8 +68,10 @@ BEAT_LOST = timedelta(seconds=max(60, settings.MYSQL_QUESTION_SECONDS) + 15)
 LEASE = BEAT_LOST + timedelta(seconds=15)
 # So long after a run was lost its repository is looked at for stale locks, once a minute.
 LOCK_LEFT = timedelta(minutes=3)
-# A message still on its way is not sent again.
-QUEUE_LOST = timedelta(minutes=5)
+# So long a run may wait without a message that tells of it.
+QUEUE_LOST = timedelta(minutes=1)
+# So long whoever asked for a run may be busy with what comes before it.
+_ASKED_LOST = timedelta(minutes=5)
 PULSE_LOST = timedelta(minutes=2)
 # Further ahead than clocks of two machines are apart: it was seen before the clock was set back.
 PULSE_AHEAD = timedelta(minutes=1)
@@ -113,7 +116,9 @@ def run_enqueue(
     options: Mapping[str, Any] | None = None,
     send: bool = True,
 ) -> Run:
-    """Insert a queued run and, with `send`, tell the queue once the transaction is through.
+    """Insert a queued run and, with `send`, wake a worker once the transaction is through.
+
+    Without it whoever inserts it plays it.
 
     Its repository is, unless given, that of its snapshot, else that of its database. Raises Refused
     when the same is queued or running already; the backup before a restore waits for a running one
@@ -139,10 +144,15 @@ def run_enqueue(
             requested_by=requested_by,
             parent=parent,
             options=dict(options or {}),
+            worker="" if send else _WHO_ASKED,
         )
         if send:
             transaction.on_commit(lambda: _send(run))
     return run
+
+
+# Who plays a queued run that no message tells of.
+_WHO_ASKED = "who asked"
 
 
 # Why `manage.py recover` restores: it takes no choices.
@@ -292,24 +302,82 @@ def run_claim(run_id: int, *, worker: str, now: datetime | None = None) -> Run |
     """
     now = now or timezone.now()
     with transaction.atomic():
-        if _is_without_right(run_id, now):
-            return None
-        hit = Run.objects.filter(pk=run_id, status=Status.QUEUED).update(
-            status=Status.RUNNING, started_at=now, beat_at=now, worker=worker
-        )
-        if hit != 1:
-            return None
-        run = Run.objects.select_related("database__repository", "repository", "snapshot").get(pk=run_id)
-        holder = _lease_take(run, now)
+        run, holder = _take(run_id, worker, now)
     if holder is not None:
         refusal = Refused(
             f"Not started: {_describe(holder)} is using the same "
-            f"{'repository' if run.action in EXCLUSIVE_ACTIONS else 'database'}.",
+            f"{'repository' if run and run.action in EXCLUSIVE_ACTIONS else 'database'}.",
             do="Wait for it to end, then start again.",
         )
         run_finish(run_id, status=Status.FAILED, error=refusal.sentence())
         raise refusal
     return run
+
+
+def run_pick(*, prompt: bool, worker: str, now: datetime | None = None) -> Run | None:
+    """Take for `worker` the queued run whose turn it is, None where none may begin.
+
+    `prompt` are the actions that somebody waits for. Those that have to wait say in `detail` for what.
+    """
+    now = now or timezone.now()
+    with transaction.atomic():
+        _one_picks_at_a_time()
+        for queued in _in_turn(prompt):
+            run, holder = _take(queued.pk, worker, now)
+            if holder is not None:
+                _put_back(queued, holder)
+            elif run is not None:
+                return run
+    return None
+
+
+def _one_picks_at_a_time() -> None:
+    """Else two would see the same server free. SQLite has one writer anyway."""
+    list(Repository.objects.select_for_update().order_by("pk").values_list("pk"))
+
+
+def _in_turn(prompt: bool) -> Iterator[Run]:
+    """Of the runs that wait in the queue those that may begin, looked for one after the other."""
+    related = ("database", "repository")
+    running = list(Run.objects.filter(status=Status.RUNNING).order_by("pk").select_related(*related))
+    repositories = Repository.objects.count()
+    waiting = [run for run in _in_queue().select_related(*related) if turns.is_prompt(run) == prompt]
+    for run in turns.in_order(waiting):
+        before = turns.waits_for(run, running, repositories=repositories)
+        if before is None:
+            yield run
+        else:
+            _note_wait(run, before)
+
+
+def _in_queue() -> QuerySet[Run]:
+    return Run.objects.filter(status=Status.QUEUED, trigger__in=_SENT_BY_QUEUE, worker="")
+
+
+def _put_back(run: Run, holder: Run) -> None:
+    """Its lease is held by a run that is not under way any more, until that ran out."""
+    queued = {"status": Status.QUEUED, "started_at": None, "beat_at": None, "worker": ""}
+    Run.objects.filter(pk=run.pk).update(**queued)
+    _note_wait(run, holder)
+
+
+def _note_wait(run: Run, before: Run) -> None:
+    words = f"Waits for {_describe(before)}."[:200]
+    if run.detail != words:
+        Run.objects.filter(pk=run.pk, status=Status.QUEUED).update(detail=words)
+
+
+def _take(run_id: int, worker: str, now: datetime) -> tuple[Run | None, Run | None]:
+    """A queued run, taken, None where it is not to be had; and who holds the lease that it needs."""
+    if _is_without_right(run_id, now):
+        return None, None
+    hit = Run.objects.filter(pk=run_id, status=Status.QUEUED).update(
+        status=Status.RUNNING, started_at=now, beat_at=now, worker=worker, detail=""
+    )
+    if hit != 1:
+        return None, None
+    run = Run.objects.select_related("database__repository", "repository", "snapshot").get(pk=run_id)
+    return run, _lease_take(run, now)
 
 
 def _is_without_right(run_id: int, now: datetime) -> bool:
@@ -498,31 +566,47 @@ def repositories_left_locked(now: datetime | None = None) -> list[Repository]:
     return list(Repository.objects.filter(runs__status=Status.LOST, runs__finished_at__gt=lately).distinct())
 
 
-def runs_resend(now: datetime | None = None) -> int:
-    """Send queued runs again whose message got lost; the claim makes a double harmless.
+def runs_wake(*, prompt: bool) -> bool:
+    """Wake a worker if a run may begin; answers whether. For whoever just made room."""
+    run = next(_in_turn(prompt), None)
+    if run is not None:
+        _send(run)
+    return run is not None
 
-    Messages that cannot be read go: the queue would stumble over them for ever.
+
+def runs_resend(now: datetime | None = None) -> int:
+    """Wake workers for runs that may begin and of whom no message is left; answers how many.
+
+    Also those that whoever asked for them did not come to play. Messages that cannot be read go: the queue
+    would stumble over them for ever.
     """
     now = now or timezone.now()
-    on_their_way = _runs_in_queue()
-    queued = Run.objects.filter(
-        status=Status.QUEUED, queued_at__lt=now - QUEUE_LOST, trigger__in=_SENT_BY_QUEUE
-    )
-    lost = [run for run in queued if run.pk not in on_their_way]
+    since = now - QUEUE_LOST
+    left = Run.objects.filter(status=Status.QUEUED, trigger__in=_SENT_BY_QUEUE, worker=_WHO_ASKED)
+    left.filter(queued_at__lt=now - _ASKED_LOST).update(worker="")
+    woken = _clusters_with_messages(now)
+    lost = [
+        run
+        for prompt in (False, True)
+        if _cluster(prompt) not in woken
+        and (run := next(_in_turn(prompt), None)) is not None
+        and run.queued_at < since
+        and Run.objects.filter(status=Status.RUNNING).count() < settings.RUNS_AT_ONCE
+    ]
     for run in lost:
-        run_log(run.pk, [line("Its message to the worker was lost and is sent again.", Level.WARNING)])
+        run_log(run.pk, [line("No message to the worker was left for it; one is sent again.", Level.WARNING)])
         _send(run)
     return len(lost)
 
 
-def _runs_in_queue() -> set[int]:
-    """The runs of whom a message tells that waits or is being worked on."""
+def _clusters_with_messages(now: datetime) -> set[str]:
+    """The clusters for which a message waits that will wake one of their processes."""
     found = set()
     for row in OrmQ.objects.all():
         try:
             task = queue_read(row.payload)
-            if task["func"] == _EXECUTE:
-                found.add(task["args"][0])
+            if task["func"] == _EXECUTE and row.lock is not None and row.lock <= now:
+                found.add(row.key)
         except Exception as error:  # noqa: BLE001  unpacking runs whatever the message names
             queue_unreadable(row.pk, error)
             row.delete()
@@ -901,14 +985,12 @@ def _lease_release(run_id: int) -> None:
 
 
 def _send(run: Run) -> None:
-    prompt = run.action in PROMPT_ACTIONS
-    async_task(
-        _EXECUTE,
-        run.pk,
-        task_name=str(run),
-        group=run.action,
-        cluster=settings.RESTORES_CLUSTER if prompt else None,
-    )
+    cluster = _cluster(turns.is_prompt(run))
+    async_task(_EXECUTE, run.pk, task_name=str(run), group=run.action, cluster=cluster)
+
+
+def _cluster(prompt: bool) -> str:
+    return settings.RESTORES_CLUSTER if prompt else str(settings.Q_CLUSTER["name"])
 
 
 _SAFE_WHEN_LOST = {

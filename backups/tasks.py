@@ -11,6 +11,7 @@ import logging
 from collections.abc import Callable
 from typing import ParamSpec
 
+from django.conf import settings
 from django_q.conf import Conf
 from django_q.exceptions import TimeoutException
 
@@ -62,13 +63,10 @@ _COULD_NOT_BE_QUEUED = (
 
 
 @_never_raising
-def run_execute(run_id: int) -> None:
-    """Play a run."""
+def run_execute(_run_id: int) -> None:
+    """Wake up: play the run whose turn it is, which need not be the one that the message names."""
     services.pulse(Conf.CLUSTER_NAME)
-    try:
-        runner.execute(run_id, observer=_live)
-    except Refused as refused:
-        logger.warning("run %s: %s", run_id, refused)
+    runner.play_next(prompt=settings.RESTORES_CLUSTER == Conf.CLUSTER_NAME, observer=_live)
     services.pulse(Conf.CLUSTER_NAME)
 
 

@@ -161,13 +161,15 @@ warnings.filterwarnings("ignore", message="No directory at", module="django.core
 # A run is ended by its own deadline well before the queue's, whose timeout path loses records.
 RUN_DEADLINE_SECONDS = 23 * 3600
 _QUEUE_TIMEOUT_SECONDS = 24 * 3600
+# How many runs of the queue may be under way, and as many restores beside them.
+RUNS_AT_ONCE = env.integer("RUNS_AT_ONCE", 3, least=1, most=16)
 RESTORES_CLUSTER = "restores"
 
 Q_CLUSTER = {
     "name": "vedetta",
     "orm": "default",
     "broker_class": "backups.queue.OwnOrders",
-    "workers": 1,
+    "workers": RUNS_AT_ONCE,
     "queue_limit": 1,
     "bulk": 1,
     "timeout": _QUEUE_TIMEOUT_SECONDS,

@@ -104,7 +104,7 @@ ARROWS = {
     "services write rows and do nothing": (
         "backups.services",
         r"backups\..*",
-        "backups.(aim|choices|errors|models|restic|services)",
+        "backups.(aim|choices|errors|models|restic|services|turns)",
     ),
     "actions do not know who called them": (ACTIONS, rf"{FRONT}|backups.runner", "$^"),
     "the runner does not know who called it": ("backups.runner", FRONT, "$^"),

@@ -331,9 +331,9 @@ def test_lost_message_is_sent_again_and_only_once() -> None:
     run = enqueue(database, send=True)
     OrmQ.objects.all().delete()
 
-    assert services.runs_resend(run.queued_at + timedelta(minutes=4)) == 0
-    assert services.runs_resend(run.queued_at + timedelta(minutes=6)) == 1
-    assert services.runs_resend(run.queued_at + timedelta(minutes=6)) == 0
+    assert services.runs_resend(run.queued_at + timedelta(seconds=50)) == 0
+    assert services.runs_resend(run.queued_at + timedelta(seconds=70)) == 1
+    assert services.runs_resend(run.queued_at + timedelta(seconds=70)) == 0
     assert OrmQ.objects.count() == 1
 
 

@@ -1,0 +1,82 @@
+"""Whose turn it is: which of the queued runs may begin, and for what each of the others waits.
+
+No two runs work at one database server at the same time, so that one that draws out its answers holds up its
+own databases alone; and of several repositories none takes the last of the queue's processes.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Sequence
+
+from django.conf import settings
+
+from backups.choices import EXCLUSIVE_ACTIONS, PROMPT_ACTIONS, RESTORE_ACTIONS, Action, Trigger
+from backups.models import Database, Run
+
+Address = tuple[str, int]
+
+_AT_THE_DATABASE = RESTORE_ACTIONS | {Action.BACKUP, Action.VERIFY}
+
+
+def in_order(waiting: Collection[Run]) -> list[Run]:
+    """What a person asked for comes before what a schedule did, and each in the order of asking."""
+    return sorted(waiting, key=lambda run: (run.trigger != Trigger.ADMIN, run.pk))
+
+
+def waits_for(run: Run, running: Sequence[Run], *, repositories: int) -> Run | None:
+    """What has to end before a queued run may begin, None where nothing stands in its way.
+
+    `running` are the runs under way with their databases, `repositories` how many there are.
+    """
+    if run.action == Action.PREFLIGHT:
+        return None  # a few questions, which have a time limit of their own
+    others = [other for other in running if other.action != Action.PREFLIGHT]
+    for other in others:
+        if _is_kept_apart(run, other) or _share_a_server(run, other):
+            return other
+    return _takes_the_last_process(run, others) if repositories > 1 else None
+
+
+def is_prompt(run: Run) -> bool:
+    """Whether a run is played in the cluster that no backup keeps busy."""
+    return run.action in PROMPT_ACTIONS
+
+
+def _is_kept_apart(run: Run, other: Run) -> bool:
+    """restic's exclusive lock wants the repository for itself; a restore does not wait for that."""
+    if run.action == other.action == Action.BACKUP and run.database_id == other.database_id:
+        return True
+    if run.repository_id != other.repository_id:
+        return False
+    return run.action in EXCLUSIVE_ACTIONS or (other.action in EXCLUSIVE_ACTIONS and not is_prompt(run))
+
+
+def _share_a_server(run: Run, other: Run) -> bool:
+    """A restore waits for no backup, and no backup for a restore: they have their own processes."""
+    return is_prompt(run) == is_prompt(other) and not _servers(run).isdisjoint(_servers(other))
+
+
+def _servers(run: Run) -> set[Address]:
+    if run.database is None or run.action not in _AT_THE_DATABASE:
+        return set()
+    live = (run.database.host, run.database.port)
+    return {live, _of_test_restores(run.database)} if run.action == Action.VERIFY else {live}
+
+
+def _of_test_restores(database: Database) -> Address:
+    if database.verify_host:
+        return database.verify_host, database.verify_port
+    if settings.VERIFY_MYSQL_HOST:
+        return settings.VERIFY_MYSQL_HOST, settings.VERIFY_MYSQL_PORT
+    return database.host, database.port
+
+
+def _takes_the_last_process(run: Run, others: Sequence[Run]) -> Run | None:
+    """The oldest run of a repository whose storage, if it stood still, would stop the others' as well."""
+    alike = [
+        other
+        for other in others
+        if other.repository_id == run.repository_id and is_prompt(other) == is_prompt(run)
+    ]
+    may_run = max(settings.RUNS_AT_ONCE - 1, 1)
+    return alike[0] if len(alike) >= may_run else None
