@@ -103,7 +103,7 @@ def test_two_workers_and_doubled_messages_play_each_run_once(portal: Portal) -> 
     )
     assert portal.rows("SELECT COUNT(*) AS n FROM django_q_ormq")[0]["n"] == 18
 
-    with worker(portal, "one"), worker(portal, "two"):
+    with worker(portal, "one", RUNS_AT_ONCE="1"), worker(portal, "two", RUNS_AT_ONCE="1"):
         wait_until(lambda: not portal.rows("SELECT 1 FROM django_q_ormq"), "the queue to be empty", 120)
         wait_until(
             lambda: all(run["status"] == "succeeded" for run in backups(portal, "admin")), "the backups", 60
