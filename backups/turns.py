@@ -59,8 +59,11 @@ def _share_a_server(run: Run, other: Run) -> bool:
 def _servers(run: Run) -> set[Address]:
     if run.database is None or run.action not in _AT_THE_DATABASE:
         return set()
-    live = (run.database.host, run.database.port)
-    return {live, _of_test_restores(run.database)} if run.action == Action.VERIFY else {live}
+    return {_of_test_restores(run.database) if run.action == Action.VERIFY else _live(run.database)}
+
+
+def _live(database: Database) -> Address:
+    return database.host, database.port
 
 
 def _of_test_restores(database: Database) -> Address:
@@ -68,7 +71,7 @@ def _of_test_restores(database: Database) -> Address:
         return database.verify_host, database.verify_port
     if settings.VERIFY_MYSQL_HOST:
         return settings.VERIFY_MYSQL_HOST, settings.VERIFY_MYSQL_PORT
-    return database.host, database.port
+    return _live(database)
 
 
 def _takes_the_last_process(run: Run, others: Sequence[Run]) -> Run | None:

@@ -90,6 +90,8 @@ def test_a_server_of_test_restores_is_one_as_well(settings: Settings) -> None:
     assert picked() is None
     run = waiting(Action.VERIFY, database("c", "three", verify_host="another"))
     assert picked() == run
+    backup = waiting(Action.BACKUP, Database.objects.get(name="a"))
+    assert picked() == backup
 
 
 def test_what_a_person_asked_for_comes_first_then_what_waits_longest() -> None:
