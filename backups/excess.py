@@ -130,6 +130,14 @@ def asleep(lines: Iterable[str], current: str, needs: Needs) -> list[Excess]:
     ]
 
 
+def stand_ins(lines: Iterable[str], needs: Needs) -> list[Excess]:
+    """The accounts as which SHOW GRANTS lets a user act."""
+    named = dict.fromkeys(found[1] for line in lines if (found := _STAND_IN.match(line)))
+    return [
+        Excess(needs.user, "PROXY", each, "act as that account, with all that it may do") for each in named
+    ]
+
+
 def _role(text: str) -> str:
     """A role's name alone, as either flavour writes it."""
     found = _QUOTED_ROLE.match(text.strip())
@@ -139,6 +147,9 @@ def _role(text: str) -> str:
 _QUOTED_ROLE = re.compile(r"`((?:[^`]|``)*+)`")
 _NAME = re.compile(r"`(?:[^`]|``)*+`(?:@`(?:[^`]|``)*+`)?")
 _ROLES = re.compile(r"GRANT ((?:`(?:[^`]|``)*+`(?:@`(?:[^`]|``)*+`)?,? ?)++)TO ")
+
+_PART = r"(?:`(?:[^`]|``)*+`|'(?:[^'\\]|''|\\.)*+')"
+_STAND_IN = re.compile(rf"GRANT PROXY ON ({_PART}@{_PART}) TO ")
 
 
 def _place(grant: Grant) -> str:

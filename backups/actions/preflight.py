@@ -172,8 +172,9 @@ def _excess_at(server: mysql.Server, needs: excess.Needs) -> list[excess.Excess]
     with mysql.connect(server) as connection:
         spelled = mysql.spelling(connection)(needs.database)
         needs = replace(needs, database=spelled)
-        asleep = excess.asleep(mysql.show_grants(connection), mysql.current_role(connection), needs)
-        return [*excess.excess(grants.of_user(connection), needs), *asleep]
+        lines = mysql.show_grants(connection)
+        others = excess.asleep(lines, mysql.current_role(connection), needs) + excess.stand_ins(lines, needs)
+        return [*excess.excess(grants.of_user(connection), needs), *others]
 
 
 def run(run: Run, progress: Progress) -> Outcome:

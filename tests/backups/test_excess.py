@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from backups.actions.preflight import held_too_much
-from backups.excess import Excess, Needs, asleep, excess
+from backups.excess import Excess, Needs, asleep, excess, stand_ins
 from backups.grants import parse
 from tests.backups.conftest import MakeDatabase, MakePortal
 from tests.backups.worlds import Shop, make_shop
@@ -101,6 +101,19 @@ def test_roles_that_are_not_in_force(lines: list[str], current: str, roles: list
     assert [each.rights for each in asleep(lines, current, Needs("v", "my_shop"))] == roles
 
 
+@pytest.mark.parametrize(
+    ("line", "accounts"),
+    [
+        ("GRANT PROXY ON ``@`` TO `v`@`%` WITH GRANT OPTION", ["``@``"]),
+        ("GRANT PROXY ON 'it''s'@'%' TO 'v'@'%'", ["'it''s'@'%'"]),
+        ("GRANT PROXY ON `a TO ``b`@`%` TO `v`@`%`", ["`a TO ``b`@`%`"]),
+        ("GRANT SELECT ON *.* TO `v`@`%`", []),
+    ],
+)
+def test_accounts_as_which_it_may_act(line: str, accounts: list[str]) -> None:
+    assert [each.on for each in stand_ins([line], Needs("v", "my_shop"))] == accounts
+
+
 def test_shipped_grants_are_no_more_than_needed_and_an_administrators_are_named(
     db_server: DatabaseServer, make_database: MakeDatabase
 ) -> None:
@@ -119,7 +132,13 @@ def test_shipped_grants_are_no_more_than_needed_and_an_administrators_are_named(
     assert "holds ALL PRIVILEGES on *.*" in lets or "become any account" in lets
     assert "the whole server" in lets
     db_server.execute(f"GRANT SELECT ON *.* TO '{shop.user}'@'%' WITH GRANT OPTION")
-    assert {"GRANT OPTION", "SELECT"} <= {each.rights for each in told(shop)}
+    # As who may grant it would.
+    db_server.execute(
+        "INSERT INTO mysql.proxies_priv (Host, User, Proxied_host, Proxied_user, With_grant, Grantor)"
+        f" VALUES ('%', '{shop.user}', 'localhost', 'root', 0, '')"
+    )
+    db_server.execute("FLUSH PRIVILEGES")
+    assert {"GRANT OPTION", "SELECT", "PROXY"} <= {each.rights for each in told(shop)}
     assert shipped_grants(db_server.flavour, shop.name, "verify")
 
 

@@ -25,7 +25,7 @@ from backups.dumpfile.settings import Settings
 from backups.dumpfile.statements import NoStatement
 from backups.dumpfile.views import without_own_name
 from backups.errors import Problem
-from backups.excess import Needs, asleep
+from backups.excess import Needs, asleep, stand_ins
 from backups.load import Loading
 from backups.mysql.changes import requalified
 from backups.mysql.lossy_views import _without_database
@@ -229,6 +229,11 @@ PARSERS = {
         _lines(lambda lines: asleep(lines, lines[-1], Needs("v", "shop"))),
         (b"`", b"``", b"@", b",", b", ", b" ", b" TO "),
         (b"GRANT ", b"GRANT `a`"),
+    ),
+    "accounts in grants": Parser(
+        _lines(lambda lines: stand_ins(lines, Needs("v", "shop"))),
+        (b"`", b"``", b"'", b"''", b"\\", b"@", b" TO "),
+        (b"GRANT PROXY ON ", b"GRANT PROXY ON `a`@'"),
     ),
     "pattern of a grant": Parser(
         _words(lambda text: grants._matches(text[:192], "a" * 64)),
