@@ -47,7 +47,13 @@ def _runs(title: str, icon: str, *statuses: str) -> dict[str, Any]:
     """The list of runs, of these statuses alone."""
     query = "&".join(f"status__exact={status}" for status in statuses)
     link = lazy(lambda: f"{reverse('admin:backups_run_changelist')}?{query}", str)()
-    return {"title": title, "icon": icon, "link": link, "permission": _may("backups.view_run")}
+
+    def is_shown(request: HttpRequest) -> bool:
+        """unfold itself goes by the path, which all lists of runs and each run's page begin with."""
+        return request.GET.getlist("status__exact") == list(statuses)
+
+    may_see = _may("backups.view_run")
+    return {"title": title, "icon": icon, "link": link, "permission": may_see, "active": is_shown}
 
 
 UNFOLD = {

@@ -231,6 +231,12 @@ def test_pages_are_called_what_the_sidebar_calls_them(past: History, login: Logi
     assert "Show all" in client.get(reverse("admin:backups_run_changelist"), {"q": "zzz"}).content.decode()
 
 
+def lit(page: str) -> list[str]:
+    """The places of the sidebar where a page says that one is."""
+    found = re.findall(r'<a href="[^"]*" class="[^"]* active">(.*?)</a>', page, re.S)
+    return [re.sub(r"<[^>]*>.*?</[^>]*>\s*(?=<)|<[^>]*>", "", each, flags=re.S).strip() for each in found]
+
+
 def test_what_the_sidebar_calls_failed_is_what_failed(past: History, login: Login) -> None:
     """And not the queue's own tasks, of which none breaks when a backup fails."""
     client = login("Viewer")
@@ -239,6 +245,8 @@ def test_what_the_sidebar_calls_failed_is_what_failed(past: History, login: Logi
     (waiting,) = re.findall(r'href="(/admin/backups/run/\?status__exact=queued)"', page)
 
     shown = client.get(html.unescape(failed)).content.decode()
+    assert lit(shown) == ["Runs", "Failed"]
+    assert lit(client.get(f"/admin/backups/run/{past.running.pk}/change/").content.decode()) == ["Runs"]
 
     wanted = Run.objects.filter(status__in=[Status.FAILED, Status.LOST])
     assert wanted
