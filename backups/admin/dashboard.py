@@ -173,11 +173,17 @@ def _hero(overall: Overall) -> Notice:
 
 
 def _others(overall: Overall) -> list[Notice]:
-    """What is of no database and stands nowhere else: the first is the answer, the gate has its card."""
+    """What is of no database and stands nowhere else: the first is the answer, the gate has its card.
+
+    That there is no database has a card of its own as well.
+    """
     shown = overall.findings[:1] if overall.databases else ()
-    found = [each for each in overall.of_all() if each not in shown and each.key != "gate"]
+    found = [each for each in overall.of_all() if each not in shown and each.key not in _WITH_A_CARD]
     notes = [each for each in overall.notes if not each.database and not each.repository]
     return [notice_of(each) for each in (*found, *notes)]
+
+
+_WITH_A_CARD = frozenset({"gate", "no_database"})
 
 
 # ---------------------------------------------------------------- Databases
