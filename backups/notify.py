@@ -249,9 +249,20 @@ def _note_secrets(now: datetime) -> None:
 _UNREADABLE = {AlertState.GOOD: "", AlertState.FAILED: "cannot be read"}
 
 
-def is_gate_known(address: str) -> bool:
-    """Whether a gate was ever heard at this address."""
-    return Alert.objects.filter(subject=f"{standing.GATE_PROCESS}{address}").exists()
+def is_gate_known() -> bool:
+    """Whether a gate was ever heard, at whichever address was asked last."""
+    return Alert.objects.filter(subject__startswith=standing.GATE_PROCESS).exists()
+
+
+def is_gate_in_trouble(address: str) -> bool:
+    """Whether something was wrong with it when it was asked last."""
+    subject = f"{standing.GATE_PROCESS}{address}"
+    return Alert.objects.filter(subject=subject, state=AlertState.TROUBLE).exists()
+
+
+def gate_is_not_asked() -> None:
+    """Forget what was found of a gate that nobody is to ask any more."""
+    Alert.objects.filter(subject__startswith=standing.GATE_PROCESS).delete()
 
 
 def gate_answers(address: str) -> None:
