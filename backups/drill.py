@@ -222,10 +222,8 @@ def _unwritable(error: OSError) -> Problem:
 # ---------------------------------------------------------------- What the answers mean
 
 
-def judge(
-    url: str, before: Answer, answers: Sequence[Answer], after: Answer, gate: GateFacts
-) -> Drilled:
-    """What the answers say together, `answers` those to the drill's word, and what the gate's own files say."""
+def judge(url: str, before: Answer, answers: Sequence[Answer], after: Answer, gate: GateFacts) -> Drilled:
+    """What they say together, `answers` being those to the drill's word, and what the gate's files say."""
     # One that lets in counts for more than all that close.
     drilled = next((each for each in answers if not each.closed), answers[0])
     is_closed_at_times = not drilled.closed and any(each.closed for each in answers)
@@ -301,8 +299,8 @@ _SENTENCES = {
     "(proxy_cache, a CDN) has the page; the gate reads another status folder than this one. docs/gate.md "
     "says what to do about each.",
     Found.PARTLY: "{url} stays open at times while the gate is closed: of several requests with the drill's "
-    "word some got 503 with Vedetta's page and others{at} {drilled}. Several web servers answer there (behind a "
-    "balancer, or each by an address of its own), and not all of them ask this gate: include "
+    "word some got 503 with Vedetta's page and others{at} {drilled}. Several web servers answer there "
+    "(behind a balancer, or each by an address of its own), and not all of them ask this gate: include "
     "vedetta-gate.conf in each, and see that all ask the same gate.",
     Found.REDIRECT: "{url} leads elsewhere ({drilled}), with the drill's word as without: a `return` or "
     "`rewrite` answers before the gate is asked, or the application leads on and stays open. "
@@ -314,9 +312,9 @@ _SENTENCES = {
     Found.PASSWORD: "{url} refuses everybody ({drilled}) before the gate is asked (auth_basic, `deny`), or "
     "the application refuses and stays open. Give an address that visitors may see.",
     Found.ANOTHER_PAGE: "{url} closes, but the drill got another page ({drilled}) in the place of Vedetta's "
-    "with 503: an error_page of its location's own, or one to a named location before the include, takes the place of "
-    "ours. Write `error_page 500 =503 @vedetta_closed;` as that location's first line, and the include as "
-    "the server's. docs/gate.md says more.",
+    "with 503: an error_page of its location's own, or one to a named location before the include, takes "
+    "the place of ours. Write `error_page 500 =503 @vedetta_closed;` as that location's first line, and "
+    "the include as the server's. docs/gate.md says more.",
     Found.KEPT: "{url} closed for the drill, but everybody else got {before} before it and {after} after it: "
     "the gate or the application changed in between, or nginx keeps the drill's answer for others. Try "
     "again; if it stays so, replace the files of deploy/nginx by those of this Vedetta.",
@@ -416,8 +414,8 @@ def _asked(connection: http.client.HTTPConnection, parts: SplitResult, word: str
             return Answer(response.status, is_ours, is_cached=_is_cached(response.headers))
     except ssl.SSLCertVerificationError as error:
         return Answer(
-            problem=f"its certificate is not trusted here ({error.verify_message.rstrip('.')}); name the file of "
-            "its authority in SSL_CERT_FILE, or give the address that it is for"
+            problem=f"its certificate is not trusted here ({error.verify_message.rstrip('.')}); name the "
+            "file of its authority in SSL_CERT_FILE, or give the address that it is for"
         )
     except ssl.SSLError:
         return Answer(problem="no TLS is spoken there; give the address with http, or the port of https")

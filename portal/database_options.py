@@ -76,7 +76,7 @@ def of_mysql(address: str) -> dict[str, Any]:
 
 
 def repeated(address: str) -> dict[str, str]:
-    """What the options say of Django's HOST, PORT, USER, PASSWORD and NAME, of two names the driver's choice."""
+    """What the options say of Django's HOST, PORT, USER, PASSWORD and NAME, as the driver took it."""
     options = given(address)
     return {field: options[name] for name, field in _REPEATS.items() if name in options}
 
@@ -101,8 +101,8 @@ def doubt(variable: str, address: str, config: dict[str, Any]) -> Doubt | None:
             variable,
         )
     return Doubt(
-        f"{variable} has options that the portal does not take, or that say behind its ? what belongs before it "
-        f"({listed}).",
+        f"{variable} has options that the portal does not take, or that say behind its ? what belongs before "
+        f"it ({listed}).",
         "Take them out; host, user, password and name of the database stand before the ?.",
         "Backups go on as they did.",
         variable,

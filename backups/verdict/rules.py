@@ -106,8 +106,8 @@ def no_database(facts: Facts) -> Found:
     if not facts.databases:
         yield Finding(
             "no_database", State.BAD, "No database is set up, so nothing is backed up.",
-            "Set MYSQL_* and RESTIC_* and run `manage.py bootstrap`, or add a database in the portal; if there "
-            "was one, see whether DATABASE_URL names the right database of the portal's own.",
+            "Set MYSQL_* and RESTIC_* and run `manage.py bootstrap`, or add a database in the portal; if "
+            "there was one, see whether DATABASE_URL names the right database of the portal's own.",
         )  # fmt: skip
 
 
