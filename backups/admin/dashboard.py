@@ -179,7 +179,7 @@ def _others(overall: Overall) -> list[Notice]:
     """
     shown = overall.findings[:1] if overall.databases else ()
     found = [each for each in overall.of_all() if each not in shown and each.key not in _WITH_A_CARD]
-    notes = [each for each in overall.notes if not each.database and not each.repository]
+    notes = [each for each in overall.notes if not each.database]
     return [notice_of(each) for each in (*found, *notes)]
 
 

@@ -26,6 +26,13 @@ class NoRepository(ResticError):
     """There is no repository at the location (exit status 10)."""
 
 
+# Of one in whose place another was begun, above all.
+_LEFT = (
+    "No database is backed up to it any more: if it is gone for good, nothing needs to be done, and what it "
+    "held stays listed; if not, bring it back to its place."
+)
+
+
 class OtherRepository(ResticError):
     """There is a repository at the location, and not the one that is known to lie there."""
 
@@ -35,7 +42,9 @@ class OtherRepository(ResticError):
             what,
             do="If its disk or share is not mounted, or another one is, mount the right one; if the address "
             f"is wrong, correct {access.url_set_by}. If the one that is there is to be used from now on, "
-            f"{access.names.another}; what the known one held stays listed.",
+            f"{access.names.another}; what the known one held stays listed."
+            if access.names.is_used
+            else _LEFT,
         )
 
 
@@ -340,6 +349,8 @@ def gone(missing: NoRepository | NoBucket, access: Access) -> NoRepository | NoB
         missing.do = (
             f"{_put_right(access)} No other one was made in its place. If it is lost and a new one is to "
             f"begin there, {access.names.another}; what the lost one held stays listed."
+            if access.names.is_used
+            else _LEFT
         )
     return missing
 

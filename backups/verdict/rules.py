@@ -314,12 +314,16 @@ def failed_backup(facts: Facts) -> Found:
 
 
 def failed_look(facts: Facts) -> Found:
-    """A repository that is away, before the next backup finds it; a backup that failed since says more."""
+    """A repository that is away, before the next backup finds it; a backup that failed since says more.
+
+    Of one that was left, for another in its place above all, that is worth no more than a word.
+    """
+    used = {each.repository for each in facts.databases}
     failed = {each.repository for each in facts.databases if each.failed_backup is not None}
     for each in facts.repositories:
         if each.failed_look is not None and each.name not in failed:
             yield Finding(
-                "look_failed", State.DOUBTFUL,
+                "look_failed", State.DOUBTFUL if each.name in used else State.GOOD,
                 f"The last look at what repository {each.name} holds failed: {each.failed_look.error}", "",
                 repository=each.name, page=Page("run", each.failed_look.pk),
             )  # fmt: skip

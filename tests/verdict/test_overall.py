@@ -314,6 +314,13 @@ def test_a_note_makes_nothing_worse() -> None:
     assert [each["key"] for each in found.as_json()["notes"]] == ["overruled"]
 
 
+def test_that_a_repository_is_away_that_was_left_makes_nothing_worse() -> None:
+    left = RepositoryFacts(2, "lost", failed_look=AWAY)
+    found = verdict.overall(replace(WELL, repositories=[RepositoryFacts(1, "main"), left]))
+
+    assert (found.state, [each.key for each in found.notes]) == (State.GOOD, ["look_failed"])
+
+
 def test_as_json_it_names_each_database_and_repository() -> None:
     told = verdict.overall(shop(newest_at=NOW - 43 * HOUR)).as_json()
 
