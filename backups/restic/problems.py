@@ -301,6 +301,18 @@ def _unreachable_from_words(text: str, access: Access, lines: Sequence[str]) -> 
 _ANSWERED = re.compile(
     r"(?i)error response code|http response \(\d+\)|\b[45]\d\d [a-z]+|internal error|slow ?down|try again"
 )
+# S3 says what it has to say in words of its own, of which there is no end; the network's are few.
+_OF_THE_NETWORK = re.compile(
+    r"(?i)dial|lookup|no such host|no route|unreachable|refused|reset|broken pipe|\beof\b|time(?:d )?-?out"
+    r"|deadline|tls|handshake|x509|certificate|closed|cancell?ed|proxy|malformed"
+)
+
+
+def _is_answer(line: str, access: Access) -> bool:
+    if _ANSWERED.search(line):
+        return True
+    is_tried_again = "returned error, retrying" in line
+    return access.scheme == "s3" and is_tried_again and not _OF_THE_NETWORK.search(said_in(line))
 
 
 def no_bucket(access: Access) -> ResticError:
@@ -318,7 +330,7 @@ def unreachable(access: Access, lines: Sequence[str] = ()) -> ResticError:
     last = next((line for line in reversed(lines) if line.strip()), "")
     if rclone := [line for line in lines if "rclone: " in line and "error talking" not in line]:
         last = rclone[-1]
-    if _ANSWERED.search(last):
+    if _is_answer(last, access):
         return RepositoryUnreachable(
             f"The repository {access.url} cannot be reached: its storage answers with an error "
             f"({said_in(last) or 'without a word'}).",
