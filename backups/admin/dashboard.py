@@ -216,9 +216,14 @@ def _notices(database: Database, overall: Overall) -> list[Notice]:
 
 
 def _of_repository(repository: Repository, worst: Finding) -> str:
-    if worst.key == "look_failed":
-        return "The last look at its repository failed."
-    return f"Its repository is {repository.get_health_display().lower()}."
+    words = _WORDS_OF_REPOSITORY.get(worst.key)
+    return words or f"Its repository is {repository.get_health_display().lower()}."
+
+
+_WORDS_OF_REPOSITORY = {
+    "look_failed": "The last look at its repository failed.",
+    "secret_unreadable": "A secret of its repository cannot be read, so its next run will fail.",
+}
 
 
 def _next(cron: str, now: datetime) -> datetime | None:
