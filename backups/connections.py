@@ -120,9 +120,10 @@ def names_of(repository: Repository) -> restic.Names:
     if repository._state.adding:
         return restic.Names()
     names = restic.Names(name=repository.name, known=what_is_known(repository), known_id=repository.restic_id)
-    if repository.databases.filter(is_primary=True).exists():
+    backed_up = repository.databases.values_list("is_primary", flat=True)
+    if any(backed_up):
         return names
-    return replace(names, another=_begin_anew(repository))
+    return replace(names, another=_begin_anew(repository), is_used=bool(backed_up))
 
 
 def _begin_anew(repository: Repository) -> str:

@@ -9,9 +9,10 @@ from __future__ import annotations
 
 import http.client
 import re
+import socket
 import ssl
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import closing, contextmanager, suppress
 from dataclasses import asdict, dataclass, replace
 from datetime import UTC, datetime
@@ -27,8 +28,11 @@ from backups.verdict import GateFacts
 from sentinel import heartbeat
 
 CLOSED_PAGE = b"Service unavailable: backup status not OK"
-# That with the word is over before the drill is.
 ANSWER_SECONDS = 10.0
+# With the word, so that of several web servers in turn each is met. All is over before the drill is.
+_TIMES = 5
+_MOST_ADDRESSES = 4
+_DRILL_SECONDS = 35.0
 _MOST_BYTES = 64 * 1024
 _LONGEST_URL = 500
 # nginx keeps the gate's answer for a second.
@@ -43,6 +47,7 @@ class Found(StrEnum):
     KEPT_OUT = "closed though open"
     LET_IN = "open though closed"
     OPEN = "open"
+    PARTLY = "partly"
     REDIRECT = "redirect"
     PASSWORD = "password"  # noqa: S105
     CACHED = "cached"
@@ -67,6 +72,8 @@ class Answer:
     problem: str = ""
     # A cache says of itself that it had this.
     is_cached: bool = False
+    # Where it was asked, if not at the address that a visitor from here gets.
+    at: str = ""
 
     @property
     def closed(self) -> bool:
@@ -135,7 +142,7 @@ _AS_ONE_VISITOR = (
 
 
 def hold(url: str, heartbeat_path: Path, gate: Callable[[], GateFacts]) -> Drilled:
-    """Ask for `url` as a visitor, with a drill's word, and as a visitor again.
+    """Ask for `url` as a visitor, with a drill's word a few times, and as a visitor again.
 
     Twice before it, so that a cache has the page which keeps none that was asked for but once.
 
@@ -148,9 +155,9 @@ def hold(url: str, heartbeat_path: Path, gate: Callable[[], GateFacts]) -> Drill
     if before.status is not None:
         before = ask(url)
     if before.status is None:
-        return judge(url, before, before, before, judged[0])
+        return judge(url, before, [before], before, judged[0])
     with _under_way(heartbeat_path) as word:
-        drilled = ask(url, word)
+        drilled = _drilled(url, word)
     after = ask(url)
     judged.append(gate())
     if all(one.is_open == after.closed for one in judged):
@@ -159,6 +166,27 @@ def hold(url: str, heartbeat_path: Path, gate: Callable[[], GateFacts]) -> Drill
     # One that changed meanwhile is taken as visitors found it.
     agrees = (one for one in judged if one.is_open != before.closed)
     return judge(url, before, drilled, after, next(agrees, judged[0]))
+
+
+def _drilled(url: str, word: str) -> list[Answer]:
+    """The answers to a drill's word, at each address that the name has; where none came only the first's."""
+    until = time.monotonic() + _DRILL_SECONDS
+    others = [at for at in _addresses(checked(url))[1:] for _ in range(2)]
+    answers = [ask(url, word)]
+    for at in [*[""] * (_TIMES - 1), *others]:
+        if time.monotonic() < until:
+            answer = replace(ask(url, word, at), at=at)
+            answers += [answer] if answer.status is not None else []
+    return answers
+
+
+def _addresses(parts: SplitResult) -> list[str]:
+    """What the name stands for, as it is tried from here; nothing where it cannot be looked up."""
+    try:
+        found = socket.getaddrinfo(parts.hostname, parts.port, type=socket.SOCK_STREAM)
+    except (OSError, UnicodeError):
+        return []
+    return list(dict.fromkeys(str(address[0]) for *_, address in found))[:_MOST_ADDRESSES]
 
 
 @contextmanager
@@ -194,9 +222,12 @@ def _unwritable(error: OSError) -> Problem:
 # ---------------------------------------------------------------- What the answers mean
 
 
-def judge(url: str, before: Answer, drilled: Answer, after: Answer, gate: GateFacts) -> Drilled:
-    """What the three answers say together, and what the gate's own files say."""
-    found = _found(before, drilled, after, gate)
+def judge(url: str, before: Answer, answers: Sequence[Answer], after: Answer, gate: GateFacts) -> Drilled:
+    """What they say together, `answers` being those to the drill's word, and what the gate's files say."""
+    # One that lets in counts for more than all that close.
+    drilled = next((each for each in answers if not each.closed), answers[0])
+    is_closed_at_times = not drilled.closed and any(each.closed for each in answers)
+    found = Found.PARTLY if is_closed_at_times else _found(before, drilled, after, gate)
     return Drilled(
         url, found, _sentence(url, found, before, drilled, after, gate.word),
         before.status, drilled.status, after.status, verdict=gate.word,
@@ -212,7 +243,7 @@ def _found(before: Answer, drilled: Answer, after: Answer, gate: GateFacts) -> F
         if after.closed or after.status != before.status:
             return Found.KEPT
         return Found.CLOSES if gate.is_open else Found.LET_IN
-    if drilled.status != before.status or drilled.is_ours:
+    if drilled.status != before.status or (drilled.is_ours and not before.is_ours):
         return _of_a_change(drilled)
     found = _of_no_change(before.status or 0)
     return Found.CACHED if found is Found.OPEN and drilled.is_cached else found
@@ -246,6 +277,7 @@ def _sentence(url: str, found: Found, before: Answer, drilled: Answer, after: An
     return told.format(
         url=url, before=before.status, drilled=drilled.status, after=after.status, problem=problem,
         word=word, restart=commands.restart_gate, log=commands.gate_log,
+        at=f" by the address {drilled.at}" if drilled.at else "",
     )  # fmt: skip
 
 
@@ -266,6 +298,10 @@ _SENTENCES = {
     "its location; a `rewrite` or `return` of the server stands before the include; a cache before the gate "
     "(proxy_cache, a CDN) has the page; the gate reads another status folder than this one. docs/gate.md "
     "says what to do about each.",
+    Found.PARTLY: "{url} stays open at times while the gate is closed: of several requests with the drill's "
+    "word some got 503 with Vedetta's page and others{at} {drilled}. Several web servers answer there "
+    "(behind a balancer, or each by an address of its own), and not all of them ask this gate: include "
+    "vedetta-gate.conf in each, and see that all ask the same gate.",
     Found.REDIRECT: "{url} leads elsewhere ({drilled}), with the drill's word as without: a `return` or "
     "`rewrite` answers before the gate is asked, or the application leads on and stays open. "
     "No redirect is followed: give the address to which it leads.",
@@ -275,10 +311,10 @@ _SENTENCES = {
     "cache stands behind the gate, see there what else opens it.",
     Found.PASSWORD: "{url} refuses everybody ({drilled}) before the gate is asked (auth_basic, `deny`), or "
     "the application refuses and stays open. Give an address that visitors may see.",
-    Found.ANOTHER_PAGE: "{url} closes, but the drill got {drilled} in the place of 503 with Vedetta's page: "
-    "an error_page of its location's own, or one to a named location before the include, takes the place of "
-    "ours. Write `error_page 500 =503 @vedetta_closed;` as that location's first line, and the include as "
-    "the server's. docs/gate.md says more.",
+    Found.ANOTHER_PAGE: "{url} closes, but the drill got another page ({drilled}) in the place of Vedetta's "
+    "with 503: an error_page of its location's own, or one to a named location before the include, takes "
+    "the place of ours. Write `error_page 500 =503 @vedetta_closed;` as that location's first line, and "
+    "the include as the server's. docs/gate.md says more.",
     Found.KEPT: "{url} closed for the drill, but everybody else got {before} before it and {after} after it: "
     "the gate or the application changed in between, or nginx keeps the drill's answer for others. Try "
     "again; if it stays so, replace the files of deploy/nginx by those of this Vedetta.",
@@ -309,21 +345,46 @@ def checked(url: str) -> SplitResult:
     return parts
 
 
-def ask(url: str, word: str = "") -> Answer:
-    """One request: within `ANSWER_SECONDS` with all that is part of it, 64 kB, no redirect followed."""
+def ask(url: str, word: str = "", at: str = "") -> Answer:
+    """One request: within `ANSWER_SECONDS` with all that is part of it, 64 kB, no redirect followed.
+
+    `at` is which of the addresses of its name is asked, by default the first that answers.
+    """
     parts = checked(url)
-    connection = _connection(parts)
+    connection = _connection(parts, at)
     answer = asked_by_http.within(ANSWER_SECONDS, connection, lambda: _asked(connection, parts, word))
     return answer or Answer(problem=f"nothing, or not all of it, came within {ANSWER_SECONDS:g} seconds")
 
 
-def _connection(parts: SplitResult) -> http.client.HTTPConnection:
+def _connection(parts: SplitResult, at: str) -> http.client.HTTPConnection:
     assert parts.hostname is not None  # noqa: S101
     if parts.scheme == "https":
-        return http.client.HTTPSConnection(
-            parts.hostname, parts.port, timeout=ANSWER_SECONDS, context=ssl.create_default_context()
-        )
-    return http.client.HTTPConnection(parts.hostname, parts.port, timeout=ANSWER_SECONDS)
+        return _Encrypted(parts.hostname, parts.port, at or parts.hostname)
+    return _Plain(parts.hostname, parts.port, at or parts.hostname)
+
+
+class _Plain(http.client.HTTPConnection):
+    """HTTP to one of the addresses of a host."""
+
+    def __init__(self, host: str, port: int | None, at: str) -> None:
+        super().__init__(host, port, timeout=ANSWER_SECONDS)
+        self._at = at
+
+    def connect(self) -> None:
+        self.sock = socket.create_connection((self._at, self.port), ANSWER_SECONDS)
+
+
+class _Encrypted(http.client.HTTPSConnection):
+    """The same over TLS, with the host's own certificate."""
+
+    def __init__(self, host: str, port: int | None, at: str) -> None:
+        self._trust = ssl.create_default_context()
+        super().__init__(host, port, timeout=ANSWER_SECONDS, context=self._trust)
+        self._at = at
+
+    def connect(self) -> None:
+        self.sock = socket.create_connection((self._at, self.port), ANSWER_SECONDS)
+        self.sock = self._trust.wrap_socket(self.sock, server_hostname=self.host)
 
 
 # What browsers send, by which servers tell them from others; nothing that makes a cache ask anew.
@@ -352,7 +413,14 @@ def _asked(connection: http.client.HTTPConnection, parts: SplitResult, word: str
             is_ours = CLOSED_PAGE in response.read(_MOST_BYTES)
             return Answer(response.status, is_ours, is_cached=_is_cached(response.headers))
     except ssl.SSLCertVerificationError as error:
-        return Answer(problem=f"its certificate is not trusted here ({error.verify_message})")
+        return Answer(
+            problem=f"its certificate is not trusted here ({error.verify_message.rstrip('.')}); name the "
+            "file of its authority in SSL_CERT_FILE, or give the address that it is for"
+        )
+    except ssl.SSLError:
+        return Answer(problem="no TLS is spoken there; give the address with http, or the port of https")
+    except UnicodeError:
+        return Answer(problem="its host is none that could be looked up")
     except OSError as error:
         return Answer(problem=error.strerror or type(error).__name__)
     except (http.client.HTTPException, ValueError):

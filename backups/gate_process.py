@@ -12,6 +12,7 @@ import socket
 import time
 from collections.abc import Collection
 from contextlib import closing
+from datetime import UTC, datetime
 from typing import NamedTuple
 
 from django.conf import settings
@@ -19,12 +20,15 @@ from django.conf import settings
 from backups import asked_by_http, installation, notify, standing
 from backups.installation import Commands
 from backups.models import Database
+from sentinel import heartbeat
 from sentinel.gate import OPEN, Word
 
 # As long as nginx gives it, its name's look-up and a dripping answer included.
 ANSWER_SECONDS = 2.0
 # Then one that is just begun again answers.
 _AGAIN_SECONDS = 10.0
+# Whether it reads our files is asked by a drill, which a person's has to wait for: not with each look.
+_TRIED_SECONDS = 600.0
 _MOST_BYTES = 1024
 _UNIX = "unix:"
 
@@ -45,20 +49,26 @@ class Trouble(NamedTuple):
 
 
 def look() -> None:
-    """Ask once, where something gates; one whom nobody ever heard there is no gate that was meant to run."""
+    """Ask once, where something gates; where nobody ever heard a gate there is none that was meant to run."""
     address = settings.SENTINEL_ADDRESS
-    if not address or not Database.objects.filter(gates_app=True).exists():
+    if not address:
+        notify.gate_is_not_asked()
+        return
+    if not Database.objects.filter(gates_app=True).exists():
         return
     answer, found = _asked(address)
-    is_known = bool(answer.word) or notify.is_gate_known(address)
+    # Also at another address: it was moved, or this one is a slip.
+    is_known = bool(answer.word) or notify.is_gate_known()
     if found is not None and is_known:
         time.sleep(_AGAIN_SECONDS)
-        _, found = _asked(address)
+        answer, found = _asked(address)
     if not is_known:
         return
     if found is None:
+        found = _of_another(address, answer)
+    if found is None:
         notify.gate_answers(address)
-    else:
+    elif found is not _UNDECIDED:
         notify.gate_in_trouble(address, found.word, found.what, found.do)
 
 
@@ -69,9 +79,64 @@ def _asked(address: str) -> tuple[Answer, Trouble | None]:
     return answer, trouble(address, answer, {before, standing.gate_by_files().word}, installation.commands())
 
 
+# By address, when this process last saw that it reads our files.
+_reads_ours: dict[str, float] = {}
+
+
+def _of_another(address: str, answer: Answer) -> Trouble | None:
+    """What is wrong with one that says the right word, and by other files: they say so by chance."""
+    tried = _reads_ours.get(address)
+    in_trouble = notify.is_gate_in_trouble(address)
+    is_due = in_trouble or tried is None or time.monotonic() - tried > _TRIED_SECONDS
+    if answer.word not in OPEN or not is_due:
+        return None
+    ours = _is_ours(address)
+    if ours is None:
+        return _UNDECIDED if in_trouble else None
+    if ours:
+        _reads_ours[address] = time.monotonic()
+        return None
+    return of_other_files(address, installation.commands())
+
+
+def _is_ours(address: str) -> bool | None:
+    """Whether a drill's word closes it, for nobody but us; None where no drill can be held at the moment."""
+    path = settings.SENTINEL.heartbeat_path
+    stayed = False
+    try:
+        drill = heartbeat.drill_begin(path, datetime.now(UTC))
+        try:
+            answer = ask(address, drill.word)
+        finally:
+            stayed = heartbeat.drill_end(path, drill, datetime.now(UTC))
+    except (heartbeat.DrillUnderWayError, OSError):
+        return None
+    return answer.word == Word.STALE if stayed and answer.word else None
+
+
+def of_other_files(address: str, commands: Commands) -> Trouble:
+    """What is wrong with a gate that a drill in our files does not close."""
+    return Trouble(
+        "reads other files",
+        f"The gate's process at {address} does not read the portal's status files: it says what they say by "
+        "chance, and visitors get what it says, whatever our backups are like.",
+        "It is that of another installation, and SENTINEL_ADDRESS says where ours is; or it has another "
+        "SENTINEL_HEARTBEAT_PATH than the portal, its clock differs by a minute or more, or it is an older "
+        f"Vedetta. {_again(commands)}",
+    )
+
+
+def _again(commands: Commands) -> str:
+    return f"See what it says ({commands.gate_log}) and start it again ({commands.restart_gate})."
+
+
+# Neither good nor bad: it stays what it was.
+_UNDECIDED = Trouble("", "", "")
+
+
 def trouble(address: str, answer: Answer, expected: Collection[str], commands: Commands) -> Trouble | None:
     """What is wrong, if anything. Pure."""
-    again = f"See what it says ({commands.gate_log}) and start it again ({commands.restart_gate})."
+    again = _again(commands)
     if not answer.word:
         return Trouble(
             "gives no answer",
@@ -90,10 +155,13 @@ def trouble(address: str, answer: Answer, expected: Collection[str], commands: C
     )
 
 
-def ask(address: str) -> Answer:
-    """The word of the gate at `address:port` or `unix:/path`, within `ANSWER_SECONDS` with all of it."""
+def ask(address: str, drill: str = "") -> Answer:
+    """The word of the gate at `address:port` or `unix:/path`, within `ANSWER_SECONDS` with all of it.
+
+    With `drill` it is asked with that word, for which it is closed.
+    """
     connection = _connection(address)
-    answer = asked_by_http.within(ANSWER_SECONDS, connection, lambda: _word(connection))
+    answer = asked_by_http.within(ANSWER_SECONDS, connection, lambda: _word(connection, drill))
     return answer or Answer(problem=f"it hangs: nothing came within {ANSWER_SECONDS:g} seconds")
 
 
@@ -117,10 +185,13 @@ def _connection(address: str) -> http.client.HTTPConnection:
     return http.client.HTTPConnection(host.strip("[]"), int(port), timeout=ANSWER_SECONDS)
 
 
-def _word(connection: http.client.HTTPConnection) -> Answer:
+def _word(connection: http.client.HTTPConnection, drill: str) -> Answer:
+    headers = {"Host": "localhost", "Connection": "close"}
+    if drill:
+        headers[heartbeat.DRILL_HEADER] = drill
     try:
         with closing(connection):
-            connection.request("GET", "/sentinel/ok", headers={"Host": "localhost", "Connection": "close"})
+            connection.request("GET", "/sentinel/ok", headers=headers)
             response = connection.getresponse()
             response.read(_MOST_BYTES)
     except TimeoutError:

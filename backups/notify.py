@@ -38,7 +38,7 @@ from backups.choices import Action, AlertState, Status, SuspicionState, Verdict
 from backups.choose import CLOCKS_DIFFER
 from backups.errors import Problem
 from backups.models import Alert, Database, Repository, Run, Snapshot, Verification
-from backups.verdict import Finding
+from backups.verdict import Finding, State
 
 logger = logging.getLogger(__name__)
 Arguments = ParamSpec("Arguments")
@@ -178,10 +178,22 @@ class _Told(NamedTuple):
 
 _TOLD = {
     "worker": _Told("Worker", "silent"),
+    "gate": _Told("Gate", "closed"),
     "queue": _Told("Queue", "stands still"),
     "repository_suspect": _Told("Repository {name}", "suspect"),
     "heartbeat_withheld": _Told("Heartbeat of {name}", "withheld"),
 }
+
+
+def _is_told(finding: Finding) -> bool:
+    return finding.key in _TOLD and not _is_override(finding)
+
+
+def _is_override(finding: Finding) -> bool:
+    """It is news only where it ends what was told."""
+    return finding.key == "gate" and finding.state != State.BAD
+
+
 # A worker may be stopped and begun again, and its clock be another than ours, which shows at the next look.
 _PATIENCE_SECONDS = 180.0
 # Then a word too many is better than one too late.
@@ -194,7 +206,7 @@ def _note_findings(now: datetime) -> None:
     found = standing.read(now)
     bad: dict[str, list[Finding]] = {}
     for each in found.overall.findings:
-        if each.key in _TOLD:
+        if _is_told(each):
             subject = _TOLD[each.key].subject.format(name=each.database or each.repository)
             bad.setdefault(subject, []).append(each)
     for gone in _seen_since.keys() - bad.keys():
@@ -211,8 +223,10 @@ def _note_findings(now: datetime) -> None:
     troubles = Alert.objects.filter(state=AlertState.TROUBLE).exclude(
         subject__startswith=standing.GATE_PROCESS
     )
+    overridden = next((each.sentence for each in found.overall.findings if _is_override(each)), "")
     for over in troubles.exclude(subject__in=bad):
-        _change(over.subject, AlertState.GOOD, "", now=now)
+        told = overridden if over.subject == _TOLD["gate"].subject else ""
+        _change(over.subject, AlertState.GOOD, "", now=now, word="overridden" if told else "", good=told)
 
 
 def _note_secrets(now: datetime) -> None:
@@ -235,9 +249,20 @@ def _note_secrets(now: datetime) -> None:
 _UNREADABLE = {AlertState.GOOD: "", AlertState.FAILED: "cannot be read"}
 
 
-def is_gate_known(address: str) -> bool:
-    """Whether a gate was ever heard at this address."""
-    return Alert.objects.filter(subject=f"{standing.GATE_PROCESS}{address}").exists()
+def is_gate_known() -> bool:
+    """Whether a gate was ever heard, at whichever address was asked last."""
+    return Alert.objects.filter(subject__startswith=standing.GATE_PROCESS).exists()
+
+
+def is_gate_in_trouble(address: str) -> bool:
+    """Whether something was wrong with it when it was asked last."""
+    subject = f"{standing.GATE_PROCESS}{address}"
+    return Alert.objects.filter(subject=subject, state=AlertState.TROUBLE).exists()
+
+
+def gate_is_not_asked() -> None:
+    """Forget what was found of a gate that nobody is to ask any more."""
+    Alert.objects.filter(subject__startswith=standing.GATE_PROCESS).delete()
 
 
 def gate_answers(address: str) -> None:
@@ -400,11 +425,13 @@ def _change(
     now: datetime | None = None,
     begin: bool = False,
     word: str = "",
+    good: str = "",
 ) -> None:
     """Note how a subject stands; where that is news, somebody is to be told.
 
     A subject that was never bad gets a row with `begin` only, from which waiting is counted. `word` is
-    for its title, where the state's own says too little.
+    for its title, where the state's own says too little, and `good` what it is good for where it does not
+    just work again.
     """
     now = now or timezone.now()
     alert = Alert.objects.filter(subject=subject).first()
@@ -419,7 +446,7 @@ def _change(
         state=state,
         since=now,
         title=f"{subject}: {word or _WORDS[state]}",
-        text=_recovered(alert) if state == AlertState.GOOD else sentence,
+        text=sentence if state != AlertState.GOOD else good or _recovered(alert),
         # Also where we know no address: another process may.
         is_pending=True,
         reached=[],

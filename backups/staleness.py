@@ -29,6 +29,14 @@ def verification_allowed(database: Database, now: datetime) -> timedelta | None:
     return 2 * longest_gap(cron, after=now) if cron else None
 
 
+def proof_counts(database: Database, now: datetime) -> timedelta:
+    """For how long a proof is one: where nothing says how often there is to be another, a month."""
+    return verification_allowed(database, now) or _PROOF_COUNTS
+
+
+_PROOF_COUNTS = timedelta(days=31)
+
+
 def conflicts(
     database: Database, now: datetime | None = None, *, takes: timedelta = timedelta()
 ) -> Iterator[str]:

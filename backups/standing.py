@@ -264,7 +264,8 @@ def _database(database: Any, rows: _Rows) -> verdict.DatabaseFacts:
         has_another=database.not_known_bad is not None,
         # The gate goes by what was verified, people by when.
         proved_on=None if settings.SENTINEL.verified_threshold_seconds or not proved else proved.verified_at,
-        proof_allowed=staleness.verification_allowed(database, rows.now),
+        proof_allowed=staleness.proof_counts(database, rows.now),
+        proof_is_scheduled=bool(schedules.usable(database.verify_cron)),
         is_scheduled=bool(schedules.usable(database.backup_cron)),
         conflicts=tuple(staleness.conflicts(database, rows.now, takes=takes)),
         withheld=verdict.RunFacts(good.pk, str(good), rows.withheld[good.pk])

@@ -7,6 +7,8 @@ from collections.abc import Callable
 from typing import Any
 from urllib.parse import parse_qsl, urlsplit
 
+from sentinel.env_file import Doubt
+
 _TEXTS = (
     "auth_plugin",
     "charset",
@@ -35,6 +37,18 @@ _TRUE, _FALSE = ("1", "true", "yes", "on"), ("0", "false", "no", "off")
 _OF_DJANGO = ("conn_max_age", "conn_health_checks", "atomic_requests", "disable_server_side_cursors")
 # What the portal sets itself, whatever an address says: those of earlier versions go on.
 _OVERRULED = ("autocommit", "local_infile")
+# The driver's names for what stands before the ?, which earlier versions handed on and the driver went by.
+_REPEATS = {
+    "host": "HOST",
+    "port": "PORT",
+    "user": "USER",
+    "password": "PASSWORD",
+    "passwd": "PASSWORD",
+    "database": "NAME",
+    "db": "NAME",
+}
+# What it took besides, and the portal goes without.
+_LEFT_OUT = ("binary_prefix", "client_flag", "multi_statements", "named_pipe")
 
 
 class WrongOption(ValueError):
@@ -50,7 +64,7 @@ def of_mysql(address: str) -> dict[str, Any]:
             tls[_OF_TLS[name]] = value
         elif name in _READ:
             options[name] = _READ[name](name, value)
-        elif name.lower() not in (*_OF_DJANGO, *_OVERRULED):
+        elif name.lower() not in (*_OF_DJANGO, *_OVERRULED) and name not in (*_REPEATS, *_LEFT_OUT):
             taken = ", ".join(sorted([*_READ, *_OF_TLS, "conn_max_age"]))
             raise WrongOption(f"has {_named(name)}, which the portal's database does not take: of {taken}")
     if tls:
@@ -59,6 +73,46 @@ def of_mysql(address: str) -> dict[str, Any]:
         if "ca" in tls or "capath" in tls:
             options.setdefault("ssl_mode", "VERIFY_CA")
     return options
+
+
+def repeated(address: str) -> dict[str, str]:
+    """What the options say of Django's HOST, PORT, USER, PASSWORD and NAME, as the driver took it."""
+    options = given(address)
+    return {field: options[name] for name, field in _REPEATS.items() if name in options}
+
+
+def doubt(variable: str, address: str, config: dict[str, Any]) -> Doubt | None:
+    """What is to be taken out of a MySQL address of before, `config` being what stands before its ?.
+
+    The portal that is set up with it goes on with what earlier versions went by. Nothing new is set up where
+    that contradicts the rest of the address. No value is shown: one may be a password.
+    """
+    options = given(address)
+    named = [name for name in (*_REPEATS, *_LEFT_OUT) if name in options]
+    if not named:
+        return None
+    listed = ", ".join(named)
+    others = [name for name in _REPEATS if name in options and _contradicts(config, name, options[name])]
+    if others:
+        return Doubt(
+            f"{variable} says one thing before its ? and another one behind it ({', '.join(others)}).",
+            "Write what is meant before the ? alone.",
+            "Until then what stands behind it counts, as in earlier versions.",
+            variable,
+        )
+    return Doubt(
+        f"{variable} has options that the portal does not take, or that say behind its ? what belongs before "
+        f"it ({listed}).",
+        "Take them out; host, user, password and name of the database stand before the ?.",
+        "Backups go on as they did.",
+        variable,
+        stops=False,
+    )
+
+
+def _contradicts(config: dict[str, Any], name: str, value: str) -> bool:
+    known = str(config.get(_REPEATS[name], ""))
+    return known not in ("", value)
 
 
 def of_django(address: str) -> None:

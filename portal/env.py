@@ -46,6 +46,11 @@ def read_env_files(*paths: Path) -> env_files.Doubt | None:
     return env_files.summed_up(doubts)
 
 
+def in_doubt(*doubts: env_files.Doubt | None) -> env_files.Doubt | None:
+    """One for all of these that are; None where none is."""
+    return env_files.summed_up([each for each in doubts if each is not None])
+
+
 def env_file(path: Path) -> env_files.Reading:
     """What a file of NAME=value lines says; nothing where there is no such file.
 
@@ -98,6 +103,8 @@ class Environment:
 
     def __init__(self) -> None:
         self._env = FileAwareEnv()
+        # What of it goes on as it did before there was a rule.
+        self.doubts: list[env_files.Doubt] = []
 
     def text(self, name: str, default: str | object = _ABSENT) -> str:
         """A text without blanks around it; an empty one counts as unset."""
@@ -261,6 +268,9 @@ class Environment:
         try:
             database_options.of_django(address)
             config["OPTIONS"] = database_options.of_mysql(address) if engine == _MYSQL else {}
+            if engine == _MYSQL and (doubt := database_options.doubt(name, address, config)):
+                self.doubts.append(doubt)
+                config |= database_options.repeated(address)
         except database_options.WrongOption as wrong:
             raise ImproperlyConfigured(f"{name} {wrong}.") from None
         if engine == _SQLITE:

@@ -7,7 +7,7 @@ from pathlib import Path
 from django.contrib.messages import constants as message_levels
 
 from portal.cookies import cookie_name
-from portal.env import Environment, forget_what_drivers_read, read_env_files
+from portal.env import Environment, forget_what_drivers_read, in_doubt, read_env_files
 from portal.unfold import UNFOLD  # noqa: F401  read by django-unfold
 from sentinel.environment import gate_address, gate_settings
 
@@ -88,6 +88,7 @@ MESSAGE_TAGS = {message_levels.ERROR: "error"}
 DATABASES = {
     "default": env.database("DATABASE_URL", f"sqlite:///{VAR_DIR / 'portal.sqlite3'}"),
 }
+ENV_FILE_DOUBT = in_doubt(ENV_FILE_DOUBT, *env.doubts)
 if DATABASES["default"]["ENGINE"] == "django.db.backends.sqlite3":
     DATABASES["default"]["OPTIONS"] = {
         # Portal, workers and commands write at once: take the write lock at the start and wait.

@@ -44,13 +44,15 @@ class Unreadable(EnvFileError):
 class Doubt(NamedTuple):
     """What does not mean the same to all readers, or is not read by them all, and what to do about it.
 
-    `until` says what is gone by as long as nobody does. `place` is the line for whoever lists them.
+    `until` says what is gone by as long as nobody does. `place` is the line for whoever lists them. With one
+    that `stops`, nothing new is set up.
     """
 
     what: str
     do: str
     until: str = _AS_BEFORE
     place: str = ""
+    stops: bool = True
 
     @property
     def sentence(self) -> str:

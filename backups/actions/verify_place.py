@@ -6,6 +6,7 @@ Asked by preflight, and by each verification before it loads what would prove no
 from __future__ import annotations
 
 from collections.abc import Collection, Iterator
+from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -79,7 +80,7 @@ def looked_at(database: Database, source: Source, *, scratch: str) -> tuple[str,
     `scratch` is a name like those that verifications take.
     """
     if not verifies_elsewhere(database):
-        return _on_its_own_server(database), []
+        return _on_its_own_server(database), list(_forbidden_on_its_own(database, scratch))
     server = scratch_server(database)
     with mysql.connect(server) as connection:
         info = mysql.probe(connection)
@@ -100,6 +101,17 @@ def _on_its_own_server(database: Database) -> str:
         f"Test restores go to the database's own server, {live.address}, into databases beside it. They are "
         f"safer on a server that holds nothing else: {to_verify_at(database, 'one')}."
     )
+
+
+def _forbidden_on_its_own(database: Database, scratch: str) -> Iterator[str]:
+    """A warning alone: the rights of a dump are enough for who verifies nothing."""
+    with suppress(Problem), mysql.connect(database_server(database)) as connection:
+        if missing := grants.missing_in_scratch(connection, scratch):
+            yield (
+                f"No verification of {database} can be made: {database.user} may not make and fill databases "
+                f"such as {scratch}, into which test restores go: {missing.because}. "
+                f"{how_to_allow(connection, database, scratch)}"
+            )
 
 
 def _refuse_other_spelling(connection: Any, database: Database, server: mysql.Server, source: Source) -> None:

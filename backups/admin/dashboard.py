@@ -173,11 +173,17 @@ def _hero(overall: Overall) -> Notice:
 
 
 def _others(overall: Overall) -> list[Notice]:
-    """What is of no database and stands nowhere else: the first is the answer, the gate has its card."""
+    """What is of no database and stands nowhere else: the first is the answer, the gate has its card.
+
+    That there is no database has a card of its own as well.
+    """
     shown = overall.findings[:1] if overall.databases else ()
-    found = [each for each in overall.of_all() if each not in shown and each.key != "gate"]
-    notes = [each for each in overall.notes if not each.database and not each.repository]
+    found = [each for each in overall.of_all() if each not in shown and each.key not in _WITH_A_CARD]
+    notes = [each for each in overall.notes if not each.database]
     return [notice_of(each) for each in (*found, *notes)]
+
+
+_WITH_A_CARD = frozenset({"gate", "no_database"})
 
 
 # ---------------------------------------------------------------- Databases
@@ -210,9 +216,14 @@ def _notices(database: Database, overall: Overall) -> list[Notice]:
 
 
 def _of_repository(repository: Repository, worst: Finding) -> str:
-    if worst.key == "look_failed":
-        return "The last look at its repository failed."
-    return f"Its repository is {repository.get_health_display().lower()}."
+    words = _WORDS_OF_REPOSITORY.get(worst.key)
+    return words or f"Its repository is {repository.get_health_display().lower()}."
+
+
+_WORDS_OF_REPOSITORY = {
+    "look_failed": "The last look at its repository failed.",
+    "secret_unreadable": "A secret of its repository cannot be read, so its next run will fail.",
+}
 
 
 def _next(cron: str, now: datetime) -> datetime | None:

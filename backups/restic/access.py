@@ -35,6 +35,8 @@ class Names:
     known_id: str = ""
     # How a person says that another one is to be used from now on.
     another: str = "run `manage.py bootstrap --new repository`"
+    # Whether anything is backed up to it still.
+    is_used: bool = True
 
 
 @dataclass(frozen=True)

@@ -26,6 +26,13 @@ class NoRepository(ResticError):
     """There is no repository at the location (exit status 10)."""
 
 
+# Of one in whose place another was begun, above all.
+_LEFT = (
+    "No database is backed up to it any more: if it is gone for good, nothing needs to be done, and what it "
+    "held stays listed; if not, bring it back to its place."
+)
+
+
 class OtherRepository(ResticError):
     """There is a repository at the location, and not the one that is known to lie there."""
 
@@ -35,7 +42,9 @@ class OtherRepository(ResticError):
             what,
             do="If its disk or share is not mounted, or another one is, mount the right one; if the address "
             f"is wrong, correct {access.url_set_by}. If the one that is there is to be used from now on, "
-            f"{access.names.another}; what the known one held stays listed.",
+            f"{access.names.another}; what the known one held stays listed."
+            if access.names.is_used
+            else _LEFT,
         )
 
 
@@ -292,6 +301,18 @@ def _unreachable_from_words(text: str, access: Access, lines: Sequence[str]) -> 
 _ANSWERED = re.compile(
     r"(?i)error response code|http response \(\d+\)|\b[45]\d\d [a-z]+|internal error|slow ?down|try again"
 )
+# S3 says what it has to say in words of its own, of which there is no end; the network's are few.
+_OF_THE_NETWORK = re.compile(
+    r"(?i)dial|lookup|no such host|no route|unreachable|refused|reset|broken pipe|\beof\b|time(?:d )?-?out"
+    r"|deadline|tls|handshake|x509|certificate|closed|cancell?ed|proxy|malformed"
+)
+
+
+def _is_answer(line: str, access: Access) -> bool:
+    if _ANSWERED.search(line):
+        return True
+    is_tried_again = "returned error, retrying" in line
+    return access.scheme == "s3" and is_tried_again and not _OF_THE_NETWORK.search(said_in(line))
 
 
 def no_bucket(access: Access) -> ResticError:
@@ -309,7 +330,7 @@ def unreachable(access: Access, lines: Sequence[str] = ()) -> ResticError:
     last = next((line for line in reversed(lines) if line.strip()), "")
     if rclone := [line for line in lines if "rclone: " in line and "error talking" not in line]:
         last = rclone[-1]
-    if _ANSWERED.search(last):
+    if _is_answer(last, access):
         return RepositoryUnreachable(
             f"The repository {access.url} cannot be reached: its storage answers with an error "
             f"({said_in(last) or 'without a word'}).",
@@ -340,6 +361,8 @@ def gone(missing: NoRepository | NoBucket, access: Access) -> NoRepository | NoB
         missing.do = (
             f"{_put_right(access)} No other one was made in its place. If it is lost and a new one is to "
             f"begin there, {access.names.another}; what the lost one held stays listed."
+            if access.names.is_used
+            else _LEFT
         )
     return missing
 

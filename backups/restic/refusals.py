@@ -52,7 +52,8 @@ _REFUSALS = (
     ),
     _refusal(
         KEYS,
-        r"expiredtoken|token (?:has |is )?expired|included in the request is expired|invalid_grant",
+        r"expiredtoken|token (?:has |is )?expired|included in the request is expired|invalid_grant"
+        r"|tokenrefreshrequired|token must be refreshed",
         "The storage of {storage} refuses our keys, because they have expired ({said}).",
         "Put new ones into {keys}; the next run reads them.",
     ),
@@ -72,7 +73,7 @@ _REFUSALS = (
     ),
     _refusal(
         OTHER,
-        r"requesttimetooskewed|difference between the request time and",
+        r"requesttimetooskewed|difference between the request time and|requestexpired|request has expired",
         "The clocks of this machine and of the storage of {storage} differ by too much, so it refuses us "
         "({said}).",
         "Set this machine's clock, as by NTP, then try again.",
@@ -80,9 +81,24 @@ _REFUSALS = (
     _refusal(
         OTHER,
         r"allaccessdisabled|all access to this \w+ has been disabled|accountproblem|notsignedup"
-        r"|account (?:is|has been) (?:disabled|suspended)",
+        r"|(?:account|user|bucket) (?:is |has been )?(?:disabled|suspended)|usersuspended|payment ?required",
         "The storage of {storage} lets nobody in any more ({said}).",
-        "See with its provider whether the account or the bucket is suspended.",
+        "See with its provider whether the account or the bucket is suspended, or a bill is open.",
+    ),
+    _refusal(
+        OTHER,
+        r"kms[. ]?(?:disabled|notfound|invalidstate|accessdenied)|arn:\S*kms\S*? ?(?:key )?(?:is disabled"
+        r"|is pending|does not exist)",
+        "The storage of {storage} cannot use the key with which it encrypts there ({said}).",
+        "Turn that key (KMS) on again at its provider, or allow our keys to use it.",
+    ),
+    _refusal(
+        OTHER,
+        r"authorization mechanism you have provided is not supported|methodnotallowed"
+        r"|specified method is not allowed|notimplemented|functionality that is not implemented",
+        "The storage of {storage} does not do what restic asks of it ({said}).",
+        "See whether {url_set_by} names an S3 storage that restic knows, and its bucket.",
+        is_final=False,
     ),
     _refusal(
         FULL,
@@ -128,7 +144,7 @@ _REFUSALS = (
     _refusal(
         KEYS,
         r"access denied|accessdenied|\((?:401|403)\)|\b40[13] (?:unauthorized|forb)|error 40[13]\b"
-        r"|unauthorized|authenticationfailed|authorizationfailure"
+        r"|unauthorized|not authori[sz]ed|authenticationfailed|authorizationfailure"
         r"|authorizationpermissionmismatch|bad_auth_token|could not find default credentials",
         "The storage of {storage} refuses our keys ({said}).",
         "Check {keys}, and what they are allowed to do there.",

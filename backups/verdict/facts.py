@@ -60,6 +60,7 @@ class DatabaseFacts:
     # One that is not known to be bad.
     has_another: bool = True
     proof_allowed: timedelta | None = None
+    proof_is_scheduled: bool = True
     is_scheduled: bool = True
     conflicts: Sequence[str] = ()
     withheld: RunFacts | None = None

@@ -50,7 +50,7 @@ def _all_well(facts: Facts) -> str:
     proved = "has a backup that was restored in full and compared"
     oldest = min((each.proved_at for each in facts.databases if each.proved_at), default=None)
     if oldest is None:
-        return "There is nothing to restore yet."
+        return ""  # then something was found
     age = humane.age(oldest, facts.now)
     if len(facts.databases) == 1:
         return f"{facts.databases[0].name} {proved}; it was made {age}."
@@ -99,6 +99,16 @@ def _typed_of(verb: str, each: RepositoryFacts, facts: Facts) -> str:
     """A command for a repository, which is named where there are several."""
     named = f" --repository {shlex.quote(each.name)}" if len(facts.repositories) > 1 else ""
     return f"`manage.py repository{named} {verb}`"
+
+
+def no_database(facts: Facts) -> Found:
+    """An empty portal is a new one, or has lost what it looked after; nothing of it is good."""
+    if not facts.databases:
+        yield Finding(
+            "no_database", State.BAD, "No database is set up, so nothing is backed up.",
+            "Set MYSQL_* and RESTIC_* and run `manage.py bootstrap`, or add a database in the portal; if "
+            "there was one, see whether DATABASE_URL names the right database of the portal's own.",
+        )  # fmt: skip
 
 
 def no_backup(facts: Facts) -> Found:
@@ -304,12 +314,16 @@ def failed_backup(facts: Facts) -> Found:
 
 
 def failed_look(facts: Facts) -> Found:
-    """A repository that is away, before the next backup finds it; a backup that failed since says more."""
+    """A repository that is away, before the next backup finds it; a backup that failed since says more.
+
+    Of one that was left, for another in its place above all, that is worth no more than a word.
+    """
+    used = {each.repository for each in facts.databases}
     failed = {each.repository for each in facts.databases if each.failed_backup is not None}
     for each in facts.repositories:
         if each.failed_look is not None and each.name not in failed:
             yield Finding(
-                "look_failed", State.DOUBTFUL,
+                "look_failed", State.DOUBTFUL if each.name in used else State.GOOD,
                 f"The last look at what repository {each.name} holds failed: {each.failed_look.error}", "",
                 repository=each.name, page=Page("run", each.failed_look.pk),
             )  # fmt: skip
@@ -359,11 +373,14 @@ def proof(facts: Facts) -> Found:
                 page=Page("database", each.pk),
             )  # fmt: skip
         elif (age := _proof_age(each, facts)) is not None:
+            unscheduled = "" if each.proof_is_scheduled else ", and no verifications are scheduled"
+            see_to = "see why no scheduled verification did it" if each.proof_is_scheduled else (
+                "set a schedule of verifications for it in the portal"
+            )  # fmt: skip
             yield Finding(
                 "verification_age", State.DOUBTFUL,
-                f"The newest verified backup of {each.name} is {humane.rough(age)} old.",
-                f"Press Verify newest, or run {_typed('verify', each, facts)}; and see why no scheduled "
-                "verification did it.", each.name,
+                f"The newest verified backup of {each.name} is {humane.rough(age)} old{unscheduled}.",
+                f"Press Verify newest, or run {_typed('verify', each, facts)}; and {see_to}.", each.name,
                 page=Page("database", each.pk),
             )  # fmt: skip
 
@@ -487,6 +504,7 @@ def _alerts(count: int) -> str:
 # Of equals the first one leads: what cannot be restored, then causes before what follows from them.
 RULES: list[Callable[[Facts], Found]] = [
     verification,
+    no_database,
     no_backup,
     damaged,
     waits_for_a_person,

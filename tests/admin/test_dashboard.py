@@ -14,10 +14,10 @@ from django.urls import reverse
 from django.utils import timezone
 from pytest_django import Settings
 
-from backups import configuration, services
+from backups import configuration, connections, services
 from backups.admin import live
-from backups.choices import Action, Health, Status, Trigger, Verdict
-from backups.models import Database, PublicKey, Repository, Run, Snapshot, WorkerPulse
+from backups.choices import Action, AlertState, Health, Status, Trigger, Verdict
+from backups.models import Alert, Database, PublicKey, Repository, Run, Snapshot, WorkerPulse
 from tests.admin.conftest import Login
 from tools import history
 from tools.history import History
@@ -83,6 +83,16 @@ def test_a_look_at_a_repository_that_failed_is_told_as_such(past: History, login
     text = page(login("Viewer"))
     assert "The last look at what repository" in text
     assert "The last look at its repository failed." in text
+    assert "Its repository is good" not in text
+
+
+def test_a_secret_of_a_repository_that_cannot_be_read_is_told_as_such(past: History, login: Login) -> None:
+    Alert.objects.create(
+        subject=connections.secrets_subject(past.repository), state=AlertState.FAILED, text="It is not there."
+    )
+    text = page(login("Viewer"))
+    assert "will fail: It is not there." in text
+    assert "A secret of its repository cannot be read, so its next run will fail." in text
     assert "Its repository is good" not in text
 
 

@@ -7,8 +7,11 @@ import threading
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import replace
 from datetime import UTC, datetime
+from itertools import count
 from pathlib import Path
+from urllib.parse import urlsplit
 
 import pytest
 
@@ -65,7 +68,7 @@ def seen(status: int) -> Answer:
     ],
 )
 def test_what_the_answers_say(before: Answer, drilled: Answer, after: Answer, found: Found) -> None:
-    judged = drill.judge(URL, before, drilled, after, OPEN)
+    judged = drill.judge(URL, before, [drilled], after, OPEN)
     assert judged.found is found
     assert judged.ok is (found is Found.CLOSES)
     assert judged.detail.startswith(URL)
@@ -77,12 +80,12 @@ def test_what_the_answers_say(before: Answer, drilled: Answer, after: Answer, fo
 
 def test_that_it_is_closed_already_is_good_where_the_backups_are_the_reason() -> None:
     for after in (CLOSED, seen(200)):
-        judged = drill.judge(URL, CLOSED, CLOSED, after, STALE)
+        judged = drill.judge(URL, CLOSED, [CLOSED], after, STALE)
         assert (judged.found, judged.ok, judged.verdict) == (Found.CLOSED_ALREADY, True, "stale")
 
 
 def test_that_visitors_are_kept_out_though_backups_are_fresh_is_not_good() -> None:
-    judged = drill.judge(URL, CLOSED, CLOSED, CLOSED, OPEN)
+    judged = drill.judge(URL, CLOSED, [CLOSED], CLOSED, OPEN)
 
     assert (judged.told()["found"], judged.ok, judged.verdict) == ("closed though open", False, "fresh")
     assert "keeps everybody out" in judged.detail
@@ -90,13 +93,53 @@ def test_that_visitors_are_kept_out_though_backups_are_fresh_is_not_good() -> No
 
 
 def test_that_visitors_get_in_though_backups_are_stale_is_not_good() -> None:
-    judged = drill.judge(URL, seen(200), CLOSED, seen(200), STALE)
+    judged = drill.judge(URL, seen(200), [CLOSED], seen(200), STALE)
 
     assert (judged.found, judged.ok, judged.verdict) == ("open though closed", False, "stale")
     assert "lets everybody in (200)" in judged.detail
 
 
-@pytest.mark.parametrize(("closed_for", "found"), [(9, "closed though open"), (4, "unclear")])
+def test_of_several_web_servers_one_that_lets_in_is_found() -> None:
+    for gate in (OPEN, STALE):
+        judged = drill.judge(URL, seen(200), [CLOSED, CLOSED, seen(200), CLOSED], seen(200), gate)
+        assert (judged.found, judged.ok, judged.drilled) == (Found.PARTLY, False, 200)
+    assert "stays open at times" in judged.detail
+
+    elsewhere = replace(seen(200), at="2001:db8::1")
+    judged = drill.judge(URL, seen(200), [CLOSED, elsewhere], seen(200), OPEN)
+    assert "and others by the address 2001:db8::1 200" in judged.detail
+
+
+def test_two_web_servers_in_turn_are_both_asked_with_the_word(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    turns = count()
+
+    def in_turn(_url: str, word: str = "", _at: str = "") -> Answer:
+        return CLOSED if next(turns) % 2 == 0 and word else seen(200)
+
+    monkeypatch.setattr(drill, "ask", in_turn)
+    monkeypatch.setattr(drill, "_addresses", lambda _: [])
+    assert drill.hold(URL, tmp_path / "last_ok", lambda: OPEN).found is Found.PARTLY
+
+
+def test_each_address_of_a_name_is_asked(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    with answering(b"HTTP/1.1 200 OK\r\n\r\nthe shop") as (url, asked):
+        port = urlsplit(url).port
+        here = [(socket.AF_INET, socket.SOCK_STREAM, 6, "", (ip, port)) for ip in ("127.0.0.2", HOST)]
+        monkeypatch.setattr(socket, "getaddrinfo", lambda *_, **__: here)
+        monkeypatch.setattr(drill, "ANSWER_SECONDS", 2.0)
+        answers = drill._drilled(f"http://shop.test:{port}/", "0" * 32)
+    assert answers[-1] == replace(seen(200), at=HOST)
+    assert b"host: shop.test:" in asked[-1].lower()
+
+
+def test_a_page_that_says_our_words_by_itself_is_not_taken_for_ours() -> None:
+    quoting = Answer(200, is_ours=True)
+    assert drill.judge(URL, quoting, [quoting], quoting, OPEN).found is Found.OPEN
+
+
+@pytest.mark.parametrize(("closed_for", "found"), [(9, "closed though open"), (8, "unclear")])
 def test_a_verdict_that_nginx_still_keeps_is_waited_for(
     closed_for: int, found: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -188,6 +231,8 @@ def test_why_there_is_no_answer_is_told() -> None:
     assert drill.ask(f"http://{HOST}:{free_port()}/") == Answer(problem="Connection refused")
     with answering(b"SSH-2.0-OpenSSH\r\n") as (url, _):
         assert drill.ask(url) == Answer(problem="what came is no HTTP")
+        assert drill.ask(url.replace("http:", "https:")).problem.startswith("no TLS is spoken there; give")
+    assert drill.ask("http://a..b/") == Answer(problem="its host is none that could be looked up")
 
 
 def test_where_nobody_answers_no_drill_is_begun(tmp_path: Path) -> None:
@@ -210,9 +255,9 @@ def test_a_word_that_was_lost_on_the_way_tells_nothing(
 ) -> None:
     path = tmp_path / "last_ok"
 
-    def lose(_url: str, word: str = "") -> Answer:
+    def lose(_url: str, word: str = "", _at: str = "") -> Answer:
         if word:
-            heartbeat.drill_path(path).unlink()
+            heartbeat.drill_path(path).unlink(missing_ok=True)
         return Answer(200)
 
     monkeypatch.setattr(drill, "ask", lose)
@@ -236,8 +281,8 @@ http {
 
 
 def test_what_it_found_is_explained_by_the_configuration_where_that_is_given() -> None:
-    closes = drill.judge(URL, seen(200), CLOSED, seen(200), OPEN)
-    cached = drill.judge(URL, seen(200), Answer(200, is_cached=True), seen(200), OPEN)
+    closes = drill.judge(URL, seen(200), [CLOSED], seen(200), OPEN)
+    cached = drill.judge(URL, seen(200), [Answer(200, is_cached=True)], seen(200), OPEN)
 
     assert drill.explained(closes, "").detail.startswith(f"{closes.detail} Only this address was asked, by a")
     explained = drill.explained(closes, FRONT)

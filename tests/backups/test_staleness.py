@@ -87,3 +87,9 @@ def test_two_verifications_in_one_night_do_not_make_a_week_without_one_too_long(
 
     assert allowed is not None
     assert allowed > timedelta(days=13)
+
+
+@pytest.mark.parametrize("cron", ["", "61 5 * * 0"])
+def test_where_nothing_would_verify_again_a_proof_counts_for_a_month(cron: str) -> None:
+    assert staleness.proof_counts(Database(verify_cron=cron), NOW) == timedelta(days=31)
+    assert staleness.proof_counts(Database(verify_cron="0 5 * * 0"), NOW) == timedelta(days=14)

@@ -10,7 +10,7 @@ import pytest
 from django.core.management import call_command
 from pytest_django.fixtures import Settings
 
-from backups import environment
+from backups import environment, standing
 from backups.choices import Action
 from backups.models import Database, Repository, Run, Snapshot
 from tests.backups.conftest import MakeDatabase
@@ -136,6 +136,13 @@ def test_a_lost_one_is_begun_anew_only_when_that_is_said(
     assert "is the one known as main-2, so none is begun" in capsys.readouterr().out
     assert [each.name for each in Repository.objects.order_by("pk")] == ["main", "main-2"]
     assert Snapshot.objects.get().forgotten_at is None
+
+    # The nightly look at the lost one is no trouble, and gives no advice that leads nowhere.
+    said = refused(Action.SNAPSHOTS, repository=Repository.objects.get(name="main"))
+    assert "No database is backed up to it any more: if it is gone for good, nothing needs to be done" in said
+    found = standing.read().overall
+    assert "look_failed" not in [each.key for each in found.findings]
+    assert "look_failed" in [each.key for each in found.notes]
 
 
 def test_a_portal_that_noted_no_ids_knows_it_by_what_it_holds(

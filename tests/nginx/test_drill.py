@@ -38,7 +38,7 @@ def held(world: World, surrounding: Surrounding, gate: GateFacts = FRESH) -> dri
     scheme, port = ("http", world.http) if surrounding.over == "http" else ("https", world.https)
     url = f"{scheme}://{surrounding.name}.test:{port}{surrounding.asks[0].split()[1]}"
     drill.ask(url)
-    return drill.judge(url, drill.ask(url), drill.ask(url, WORD), drill.ask(url), gate)
+    return drill.judge(url, drill.ask(url), [drill.ask(url, WORD)], drill.ask(url), gate)
 
 
 def test_the_drill_finds_each_surrounding_as_its_file_says(named_world: World) -> None:

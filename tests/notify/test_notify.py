@@ -18,13 +18,19 @@ from backups.actions import preflight
 from backups.choices import Action, AlertState, Status, Trigger, Verdict
 from backups.errors import Problem
 from backups.models import Alert, Database, Run, Snapshot, Verification
-from backups.verdict import State
+from backups.verdict import GateFacts, State
 from portal.env import Environment
 from tests.backups.worlds import Shop, wait_until
 from tests.notify.conftest import Receiver, ended
 from tests.servers import free_port
 
 NOW = datetime(2026, 3, 1, 12, tzinfo=UTC)
+
+
+@pytest.fixture(autouse=True)
+def an_open_gate(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A closed one would be told of as well."""
+    monkeypatch.setattr(standing, "gate_by_files", lambda _now=None: GateFacts())
 
 
 def test_first_failure_is_told_and_the_next_is_not(orders: Database, receiver: Receiver) -> None:

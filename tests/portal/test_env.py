@@ -215,7 +215,7 @@ def test_password_of_a_database_address_is_never_in_the_sentence(
     [
         ("foo=bar", "the option foo, which the portal's database does not take: of "),
         ("sslmode=require", "the option sslmode, which the portal's database does not take: of "),
-        ("password=hunter2", "the option password, which"),
+        ("DB=hunter2", "the option DB, which"),
         ("hunter2=x", "an option, which"),
         ("ssl_mode=1&init_command=hunter2", "the option ssl_mode, which must be one of DISABLED, PREF"),
         ("connect_timeout=hunter2", "the option connect_timeout, which must be a whole number of seconds"),
@@ -237,6 +237,44 @@ def test_an_option_that_is_not_taken_is_named_without_its_value(
 
     assert str(refused.value).startswith(f"X has {named}")
     assert "hunter2" not in "".join(traceback.format_exception(refused.value))
+
+
+@pytest.mark.parametrize(
+    ("options", "said", "stops", "goes_by"),
+    [
+        ("", "", None, {}),
+        ("user=u&passwd=hunter2&db=n&host=h&port=3307", "(host, port, user, passwd, db)", False, {}),
+        ("client_flag=128&multi_statements=1", "does not take, or that say", False, {}),
+        ("password=other", "another one behind it (password).", True, {"PASSWORD": "other"}),
+        ("db=n&host=elsewhere", "another one behind it (host).", True, {"HOST": "elsewhere"}),
+    ],
+)
+def test_what_stands_twice_in_an_address_of_before_goes_on_and_is_told(
+    options: str, said: str, stops: bool | None, goes_by: dict[str, str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("X", f"mysql://u:hunter2@h:3307/n?{options}")
+    env = Environment()
+
+    config = env.database("X", "sqlite:////x")
+
+    meant = {"HOST": "h", "PORT": "3307", "USER": "u", "PASSWORD": "hunter2", "NAME": "n"} | goes_by
+    assert {name: str(config[name]) for name in meant} == meant
+    assert config["OPTIONS"] == {"local_infile": 0}
+    assert [each.stops for each in env.doubts] == ([] if stops is None else [stops])
+    for doubt in env.doubts:
+        assert said in doubt.what
+        assert "hunter2" not in doubt.sentence + doubt.place
+        assert "other" not in doubt.sentence.replace("another", "")
+
+
+def test_what_stands_behind_the_address_alone_is_gone_by(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("X", "mysql:///n?host=h&user=u&passwd=hunter2")
+    env = Environment()
+
+    config = env.database("X", "sqlite:////x")
+
+    assert (config["HOST"], config["USER"], config["PASSWORD"]) == ("h", "u", "hunter2")
+    assert not env.doubts[0].stops
 
 
 def test_the_driver_takes_each_option_that_is_taken(monkeypatch: pytest.MonkeyPatch) -> None:

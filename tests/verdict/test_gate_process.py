@@ -21,6 +21,7 @@ from backups.admin import gate
 from backups.gate_process import Answer
 from backups.installation import Commands
 from backups.models import Alert, Database
+from sentinel.heartbeat import drill_begin, drill_path, stamp_write
 from tests.notify.conftest import Receiver, receiver
 from tests.sentinel.conftest import StatusFolder
 from tests.sentinel.conftest import gate_process as running_gate
@@ -39,6 +40,7 @@ def past(db: None, settings: Settings, tmp_path: Path, monkeypatch: pytest.Monke
     """Some days of history; the gate is open, and is asked again at once."""
     settings.SENTINEL = replace(settings.SENTINEL, heartbeat_path=tmp_path / "status" / "last_ok")
     monkeypatch.setattr(gate_process, "_AGAIN_SECONDS", 0)
+    monkeypatch.setattr(gate_process, "_reads_ours", {})
     past = history.make(days=3)
     for database in past.databases:
         status_files.write_last_ok(database, timezone.now() - timedelta(hours=1))
@@ -193,3 +195,34 @@ def test_where_no_gate_is_meant_to_run_nothing_is_said(
     assert found(), "only its own answer makes it good"
     assert Alert.objects.filter(subject__startswith="Gate process").count() == 1, "the other one was left"
     assert [title for title, _ in receiver.messages() if title.endswith("good again")] == []
+
+
+def test_a_gate_of_another_installation_that_says_the_same_word_is_found_out(
+    past: History, receiver: Receiver, settings: Settings, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(gate_process, "ANSWER_SECONDS", 10.0)
+    other = StatusFolder(tmp_path / "other" / "last_ok")
+    stamp_write(other.heartbeat, timezone.now() - timedelta(hours=2))
+    with running_gate(other) as (port, _):
+        settings.SENTINEL_ADDRESS = f"127.0.0.1:{port}"
+        looked()
+        assert receiver.messages() == [(f"Gate process at 127.0.0.1:{port}: reads other files", "failure")]
+        assert "does not read the portal's status files" in found()
+        assert not drill_path(settings.SENTINEL.heartbeat_path).exists()
+
+        drill_begin(settings.SENTINEL.heartbeat_path, timezone.now())
+        looked()
+        assert found(), "while a person holds a drill it stays as it was found"
+
+
+def test_an_address_that_was_left_keeps_nothing_bad_and_a_wrong_one_is_told(
+    past: History, receiver: Receiver, settings: Settings
+) -> None:
+    settings.SENTINEL_ADDRESS = f"127.0.0.1:{free_port()}"
+    notify.gate_answers("127.0.0.1:1")
+    looked()
+    assert f"gives no answer at {settings.SENTINEL_ADDRESS}" in found(), "one was heard, at another address"
+
+    settings.SENTINEL_ADDRESS = ""
+    looked()
+    assert found() == ""

@@ -158,6 +158,11 @@ ALONE: dict[str, tuple[Facts, str, State, str, str]] = {
         shop(proved_at=NOW - 40 * DAY, proved_on=NOW - 40 * DAY), "verification_age", State.DOUBTFUL,
         "The newest verified backup of shop is 40 days old", "Verify newest",
     ),
+    "verified long ago, and nothing would do it again": (
+        shop(proved_at=NOW - 40 * DAY, proved_on=NOW - 40 * DAY, proof_is_scheduled=False),
+        "verification_age", State.DOUBTFUL, "is 40 days old, and no verifications are scheduled.",
+        "Press Verify newest, or run `manage.py verify`; and set a schedule of verifications for it",
+    ),
     "verification came to no verdict": (
         shop(failed_verification=FAILED), "verification_failed", State.DOUBTFUL, "came to no verdict", "",
     ),
@@ -238,8 +243,12 @@ def test_what_is_no_reason(name: str) -> None:
     assert verdict.overall(NOTHING_WRONG[name]).findings == ()
 
 
-def test_an_empty_portal_has_nothing_to_say() -> None:
-    assert verdict.overall(Facts(NOW, workers=WELL.workers)).reason == "There is nothing to restore yet."
+def test_an_empty_portal_is_no_good_one() -> None:
+    (found,) = verdict.overall(Facts(NOW, workers=WELL.workers)).findings
+
+    assert (found.key, found.state) == ("no_database", State.BAD)
+    assert found.reason == "No database is set up, so nothing is backed up."
+    assert "if there was one, see whether DATABASE_URL" in found.next_step
 
 
 def state_of(facts: Facts) -> State:
@@ -303,6 +312,13 @@ def test_a_note_makes_nothing_worse() -> None:
 
     assert (found.state, found.findings) == (State.GOOD, ())
     assert [each["key"] for each in found.as_json()["notes"]] == ["overruled"]
+
+
+def test_that_a_repository_is_away_that_was_left_makes_nothing_worse() -> None:
+    left = RepositoryFacts(2, "lost", failed_look=AWAY)
+    found = verdict.overall(replace(WELL, repositories=[RepositoryFacts(1, "main"), left]))
+
+    assert (found.state, [each.key for each in found.notes]) == (State.GOOD, ["look_failed"])
 
 
 def test_as_json_it_names_each_database_and_repository() -> None:

@@ -18,6 +18,8 @@ from backups.actions import tend
 from backups.choices import Action, AlertState, Health, Status, Trigger
 from backups.hearing import Hearing
 from backups.models import Alert, Database, Repository, Run, WorkerPulse
+from sentinel import heartbeat
+from sentinel.heartbeat import Override
 from tests.backups.conftest import MakeDatabase, empty_repository, make_database, mariadb_shop, repository
 from tests.backups.worlds import PROJECT, Shop
 from tests.notify.conftest import Receiver, receiver
@@ -191,6 +193,32 @@ def test_what_else_no_run_tells_is_told(past: History, receiver: Receiver, wait:
 
 
 # ---------------------------------------------------------------- Clocks that differ
+
+
+def test_a_gate_that_closes_for_what_no_run_tells_is_told(
+    past: History, receiver: Receiver, settings: Settings
+) -> None:
+    seen(timedelta())
+    heartbeat_path = settings.SENTINEL.heartbeat_path
+    heartbeat_path.write_text("a disk wrote this\n")
+    for _ in range(2):
+        notify.watch()
+
+    assert receiver.messages() == [("Gate: closed", "failure")]
+    (text,) = receiver.bodies()
+    assert "The gate to the application is closed: The heartbeat cannot be read" in text
+    assert "A good backup opens it." in text
+
+    heartbeat.override_write(heartbeat_path, Override(timezone.now() + timedelta(hours=1), "ada", "we look"))
+    notify.watch()
+    assert receiver.messages()[1:] == [("Gate: overridden", "success")]
+    assert "open only because of an override" in receiver.bodies()[1]
+
+    heartbeat.override_clear(heartbeat_path)
+    notify.watch()
+    status_files.write_last_ok(past.databases[0], timezone.now())
+    notify.watch()
+    assert receiver.messages()[2:] == [("Gate: closed", "failure"), ("Gate: good again", "success")]
 
 
 def test_a_run_on_another_machine_with_a_clock_behind_is_not_lost_while_it_beats(

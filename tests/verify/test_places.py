@@ -45,16 +45,24 @@ def test_preflight_says_where_test_restores_go(
 ) -> None:
     database = make_database(mariadb_shop)
     address = f"{mariadb_shop.server.host}:{mariadb_shop.server.port}"
-    ok, told, _ = looked_at(database)
+    ok, told, warnings = looked_at(database)
     assert ok
+    (warning,) = [each for each in warnings if "No verification of" in each]
+    assert (
+        f"{mariadb_shop.user} may not make and fill databases such as {mariadb_shop.name}__verify_1"
+        in warning
+    )
+    assert "Run as an administrator: GRANT ALL ON" in warning
     assert told == (
         f"Test restores go to the database's own server, {address}, into databases beside it. They are safer "
         "on a server that holds nothing else: set VERIFY_MYSQL_HOST to one."
     )
 
-    named(database, with_least(mariadb_shop, "verify"), monkeypatch)
+    allowed = with_least(mariadb_shop, "verify")
+    named(database, allowed, monkeypatch)
     ok, told, warnings = looked_at(database)
     assert ok, told
+    assert not [each for each in warnings if "No verification of" in each]
     assert told.startswith("Test restores go to MariaDB 10.11.")
     assert told.endswith(
         f" at {address} (see the host and port for test restores of {database} in the portal)."

@@ -56,7 +56,9 @@ class Command(VedettaCommand):
             return self._show_key()
         call_command("migrate", interactive=False, verbosity=0)
         doubt = settings.ENV_FILE_DOUBT
-        if not doubt:
+        if not doubt or not doubt.stops:
+            if doubt:
+                self.say(doubt.sentence)
             return self._set_up(**options)
         if options["new"] or not Database.objects.exists():
             raise Problem(doubt.what, safe="Nothing new is set up with that.", do=doubt.do)
