@@ -85,6 +85,9 @@ def test_who_is_there_for_restores_holds_what_a_restore_needs() -> None:
     assert [each.rights for each in restores] == ["SUPER"]
     assert [each.for_restores for each in dumps] == [True, True, True, False]
     assert "Only a restore needs that" in dumps[0].words
+    assert [each.holds_what_backups_need for each in dumps] == ["at once" in each.words for each in dumps]
+    (live,) = [each.on for each in dumps if each.holds_what_backups_need]
+    assert live == LIVE, "ALL on the live database is what its backups are made with"
 
 
 @pytest.mark.parametrize(
