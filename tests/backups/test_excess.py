@@ -138,4 +138,11 @@ def test_preflight_reports_them_and_ends_as_it_would(mariadb_shop: Shop, make_po
         mariadb_shop.user, "PROCESS", "*.*", False,
     )  # fmt: skip
     assert one["lets"].startswith("read the statements of all sessions")
-    assert "grants" not in portal.manage("preflight", "--json").json
+    assert ran.json["not_looked_at"] == []
+    portal.shell(
+        "from backups.models import Database as D; d = D.objects.get(); "
+        "d.pk, d.name, d.is_primary = None, 'a second one', False; d.save(force_insert=True)"
+    )
+    both = portal.manage("preflight", "--json").json
+    assert "grants" not in both
+    assert both["not_looked_at"] == ["a second one"], "what is well with one says nothing of the others"
