@@ -86,8 +86,8 @@ class Excess:
         more = " Only a restore needs that: grant it in the hour of need." if self.for_restores else ""
         if self.holds_what_backups_need:
             more += (
-                " What backups need there is a part of it: grant SELECT, SHOW VIEW, TRIGGER, EVENT and EXECUTE "
-                "at once after taking it away, or no backup is made."
+                " What backups need there is a part of it: grant SELECT, SHOW VIEW, TRIGGER, EVENT and "
+                "EXECUTE at once after taking it away, or no backup is made."
             )
         return f"{self.user} holds {self.rights} on {self.on}, which lets it {self.lets}.{more}"
 

@@ -61,10 +61,11 @@ def not_copied() -> str:
         return ""
     # One sentence for both, as the portal's own processes are not given the key and cannot tell them apart.
     return (
-        f"Nobody has said that the key of {timezone.localtime(public.noted_at):%Y-%m-%d %H:%M}, by which this "
-        "installation knows its own backups, is kept elsewhere: without it a new machine cannot know them, and "
-        "an older key does not. Copy the line that `manage.py bootstrap --show-key` prints into the .env that "
-        "you keep elsewhere, in the place of an older one, then say so with `manage.py bootstrap --key-kept`."
+        f"Nobody has said that the key of {timezone.localtime(public.noted_at):%Y-%m-%d %H:%M}, by which "
+        "this installation knows its own backups, is kept elsewhere: without it a new machine cannot know "
+        "them, and an older key does not. Copy the line that `manage.py bootstrap --show-key` prints into "
+        "the .env that you keep elsewhere, in the place of an older one, then say so with "
+        "`manage.py bootstrap --key-kept`."
     )
 
 

@@ -96,9 +96,7 @@ def how_to_declare(references: Iterable[str], beside: Iterable[str] = ()) -> str
 def _for_line(references: Iterable[str]) -> list[str]:
     """What can stand in SECRET_REFERENCES and does not yet."""
     wanted = sorted({each for each in references if not is_declared(each)})
-    return [
-        each.removeprefix("env:") for each in wanted if not _is_roots(each) and not _PARTING.search(each)
-    ]
+    return [each.removeprefix("env:") for each in wanted if not _is_roots(each) and not _PARTING.search(each)]
 
 
 def _is_roots(reference: str) -> bool:

@@ -100,8 +100,8 @@ def _in_its_place() -> str:
     place = str(connection.settings_dict["NAME"])
     away = f"move {place} away" if connection.vendor == "sqlite" else "name an empty database in DATABASE_URL"
     return (
-        f"Only where a copy is to take its place: stop portal and worker, {away}, then run `manage.py recover "
-        "--history-only`, with the VEDETTA_KEY that was kept or with --trust-copy."
+        f"Only where a copy is to take its place: stop portal and worker, {away}, then run "
+        "`manage.py recover --history-only`, with the VEDETTA_KEY that was kept or with --trust-copy."
     )
 
 

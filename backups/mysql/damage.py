@@ -99,8 +99,8 @@ def _refuse_unseen(connection: Any, views: Sequence[BrokenView], database: str) 
         f"{account(connection)} may not read how these views of {database} are made: {names} "
         f"({denied[0].why}).",
         do="Nothing is wrong with them, so drop none. Run as an administrator: "
-        f"GRANT SELECT, SHOW VIEW ON {pattern}.* TO {account(connection)}; and the same for what they read in "
-        "other databases, where the server names one.",
+        f"GRANT SELECT, SHOW VIEW ON {pattern}.* TO {account(connection)}; and the same for what they read "
+        "in other databases, where the server names one.",
     )
 
 
