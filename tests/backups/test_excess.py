@@ -90,6 +90,14 @@ def test_who_is_there_for_restores_holds_what_a_restore_needs() -> None:
     assert live == LIVE, "ALL on the live database is what its backups are made with"
 
 
+def test_a_server_for_test_restores_has_those_of_any_database() -> None:
+    """As the guide grants it there; beside a live database it would be others' too."""
+    lines = [rf"GRANT ALL PRIVILEGES ON `%\_\_verify\_%`.*{TO}"]
+
+    assert excess(parse(lines), Needs("v", "my_shop", dumps=False)) == []
+    assert excess(parse(lines), Needs("v", "my_shop"))
+
+
 @pytest.mark.parametrize(
     ("lines", "current", "roles"),
     [
