@@ -130,11 +130,11 @@ def undeclared(databases: Sequence[Database]) -> dict[int, list[str]]:
     if not any(old.values()):
         return {pk: [] for pk in old}
     rows = [*Database.objects.all(), *Repository.objects.all()]
-    do = how_to_declare(reference for row in rows for reference in row.references())
+    every = [reference for row in rows for reference in row.references()]
     return {
         pk: [
             f"{row} refers to {', '.join(references)}, which is not among what may be referred to. It is "
-            f"read as before, but no row can newly be given it. {do}"
+            f"read as before, but no row can newly be given it. {how_to_declare(references, every)}"
             for row, references in found.items()
         ]
         for pk, found in old.items()

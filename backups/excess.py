@@ -65,11 +65,16 @@ _OF_DATA = frozenset(
 )  # fmt: skip
 
 
+# As docs/install.md has it for a server of test restores, which are of any database.
+_ANY_SCRATCH = r"%\_\_verify\_%"
+
+
 @dataclass(frozen=True)
 class Excess:
     """Rights that are more than is needed. `lets` is what they let somebody do who has the user's password.
 
-    `for_restores`: a restore needs them, and nothing before it does.
+    `for_restores`: a restore needs them, and nothing before it does. `holds_what_backups_need`: what a backup
+    needs there is written as a part of them, and goes with them.
     """
 
     user: str
@@ -77,11 +82,17 @@ class Excess:
     on: str
     lets: str
     for_restores: bool = False
+    holds_what_backups_need: bool = False
 
     @property
     def words(self) -> str:
         """A sentence for a person."""
         more = " Only a restore needs that: grant it in the hour of need." if self.for_restores else ""
+        if self.holds_what_backups_need:
+            more += (
+                " What backups need there is a part of it: grant SELECT, SHOW VIEW, TRIGGER, EVENT and "
+                "EXECUTE at once after taking it away, or no backup is made."
+            )
         return f"{self.user} holds {self.rights} on {self.on}, which lets it {self.lets}.{more}"
 
 
@@ -98,9 +109,12 @@ class Needs:
 def excess(grants: Iterable[Grant], needs: Needs) -> list[Excess]:
     """What of a user's grants it could do without, each kind of harm once for each place."""
     found: dict[tuple[str, str, bool], list[str]] = {}
+    live: set[str] = set()
     for grant in grants:
         if grant.revoked:
             continue
+        if needs.dumps and grant.table is None and grant.database and _is(grant.database, needs.database):
+            live.add(_place(grant))
         for right in sorted(grant.privileges):
             told = _of_right(right, grant, needs)
             if told is not None and not (told[1] and needs.restores):
@@ -109,7 +123,14 @@ def excess(grants: Iterable[Grant], needs: Needs) -> list[Excess]:
             key = (_place(grant), "give all that it may do there to others", False)
             found.setdefault(key, []).append("GRANT OPTION")
     return [
-        Excess(needs.user, ", ".join(dict.fromkeys(rights)), on, lets, for_restores)
+        Excess(
+            needs.user,
+            ", ".join(dict.fromkeys(rights)),
+            on,
+            lets,
+            for_restores,
+            for_restores and on in live and not _EVERYTHING.isdisjoint(rights),
+        )
         for (on, lets, for_restores), rights in found.items()
     ]
 
@@ -164,6 +185,8 @@ def _of_right(right: str, grant: Grant, needs: Needs) -> tuple[str, bool] | None
     if grant.database is None:
         return _of_server(right)
     if right == "USAGE" or _is_scratch(grant.database, needs.database, "__verify_"):
+        return None
+    if grant.database == _ANY_SCRATCH and not needs.dumps and not needs.restores:
         return None
     if _is_scratch(grant.database, needs.database, "__"):
         return "make, fill and drop databases beside the live one, those that restores keep", True

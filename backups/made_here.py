@@ -53,15 +53,19 @@ def new_key() -> InstallationKey:
 def not_copied() -> str:
     """What a person is to do so that the key outlives this machine; empty once that is done.
 
-    A key that the environment gives is kept by whoever wrote it there.
+    A first key that the environment gives is kept by whoever wrote it there. Of another one in its place
+    nobody knows, and the one that was kept knows nothing that is made from now on.
     """
     public = PublicKey.objects.first()
     if public is None or public.copied_at is not None:
         return ""
+    # One sentence for both, as the portal's own processes are not given the key and cannot tell them apart.
     return (
-        "The key by which this installation knows its own backups is on this machine alone: without it a "
-        "new machine cannot know them. Copy the line that `manage.py bootstrap --show-key` prints into the "
-        ".env that you keep elsewhere, then say so with `manage.py bootstrap --key-kept`."
+        f"Nobody has said that the key of {timezone.localtime(public.noted_at):%Y-%m-%d %H:%M}, by which "
+        "this installation knows its own backups, is kept elsewhere: without it a new machine cannot know "
+        "them, and an older key does not. Copy the line that `manage.py bootstrap --show-key` prints into "
+        "the .env that you keep elsewhere, in the place of an older one, then say so with "
+        "`manage.py bootstrap --key-kept`."
     )
 
 
@@ -126,7 +130,7 @@ def _take(key: InstallationKey, known: PublicKey | None) -> None:
         PublicKey.objects.create(
             signing=key.public_signing,
             sealing=key.public_sealing,
-            copied_at=timezone.now() if settings.VEDETTA_KEY else None,
+            copied_at=timezone.now() if settings.VEDETTA_KEY and known is None else None,
         )
 
 

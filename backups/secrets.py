@@ -69,16 +69,15 @@ def is_declared(reference: str) -> bool:
     return reference in settings.SECRET_REFERENCES or _is_below_secrets_dir(place)
 
 
-def how_to_declare(references: Iterable[str]) -> str:
-    """What is to be done, so that rows may refer to these: the whole line for `.env` where there is one."""
+def how_to_declare(references: Iterable[str], beside: Iterable[str] = ()) -> str:
+    """What is to be done, so that rows may refer to these: the whole line for `.env` where there is one.
+
+    That line is one for all rows: it has what of `beside` can stand in it as well.
+    """
     wanted = sorted({each for each in references if not is_declared(each)})
     roots = [each for each in wanted if _is_roots(each)]
     unwritable = [each for each in wanted if each not in roots and _PARTING.search(each)]
-    names = [each.removeprefix("env:") for each in wanted if each not in (*roots, *unwritable)]
     told = []
-    if names:
-        line = ",".join([*settings.SECRET_REFERENCES, *names])
-        told.append(f"Have this line in .env and start portal and worker again: SECRET_REFERENCES='{line}'")
     if unwritable:
         files = ", ".join(each.removeprefix("file:") for each in unwritable)
         told.append(f"Put {files} below the folder that SECRETS_DIR names, and refer to it there.")
@@ -87,7 +86,17 @@ def how_to_declare(references: Iterable[str]) -> str:
             f"{_ROOT} is the database server's alone: give backups a user and a password of their own, as "
             "deploy/mysql does."
         )
+    # Last, so that nothing stands behind what is to be copied.
+    if _for_line(wanted):
+        line = ",".join([*settings.SECRET_REFERENCES, *_for_line([*wanted, *beside])])
+        told.append(f"Have this line in .env and start portal and worker again: SECRET_REFERENCES='{line}'")
     return " ".join(told)
+
+
+def _for_line(references: Iterable[str]) -> list[str]:
+    """What can stand in SECRET_REFERENCES and does not yet."""
+    wanted = sorted({each for each in references if not is_declared(each)})
+    return [each.removeprefix("env:") for each in wanted if not _is_roots(each) and not _PARTING.search(each)]
 
 
 def _is_roots(reference: str) -> bool:

@@ -6,6 +6,7 @@ from collections.abc import Callable, Sequence
 from functools import partial
 
 from django.contrib.auth.models import User
+from django.db import connection
 from django.utils import timezone
 
 from backups import choose, portal_copy, restic, services
@@ -75,20 +76,33 @@ def portal(
     Raises Problem where the repository cannot be read at all.
     """
     if has_own_history():
-        tell("The portal has a history of its own, which stays as it is.")
+        tell(f"The portal has a history of its own, which stays as it is. {_in_its_place()}")
         return False
     restic.probe(access)
     found = copies(access)
     if not found:
         tell("The repository holds no copy of the portal's own database.")
         return False
-    if _take_over(access, found[:_SIGNED_AMONG], tell, lambda _name, _offered: False):
+    passed_over: list[str] = []
+    if _take_over(access, found[:_SIGNED_AMONG], passed_over.append, lambda _name, _offered: False):
+        for words in passed_over:
+            tell(words)
         return True
     # None is ours by its signature, so a person may vouch for the newest that can be read.
     if _take_over(access, found[:_TRIES], tell, trusts):
         return True
     tell("So the history is rebuilt from the snapshots alone.")
     return False
+
+
+def _in_its_place() -> str:
+    """How a copy gets where another history is, as after a recovery without the key that has turned up."""
+    place = str(connection.settings_dict["NAME"])
+    away = f"move {place} away" if connection.vendor == "sqlite" else "name an empty database in DATABASE_URL"
+    return (
+        f"Only where a copy is to take its place: stop portal and worker, {away}, then run "
+        "`manage.py recover --history-only`, with the VEDETTA_KEY that was kept or with --trust-copy."
+    )
 
 
 def _take_over(

@@ -305,8 +305,18 @@ def _create(connection: Any, place: Place, name: str, snapshot: Snapshot) -> Non
             f"The user {place.server.user} may not create the database {name}.",
             do="Restore in place: the server's partial_revokes allows no grant for such names."
             if mysql.takes_names_literally(connection)
-            else f"Run as an administrator: {grant} or restore in place.",
+            else f"Run as an administrator: {grant} {_instead_of(name, base, snapshot)}",
         ) from error
+
+
+def _instead_of(name: str, base: str, snapshot: Snapshot) -> str:
+    """What else there is to do. Who wanted a copy is not to be sent upon the live database."""
+    if name != base:
+        return "or restore in place."
+    if snapshot.database is None:
+        return "or choose a name for which there is a grant."
+    own = snapshot.database.database
+    return f"or choose a name that begins with {own}__, for which deploy/mysql has the grant."
 
 
 # ---------------------------------------------------------------- Steps

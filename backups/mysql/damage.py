@@ -12,9 +12,11 @@ from MySQLdb.constants import CR, ER
 from backups.mysql.connection import at_work, execute, fetch_all
 from backups.mysql.contents import BrokenView, inventory
 from backups.mysql.left_out import engines, is_dumped, rows_are_dumped, tables_without_rows
-from backups.mysql.names import quote
+from backups.mysql.names import name_pattern, quote
+from backups.mysql.privileges import account, takes_names_literally
 from backups.mysql.problems import (
     DamagedTable,
+    MissingPrivilege,
     MySQLProblem,
     damaged_table,
     is_damage,
@@ -75,6 +77,7 @@ def refuse_broken_views(connection: Any, views: Sequence[BrokenView], database: 
                 "table from the newest good snapshot, or try REPAIR TABLE, which may mend MyISAM, Aria, "
                 "ARCHIVE and CSV, and may drop rows. Then back up again.",
             )
+    _refuse_unseen(connection, views, database)
     names = ", ".join(view.name for view in views)
     which = f"The view {names} of {database}" if len(views) == 1 else f"These views of {database}"
     told = "" if len(views) == 1 else f": {names}"
@@ -82,6 +85,22 @@ def refuse_broken_views(connection: Any, views: Sequence[BrokenView], database: 
         f"{which} cannot be read any more, and the dump program ends at such a view{told} ({views[0].why}).",
         do="Make again what is missing; or copy what SHOW CREATE VIEW shows, so that the view can be made "
         "again, and drop it. A restore can be made all the same: the backup before it leaves such views out.",
+    )
+
+
+def _refuse_unseen(connection: Any, views: Sequence[BrokenView], database: str) -> None:
+    """Raise MissingPrivilege for views that are sound, and whose text alone we may not read."""
+    denied = [view for view in views if view.code == ER.TABLEACCESS_DENIED_ERROR]
+    if not denied:
+        return
+    names = ", ".join(view.name for view in denied)
+    pattern = name_pattern(database, literal=takes_names_literally(connection))
+    raise MissingPrivilege(
+        f"{account(connection)} may not read how these views of {database} are made: {names} "
+        f"({denied[0].why}).",
+        do="Nothing is wrong with them, so drop none. Run as an administrator: "
+        f"GRANT SELECT, SHOW VIEW ON {pattern}.* TO {account(connection)}; and the same for what they read "
+        "in other databases, where the server names one.",
     )
 
 

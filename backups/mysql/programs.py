@@ -68,10 +68,15 @@ def clients(server: ServerInfo, folder: str = "") -> Clients:
         if found.flavour == server.flavour:
             return found
         strange = strange or found
+    # In the place of the other flavour's it would stop the backups of that one.
+    name = (
+        "add its folder to MYSQL_CLIENT_DIR, behind a colon"
+        if folder
+        else "name its folder in MYSQL_CLIENT_DIR"
+    )
     raise MySQLProblem(
         _why_not(server, strange, folder),
-        do=f"Install {server.flavour}'s own {_DUMP_NAMES[server.flavour][0]}, or name its folder in "
-        "MYSQL_CLIENT_DIR.",
+        do=f"Install {server.flavour}'s own {_DUMP_NAMES[server.flavour][0]}, or {name}.",
     )
 
 

@@ -85,6 +85,17 @@ def test_who_is_there_for_restores_holds_what_a_restore_needs() -> None:
     assert [each.rights for each in restores] == ["SUPER"]
     assert [each.for_restores for each in dumps] == [True, True, True, False]
     assert "Only a restore needs that" in dumps[0].words
+    assert [each.holds_what_backups_need for each in dumps] == ["at once" in each.words for each in dumps]
+    (live,) = [each.on for each in dumps if each.holds_what_backups_need]
+    assert live == LIVE, "ALL on the live database is what its backups are made with"
+
+
+def test_a_server_for_test_restores_has_those_of_any_database() -> None:
+    """As the guide grants it there; beside a live database it would be others' too."""
+    lines = [rf"GRANT ALL PRIVILEGES ON `%\_\_verify\_%`.*{TO}"]
+
+    assert excess(parse(lines), Needs("v", "my_shop", dumps=False)) == []
+    assert excess(parse(lines), Needs("v", "my_shop"))
 
 
 @pytest.mark.parametrize(
@@ -154,4 +165,11 @@ def test_preflight_reports_them_and_ends_as_it_would(mariadb_shop: Shop, make_po
         mariadb_shop.user, "PROCESS", "*.*", False,
     )  # fmt: skip
     assert one["lets"].startswith("read the statements of all sessions")
-    assert "grants" not in portal.manage("preflight", "--json").json
+    assert ran.json["not_looked_at"] == []
+    portal.shell(
+        "from backups.models import Database as D; d = D.objects.get(); "
+        "d.pk, d.name, d.is_primary = None, 'a second one', False; d.save(force_insert=True)"
+    )
+    both = portal.manage("preflight", "--json").json
+    assert "grants" not in both
+    assert both["not_looked_at"] == ["a second one"], "what is well with one says nothing of the others"

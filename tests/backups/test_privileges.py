@@ -7,6 +7,7 @@ from collections.abc import Callable
 
 import pytest
 
+from backups.actions.preflight import Found, checks
 from backups.choices import Status
 from backups.models import Database, Run
 from tests.backups.conftest import MakeDatabase
@@ -55,6 +56,23 @@ def test_missing_privilege_is_named_and_granting_it_is_enough(
     (grant,) = named_grants(failed.error)
     db_server.execute(grant)
     assert back_up(database).status == Status.SUCCEEDED
+
+
+def test_views_whose_text_may_not_be_read_are_not_called_broken(
+    db_server: DatabaseServer, make_database: MakeDatabase
+) -> None:
+    """Whoever reads that a view is to be made again or dropped, drops a good one."""
+    shop = make_shop(db_server, name="priv_test")
+    db_server.execute("CREATE VIEW `priv_test`.`one` AS SELECT 1 AS one")
+    db_server.create_user(shop.user, shop.password, grants_without(db_server, "priv_test", "SHOW VIEW"))
+    database = make_database(shop)
+
+    (told,) = [check.detail for check in checks(database, Found()) if check.name == "views"]
+
+    assert "Nothing is wrong with them, so drop none." in told
+    (grant,) = named_grants(told)
+    db_server.execute(grant)
+    assert all(check.ok for check in checks(database, Found()) if check.name == "views")
 
 
 def test_all_that_is_missing_is_named_at_once(

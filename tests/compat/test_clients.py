@@ -75,7 +75,10 @@ def test_mariadb_is_refused_to_mysqls_client(folders: dict[str, str]) -> None:
     with pytest.raises(mysql.MySQLProblem, match="cannot log in to MariaDB") as refused:
         mysql.clients(MARIADB, folders["mysql"])
 
-    assert "Install MariaDB's own mariadb-dump, or" in refused.value.do
+    assert "Install MariaDB's own mariadb-dump, or add its folder" in refused.value.do
+    assert "behind a colon" in refused.value.do, (
+        "in the place of the other's it would stop that one's backups"
+    )
 
 
 def test_the_dump_program_is_all_that_is_needed(tmp_path: Path) -> None:

@@ -174,6 +174,21 @@ def test_another_key_signs_anew_what_was_made_here_and_nothing_else(
     assert made_here.is_made_here(signed, public)
 
 
+def test_a_key_in_the_place_of_another_is_to_be_kept_in_its_place(
+    shop_database: Database, settings: Settings
+) -> None:
+    """The .env that somebody keeps elsewhere has the one of before, be the change meant or a slip."""
+    settings.VEDETTA_KEY = InstallationKey.made().text
+    made_here.key_in_use()
+    assert made_here.not_copied() == "", "whoever wrote the first one there keeps it"
+
+    settings.VEDETTA_KEY = InstallationKey.made().text
+    made_here.key_in_use()
+    assert "in the place of an older one" in made_here.not_copied()
+    made_here.note_copied()
+    assert made_here.not_copied() == ""
+
+
 def test_where_the_key_is_gone_backups_go_on_and_say_so(shop_database: Database, own_key: Path) -> None:
     back_up(shop_database)
     own_key.unlink()

@@ -205,6 +205,7 @@ def test_a_portal_with_a_history_keeps_it(portal: Portal) -> None:
     ran = portal.manage("recover", "--history-only")
 
     assert "The portal has a history of its own, which stays as it is." in ran.out
+    assert "portal.sqlite3 away, then run `manage.py recover --history-only`" in ran.out
     after = portal.rows("SELECT id, action, finished_at FROM backups_run ORDER BY id")
     assert after[: len(before)] == before
 

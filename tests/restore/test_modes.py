@@ -409,7 +409,10 @@ def test_database_that_may_not_be_made_is_told_with_the_grant(
 
     with untouched(shop):
         run = restore(database, RestoreMode.REPLACE, without_safety=True)
+        copied = restore(database, RestoreMode.NEW, target="a_copy_of_it")
 
+    assert f"begins with {shop.name}__" in failed(copied)
+    assert "in place" not in failed(copied), "whoever wants a copy is not to be sent upon the live database"
     grant = failed(run).split("administrator: ")[1].split(";")[0]
     assert grant.startswith("GRANT ALL ON `shop")
     db_server.execute(grant)

@@ -32,6 +32,30 @@ def guide(server: DatabaseServer, database: str, user: str) -> tuple[str, str]:
     return made, dropped
 
 
+def test_rights_that_are_taken_away_as_the_guide_says_leave_those_of_backups(
+    db_server: DatabaseServer, make_database: MakeDatabase
+) -> None:
+    """They go with ALL on the database, and a gate that closes a day later tells nobody why."""
+    shop = with_least(make_shop(db_server), "dump", "verify", "restore")
+    text = (PROJECT / "docs" / "install.md").read_text()
+    section = text.partition("#### Rights of restores that are there already")[2].partition("\n####")[0]
+    (statements,) = re.findall(r"```sql\n(.*?)```", section, re.DOTALL)
+    flavours = dict(
+        zip(("mariadb", "mysql"), re.findall(r"``(REVOKE .*?;)``", section, re.DOTALL), strict=True)
+    )
+    escaped = shop.name.replace("_", r"\_")
+    database = make_database(shop)
+    assert preflight.held_too_much(database)
+
+    for statement in (statements, flavours[db_server.flavour]):
+        named = statement.replace("'vedetta'", f"'{shop.user}'").replace("`orders", f"`{escaped}")
+        db_server.execute(named)
+
+    assert preflight.held_too_much(database) == []
+    assert back_up(database).pk
+    db_server.execute(f"DROP DATABASE `{shop.name}`")
+
+
 @pytest.fixture
 def shop(db_server: DatabaseServer) -> Iterator[Shop]:
     """A shop seen by who may dump and verify it and no more."""

@@ -121,6 +121,16 @@ def test_the_line_to_add_makes_them_allowed_and_keeps_what_is_there(folder: Path
     assert not secrets.is_declared("env:MYSQL_ROOT_PASSWORD")
     assert f"Put {folder}/a b below the folder that SECRETS_DIR names" in told
     assert "give backups a user and a password of their own" in told
+    assert told.endswith("'"), "what is copied to the end of the sentence is the line and no more"
+
+
+def test_the_line_is_for_all_rows_and_the_rest_for_whom_it_concerns() -> None:
+    told = secrets.how_to_declare(["env:A_PASSWORD"], ["env:MYSQL_ROOT_PASSWORD", "env:B_PASSWORD"])
+    roots = secrets.how_to_declare(["env:MYSQL_ROOT_PASSWORD"], ["env:A_PASSWORD"])
+
+    assert "A_PASSWORD,B_PASSWORD'" in told
+    assert "MYSQL_ROOT_PASSWORD" not in told
+    assert "SECRET_REFERENCES" not in roots
 
 
 # ---------------------------------------------------------------- Rows of before

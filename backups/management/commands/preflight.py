@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 import sys
 from argparse import ArgumentParser
 from collections.abc import Mapping
@@ -67,6 +68,7 @@ class Command(VedettaCommand):
             "not_in_backup": [left._asdict() for left in learned.left_out],
             "gate": [each.told() for each in drills],
             **(self._grants(database) if options["grants"] else {}),
+            "not_looked_at": self._others(database),
         }
         failed = [check for check in found if not check.ok]
         if failed:
@@ -75,6 +77,15 @@ class Command(VedettaCommand):
             error = f"{len(failed)} of {len(found)} checks failed: {which}"
             raise RunEnded(FAILED, {"status": "failed", "error": error, **told})
         return told
+
+    def _others(self, looked_at: Database) -> list[str]:
+        """The databases of which nothing was said, so that nobody takes this for a word about all."""
+        others = [each.name for each in Database.objects.exclude(pk=looked_at.pk).order_by("name")]
+        if others:
+            self.say(f"Only {looked_at} was looked at. The others are looked at by:")
+        for name in others:
+            self.say(f"  manage.py preflight {shlex.quote(f'--database={name}')}")
+        return others
 
     def _grants(self, database: Database) -> dict[str, Any]:
         """A report: it changes nothing of how the command ends."""
