@@ -9,11 +9,13 @@ from django.core.management import execute_from_command_line
 from django.db import DatabaseError
 
 from portal.hardening import keep_private
+from portal.streams import outlive_readers
 
 
 def main() -> None:
     """Run a command; a wrong setting ends it with one sentence."""
     keep_private()
+    outlive_readers()
     os.environ.setdefault("DJANGO_SETTINGS_MODULE", "portal.settings")
     from portal import env
 

@@ -263,6 +263,18 @@ def test_without_json_a_person_is_told(mariadb_portal: Portal) -> None:
     assert ran.out.splitlines()[-1].startswith(f"Backed up {mariadb_portal.shop.name}: snapshot ")
 
 
+def test_whoever_stops_reading_ends_no_backup(mariadb_portal: Portal) -> None:
+    """`manage.py backup 2>&1 | head -1`: what nobody reads goes nowhere."""
+    process = mariadb_portal.start("backup")
+    assert process.stdout is not None
+    process.stdout.close()
+    assert process.stderr is not None
+    process.stderr.close()
+
+    assert process.wait(timeout=90) == 0
+    assert mariadb_portal.run()["status"] == "succeeded"
+
+
 def test_follow_ups_run_as_children(mariadb_shop: Shop, make_portal: MakePortal) -> None:
     portal = make_portal(mariadb_shop, BACKUP_CHECK_INTERVAL="1")
 
