@@ -765,11 +765,11 @@ def differing_sections(wanted: list[dict[str, Any]], found: list[dict[str, Any]]
 def _by_key(sections: list[dict[str, Any]]) -> dict[tuple[str, str, int], tuple[int, str]]:
     """Sections by kind and name, with a number where two share both."""
     found: dict[tuple[str, str, int], tuple[int, str]] = {}
+    seen: Counter[tuple[str, str]] = Counter()
     for section in sections:
-        number = 0
-        while (section["kind"], section["name"], number) in found:
-            number += 1
-        found[section["kind"], section["name"], number] = (section["bytes"], section["sha256"])
+        key = (section["kind"], section["name"])
+        found[*key, seen[key]] = (section["bytes"], section["sha256"])
+        seen[key] += 1
     return found
 
 
