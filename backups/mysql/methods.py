@@ -16,7 +16,7 @@ from functools import cache
 from pathlib import Path
 
 from backups import process
-from backups.mysql.connection import VERIFYING
+from backups.mysql.connection import VERIFYING, logs_in_by_what_is_built_in
 from backups.mysql.programs import Clients, client_environment
 from backups.mysql.relay import as_offered
 from backups.mysql.server import MARIADB, Server
@@ -24,6 +24,8 @@ from backups.mysql.server import MARIADB, Server
 # As [proving] in driver.cnf; what is built in (mysql_native_password) needs no file.
 METHODS = ("caching_sha2_password", "sha256_password", "client_ed25519", "parsec", "auth_gssapi_client")
 _ASK_SECONDS = 10.0
+# In which no file can be.
+_NO_FOLDER = "/dev/null"
 _LONGEST_ANSWER = 1 << 16
 _NOBODYS = "vedetta_asks_where"
 _ASKED_FOR = b"\xfe" + _NOBODYS.encode() + b"\0" + b"12345678901234567890\0"
@@ -56,7 +58,11 @@ def folder_of_methods(server: Server, programs: Clients) -> Iterator[str]:
     if _is_ours_to_know(server) or programs.flavour != MARIADB:
         yield ""
         return
+    if logs_in_by_what_is_built_in(server):
+        yield _NO_FOLDER
+        return
     own = _own_folder(programs.dump)
+    # Should we be killed it stays, with nothing in it but links.
     with tempfile.TemporaryDirectory(prefix="vedetta-methods-") as folder:
         for file in (f"{method}.so" for method in METHODS):
             if own and (Path(own) / file).is_file():

@@ -158,7 +158,10 @@ def test_no_dump_program_takes_a_wish_for_tls_for_tls(
         )
 
 
-def test_dump_programs_have_the_methods_of_the_driver(mariadb_server: DatabaseServer) -> None:
+def test_dump_programs_have_the_methods_of_the_driver(
+    mariadb_server: DatabaseServer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """And where an account needs none but what is built in, no other at all."""
     listed = configparser.ConfigParser()
     listed.read(Path(mysql.__file__).with_name("driver.cnf"))
     assert listed["proving"]["restricted-auth"].split(",") == [NATIVE, *login_methods.METHODS]
@@ -168,6 +171,9 @@ def test_dump_programs_have_the_methods_of_the_driver(mariadb_server: DatabaseSe
     )
     with mysql.connect(known) as connection:
         programs = mysql.clients(mysql.probe(connection), "")
+    with mysql.folder_of_methods(known, programs) as folder:
+        assert not Path(folder).is_dir()
+    monkeypatch.setattr(login_methods, "logs_in_by_what_is_built_in", lambda _: False)
     with mysql.folder_of_methods(known, programs) as folder:
         given = {each.name for each in Path(folder).iterdir()}
         assert (Path(folder) / "client_ed25519.so").read_bytes()
