@@ -67,7 +67,7 @@ print(json.dumps({
         for d in Database.objects.filter(is_primary=True)],
     "shown": {r.name: r.references() for r in Repository.objects.all()},
     "shown to servers": {d.name: d.references() for d in Database.objects.all()},
-    "swaps": [[r.swap, r.kept_in, r.definitions_after] for r in Restore.objects.all()],
+    "swaps": [[r.swap, r.kept_in, bool(r.definitions_after)] for r in Restore.objects.all()],
     "proved": Snapshot.objects.exclude(verified_at=None).count(),
     "admin": bool(User.objects.filter(username="root-of-env").first()),
 }))
@@ -158,7 +158,7 @@ def test_who_says_yes_gets_the_rows_without_what_they_could_do(
     assert "Repository theirs (rest:http://rogue.example/) is not used until somebody says again" in ran.out
     assert state["shown to servers"]["twin"] == []
     assert state["shown to servers"][machine.shop.name] == ["env:MYSQL_PASSWORD"]
-    assert state["swaps"] == [["", "", None]]
+    assert state["swaps"] == [["", "", False]]
     assert state["proved"] == 0
     assert state["left"] == []
     machine.shell("from backups.actions import tend; tend.run()")
