@@ -269,19 +269,23 @@ def _database(database: Database, repository: Repository) -> Database:
     }
     if database._state.adding:
         # What people change in the admin later is theirs: only a new row takes it from here.
-        fields |= {
-            "name": _free_name(Database, settings.MYSQL_DATABASE),
-            "dump_format": settings.BACKUP_DUMP_FORMAT,
-            "backup_cron": settings.BACKUP_CRON,
-            "verify_cron": settings.VERIFY_CRON,
-            "keep_daily": settings.BACKUP_KEEP_DAILY,
-            "keep_weekly": settings.BACKUP_KEEP_WEEKLY,
-            "keep_monthly": settings.BACKUP_KEEP_MONTHLY,
-        }
+        fields |= {"name": _free_name(Database, settings.MYSQL_DATABASE), **of_a_new_database()}
     elif database.name == database.database != settings.MYSQL_DATABASE and not _has_snapshots(database):
         # A name that was a slip, and under which nothing lies.
         fields["name"] = _free_name(Database, settings.MYSQL_DATABASE)
     return _saved(database, fields)
+
+
+def of_a_new_database() -> dict[str, object]:
+    """How the environment has a database backed up, verified and kept, until people say otherwise."""
+    return {
+        "dump_format": settings.BACKUP_DUMP_FORMAT,
+        "backup_cron": settings.BACKUP_CRON,
+        "verify_cron": settings.VERIFY_CRON,
+        "keep_daily": settings.BACKUP_KEEP_DAILY,
+        "keep_weekly": settings.BACKUP_KEEP_WEEKLY,
+        "keep_monthly": settings.BACKUP_KEEP_MONTHLY,
+    }
 
 
 def _free_name(model: type[Repository] | type[Database], wanted: str) -> str:

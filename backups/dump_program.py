@@ -61,13 +61,15 @@ _Start: TypeAlias = Callable[Concatenate[Source, _Wishes], Iterator[process.Chil
 def _under_its_own_version(start: _Start[_Wishes]) -> _Start[_Wishes]:
     """Start dump programs with a server whose greeting is put right, see `mysql.corrected`.
 
-    Where TLS is demanded, those that would do without are let through to none that offers none.
+    Those that would do without TLS where it is demanded, or take it to be there, are let through to no server
+    that offers none.
     """
 
     @wraps(start)
     def started(source: Source, *args: _Wishes.args, **wishes: _Wishes.kwargs) -> Iterator[process.Child]:
-        tls_only = mysql.must_be_held_to_tls(source.server, source.programs)
-        with mysql.corrected(source.server, source.info, tls_only=tls_only) as server:
+        wished = mysql.as_wished(source.server, source.programs)
+        tls_only = mysql.must_be_held_to_tls(wished, source.programs)
+        with mysql.corrected(wished, source.info, tls_only=tls_only) as server:
             yield from start(replace(source, server=server), *args, **wishes)
 
     return started
@@ -110,28 +112,31 @@ def started(
     `listener` is told of each table as its rows begin to be read.
     """
     option_fd = process.secret_fd(mysql.option_file(source.server))
-    args = mysql.dump_args(
-        source.server,
-        source.database,
-        info=source.info,
-        programs=source.programs,
-        option_file_path=f"/dev/fd/{option_fd}",
-        structure_only=structure_only,
-        tables_only=tables_only,
-        without_routines=without_routines,
-        leave_out=leave_out,
-        with_history=with_history(source),
-        aloud=listener is not None,
-    )
     try:
-        with process.child(
-            args,
-            env=mysql.client_environment(),
-            stdout=process.PIPE,
-            pass_fds=[option_fd],
-            own_group=own_group,
-            heed=listener.heed() if listener else None,
-        ) as running:
+        with (
+            mysql.folder_of_methods(source.server, source.programs) as methods,
+            process.child(
+                mysql.dump_args(
+                    source.server,
+                    source.database,
+                    info=source.info,
+                    programs=source.programs,
+                    option_file_path=f"/dev/fd/{option_fd}",
+                    structure_only=structure_only,
+                    tables_only=tables_only,
+                    without_routines=without_routines,
+                    leave_out=leave_out,
+                    with_history=with_history(source),
+                    aloud=listener is not None,
+                    methods=methods,
+                ),
+                env=mysql.client_environment(),
+                stdout=process.PIPE,
+                pass_fds=[option_fd],
+                own_group=own_group,
+                heed=listener.heed() if listener else None,
+            ) as running,
+        ):
             widen(running.stdout.fileno())
             yield running
     finally:

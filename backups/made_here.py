@@ -87,6 +87,16 @@ def is_made_here(snapshot: Snapshot, public: PublicKey) -> bool:
     return keys.is_signed(public.signing, message, snapshot.signature)
 
 
+def is_of_another(snapshot: Snapshot, manifest: Mapping[str, Any] | None) -> bool:
+    """Whether a dump, by its own manifest, is not the one that the snapshot's row tells of.
+
+    The row's manifest is what was signed; which snapshot of the repository it is of, the row alone says.
+    """
+    if snapshot.manifest is None:
+        return False
+    return manifest is None or keys.manifest_digest(manifest) != keys.manifest_digest(snapshot.manifest)
+
+
 def learn(snapshot: Snapshot, manifest: Mapping[str, Any]) -> None:
     """Store the manifest by which a snapshot was just proved; a copy of one of ours is made here, too."""
     services.snapshot_learned(snapshot, manifest)

@@ -42,6 +42,9 @@ _TICK_ROWS = 500
 # A snapshot's manifest may have a megabyte, of which servers take only so many at once.
 _BATCH, _HEAVY_BATCH = 500, 10
 _HEAVY = (models.JSONField, models.BinaryField)
+# A snapshot of 250,000 tables has as long a manifest. It is stored in next to no room whatever it says.
+_LONGEST_LINE = 64 << 20
+_MOST_BYTES = 8 << 30
 _SQLITE = "django.db.backends.sqlite3"
 _MYSQL = "django.db.backends.mysql"
 
@@ -149,6 +152,12 @@ class _Writer:
 
     def line(self, told: Any) -> None:
         text = json.dumps(told, default=_as_json, separators=(",", ":")).encode() + b"\n"
+        if len(text) > _LONGEST_LINE:
+            raise Problem(
+                f"A row of the portal's own database is longer than {_LONGEST_LINE >> 20} MB, more than is "
+                "read from any copy.",
+                do="It most likely is of a backup of very many tables: have fewer of them in one database.",
+            )
         self._digest.update(text)
         self._file.write(text)
 
@@ -183,6 +192,23 @@ class Offered:
     people: tuple[str, ...]
     databases: tuple[str, ...]
     repositories: tuple[str, ...]
+
+
+class TooLong(Problem):
+    """A copy goes on for longer than is read of any."""
+
+
+def lines_in(file: IO[bytes]) -> Iterator[bytes]:
+    """The lines of a copy, each in memory by itself. Raises TooLong for what may be endless."""
+    left = _MOST_BYTES
+    while line := file.readline(_LONGEST_LINE + 1):
+        left -= len(line)
+        if len(line) > _LONGEST_LINE or left < 0:
+            raise TooLong(
+                f"It holds a line of more than {_LONGEST_LINE >> 20} MB, or more than {_MOST_BYTES >> 30} GB "
+                "in all, as no portal's copy does."
+            )
+        yield line
 
 
 def restore(

@@ -259,6 +259,8 @@ _DEFINED_BY = re.compile(
 _LONGEST_DEFINER = 4096
 # What is read whole where it is loaded, so that no backup may hold one that is too long for that.
 _DEFINITIONS = frozenset({*_NORMALISED, Kind.PLACEHOLDER, Kind.SEQUENCE, Kind.LIBRARY, *ROUTINES})
+# Of all of them together, which are kept until they are whole. A hundred thousand tables have half as much.
+_MOST_DEFINED = 1 << 30
 # A definition tells its name sooner.
 _LONGEST_HEAD = 64 << 10
 # A hundred thousand tables have not half as many.
@@ -778,6 +780,7 @@ class Digester:
         self.splitter = Splitter()
         self._sections: list[Section] = [self.splitter.section]
         self._manifest = _ManifestReader()
+        self._defined = 0
 
     def feed(self, data: bytes) -> Iterator[Piece]:
         """Digest the next bytes, giving out the pieces."""
@@ -844,7 +847,19 @@ class Digester:
                 named = piece.alters_database
                 data = with_database(bytes(piece.data), "") if named else piece.data
                 piece.section.add(data, self._database)
+                self._count_definitions(piece.section, len(data))
             yield piece
+
+    def _count_definitions(self, section: Section, length: int) -> None:
+        if section.kind not in _DEFINITIONS:
+            return
+        self._defined += length
+        if self._defined > _MOST_DEFINED:
+            raise TooLarge(
+                f"With {_told(section)}, the definitions of the dump are longer than "
+                f"{_MOST_DEFINED >> 20} MB in all.",
+                do=_SEE_IT,
+            )
 
 
 class ManifestDamaged(Exception):
@@ -877,7 +892,7 @@ class _ManifestReader:
         try:
             head, *sections = (json.loads(line.removeprefix(b"-- ")) for line in self._lines)
             return {**head, "sections": sections}
-        except (ValueError, TypeError) as error:
+        except (ValueError, TypeError, RecursionError) as error:
             raise ManifestDamaged from error
 
 

@@ -209,7 +209,10 @@ def read(
 
     with restic.dump(access, copy.id, path()) as running, restic.within_patience(running, access):
         try:
-            return portal_copy.restore(running.stdout, accept=accept, then=then), switched_off
+            lines = portal_copy.lines_in(running.stdout)
+            return portal_copy.restore(lines, accept=accept, then=then), switched_off
+        except portal_copy.TooLong:
+            raise
         except Problem:
             while running.stdout.read(_READ_BYTES):
                 continue  # what is left, so that restic comes to its end and tells of it

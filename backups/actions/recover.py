@@ -9,7 +9,7 @@ from django.contrib.auth.models import User
 from django.db import connection
 from django.utils import timezone
 
-from backups import choose, portal_copy, restic, services
+from backups import choose, made_here, portal_copy, restic, services
 from backups.actions.outcome import Outcome
 from backups.actions.portal import NotTrusted, copies, read
 from backups.actions.repository import is_dump, opened, owner
@@ -46,6 +46,7 @@ def run(run: Run, progress: Progress) -> Outcome:
     new, _ = services.snapshots_sync(run.repository, found, unreadable=still_there)
     if unreadable:
         progress.warn(unreadable[0].sentence())
+    _believe_the_repository(run, [info for info, _ in found])
     rebuilt = sum(services.backup_rebuilt(run.repository, info, of) for info, of in found)
     sentence = (
         f"{counted(len(found), 'snapshot')} found, {new} of them new here; "
@@ -54,6 +55,20 @@ def run(run: Run, progress: Progress) -> Outcome:
     progress.log(sentence)
     services.run_note(run.pk, result={"sentence": sentence})
     return Outcome()
+
+
+def _believe_the_repository(run: Run, found: Sequence[restic.SnapshotInfo]) -> None:
+    """When a snapshot was made, and of what, the repository says: a row of another time would be the newest.
+
+    The id that it is known by is of all that it says.
+    """
+    rows = Snapshot.objects.filter(repository=run.repository).defer("manifest")
+    told = {info.id: (info.time, list(info.tags)) for info in found}
+    for row in rows:
+        if row.snapshot_id in told and told[row.snapshot_id] != (row.time, row.tags):
+            row.time, row.tags = told[row.snapshot_id]
+            row.save(update_fields=["time", "tags"])
+    made_here.look_again()
 
 
 def has_own_history() -> bool:

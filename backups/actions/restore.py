@@ -589,6 +589,8 @@ def _refuse_damaged(restore: Restore, loading: Loading) -> None:
         manifest = loading.digester.manifest()
     except ManifestDamaged as error:
         raise damaged from error
+    if made_here.is_of_another(restore.snapshot, manifest):
+        raise damaged
     if manifest is None and is_loaded and (why := holds_nothing(loading, source_name(restore.snapshot))):
         raise Problem(f"Snapshot {restore.snapshot.short_id} holds nothing to restore: {why}")
     if manifest is not None:

@@ -360,6 +360,8 @@ def _compare(
         findings.not_compared.append(
             "stream digest and manifest: the snapshot has none, it was not made by Vedetta"
         )
+        if made_here.is_of_another(snapshot, manifest):
+            findings.differences.append(_ANOTHER_MANIFEST)
         findings.source_version = "unknown"
     else:
         server = manifest["server"]
@@ -437,8 +439,12 @@ def _compare_stream(
     findings.compared.append("the stream's digest with the manifest")
     as_then = as_counted_then(stream, manifest["sections"])
     findings.differences += differing_sections(manifest["sections"], as_then, "in the stream")
-    if snapshot.dump_sha256 and snapshot.dump_sha256 != manifest["sha256"]:
-        findings.differences.append("the manifest is not the one that the backup recorded")
+    is_another = snapshot.dump_sha256 and snapshot.dump_sha256 != manifest["sha256"]
+    if is_another or made_here.is_of_another(snapshot, manifest):
+        findings.differences.append(_ANOTHER_MANIFEST)
+
+
+_ANOTHER_MANIFEST = "the manifest is not the one that the backup recorded"
 
 
 def _collations(manifest: dict[str, Any] | None, scratch: Scratch) -> dict[str, str]:
@@ -765,11 +771,11 @@ def differing_sections(wanted: list[dict[str, Any]], found: list[dict[str, Any]]
 def _by_key(sections: list[dict[str, Any]]) -> dict[tuple[str, str, int], tuple[int, str]]:
     """Sections by kind and name, with a number where two share both."""
     found: dict[tuple[str, str, int], tuple[int, str]] = {}
+    seen: Counter[tuple[str, str]] = Counter()
     for section in sections:
-        number = 0
-        while (section["kind"], section["name"], number) in found:
-            number += 1
-        found[section["kind"], section["name"], number] = (section["bytes"], section["sha256"])
+        key = (section["kind"], section["name"])
+        found[*key, seen[key]] = (section["bytes"], section["sha256"])
+        seen[key] += 1
     return found
 
 

@@ -64,6 +64,8 @@ class NotAllowed(Exception):
 _TRANSACTION = (b"BEGIN", b"COMMIT")
 # What MariaDB's dumps begin with. https://mariadb.com/kb/en/mariadb-dump/#notes
 _SANDBOX = re.compile(rb"\A(?:/\*M?!999999[^*]*+\*/|--[^\n]*+\n|\s)*+")
+# Of what brings no rows, and is kept for the most part. A hundred thousand tables have half as much.
+_MOST_DEFINED = 1 << 30
 # It ends a view, in a version comment of its own.
 _LONGEST_CHECK_OPTION = 128
 _CHECK_OPTION = re.compile(rb"\s*\*/\s*/\*!\d{5,6}\s+(WITH\s+(?:LOCAL|CASCADED)\s+CHECK\s+OPTION)\s*\Z", re.I)
@@ -111,6 +113,7 @@ class Allowed:
         # Whether MariaDB's program wrote the dump, unless its header says otherwise.
         self.by_mariadb = dialect.is_mariadb
         self._dropped_before: set[tuple[str, str]] = set()
+        self._defined = 0
 
     @property
     def settings(self) -> Settings:
@@ -139,6 +142,9 @@ class Allowed:
             self.is_committed = False
             yield from self._rows(statement, statement.rows)
             return
+        self._defined += len(statement.text)
+        if self._defined > _MOST_DEFINED:
+            raise Unexpected(f"with it, what brings no rows is longer than {_MOST_DEFINED >> 20} MB in all")
         cursor = self._cursor(statement)
         first = cursor.token
         if first is None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass
-from functools import cache
+from functools import lru_cache
 
 from backups.dumpfile.encodings import WIDE
 
@@ -63,7 +63,8 @@ class Quoting:
     double_is_name: bool
 
 
-@cache
+# A dump may have as many modes as it likes, of any length.
+@lru_cache(maxsize=100)
 def quoting(charset: str, sql_mode: str) -> Quoting:
     """How quotes are read under a client character set and a sql_mode."""
     wide = WIDE.get(charset)

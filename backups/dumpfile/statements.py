@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
-from functools import cache
+from functools import cache, lru_cache
 
 from backups.dumpfile import mixed
 from backups.dumpfile.dialect import Dialect, Quoting, quoting
@@ -61,7 +61,8 @@ class Statement:
         self.text, self.settings, self.line, self.rows = text, settings, line, rows
 
 
-@cache
+# A dump may have as many delimiters as it likes.
+@lru_cache(maxsize=100)
 def _stops(wide: bytes | None, delimiter: bytes, with_dollars: bool) -> re.Pattern[bytes]:
     """Where something begins that may hide a delimiter, and the delimiter."""
     letter = rb"(?P<letter>" + wide + rb")|" if wide else b""

@@ -20,7 +20,7 @@ _BLANK_OUTSIDE = re.compile(rb"(" + _QUOTED + rb")|\s++", re.S)
 _HEAD_ENDS = re.compile(rb"\bVALUES?\s*(?=\()", re.I)
 _WORDS = 1 << 128
 # MariaDB's versioning by transactions: where such a row begins its life, and that it lives.
-_NUMBERED = re.compile(rb"\bbigint[^\n]* GENERATED ALWAYS AS ROW START")
+_NUMBERS, _ROW_STARTS = re.compile(rb"\bbigint"), b" GENERATED ALWAYS AS ROW START"
 _LIVES = rb"18446744073709551615"
 _TRANSACTION = re.compile(rb"(?<=[,(])\d+(?=," + _LIVES + rb"[,)])|(?<=," + _LIVES + rb",)\d+(?=[,)])")
 
@@ -51,7 +51,7 @@ class Tally:
 
     def add(self, ready: Ready) -> None:
         """Take in a statement that is sent."""
-        if ready.does == Does.TABLE and _NUMBERED.search(ready.text):
+        if ready.does == Does.TABLE and _is_numbered(ready.text):
             self.numbered.add(ready.table)
         if self.only_numbered and ready.table not in self.numbered:
             return
@@ -77,6 +77,14 @@ class Tally:
             rows.count += 1
             digest = hashlib.blake2b(said, digest_size=16).digest()
             rows.digest = (rows.digest + int.from_bytes(digest)) % _WORDS
+
+
+def _is_numbered(table: bytes) -> bool:
+    """Whether a line of its definition has a number for the transaction in which a row begins its life."""
+    return any(
+        mark and _NUMBERS.search(before)
+        for before, mark, _ in (line.rpartition(_ROW_STARTS) for line in table.split(b"\n"))
+    )
 
 
 def differences(wanted: Tally, found: Tally, normalised: Mapping[str, tuple[str, str]]) -> list[str]:

@@ -106,6 +106,7 @@ from backups.mysql.loading import (
 )
 from backups.mysql.locks import NotLocked, ReadLock, locked_for_reading
 from backups.mysql.lossy_views import LossyView, lossy_views, routines_with_lossy_definer
+from backups.mysql.methods import as_wished, folder_of_methods, must_be_held_to_tls
 from backups.mysql.names import (
     derived_name,
     is_derived,
@@ -163,7 +164,6 @@ from backups.mysql.programs import (
     connection_args,
     dump_args,
     keeps_history,
-    must_be_held_to_tls,
     option_file,
 )
 from backups.mysql.room import DataFolder, data_folder, free_by_plugin

@@ -168,6 +168,17 @@ def opened(server: Server, database: str, **changes: Any) -> Connection:
     return _connection(server, as_offered(server), database, changes)
 
 
+def logs_in_by_what_is_built_in(server: Server) -> bool:
+    """Whether we are let in by mysql_native_password alone, which no client has to load."""
+    if not _ON_LIBMARIADB:
+        return False
+    try:
+        _connection(server, server, "", {"read_default_group": "native"}).close()
+    except (MySQLProblem, MySQLdb.Error):
+        return False
+    return True
+
+
 def _connection(server: Server, told: Server, database: str, changes: Mapping[str, Any]) -> Connection:
     options = {**connect_options(told, database), **changes}
     conversation = Conversation(server, options["read_timeout"])

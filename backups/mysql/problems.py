@@ -191,7 +191,7 @@ def problem_from_number(code: int, text: str, server: Server, database: str = ""
     is_late = code == CR.SSL_CONNECTION_ERROR and "timed out" in text
     if code == CR.SSL_CONNECTION_ERROR and not is_late:
         return _tls_problem(text, server)
-    if code == METHOD_REFUSED:
+    if code in (METHOD_REFUSED, CR.AUTH_PLUGIN_CANNOT_LOAD):
         return MySQLProblem(
             f"{where} asks for the password of {server.user} by a method that would show it, or that is not "
             "known, so it got none.",
@@ -405,6 +405,12 @@ def _tls_problem(text: str, server: Server) -> TlsProblem:
 
 
 def no_tls(server: Server) -> TlsProblem:
+    if server.ssl_mode == "PREFERRED":
+        return TlsProblem(
+            f"The database server at {server.address} offered TLS, and then none, so it got no password.",
+            do="Try again. If it stays so, see what stands between; for a server without TLS, set "
+            f"{server.ssl_mode_set_by} to DISABLED.",
+        )
     return TlsProblem(
         f"The database server at {server.address} offers no TLS, and {server.ssl_mode_set_by} is "
         f"{server.ssl_mode}.",

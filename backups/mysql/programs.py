@@ -167,8 +167,10 @@ def option_file(server: Server) -> bytes:
     return f'[client]\npassword="{escaped}"\n'.encode()
 
 
-def connection_args(server: Server, programs: Clients, option_file_path: str) -> tuple[str, ...]:
-    """What every client is told: the option file first, as they demand."""
+def connection_args(
+    server: Server, programs: Clients, option_file_path: str, methods: str = ""
+) -> tuple[str, ...]:
+    """What every client is told: the option file first, as they demand. `methods` as for `dump_args`."""
     args = [
         f"--defaults-file={option_file_path}",
         *(
@@ -179,6 +181,7 @@ def connection_args(server: Server, programs: Clients, option_file_path: str) ->
         f"--user={server.user}",
         "--default-character-set=utf8mb4",
         *_tls_args(server, programs),
+        *([f"--plugin-dir={methods}"] if methods else []),
     ]
     return tuple(args)
 
@@ -196,13 +199,8 @@ def _tls_args(server: Server, programs: Clients) -> list[str]:
         return ["--skip-ssl"]
     if authority:
         return ["--ssl", "--ssl-verify-server-cert", *authority]
-    # A wish and not a demand, see must_be_held_to_tls; from 11.4 they refuse what they cannot verify.
+    # A wish and not a demand, see methods.must_be_held_to_tls; from 11.4 they refuse what they cannot verify.
     return ["--ssl", "--skip-ssl-verify-server-cert"]
-
-
-def must_be_held_to_tls(server: Server, programs: Clients) -> bool:
-    """Whether a dump program would go on without TLS where that is demanded, and show its password."""
-    return server.ssl_mode == "REQUIRED" and programs.flavour == MARIADB
 
 
 def keeps_history(info: ServerInfo, programs: Clients) -> bool:
@@ -224,18 +222,20 @@ def dump_args(
     leave_out: Sequence[str] = (),
     with_history: bool = True,
     aloud: bool = False,
+    methods: str = "",
 ) -> tuple[str, ...]:
     """A whole, consistent dump of one database.
 
     With `tables_only` without its events and routines, `without_routines` without the latter;
     `leave_out` are tables, views and sequences.
     `with_history` asks for what system-versioned tables held before, where the program can.
-    `aloud` has the program say on standard error where it is.
+    `aloud` has the program say on standard error where it is. `methods` is the folder out of which it loads
+    methods to log in by; empty is its own.
     """
     args = [
         *programs.before_dump,
         programs.dump,
-        *connection_args(server, programs, option_file_path),
+        *connection_args(server, programs, option_file_path, methods),
         "--single-transaction",
         "--quick",
         "--triggers",

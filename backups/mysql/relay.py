@@ -78,6 +78,8 @@ def as_offered(server: Server) -> Server:
 
     A look at its greeting tells, for a minute. It counts as a connection that was broken off.
     """
+    if server.ssl_mode != "PREFERRED":
+        return server
     if not is_looked_at(server):
         try:
             offers = _looked_at(server)
@@ -85,15 +87,17 @@ def as_offered(server: Server) -> Server:
             return server  # who connects is told why
         _OFFERS[server.address] = (time.monotonic() + _REMEMBERED_SECONDS, offers)
     _, offers = _OFFERS[server.address]
-    return server if offers or server.ssl_mode != "PREFERRED" else replace(server, ssl_mode="DISABLED")
+    return server if offers else replace(server, ssl_mode="DISABLED")
 
 
 def _looked_at(server: Server) -> bool:
-    """Whether a server's greeting offers TLS; True for what is none. Raises OSError."""
+    """Whether a server's greeting offers TLS. Raises OSError, also for what is none."""
     until = time.monotonic() + _CONNECT_SECONDS
     with _connected(server) as there:
         _, said = _heard(there, until=until)
-    return not _is_greeting(said) or _offers_tls(said)
+    if not _is_greeting(said):
+        raise ConnectionError
+    return _offers_tls(said)
 
 
 def _is_greeting(said: bytes) -> bool:

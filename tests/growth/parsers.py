@@ -16,13 +16,16 @@ from django.core.exceptions import ImproperlyConfigured, ValidationError
 
 from backups import grants, mysql, restic, validators
 from backups.actions.reach import _calls
+from backups.actions.verify import differing_sections
 from backups.chosen import chosen_tables
 from backups.dumpfile import mixed
 from backups.dumpfile.allowed import NotAllowed
 from backups.dumpfile.lexer import Unexpected, resolved
 from backups.dumpfile.narration import Narrator
+from backups.dumpfile.ready import Does, Ready
 from backups.dumpfile.settings import Settings
 from backups.dumpfile.statements import NoStatement
+from backups.dumpfile.tally import Tally
 from backups.dumpfile.views import without_own_name
 from backups.errors import Problem
 from backups.excess import Needs, asleep, stand_ins
@@ -115,6 +118,20 @@ def _warned(text: bytes) -> None:
     loading.warned["t", 1265] = text.decode(errors="replace")
     loading.found.definitions["t"] = text
     loading.values_changed()
+
+
+def _tallied(text: bytes) -> None:
+    for does in (Does.TABLE, Does.ROWS, Does.DEFINITION):
+        Tally().add(Ready(does, text, Settings(), "t", "view", "v"))
+
+
+def _sections(text: bytes) -> None:
+    """As a manifest tells them, each by its name."""
+    told = [
+        {"kind": "rows", "name": name, "bytes": 1, "sha256": ""}
+        for name in text.decode("latin-1").split("\n")
+    ]
+    differing_sections(told, told[1:], "in the stream")
 
 
 def _as_lines(text: bytes) -> None:
@@ -256,5 +273,9 @@ PARSERS = {
     "address of a repository": Parser(
         _valid(validators.repository_url), (b"sftp:", b"//", b"@", b":", b"/", b"-", b"a", b"rclone:", b"s3:")
     ),
+    "tally": Parser(
+        _tallied, (*_SQL, b"bigint ", b" GENERATED ALWAYS AS ROW START"), (b"CREATE TABLE `t` (",)
+    ),
+    "sections": Parser(_sections, (b"a", b"b", b"\n"), (b"a\n" * 100,)),
     "what is shown": Parser(_words(plain), (b"\x1b", b"x", b"\n", b"\xe2\x80\xae")),
 }

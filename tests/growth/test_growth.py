@@ -57,6 +57,8 @@ ROWS: dict[str, tuple[str, Callable[[int], bytes]]] = {
         b"CREATE TABLE `u` (a int) /*!50100 " + b" DATA DIRECTORY='x'" * (n // 4) + b" */;\n"
     )),
     "sequences: a text that does not end": ("sequences", lambda n: b"'" + b"\\'" * n + b"\\\n"),
+    "a table: numbers of transactions": ("tally", lambda n: b"CREATE TABLE `t` (`a` " + b"bigint " * (2 * n)),
+    "sections: of one name": ("sections", lambda n: b"a\n" * n),
     "a default: a text that does not end": ("default", lambda n: b"+" * n + b"'" + b"\\'" * n),
     "a head: parameters that do not end": ("head in latin1", lambda n: (
         b"CREATE PROCEDURE `p`(" + b"'" + b"\\'" * (4 * n)

@@ -9,8 +9,9 @@ import MySQLdb
 import pytest
 
 from backups import load, stream
-from backups.dumpfile import statements
+from backups.dumpfile import allowed, statements
 from backups.dumpfile.allowed import Allowed
+from backups.dumpfile.dialect import quoting
 from backups.load import Loading, NotADump, judged
 from backups.mysql.problems import problem_from
 from backups.stream import Digester, Kind, TooLarge
@@ -117,6 +118,34 @@ def test_a_dump_of_endless_parts_is_refused(monkeypatch: pytest.MonkeyPatch) -> 
 
     with pytest.raises(TooLarge, match="more than 1,000 parts, the last of them table t"):
         digest(with_filling(b"", OF_TABLE + b"CREATE TABLE `t` (a int);\n", 1))
+
+
+def test_definitions_without_an_end_are_refused_however_short_each_is(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(stream, "_MOST_DEFINED", 100_000)
+
+    with pytest.raises(TooLarge, match="With table t, the definitions of the dump are longer than"):
+        digest(with_filling(b"", OF_TABLE + b"CREATE TABLE `t` (a int);\n", 1))
+
+
+@pytest.mark.parametrize("one", [b"CREATE PROCEDURE p() SELECT 1;\n", b"SET @a = 'any text';\n"])
+def test_a_load_keeps_so_much_and_no_more(one: bytes, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(allowed, "_MOST_DEFINED", 10_000)
+
+    with pytest.raises(NotADump, match="what brings no rows is longer than"):
+        for _ in judged(with_filling(b"", one, 1), Loading(), Allowed(MARIADB, WISH), MARIADB):
+            pass
+
+
+def test_no_pattern_of_a_dump_is_kept_for_ever() -> None:
+    many = b"".join(b"DELIMITER x%d\nSET sql_mode = 'A%d' x%d\n" % (n, n, n) for n in range(150))
+
+    for _ in judged(iter([many]), Loading(), Allowed(MARIADB, WISH), MARIADB):
+        pass
+
+    assert statements._stops.cache_info().currsize <= 100
+    assert quoting.cache_info().currsize <= 100
 
 
 def test_a_manifest_that_goes_on_is_damaged(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -43,6 +43,9 @@ class HostileRelay:
         return self
 
     def __exit__(self, *_: object) -> None:
+        # See HostileServer.
+        with suppress(OSError):
+            self._listener.shutdown(socket.SHUT_RDWR)
         self._listener.close()
 
     def _accept(self) -> None:

@@ -74,6 +74,9 @@ class HostileServer:
         return self
 
     def __exit__(self, *_: object) -> None:
+        # Or who waits in accept() may serve the next server's clients, which has the same file descriptor.
+        with suppress(OSError):
+            self._listener.shutdown(socket.SHUT_RDWR)
         self._listener.close()
         self.hang_up()
 

@@ -22,13 +22,15 @@ __all__ = ["empty_repository", "make_portal", "mariadb_shop", "migrated"]
 
 OURS = base64.b64encode(bytes(range(32))).decode()
 THEIRS = base64.b64encode(bytes(range(1, 33))).decode()
-# A superuser, a database that would be backed up every minute, a server of theirs to restore ours into, and
-# things to delete.
+# A superuser, a database that would be backed up every minute, a server of theirs to restore ours into,
+# things to delete, our database once more in a repository of theirs that is shown our secrets, and a swap
+# that is to be ended with definitions of theirs.
 MALLORY = """
 from django.contrib.auth.models import User
 from backups import services
 from backups.choices import Action, Trigger
-from backups.models import Database, Repository, Run
+from backups.models import Database, Repository, Restore, Run, Snapshot
+from django.utils import timezone
 User.objects.create_superuser("mallory", "", "a password of mine")
 other = Database.objects.create(name="evil", host="rogue.example", user="u", database="evil",
     backup_cron="* * * * *", repository=Repository.objects.get())
@@ -37,18 +39,36 @@ Database.objects.filter(is_primary=True).update(verify_host="verify.example", ve
 for action, left in (("verify", {"scratch": "payroll"}), ("restore", {"partial": "PRECIOUS"})):
     run = services.run_enqueue(action=Action.VERIFY, trigger=Trigger.CLI, database=other, send=False)
     Run.objects.filter(pk=run.pk).update(action=action, status="lost", result=left)
+shop = Database.objects.get(is_primary=True)
+theirs = Repository.objects.create(name="theirs", url="rest:http://rogue.example/",
+    secret_key_ref="file:/etc/passwd")
+Database.objects.create(name="twin", host=shop.host, port=shop.port, user="u", database=shop.database,
+    backup_cron="* * * * *", repository=theirs, password_ref="env:HOME")
+Database.objects.filter(pk=shop.pk).update(gates_app=False, heartbeat_threshold=10**9, keep_daily=1)
+run = services.run_enqueue(action=Action.VERIFY, trigger=Trigger.CLI, database=other, send=False)
+Run.objects.filter(pk=run.pk).update(action="restore", status="lost")
+snapshot = Snapshot.objects.create(repository=shop.repository, snapshot_id="ab" * 32, time=timezone.now(),
+    path="/mysql/x.sql", verified_at=timezone.now(), verdict="identical")
+Restore.objects.create(run_id=run.pk, database=shop, snapshot=snapshot, mode="replace", target=shop.database,
+    incoming="x__restore_1", kept_in="x__before_1", swap="renamed", definitions_after=b"theirs")
 """
 STATE = """
 import json
 from django.contrib.auth import authenticate
 from django.contrib.auth.models import User
-from backups.models import Database, Run, Snapshot
+from backups.models import Database, Repository, Restore, Run, Snapshot
 print(json.dumps({
     "people": [[u.username, u.is_active] for u in User.objects.order_by("username")],
     "schedules": {d.name: [d.backup_cron, d.verify_cron] for d in Database.objects.all()},
     "left": [r.pk for r in Run.objects.all() if {"scratch", "partial"} & r.result.keys()],
     "runs": Run.objects.exclude(trigger="recovered").filter(action="backup").count(),
     "made here": [s.made_here for s in Snapshot.objects.filter(forgotten_at=None)],
+    "gate": [[d.gates_app, d.heartbeat_threshold, d.keep_daily]
+        for d in Database.objects.filter(is_primary=True)],
+    "shown": {r.name: r.references() for r in Repository.objects.all()},
+    "shown to servers": {d.name: d.references() for d in Database.objects.all()},
+    "swaps": [[r.swap, r.kept_in, bool(r.definitions_after)] for r in Restore.objects.all()],
+    "proved": Snapshot.objects.exclude(verified_at=None).count(),
     "admin": bool(User.objects.filter(username="root-of-env").first()),
 }))
 """
@@ -129,7 +149,17 @@ def test_who_says_yes_gets_the_rows_without_what_they_could_do(
     assert ["mallory", False] in state["people"]
     assert ["root-of-env", True] in state["people"]
     assert state["schedules"]["evil"] == ["", ""]
+    assert state["schedules"]["twin"] == ["", ""]
     assert state["schedules"][machine.shop.name][0]
+    assert state["gate"] == [[True, None, 7]]
+    assert f"Of database {machine.shop.name} is as .env says, and not as in the copy: gates_app" in ran.out
+    assert state["shown"]["theirs"] == []
+    assert state["shown"]["main"][0] == "env:RESTIC_PASSWORD"
+    assert "Repository theirs (rest:http://rogue.example/) is not used until somebody says again" in ran.out
+    assert state["shown to servers"]["twin"] == []
+    assert state["shown to servers"][machine.shop.name] == ["env:MYSQL_PASSWORD"]
+    assert state["swaps"] == [["", "", False]]
+    assert state["proved"] == 0
     assert state["left"] == []
     machine.shell("from backups.actions import tend; tend.run()")
     assert precious.exists()

@@ -118,6 +118,18 @@ def test_an_old_state_of_ours_under_a_newer_time_stays_strange(shop_database: Da
     assert not replayed.made_here
 
 
+def test_of_when_a_snapshot_is_a_row_gives_way_to_the_repository(shop_database: Database) -> None:
+    """As a row has it that a stranger wrote: an old state of ours would be the newest."""
+    old, newest = back_up(shop_database), back_up(shop_database)
+    Snapshot.objects.filter(pk=old.pk).update(time=newest.time + timedelta(seconds=1))
+    assert choose.newest(shop_database) == old
+
+    run = play(Action.RECOVER, repository=shop_database.repository)
+
+    assert run.status == "succeeded", run.error
+    assert choose.newest(shop_database) == newest
+
+
 def test_another_content_under_our_manifest_stays_strange(shop_database: Database) -> None:
     ours = back_up(shop_database)
     forged = strange(ours, dumped(ours).replace(b"CREATE TABLE", b"CREATE  TABLE"))

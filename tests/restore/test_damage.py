@@ -57,6 +57,26 @@ def test_flipped_byte_in_a_pack_is_refused(
         failed(restore(database, RestoreMode.NEW, target=f"{shop.name}_new"))
 
 
+def test_another_dump_under_the_manifest_that_was_signed_is_refused(
+    mariadb_shop: Shop, make_database: MakeDatabase, back_up: BackUp
+) -> None:
+    """As a row can have it that somebody wrote: it would be the newest that was made here."""
+    shop = mariadb_shop
+    database = make_database(shop)
+    ours = back_up(database).snapshot
+    shop.server.load(LATER, shop.name)
+    theirs = back_up(database).snapshot
+    assert ours is not None and theirs is not None  # noqa: PT018
+    Snapshot.objects.filter(pk=theirs.pk).update(
+        manifest=ours.manifest, signature=ours.signature, dump_sha256=theirs.dump_sha256
+    )
+
+    with untouched(shop):
+        said = failed(restore(database, RestoreMode.REPLACE, snapshot=theirs, without_safety=True))
+
+    assert "is damaged: what it holds is not what was backed up" in said
+
+
 def damaged(dump: bytes, how: str) -> bytes:
     """A dump that restic takes for good and that is not what was backed up."""
     if how == "truncated":

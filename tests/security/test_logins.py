@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import configparser
+import itertools
 import os
+import time
 from collections.abc import Callable
 from pathlib import Path
 
@@ -10,6 +13,8 @@ import pytest
 
 from backups import dump_program, mysql
 from backups.errors import Problem
+from backups.mysql import methods as login_methods
+from backups.mysql import relay
 from tests.backups.worlds import client_dir
 from tests.compat.certificates import Authority
 from tests.compat.conftest import plain_server
@@ -23,6 +28,7 @@ PASSWORD = "opens the door"
 SHOWING = ["mysql_clear_password", "dialog"]
 OTHERS = ["mysql_old_password", "nobody_knows", "../../tmp/evil", ""]
 NATIVE = "mysql_native_password"
+VERSIONS = {"mariadb": "5.5.5-10.11.9-MariaDB", "mysql": "9.7.0"}
 
 
 def asked_by(hostile: HostileServer, mode: str, ca: str = "", socket: str = "") -> mysql.Server:
@@ -112,6 +118,66 @@ def test_a_password_is_shown_to_no_server_that_anybody_could_be(tmp_path: Path, 
             if asked in SHOWING:
                 assert "by a method that would show it" in refused.value.sentence()
                 assert "set MYSQL_SSL_MODE to VERIFY_CA or VERIFY_IDENTITY" in refused.value.sentence()
+
+
+@pytest.mark.parametrize(
+    "mode", ["PREFERRED", *(pytest.param(m, marks=pytest.mark.soak) for m in ("DISABLED", "REQUIRED"))]
+)
+def test_no_dump_program_shows_a_password_to_a_server_that_anybody_could_be(
+    db_server: DatabaseServer, tmp_path: Path, mode: str
+) -> None:
+    """Somebody between may be honest to the driver and ask the program alone, which says what it is."""
+    certificate = Authority(tmp_path, "any").certificate("127.0.0.1")
+    for asked, offered in itertools.product(SHOWING, (None, certificate)):
+        for methods in ([asked], [NATIVE, asked]):
+            with HostileServer(
+                methods=methods, certificate=offered, version=VERSIONS[db_server.flavour]
+            ) as hostile:
+                with pytest.raises(Problem) as refused:
+                    dump(asked_by(hostile, mode), db_server)
+                assert PASSWORD.encode() not in hostile.heard
+            if methods[0] == NATIVE and (offered or mode != "REQUIRED"):
+                assert "by a method that would show it" in refused.value.sentence()
+
+
+@pytest.mark.one_flavour("mariadb")
+def test_no_dump_program_takes_a_wish_for_tls_for_tls(
+    db_server: DatabaseServer, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Within which it would show a password: also to a server that offered TLS when it was looked at."""
+    asking = [NATIVE, "caching_sha2_password"]
+    for does_offer in (False, True):
+        with HostileServer(methods=asking, version=VERSIONS[db_server.flavour]) as hostile:
+            server = asked_by(hostile, "PREFERRED")
+            monkeypatch.setitem(relay._OFFERS, server.address, (time.monotonic() + 60, does_offer))
+            with pytest.raises(Problem) as refused:
+                dump(server, db_server)
+        assert PASSWORD.encode() not in hostile.heard
+        assert ("offered TLS, and then none" in refused.value.sentence()) is (
+            does_offer and db_server.flavour == "mariadb"
+        )
+
+
+def test_dump_programs_have_the_methods_of_the_driver(
+    mariadb_server: DatabaseServer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """And where an account needs none but what is built in, no other at all."""
+    listed = configparser.ConfigParser()
+    listed.read(Path(mysql.__file__).with_name("driver.cnf"))
+    assert listed["proving"]["restricted-auth"].split(",") == [NATIVE, *login_methods.METHODS]
+
+    known = mysql.Server(
+        mariadb_server.host, mariadb_server.port, mariadb_server.user, mariadb_server.password
+    )
+    with mysql.connect(known) as connection:
+        programs = mysql.clients(mysql.probe(connection), "")
+    with mysql.folder_of_methods(known, programs) as folder:
+        assert not Path(folder).is_dir()
+    monkeypatch.setattr(login_methods, "logs_in_by_what_is_built_in", lambda _: False)
+    with mysql.folder_of_methods(known, programs) as folder:
+        given = {each.name for each in Path(folder).iterdir()}
+        assert (Path(folder) / "client_ed25519.so").read_bytes()
+    assert given <= {f"{each}.so" for each in login_methods.METHODS}
 
 
 @pytest.mark.one_flavour("mysql")
