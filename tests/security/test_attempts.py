@@ -89,7 +89,7 @@ ODD_PATHS = [
     "/admin/%00", "/admin/..%2f..%2fetc/passwd", "/admin/%ff%fe", "//admin//login/", "/admin/login/;x=1",
     "/admin/backups/run/?o=x", "/admin/backups/run/?p=99999999999999999999", "/admin/backups/run/?q=%00",
     "/admin/backups/run/?status=%00", "/admin/backups/snapshot/?time=x", "/" + "a" * 5000,
-    "/admin/?" + "a=1&" * 3000,
+    "/admin/?" + "a=1&" * 3000, "/admin/admin/logentry/?action_time_to=9999-12-31",
 ]  # fmt: skip
 ODD_HEADERS = [
     {"Cookie": "sessionid=%00; csrftoken=\x7f; =;;"}, {"Cookie": "a" * 9000}, {"Referer": "http://[::1"},
