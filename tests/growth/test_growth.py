@@ -80,6 +80,8 @@ _TRIES = 4
 _MOST_TIMES = 8
 _ROOM_SECONDS = 0.05
 _HOPELESS_SECONDS = 5.0
+# What doubles with each piece takes seconds here, and at the least length above more than a life.
+_FEW, _MOST_SECONDS_OF_A_FEW = 5, 0.5
 
 
 def seconds(read: Callable[[bytes], object], text: bytes) -> float:
@@ -91,6 +93,8 @@ def seconds(read: Callable[[bytes], object], text: bytes) -> float:
 
 def grows(read: Callable[[bytes], object], made: Callable[[int], bytes], count: int) -> str:
     """How a text's time grows, where that is more than its length does in each of several tries."""
+    if (alone := seconds(read, made(_FEW))) > _MOST_SECONDS_OF_A_FEW:
+        return f"{alone:.3f} s for {_FEW}, of twice as many nobody would see an end"
     best = [float("inf")] * 3
     for _ in range(_TRIES):
         best = [min(was, seconds(read, made(count * by))) for was, by in zip(best, (1, 2, 4), strict=True)]

@@ -34,3 +34,21 @@ def test_every_link_leads_somewhere(guide: Path) -> None:
     links = re.findall(r"\]\((?!https?:)([^)#]+)(?:#[^)]*)?\)", guide.read_text())
 
     assert [link for link in links if not (guide.parent / link).exists()] == []
+
+
+def test_every_promise_of_security_names_tests_that_are_there() -> None:
+    table = (PROJECT / "docs" / "security.md").read_text().partition("| promise | test |")[2]
+    rows = re.findall(r"^\| (?!---)(.+) \| (.+?) \|$", table.partition("\n## ")[0], re.MULTILINE)
+    folder = PROJECT / "tests"
+    there = {
+        name
+        for path in folder.rglob("test_*.py")
+        for name in re.findall(r"^def (test_\w+)", path.read_text(), re.M)
+    }
+
+    assert len(rows) > 40
+    for promise, cell in rows:
+        named = re.findall("`([^`]+)`", cell)
+        assert named, f"no test for: {promise}"
+        gone = [each for each in named if each not in there and not (folder / each).exists()]
+        assert gone == [], promise

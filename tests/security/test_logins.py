@@ -15,6 +15,7 @@ from backups import dump_program, mysql
 from backups.errors import Problem
 from backups.mysql import methods as login_methods
 from backups.mysql import relay
+from backups.mysql.connection import fetch_all
 from tests.backups.worlds import client_dir
 from tests.compat.certificates import Authority
 from tests.compat.conftest import plain_server
@@ -214,13 +215,14 @@ def test_no_option_file_tells_the_driver_anything(
     db_server: DatabaseServer, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Such as a folder with code to load, another server, or that files may be sent."""
+    told = "plugin-dir=/tmp/evil\ndefault-auth=evil\nport=1\nuser=nobody\ninit-command=SET @by_a_file = 1\n"
     for name in (".my.cnf", "my.cnf"):
-        (tmp_path / name).write_text(
-            "[client]\nplugin-dir=/tmp/evil\ndefault-auth=evil\nport=1\nuser=nobody\n[proving]\nport=1\n"
-        )
+        groups = ("client", "client-mariadb", "hiding", "proving", "showing")
+        (tmp_path / name).write_text("".join(f"[{group}]\n{told}" for group in groups))
     for name in ("HOME", "MYSQL_HOME", "MARIADB_HOME"):
         monkeypatch.setenv(name, str(tmp_path))
     monkeypatch.chdir(tmp_path)
     server = mysql.Server(db_server.host, db_server.port, db_server.user, db_server.password)
     with mysql.connect(server) as connection:
         assert mysql.probe(connection)
+        assert fetch_all(connection, "SELECT @by_a_file") == [(None,)]

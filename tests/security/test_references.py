@@ -98,6 +98,13 @@ def test_the_portals_own_secret_goes_to_no_server_by_its_file(folder: Path, by: 
         secrets.resolve(f"file:{folder}/{by}")
 
 
+@pytest.mark.parametrize("place", [".env", "var/run.env", "deploy/../.env"])
+def test_nor_by_the_settings_with_all_of_them(settings: Any, place: str) -> None:
+    """Of which a value may be the only line."""
+    assert secrets.is_portals_own(f"file:{settings.BASE_DIR}/{place}")
+    assert secrets.is_portals_own(f"file:{settings.VEDETTA_KEY_MADE}")
+
+
 def test_nor_by_a_copy_of_it(folder: Path, settings: Any) -> None:
     settings.SECRET_KEY_FALLBACKS = ["the one before, which still signs nobody in"]
     for key in (settings.SECRET_KEY, *settings.SECRET_KEY_FALLBACKS):
