@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Collection
 from datetime import datetime, timedelta
-from typing import Any
+from typing import Any, Self
 
 from django.conf import settings
 from django.core.exceptions import ValidationError
@@ -13,7 +13,7 @@ from django.core.validators import MaxValueValidator, MinValueValidator
 from django.db import models
 from django.utils import timezone
 
-from backups import texts, validators
+from backups import manifests, texts, validators
 from backups.choices import (
     BAD_VERDICTS,
     TERMINAL,
@@ -477,6 +477,16 @@ class Snapshot(models.Model):
 
     def __str__(self) -> str:
         return self.short_id
+
+    @classmethod
+    def from_db(
+        cls, db: str | None, field_names: Collection[str], values: Collection[Any], **more: Any
+    ) -> Self:
+        """A manifest without the form of one, which a row of a stranger's may hold, is as none."""
+        snapshot = super().from_db(db, field_names, values, **more)
+        if "manifest" in field_names and not manifests.has_form(snapshot.manifest):
+            snapshot.manifest = None
+        return snapshot
 
     @property
     def local_time(self) -> datetime:

@@ -16,6 +16,7 @@ from dataclasses import dataclass, field
 from functools import cache
 from typing import Any, NamedTuple
 
+from backups import manifests
 from backups.dumpfile import mixed
 from backups.dumpfile.encodings import WIDE
 from backups.dumpfile.quoted import DOUBLE_BYTES, NAME_BYTES, TEXT_BYTES
@@ -891,9 +892,12 @@ class _ManifestReader:
             raise ManifestDamaged
         try:
             head, *sections = (json.loads(line.removeprefix(b"-- ")) for line in self._lines)
-            return {**head, "sections": sections}
+            manifest = {**head, "sections": sections}
         except (ValueError, TypeError, RecursionError) as error:
             raise ManifestDamaged from error
+        if not manifests.is_whole(manifest):
+            raise ManifestDamaged
+        return manifest
 
 
 def overall_digest(sections: Iterable[dict[str, Any]]) -> str:

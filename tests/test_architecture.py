@@ -17,7 +17,7 @@ STANDARD_SUBPROCESS = re.compile(r"subprocess|pty|popen2|multiprocessing")
 # What the tools are wrapped in. Values arrive as arguments: no rows, no settings.
 TOOLS = (
     r"backups.(process|(restic|mysql|dumpfile)(\..*)?|dump|dump_program|dumps_at_once|spool|load|spread|crew"
-    "|tables|stream|moment|chosen|grants|errors|texts|plain)"
+    "|tables|stream|manifests|moment|chosen|grants|errors|texts|plain)"
 )
 # What plays an action.
 ACTIONS = r"backups.actions(\..*)?"
@@ -99,7 +99,7 @@ ARROWS = {
     "models know no one": (
         "backups.(models|choices)",
         r"backups\..*",
-        "backups.(choices|validators|models|texts)",
+        "backups.(choices|manifests|validators|models|texts)",
     ),
     "services write rows and do nothing": (
         "backups.services",

@@ -127,9 +127,9 @@ class Unreadable(Problem):
 def _refuse_unlike(snapshot: Snapshot, scratch: Scratch, problem: Problem) -> None:
     """A server of another kind or release that does not take a dump proves nothing against it."""
     is_of_the_load = isinstance(problem, LoadProblem | mysql.OfTheServer)
-    if not is_of_the_load or isinstance(problem, BrokenDump) or not snapshot.manifest:
+    server = (snapshot.manifest or {}).get("server")
+    if not is_of_the_load or isinstance(problem, BrokenDump) or server is None:
         return
-    server = snapshot.manifest["server"]
     source = mysql.ServerInfo(server["flavour"], server["version"])
     if (source.flavour, source.number[:2]) == (scratch.info.flavour, scratch.info.number[:2]):
         return

@@ -11,6 +11,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from backups import manifests
 from backups.stream import (
     Digester,
     Kind,
@@ -246,7 +247,8 @@ inventories = st.dictionaries(st.sampled_from(["table", "view"]), st.lists(names
 
 def with_manifest(dump: Dump, **facts: object) -> tuple[bytes, dict[str, object]]:
     digester, _ = digested(dump.bytes)
-    manifest = manifest_of(digester.sections({}), **facts)
+    told = {"server": {"flavour": "mariadb", "version": "10.11.19"}, "inventory": {}, **facts}
+    manifest = manifest_of(digester.sections({}), **told)
     return dump.bytes + manifest_text(manifest), manifest
 
 
@@ -282,6 +284,26 @@ def test_damaged_manifest_is_noticed(data: st.DataObject) -> None:
     assert found != manifest
     # Only a head that was broken out of its comment is no manifest any more.
     pytest.fail(f"read as {found}")
+
+
+STRANGE = (
+    5, [], "manifest", {"inventory": 5}, {"inventory": {"table": 5}}, {"inventory": {"table": [["a"]]}},
+    {"sections": 5}, {"sections": [5]}, {"sections": [{"kind": "table"}]}, {"server": "10.11"},
+    {"server": {"flavour": 1, "version": "1"}}, {"not_in_backup": [{"table": "a"}]}, {"bytes": "5"},
+    {"bytes": True}, {"database": ["shop"]}, {"collations": {"a": None}}, {"definers": "root"},
+)  # fmt: skip
+
+
+@pytest.mark.parametrize("manifest", STRANGE, ids=str)
+def test_what_has_not_the_form_of_a_manifest_is_none(manifest: object) -> None:
+    assert not manifests.has_form(manifest)
+
+
+def test_manifest_of_another_form_is_damaged_though_its_digest_fits() -> None:
+    for facts in ({"inventory": 5}, {"server": {}}, {"server": None}):
+        data, _ = with_manifest(Dump("SELECT 1;\n-- Dump completed\n", []), **facts)
+        with pytest.raises(ManifestDamaged):
+            digested(data)[0].manifest()
 
 
 def test_manifest_that_was_cut_off_is_noticed() -> None:

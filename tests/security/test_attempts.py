@@ -22,7 +22,7 @@ from django_q.signing import SignedPackage
 
 from backups import channels, queue
 from backups.load import unpacked
-from backups.models import Database
+from backups.models import Database, Snapshot
 from tests.admin.conftest import PASSWORD, Login
 from tests.admin.test_set_up import form_of
 from tests.portal.test_settings import start
@@ -271,3 +271,17 @@ def test_a_dump_that_unpacks_to_a_thousand_times_its_size_is_read_bit_by_bit(tmp
         tracemalloc.stop()
     assert longest <= 1 << 20
     assert most < 8 << 20
+
+
+# ---------------------------------------------------------------- A row with another's manifest
+
+
+@pytest.mark.parametrize("manifest", [5, ["a"], {"inventory": 5}, {"sections": 5}, {"server": 5}], ids=str)
+def test_a_manifest_of_another_form_is_as_none(rows: Rows, login: Login, manifest: object) -> None:
+    Snapshot.objects.update(manifest=manifest)
+    snapshot = Snapshot.objects.filter(forgotten_at=None).order_by("pk")[0]
+    client = login("superuser")
+
+    for page in ("change", "restore"):
+        answer = client.get(f"/admin/backups/snapshot/{snapshot.pk}/{page}/")
+        assert answer.status_code == 200, page
