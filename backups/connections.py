@@ -192,7 +192,7 @@ def restores_as_another(database: Database) -> bool:
     It is of the environment's server, and its password is shown to no other, whatever a row says.
     """
     there = (settings.MYSQL_HOST, settings.MYSQL_PORT)
-    return bool(settings.RESTORE_MYSQL_USER) and (database.host, database.port) == there
+    return bool(settings.RESTORE_MYSQL_USER) and mysql.same_address((database.host, database.port), there)
 
 
 def restoring_server(database: Database) -> mysql.Server:

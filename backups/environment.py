@@ -11,7 +11,7 @@ from dataclasses import dataclass
 
 from django.conf import settings
 
-from backups import connections, places, restic, series
+from backups import connections, mysql, places, restic, series
 from backups.errors import Problem
 from backups.models import Database, Repository
 from backups.secrets import how_to_declare, is_declared
@@ -175,6 +175,8 @@ def other_database(database: Database) -> Problem | None:
         return None
     there = f"{settings.MYSQL_HOST}:{settings.MYSQL_PORT}"
     known = f"{database.host}:{database.port}"
+    if mysql.same_address((database.host, database.port), (settings.MYSQL_HOST, settings.MYSQL_PORT)):
+        known = there
     if database.database != settings.MYSQL_DATABASE:
         if known == there and database.database.casefold() == settings.MYSQL_DATABASE.casefold():
             return _other_case(database)

@@ -9,7 +9,7 @@ from django.contrib.auth import get_user_model
 from django.core.exceptions import ValidationError
 from django.db.models import Model, Q
 
-from backups import configuration, restic, secrets, services
+from backups import configuration, mysql, restic, secrets, services
 from backups.choices import UNSETTLED, Swap
 from backups.models import Database, Repository, Restore, Snapshot
 
@@ -109,8 +109,8 @@ def _as_the_environment_says() -> Iterator[str]:
         )
     ours = None
     for database in Database.objects.select_related("repository").order_by("-is_primary", "pk"):
-        address = (database.host, database.port, database.database)
-        is_there = address == (settings.MYSQL_HOST, settings.MYSQL_PORT, settings.MYSQL_DATABASE)
+        address, there = (database.host, database.port), (settings.MYSQL_HOST, settings.MYSQL_PORT)
+        is_there = mysql.same_address(address, there) and database.database == settings.MYSQL_DATABASE
         if ours is None and is_there and _is_of_env(database.repository):
             ours = database
             continue

@@ -10,6 +10,7 @@ from collections.abc import Collection, Sequence
 
 from django.conf import settings
 
+from backups import mysql
 from backups.choices import EXCLUSIVE_ACTIONS, PROMPT_ACTIONS, RESTORE_ACTIONS, Action, Trigger
 from backups.models import Database, Run
 
@@ -63,14 +64,14 @@ def _servers(run: Run) -> set[Address]:
 
 
 def _live(database: Database) -> Address:
-    return database.host, database.port
+    return mysql.tcp_host(database.host), database.port
 
 
 def _of_test_restores(database: Database) -> Address:
     if database.verify_host:
-        return database.verify_host, database.verify_port
+        return mysql.tcp_host(database.verify_host), database.verify_port
     if settings.VERIFY_MYSQL_HOST:
-        return settings.VERIFY_MYSQL_HOST, settings.VERIFY_MYSQL_PORT
+        return mysql.tcp_host(settings.VERIFY_MYSQL_HOST), settings.VERIFY_MYSQL_PORT
     return _live(database)
 
 

@@ -80,7 +80,8 @@ def looked_at(database: Database, source: Source, *, scratch: str) -> tuple[str,
     `scratch` is a name like those that verifications take.
     """
     if not verifies_elsewhere(database):
-        return _on_its_own_server(database), list(_forbidden_on_its_own(database, scratch))
+        forbidden = _forbidden_on_its_own(database, scratch) if source.info is not None else ()
+        return _on_its_own_server(database), list(forbidden)
     server = scratch_server(database)
     with mysql.connect(server) as connection:
         info = mysql.probe(connection)

@@ -168,6 +168,15 @@ from backups.mysql.programs import (
 )
 from backups.mysql.room import DataFolder, data_folder, free_by_plugin
 from backups.mysql.schemas import spelling, spelling_for
-from backups.mysql.server import MARIADB, MYSQL, Server, ServerInfo, server_warnings, version_number
+from backups.mysql.server import (
+    MARIADB,
+    MYSQL,
+    Server,
+    ServerInfo,
+    same_address,
+    server_warnings,
+    tcp_host,
+    version_number,
+)
 from backups.mysql.state import Replica, binary_log_position, lock_wait, probe, replica
 from backups.mysql.watching import Altered, TableWatch, watched_tables

@@ -17,6 +17,20 @@ NEWEST_PROVED = {MARIADB: (11, 8), MYSQL: (9, 7)}
 _SHOWN = 60
 
 
+def tcp_host(host: str) -> str:
+    """A host as drivers and client programs are told of it.
+
+    By the name localhost some of them would mean a socket, which may be another server's than what listens
+    on the port, and some the port.
+    """
+    return "127.0.0.1" if host == "localhost" else host.strip("[]")
+
+
+def same_address(one: tuple[str, int], other: tuple[str, int]) -> bool:
+    """Whether two hosts with their ports are one server by their names."""
+    return (tcp_host(one[0]), one[1]) == (tcp_host(other[0]), other[1])
+
+
 @dataclass(frozen=True)
 class Server:
     """Where a server is and who we are on it: nothing else connects. Raises Problem for what cannot."""
@@ -66,12 +80,8 @@ class Server:
 
     @property
     def tcp_host(self) -> str:
-        """The host for drivers and client programs.
-
-        By the name localhost some of them would mean a socket, which may be another server's than what
-        listens on the port, and some the port.
-        """
-        return "127.0.0.1" if self.host == "localhost" else self.host.strip("[]")
+        """The host for drivers and client programs."""
+        return tcp_host(self.host)
 
     @property
     def stays_here(self) -> bool:

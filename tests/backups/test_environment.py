@@ -84,6 +84,16 @@ def test_slashes_that_mean_nothing_ask_nothing(says: Any, backed_up: Snapshot, s
     assert rows() == [SHOP]
 
 
+def test_localhost_is_the_address_that_it_means(says: Any, backed_up: Snapshot) -> None:
+    Database.objects.update(host="127.0.0.1")
+    says(MYSQL_HOST="localhost")
+
+    assert environment.disagreement(Database.objects.get()) is None
+    configuration.from_environment()
+
+    assert rows() == [("shop", "localhost", *SHOP[2:])]
+
+
 @pytest.mark.parametrize(
     ("change", "ways"),
     [

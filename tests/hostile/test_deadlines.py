@@ -195,7 +195,7 @@ def played(action: Action, database: Database) -> Run:
     return ended
 
 
-@pytest.mark.parametrize("mode", in_short("a row now and then"))
+@pytest.mark.parametrize("mode", in_short("a row now and then", "warnings without an end"))
 def test_every_run_against_it_ends_with_a_sentence(
     mode: str,
     mariadb_shop: Shop,

@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 import json
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import replace
 from datetime import datetime, timedelta
 from pathlib import Path
@@ -75,6 +76,16 @@ def _withhold(database: Database) -> None:
 
 def _health(health: Health) -> None:
     Repository.objects.update(health=health, check_error="x")
+
+
+def test_status_names_the_database_of_several(past: History, capsys: pytest.CaptureFixture[str]) -> None:
+    _fail_newest(past.databases[1])
+    Run.objects.filter(database=past.databases[1], status=Status.FAILED).update(error="Nobody answers.")
+
+    with suppress(SystemExit):
+        call_command("status")
+
+    assert f"{past.databases[1].name}: Nobody answers." in capsys.readouterr().out
 
 
 def _look(database: Database, *statuses: Status) -> None:

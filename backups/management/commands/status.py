@@ -7,7 +7,7 @@ from typing import Any
 
 from backups import standing
 from backups.console import FAILED, RunEnded, VedettaCommand
-from backups.verdict import Finding, State
+from backups.verdict import Finding, Overall, State
 
 _MARKS = {State.BAD: "BAD", State.DOUBTFUL: "!"}
 
@@ -18,6 +18,12 @@ def _counted(findings: Sequence[Finding]) -> str:
     doubtful = len(findings) - bad
     marks = [f"{bad} bad (BAD)" if bad else "Nothing bad", f"{doubtful} doubtful (!)" if doubtful else ""]
     return f"{', '.join(filter(None, marks))}; the worst first:"
+
+
+def _of_which(finding: Finding, overall: Overall) -> str:
+    """A database of several, where the sentence does not name it: a run's own error stands on its page."""
+    name = finding.database
+    return f"{name}: " if name and len(overall.databases) > 1 and name not in finding.sentence else ""
 
 
 class Command(VedettaCommand):
@@ -34,7 +40,7 @@ class Command(VedettaCommand):
         if overall.findings:
             self.say(_counted(overall.findings))
         for finding in overall.findings:
-            self.say(f"{_MARKS[finding.state]:>4}  {finding.sentence}")
+            self.say(f"{_MARKS[finding.state]:>4}  {_of_which(finding, overall)}{finding.sentence}")
         if not overall.findings:
             self.say(overall.all_well)
         for note in overall.notes:
