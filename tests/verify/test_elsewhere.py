@@ -140,7 +140,10 @@ def with_server(snapshot: Snapshot, version: str) -> Snapshot:
     assert snapshot.manifest is not None
     manifest = {**snapshot.manifest, "server": {**snapshot.manifest["server"], "version": version}}
     body, _, _ = dumped(snapshot).partition(b"\n-- Vedetta manifest ")
-    return stored(snapshot, body + manifest_text(manifest))
+    copy = stored(snapshot, body + manifest_text(manifest))
+    copy.manifest = manifest
+    copy.save(update_fields=["manifest"])
+    return copy
 
 
 def test_changed_row_is_found_also_from_another_version(
