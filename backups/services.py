@@ -339,9 +339,11 @@ def _one_picks_at_a_time() -> None:
 def _in_turn(prompt: bool) -> Iterator[Run]:
     """Of the runs that wait in the queue those that may begin, looked for one after the other."""
     related = ("database", "repository")
+    waiting = [run for run in _in_queue().select_related(*related) if turns.is_prompt(run) == prompt]
+    if not waiting:
+        return
     running = list(Run.objects.filter(status=Status.RUNNING).order_by("pk").select_related(*related))
     repositories = Repository.objects.count()
-    waiting = [run for run in _in_queue().select_related(*related) if turns.is_prompt(run) == prompt]
     for run in turns.in_order(waiting):
         before = turns.waits_for(run, running, repositories=repositories)
         if before is None:
@@ -585,13 +587,14 @@ def runs_resend(now: datetime | None = None) -> int:
     left = Run.objects.filter(status=Status.QUEUED, trigger__in=_SENT_BY_QUEUE, worker=_WHO_ASKED)
     left.filter(queued_at__lt=now - _ASKED_LOST).update(worker="")
     woken = _clusters_with_messages(now)
+    running = list(Run.objects.filter(status=Status.RUNNING).only("action"))
     lost = [
         run
         for prompt in (False, True)
         if _cluster(prompt) not in woken
+        and sum(turns.is_prompt(each) == prompt for each in running) < settings.RUNS_AT_ONCE
         and (run := next(_in_turn(prompt), None)) is not None
         and run.queued_at < since
-        and Run.objects.filter(status=Status.RUNNING).count() < settings.RUNS_AT_ONCE
     ]
     for run in lost:
         run_log(run.pk, [line("No message to the worker was left for it; one is sent again.", Level.WARNING)])

@@ -144,3 +144,17 @@ def test_whoever_made_room_wakes_who_waited(monkeypatch: pytest.MonkeyPatch) -> 
     assert OrmQ.objects.count() == 1
     assert runner.play_next(prompt=False) == second
     assert OrmQ.objects.count() == 1
+
+
+@pytest.mark.django_db(transaction=True)
+def test_a_lost_message_of_a_restore_is_sent_again_however_many_backups_run(settings: Settings) -> None:
+    settings.RUNS_AT_ONCE = 1
+    busy = running(Action.BACKUP, database("a", "one"))
+    backup, restore = (
+        waiting(action, database(action, action)) for action in (Action.BACKUP, Action.RESTORE)
+    )
+    OrmQ.objects.all().delete()
+
+    assert services.runs_resend(restore.queued_at + services.QUEUE_LOST * 2) == 1
+    assert [each.key for each in OrmQ.objects.all()] == [settings.RESTORES_CLUSTER]
+    assert {busy.status, backup.status} == {Status.RUNNING, Status.QUEUED}
