@@ -287,7 +287,7 @@ def _read(lines: Iterator[bytes]) -> tuple[Header, Mapping[str, Any]]:
 def _parsed(line: bytes) -> Any:
     try:
         return json.loads(line)
-    except ValueError:
+    except (ValueError, RecursionError):
         raise _not_whole() from None
 
 

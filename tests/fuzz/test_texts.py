@@ -21,6 +21,7 @@ from backups.errors import Problem
 from backups.management.commands.restore import _time
 from backups.models import Database, Repository
 from backups.plain import plain
+from backups.restic import answers
 from backups.schedules import next_times
 from portal.env import Environment
 from sentinel import gate, heartbeat
@@ -159,6 +160,7 @@ def test_what_restic_answers_is_stored_or_refused(answer: bytes) -> None:
         restic.parse_total_size(answer)
     with suppress(restic.ResticError):
         restic.parse_lock("abc", answer)
+    assert answers.parse_repository_id(answer) == ""
     with suppress(restic.ResticError):
         for info in restic.parse_snapshots(answer):
             info.time.astimezone(UTC)

@@ -376,13 +376,14 @@ def changed(content: bytes) -> bytes:
         (changed, "It is not whole, or was changed."),
         (lambda _: b"\n", "It is not whole, or was changed."),
         (lambda _: b"\x00\xff" * 100_000, "It is not whole, or was changed."),
+        (lambda _: b"[" * 100_000, "It is not whole, or was changed."),
         (lambda _: b'{"something": "else"}\n' * 100_000, "It is no copy of a portal."),
         (
             lambda content: with_migrations(content, backups="9999_of_the_future"),
             "It was made by a newer Vedetta than this one.",
         ),
     ],
-    ids=["half", "changed", "empty", "binary", "other", "newer"],
+    ids=["half", "changed", "empty", "binary", "deep", "other", "newer"],
 )
 def test_a_copy_that_cannot_be_used_is_named_and_the_one_before_taken(
     spoil: Callable[[bytes], bytes], complaint: str, portal: Portal, make_portal: MakePortal
