@@ -45,7 +45,8 @@ class Doubt(NamedTuple):
     """What does not mean the same to all readers, or is not read by them all, and what to do about it.
 
     `until` says what is gone by as long as nobody does. `place` is the line for whoever lists them. With one
-    that `stops`, nothing new is set up.
+    that `stops`, nothing new is set up. One that `is_agreed` means the same to all readers, and not what
+    somebody may think.
     """
 
     what: str
@@ -53,6 +54,7 @@ class Doubt(NamedTuple):
     until: str = _AS_BEFORE
     place: str = ""
     stops: bool = True
+    is_agreed: bool = False
 
     @property
     def sentence(self) -> str:
@@ -97,13 +99,17 @@ def read(path: Path, *, concerns: Callable[[str], bool] = lambda _name: True) ->
     found = Reading({}, ())
     has_mark = text.startswith(_BYTE_ORDER_MARK)
     doubts = [_of_byte_order_mark(path)] if has_mark else []
+    places: dict[str, list[int]] = {}
     for line in _lines(text):
         if any("\0" in value for value in line.values.values()):
             raise EnvFileError(f"Line {line.number} of {path} holds a control character: write it anew.")
         found.values.update(line.values)
+        for name in line.values:
+            places.setdefault(name, []).append(line.number)
         is_told = has_mark and line.number == 1
         if line.otherwise and not is_told and (not line.name or concerns(line.name)):
             doubts.append(_doubt(path, line))
+    doubts += [_of_several(path, name, at) for name, at in places.items() if len(at) > 1 and concerns(name)]
     return found._replace(doubts=tuple(doubts))
 
 
@@ -120,10 +126,13 @@ def lines(path: Path) -> list[Line]:
 
 
 def summed_up(doubts: Sequence[Doubt]) -> Doubt | None:
-    """One for all of them: the first, which names the lines of the others. None where there is none."""
+    """One for all of them: the first, which names the lines of the others. None where there is none.
+
+    One that stops comes before those that do not, and what readers differ about before what they agree on.
+    """
     if not doubts:
         return None
-    first, *others = doubts
+    first, *others = sorted(doubts, key=lambda each: (not each.stops, each.is_agreed))
     if not others:
         return first
     named = [each.place for each in others[:_SHOWN]]
@@ -145,6 +154,20 @@ def _of_byte_order_mark(path: Path) -> Doubt:
         f"{path} begins with a byte order mark, which spoils its first line for systemd.",
         "Save it as UTF-8 without one.",
         place="the byte order mark",
+    )
+
+
+def _of_several(path: Path, name: str, numbers: Sequence[int]) -> Doubt:
+    *before, last = numbers
+    lines = f"line{'' if len(before) == 1 else 's'} {', '.join(map(str, before))}"
+    return Doubt(
+        f"{name} stands {len(numbers)} times in {path}: line {last} counts, and {lines} "
+        f"{'does' if len(before) == 1 else 'do'} not.",
+        "Leave the one that is meant, and take out the rest.",
+        "Docker Compose and systemd take the last one as well.",
+        f"line {last} ({name}, which stands {len(numbers)} times)",
+        stops=False,
+        is_agreed=True,
     )
 
 

@@ -195,7 +195,7 @@ class Given:
 
     def __init__(self) -> None:
         found = env_file(ROOT / ".env")
-        if (doubt := summed_up(found.doubts)) and not RUN_ENV.exists():
+        if (doubt := summed_up(found.doubts)) and doubt.stops and not RUN_ENV.exists():
             raise RunError(f"{doubt.what} Nothing new is set up with that. {doubt.do}")
         self._env_file = found.values
 

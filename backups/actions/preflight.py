@@ -154,6 +154,38 @@ def _may_let_in(found: drill.Drilled) -> str:
     )
 
 
+@dataclass(frozen=True)
+class Lacking:
+    """Rights that a user does not hold and needs for a `purpose`, and what an administrator can `do`."""
+
+    user: str
+    purpose: str
+    because: str
+    do: str
+
+    @property
+    def words(self) -> str:
+        """A sentence for a person."""
+        return f"{self.user} may not make {self.purpose}: {self.because}. {self.do}"
+
+
+def held_too_little(database: Database) -> list[Lacking]:
+    """What its users would have to hold for backups and test restores, as their own grants tell."""
+    told = []
+    server = database_server(database)
+    with mysql.connect(server) as connection:
+        info = mysql.probe(connection)
+        if missing := grants.missing_for_dump(connection, info, database.database):
+            do = f"Run as an administrator: {missing.statement}"
+            told.append(Lacking(server.user, f"a backup of {database.database}", missing.because, do))
+    scratch, there = scratch_name(database.database, 1), scratch_server(database)
+    with mysql.connect(there) as connection:
+        if missing := grants.missing_in_scratch(connection, scratch):
+            do = verify_place.how_to_allow(connection, database, scratch)
+            told.append(Lacking(there.user, f"databases such as {scratch}", missing.because, do))
+    return told
+
+
 def held_too_much(database: Database) -> list[excess.Excess]:
     """What its users hold and could do without; what only a restore needs as well, but of who restores."""
     name = database.database
@@ -553,8 +585,11 @@ def _test_restores(database: Database, found: Found, _tick: Tick | None) -> str:
     return detail
 
 
-def _env_file(_database: Database, _found: Found, _tick: Tick | None) -> str:
-    if doubt := settings.ENV_FILE_DOUBT:
+def _env_file(_database: Database, found: Found, _tick: Tick | None) -> str:
+    doubt = settings.ENV_FILE_DOUBT
+    if doubt and doubt.is_agreed:
+        found.warnings.append(doubt.sentence)
+    elif doubt:
         raise Problem(doubt.what, safe=doubt.until, do=doubt.do)
     return "Each line of .env means the same to all that read such files."
 

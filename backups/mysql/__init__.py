@@ -4,6 +4,7 @@ Connections are short and bounded; dumps and loads are the work of the servers' 
 rest of Vedetta all of it is `mysql`; which module holds what is this package's own affair.
 """
 
+from backups.mysql.answers import StrangeAnswer, execute
 from backups.mysql.changes import (
     create_database,
     drop_database,
@@ -30,7 +31,6 @@ from backups.mysql.connection import (
     MOMENT_SECONDS,
     TRIES_AT_A_LIMIT,
     connect,
-    execute,
     is_encrypted,
     kill,
     refuse_what_cuts_dumps,

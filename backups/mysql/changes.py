@@ -11,7 +11,7 @@ import MySQLdb
 
 from backups import process
 from backups.dumpfile.quoted import TEXT
-from backups.mysql.connection import execute, fetch_all
+from backups.mysql.answers import as_number, execute, fetch_all, fetch_rows
 from backups.mysql.contents import database_defaults, inventory
 from backups.mysql.names import quote
 from backups.mysql.problems import MySQLProblem
@@ -71,17 +71,18 @@ def end_renames(connection: Any, database: str) -> None:
     """End every RENAME into `database` that still waits for locks: the server does not notice by
     itself that the one who asked for it is dead. Raises MySQLProblem."""
     for _ in range(_END_RENAME_TRIES):
-        rows = fetch_all(
+        rows = fetch_rows(
             connection,
             "SELECT ID FROM information_schema.PROCESSLIST "
             "WHERE INFO LIKE 'RENAME TABLE %%' AND INSTR(CAST(INFO AS BINARY), CAST(%s AS BINARY))",
+            1,
             [quote(database)],
         )
         if not rows:
             return
         for (thread,) in rows:
             with suppress(MySQLdb.Error):  # it has ended meanwhile
-                execute(connection, f"KILL {int(thread)}")
+                execute(connection, f"KILL {as_number(thread)}")
         process.pause()
     raise MySQLProblem(f"A statement that moves tables to {database} still runs and does not end.")
 

@@ -17,7 +17,8 @@ from typing import Any, NamedTuple
 import MySQLdb
 from MySQLdb.constants import ER
 
-from backups.mysql.connection import at_work, connect, execute, fetch_all, kill
+from backups.mysql.answers import anything, as_number, execute, fetch_one
+from backups.mysql.connection import at_work, connect, kill
 from backups.mysql.left_out import tables_without_rows
 from backups.mysql.names import quote
 from backups.mysql.problems import MySQLProblem, text_of
@@ -127,7 +128,7 @@ def _read(connection: Any, database: str, table: str, columns: Columns) -> Compu
     question = f"SELECT COUNT(*), {given}, {whole} FROM {quote(database)}.{quote(table)}"  # noqa: S608
     try:
         with at_work(connection):
-            ((count, *sums),) = fetch_all(connection, question)
+            count, *sums = fetch_one(connection, question, as_number, anything, anything)
     except MySQLdb.OperationalError as error:
         return Computed(table, columns.names, why=f"they could not be read ({text_of(error)})")
     # What does not fit is NULL to a sum, and no more than a warning.

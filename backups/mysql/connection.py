@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import time
 import weakref
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
@@ -17,6 +17,7 @@ from MySQLdb import _mysql
 from MySQLdb.constants import ER
 
 from backups import texts
+from backups.mysql.answers import anything, execute, fetch_one, fetch_rows
 from backups.mysql.conversation import Conversation
 from backups.mysql.problems import (
     METHOD_REFUSED,
@@ -227,15 +228,16 @@ def _holders(connection: Any) -> list[str]:
     """Who may hold what we waited for, the oldest first, as far as we may see: transactions of others."""
     found = []
     with suppress(MySQLdb.Error):  # MySQL wants XA_RECOVER_ADMIN for it
-        names = (row[3] for row in fetch_all(connection, "XA RECOVER"))
+        names = (row[3] for row in fetch_rows(connection, "XA RECOVER", 4))
         texts = (name.decode(errors="replace") if isinstance(name, bytes) else str(name) for name in names)
         found += [f"the prepared transaction {text!r} (XA RECOVER)" for text in texts]
     with suppress(MySQLdb.Error):  # both want PROCESS
-        rows = fetch_all(
+        rows = fetch_rows(
             connection,
             "SELECT p.ID, p.USER, t.trx_started FROM information_schema.INNODB_TRX t "
             "JOIN information_schema.PROCESSLIST p ON p.ID = t.trx_mysql_thread_id "
             "WHERE p.ID <> CONNECTION_ID() ORDER BY t.trx_started",
+            3,
         )
         found += [
             f"connection {number} of {user}, in a transaction since {since}" for number, user, since in rows
@@ -255,9 +257,10 @@ def refuse_what_cuts_dumps(server: Server, *, with_history: bool) -> None:
     try:
         with translated(server):
             # Alone, since it may cut the other answer.
-            ((limit,),) = fetch_all(connection, "SELECT @@SESSION.sql_select_limit")
+            (limit,) = fetch_one(connection, "SELECT @@SESSION.sql_select_limit", anything)
             execute(connection, BEGIN_ASKING)
-            told = {**dict(fetch_all(connection, "SHOW SESSION VARIABLES")), "sql_select_limit": str(limit)}
+            now = fetch_rows(connection, "SHOW SESSION VARIABLES", 2)
+            told = {**dict(now), "sql_select_limit": str(limit)}
     finally:
         with suppress(MySQLdb.Error):
             connection.close()
@@ -297,7 +300,8 @@ def refuse_unencrypted(server: Server, connection: Any) -> None:
 
 def is_encrypted(connection: Any) -> bool:
     """Whether the connection uses TLS."""
-    return any(cipher for _, cipher in fetch_all(connection, "SHOW SESSION STATUS LIKE 'Ssl_cipher'"))
+    told = fetch_rows(connection, "SHOW SESSION STATUS LIKE 'Ssl_cipher'", 2)
+    return any(cipher for _, cipher in told)
 
 
 def connect_options(server: Server, database: str) -> dict[str, Any]:
@@ -334,40 +338,13 @@ def connect_options(server: Server, database: str) -> dict[str, Any]:
 
 
 @contextmanager
-def open_cursor(connection: Any) -> Iterator[Any]:
-    """A cursor for the length of a block, which ends with what ended it.
-
-    The driver's own would tell of a connection "out of sync" where a Ctrl-C fell into a statement.
-    """
-    cursor = connection.cursor()
-    try:
-        yield cursor
-    finally:
-        with suppress(MySQLdb.Error):
-            cursor.close()
-
-
-@contextmanager
 def at_work(connection: Any) -> Iterator[None]:
     """What is asked within the block is work of the server's, and no question: it reads rows."""
     with connection.conversation.waiting(for_work=True):
         yield
 
 
-def fetch_all(connection: Any, statement: str, arguments: Sequence[Any] = ()) -> list[tuple[Any, ...]]:
-    """The rows that a statement answers with; `arguments` stand where it has %s."""
-    with open_cursor(connection) as cursor:
-        cursor.execute(statement, arguments or None)
-        return list(cursor.fetchall())
-
-
 def kill(server: Server, thread: int) -> None:
     """End a connection of ours by its number, where it still is and the server is to be had."""
     with suppress(MySQLProblem, MySQLdb.Error), connect(server) as other:
         execute(other, f"KILL {thread}")
-
-
-def execute(connection: Any, statement: str) -> None:
-    """Run one statement, whose names are quoted already."""
-    with open_cursor(connection) as cursor:
-        cursor.execute(statement)

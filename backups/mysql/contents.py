@@ -11,7 +11,17 @@ from typing import Any, NamedTuple
 import MySQLdb
 
 from backups.dumpfile.quoted import NAME_BYTES, TEXT_BYTES
-from backups.mysql.connection import at_work, execute, fetch_all
+from backups.mysql.answers import (
+    StrangeAnswer,
+    anything,
+    as_number,
+    as_text,
+    execute,
+    fetch_all,
+    fetch_one,
+    fetch_rows,
+)
+from backups.mysql.connection import at_work
 from backups.mysql.left_out import libraries, tables_without_rows, tables_without_rows_anywhere
 from backups.mysql.names import quote
 from backups.mysql.problems import MySQLProblem, UnknownDatabase, text_of
@@ -54,9 +64,10 @@ def default_collations(connection: Any, info: ServerInfo) -> dict[str, str]:
         return {}
     return {
         str(charset): str(collation)
-        for charset, collation in fetch_all(
+        for charset, collation in fetch_rows(
             connection,
             "SELECT CHARACTER_SET_NAME, DEFAULT_COLLATE_NAME FROM information_schema.CHARACTER_SETS",
+            2,
         )
     }
 
@@ -64,7 +75,11 @@ def default_collations(connection: Any, info: ServerInfo) -> dict[str, str]:
 def count_rows(connection: Any, database: str, table: str) -> int:
     """How many rows a table has, by counting them."""
     with at_work(connection):
-        ((count,),) = fetch_all(connection, f"SELECT COUNT(*) FROM {quote(database)}.{quote(table)}")  # noqa: S608
+        (count,) = fetch_one(
+            connection,
+            f"SELECT COUNT(*) FROM {quote(database)}.{quote(table)}",  # noqa: S608
+            as_number,
+        )
     return int(count)
 
 
@@ -137,7 +152,7 @@ def events_that_end(connection: Any, database: str) -> dict[str, int | None]:
     rows = rows_of(
         connection, database, "EVENTS", f"EVENT_NAME, {left}", by="EVENT_SCHEMA", condition=condition
     )
-    return {str(name): None if seconds is None else int(seconds) for name, seconds in rows}
+    return {str(name): None if seconds is None else as_number(seconds) for name, seconds in rows}
 
 
 def _events(connection: Any, database: str, condition: str) -> list[str]:
@@ -276,14 +291,16 @@ def broken_views(connection: Any, database: str) -> list[BrokenView]:
 def _view_as_made(connection: Any, database: str, name: str) -> tuple[str, str, str]:
     """A view's statement, with the character set and collation that it was made under."""
     try:
-        ((_, statement, charset, collation),) = fetch_all(connection, f"SHOW CREATE VIEW {quote(name)}")
+        shown = fetch_one(connection, f"SHOW CREATE VIEW {quote(name)}", anything, as_text, as_text, as_text)
+        _, statement, charset, collation = shown
     except MySQLdb.Error:  # MySQL's, where a whole database is gone that the view reads
         names = ("VIEW_DEFINITION", "CHECK_OPTION", "DEFINER", "SECURITY_TYPE")
         columns = ", ".join([*names, "CHARACTER_SET_CLIENT", "COLLATION_CONNECTION"])
         condition = "AND CAST(TABLE_NAME AS BINARY) = %s"
-        ((body, check, definer, security, charset, collation),) = rows_of(
-            connection, database, "VIEWS", columns, condition=condition, arguments=[name]
-        )
+        rows = rows_of(connection, database, "VIEWS", columns, condition=condition, arguments=[name])
+        if len(rows) != 1:
+            raise  # it is gone meanwhile
+        body, check, definer, security, charset, collation = rows[0]
         user, _, host = str(definer).rpartition("@")
         statement = (
             f"CREATE DEFINER={quote(user)}@{quote(host)} SQL SECURITY {security} VIEW {quote(name)} AS {body}"
@@ -394,7 +411,7 @@ def listed_tables(connection: Any, database: str) -> list[TableSize]:
     with suppress(MySQLdb.Error):  # MySQL's own: what it remembers may be a day old
         execute(connection, "SET SESSION information_schema_stats_expiry = 0")
     sizes = {
-        str(name): (int(size), int(most))
+        str(name): (as_number(size), as_number(most))
         for name, size, most in _of_tables(
             connection,
             "TABLE_NAME, COALESCE(DATA_LENGTH, 0), COALESCE(DATA_LENGTH, 0) * "
@@ -404,19 +421,21 @@ def listed_tables(connection: Any, database: str) -> list[TableSize]:
     }
     return [
         TableSize(str(name), str(kind), *sizes.get(str(name), (0, 0)))
-        for name, kind in fetch_all(connection, f"SHOW FULL TABLES FROM {quote(database)}")
+        for name, kind in fetch_rows(connection, f"SHOW FULL TABLES FROM {quote(database)}", 2)
     ]
 
 
 def data_length(connection: Any, database: str) -> int:
     """The server's own estimate of the size of the rows in bytes."""
-    return sum(int(length) for (length,) in _of_tables(connection, "COALESCE(DATA_LENGTH, 0)", database))
+    return sum(
+        as_number(length) for (length,) in _of_tables(connection, "COALESCE(DATA_LENGTH, 0)", database)
+    )
 
 
 def space_used(connection: Any, database: str) -> int:
     """The server's own estimate of what a database takes on disk, in bytes."""
     lengths = _of_tables(connection, "COALESCE(DATA_LENGTH + INDEX_LENGTH, 0)", database)
-    return sum(int(length) for (length,) in lengths)
+    return sum(as_number(length) for (length,) in lengths)
 
 
 def _of_tables(connection: Any, columns: str, database: str) -> list[tuple[Any, ...]]:
@@ -437,11 +456,11 @@ def describe_as_dumps_do(connection: Any) -> None:
 def definition(connection: Any, database: str, table: str) -> bytes:
     """A table's CREATE TABLE in the server's words; empty where it knows no table of this name."""
     try:
-        (told,) = fetch_all(connection, f"SHOW CREATE TABLE {quote(database)}.{quote(table)}")
-    except (MySQLdb.Error, UnicodeError):  # a dump may be in another character set
+        told = fetch_rows(connection, f"SHOW CREATE TABLE {quote(database)}.{quote(table)}", 2, or_more=True)
+    except (MySQLdb.Error, StrangeAnswer):  # a dump may be in another character set
         return b""
-    _, text, *of_a_view = told
-    return b"" if of_a_view else str(text).encode()
+    # Of a view there are more columns.
+    return b"".join(str(made).encode() for _, made, *more in told if not more)
 
 
 class Made(NamedTuple):

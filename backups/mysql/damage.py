@@ -9,7 +9,8 @@ from typing import Any
 import MySQLdb
 from MySQLdb.constants import CR, ER
 
-from backups.mysql.connection import at_work, execute, fetch_all
+from backups.mysql.answers import as_number, execute, fetch_all, fetch_one, fetch_rows
+from backups.mysql.connection import at_work
 from backups.mysql.contents import BrokenView, inventory
 from backups.mysql.left_out import engines, is_dumped, rows_are_dumped, tables_without_rows
 from backups.mysql.names import name_pattern, quote
@@ -158,9 +159,10 @@ def _refuse_short(connection: Any, database: str, table: str) -> None:
         said = _said(connection, database, table)
         # Without a key the rows themselves are read, as by a dump.
         with at_work(connection):
-            ((read,),) = fetch_all(
+            (read,) = fetch_one(
                 connection,
                 f"SELECT COUNT(*) FROM {quote(database)}.{quote(table)} USE INDEX () WHERE RAND() < 2",  # noqa: S608
+                as_number,
             )
         wanted = min(said, _said(connection, database, table))
         if read >= wanted:
@@ -172,7 +174,8 @@ def _refuse_short(connection: Any, database: str, table: str) -> None:
 
 def _said(connection: Any, database: str, table: str) -> int:
     """How many rows a table says it has, which it keeps count of."""
-    ((count,),) = fetch_all(connection, f"SELECT COUNT(*) FROM {quote(database)}.{quote(table)}")  # noqa: S608
+    statement = f"SELECT COUNT(*) FROM {quote(database)}.{quote(table)}"  # noqa: S608
+    (count,) = fetch_one(connection, statement, as_number)
     return int(count)
 
 
@@ -182,7 +185,7 @@ def check_table(connection: Any, server: Server, database: str, table: str) -> N
     https://mariadb.com/kb/en/check-table/ https://dev.mysql.com/doc/refman/8.4/en/check-table.html
     """
     try:
-        told = fetch_all(connection, f"CHECK TABLE {quote(database)}.{quote(table)}")
+        told = fetch_rows(connection, f"CHECK TABLE {quote(database)}.{quote(table)}", 4)
     except MySQLdb.OperationalError as error:
         if error.args[0] in _LOST:
             raise lost_at_table(server, database, table) from error

@@ -9,7 +9,7 @@ from typing import Any, NamedTuple
 import MySQLdb
 from MySQLdb.constants import CR, ER
 
-from backups.mysql.connection import execute, fetch_all, open_cursor
+from backups.mysql.answers import anything, execute, fetch_one, fetch_rows, open_cursor, strange
 from backups.mysql.left_out import asked_where_known
 from backups.mysql.names import quote, quote_text
 from backups.mysql.problems import unlinked
@@ -85,7 +85,7 @@ def unlinked_routines(connection: Any, database: str) -> list[tuple[str, str]]:
 
 def _lacks_a_library(connection: Any, database: str, kind: str, name: str) -> bool:
     _shown(connection, database, kind, name)
-    return any(number == _NO_LIBRARY for _, number, _ in fetch_all(connection, "SHOW WARNINGS"))
+    return any(number == _NO_LIBRARY for _, number, _ in fetch_rows(connection, "SHOW WARNINGS", 3))
 
 
 def refuse_unlinked_routines(connection: Any, database: str, *, or_else: str = "") -> None:
@@ -98,7 +98,7 @@ def refuse_unlinked_routines(connection: Any, database: str, *, or_else: str = "
 def _in(connection: Any, **settings: str) -> Iterator[None]:
     """With settings of the session for the length of a block."""
     names = ", ".join(f"@@SESSION.{name}" for name in settings)
-    (before,) = fetch_all(connection, f"SELECT {names}")
+    before = fetch_one(connection, f"SELECT {names}", *[anything] * len(settings))
     _set(connection, settings)
     try:
         yield
@@ -133,7 +133,9 @@ def _shown(connection: Any, database: str, kind: str, name: str) -> list[bytes]:
 def _asked(connection: Any, statement: str) -> list[bytes]:
     with open_cursor(connection) as cursor:
         cursor.execute(statement)
-        (told,) = cursor.fetchall()
-        names = [column[0] for column in cursor.description]
-    values = (value for value, name in zip(told, names, strict=True) if name != _TIME)
+        told = cursor.fetchall()
+        names = [column[0] for column in cursor.description or ()]
+    if len(told) != 1:
+        raise strange(told)
+    values = (value for value, name in zip(told[0], names, strict=True) if name != _TIME)
     return [value if isinstance(value, bytes) else str(value).encode() for value in values]

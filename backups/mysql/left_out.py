@@ -7,7 +7,7 @@ from typing import Any, NamedTuple
 
 import MySQLdb
 
-from backups.mysql.connection import fetch_all
+from backups.mysql.answers import fetch_rows
 from backups.mysql.schemas import rows_of
 
 # What mariadb-dump and mysqldump write no rows of, whatever they are told: mariadb-dump's list
@@ -21,7 +21,7 @@ _WITHOUT_ROWS = {
     "mrg_isam": "its rows are those of the tables that it merges",
     "mrg_myisam": "its rows are those of the tables that it merges",
     "oqgraph": "it shows the rows of another table",
-    "s3": "dump programs leave it out whole, rows and definition",
+    "s3": "dump programs leave it out as_number, rows and definition",
     "sphinx": _ELSEWHERE,
     "spider": "its rows lie on other servers, and dump programs leave them out",
     "vp": "its rows are those of the tables that it joins",
@@ -87,7 +87,7 @@ def tables_without_rows_anywhere(connection: Any) -> list[str]:
     names = sorted(_WITHOUT_ROWS)
     places = ", ".join(["%s"] * len(names))
     select = f"SELECT DISTINCT TABLE_NAME FROM information_schema.TABLES WHERE LOWER(ENGINE) IN ({places})"  # noqa: S608
-    return [str(name) for (name,) in fetch_all(connection, select, names)]
+    return [str(name) for (name,) in fetch_rows(connection, select, 1, names)]
 
 
 def not_in_backup(connection: Any, database: str) -> list[LeftOut]:

@@ -12,10 +12,9 @@ from typing import Any
 import MySQLdb
 from MySQLdb.constants import ER
 
+from backups.mysql.answers import as_number, as_text, execute, fetch_one, fetch_rows, strange
 from backups.mysql.connection import (
     connect,
-    execute,
-    fetch_all,
     opened,
     refuse_missing_authority,
     refuse_unencrypted,
@@ -92,7 +91,7 @@ class LoadingConnection:
         return loading
 
     def _begin(self) -> None:
-        told = fetch_all(self.driver, "SHOW SESSION VARIABLES")
+        told = fetch_rows(self.driver, "SHOW SESSION VARIABLES", 2)
         now = {str(name).lower(): str(value) for name, value in told}
         self._known.update(now)
         self._limits.extend(int(now[name]) for name in _OF_PACKETS if now.get(name, "").isdigit())
@@ -205,16 +204,19 @@ class LoadingConnection:
             return []
         self.driver.query(b"SHOW WARNINGS")
         # As bytes: the driver decodes by the session's character set, and Python knows no eucjpms or binary.
-        return [_remark(*row) for row in self.driver.raw_rows()]
+        told = self.driver.raw_rows()
+        if any(len(row) != 3 or None in row for row in told):
+            raise strange(told)
+        return [_remark(*row) for row in told]
 
 
-def _remark(level: bytes, number: bytes, text: bytes) -> tuple[str, int, str]:
+def _remark(level: bytes, number: bytes, told: bytes) -> tuple[str, int, str]:
     """Level, number and text; names in it may be in the character set of the statement."""
     try:
-        words = bounded(text.decode())
+        words = bounded(told.decode())
     except UnicodeDecodeError:
         words = "its remark is in another character set than UTF-8"
-    return level.decode(), int(number), words
+    return as_text(level), as_number(number), words
 
 
 def _alter_checks(database: str, table: str, checks: Sequence[str], state: str) -> str:
@@ -330,7 +332,7 @@ def _opened(server: Server, database: str) -> LoadingConnection:
 
 def session_mode(connection: Any) -> str:
     """The sql_mode with which a session begins."""
-    ((mode,),) = fetch_all(connection, "SELECT @@GLOBAL.sql_mode")
+    (mode,) = fetch_one(connection, "SELECT @@GLOBAL.sql_mode", as_text)
     return str(mode)
 
 

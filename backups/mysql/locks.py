@@ -12,7 +12,8 @@ from typing import Any
 import MySQLdb
 from MySQLdb.constants import CR, ER
 
-from backups.mysql.connection import connect, execute, kill
+from backups.mysql.answers import execute
+from backups.mysql.connection import connect, kill
 from backups.mysql.names import name_pattern, quote
 from backups.mysql.problems import MySQLProblem, text_of
 from backups.mysql.server import Server

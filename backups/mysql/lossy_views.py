@@ -15,7 +15,7 @@ import MySQLdb
 
 from backups.dumpfile.encodings import bytes_of, is_known, is_utf8
 from backups.dumpfile.quoted import NAME, TEXT
-from backups.mysql.connection import fetch_all
+from backups.mysql.answers import anything, as_text, fetch_one
 from backups.mysql.names import quote
 from backups.mysql.schemas import rows_of
 
@@ -89,7 +89,8 @@ def _statement(
 ) -> bytes:
     """The three lines in which the dump programs make a view, proved by what the server shows of it."""
     with suppress(MySQLdb.Error):
-        shown = str(fetch_all(connection, f"SHOW CREATE VIEW {quote(database)}.{quote(name)}")[0][1])
+        statement = f"SHOW CREATE VIEW {quote(database)}.{quote(name)}"
+        _, shown, *_ = fetch_one(connection, statement, anything, as_text, anything, anything)
         head = _CREATE.match(shown)
         body = "".join(_without_database(text, database))
         ending = f" {_CHECKED[checked]}" if checked in _CHECKED else ""

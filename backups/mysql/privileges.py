@@ -8,7 +8,7 @@ from typing import Any
 import MySQLdb
 from MySQLdb.constants import ER
 
-from backups.mysql.connection import execute, fetch_all
+from backups.mysql.answers import anything, as_number, as_text, execute, fetch_all, fetch_one, fetch_rows
 from backups.mysql.contents import inventory
 from backups.mysql.names import quote, quote_text
 from backups.mysql.problems import TRUST_FUNCTION_CREATORS, MissingPrivilege
@@ -20,8 +20,8 @@ from backups.mysql.state import probe
 
 def account(connection: Any) -> str:
     """The account that we are, quoted for GRANT: 'user'@'host'."""
-    ((current,),) = fetch_all(connection, "SELECT CURRENT_USER()")
-    user, _, host = str(current).rpartition("@")
+    (current,) = fetch_one(connection, "SELECT CURRENT_USER()", as_text)
+    user, _, host = current.rpartition("@")
     return f"{quote_text(user)}@{quote_text(host)}"
 
 
@@ -32,12 +32,12 @@ def takes_names_literally(connection: Any) -> bool:
 
 def show_grants(connection: Any) -> list[str]:
     """The grants of the connected user, active roles included."""
-    return [str(line) for (line,) in fetch_all(connection, "SHOW GRANTS")]
+    return [str(line) for (line,) in fetch_rows(connection, "SHOW GRANTS", 1)]
 
 
 def current_role(connection: Any) -> str:
     """The roles that are in force, as the server writes them."""
-    ((current,),) = fetch_all(connection, "SELECT CURRENT_ROLE()")
+    (current,) = fetch_one(connection, "SELECT CURRENT_ROLE()", anything)
     return str(current or "")
 
 
@@ -84,7 +84,7 @@ def definers(connection: Any, database: str) -> list[str]:
 
 def other_definers(connection: Any, database: str) -> list[str]:
     """The same without the user that we are."""
-    ((current,),) = fetch_all(connection, "SELECT CURRENT_USER()")
+    (current,) = fetch_one(connection, "SELECT CURRENT_USER()", as_text)
     return [definer for definer in definers(connection, database) if definer != current]
 
 
@@ -106,7 +106,7 @@ def definers_of(connection: Any, database: str) -> dict[tuple[str, str], str]:
 def missing_users(connection: Any, accounts: Sequence[str]) -> list[str] | None:
     """Which of the accounts (user@host) the server does not know; None where we may not see them."""
     try:
-        rows = fetch_all(connection, "SELECT User, Host FROM mysql.user")
+        rows = fetch_rows(connection, "SELECT User, Host FROM mysql.user", 2)
     except MySQLdb.Error:
         return None
     known = {f"{user}@{host}" for user, host in rows}
@@ -168,5 +168,7 @@ def refuse_unless_may_define(
 
 def refuses_functions(connection: Any) -> bool:
     """Whether the binary log keeps all but users with SUPER from making triggers and functions."""
-    ((logs, trusts),) = fetch_all(connection, "SELECT @@log_bin, @@log_bin_trust_function_creators")
+    logs, trusts = fetch_one(
+        connection, "SELECT @@log_bin, @@log_bin_trust_function_creators", as_number, as_number
+    )
     return bool(logs) and not trusts

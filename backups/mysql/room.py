@@ -7,7 +7,7 @@ from typing import Any, NamedTuple
 
 import MySQLdb
 
-from backups.mysql.connection import fetch_all
+from backups.mysql.answers import as_number, as_text, fetch_one, fetch_rows
 
 
 class DataFolder(NamedTuple):
@@ -20,8 +20,9 @@ class DataFolder(NamedTuple):
 
 def data_folder(connection: Any) -> DataFolder:
     """Where the server keeps its data, by its own word. Needs no privilege."""
-    ((path, hostname, has_binary_log),) = fetch_all(connection, "SELECT @@datadir, @@hostname, @@log_bin")
-    return DataFolder(str(path), str(hostname), bool(has_binary_log))
+    told = fetch_one(connection, "SELECT @@datadir, @@hostname, @@log_bin", as_text, as_text, as_number)
+    path, hostname, has_binary_log = told
+    return DataFolder(path, hostname, bool(has_binary_log))
 
 
 def free_by_plugin(connection: Any, folder: str) -> int | None:
@@ -31,11 +32,13 @@ def free_by_plugin(connection: Any, folder: str) -> int | None:
     https://mariadb.com/kb/en/disks-plugin/
     """
     try:
-        rows = fetch_all(connection, "SELECT Path, Available FROM information_schema.DISKS")
+        rows = fetch_rows(connection, "SELECT Path, Available FROM information_schema.DISKS", 2)
     except MySQLdb.Error:  # MySQL, no such plugin, or no privilege
         return None
     # Of file systems in one another the innermost, and of several in one place the last that came.
-    holding = [(len(str(path)), int(kilobytes)) for path, kilobytes in rows if _holds(str(path), folder)]
+    holding = [
+        (len(str(path)), as_number(kilobytes)) for path, kilobytes in rows if _holds(str(path), folder)
+    ]
     deepest = max((depth for depth, _ in holding), default=0)
     return next((kilobytes * 1024 for depth, kilobytes in reversed(holding) if depth == deepest), None)
 

@@ -6,10 +6,11 @@ MariaDB there, while they are four databases to the server. So what it answers i
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Sequence
 from typing import Any
 
-from backups.mysql.connection import fetch_all
+from backups.mysql.answers import as_number, fetch_one, fetch_rows
 
 # Beyond it no name can be, and the servers would complain of the collation.
 _LAST_OF_NAMES = "\uffff"
@@ -31,22 +32,36 @@ def rows_of(
     """
     if max(database, default="") > _LAST_OF_NAMES:
         return []
-    rows = fetch_all(
+    rows = fetch_rows(
         connection,
         f"SELECT @@lower_case_table_names, {by}, {columns} FROM information_schema.{table} "  # noqa: S608
         f"WHERE {by} = %s {condition}",
+        2 + _count(columns),
         [database, *arguments],
     )
-    return [
-        tuple(row)
-        for cases, name, *row in rows
-        if spelling_for(cases)(str(name)) == spelling_for(cases)(database)
-    ]
+
+    def is_ours(cases: Any, name: Any) -> bool:
+        spelled = spelling_for(as_number(cases))
+        return spelled(str(name)) == spelled(database)
+
+    return [tuple(row) for cases, name, *row in rows if is_ours(cases, name)]
+
+
+def _count(columns: str) -> int:
+    """How many columns are asked for: a comma within brackets or a text is of one of them."""
+    count, depth = 1, 0
+    for letter in _TEXT.sub("", columns):
+        depth += {"(": 1, ")": -1}.get(letter, 0)
+        count += letter == "," and not depth
+    return count
+
+
+_TEXT = re.compile(r"'[^']*+'")
 
 
 def spelling(connection: Any) -> Callable[[str], str]:
     """In which form names of databases and tables are equal on this server."""
-    ((cases,),) = fetch_all(connection, "SELECT @@lower_case_table_names")
+    (cases,) = fetch_one(connection, "SELECT @@lower_case_table_names", as_number)
     return spelling_for(cases)
 
 

@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Sequence
 from contextlib import suppress
 from dataclasses import dataclass
-from typing import Any, NoReturn
+from typing import Any
 
 import MySQLdb
 
-from backups.mysql.connection import fetch_all
+from backups.mysql.answers import as_number, as_text, fetch_one, fetch_rows, open_cursor, strange
 from backups.mysql.problems import MySQLProblem
 from backups.mysql.server import MARIADB, MYSQL, ServerInfo, says, shown, without_prefix
 from backups.plain import LONGEST_MESSAGE
@@ -23,15 +23,15 @@ def probe(connection: Any) -> ServerInfo:
     """
     flavour = MARIADB if _reads(connection, "M!", [0]) else MYSQL
     number = _number(connection, "M!" if flavour == MARIADB else "!")
-    version = _value(connection, "SELECT CAST(VERSION() AS BINARY)")
+    (version,) = fetch_one(connection, "SELECT CAST(VERSION() AS BINARY)", _bytes)
     told = version[:LONGEST_MESSAGE].decode(errors="replace")
     greeting = str(connection.get_server_info())
-    strange = [text for text in (told, greeting) if not says(text, number)]
+    odd = [text for text in (told, greeting) if not says(text, number)]
     return ServerInfo(
         flavour,
-        shown(".".join(map(str, number)) if told in strange else without_prefix(told)),
-        claimed=strange[0] if strange else None,
-        greeting=greeting if greeting in strange else None,
+        shown(".".join(map(str, number)) if told in odd else without_prefix(told)),
+        claimed=odd[0] if odd else None,
+        greeting=greeting if greeting in odd else None,
     )
 
 
@@ -51,33 +51,28 @@ def _number(connection: Any, mark: str) -> tuple[int, int, int]:
     return major, minor, _reads(connection, mark, range(release + 1, release + 100))
 
 
-def _reads(connection: Any, mark: str, versions: Iterable[int]) -> int:
+def _reads(connection: Any, mark: str, versions: Sequence[int]) -> int:
     """How many version comments the server reads, of one for each of `versions`; 0 is without a version."""
     comments = " ".join(f"/*{mark}{version or ''} +1 */" for version in versions)
-    count = _value(connection, f"SELECT 0 {comments}")
-    return int(count) if count.isdigit() else _refuse_strange(count)
+    (count,) = fetch_one(connection, f"SELECT 0 {comments}", as_number)
+    if not 0 <= count <= len(versions):
+        raise strange(count)
+    return int(count)
 
 
-def _value(connection: Any, statement: str) -> bytes:
-    """The one value that a server answers with. Raises MySQLProblem for what is not one."""
-    told = fetch_all(connection, statement)
-    if [len(row) for row in told] != [1] or told[0][0] is None:
-        _refuse_strange(told)
-    (value,) = told[0]
+def _bytes(value: Any) -> bytes:
+    if value is None:
+        raise strange(value)
     return value if isinstance(value, bytes) else str(value).encode()
-
-
-def _refuse_strange(told: object) -> NoReturn:
-    raise MySQLProblem(
-        f"What answers gives an answer that no database server gives: {shown(str(told))}.",
-        do="See what it is that listens there; if a proxy stands before the server, name the server itself.",
-    )
 
 
 def lock_wait(connection: Any, database: str) -> str:
     """The server's words for what another connection of ours to this database waits for, or none."""
-    ((user, own),) = fetch_all(connection, "SELECT SUBSTRING_INDEX(USER(), '@', 1), CONNECTION_ID()")
-    for number, who, _host, where, _command, _time, state, *_ in fetch_all(connection, "SHOW PROCESSLIST"):
+    user, own = fetch_one(
+        connection, "SELECT SUBSTRING_INDEX(USER(), '@', 1), CONNECTION_ID()", as_text, as_number
+    )
+    told = fetch_rows(connection, "SHOW PROCESSLIST", 7, or_more=True)
+    for number, who, _host, where, _command, _time, state, *_ in told:
         if (who, where) == (user, database) and number != own and str(state).startswith("Waiting for"):
             return str(state)
     return ""
@@ -104,7 +99,7 @@ def replica(connection: Any) -> Replica | None:
     https://mariadb.com/kb/en/show-replica-status/ https://dev.mysql.com/doc/refman/8.4/en/show-replica-status.html
     """
     for statement in ("SHOW REPLICA STATUS", "SHOW SLAVE STATUS"):
-        with suppress(MySQLdb.Error), connection.cursor() as cursor:
+        with suppress(MySQLdb.Error), open_cursor(connection) as cursor:
             cursor.execute(statement)
             row = cursor.fetchone()
             if row is None:
@@ -128,7 +123,7 @@ def _replica_from(told: dict[str, Any]) -> Replica:
     return Replica(
         source=f"{of('Source_Host', 'Master_Host')}:{of('Source_Port', 'Master_Port')}",
         runs=threads == ("Yes", "Yes"),
-        behind=None if behind is None else int(behind),
+        behind=None if behind is None else as_number(behind),
     )
 
 
@@ -136,6 +131,6 @@ def binary_log_position(connection: Any) -> dict[str, Any] | None:
     """File and position of the binary log, None where it is off or not ours to see."""
     for statement in ("SHOW BINARY LOG STATUS", "SHOW MASTER STATUS"):
         with suppress(MySQLdb.Error):
-            for file, position, *_ in fetch_all(connection, statement):
-                return {"file": str(file), "position": int(position)}
+            for file, position, *_ in fetch_rows(connection, statement, 2, or_more=True):
+                return {"file": str(file), "position": as_number(position)}
     return None

@@ -19,7 +19,8 @@ from typing import Any, NamedTuple
 import MySQLdb
 from MySQLdb.constants import ER
 
-from backups.mysql.connection import connect, execute, fetch_all
+from backups.mysql.answers import as_number, execute, fetch_rows
+from backups.mysql.connection import connect
 from backups.mysql.contents import made_at
 from backups.mysql.names import quote
 from backups.mysql.server import MARIADB, Server
@@ -62,8 +63,8 @@ class Counted(NamedTuple):
         """As the server counts them now."""
         kinds = (_DEFINING, _HARMLESS, _OF_DATABASES)
         names = ", ".join(f"'{name}'" for kind in kinds for name in kind)
-        rows = fetch_all(connection, f"SHOW GLOBAL STATUS WHERE Variable_name IN ({names})")
-        told = {str(name).lower(): int(value) for name, value in rows}
+        rows = fetch_rows(connection, f"SHOW GLOBAL STATUS WHERE Variable_name IN ({names})", 2)
+        told = {str(name).lower(): as_number(value) for name, value in rows}
         return cls(*(tuple(told.get(name.lower(), 0) for name in kind) for kind in kinds))
 
 
@@ -220,7 +221,8 @@ class Tripwires:
         """Tables to which we would have to wait for whoever locked them; MariaDB need not be waited for."""
         if self._flavour == MARIADB or self._held >= self._wanted:
             return set()
-        rows = fetch_all(connection, f"SHOW OPEN TABLES FROM {quote(self._database)} WHERE In_use > 0")
+        statement = f"SHOW OPEN TABLES FROM {quote(self._database)} WHERE In_use > 0"
+        rows = fetch_rows(connection, statement, 2, or_more=True)
         return {str(name) for _, name, *_ in rows}
 
     def _take(self, connection: Any, table: str, more_patience: list[int]) -> bool:

@@ -20,7 +20,8 @@ from typing import Any, NamedTuple
 
 import MySQLdb
 
-from backups.mysql.connection import connect, execute, fetch_all
+from backups.mysql.answers import as_number, as_time, execute, fetch_all, fetch_one, fetch_rows
+from backups.mysql.connection import connect
 from backups.mysql.contents import Made, definitions_changed_at, made_at
 from backups.mysql.names import quote
 from backups.mysql.problems import MySQLProblem, translated
@@ -191,12 +192,14 @@ def watched_tables(
 
 def _connections_left(connection: Any) -> float:
     """How many connections the user, who may have few, can have once this one is closed."""
-    ((most, now),) = fetch_all(
+    most, now = fetch_one(
         connection,
         "SELECT @@SESSION.max_user_connections, COUNT(*) FROM information_schema.PROCESSLIST"
         " WHERE USER = SUBSTRING_INDEX(USER(), '@', 1)",
+        as_number,
+        as_number,
     )
-    return int(most) - (int(now) - 1) if int(most) else math.inf
+    return most - (now - 1) if most else math.inf
 
 
 def _speak_utc(connection: Any) -> None:
@@ -257,7 +260,7 @@ def _made(connection: Any, database: str, info: ServerInfo) -> dict[str, Made]:
     """When each table was made, told so late that a change from now on makes it another time."""
     for _ in range(2):
         made = definitions_changed_at(connection, database)
-        ((now,),) = fetch_all(connection, "SELECT NOW(6)")
+        (now,) = fetch_one(connection, "SELECT NOW(6)", as_time)
         newest = max((each.at for each in made.values() if each.at), default=now - _SECOND)
         if newest + _SECOND <= now:
             break
@@ -322,10 +325,11 @@ def _made_at_once(
 
 
 def _made_with_ours(connection: Any, database: str, made: Mapping[str, Made]) -> dict[_Table, datetime]:
-    rows = fetch_all(
+    rows = fetch_rows(
         connection,
         "SELECT TABLE_SCHEMA, TABLE_NAME, CREATE_TIME FROM information_schema.TABLES "  # noqa: S608
         f"WHERE TABLE_TYPE = 'BASE TABLE' AND TABLE_SCHEMA NOT IN ({_OF_THE_SERVER})",
+        3,
     )
     ours = {each.at for each in made.values() if each.at}
     spelled = spelling(connection)
@@ -339,7 +343,7 @@ def _made_with_ours(connection: Any, database: str, made: Mapping[str, Made]) ->
 def _columns(connection: Any, databases: Collection[str], table: str = "") -> dict[_Table, _Columns]:
     """A digest of each table's columns."""
     return {
-        (database, str(name)): (int(count), int(digest))
+        (database, str(name)): (as_number(count), as_number(digest))
         for database in databases
         for name, count, digest in rows_of(
             connection,

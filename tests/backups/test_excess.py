@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import re
+
 import pytest
 
-from backups.actions.preflight import held_too_much
+from backups.actions.preflight import held_too_little, held_too_much
 from backups.excess import Excess, Needs, asleep, excess, stand_ins
 from backups.grants import parse
 from tests.backups.conftest import MakeDatabase, MakePortal
@@ -153,6 +155,25 @@ def test_shipped_grants_are_no_more_than_needed_and_an_administrators_are_named(
     assert shipped_grants(db_server.flavour, shop.name, "verify")
 
 
+def test_who_holds_nothing_is_told_all_that_lacks_and_then_lacks_nothing(
+    db_server: DatabaseServer, make_database: MakeDatabase
+) -> None:
+    shop = make_shop(db_server)
+    nobody = with_user(shop, [])
+    database = make_database(nobody)
+
+    backup, scratch = held_too_little(database)
+
+    assert (backup.user, scratch.user) == (nobody.user, nobody.user)
+    assert "it cannot see all tables, views, triggers, events, procedures and functions" in backup.because
+    for each in (backup, scratch):
+        assert each.words.startswith(f"{nobody.user} may not make ")
+        for grant in re.findall(r"GRANT [^;]+;", each.do):
+            db_server.execute(grant)
+    assert held_too_little(database) == []
+    assert held_too_much(database) == []
+
+
 def test_preflight_reports_them_and_ends_as_it_would(mariadb_shop: Shop, make_portal: MakePortal) -> None:
     mariadb_shop.server.execute(f"GRANT PROCESS ON *.* TO '{mariadb_shop.user}'@'%'")
     portal = make_portal(mariadb_shop)
@@ -170,6 +191,7 @@ def test_preflight_reports_them_and_ends_as_it_would(mariadb_shop: Shop, make_po
         "from backups.models import Database as D; d = D.objects.get(); "
         "d.pk, d.name, d.is_primary = None, 'a second one', False; d.save(force_insert=True)"
     )
+    assert [each["user"] for each in ran.json["lacking"]] == [mariadb_shop.user], "a test restore's"
     both = portal.manage("preflight", "--json").json
     assert "grants" not in both
     assert both["not_looked_at"] == ["a second one"], "what is well with one says nothing of the others"

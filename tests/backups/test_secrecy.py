@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+import json
+import shutil
+from pathlib import Path
+
 import pytest
 
 from tests.backups.conftest import MakePortal
@@ -50,16 +54,25 @@ def test_secrets_are_seen_by_who_needs_them_alone(guarded: Portal) -> None:
 
 
 @pytest.mark.one_flavour("mariadb")
-def test_secrets_are_in_no_log_row_or_output(guarded: Portal) -> None:
-    """Neither after a backup that went well nor after some that did not."""
+def test_secrets_are_in_no_log_row_or_output(guarded: Portal, tmp_path: Path) -> None:
+    """Neither after a backup that went well nor after some that did not, one as a program told its own."""
+    tells = tmp_path / "programs" / "mariadb-dump"
+    tells.parent.mkdir()
+    tells.write_text(
+        f'#!/bin/sh\ncase "$*" in *--defaults*) ;; *) exec {shutil.which("mariadb-dump")} "$@" ;; esac\n'
+        'for each; do case "$each" in --defaults-file=*) cat "${each#*=}" >&2 ;; esac; done\nexit 2\n'
+    )
+    tells.chmod(0o755)
     outputs = [guarded.backup(), guarded.manage("preflight"), guarded.manage("backup")]
     wrong = "wrong but secret all the same"
     outputs += [
         guarded.backup(MYSQL_PASSWORD=wrong),
         guarded.backup(RESTIC_PASSWORD=wrong),
         guarded.manage("preflight", MYSQL_PASSWORD=wrong),
+        guarded.backup(MYSQL_CLIENT_DIR=str(tells.parent)),
     ]
-    assert [ran.code for ran in outputs] == [0, 0, 0, 1, 1, 1]
+    assert [ran.code for ran in outputs] == [0, 0, 0, 1, 1, 1, 1]
+    assert 'password="•••"' in outputs[-1].json["error"]
 
     secrets = [guarded.shop.password, RESTIC_PASSWORD, KEY, SECRET_KEY, "of the administrator alone", wrong]
     kept = b"".join(file.read_bytes() for file in guarded.folder.glob("portal.sqlite3*")) + b"".join(
@@ -67,9 +80,13 @@ def test_secrets_are_in_no_log_row_or_output(guarded: Portal) -> None:
     )
     assert b"backups_runline" in kept
     for secret in secrets:
-        assert secret.encode() not in kept
-        for ran in outputs:
-            assert secret not in ran.out + ran.err
+        # As an option file and JSON have it, and JSON of that.
+        quoted = json.dumps(secret)[1:-1]
+        for spelled in (secret, quoted, json.dumps(quoted)[1:-1]):
+            is_kept = spelled.encode() in kept  # megabytes, of which nobody wants to be told
+            assert not is_kept
+            for ran in outputs:
+                assert spelled not in ran.out + ran.err
 
 
 def test_secret_that_a_program_prints_is_masked(db: None) -> None:

@@ -6,7 +6,7 @@ import re
 import time
 from collections.abc import Callable, Sequence
 
-from tests.hostile.wire import EOF, OK, Wire, column, counted, failure
+from tests.hostile.wire import EOF, NULL, OK, TEXT, Wire, column, counted, failure
 
 Answer = Callable[[Wire, bytes], None]
 
@@ -21,16 +21,22 @@ def silence(wire: Wire, statement: bytes) -> None:
     wire.packet()
 
 
-def rows(*values: Sequence[str]) -> Answer:
-    """These rows."""
+def rows(*values: Sequence[str | bytes | None], kind: int = TEXT, columns: int = 0) -> Answer:
+    """These rows, None for NULL, their columns said to be of this kind; without any, of so many columns."""
 
     def answer(wire: Wire, statement: bytes) -> None:
-        _columns(wire, len(values[0]))
+        _columns(wire, columns or len(values[0]), kind)
         for row in values:
-            wire.send(b"".join(counted(value.encode()) for value in row))
+            wire.send(b"".join(map(_value, row)))
         wire.send(EOF)
 
     return answer
+
+
+def _value(value: str | bytes | None) -> bytes:
+    if value is None:
+        return NULL
+    return counted(value if isinstance(value, bytes) else value.encode())
 
 
 def error(code: int, text: str) -> Answer:
@@ -118,8 +124,8 @@ def where(pattern: str, hostile: Answer, otherwise: Answer = nothing) -> Answer:
     return lambda wire, said: (hostile if found.search(said) else otherwise)(wire, said)
 
 
-def _columns(wire: Wire, count: int) -> None:
+def _columns(wire: Wire, count: int, kind: int = TEXT) -> None:
     wire.send(bytes([count]))
     for number in range(count):
-        wire.send(column(f"c{number}".encode()))
+        wire.send(column(f"c{number}".encode(), kind))
     wire.send(EOF)

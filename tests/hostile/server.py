@@ -93,6 +93,9 @@ class HostileServer:
                 threading.Thread(target=self._serve, args=[connection], daemon=True).start()
 
     def _serve(self, connection: socket.socket) -> None:
+        if connection.family == socket.AF_INET:
+            # An answer is many small packets, of which each would wait for a word on the one before.
+            connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         wire = Wire(connection)
         self._wires.append(wire)
         self._open.add(connection)

@@ -17,13 +17,16 @@ from backups.choices import Action, Status, Trigger
 from backups.errors import Problem
 from backups.models import Database, Run
 from backups.mysql import conversation
-from backups.mysql.connection import fetch_all, opened
+from backups.mysql.answers import fetch_all
+from backups.mysql.connection import opened
 from tests.backups.conftest import MakeDatabase, MakePortal
 from tests.backups.worlds import Shop, wait_until
 from tests.hostile import (
+    Answer,
     HostileRelay,
     HostileServer,
     drip,
+    endless_field,
     endless_rows,
     endless_warnings,
     rows,
@@ -167,11 +170,18 @@ def test_the_limits_as_they_are_hold_memory_down(mode: str) -> None:
         told_by(at(server, question_seconds=60))
 
 
-def test_warnings_of_a_load_are_no_way_round_it(monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.parametrize("warnings", [endless_rows(), endless_field], ids=["rows", "a value"])
+def test_warnings_of_a_load_are_no_way_round_it(
+    warnings: Answer, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Rows are counted as they are taken, at a socket too, which counts no bytes; a value as it comes."""
     monkeypatch.setattr(conversation, "MOST_BYTES", 8 << 20)
-    with HostileServer(where("^(insert|show warnings)", endless_warnings)) as server:
-        driver = opened(at(server), "", read_timeout=None)
-        loading = mysql.LoadingConnection(driver, driver.fileno(), 1, at(server), "shop")
+    answer = where("^show warnings", warnings, where("^insert", endless_warnings))
+    path = tmp_path / "server.sock" if warnings is not endless_field else None
+    with HostileServer(answer, socket_path=path) as server:
+        there = mysql.Server(str(path or server.host), server.port or 3306, "u", "p", ssl_mode="DISABLED")
+        driver = opened(there, "", read_timeout=None)
+        loading = mysql.LoadingConnection(driver, driver.fileno(), 1, there, "shop")
         loading.run(b"INSERT INTO t VALUES (1)")
         with pytest.raises(mysql.SaidTooMuch):
             loading.warnings()

@@ -12,6 +12,9 @@ OK = b"\0\0\0\2\0\0\0"
 # End of what is told of columns, and of rows.
 EOF = b"\xfe\0\0\2\0"
 QUERY, QUIT = b"\x03", b"\x01"
+NULL = b"\xfb"
+# Kinds of columns.
+TEXT, NUMBER, DECIMAL, TIME = 0xFD, 0x08, 0xF6, 0x0C
 CLIENT_SSL = 0x800
 # Neither compression nor an end of rows that is written otherwise.
 _CAPABILITIES = 0xFFFFFFFF & ~(0x20 | 0x1000000)
@@ -101,10 +104,10 @@ def counted(value: bytes) -> bytes:
     return b"\xfd" + size.to_bytes(3, "little") + value
 
 
-def column(name: bytes) -> bytes:
-    """What is told of a column: a text of utf8mb4."""
+def column(name: bytes, kind: int = TEXT) -> bytes:
+    """What is told of a column: of this kind, in utf8mb4."""
     names = b"".join(map(counted, (b"def", b"", b"t", b"t", name, name)))
-    return names + b"\x0c\x2d\0\xff\xff\xff\0\xfd\0\0\0\0\0"
+    return names + b"\x0c\x2d\0\xff\xff\xff\0" + bytes([kind]) + b"\0\0\0\0\0"
 
 
 def failure(code: int, text: bytes) -> bytes:

@@ -96,7 +96,12 @@ def test_there_and_back_on_the_command_line(portal: Portal) -> None:
     assert undone.code == 0, undone.err
     assert content(shop.server, shop.name) == later
 
-    dropped = portal.manage("undo_restore", "--drop", "--json")
+    unasked = portal.manage("undo_restore", "--drop", "--json")
+    assert unasked.code == 2
+    assert "for good" in unasked.json["error"]
+    assert unasked.json["error"].endswith("say --yes.")
+    assert len(databases_of(shop)) == 2
+    dropped = portal.manage("undo_restore", "--drop", "--yes", "--json")
     assert dropped.code == 0, dropped.err
     assert databases_of(shop) == [shop.name]
     again = portal.manage("undo_restore", "--json")

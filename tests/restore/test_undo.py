@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import os
+import sys
 import zlib
 from collections.abc import Callable
 from contextlib import suppress
@@ -13,7 +15,9 @@ import pytest
 from backups import definitions, mysql, runner, services, states, swap
 from backups.actions import tend
 from backups.choices import Action, RestoreMode, Status, Swap
+from backups.console import WrongUsage
 from backups.errors import Problem, Refused
+from backups.management.commands import undo_restore
 from backups.models import Database, Restore, Run
 from tests.backups.conftest import MakeDatabase, MakePortal
 from tests.backups.worlds import Shop
@@ -36,6 +40,23 @@ from tests.restore.stories import (
 from tests.servers import DatabaseServer
 
 BackUp = Callable[[Database], Run]
+
+
+@pytest.mark.parametrize("typed", ["shop__before_3", "yes", "shop"])
+def test_at_a_terminal_the_name_is_typed_of_what_is_dropped_for_good(
+    typed: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    keyboard, terminal = os.openpty()
+    with os.fdopen(keyboard, "wb", buffering=0) as hands, os.fdopen(terminal) as screen:
+        monkeypatch.setattr(sys, "stdin", screen)
+        hands.write(f"{typed}\n".encode())
+        kept = Restore(kept_in="shop__before_3")
+        if typed == kept.kept_in:
+            undo_restore._ask(kept, "shop as it was before restore 3")
+        else:
+            with pytest.raises(WrongUsage, match="Nothing was touched"):
+                undo_restore._ask(kept, "shop as it was before restore 3")
+    assert "Drops shop__before_3 for good, shop as it was before restore 3." in capsys.readouterr().err
 
 
 def row(run: Run) -> Restore:
@@ -515,7 +536,7 @@ def test_states_on_the_command_line(mariadb_shop: Shop, make_portal: MakePortal)
     several = portal.manage("undo_restore", "--drop", "--json")
     assert several.code == 1
     assert f"--restore {first}" in several.json["error"]
-    dropped = portal.manage("undo_restore", "--drop", "--restore", str(second), "--json")
+    dropped = portal.manage("undo_restore", "--drop", "--yes", "--restore", str(second), "--json")
     assert dropped.json["dropped"] == f"{shop.name}__before_{second}"
     assert f"as it was before restore {second} of" in dropped.json["state"]
 

@@ -15,7 +15,7 @@ from backups import dump_program, mysql
 from backups.errors import Problem
 from backups.mysql import methods as login_methods
 from backups.mysql import relay
-from backups.mysql.connection import fetch_all
+from backups.mysql.answers import fetch_all
 from tests.backups.worlds import client_dir
 from tests.compat.certificates import Authority
 from tests.compat.conftest import plain_server

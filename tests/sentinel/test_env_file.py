@@ -32,7 +32,6 @@ AGREED = [
     ("X='back\\slash $HOME #\"'", 'back\\slash $HOME #"'),
     ("X=' blanks '", " blanks "),
     ("X=\"abc #def 'x'\"", "abc #def 'x'"),
-    ("X=twice\nX=last", "last"),
     ("# a remark, with $ and \\\n \t# another\n\nX=1", "1"),
 ]
 DIFFER = [
@@ -204,6 +203,27 @@ def test_many_doubts_are_summed_up_by_the_first(tmp_path: Path) -> None:
         "Write NAME=value. See to these as well: line 2 (X1), line 3 (X2), line 4 (X3), line 5 (X4), "
         "line 6 (X5), 2 more."
     )
+
+
+def test_a_name_that_stands_several_times_is_told_with_the_line_that_counts(tmp_path: Path) -> None:
+    """All readers take the last one, so nothing waits for it, and others are told first."""
+    text = "X=hunter2\nY=1\nX=last\n"
+    path = dotenv(tmp_path, text)
+
+    found = portals_reader(path)
+
+    assert found.values == before(text) == vedetta.read(text) == {"X": "last", "Y": "1"}
+    (doubt,) = found.doubts
+    assert doubt.sentence == (
+        f"X stands 2 times in {path}: line 3 counts, and line 1 does not. Docker Compose and systemd take "
+        "the last one as well. Leave the one that is meant, and take out the rest."
+    )
+    assert not doubt.stops
+    more = env_file.summed_up(env_file.read(dotenv(tmp_path, f"{text}X=third\nexport Z=1\n")).doubts)
+    assert more is not None
+    assert more.stops
+    assert more.do.endswith("See to these as well: line 4 (X, which stands 3 times).")
+    assert env_file.read(path, concerns=env_file.is_of_gate).doubts == ()
 
 
 @pytest.mark.parametrize(

@@ -121,6 +121,12 @@ RESTIC_PASSWORD="opens the tests\' repositories"
 export MYSQL_PASSWORD='of-the-fixture'
 BACKUP_HOST=vedetta\
 """
+# The same in words that mean one thing to all; one name stands twice.
+TWICE = """BACKUP_HOST=another
+RESTIC_PASSWORD="opens the tests' repositories"
+MYSQL_PASSWORD=of-the-fixture
+BACKUP_HOST=vedetta
+"""
 
 
 class ByHand:
@@ -172,6 +178,15 @@ def test_a_dotenv_of_before_that_others_would_read_otherwise_goes_on(portal: Por
     assert (served.returncode, first in served.stderr) == (0, True)
     assert "repositories" not in served.stderr + err
     assert "of-the-fixture" not in served.stderr + err
+
+    (by_hand.folder / ".env").write_text(TWICE)
+    counts = f"BACKUP_HOST stands 2 times in {by_hand.folder}/.env: line 4 counts, and line 1 does not."
+    code, told, err = by_hand.manage("preflight")
+    assert code == 0, err
+    assert [each["ok"] for each in told["checks"] if each["detail"].startswith(counts)] == [True]
+    _, told, _ = by_hand.manage("status")
+    (finding,) = [each for each in told["findings"] if each["key"] == "env_file"]
+    assert finding["reason"].startswith(counts)
 
 
 @pytest.mark.soak

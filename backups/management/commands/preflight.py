@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from backups import drill
-from backups.actions.preflight import Check, Found, checks, gate_checks, held_too_much
+from backups.actions.preflight import Check, Found, checks, gate_checks, held_too_little, held_too_much
 from backups.console import (
     FAILED,
     RunEnded,
@@ -45,7 +45,7 @@ class Command(VedettaCommand):
         parser.add_argument(
             "--grants",
             action="store_true",
-            help="also name the rights that are more than is needed, and what each lets somebody do",
+            help="also name rights that are more than is needed, what each lets somebody do, and what lacks",
         )
         parser.add_argument(
             "--nginx", metavar="FILE", type=given,
@@ -90,15 +90,20 @@ class Command(VedettaCommand):
     def _grants(self, database: Database) -> dict[str, Any]:
         """A report: it changes nothing of how the command ends."""
         try:
-            held = held_too_much(database)
+            held, lacking = held_too_much(database), held_too_little(database)
         except Problem as problem:
             self.say(f"The rights could not be read: {problem.sentence()}")
-            return {"grants": None}
+            return {"grants": None, "lacking": None}
+        for lack in lacking:
+            self.say(f"{'lacks':>6}  {lack.words}")
         for each in held:
             self.say(f"{'more':>6}  {each.words}")
         if not held:
             self.say("No right is more than is needed.")
-        return {"grants": [asdict(each) for each in held]}
+        return {
+            "grants": [asdict(each) for each in held],
+            "lacking": [asdict(lack) for lack in lacking],
+        }
 
 
 def _refuse_wrong(urls: list[str]) -> None:

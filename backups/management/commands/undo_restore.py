@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
+import sys
 from argparse import ArgumentParser
 from collections.abc import Mapping
 from typing import Any
 
 from backups import services, states
 from backups.choices import Action, RestoreMode, Trigger
-from backups.console import VedettaCommand, add_database, database_named
+from backups.console import VedettaCommand, WrongUsage, add_database, database_named
 from backups.errors import Problem
 from backups.models import Database, Restore
+from backups.plain import plain
 
 
 class Command(VedettaCommand):
@@ -31,6 +33,7 @@ class Command(VedettaCommand):
         do.add_argument(
             "--drop", action="store_true", help="drop the kept tables instead: no way back after that"
         )
+        parser.add_argument("--yes", action="store_true", help="do not ask before dropping")
         do.add_argument(
             "--try-again", action="store_true",
             help="make the views, triggers, routines and events that a restore left out",
@@ -43,7 +46,7 @@ class Command(VedettaCommand):
         wanted = options["restore"]
         named = _numbered(database, wanted) if wanted is not None else None
         if options["drop"]:
-            return self._drop(database, named or _only_kept(database))
+            return self._drop(database, named or _only_kept(database), is_confirmed=options["yes"])
         if options["try_again"]:
             restore = named or _incomplete(database)
             run = self.play(Action.DEFINE, database=database, options={"restore": restore.pk})
@@ -59,8 +62,10 @@ class Command(VedettaCommand):
             self.say(f"No restore of {database} keeps tables, so there is nothing to undo.")
         return {"states": [state.as_json() for state in found]}
 
-    def _drop(self, database: Database, restore: Restore) -> Mapping[str, Any]:
+    def _drop(self, database: Database, restore: Restore, *, is_confirmed: bool) -> Mapping[str, Any]:
         what = states.State(restore, "", None).what
+        if not is_confirmed:
+            _ask(restore, what)
         self.say(f"Dropping {restore.kept_in}: {what} …")
         run = self.play(Action.DROP_KEPT, database=database, options={"restore": restore.pk})
         self.say(run.result["sentence"])
@@ -82,6 +87,16 @@ class Command(VedettaCommand):
             f"manage.py undo_restore --restore {run.pk}."
         )
         return {"run_id": run.pk, "target": restore.target}
+
+
+def _ask(restore: Restore, what: str) -> None:
+    """Have the kept database's name typed out. Raises WrongUsage where nobody can, or will not."""
+    if not sys.stdin.isatty():
+        raise WrongUsage(f"This drops {restore.kept_in} for good ({what}): say --yes.")
+    name = plain(restore.kept_in)
+    print(f"Drops {name} for good, {plain(what)}. There is no way back after that.", file=sys.stderr)
+    if input(f"Type {name} to go on: ") != restore.kept_in:
+        raise WrongUsage("Not confirmed. Nothing was touched.")
 
 
 def _target(database: Database) -> str:
