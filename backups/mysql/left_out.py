@@ -21,7 +21,7 @@ _WITHOUT_ROWS = {
     "mrg_isam": "its rows are those of the tables that it merges",
     "mrg_myisam": "its rows are those of the tables that it merges",
     "oqgraph": "it shows the rows of another table",
-    "s3": "dump programs leave it out as_number, rows and definition",
+    "s3": "dump programs leave it out whole, rows and definition",
     "sphinx": _ELSEWHERE,
     "spider": "its rows lie on other servers, and dump programs leave them out",
     "vp": "its rows are those of the tables that it joins",
