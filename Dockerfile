@@ -21,11 +21,14 @@ RUN apt-get update \
     # Debian packs mariadb-dump with programs that need Perl.
     && cd /tmp && apt-get download mariadb-client && dpkg --extract mariadb-client_*.deb mariadb
 WORKDIR /app
-COPY requirements.txt ./
+COPY requirements-build.txt requirements.txt ./
+# What builds mysqlclient is known by its hash too; with build isolation pip would fetch the newest of it.
 RUN python3 -m venv /opt/venv \
-    && /opt/venv/bin/pip install --no-cache-dir --no-compile --require-hashes --requirement requirements.txt \
+    && pip="/opt/venv/bin/python -m pip install --no-cache-dir --no-compile --require-hashes" \
+    && $pip --only-binary :all: --requirement requirements-build.txt \
+    && $pip --no-build-isolation --requirement requirements.txt \
     # Debian's Python makes a new one when it needs one; the image is updated by building it anew.
-    && /opt/venv/bin/pip uninstall --yes pip
+    && /opt/venv/bin/python -m pip uninstall --yes pip setuptools
 COPY . .
 RUN SECRET_KEY=of-the-build-where-nothing-is-signed /opt/venv/bin/python manage.py collectstatic --noinput \
     && /opt/venv/bin/python -m compileall -q /opt/venv/lib /app \

@@ -51,10 +51,11 @@ bench:
 	@exec $(VENV_PYTHON) -m bench $(ARGS)
 
 # The larger set first, so that both hold the same versions.
-requirements: setup
-	@$(VENV_PYTHON) -m pip install --quiet uv
-	$(COMPILE) $(ARGS) --extra dev pyproject.toml --output-file requirements-dev.txt
+requirements:
+	@$(PYTHON) -m tools.setup lint
+	$(COMPILE) $(ARGS) --extra dev --group build pyproject.toml --output-file requirements-dev.txt
 	$(COMPILE) $(ARGS) --constraint requirements-dev.txt pyproject.toml --output-file requirements.txt
+	$(COMPILE) $(ARGS) --constraint requirements-dev.txt --group build --output-file requirements-build.txt
 
 # Into docs/screenshots, with a made-up history.
 screenshots:
