@@ -50,6 +50,11 @@ COPY --from=build /opt/venv /opt/venv
 COPY --from=build /app /app
 COPY deploy/docker/entrypoint.sh /usr/local/bin/entrypoint
 COPY deploy/docker/restic.sh /usr/local/bin/restic
+# What `manage version`, preflight and each run say of it: the program itself, not the script that calls it.
+ARG RESTIC_IMAGE
+RUN printf '{"source": "image", "image": "%s", "program": "%s", "sha256": "%s"}\n' \
+    "$RESTIC_IMAGE" /opt/restic/restic "$(sha256sum < /opt/restic/restic | cut -c 1-64)" \
+    > /usr/local/bin/restic.origin.json
 COPY deploy/docker/manage.sh /usr/local/bin/manage
 COPY deploy/backup.sh deploy/verify.sh /usr/local/bin/
 
