@@ -2,11 +2,10 @@
 # any program, as `restic snapshots`. It starts as root only to take over the folders that Docker
 # made for it, and drops all rights before anything else (deploy/docker/entrypoint.sh).
 
-ARG DEBIAN_IMAGE=debian:trixie-slim
-# The client should not be older than the server that is backed up.
-ARG MYSQL_IMAGE=mysql:8.4
-# Debian's own is too old: a path in --stdin-filename fails before 0.18.1.
-ARG RESTIC_IMAGE=restic/restic:0.18.1
+# Compose says which images they are (docker-compose.yml, x-images); without it: docker build --build-arg ….
+ARG DEBIAN_IMAGE
+ARG MYSQL_IMAGE
+ARG RESTIC_IMAGE
 
 FROM ${RESTIC_IMAGE} AS restic
 
