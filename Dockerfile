@@ -2,11 +2,10 @@
 # any program, as `restic snapshots`. It starts as root only to take over the folders that Docker
 # made for it, and drops all rights before anything else (deploy/docker/entrypoint.sh).
 
-ARG DEBIAN_IMAGE=debian:trixie-slim
-# The client should not be older than the server that is backed up.
-ARG MYSQL_IMAGE=mysql:8.4
-# Debian's own is too old: a path in --stdin-filename fails before 0.18.1.
-ARG RESTIC_IMAGE=restic/restic:0.18.1
+# Compose says which images they are (docker-compose.yml, x-images); without it: docker build --build-arg ….
+ARG DEBIAN_IMAGE
+ARG MYSQL_IMAGE
+ARG RESTIC_IMAGE
 
 FROM ${RESTIC_IMAGE} AS restic
 
@@ -21,11 +20,14 @@ RUN apt-get update \
     # Debian packs mariadb-dump with programs that need Perl.
     && cd /tmp && apt-get download mariadb-client && dpkg --extract mariadb-client_*.deb mariadb
 WORKDIR /app
-COPY requirements.txt ./
+COPY requirements-build.txt requirements.txt ./
+# What builds mysqlclient is known by its hash too; with build isolation pip would fetch the newest of it.
 RUN python3 -m venv /opt/venv \
-    && /opt/venv/bin/pip install --no-cache-dir --no-compile --require-hashes --requirement requirements.txt \
+    && pip="/opt/venv/bin/python -m pip install --no-cache-dir --no-compile --require-hashes" \
+    && $pip --only-binary :all: --requirement requirements-build.txt \
+    && $pip --no-build-isolation --requirement requirements.txt \
     # Debian's Python makes a new one when it needs one; the image is updated by building it anew.
-    && /opt/venv/bin/pip uninstall --yes pip
+    && /opt/venv/bin/python -m pip uninstall --yes pip setuptools
 COPY . .
 RUN SECRET_KEY=of-the-build-where-nothing-is-signed /opt/venv/bin/python manage.py collectstatic --noinput \
     && /opt/venv/bin/python -m compileall -q /opt/venv/lib /app \
@@ -47,6 +49,11 @@ COPY --from=build /opt/venv /opt/venv
 COPY --from=build /app /app
 COPY deploy/docker/entrypoint.sh /usr/local/bin/entrypoint
 COPY deploy/docker/restic.sh /usr/local/bin/restic
+# What `manage version`, preflight and each run say of it: the program itself, not the script that calls it.
+ARG RESTIC_IMAGE
+RUN printf '{"source": "image", "image": "%s", "program": "%s", "sha256": "%s"}\n' \
+    "$RESTIC_IMAGE" /opt/restic/restic "$(sha256sum < /opt/restic/restic | cut -c 1-64)" \
+    > /usr/local/bin/restic.origin.json
 COPY deploy/docker/manage.sh /usr/local/bin/manage
 COPY deploy/backup.sh deploy/verify.sh /usr/local/bin/
 

@@ -8,10 +8,10 @@ COMPILE := $(VENV_PYTHON) -m uv pip compile --quiet --generate-hashes --universa
 	--python-version 3.11 --no-header --no-emit-index-url --no-emit-find-links
 
 .DEFAULT_GOAL := help
-.PHONY: help setup run test soak test-compose lint bench requirements screenshots
+.PHONY: help setup run test soak test-compose lint bench requirements pin-images release screenshots
 
 help:
-	@echo "make run | setup | test [ARGS=…] | soak [ARGS=…] | test-compose | lint | bench [ARGS=…] | requirements [ARGS=--upgrade] | screenshots"
+	@echo "make run | setup | test [ARGS=…] | soak [ARGS=…] | test-compose | lint | bench [ARGS=…] | requirements [ARGS=--upgrade] | pin-images | release | screenshots"
 
 setup:
 	@$(PYTHON) -m tools.setup
@@ -51,10 +51,20 @@ bench:
 	@exec $(VENV_PYTHON) -m bench $(ARGS)
 
 # The larger set first, so that both hold the same versions.
-requirements: setup
-	@$(VENV_PYTHON) -m pip install --quiet uv
-	$(COMPILE) $(ARGS) --extra dev pyproject.toml --output-file requirements-dev.txt
+requirements:
+	@$(PYTHON) -m tools.setup lint
+	$(COMPILE) $(ARGS) --extra dev --group build pyproject.toml --output-file requirements-dev.txt
 	$(COMPILE) $(ARGS) --constraint requirements-dev.txt pyproject.toml --output-file requirements.txt
+	$(COMPILE) $(ARGS) --constraint requirements-dev.txt --group build --output-file requirements-build.txt
+
+# Into .env, of the images that this machine's Docker has; ARGS=--print writes nothing.
+pin-images:
+	@$(PYTHON) -m tools.images $(ARGS)
+
+# Into dist/: what it is made of, and whether holes are known in that.
+release:
+	@$(PYTHON) -m tools.setup lint
+	@exec $(VENV_PYTHON) -m tools.release $(ARGS)
 
 # Into docs/screenshots, with a made-up history.
 screenshots:

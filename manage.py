@@ -4,8 +4,9 @@
 import os
 import sys
 
+import django
 from django.core.exceptions import ImproperlyConfigured
-from django.core.management import execute_from_command_line
+from django.core.management import ManagementUtility
 from django.db import DatabaseError
 
 from portal.hardening import keep_private
@@ -24,13 +25,23 @@ def main() -> None:
     except ImproperlyConfigured as error:
         env.stop(error)
     try:
-        execute_from_command_line(sys.argv)
+        _execute(sys.argv)
     except DatabaseError:
         from backups.health import database_problem
 
         if not (problem := database_problem(thoroughly=True)):
             raise
         sys.exit(f"vedetta: {problem}")
+
+
+def _execute(argv: list[str]) -> None:
+    utility = ManagementUtility(argv)
+    if argv[1:2] == ["version"]:
+        # Django itself would print its own version and ask no command.
+        django.setup()
+        utility.fetch_command("version").run_from_argv(argv)
+    else:
+        utility.execute()
 
 
 if __name__ == "__main__":

@@ -21,7 +21,7 @@ def repository_access(repository: Repository) -> restic.Access:
         "RESTIC_PACK_SIZE": str(settings.RESTIC_PACK_SIZE),
     }
     return restic.Access(
-        program=restic.find(),
+        program=_restic_program(),
         url=repository.url,
         password=_repository_password(repository),
         secrets=secrets,
@@ -30,6 +30,13 @@ def repository_access(repository: Repository) -> restic.Access:
         **_set_for(repository),
         names=names_of(repository),
     )
+
+
+def _restic_program() -> str:
+    program = restic.find()
+    if settings.VEDETTA_RESTIC == "pinned":
+        restic.refuse_unpinned(program)
+    return program
 
 
 def _storage_secrets(repository: Repository) -> dict[str, str]:

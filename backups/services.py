@@ -456,6 +456,12 @@ def run_note(run_id: int, **facts: Any) -> None:
     Run.objects.filter(pk=run_id).update(**facts)
 
 
+def restic_facts(version: str, origin: restic.Origin) -> dict[str, Any]:
+    """For `run_note`: which restic a run works with, and where that is from."""
+    told = {"version": version, "origin": origin.words, "sha256": origin.sha256, "pinned": origin.is_pinned}
+    return {"restic_version": version, "result": {"restic": told}}
+
+
 def run_log(run_id: int, lines: Iterable[tuple[datetime, Level, str]]) -> None:
     """Append lines to the run's log."""
     RunLine.objects.bulk_create(

@@ -191,6 +191,7 @@ Q_CLUSTER = {
 # ---------------------------------------------------------------- The first repository and database
 
 RESTIC_REPOSITORY = env.text("RESTIC_REPOSITORY", "")
+VEDETTA_RESTIC = env.choice("VEDETTA_RESTIC", "any", ["any", "pinned"])
 RESTIC_CACHE_DIR = env.text("RESTIC_CACHE_DIR", str(VAR_DIR / "restic-cache"))
 STORAGE_PATIENCE_SECONDS = env.integer("STORAGE_PATIENCE_SECONDS", 900, least=1)
 RESTIC_COMPRESSION = env.choice("RESTIC_COMPRESSION", "auto", ["auto", "off", "fastest", "better", "max"])

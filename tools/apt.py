@@ -12,13 +12,17 @@ import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 
-from tools.shell import SetupError, run
+from tools.shell import SetupError, output_of, run, say
 from tools.system import is_debian_kind, os_release
 
 SOURCES_FOLDER = Path("/etc/apt/sources.list.d")
 SOURCES_LIST = Path("/etc/apt/sources.list")
 KNOWN_SUITES = {"oldoldstable", "oldstable", "stable", "testing", "unstable", "sid"}
-KEPT_FIELDS = {"uris", "signed-by", "trusted"}
+# Not `trusted`: what comes from here is signed, or is not taken.
+KEPT_FIELDS = {"uris", "signed-by"}
+_EXPIRED = re.compile(r"Release file for .* is expired")
+# Of a one-line source's options, those that say who signs and for what machine.
+_KEPT_OPTIONS = re.compile(r"(?:arch|signed-by)=\S+")
 ONE_LINE = re.compile(r"^deb\s+(?P<options>\[[^]]*]\s+)?(?P<uri>\S+)\s+(?P<suite>\S+)\s+(?P<components>.+)$")
 
 
@@ -46,18 +50,39 @@ class UnstableSuite:
         self.folder = folder
         self._source = folder / f"unstable{suffix}"
         self._source.write_text(text)
+        # Whether its list of packages was past its date: then a mirror may keep us at an old state.
+        self.is_past_its_date = False
         self._status = folder / "status"
         self._status.touch()
         for name in ("state/lists/partial", "cache/archives/partial"):
             (folder / name).mkdir(parents=True, exist_ok=True)
 
     def is_offered(self) -> bool:
-        """Fetch the list of packages, where there is one."""
+        """Fetch the list of packages, where there is one that its archive has signed."""
         try:
-            self._apt_get("update", "-o", "APT::Update::Error-Mode=any")
+            self._update()
+        except SetupError as error:
+            if not _EXPIRED.search(str(error)):
+                return False
+            say("the list of Debian's unstable suite is past its date, as a mirror's of old states is")
+            self.is_past_its_date = True
+            return self._is_offered_late()
+        return True
+
+    def _is_offered_late(self) -> bool:
+        try:
+            self._update()
         except SetupError:
             return False
         return True
+
+    def _update(self) -> None:
+        self._apt_get("update", "-o", "APT::Update::Error-Mode=any")
+
+    def version_of(self, package: str) -> str:
+        """The version of a package that was unpacked."""
+        (archive,) = self.folder.glob(f"{package}_*.deb")
+        return (output_of(["dpkg-deb", "--field", archive, "Version"]) or "").strip()
 
     def unpack(self, package: str, target: Path) -> None:
         """Unpack one package, without what it depends on."""
@@ -78,15 +103,17 @@ class UnstableSuite:
             "Dir::State": self.folder / "state",
             "Dir::State::status": self._status,
             "Dir::Cache": self.folder / "cache",
-            # Mirrors that keep old states of the archive serve lists past their date.
-            "Acquire::Check-Valid-Until": "false",
+            "Acquire::Check-Valid-Until": "false" if self.is_past_its_date else "true",
+            # Whatever the machine's own settings allow.
+            "Acquire::AllowInsecureRepositories": "false",
+            "APT::Get::AllowUnauthenticated": "false",
             "Acquire::Languages": "none",
             "Acquire::Retries": "2",
             # The folder is private to this user, so apt's own user could not write there.
             "APT::Sandbox::User": "",
         }
         flags = [flag for name, value in options.items() for flag in ("-o", f"{name}={value}")]
-        run(["apt-get", *flags, *arguments], cwd=self.folder)
+        run(["apt-get", *flags, *arguments], cwd=self.folder, env={"LC_ALL": "C"})
 
 
 def _unstable_sources(codename: str) -> list[tuple[str, str]]:
@@ -125,7 +152,12 @@ def lines_made_over(text: str, suites: set[str]) -> list[str]:
     """Sources in one-line form, made over for the unstable suite."""
     matches = (ONE_LINE.match(line.partition("#")[0].strip()) for line in text.splitlines())
     return [
-        f"deb {match['options'] or ''}{match['uri']} sid main\n"
+        f"deb {_options(match['options'])}{match['uri']} sid main\n"
         for match in matches
         if match and match["suite"] in suites and "main" in match["components"].split()
     ]
+
+
+def _options(text: str | None) -> str:
+    kept = " ".join(_KEPT_OPTIONS.findall((text or "").strip("[] ")))
+    return f"[{kept}] " if kept else ""

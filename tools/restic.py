@@ -1,42 +1,52 @@
-"""A restic that is new enough, beside the Python that uses it: `.venv/bin/restic`."""
+"""A restic that is new enough, beside the Python that uses it: `.venv/bin/restic`.
+
+What is put there is written down beside it, for the sentences that name its origin: see
+backups/restic/origin.py, which reads it.
+"""
 
 from __future__ import annotations
 
 import bz2
 import hashlib
+import json
 import os
 import platform
 import re
 import shutil
 import tempfile
 import urllib.request
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
 
+from sentinel import env_file
 from tools import apt
-from tools.shell import VENV, SetupError, output_of, say
+from tools.shell import ROOT, VENV, SetupError, output_of, say
 
 MINIMUM = (0, 18, 1)
 PROGRAM = VENV / "bin" / "restic"
-UPSTREAM_VERSION = "0.19.1"
+RECORD = PROGRAM.with_name("restic.origin.json")
+PINNED = json.loads((ROOT / "backups" / "restic" / "pinned.json").read_text())
+UPSTREAM_VERSION: str = PINNED["version"]
 UPSTREAM_URL = (
     "https://github.com/restic/restic/releases/download/v{version}/restic_{version}_linux_{arch}.bz2"
 )
 # From the SHA256SUMS of the release.
-UPSTREAM_SHA256 = {
-    "amd64": "f415415624dcc452f2a02b8c33641791a8c6d6d3b65bbb3543fcf9a25151585c",
-    "arm64": "a5f64aaab53d51e311fa3829124c5b703f2d14cf187d8640b6be3b2b49376465",
-}
+UPSTREAM_SHA256: dict[str, str] = PINNED["archives"]
 ARCHITECTURES = {"x86_64": "amd64", "aarch64": "arm64"}
 CONNECT_SECONDS = 5
 
 
 def install() -> None:
-    """Make sure that a restic of at least MINIMUM is on PATH or in `.venv`."""
-    if is_good(str(PROGRAM)) or is_good(shutil.which("restic")):
+    """Make sure that a restic of at least MINIMUM is on PATH or in `.venv`.
+
+    Where VEDETTA_RESTIC is pinned it has to be upstream's release in `.venv`. Never asks.
+    """
+    pinned_alone = _wanted() == "pinned"
+    if _is_there(pinned_alone):
         return
+    sources = {UPSTREAM: SOURCES[UPSTREAM]} if pinned_alone else SOURCES
     reasons = []
-    for name, fetch in SOURCES.items():
+    for name, fetch in sources.items():
         say(f"getting restic from {name}")
         try:
             fetch()
@@ -44,10 +54,43 @@ def install() -> None:
             reasons.append(f"{name}: {error}")
         else:
             return
-    raise SetupError(
-        f"restic {_dotted(MINIMUM)} or newer is missing, so please put one on PATH and try again.\n"
-        + "\n".join(f"  {reason}" for reason in reasons)
+    _give_up(reasons, pinned_alone)
+
+
+def _is_there(pinned_alone: bool) -> bool:
+    if pinned_alone:
+        return is_good(str(PROGRAM)) and _recorded().get("archive_sha256") in UPSTREAM_SHA256.values()
+    # One that an earlier set-up put there is got anew, for nobody knows any more where that was from.
+    return (is_good(str(PROGRAM)) and bool(_recorded())) or (
+        not PROGRAM.exists() and is_good(shutil.which("restic"))
     )
+
+
+def _give_up(reasons: list[str], pinned_alone: bool) -> None:
+    """Raise SetupError, unless an earlier set-up put a good one there, which is then of unknown origin."""
+    told = "\n".join(f"  {reason}" for reason in reasons)
+    if pinned_alone:
+        raise SetupError(
+            f"VEDETTA_RESTIC=pinned takes upstream's restic {UPSTREAM_VERSION} alone, which cannot be had "
+            f"here. Try again where it can, or take VEDETTA_RESTIC out.\n{told}"
+        )
+    if is_good(str(PROGRAM)):
+        say("the restic that is there stays; where it is from is not known")
+        _write_down({"source": "unknown"}, PROGRAM.read_bytes())
+        return
+    raise SetupError(
+        f"restic {_dotted(MINIMUM)} or newer is missing, so please put one on PATH and try again.\n{told}"
+    )
+
+
+def _wanted() -> str:
+    """VEDETTA_RESTIC of the environment, else of .env; what is wrong with that file is said elsewhere."""
+    if named := os.environ.get("VEDETTA_RESTIC", "").strip():
+        return named
+    try:
+        return env_file.read(ROOT / ".env").values.get("VEDETTA_RESTIC", "").strip()
+    except (env_file.Unreadable, env_file.EnvFileError):
+        return ""
 
 
 def is_good(program: str | None) -> bool:
@@ -65,26 +108,47 @@ def _from_upstream() -> None:
     url = UPSTREAM_URL.format(version=UPSTREAM_VERSION, arch=arch)
     with urllib.request.urlopen(url, timeout=CONNECT_SECONDS) as response:  # noqa: S310 -- https
         packed = response.read()
-    if hashlib.sha256(packed).hexdigest() != UPSTREAM_SHA256[arch]:
+    checksum = hashlib.sha256(packed).hexdigest()
+    if checksum != UPSTREAM_SHA256[arch]:
         raise SetupError("the download does not have the checksum of the release.")
-    _put(bz2.decompress(packed))
+    _put(bz2.decompress(packed), {"source": "upstream", "archive_sha256": checksum})
 
 
 def _from_debian() -> None:
     """Debian's newest package, which needs nothing but the C library."""
     with apt.unstable("restic") as suite:
         suite.unpack("restic", suite.folder / "restic")
-        _put((suite.folder / "restic" / "usr" / "bin" / "restic").read_bytes())
+        late = {"past_its_date": "yes"} if suite.is_past_its_date else {}
+        _put(
+            (suite.folder / "restic" / "usr" / "bin" / "restic").read_bytes(),
+            {"source": "debian", "package_version": suite.version_of("restic"), **late},
+        )
 
 
+UPSTREAM = "its upstream release"
 SOURCES: dict[str, Callable[[], None]] = {
-    "its upstream release": _from_upstream,
+    UPSTREAM: _from_upstream,
     "Debian's unstable suite": _from_debian,
 }
 
 
-def _put(content: bytes) -> None:
-    """Put the program in its place in one step, once it is known to work here."""
+def _recorded() -> dict[str, str]:
+    """What is written down of the program that is there; nothing where it is another one."""
+    try:
+        record = json.loads(RECORD.read_text())
+        same = record["sha256"] == hashlib.sha256(PROGRAM.read_bytes()).hexdigest()
+    except (OSError, ValueError, KeyError, TypeError):
+        return {}
+    return dict(record) if same else {}
+
+
+def _write_down(origin: Mapping[str, str], content: bytes) -> None:
+    sha256 = hashlib.sha256(content).hexdigest()
+    RECORD.write_text(json.dumps({**origin, "sha256": sha256}, indent=2) + "\n")
+
+
+def _put(content: bytes, origin: Mapping[str, str]) -> None:
+    """Put the program in its place in one step, once it is known to work here, with its origin beside it."""
     handle, name = tempfile.mkstemp(dir=PROGRAM.parent, prefix="restic.")
     try:
         with os.fdopen(handle, "wb") as file:
@@ -93,6 +157,7 @@ def _put(content: bytes) -> None:
         if not is_good(name):
             raise SetupError(f"the program does not run here as restic {_dotted(MINIMUM)} or newer.")
         Path(name).replace(PROGRAM)
+        _write_down(origin, content)
     finally:
         Path(name).unlink(missing_ok=True)
 

@@ -32,6 +32,8 @@ from tools.shell import (
 )
 from tools.system import BENCH_NEEDS, PRODUCT_NEEDS, TEST_NEEDS, install_missing
 
+# What installs the others, and builds what comes as source alone.
+BUILD_REQUIREMENTS = ROOT / "requirements-build.txt"
 PRODUCT_REQUIREMENTS = ROOT / "requirements.txt"
 # Holds the product's too, in the same versions.
 DEVELOPMENT_REQUIREMENTS = ROOT / "requirements-dev.txt"
@@ -78,8 +80,15 @@ def _install_requirements(requirements: Path) -> None:
     if any(_is_current(path) for path in {requirements, DEVELOPMENT_REQUIREMENTS}):
         return
     say(f"installing {requirements.name} (log: {LOG})")
-    run([VENV_PYTHON, "-m", "pip", "install", "--require-hashes", "--requirement", requirements])
+    # One after the other: what builds a package has to be in before it, for with build isolation pip would
+    # fetch the newest of it, by no hash.
+    _pip_install("--only-binary", ":all:", "--requirement", BUILD_REQUIREMENTS)
+    _pip_install("--no-build-isolation", "--requirement", requirements)
     _stamp(requirements).write_text(_digest(requirements))
+
+
+def _pip_install(*arguments: str | Path) -> None:
+    run([VENV_PYTHON, "-m", "pip", "install", "--require-hashes", *arguments])
 
 
 def _is_current(requirements: Path) -> bool:
@@ -92,7 +101,8 @@ def _stamp(requirements: Path) -> Path:
 
 
 def _digest(requirements: Path) -> str:
-    return hashlib.sha256(requirements.read_bytes()).hexdigest()
+    content = BUILD_REQUIREMENTS.read_bytes() + requirements.read_bytes()
+    return hashlib.sha256(content).hexdigest()
 
 
 if __name__ == "__main__":

@@ -77,12 +77,13 @@ def run(run: Run, progress: Progress) -> Outcome:
 def _preflight(run: Run, database: Database, progress: Progress) -> Found:
     found = make_ready(database, progress.tick, is_safety_copy=run.trigger == Trigger.RESTORE)
     assert found.access and found.server and found.info and found.clients  # noqa: S101, PT018
+    assert found.restic_origin is not None  # noqa: S101
     progress.hide([*found.access.secret_values(), found.server.password])
     if not database.repository.restic_id:
         identity.meet(database.repository, found.access, progress.tick)
     services.run_note(
         run.pk,
-        restic_version=found.restic_version,
+        **services.restic_facts(found.restic_version, found.restic_origin),
         server_version=str(found.info),
         client_version=str(found.clients),
     )
@@ -93,7 +94,8 @@ def _preflight(run: Run, database: Database, progress: Progress) -> Found:
         client_version=str(found.clients),
         warnings=found.warnings,
     )
-    progress.log(f"{found.info}, {found.clients} client, restic {found.restic_version}.")
+    of_restic = f"restic {found.restic_version}, {found.restic_origin.words}"
+    progress.log(f"{found.info}, {found.clients} client, {of_restic}.")
     for note in found.notes:
         progress.log(note)
     for warning in found.warnings:

@@ -77,6 +77,7 @@ class Found:
     info: mysql.ServerInfo | None = None
     clients: mysql.Clients | None = None
     restic_version: str = ""
+    restic_origin: restic.Origin | None = None
     data_length: int = 0
     left_out: list[mysql.LeftOut] = field(default_factory=list)
     # Tables that are not InnoDB, with their engine in brackets.
@@ -230,6 +231,8 @@ def run(run: Run, progress: Progress) -> Outcome:
         progress.log(f"{check.name.capitalize()}: {check.detail}", _level(check))
         progress.detail(next((name for name, _ in _CHECKS[len(told) :]), ""))
         progress.tick()
+    if found.restic_origin:
+        services.run_note(run.pk, **services.restic_facts(found.restic_version, found.restic_origin))
     if found.info and found.clients:
         services.database_probed(
             run.database,
@@ -290,7 +293,8 @@ def _restic(database: Database, found: Found, _tick: Tick | None) -> str:
     found.restic_version = restic.version(found.access)
     unheard = restic.held_back(name for name, value in os.environ.items() if value)
     kept = f"; not shown to it, as it would heed them: {', '.join(sorted(unheard))}" if unheard else ""
-    return f"restic {found.restic_version}{kept}"
+    found.restic_origin = restic.origin(found.access.program)
+    return f"restic {found.restic_version}, {found.restic_origin.words}{kept}"
 
 
 def _repository(database: Database, found: Found, tick: Tick | None) -> str:

@@ -44,7 +44,7 @@ def opened(run: Run, progress: Progress) -> restic.Access:
 def _reached(run: Run, progress: Progress) -> restic.Access:
     access = repository_access(run.repository)
     progress.hide(access.secret_values())
-    services.run_note(run.pk, restic_version=restic.version(access))
+    services.run_note(run.pk, **services.restic_facts(restic.version(access), restic.origin(access.program)))
     return access
 
 

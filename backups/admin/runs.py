@@ -279,10 +279,17 @@ def _facts(run: Run) -> list[tuple[str, Any]]:
         ("Result", result.get("sentence")),
         ("Server", run.server_version),
         ("Client", run.client_version),
-        ("restic", run.restic_version),
+        ("restic", _restic(run)),
         ("Worker", run.worker),
     ]
     return [(name, value) for name, value in known if value]
+
+
+def _restic(run: Run) -> str:
+    """Its version and where it is from, which runs of earlier versions do not tell."""
+    known = run.result.get("restic")
+    origin = known.get("origin") if isinstance(known, dict) else None
+    return f"{run.restic_version}, {origin}" if origin else run.restic_version
 
 
 def _restore_of(run: Run) -> Restore | None:

@@ -50,10 +50,12 @@ from backups.restic.calls import (
     find,
     remove_stale_locks,
     version,
+    version_of,
     version_tuple,
 )
 from backups.restic.folder import refuse_others_files
 from backups.restic.lines import readable, tells_of_failed_command
+from backups.restic.origin import Origin, origin, pinned_version, refuse_unpinned
 from backups.restic.problems import (
     AccessDenied,
     AlreadyInitialised,

@@ -143,6 +143,15 @@ def version(access: Access) -> str:
     return found
 
 
+def version_of(program: str) -> str:
+    """The version of a restic, with no repository and no secret, new enough or not. Raises ResticError."""
+    try:
+        told = process.run([program, *version_args()], env=process.base_environment(), deadline=10)
+    except (process.NotInstalled, process.DeadlineExceeded, process.SaidTooMuch):
+        raise ResticError(f"{program} did not say its version.", do=get_restic()) from None
+    return parse_version(told.stdout)
+
+
 def version_tuple(text: str) -> tuple[int, ...]:
     """The numbers in a version text, for comparison."""
     return tuple(int(number) for number in re.findall(r"\d+", text.split("-")[0])[:3])

@@ -18,13 +18,14 @@ from pathlib import Path
 
 from tests.conftest import NAMES
 from tests.servers.processes import Server
-from tools import restic
+from tools import images, restic
 from tools.shell import ROOT, cache_dir, run, say
 from tools.system import Need, find_program, install_missing
 
-BASE = "debian:trixie-slim"
+NAMED = images.defaults()
+BASE = NAMED["DEBIAN_IMAGE"]
 IMAGES = Path(__file__).parent / "images"
-STAND_INS = {"restic/restic:0.18.1": "restic", "mysql:8.4": "mysql", "nginx:1.28": "nginx"}
+STAND_INS = {NAMED[f"{name.upper()}_IMAGE"]: name for name in ("restic", "mysql", "nginx")}
 LABEL = "vedetta.stand-in"
 OWN_AUTHORITIES = Path("/usr/local/share/ca-certificates")
 PULL_SECONDS = 600
@@ -90,7 +91,9 @@ def docker() -> Iterator[Docker]:
             found = Docker(folder, stack.enter_context(_daemon(folder)))
         _images(found)
         _compose(found, folder)
-        found("build", "--tag", "vedetta:latest", str(ROOT))
+        # As Compose does it.
+        named = [f"--build-arg={name}={image}" for name, image in NAMED.items() if name != "NGINX_IMAGE"]
+        found("build", *named, "--tag", "vedetta:latest", str(ROOT))
         if found.stand_ins:
             say(
                 f"stand-ins from Debian's packages, because no registry answers: {', '.join(found.stand_ins)}"
@@ -161,7 +164,7 @@ def _stand_in(found: Docker, image: str) -> None:
         shutil.copytree(IMAGES / STAND_INS[image], context)
         if STAND_INS[image] == "restic":
             shutil.copy(restic.PROGRAM, context / "restic")
-        found("build", "--label", label, "--tag", image, str(context))
+        found("build", f"--build-arg=BASE={BASE}", "--label", label, "--tag", image, str(context))
 
 
 def _bootstrap(found: Docker, root: Path, label: str) -> None:

@@ -9,7 +9,7 @@ import pytest
 from django.core.management import get_commands
 
 PROJECT = Path(__file__).resolve().parents[2]
-GUIDES = [PROJECT / "README.md", *sorted((PROJECT / "docs").glob("*.md"))]
+GUIDES = [PROJECT / "README.md", PROJECT / "SECURITY.md", *sorted((PROJECT / "docs").glob("*.md"))]
 # Not of the first start, or not the portal's own.
 NOT_IN_EXAMPLE = {"DEBUG", "WEB_CONCURRENCY", "VEDETTA_KEY_MADE"}
 
@@ -36,9 +36,40 @@ def test_every_link_leads_somewhere(guide: Path) -> None:
     assert [link for link in links if not (guide.parent / link).exists()] == []
 
 
+ATTACKERS = (
+    "A visitor",
+    "A person with a role",
+    "A hostile database server, or somebody in the way to it",
+    "A user of the application's database",
+    "A hostile repository or storage",
+    "A user of the machine, or another container",
+    "Who has a copy, or writes the portal's database",
+    "The supply chain",
+)
+
+
+def promises(section: str) -> list[tuple[str, str]]:
+    """Each promise of a section with the cell that names its tests."""
+    table = section.partition("| promise | test |")[2].partition("\n\n")[0]
+    return re.findall(r"^\| (?!---)(.+) \| (.+?) \|$", table, re.MULTILINE)
+
+
+def test_security_says_of_each_attacker_what_they_get_what_is_promised_and_what_is_not() -> None:
+    text = (PROJECT / "docs" / "security.md").read_text()
+    sections = dict(re.findall(r"^## (.+)\n((?:(?!## ).*\n)*)", text, re.MULTILINE))
+
+    assert set(ATTACKERS) <= set(sections)
+    for attacker in ATTACKERS:
+        assert "**Gets today:**" in sections[attacker], attacker
+        assert "**Out of scope:**" in sections[attacker], attacker
+        assert promises(sections[attacker]), attacker
+    # Every table of promises is one of theirs.
+    assert text.count("| promise | test |") == len(ATTACKERS)
+
+
 def test_every_promise_of_security_names_tests_that_are_there() -> None:
-    table = (PROJECT / "docs" / "security.md").read_text().partition("| promise | test |")[2]
-    rows = re.findall(r"^\| (?!---)(.+) \| (.+?) \|$", table.partition("\n## ")[0], re.MULTILINE)
+    sections = (PROJECT / "docs" / "security.md").read_text().split("\n## ")
+    rows = [row for section in sections for row in promises(section)]
     folder = PROJECT / "tests"
     there = {
         name
@@ -46,7 +77,7 @@ def test_every_promise_of_security_names_tests_that_are_there() -> None:
         for name in re.findall(r"^def (test_\w+)", path.read_text(), re.M)
     }
 
-    assert len(rows) > 40
+    assert len(rows) > 60
     for promise, cell in rows:
         named = re.findall("`([^`]+)`", cell)
         assert named, f"no test for: {promise}"

@@ -1,0 +1,43 @@
+"""`manage.py version`: what runs here, and where the restic is from that it uses."""
+
+from __future__ import annotations
+
+import platform
+from collections.abc import Mapping
+from typing import Any
+
+import django
+
+import backups
+from backups import restic
+from backups.console import FAILED, RunEnded, VedettaCommand
+from backups.restic import ResticError
+
+
+class Command(VedettaCommand):
+    """Say which versions run. Asks no database and no repository."""
+
+    help = "Say which versions of Vedetta, Python, Django and restic run here, and where restic is from."
+
+    def work(self, **_: Any) -> Mapping[str, Any]:
+        told: dict[str, Any] = {
+            "vedetta": backups.__version__,
+            "python": platform.python_version(),
+            "django": django.get_version(),
+        }
+        self.say(f"Vedetta {told['vedetta']}, Python {told['python']}, Django {told['django']}")
+        try:
+            found = restic.origin(restic.find())
+            version = restic.version_of(found.program)
+        except ResticError as error:
+            failed = {"status": "failed", "error": error.sentence(), "restic": None}
+            raise RunEnded(FAILED, {**told, **failed}) from None
+        self.say(f"restic {version}, {found.words}: {found.program}, SHA-256 {found.sha256}")
+        told["restic"] = {
+            "version": version,
+            "origin": found.words,
+            "pinned": found.is_pinned,
+            "program": found.program,
+            "sha256": found.sha256,
+        }
+        return told
