@@ -25,7 +25,6 @@ from typing import Any
 from django.conf import settings
 from django.http import HttpRequest
 from django.http.response import HttpResponseBase
-from django.middleware.security import SecurityMiddleware
 
 Address = IPv4Address | IPv6Address
 Network = IPv4Network | IPv6Network
@@ -39,7 +38,6 @@ _IPV6_PREFIX = 64
 _NOWHERE = "0.0.0.0"  # noqa: S104  nothing listens here
 # Where the proxy is noted whose word was not taken; the first page tells of it.
 UNBELIEVED = "vedetta.unbelieved_proxy"
-_SAID_HTTPS = "vedetta.unbelieved_https"
 _SCHEME = "HTTP_X_FORWARDED_PROTO"
 _SAID = re.compile(r"HTTP_(X_FORWARDED_\w+|FORWARDED|X_REAL_IP|SCRIPT_NAME|PATH_INFO)")
 _PREFIX = re.compile(r"(?:/(?!\.{1,2}(?:/|\Z))[A-Za-z0-9._~-]+)+")
@@ -204,18 +202,24 @@ def _disbelieve(meta: dict[str, Any], peer: str, *, all_but_scheme: bool) -> Non
     if all_but_scheme:
         said = [name for name in said if name != _SCHEME]
     else:
-        meta[_SAID_HTTPS] = meta.get(_SCHEME, "").strip().lower() == "https"
-        meta["wsgi.url_scheme"] = "http"
+        # Led to HTTPS from there it would be led so for ever; see `in_no_circle`, which takes it back.
+        says_https = meta.get(_SCHEME, "").strip().lower() == "https"
+        meta["wsgi.url_scheme"] = "https" if says_https else "http"
     for name in said:
         del meta[name]
 
 
-class RedirectsWithoutCircles(SecurityMiddleware):
-    """Sends nobody to HTTPS who, by a proxy that is not trusted yet, comes from there: that would never end.
+def in_no_circle(
+    get_response: Callable[[HttpRequest], HttpResponseBase],
+) -> Callable[[HttpRequest], HttpResponseBase]:
+    """Middleware that stands after the one that redirects to HTTPS: there a stranger's word was let pass.
 
-    Nothing else is believed of it. Cookies are for HTTPS alone either way.
+    So people go on signing in behind a proxy that is not listed yet; nothing else is believed of it.
     """
 
-    def process_request(self, request: HttpRequest) -> Any:
-        """A redirect to HTTPS, or None."""
-        return None if request.META.get(_SAID_HTTPS) else super().process_request(request)
+    def respond(request: HttpRequest) -> HttpResponseBase:
+        if UNBELIEVED in request.META and not settings.TRUSTED_PROXIES.all_paths:
+            request.META["wsgi.url_scheme"] = "http"
+        return get_response(request)
+
+    return respond

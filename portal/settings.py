@@ -54,7 +54,8 @@ INSTALLED_APPS = [
 
 MIDDLEWARE = [
     "portal.proxies.tell_visitors_apart",
-    "portal.proxies.RedirectsWithoutCircles",
+    "django.middleware.security.SecurityMiddleware",
+    "portal.proxies.in_no_circle",
     "whitenoise.middleware.WhiteNoiseMiddleware",
     "portal.cookies.on_the_portals_pages_only",
     "portal.passwords.one_sign_in_at_a_time",
