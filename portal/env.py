@@ -16,7 +16,7 @@ from croniter import croniter
 from django.core.exceptions import ImproperlyConfigured
 from environ import FileAwareEnv
 
-from portal import database_options
+from portal import database_options, proxies
 from sentinel import env_file as env_files
 
 _ABSENT = object()
@@ -181,6 +181,17 @@ class Environment:
                     f"{name} holds {_shown(value)}, but each must be an address such as https://host."
                 )
         return values
+
+    def proxies(self, name: str, before: str) -> proxies.Trusted:
+        """Whose word counts about a visitor; where `name` says nothing, what the variable `before` says."""
+        words = self.words(name)
+        try:
+            return proxies.trusted(words) if words else proxies.trusted_before(self.words(before))
+        except ValueError as error:
+            raise ImproperlyConfigured(
+                f"{name if words else before} holds {_shown(str(error))}, but each must be an address such "
+                "as 203.0.113.7, a network such as 10.1.2.0/24, or neighbours."
+            ) from None
 
     def addresses(self, name: str) -> list[str]:
         """Addresses with a scheme, separated by commas or blanks, which they may hold themselves."""

@@ -7,6 +7,7 @@ number of processes.
 
 import os
 from pathlib import Path
+from typing import Any
 
 bind = os.environ.get("PORTAL_BIND") or "127.0.0.1:8000"
 
@@ -26,9 +27,20 @@ worker_tmp_dir = "/dev/shm" if Path("/dev/shm").is_dir() else None  # noqa: S108
 
 control_socket_disable = True
 
+# Who may say below which path the portal is served, TRUSTED_PROXIES tells: see pre_request.
+forwarded_allow_ips = "*"
+forwarder_headers = "SCRIPT_NAME"
+
 
 def post_worker_init(_worker: object) -> None:
     """Watch the queue's worker, which cannot tell itself that it is dead: in each process, after its fork."""
     from backups import watching
 
     watching.start()
+
+
+def pre_request(_worker: object, request: Any) -> None:
+    """Take the path below which the portal is served from a proxy of ours alone, before it is made use of."""
+    from portal import proxies
+
+    request.headers = proxies.paths_kept(request.headers, request.peer_addr, request.path)

@@ -53,13 +53,16 @@ INSTALLED_APPS = [
 ]
 
 MIDDLEWARE = [
+    "portal.proxies.tell_visitors_apart",
     "django.middleware.security.SecurityMiddleware",
+    "portal.proxies.in_no_circle",
     "whitenoise.middleware.WhiteNoiseMiddleware",
     "portal.cookies.on_the_portals_pages_only",
+    "portal.passwords.one_sign_in_at_a_time",
     "django.contrib.sessions.middleware.SessionMiddleware",
     "django.middleware.common.CommonMiddleware",
     "django.middleware.csrf.CsrfViewMiddleware",
-    "django.contrib.auth.middleware.AuthenticationMiddleware",
+    "portal.sessions.AuthenticationMiddleware",
     "django.contrib.messages.middleware.MessageMiddleware",
     "django.middleware.clickjacking.XFrameOptionsMiddleware",
     "portal.hardening.content_security_policy",
@@ -110,6 +113,9 @@ AUTH_PASSWORD_VALIDATORS = [
     {"NAME": "django.contrib.auth.password_validation.CommonPasswordValidator"},
     {"NAME": "django.contrib.auth.password_validation.NumericPasswordValidator"},
 ]
+# What a visitor comes by; without it, this machine's own proxies and what gunicorn was told.
+TRUSTED_PROXIES = env.proxies("TRUSTED_PROXIES", before="FORWARDED_ALLOW_IPS")
+AXES_CLIENT_IP_CALLABLE = "portal.proxies.counted_as"
 AXES_FAILURE_LIMIT = 10
 AXES_COOLOFF_TIME = 0.25  # hours
 AXES_LOCKOUT_PARAMETERS = [["username", "ip_address"]]
@@ -117,6 +123,7 @@ AXES_RESET_ON_SUCCESS = True
 AXES_VERBOSE = False
 LOGIN_URL = "admin:login"
 LOGIN_REDIRECT_URL = "admin:index"
+SESSION_ENGINE = "portal.sessions"
 SESSION_COOKIE_AGE = 12 * 3600
 SESSION_COOKIE_NAME = cookie_name("session", SECRET_KEY, DATABASES["default"])
 CSRF_COOKIE_NAME = cookie_name("csrf", SECRET_KEY, DATABASES["default"])

@@ -29,13 +29,19 @@ def _tell_of_env_file() -> None:
 
 
 def _tell_of_database() -> None:
-    """Say once what is wrong with the portal's database; the gate beside it is served all the same."""
+    """Say once what is wrong with the portal's database; the gate beside it is served all the same.
+
+    Where nothing is, no row of an earlier version holds the key of a session from here on.
+    """
     from django.db import connection
 
     from backups.health import database_problem
+    from portal import sessions
 
     if problem := database_problem(thoroughly=True):
         logging.getLogger("portal").error(problem)
+    else:
+        sessions.hash_those_of_before()
     # Processes that are forked from this one must not share it.
     connection.close()
 

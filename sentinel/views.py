@@ -9,7 +9,7 @@ from __future__ import annotations
 import functools
 import logging
 from collections.abc import Callable
-from dataclasses import asdict
+from dataclasses import replace
 from datetime import UTC, datetime
 from typing import Any
 
@@ -82,7 +82,7 @@ def status(request: HttpRequest) -> HttpResponse:
     """The details as JSON, always 200: it tells about the gate, `/sentinel/ok` is the gate."""
     now = datetime.now(UTC)
     limits = gate_settings()
-    observation = observe(limits, now)
+    observation = for_visitors(observe(limits, now))
     found = decide(observation, limits, now)
     response = JsonResponse(details(observation, found, limits, now))
     response["X-Backup-Status"] = found.word.value
@@ -90,10 +90,16 @@ def status(request: HttpRequest) -> HttpResponse:
     return response
 
 
+def for_visitors(observation: Observation) -> Observation:
+    """Without who keeps the gate open and what they wrote: a name is one to guess passwords of."""
+    override = observation.override
+    return replace(observation, override=override and replace(override, by="", reason=""))
+
+
 def details(
     observation: Observation, found: Verdict, limits: GateSettings, now: datetime
 ) -> dict[str, object]:
-    """What `/sentinel/status` tells: times in UTC, ages in seconds; no paths and no secrets."""
+    """What `/sentinel/status` tells: times in UTC, ages in seconds; no paths, secrets or people."""
     return {
         "open": found.open,
         "status": found.word,
@@ -107,8 +113,7 @@ def details(
             "boot_grace_seconds": limits.boot_grace_seconds,
             "verified_threshold_seconds": limits.verified_threshold_seconds,
         },
-        "override": observation.override
-        and asdict(observation.override) | {"until": iso(observation.override.until)},
+        "override": observation.override and {"until": iso(observation.override.until)},
         "databases": [
             {
                 "name": one.name,

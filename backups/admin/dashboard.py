@@ -149,7 +149,7 @@ def state(request: HttpRequest, found: Standing, recent: Sequence[Recent]) -> di
         "gate": gate.look(found),
         "answer": _WORDS[found.overall.state],
         "hero": _hero(found.overall),
-        "others": _others(found.overall),
+        "others": [*_unbelieved(request), *_others(found.overall)],
         "cards": [_card(database, found, strips[database.pk]) for database in found.databases],
         "active": _active(found.now),
         "has_repository": bool(found.overall.repositories),
@@ -181,6 +181,21 @@ def _others(overall: Overall) -> list[Notice]:
     found = [each for each in overall.of_all() if each not in shown and each.key not in _WITH_A_CARD]
     notes = [each for each in overall.notes if not each.database]
     return [notice_of(each) for each in (*found, *notes)]
+
+
+def _unbelieved(request: HttpRequest) -> list[Notice]:
+    """That the reader's own request came by a proxy whose word is not taken, as the portal noted of it."""
+    proxy = request.META.get("vedetta.unbelieved_proxy")
+    if not proxy:
+        return []
+    return [
+        Notice(
+            "warning",
+            f"You come by a proxy at {proxy} that is not believed: when passwords are guessed, all who come "
+            "by it count as one, and it cannot say by which path or by HTTPS. If it is yours, add its "
+            f"address to the settings as TRUSTED_PROXIES={proxy} and start the portal anew. Backups go on.",
+        )
+    ]
 
 
 _WITH_A_CARD = frozenset({"gate", "no_database"})

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Sequence
 from typing import Any
 
 from django import forms
@@ -34,7 +35,7 @@ from backups.choices import OVERWRITING_MODES, DefinerPolicy, RestoreMode, Trigg
 from backups.choose import instead_of, known_bad_words, safety_copies, snapshot_at
 from backups.download import sql_stream
 from backups.errors import Problem
-from backups.models import Database, Snapshot, Suspicion
+from backups.models import Database, Restore, Snapshot, Suspicion
 from backups.validators import target_name
 
 _MAY_RESTORE = permission_required("backups.run_restore", raise_exception=True)
@@ -153,9 +154,9 @@ class RestoreForm(forms.Form):
         """Whether what is there now will be gone from its place."""
         return self.chosen_mode in OVERWRITING_MODES
 
-    def was_shown(self, fingerprint: str) -> bool:
-        """Whether it is this that the page showed, when it was told to start."""
-        if constant_time_compare(self.cleaned_data["shown"], fingerprint):
+    def was_shown(self, fingerprints: Sequence[str]) -> bool:
+        """Whether it is one of these that the page showed, when it was told to start."""
+        if any(constant_time_compare(self.cleaned_data["shown"], each) for each in fingerprints):
             return True
         self.add_error(
             None,
@@ -206,11 +207,11 @@ def restore_view(request: HttpRequest, pk: int) -> HttpResponseBase:
             target=form.chosen_target,
             tables=form.cleaned_data["tables"],
         )
-        fingerprint = _fingerprint(told, form)
-        seen = "start" in request.POST and form.was_shown(fingerprint)
+        fingerprints = _fingerprints(request, database, told, form)
+        seen = "start" in request.POST and form.was_shown(fingerprints)
         if seen and not told.obstacles and form.is_confirmed():
             return _start(request, snapshot, database, form)
-        form.remember(fingerprint)
+        form.remember(fingerprints[0])
     context = {
         **admin.site.each_context(request),
         "title": f"Restore snapshot {snapshot.short_id}",
@@ -341,10 +342,21 @@ def _names(names: list[str]) -> str:
     return f"{len(names)}: {shown}{' …' if len(names) > 12 else ''}"
 
 
-def _fingerprint(told: Plan, form: RestoreForm) -> str:
-    """What was chosen and what it will do, signed: the same choices on a changed server differ too."""
+def _fingerprints(request: HttpRequest, database: Database, told: Plan, form: RestoreForm) -> list[str]:
+    """What was chosen and what it will do, signed: of this hour, and of the one before.
+
+    The same choices on a changed server differ, and so they do for somebody else, and once a restore of
+    this database was begun: what one was shown is for them, soon, and once.
+    """
     chosen = [form.cleaned_data["definers"], form.cleaned_data["without_safety"] and form.overwrites]
     tables = sorted(form.cleaned_data["tables"])
     what = [told.snapshot.pk, told.mode, told.target, told.replaced, told.vanishing, told.new, told.warnings]
     what.append(told.staying)
-    return salted_hmac("backups.restore", json.dumps([what, tables, chosen])).hexdigest()
+    newest = Restore.objects.filter(database=database).order_by("-pk").values_list("pk", flat=True).first()
+    hour = int(timezone.now().timestamp()) // 3600
+    return [
+        salted_hmac(
+            "backups.restore", json.dumps([what, tables, chosen, request.user.pk, newest, each])
+        ).hexdigest()
+        for each in (hour, hour - 1)
+    ]

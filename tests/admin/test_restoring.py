@@ -6,6 +6,7 @@ import html
 import os
 import re
 from collections.abc import Callable
+from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
@@ -19,6 +20,7 @@ from django.utils.html import strip_tags
 
 from backups import runner, services
 from backups.actions.swapping import way_back_words
+from backups.admin import restoring
 from backups.admin.base import page_url, run_url
 from backups.admin.restores import kept_words
 from backups.choices import Action, DefinerPolicy, RestoreMode, Status, Swap, Trigger
@@ -218,6 +220,28 @@ def test_what_was_not_shown_does_not_start(snapshot: Snapshot, login: Login) -> 
     assert "Tables that will vanish 1: parcels" in page
     client.post(url_of(snapshot), seen | {"tables": []} | shown_on(response.content) | START)
     assert Restore.objects.get().tables == []
+
+
+def test_what_one_was_shown_is_for_them_soon_and_once(
+    snapshot: Snapshot, login: Login, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Another's page, one of two hours ago, and one from which a restore was begun start nothing."""
+    anna, now = login("Restorer"), timezone.now()
+    shown = shown_on(anna.post(url_of(snapshot), wish(RestoreMode.NEW) | LOOK).content)
+
+    def refused(client: Client) -> bool:
+        page = client.post(url_of(snapshot), wish(RestoreMode.NEW) | shown | START)
+        return "this is not what was shown before" in told(page)
+
+    assert refused(login("Administrator"))
+    with monkeypatch.context() as later:
+        later.setattr(restoring.timezone, "now", lambda: now + timedelta(hours=2))
+        assert refused(anna)
+    assert not Run.objects.filter(action=Action.RESTORE).exists()
+    assert anna.post(url_of(snapshot), wish(RestoreMode.NEW) | shown | START).status_code == 302
+    Run.objects.filter(action=Action.RESTORE).update(status=Status.FAILED)
+    assert refused(anna)
+    assert Run.objects.filter(action=Action.RESTORE).count() == 1
 
 
 def test_a_server_that_changed_since_it_was_shown_is_shown_anew(

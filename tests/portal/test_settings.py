@@ -17,6 +17,7 @@ WRONG = {
     "CSRF_TRUSTED_ORIGINS": "backups.example.com",
     "DATABASE_URL": "postgres://portal:hunter2@db/portal",
     "PING_URL": "hc.example.com/ping/hunter2",
+    "TRUSTED_PROXIES": "10.1.2.0/24 nginx",
     "TIME_ZONE": "Mars/Olympus",
     "MYSQL_PORT": "70000",
     "MYSQL_SSL_MODE": "SOMETIMES",

@@ -1,0 +1,190 @@
+"""Sessions whose keys are kept nowhere but in their owners' browsers, and that end with what they stood for.
+
+A row holds the SHA-256 of its key, so that a copy of the database signs nobody in. A session ends with
+its owner's password (Django's own doing), role, rights, and account.
+"""
+
+from __future__ import annotations
+
+import base64
+import hashlib
+import logging
+from collections.abc import Iterable
+from functools import partial
+from typing import Any, cast
+
+from django.contrib import auth
+from django.contrib.auth.middleware import AuthenticationMiddleware as OfDjango
+from django.contrib.auth.models import AbstractBaseUser, AnonymousUser, Group, User
+from django.contrib.auth.signals import user_logged_in
+from django.contrib.sessions.backends.db import SessionStore as InDatabase
+from django.contrib.sessions.models import Session
+from django.db import DatabaseError, connection
+from django.db.models.functions import Length
+from django.db.models.signals import m2m_changed, pre_delete, pre_save
+from django.http import HttpRequest
+from django.utils import timezone
+from django.utils.functional import SimpleLazyObject
+
+logger = logging.getLogger(__name__)
+
+# The column takes 40 characters, of which servers may not tell A from a: 200 bits in small letters.
+_KEPT_CHARACTERS, _KEPT_BYTES = 40, 25
+_STANDING = "vedetta_standing"
+_FLAGS = ("is_active", "is_staff", "is_superuser")
+
+AnyUser = AbstractBaseUser | AnonymousUser
+
+
+def kept_as(key: str) -> str:
+    """What the database knows a session's key by."""
+    digest = hashlib.sha256(key.encode()).digest()
+    return base64.b32encode(digest[:_KEPT_BYTES]).decode().lower()
+
+
+class SessionStore(InDatabase):
+    """Django's sessions in the database, but for the key of the row. The portal asks by no other calls."""
+
+    def _get_session_from_db(self) -> Session | None:
+        key = kept_as(self.session_key or "")
+        found = Session.objects.filter(session_key=key, expire_date__gt=timezone.now()).first()
+        if found is None:
+            self._session_key = None
+        return found
+
+    def exists(self, session_key: str) -> bool:
+        """Whether there is a session of this key."""
+        return Session.objects.filter(session_key=kept_as(session_key)).exists()
+
+    def create_model_instance(self, data: dict[str, Any]) -> Session:
+        """The row for what the session holds now."""
+        row = cast(Session, super().create_model_instance(data))
+        row.session_key = kept_as(row.session_key)
+        return row
+
+    def delete(self, session_key: str | None = None) -> None:
+        """End this session, or the one of that key."""
+        if key := session_key or self.session_key:
+            Session.objects.filter(session_key=kept_as(key)).delete()
+
+
+def hash_those_of_before() -> None:
+    """Have rows that an earlier version wrote hold no keys any more; who is signed in by one stays so.
+
+    Nor shall the file of SQLite hold them where it has room to spare.
+    """
+    try:
+        SessionStore.clear_expired()
+        plain = list(
+            Session.objects.annotate(characters=Length("session_key"))
+            .exclude(characters=_KEPT_CHARACTERS)
+            .values_list("session_key", flat=True)
+        )
+        if not plain:
+            return
+        _overwrite_what_is_deleted()
+        for key in plain:
+            Session.objects.filter(session_key=key).update(session_key=kept_as(key))
+        _write_through()
+    except DatabaseError:
+        # Not there, or not up to date yet: then nobody is signed in, or the set-up comes here again.
+        logger.info("Sessions of an earlier version are looked at when the portal's database can be read.")
+
+
+def _overwrite_what_is_deleted() -> None:
+    if connection.vendor == "sqlite":
+        with connection.cursor() as cursor:
+            cursor.execute("PRAGMA secure_delete = ON")
+
+
+def _write_through() -> None:
+    if connection.vendor == "sqlite":
+        with connection.cursor() as cursor:
+            cursor.execute("PRAGMA wal_checkpoint(TRUNCATE)")
+
+
+# ---------------------------------------------------------------- With whom they end
+
+
+class AuthenticationMiddleware(OfDjango):
+    """Django's, by which a session ends whose owner is no longer what they were when they signed in."""
+
+    def process_request(self, request: HttpRequest) -> None:
+        """Say who asks as soon as somebody wants to know: the gate does not."""
+        super().process_request(request)
+        request.user = SimpleLazyObject(partial(_who_asks, request))  # type: ignore[assignment]
+
+
+def _who_asks(request: HttpRequest) -> AnyUser:
+    user: AnyUser = auth.get_user(request)
+    if not isinstance(user, User):
+        if auth.SESSION_KEY in request.session:  # of somebody who may not sign in any more
+            request.session.flush()
+        return user
+    standing = standing_of(user)
+    # A session of before this was noted goes on.
+    if request.session.setdefault(_STANDING, standing) == standing:
+        return user
+    request.session.flush()
+    return AnonymousUser()
+
+
+def standing_of(user: User) -> list[Any]:
+    """What somebody is and may: account, roles, and rights of their own."""
+    flags = [getattr(user, flag) for flag in _FLAGS]
+    roles = sorted(user.groups.values_list("pk", flat=True))
+    rights = sorted(user.user_permissions.values_list("pk", flat=True))
+    return [*flags, roles, rights]
+
+
+def end_sessions_of(people: Iterable[int]) -> None:
+    """End all sessions of these users, by their keys, for good: also where what was taken is given back."""
+    theirs = {str(pk) for pk in people}
+    if not theirs:
+        return
+    store = SessionStore()
+    ended = [
+        row.pk
+        for row in Session.objects.iterator()
+        if store.decode(row.session_data).get(auth.SESSION_KEY) in theirs
+    ]
+    Session.objects.filter(pk__in=ended).delete()
+
+
+def _note_standing(request: HttpRequest, user: AnyUser, **_: Any) -> None:
+    request.session[_STANDING] = standing_of(cast(User, user))
+
+
+def _account_saved(instance: User, update_fields: Iterable[str] | None, **_: Any) -> None:
+    # Each sign-in notes its time so.
+    if update_fields is not None and not {*update_fields} & {*_FLAGS}:
+        return
+    was = User.objects.filter(pk=instance.pk).values_list(*_FLAGS).first()
+    if was is not None and was != tuple(getattr(instance, flag) for flag in _FLAGS):
+        end_sessions_of([instance.pk])
+
+
+def _account_goes(instance: User, **_: Any) -> None:
+    end_sessions_of([instance.pk])
+
+
+def _role_goes(instance: Group, **_: Any) -> None:
+    end_sessions_of(instance.user_set.values_list("pk", flat=True))
+
+
+def _rights_changed(instance: Any, action: str, reverse: bool, pk_set: set[int] | None, **_: Any) -> None:
+    """Of a user, or of all users that are added to or taken from a role or a right."""
+    if action not in {"post_add", "post_remove", "pre_clear"}:
+        return
+    if not reverse:
+        end_sessions_of([instance.pk])
+    else:
+        end_sessions_of(instance.user_set.values_list("pk", flat=True) if pk_set is None else pk_set)
+
+
+user_logged_in.connect(_note_standing, dispatch_uid="portal.note_standing")
+pre_save.connect(_account_saved, sender=User, dispatch_uid="portal.account_saved")
+pre_delete.connect(_account_goes, sender=User, dispatch_uid="portal.account_goes")
+pre_delete.connect(_role_goes, sender=Group, dispatch_uid="portal.role_goes")
+for _through in (User.groups.through, User.user_permissions.through):
+    m2m_changed.connect(_rights_changed, sender=_through, dispatch_uid="portal.rights_changed")
