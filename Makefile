@@ -32,7 +32,7 @@ soak:
 	@$(PYTHON) -m tools.setup test
 	@exec $(VENV_PYTHON) -m pytest -m "" tests/faults tests/portal_copy tests/restore tests/backups tests/compat \
 		tests/dumps tests/verify tests/verdict tests/notify tests/upgrade tests/run/test_rotation.py \
-		tests/growth tests/hostile tests/security/test_doors.py tests/security/test_forged.py \
+		tests/browser tests/growth tests/hostile tests/security/test_doors.py tests/security/test_forged.py \
 		tests/security/test_logins.py tests/security/test_names.py tests/security/test_what_is_loaded.py \
 		$(ARGS)
 

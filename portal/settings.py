@@ -53,6 +53,7 @@ INSTALLED_APPS = [
 ]
 
 MIDDLEWARE = [
+    "portal.hardening.tell_browsers",
     "portal.proxies.tell_visitors_apart",
     "django.middleware.security.SecurityMiddleware",
     "portal.proxies.in_no_circle",
@@ -65,7 +66,6 @@ MIDDLEWARE = [
     "portal.sessions.AuthenticationMiddleware",
     "django.contrib.messages.middleware.MessageMiddleware",
     "django.middleware.clickjacking.XFrameOptionsMiddleware",
-    "portal.hardening.content_security_policy",
     "axes.middleware.AxesMiddleware",
 ]
 

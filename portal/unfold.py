@@ -65,7 +65,7 @@ UNFOLD = {
     "SHOW_VIEW_ON_SITE": False,
     "COLORS": {"primary": _INDIGO},
     "STYLES": [_file("vedetta.css")],
-    "SCRIPTS": [_file("vedetta.js")],
+    "SCRIPTS": [_file("components.js"), _file("vedetta.js")],
     "ENVIRONMENT": "backups.admin.gate.header_label",
     "DASHBOARD_CALLBACK": "backups.admin.dashboard.callback",
     "SIDEBAR": {

@@ -7,7 +7,7 @@ import shutil
 import subprocess
 import sys
 from collections.abc import Callable, Iterator
-from contextlib import ExitStack
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -24,6 +24,13 @@ ROLES = ("Viewer", "Operator", "Restorer", "Administrator")
 # Nothing that would reach out of this machine.
 FLAGS = ("--no-sandbox", "--disable-gpu", "--disable-background-networking", "--disable-dev-shm-usage")
 PATIENCE_MS = 20_000
+# What the policy forbids is said on the console, and so ends among what went wrong.
+TELL_OF_VIOLATIONS = """
+document.addEventListener("securitypolicyviolation", (event) => {
+  const where = `${event.sourceFile}:${event.lineNumber}`;
+  console.error(`forbidden by ${event.effectiveDirective}: ${event.blockedURI} at ${where}`);
+});
+"""
 
 MAKE_PEOPLE = f"""
 from django.contrib.auth.models import Group, User
@@ -56,13 +63,26 @@ class Person:
         self.page.goto(f"{self.url}{path}")
         return self.page
 
+    def forbidden(self) -> list[str]:
+        """What the content security policy kept from being done, as told by the browser so far."""
+        return [told for told in self.wrong if told.startswith("forbidden by ")]
+
 
 @pytest.fixture(scope="module")
 def site(
     mariadb_server: DatabaseServer, restic_path: Path, tmp_path_factory: pytest.TempPathFactory
 ) -> Iterator[Site]:
     """A portal with people of every role; its worker runs."""
-    shop = make_restorable(mariadb_server)
+    with opened(mariadb_server, restic_path, tmp_path_factory) as site, _worker(site.portal):
+        yield site
+
+
+@contextmanager
+def opened(
+    server: DatabaseServer, restic_path: Path, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[Site]:
+    """A portal with people of every role, served and with a browser before it, but without a worker."""
+    shop = make_restorable(server)
     folder = tmp_path_factory.mktemp("browser")
     portal = Portal(
         folder / "portal", shop, restic_path, str(folder / "repository"),
@@ -75,7 +95,6 @@ def site(
     with ExitStack() as stack:
         stack.callback(drop_all, shop)
         url = stack.enter_context(portal.served())
-        stack.enter_context(_worker(portal))
         chromium = stack.enter_context(sync_playwright()).chromium
         browser = chromium.launch(executable_path=shutil.which("chromium"), args=list(FLAGS))
         stack.callback(browser.close)
@@ -93,11 +112,13 @@ def sign_in(site: Site) -> Iterator[Callable[..., Person]]:
             viewport={"width": width, "height": 900}, color_scheme="dark" if dark else "light"
         )
         contexts.append(context)
+        context.add_init_script(TELL_OF_VIOLATIONS)
         page = context.new_page()
         page.set_default_timeout(PATIENCE_MS)
         person = Person(page, site.url, [])
-        page.on("pageerror", lambda error: person.wrong.append(str(error)))
-        page.on("console", lambda line: person.wrong.append(line.text) if line.type == "error" else None)
+        # Of the context, so that windows which pages open are listened to as well.
+        context.on("weberror", lambda told: person.wrong.append(str(told.error)))
+        context.on("console", lambda line: person.wrong.append(line.text) if line.type == "error" else None)
         people.append(person)
         person.goto("/")
         page.get_by_label("Username").fill(name)

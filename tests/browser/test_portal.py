@@ -297,3 +297,68 @@ def test_nothing_secret_is_on_any_page(site: Site, sign_in: SignIn) -> None:
     for path in PAGES:
         text = person.goto(path).content()
         assert not [secret for secret in secrets if secret in text], path
+
+
+def test_what_a_press_opens_opens_and_is_remembered(site: Site, sign_in: SignIn) -> None:
+    person = sign_in("admin")
+    page = person.goto("/admin/backups/run/")
+    page.get_by_role("button", name="Filters").click()
+    expect(page.get_by_role("button", name="Apply Filters")).to_be_visible()
+    page.keyboard.press("Escape")
+    expect(page.get_by_role("button", name="Apply Filters")).to_be_hidden()
+    page.get_by_role("button", name="Filters").click()
+    page.locator("#filter-form .select2-search__field").nth(1).click()
+    page.get_by_role("option", name="Failed").click()
+    page.get_by_role("button", name="Apply Filters").click()
+    page.wait_for_url("**/admin/backups/run/?status__exact=failed*")
+
+    page.locator("#nav-sidebar").get_by_text("admin", exact=True).click()
+    page.get_by_text("Dark", exact=True).click()
+    expect(page.locator("html")).to_have_class(re.compile("dark"))
+    page.get_by_role("button", name="Menu").click()
+    expect(page.locator("#nav-sidebar")).to_be_hidden()
+    page.reload()
+    expect(page.locator("html")).to_have_class(re.compile("dark"))
+    expect(page.locator("#nav-sidebar")).to_be_hidden()
+
+    page.keyboard.press("Control+k")
+    page.get_by_placeholder("Type to search").press_sequentially("repos")
+    expect(page.locator("#command-results-list")).to_contain_text("Repositories")
+    page.keyboard.press("ArrowDown")
+    page.keyboard.press("Enter")
+    page.wait_for_url("**/admin/backups/repository/")
+
+
+def test_a_repository_is_added_from_the_form_of_a_database(site: Site, sign_in: SignIn) -> None:
+    """In a window of its own, whose last page tells the form and closes it."""
+    page = sign_in("administrator").goto("/admin/backups/database/add/")
+    page.locator(".related-widget-wrapper").get_by_role("button").first.click()
+    with page.expect_popup() as opened:
+        page.locator("#add_id_repository").click()
+    window = opened.value
+    window.get_by_label("Name").fill("second")
+    window.get_by_label("Location").fill("/nowhere/second")
+    with window.expect_event("close"):
+        window.get_by_role("button", name="Save", exact=True).click()
+    expect(page.locator("#id_repository option:checked")).to_have_text("second")
+
+
+def test_nothing_that_was_written_into_a_page_runs(site: Site, sign_in: SignIn) -> None:
+    person = sign_in("viewer")
+    page = person.page
+    page.evaluate("""() => {
+      window.ran = [];
+      const script = document.createElement("script");
+      script.textContent = "ran.push('a script in the page')";
+      document.body.append(script);
+      document.body.insertAdjacentHTML("beforeend", `<img src="data:," onerror="ran.push('a handler')">`);
+      document.body.insertAdjacentHTML("beforeend", `<a id="bad" href="javascript:ran.push('a link')">x</a>`);
+      document.getElementById("bad").click();
+      document.body.insertAdjacentHTML("beforeend", `<i x-data x-init="ran.push('of Alpine')"></i>`);
+      setTimeout(() => { try { Function("ran.push('a text')")(); } catch { /* told as a violation */ } });
+    }""")
+    page.wait_for_timeout(500)
+    assert page.evaluate("window.ran") == []
+    forbidden = sorted(told.split(":")[0] for told in person.forbidden())
+    assert forbidden == [f"forbidden by script-src{part}" for part in ("", "-attr", "-elem", "-elem")]
+    person.wrong.clear()

@@ -39,6 +39,11 @@ def past(db: None) -> History:
 @pytest.fixture
 def rows(past: History, roles: None) -> dict[str, Model]:
     """A row of each kind that has pages, by the name that its addresses begin with."""
+    return a_row_of_each_kind(past)
+
+
+def a_row_of_each_kind(past: History) -> dict[str, Model]:
+    """The rows of `rows`, made where there are people of the portal's roles and this history."""
     known = User.objects.create_user("somebody")
     now = timezone.now()
     newest = Snapshot.objects.filter(forgotten_at=None)[0]

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Callable
+from html.parser import HTMLParser
 
 import pytest
 from axes.models import AccessAttempt, AccessFailureLog, AccessLog
@@ -12,6 +13,8 @@ from django.conf import settings
 from django.contrib.auth.models import User
 from django.db import connection, transaction
 from django.db.models import Model
+from django.http import HttpResponse
+from django.http.response import HttpResponseBase
 from django.test import Client
 from django.test.utils import CaptureQueriesContext
 from pytest_django import Settings
@@ -77,8 +80,8 @@ def test_every_page_forbids_frames_foreign_content_and_caches(rows: Rows, login:
             headers["X-Frame-Options"] == "DENY"
             and headers["X-Content-Type-Options"] == "nosniff"
             and headers["Referrer-Policy"] == "same-origin"
-            and "frame-ancestors 'none'" in headers["Content-Security-Policy"]
-            and "default-src 'self'" in headers["Content-Security-Policy"]
+            and not lacks(response)
+            and not scripts_within(response)
         )
         is_page = response.status_code == 200 and route.startswith("admin/")
         # These two hold nothing, and Django lets them be kept.
@@ -87,6 +90,83 @@ def test_every_page_forbids_frames_foreign_content_and_caches(rows: Rows, login:
         if not good or stored:
             told.append(route)
     assert told == []
+
+
+def lacks(response: HttpResponseBase) -> list[str]:
+    """What an answer does not say of the two policies."""
+    policy = response.headers.get("Content-Security-Policy", "").split("; ")
+    taken = response.headers.get("Permissions-Policy", "").split(", ")
+    wanted = ["default-src 'self'", "script-src 'self'", "object-src 'none'", "base-uri 'none'",
+              "form-action 'self'", "frame-ancestors 'none'"]  # fmt: skip
+    devices = [f"{name}=()" for name in ("camera", "microphone", "geolocation", "usb", "serial", "payment")]
+    told = [part for part in wanted if part not in policy] + [part for part in devices if part not in taken]
+    return told + [part for part in policy if "unsafe-eval" in part or "unsafe-hashes" in part]
+
+
+class _Scripts(HTMLParser):
+    """Scripts that stand in a page's text: elements, handlers, addresses."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.found: list[str] = []
+
+    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        """Note what would run, were it not for the policy."""
+        held = dict(attrs)
+        if tag == "script" and "src" not in held and held.get("type") != "application/json":
+            self.found.append("a script without a file")
+        for name, value in attrs:
+            if name.startswith("on") or (value or "").strip().lower().startswith("javascript:"):
+                self.found.append(f'{name}="{value}"')
+
+
+def scripts_within(response: HttpResponseBase) -> list[str]:
+    """The scripts of a page that would not run."""
+    if not response.headers.get("Content-Type", "").startswith("text/html"):
+        return []
+    parser = _Scripts()
+    parser.feed(response.content.decode())  # type: ignore[attr-defined]
+    return parser.found
+
+
+def test_what_is_looked_for_would_be_found() -> None:
+    bad = HttpResponse(
+        "<a onclick='x()' href=' javascript:y()'></a><script>z()</script><script src='s.js'></script>"
+    )
+    assert len(scripts_within(bad)) == 3
+    assert len(lacks(bad)) == 12
+
+
+def test_every_other_answer_has_both_policies_too(
+    db: None, settings: Settings, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Also where no page answers: a middleware, or Django itself for what went wrong."""
+    client = Client(raise_request_exception=False)
+
+    def answer(path: str, status: int, **how: str) -> None:
+        response = client.get(path, headers=how)  # type: ignore[arg-type]
+        assert (response.status_code, lacks(response)) == (status, []), path
+
+    answer("/static/vedetta/vedetta.js", 200)
+    answer("/static/unfold/css/styles.css", 200)
+    answer("/static/no/such/file.js", 404)
+    answer("/", 302)
+    answer("/admin/", 302)
+    answer("/sentinel/status", 200)
+    answer("/metrics", 404)
+    answer("/admin/login/", 400, host="elsewhere.example")
+    monkeypatch.setattr("portal.monitoring.room_problem", _broken)
+    answer("/healthz", 500)
+    settings.SECURE_SSL_REDIRECT = True
+    client = Client()
+    answer("/admin/login/", 301)
+    strict = Client(enforce_csrf_checks=True)
+    settings.SECURE_SSL_REDIRECT = False
+    assert lacks(strict.post("/admin/login/", {"username": "x"})) == []
+
+
+def _broken() -> str:
+    raise RuntimeError("This is for the page of an error.")
 
 
 # ---------------------------------------------------------------- Redirects and host names

@@ -4,7 +4,7 @@
 (() => {
   const ICON = ".material-symbols-outlined";
   // What buttons that are only an icon are called.
-  const NAMES = { dock_to_right: "Menu", close: "Close", add: "Add", more_horiz: "Actions", arrow_back: "Back" };
+  const NAMES = { close: "Close", add: "Add", more_horiz: "Actions", arrow_back: "Back" };
   // Beside this script's own address, wherever the portal is mounted.
   const LOGIN = new URL("../../admin/login/", document.currentScript.src).pathname;
   let opener = null;
