@@ -54,6 +54,21 @@ def test_everybody_with_a_role_sees_every_page(past: History, login: Login, role
         assert client.get(url).status_code == 200, name
 
 
+def test_a_runs_page_says_where_its_restic_is_from(past: History, login: Login) -> None:
+    run = Run.objects.filter(action="backup", status="succeeded")[0]
+    url = reverse("admin:backups_run_change", args=[run.pk])
+    client = login("Viewer")
+    before = html.unescape(strip_tags(client.get(url).content.decode()))
+
+    run.result |= {"restic": {"version": "0.19.1", "origin": "Debian's package restic 0.19.1-1"}}
+    run.save()
+    page = html.unescape(strip_tags(client.get(url).content.decode()))
+
+    assert "0.19.1" in before
+    assert "0.19.1, Debian's package restic 0.19.1-1" not in before
+    assert "0.19.1, Debian's package restic 0.19.1-1" in page
+
+
 def test_staff_without_a_role_and_strangers_see_none(past: History, login: Login) -> None:
     staff, stranger = login("staff"), Client()
     for name, url in pages(past).items():

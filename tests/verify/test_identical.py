@@ -119,6 +119,7 @@ def test_what_is_found_is_written_down(least_shop: Shop, make_database: MakeData
     assert "the stream's digest with the manifest" in found.compared
     snapshot.refresh_from_db()
     assert snapshot.verified_at == found.finished_at
+    assert run.result.pop("restic")["version"] == run.restic_version
     assert run.result == {
         "snapshot_id": snapshot.snapshot_id,
         "verdict": "identical",
