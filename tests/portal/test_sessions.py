@@ -2,11 +2,8 @@
 
 from __future__ import annotations
 
-import sqlite3
 from collections.abc import Callable
-from contextlib import closing
 from datetime import timedelta
-from pathlib import Path
 
 import pytest
 from django.conf import settings
@@ -19,7 +16,6 @@ from django.utils import timezone
 from pytest_django import Settings
 
 from portal import sessions
-from tests.portal.test_settings import start
 
 BACKEND = "django.contrib.auth.backends.ModelBackend"
 
@@ -107,40 +103,6 @@ def test_who_was_signed_in_by_the_version_before_stays_so(anna: User) -> None:
     assert is_in(with_key(key))
     anna.groups.clear()
     assert not is_in(with_key(key))
-
-
-BEFORE = f"""
-from django.contrib.auth.models import User
-from django.contrib.sessions.backends.db import SessionStore
-from django.core.management import call_command
-call_command("migrate", verbosity=0)
-user = User.objects.create_superuser("anna")
-for _ in range(40):
-    store = SessionStore()
-    store.update({{"_auth_user_id": str(user.pk), "_auth_user_backend": "{BACKEND}",
-                  "_auth_user_hash": user.get_session_auth_hash()}})
-    store.create()
-    print(store.session_key)
-"""
-
-
-def test_the_file_holds_no_key_after_the_first_start(tmp_path: Path) -> None:
-    """Nor where it has room to spare, nor in the log beside it."""
-    address = {"DATABASE_URL": f"sqlite:///{tmp_path}/portal.sqlite3"}
-    made = start(["manage.py", "shell", "--no-imports", "-c", BEFORE], **address)
-    keys = [line.encode() for line in made.stdout.split() if len(line) == 32]
-    assert len(keys) == 40, made.stderr
-    held = b"".join(path.read_bytes() for path in tmp_path.iterdir())
-    assert all(key in held for key in keys)
-
-    ran = start(["-c", "import portal.wsgi"], **address)
-
-    assert ran.returncode == 0, ran.stderr
-    held = b"".join(path.read_bytes() for path in tmp_path.iterdir())
-    assert [key for key in keys if key in held] == []
-    with closing(sqlite3.connect(tmp_path / "portal.sqlite3")) as database:
-        rows = {key for (key,) in database.execute("SELECT session_key FROM django_session")}
-    assert rows == {sessions.kept_as(key.decode()) for key in keys}
 
 
 # ---------------------------------------------------------------- The end

@@ -21,6 +21,7 @@ store.update({"_auth_user_id": str(user.pk), "_auth_user_hash": user.get_session
 store.create()
 print(store.session_key)
 """
+# The first start hashes it before anybody is served.
 AFTERWARDS = """
 import sys
 import portal.wsgi
