@@ -55,6 +55,7 @@ requirements: setup
 	@$(VENV_PYTHON) -m pip install --quiet uv
 	$(COMPILE) $(ARGS) --extra dev pyproject.toml --output-file requirements-dev.txt
 	$(COMPILE) $(ARGS) --constraint requirements-dev.txt pyproject.toml --output-file requirements.txt
+	$(COMPILE) $(ARGS) --constraint requirements-dev.txt --extra candidates pyproject.toml --output-file requirements-candidates.txt
 
 # Into docs/screenshots, with a made-up history.
 screenshots:
