@@ -33,7 +33,7 @@ soak:
 	@exec $(VENV_PYTHON) -m pytest -m "" tests/faults tests/portal_copy tests/restore tests/backups tests/compat \
 		tests/dumps tests/verify tests/verdict tests/notify tests/upgrade tests/run/test_rotation.py \
 		tests/growth tests/hostile tests/security/test_logins.py tests/security/test_names.py \
-		tests/security/test_what_is_loaded.py $(ARGS)
+		tests/security/test_what_is_loaded.py tests/sentinel/test_slow.py tests/portal/test_slow.py $(ARGS)
 
 # Builds the image and starts the Compose file; needs root, and minutes.
 test-compose:

