@@ -34,7 +34,7 @@ soak:
 		tests/dumps tests/verify tests/verdict tests/notify tests/upgrade tests/run/test_rotation.py \
 		tests/browser tests/growth tests/hostile tests/security/test_doors.py tests/security/test_forged.py \
 		tests/security/test_logins.py tests/security/test_names.py tests/security/test_what_is_loaded.py \
-		$(ARGS)
+		tests/sentinel/test_slow.py tests/portal/test_slow.py $(ARGS)
 
 # Builds the image and starts the Compose file; needs root, and minutes.
 test-compose:
@@ -57,6 +57,7 @@ requirements:
 	$(COMPILE) $(ARGS) --extra dev --group build pyproject.toml --output-file requirements-dev.txt
 	$(COMPILE) $(ARGS) --constraint requirements-dev.txt pyproject.toml --output-file requirements.txt
 	$(COMPILE) $(ARGS) --constraint requirements-dev.txt --group build --output-file requirements-build.txt
+	$(COMPILE) $(ARGS) --constraint requirements-dev.txt --extra candidates pyproject.toml --output-file requirements-candidates.txt
 
 # Into .env, of the images that this machine's Docker has; ARGS=--print writes nothing.
 pin-images:

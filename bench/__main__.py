@@ -6,13 +6,14 @@ import argparse
 import sys
 from collections.abc import Callable
 
-from bench import gate, overhead, pages, rest, restoring
+from bench import gate, overhead, pages, rest, restoring, slow
 from bench.common import Options, isolate
 
 TABLES: dict[str, Callable[[Options], None]] = {
     "overhead": overhead.measure,
     "restore": restoring.measure,
     "gate": gate.measure,
+    "slow": slow.measure,
     "pages": pages.measure,
     "rest": rest.measure,
 }

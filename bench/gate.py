@@ -153,6 +153,7 @@ def _nginx(folder: Path, gate: int, *, gated: bool) -> Iterator[int]:
         "include /etc/nginx/vedetta": f"include {folder}/vedetta",
         "server_tokens off;": f"server_tokens off; access_log {folder}/access.log; {temporary}",
         "/var/cache": str(folder),
+        "/run/vedetta-gate": str(folder),
         "listen 80;": f"listen {HOST}:{port};",
         "127.0.0.1:8001": f"127.0.0.1:{gate}",
         "127.0.0.1:8009": f"127.0.0.1:{free_port()}",

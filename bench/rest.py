@@ -67,8 +67,12 @@ def _servers(portal: Portal) -> dict[str, Server]:
 
 
 def _taken(pid: int) -> Taken:
-    family = [pid, *children_of(pid)]
-    return Taken(sum(map(_cpu_seconds, family)), sum(map(_memory_mb, family)))
+    return Taken(sum(map(_cpu_seconds, [pid, *children_of(pid)])), family_memory_mb(pid))
+
+
+def family_memory_mb(pid: int) -> float:
+    """What a process and its children take in MB, each with its part of what they share."""
+    return sum(map(_memory_mb, [pid, *children_of(pid)]))
 
 
 def _cpu_seconds(pid: int) -> float:

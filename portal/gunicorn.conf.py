@@ -1,7 +1,8 @@
 # ruff: noqa: N999
 """gunicorn for the portal: `gunicorn -c portal/gunicorn.conf.py portal.wsgi`.
 
-PORTAL_BIND says where it listens: an address and port, or unix:/path. WEB_CONCURRENCY is the
+PORTAL_BIND says where it listens: an address and port, or unix:/path, or several with
+commas. WEB_CONCURRENCY is the
 number of processes.
 """
 
@@ -9,15 +10,17 @@ import os
 from pathlib import Path
 from typing import Any
 
-bind = os.environ.get("PORTAL_BIND") or "127.0.0.1:8000"
+bind = [place.strip() for place in (os.environ.get("PORTAL_BIND") or "127.0.0.1:8000").split(",")]
 
 # A wrong environment then stops the master with its one sentence, and the processes share memory.
 preload_app = True
 
-# Threads, because a page that follows a run and a download stay open for long.
+# Threads, because a page that follows a run and a download stay open for long. They are made when they
+# are needed, slow clients cost one each, and a few work at the same time (sentinel/worker.py).
 workers = int(os.environ.get("WEB_CONCURRENCY") or 2)
-worker_class = "gthread"
-threads = 8
+worker_class = "sentinel.worker.PatientWorker"
+threads = 300
+worker_connections = 4000
 timeout = 60
 graceful_timeout = 5
 keepalive = 5

@@ -56,8 +56,8 @@ _ALL_ADDRESSES = {"": "127.0.0.1", "0.0.0.0": "127.0.0.1", "[::]": "[::1]"}  # n
 def gate_address(env: environ.Env | None = None) -> str:
     """Where the portal asks the gate's process, `address:port` or `unix:/path`; empty is nowhere.
 
-    That is SENTINEL_ADDRESS, and without it where SENTINEL_BIND lets it listen, which may be written in more
-    ways, for gunicorn. Raises ImproperlyConfigured.
+    That is SENTINEL_ADDRESS, and without it where SENTINEL_BIND lets it listen, the first place of several,
+    which may be written in more ways, for gunicorn. Raises ImproperlyConfigured.
     """
     env = env or environ.Env()
     said = env.str("SENTINEL_ADDRESS", default="").strip()
@@ -67,7 +67,8 @@ def gate_address(env: environ.Env | None = None) -> str:
         raise ImproperlyConfigured(
             f"SENTINEL_ADDRESS must be an address and port, unix:/path, or off, not {said[:40]!r}."
         )
-    return _readable(said or env.str("SENTINEL_BIND", default="").strip() or "127.0.0.1:8001")
+    listens = env.str("SENTINEL_BIND", default="").strip() or "127.0.0.1:8001"
+    return _readable(said or listens.partition(",")[0].strip())
 
 
 def _readable(address: str) -> str:

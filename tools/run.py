@@ -124,26 +124,34 @@ def _locked(file: IO[str]) -> bool:
 
 @dataclass(frozen=True)
 class Address:
-    """Where a server listens, as gunicorn is told it: host:port or unix:/path."""
+    """Where a server listens, as gunicorn is told it: host:port or unix:/path, or several with commas.
+
+    Of several the first is the one that is asked and told.
+    """
 
     bind: str
     variable: str
 
     @property
+    def first(self) -> str:
+        """The first of what `bind` names."""
+        return self.bind.partition(",")[0].strip()
+
+    @property
     def place(self) -> tuple[str, int] | None:
         """Host and port; None for a socket in the file system."""
-        if self.bind.startswith("unix:"):
+        if self.first.startswith("unix:"):
             return None
-        host, _, port = self.bind.rpartition(":")
+        host, _, port = self.first.rpartition(":")
         if not port.isdecimal() or int(port) > 65535:
-            raise RunError(f"{self.variable} is {self.bind!r}, but must be like 127.0.0.1:8000.")
+            raise RunError(f"{self.variable} is {self.first!r}, but must be like 127.0.0.1:8000.")
         return host.strip("[]") or "0.0.0.0", int(port)  # noqa: S104  as gunicorn reads it
 
     @property
     def url(self) -> str:
         """What a person on this machine types."""
         if self.place is None:
-            return self.bind
+            return self.first
         host, port = self.place
         if host in ("0.0.0.0", "::"):  # noqa: S104
             host = HOST
@@ -154,7 +162,7 @@ class Address:
         if self.place is None:
             if self._socket_answers():
                 raise RunError(
-                    f"{self.bind} is not to be had: stop what listens there, or change {self.variable}."
+                    f"{self.first} is not to be had: stop what listens there, or change {self.variable}."
                 )
             return
         family = socket.AF_INET6 if ":" in self.place[0] else socket.AF_INET
@@ -164,7 +172,7 @@ class Address:
                 probe.bind(self.place)
             except OSError as error:
                 raise RunError(
-                    f"{self.bind} is not to be had ({error.strerror}): stop what listens there, or set "
+                    f"{self.first} is not to be had ({error.strerror}): stop what listens there, or set "
                     f"{self.variable}, as in `{self.variable}={HOST}:{self.place[1] + 80} make run`."
                 ) from None
 
@@ -184,7 +192,7 @@ class Address:
         """Whether somebody listens on the socket: what was killed leaves its file behind."""
         with socket.socket(socket.AF_UNIX) as probe:
             try:
-                probe.connect(self.bind.removeprefix("unix:"))
+                probe.connect(self.first.removeprefix("unix:"))
             except OSError:
                 return False
         return True

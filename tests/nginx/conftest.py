@@ -109,7 +109,7 @@ def nginx(
 
 def _moved(text: str, folder: Path, ports: Mapping[str, int | str]) -> str:
     """The addresses and folders of this test in the place of those of real life."""
-    moved = dict.fromkeys(("/etc/nginx", "/var/cache", "/tmp", "/srv"), str(folder))
+    moved = dict.fromkeys(("/etc/nginx", "/var/cache", "/tmp", "/srv", "/run/vedetta-gate"), str(folder))
     for address, there in ports.items():
         moved[address] = f"{HOST}:{there}" if isinstance(there, int) else there
     moved["_timeout 2s"] = "_timeout 1s"  # one second less for each state of the gate

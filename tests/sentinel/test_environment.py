@@ -136,6 +136,7 @@ def test_a_gate_that_may_not_see_the_secrets_is_told_its_settings(
         (":8001", "", "127.0.0.1:8001"),
         ("[::]:8001", "", "[::1]:8001"),
         ("unix:/run/gate.sock", "", "unix:/run/gate.sock"),
+        ("unix:/run/gate.sock, 127.0.0.1:8001", "", "unix:/run/gate.sock"),
         ("fd://3", "", ""),
         ("127.0.0.1", "", ""),
         ("127.0.0.1:8081", "sentinel:8001", "sentinel:8001"),

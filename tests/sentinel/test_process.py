@@ -129,9 +129,9 @@ def backend(name: str) -> Iterator[int]:
         server.shutdown()
 
 
-def shipped(name: str, replacements: dict[str, str]) -> str:
+def fragment(path: Path, replacements: dict[str, str]) -> str:
     """A file of deploy/nginx with the addresses and folders of this test."""
-    text = (DEPLOY / name).read_text()
+    text = path.read_text()
     for old, new in replacements.items():
         text = text.replace(old, new)
     return text
@@ -158,9 +158,6 @@ class Site:
 
 @pytest.fixture
 def site(folder: StatusFolder, tmp_path: Path) -> Iterator[Site]:
-    nginx = shutil.which("nginx", path=f"{os.environ['PATH']}:/usr/sbin")
-    if nginx is None:
-        pytest.fail("nginx is not installed; `make test` installs it.")
     folder.backed_up(10)
     access_log = tmp_path / "questions.log"
     with (
@@ -168,23 +165,39 @@ def site(folder: StatusFolder, tmp_path: Path) -> Iterator[Site]:
         backend("portal") as portal,
         gate_process(folder, GUNICORN_CMD_ARGS=f"--access-logfile {access_log}") as (gate, gate_pid),
     ):
-        port = free_port()
-        replacements = {
-            "worker_processes auto;": f"worker_processes 2;\ndaemon off;\n{user()}",
-            "pid /run/nginx.pid;": f"pid {tmp_path}/pid;\nerror_log {tmp_path}/error.log;",
-            "include /etc/nginx/vedetta": f"include {tmp_path}/vedetta",
-            "server_tokens off;": f"server_tokens off;\n{temporary(tmp_path)}",
-            "/var/cache": str(tmp_path),
-            "listen 80;": f"listen 127.0.0.1:{port};",
+        places = {
             "127.0.0.1:3000": f"127.0.0.1:{application}",
             "127.0.0.1:8000": f"127.0.0.1:{portal}",
             "127.0.0.1:8001": f"127.0.0.1:{gate}",
-            "127.0.0.1:8009": f"127.0.0.1:{free_port()}",
         }
-        for name in ("nginx.conf", "vedetta-http.conf", "vedetta-gate.conf"):
-            (tmp_path / name).write_text(shipped(name, replacements))
-        with running([nginx, "-c", str(tmp_path / "nginx.conf")], port):
+        with in_front_of(tmp_path, places, DEPLOY) as port:
             yield Site(port, gate_pid, folder, access_log)
+
+
+@contextmanager
+def in_front_of(folder: Path, places: dict[str, str], fragments: Path) -> Iterator[int]:
+    """The shipped nginx.conf with these fragments; the gate's socket is `folder`/socket. Gives its port."""
+    nginx = shutil.which("nginx", path=f"{os.environ['PATH']}:/usr/sbin")
+    if nginx is None:
+        pytest.fail("nginx is not installed; `make test` installs it.")
+    port = free_port()
+    folder.chmod(0o755)
+    replacements = {
+        "worker_processes auto;": f"worker_processes 2;\ndaemon off;\n{user()}",
+        "pid /run/nginx.pid;": f"pid {folder}/pid;\nerror_log {folder}/error.log;",
+        "include /etc/nginx/vedetta": f"include {folder}/vedetta",
+        "server_tokens off;": f"server_tokens off;\n{temporary(folder)}",
+        "/var/cache": str(folder),
+        "/run/vedetta-gate": str(folder),
+        "listen 80;": f"listen 127.0.0.1:{port};",
+        "127.0.0.1:8009": f"127.0.0.1:{free_port()}",
+        **places,
+    }
+    (folder / "nginx.conf").write_text(fragment(DEPLOY / "nginx.conf", replacements))
+    for name in ("vedetta-http.conf", "vedetta-gate.conf"):
+        (folder / name).write_text(fragment(fragments / name, replacements))
+    with running([nginx, "-c", str(folder / "nginx.conf")], port):
+        yield port
 
 
 def user() -> str:
