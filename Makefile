@@ -21,7 +21,7 @@ run: setup
 
 test:
 	@$(PYTHON) -m tools.setup test
-	@exec $(VENV_PYTHON) -m pytest $(if $(ARGS),$(ARGS),--numprocesses auto --dist loadfile)
+	@exec $(VENV_PYTHON) -m pytest $(if $(ARGS),$(ARGS),--numprocesses auto --dist loadfile --no-loadscope-reorder)
 
 # Hundreds of kills in an order of its own each time, which VEDETTA_SEED repeats; takes an hour or two.
 soak: export VEDETTA_SOAK := yes

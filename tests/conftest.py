@@ -14,6 +14,7 @@ from pathlib import Path
 import django
 import pytest
 
+from tests import longest_first
 from tests.servers import FLAVOURS, DatabaseServer, Flavour, S3Server
 
 PROJECT = Path(__file__).resolve().parent.parent
@@ -41,6 +42,11 @@ os.environ.update(
 )
 # pytest-django sets up too late for the conftest.py of a folder named on the command line.
 django.setup()
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    """The tests' own plugin."""
+    config.pluginmanager.register(longest_first)
 
 
 def pytest_xdist_auto_num_workers() -> int:

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import atexit
 import dataclasses
+import functools
 import os
 import re
 import shutil
 import subprocess
+import tempfile
 import urllib.request
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -20,7 +23,6 @@ from backups.choices import Action, Trigger
 from backups.models import Database, Repository, Run
 from tests.backups.light_key import make_light
 from tests.backups.worlds import (
-    PROJECT,
     RESTIC_PASSWORD,
     Portal,
     Shop,
@@ -30,24 +32,16 @@ from tests.backups.worlds import (
     make_shop,
 )
 from tests.servers import FLAVOURS, DatabaseServer, S3Server
+from tests.servers.commands import start_command
 
 MakeDatabase = Callable[..., Database]
 MakePortal = Callable[..., Portal]
 
 
-@pytest.fixture(scope="session")
-def empty_repository(restic_path: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A repository to copy: restic takes seconds to make one, and half a second to open it."""
-    return _made_repository(tmp_path_factory.mktemp("repository") / "empty", restic_path)
-
-
-@pytest.fixture(scope="session")
-def another_repository(restic_path: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """One to copy that opens with the same password, and is another one to restic: it has its own id."""
-    return _made_repository(tmp_path_factory.mktemp("repository") / "another", restic_path)
-
-
-def _made_repository(folder: Path, restic_path: Path) -> Path:
+# Folders import these fixtures from here, and to pytest each has its own then: what is made is kept apart.
+@functools.cache
+def _made_repository(name: str, restic_path: Path) -> Path:
+    folder = _folder() / name
     subprocess.run(
         [restic_path, "init", "--repo", folder],
         env={**os.environ, "RESTIC_PASSWORD": RESTIC_PASSWORD},
@@ -58,19 +52,38 @@ def _made_repository(folder: Path, restic_path: Path) -> Path:
     return folder
 
 
-@pytest.fixture(scope="session")
-def migrated(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A migrated portal database to copy."""
-    import sys
-
-    file = tmp_path_factory.mktemp("portal") / "portal.sqlite3"
-    subprocess.run(
-        [sys.executable, "manage.py", "migrate", "-v0"],
-        cwd=PROJECT,
-        env={**os.environ, "DATABASE_URL": f"sqlite:///{file}"},
-        check=True,
-    )
+@functools.cache
+def _migrated() -> Path:
+    file = _folder() / "portal.sqlite3"
+    ran = start_command(("migrate", "-v0"), {**os.environ, "DATABASE_URL": f"sqlite:///{file}"})
+    _, said = ran.communicate()
+    assert ran.returncode == 0, said
     return file
+
+
+@functools.cache
+def _folder() -> Path:
+    folder = Path(tempfile.mkdtemp(prefix="vedetta-templates-"))
+    atexit.register(shutil.rmtree, folder, ignore_errors=True)
+    return folder
+
+
+@pytest.fixture(scope="session")
+def empty_repository(restic_path: Path) -> Path:
+    """A repository to copy: restic takes seconds to make one, and half a second to open it."""
+    return _made_repository("empty", restic_path)
+
+
+@pytest.fixture(scope="session")
+def another_repository(restic_path: Path) -> Path:
+    """One to copy that opens with the same password, and is another one to restic: it has its own id."""
+    return _made_repository("another", restic_path)
+
+
+@pytest.fixture(scope="session")
+def migrated() -> Path:
+    """A migrated portal database to copy."""
+    return _migrated()
 
 
 @pytest.fixture

@@ -265,7 +265,7 @@ def test_without_json_a_person_is_told(mariadb_portal: Portal) -> None:
 
 def test_whoever_stops_reading_ends_no_backup(mariadb_portal: Portal) -> None:
     """`manage.py backup 2>&1 | head -1`: what nobody reads goes nowhere."""
-    process = mariadb_portal.start("backup")
+    process = mariadb_portal.start("backup", real=True)
     assert process.stdout is not None
     process.stdout.close()
     assert process.stderr is not None
@@ -388,7 +388,7 @@ def test_stopped_backup_is_status_130_within_five_seconds(
     portal: Portal, signal_number: signal.Signals
 ) -> None:
     with portal.shop.held("orders"):
-        backup = portal.start("backup", "--json")
+        backup = portal.start("backup", "--json", real=True)
         portal.shop.wait_for_a_waiting_dump()
         began = time.monotonic()
         backup.send_signal(signal_number)

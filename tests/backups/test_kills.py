@@ -53,7 +53,7 @@ VICTIMS = {
 def test_killed_program_makes_a_failed_run(victim: str, portal: Portal) -> None:
     is_it, said = VICTIMS[victim]
     with portal.shop.held("orders"):
-        backup = portal.start("backup", "--json")
+        backup = portal.start("backup", "--json", real=True)
         portal.shop.wait_for_a_waiting_dump()
         os.kill(the_child(backup.pid, is_it), signal.SIGKILL)
         ran = portal.finish(backup)
@@ -85,7 +85,7 @@ def test_killed_database_server_makes_a_failed_run(flavour: Any, make_portal: Ma
 def test_killed_command_is_given_up_by_the_worker(mariadb_portal: Portal) -> None:
     portal = mariadb_portal
     with portal.shop.held("orders"):
-        backup = portal.start("backup", "--json")
+        backup = portal.start("backup", "--json", real=True)
         portal.shop.wait_for_a_waiting_dump()
         family = children_of(backup.pid)
         with orphans_come_to_us():

@@ -36,7 +36,7 @@ def test_secrets_are_seen_by_who_needs_them_alone(guarded: Portal) -> None:
     secrets = [guarded.shop.password, RESTIC_PASSWORD, KEY, SECRET_KEY, "of the administrator alone"]
     of_restic = [RESTIC_PASSWORD, KEY]
     with guarded.shop.held("orders"):
-        backup = guarded.start("backup", "--json")
+        backup = guarded.start("backup", "--json", real=True)
         guarded.shop.wait_for_a_waiting_dump()
         family = {pid: command_of(pid) for pid in children_of(backup.pid)}
         environments = {pid: environment_of(pid) for pid in family}

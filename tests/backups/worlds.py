@@ -25,6 +25,7 @@ import MySQLdb
 from backups import process
 from sentinel import heartbeat
 from tests.servers import DatabaseServer, Server
+from tests.servers.commands import start_command
 from tests.servers.processes import answers_http, free_port
 
 PROJECT = Path(__file__).resolve().parents[2]
@@ -213,22 +214,13 @@ class Portal:
         """The file that the gate reads."""
         return self.folder / "status" / "last_ok"
 
-    def manage(self, *args: str, deadline: float = 90, **environment: str) -> Ran:
+    def manage(self, *args: str, deadline: float = 90, real: bool = False, **environment: str) -> Ran:
         """Run a command to its end, in the portal's environment with `environment` on top."""
-        return self.finish(self.start(*args, **environment), deadline)
+        return self.finish(self.start(*args, real=real, **environment), deadline)
 
-    def start(self, *args: str, **environment: str) -> subprocess.Popen[str]:
-        """Start a command in a process group of its own."""
-        return subprocess.Popen(
-            [sys.executable, "manage.py", *args],
-            cwd=PROJECT,
-            env={**os.environ, **self.environment, **environment},
-            stdin=subprocess.DEVNULL,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.PIPE,
-            text=True,
-            start_new_session=True,
-        )
+    def start(self, *args: str, real: bool = False, **environment: str) -> subprocess.Popen[str]:
+        """Start a command in a process group of its own; for `real` see start_command."""
+        return start_command(args, {**os.environ, **self.environment, **environment}, real=real)
 
     @staticmethod
     def finish(process: subprocess.Popen[str], deadline: float = 90) -> Ran:

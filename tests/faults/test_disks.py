@@ -140,7 +140,7 @@ def test_disk_of_the_portals_database_fills_during_the_dump(portal: Portal, disk
     with in_the_database_of(portal, disk):
         with ExitStack() as until_freed:
             with portal.shop.held("orders"):
-                running = portal.start("backup", "--json")
+                running = portal.start("backup", "--json", real=True)
                 portal.shop.wait_for_a_waiting_dump()
                 until_freed.enter_context(full(disk))
             told(portal.finish(running), "portal's", "database", "space")

@@ -10,7 +10,12 @@ from pathlib import Path
 import pytest
 
 PROJECT = Path(__file__).resolve().parents[2]
-WAYS = [["manage.py", "check"], ["manage.py", "backup", "--json"], ["-m", "gunicorn", "portal.wsgi"]]
+WAYS = [
+    ["manage.py", "check"],
+    ["manage.py", "backup", "--json"],
+    # On no port of its own choice: a portal may run on this machine.
+    ["-m", "gunicorn", "--bind", "127.0.0.1:0", "portal.wsgi"],
+]
 WRONG = {
     "SECRET_KEY": "short",
     "DEBUG": "maybe",

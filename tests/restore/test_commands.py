@@ -138,7 +138,9 @@ def test_cancelled_before_the_swap_it_ends_within_seconds_and_nothing_was_touche
     safe = [] if phase == "safety backup" else ["--without-safety-backup"]
     # A locked table holds the backup before up.
     with untouched(shop), shop.held("customers"):
-        ran = portal.start("restore", "--snapshot", "latest", "--replace", "--yes", "--json", *safe)
+        ran = portal.start(
+            "restore", "--snapshot", "latest", "--replace", "--yes", "--json", *safe, real=True
+        )
         wait_for_phase(portal, phase)
         cancel = "from backups import services; from backups.models import Run;"
         cancel += "services.run_cancel(Run.objects.get(action='restore'))"
@@ -167,7 +169,7 @@ def test_stopped_in_the_middle_of_an_in_place_load_it_says_what_is_overwritten(
     before = content(shop.server, shop.name)
     # A locked table holds the load up, and lets the backup before it pass.
     with shop.held("journal", "READ"):
-        ran = portal.start("restore", "--snapshot", "latest", "--in-place", "--yes", "--json")
+        ran = portal.start("restore", "--snapshot", "latest", "--in-place", "--yes", "--json", real=True)
         wait_for_phase(portal, "load")
         shop.wait_for_a_waiting_dump()
         ran.send_signal(number)
@@ -237,7 +239,7 @@ def test_repository_that_goes_away_leaves_the_database_and_can_be_cancelled(
     portal = make_portal(shop, repository=bucket, **s3_server.environment)
     assert portal.backup().code == 0
     with untouched(shop):
-        ran = portal.start("restore", "--snapshot", "latest", "--replace", "--yes", "--json")
+        ran = portal.start("restore", "--snapshot", "latest", "--replace", "--yes", "--json", real=True)
         wait_for_phase(portal, "safety backup")
         s3_server.stop()
         try:
@@ -272,7 +274,7 @@ def test_memory_stays_small_while_a_large_dump_passes(big_portal: Portal, tmp_pa
     """To standard output and to a file, which appears when it is whole."""
     portal = big_portal
     out = tmp_path / "out"
-    process = portal.start("restore", "--snapshot", "latest", "--output", str(out), "--json")
+    process = portal.start("restore", "--snapshot", "latest", "--output", str(out), "--json", real=True)
     peak, seen = 0, False
     while process.poll() is None:
         status = Path(f"/proc/{process.pid}/status")

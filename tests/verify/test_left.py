@@ -40,7 +40,7 @@ def portal(least_shop: Shop, make_portal: MakePortal) -> Portal:
 def stuck(portal: Portal, tmp_path: Path) -> Iterator[subprocess.Popen[str]]:
     """A verification that stands still in the middle of its restore."""
     clients = meddling_clients(portal.shop, tmp_path / "clients", "SELECT SLEEP(60)")
-    running = portal.start("verify", "--json", MYSQL_CLIENT_DIR=clients)
+    running = portal.start("verify", "--json", MYSQL_CLIENT_DIR=clients, real=True)
     wait_until(
         lambda: portal.shop.server.query(
             "SELECT 1 FROM information_schema.TABLES WHERE TABLE_SCHEMA LIKE %s AND TABLE_NAME = 'customers'",
@@ -108,7 +108,7 @@ def test_memory_stays_small(mariadb_server: DatabaseServer, make_portal: MakePor
     assert portal.backup().code == 0
     assert portal.snapshots()[0]["summary"]["total_bytes_processed"] > 190_000_000
 
-    running = portal.start("verify", "--json")
+    running = portal.start("verify", "--json", real=True)
     peak = 0
     while running.poll() is None:
         peak = max(peak, peak_memory(running.pid))

@@ -1,0 +1,60 @@
+"""A pytest plugin: where several processes share the files of tests, the longest file is begun first.
+
+Else a long one that is begun last has one process work while the others have nothing to do. What each
+test took is kept in pytest's cache, `.pytest_cache`, for the next time.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Collection
+
+import pytest
+
+KEPT_AS = "vedetta/seconds"
+# Of a test that was not seen yet: what it asks for, the most costly first, and how long such take.
+SECONDS_WITH = {"make_portal": 10.0, "db_server": 2.0, "mariadb_server": 2.0, "mysql_server": 2.0}
+SECONDS_AT_LEAST = 0.1
+
+
+class Clock:
+    """Adds up each test's seconds, those of its set-up and tear-down included."""
+
+    def __init__(self) -> None:
+        self.took: Counter[str] = Counter()
+
+    def pytest_runtest_logreport(self, report: pytest.TestReport) -> None:
+        """A part of a test has ended, here or in another process."""
+        self.took[report.nodeid] += report.duration
+
+    def pytest_sessionfinish(self, session: pytest.Session) -> None:
+        """Keep what was counted, beside what is known of the tests that did not run."""
+        if cache := getattr(session.config, "cache", None):
+            cache.set(KEPT_AS, {**cache.get(KEPT_AS, {}), **self.took})
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    """One process counts, which is told of all tests."""
+    if not hasattr(config, "workerinput"):
+        config.pluginmanager.register(Clock())
+
+
+@pytest.hookimpl(trylast=True)
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    """Files by their seconds, in a process of xdist's alone; within a file the order stays."""
+    if not hasattr(config, "workerinput"):
+        return
+    known = cache.get(KEPT_AS, {}) if (cache := getattr(config, "cache", None)) else {}
+    seconds: Counter[str] = Counter()
+    for item in items:
+        seconds[_file(item)] += known.get(item.nodeid) or _guess(item)
+    items.sort(key=lambda item: (-seconds[_file(item)], _file(item)))
+
+
+def _file(item: pytest.Item) -> str:
+    return item.nodeid.partition("::")[0]
+
+
+def _guess(item: pytest.Item) -> float:
+    asked_for: Collection[str] = getattr(item, "fixturenames", ())
+    return next((took for name, took in SECONDS_WITH.items() if name in asked_for), SECONDS_AT_LEAST)

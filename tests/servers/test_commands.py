@@ -1,0 +1,98 @@
+"""A command forked from the warm process is to itself, and to all around it, as a new process is."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import subprocess
+from pathlib import Path
+
+import pytest
+
+from tests.servers.commands import start_command
+
+# What a process may know of itself; without imports that would be its own.
+LOOK = """
+import json, os, resource, socket, sys, tempfile, time
+status = open("/proc/self/status").read()
+print(json.dumps({
+    "arguments": sys.argv, "path": sys.path, "flags": repr(sys.flags), "folder": os.getcwd(),
+    "environment": dict(os.environ), "temporary": tempfile.gettempdir(), "zone": time.tzname,
+    "parent": os.getppid(), "leads": [os.getpid() == os.getsid(0) == os.getpgid(0)],
+    "descriptors": sorted(os.listdir("/proc/self/fd"), key=int),
+    "signals": [line for line in status.splitlines() if line.startswith("Sig")][1:],
+    "mask": oct(os.umask(0)), "limits": resource.getrlimit(resource.RLIMIT_CORE),
+    "streams": [
+        (each.name, each.encoding, each.errors, each.line_buffering)
+        for each in (sys.stdin, sys.stdout, sys.stderr, sys.__stdin__, sys.__stdout__, sys.__stderr__)
+    ],
+    "known": open("/proc/self/environ").read().rstrip(chr(0)).split(chr(0)),
+    "called": open("/proc/self/cmdline").read().rstrip(chr(0)).split(chr(0)),
+    "main": sys.modules["__main__"].__file__.rpartition("/")[2],
+}))
+"""
+
+
+@pytest.fixture
+def environment(tmp_path: Path) -> dict[str, str]:
+    """One that differs from ours in what is easily kept from before."""
+    return {
+        **os.environ,
+        "DATABASE_URL": f"sqlite:///{tmp_path / 'portal.sqlite3'}",
+        "TMPDIR": str(tmp_path),
+        "TZ": "Asia/Tokyo",
+        "TIME_ZONE": "Asia/Tokyo",
+        "RUNS_AT_ONCE": "7",
+    }
+
+
+def end(process: subprocess.Popen[str]) -> tuple[int, str, str]:
+    out, err = process.communicate(timeout=60)
+    return process.returncode, out, err
+
+
+def test_it_knows_of_itself_what_a_new_process_does(environment: dict[str, str]) -> None:
+    new, forked = [
+        end(start_command(("shell", "--no-imports", "-c", LOOK), environment, real=real))
+        for real in (True, False)
+    ]
+
+    assert new[0] == 0, new[2]
+    assert json.loads(forked[1]) == json.loads(new[1])
+    assert forked[2] == new[2]
+    assert json.loads(forked[1])["parent"] == os.getpid()
+
+
+def test_its_settings_are_read_from_its_own_environment(environment: dict[str, str]) -> None:
+    look = (
+        "from django.conf import settings; from django_q.conf import Conf; from django.db import connection;"
+        "print(settings.TIME_ZONE, Conf.WORKERS, connection.settings_dict['NAME'])"
+    )
+
+    _, out, err = end(start_command(("shell", "--no-imports", "-c", look), environment))
+
+    assert err == ""
+    assert out.split() == ["Asia/Tokyo", "7", environment["DATABASE_URL"].removeprefix("sqlite:///")]
+
+
+@pytest.mark.parametrize(
+    ("code", "status"),
+    [
+        ("raise SystemExit(3)", 3),
+        ("raise SystemExit('in words')", 1),
+        ("1 / 0", 1),
+        ("import os, signal; os.kill(os.getpid(), signal.SIGTERM)", -signal.SIGTERM),
+        ("raise KeyboardInterrupt", -signal.SIGINT),
+        ("import atexit; atexit.register(print, 'at last')", 0),
+    ],
+)
+def test_it_ends_as_a_new_process_does(environment: dict[str, str], code: str, status: int) -> None:
+    new, forked = [
+        end(start_command(("shell", "--no-imports", "-c", code), environment, real=real))
+        for real in (True, False)
+    ]
+
+    assert forked[0] == new[0] == status
+    assert forked[1] == new[1]
+    assert forked[2].splitlines()[-1:] == new[2].splitlines()[-1:]
