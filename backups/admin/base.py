@@ -8,6 +8,7 @@ from typing import Any, TypeVar
 
 from django.contrib import messages
 from django.contrib.admin.views.main import ChangeList
+from django.contrib.admin.widgets import RelatedFieldWidgetWrapper
 from django.db import transaction
 from django.db.models import Field, Model, QuerySet
 from django.http import Http404, HttpRequest, HttpResponse, HttpResponseRedirect
@@ -224,6 +225,9 @@ class SetUpAdmin(VedettaAdmin):
     def formfield_for_dbfield(self, db_field: Field[Any, Any], request: HttpRequest, **kwargs: Any) -> Any:
         """The field with its hint."""
         field = super().formfield_for_dbfield(db_field, request, **kwargs)
+        if isinstance(getattr(field, "widget", None), RelatedFieldWidgetWrapper):
+            # What a form's row refers to has a history; its own page says whether it may be deleted.
+            field.widget.can_delete_related = False
         if field is not None and (view := self.hinted.get(db_field.name)):
             url = reverse(f"admin:backups_database_{view}")
             field.help_text, attributes = hints.below(

@@ -232,6 +232,18 @@ def test_a_dialog_never_fails_without_a_word(site: Site, sign_in: SignIn) -> Non
     person.wrong.clear()  # the browser's own words for each of these
 
 
+def test_a_dialog_comes_although_its_button_was_renewed_meanwhile(site: Site, sign_in: SignIn) -> None:
+    """The first page renews its state every two seconds, also while an answer is on its way."""
+    page = sign_in("operator").page
+    page.evaluate("""() => {
+      const button = document.querySelector("[data-live-state] [hx-get$='/back_up/']");
+      const state = button.closest("[data-live-state]");
+      button.click();
+      state.replaceChildren(...[...state.childNodes].map((node) => node.cloneNode(true)));
+    }""")
+    expect(page.get_by_role("dialog")).to_contain_text("is dumped into the repository")
+
+
 def test_what_was_typed_for_a_restore_outlives_a_session(site: Site, sign_in: SignIn) -> None:
     page = sign_in("restorer").goto("/admin/backups/snapshot/")
     page.locator("#result_list tbody a").first.click()

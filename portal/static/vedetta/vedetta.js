@@ -157,6 +157,12 @@
     return [`The portal failed (${status}). Whether anything was started is not known: see Runs before you try again.`, here, "Load this page again"];
   }
 
+  // unfold's buttons show it themselves, but not where the page was renewed while the answer was on its way
+  // and the button is not there any more, nor where no answer came.
+  function showDialog() {
+    window.Alpine.$data(document.documentElement).openModal = true;
+  }
+
   function tell(request, place) {
     const [sentence, href, words] = trouble(request);
     const notice = document.createElement("div");
@@ -171,6 +177,7 @@
       dialog.setAttribute("aria-label", "It did not work");
       dialog.append(notice);
       place.replaceChildren(dialog);
+      showDialog();
     } else {
       place.querySelector(":scope > .v-notice.v-danger")?.remove();
       place.prepend(notice);
@@ -199,8 +206,6 @@
       const place = placeOf(event);
       if (place) {
         tell(null, place);
-        // unfold shows the dialog when an answer has come.
-        event.detail.elt.dispatchEvent(new CustomEvent("htmx:after-on-load", { bubbles: true }));
       }
     });
   }
@@ -209,6 +214,7 @@
     if (event.detail.target?.id !== "modal-content") {
       return;
     }
+    showDialog();
     mend(event.detail.target);
     const first = event.detail.target.querySelector(
       "#dialog-form input:not([type=hidden]), #dialog-form select, #dialog-form textarea, button[type=submit]",
