@@ -1,9 +1,8 @@
 # ruff: noqa: N999
 """gunicorn for the portal: `gunicorn -c portal/gunicorn.conf.py portal.wsgi`.
 
-PORTAL_BIND says where it listens: an address and port, or unix:/path, or several with
-commas. WEB_CONCURRENCY is the
-number of processes.
+PORTAL_BIND says where it listens: an address and port, or unix:/path; or several, with commas.
+WEB_CONCURRENCY is the number of processes.
 """
 
 import os

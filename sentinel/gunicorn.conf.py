@@ -1,8 +1,7 @@
 # ruff: noqa: N999
 """gunicorn for the gate: `gunicorn -c sentinel/gunicorn.conf.py sentinel.wsgi`.
 
-SENTINEL_BIND says where it listens: an address and port, or unix:/path, or several with
-commas.
+SENTINEL_BIND says where it listens: an address and port, or unix:/path; or several, with commas.
 """
 
 import os

@@ -45,8 +45,8 @@ def test_it_comes_up_with_nothing_but_env_and_is_closed_before_the_first_backup(
 
 def test_nginx_asks_the_gate_on_a_socket_that_is_for_its_group_alone(stack: Stack) -> None:
     asking = ["curl", "--silent", "--unix-socket", "/run/vedetta-gate/socket", "http://localhost/sentinel/ok"]
-    assert stack.compose("exec", "--user", "nginx", "nginx", *asking) == "missing"
-    assert stack.compose("exec", "--user", "nobody", "nginx", *asking, check=False) == ""
+    assert stack.compose("exec", "-T", "--user", "nginx", "nginx", *asking) == "missing"
+    assert stack.compose("exec", "-T", "--user", "nobody", "nginx", *asking, check=False) == ""
 
 
 def test_the_portal_is_reachable_while_the_gate_is_closed_with_its_styles(stack: Stack) -> None:
