@@ -20,6 +20,7 @@ from django.contrib.auth.signals import user_logged_in
 from django.contrib.sessions.backends.db import SessionStore as InDatabase
 from django.contrib.sessions.models import Session
 from django.db import DatabaseError, connection
+from django.db.models import Value
 from django.db.models.functions import Length
 from django.db.models.signals import m2m_changed, pre_delete, pre_save
 from django.http import HttpRequest
@@ -130,11 +131,11 @@ def _who_asks(request: HttpRequest) -> AnyUser:
 
 
 def standing_of(user: User) -> list[Any]:
-    """What somebody is and may: account, roles, and rights of their own."""
-    flags = [getattr(user, flag) for flag in _FLAGS]
-    roles = sorted(user.groups.values_list("pk", flat=True))
-    rights = sorted(user.user_permissions.values_list("pk", flat=True))
-    return [*flags, roles, rights]
+    """What somebody is and may: account, roles, and rights of their own. In one query a page."""
+    roles = User.groups.through.objects.filter(user_id=user.pk).values_list(Value("role"), "group_id")
+    rights = User.user_permissions.through.objects.filter(user_id=user.pk)
+    held = roles.union(rights.values_list(Value("right"), "permission_id"))
+    return [*(getattr(user, flag) for flag in _FLAGS), *sorted([kind, pk] for kind, pk in held)]
 
 
 def end_sessions_of(people: Iterable[int]) -> None:
