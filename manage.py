@@ -27,7 +27,7 @@ def main() -> None:
     try:
         _execute(sys.argv)
     except DatabaseError:
-        from backups.health import database_problem
+        from backups.portal_copy.portal_database import database_problem
 
         if not (problem := database_problem(thoroughly=True)):
             raise

@@ -9,10 +9,11 @@ import shlex
 
 from django.core.exceptions import ValidationError
 
-from backups import choose, validators
+from backups import validators
 from backups.choices import OVERWRITING_MODES, RestoreMode
 from backups.errors import Problem
 from backups.models import Database, Restore, Snapshot
+from backups.snapshots import selection
 
 _NOTHING = "Nothing was started and nothing was touched."
 
@@ -62,8 +63,9 @@ def refuse_known_bad(snapshot: Snapshot, *, insisted: bool) -> None:
     if insisted or not snapshot.is_known_bad:
         return
     raise Problem(
-        choose.known_bad_words(snapshot),
+        selection.known_bad_words(snapshot),
         safe=_NOTHING,
-        do=f"{choose.instead_of(snapshot)} To restore this one all the same, add --known-bad to the command, "
+        do=f"{selection.instead_of(snapshot)} To restore this one all the same, add --known-bad to "
+        "the command, "
         "or switch that on where the portal asks for it.",
     )

@@ -22,10 +22,7 @@ class BackupsConfig(AppConfig):
         from django.db.models.signals import pre_delete
         from django_q.signals import post_spawn
 
-        from backups import (
-            checks,  # noqa: F401  registers itself
-            queue,
-        )
+        from backups.worker import queue
 
         queue.connect()
         pre_delete.connect(_person_goes, sender=get_user_model(), dispatch_uid="backups.person_goes")
@@ -33,9 +30,9 @@ class BackupsConfig(AppConfig):
 
 
 def _person_goes(instance: Any, **_: Any) -> None:
-    from backups import services
+    from backups.runs import lifecycle
 
-    services.person_goes(instance)
+    lifecycle.person_goes(instance)
 
 
 def _worker_began(**_: Any) -> None:
@@ -43,7 +40,8 @@ def _worker_began(**_: Any) -> None:
 
     from django_q.scheduler import scheduler
 
-    from backups import queue, tasks
+    from backups import tasks
+    from backups.worker import queue
 
     try:
         tasks.tend_runs()

@@ -13,7 +13,7 @@ from django.core.validators import MaxValueValidator, MinValueValidator
 from django.db import models
 from django.utils import timezone
 
-from backups import manifests, texts, validators
+from backups import validators
 from backups.choices import (
     BAD_VERDICTS,
     TERMINAL,
@@ -32,6 +32,8 @@ from backups.choices import (
     Trigger,
     Verdict,
 )
+from backups.dumpfile import manifests
+from backups.text import checked
 
 
 class Leased(models.Model):
@@ -292,9 +294,9 @@ class Database(RefersToSecrets, Leased):
 
 # What connections are made of, and what is fit for that.
 _OF_A_CONNECTION: dict[str, Callable[[Any], object]] = {
-    "host": texts.Host,
-    "user": texts.User,
-    "ssl_ca": texts.Path,
+    "host": checked.Host,
+    "user": checked.User,
+    "ssl_ca": checked.Path,
 }
 _OF_TEST_RESTORES: dict[str, Callable[[Any], object]] = {
     f"verify_{name}": kind for name, kind in _OF_A_CONNECTION.items()

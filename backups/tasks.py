@@ -15,12 +15,14 @@ from django.conf import settings
 from django_q.conf import Conf
 from django_q.exceptions import TimeoutException
 
-from backups import notify, runner, schedules, services
-from backups.actions import tend
+from backups.alerting import alerts
 from backups.choices import Action, Trigger
 from backups.errors import Refused
 from backups.models import Database, Repository
-from backups.progress import State
+from backups.runs import lifecycle
+from backups.runs.progress import State
+from backups.scheduling import schedules
+from backups.worker import executor, reaper
 
 logger = logging.getLogger(__name__)
 Ids = ParamSpec("Ids")
@@ -49,9 +51,9 @@ def _scheduled(task: Callable[[int], None]) -> Callable[[int], None]:
         try:
             task(pk)
         except Exception as error:
-            notify.schedule_played(name, _COULD_NOT_BE_QUEUED.format(type(error).__name__))
+            alerts.schedule_played(name, _COULD_NOT_BE_QUEUED.format(type(error).__name__))
             raise
-        notify.schedule_played(name, "")
+        alerts.schedule_played(name, "")
 
     return _never_raising(played)
 
@@ -65,13 +67,13 @@ _COULD_NOT_BE_QUEUED = (
 @_never_raising
 def run_execute(_run_id: int) -> None:
     """Wake up: play the run whose turn it is, which need not be the one that the message names."""
-    services.pulse(Conf.CLUSTER_NAME)
-    runner.play_next(prompt=settings.RESTORES_CLUSTER == Conf.CLUSTER_NAME, observer=_live)
-    services.pulse(Conf.CLUSTER_NAME)
+    lifecycle.pulse(Conf.CLUSTER_NAME)
+    executor.play_next(prompt=settings.RESTORES_CLUSTER == Conf.CLUSTER_NAME, observer=_live)
+    lifecycle.pulse(Conf.CLUSTER_NAME)
 
 
 def _live(_state: State, _lines: list[str]) -> None:
-    services.pulse(Conf.CLUSTER_NAME, sparingly=True)
+    lifecycle.pulse(Conf.CLUSTER_NAME, sparingly=True)
 
 
 @_scheduled
@@ -93,7 +95,7 @@ def snapshots_due(repository_id: int) -> None:
     if repository is None:
         return  # deleted just now, and its schedule with it
     try:
-        services.run_enqueue(action=Action.SNAPSHOTS, repository=repository, trigger=Trigger.SCHEDULE)
+        lifecycle.run_enqueue(action=Action.SNAPSHOTS, repository=repository, trigger=Trigger.SCHEDULE)
     except Refused as refused:
         logger.warning("reading the snapshots of %s: %s", repository, refused)
 
@@ -101,8 +103,8 @@ def snapshots_due(repository_id: int) -> None:
 @_never_raising
 def tend_runs() -> None:
     """Once a minute: show that the worker lives, give up dead runs and clear up after them."""
-    services.pulse(Conf.CLUSTER_NAME)
-    tend.run()
+    lifecycle.pulse(Conf.CLUSTER_NAME)
+    reaper.run()
 
 
 def _due(database_id: int, action: Action) -> None:
@@ -110,7 +112,7 @@ def _due(database_id: int, action: Action) -> None:
     if database is None:
         return  # deleted just now, and its schedule with it
     try:
-        services.run_enqueue(action=action, database=database, trigger=Trigger.SCHEDULE)
+        lifecycle.run_enqueue(action=action, database=database, trigger=Trigger.SCHEDULE)
     except Refused as refused:
         logger.warning("scheduled %s of %s: %s", action, database, refused)
-        services.skipped_note(action, database)
+        lifecycle.skipped_note(action, database)

@@ -9,8 +9,8 @@ from urllib.parse import urlsplit
 
 from django.core.exceptions import ValidationError
 
-from backups import texts
-from backups.secrets import how_to_declare, is_declared, is_portals_own, is_reference
+from backups.secret_references import how_to_declare, is_declared, is_portals_own, is_reference
+from backups.text import checked
 
 _CONTROL = re.compile(r"[\x00-\x1f\x7f]")
 # Both flavours' own schemas; the prefix stands for names as MySQL 5.0 wrote them on disk.
@@ -36,16 +36,16 @@ def declared_reference(value: str) -> None:
 
 
 def fits(kind: Callable[[Any], object], value: object) -> None:
-    """Raise ValidationError unless `value` can be used as one of `backups.texts`' kinds."""
+    """Raise ValidationError unless `value` can be used as one of `backups.text.checked`' kinds."""
     try:
         kind(value)
-    except texts.Unfit as why:
+    except checked.Unfit as why:
         raise ValidationError(str(why)) from None
 
 
 def cron(value: str) -> None:
     """Raise ValidationError unless `value` is a cron expression of five fields that comes due."""
-    fits(texts.Cron, value)
+    fits(checked.Cron, value)
 
 
 def plain_name(value: str) -> None:
@@ -56,7 +56,7 @@ def plain_name(value: str) -> None:
 
 def schema_name(value: str) -> None:
     """Raise ValidationError for what MySQL does not take as a database's name."""
-    fits(texts.SchemaName, value)
+    fits(checked.SchemaName, value)
 
 
 def target_name(value: str) -> None:
@@ -77,7 +77,7 @@ def target_name(value: str) -> None:
 
 def repository_url(value: str) -> None:
     """Raise ValidationError for a location that is empty, holds a password or gives ssh or rclone orders."""
-    fits(texts.Location, value)
+    fits(checked.Location, value)
     if has_password(value):
         raise ValidationError(
             "The location holds a password. Take it out; for a REST server set "

@@ -47,7 +47,7 @@ class Peaks:
 
 def _is_dump_program(command: str) -> bool:
     words = command.split()
-    return bool(words) and "python" in Path(words[0]).name and "backups.dump" in words
+    return bool(words) and "python" in Path(words[0]).name and "backups.dumping.program" in words
 
 
 @dataclass

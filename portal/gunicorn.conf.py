@@ -36,7 +36,7 @@ forwarder_headers = "SCRIPT_NAME"
 
 def post_worker_init(_worker: object) -> None:
     """Watch the queue's worker, which cannot tell itself that it is dead: in each process, after its fork."""
-    from backups import watching
+    from backups.alerting import watching
 
     watching.start()
 

@@ -13,8 +13,8 @@ from django.views.decorators.http import require_safe
 from django.views.defaults import server_error as default_server_error
 from prometheus_client import CONTENT_TYPE_LATEST
 
-from backups import metrics as figures
-from backups.health import database_problem, room_problem
+from backups.portal_copy.portal_database import database_problem, room_problem
+from backups.reports import metrics as figures
 from sentinel.gate import Word
 from sentinel.observe import verdict
 

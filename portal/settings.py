@@ -176,7 +176,7 @@ RESTORES_CLUSTER = "restores"
 Q_CLUSTER = {
     "name": "vedetta",
     "orm": "default",
-    "broker_class": "backups.queue.OwnOrders",
+    "broker_class": "backups.worker.queue.OwnOrders",
     "workers": RUNS_AT_ONCE,
     "queue_limit": 1,
     "bulk": 1,
@@ -267,7 +267,7 @@ LOGGING = {
     "disable_existing_loggers": False,
     "formatters": {
         "line": {
-            "()": "backups.plain.PlainFormatter",
+            "()": "backups.text.terminal.PlainFormatter",
             "format": "{asctime} {levelname} {name}: {message}",
             "style": "{",
         },

@@ -35,7 +35,7 @@ def _tell_of_database() -> None:
     """
     from django.db import connection
 
-    from backups.health import database_problem
+    from backups.portal_copy.portal_database import database_problem
     from portal import sessions
 
     if problem := database_problem(thoroughly=True):

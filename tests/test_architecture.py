@@ -6,6 +6,7 @@ import ast
 import re
 import sys
 from collections.abc import Iterator
+from graphlib import TopologicalSorter
 from pathlib import Path
 
 import pytest
@@ -14,18 +15,83 @@ PROJECT = Path(__file__).resolve().parent.parent
 PACKAGES = ("backups", "portal", "sentinel")
 STANDARD_SUBPROCESS = re.compile(r"subprocess|pty|popen2|multiprocessing")
 
-# What the tools are wrapped in. Values arrive as arguments: no rows, no settings.
-TOOLS = (
-    r"backups.(process|(restic|mysql|dumpfile)(\..*)?|dump|dump_program|dumps_at_once|spool|load|spread|crew"
-    "|tables|stream|manifests|moment|chosen|grants|errors|texts|plain)"
-)
+# The rooms of the house, from the ground up, and what each may import: a module or a package of `backups`, or
+# one of the two beside it. What is not named here may not be imported, and a module without a room fails.
+HOUSE = {
+    "text": "",
+    "process": "",
+    "choices": "",
+    "errors": "",
+    "sentinel": "",
+    "installation": "",
+    "verdict": "text",
+    "dumpfile": "errors",
+    "keys": "errors",
+    "restic": "errors process text",
+    "mysql": "dumpfile errors process text",
+    "secret_references": "errors restic",
+    "dumping": "dumpfile errors mysql process",
+    "loading": "dumpfile errors mysql process text",
+    "validators": "secret_references text",
+    "checks": "process validators",
+    "migrations": "validators",
+    "models": "choices dumpfile text validators",
+    "endpoints": "choices models mysql restic secret_references",
+    "notifications": "choices models process",
+    "scheduling": "models text",
+    "snapshots": "choices errors models",
+    "templatetags": "choices models text",
+    "aim": "choices errors models snapshots validators",
+    "gate": "errors installation models sentinel snapshots verdict",
+    "runs": "aim choices errors models mysql restic text",
+    "catalog": "choices errors keys models runs",
+    "keeping": "choices dumpfile models runs snapshots text",
+    "repositories": "endpoints models process restic runs",
+    "restoring": "choices dumpfile dumping errors loading models mysql process runs snapshots",
+    "configuration": (
+        "catalog endpoints errors gate models mysql repositories restic scheduling secret_references sentinel"
+    ),
+    "portal_copy": "choices configuration errors models mysql restic runs secret_references",
+    "reports": (
+        "catalog choices configuration endpoints gate installation models notifications runs "
+        "scheduling sentinel snapshots text verdict"
+    ),
+    "alerting": (
+        "choices endpoints errors gate installation keeping models notifications process reports "
+        "scheduling sentinel snapshots text verdict"
+    ),
+    "actions": (
+        "aim alerting catalog choices configuration dumpfile dumping endpoints errors gate keeping "
+        "keys loading models mysql portal_copy process reports repositories restic restoring runs "
+        "scheduling snapshots text verdict"
+    ),
+    "admin": (
+        "actions alerting choices configuration endpoints errors gate keeping models mysql "
+        "notifications reports repositories restic restoring runs scheduling secret_references "
+        "sentinel snapshots templatetags text validators verdict"
+    ),
+    "worker": (
+        "actions alerting choices endpoints errors models mysql process restic restoring runs scheduling text"
+    ),
+    "portal": "admin alerting portal_copy reports sentinel",
+    "management": (
+        "actions aim catalog choices configuration endpoints errors gate keeping keys models "
+        "portal_copy process reports repositories restic restoring runs scheduling snapshots text "
+        "validators verdict worker"
+    ),
+    "tasks": "alerting choices errors models runs scheduling worker",
+    "apps": "runs tasks worker",
+}
+
+# What knows neither rows nor settings: values arrive as arguments.
+TOOLS = r"backups.(process|errors|(restic|mysql|dumpfile|dumping|loading)(\..*)?|text.(checked|terminal))"
 # What plays an action.
 ACTIONS = r"backups.actions(\..*)?"
 # What people and the queue call.
-FRONT = r"backups.(tasks|console|management(\..*)?|admin(\..*)?)"
+FRONT = r"backups.(tasks|management(\..*)?|admin(\..*)?)"
 
 # What shows the gate's state to people and monitors.
-SHOWING = r"backups\.(admin|metrics|health|standing)\b"
+SHOWING = r"backups\.(admin|alerting|reports)\b"
 
 # The standard library.
 STANDARD = rf"({'|'.join(sorted(sys.stdlib_module_names))})(\..*)?$"
@@ -84,36 +150,52 @@ ARROWS = {
     "tools know neither rows nor settings": (
         TOOLS,
         r"backups\..*|django(\..*)?|django_q(\..*)?",
-        rf"{TOOLS}|backups.choices",
+        TOOLS,
     ),
     "the reader of dumps knows nothing but dumps": (
         r"backups\.dumpfile(\..*)?",
         rf"(?!{STANDARD}).*",
-        r"backups\.dumpfile(\..*)?",
+        r"backups\.(dumpfile(\..*)?|errors)",
     ),
     "the verdict knows nothing but what it is told": (
         r"backups\.verdict(\..*)?",
         rf"(?!{STANDARD}).*",
-        r"backups\.(verdict(\..*)?|humane)",
+        r"backups\.(verdict(\..*)?|text\.formatting)",
     ),
-    "models know no one": (
-        "backups.(models|choices)",
-        r"backups\..*",
-        "backups.(choices|manifests|validators|models|texts)",
-    ),
-    "services write rows and do nothing": (
-        "backups.services",
-        r"backups\..*",
-        "backups.(aim|choices|errors|models|restic|services|turns)",
-    ),
-    "actions do not know who called them": (ACTIONS, rf"{FRONT}|backups.runner", "$^"),
-    "the runner does not know who called it": ("backups.runner", FRONT, "$^"),
-    "what people call does not call the tools": (
-        "backups.tasks",
-        r"backups.(process|mysql(\..*)?|dump|load|stream)",
-        "$^",
-    ),
+    "actions do not know who called them": (ACTIONS, rf"{FRONT}|backups.worker.executor", "$^"),
+    "the runner does not know who called it": ("backups.worker.executor", FRONT, "$^"),
 }
+
+
+def room(module: str) -> str:
+    """Where a module lives: in a folder or file of `backups`, or in one of the packages beside it."""
+    package, _, rest = module.partition(".")
+    return rest.partition(".")[0] if package == "backups" else package
+
+
+def test_every_module_has_a_room_and_every_room_a_module() -> None:
+    assert {room(module) for module in MODULES} - {""} == set(HOUSE)
+
+
+@pytest.mark.parametrize("name", HOUSE)
+def test_a_room_imports_what_it_may_and_nothing_else(name: str) -> None:
+    imported = {
+        room(imported)
+        for module in MODULES
+        if room(module) == name
+        for imported in imports(module)
+        if imported.partition(".")[0] in PACKAGES
+    }
+
+    assert imported - {name, ""} == set(HOUSE[name].split())
+
+
+def test_no_room_stands_on_one_that_stands_on_it() -> None:
+    TopologicalSorter({name: allowed.split() for name, allowed in HOUSE.items()}).prepare()
+
+
+def test_few_files_lie_at_the_root() -> None:
+    assert len(list((PROJECT / "backups").glob("*.py"))) <= 14
 
 
 @pytest.mark.parametrize("arrow", ARROWS)
@@ -163,9 +245,11 @@ def test_services_alone_write_a_runs_status() -> None:
             if assigns or updates:
                 writers.add(module)
 
-    assert writers <= {"backups.services"}
+    assert writers <= {"backups.runs.lifecycle"}
 
 
 def test_rules_would_see_an_offence() -> None:
-    assert "backups.runner imports backups.actions.backup" in offences("backups.runner", ACTIONS)
-    assert offences("backups.admin.*|backups.tasks|backups.console", "backups.(services|runner)")
+    assert "backups.worker.executor imports backups.actions.backup" in offences(
+        "backups.worker.executor", ACTIONS
+    )
+    assert offences(FRONT, r"backups.(runs.lifecycle|worker.executor)")

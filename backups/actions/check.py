@@ -7,13 +7,14 @@ from __future__ import annotations
 
 import re
 
-from backups import process, restic, services
-from backups.actions.outcome import Outcome
+from backups import process, restic
 from backups.actions.repository import opened
 from backups.choices import Health, Level
 from backups.errors import Problem, shortened
 from backups.models import Run
-from backups.progress import Progress
+from backups.runs import lifecycle
+from backups.runs.outcome import Outcome
+from backups.runs.progress import Progress
 
 _WITHHELD = "Backups still run, but no heartbeat is written until a check of all data is good."
 # Subsets, as restic takes them, that are the whole.
@@ -62,12 +63,12 @@ def _all_good(run: Run, answer: process.Completed, progress: Progress) -> None:
     summary = restic.parse_check_summary(answer.stdout)
     if summary is None or summary.num_errors:
         raise Problem("restic ended its check without saying that all is good.", do="Check again.")
-    health = services.check_recorded(run.repository, error="", all_data=_reads_all_data(run))
+    health = lifecycle.check_recorded(run.repository, error="", all_data=_reads_all_data(run))
     if health == Health.DAMAGED:
         raise _still_damaged(run)
     sentence = f"No errors found ({_scope(run)}){_still_suspect(run) if health == Health.SUSPECT else ''}."
     progress.log(sentence)
-    services.run_note(run.pk, result={"sentence": sentence})
+    lifecycle.run_note(run.pk, result={"sentence": sentence})
 
 
 def _still_damaged(run: Run) -> restic.DamagedData:
@@ -95,9 +96,9 @@ def _judge(run: Run, error: restic.ResticError, complaints: list[str]) -> None:
         return
     found = _first_found(complaints) or str(error)
     packs = restic.broken_packs(complaints)
-    services.run_note(run.pk, result={"broken_packs": packs})
+    lifecycle.run_note(run.pk, result={"broken_packs": packs})
     found = found_in(found)
-    services.check_recorded(run.repository, error=found, all_data=_reads_all_data(run))
+    lifecycle.check_recorded(run.repository, error=found, all_data=_reads_all_data(run))
     raise restic.DamagedData(
         f"The repository {run.repository} is damaged: {found}{'' if found.endswith('…') else '.'}",
         safe=_WITHHELD,

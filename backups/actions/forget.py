@@ -14,15 +14,19 @@ from django.conf import settings
 from django.db.models import QuerySet
 from django.utils import timezone
 
-from backups import choose, restic, retention, series, services, suspicions
-from backups.actions import portal
-from backups.actions.outcome import Outcome
+from backups import restic
+from backups.actions import portal_copy
 from backups.actions.repository import note_size, opened, sync
+from backups.catalog import series
 from backups.choices import ACTIVE, BAD_VERDICTS, TERMINAL, Action, Status, SuspicionState
+from backups.keeping import suspicions
 from backups.models import Database, Restore, Run, Snapshot
-from backups.plain import counted
-from backups.progress import Progress
-from backups.retention import SAFETY_KEPT
+from backups.runs import lifecycle
+from backups.runs.outcome import Outcome
+from backups.runs.progress import Progress
+from backups.snapshots import retention, selection
+from backups.snapshots.retention import SAFETY_KEPT
+from backups.text.terminal import counted
 
 NEWEST = "newest snapshot, kept whatever the policy says"
 # With a clock that was set back, the last one made is not the newest.
@@ -58,7 +62,7 @@ def run(run: Run, progress: Progress) -> Outcome:
         for words in series.undecided_words(database):
             progress.warn(words)
     there = present.filter(database__in=databases).count()
-    copies = portal.superfluous(run.repository, access, progress)
+    copies = portal_copy.superfluous(run.repository, access, progress)
     progress.phase("forget")
     remove = _not_wanted_meanwhile(run, remove, progress)
     remove = _without_those_that_wait_by_now(remove, run, progress)
@@ -70,14 +74,14 @@ def run(run: Run, progress: Progress) -> Outcome:
     waiting = [str(database) for database in databases if database not in planned]
     sentence = forgotten_words(len(remove), kept, waiting, all_wait=not planned)
     progress.log(sentence)
-    services.run_note(run.pk, result={"sentence": sentence, "forgotten": remove, "kept": kept})
+    lifecycle.run_note(run.pk, result={"sentence": sentence, "forgotten": remove, "kept": kept})
     return Outcome()
 
 
 def _nothing(run: Run, progress: Progress) -> Outcome:
     sentence = "Nothing is forgotten, as BACKUP_KEEP_ALL says."
     progress.log(sentence)
-    services.run_note(run.pk, result={"sentence": sentence, "forgotten": []})
+    lifecycle.run_note(run.pk, result={"sentence": sentence, "forgotten": []})
     return Outcome()
 
 
@@ -122,7 +126,7 @@ def _plan(database: Database, present: QuerySet[Snapshot]) -> Reasons:
         "weekly": database.keep_weekly,
         "monthly": database.keep_monthly,
     }
-    for one_series in _series(database, choose.backups_of(present)) if any(policy.values()) else ():
+    for one_series in _series(database, selection.backups_of(present)) if any(policy.values()) else ():
         kept = retention.kept([snapshot.local_time for snapshot in one_series], **policy)
         for snapshot in one_series:
             if rules := kept.get(snapshot.local_time):
@@ -160,18 +164,20 @@ def _protected(present: QuerySet[Snapshot]) -> Iterator[tuple[Snapshot, str]]:
 
 def _newest(present: QuerySet[Snapshot]) -> Iterator[tuple[Snapshot, str]]:
     """Of backups; of what was saved before restores only where there is nothing else."""
-    backups = choose.backups_of(present)
-    newest = choose.newest_of(backups) or choose.newest_of(present)
+    backups = selection.backups_of(present)
+    newest = selection.newest_of(backups) or selection.newest_of(present)
     if newest is not None:
         yield newest, NEWEST
-    not_bad = choose.newest_of(backups.exclude(verdict__in=BAD_VERDICTS))
+    not_bad = selection.newest_of(backups.exclude(verdict__in=BAD_VERDICTS))
     if not_bad is not None and not_bad != newest:
         yield not_bad, NEWEST_NOT_BAD
     made_last = backups.exclude(made_by=None).order_by("-made_by_id").first()
     if made_last is not None and made_last != newest:
         yield made_last, MADE_LAST
     proved = {"verified_at": None}
-    verified = choose.newest_of(backups.exclude(**proved)) or choose.newest_of(present.exclude(**proved))
+    verified = selection.newest_of(backups.exclude(**proved)) or selection.newest_of(
+        present.exclude(**proved)
+    )
     if verified is not None:
         yield verified, NEWEST_VERIFIED
 
@@ -186,7 +192,7 @@ def _saved(present: QuerySet[Snapshot]) -> Iterator[tuple[Snapshot, str]]:
         known.add(restore.safety_snapshot.pk)
         if restore.run.finished_at is None or restore.run.finished_at > since:
             yield restore.safety_snapshot, SAFETY.format(restore.run_id)
-    for snapshot in present.filter(pk__in=choose.safety_copies(present), time__gt=since):
+    for snapshot in present.filter(pk__in=selection.safety_copies(present), time__gt=since):
         if snapshot.pk not in known:
             yield snapshot, SAVED
 
@@ -208,7 +214,7 @@ def _told(present: QuerySet[Snapshot], plan: Reasons, progress: Progress) -> lis
     remove = []
     for snapshot in present:
         why = list(dict.fromkeys(plan.get(snapshot.snapshot_id, [])))
-        services.snapshot_kept(snapshot, why)
+        lifecycle.snapshot_kept(snapshot, why)
         local = snapshot.local_time
         if why:
             progress.log(f"keep   {snapshot.short_id} {local:%Y-%m-%d %H:%M}: {', '.join(why)}")

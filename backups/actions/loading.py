@@ -9,10 +9,10 @@ from contextlib import suppress
 from django.conf import settings
 
 from backups import mysql, process, restic
-from backups.load import CutOff, Loading, LoadProblem, Wish, ended_by_number, load
+from backups.dumpfile.splitter import ManifestDamaged
+from backups.loading.loader import CutOff, Loading, LoadProblem, Wish, ended_by_number, load
 from backups.models import Snapshot
-from backups.progress import Progress
-from backups.stream import ManifestDamaged
+from backups.runs.progress import Progress
 
 
 def load_snapshot(

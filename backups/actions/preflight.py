@@ -10,30 +10,14 @@ from typing import Any
 
 from django.conf import settings
 
-from backups import (
-    drill,
-    environment,
-    excess,
-    grants,
-    humane,
-    identity,
-    made_here,
-    mysql,
-    process,
-    restic,
-    schedules,
-    services,
-    staleness,
-    standing,
-    suspicions,
-    texts,
-    verdict,
-)
+from backups import mysql, process, restic, verdict
 from backups.actions import room, verify_place
-from backups.actions.outcome import Outcome
 from backups.actions.verify import scratch_name
+from backups.catalog import made_here
 from backups.choices import Level
-from backups.connections import (
+from backups.configuration import environment
+from backups.dumping.mysqldump import Source, refuse_what_cuts_dumps
+from backups.endpoints import (
     database_server,
     repository_access,
     restores_as_another,
@@ -42,11 +26,19 @@ from backups.connections import (
     to_verify_at,
     verifies_elsewhere,
 )
-from backups.dump_program import Source, refuse_what_cuts_dumps
 from backups.errors import Problem
+from backups.gate import drill
+from backups.gate.status_files import make_sure_writable
+from backups.keeping import suspicions
 from backups.models import Database, Run
-from backups.progress import Progress
-from backups.status_files import make_sure_writable
+from backups.mysql import excess_rights, grants
+from backups.reports import standing
+from backups.repositories import identity
+from backups.runs import lifecycle
+from backups.runs.outcome import Outcome
+from backups.runs.progress import Progress
+from backups.scheduling import schedules, staleness
+from backups.text import checked, formatting
 
 Tick = Callable[[], None]
 # Beyond it, a replica's delay is more than what comes and goes.
@@ -187,27 +179,29 @@ def held_too_little(database: Database) -> list[Lacking]:
     return told
 
 
-def held_too_much(database: Database) -> list[excess.Excess]:
+def held_too_much(database: Database) -> list[excess_rights.Excess]:
     """What its users hold and could do without; what only a restore needs as well, but of who restores."""
     name = database.database
     server = database_server(database)
-    told = _excess_at(server, excess.Needs(server.user, name))
+    told = _excess_at(server, excess_rights.Needs(server.user, name))
     if (scratch := scratch_server(database)) != server:
-        told += _excess_at(scratch, excess.Needs(scratch.user, name, dumps=False))
+        told += _excess_at(scratch, excess_rights.Needs(scratch.user, name, dumps=False))
     if restores_as_another(database):
         with suppress(Problem):  # it need not be there
             restoring = restoring_server(database)
-            told += _excess_at(restoring, excess.Needs(restoring.user, name, restores=True))
+            told += _excess_at(restoring, excess_rights.Needs(restoring.user, name, restores=True))
     return told
 
 
-def _excess_at(server: mysql.Server, needs: excess.Needs) -> list[excess.Excess]:
+def _excess_at(server: mysql.Server, needs: excess_rights.Needs) -> list[excess_rights.Excess]:
     with mysql.connect(server) as connection:
         spelled = mysql.spelling(connection)(needs.database)
         needs = replace(needs, database=spelled)
         lines = mysql.show_grants(connection)
-        others = excess.asleep(lines, mysql.current_role(connection), needs) + excess.stand_ins(lines, needs)
-        return [*excess.excess(grants.of_user(connection), needs), *others]
+        others = excess_rights.asleep(lines, mysql.current_role(connection), needs) + excess_rights.stand_ins(
+            lines, needs
+        )
+        return [*excess_rights.excess(grants.of_user(connection), needs), *others]
 
 
 def run(run: Run, progress: Progress) -> Outcome:
@@ -227,14 +221,14 @@ def run(run: Run, progress: Progress) -> Outcome:
             progress.hide([*found.access.secret_values(), found.server.password])
         if found.scratch_password:
             progress.hide([found.scratch_password])
-        services.run_note(run.pk, result={"checks": [asdict(each) for each in told]})
+        lifecycle.run_note(run.pk, result={"checks": [asdict(each) for each in told]})
         progress.log(f"{check.name.capitalize()}: {check.detail}", _level(check))
         progress.detail(next((name for name, _ in _CHECKS[len(told) :]), ""))
         progress.tick()
     if found.restic_origin:
-        services.run_note(run.pk, **services.restic_facts(found.restic_version, found.restic_origin))
+        lifecycle.run_note(run.pk, **lifecycle.restic_facts(found.restic_version, found.restic_origin))
     if found.info and found.clients:
-        services.database_probed(
+        lifecycle.database_probed(
             run.database,
             flavour=found.info.flavour,
             server_version=found.info.version,
@@ -251,7 +245,7 @@ def _drill(run: Run, url: str, progress: Progress) -> Outcome:
     progress.detail(url)
     drills: list[drill.Drilled] = []
     (check,) = gate_checks([url], drills)
-    services.run_note(run.pk, result={"checks": [asdict(check)], "gate": [each.told() for each in drills]})
+    lifecycle.run_note(run.pk, result={"checks": [asdict(check)], "gate": [each.told() for each in drills]})
     if not check.ok:
         raise Problem(check.detail)
     progress.log(f"{check.name.capitalize()}: {check.detail}", _level(check))
@@ -565,7 +559,8 @@ def _schedule(database: Database, found: Found, _tick: Tick | None) -> str:
     for words, cron in (("backup", database.backup_cron), ("verification", database.verify_cron)):
         if cron and not schedules.usable(cron):
             raise Problem(
-                f"The {words} schedule of {database} is {texts.shown(cron)}, which is no cron expression, so "
+                f"The {words} schedule of {database} is {checked.shown(cron)}, which is no cron "
+                "expression, so "
                 "nothing comes due by it.",
                 do="Correct it in the portal.",
             )
@@ -573,7 +568,10 @@ def _schedule(database: Database, found: Found, _tick: Tick | None) -> str:
         return "No backups are scheduled."
     found.warnings += staleness.conflicts(database)
     gap, allowed = schedules.longest_gap(database.backup_cron), staleness.backup_allowed(database)
-    return f"Backups are due at most {humane.rough(gap)} apart, and are stale after {humane.rough(allowed)}."
+    return (
+        f"Backups are due at most {formatting.rough(gap)} apart, and are stale after "
+        f"{formatting.rough(allowed)}."
+    )
 
 
 def _test_restores(database: Database, found: Found, _tick: Tick | None) -> str:

@@ -8,10 +8,11 @@ from typing import NamedTuple
 
 from MySQLdb.constants import ER
 
-from backups import grants, mysql
+from backups import mysql
 from backups.dumpfile.ready import Unmade
 from backups.dumpfile.views import reads_another
-from backups.load import READS_WHAT_IS_UNMADE
+from backups.loading.loader import READS_WHAT_IS_UNMADE
+from backups.mysql import grants
 
 
 class NotRun(NamedTuple):

@@ -9,15 +9,19 @@ from django.contrib.auth.models import User
 from django.db import connection
 from django.utils import timezone
 
-from backups import choose, made_here, portal_copy, restic, services
-from backups.actions.outcome import Outcome
-from backups.actions.portal import NotTrusted, copies, read
+from backups import restic
+from backups.actions.portal_copy import NotTrusted, copies, read
 from backups.actions.repository import is_dump, opened, owner
+from backups.catalog import made_here
 from backups.choices import Action, Trigger
 from backups.errors import Problem
 from backups.models import Database, Run, Snapshot
-from backups.plain import counted
-from backups.progress import Progress
+from backups.portal_copy import archive
+from backups.runs import lifecycle
+from backups.runs.outcome import Outcome
+from backups.runs.progress import Progress
+from backups.snapshots import selection
+from backups.text.terminal import counted
 
 _VOUCH = (
     "Write the VEDETTA_KEY that was kept into .env, by which it is known; or look at what is in it and run "
@@ -43,17 +47,17 @@ def run(run: Run, progress: Progress) -> Outcome:
         if is_dump(info)
     ]
     still_there = unreadable[0].ids if unreadable else ()
-    new, _ = services.snapshots_sync(run.repository, found, unreadable=still_there)
+    new, _ = lifecycle.snapshots_sync(run.repository, found, unreadable=still_there)
     if unreadable:
         progress.warn(unreadable[0].sentence())
     _believe_the_repository(run, [info for info, _ in found])
-    rebuilt = sum(services.backup_rebuilt(run.repository, info, of) for info, of in found)
+    rebuilt = sum(lifecycle.backup_rebuilt(run.repository, info, of) for info, of in found)
     sentence = (
         f"{counted(len(found), 'snapshot')} found, {new} of them new here; "
         f"{counted(rebuilt, 'backup')} rebuilt."
     )
     progress.log(sentence)
-    services.run_note(run.pk, result={"sentence": sentence})
+    lifecycle.run_note(run.pk, result={"sentence": sentence})
     return Outcome()
 
 
@@ -83,7 +87,7 @@ def has_own_history() -> bool:
 def portal(
     access: restic.Access,
     tell: Callable[[str], None],
-    trusts: Callable[[str, portal_copy.Offered], bool],
+    trusts: Callable[[str, archive.Offered], bool],
 ) -> bool:
     """Bring the portal's own database back from its newest copy that fits; answers whether.
 
@@ -124,7 +128,7 @@ def _take_over(
     access: restic.Access,
     found: Sequence[restic.SnapshotInfo],
     tell: Callable[[str], None],
-    trusts: Callable[[str, portal_copy.Offered], bool],
+    trusts: Callable[[str, archive.Offered], bool],
 ) -> bool:
     unreadable = 0
     for copy in found:
@@ -147,14 +151,14 @@ def _take_over(
 
 def _tell_taken(
     copy: restic.SnapshotInfo,
-    header: portal_copy.Header,
+    header: archive.Header,
     name: str,
     switched_off: Sequence[str],
     tell: Callable[[str], None],
 ) -> None:
     # It could not hold its own id, by which it is told from a database's snapshots.
     for run in Run.objects.filter(pk=header.made_by):
-        services.run_note(run.pk, result={"snapshot_id": copy.id})
+        lifecycle.run_note(run.pk, result={"snapshot_id": copy.id})
     tell(
         f"{name} was restored: {counted(Run.objects.count(), 'run')}, "
         f"{counted(Database.objects.count(), 'database')}, "
@@ -166,7 +170,7 @@ def _tell_taken(
 
 def newest(database: Database) -> Snapshot:
     """The snapshot to start again from. Raises Problem."""
-    found = choose.newest(database)
+    found = selection.newest(database)
     if found is None:
         raise Problem(
             f"The repository holds no snapshot of {database}.",

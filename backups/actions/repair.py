@@ -10,12 +10,13 @@ from pathlib import Path
 
 from django.conf import settings
 
-from backups import restic, services
-from backups.actions.outcome import Outcome
+from backups import restic
 from backups.actions.repository import opened, sync
 from backups.choices import Action, Status
 from backups.models import Run
-from backups.progress import Progress
+from backups.runs import lifecycle
+from backups.runs.outcome import Outcome
+from backups.runs.progress import Progress
 
 
 def index(run: Run, progress: Progress) -> Outcome:
@@ -76,4 +77,4 @@ def _call(
 
 def _sentence(run: Run, sentence: str, progress: Progress) -> None:
     progress.log(sentence)
-    services.run_note(run.pk, result={"sentence": sentence})
+    lifecycle.run_note(run.pk, result={"sentence": sentence})

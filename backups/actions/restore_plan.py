@@ -8,21 +8,23 @@ from datetime import datetime
 from statistics import median
 from typing import Any
 
-from backups import choose, mysql, services
+from backups import mysql
 from backups.actions.verify import source_name
 from backups.choices import OVERWRITING_MODES, RestoreMode, Verdict
-from backups.connections import restoring_server
+from backups.dumpfile.spelling import clashing, in_lower_case, respelled
+from backups.endpoints import restoring_server
 from backups.errors import Problem
+from backups.keeping.suspicions import doubts
 from backups.models import Database, Restore, Snapshot, Verification
-from backups.obstacles import (
+from backups.restoring.obstacles import (
     refuse_crossing,
     refuse_immovable,
     refuse_keys_from_elsewhere,
     refuse_read_only,
 )
-from backups.spelling import clashing, in_lower_case, respelled
-from backups.suspicions import doubts
-from backups.swap import refuse_without_rows
+from backups.restoring.swap import refuse_without_rows
+from backups.runs import lifecycle
+from backups.snapshots import selection
 
 _SAMPLES = 20
 
@@ -65,7 +67,7 @@ def plan(
         seconds=expected_seconds(database, snapshot),
     )
     if snapshot.is_known_bad:
-        told.warnings.append(choose.known_bad_words(snapshot))
+        told.warnings.append(selection.known_bad_words(snapshot))
     elif not told.verified:
         told.warnings.append("This snapshot has not been verified: nobody has seen it restore.")
     _tell_of_safety_copies(told)
@@ -83,11 +85,11 @@ def plan(
 
 def _tell_of_safety_copies(told: Plan) -> None:
     """What was saved before a restore is newer than the backups, and not what people go back to."""
-    if choose.is_safety_copy(told.snapshot):
+    if selection.is_safety_copy(told.snapshot):
         told.warnings.append(
             "This snapshot was saved before a restore: it holds what was to be repaired then."
         )
-    elif (newer := choose.newer_safety_copy(told.snapshot)) is not None:
+    elif (newer := selection.newer_safety_copy(told.snapshot)) is not None:
         told.warnings.append(
             f"Snapshot {newer.short_id} is newer: it was saved before a restore, and holds what was to be "
             "repaired then."
@@ -178,7 +180,7 @@ def _look_at_what_moves(told: Plan, database: Database, chosen: frozenset[str]) 
     with mysql.connect(server) as connection:
         held = {*mysql.tables(connection, told.target), *inventory.get("table", [])}
         looks = (
-            lambda: services.refuse_unsettled(database, told.target),
+            lambda: lifecycle.refuse_unsettled(database, told.target),
             lambda: refuse_crossing(connection, told.target, chosen, target=told.target, held=held),
             lambda: refuse_immovable(connection, told.target, chosen, target=told.target),
             lambda: refuse_keys_from_elsewhere(told.target, chosen, server),

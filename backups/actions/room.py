@@ -11,11 +11,12 @@ from typing import Any
 
 from django.conf import settings
 
-from backups import humane, mysql
-from backups.connections import database_server
+from backups import mysql
+from backups.dumpfile.splitter import Kind
+from backups.endpoints import database_server
 from backups.errors import Problem
 from backups.models import Snapshot
-from backups.stream import Kind
+from backups.text import formatting
 
 # InnoDB builds secondary keys by sorting, through files as large as the largest of them, and lets
 # its files grow by several megabytes at a time; a full disk would stop the live database as well.
@@ -48,8 +49,8 @@ def refuse_without_room(
     if wanted is None or room is None or wanted <= room.free:
         return
     raise Problem(
-        f"A copy of snapshot {snapshot.short_id} needs about {humane.size(wanted)}; "
-        f"{humane.size(room.free)} {room.where}.",
+        f"A copy of snapshot {snapshot.short_id} needs about {formatting.size(wanted)}; "
+        f"{formatting.size(room.free)} {room.where}.",
         safe="Nothing was made there, and the live database was not touched.",
         do=f"Free some space there, or {instead}.",
     )

@@ -6,17 +6,19 @@ import re
 
 from django.utils import timezone
 
-from backups import mysql, services, states
+from backups import mysql
 from backups.actions.dropping import drop_database
-from backups.actions.outcome import Outcome
 from backups.actions.swapping import place_of, refuse_missing_privileges, swap_in
-from backups.connections import restoring_server
+from backups.endpoints import restoring_server
 from backups.errors import Problem
 from backups.models import Restore, Run
-from backups.obstacles import refuse_crossing, refuse_immovable
-from backups.plain import counted
-from backups.progress import Progress
-from backups.swap import Place, define_again, drop_emptied, kept_tables, refuse_unless_whole
+from backups.restoring import kept_states
+from backups.restoring.obstacles import refuse_crossing, refuse_immovable
+from backups.restoring.swap import Place, define_again, drop_emptied, kept_tables, refuse_unless_whole
+from backups.runs import lifecycle
+from backups.runs.outcome import Outcome
+from backups.runs.progress import Progress
+from backups.text.terminal import counted
 
 
 def undo(run: Run, progress: Progress) -> Outcome:
@@ -25,13 +27,13 @@ def undo(run: Run, progress: Progress) -> Outcome:
     before = restore.undo_of
     if before is None or not before.keeps_tables:
         raise Problem("There is nothing to undo: the tables of before are not kept any more.")
-    services.refuse_unsettled(restore.database, restore.target, but=restore)
-    states.refuse_out_of_order(before)
+    lifecycle.refuse_unsettled(restore.database, restore.target, but=restore)
+    kept_states.refuse_out_of_order(before)
     progress.phase("preflight")
     place = place_of(restore, run, progress)
     refuse_missing_privileges(restore, place)
     _refuse_other_than_kept(restore, before, place)
-    services.restore_note(
+    lifecycle.restore_note(
         restore,
         incoming=before.kept_in,
         kept_in=mysql.derived_name(restore.target, "before", run.pk),
@@ -98,31 +100,31 @@ def drop_kept(run: Run, progress: Progress) -> Outcome:
     restore = _restore_of(run)
     if not restore.keeps_tables or not re.search(r"__before_\d+$", restore.kept_in):
         raise Problem("This restore keeps no tables.", safe="Nothing was dropped.")
-    services.refuse_unsettled(restore.database, restore.target)
-    services.refuse_same_target(restore.database, restore.target)
-    states.refuse_early_drop(restore)
+    lifecycle.refuse_unsettled(restore.database, restore.target)
+    lifecycle.refuse_same_target(restore.database, restore.target)
+    kept_states.refuse_early_drop(restore)
     server = restoring_server(restore.database)
     progress.hide([server.password])
     with mysql.connect(server) as connection:
         freed = mysql.space_used(connection, restore.kept_in)
     drop_database(server, restore.kept_in, progress.tick)
-    services.restore_note(restore, dropped_at=timezone.now())
+    lifecycle.restore_note(restore, dropped_at=timezone.now())
     sentence = f"{restore.kept_in} was dropped, which freed about {freed / 1e6:.1f} MB."
     progress.log(sentence)
-    services.run_note(run.pk, result={"sentence": sentence, "freed": freed})
+    lifecycle.run_note(run.pk, result={"sentence": sentence, "freed": freed})
     return Outcome()
 
 
 def define(run: Run, progress: Progress) -> Outcome:
     """Make the views, triggers, routines and events that a swap left out. Raises Problem."""
     restore = _restore_of(run)
-    if not states.may_define_again(restore):
+    if not kept_states.may_define_again(restore):
         raise Problem(
             "Nothing is left out that could be made now: it was made, or a newer restore lies upon it.",
             safe=f"{restore.target} was not touched.",
         )
-    services.refuse_unsettled(restore.database, restore.target)
-    services.refuse_same_target(restore.database, restore.target)
+    lifecycle.refuse_unsettled(restore.database, restore.target)
+    lifecycle.refuse_same_target(restore.database, restore.target)
     progress.phase("define")
     place = place_of(restore, run, progress)
     wanted = list(restore.definitions_left)
@@ -132,13 +134,13 @@ def define(run: Run, progress: Progress) -> Outcome:
     made = [one for one in wanted if (one["kind"], one["name"], one["table"]) not in left]
     if not made:
         raise Problem(
-            f"{services.left_out(wanted)} cannot be made yet: {wanted[0]['why']}",
+            f"{lifecycle.left_out(wanted)} cannot be made yet: {wanted[0]['why']}",
             safe=f"{restore.target} was not touched.",
             do="Make what it reads first, then try again.",
         )
-    sentence = f"Made in {restore.target}: {services.left_out(made)}."
+    sentence = f"Made in {restore.target}: {lifecycle.left_out(made)}."
     progress.log(sentence)
-    services.run_note(run.pk, result={"sentence": sentence})
+    lifecycle.run_note(run.pk, result={"sentence": sentence})
     return Outcome()
 
 

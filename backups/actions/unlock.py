@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from django.utils import timezone
 
-from backups import restic, services
-from backups.actions.outcome import Outcome
+from backups import restic
 from backups.actions.repository import opened
 from backups.models import Run
-from backups.progress import Progress
+from backups.runs import lifecycle
+from backups.runs.outcome import Outcome
+from backups.runs.progress import Progress
 
 
 def run(run: Run, progress: Progress) -> Outcome:
@@ -22,7 +23,7 @@ def run(run: Run, progress: Progress) -> Outcome:
     after = restic.locks(access, tick=progress.tick)
     sentence = _sentence(len(before) - len(after), after)
     progress.log(sentence)
-    services.run_note(run.pk, result={"sentence": sentence, "locks": len(after)})
+    lifecycle.run_note(run.pk, result={"sentence": sentence, "locks": len(after)})
     return Outcome()
 
 

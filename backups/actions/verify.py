@@ -12,22 +12,25 @@ from typing import Any
 
 from django.conf import settings
 
-from backups import choose, made_here, mysql, process, restic, services, status_files
+from backups import mysql, process, restic
 from backups.actions import reach, room, verify_place
 from backups.actions.dropping import drop_scratch
 from backups.actions.loading import load_snapshot
-from backups.actions.outcome import CallsForMore, FollowUp, Outcome
 from backups.actions.repository import opened
+from backups.catalog import made_here
 from backups.choices import Action, Health, Trigger, Verdict
-from backups.connections import scratch_server, to_verify_at
-from backups.dump import stream_dump
 from backups.dumpfile.allowed import Allowed
 from backups.dumpfile.judge import Judge
 from backups.dumpfile.ready import Found, Unmade, Wish
+from backups.dumpfile.spelling import in_lower_case, respelled
+from backups.dumpfile.splitter import ROUTINES, Digester, Kind, ManifestDamaged, objects_in
 from backups.dumpfile.tally import Tally
 from backups.dumpfile.tally import differences as tally_differences
+from backups.dumping.program import stream_dump
+from backups.endpoints import scratch_server, to_verify_at
 from backups.errors import Problem
-from backups.load import (
+from backups.gate import status_files
+from backups.loading.loader import (
     BrokenDump,
     End,
     Loading,
@@ -35,12 +38,13 @@ from backups.load import (
     dialect_of,
     live_tablespaces,
 )
+from backups.loading.table_plan import comparable
 from backups.models import Database, Repository, Run, Snapshot
-from backups.plain import counted, plain
-from backups.progress import Progress
-from backups.spelling import in_lower_case, respelled
-from backups.stream import ROUTINES, Digester, Kind, ManifestDamaged, objects_in
-from backups.tables import comparable
+from backups.runs import lifecycle
+from backups.runs.outcome import CallsForMore, FollowUp, Outcome
+from backups.runs.progress import Progress
+from backups.snapshots import selection
+from backups.text.terminal import counted, plain
 
 # Of the 64 characters of a name, so that the pattern of a GRANT has room for the rest.
 _LONGEST_BASE = 40
@@ -93,7 +97,7 @@ def run(run: Run, progress: Progress) -> Outcome:
     snapshot = _snapshot(run)
     # The newest may still lie where its database was backed up to before.
     run.repository = snapshot.repository
-    services.run_note(run.pk, snapshot=snapshot, repository=snapshot.repository)
+    lifecycle.run_note(run.pk, snapshot=snapshot, repository=snapshot.repository)
     access = opened(run, progress)
     findings = Findings()
     with scratch_database(run, snapshot, progress) as scratch:
@@ -189,7 +193,7 @@ def _snapshot(run: Run) -> Snapshot:
     if run.snapshot is not None:
         return run.snapshot
     assert run.database is not None  # noqa: S101
-    newest = choose.newest_to_prove(run.database)
+    newest = selection.newest_to_prove(run.database)
     if newest is None:
         raise Problem(f"There is no snapshot of {run.database} to verify.", do="Back it up first.")
     return newest
@@ -220,12 +224,12 @@ def scratch_database(run: Run, snapshot: Snapshot, progress: Progress) -> Iterat
         room.refuse_without_room(connection, server, snapshot, instead=another)
         # Noted before it exists, so that the reaper finds it even if we die in between.
         where = {"address": server.address, "server": str(info), "set_by": server.address_set_by}
-        services.run_note(run.pk, result={"scratch": name, "verified_on": where}, server_version=str(info))
-        services.run_note(run.pk, client_version=str(programs))
+        lifecycle.run_note(run.pk, result={"scratch": name, "verified_on": where}, server_version=str(info))
+        lifecycle.run_note(run.pk, client_version=str(programs))
         try:
             _create(connection, database, server, name, manifest)
         except mysql.MissingPrivilege:
-            services.left_cleared(run.pk, "scratch")
+            lifecycle.left_cleared(run.pk, "scratch")
             raise
     progress.log(f"Restoring into {name} at {server.address} ({info}, {programs} client).")
     with room.full_disk_told(name, instead=another):
@@ -794,11 +798,11 @@ def _conclude(run: Run, snapshot: Snapshot, findings: Findings, progress: Progre
             {"kind": each.ready.kind, "name": each.ready.name, "why": each.why, "do": each.do}
             for each in findings.refused
         ]
-        services.run_note(run.pk, result={"refused": told})
+        lifecycle.run_note(run.pk, result={"refused": told})
     if findings.refused and verdict == Verdict.IDENTICAL:
         raise _proved_in_part(snapshot, findings)
     health_before = _health_of(snapshot)
-    services.verification_record(
+    lifecycle.verification_record(
         run,
         snapshot,
         is_of_the_server=_is_of_the_server(findings),
@@ -815,9 +819,9 @@ def _conclude(run: Run, snapshot: Snapshot, findings: Findings, progress: Progre
         scratch_address=findings.scratch_address,
     )
     if findings.not_run:
-        services.run_note(run.pk, result={"not_run": [each._asdict() for each in findings.not_run]})
+        lifecycle.run_note(run.pk, result={"not_run": [each._asdict() for each in findings.not_run]})
     if findings.computed_anew:
-        services.run_note(
+        lifecycle.run_note(
             run.pk, result={"computed_anew": [each._asdict() for each in findings.computed_anew]}
         )
     if verdict != Verdict.IDENTICAL:
@@ -837,8 +841,8 @@ def _not_run(findings: Findings) -> str:
 
 
 def _newest_proved(database: Database) -> Snapshot | None:
-    proved = choose.backups_of(Snapshot.objects.trusted().meant().filter(database=database))
-    return choose.newest_of(proved.exclude(verified_at=None))
+    proved = selection.backups_of(Snapshot.objects.trusted().meant().filter(database=database))
+    return selection.newest_of(proved.exclude(verified_at=None))
 
 
 def _take_back_proof(database: Database | None, snapshot: Snapshot) -> None:

@@ -10,9 +10,10 @@ from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import Any
 
-from backups import choose, grants, mysql
+from backups import mysql
 from backups.actions import room
-from backups.connections import (
+from backups.dumpfile.spelling import respelled
+from backups.endpoints import (
     database_server,
     scratch_server,
     to_verify_apart,
@@ -21,7 +22,8 @@ from backups.connections import (
 )
 from backups.errors import Problem
 from backups.models import Database
-from backups.spelling import respelled
+from backups.mysql import grants
+from backups.snapshots import selection
 
 _NOTHING_MADE = "Nothing was made there, and the live database was not touched."
 SAME_NAMES = "a server with the lower_case_table_names of the one that is backed up"
@@ -89,7 +91,7 @@ def looked_at(database: Database, source: Source, *, scratch: str) -> tuple[str,
         refuse_other_kind(database, server, info, of=[kind], what=f"Nothing would be proved: {database}")
         _refuse_other_spelling(connection, database, server, source)
         _refuse_without_grants(connection, database, server, scratch)
-        if (newest := choose.newest_to_prove(database)) is not None:
+        if (newest := selection.newest_to_prove(database)) is not None:
             another = to_verify_at(database, "another server")
             room.refuse_without_room(connection, server, newest, instead=another)
         warnings = list(_warnings(connection, database, server, info, source))

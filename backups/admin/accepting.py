@@ -9,13 +9,13 @@ from django.contrib import messages
 from django.http import Http404, HttpRequest, HttpResponse
 from unfold.widgets import UnfoldAdminTextInputWidget
 
-from backups import humane
-from backups.accepting import accept
+from backups.actions.accept import accept
 from backups.admin.base import ReadOnlyAdmin, go, page_url
 from backups.admin.dialogs import FactsForm, dialog
 from backups.choices import SuspicionState
 from backups.errors import Problem
 from backups.models import Suspicion
+from backups.text import formatting
 
 
 class AcceptForm(FactsForm):
@@ -38,7 +38,7 @@ class AcceptForm(FactsForm):
             raise Http404
         return [
             ("Database", found.database),
-            ("Made", humane.both(found.snapshot.time)),
+            ("Made", formatting.both(found.snapshot.time)),
             ("Suspicious because", " ".join(found.reasons)),
         ]
 

@@ -15,12 +15,16 @@ from unfold.decorators import action, display
 from unfold.enums import ActionVariant
 from unfold.forms import BaseDialogForm
 
-from backups import channels, humane, notify, standing, verdict
+from backups import verdict
 from backups.admin.base import ReadOnlyAdmin, go
 from backups.admin.dialogs import dialog
+from backups.alerting import alerts
 from backups.choices import ALERT_COLOURS, AlertState
 from backups.errors import Problem
 from backups.models import Alert
+from backups.notifications import channels
+from backups.reports import standing
+from backups.text import formatting
 
 _AUDIT_REPR = "Notifications"
 
@@ -66,34 +70,34 @@ class AlertAdmin(ReadOnlyAdmin):
     @display(description="State")
     def state_label(self, alert: Alert) -> str:
         """The same on the alert's own page."""
-        return humane.label(alert.get_state_display(), ALERT_COLOURS[AlertState(alert.state)])
+        return formatting.label(alert.get_state_display(), ALERT_COLOURS[AlertState(alert.state)])
 
     @display(description="Since", ordering="since")
     def when(self, alert: Alert) -> str:
         """Since when."""
-        return humane.both(alert.since)
+        return formatting.both(alert.since)
 
     @display(description="Told")
     def told(self, alert: Alert) -> str:
         """Whether people know."""
         if alert.told_at:
-            return humane.both(alert.told_at)
+            return formatting.both(alert.told_at)
         if alert.error:
             more = "tried again" if alert.is_pending else "given up"
-            return humane.label(f"Not everyone, {more}", "warning")
+            return formatting.label(f"Not everyone, {more}", "warning")
         if alert.is_pending:
             return "Just being told" if settings.NOTIFY_URLS else "Waits for an address in NOTIFY_URLS"
-        return humane.EMPTY if alert.state == AlertState.GOOD else "Nobody is set up to be told"
+        return formatting.EMPTY if alert.state == AlertState.GOOD else "Nobody is set up to be told"
 
     @display(description="Not told")
     def why(self, alert: Alert) -> str:
         """What went wrong."""
-        return alert.error or humane.EMPTY
+        return alert.error or formatting.EMPTY
 
     @display(description="Last tried")
     def tried(self, alert: Alert) -> str:
         """When it was tried to tell somebody."""
-        return humane.both(alert.tried_at)
+        return formatting.both(alert.tried_at)
 
     @action(
         description="Send a test notification", icon="send", variant=ActionVariant.PRIMARY,
@@ -108,11 +112,11 @@ class AlertAdmin(ReadOnlyAdmin):
     def send_test(self, request: HttpRequest, form: BaseDialogForm) -> HttpResponse:
         """Send it, and say whom it reached."""
         try:
-            sentence, level = notify.send_test(), messages.SUCCESS
+            sentence, level = alerts.send_test(), messages.SUCCESS
         except Problem as problem:
             sentence, level = problem.sentence(), messages.ERROR
         else:
-            notify.tell_again()
+            alerts.tell_again()
         messages.add_message(request, level, sentence)
         _audit(request, f"Sent a test notification. {sentence}")
         return go(request, _list_url())

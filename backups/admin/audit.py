@@ -11,9 +11,9 @@ from django.urls import NoReverseMatch
 from unfold.contrib.filters.admin import RelatedDropdownFilter
 from unfold.decorators import display
 
-from backups import humane
 from backups.admin.base import ReadOnlyAdmin
 from backups.admin.filters import DaysFilter
+from backups.text import formatting
 
 
 @admin.register(LogEntry)
@@ -39,7 +39,7 @@ class AuditAdmin(ReadOnlyAdmin):
     @display(description="When", ordering="action_time")
     def when(self, entry: LogEntry) -> str:
         """How long ago."""
-        return humane.both(entry.action_time)
+        return formatting.both(entry.action_time)
 
     @display(description="What")
     def what(self, entry: LogEntry) -> str:
@@ -53,4 +53,4 @@ class AuditAdmin(ReadOnlyAdmin):
             url = entry.get_admin_url()
         except NoReverseMatch:
             url = None
-        return humane.link(url, entry.object_repr) if url and entry.object_id else entry.object_repr
+        return formatting.link(url, entry.object_repr) if url and entry.object_id else entry.object_repr

@@ -11,8 +11,8 @@ from django.http import HttpRequest
 from unfold.decorators import display
 from unfold.forms import AdminPasswordChangeForm, UserChangeForm, UserCreationForm
 
-from backups import humane
 from backups.admin.base import VedettaAdmin
+from backups.text import formatting
 
 admin.site.unregister(User)
 admin.site.unregister(Group)
@@ -35,12 +35,12 @@ class UserAdmin(DjangoUserAdmin, VedettaAdmin):
     @display(description="Roles")
     def roles(self, user: User) -> str:
         """The roles, by name."""
-        return ", ".join(group.name for group in user.groups.all()) or humane.EMPTY
+        return ", ".join(group.name for group in user.groups.all()) or formatting.EMPTY
 
     @display(description="Last signed in", ordering="last_login")
     def seen(self, user: User) -> str:
         """How long ago."""
-        return humane.ago(user.last_login)
+        return formatting.ago(user.last_login)
 
 
 @admin.register(Group)

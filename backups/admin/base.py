@@ -19,12 +19,14 @@ from django.utils.text import capfirst
 from unfold.admin import ModelAdmin
 from unfold.paginator import InfinitePaginator
 
-from backups import configuration, humane, services
 from backups.admin import hints
 from backups.choices import VERDICT_COLOURS, Action, SuspicionState, Trigger, Verdict, right_to_start
+from backups.configuration import bootstrap
 from backups.errors import Problem, Refused
 from backups.models import Run, Snapshot
+from backups.runs import lifecycle
 from backups.templatetags.humane import as_in_sidebar
+from backups.text import formatting
 from backups.verdict import Finding, Page, State
 
 Row = TypeVar("Row", bound=Model)
@@ -77,13 +79,15 @@ STATE_WORDS = {State.GOOD: "Good", State.DOUBTFUL: "Needs a look", State.BAD: "N
 def proof_label(snapshot: Snapshot) -> SafeString:
     """What is known of a snapshot as a label, with the time of the proof: the newest verdict counts."""
     if snapshot.is_known_bad:
-        return humane.label(snapshot.get_verdict_display(), VERDICT_COLOURS[Verdict(snapshot.verdict)])
+        return formatting.label(snapshot.get_verdict_display(), VERDICT_COLOURS[Verdict(snapshot.verdict)])
     suspicion = getattr(snapshot, "suspicion", None)
     if suspicion is not None and suspicion.state == SuspicionState.WAITING:
-        return humane.label("Waits for a person", "danger")
+        return formatting.label("Waits for a person", "danger")
     if snapshot.verified_at:
-        return format_html("{} {}", humane.label("Verified", "success"), humane.ago(snapshot.verified_at))
-    return humane.label("Forgotten") if snapshot.forgotten_at else humane.label("Not verified")
+        return format_html(
+            "{} {}", formatting.label("Verified", "success"), formatting.ago(snapshot.verified_at)
+        )
+    return formatting.label("Forgotten") if snapshot.forgotten_at else formatting.label("Not verified")
 
 
 _LINKS = {
@@ -144,7 +148,7 @@ class VedettaAdmin(ModelAdmin):
     list_filter_submit = True
     list_fullwidth = True
     compressed_fields = True
-    empty_value_display = humane.EMPTY
+    empty_value_display = formatting.EMPTY
 
     def changelist_view(
         self, request: HttpRequest, extra_context: dict[str, Any] | None = None
@@ -168,7 +172,7 @@ class VedettaAdmin(ModelAdmin):
         """Queue a run, note it in the admin log, lead to its page; a refusal is told on this one."""
         assert request.user.is_authenticated  # noqa: S101  admin_view lets nobody else in
         try:
-            run = services.run_enqueue(
+            run = lifecycle.run_enqueue(
                 action=action, trigger=Trigger.ADMIN, requested_by=request.user, **wanted
             )
         except Refused as refused:
@@ -269,6 +273,6 @@ class SetUpAdmin(VedettaAdmin):
 
 def _apply(request: HttpRequest) -> None:
     try:
-        configuration.apply()
+        bootstrap.apply()
     except Problem as problem:
         messages.error(request, f"Saved, but not in force everywhere yet. {problem.sentence()}")

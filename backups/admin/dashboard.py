@@ -14,13 +14,14 @@ from django.template.loader import render_to_string
 from django.urls import reverse
 from django.utils import timezone
 
-from backups import schedules, standing
 from backups.admin import gate, live
 from backups.admin.base import STATE_COLOURS, STATE_WORDS, Notice, may_start, notice_of
 from backups.admin.filters import start_of
 from backups.choices import ACTIVE, STATUS_COLOURS, Action, Status
 from backups.models import Database, Repository, Run, Snapshot, Verification
-from backups.standing import Standing
+from backups.reports import standing
+from backups.reports.standing import Standing
+from backups.scheduling import schedules
 from backups.verdict import Finding, Overall, State
 
 DAYS = 30

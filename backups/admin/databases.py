@@ -15,12 +15,14 @@ from unfold.decorators import action, display
 from unfold.enums import ActionVariant
 from unfold.forms import BaseDialogForm
 
-from backups import configuration, humane, standing
 from backups.admin import hints, live
 from backups.admin.base import STATE_COLOURS, STATE_WORDS, QuickList, SetUpAdmin, go, row_of
 from backups.admin.dialogs import FactsForm, dialog
 from backups.choices import Action
+from backups.configuration import bootstrap
 from backups.models import Database, Run, Snapshot
+from backups.reports import standing
+from backups.text import formatting
 
 _TEST_RESTORES = 2  # of the sets of fields
 _FLAVOURS = {"mysql": "MySQL", "mariadb": "MariaDB"}
@@ -50,9 +52,9 @@ class BackUpForm(FactsForm):
         return [
             ("Database", f"{database.database} on {database.host}"),
             ("Repository", database.repository),
-            ("Newest snapshot", humane.both(newest.time) if newest else "none yet"),
-            ("Size then", humane.size(newest.total_bytes_processed) if newest else humane.EMPTY),
-            ("Usually takes", humane.duration(usual.seconds)),
+            ("Newest snapshot", formatting.both(newest.time) if newest else "none yet"),
+            ("Size then", formatting.size(newest.total_bytes_processed) if newest else formatting.EMPTY),
+            ("Usually takes", formatting.duration(usual.seconds)),
         ]
 
 
@@ -131,7 +133,7 @@ class DatabaseAdmin(SetUpAdmin):
             return fieldsets
         if obj.is_primary:
             name, options = fieldsets[1]
-            fieldsets[1] = (name, {**options, "description": configuration.decided_words(Database)})
+            fieldsets[1] = (name, {**options, "description": bootstrap.decided_words(Database)})
         name, options = fieldsets[-1]
         if self.has_change_permission(request, obj):
             options = {**options, "description": hints.retention_place(obj)}
@@ -165,7 +167,7 @@ class DatabaseAdmin(SetUpAdmin):
     def server(self, database: Database) -> str:
         """Flavour and version."""
         flavour = _FLAVOURS.get(database.server_flavour, database.server_flavour)
-        return f"{flavour} {database.server_version}".strip() or humane.EMPTY
+        return f"{flavour} {database.server_version}".strip() or formatting.EMPTY
 
     @display(description="Notes")
     def preflight_notes(self, database: Database) -> str:
@@ -175,7 +177,7 @@ class DatabaseAdmin(SetUpAdmin):
     @display(description="Server")
     def address(self, database: Database) -> str:
         """Where it lies."""
-        return humane.two_lines(database.database, f"{database.host}:{database.port}")
+        return formatting.two_lines(database.database, f"{database.host}:{database.port}")
 
     def get_changelist(self, request: HttpRequest, **kwargs: Any) -> type[ChangeList]:
         """A list whose rows know how they stand."""
@@ -184,28 +186,28 @@ class DatabaseAdmin(SetUpAdmin):
     @display(description="State")
     def state(self, database: Any) -> str:
         """The worst of all that is known of it."""
-        return humane.label(STATE_WORDS[database.stands], STATE_COLOURS[database.stands])
+        return formatting.label(STATE_WORDS[database.stands], STATE_COLOURS[database.stands])
 
     @display(description="Gates", ordering="gates_app")
     def gates(self, database: Database) -> str:
         """Whether the gate closes when its backups are stale; neither is a fault."""
-        return "Yes" if database.gates_app else humane.EMPTY
+        return "Yes" if database.gates_app else formatting.EMPTY
 
     @display(description="Newest backup", ordering="newest")
     def last_backup(self, database: Any) -> str:
         """How long ago."""
-        return humane.ago(database.newest)
+        return formatting.ago(database.newest)
 
     @display(description="Newest verified", ordering="proved")
     def last_verified(self, database: Any) -> str:
         """How long ago."""
-        return humane.ago(database.proved)
+        return formatting.ago(database.proved)
 
     @display(description="Schedule")
     def schedule(self, database: Database) -> str:
         """When backups and verifications are due."""
         verified = f"Verified: {hints.cron_words(database.verify_cron)}"
-        return humane.two_lines(hints.cron_words(database.backup_cron), verified)
+        return formatting.two_lines(hints.cron_words(database.backup_cron), verified)
 
     @action(
         description="Back up now", icon="backup", variant=ActionVariant.PRIMARY, permissions=["run_backup"],

@@ -9,9 +9,9 @@ from django.http import HttpRequest
 from unfold.forms import BaseDialogForm
 from unfold.widgets import UnfoldAdminRadioSelectWidget
 
-from backups import humane
 from backups.admin.base import row_of
 from backups.models import Repository
+from backups.text import formatting
 
 
 def dialog(
@@ -59,7 +59,10 @@ def _to_read(repository: Repository) -> str:
     """How much a check of all data reads, as far as is known."""
     if repository.size_bytes is None or repository.sized_at is None:
         return "How much that is was not measured yet: press Measure size under More"
-    return f"It reads {humane.size(repository.size_bytes)}, as measured {humane.age(repository.sized_at)}"
+    return (
+        f"It reads {formatting.size(repository.size_bytes)}, as measured "
+        f"{formatting.age(repository.sized_at)}"
+    )
 
 
 class CheckForm(BaseDialogForm):

@@ -20,12 +20,15 @@ from django.utils import timezone
 from django.views.decorators.http import require_POST
 from unfold.widgets import UnfoldAdminSelectWidget, UnfoldAdminTextInputWidget
 
-from backups import drill, humane, services, standing
 from backups.admin.base import Notice, notice_of, run_url
 from backups.choices import Action, Trigger
 from backups.errors import Problem
+from backups.gate import drill
 from backups.models import Database, Run
-from backups.standing import gate_sentence
+from backups.reports import standing
+from backups.reports.standing import gate_sentence
+from backups.runs import lifecycle
+from backups.text import formatting
 from backups.verdict import State
 from sentinel import heartbeat
 from sentinel.environment import GateSettings
@@ -119,9 +122,9 @@ def _files(
                 "last_verified", f"When the newest verified backup{of} was made", files.verified, now, proved
             ),
         ]
-    grace = humane.rough(limits.boot_grace_seconds)
+    grace = formatting.rough(limits.boot_grace_seconds)
     found.append(_file("first_boot", f"When the gate first ran; its grace is {grace}", first_boot, now, 0))
-    state = f"until {humane.clock(override.until)}" if override else "not there"
+    state = f"until {formatting.clock(override.until)}" if override else "not there"
     colour = "warning" if override else "plain"
     return [*found, File("override", "Keeps the gate open for a while", state, colour)]
 
@@ -132,10 +135,10 @@ def _file(name: str, meaning: str, reading: Reading, now: datetime, allowed: int
         state = f"unreadable: {reading.problem}" if reading.problem else "not there"
         return File(name, meaning, state, "danger" if reading.problem else "plain")
     if age_seconds(reading.time, now) < -60:
-        return File(name, meaning, f"in the future: {humane.clock(reading.time)}", "danger")
-    state = f"{humane.clock(reading.time)} ({humane.age(reading.time, now)})"
+        return File(name, meaning, f"in the future: {formatting.clock(reading.time)}", "danger")
+    state = f"{formatting.clock(reading.time)} ({formatting.age(reading.time, now)})"
     if allowed and age_seconds(reading.time, now) > allowed:
-        return File(name, meaning, f"{state}, too old: {humane.rough(allowed)} are allowed", "danger")
+        return File(name, meaning, f"{state}, too old: {formatting.rough(allowed)} are allowed", "danger")
     return File(name, meaning, state, "success" if allowed else "plain")
 
 
@@ -273,7 +276,7 @@ def drill_view(request: HttpRequest) -> HttpResponse:
         return HttpResponseRedirect(reverse("gate"))
     url = form.cleaned_data["url"]
     try:
-        run = services.run_enqueue(
+        run = lifecycle.run_enqueue(
             action=Action.PREFLIGHT, trigger=Trigger.ADMIN, database=database,
             requested_by=request.user, options={"gate": url},
         )  # fmt: skip
@@ -327,8 +330,8 @@ def _override(request: HttpRequest, form: OverrideForm) -> HttpResponse:
             "Check the status folder's owner, mode and free space.",
         )
         return _page(request, form)
-    _audit(request, f"Kept the gate open until {humane.exact(until)}: {override.reason}")
-    messages.success(request, f"The gate stays open until {humane.clock(until)}.")
+    _audit(request, f"Kept the gate open until {formatting.exact(until)}: {override.reason}")
+    messages.success(request, f"The gate stays open until {formatting.clock(until)}.")
     return HttpResponseRedirect(reverse("gate"))
 
 

@@ -15,9 +15,13 @@ from django.utils import timezone
 from django.utils.html import format_html
 from django.utils.safestring import SafeString
 
-from backups import choose, humane, retention, schedules, secrets, staleness, suspicions, texts, validators
+from backups import secret_references, validators
 from backups.errors import Problem
+from backups.keeping import suspicions
 from backups.models import Database
+from backups.scheduling import schedules, staleness
+from backups.snapshots import retention, selection
+from backups.text import checked, formatting
 
 _NEXT = 3
 _SNAPSHOTS_SHOWN = 1000
@@ -79,7 +83,7 @@ def cron_view(request: HttpRequest) -> HttpResponse:
     if expression:
         try:
             validators.cron(expression)
-            context["times"] = [humane.when(time) for time in schedules.next_times(expression, _NEXT)]
+            context["times"] = [formatting.when(time) for time in schedules.next_times(expression, _NEXT)]
         except (ValidationError, ValueError):
             context = {"problem": "Not a cron expression yet: five fields, minute hour day month weekday."}
     return render(request, "backups/hint.html", context)
@@ -91,10 +95,10 @@ def threshold_view(request: HttpRequest) -> HttpResponse:
     database = Database(backup_cron=request.GET.get("backup_cron", "").strip()[:_LONGEST])
     try:
         if database.backup_cron:
-            texts.Cron(database.backup_cron)
+            checked.Cron(database.backup_cron)
         typed = request.GET.get("heartbeat_threshold", "").strip()
         database.heartbeat_threshold = int(typed) if typed else None
-        allowed = humane.rough(staleness.backup_allowed(database))
+        allowed = formatting.rough(staleness.backup_allowed(database))
         if conflict := next(staleness.conflicts(database), None):
             return render(request, "backups/hint.html", {"problem": conflict})
     except (ValueError, OverflowError):
@@ -102,7 +106,7 @@ def threshold_view(request: HttpRequest) -> HttpResponse:
         return render(request, "backups/hint.html", {})
     words = f"Stale after {allowed}"
     if database.backup_cron:
-        gap = humane.rough(schedules.longest_gap(database.backup_cron))
+        gap = formatting.rough(schedules.longest_gap(database.backup_cron))
         words = f"{words}; backups are due at most {gap} apart"
     return render(request, "backups/hint.html", {"words": words})
 
@@ -118,7 +122,7 @@ def secret_view(request: HttpRequest) -> HttpResponse:
     told: dict[str, str] = {}
     if missing := missing_secret(field, reference):
         told = {"problem": missing}
-    elif reference and secrets.resolve_optional(reference):
+    elif reference and secret_references.resolve_optional(reference):
         told = {"good": "Found."}
     elif reference:
         told = {"words": "Not set; needed for S3 only"}
@@ -131,8 +135,8 @@ def missing_secret(field: str, reference: str) -> str:
         if reference:
             validators.secret_reference(reference)
             validators.declared_reference(reference)
-        if not secrets.resolve_optional(reference) and reference and field not in _MAY_BE_UNSET:
-            secrets.resolve(reference)
+        if not secret_references.resolve_optional(reference) and reference and field not in _MAY_BE_UNSET:
+            secret_references.resolve(reference)
     except ValidationError as error:
         return " ".join(error.messages)
     except Problem as problem:
@@ -145,7 +149,7 @@ def retention_view(request: HttpRequest, pk: int) -> HttpResponse:
     _may_edit(request)
     database = get_object_or_404(Database, pk=pk)
     # What was saved before restores is kept by time, and no rule counts it.
-    snapshots = choose.backups_of(database.snapshots.filter(forgotten_at=None)).order_by("-time")
+    snapshots = selection.backups_of(database.snapshots.filter(forgotten_at=None)).order_by("-time")
     times = [timezone.localtime(at) for at in snapshots.values_list("time", flat=True)[:_SNAPSHOTS_SHOWN]]
     try:
         counts = {rule: int(request.GET.get(f"keep_{rule}", "")) for rule in ("daily", "weekly", "monthly")}
@@ -157,7 +161,7 @@ def retention_view(request: HttpRequest, pk: int) -> HttpResponse:
     context = {
         "total": len(times),
         "gone": len(times) - len(kept),
-        "kept": [(humane.when(time), ", ".join(rules)) for time, rules in kept.items()],
+        "kept": [(formatting.when(time), ", ".join(rules)) for time, rules in kept.items()],
         "is_empty_policy": not any(counts.values()),
         "waits": bool(suspicions.waiting(database)),
         "keeps_all": settings.BACKUP_KEEP_ALL,

@@ -13,9 +13,10 @@ from django.http import HttpRequest
 from django_q.models import Failure, OrmQ, Schedule, Success
 from unfold.decorators import display
 
-from backups import humane, schedules
 from backups.admin import hints
 from backups.admin.base import ReadOnlyAdmin
+from backups.scheduling import schedules
+from backups.text import formatting
 
 for model in (Schedule, Success, Failure, OrmQ):
     admin.site.unregister(model)
@@ -53,4 +54,4 @@ class ScheduleAdmin(ReadOnlyAdmin):
     @display(description="Next", ordering="next_run")
     def due(self, schedule: Schedule) -> str:
         """When it is due."""
-        return humane.both(schedule.next_run)
+        return formatting.both(schedule.next_run)

@@ -13,12 +13,15 @@ from unfold.enums import ActionVariant
 from unfold.forms import BaseDialogForm
 from unfold.widgets import UnfoldBooleanSwitchWidget
 
-from backups import configuration, environment, humane, places, restic
+from backups import restic
 from backups.admin.base import SetUpAdmin
 from backups.admin.dialogs import CheckForm, dialog
 from backups.choices import Action, Health
+from backups.configuration import bootstrap, environment
 from backups.models import Repository
-from backups.plain import counted
+from backups.repositories import places
+from backups.text import formatting
+from backups.text.terminal import counted
 
 _HEALTH_COLOURS = {
     Health.GOOD: "success",
@@ -109,7 +112,7 @@ class RepositoryAdmin(SetUpAdmin):
         if obj is not None and _holds(obj) and self.has_change_permission(request, obj):
             options = {**options, "fields": ("name", "url", "moved", "check_interval")}
         if obj is not None and obj.databases.filter(is_primary=True).exists():
-            options = {**options, "description": configuration.decided_words(Repository)}
+            options = {**options, "description": bootstrap.decided_words(Repository)}
         return [(name, options), *others]
 
     def save_model(self, request: HttpRequest, obj: Any, form: Any, change: bool) -> None:
@@ -129,22 +132,22 @@ class RepositoryAdmin(SetUpAdmin):
     @display(description="Health")
     def health_label(self, repository: Repository) -> str:
         """The same for the form."""
-        return humane.label(repository.get_health_display(), _HEALTH_COLOURS[Health(repository.health)])
+        return formatting.label(repository.get_health_display(), _HEALTH_COLOURS[Health(repository.health)])
 
     @display(description="Checked", ordering="checked_at")
     def checked(self, repository: Repository) -> str:
         """How long ago."""
-        return humane.ago(repository.checked_at)
+        return formatting.ago(repository.checked_at)
 
     @display(description="Size", ordering="size_bytes")
     def holds(self, repository: Repository) -> str:
         """How much it holds."""
-        return humane.size(repository.size_bytes)
+        return formatting.size(repository.size_bytes)
 
     @display(description="Measured")
     def sized(self, repository: Repository) -> str:
         """How long ago its size was measured."""
-        return humane.ago(repository.sized_at)
+        return formatting.ago(repository.sized_at)
 
     @action(
         description="Read snapshots", icon="sync", permissions=["run_maintenance"],

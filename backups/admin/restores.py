@@ -14,14 +14,17 @@ from unfold.decorators import action, display
 from unfold.enums import ActionVariant
 from unfold.widgets import UnfoldAdminTextInputWidget
 
-from backups import humane, mysql, services, states
+from backups import mysql
 from backups.admin.base import ReadOnlyAdmin, go, page_url, row_of, run_url
 from backups.admin.dialogs import FactsForm, dialog
 from backups.choices import STATUS_COLOURS, Action, RestoreMode, Status, Trigger
-from backups.connections import restoring_server
+from backups.endpoints import restoring_server
 from backups.errors import Problem
 from backups.models import Restore
-from backups.retention import SAFETY_KEPT
+from backups.restoring import kept_states
+from backups.runs import lifecycle
+from backups.snapshots.retention import SAFETY_KEPT
+from backups.text import formatting
 
 
 class ReasonForm(FactsForm):
@@ -36,8 +39,8 @@ class ReasonForm(FactsForm):
             raise Http404
         return [
             ("Database", restore.target),
-            ("Tables as they were", f"in {restore.kept_in}, since {humane.clock(restore.swapped_at)}"),
-            ("What that is", states.State(restore, "", None).what),
+            ("Tables as they were", f"in {restore.kept_in}, since {formatting.clock(restore.swapped_at)}"),
+            ("What that is", kept_states.State(restore, "", None).what),
         ]
 
 
@@ -47,7 +50,7 @@ class UndoForm(ReasonForm):
     def facts(self, object_id: str) -> list[tuple[str, Any]]:
         """Also which restores lie upon it."""
         restore = Restore.objects.select_related("database").get(pk=object_id)
-        lying = states.laid(restore.database, restore.target)
+        lying = kept_states.laid(restore.database, restore.target)
         newer = [str(one.run_id) for one in lying if one.pk > restore.pk]
         passed = [("Newer restores that go with it", ", ".join(newer))] if newer else []
         return [*super().facts(object_id), *passed]
@@ -73,7 +76,7 @@ class DropForm(ReasonForm):
         restore = Restore.objects.select_related("database").get(pk=object_id)
         try:
             with mysql.connect(restoring_server(restore.database)) as connection:
-                freed = humane.size(mysql.space_used(connection, restore.kept_in))
+                freed = formatting.size(mysql.space_used(connection, restore.kept_in))
         except Problem as problem:
             freed = problem.sentence()
         return [*known, ("Space that this frees", freed)]
@@ -102,8 +105,8 @@ class RestoreAdmin(ReadOnlyAdmin):
             .get_queryset(request)
             .select_related("run__database", "snapshot", "database", "safety_snapshot", "undo_of")
         )
-        of_undone = [f"undo_of__{name}" for name in states.LARGE]
-        return found.defer("snapshot__manifest", "safety_snapshot__manifest", *states.LARGE, *of_undone)
+        of_undone = [f"undo_of__{name}" for name in kept_states.LARGE]
+        return found.defer("snapshot__manifest", "safety_snapshot__manifest", *kept_states.LARGE, *of_undone)
 
     @display(description="Restore", ordering="run")
     def number(self, restore: Restore) -> str:
@@ -114,13 +117,13 @@ class RestoreAdmin(ReadOnlyAdmin):
     def ended(self, restore: Restore) -> str:
         """How its run stands, and why it failed."""
         run = restore.run
-        shown = humane.label(run.get_status_display(), STATUS_COLOURS[Status(run.status)])
+        shown = formatting.label(run.get_status_display(), STATUS_COLOURS[Status(run.status)])
         return format_html("{} {}", shown, run.error) if run.error else shown
 
     @display(description="Database")
     def database_link(self, restore: Restore) -> str:
         """Whose restore it is."""
-        return humane.link(page_url(restore.database), restore.database)
+        return formatting.link(page_url(restore.database), restore.database)
 
     @display(description="Target")
     def where(self, restore: Restore) -> str:
@@ -145,22 +148,22 @@ class RestoreAdmin(ReadOnlyAdmin):
     @display(description="Asked", ordering="run__queued_at")
     def asked(self, restore: Restore) -> str:
         """How long ago."""
-        return humane.ago(restore.run.queued_at)
+        return formatting.ago(restore.run.queued_at)
 
     @display(description="Restore took", ordering="restore_seconds")
     def took(self, restore: Restore) -> str:
         """How long the data took to load."""
-        return humane.duration(restore.restore_seconds)
+        return formatting.duration(restore.restore_seconds)
 
     @display(description="Run")
     def run_link(self, restore: Restore) -> str:
         """The run that did it."""
-        return humane.link(page_url(restore.run), restore.run)
+        return formatting.link(page_url(restore.run), restore.run)
 
     @display(description="Snapshot")
     def snapshot_link(self, restore: Restore) -> str:
         """What was restored."""
-        return humane.link(page_url(restore.snapshot), restore.snapshot)
+        return formatting.link(page_url(restore.snapshot), restore.snapshot)
 
     @display(description="Tables")
     def chosen_tables(self, restore: Restore) -> str:
@@ -172,34 +175,34 @@ class RestoreAdmin(ReadOnlyAdmin):
         """The backup that was made before."""
         safety = restore.safety_snapshot
         if safety is None:
-            return humane.EMPTY
+            return formatting.EMPTY
         if safety.forgotten_at is not None:
             until = ", which was forgotten since"
         else:
             ended = restore.run.finished_at
-            until = f", kept at least until {humane.exact(ended + SAFETY_KEPT)}" if ended else ""
-        return format_html("{}{}", humane.link(page_url(safety), safety), until)
+            until = f", kept at least until {formatting.exact(ended + SAFETY_KEPT)}" if ended else ""
+        return format_html("{}{}", formatting.link(page_url(safety), safety), until)
 
     @display(description="Swapped in")
     def swapped(self, restore: Restore) -> str:
         """When the restored tables took the place of the live ones."""
-        return humane.both(restore.swapped_at)
+        return formatting.both(restore.swapped_at)
 
     @display(description="Undone")
     def undone(self, restore: Restore) -> str:
         """When the swap was undone."""
-        return humane.both(restore.undone_at)
+        return formatting.both(restore.undone_at)
 
     @display(description="Kept tables dropped")
     def dropped(self, restore: Restore) -> str:
         """When the tables from before were dropped."""
-        return humane.both(restore.dropped_at)
+        return formatting.both(restore.dropped_at)
 
     @display(description="Could not be made")
     def left_out(self, restore: Restore) -> str:
         """Views, triggers, routines and events that are missing, why, and as which statements."""
         if not restore.definitions_left:
-            return humane.EMPTY
+            return formatting.EMPTY
         return format_html_join(
             "",
             "<details><summary>{} {}: {}</summary><pre>{}</pre></details>",
@@ -212,15 +215,15 @@ class RestoreAdmin(ReadOnlyAdmin):
     @display(description="What can be brought back")
     def ways_back(self, restore: Restore) -> str:
         """The states that the target can be brought back to, newest first, each with its way and end."""
-        found = states.listed(restore.database, restore.target)
+        found = kept_states.listed(restore.database, restore.target)
         if not found:
-            return humane.EMPTY
+            return formatting.EMPTY
         return format_html(
             "<ul>{}</ul>",
             format_html_join(
                 "",
                 "<li>{}: {}, {}</li>",
-                [(humane.link(page_url(one.restore), one.what), one.way, one.end) for one in found],
+                [(formatting.link(page_url(one.restore), one.what), one.way, one.end) for one in found],
             ),
         )
 
@@ -237,7 +240,7 @@ class RestoreAdmin(ReadOnlyAdmin):
     def has_again_permission(self, request: HttpRequest, object_id: Any = None) -> bool:
         """Whether this person may make, and this restore left out, definitions."""
         restore = row_of(Restore.objects.select_related("database", "run"), object_id)
-        may = restore is not None and states.may_define_again(restore)
+        may = restore is not None and kept_states.may_define_again(restore)
         return self.has_run_restore_permission(request) and may
 
     @action(
@@ -271,8 +274,8 @@ class RestoreAdmin(ReadOnlyAdmin):
         restore = self.found(request, object_id)
         assert request.user.is_authenticated  # noqa: S101  admin_view lets nobody else in
         try:
-            states.refuse_out_of_order(restore)
-            run = services.restore_enqueue(
+            kept_states.refuse_out_of_order(restore)
+            run = lifecycle.restore_enqueue(
                 database=restore.database, snapshot=restore.snapshot, mode=RestoreMode.UNDO,
                 target=restore.target, trigger=Trigger.ADMIN, undo_of=restore,
                 reason=form.cleaned_data["reason"], requested_by=request.user,
@@ -296,7 +299,7 @@ class RestoreAdmin(ReadOnlyAdmin):
         """Give the kept tables up."""
         restore = self.found(request, object_id)
         try:
-            states.refuse_early_drop(restore)
+            kept_states.refuse_early_drop(restore)
         except Problem as refused:
             messages.error(request, refused.sentence())
             return go(request, page_url(restore))
@@ -309,7 +312,7 @@ class RestoreAdmin(ReadOnlyAdmin):
 def kept_words(restore: Restore) -> str:
     """Where the tables of before are, or what became of them."""
     if not restore.kept_in:
-        return humane.EMPTY
+        return formatting.EMPTY
     if not restore.is_settled:
         return f"The swap is under way: tables may be in {restore.kept_in} already."
     if restore.dropped_at is not None:

@@ -28,14 +28,15 @@ from unfold.widgets import (
     UnfoldBooleanSwitchWidget,
 )
 
-from backups import humane, services
+from backups.actions.download import sql_stream
 from backups.actions.restore_plan import Plan, plan
 from backups.admin.base import page_url, proof_label, run_url
 from backups.choices import OVERWRITING_MODES, DefinerPolicy, RestoreMode, Trigger
-from backups.choose import instead_of, known_bad_words, safety_copies, snapshot_at
-from backups.download import sql_stream
 from backups.errors import Problem
 from backups.models import Database, Restore, Snapshot, Suspicion
+from backups.runs import lifecycle
+from backups.snapshots.selection import instead_of, known_bad_words, safety_copies, snapshot_at
+from backups.text import formatting
 from backups.validators import target_name
 
 _MAY_RESTORE = permission_required("backups.run_restore", raise_exception=True)
@@ -268,7 +269,7 @@ def _start(
     if form.chosen_mode == RestoreMode.FILE:
         return _download(request, snapshot, form.cleaned_data["tables"], reason)
     try:
-        run = services.restore_enqueue(
+        run = lifecycle.restore_enqueue(
             database=database,
             snapshot=snapshot,
             mode=form.chosen_mode,
@@ -313,12 +314,12 @@ def note(request: HttpRequest, obj: Snapshot | Database | Any, text: str) -> Non
 
 def plan_facts(told: Plan) -> list[tuple[str, Any]]:
     """Label and value of what a plan says, for people."""
-    took = humane.rough(told.seconds) if told.seconds else "not known yet, this is the first"
+    took = formatting.rough(told.seconds) if told.seconds else "not known yet, this is the first"
     if told.mode == RestoreMode.FILE:
-        return [("Target", "a file on this computer"), ("Size", humane.size(told.bytes))]
+        return [("Target", "a file on this computer"), ("Size", formatting.size(told.bytes))]
     known = [
         ("Target", told.target),
-        ("Data up to", humane.both(told.data_until)),
+        ("Data up to", formatting.both(told.data_until)),
         ("Expected duration", took),
     ]
     if not (told.replaced or told.vanishing or told.new):

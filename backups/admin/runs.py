@@ -21,7 +21,6 @@ from unfold.decorators import action, display
 from unfold.enums import ActionVariant
 from unfold.forms import BaseDialogForm
 
-from backups import humane, services, standing, states
 from backups.admin import live
 from backups.admin.accepting import AcceptRunForm, accept_dialog, may_accept, say_so
 from backups.admin.base import ReadOnlyAdmin, go, may_start, page_url, row_of, run_url
@@ -30,7 +29,11 @@ from backups.admin.filters import DaysFilter
 from backups.admin.restores import kept_words
 from backups.choices import ACTIVE, RESTORE_ACTIONS, STATUS_COLOURS, VERDICT_COLOURS, Action, Level, Status
 from backups.models import Restore, Run, RunLine, Suspicion
-from backups.plain import plain
+from backups.reports import standing
+from backups.restoring import kept_states
+from backups.runs import lifecycle
+from backups.text import formatting
+from backups.text.terminal import plain
 
 _LINES_SHOWN = 500
 # What a restore overwrites has to be read and typed anew; a repository is made once.
@@ -80,32 +83,32 @@ class RunAdmin(ReadOnlyAdmin):
     @display(description="Run", ordering="pk")
     def what(self, run: Run) -> str:
         """What was done to what."""
-        return humane.two_lines(run, run.database or run.repository)
+        return formatting.two_lines(run, run.database or run.repository)
 
     @display(description="Status", ordering="status")
     def state(self, run: Run) -> str:
         """The status as a coloured label."""
-        return humane.label(run.get_status_display(), STATUS_COLOURS[Status(run.status)])
+        return formatting.label(run.get_status_display(), STATUS_COLOURS[Status(run.status)])
 
     @display(description="Queued", ordering="queued_at")
     def queued(self, run: Run) -> str:
         """How long ago."""
-        return humane.ago(run.queued_at)
+        return formatting.ago(run.queued_at)
 
     @display(description="Duration")
     def took(self, run: Run) -> str:
         """How long it took, or has been running."""
-        return humane.duration(run.duration())
+        return formatting.duration(run.duration())
 
     @display(description="Size", ordering="bytes_done")
     def bytes(self, run: Run) -> str:
         """Bytes handled."""
-        return humane.size(run.bytes_done or None)
+        return formatting.size(run.bytes_done or None)
 
     @display(description="Asked by", ordering="trigger")
     def asked_by(self, run: Run) -> str:
         """What or who asked for it."""
-        return humane.two_lines(run.get_trigger_display(), run.requested_by or "")
+        return formatting.two_lines(run.get_trigger_display(), run.requested_by or "")
 
     @display(description="Remark")
     def why(self, run: Run) -> str:
@@ -204,8 +207,8 @@ class RunAdmin(ReadOnlyAdmin):
         """Ask the run to stop."""
         run = self._seen(request, object_id)
         try:
-            services.run_cancel(run)
-        except services.IllegalTransition:
+            lifecycle.run_cancel(run)
+        except lifecycle.IllegalTransition:
             messages.warning(request, f"{run} is over already; there is nothing to cancel.")
         else:
             self.log_change(request, run, "Asked to cancel.")
@@ -264,16 +267,16 @@ def _waits_because(run: Run, now: datetime) -> str:
 def _facts(run: Run) -> list[tuple[str, Any]]:
     """What the run found out, for a person: label and value."""
     result = run.result
-    snapshot = run.snapshot and humane.link(page_url(run.snapshot), run.snapshot.short_id)
+    snapshot = run.snapshot and formatting.link(page_url(run.snapshot), run.snapshot.short_id)
     restore = _restore_of(run)
     known = [
         ("Snapshot", snapshot),
-        ("Restore", restore and humane.link(page_url(restore), restore)),
+        ("Restore", restore and formatting.link(page_url(restore), restore)),
         ("Mode", restore and restore.get_mode_display()),
         ("Target", restore and restore.target),
         ("Tables of before", restore and restore.kept_in and kept_words(restore)),
-        ("Dump size", humane.size(result["dump_bytes"]) if "dump_bytes" in result else None),
-        ("Added to the repository", humane.size(_added(result)) if "data_added" in result else None),
+        ("Dump size", formatting.size(result["dump_bytes"]) if "dump_bytes" in result else None),
+        ("Added to the repository", formatting.size(_added(result)) if "data_added" in result else None),
         ("Dump digest (SHA-256)", result.get("sha256")),
         ("Heartbeat", result.get("heartbeat")),
         ("Result", result.get("sentence")),
@@ -297,8 +300,8 @@ def _restore_of(run: Run) -> Restore | None:
     if run.action != Action.RESTORE:
         return None
     found = Restore.objects.filter(run=run).select_related("run", "snapshot", "undo_of")
-    of_undone = [f"undo_of__{name}" for name in states.LARGE]
-    return found.defer("snapshot__manifest", *states.LARGE, *of_undone).first()
+    of_undone = [f"undo_of__{name}" for name in kept_states.LARGE]
+    return found.defer("snapshot__manifest", *kept_states.LARGE, *of_undone).first()
 
 
 def _added(result: dict[str, Any]) -> int | None:

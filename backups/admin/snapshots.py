@@ -15,14 +15,14 @@ from unfold.decorators import action, display
 from unfold.enums import ActionVariant
 from unfold.forms import BaseDialogForm
 
-from backups import humane
 from backups.admin.accepting import AcceptForm, accept_dialog, may_accept, say_so
 from backups.admin.base import ReadOnlyAdmin, go, page_url, proof_label, row_of
 from backups.admin.dialogs import dialog
 from backups.admin.filters import DaysFilter
 from backups.choices import BAD_VERDICTS, VERDICT_COLOURS, Action, Verdict
-from backups.choose import instead_of, known_bad_words
 from backups.models import Snapshot, Suspicion
+from backups.snapshots.selection import instead_of, known_bad_words
+from backups.text import formatting
 
 # Sections of a dump that hold a table's structure and its rows.
 _TABLE_KINDS = frozenset({"table", "rows"})
@@ -112,12 +112,12 @@ class SnapshotAdmin(ReadOnlyAdmin):
     @display(description="Made", ordering="time")
     def made(self, snapshot: Snapshot) -> str:
         """When, and how long ago."""
-        return humane.two_lines(humane.when(snapshot.time), humane.ago(snapshot.time))
+        return formatting.two_lines(formatting.when(snapshot.time), formatting.ago(snapshot.time))
 
     @display(description="Database", ordering="database")
     def of(self, snapshot: Snapshot) -> str:
         """Whose dump it is."""
-        return str(snapshot.database or humane.EMPTY)
+        return str(snapshot.database or formatting.EMPTY)
 
     @display(description="Verified", ordering="verified_at")
     def verified(self, snapshot: Snapshot) -> str:
@@ -127,17 +127,17 @@ class SnapshotAdmin(ReadOnlyAdmin):
     @display(description="Dump size", ordering="total_bytes_processed")
     def dump_size(self, snapshot: Snapshot) -> str:
         """The size of the dump."""
-        return humane.size(snapshot.total_bytes_processed)
+        return formatting.size(snapshot.total_bytes_processed)
 
     @display(description="Added", ordering="data_added_packed")
     def added(self, snapshot: Snapshot) -> str:
         """What it takes in the repository."""
-        return humane.size(added_bytes(snapshot))
+        return formatting.size(added_bytes(snapshot))
 
     @display(description="Kept as")
     def kept(self, snapshot: Snapshot) -> str:
         """Which retention rules keep it."""
-        return kept_words(snapshot) or humane.EMPTY
+        return kept_words(snapshot) or formatting.EMPTY
 
     # ------------------------------------------------------------ The page
 
@@ -228,7 +228,7 @@ class TableRow:
         if self.size == self.before:
             return "unchanged in size"
         grown = self.size - self.before
-        return f"{'grown' if grown > 0 else 'shrunk'} by {humane.size(abs(grown))}"
+        return f"{'grown' if grown > 0 else 'shrunk'} by {formatting.size(abs(grown))}"
 
     @property
     def colour(self) -> str:

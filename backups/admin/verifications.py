@@ -10,11 +10,11 @@ from django.http import HttpRequest, HttpResponse
 from unfold.contrib.filters.admin import ChoicesDropdownFilter, RelatedDropdownFilter
 from unfold.decorators import display
 
-from backups import humane
 from backups.admin.base import ReadOnlyAdmin
 from backups.admin.filters import DaysFilter
 from backups.choices import BAD_VERDICTS, VERDICT_COLOURS, Verdict
 from backups.models import Database, Verification
+from backups.text import formatting
 
 
 def badge(request: HttpRequest) -> str:
@@ -64,27 +64,27 @@ class VerificationAdmin(ReadOnlyAdmin):
     @display(description="Done", ordering="finished_at")
     def done(self, verification: Verification) -> str:
         """How long ago."""
-        return humane.ago(verification.finished_at)
+        return formatting.ago(verification.finished_at)
 
     @display(description="Database", ordering="run__database")
     def of(self, verification: Verification) -> str:
         """Whose dump it is."""
-        return str(verification.run.database or humane.EMPTY)
+        return str(verification.run.database or formatting.EMPTY)
 
     @display(description="Restore took", ordering="restore_seconds")
     def restore_took(self, verification: Verification) -> str:
         """The measured recovery time."""
-        return humane.duration(verification.restore_seconds)
+        return formatting.duration(verification.restore_seconds)
 
     @display(description="Rows", ordering="rows")
     def row_count(self, verification: Verification) -> str:
         """How many rows were restored."""
-        return humane.EMPTY if verification.rows is None else f"{verification.rows:,}"
+        return formatting.EMPTY if verification.rows is None else f"{verification.rows:,}"
 
     @display(description="Size", ordering="bytes")
     def restored(self, verification: Verification) -> str:
         """How many bytes were compared."""
-        return humane.size(verification.bytes)
+        return formatting.size(verification.bytes)
 
     def render_change_form(
         self, request: HttpRequest, context: dict[str, Any], *args: Any, **kwargs: Any

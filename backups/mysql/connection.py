@@ -16,7 +16,6 @@ import MySQLdb.cursors
 from MySQLdb import _mysql
 from MySQLdb.constants import ER
 
-from backups import texts
 from backups.mysql.answers import anything, execute, fetch_one, fetch_rows
 from backups.mysql.conversation import Conversation
 from backups.mysql.problems import (
@@ -31,6 +30,7 @@ from backups.mysql.problems import (
 from backups.mysql.relay import Rules, as_offered, is_looked_at, relayed
 from backups.mysql.server import Server, version_number
 from backups.mysql.session import BEGIN_ASKING, BEGIN_SHORT, CUTS_DUMPS, CUTS_WITHOUT_HISTORY
+from backups.text import checked
 
 VERIFYING = ("VERIFY_CA", "VERIFY_IDENTITY")
 _ENCRYPTING = ("REQUIRED", *VERIFYING)
@@ -192,10 +192,11 @@ def _connection(server: Server, told: Server, database: str, changes: Mapping[st
 def refuse_unfit_name(server: Server, database: str) -> None:
     """Raise MySQLProblem for what cannot be a database's name."""
     try:
-        texts.SchemaName(database)
-    except texts.Unfit as why:
+        checked.SchemaName(database)
+    except checked.Unfit as why:
         raise MySQLProblem(
-            f"{texts.shown(database)} cannot be the name of a database, see {server.database_set_by}. {why}",
+            f"{checked.shown(database)} cannot be the name of a database, see "
+            f"{server.database_set_by}. {why}",
             do="Correct it there, then try again.",
         ) from None
 

@@ -26,7 +26,7 @@ from backups.mysql.problems import (
 )
 from backups.mysql.schemas import but_for, rows_of
 from backups.mysql.server import Server
-from backups.plain import bounded
+from backups.text.terminal import bounded
 
 _TRIES = 3
 

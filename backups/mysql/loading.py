@@ -41,7 +41,7 @@ from backups.mysql.session import (
     OF_PRIMARY_KEYS,
     to_change,
 )
-from backups.plain import bounded
+from backups.text.terminal import bounded
 
 # MySQL's; MariaDB lets a load do without.
 CHECK_IS_VIOLATED = 3819

@@ -14,7 +14,7 @@ from backups.errors import Problem
 from backups.mysql.names import name_pattern, quote
 from backups.mysql.relay import NO_ANSWER, NO_TLS
 from backups.mysql.server import Server
-from backups.plain import bounded
+from backups.text.terminal import bounded
 
 
 class MySQLProblem(Problem):

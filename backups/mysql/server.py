@@ -7,8 +7,8 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any
 
-from backups import texts
 from backups.errors import Problem
+from backups.text import checked
 
 MARIADB = "MariaDB"
 MYSQL = "MySQL"
@@ -52,19 +52,19 @@ class Server:
     question_seconds_set_by: str = "MYSQL_QUESTION_SECONDS"
 
     def __post_init__(self) -> None:
-        self._refuse_unfit("host", texts.Host, self.address_set_by)
-        self._refuse_unfit("port", texts.Port, self.address_set_by)
-        self._refuse_unfit("user", texts.User, self.account_set_by)
-        self._refuse_unfit("ssl_mode", texts.TlsMode, self.ssl_mode_set_by)
-        self._refuse_unfit("ssl_ca", texts.Path, self.ssl_ca_set_by)
+        self._refuse_unfit("host", checked.Host, self.address_set_by)
+        self._refuse_unfit("port", checked.Port, self.address_set_by)
+        self._refuse_unfit("user", checked.User, self.account_set_by)
+        self._refuse_unfit("ssl_mode", checked.TlsMode, self.ssl_mode_set_by)
+        self._refuse_unfit("ssl_ca", checked.Path, self.ssl_ca_set_by)
 
     def _refuse_unfit(self, name: str, kind: Callable[[Any], object], set_by: str) -> None:
         value = getattr(self, name)
         try:
             kind(value)
-        except texts.Unfit as why:
+        except checked.Unfit as why:
             raise Problem(
-                f"No connection was made with {texts.shown(value)}, see {set_by}. {why}",
+                f"No connection was made with {checked.shown(value)}, see {set_by}. {why}",
                 do="Correct it there, then try again.",
             ) from None
 

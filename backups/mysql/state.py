@@ -12,7 +12,7 @@ import MySQLdb
 from backups.mysql.answers import as_number, as_text, fetch_one, fetch_rows, open_cursor, strange
 from backups.mysql.problems import MySQLProblem
 from backups.mysql.server import MARIADB, MYSQL, ServerInfo, says, shown, without_prefix
-from backups.plain import LONGEST_MESSAGE
+from backups.text.terminal import LONGEST_MESSAGE
 
 
 def probe(connection: Any) -> ServerInfo:

@@ -5,9 +5,10 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
-from backups import process, texts
+from backups import process
 from backups.errors import Problem
 from backups.restic.variables import secrets_in
+from backups.text import checked
 
 # restic itself tries each request for a quarter of an hour, and a check makes thousands of them.
 PATIENCE_SECONDS = 900.0
@@ -62,8 +63,8 @@ class Access:
 
     def __post_init__(self) -> None:
         try:
-            texts.Location(self.url)
-        except texts.Unfit as why:
+            checked.Location(self.url)
+        except checked.Unfit as why:
             raise Problem(
                 f"restic was not started: {self.url_set_by} is no location that it can be given. {why}",
                 do="Correct it, then try again.",

@@ -9,9 +9,9 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, TypeGuard
 
-from backups.plain import bounded
 from backups.restic.lines import message_in
 from backups.restic.problems import ResticError, get_restic
+from backups.text.terminal import bounded
 
 
 @dataclass(frozen=True)

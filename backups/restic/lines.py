@@ -7,7 +7,7 @@ import re
 from collections.abc import Iterable
 from typing import Any
 
-from backups.plain import bounded
+from backups.text.terminal import bounded
 
 # Where in Go's code something went wrong: a function, and below it file and line.
 _TRACE = re.compile(r"\n[^\n]+\n\t.*", re.DOTALL)

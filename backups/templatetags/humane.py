@@ -1,27 +1,27 @@
-"""`backups.humane` for templates."""
+"""`backups.text.formatting` for templates."""
 
 from __future__ import annotations
 
 from django import template
 
-from backups import humane
 from backups.choices import STATUS_COLOURS, Status
 from backups.models import Run
+from backups.text import formatting
 
 register = template.Library()
 
 for function in (
-    humane.size,
-    humane.speed,
-    humane.duration,
-    humane.rough,
-    humane.ago,
-    humane.when,
-    humane.both,
-    humane.with_commands,
+    formatting.size,
+    formatting.speed,
+    formatting.duration,
+    formatting.rough,
+    formatting.ago,
+    formatting.when,
+    formatting.both,
+    formatting.with_commands,
 ):
     register.filter(function.__name__, function)
-register.simple_tag(humane.label, name="label")
+register.simple_tag(formatting.label, name="label")
 
 
 @register.filter

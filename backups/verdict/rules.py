@@ -6,7 +6,7 @@ import shlex
 from collections.abc import Callable, Iterator
 from datetime import datetime, timedelta
 
-from backups import humane
+from backups.text import formatting
 from backups.verdict.facts import DatabaseFacts, Facts, RepositoryFacts, WorkerFacts
 from backups.verdict.findings import Finding, Overall, Page, State, by_severity
 
@@ -51,7 +51,7 @@ def _all_well(facts: Facts) -> str:
     oldest = min((each.proved_at for each in facts.databases if each.proved_at), default=None)
     if oldest is None:
         return ""  # then something was found
-    age = humane.age(oldest, facts.now)
+    age = formatting.age(oldest, facts.now)
     if len(facts.databases) == 1:
         return f"{facts.databases[0].name} {proved}; it was made {age}."
     return f"Each of the {len(facts.databases)} databases {proved}; the oldest of them was made {age}."
@@ -66,7 +66,7 @@ def verification(facts: Facts) -> Found:
         if each.proof and each.proof.verdict in _FOUND:
             yield Finding(
                 "verification", State.BAD,
-                f"The newest verification of {each.name} failed {humane.age(each.proof.at, facts.now)}: "
+                f"The newest verification of {each.name} failed {formatting.age(each.proof.at, facts.now)}: "
                 f"snapshot {each.proof.snapshot} {_FOUND[each.proof.verdict]}.",
                 _verify_again(each, facts), each.name, page=Page("verification", each.proof.pk),
             )  # fmt: skip
@@ -182,7 +182,8 @@ def worker(facts: Facts) -> Found:
             yield Finding(
                 "worker", State.BAD,
                 f"Whether the worker “{each.cluster}” runs is not known: its last sign of life is of "
-                f"{humane.clock(each.seen_at, facts.now)}, which is yet to come, so the clock was set back. "
+                f"{formatting.clock(each.seen_at, facts.now)}, which is yet to come, so the clock "
+                "was set back. "
                 f"{each.plays} that are queued may wait.",
                 f"If this is still here in a minute, start it ({facts.start_worker}); {facts.worker_log} "
                 "says why it stopped.",
@@ -200,7 +201,7 @@ def _is_of_the_future(each: WorkerFacts, facts: Facts) -> bool:
 def _silent(who: str, seen_at: datetime, follows: str, facts: Facts) -> Finding:
     return Finding(
         "worker", State.BAD,
-        f"{who} was last seen {humane.age(seen_at, facts.now)}. {follows} until it runs again."
+        f"{who} was last seen {formatting.age(seen_at, facts.now)}. {follows} until it runs again."
         f"{_closing(facts)}",
         f"Start it ({facts.start_worker}); {facts.worker_log} says why it stopped.",
     )  # fmt: skip
@@ -215,8 +216,8 @@ def _closing(facts: Facts) -> str:
         return ""
     left = max(at - facts.now, timedelta())
     minutes = left // timedelta(minutes=1)
-    within = f"{minutes} minutes" if minutes < _IN_MINUTES else humane.duration(left)
-    return f" The gate closes in {within}, {humane.clock(at, facts.now)}, unless a backup is made."
+    within = f"{minutes} minutes" if minutes < _IN_MINUTES else formatting.duration(left)
+    return f" The gate closes in {within}, {formatting.clock(at, facts.now)}, unless a backup is made."
 
 
 def environment(facts: Facts) -> Found:
@@ -235,7 +236,8 @@ def backup_age(facts: Facts) -> Found:
         if (age := facts.now - each.newest_at) > each.allowed:
             yield Finding(
                 "backup_age", State.BAD,
-                f"The newest backup of {each.name} is {humane.rough(age)} old; {humane.rough(each.allowed)} "
+                f"The newest backup of {each.name} is {formatting.rough(age)} old; "
+                f"{formatting.rough(each.allowed)} "
                 "are allowed.",
                 f"Press Back up now, or run {_typed('backup', each, facts)}; if that fails, it says why.",
                 each.name,
@@ -289,7 +291,7 @@ def queue(facts: Facts) -> Found:
         return
     yield Finding(
         "queue", State.BAD,
-        f"{waits.name} was queued {humane.age(waits.since, facts.now)} and waits, though nothing runs.",
+        f"{waits.name} was queued {formatting.age(waits.since, facts.now)} and waits, though nothing runs.",
         f"See what the worker says ({facts.worker_log}), or start it again.", page=Page("run", waits.pk),
     )  # fmt: skip
 
@@ -379,7 +381,7 @@ def proof(facts: Facts) -> Found:
             )  # fmt: skip
             yield Finding(
                 "verification_age", State.DOUBTFUL,
-                f"The newest verified backup of {each.name} is {humane.rough(age)} old{unscheduled}.",
+                f"The newest verified backup of {each.name} is {formatting.rough(age)} old{unscheduled}.",
                 f"Press Verify newest, or run {_typed('verify', each, facts)}; and {see_to}.", each.name,
                 page=Page("database", each.pk),
             )  # fmt: skip

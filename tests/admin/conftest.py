@@ -11,7 +11,7 @@ from django.contrib.auth.models import Group, User
 from django.test import Client
 from pytest_django import Settings
 
-from backups import configuration
+from backups.configuration import bootstrap
 from backups.models import Database, Repository
 from tools import history
 
@@ -35,7 +35,7 @@ def quick_passwords(settings: Settings) -> None:
 @pytest.fixture
 def roles(db: None) -> None:
     """The groups that bootstrap makes."""
-    configuration.roles()
+    bootstrap.roles()
 
 
 @pytest.fixture
@@ -46,7 +46,7 @@ def person(roles: None) -> Callable[[str], User]:
         if role == "superuser":
             return User.objects.create_superuser(role, password=PASSWORD)
         user = User.objects.create_user(role.lower(), password=PASSWORD, is_staff=role != "nobody")
-        if role in configuration.ROLES:
+        if role in bootstrap.ROLES:
             user.groups.add(Group.objects.get(name=role))
         return user
 

@@ -13,9 +13,9 @@ from django.http import HttpResponse
 from django.test import Client
 from django.urls import reverse
 
-from backups import services
 from backups.choices import Action, Health, Status, Trigger
 from backups.models import Database, Repository, Run, Snapshot
+from backups.runs import lifecycle
 from tests.admin.conftest import Login
 from tools.history import History
 
@@ -132,7 +132,7 @@ def test_cancel_of_what_is_over_is_answered_in_a_sentence(past: History, login: 
 
 
 def test_run_again_starts_the_same(past: History, login: Login) -> None:
-    services.run_cancel(past.running)
+    lifecycle.run_cancel(past.running)
     Run.objects.filter(pk=past.running.pk).update(status=Status.CANCELLED)
     failed = Run.objects.filter(action=Action.BACKUP, status=Status.FAILED)[0]
     login("Operator").post(action_url(failed, "again"), CONFIRM)

@@ -14,10 +14,12 @@ from django.urls import reverse
 from django.utils import timezone
 from pytest_django import Settings
 
-from backups import configuration, connections, services
+from backups import endpoints
 from backups.admin import live
 from backups.choices import Action, AlertState, Health, Status, Trigger, Verdict
+from backups.configuration import bootstrap
 from backups.models import Alert, Database, PublicKey, Repository, Run, Snapshot, WorkerPulse
+from backups.runs import lifecycle
 from tests.admin.conftest import Login
 from tools import history
 from tools.history import History
@@ -88,7 +90,7 @@ def test_a_look_at_a_repository_that_failed_is_told_as_such(past: History, login
 
 def test_a_secret_of_a_repository_that_cannot_be_read_is_told_as_such(past: History, login: Login) -> None:
     Alert.objects.create(
-        subject=connections.secrets_subject(past.repository), state=AlertState.FAILED, text="It is not there."
+        subject=endpoints.secrets_subject(past.repository), state=AlertState.FAILED, text="It is not there."
     )
     text = page(login("Viewer"))
     assert "will fail: It is not there." in text
@@ -125,10 +127,10 @@ def test_a_failed_verification_is_the_answer_though_an_earlier_one_went_well(
     newest = database.snapshots.first()
     assert newest
     assert newest.verified_at
-    run = services.run_enqueue(
+    run = lifecycle.run_enqueue(
         action=Action.VERIFY, trigger=Trigger.CLI, database=database, snapshot=newest, send=False
     )
-    services.verification_record(run, newest, verdict=Verdict.UNREADABLE)
+    lifecycle.verification_record(run, newest, verdict=Verdict.UNREADABLE)
 
     text = page(login("Viewer"))
 
@@ -214,7 +216,7 @@ def test_a_schedule_that_lets_backups_become_stale_is_told(past: History, login:
 def test_a_worker_that_is_gone_is_a_banner(past: History, login: Login) -> None:
     assert "was last seen" not in page(login("Viewer"))
     WorkerPulse.objects.filter(cluster="vedetta").update(
-        seen_at=timezone.now() - services.PULSE_LOST - timedelta(seconds=1)
+        seen_at=timezone.now() - lifecycle.PULSE_LOST - timedelta(seconds=1)
     )
     text = page(login("Operator"))
     assert "The worker “vedetta” was last seen 2 minutes ago." in text
@@ -223,11 +225,11 @@ def test_a_worker_that_is_gone_is_a_banner(past: History, login: Login) -> None:
 
 def test_a_worker_seen_in_the_future_is_not_taken_for_alive(past: History, login: Login) -> None:
     """The clock was set back since; a worker that runs is seen again at once, also in a long run."""
-    WorkerPulse.objects.update(seen_at=timezone.now() + services.PULSE_AHEAD + timedelta(seconds=9))
+    WorkerPulse.objects.update(seen_at=timezone.now() + lifecycle.PULSE_AHEAD + timedelta(seconds=9))
     client = login("Viewer")
     assert "Whether the worker “vedetta” runs is not known" in page(client)
 
-    services.pulse("vedetta", sparingly=True)
+    lifecycle.pulse("vedetta", sparingly=True)
 
     assert "“vedetta”" not in page(client)
 
@@ -316,6 +318,6 @@ def test_a_run_whose_worker_is_silent_says_so() -> None:
 
 
 def test_the_gate_is_told_in_words(past: History, login: Login) -> None:
-    configuration.apply()
+    bootstrap.apply()
     text = page(login("Viewer"))
     assert "Open: grace" in text

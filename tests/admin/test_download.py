@@ -42,12 +42,12 @@ MB = 1_000_000
 DUMP_BYTES = 256 * MB
 MOST_MB = 150
 STORE = """
-from backups import services, restic
-from backups.connections import repository_access
+from backups.runs import lifecycle, restic
+from backups.endpoints import repository_access
 from backups.models import Database
 database = Database.objects.get()
 (info,) = restic.snapshots(repository_access(database.repository))
-print(services.snapshot_record(info, repository=database.repository, database=database, signature="").pk)
+print(lifecycle.snapshot_record(info, repository=database.repository, database=database, signature="").pk)
 """
 
 

@@ -12,11 +12,15 @@ from django.conf import settings
 from django.contrib.admin.models import LogEntry
 from django.core.management import call_command
 
-from backups import configuration, drill, runner, services, standing, status_files
 from backups.choices import Action, Status, Trigger
-from backups.drill import Answer
+from backups.configuration import bootstrap
+from backups.gate import drill, status_files
+from backups.gate.drill import Answer
 from backups.models import Database, Run
+from backups.reports import standing
+from backups.runs import lifecycle
 from backups.verdict import GateFacts
+from backups.worker import executor
 from sentinel import heartbeat
 from tests.admin.conftest import Login
 
@@ -26,7 +30,7 @@ OVERRIDE = {"hours": "4", "reason": "The repository moves to another bucket."}
 @pytest.fixture(autouse=True)
 def stale(database: Database) -> None:
     """A gate that is closed."""
-    configuration.apply()
+    bootstrap.apply()
     status_files.write_last_ok(database, datetime.now(UTC) - timedelta(days=3))
 
 
@@ -39,7 +43,7 @@ def test_a_closed_gate_says_why_on_every_page(login: Login) -> None:
 
 
 def test_a_closed_gate_says_in_red_what_is_old_why_and_what_to_do(login: Login, database: Database) -> None:
-    run = services.run_enqueue(action=Action.BACKUP, trigger=Trigger.CLI, database=database, send=False)
+    run = lifecycle.run_enqueue(action=Action.BACKUP, trigger=Trigger.CLI, database=database, send=False)
     Run.objects.filter(pk=run.pk).update(
         status=Status.FAILED, error="The disk is full. Make room.", finished_at=datetime.now(UTC)
     )
@@ -159,7 +163,7 @@ def test_a_drill_is_the_workers_audited_and_told_on_its_page(
     assert LogEntry.objects.get().change_message == f"Started a drill of {SHOP}: {run}."
     assert not words, "the portal itself asks nothing"
 
-    runner.execute(run.pk)
+    executor.execute(run.pk)
 
     run.refresh_from_db()
     assert run.status == "succeeded"
@@ -183,7 +187,7 @@ def test_an_address_found_open_fails_the_run_in_one_sentence(
 ) -> None:
     monkeypatch.setattr(drill, "ask", lambda *_: Answer(200))
     login("Administrator").post("/admin/gate/drill/", {"url": SHOP})
-    runner.execute(Run.objects.get().pk)
+    executor.execute(Run.objects.get().pk)
     run = Run.objects.get()
     assert run.status == "failed"
     assert f"{SHOP} stays open while the gate is closed" in run.error

@@ -15,10 +15,10 @@ from django.urls import reverse
 from django.utils.html import strip_tags
 from django_q.models import Schedule
 
-from backups import schedules
 from backups.admin.snapshots import tables
 from backups.choices import Status
 from backups.models import Database, Repository, Restore, Run, Snapshot, Verification, WorkerPulse
+from backups.scheduling import schedules
 from tests.admin.conftest import Login
 from tools import history
 from tools.history import History

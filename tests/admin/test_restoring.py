@@ -18,13 +18,14 @@ from django.urls import reverse
 from django.utils import timezone
 from django.utils.html import strip_tags
 
-from backups import runner, services
 from backups.actions.swapping import way_back_words
 from backups.admin import restoring
 from backups.admin.base import page_url, run_url
 from backups.admin.restores import kept_words
 from backups.choices import Action, DefinerPolicy, RestoreMode, Status, Swap, Trigger
 from backups.models import Database, Restore, Run, Snapshot
+from backups.runs import lifecycle
+from backups.worker import executor
 from tests.admin.conftest import Login
 from tests.backups.conftest import MakeDatabase
 from tests.backups.worlds import Shop, children_of, command_of, wait_until
@@ -436,7 +437,7 @@ def play(response: Any) -> Run:
     """Play the run to whose page a dialog led."""
     run = Run.objects.filter(status=Status.QUEUED).get()
     assert response.headers.get("HX-Redirect") == page_url(run)
-    played = runner.execute(run.pk, send_follow_ups=False)
+    played = executor.execute(run.pk, send_follow_ups=False)
     assert played is not None
     assert played.status == Status.SUCCEEDED, played.error
     return played
@@ -447,7 +448,7 @@ def test_undo_and_drop_through_their_dialogs(snapshot: Snapshot, mariadb_shop: S
     client = login("Restorer")
     filled = wish(RestoreMode.REPLACE, confirm=mariadb_shop.name, without_safety="on")
     look_and_start(client, snapshot, filled)
-    runner.execute(Run.objects.get(status=Status.QUEUED).pk, send_follow_ups=False)
+    executor.execute(Run.objects.get(status=Status.QUEUED).pk, send_follow_ups=False)
     restore = Restore.objects.get()
     assert restore.can_be_undone, restore.run.error
     page = client.get(page_url(restore)).content.decode()
@@ -494,7 +495,7 @@ def test_what_was_left_out_is_on_the_page_and_tried_again(past: History, login: 
     }
     client = login("Restorer")
     assert press(client, restore, "try_again").status_code == 403, "nothing is left out"
-    services.restore_note(restore, swap=Swap.FINISHED, definitions_left=[left])
+    lifecycle.restore_note(restore, swap=Swap.FINISHED, definitions_left=[left])
 
     page = client.get(page_url(restore)).content.decode()
     assert "CREATE VIEW totals AS SELECT &#x27;&lt;b&gt;&#x27; AS b;" in page

@@ -12,7 +12,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from backups import retention
+from backups.snapshots import retention
 from tests.backups.light_key import make_light
 
 PASSWORD = "opens it"

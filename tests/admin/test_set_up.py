@@ -16,11 +16,11 @@ from django.utils import timezone
 from django_q.models import OrmQ, Schedule
 from pytest_django.fixtures import Settings
 
-from backups import runner
 from backups.actions import preflight
 from backups.actions.preflight import Check
 from backups.admin.base import page_url, run_url
 from backups.models import Alert, Database, Repository, Run, Snapshot, Verification
+from backups.worker import executor
 from tests.admin.conftest import Login
 from tools.history import History
 
@@ -339,7 +339,7 @@ def test_the_connection_test_is_the_workers_and_shows_each_check(
     assert (run.action, run.status) == ("preflight", "queued")
     assert LogEntry.objects.get().change_message == f"Started {run}."
 
-    runner.execute(run.pk)
+    executor.execute(run.pk)
 
     assert "restic 0.19.1" in seen[0]
     assert "The server does not answer" not in seen[0]
@@ -358,7 +358,7 @@ def test_the_connection_test_runs_the_real_checks(database: Database, login: Log
     client = login("Operator")
     press_test(client, database)
     run = Run.objects.get()
-    runner.execute(run.pk)
+    executor.execute(run.pk)
     text = client.get(run_url(run)).content.decode()
     assert "Heartbeats can be written to" in text
     assert "Failed" in text

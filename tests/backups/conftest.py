@@ -18,9 +18,10 @@ from typing import Any
 import pytest
 from pytest_django.fixtures import Settings
 
-from backups import runner, services
 from backups.choices import Action, Trigger
 from backups.models import Database, Repository, Run
+from backups.runs import lifecycle
+from backups.worker import executor
 from tests.backups.light_key import make_light
 from tests.backups.worlds import (
     RESTIC_PASSWORD,
@@ -192,8 +193,8 @@ def back_up() -> Callable[[Database], Run]:
     """Plays a backup of a database in this process, and gives its run."""
 
     def back_up(database: Database) -> Run:
-        run = services.run_enqueue(action=Action.BACKUP, trigger=Trigger.CLI, database=database, send=False)
-        played = runner.execute(run.pk, send_follow_ups=False)
+        run = lifecycle.run_enqueue(action=Action.BACKUP, trigger=Trigger.CLI, database=database, send=False)
+        played = executor.execute(run.pk, send_follow_ups=False)
         assert played is not None
         return played
 

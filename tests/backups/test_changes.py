@@ -12,9 +12,10 @@ from typing import Any
 import MySQLdb
 import pytest
 
-from backups import dump, dumps_at_once, mysql, process
+from backups import mysql, process
+from backups.dumping import parallel, program
+from backups.dumping.moment import altered_defaults
 from backups.errors import Problem
-from backups.moment import altered_defaults
 from backups.mysql import tripwires
 from tests.backups.conftest import MakePortal
 from tests.backups.test_dumps_at_once import may_lock
@@ -505,20 +506,20 @@ class Dumping:
     """A dump without a repository, beside; a slow one is read only when its result is wanted."""
 
     def __init__(self, shop: Shop, connections: int = 1, *, is_slow: bool = False) -> None:
-        order = dump.Order(
+        order = program.Order(
             server_of(shop),
             shop.name,
             client_dir(shop.server),
-            at_once=dumps_at_once.Wish(connections),
+            at_once=parallel.Wish(connections),
         )
-        self.report = dump.Report(process.secret_fd(b""))
+        self.report = program.Report(process.secret_fd(b""))
         self._raised: list[BaseException] = []
         self._held: dict[str, list[str]] = {}
         self._reading, writing = os.pipe()
 
         def work() -> None:
             try:
-                self._held.update(dump.dump(order, writing, self.report)["inventory"])
+                self._held.update(program.dump(order, writing, self.report)["inventory"])
             except BaseException as error:  # noqa: BLE001  raised again by `result`
                 self._raised.append(error)
             finally:

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from backups.chosen import chosen_tables
-from backups.stream import Splitter
+from backups.dumpfile.chosen_tables import chosen_tables
+from backups.dumpfile.splitter import Splitter
 
 DUMP = b"""\
 --

@@ -15,9 +15,9 @@ from urllib.parse import urlsplit
 
 import pytest
 
-from backups import drill
-from backups.drill import Answer, Found
 from backups.errors import Problem, Refused
+from backups.gate import drill
+from backups.gate.drill import Answer, Found
 from backups.verdict import GateFacts
 from sentinel import heartbeat
 from tests.servers.processes import HOST, free_port

@@ -9,10 +9,10 @@ from typing import Any
 import pytest
 
 from backups import mysql, process
-from backups.dump import Order, Report, dump
-from backups.dumps_at_once import Wish
+from backups.dumpfile.splitter import Kind, objects_in
+from backups.dumping.parallel import Wish
+from backups.dumping.program import Order, Report, dump
 from backups.errors import Problem
-from backups.stream import Kind, objects_in
 from tests.backups.worlds import Shop, client_dir, make_shop
 from tests.servers import DatabaseServer
 

@@ -16,13 +16,14 @@ from typing import Any
 import MySQLdb
 import pytest
 
-from backups import dumps_at_once, mysql
-from backups.dump import stream_dump
-from backups.dump_program import Source
-from backups.dumps_at_once import NotAtOnce, Wish
+from backups import mysql
+from backups.dumpfile.splitter import Digester
+from backups.dumping import parallel
+from backups.dumping.mysqldump import Source
+from backups.dumping.parallel import NotAtOnce, Wish
+from backups.dumping.program import stream_dump
+from backups.dumping.spool import Spool
 from backups.errors import Problem
-from backups.spool import Spool
-from backups.stream import Digester
 from tests.backups.conftest import MakePortal
 from tests.backups.test_failures import small_disk
 from tests.backups.test_kills import (
@@ -78,7 +79,7 @@ def dumped_alone(source: Source) -> tuple[bytes, Digester]:
 
 def dumped_at_once(source: Source, wish: Wish) -> tuple[bytes, Digester]:
     written, digester = bytearray(), Digester()
-    with dumps_at_once.begun(source, wish) as dumps:
+    with parallel.begun(source, wish) as dumps:
         for piece in digester.digested(dumps.pieces(digester.splitter)):
             written += piece.data
     return bytes(written), digester
@@ -128,7 +129,7 @@ def test_whichever_tables_are_dumped_ahead_the_bytes_are_the_same(
             chance.choice(dealt).append(table.name)
         return dealt
 
-    monkeypatch.setattr(dumps_at_once, "shares", any_shares)
+    monkeypatch.setattr(parallel, "shares", any_shares)
     for _ in range(6):
         assert dumped_at_once(source, Wish(chance.randint(2, 4)))[0] == alone
 
@@ -139,7 +140,7 @@ def test_what_waits_on_disk_comes_back(
 ) -> None:
     fill(lockable, "orders_too", megabytes=4)
     source = source_of(lockable)
-    monkeypatch.setattr(dumps_at_once, "_AHEAD_BYTES", 1 << 20)
+    monkeypatch.setattr(parallel, "_AHEAD_BYTES", 1 << 20)
     alone, _ = dumped_alone(source)
 
     at_once, _ = dumped_at_once(source, Wish(2, str(tmp_path), 50 << 20))
@@ -232,7 +233,7 @@ def coins_in(shop: Shop, dump: bytes) -> int:
 
 
 def test_tables_are_free_again_once_all_programs_have_begun(lockable: Shop) -> None:
-    with dumps_at_once.begun(source_of(lockable), Wish(2)) as dumps:
+    with parallel.begun(source_of(lockable), Wish(2)) as dumps:
         lockable.execute(
             "INSERT INTO customers VALUES (77, 'Niklaus'); INSERT INTO orders (customer) VALUES (77)"
         )
@@ -256,7 +257,7 @@ def test_tables_are_free_again_though_we_were_halted(lockable: Shop) -> None:
 
 
 def refused(shop: Shop, wish: Wish = Wish(2)) -> str:  # noqa: B008
-    with pytest.raises(NotAtOnce) as refusal, dumps_at_once.begun(source_of(shop), wish):
+    with pytest.raises(NotAtOnce) as refusal, parallel.begun(source_of(shop), wish):
         pass
     return str(refusal.value)
 
@@ -286,7 +287,7 @@ def test_names_that_the_dump_programs_mix_up_are_left_to_one(lockable: Shop) -> 
 
 
 def test_table_that_does_not_fit_is_not_dumped_ahead(lockable: Shop, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(dumps_at_once, "_AHEAD_BYTES", 1000)
+    monkeypatch.setattr(parallel, "_AHEAD_BYTES", 1000)
 
     assert "too small" in refused(lockable)
 
@@ -298,8 +299,8 @@ def test_folder_that_takes_nothing_leaves_it_to_one(lockable: Shop, tmp_path: Pa
 def test_programs_that_do_not_begin_are_not_waited_for(
     lockable: Shop, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(dumps_at_once, "_BEGIN_SECONDS", 0)
-    monkeypatch.setattr(dumps_at_once, "_LOOK_SECONDS", 0)
+    monkeypatch.setattr(parallel, "_BEGIN_SECONDS", 0)
+    monkeypatch.setattr(parallel, "_LOOK_SECONDS", 0)
 
     assert "did not all begin" in refused(lockable)
 
@@ -329,7 +330,7 @@ def test_tables_are_dealt_out_in_their_order(
 ) -> None:
     tables = [mysql.TableSize("abcdefg"[i], "BASE TABLE", size, 2 * size) for i, size in enumerate(sizes)]
 
-    assert ["".join(run) for run in dumps_at_once.shares(tables, connections, room)] == expected
+    assert ["".join(run) for run in parallel.shares(tables, connections, room)] == expected
 
 
 # ---------------------------------------------------------------- What goes wrong
@@ -339,7 +340,7 @@ def test_table_that_one_program_did_not_write_is_an_error(
     lockable: Shop, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(
-        dumps_at_once,
+        parallel,
         "_left_out",
         lambda tables, shares, share: [table.name for table in tables if table.is_table],
     )
@@ -349,7 +350,7 @@ def test_table_that_one_program_did_not_write_is_an_error(
 
 
 def test_table_that_two_programs_wrote_is_an_error(lockable: Shop, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(dumps_at_once, "_left_out", lambda tables, shares, share: [])
+    monkeypatch.setattr(parallel, "_left_out", lambda tables, shares, share: [])
 
     with pytest.raises(Problem, match="did not write"):
         dumped_at_once(source_of(lockable), Wish(2))
@@ -439,8 +440,8 @@ def test_each_program_has_to_come_to_its_end(
     for table in ("a_large", "z_large"):
         fill(lockable, table, megabytes=25)
     # So small that no program comes to its end before someone takes what it writes.
-    monkeypatch.setattr(dumps_at_once, "_spool", lambda *_: Spool(1 << 20))
-    with dumps_at_once.begun(source_of(lockable), Wish(2, str(tmp_path), 500 << 20)) as dumps:
+    monkeypatch.setattr(parallel, "_spool", lambda *_: Spool(1 << 20))
+    with parallel.begun(source_of(lockable), Wish(2, str(tmp_path), 500 << 20)) as dumps:
         pieces = dumps.pieces(Digester().splitter)
         next(pieces)
         os.kill(clients_of(os.getpid())[number], signal.SIGKILL)

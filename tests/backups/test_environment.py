@@ -10,9 +10,10 @@ from typing import Any
 import pytest
 from pytest_django.fixtures import Settings
 
-from backups import configuration, connections, environment
-from backups.console import database_named, repository_named
+from backups import endpoints
+from backups.configuration import bootstrap, environment
 from backups.errors import Problem
+from backups.management.base import database_named, repository_named
 from backups.models import Database, Repository, Snapshot
 from sentinel import heartbeat
 from tests.backups.conftest import MakePortal
@@ -41,7 +42,7 @@ def says(db: None, settings: Settings, tmp_path: Path) -> Any:
             setattr(settings, name, value)
 
     says()
-    configuration.from_environment()
+    bootstrap.from_environment()
     return says
 
 
@@ -65,8 +66,8 @@ def test_an_environment_that_is_as_it_was_changes_nothing(says: Any, backed_up: 
     Database.objects.update(name="orders tracker", keep_daily=3)
     says(MYSQL_USER="another")
 
-    configuration.from_environment()
-    configuration.from_environment(moved=["database", "repository"], new=["database", "repository"])
+    bootstrap.from_environment()
+    bootstrap.from_environment(moved=["database", "repository"], new=["database", "repository"])
 
     assert rows() == [("orders tracker", *SHOP[1:])]
     assert Database.objects.get().user == "another"
@@ -79,7 +80,7 @@ def test_slashes_that_mean_nothing_ask_nothing(says: Any, backed_up: Snapshot, s
     says(RESTIC_REPOSITORY=said)
     assert environment.disagreement(Database.objects.get()) is None
 
-    configuration.from_environment()
+    bootstrap.from_environment()
 
     assert rows() == [SHOP]
 
@@ -89,7 +90,7 @@ def test_localhost_is_the_address_that_it_means(says: Any, backed_up: Snapshot) 
     says(MYSQL_HOST="localhost")
 
     assert environment.disagreement(Database.objects.get()) is None
-    configuration.from_environment()
+    bootstrap.from_environment()
 
     assert rows() == [("shop", "localhost", *SHOP[2:])]
 
@@ -114,7 +115,7 @@ def test_a_change_is_refused_with_its_ways_before_and_by_bootstrap(
     says(**change)
 
     with pytest.raises(Problem) as bootstrapped:
-        configuration.from_environment()
+        bootstrap.from_environment()
     with pytest.raises(Problem) as asked:
         database_named(None)
 
@@ -154,7 +155,7 @@ def test_of_two_that_changed_each_has_its_own_ways(says: Any, backed_up: Snapsho
 def test_what_was_wrong_at_the_first_try_is_just_corrected(says: Any, change: dict[str, Any]) -> None:
     says(**change)
 
-    configuration.from_environment()
+    bootstrap.from_environment()
 
     wanted = KNOWN | change
     name = wanted["MYSQL_DATABASE"]
@@ -169,9 +170,9 @@ def test_the_same_at_another_address(says: Any, backed_up: Snapshot, change: dic
     thing = "repository" if change == OTHER_REPOSITORY else "database"
     other = {"repository": "database", "database": "repository"}[thing]
     with pytest.raises(Problem):
-        configuration.from_environment(moved=[other])
+        bootstrap.from_environment(moved=[other])
 
-    configuration.from_environment(moved=[thing])
+    bootstrap.from_environment(moved=[thing])
 
     wanted = KNOWN | change
     assert rows() == [
@@ -192,7 +193,7 @@ def test_the_same_at_another_address(says: Any, backed_up: Snapshot, change: dic
 def test_another_name_has_not_moved(says: Any, backed_up: Snapshot) -> None:
     says(**OTHER_NAME | OTHER_HOST)
     with pytest.raises(Problem, match="MYSQL_DATABASE says other"):
-        configuration.from_environment(moved=["database"])
+        bootstrap.from_environment(moved=["database"])
     assert rows() == [SHOP]
 
 
@@ -204,8 +205,8 @@ def test_another_database_comes_first_and_the_known_one_stays_beside_it(
     heartbeat.stamp_write(heartbeat.last_verified_path(main), WHEN)
     says(**OTHER_NAME | OTHER_HOST)
 
-    configuration.from_environment(new=["database"])
-    configuration.apply()
+    bootstrap.from_environment(new=["database"])
+    bootstrap.apply()
 
     assert rows() == [
         ("shop", "db", 3306, "shop", False, "main", "/srv/repository"),
@@ -222,7 +223,7 @@ def test_another_database_comes_first_and_the_known_one_stays_beside_it(
 
     # And back: the known one is found again, with its own files.
     says()
-    configuration.from_environment(new=["database"])
+    bootstrap.from_environment(new=["database"])
     assert [(row[0], row[4]) for row in rows()] == [("shop", True), ("other", False)]
     assert heartbeat.stamp_read(main).time == WHEN
 
@@ -230,13 +231,13 @@ def test_another_database_comes_first_and_the_known_one_stays_beside_it(
 def test_a_database_that_the_portal_has_already_is_not_to_be_added(says: Any, backed_up: Snapshot) -> None:
     says(**OTHER_NAME)
     with pytest.raises(Problem, match="set it back and add other in the portal"):
-        configuration.from_environment()
+        bootstrap.from_environment()
     Database.objects.create(
         name="second", host="db", port=3306, user="u", database="other", repository=backed_up.repository
     )
 
     with pytest.raises(Problem, match="set it back: the portal has other already, as second"):
-        configuration.from_environment()
+        bootstrap.from_environment()
 
 
 def test_a_name_that_another_row_has_is_told_apart(says: Any, backed_up: Snapshot) -> None:
@@ -244,7 +245,7 @@ def test_a_name_that_another_row_has_is_told_apart(says: Any, backed_up: Snapsho
     Database.objects.update(database="other")
     says(MYSQL_DATABASE="shop")
 
-    configuration.from_environment(new=["database"])
+    bootstrap.from_environment(new=["database"])
 
     assert [(row[0], row[3], row[4]) for row in rows()] == [
         ("shop", "other", False),
@@ -255,7 +256,7 @@ def test_a_name_that_another_row_has_is_told_apart(says: Any, backed_up: Snapsho
 def test_another_repository_leaves_the_old_one_and_its_snapshots(says: Any, backed_up: Snapshot) -> None:
     says(**OTHER_REPOSITORY)
 
-    configuration.from_environment(new=["repository"])
+    bootstrap.from_environment(new=["repository"])
 
     assert rows() == [(*SHOP[:5], "main-2", "/srv/elsewhere")]
     backed_up.refresh_from_db()
@@ -263,7 +264,7 @@ def test_another_repository_leaves_the_old_one_and_its_snapshots(says: Any, back
     assert repository_named(None).name == "main-2"
     # And back, before anything was stored there.
     says()
-    configuration.from_environment()
+    bootstrap.from_environment()
     assert rows() == [SHOP]
 
 
@@ -351,8 +352,8 @@ def test_encryption_that_is_demanded_is_not_put_off_until_the_next_bootstrap(
         name="shop", host="db", user="u", is_primary=True, ssl_mode=known, ssl_ca="/of/the/row.pem"
     )
 
-    for server in (connections.database_server(row), connections.scratch_server(row)):
+    for server in (endpoints.database_server(row), endpoints.scratch_server(row)):
         assert server.ssl_mode == wanted
         assert server.ssl_ca == ("/of/the/environment.pem" if wanted != known else "/of/the/row.pem")
     row.is_primary = False
-    assert connections.database_server(row).ssl_mode == known
+    assert endpoints.database_server(row).ssl_mode == known

@@ -7,8 +7,8 @@ import re
 import pytest
 
 from backups.actions.preflight import held_too_little, held_too_much
-from backups.excess import Excess, Needs, asleep, excess, stand_ins
-from backups.grants import parse
+from backups.mysql.excess_rights import Excess, Needs, asleep, excess, stand_ins
+from backups.mysql.grants import parse
 from tests.backups.conftest import MakeDatabase, MakePortal
 from tests.backups.worlds import Shop, make_shop
 from tests.servers import DatabaseServer

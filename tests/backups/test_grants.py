@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from backups.grants import allows, holds_everywhere, parse
+from backups.mysql.grants import allows, holds_everywhere, parse
 
 TO = " TO `dump`@`%`"
 FROM = " FROM `dump`@`%`"

@@ -33,7 +33,11 @@ def is_restic(command: str) -> bool:
 
 
 def is_dump_program(command: str) -> bool:
-    return " -m backups.dump " in command and not is_restic(command) and "setpriv" not in command.split()[0]
+    return (
+        " -m backups.dumping.program " in command
+        and not is_restic(command)
+        and "setpriv" not in command.split()[0]
+    )
 
 
 def is_client(command: str) -> bool:
@@ -165,9 +169,9 @@ def queue_a_backup(portal: Portal) -> int:
     """Queue a backup as the portal would; gives the run's id."""
     return int(
         portal.shell(
-            "from backups.models import Database; from backups import services;"
+            "from backups.models import Database; from backups.runs import lifecycle;"
             "from backups.choices import Action, Trigger;"
-            "print(services.run_enqueue(action=Action.BACKUP, trigger=Trigger.ADMIN,"
+            "print(lifecycle.run_enqueue(action=Action.BACKUP, trigger=Trigger.ADMIN,"
             " database=Database.objects.get()).pk)"
         )
     )

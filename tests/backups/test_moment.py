@@ -7,9 +7,10 @@ from typing import Any
 
 import pytest
 
-from backups import dump, mysql
-from backups.moment import Content, Unlike, differing
-from backups.stream import Digester, without_own_libraries, without_state
+from backups import mysql
+from backups.dumpfile.splitter import Digester, without_own_libraries, without_state
+from backups.dumping import program
+from backups.dumping.moment import Content, Unlike, differing
 from tests.backups.test_changes import server_of
 from tests.backups.worlds import Shop, client_dir, make_shop
 from tests.servers import DatabaseServer
@@ -65,7 +66,7 @@ class Looked:
     def read(self, **how: Any) -> Digester:
         digester = Digester(self.shop.name)
         programs = mysql.clients(self.info, client_dir(self.shop.server))
-        dump.stream_dump(
+        program.stream_dump(
             server_of(self.shop), self.shop.name, info=self.info, programs=programs, digester=digester, **how
         )
         return digester

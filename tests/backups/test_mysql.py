@@ -12,7 +12,7 @@ import MySQLdb
 import pytest
 from pytest_django.fixtures import Settings
 
-from backups import connections, mysql, process
+from backups import endpoints, mysql, process
 from backups.actions import preflight
 from backups.errors import Problem
 from backups.models import Database
@@ -392,7 +392,7 @@ def test_who_is_refused_or_gets_no_answer_is_told_where_that_was_set(
         row = Database(
             name="shop", host=mariadb_server.host, port=port, user="nobody", is_primary=of != "further"
         )
-        server = connections.scratch_server(row) if of == "scratch" else connections.database_server(row)
+        server = endpoints.scratch_server(row) if of == "scratch" else endpoints.database_server(row)
         with pytest.raises(Problem) as raised, mysql.connect(server):
             pass
         return raised.value.sentence()
@@ -507,7 +507,7 @@ def test_sentences_name_what_is_really_set(
 
     def said(*, is_primary: bool) -> str:
         row = Database(name="shop", host="h", port=1, user="u", ssl_mode="REQUIRED", is_primary=is_primary)
-        server = connections.database_server(row)
+        server = endpoints.database_server(row)
         return " ".join(problem_from_number(*error, server, "shop").sentence() for error in errors)
 
     first, further = said(is_primary=True), said(is_primary=False)

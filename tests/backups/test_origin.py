@@ -14,7 +14,7 @@ from typing import Any
 import pytest
 from django.core.management import call_command
 
-from backups import connections, restic
+from backups import endpoints, restic
 from backups.models import Repository
 from backups.restic.origin import RECORD
 from tests.backups.worlds import Portal
@@ -125,11 +125,11 @@ def test_pinned_alone_refuses_every_other(
     monkeypatch.setenv("RESTIC_PASSWORD", "a password")
     repository = Repository(name="r", url="/somewhere", password_ref="env:RESTIC_PASSWORD")
     settings.VEDETTA_RESTIC = "any"
-    assert connections.repository_access(repository).program == str(program)
+    assert endpoints.repository_access(repository).program == str(program)
 
     settings.VEDETTA_RESTIC = "pinned"
     with pytest.raises(restic.ResticError) as refused:
-        connections.repository_access(repository)
+        endpoints.repository_access(repository)
 
     assert refused.value.sentence() == (
         "restic was not started: VEDETTA_RESTIC=pinned takes upstream's release 0.19.1 by its SHA-256 alone, "
@@ -138,7 +138,7 @@ def test_pinned_alone_refuses_every_other(
         "of .env."
     )
     write_down(program, source="upstream", archive_sha256=PINNED)
-    assert connections.repository_access(repository).program == str(program)
+    assert endpoints.repository_access(repository).program == str(program)
 
 
 def test_version_preflight_and_each_run_say_the_same_of_it(mariadb_portal: Portal) -> None:

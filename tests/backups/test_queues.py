@@ -20,15 +20,15 @@ def test_restore_starts_while_a_backup_runs(mariadb_portal: Portal) -> None:
 
 
 QUEUE_A_BACKUP = (
-    "from backups.models import Database; from backups import services;"
+    "from backups.models import Database; from backups.runs import lifecycle;"
     "from backups.choices import Action, Trigger;"
-    "print(services.run_enqueue(action=Action.BACKUP, trigger=Trigger.ADMIN,"
+    "print(lifecycle.run_enqueue(action=Action.BACKUP, trigger=Trigger.ADMIN,"
     " database=Database.objects.get()).pk)"
 )
 QUEUE_A_RESTORE = (
-    "from backups.models import Database; from backups import services;"
+    "from backups.models import Database; from backups.runs import lifecycle;"
     "from backups.choices import RestoreMode, Trigger;"
     "d = Database.objects.get();"
-    "print(services.restore_enqueue(database=d, snapshot=d.snapshots.first(), mode=RestoreMode.NEW,"
+    "print(lifecycle.restore_enqueue(database=d, snapshot=d.snapshots.first(), mode=RestoreMode.NEW,"
     " target='beside_a_backup', trigger=Trigger.ADMIN).pk)"
 )

@@ -9,7 +9,7 @@ from unittest.mock import patch
 
 import pytest
 
-from backups import connections, restic, secrets
+from backups import endpoints, restic, secret_references
 from backups.errors import Problem
 from backups.models import Repository
 from tests.backups.conftest import MakePortal
@@ -153,7 +153,7 @@ def test_a_wrong_compression_stops_the_start(mariadb_shop: Shop, make_portal: Ma
 def set_only(environment: dict[str, str]) -> dict[str, str]:
     """What restic would be given in this environment."""
     with patch.dict(os.environ, environment, clear=True):
-        return secrets.for_restic()
+        return secret_references.for_restic()
 
 
 def test_a_rotated_token_is_the_next_runs(tmp_path: Path) -> None:
@@ -179,7 +179,7 @@ def test_a_rotated_token_is_the_next_runs(tmp_path: Path) -> None:
 )
 def test_keys_are_named_by_what_holds_them(environment: dict[str, str], named: str) -> None:
     with patch.dict(os.environ, environment, clear=True):
-        assert connections._set_for(Repository(url="s3:https://host/bucket"))["keys_set_by"] == named
+        assert endpoints._set_for(Repository(url="s3:https://host/bucket"))["keys_set_by"] == named
 
 
 @pytest.mark.parametrize(

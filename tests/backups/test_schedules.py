@@ -10,7 +10,7 @@ from django_q.models import Schedule
 from pytest_django.fixtures import Settings
 
 from backups.models import Database
-from backups.schedules import is_due_on, longest_gap, next_times, schedules_sync
+from backups.scheduling.schedules import is_due_on, longest_gap, next_times, schedules_sync
 from tests.backups.test_services import add_database
 
 

@@ -90,13 +90,15 @@ def test_secrets_are_in_no_log_row_or_output(guarded: Portal, tmp_path: Path) ->
 
 
 def test_secret_that_a_program_prints_is_masked(db: None) -> None:
-    from backups import services
     from backups.choices import Action, Trigger
     from backups.models import RunLine
-    from backups.progress import Progress
+    from backups.runs import lifecycle
+    from backups.runs.progress import Progress
     from tests.backups.test_services import add_database
 
-    run = services.run_enqueue(action=Action.BACKUP, trigger=Trigger.CLI, database=add_database(), send=False)
+    run = lifecycle.run_enqueue(
+        action=Action.BACKUP, trigger=Trigger.CLI, database=add_database(), send=False
+    )
     progress = Progress(run)
     progress.hide(["hunter2", ""])
 

@@ -9,7 +9,7 @@ from django.core.exceptions import ValidationError
 
 from backups import validators
 from backups.errors import Problem
-from backups.secrets import is_reference, resolve, resolve_optional
+from backups.secret_references import is_reference, resolve, resolve_optional
 
 
 @pytest.mark.parametrize(

@@ -11,13 +11,14 @@ import pytest
 from django.db import connection, connections
 from django_q.models import OrmQ
 
-from backups import process, services
+from backups import process
 from backups.choices import ACTIVE, TERMINAL, Action, RestoreMode, Status, Trigger
 from backups.errors import LostClaim, Refused
 from backups.models import Database, Repository, Restore, Run, Snapshot
-from backups.plain import counted
 from backups.restic import SnapshotInfo
-from backups.services import Beat, IllegalTransition
+from backups.runs import lifecycle
+from backups.runs.lifecycle import Beat, IllegalTransition
+from backups.text.terminal import counted
 
 NOW = datetime(2026, 3, 29, 1, 30, tzinfo=UTC)
 BEAT = Beat("dump", 5, 10, "table orders")
@@ -35,23 +36,23 @@ def database(db: None) -> Database:
 
 def enqueue(database: Database, action: Action = Action.BACKUP, *, send: bool = False) -> Run:
     trigger = Trigger.ADMIN if send else Trigger.CLI
-    return services.run_enqueue(action=action, trigger=trigger, database=database, send=send)
+    return lifecycle.run_enqueue(action=action, trigger=trigger, database=database, send=send)
 
 
 def claim(run: Run, *, now: datetime = NOW, worker: str = "") -> Run | None:
-    return services.run_claim(run.pk, worker=worker or process.identity(), now=now)
+    return lifecycle.run_claim(run.pk, worker=worker or process.identity(), now=now)
 
 
 def in_status(database: Database, status: Status) -> Run:
     run = enqueue(database)
     if status == Status.CANCELLED:
-        services.run_cancel(run)
+        lifecycle.run_cancel(run)
     elif status != Status.QUEUED:
         claim(run)
         if status == Status.LOST:
-            services.runs_reap(is_gone=lambda _: True, now=NOW)
+            lifecycle.runs_reap(is_gone=lambda _: True, now=NOW)
         elif status != Status.RUNNING:
-            services.run_finish(run.pk, status=status)
+            lifecycle.run_finish(run.pk, status=status)
     run.refresh_from_db()
     assert run.status == status
     return run
@@ -59,11 +60,11 @@ def in_status(database: Database, status: Status) -> Run:
 
 STEPS: dict[str, Callable[[Run], object]] = {
     "claim": lambda run: claim(run),
-    "beat": lambda run: services.run_beat(run.pk, BEAT, now=NOW),
-    "succeed": lambda run: services.run_finish(run.pk, status=Status.SUCCEEDED),
-    "fail": lambda run: services.run_finish(run.pk, status=Status.FAILED, error="why"),
-    "cancel": services.run_cancel,
-    "reap": lambda run: services.runs_reap(is_gone=lambda _: True, now=NOW),
+    "beat": lambda run: lifecycle.run_beat(run.pk, BEAT, now=NOW),
+    "succeed": lambda run: lifecycle.run_finish(run.pk, status=Status.SUCCEEDED),
+    "fail": lambda run: lifecycle.run_finish(run.pk, status=Status.FAILED, error="why"),
+    "cancel": lifecycle.run_cancel,
+    "reap": lambda run: lifecycle.runs_reap(is_gone=lambda _: True, now=NOW),
 }
 LEADS_TO = {
     (Status.QUEUED, "claim"): Status.RUNNING,
@@ -100,7 +101,7 @@ def test_run_does_not_finish_as_something_else(database: Database, status: Statu
     run = in_status(database, Status.RUNNING)
 
     with pytest.raises(IllegalTransition):
-        services.run_finish(run.pk, status=status)
+        lifecycle.run_finish(run.pk, status=status)
 
 
 def test_statuses_are_either_active_or_over() -> None:
@@ -209,13 +210,13 @@ def test_each_database_of_a_repository_is_forgotten_for(database: Database) -> N
     with pytest.raises(Refused):
         enqueue(database, Action.FORGET)
     with pytest.raises(Refused):
-        services.run_enqueue(
+        lifecycle.run_enqueue(
             action=Action.FORGET, trigger=Trigger.CLI, repository=database.repository, send=False
         )
 
 
 def test_what_forgets_for_all_databases_leaves_nothing_to_forget_for_one(database: Database) -> None:
-    services.run_enqueue(
+    lifecycle.run_enqueue(
         action=Action.FORGET, trigger=Trigger.CLI, repository=database.repository, send=False
     )
 
@@ -233,24 +234,24 @@ def test_lease_keeps_another_maintenance_out_and_fails_it_with_a_sentence(databa
     prune.refresh_from_db()
     assert prune.status == Status.FAILED
     assert f"check {check and check.pk}" in prune.error
-    assert services.lease_holder(database.repository, NOW) == check
+    assert lifecycle.lease_holder(database.repository, NOW) == check
 
 
 def test_lease_is_kept_by_beats_and_runs_out_without(database: Database) -> None:
     run = claim(enqueue(database))
     assert run is not None
 
-    services.run_beat(run.pk, BEAT, now=NOW + timedelta(seconds=80))
+    lifecycle.run_beat(run.pk, BEAT, now=NOW + timedelta(seconds=80))
 
-    assert services.lease_holder(database, NOW + timedelta(seconds=120)) == run
-    assert services.lease_holder(database, NOW + timedelta(seconds=171)) is None
+    assert lifecycle.lease_holder(database, NOW + timedelta(seconds=120)) == run
+    assert lifecycle.lease_holder(database, NOW + timedelta(seconds=171)) is None
 
 
 @pytest.mark.parametrize("status", [Status.SUCCEEDED, Status.FAILED, Status.LOST])
 def test_lease_is_given_back_at_the_end(database: Database, status: Status) -> None:
     in_status(database, status)
 
-    assert services.lease_holder(database, NOW) is None
+    assert lifecycle.lease_holder(database, NOW) is None
 
 
 def test_beat_tells_how_far_and_learns_of_a_cancel(database: Database) -> None:
@@ -258,9 +259,9 @@ def test_beat_tells_how_far_and_learns_of_a_cancel(database: Database) -> None:
     assert run is not None
     later = NOW + timedelta(seconds=1)
 
-    assert services.run_beat(run.pk, BEAT, now=later) is False
-    services.run_cancel(run)
-    assert services.run_beat(run.pk, BEAT, now=later) is True
+    assert lifecycle.run_beat(run.pk, BEAT, now=later) is False
+    lifecycle.run_cancel(run)
+    assert lifecycle.run_beat(run.pk, BEAT, now=later) is True
 
     run.refresh_from_db()
     assert (run.phase, run.bytes_done, run.bytes_expected, run.detail) == ("dump", 5, 10, "table orders")
@@ -270,7 +271,7 @@ def test_beat_tells_how_far_and_learns_of_a_cancel(database: Database) -> None:
 def test_queued_run_that_was_cancelled_never_starts(database: Database) -> None:
     run = enqueue(database)
 
-    services.run_cancel(run)
+    lifecycle.run_cancel(run)
 
     run.refresh_from_db()
     assert run.error == "Cancelled before it started."
@@ -288,7 +289,7 @@ def test_reaper_takes_the_silent_and_the_gone(
     run = claim(enqueue(database), worker="host:1:2")
     assert run is not None
 
-    lost = services.runs_reap(
+    lost = lifecycle.runs_reap(
         is_gone=lambda worker: gone and worker == "host:1:2", now=NOW + timedelta(seconds=silent_for)
     )
 
@@ -312,7 +313,7 @@ def test_worker_that_wakes_up_after_it_was_given_up_is_told(database: Database) 
     run = in_status(database, Status.LOST)
 
     with pytest.raises(LostClaim):
-        services.run_beat(run.pk, BEAT)
+        lifecycle.run_beat(run.pk, BEAT)
 
 
 def test_this_process_is_not_gone_and_one_with_another_start_is() -> None:
@@ -331,9 +332,9 @@ def test_lost_message_is_sent_again_and_only_once() -> None:
     run = enqueue(database, send=True)
     OrmQ.objects.all().delete()
 
-    assert services.runs_resend(run.queued_at + timedelta(seconds=50)) == 0
-    assert services.runs_resend(run.queued_at + timedelta(seconds=70)) == 1
-    assert services.runs_resend(run.queued_at + timedelta(seconds=70)) == 0
+    assert lifecycle.runs_resend(run.queued_at + timedelta(seconds=50)) == 0
+    assert lifecycle.runs_resend(run.queued_at + timedelta(seconds=70)) == 1
+    assert lifecycle.runs_resend(run.queued_at + timedelta(seconds=70)) == 0
     assert OrmQ.objects.count() == 1
 
 
@@ -341,7 +342,7 @@ def test_lost_message_is_sent_again_and_only_once() -> None:
 def test_run_of_the_command_line_is_never_sent_to_the_queue() -> None:
     run = enqueue(add_database())
 
-    assert services.runs_resend(run.queued_at + timedelta(hours=1)) == 0
+    assert lifecycle.runs_resend(run.queued_at + timedelta(hours=1)) == 0
     assert not OrmQ.objects.exists()
 
 
@@ -363,32 +364,32 @@ def test_every_so_many_backups_a_check_is_due(database: Database) -> None:
     repository.check_interval = 3
     repository.save()
 
-    assert [services.backup_counted(repository) for _ in range(4)] == [False, False, True, True]
-    services.check_recorded(repository, error="", all_data=False)
-    assert services.backup_counted(repository) is False
+    assert [lifecycle.backup_counted(repository) for _ in range(4)] == [False, False, True, True]
+    lifecycle.check_recorded(repository, error="", all_data=False)
+    assert lifecycle.backup_counted(repository) is False
 
 
 def test_check_interval_of_zero_is_never(database: Database) -> None:
     database.repository.check_interval = 0
     database.repository.save()
 
-    assert not any(services.backup_counted(database.repository) for _ in range(10))
+    assert not any(lifecycle.backup_counted(database.repository) for _ in range(10))
 
 
 def test_damage_stays_until_a_check_of_all_data_is_good(database: Database) -> None:
     repository = database.repository
-    assert services.check_recorded(repository, error="", all_data=False) == "good"
-    assert services.check_recorded(repository, error="pack 12 is damaged", all_data=True) == "damaged"
+    assert lifecycle.check_recorded(repository, error="", all_data=False) == "good"
+    assert lifecycle.check_recorded(repository, error="pack 12 is damaged", all_data=True) == "damaged"
     repository.refresh_from_db()
     assert repository.is_damaged
-    services.backup_counted(repository)
+    lifecycle.backup_counted(repository)
 
-    assert services.check_recorded(repository, error="", all_data=False, now=NOW) == "damaged"
+    assert lifecycle.check_recorded(repository, error="", all_data=False, now=NOW) == "damaged"
     repository.refresh_from_db()
     assert (repository.is_damaged, repository.check_error) == (True, "pack 12 is damaged")
     assert (repository.checked_at, repository.backups_since_check) == (NOW, 0)
 
-    assert services.check_recorded(repository, error="", all_data=True) == "good"
+    assert lifecycle.check_recorded(repository, error="", all_data=True) == "good"
     repository.refresh_from_db()
     assert (repository.health, repository.check_error) == ("good", "")
 
@@ -397,24 +398,24 @@ def test_list_of_snapshots_follows_the_repository(database: Database) -> None:
     one, two = (SnapshotInfo(letter * 64, NOW, "h", ("/mysql/shop.sql",), ("t",)) for letter in "ab")
     repository = database.repository
 
-    assert services.snapshots_sync(repository, [(one, database), (two, None)], now=NOW) == (2, 0)
-    assert services.snapshots_sync(repository, [(one, database)], now=NOW) == (0, 1)
+    assert lifecycle.snapshots_sync(repository, [(one, database), (two, None)], now=NOW) == (2, 0)
+    assert lifecycle.snapshots_sync(repository, [(one, database)], now=NOW) == (0, 1)
     assert Snapshot.objects.get(snapshot_id=two.id).forgotten_at == NOW
-    assert services.snapshots_sync(repository, [(one, database), (two, None)], now=NOW) == (1, 0)
+    assert lifecycle.snapshots_sync(repository, [(one, database), (two, None)], now=NOW) == (1, 0)
     assert not Snapshot.objects.exclude(forgotten_at=None).exists()
 
 
 def test_snapshots_read_before_their_database_was_set_up_become_its(database: Database) -> None:
     info = SnapshotInfo("a" * 64, NOW, "h", ("/mysql/shop.sql",), ("t",))
     repository, other = database.repository, add_database("other")
-    services.snapshots_sync(repository, [(info, None)], now=NOW)
+    lifecycle.snapshots_sync(repository, [(info, None)], now=NOW)
 
-    assert services.snapshots_sync(repository, [(info, database)], now=NOW) == (0, 0)
+    assert lifecycle.snapshots_sync(repository, [(info, database)], now=NOW) == (0, 0)
     assert Snapshot.objects.get().database == database
 
     # Whose they are does not change any more.
-    services.snapshots_sync(repository, [(info, None)], now=NOW)
-    services.snapshots_sync(repository, [(info, other)], now=NOW)
+    lifecycle.snapshots_sync(repository, [(info, None)], now=NOW)
+    lifecycle.snapshots_sync(repository, [(info, other)], now=NOW)
     assert Snapshot.objects.get().database == database
 
 
@@ -435,7 +436,7 @@ def test_what_a_restore_left_of_the_live_database(
 
     restore = Restore(mode=mode, target=target, database=database, run=Run(phase=phase))
 
-    assert services.restore_left(restore) == left
+    assert lifecycle.restore_left(restore) == left
 
 
 def test_one_thing_is_not_said_as_many() -> None:

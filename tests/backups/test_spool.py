@@ -12,9 +12,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from backups import spool
+from backups.dumping import spool
+from backups.dumping.spool import Room, Spool
 from backups.errors import Problem
-from backups.spool import Room, Spool
 from tests.backups.test_failures import small_disk
 from tests.backups.worlds import wait_until
 

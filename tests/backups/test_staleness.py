@@ -8,8 +8,8 @@ from datetime import datetime, timedelta
 import pytest
 from pytest_django.fixtures import Settings
 
-from backups import staleness
 from backups.models import Database
+from backups.scheduling import staleness
 
 NOW = datetime.fromisoformat("2026-11-23T12:00+00:00")
 

@@ -11,8 +11,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from backups import manifests
-from backups.stream import (
+from backups.dumpfile import manifests
+from backups.dumpfile.splitter import (
     Digester,
     Kind,
     ManifestDamaged,

@@ -13,11 +13,15 @@ from django.conf import settings
 from django.utils import timezone
 from pytest_django.fixtures import Settings
 
-from backups import accepting, choose, notify, status_files, suspicions
+from backups.actions import accept as accepting
 from backups.actions.restore_plan import plan
+from backups.alerting import alerts
 from backups.choices import Action, AlertState, Health, RestoreMode, Status, SuspicionState, Trigger
 from backups.errors import Problem
+from backups.gate import status_files
+from backups.keeping import suspicions
 from backups.models import Alert, Database, Repository, Run, Snapshot, Suspicion
+from backups.snapshots import selection
 from sentinel import heartbeat
 from tests.backups.conftest import MakeDatabase
 from tests.backups.worlds import Portal, Shop
@@ -285,9 +289,9 @@ def test_newest_means_the_newest_that_is_not_suspicious(history: History) -> Non
     good = history.backup("orders")
     emptied = history.backup()
 
-    assert choose.newest(history.database) == good
-    assert choose.snapshot_named(history.database, "latest") == good
-    assert choose.snapshot_named(history.database, emptied.snapshot_id[-64:]) == emptied
+    assert selection.newest(history.database) == good
+    assert selection.snapshot_named(history.database, "latest") == good
+    assert selection.snapshot_named(history.database, emptied.snapshot_id[-64:]) == emptied
 
 
 def test_who_restores_a_suspicious_backup_is_told(history: History) -> None:
@@ -311,7 +315,7 @@ def test_people_are_told_once_and_again_when_it_is_right(history: History, setti
         Run.objects.filter(pk=emptied.made_by.pk).update(
             result={"suspicious": ["The database holds no table."]}
         )
-        notify.run_ended(emptied.made_by.pk)
+        alerts.run_ended(emptied.made_by.pk)
     alert = Alert.objects.get()
     assert alert.subject == "Backup of shop"
     assert alert.state == AlertState.SUSPICIOUS
@@ -369,7 +373,7 @@ def test_an_emptied_database_is_restored_with_its_safety_backup(
     back_up(database)
     shop.server.create_database(shop.name)
 
-    latest = choose.snapshot_named(database, "latest")
+    latest = selection.snapshot_named(database, "latest")
     restored = succeeded(restore(database, RestoreMode.REPLACE, snapshot=latest))
 
     safety = restored.restore.safety_snapshot

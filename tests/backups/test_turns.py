@@ -6,10 +6,11 @@ import pytest
 from django_q.models import OrmQ
 from pytest_django.fixtures import Settings
 
-from backups import runner, services
-from backups.actions.outcome import Outcome
 from backups.choices import Action, Status, Trigger
 from backups.models import Database, Repository, Run
+from backups.runs import lifecycle
+from backups.runs.outcome import Outcome
+from backups.worker import executor
 
 pytestmark = pytest.mark.django_db
 
@@ -28,7 +29,7 @@ def database(name: str, host: str, *, at: str = "main", **fields: object) -> Dat
 
 def running(action: Action, of: Database | Repository) -> Run:
     """A run under way."""
-    taken = services.run_claim(waiting(action, of).pk, worker="host:1:1")
+    taken = lifecycle.run_claim(waiting(action, of).pk, worker="host:1:1")
     assert taken is not None
     return taken
 
@@ -36,13 +37,13 @@ def running(action: Action, of: Database | Repository) -> Run:
 def waiting(action: Action, of: Database | Repository, trigger: Trigger = Trigger.SCHEDULE) -> Run:
     """A run that waits for its turn."""
     if isinstance(of, Repository):
-        return services.run_enqueue(action=action, repository=of, trigger=trigger)
-    return services.run_enqueue(action=action, database=of, trigger=trigger)
+        return lifecycle.run_enqueue(action=action, repository=of, trigger=trigger)
+    return lifecycle.run_enqueue(action=action, database=of, trigger=trigger)
 
 
 def picked(*, prompt: bool = False) -> Run | None:
     """The run that a worker takes now."""
-    return services.run_pick(prompt=prompt, worker="host:1:2")
+    return lifecycle.run_pick(prompt=prompt, worker="host:1:2")
 
 
 # Under way, then what waits, and whether it may begin beside that.
@@ -116,7 +117,7 @@ def test_one_repository_of_several_leaves_a_process_to_the_others(settings: Sett
 
 
 def test_what_whoever_asked_plays_is_nobody_elses() -> None:
-    services.run_enqueue(
+    lifecycle.run_enqueue(
         action=Action.BACKUP, database=database("a", "one"), trigger=Trigger.BACKUP, send=False
     )
 
@@ -136,13 +137,13 @@ def test_a_lease_of_a_run_that_is_no_more_leaves_it_in_the_queue() -> None:
 
 @pytest.mark.django_db(transaction=True)
 def test_whoever_made_room_wakes_who_waited(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setitem(runner.ACTIONS, Action.BACKUP, lambda *_: Outcome())
+    monkeypatch.setitem(executor.ACTIONS, Action.BACKUP, lambda *_: Outcome())
     first, second = (waiting(Action.BACKUP, database(name, "one")) for name in "ab")
     OrmQ.objects.all().delete()
 
-    assert runner.play_next(prompt=False) == first
+    assert executor.play_next(prompt=False) == first
     assert OrmQ.objects.count() == 1
-    assert runner.play_next(prompt=False) == second
+    assert executor.play_next(prompt=False) == second
     assert OrmQ.objects.count() == 1
 
 
@@ -155,6 +156,6 @@ def test_a_lost_message_of_a_restore_is_sent_again_however_many_backups_run(sett
     )
     OrmQ.objects.all().delete()
 
-    assert services.runs_resend(restore.queued_at + services.QUEUE_LOST * 2) == 1
+    assert lifecycle.runs_resend(restore.queued_at + lifecycle.QUEUE_LOST * 2) == 1
     assert [each.key for each in OrmQ.objects.all()] == [settings.RESTORES_CLUSTER]
     assert {busy.status, backup.status} == {Status.RUNNING, Status.QUEUED}

@@ -11,9 +11,10 @@ from pathlib import Path
 
 import pytest
 
-from backups import dump, mysql
+from backups import mysql
+from backups.dumpfile.splitter import Digester
+from backups.dumping import program
 from backups.errors import Problem
-from backups.stream import Digester
 from tests.backups.conftest import MakeDatabase
 from tests.backups.worlds import client_dir, make_shop
 from tests.compat.certificates import Authority
@@ -241,7 +242,7 @@ def _how_each_connects(
             mysql.probe(connection)
 
     def dump_alone() -> None:
-        dump.stream_dump(told, "compat", info=info, programs=programs, digester=Digester())
+        program.stream_dump(told, "compat", info=info, programs=programs, digester=Digester())
 
     def load_alone() -> None:
         with mysql.loading_connections(told, "compat", 1) as (connection,):

@@ -315,10 +315,10 @@ def _users(stack: Stack, container: str) -> list[str]:
 
 
 QUEUE_A_BACKUP = """
-from backups import services
+from backups.runs import lifecycle
 from backups.choices import Action, Trigger
 from backups.models import Database
-services.run_enqueue(action=Action.BACKUP, database=Database.objects.get(), trigger=Trigger.ADMIN)
+lifecycle.run_enqueue(action=Action.BACKUP, database=Database.objects.get(), trigger=Trigger.ADMIN)
 """
 
 

@@ -6,11 +6,11 @@ from types import MappingProxyType
 
 import pytest
 
-from backups.dump_program import with_views
 from backups.dumpfile.encodings import bytes_of, text_of
 from backups.dumpfile.mixed import Incomplete, Known, in_one_charset, name_of, read_head
 from backups.dumpfile.settings import Settings
-from backups.stream import Kind, Splitter
+from backups.dumpfile.splitter import Kind, Splitter
+from backups.dumping.mysqldump import with_views
 
 MYSQL = Known(by_mariadb=False)
 MARIADB = Known(by_mariadb=True)

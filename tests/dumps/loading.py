@@ -6,7 +6,7 @@ from pathlib import Path
 
 from backups import mysql, process
 from backups.dumpfile.ready import Wish
-from backups.load import Loading, load
+from backups.loading.loader import Loading, load
 from tests.servers import DatabaseServer
 
 

@@ -7,7 +7,7 @@ import pytest
 from backups.dumpfile.allowed import Allowed
 from backups.dumpfile.dialect import Dialect
 from backups.dumpfile.ready import Does, Ready, Wish
-from backups.load import End, Loading, judged
+from backups.loading.loader import End, Loading, judged
 
 TABLE = b"CREATE TABLE `t` (\n  `id` int\n);\n"
 ROWS = b"INSERT INTO `t` VALUES (1);\n"

@@ -53,7 +53,7 @@ def is_restic(command: str) -> bool:
 
 
 def is_dump_program(command: str) -> bool:
-    return " -m backups.dump " in command and program(command).startswith("python")
+    return " -m backups.dumping.program " in command and program(command).startswith("python")
 
 
 def is_dump_client(command: str) -> bool:

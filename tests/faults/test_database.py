@@ -19,9 +19,10 @@ from contextlib import ExitStack, contextmanager
 import MySQLdb
 import pytest
 
-from backups import dump_program, mysql
+from backups import mysql
 from backups.choices import Action, RestoreMode
-from backups.dump_program import Source
+from backups.dumping import mysqldump
+from backups.dumping.mysqldump import Source
 from backups.models import Database
 from tests.backups.conftest import MakeDatabase, MakePortal
 from tests.backups.worlds import SHOP, Shop, client_dir, make_shop, wait_until
@@ -105,9 +106,9 @@ def test_dump_program_is_let_in_once_our_own_connection_of_before_is_gone(own_se
         source = Source(server, shop.name, info, mysql.clients(info, client_dir(own_server)))
         gone = threading.Timer(0.7, own_server.execute, [f"KILL {connection.thread_id()}"])
         gone.start()
-        with dump_program.let_in(source, structure_only=True) as running:
-            dumped = b"".join(dump_program.output(running))
-            dump_program.refuse_bad_end(source, running)
+        with mysqldump.let_in(source, structure_only=True) as running:
+            dumped = b"".join(mysqldump.output(running))
+            mysqldump.refuse_bad_end(source, running)
         gone.join()
 
     assert b"CREATE TABLE `orders`" in dumped

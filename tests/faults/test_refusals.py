@@ -14,9 +14,9 @@ from pathlib import Path
 import pytest
 from pytest_django.fixtures import Settings
 
-from backups import restic, secrets
+from backups import restic, secret_references
 from backups.choices import Action, Status
-from backups.connections import repository_access
+from backups.endpoints import repository_access
 from backups.models import Repository
 from backups.process import Completed
 from backups.restic.patience import Patience
@@ -349,7 +349,9 @@ def test_rclone_is_told_by_its_own_words_and_finds_its_settings(
     monkeypatch.setenv("RCLONE_DRY_RUN", "true")
 
     with pytest.raises(restic.RepositoryUnreachable) as failed:
-        restic.probe(restic.Access(str(restic_path), "rclone:nas:backups", "p", secrets.for_restic()))
+        restic.probe(
+            restic.Access(str(restic_path), "rclone:nas:backups", "p", secret_references.for_restic())
+        )
 
     assert "no section nas in /etc/vedetta/rclone.conf, dry run: []" in failed.value.sentence()
 

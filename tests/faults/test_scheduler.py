@@ -15,8 +15,8 @@ from tests.security.test_queue import INSERT, pickled
 from tests.servers import Server
 
 ENQUEUE = (
-    "from backups import services; from backups.models import Database;"
-    "print(services.run_enqueue(action='{action}', trigger='admin', database=Database.objects.get()).pk)"
+    "from backups.runs import lifecycle; from backups.models import Database;"
+    "print(lifecycle.run_enqueue(action='{action}', trigger='admin', database=Database.objects.get()).pk)"
 )
 # As if the queue had had them for so long.
 OLD = "from backups.models import Run; from django.db.models import F; from datetime import timedelta;"
@@ -98,9 +98,9 @@ def test_two_workers_and_doubled_messages_play_each_run_once(portal: Portal) -> 
         "    first.pk, first.name, first.is_primary = None, f'copy{number}', False\n"
         "    first.host = addresses[(number + 1) % 2]\n"
         "    first.save()\n"
-        "from backups import services\n"
+        "from backups.runs import lifecycle\n"
         "for database in Database.objects.all():\n"
-        "    services.run_enqueue(action='backup', trigger='admin', database=database)\n"
+        "    lifecycle.run_enqueue(action='backup', trigger='admin', database=database)\n"
         "from django_q.models import OrmQ\n"
         "for row in list(OrmQ.objects.all()) * 2:\n"
         "    row.pk = None\n"
@@ -202,7 +202,7 @@ for func, args in (("os.system", ("touch {mark}",)), ("backups.tasks.run_execute
 def test_a_worker_plays_nothing_of_it_and_goes_on(portal: Portal, tmp_path: Path) -> None:
     mark = tmp_path / "mark"
     portal.shell(
-        "from backups.models import Database; from backups.schedules import schedules_sync;"
+        "from backups.models import Database; from backups.scheduling.schedules import schedules_sync;"
         "Database.objects.update(backup_cron='* * * * *'); schedules_sync()"
     )
     portal.shell(WRITTEN.format(value=pickled(mark), insert=INSERT, mark=mark))

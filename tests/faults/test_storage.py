@@ -20,9 +20,9 @@ from django.utils import timezone
 from pytest_django.fixtures import Settings
 
 from backups import restic as restic_module
+from backups.actions.download import sql_stream
 from backups.choices import Action, RestoreMode, Status
-from backups.connections import repository_access
-from backups.download import sql_stream
+from backups.endpoints import repository_access
 from backups.models import Database, Repository, Run, Snapshot
 from sentinel import heartbeat
 from tests.backups.conftest import MakeDatabase

@@ -17,11 +17,13 @@ from django_q.scheduler import scheduler
 from django_q.signing import SignedPackage
 from pytest_django.fixtures import Settings
 
-from backups import choose, notify, services
 from backups.actions import forget
+from backups.alerting import alerts
 from backups.choices import Action, AlertState, Status, Trigger
 from backups.models import Alert, Database, Run
-from backups.schedules import schedules_keep, schedules_sync
+from backups.runs import lifecycle
+from backups.scheduling.schedules import schedules_keep, schedules_sync
+from backups.snapshots import selection
 from tests.backups.conftest import MakeDatabase, MakePortal
 from tests.backups.test_services import add_database
 from tests.backups.test_worker import asked
@@ -178,7 +180,7 @@ def test_tending_goes_on_after_the_clock_was_set_back(settings: Settings) -> Non
 
 
 def queued(database: Database, **fields: object) -> Run:
-    run = services.run_enqueue(action=Action.BACKUP, trigger=Trigger.ADMIN, database=database, send=False)
+    run = lifecycle.run_enqueue(action=Action.BACKUP, trigger=Trigger.ADMIN, database=database, send=False)
     Run.objects.filter(pk=run.pk).update(**fields)
     run.refresh_from_db()
     return run
@@ -189,9 +191,9 @@ def test_dead_worker_is_found_though_its_last_beat_lies_in_the_future() -> None:
     now = timezone.now()
     run = queued(add_database(), status=Status.RUNNING, worker="elsewhere:1:x", beat_at=now + DAY)
 
-    assert services.runs_reap(is_gone=lambda _: False, now=now) == []
-    later = now + services.BEAT_LOST + timedelta(seconds=1)
-    assert services.runs_reap(is_gone=lambda _: False, now=later) == [run]
+    assert lifecycle.runs_reap(is_gone=lambda _: False, now=now) == []
+    later = now + lifecycle.BEAT_LOST + timedelta(seconds=1)
+    assert lifecycle.runs_reap(is_gone=lambda _: False, now=later) == [run]
 
 
 @pytest.mark.django_db
@@ -201,7 +203,7 @@ def test_message_queued_before_the_clock_was_set_back_does_not_wait_for_a_day() 
     begun_a_day_ago = now - DAY + timedelta(days=3, minutes=10)
     at_work = OrmQ.objects.create(key="vedetta", payload="", lock=begun_a_day_ago)
 
-    services.queue_keep(now)
+    lifecycle.queue_keep(now)
 
     waiting.refresh_from_db()
     at_work.refresh_from_db()
@@ -218,7 +220,7 @@ def test_notification_tried_before_the_clock_was_set_back_is_tried_again(setting
         is_pending=True, tried_at=now + DAY,
     )  # fmt: skip
 
-    notify.deliver(now)
+    alerts.deliver(now)
 
     assert Alert.objects.get().tried_at == now
 
@@ -242,8 +244,8 @@ def test_snapshot_of_the_future_is_neither_the_latest_nor_timely(database: Datab
     made_at(database, timezone.now() + 300 * DAY)
     real = made_at(database, timezone.now() - 3 * DAY)
 
-    assert choose.snapshot_named(database, "latest") == real
-    notify.tend()
+    assert selection.snapshot_named(database, "latest") == real
+    alerts.tend()
     assert Alert.objects.get(subject=f"Timely backup of {database}").state == AlertState.OVERDUE
 
 
@@ -315,7 +317,7 @@ def test_worker_whose_clock_is_set_back_by_a_day_backs_up_when_it_should(mariadb
     portal = mariadb_portal
     with wrong_clock(portal, DAY) as set_clock:
         portal.shell(
-            "from backups.models import Database; from backups.schedules import schedules_sync;"
+            "from backups.models import Database; from backups.scheduling.schedules import schedules_sync;"
             "Database.objects.update(backup_cron='* * * * *'); schedules_sync()"
         )
         with portal.worker():

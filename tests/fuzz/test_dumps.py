@@ -17,8 +17,8 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from backups import mysql
-from backups.dump import stream_dump
-from backups.stream import Digester, Kind, objects_in
+from backups.dumpfile.splitter import Digester, Kind, objects_in
+from backups.dumping.program import stream_dump
 from tests.backups.test_stream import bodies, cuts, digested, hostile, literal, quoted
 from tests.backups.worlds import client_dir
 from tests.servers import DatabaseServer

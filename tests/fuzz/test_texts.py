@@ -14,15 +14,16 @@ from django.utils import timezone
 from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 
-from backups import humane, restic, secrets, validators
+from backups import restic, secret_references, validators
 from backups.admin.hints import cron_words
-from backups.choose import snapshot_at, snapshot_named
 from backups.errors import Problem
 from backups.management.commands.restore import _time
 from backups.models import Database, Repository
-from backups.plain import plain
 from backups.restic import answers
-from backups.schedules import next_times
+from backups.scheduling.schedules import next_times
+from backups.snapshots.selection import snapshot_at, snapshot_named
+from backups.text import formatting
+from backups.text.terminal import plain
 from portal.env import Environment
 from sentinel import gate, heartbeat
 from sentinel.environment import GateSettings
@@ -101,9 +102,9 @@ def a_database() -> Database:
 @example("env:PATH\n")
 def test_a_reference_is_resolved_or_refused_in_a_sentence(text: str) -> None:
     with suppress(Problem):
-        assert secrets.resolve(text)
+        assert secret_references.resolve(text)
     with suppress(Problem):
-        secrets.resolve_optional(text)
+        secret_references.resolve_optional(text)
 
 
 @quick
@@ -112,7 +113,7 @@ def test_what_a_secret_file_holds_is_one_line_or_refused(content: bytes, tmp_pat
     file = tmp_path / "secret"
     file.write_bytes(content)
     try:
-        found = secrets.resolve(f"file:{file}")
+        found = secret_references.resolve(f"file:{file}")
     except Problem:
         return
     assert found.encode() == content.rstrip(b"\r\n")
@@ -207,14 +208,14 @@ def test_no_heartbeat_opens_the_gate_but_a_fresh_one(content: bytes, tmp_path: P
 @quick
 @given(seconds=st.floats(allow_nan=False, allow_infinity=False, min_value=-1e9, max_value=1e11))
 def test_any_length_is_told(seconds: float) -> None:
-    assert humane.duration(seconds)
-    assert humane.rough(seconds)
+    assert formatting.duration(seconds)
+    assert formatting.rough(seconds)
 
 
 @quick
 @given(count=st.integers(0, 1 << 63))
 def test_any_size_is_told_in_a_few_characters(count: int) -> None:
-    assert re.fullmatch(r"\d[\d.]* [kMGT]?B", humane.size(count))
+    assert re.fullmatch(r"\d[\d.]* [kMGT]?B", formatting.size(count))
 
 
 @quick

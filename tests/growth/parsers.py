@@ -14,32 +14,17 @@ from typing import NamedTuple
 
 from django.core.exceptions import ImproperlyConfigured, ValidationError
 
-from backups import grants, mysql, restic, validators
+from backups import mysql, restic, validators
 from backups.actions.reach import _calls
 from backups.actions.verify import differing_sections
-from backups.chosen import chosen_tables
 from backups.dumpfile import mixed
 from backups.dumpfile.allowed import NotAllowed
+from backups.dumpfile.chosen_tables import chosen_tables
 from backups.dumpfile.lexer import Unexpected, resolved
 from backups.dumpfile.narration import Narrator
 from backups.dumpfile.ready import Does, Ready
 from backups.dumpfile.settings import Settings
-from backups.dumpfile.statements import NoStatement
-from backups.dumpfile.tally import Tally
-from backups.dumpfile.views import without_own_name
-from backups.errors import Problem
-from backups.excess import Needs, asleep, stand_ins
-from backups.load import Loading
-from backups.mysql.changes import requalified
-from backups.mysql.lossy_views import _without_database
-from backups.mysql.problems import dump_problem, problem_from_number
-from backups.mysql.server import version_number
-from backups.plain import plain
-from backups.process import Completed, _Lines
-from backups.restic import answers, ssh
-from backups.restic.lines import readable, reasons
-from backups.restic.problems import error_from
-from backups.stream import (
+from backups.dumpfile.splitter import (
     Digester,
     ManifestDamaged,
     Splitter,
@@ -50,7 +35,23 @@ from backups.stream import (
     without_qualifiers,
     without_state,
 )
-from backups.tables import comparable, plan_for
+from backups.dumpfile.statements import NoStatement
+from backups.dumpfile.tally import Tally
+from backups.dumpfile.views import without_own_name
+from backups.errors import Problem
+from backups.loading.loader import Loading
+from backups.loading.table_plan import comparable, plan_for
+from backups.mysql import grants
+from backups.mysql.changes import requalified
+from backups.mysql.excess_rights import Needs, asleep, stand_ins
+from backups.mysql.lossy_views import _without_database
+from backups.mysql.problems import dump_problem, problem_from_number
+from backups.mysql.server import version_number
+from backups.process import Completed, _Lines
+from backups.restic import answers, ssh
+from backups.restic.lines import readable, reasons
+from backups.restic.problems import error_from
+from backups.text.terminal import plain
 from sentinel import env_file, heartbeat
 from tests.backups.test_restic import ACCESS
 from tests.dumpfile.reading import MARIADB, TABLE, judged

@@ -8,13 +8,13 @@ from collections.abc import Iterator
 import MySQLdb
 import pytest
 
-from backups import load, stream
-from backups.dumpfile import allowed, statements
+from backups.dumpfile import allowed, splitter, statements
 from backups.dumpfile.allowed import Allowed
 from backups.dumpfile.dialect import quoting
-from backups.load import Loading, NotADump, judged
+from backups.dumpfile.splitter import Digester, Kind, TooLarge
+from backups.loading import loader
+from backups.loading.loader import Loading, NotADump, judged
 from backups.mysql.problems import problem_from
-from backups.stream import Digester, Kind, TooLarge
 from tests.dumpfile.reading import MARIADB, WISH
 from tests.growth.parsers import OF_TABLE, SERVER, TRIGGER
 
@@ -67,7 +67,7 @@ DEFINITIONS = {
 def test_a_definition_that_is_too_long_is_refused_by_its_name(
     named: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(stream, "LONGEST_DEFINITION", 1 << 20)
+    monkeypatch.setattr(splitter, "LONGEST_DEFINITION", 1 << 20)
 
     with pytest.raises(TooLarge) as refused:
         digest(with_filling(*DEFINITIONS[named], 2))
@@ -104,7 +104,7 @@ def test_a_row_of_64_mb_streams_by() -> None:
 def test_rows_that_no_line_announces_are_none_of_their_tables_definition(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setattr(stream, "LONGEST_DEFINITION", 1 << 20)
+    monkeypatch.setattr(splitter, "LONGEST_DEFINITION", 1 << 20)
     table = OF_TABLE + b"CREATE TABLE `t` (a text);\n"
     row = b"INSERT INTO `t` VALUES ('" + b"x" * 500 + b"');\n"
 
@@ -114,7 +114,7 @@ def test_rows_that_no_line_announces_are_none_of_their_tables_definition(
 
 
 def test_a_dump_of_endless_parts_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(stream, "_MOST_SECTIONS", 1000)
+    monkeypatch.setattr(splitter, "_MOST_SECTIONS", 1000)
 
     with pytest.raises(TooLarge, match="more than 1,000 parts, the last of them table t"):
         digest(with_filling(b"", OF_TABLE + b"CREATE TABLE `t` (a int);\n", 1))
@@ -123,7 +123,7 @@ def test_a_dump_of_endless_parts_is_refused(monkeypatch: pytest.MonkeyPatch) -> 
 def test_definitions_without_an_end_are_refused_however_short_each_is(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setattr(stream, "_MOST_DEFINED", 100_000)
+    monkeypatch.setattr(splitter, "_MOST_DEFINED", 100_000)
 
     with pytest.raises(TooLarge, match="With table t, the definitions of the dump are longer than"):
         digest(with_filling(b"", OF_TABLE + b"CREATE TABLE `t` (a int);\n", 1))
@@ -149,10 +149,10 @@ def test_no_pattern_of_a_dump_is_kept_for_ever() -> None:
 
 
 def test_a_manifest_that_goes_on_is_damaged(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(stream, "_LONGEST_MANIFEST", 1000)
-    told = stream.manifest_text({"sections": [{"kind": "table"}] * 100})
+    monkeypatch.setattr(splitter, "_LONGEST_MANIFEST", 1000)
+    told = splitter.manifest_text({"sections": [{"kind": "table"}] * 100})
 
-    with pytest.raises(stream.ManifestDamaged):
+    with pytest.raises(splitter.ManifestDamaged):
         digest(iter([b"x;\n", told])).manifest()
 
 
@@ -167,7 +167,7 @@ def test_a_manifest_that_goes_on_is_damaged(monkeypatch: pytest.MonkeyPatch) -> 
 def test_a_load_says_what_is_too_long_and_calls_it_no_cut(
     begin: bytes, words: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    for module in (stream, load, statements):
+    for module in (splitter, loader, statements):
         monkeypatch.setattr(module, "LONGEST_DEFINITION", 1 << 20)
     dump = with_filling(b"CREATE TABLE `s` (a int);\n" + begin, b"x", 3)
 

@@ -12,13 +12,15 @@ from pathlib import Path
 import pytest
 from pytest_django.fixtures import Settings
 
-from backups import mysql, runner, services
+from backups import mysql
 from backups.choices import Action, Status, Trigger
 from backups.errors import Problem
 from backups.models import Database, Run
 from backups.mysql import conversation
 from backups.mysql.answers import fetch_all
 from backups.mysql.connection import opened
+from backups.runs import lifecycle
+from backups.worker import executor
 from tests.backups.conftest import MakeDatabase, MakePortal
 from tests.backups.worlds import Shop, wait_until
 from tests.hostile import (
@@ -199,8 +201,8 @@ def test_who_waits_can_be_told_to_wait_no_more() -> None:
 
 def played(action: Action, database: Database) -> Run:
     """A run of this process's own portal, to its end."""
-    run = services.run_enqueue(action=action, trigger=Trigger.CLI, database=database, send=False)
-    ended = runner.execute(run.pk, send_follow_ups=False)
+    run = lifecycle.run_enqueue(action=action, trigger=Trigger.CLI, database=database, send=False)
+    ended = executor.execute(run.pk, send_follow_ups=False)
     assert ended is not None
     return ended
 
@@ -267,11 +269,11 @@ def test_a_server_that_is_honest_for_a_while(
 
 ADD_HOSTILE_ONES = """
 from backups.models import Database
-from backups import services
+from backups.runs import lifecycle
 from backups.choices import Action, Trigger
 honest = Database.objects.get()
 def queued(database):
-    return services.run_enqueue(action=Action.BACKUP, trigger=Trigger.SCHEDULE, database=database).pk
+    return lifecycle.run_enqueue(action=Action.BACKUP, trigger=Trigger.SCHEDULE, database=database).pk
 def hostile(name):
     return Database.objects.create(name=name, host="127.0.0.1", port={port}, user=honest.user,
         ssl_mode="DISABLED", password_ref=honest.password_ref, database=honest.database,

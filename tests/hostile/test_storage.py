@@ -11,14 +11,15 @@ from pathlib import Path
 import pytest
 from pytest_django.fixtures import Settings
 
-from backups import identity, restic
+from backups import restic
 from backups.actions import repository as repository_actions
 from backups.choices import Action, Status
-from backups.connections import repository_access
+from backups.endpoints import repository_access
 from backups.errors import Problem
 from backups.models import Repository
-from backups.plain import plain
+from backups.repositories import identity
 from backups.restic import calls, questions
+from backups.text.terminal import plain
 from tests.backups.conftest import MakeDatabase
 from tests.backups.worlds import Shop, copy_repository
 from tests.hostile.storage import MISDEEDS, S3_MISDEEDS, redirect, where

@@ -9,11 +9,13 @@ import pytest
 from django.utils import timezone
 from pytest_django.fixtures import Settings
 
-from backups import choose, made_here, standing
+from backups.catalog import made_here
 from backups.choices import Action, Trigger
 from backups.errors import Problem
 from backups.keys import InstallationKey
 from backups.models import Database, PublicKey, Run, Snapshot
+from backups.reports import standing
+from backups.snapshots import selection
 from tests.backups.conftest import (
     MakeDatabase,
     empty_repository,
@@ -57,11 +59,11 @@ def test_latest_is_what_was_made_here_whatever_a_stranger_stored_later(shop_data
     theirs = strange(ours, dumped(ours))
 
     assert theirs.time > ours.time
-    assert choose.newest(shop_database) == ours
-    assert choose.newest_to_prove(shop_database) == ours
-    assert choose.snapshot_at(shop_database, theirs.time + timedelta(hours=1)) == ours
-    assert choose.newer_of_others(ours) == theirs
-    assert choose.snapshot_named(shop_database, theirs.short_id) == theirs
+    assert selection.newest(shop_database) == ours
+    assert selection.newest_to_prove(shop_database) == ours
+    assert selection.snapshot_at(shop_database, theirs.time + timedelta(hours=1)) == ours
+    assert selection.newer_of_others(ours) == theirs
+    assert selection.snapshot_named(shop_database, theirs.short_id) == theirs
 
 
 def test_what_a_stranger_stored_later_makes_nothing_look_newer(shop_database: Database) -> None:
@@ -92,8 +94,8 @@ def test_in_an_adopted_repository_the_newest_of_all_is_latest(shop_database: Dat
     Snapshot.objects.update(signature="", made_here=False, made_by=None)
     newer = strange(adopted, dumped(adopted))
 
-    assert choose.newest(shop_database) == newer
-    assert choose.newer_of_others(newer) is None
+    assert selection.newest(shop_database) == newer
+    assert selection.newer_of_others(newer) is None
 
 
 def test_a_copy_is_made_here_once_its_content_is_proved(shop_database: Database) -> None:
@@ -122,12 +124,12 @@ def test_of_when_a_snapshot_is_a_row_gives_way_to_the_repository(shop_database: 
     """As a row has it that a stranger wrote: an old state of ours would be the newest."""
     old, newest = back_up(shop_database), back_up(shop_database)
     Snapshot.objects.filter(pk=old.pk).update(time=newest.time + timedelta(seconds=1))
-    assert choose.newest(shop_database) == old
+    assert selection.newest(shop_database) == old
 
     run = play(Action.RECOVER, repository=shop_database.repository)
 
     assert run.status == "succeeded", run.error
-    assert choose.newest(shop_database) == newest
+    assert selection.newest(shop_database) == newest
 
 
 def test_another_content_under_our_manifest_stays_strange(shop_database: Database) -> None:
@@ -208,7 +210,7 @@ def test_where_the_key_is_gone_backups_go_on_and_say_so(shop_database: Database,
     unsigned = back_up(shop_database)
 
     assert (unsigned.made_here, unsigned.signature) == (True, "")
-    assert choose.newest(shop_database) == unsigned
+    assert selection.newest(shop_database) == unsigned
     assert not own_key.exists()
     assert unsigned.made_by is not None
     assert "is not signed. The key of this installation is gone" in log_of(unsigned.made_by)

@@ -13,11 +13,12 @@ import pytest
 from django.utils import timezone
 
 from backups import restic as backups_restic
-from backups import runner, services
 from backups.actions import forget
 from backups.admin.snapshots import kept_words
 from backups.choices import SAFETY_TAG, Action, RestoreMode, Trigger
 from backups.models import Database, Repository, Run, Snapshot, Verification
+from backups.runs import lifecycle
+from backups.worker import executor
 from tests.backups.conftest import MakeDatabase
 from tests.backups.worlds import Shop
 from tests.restore.stories import enqueue, restore, succeeded
@@ -193,15 +194,15 @@ def test_databases_backed_up_by_one_schedule_are_both_followed_by_retention(
         back_up(each)
     Database.objects.update(**KEEP_NOTHING)
     queued = [
-        services.run_enqueue(action=Action.BACKUP, trigger=Trigger.SCHEDULE, database=each)
+        lifecycle.run_enqueue(action=Action.BACKUP, trigger=Trigger.SCHEDULE, database=each)
         for each in (database, again)
     ]
 
     # As one worker plays its queue: what follows a backup comes after both.
     for run in queued:
-        runner.execute(run.pk)
+        executor.execute(run.pk)
     for forget_run in Run.objects.filter(action=Action.FORGET, status="queued").order_by("pk"):
-        runner.execute(forget_run.pk)
+        executor.execute(forget_run.pk)
 
     assert [each.snapshots.filter(forgotten_at=None).count() for each in (database, again)] == [1, 1]
 
@@ -323,7 +324,7 @@ def test_what_a_restore_or_a_verification_needs_outlives_every_forget(
         queued = enqueue(database, RestoreMode.NEW, snapshot=wanted, target=f"copy_{number}")
         over = timezone.now() if status in ("failed", "lost") else None
         Run.objects.filter(pk=queued.pk).update(status=status, finished_at=over, beat_at=timezone.now())
-    services.run_enqueue(
+    lifecycle.run_enqueue(
         action=Action.VERIFY, trigger=Trigger.CLI, database=database, snapshot=old[4], send=False
     )
 
@@ -350,13 +351,13 @@ def test_a_restore_asked_for_while_forget_plans_keeps_its_snapshot(
     database: Database, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     old, newest = made_at(database, NOON - timedelta(days=1)), made_at(database, NOON)
-    superfluous = forget.portal.superfluous
+    superfluous = forget.portal_copy.superfluous
 
     def meanwhile(*args: Any) -> list[str]:
         enqueue(database, RestoreMode.NEW, snapshot=old, target="copy")
         return superfluous(*args)
 
-    monkeypatch.setattr(forget.portal, "superfluous", meanwhile)
+    monkeypatch.setattr(forget.portal_copy, "superfluous", meanwhile)
     run = forgot(database, **KEEP_NOTHING)
 
     assert in_repository(database.repository) == ids(old, newest)

@@ -10,9 +10,10 @@ import pytest
 from django.core.management import call_command
 from pytest_django.fixtures import Settings
 
-from backups import environment, standing
 from backups.choices import Action
+from backups.configuration import environment
 from backups.models import Database, Repository, Run, Snapshot
+from backups.reports import standing
 from tests.backups.conftest import MakeDatabase
 from tests.backups.worlds import Shop, copy_repository
 from tests.verify.tools import back_up, play, restic, sync

@@ -10,7 +10,7 @@ from pathlib import Path
 from django.utils import timezone
 
 from backups.choices import Action
-from backups.connections import repository_access
+from backups.endpoints import repository_access
 from backups.models import Database
 from tests.backups.worlds import wait_until
 from tests.verify.tools import ExclusiveLock, back_up, log_of, play, restic, whole_locks

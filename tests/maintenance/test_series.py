@@ -11,12 +11,13 @@ import pytest
 from django.core.management import call_command
 from pytest_django.fixtures import Settings
 
-from backups import environment, series
-from backups.actions.portal import TAG, superfluous
+from backups.actions.portal_copy import TAG, superfluous
+from backups.catalog import series
 from backups.choices import Action, Status, Trigger
-from backups.connections import repository_access
+from backups.configuration import environment
+from backups.endpoints import repository_access
 from backups.models import Database, Repository, Run, Snapshot
-from backups.progress import Progress
+from backups.runs.progress import Progress
 from tests.verify.tools import log_of, play, restic, sync
 
 FIRST_DAY = datetime(2026, 3, 1, 3, tzinfo=UTC)

@@ -16,9 +16,10 @@ from django.utils import timezone
 from prometheus_client.parser import text_string_to_metric_families
 from pytest_django.fixtures import Settings
 
-from backups import health, services
 from backups.choices import Action, Health, Status, Trigger, Verdict
 from backups.models import Alert, Database, Repository, Run, Snapshot, Verification
+from backups.portal_copy import portal_database
+from backups.runs import lifecycle
 from sentinel import heartbeat
 
 TOKEN = "only Prometheus knows it"
@@ -131,13 +132,13 @@ def test_database_without_history_has_no_figures_but_counts(client: Client, port
 def test_gate_queue_pulse_damage_and_alerts(client: Client, portal: Path) -> None:
     database = history("orders", runs=0)
     heartbeat.stamp_write(portal, timezone.now())
-    services.pulse("vedetta", now=timezone.now() - timedelta(seconds=50))
-    services.pulse("of a clock set back", now=timezone.now() + timedelta(hours=1))
+    lifecycle.pulse("vedetta", now=timezone.now() - timedelta(seconds=50))
+    lifecycle.pulse("of a clock set back", now=timezone.now() + timedelta(hours=1))
     Repository.objects.update(health=Health.DAMAGED)
     Alert.objects.create(subject="x", error="nobody was told")
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(services.transaction, "on_commit", lambda work: work())
-        services.run_enqueue(action=Action.BACKUP, trigger=Trigger.ADMIN, database=database)
+        patch.setattr(lifecycle.transaction, "on_commit", lambda work: work())
+        lifecycle.run_enqueue(action=Action.BACKUP, trigger=Trigger.ADMIN, database=database)
 
     found = figures(client)
 
@@ -155,10 +156,10 @@ def test_gate_queue_pulse_damage_and_alerts(client: Client, portal: Path) -> Non
 def test_the_verdict_and_what_it_goes_by(client: Client, portal: Path) -> None:
     shop = history("shop")
     snapshot = shop.snapshots.get()
-    run = services.run_enqueue(
+    run = lifecycle.run_enqueue(
         action=Action.VERIFY, trigger=Trigger.CLI, database=shop, snapshot=snapshot, send=False
     )
-    services.verification_record(run, snapshot, verdict=Verdict.DIFFERENT)
+    lifecycle.verification_record(run, snapshot, verdict=Verdict.DIFFERENT)
 
     found = figures(client)
 
@@ -219,7 +220,7 @@ def test_healthz_is_well(client: Client, portal: Path) -> None:
 def test_healthz_of_a_database_that_is_not_migrated(
     client: Client, portal: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(health, "_up_to_date", set())
+    monkeypatch.setattr(portal_database, "_up_to_date", set())
     with connection.cursor() as cursor:
         cursor.execute("DELETE FROM django_migrations WHERE app = 'backups'")
 

@@ -7,8 +7,8 @@ from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
-from backups import drill
-from backups.nginx_lines import suspects, ways_round
+from backups.gate import drill
+from backups.gate.nginx_lines import suspects, ways_round
 from backups.verdict import GateFacts
 from tests.nginx.conftest import SURROUNDINGS, World
 from tests.nginx.surrounding import Surrounding, read

@@ -14,9 +14,9 @@ from typing import Any
 import pytest
 from pytest_django.fixtures import Settings
 
-from backups import services
 from backups.choices import Action, Status, Trigger
 from backups.models import Database, Repository, Run
+from backups.runs import lifecycle
 from tests.backups.conftest import empty_repository, make_database, mariadb_shop, repository
 
 __all__ = ["empty_repository", "make_database", "mariadb_shop", "repository"]
@@ -107,9 +107,9 @@ def orders(db: None, tmp_path: Path) -> Database:
 
 def ended(database: Database, action: Action, status: Status, error: str = "") -> int:
     """A run that has ended so."""
-    run = services.run_enqueue(action=action, trigger=Trigger.CLI, database=database, send=False)
+    run = lifecycle.run_enqueue(action=action, trigger=Trigger.CLI, database=database, send=False)
     if status != Status.CANCELLED:
-        services.run_claim(run.pk, worker="host:1:x")
+        lifecycle.run_claim(run.pk, worker="host:1:x")
     Run.objects.filter(pk=run.pk).update(status=status, error=error)
     for model in (Database, Repository):
         model.objects.update(lease_run=None, lease_until=None)

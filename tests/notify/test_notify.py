@@ -13,12 +13,17 @@ import pytest
 from django.utils import timezone
 from pytest_django.fixtures import Settings
 
-from backups import channels, notify, runner, services, standing, verdict
+from backups import verdict
 from backups.actions import preflight
+from backups.alerting import alerts
 from backups.choices import Action, AlertState, Status, Trigger, Verdict
 from backups.errors import Problem
 from backups.models import Alert, Database, Run, Snapshot, Verification
+from backups.notifications import channels
+from backups.reports import standing
+from backups.runs import lifecycle
 from backups.verdict import GateFacts, State
+from backups.worker import executor
 from portal.env import Environment
 from tests.backups.worlds import Shop, wait_until
 from tests.notify.conftest import Receiver, ended
@@ -35,7 +40,7 @@ def an_open_gate(monkeypatch: pytest.MonkeyPatch) -> None:
 
 def test_first_failure_is_told_and_the_next_is_not(orders: Database, receiver: Receiver) -> None:
     for error in ("The server is down.", "Still down."):
-        notify.run_ended(ended(orders, Action.BACKUP, Status.FAILED, error))
+        alerts.run_ended(ended(orders, Action.BACKUP, Status.FAILED, error))
 
     assert receiver.messages() == [("Backup of orders: failed", "failure")]
     assert receiver.bodies() == ["The server is down."]
@@ -43,29 +48,29 @@ def test_first_failure_is_told_and_the_next_is_not(orders: Database, receiver: R
 
 def test_recovery_is_told_once(orders: Database, receiver: Receiver) -> None:
     for status in (Status.FAILED, Status.SUCCEEDED, Status.SUCCEEDED):
-        notify.run_ended(ended(orders, Action.BACKUP, status))
+        alerts.run_ended(ended(orders, Action.BACKUP, status))
 
     assert receiver.messages()[1:] == [("Backup of orders: good again", "success")]
     assert "stood as failed since" in receiver.bodies()[1]
 
 
 def test_success_from_the_start_is_not_worth_a_message(orders: Database, receiver: Receiver) -> None:
-    notify.run_ended(ended(orders, Action.BACKUP, Status.SUCCEEDED))
+    alerts.run_ended(ended(orders, Action.BACKUP, Status.SUCCEEDED))
 
     assert receiver.requests == []
 
 
 def test_cancelled_changes_nothing(orders: Database, receiver: Receiver) -> None:
-    notify.run_ended(ended(orders, Action.BACKUP, Status.FAILED))
-    notify.run_ended(ended(orders, Action.BACKUP, Status.CANCELLED))
+    alerts.run_ended(ended(orders, Action.BACKUP, Status.FAILED))
+    alerts.run_ended(ended(orders, Action.BACKUP, Status.CANCELLED))
 
     assert len(receiver.requests) == 1
     assert Alert.objects.get().state == AlertState.FAILED
 
 
 def test_lost_after_failed_is_news(orders: Database, receiver: Receiver) -> None:
-    notify.run_ended(ended(orders, Action.BACKUP, Status.FAILED))
-    notify.run_ended(ended(orders, Action.BACKUP, Status.LOST, "The worker died."))
+    alerts.run_ended(ended(orders, Action.BACKUP, Status.FAILED))
+    alerts.run_ended(ended(orders, Action.BACKUP, Status.LOST, "The worker died."))
 
     assert [title for title, _ in receiver.messages()] == [
         "Backup of orders: failed",
@@ -75,7 +80,7 @@ def test_lost_after_failed_is_news(orders: Database, receiver: Receiver) -> None
 
 def test_each_subject_stands_for_itself(orders: Database, receiver: Receiver) -> None:
     for action in (Action.BACKUP, Action.VERIFY, Action.CHECK):
-        notify.run_ended(ended(orders, action, Status.FAILED))
+        alerts.run_ended(ended(orders, action, Status.FAILED))
 
     assert [title for title, _ in receiver.messages()] == [
         "Backup of orders: failed",
@@ -92,8 +97,8 @@ def test_backup_that_really_fails_and_works_again_is_told(
     for reference in ("env:NOT_SET", password):
         Database.objects.update(password_ref=reference)
         database.refresh_from_db()
-        run = services.run_enqueue(action=Action.BACKUP, trigger=Trigger.CLI, database=database, send=False)
-        runner.execute(run.pk, send_follow_ups=False)
+        run = lifecycle.run_enqueue(action=Action.BACKUP, trigger=Trigger.CLI, database=database, send=False)
+        executor.execute(run.pk, send_follow_ups=False)
 
     assert [kind for _, kind in receiver.messages()] == ["failure", "success"]
     assert "NOT_SET" in receiver.bodies()[0]
@@ -105,8 +110,8 @@ def test_unreachable_repository_is_told(
     database = make_database(mariadb_shop)
     database.repository.url += "/nowhere"
     database.repository.save()
-    run = services.run_enqueue(action=Action.BACKUP, trigger=Trigger.CLI, database=database, send=False)
-    runner.execute(run.pk)
+    run = lifecycle.run_enqueue(action=Action.BACKUP, trigger=Trigger.CLI, database=database, send=False)
+    executor.execute(run.pk)
 
     assert receiver.messages() == [(f"Backup of {database}: failed", "failure")]
 
@@ -118,31 +123,31 @@ def test_whom_it_did_not_reach_is_tried_again_and_only_those(
     port = gone.port
     gone.close()
     settings.NOTIFY_URLS = [receiver.address, f"json://user:hunter3@127.0.0.1:{port}/"]
-    notify.run_ended(ended(orders, Action.BACKUP, Status.FAILED))
-    (alert,) = notify.undelivered()
+    alerts.run_ended(ended(orders, Action.BACKUP, Status.FAILED))
+    (alert,) = alerts.undelivered()
     assert alert.error == "Not everyone was told: number 2 of NOTIFY_URLS (json) could not be reached."
 
-    notify.deliver()
+    alerts.deliver()
     assert Alert.objects.get(pk=alert.pk).tried_at == alert.tried_at, "not again so soon"
     second = Receiver()
     settings.NOTIFY_URLS = [receiver.address, f"json://user:hunter3@127.0.0.1:{second.port}/"]
-    Alert.objects.update(reached=[notify._digest(receiver.address)])
+    Alert.objects.update(reached=[alerts._digest(receiver.address)])
     assert alert.tried_at is not None
-    notify.deliver(alert.tried_at + timedelta(minutes=6))
+    alerts.deliver(alert.tried_at + timedelta(minutes=6))
     second.close()
 
     assert len(receiver.requests) == 1
     assert len(second.requests) == 1
-    assert not notify.undelivered().exists()
+    assert not alerts.undelivered().exists()
 
 
 def test_refusal_is_shown_with_its_status_and_without_the_secret(
     orders: Database, receiver: Receiver, caplog: pytest.LogCaptureFixture, capfd: pytest.CaptureFixture[str]
 ) -> None:
     receiver.status = 403
-    notify.run_ended(ended(orders, Action.BACKUP, Status.FAILED))
+    alerts.run_ended(ended(orders, Action.BACKUP, Status.FAILED))
 
-    (alert,) = notify.undelivered()
+    (alert,) = alerts.undelivered()
     assert alert.error.endswith("(json) answered 403.")
     printed = "".join(capfd.readouterr()) + caplog.text + alert.error
     assert "hunter2" not in printed
@@ -154,7 +159,7 @@ def test_address_that_is_none_is_not_shown(orders: Database, settings: Settings,
     settings.NOTIFY_URLS = [address]
 
     with pytest.raises(Problem) as raised:
-        notify.send_test()
+        alerts.send_test()
 
     assert "is not an address that Apprise knows" in str(raised.value)
     assert "secret-token" not in str(raised.value)
@@ -164,12 +169,12 @@ def test_service_that_hangs_is_given_up(
     orders: Database, receiver: Receiver, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     receiver.delay = 30
-    monkeypatch.setattr(notify, "SEND_SECONDS", 2.0)
+    monkeypatch.setattr(alerts, "SEND_SECONDS", 2.0)
     began = time.monotonic()
-    notify.run_ended(ended(orders, Action.BACKUP, Status.FAILED))
+    alerts.run_ended(ended(orders, Action.BACKUP, Status.FAILED))
 
     assert time.monotonic() - began < 6
-    (alert,) = notify.undelivered()
+    (alert,) = alerts.undelivered()
     assert alert.error.endswith("gave no answer within 2 seconds.")
 
 
@@ -206,13 +211,13 @@ def test_address_that_hangs_does_not_keep_those_after_it_from_being_told(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     settings.NOTIFY_URLS = [silent_mail_server, receiver.address]
-    monkeypatch.setattr(notify, "SEND_SECONDS", 10.0)
-    notify._change("One thing", AlertState.FAILED, "It failed.", begin=True)
-    notify._change("Another", AlertState.FAILED, "It failed too.", begin=True)
-    notify.deliver()
+    monkeypatch.setattr(alerts, "SEND_SECONDS", 10.0)
+    alerts._change("One thing", AlertState.FAILED, "It failed.", begin=True)
+    alerts._change("Another", AlertState.FAILED, "It failed too.", begin=True)
+    alerts.deliver()
 
     assert sorted(receiver.messages()) == [("Another: failed", "failure"), ("One thing: failed", "failure")]
-    assert {alert.error for alert in notify.undelivered()} == {
+    assert {alert.error for alert in alerts.undelivered()} == {
         "Not everyone was told: number 1 of NOTIFY_URLS (mailto) gave no answer within 10 seconds."
     }
 
@@ -221,30 +226,30 @@ def test_a_process_that_knows_no_address_leaves_the_alert_to_those_who_do(
     orders: Database, receiver: Receiver, settings: Settings
 ) -> None:
     settings.NOTIFY_URLS, known = [], settings.NOTIFY_URLS
-    notify.run_ended(ended(orders, Action.BACKUP, Status.FAILED))
+    alerts.run_ended(ended(orders, Action.BACKUP, Status.FAILED))
     settings.NOTIFY_URLS = ["json://127.0.0.1:1/dead"]
     now = timezone.now()
-    notify.deliver(now)
+    alerts.deliver(now)
     settings.NOTIFY_URLS = []
-    notify.deliver(now + timedelta(minutes=6))
-    assert notify.undelivered().get().is_pending
+    alerts.deliver(now + timedelta(minutes=6))
+    assert alerts.undelivered().get().is_pending
 
     settings.NOTIFY_URLS = known
-    notify.deliver(now + timedelta(minutes=6))
+    alerts.deliver(now + timedelta(minutes=6))
 
     assert receiver.messages() == [("Backup of orders: failed", "failure")]
-    assert not notify.undelivered().exists()
+    assert not alerts.undelivered().exists()
 
 
 def test_each_process_tells_the_addresses_that_it_knows_and_then_it_ends(
     orders: Database, receiver: Receiver, settings: Settings
 ) -> None:
     other = Receiver()
-    notify.run_ended(ended(orders, Action.BACKUP, Status.FAILED))
+    alerts.run_ended(ended(orders, Action.BACKUP, Status.FAILED))
     settings.NOTIFY_URLS = [receiver.address, other.address]
     now = timezone.now()
-    notify.deliver(now + timedelta(minutes=6))
-    notify.deliver(now + timedelta(minutes=30))
+    alerts.deliver(now + timedelta(minutes=6))
+    alerts.deliver(now + timedelta(minutes=30))
     other.close()
 
     assert (len(receiver.requests), len(other.requests)) == (1, 1)
@@ -256,9 +261,9 @@ def test_what_works_again_is_no_news_to_an_address_that_is_set_days_later(
 ) -> None:
     settings.NOTIFY_URLS, known = [], settings.NOTIFY_URLS
     for status in (Status.FAILED, Status.SUCCEEDED):
-        notify.run_ended(ended(orders, Action.BACKUP, status))
+        alerts.run_ended(ended(orders, Action.BACKUP, status))
     settings.NOTIFY_URLS = known
-    notify.deliver(timezone.now() + timedelta(days=2))
+    alerts.deliver(timezone.now() + timedelta(days=2))
 
     assert (receiver.requests, Alert.objects.get().is_pending) == ([], False)
 
@@ -267,21 +272,21 @@ def test_a_channel_that_hung_is_waited_for_once_by_all_that_ends_with_a_command(
     orders: Database, receiver: Receiver, settings: Settings, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     receiver.delay = 30
-    monkeypatch.setattr(notify, "SEND_SECONDS", 3.0)
-    monkeypatch.setattr(notify, "PING_SECONDS", 0.5)
+    monkeypatch.setattr(alerts, "SEND_SECONDS", 3.0)
+    monkeypatch.setattr(alerts, "PING_SECONDS", 0.5)
     settings.PING_URL = f"http://127.0.0.1:{receiver.port}/ping"
     began = time.monotonic()
     for action in (Action.BACKUP, Action.FORGET, Action.CHECK):
-        notify.run_ended(ended(orders, action, Status.FAILED))
+        alerts.run_ended(ended(orders, action, Status.FAILED))
 
     assert time.monotonic() - began < 6
-    assert notify.undelivered().filter(is_pending=True).count() == 4
+    assert alerts.undelivered().filter(is_pending=True).count() == 4
 
     receiver.delay = 0
-    monkeypatch.setattr(notify, "SEND_SECONDS", 20.0)
-    notify._hanging_until.clear()
-    notify.deliver(timezone.now() + timedelta(minutes=6))
-    assert not notify.undelivered().exists()
+    monkeypatch.setattr(alerts, "SEND_SECONDS", 20.0)
+    alerts._hanging_until.clear()
+    alerts.deliver(timezone.now() + timedelta(minutes=6))
+    assert not alerts.undelivered().exists()
 
 
 def test_a_secret_that_the_worker_cannot_read_is_told_before_a_run_fails_of_it(
@@ -289,7 +294,7 @@ def test_a_secret_that_the_worker_cannot_read_is_told_before_a_run_fails_of_it(
 ) -> None:
     password = Path(orders.password_ref.removeprefix("file:"))
     password.rename(password.with_name("elsewhere"))
-    notify.tend()
+    alerts.tend()
 
     assert receiver.messages() == [
         ("Secrets of database orders: cannot be read", "failure"),
@@ -300,18 +305,18 @@ def test_a_secret_that_the_worker_cannot_read_is_told_before_a_run_fails_of_it(
     assert found[0].reason.startswith(f"The next run with orders will fail: The secret file {password} (the")
 
     password.with_name("elsewhere").rename(password)
-    notify.tend()
+    alerts.tend()
     assert len(receiver.messages()) == 4
     assert "secret_unreadable" not in [each.key for each in standing.read().overall.findings]
 
 
 def test_two_that_deliver_at_once_send_once(orders: Database, receiver: Receiver) -> None:
-    notify.run_ended(ended(orders, Action.BACKUP, Status.FAILED))
+    alerts.run_ended(ended(orders, Action.BACKUP, Status.FAILED))
     Alert.objects.update(is_pending=True, tried_at=None, reached=[])
     now = datetime.now(UTC)
-    notify.deliver(now)
+    alerts.deliver(now)
     Alert.objects.update(is_pending=True, reached=[])
-    notify.deliver(now)
+    alerts.deliver(now)
 
     assert len(receiver.requests) == 2
 
@@ -320,10 +325,10 @@ def test_what_goes_wrong_does_not_reach_the_run(orders: Database, monkeypatch: p
     def broken(*_: object, **__: object) -> None:
         raise RuntimeError("json://secret")
 
-    monkeypatch.setattr(notify, "_change", broken)
+    monkeypatch.setattr(alerts, "_change", broken)
 
-    notify.run_ended(ended(orders, Action.BACKUP, Status.FAILED))
-    notify.tend()
+    alerts.run_ended(ended(orders, Action.BACKUP, Status.FAILED))
+    alerts.tend()
 
 
 def _snapshot(database: Database, time: datetime) -> Snapshot:
@@ -345,12 +350,12 @@ def test_overdue_backup_is_told_once_and_so_is_its_end(orders: Database, receive
     snapshot = _snapshot(orders, NOW)
     _proved(orders, snapshot, NOW + timedelta(days=3))
     for hours in (1, 26, 27, 28):
-        notify.tend(NOW + timedelta(hours=hours))
+        alerts.tend(NOW + timedelta(hours=hours))
     assert receiver.messages() == [("Timely backup of orders: overdue", "failure")]
     assert "for more than 26 hours: the newest good one is of 2026-03-01 12:00" in receiver.bodies()[0]
 
     _snapshot(orders, NOW + timedelta(hours=28))
-    notify.tend(NOW + timedelta(hours=29))
+    alerts.tend(NOW + timedelta(hours=29))
     assert receiver.messages()[1:] == [("Timely backup of orders: good again", "success")]
 
 
@@ -358,7 +363,7 @@ def test_database_without_any_backup_is_overdue_after_the_threshold(
     orders: Database, receiver: Receiver
 ) -> None:
     for hours in (0, 25, 27, 28, 60):
-        notify.tend(NOW + timedelta(hours=hours))
+        alerts.tend(NOW + timedelta(hours=hours))
 
     assert [title for title, _ in receiver.messages()] == ["Timely backup of orders: overdue"]
     assert "there is none yet" in receiver.bodies()[0]
@@ -368,7 +373,7 @@ def test_verification_is_overdue_by_its_own_schedule(orders: Database, receiver:
     _proved(orders, _snapshot(orders, NOW), NOW)
     Database.objects.update(backup_cron="", gates_app=False)
     for days in (1, 13, 15, 16):
-        notify.tend(NOW + timedelta(days=days))
+        alerts.tend(NOW + timedelta(days=days))
 
     assert [title for title, _ in receiver.messages()] == ["Timely verification of orders: overdue"]
 
@@ -376,18 +381,18 @@ def test_verification_is_overdue_by_its_own_schedule(orders: Database, receiver:
 def test_tending_takes_no_more_queries_for_more_databases(
     orders: Database, django_assert_max_num_queries: Callable[[int], object]
 ) -> None:
-    notify.tend(NOW)
+    alerts.tend(NOW)
     with django_assert_max_num_queries(27):  # type: ignore[attr-defined]
-        notify.tend(NOW + timedelta(hours=1))
+        alerts.tend(NOW + timedelta(hours=1))
 
 
 def test_healthchecks_protocol(orders: Database, pinged: Receiver) -> None:
     run_id = ended(orders, Action.BACKUP, Status.SUCCEEDED)
-    run = services.Run.objects.get(pk=run_id)
-    notify.run_began(run)
+    run = lifecycle.Run.objects.get(pk=run_id)
+    alerts.run_began(run)
     wait_until(lambda: len(pinged.requests) == 1, "the start's ping", 10)
-    notify.run_ended(run_id)
-    notify.run_ended(ended(orders, Action.BACKUP, Status.FAILED, "The server is down."))
+    alerts.run_ended(run_id)
+    alerts.run_ended(ended(orders, Action.BACKUP, Status.FAILED, "The server is down."))
 
     paths = [path.partition("?") for path, _ in pinged.requests]
     assert [path for path, _, _ in paths] == [
@@ -400,7 +405,7 @@ def test_healthchecks_protocol(orders: Database, pinged: Receiver) -> None:
 
 
 def test_only_backups_are_pinged(orders: Database, pinged: Receiver) -> None:
-    notify.run_ended(ended(orders, Action.VERIFY, Status.SUCCEEDED))
+    alerts.run_ended(ended(orders, Action.VERIFY, Status.SUCCEEDED))
 
     assert pinged.requests == []
 
@@ -409,8 +414,8 @@ def test_success_is_not_pinged_while_another_database_fails(orders: Database, pi
     other = Database.objects.create(
         name="other", database="other", host="h", user="u", repository=orders.repository
     )
-    notify.run_ended(ended(other, Action.BACKUP, Status.FAILED))
-    notify.run_ended(ended(orders, Action.BACKUP, Status.SUCCEEDED))
+    alerts.run_ended(ended(other, Action.BACKUP, Status.FAILED))
+    alerts.run_ended(ended(orders, Action.BACKUP, Status.SUCCEEDED))
 
     assert [path.partition("?")[0] for path, _ in pinged.requests] == ["/ping/d34db33f/fail"]
 
@@ -419,7 +424,7 @@ def test_ping_that_fails_is_shown_without_its_address(
     orders: Database, receiver: Receiver, settings: Settings
 ) -> None:
     settings.PING_URL = f"http://127.0.0.1:{free_port()}/ping/d34db33f"
-    notify.run_ended(ended(orders, Action.BACKUP, Status.SUCCEEDED))
+    alerts.run_ended(ended(orders, Action.BACKUP, Status.SUCCEEDED))
 
     assert receiver.messages() == [("PING_URL: failed", "failure")]
     assert receiver.bodies() == ["PING_URL could not be reached (URLError)."]
@@ -429,7 +434,7 @@ def test_a_ping_that_does_not_get_through_counts_as_nobody_told_until_one_does(
     orders: Database, pinged: Receiver
 ) -> None:
     pinged.status = 501
-    notify.run_ended(ended(orders, Action.BACKUP, Status.SUCCEEDED))
+    alerts.run_ended(ended(orders, Action.BACKUP, Status.SUCCEEDED))
 
     (found,) = verdict.of_channels(standing.read().overall)
     assert (found.key, found.state, channels.failing()) == ("ping_failed", State.BAD, 1)
@@ -438,7 +443,7 @@ def test_a_ping_that_does_not_get_through_counts_as_nobody_told_until_one_does(
     assert found.sentence in told
 
     pinged.status = 200
-    notify.run_ended(ended(orders, Action.BACKUP, Status.SUCCEEDED))
+    alerts.run_ended(ended(orders, Action.BACKUP, Status.SUCCEEDED))
     assert (verdict.of_channels(standing.read().overall), channels.failing()) == ([], 0)
 
 
@@ -463,8 +468,8 @@ def test_user_and_password_of_the_ping_address_are_shown_to_its_service_alone(
     settings.PING_URL = settings.PING_URL.replace("://", "://hcuser:Hc.s3cret%40x@")
     run = Run.objects.get(pk=ended(orders, Action.BACKUP, Status.SUCCEEDED))
 
-    notify.run_began(run)
-    notify.run_ended(run.pk)
+    alerts.run_began(run)
+    alerts.run_ended(run.pk)
 
     wait_until(lambda: len(pinged.requests) == 2, "both pings")
     assert {path.partition("?")[0] for path, _ in pinged.requests} == {
@@ -495,7 +500,7 @@ def test_a_service_that_speaks_no_http_is_told_of_in_a_sentence(
                 client.sendall(answer)
 
         threading.Thread(target=serve, daemon=True).start()
-        notify.run_ended(ended(orders, Action.BACKUP, Status.SUCCEEDED))
+        alerts.run_ended(ended(orders, Action.BACKUP, Status.SUCCEEDED))
 
     (body,) = receiver.bodies()
     assert body.startswith("PING_URL could not be reached (")
@@ -503,7 +508,7 @@ def test_a_service_that_speaks_no_http_is_told_of_in_a_sentence(
 
 
 def test_test_message_reaches_everyone(receiver: Receiver) -> None:
-    assert notify.send_test() == "A test message was sent to 1 address."
+    assert alerts.send_test() == "A test message was sent to 1 address."
     assert receiver.messages() == [("Vedetta: test", "success")]
 
 
@@ -511,7 +516,7 @@ def test_test_message_without_addresses_says_so(settings: Settings) -> None:
     settings.NOTIFY_URLS = []
 
     with pytest.raises(Problem, match="NOTIFY_URLS is not set"):
-        notify.send_test()
+        alerts.send_test()
 
 
 @pytest.mark.parametrize(

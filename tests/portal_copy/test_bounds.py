@@ -6,9 +6,9 @@ import io
 
 import pytest
 
-from backups import portal_copy
 from backups.errors import Problem
-from backups.portal_copy import TooLong, lines_in
+from backups.portal_copy import archive
+from backups.portal_copy.archive import TooLong, lines_in
 
 
 @pytest.mark.parametrize(
@@ -17,8 +17,8 @@ from backups.portal_copy import TooLong, lines_in
     ids=["one line without an end", "lines without an end"],
 )
 def test_a_copy_that_goes_on_is_given_up(endless: bytes, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(portal_copy, "_LONGEST_LINE", 1000)
-    monkeypatch.setattr(portal_copy, "_MOST_BYTES", 100_000)
+    monkeypatch.setattr(archive, "_LONGEST_LINE", 1000)
+    monkeypatch.setattr(archive, "_MOST_BYTES", 100_000)
     file = io.BytesIO(b'{"vedetta":"portal"}\n' + endless)
 
     with pytest.raises(TooLong, match="as no portal's copy does"):
@@ -35,8 +35,8 @@ def test_lines_come_as_they_were_written() -> None:
 
 
 def test_no_copy_is_written_that_nobody_would_read(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(portal_copy, "_LONGEST_LINE", 1000)
-    writer = portal_copy._Writer(io.BytesIO())
+    monkeypatch.setattr(archive, "_LONGEST_LINE", 1000)
+    writer = archive._Writer(io.BytesIO())
     writer.row(["x" * 900])
 
     with pytest.raises(Problem, match="A row of the portal's own database is longer than"):

@@ -13,8 +13,8 @@ from django.apps import apps
 from django.db import DatabaseError
 from pytest_django.fixtures import Settings
 
-from backups import portal_copy
 from backups.models import Alert, Database, Run
+from backups.portal_copy import archive
 from sentinel import heartbeat
 from tests.backups.conftest import MakeDatabase
 from tests.backups.worlds import Portal, Shop
@@ -36,7 +36,7 @@ def of_portal(portal: Portal) -> list[dict[str, Any]]:
 
 def test_each_table_is_copied_or_known_to_be_of_the_moment() -> None:
     every = {model._meta.label for model in apps.get_models(include_auto_created=True)}
-    copied = {model._meta.label for model in portal_copy.models_copied()}
+    copied = {model._meta.label for model in archive.models_copied()}
 
     assert every - copied == OF_THE_MOMENT & every
 
@@ -108,7 +108,7 @@ def test_a_copy_that_fails_is_an_alert_and_not_the_backups_failure(
     def broken(*_: object, **__: object) -> int:
         raise DatabaseError("database disk image is malformed") from sqlite3.DatabaseError()
 
-    monkeypatch.setattr(portal_copy, "write", broken)
+    monkeypatch.setattr(archive, "write", broken)
 
     run = back_up(make_database(mariadb_shop))
 
@@ -133,7 +133,7 @@ def test_a_full_folder_for_the_copy_is_told(
     def full(*_: object, **__: object) -> int:
         raise OSError(28, "No space left on device")
 
-    monkeypatch.setattr(portal_copy, "write", full)
+    monkeypatch.setattr(archive, "write", full)
 
     copy = back_up(make_database(mariadb_shop)).children.get(action="portal")
 

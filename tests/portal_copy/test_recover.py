@@ -26,20 +26,20 @@ from django.contrib.sessions.models import Session
 from django.utils import timezone
 from backups.choices import Action, Trigger
 from backups.models import Database, Repository, Run
-from backups import services
+from backups.runs import lifecycle
 ada = User.objects.create_user("ada", "ada@example.com", "a password of hers")
 ada.groups.add(Group.objects.get(name="Restorer"))
 Session.objects.create(session_key="of-hers", session_data="", expire_date=timezone.now())
 Database.objects.update(backup_cron="5 1 * * *", keep_daily=3)
 other = Database.objects.create(name="second", host="h", user="u", database="second", backup_cron="",
     verify_cron="", repository=Repository.objects.get())
-failed = services.run_enqueue(action=Action.VERIFY, trigger=Trigger.CLI, database=other, send=False)
-services.run_claim(failed.pk, worker="")
-services.run_log(failed.pk, [services.line("a line of a log — with ünicode")])
-services.run_finish(failed.pk, status="failed", error="It was not to be.")
-running = services.run_enqueue(action=Action.STATS, trigger=Trigger.CLI, database=other, send=False)
-services.run_claim(running.pk, worker="")
-services.run_enqueue(action=Action.UNLOCK, trigger=Trigger.ADMIN, database=other, send=False)
+failed = lifecycle.run_enqueue(action=Action.VERIFY, trigger=Trigger.CLI, database=other, send=False)
+lifecycle.run_claim(failed.pk, worker="")
+lifecycle.run_log(failed.pk, [lifecycle.line("a line of a log — with ünicode")])
+lifecycle.run_finish(failed.pk, status="failed", error="It was not to be.")
+running = lifecycle.run_enqueue(action=Action.STATS, trigger=Trigger.CLI, database=other, send=False)
+lifecycle.run_claim(running.pk, worker="")
+lifecycle.run_enqueue(action=Action.UNLOCK, trigger=Trigger.ADMIN, database=other, send=False)
 """
 TOLD = """
 import json

@@ -21,9 +21,9 @@ from typing import Any
 import django
 
 STEPS = (
-    "backups.services.restore_note",
-    "backups.services.run_note",
-    "backups.services.restore_finished_swap",
+    "backups.runs.lifecycle.restore_note",
+    "backups.runs.lifecycle.run_note",
+    "backups.runs.lifecycle.restore_finished_swap",
     "backups.mysql.create_database",
     "backups.mysql.drop_database",
     "backups.mysql.drop_definitions",
@@ -36,19 +36,19 @@ STEPS = (
     "backups.mysql.rename_tables",
     "backups.mysql.requalify_sequences",
     "backups.mysql.set_database_defaults",
-    "backups.definitions.apply",
-    "backups.definitions._Maker.make",
-    "backups.swap._finish",
+    "backups.restoring.definitions.apply",
+    "backups.restoring.definitions._Maker.make",
+    "backups.restoring.swap._finish",
 )
 
 
 def main() -> None:
     """Serve commands until standard input ends."""
     django.setup()
-    import backups.runner
+    import backups.worker.executor
     from backups import process
 
-    assert backups.runner
+    assert backups.worker.executor
     process.adopt_orphans()  # as the worker does
     signal.signal(signal.SIGCHLD, signal.SIG_IGN)  # nobody asks how a fork ended, but it must not stay
     for line in sys.stdin:
@@ -97,23 +97,23 @@ def restore(snapshot: str, at: int = 0, victim: int = 0, cancel_in: str = "", **
 
 def _at_phase(phase: str, do: Callable[[int], object]) -> None:
     """Do something with a run of ours just as it enters the phase."""
-    from backups import services
+    from backups.runs import lifecycle
 
-    enter = services.run_phase
+    enter = lifecycle.run_phase
 
     def enter_and_do(run_id: int, name: str, **options: Any) -> None:
         enter(run_id, name, **options)
         if name == phase:
             do(run_id)
 
-    services.run_phase = enter_and_do
+    lifecycle.run_phase = enter_and_do
 
 
 def _cancel(run_id: int) -> None:
-    from backups import services
     from backups.models import Run
+    from backups.runs import lifecycle
 
-    services.run_cancel(Run.objects.get(pk=run_id))
+    lifecycle.run_cancel(Run.objects.get(pk=run_id))
 
 
 def play(doing: str, snapshot: str, target: str, struck_in: str = "") -> None:
@@ -121,9 +121,9 @@ def play(doing: str, snapshot: str, target: str, struck_in: str = "") -> None:
 
     `struck_in` is a phase at whose beginning SIGKILL hits the worker.
     """
-    from backups import services
     from backups.choices import Action, RestoreMode, Trigger
     from backups.models import Database, Snapshot
+    from backups.runs import lifecycle
     from tests.restore.stories import enqueue
 
     if struck_in:
@@ -133,7 +133,7 @@ def play(doing: str, snapshot: str, target: str, struck_in: str = "") -> None:
     if doing in RestoreMode.values:
         run = enqueue(database, RestoreMode(doing), snapshot=chosen, target=target)
     else:
-        run = services.run_enqueue(
+        run = lifecycle.run_enqueue(
             action=Action(doing),
             trigger=Trigger.CLI,
             database=database,
@@ -154,13 +154,13 @@ def command(arguments: list[str], struck_in: str = "") -> None:
 
 def undo_next(at: int = 0, victim: int = 0) -> None:
     """Undo what `manage.py undo_restore` undoes: once after the other, this goes back to the first state."""
-    from backups import states
     from backups.choices import RestoreMode
     from backups.models import Database
+    from backups.restoring import kept_states
     from tests.restore.stories import enqueue
 
     database = Database.objects.get()
-    kept = states.next_undo(database, database.database)
+    kept = kept_states.next_undo(database, database.database)
     run = enqueue(database, RestoreMode.UNDO, snapshot=kept.snapshot, undo_of=kept)
     _execute(run.pk, at, victim)
 
@@ -177,20 +177,20 @@ def undo(at: int = 0, victim: int = 0) -> None:
 
 
 def _execute(run_id: int, at: int, victim: int) -> None:
-    from backups import runner
+    from backups.worker import executor
 
     if at:
         _strike_at(at, victim)
-    runner.execute(run_id, send_follow_ups=False)
+    executor.execute(run_id, send_follow_ups=False)
 
 
 def tend(at: int = 0) -> None:
     """What the reaper does every minute."""
-    from backups.actions import tend
+    from backups.worker import reaper
 
     if at:
         _strike_at(at, 0)
-    tend.run()
+    reaper.run()
 
 
 def _strike_at(at: int, victim: int) -> None:
@@ -221,10 +221,10 @@ def _strike_at(at: int, victim: int) -> None:
             setattr(holder, name, wrapped(path, getattr(holder, name)))
 
     import backups.actions.swapping
-    import backups.actions.tend
-    import backups.swap
+    import backups.restoring.swap
+    import backups.worker.reaper
 
-    for module in (backups.actions.swapping, backups.actions.tend):
+    for module in (backups.actions.swapping, backups.worker.reaper):
         for name in ("swap", "end_broken_off"):
             if hasattr(module, name):
                 setattr(module, name, _armed(arm, getattr(module, name)))

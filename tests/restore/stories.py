@@ -11,10 +11,12 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from backups import restic, runner, services
+from backups import restic
 from backups.choices import Action, DefinerPolicy, RestoreMode, Status, Trigger
-from backups.connections import repository_access
+from backups.endpoints import repository_access
 from backups.models import Database, Restore, Run, Snapshot
+from backups.runs import lifecycle
+from backups.worker import executor
 from tests.backups.worlds import SHOP, Shop, all_routines, make_shop
 from tests.servers import DatabaseServer
 
@@ -139,7 +141,7 @@ def enqueue(
     undo_of: Restore | None = None,
 ) -> Run:
     """A queued restore, by default of the newest snapshot into the database itself."""
-    return services.restore_enqueue(
+    return lifecycle.restore_enqueue(
         database=database,
         snapshot=snapshot or database.snapshots.filter(forgotten_at=None)[0],
         mode=mode,
@@ -155,7 +157,7 @@ def enqueue(
 
 def restore(database: Database, mode: RestoreMode, **wishes: Any) -> Run:
     """Play a restore in this process, and give its run."""
-    played = runner.execute(enqueue(database, mode, **wishes).pk, send_follow_ups=False)
+    played = executor.execute(enqueue(database, mode, **wishes).pk, send_follow_ups=False)
     assert played is not None
     return played
 
@@ -186,14 +188,14 @@ def replace(database: Database, **wishes: object) -> Run:
 
 def again(run: Run, action: Action) -> Run:
     """Play what is done with a restore that is over."""
-    queued = services.run_enqueue(
+    queued = lifecycle.run_enqueue(
         action=action,
         trigger=Trigger.CLI,
         database=run.database,
         options={"restore": Restore.objects.get(run=run).pk},
         send=False,
     )
-    played = runner.execute(queued.pk, send_follow_ups=False)
+    played = executor.execute(queued.pk, send_follow_ups=False)
     assert played is not None
     return played
 
@@ -217,7 +219,7 @@ def store(database: Database, dump: bytes, *, path: str | None = None, is_ours: 
     )  # fmt: skip
     assert done.returncode == 0, done.stderr.decode()
     newest = max(restic.snapshots(access), key=lambda info: info.time)
-    return services.snapshot_record(
+    return lifecycle.snapshot_record(
         newest, repository=database.repository, database=database, signature="" if is_ours else None
     )
 

@@ -9,13 +9,16 @@ from pathlib import Path
 import pytest
 from django.utils import timezone
 
-from backups import choose, runner, services, validators
+from backups import validators
 from backups.actions import restore_plan
 from backups.actions.restore import loaded_words
 from backups.actions.restore_plan import plan
 from backups.choices import SAFETY_TAG, Action, RestoreMode, Status, Trigger
 from backups.errors import Problem
 from backups.models import Database, Repository, Restore, Run, Snapshot
+from backups.runs import lifecycle
+from backups.snapshots import selection
+from backups.worker import executor
 from tests.backups.conftest import MakeDatabase, MakePortal
 from tests.backups.worlds import Shop
 from tests.restore.stories import enqueue, failed, restore, succeeded, untouched
@@ -94,7 +97,7 @@ def test_a_database_is_overwritten_from_another_one_only_where_both_are_named(
     others = snapshot(database, "a", 1, **of_other)
 
     def begin(across: tuple[str, str] | None) -> Run:
-        return services.restore_enqueue(
+        return lifecycle.restore_enqueue(
             database=database, snapshot=others, mode=mode, target="shop", trigger=Trigger.CLI,
             across=across, send=False,
         )  # fmt: skip
@@ -112,7 +115,7 @@ def test_an_adopted_snapshot_under_another_row_name_is_its_own(database: Databas
     database.refresh_from_db()
     for number, path in enumerate(("/mysql/shop.sql", "/mysql/shop.sql.gz", "/var/backups/shop.sql")):
         adopted = snapshot(database, f"a{number}", number, path=path)
-        services.restore_enqueue(
+        lifecycle.restore_enqueue(
             database=database, snapshot=adopted, mode=RestoreMode.REPLACE, target="shop",
             trigger=Trigger.CLI, send=False,
         )  # fmt: skip
@@ -129,7 +132,7 @@ def test_a_queued_restore_whose_database_became_another_touches_nothing(
     Restore.objects.update(target="elsewhere")
 
     with untouched(mariadb_shop):
-        played = runner.execute(run.pk, send_follow_ups=False)
+        played = executor.execute(run.pk, send_follow_ups=False)
     assert played is not None
     assert "not elsewhere" in failed(played)
 
@@ -163,23 +166,23 @@ def test_latest_and_a_time_are_backups_and_not_what_was_saved_before_a_restore(
 ) -> None:
     backup, saved = snapshot(database, "bacc", 2), safety(database, how)
 
-    assert choose.newest(database) == backup
-    assert choose.snapshot_named(database, "latest") == backup
-    assert choose.snapshot_at(database, NOW) == backup
-    assert choose.newer_safety_copy(backup) == saved
-    assert choose.newer_safety_copy(backup, until=NOW - timedelta(hours=1.5)) is None
-    assert choose.snapshot_named(database, "5afe") == saved
+    assert selection.newest(database) == backup
+    assert selection.snapshot_named(database, "latest") == backup
+    assert selection.snapshot_at(database, NOW) == backup
+    assert selection.newer_safety_copy(backup) == saved
+    assert selection.newer_safety_copy(backup, until=NOW - timedelta(hours=1.5)) is None
+    assert selection.snapshot_named(database, "5afe") == saved
 
     later = snapshot(database, "facc", 0.5)
-    assert choose.snapshot_named(database, "latest") == later
-    assert choose.newer_safety_copy(later) is None
+    assert selection.snapshot_named(database, "latest") == later
+    assert selection.newer_safety_copy(later) is None
 
 
 def test_where_there_are_only_safety_copies_they_are_named(database: Database) -> None:
     safety(database, "tag")
     for ask in (
-        lambda: choose.snapshot_named(database, "latest"),
-        lambda: choose.snapshot_at(database, NOW),
+        lambda: selection.snapshot_named(database, "latest"),
+        lambda: selection.snapshot_at(database, NOW),
     ):
         with pytest.raises(
             Problem, match=r"only what was saved before restores\. The newest of that is 5afe0000"
@@ -226,7 +229,7 @@ def test_an_id_that_is_none_of_its_snapshots_is_told_by_what_it_is(
         }[made]  # type: ignore[assignment]
         snapshot(database, "c0ffee", 1, **fields)
     with pytest.raises(Problem) as raised:
-        choose.snapshot_named(database, "c0ffee")
+        selection.snapshot_named(database, "c0ffee")
     assert str(raised.value).startswith(told)
 
 

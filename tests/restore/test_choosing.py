@@ -9,10 +9,10 @@ import time_machine
 from django.utils import timezone
 
 from backups.choices import Action, Trigger
-from backups.choose import snapshot_at, snapshot_named
 from backups.errors import Problem
 from backups.management.commands.restore import _time
 from backups.models import Database, Repository, Run, Snapshot
+from backups.snapshots.selection import snapshot_at, snapshot_named
 
 NOON = datetime(2026, 3, 1, 12, tzinfo=UTC)
 

@@ -9,10 +9,10 @@ import pytest
 from pytest_django.fixtures import Settings as DjangoSettings
 
 from backups.choices import Health, RestoreMode
-from backups.connections import database_server
-from backups.crew import Hand
 from backups.dumpfile.ready import Does, Ready
 from backups.dumpfile.settings import Settings
+from backups.endpoints import database_server
+from backups.loading.connection_pool import Hand
 from backups.models import Database, Run
 from backups.mysql import MySQLProblem, computed_anew, computed_beside, computed_in, loading_connections
 from tests.backups.conftest import MakeDatabase

@@ -9,9 +9,10 @@ from pathlib import Path
 
 import pytest
 
-from backups import restic, services
+from backups import restic
 from backups.choices import Action, RestoreMode, Status, Trigger
 from backups.models import Database, Run, Snapshot
+from backups.runs import lifecycle
 from tests.backups.conftest import MakeDatabase
 from tests.backups.worlds import SHOP, Shop
 from tests.restore.stories import (
@@ -328,7 +329,7 @@ def test_second_restore_of_the_same_target_is_refused(
     database = make_database(mariadb_shop)
     back_up(database)
     first = enqueue(database, RestoreMode.REPLACE)
-    services.run_claim(first.pk, worker="elsewhere:1:x")
+    lifecycle.run_claim(first.pk, worker="elsewhere:1:x")
 
     for mode in (RestoreMode.REPLACE, RestoreMode.IN_PLACE, RestoreMode.NEW):
         with pytest.raises(Refused, match=f"goes to {mariadb_shop.name} as well"):

@@ -12,9 +12,10 @@ from contextlib import closing
 import MySQLdb
 import pytest
 
-from backups import runner, services
 from backups.choices import Action, RestoreMode, Trigger
 from backups.models import Database, Run, Verification
+from backups.runs import lifecycle
+from backups.worker import executor
 from tests.backups.conftest import MakeDatabase
 from tests.backups.worlds import Shop
 from tests.restore.stories import (
@@ -135,8 +136,8 @@ def told(server: DatabaseServer, name: str) -> list[list[tuple[object, ...]]]:
 
 
 def verify(database: Database) -> Verification:
-    run = services.run_enqueue(action=Action.VERIFY, trigger=Trigger.CLI, database=database, send=False)
-    played = runner.execute(run.pk)
+    run = lifecycle.run_enqueue(action=Action.VERIFY, trigger=Trigger.CLI, database=database, send=False)
+    played = executor.execute(run.pk)
     found = Verification.objects.filter(run=run).first()
     assert found is not None, played and f"{played.error}\n{log_of(played)}"
     return found

@@ -18,7 +18,7 @@ from backups.actions.restore_plan import plan
 from backups.choices import RestoreMode
 from backups.errors import Problem
 from backups.models import Database, Run
-from backups.obstacles import refuse_crossing, refuse_immovable, refuse_keys_from_elsewhere
+from backups.restoring.obstacles import refuse_crossing, refuse_immovable, refuse_keys_from_elsewhere
 from tests.backups.conftest import MakeDatabase
 from tests.backups.worlds import Shop
 from tests.restore.stories import (

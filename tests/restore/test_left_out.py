@@ -6,10 +6,11 @@ from collections.abc import Callable, Iterator
 
 import pytest
 
-from backups import runner, services
 from backups.actions.restore_plan import plan
 from backups.choices import Action, RestoreMode, Status, Trigger, Verdict
 from backups.models import Database, Run
+from backups.runs import lifecycle
+from backups.worker import executor
 from tests.backups.conftest import MakeDatabase
 from tests.backups.worlds import Shop
 from tests.restore.stories import drop_all, failed, log_of, make_restorable, restore, succeeded, undo
@@ -43,8 +44,8 @@ def merging(request: pytest.FixtureRequest) -> Iterator[Shop]:
 
 def verify(database: Database) -> Run:
     """Verify the newest snapshot in this process."""
-    queued = services.run_enqueue(action=Action.VERIFY, trigger=Trigger.CLI, database=database, send=False)
-    played = runner.execute(queued.pk)
+    queued = lifecycle.run_enqueue(action=Action.VERIFY, trigger=Trigger.CLI, database=database, send=False)
+    played = executor.execute(queued.pk)
     assert played is not None
     return played
 

@@ -9,10 +9,10 @@ from contextlib import AbstractContextManager, closing, contextmanager
 import MySQLdb
 import pytest
 
-from backups.actions import tend
 from backups.choices import Action, RestoreMode, Trigger
 from backups.models import Database, Restore, Run
 from backups.mysql import session
+from backups.worker import reaper
 from tests.backups.conftest import MakeDatabase
 from tests.backups.worlds import SHOP, Shop
 from tests.restore.stories import (
@@ -427,7 +427,7 @@ def test_swap_that_waits_in_vain_for_a_lock_leaves_all_as_it_was(
         with hold(shop, "parcels" if hold is in_use else "customers"):
             run = restore(database, RestoreMode.REPLACE, without_safety=True)
         sentence = failed(run)
-        tend.run()  # what could not be set up again while the lock was held is now
+        reaper.run()  # what could not be set up again while the lock was held is now
 
     run.refresh_from_db()
     assert "ock wait timeout" in sentence

@@ -11,7 +11,7 @@ from pytest_django.fixtures import Settings
 
 from backups.actions import preflight
 from backups.choices import RestoreMode
-from backups.connections import database_server, restoring_server, scratch_server
+from backups.endpoints import database_server, restoring_server, scratch_server
 from backups.models import Database
 from tests.backups.conftest import MakeDatabase
 from tests.backups.worlds import PROJECT, Shop, make_shop

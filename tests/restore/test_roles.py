@@ -7,10 +7,11 @@ from collections.abc import Callable
 
 import pytest
 
-from backups import runner, services
 from backups.choices import Action, RestoreMode, Trigger
 from backups.dumpfile.heads import role_of
 from backups.models import Database, Run
+from backups.runs import lifecycle
+from backups.worker import executor
 from tests.backups.conftest import MakeDatabase
 from tests.backups.worlds import Shop
 from tests.restore.stories import log_of, restore, succeeded
@@ -34,8 +35,8 @@ def test_a_role_is_told_from_an_account(definer: bytes, role: bytes) -> None:
 
 
 def verify(database: Database) -> Run:
-    queued = services.run_enqueue(action=Action.VERIFY, trigger=Trigger.CLI, database=database, send=False)
-    played = runner.execute(queued.pk, send_follow_ups=False)
+    queued = lifecycle.run_enqueue(action=Action.VERIFY, trigger=Trigger.CLI, database=database, send=False)
+    played = executor.execute(queued.pk, send_follow_ups=False)
     assert played is not None
     return played
 

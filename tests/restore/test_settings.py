@@ -11,7 +11,7 @@ from pytest_django.fixtures import Settings
 
 from backups.actions.preflight import Found, _privileges
 from backups.choices import RestoreMode
-from backups.connections import database_server
+from backups.endpoints import database_server
 from backups.models import Database, Run
 from backups.mysql import connect, probe
 from backups.mysql.session import BEGIN_LOADING, to_change

@@ -14,8 +14,8 @@ from backups.actions.verify import made_of
 from backups.choices import Action, RestoreMode
 from backups.dumpfile.ready import Does, Found, Ready, Unmade
 from backups.dumpfile.settings import Settings as DumpSettings
+from backups.dumpfile.spelling import clashing, in_lower_case, respelled
 from backups.models import Database, Run
-from backups.spelling import clashing, in_lower_case, respelled
 from tests.backups.conftest import MakeDatabase
 from tests.backups.worlds import Shop
 from tests.restore.stories import (

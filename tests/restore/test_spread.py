@@ -13,16 +13,18 @@ from typing import Any, ClassVar
 
 import pytest
 
-from backups import mysql, restic, services, spread
+from backups import mysql, restic
 from backups.choices import RestoreMode, Status
-from backups.crew import Crew, Hand
 from backups.dumpfile.allowed import Allowed
 from backups.dumpfile.dialect import Dialect
 from backups.dumpfile.ready import Wish
-from backups.load import Loading, judged
+from backups.loading import dispatcher
+from backups.loading.connection_pool import Crew, Hand
+from backups.loading.dispatcher import Spread
+from backups.loading.loader import Loading, judged
+from backups.loading.table_plan import Plan, plan_for
 from backups.models import Database, Run
-from backups.spread import Spread
-from backups.tables import Plan, plan_for
+from backups.runs import lifecycle
 from tests.backups.conftest import MakeDatabase
 from tests.backups.worlds import AWKWARD, SHOP, Shop, wait_until
 from tests.restore.stories import (
@@ -83,7 +85,7 @@ SLOW = 77700
 def several(request: pytest.FixtureRequest, settings: Any, monkeypatch: pytest.MonkeyPatch) -> int:
     """Several connections, and no table so small that it comes in one piece."""
     settings.RESTORE_CONNECTIONS = request.param
-    monkeypatch.setattr(spread, "CHUNK_BYTES", 1)
+    monkeypatch.setattr(dispatcher, "CHUNK_BYTES", 1)
     count: int = request.param
     return count
 
@@ -91,7 +93,7 @@ def several(request: pytest.FixtureRequest, settings: Any, monkeypatch: pytest.M
 @pytest.fixture
 def three(settings: Any, monkeypatch: pytest.MonkeyPatch) -> None:
     settings.RESTORE_CONNECTIONS = 3
-    monkeypatch.setattr(spread, "CHUNK_BYTES", 1)
+    monkeypatch.setattr(dispatcher, "CHUNK_BYTES", 1)
 
 
 @pytest.fixture(autouse=True)
@@ -392,13 +394,13 @@ def test_cancel_ends_statements_that_run(shop: Shop, make_database: MakeDatabase
     def observe(_state: Any, _lines: list[str]) -> None:
         if not asked.is_set() and waiting(shop):
             asked.set()
-            services.run_cancel(run)
+            lifecycle.run_cancel(run)
 
-    from backups import runner
+    from backups.worker import executor
 
     began = time.monotonic()
     with untouched(shop):
-        played = runner.execute(run.pk, observer=observe, send_follow_ups=False)
+        played = executor.execute(run.pk, observer=observe, send_follow_ups=False)
 
     assert played is not None
     assert (played.status, asked.is_set()) == (Status.CANCELLED, True)
@@ -482,7 +484,7 @@ def test_table_that_is_not_defined_as_in_the_snapshot_is_never_swapped_in(
         plan = plan_for(definition)
         return plan and replace(plan, whole=plan.bare, keys=b"")
 
-    monkeypatch.setattr(spread, "plan_for", without_keys)
+    monkeypatch.setattr(dispatcher, "plan_for", without_keys)
     shop.execute("ALTER TABLE orders DROP FOREIGN KEY orders_ibfk_1")
     shop.execute("ALTER TABLE orders ADD COLUMN later INT")
 

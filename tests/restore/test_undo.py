@@ -12,13 +12,15 @@ from typing import Any
 
 import pytest
 
-from backups import definitions, mysql, runner, services, states, swap
-from backups.actions import tend
+from backups import mysql
 from backups.choices import Action, RestoreMode, Status, Swap
-from backups.console import WrongUsage
 from backups.errors import Problem, Refused
+from backups.management.base import WrongUsage
 from backups.management.commands import undo_restore
 from backups.models import Database, Restore, Run
+from backups.restoring import definitions, kept_states, swap
+from backups.runs import lifecycle
+from backups.worker import executor, reaper
 from tests.backups.conftest import MakeDatabase, MakePortal
 from tests.backups.worlds import Shop
 from tests.restore.stories import (
@@ -66,7 +68,7 @@ def row(run: Run) -> Restore:
 
 def ways(database: Database) -> list[tuple[int, bool]]:
     """The restores whose states before can be brought back, and whether they come next."""
-    return [(one.restore.run_id, one.is_next) for one in states.listed(database, database.database)]
+    return [(one.restore.run_id, one.is_next) for one in kept_states.listed(database, database.database)]
 
 
 # ---------------------------------------------------------------- What cannot be made again
@@ -106,16 +108,16 @@ def test_view_that_cannot_be_made_again_is_left_out_told_and_made_later(
     assert failed(restore(database, RestoreMode.UNDO, undo_of=row(run))).startswith(
         "There is nothing to undo"
     )
-    tend.run()
+    reaper.run()
     assert shop.query("SHOW TABLES") == tables
     with pytest.raises(Problem, match="is left to undo: it is what it was before the first of them"):
-        states.next_undo(database, shop.name)
+        kept_states.next_undo(database, shop.name)
 
     # What lies upon it hides it, and once that is undone it can be made again.
     upon = replace(database)
     assert failed(again(undone, Action.DEFINE)).startswith("Nothing is left out that could be made now")
     succeeded(undo(upon))
-    assert states.may_define_again(row(undone))
+    assert kept_states.may_define_again(row(undone))
 
     # Tried too early it says the same, with the library there it makes them.
     assert failed(again(undone, Action.DEFINE)).startswith("view a, view upon could not be made (")
@@ -239,19 +241,19 @@ def test_undone_twice_it_is_what_it_was_before_the_first_restore(
     told = failed(again(first, Action.DROP_KEPT))
     assert f"Restore {second.pk} of {shop.name} is newer and can still be undone" in told
 
-    undone = succeeded(undo(states.next_undo(database, shop.name).run))
+    undone = succeeded(undo(kept_states.next_undo(database, shop.name).run))
     assert content(shop.server, shop.name) == between
     assert ways(database) == [(undone.pk, False), (first.pk, True)]
-    undone_twice = succeeded(undo(states.next_undo(database, shop.name).run))
+    undone_twice = succeeded(undo(kept_states.next_undo(database, shop.name).run))
     assert content(shop.server, shop.name) == original
     with pytest.raises(Problem, match="is left to undo"):
-        states.next_undo(database, shop.name)
+        kept_states.next_undo(database, shop.name)
 
     # What the undos took away is listed, and comes back by its number.
     assert ways(database) == [(undone_twice.pk, False), (undone.pk, False)]
     redone = succeeded(undo(undone))
     assert content(shop.server, shop.name) == restored
-    assert states.next_undo(database, shop.name) == row(redone)
+    assert kept_states.next_undo(database, shop.name) == row(redone)
     succeeded(undo(redone))
     assert content(shop.server, shop.name) == original
 
@@ -274,7 +276,7 @@ def test_older_restore_is_undone_by_name_over_newer_ones(
     assert content(shop.server, shop.name) == original
     # The others went with it: nothing of them comes back without being asked for.
     with pytest.raises(Problem, match="is left to undo"):
-        states.next_undo(database, shop.name)
+        kept_states.next_undo(database, shop.name)
     assert {one for one, _ in ways(database)} >= {second.pk, single.pk}
 
 
@@ -290,7 +292,7 @@ def test_restore_in_place_on_top_is_not_undone_by_undoing_an_older_one(
     in_place = succeeded(restore(database, RestoreMode.IN_PLACE, snapshot=first.restore.snapshot))
 
     with pytest.raises(Problem) as refused:
-        states.next_undo(database, shop.name)
+        kept_states.next_undo(database, shop.name)
 
     saved = row(in_place).safety_snapshot
     assert saved is not None
@@ -312,12 +314,14 @@ def test_first_safety_snapshot_is_held_while_a_newer_restore_can_be_undone(
     second = replace(database, snapshot=snapshot)
     saved = row(first).safety_snapshot
 
-    held = [(one.pk, older.run_id, newer.run_id) for one, older, newer in states.held_snapshots(database)]
+    held = [
+        (one.pk, older.run_id, newer.run_id) for one, older, newer in kept_states.held_snapshots(database)
+    ]
     assert saved is not None
     assert held == [(saved.pk, first.pk, second.pk)]
 
     succeeded(again(second, Action.DROP_KEPT))
-    assert list(states.held_snapshots(database)) == []
+    assert list(kept_states.held_snapshots(database)) == []
 
 
 # ---------------------------------------------------------------- Half-way, or with something missing
@@ -331,19 +335,19 @@ def test_nothing_begins_while_a_swap_of_the_same_target_is_half_way(
     succeeded(back_up(database))
     run = replace(database)
     waiting = enqueue(database, RestoreMode.REPLACE, without_safety=True)
-    services.restore_note(row(run), swap=Swap.RENAMED)
+    lifecycle.restore_note(row(run), swap=Swap.RENAMED)
 
     with untouched(shop):
         for mode in (RestoreMode.REPLACE, RestoreMode.IN_PLACE):
             with pytest.raises(Refused):
                 enqueue(database, mode)
         # One that was asked for before the other broke off.
-        played = runner.execute(waiting.pk, send_follow_ups=False)
+        played = executor.execute(waiting.pk, send_follow_ups=False)
         assert played is not None
         assert "was broken off and is not ended yet" in failed(played)
         assert "was broken off" in failed(again(run, Action.DROP_KEPT))
         assert not row(run).can_be_undone
-    tend.run()
+    reaper.run()
     assert row(run).swap == Swap.FINISHED
     succeeded(undo(run))
 
@@ -455,10 +459,10 @@ def test_target_that_somebody_dropped_keeps_nobody_trying(
     succeeded(back_up(database))
     before = content(shop.server, shop.name)
     run = replace(database)
-    services.restore_note(row(run), swap=Swap.RENAMED)
+    lifecycle.restore_note(row(run), swap=Swap.RENAMED)
     shop.server.execute(f"DROP DATABASE `{shop.name}`")
 
-    tend.run()
+    reaper.run()
 
     run.refresh_from_db()
     assert f"{shop.name} is not there any more, and with it the tables that came in" in run.error
@@ -490,18 +494,18 @@ def test_worker_that_dies_is_followed_by_the_reaper_which_leaves_out_what_cannot
     with monkeypatch.context() as patch, suppress(SystemExit):
         patch.setattr(swap, "_finish", dies)
         patch.setattr(swap, "_end_now", dies)
-        runner.execute(queued.pk, send_follow_ups=False)
+        executor.execute(queued.pk, send_follow_ups=False)
     Run.objects.filter(pk=queued.pk).update(status=Status.LOST)
     assert row(queued).swap == Swap.RENAMED
 
-    tend.run()
+    reaper.run()
 
     queued.refresh_from_db()
     assert "view w could not be made (" in queued.error
     assert f"In {shop.name} are the tables that were to come" in queued.error
     assert row(queued).is_settled
     error = queued.error
-    tend.run()
+    reaper.run()
     queued.refresh_from_db()
     assert queued.error == error, "it is told once"
     assert databases_of(shop) == [shop.name, row(queued).kept_in]

@@ -8,10 +8,10 @@ from typing import Any
 import pytest
 from django.db import OperationalError
 
-from backups import services
-from backups.actions import tend
 from backups.choices import RestoreMode, Status, Swap
 from backups.models import Database, Run
+from backups.runs import lifecycle
+from backups.worker import reaper
 from tests.backups.conftest import MakeDatabase
 from tests.backups.worlds import Shop
 from tests.restore.stories import LATER, content, restore, succeeded, undo
@@ -27,15 +27,15 @@ def test_portal_error_in_the_middle_of_an_in_place_load(
     succeeded(back_up(database))
     shop.server.load(LATER, shop.name)
     before = content(shop.server, shop.name)
-    beat = services.run_beat
+    beat = lifecycle.run_beat
 
-    def beat_or_fail(run_id: int, told: services.Beat, **options: Any) -> bool:
+    def beat_or_fail(run_id: int, told: lifecycle.Beat, **options: Any) -> bool:
         if told.phase == "load" and told.bytes_done:
             shop.wait_for_a_waiting_dump()
             raise OperationalError("database is locked")
         return beat(run_id, told, **options)
 
-    monkeypatch.setattr(services, "run_beat", beat_or_fail)
+    monkeypatch.setattr(lifecycle, "run_beat", beat_or_fail)
     with shop.held("journal", "READ"):
         run = restore(database, RestoreMode.IN_PLACE)
 
@@ -65,7 +65,7 @@ def test_portal_error_right_after_the_tables_were_swapped(
     shop.server.load(LATER, shop.name)
     later = content(shop.server, shop.name)
     there = succeeded(restore(database, RestoreMode.REPLACE, without_safety=True)) if way == "back" else None
-    note = services.restore_note
+    note = lifecycle.restore_note
 
     def note_or_fail(noted: Any, **facts: Any) -> None:
         if facts.get("swap") == Swap.RENAMED:
@@ -73,14 +73,14 @@ def test_portal_error_right_after_the_tables_were_swapped(
         note(noted, **facts)
 
     with monkeypatch.context() as patched:
-        patched.setattr(services, "restore_note", note_or_fail)
+        patched.setattr(lifecycle, "restore_note", note_or_fail)
         run = undo(there) if there else restore(database, RestoreMode.REPLACE, without_safety=True)
 
     assert run.status == Status.FAILED
     assert "unexpected OperationalError. It was swapping tables, which is ended either way" in run.error
     assert "not touched" not in run.error
     assert "as it was before" not in run.error
-    tend.run()
+    reaper.run()
     run.refresh_from_db()
     assert f"{shop.name} is wholly restored" in run.error
     assert content(shop.server, shop.name) == (later if there else restored)

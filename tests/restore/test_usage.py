@@ -10,7 +10,7 @@ import pytest
 from django.core.management import CommandParser, get_commands, load_command_class
 
 from backups.choices import RestoreMode
-from backups.console import WrongUsage
+from backups.management.base import WrongUsage
 from backups.management.commands.restore import _where
 from backups.models import Database
 from tests.backups.conftest import MakePortal

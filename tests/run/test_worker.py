@@ -17,9 +17,9 @@ from tests.servers import Server
 
 PROJECT = Path(__file__).resolve().parents[2]
 ENQUEUE = """
-from backups import services
+from backups.runs import lifecycle
 from backups.models import Database
-services.run_enqueue(action="backup", trigger="admin", database=Database.objects.get())
+lifecycle.run_enqueue(action="backup", trigger="admin", database=Database.objects.get())
 """
 
 

@@ -14,9 +14,9 @@ from django.db.models import Model
 from django.utils import timezone
 from django_q.models import Schedule
 
-from backups import states
 from backups.choices import RestoreMode, Status, Swap
 from backups.models import Alert, Database, Restore, Run, Snapshot, Suspicion, Verification
+from backups.restoring import kept_states
 from tests.admin.conftest import database, login, person, quick_passwords, roles, status_folder
 from tools import history
 from tools.history import History
@@ -85,5 +85,5 @@ def restore_that_can_be_undone() -> Restore:
     restore.save()
     assert restore.can_be_undone
     assert restore.keeps_tables
-    assert states.may_define_again(restore)
+    assert kept_states.may_define_again(restore)
     return restore

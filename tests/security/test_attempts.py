@@ -20,9 +20,10 @@ from django.utils import timezone
 from django_q.models import OrmQ
 from django_q.signing import SignedPackage
 
-from backups import channels, queue
-from backups.load import unpacked
+from backups.loading.loader import unpacked
 from backups.models import Database, Snapshot
+from backups.notifications import channels
+from backups.worker import queue
 from tests.admin.conftest import PASSWORD, Login
 from tests.admin.test_set_up import form_of
 from tests.portal.test_settings import start

@@ -11,10 +11,10 @@ import pytest
 from django.core.exceptions import ValidationError
 
 from backups import mysql, process, restic
-from backups.dump import stream_dump
+from backups.dumpfile.splitter import Digester
+from backups.dumping.program import stream_dump
 from backups.errors import Problem
-from backups.load import Loading, NotADump, Wish, load
-from backups.stream import Digester
+from backups.loading.loader import Loading, NotADump, Wish, load
 from backups.validators import repository_url
 from tests.backups.worlds import client_dir, make_shop
 from tests.hostile import HostileServer, ask_for_file

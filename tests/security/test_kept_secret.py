@@ -15,11 +15,13 @@ from django.core.exceptions import ValidationError
 from django.test import Client
 from pytest_django import Settings
 
-from backups import notify, secrets, services
+from backups import secret_references
 from backups.admin import gate
+from backups.alerting import alerts
 from backups.choices import Action, Trigger
 from backups.errors import Problem
 from backups.models import Alert, Database, Repository
+from backups.runs import lifecycle
 from backups.validators import secret_reference
 from tests.admin.conftest import Login
 from tests.backups.conftest import MakePortal, empty_repository, make_portal, mariadb_shop, migrated
@@ -83,7 +85,7 @@ def test_a_wrong_address_of_a_message_is_shown_nowhere(
 ) -> None:
     """Apprise's own address holds the password, and its libraries like to print it."""
     Alert.objects.update(is_pending=True, tried_at=None)
-    notify.deliver()
+    alerts.deliver()
     alert = Alert.objects.get()
     assert alert.error
     kept = str(Alert.objects.values()) + caplog.text
@@ -100,21 +102,21 @@ def test_what_runs_after_an_unexpected_error_says_no_secret(
     guarded: tuple[str, ...], database: Database, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """A traceback goes to the run's log, the secrets that the run uses do not."""
-    from backups import runner
     from backups.actions import check
     from backups.models import Run
-    from backups.progress import Progress
+    from backups.runs.progress import Progress
+    from backups.worker import executor
 
     def broken(run: Run, progress: Progress) -> None:
         progress.hide(guarded)
         raise RuntimeError(f"unexpected: {guarded[1]}")
 
-    monkeypatch.setitem(runner.ACTIONS, Action.CHECK, broken)
+    monkeypatch.setitem(executor.ACTIONS, Action.CHECK, broken)
     assert check
-    run = services.run_enqueue(
+    run = lifecycle.run_enqueue(
         action=Action.CHECK, trigger=Trigger.CLI, repository=database.repository, send=False
     )
-    runner.execute(run.pk)
+    executor.execute(run.pk)
     run.refresh_from_db()
     told = run.error + "".join(run.lines.values_list("text", flat=True))
     assert "unexpected: •••" in told
@@ -148,7 +150,7 @@ def test_the_portals_own_secrets_are_for_no_server(reference: str, monkeypatch: 
     with pytest.raises(ValidationError):
         secret_reference(reference)
     with pytest.raises(Problem, match="the portal's own secret") as raised:
-        secrets.resolve(reference)
+        secret_references.resolve(reference)
     assert "hunter2" not in str(raised.value)
 
 
@@ -161,13 +163,13 @@ def test_a_file_that_is_no_password_is_sent_to_no_server(content: bytes, tmp_pat
     file = tmp_path / "file"
     file.write_bytes(content)
     with pytest.raises(Problem, match="is not one line of text") as raised:
-        secrets.resolve(f"file:{tmp_path}/../{tmp_path.name}/file")
+        secret_references.resolve(f"file:{tmp_path}/../{tmp_path.name}/file")
     assert "hunter2" not in str(raised.value)
 
 
 def test_a_process_is_not_read_by_a_reference() -> None:
     with pytest.raises(Problem):
-        secrets.resolve("file:/proc/self/environ")
+        secret_references.resolve("file:/proc/self/environ")
 
 
 def test_a_repository_is_not_shown_the_portals_secrets_through_its_form(login: Login) -> None:

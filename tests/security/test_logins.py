@@ -11,7 +11,8 @@ from pathlib import Path
 
 import pytest
 
-from backups import dump_program, mysql
+from backups import mysql
+from backups.dumping import mysqldump
 from backups.errors import Problem
 from backups.mysql import methods as login_methods
 from backups.mysql import relay
@@ -64,13 +65,13 @@ def dump(server: mysql.Server, real: DatabaseServer) -> None:
     known = mysql.Server(real.host, real.port, real.user, real.password)
     with mysql.connect(known) as connection:
         info = mysql.probe(connection)
-    source = dump_program.Source(server, "shop", info, mysql.clients(info, client_dir(real)))
+    source = mysqldump.Source(server, "shop", info, mysql.clients(info, client_dir(real)))
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(dump_program, "with_history", lambda _: False)
-        with dump_program.started(source) as running:
+        patch.setattr(mysqldump, "with_history", lambda _: False)
+        with mysqldump.started(source) as running:
             while os.read(running.stdout.fileno(), 1 << 16):
                 pass
-            dump_program.refuse_bad_end(source, running)
+            mysqldump.refuse_bad_end(source, running)
 
 
 EACH: dict[str, Callable[[mysql.Server, DatabaseServer], None]] = {

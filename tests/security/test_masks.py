@@ -6,7 +6,7 @@ from urllib.parse import quote, quote_plus
 
 import pytest
 
-from backups.plain import spellings
+from backups.text.terminal import spellings
 
 PASSWORD = "p@ss wörd/100%+\\\"'"
 

@@ -19,10 +19,10 @@ from django.test import Client
 from django.utils import timezone
 from pytest_django import Settings
 
-from backups import notify
+from backups.alerting import alerts
 from backups.choices import AlertState
 from backups.models import Alert, Run, RunLine, Snapshot
-from backups.plain import PlainFormatter, plain
+from backups.text.terminal import PlainFormatter, plain
 from portal.settings import LOGGING
 from sentinel import heartbeat
 from sentinel.heartbeat import Override
@@ -276,7 +276,7 @@ def test_a_name_in_a_mail_is_text(db: None, settings: Settings) -> None:
         subject="x", state=AlertState.FAILED, since=timezone.now(), is_pending=True,
         title=f"Backup of {HTML}: failed\r\nBcc: evil@example.com", text=f"No database {HTML}.",
     )  # fmt: skip
-    notify.deliver()
+    alerts.deliver()
     message = mailbox.message()
     assert message["Bcc"] is None
     for part in message.walk():

@@ -22,8 +22,13 @@ from django_q.signing import SignedPackage
 from django_q.tasks import async_task
 from picklefield.fields import _ObjectWrapper
 
-from backups import notify, queue, schedules, services, standing, tasks
+from backups import tasks
+from backups.alerting import alerts
 from backups.models import Alert, Database, Repository
+from backups.reports import standing
+from backups.runs import lifecycle
+from backups.scheduling import schedules
+from backups.worker import queue
 from tests.security.test_roles import Rows, rules, url_of
 
 OURS = "backups.tasks.backup_due"
@@ -127,7 +132,7 @@ def test_the_first_page_tells_of_it_for_a_day(database: Database) -> None:
     (found,) = [each for each in standing.read(now).overall.findings if each.key == "strange_order"]
     assert found.sentence.startswith(f"Schedule {strange} of the queue was removed: it names 'os.system'. ")
     assert "DATABASE_URL" in found.sentence
-    notify.tend(now + timedelta(hours=25))
+    alerts.tend(now + timedelta(hours=25))
     assert "strange_order" not in [each.key for each in standing.read(now).overall.findings]
 
 
@@ -198,7 +203,7 @@ def test_every_function_that_the_queue_plays_is_known_to_it(database: Database) 
     """A new one that nobody lists would be removed, and never run."""
     queue.strange_schedules_remove()
     assert not Alert.objects.exists()
-    wanted = {each.func for each in schedules.wanted()} | {services._EXECUTE}
+    wanted = {each.func for each in schedules.wanted()} | {lifecycle._EXECUTE}
     assert wanted == set(queue._PLAYED)
 
 
@@ -212,7 +217,7 @@ def test_a_task_raises_nothing_and_what_it_could_not_queue_is_told(
         raise OSError("the disk is full")
 
     with monkeypatch.context() as broken:
-        broken.setattr(services, "run_enqueue", breaks)
+        broken.setattr(lifecycle, "run_enqueue", breaks)
         tasks.backup_due(database.pk)
     assert "the disk is full" in caplog.text
     told = Alert.objects.get(subject="Schedule: Backup of shop")

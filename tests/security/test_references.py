@@ -11,9 +11,11 @@ import pytest
 from django.core.exceptions import ValidationError
 from django.urls import reverse
 
-from backups import environment, secrets, standing, validators
+from backups import secret_references, validators
+from backups.configuration import environment
 from backups.errors import Problem
 from backups.models import Database, Repository
+from backups.reports import standing
 from portal.env import Environment
 from tests.admin.conftest import Login
 from tests.admin.test_set_up import form_of, hint
@@ -81,12 +83,12 @@ ALLOWED = {
 
 @pytest.mark.parametrize("reference", ALLOWED)
 def test_what_may_be_referred_to_is_listed(folder: Path, reference: str) -> None:
-    assert secrets.is_declared(reference.format(folder)) is ALLOWED[reference]
+    assert secret_references.is_declared(reference.format(folder)) is ALLOWED[reference]
 
 
 def test_without_a_folder_no_file_may_be_referred_to(folder: Path, settings: Any) -> None:
     settings.SECRETS_DIR = ""
-    assert not secrets.is_declared(f"file:{folder}/secrets/shop")
+    assert not secret_references.is_declared(f"file:{folder}/secrets/shop")
 
 
 @pytest.mark.parametrize("by", ["secrets/own", "secrets/hard", "secrets/../secrets/own"])
@@ -95,14 +97,14 @@ def test_the_portals_own_secret_goes_to_no_server_by_its_file(folder: Path, by: 
     with pytest.raises(ValidationError, match="the portal's own"):
         validators.secret_reference(f"file:{folder}/{by}")
     with pytest.raises(Problem, match="the portal's own secret"):
-        secrets.resolve(f"file:{folder}/{by}")
+        secret_references.resolve(f"file:{folder}/{by}")
 
 
 @pytest.mark.parametrize("place", [".env", "var/run.env", "deploy/../.env"])
 def test_nor_by_the_settings_with_all_of_them(settings: Any, place: str) -> None:
     """Of which a value may be the only line."""
-    assert secrets.is_portals_own(f"file:{settings.BASE_DIR}/{place}")
-    assert secrets.is_portals_own(f"file:{settings.VEDETTA_KEY_MADE}")
+    assert secret_references.is_portals_own(f"file:{settings.BASE_DIR}/{place}")
+    assert secret_references.is_portals_own(f"file:{settings.VEDETTA_KEY_MADE}")
 
 
 def test_nor_by_a_copy_of_it(folder: Path, settings: Any) -> None:
@@ -110,13 +112,13 @@ def test_nor_by_a_copy_of_it(folder: Path, settings: Any) -> None:
     for key in (settings.SECRET_KEY, *settings.SECRET_KEY_FALLBACKS):
         (folder / "secrets" / "copy").write_text(key)
         with pytest.raises(Problem, match="the portal's own secret") as raised:
-            secrets.resolve(f"file:{folder}/secrets/copy")
+            secret_references.resolve(f"file:{folder}/secrets/copy")
         assert key not in str(raised.value)
 
 
 def test_the_line_to_add_makes_them_allowed_and_keeps_what_is_there(folder: Path, settings: Any) -> None:
     wanted = ["env:A_PASSWORD", f"file:{folder}/secrets2/x", "env:MYSQL_PASSWORD", "env:A_PASSWORD"]
-    told = secrets.how_to_declare([*wanted, "env:MYSQL_ROOT_PASSWORD", f"file:{folder}/a b"])
+    told = secret_references.how_to_declare([*wanted, "env:MYSQL_ROOT_PASSWORD", f"file:{folder}/a b"])
 
     _, _, line = told.partition("SECRET_REFERENCES='")
     os.environ["ZZ_REFERENCES"] = line.partition("'")[0]
@@ -124,16 +126,18 @@ def test_the_line_to_add_makes_them_allowed_and_keeps_what_is_there(folder: Path
         settings.SECRET_REFERENCES = Environment().references("ZZ_REFERENCES")
     finally:
         del os.environ["ZZ_REFERENCES"]
-    assert all(secrets.is_declared(each) for each in (*wanted, "env:SHOP_PASSWORD", "env:OFFSITE_1"))
-    assert not secrets.is_declared("env:MYSQL_ROOT_PASSWORD")
+    assert all(
+        secret_references.is_declared(each) for each in (*wanted, "env:SHOP_PASSWORD", "env:OFFSITE_1")
+    )
+    assert not secret_references.is_declared("env:MYSQL_ROOT_PASSWORD")
     assert f"Put {folder}/a b below the folder that SECRETS_DIR names" in told
     assert "give backups a user and a password of their own" in told
     assert told.endswith("'"), "what is copied to the end of the sentence is the line and no more"
 
 
 def test_the_line_is_for_all_rows_and_the_rest_for_whom_it_concerns() -> None:
-    told = secrets.how_to_declare(["env:A_PASSWORD"], ["env:MYSQL_ROOT_PASSWORD", "env:B_PASSWORD"])
-    roots = secrets.how_to_declare(["env:MYSQL_ROOT_PASSWORD"], ["env:A_PASSWORD"])
+    told = secret_references.how_to_declare(["env:A_PASSWORD"], ["env:MYSQL_ROOT_PASSWORD", "env:B_PASSWORD"])
+    roots = secret_references.how_to_declare(["env:MYSQL_ROOT_PASSWORD"], ["env:A_PASSWORD"])
 
     assert "A_PASSWORD,B_PASSWORD'" in told
     assert "MYSQL_ROOT_PASSWORD" not in told
@@ -156,7 +160,7 @@ def test_what_rows_refer_to_already_is_read_and_told_of(
     old: Database, monkeypatch: pytest.MonkeyPatch, settings: Any
 ) -> None:
     monkeypatch.setenv("OLD_SHOP", "hunter2")
-    assert secrets.resolve(old.password_ref) == "hunter2"
+    assert secret_references.resolve(old.password_ref) == "hunter2"
     old.full_clean()
 
     line = "SECRET_REFERENCES='OLD_REPOSITORY,OLD_SHOP'"
@@ -221,7 +225,7 @@ def test_nothing_waits_for_what_is_no_file(folder: Path, monkeypatch: pytest.Mon
             f"file:{pipe}", "env:OFFSITE_KEY", f"file:{large}", f"file:{folder}/secrets", "file:/dev/tty"
         ):  # fmt: skip
             with pytest.raises(Problem) as raised:
-                secrets.resolve(reference)
+                secret_references.resolve(reference)
             told.append(raised.value.sentence())
 
     asking = threading.Thread(target=ask, daemon=True)

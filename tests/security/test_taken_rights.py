@@ -10,10 +10,11 @@ import pytest
 from django.contrib.auth.models import Group, User
 from django.utils import timezone
 
-from backups import runner, services
-from backups.actions.outcome import Outcome
 from backups.choices import Action, RestoreMode, Trigger
 from backups.models import Database, Repository, Run, Snapshot
+from backups.runs import lifecycle
+from backups.runs.outcome import Outcome
+from backups.worker import executor
 
 Ask = Callable[..., Run]
 
@@ -46,7 +47,7 @@ def played(monkeypatch: pytest.MonkeyPatch) -> list[Run]:
         return Outcome()
 
     for action in Action:
-        monkeypatch.setitem(runner.ACTIONS, action, plays)
+        monkeypatch.setitem(executor.ACTIONS, action, plays)
     return begun
 
 
@@ -66,11 +67,11 @@ def ask(db: None) -> Ask:
     def ask(action: Action, person: User | None, **wanted: Any) -> Run:
         wanted = {"trigger": Trigger.ADMIN if person else Trigger.SCHEDULE, **wanted}
         if action == Action.RESTORE:
-            return services.restore_enqueue(
+            return lifecycle.restore_enqueue(
                 database=shop, snapshot=snapshot, mode=RestoreMode.NEW, target="shop_copy",
                 requested_by=person, send=False, **wanted,
             )  # fmt: skip
-        return services.run_enqueue(action=action, database=shop, requested_by=person, send=False, **wanted)
+        return lifecycle.run_enqueue(action=action, database=shop, requested_by=person, send=False, **wanted)
 
     return ask
 
@@ -87,7 +88,7 @@ def test_a_restore_of_whom_the_right_was_taken_is_not_played(
 
     take(restorer)
     for queued in (run, scheduled):
-        runner.execute(queued.pk)
+        executor.execute(queued.pk)
 
     run.refresh_from_db()
     assert [each.pk for each in played] == [scheduled.pk]
@@ -118,7 +119,7 @@ def test_a_role_that_may_less_takes_with_it_what_it_may_not(
 ) -> None:
     run = ask(action, person(role))
 
-    runner.execute(run.pk)
+    executor.execute(run.pk)
 
     assert bool(played) == ROLES[role, action]
 
@@ -128,7 +129,7 @@ def test_a_drill_needs_the_right_to_hold_the_gate(
 ) -> None:
     for role, is_played in (("Operator", False), ("Administrator", True)):
         run = ask(Action.PREFLIGHT, person(role), options={"gate": "http://shop"})
-        runner.execute(run.pk)
+        executor.execute(run.pk)
         assert bool(played) == is_played
 
 
@@ -136,11 +137,11 @@ def test_what_is_under_way_keeps_its_parts(ask: Ask, person: Callable[[str], Use
     """The backup before a restore, whose person goes in the middle of it."""
     restorer = person("Restorer")
     restore = ask(Action.RESTORE, restorer)
-    assert services.run_claim(restore.pk, worker="w")
+    assert lifecycle.run_claim(restore.pk, worker="w")
     safety = ask(Action.BACKUP, restorer, parent=restore, trigger=Trigger.RESTORE)
     restorer.groups.clear()
 
-    assert services.run_claim(safety.pk, worker="w")
+    assert lifecycle.run_claim(safety.pk, worker="w")
     restorer.delete()
     restore.refresh_from_db()
     assert restore.status == "running"

@@ -15,12 +15,16 @@ from hypothesis import given
 from hypothesis import strategies as st
 from pytest_django import Settings
 
-from backups import configuration, mysql, process, restic, schedules, texts
-from backups.actions import preflight, tend
+from backups import mysql, process, restic
+from backups.actions import preflight
 from backups.choices import Status
-from backups.connections import database_server, repository_access
+from backups.configuration import bootstrap
+from backups.endpoints import database_server, repository_access
 from backups.errors import Problem
 from backups.models import Database, Repository, Run
+from backups.scheduling import schedules
+from backups.text import checked
+from backups.worker import reaper
 from tests.backups.conftest import (
     MakeDatabase,
     back_up,
@@ -37,19 +41,19 @@ __all__ = ["back_up", "empty_repository", "make_database", "mariadb_shop", "repo
 # ---------------------------------------------------------------- Each kind by itself
 
 FIT: dict[type, list[Any]] = {
-    texts.Host: [
+    checked.Host: [
         "db", "my_db", "db.example.com", "db.example.com.", "größe", "127.0.0.1", "::1", "[::1]",
         "fe80::1%eth0", "/run/mysqld/mysqld.sock", "/a folder/of; mine,too=.sock", "a" * 255,
     ],
-    texts.Port: [1, 3306, 65535],
-    texts.User: ["vedetta", "app user", "größe", "a;b", "--help"],
-    texts.TlsMode: ["DISABLED", "PREFERRED", "REQUIRED", "VERIFY_CA", "VERIFY_IDENTITY"],
-    texts.Path: ["", "/etc/ssl/ca.pem", "relative.pem", "/a b;c"],
-    texts.PartialFile: [
+    checked.Port: [1, 3306, 65535],
+    checked.User: ["vedetta", "app user", "größe", "a;b", "--help"],
+    checked.TlsMode: ["DISABLED", "PREFERRED", "REQUIRED", "VERIFY_CA", "VERIFY_IDENTITY"],
+    checked.Path: ["", "/etc/ssl/ca.pem", "relative.pem", "/a b;c"],
+    checked.PartialFile: [
         "/srv/x/.shop-20261129-031500-0a1b2c3d.sql.partial", "/.größe-20261129-031500-0a1b2c3d.sql.partial",
     ],
-    texts.SchemaName: ["orders", "a`b", "a/b", "../../x", "--all-databases", "a\nb", "x" * 64],
-    texts.Location: [
+    checked.SchemaName: ["orders", "a`b", "a/b", "../../x", "--all-databases", "a\nb", "x" * 64],
+    checked.Location: [
         "/srv/restic", "-odd/folder", "relative", "local:/srv", "sftp:user@host:/srv/a-b", "sftp:nas:backups",
         "sftp://user@host:2222//srv", "sftp://user@[::1]:2222//srv", "sftp:DOMAIN\\user@nas:/x",
         "sftp:me@example.com@nas:/x", "sftp:host:-x/y", "sftp://host//-x", "rclone:my-remote:path/to-it",
@@ -57,26 +61,26 @@ FIT: dict[type, list[Any]] = {
         "rest:http+unix:///run/rest.sock:/x", "b2:bucket:path", "azure:container:/", "gs:bucket:/",
         "swift:container:/path",
     ],
-    texts.Cron: ["0 3,15 * * *", "*/5 * * * 1-5", "0 0 29 2 *"],
+    checked.Cron: ["0 3,15 * * *", "*/5 * * * 1-5", "0 0 29 2 *"],
 }  # fmt: skip
 UNFIT: dict[type, list[Any]] = {
-    texts.Host: [
+    checked.Host: [
         "", " ", "db ", "host=127.0.0.1;local-infile=1", "host=127.0.0.1;plugin-dir=/tmp;default-auth=evil",
         "db;port=1", "db=1", "db1,db2", "db:3306", "db\n", "db\0", "-x", "--plugin-dir=/tmp", "a b", "a\tb",
         "http://db", "user@db", "db/x", "..", "a..b", "[::1", "::1%a;b=c", "a" * 256, "/run/x\n.sock",
         "$(id)",
     ],
-    texts.Port: [0, -1, 65536],
-    texts.User: ["", "a\nb", "a\0", "\x1b[2J"],
-    texts.TlsMode: ["", "required", "REQUIRED ", "OFF", "PREFERED"],
-    texts.Path: ["/a\nb", "/a\0"],
-    texts.PartialFile: [
+    checked.Port: [0, -1, 65536],
+    checked.User: ["", "a\nb", "a\0", "\x1b[2J"],
+    checked.TlsMode: ["", "required", "REQUIRED ", "OFF", "PREFERED"],
+    checked.Path: ["/a\nb", "/a\0"],
+    checked.PartialFile: [
         "", "/srv/precious.txt", "/srv/.x.partial", "relative/.x.sql.partial", "/srv/x.sql.partial",
         "/srv/../etc/.x.sql.partial", "/srv/.x.sql.partial/y", "/srv/.x.sql.partial\n",
         "/srv/. x.sql.partial", "/srv/.x.sql.partial",
     ],
-    texts.SchemaName: ["", "x" * 65, "a\0", "a ", "🐘"],
-    texts.Location: [
+    checked.SchemaName: ["", "x" * 65, "a\0", "a ", "🐘"],
+    checked.Location: [
         "", " ", "/a\nb", "sftp:-oProxyCommand=touch:/path", "sftp://-oProxyCommand=touch/path",
         "sftp:user@-oProxyCommand=touch:/path", "sftp://user@-oProxyCommand=touch:22//path",
         "sftp:a@b@-oProxyCommand=x:/p", "sftp:a@@-oX:/p", "sftp:a/b@-oX:/p", "sftp:-lroot@host:/path",
@@ -86,7 +90,7 @@ UNFIT: dict[type, list[Any]] = {
         "rclone:--config=/tmp/x:path", 'rclone::sftp,ssh="touch x":path', 'rclone:remote,ssh="touch x":path',
         "rclone:-vv:x", "rclone:", "rclone:/srv",
     ],
-    texts.Cron: ["", "hourly", "0 3 * *", "* * * * * *", "61 * * * *", "@daily", "H 3 * * *", "0 0 30 2 *",
+    checked.Cron: ["", "hourly", "0 3 * *", "* * * * * *", "61 * * * *", "@daily", "H 3 * * *", "0 0 30 2 *",
                  "0 3\n* * *"],
 }  # fmt: skip
 
@@ -99,7 +103,7 @@ def test_what_can_be_used_is_taken_as_it_is(kind: type, value: Any) -> None:
 
 @pytest.mark.parametrize(("kind", "value"), [(kind, value) for kind in UNFIT for value in UNFIT[kind]])
 def test_what_would_be_understood_otherwise_is_refused_in_a_sentence(kind: type, value: Any) -> None:
-    with pytest.raises(texts.Unfit, match=r"^[A-Z].*\.$"):
+    with pytest.raises(checked.Unfit, match=r"^[A-Z].*\.$"):
         kind(value)
 
 
@@ -116,8 +120,8 @@ def test_a_runs_own_database_is_known_by_its_name(name: str, is_own: bool) -> No
 @given(text=st.text(alphabet=st.sampled_from("ab.:=;,-/@ \n\0%[]1")))
 def test_a_host_gives_a_client_library_nothing_to_take_apart(text: str) -> None:
     try:
-        host = texts.Host(text)
-    except texts.Unfit:
+        host = checked.Host(text)
+    except checked.Unfit:
         return
     assert host.startswith("/") or not set(host) & set("=;,/@ \n\0")
     assert not host.startswith("-")
@@ -189,10 +193,10 @@ def test_what_a_row_says_was_left_behind_is_removed_by_its_own_name_alone(
     precious.write_text("precious")
     ours.write_text("half")
     dropped: list[str] = []
-    monkeypatch.setattr(tend, "drop_scratch", lambda _run, _server, name: dropped.append(name))
-    monkeypatch.setattr(tend, "database_server", lambda _: None)
-    monkeypatch.setattr(tend, "scratch_server", lambda _: None)
-    monkeypatch.setattr(tend.notify, "tend", lambda: None)
+    monkeypatch.setattr(reaper, "drop_scratch", lambda _run, _server, name: dropped.append(name))
+    monkeypatch.setattr(reaper, "database_server", lambda _: None)
+    monkeypatch.setattr(reaper, "scratch_server", lambda _: None)
+    monkeypatch.setattr(reaper.alerts, "tend", lambda: None)
 
     def lost(**noted: object) -> Run:
         return Run.objects.create(
@@ -205,7 +209,7 @@ def test_what_a_row_says_was_left_behind_is_removed_by_its_own_name_alone(
     own = lost()
     own_name = f"shop__verify_{own.pk}"
     Run.objects.filter(pk=own.pk).update(result={"scratch": own_name})
-    tend.run()
+    reaper.run()
     assert precious.read_text() == "precious"
     assert not ours.exists()
     assert dropped == [own_name]
@@ -244,11 +248,11 @@ def test_the_set_up_names_the_variable_that_cannot_be_used(
     settings.MYSQL_DATABASE, settings.MYSQL_USER = "shop", "vedetta"
     setattr(settings, variable, value)
     with pytest.raises(Problem, match=f"^{variable} cannot be used: "):
-        configuration.from_environment()
+        bootstrap.from_environment()
     assert not Database.objects.exists()
 
 
-@pytest.mark.parametrize("name", [name for name in UNFIT[texts.SchemaName] if name])
+@pytest.mark.parametrize("name", [name for name in UNFIT[checked.SchemaName] if name])
 def test_no_session_begins_in_what_is_no_database(name: str) -> None:
     server = mysql.Server("127.0.0.1", 1, "u", "p")
     for connecting in (mysql.connect(server, name), mysql.loading_connections(server, name, 1)):

@@ -16,7 +16,7 @@ import pytest
 from backups import mysql, process
 from backups.actions import verify
 from backups.errors import Problem
-from backups.load import Loading, Wish, load
+from backups.loading.loader import Loading, Wish, load
 from tests.dumps import hostile
 from tests.dumps.judging import reaches_out
 from tests.servers import FLAVOURS, DatabaseServer

@@ -19,7 +19,7 @@ from pathlib import Path
 
 import pytest
 
-from backups import drill
+from backups.gate import drill
 from backups.verdict import GateFacts
 from sentinel import heartbeat
 from tests.sentinel.conftest import (

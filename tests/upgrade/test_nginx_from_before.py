@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from backups import drill
+from backups.gate import drill
 from backups.verdict import GateFacts
 from tests.nginx.conftest import CONFIGURATION, nginx
 from tests.nginx.surrounding import read, visit

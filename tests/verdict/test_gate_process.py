@@ -16,11 +16,13 @@ import pytest
 from django.utils import timezone
 from pytest_django.fixtures import Settings
 
-from backups import gate_process, metrics, notify, standing, status_files
 from backups.admin import gate
-from backups.gate_process import Answer
+from backups.alerting import alerts, gate_process
+from backups.alerting.gate_process import Answer
+from backups.gate import status_files
 from backups.installation import Commands
 from backups.models import Alert, Database
+from backups.reports import metrics, standing
 from sentinel.heartbeat import drill_begin, drill_path, stamp_write
 from tests.notify.conftest import Receiver, receiver
 from tests.sentinel.conftest import StatusFolder
@@ -50,7 +52,7 @@ def past(db: None, settings: Settings, tmp_path: Path, monkeypatch: pytest.Monke
 def looked() -> None:
     """As the watching thread does once a minute."""
     gate_process.look()
-    notify.watch()
+    alerts.watch()
 
 
 def found() -> str:
@@ -183,8 +185,8 @@ def test_where_no_gate_is_meant_to_run_nothing_is_said(
         "nobody was ever heard there"
     )
 
-    notify.gate_answers("gate.example.com:8001")
-    notify.gate_answers(settings.SENTINEL_ADDRESS)
+    alerts.gate_answers("gate.example.com:8001")
+    alerts.gate_answers(settings.SENTINEL_ADDRESS)
     looked()
     assert found()
     Database.objects.update(gates_app=False)
@@ -219,7 +221,7 @@ def test_an_address_that_was_left_keeps_nothing_bad_and_a_wrong_one_is_told(
     past: History, receiver: Receiver, settings: Settings
 ) -> None:
     settings.SENTINEL_ADDRESS = f"127.0.0.1:{free_port()}"
-    notify.gate_answers("127.0.0.1:1")
+    alerts.gate_answers("127.0.0.1:1")
     looked()
     assert f"gives no answer at {settings.SENTINEL_ADDRESS}" in found(), "one was heard, at another address"
 

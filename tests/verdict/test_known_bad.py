@@ -11,13 +11,16 @@ from django.contrib.admin.models import LogEntry
 from django.utils import timezone
 from pytest_django.fixtures import Settings
 
-from backups import choose, restic, runner, services
+from backups import restic
 from backups.actions.forget import NEWEST_NOT_BAD, _protected
 from backups.actions.verify import Findings, bad_news, proves_nothing
 from backups.choices import Action, Health, RestoreMode, Status, Trigger, Verdict
 from backups.errors import Problem
-from backups.load import CutOff
+from backups.loading.loader import CutOff
 from backups.models import Database, Run, Snapshot
+from backups.runs import lifecycle
+from backups.snapshots import selection
+from backups.worker import executor
 from sentinel import heartbeat
 from tests.admin.conftest import Login, database, login, person, quick_passwords, roles, status_folder
 from tests.admin.test_restoring import look_and_start, told, url_of, wish
@@ -53,10 +56,10 @@ def made(database: Database, number: int) -> Snapshot:
 def found(snapshot: Snapshot, verdict: Verdict, *differences: str) -> Snapshot:
     """The snapshot after a verification of it."""
     assert snapshot.database is not None
-    run = services.run_enqueue(
+    run = lifecycle.run_enqueue(
         action=Action.VERIFY, trigger=Trigger.CLI, database=snapshot.database, snapshot=snapshot, send=False
     )
-    services.verification_record(run, snapshot, verdict=verdict, differences=list(differences))
+    lifecycle.verification_record(run, snapshot, verdict=verdict, differences=list(differences))
     Run.objects.filter(pk=run.pk).update(status=Status.SUCCEEDED)
     snapshot.refresh_from_db()
     return snapshot
@@ -65,7 +68,7 @@ def found(snapshot: Snapshot, verdict: Verdict, *differences: str) -> Snapshot:
 def begin(snapshot: Snapshot, **wishes: bool) -> Run:
     """A queued restore of it."""
     assert snapshot.database is not None
-    return services.restore_enqueue(
+    return lifecycle.restore_enqueue(
         database=snapshot.database, snapshot=snapshot, mode=RestoreMode.NEW, target="elsewhere",
         trigger=Trigger.CLI, send=False, **wishes,
     )  # fmt: skip
@@ -94,12 +97,12 @@ def test_latest_is_the_newest_that_is_not_known_to_be_bad_and_a_verification_tak
     good, bad = made(database, 1), made(database, 2)
     found(bad, Verdict.UNREADABLE)
 
-    assert choose.newest(database) == good
-    assert choose.newer_known_bad(good) == bad
-    assert choose.newest_to_prove(database) == bad
+    assert selection.newest(database) == good
+    assert selection.newer_known_bad(good) == bad
+    assert selection.newest_to_prove(database) == bad
 
     found(good, Verdict.DIFFERENT)
-    assert choose.newest(database) == bad, "there is no other, and a restore of it asks"
+    assert selection.newest(database) == bad, "there is no other, and a restore of it asks"
 
 
 def test_retention_keeps_the_newest_that_is_not_known_to_be_bad(database: Database) -> None:
@@ -151,11 +154,11 @@ def test_it_is_restored_only_for_who_insists(database: Database, bad: Verdict) -
 def test_who_has_to_undo_is_not_asked(database: Database) -> None:
     """An undo takes kept tables and reads no snapshot."""
     first = begin(made(database, 1)).restore
-    services.restore_note(first, swapped_at=timezone.now(), kept_in="before")
+    lifecycle.restore_note(first, swapped_at=timezone.now(), kept_in="before")
     found(first.snapshot, Verdict.DIFFERENT)
     Run.objects.update(status=Status.SUCCEEDED)
 
-    services.restore_enqueue(
+    lifecycle.restore_enqueue(
         database=database, snapshot=first.snapshot, mode=RestoreMode.UNDO, target=first.target,
         trigger=Trigger.CLI, undo_of=first, send=False,
     )  # fmt: skip
@@ -189,7 +192,7 @@ def test_the_portal_shows_it_in_red_and_asks_twice(database: Database, login: Lo
 
 def test_its_repository_is_suspect_until_a_check_of_all_data_is_good(database: Database) -> None:
     repository = database.repository
-    services.check_recorded(repository, error="", all_data=True)
+    lifecycle.check_recorded(repository, error="", all_data=True)
     snapshot = found(made(database, 1), Verdict.UNREADABLE)
 
     repository.refresh_from_db()
@@ -197,15 +200,15 @@ def test_its_repository_is_suspect_until_a_check_of_all_data_is_good(database: D
     assert f"found snapshot {snapshot.short_id} unreadable" in repository.check_error
     assert not repository.is_damaged, "nothing is withheld by suspicion alone"
 
-    assert services.check_recorded(repository, error="", all_data=False) == Health.SUSPECT
+    assert lifecycle.check_recorded(repository, error="", all_data=False) == Health.SUSPECT
     found(snapshot, Verdict.IDENTICAL)
     repository.refresh_from_db()
     assert repository.is_suspect, "that one snapshot reads tells nothing of the others"
-    assert services.check_recorded(repository, error="", all_data=True) == Health.GOOD
+    assert lifecycle.check_recorded(repository, error="", all_data=True) == Health.GOOD
 
 
 def test_what_is_damaged_is_not_called_suspect(database: Database) -> None:
-    services.check_recorded(database.repository, error="pack 12 is damaged", all_data=False)
+    lifecycle.check_recorded(database.repository, error="pack 12 is damaged", all_data=False)
 
     found(made(database, 1), Verdict.UNREADABLE)
 
@@ -264,12 +267,12 @@ def test_from_a_corrupted_pack_to_a_sound_repository(
 
     # A restore that was asked for before is refused when its turn comes.
     Snapshot.objects.update(verdict="")
-    waiting = services.restore_enqueue(
+    waiting = lifecycle.restore_enqueue(
         database=database, snapshot=snapshot, mode=RestoreMode.FILE, target=str(tmp_path / "out"),
         trigger=Trigger.CLI, send=False,
     )  # fmt: skip
     Snapshot.objects.update(verdict="unreadable")
-    played = runner.execute(waiting.pk)
+    played = executor.execute(waiting.pk)
     assert played is not None
     assert "is known to be bad" in failed(played)
 
@@ -301,9 +304,9 @@ def test_a_bad_verification_is_followed_by_a_check_of_five_percent(
     database = make_database(shop)
     back_up(database)
     damage(database.repository)
-    run = services.run_enqueue(action=Action.VERIFY, trigger=Trigger.CLI, database=database, send=False)
+    run = lifecycle.run_enqueue(action=Action.VERIFY, trigger=Trigger.CLI, database=database, send=False)
 
-    runner.execute(run.pk)
+    executor.execute(run.pk)
 
     check = Run.objects.get(action=Action.CHECK)
     assert (check.parent_id, check.trigger, check.status) == (run.pk, "verify", "queued")

@@ -13,11 +13,15 @@ import pytest
 from django.utils import timezone
 from pytest_django.fixtures import Settings
 
-from backups import hearing, notify, services, standing, status_files, tasks, watching
-from backups.actions import tend
+from backups import tasks
+from backups.alerting import alerts, watching
 from backups.choices import Action, AlertState, Health, Status, Trigger
-from backups.hearing import Hearing
+from backups.gate import status_files
 from backups.models import Alert, Database, Repository, Run, WorkerPulse
+from backups.reports import standing
+from backups.runs import hearing, lifecycle
+from backups.runs.hearing import Hearing
+from backups.worker import reaper
 from sentinel import heartbeat
 from sentinel.heartbeat import Override
 from tests.backups.conftest import MakeDatabase, empty_repository, make_database, mariadb_shop, repository
@@ -45,7 +49,7 @@ def wait(monkeypatch: pytest.MonkeyPatch) -> Wait:
         def monotonic() -> float:
             return time.monotonic() + passed
 
-    for module in (notify, hearing):
+    for module in (alerts, hearing):
         monkeypatch.setattr(module, "time", Time)
     return let
 
@@ -72,12 +76,12 @@ def test_a_silent_worker_is_told_once_before_the_gate_closes_with_the_minutes_le
     past: History, receiver: Receiver, wait: Wait
 ) -> None:
     seen(timedelta(minutes=3))
-    notify.watch()
+    alerts.watch()
     assert receiver.messages() == [], "it may just be begun again"
 
     for _ in range(4):
         wait(60)
-        notify.watch()
+        alerts.watch()
 
     assert receiver.messages() == [("Worker: silent", "failure")]
     (text,) = receiver.bodies()
@@ -86,7 +90,7 @@ def test_a_silent_worker_is_told_once_before_the_gate_closes_with_the_minutes_le
     assert "Start it (" in text
 
     seen(timedelta())
-    notify.watch()
+    alerts.watch()
     assert receiver.messages()[1:] == [("Worker: good again", "success")]
 
 
@@ -96,7 +100,7 @@ def test_where_the_gate_closes_within_minutes_it_is_told_at_once(
     status_files.write_last_ok(past.databases[0], timezone.now() - timedelta(hours=25, minutes=50))
     seen(timedelta(minutes=3))
 
-    notify.watch()
+    alerts.watch()
 
     assert receiver.messages() == [("Worker: silent", "failure")]
     assert "The gate closes in 9 minutes" in receiver.bodies()[0]
@@ -106,10 +110,10 @@ def test_two_processes_that_watch_tell_once(past: History, receiver: Receiver, w
     seen(timedelta(hours=3))
     now = timezone.now()
     for _ in range(2):
-        notify._seen_since.clear()
-        notify.watch(now)
+        alerts._seen_since.clear()
+        alerts.watch(now)
         wait(200)
-        notify.watch(now)
+        alerts.watch(now)
 
     assert receiver.messages() == [("Worker: silent", "failure")]
 
@@ -120,7 +124,7 @@ def test_a_portal_that_was_begun_again_does_not_take_it_back(
     Alert.objects.create(subject="Worker", state=AlertState.TROUBLE)
     seen(timedelta(hours=3))
 
-    notify.watch()
+    alerts.watch()
 
     assert receiver.messages() == []
     assert Alert.objects.get(subject="Worker").state == AlertState.TROUBLE
@@ -138,7 +142,7 @@ def test_a_worker_whose_clock_is_ten_minutes_off_is_heard(
 ) -> None:
     for beat in range(6):
         seen(apart - timedelta(seconds=beat))
-        notify.watch()
+        alerts.watch()
         wait(60)
 
     assert receiver.messages() == []
@@ -146,7 +150,7 @@ def test_a_worker_whose_clock_is_ten_minutes_off_is_heard(
 
     for _ in range(7):
         wait(60)
-        notify.watch()
+        alerts.watch()
     assert receiver.messages() == [("Worker: silent", "failure")], "now it stands still"
 
 
@@ -175,8 +179,8 @@ def test_where_the_gate_cannot_be_looked_at_the_worker_still_is(
         raise ValueError("of no kind that was thought of")
 
     looked: list[int] = []
-    monkeypatch.setattr("backups.gate_process.look", broken)
-    monkeypatch.setattr(notify, "watch", lambda: looked.append(1))
+    monkeypatch.setattr("backups.alerting.gate_process.look", broken)
+    monkeypatch.setattr(alerts, "watch", lambda: looked.append(1))
 
     watching.look()
 
@@ -186,7 +190,7 @@ def test_where_the_gate_cannot_be_looked_at_the_worker_still_is(
 def test_what_else_no_run_tells_is_told(past: History, receiver: Receiver, wait: Wait) -> None:
     Repository.objects.update(health=Health.SUSPECT, check_error="verification 7 found it so")
 
-    notify.watch()
+    alerts.watch()
 
     assert receiver.messages() == [("Repository main: suspect", "failure")]
     assert "verification 7 found it so" in receiver.bodies()[0]
@@ -202,7 +206,7 @@ def test_a_gate_that_closes_for_what_no_run_tells_is_told(
     heartbeat_path = settings.SENTINEL.heartbeat_path
     heartbeat_path.write_text("a disk wrote this\n")
     for _ in range(2):
-        notify.watch()
+        alerts.watch()
 
     assert receiver.messages() == [("Gate: closed", "failure")]
     (text,) = receiver.bodies()
@@ -210,34 +214,34 @@ def test_a_gate_that_closes_for_what_no_run_tells_is_told(
     assert "A good backup opens it." in text
 
     heartbeat.override_write(heartbeat_path, Override(timezone.now() + timedelta(hours=1), "ada", "we look"))
-    notify.watch()
+    alerts.watch()
     assert receiver.messages()[1:] == [("Gate: overridden", "success")]
     assert "open only because of an override" in receiver.bodies()[1]
 
     heartbeat.override_clear(heartbeat_path)
-    notify.watch()
+    alerts.watch()
     status_files.write_last_ok(past.databases[0], timezone.now())
-    notify.watch()
+    alerts.watch()
     assert receiver.messages()[2:] == [("Gate: closed", "failure"), ("Gate: good again", "success")]
 
 
 def test_a_run_on_another_machine_with_a_clock_behind_is_not_lost_while_it_beats(
     past: History, wait: Wait, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(tend, "_BEATS", Hearing())
+    monkeypatch.setattr(reaper, "_BEATS", Hearing())
     run = past.running
 
     def beat(at: datetime) -> None:
         Run.objects.filter(pk=run.pk).update(worker="elsewhere:1:x", beat_at=at)
 
     def reaped() -> list[Run]:
-        return services.runs_reap(is_gone=lambda _: False, may_live=tend._may_live)
+        return lifecycle.runs_reap(is_gone=lambda _: False, may_live=reaper._may_live)
 
     for minute in range(5):
         beat(timezone.now() - timedelta(minutes=10) + timedelta(seconds=minute))
         assert reaped() == []
         wait(60)
-    wait(int(services.BEAT_LOST.total_seconds()) - 60 + 5)
+    wait(int(lifecycle.BEAT_LOST.total_seconds()) - 60 + 5)
     assert reaped() == [run]
 
 

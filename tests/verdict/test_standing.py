@@ -17,10 +17,12 @@ from django.test.utils import CaptureQueriesContext
 from django.utils import timezone
 from pytest_django.fixtures import Settings
 
-from backups import standing, status_files, verdict
+from backups import verdict
 from backups.actions.preflight import Found, checks
 from backups.choices import Action, Health, Status, SuspicionState
+from backups.gate import status_files
 from backups.models import Database, Repository, Run, Snapshot, Suspicion, WorkerPulse
+from backups.reports import standing
 from tools import history
 from tools.history import History
 

@@ -23,8 +23,8 @@ from tests.verify.tools import meddling_clients, scratch_databases, with_least
 
 TEND = "from backups.actions import tend; tend.run()"
 CANCEL = (
-    "from backups import services; from backups.models import Run;"
-    "services.run_cancel(Run.objects.get(action='verify'))"
+    "from backups.runs import lifecycle; from backups.models import Run;"
+    "lifecycle.run_cancel(Run.objects.get(action='verify'))"
 )
 
 

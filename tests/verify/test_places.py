@@ -6,9 +6,10 @@ import pytest
 from django.core.exceptions import ValidationError
 from pytest_django.fixtures import Settings
 
-from backups import connections
-from backups.actions import preflight, tend
+from backups import endpoints
+from backups.actions import preflight
 from backups.models import Database, Run
+from backups.worker import reaper
 from tests.backups.conftest import MakeDatabase
 from tests.backups.worlds import Shop
 from tests.servers import DatabaseServer
@@ -186,7 +187,7 @@ def test_the_row_comes_before_the_environment_and_that_before_the_live_server(
         }
     )
 
-    server = connections.scratch_server(database)
+    server = endpoints.scratch_server(database)
 
     assert (server.host, server.ssl_mode, server.ssl_mode_set_by) == (address, tls, tls_set_by)
 
@@ -207,7 +208,7 @@ def test_who_is_refused_there_is_found_where_it_was_set(
     if is_set:
         monkeypatch.setenv("VERIFY_MYSQL_USER", user)
 
-    server = connections.scratch_server(Database(name="shop", host="h", user="u", is_primary=True))
+    server = endpoints.scratch_server(Database(name="shop", host="h", user="u", is_primary=True))
 
     assert server.account_set_by == f"{named_by} and VERIFY_MYSQL_PASSWORD"
 
@@ -262,7 +263,7 @@ def test_what_a_verification_left_is_dropped_where_it_was_made(
         setattr(database, name, value)
     database.save()
 
-    tend.run()
+    reaper.run()
 
     assert scratch_databases(server) == []
     for run in (here, gone):

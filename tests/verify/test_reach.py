@@ -9,8 +9,8 @@ import pytest
 from django.test import Client
 from django.urls import reverse
 
+from backups.dumpfile.splitter import Kind, Section, without_definer
 from backups.dumpfile.views import reads_another
-from backups.stream import Kind, Section, without_definer
 from tests.backups.conftest import MakeDatabase
 from tests.backups.worlds import Shop, make_shop
 from tests.servers import DatabaseServer

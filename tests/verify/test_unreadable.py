@@ -11,9 +11,9 @@ from pathlib import Path
 import pytest
 
 from backups import mysql
-from backups.actions import tend
 from backups.choices import Action, Health
 from backups.models import Run, Verification
+from backups.worker import reaper
 from tests.backups.conftest import MakeDatabase
 from tests.backups.worlds import Shop, make_shop, the_child
 from tests.servers import DatabaseServer
@@ -203,7 +203,7 @@ def test_server_that_dies_in_the_middle(
     own_server.kill()
     own_server.start()
     assert len(scratch_databases(own_server)) == 1
-    tend.run()
+    reaper.run()
     assert scratch_databases(own_server) == []
 
 

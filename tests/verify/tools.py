@@ -11,10 +11,12 @@ import subprocess
 from collections.abc import Sequence
 from pathlib import Path
 
-from backups import mysql, runner, services
+from backups import mysql
 from backups.choices import Action, Trigger
-from backups.connections import repository_access
+from backups.endpoints import repository_access
 from backups.models import Database, Repository, Run, Snapshot, Verification
+from backups.runs import lifecycle
+from backups.worker import executor
 from tests.backups.worlds import PROJECT, Shop, wait_until
 from tests.servers import DatabaseServer
 
@@ -65,8 +67,8 @@ def with_least(shop: Shop, *purposes: str) -> Shop:
 
 def play(action: Action, **enqueue: object) -> Run:
     """Play a run in this process, as a command would, but without what follows it."""
-    run = services.run_enqueue(action=action, trigger=Trigger.CLI, send=False, **enqueue)  # type: ignore[arg-type]
-    played = runner.execute(run.pk)
+    run = lifecycle.run_enqueue(action=action, trigger=Trigger.CLI, send=False, **enqueue)  # type: ignore[arg-type]
+    played = executor.execute(run.pk)
     assert played is not None
     played.children.all().delete()
     return played

@@ -9,9 +9,9 @@ from typing import Any
 
 from django.core.management.base import CommandError
 
-from backups.accepting import accept, suspicion_of
-from backups.console import VedettaCommand, given
+from backups.actions.accept import accept, suspicion_of
 from backups.errors import Problem
+from backups.management.base import VedettaCommand, given
 from backups.models import Run
 
 _LEAST, _MOST = 5, 300

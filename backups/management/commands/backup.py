@@ -6,9 +6,10 @@ from argparse import ArgumentParser
 from collections.abc import Mapping
 from typing import Any
 
-from backups import humane, suspicions
 from backups.choices import Action
-from backups.console import VedettaCommand, add_database, database_named
+from backups.keeping import suspicions
+from backups.management.base import VedettaCommand, add_database, database_named
+from backups.text import formatting
 
 
 class Command(VedettaCommand):
@@ -24,7 +25,8 @@ class Command(VedettaCommand):
         result = run.result
         self.say(
             f"Backed up {run.database}: snapshot {result['snapshot_id'][:8]}, "
-            f"{humane.size(result['dump_bytes'])} dumped, {humane.size(result['data_added_packed'])} added."
+            f"{formatting.size(result['dump_bytes'])} dumped, "
+            f"{formatting.size(result['data_added_packed'])} added."
         )
         if result["suspicious"]:
             self.say(suspicions.told(run.pk, result["suspicious"]))

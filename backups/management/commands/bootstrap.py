@@ -9,13 +9,16 @@ from typing import Any
 from django.conf import settings
 from django.core.management import call_command
 
-from backups import configuration, environment, identity, keys, made_here, restic, series
+from backups import keys, restic
 from backups.actions.repository import IN_PLACE
+from backups.catalog import made_here, series
 from backups.choices import Action
-from backups.connections import repository_access
-from backups.console import FAILED, RunEnded, VedettaCommand, WrongUsage
+from backups.configuration import bootstrap, environment
+from backups.endpoints import repository_access
 from backups.errors import Problem
+from backups.management.base import FAILED, RunEnded, VedettaCommand, WrongUsage
 from backups.models import Database, Repository
+from backups.repositories import identity
 
 
 class Command(VedettaCommand):
@@ -28,7 +31,7 @@ class Command(VedettaCommand):
     )
 
     def add_own_arguments(self, parser: ArgumentParser) -> None:
-        things = [configuration.DATABASE, configuration.REPOSITORY, configuration.HOST]
+        things = [bootstrap.DATABASE, bootstrap.REPOSITORY, bootstrap.HOST]
         parser.add_argument(
             "--moved", action="append", choices=things, default=[],
             help="it is the same one, and lies now where the environment says",
@@ -68,29 +71,29 @@ class Command(VedettaCommand):
 
     def _set_up(self, **options: Any) -> Mapping[str, Any]:
         moved, new = options["moved"], options["new"]
-        configuration.roles()
-        configuration.admin_user(self.say)
+        bootstrap.roles()
+        bootstrap.admin_user(self.say)
         self._key(options)
         if both := sorted({*moved} & {*new}):
             raise WrongUsage(f"The {both[0]} cannot be moved and new as well.")
-        if configuration.REPOSITORY in moved:
+        if bootstrap.REPOSITORY in moved:
             _make_sure_it_is_the_same()
-        is_replaced = configuration.REPOSITORY in new and self._is_replaced()
+        is_replaced = bootstrap.REPOSITORY in new and self._is_replaced()
         try:
-            database = configuration.from_environment(
+            database = bootstrap.from_environment(
                 moved=moved, new=new, is_replaced=is_replaced, tell=self.say
             )
         finally:
             # What is set up already goes on, also where the environment means something else.
-            configuration.apply()
-            configuration.first_boot()
-        if configuration.HOST in (*moved, *new):
-            for words in series.settle(is_ours=configuration.HOST in moved) or ["No host name is undecided."]:
+            bootstrap.apply()
+            bootstrap.first_boot()
+        if bootstrap.HOST in (*moved, *new):
+            for words in series.settle(is_ours=bootstrap.HOST in moved) or ["No host name is undecided."]:
                 self.say(words)
         if database is None:
             self.say("No database is set up yet: set MYSQL_* and RESTIC_*, or add one in the admin.")
             return {}
-        self._repository(database, in_place=configuration.REPOSITORY in new)
+        self._repository(database, in_place=bootstrap.REPOSITORY in new)
         # What was settled above is in its row, and not in what was read before.
         database.refresh_from_db()
         notices = environment.notices(database)

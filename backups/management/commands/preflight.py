@@ -12,9 +12,11 @@ from itertools import chain
 from pathlib import Path
 from typing import Any
 
-from backups import drill
 from backups.actions.preflight import Check, Found, checks, gate_checks, held_too_little, held_too_much
-from backups.console import (
+from backups.errors import Problem
+from backups.gate import drill
+from backups.gate.nginx_lines import MOST_CHARACTERS
+from backups.management.base import (
     FAILED,
     RunEnded,
     VedettaCommand,
@@ -23,9 +25,7 @@ from backups.console import (
     database_named,
     given,
 )
-from backups.errors import Problem
 from backups.models import Database
-from backups.nginx_lines import MOST_CHARACTERS
 
 _SHOWN = 100
 

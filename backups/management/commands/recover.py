@@ -12,14 +12,18 @@ from django.conf import settings
 from django.core.management import call_command
 from django.utils import timezone
 
-from backups import choose, configuration, health, portal_copy, restic, services
+from backups import restic
 from backups.actions import recover
 from backups.choices import Action, RestoreMode, Trigger
-from backups.connections import repository_access
-from backups.console import VedettaCommand, passed_over
+from backups.configuration import bootstrap
+from backups.endpoints import repository_access
 from backups.errors import Problem
+from backups.management.base import VedettaCommand, passed_over
 from backups.management.commands.restore import TOLD
 from backups.models import Database, Repository, Run, Snapshot
+from backups.portal_copy import archive, portal_database
+from backups.runs import lifecycle
+from backups.snapshots import selection
 
 LOOK_SECONDS = 60.0
 _SHOWN = 50
@@ -62,13 +66,13 @@ class Command(VedettaCommand):
         newer = passed_over(snapshot, self.say)
         self._tell_of(snapshot, is_restored=not options["history_only"])
         if not options["history_only"]:
-            queued = services.restore_enqueue(
+            queued = lifecycle.restore_enqueue(
                 database=database,
                 snapshot=snapshot,
                 mode=RestoreMode.NEW,
                 target=database.database,
                 trigger=Trigger.CLI,
-                reason=services.FOR_RECOVERY,
+                reason=lifecycle.FOR_RECOVERY,
                 send=False,
             )
             restored = self.play_queued(queued)
@@ -86,7 +90,7 @@ class Command(VedettaCommand):
             f"{age.days} days and {age.seconds // 3600} hours old. {follows}"
         )
         if snapshot.is_known_bad:
-            self.say(choose.known_bad_words(snapshot))
+            self.say(selection.known_bad_words(snapshot))
 
     def _tell_what_is_left(self, restored: Database, to_enable: Sequence[str]) -> list[dict[str, str]]:
         """Say how the gate opens, and which databases are still to be restored, with the commands."""
@@ -127,7 +131,7 @@ class Command(VedettaCommand):
         self.say("The history is empty and the repository is not: rebuilding the history from it.")
         return True
 
-    def _trusts(self, name: str, offered: portal_copy.Offered) -> bool:
+    def _trusts(self, name: str, offered: archive.Offered) -> bool:
         """Show what is in a copy that somebody else may have made, and ask; no is the answer of nobody."""
         self.say(f"{name} is not signed by the key of this installation. It holds:")
         held = {
@@ -147,7 +151,7 @@ class Command(VedettaCommand):
 
     def _set_up(self) -> Database:
         """A portal with what its newest copy held, and on top of it what the environment says."""
-        if moved_to := health.set_aside_damaged(timezone.now()):
+        if moved_to := portal_database.set_aside_damaged(timezone.now()):
             self.say(f"The portal's own database is damaged and was moved to {moved_to}.")
         call_command("migrate", interactive=False, verbosity=0)
         if not settings.RESTIC_REPOSITORY or not settings.MYSQL_DATABASE:
@@ -162,11 +166,11 @@ class Command(VedettaCommand):
         if recover.portal(access, self.say, self._trusts):
             # What this version added to rights and roles.
             call_command("migrate", interactive=False, verbosity=0)
-        configuration.roles()
-        configuration.admin_user(self.say)
-        database = configuration.from_environment() if is_ours else _as_it_was_then(found_id)
+        bootstrap.roles()
+        bootstrap.admin_user(self.say)
+        database = bootstrap.from_environment() if is_ours else _as_it_was_then(found_id)
         assert database is not None  # noqa: S101  the environment says which
-        configuration.apply()
+        bootstrap.apply()
         return database
 
 
@@ -188,10 +192,10 @@ def _as_it_was_then(found_id: str) -> Database | None:
     is_another = first is not None and first.repository.restic_id not in ("", found_id)
     is_there = first is not None and restic.same_address(first.repository.url, settings.RESTIC_REPOSITORY)
     if is_another and is_there:
-        return configuration.from_environment(moved=[configuration.DATABASE], is_replaced=True)
+        return bootstrap.from_environment(moved=[bootstrap.DATABASE], is_replaced=True)
     if is_another:
-        return configuration.from_environment(moved=[configuration.DATABASE], new=[configuration.REPOSITORY])
-    return configuration.from_environment(moved=[configuration.DATABASE, configuration.REPOSITORY])
+        return bootstrap.from_environment(moved=[bootstrap.DATABASE], new=[bootstrap.REPOSITORY])
+    return bootstrap.from_environment(moved=[bootstrap.DATABASE, bootstrap.REPOSITORY])
 
 
 def _restoring(database: Database) -> str:

@@ -6,13 +6,16 @@ from argparse import SUPPRESS, ArgumentParser
 from collections.abc import Mapping
 from typing import Any
 
-from backups import configuration, humane, identity, restic
+from backups import restic
 from backups.actions.repository import IN_PLACE
 from backups.choices import Action
-from backups.connections import repository_access
-from backups.console import VedettaCommand, WrongUsage, add_json, given, repository_named
+from backups.configuration import bootstrap
+from backups.endpoints import repository_access
 from backups.errors import Problem
+from backups.management.base import VedettaCommand, WrongUsage, add_json, given, repository_named
 from backups.models import Repository
+from backups.repositories import identity
+from backups.text import formatting
 
 
 class Command(VedettaCommand):
@@ -48,7 +51,7 @@ class Command(VedettaCommand):
         repository = repository_named(before or after)
         action = Action(options["verb"].replace("-", "_"))
         if options.get("read_data"):
-            size = humane.size(repository.size_bytes) if repository.size_bytes else "not measured yet"
+            size = formatting.size(repository.size_bytes) if repository.size_bytes else "not measured yet"
             self.say(f"All data of {repository} is read: {size}.")
         wanted = _data_options(options)
         if options.get("new"):
@@ -71,8 +74,8 @@ class Command(VedettaCommand):
         try:
             identity.meet(repository, access)
         except (restic.NoRepository, restic.NoBucket, restic.OtherRepository):
-            follower = configuration.begun_anew(repository)
-            configuration.apply()
+            follower = bootstrap.begun_anew(repository)
+            bootstrap.apply()
             self.say(f"{follower} takes the place of {repository}, whose databases go there from now on.")
             return follower
         raise Problem(

@@ -10,11 +10,10 @@ from typing import Any
 
 from django.utils import timezone
 
-from backups import aim, services
+from backups import aim
 from backups.actions.restore_file import STANDARD_OUTPUT
 from backups.choices import OVERWRITING_MODES, DefinerPolicy, RestoreMode, Trigger
-from backups.choose import snapshot_at, snapshot_named
-from backups.console import (
+from backups.management.base import (
     VedettaCommand,
     WrongUsage,
     add_database,
@@ -25,7 +24,9 @@ from backups.console import (
     target_database,
 )
 from backups.models import Database, Snapshot
-from backups.plain import plain
+from backups.runs import lifecycle
+from backups.snapshots.selection import snapshot_at, snapshot_named
+from backups.text.terminal import plain
 
 
 class Command(VedettaCommand):
@@ -93,7 +94,7 @@ class Command(VedettaCommand):
             _ask_of_strange(database, snapshot)
         if mode in OVERWRITING_MODES and not options["yes"]:
             _ask(database, snapshot, mode)
-        run = services.restore_enqueue(
+        run = lifecycle.restore_enqueue(
             database=database,
             snapshot=snapshot,
             mode=mode,

@@ -8,10 +8,11 @@ from typing import Any
 
 from django.utils import timezone
 
-from backups import choose, humane
 from backups.choices import Action
-from backups.console import VedettaCommand, add_database, database_named
+from backups.management.base import VedettaCommand, add_database, database_named
 from backups.models import Snapshot
+from backups.snapshots import selection
+from backups.text import formatting
 
 
 class Command(VedettaCommand):
@@ -26,7 +27,7 @@ class Command(VedettaCommand):
         database = database_named(options["database"])
         self.play(Action.SNAPSHOTS, repository=database.repository)
         listed = Snapshot.objects.filter(database=database, forgotten_at=None).order_by("time")
-        saved = choose.safety_copies(listed)
+        saved = selection.safety_copies(listed)
         for snapshot in listed:
             verified = "verified" if snapshot.verified_at else "not verified"
             if snapshot.is_known_bad:
@@ -35,7 +36,8 @@ class Command(VedettaCommand):
             note += "" if snapshot.made_here else "  (not made here)"
             self.say(
                 f"{snapshot.short_id}  {timezone.localtime(snapshot.time):%Y-%m-%d %H:%M:%S}  "
-                f"{humane.size(snapshot.total_bytes_processed):>10}  {verified:<15}  {snapshot.path}{note}"
+                f"{formatting.size(snapshot.total_bytes_processed):>10}  {verified:<15}  "
+                f"{snapshot.path}{note}"
             )
         if not listed:
             self.say(f"The repository holds no snapshots of {database} yet.")

@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from backups import standing
-from backups.console import FAILED, RunEnded, VedettaCommand
+from backups.management.base import FAILED, RunEnded, VedettaCommand
+from backups.reports import standing
 from backups.verdict import Finding, Overall, State
 
 _MARKS = {State.BAD: "BAD", State.DOUBTFUL: "!"}

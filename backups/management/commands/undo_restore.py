@@ -7,12 +7,13 @@ from argparse import ArgumentParser
 from collections.abc import Mapping
 from typing import Any
 
-from backups import services, states
 from backups.choices import Action, RestoreMode, Trigger
-from backups.console import VedettaCommand, WrongUsage, add_database, database_named
 from backups.errors import Problem
+from backups.management.base import VedettaCommand, WrongUsage, add_database, database_named
 from backups.models import Database, Restore
-from backups.plain import plain
+from backups.restoring import kept_states
+from backups.runs import lifecycle
+from backups.text.terminal import plain
 
 
 class Command(VedettaCommand):
@@ -52,10 +53,10 @@ class Command(VedettaCommand):
             run = self.play(Action.DEFINE, database=database, options={"restore": restore.pk})
             self.say(run.result["sentence"])
             return {"run_id": run.pk, "target": restore.target}
-        return self._undo(database, named or states.next_undo(database, _target(database)))
+        return self._undo(database, named or kept_states.next_undo(database, _target(database)))
 
     def _list(self, database: Database) -> Mapping[str, Any]:
-        found = states.listed(database, _target(database))
+        found = kept_states.listed(database, _target(database))
         for state in found:
             self.say(f"{state.what}: {state.way} ({state.end})")
         if not found:
@@ -63,7 +64,7 @@ class Command(VedettaCommand):
         return {"states": [state.as_json() for state in found]}
 
     def _drop(self, database: Database, restore: Restore, *, is_confirmed: bool) -> Mapping[str, Any]:
-        what = states.State(restore, "", None).what
+        what = kept_states.State(restore, "", None).what
         if not is_confirmed:
             _ask(restore, what)
         self.say(f"Dropping {restore.kept_in}: {what} …")
@@ -72,7 +73,7 @@ class Command(VedettaCommand):
         return {"run_id": run.pk, "dropped": restore.kept_in, "state": what}
 
     def _undo(self, database: Database, restore: Restore) -> Mapping[str, Any]:
-        queued = services.restore_enqueue(
+        queued = lifecycle.restore_enqueue(
             database=database,
             snapshot=restore.snapshot,
             mode=RestoreMode.UNDO,
@@ -118,7 +119,7 @@ def _numbered(database: Database, run_id: int) -> Restore:
 
 def _only_kept(database: Database) -> Restore:
     """The one restore that keeps tables. Raises Problem where there are several, or none."""
-    kept = [state for state in states.listed(database, _target(database)) if state.restore.keeps_tables]
+    kept = [state for state in kept_states.listed(database, _target(database)) if state.restore.keeps_tables]
     if not kept:
         raise Problem(f"No restore of {database} keeps tables, so there is nothing to drop.")
     if len(kept) > 1:
@@ -138,9 +139,9 @@ def _incomplete(database: Database) -> Restore:
     if not rows:
         raise Problem(f"Nothing is left to be made: {database} was never restored.")
     newest, *older = rows
-    if states.may_define_again(newest):
+    if kept_states.may_define_again(newest):
         return newest
-    lacking = [row for row in older if states.may_define_again(row)]
+    lacking = [row for row in older if kept_states.may_define_again(row)]
     which = "; ".join(f"into {row.target} (--restore {row.run_id})" for row in lacking)
     raise Problem(
         f"{'' if which else 'Nothing is left to be made. '}The newest restore, {newest.run_id} into "

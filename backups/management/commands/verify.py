@@ -7,8 +7,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from backups.choices import Action
-from backups.choose import snapshot_named
-from backups.console import (
+from backups.management.base import (
     RunEnded,
     VedettaCommand,
     add_database,
@@ -17,7 +16,8 @@ from backups.console import (
     passed_over,
 )
 from backups.models import Run
-from backups.plain import counted
+from backups.snapshots.selection import snapshot_named
+from backups.text.terminal import counted
 
 
 class Command(VedettaCommand):

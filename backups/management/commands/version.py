@@ -10,7 +10,7 @@ import django
 
 import backups
 from backups import restic
-from backups.console import FAILED, RunEnded, VedettaCommand
+from backups.management.base import FAILED, RunEnded, VedettaCommand
 from backups.restic import ResticError
 
 

@@ -17,9 +17,12 @@ from django.core.management.base import BaseCommand, CommandError
 from django.db import DatabaseError, connection
 from django.utils import timezone
 
-from backups import process, queue, schedules, services
-from backups.health import database_problem
+from backups import process
 from backups.models import WorkerPulse
+from backups.portal_copy.portal_database import database_problem
+from backups.runs import lifecycle
+from backups.scheduling import schedules
+from backups.worker import queue
 
 logger = logging.getLogger(__name__)
 
@@ -162,7 +165,7 @@ def _keep_time() -> None:
     try:
         queue.strange_schedules_remove()
         schedules.schedules_keep()
-        services.queue_keep()
+        lifecycle.queue_keep()
     except DatabaseError:
         logger.exception("the schedules could not be looked at, which is tried again in a moment")
     finally:
@@ -192,7 +195,7 @@ def _drain(clusters: list[Cluster], seconds: float) -> None:
 
 def _cancel_runs(clusters: list[Cluster]) -> None:
     try:
-        asked = services.runs_stop(is_ours=lambda worker: any(c.plays(worker) for c in clusters))
+        asked = lifecycle.runs_stop(is_ours=lambda worker: any(c.plays(worker) for c in clusters))
     except DatabaseError:
         logger.exception("running work could not be cancelled; it is killed if it takes too long")
         return

@@ -1,0 +1,85 @@
+"""A person says of a suspicious backup that it is right: heartbeat and retention go on from it."""
+
+from __future__ import annotations
+
+from backups.alerting import alerts
+from backups.choices import Action, SuspicionState
+from backups.errors import Problem
+from backups.gate import status_files
+from backups.keeping import suspicions
+from backups.models import Run, Snapshot, Suspicion
+from backups.runs import lifecycle
+
+
+def accept(suspicion: Suspicion, *, by: str, reason: str) -> str:
+    """Take a suspicious backup for right; answers in a sentence what follows. Raises Problem.
+
+    `by` says who, `reason` why. Safe to repeat: what was accepted stays as it was said first.
+    """
+    _refuse_what_cannot_be_accepted(suspicion)
+    run, snapshot = suspicion.snapshot.made_by, suspicion.snapshot
+    if suspicions.settle(suspicion, by=by, reason=reason):
+        if run is not None:
+            lifecycle.run_log(run.pk, [lifecycle.line(f"Accepted by {by}: {suspicion.reason}")])
+        told = f"Snapshot {snapshot.short_id} of {suspicion.database} is accepted."
+    else:
+        _refuse_what_cannot_be_accepted(suspicion)
+        told = f"Snapshot {snapshot.short_id} was accepted before, by {suspicion.settled_by}."
+    alerts.backup_accepted(suspicion.database)
+    return f"{told} {_move_heartbeat(suspicion)}"
+
+
+def suspicion_of(run: Run) -> Suspicion:
+    """What makes the backup suspicious that a run made. Raises Problem where nothing does."""
+    if run.action != Action.BACKUP:
+        raise Problem(
+            f"Run {run.pk} is no backup ({run.get_action_display().lower()}); only a backup can be accepted."
+        )
+    found = Suspicion.objects.filter(snapshot__made_by=run).select_related("snapshot", "database").first()
+    if found is None:
+        raise Problem(f"Backup {run.pk} is not suspicious: there is nothing to accept.")
+    return found
+
+
+def _refuse_what_cannot_be_accepted(suspicion: Suspicion) -> None:
+    snapshot = suspicion.snapshot
+    if suspicion.state == SuspicionState.OVER:
+        raise Problem(
+            f"Snapshot {snapshot.short_id} does not wait any more: the suspicion was ended by "
+            f"{suspicion.settled_by}.",
+            safe="Nothing was changed.",
+        )
+    if suspicion.state == SuspicionState.WAITING and snapshot.forgotten_at is not None:
+        raise Problem(
+            f"Snapshot {snapshot.short_id} is not in the repository any more, so it cannot be accepted.",
+            safe="Nothing was changed.",
+            do="Back up again; that backup can be accepted.",
+        )
+
+
+def _move_heartbeat(suspicion: Suspicion) -> str:
+    """Take the heartbeat to the newest accepted backup, if the repository is sound; never backwards."""
+    database = suspicion.database
+    newest = _newest_accepted(suspicion)
+    if newest.repository.is_damaged:
+        return "No heartbeat was written, because an integrity check found the repository damaged."
+    try:
+        moved = status_files.move_last_ok(database, newest.time)
+        if newest.verified_at is not None:
+            status_files.move_last_verified(database, newest.time)
+        status_files.write_gates()
+    except Problem as problem:
+        problem.safe = "The backup is accepted all the same."
+        problem.do = f"{problem.do} Then accept it again, which writes the heartbeat.".strip()
+        raise
+    if moved is None:
+        return "The heartbeat was left as it is: it is newer, or the backup's time is yet to come."
+    return f"The heartbeat is that of snapshot {newest.short_id}; retention forgets by its rules again."
+
+
+def _newest_accepted(suspicion: Suspicion) -> Snapshot:
+    accepted = Snapshot.objects.filter(
+        database=suspicion.database, forgotten_at=None, suspicion__state=SuspicionState.ACCEPTED
+    )
+    newest = accepted.select_related("repository").order_by("-time").first()
+    return newest or suspicion.snapshot

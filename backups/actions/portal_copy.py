@@ -1,0 +1,224 @@
+"""The portal's own database, kept in the repository beside what it backs up.
+
+A run of its own after each backup, once the heartbeat is written: what goes wrong here is told as
+an alert of its own, and changes neither the backup's outcome nor the gate.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import tempfile
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from datetime import UTC, datetime, timedelta
+
+from django.conf import settings
+from django.db import DatabaseError
+from django.utils import timezone
+
+from backups import keys, process, restic
+from backups.actions.repository import opened, wait_for_maintenance
+from backups.catalog import made_here, series
+from backups.choices import Level
+from backups.errors import Problem
+from backups.models import Database, Repository, Run, Snapshot
+from backups.portal_copy import archive, strangers
+from backups.portal_copy.portal_database import reason
+from backups.runs import lifecycle
+from backups.runs.outcome import Outcome
+from backups.runs.progress import Progress
+from backups.text import formatting
+from backups.text.terminal import counted
+
+TAG = "portal"
+# A portal is small; an unreachable storage would have restic try for a quarter of an hour.
+_STORE_SECONDS = 1800.0
+_READ_BYTES = 1 << 20
+_BEFORE = timedelta(seconds=1)
+# What retention keeps where the environment asks for nothing to be kept.
+_KEEP = (7, 4, 6)
+
+
+def path() -> str:
+    """Where the copy lies in its snapshots, by the database that `recover` is told to look for."""
+    name = settings.MYSQL_DATABASE.replace("/", "%2F") or "portal"
+    return f"/portal/{name}.jsonl"
+
+
+def copied_with(repository: Repository) -> bool:
+    """Whether this repository's backups take the portal along: `recover` looks into the first one's."""
+    first = Database.objects.filter(is_primary=True).first()
+    return bool(settings.BACKUP_PORTAL) and (first is None or first.repository_id == repository.pk)
+
+
+def run(run: Run, progress: Progress) -> Outcome:
+    """Copy the portal's database into the repository. Raises Problem, Cancelled."""
+    progress.phase("copy")
+    wait_for_maintenance(run.repository, progress)
+    access = opened(run, progress)
+    # Whole and unnamed before restic begins: whoever is killed, half a copy is never stored.
+    with _spare_file() as file:
+        rows = archive.write(
+            file, made_by=run.pk, tick=progress.tick, sign=lambda digest: _signature(digest, progress)
+        )
+        progress.phase("store", expected=file.tell())
+        summary = _store(file.fileno(), run.repository, access, progress)
+    size = formatting.size(summary.total_bytes_processed)
+    sentence = f"Snapshot {summary.snapshot_id[:8]} holds the portal itself: {counted(rows, 'row')}, {size}."
+    progress.log(sentence)
+    lifecycle.run_note(
+        run.pk,
+        bytes_done=summary.total_bytes_processed,
+        result={
+            "sentence": sentence,
+            "snapshot_id": summary.snapshot_id,
+            "data_added_packed": summary.data_added_packed,
+        },
+    )
+    return Outcome()
+
+
+def _signature(digest: str, progress: Progress) -> str:
+    """By which a new machine takes the copy over without a question; a copy goes on without a key."""
+    try:
+        return made_here.key_in_use().sign(keys.of_portal_copy(digest))
+    except Problem as problem:
+        progress.warn(f"The copy is not signed. {problem.sentence()}")
+        return ""
+
+
+@contextmanager
+def _spare_file() -> Iterator[tempfile._TemporaryFileWrapper[bytes]]:
+    """A file without a name, gone with this process. Raises Problem for what hinders reading and writing."""
+    try:
+        with tempfile.TemporaryFile() as file:
+            yield file  # type: ignore[misc]  # an unnamed file has no wrapper
+    except OSError as error:
+        raise Problem(
+            f"The portal's copy could not be written to {tempfile.gettempdir()} ({error.strerror}).",
+            do="Make room there, or set TMPDIR to a folder with more.",
+        ) from error
+    except DatabaseError as error:
+        raise Problem(
+            f"The portal's own database could not be read ({reason(error)}).",
+            do="Check DATABASE_URL and its server.",
+        ) from error
+
+
+def _store(
+    fd: int, repository: Repository, access: restic.Access, progress: Progress
+) -> restic.BackupSummary:
+    summaries: list[restic.BackupSummary] = []
+
+    def read_status(line: str) -> None:
+        if (done := restic.parse_status(line)) is not None:
+            progress.bytes_done(done)
+        elif summary := restic.parse_backup_summary(line):
+            summaries.append(summary)
+
+    restic.call(
+        dataclasses.replace(access, zone="UTC"),
+        restic.backup_args(
+            path=path(),
+            host=settings.BACKUP_HOST,
+            tags=["vedetta", TAG],
+            command=("cat", f"/dev/fd/{fd}"),
+            utc=_date(repository),
+        ),
+        doing="storing the portal's copy",
+        on_stdout=read_status,
+        on_stderr=lambda line: progress.log(restic.readable(line), Level.WARNING),
+        tick=progress.tick,
+        deadline=_STORE_SECONDS,
+        pass_fds=[fd],
+    )
+    if not summaries:
+        raise Problem("restic ended without saying what it stored.")
+    return summaries[-1]
+
+
+def _date(repository: Repository) -> datetime:
+    """A moment before the newest backup: restic's `latest` has to go on meaning a database's dump."""
+    newest = Snapshot.objects.filter(repository=repository, forgotten_at=None).first()
+    return newest.time.astimezone(UTC) - _BEFORE if newest else timezone.now()
+
+
+def superfluous(repository: Repository, access: restic.Access, progress: Progress) -> list[str]:
+    """The ids of the copies that retention no longer keeps; the newest one is always kept."""
+    if not copied_with(repository):
+        return []
+    wanted = (settings.BACKUP_KEEP_DAILY, settings.BACKUP_KEEP_WEEKLY, settings.BACKUP_KEEP_MONTHLY)
+    daily, weekly, monthly = wanted if any(wanted) else _KEEP
+    answer = restic.call_of_snapshots(
+        access,
+        restic.forget_dry_run_args(
+            selection=restic.Selection(tag=TAG, path=path(), group_by="tags", hosts=_our_hosts()),
+            keep_daily=daily,
+            keep_weekly=weekly,
+            keep_monthly=monthly,
+        ),
+        doing="planning which copies of the portal to forget",
+        tick=progress.tick,
+    )
+    plan = restic.parse_forget_plan(answer.stdout)
+    if plan.remove:
+        progress.log(
+            f"forget {counted(len(plan.remove), 'copy', 'copies')} of the portal, keep {len(plan.keep)}"
+        )
+    return list(plan.remove)
+
+
+def _our_hosts() -> tuple[str, ...]:
+    """Another installation's copies, in the same repository, are its own to forget."""
+    first = Database.objects.filter(is_primary=True).first()
+    return tuple(sorted(series.of_this_installation(first))) if first else (settings.BACKUP_HOST,)
+
+
+def copies(access: restic.Access, progress_tick: process.Tick | None = None) -> list[restic.SnapshotInfo]:
+    """This portal's copies in the repository, newest first. Raises Problem."""
+    # One that cannot be read is told of by `recover` itself, and must not be in the way of the others.
+    listed = restic.snapshots(access, tick=progress_tick, deadline=600, on_unreadable=lambda _: None)
+    ours = [info for info in listed if TAG in info.tags and path() in info.paths]
+    return sorted(ours, key=lambda info: info.backup_start or info.time, reverse=True)
+
+
+class NotTrusted(Problem):
+    """A copy that another key signed, or none, and that nobody vouched for."""
+
+
+def read(
+    access: restic.Access, copy: restic.SnapshotInfo, trusts: Callable[[archive.Offered], bool]
+) -> tuple[archive.Header, list[str]]:
+    """Put a copy in the place of what the portal's database holds; answers what of it was switched off.
+
+    `trusts` is asked where this installation's key did not sign it. Raises Problem, then nothing changed:
+    NotTrusted, where the answer was no.
+    """
+    is_ours = False
+    switched_off: list[str] = []
+
+    def accept(offered: archive.Offered) -> None:
+        nonlocal is_ours
+        public = made_here.key_in_use().public_signing
+        is_ours = keys.is_signed(public, keys.of_portal_copy(offered.sha256), offered.signature)
+        if not is_ours and not trusts(offered):
+            raise NotTrusted("The key of this installation did not sign it, and nobody vouched for it.")
+
+    def then(header: archive.Header) -> None:
+        lifecycle.portal_came_back(header)
+        made_here.look_again()
+        switched_off.extend(strangers.switch_off_unfit())
+        if not is_ours:
+            switched_off.extend(strangers.switch_off_strange())
+
+    with restic.dump(access, copy.id, path()) as running, restic.within_patience(running, access):
+        try:
+            lines = archive.lines_in(running.stdout)
+            return archive.restore(lines, accept=accept, then=then), switched_off
+        except archive.TooLong:
+            raise
+        except Problem:
+            while running.stdout.read(_READ_BYTES):
+                continue  # what is left, so that restic comes to its end and tells of it
+            restic.finished(running, access, "reading the portal's copy")
+            raise

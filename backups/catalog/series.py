@@ -1,0 +1,128 @@
+"""The host names under which snapshots of one database lie, and which of them are one series.
+
+Retention counts by host name, because two installations may share a repository. A BACKUP_HOST that was
+changed must not make two series of one.
+"""
+
+from __future__ import annotations
+
+from collections import Counter, defaultdict
+from collections.abc import Iterable, Iterator, Sequence
+from urllib.parse import unquote
+
+from django.conf import settings
+from django.db.models import Count, QuerySet
+
+from backups.choices import Trigger
+from backups.models import Database, Snapshot
+from backups.runs import lifecycle
+
+
+def of_this_installation(database: Database) -> frozenset[str]:
+    """BACKUP_HOST, those under which this portal's own runs stored, and those that a person said are its."""
+    made = _made_here(Snapshot.objects.filter(database=database))
+    said = [host for host, is_ours in database.hosts.items() if is_ours]
+    return frozenset([settings.BACKUP_HOST, *said, *made.values_list("host", flat=True).distinct()])
+
+
+def undecided(databases: Iterable[Database]) -> dict[int, Counter[str]]:
+    """Of each database, by its key, how many snapshots there are under host names that nobody said whose.
+
+    All are looked up at once: the first page asks for it every few seconds.
+    """
+    settled = {each.pk: {settings.BACKUP_HOST, *each.hosts} for each in databases}
+    found: dict[int, Counter[str]] = {pk: Counter() for pk in settled}
+    present = Snapshot.objects.filter(database__in=settled, forgotten_at=None)
+    others = present.exclude(host=settings.BACKUP_HOST).order_by()
+    for pk, host, tags in others.values_list("database_id", "host", "tags"):
+        # The old scripts' containers had names by chance, and are one series whatever these were.
+        if pk is not None and host not in settled[pk] and has_our_tag(tags):
+            found[pk][host] += 1
+    if hosts := {host for counted in found.values() for host in counted}:
+        made = _made_here(Snapshot.objects.filter(database__in=settled, host__in=hosts))
+        for pk, host in made.values_list("database_id", "host").distinct():
+            if pk is not None:
+                found[pk].pop(host, None)
+    return found
+
+
+def _made_here(snapshots: QuerySet[Snapshot]) -> QuerySet[Snapshot]:
+    """Those of them that this portal's own runs stored."""
+    made = snapshots.exclude(made_by=None).exclude(made_by__trigger=Trigger.RECOVERED)
+    # The model's own order would make each row distinct.
+    return made.order_by()
+
+
+def undecided_words(database: Database) -> list[str]:
+    """A sentence for each host name of its snapshots that nobody said whose it is, with the choice."""
+    return list(_undecided_words(database, undecided([database])[database.pk]))
+
+
+def _undecided_words(database: Database, found: Counter[str]) -> Iterator[str]:
+    for host, count in sorted(found.items()):
+        yield (
+            f"{count} snapshots of {database} are of the host {host}, and BACKUP_HOST is "
+            f"{settings.BACKUP_HOST}: retention counts them by themselves, so their newest stay for ever. If "
+            "they are this installation's, run `manage.py bootstrap --moved host`, which makes one series of "
+            "both; if another installation backs up there, `manage.py bootstrap --new host`."
+        )
+
+
+def words(databases: Sequence[Database]) -> dict[int, list[str]]:
+    """Of each database, by its key, what a person has to say of its snapshots: a sentence each."""
+    hosts, strays = undecided(databases), _strays(databases)
+    return {
+        each.pk: [*_undecided_words(each, hosts[each.pk]), *_other_case_words(each, strays)]
+        for each in databases
+    }
+
+
+# By the key of a repository: names of databases that are not set up here, and how many snapshots each has.
+Strays = dict[int, Counter[str]]
+
+
+def _strays(databases: Iterable[Database]) -> Strays:
+    found: Strays = defaultdict(Counter)
+    repositories = {each.repository_id for each in databases}
+    of_nobody = Snapshot.objects.filter(repository__in=repositories, database=None, forgotten_at=None)
+    counted = of_nobody.order_by().values_list("repository_id", "path").annotate(Count("pk"))
+    for repository, path, count in counted:
+        found[repository][Snapshot(path=path).source] += count
+    return found
+
+
+def _other_case_words(database: Database, strays: Strays) -> Iterator[str]:
+    """A sentence for snapshots in its repository that would be its own but for the case of the name."""
+    for name, count in sorted(strays.get(database.repository_id, {}).items()):
+        if name.casefold() == database.database.casefold():
+            yield (
+                f"{count} snapshots in the repository {database.repository} are of {name}, which is not set "
+                "up here: no list has them, and they are never forgotten. Add a database of that name in "
+                "the portal, which takes them over."
+            )
+
+
+def settle(*, is_ours: bool) -> list[str]:
+    """Take a person's word for all host names that are undecided; answers what was done, in sentences."""
+    told = []
+    databases = Database.objects.order_by("pk")
+    for database, counted in zip(databases, undecided(databases).values(), strict=True):
+        if found := sorted(counted):
+            lifecycle.hosts_settled(database, found, is_ours=is_ours)
+            which = "this installation's, one series with its own" if is_ours else "another installation's"
+            told.append(f"Snapshots of {database} of the host {', '.join(found)} count as {which}.")
+    return told
+
+
+def has_our_tag(tags: Iterable[str]) -> bool:
+    """Whether Vedetta made the snapshot, and not one of the old scripts."""
+    return any(tag.startswith(DATABASE_TAG) for tag in tags)
+
+
+def database_in(tags: Iterable[str]) -> str:
+    """The database that our tag names; empty without such a tag."""
+    found = (tag.removeprefix(DATABASE_TAG) for tag in tags if tag.startswith(DATABASE_TAG))
+    return unquote(next(found, ""))
+
+
+DATABASE_TAG = "database:"

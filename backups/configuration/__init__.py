@@ -1,0 +1,1 @@
+"""From the environment to the first rows, and whether the two still agree."""

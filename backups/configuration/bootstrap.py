@@ -1,0 +1,310 @@
+"""From the environment to rows: the first repository and database, the roles, the admin user."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Collection
+from datetime import UTC, datetime
+from itertools import count
+from typing import TypeVar
+
+from django.conf import settings
+from django.contrib.auth import get_user_model
+from django.contrib.auth.models import Group, Permission
+from django.core.exceptions import ValidationError
+from django.db import transaction
+from django.db.models import QuerySet
+
+from backups import restic
+from backups.configuration import environment
+from backups.configuration.environment import FirstRow
+from backups.errors import Problem
+from backups.gate import status_files
+from backups.models import Database, Repository
+from backups.scheduling.schedules import schedules_sync
+from sentinel import heartbeat
+
+Row = TypeVar("Row", Repository, Database)
+
+PRIMARY_REPOSITORY = "main"
+
+# What each role may do, beyond what the role before it may.
+ROLES: dict[str, tuple[str, ...]] = {
+    "Viewer": (
+        "view_run", "view_runline", "view_snapshot", "view_database", "view_repository",
+        "view_verification", "view_restore", "view_alert",
+    ),
+    "Operator": ("run_backup", "run_verify", "run_maintenance", "cancel_run", "accept_backup"),
+    "Restorer": ("run_restore",),
+    "Administrator": (
+        "override_gate", "add_database", "change_database", "delete_database", "add_repository",
+        "change_repository", "delete_repository",
+    ),
+}  # fmt: skip
+
+
+# What `bootstrap --moved` and `--new` can be said of.
+DATABASE, REPOSITORY, HOST = "database", "repository", "host"
+
+
+def from_environment(
+    *,
+    moved: Collection[str] = (),
+    new: Collection[str] = (),
+    is_replaced: bool = False,
+    tell: Callable[[str], None] = lambda _: None,
+) -> Database | None:
+    """Make the first repository and database what the environment says; None where it is silent.
+
+    Once there are snapshots, rows stay what they are: of a changed address a person says whether what
+    was known has `moved` there or is `new`, DATABASE or REPOSITORY. A new repository may also take the
+    place of the one known, at the same address (`is_replaced`). What had another value in the portal is
+    told. Raises Problem for a change that is unsaid, and naming what is missing or wrong.
+    """
+    wanted = {
+        "RESTIC_REPOSITORY": settings.RESTIC_REPOSITORY,
+        "MYSQL_HOST": settings.MYSQL_HOST,
+        "MYSQL_DATABASE": settings.MYSQL_DATABASE,
+        "MYSQL_USER": settings.MYSQL_USER,
+    }
+    missing = [name for name, value in wanted.items() if not value]
+    if len(missing) == len(wanted):
+        return None
+    if missing:
+        raise Problem(
+            f"{', '.join(missing)} must be set as well.", do="Set it in the environment or in .env."
+        )
+    with transaction.atomic():
+        first = Database.objects.filter(is_primary=True).select_related("repository").first()
+        if first is None:
+            return _database(Database(is_primary=True), _repository_at_its_url())
+        before: list[FirstRow] = [*Database.objects.all(), *Repository.objects.all()]
+        if is_replaced:
+            first.repository = _repository(_new_repository())
+            first.save(update_fields=["repository"])
+        followed = _followed(first, moved, new)
+    for words in _changes(before, [followed, followed.repository]):
+        tell(words)
+    return followed
+
+
+def decided_words(model: type[FirstRow]) -> str:
+    """What a person who is about to change a first row in the portal has to know."""
+    names = ", ".join(_decided(model))
+    return (
+        f"The environment decides here ({names}): what is set otherwise is set back, or asked about, at the "
+        "next start of the set-up."
+    )
+
+
+def _decided(model: type[FirstRow]) -> dict[str, str]:
+    """What the environment decides of the first rows, whatever the portal has: fields by variable."""
+    return environment.ASKED_ABOUT[model] | environment.TAKEN_OVER[model]
+
+
+def _changes(before: Collection[FirstRow], after: Collection[FirstRow]) -> list[str]:
+    """In which the environment's value took the place of the portal's, a sentence each."""
+    found = []
+    for now in after:
+        for was in before:
+            if was == now:
+                found += [
+                    f"The portal had {getattr(was, field)} for {now}; {name} decides, so it is "
+                    f"{getattr(now, field)} now."
+                    for name, field in _decided(type(now)).items()
+                    if getattr(was, field) != getattr(now, field)
+                ]
+    return found
+
+
+def _followed(first: Database, moved: Collection[str], new: Collection[str]) -> Database:
+    """The first database as the environment has it by now, as far as that is safe or was said."""
+    differs = environment.other_database(first)
+    if differs is not None and (_has_snapshots(first) or _known_beside(first).exists()):
+        if DATABASE in new:
+            return _succeeded(first, moved, new)
+        is_same = first.database == settings.MYSQL_DATABASE and not _known_beside(first).exists()
+        if DATABASE not in moved or not is_same:
+            raise _unsaid(differs)
+    return _database(first, _followed_repository(first, moved, new))
+
+
+def _followed_repository(first: Database, moved: Collection[str], new: Collection[str]) -> Repository:
+    """Where the first database is backed up to by now, as far as that is safe or was said."""
+    repository = first.repository
+    elsewhere = environment.other_repository(first)
+    if elsewhere is None:
+        return _repository(repository)
+    known = bool(_at_its_url(Repository.objects.exclude(pk=repository.pk)))
+    if REPOSITORY in new or (known and not repository.snapshots.exists()):
+        return _repository_at_its_url()
+    if known or (REPOSITORY not in moved and repository.snapshots.exists()):
+        raise _unsaid(elsewhere)
+    if REPOSITORY not in moved:
+        # A slip at the first try, of which nothing holds for what is at the other address.
+        repository.restic_id = ""
+    return _repository(repository)
+
+
+def _unsaid(differs: Problem) -> Problem:
+    differs.safe = "Nothing was changed."
+    return differs
+
+
+def _has_snapshots(database: Database) -> bool:
+    """Whether anything goes by its row yet; before, what was wrong at the first try is just corrected."""
+    return database.snapshots.exists()
+
+
+def _known_beside(first: Database) -> QuerySet[Database]:
+    """The environment's database, where it is set up as a further one."""
+    return Database.objects.exclude(pk=first.pk).filter(
+        host=settings.MYSQL_HOST, port=settings.MYSQL_PORT, database=settings.MYSQL_DATABASE
+    )
+
+
+def _succeeded(first: Database, moved: Collection[str], new: Collection[str]) -> Database:
+    """Another database in the first one's place, which stays beside it with all that it has."""
+    known = _known_beside(first).order_by("pk").first()
+    follower = known or Database()
+    follower.is_primary = True
+    repository = _followed_repository(known, moved, new) if known else _repository_at_its_url()
+    Database.objects.filter(pk=first.pk).update(is_primary=False)
+    follower = _database(follower, repository)
+    status_files.make_further(first)
+    if known:
+        status_files.make_first(follower)
+    return follower
+
+
+def apply() -> None:
+    """Make schedules and the gate's list follow the databases. Raises Problem."""
+    schedules_sync()
+    status_files.write_gates()
+
+
+def first_boot() -> None:
+    """Note when this installation began, from which the gate's grace counts."""
+    heartbeat.first_boot_ensure(settings.SENTINEL.heartbeat_path, datetime.now(UTC))
+
+
+def roles() -> None:
+    """Make the groups. Viewers see, each further role may do what the one before may, and more.
+
+    A Restorer may do what an Operator may; only Restorers and Administrators restore.
+    """
+    names: list[str] = []
+    for role, more in ROLES.items():
+        names += more
+        group, _ = Group.objects.get_or_create(name=role)
+        group.permissions.set(
+            Permission.objects.filter(content_type__app_label="backups", codename__in=names)
+        )
+
+
+def admin_user(say: Callable[[str], None]) -> None:
+    """Make the first superuser from PORTAL_ADMIN_USER and PORTAL_ADMIN_PASSWORD."""
+    users = get_user_model()
+    name = settings.PORTAL_ADMIN_USER
+    if users.objects.filter(username=name).exists():
+        return
+    if not settings.PORTAL_ADMIN_PASSWORD:
+        say(
+            "No admin user was made: set PORTAL_ADMIN_PASSWORD and run bootstrap again, "
+            "or run `manage.py createsuperuser`."
+        )
+        return
+    users.objects.create_superuser(username=name, password=settings.PORTAL_ADMIN_PASSWORD)
+    say(f"Admin user {name} made.")
+
+
+def _repository_at_its_url() -> Repository:
+    """The repository that is set up for RESTIC_REPOSITORY, else a new one."""
+    # One whose place another has taken is the older row.
+    if known := _at_its_url(Repository.objects.order_by("-pk")):
+        return _repository(known[0])
+    # One that was set up and never stored to was not meant.
+    unused = Repository.objects.filter(name=PRIMARY_REPOSITORY, snapshots=None, databases=None).first()
+    if unused is not None:
+        unused.restic_id = ""
+    return _repository(unused or _new_repository())
+
+
+def begun_anew(lost: Repository) -> Repository:
+    """A further row for what is to begin in the place of a repository that is lost, with its databases."""
+    fields: dict[str, object] = {
+        name: getattr(lost, name)
+        for name in ("url", "password_ref", "access_key_ref", "secret_key_ref", "check_interval")
+    }
+    with transaction.atomic():
+        follower = _saved(Repository(name=_free_name(Repository, lost.name)), fields)
+        lost.databases.update(repository=follower)
+    return follower
+
+
+def _at_its_url(rows: QuerySet[Repository]) -> list[Repository]:
+    return [each for each in rows if restic.same_place(each.url, settings.RESTIC_REPOSITORY)]
+
+
+def _new_repository() -> Repository:
+    return Repository(name=_free_name(Repository, PRIMARY_REPOSITORY))
+
+
+def _repository(repository: Repository) -> Repository:
+    said = settings.RESTIC_REPOSITORY
+    fields = {
+        # As it is known already, where that means the same place.
+        "url": repository.url if restic.same_address(repository.url, said) else said,
+        "check_interval": settings.BACKUP_CHECK_INTERVAL,
+    }
+    return _saved(repository, fields)
+
+
+def _database(database: Database, repository: Repository) -> Database:
+    fields: dict[str, object] = {
+        "host": settings.MYSQL_HOST,
+        "port": settings.MYSQL_PORT,
+        "user": settings.MYSQL_USER,
+        "database": settings.MYSQL_DATABASE,
+        "ssl_mode": settings.MYSQL_SSL_MODE,
+        "ssl_ca": settings.MYSQL_SSL_CA,
+        "repository": repository,
+    }
+    if database._state.adding:
+        # What people change in the admin later is theirs: only a new row takes it from here.
+        fields |= {"name": _free_name(Database, settings.MYSQL_DATABASE), **of_a_new_database()}
+    elif database.name == database.database != settings.MYSQL_DATABASE and not _has_snapshots(database):
+        # A name that was a slip, and under which nothing lies.
+        fields["name"] = _free_name(Database, settings.MYSQL_DATABASE)
+    return _saved(database, fields)
+
+
+def of_a_new_database() -> dict[str, object]:
+    """How the environment has a database backed up, verified and kept, until people say otherwise."""
+    return {
+        "dump_format": settings.BACKUP_DUMP_FORMAT,
+        "backup_cron": settings.BACKUP_CRON,
+        "verify_cron": settings.VERIFY_CRON,
+        "keep_daily": settings.BACKUP_KEEP_DAILY,
+        "keep_weekly": settings.BACKUP_KEEP_WEEKLY,
+        "keep_monthly": settings.BACKUP_KEEP_MONTHLY,
+    }
+
+
+def _free_name(model: type[Repository] | type[Database], wanted: str) -> str:
+    """The wanted name, with a number where another row has it."""
+    names = (wanted if number == 1 else f"{wanted}-{number}" for number in count(1))
+    return next(name for name in names if not model.objects.filter(name=name).exists())
+
+
+def _saved(row: Row, fields: dict[str, object]) -> Row:
+    for name, value in fields.items():
+        setattr(row, name, value)
+    try:
+        row.full_clean()
+    except ValidationError as error:
+        name, (message, *_) = next(iter(error.message_dict.items()))
+        known = environment.AT_FIRST | _decided(type(row))
+        variable = next((variable for variable, field in known.items() if field == name), name)
+        raise Problem(f"{variable} cannot be used: {message}") from error
+    row.save()
+    return row

@@ -1,0 +1,244 @@
+"""What the environment says of the first database and its repository, held against the portal's rows.
+
+Rows go on for years, and snapshots, heartbeats and retention go by them: a changed line in `.env` is a
+slip, a move or another database, and only a person knows which.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+
+from django.conf import settings
+
+from backups import endpoints, mysql, restic
+from backups.catalog import series
+from backups.errors import Problem
+from backups.models import Database, Repository
+from backups.repositories import places
+from backups.secret_references import how_to_declare, is_declared
+
+FirstRow = Database | Repository
+# Of the first rows: what bootstrap asks about where it changed, and what it takes over each time.
+ASKED_ABOUT: dict[type[FirstRow], dict[str, str]] = {
+    Database: {"MYSQL_HOST": "host", "MYSQL_PORT": "port", "MYSQL_DATABASE": "database"},
+    Repository: {"RESTIC_REPOSITORY": "url"},
+}
+TAKEN_OVER: dict[type[FirstRow], dict[str, str]] = {
+    Database: {"MYSQL_USER": "user", "MYSQL_SSL_MODE": "ssl_mode", "MYSQL_SSL_CA": "ssl_ca"},
+    Repository: {"BACKUP_CHECK_INTERVAL": "check_interval"},
+}
+# What it takes into a new row alone: later it is changed in the portal.
+AT_FIRST = {
+    "BACKUP_CRON": "backup_cron",
+    "VERIFY_CRON": "verify_cron",
+    "BACKUP_KEEP_DAILY": "keep_daily",
+    "BACKUP_KEEP_WEEKLY": "keep_weekly",
+    "BACKUP_KEEP_MONTHLY": "keep_monthly",
+    "BACKUP_DUMP_FORMAT": "dump_format",
+}
+
+
+@dataclass(frozen=True)
+class Differences:
+    """In what the environment and the portal's rows differ for a database, by how much it matters.
+
+    `serious`: another database or repository is meant; `warnings`: nothing stops, and a decision is wanted;
+    `overruled`: the row counts.
+    """
+
+    serious: Problem | None
+    warnings: list[str]
+    overruled: list[str]
+
+
+def differences(databases: Sequence[Database]) -> dict[int, Differences]:
+    """Of each database by its key, in a few queries for all of them."""
+    undecided = series.words(databases)
+    doubles = places.doubles({each.repository for each in databases})
+    return {
+        each.pk: _differences(each, [*undecided[each.pk], *_of(doubles, each.repository_id)])
+        for each in databases
+    }
+
+
+def _of(sentences: Mapping[int, str], key: int) -> list[str]:
+    return [sentences[key]] if key in sentences else []
+
+
+def _differences(database: Database, undecided: Sequence[str]) -> Differences:
+    serious = disagreement(database)
+    # Which of the two databases a value would be taken over for is not known then.
+    not_taken_over = [] if serious else _not_taken_over(database)
+    return Differences(serious, [*not_taken_over, *undecided], overruled(database))
+
+
+def notices(database: Database) -> list[str]:
+    """All in which the environment and the portal's rows differ for a database, a sentence each."""
+    found = differences([database])[database.pk]
+    return [*([found.serious.sentence()] if found.serious else []), *found.warnings, *found.overruled]
+
+
+def warnings(database: Database) -> list[str]:
+    """What stops nothing and wants a decision: values not taken over yet, snapshots of other host names."""
+    return differences([database])[database.pk].warnings
+
+
+def _not_taken_over(database: Database) -> Iterator[str]:
+    # With no user the environment is silent.
+    if not database.is_primary or not settings.MYSQL_USER:
+        return
+    rows: tuple[FirstRow, ...] = (database, database.repository)
+    for row in rows:
+        for name, field in TAKEN_OVER[type(row)].items():
+            said, known = getattr(settings, name), getattr(row, field)
+            if said != known:
+                both = f"{name} says {_shown(said)}, and the portal has {_shown(known)} for {row}"
+                if field == "ssl_mode" and endpoints.tls_of(database)["ssl_mode"] == said:
+                    yield f"{both}; what the former demands holds already, `manage.py bootstrap` notes it."
+                    continue
+                yield (
+                    f"{both} until `manage.py bootstrap` takes the former over, as each start of the set-up "
+                    "does."
+                )
+
+
+def overruled(database: Database) -> list[str]:
+    """What the environment says of the first database and the portal has otherwise, which counts.
+
+    A default that nobody changed is no saying.
+    """
+    if not database.is_primary:
+        return []
+    found = []
+    unchanged = Database()
+    for name, field in AT_FIRST.items():
+        said, known = getattr(settings, name), getattr(database, field)
+        if said not in (known, getattr(unchanged, field)):
+            found.append(
+                f"{name} says {said}, and the portal has {_shown(known)} for "
+                f"{database}, which counts: the former is read when a database is first set up. Change it in "
+                f"the portal, or set {name} back."
+            )
+    return found
+
+
+def undeclared(databases: Sequence[Database]) -> dict[int, list[str]]:
+    """What each database and its repository refer to from before references were to be declared.
+
+    By the database's key; in a few queries for all of them, since the line to add is one for all rows.
+    """
+    old = {each.pk: dict(_undeclared(each)) for each in databases}
+    if not any(old.values()):
+        return {pk: [] for pk in old}
+    rows = [*Database.objects.all(), *Repository.objects.all()]
+    every = [reference for row in rows for reference in row.references()]
+    return {
+        pk: [
+            f"{row} refers to {', '.join(references)}, which is not among what may be referred to. It is "
+            f"read as before, but no row can newly be given it. {how_to_declare(references, every)}"
+            for row, references in found.items()
+        ]
+        for pk, found in old.items()
+    }
+
+
+def _undeclared(database: Database) -> Iterator[tuple[str, list[str]]]:
+    rows: tuple[FirstRow, ...] = (database, database.repository)
+    for row in rows:
+        if found := [each for each in row.references() if not is_declared(each)]:
+            yield f"{type(row).__name__} {row}", found
+
+
+def _shown(value: object) -> object:
+    return "nothing" if value == "" else value
+
+
+def disagreement(database: Database) -> Problem | None:
+    """How the environment's database or repository differs from the first one's row, None where neither does.
+
+    None as well for a further database, or where the environment is silent.
+    """
+    found = [each for each in (other_database(database), other_repository(database)) if each is not None]
+    if not found:
+        return None
+    if len(found) == 1:
+        return found[0]
+    of_database, of_repository = found
+    return Problem(
+        f"{of_database.what} And {of_repository.what}",
+        do=f"Of the database: {of_database.do} Of the repository: {of_repository.do}",
+    )
+
+
+def other_database(database: Database) -> Problem | None:
+    """How the environment's database is another one than the first one's row, or lies elsewhere."""
+    if not database.is_primary or not settings.MYSQL_HOST or not settings.MYSQL_DATABASE:
+        return None
+    there = f"{settings.MYSQL_HOST}:{settings.MYSQL_PORT}"
+    known = f"{database.host}:{database.port}"
+    if mysql.same_address((database.host, database.port), (settings.MYSQL_HOST, settings.MYSQL_PORT)):
+        known = there
+    if database.database != settings.MYSQL_DATABASE:
+        if known == there and database.database.casefold() == settings.MYSQL_DATABASE.casefold():
+            return _other_case(database)
+        both = _to_back_up_both(database)
+        return Problem(
+            f"MYSQL_DATABASE says {settings.MYSQL_DATABASE} at {there}, and the portal's first database, "
+            f"{database}, is {database.database} at {known}.",
+            do=f"If that is a slip, set MYSQL_DATABASE back to {database.database}. To back up both, {both} "
+            f"If {settings.MYSQL_DATABASE} is to come first from now on, and {database} to be kept "
+            "beside it, run `manage.py bootstrap --new database`.",
+        )
+    if there != known:
+        return Problem(
+            f"MYSQL_HOST and MYSQL_PORT say {there}, and the portal knows {database} at {known}.",
+            do=f"{_slip('MYSQL_HOST or MYSQL_PORT', known, f'the host or port of {database}')} If the same "
+            f"data lies at {there} now, run `manage.py bootstrap --moved database`. If that is another "
+            f"database called {database.database}, run `manage.py bootstrap --new database`.",
+        )
+    return None
+
+
+def _other_case(database: Database) -> Problem:
+    """Most servers on Linux take two cases for two databases, others for one."""
+    said, known = settings.MYSQL_DATABASE, database.database
+    return Problem(
+        f"MYSQL_DATABASE says {said}, and the portal's first database, {database}, is {known}.",
+        do=f"Where the server takes both for one database, set it back to {known}: its snapshots stay one "
+        f"series. If {said} is another database that is to come first from now on, and {database} to be "
+        "kept beside it, run `manage.py bootstrap --new database`.",
+    )
+
+
+def _to_back_up_both(database: Database) -> str:
+    """What is left to do, since the other one may have been added in the portal already."""
+    there = Database.objects.filter(
+        host=settings.MYSQL_HOST, port=settings.MYSQL_PORT, database=settings.MYSQL_DATABASE
+    )
+    known = there.exclude(pk=database.pk).first()
+    if known is None:
+        return f"set it back and add {settings.MYSQL_DATABASE} in the portal."
+    return f"set it back: the portal has {settings.MYSQL_DATABASE} already, as {known}."
+
+
+def other_repository(database: Database) -> Problem | None:
+    """How the environment's repository is another one than where the first database is backed up to."""
+    known = database.repository.url
+    said = settings.RESTIC_REPOSITORY
+    if not database.is_primary or not said or restic.same_address(said, known):
+        return None
+    return Problem(
+        f"RESTIC_REPOSITORY says {said}, and the portal backs up {database} to {known}.",
+        do=f"{_slip('RESTIC_REPOSITORY', known, f'the location of {database.repository}')} If the repository "
+        f"of {known} lies at {said} now, run `manage.py bootstrap --moved repository`. If backups are to go "
+        f"to another one from now on, and those in {known} to stay listed, run `manage.py bootstrap --new "
+        "repository`.",
+    )
+
+
+def _slip(names: str, known: str, field: str) -> str:
+    """Either side may be the one that is wrong: .env, or what somebody typed into a form."""
+    return (
+        f"If {names} is a slip, set it back to {known}; if {field} in the portal is one, correct that there."
+    )

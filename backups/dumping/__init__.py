@@ -1,0 +1,1 @@
+"""The way out: from a database's rows to the bytes of a dump."""

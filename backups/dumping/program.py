@@ -1,0 +1,512 @@
+"""The dump program that restic runs: `python -m backups.dumping.program ORDER_FD REPORT_FD`.
+
+It reads its order (server, database, password) from a file descriptor, runs the server's own dump
+program, passes the stream on to standard output, digests it on the way and appends the manifest.
+It exits with 0 only when the dump is known to be whole; any other end makes restic store nothing.
+It needs neither Django nor the repository's secrets, which its caller keeps from it.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import sys
+import threading
+import time
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager, suppress
+from dataclasses import asdict, dataclass, field
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+from backups import mysql, process
+from backups.dumpfile.splitter import Digester, Piece, manifest_of, manifest_text, objects_in
+from backups.dumping import mysqldump, parallel
+from backups.dumping.moment import Content, Unlike, altered, altered_defaults, differing, refuse_two_moments
+from backups.dumping.mysqldump import Listener, Source, with_views
+from backups.dumping.spool import Spool
+from backups.errors import Problem
+
+_PROJECT = Path(__file__).resolve().parents[2]
+_CHUNK = 1 << 20
+_SMALL = 1 << 14
+# What may wait in memory for restic.
+_AHEAD_BYTES = 4 << 20
+_PROGRESS_SECONDS = 1.0
+_ORPHAN_SECONDS = 0.5
+_QUIET_SECONDS = 3.0
+
+
+@dataclass(frozen=True)
+class Order:
+    """What is to be dumped, and how."""
+
+    server: mysql.Server
+    database: str
+    client_dir: str = ""
+    gzip: bool = False
+    # What is saved before a restore; any other backup that leaves something out is a failed one.
+    without_broken_views: bool = False
+    at_once: parallel.Wish = field(default_factory=parallel.Wish)
+
+    def as_json(self) -> bytes:
+        """The order as it goes through the file descriptor, password included."""
+        return json.dumps(asdict(self)).encode()
+
+    @classmethod
+    def from_json(cls, text: bytes) -> Order:
+        """The order that `as_json` wrote."""
+        fields = json.loads(text)
+        server, at_once = mysql.Server(**fields["server"]), parallel.Wish(**fields["at_once"])
+        return cls(**{**fields, "server": server, "at_once": at_once})
+
+
+class Report:
+    """What the dump program tells its caller, in a file that both have open.
+
+    One JSON object: `progress` while it runs, then `manifest` or `problem`; with it `notes` for the log.
+    """
+
+    def __init__(self, fd: int) -> None:
+        self._fd = fd
+        self._lock = threading.Lock()
+        self._notes: list[str] = []
+
+    def note(self, sentence: str) -> None:
+        """Have it told with all that is told from now on."""
+        self._notes.append(sentence)
+
+    def write(self, **told: Any) -> None:
+        """Put `told` in the place of what was told before."""
+        text = json.dumps({**told, "notes": self._notes}).encode()
+        with self._lock:
+            os.ftruncate(self._fd, 0)
+            os.pwrite(self._fd, text, 0)
+
+    def read(self) -> dict[str, Any]:
+        """What was told last; nothing where it is just being written."""
+        size = os.fstat(self._fd).st_size
+        try:
+            told = json.loads(os.pread(self._fd, size, 0))
+        except ValueError:
+            return {}
+        return told if isinstance(told, dict) else {}
+
+
+def command(order_fd: int, report_fd: int, secret_names: Iterator[str]) -> tuple[str, ...]:
+    """The command for restic to run, without `secret_names` in its environment.
+
+    It finds this package whatever folder it is started in, and nothing in that folder.
+    """
+    without = [argument for name in secret_names for argument in ("-u", name)]
+    python = (f"PYTHONPATH={_PROJECT}", sys.executable, "-P", "-m", "backups.dumping.program")
+    return ("env", *without, *python, str(order_fd), str(report_fd))
+
+
+def main(arguments: list[str]) -> int:
+    """Dump to standard output; the exit status is 0 when the dump is whole."""
+    order_fd, report_fd = map(int, arguments)
+    threading.Thread(target=_end_with, args=[os.getppid()], daemon=True).start()
+    report = Report(report_fd)
+    with open(order_fd, "rb") as file:  # noqa: PTH123  a descriptor, not a path
+        order = Order.from_json(file.read())
+    try:
+        report.write(manifest=dump(order, sys.stdout.fileno(), report))
+    except Problem as problem:
+        report.write(problem={"what": problem.what, "do": problem.do})
+        return 1
+    except BrokenPipeError:
+        return 1  # restic is gone and has said why
+    return 0
+
+
+def _end_with(parent: int) -> None:
+    """Do not outlive restic, which may be killed while the server keeps us waiting for a lock.
+
+    The kernel then ends the client, which is told to die with us.
+    """
+    while os.getppid() == parent:
+        time.sleep(_ORPHAN_SECONDS)
+    os._exit(1)
+
+
+def dump(order: Order, out_fd: int, report: Report) -> dict[str, Any]:
+    """Stream the dump and its manifest to `out_fd`; answers the manifest. Raises Problem."""
+    with mysql.connect(order.server, order.database) as connection:
+        info = mysql.probe(connection)
+        programs = mysql.clients(info, order.client_dir)
+        broken = _broken_views(connection, order)
+        without = [view.name for view in broken]
+        before = Content.of(connection, order.database, without)
+        position = mysql.binary_log_position(connection)
+        charset, collation = mysql.database_defaults(connection, order.database)
+        made_under = mysql.made_under(connection, order.database)
+        collations = mysql.default_collations(connection, info)
+        definers = mysql.definers(connection, order.database)
+        left_out = mysql.not_in_backup(connection, order.database)
+        space_used = mysql.space_used(connection, order.database)
+    left_out += [mysql.LeftOut(view.name, f"view: {view.why}; it was: {view.statement}") for view in broken]
+    digester = Digester(order.database)
+    told = 0.0
+    mysqldump.widen(out_fd)
+    flowed = time.monotonic()
+
+    def tell_wait(wait: str) -> None:
+        report.write(progress={**_progress(digester), "doing": f"waiting for another session ({wait})"})
+
+    with (
+        mysql.watched_tables(order.server, order.database, info, besides=order.at_once.connections) as watch,
+        mysql.computed_beside(order.server, order.database) as computed,
+        _output(out_fd, gzip=order.gzip) as out,
+    ):
+
+        def write(data: bytes | memoryview) -> None:
+            nonlocal told, flowed
+            refuse_altered(watch, order.database)
+            _write(out, data)
+            flowed = time.monotonic()
+            if time.monotonic() > told + _PROGRESS_SECONDS:
+                told = time.monotonic()
+                report.write(progress=_progress(digester))
+
+        with _looking_for_locks(order, lambda: flowed, tell_wait):
+            source = Source(order.server, order.database, info, programs)
+
+            def is_read(table: str) -> None:
+                watch.is_read(table)
+                # The dump's moment has come, and is hardly gone.
+                computed.begin()
+
+            _stream(source, order.at_once, digester, write, report, without, Listener(before.names, is_read))
+        told_of = _computed(computed, report, digester)
+        watch.look_at_the_rest()
+        refuse_altered(watch, order.database)
+        unlike = Unlike(digester, before)
+        with mysql.connect(order.server, order.database) as connection:
+            after = Content.of(connection, order.database, without, unlike.look)
+            if words := altered_defaults(connection, order.database, (charset, collation), made_under):
+                report.note(words)
+        sections = digester.sections(collations)
+        _make_sure_it_is_whole(digester, sections, before, after, order.database)
+        _refuse_unlike(digester, unlike, order, source, without)
+        manifest = manifest_of(
+            sections,
+            database=order.database,
+            charset=charset,
+            collation=collation,
+            collations=collations,
+            definers=definers,
+            views_of_others=digester.views_of_others(),
+            routines_of_others=digester.routines_of_others(),
+            not_in_backup=[left._asdict() for left in left_out],
+            space_used=space_used,
+            server={"flavour": info.flavour, "version": info.version},
+            client={"flavour": programs.flavour, "version": programs.version},
+            inventory=objects_in(sections),
+            computed=told_of,
+            binary_log=position,
+        )
+        _write(out, manifest_text(manifest))
+    return manifest
+
+
+def _computed(reading: mysql.ComputedReading, report: Report, digester: Digester) -> list[dict[str, Any]]:
+    """What generated columns that are stored held, for the manifest; they may take longer than the dump."""
+    report.write(progress={**_progress(digester), "doing": reading.doing})
+    return [each._asdict() for each in reading.told()]
+
+
+def _broken_views(connection: Any, order: Order) -> list[mysql.BrokenView]:
+    """The views that are left out. Raises Problem where there are some, and none may be left out."""
+    broken = mysql.broken_views(connection, order.database)
+    if not order.without_broken_views:
+        mysql.refuse_broken_views(connection, broken, order.database)
+    return broken
+
+
+@contextmanager
+def _looking_for_locks(
+    order: Order, flowed: Callable[[], float], tell: Callable[[str], None]
+) -> Iterator[None]:
+    """Where nothing came for a while, ask the server whether the dump waits for a lock, and `tell`.
+
+    Else nobody would know why: the dump programs wait in silence, for up to a year.
+    """
+    over = threading.Event()
+
+    def look() -> None:
+        while not over.wait(_QUIET_SECONDS):
+            if time.monotonic() - flowed() < _QUIET_SECONDS:
+                continue
+            with suppress(Problem), mysql.connect(order.server) as connection:
+                if (wait := mysql.lock_wait(connection, order.database)) and not over.is_set():
+                    tell(wait)
+
+    looking = threading.Thread(target=look, daemon=True)
+    looking.start()
+    try:
+        yield
+    finally:
+        over.set()
+        looking.join()
+
+
+def _stream(
+    source: Source,
+    wish: parallel.Wish,
+    digester: Digester,
+    write: Callable[[bytes | memoryview], None],
+    report: Report,
+    leave_out: Sequence[str],
+    listener: Listener,
+) -> None:
+    """Dump over as many connections as are wished for, if they can be had. Raises Problem."""
+    if wish.connections > 1 and not leave_out:
+        try:
+            _refuse_before(source)
+            with parallel.begun(source, wish, listener) as dumps:
+                report.note(
+                    f"Dumped over {dumps.connections} connections; no table could be written to for "
+                    f"{dumps.locked_seconds:.2f} s."
+                )
+                pieces = with_views(dumps.pieces(digester.splitter), _rewritten_views(source))
+                _write_pieces(digester.digested(pieces), write)
+                return
+        except parallel.NotAtOnce as reason:
+            report.note(f"Dumped over one connection: {reason}.")
+    stream_dump(
+        source.server,
+        source.database,
+        info=source.info,
+        programs=source.programs,
+        digester=digester,
+        write=write,
+        leave_out=leave_out,
+        listener=listener,
+    )
+
+
+def _write_pieces(pieces: Iterator[Piece], write: Callable[[bytes | memoryview], None]) -> None:
+    """Write pieces, of which many are of one line, in larger ones."""
+    small = bytearray()
+
+    def flush() -> None:
+        if small:
+            write(bytes(small))
+            small.clear()
+
+    for piece in pieces:
+        if len(small) > _CHUNK or len(piece.data) >= _SMALL:
+            flush()
+        if len(piece.data) >= _SMALL:
+            write(piece.data)
+        else:
+            small += piece.data
+    flush()
+
+
+def stream_dump(
+    server: mysql.Server,
+    database: str,
+    *,
+    info: mysql.ServerInfo,
+    programs: mysql.Clients,
+    digester: Digester,
+    write: Callable[[bytes | memoryview], None] = lambda _: None,
+    take: Callable[[Piece], None] | None = None,
+    tick: process.Tick | None = None,
+    structure_only: bool = False,
+    without_routines: bool = False,
+    leave_out: Sequence[str] = (),
+    listener: Listener | None = None,
+) -> None:
+    """Dump a database to `write`, digesting it. Raises Problem unless the dump program is content.
+
+    `take` is given each piece of it; `leave_out` are tables and views; `listener` as `started` takes it.
+    With `tick`, the dump runs beside it and in a process group of its own.
+    """
+    source = Source(server, database, info, programs)
+    _refuse_before(source)
+    _refuse_lookalikes(source, leave_out)
+    views = _rewritten_views(source)
+    with mysqldump.let_in(
+        source,
+        structure_only=structure_only,
+        without_routines=without_routines,
+        leave_out=leave_out,
+        own_group=tick is not None,
+        listener=listener,
+    ) as running:
+        if tick is None:
+            spool = Spool(_AHEAD_BYTES)
+            with mysqldump.read_into(spool, source, running):
+                _pump(spool.taken(), digester, write, take, views)
+        else:
+            pump = partial(_pump, mysqldump.output(running), digester, write, take, views)
+            process.watched(pump, tick, running.stop)
+            mysqldump.refuse_bad_end(source, running, tick)
+
+
+def _refuse_before(source: Source) -> None:
+    """Raise Problem for what no dump program would tell."""
+    mysqldump.refuse_what_cuts_dumps(source)
+    # Also where no preflight went before, or an event was made since.
+    with mysql.connect(source.server) as connection:
+        mysql.refuse_what_hangs(connection, source.database)
+
+
+def _refuse_lookalikes(source: Source, leave_out: Sequence[str]) -> None:
+    """Raise Problem where the dump programs would leave out more than they are told to."""
+    if not leave_out:
+        return
+    named = {mysql.loosely(name): name for name in leave_out}
+    with mysql.connect(source.server) as connection:
+        listed = mysql.listed_tables(connection, source.database)
+    for table in listed:
+        if table.name not in leave_out and (view := named.get(mysql.loosely(table.name))):
+            raise Problem(
+                f"The view {view} of {source.database} cannot be read any more, and cannot be left out "
+                f"alone: to the dump program its name and {table.name} are the same.",
+                do="Copy what SHOW CREATE VIEW shows, so that it can be made again, drop it, then try again.",
+            )
+
+
+def _rewritten_views(source: Source) -> dict[str, bytes]:
+    """How the views are to be made that the dump program does not write as they are."""
+    with mysql.connect(source.server, source.database) as connection:
+        views = mysql.lossy_views(connection, source.database)
+    return {view.name: view.statement for view in views if view.statement}
+
+
+def _pump(
+    chunks: Iterator[bytes],
+    digester: Digester,
+    write: Callable[[bytes | memoryview], None],
+    take: Callable[[Piece], None] | None,
+    views: Mapping[str, bytes],
+) -> None:
+    if views:
+        _pump_with(views, chunks, digester, write, take)
+        return
+    for data in chunks:
+        write(data)
+        _exhaust(digester.feed(data), take)
+    _exhaust(digester.close(), take)
+
+
+def _pump_with(
+    views: Mapping[str, bytes],
+    chunks: Iterator[bytes],
+    digester: Digester,
+    write: Callable[[bytes | memoryview], None],
+    take: Callable[[Piece], None] | None,
+) -> None:
+    def split() -> Iterator[Piece]:
+        for data in chunks:
+            yield from digester.splitter.feed(data)
+        yield from digester.splitter.close()
+
+    def taken(pieces: Iterator[Piece]) -> Iterator[Piece]:
+        for piece in pieces:
+            if take:
+                take(piece)
+            yield piece
+
+    _write_pieces(taken(digester.digested(with_views(split(), views))), write)
+
+
+def _progress(digester: Digester) -> dict[str, Any]:
+    section = digester.section
+    return {"tables": digester.tables_begun, "doing": f"{section.kind} {section.name}".strip()}
+
+
+def _make_sure_it_is_whole(
+    digester: Digester,
+    sections: list[dict[str, Any]],
+    before: Content,
+    after: Content,
+    database: str,
+) -> None:
+    """Raise Problem unless the dump ended as it should and holds all that the database holds."""
+    if not digester.is_complete:
+        section = digester.section
+        where = f"{section.kind} {section.name}".strip()
+        raise Problem(
+            f"The dump of {database} stopped before its closing line, in {where}.",
+            do="Try again. If it stops there again, look for a NUL byte in what that is defined as: the "
+            "dump programs stop at one; or for a character of sjis, gbk or big5 that ends in a backslash "
+            "(0x5C): it leaves a text open, and no client could load the dump. Define it under utf8mb4.",
+        )
+    refuse_two_moments(objects_in(sections), before, after, database)
+
+
+def _refuse_unlike(
+    digester: Digester, unlike: Unlike, order: Order, source: Source, without: Sequence[str]
+) -> None:
+    """Raise Problem where a definition is as before the dump, but was not when that read it.
+
+    Where that is not sure, all is read again, and compared.
+    """
+    if not unlike.found:
+        return
+    again = Digester(order.database)
+    stream_dump(
+        source.server,
+        source.database,
+        info=source.info,
+        programs=source.programs,
+        digester=again,
+        structure_only=True,
+        leave_out=without,
+    )
+    for kind, name in differing(digester, again):
+        raise altered(kind, name, order.database)
+
+
+def refuse_altered(watch: mysql.TableWatch, database: str) -> None:
+    """Raise Problem where a table was found to be altered before it was dumped."""
+    if watch.altered:
+        told = ": ".join(filter(None, watch.altered))
+        raise Problem(
+            f"A table of {database} was altered while the dump ran ({told}), so the dump is not "
+            "of one moment.",
+            do="Back up again once the change is through.",
+        )
+
+
+@contextmanager
+def _output(out_fd: int, *, gzip: bool) -> Iterator[int]:
+    """Where the dump is written: standard output, or a gzip before it."""
+    if not gzip:
+        yield out_fd
+        return
+    gzip_program = process.find_program("gzip")
+    if gzip_program is None:
+        raise Problem("gzip is not installed.", do="Install it, or set BACKUP_DUMP_FORMAT=sql.")
+    with process.child(
+        [gzip_program, "--rsyncable", "--no-name"],
+        env=process.base_environment(), stdin=process.PIPE, stdout=out_fd, own_group=False,
+    ) as running:  # fmt: skip
+        mysqldump.widen(running.stdin.fileno())
+        yield running.stdin.fileno()
+        running.stdin.close()
+        code = running.wait()
+        if code != 0:
+            raise Problem(f"gzip failed: {' '.join(running.stderr_tail()) or code}.")
+
+
+def _write(fd: int, data: bytes | memoryview) -> None:
+    view = memoryview(data)
+    while view:
+        view = view[os.write(fd, view) :]
+
+
+def _exhaust(pieces: Iterator[Piece], take: Callable[[Piece], None] | None) -> None:
+    for piece in pieces:
+        if take:
+            take(piece)
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))

@@ -1,0 +1,301 @@
+"""From rows and settings to what the tools take, secrets resolved. Used when a run starts."""
+
+from __future__ import annotations
+
+import shlex
+from dataclasses import replace
+
+from django.conf import settings
+
+from backups import mysql, restic
+from backups.choices import SslMode
+from backups.models import Database, Repository
+from backups.secret_references import for_restic, is_set, named_place, resolve, resolve_optional
+
+
+def repository_access(repository: Repository) -> restic.Access:
+    """How restic reaches the repository. Raises Problem when a secret is not to be had."""
+    secrets = _storage_secrets(repository)
+    secrets |= {
+        "RESTIC_COMPRESSION": settings.RESTIC_COMPRESSION,
+        "RESTIC_PACK_SIZE": str(settings.RESTIC_PACK_SIZE),
+    }
+    return restic.Access(
+        program=_restic_program(),
+        url=repository.url,
+        password=_repository_password(repository),
+        secrets=secrets,
+        cache_dir=settings.RESTIC_CACHE_DIR,
+        patience_seconds=settings.STORAGE_PATIENCE_SECONDS,
+        **_set_for(repository),
+        names=names_of(repository),
+    )
+
+
+def _restic_program() -> str:
+    program = restic.find()
+    if settings.VEDETTA_RESTIC == "pinned":
+        restic.refuse_unpinned(program)
+    return program
+
+
+def _storage_secrets(repository: Repository) -> dict[str, str]:
+    secrets = for_restic()
+    for name, reference in _keys(repository).items():
+        if value := resolve_optional(reference, of=f"{name} of {_named(repository)}"):
+            secrets[name] = value
+    return secrets
+
+
+def _repository_password(repository: Repository) -> str:
+    return resolve(repository.password_ref, of=f"the password of {_named(repository)}")
+
+
+def refuse_missing_secrets(row: Database | Repository) -> None:
+    """Read all that a run would read for this row, and connect nowhere. Raises Problem."""
+    if isinstance(row, Repository):
+        _storage_secrets(row)
+        _repository_password(row)
+    else:
+        database_server(row)
+        scratch_server(row)
+
+
+def secrets_subject(row: Database | Repository) -> str:
+    """How the worker's alert is called that tells of a secret that it cannot read."""
+    return f"Secrets of {row._meta.verbose_name} {row}"
+
+
+# What the two key fields of a repository are to restic, by the scheme of its location.
+_KEY_NAMES = {
+    "s3": ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY"),
+    "rest": ("RESTIC_REST_USERNAME", "RESTIC_REST_PASSWORD"),
+    "b2": ("B2_ACCOUNT_ID", "B2_ACCOUNT_KEY"),
+    "azure": ("AZURE_ACCOUNT_NAME", "AZURE_ACCOUNT_KEY"),
+}
+
+
+# What comes to S3 with the two keys, or in their place.
+_BESIDE_KEYS = (
+    "AWS_SESSION_TOKEN",
+    "AWS_PROFILE",
+    "AWS_SHARED_CREDENTIALS_FILE",
+    "AWS_WEB_IDENTITY_TOKEN_FILE",
+    "AWS_CONTAINER_AUTHORIZATION_TOKEN_FILE",
+)
+
+
+def _keys(repository: Repository) -> dict[str, str]:
+    """The references to a repository's own keys, by restic's names for them.
+
+    Those that stand in every new row are S3's, and mean nothing to another storage.
+    """
+    scheme = repository.url.partition(":")[0]
+    references = (repository.access_key_ref, repository.secret_key_ref)
+    of_s3 = tuple(f"env:{name}" for name in _KEY_NAMES["s3"])
+    if scheme not in _KEY_NAMES or (scheme != "s3" and references == of_s3):
+        return {}
+    return dict(zip(_KEY_NAMES[scheme], references, strict=True))
+
+
+def _set_for(repository: Repository) -> dict[str, str]:
+    """Where a person finds what the repository is reached with: names in the environment, or its own row."""
+    is_the_environments = restic.same_address(repository.url, settings.RESTIC_REPOSITORY)
+    return {
+        "url_set_by": named_place("env:RESTIC_REPOSITORY")
+        if is_the_environments
+        else f"the location of {repository} in the portal",
+        "password_set_by": named_place(repository.password_ref),
+        "keys_set_by": ", ".join(map(named_place, _keys_in_use(repository))),
+    }
+
+
+def _keys_in_use(repository: Repository) -> list[str]:
+    """The references to what the storage knows us by: a key that is not set counts where nothing else is."""
+    keys = [key for key in _keys(repository).values() if key]
+    beside = _BESIDE_KEYS if repository.url.startswith("s3:") else ()
+    in_use = [each for each in (*keys, *(f"env:{name}" for name in beside)) if is_set(each)]
+    return in_use or keys
+
+
+def _named(repository: Repository) -> str:
+    return f"repository {repository.name}" if repository.name else "the repository"
+
+
+def names_of(repository: Repository) -> restic.Names:
+    """What is known to lie at its address."""
+    if repository._state.adding:
+        return restic.Names()
+    names = restic.Names(name=repository.name, known=what_is_known(repository), known_id=repository.restic_id)
+    backed_up = repository.databases.values_list("is_primary", flat=True)
+    if any(backed_up):
+        return names
+    return replace(names, another=_begin_anew(repository), is_used=bool(backed_up))
+
+
+def _begin_anew(repository: Repository) -> str:
+    return (
+        f"run `{shlex.join(['manage.py', 'repository', 'init', '--new', '--repository', repository.name])}`"
+    )
+
+
+def what_is_known(repository: Repository) -> str:
+    """What the portal knows to lie in it, in words; empty where it knows of nothing yet."""
+    present = repository.snapshots.filter(forgotten_at=None)
+    newest = present.only("time").first()
+    if newest is not None:
+        count = present.count()
+        held = "1 snapshot" if count == 1 else f"{count} snapshots"
+        return f"{repository} with {held}, the newest of {newest.local_time:%Y-%m-%d %H:%M}"
+    if repository.restic_id or repository.snapshots.exists():
+        return f"{repository} without a snapshot"
+    return ""
+
+
+def database_server(database: Database) -> mysql.Server:
+    """Where the database lives and who we are there. Raises Problem like `repository_access`."""
+    return mysql.Server(
+        host=database.host,
+        port=database.port,
+        user=database.user,
+        password=resolve(database.password_ref, of=f"the password of database {database}"),
+        question_seconds=settings.MYSQL_QUESTION_SECONDS,
+        **tls_of(database),
+        **(_set_in_the_environment(database) if database.is_primary else _set_in_the_portal(database)),
+    )
+
+
+# How much is asked for; an environment that says nothing of it has PREFERRED.
+_TLS = {mode.value: level for level, mode in enumerate(SslMode)}
+
+
+def tls_of(database: Database) -> dict[str, str]:
+    """How to encrypt. What the environment demands holds at once, though the row may follow later."""
+    said, known = settings.MYSQL_SSL_MODE, database.ssl_mode
+    if database.is_primary and _TLS[said] > max(_TLS.get(known, 0), _TLS["PREFERRED"]):
+        return {"ssl_mode": said, "ssl_ca": settings.MYSQL_SSL_CA or database.ssl_ca}
+    return {"ssl_mode": known, "ssl_ca": database.ssl_ca}
+
+
+def _set_in_the_portal(database: Database) -> dict[str, str]:
+    """The environment says nothing of a further database."""
+    return {
+        "account_set_by": f"the user and password of {database} in the portal",
+        "address_set_by": f"the host and port of {database} in the portal",
+        "database_set_by": f"the database's name of {database} in the portal",
+        "ssl_mode_set_by": f"the TLS mode of {database} in the portal",
+        "ssl_ca_set_by": f"the authority of {database} in the portal",
+    }
+
+
+def _set_in_the_environment(database: Database) -> dict[str, str]:
+    """By the name that is really set, which may be one of a file."""
+    return {"account_set_by": f"MYSQL_USER and {named_place(database.password_ref)}"}
+
+
+def restores_as_another(database: Database) -> bool:
+    """Whether RESTORE_MYSQL_USER restores this database.
+
+    It is of the environment's server, and its password is shown to no other, whatever a row says.
+    """
+    there = (settings.MYSQL_HOST, settings.MYSQL_PORT)
+    return bool(settings.RESTORE_MYSQL_USER) and mysql.same_address((database.host, database.port), there)
+
+
+def restoring_server(database: Database) -> mysql.Server:
+    """Where the database lives, and who restores it there and tidies up after that. Raises Problem."""
+    if not restores_as_another(database):
+        return database_server(database)
+    return mysql.Server(
+        host=database.host,
+        port=database.port,
+        user=settings.RESTORE_MYSQL_USER,
+        password=resolve("env:RESTORE_MYSQL_PASSWORD", of="the password of RESTORE_MYSQL_USER"),
+        question_seconds=settings.MYSQL_QUESTION_SECONDS,
+        **tls_of(database),
+        account_set_by=f"RESTORE_MYSQL_USER and {named_place('env:RESTORE_MYSQL_PASSWORD')}, and whether "
+        "that user was made for this restore (docs/install.md)",
+    )
+
+
+# ---------------------------------------------------------------- Where test restores go
+
+
+def scratch_server(database: Database) -> mysql.Server:
+    """Where test restores go: what the row names, else VERIFY_MYSQL_HOST, else the database's own server."""
+    if database.verify_host:
+        return _named_in_the_portal(database)
+    if settings.VERIFY_MYSQL_HOST:
+        return _named_in_the_environment(database)
+    return database_server(database)
+
+
+def verifies_elsewhere(database: Database) -> bool:
+    """Whether its test restores have a server of their own."""
+    return bool(database.verify_host or settings.VERIFY_MYSQL_HOST)
+
+
+def to_verify_at(database: Database, what: str) -> str:
+    """How its test restores get `what` for a server, as the middle of a sentence.
+
+    What the environment says holds for all databases that name none, so it is changed for the first alone.
+    """
+    if database.verify_host or not database.is_primary:
+        return to_verify_apart(database, what)
+    return f"set VERIFY_MYSQL_HOST to {what}"
+
+
+def to_verify_apart(database: Database, what: str) -> str:
+    """The same for this database alone, whatever the others have."""
+    return f"name {what} for test restores of {database} in the portal"
+
+
+def _named_in_the_portal(database: Database) -> mysql.Server:
+    own = tls_of(database)
+    of_it = f"test restores of {database} in the portal"
+    ssl_mode_set_by, ssl_ca_set_by = _tls_set_by(database)
+    return mysql.Server(
+        host=database.verify_host,
+        port=database.verify_port,
+        user=database.verify_user,
+        password=resolve(database.verify_password_ref, of=f"the password for test restores of {database}"),
+        question_seconds=settings.MYSQL_QUESTION_SECONDS,
+        ssl_mode=database.verify_ssl_mode or own["ssl_mode"],
+        ssl_ca=database.verify_ssl_ca or own["ssl_ca"],
+        account_set_by=f"the user and password for {of_it}",
+        address_set_by=f"the host and port for {of_it}",
+        ssl_mode_set_by=f"the TLS mode for {of_it}" if database.verify_ssl_mode else ssl_mode_set_by,
+        ssl_ca_set_by=f"the authority for {of_it}" if database.verify_ssl_ca else ssl_ca_set_by,
+    )
+
+
+def _named_in_the_environment(database: Database) -> mysql.Server:
+    own = tls_of(database)
+    ssl_mode_set_by, ssl_ca_set_by = _tls_set_by(database)
+    return mysql.Server(
+        host=settings.VERIFY_MYSQL_HOST,
+        port=settings.VERIFY_MYSQL_PORT,
+        user=settings.VERIFY_MYSQL_USER,
+        password=resolve("env:VERIFY_MYSQL_PASSWORD", of="the password of VERIFY_MYSQL_USER"),
+        question_seconds=settings.MYSQL_QUESTION_SECONDS,
+        ssl_mode=settings.VERIFY_MYSQL_SSL_MODE or own["ssl_mode"],
+        ssl_ca=settings.VERIFY_MYSQL_SSL_CA or own["ssl_ca"],
+        account_set_by=f"{_verifying_user_set_by()} and {named_place('env:VERIFY_MYSQL_PASSWORD')}",
+        address_set_by="VERIFY_MYSQL_HOST and VERIFY_MYSQL_PORT",
+        ssl_mode_set_by="VERIFY_MYSQL_SSL_MODE" if settings.VERIFY_MYSQL_SSL_MODE else ssl_mode_set_by,
+        ssl_ca_set_by="VERIFY_MYSQL_SSL_CA" if settings.VERIFY_MYSQL_SSL_CA else ssl_ca_set_by,
+    )
+
+
+def _verifying_user_set_by() -> str:
+    if settings.VERIFY_MYSQL_USER != settings.MYSQL_USER or is_set("env:VERIFY_MYSQL_USER"):
+        return "VERIFY_MYSQL_USER"
+    return "MYSQL_USER (as VERIFY_MYSQL_USER is not set)"
+
+
+def _tls_set_by(database: Database) -> tuple[str, str]:
+    """Where a person finds how the database itself is encrypted: its mode and its authority."""
+    if database.is_primary:
+        return "MYSQL_SSL_MODE", "MYSQL_SSL_CA"
+    own = _set_in_the_portal(database)
+    return own["ssl_mode_set_by"], own["ssl_ca_set_by"]

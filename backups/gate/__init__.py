@@ -1,0 +1,1 @@
+"""The gate as the portal sees it: its files, drills, nginx's lines."""

@@ -1,0 +1,428 @@
+"""A drill: does the gate close an address, asked as visitors ask, and without closing it for them?
+
+The file `drill` beside the heartbeat holds a random word for less than a minute. Whoever asks with it
+is told by the gate that backups are stale, so that a drill with the word must get Vedetta's page with
+503, while everybody else gets what they got before.
+"""
+
+from __future__ import annotations
+
+import http.client
+import re
+import socket
+import ssl
+import time
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import closing, contextmanager, suppress
+from dataclasses import asdict, dataclass, replace
+from datetime import UTC, datetime
+from email.message import Message
+from enum import StrEnum
+from pathlib import Path
+from urllib.parse import SplitResult, urlsplit
+
+from backups import installation
+from backups.errors import Problem, Refused
+from backups.gate import bounded_http
+from backups.gate.nginx_lines import Line, suspects, ways_round
+from backups.verdict import GateFacts
+from sentinel import heartbeat
+
+CLOSED_PAGE = b"Service unavailable: backup status not OK"
+ANSWER_SECONDS = 10.0
+# With the word, so that of several web servers in turn each is met. All is over before the drill is.
+_TIMES = 5
+_MOST_ADDRESSES = 4
+_DRILL_SECONDS = 35.0
+_MOST_BYTES = 64 * 1024
+_LONGEST_URL = 500
+# nginx keeps the gate's answer for a second.
+_KEPT_SECONDS = 1.2
+
+
+class Found(StrEnum):
+    """What a drill found (stable: it stands in JSON)."""
+
+    CLOSES = "closes"
+    CLOSED_ALREADY = "closed already"
+    KEPT_OUT = "closed though open"
+    LET_IN = "open though closed"
+    OPEN = "open"
+    PARTLY = "partly"
+    REDIRECT = "redirect"
+    PASSWORD = "password"  # noqa: S105
+    CACHED = "cached"
+    ANOTHER_PAGE = "another page"
+    KEPT = "kept"
+    UNCLEAR = "unclear"
+    NO_ANSWER = "no answer"
+
+
+GOOD = frozenset({Found.CLOSES, Found.CLOSED_ALREADY})
+# What a line of nginx's configuration may be the reason of.
+_OF_NGINX = frozenset({Found.OPEN, Found.CACHED, Found.REDIRECT, Found.PASSWORD, Found.ANOTHER_PAGE})
+_LINES_SHOWN = 8
+
+
+@dataclass(frozen=True)
+class Answer:
+    """What came back: a status, whether the page is the gate's, and from where; or why nothing came."""
+
+    status: int | None = None
+    is_ours: bool = False
+    problem: str = ""
+    # A cache says of itself that it had this.
+    is_cached: bool = False
+    # Where it was asked, if not at the address that a visitor from here gets.
+    at: str = ""
+
+    @property
+    def closed(self) -> bool:
+        """Whether this is how a closed gate looks."""
+        return self.status == 503 and self.is_ours
+
+
+@dataclass(frozen=True)
+class Drilled:
+    """What a drill found out about an address, as a sentence and with the statuses it saw."""
+
+    url: str
+    found: Found
+    detail: str
+    before: int | None = None
+    drilled: int | None = None
+    after: int | None = None
+    lines: tuple[Line, ...] = ()
+    # Of nginx's: they may let others in.
+    warnings: tuple[Line, ...] = ()
+    # The gate's word by its own files, whatever nginx was told.
+    verdict: str = ""
+
+    @property
+    def ok(self) -> bool:
+        """Whether the gate was seen to close it."""
+        return self.found in GOOD
+
+    def told(self) -> dict[str, object]:
+        """For JSON; the keys are stable."""
+        return {
+            "url": self.url,
+            "ok": self.ok,
+            "found": self.found.value,
+            "detail": self.detail,
+            "before": self.before,
+            "drilled": self.drilled,
+            "after": self.after,
+            "verdict": self.verdict,
+            "lines": [asdict(line) for line in self.lines],
+            "warnings": [asdict(line) for line in self.warnings],
+        }
+
+
+def explained(drilled: Drilled, configuration: str) -> Drilled:
+    """With the lines of nginx's configuration, as `nginx -T` prints it, that probably did it.
+
+    Where it closes, with those that may let in others; without a configuration, that nobody looked for them.
+    """
+    if drilled.ok and configuration:
+        return replace(drilled, warnings=tuple(ways_round(configuration, drilled.url)[:_LINES_SHOWN]))
+    if drilled.found == Found.CLOSES:
+        return replace(drilled, detail=f"{drilled.detail} {_AS_ONE_VISITOR}")
+    if drilled.found not in _OF_NGINX or not configuration:
+        return drilled
+    look = ways_round if drilled.found == Found.CACHED else suspects
+    lines = tuple(look(configuration, drilled.url)[:_LINES_SHOWN])
+    told = f"Look at {', '.join(map(str, lines))}." if lines else "No line of nginx's stands out."
+    return replace(drilled, lines=lines, detail=f"{drilled.detail} {told}")
+
+
+_AS_ONE_VISITOR = (
+    "Only this address was asked, by a visitor from here without a cookie. Whether others get in is told by "
+    "nginx's configuration: `nginx -T | manage.py preflight --gate … --nginx -`."
+)
+
+
+def hold(url: str, heartbeat_path: Path, gate: Callable[[], GateFacts]) -> Drilled:
+    """Ask for `url` as a visitor, with a drill's word a few times, and as a visitor again.
+
+    Twice before it, so that a cache has the page which keeps none that was asked for but once.
+
+    `gate` judges by the status files, not by what its process says. Raises Problem for an address that is
+    none, and where no drill can be held.
+    """
+    checked(url)
+    judged = [gate()]
+    before = ask(url)
+    if before.status is not None:
+        before = ask(url)
+    if before.status is None:
+        return judge(url, before, [before], before, judged[0])
+    with _under_way(heartbeat_path) as word:
+        drilled = _drilled(url, word)
+    after = ask(url)
+    judged.append(gate())
+    if all(one.is_open == after.closed for one in judged):
+        time.sleep(_KEPT_SECONDS)
+        after = ask(url)
+    # One that changed meanwhile is taken as visitors found it.
+    agrees = (one for one in judged if one.is_open != before.closed)
+    return judge(url, before, drilled, after, next(agrees, judged[0]))
+
+
+def _drilled(url: str, word: str) -> list[Answer]:
+    """The answers to a drill's word, at each address that the name has; where none came only the first's."""
+    until = time.monotonic() + _DRILL_SECONDS
+    others = [at for at in _addresses(checked(url))[1:] for _ in range(2)]
+    answers = [ask(url, word)]
+    for at in [*[""] * (_TIMES - 1), *others]:
+        if time.monotonic() < until:
+            answer = replace(ask(url, word, at), at=at)
+            answers += [answer] if answer.status is not None else []
+    return answers
+
+
+def _addresses(parts: SplitResult) -> list[str]:
+    """What the name stands for, as it is tried from here; nothing where it cannot be looked up."""
+    try:
+        found = socket.getaddrinfo(parts.hostname, parts.port, type=socket.SOCK_STREAM)
+    except (OSError, UnicodeError):
+        return []
+    return list(dict.fromkeys(str(address[0]) for *_, address in found))[:_MOST_ADDRESSES]
+
+
+@contextmanager
+def _under_way(heartbeat_path: Path) -> Iterator[str]:
+    """Raises Problem, also at the end where the word was not the drill's all the time."""
+    try:
+        drill = heartbeat.drill_begin(heartbeat_path, datetime.now(UTC))
+    except heartbeat.DrillUnderWayError:
+        raise Refused("Not started: another drill is under way.", do="Try again in a minute.") from None
+    except OSError as error:
+        raise _unwritable(error) from error
+    is_ours = True
+    try:
+        yield drill.word
+    finally:
+        with suppress(OSError):  # it ends by itself
+            is_ours = heartbeat.drill_end(heartbeat_path, drill, datetime.now(UTC))
+    if not is_ours:
+        raise Problem(
+            "The drill tells nothing: it took too long, or another one came in between.",
+            do="Try again in a minute.",
+        )
+
+
+def _unwritable(error: OSError) -> Problem:
+    return Problem(
+        f"The drill's file cannot be written to the status folder ({error.strerror or error}).",
+        safe="The gate is as it was.",
+        do="Check the folder's owner, mode and free space (SENTINEL_HEARTBEAT_PATH).",
+    )
+
+
+# ---------------------------------------------------------------- What the answers mean
+
+
+def judge(url: str, before: Answer, answers: Sequence[Answer], after: Answer, gate: GateFacts) -> Drilled:
+    """What they say together, `answers` being those to the drill's word, and what the gate's files say."""
+    # One that lets in counts for more than all that close.
+    drilled = next((each for each in answers if not each.closed), answers[0])
+    is_closed_at_times = not drilled.closed and any(each.closed for each in answers)
+    found = Found.PARTLY if is_closed_at_times else _found(before, drilled, after, gate)
+    return Drilled(
+        url, found, _sentence(url, found, before, drilled, after, gate.word),
+        before.status, drilled.status, after.status, verdict=gate.word,
+    )  # fmt: skip
+
+
+def _found(before: Answer, drilled: Answer, after: Answer, gate: GateFacts) -> Found:
+    if None in (before.status, drilled.status, after.status):
+        return Found.NO_ANSWER
+    if before.closed:
+        return _of_closed(drilled, after, gate)
+    if drilled.closed:
+        if after.closed or after.status != before.status:
+            return Found.KEPT
+        return Found.CLOSES if gate.is_open else Found.LET_IN
+    if drilled.status != before.status or (drilled.is_ours and not before.is_ours):
+        return _of_a_change(drilled)
+    found = _of_no_change(before.status or 0)
+    return Found.CACHED if found is Found.OPEN and drilled.is_cached else found
+
+
+def _of_closed(drilled: Answer, after: Answer, gate: GateFacts) -> Found:
+    """Good only where the backups are what closes it."""
+    if not drilled.closed:
+        return Found.UNCLEAR
+    if not gate.is_open:
+        return Found.CLOSED_ALREADY
+    return Found.KEPT_OUT if after.closed else Found.UNCLEAR
+
+
+def _of_a_change(drilled: Answer) -> Found:
+    return Found.ANOTHER_PAGE if drilled.is_ours or (drilled.status or 0) >= 400 else Found.UNCLEAR
+
+
+def _of_no_change(status: int) -> Found:
+    if status in {301, 302, 303, 307, 308}:
+        return Found.REDIRECT
+    if status in {401, 403, 407}:
+        return Found.PASSWORD
+    return Found.UNCLEAR if status >= 500 else Found.OPEN
+
+
+def _sentence(url: str, found: Found, before: Answer, drilled: Answer, after: Answer, word: str) -> str:
+    told = _SENTENCES[found]
+    problem = next((one.problem for one in (before, drilled, after) if one.status is None), "")
+    commands = installation.commands()
+    return told.format(
+        url=url, before=before.status, drilled=drilled.status, after=after.status, problem=problem,
+        word=word, restart=commands.restart_gate, log=commands.gate_log,
+        at=f" by the address {drilled.at}" if drilled.at else "",
+    )  # fmt: skip
+
+
+_SENTENCES = {
+    Found.CLOSES: "{url} closes: the drill got 503 with Vedetta's page, everybody else {before} as before.",
+    Found.CLOSED_ALREADY: "{url} is closed for everybody at this moment: 503 with Vedetta's page.",
+    Found.KEPT_OUT: "{url} keeps everybody out (503 with Vedetta's page), though by the status files "
+    "it is open (“{word}”): the backups are not the reason. The gate's process does not run, hangs, or reads "
+    "another status folder, or nginx asks for it at another address. See what it says ({log}) and start it "
+    "again ({restart}); if it runs and answers, compare its address with the one in vedetta-http.conf.",
+    Found.LET_IN: "{url} closes for a drill, but lets everybody in ({before}) at this moment, though by the "
+    "status files the gate is closed (“{word}”): its process has other settings than the portal "
+    "(SENTINEL_THRESHOLD_SECONDS and the like), or a cache goes on serving. Compare what "
+    "/sentinel/status of the gate's process says with the portal's page Gate.",
+    Found.OPEN: "{url} stays open while the gate is closed: the drill got {drilled}, as everybody does. "
+    "One of these opens it, the likeliest first: the server does not include vedetta-gate.conf, or that of "
+    "an older Vedetta; `auth_request off`, an auth_request of its own, `satisfy any` or `return` stands in "
+    "its location; a `rewrite` or `return` of the server stands before the include; a cache before the gate "
+    "(proxy_cache, a CDN) has the page; the gate reads another status folder than this one. docs/gate.md "
+    "says what to do about each.",
+    Found.PARTLY: "{url} stays open at times while the gate is closed: of several requests with the drill's "
+    "word some got 503 with Vedetta's page and others{at} {drilled}. Several web servers answer there "
+    "(behind a balancer, or each by an address of its own), and not all of them ask this gate: include "
+    "vedetta-gate.conf in each, and see that all ask the same gate.",
+    Found.REDIRECT: "{url} leads elsewhere ({drilled}), with the drill's word as without: a `return` or "
+    "`rewrite` answers before the gate is asked, or the application leads on and stays open. "
+    "No redirect is followed: give the address to which it leads.",
+    Found.CACHED: "{url} stays open while the gate is closed: the drill got {drilled} out of a cache that "
+    "does not ask the gate, as everybody does for as long as it keeps the page. Put the gate before the "
+    "cache (docs/gate.md, “A server before the server”), or have it keep nothing of this address; if that "
+    "cache stands behind the gate, see there what else opens it.",
+    Found.PASSWORD: "{url} refuses everybody ({drilled}) before the gate is asked (auth_basic, `deny`), or "
+    "the application refuses and stays open. Give an address that visitors may see.",
+    Found.ANOTHER_PAGE: "{url} closes, but the drill got another page ({drilled}) in the place of Vedetta's "
+    "with 503: an error_page of its location's own, or one to a named location before the include, takes "
+    "the place of ours. Write `error_page 500 =503 @vedetta_closed;` as that location's first line, and "
+    "the include as the server's. docs/gate.md says more.",
+    Found.KEPT: "{url} closed for the drill, but everybody else got {before} before it and {after} after it: "
+    "the gate or the application changed in between, or nginx keeps the drill's answer for others. Try "
+    "again; if it stays so, replace the files of deploy/nginx by those of this Vedetta.",
+    Found.NO_ANSWER: "{url} gives no answer, so that the drill tells nothing: {problem}.",
+    Found.UNCLEAR: "{url} answered {before}, then {drilled} to the drill and {after} at last, which tells "
+    "nothing about the gate: the application is down, or changed in between. Try again when it answers.",
+}
+
+
+# ---------------------------------------------------------------- Asking
+
+
+def checked(url: str) -> SplitResult:
+    """The parts of an address that may be asked. Raises Problem."""
+    try:
+        parts = urlsplit(url)
+        parts.port  # noqa: B018  which is read when it is asked for
+    except ValueError:
+        parts = urlsplit("")
+    readable = re.fullmatch(r"[!-~]+", url) is not None and len(url) <= _LONGEST_URL and "#" not in url
+    if not readable or parts.scheme not in {"http", "https"} or not parts.hostname or "\\" in url:
+        raise Problem(
+            "That is no address that a drill could ask.",
+            do="Give one as in https://shop.example.com/orders, percent-encoded, with http or https.",
+        )
+    if "@" in parts.netloc:
+        raise Problem("A drill asks without a password.", do="Give an address that visitors may see.")
+    return parts
+
+
+def ask(url: str, word: str = "", at: str = "") -> Answer:
+    """One request: within `ANSWER_SECONDS` with all that is part of it, 64 kB, no redirect followed.
+
+    `at` is which of the addresses of its name is asked, by default the first that answers.
+    """
+    parts = checked(url)
+    connection = _connection(parts, at)
+    answer = bounded_http.within(ANSWER_SECONDS, connection, lambda: _asked(connection, parts, word))
+    return answer or Answer(problem=f"nothing, or not all of it, came within {ANSWER_SECONDS:g} seconds")
+
+
+def _connection(parts: SplitResult, at: str) -> http.client.HTTPConnection:
+    assert parts.hostname is not None  # noqa: S101
+    if parts.scheme == "https":
+        return _Encrypted(parts.hostname, parts.port, at or parts.hostname)
+    return _Plain(parts.hostname, parts.port, at or parts.hostname)
+
+
+class _Plain(http.client.HTTPConnection):
+    """HTTP to one of the addresses of a host."""
+
+    def __init__(self, host: str, port: int | None, at: str) -> None:
+        super().__init__(host, port, timeout=ANSWER_SECONDS)
+        self._at = at
+
+    def connect(self) -> None:
+        self.sock = socket.create_connection((self._at, self.port), ANSWER_SECONDS)
+
+
+class _Encrypted(http.client.HTTPSConnection):
+    """The same over TLS, with the host's own certificate."""
+
+    def __init__(self, host: str, port: int | None, at: str) -> None:
+        self._trust = ssl.create_default_context()
+        super().__init__(host, port, timeout=ANSWER_SECONDS, context=self._trust)
+        self._at = at
+
+    def connect(self) -> None:
+        self.sock = socket.create_connection((self._at, self.port), ANSWER_SECONDS)
+        self.sock = self._trust.wrap_socket(self.sock, server_hostname=self.host)
+
+
+# What browsers send, by which servers tell them from others; nothing that makes a cache ask anew.
+_AS_A_VISITOR = {
+    "User-Agent": "Mozilla/5.0 (compatible; Vedetta)",
+    "Accept": "text/html,application/xhtml+xml,*/*;q=0.8",
+    "Connection": "close",
+}
+_CACHES_SAY = ("X-Cache", "X-Cache-Status", "X-Proxy-Cache", "CF-Cache-Status", "Cache-Status")
+
+
+def _is_cached(headers: Message) -> bool:
+    said = " ".join(headers.get(name, "") for name in _CACHES_SAY)
+    return "Age" in headers or re.search(r"\b(hit|stale|updating|revalidated)\b", said, re.I) is not None
+
+
+def _asked(connection: http.client.HTTPConnection, parts: SplitResult, word: str) -> Answer:
+    target = f"{parts.path or '/'}{f'?{parts.query}' if parts.query else ''}"
+    headers = dict(_AS_A_VISITOR)
+    if word:
+        headers[heartbeat.DRILL_HEADER] = word
+    try:
+        with closing(connection):
+            connection.request("GET", target, headers=headers)
+            response = connection.getresponse()
+            is_ours = CLOSED_PAGE in response.read(_MOST_BYTES)
+            return Answer(response.status, is_ours, is_cached=_is_cached(response.headers))
+    except ssl.SSLCertVerificationError as error:
+        return Answer(
+            problem=f"its certificate is not trusted here ({error.verify_message.rstrip('.')}); name the "
+            "file of its authority in SSL_CERT_FILE, or give the address that it is for"
+        )
+    except ssl.SSLError:
+        return Answer(problem="no TLS is spoken there; give the address with http, or the port of https")
+    except UnicodeError:
+        return Answer(problem="its host is none that could be looked up")
+    except OSError as error:
+        return Answer(problem=error.strerror or type(error).__name__)
+    except (http.client.HTTPException, ValueError):
+        return Answer(problem="what came is no HTTP")

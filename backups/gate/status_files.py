@@ -1,0 +1,157 @@
+"""The files that the gate reads, as the portal writes them."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from pathlib import Path
+
+from django.conf import settings
+from django.utils import timezone
+
+from backups.errors import Problem
+from backups.models import Database
+from backups.snapshots.selection import CLOCKS_DIFFER
+from sentinel import heartbeat
+
+
+def folder() -> Path:
+    """Where the main heartbeat lies."""
+    return Path(settings.SENTINEL.heartbeat_path).parent
+
+
+def make_sure_writable() -> Path:
+    """Make the status folder and prove that files can be written there. Raises Problem."""
+    place = folder()
+    probe = place / ".preflight"
+    try:
+        if not place.is_dir():
+            place.mkdir(parents=True)
+            place.chmod(0o755)  # whatever the umask: the gate may run as another user
+        probe.write_bytes(b"ok\n")
+        probe.unlink()
+    except OSError as error:
+        raise _unwritable(error) from error
+    return place
+
+
+def write_last_ok(database: Database, time: datetime) -> Path:
+    """Put the time of the newest good backup into the database's heartbeat. Raises Problem."""
+    path = heartbeat.last_ok_path(settings.SENTINEL.heartbeat_path, _name(database))
+    return _write(path, time)
+
+
+def move_last_ok(database: Database, time: datetime) -> Path | None:
+    """As `write_last_ok`, but only forwards, and never to a time that is yet to come. Raises Problem."""
+    path = heartbeat.last_ok_path(settings.SENTINEL.heartbeat_path, _name(database))
+    return _moved(path, time)
+
+
+def move_last_verified(database: Database, time: datetime) -> Path | None:
+    """As `move_last_ok`, for the newest proved restore. Raises Problem."""
+    path = heartbeat.last_verified_path(settings.SENTINEL.heartbeat_path, _name(database))
+    return _moved(path, time)
+
+
+def _moved(path: Path, time: datetime) -> Path | None:
+    there = heartbeat.stamp_read(path).time
+    if time > timezone.now() + CLOCKS_DIFFER or (there is not None and there >= time):
+        return None
+    return _write(path, time)
+
+
+def write_last_verified(database: Database, time: datetime) -> Path:
+    """Put the time of the newest proved restore beside the heartbeat. Raises Problem."""
+    path = heartbeat.last_verified_path(settings.SENTINEL.heartbeat_path, _name(database))
+    return _write(path, time)
+
+
+def last_ok(database: Database) -> datetime | None:
+    """What the gate takes for the time of the newest good backup."""
+    path = heartbeat.last_ok_path(settings.SENTINEL.heartbeat_path, _name(database))
+    return heartbeat.stamp_read(path).time
+
+
+def last_verified(database: Database) -> datetime | None:
+    """What the gate takes for the time of the newest proved backup."""
+    path = heartbeat.last_verified_path(settings.SENTINEL.heartbeat_path, _name(database))
+    return heartbeat.stamp_read(path).time
+
+
+def take_last_verified_back(database: Database, time: datetime | None) -> None:
+    """Put the time of an older proved backup in its place, or none. Raises Problem."""
+    path = heartbeat.last_verified_path(settings.SENTINEL.heartbeat_path, _name(database))
+    if time is not None:
+        _write(path, time)
+        return
+    try:
+        path.unlink(missing_ok=True)
+    except OSError as error:
+        raise _unwritable(error) from error
+
+
+def make_further(first: Database) -> None:
+    """The first database's times go to where those of further ones lie, as another comes first.
+
+    Else the gate would take them for the other's. Raises Problem.
+    """
+    _rename(first.name, from_first=True)
+
+
+def make_first(further: Database) -> None:
+    """A further database's times go to where the first one's lie. Raises Problem."""
+    _rename(further.name, from_first=False)
+
+
+def _rename(name: str, *, from_first: bool) -> None:
+    main = settings.SENTINEL.heartbeat_path
+    try:
+        for path_of in (heartbeat.last_ok_path, heartbeat.last_verified_path):
+            ends = (path_of(main, None), path_of(main, name))
+            source, to = ends if from_first else reversed(ends)
+            if source.exists():
+                to.parent.mkdir(exist_ok=True)
+                to.parent.chmod(0o755)  # whatever the umask: the gate may run as another user
+                source.replace(to)
+    except OSError as error:
+        raise _unwritable(error) from error
+
+
+def write_gates() -> None:
+    """Tell the gate which databases must be fresh. Raises Problem.
+
+    One that was added later has no boot grace of its own: it gates from its first backup on.
+    """
+    path = settings.SENTINEL.heartbeat_path
+    gates = [
+        heartbeat.gate_for(
+            path,
+            database.name,
+            first=database.is_primary,
+            threshold_seconds=database.heartbeat_threshold,
+        )
+        for database in Database.objects.filter(gates_app=True).order_by("pk")
+        if database.is_primary or database.snapshots.exists()
+    ]
+    try:
+        heartbeat.gates_write(path, gates)
+    except OSError as error:
+        raise _unwritable(error) from error
+
+
+def _name(database: Database) -> str | None:
+    return None if database.is_primary else database.name
+
+
+def _write(path: Path, time: datetime) -> Path:
+    try:
+        heartbeat.stamp_write(path, time)
+    except OSError as error:
+        raise _unwritable(error) from error
+    return path
+
+
+def _unwritable(error: OSError) -> Problem:
+    return Problem(
+        f"The gate's files cannot be written to {folder()} ({error.strerror or error}).",
+        do="Check the folder's owner, mode and free space (SENTINEL_HEARTBEAT_PATH).",
+    )

@@ -1,0 +1,1 @@
+"""What is kept back for a person to look at."""

@@ -1,0 +1,1 @@
+"""The way in: from a dump's bytes into a database."""

@@ -1,0 +1,240 @@
+"""A dump over several connections: which of its statements go where, and when.
+
+A crew of connections takes the rows of tables whose definition is understood, in chunks of whole
+statements, and their keys are made after them. All else goes over one connection in the dump's
+order, as it is written. What sees or moves rows (triggers, routines, events, views) comes when all
+rows are there, so that no trigger fires while rows are loaded.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass, field, replace
+
+from backups import mysql
+from backups.dumpfile.ready import Does, Ready, Unmade
+from backups.loading.connection_pool import Batch, Crew, Hand, Job
+from backups.loading.table_plan import Plan, plan_for, referenced_by
+
+# Statements of rows are of about a megabyte. Larger chunks would keep other connections waiting.
+CHUNK_BYTES = 2 << 20
+_INSERT = b"INSERT INTO "
+# What stands alone: no table or row depends on it.
+MAY_BE_LEFT = frozenset(
+    {"view", "trigger", "event", "procedure", "function", "package", "package body", "library"}
+)
+# It is all kept, in the portal's database too, to be tried again.
+_MOST_LEFT_BYTES = 16 << 20
+# What is no fault of a statement of the dump: another try may well succeed.
+NOT_ITS_FAULT = (
+    mysql.ServerGone, mysql.ServerUnreachable, mysql.AccessDenied, mysql.MissingPrivilege, mysql.DiskFull,
+    mysql.OfTheServer,
+)  # fmt: skip
+_AMONG_TABLES = frozenset({Does.TABLE, Does.ROWS, Does.KEYS})
+
+
+@dataclass
+class _Table:
+    """The table whose rows pass by, which the crew makes and fills. What was not sent yet is here."""
+
+    made_by: Ready
+    plan: Plan
+    drops: list[Ready]
+    rows: list[Ready] = field(default_factory=list)
+    gathered: int = 0
+    is_made: bool = False
+    chunks: Batch = field(default_factory=Batch)
+
+    def step(self, text: bytes) -> Ready:
+        """A statement of ours about it."""
+        return self.made_by._replace(text=text)
+
+
+class Spread:
+    """Deals the statements of one dump out.
+
+    `is_fresh` says that the database held no table before, `referenced` to which tables foreign
+    keys refer that are there already; `make_sure` is asked, once all rows are there, to raise
+    where they are not the whole dump. What is `unmade` in the end stopped nothing that came behind it;
+    `views` are those that were tried. With `leaves_denied` that holds for what we may not reach as well.
+    """
+
+    def __init__(
+        self,
+        main: Hand,
+        crew: Crew,
+        *,
+        is_fresh: bool,
+        referenced: Iterable[str],
+        make_sure: Callable[[], None],
+        leaves_denied: bool = False,
+    ) -> None:
+        self._main = main
+        self._crew = crew
+        # The server does not make a table without the key to which a foreign key refers.
+        self._referenced = {name.lower() for name in referenced}
+        self._make_sure = make_sure
+        self._leaves_denied = leaves_denied
+        self._collation: Ready | None = None
+        self.unmade: list[Unmade] = []
+        self._left_bytes = 0
+        self.views: dict[str, Ready] = {}
+        self._is_fresh = is_fresh
+        self._table: _Table | None = None
+        self._drops: list[Ready] = []
+        self._foreign_keys: list[Ready] = []
+        self._is_after_rows = False
+
+    def send(self, statements: Iterator[Ready]) -> None:
+        """Run all of them, and return when all have run. Raises what the driver raises, crew.Ended."""
+        for ready in statements:
+            if self._is_after_rows or not self._crew.is_there:
+                self._after_rows(ready)
+            elif ready.does == Does.DROP:
+                self._drops.append(ready)
+            elif ready.does in _AMONG_TABLES:
+                self._among_tables(ready)
+            else:
+                self._beside_tables(ready)
+        self._make_sure()
+        self._rows_end()
+
+    def _after_rows(self, ready: Ready) -> None:
+        """With nobody to share the work, too: all comes in the order in which it is given."""
+        if ready.does in (Does.LATER, Does.DEFINITION) and not self._is_after_rows:
+            self._rows_end()
+        self._run_last(ready)
+
+    def _run_last(self, ready: Ready) -> None:
+        """A definition that the server does not take is left, and what is behind it is made."""
+        if ready.does != Does.DEFINITION or ready.kind not in MAY_BE_LEFT:
+            if ready.does == Does.DEFINITION and not ready.kind:
+                self._collation = ready
+            self._main.run(ready)
+            return
+        if ready.kind == "view":
+            self.views[ready.name] = ready
+        try:
+            self._main.run(ready)
+        except NOT_ITS_FAULT as problem:
+            if not (self._leaves_denied and mysql.is_denied(problem.code)):
+                raise
+            self._leave(ready, problem)
+        except mysql.MySQLProblem as problem:
+            self._leave(ready, problem)
+
+    def _leave(self, ready: Ready, problem: mysql.MySQLProblem) -> None:
+        self._left_bytes += len(ready.text)
+        if mysql.waited_in_vain(problem) or self._left_bytes > _MOST_LEFT_BYTES:
+            raise problem
+        is_sound = isinstance(problem, mysql.RefusesFunctions | mysql.NoDefiner)
+        self.unmade.append(Unmade(ready, problem.what, self._collation, problem.do, is_sound, problem.code))
+
+    def _beside_tables(self, ready: Ready) -> None:
+        if ready.does in (Does.LATER, Does.DEFINITION):
+            self._rows_end()
+        elif ready.does == Does.SEQUENCE:
+            self._send_drops()
+        self._run_last(ready)
+
+    def _among_tables(self, ready: Ready) -> None:
+        if self._table is not None and ready.table != self._table.made_by.table:
+            self._ended(self._table)
+        if ready.does == Does.TABLE:
+            self._begin(ready)
+        elif self._table is None:
+            self._main.run(ready)
+        elif ready.does == Does.ROWS:
+            self._rows(self._table, ready)
+        # Keys of a table that is taken apart are made at its end anyway.
+
+    def _begin(self, ready: Ready) -> None:
+        """Take the definition apart, or make the table as it is written."""
+        plan = plan_for(ready.text) if ready.settings.reads_plainly else None
+        if plan is not None:
+            if ready.table.lower() in self._referenced:
+                plan = replace(plan, bare=plan.whole, keys=b"")
+            self._table = _Table(ready, plan, self._drops)
+            self._drops = []
+            return
+        if b"FOREIGN KEY" in ready.text:
+            # It looks at others while it is made, which then must not be in the middle of it.
+            self._crew.drain()
+            self._referenced |= referenced_by(ready.text)
+        self._send_drops()
+        self._before_definition()
+        self._main.run(ready)
+
+    def _send_drops(self) -> None:
+        if self._drops:
+            self._before_definition()
+        for drop in self._drops:
+            self._main.run(drop)
+        self._drops = []
+
+    def _rows(self, table: _Table, ready: Ready) -> None:
+        if not ready.text.startswith(_INSERT):
+            # Which may depend on the keys, or on what is there already.
+            self._make_whole(table)
+            self._main.run(ready)
+            return
+        table.rows.append(ready)
+        table.gathered += len(ready.text)
+        if table.gathered >= CHUNK_BYTES:
+            self._make(table)
+            self._send(table)
+
+    def _make(self, table: _Table) -> None:
+        """The table without its keys: it is not a small one."""
+        if not table.is_made:
+            self._before_definition()
+            doing = f"table {table.made_by.table}"
+            self._crew.finish(Job([*table.drops, table.step(table.plan.bare)], doing=doing))
+            table.is_made = True
+
+    def _make_whole(self, table: _Table) -> None:
+        """The table with the rows that came for it; what follows goes over one connection."""
+        self._ended(table)
+        self._crew.drain()
+
+    def _before_definition(self) -> None:
+        """Tables of before may refer to each other, and their locks in a circle."""
+        if not self._is_fresh:
+            self._crew.drain()
+
+    def _send(self, table: _Table) -> None:
+        if not table.plan.has_primary_key:
+            # Its rows lie in the order in which they come.
+            self._crew.wait_for(table.chunks)
+        job = Job(table.rows, batch=table.chunks)
+        table.rows, table.gathered = [], 0
+        self._crew.submit(job)
+
+    def _ended(self, table: _Table) -> None:
+        """A table has passed by: send what is left of it, and its keys."""
+        self._table = None
+        if table.plan.foreign_keys:
+            self._foreign_keys.append(table.step(table.plan.foreign_keys))
+        if table.is_made:
+            if table.rows:
+                self._send(table)
+            if table.plan.keys:
+                keys = Job([table.step(table.plan.keys)], doing=f"indexes of {table.made_by.table}")
+                self._crew.follow(table.chunks, keys)
+        else:
+            self._before_definition()
+            self._crew.submit(Job([*table.drops, table.step(table.plan.whole), *table.rows]))
+
+    def _rows_end(self) -> None:
+        """From here on one connection is alone: it adds what had to wait for all tables."""
+        if self._is_after_rows:
+            return
+        self._make_sure()
+        if self._table is not None:
+            self._ended(self._table)
+        self._send_drops()
+        self._is_after_rows = True
+        self._crew.drain()
+        self._crew.close()
+        for ready in self._foreign_keys:
+            self._main.run(ready)

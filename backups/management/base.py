@@ -1,0 +1,381 @@
+"""What commands have in common: `--json`, progress on a terminal, plain lines elsewhere, exit statuses."""
+
+from __future__ import annotations
+
+import json
+import logging
+import shlex
+import signal
+import sys
+from argparse import SUPPRESS, ArgumentParser, ArgumentTypeError
+from collections.abc import Callable, Mapping
+from datetime import datetime
+from types import FrameType
+from typing import Any, NoReturn
+
+from django.conf import settings
+from django.core.exceptions import ValidationError
+from django.core.management.base import BaseCommand, CommandError, CommandParser
+from django.db import DatabaseError
+from rich.console import Console
+from rich.progress import (
+    BarColumn,
+    DownloadColumn,
+    Progress,
+    SpinnerColumn,
+    TextColumn,
+    TimeElapsedColumn,
+    TransferSpeedColumn,
+)
+
+from backups import validators
+from backups.choices import Action, Status, Trigger
+from backups.configuration import environment
+from backups.errors import Problem, Refused
+from backups.models import Database, Repository, Run, Snapshot
+from backups.portal_copy.portal_database import database_problem, reason
+from backups.runs import lifecycle
+from backups.runs.progress import State
+from backups.snapshots import selection
+from backups.text.terminal import plain
+from backups.worker import executor
+
+DONE, FAILED, WRONG_USAGE, REFUSED, CANCELLED = 0, 1, 2, 3, 130
+
+
+class WrongUsage(Problem):
+    """The command was not told what it has to be told (exit status 2)."""
+
+
+def given(text: str) -> str:
+    """An option's value as argparse is to take it: one that was left empty is no value.
+
+    So `--into "$NAME"` with NAME unset is wrong usage, and no other wish. Raises ArgumentTypeError.
+    """
+    if not text.strip():
+        raise ArgumentTypeError("an empty value; is a variable of your script not set?")
+    return text
+
+
+def target_database(text: str) -> str:
+    """The name of a database that a restore may make, as argparse is to take it."""
+    try:
+        validators.target_name(given(text))
+    except ValidationError as error:
+        raise ArgumentTypeError(f"{text!r}: {error.messages[0]}") from None
+    return text
+
+
+class VedettaCommand(BaseCommand):
+    """A command that ends in one sentence, and with `--json` in one JSON object.
+
+    Subclasses define `work`, which returns what the JSON object holds besides the status and
+    raises Problem where it fails.
+    """
+
+    requires_system_checks: list[str] = []
+    as_json = False
+    # What a person should see goes to standard error where standard output is for data.
+    stdout_is_data = False
+    # Whether the command has a place of its own for what of `.env` is in doubt.
+    tells_of_env_file = False
+
+    def create_parser(self, prog_name: str, subcommand: str, **options: Any) -> CommandParser:
+        """Options are taken by their whole names: none that is meant otherwise may come to `--replace`."""
+        return super().create_parser(prog_name, subcommand, allow_abbrev=False, **options)
+
+    def run_from_argv(self, argv: list[str]) -> None:
+        """As Django does it; with `--json` also wrong usage ends in an object."""
+        if "--json" in argv[2:]:
+            try:
+                self.create_parser(argv[0], argv[1]).parse_args(argv[2:])
+            except CommandError as wrong:
+                self._print_json({"status": "failed", "error": str(wrong).removeprefix("Error: ")})
+        super().run_from_argv(argv)
+
+    def add_arguments(self, parser: ArgumentParser) -> None:
+        """`--json` for all, then what the command itself takes."""
+        add_json(parser)
+        self.add_own_arguments(parser)
+
+    def add_own_arguments(self, parser: ArgumentParser) -> None:
+        """The command's own arguments."""
+
+    def work(self, **options: Any) -> Mapping[str, Any]:
+        """Do it; answers what the JSON object holds besides the status."""
+        raise NotImplementedError
+
+    def handle(self, *_: Any, **options: Any) -> None:
+        """Run `work` and end with the exit status of the contract."""
+        self.as_json = options.get("json", False)
+        signal.signal(signal.SIGTERM, _as_keyboard_interrupt)
+        # The command says itself how its run ends.
+        logging.getLogger("backups").setLevel(logging.ERROR)
+        if (doubt := settings.ENV_FILE_DOUBT) and not self.tells_of_env_file:
+            self.stderr.write(plain(f"Warning: {doubt.sentence}"))
+        try:
+            told = self.work(**options)
+        except WrongUsage as wrong:
+            self._end(WRONG_USAGE, {"status": "failed", "error": wrong.sentence()})
+        except Refused as refused:
+            self._end(REFUSED, {"status": "failed", "error": refused.sentence()})
+        except RunEnded as ended:
+            self._end(ended.exit_status, ended.told)
+        except Problem as problem:
+            self._end(FAILED, {"status": "failed", "error": problem.sentence()})
+        except DatabaseError as error:
+            found = database_problem(thoroughly=True)
+            sentence = found or (
+                f"The portal's own database cannot be used ({reason(error)}). Snapshots and gate are not "
+                "touched by that. Check DATABASE_URL, its server, and the free space there; then try again."
+            )
+            self._end(FAILED, {"status": "failed", "error": sentence})
+        except KeyboardInterrupt:
+            self._end(CANCELLED, {"status": "failed", "error": "Cancelled."})
+        if self.as_json:
+            self._print_json({"status": "succeeded", **told})
+
+    def say(self, text: str) -> None:
+        """A line for a person; with `--json` it goes to standard error."""
+        (self.stderr if self.as_json or self.stdout_is_data else self.stdout).write(plain(text))
+
+    def _end(self, exit_status: int, told: Mapping[str, Any]) -> NoReturn:
+        if self.as_json:
+            self._print_json(told)
+        else:
+            self.stderr.write(self.style.ERROR(plain(str(told["error"]))))
+        sys.exit(exit_status)
+
+    def _print_json(self, told: Mapping[str, Any]) -> None:
+        self.stdout.write(json.dumps(told, default=str))
+
+    def play(
+        self,
+        action: Action,
+        *,
+        database: Database | None = None,
+        repository: Repository | None = None,
+        **enqueue: Any,
+    ) -> Run:
+        """Play a run in this process, showing how it goes. Raises Refused, RunEnded."""
+        run = lifecycle.run_enqueue(
+            action=action,
+            trigger=Trigger.CLI,
+            database=database,
+            repository=repository,
+            send=False,
+            **enqueue,
+        )
+        return self.play_queued(run)
+
+    def play_queued(self, run: Run) -> Run:
+        """Play a run that was inserted but not sent, as `play` does. Raises RunEnded."""
+        try:
+            with Watch(self) as watch:
+                played = executor.execute(run.pk, observer=watch.observe, send_follow_ups=False)
+        except KeyboardInterrupt:
+            run.refresh_from_db()
+            if run.status != Status.CANCELLED:
+                raise
+            played = run  # which says what it left
+        return self._judge(played or run)
+
+    def _judge(self, run: Run) -> Run:
+        if run.status == Status.SUCCEEDED:
+            return run
+        told = {"status": "failed", "error": run.error, "run_id": run.pk}
+        exit_status = CANCELLED if run.status == Status.CANCELLED else FAILED
+        raise RunEnded(exit_status, told, run)
+
+
+def add_json(parser: ArgumentParser) -> None:
+    """`--json`, also for a subcommand's parser: said before or after the verb, it counts."""
+    parser.add_argument(
+        "--json", action="store_true", default=SUPPRESS,
+        help="print one JSON object as the last line",
+    )  # fmt: skip
+
+
+class RunEnded(Exception):
+    """A run that this command played ended without success."""
+
+    def __init__(self, exit_status: int, told: Mapping[str, Any], run: Run | None = None) -> None:
+        self.run = run
+        self.exit_status = exit_status
+        self.told = told
+        super().__init__(str(told["error"]))
+
+
+class Watch:
+    """Shows a run: a bar on a terminal, lines elsewhere, all on standard error with `--json`."""
+
+    def __init__(self, command: VedettaCommand) -> None:
+        self._command = command
+        self._console = Console(stderr=command.as_json or command.stdout_is_data)
+        self._bar = Progress(
+            SpinnerColumn(),
+            TextColumn("{task.description}", markup=False),
+            BarColumn(),
+            DownloadColumn(),
+            TransferSpeedColumn(),
+            TimeElapsedColumn(),
+            console=self._console,
+            transient=True,
+            disable=not self._console.is_terminal,
+        )
+        self._task = self._bar.add_task("starting", total=None)
+        self._phase = ""
+
+    def __enter__(self) -> Watch:
+        self._bar.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._bar.stop()
+
+    def observe(self, state: State, lines: list[str]) -> None:
+        """Take in what the run reports."""
+        if state.phase != self._phase:
+            self._phase = state.phase
+            self._bar.reset(self._task, total=state.bytes_expected, description=state.phase)
+            if not self._console.is_terminal:
+                self._command.say(f"{state.phase} …")
+        expected = state.bytes_expected
+        if expected is not None:
+            expected = max(expected, state.bytes_done)
+        self._bar.update(
+            self._task,
+            completed=state.bytes_done,
+            total=expected,
+            description=plain(f"{state.phase} {state.detail}".strip()[:60]),
+        )
+        for line in lines:
+            self._console.print(f"  {plain(line)}", markup=False, highlight=False, soft_wrap=True)
+
+
+def add_database(parser: ArgumentParser) -> None:
+    """`--database`, for `database_named`."""
+    parser.add_argument(
+        "--database", metavar="NAME", type=given, help="which one, where there are several"
+    )  # fmt: skip
+
+
+def add_snapshot(parser: Any, **options: Any) -> None:
+    """`--snapshot`, for a parser or a group of one."""
+    parser.add_argument("--snapshot", metavar="ID", type=given, **options)
+
+
+def database_named(name: str | None, *, or_ask: bool = True) -> Database:
+    """The database called `name`; without one the environment's, or the only one. Raises Problem.
+
+    A name that nobody has here fails (exit status 1), as that of a snapshot does; one that had to be said
+    and was not is wrong usage.
+
+    With `or_ask` also where the environment means another one than the portal has: a name chooses then.
+    """
+    database = _database_named(name)
+    if name is None and or_ask and (differs := environment.disagreement(database)) is not None:
+        differs.safe = "Nothing was done."
+        differs.do += (
+            f" To go on with {database} as the portal has it, say --database {shlex.quote(database.name)}."
+        )
+        raise differs
+    return database
+
+
+def _database_named(name: str | None) -> Database:
+    databases = Database.objects.select_related("repository")
+    if name is not None:
+        found = databases.filter(name=name).first()
+        if found is None:
+            raise Problem(
+                f"There is no database called {name}.",
+                do=f"There are: {', '.join(d.name for d in databases) or 'none yet'}.",
+            )
+        return found
+    if len(databases) == 1:
+        return databases[0]
+    if not databases:
+        raise Problem("No database is set up.", do="Set MYSQL_DATABASE and run `manage.py bootstrap`.")
+    primary = databases.filter(is_primary=True).first()
+    if primary is None:
+        names = ", ".join(database.name for database in databases)
+        raise WrongUsage("It is not said which database.", do=f"Say --database with one of: {names}.")
+    return primary
+
+
+def repository_named(name: str | None) -> Repository:
+    """The repository called `name`; without one the first database's, or the first. Raises Problem.
+
+    Also where the environment says that it is another one than the portal has.
+    """
+    repositories = Repository.objects.all()
+    if name is not None:
+        named = repositories.filter(name=name).first()
+        if named is None:
+            names = ", ".join(repository.name for repository in repositories)
+            raise Problem(f"There is no repository called {name}.", do=f"There are: {names or 'none yet'}.")
+        return named
+    first = Database.objects.filter(is_primary=True).select_related("repository").first()
+    found = first.repository if first else repositories.order_by("pk").first()
+    if found is None:
+        raise Problem("No repository is set up.", do="Set RESTIC_REPOSITORY and run `manage.py bootstrap`.")
+    if first is not None and (differs := environment.other_repository(first)) is not None:
+        differs.safe = "Nothing was done."
+        differs.do += f" To look after {found.url}, say --repository {shlex.quote(found.name)}."
+        raise differs
+    return found
+
+
+def passed_over(
+    chosen: Snapshot, say: Callable[[str], None], until: datetime | None = None
+) -> dict[str, str]:
+    """Say what is newer than the backup that was chosen, and why; answers it for the JSON object."""
+    return {
+        **_passed_over_bad(chosen, say),
+        **_passed_over_others(chosen, say, until),
+        **_passed_over_safety(chosen, say, until),
+    }
+
+
+def _passed_over_bad(chosen: Snapshot, say: Callable[[str], None]) -> dict[str, str]:
+    newer = None if chosen.is_known_bad else selection.newer_known_bad(chosen)
+    if newer is None:
+        return {}
+    say(
+        f"Snapshot {newer.short_id} of {newer.local_time:%Y-%m-%d %H:%M:%S} is newer and was passed over. "
+        f"{selection.known_bad_words(newer)}"
+    )
+    return {"newer_bad_snapshot": newer.snapshot_id}
+
+
+def _passed_over_others(
+    chosen: Snapshot, say: Callable[[str], None], until: datetime | None
+) -> dict[str, str]:
+    newer = selection.newer_of_others(chosen, until)
+    if newer is None:
+        return {}
+    say(
+        f"Snapshot {newer.short_id} of {newer.local_time:%Y-%m-%d %H:%M:%S} is newer and was not taken: "
+        "nothing shows that this installation made it. What was backed up after the newest copy of the "
+        f"portal looks like that as well. If you know it, restore it by its id: --snapshot {newer.short_id}."
+    )
+    return {"newer_strange_snapshot": newer.snapshot_id}
+
+
+def _passed_over_safety(
+    chosen: Snapshot, say: Callable[[str], None], until: datetime | None
+) -> dict[str, str]:
+    newer = selection.newer_safety_copy(chosen, until)
+    if newer is None:
+        return {}
+    say(
+        f"Snapshot {newer.short_id} of {newer.local_time:%Y-%m-%d %H:%M:%S} is newer and was not taken: "
+        "it is the safety backup that a restore made first, of the database as it was before that restore. "
+        f"To take it all the same: --snapshot {newer.short_id}."
+    )
+    return {"newer_safety_snapshot": newer.snapshot_id}
+
+
+def _as_keyboard_interrupt(_signal: int, _frame: FrameType | None) -> NoReturn:
+    raise KeyboardInterrupt

@@ -1,0 +1,1 @@
+"""The ways to people: channels, and the program that sends."""

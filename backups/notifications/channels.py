@@ -1,0 +1,87 @@
+"""Whom this process could tell: the addresses of NOTIFY_URLS, PING_URL, and which of them tell nobody.
+
+Addresses hold secrets, so they are named by their place and scheme.
+"""
+
+from __future__ import annotations
+
+import functools
+import json
+import os
+import sys
+from collections.abc import Callable, Sequence
+from contextlib import suppress
+
+from django.conf import settings
+from django.db.models import Q
+
+from backups import process
+from backups.choices import AlertState
+from backups.models import Alert
+from backups.notifications import sender
+
+PING = "PING_URL"
+_ASK_SECONDS = 20.0
+# What Apprise and the libraries under it need to find their way out.
+_WAY_OUT = ("HTTP_PROXY", "HTTPS_PROXY", "NO_PROXY", "REQUESTS_CA_BUNDLE")
+
+
+def named(address: str) -> str:
+    """An address of NOTIFY_URLS by its place, as in "number 2 of NOTIFY_URLS (json)"."""
+    return f"number {settings.NOTIFY_URLS.index(address) + 1} of NOTIFY_URLS ({_scheme(address)})"
+
+
+def unknown() -> list[str]:
+    """Which addresses are none that Apprise knows, so that nobody is ever told by them; by their names."""
+    addresses = settings.NOTIFY_URLS
+    return [named(address) for address in _unknown_of(tuple(addresses))] if addresses else []
+
+
+def failing() -> int:
+    """Alerts that did not reach everyone, a ping that did not get through, addresses that are none."""
+    wrong = ~Q(error="")
+    if settings.PING_URL:
+        wrong |= Q(subject=PING, state=AlertState.FAILED)
+    return Alert.objects.filter(wrong).count() + len(unknown())
+
+
+def ask_messenger(order: bytes, hear: Callable[[str], None], seconds: float) -> None:
+    """Have the program that sends messages do `order`. Raises DeadlineExceeded."""
+    fd = process.secret_fd(order)
+    try:
+        process.run(
+            [sys.executable, "-m", "backups.notifications.sender", str(fd)],
+            env=_messenger_environment(), on_stdout=hear, pass_fds=[fd], deadline=seconds,
+        )  # fmt: skip
+    finally:
+        os.close(fd)
+
+
+# Of this process: to ask takes a program's start, and addresses change with a new one only.
+@functools.lru_cache(maxsize=4)
+def _unknown_of(addresses: Sequence[str]) -> tuple[str, ...]:
+    """Those that Apprise does not know. Where it cannot be asked none: sending says what is wrong."""
+    found: list[str] = []
+
+    def hear(line: str) -> None:
+        with suppress(ValueError, TypeError):
+            found.append(addresses[json.loads(line)])
+
+    with suppress(process.DeadlineExceeded):
+        ask_messenger(sender.question(addresses), hear, _ASK_SECONDS)
+    return tuple(found)
+
+
+def _messenger_environment() -> dict[str, str]:
+    names = [variant for name in _WAY_OUT for variant in (name, name.lower())]
+    return {
+        **process.base_environment(),
+        **{name: os.environ[name] for name in names if name in os.environ},
+        "PYTHONPATH": str(settings.BASE_DIR),
+    }
+
+
+def _scheme(address: str) -> str:
+    """Only what has a place for it before ://, as the rest may be a secret."""
+    scheme, colon, _ = address.partition("://")
+    return scheme[:20] if colon else "without a scheme"

@@ -1,0 +1,145 @@
+"""Whether the portal's own database can be worked with: asked by `/healthz` and when things start."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from pathlib import Path
+from shutil import disk_usage
+
+from django.db import DatabaseError, connection
+from django.db.migrations.executor import MigrationExecutor
+
+from backups.portal_copy.archive import damage_of
+
+# Databases once seen to be up to date stay so; looking again would read all migrations each time.
+_up_to_date: set[str] = set()
+# Bytes; a run's rows and SQLite's journal of them take less.
+_LEAST_ROOM = 1 << 20
+# SQLite's own words for a file that is broken, or none of its own.
+_DAMAGED = ("malformed", "not a database")
+_SAFE = "Backups in the repository and the gate do not depend on it."
+_RECOVER = "`manage.py recover --history-only`"
+
+
+def database_problem(*, thoroughly: bool = False) -> str:
+    """What is wrong with the portal's database in a few sentences; empty when nothing is.
+
+    `thoroughly` reads all of an SQLite file, which takes seconds where it has gigabytes.
+    """
+    name = str(connection.settings_dict["NAME"])
+    try:
+        with connection.cursor() as cursor:
+            cursor.execute("SELECT 1")
+        if thoroughly and damage_of():
+            return _damaged(name)
+        if name not in _up_to_date and (missing := _missing(name)):
+            return missing
+    except DatabaseError as error:
+        if _is_damage(error):
+            return _damaged(name)
+        return _silent_file(name, error) if connection.vendor == "sqlite" else _silent_server(error)
+    _up_to_date.add(name)
+    return ""
+
+
+def _silent_server(error: DatabaseError) -> str:
+    return (
+        f"The portal's database gives no answer ({reason(error)}); check DATABASE_URL, that its server "
+        "runs, and that there is space left on its disk."
+    )
+
+
+def _silent_file(name: str, error: DatabaseError) -> str:
+    folder = Path(name).parent
+    if not folder.is_dir():
+        return (
+            f"The portal's database {name} cannot be opened: its folder {folder} is not there. {_SAFE} Mount "
+            "it, or correct DATABASE_URL."
+        )
+    return (
+        f"The portal's database gives no answer ({reason(error)}); check DATABASE_URL, that this user "
+        "may read and write the file and its folder, and that there is space left on its disk."
+    )
+
+
+def room_problem() -> str:
+    """What is wrong where SQLite's disk is full: it answers, and no run can be stored."""
+    path = Path(str(connection.settings_dict["NAME"]))
+    if connection.vendor != "sqlite" or not path.is_file() or disk_usage(path.parent).free >= _LEAST_ROOM:
+        return ""
+    return (
+        f"No space is left on the disk of the portal's database {path}, so no run can be stored. {_SAFE} "
+        "Free some space there; nothing needs to be started again."
+    )
+
+
+def reason(error: DatabaseError) -> str:
+    """Why it gives no answer, for anybody to read: a server's own words name users and hosts.
+
+    Where a password was written wrong in DATABASE_URL they even hold a part of it.
+    """
+    if connection.vendor == "sqlite":
+        return str(error)
+    number = error.args[0] if error.args and isinstance(error.args[0], int) else 0
+    return _REASONS.get(number, f"error {number}" if number else type(error).__name__)
+
+
+_REASONS = {
+    1040: "it takes no more connections",
+    1044: "it refuses this user the database",
+    1045: "it refuses the user or the password",
+    1049: "there is no such database",
+    1698: "it refuses the user or the password",
+    2002: "no server listens there",
+    2003: "no server listens there",
+    2005: "there is no such host",
+    2006: "the connection was lost",
+    2013: "the connection was lost",
+}
+
+
+def set_aside_damaged(now: datetime) -> str:
+    """Move a damaged SQLite file out of the way, so that a new one can be made; answers where to.
+
+    Empty where nothing is wrong with it. Raises DatabaseError where it is not the file's fault.
+    """
+    try:
+        damaged = bool(damage_of())
+    except DatabaseError as error:
+        if not _is_damage(error):
+            raise
+        damaged = True
+    if not damaged:
+        return ""
+    connection.close()
+    path = Path(str(connection.settings_dict["NAME"]))
+    moved_to = path.with_name(f"{path.name}.damaged-{now:%Y%m%d-%H%M%S}")
+    # The two beside it belong to it, and would spoil a new one.
+    for ending in ("", "-wal", "-shm"):
+        part = path.with_name(path.name + ending)
+        if part.exists():
+            part.rename(moved_to.with_name(moved_to.name + ending))
+    return str(moved_to)
+
+
+def _damaged(name: str) -> str:
+    return (
+        f"The portal's database {name} is damaged. {_SAFE} Stop portal and worker and run {_RECOVER}: "
+        "it moves the file away and brings the portal back from its copy in the repository."
+    )
+
+
+def _is_damage(error: DatabaseError) -> bool:
+    return connection.vendor == "sqlite" and any(words in str(error) for words in _DAMAGED)
+
+
+def _missing(name: str) -> str:
+    executor = MigrationExecutor(connection)
+    if not executor.loader.applied_migrations:
+        return (
+            f"The portal's database {name} is empty. Run `manage.py bootstrap` if it is new; if it was "
+            f"lost, run {_RECOVER}, which brings it back from its copy in the repository. {_SAFE}"
+        )
+    if executor.migration_plan(executor.loader.graph.leaf_nodes()):
+        return "The portal's database is not up to date; run `manage.py bootstrap`."
+    return ""

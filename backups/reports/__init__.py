@@ -1,0 +1,1 @@
+"""What people, monitors and commands are told of the whole."""

@@ -1,0 +1,387 @@
+"""Reads rows and status files, and has the verdict judge them: for pages, figures, commands and alerts.
+
+The number of queries does not grow with the history, nor with the number of databases.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import Any
+
+from django.conf import settings
+from django.db.models import OuterRef, Q, QuerySet, Subquery
+from django.utils import timezone
+
+from backups import installation, verdict
+from backups.catalog import made_here
+from backups.choices import TERMINAL, Action, AlertState, Status, SuspicionState
+from backups.configuration import environment
+from backups.configuration.environment import Differences
+from backups.endpoints import secrets_subject
+from backups.gate import status_files
+from backups.models import Alert, Database, Repository, Run, Snapshot, Suspicion, Verification, WorkerPulse
+from backups.notifications import channels
+from backups.runs import lifecycle
+from backups.runs.hearing import Hearing
+from backups.scheduling import schedules, staleness
+from backups.snapshots.selection import CLOCKS_DIFFER
+from backups.text import formatting
+from sentinel.environment import GateSettings
+from sentinel.gate import DatabaseFiles, DatabaseVerdict, Observation, Word, decide
+from sentinel.heartbeat import Reading
+from sentinel.observe import observe
+
+_FAILED = (Status.FAILED, Status.LOST)
+# The alert's subject under which it is noted that the queue was told to play what is not ours.
+ORDERS = "Orders in the queue"
+
+
+@dataclass(frozen=True)
+class Standing:
+    """How everything stands at one moment, with the rows that tell it by their keys."""
+
+    now: datetime
+    databases: Sequence[Any]
+    runs: Mapping[int, Run]
+    snapshots: Mapping[int, Snapshot]
+    overall: verdict.Overall
+    # When the gate closes where no further backup is made.
+    closes_at: datetime | None
+
+    def good(self, database: Any) -> Run | None:
+        """The newest backup that succeeded."""
+        return self.runs.get(database.newest_succeeded)
+
+    def newest(self, database: Any) -> Snapshot | None:
+        """The newest snapshot that counts as a backup."""
+        return self.snapshots.get(database.newest_snapshot)
+
+    def proved(self, database: Any) -> Snapshot | None:
+        """The newest of these that is verified."""
+        return self.snapshots.get(database.newest_proved)
+
+
+def read(now: datetime | None = None) -> Standing:
+    """Look at everything."""
+    now = now or timezone.now()
+    databases = list(_databases(now))
+    runs = Run.objects.defer("result", "phases").in_bulk(_keys(databases, _RUNS))
+    snapshots = Snapshot.objects.defer("manifest", "tags").in_bulk(_keys(databases, _SNAPSHOTS))
+    proofs = Verification.objects.select_related("snapshot").defer("snapshot__manifest", "snapshot__tags")
+    rows = _Rows(
+        now, runs, snapshots,
+        proofs.in_bulk(_keys(databases, ["newest_proof"])),
+        {each.database_id: each for each in _waiting()},
+        _withheld(databases),
+        environment.differences(databases),
+        environment.undeclared(databases),
+        list(Alert.objects.filter(Q(state=AlertState.FAILED) | ~Q(error="") | Q(subject=ORDERS))),
+    )  # fmt: skip
+    facts = _facts(rows, databases)
+    return Standing(now, databases, runs, snapshots, verdict.overall(facts), facts.gate.closes_at)
+
+
+@dataclass(frozen=True)
+class _Rows:
+    """What the queries brought, by key."""
+
+    now: datetime
+    runs: Mapping[int, Run]
+    snapshots: Mapping[int, Snapshot]
+    proofs: Mapping[int, Verification]
+    suspicions: Mapping[int, Suspicion]
+    withheld: Mapping[int, str]
+    differences: Mapping[int, Differences]
+    undeclared: Mapping[int, Sequence[str]]
+    # Those that failed, those that somebody could not be told, and of strange orders.
+    alerts: Sequence[Alert]
+
+    def failure(self, subject: str) -> str:
+        """What an alert says whose subject failed; empty where it did not."""
+        failed = (each for each in self.alerts if each.state == AlertState.FAILED)
+        return next((each.text for each in failed if each.subject == subject), "")
+
+
+_RUNS = [*(f"newest_{status}" for status in TERMINAL), *(f"verify_{status}" for status in _FAILED)]
+_SNAPSHOTS = ["newest_snapshot", "newest_proved"]
+
+
+def _databases(now: datetime) -> QuerySet[Database]:
+    """All databases with the keys of their newest runs and snapshots, found through the indexes."""
+    mine = Run.objects.filter(database=OuterRef("pk")).order_by("-finished_at")
+    oldest = mine.order_by("queued_at", "pk")
+    backups, verifies = mine.filter(action=Action.BACKUP), mine.filter(action=Action.VERIFY)
+    # One that a wrong clock put into the future would be young for as long.
+    held = (
+        Snapshot.objects.trusted()
+        .meant()
+        .filter(database=OuterRef("pk"), forgotten_at=None, time__lte=now + CLOCKS_DIFFER)
+    )
+    proofs = Verification.objects.filter(snapshot__database=OuterRef("pk")).order_by("-finished_at", "-pk")
+    newest = {f"newest_{status}": _first(backups.filter(status=status)) for status in TERMINAL}
+    newest |= {
+        f"verify_{status}": _first(verifies.filter(status=status, verification=None)) for status in _FAILED
+    }
+    return (
+        Database.objects.select_related("repository")
+        .order_by("-is_primary", "name")
+        .annotate(
+            **newest,
+            newest_snapshot=_first(held.order_by("-time")),
+            newest_proved=_first(held.filter(verified_at__isnull=False).order_by("-time")),
+            newest_proof=_first(proofs),
+            not_known_bad=_first(held.not_known_bad()),
+            first_run_at=Subquery(oldest.values("queued_at")[:1]),
+        )
+    )
+
+
+def _first(rows: QuerySet[Any]) -> Subquery:
+    return Subquery(rows.values("pk")[:1])
+
+
+def _keys(databases: Iterable[Any], names: Iterable[str]) -> list[int]:
+    names = list(names)
+    return [key for database in databases for name in names if (key := getattr(database, name))]
+
+
+def _waiting() -> QuerySet[Suspicion]:
+    """Of each database the newest backup that waits for a person comes last."""
+    rows = Suspicion.objects.filter(state=SuspicionState.WAITING).order_by("pk")
+    return rows.select_related("snapshot").defer("snapshot__manifest", "snapshot__tags")
+
+
+def _withheld(databases: Iterable[Any]) -> dict[int, str]:
+    """Newest good backups after which no heartbeat was written, with the reason where it is known."""
+    newest = Run.objects.filter(pk__in=_keys(databases, ["newest_succeeded"]), result__heartbeat="withheld")
+    return {pk: because or "" for pk, because in newest.values_list("pk", "result__withheld_because")}
+
+
+# ---------------------------------------------------------------- Facts
+
+
+def _facts(rows: _Rows, databases: Sequence[Any]) -> verdict.Facts:
+    untold = [alert for alert in rows.alerts if alert.error]
+    waits = Run.objects.filter(status=Status.QUEUED).order_by("queued_at").first()
+    commands = installation.commands()
+    return verdict.Facts(
+        now=rows.now,
+        databases=[_database(database, rows) for database in databases],
+        repositories=[_repository(each, databases, rows) for each in _repositories()],
+        gate=gate_by_files(rows.now),
+        gate_process=gate_process(),
+        workers=[_worker(pulse) for pulse in WorkerPulse.objects.all()],
+        silent_after=lifecycle.PULSE_LOST,
+        clocks_differ=lifecycle.PULSE_AHEAD,
+        waiting=verdict.RunFacts(waits.pk, str(waits), since=waits.queued_at) if waits else None,
+        is_busy=Run.objects.filter(status=Status.RUNNING).exists(),
+        channels=len(settings.NOTIFY_URLS),
+        unknown_channels=channels.unknown(),
+        pings=bool(settings.PING_URL),
+        ping_error=rows.failure(channels.PING) if settings.PING_URL else "",
+        env_file=_env_file(),
+        key_to_copy=made_here.not_copied(),
+        strange_orders=[each.text for each in rows.alerts if _is_strange_order(each)],
+        untold=len(untold),
+        told_nobody=sum(not alert.reached for alert in untold),
+        start_worker=commands.start_worker,
+        worker_log=commands.worker_log,
+    )
+
+
+def _env_file() -> tuple[str, str] | None:
+    doubt = settings.ENV_FILE_DOUBT
+    return (f"{doubt.what} {doubt.until}", doubt.do) if doubt else None
+
+
+def _repositories() -> QuerySet[Repository]:
+    """All repositories, each with its newest look at what it holds that failed, and that went well."""
+    looks = Run.objects.filter(repository=OuterRef("pk"), action=Action.SNAPSHOTS).order_by("-pk")
+    failed = looks.filter(status__in=_FAILED)
+    return Repository.objects.order_by("pk").annotate(
+        look_failed=_first(failed),
+        look_error=Subquery(failed.values("error")[:1]),
+        look_succeeded=_first(looks.filter(status=Status.SUCCEEDED)),
+    )
+
+
+def _repository(repository: Any, databases: Sequence[Any], rows: _Rows) -> verdict.RepositoryFacts:
+    backups = [each.newest_succeeded for each in databases if each.repository_id == repository.pk]
+    went_well = max((key for key in (repository.look_succeeded, *backups) if key), default=0)
+    look = None
+    if repository.look_failed and repository.look_failed > went_well:
+        look = verdict.RunFacts(repository.look_failed, "", repository.look_error)
+    return verdict.RepositoryFacts(
+        repository.pk,
+        repository.name,
+        repository.health,
+        repository.check_error,
+        look,
+        rows.failure(secrets_subject(repository)),
+    )
+
+
+def _is_strange_order(alert: Alert) -> bool:
+    return alert.subject == ORDERS and alert.state == AlertState.SUSPICIOUS
+
+
+def _database(database: Any, rows: _Rows) -> verdict.DatabaseFacts:
+    newest = rows.snapshots.get(database.newest_snapshot)
+    proved = rows.snapshots.get(database.newest_proved)
+    proof = rows.proofs.get(database.newest_proof)
+    waits = rows.suspicions.get(database.pk)
+    good = rows.runs.get(database.newest_succeeded)
+    takes = (good.duration() if good else None) or timedelta()
+    differs = rows.differences[database.pk]
+    return verdict.DatabaseFacts(
+        pk=database.pk,
+        name=database.name,
+        repository=database.repository.name,
+        gates=database.gates_app,
+        newest_at=newest.time if newest else None,
+        newest_pk=newest.pk if newest else None,
+        newest_id=newest.short_id if newest else "",
+        newest_verdict=newest.verdict if newest else "",
+        allowed=staleness.backup_allowed(database),
+        waiting=waits.reasons if waits else (),
+        waiting_pk=waits.snapshot_id if waits else None,
+        waiting_run=waits.snapshot.made_by_id if waits else None,
+        failed_backup=_run(_failed(rows, database, "newest", after=good.finished_at if good else None)),
+        proof=verdict.Proof(proof.pk, proof.verdict, proof.finished_at, proof.snapshot.short_id)
+        if proof
+        else None,
+        failed_verification=_run(
+            _failed(rows, database, "verify", after=proof.finished_at if proof else None)
+        ),
+        proved_at=proved.time if proved else None,
+        proved_id=proved.short_id if proved else "",
+        has_another=database.not_known_bad is not None,
+        # The gate goes by what was verified, people by when.
+        proved_on=None if settings.SENTINEL.verified_threshold_seconds or not proved else proved.verified_at,
+        proof_allowed=staleness.proof_counts(database, rows.now),
+        proof_is_scheduled=bool(schedules.usable(database.verify_cron)),
+        is_scheduled=bool(schedules.usable(database.backup_cron)),
+        conflicts=tuple(staleness.conflicts(database, rows.now, takes=takes)),
+        withheld=verdict.RunFacts(good.pk, str(good), rows.withheld[good.pk])
+        if good and _is_withheld(database, good, newest, waits, rows)
+        else None,
+        unreadable_secret=rows.failure(secrets_subject(database)),
+        other_environment=(differs.serious.what, differs.serious.do) if differs.serious else None,
+        undecided=differs.warnings,
+        overruled=differs.overruled,
+        undeclared=rows.undeclared[database.pk],
+    )
+
+
+def _failed(rows: _Rows, database: Any, which: str, *, after: datetime | None) -> Run | None:
+    """The newest run that failed or was lost, unless one that went well is newer."""
+    keys = [getattr(database, f"{which}_{status}") for status in _FAILED]
+    ended = [rows.runs[key] for key in keys if key in rows.runs]
+    last = max(ended, key=lambda run: run.finished_at or run.queued_at, default=None)
+    if last is None or (after is not None and (last.finished_at or last.queued_at) < after):
+        return None
+    return last
+
+
+def _is_withheld(
+    database: Any, good: Run, newest: Snapshot | None, waits: Suspicion | None, rows: _Rows
+) -> bool:
+    """Where nothing else says why: a damaged repository and a backup that waits say so themselves."""
+    if newest is None or good.pk not in rows.withheld:
+        return False
+    if waits is not None or database.repository.is_damaged:
+        return False
+    told = status_files.last_ok(database)
+    return told is None or told < newest.time.replace(microsecond=0)
+
+
+def _run(run: Run | None) -> verdict.RunFacts | None:
+    return verdict.RunFacts(run.pk, str(run), run.error) if run else None
+
+
+# Of this process: one that runs for long knows better than clocks do.
+PULSES = Hearing()
+
+
+def _worker(pulse: WorkerPulse) -> verdict.WorkerFacts:
+    heard = PULSES.is_heard(pulse.cluster, pulse.seen_at, lifecycle.PULSE_LOST.total_seconds())
+    plays = "Restores" if pulse.cluster == settings.RESTORES_CLUSTER else "Backups and verifications"
+    return verdict.WorkerFacts(pulse.cluster, pulse.seen_at, heard, plays)
+
+
+# ---------------------------------------------------------------- The gate
+
+
+def gate_by_files(now: datetime | None = None) -> verdict.GateFacts:
+    """What the gate's process has to say, whether it says so or not."""
+    now = now or timezone.now()
+    limits: GateSettings = settings.SENTINEL
+    observation = observe(limits, now)
+    found = decide(observation, limits, now)
+    worst = next(
+        (
+            gate_sentence(one, files, limits)
+            for one, files in zip(found.databases, observation.databases, strict=False)
+            if one.name == found.database
+        ),
+        found.reason,
+    )
+    if found.word is Word.OVERRIDE:
+        worst = found.reason
+    return verdict.GateFacts(found.open, found.word.value, worst, _closes_at(observation, limits, now))
+
+
+# The subject of the alert that has what was found of the gate's process, with the address after it.
+GATE_PROCESS = "Gate process at "
+
+
+def gate_process() -> tuple[str, str] | None:
+    """What is wrong with it as it was found last, and what to do about it; nothing where nothing gates."""
+    alert = Alert.objects.filter(subject__startswith=GATE_PROCESS, state=AlertState.TROUBLE).first()
+    if alert is None or not Database.objects.filter(gates_app=True).exists():
+        return None
+    what, _, do = alert.text.partition("\n")
+    return what, do
+
+
+def _closes_at(observation: Observation, limits: GateSettings, now: datetime) -> datetime | None:
+    """When the gate closes by itself: it is asked what it would say after each time that ends something."""
+    ends = [now]
+    for files in observation.databases:
+        own = files.threshold_seconds
+        ends += _end(files.heartbeat, limits.threshold_seconds if own is None else own)
+        ends += _end(files.verified, limits.verified_threshold_seconds)
+    ends += _end(observation.first_boot, limits.boot_grace_seconds)
+    if observation.override is not None:
+        ends.append(observation.override.until)
+    for end in sorted(end for end in ends if end >= now):
+        if not decide(observation, limits, end + _SECOND).open:
+            return end if decide(observation, limits, now).open else None
+    return None
+
+
+_SECOND = timedelta(seconds=1)
+
+
+def _end(reading: Reading, seconds: int) -> list[datetime]:
+    return [reading.time + timedelta(seconds=seconds)] if reading.time is not None else []
+
+
+def gate_sentence(one: DatabaseVerdict, files: DatabaseFiles, limits: GateSettings) -> str:
+    """The gate's own reason, its seconds in words."""
+    of = f" of {one.name}" if one.name else ""
+    if one.word in {Word.FRESH, Word.STALE} and one.age_seconds is not None:
+        allowed = limits.threshold_seconds if files.threshold_seconds is None else files.threshold_seconds
+        only = "only " if one.word is Word.STALE else ""
+        return (
+            f"The newest backup{of} is {formatting.rough(one.age_seconds)} old; "
+            f"{only}{formatting.rough(allowed)} are allowed."
+        )
+    if one.word is Word.UNVERIFIED and one.verified_age_seconds is not None:
+        return (
+            f"The newest verified backup{of} is {formatting.rough(one.verified_age_seconds)} old; "
+            f"only {formatting.rough(limits.verified_threshold_seconds)} are allowed."
+        )
+    return one.reason

@@ -1,0 +1,1 @@
+"""Which repository lies at an address."""

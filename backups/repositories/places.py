@@ -1,0 +1,56 @@
+"""Where repositories lie: one place is one repository, and one row of the portal."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+
+from django.db.models import Exists, OuterRef
+
+from backups import restic
+from backups.endpoints import what_is_known
+from backups.models import Database, Repository, Run
+
+
+def row_at(url: str, *, beside: Repository) -> Repository | None:
+    """Another row than `beside` for the place that `url` names; None where there is none."""
+    return next(_others_at(url, beside), None)
+
+
+def known_at(repository: Repository) -> Repository | None:
+    """Another row whose repository lies, or lay, where this one's is to be; None where there is none."""
+    return next((other for other in _others_at(repository.url, repository) if what_is_known(other)), None)
+
+
+def _others_at(url: str, beside: Repository) -> Iterator[Repository]:
+    # The newest first: that which took the place of others.
+    others = Repository.objects.exclude(pk=beside.pk).order_by("-pk")
+    return (other for other in others if restic.same_place(other.url, url))
+
+
+def doubles(repositories: Iterable[Repository]) -> dict[int, str]:
+    """By key, of each repository that another row is for as well, a sentence about it.
+
+    Not where one took the place of another, each with an id of its own, and of a row that no database is
+    backed up to only while it can be deleted.
+    """
+    in_use = Exists(Database.objects.filter(repository=OuterRef("pk")))
+    has_past = Exists(Run.objects.filter(repository=OuterRef("pk")))
+    every = list(Repository.objects.filter(in_use | ~has_past).order_by("pk"))
+    found = {}
+    for row in repositories:
+        other = next((each for each in every if each.pk != row.pk and _are_one(row, each)), None)
+        if other is not None:
+            found[row.pk] = (
+                f"The portal has two rows for one repository, {row} ({row.url}) and {other} ({other.url}): "
+                "each is checked and repaired, and forgotten in, without a look at the other's databases. In "
+                "the portal, give one of them to the databases of both, and delete the other where nothing "
+                "was done with it."
+            )
+    return found
+
+
+def _are_one(one: Repository, other: Repository) -> bool:
+    if one.restic_id and other.restic_id:
+        # A copy in another place has the same id.
+        return one.restic_id == other.restic_id and restic.same_place(one.url, other.url)
+    return restic.same_address(one.url, other.url)

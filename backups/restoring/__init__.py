@@ -1,0 +1,1 @@
+"""The swap, what it must carry, and the way back."""

@@ -1,0 +1,141 @@
+"""What a running action reports: phases, bytes, log lines; and how it learns that it must stop."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterable
+from contextlib import suppress
+from dataclasses import dataclass
+from datetime import datetime
+
+from django.conf import settings
+from django.utils import timezone
+
+from backups.choices import Action, Level, Trigger
+from backups.errors import Cancelled, LostClaim, Problem, shortened
+from backups.models import Run
+from backups.runs import lifecycle
+from backups.text.terminal import plain, spellings
+
+_BEAT_SECONDS = 1.0
+_LONGEST_TEXT = 64 << 10
+
+
+@dataclass(frozen=True)
+class State:
+    """How far a run is, for whoever watches it in this process."""
+
+    phase: str
+    bytes_done: int
+    bytes_expected: int | None
+    detail: str
+
+
+Observer = Callable[[State, list[str]], None]
+PlayChild = Callable[[Action, Trigger, Callable[[], None]], Run]
+
+
+class Progress:
+    """A run's reports on their way to the database, at most once a second."""
+
+    def __init__(
+        self, run: Run, observer: Observer | None = None, play_child: PlayChild | None = None
+    ) -> None:
+        self._run_id = run.pk
+        self._observer = observer
+        self._play_child = play_child
+        self._state = State("", 0, None, "")
+        self._lines: list[tuple[datetime, Level, str]] = []
+        self._secrets: set[str] = set()
+        self._hidden = spellings(())
+        self._beaten = 0.0
+        self._deadline = time.monotonic() + settings.RUN_DEADLINE_SECONDS
+        self._may_cancel = True
+
+    def hide(self, secrets: Iterable[str]) -> None:
+        """Never let these texts into the log, but for what `spellings` says is too short."""
+        self._secrets |= set(secrets)
+        self._hidden = spellings(self._secrets)
+
+    def phase(self, name: str, *, expected: int | None = None) -> None:
+        """Begin a phase that will handle about `expected` bytes; without, the last count stays."""
+        state = self._state
+        if expected is None:
+            self._state = State(name, state.bytes_done, state.bytes_expected, "")
+        else:
+            self._state = State(name, 0, expected, "")
+        lifecycle.run_phase(self._run_id, name)
+        self._beat()
+
+    def bytes_done(self, done: int) -> None:
+        """Say how many bytes of the phase are done."""
+        self._state = State(self._state.phase, done, self._state.bytes_expected, self._state.detail)
+
+    def detail(self, text: str) -> None:
+        """Say what is just being worked on."""
+        self._state = State(self._state.phase, self._state.bytes_done, self._state.bytes_expected, text)
+
+    def log(self, text: str, level: Level = Level.INFO) -> None:
+        """Append a line to the run's log."""
+        self._lines.append((timezone.now(), level, self.masked(text)))
+
+    def warn(self, text: str) -> None:
+        """Append a warning to the run's log."""
+        self.log(text, Level.WARNING)
+
+    def masked(self, text: str) -> str:
+        """The text without the secrets that this run uses, and without what a terminal would obey.
+
+        Names of a server's are in it, which may be of any length and number.
+        """
+        return shortened(plain(self._hidden.sub("•••", text)), _LONGEST_TEXT)
+
+    def no_way_back(self) -> None:
+        """From here on a cancel comes too late and is ignored."""
+        self._may_cancel = False
+
+    def way_back(self) -> None:
+        """A cancel is heard again."""
+        self._may_cancel = True
+
+    def tick(self) -> None:
+        """Called several times a second. Raises Cancelled, LostClaim, Problem past the deadline."""
+        now = time.monotonic()
+        if now > self._deadline:
+            raise Problem("The run took longer than a day and was stopped.", do="See its log.")
+        if now >= self._beaten + _BEAT_SECONDS:
+            self._beat()
+
+    def tick_to_the_end(self) -> None:
+        """`tick` for what has to be cleared up whatever comes: raises nothing of its own."""
+        with suppress(Cancelled, LostClaim, Problem):
+            self.tick()
+
+    def play_child(self, action: Action, trigger: Trigger) -> Run:
+        """Play another run to its end as part of this one, which goes on beating meanwhile.
+
+        Whoever watches sees that other run alone, and not the two in turn.
+        """
+        if self._play_child is None:
+            raise RuntimeError("this run was started without a way to play others")
+        observer, self._observer = self._observer, None
+        try:
+            return self._play_child(action, trigger, self.tick)
+        finally:
+            self._observer = observer
+
+    def flush(self) -> None:
+        """Write the lines that are still held back."""
+        lines, self._lines = self._lines, []
+        if lines:
+            lifecycle.run_log(self._run_id, lines)
+        if self._observer:
+            self._observer(self._state, [text for _, _, text in lines])
+
+    def _beat(self) -> None:
+        self._beaten = time.monotonic()
+        self.flush()
+        state = self._state
+        beat = lifecycle.Beat(state.phase, state.bytes_done, state.bytes_expected, state.detail)
+        if lifecycle.run_beat(self._run_id, beat) and self._may_cancel:
+            raise Cancelled

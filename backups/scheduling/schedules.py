@@ -1,0 +1,231 @@
+"""The schedules that should be, as data; `schedules_sync` makes django-q2's table say so."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from datetime import UTC, date, datetime, timedelta
+from functools import lru_cache
+from itertools import islice, pairwise
+from zoneinfo import ZoneInfo
+
+from croniter import croniter
+from django.conf import settings
+from django.db import transaction
+from django.utils import timezone
+from django_q.models import Schedule
+
+from backups.models import Database, Repository
+from backups.text import checked
+
+# Schedules with other names are not ours to change.
+_PREFIX = "vedetta "
+# Snapshots may come and go without us: others use the repository too.
+_SNAPSHOTS_CRON = "17 4 * * *"
+_MINUTE = timedelta(minutes=1)
+_SECOND = timedelta(seconds=1)
+_YEAR = timedelta(days=366)
+_GAPS_MEASURED = 3000
+
+
+@dataclass(frozen=True)
+class Wanted:
+    """A schedule as it should be. Without `cron` it is due every minute."""
+
+    name: str
+    func: str
+    args: str = ""
+    cron: str = ""
+    cluster: str | None = None
+
+
+def wanted() -> Iterator[Wanted]:
+    """Every schedule of the portal: backups, verifications, lists of snapshots, each cluster's tending."""
+    for database in Database.objects.order_by("pk"):
+        for verb in ("backup", "verify"):
+            if cron := usable(getattr(database, f"{verb}_cron")):
+                yield Wanted(
+                    name=name_of(verb, database.pk),
+                    func=f"backups.tasks.{verb}_due",
+                    args=f"({database.pk},)",
+                    cron=cron,
+                )
+    for repository in Repository.objects.order_by("pk"):
+        yield Wanted(
+            name=name_of("snapshots", repository.pk),
+            func="backups.tasks.snapshots_due",
+            args=f"({repository.pk},)",
+            cron=_SNAPSHOTS_CRON,
+        )
+    for cluster in (None, settings.RESTORES_CLUSTER):
+        yield Wanted(
+            name=f"{_PREFIX}tend {cluster or 'default'}",
+            func="backups.tasks.tend_runs",
+            cluster=cluster,
+        )
+
+
+def name_of(verb: str, pk: int) -> str:
+    """What the schedule is called that does something with a database or a repository."""
+    return f"{_PREFIX}{verb} {pk}"
+
+
+def in_words(name: str) -> str:
+    """What a schedule of ours does, for a person; other names as they are."""
+    verb, _, of = name.removeprefix(_PREFIX).partition(" ")
+    if not name.startswith(_PREFIX) or verb not in _WORDS:
+        return name
+    model = Repository if verb == "snapshots" else Database
+    if verb != "tend":
+        found = model.objects.filter(pk=int(of)).first() if of.isdecimal() else None
+        of = str(found or f"{model._meta.verbose_name} {of}, which is gone")
+    return _WORDS[verb].format(of)
+
+
+_WORDS = {
+    "backup": "Backup of {}",
+    "verify": "Verification of {}",
+    "snapshots": "Look for new snapshots in {}",
+    "tend": "Clear up after dead runs (worker {})",
+}
+
+
+@transaction.atomic
+def schedules_sync() -> None:
+    """Insert, change and remove our schedules. One that is as it should be keeps its next time."""
+    known: dict[str, Schedule] = {}
+    for schedule in Schedule.objects.select_for_update().filter(name__startswith=_PREFIX):
+        if schedule.name in known:
+            schedule.delete()
+        else:
+            known[schedule.name] = schedule
+    for want in wanted():
+        _upsert(known.pop(want.name, None), want)
+    for unwanted in known.values():
+        unwanted.delete()
+
+
+@transaction.atomic
+def schedules_keep(now: datetime | None = None) -> None:
+    """Bring back to time what the queue, left alone, would do too late or once too often.
+
+    Its clock may have been set back, TIME_ZONE may have changed, and it takes an hour that comes
+    twice for two. What is due already is left to the queue, which catches up once.
+    """
+    now = now or timezone.now()
+    ours = Schedule.objects.select_for_update().filter(name__startswith=_PREFIX, next_run__gt=now)
+    for schedule in ours:
+        if schedule.cron and not usable(schedule.cron):
+            continue
+        if schedule.cron:
+            # In UTC, for Python takes a time in an hour that comes twice to equal none elsewhere.
+            right = next_times(schedule.cron, 1, after=now)[0].astimezone(UTC)
+        else:
+            right = min(schedule.next_run, now + _MINUTE)
+        if schedule.next_run != right:
+            schedule.next_run = right
+            schedule.save(update_fields=["next_run"])
+
+
+def next_times(cron: str, count: int, *, after: datetime | None = None) -> list[datetime]:
+    """When a cron expression is due next, in TIME_ZONE. Raises ValueError for a wrong one.
+
+    In autumn an hour comes twice: an expression that names hours is due in the first alone, one
+    for every hour in both. In spring what is due in the hour left out is due right after it.
+    """
+    return list(islice(_times(cron, after or timezone.now()), count))
+
+
+@lru_cache(maxsize=1000)
+def usable(cron: str) -> str:
+    """A row's cron expression, empty where it is none: then nothing comes due, as where there is none.
+
+    Forms take no such text; another schedule must not wait for it.
+    """
+    try:
+        return str(checked.Cron(cron))
+    except checked.Unfit:
+        return ""
+
+
+def is_due_on(cron: str, day: date) -> bool:
+    """Whether a row's cron expression, which may be empty, names a time of this day, in TIME_ZONE."""
+    return bool(usable(cron)) and _is_due_on(cron, day)
+
+
+@lru_cache(maxsize=5000)
+def _is_due_on(cron: str, day: date) -> bool:
+    start = datetime.combine(day, datetime.min.time(), ZoneInfo(settings.TIME_ZONE))
+    return next_times(cron, 1, after=start - _SECOND)[0].date() == day
+
+
+def longest_gap(cron: str, *, after: datetime | None = None) -> timedelta:
+    """The longest time between two times at which a cron expression is due, within the next year.
+
+    Of expressions with very many times within the next 3,000. Raises ValueError for a wrong one.
+    """
+    return _longest_gap(cron, _today(after))
+
+
+def longest_age(made: str, proved: str, *, after: datetime | None = None) -> timedelta:
+    """How old what `made` makes is at most when `proved` comes again, having taken the newest of it.
+
+    Both are cron expressions; otherwise as `longest_gap`.
+    """
+    return _longest_age(made, proved, _today(after))
+
+
+@lru_cache(maxsize=100)
+def _longest_age(made: str, proved: str, start: datetime) -> timedelta:
+    longest = timedelta()
+    for first, second in islice(pairwise(_times(proved, start)), _GAPS_MEASURED):
+        if longest and first > start + _YEAR:
+            break
+        newest = croniter(checked.Cron(made), first + _SECOND).get_prev(datetime)
+        longest = max(longest, second.astimezone(UTC) - newest.astimezone(UTC))
+    return longest
+
+
+@lru_cache(maxsize=100)
+def _longest_gap(cron: str, start: datetime) -> timedelta:
+    longest = timedelta()
+    for first, second in islice(pairwise(_times(cron, start)), _GAPS_MEASURED):
+        if longest and first > start + _YEAR:
+            break
+        # In UTC, for within one zone Python counts the hours that the clock on the wall shows.
+        longest = max(longest, second.astimezone(UTC) - first.astimezone(UTC))
+    return longest
+
+
+def _today(now: datetime | None) -> datetime:
+    """By the day, so that pages that ask every few seconds are answered from memory."""
+    return timezone.localtime(now or timezone.now()).replace(hour=0, minute=0, second=0, microsecond=0)
+
+
+def _times(cron: str, after: datetime) -> Iterator[datetime]:
+    times = croniter(checked.Cron(cron), after.astimezone(ZoneInfo(settings.TIME_ZONE)))
+    every_hour = times.expanded[1] == ["*"]
+    while True:
+        time = times.get_next(datetime)
+        if every_hour or not time.fold:
+            yield time
+
+
+def _upsert(schedule: Schedule | None, want: Wanted) -> None:
+    fields = {
+        "func": want.func,
+        "args": want.args or None,
+        "cron": want.cron or None,
+        "schedule_type": Schedule.CRON if want.cron else Schedule.MINUTES,
+        "minutes": None if want.cron else 1,
+        "repeats": -1,
+        "cluster": want.cluster,
+    }
+    if schedule is None:
+        schedule = Schedule(name=want.name)
+    elif all(getattr(schedule, name) == value for name, value in fields.items()):
+        return
+    for name, value in fields.items():
+        setattr(schedule, name, value)
+    schedule.next_run = next_times(want.cron, 1)[0] if want.cron else timezone.now()
+    schedule.save()

@@ -1,0 +1,70 @@
+"""How old backups and verifications may get, and whether their schedules keep within that."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from datetime import datetime, timedelta
+
+from django.conf import settings
+
+from backups.models import Database
+from backups.scheduling.schedules import longest_age, longest_gap, usable
+from backups.text import formatting
+
+
+def backup_allowed(database: Database) -> timedelta:
+    """The age past which a database's newest backup is stale: its own threshold, or the general one."""
+    own = database.heartbeat_threshold
+    return timedelta(seconds=settings.SENTINEL.threshold_seconds if own is None else own)
+
+
+def verification_allowed(database: Database, now: datetime) -> timedelta | None:
+    """The gate's threshold where one is set, else twice the longest time between two that are scheduled.
+
+    None where neither is.
+    """
+    if seconds := settings.SENTINEL.verified_threshold_seconds:
+        return timedelta(seconds=seconds)
+    cron = usable(database.verify_cron)
+    return 2 * longest_gap(cron, after=now) if cron else None
+
+
+def proof_counts(database: Database, now: datetime) -> timedelta:
+    """For how long a proof is one: where nothing says how often there is to be another, a month."""
+    return verification_allowed(database, now) or _PROOF_COUNTS
+
+
+_PROOF_COUNTS = timedelta(days=31)
+
+
+def conflicts(
+    database: Database, now: datetime | None = None, *, takes: timedelta = timedelta()
+) -> Iterator[str]:
+    """What the schedules alone, all going well, would let become stale; a sentence for each.
+
+    `takes` is how long a backup takes: it is as old as its begin, and there at its end.
+    """
+    consequence = "the gate closes" if database.gates_app else "an alert comes"
+    allowed = backup_allowed(database)
+    cron = usable(database.backup_cron)
+    if cron and (gap := longest_gap(cron, after=now)) + takes >= allowed:
+        length = f", take {formatting.duration(takes)}," if gap < allowed else ""
+        yield (
+            f"Backups are scheduled up to {formatting.rough(gap)} apart{length} and are stale after "
+            f"{formatting.rough(allowed)}: {consequence} in between. Back up more often, or allow more."
+        )
+    allowed = timedelta(seconds=settings.SENTINEL.verified_threshold_seconds)
+    if allowed and usable(database.verify_cron) and (age := _verified_age(database, now)) >= allowed:
+        yield (
+            f"Going by the schedules, the newest verified backup gets {formatting.rough(age)} old, and "
+            f"SENTINEL_VERIFIED_THRESHOLD_SECONDS allows {formatting.rough(allowed)}: "
+            f"{consequence} in between. "
+            "Verify more often, or allow more."
+        )
+
+
+def _verified_age(database: Database, now: datetime | None) -> timedelta:
+    """The age of the backup that was verified, not of its verification, is what the gate goes by."""
+    if not usable(database.backup_cron):
+        return longest_gap(database.verify_cron, after=now)
+    return longest_age(database.backup_cron, database.verify_cron, after=now)

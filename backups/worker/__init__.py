@@ -1,0 +1,1 @@
+"""What plays the runs and clears up after those whose worker died."""

@@ -1,0 +1,222 @@
+"""Takes queued runs, plays their actions and gives them their outcomes. Used by the queue and the CLI."""
+
+from __future__ import annotations
+
+import logging
+import traceback
+from collections.abc import Callable
+from contextlib import suppress
+from functools import partial
+
+from backups import process
+from backups.actions import (
+    backup,
+    check,
+    forget,
+    portal_copy,
+    preflight,
+    recover,
+    repair,
+    repository,
+    restore,
+    undo,
+    unlock,
+    verify,
+)
+from backups.alerting import alerts
+from backups.choices import Action, Level, Status, Trigger
+from backups.errors import Cancelled, LostClaim, Problem, Refused
+from backups.models import Restore, Run
+from backups.runs import lifecycle
+from backups.runs.outcome import CallsForMore, Outcome
+from backups.runs.progress import Observer, Progress, State
+
+logger = logging.getLogger(__name__)
+
+ACTIONS: dict[str, Callable[[Run, Progress], Outcome]] = {
+    Action.BACKUP: backup.run,
+    Action.VERIFY: verify.run,
+    Action.RESTORE: restore.run,
+    Action.UNDO: undo.undo,
+    Action.DROP_KEPT: undo.drop_kept,
+    Action.DEFINE: undo.define,
+    Action.INIT: repository.init,
+    Action.SNAPSHOTS: repository.snapshots,
+    Action.RECOVER: recover.run,
+    Action.PORTAL: portal_copy.run,
+    Action.PREFLIGHT: preflight.run,
+    Action.FORGET: forget.run,
+    Action.PRUNE: repository.prune,
+    Action.STATS: repository.stats,
+    Action.CHECK: check.run,
+    Action.REPAIR_INDEX: repair.index,
+    Action.REPAIR_SNAPSHOTS: repair.snapshots,
+    Action.UNLOCK: unlock.run,
+}
+
+# What stays as it was when the action ends before its time.
+_SAFE = {
+    Action.BACKUP: "No snapshot was made, no heartbeat was written; earlier snapshots are safe.",
+    Action.VERIFY: "The live database and the snapshots were not touched.",
+    Action.RESTORE: "The live database was not touched.",
+    Action.UNDO: "The database is as it was before.",
+    Action.DROP_KEPT: "The live database was not touched.",
+    Action.DEFINE: "No table was touched.",
+    Action.CHECK: "A check changes nothing.",
+    Action.PREFLIGHT: "A test changes nothing.",
+    Action.PORTAL: "The backups of databases and the gate do not depend on it.",
+    Action.FORGET: "The newest and the newest verified snapshot are kept in any case.",
+}
+_OTHERWISE_SAFE = "The snapshots are as they were."
+
+
+def execute(run_id: int, *, observer: Observer | None = None, send_follow_ups: bool = True) -> Run | None:
+    """Play a queued run to its end; None when it is not ours to play.
+
+    Follow-ups go to the queue, or with `send_follow_ups=False` are played here, one after the
+    other. Problems end in the run's status; only what ends this process is raised again. Raises
+    Refused (the run has failed with its sentence) when another run holds the lease.
+    """
+    run = lifecycle.run_claim(run_id, worker=process.identity())
+    if run is None:
+        return None
+    for child in _play_to_the_end(run, observer, send_follow_ups=send_follow_ups):
+        if not send_follow_ups:
+            with suppress(Refused):
+                execute(child.pk, observer=observer, send_follow_ups=False)
+    run.refresh_from_db()
+    return run
+
+
+def play_next(*, prompt: bool, observer: Observer | None = None) -> Run | None:
+    """Play the queued run whose turn it is, as `lifecycle.run_pick` has it; None where none may begin."""
+    run = lifecycle.run_pick(prompt=prompt, worker=process.identity())
+    if run is None:
+        return None
+    lifecycle.runs_wake(prompt=prompt)  # another may begin beside it
+    _play_to_the_end(run, observer, send_follow_ups=True)
+    return run
+
+
+def _play_to_the_end(run: Run, observer: Observer | None, *, send_follow_ups: bool) -> list[Run]:
+    """Play a run, then wake whoever waited for its end; answers its follow-ups."""
+    try:
+        outcome = _play(run, observer)
+        return _follow_ups(run, outcome, send=send_follow_ups)
+    finally:
+        for prompt in (False, True):
+            lifecycle.runs_wake(prompt=prompt)
+
+
+def _play(run: Run, observer: Observer | None) -> Outcome:
+    progress = Progress(run, observer, partial(_play_child, run, observer))
+    alerts.run_began(run)
+    try:
+        outcome = ACTIONS[run.action](run, progress)
+    except LostClaim:
+        logger.error("%s was given up for lost while it ran; it stops here", run)
+        return Outcome()
+    except BaseException as error:
+        _failed(run, progress, error)
+        if isinstance(error, Exception):
+            return error.outcome if isinstance(error, CallsForMore) else Outcome()
+        raise
+    progress.flush()
+    try:
+        lifecycle.run_finish(run.pk, status=Status.SUCCEEDED)
+    except lifecycle.IllegalTransition:
+        logger.error("%s was given up for lost just before it succeeded", run)
+        return Outcome()
+    alerts.run_ended(run.pk)
+    return outcome
+
+
+def _play_child(
+    parent: Run,
+    observer: Observer | None,
+    action: Action,
+    trigger: Trigger,
+    tick: Callable[[], None],
+) -> Run:
+    """Play a run within another; a cancel of the parent cancels it too."""
+
+    def watch(state: State, lines: list[str]) -> None:
+        tick()
+        if observer:
+            observer(state, lines)
+
+    _wait_for_lease(parent, tick)
+    child = lifecycle.run_enqueue(
+        action=action,
+        trigger=trigger,
+        database=parent.database,
+        requested_by=parent.requested_by,
+        parent=parent,
+        send=False,
+    )
+    claimed = lifecycle.run_claim(child.pk, worker=process.identity())
+    if claimed is not None:
+        _play(claimed, watch)
+    child.refresh_from_db()
+    return child
+
+
+def _wait_for_lease(parent: Run, tick: Callable[[], None]) -> None:
+    """A backup that runs elsewhere is waited for: what it saves is older than what we need."""
+    assert parent.database is not None  # noqa: S101
+    while lifecycle.lease_holder(parent.database) is not None:
+        process.pause()
+        tick()
+
+
+def _failed(run: Run, progress: Progress, error: BaseException) -> None:
+    status, sentence = _judge(run, progress, error)
+    logger.warning("%s: %s", run, sentence)
+    with suppress(LostClaim, Cancelled):
+        progress.flush()
+    with suppress(lifecycle.IllegalTransition):
+        lifecycle.run_finish(run.pk, status=status, error=sentence)
+    alerts.run_ended(run.pk)
+
+
+def _judge(run: Run, progress: Progress, error: BaseException) -> tuple[Status, str]:
+    """The outcome and its sentence; a traceback goes to the log."""
+    safe = _safe(run)
+    if isinstance(error, Cancelled | KeyboardInterrupt):
+        by = "Cancelled." if isinstance(error, Cancelled) else "Stopped at the keyboard."
+        return Status.CANCELLED, f"{by} {safe}"
+    if isinstance(error, Problem):
+        return Status.FAILED, progress.masked(error.sentence(safe=safe))
+    progress.log("".join(traceback.format_exception(error)), Level.ERROR)
+    return Status.FAILED, (
+        f"{run.get_action_display()} met an unexpected {type(error).__name__}. {safe} "
+        "The run's log has the details; please report them."
+    )
+
+
+def _safe(run: Run) -> str:
+    """What is safe, by how far the run came as its rows tell."""
+    run.refresh_from_db(fields=["phase"])
+    restore = Restore.objects.filter(run=run).first()
+    touched = lifecycle.restore_left(restore) if restore is not None else lifecycle.snapshot_was_made(run)
+    return touched or _SAFE.get(Action(run.action), _OTHERWISE_SAFE)
+
+
+def _follow_ups(run: Run, outcome: Outcome, *, send: bool) -> list[Run]:
+    children = []
+    for follow_up in outcome.follow_ups:
+        try:
+            child = lifecycle.run_enqueue(
+                action=follow_up.action,
+                trigger=follow_up.trigger,
+                database=run.database if follow_up.of_database else None,
+                repository=run.repository,
+                parent=run,
+                options=follow_up.options,
+                send=send,
+            )
+        except Refused as refused:
+            lifecycle.run_log(run.pk, [lifecycle.line(str(refused), Level.WARNING)])
+        else:
+            children.append(child)
+    return children

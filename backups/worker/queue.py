@@ -1,0 +1,148 @@
+"""What the queue may be told to do: our own functions with the ids of our rows, and nothing else.
+
+Who can write in the portal's database can write a schedule, and django-q2 would sign its message with our
+key and call whatever it names. Here each order is looked at three times: as a schedule, where it is signed,
+and where it is taken for a worker. django-q2's own `pre_execute` is too late: what it raises ends the worker.
+"""
+
+from __future__ import annotations
+
+import logging
+import re
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+from croniter import croniter
+from django.conf import settings
+from django_q.brokers.orm import ORM
+from django_q.models import Schedule
+from django_q.signals import pre_enqueue
+from django_q.signing import SignedPackage
+
+from backups.alerting import alerts
+from backups.runs import lifecycle
+from backups.scheduling import schedules
+
+logger = logging.getLogger(__name__)
+
+# Each function that is played, and how many ids it takes.
+_PLAYED = {
+    "backups.tasks.run_execute": 1,
+    "backups.tasks.backup_due": 1,
+    "backups.tasks.verify_due": 1,
+    "backups.tasks.snapshots_due": 1,
+    "backups.tasks.tend_runs": 0,
+}
+# Without those that call further functions (hook, chain) or play at once, in whichever process (sync).
+_PARTS = frozenset({"id", "name", "func", "args", "kwargs", "group", "cluster", "started", "ack_failure"})
+_ID = re.compile(r"\([0-9]{1,18},\)")
+_REMOVED = (
+    "The queue plays Vedetta's own functions alone; backups go on as they are scheduled. Something else "
+    "writes in the portal's own database: find out what can (DATABASE_URL), change that password, and look "
+    "through the portal's users, databases and audit."
+)
+
+
+class OwnOrders(ORM):
+    """The queue's messages in the portal's database, of which those that are not ours are removed."""
+
+    def enqueue(self, task: str) -> int | None:
+        """Put a message into the queue, None where it is not one of ours."""
+        if why := _why_strange(lifecycle.queue_read(task)):
+            _tell(f"An order to the queue was refused: {why}.")
+            return None
+        return int(super().enqueue(task))
+
+    def dequeue(self) -> list[tuple[int, str]]:
+        """The next message, signed anew where that was with a key of before."""
+        taken = []
+        for pk, payload in super().dequeue() or ():
+            try:
+                order = lifecycle.queue_read(payload)
+            except Exception as error:  # noqa: BLE001  unpacking runs whatever the message names
+                lifecycle.queue_unreadable(pk, error)
+                self.delete(pk)
+                continue
+            if why := _why_strange(order):
+                _tell(f"Message {pk} of the queue was removed before a worker took it: {why}.")
+                self.delete(pk)
+            else:
+                taken.append((pk, SignedPackage.dumps(order)))
+        return taken
+
+
+def strange_schedules_remove() -> None:
+    """Remove the schedules that are not ours, and put back what of ours was changed into one."""
+    strange = list(_strange_schedules())
+    for pk, why in strange:
+        Schedule.objects.filter(pk=pk).delete()
+        _tell(f"Schedule {pk} of the queue was removed: {why}.")
+    if strange:
+        schedules.schedules_sync()
+
+
+def _strange_schedules() -> Iterator[tuple[int, str]]:
+    for pk in list(Schedule.objects.values_list("pk", flat=True)):
+        try:
+            why = _why_strange_schedule(Schedule.objects.get(pk=pk))
+        except Schedule.DoesNotExist:
+            continue
+        except (TypeError, ValueError, AttributeError, OverflowError):
+            why = "it holds values of other kinds"  # which SQLite keeps in any column
+        if why:
+            yield pk, why
+
+
+def connect() -> None:
+    """From now on no order of this process's can carry what we never ask for."""
+    pre_enqueue.connect(_keep_our_parts, dispatch_uid="backups.keep_our_parts")
+
+
+def _keep_our_parts(task: dict[str, Any], **_: Any) -> None:
+    for name in task.keys() - _PARTS:
+        del task[name]
+
+
+def _why_strange(order: object) -> str:
+    """Why an order is not one of ours, empty where it is."""
+    if not isinstance(order, Mapping):
+        return "it holds no order"
+    func, args = order.get("func"), order.get("args")
+    if not isinstance(func, str) or func not in _PLAYED:
+        return f"it names {_shown(func)}"
+    if more := order.keys() - _PARTS:
+        return f"it asks for {_shown(min(more, key=str))} besides"
+    is_ids = isinstance(args, tuple) and all(type(each) is int for each in args)
+    if not is_ids or len(args or ()) != _PLAYED[func] or order.get("kwargs"):
+        return f"it gives {func} what that does not take"
+    return ""
+
+
+def _why_strange_schedule(schedule: Schedule) -> str:
+    """Also what would only stop the queue's look at all schedules: it stumbles over the first bad one."""
+    if schedule.func not in _PLAYED:
+        return f"it names {_shown(schedule.func)}"
+    if schedule.hook or schedule.kwargs or schedule.intended_date_kwarg:
+        return f"it asks for more than {schedule.func}"
+    if bool(schedule.args) != bool(_PLAYED[schedule.func]) or not _ID.fullmatch(schedule.args or "(0,)"):
+        return f"it gives {schedule.func} what that does not take"
+    if schedule.cluster not in (None, settings.Q_CLUSTER["name"], settings.RESTORES_CLUSTER):
+        return f"it is for the worker {_shown(schedule.cluster)}, which is none of ours"
+    if schedule.next_run is None or not _has_rhythm(schedule):
+        return "it has no rhythm that can be kept"
+    return ""
+
+
+def _has_rhythm(schedule: Schedule) -> bool:
+    if schedule.schedule_type == Schedule.CRON:
+        return bool(schedule.cron) and croniter.is_valid(schedule.cron)
+    return schedule.schedule_type in dict(Schedule.TYPE) and (schedule.minutes or 1) > 0
+
+
+def _shown(name: object) -> str:
+    return repr(name[:100]) if isinstance(name, str) else f"a {type(name).__name__}"
+
+
+def _tell(what: str) -> None:
+    logger.error("%s %s", what, _REMOVED)
+    alerts.strange_order(f"{what} {_REMOVED}")

@@ -1,0 +1,152 @@
+"""Every minute: give up runs whose worker died, and clear up what they left behind."""
+
+from __future__ import annotations
+
+import logging
+from pathlib import Path
+
+from django.conf import settings
+
+from backups import mysql, process, restic
+from backups.actions.dropping import drop_scratch
+from backups.alerting import alerts
+from backups.choices import Action, RestoreMode
+from backups.endpoints import database_server, repository_access, restoring_server, scratch_server
+from backups.errors import Problem
+from backups.models import Repository, Restore, Run
+from backups.restoring.swap import Place, drop_emptied, end_broken_off
+from backups.runs import lifecycle
+from backups.runs.hearing import Hearing
+from backups.text import checked
+
+logger = logging.getLogger(__name__)
+
+
+def run() -> list[Run]:
+    """Reap, unlock, send again, notify; answers the runs that were lost."""
+    lost = lifecycle.runs_reap(is_gone=process.is_gone, may_live=_may_live)
+    for dead in lost:
+        logger.warning("%s: %s", dead, dead.error)
+    for repository in lifecycle.repositories_left_locked():
+        _unlock(repository)
+    for restore in lifecycle.restores_broken_off():
+        _end_swap(restore)
+    for dead in lifecycle.runs_that_left("scratch"):
+        _drop_scratch(dead)
+    for dead in lifecycle.runs_that_left("partial"):
+        _remove_partial(dead)
+    lifecycle.runs_resend()
+    for dead in lost:
+        alerts.run_ended(dead.pk)
+    alerts.tend()
+    return lost
+
+
+_BEATS = Hearing()
+
+
+def _may_live(run: Run) -> bool:
+    """Whether a worker on another machine may beat by another clock; not once its beat stands still."""
+    if run.beat_at is None or not process.is_elsewhere(run.worker):
+        return False
+    return _BEATS.unchanged_for(run.pk, run.beat_at) <= lifecycle.BEAT_LOST.total_seconds()
+
+
+def _end_swap(restore: Restore) -> None:
+    """A swap whose worker or server died is ended, backwards or forwards.
+
+    Tried again each minute while the server is not to be had; what it refuses to make is left out
+    and kept, so that one definition keeps nobody waiting.
+    """
+    try:
+        server = restoring_server(restore.database)
+        with mysql.connect(server) as connection:
+            info = mysql.probe(connection)
+        place = Place(server, info, mysql.clients(info, settings.MYSQL_CLIENT_DIR))
+        sentence = end_broken_off(restore, place, tick=lambda: None)
+        drop_emptied(restore, place)
+    except Problem as problem:
+        logger.warning("%s: %s", restore, problem.sentence())
+    else:
+        lifecycle.run_amend(restore.run, sentence)
+
+
+def _drop_scratch(dead: Run) -> None:
+    """A database that a dead run made for itself goes; tried again each minute."""
+    assert dead.database is not None  # noqa: S101
+    swapping = Restore.objects.filter(run=dead).first()
+    if swapping is not None and not swapping.is_settled:
+        return
+    name = dead.result["scratch"]
+    if not isinstance(name, str) or not _made_by(dead, name, swapping):
+        _leave_alone(dead, "scratch")
+        return
+    find_server = _where_it_verified if dead.action == Action.VERIFY else _where_it_restored
+    try:
+        drop_scratch(dead.pk, find_server(dead), name)
+    except _LiesElsewhere as problem:
+        lifecycle.run_amend(dead, problem.sentence())
+        lifecycle.left_cleared(dead.pk, "scratch")
+    except Problem as problem:
+        logger.warning("%s: %s", dead, problem.sentence())
+
+
+class _LiesElsewhere(Problem):
+    """What a dead run left is on a server that nothing names any more."""
+
+
+def _where_it_restored(dead: Run) -> mysql.Server:
+    assert dead.database is not None  # noqa: S101
+    return restoring_server(dead.database)
+
+
+def _where_it_verified(dead: Run) -> mysql.Server:
+    """The server that it noted when it began; for a run of a version that noted none, the one of now."""
+    assert dead.database is not None  # noqa: S101
+    noted = dead.result.get("verified_on")
+    address = noted.get("address") if isinstance(noted, dict) else None
+    for find_server in (scratch_server, database_server):
+        server = find_server(dead.database)
+        if address is None or server.address == address:
+            return server
+    raise _LiesElsewhere(
+        f"Its database {dead.result['scratch']} may still be at {checked.shown(address)}, where "
+        "test restores "
+        "do not go any more.",
+        do="Drop it there.",
+    )
+
+
+def _made_by(dead: Run, name: str, restore: Restore | None) -> bool:
+    """Whether a run makes databases of this name: its row may come from a copy that somebody wrote."""
+    if mysql.is_derived(name, ("verify", "restore"), dead.pk):
+        return True
+    return restore is not None and restore.mode == RestoreMode.NEW and restore.target == name
+
+
+def _leave_alone(dead: Run, what: str) -> None:
+    logger.warning(
+        "%s: what it noted as left behind (%s: %s) is not named as such things are, so it stays as it is",
+        dead, what, checked.shown(dead.result[what]),
+    )  # fmt: skip
+    lifecycle.left_cleared(dead.pk, what)
+
+
+def _remove_partial(dead: Run) -> None:
+    """Half of a file that a dead run wrote goes, so far as this machine sees its folder."""
+    try:
+        Path(checked.PartialFile(str(dead.result["partial"]))).unlink(missing_ok=True)
+    except checked.Unfit:
+        _leave_alone(dead, "partial")
+    except OSError as error:
+        logger.warning("%s: %s cannot be removed (%s)", dead, dead.result["partial"], error)
+    else:
+        lifecycle.left_cleared(dead.pk, "partial")
+
+
+def _unlock(repository: Repository) -> None:
+    """restic itself removes only locks of processes that are gone."""
+    try:
+        restic.remove_stale_locks(repository_access(repository))
+    except Problem as problem:
+        logger.warning("%s: %s", repository, problem.sentence())
