@@ -47,12 +47,13 @@ ALSO_OTHERWISE = ("dashboard", "run")
 PREPARE = """
 from datetime import timedelta
 from django.utils import timezone
-from backups import configuration, status_files
+from backups.configuration import bootstrap
+from backups.gate import status_files
 from tools import history
-configuration.roles()
-configuration.admin_user(print)
+bootstrap.roles()
+bootstrap.admin_user(print)
 made = history.make()
-configuration.apply()
+bootstrap.apply()
 for database in made.databases:
     newest = database.snapshots.first()
     status_files.write_last_ok(database, newest.time)

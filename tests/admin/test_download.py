@@ -42,7 +42,8 @@ MB = 1_000_000
 DUMP_BYTES = 256 * MB
 MOST_MB = 150
 STORE = """
-from backups.runs import lifecycle, restic
+from backups import restic
+from backups.runs import lifecycle
 from backups.endpoints import repository_access
 from backups.models import Database
 database = Database.objects.get()

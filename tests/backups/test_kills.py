@@ -98,7 +98,7 @@ def test_killed_command_is_given_up_by_the_worker(mariadb_portal: Portal) -> Non
             wait_until(lambda: all(is_buried(pid) for pid in family), "restic and the dump to end", 10)
     assert portal.run()["status"] == "running"
 
-    portal.shell("from backups.actions import tend; tend.run()")
+    portal.shell("from backups.worker import reaper; reaper.run()")
 
     assert_lost(portal)
     assert_nothing_came_of_it(portal, "lost")

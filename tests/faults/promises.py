@@ -42,7 +42,7 @@ class Seen:
 
 def reap(portal: Portal) -> None:
     """What the worker does every minute."""
-    portal.shell("from backups.actions import tend; tend.run()")
+    portal.shell("from backups.worker import reaper; reaper.run()")
 
 
 def no_bad_snapshot(portal: Portal, known: Collection[str] = ()) -> list[str]:

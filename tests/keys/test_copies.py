@@ -161,7 +161,7 @@ def test_who_says_yes_gets_the_rows_without_what_they_could_do(
     assert state["swaps"] == [["", "", False]]
     assert state["proved"] == 0
     assert state["left"] == []
-    machine.shell("from backups.actions import tend; tend.run()")
+    machine.shell("from backups.worker import reaper; reaper.run()")
     assert precious.exists()
 
 
@@ -187,12 +187,12 @@ def test_no_row_has_a_file_deleted_that_no_run_could_have_written(
     file.touch()
     portal.shell(
         "from backups.runs import lifecycle\n"
-        "from backups.actions import tend\n"
+        "from backups.worker import reaper\n"
         "from backups.models import Database, Run\n"
         "shop = Database.objects.get()\n"
         "run = lifecycle.run_enqueue(action='verify', trigger='cli', database=shop, send=False)\n"
         f"Run.objects.filter(pk=run.pk).update(status='lost', result={{'partial': {str(file)!r}}})\n"
-        "tend.run()\n"
+        "reaper.run()\n"
         "assert 'partial' not in Run.objects.get(pk=run.pk).result\n"
     )
 

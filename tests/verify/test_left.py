@@ -21,7 +21,7 @@ from tests.backups.worlds import Portal, Shop, client_dir, make_shop, wait_until
 from tests.servers import DatabaseServer
 from tests.verify.tools import meddling_clients, scratch_databases, with_least
 
-TEND = "from backups.actions import tend; tend.run()"
+TEND = "from backups.worker import reaper; reaper.run()"
 CANCEL = (
     "from backups.runs import lifecycle; from backups.models import Run;"
     "lifecycle.run_cancel(Run.objects.get(action='verify'))"
