@@ -22,6 +22,7 @@ class BackupsConfig(AppConfig):
         from django.db.models.signals import pre_delete
         from django_q.signals import post_spawn
 
+        from backups import checks  # noqa: F401  registers itself
         from backups.worker import queue
 
         queue.connect()

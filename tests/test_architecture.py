@@ -80,7 +80,7 @@ HOUSE = {
         "validators verdict worker"
     ),
     "tasks": "alerting choices errors models runs scheduling worker",
-    "apps": "runs tasks worker",
+    "apps": "checks runs tasks worker",
 }
 
 # What knows neither rows nor settings: values arrive as arguments.
