@@ -166,7 +166,8 @@ def test_a_machine_without_time_zones_is_told_what_it_lacks(monkeypatch: pytest.
     known = zoneinfo.TZPATH
     zoneinfo.ZoneInfo.clear_cache()
     zoneinfo.reset_tzpath([])
-    monkeypatch.setitem(sys.modules, "tzdata", None)
+    for name in ("tzdata", *(each for each in sys.modules if each.startswith("tzdata."))):
+        monkeypatch.setitem(sys.modules, name, None)
     try:
         with pytest.raises(ImproperlyConfigured, match=r"^X cannot be .* Install tzdata"):
             Environment().time_zone("X", "UTC")

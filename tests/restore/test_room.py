@@ -99,7 +99,7 @@ def test_what_a_copy_takes(
 def test_the_plugin_tells_of_the_disk_that_holds_the_data(
     monkeypatch: pytest.MonkeyPatch, disks: list[tuple[str, int]], free: int | None
 ) -> None:
-    monkeypatch.setattr(server_room, "fetch_all", lambda _connection, _statement: disks)
+    monkeypatch.setattr(server_room, "fetch_rows", lambda _connection, _statement, _columns: disks)
 
     told = mysql.free_by_plugin(None, "/var/lib/mysql/")
 
