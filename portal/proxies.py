@@ -38,6 +38,8 @@ _IPV6_PREFIX = 64
 _NOWHERE = "0.0.0.0"  # noqa: S104  nothing listens here
 # Where the proxy is noted whose word was not taken; the first page tells of it.
 UNBELIEVED = "vedetta.unbelieved_proxy"
+# The address that a proxy of ours was asked from, where that says itself whom it asks for.
+UNLISTED = "vedetta.unlisted_proxy"
 _SCHEME = "HTTP_X_FORWARDED_PROTO"
 _SAID = re.compile(r"HTTP_(X_FORWARDED_\w+|FORWARDED|X_REAL_IP|SCRIPT_NAME|PATH_INFO)")
 _PREFIX = re.compile(r"(?:/(?!\.{1,2}(?:/|\Z))[A-Za-z0-9._~-]+)+")
@@ -184,13 +186,23 @@ def tell_visitors_apart(
         told = str(meta.get("REMOTE_ADDR", ""))
         peer = address_in(told)
         if ours.knows(peer):
-            visitor = ours.visitor(peer, meta.get("HTTP_X_FORWARDED_FOR", ""))
+            forwarded = meta.get("HTTP_X_FORWARDED_FOR", "")
+            visitor = ours.visitor(peer, forwarded)
             meta["REMOTE_ADDR"] = "" if visitor is None else str(visitor)
+            if visitor is not None and _asks_for_another(visitor, forwarded):
+                meta[UNLISTED] = str(visitor)
         else:
             _disbelieve(meta, told, all_but_scheme=ours.all_paths)
         return get_response(request)
 
     return respond
+
+
+def _asks_for_another(visitor: Address, forwarded: str) -> bool:
+    """Whether an address stands before the visitor's: a proxy that is not listed, or somebody's invention."""
+    hops = [address_in(text) for text in forwarded.split(",")]
+    before = hops[: len(hops) - hops[::-1].index(visitor) - 1] if visitor in hops else []
+    return any(hop not in (None, visitor) for hop in before)
 
 
 def _disbelieve(meta: dict[str, Any], peer: str, *, all_but_scheme: bool) -> None:

@@ -186,6 +186,15 @@ def _others(overall: Overall) -> list[Notice]:
 
 def _unbelieved(request: HttpRequest) -> list[Notice]:
     """That the reader's own request came by a proxy whose word is not taken, as the portal noted of it."""
+    if before := request.META.get("vedetta.unlisted_proxy"):
+        return [
+            Notice(
+                "warning",
+                f"You come by {before}, which says that it asks for somebody else. If it is a proxy of "
+                f"yours, add {before} to TRUSTED_PROXIES and start the portal anew: until then all who "
+                "come by it count as one when passwords are guessed. Backups go on.",
+            )
+        ]
     proxy = request.META.get("vedetta.unbelieved_proxy")
     if not proxy:
         return []

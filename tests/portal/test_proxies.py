@@ -195,3 +195,20 @@ def test_a_stranger_says_nothing_of_https_and_is_led_in_no_circle(anna: User, se
     # Who says nothing is sent to HTTPS, and so is who only says that it is forwarded.
     for headers in ({}, {"X-Forwarded-For": VISITOR}, {"X-Forwarded-Proto": "http"}):
         assert Client(REMOTE_ADDR=LAN, headers=headers).get("/admin/login/").status_code == 301
+
+
+def test_a_second_proxy_that_is_not_listed_is_named_to_who_comes_by_it(anna: User) -> None:
+    """The first one is believed, and says that it was asked by one that itself asks for somebody."""
+    client = Client()
+    client.force_login(anna, backend="django.contrib.auth.backends.ModelBackend")
+
+    def told(forwarded: str) -> bool:
+        page = client.get("/admin/", headers={"X-Forwarded-For": forwarded}).content.decode()
+        return f"add {CDN} to TRUSTED_PROXIES" in page
+
+    assert told(f"{VISITOR}, {CDN}")
+    assert told(f"{OTHER}, {VISITOR}, {CDN}")
+    assert not told(CDN)
+    # nginx's realip module has it so.
+    assert not told(f"{CDN}, {CDN}")
+    assert not told(f"nonsense, {CDN}")

@@ -95,7 +95,8 @@ def _ask(restore: Restore, what: str) -> None:
     if not sys.stdin.isatty():
         raise WrongUsage(f"This drops {restore.kept_in} for good ({what}): say --yes.")
     name = plain(restore.kept_in)
-    print(f"Drops {name} for good, {plain(what)}. There is no way back after that.", file=sys.stderr)
+    told = f"Drops {name} for good, {plain(what)}. Its restore can then not be undone with it any more."
+    print(told, file=sys.stderr)
     if input(f"Type {name} to go on: ") != restore.kept_in:
         raise WrongUsage("Not confirmed. Nothing was touched.")
 

@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from typing import Any
 
 import django
+from django.conf import settings
 
 import backups
 from backups import restic
@@ -33,10 +34,13 @@ class Command(VedettaCommand):
             failed = {"status": "failed", "error": error.sentence(), "restic": None}
             raise RunEnded(FAILED, {**told, **failed}) from None
         self.say(f"restic {version}, {found.words}: {found.program}, SHA-256 {found.sha256}")
+        if is_refused := settings.VEDETTA_RESTIC == "pinned" and not found.is_pinned:
+            self.say("VEDETTA_RESTIC=pinned refuses it: backups fail until `make setup` got the pinned one.")
         told["restic"] = {
             "version": version,
             "origin": found.words,
             "pinned": found.is_pinned,
+            "refused": is_refused,
             "program": found.program,
             "sha256": found.sha256,
         }
