@@ -14,14 +14,18 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from threading import Lock
 
-from django.http import HttpRequest, HttpResponse
+from django.conf import settings
+from django.contrib.auth import logout
+from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
 from django.http.response import HttpResponseBase
 from django.template.loader import render_to_string
+from django.urls import reverse
 
 from portal.proxies import counted_as
 
-# The one address at which a visitor's password is looked at.
-SIGN_IN = "/admin/login/"
+# Where a password is looked at: a visitor's, and once more that of who is signed in and wants another.
+SIGN_IN, CHANGE = "/admin/login/", "/admin/password_change/"
+_WRONG = "vedetta_wrong_old_passwords"
 # A process has eight threads for everything.
 MOST_AT_ONCE = 4
 # Of one address, so that who floods keeps the places of others free.
@@ -100,17 +104,30 @@ def one_sign_in_at_a_time(
     turns = Turns()
 
     def respond(request: HttpRequest) -> HttpResponseBase:
-        if request.method != "POST" or request.path_info != SIGN_IN:
+        if request.method != "POST" or request.path_info not in (SIGN_IN, CHANGE):
             return get_response(request)
-        # All of it is here before its turn comes, however slowly it is sent.
-        _ = request.POST
         try:
             with turns.turn(counted_as(request)):
-                return get_response(request)
+                response = get_response(request)
         except Busy:
             return _busy()
+        return _counted(request, response) if request.path_info == CHANGE else response
 
     return respond
+
+
+def _counted(request: HttpRequest, response: HttpResponseBase) -> HttpResponseBase:
+    """The answer to a change of password; too many wrong old ones end the session that guesses."""
+    form = (getattr(response, "context_data", None) or {}).get("form")
+    if form is None or "old_password" not in form.errors:
+        return response
+    wrong = request.session.get(_WRONG, 0) + 1
+    if wrong >= settings.AXES_FAILURE_LIMIT:
+        logout(request)
+        return HttpResponseRedirect(reverse("admin:login"))
+    request.session[_WRONG] = wrong
+    request.session.save()
+    return response
 
 
 def _busy() -> HttpResponse:

@@ -57,6 +57,7 @@ MIDDLEWARE = [
     "portal.proxies.tell_visitors_apart",
     "django.middleware.security.SecurityMiddleware",
     "portal.proxies.in_no_circle",
+    "portal.bodies.whole_or_refused",
     "whitenoise.middleware.WhiteNoiseMiddleware",
     "portal.cookies.on_the_portals_pages_only",
     "portal.passwords.one_sign_in_at_a_time",

@@ -38,7 +38,7 @@ PATIENCE_SECONDS = 0.25
 # Besides connections: what answering a request opens, and what the process has.
 _OTHER_FILES = 500
 # For whom there is room at once when those come who wait already.
-_MORE = 20
+_MORE = 200
 
 
 class Client(socket.socket):
@@ -72,22 +72,38 @@ class Client(socket.socket):
             self.shutdown(socket.SHUT_RDWR)
 
     def recv(self, size: int, flags: int = 0, /) -> bytes:
-        """As a socket does; nothing, as from a client that has gone, when the request's time is up."""
+        """As a socket does. Raises ConnectionResetError when the request's time is up or it is let go.
+
+        An end of the bytes would be taken for the end of the request, and what came of it carried out.
+        """
         left = self._begun + READ_SECONDS - time.monotonic()
         if left <= 0:
-            return b""
+            raise _reset("the request took too long to arrive")
         before = self.gettimeout()
+        is_the_callers = before is not None and before <= left
         try:
             self.settimeout(0)
             with suppress(BlockingIOError):
-                return super().recv(size, flags)
-            self.settimeout(left if before is None else min(left, before))
+                return self._not_cut_off(super().recv(size, flags))
+            self.settimeout(before if is_the_callers else left)
             with self._waiting(self._begun):
-                return super().recv(size, flags)
+                return self._not_cut_off(super().recv(size, flags))
         except TimeoutError:
-            return b""
+            if is_the_callers:
+                raise
+            raise _reset("the request took too long to arrive") from None
         finally:
             self.settimeout(before)
+
+    def _not_cut_off(self, data: bytes) -> bytes:
+        if not data and self._let_go:
+            raise _reset("let go, for it kept others waiting")
+        return data
+
+    def send(self, data: Any, flags: int = 0, /) -> int:
+        """All of it, as `sendall`: gunicorn says 100 Continue by this, for which it may wait as long."""
+        self.sendall(data, flags)
+        return len(data)
 
     def sendall(self, data: Any, flags: int = 0, /) -> None:
         """As a socket does, for as long as there are threads."""
@@ -115,6 +131,11 @@ class Client(socket.socket):
         finally:
             self._turns.acquire()
             self.waited_since = math.inf
+
+
+def _reset(why: str) -> ConnectionResetError:
+    """What gunicorn and Django take for a client that has gone: no answer, and nothing in the log."""
+    return ConnectionResetError(errno.ECONNRESET, why)
 
 
 class PatientWorker(ThreadWorker):

@@ -5,9 +5,10 @@ from __future__ import annotations
 import os
 import re
 import signal
+import socket
 import time
 from collections.abc import Iterator
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -110,3 +111,25 @@ def test_it_ends_when_it_is_told_to_and_fills_no_log(tmp_path: Path) -> None:
 
 def _lives(pid: int) -> bool:
     return Path(f"/proc/{pid}/stat").read_text().rpartition(") ")[2][0] != "Z"
+
+
+def test_a_body_that_comes_too_late_is_no_further_request(shipped: Gate) -> None:
+    """Its length was announced, so it belongs to the request that was answered without it."""
+    late = b"GET /sentinel/status HTTP/1.1\r\nHost: localhost\r\n\r\n"
+    host, port = shipped.doors["port"].address.split(":")
+    with socket.create_connection((host, int(port)), timeout=8) as client:
+        client.sendall(
+            f"POST {OK} HTTP/1.1\r\nHost: localhost\r\nContent-Length: {len(late)}\r\n\r\n".encode()
+        )
+        assert client.recv(65536).startswith(b"HTTP/1.1 405")
+        time.sleep(5.5)
+        with suppress(OSError):
+            client.sendall(late)
+        assert _all_of(client) == b""
+
+
+def _all_of(client: socket.socket) -> bytes:
+    try:
+        return client.recv(65536)
+    except ConnectionResetError:
+        return b""

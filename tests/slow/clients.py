@@ -35,6 +35,14 @@ def head(path: str) -> Iterator[bytes]:
         yield b"x"
 
 
+def long_head(path: str) -> Iterator[bytes]:
+    """A head of 800 kB at once, and then a byte at a time: each has all of it looked through anew."""
+    field = b"X-Slow: " + b"x" * 8000 + b"\r\n"
+    yield f"GET {path} HTTP/1.1\r\nHost: localhost\r\n".encode() + field * 99 + b"X-Slow: "
+    while True:
+        yield b"x"
+
+
 def body(path: str) -> Iterator[bytes]:
     """A form that is announced in full and comes a byte at a time."""
     yield (
@@ -50,6 +58,13 @@ def unread(path: str) -> Iterator[bytes]:
     yield f"GET {path} HTTP/1.1\r\nHost: localhost\r\n\r\n".encode() * 20
     while True:
         yield f"GET {path} HTTP/1.1\r\nHost: localhost\r\n\r\n".encode()
+
+
+def unread_continue(path: str) -> Iterator[bytes]:
+    """Requests that ask to be told to go on, which is sent in another way than answers; neither is read."""
+    request = f"HEAD {path} HTTP/1.1\r\nHost: localhost\r\nExpect: 100-continue\r\n\r\n".encode()
+    while True:
+        yield request * 5
 
 
 def idle(_path: str) -> Iterator[bytes]:
@@ -72,11 +87,15 @@ def lingering(path: str) -> Iterator[bytes]:
         yield b""
 
 
+_UNREAD = (unread, unread_continue)
+
 SHAPES: dict[str, Shape] = {
     "half-open": half_open,
     "head": head,
+    "long head": long_head,
     "body": body,
     "unread": unread,
+    "unread continue": unread_continue,
     "idle": idle,
     "garbage": garbage,
     "lingering": lingering,
@@ -129,7 +148,7 @@ class Attack:
         loop = asyncio.get_running_loop()
         with client:
             client.setblocking(False)
-            if shape is unread:
+            if shape in _UNREAD:
                 client.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, _UNREAD_BUFFER_BYTES)
             try:
                 await loop.sock_connect(client, address)
@@ -143,7 +162,7 @@ class Attack:
                     with contextlib.suppress(BlockingIOError):
                         client.send(bytes_sent)
                     await asyncio.sleep(_DRIP_SECONDS)
-                    if shape is not unread and _is_over(client):
+                    if shape not in _UNREAD and _is_over(client):
                         return
             finally:
                 self.held -= 1
