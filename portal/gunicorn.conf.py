@@ -20,9 +20,6 @@ workers = int(os.environ.get("WEB_CONCURRENCY") or 2)
 worker_class = "sentinel.worker.PatientWorker"
 threads = 300
 worker_connections = 4000
-# A head is looked through anew with each piece that comes: what is long and drips would take a core.
-limit_request_fields = 50
-limit_request_field_size = 8190
 timeout = 60
 graceful_timeout = 5
 keepalive = 5

@@ -17,9 +17,6 @@ workers = 1
 worker_class = "sentinel.worker.PatientWorker"
 threads = 500
 worker_connections = 4000
-# A head is looked through anew with each piece that comes: what is long and drips would take a core.
-limit_request_fields = 50
-limit_request_field_size = 4094
 timeout = 30
 graceful_timeout = 5
 keepalive = 5

@@ -35,6 +35,8 @@ from gunicorn.workers.gthread import _DEFER, TConn, ThreadWorker
 READ_SECONDS = 20.0
 # What an honest client needs for the next bytes of what it has begun, when others wait for its thread.
 PATIENCE_SECONDS = 0.25
+# Twice what nginx lets through. Each piece has gunicorn look through all of the head that came before.
+MOST_HEAD_BYTES = 65536
 # Besides connections: what answering a request opens, and what the process has.
 _OTHER_FILES = 500
 # For whom there is room at once when those come who wait already.
@@ -51,6 +53,7 @@ class Client(socket.socket):
 
     waited_since = math.inf
     _begun = 0.0
+    _head_bytes_left = math.inf
     _let_go = False
     _turns: threading.Semaphore
 
@@ -64,6 +67,11 @@ class Client(socket.socket):
     def begin(self) -> None:
         """A request begins, and with it the time for reading it."""
         self._begun = time.monotonic()
+        self._head_bytes_left = MOST_HEAD_BYTES
+
+    def head_is_read(self) -> None:
+        """What comes from here on is the request's body."""
+        self._head_bytes_left = math.inf
 
     def let_go(self) -> None:
         """End the connection under whoever waits for it, in whichever thread."""
@@ -98,6 +106,9 @@ class Client(socket.socket):
     def _not_cut_off(self, data: bytes) -> bytes:
         if not data and self._let_go:
             raise _reset("let go, for it kept others waiting")
+        self._head_bytes_left -= len(data)
+        if self._head_bytes_left < 0:
+            raise _reset("the request's head is too long")
         return data
 
     def send(self, data: Any, flags: int = 0, /) -> int:
@@ -189,6 +200,12 @@ class PatientWorker(ThreadWorker):
             if not goes_on:
                 util.close_graceful(conn.sock)
         return goes_on
+
+    def handle_request(self, req: Any, conn: TConn) -> Any:
+        """Answer a request whose head is there."""
+        if isinstance(conn.sock, Client):
+            conn.sock.head_is_read()
+        return super().handle_request(req, conn)
 
     def finish_request(self, conn: TConn, fs: futures.Future[Any]) -> None:
         """Take the thread back; runs in the worker's loop, where nobody must be waited for."""

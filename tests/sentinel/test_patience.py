@@ -86,3 +86,19 @@ def test_whatever_is_sent_waits_without_a_turn_and_can_be_let_go(
     server.let_go()
     saying.join(5)
     assert failed
+
+
+def test_a_head_has_its_bound_and_a_body_has_none_here(
+    pair: tuple[Client, socket.socket], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(worker, "MOST_HEAD_BYTES", 100)
+    server, client = pair
+    server.begin()
+    client.sendall(b"x" * 300)
+    assert len(server.recv(100)) == 100
+    server.head_is_read()
+    assert len(server.recv(100)) == 100
+    server.begin()
+    client.sendall(b"x" * 300)
+    with pytest.raises(ConnectionResetError):
+        server.recv(101)
