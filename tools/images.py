@@ -127,7 +127,7 @@ def _write(path: Path, values: Mapping[str, str]) -> None:
     wanted = dict(values)
     kept = []
     for line in lines:
-        name = line.partition("=")[0].strip()
+        name = line.partition("=")[0].strip().removeprefix("export ").strip()
         if name not in values:
             kept.append(line)
         elif name in wanted:

@@ -84,13 +84,25 @@ def _give_up(reasons: list[str], pinned_alone: bool) -> None:
 
 
 def _wanted() -> str:
-    """VEDETTA_RESTIC of the environment, else of .env; what is wrong with that file is said elsewhere."""
-    if named := os.environ.get("VEDETTA_RESTIC", "").strip():
+    """VEDETTA_RESTIC as the portal has it, or empty. Raises SetupError where it is neither any nor pinned."""
+    named = _said(os.environ) or _said(_of_env_file())
+    if named not in ("", "any", "pinned"):
+        raise SetupError(f"VEDETTA_RESTIC is {named!r}, but must be any or pinned.")
+    return named
+
+
+def _said(values: Mapping[str, str]) -> str:
+    if named := values.get("VEDETTA_RESTIC", "").strip():
         return named
+    file = values.get("VEDETTA_RESTIC_FILE", "").strip()
+    return Path(file).read_text().strip() if file else ""
+
+
+def _of_env_file() -> Mapping[str, str]:
     try:
-        return env_file.read(ROOT / ".env").values.get("VEDETTA_RESTIC", "").strip()
+        return env_file.read(ROOT / ".env").values
     except (env_file.Unreadable, env_file.EnvFileError):
-        return ""
+        return {}  # what is wrong with that file is said elsewhere
 
 
 def is_good(program: str | None) -> bool:

@@ -93,7 +93,7 @@ ALL = {
 
 def test_what_docker_has_is_written_into_env_and_all_else_stays(pin: Pin, tmp_path: Path) -> None:
     env = tmp_path / ".env"
-    env.write_text("# ours\nRESTIC_PASSWORD='a # b'\nMYSQL_IMAGE=\n\nMYSQL_USER=vedetta\n")
+    env.write_text("# ours\nRESTIC_PASSWORD='a # b'\nexport MYSQL_IMAGE=\n\nMYSQL_USER=vedetta\n")
     env.chmod(0o640)
 
     ran = pin(ALL)

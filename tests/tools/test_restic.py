@@ -29,7 +29,8 @@ def bin_dir(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     monkeypatch.setattr(restic, "RECORD", tmp_path / RECORD)
     # No developer's own .env.
     monkeypatch.setattr(restic, "ROOT", tmp_path)
-    monkeypatch.delenv("VEDETTA_RESTIC", raising=False)
+    for name in ("VEDETTA_RESTIC", "VEDETTA_RESTIC_FILE"):
+        monkeypatch.delenv(name, raising=False)
     monkeypatch.setenv("PATH", str(tmp_path / "empty"))
     return tmp_path
 
@@ -127,12 +128,15 @@ def test_where_none_can_be_had_the_one_that_is_there_stays_and_is_of_unknown_ori
     assert origin(str(bin_dir / "restic")).words == "of unknown origin"
 
 
-@pytest.mark.parametrize("named", ["environment", ".env"])
+@pytest.mark.parametrize("named", ["environment", ".env", "file"])
 def test_where_only_the_pinned_one_is_wanted_no_other_is_got_or_kept(
     bin_dir: Path, serve: Callable[[bytes], None], monkeypatch: pytest.MonkeyPatch, named: str
 ) -> None:
     if named == "environment":
         monkeypatch.setenv("VEDETTA_RESTIC", "pinned")
+    elif named == "file":
+        (bin_dir / "wanted").write_text("pinned\n")
+        monkeypatch.setenv("VEDETTA_RESTIC_FILE", str(bin_dir / "wanted"))
     else:
         (bin_dir / ".env").write_text("VEDETTA_RESTIC=pinned\n")
     debians()
@@ -150,6 +154,14 @@ def test_where_only_the_pinned_one_is_wanted_no_other_is_got_or_kept(
     serve(b"not asked again")
     restic.install()
     assert json.loads((bin_dir / RECORD).read_text())["source"] == "upstream"
+
+
+def test_a_wish_that_is_none_is_refused_and_not_passed_over(
+    bin_dir: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("VEDETTA_RESTIC", "Pinned")
+    with pytest.raises(SetupError, match="VEDETTA_RESTIC is 'Pinned', but must be any or pinned"):
+        restic.install()
 
 
 def test_every_source_failing_is_told_with_the_reasons(
