@@ -46,8 +46,8 @@ ROWS: dict[str, tuple[str, Callable[[int], bytes]]] = {
     "a definer: a name that does not end": ("definer", lambda n: b"CREATE DEFINER=`" + b"``" * (9 * n)),
     "a definer: names that do not begin": ("definer", lambda n: b"CREATE DEFINER=" * (9 * n)),
     "a definer: comments without a definer": ("definer", lambda n: b"CREATE " + b"*/ /*!50013 " * (4 * n)),
-    "a section: lines without a name": ("digest", lambda n: OF_TABLE + b"x\n" * (2 * n)),
-    "a section: a line without an end": ("digest of crumbs", lambda n: OF_TABLE + b"x" * (250 * n)),
+    "a section: lines without a name": ("digest", lambda n: OF_TABLE + b"x\n" * (8 * n)),
+    "a section: a line without an end": ("digest of crumbs", lambda n: OF_TABLE + b"x" * (2000 * n)),
     "a section: a database's name without an end": ("digest of crumbs", lambda n: (
         b"ALTER DATABASE `" + b"``" * (60 * n)
     )),
