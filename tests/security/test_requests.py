@@ -326,7 +326,7 @@ def test_cookies_of_a_portal_on_the_internet(tmp_path: object) -> None:
 
 
 @pytest.mark.parametrize(
-    "header", ["Bearer ünïcode", "Bearer", "Basic dG9rZW4=", "bearer tok", "Bearer token2"]
+    "header", ["Bearer ünïcode", "Bearer", "Basic dG9rZW4=", "bearer tok", "Bearer token2", "Basic token"]
 )
 def test_metrics_are_for_who_shows_the_token(db: None, settings: Settings, header: str) -> None:
     settings.METRICS_TOKEN = "token"

@@ -183,6 +183,18 @@ def test_a_damaged_heartbeat_is_invalid_at_once(damage: Callable[[Path], None], 
     assert time.monotonic() - before < 1
 
 
+def test_a_pipe_that_holds_a_fresh_time_is_no_heartbeat(tmp_path: Path) -> None:
+    """Whoever filled it has gone, so nothing of it tells it from a file but what it is."""
+    reading, writing = os.pipe()
+    os.write(writing, datetime.now(UTC).isoformat().encode())
+    os.close(writing)
+    (tmp_path / "last_ok").symlink_to(f"/proc/self/fd/{reading}")
+    try:
+        assert heartbeat.stamp_read(tmp_path / "last_ok").state is ReadingState.INVALID
+    finally:
+        os.close(reading)
+
+
 def test_reading_leaves_no_file_open(tmp_path: Path) -> None:
     before = len(list(Path("/proc/self/fd").iterdir()))
     for number, damage in enumerate(DAMAGES):
