@@ -10,6 +10,7 @@ from pathlib import Path
 
 import MySQLdb
 import pytest
+from MySQLdb.constants import ER
 from pytest_django.fixtures import Settings
 
 from backups import endpoints, mysql, process
@@ -433,6 +434,14 @@ def test_a_remark_has_its_number_in_any_character_set(db_server: DatabaseServer,
 
         assert len(connection.noted()) == 1
         assert 0 not in connection.noted()
+
+
+def test_a_statement_holds_no_other(db_server: DatabaseServer) -> None:
+    """A name or text that got out of its quotes would begin the next one; ours are one each."""
+    with mysql.connect(_root(db_server)) as connection:
+        with pytest.raises(MySQLdb.ProgrammingError) as refused:
+            mysql.execute(connection, "SET @one = 1; SET @two = 2")
+        assert refused.value.args[0] == ER.PARSE_ERROR
 
 
 def test_an_error_in_another_character_set_ends_no_process(db_server: DatabaseServer) -> None:
