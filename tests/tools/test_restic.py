@@ -140,7 +140,7 @@ def test_where_only_the_pinned_one_is_wanted_no_other_is_got_or_kept(
     else:
         (bin_dir / ".env").write_text("VEDETTA_RESTIC=pinned\n")
     debians()
-    serve(b"something else")
+    serve(bz2.compress(SCRIPT.format("9.9.9").encode()))
     monkeypatch.setitem(restic.SOURCES, "Debian's unstable suite", not_asked)
     monkeypatch.setattr(platform, "machine", lambda: "x86_64")
 
