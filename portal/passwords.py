@@ -26,7 +26,7 @@ from portal.proxies import counted_as
 # Where a password is looked at: a visitor's, and once more that of who is signed in and wants another.
 SIGN_IN, CHANGE = "/admin/login/", "/admin/password_change/"
 _WRONG = "vedetta_wrong_old_passwords"
-# A process has eight threads for everything.
+# A process works at eight requests at the same time.
 MOST_AT_ONCE = 4
 # Of one address, so that who floods keeps the places of others free.
 MOST_OF_ONE_ADDRESS = 2
@@ -109,9 +109,10 @@ def one_sign_in_at_a_time(
         try:
             with turns.turn(counted_as(request)):
                 response = get_response(request)
+                # Before the next one's turn: two that count at once would count as one.
+                return _counted(request, response) if request.path_info == CHANGE else response
         except Busy:
             return _busy()
-        return _counted(request, response) if request.path_info == CHANGE else response
 
     return respond
 

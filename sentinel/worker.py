@@ -5,7 +5,8 @@ for five seconds in which to say anything, and waits in the loop that serves eve
 take the end of their connection. Here
 
 - a connection has a thread only once its client has said something;
-- a request has to be there, head and body, `READ_SECONDS` after its first byte, however it drips;
+- a request has to be there, head and body, `READ_SECONDS` after its first byte, however it drips, and of one
+  that is not nothing is made; its head has `MOST_HEAD_BYTES`;
 - threads that wait for a client do not count among those that work at once, which are few;
 - where all threads or connections are taken, whoever has kept one waiting for longest is let go, after
   `PATIENCE_SECONDS`;
