@@ -433,12 +433,12 @@ def over_and_over(act: Callable[[], object], *, pause: float) -> Iterator[None]:
         raise raised[0]
 
 
-def wait_until(condition: Callable[[], Any], what: str, seconds: float = 60) -> Any:
-    """The first true answer of `condition`."""
+def wait_until(condition: Callable[[], Any], what: str, seconds: float = 60, every: float = 0.05) -> Any:
+    """The first true answer of `condition`, asked every so many seconds."""
     deadline = time.monotonic() + seconds
     while not (answer := condition()):
         assert time.monotonic() < deadline, f"{what}: not within {seconds:g} seconds"
-        time.sleep(0.05)
+        time.sleep(every)
     return answer
 
 
