@@ -1,0 +1,18 @@
+"""Whether workers are there."""
+
+from __future__ import annotations
+
+from django.db import models
+
+
+class WorkerPulse(models.Model):
+    """When each of the queue's clusters was last seen alive."""
+
+    cluster = models.CharField(max_length=50, unique=True)
+    seen_at = models.DateTimeField()
+
+    class Meta:
+        ordering = ["cluster"]
+
+    def __str__(self) -> str:
+        return self.cluster
