@@ -15,6 +15,8 @@ class Alert(models.Model):
     One row a subject and one message a change. Written by `notify` only.
     """
 
+    is_in_portal_copy = True
+
     subject = models.CharField(max_length=200, unique=True, help_text="As in: backup of orders_tracker.")
     database = models.ForeignKey(Database, null=True, blank=True, on_delete=models.CASCADE, related_name="+")
     state = models.CharField(max_length=10, choices=AlertState.choices, default=AlertState.GOOD)

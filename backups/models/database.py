@@ -19,6 +19,8 @@ from backups.text import checked
 class Database(RefersToSecrets, Leased):
     """A MySQL or MariaDB database that is backed up."""
 
+    is_in_portal_copy = True
+
     _REFERENCES = ("password_ref", "verify_password_ref")
 
     name = models.CharField(

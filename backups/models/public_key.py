@@ -9,6 +9,9 @@ from django.utils import timezone
 class PublicKey(models.Model):
     """The public halves of the installation's key: one row, of the key of now. No copy carries it."""
 
+    # Which key is ours, no copy may say.
+    is_in_portal_copy = False
+
     signing = models.CharField(max_length=44, help_text="Ed25519, in base64.")
     sealing = models.CharField(max_length=44, help_text="X25519, in base64.")
     noted_at = models.DateTimeField(default=timezone.now)

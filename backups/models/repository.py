@@ -12,6 +12,8 @@ from backups.models.kinds import Leased, RefersToSecrets
 class Repository(RefersToSecrets, Leased):
     """A restic repository and where its secrets are found."""
 
+    is_in_portal_copy = True
+
     _REFERENCES = ("password_ref", "access_key_ref", "secret_key_ref")
 
     name = models.CharField(max_length=100, unique=True)

@@ -13,6 +13,8 @@ from backups.models.snapshot import Snapshot
 class Restore(models.Model):
     """Where a snapshot was restored to, and what can be undone."""
 
+    is_in_portal_copy = True
+
     run = models.OneToOneField(Run, on_delete=models.CASCADE, related_name="restore")
     database = models.ForeignKey(Database, on_delete=models.PROTECT, related_name="restores")
     snapshot = models.ForeignKey(Snapshot, on_delete=models.PROTECT, related_name="restores")

@@ -19,6 +19,8 @@ class Run(models.Model):
     queued → running → succeeded | failed | cancelled | lost; queued → cancelled | failed.
     """
 
+    is_in_portal_copy = True
+
     action = models.CharField(max_length=20, choices=Action.choices)
     database = models.ForeignKey(
         Database, null=True, blank=True, on_delete=models.PROTECT, related_name="runs"
@@ -97,6 +99,8 @@ class Run(models.Model):
 
 class RunLine(models.Model):
     """A line of a run's log, appended as it comes."""
+
+    is_in_portal_copy = True
 
     run = models.ForeignKey(Run, on_delete=models.CASCADE, related_name="lines")
     at = models.DateTimeField(default=timezone.now)

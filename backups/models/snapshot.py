@@ -42,6 +42,8 @@ class SnapshotQuerySet(models.QuerySet["Snapshot"]):
 class Snapshot(models.Model):
     """A snapshot in a repository, and what its manifest said."""
 
+    is_in_portal_copy = True
+
     repository = models.ForeignKey(Repository, on_delete=models.PROTECT, related_name="snapshots")
     database = models.ForeignKey(
         Database, null=True, blank=True, on_delete=models.PROTECT, related_name="snapshots"

@@ -16,6 +16,8 @@ class Suspicion(models.Model):
     Written by `services` only. waiting → accepted | over (its tables are back, or a newer one was accepted).
     """
 
+    is_in_portal_copy = True
+
     snapshot = models.OneToOneField(Snapshot, on_delete=models.CASCADE, related_name="suspicion")
     database = models.ForeignKey(Database, on_delete=models.CASCADE, related_name="suspicions")
     reasons = models.JSONField(default=list, help_text="A sentence each.")

@@ -13,6 +13,8 @@ from backups.models.snapshot import Snapshot
 class Verification(models.Model):
     """What a full test restore of a snapshot found."""
 
+    is_in_portal_copy = True
+
     run = models.OneToOneField(Run, on_delete=models.CASCADE, related_name="verification")
     snapshot = models.ForeignKey(Snapshot, on_delete=models.PROTECT, related_name="verifications")
     verdict = models.CharField(max_length=12, choices=Verdict.choices)
