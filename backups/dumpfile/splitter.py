@@ -12,7 +12,7 @@ import sys
 from collections.abc import Iterator
 from functools import cache
 
-from backups.dumpfile import mixed
+from backups.dumpfile import mixed_heads
 from backups.dumpfile.encodings import WIDE
 from backups.dumpfile.ends import (
     LONGEST_ALTER_DATABASE,
@@ -275,7 +275,7 @@ class Splitter:
             self._open(Kind.ROUTINE)
         elif self._naming:
             self._name_comes()  # the statement before held no name
-        self._head = b"" if mixed.is_wide(self._charset) else None
+        self._head = b"" if mixed_heads.is_wide(self._charset) else None
         self._looked_at = 0
         if client := _CLIENT.search(line):
             self._charset = (client[1] or b"utf8mb4").decode()
@@ -377,8 +377,8 @@ class Splitter:
         try:
             self._looked_at += len(text)
             many = text.count(b"\n") > _MOST_LINES_OF_HEAD or self._looked_at > _MOST_LOOKS_AT_HEAD
-            head = mixed.read_head(text, 0, self._charset, mode, is_whole=many)
-        except mixed.Incomplete:
+            head = mixed_heads.read_head(text, 0, self._charset, mode, is_whole=many)
+        except mixed_heads.Incomplete:
             self._head = text
             return b""
         self._head = None
