@@ -217,7 +217,7 @@ def judged(
         for chunk in chunks:
             if not begins:
                 begins = chunk[:_TAIL_BYTES]
-                allowed.by_mariadb = _is_mariadbs(begins, dialect)
+                allowed.definitions.by_mariadb = _is_mariadbs(begins, dialect)
             tail = (tail + chunk)[-_TAIL_BYTES:] if len(chunk) < _TAIL_BYTES else chunk[-_TAIL_BYTES:]
             loading.bytes_read += len(chunk)
             for _ in loading.digester.feed(chunk):
