@@ -31,9 +31,10 @@ from backups.catalog import made_here
 from backups.choices import OVERWRITING_MODES, Action, DefinerPolicy, RestoreMode, Status, Trigger
 from backups.dumpfile.allowed import Allowed
 from backups.dumpfile.chosen_tables import chosen_tables
+from backups.dumpfile.manifests import ManifestDamaged, objects_in
 from backups.dumpfile.ready import Wish
+from backups.dumpfile.sections import Kind
 from backups.dumpfile.spelling import clashing, in_lower_case
-from backups.dumpfile.splitter import Kind, ManifestDamaged, objects_in
 from backups.errors import Cancelled, Problem
 from backups.keeping import suspicions
 from backups.loading.loader import (

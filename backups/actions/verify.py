@@ -20,10 +20,12 @@ from backups.actions.repository import opened
 from backups.catalog import made_here, records
 from backups.choices import Action, Health, Trigger, Verdict
 from backups.dumpfile.allowed import Allowed
+from backups.dumpfile.digesting import Digester
 from backups.dumpfile.judge import Judge
+from backups.dumpfile.manifests import ManifestDamaged, objects_in
 from backups.dumpfile.ready import Found, Unmade, Wish
+from backups.dumpfile.sections import ROUTINES, Kind
 from backups.dumpfile.spelling import in_lower_case, respelled
-from backups.dumpfile.splitter import ROUTINES, Digester, Kind, ManifestDamaged, objects_in
 from backups.dumpfile.tally import Tally
 from backups.dumpfile.tally import differences as tally_differences
 from backups.dumping.program import stream_dump
