@@ -34,7 +34,7 @@ HOUSE = {
     "loading": "dumpfile errors mysql process text",
     "validators": "secret_references text",
     "checks": "process validators",
-    "migrations": "validators",
+    "migrations": "choices validators",
     "models": "choices dumpfile text validators",
     "endpoints": "choices models mysql restic secret_references",
     "notifications": "choices models process",

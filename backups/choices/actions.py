@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from django.db import models
+from backups.choices.base import OpenChoices
 
 
-class Action(models.TextChoices):
+class Action(OpenChoices):
     """What a run does."""
 
     BACKUP = "backup", "Backup"

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from django.db import models
+from backups.choices.base import OpenChoices
 
 
-class AlertState(models.TextChoices):
+class AlertState(OpenChoices):
     """How a subject stands that people are told about."""
 
     GOOD = "good", "Good"

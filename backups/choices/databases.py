@@ -2,17 +2,17 @@
 
 from __future__ import annotations
 
-from django.db import models
+from backups.choices.base import OpenChoices
 
 
-class DumpFormat(models.TextChoices):
+class DumpFormat(OpenChoices):
     """How the dump lies in the repository; the value is also the file's ending."""
 
     SQL = "sql", "Plain SQL (deduplicates best)"
     SQL_GZ = "sql.gz", "gzip --rsyncable"
 
 
-class SslMode(models.TextChoices):
+class SslMode(OpenChoices):
     """MySQL's own names for the ways to use TLS (mysql --ssl-mode)."""
 
     DISABLED = "DISABLED", "Disabled"

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from django.db import models
+from backups.choices.base import OpenChoices
 
 
-class Health(models.TextChoices):
+class Health(OpenChoices):
     """What is known of a repository. Damage, found by a check, lasts until one of all data finds none.
 
     So does suspect: a snapshot in it was found bad, and no check has met damage since.

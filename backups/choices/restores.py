@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from django.db import models
+from backups.choices.base import OpenChoices
 
 # restic's tag on what was saved before a restore: what was to be repaired, and no backup to go back to.
 # In the repository, so that it is known as well to a portal that was rebuilt from there alone.
 SAFETY_TAG = "before-restore"
 
 
-class RestoreMode(models.TextChoices):
+class RestoreMode(OpenChoices):
     """Where a restore goes."""
 
     FILE = "file", "To a file"
@@ -23,7 +23,7 @@ class RestoreMode(models.TextChoices):
 OVERWRITING_MODES = frozenset({RestoreMode.REPLACE, RestoreMode.IN_PLACE})
 
 
-class Swap(models.TextChoices):
+class Swap(OpenChoices):
     """How far a swap of tables is, so that whoever finds it broken off can end it either way."""
 
     NONE = "", "Not begun"
@@ -37,7 +37,7 @@ class Swap(models.TextChoices):
 UNSETTLED = frozenset({Swap.PREPARED, Swap.RENAMED})
 
 
-class DefinerPolicy(models.TextChoices):
+class DefinerPolicy(OpenChoices):
     """What a restore does with DEFINER users of views, triggers, routines and events."""
 
     KEEP = "keep", "Keep as in the snapshot"

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from django.db import models
+from backups.choices.base import OpenChoices
 
 
-class Status(models.TextChoices):
+class Status(OpenChoices):
     """queued → running → succeeded | failed | cancelled | lost; queued → cancelled | failed."""
 
     QUEUED = "queued", "Queued"
@@ -30,7 +30,7 @@ STATUS_COLOURS = {
 }
 
 
-class Trigger(models.TextChoices):
+class Trigger(OpenChoices):
     """What asked for a run."""
 
     SCHEDULE = "schedule", "Schedule"
@@ -42,7 +42,7 @@ class Trigger(models.TextChoices):
     RECOVERED = "recovered", "Rebuilt from the repository"
 
 
-class Level(models.TextChoices):
+class Level(OpenChoices):
     """How loud a line of a run's log is."""
 
     INFO = "info", "Info"

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from django.db import models
+from backups.choices.base import OpenChoices
 
 
-class SuspicionState(models.TextChoices):
+class SuspicionState(OpenChoices):
     """What became of a backup of which a person is to say whether it is right."""
 
     WAITING = "waiting", "Waits for a person"

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from django.db import models
+from backups.choices.base import OpenChoices
 
 
-class Verdict(models.TextChoices):
+class Verdict(OpenChoices):
     """What a verification found."""
 
     IDENTICAL = "identical", "Identical"

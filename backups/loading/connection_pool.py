@@ -65,7 +65,7 @@ class Hand:
             raise
         except mysql.MySQLProblem as problem:
             try:
-                may_fit = self._makes_fit(under, problem.code)
+                may_fit = self._makes_fit(under, problem.number)
                 if may_fit:
                     self.run(ready)
             except mysql.ServerGone:

@@ -117,7 +117,7 @@ class Spread:
         try:
             self._main.run(ready)
         except NOT_ITS_FAULT as problem:
-            if not (self._leaves_denied and mysql.is_denied(problem.code)):
+            if not (self._leaves_denied and mysql.is_denied(problem.number)):
                 raise
             self._leave(ready, problem)
         except mysql.MySQLProblem as problem:
@@ -128,7 +128,7 @@ class Spread:
         if mysql.waited_in_vain(problem) or self._left_bytes > _MOST_LEFT_BYTES:
             raise problem
         is_sound = isinstance(problem, mysql.RefusesFunctions | mysql.NoDefiner)
-        self.unmade.append(Unmade(ready, problem.what, self._collation, problem.do, is_sound, problem.code))
+        self.unmade.append(Unmade(ready, problem.what, self._collation, problem.do, is_sound, problem.number))
 
     def _beside_tables(self, ready: Ready) -> None:
         if ready.does in (Does.LATER, Does.DEFINITION):

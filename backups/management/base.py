@@ -28,10 +28,10 @@ from rich.progress import (
     TransferSpeedColumn,
 )
 
-from backups import validators
+from backups import errors, validators
 from backups.choices import Action, Status, Trigger
 from backups.configuration import environment
-from backups.errors import Problem, Refused
+from backups.errors import Failure, Problem, Refused
 from backups.models import Database, Repository, Run, Snapshot
 from backups.portal_copy.portal_database import database_problem, reason
 from backups.runs import lifecycle
@@ -45,6 +45,13 @@ DONE, FAILED, WRONG_USAGE, REFUSED, CANCELLED = 0, 1, 2, 3, 130
 
 class WrongUsage(Problem):
     """The command was not told what it has to be told (exit status 2)."""
+
+    code = "usage"
+
+
+def failed(failure: Failure, **more: Any) -> dict[str, Any]:
+    """What the JSON object of a command holds that failed."""
+    return {"status": "failed", "error": failure.sentence, "error_code": failure.code, **more}
 
 
 def given(text: str) -> str:
@@ -90,7 +97,7 @@ class VedettaCommand(BaseCommand):
             try:
                 self.create_parser(argv[0], argv[1]).parse_args(argv[2:])
             except CommandError as wrong:
-                self._print_json({"status": "failed", "error": str(wrong).removeprefix("Error: ")})
+                self._print_json(failed(Failure(str(wrong).removeprefix("Error: "), WrongUsage.code)))
         super().run_from_argv(argv)
 
     def add_arguments(self, parser: ArgumentParser) -> None:
@@ -116,22 +123,22 @@ class VedettaCommand(BaseCommand):
         try:
             told = self.work(**options)
         except WrongUsage as wrong:
-            self._end(WRONG_USAGE, {"status": "failed", "error": wrong.sentence()})
+            self._end(WRONG_USAGE, failed(Failure.of(wrong)))
         except Refused as refused:
-            self._end(REFUSED, {"status": "failed", "error": refused.sentence()})
+            self._end(REFUSED, failed(Failure.of(refused)))
         except RunEnded as ended:
             self._end(ended.exit_status, ended.told)
         except Problem as problem:
-            self._end(FAILED, {"status": "failed", "error": problem.sentence()})
+            self._end(FAILED, failed(Failure.of(problem)))
         except DatabaseError as error:
             found = database_problem(thoroughly=True)
             sentence = found or (
                 f"The portal's own database cannot be used ({reason(error)}). Snapshots and gate are not "
                 "touched by that. Check DATABASE_URL, its server, and the free space there; then try again."
             )
-            self._end(FAILED, {"status": "failed", "error": sentence})
+            self._end(FAILED, failed(Failure(sentence, "portal.database")))
         except KeyboardInterrupt:
-            self._end(CANCELLED, {"status": "failed", "error": "Cancelled."})
+            self._end(CANCELLED, failed(Failure("Cancelled.", errors.CANCELLED)))
         if self.as_json:
             self._print_json({"status": "succeeded", **told})
 
@@ -183,7 +190,7 @@ class VedettaCommand(BaseCommand):
     def _judge(self, run: Run) -> Run:
         if run.status == Status.SUCCEEDED:
             return run
-        told = {"status": "failed", "error": run.error, "run_id": run.pk}
+        told = failed(Failure(run.error, run.error_code), run_id=run.pk)
         exit_status = CANCELLED if run.status == Status.CANCELLED else FAILED
         raise RunEnded(exit_status, told, run)
 

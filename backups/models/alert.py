@@ -19,7 +19,7 @@ class Alert(models.Model):
 
     subject = models.CharField(max_length=200, unique=True, help_text="As in: backup of orders_tracker.")
     database = models.ForeignKey(Database, null=True, blank=True, on_delete=models.CASCADE, related_name="+")
-    state = models.CharField(max_length=10, choices=AlertState.choices, default=AlertState.GOOD)
+    state = models.CharField(max_length=10, choices=AlertState.every, default=AlertState.GOOD)
     since = models.DateTimeField(default=timezone.now)
     title = models.CharField(max_length=300, blank=True)
     text = models.TextField(blank=True)

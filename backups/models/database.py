@@ -42,7 +42,7 @@ class Database(RefersToSecrets, Leased):
         help_text="Where the user's password is found: env:NAME or file:/path. Never the password.",
     )
     database = models.CharField("database on the server", max_length=64, validators=[validators.schema_name])
-    ssl_mode = models.CharField("TLS", max_length=20, choices=SslMode.choices, default=SslMode.PREFERRED)
+    ssl_mode = models.CharField("TLS", max_length=20, choices=SslMode.every, default=SslMode.PREFERRED)
     ssl_ca = models.CharField(
         "TLS authority",
         max_length=300,
@@ -70,7 +70,7 @@ class Database(RefersToSecrets, Leased):
         "its TLS",
         max_length=20,
         blank=True,
-        choices=SslMode.choices,
+        choices=SslMode.every,
         help_text="Empty is as for the database.",
     )
     verify_ssl_ca = models.CharField(
@@ -80,7 +80,7 @@ class Database(RefersToSecrets, Leased):
         help_text="Path of the certificate authority's file; empty is as for the database.",
     )
     repository = models.ForeignKey(Repository, on_delete=models.PROTECT, related_name="databases")
-    dump_format = models.CharField(max_length=10, choices=DumpFormat.choices, default=DumpFormat.SQL)
+    dump_format = models.CharField(max_length=10, choices=DumpFormat.every, default=DumpFormat.SQL)
     backup_cron = models.CharField(
         "backup schedule",
         max_length=100,

@@ -58,7 +58,7 @@ class Repository(RefersToSecrets, Leased):
         help_text="Check the repository's integrity after this many backups; 0 is never.",
     )
     backups_since_check = models.PositiveIntegerField(default=0, editable=False)
-    health = models.CharField(max_length=10, choices=Health.choices, default=Health.UNKNOWN, editable=False)
+    health = models.CharField(max_length=10, choices=Health.every, default=Health.UNKNOWN, editable=False)
     checked_at = models.DateTimeField(null=True, blank=True, editable=False)
     check_error = models.TextField(blank=True, editable=False)
     size_bytes = models.BigIntegerField(null=True, blank=True, editable=False)

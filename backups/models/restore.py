@@ -18,10 +18,10 @@ class Restore(models.Model):
     run = models.OneToOneField(Run, on_delete=models.CASCADE, related_name="restore")
     database = models.ForeignKey(Database, on_delete=models.PROTECT, related_name="restores")
     snapshot = models.ForeignKey(Snapshot, on_delete=models.PROTECT, related_name="restores")
-    mode = models.CharField(max_length=10, choices=RestoreMode.choices)
+    mode = models.CharField(max_length=10, choices=RestoreMode.every)
     target = models.CharField(max_length=500, help_text="Database on the server, or a folder.")
     tables = models.JSONField(default=list, blank=True, help_text="Empty is all of them.")
-    definers = models.CharField(max_length=20, choices=DefinerPolicy.choices, default=DefinerPolicy.KEEP)
+    definers = models.CharField(max_length=20, choices=DefinerPolicy.every, default=DefinerPolicy.KEEP)
     reason = models.CharField(max_length=300, blank=True)
     without_safety = models.BooleanField(
         default=False, help_text="There was nothing left to save, so no backup was made before."
@@ -38,7 +38,7 @@ class Restore(models.Model):
     kept_in = models.CharField(
         max_length=64, blank=True, help_text="Database that keeps the tables as they were before."
     )
-    swap = models.CharField(max_length=12, choices=Swap.choices, blank=True, default=Swap.NONE)
+    swap = models.CharField(max_length=12, choices=Swap.every, blank=True, default=Swap.NONE)
     definitions_before = models.BinaryField(
         null=True, blank=True, help_text="Views, triggers, routines and events before, compressed."
     )

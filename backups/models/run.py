@@ -14,14 +14,14 @@ from backups.models.repository import Repository
 
 
 class Run(models.Model):
-    """One execution of one action with one outcome. Written by `services` only.
+    """One execution of one action with one outcome. Written by `runs` only.
 
     queued → running → succeeded | failed | cancelled | lost; queued → cancelled | failed.
     """
 
     is_in_portal_copy = True
 
-    action = models.CharField(max_length=20, choices=Action.choices)
+    action = models.CharField(max_length=20, choices=Action.every)
     database = models.ForeignKey(
         Database, null=True, blank=True, on_delete=models.PROTECT, related_name="runs"
     )
@@ -34,8 +34,8 @@ class Run(models.Model):
         related_name="runs",
         help_text="The snapshot that the run made, verified or restored.",
     )
-    status = models.CharField(max_length=10, choices=Status.choices, default=Status.QUEUED)
-    trigger = models.CharField(max_length=10, choices=Trigger.choices)
+    status = models.CharField(max_length=10, choices=Status.every, default=Status.QUEUED)
+    trigger = models.CharField(max_length=10, choices=Trigger.every)
     requested_by = models.ForeignKey(
         settings.AUTH_USER_MODEL,
         null=True,
@@ -44,6 +44,25 @@ class Run(models.Model):
         related_name="+",
     )
     options = models.JSONField(default=dict, blank=True, help_text="The action's own parameters.")
+    request = models.JSONField(
+        null=True, blank=True, help_text="What was asked for, with the version of its form; none before 1.0."
+    )
+    slot = models.DateTimeField(
+        null=True,
+        blank=True,
+        help_text="The planned time that it stands for; none of what somebody asked for.",
+    )
+    waits_for = models.ForeignKey(
+        "self", null=True, blank=True, on_delete=models.SET_NULL, related_name="waiting"
+    )
+    priority = models.SmallIntegerField(default=0, db_default=0, help_text="Higher ones begin first.")
+    host = models.CharField(
+        max_length=255,
+        blank=True,
+        default="",
+        db_default="",
+        help_text="Whose worker plays it; empty is any.",
+    )
     queued_at = models.DateTimeField(default=timezone.now)
     started_at = models.DateTimeField(null=True, blank=True)
     finished_at = models.DateTimeField(null=True, blank=True)
@@ -56,6 +75,14 @@ class Run(models.Model):
     detail = models.CharField(max_length=200, blank=True)
     cancel_requested = models.BooleanField(default=False)
     error = models.TextField(blank=True)
+    error_code = models.CharField(
+        max_length=80,
+        blank=True,
+        default="",
+        db_default="",
+        help_text="Which failure it was, whatever words tell it.",
+    )
+    error_params = models.JSONField(null=True, blank=True, help_text="What the words name.")
     result = models.JSONField(default=dict, blank=True, help_text="What the action found out.")
     parent = models.ForeignKey(
         "self", null=True, blank=True, on_delete=models.CASCADE, related_name="children"
@@ -72,6 +99,9 @@ class Run(models.Model):
             models.Index(fields=["database", "-queued_at", "-id"], name="run_database_queued"),
             models.Index(fields=["database", "action", "status", "-finished_at"], name="run_newest"),
             models.Index(fields=["repository", "action", "status"], name="run_repository"),
+        ]
+        constraints = [
+            models.UniqueConstraint(fields=["database", "action", "slot"], name="run_slot"),
         ]
         permissions = [
             ("run_backup", "Can start backups"),
@@ -104,7 +134,7 @@ class RunLine(models.Model):
 
     run = models.ForeignKey(Run, on_delete=models.CASCADE, related_name="lines")
     at = models.DateTimeField(default=timezone.now)
-    level = models.CharField(max_length=10, choices=Level.choices, default=Level.INFO)
+    level = models.CharField(max_length=10, choices=Level.every, default=Level.INFO)
     text = models.TextField()
 
     class Meta:

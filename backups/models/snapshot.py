@@ -69,7 +69,7 @@ class Snapshot(models.Model):
     verified_at = models.DateTimeField(null=True, blank=True)
     verdict = models.CharField(
         max_length=12,
-        choices=Verdict.choices,
+        choices=Verdict.every,
         blank=True,
         editable=False,
         help_text="Of its newest verification; empty without any.",

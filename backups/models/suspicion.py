@@ -13,7 +13,7 @@ from backups.models.snapshot import Snapshot
 class Suspicion(models.Model):
     """A backup of a database that had suddenly lost its tables, and what a person said of it.
 
-    Written by `services` only. waiting → accepted | over (its tables are back, or a newer one was accepted).
+    Written by `keeping` only. waiting → accepted | over (its tables are back, or a newer one was accepted).
     """
 
     is_in_portal_copy = True
@@ -22,7 +22,7 @@ class Suspicion(models.Model):
     database = models.ForeignKey(Database, on_delete=models.CASCADE, related_name="suspicions")
     reasons = models.JSONField(default=list, help_text="A sentence each.")
     state = models.CharField(
-        max_length=10, choices=SuspicionState.choices, default=SuspicionState.WAITING, db_index=True
+        max_length=10, choices=SuspicionState.every, default=SuspicionState.WAITING, db_index=True
     )
     found_at = models.DateTimeField(default=timezone.now)
     settled_at = models.DateTimeField(null=True, blank=True)

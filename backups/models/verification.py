@@ -17,7 +17,7 @@ class Verification(models.Model):
 
     run = models.OneToOneField(Run, on_delete=models.CASCADE, related_name="verification")
     snapshot = models.ForeignKey(Snapshot, on_delete=models.PROTECT, related_name="verifications")
-    verdict = models.CharField(max_length=12, choices=Verdict.choices)
+    verdict = models.CharField(max_length=12, choices=Verdict.every)
     finished_at = models.DateTimeField(default=timezone.now)
     compared = models.JSONField(default=list, blank=True)
     not_compared = models.JSONField(default=list, blank=True)

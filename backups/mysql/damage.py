@@ -43,7 +43,7 @@ def refuse_unreadable(connection: Any, database: str) -> None:
 def damaged_tables(connection: Any, database: str) -> list[str]:
     """The tables that the server cannot open, because their files are damaged."""
     unreadable = _unreadable(connection, database)
-    return [table for table, problem in unreadable.items() if is_damage(problem.code, problem.what)]
+    return [table for table, problem in unreadable.items() if is_damage(problem.number, problem.what)]
 
 
 def _unreadable(connection: Any, database: str) -> dict[str, DamagedTable]:
@@ -58,7 +58,7 @@ def _unreadable(connection: Any, database: str) -> dict[str, DamagedTable]:
             if error.args[0] in _OTHERWISE_TOLD or table not in dumped_tables(connection, database):
                 continue
             found[table] = damaged_table(database, table, f"{text_of(error)}, error {error.args[0]}")
-            found[table].code = error.args[0]
+            found[table].number = error.args[0]
     return found
 
 

@@ -18,9 +18,10 @@ from backups.text.terminal import bounded
 
 
 class MySQLProblem(Problem):
-    """The database server refused, failed or gave no answer; `code` is its error number where it gave one."""
+    """The database server refused, failed or gave no answer; `number` is its error's where it gave one."""
 
-    code = 0
+    code = "mysql.failed"
+    number = 0
 
 
 class ServerUnreachable(MySQLProblem):
@@ -483,7 +484,7 @@ def load_problem(
     is_long = bool(limit) and len(statement) + _BESIDES_STATEMENT > limit
     if is_long and code in (CR.SERVER_GONE_ERROR, CR.SERVER_LOST, ER.NET_PACKET_TOO_LARGE):
         problem = _too_long(len(statement), limit, server, "A statement")
-    problem.code = code
+    problem.number = code
     return at_statement(problem, statement)
 
 

@@ -21,7 +21,7 @@ from django.utils import timezone
 
 from backups import restic
 from backups.choices import EXCLUSIVE_ACTIONS, TERMINAL, Action, Status, Trigger, right_to_start
-from backups.errors import LostClaim, Refused
+from backups.errors import CANCELLED, Failure, LostClaim, Refused
 from backups.models import Database, Repository, Run, Snapshot
 from backups.runs.consequences import lost_sentence
 from backups.runs.leases import BEAT_LOST, LEASE, lease_release, lease_take
@@ -121,9 +121,10 @@ def run_claim(run_id: int, *, worker: str, now: datetime | None = None) -> Run |
         refusal = Refused(
             f"Not started: {describe(holder)} is using the same "
             f"{'repository' if run and run.action in EXCLUSIVE_ACTIONS else 'database'}.",
+            code="run.lease_held",
             do="Wait for it to end, then start again.",
         )
-        run_finish(run_id, status=Status.FAILED, error=refusal.sentence())
+        run_finish(run_id, status=Status.FAILED, failure=Failure.of(refusal))
         raise refusal
     return run
 
@@ -203,7 +204,7 @@ def _cancel_without_right(runs: QuerySet[Run], why: str, now: datetime) -> None:
     sentence = f"Cancelled before it started: {why} Nothing was done; whoever may can start it again."
     keys = list(runs.values_list("pk", flat=True))
     Run.objects.filter(pk__in=keys, status=Status.QUEUED).update(
-        status=Status.CANCELLED, error=sentence, finished_at=now
+        status=Status.CANCELLED, error=sentence, error_code="run.asker_may_not", finished_at=now
     )
     for key in keys:
         logger.warning("run %s: %s", key, sentence)
@@ -229,17 +230,26 @@ def run_beat(run_id: int, beat: Beat, *, now: datetime | None = None) -> bool:
     return Run.objects.values_list("cancel_requested", flat=True).get(pk=run_id)
 
 
-def run_finish(run_id: int, *, status: Status, error: str = "", now: datetime | None = None) -> None:
+def run_finish(
+    run_id: int, *, status: Status, failure: Failure | None = None, now: datetime | None = None
+) -> None:
     """Give a running run its outcome and its leases back. Raises IllegalTransition."""
     if status not in {Status.SUCCEEDED, Status.FAILED, Status.CANCELLED}:
         raise IllegalTransition(f"a run does not finish as {status}")
     with transaction.atomic():
         hit = Run.objects.filter(pk=run_id, status=Status.RUNNING).update(
-            status=status, error=error, finished_at=now or timezone.now(), detail=""
+            status=status, finished_at=now or timezone.now(), detail="", **_told(failure)
         )
         if hit != 1:
             raise IllegalTransition(f"run {run_id} is not running")
         lease_release(run_id)
+
+
+def _told(failure: Failure | None) -> dict[str, Any]:
+    """The columns that say why a run failed."""
+    if failure is None:
+        return {}
+    return {"error": failure.sentence, "error_code": failure.code, "error_params": failure.params}
 
 
 def run_cancel(run: Run, *, now: datetime | None = None) -> None:
@@ -247,6 +257,7 @@ def run_cancel(run: Run, *, now: datetime | None = None) -> None:
     hit = Run.objects.filter(pk=run.pk, status=Status.QUEUED).update(
         status=Status.CANCELLED,
         error="Cancelled before it started.",
+        error_code=CANCELLED,
         finished_at=now or timezone.now(),
     )
     hit += Run.objects.filter(pk=run.pk, status=Status.RUNNING).update(cancel_requested=True)
@@ -290,7 +301,11 @@ def runs_reap(
             continue
         with transaction.atomic():
             hit = Run.objects.filter(pk=run.pk, status=Status.RUNNING, beat_at=run.beat_at).update(
-                status=Status.LOST, error=lost_sentence(run), finished_at=now, detail=""
+                status=Status.LOST,
+                error=lost_sentence(run),
+                error_code="run.worker_died",
+                finished_at=now,
+                detail="",
             )
             if hit:
                 lease_release(run.pk)
@@ -311,6 +326,7 @@ def _give_up_never_begun(now: datetime) -> None:
     orphans.filter(Q(queued_at__lt=now - BEAT_LOST) | Q(parent__status__in=TERMINAL)).update(
         status=Status.CANCELLED,
         error="The process that was to play it ended before it began. Nothing was done.",
+        error_code="run.never_begun",
         finished_at=now,
     )
 
@@ -357,12 +373,14 @@ def portal_came_back(copy: PortalCopy) -> None:
     Run.objects.filter(status=Status.RUNNING).update(
         status=Status.LOST,
         error=f"{began}, in which this run was under way. How it ended is not known.",
+        error_code="run.portal_came_back",
         finished_at=copy.made_at,
         detail="",
     )
     Run.objects.filter(status=Status.QUEUED).update(
         status=Status.CANCELLED,
         error=f"{began}, in which this run had not begun. Nothing was done.",
+        error_code="run.portal_came_back",
         finished_at=copy.made_at,
     )
     for model in (Database, Repository):

@@ -30,6 +30,8 @@ class Outcome:
 class CallsForMore(Problem):
     """A failure that is to be followed by other runs."""
 
-    def __init__(self, what: str, *follow_ups: FollowUp, do: str = "", safe: str = "") -> None:
-        super().__init__(what, do=do, safe=safe)
+    def __init__(
+        self, what: str, *follow_ups: FollowUp, code: str = "", do: str = "", safe: str = ""
+    ) -> None:
+        super().__init__(what, code=code, do=do, safe=safe)
         self.outcome = Outcome(follow_ups)

@@ -25,7 +25,7 @@ from backups.actions import (
 )
 from backups.alerting import alerts
 from backups.choices import Action, Level, Status, Trigger
-from backups.errors import Cancelled, LostClaim, Problem, Refused
+from backups.errors import CANCELLED, UNEXPECTED, Cancelled, Failure, LostClaim, Problem, Refused
 from backups.models import Restore, Run
 from backups.runs import consequences, leases, lifecycle, notes
 from backups.runs.outcome import CallsForMore, Outcome
@@ -171,28 +171,34 @@ def _wait_for_lease(parent: Run, tick: Callable[[], None]) -> None:
 
 
 def _failed(run: Run, progress: Progress, error: BaseException) -> None:
-    status, sentence = _judge(run, progress, error)
-    logger.warning("%s: %s", run, sentence)
+    status, failure = _judge(run, progress, error)
+    logger.warning("%s: %s", run, failure.sentence)
     with suppress(LostClaim, Cancelled):
         progress.flush()
     with suppress(lifecycle.IllegalTransition):
-        lifecycle.run_finish(run.pk, status=status, error=sentence)
+        lifecycle.run_finish(run.pk, status=status, failure=failure)
     alerts.run_ended(run.pk)
 
 
-def _judge(run: Run, progress: Progress, error: BaseException) -> tuple[Status, str]:
-    """The outcome and its sentence; a traceback goes to the log."""
+def _judge(run: Run, progress: Progress, error: BaseException) -> tuple[Status, Failure]:
+    """The outcome and why; a traceback goes to the log."""
     safe = _safe(run)
     if isinstance(error, Cancelled | KeyboardInterrupt):
         by = "Cancelled." if isinstance(error, Cancelled) else "Stopped at the keyboard."
-        return Status.CANCELLED, f"{by} {safe}"
+        return Status.CANCELLED, Failure(f"{by} {safe}", CANCELLED)
     if isinstance(error, Problem):
-        return Status.FAILED, progress.masked(error.sentence(safe=safe))
+        return Status.FAILED, _masked(progress, Failure.of(error, safe=safe))
     progress.log("".join(traceback.format_exception(error)), Level.ERROR)
-    return Status.FAILED, (
+    sentence = (
         f"{run.get_action_display()} met an unexpected {type(error).__name__}. {safe} "
         "The run's log has the details; please report them."
     )
+    return Status.FAILED, Failure(sentence, UNEXPECTED, {"type": type(error).__name__})
+
+
+def _masked(progress: Progress, failure: Failure) -> Failure:
+    params = {name: progress.masked(str(value)) for name, value in (failure.params or {}).items()}
+    return Failure(progress.masked(failure.sentence), failure.code, params or None)
 
 
 def _safe(run: Run) -> str:

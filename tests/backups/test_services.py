@@ -14,7 +14,7 @@ from django_q.models import OrmQ
 from backups import process
 from backups.catalog import learned, records
 from backups.choices import ACTIVE, TERMINAL, Action, RestoreMode, Status, Trigger
-from backups.errors import LostClaim, Refused
+from backups.errors import Failure, LostClaim, Refused
 from backups.models import Database, Repository, Restore, Run, Snapshot
 from backups.restic import SnapshotInfo
 from backups.runs import consequences, leases, lifecycle, queue
@@ -63,7 +63,9 @@ STEPS: dict[str, Callable[[Run], object]] = {
     "claim": lambda run: claim(run),
     "beat": lambda run: lifecycle.run_beat(run.pk, BEAT, now=NOW),
     "succeed": lambda run: lifecycle.run_finish(run.pk, status=Status.SUCCEEDED),
-    "fail": lambda run: lifecycle.run_finish(run.pk, status=Status.FAILED, error="why"),
+    "fail": lambda run: lifecycle.run_finish(
+        run.pk, status=Status.FAILED, failure=Failure("why", "test.why")
+    ),
     "cancel": lifecycle.run_cancel,
     "reap": lambda run: lifecycle.runs_reap(is_gone=lambda _: True, now=NOW),
 }

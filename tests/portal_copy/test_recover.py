@@ -25,6 +25,7 @@ from django.contrib.auth.models import Group, User
 from django.contrib.sessions.models import Session
 from django.utils import timezone
 from backups.choices import Action, Trigger
+from backups.errors import Failure
 from backups.models import Database, Repository, Run
 from backups.runs import lifecycle, notes
 ada = User.objects.create_user("ada", "ada@example.com", "a password of hers")
@@ -36,7 +37,7 @@ other = Database.objects.create(name="second", host="h", user="u", database="sec
 failed = lifecycle.run_enqueue(action=Action.VERIFY, trigger=Trigger.CLI, database=other, send=False)
 lifecycle.run_claim(failed.pk, worker="")
 notes.run_log(failed.pk, [notes.line("a line of a log — with ünicode")])
-lifecycle.run_finish(failed.pk, status="failed", error="It was not to be.")
+lifecycle.run_finish(failed.pk, status="failed", failure=Failure("It was not to be.", "test.not_to_be"))
 running = lifecycle.run_enqueue(action=Action.STATS, trigger=Trigger.CLI, database=other, send=False)
 lifecycle.run_claim(running.pk, worker="")
 lifecycle.run_enqueue(action=Action.UNLOCK, trigger=Trigger.ADMIN, database=other, send=False)

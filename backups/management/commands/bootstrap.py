@@ -15,8 +15,8 @@ from backups.catalog import made_here, series
 from backups.choices import Action
 from backups.configuration import bootstrap, environment
 from backups.endpoints import repository_access
-from backups.errors import Problem
-from backups.management.base import FAILED, RunEnded, VedettaCommand, WrongUsage
+from backups.errors import Failure, Problem
+from backups.management.base import FAILED, RunEnded, VedettaCommand, WrongUsage, failed
 from backups.models import Database, Repository
 from backups.repositories import identity
 
@@ -67,7 +67,7 @@ class Command(VedettaCommand):
             raise Problem(doubt.what, safe="Nothing new is set up with that.", do=doubt.do)
         # What is set up goes on, and whoever is here is told.
         told = self._set_up(**options)
-        raise RunEnded(FAILED, {"status": "failed", "error": doubt.sentence, "env_file": doubt.what, **told})
+        raise RunEnded(FAILED, {**told, **failed(Failure(doubt.sentence, "env.doubt"), env_file=doubt.what)})
 
     def _set_up(self, **options: Any) -> Mapping[str, Any]:
         moved, new = options["moved"], options["new"]

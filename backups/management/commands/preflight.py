@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from backups.actions.preflight import Check, Found, checks, gate_checks, held_too_little, held_too_much
-from backups.errors import Problem
+from backups.errors import Failure, Problem
 from backups.gate import drill
 from backups.gate.nginx_lines import MOST_CHARACTERS
 from backups.management.base import (
@@ -23,6 +23,7 @@ from backups.management.base import (
     WrongUsage,
     add_database,
     database_named,
+    failed,
     given,
 )
 from backups.models import Database
@@ -70,12 +71,12 @@ class Command(VedettaCommand):
             **(self._grants(database) if options["grants"] else {}),
             "not_looked_at": self._others(database),
         }
-        failed = [check for check in found if not check.ok]
-        if failed:
+        wrong = [check for check in found if not check.ok]
+        if wrong:
             # A person has just read the sentences.
-            which = failed[0].detail if self.as_json else f"{', '.join(check.name for check in failed)}."
-            error = f"{len(failed)} of {len(found)} checks failed: {which}"
-            raise RunEnded(FAILED, {"status": "failed", "error": error, **told})
+            which = wrong[0].detail if self.as_json else f"{', '.join(check.name for check in wrong)}."
+            error = f"{len(wrong)} of {len(found)} checks failed: {which}"
+            raise RunEnded(FAILED, failed(Failure(error, "preflight.checks_failed"), **told))
         return told
 
     def _others(self, looked_at: Database) -> list[str]:

@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from backups.management.base import FAILED, RunEnded, VedettaCommand
+from backups.errors import Failure
+from backups.management.base import FAILED, RunEnded, VedettaCommand, failed
 from backups.reports import standing
 from backups.verdict import Finding, Overall, State
 
@@ -49,5 +50,5 @@ class Command(VedettaCommand):
         if overall.state == State.BAD:
             # A person has just read the sentences.
             error = overall.findings[0].sentence if self.as_json else "Not well."
-            raise RunEnded(FAILED, {"status": "failed", "error": error, **told})
+            raise RunEnded(FAILED, {**failed(Failure(error, "status.not_well")), **told})
         return told

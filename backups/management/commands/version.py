@@ -11,7 +11,8 @@ from django.conf import settings
 
 import backups
 from backups import installation, restic
-from backups.management.base import FAILED, RunEnded, VedettaCommand
+from backups.errors import Failure
+from backups.management.base import FAILED, RunEnded, VedettaCommand, failed
 from backups.restic import ResticError
 
 
@@ -33,8 +34,7 @@ class Command(VedettaCommand):
             found = restic.origin(restic.find())
             version = restic.version_of(found.program)
         except ResticError as error:
-            failed = {"status": "failed", "error": error.sentence(), "restic": None}
-            raise RunEnded(FAILED, {**told, **failed}) from None
+            raise RunEnded(FAILED, {**told, **failed(Failure.of(error), restic=None)}) from None
         self.say(f"restic {version}, {found.words}: {found.program}, SHA-256 {found.sha256}")
         if is_refused := settings.VEDETTA_RESTIC == "pinned" and not found.is_pinned:
             self.say("VEDETTA_RESTIC=pinned refuses it: backups fail until `make setup` got the pinned one.")
