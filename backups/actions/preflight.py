@@ -11,7 +11,7 @@ from typing import Any
 from django.conf import settings
 
 from backups import mysql, process, restic, verdict
-from backups.actions import room, verify_place
+from backups.actions.steps import room, verify_place
 from backups.actions.verify import scratch_name
 from backups.catalog import learned, made_here
 from backups.choices import Level

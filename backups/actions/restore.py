@@ -10,12 +10,12 @@ from typing import Any
 from django.conf import settings
 
 from backups import aim, mysql, process, restic
-from backups.actions import room
-from backups.actions.dropping import drop_scratch
-from backups.actions.loading import load_snapshot
 from backups.actions.repository import opened
-from backups.actions.restore_file import to_file
-from backups.actions.swapping import place_of, refuse_missing_privileges, swap_in
+from backups.actions.steps import room
+from backups.actions.steps.dropping import drop_scratch
+from backups.actions.steps.loading import load_snapshot
+from backups.actions.steps.restore_file import to_file
+from backups.actions.steps.swapping import place_of, refuse_missing_privileges, swap_in
 from backups.actions.verify import (
     NOT_THE_SNAPSHOTS_FAULT,
     as_counted_then,

@@ -13,10 +13,10 @@ from typing import Any
 from django.conf import settings
 
 from backups import mysql, process, restic
-from backups.actions import reach, room, verify_place
-from backups.actions.dropping import drop_scratch
-from backups.actions.loading import load_snapshot
 from backups.actions.repository import opened
+from backups.actions.steps import reach, room, verify_place
+from backups.actions.steps.dropping import drop_scratch
+from backups.actions.steps.loading import load_snapshot
 from backups.catalog import made_here, records
 from backups.choices import Action, Health, Trigger, Verdict
 from backups.dumpfile.allowed import Allowed

@@ -15,7 +15,7 @@ from typing import NamedTuple
 from django.core.exceptions import ImproperlyConfigured, ValidationError
 
 from backups import mysql, restic, validators
-from backups.actions.reach import _calls
+from backups.actions.steps.reach import _calls
 from backups.actions.verify import differing_sections
 from backups.dumpfile import mixed
 from backups.dumpfile.allowed import NotAllowed
