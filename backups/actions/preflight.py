@@ -12,7 +12,7 @@ from django.conf import settings
 
 from backups import mysql, process, restic, verdict
 from backups.actions.steps import room, verify_place
-from backups.actions.verify import scratch_name
+from backups.actions.steps.scratch import scratch_name
 from backups.catalog import learned, made_here
 from backups.choices import Level
 from backups.configuration import environment

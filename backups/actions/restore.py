@@ -13,20 +13,13 @@ from backups import aim, mysql, process, restic
 from backups.actions.repository import opened
 from backups.actions.steps import room
 from backups.actions.steps.dropping import drop_scratch
+from backups.actions.steps.inventories import made_of, without_left_out
 from backups.actions.steps.loading import load_snapshot
+from backups.actions.steps.refusing import NOT_THE_SNAPSHOTS_FAULT
 from backups.actions.steps.restore_file import to_file
+from backups.actions.steps.sections import as_counted_then, differing_sections, other_versions
 from backups.actions.steps.swapping import place_of, refuse_missing_privileges, swap_in
-from backups.actions.verify import (
-    NOT_THE_SNAPSHOTS_FAULT,
-    as_counted_then,
-    differing_sections,
-    holds_nothing,
-    is_by_vedetta,
-    made_of,
-    other_versions,
-    source_name,
-    without_left_out,
-)
+from backups.actions.steps.whole import holds_nothing, is_by_vedetta, source_name
 from backups.catalog import made_here
 from backups.choices import OVERWRITING_MODES, Action, DefinerPolicy, RestoreMode, Status, Trigger
 from backups.dumpfile.allowed import Allowed

@@ -9,8 +9,8 @@ from pytest_django.fixtures import Settings
 
 from backups.actions.preflight import Found as Learned
 from backups.actions.preflight import checks
+from backups.actions.steps.inventories import made_of
 from backups.actions.steps.restore_plan import plan
-from backups.actions.verify import made_of
 from backups.choices import Action, RestoreMode
 from backups.dumpfile.ready import Does, Found, Ready, Unmade
 from backups.dumpfile.settings import Settings as DumpSettings
