@@ -10,11 +10,11 @@ from typing import Any
 from django.conf import settings
 
 from backups import aim, mysql, process, restic
-from backups.actions.repository import opened
 from backups.actions.steps import room
 from backups.actions.steps.dropping import drop_scratch
 from backups.actions.steps.inventories import made_of, without_left_out
 from backups.actions.steps.loading import load_snapshot
+from backups.actions.steps.opening import opened
 from backups.actions.steps.refusing import NOT_THE_SNAPSHOTS_FAULT
 from backups.actions.steps.restore_file import to_file
 from backups.actions.steps.sections import as_counted_then, differing_sections, other_versions

@@ -6,7 +6,6 @@ from collections.abc import Collection
 from typing import Any
 
 from backups import mysql, restic
-from backups.actions.repository import opened
 from backups.actions.steps import reach
 from backups.actions.steps.dumped_again import dump_again
 from backups.actions.steps.findings import Findings, Scratch, Unreadable
@@ -19,6 +18,7 @@ from backups.actions.steps.inventories import (
     without_left_out,
 )
 from backups.actions.steps.loading import load_snapshot
+from backups.actions.steps.opening import opened
 from backups.actions.steps.proof import (
     bad_news,
     explained_by_the_server,
