@@ -15,6 +15,7 @@ from pytest_django.fixtures import Settings
 
 from backups import verdict
 from backups.actions import preflight
+from backups.actions.steps import checks
 from backups.alerting import alerts, delivery, pings, subjects
 from backups.choices import Action, AlertState, Status, Trigger, Verdict
 from backups.errors import Problem
@@ -439,7 +440,7 @@ def test_a_ping_that_does_not_get_through_counts_as_nobody_told_until_one_does(
     (found,) = verdict.of_channels(standing.read().overall)
     assert (found.key, found.state, channels.failing()) == ("ping_failed", State.BAD, 1)
     assert "PING_URL answered 501." in found.reason
-    told = [check.detail for check in preflight.checks(orders, preflight.Found()) if check.warning]
+    told = [check.detail for check in preflight.checks(orders, checks.Found()) if check.warning]
     assert found.sentence in told
 
     pinged.status = 200

@@ -7,8 +7,8 @@ from collections.abc import Callable, Iterator
 import pytest
 from pytest_django.fixtures import Settings
 
-from backups.actions.preflight import Found as Learned
 from backups.actions.preflight import checks
+from backups.actions.steps.checks import Found as Learned
 from backups.actions.steps.inventories import made_of
 from backups.actions.steps.restore_plan import plan
 from backups.choices import Action, RestoreMode

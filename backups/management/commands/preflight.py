@@ -12,7 +12,10 @@ from itertools import chain
 from pathlib import Path
 from typing import Any
 
-from backups.actions.preflight import Check, Found, checks, gate_checks, held_too_little, held_too_much
+from backups.actions.preflight import checks
+from backups.actions.steps.checks import Check, Found
+from backups.actions.steps.gate_drill import gate_checks
+from backups.actions.steps.rights import held_too_little, held_too_much
 from backups.errors import Problem
 from backups.gate import drill
 from backups.gate.nginx_lines import MOST_CHARACTERS
