@@ -17,7 +17,7 @@ from backups.actions.steps.checks import Check, Found
 from backups.actions.steps.gate_drill import gate_checks
 from backups.actions.steps.rights import held_too_little, held_too_much
 from backups.errors import Problem
-from backups.gate import drill
+from backups.gate import asking, drill
 from backups.gate.nginx_lines import MOST_CHARACTERS
 from backups.management.base import (
     FAILED,
@@ -112,7 +112,7 @@ class Command(VedettaCommand):
 def _refuse_wrong(urls: list[str]) -> None:
     for url in urls:
         try:
-            drill.checked(url)
+            asking.checked(url)
         except Problem as problem:
             raise WrongUsage(f"--gate {_shown(url)}: {problem.what}", do=problem.do) from None
 
