@@ -279,13 +279,13 @@ _SENTENCES = {
     "says what to do about each.",
     Found.PARTLY: "{url} stays open at times while the gate is closed: of several requests with the drill's "
     "word some got 503 with Vedetta's page and others{at} {drilled}. Several web servers answer there "
-    "(behind a balancer, or each by an address of its own), and not all of them asking.ask this gate: include "
-    "vedetta-gate.conf in each, and see that all asking.ask the same gate.",
+    "(behind a balancer, or each by an address of its own), and not all of them ask this gate: include "
+    "vedetta-gate.conf in each, and see that all ask the same gate.",
     Found.REDIRECT: "{url} leads elsewhere ({drilled}), with the drill's word as without: a `return` or "
     "`rewrite` answers before the gate is asked, or the application leads on and stays open. "
     "No redirect is followed: give the address to which it leads.",
     Found.CACHED: "{url} stays open while the gate is closed: the drill got {drilled} out of a cache that "
-    "does not asking.ask the gate, as everybody does for as long as it keeps the page. Put the gate before the "
+    "does not ask the gate, as everybody does for as long as it keeps the page. Put the gate before the "
     "cache (docs/gate.md, “A server before the server”), or have it keep nothing of this address; if that "
     "cache stands behind the gate, see there what else opens it.",
     Found.PASSWORD: "{url} refuses everybody ({drilled}) before the gate is asked (auth_basic, `deny`), or "

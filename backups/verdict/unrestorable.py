@@ -21,8 +21,8 @@ def verification(facts: Facts) -> Found:
         elif each.newest_verdict in FOUND_WORDS:
             yield Finding(
                 "known_bad", State.BAD,
-                f"The newest backup of {each.name}, {each.newest_id}, {FOUND_WORDS[each.newest_verdict]}, as a "
-                "verification found.",
+                f"The newest backup of {each.name}, {each.newest_id}, {FOUND_WORDS[each.newest_verdict]}, as "
+                "a verification found.",
                 _verify_again(each, facts), each.name, page=page_of("snapshot", each.newest_pk),
             )  # fmt: skip
 
