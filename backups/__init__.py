@@ -1,4 +1,4 @@
 """What Vedetta does: backups, their proofs, restores."""
 
-# As in pyproject.toml, which is not in the image.
-__version__ = "0.1.0"
+# The one place that says it: the wheel, the pages, `version` and the release notes read it here.
+__version__ = "1.0.0"

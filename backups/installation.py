@@ -1,7 +1,8 @@
-"""How this installation starts worker and gate and where they log, for sentences that say what to do."""
+"""Of which commit this installation is, how it starts worker and gate, and where they log: for sentences."""
 
 from __future__ import annotations
 
+import re
 from functools import lru_cache
 from pathlib import Path
 from typing import NamedTuple
@@ -10,6 +11,10 @@ from typing import NamedTuple
 _IMAGE = (Path("/app/manage.py"), Path("/usr/local/bin/entrypoint"))
 _UNITS = tuple(Path(folder) for folder in ("/etc/systemd/system", "/usr/lib/systemd/system"))
 _UNIT = "vedetta-worker.service"
+# A checkout has its commit beside the packages. Who builds an image or a wheel says it in the file.
+_CHECKOUT = Path(__file__).resolve().parent.parent
+_BUILT_FROM = Path(__file__).with_name("commit.txt")
+_COMMIT = re.compile(r"[0-9a-f]{40,64}")
 
 
 class Commands(NamedTuple):
@@ -45,3 +50,34 @@ def commands() -> Commands:
         "end it and run `gunicorn -c sentinel/gunicorn.conf.py sentinel.wsgi`, or `make run` again",
         "its own log",
     )
+
+
+def commit() -> str:
+    """The commit that runs: what the builder of an image or a wheel said, or what a checkout has; else empty.
+
+    Changes in a checkout that are not committed are not seen. git is not asked: it need not be installed, and
+    answers nobody but the checkout's owner.
+    """
+    try:
+        found = _line(_BUILT_FROM) if _BUILT_FROM.is_file() else _checked_out(_CHECKOUT / ".git")
+    except (OSError, UnicodeError):
+        return ""
+    return found if _COMMIT.fullmatch(found) else ""
+
+
+def _checked_out(git: Path) -> str:
+    if git.is_file():  # of a `git worktree`
+        git = git.parent / _line(git).removeprefix("gitdir: ")
+    head = _line(git / "HEAD")
+    if not head.startswith("ref: "):
+        return head
+    name = head.removeprefix("ref: ")
+    shared = git / _line(git / "commondir") if (git / "commondir").is_file() else git
+    if (shared / name).is_file():
+        return _line(shared / name)
+    packed = (line.split() for line in (shared / "packed-refs").read_text().splitlines())
+    return next((words[0] for words in packed if words[1:] == [name]), "")
+
+
+def _line(file: Path) -> str:
+    return file.read_text().strip()

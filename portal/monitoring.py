@@ -13,6 +13,7 @@ from django.views.decorators.http import require_safe
 from django.views.defaults import server_error as default_server_error
 from prometheus_client import CONTENT_TYPE_LATEST
 
+import backups
 from backups.portal_copy.portal_database import database_problem, room_problem
 from backups.reports import metrics as figures
 from sentinel.gate import Word
@@ -36,10 +37,17 @@ def metrics(request: HttpRequest) -> HttpResponse:
 
 @require_safe
 @never_cache
-def healthz(_request: HttpRequest) -> HttpResponse:
-    """200 while the portal's database answers, is up to date and can be written to, else 503 and why."""
+def healthz(request: HttpRequest) -> HttpResponse:
+    """200 while the portal's database answers, is up to date and can be written to, else 503 and why.
+
+    Who shows METRICS_TOKEN is told the version as well, in a header: a visitor would know from it which
+    holes to try.
+    """
     problem = room_problem() or database_problem()
-    return _plain(problem, 503) if problem else _plain("ok", 200)
+    response = _plain(problem, 503) if problem else _plain("ok", 200)
+    if settings.METRICS_TOKEN and _shows_token(request):
+        response["X-Vedetta-Version"] = backups.__version__
+    return response
 
 
 def server_error(request: HttpRequest) -> HttpResponse:

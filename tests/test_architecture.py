@@ -75,7 +75,7 @@ HOUSE = {
     ),
     "portal": "admin alerting portal_copy reports sentinel",
     "management": (
-        "actions aim catalog choices configuration endpoints errors gate keeping keys models "
+        "actions aim catalog choices configuration endpoints errors gate installation keeping keys models "
         "portal_copy process reports repositories restic restoring runs scheduling snapshots text "
         "validators verdict worker"
     ),

@@ -84,6 +84,7 @@ def main() -> None:
 def write_list() -> Path:
     """The list of all parts, checked against CycloneDX's own schema. Raises SetupError."""
     bom = _of_lock(PRODUCT_REQUIREMENTS)
+    bom["metadata"]["component"]["version"] = backups.__version__
     builders = _of_lock(BUILD_REQUIREMENTS)["components"]
     # They make a part of it and are in none.
     bom["components"] += [

@@ -38,8 +38,8 @@ from backups.actions.steps.targets import (
     take_away,
 )
 from backups.choices import DefinerPolicy, RestoreMode
+from backups.dumpfile.sections import Kind
 from backups.dumpfile.spelling import in_lower_case
-from backups.dumpfile.splitter import Kind
 from backups.errors import Cancelled, Problem
 from backups.keeping import suspicions
 from backups.loading.loader import Loading, LoadProblem, refuse_forbidden, refuse_too_long

@@ -38,9 +38,10 @@ from backups.actions.steps.sections import as_counted_then, compare_sections, di
 from backups.actions.steps.whole import is_by_vedetta, refuse_unless_complete, source_name, wish
 from backups.catalog import made_here, records
 from backups.choices import Verdict
+from backups.dumpfile.digesting import Digester
+from backups.dumpfile.manifests import ManifestDamaged
 from backups.dumpfile.ready import Found
 from backups.dumpfile.spelling import respelled
-from backups.dumpfile.splitter import Digester, ManifestDamaged
 from backups.dumpfile.tally import Tally
 from backups.errors import Problem
 from backups.loading.loader import BrokenDump, Loading, LoadProblem

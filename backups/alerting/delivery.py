@@ -19,7 +19,7 @@ from django.conf import settings
 from django.db.models import Q, QuerySet
 from django.utils import timezone
 
-from backups import process
+from backups import __version__, process
 from backups.choices import AlertState
 from backups.errors import Problem
 from backups.models import Alert
@@ -150,7 +150,8 @@ def _digest(address: str) -> str:
 def _message(title: str, body: str, state: AlertState, addresses: Sequence[str]) -> dict[str, Any]:
     kind = "success" if state == AlertState.GOOD else "failure"
     # Apprise refuses a message without a body.
-    return {"title": title, "body": body or title, "kind": kind, "addresses": list(addresses)}
+    text = f"{body or title}\n\nVedetta {__version__}"
+    return {"title": title, "body": text, "kind": kind, "addresses": list(addresses)}
 
 
 # Addresses, by digest, that gave no answer in time, and when they are asked again.

@@ -16,7 +16,7 @@ from django.db import transaction
 from django.utils import timezone
 
 from backups.choices import SuspicionState, Trigger
-from backups.dumpfile.splitter import Kind
+from backups.dumpfile.sections import Kind
 from backups.models import Database, Snapshot, Suspicion
 from backups.snapshots.selection import CLOCKS_DIFFER
 from backups.text.terminal import counted

@@ -17,6 +17,7 @@ from prometheus_client import CollectorRegistry, generate_latest
 from prometheus_client.core import GaugeMetricFamily
 from prometheus_client.registry import Collector
 
+from backups import __version__
 from backups.choices import BAD_VERDICTS, Action, Status, Verdict
 from backups.models import Database, Repository, Run, Snapshot, Verification, WorkerPulse
 from backups.notifications import channels
@@ -42,6 +43,7 @@ class _Figures(Collector):
         self._gate = gate_word, gate_words, gate_is_open
 
     def collect(self) -> Gauges:
+        yield _gauge("build_info", "Always 1, with the version that runs.", [((__version__,), 1)], "version")
         overall = standing.read(self._now).overall
         yield from self._of_verdict(overall)
         yield from self._of_gate(overall)

@@ -16,7 +16,7 @@ import MySQLdb
 
 from backups import mysql, process
 from backups.choices import RestoreMode, Swap
-from backups.dumpfile.splitter import Kind
+from backups.dumpfile.sections import Kind
 from backups.errors import Problem
 from backups.models import Restore, Snapshot
 from backups.restoring import definitions, table_definitions

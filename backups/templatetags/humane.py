@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from django import template
 
+from backups import __version__
 from backups.choices import STATUS_COLOURS, Status
 from backups.models import Run
 from backups.text import formatting
@@ -22,6 +23,12 @@ for function in (
 ):
     register.filter(function.__name__, function)
 register.simple_tag(formatting.label, name="label")
+
+
+@register.simple_tag
+def vedetta_version() -> str:
+    """The version that runs."""
+    return __version__
 
 
 @register.filter

@@ -15,7 +15,7 @@ import pytest
 from backups import restic
 from backups.catalog import learned
 from backups.choices import Status
-from backups.dumpfile.splitter import Digester
+from backups.dumpfile.digesting import Digester
 from backups.endpoints import repository_access
 from backups.models import Database, Run, Snapshot
 from sentinel import heartbeat

@@ -12,7 +12,6 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from django.core.management import call_command
 
 from backups import endpoints, restic
 from backups.models import Repository
@@ -163,13 +162,3 @@ def test_version_preflight_and_each_run_say_the_same_of_it(mariadb_portal: Porta
     wrong = portal.manage("version", VEDETTA_RESTIC="sometimes")
     assert wrong.code == 1
     assert "VEDETTA_RESTIC is 'sometimes', but must be one of any, pinned." in wrong.err
-
-
-def test_version_says_vedettas_own(capsys: pytest.CaptureFixture[str]) -> None:
-    project = Path(__file__).resolve().parents[2] / "pyproject.toml"
-
-    call_command("version")
-
-    (version,) = [line for line in project.read_text().splitlines() if line.startswith("version = ")]
-    said = capsys.readouterr().out
-    assert said.startswith(f"Vedetta {version.removeprefix('version = ').strip(chr(34))}, Python 3.")

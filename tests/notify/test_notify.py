@@ -13,7 +13,7 @@ import pytest
 from django.utils import timezone
 from pytest_django.fixtures import Settings
 
-from backups import verdict
+from backups import __version__, verdict
 from backups.actions import preflight
 from backups.actions.steps import checks
 from backups.alerting import alerts, delivery, pings, subjects
@@ -44,7 +44,7 @@ def test_first_failure_is_told_and_the_next_is_not(orders: Database, receiver: R
         alerts.run_ended(ended(orders, Action.BACKUP, Status.FAILED, error))
 
     assert receiver.messages() == [("Backup of orders: failed", "failure")]
-    assert receiver.bodies() == ["The server is down."]
+    assert receiver.bodies() == [f"The server is down.\n\nVedetta {__version__}"]
 
 
 def test_recovery_is_told_once(orders: Database, receiver: Receiver) -> None:
@@ -428,7 +428,7 @@ def test_ping_that_fails_is_shown_without_its_address(
     alerts.run_ended(ended(orders, Action.BACKUP, Status.SUCCEEDED))
 
     assert receiver.messages() == [("PING_URL: failed", "failure")]
-    assert receiver.bodies() == ["PING_URL could not be reached (URLError)."]
+    assert receiver.bodies() == [f"PING_URL could not be reached (URLError).\n\nVedetta {__version__}"]
 
 
 def test_a_ping_that_does_not_get_through_counts_as_nobody_told_until_one_does(

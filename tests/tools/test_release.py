@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pytest
 
+import backups
 from tests.tools.test_pins import pinned
 from tools import release
 from tools.setup import BUILD_REQUIREMENTS, PRODUCT_REQUIREMENTS
@@ -24,8 +25,10 @@ def test_the_list_holds_every_package_with_its_hashes_and_all_that_is_carried_al
 ) -> None:
     monkeypatch.setattr(release, "DIST", tmp_path)
 
-    parts = json.loads(release.write_list().read_text())["components"]
+    whole = json.loads(release.write_list().read_text())
 
+    assert whole["metadata"]["component"]["version"] == backups.__version__
+    parts = whole["components"]
     by_name = {each["name"]: each for each in parts}
     for name, version in (pinned(PRODUCT_REQUIREMENTS) | pinned(BUILD_REQUIREMENTS)).items():
         assert by_name[name]["version"] == version

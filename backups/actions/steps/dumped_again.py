@@ -12,8 +12,9 @@ from backups import mysql, process
 from backups.actions.steps.findings import Findings, Scratch
 from backups.actions.steps.whole import wish
 from backups.dumpfile.allowed import Allowed
+from backups.dumpfile.digesting import Digester
 from backups.dumpfile.judge import Judge
-from backups.dumpfile.splitter import Digester, Kind
+from backups.dumpfile.sections import Kind
 from backups.dumpfile.tally import Tally
 from backups.dumping.program import stream_dump
 from backups.loading.loader import dialect_of, live_tablespaces

@@ -8,9 +8,10 @@ from typing import Any
 
 from backups import mysql
 from backups.actions.steps.findings import Findings, Scratch
+from backups.dumpfile.manifests import objects_in
 from backups.dumpfile.ready import Found
+from backups.dumpfile.sections import Kind
 from backups.dumpfile.spelling import in_lower_case
-from backups.dumpfile.splitter import Kind, objects_in
 from backups.dumpfile.tally import Tally
 from backups.dumpfile.tally import differences as tally_differences
 from backups.loading.loader import End, Loading

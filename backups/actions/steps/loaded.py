@@ -11,7 +11,7 @@ from backups.actions.steps.inventories import made_of, without_left_out
 from backups.actions.steps.sections import other_versions
 from backups.actions.steps.table_names import choosable
 from backups.choices import OVERWRITING_MODES
-from backups.dumpfile.splitter import Kind
+from backups.dumpfile.sections import Kind
 from backups.errors import Problem
 from backups.loading.loader import Loading
 from backups.models import Restore

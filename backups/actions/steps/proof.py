@@ -5,7 +5,7 @@ from __future__ import annotations
 from backups import mysql
 from backups.actions.steps.findings import Findings
 from backups.choices import Action, Health, Trigger
-from backups.dumpfile.splitter import Kind
+from backups.dumpfile.sections import Kind
 from backups.errors import Problem
 from backups.gate import status_files
 from backups.models import Database, Repository, Snapshot

@@ -11,8 +11,8 @@ from backups.catalog import made_here
 from backups.choices import OVERWRITING_MODES, DefinerPolicy, RestoreMode
 from backups.dumpfile.allowed import Allowed
 from backups.dumpfile.chosen_tables import chosen_tables
+from backups.dumpfile.manifests import ManifestDamaged
 from backups.dumpfile.ready import Wish
-from backups.dumpfile.splitter import ManifestDamaged
 from backups.errors import Problem
 from backups.loading.loader import CutOff, End, Loading, LoadProblem, dialect_of, digested, judged, unpacked
 from backups.models import Restore

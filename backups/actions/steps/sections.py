@@ -10,7 +10,7 @@ from typing import Any
 from backups import mysql
 from backups.actions.steps.findings import Findings, Scratch
 from backups.dumpfile.ready import Found
-from backups.dumpfile.splitter import ROUTINES, Kind
+from backups.dumpfile.sections import ROUTINES, Kind
 from backups.text.terminal import plain
 
 

@@ -6,8 +6,9 @@ from collections.abc import Callable, Mapping, Sequence
 
 from backups import mysql, restic
 from backups.actions.steps.reading import judged_whole, read_through
+from backups.dumpfile.manifests import objects_in
+from backups.dumpfile.sections import Kind
 from backups.dumpfile.spelling import clashing
-from backups.dumpfile.splitter import Kind, objects_in
 from backups.errors import Problem
 from backups.loading.loader import Loading
 from backups.models import Restore

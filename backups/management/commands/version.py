@@ -10,7 +10,7 @@ import django
 from django.conf import settings
 
 import backups
-from backups import restic
+from backups import installation, restic
 from backups.management.base import FAILED, RunEnded, VedettaCommand
 from backups.restic import ResticError
 
@@ -23,10 +23,12 @@ class Command(VedettaCommand):
     def work(self, **_: Any) -> Mapping[str, Any]:
         told: dict[str, Any] = {
             "vedetta": backups.__version__,
+            "commit": installation.commit() or None,
             "python": platform.python_version(),
             "django": django.get_version(),
         }
-        self.say(f"Vedetta {told['vedetta']}, Python {told['python']}, Django {told['django']}")
+        of = f" (commit {told['commit'][:12]})" if told["commit"] else ""
+        self.say(f"Vedetta {told['vedetta']}{of}, Python {told['python']}, Django {told['django']}")
         try:
             found = restic.origin(restic.find())
             version = restic.version_of(found.program)
