@@ -68,12 +68,12 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 @pytest.fixture(autouse=True)
 def nobody_heard_yet(monkeypatch: pytest.MonkeyPatch) -> None:
     """What this process heard of another test's worker tells nothing of this one's."""
-    from backups.alerting import alerts
+    from backups.alerting import findings
     from backups.reports import standing
     from backups.runs.hearing import Hearing
 
     monkeypatch.setattr(standing, "PULSES", Hearing())
-    monkeypatch.setattr(alerts, "_seen_since", {})
+    monkeypatch.setattr(findings, "_seen_since", {})
 
 
 @pytest.fixture(scope="session")

@@ -83,6 +83,39 @@ HOUSE = {
     "apps": "checks runs tasks worker",
 }
 
+# A module tells of one subject and a function of one thing: what is longer nobody reads from end to end.
+MOST_LINES, MOST_LINES_OF_A_FUNCTION = 400, 50
+MEASURED = (*PACKAGES, "tools", "bench")
+# Modules that are still to be split; nothing is added here.
+STILL_TOO_LONG = {
+    "backups.dumping.program",
+    "backups.loading.loader",
+    "backups.mysql.contents",
+    "backups.mysql.problems",
+    "backups.process",
+    "backups.restic.problems",
+    "backups.restoring.definitions",
+    "backups.restoring.swap",
+    "sentinel.heartbeat",
+}
+# Functions that may be longer, and why.
+LONG_FOR_A_REASON = {
+    "backups.actions.backup._dump_into_restic": (
+        "What two programs tell is heard by closures over one state, beside the one call that they serve."
+    ),
+    "backups.actions.backup._confirm": "Nothing may come between the look, the row and the judgement.",
+    "backups.actions.steps.loading.load_snapshot": (
+        "Who is to blame for a load that broke off is decided by the order of its handlers."
+    ),
+    "backups.dumping.program.dump": "The order of its steps is what makes a dump one of a single moment.",
+    "backups.loading.loader.load": "What is to be cleared up, and in which order, depends on how far it is.",
+    "backups.mysql.problems.problem_from_number": "A table of error numbers, each with its own sentence.",
+    "backups.mysql.problems._load_problem_from": "A table of error numbers, each with its own sentence.",
+    "backups.mysql.programs.dump_args": "A list of a program's arguments, each with its reason.",
+    "backups.restic.questions.probed_call": "Two programs at once, whose outcomes count in one order alone.",
+    "backups.runs.restores.restore_enqueue": "All that a restore can be asked with, and one transaction.",
+}
+
 # What knows neither rows nor settings: values arrive as arguments.
 TOOLS = r"backups.(process|errors|(restic|mysql|dumpfile|dumping|loading)(\..*)?|text.(checked|terminal))"
 # What plays an action.
@@ -246,6 +279,35 @@ def test_services_alone_write_a_runs_status() -> None:
                 writers.add(module)
 
     assert writers <= {"backups.runs.lifecycle"}
+
+
+def sources() -> Iterator[tuple[str, str]]:
+    """What is measured: each module's name and text, but for migrations, which Django writes."""
+    for package in MEASURED:
+        for path in sorted((PROJECT / package).rglob("*.py")):
+            if path.parent.name != "migrations":
+                name = ".".join(path.relative_to(PROJECT).with_suffix("").parts)
+                yield name.removesuffix(".__init__"), path.read_text()
+
+
+def test_no_module_is_longer_than_one_reads_at_a_time() -> None:
+    too_long = {name for name, text in sources() if len(text.splitlines()) > MOST_LINES}
+
+    assert too_long - STILL_TOO_LONG == set(), "split them by subject"
+    assert STILL_TOO_LONG - too_long == set(), "they were split: take them from the list"
+
+
+def test_no_function_is_longer_than_a_page_without_a_reason() -> None:
+    too_long = {
+        f"{name}.{node.name}"
+        for name, text in sources()
+        for node in ast.walk(ast.parse(text))
+        if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef)
+        and (node.end_lineno or node.lineno) - node.lineno >= MOST_LINES_OF_A_FUNCTION
+    }
+
+    assert too_long - LONG_FOR_A_REASON.keys() == set(), "shorten them, or say why not"
+    assert LONG_FOR_A_REASON.keys() - too_long == set(), "they were shortened: take them from the table"
 
 
 def test_rules_would_see_an_offence() -> None:

@@ -12,8 +12,9 @@ from django.db import transaction
 
 from backups import process, restic
 from backups.actions.portal_copy import copied_with
-from backups.actions.preflight import Found, make_ready
-from backups.actions.repository import wait_for_maintenance
+from backups.actions.preflight import make_ready
+from backups.actions.steps.checks import Found
+from backups.actions.steps.opening import wait_for_maintenance
 from backups.catalog import learned, made_here, records
 from backups.choices import SAFETY_TAG, Action, DumpFormat, Level, Trigger
 from backups.configuration import environment

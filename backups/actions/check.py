@@ -8,7 +8,7 @@ from __future__ import annotations
 import re
 
 from backups import process, restic
-from backups.actions.repository import opened
+from backups.actions.steps.opening import opened
 from backups.catalog import learned
 from backups.choices import Health, Level
 from backups.errors import Problem, shortened

@@ -6,7 +6,7 @@ from collections.abc import Collection, Generator, Iterator
 from contextlib import closing
 
 from backups import restic
-from backups.actions.restore_file import file_name
+from backups.actions.steps.restore_file import file_name
 from backups.dumpfile.chosen_tables import chosen_tables
 from backups.endpoints import repository_access
 from backups.loading.loader import Loading, digested, unpacked

@@ -16,7 +16,8 @@ from django.utils import timezone
 
 from backups import restic
 from backups.actions import portal_copy
-from backups.actions.repository import note_size, opened, sync
+from backups.actions.steps.opening import opened
+from backups.actions.steps.snapshot_list import note_size, sync
 from backups.catalog import records, series
 from backups.choices import ACTIVE, BAD_VERDICTS, TERMINAL, Action, Status, SuspicionState
 from backups.keeping import suspicions

@@ -17,7 +17,7 @@ from django.db import DatabaseError
 from django.utils import timezone
 
 from backups import keys, process, restic
-from backups.actions.repository import opened, wait_for_maintenance
+from backups.actions.steps.opening import opened, wait_for_maintenance
 from backups.catalog import made_here, series
 from backups.choices import Level
 from backups.errors import Problem

@@ -11,7 +11,8 @@ from django.utils import timezone
 
 from backups import restic
 from backups.actions.portal_copy import NotTrusted, copies, read
-from backups.actions.repository import is_dump, opened, owner
+from backups.actions.steps.opening import opened
+from backups.actions.steps.snapshot_list import is_dump, owner
 from backups.catalog import made_here, records
 from backups.choices import Action, Trigger
 from backups.errors import Problem

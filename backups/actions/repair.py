@@ -11,7 +11,8 @@ from pathlib import Path
 from django.conf import settings
 
 from backups import restic
-from backups.actions.repository import opened, sync
+from backups.actions.steps.opening import opened
+from backups.actions.steps.snapshot_list import sync
 from backups.choices import Action, Status
 from backups.models import Run
 from backups.runs import notes

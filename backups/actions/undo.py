@@ -7,8 +7,8 @@ import re
 from django.utils import timezone
 
 from backups import mysql
-from backups.actions.dropping import drop_database
-from backups.actions.swapping import place_of, refuse_missing_privileges, swap_in
+from backups.actions.steps.dropping import drop_database
+from backups.actions.steps.swapping import place_of, refuse_missing_privileges, swap_in
 from backups.endpoints import restoring_server
 from backups.errors import Problem
 from backups.models import Restore, Run

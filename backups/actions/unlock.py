@@ -5,7 +5,7 @@ from __future__ import annotations
 from django.utils import timezone
 
 from backups import restic
-from backups.actions.repository import opened
+from backups.actions.steps.opening import opened
 from backups.models import Run
 from backups.runs import notes
 from backups.runs.outcome import Outcome

@@ -18,7 +18,7 @@ from unfold.forms import BaseDialogForm
 from backups import verdict
 from backups.admin.base import ReadOnlyAdmin, go
 from backups.admin.dialogs import dialog
-from backups.alerting import alerts
+from backups.alerting import delivery
 from backups.choices import ALERT_COLOURS, AlertState
 from backups.errors import Problem
 from backups.models import Alert
@@ -112,11 +112,11 @@ class AlertAdmin(ReadOnlyAdmin):
     def send_test(self, request: HttpRequest, form: BaseDialogForm) -> HttpResponse:
         """Send it, and say whom it reached."""
         try:
-            sentence, level = alerts.send_test(), messages.SUCCESS
+            sentence, level = delivery.send_test(), messages.SUCCESS
         except Problem as problem:
             sentence, level = problem.sentence(), messages.ERROR
         else:
-            alerts.tell_again()
+            delivery.tell_again()
         messages.add_message(request, level, sentence)
         _audit(request, f"Sent a test notification. {sentence}")
         return go(request, _list_url())

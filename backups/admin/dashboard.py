@@ -2,51 +2,28 @@
 
 from __future__ import annotations
 
-import json
-from collections import Counter, defaultdict
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
-from datetime import date, datetime, timedelta
-from typing import Any, NamedTuple
+from datetime import datetime
+from typing import Any
 
 from django.http import HttpRequest, JsonResponse
 from django.template.loader import render_to_string
 from django.urls import reverse
-from django.utils import timezone
 
 from backups.admin import gate, live
 from backups.admin.base import STATE_COLOURS, STATE_WORDS, Notice, may_start, notice_of
-from backups.admin.filters import start_of
+from backups.admin.charts import charts, legend_of
+from backups.admin.strips import DAYS, Day, Recent, recent_runs, strips_of
 from backups.choices import ACTIVE, STATUS_COLOURS, Action, Status
-from backups.models import Database, Repository, Run, Snapshot, Verification
+from backups.models import Database, Repository, Run, Snapshot
 from backups.reports import standing
 from backups.reports.standing import Standing
 from backups.scheduling import schedules
 from backups.verdict import Finding, Overall, State
 
-DAYS = 30
 _ACTIVE_SHOWN = 8
-# Of each database: thirty days of a backup every ten minutes.
-_RECENT = 5000
 _EVERY_BUSY, _EVERY_IDLE = 2, 15
-# A chart's line for each database, in turn.
-_LINES = (
-    "var(--color-primary-600)",
-    "var(--color-orange-500)",
-    "var(--color-green-600)",
-    "var(--color-red-500)",
-)
-
-
-@dataclass(frozen=True)
-class Day:
-    """A cell of a strip."""
-
-    day: date
-    colour: str
-    title: str
-    href: str
-    is_missed: bool = False
 
 
 @dataclass(frozen=True)
@@ -83,47 +60,15 @@ class Card:
         return f"{told}, {missed} without the backup that was due" if missed else told
 
 
-Point = tuple[int, datetime, float]
-
-
-class Recent(NamedTuple):
-    """A backup of the days that are shown."""
-
-    database_id: int | None
-    status: str
-    queued_at: datetime
-    started_at: datetime | None
-    finished_at: datetime | None
-    size: int | None
-    packed: int | None
-    raw: int | None
-
-    @property
-    def seconds(self) -> float:
-        """How long it took."""
-        if self.started_at is None or self.finished_at is None:
-            return 0.0
-        return (self.finished_at - self.started_at).total_seconds()
-
-    @property
-    def added(self) -> int:
-        """What it added to the repository, compressed where restic said so."""
-        return (self.raw if self.packed is None else self.packed) or 0
-
-    def point(self, value: float | None) -> Point:
-        """A point of a chart."""
-        return self.database_id or 0, self.queued_at, value or 0.0
-
-
 def callback(request: HttpRequest, context: dict[str, Any]) -> dict[str, Any]:
     """What unfold asks for the first page."""
     context |= {"title": "Dashboard", "may_see": request.user.has_perm("backups.view_run")}
     if context["may_see"]:
         found = standing.read()
-        recent = _recent(found.databases, found.now)
+        recent = recent_runs(found.databases, found.now)
         context |= state(request, found, recent)
         context["charts"] = charts(found.databases, recent, found.now)
-        context["legend"] = _legend(found.databases)
+        context["legend"] = legend_of(found.databases)
     return context
 
 
@@ -132,7 +77,7 @@ def live_view(request: HttpRequest) -> JsonResponse:
     if not request.user.has_perm("backups.view_run"):
         return JsonResponse({}, status=403)
     found = standing.read()
-    context = state(request, found, _recent(found.databases, found.now))
+    context = state(request, found, recent_runs(found.databases, found.now))
     return JsonResponse(
         {
             "over": False,
@@ -145,7 +90,7 @@ def live_view(request: HttpRequest) -> JsonResponse:
 
 def state(request: HttpRequest, found: Standing, recent: Sequence[Recent]) -> dict[str, Any]:
     """Everything on the first page but the charts."""
-    strips = _strips(found.databases, recent, found.now)
+    strips = strips_of(found.databases, recent, found.now)
     return {
         "gate": gate.look(found),
         "answer": _WORDS[found.overall.state],
@@ -255,89 +200,6 @@ def _next(cron: str, now: datetime) -> datetime | None:
     return schedules.next_times(cron, 1, after=now)[0] if schedules.usable(cron) else None
 
 
-# ---------------------------------------------------------------- Strips
-
-
-def _strips(databases: Iterable[Database], recent: Iterable[Recent], now: datetime) -> dict[int, list[Day]]:
-    """Thirty days of backups for each database, today last."""
-    days = _days(now)
-    counts: dict[tuple[int | None, date], Counter[str]] = defaultdict(Counter)
-    for run in recent:
-        counts[run.database_id, timezone.localtime(run.queued_at).date()][run.status] += 1
-    return {
-        database.pk: [
-            _day(
-                database,
-                day,
-                counts.get((database.pk, day), Counter()),
-                is_due=_was_set_up(database, day)
-                and day < days[-1]
-                and schedules.is_due_on(database.backup_cron, day),
-            )
-            for day in days
-        ]
-        for database in databases
-    }
-
-
-def _was_set_up(database: Any, day: date) -> bool:
-    """Whether this day came after that of its first run: nothing was due before."""
-    first = database.first_run_at
-    return first is not None and timezone.localtime(first).date() < day
-
-
-def _days(now: datetime) -> list[date]:
-    today = timezone.localtime(now).date()
-    return [today - timedelta(days=ago) for ago in range(DAYS - 1, -1, -1)]
-
-
-def _recent(databases: Sequence[Database], now: datetime) -> list[Recent]:
-    """The backups of these days, newest first.
-
-    Counted in Python and not filtered by status: without statistics SQLite would choose an index
-    that makes it read all of the history.
-    """
-    rows = (
-        Run.objects.filter(action=Action.BACKUP, queued_at__gte=start_of(_days(now)[0]))
-        .order_by("-queued_at")
-        .values_list(
-            "database_id", "status", "queued_at", "started_at", "finished_at",
-            "snapshot__total_bytes_processed", "snapshot__data_added_packed", "snapshot__data_added",
-        )[: _RECENT * len(databases)]
-    )  # fmt: skip
-    return [Recent(*row) for row in rows]
-
-
-def _day(database: Database, day: date, counts: Mapping[str, int], *, is_due: bool) -> Day:
-    good = counts.get(Status.SUCCEEDED, 0)
-    bad = sum(counts.get(status, 0) for status in (Status.FAILED, Status.LOST))
-    cancelled = counts.get(Status.CANCELLED, 0)
-    if bad:
-        colour = "warning" if good else "danger"
-    elif good:
-        colour = "success"
-    else:
-        colour = "warning" if cancelled else "plain"
-    # Whatever kept the schedule from firing left no run that tells of it.
-    is_missed = is_due and not counts
-    nothing = "no backup, though the schedule asks for one" if is_missed else "no backup"
-    told = [
-        f"{count} {word}"
-        for count, word in ((good, "good"), (bad, "failed"), (cancelled, "cancelled"))
-        if count
-    ]
-    href = reverse("admin:backups_run_changelist") + (
-        f"?database__id__exact={database.pk}&queued_at_from={day:%Y-%m-%d}&queued_at_to={day:%Y-%m-%d}"
-    )
-    return Day(
-        day,
-        "danger" if is_missed else colour,
-        f"{day:%a} {day.day} {day:%b}: {', '.join(told) or nothing}",
-        href if counts else "",
-        is_missed,
-    )
-
-
 # ---------------------------------------------------------------- What runs, what is wrong
 
 
@@ -357,102 +219,3 @@ def _active(now: datetime) -> list[dict[str, Any]]:
             }
         )
     return found
-
-
-# ---------------------------------------------------------------- Charts
-
-
-def charts(databases: Sequence[Database], recent: Iterable[Recent], now: datetime) -> list[dict[str, Any]]:
-    """Duration, dump size, growth and measured recovery time, a point a day."""
-    days = _days(now)
-    good = [run for run in recent if run.status == Status.SUCCEEDED and run.finished_at and run.database_id]
-    restores = Verification.objects.filter(restore_seconds__isnull=False).order_by("-pk").values_list(
-        "run__database_id", "finished_at", "restore_seconds"
-    )[:_RECENT]  # fmt: skip
-    times: dict[str, list[Point]] = {
-        "How long a backup takes": [run.point(run.seconds) for run in good],
-        "How long a restore takes, as measured": [(pk, at, took) for pk, at, took in restores if pk and took],
-    }
-    sizes: dict[str, list[Point]] = {
-        "Dump size": [run.point(run.size) for run in good if run.size],
-        "Added to the repository, each day": [run.point(run.added) for run in good if run.added],
-    }
-    found = [_chart(title, points, days, databases, _time_unit) for title, points in times.items()]
-    found += [
-        _chart(title, points, days, databases, _size_unit, add_up="each day" in title)
-        for title, points in sizes.items()
-    ]
-    return found
-
-
-def _chart(
-    title: str,
-    points: Sequence[Point],
-    days: Sequence[date],
-    databases: Sequence[Database],
-    unit_of: Any,
-    *,
-    add_up: bool = False,
-) -> dict[str, Any]:
-    factor, unit = unit_of(max((value for _, _, value in points), default=0))
-    by_day: dict[tuple[int, date], list[float]] = defaultdict(list)
-    for pk, at, value in points:
-        by_day[pk, timezone.localtime(at).date()].append(value / factor)
-    datasets = [
-        _dataset(
-            database, colour, [_of_day(by_day.get((database.pk, day)), add_up) for day in days], unit, add_up
-        )
-        for database, colour in _coloured(databases)
-    ]
-    labels = [f"{day.day} {day:%b}" for day in days]
-    return {
-        "title": title,
-        "type": "bar" if add_up else "line",
-        "is_empty": not by_day,
-        "data": json.dumps({"labels": labels, "datasets": datasets}),
-    }
-
-
-def _of_day(values: list[float] | None, add_up: bool) -> float | None:
-    """All of a day's added up, or its newest; points come newest first."""
-    if not values:
-        return None
-    return round(sum(values) if add_up else values[0], 2)
-
-
-def _dataset(
-    database: Database, colour: str, values: list[float | None], unit: str, bars: bool
-) -> dict[str, Any]:
-    common = {
-        "label": str(database),
-        "data": values,
-        "displayYAxis": True,
-        "suffixYAxis": unit,
-        "maxTicksXLimit": 6,
-        "backgroundColor": colour,
-        "borderColor": colour,
-    }
-    if bars:
-        return common
-    return common | {"spanGaps": True, "pointStyle": "circle", "pointRadius": 2, "tension": 0.25}
-
-
-def _coloured(databases: Sequence[Database]) -> Iterable[tuple[Database, str]]:
-    return [(database, _LINES[index % len(_LINES)]) for index, database in enumerate(databases)]
-
-
-def _legend(databases: Sequence[Database]) -> Iterable[tuple[Database, str]]:
-    return _coloured(databases) if len(databases) > 1 else []
-
-
-def _time_unit(most: float) -> tuple[float, str]:
-    if most < 120:
-        return 1, "s"
-    return (60, "min") if most < 7200 else (3600, "h")
-
-
-def _size_unit(most: float) -> tuple[float, str]:
-    for factor, unit in ((1e12, "TB"), (1e9, "GB"), (1e6, "MB")):
-        if most >= 2 * factor:
-            return factor, unit
-    return 1e3, "kB"

@@ -23,7 +23,7 @@ from unfold.widgets import UnfoldAdminSelectWidget, UnfoldAdminTextInputWidget
 from backups.admin.base import Notice, notice_of, run_url
 from backups.choices import Action, Trigger
 from backups.errors import Problem
-from backups.gate import drill
+from backups.gate import asking
 from backups.models import Database, Run
 from backups.reports import standing
 from backups.reports.standing import gate_sentence
@@ -244,7 +244,7 @@ class DrillForm(forms.Form):
         """Refuse what a drill could not ask."""
         url = str(self.cleaned_data["url"])
         try:
-            drill.checked(url)
+            asking.checked(url)
         except Problem as problem:
             raise forms.ValidationError(problem.sentence()) from None
         return url

@@ -29,7 +29,7 @@ from unfold.widgets import (
 )
 
 from backups.actions.download import sql_stream
-from backups.actions.restore_plan import Plan, plan
+from backups.actions.steps.restore_plan import Plan, plan
 from backups.admin.base import page_url, proof_label, run_url
 from backups.choices import OVERWRITING_MODES, DefinerPolicy, RestoreMode, Trigger
 from backups.errors import Problem

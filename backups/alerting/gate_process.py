@@ -18,7 +18,7 @@ from typing import NamedTuple
 from django.conf import settings
 
 from backups import installation
-from backups.alerting import alerts
+from backups.alerting import gate_alerts
 from backups.gate import bounded_http
 from backups.installation import Commands
 from backups.models import Database
@@ -55,13 +55,13 @@ def look() -> None:
     """Ask once, where something gates; where nobody ever heard a gate there is none that was meant to run."""
     address = settings.SENTINEL_ADDRESS
     if not address:
-        alerts.gate_is_not_asked()
+        gate_alerts.gate_is_not_asked()
         return
     if not Database.objects.filter(gates_app=True).exists():
         return
     answer, found = _asked(address)
     # Also at another address: it was moved, or this one is a slip.
-    is_known = bool(answer.word) or alerts.is_gate_known()
+    is_known = bool(answer.word) or gate_alerts.is_gate_known()
     if found is not None and is_known:
         time.sleep(_AGAIN_SECONDS)
         answer, found = _asked(address)
@@ -70,9 +70,9 @@ def look() -> None:
     if found is None:
         found = _of_another(address, answer)
     if found is None:
-        alerts.gate_answers(address)
+        gate_alerts.gate_answers(address)
     elif found is not _UNDECIDED:
-        alerts.gate_in_trouble(address, found.word, found.what, found.do)
+        gate_alerts.gate_in_trouble(address, found.word, found.what, found.do)
 
 
 def _asked(address: str) -> tuple[Answer, Trouble | None]:
@@ -89,7 +89,7 @@ _reads_ours: dict[str, float] = {}
 def _of_another(address: str, answer: Answer) -> Trouble | None:
     """What is wrong with one that says the right word, and by other files: they say so by chance."""
     tried = _reads_ours.get(address)
-    in_trouble = alerts.is_gate_in_trouble(address)
+    in_trouble = gate_alerts.is_gate_in_trouble(address)
     is_due = in_trouble or tried is None or time.monotonic() - tried > _TRIED_SECONDS
     if answer.word not in OPEN or not is_due:
         return None

@@ -7,35 +7,27 @@ is told by the gate that backups are stale, so that a drill with the word must g
 
 from __future__ import annotations
 
-import http.client
-import re
 import socket
-import ssl
 import time
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import closing, contextmanager, suppress
+from contextlib import contextmanager, suppress
 from dataclasses import asdict, dataclass, replace
 from datetime import UTC, datetime
-from email.message import Message
 from enum import StrEnum
 from pathlib import Path
-from urllib.parse import SplitResult, urlsplit
+from urllib.parse import SplitResult
 
 from backups import installation
 from backups.errors import Problem, Refused
-from backups.gate import bounded_http
+from backups.gate import asking
 from backups.gate.nginx_lines import Line, suspects, ways_round
 from backups.verdict import GateFacts
 from sentinel import heartbeat
 
-CLOSED_PAGE = b"Service unavailable: backup status not OK"
-ANSWER_SECONDS = 10.0
 # With the word, so that of several web servers in turn each is met. All is over before the drill is.
 _TIMES = 5
 _MOST_ADDRESSES = 4
 _DRILL_SECONDS = 35.0
-_MOST_BYTES = 64 * 1024
-_LONGEST_URL = 500
 # nginx keeps the gate's answer for a second.
 _KEPT_SECONDS = 1.2
 
@@ -62,24 +54,6 @@ GOOD = frozenset({Found.CLOSES, Found.CLOSED_ALREADY})
 # What a line of nginx's configuration may be the reason of.
 _OF_NGINX = frozenset({Found.OPEN, Found.CACHED, Found.REDIRECT, Found.PASSWORD, Found.ANOTHER_PAGE})
 _LINES_SHOWN = 8
-
-
-@dataclass(frozen=True)
-class Answer:
-    """What came back: a status, whether the page is the gate's, and from where; or why nothing came."""
-
-    status: int | None = None
-    is_ours: bool = False
-    problem: str = ""
-    # A cache says of itself that it had this.
-    is_cached: bool = False
-    # Where it was asked, if not at the address that a visitor from here gets.
-    at: str = ""
-
-    @property
-    def closed(self) -> bool:
-        """Whether this is how a closed gate looks."""
-        return self.status == 503 and self.is_ours
 
 
 @dataclass(frozen=True)
@@ -150,33 +124,33 @@ def hold(url: str, heartbeat_path: Path, gate: Callable[[], GateFacts]) -> Drill
     `gate` judges by the status files, not by what its process says. Raises Problem for an address that is
     none, and where no drill can be held.
     """
-    checked(url)
+    asking.checked(url)
     judged = [gate()]
-    before = ask(url)
+    before = asking.ask(url)
     if before.status is not None:
-        before = ask(url)
+        before = asking.ask(url)
     if before.status is None:
         return judge(url, before, [before], before, judged[0])
     with _under_way(heartbeat_path) as word:
         drilled = _drilled(url, word)
-    after = ask(url)
+    after = asking.ask(url)
     judged.append(gate())
     if all(one.is_open == after.closed for one in judged):
         time.sleep(_KEPT_SECONDS)
-        after = ask(url)
+        after = asking.ask(url)
     # One that changed meanwhile is taken as visitors found it.
     agrees = (one for one in judged if one.is_open != before.closed)
     return judge(url, before, drilled, after, next(agrees, judged[0]))
 
 
-def _drilled(url: str, word: str) -> list[Answer]:
+def _drilled(url: str, word: str) -> list[asking.Answer]:
     """The answers to a drill's word, at each address that the name has; where none came only the first's."""
     until = time.monotonic() + _DRILL_SECONDS
-    others = [at for at in _addresses(checked(url))[1:] for _ in range(2)]
-    answers = [ask(url, word)]
+    others = [at for at in _addresses(asking.checked(url))[1:] for _ in range(2)]
+    answers = [asking.ask(url, word)]
     for at in [*[""] * (_TIMES - 1), *others]:
         if time.monotonic() < until:
-            answer = replace(ask(url, word, at), at=at)
+            answer = replace(asking.ask(url, word, at), at=at)
             answers += [answer] if answer.status is not None else []
     return answers
 
@@ -223,7 +197,9 @@ def _unwritable(error: OSError) -> Problem:
 # ---------------------------------------------------------------- What the answers mean
 
 
-def judge(url: str, before: Answer, answers: Sequence[Answer], after: Answer, gate: GateFacts) -> Drilled:
+def judge(
+    url: str, before: asking.Answer, answers: Sequence[asking.Answer], after: asking.Answer, gate: GateFacts
+) -> Drilled:
     """What they say together, `answers` being those to the drill's word, and what the gate's files say."""
     # One that lets in counts for more than all that close.
     drilled = next((each for each in answers if not each.closed), answers[0])
@@ -235,7 +211,7 @@ def judge(url: str, before: Answer, answers: Sequence[Answer], after: Answer, ga
     )  # fmt: skip
 
 
-def _found(before: Answer, drilled: Answer, after: Answer, gate: GateFacts) -> Found:
+def _found(before: asking.Answer, drilled: asking.Answer, after: asking.Answer, gate: GateFacts) -> Found:
     if None in (before.status, drilled.status, after.status):
         return Found.NO_ANSWER
     if before.closed:
@@ -250,7 +226,7 @@ def _found(before: Answer, drilled: Answer, after: Answer, gate: GateFacts) -> F
     return Found.CACHED if found is Found.OPEN and drilled.is_cached else found
 
 
-def _of_closed(drilled: Answer, after: Answer, gate: GateFacts) -> Found:
+def _of_closed(drilled: asking.Answer, after: asking.Answer, gate: GateFacts) -> Found:
     """Good only where the backups are what closes it."""
     if not drilled.closed:
         return Found.UNCLEAR
@@ -259,7 +235,7 @@ def _of_closed(drilled: Answer, after: Answer, gate: GateFacts) -> Found:
     return Found.KEPT_OUT if after.closed else Found.UNCLEAR
 
 
-def _of_a_change(drilled: Answer) -> Found:
+def _of_a_change(drilled: asking.Answer) -> Found:
     return Found.ANOTHER_PAGE if drilled.is_ours or (drilled.status or 0) >= 400 else Found.UNCLEAR
 
 
@@ -271,7 +247,9 @@ def _of_no_change(status: int) -> Found:
     return Found.UNCLEAR if status >= 500 else Found.OPEN
 
 
-def _sentence(url: str, found: Found, before: Answer, drilled: Answer, after: Answer, word: str) -> str:
+def _sentence(
+    url: str, found: Found, before: asking.Answer, drilled: asking.Answer, after: asking.Answer, word: str
+) -> str:
     told = _SENTENCES[found]
     problem = next((one.problem for one in (before, drilled, after) if one.status is None), "")
     commands = installation.commands()
@@ -323,106 +301,3 @@ _SENTENCES = {
     Found.UNCLEAR: "{url} answered {before}, then {drilled} to the drill and {after} at last, which tells "
     "nothing about the gate: the application is down, or changed in between. Try again when it answers.",
 }
-
-
-# ---------------------------------------------------------------- Asking
-
-
-def checked(url: str) -> SplitResult:
-    """The parts of an address that may be asked. Raises Problem."""
-    try:
-        parts = urlsplit(url)
-        parts.port  # noqa: B018  which is read when it is asked for
-    except ValueError:
-        parts = urlsplit("")
-    readable = re.fullmatch(r"[!-~]+", url) is not None and len(url) <= _LONGEST_URL and "#" not in url
-    if not readable or parts.scheme not in {"http", "https"} or not parts.hostname or "\\" in url:
-        raise Problem(
-            "That is no address that a drill could ask.",
-            do="Give one as in https://shop.example.com/orders, percent-encoded, with http or https.",
-        )
-    if "@" in parts.netloc:
-        raise Problem("A drill asks without a password.", do="Give an address that visitors may see.")
-    return parts
-
-
-def ask(url: str, word: str = "", at: str = "") -> Answer:
-    """One request: within `ANSWER_SECONDS` with all that is part of it, 64 kB, no redirect followed.
-
-    `at` is which of the addresses of its name is asked, by default the first that answers.
-    """
-    parts = checked(url)
-    connection = _connection(parts, at)
-    answer = bounded_http.within(ANSWER_SECONDS, connection, lambda: _asked(connection, parts, word))
-    return answer or Answer(problem=f"nothing, or not all of it, came within {ANSWER_SECONDS:g} seconds")
-
-
-def _connection(parts: SplitResult, at: str) -> http.client.HTTPConnection:
-    assert parts.hostname is not None  # noqa: S101
-    if parts.scheme == "https":
-        return _Encrypted(parts.hostname, parts.port, at or parts.hostname)
-    return _Plain(parts.hostname, parts.port, at or parts.hostname)
-
-
-class _Plain(http.client.HTTPConnection):
-    """HTTP to one of the addresses of a host."""
-
-    def __init__(self, host: str, port: int | None, at: str) -> None:
-        super().__init__(host, port, timeout=ANSWER_SECONDS)
-        self._at = at
-
-    def connect(self) -> None:
-        self.sock = socket.create_connection((self._at, self.port), ANSWER_SECONDS)
-
-
-class _Encrypted(http.client.HTTPSConnection):
-    """The same over TLS, with the host's own certificate."""
-
-    def __init__(self, host: str, port: int | None, at: str) -> None:
-        self._trust = ssl.create_default_context()
-        super().__init__(host, port, timeout=ANSWER_SECONDS, context=self._trust)
-        self._at = at
-
-    def connect(self) -> None:
-        self.sock = socket.create_connection((self._at, self.port), ANSWER_SECONDS)
-        self.sock = self._trust.wrap_socket(self.sock, server_hostname=self.host)
-
-
-# What browsers send, by which servers tell them from others; nothing that makes a cache ask anew.
-_AS_A_VISITOR = {
-    "User-Agent": "Mozilla/5.0 (compatible; Vedetta)",
-    "Accept": "text/html,application/xhtml+xml,*/*;q=0.8",
-    "Connection": "close",
-}
-_CACHES_SAY = ("X-Cache", "X-Cache-Status", "X-Proxy-Cache", "CF-Cache-Status", "Cache-Status")
-
-
-def _is_cached(headers: Message) -> bool:
-    said = " ".join(headers.get(name, "") for name in _CACHES_SAY)
-    return "Age" in headers or re.search(r"\b(hit|stale|updating|revalidated)\b", said, re.I) is not None
-
-
-def _asked(connection: http.client.HTTPConnection, parts: SplitResult, word: str) -> Answer:
-    target = f"{parts.path or '/'}{f'?{parts.query}' if parts.query else ''}"
-    headers = dict(_AS_A_VISITOR)
-    if word:
-        headers[heartbeat.DRILL_HEADER] = word
-    try:
-        with closing(connection):
-            connection.request("GET", target, headers=headers)
-            response = connection.getresponse()
-            is_ours = CLOSED_PAGE in response.read(_MOST_BYTES)
-            return Answer(response.status, is_ours, is_cached=_is_cached(response.headers))
-    except ssl.SSLCertVerificationError as error:
-        return Answer(
-            problem=f"its certificate is not trusted here ({error.verify_message.rstrip('.')}); name the "
-            "file of its authority in SSL_CERT_FILE, or give the address that it is for"
-        )
-    except ssl.SSLError:
-        return Answer(problem="no TLS is spoken there; give the address with http, or the port of https")
-    except UnicodeError:
-        return Answer(problem="its host is none that could be looked up")
-    except OSError as error:
-        return Answer(problem=error.strerror or type(error).__name__)
-    except (http.client.HTTPException, ValueError):
-        return Answer(problem="what came is no HTTP")

@@ -8,7 +8,7 @@ from pathlib import Path
 from django.conf import settings
 
 from backups import mysql, process, restic
-from backups.actions.dropping import drop_scratch
+from backups.actions.steps.dropping import drop_scratch
 from backups.alerting import alerts
 from backups.choices import Action, RestoreMode
 from backups.endpoints import database_server, repository_access, restoring_server, scratch_server

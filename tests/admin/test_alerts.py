@@ -11,7 +11,7 @@ from django.urls import reverse
 from django.utils import timezone
 from pytest_django import Settings
 
-from backups.alerting import alerts
+from backups.alerting import delivery
 from backups.choices import AlertState
 from backups.errors import Problem
 from backups.models import Alert
@@ -157,4 +157,4 @@ def test_nobody_edits_alerts(login: Login) -> None:
 def test_a_problem_is_raised_without_addresses(settings: Settings) -> None:
     settings.NOTIFY_URLS = []
     with pytest.raises(Problem):
-        alerts.send_test()
+        delivery.send_test()

@@ -14,8 +14,8 @@ from django.core.management import call_command
 
 from backups.choices import Action, Status, Trigger
 from backups.configuration import bootstrap
-from backups.gate import drill, status_files
-from backups.gate.drill import Answer
+from backups.gate import asking, drill, status_files
+from backups.gate.asking import Answer
 from backups.models import Database, Run
 from backups.reports import standing
 from backups.runs import lifecycle
@@ -153,7 +153,7 @@ def test_a_drill_is_the_workers_audited_and_told_on_its_page(
             Answer(503, is_ours=True) if heartbeat.is_drilled(path, word, datetime.now(UTC)) else Answer(200)
         )
 
-    monkeypatch.setattr(drill, "ask", ask)
+    monkeypatch.setattr(asking, "ask", ask)
     monkeypatch.setattr(standing, "gate_by_files", lambda *_: GateFacts())
     client = login("Administrator")
     page = client.post("/admin/gate/drill/", {"url": SHOP})
@@ -185,7 +185,7 @@ def test_a_drill_is_the_workers_audited_and_told_on_its_page(
 def test_an_address_found_open_fails_the_run_in_one_sentence(
     login: Login, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(drill, "ask", lambda *_: Answer(200))
+    monkeypatch.setattr(asking, "ask", lambda *_: Answer(200))
     login("Administrator").post("/admin/gate/drill/", {"url": SHOP})
     executor.execute(Run.objects.get().pk)
     run = Run.objects.get()
@@ -242,7 +242,7 @@ def test_the_command_tells_each_drill_beside_the_checks(
     gate = GateFacts(is_open=False, word="stale")
     monkeypatch.setattr(standing, "gate_by_files", lambda *_: gate)
     answers = {SHOP: 200, f"{SHOP}/closed": 503}
-    monkeypatch.setattr(drill, "ask", lambda url, *_: Answer(answers[url], is_ours=answers[url] == 503))
+    monkeypatch.setattr(asking, "ask", lambda url, *_: Answer(answers[url], is_ours=answers[url] == 503))
     code, told = preflight(capsys, *answers)
     assert code == 1
     assert [(one["url"], one["ok"], one["found"]) for one in told["gate"]] == [

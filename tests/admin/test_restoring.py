@@ -18,7 +18,7 @@ from django.urls import reverse
 from django.utils import timezone
 from django.utils.html import strip_tags
 
-from backups.actions.swapping import way_back_words
+from backups.actions.steps.swapping import way_back_words
 from backups.admin import restoring
 from backups.admin.base import page_url, run_url
 from backups.admin.restores import kept_words

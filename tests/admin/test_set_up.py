@@ -17,7 +17,7 @@ from django_q.models import OrmQ, Schedule
 from pytest_django.fixtures import Settings
 
 from backups.actions import preflight
-from backups.actions.preflight import Check
+from backups.actions.steps.checks import Check
 from backups.admin.base import page_url, run_url
 from backups.models import Alert, Database, Repository, Run, Snapshot, Verification
 from backups.worker import executor

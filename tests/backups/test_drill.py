@@ -16,8 +16,9 @@ from urllib.parse import urlsplit
 import pytest
 
 from backups.errors import Problem, Refused
-from backups.gate import drill
-from backups.gate.drill import Answer, Found
+from backups.gate import asking, drill
+from backups.gate.asking import Answer
+from backups.gate.drill import Found
 from backups.verdict import GateFacts
 from sentinel import heartbeat
 from tests.servers.processes import HOST, free_port
@@ -118,7 +119,7 @@ def test_two_web_servers_in_turn_are_both_asked_with_the_word(
     def in_turn(_url: str, word: str = "", _at: str = "") -> Answer:
         return CLOSED if next(turns) % 2 == 0 and word else seen(200)
 
-    monkeypatch.setattr(drill, "ask", in_turn)
+    monkeypatch.setattr(asking, "ask", in_turn)
     monkeypatch.setattr(drill, "_addresses", lambda _: [])
     assert drill.hold(URL, tmp_path / "last_ok", lambda: OPEN).found is Found.PARTLY
 
@@ -128,7 +129,7 @@ def test_each_address_of_a_name_is_asked(tmp_path: Path, monkeypatch: pytest.Mon
         port = urlsplit(url).port
         here = [(socket.AF_INET, socket.SOCK_STREAM, 6, "", (ip, port)) for ip in ("127.0.0.2", HOST)]
         monkeypatch.setattr(socket, "getaddrinfo", lambda *_, **__: here)
-        monkeypatch.setattr(drill, "ANSWER_SECONDS", 2.0)
+        monkeypatch.setattr(asking, "ANSWER_SECONDS", 2.0)
         answers = drill._drilled(f"http://shop.test:{port}/", "0" * 32)
     assert answers[-1] == replace(seen(200), at=HOST)
     assert b"host: shop.test:" in asked[-1].lower()
@@ -144,7 +145,7 @@ def test_a_verdict_that_nginx_still_keeps_is_waited_for(
     closed_for: int, found: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     answers = iter([CLOSED] * closed_for + [seen(200)])
-    monkeypatch.setattr(drill, "ask", lambda *_: next(answers))
+    monkeypatch.setattr(asking, "ask", lambda *_: next(answers))
     monkeypatch.setattr(drill, "_KEPT_SECONDS", 0)
 
     assert drill.hold(URL, tmp_path / "last_ok", lambda: OPEN).found == found
@@ -192,7 +193,7 @@ def test_a_redirect_is_not_followed() -> None:
     with answering(b"") as (elsewhere, never):
         location = f"HTTP/1.1 302 Found\r\nLocation: {elsewhere}\r\nContent-Length: 0\r\n\r\n".encode()
         with answering(location) as (url, asked):
-            assert drill.ask(url) == Answer(302)
+            assert asking.ask(url) == Answer(302)
     assert len(asked) == 1
     assert not never
 
@@ -211,28 +212,28 @@ def test_a_redirect_is_not_followed() -> None:
 )
 def test_it_asks_as_a_visitor_and_sees_that_a_cache_answers(header: bytes, cached: bool) -> None:
     with answering(b"HTTP/1.1 200 OK\r\n" + header + b"\r\nContent-Length: 0\r\n\r\n") as (url, asked):
-        assert drill.ask(url) == Answer(200, is_cached=cached)
+        assert asking.ask(url) == Answer(200, is_cached=cached)
     assert b"User-Agent: Mozilla/5.0" in asked[0]
     assert b"cache-control" not in asked[0].lower()
 
 
 def test_what_drips_or_never_ends_holds_nobody_up(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(drill, "ANSWER_SECONDS", 0.5)
+    monkeypatch.setattr(asking, "ANSWER_SECONDS", 0.5)
     began = time.monotonic()
     with answering(*[b"H"] * 100, pause=0.1) as (url, _):
-        assert "within 0.5 seconds" in drill.ask(url).problem
+        assert "within 0.5 seconds" in asking.ask(url).problem
     head = b"HTTP/1.1 200 OK\r\n\r\n"
     with answering(head, *[b"x" * 65536] * 50) as (url, _):
-        assert drill.ask(url) == Answer(200)
+        assert asking.ask(url) == Answer(200)
     assert time.monotonic() - began < 3
 
 
 def test_why_there_is_no_answer_is_told() -> None:
-    assert drill.ask(f"http://{HOST}:{free_port()}/") == Answer(problem="Connection refused")
+    assert asking.ask(f"http://{HOST}:{free_port()}/") == Answer(problem="Connection refused")
     with answering(b"SSH-2.0-OpenSSH\r\n") as (url, _):
-        assert drill.ask(url) == Answer(problem="what came is no HTTP")
-        assert drill.ask(url.replace("http:", "https:")).problem.startswith("no TLS is spoken there; give")
-    assert drill.ask("http://a..b/") == Answer(problem="its host is none that could be looked up")
+        assert asking.ask(url) == Answer(problem="what came is no HTTP")
+        assert asking.ask(url.replace("http:", "https:")).problem.startswith("no TLS is spoken there; give")
+    assert asking.ask("http://a..b/") == Answer(problem="its host is none that could be looked up")
 
 
 def test_where_nobody_answers_no_drill_is_begun(tmp_path: Path) -> None:
@@ -243,7 +244,7 @@ def test_where_nobody_answers_no_drill_is_begun(tmp_path: Path) -> None:
 
 def test_one_drill_at_a_time(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     path = tmp_path / "last_ok"
-    monkeypatch.setattr(drill, "ask", lambda *_: Answer(200))
+    monkeypatch.setattr(asking, "ask", lambda *_: Answer(200))
     first = heartbeat.drill_begin(path, datetime.now(UTC))
     with pytest.raises(Refused, match="another drill is under way"):
         drill.hold(URL, path, lambda: OPEN)
@@ -260,13 +261,13 @@ def test_a_word_that_was_lost_on_the_way_tells_nothing(
             heartbeat.drill_path(path).unlink(missing_ok=True)
         return Answer(200)
 
-    monkeypatch.setattr(drill, "ask", lose)
+    monkeypatch.setattr(asking, "ask", lose)
     with pytest.raises(Problem, match="tells nothing"):
         drill.hold(URL, path, lambda: OPEN)
 
 
 def test_a_folder_that_cannot_be_written_is_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(drill, "ask", lambda *_: Answer(200))
+    monkeypatch.setattr(asking, "ask", lambda *_: Answer(200))
     heartbeat.drill_path(tmp_path / "last_ok").mkdir()
     with pytest.raises(Problem, match="cannot be written to the status folder"):
         drill.hold(URL, tmp_path / "last_ok", lambda: OPEN)

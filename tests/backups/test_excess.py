@@ -6,7 +6,7 @@ import re
 
 import pytest
 
-from backups.actions.preflight import held_too_little, held_too_much
+from backups.actions.steps.rights import held_too_little, held_too_much
 from backups.mysql.excess_rights import Excess, Needs, asleep, excess, stand_ins
 from backups.mysql.grants import parse
 from tests.backups.conftest import MakeDatabase, MakePortal

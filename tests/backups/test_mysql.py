@@ -14,7 +14,7 @@ from MySQLdb.constants import ER
 from pytest_django.fixtures import Settings
 
 from backups import endpoints, mysql, process
-from backups.actions import preflight
+from backups.actions.steps import checks, server_checks
 from backups.errors import Problem
 from backups.models import Database
 from backups.mysql.connection import connect_options
@@ -341,7 +341,7 @@ def test_what_goes_over_a_network_in_the_clear_is_said(
     database = make_database(mariadb_shop)
 
     def said() -> str:
-        return preflight._database(database, preflight.Found(), None)
+        return server_checks.server_answers(database, checks.Found(), None)
 
     assert "not encrypted" not in said(), "it stays on this machine"
     monkeypatch.setattr(mysql.Server, "stays_here", False)

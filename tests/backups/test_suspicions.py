@@ -14,7 +14,7 @@ from django.utils import timezone
 from pytest_django.fixtures import Settings
 
 from backups.actions import accept as accepting
-from backups.actions.restore_plan import plan
+from backups.actions.steps.restore_plan import plan
 from backups.alerting import alerts
 from backups.choices import Action, AlertState, Health, RestoreMode, Status, SuspicionState, Trigger
 from backups.errors import Problem

@@ -13,6 +13,7 @@ from pytest_django import Settings
 
 from backups import mysql
 from backups.actions import preflight
+from backups.actions.steps.checks import Found
 from backups.models import Database, Run
 from tests.backups.conftest import MakeDatabase
 from tests.backups.worlds import Shop, client_dir
@@ -110,7 +111,7 @@ def test_refusal_reaches_preflight_and_the_backup(
     only_mariadb = {mysql_server: str(mysql_server.client_dir), mariadb_server: "/usr/bin"}
     settings.MYSQL_CLIENT_DIR = only_mariadb[other]
 
-    checks = {check.name: check for check in preflight.checks(database, preflight.Found())}
+    checks = {check.name: check for check in preflight.checks(database, Found())}
     run = back_up(database)
 
     assert not checks["client"].ok

@@ -5,6 +5,7 @@ from __future__ import annotations
 import pytest
 
 from backups.actions import preflight
+from backups.actions.steps.checks import Found
 from backups.choices import RestoreMode
 from tests.backups.conftest import MakeDatabase
 from tests.restore.stories import content, drop_all, make_restorable, restore
@@ -46,7 +47,7 @@ def test_one_grant_less_is_named_before_the_dump(
     ] + [routines] * (privilege != "routines")  # fmt: skip
     less = with_user(shop, left)
 
-    checks = {check.name: check for check in preflight.checks(make_database(less), preflight.Found())}
+    checks = {check.name: check for check in preflight.checks(make_database(less), Found())}
 
     assert not checks["privileges"].ok
     wanted = routines.partition(" ON ")[0] if privilege == "routines" else privilege

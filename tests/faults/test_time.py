@@ -18,7 +18,7 @@ from django_q.signing import SignedPackage
 from pytest_django.fixtures import Settings
 
 from backups.actions import forget
-from backups.alerting import alerts
+from backups.alerting import alerts, delivery
 from backups.choices import Action, AlertState, Status, Trigger
 from backups.models import Alert, Database, Run
 from backups.runs import leases, lifecycle, queue
@@ -220,7 +220,7 @@ def test_notification_tried_before_the_clock_was_set_back_is_tried_again(setting
         is_pending=True, tried_at=now + DAY,
     )  # fmt: skip
 
-    alerts.deliver(now)
+    delivery.deliver(now)
 
     assert Alert.objects.get().tried_at == now
 

@@ -15,8 +15,8 @@ from typing import NamedTuple
 from django.core.exceptions import ImproperlyConfigured, ValidationError
 
 from backups import mysql, restic, validators
-from backups.actions.reach import _calls
-from backups.actions.verify import differing_sections
+from backups.actions.steps.reach import _calls
+from backups.actions.steps.sections import differing_sections
 from backups.dumpfile import mixed
 from backups.dumpfile.allowed import NotAllowed
 from backups.dumpfile.chosen_tables import chosen_tables

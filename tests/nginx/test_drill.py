@@ -7,7 +7,7 @@ from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
-from backups.gate import drill
+from backups.gate import asking, drill
 from backups.gate.nginx_lines import suspects, ways_round
 from backups.verdict import GateFacts
 from tests.nginx.conftest import SURROUNDINGS, World
@@ -37,8 +37,8 @@ def held(world: World, surrounding: Surrounding, gate: GateFacts = FRESH) -> dri
     """As `drill.hold`, with the word that this gate knows; `gate` is what its files say."""
     scheme, port = ("http", world.http) if surrounding.over == "http" else ("https", world.https)
     url = f"{scheme}://{surrounding.name}.test:{port}{surrounding.asks[0].split()[1]}"
-    drill.ask(url)
-    return drill.judge(url, drill.ask(url), [drill.ask(url, WORD)], drill.ask(url), gate)
+    asking.ask(url)
+    return drill.judge(url, asking.ask(url), [asking.ask(url, WORD)], asking.ask(url), gate)
 
 
 def test_the_drill_finds_each_surrounding_as_its_file_says(named_world: World) -> None:

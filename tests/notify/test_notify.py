@@ -15,7 +15,8 @@ from pytest_django.fixtures import Settings
 
 from backups import __version__, verdict
 from backups.actions import preflight
-from backups.alerting import alerts
+from backups.actions.steps import checks
+from backups.alerting import alerts, delivery, pings, subjects
 from backups.choices import Action, AlertState, Status, Trigger, Verdict
 from backups.errors import Problem
 from backups.models import Alert, Database, Run, Snapshot, Verification
@@ -124,21 +125,21 @@ def test_whom_it_did_not_reach_is_tried_again_and_only_those(
     gone.close()
     settings.NOTIFY_URLS = [receiver.address, f"json://user:hunter3@127.0.0.1:{port}/"]
     alerts.run_ended(ended(orders, Action.BACKUP, Status.FAILED))
-    (alert,) = alerts.undelivered()
+    (alert,) = delivery.undelivered()
     assert alert.error == "Not everyone was told: number 2 of NOTIFY_URLS (json) could not be reached."
 
-    alerts.deliver()
+    delivery.deliver()
     assert Alert.objects.get(pk=alert.pk).tried_at == alert.tried_at, "not again so soon"
     second = Receiver()
     settings.NOTIFY_URLS = [receiver.address, f"json://user:hunter3@127.0.0.1:{second.port}/"]
-    Alert.objects.update(reached=[alerts._digest(receiver.address)])
+    Alert.objects.update(reached=[delivery._digest(receiver.address)])
     assert alert.tried_at is not None
-    alerts.deliver(alert.tried_at + timedelta(minutes=6))
+    delivery.deliver(alert.tried_at + timedelta(minutes=6))
     second.close()
 
     assert len(receiver.requests) == 1
     assert len(second.requests) == 1
-    assert not alerts.undelivered().exists()
+    assert not delivery.undelivered().exists()
 
 
 def test_refusal_is_shown_with_its_status_and_without_the_secret(
@@ -147,7 +148,7 @@ def test_refusal_is_shown_with_its_status_and_without_the_secret(
     receiver.status = 403
     alerts.run_ended(ended(orders, Action.BACKUP, Status.FAILED))
 
-    (alert,) = alerts.undelivered()
+    (alert,) = delivery.undelivered()
     assert alert.error.endswith("(json) answered 403.")
     printed = "".join(capfd.readouterr()) + caplog.text + alert.error
     assert "hunter2" not in printed
@@ -159,7 +160,7 @@ def test_address_that_is_none_is_not_shown(orders: Database, settings: Settings,
     settings.NOTIFY_URLS = [address]
 
     with pytest.raises(Problem) as raised:
-        alerts.send_test()
+        delivery.send_test()
 
     assert "is not an address that Apprise knows" in str(raised.value)
     assert "secret-token" not in str(raised.value)
@@ -169,12 +170,12 @@ def test_service_that_hangs_is_given_up(
     orders: Database, receiver: Receiver, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     receiver.delay = 30
-    monkeypatch.setattr(alerts, "SEND_SECONDS", 2.0)
+    monkeypatch.setattr(delivery, "SEND_SECONDS", 2.0)
     began = time.monotonic()
     alerts.run_ended(ended(orders, Action.BACKUP, Status.FAILED))
 
     assert time.monotonic() - began < 6
-    (alert,) = alerts.undelivered()
+    (alert,) = delivery.undelivered()
     assert alert.error.endswith("gave no answer within 2 seconds.")
 
 
@@ -211,13 +212,13 @@ def test_address_that_hangs_does_not_keep_those_after_it_from_being_told(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     settings.NOTIFY_URLS = [silent_mail_server, receiver.address]
-    monkeypatch.setattr(alerts, "SEND_SECONDS", 10.0)
-    alerts._change("One thing", AlertState.FAILED, "It failed.", begin=True)
-    alerts._change("Another", AlertState.FAILED, "It failed too.", begin=True)
-    alerts.deliver()
+    monkeypatch.setattr(delivery, "SEND_SECONDS", 10.0)
+    subjects.change("One thing", AlertState.FAILED, "It failed.", begin=True)
+    subjects.change("Another", AlertState.FAILED, "It failed too.", begin=True)
+    delivery.deliver()
 
     assert sorted(receiver.messages()) == [("Another: failed", "failure"), ("One thing: failed", "failure")]
-    assert {alert.error for alert in alerts.undelivered()} == {
+    assert {alert.error for alert in delivery.undelivered()} == {
         "Not everyone was told: number 1 of NOTIFY_URLS (mailto) gave no answer within 10 seconds."
     }
 
@@ -229,16 +230,16 @@ def test_a_process_that_knows_no_address_leaves_the_alert_to_those_who_do(
     alerts.run_ended(ended(orders, Action.BACKUP, Status.FAILED))
     settings.NOTIFY_URLS = ["json://127.0.0.1:1/dead"]
     now = timezone.now()
-    alerts.deliver(now)
+    delivery.deliver(now)
     settings.NOTIFY_URLS = []
-    alerts.deliver(now + timedelta(minutes=6))
-    assert alerts.undelivered().get().is_pending
+    delivery.deliver(now + timedelta(minutes=6))
+    assert delivery.undelivered().get().is_pending
 
     settings.NOTIFY_URLS = known
-    alerts.deliver(now + timedelta(minutes=6))
+    delivery.deliver(now + timedelta(minutes=6))
 
     assert receiver.messages() == [("Backup of orders: failed", "failure")]
-    assert not alerts.undelivered().exists()
+    assert not delivery.undelivered().exists()
 
 
 def test_each_process_tells_the_addresses_that_it_knows_and_then_it_ends(
@@ -248,8 +249,8 @@ def test_each_process_tells_the_addresses_that_it_knows_and_then_it_ends(
     alerts.run_ended(ended(orders, Action.BACKUP, Status.FAILED))
     settings.NOTIFY_URLS = [receiver.address, other.address]
     now = timezone.now()
-    alerts.deliver(now + timedelta(minutes=6))
-    alerts.deliver(now + timedelta(minutes=30))
+    delivery.deliver(now + timedelta(minutes=6))
+    delivery.deliver(now + timedelta(minutes=30))
     other.close()
 
     assert (len(receiver.requests), len(other.requests)) == (1, 1)
@@ -263,7 +264,7 @@ def test_what_works_again_is_no_news_to_an_address_that_is_set_days_later(
     for status in (Status.FAILED, Status.SUCCEEDED):
         alerts.run_ended(ended(orders, Action.BACKUP, status))
     settings.NOTIFY_URLS = known
-    alerts.deliver(timezone.now() + timedelta(days=2))
+    delivery.deliver(timezone.now() + timedelta(days=2))
 
     assert (receiver.requests, Alert.objects.get().is_pending) == ([], False)
 
@@ -272,21 +273,21 @@ def test_a_channel_that_hung_is_waited_for_once_by_all_that_ends_with_a_command(
     orders: Database, receiver: Receiver, settings: Settings, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     receiver.delay = 30
-    monkeypatch.setattr(alerts, "SEND_SECONDS", 3.0)
-    monkeypatch.setattr(alerts, "PING_SECONDS", 0.5)
+    monkeypatch.setattr(delivery, "SEND_SECONDS", 3.0)
+    monkeypatch.setattr(pings, "PING_SECONDS", 0.5)
     settings.PING_URL = f"http://127.0.0.1:{receiver.port}/ping"
     began = time.monotonic()
     for action in (Action.BACKUP, Action.FORGET, Action.CHECK):
         alerts.run_ended(ended(orders, action, Status.FAILED))
 
     assert time.monotonic() - began < 6
-    assert alerts.undelivered().filter(is_pending=True).count() == 4
+    assert delivery.undelivered().filter(is_pending=True).count() == 4
 
     receiver.delay = 0
-    monkeypatch.setattr(alerts, "SEND_SECONDS", 20.0)
-    alerts._hanging_until.clear()
-    alerts.deliver(timezone.now() + timedelta(minutes=6))
-    assert not alerts.undelivered().exists()
+    monkeypatch.setattr(delivery, "SEND_SECONDS", 20.0)
+    delivery._hanging_until.clear()
+    delivery.deliver(timezone.now() + timedelta(minutes=6))
+    assert not delivery.undelivered().exists()
 
 
 def test_a_secret_that_the_worker_cannot_read_is_told_before_a_run_fails_of_it(
@@ -314,9 +315,9 @@ def test_two_that_deliver_at_once_send_once(orders: Database, receiver: Receiver
     alerts.run_ended(ended(orders, Action.BACKUP, Status.FAILED))
     Alert.objects.update(is_pending=True, tried_at=None, reached=[])
     now = datetime.now(UTC)
-    alerts.deliver(now)
+    delivery.deliver(now)
     Alert.objects.update(is_pending=True, reached=[])
-    alerts.deliver(now)
+    delivery.deliver(now)
 
     assert len(receiver.requests) == 2
 
@@ -325,7 +326,7 @@ def test_what_goes_wrong_does_not_reach_the_run(orders: Database, monkeypatch: p
     def broken(*_: object, **__: object) -> None:
         raise RuntimeError("json://secret")
 
-    monkeypatch.setattr(alerts, "_change", broken)
+    monkeypatch.setattr(subjects, "change", broken)
 
     alerts.run_ended(ended(orders, Action.BACKUP, Status.FAILED))
     alerts.tend()
@@ -439,7 +440,7 @@ def test_a_ping_that_does_not_get_through_counts_as_nobody_told_until_one_does(
     (found,) = verdict.of_channels(standing.read().overall)
     assert (found.key, found.state, channels.failing()) == ("ping_failed", State.BAD, 1)
     assert "PING_URL answered 501." in found.reason
-    told = [check.detail for check in preflight.checks(orders, preflight.Found()) if check.warning]
+    told = [check.detail for check in preflight.checks(orders, checks.Found()) if check.warning]
     assert found.sentence in told
 
     pinged.status = 200
@@ -508,7 +509,7 @@ def test_a_service_that_speaks_no_http_is_told_of_in_a_sentence(
 
 
 def test_test_message_reaches_everyone(receiver: Receiver) -> None:
-    assert alerts.send_test() == "A test message was sent to 1 address."
+    assert delivery.send_test() == "A test message was sent to 1 address."
     assert receiver.messages() == [("Vedetta: test", "success")]
 
 
@@ -516,7 +517,7 @@ def test_test_message_without_addresses_says_so(settings: Settings) -> None:
     settings.NOTIFY_URLS = []
 
     with pytest.raises(Problem, match="NOTIFY_URLS is not set"):
-        alerts.send_test()
+        delivery.send_test()
 
 
 @pytest.mark.parametrize(

@@ -220,11 +220,11 @@ def _strike_at(at: int, victim: int) -> None:
             holder = pkgutil.resolve_name(module_name)
             setattr(holder, name, wrapped(path, getattr(holder, name)))
 
-    import backups.actions.swapping
+    import backups.actions.steps.swapping
     import backups.restoring.swap
     import backups.worker.reaper
 
-    for module in (backups.actions.swapping, backups.worker.reaper):
+    for module in (backups.actions.steps.swapping, backups.worker.reaper):
         for name in ("swap", "end_broken_off"):
             if hasattr(module, name):
                 setattr(module, name, _armed(arm, getattr(module, name)))

@@ -10,9 +10,9 @@ import pytest
 from django.utils import timezone
 
 from backups import validators
-from backups.actions import restore_plan
-from backups.actions.restore import loaded_words
-from backups.actions.restore_plan import plan
+from backups.actions.steps import restore_plan
+from backups.actions.steps.loaded import loaded_words
+from backups.actions.steps.restore_plan import plan
 from backups.choices import SAFETY_TAG, Action, RestoreMode, Status, Trigger
 from backups.errors import Problem
 from backups.models import Database, Repository, Restore, Run, Snapshot

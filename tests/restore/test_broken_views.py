@@ -6,7 +6,8 @@ from collections.abc import Callable, Iterator
 
 import pytest
 
-from backups.actions.preflight import Found, checks
+from backups.actions.preflight import checks
+from backups.actions.steps.checks import Found
 from backups.choices import RestoreMode
 from backups.models import Database, Run
 from tests.backups.conftest import MakeDatabase

@@ -14,7 +14,7 @@ from pathlib import Path
 import pytest
 
 from backups import mysql
-from backups.actions.restore_plan import plan
+from backups.actions.steps.restore_plan import plan
 from backups.choices import RestoreMode
 from backups.errors import Problem
 from backups.models import Database, Run

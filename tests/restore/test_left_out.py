@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterator
 
 import pytest
 
-from backups.actions.restore_plan import plan
+from backups.actions.steps.restore_plan import plan
 from backups.choices import Action, RestoreMode, Status, Trigger, Verdict
 from backups.models import Database, Run
 from backups.runs import lifecycle

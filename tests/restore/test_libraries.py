@@ -7,8 +7,8 @@ from typing import Any
 
 import pytest
 
-from backups.actions.restore_plan import plan
-from backups.actions.verify import as_counted_then, differing_sections
+from backups.actions.steps.restore_plan import plan
+from backups.actions.steps.sections import as_counted_then, differing_sections
 from backups.choices import Action, RestoreMode, Verdict
 from backups.models import Database, Run
 from tests.backups.conftest import MakeDatabase

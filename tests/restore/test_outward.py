@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 
 from backups.actions import preflight
+from backups.actions.steps import checks
 from backups.choices import RestoreMode
 from backups.models import Database, Run
 from tests.backups.conftest import MakeDatabase
@@ -88,7 +89,7 @@ def test_the_grant_for_a_key_to_another_database_is_named_before(
     user = f"'{outward.user}'@'%'"
 
     def told() -> str:
-        return " ".join(each.detail for each in preflight.checks(database, preflight.Found()))
+        return " ".join(each.detail for each in preflight.checks(database, checks.Found()))
 
     assert "refer to elsewhere.parent" not in told()
     outward.server.execute(f"REVOKE REFERENCES ON elsewhere.parent FROM {user}")

@@ -10,6 +10,7 @@ import pytest
 from pytest_django.fixtures import Settings
 
 from backups.actions import preflight
+from backups.actions.steps import checks, rights
 from backups.choices import RestoreMode
 from backups.endpoints import database_server, restoring_server, scratch_server
 from backups.models import Database
@@ -45,13 +46,13 @@ def test_rights_that_are_taken_away_as_the_guide_says_leave_those_of_backups(
     )
     escaped = shop.name.replace("_", r"\_")
     database = make_database(shop)
-    assert preflight.held_too_much(database)
+    assert rights.held_too_much(database)
 
     for statement in (statements, flavours[db_server.flavour]):
         named = statement.replace("'vedetta'", f"'{shop.user}'").replace("`orders", f"`{escaped}")
         db_server.execute(named)
 
-    assert preflight.held_too_much(database) == []
+    assert rights.held_too_much(database) == []
     assert back_up(database).pk
     db_server.execute(f"DROP DATABASE `{shop.name}`")
 
@@ -65,9 +66,9 @@ def shop(db_server: DatabaseServer) -> Iterator[Shop]:
         db_server.execute(f"DROP DATABASE `{name}`")
 
 
-def told(database: Database) -> dict[str, preflight.Check]:
+def told(database: Database) -> dict[str, checks.Check]:
     """What a preflight says, by the names of its checks."""
-    return {check.name: check for check in preflight.checks(database, preflight.Found())}
+    return {check.name: check for check in preflight.checks(database, checks.Found())}
 
 
 def test_a_restore_and_what_follows_is_done_as_a_user_who_is_dropped_again(

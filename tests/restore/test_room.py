@@ -12,8 +12,9 @@ import pytest
 from pytest_django.fixtures import Settings
 
 from backups import mysql
-from backups.actions import room
-from backups.actions.preflight import Found, checks
+from backups.actions.preflight import checks
+from backups.actions.steps import room
+from backups.actions.steps.checks import Found
 from backups.choices import RestoreMode
 from backups.models import Database, Run
 from backups.mysql import problems

@@ -9,7 +9,8 @@ from typing import Any
 import pytest
 from pytest_django.fixtures import Settings
 
-from backups.actions.preflight import Found, _privileges
+from backups.actions.steps.checks import Found
+from backups.actions.steps.server_checks import may_dump
 from backups.choices import RestoreMode
 from backups.endpoints import database_server
 from backups.models import Database, Run
@@ -166,7 +167,7 @@ def preflight_warnings(database: Database) -> list[str]:
     server = database_server(database)
     with connect(server) as connection:
         found = Found(server=server, info=probe(connection))
-    _privileges(database, found, None)
+    may_dump(database, found, None)
     return found.warnings
 
 

@@ -7,10 +7,10 @@ from collections.abc import Callable, Iterator
 import pytest
 from pytest_django.fixtures import Settings
 
-from backups.actions.preflight import Found as Learned
 from backups.actions.preflight import checks
-from backups.actions.restore_plan import plan
-from backups.actions.verify import made_of
+from backups.actions.steps.checks import Found as Learned
+from backups.actions.steps.inventories import made_of
+from backups.actions.steps.restore_plan import plan
 from backups.choices import Action, RestoreMode
 from backups.dumpfile.ready import Does, Found, Ready, Unmade
 from backups.dumpfile.settings import Settings as DumpSettings

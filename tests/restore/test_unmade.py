@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 
 from backups.actions import preflight
+from backups.actions.steps import checks
 from backups.choices import Action, RestoreMode
 from backups.models import Database, Run, Verification
 from tests.backups.conftest import MakeDatabase
@@ -225,7 +226,7 @@ def test_a_preflight_names_the_grant_to_make_what_others_defined(
     database = make_database(shop)
 
     def told() -> str:
-        return " ".join(each.detail for each in preflight.checks(database, preflight.Found()))
+        return " ".join(each.detail for each in preflight.checks(database, checks.Found()))
 
     assert "run as root@" not in told()
     db_server.execute(f"REVOKE {right} ON *.* FROM '{shop.user}'@'%'")

@@ -24,7 +24,8 @@ from portal.env import env_file
 from sentinel import heartbeat
 from tests.backups.worlds import RESTIC_PASSWORD, Shop, copy_repository, over_and_over, wait_until
 from tests.servers import Server, free_port
-from tools import run
+from tools.running import common, left_open
+from tools.running.address import Address
 
 PROJECT = Path(__file__).resolve().parents[2]
 LEFT_OUT = shutil.ignore_patterns(".git", ".venv", "var", ".*_cache", "__pycache__", ".hypothesis", ".env")
@@ -350,40 +351,40 @@ def test_our_own_places_at_another_address_are_the_same(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, kept: str, now: dict[str, str], moved: list[str]
 ) -> None:
     """The port of before was taken, or the folder was moved."""
-    monkeypatch.setattr(run, "RUN_ENV", tmp_path / "run.env")
+    monkeypatch.setattr(left_open, "RUN_ENV", tmp_path / "run.env")
     (tmp_path / "run.env").write_text(kept)
 
-    assert run._moved(now) == moved
+    assert left_open.moved_places(now) == moved
 
 
-def given(folder: Path, monkeypatch: pytest.MonkeyPatch, text: str) -> run.Given:
+def given(folder: Path, monkeypatch: pytest.MonkeyPatch, text: str) -> left_open.Given:
     """What a `.env` of this text and an environment without these names say."""
     for name in ("WEB_CONCURRENCY", "FORWARDED_ALLOW_IPS", "GUNICORN_CMD_ARGS"):
         monkeypatch.setenv(name, "")
-    monkeypatch.setattr(run, "ROOT", folder)
+    monkeypatch.setattr(left_open, "ROOT", folder)
     (folder / ".env").write_text(text)
-    return run.Given()
+    return left_open.Given()
 
 
 def test_gunicorn_is_told_what_env_file_says_of_it(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     said = given(tmp_path, monkeypatch, "WEB_CONCURRENCY=3\nGUNICORN_CMD_ARGS=--threads 4\nSECRET_KEY=x\n")
-    assert run._of_gunicorn(said) == {
+    assert left_open.for_gunicorn(said) == {
         "WEB_CONCURRENCY": "3",
         "GUNICORN_CMD_ARGS": "--log-level warning --threads 4",
     }
 
     for wrong in ("two", "0", "-1", "1.5", "9" * 50):
-        with pytest.raises(run.RunError, match=r"^WEB_CONCURRENCY is .*from 1 to 999"):
-            run._of_gunicorn(given(tmp_path, monkeypatch, f"WEB_CONCURRENCY={wrong}\n"))
+        with pytest.raises(common.RunError, match=r"^WEB_CONCURRENCY is .*from 1 to 999"):
+            left_open.for_gunicorn(given(tmp_path, monkeypatch, f"WEB_CONCURRENCY={wrong}\n"))
 
 
 def test_a_socket_that_a_killed_server_left_answers_nobody(tmp_path: Path) -> None:
-    address = run.Address(f"unix:{tmp_path}/portal", "PORTAL_BIND")
+    address = Address(f"unix:{tmp_path}/portal", "PORTAL_BIND")
     with socket.socket(socket.AF_UNIX) as server:
         server.bind(f"{tmp_path}/portal")
         server.listen()
         assert address.answers("/healthz")
-        with pytest.raises(run.RunError, match="stop what listens there, or change PORTAL_BIND"):
+        with pytest.raises(common.RunError, match="stop what listens there, or change PORTAL_BIND"):
             address.make_sure_it_is_free()
 
     assert not address.answers("/healthz")

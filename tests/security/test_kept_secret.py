@@ -17,7 +17,7 @@ from pytest_django import Settings
 
 from backups import secret_references
 from backups.admin import gate
-from backups.alerting import alerts
+from backups.alerting import delivery
 from backups.choices import Action, Trigger
 from backups.errors import Problem
 from backups.models import Alert, Database, Repository
@@ -85,7 +85,7 @@ def test_a_wrong_address_of_a_message_is_shown_nowhere(
 ) -> None:
     """Apprise's own address holds the password, and its libraries like to print it."""
     Alert.objects.update(is_pending=True, tried_at=None)
-    alerts.deliver()
+    delivery.deliver()
     alert = Alert.objects.get()
     assert alert.error
     kept = str(Alert.objects.values()) + caplog.text

@@ -19,7 +19,7 @@ from django.test import Client
 from django.utils import timezone
 from pytest_django import Settings
 
-from backups.alerting import alerts
+from backups.alerting import delivery
 from backups.choices import AlertState
 from backups.gate import status_files
 from backups.models import Alert, Database, Run, RunLine, Snapshot
@@ -282,7 +282,7 @@ def test_a_name_in_a_mail_is_text(db: None, settings: Settings) -> None:
         subject="x", state=AlertState.FAILED, since=timezone.now(), is_pending=True,
         title=f"Backup of {HTML}: failed\r\nBcc: evil@example.com", text=f"No database {HTML}.",
     )  # fmt: skip
-    alerts.deliver()
+    delivery.deliver()
     message = mailbox.message()
     assert message["Bcc"] is None
     for part in message.walk():

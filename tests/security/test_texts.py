@@ -17,6 +17,7 @@ from pytest_django import Settings
 
 from backups import mysql, process, restic
 from backups.actions import preflight
+from backups.actions.steps import checks
 from backups.choices import Status
 from backups.configuration import bootstrap
 from backups.endpoints import database_server, repository_access
@@ -233,7 +234,7 @@ def test_a_schedule_that_is_none_keeps_no_other_from_coming_due(past: History, a
         assert admin_client.get(page).status_code == 200
     wrong.refresh_from_db()
     with pytest.raises(Problem, match=f"The backup schedule of {wrong} is .*, which is no cron expression"):
-        preflight._schedule(wrong, preflight.Found(), None)
+        preflight._schedule(wrong, checks.Found(), None)
 
 
 @pytest.mark.parametrize(

@@ -14,7 +14,7 @@ import MySQLdb
 import pytest
 
 from backups import mysql, process
-from backups.actions import verify
+from backups.actions.steps import whole
 from backups.errors import Problem
 from backups.loading.loader import Loading, Wish, load
 from tests.dumps import hostile
@@ -235,7 +235,7 @@ def load_hostile(
                 gzip=False,
                 server=server,
                 info=info,
-                wish=replace(verify.wish(SCRATCH, "shop"), tables=tables)
+                wish=replace(whole.wish(SCRATCH, "shop"), tables=tables)
                 if user == "least"
                 else Wish(SCRATCH, source="shop", tables=tables),
                 loading=Loading(),

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from backups.gate import drill
+from backups.gate import asking, drill
 from backups.verdict import GateFacts
 from tests.nginx.conftest import CONFIGURATION, nginx
 from tests.nginx.surrounding import read, visit
@@ -26,7 +26,7 @@ def test_the_gate_goes_on_and_the_drill_tells_that_the_fragments_are_older(tmp_p
 
         world.gate.drill = word = "0123456789abcdef" * 2
         url = f"http://{HOST}:{world.http}/"
-        found = drill.judge(url, drill.ask(url), [drill.ask(url, word)], drill.ask(url), GateFacts())
+        found = drill.judge(url, asking.ask(url), [asking.ask(url, word)], asking.ask(url), GateFacts())
     assert found.found == "open"
     assert "or that of an older Vedetta" in found.detail
 

@@ -17,7 +17,7 @@ from django.utils import timezone
 from pytest_django.fixtures import Settings
 
 from backups.admin import gate
-from backups.alerting import alerts, gate_process
+from backups.alerting import alerts, gate_alerts, gate_process
 from backups.alerting.gate_process import Answer
 from backups.gate import status_files
 from backups.installation import Commands
@@ -185,8 +185,8 @@ def test_where_no_gate_is_meant_to_run_nothing_is_said(
         "nobody was ever heard there"
     )
 
-    alerts.gate_answers("gate.example.com:8001")
-    alerts.gate_answers(settings.SENTINEL_ADDRESS)
+    gate_alerts.gate_answers("gate.example.com:8001")
+    gate_alerts.gate_answers(settings.SENTINEL_ADDRESS)
     looked()
     assert found()
     Database.objects.update(gates_app=False)
@@ -221,7 +221,7 @@ def test_an_address_that_was_left_keeps_nothing_bad_and_a_wrong_one_is_told(
     past: History, receiver: Receiver, settings: Settings
 ) -> None:
     settings.SENTINEL_ADDRESS = f"127.0.0.1:{free_port()}"
-    alerts.gate_answers("127.0.0.1:1")
+    gate_alerts.gate_answers("127.0.0.1:1")
     looked()
     assert f"gives no answer at {settings.SENTINEL_ADDRESS}" in found(), "one was heard, at another address"
 

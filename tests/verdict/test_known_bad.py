@@ -13,7 +13,9 @@ from pytest_django.fixtures import Settings
 
 from backups import restic
 from backups.actions.forget import NEWEST_NOT_BAD, _protected
-from backups.actions.verify import Findings, bad_news, proves_nothing
+from backups.actions.steps.findings import Findings
+from backups.actions.steps.proof import bad_news
+from backups.actions.steps.refusing import proves_nothing
 from backups.catalog import learned, records
 from backups.choices import Action, Health, RestoreMode, Status, Trigger, Verdict
 from backups.errors import Problem

@@ -14,7 +14,7 @@ from django.utils import timezone
 from pytest_django.fixtures import Settings
 
 from backups import tasks
-from backups.alerting import alerts, watching
+from backups.alerting import alerts, findings, watching
 from backups.choices import Action, AlertState, Health, Status, Trigger
 from backups.gate import status_files
 from backups.models import Alert, Database, Repository, Run, WorkerPulse
@@ -49,7 +49,7 @@ def wait(monkeypatch: pytest.MonkeyPatch) -> Wait:
         def monotonic() -> float:
             return time.monotonic() + passed
 
-    for module in (alerts, hearing):
+    for module in (findings, hearing):
         monkeypatch.setattr(module, "time", Time)
     return let
 
@@ -110,7 +110,7 @@ def test_two_processes_that_watch_tell_once(past: History, receiver: Receiver, w
     seen(timedelta(hours=3))
     now = timezone.now()
     for _ in range(2):
-        alerts._seen_since.clear()
+        findings._seen_since.clear()
         alerts.watch(now)
         wait(200)
         alerts.watch(now)

@@ -18,7 +18,8 @@ from django.utils import timezone
 from pytest_django.fixtures import Settings
 
 from backups import verdict
-from backups.actions.preflight import Found, checks
+from backups.actions.preflight import checks
+from backups.actions.steps.checks import Found
 from backups.choices import Action, Health, Status, SuspicionState
 from backups.gate import status_files
 from backups.models import Database, Repository, Run, Snapshot, Suspicion, WorkerPulse

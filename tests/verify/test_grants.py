@@ -7,6 +7,7 @@ from itertools import pairwise
 import pytest
 
 from backups.actions import preflight
+from backups.actions.steps import checks
 from backups.choices import Action
 from backups.models import Verification
 from tests.backups.conftest import MakeDatabase
@@ -71,7 +72,7 @@ def test_what_others_defined_needs_no_right_to_define_for_others(
 
     found = verdict(run)
     assert (found.verdict, found.not_compared) == ("identical", []), found.differences
-    told = [check.detail for check in preflight.checks(database, preflight.Found()) if check.warning]
+    told = [check.detail for check in preflight.checks(database, checks.Found()) if check.warning]
     assert not [words for words in told if "could not verify" in words or "could not restore" in words]
 
 

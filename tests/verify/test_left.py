@@ -14,7 +14,7 @@ from pathlib import Path
 import pytest
 
 from backups import mysql
-from backups.actions import verify
+from backups.actions.steps import dumped_again, findings
 from backups.models import Database
 from tests.backups.conftest import MakePortal
 from tests.backups.worlds import Portal, Shop, client_dir, make_shop, wait_until
@@ -133,7 +133,7 @@ def test_a_count_of_rows_that_nobody_waits_for_any_more_is_ended(shop: Shop) -> 
     with mysql.connect(server) as connection:
         info = mysql.probe(connection)
     programs = mysql.clients(info, client_dir(shop.server))
-    rows = verify._RowCount(verify.Scratch(server, info, programs, shop.name, Database()), ["orders"])
+    rows = dumped_again._RowCount(findings.Scratch(server, info, programs, shop.name, Database()), ["orders"])
 
     with shop.held("orders"), ThreadPoolExecutor(1) as beside:
         counting = beside.submit(rows.count)

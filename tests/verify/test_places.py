@@ -8,6 +8,7 @@ from pytest_django.fixtures import Settings
 
 from backups import endpoints
 from backups.actions import preflight
+from backups.actions.steps.checks import Found
 from backups.models import Database, Run
 from backups.worker import reaper
 from tests.backups.conftest import MakeDatabase
@@ -25,7 +26,7 @@ PLACE = {
 
 def looked_at(database: Database) -> tuple[bool, str, list[str]]:
     """What preflight finds of the place, and its warnings."""
-    checks = list(preflight.checks(database, preflight.Found()))
+    checks = list(preflight.checks(database, Found()))
     (found,) = [check for check in checks if check.name == "test restores"]
     return found.ok, found.detail, [check.detail for check in checks if check.warning]
 

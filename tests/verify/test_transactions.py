@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from backups.actions.restore_plan import plan
+from backups.actions.steps.restore_plan import plan
 from backups.choices import RestoreMode
 from backups.dumpfile.tally import Tally
 from tests.backups.conftest import MakeDatabase

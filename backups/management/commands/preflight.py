@@ -12,9 +12,12 @@ from itertools import chain
 from pathlib import Path
 from typing import Any
 
-from backups.actions.preflight import Check, Found, checks, gate_checks, held_too_little, held_too_much
+from backups.actions.preflight import checks
+from backups.actions.steps.checks import Check, Found
+from backups.actions.steps.gate_drill import gate_checks
+from backups.actions.steps.rights import held_too_little, held_too_much
 from backups.errors import Failure, Problem
-from backups.gate import drill
+from backups.gate import asking, drill
 from backups.gate.nginx_lines import MOST_CHARACTERS
 from backups.management.base import (
     FAILED,
@@ -110,7 +113,7 @@ class Command(VedettaCommand):
 def _refuse_wrong(urls: list[str]) -> None:
     for url in urls:
         try:
-            drill.checked(url)
+            asking.checked(url)
         except Problem as problem:
             raise WrongUsage(f"--gate {_shown(url)}: {problem.what}", do=problem.do) from None
 

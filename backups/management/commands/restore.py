@@ -11,7 +11,7 @@ from typing import Any
 from django.utils import timezone
 
 from backups import aim
-from backups.actions.restore_file import STANDARD_OUTPUT
+from backups.actions.steps.restore_file import STANDARD_OUTPUT
 from backups.choices import OVERWRITING_MODES, DefinerPolicy, RestoreMode, Trigger
 from backups.management.base import (
     VedettaCommand,

@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from backups import mysql
-from backups.actions import room
+from backups.actions.steps import room
 from backups.dumpfile.spelling import respelled
 from backups.endpoints import (
     database_server,

@@ -10,7 +10,7 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import BinaryIO
 
-from backups.actions.verify import source_name
+from backups.actions.steps.whole import source_name
 from backups.errors import Problem
 from backups.models import Restore, Snapshot
 from backups.runs import notes

@@ -9,7 +9,7 @@ from statistics import median
 from typing import Any
 
 from backups import mysql
-from backups.actions.verify import source_name
+from backups.actions.steps.whole import source_name
 from backups.choices import OVERWRITING_MODES, RestoreMode, Verdict
 from backups.dumpfile.spelling import clashing, in_lower_case, respelled
 from backups.endpoints import restoring_server

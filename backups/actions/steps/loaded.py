@@ -1,0 +1,169 @@
+"""What came of a load: whether it is all of the snapshot, and what of it is told."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from django.conf import settings
+
+from backups import mysql
+from backups.actions.steps.inventories import made_of, without_left_out
+from backups.actions.steps.sections import other_versions
+from backups.actions.steps.table_names import choosable
+from backups.choices import OVERWRITING_MODES
+from backups.dumpfile.sections import Kind
+from backups.errors import Problem
+from backups.loading.loader import Loading
+from backups.models import Restore
+from backups.restoring.swap import Place
+from backups.runs import notes
+from backups.runs.progress import Progress
+from backups.text.terminal import counted
+
+
+def tell_changed_values(restore: Restore, loading: Loading, progress: Progress) -> None:
+    """A dump says that the server shall take what does not fit, and it does so without a word."""
+    changed = loading.values_changed()
+    if changed:
+        told = [{"table": table, "why": text} for table, text in changed.items()]
+        notes.run_note(restore.run_id, result={"values_changed": told})
+    for table, text in changed.items():
+        progress.warn(
+            f"The server did not take every value of table {table} as it is in the snapshot: {text}."
+        )
+
+
+def tell_computed_anew(restore: Restore, loading: Loading, progress: Progress) -> None:
+    """Generated columns that hold other values than they did, or of which nobody can tell."""
+    if loading.computed_anew:
+        told = [each._asdict() for each in loading.computed_anew]
+        notes.run_note(restore.run_id, result={"computed_anew": told})
+    for each in loading.computed_anew:
+        what = each.words if each.differ else f"Not proved are {each.words}"
+        progress.warn(f"{what[:1].upper()}{what[1:]}.{f' {mysql.SET_AS_WRITTEN}' if each.differ else ''}")
+
+
+def tell_what_is_left_out(restore: Restore, loading: Loading, progress: Progress) -> None:
+    """But for what comes at the end, in the place of the live database."""
+    comes_yet = restore.mode in OVERWRITING_MODES
+    found = [each for each in loading.found.left_out if not (each.waits and comes_yet)]
+    left_out = [{"kind": each.kind, "name": each.name, "why": each.why} for each in found]
+    if left_out:
+        notes.run_note(restore.run_id, result={"left_out": left_out})
+    reworded = [{"kind": each.kind, "name": each.name, "why": each.why} for each in loading.found.reworded]
+    if reworded:
+        notes.run_note(restore.run_id, result={"reworded": reworded})
+    if of_roles := loading.found.without_role:
+        told = [{**each._asdict(), "why": each.why} for each in of_roles]
+        notes.run_note(restore.run_id, result={"definers_changed": told})
+        for cure in sorted({each.cure for each in of_roles}):
+            progress.warn(f"Not all has the definer that it had. {cure}")
+    whys = [(each.kind, each.name, each.why) for each in (*found, *loading.found.reworded)]
+    whys += [(each.kind, each.name, each.why) for each in of_roles]
+    for kind, name, why in whys:
+        progress.warn(f"{kind.capitalize()} {name}: {why}.")
+    for left in loading.found.unmade:
+        again = " It is tried again in the place of the live database." if comes_yet else ""
+        progress.warn(f"{left.words[:1].upper()}{left.words[1:]}{again}")
+    for name, count in loading.found.others.items():
+        progress.warn(f"In the file, and not loaded: {counted(count, 'statement')} of the database {name}.")
+
+
+def tell_what_sleeps(restore: Restore, loading: Loading, place: Place, progress: Progress) -> None:
+    """Beside the live database an event would do twice what it does."""
+    asleep = sorted(event.name for event in loading.found.events if event.state != b"DISABLE")
+    if not asleep:
+        return
+    with mysql.connect(place.server) as connection:
+        over = mysql.events_of_the_past(connection, restore.target)
+    ran = [event for event in loading.found.events if event.state == b"ENABLE" and event.name not in over]
+    statements = [event.to_enable(restore.target) for event in sorted(ran, key=lambda event: event.name)]
+    notes.run_note(restore.run_id, result={"events_disabled": asleep, "events_to_enable": statements})
+    progress.warn(
+        f"These events are disabled in {restore.target}: {', '.join(asleep)}. They were not when the "
+        "snapshot was made, and are so that nothing runs by itself in a database that was made anew."
+    )
+    if statements:
+        next_backup = (
+            "; do so before the next backup, which would record them as disabled"
+            if restore.target == restore.database.database
+            else ""
+        )
+        progress.warn(f"To let those run that ran then{next_backup}, run as an administrator:")
+    for statement in statements:
+        progress.warn(statement)
+
+
+def refuse_altered(restore: Restore, loading: Loading, place: Place, progress: Progress) -> None:
+    """Raise Problem where a table is not defined as in the snapshot; another server may say it otherwise."""
+    if not loading.altered:
+        return
+    names = ", ".join(loading.altered[:5]) + (" …" if len(loading.altered) > 5 else "")
+    manifest = restore.snapshot.manifest
+    if manifest is None or other_versions(manifest, place.info, place.programs):
+        progress.warn(f"{place.info} describes these tables otherwise than the snapshot does: {names}.")
+        return
+    if other_engine := loading.of_other_engine():
+        raise mysql.OfTheServer(
+            f"{place.info} made tables with another storage engine than the snapshot's ({other_engine}).",
+            do=mysql.SEE_ENGINES,
+        )
+    raise Problem(
+        f"After loading, these tables are not defined as in the snapshot: {names}.",
+        do=_OTHERWISE if settings.RESTORE_CONNECTIONS > 1 else _SERVERS_OWN,
+    )
+
+
+_OTHERWISE = (
+    "Set RESTORE_CONNECTIONS=1, with which a dump is loaded just as it is written, and restore again."
+)
+_SERVERS_OWN = (
+    "The server makes them otherwise: see whether it has their storage engines, and its "
+    "enforce_storage_engine and sql_generate_invisible_primary_key."
+)
+
+
+def refuse_unlike_snapshot(
+    restore: Restore, loading: Loading, place: Place, database: str, progress: Progress
+) -> None:
+    """What was loaded must be all that was in the snapshot. Raises Problem."""
+    progress.phase("check")
+    has_manifest = restore.snapshot.manifest is not None
+    by_sections = has_manifest and not restore.tables
+    sections = loading.digester.sections({}) if by_sections else []
+    with mysql.connect(place.server) as connection:
+        found = mysql.inventory(connection, database)
+        folds_names = mysql.folds_names(connection)
+    held = (
+        made_of(sections, loading.found, folds_names=folds_names)
+        if by_sections
+        else loading.found.inventory()
+    )
+    wanted = without_left_out(held, loading.found)
+    if found != wanted:
+        kinds = [kind for kind in {*found, *wanted} if found.get(kind) != wanted.get(kind)]
+        raise Problem(
+            f"After loading, {database} does not hold what the snapshot does ({', '.join(kinds)}).",
+            do="See the run's log; verify the snapshot.",
+        )
+    if not loading.found.unmade:
+        but = " Some of it runs under another definer, as told above." if loading.found.without_role else ""
+        progress.log(loaded_words(restore, held, wanted) + but)
+
+
+def loaded_words(restore: Restore, held: Mapping[str, list[str]], loaded: Mapping[str, list[str]]) -> str:
+    """What of the snapshot was loaded: `held` is what was to come, `loaded` what came of it."""
+    left = [
+        f"{kind} {name}" for kind, names in held.items() for name in names if name not in loaded.get(kind, [])
+    ]
+    but = f" Left out, as told above: {', '.join(left)}." if left else ""
+    if not restore.tables:
+        return f"{'All other' if left else 'All'} that the snapshot holds was loaded.{but}"
+    chosen = ", ".join(restore.tables)
+    inventory = (restore.snapshot.manifest or {}).get("inventory", {})
+    count, of = len(restore.tables), len(choosable(inventory))
+    verb = "was" if count == 1 else "were"
+    if not of:
+        return f"Of the snapshot only what was asked for was loaded: {chosen}.{but}"
+    what = counted(of, "table") if not inventory.get(Kind.SEQUENCE) else f"{of} tables and sequences"
+    return f"{count} of the {what} {verb} loaded, as asked: {chosen}.{but}"

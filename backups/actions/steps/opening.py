@@ -1,0 +1,48 @@
+"""The run's repository, opened, and free of what holds its lock."""
+
+from __future__ import annotations
+
+from backups import process, restic
+from backups.choices import EXCLUSIVE_ACTIONS, Action
+from backups.endpoints import repository_access
+from backups.models import Repository, Run
+from backups.repositories import identity
+from backups.runs import leases, notes
+from backups.runs.progress import Progress
+
+
+def opened(run: Run, progress: Progress) -> restic.Access:
+    """How to reach the run's repository, which opens and is the one known; its restic's version is noted.
+
+    Raises Problem.
+    """
+    access = reached(run, progress)
+    if run.action in EXCLUSIVE_ACTIONS:
+        # Before anything is taken for damage, or left out by a repair, that is only not ours.
+        restic.refuse_others_files(
+            access, "looking at its files", packs=run.action in (Action.CHECK, Action.REPAIR_INDEX)
+        )
+    identity.meet(run.repository, access, progress.tick)
+    if run.action in EXCLUSIVE_ACTIONS and run.action != Action.CHECK:  # which can do without
+        # A restic that was killed leaves its lock behind, which would stop what locks exclusively.
+        restic.remove_stale_locks(access, tick=progress.tick)
+    return access
+
+
+def reached(run: Run, progress: Progress) -> restic.Access:
+    """How to reach a repository, its secrets hidden from the run's log. Raises Problem."""
+    access = repository_access(run.repository)
+    progress.hide(access.secret_values())
+    notes.run_note(run.pk, **notes.restic_facts(restic.version(access), restic.origin(access.program)))
+    return access
+
+
+def wait_for_maintenance(repository: Repository, progress: Progress) -> None:
+    """A prune or check of ours holds restic's exclusive lock; what only adds can wait for it."""
+    holder = leases.lease_holder(repository)
+    if holder is not None:
+        progress.log(f"Waiting for {holder} to finish with the repository.")
+    while leases.lease_holder(repository) is not None:
+        progress.detail("waiting for the repository")
+        process.pause()
+        progress.tick()

@@ -1,0 +1,107 @@
+"""What a verification proves or takes back, and what to say of a snapshot that was found bad."""
+
+from __future__ import annotations
+
+from backups import mysql
+from backups.actions.steps.findings import Findings
+from backups.choices import Action, Health, Trigger
+from backups.dumpfile.sections import Kind
+from backups.errors import Problem
+from backups.gate import status_files
+from backups.models import Database, Repository, Snapshot
+from backups.runs.outcome import CallsForMore, FollowUp
+from backups.snapshots import selection
+from backups.text.terminal import plain
+
+
+def _newest_proved(database: Database) -> Snapshot | None:
+    proved = selection.backups_of(Snapshot.objects.trusted().meant().filter(database=database))
+    return selection.newest_of(proved.exclude(verified_at=None))
+
+
+def take_back_proof(database: Database | None, snapshot: Snapshot) -> None:
+    """What was proved and is found bad now is no proof any more: the gate goes by the one before."""
+    assert database is not None  # noqa: S101
+    database.refresh_from_db(fields=["is_primary"])
+    # The file holds whole seconds.
+    if status_files.last_verified(database) == snapshot.time.replace(microsecond=0):
+        before = _newest_proved(database)
+        status_files.take_last_verified_back(database, before.time if before else None)
+
+
+def stamp(database: Database | None, snapshot: Snapshot) -> None:
+    """An older snapshot that is verified by hand does not turn the clock back."""
+    assert database is not None  # noqa: S101
+    if _newest_proved(database) == snapshot:
+        # Another may have become the first one meanwhile, whose times are not this one's.
+        database.refresh_from_db(fields=["is_primary"])
+        status_files.write_last_verified(database, snapshot.time)
+
+
+def health_of(snapshot: Snapshot) -> Health:
+    """What is known of the snapshot's repository, as of now."""
+    return Health(Repository.objects.values_list("health", flat=True).get(pk=snapshot.repository_id))
+
+
+def bad_news(snapshot: Snapshot, findings: Findings, health_before: Health) -> Problem:
+    """What to say of a snapshot that was found bad, in a repository that was like that before."""
+    if findings.unreadable:
+        return CallsForMore(
+            f"Snapshot {snapshot.short_id} cannot be restored: {findings.unreadable}",
+            _CHECK,
+            safe="The live database was not touched.",
+            do=f"Back up again now and verify that. {_OF_THE_REPOSITORY.get(health_before, _SUSPECT_NOW)}",
+        )
+    count = len(findings.differences)
+    shown = "; ".join(findings.differences[:5]) + (f"; and {count - 5} more" if count > 5 else "")
+    what = f"Snapshot {snapshot.short_id} restores, but not to what was backed up: {shown}."
+    if explained_by_the_server(findings):
+        return Problem(what, safe="The live database was not touched.", do=_cures(findings))
+    return CallsForMore(
+        what,
+        _CHECK,
+        safe="The live database was not touched.",
+        do=f"{_cures(findings)} {_BACK_UP_AGAIN}".strip(),
+    )
+
+
+_CHECK_FOLLOWS = "a check of 5 % of its data follows, and one of all data tells for certain."
+_SUSPECT_NOW = f"The repository is suspect from now on: {_CHECK_FOLLOWS}"
+# What a snapshot that cannot be read says of where it lies, where that was not sound before.
+_OF_THE_REPOSITORY = {
+    Health.SUSPECT: f"The repository stays suspect: {_CHECK_FOLLOWS}",
+    Health.DAMAGED: "The repository is known to be damaged: before that repair the index, then the "
+    "snapshots, and check all data after it.",
+}
+
+
+_BACK_UP_AGAIN = (
+    "Back up again now and verify that; keep this run's log for the cause. A check of 5 % of the "
+    "repository's data follows."
+)
+# Of the repository alone, whose lease it takes.
+_CHECK = FollowUp(Action.CHECK, {"read_data_subset": "5%"}, of_database=False, trigger=Trigger.VERIFY)
+
+
+def proved_in_part(snapshot: Snapshot, findings: Findings) -> mysql.OfTheServer:
+    """What to say where nothing differs, and this server would not make all of it: no proof either way."""
+    refused = findings.refused
+    names = mysql.named([f"{each.ready.kind} {each.ready.name}" for each in refused])
+    return mysql.OfTheServer(
+        f"Snapshot {snapshot.short_id} is not proved in full: all that could be compared is the same, but "
+        f"the server that it was restored to refused {names} ({refused[0].why.rstrip('.')}).",
+        do=f"{refused[0].do} Then verify again.",
+    )
+
+
+def _cures(findings: Findings) -> str:
+    """What makes the server give back what it made otherwise, by its settings."""
+    return mysql.SET_AS_WRITTEN if any(each.differ for each in findings.computed_anew) else ""
+
+
+def explained_by_the_server(findings: Findings) -> bool:
+    """Whether generated columns explain all: no other backup would come out otherwise."""
+    differing = [each for each in findings.computed_anew if each.differ]
+    explained = {each.words for each in differing}
+    explained |= {f"{Kind.ROWS} {plain(each.table)} differs after the restore" for each in differing}
+    return bool(explained) and not findings.unreadable and explained.issuperset(findings.differences)

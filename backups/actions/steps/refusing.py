@@ -1,0 +1,74 @@
+"""What proves nothing of a snapshot: a server that is unlike its own, or what may not be read."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from backups import mysql, restic
+from backups.actions.steps import verify_place
+from backups.actions.steps.findings import Scratch
+from backups.endpoints import to_verify_at
+from backups.errors import Problem
+from backups.loading.loader import BrokenDump, Loading, LoadProblem
+from backups.models import Snapshot
+
+
+def refuse_unlike(snapshot: Snapshot, scratch: Scratch, problem: Problem) -> None:
+    """A server of another kind or release that does not take a dump proves nothing against it."""
+    is_of_the_load = isinstance(problem, LoadProblem | mysql.OfTheServer)
+    server = (snapshot.manifest or {}).get("server")
+    if not is_of_the_load or isinstance(problem, BrokenDump) or server is None:
+        return
+    source = mysql.ServerInfo(server["flavour"], server["version"])
+    if (source.flavour, source.number[:2]) == (scratch.info.flavour, scratch.info.number[:2]):
+        return
+    raise Problem(
+        f"Nothing was proved: snapshot {snapshot.short_id} was dumped from {source}, and {scratch.info} "
+        f"at {scratch.server.address} does not take it ({problem.what.rstrip('.')}).",
+        do=f"For a proof, {to_verify_at(scratch.row, 'a server of the same kind and release')}.",
+    ) from problem
+
+
+def refuse_other_spelling(snapshot: Snapshot, scratch: Scratch, names: Sequence[str]) -> None:
+    """Raise Problem for a snapshot that a server cannot hold byte for byte, because it spells names anew."""
+    if not names:
+        return
+    with mysql.connect(scratch.server) as connection:
+        if not mysql.folds_names(connection):
+            return
+    raise Problem(
+        f"Nothing was proved: the server at {scratch.server.address} gives tables and views names in lower "
+        f"case (lower_case_table_names=1), and snapshot {snapshot.short_id} has {mysql.named(names)}.",
+        do=f"For a proof, {to_verify_at(scratch.row, verify_place.SAME_NAMES)}.",
+    )
+
+
+def refuse_other_engine(scratch: Scratch, loading: Loading) -> None:
+    """Raise OfTheServer where tables lie in other storage engines than those of the snapshot."""
+    if other_engine := loading.of_other_engine():
+        raise mysql.OfTheServer(
+            f"Nothing was proved: {scratch.info} at {scratch.server.address} made tables with another "
+            f"storage engine than the snapshot's ({other_engine}).",
+            do=mysql.SEE_ENGINES,
+        )
+
+
+NOT_THE_SNAPSHOTS_FAULT = (
+    restic.RepositoryUnreachable,
+    restic.RepositoryLocked,
+    restic.RepositoryFull,
+    restic.WrongPassword,
+    restic.NoRepository,
+    restic.OtherRepository,
+    # What was forgotten, here or by somebody else, is no bad backup.
+    restic.SnapshotGone,
+    restic.Killed,
+    restic.Interrupted,
+)
+
+
+def proves_nothing(problem: Problem) -> bool:
+    """Whether what went wrong says nothing of the snapshot: what may not be read may be as good as ever."""
+    if isinstance(problem, NOT_THE_SNAPSHOTS_FAULT):
+        return True
+    return isinstance(problem, restic.ResticError) and "permission denied" in problem.what.lower()

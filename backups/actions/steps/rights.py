@@ -1,0 +1,71 @@
+"""What the users of a database hold too little or too much of, as their own grants tell."""
+
+from __future__ import annotations
+
+from contextlib import suppress
+from dataclasses import dataclass, replace
+
+from backups import mysql
+from backups.actions.steps import verify_place
+from backups.actions.steps.scratch import scratch_name
+from backups.endpoints import database_server, restores_as_another, restoring_server, scratch_server
+from backups.errors import Problem
+from backups.models import Database
+from backups.mysql import excess_rights, grants
+
+
+@dataclass(frozen=True)
+class Lacking:
+    """Rights that a user does not hold and needs for a `purpose`, and what an administrator can `do`."""
+
+    user: str
+    purpose: str
+    because: str
+    do: str
+
+    @property
+    def words(self) -> str:
+        """A sentence for a person."""
+        return f"{self.user} may not make {self.purpose}: {self.because}. {self.do}"
+
+
+def held_too_little(database: Database) -> list[Lacking]:
+    """What its users would have to hold for backups and test restores, as their own grants tell."""
+    told = []
+    server = database_server(database)
+    with mysql.connect(server) as connection:
+        info = mysql.probe(connection)
+        if missing := grants.missing_for_dump(connection, info, database.database):
+            do = f"Run as an administrator: {missing.statement}"
+            told.append(Lacking(server.user, f"a backup of {database.database}", missing.because, do))
+    scratch, there = scratch_name(database.database, 1), scratch_server(database)
+    with mysql.connect(there) as connection:
+        if missing := grants.missing_in_scratch(connection, scratch):
+            do = verify_place.how_to_allow(connection, database, scratch)
+            told.append(Lacking(there.user, f"databases such as {scratch}", missing.because, do))
+    return told
+
+
+def held_too_much(database: Database) -> list[excess_rights.Excess]:
+    """What its users hold and could do without; what only a restore needs as well, but of who restores."""
+    name = database.database
+    server = database_server(database)
+    told = _excess_at(server, excess_rights.Needs(server.user, name))
+    if (scratch := scratch_server(database)) != server:
+        told += _excess_at(scratch, excess_rights.Needs(scratch.user, name, dumps=False))
+    if restores_as_another(database):
+        with suppress(Problem):  # it need not be there
+            restoring = restoring_server(database)
+            told += _excess_at(restoring, excess_rights.Needs(restoring.user, name, restores=True))
+    return told
+
+
+def _excess_at(server: mysql.Server, needs: excess_rights.Needs) -> list[excess_rights.Excess]:
+    with mysql.connect(server) as connection:
+        spelled = mysql.spelling(connection)(needs.database)
+        needs = replace(needs, database=spelled)
+        lines = mysql.show_grants(connection)
+        others = excess_rights.asleep(lines, mysql.current_role(connection), needs) + excess_rights.stand_ins(
+            lines, needs
+        )
+        return [*excess_rights.excess(grants.of_user(connection), needs), *others]

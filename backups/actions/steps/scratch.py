@@ -1,0 +1,87 @@
+"""The scratch database of a test restore, for the length of a block."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any
+
+from django.conf import settings
+
+from backups import mysql
+from backups.actions.steps import room, verify_place
+from backups.actions.steps.dropping import drop_scratch
+from backups.actions.steps.findings import Scratch
+from backups.endpoints import scratch_server, to_verify_at
+from backups.models import Database, Run, Snapshot
+from backups.runs import notes
+from backups.runs.progress import Progress
+
+# Of the 64 characters of a name, so that the pattern of a GRANT has room for the rest.
+_LONGEST_BASE = 40
+
+
+def scratch_name(database: str, run_id: int) -> str:
+    """The name of a run's scratch database, by which the reaper finds it."""
+    return f"{database[:_LONGEST_BASE]}__verify_{run_id}"
+
+
+@contextmanager
+def scratch_database(run: Run, snapshot: Snapshot, progress: Progress) -> Iterator[Scratch]:
+    """An empty database for the length of a block; dropped whatever happens. Raises Problem."""
+    database = run.database
+    assert database is not None  # noqa: S101
+    server = scratch_server(database)
+    progress.hide([server.password])
+    name = scratch_name(database.database, run.pk)
+    another = to_verify_at(database, "another server")
+    manifest = snapshot.manifest or {}
+    with mysql.connect(server) as connection:
+        info = mysql.probe(connection)
+        _refuse_other_kind(database, server, info, snapshot)
+        programs = mysql.clients(info, settings.MYSQL_CLIENT_DIR)
+        room.refuse_without_room(connection, server, snapshot, instead=another)
+        # Noted before it exists, so that the reaper finds it even if we die in between.
+        where = {"address": server.address, "server": str(info), "set_by": server.address_set_by}
+        notes.run_note(run.pk, result={"scratch": name, "verified_on": where}, server_version=str(info))
+        notes.run_note(run.pk, client_version=str(programs))
+        try:
+            _create(connection, database, server, name, manifest)
+        except mysql.MissingPrivilege:
+            notes.left_cleared(run.pk, "scratch")
+            raise
+    progress.log(f"Restoring into {name} at {server.address} ({info}, {programs} client).")
+    with room.full_disk_told(name, instead=another):
+        try:
+            yield Scratch(server, info, programs, name, database)
+        finally:
+            drop_scratch(run.pk, server, name, progress.tick_to_the_end)
+
+
+def _refuse_other_kind(
+    database: Database, server: mysql.Server, info: mysql.ServerInfo, snapshot: Snapshot
+) -> None:
+    """Before a client is looked for that nobody needs here."""
+    dumped_from = (snapshot.manifest or {}).get("server", {}).get("flavour", "")
+    verify_place.refuse_other_kind(
+        database,
+        server,
+        info,
+        of=[dumped_from, database.server_flavour],
+        what=f"Nothing was proved: snapshot {snapshot.short_id}",
+    )
+
+
+def _create(
+    connection: Any, database: Database, server: mysql.Server, name: str, manifest: dict[str, Any]
+) -> None:
+    try:
+        with mysql.translated(server, name):
+            mysql.create_database(
+                connection, name, manifest.get("charset", ""), manifest.get("collation", "")
+            )
+    except mysql.UnknownDatabase as error:
+        raise mysql.MissingPrivilege(
+            f"The user {server.user} may not create the scratch database {name}.",
+            do=verify_place.how_to_allow(connection, database, name),
+        ) from error

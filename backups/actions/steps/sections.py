@@ -1,0 +1,150 @@
+"""Two dumps of the same, compared section by section."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Collection, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from backups import mysql
+from backups.actions.steps.findings import Findings, Scratch
+from backups.dumpfile.ready import Found
+from backups.dumpfile.sections import ROUTINES, Kind
+from backups.text.terminal import plain
+
+
+def compare_sections(
+    stream: list[dict[str, Any]],
+    again: list[dict[str, Any]],
+    manifest: dict[str, Any],
+    scratch: Scratch,
+    found: Found,
+    findings: Findings,
+    rows_are_same: Collection[str],
+) -> None:
+    """The dump of the restored database with the one in the snapshot, section by section.
+
+    Where other versions were at work, a difference in how they write things is none in the data:
+    what cannot be told apart is named as not compared.
+    """
+    partial = {(each.kind, each.name) for each in found.left_out}
+    partial |= {(each.ready.kind, each.ready.name) for each in found.unmade}
+    partial |= {(Kind.PLACEHOLDER, each.ready.name) for each in found.unmade if each.ready.kind == Kind.VIEW}
+    if not any(kind == Kind.EVENT for kind, _ in found.made):
+        partial.add((Kind.EVENTS, ""))  # what stands around them
+    reworded = {(each.kind, each.name) for each in found.reworded}
+
+    def compared(sections: list[dict[str, Any]]) -> list[dict[str, Any]]:
+        whole = (section for section in sections if not _is_left_out(section, partial, found))
+        return [section for section in whole if (section["kind"], section["name"]) not in reworded]
+
+    wanted, again = compared(stream), compared(again)
+    known = {f"{Kind.ROWS} {table} differs after the restore" for table in rows_are_same}
+    differing = [each for each in differing_sections(wanted, again, "after the restore") if each not in known]
+    excuse = other_versions(manifest, scratch.info, scratch.programs)
+    with_json = _tables_with_json(scratch) if differing else []
+    for difference in differing:
+        kind_rows = difference.startswith(f"{Kind.ROWS} ")
+        if excuse and (not kind_rows or excuse.of_client):
+            findings.not_compared.append(f"{difference} ({excuse.reason})")
+        else:
+            findings.differences.append(difference + _known_cause(difference, with_json))
+    findings.compared.append(f"{len(wanted) - len(differing)} of {len(stream)} sections byte for byte")
+
+
+def _is_left_out(section: dict[str, Any], partial: Collection[tuple[str, str]], found: Found) -> bool:
+    """Whether a section is of what was not made, or the definition of a table that was made in part."""
+    kind = section["kind"]
+    if kind not in (Kind.TABLE, Kind.ROWS, Kind.TRIGGER) or (kind, section["name"]) in partial:
+        return (kind, section["name"]) in partial
+    table = section["table"] if kind == Kind.TRIGGER else section["name"]
+    is_made = ("table", table) in found.made
+    return (Kind.TABLE, table) in partial and (kind == Kind.TABLE or not is_made)
+
+
+def _tables_with_json(scratch: Scratch) -> list[str]:
+    with mysql.connect(scratch.server) as connection:
+        return mysql.tables_with_json(connection, scratch.database)
+
+
+def _known_cause(difference: str, with_json: Collection[str]) -> str:
+    """What is known to make rows differ after a restore that went well, for a person."""
+    if any(difference.startswith(f"{Kind.ROWS} {table} differs") for table in with_json):
+        return " (it has JSON columns: MySQL dumps decimals in them as text and reads them back as doubles)"
+    return ""
+
+
+@dataclass(frozen=True)
+class Excuse:
+    """Why a difference is none in the data: of the client's, rows may be written otherwise too."""
+
+    reason: str
+    of_client: bool
+
+
+def other_versions(
+    manifest: dict[str, Any], info: mysql.ServerInfo, programs: mysql.Clients
+) -> Excuse | None:
+    """Why this server or client may write the same otherwise than the ones of the backup did."""
+    client = f"{manifest['client']['flavour']} {manifest['client']['version']}"
+    if client != str(programs):
+        return Excuse(f"dumped by {client}, compared with {programs}", of_client=True)
+    server = mysql.ServerInfo(manifest["server"]["flavour"], manifest["server"]["version"])
+    if str(server) != str(info):
+        return Excuse(f"from {server}, compared on {info}", of_client=False)
+    return None
+
+
+def as_counted_then(
+    sections: list[dict[str, Any]], manifest: Sequence[dict[str, Any]]
+) -> list[dict[str, Any]]:
+    """The sections of a stream as the version counted them that wrote the manifest.
+
+    Older ones knew no libraries, and cut them and the routines behind them in other places: of these
+    together the length alone can be compared.
+    """
+    if any(section["kind"] == Kind.LIBRARY for section in manifest):
+        return sections
+    before, now, behind = _cut_out(sections, Kind.LIBRARY)
+    _, then, _ = _cut_out(manifest, Kind.ROUTINES)
+    is_as_long = sum(each["bytes"] for each in then) == sum(each["bytes"] for each in now)
+    return [*before, *then, *behind] if now and is_as_long else sections
+
+
+def _cut_out(
+    sections: Sequence[dict[str, Any]], first: str
+) -> tuple[list[dict[str, Any]], list[dict[str, Any]], list[dict[str, Any]]]:
+    """What is before the first section of a kind, it with the libraries and routines behind, and the rest."""
+    kinds = [section["kind"] for section in sections]
+    begin = end = kinds.index(first) if first in kinds else len(kinds)
+    while end < len(kinds) and kinds[end] in (first, Kind.LIBRARY, Kind.ROUTINE, *ROUTINES):
+        end += 1
+    return list(sections[:begin]), list(sections[begin:end]), list(sections[end:])
+
+
+def differing_sections(wanted: list[dict[str, Any]], found: list[dict[str, Any]], where: str) -> list[str]:
+    """The sections that are not the same, each as a short phrase that names it."""
+    left = _by_key(wanted)
+    right = _by_key(found)
+    told = []
+    for key in [*left, *(key for key in right if key not in left)]:
+        name = plain(" ".join(part for part in key[:2] if part))
+        if key not in right:
+            told.append(f"{name} is missing {where}")
+        elif key not in left:
+            told.append(f"{name} was added {where}")
+        elif left[key] != right[key]:
+            told.append(f"{name} differs {where}")
+    return told
+
+
+def _by_key(sections: list[dict[str, Any]]) -> dict[tuple[str, str, int], tuple[int, str]]:
+    """Sections by kind and name, with a number where two share both."""
+    found: dict[tuple[str, str, int], tuple[int, str]] = {}
+    seen: Counter[tuple[str, str]] = Counter()
+    for section in sections:
+        key = (section["kind"], section["name"])
+        found[*key, seen[key]] = (section["bytes"], section["sha256"])
+        seen[key] += 1
+    return found

@@ -1,0 +1,81 @@
+"""What a repository holds, and whose it is."""
+
+from __future__ import annotations
+
+import re
+from collections import Counter
+from collections.abc import Iterable
+
+from backups import restic
+from backups.catalog import learned, records
+from backups.catalog.series import database_in, has_our_tag
+from backups.models import Database, Repository, Run
+from backups.runs import notes
+from backups.runs.progress import Progress
+from backups.text import formatting
+from backups.text.terminal import counted
+
+_LIST_SECONDS = 600.0
+_SHOWN = 10
+_DUMP_PATH = re.compile(r"/(?:.*/)?([^/]+)\.sql(?:\.gz)?")
+
+
+def sync(
+    repository: Repository, access: restic.Access, progress: Progress, *, is_repaired: bool = False
+) -> str:
+    """Bring the list of snapshots from the repository, which may have been repaired; answers a sentence.
+
+    Raises Problem, also when some cannot be read: those are not taken for gone.
+    """
+    unreadable: list[restic.UnreadableSnapshots] = []
+    found = restic.snapshots(
+        access, tick=progress.tick, deadline=_LIST_SECONDS, on_unreadable=unreadable.append
+    )
+    databases = list(Database.objects.filter(repository=repository).order_by("pk"))
+    dumps = [(info, owner(info, databases)) for info in found if is_dump(info)]
+    still_there = unreadable[0].ids if unreadable else ()
+    new, gone = records.snapshots_sync(repository, dumps, unreadable=still_there, is_repaired=is_repaired)
+    if unreadable:
+        raise unreadable[0]
+    told = f"{counted(len(dumps), 'snapshot')} in the repository, {new} new here, {gone} gone."
+    return told + _strays(dumps)
+
+
+def _strays(dumps: Iterable[tuple[restic.SnapshotInfo, Database | None]]) -> str:
+    """What is of no database that is set up here, which nobody would miss."""
+    found = Counter(_name_in(info) for info, database in dumps if database is None)
+    if not found:
+        return ""
+    named = ", ".join(f"{name} ({count})" for name, count in sorted(found.items())[:_SHOWN])
+    return f" {found.total()} are of no database that is set up here, and are never forgotten: {named}."
+
+
+def note_size(run: Run, access: restic.Access, progress: Progress) -> None:
+    """Store the size of the repository's data and say it. Raises Problem."""
+    answer = restic.call(access, restic.stats_args(), doing="measuring", tick=progress.tick)
+    total = restic.parse_total_size(answer.stdout)
+    learned.repository_sized(run.repository, total)
+    sentence = f"The repository holds {formatting.size(total)} of data."
+    progress.log(sentence)
+    notes.run_note(run.pk, result={"sentence": sentence, "size_bytes": total})
+
+
+def is_dump(info: restic.SnapshotInfo) -> bool:
+    """Whether the snapshot holds a database's dump, ours or one of the old scripts'."""
+    return any(_DUMP_PATH.fullmatch(path) for path in info.paths)
+
+
+def owner(info: restic.SnapshotInfo, databases: Iterable[Database]) -> Database | None:
+    """Whose dump a snapshot holds: by our tag, else by the file's name, as the old scripts had it."""
+    name = _name_in(info)
+    if has_our_tag(info.tags):
+        return next((database for database in databases if database.name == name), None)
+    return next((database for database in databases if database.database == name), None)
+
+
+def _name_in(info: restic.SnapshotInfo) -> str:
+    """What our tag calls the database, else the name on its server, after which the file is called."""
+    if named := database_in(info.tags):
+        return named
+    names = (found[1] for path in info.paths if (found := _DUMP_PATH.fullmatch(path)))
+    return next(names, "").replace("%2F", "/")

@@ -1,0 +1,118 @@
+"""The database into which a restore goes: made empty, and taken away again where it fails."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any
+
+from backups import mysql
+from backups.actions.steps import room
+from backups.actions.steps.dropping import drop_scratch
+from backups.errors import Problem
+from backups.models import Restore, Snapshot
+from backups.restoring.swap import Place
+from backups.runs import notes
+from backups.runs.progress import Progress
+
+WITHOUT_A_COPY = "restore in place or to a file, which needs no second copy"
+
+
+def _refuse_without_room(connection: Any, restore: Restore, place: Place) -> None:
+    room.refuse_without_room(
+        connection, place.server, restore.snapshot, tables=restore.tables, instead=WITHOUT_A_COPY
+    )
+
+
+def take_away(restore: Restore, place: Place, made: bool, error: BaseException, progress: Progress) -> None:
+    """Where the server does not answer, `error` tells what is left there."""
+    try:
+        if made:
+            drop_scratch(restore.run_id, place.server, restore.target, progress.tick_to_the_end)
+        else:
+            with mysql.connect(place.server) as connection:
+                mysql.drop_everything(connection, restore.target)
+    except Problem:
+        if isinstance(error, Problem):
+            then = ", and is dropped once the server answers" if made else ""
+            error.safe = f"{restore.target} holds a part of the snapshot{then}; nothing else was touched."
+
+
+def clear_what_died(restore: Restore, place: Place) -> None:
+    """What a restore that died under this name made is not in the way of this one."""
+    for dead in notes.runs_that_left("scratch"):
+        if dead.result["scratch"] == restore.target and dead.database == restore.database:
+            drop_scratch(dead.pk, place.server, restore.target)
+
+
+def make_empty_target(restore: Restore, place: Place) -> bool:
+    """Make the target; answers whether it was not there before. Raises Problem when it holds things."""
+    with mysql.connect(place.server) as connection:
+        if mysql.database_exists(connection, restore.target):
+            if mysql.inventory(connection, restore.target):
+                raise Problem(
+                    f"{restore.target} holds tables already.",
+                    safe="It was not touched.",
+                    do="Choose a name that is free.",
+                )
+            _refuse_without_room(connection, restore, place)
+            return False
+        _refuse_without_room(connection, restore, place)
+        # Noted before it is there, so that the reaper finds it even if we die in between.
+        notes.run_note(restore.run_id, result={"scratch": restore.target})
+        try:
+            _create(connection, place, restore.target, restore.snapshot)
+        except Problem:
+            notes.left_cleared(restore.run_id, "scratch")
+            raise
+        return True
+
+
+@contextmanager
+def shadow_database(restore: Restore, place: Place, shadow: str, progress: Progress) -> Iterator[None]:
+    """An empty shadow database, dropped after the swap or instead of it."""
+    with mysql.connect(place.server) as connection:
+        _refuse_without_room(connection, restore, place)
+    notes.run_note(restore.run_id, result={"scratch": shadow})
+    with mysql.connect(place.server) as connection:
+        if not mysql.database_exists(connection, restore.target):
+            raise Problem(
+                f"There is no database {restore.target} to replace.",
+                do="Restore into a new database of that name.",
+            )
+        _create(connection, place, shadow, restore.snapshot)
+    try:
+        yield
+    finally:
+        restore.refresh_from_db()
+        if restore.is_settled:
+            drop_scratch(restore.run_id, place.server, shadow, progress.tick_to_the_end)
+
+
+def _create(connection: Any, place: Place, name: str, snapshot: Snapshot) -> None:
+    manifest = snapshot.manifest or {}
+    try:
+        with mysql.translated(place.server, name):
+            mysql.create_database(
+                connection, name, manifest.get("charset", ""), manifest.get("collation", "")
+            )
+    except mysql.UnknownDatabase as error:
+        base = re.sub(r"__(?:restore|verify|before)_\d+$", "", name)
+        grant = f"GRANT ALL ON {mysql.name_pattern(base)[:-1]}%`.* TO {mysql.account(connection)};"
+        raise mysql.MissingPrivilege(
+            f"The user {place.server.user} may not create the database {name}.",
+            do="Restore in place: the server's partial_revokes allows no grant for such names."
+            if mysql.takes_names_literally(connection)
+            else f"Run as an administrator: {grant} {_instead_of(name, base, snapshot)}",
+        ) from error
+
+
+def _instead_of(name: str, base: str, snapshot: Snapshot) -> str:
+    """What else there is to do. Who wanted a copy is not to be sent upon the live database."""
+    if name != base:
+        return "or restore in place."
+    if snapshot.database is None:
+        return "or choose a name for which there is a grant."
+    own = snapshot.database.database
+    return f"or choose a name that begins with {own}__, for which deploy/mysql has the grant."

@@ -1,0 +1,123 @@
+"""The dashboard's charts: how long backups take and how much they hold."""
+
+from __future__ import annotations
+
+import json
+from collections import defaultdict
+from collections.abc import Iterable, Sequence
+from datetime import date, datetime
+from typing import Any
+
+from django.utils import timezone
+
+from backups.admin.strips import MOST_RECENT, Recent, last_days
+from backups.choices import Status
+from backups.models import Database, Verification
+
+# A chart's line for each database, in turn.
+_LINES = (
+    "var(--color-primary-600)",
+    "var(--color-orange-500)",
+    "var(--color-green-600)",
+    "var(--color-red-500)",
+)
+
+
+Point = tuple[int, datetime, float]
+
+
+def charts(databases: Sequence[Database], recent: Iterable[Recent], now: datetime) -> list[dict[str, Any]]:
+    """Duration, dump size, growth and measured recovery time, a point a day."""
+    days = last_days(now)
+    good = [run for run in recent if run.status == Status.SUCCEEDED and run.finished_at and run.database_id]
+    restores = Verification.objects.filter(restore_seconds__isnull=False).order_by("-pk").values_list(
+        "run__database_id", "finished_at", "restore_seconds"
+    )[:MOST_RECENT]  # fmt: skip
+    times: dict[str, list[Point]] = {
+        "How long a backup takes": [run.point(run.seconds) for run in good],
+        "How long a restore takes, as measured": [(pk, at, took) for pk, at, took in restores if pk and took],
+    }
+    sizes: dict[str, list[Point]] = {
+        "Dump size": [run.point(run.size) for run in good if run.size],
+        "Added to the repository, each day": [run.point(run.added) for run in good if run.added],
+    }
+    found = [_chart(title, points, days, databases, _time_unit) for title, points in times.items()]
+    found += [
+        _chart(title, points, days, databases, _size_unit, add_up="each day" in title)
+        for title, points in sizes.items()
+    ]
+    return found
+
+
+def _chart(
+    title: str,
+    points: Sequence[Point],
+    days: Sequence[date],
+    databases: Sequence[Database],
+    unit_of: Any,
+    *,
+    add_up: bool = False,
+) -> dict[str, Any]:
+    factor, unit = unit_of(max((value for _, _, value in points), default=0))
+    by_day: dict[tuple[int, date], list[float]] = defaultdict(list)
+    for pk, at, value in points:
+        by_day[pk, timezone.localtime(at).date()].append(value / factor)
+    datasets = [
+        _dataset(
+            database, colour, [_of_day(by_day.get((database.pk, day)), add_up) for day in days], unit, add_up
+        )
+        for database, colour in _coloured(databases)
+    ]
+    labels = [f"{day.day} {day:%b}" for day in days]
+    return {
+        "title": title,
+        "type": "bar" if add_up else "line",
+        "is_empty": not by_day,
+        "data": json.dumps({"labels": labels, "datasets": datasets}),
+    }
+
+
+def _of_day(values: list[float] | None, add_up: bool) -> float | None:
+    """All of a day's added up, or its newest; points come newest first."""
+    if not values:
+        return None
+    return round(sum(values) if add_up else values[0], 2)
+
+
+def _dataset(
+    database: Database, colour: str, values: list[float | None], unit: str, bars: bool
+) -> dict[str, Any]:
+    common = {
+        "label": str(database),
+        "data": values,
+        "displayYAxis": True,
+        "suffixYAxis": unit,
+        "maxTicksXLimit": 6,
+        "backgroundColor": colour,
+        "borderColor": colour,
+    }
+    if bars:
+        return common
+    return common | {"spanGaps": True, "pointStyle": "circle", "pointRadius": 2, "tension": 0.25}
+
+
+def _coloured(databases: Sequence[Database]) -> Iterable[tuple[Database, str]]:
+    return [(database, _LINES[index % len(_LINES)]) for index, database in enumerate(databases)]
+
+
+def legend_of(databases: Sequence[Database]) -> Iterable[tuple[Database, str]]:
+    """Each database with its line's colour, for the charts' legend."""
+    return _coloured(databases) if len(databases) > 1 else []
+
+
+def _time_unit(most: float) -> tuple[float, str]:
+    if most < 120:
+        return 1, "s"
+    return (60, "min") if most < 7200 else (3600, "h")
+
+
+def _size_unit(most: float) -> tuple[float, str]:
+    for factor, unit in ((1e12, "TB"), (1e9, "GB"), (1e6, "MB")):
+        if most >= 2 * factor:
+            return factor, unit
+    return 1e3, "kB"

@@ -1,0 +1,143 @@
+"""A database's last weeks, a day at a time."""
+
+from __future__ import annotations
+
+from collections import Counter, defaultdict
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import date, datetime, timedelta
+from typing import Any, NamedTuple
+
+from django.urls import reverse
+from django.utils import timezone
+
+from backups.admin.charts import Point
+from backups.admin.filters import start_of
+from backups.choices import Action, Status
+from backups.models import Database, Run
+from backups.scheduling import schedules
+
+DAYS = 30
+# Of each database: thirty days of a backup every ten minutes.
+MOST_RECENT = 5000
+
+
+@dataclass(frozen=True)
+class Day:
+    """A cell of a strip."""
+
+    day: date
+    colour: str
+    title: str
+    href: str
+    is_missed: bool = False
+
+
+class Recent(NamedTuple):
+    """A backup of the days that are shown."""
+
+    database_id: int | None
+    status: str
+    queued_at: datetime
+    started_at: datetime | None
+    finished_at: datetime | None
+    size: int | None
+    packed: int | None
+    raw: int | None
+
+    @property
+    def seconds(self) -> float:
+        """How long it took."""
+        if self.started_at is None or self.finished_at is None:
+            return 0.0
+        return (self.finished_at - self.started_at).total_seconds()
+
+    @property
+    def added(self) -> int:
+        """What it added to the repository, compressed where restic said so."""
+        return (self.raw if self.packed is None else self.packed) or 0
+
+    def point(self, value: float | None) -> Point:
+        """A point of a chart."""
+        return self.database_id or 0, self.queued_at, value or 0.0
+
+
+def strips_of(databases: Iterable[Database], recent: Iterable[Recent], now: datetime) -> dict[int, list[Day]]:
+    """Thirty days of backups for each database, today last."""
+    days = last_days(now)
+    counts: dict[tuple[int | None, date], Counter[str]] = defaultdict(Counter)
+    for run in recent:
+        counts[run.database_id, timezone.localtime(run.queued_at).date()][run.status] += 1
+    return {
+        database.pk: [
+            _day(
+                database,
+                day,
+                counts.get((database.pk, day), Counter()),
+                is_due=_was_set_up(database, day)
+                and day < days[-1]
+                and schedules.is_due_on(database.backup_cron, day),
+            )
+            for day in days
+        ]
+        for database in databases
+    }
+
+
+def _was_set_up(database: Any, day: date) -> bool:
+    """Whether this day came after that of its first run: nothing was due before."""
+    first = database.first_run_at
+    return first is not None and timezone.localtime(first).date() < day
+
+
+def last_days(now: datetime) -> list[date]:
+    """The days that a strip shows, oldest first."""
+    today = timezone.localtime(now).date()
+    return [today - timedelta(days=ago) for ago in range(DAYS - 1, -1, -1)]
+
+
+def recent_runs(databases: Sequence[Database], now: datetime) -> list[Recent]:
+    """The backups of these days, newest first.
+
+    Counted in Python and not filtered by status: without statistics SQLite would choose an index
+    that makes it read all of the history.
+    """
+    rows = (
+        Run.objects.filter(action=Action.BACKUP, queued_at__gte=start_of(last_days(now)[0]))
+        .order_by("-queued_at")
+        .values_list(
+            "database_id", "status", "queued_at", "started_at", "finished_at",
+            "snapshot__total_bytes_processed", "snapshot__data_added_packed", "snapshot__data_added",
+        )[: MOST_RECENT * len(databases)]
+    )  # fmt: skip
+    return [Recent(*row) for row in rows]
+
+
+def _day(database: Database, day: date, counts: Mapping[str, int], *, is_due: bool) -> Day:
+    good = counts.get(Status.SUCCEEDED, 0)
+    bad = sum(counts.get(status, 0) for status in (Status.FAILED, Status.LOST))
+    cancelled = counts.get(Status.CANCELLED, 0)
+    if bad:
+        colour = "warning" if good else "danger"
+    elif good:
+        colour = "success"
+    else:
+        colour = "warning" if cancelled else "plain"
+    # Whatever kept the schedule from firing left no run that tells of it.
+    is_missed = is_due and not counts
+    nothing = "no backup, though the schedule asks for one" if is_missed else "no backup"
+    told = [
+        f"{count} {word}"
+        for count, word in ((good, "good"), (bad, "failed"), (cancelled, "cancelled"))
+        if count
+    ]
+    href = reverse("admin:backups_run_changelist") + (
+        f"?database__id__exact={database.pk}&queued_at_from={day:%Y-%m-%d}&queued_at_to={day:%Y-%m-%d}"
+    )
+    return Day(
+        day,
+        "danger" if is_missed else colour,
+        f"{day:%a} {day.day} {day:%b}: {', '.join(told) or nothing}",
+        href if counts else "",
+        is_missed,
+    )

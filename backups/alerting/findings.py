@@ -1,0 +1,98 @@
+"""What of the verdict is told as a subject of its own, and secrets that cannot be read."""
+
+from __future__ import annotations
+
+import time
+from datetime import datetime, timedelta
+from typing import NamedTuple
+
+from backups import endpoints
+from backups.alerting import subjects
+from backups.choices import AlertState
+from backups.errors import Problem
+from backups.models import Alert, Database, Repository
+from backups.reports import standing
+from backups.verdict import Finding, State
+
+
+class _Told(NamedTuple):
+    """What of the verdict is told as a subject of its own; all else ends in a run or is overdue."""
+
+    subject: str
+    word: str
+
+
+_TOLD = {
+    "worker": _Told("Worker", "silent"),
+    "gate": _Told("Gate", "closed"),
+    "queue": _Told("Queue", "stands still"),
+    "repository_suspect": _Told("Repository {name}", "suspect"),
+    "heartbeat_withheld": _Told("Heartbeat of {name}", "withheld"),
+}
+
+
+def _is_told(finding: Finding) -> bool:
+    return finding.key in _TOLD and not _is_override(finding)
+
+
+def _is_override(finding: Finding) -> bool:
+    """It is news only where it ends what was told."""
+    return finding.key == "gate" and finding.state != State.BAD
+
+
+# A worker may be stopped and begun again, and its clock be another than ours, which shows at the next look.
+_PATIENCE_SECONDS = 180.0
+# Then a word too many is better than one too late.
+CLOSES_SOON = timedelta(minutes=15)
+# When this process first saw what it has seen ever since, by subject.
+_seen_since: dict[str, float] = {}
+
+
+def note_findings(now: datetime) -> None:
+    """Note what of the verdict is bad, and what of it is over."""
+    found = standing.read(now)
+    bad: dict[str, list[Finding]] = {}
+    for each in found.overall.findings:
+        if _is_told(each):
+            subject = _TOLD[each.key].subject.format(name=each.database or each.repository)
+            bad.setdefault(subject, []).append(each)
+    for gone in _seen_since.keys() - bad.keys():
+        del _seen_since[gone]
+    soon = found.closes_at is not None and found.closes_at - now < CLOSES_SOON
+    for subject, findings in bad.items():
+        since = _seen_since.setdefault(subject, time.monotonic())
+        if findings[0].key == "worker" and not soon and time.monotonic() - since < _PATIENCE_SECONDS:
+            continue
+        sentence = " ".join(each.sentence for each in findings)
+        word = _TOLD[findings[0].key].word
+        subjects.change(subject, AlertState.TROUBLE, sentence, now=now, word=word)
+    # The gate's process is asked by itself, and only its answer makes it good.
+    troubles = Alert.objects.filter(state=AlertState.TROUBLE).exclude(
+        subject__startswith=standing.GATE_PROCESS
+    )
+    overridden = next((each.sentence for each in found.overall.findings if _is_override(each)), "")
+    for over in troubles.exclude(subject__in=bad):
+        told = overridden if over.subject == _TOLD["gate"].subject else ""
+        subjects.change(
+            over.subject, AlertState.GOOD, "", now=now, word="overridden" if told else "", good=told
+        )
+
+
+def note_secrets(now: datetime) -> None:
+    """Whether the worker can read what its next runs will read; another process may not know its secrets."""
+    databases = list(Database.objects.select_related("repository").order_by("pk"))
+    repositories = {database.repository_id: database.repository for database in databases}
+    rows: list[Database | Repository] = [*repositories.values(), *databases]
+    for row in rows:
+        try:
+            endpoints.refuse_missing_secrets(row)
+        except Problem as problem:
+            state, sentence = AlertState.FAILED, problem.sentence()
+        else:
+            state, sentence = AlertState.GOOD, ""
+        database = row if isinstance(row, Database) else None
+        subject = endpoints.secrets_subject(row)
+        subjects.change(subject, state, sentence, database=database, now=now, word=_UNREADABLE[state])
+
+
+_UNREADABLE = {AlertState.GOOD: "", AlertState.FAILED: "cannot be read"}

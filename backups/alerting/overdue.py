@@ -1,0 +1,81 @@
+"""What should have happened in time and did not."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import Any
+
+from django.conf import settings
+from django.db.models import Max, QuerySet
+
+from backups.alerting import subjects
+from backups.choices import AlertState, SuspicionState, Verdict
+from backups.models import Alert, Database, Snapshot, Verification
+from backups.scheduling import staleness
+from backups.snapshots.selection import CLOCKS_DIFFER
+from backups.text import formatting
+
+
+@dataclass(frozen=True)
+class _Watched:
+    """Something that should happen in time, and whether it did."""
+
+    subject: str
+    database: Database
+    state: AlertState
+    sentence: str
+
+
+def deadlines(now: datetime) -> Iterator[_Watched]:
+    """Every database's newest good backup and newest verification, against what is allowed."""
+    # One that a wrong clock put into the future would be timely for as long.
+    past = now + CLOCKS_DIFFER
+    backed_up = _newest(Snapshot.objects.trusted().meant().filter(forgotten_at=None, time__lte=past), "time")
+    proved = _newest_proved(past)
+    first_seen = dict(Alert.objects.filter(state=AlertState.GOOD).values_list("subject", "since"))
+    for database in Database.objects.order_by("pk"):
+        for noun, times, allowed in (
+            ("backup", backed_up, _backup_allowed(database)),
+            ("verification", proved, staleness.verification_allowed(database, now)),
+        ):
+            if allowed is None:
+                continue
+            subject = f"Timely {noun} of {database}"
+            newest = times.get(database.pk)
+            overdue = now - (newest or first_seen.get(subject, now)) > allowed
+            # Nothing yet is overdue for as long as it stays nothing.
+            if newest is None and Alert.objects.filter(subject=subject, state=AlertState.OVERDUE).exists():
+                overdue = True
+            state = AlertState.OVERDUE if overdue else AlertState.GOOD
+            yield _Watched(subject, database, state, _overdue_sentence(noun, database, newest, allowed))
+
+
+def _newest_proved(past: datetime) -> dict[int, datetime]:
+    """By when verifications ended; where the gate asks for them, as it does: by what they verified."""
+    if settings.SENTINEL.verified_threshold_seconds:
+        trusted = Snapshot.objects.trusted().meant()
+        return _newest(trusted.filter(verified_at__isnull=False, time__lte=past), "time")
+    good = Verification.objects.filter(verdict=Verdict.IDENTICAL, finished_at__lte=past).exclude(
+        snapshot__suspicion__state__in=[SuspicionState.WAITING, SuspicionState.OVER]
+    )
+    return _newest(good, "finished_at", "snapshot__database")
+
+
+def _newest(rows: QuerySet[Any], field: str, database: str = "database") -> dict[int, datetime]:
+    return dict(rows.values_list(database).annotate(newest=Max(field)))
+
+
+def _backup_allowed(database: Database) -> timedelta | None:
+    if not (database.backup_cron or database.gates_app):
+        return None
+    return staleness.backup_allowed(database)
+
+
+def _overdue_sentence(noun: str, database: Database, newest: datetime | None, allowed: timedelta) -> str:
+    known = f"the newest good one is of {subjects.when(newest)}" if newest else "there is none yet"
+    return (
+        f"{database} had no good {noun} for more than {formatting.rough(allowed)}: {known}. "
+        "See whether the worker runs and what its newest run says."
+    )

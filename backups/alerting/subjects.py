@@ -1,0 +1,72 @@
+"""How each subject stands, and when that is news.
+
+One row a subject; a change there is one message, however often it is seen.
+"""
+
+from __future__ import annotations
+
+from datetime import datetime
+
+from django.utils import timezone
+
+from backups.choices import AlertState
+from backups.models import Alert, Database
+
+
+def when(time: datetime) -> str:
+    """A time for a sentence, in TIME_ZONE."""
+    return f"{timezone.localtime(time):%Y-%m-%d %H:%M}"
+
+
+def change(
+    subject: str,
+    state: AlertState,
+    sentence: str,
+    *,
+    database: Database | None = None,
+    now: datetime | None = None,
+    begin: bool = False,
+    word: str = "",
+    good: str = "",
+) -> None:
+    """Note how a subject stands; where that is news, somebody is to be told.
+
+    A subject that was never bad gets a row with `begin` only, from which waiting is counted. `word` is
+    for its title, where the state's own says too little, and `good` what it is good for where it does not
+    just work again.
+    """
+    now = now or timezone.now()
+    alert = Alert.objects.filter(subject=subject).first()
+    if alert is None:
+        if state == AlertState.GOOD and not begin:
+            return
+        alert, _ = Alert.objects.get_or_create(subject=subject, defaults={"database": database, "since": now})
+    if alert.state == state:
+        return
+    # Of two processes that see the same change, one makes it.
+    Alert.objects.filter(pk=alert.pk, state=alert.state).update(
+        state=state,
+        since=now,
+        title=f"{subject}: {word or _WORDS[state]}",
+        text=sentence if state != AlertState.GOOD else good or _recovered(alert),
+        # Also where we know no address: another process may.
+        is_pending=True,
+        reached=[],
+        tried_at=None,
+        told_at=None,
+        error="",
+    )
+
+
+_WORDS = {
+    AlertState.GOOD: "good again",
+    AlertState.FAILED: "failed",
+    AlertState.LOST: "lost",
+    AlertState.OVERDUE: "overdue",
+    AlertState.SUSPICIOUS: "suspicious",
+    AlertState.TROUBLE: "in trouble",
+}
+
+
+def _recovered(alert: Alert) -> str:
+    return f"It works again, after it stood as {_WORDS[AlertState(alert.state)]} since {when(alert.since)}."

@@ -1,0 +1,213 @@
+"""Rules: what is in doubt."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+
+from backups.text import formatting
+from backups.verdict.facts import DatabaseFacts, Facts
+from backups.verdict.findings import Finding, Page, State
+from backups.verdict.wording import FOUND_WORDS, Found, ended, typed, typed_of
+
+NOBODY_WATCHES = (
+    "Nobody watches: if backups fail or the worker stops, nobody is told.",
+    "Set NOTIFY_URLS to the addresses that should be told, or PING_URL.",
+)
+
+
+def failed_backup(facts: Facts) -> Found:
+    """The last attempt failed, though there is a backup."""
+    for each in facts.databases:
+        if each.failed_backup is not None:
+            yield Finding(
+                "backup_failed", State.DOUBTFUL, each.failed_backup.error, "", each.name,
+                page=Page("run", each.failed_backup.pk),
+            )  # fmt: skip
+
+
+def failed_look(facts: Facts) -> Found:
+    """A repository that is away, before the next backup finds it; a backup that failed since says more.
+
+    Of one that was left, for another in its place above all, that is worth no more than a word.
+    """
+    used = {each.repository for each in facts.databases}
+    failed = {each.repository for each in facts.databases if each.failed_backup is not None}
+    for each in facts.repositories:
+        if each.failed_look is not None and each.name not in failed:
+            yield Finding(
+                "look_failed", State.DOUBTFUL if each.name in used else State.GOOD,
+                f"The last look at what repository {each.name} holds failed: {each.failed_look.error}", "",
+                repository=each.name, page=Page("run", each.failed_look.pk),
+            )  # fmt: skip
+
+
+def secret(facts: Facts) -> Found:
+    """What the worker cannot read: told before the next run fails of it."""
+    for each in facts.databases:
+        if each.unreadable_secret:
+            yield Finding(
+                "secret_unreadable", State.DOUBTFUL,
+                f"The next run with {each.name} will fail: {each.unreadable_secret}", "", each.name,
+                page=Page("database", each.pk),
+            )  # fmt: skip
+    for repository in facts.repositories:
+        if repository.unreadable_secret:
+            yield Finding(
+                "secret_unreadable", State.DOUBTFUL,
+                f"The next run with repository {repository.name} will fail: {repository.unreadable_secret}",
+                "", repository=repository.name, page=Page("repository", repository.pk),
+            )  # fmt: skip
+
+
+def suspect(facts: Facts) -> Found:
+    """A snapshot in it was found bad, and no check has told more."""
+    for each in facts.repositories:
+        if each.health == "suspect":
+            yield Finding(
+                "repository_suspect", State.DOUBTFUL,
+                f"Repository {each.name} is suspect: {ended(each.found)} Nothing is withheld by that alone.",
+                "See its size, then check all of its data, which alone tells that it is sound: "
+                f"{typed_of('stats', each, facts)}, then {typed_of('check --read-data', each, facts)}.",
+                repository=each.name, page=Page("repository", each.pk),
+            )  # fmt: skip
+
+
+def proof(facts: Facts) -> Found:
+    """No backup was proved, or not for long."""
+    for each in facts.databases:
+        if each.newest_at is None or (each.proof and each.proof.verdict in FOUND_WORDS):
+            continue
+        if each.proved_at is None:
+            yield Finding(
+                "never_verified", State.DOUBTFUL,
+                f"No backup of {each.name} was verified yet: nobody knows whether it can be restored.",
+                f"Press Verify newest, or run {typed('verify', each, facts)}.", each.name,
+                page=Page("database", each.pk),
+            )  # fmt: skip
+        elif (age := _proof_age(each, facts)) is not None:
+            unscheduled = "" if each.proof_is_scheduled else ", and no verifications are scheduled"
+            see_to = "see why no scheduled verification did it" if each.proof_is_scheduled else (
+                "set a schedule of verifications for it in the portal"
+            )  # fmt: skip
+            yield Finding(
+                "verification_age", State.DOUBTFUL,
+                f"The newest verified backup of {each.name} is {formatting.rough(age)} old{unscheduled}.",
+                f"Press Verify newest, or run {typed('verify', each, facts)}; and {see_to}.", each.name,
+                page=Page("database", each.pk),
+            )  # fmt: skip
+
+
+def _proof_age(each: DatabaseFacts, facts: Facts) -> timedelta | None:
+    """How long ago it was proved, where that is too long."""
+    since = each.proved_on or each.proved_at
+    if since is None or each.proof_allowed is None:
+        return None
+    age = facts.now - since
+    return age if age > each.proof_allowed else None
+
+
+def failed_verification(facts: Facts) -> Found:
+    """The last attempt came to no verdict."""
+    for each in facts.databases:
+        if each.failed_verification is not None:
+            yield Finding(
+                "verification_failed", State.DOUBTFUL,
+                f"{each.failed_verification.name} of {each.name} came to no verdict: "
+                f"{each.failed_verification.error}",
+                "", each.name, page=Page("run", each.failed_verification.pk),
+            )  # fmt: skip
+
+
+def schedule(facts: Facts) -> Found:
+    """Nothing is scheduled, or so rarely that backups become stale."""
+    for each in facts.databases:
+        page = Page("database", each.pk)
+        if not each.is_scheduled:
+            yield Finding(
+                "not_scheduled", State.DOUBTFUL, f"No backups of {each.name} are scheduled.",
+                "Set a schedule for it in the portal.", each.name, page=page,
+            )  # fmt: skip
+        for conflict in each.conflicts:
+            yield Finding("schedule", State.DOUBTFUL, conflict, "", each.name, page=page)
+
+
+def undecided(facts: Facts) -> Found:
+    """What the environment or the repository says that only a person can settle."""
+    for each in facts.databases:
+        for sentence in each.undecided:
+            yield Finding(
+                "undecided", State.DOUBTFUL, sentence, "", each.name, page=Page("database", each.pk)
+            )
+
+
+def env_file(facts: Facts) -> Found:
+    """A line of settings that another reader, or this one on another machine, takes otherwise."""
+    if facts.env_file is not None:
+        yield Finding("env_file", State.DOUBTFUL, *facts.env_file)
+
+
+def overruled(facts: Facts) -> Found:
+    """What the environment says in vain."""
+    for each in facts.databases:
+        for sentence in each.overruled:
+            yield Finding("overruled", State.GOOD, sentence, "", each.name, page=Page("database", each.pk))
+
+
+def key(facts: Facts) -> Found:
+    """Would a new machine know these backups?"""
+    if facts.databases and facts.key_to_copy:
+        yield Finding("key_not_copied", State.GOOD, facts.key_to_copy, "")
+
+
+def undeclared(facts: Facts) -> Found:
+    """Secrets of which nobody has said yet that rows may refer to them."""
+    for each in facts.databases:
+        page = Page("database", each.pk)
+        for sentence in each.undeclared:
+            yield Finding("secret_reference", State.GOOD, sentence, "", each.name, page=page)
+
+
+def watched(facts: Facts) -> Found:
+    """Whom does anybody tell? What is set and does not work is worse than nothing: it is relied upon."""
+    page = Page("alerts")
+    if facts.databases and not facts.channels and not facts.pings:
+        yield Finding("nobody_watches", State.DOUBTFUL, *NOBODY_WATCHES, page=page)
+    is_pinged = facts.pings and not facts.ping_error
+    is_told = is_pinged or facts.channels > len(facts.unknown_channels)
+    state = State.DOUBTFUL if is_told else State.BAD
+    follows = "" if is_told else " If backups fail or the worker stops, nobody is told."
+    for channel in facts.unknown_channels:
+        yield Finding(
+            "channel_unknown", state,
+            f"{channel[0].upper()}{channel[1:]} is not an address that Apprise knows, so nobody is told by "
+            f"it.{follows}",
+            "Correct it, and start portal and worker again.", page=page,
+        )  # fmt: skip
+    if facts.ping_error:
+        yield Finding(
+            "ping_failed", state,
+            f"The last ping did not get through, so nobody is told by it: {ended(facts.ping_error)}"
+            f"{follows}",
+            "Correct PING_URL, or see whether its service is up; the end of the next backup is told there "
+            "again.", page=page,
+        )  # fmt: skip
+    if facts.told_nobody and not is_pinged:
+        yield Finding(
+            "untold",
+            State.BAD,
+            f"Nobody could be told of {_alerts(facts.told_nobody)}.",
+            _SAYS_WHY,
+            page=page,
+        )
+    elif facts.untold:
+        yield Finding(
+            "untold", State.DOUBTFUL, f"Not everyone could be told of {_alerts(facts.untold)}.", _SAYS_WHY,
+            page=page,
+        )  # fmt: skip
+
+
+_SAYS_WHY = "The portal's page Alerts says whom, and why."
+
+
+def _alerts(count: int) -> str:
+    return "1 alert" if count == 1 else f"{count} alerts"
