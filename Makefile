@@ -63,7 +63,7 @@ requirements:
 pin-images:
 	@$(PYTHON) -m tools.images $(ARGS)
 
-# Into dist/: what it is made of, and whether holes are known in that.
+# Into dist/: wheel, source archive, notes, the list of what they are made of; and whether holes are known in it.
 release:
 	@$(PYTHON) -m tools.setup lint
 	@exec $(VENV_PYTHON) -m tools.release $(ARGS)

@@ -11,7 +11,7 @@ from django.core.management import get_commands
 PROJECT = Path(__file__).resolve().parents[2]
 GUIDES = [PROJECT / "README.md", PROJECT / "SECURITY.md", *sorted((PROJECT / "docs").glob("*.md"))]
 # Not of the first start, or not the portal's own.
-NOT_IN_EXAMPLE = {"DEBUG", "WEB_CONCURRENCY", "VEDETTA_KEY_MADE"}
+NOT_IN_EXAMPLE = {"DEBUG", "WEB_CONCURRENCY", "VEDETTA_HOME", "VEDETTA_KEY_MADE"}
 
 
 def test_every_variable_is_in_the_table_and_the_other_way_round() -> None:
