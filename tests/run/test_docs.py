@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import tomllib
 from pathlib import Path
 
 import pytest
@@ -83,3 +84,23 @@ def test_every_promise_of_security_names_tests_that_are_there() -> None:
         assert named, f"no test for: {promise}"
         gone = [each for each in named if each not in there and not (folder / each).exists()]
         assert gone == [], promise
+
+
+def test_the_architecture_names_each_room_and_each_dependency() -> None:
+    text = (PROJECT / "docs" / "architecture.md").read_text()
+    there = {folder.parent.name for folder in (PROJECT / "backups").glob("*/__init__.py")}
+    needed = tomllib.loads((PROJECT / "pyproject.toml").read_text())["project"]["dependencies"]
+
+    assert set(re.findall(r"^\| `backups/(\w+)/` \|", text, re.MULTILINE)) == there
+    reasons = text.partition("## Why each dependency")[2]
+    assert re.findall(r"^\| ([a-z][\w-]+) \| (?!for \|)", reasons, re.MULTILINE) == [
+        re.split(r"[<>=]", each)[0] for each in needed
+    ]
+
+
+def test_the_architecture_names_files_that_are_there() -> None:
+    text = (PROJECT / "docs" / "architecture.md").read_text()
+    named = re.findall(r"`((?:backups|portal|sentinel|templates|tests)/[\w/.-]*)`", text)
+
+    assert len(named) > 40
+    assert [name for name in named if not (PROJECT / name).exists()] == []
