@@ -9,11 +9,12 @@ import signal
 import subprocess
 import sys
 from collections.abc import Callable
+from contextlib import suppress
 
 import pytest
 
 from tests.backups.conftest import MakePortal
-from tests.backups.worlds import PROJECT, Portal, Shop, wait_until
+from tests.backups.worlds import PROJECT, Portal, Shop, children_of, wait_until
 from tests.run.test_worker import ENQUEUE
 from tests.servers import Server
 
@@ -91,8 +92,10 @@ def set_up_first(installation: Installation, worker: Server) -> None:
 
 
 def killed(installation: Installation, worker: Server) -> None:
-    """As where the time to stop is over at once."""
-    worker.kill()
+    """As systemd and Docker do when the time to stop is over: all that is left of it is killed at once."""
+    for pid in (worker.pid, *children_of(worker.pid)):
+        with suppress(ProcessLookupError):
+            os.kill(pid, signal.SIGKILL)
     set_up(installation)
 
 
