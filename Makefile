@@ -57,7 +57,7 @@ requirements:
 	$(COMPILE) $(ARGS) --extra dev --group build pyproject.toml --output-file requirements-dev.txt
 	$(COMPILE) $(ARGS) --constraint requirements-dev.txt pyproject.toml --output-file requirements.txt
 	$(COMPILE) $(ARGS) --constraint requirements-dev.txt --group build --output-file requirements-build.txt
-	$(COMPILE) $(ARGS) --constraint requirements-dev.txt --extra candidates pyproject.toml --output-file requirements-candidates.txt
+	$(COMPILE) $(ARGS) --constraint requirements-dev.txt --group candidates pyproject.toml --output-file requirements-candidates.txt
 
 # Into .env, of the images that this machine's Docker has; ARGS=--print writes nothing.
 pin-images:

@@ -10,7 +10,10 @@ import pytest
 from django.core.management import get_commands
 
 PROJECT = Path(__file__).resolve().parents[2]
-GUIDES = [PROJECT / "README.md", PROJECT / "SECURITY.md", *sorted((PROJECT / "docs").glob("*.md"))]
+GUIDES = [
+    *(PROJECT / f"{name}.md" for name in ("README", "SECURITY", "CONTRIBUTING", "CHANGELOG")),
+    *sorted((PROJECT / "docs").glob("*.md")),
+]
 # Not of the first start, or not the portal's own.
 NOT_IN_EXAMPLE = {"DEBUG", "WEB_CONCURRENCY", "VEDETTA_HOME", "VEDETTA_KEY_MADE"}
 
@@ -35,6 +38,31 @@ def test_every_link_leads_somewhere(guide: Path) -> None:
     links = re.findall(r"\]\((?!https?:)([^)#]+)(?:#[^)]*)?\)", guide.read_text())
 
     assert [link for link in links if not (guide.parent / link).exists()] == []
+
+
+def headings(guide: Path) -> set[str]:
+    """The anchors of a guide, as GitHub makes them of its headings."""
+    found = re.findall(r"^#+ (.+)$", guide.read_text(), re.MULTILINE)
+    return {re.sub(r"[^\w\- ]", "", each.lower()).replace(" ", "-") for each in found}
+
+
+@pytest.mark.parametrize("guide", GUIDES, ids=lambda path: path.name)
+def test_every_link_to_a_heading_leads_to_one(guide: Path) -> None:
+    links = re.findall(r"\]\((?!https?:)([^)#]*)#([^)]*)\)", guide.read_text())
+
+    assert [
+        f"{place}#{heading}"
+        for place, heading in links
+        if heading not in headings(guide.parent / place if place else guide)
+    ] == []
+
+
+def test_the_index_and_the_readme_name_every_guide() -> None:
+    guides = {path.name for path in (PROJECT / "docs").glob("*.md")} - {"README.md"}
+    index, readme = ((PROJECT / name).read_text() for name in ("docs/README.md", "README.md"))
+
+    assert set(re.findall(r"\]\((\w[\w-]*\.md)", index)) == guides
+    assert set(re.findall(r"\]\(docs/(\w[\w-]*\.md)", readme)) == {*guides, "README.md"}
 
 
 ATTACKERS = (
