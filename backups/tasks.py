@@ -19,7 +19,7 @@ from backups.alerting import alerts
 from backups.choices import Action, Trigger
 from backups.errors import Refused
 from backups.models import Database, Repository
-from backups.runs import lifecycle
+from backups.runs import lifecycle, notes, queue
 from backups.runs.progress import State
 from backups.scheduling import schedules
 from backups.worker import executor, reaper
@@ -67,13 +67,13 @@ _COULD_NOT_BE_QUEUED = (
 @_never_raising
 def run_execute(_run_id: int) -> None:
     """Wake up: play the run whose turn it is, which need not be the one that the message names."""
-    lifecycle.pulse(Conf.CLUSTER_NAME)
+    queue.pulse(Conf.CLUSTER_NAME)
     executor.play_next(prompt=settings.RESTORES_CLUSTER == Conf.CLUSTER_NAME, observer=_live)
-    lifecycle.pulse(Conf.CLUSTER_NAME)
+    queue.pulse(Conf.CLUSTER_NAME)
 
 
 def _live(_state: State, _lines: list[str]) -> None:
-    lifecycle.pulse(Conf.CLUSTER_NAME, sparingly=True)
+    queue.pulse(Conf.CLUSTER_NAME, sparingly=True)
 
 
 @_scheduled
@@ -103,7 +103,7 @@ def snapshots_due(repository_id: int) -> None:
 @_never_raising
 def tend_runs() -> None:
     """Once a minute: show that the worker lives, give up dead runs and clear up after them."""
-    lifecycle.pulse(Conf.CLUSTER_NAME)
+    queue.pulse(Conf.CLUSTER_NAME)
     reaper.run()
 
 
@@ -115,4 +115,4 @@ def _due(database_id: int, action: Action) -> None:
         lifecycle.run_enqueue(action=action, database=database, trigger=Trigger.SCHEDULE)
     except Refused as refused:
         logger.warning("scheduled %s of %s: %s", action, database, refused)
-        lifecycle.skipped_note(action, database)
+        notes.skipped_note(action, database)

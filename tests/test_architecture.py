@@ -44,9 +44,9 @@ HOUSE = {
     "aim": "choices errors models snapshots validators",
     "gate": "errors installation models sentinel snapshots verdict",
     "runs": "aim choices errors models mysql restic text",
-    "catalog": "choices errors keys models runs",
-    "keeping": "choices dumpfile models runs snapshots text",
-    "repositories": "endpoints models process restic runs",
+    "catalog": "choices errors keys models restic runs",
+    "keeping": "choices dumpfile models snapshots text",
+    "repositories": "catalog endpoints models process restic",
     "restoring": "choices dumpfile dumping errors loading models mysql process runs snapshots",
     "configuration": (
         "catalog endpoints errors gate models mysql repositories restic scheduling secret_references sentinel"

@@ -71,6 +71,7 @@ PRODUCT_NEEDS = (
 )
 TEST_NEEDS = (
     Need("nginx-light", _program("nginx")),
+    Need("caddy", _program("caddy")),
     Need("chromium", _program("chromium")),
     Need("curl", _program("curl")),
     Need("openssl", _program("openssl")),
@@ -154,6 +155,7 @@ def _no_services(prefix: list[str]) -> Iterator[None]:
 
 
 def _keep_disabled(prefix: list[str], installed: list[str]) -> None:
-    """Keep a web server that came for the tests from starting with the machine."""
-    if "nginx-light" in installed and shutil.which("systemctl"):
-        run([*prefix, "systemctl", "disable", "nginx"])
+    """Keep web servers that came for the tests from starting with the machine."""
+    for package, service in (("nginx-light", "nginx"), ("caddy", "caddy")):
+        if package in installed and shutil.which("systemctl"):
+            run([*prefix, "systemctl", "disable", service])

@@ -8,7 +8,7 @@ from backups.errors import Problem
 from backups.gate import status_files
 from backups.keeping import suspicions
 from backups.models import Run, Snapshot, Suspicion
-from backups.runs import lifecycle
+from backups.runs import notes
 
 
 def accept(suspicion: Suspicion, *, by: str, reason: str) -> str:
@@ -20,7 +20,7 @@ def accept(suspicion: Suspicion, *, by: str, reason: str) -> str:
     run, snapshot = suspicion.snapshot.made_by, suspicion.snapshot
     if suspicions.settle(suspicion, by=by, reason=reason):
         if run is not None:
-            lifecycle.run_log(run.pk, [lifecycle.line(f"Accepted by {by}: {suspicion.reason}")])
+            notes.run_log(run.pk, [notes.line(f"Accepted by {by}: {suspicion.reason}")])
         told = f"Snapshot {snapshot.short_id} of {suspicion.database} is accepted."
     else:
         _refuse_what_cannot_be_accepted(suspicion)

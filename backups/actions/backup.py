@@ -14,7 +14,7 @@ from backups import process, restic
 from backups.actions.portal_copy import copied_with
 from backups.actions.preflight import Found, make_ready
 from backups.actions.repository import wait_for_maintenance
-from backups.catalog import made_here
+from backups.catalog import learned, made_here, records
 from backups.choices import SAFETY_TAG, Action, DumpFormat, Level, Trigger
 from backups.configuration import environment
 from backups.dumping.parallel import Wish
@@ -24,7 +24,7 @@ from backups.gate import status_files
 from backups.keeping import suspicions
 from backups.models import Database, Run, Snapshot
 from backups.repositories import identity
-from backups.runs import lifecycle
+from backups.runs import notes
 from backups.runs.outcome import FollowUp, Outcome
 from backups.runs.progress import Progress
 from backups.text import formatting
@@ -62,7 +62,7 @@ def run(run: Run, progress: Progress) -> Outcome:
         progress.warn("The heartbeat is withheld: this copy has all rows, and not all views.")
     else:
         _heartbeat(run, database, snapshot, suspicious, progress)
-    check_due = lifecycle.backup_counted(database.repository)
+    check_due = learned.backup_counted(database.repository)
     follow_ups = [FollowUp(Action.FORGET)]
     if copied_with(database.repository):
         follow_ups.append(FollowUp(Action.PORTAL, of_database=False))
@@ -78,13 +78,13 @@ def _preflight(run: Run, database: Database, progress: Progress) -> Found:
     progress.hide([*found.access.secret_values(), found.server.password])
     if not database.repository.restic_id:
         identity.meet(database.repository, found.access, progress.tick)
-    lifecycle.run_note(
+    notes.run_note(
         run.pk,
-        **lifecycle.restic_facts(found.restic_version, found.restic_origin),
+        **notes.restic_facts(found.restic_version, found.restic_origin),
         server_version=str(found.info),
         client_version=str(found.clients),
     )
-    lifecycle.database_probed(
+    learned.database_probed(
         database,
         flavour=found.info.flavour,
         server_version=found.info.version,
@@ -248,7 +248,7 @@ def _confirm(
     signature = _signature(listed[0], manifest, progress)
     # At once, lest a worker that dies in between leave a suspicious one that passes for good.
     with transaction.atomic():
-        snapshot = lifecycle.snapshot_record(
+        snapshot = records.snapshot_record(
             listed[0],
             repository=database.repository,
             database=database,
@@ -257,7 +257,7 @@ def _confirm(
             signature=signature,
         )
         suspicious = suspicions.judge(database, snapshot)
-    lifecycle.run_note(
+    notes.run_note(
         run.pk,
         snapshot=snapshot,
         bytes_done=summary.total_bytes_processed,
@@ -289,7 +289,7 @@ def _tell_shrunk(run: Run, database: Database, snapshot: Snapshot, found: Found,
     """Say which tables lost most of their rows; louder of those that a server mends by dropping rows."""
     shrunk = suspicions.shrunk(database, snapshot)
     loose = {table.rpartition(" (")[0] for table in found.loose}
-    lifecycle.run_note(
+    notes.run_note(
         run.pk,
         result={
             "shrunk": [
@@ -350,10 +350,10 @@ def _heartbeat(
     except Problem as problem:
         problem.safe = f"Snapshot {snapshot.short_id} was made and is good."
         raise
-    lifecycle.run_note(run.pk, result={"heartbeat": "written"})
+    notes.run_note(run.pk, result={"heartbeat": "written"})
     progress.log(f"Heartbeat written to {path}.")
 
 
 def _withhold(run: Run, because: str = "") -> None:
     """Note that the gate is not told of this backup, and why, as the verdict says it."""
-    lifecycle.run_note(run.pk, result={"heartbeat": "withheld", "withheld_because": because})
+    notes.run_note(run.pk, result={"heartbeat": "withheld", "withheld_because": because})

@@ -9,10 +9,11 @@ import re
 
 from backups import process, restic
 from backups.actions.repository import opened
+from backups.catalog import learned
 from backups.choices import Health, Level
 from backups.errors import Problem, shortened
 from backups.models import Run
-from backups.runs import lifecycle
+from backups.runs import notes
 from backups.runs.outcome import Outcome
 from backups.runs.progress import Progress
 
@@ -63,12 +64,12 @@ def _all_good(run: Run, answer: process.Completed, progress: Progress) -> None:
     summary = restic.parse_check_summary(answer.stdout)
     if summary is None or summary.num_errors:
         raise Problem("restic ended its check without saying that all is good.", do="Check again.")
-    health = lifecycle.check_recorded(run.repository, error="", all_data=_reads_all_data(run))
+    health = learned.check_recorded(run.repository, error="", all_data=_reads_all_data(run))
     if health == Health.DAMAGED:
         raise _still_damaged(run)
     sentence = f"No errors found ({_scope(run)}){_still_suspect(run) if health == Health.SUSPECT else ''}."
     progress.log(sentence)
-    lifecycle.run_note(run.pk, result={"sentence": sentence})
+    notes.run_note(run.pk, result={"sentence": sentence})
 
 
 def _still_damaged(run: Run) -> restic.DamagedData:
@@ -96,9 +97,9 @@ def _judge(run: Run, error: restic.ResticError, complaints: list[str]) -> None:
         return
     found = _first_found(complaints) or str(error)
     packs = restic.broken_packs(complaints)
-    lifecycle.run_note(run.pk, result={"broken_packs": packs})
+    notes.run_note(run.pk, result={"broken_packs": packs})
     found = found_in(found)
-    lifecycle.check_recorded(run.repository, error=found, all_data=_reads_all_data(run))
+    learned.check_recorded(run.repository, error=found, all_data=_reads_all_data(run))
     raise restic.DamagedData(
         f"The repository {run.repository} is damaged: {found}{'' if found.endswith('…') else '.'}",
         safe=_WITHHELD,

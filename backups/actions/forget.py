@@ -17,11 +17,11 @@ from django.utils import timezone
 from backups import restic
 from backups.actions import portal_copy
 from backups.actions.repository import note_size, opened, sync
-from backups.catalog import series
+from backups.catalog import records, series
 from backups.choices import ACTIVE, BAD_VERDICTS, TERMINAL, Action, Status, SuspicionState
 from backups.keeping import suspicions
 from backups.models import Database, Restore, Run, Snapshot
-from backups.runs import lifecycle
+from backups.runs import notes
 from backups.runs.outcome import Outcome
 from backups.runs.progress import Progress
 from backups.snapshots import retention, selection
@@ -74,14 +74,14 @@ def run(run: Run, progress: Progress) -> Outcome:
     waiting = [str(database) for database in databases if database not in planned]
     sentence = forgotten_words(len(remove), kept, waiting, all_wait=not planned)
     progress.log(sentence)
-    lifecycle.run_note(run.pk, result={"sentence": sentence, "forgotten": remove, "kept": kept})
+    notes.run_note(run.pk, result={"sentence": sentence, "forgotten": remove, "kept": kept})
     return Outcome()
 
 
 def _nothing(run: Run, progress: Progress) -> Outcome:
     sentence = "Nothing is forgotten, as BACKUP_KEEP_ALL says."
     progress.log(sentence)
-    lifecycle.run_note(run.pk, result={"sentence": sentence, "forgotten": []})
+    notes.run_note(run.pk, result={"sentence": sentence, "forgotten": []})
     return Outcome()
 
 
@@ -214,7 +214,7 @@ def _told(present: QuerySet[Snapshot], plan: Reasons, progress: Progress) -> lis
     remove = []
     for snapshot in present:
         why = list(dict.fromkeys(plan.get(snapshot.snapshot_id, [])))
-        lifecycle.snapshot_kept(snapshot, why)
+        records.snapshot_kept(snapshot, why)
         local = snapshot.local_time
         if why:
             progress.log(f"keep   {snapshot.short_id} {local:%Y-%m-%d %H:%M}: {', '.join(why)}")

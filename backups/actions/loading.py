@@ -9,7 +9,7 @@ from contextlib import suppress
 from django.conf import settings
 
 from backups import mysql, process, restic
-from backups.dumpfile.splitter import ManifestDamaged
+from backups.dumpfile.manifests import ManifestDamaged
 from backups.loading.loader import CutOff, Loading, LoadProblem, Wish, ended_by_number, load
 from backups.models import Snapshot
 from backups.runs.progress import Progress

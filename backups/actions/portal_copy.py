@@ -24,7 +24,7 @@ from backups.errors import Problem
 from backups.models import Database, Repository, Run, Snapshot
 from backups.portal_copy import archive, strangers
 from backups.portal_copy.portal_database import reason
-from backups.runs import lifecycle
+from backups.runs import lifecycle, notes
 from backups.runs.outcome import Outcome
 from backups.runs.progress import Progress
 from backups.text import formatting
@@ -66,7 +66,7 @@ def run(run: Run, progress: Progress) -> Outcome:
     size = formatting.size(summary.total_bytes_processed)
     sentence = f"Snapshot {summary.snapshot_id[:8]} holds the portal itself: {counted(rows, 'row')}, {size}."
     progress.log(sentence)
-    lifecycle.run_note(
+    notes.run_note(
         run.pk,
         bytes_done=summary.total_bytes_processed,
         result={

@@ -13,7 +13,7 @@ from django.conf import settings
 from backups import mysql, process, restic, verdict
 from backups.actions import room, verify_place
 from backups.actions.verify import scratch_name
-from backups.catalog import made_here
+from backups.catalog import learned, made_here
 from backups.choices import Level
 from backups.configuration import environment
 from backups.dumping.mysqldump import Source, refuse_what_cuts_dumps
@@ -34,7 +34,7 @@ from backups.models import Database, Run
 from backups.mysql import excess_rights, grants
 from backups.reports import standing
 from backups.repositories import identity
-from backups.runs import lifecycle
+from backups.runs import notes
 from backups.runs.outcome import Outcome
 from backups.runs.progress import Progress
 from backups.scheduling import schedules, staleness
@@ -221,14 +221,14 @@ def run(run: Run, progress: Progress) -> Outcome:
             progress.hide([*found.access.secret_values(), found.server.password])
         if found.scratch_password:
             progress.hide([found.scratch_password])
-        lifecycle.run_note(run.pk, result={"checks": [asdict(each) for each in told]})
+        notes.run_note(run.pk, result={"checks": [asdict(each) for each in told]})
         progress.log(f"{check.name.capitalize()}: {check.detail}", _level(check))
         progress.detail(next((name for name, _ in _CHECKS[len(told) :]), ""))
         progress.tick()
     if found.restic_origin:
-        lifecycle.run_note(run.pk, **lifecycle.restic_facts(found.restic_version, found.restic_origin))
+        notes.run_note(run.pk, **notes.restic_facts(found.restic_version, found.restic_origin))
     if found.info and found.clients:
-        lifecycle.database_probed(
+        learned.database_probed(
             run.database,
             flavour=found.info.flavour,
             server_version=found.info.version,
@@ -245,7 +245,7 @@ def _drill(run: Run, url: str, progress: Progress) -> Outcome:
     progress.detail(url)
     drills: list[drill.Drilled] = []
     (check,) = gate_checks([url], drills)
-    lifecycle.run_note(run.pk, result={"checks": [asdict(check)], "gate": [each.told() for each in drills]})
+    notes.run_note(run.pk, result={"checks": [asdict(check)], "gate": [each.told() for each in drills]})
     if not check.ok:
         raise Problem(check.detail)
     progress.log(f"{check.name.capitalize()}: {check.detail}", _level(check))

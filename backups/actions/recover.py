@@ -12,12 +12,12 @@ from django.utils import timezone
 from backups import restic
 from backups.actions.portal_copy import NotTrusted, copies, read
 from backups.actions.repository import is_dump, opened, owner
-from backups.catalog import made_here
+from backups.catalog import made_here, records
 from backups.choices import Action, Trigger
 from backups.errors import Problem
 from backups.models import Database, Run, Snapshot
 from backups.portal_copy import archive
-from backups.runs import lifecycle
+from backups.runs import notes
 from backups.runs.outcome import Outcome
 from backups.runs.progress import Progress
 from backups.snapshots import selection
@@ -47,17 +47,17 @@ def run(run: Run, progress: Progress) -> Outcome:
         if is_dump(info)
     ]
     still_there = unreadable[0].ids if unreadable else ()
-    new, _ = lifecycle.snapshots_sync(run.repository, found, unreadable=still_there)
+    new, _ = records.snapshots_sync(run.repository, found, unreadable=still_there)
     if unreadable:
         progress.warn(unreadable[0].sentence())
     _believe_the_repository(run, [info for info, _ in found])
-    rebuilt = sum(lifecycle.backup_rebuilt(run.repository, info, of) for info, of in found)
+    rebuilt = sum(records.backup_rebuilt(run.repository, info, of) for info, of in found)
     sentence = (
         f"{counted(len(found), 'snapshot')} found, {new} of them new here; "
         f"{counted(rebuilt, 'backup')} rebuilt."
     )
     progress.log(sentence)
-    lifecycle.run_note(run.pk, result={"sentence": sentence})
+    notes.run_note(run.pk, result={"sentence": sentence})
     return Outcome()
 
 
@@ -158,7 +158,7 @@ def _tell_taken(
 ) -> None:
     # It could not hold its own id, by which it is told from a database's snapshots.
     for run in Run.objects.filter(pk=header.made_by):
-        lifecycle.run_note(run.pk, result={"snapshot_id": copy.id})
+        notes.run_note(run.pk, result={"snapshot_id": copy.id})
     tell(
         f"{name} was restored: {counted(Run.objects.count(), 'run')}, "
         f"{counted(Database.objects.count(), 'database')}, "

@@ -14,7 +14,7 @@ from backups import restic
 from backups.actions.repository import opened, sync
 from backups.choices import Action, Status
 from backups.models import Run
-from backups.runs import lifecycle
+from backups.runs import notes
 from backups.runs.outcome import Outcome
 from backups.runs.progress import Progress
 
@@ -77,4 +77,4 @@ def _call(
 
 def _sentence(run: Run, sentence: str, progress: Progress) -> None:
     progress.log(sentence)
-    lifecycle.run_note(run.pk, result={"sentence": sentence})
+    notes.run_note(run.pk, result={"sentence": sentence})

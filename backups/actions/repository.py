@@ -8,12 +8,13 @@ from collections.abc import Iterable
 from dataclasses import replace
 
 from backups import process, restic
+from backups.catalog import learned, records
 from backups.catalog.series import database_in, has_our_tag
 from backups.choices import EXCLUSIVE_ACTIONS, Action
 from backups.endpoints import names_of, repository_access
 from backups.models import Database, Repository, Run
 from backups.repositories import identity, places
-from backups.runs import lifecycle
+from backups.runs import leases, notes
 from backups.runs.outcome import Outcome
 from backups.runs.progress import Progress
 from backups.text import formatting
@@ -47,18 +48,16 @@ def opened(run: Run, progress: Progress) -> restic.Access:
 def _reached(run: Run, progress: Progress) -> restic.Access:
     access = repository_access(run.repository)
     progress.hide(access.secret_values())
-    lifecycle.run_note(
-        run.pk, **lifecycle.restic_facts(restic.version(access), restic.origin(access.program))
-    )
+    notes.run_note(run.pk, **notes.restic_facts(restic.version(access), restic.origin(access.program)))
     return access
 
 
 def wait_for_maintenance(repository: Repository, progress: Progress) -> None:
     """A prune or check of ours holds restic's exclusive lock; what only adds can wait for it."""
-    holder = lifecycle.lease_holder(repository)
+    holder = leases.lease_holder(repository)
     if holder is not None:
         progress.log(f"Waiting for {holder} to finish with the repository.")
-    while lifecycle.lease_holder(repository) is not None:
+    while leases.lease_holder(repository) is not None:
         progress.detail("waiting for the repository")
         process.pause()
         progress.tick()
@@ -96,7 +95,7 @@ def init(run: Run, progress: Progress) -> Outcome:
             )
         sentence += _of_another_row(run.repository)
     progress.log(sentence)
-    lifecycle.run_note(run.pk, result={"sentence": sentence})
+    notes.run_note(run.pk, result={"sentence": sentence})
     return Outcome()
 
 
@@ -118,7 +117,7 @@ def snapshots(run: Run, progress: Progress) -> Outcome:
     access = opened(run, progress)
     sentence = sync(run.repository, access, progress)
     progress.log(sentence)
-    lifecycle.run_note(run.pk, result={"sentence": sentence})
+    notes.run_note(run.pk, result={"sentence": sentence})
     return Outcome()
 
 
@@ -153,7 +152,7 @@ def sync(
     databases = list(Database.objects.filter(repository=repository).order_by("pk"))
     dumps = [(info, owner(info, databases)) for info in found if is_dump(info)]
     still_there = unreadable[0].ids if unreadable else ()
-    new, gone = lifecycle.snapshots_sync(repository, dumps, unreadable=still_there, is_repaired=is_repaired)
+    new, gone = records.snapshots_sync(repository, dumps, unreadable=still_there, is_repaired=is_repaired)
     if unreadable:
         raise unreadable[0]
     told = f"{counted(len(dumps), 'snapshot')} in the repository, {new} new here, {gone} gone."
@@ -173,10 +172,10 @@ def note_size(run: Run, access: restic.Access, progress: Progress) -> None:
     """Store the size of the repository's data and say it. Raises Problem."""
     answer = restic.call(access, restic.stats_args(), doing="measuring", tick=progress.tick)
     total = restic.parse_total_size(answer.stdout)
-    lifecycle.repository_sized(run.repository, total)
+    learned.repository_sized(run.repository, total)
     sentence = f"The repository holds {formatting.size(total)} of data."
     progress.log(sentence)
-    lifecycle.run_note(run.pk, result={"sentence": sentence, "size_bytes": total})
+    notes.run_note(run.pk, result={"sentence": sentence, "size_bytes": total})
 
 
 def is_dump(info: restic.SnapshotInfo) -> bool:

@@ -31,9 +31,10 @@ from backups.catalog import made_here
 from backups.choices import OVERWRITING_MODES, Action, DefinerPolicy, RestoreMode, Status, Trigger
 from backups.dumpfile.allowed import Allowed
 from backups.dumpfile.chosen_tables import chosen_tables
+from backups.dumpfile.manifests import ManifestDamaged, objects_in
 from backups.dumpfile.ready import Wish
+from backups.dumpfile.sections import Kind
 from backups.dumpfile.spelling import clashing, in_lower_case
-from backups.dumpfile.splitter import Kind, ManifestDamaged, objects_in
 from backups.errors import Cancelled, Problem
 from backups.keeping import suspicions
 from backups.loading.loader import (
@@ -58,7 +59,7 @@ from backups.restoring.obstacles import (
     refuse_taken,
 )
 from backups.restoring.swap import Place, refuse_unless_whole, refuse_without_rows
-from backups.runs import lifecycle
+from backups.runs import notes, refusals, restores
 from backups.runs.outcome import Outcome
 from backups.runs.progress import Progress
 from backups.snapshots import selection
@@ -83,7 +84,7 @@ def run(run: Run, progress: Progress) -> Outcome:
         if not isinstance(error, NOT_THE_SNAPSHOTS_FAULT):
             error.do = f"{error.do} {selection.instead_of(restore.snapshot)}".strip()
         raise
-    lifecycle.run_note(run.pk, result={"snapshot_id": restore.snapshot.snapshot_id, "target": restore.target})
+    notes.run_note(run.pk, result={"snapshot_id": restore.snapshot.snapshot_id, "target": restore.target})
     return Outcome()
 
 
@@ -131,7 +132,7 @@ def _into_new(restore: Restore, access: restic.Access, place: Place, progress: P
         _take_away(restore, place, made, error, progress)
         raise
     if made:
-        lifecycle.left_cleared(restore.run_id, "scratch")
+        notes.left_cleared(restore.run_id, "scratch")
     _refuse_unmade(restore, loading)
     progress.log(f"{restore.what} was restored into {restore.target}.")
 
@@ -140,7 +141,7 @@ def _refuse_unmade(restore: Restore, loading: Loading) -> None:
     """Raise Problem where all rows are in their place, but a definition could not be made."""
     if not loading.found.unmade:
         return
-    lifecycle.restore_note(
+    restores.restore_note(
         restore,
         definitions_after=definitions.with_unmade(b"", loading.found),
         definitions_left=definitions.left_by_load(loading.found),
@@ -164,7 +165,7 @@ def _take_away(restore: Restore, place: Place, made: bool, error: BaseException,
 
 def _clear_what_died(restore: Restore, place: Place) -> None:
     """What a restore that died under this name made is not in the way of this one."""
-    for dead in lifecycle.runs_that_left("scratch"):
+    for dead in notes.runs_that_left("scratch"):
         if dead.result["scratch"] == restore.target and dead.database == restore.database:
             drop_scratch(dead.pk, place.server, restore.target)
 
@@ -172,7 +173,7 @@ def _clear_what_died(restore: Restore, place: Place) -> None:
 def _replace(restore: Restore, access: restic.Access, place: Place, progress: Progress) -> None:
     """Into a shadow database first; the live one is touched by one atomic RENAME."""
     shadow = mysql.derived_name(restore.target, "restore", restore.run_id)
-    lifecycle.restore_note(
+    restores.restore_note(
         restore, incoming=shadow, kept_in=mysql.derived_name(restore.target, "before", restore.run_id)
     )
     _refuse_what_stands_in_the_way(restore, place)
@@ -197,13 +198,13 @@ def _take_sequences_along(restore: Restore, loading: Loading, place: Place, prog
     drawn_from = loading.found.inventory().get(Kind.SEQUENCE, [])
     absent = [name for name in drawn_from if name not in live and name not in restore.tables]
     if absent:
-        lifecycle.restore_note(restore, tables=[*restore.tables, *absent])
+        restores.restore_note(restore, tables=[*restore.tables, *absent])
         progress.log(f"These sequences, which {restore.target} lacks, come along: {', '.join(absent)}.")
 
 
 def _refuse_what_stands_in_the_way(restore: Restore, place: Place) -> None:
     """Raise Problem for what the live database alone tells, before anything is made or saved."""
-    lifecycle.refuse_unsettled(restore.database, restore.target, but=restore)
+    refusals.refuse_unsettled(restore.database, restore.target, but=restore)
     refuse_taken(restore.kept_in, restore.target, place.server)
     with mysql.connect(place.server) as connection:
         if mysql.database_exists(connection, restore.target):
@@ -266,11 +267,11 @@ def _make_empty_target(restore: Restore, place: Place) -> bool:
             return False
         _refuse_without_room(connection, restore, place)
         # Noted before it is there, so that the reaper finds it even if we die in between.
-        lifecycle.run_note(restore.run_id, result={"scratch": restore.target})
+        notes.run_note(restore.run_id, result={"scratch": restore.target})
         try:
             _create(connection, place, restore.target, restore.snapshot)
         except Problem:
-            lifecycle.left_cleared(restore.run_id, "scratch")
+            notes.left_cleared(restore.run_id, "scratch")
             raise
         return True
 
@@ -280,7 +281,7 @@ def _shadow(restore: Restore, place: Place, shadow: str, progress: Progress) -> 
     """An empty shadow database, dropped after the swap or instead of it."""
     with mysql.connect(place.server) as connection:
         _refuse_without_room(connection, restore, place)
-    lifecycle.run_note(restore.run_id, result={"scratch": shadow})
+    notes.run_note(restore.run_id, result={"scratch": shadow})
     with mysql.connect(place.server) as connection:
         if not mysql.database_exists(connection, restore.target):
             raise Problem(
@@ -342,7 +343,7 @@ def _save_before(restore: Restore, progress: Progress) -> None:
             safe=f"{restore.target} was not touched.",
             do=_without_a_backup_before(restore),
         )
-    lifecycle.restore_note(restore, safety_snapshot=saved.snapshot)
+    restores.restore_note(restore, safety_snapshot=saved.snapshot)
     progress.log(f"{restore.target} as it is now is in snapshot {saved.snapshot.short_id}.")
 
 
@@ -402,10 +403,10 @@ def _load(
         _refuse_clashing(restore, loading.found.clashing)
         raise
     except mysql.MissingPrivilege as problem:
-        if restore.definers == DefinerPolicy.KEEP and restore.reason != lifecycle.FOR_RECOVERY:
+        if restore.definers == DefinerPolicy.KEEP and restore.reason != restores.FOR_RECOVERY:
             problem.do = f"{problem.do} {_OTHER_DEFINERS}".strip()
         raise
-    lifecycle.restore_note(restore, restore_seconds=seconds)
+    restores.restore_note(restore, restore_seconds=seconds)
     progress.log(f"Loaded in {seconds:.1f} seconds.")
     _refuse_clashing(restore, loading.found.clashing)
     _tell_spelling(restore, loading, progress)
@@ -424,7 +425,7 @@ def _tell_changed_values(restore: Restore, loading: Loading, progress: Progress)
     changed = loading.values_changed()
     if changed:
         told = [{"table": table, "why": text} for table, text in changed.items()]
-        lifecycle.run_note(restore.run_id, result={"values_changed": told})
+        notes.run_note(restore.run_id, result={"values_changed": told})
     for table, text in changed.items():
         progress.warn(
             f"The server did not take every value of table {table} as it is in the snapshot: {text}."
@@ -435,7 +436,7 @@ def _tell_computed_anew(restore: Restore, loading: Loading, progress: Progress) 
     """Generated columns that hold other values than they did, or of which nobody can tell."""
     if loading.computed_anew:
         told = [each._asdict() for each in loading.computed_anew]
-        lifecycle.run_note(restore.run_id, result={"computed_anew": told})
+        notes.run_note(restore.run_id, result={"computed_anew": told})
     for each in loading.computed_anew:
         what = each.words if each.differ else f"Not proved are {each.words}"
         progress.warn(f"{what[:1].upper()}{what[1:]}.{f' {mysql.SET_AS_WRITTEN}' if each.differ else ''}")
@@ -447,13 +448,13 @@ def _tell_what_is_left_out(restore: Restore, loading: Loading, progress: Progres
     found = [each for each in loading.found.left_out if not (each.waits and comes_yet)]
     left_out = [{"kind": each.kind, "name": each.name, "why": each.why} for each in found]
     if left_out:
-        lifecycle.run_note(restore.run_id, result={"left_out": left_out})
+        notes.run_note(restore.run_id, result={"left_out": left_out})
     reworded = [{"kind": each.kind, "name": each.name, "why": each.why} for each in loading.found.reworded]
     if reworded:
-        lifecycle.run_note(restore.run_id, result={"reworded": reworded})
+        notes.run_note(restore.run_id, result={"reworded": reworded})
     if of_roles := loading.found.without_role:
         told = [{**each._asdict(), "why": each.why} for each in of_roles]
-        lifecycle.run_note(restore.run_id, result={"definers_changed": told})
+        notes.run_note(restore.run_id, result={"definers_changed": told})
         for cure in sorted({each.cure for each in of_roles}):
             progress.warn(f"Not all has the definer that it had. {cure}")
     whys = [(each.kind, each.name, each.why) for each in (*found, *loading.found.reworded)]
@@ -503,7 +504,7 @@ def _tell_what_sleeps(restore: Restore, loading: Loading, place: Place, progress
         over = mysql.events_of_the_past(connection, restore.target)
     ran = [event for event in loading.found.events if event.state == b"ENABLE" and event.name not in over]
     statements = [event.to_enable(restore.target) for event in sorted(ran, key=lambda event: event.name)]
-    lifecycle.run_note(restore.run_id, result={"events_disabled": asleep, "events_to_enable": statements})
+    notes.run_note(restore.run_id, result={"events_disabled": asleep, "events_to_enable": statements})
     progress.warn(
         f"These events are disabled in {restore.target}: {', '.join(asleep)}. They were not when the "
         "snapshot was made, and are so that nothing runs by itself in a database that was made anew."
@@ -526,7 +527,7 @@ def _note_what_comes_after(restore: Restore, loading: Loading, place: Place, pro
     )
     told = definitions.with_unmade(read, loading.found)
     after = definitions.with_what_waits(told, loading.found.events, loading.found.outward)
-    lifecycle.restore_note(restore, definitions_after=after)
+    restores.restore_note(restore, definitions_after=after)
 
 
 def _make_what_comes_after(loading: Loading, place: Place, database: str, progress: Progress) -> None:
@@ -688,7 +689,7 @@ def _mind_spelling(restore: Restore, place: Place) -> bool:
         if not mysql.folds_names(connection):
             return False
     if restore.tables:
-        lifecycle.restore_note(restore, tables=sorted({name.lower() for name in restore.tables}))
+        restores.restore_note(restore, tables=sorted({name.lower() for name in restore.tables}))
     _refuse_clashing(restore, clashing((restore.snapshot.manifest or {}).get("inventory", {})))
     return True
 
@@ -708,7 +709,7 @@ def _refuse_clashing(restore: Restore, names: Sequence[str]) -> None:
 def _tell_spelling(restore: Restore, loading: Loading, progress: Progress) -> None:
     respelled = {old: new for new, old in sorted(loading.found.respelled.items())}
     if respelled:
-        lifecycle.run_note(restore.run_id, result={"names_in_lower_case": respelled})
+        notes.run_note(restore.run_id, result={"names_in_lower_case": respelled})
         told = [f"{old} is {new}" for old, new in respelled.items()]
         progress.warn(
             "This server gives tables and views names in lower case (lower_case_table_names=1): "

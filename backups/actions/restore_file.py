@@ -13,7 +13,7 @@ from typing import BinaryIO
 from backups.actions.verify import source_name
 from backups.errors import Problem
 from backups.models import Restore, Snapshot
-from backups.runs import lifecycle
+from backups.runs import notes
 from backups.runs.progress import Progress
 
 STANDARD_OUTPUT = "-"
@@ -31,7 +31,7 @@ def to_file(restore: Restore, progress: Progress, stream: Callable[[Write], None
     path = Path(restore.target) / file_name(restore.snapshot)
     with _new_file(path, restore.run_id) as file:
         stream(file.write)
-    lifecycle.run_note(restore.run_id, result={"file": str(path)})
+    notes.run_note(restore.run_id, result={"file": str(path)})
     progress.log(f"Written to {path}.")
 
 
@@ -45,7 +45,7 @@ def file_name(snapshot: Snapshot) -> str:
 def _new_file(path: Path, run_id: int) -> Iterator[BinaryIO]:
     """A file that appears under its name only when it is whole. Raises Problem."""
     partial = path.with_name(f".{path.name}.partial").absolute()
-    lifecycle.run_note(run_id, result={"partial": str(partial)})
+    notes.run_note(run_id, result={"partial": str(partial)})
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
         # A dump holds everything: nobody else needs to read it, nor may have put a link in its place.
@@ -64,4 +64,4 @@ def _new_file(path: Path, run_id: int) -> Iterator[BinaryIO]:
     finally:
         with suppress(OSError):
             partial.unlink(missing_ok=True)
-            lifecycle.left_cleared(run_id, "partial")
+            notes.left_cleared(run_id, "partial")

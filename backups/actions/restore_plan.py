@@ -23,7 +23,7 @@ from backups.restoring.obstacles import (
     refuse_read_only,
 )
 from backups.restoring.swap import refuse_without_rows
-from backups.runs import lifecycle
+from backups.runs import refusals
 from backups.snapshots import selection
 
 _SAMPLES = 20
@@ -180,7 +180,7 @@ def _look_at_what_moves(told: Plan, database: Database, chosen: frozenset[str]) 
     with mysql.connect(server) as connection:
         held = {*mysql.tables(connection, told.target), *inventory.get("table", [])}
         looks = (
-            lambda: lifecycle.refuse_unsettled(database, told.target),
+            lambda: refusals.refuse_unsettled(database, told.target),
             lambda: refuse_crossing(connection, told.target, chosen, target=told.target, held=held),
             lambda: refuse_immovable(connection, told.target, chosen, target=told.target),
             lambda: refuse_keys_from_elsewhere(told.target, chosen, server),

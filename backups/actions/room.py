@@ -12,7 +12,7 @@ from typing import Any
 from django.conf import settings
 
 from backups import mysql
-from backups.dumpfile.splitter import Kind
+from backups.dumpfile.sections import Kind
 from backups.endpoints import database_server
 from backups.errors import Problem
 from backups.models import Snapshot

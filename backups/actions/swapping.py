@@ -11,7 +11,7 @@ from backups.models import Restore, Run
 from backups.mysql import grants
 from backups.restoring.obstacles import refuse_keys_from_elsewhere
 from backups.restoring.swap import Place, swap, write_down
-from backups.runs import lifecycle
+from backups.runs import notes
 from backups.runs.progress import Progress
 from backups.snapshots.retention import SAFETY_KEPT
 
@@ -23,7 +23,7 @@ def place_of(restore: Restore, run: Run, progress: Progress) -> Place:
     with mysql.connect(server) as connection:
         info = mysql.probe(connection)
     programs = mysql.clients(info, settings.MYSQL_CLIENT_DIR)
-    lifecycle.run_note(run.pk, server_version=str(info), client_version=str(programs))
+    notes.run_note(run.pk, server_version=str(info), client_version=str(programs))
     if restores_as_another(restore.database) and restore.definers == DefinerPolicy.CURRENT_USER:
         progress.warn(
             f"All that has a definer becomes {server.user}'s (RESTORE_MYSQL_USER), and cannot run any more "

@@ -15,7 +15,7 @@ from backups.models import Restore, Run
 from backups.restoring import kept_states
 from backups.restoring.obstacles import refuse_crossing, refuse_immovable
 from backups.restoring.swap import Place, define_again, drop_emptied, kept_tables, refuse_unless_whole
-from backups.runs import lifecycle
+from backups.runs import consequences, notes, refusals, restores
 from backups.runs.outcome import Outcome
 from backups.runs.progress import Progress
 from backups.text.terminal import counted
@@ -27,13 +27,13 @@ def undo(run: Run, progress: Progress) -> Outcome:
     before = restore.undo_of
     if before is None or not before.keeps_tables:
         raise Problem("There is nothing to undo: the tables of before are not kept any more.")
-    lifecycle.refuse_unsettled(restore.database, restore.target, but=restore)
+    refusals.refuse_unsettled(restore.database, restore.target, but=restore)
     kept_states.refuse_out_of_order(before)
     progress.phase("preflight")
     place = place_of(restore, run, progress)
     refuse_missing_privileges(restore, place)
     _refuse_other_than_kept(restore, before, place)
-    lifecycle.restore_note(
+    restores.restore_note(
         restore,
         incoming=before.kept_in,
         kept_in=mysql.derived_name(restore.target, "before", run.pk),
@@ -100,18 +100,18 @@ def drop_kept(run: Run, progress: Progress) -> Outcome:
     restore = _restore_of(run)
     if not restore.keeps_tables or not re.search(r"__before_\d+$", restore.kept_in):
         raise Problem("This restore keeps no tables.", safe="Nothing was dropped.")
-    lifecycle.refuse_unsettled(restore.database, restore.target)
-    lifecycle.refuse_same_target(restore.database, restore.target)
+    refusals.refuse_unsettled(restore.database, restore.target)
+    refusals.refuse_same_target(restore.database, restore.target)
     kept_states.refuse_early_drop(restore)
     server = restoring_server(restore.database)
     progress.hide([server.password])
     with mysql.connect(server) as connection:
         freed = mysql.space_used(connection, restore.kept_in)
     drop_database(server, restore.kept_in, progress.tick)
-    lifecycle.restore_note(restore, dropped_at=timezone.now())
+    restores.restore_note(restore, dropped_at=timezone.now())
     sentence = f"{restore.kept_in} was dropped, which freed about {freed / 1e6:.1f} MB."
     progress.log(sentence)
-    lifecycle.run_note(run.pk, result={"sentence": sentence, "freed": freed})
+    notes.run_note(run.pk, result={"sentence": sentence, "freed": freed})
     return Outcome()
 
 
@@ -123,8 +123,8 @@ def define(run: Run, progress: Progress) -> Outcome:
             "Nothing is left out that could be made now: it was made, or a newer restore lies upon it.",
             safe=f"{restore.target} was not touched.",
         )
-    lifecycle.refuse_unsettled(restore.database, restore.target)
-    lifecycle.refuse_same_target(restore.database, restore.target)
+    refusals.refuse_unsettled(restore.database, restore.target)
+    refusals.refuse_same_target(restore.database, restore.target)
     progress.phase("define")
     place = place_of(restore, run, progress)
     wanted = list(restore.definitions_left)
@@ -134,13 +134,13 @@ def define(run: Run, progress: Progress) -> Outcome:
     made = [one for one in wanted if (one["kind"], one["name"], one["table"]) not in left]
     if not made:
         raise Problem(
-            f"{lifecycle.left_out(wanted)} cannot be made yet: {wanted[0]['why']}",
+            f"{consequences.left_out(wanted)} cannot be made yet: {wanted[0]['why']}",
             safe=f"{restore.target} was not touched.",
             do="Make what it reads first, then try again.",
         )
-    sentence = f"Made in {restore.target}: {lifecycle.left_out(made)}."
+    sentence = f"Made in {restore.target}: {consequences.left_out(made)}."
     progress.log(sentence)
-    lifecycle.run_note(run.pk, result={"sentence": sentence})
+    notes.run_note(run.pk, result={"sentence": sentence})
     return Outcome()
 
 

@@ -7,7 +7,7 @@ from django.utils import timezone
 from backups import restic
 from backups.actions.repository import opened
 from backups.models import Run
-from backups.runs import lifecycle
+from backups.runs import notes
 from backups.runs.outcome import Outcome
 from backups.runs.progress import Progress
 
@@ -23,7 +23,7 @@ def run(run: Run, progress: Progress) -> Outcome:
     after = restic.locks(access, tick=progress.tick)
     sentence = _sentence(len(before) - len(after), after)
     progress.log(sentence)
-    lifecycle.run_note(run.pk, result={"sentence": sentence, "locks": len(after)})
+    notes.run_note(run.pk, result={"sentence": sentence, "locks": len(after)})
     return Outcome()
 
 

@@ -17,13 +17,15 @@ from backups.actions import reach, room, verify_place
 from backups.actions.dropping import drop_scratch
 from backups.actions.loading import load_snapshot
 from backups.actions.repository import opened
-from backups.catalog import made_here
+from backups.catalog import made_here, records
 from backups.choices import Action, Health, Trigger, Verdict
 from backups.dumpfile.allowed import Allowed
+from backups.dumpfile.digesting import Digester
 from backups.dumpfile.judge import Judge
+from backups.dumpfile.manifests import ManifestDamaged, objects_in
 from backups.dumpfile.ready import Found, Unmade, Wish
+from backups.dumpfile.sections import ROUTINES, Kind
 from backups.dumpfile.spelling import in_lower_case, respelled
-from backups.dumpfile.splitter import ROUTINES, Digester, Kind, ManifestDamaged, objects_in
 from backups.dumpfile.tally import Tally
 from backups.dumpfile.tally import differences as tally_differences
 from backups.dumping.program import stream_dump
@@ -40,7 +42,7 @@ from backups.loading.loader import (
 )
 from backups.loading.table_plan import comparable
 from backups.models import Database, Repository, Run, Snapshot
-from backups.runs import lifecycle
+from backups.runs import notes
 from backups.runs.outcome import CallsForMore, FollowUp, Outcome
 from backups.runs.progress import Progress
 from backups.snapshots import selection
@@ -97,7 +99,7 @@ def run(run: Run, progress: Progress) -> Outcome:
     snapshot = _snapshot(run)
     # The newest may still lie where its database was backed up to before.
     run.repository = snapshot.repository
-    lifecycle.run_note(run.pk, snapshot=snapshot, repository=snapshot.repository)
+    notes.run_note(run.pk, snapshot=snapshot, repository=snapshot.repository)
     access = opened(run, progress)
     findings = Findings()
     with scratch_database(run, snapshot, progress) as scratch:
@@ -224,12 +226,12 @@ def scratch_database(run: Run, snapshot: Snapshot, progress: Progress) -> Iterat
         room.refuse_without_room(connection, server, snapshot, instead=another)
         # Noted before it exists, so that the reaper finds it even if we die in between.
         where = {"address": server.address, "server": str(info), "set_by": server.address_set_by}
-        lifecycle.run_note(run.pk, result={"scratch": name, "verified_on": where}, server_version=str(info))
-        lifecycle.run_note(run.pk, client_version=str(programs))
+        notes.run_note(run.pk, result={"scratch": name, "verified_on": where}, server_version=str(info))
+        notes.run_note(run.pk, client_version=str(programs))
         try:
             _create(connection, database, server, name, manifest)
         except mysql.MissingPrivilege:
-            lifecycle.left_cleared(run.pk, "scratch")
+            notes.left_cleared(run.pk, "scratch")
             raise
     progress.log(f"Restoring into {name} at {server.address} ({info}, {programs} client).")
     with room.full_disk_told(name, instead=another):
@@ -798,11 +800,11 @@ def _conclude(run: Run, snapshot: Snapshot, findings: Findings, progress: Progre
             {"kind": each.ready.kind, "name": each.ready.name, "why": each.why, "do": each.do}
             for each in findings.refused
         ]
-        lifecycle.run_note(run.pk, result={"refused": told})
+        notes.run_note(run.pk, result={"refused": told})
     if findings.refused and verdict == Verdict.IDENTICAL:
         raise _proved_in_part(snapshot, findings)
     health_before = _health_of(snapshot)
-    lifecycle.verification_record(
+    records.verification_record(
         run,
         snapshot,
         is_of_the_server=_is_of_the_server(findings),
@@ -819,11 +821,9 @@ def _conclude(run: Run, snapshot: Snapshot, findings: Findings, progress: Progre
         scratch_address=findings.scratch_address,
     )
     if findings.not_run:
-        lifecycle.run_note(run.pk, result={"not_run": [each._asdict() for each in findings.not_run]})
+        notes.run_note(run.pk, result={"not_run": [each._asdict() for each in findings.not_run]})
     if findings.computed_anew:
-        lifecycle.run_note(
-            run.pk, result={"computed_anew": [each._asdict() for each in findings.computed_anew]}
-        )
+        notes.run_note(run.pk, result={"computed_anew": [each._asdict() for each in findings.computed_anew]})
     if verdict != Verdict.IDENTICAL:
         _take_back_proof(run.database, snapshot)
         raise bad_news(snapshot, findings, health_before)

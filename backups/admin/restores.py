@@ -22,7 +22,7 @@ from backups.endpoints import restoring_server
 from backups.errors import Problem
 from backups.models import Restore
 from backups.restoring import kept_states
-from backups.runs import lifecycle
+from backups.runs import restores
 from backups.snapshots.retention import SAFETY_KEPT
 from backups.text import formatting
 
@@ -275,7 +275,7 @@ class RestoreAdmin(ReadOnlyAdmin):
         assert request.user.is_authenticated  # noqa: S101  admin_view lets nobody else in
         try:
             kept_states.refuse_out_of_order(restore)
-            run = lifecycle.restore_enqueue(
+            run = restores.restore_enqueue(
                 database=restore.database, snapshot=restore.snapshot, mode=RestoreMode.UNDO,
                 target=restore.target, trigger=Trigger.ADMIN, undo_of=restore,
                 reason=form.cleaned_data["reason"], requested_by=request.user,

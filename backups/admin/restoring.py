@@ -34,7 +34,7 @@ from backups.admin.base import page_url, proof_label, run_url
 from backups.choices import OVERWRITING_MODES, DefinerPolicy, RestoreMode, Trigger
 from backups.errors import Problem
 from backups.models import Database, Restore, Snapshot, Suspicion
-from backups.runs import lifecycle
+from backups.runs import restores
 from backups.snapshots.selection import instead_of, known_bad_words, safety_copies, snapshot_at
 from backups.text import formatting
 from backups.validators import target_name
@@ -269,7 +269,7 @@ def _start(
     if form.chosen_mode == RestoreMode.FILE:
         return _download(request, snapshot, form.cleaned_data["tables"], reason)
     try:
-        run = lifecycle.restore_enqueue(
+        run = restores.restore_enqueue(
             database=database,
             snapshot=snapshot,
             mode=form.chosen_mode,

@@ -1,1 +1,1 @@
-"""What the portal knows of the snapshots: who made them, and under which names they lie."""
+"""What the portal knows of what lies in repositories: which snapshots, who made them, under which names."""

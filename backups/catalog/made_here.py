@@ -14,12 +14,11 @@ from django.db import transaction
 from django.utils import timezone
 
 from backups import keys
-from backups.catalog import series
+from backups.catalog import records, series
 from backups.choices import Trigger
 from backups.errors import Problem
 from backups.keys import InstallationKey
 from backups.models import PublicKey, Snapshot, SnapshotQuerySet
-from backups.runs import lifecycle
 
 
 def key_in_use() -> InstallationKey:
@@ -101,7 +100,7 @@ def is_of_another(snapshot: Snapshot, manifest: Mapping[str, Any] | None) -> boo
 
 def learn(snapshot: Snapshot, manifest: Mapping[str, Any]) -> None:
     """Store the manifest by which a snapshot was just proved; a copy of one of ours is made here, too."""
-    lifecycle.snapshot_learned(snapshot, manifest)
+    records.snapshot_learned(snapshot, manifest)
     _recognise(Snapshot.objects.get(pk=snapshot.pk))
 
 

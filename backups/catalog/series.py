@@ -13,9 +13,9 @@ from urllib.parse import unquote
 from django.conf import settings
 from django.db.models import Count, QuerySet
 
+from backups.catalog import learned
 from backups.choices import Trigger
 from backups.models import Database, Snapshot
-from backups.runs import lifecycle
 
 
 def of_this_installation(database: Database) -> frozenset[str]:
@@ -108,7 +108,7 @@ def settle(*, is_ours: bool) -> list[str]:
     databases = Database.objects.order_by("pk")
     for database, counted in zip(databases, undecided(databases).values(), strict=True):
         if found := sorted(counted):
-            lifecycle.hosts_settled(database, found, is_ours=is_ours)
+            learned.hosts_settled(database, found, is_ours=is_ours)
             which = "this installation's, one series with its own" if is_ours else "another installation's"
             told.append(f"Snapshots of {database} of the host {', '.join(found)} count as {which}.")
     return told

@@ -25,13 +25,13 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Iterable, Iterator
 
+from backups.dumpfile.definitions import Definitions, cursor_of
 from backups.dumpfile.dialect import Dialect
 from backups.dumpfile.encodings import decoded
-from backups.dumpfile.heads import read_head, role_of
 from backups.dumpfile.lexer import Cursor, Unexpected
 from backups.dumpfile.lexer import Kind as Of
-from backups.dumpfile.mixed import Known, Plain, in_one_charset, may_be_mixed
-from backups.dumpfile.ready import Does, EventState, Found, LeftOut, Ready, Wish, in_utf8, quoted
+from backups.dumpfile.made import Made
+from backups.dumpfile.ready import Does, Found, LeftOut, Ready, Wish, in_utf8, quoted
 from backups.dumpfile.rows import Rows, are_values, spelled_out
 from backups.dumpfile.scope import Scope
 from backups.dumpfile.settings import Session, Settings
@@ -39,7 +39,6 @@ from backups.dumpfile.short import (
     cut_if_not_exists,
     is_never_sent,
     is_of_database,
-    read_change_of_database,
     read_drop,
     read_emptying,
     read_histogram,
@@ -48,7 +47,6 @@ from backups.dumpfile.short import (
 )
 from backups.dumpfile.statements import NoStatement, Statement
 from backups.dumpfile.tables import TableReader
-from backups.dumpfile.views import without_own_name
 
 
 class NotAllowed(Exception):
@@ -66,9 +64,6 @@ _TRANSACTION = (b"BEGIN", b"COMMIT")
 _SANDBOX = re.compile(rb"\A(?:/\*M?!999999[^*]*+\*/|--[^\n]*+\n|\s)*+")
 # Of what brings no rows, and is kept for the most part. A hundred thousand tables have half as much.
 _MOST_DEFINED = 1 << 30
-# It ends a view, in a version comment of its own.
-_LONGEST_CHECK_OPTION = 128
-_CHECK_OPTION = re.compile(rb"\s*\*/\s*/\*!\d{5,6}\s+(WITH\s+(?:LOCAL|CASCADED)\s+CHECK\s+OPTION)\s*\Z", re.I)
 
 
 class Allowed:
@@ -86,8 +81,6 @@ class Allowed:
         tablespace_of: Callable[[str], str] = lambda _: "",
     ) -> None:
         self.found = Found()
-        # Tables that are there already, for definitions that come without theirs.
-        self._standing = frozenset(standing)
         self.session = Session(dialect.sql_mode)
         # By the very last statement, with which phpMyAdmin ends a dump.
         self.is_committed = False
@@ -97,22 +90,13 @@ class Allowed:
         self._plain = Settings(initial_mode=dialect.sql_mode)
         self._scope = Scope(wish.source)
         self._tables = TableReader(wish.database, self._scope.is_own, tablespace_of)
-        # Tables, sequences and views that were made so far, dropped again or not: they share their names.
-        self._taken_names: dict[str, str] = {}
+        self._made = Made(dialect, self.found, standing)
+        self.definitions = Definitions(dialect, wish, self._scope, self._tables, self.found, self._made)
         # Of what may stand there already, each sent just before what takes its place.
         self._drops: dict[str, Ready] = {}
         # Sequences that are not wished for: made if a table that is draws from them.
         self._sequences: dict[str, list[Ready]] = {}
         self._later: list[Ready] = []
-        self._definitions: list[Ready] = []
-        # A default collation that is changed for the definition that comes, if that is wished for.
-        self._collation: Ready | None = None
-        self._after_definition = False
-        # How the dump spells what it makes, by the server's names.
-        self._spellings: dict[str, str] = {}
-        # Whether MariaDB's program wrote the dump, unless its header says otherwise.
-        self.by_mariadb = dialect.is_mariadb
-        self._dropped_before: set[tuple[str, str]] = set()
         self._defined = 0
 
     @property
@@ -133,7 +117,7 @@ class Allowed:
         """What had to wait for all rows: keys, then triggers, views, routines and events."""
         yield from self._drops.values()
         yield from self._later
-        yield from self._definitions
+        yield from self.definitions.waiting
 
     # ------------------------------------------------------------ What it is
 
@@ -145,7 +129,7 @@ class Allowed:
         self._defined += len(statement.text)
         if self._defined > _MOST_DEFINED:
             raise Unexpected(f"with it, what brings no rows is longer than {_MOST_DEFINED >> 20} MB in all")
-        cursor = self._cursor(statement)
+        cursor = cursor_of(statement, self._dialect)
         first = cursor.token
         if first is None:
             return  # nothing but what another server reads
@@ -165,17 +149,14 @@ class Allowed:
             cursor.accept(b"WORK")
             cursor.the_end()
             self.is_committed = word == b"COMMIT"
-        elif is_never_sent(self._cursor(statement)):
+        elif is_never_sent(cursor_of(statement, self._dialect)):
             pass
-        elif is_of_database(self._cursor(statement)):
-            self._change_database(cursor)
+        elif is_of_database(cursor_of(statement, self._dialect)):
+            self.definitions.change_database(cursor)
         elif not self._scope.is_ours:
             self.found.others[self._scope.chosen or ""] += 1
         else:
             yield from self._of_object(word, statement, cursor)
-
-    def _cursor(self, statement: Statement) -> Cursor:
-        return Cursor(statement.text, self._dialect, statement.settings.charset, statement.settings.sql_mode)
 
     def _of_object(self, word: bytes, statement: Statement, cursor: Cursor) -> Iterator[Ready]:
         takers = {
@@ -194,29 +175,7 @@ class Allowed:
         self.found.own_statements += 1
         yield from take(statement, cursor)
 
-    def _change_database(self, cursor: Cursor) -> None:
-        """Never sent as it is: a collation is for what is defined next, or put back after what just was."""
-        clause = read_change_of_database(cursor, self._scope)
-        if not clause:
-            return
-        ready = Ready(Does.DEFINITION, b"ALTER DATABASE " + quoted(self._wish.database) + clause, self._plain)
-        if self._after_definition:
-            self._definitions.append(ready)
-            self._after_definition = False
-        else:
-            self._collation = ready
-
     # ------------------------------------------------------------ Tables and their rows
-
-    def _made_as(self, written: str) -> str:
-        """What the server will call a table, view or sequence that is made: it may take two for one."""
-        name = self._dialect.spelled(written)
-        before = self._spellings.setdefault(name, written)
-        if before != written:
-            self.found.clashing += [before, written]
-        if name != written:
-            self.found.respelled[name] = written
-        return name
 
     def _is_wished(self, table: str) -> bool:
         return not self._wish.tables or table in self._wish.tables
@@ -255,13 +214,13 @@ class Allowed:
         elif cursor.sees(b"SEQUENCE"):
             yield from self._create_sequence(statement, cursor)
         else:
-            self._define(statement)
+            self.definitions.define(statement)
 
     def _create_table(self, statement: Statement, cursor: Cursor) -> Iterator[Ready]:
         cursor.take()
         cut_if_not_exists(cursor)
         written = self._scope.own(cursor, cursor.name())
-        table = self._made_as(written)
+        table = self._made.made_as(written)
         made = self._tables.read(table, cursor)
         if not self._is_wished(table):
             self._drops.pop(table, None)
@@ -271,7 +230,7 @@ class Allowed:
         self.found.left_out += [LeftOut("table", table, why) for why in made.left_out]
         if not made.is_made:
             return
-        self._take_name("table", table, written)
+        self._made.take_name("table", table, written)
         for name in made.draws_from:
             yield from self._sequence_for(self._dialect.spelled(name))
         if drop is not None:
@@ -288,13 +247,13 @@ class Allowed:
     def _create_sequence(self, statement: Statement, cursor: Cursor) -> Iterator[Ready]:
         word = cursor.token
         written = read_sequence(cursor, self._scope)
-        name = self._made_as(written)
+        name = self._made.made_as(written)
         if not self._is_wished(name):
             assert word is not None  # noqa: S101  SEQUENCE stands there
             cursor.cut(word.end, word.end, b" IF NOT EXISTS")
             self._sequences[name] = [Ready(Does.SEQUENCE, cursor.rewritten(), statement.settings, name)]
             return
-        self._take_name("sequence", name, written)
+        self._made.take_name("sequence", name, written)
         if drop := self._drops.pop(name, None):
             yield drop
         self.found.made["sequence", name] = name
@@ -329,7 +288,7 @@ class Allowed:
             does, text = Does.LATER, self._tables.read_alter(table, cursor)
         if not self._is_wished(table) or self._tables.is_left_out(table):
             return
-        self._refuse_unless_there(table)
+        self._made.refuse_unless_there(table)
         ready = Ready(does, text, statement.settings, table)
         if does == Does.LATER:
             self._later.append(ready)
@@ -340,7 +299,7 @@ class Allowed:
         table = self._dialect.spelled(read_emptying(cursor, self._scope))
         if not self._is_wished(table) or self._tables.is_left_out(table):
             return
-        self._refuse_unless_there(table)
+        self._made.refuse_unless_there(table)
         yield Ready(Does.ROWS, cursor.rewritten(), statement.settings, table)
 
     def _analyze(self, statement: Statement, cursor: Cursor) -> Iterator[Ready]:
@@ -353,7 +312,7 @@ class Allowed:
         kind, names = read_drop(cursor, self._scope)
         for name in names:
             spelled = self._dialect.spelled(name) if kind in ("table", "view", "sequence") else name
-            self._dropped_before.add((kind, name))
+            self.definitions.dropped_before.add((kind, name))
             self._dropped(kind, spelled, statement.settings)
         yield from ()
 
@@ -366,90 +325,15 @@ class Allowed:
             ready = Ready(Does.DROP, text, self._plain, name)
             if was_made:
                 # Where it stands among the definitions: a view may read the placeholder of a later one.
-                self._definitions.append(ready)
+                self.definitions.waiting.append(ready)
                 self.found.definitions.pop(name, None)
             elif self._is_wished(name):
                 self._drops[name] = ready
         elif not self._wish.tables:
             # MariaDB before 11 knows packages in Oracle's mode alone.
-            self._definitions.append(Ready(Does.DEFINITION, text, settings.in_utf8, kind=kind, name=name))
-
-    # ------------------------------------------------------------ Views, triggers, routines, events
-
-    def _define(self, mixed: Statement) -> None:
-        plain = self._in_one_charset(mixed)
-        statement = Statement(plain.text, plain.settings, mixed.line)
-        cursor = self._cursor(statement)
-        cursor.expect(b"CREATE")
-        replaces = cursor.accept(b"OR", b"REPLACE")
-        head = read_head(cursor, self._scope, current_user_defines=self._wish.current_user_defines)
-        table, name = self._dialect.spelled(head.table), head.name
-        is_left_out = bool(table) and self._tables.is_left_out(table)
-        if self._wish.tables:
-            is_left_out = is_left_out or table not in self._wish.tables
-        elif table and not is_left_out:
-            self._refuse_unless_there(table)
-        if is_left_out:
-            return
-        if head.kind == "event":
-            self.found.events.append(EventState(head.name, head.definer, head.state, statement.settings))
-        if head.kind == "view":
-            name = self._made_as(head.name)
-            self._take_name_of_view(name, head.name, replaces=replaces)
-        if role := role_of(head.definer):
-            named = in_utf8(role, statement.settings).decode(errors="replace")
-            self.found.of_roles[head.kind, name] = named
-        self.found.made[head.kind, name] = table or name
-        if self._collation is not None:
-            self._definitions.append(self._collation)
-            self._collation = None
-            self._after_definition = True
-        text = cursor.with_body()
-        if head.kind == "view":
-            # The end alone is looked at: a pattern that searches all of a long text takes for ever.
-            begins, ends = text[:-_LONGEST_CHECK_OPTION], text[-_LONGEST_CHECK_OPTION:]
-            text = without_own_name(begins + _CHECK_OPTION.sub(rb" \1", ends))
-        self._definitions.append(Ready(Does.DEFINITION, text, statement.settings, table, head.kind, name))
-        if plain.following:
-            plainly = statement.settings.in_utf8
-            following = Ready(Does.DEFINITION, plain.following, plainly, table, head.kind, name)
-            self._definitions.append(following)
-        if plain.why:
-            self.found.reworded.append(LeftOut(head.kind, name, plain.why))
-
-    def _in_one_charset(self, statement: Statement) -> Plain:
-        """A definition without what its dump program writes in another character set than the rest."""
-        if not may_be_mixed(statement.settings):
-            return Plain(statement.text, statement.settings)
-        known = Known(
-            self.by_mariadb,
-            lambda table: self._is_there(self._dialect.spelled(table)),
-            lambda kind, name: (kind, name) in self._dropped_before,
-        )
-        return in_one_charset(statement.text, statement.settings, known)
-
-    def _is_there(self, table: str) -> bool:
-        return ("table", table) in self.found.made or table in self._standing
-
-    def _take_name(self, kind: str, name: str, written: str) -> None:
-        """A second one is of a second dump in the file, or would be put in the place of the first.
-
-        But for two that are one to this server alone, which `found.clashing` tells.
-        """
-        if (first := self._taken_names.get(name)) and self._spellings[name] == written:
-            raise Unexpected(f"the dump has made the {first} {name} before")
-        self._taken_names[name] = kind
-
-    def _take_name_of_view(self, name: str, written: str, *, replaces: bool) -> None:
-        """Views have placeholders, which are dropped before: tables in old dumps, views in later ones."""
-        for kind in ("table", "sequence", *(() if replaces else ("view",))):
-            if (kind, name) in self.found.made and self._spellings[name] == written:
-                raise Unexpected(f"the dump has made the {kind} {name} before")
-        self._taken_names[name] = "view"
-
-    def _refuse_unless_there(self, table: str) -> None:
-        if not self._is_there(table):
-            raise Unexpected(f"the dump has made no table {table}")
+            self.definitions.waiting.append(
+                Ready(Does.DEFINITION, text, settings.in_utf8, kind=kind, name=name)
+            )
 
 
 def _plain(name: bytes, charset: str) -> str:

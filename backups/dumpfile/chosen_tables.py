@@ -5,7 +5,8 @@ from __future__ import annotations
 import re
 from collections.abc import Collection, Iterator
 
-from backups.dumpfile.splitter import Kind, Piece, without_qualifiers
+from backups.dumpfile.rewriting import without_qualifiers
+from backups.dumpfile.sections import Kind, Piece
 
 # Statements of dumps by other hands that would reach beyond the database they are loaded into.
 _FOREIGN_STATEMENT = re.compile(

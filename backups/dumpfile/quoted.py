@@ -10,3 +10,10 @@ NAME = r"`[^`]*+(?:``[^`]*+)*+(?:`|\Z)"
 TEXT = r"'[^'\\]*+(?:(?:(?s:\\.)|'')[^'\\]*+)*+(?:'|\\?\Z)"
 DOUBLE = r"\"[^\"\\]*+(?:(?:(?s:\\.)|\"\")[^\"\\]*+)*+(?:\"|\\?\Z)"
 NAME_BYTES, TEXT_BYTES, DOUBLE_BYTES = NAME.encode(), TEXT.encode(), DOUBLE.encode()
+
+
+def unquoted(name: bytes) -> str:
+    """A name as dumps hold it, UTF-8 and in backticks, double quotes (ANSI_QUOTES) or bare."""
+    text = name.decode(errors="surrogateescape")
+    quote = text[:1]
+    return text[1:-1].replace(2 * quote, quote) if quote in ("`", '"') else text

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Mapping, Sequence
 
-from backups.dumpfile.splitter import Kind
+from backups.dumpfile.sections import Kind
 
 # Triggers are listed by their tables. Names of routines and events stay as they are written.
 _FOLDED = frozenset({Kind.TABLE, Kind.VIEW, Kind.SEQUENCE, Kind.TRIGGER})

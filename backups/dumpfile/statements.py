@@ -10,7 +10,7 @@ import re
 from collections.abc import Iterator
 from functools import cache, lru_cache
 
-from backups.dumpfile import mixed
+from backups.dumpfile import mixed_heads
 from backups.dumpfile.dialect import Dialect, Quoting, quoting
 from backups.dumpfile.encodings import WIDE
 from backups.dumpfile.rows import Rows, rows_head, values_end
@@ -262,13 +262,13 @@ class Reader:
     def _body(self, is_last: bool) -> int | None:
         """Where what is in the client's character set begins; None while that is not there."""
         settings = self.settings
-        if not mixed.is_wide(settings.charset) or not _DEFINITION_BEGINS.match(self._data, self._at):
+        if not mixed_heads.is_wide(settings.charset) or not _DEFINITION_BEGINS.match(self._data, self._at):
             return self._at
         try:
-            head = mixed.read_head(
+            head = mixed_heads.read_head(
                 self._data, self._at, settings.charset, settings.sql_mode, is_whole=is_last
             )
-        except mixed.Incomplete:
+        except mixed_heads.Incomplete:
             return None
         return head.end if head else self._at
 

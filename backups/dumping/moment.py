@@ -13,7 +13,9 @@ from dataclasses import dataclass
 from typing import Any, NamedTuple
 
 from backups import mysql
-from backups.dumpfile.splitter import ROUTINES, Digester, Kind, without_state
+from backups.dumpfile.digesting import Digester
+from backups.dumpfile.rewriting import without_state
+from backups.dumpfile.sections import ROUTINES, Kind
 from backups.errors import Problem
 
 DEFINED = frozenset({Kind.VIEW, Kind.TRIGGER, Kind.EVENT, Kind.LIBRARY, *ROUTINES})

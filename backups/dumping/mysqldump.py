@@ -16,7 +16,7 @@ from typing import Any, Concatenate, ParamSpec, TypeAlias
 
 from backups import mysql, process
 from backups.dumpfile.narration import Narrator
-from backups.dumpfile.splitter import Kind, Piece
+from backups.dumpfile.sections import Kind, Piece
 from backups.dumping.spool import Spool
 from backups.errors import Problem
 

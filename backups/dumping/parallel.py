@@ -15,7 +15,8 @@ from dataclasses import dataclass
 from itertools import groupby
 
 from backups import mysql
-from backups.dumpfile.splitter import Kind, Piece, Section, Splitter
+from backups.dumpfile.sections import Kind, Piece, Section
+from backups.dumpfile.splitter import Splitter
 from backups.dumping import mysqldump
 from backups.dumping.mysqldump import Listener, Source
 from backups.dumping.spool import BREATHS, Room, Spool

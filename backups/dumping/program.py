@@ -21,7 +21,9 @@ from pathlib import Path
 from typing import Any
 
 from backups import mysql, process
-from backups.dumpfile.splitter import Digester, Piece, manifest_of, manifest_text, objects_in
+from backups.dumpfile.digesting import Digester
+from backups.dumpfile.manifests import manifest_of, manifest_text, objects_in
+from backups.dumpfile.sections import Piece
 from backups.dumping import mysqldump, parallel
 from backups.dumping.moment import Content, Unlike, altered, altered_defaults, differing, refuse_two_moments
 from backups.dumping.mysqldump import Listener, Source, with_views

@@ -9,15 +9,15 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from datetime import datetime
 from typing import Any, NamedTuple
 
 from django.db import transaction
 from django.utils import timezone
 
 from backups.choices import SuspicionState, Trigger
-from backups.dumpfile.splitter import Kind
+from backups.dumpfile.sections import Kind
 from backups.models import Database, Snapshot, Suspicion
-from backups.runs import lifecycle
 from backups.snapshots.selection import CLOCKS_DIFFER
 from backups.text.terminal import counted
 
@@ -38,12 +38,10 @@ def judge(database: Database, snapshot: Snapshot) -> list[str]:
     """Why a new backup is suspicious, a sentence each, noted; a good one ends the wait for a person."""
     found = _reasons(database, snapshot)
     if found:
-        lifecycle.suspicion_record(snapshot, database, found)
+        suspicion_record(snapshot, database, found)
         return found
     for waits in waiting(database):
-        lifecycle.suspicion_settle(
-            waits, SuspicionState.OVER, by=f"snapshot {snapshot.short_id}, which has its tables"
-        )
+        suspicion_settle(waits, SuspicionState.OVER, by=f"snapshot {snapshot.short_id}, which has its tables")
     return []
 
 
@@ -174,13 +172,32 @@ def settle(suspicion: Suspicion, *, by: str, reason: str) -> bool:
     Those before it are over. Those after it are judged again, now against this one.
     """
     with transaction.atomic():
-        if not lifecycle.suspicion_settle(suspicion, SuspicionState.ACCEPTED, by=by, reason=reason):
+        if not suspicion_settle(suspicion, SuspicionState.ACCEPTED, by=by, reason=reason):
             return False
         for other in waiting(suspicion.database):
             if other.pk < suspicion.pk:
-                lifecycle.suspicion_settle(other, SuspicionState.OVER, by="a newer backup that was accepted")
+                suspicion_settle(other, SuspicionState.OVER, by="a newer backup that was accepted")
             elif not _reasons(suspicion.database, other.snapshot):
-                lifecycle.suspicion_settle(
+                suspicion_settle(
                     other, SuspicionState.ACCEPTED, by=by, reason=f"As snapshot {suspicion.snapshot.short_id}"
                 )
     return True
+
+
+def suspicion_record(snapshot: Snapshot, database: Database, reasons: Sequence[str]) -> None:
+    """Note that a person is to say whether the backup is right."""
+    Suspicion.objects.update_or_create(
+        snapshot=snapshot,
+        defaults={"database": database, "reasons": list(reasons), "state": SuspicionState.WAITING},
+    )
+
+
+def suspicion_settle(
+    suspicion: Suspicion, state: SuspicionState, *, by: str, reason: str = "", now: datetime | None = None
+) -> bool:
+    """End the wait for a person; answers whether it was not ended before, by another one."""
+    waits = Suspicion.objects.filter(pk=suspicion.pk, state=SuspicionState.WAITING)
+    ended = {"settled_at": now or timezone.now(), "settled_by": by[:200], "reason": reason[:300]}
+    hit = waits.update(state=state, **ended)
+    suspicion.refresh_from_db()
+    return hit == 1

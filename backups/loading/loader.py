@@ -14,10 +14,11 @@ from typing import IO
 from backups import mysql, process
 from backups.dumpfile.allowed import Allowed, NotAllowed
 from backups.dumpfile.dialect import Dialect
+from backups.dumpfile.digesting import Digester
 from backups.dumpfile.judge import Judge
 from backups.dumpfile.lexer import Unexpected, resolved
 from backups.dumpfile.ready import Found, Ready, Unmade, Wish, WithoutRole
-from backups.dumpfile.splitter import Digester, Piece, TooLarge
+from backups.dumpfile.sections import Piece, TooLarge
 from backups.dumpfile.statements import LONGEST_DEFINITION, NoStatement
 from backups.dumpfile.tables import tablespace_of
 from backups.dumpfile.tally import Tally
@@ -216,7 +217,7 @@ def judged(
         for chunk in chunks:
             if not begins:
                 begins = chunk[:_TAIL_BYTES]
-                allowed.by_mariadb = _is_mariadbs(begins, dialect)
+                allowed.definitions.by_mariadb = _is_mariadbs(begins, dialect)
             tail = (tail + chunk)[-_TAIL_BYTES:] if len(chunk) < _TAIL_BYTES else chunk[-_TAIL_BYTES:]
             loading.bytes_read += len(chunk)
             for _ in loading.digester.feed(chunk):

@@ -13,7 +13,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 from backups.dumpfile.quoted import NAME_BYTES, TEXT_BYTES
-from backups.dumpfile.splitter import normalised_table
+from backups.dumpfile.rewriting import normalised_table
 
 _CREATE = b"CREATE TABLE "
 _QUOTED = rb"`(?:[^`]|``)*+`"
@@ -107,7 +107,7 @@ def plan_for(definition: bytes) -> Plan | None:
 def comparable(definition: bytes, collations: Mapping[str, str]) -> str:
     """A digest of a definition as a dump or SHOW CREATE TABLE has it, whatever number comes next.
 
-    `collations` as `splitter.normalised_table` takes them.
+    `collations` as `rewriting.normalised_table` takes them.
     """
     definition = _NEXT_NUMBER.sub(lambda found: found[1] or b"", normalised_table(definition, collations))
     return hashlib.sha256(definition).hexdigest()

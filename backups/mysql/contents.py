@@ -59,7 +59,7 @@ _MADE_UNDER_DEFAULTS = (
 
 
 def default_collations(connection: Any, info: ServerInfo) -> dict[str, str]:
-    """Each character set's default collation on MySQL, for `splitter.normalised_table`."""
+    """Each character set's default collation on MySQL, for `rewriting.normalised_table`."""
     if info.flavour == MARIADB:
         return {}
     return {

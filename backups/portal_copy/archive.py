@@ -35,8 +35,6 @@ from backups.models import Database, Repository
 
 FORMAT = 1
 APPS = ("contenttypes", "auth", "admin", "backups")
-# Pulses are of the moment; which key is ours, no copy may say.
-LEFT_OUT = frozenset({"backups.WorkerPulse", "backups.PublicKey"})
 _READING, _SCRATCH = "portal copy", "portal scratch"
 _TICK_ROWS = 500
 # A snapshot's manifest may have a megabyte, of which servers take only so many at once.
@@ -84,7 +82,8 @@ def models_copied(apps: Any = installed) -> list[type[models.Model]]:
         model
         for label in APPS
         for model in apps.get_app_config(label).get_models(include_auto_created=True)
-        if model._meta.label not in LEFT_OUT
+        # Ours say so themselves; of Django's all are copied.
+        if getattr(model, "is_in_portal_copy", True)
     ]
 
 

@@ -13,7 +13,7 @@ from backups import mysql, restic, secret_references
 from backups.choices import UNSETTLED, Swap
 from backups.configuration import bootstrap
 from backups.models import Database, Repository, Restore, Snapshot
-from backups.runs import lifecycle
+from backups.runs import notes
 
 _NO_SCHEDULE = {"backup_cron": "", "verify_cron": ""}
 _WHAT_THE_GATE_GOES_BY = ("gates_app", "heartbeat_threshold")
@@ -49,9 +49,9 @@ def switch_off_strange() -> Iterator[str]:
     if left := [name for name in names if not people.filter(username=name).exists()]:
         yield f"Of the copy cannot sign in until an administrator lets them: {', '.join(left)}."
     # What dead runs left is on machines of then, and this says where somebody wants things deleted.
-    for run in [*lifecycle.runs_that_left("scratch"), *lifecycle.runs_that_left("partial")]:
+    for run in [*notes.runs_that_left("scratch"), *notes.runs_that_left("partial")]:
         for name in ("scratch", "partial"):
-            lifecycle.left_cleared(run.pk, name)
+            notes.left_cleared(run.pk, name)
     yield from _leave_swaps()
     Snapshot.objects.exclude(verified_at=None).update(verified_at=None, verdict="")
     yield from _without_strange_secrets()

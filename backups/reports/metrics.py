@@ -22,7 +22,7 @@ from backups.choices import BAD_VERDICTS, Action, Status, Verdict
 from backups.models import Database, Repository, Run, Snapshot, Verification, WorkerPulse
 from backups.notifications import channels
 from backups.reports import standing
-from backups.runs import lifecycle
+from backups.runs.queue import PULSE_AHEAD
 from backups.verdict import Overall, State
 
 Gauges = Iterator[GaugeMetricFamily]
@@ -153,7 +153,7 @@ class _Figures(Collector):
 
     def _pulse_age(self, seen: datetime) -> float | None:
         """Not known where it was seen before the clock was set back."""
-        return None if seen > self._now + lifecycle.PULSE_AHEAD else self._age(seen)
+        return None if seen > self._now + PULSE_AHEAD else self._age(seen)
 
     def _age(self, time: datetime) -> float:
         return (self._now - time).total_seconds()

@@ -23,7 +23,7 @@ from backups.endpoints import secrets_subject
 from backups.gate import status_files
 from backups.models import Alert, Database, Repository, Run, Snapshot, Suspicion, Verification, WorkerPulse
 from backups.notifications import channels
-from backups.runs import lifecycle
+from backups.runs import queue
 from backups.runs.hearing import Hearing
 from backups.scheduling import schedules, staleness
 from backups.snapshots.selection import CLOCKS_DIFFER
@@ -173,8 +173,8 @@ def _facts(rows: _Rows, databases: Sequence[Any]) -> verdict.Facts:
         gate=gate_by_files(rows.now),
         gate_process=gate_process(),
         workers=[_worker(pulse) for pulse in WorkerPulse.objects.all()],
-        silent_after=lifecycle.PULSE_LOST,
-        clocks_differ=lifecycle.PULSE_AHEAD,
+        silent_after=queue.PULSE_LOST,
+        clocks_differ=queue.PULSE_AHEAD,
         waiting=verdict.RunFacts(waits.pk, str(waits), since=waits.queued_at) if waits else None,
         is_busy=Run.objects.filter(status=Status.RUNNING).exists(),
         channels=len(settings.NOTIFY_URLS),
@@ -306,7 +306,7 @@ PULSES = Hearing()
 
 
 def _worker(pulse: WorkerPulse) -> verdict.WorkerFacts:
-    heard = PULSES.is_heard(pulse.cluster, pulse.seen_at, lifecycle.PULSE_LOST.total_seconds())
+    heard = PULSES.is_heard(pulse.cluster, pulse.seen_at, queue.PULSE_LOST.total_seconds())
     plays = "Restores" if pulse.cluster == settings.RESTORES_CLUSTER else "Backups and verifications"
     return verdict.WorkerFacts(pulse.cluster, pulse.seen_at, heard, plays)
 

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from backups import process, restic
+from backups.catalog import learned
 from backups.models import Repository
-from backups.runs import lifecycle
 
 _LIST_SECONDS = 600.0
 
@@ -30,7 +30,7 @@ def meet(repository: Repository, access: restic.Access, tick: process.Tick | Non
             f"{access.names.known}.",
             access,
         )
-    lifecycle.repository_learned(repository, found_id)
+    learned.repository_learned(repository, found_id)
 
 
 def holds_what_is_known(

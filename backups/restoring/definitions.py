@@ -16,9 +16,11 @@ from typing import Any
 
 from backups import mysql, process
 from backups.dumpfile.dialect import Dialect
+from backups.dumpfile.digesting import Digester
 from backups.dumpfile.ready import Does, EventState, Found, Ready, Wish
+from backups.dumpfile.rewriting import with_database
+from backups.dumpfile.sections import ROUTINES, Kind, Piece, Section
 from backups.dumpfile.settings import Settings
-from backups.dumpfile.splitter import ROUTINES, Digester, Kind, Piece, Section, with_database
 from backups.dumpfile.written import as_dumped, delimited
 from backups.dumping.program import stream_dump
 from backups.errors import Problem

@@ -16,12 +16,12 @@ import MySQLdb
 
 from backups import mysql, process
 from backups.choices import RestoreMode, Swap
-from backups.dumpfile.splitter import Kind
+from backups.dumpfile.sections import Kind
 from backups.errors import Problem
 from backups.models import Restore, Snapshot
 from backups.restoring import definitions, table_definitions
 from backups.restoring.obstacles import refuse_taken
-from backups.runs import lifecycle
+from backups.runs import consequences, notes, refusals, restores
 
 
 @dataclass(frozen=True)
@@ -61,8 +61,8 @@ def write_down(
         )
         defaults = mysql.database_defaults(connection, restore.target)
         coming = _moving(connection, restore)[1]
-    lifecycle.run_note(restore.run_id, result={"defaults": list(defaults)})
-    lifecycle.restore_note(
+    notes.run_note(restore.run_id, result={"defaults": list(defaults)})
+    restores.restore_note(
         restore,
         definitions_before=before,
         definitions_after=after,
@@ -84,7 +84,7 @@ def swap(restore: Restore, place: Place, *, say: Callable[[str], None], tick: pr
     try:
         _prepare(restore, place)
         _rename(restore, place, tick, say)
-        lifecycle.restore_note(restore, swap=Swap.RENAMED)
+        restores.restore_note(restore, swap=Swap.RENAMED)
         say(f"The tables were swapped; those of before are in {restore.kept_in}.")
         _say_what_stayed(restore, place, say)
         _finish(restore, place, tick, say)
@@ -111,7 +111,7 @@ def end_broken_off(restore: Restore, place: Place, tick: process.Tick) -> str:
     if not there:
         return _end_without_target(restore, renamed)
     if renamed:
-        lifecycle.restore_note(restore, swap=Swap.RENAMED)
+        restores.restore_note(restore, swap=Swap.RENAMED)
         _finish(restore, place, tick)
         kept = f"the tables of before are in {restore.kept_in}."
         if wrong := _not_whole(restore):
@@ -121,7 +121,7 @@ def end_broken_off(restore: Restore, place: Place, tick: process.Tick) -> str:
     if left := _left_though_sound(restore):
         return (
             f"{restore.target} has all the tables that it had before{_but_given_up(restore, place)}; "
-            f"{lifecycle.left_out(left)} could not be made again."
+            f"{consequences.left_out(left)} could not be made again."
         )
     return f"{restore.target} is wholly as it was before{_but_given_up(restore, place)}."
 
@@ -162,8 +162,8 @@ def _refuse_half_rolled_back(restore: Restore, error: BaseException) -> None:
         why = error.what if isinstance(error, Problem) else str(error)
         raise Problem(
             f"The swap was broken off: {why}",
-            safe=f"All tables of {restore.target} are as they were, but {lifecycle.left_out(left)} could not "
-            "be made again.",
+            safe=f"All tables of {restore.target} are as they were, but {consequences.left_out(left)} could "
+            "not be made again.",
             do="See the restore's page for why, then have them made: Try these again.",
         ) from error
 
@@ -184,16 +184,16 @@ def define_again(restore: Restore, place: Place, tick: process.Tick) -> None:
         tick=tick,
         only=lambda one: wanted(one) and one in absent,
     )
-    lifecycle.restore_note(restore, definitions_left=left)
+    restores.restore_note(restore, definitions_left=left)
 
 
 # ---------------------------------------------------------------- Steps
 
 
 def _prepare(restore: Restore, place: Place) -> None:
-    lifecycle.refuse_unsettled(restore.database, restore.target, but=restore)
+    refusals.refuse_unsettled(restore.database, restore.target, but=restore)
     refuse_taken(restore.kept_in, restore.target, place.server)
-    lifecycle.restore_note(restore, swap=Swap.PREPARED)
+    restores.restore_note(restore, swap=Swap.PREPARED)
     with mysql.connect(place.server) as connection:
         charset, collation = mysql.database_defaults(connection, restore.target)
         if not mysql.database_exists(connection, restore.kept_in):
@@ -220,7 +220,7 @@ def _rename(restore: Restore, place: Place, tick: process.Tick, say: Callable[[s
 
 def _move(connection: Any, restore: Restore, damaged: Collection[str], tick: process.Tick) -> None:
     outgoing, incoming = _moving(connection, restore)
-    lifecycle.run_note(restore.run_id, result={"moves": [len(outgoing), len(incoming)]})
+    notes.run_note(restore.run_id, result={"moves": [len(outgoing), len(incoming)]})
     moves = [(restore.target, restore.kept_in, table) for table in outgoing]
     moves += [(restore.incoming, restore.target, table) for table in incoming]
 
@@ -259,7 +259,7 @@ def _give_up(
     if not damaged:
         return
     not_kept = sorted({*restore.run.result.get("not_kept", ()), *damaged})
-    lifecycle.run_note(restore.run_id, result={"not_kept": not_kept})
+    notes.run_note(restore.run_id, result={"not_kept": not_kept})
     restore.run.refresh_from_db(fields=["result"])
     say(
         f"{mysql.named(sorted(damaged))} of {restore.target}: damaged, so that the server can neither open "
@@ -411,8 +411,8 @@ def _finish(
     for one in left:
         if one["was_broken"]:
             say(_not_made_again(one))
-    lifecycle.run_note(restore.run_id, result={"otherwise": otherwise})
-    lifecycle.restore_finished_swap(restore, left=left)
+    notes.run_note(restore.run_id, result={"otherwise": otherwise})
+    restores.restore_finished_swap(restore, left=left)
 
 
 def _not_made_again(left: definitions.Left) -> str:
@@ -463,7 +463,7 @@ def _roll_back(restore: Restore, place: Place, tick: process.Tick) -> None:
     with mysql.connect(place.server) as connection:
         if not mysql.inventory(connection, restore.kept_in):
             mysql.drop_database(connection, restore.kept_in)
-    lifecycle.restore_note(restore, swap=Swap.ROLLED_BACK, definitions_left=left)
+    restores.restore_note(restore, swap=Swap.ROLLED_BACK, definitions_left=left)
 
 
 def _absent(told: bytes, restore: Restore, place: Place) -> list[definitions.Definition]:
@@ -493,12 +493,12 @@ def _was_renamed(connection: Any, restore: Restore) -> bool:
 def _end_without_target(restore: Restore, renamed: bool) -> str:
     """Somebody has dropped the target meanwhile: there is nothing left to finish."""
     if renamed:
-        lifecycle.restore_finished_swap(restore, left=[])
+        restores.restore_finished_swap(restore, left=[])
         return (
             f"{restore.target} is not there any more, and with it the tables that came in; the tables of "
             f"before are in {restore.kept_in}."
         )
-    lifecycle.restore_note(restore, swap=Swap.ROLLED_BACK)
+    restores.restore_note(restore, swap=Swap.ROLLED_BACK)
     return f"{restore.target} is not there any more."
 
 
@@ -542,7 +542,7 @@ def _not_whole(restore: Restore) -> str:
     otherwise = restore.run.result.get("otherwise", [])
     told = []
     if left := _left_though_sound(restore):
-        told.append(f"{lifecycle.left_out(left)} could not be made ({left[0]['why'].rstrip('.')}).")
+        told.append(f"{consequences.left_out(left)} could not be made ({left[0]['why'].rstrip('.')}).")
     if otherwise:
         named = ", ".join(otherwise[:5]) + (" …" if len(otherwise) > 5 else "")
         told.append(f"After the swap these tables are not defined as they came: {named}.")

@@ -9,7 +9,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from backups import mysql, process
-from backups.dumpfile.splitter import with_sequences
+from backups.dumpfile.rewriting import with_sequences
 
 # It goes up with every row that an application writes meanwhile.
 _NEXT_NUMBER = re.compile(rb" AUTO_INCREMENT=\d+")

@@ -14,7 +14,7 @@ from django.utils import timezone
 from backups.choices import Action, Level, Trigger
 from backups.errors import Cancelled, LostClaim, Problem, shortened
 from backups.models import Run
-from backups.runs import lifecycle
+from backups.runs import lifecycle, notes
 from backups.text.terminal import plain, spellings
 
 _BEAT_SECONDS = 1.0
@@ -64,7 +64,7 @@ class Progress:
             self._state = State(name, state.bytes_done, state.bytes_expected, "")
         else:
             self._state = State(name, 0, expected, "")
-        lifecycle.run_phase(self._run_id, name)
+        notes.run_phase(self._run_id, name)
         self._beat()
 
     def bytes_done(self, done: int) -> None:
@@ -128,7 +128,7 @@ class Progress:
         """Write the lines that are still held back."""
         lines, self._lines = self._lines, []
         if lines:
-            lifecycle.run_log(self._run_id, lines)
+            notes.run_log(self._run_id, lines)
         if self._observer:
             self._observer(self._state, [text for _, _, text in lines])
 

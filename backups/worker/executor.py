@@ -27,9 +27,10 @@ from backups.alerting import alerts
 from backups.choices import Action, Level, Status, Trigger
 from backups.errors import Cancelled, LostClaim, Problem, Refused
 from backups.models import Restore, Run
-from backups.runs import lifecycle
+from backups.runs import consequences, leases, lifecycle, notes
 from backups.runs.outcome import CallsForMore, Outcome
 from backups.runs.progress import Observer, Progress, State
+from backups.runs.queue import runs_wake
 
 logger = logging.getLogger(__name__)
 
@@ -93,7 +94,7 @@ def play_next(*, prompt: bool, observer: Observer | None = None) -> Run | None:
     run = lifecycle.run_pick(prompt=prompt, worker=process.identity())
     if run is None:
         return None
-    lifecycle.runs_wake(prompt=prompt)  # another may begin beside it
+    runs_wake(prompt=prompt)  # another may begin beside it
     _play_to_the_end(run, observer, send_follow_ups=True)
     return run
 
@@ -105,7 +106,7 @@ def _play_to_the_end(run: Run, observer: Observer | None, *, send_follow_ups: bo
         return _follow_ups(run, outcome, send=send_follow_ups)
     finally:
         for prompt in (False, True):
-            lifecycle.runs_wake(prompt=prompt)
+            runs_wake(prompt=prompt)
 
 
 def _play(run: Run, observer: Observer | None) -> Outcome:
@@ -164,7 +165,7 @@ def _play_child(
 def _wait_for_lease(parent: Run, tick: Callable[[], None]) -> None:
     """A backup that runs elsewhere is waited for: what it saves is older than what we need."""
     assert parent.database is not None  # noqa: S101
-    while lifecycle.lease_holder(parent.database) is not None:
+    while leases.lease_holder(parent.database) is not None:
         process.pause()
         tick()
 
@@ -198,7 +199,9 @@ def _safe(run: Run) -> str:
     """What is safe, by how far the run came as its rows tell."""
     run.refresh_from_db(fields=["phase"])
     restore = Restore.objects.filter(run=run).first()
-    touched = lifecycle.restore_left(restore) if restore is not None else lifecycle.snapshot_was_made(run)
+    touched = (
+        consequences.restore_left(restore) if restore is not None else consequences.snapshot_was_made(run)
+    )
     return touched or _SAFE.get(Action(run.action), _OTHERWISE_SAFE)
 
 
@@ -216,7 +219,7 @@ def _follow_ups(run: Run, outcome: Outcome, *, send: bool) -> list[Run]:
                 send=send,
             )
         except Refused as refused:
-            lifecycle.run_log(run.pk, [lifecycle.line(str(refused), Level.WARNING)])
+            notes.run_log(run.pk, [notes.line(str(refused), Level.WARNING)])
         else:
             children.append(child)
     return children

@@ -20,7 +20,7 @@ from django_q.signals import pre_enqueue
 from django_q.signing import SignedPackage
 
 from backups.alerting import alerts
-from backups.runs import lifecycle
+from backups.runs.queue import queue_read, queue_unreadable
 from backups.scheduling import schedules
 
 logger = logging.getLogger(__name__)
@@ -48,7 +48,7 @@ class OwnOrders(ORM):
 
     def enqueue(self, task: str) -> int | None:
         """Put a message into the queue, None where it is not one of ours."""
-        if why := _why_strange(lifecycle.queue_read(task)):
+        if why := _why_strange(queue_read(task)):
             _tell(f"An order to the queue was refused: {why}.")
             return None
         return int(super().enqueue(task))
@@ -58,9 +58,9 @@ class OwnOrders(ORM):
         taken = []
         for pk, payload in super().dequeue() or ():
             try:
-                order = lifecycle.queue_read(payload)
+                order = queue_read(payload)
             except Exception as error:  # noqa: BLE001  unpacking runs whatever the message names
-                lifecycle.queue_unreadable(pk, error)
+                queue_unreadable(pk, error)
                 self.delete(pk)
                 continue
             if why := _why_strange(order):

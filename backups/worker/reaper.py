@@ -15,7 +15,7 @@ from backups.endpoints import database_server, repository_access, restoring_serv
 from backups.errors import Problem
 from backups.models import Repository, Restore, Run
 from backups.restoring.swap import Place, drop_emptied, end_broken_off
-from backups.runs import lifecycle
+from backups.runs import leases, lifecycle, notes, queue, restores
 from backups.runs.hearing import Hearing
 from backups.text import checked
 
@@ -29,13 +29,13 @@ def run() -> list[Run]:
         logger.warning("%s: %s", dead, dead.error)
     for repository in lifecycle.repositories_left_locked():
         _unlock(repository)
-    for restore in lifecycle.restores_broken_off():
+    for restore in restores.restores_broken_off():
         _end_swap(restore)
-    for dead in lifecycle.runs_that_left("scratch"):
+    for dead in notes.runs_that_left("scratch"):
         _drop_scratch(dead)
-    for dead in lifecycle.runs_that_left("partial"):
+    for dead in notes.runs_that_left("partial"):
         _remove_partial(dead)
-    lifecycle.runs_resend()
+    queue.runs_resend()
     for dead in lost:
         alerts.run_ended(dead.pk)
     alerts.tend()
@@ -49,7 +49,7 @@ def _may_live(run: Run) -> bool:
     """Whether a worker on another machine may beat by another clock; not once its beat stands still."""
     if run.beat_at is None or not process.is_elsewhere(run.worker):
         return False
-    return _BEATS.unchanged_for(run.pk, run.beat_at) <= lifecycle.BEAT_LOST.total_seconds()
+    return _BEATS.unchanged_for(run.pk, run.beat_at) <= leases.BEAT_LOST.total_seconds()
 
 
 def _end_swap(restore: Restore) -> None:
@@ -68,7 +68,7 @@ def _end_swap(restore: Restore) -> None:
     except Problem as problem:
         logger.warning("%s: %s", restore, problem.sentence())
     else:
-        lifecycle.run_amend(restore.run, sentence)
+        notes.run_amend(restore.run, sentence)
 
 
 def _drop_scratch(dead: Run) -> None:
@@ -85,8 +85,8 @@ def _drop_scratch(dead: Run) -> None:
     try:
         drop_scratch(dead.pk, find_server(dead), name)
     except _LiesElsewhere as problem:
-        lifecycle.run_amend(dead, problem.sentence())
-        lifecycle.left_cleared(dead.pk, "scratch")
+        notes.run_amend(dead, problem.sentence())
+        notes.left_cleared(dead.pk, "scratch")
     except Problem as problem:
         logger.warning("%s: %s", dead, problem.sentence())
 
@@ -129,7 +129,7 @@ def _leave_alone(dead: Run, what: str) -> None:
         "%s: what it noted as left behind (%s: %s) is not named as such things are, so it stays as it is",
         dead, what, checked.shown(dead.result[what]),
     )  # fmt: skip
-    lifecycle.left_cleared(dead.pk, what)
+    notes.left_cleared(dead.pk, what)
 
 
 def _remove_partial(dead: Run) -> None:
@@ -141,7 +141,7 @@ def _remove_partial(dead: Run) -> None:
     except OSError as error:
         logger.warning("%s: %s cannot be removed (%s)", dead, dead.result["partial"], error)
     else:
-        lifecycle.left_cleared(dead.pk, "partial")
+        notes.left_cleared(dead.pk, "partial")
 
 
 def _unlock(repository: Repository) -> None:

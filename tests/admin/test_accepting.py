@@ -11,8 +11,8 @@ from django.urls import reverse
 
 from backups.admin.base import page_url
 from backups.choices import Action, Status, SuspicionState, Trigger
+from backups.keeping import suspicions
 from backups.models import Database, Run, Snapshot, Suspicion
-from backups.runs import lifecycle
 from sentinel import heartbeat
 from tests.admin.conftest import Login
 from tests.admin.test_actions import CONFIRM, action_url
@@ -33,7 +33,7 @@ def emptied(database: Database) -> Snapshot:
         path="/mysql/shop.sql", manifest={"inventory": {}, "sections": [], "not_in_backup": [
             {"table": "notes", "why": "CONNECT: elsewhere"}]},
     )  # fmt: skip
-    lifecycle.suspicion_record(snapshot, database, ["The database holds no table."])
+    suspicions.suspicion_record(snapshot, database, ["The database holds no table."])
     return snapshot
 
 

@@ -16,10 +16,11 @@ from pytest_django import Settings
 
 from backups import endpoints
 from backups.admin import live
+from backups.catalog import records
 from backups.choices import Action, AlertState, Health, Status, Trigger, Verdict
 from backups.configuration import bootstrap
 from backups.models import Alert, Database, PublicKey, Repository, Run, Snapshot, WorkerPulse
-from backups.runs import lifecycle
+from backups.runs import lifecycle, queue
 from tests.admin.conftest import Login
 from tools import history
 from tools.history import History
@@ -130,7 +131,7 @@ def test_a_failed_verification_is_the_answer_though_an_earlier_one_went_well(
     run = lifecycle.run_enqueue(
         action=Action.VERIFY, trigger=Trigger.CLI, database=database, snapshot=newest, send=False
     )
-    lifecycle.verification_record(run, newest, verdict=Verdict.UNREADABLE)
+    records.verification_record(run, newest, verdict=Verdict.UNREADABLE)
 
     text = page(login("Viewer"))
 
@@ -216,7 +217,7 @@ def test_a_schedule_that_lets_backups_become_stale_is_told(past: History, login:
 def test_a_worker_that_is_gone_is_a_banner(past: History, login: Login) -> None:
     assert "was last seen" not in page(login("Viewer"))
     WorkerPulse.objects.filter(cluster="vedetta").update(
-        seen_at=timezone.now() - lifecycle.PULSE_LOST - timedelta(seconds=1)
+        seen_at=timezone.now() - queue.PULSE_LOST - timedelta(seconds=1)
     )
     text = page(login("Operator"))
     assert "The worker “vedetta” was last seen 2 minutes ago." in text
@@ -225,11 +226,11 @@ def test_a_worker_that_is_gone_is_a_banner(past: History, login: Login) -> None:
 
 def test_a_worker_seen_in_the_future_is_not_taken_for_alive(past: History, login: Login) -> None:
     """The clock was set back since; a worker that runs is seen again at once, also in a long run."""
-    WorkerPulse.objects.update(seen_at=timezone.now() + lifecycle.PULSE_AHEAD + timedelta(seconds=9))
+    WorkerPulse.objects.update(seen_at=timezone.now() + queue.PULSE_AHEAD + timedelta(seconds=9))
     client = login("Viewer")
     assert "Whether the worker “vedetta” runs is not known" in page(client)
 
-    lifecycle.pulse("vedetta", sparingly=True)
+    queue.pulse("vedetta", sparingly=True)
 
     assert "“vedetta”" not in page(client)
 

@@ -43,12 +43,12 @@ DUMP_BYTES = 256 * MB
 MOST_MB = 150
 STORE = """
 from backups import restic
-from backups.runs import lifecycle
+from backups.catalog import records
 from backups.endpoints import repository_access
 from backups.models import Database
 database = Database.objects.get()
 (info,) = restic.snapshots(repository_access(database.repository))
-print(lifecycle.snapshot_record(info, repository=database.repository, database=database, signature="").pk)
+print(records.snapshot_record(info, repository=database.repository, database=database, signature="").pk)
 """
 
 

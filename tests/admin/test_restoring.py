@@ -24,7 +24,7 @@ from backups.admin.base import page_url, run_url
 from backups.admin.restores import kept_words
 from backups.choices import Action, DefinerPolicy, RestoreMode, Status, Swap, Trigger
 from backups.models import Database, Restore, Run, Snapshot
-from backups.runs import lifecycle
+from backups.runs.restores import restore_note
 from backups.worker import executor
 from tests.admin.conftest import Login
 from tests.backups.conftest import MakeDatabase
@@ -495,7 +495,7 @@ def test_what_was_left_out_is_on_the_page_and_tried_again(past: History, login: 
     }
     client = login("Restorer")
     assert press(client, restore, "try_again").status_code == 403, "nothing is left out"
-    lifecycle.restore_note(restore, swap=Swap.FINISHED, definitions_left=[left])
+    restore_note(restore, swap=Swap.FINISHED, definitions_left=[left])
 
     page = client.get(page_url(restore)).content.decode()
     assert "CREATE VIEW totals AS SELECT &#x27;&lt;b&gt;&#x27; AS b;" in page

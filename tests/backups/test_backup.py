@@ -13,11 +13,11 @@ from pathlib import Path
 import pytest
 
 from backups import restic
+from backups.catalog import learned
 from backups.choices import Status
-from backups.dumpfile.splitter import Digester
+from backups.dumpfile.digesting import Digester
 from backups.endpoints import repository_access
 from backups.models import Database, Run, Snapshot
-from backups.runs import lifecycle
 from sentinel import heartbeat
 from tests.backups.conftest import MakeDatabase, MakePortal
 from tests.backups.worlds import Portal, Shop, wait_until
@@ -167,7 +167,7 @@ def test_heartbeat_is_withheld_while_the_last_check_found_damage(
     mariadb_shop: Shop, make_database: MakeDatabase, back_up: BackUp, settings: object
 ) -> None:
     database = make_database(mariadb_shop)
-    lifecycle.check_recorded(database.repository, error="a pack is damaged", all_data=False)
+    learned.check_recorded(database.repository, error="a pack is damaged", all_data=False)
 
     run = back_up(database)
 
@@ -408,8 +408,7 @@ def test_cancelled_backup_stops_within_five_seconds(portal: Portal) -> None:
         backup = portal.start("backup", "--json")
         portal.shop.wait_for_a_waiting_dump()
         portal.shell(
-            "from backups.models import Run; from backups.runs import lifecycle;"
-            "lifecycle.run_cancel(Run.objects.get(action='backup'))"
+            "from backups.models import Run; ;lifecycle.run_cancel(Run.objects.get(action='backup'))"
         )
         began = time.monotonic()
         ran = portal.finish(backup)

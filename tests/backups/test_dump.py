@@ -9,7 +9,8 @@ from typing import Any
 import pytest
 
 from backups import mysql, process
-from backups.dumpfile.splitter import Kind, objects_in
+from backups.dumpfile.manifests import objects_in
+from backups.dumpfile.sections import Kind
 from backups.dumping.parallel import Wish
 from backups.dumping.program import Order, Report, dump
 from backups.errors import Problem

@@ -17,7 +17,7 @@ import MySQLdb
 import pytest
 
 from backups import mysql
-from backups.dumpfile.splitter import Digester
+from backups.dumpfile.digesting import Digester
 from backups.dumping import parallel
 from backups.dumping.mysqldump import Source
 from backups.dumping.parallel import NotAtOnce, Wish

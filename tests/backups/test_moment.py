@@ -8,7 +8,8 @@ from typing import Any
 import pytest
 
 from backups import mysql
-from backups.dumpfile.splitter import Digester, without_own_libraries, without_state
+from backups.dumpfile.digesting import Digester
+from backups.dumpfile.rewriting import without_own_libraries, without_state
 from backups.dumping import program
 from backups.dumping.moment import Content, Unlike, differing
 from tests.backups.test_changes import server_of

@@ -26,9 +26,9 @@ QUEUE_A_BACKUP = (
     " database=Database.objects.get()).pk)"
 )
 QUEUE_A_RESTORE = (
-    "from backups.models import Database; from backups.runs import lifecycle;"
+    "from backups.models import Database; from backups.runs import restores;"
     "from backups.choices import RestoreMode, Trigger;"
     "d = Database.objects.get();"
-    "print(lifecycle.restore_enqueue(database=d, snapshot=d.snapshots.first(), mode=RestoreMode.NEW,"
+    "print(restores.restore_enqueue(database=d, snapshot=d.snapshots.first(), mode=RestoreMode.NEW,"
     " target='beside_a_backup', trigger=Trigger.ADMIN).pk)"
 )

@@ -12,11 +12,12 @@ from django.db import connection, connections
 from django_q.models import OrmQ
 
 from backups import process
+from backups.catalog import learned, records
 from backups.choices import ACTIVE, TERMINAL, Action, RestoreMode, Status, Trigger
 from backups.errors import LostClaim, Refused
 from backups.models import Database, Repository, Restore, Run, Snapshot
 from backups.restic import SnapshotInfo
-from backups.runs import lifecycle
+from backups.runs import consequences, leases, lifecycle, queue
 from backups.runs.lifecycle import Beat, IllegalTransition
 from backups.text.terminal import counted
 
@@ -234,7 +235,7 @@ def test_lease_keeps_another_maintenance_out_and_fails_it_with_a_sentence(databa
     prune.refresh_from_db()
     assert prune.status == Status.FAILED
     assert f"check {check and check.pk}" in prune.error
-    assert lifecycle.lease_holder(database.repository, NOW) == check
+    assert leases.lease_holder(database.repository, NOW) == check
 
 
 def test_lease_is_kept_by_beats_and_runs_out_without(database: Database) -> None:
@@ -243,15 +244,15 @@ def test_lease_is_kept_by_beats_and_runs_out_without(database: Database) -> None
 
     lifecycle.run_beat(run.pk, BEAT, now=NOW + timedelta(seconds=80))
 
-    assert lifecycle.lease_holder(database, NOW + timedelta(seconds=120)) == run
-    assert lifecycle.lease_holder(database, NOW + timedelta(seconds=171)) is None
+    assert leases.lease_holder(database, NOW + timedelta(seconds=120)) == run
+    assert leases.lease_holder(database, NOW + timedelta(seconds=171)) is None
 
 
 @pytest.mark.parametrize("status", [Status.SUCCEEDED, Status.FAILED, Status.LOST])
 def test_lease_is_given_back_at_the_end(database: Database, status: Status) -> None:
     in_status(database, status)
 
-    assert lifecycle.lease_holder(database, NOW) is None
+    assert leases.lease_holder(database, NOW) is None
 
 
 def test_beat_tells_how_far_and_learns_of_a_cancel(database: Database) -> None:
@@ -332,9 +333,9 @@ def test_lost_message_is_sent_again_and_only_once() -> None:
     run = enqueue(database, send=True)
     OrmQ.objects.all().delete()
 
-    assert lifecycle.runs_resend(run.queued_at + timedelta(seconds=50)) == 0
-    assert lifecycle.runs_resend(run.queued_at + timedelta(seconds=70)) == 1
-    assert lifecycle.runs_resend(run.queued_at + timedelta(seconds=70)) == 0
+    assert queue.runs_resend(run.queued_at + timedelta(seconds=50)) == 0
+    assert queue.runs_resend(run.queued_at + timedelta(seconds=70)) == 1
+    assert queue.runs_resend(run.queued_at + timedelta(seconds=70)) == 0
     assert OrmQ.objects.count() == 1
 
 
@@ -342,7 +343,7 @@ def test_lost_message_is_sent_again_and_only_once() -> None:
 def test_run_of_the_command_line_is_never_sent_to_the_queue() -> None:
     run = enqueue(add_database())
 
-    assert lifecycle.runs_resend(run.queued_at + timedelta(hours=1)) == 0
+    assert queue.runs_resend(run.queued_at + timedelta(hours=1)) == 0
     assert not OrmQ.objects.exists()
 
 
@@ -364,32 +365,32 @@ def test_every_so_many_backups_a_check_is_due(database: Database) -> None:
     repository.check_interval = 3
     repository.save()
 
-    assert [lifecycle.backup_counted(repository) for _ in range(4)] == [False, False, True, True]
-    lifecycle.check_recorded(repository, error="", all_data=False)
-    assert lifecycle.backup_counted(repository) is False
+    assert [learned.backup_counted(repository) for _ in range(4)] == [False, False, True, True]
+    learned.check_recorded(repository, error="", all_data=False)
+    assert learned.backup_counted(repository) is False
 
 
 def test_check_interval_of_zero_is_never(database: Database) -> None:
     database.repository.check_interval = 0
     database.repository.save()
 
-    assert not any(lifecycle.backup_counted(database.repository) for _ in range(10))
+    assert not any(learned.backup_counted(database.repository) for _ in range(10))
 
 
 def test_damage_stays_until_a_check_of_all_data_is_good(database: Database) -> None:
     repository = database.repository
-    assert lifecycle.check_recorded(repository, error="", all_data=False) == "good"
-    assert lifecycle.check_recorded(repository, error="pack 12 is damaged", all_data=True) == "damaged"
+    assert learned.check_recorded(repository, error="", all_data=False) == "good"
+    assert learned.check_recorded(repository, error="pack 12 is damaged", all_data=True) == "damaged"
     repository.refresh_from_db()
     assert repository.is_damaged
-    lifecycle.backup_counted(repository)
+    learned.backup_counted(repository)
 
-    assert lifecycle.check_recorded(repository, error="", all_data=False, now=NOW) == "damaged"
+    assert learned.check_recorded(repository, error="", all_data=False, now=NOW) == "damaged"
     repository.refresh_from_db()
     assert (repository.is_damaged, repository.check_error) == (True, "pack 12 is damaged")
     assert (repository.checked_at, repository.backups_since_check) == (NOW, 0)
 
-    assert lifecycle.check_recorded(repository, error="", all_data=True) == "good"
+    assert learned.check_recorded(repository, error="", all_data=True) == "good"
     repository.refresh_from_db()
     assert (repository.health, repository.check_error) == ("good", "")
 
@@ -398,24 +399,24 @@ def test_list_of_snapshots_follows_the_repository(database: Database) -> None:
     one, two = (SnapshotInfo(letter * 64, NOW, "h", ("/mysql/shop.sql",), ("t",)) for letter in "ab")
     repository = database.repository
 
-    assert lifecycle.snapshots_sync(repository, [(one, database), (two, None)], now=NOW) == (2, 0)
-    assert lifecycle.snapshots_sync(repository, [(one, database)], now=NOW) == (0, 1)
+    assert records.snapshots_sync(repository, [(one, database), (two, None)], now=NOW) == (2, 0)
+    assert records.snapshots_sync(repository, [(one, database)], now=NOW) == (0, 1)
     assert Snapshot.objects.get(snapshot_id=two.id).forgotten_at == NOW
-    assert lifecycle.snapshots_sync(repository, [(one, database), (two, None)], now=NOW) == (1, 0)
+    assert records.snapshots_sync(repository, [(one, database), (two, None)], now=NOW) == (1, 0)
     assert not Snapshot.objects.exclude(forgotten_at=None).exists()
 
 
 def test_snapshots_read_before_their_database_was_set_up_become_its(database: Database) -> None:
     info = SnapshotInfo("a" * 64, NOW, "h", ("/mysql/shop.sql",), ("t",))
     repository, other = database.repository, add_database("other")
-    lifecycle.snapshots_sync(repository, [(info, None)], now=NOW)
+    records.snapshots_sync(repository, [(info, None)], now=NOW)
 
-    assert lifecycle.snapshots_sync(repository, [(info, database)], now=NOW) == (0, 0)
+    assert records.snapshots_sync(repository, [(info, database)], now=NOW) == (0, 0)
     assert Snapshot.objects.get().database == database
 
     # Whose they are does not change any more.
-    lifecycle.snapshots_sync(repository, [(info, None)], now=NOW)
-    lifecycle.snapshots_sync(repository, [(info, other)], now=NOW)
+    records.snapshots_sync(repository, [(info, None)], now=NOW)
+    records.snapshots_sync(repository, [(info, other)], now=NOW)
     assert Snapshot.objects.get().database == database
 
 
@@ -436,7 +437,7 @@ def test_what_a_restore_left_of_the_live_database(
 
     restore = Restore(mode=mode, target=target, database=database, run=Run(phase=phase))
 
-    assert lifecycle.restore_left(restore) == left
+    assert consequences.restore_left(restore) == left
 
 
 def test_one_thing_is_not_said_as_many() -> None:

@@ -12,15 +12,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from backups.dumpfile import manifests
-from backups.dumpfile.splitter import (
-    Digester,
-    Kind,
-    ManifestDamaged,
-    Splitter,
-    manifest_of,
-    manifest_text,
-    objects_in,
-)
+from backups.dumpfile.digesting import Digester
+from backups.dumpfile.manifests import ManifestDamaged, manifest_of, manifest_text, objects_in
+from backups.dumpfile.sections import Kind
+from backups.dumpfile.splitter import Splitter
 
 # ---------------------------------------------------------------- Dumps of any content
 

@@ -8,7 +8,7 @@ from pytest_django.fixtures import Settings
 
 from backups.choices import Action, Status, Trigger
 from backups.models import Database, Repository, Run
-from backups.runs import lifecycle
+from backups.runs import lifecycle, queue
 from backups.runs.outcome import Outcome
 from backups.worker import executor
 
@@ -156,6 +156,6 @@ def test_a_lost_message_of_a_restore_is_sent_again_however_many_backups_run(sett
     )
     OrmQ.objects.all().delete()
 
-    assert lifecycle.runs_resend(restore.queued_at + lifecycle.QUEUE_LOST * 2) == 1
+    assert queue.runs_resend(restore.queued_at + queue.QUEUE_LOST * 2) == 1
     assert [each.key for each in OrmQ.objects.all()] == [settings.RESTORES_CLUSTER]
     assert {busy.status, backup.status} == {Status.RUNNING, Status.QUEUED}

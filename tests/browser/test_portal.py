@@ -188,6 +188,20 @@ def test_a_dialog_is_worked_by_keyboard_alone(site: Site, sign_in: SignIn) -> No
     expect(button).to_be_focused()
 
 
+def test_a_dialog_in_a_tab_of_its_own_is_a_page(site: Site, sign_in: SignIn) -> None:
+    """As when somebody opens its button in a new tab; what is asked for in it starts."""
+    person = sign_in("operator")
+    page = person.page
+    address = page.get_by_role("button", name="Back up now").first.get_attribute("href")
+    assert address
+    person.goto(address)
+    expect(page).to_have_title(re.compile("Back up"))
+    dialog = page.get_by_role("dialog")
+    expect(dialog.get_by_role("link", name="Back to the dashboard")).to_be_visible()
+    dialog.get_by_role("button", name="Back up now").click()
+    page.wait_for_url("**/admin/backups/run/**")
+
+
 def test_a_dialog_never_fails_without_a_word(site: Site, sign_in: SignIn) -> None:
     """Signed in anew in another tab, signed out, and with the portal away."""
     person = sign_in("operator")

@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 
 from backups import mysql
-from backups.dumpfile.splitter import Digester
+from backups.dumpfile.digesting import Digester
 from backups.dumping import program
 from backups.errors import Problem
 from tests.backups.conftest import MakeDatabase

@@ -7,9 +7,11 @@ from types import MappingProxyType
 import pytest
 
 from backups.dumpfile.encodings import bytes_of, text_of
-from backups.dumpfile.mixed import Incomplete, Known, in_one_charset, name_of, read_head
+from backups.dumpfile.mixed import Known, in_one_charset, name_of
+from backups.dumpfile.mixed_heads import Incomplete, read_head
+from backups.dumpfile.sections import Kind
 from backups.dumpfile.settings import Settings
-from backups.dumpfile.splitter import Kind, Splitter
+from backups.dumpfile.splitter import Splitter
 from backups.dumping.mysqldump import with_views
 
 MYSQL = Known(by_mariadb=False)

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
 
-from backups.dumpfile.splitter import Digester
+from backups.dumpfile.digesting import Digester
 from tests.backups.worlds import Portal, Shop, wait_until
 from tests.restore.plays import difference
 from tests.restore.stories import content, databases_of

@@ -21,7 +21,7 @@ from backups.actions import forget
 from backups.alerting import alerts
 from backups.choices import Action, AlertState, Status, Trigger
 from backups.models import Alert, Database, Run
-from backups.runs import lifecycle
+from backups.runs import leases, lifecycle, queue
 from backups.scheduling.schedules import schedules_keep, schedules_sync
 from backups.snapshots import selection
 from tests.backups.conftest import MakeDatabase, MakePortal
@@ -192,7 +192,7 @@ def test_dead_worker_is_found_though_its_last_beat_lies_in_the_future() -> None:
     run = queued(add_database(), status=Status.RUNNING, worker="elsewhere:1:x", beat_at=now + DAY)
 
     assert lifecycle.runs_reap(is_gone=lambda _: False, now=now) == []
-    later = now + lifecycle.BEAT_LOST + timedelta(seconds=1)
+    later = now + leases.BEAT_LOST + timedelta(seconds=1)
     assert lifecycle.runs_reap(is_gone=lambda _: False, now=later) == [run]
 
 
@@ -203,7 +203,7 @@ def test_message_queued_before_the_clock_was_set_back_does_not_wait_for_a_day() 
     begun_a_day_ago = now - DAY + timedelta(days=3, minutes=10)
     at_work = OrmQ.objects.create(key="vedetta", payload="", lock=begun_a_day_ago)
 
-    lifecycle.queue_keep(now)
+    queue.queue_keep(now)
 
     waiting.refresh_from_db()
     at_work.refresh_from_db()

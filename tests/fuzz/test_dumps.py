@@ -17,7 +17,9 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from backups import mysql
-from backups.dumpfile.splitter import Digester, Kind, objects_in
+from backups.dumpfile.digesting import Digester
+from backups.dumpfile.manifests import objects_in
+from backups.dumpfile.sections import Kind
 from backups.dumping.program import stream_dump
 from tests.backups.test_stream import bodies, cuts, digested, hostile, literal, quoted
 from tests.backups.worlds import client_dir

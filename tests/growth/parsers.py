@@ -20,21 +20,21 @@ from backups.actions.verify import differing_sections
 from backups.dumpfile import mixed
 from backups.dumpfile.allowed import NotAllowed
 from backups.dumpfile.chosen_tables import chosen_tables
+from backups.dumpfile.digesting import Digester
 from backups.dumpfile.lexer import Unexpected, resolved
+from backups.dumpfile.manifests import ManifestDamaged
 from backups.dumpfile.narration import Narrator
 from backups.dumpfile.ready import Does, Ready
-from backups.dumpfile.settings import Settings
-from backups.dumpfile.splitter import (
-    Digester,
-    ManifestDamaged,
-    Splitter,
-    TooLarge,
+from backups.dumpfile.rewriting import (
     normalised_table,
     with_sequences,
     without_definer,
     without_qualifiers,
     without_state,
 )
+from backups.dumpfile.sections import TooLarge
+from backups.dumpfile.settings import Settings
+from backups.dumpfile.splitter import Splitter
 from backups.dumpfile.statements import NoStatement
 from backups.dumpfile.tally import Tally
 from backups.dumpfile.views import without_own_name

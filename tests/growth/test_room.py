@@ -8,10 +8,11 @@ from collections.abc import Iterator
 import MySQLdb
 import pytest
 
-from backups.dumpfile import allowed, splitter, statements
+from backups.dumpfile import allowed, digesting, manifests, sections, splitter, statements
 from backups.dumpfile.allowed import Allowed
 from backups.dumpfile.dialect import quoting
-from backups.dumpfile.splitter import Digester, Kind, TooLarge
+from backups.dumpfile.digesting import Digester
+from backups.dumpfile.sections import Kind, TooLarge
 from backups.loading import loader
 from backups.loading.loader import Loading, NotADump, judged
 from backups.mysql.problems import problem_from
@@ -67,7 +68,8 @@ DEFINITIONS = {
 def test_a_definition_that_is_too_long_is_refused_by_its_name(
     named: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(splitter, "LONGEST_DEFINITION", 1 << 20)
+    for module in (sections, splitter):
+        monkeypatch.setattr(module, "LONGEST_DEFINITION", 1 << 20)
 
     with pytest.raises(TooLarge) as refused:
         digest(with_filling(*DEFINITIONS[named], 2))
@@ -104,13 +106,14 @@ def test_a_row_of_64_mb_streams_by() -> None:
 def test_rows_that_no_line_announces_are_none_of_their_tables_definition(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setattr(splitter, "LONGEST_DEFINITION", 1 << 20)
+    for module in (sections, splitter):
+        monkeypatch.setattr(module, "LONGEST_DEFINITION", 1 << 20)
     table = OF_TABLE + b"CREATE TABLE `t` (a text);\n"
     row = b"INSERT INTO `t` VALUES ('" + b"x" * 500 + b"');\n"
 
-    sections = digest(with_filling(table, row, 2)).sections({})
+    found = digest(with_filling(table, row, 2)).sections({})
 
-    assert [(section["kind"], section["name"]) for section in sections] == [("table", "t"), ("rows", "t")]
+    assert [(section["kind"], section["name"]) for section in found] == [("table", "t"), ("rows", "t")]
 
 
 def test_a_dump_of_endless_parts_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -123,7 +126,7 @@ def test_a_dump_of_endless_parts_is_refused(monkeypatch: pytest.MonkeyPatch) -> 
 def test_definitions_without_an_end_are_refused_however_short_each_is(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setattr(splitter, "_MOST_DEFINED", 100_000)
+    monkeypatch.setattr(digesting, "_MOST_DEFINED", 100_000)
 
     with pytest.raises(TooLarge, match="With table t, the definitions of the dump are longer than"):
         digest(with_filling(b"", OF_TABLE + b"CREATE TABLE `t` (a int);\n", 1))
@@ -151,11 +154,11 @@ def test_no_pattern_of_a_dump_is_kept_for_ever() -> None:
 def test_a_manifest_that_goes_on_is_damaged(monkeypatch: pytest.MonkeyPatch) -> None:
     section = {"kind": "table", "name": "t", "bytes": 1, "sha256": "0" * 64}
     server = {"flavour": "mariadb", "version": "10.11.19"}
-    told = splitter.manifest_text(splitter.manifest_of([section] * 100, server=server, inventory={}))
+    told = manifests.manifest_text(manifests.manifest_of([section] * 100, server=server, inventory={}))
     assert digest(iter([b"x;\n", told])).manifest()
 
-    monkeypatch.setattr(splitter, "_LONGEST_MANIFEST", 1000)
-    with pytest.raises(splitter.ManifestDamaged):
+    monkeypatch.setattr(manifests, "_LONGEST_MANIFEST", 1000)
+    with pytest.raises(manifests.ManifestDamaged):
         digest(iter([b"x;\n", told])).manifest()
 
 
@@ -170,7 +173,7 @@ def test_a_manifest_that_goes_on_is_damaged(monkeypatch: pytest.MonkeyPatch) -> 
 def test_a_load_says_what_is_too_long_and_calls_it_no_cut(
     begin: bytes, words: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    for module in (splitter, loader, statements):
+    for module in (sections, splitter, loader, statements):
         monkeypatch.setattr(module, "LONGEST_DEFINITION", 1 << 20)
     dump = with_filling(b"CREATE TABLE `s` (a int);\n" + begin, b"x", 3)
 

@@ -16,10 +16,11 @@ from django.utils import timezone
 from prometheus_client.parser import text_string_to_metric_families
 from pytest_django.fixtures import Settings
 
+from backups.catalog import records
 from backups.choices import Action, Health, Status, Trigger, Verdict
 from backups.models import Alert, Database, Repository, Run, Snapshot, Verification
 from backups.portal_copy import portal_database
-from backups.runs import lifecycle
+from backups.runs import lifecycle, queue
 from sentinel import heartbeat
 
 TOKEN = "only Prometheus knows it"
@@ -132,8 +133,8 @@ def test_database_without_history_has_no_figures_but_counts(client: Client, port
 def test_gate_queue_pulse_damage_and_alerts(client: Client, portal: Path) -> None:
     database = history("orders", runs=0)
     heartbeat.stamp_write(portal, timezone.now())
-    lifecycle.pulse("vedetta", now=timezone.now() - timedelta(seconds=50))
-    lifecycle.pulse("of a clock set back", now=timezone.now() + timedelta(hours=1))
+    queue.pulse("vedetta", now=timezone.now() - timedelta(seconds=50))
+    queue.pulse("of a clock set back", now=timezone.now() + timedelta(hours=1))
     Repository.objects.update(health=Health.DAMAGED)
     Alert.objects.create(subject="x", error="nobody was told")
     with pytest.MonkeyPatch.context() as patch:
@@ -159,7 +160,7 @@ def test_the_verdict_and_what_it_goes_by(client: Client, portal: Path) -> None:
     run = lifecycle.run_enqueue(
         action=Action.VERIFY, trigger=Trigger.CLI, database=shop, snapshot=snapshot, send=False
     )
-    lifecycle.verification_record(run, snapshot, verdict=Verdict.DIFFERENT)
+    records.verification_record(run, snapshot, verdict=Verdict.DIFFERENT)
 
     found = figures(client)
 

@@ -212,3 +212,20 @@ def test_a_second_proxy_that_is_not_listed_is_named_to_who_comes_by_it(anna: Use
     # nginx's realip module has it so.
     assert not told(f"{CDN}, {CDN}")
     assert not told(f"nonsense, {CDN}")
+
+
+def test_who_is_locked_out_is_told_what_to_do_and_the_log_has_the_address_alone(
+    anna: User, settings: Settings, caplog: pytest.LogCaptureFixture
+) -> None:
+    """Not the name: some type their password for it."""
+    with caplog.at_level("WARNING", logger="axes"):
+        for number in range(10):
+            guess(f"wrong {number}", VISITOR)
+    answer = Client(REMOTE_ADDR=VISITOR).post("/admin/login/", {"username": "anna", "password": PASSWORD})
+    page = answer.content.decode()
+
+    assert answer.status_code == 429
+    assert "Sign-in is locked for a quarter of an hour" in page
+    assert "manage.py axes_reset_username" in page
+    assert VISITOR in caplog.text
+    assert "anna" not in caplog.text + page

@@ -41,6 +41,13 @@ def test_each_table_is_copied_or_known_to_be_of_the_moment() -> None:
     assert every - copied == OF_THE_MOMENT & every
 
 
+def test_each_model_says_itself_whether_it_is_copied() -> None:
+    """One that inherits its word, or has none, would be copied by chance."""
+    ours = apps.get_app_config("backups").get_models(include_auto_created=True)
+
+    assert [model.__name__ for model in ours if "is_in_portal_copy" not in vars(model)] == []
+
+
 def test_a_backup_is_followed_by_a_copy_that_no_one_takes_for_a_database(portal: Portal) -> None:
     (copy,) = of_portal(portal)
     (dump,) = [s for s in portal.snapshots() if s != copy]

@@ -26,7 +26,7 @@ from django.contrib.sessions.models import Session
 from django.utils import timezone
 from backups.choices import Action, Trigger
 from backups.models import Database, Repository, Run
-from backups.runs import lifecycle
+from backups.runs import lifecycle, notes
 ada = User.objects.create_user("ada", "ada@example.com", "a password of hers")
 ada.groups.add(Group.objects.get(name="Restorer"))
 Session.objects.create(session_key="of-hers", session_data="", expire_date=timezone.now())
@@ -35,7 +35,7 @@ other = Database.objects.create(name="second", host="h", user="u", database="sec
     verify_cron="", repository=Repository.objects.get())
 failed = lifecycle.run_enqueue(action=Action.VERIFY, trigger=Trigger.CLI, database=other, send=False)
 lifecycle.run_claim(failed.pk, worker="")
-lifecycle.run_log(failed.pk, [lifecycle.line("a line of a log — with ünicode")])
+notes.run_log(failed.pk, [notes.line("a line of a log — with ünicode")])
 lifecycle.run_finish(failed.pk, status="failed", error="It was not to be.")
 running = lifecycle.run_enqueue(action=Action.STATS, trigger=Trigger.CLI, database=other, send=False)
 lifecycle.run_claim(running.pk, worker="")

@@ -21,9 +21,9 @@ from typing import Any
 import django
 
 STEPS = (
-    "backups.runs.lifecycle.restore_note",
-    "backups.runs.lifecycle.run_note",
-    "backups.runs.lifecycle.restore_finished_swap",
+    "backups.runs.restores.restore_note",
+    "backups.runs.notes.run_note",
+    "backups.runs.restores.restore_finished_swap",
     "backups.mysql.create_database",
     "backups.mysql.drop_database",
     "backups.mysql.drop_definitions",
@@ -97,16 +97,16 @@ def restore(snapshot: str, at: int = 0, victim: int = 0, cancel_in: str = "", **
 
 def _at_phase(phase: str, do: Callable[[int], object]) -> None:
     """Do something with a run of ours just as it enters the phase."""
-    from backups.runs import lifecycle
+    from backups.runs import notes
 
-    enter = lifecycle.run_phase
+    enter = notes.run_phase
 
     def enter_and_do(run_id: int, name: str, **options: Any) -> None:
         enter(run_id, name, **options)
         if name == phase:
             do(run_id)
 
-    lifecycle.run_phase = enter_and_do
+    notes.run_phase = enter_and_do
 
 
 def _cancel(run_id: int) -> None:

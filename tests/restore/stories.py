@@ -12,10 +12,11 @@ from pathlib import Path
 from typing import Any
 
 from backups import restic
+from backups.catalog import records
 from backups.choices import Action, DefinerPolicy, RestoreMode, Status, Trigger
 from backups.endpoints import repository_access
 from backups.models import Database, Restore, Run, Snapshot
-from backups.runs import lifecycle
+from backups.runs import lifecycle, restores
 from backups.worker import executor
 from tests.backups.worlds import SHOP, Shop, all_routines, make_shop
 from tests.servers import DatabaseServer
@@ -141,7 +142,7 @@ def enqueue(
     undo_of: Restore | None = None,
 ) -> Run:
     """A queued restore, by default of the newest snapshot into the database itself."""
-    return lifecycle.restore_enqueue(
+    return restores.restore_enqueue(
         database=database,
         snapshot=snapshot or database.snapshots.filter(forgotten_at=None)[0],
         mode=mode,
@@ -219,7 +220,7 @@ def store(database: Database, dump: bytes, *, path: str | None = None, is_ours: 
     )  # fmt: skip
     assert done.returncode == 0, done.stderr.decode()
     newest = max(restic.snapshots(access), key=lambda info: info.time)
-    return lifecycle.snapshot_record(
+    return records.snapshot_record(
         newest, repository=database.repository, database=database, signature="" if is_ours else None
     )
 

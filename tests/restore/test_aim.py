@@ -16,7 +16,7 @@ from backups.actions.restore_plan import plan
 from backups.choices import SAFETY_TAG, Action, RestoreMode, Status, Trigger
 from backups.errors import Problem
 from backups.models import Database, Repository, Restore, Run, Snapshot
-from backups.runs import lifecycle
+from backups.runs import restores
 from backups.snapshots import selection
 from backups.worker import executor
 from tests.backups.conftest import MakeDatabase, MakePortal
@@ -97,7 +97,7 @@ def test_a_database_is_overwritten_from_another_one_only_where_both_are_named(
     others = snapshot(database, "a", 1, **of_other)
 
     def begin(across: tuple[str, str] | None) -> Run:
-        return lifecycle.restore_enqueue(
+        return restores.restore_enqueue(
             database=database, snapshot=others, mode=mode, target="shop", trigger=Trigger.CLI,
             across=across, send=False,
         )  # fmt: skip
@@ -115,7 +115,7 @@ def test_an_adopted_snapshot_under_another_row_name_is_its_own(database: Databas
     database.refresh_from_db()
     for number, path in enumerate(("/mysql/shop.sql", "/mysql/shop.sql.gz", "/var/backups/shop.sql")):
         adopted = snapshot(database, f"a{number}", number, path=path)
-        lifecycle.restore_enqueue(
+        restores.restore_enqueue(
             database=database, snapshot=adopted, mode=RestoreMode.REPLACE, target="shop",
             trigger=Trigger.CLI, send=False,
         )  # fmt: skip

@@ -19,7 +19,7 @@ from backups.management.base import WrongUsage
 from backups.management.commands import undo_restore
 from backups.models import Database, Restore, Run
 from backups.restoring import definitions, kept_states, swap
-from backups.runs import lifecycle
+from backups.runs import restores
 from backups.worker import executor, reaper
 from tests.backups.conftest import MakeDatabase, MakePortal
 from tests.backups.worlds import Shop
@@ -335,7 +335,7 @@ def test_nothing_begins_while_a_swap_of_the_same_target_is_half_way(
     succeeded(back_up(database))
     run = replace(database)
     waiting = enqueue(database, RestoreMode.REPLACE, without_safety=True)
-    lifecycle.restore_note(row(run), swap=Swap.RENAMED)
+    restores.restore_note(row(run), swap=Swap.RENAMED)
 
     with untouched(shop):
         for mode in (RestoreMode.REPLACE, RestoreMode.IN_PLACE):
@@ -459,7 +459,7 @@ def test_target_that_somebody_dropped_keeps_nobody_trying(
     succeeded(back_up(database))
     before = content(shop.server, shop.name)
     run = replace(database)
-    lifecycle.restore_note(row(run), swap=Swap.RENAMED)
+    restores.restore_note(row(run), swap=Swap.RENAMED)
     shop.server.execute(f"DROP DATABASE `{shop.name}`")
 
     reaper.run()

@@ -10,7 +10,7 @@ from django.db import OperationalError
 
 from backups.choices import RestoreMode, Status, Swap
 from backups.models import Database, Run
-from backups.runs import lifecycle
+from backups.runs import lifecycle, restores
 from backups.worker import reaper
 from tests.backups.conftest import MakeDatabase
 from tests.backups.worlds import Shop
@@ -65,7 +65,7 @@ def test_portal_error_right_after_the_tables_were_swapped(
     shop.server.load(LATER, shop.name)
     later = content(shop.server, shop.name)
     there = succeeded(restore(database, RestoreMode.REPLACE, without_safety=True)) if way == "back" else None
-    note = lifecycle.restore_note
+    note = restores.restore_note
 
     def note_or_fail(noted: Any, **facts: Any) -> None:
         if facts.get("swap") == Swap.RENAMED:
@@ -73,7 +73,7 @@ def test_portal_error_right_after_the_tables_were_swapped(
         note(noted, **facts)
 
     with monkeypatch.context() as patched:
-        patched.setattr(lifecycle, "restore_note", note_or_fail)
+        patched.setattr(restores, "restore_note", note_or_fail)
         run = undo(there) if there else restore(database, RestoreMode.REPLACE, without_safety=True)
 
     assert run.status == Status.FAILED

@@ -132,3 +132,13 @@ def test_the_architecture_names_files_that_are_there() -> None:
 
     assert len(named) > 40
     assert [name for name in named if not (PROJECT / name).exists()] == []
+
+
+def test_the_functions_that_the_architecture_follows_are_where_it_says() -> None:
+    text = (PROJECT / "docs" / "architecture.md").read_text()
+    named = re.findall(r"`(\w+)` in\s+`([\w/]+\.py)`", text)
+
+    assert len(named) >= 4
+    assert [
+        (name, file) for name, file in named if f"\ndef {name}(" not in (PROJECT / file).read_text()
+    ] == []

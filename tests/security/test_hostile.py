@@ -11,7 +11,7 @@ import pytest
 from django.core.exceptions import ValidationError
 
 from backups import mysql, process, restic
-from backups.dumpfile.splitter import Digester
+from backups.dumpfile.digesting import Digester
 from backups.dumping.program import stream_dump
 from backups.errors import Problem
 from backups.loading.loader import Loading, NotADump, Wish, load

@@ -27,6 +27,7 @@ from backups.alerting import alerts
 from backups.models import Alert, Database, Repository
 from backups.reports import standing
 from backups.runs import lifecycle
+from backups.runs.queue import _EXECUTE
 from backups.scheduling import schedules
 from backups.worker import queue
 from tests.security.test_roles import Rows, rules, url_of
@@ -203,7 +204,7 @@ def test_every_function_that_the_queue_plays_is_known_to_it(database: Database) 
     """A new one that nobody lists would be removed, and never run."""
     queue.strange_schedules_remove()
     assert not Alert.objects.exists()
-    wanted = {each.func for each in schedules.wanted()} | {lifecycle._EXECUTE}
+    wanted = {each.func for each in schedules.wanted()} | {_EXECUTE}
     assert wanted == set(queue._PLAYED)
 
 

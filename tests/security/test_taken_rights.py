@@ -12,7 +12,7 @@ from django.utils import timezone
 
 from backups.choices import Action, RestoreMode, Trigger
 from backups.models import Database, Repository, Run, Snapshot
-from backups.runs import lifecycle
+from backups.runs import lifecycle, restores
 from backups.runs.outcome import Outcome
 from backups.worker import executor
 
@@ -67,7 +67,7 @@ def ask(db: None) -> Ask:
     def ask(action: Action, person: User | None, **wanted: Any) -> Run:
         wanted = {"trigger": Trigger.ADMIN if person else Trigger.SCHEDULE, **wanted}
         if action == Action.RESTORE:
-            return lifecycle.restore_enqueue(
+            return restores.restore_enqueue(
                 database=shop, snapshot=snapshot, mode=RestoreMode.NEW, target="shop_copy",
                 requested_by=person, send=False, **wanted,
             )  # fmt: skip

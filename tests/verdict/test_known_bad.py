@@ -14,11 +14,12 @@ from pytest_django.fixtures import Settings
 from backups import restic
 from backups.actions.forget import NEWEST_NOT_BAD, _protected
 from backups.actions.verify import Findings, bad_news, proves_nothing
+from backups.catalog import learned, records
 from backups.choices import Action, Health, RestoreMode, Status, Trigger, Verdict
 from backups.errors import Problem
 from backups.loading.loader import CutOff
 from backups.models import Database, Run, Snapshot
-from backups.runs import lifecycle
+from backups.runs import lifecycle, restores
 from backups.snapshots import selection
 from backups.worker import executor
 from sentinel import heartbeat
@@ -59,7 +60,7 @@ def found(snapshot: Snapshot, verdict: Verdict, *differences: str) -> Snapshot:
     run = lifecycle.run_enqueue(
         action=Action.VERIFY, trigger=Trigger.CLI, database=snapshot.database, snapshot=snapshot, send=False
     )
-    lifecycle.verification_record(run, snapshot, verdict=verdict, differences=list(differences))
+    records.verification_record(run, snapshot, verdict=verdict, differences=list(differences))
     Run.objects.filter(pk=run.pk).update(status=Status.SUCCEEDED)
     snapshot.refresh_from_db()
     return snapshot
@@ -68,7 +69,7 @@ def found(snapshot: Snapshot, verdict: Verdict, *differences: str) -> Snapshot:
 def begin(snapshot: Snapshot, **wishes: bool) -> Run:
     """A queued restore of it."""
     assert snapshot.database is not None
-    return lifecycle.restore_enqueue(
+    return restores.restore_enqueue(
         database=snapshot.database, snapshot=snapshot, mode=RestoreMode.NEW, target="elsewhere",
         trigger=Trigger.CLI, send=False, **wishes,
     )  # fmt: skip
@@ -154,11 +155,11 @@ def test_it_is_restored_only_for_who_insists(database: Database, bad: Verdict) -
 def test_who_has_to_undo_is_not_asked(database: Database) -> None:
     """An undo takes kept tables and reads no snapshot."""
     first = begin(made(database, 1)).restore
-    lifecycle.restore_note(first, swapped_at=timezone.now(), kept_in="before")
+    restores.restore_note(first, swapped_at=timezone.now(), kept_in="before")
     found(first.snapshot, Verdict.DIFFERENT)
     Run.objects.update(status=Status.SUCCEEDED)
 
-    lifecycle.restore_enqueue(
+    restores.restore_enqueue(
         database=database, snapshot=first.snapshot, mode=RestoreMode.UNDO, target=first.target,
         trigger=Trigger.CLI, undo_of=first, send=False,
     )  # fmt: skip
@@ -192,7 +193,7 @@ def test_the_portal_shows_it_in_red_and_asks_twice(database: Database, login: Lo
 
 def test_its_repository_is_suspect_until_a_check_of_all_data_is_good(database: Database) -> None:
     repository = database.repository
-    lifecycle.check_recorded(repository, error="", all_data=True)
+    learned.check_recorded(repository, error="", all_data=True)
     snapshot = found(made(database, 1), Verdict.UNREADABLE)
 
     repository.refresh_from_db()
@@ -200,15 +201,15 @@ def test_its_repository_is_suspect_until_a_check_of_all_data_is_good(database: D
     assert f"found snapshot {snapshot.short_id} unreadable" in repository.check_error
     assert not repository.is_damaged, "nothing is withheld by suspicion alone"
 
-    assert lifecycle.check_recorded(repository, error="", all_data=False) == Health.SUSPECT
+    assert learned.check_recorded(repository, error="", all_data=False) == Health.SUSPECT
     found(snapshot, Verdict.IDENTICAL)
     repository.refresh_from_db()
     assert repository.is_suspect, "that one snapshot reads tells nothing of the others"
-    assert lifecycle.check_recorded(repository, error="", all_data=True) == Health.GOOD
+    assert learned.check_recorded(repository, error="", all_data=True) == Health.GOOD
 
 
 def test_what_is_damaged_is_not_called_suspect(database: Database) -> None:
-    lifecycle.check_recorded(database.repository, error="pack 12 is damaged", all_data=False)
+    learned.check_recorded(database.repository, error="pack 12 is damaged", all_data=False)
 
     found(made(database, 1), Verdict.UNREADABLE)
 
@@ -267,7 +268,7 @@ def test_from_a_corrupted_pack_to_a_sound_repository(
 
     # A restore that was asked for before is refused when its turn comes.
     Snapshot.objects.update(verdict="")
-    waiting = lifecycle.restore_enqueue(
+    waiting = restores.restore_enqueue(
         database=database, snapshot=snapshot, mode=RestoreMode.FILE, target=str(tmp_path / "out"),
         trigger=Trigger.CLI, send=False,
     )  # fmt: skip

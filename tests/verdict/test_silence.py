@@ -19,7 +19,7 @@ from backups.choices import Action, AlertState, Health, Status, Trigger
 from backups.gate import status_files
 from backups.models import Alert, Database, Repository, Run, WorkerPulse
 from backups.reports import standing
-from backups.runs import hearing, lifecycle
+from backups.runs import hearing, leases, lifecycle
 from backups.runs.hearing import Hearing
 from backups.worker import reaper
 from sentinel import heartbeat
@@ -241,7 +241,7 @@ def test_a_run_on_another_machine_with_a_clock_behind_is_not_lost_while_it_beats
         beat(timezone.now() - timedelta(minutes=10) + timedelta(seconds=minute))
         assert reaped() == []
         wait(60)
-    wait(int(lifecycle.BEAT_LOST.total_seconds()) - 60 + 5)
+    wait(int(leases.BEAT_LOST.total_seconds()) - 60 + 5)
     assert reaped() == [run]
 
 

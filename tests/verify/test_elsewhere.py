@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 from pytest_django.fixtures import Settings
 
-from backups.dumpfile.splitter import manifest_text
+from backups.dumpfile.manifests import manifest_text
 from backups.models import Database, Snapshot, Verification
 from tests.backups.conftest import MakeDatabase
 from tests.backups.worlds import Shop, client_dir, make_shop, over_and_over

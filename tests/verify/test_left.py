@@ -22,10 +22,7 @@ from tests.servers import DatabaseServer
 from tests.verify.tools import meddling_clients, scratch_databases, with_least
 
 TEND = "from backups.worker import reaper; reaper.run()"
-CANCEL = (
-    "from backups.runs import lifecycle; from backups.models import Run;"
-    "lifecycle.run_cancel(Run.objects.get(action='verify'))"
-)
+CANCEL = "; from backups.models import Run;lifecycle.run_cancel(Run.objects.get(action='verify'))"
 
 
 @pytest.fixture

@@ -9,7 +9,8 @@ import pytest
 from django.test import Client
 from django.urls import reverse
 
-from backups.dumpfile.splitter import Kind, Section, without_definer
+from backups.dumpfile.rewriting import without_definer
+from backups.dumpfile.sections import Kind, Section
 from backups.dumpfile.views import reads_another
 from tests.backups.conftest import MakeDatabase
 from tests.backups.worlds import Shop, make_shop

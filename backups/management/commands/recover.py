@@ -22,7 +22,7 @@ from backups.management.base import VedettaCommand, passed_over
 from backups.management.commands.restore import TOLD
 from backups.models import Database, Repository, Run, Snapshot
 from backups.portal_copy import archive, portal_database
-from backups.runs import lifecycle
+from backups.runs import restores
 from backups.snapshots import selection
 
 LOOK_SECONDS = 60.0
@@ -66,13 +66,13 @@ class Command(VedettaCommand):
         newer = passed_over(snapshot, self.say)
         self._tell_of(snapshot, is_restored=not options["history_only"])
         if not options["history_only"]:
-            queued = lifecycle.restore_enqueue(
+            queued = restores.restore_enqueue(
                 database=database,
                 snapshot=snapshot,
                 mode=RestoreMode.NEW,
                 target=database.database,
                 trigger=Trigger.CLI,
-                reason=lifecycle.FOR_RECOVERY,
+                reason=restores.FOR_RECOVERY,
                 send=False,
             )
             restored = self.play_queued(queued)

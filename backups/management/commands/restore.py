@@ -24,7 +24,7 @@ from backups.management.base import (
     target_database,
 )
 from backups.models import Database, Snapshot
-from backups.runs import lifecycle
+from backups.runs import restores
 from backups.snapshots.selection import snapshot_at, snapshot_named
 from backups.text.terminal import plain
 
@@ -94,7 +94,7 @@ class Command(VedettaCommand):
             _ask_of_strange(database, snapshot)
         if mode in OVERWRITING_MODES and not options["yes"]:
             _ask(database, snapshot, mode)
-        run = lifecycle.restore_enqueue(
+        run = restores.restore_enqueue(
             database=database,
             snapshot=snapshot,
             mode=mode,

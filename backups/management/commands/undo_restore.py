@@ -12,7 +12,7 @@ from backups.errors import Problem
 from backups.management.base import VedettaCommand, WrongUsage, add_database, database_named
 from backups.models import Database, Restore
 from backups.restoring import kept_states
-from backups.runs import lifecycle
+from backups.runs.restores import restore_enqueue
 from backups.text.terminal import plain
 
 
@@ -73,7 +73,7 @@ class Command(VedettaCommand):
         return {"run_id": run.pk, "dropped": restore.kept_in, "state": what}
 
     def _undo(self, database: Database, restore: Restore) -> Mapping[str, Any]:
-        queued = lifecycle.restore_enqueue(
+        queued = restore_enqueue(
             database=database,
             snapshot=restore.snapshot,
             mode=RestoreMode.UNDO,

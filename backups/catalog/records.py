@@ -1,0 +1,152 @@
+"""Writes down which snapshots a repository holds, which run made them and what they were found to be."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Mapping, Sequence
+from datetime import datetime
+from typing import Any
+
+from django.db import transaction
+from django.utils import timezone
+
+from backups import restic
+from backups.choices import BAD_VERDICTS, Health, Verdict
+from backups.models import Database, Repository, Run, Snapshot, Verification
+from backups.runs.lifecycle import run_rebuilt
+from backups.runs.notes import run_note
+
+
+def snapshot_record(
+    info: restic.SnapshotInfo,
+    *,
+    repository: Repository,
+    database: Database | None,
+    made_by: Run | None = None,
+    manifest: Mapping[str, Any] | None = None,
+    signature: str | None = None,
+) -> Snapshot:
+    """Insert or complete the row of a snapshot that the repository holds.
+
+    `signature` is given by who just made it, and empty where there was no key to sign with.
+    """
+    known: dict[str, Any] = {
+        "database": database,
+        "time": info.time,
+        "host": info.hostname,
+        "path": info.paths[0] if info.paths else "",
+        "tags": list(info.tags),
+        "total_bytes_processed": info.total_bytes_processed,
+        "data_added": info.data_added,
+        "data_added_packed": info.data_added_packed,
+        "forgotten_at": None,
+    }
+    if made_by is not None:
+        known["made_by"] = made_by
+    if manifest is not None:
+        known |= {"manifest": dict(manifest), "dump_sha256": manifest["sha256"]}
+    if signature is not None:
+        known |= {"signature": signature, "made_here": True}
+    snapshot, _ = Snapshot.objects.update_or_create(
+        repository=repository, snapshot_id=info.id, defaults=known
+    )
+    return snapshot
+
+
+def snapshot_learned(snapshot: Snapshot, manifest: Mapping[str, Any]) -> None:
+    """Store the manifest by which a snapshot that came here without it was just proved."""
+    if snapshot.manifest is None:
+        Snapshot.objects.filter(pk=snapshot.pk).update(
+            manifest=dict(manifest), dump_sha256=manifest["sha256"]
+        )
+
+
+def backup_rebuilt(repository: Repository, info: restic.SnapshotInfo, database: Database | None) -> bool:
+    """Write down the backup that made a snapshot, where its run is not known; answers whether."""
+    snapshot = Snapshot.objects.get(repository=repository, snapshot_id=info.id)
+    if snapshot.made_by is not None or database is None:
+        return False
+    run = run_rebuilt(snapshot, info, database)
+    Snapshot.objects.filter(pk=snapshot.pk).update(made_by=run)
+    return True
+
+
+def snapshots_sync(
+    repository: Repository,
+    found: Sequence[tuple[restic.SnapshotInfo, Database | None]],
+    *,
+    unreadable: Collection[str] = (),
+    is_repaired: bool = False,
+    now: datetime | None = None,
+) -> tuple[int, int]:
+    """Make the table say what the repository holds; answers how many are new and how many gone.
+
+    Those with `unreadable` ids are there, though restic does not list them. What was made of a bad one is
+    bad as well until it is verified, and so is all that a repair has just written anew.
+    """
+    now = now or timezone.now()
+    there = Snapshot.objects.filter(repository=repository, forgotten_at=None)
+    known = set(there.values_list("snapshot_id", flat=True))
+    # Read before their database was set up.
+    ownerless = set(there.filter(database=None).values_list("snapshot_id", flat=True))
+    present = {info.id for info, _ in found}
+    missing = known - present - set(unreadable)
+    with transaction.atomic():
+        for info, database in found:
+            if info.id not in known:
+                snapshot = snapshot_record(info, repository=repository, database=database)
+                if info.original and (is_repaired or _was_bad(info.original, repository)):
+                    Snapshot.objects.filter(pk=snapshot.pk).update(verdict=Verdict.UNREADABLE)
+            elif database is not None and info.id in ownerless:
+                there.filter(snapshot_id=info.id).update(database=database)
+        gone = Snapshot.objects.filter(repository=repository, snapshot_id__in=missing).update(
+            forgotten_at=now
+        )
+    return len(present - known), gone
+
+
+def _was_bad(snapshot_id: str, repository: Repository) -> bool:
+    """Whether a snapshot, which may be gone by now, was known to be bad."""
+    rows = Snapshot.objects.filter(repository=repository, snapshot_id=snapshot_id, verdict__in=BAD_VERDICTS)
+    return rows.exists()
+
+
+def verification_record(
+    run: Run, snapshot: Snapshot, *, is_of_the_server: bool = False, **found: Any
+) -> Verification:
+    """Store what a verification found, which is what the snapshot is from now on: the newest one counts.
+
+    Of one that is bad its repository is suspect, unless it is known to be damaged, or all that was found
+    `is_of_the_server`, whose settings make other values of the same rows.
+    """
+    with transaction.atomic():
+        verification = Verification.objects.create(run=run, snapshot=snapshot, **found)
+        is_good = verification.verdict == Verdict.IDENTICAL
+        snapshot.verdict = verification.verdict
+        snapshot.verified_at = verification.finished_at if is_good else None
+        snapshot.save(update_fields=["verdict", "verified_at"])
+        if verification.verdict in BAD_VERDICTS and not is_of_the_server:
+            _suspect(snapshot, run, verification)
+    result = {
+        "snapshot_id": snapshot.snapshot_id,
+        "verdict": str(verification.verdict),
+        "differences": verification.differences,
+        "tables": verification.tables,
+        "rows": verification.rows,
+    }
+    run_note(run.pk, result=result)
+    return verification
+
+
+def _suspect(snapshot: Snapshot, run: Run, verification: Verification) -> None:
+    because = (
+        f"{run.get_action_display().lower()} {run.pk} found snapshot {snapshot.short_id} "
+        f"{verification.get_verdict_display().lower()}"
+    )
+    repository = Repository.objects.filter(pk=snapshot.repository_id).exclude(health=Health.DAMAGED)
+    repository.update(health=Health.SUSPECT, check_error=because)
+
+
+def snapshot_kept(snapshot: Snapshot, reasons: Sequence[str]) -> None:
+    """Store why retention keeps a snapshot."""
+    if snapshot.kept_because != list(reasons):
+        Snapshot.objects.filter(pk=snapshot.pk).update(kept_because=list(reasons))

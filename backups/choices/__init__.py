@@ -1,0 +1,20 @@
+"""The closed sets of values that the models store, with the colours of their labels.
+
+To the rest of Vedetta all of them are `choices`; which module holds which is this package's own affair.
+"""
+
+from backups.choices.actions import EXCLUSIVE_ACTIONS, PROMPT_ACTIONS, RESTORE_ACTIONS, Action, right_to_start
+from backups.choices.alerts import ALERT_COLOURS, AlertState
+from backups.choices.databases import DumpFormat, SslMode
+from backups.choices.repositories import Health
+from backups.choices.restores import (
+    OVERWRITING_MODES,
+    SAFETY_TAG,
+    UNSETTLED,
+    DefinerPolicy,
+    RestoreMode,
+    Swap,
+)
+from backups.choices.runs import ACTIVE, STATUS_COLOURS, TERMINAL, Level, Status, Trigger
+from backups.choices.suspicions import SuspicionState
+from backups.choices.verdicts import BAD_VERDICTS, VERDICT_COLOURS, Verdict

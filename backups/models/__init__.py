@@ -1,0 +1,16 @@
+"""What the portal remembers. No I/O here: actions do the work, services write the changes.
+
+To the rest of Vedetta all of them are `models`; which module holds which is this package's own affair.
+"""
+
+from backups.models.alert import Alert
+from backups.models.database import Database
+from backups.models.kinds import Leased, RefersToSecrets
+from backups.models.public_key import PublicKey
+from backups.models.repository import Repository
+from backups.models.restore import Restore
+from backups.models.run import Run, RunLine
+from backups.models.snapshot import Snapshot, SnapshotQuerySet
+from backups.models.suspicion import Suspicion
+from backups.models.verification import Verification
+from backups.models.worker_pulse import WorkerPulse

@@ -1,0 +1,169 @@
+"""What is backed up."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Collection
+from typing import Any
+
+from django.core.exceptions import ValidationError
+from django.core.validators import MaxValueValidator, MinValueValidator
+from django.db import models
+
+from backups import validators
+from backups.choices import DumpFormat, SslMode
+from backups.models.kinds import Leased, RefersToSecrets
+from backups.models.repository import Repository
+from backups.text import checked
+
+
+class Database(RefersToSecrets, Leased):
+    """A MySQL or MariaDB database that is backed up."""
+
+    is_in_portal_copy = True
+
+    _REFERENCES = ("password_ref", "verify_password_ref")
+
+    name = models.CharField(
+        max_length=100,
+        unique=True,
+        validators=[validators.plain_name],
+        help_text="What the portal, the gate and the commands call it.",
+    )
+    host = models.CharField(max_length=255)
+    port = models.PositiveIntegerField(
+        default=3306, validators=[MinValueValidator(1), MaxValueValidator(65535)]
+    )
+    user = models.CharField(max_length=128)
+    password_ref = models.CharField(
+        "password",
+        max_length=300,
+        default="env:MYSQL_PASSWORD",
+        validators=[validators.secret_reference],
+        help_text="Where the user's password is found: env:NAME or file:/path. Never the password.",
+    )
+    database = models.CharField("database on the server", max_length=64, validators=[validators.schema_name])
+    ssl_mode = models.CharField("TLS", max_length=20, choices=SslMode.choices, default=SslMode.PREFERRED)
+    ssl_ca = models.CharField(
+        "TLS authority",
+        max_length=300,
+        blank=True,
+        help_text="Path of the certificate authority's file, for the modes that check it.",
+    )
+    verify_host = models.CharField(
+        "host for test restores",
+        max_length=255,
+        blank=True,
+        help_text="A server of the same kind and release, best one that holds nothing else.",
+    )
+    verify_port = models.PositiveIntegerField(
+        "its port", default=3306, validators=[MinValueValidator(1), MaxValueValidator(65535)]
+    )
+    verify_user = models.CharField("its user", max_length=128, blank=True)
+    verify_password_ref = models.CharField(
+        "its password",
+        max_length=300,
+        blank=True,
+        validators=[validators.secret_reference],
+        help_text="Where that user's password is found: env:NAME or file:/path. Never the password.",
+    )
+    verify_ssl_mode = models.CharField(
+        "its TLS",
+        max_length=20,
+        blank=True,
+        choices=SslMode.choices,
+        help_text="Empty is as for the database.",
+    )
+    verify_ssl_ca = models.CharField(
+        "its TLS authority",
+        max_length=300,
+        blank=True,
+        help_text="Path of the certificate authority's file; empty is as for the database.",
+    )
+    repository = models.ForeignKey(Repository, on_delete=models.PROTECT, related_name="databases")
+    dump_format = models.CharField(max_length=10, choices=DumpFormat.choices, default=DumpFormat.SQL)
+    backup_cron = models.CharField(
+        "backup schedule",
+        max_length=100,
+        default="0 3,15 * * *",
+        blank=True,
+        validators=[validators.cron],
+        help_text="minute hour day month weekday; empty is never.",
+    )
+    verify_cron = models.CharField(
+        "verification schedule",
+        max_length=100,
+        default="0 5 * * 0",
+        blank=True,
+        validators=[validators.cron],
+        help_text="minute hour day month weekday; empty is never.",
+    )
+    keep_daily = models.PositiveIntegerField(default=7)
+    keep_weekly = models.PositiveIntegerField(default=4)
+    keep_monthly = models.PositiveIntegerField(default=6)
+    gates_app = models.BooleanField(
+        "gates the application",
+        default=True,
+        help_text="The gate closes when this database's backups are stale.",
+    )
+    heartbeat_threshold = models.PositiveIntegerField(
+        "stale after, seconds",
+        null=True,
+        blank=True,
+        help_text="Empty takes SENTINEL_THRESHOLD_SECONDS.",
+    )
+    is_primary = models.BooleanField(
+        default=False,
+        editable=False,
+        help_text="Made from the environment: its heartbeat is the file at SENTINEL_HEARTBEAT_PATH.",
+    )
+    server_flavour = models.CharField(max_length=20, blank=True, editable=False)
+    server_version = models.CharField(max_length=100, blank=True, editable=False)
+    client_version = models.CharField(max_length=100, blank=True, editable=False)
+    preflight_warnings = models.JSONField(default=list, blank=True, editable=False)
+    hosts = models.JSONField(
+        default=dict,
+        blank=True,
+        editable=False,
+        help_text="Whether snapshots under another host name than BACKUP_HOST are this installation's.",
+    )
+
+    class Meta:
+        ordering = ["name"]
+
+    def __str__(self) -> str:
+        return self.name
+
+    def clean_fields(self, exclude: Collection[str] | None = None) -> None:
+        """What is used as a part of a connection has to be fit for that, too."""
+        super().clean_fields(exclude)
+        kinds = _OF_A_CONNECTION | (_OF_TEST_RESTORES if self.verify_host else {})
+        wrong = {}
+        for name, kind in kinds.items():
+            if name not in (exclude or ()):
+                try:
+                    validators.fits(kind, getattr(self, name))
+                except ValidationError as error:
+                    wrong[name] = error
+        if wrong:
+            raise ValidationError(wrong)
+
+    def clean(self) -> None:
+        """Of a server for test restores all is named, or nothing."""
+        super().clean()
+        if self.verify_host and not self.verify_password_ref:
+            raise ValidationError({"verify_password_ref": "Say where that user's password is found."})
+        if not self.verify_host and (self.verify_user or self.verify_password_ref):
+            raise ValidationError(
+                {"verify_host": "Name the server as well, or leave its user and password empty."}
+            )
+
+
+# What connections are made of, and what is fit for that.
+_OF_A_CONNECTION: dict[str, Callable[[Any], object]] = {
+    "host": checked.Host,
+    "user": checked.User,
+    "ssl_ca": checked.Path,
+}
+_OF_TEST_RESTORES: dict[str, Callable[[Any], object]] = {
+    f"verify_{name}": kind for name, kind in _OF_A_CONNECTION.items()
+}

@@ -1,0 +1,38 @@
+"""Backups of which a person is to say whether they are right."""
+
+from __future__ import annotations
+
+from django.db import models
+from django.utils import timezone
+
+from backups.choices import SuspicionState
+from backups.models.database import Database
+from backups.models.snapshot import Snapshot
+
+
+class Suspicion(models.Model):
+    """A backup of a database that had suddenly lost its tables, and what a person said of it.
+
+    Written by `services` only. waiting → accepted | over (its tables are back, or a newer one was accepted).
+    """
+
+    is_in_portal_copy = True
+
+    snapshot = models.OneToOneField(Snapshot, on_delete=models.CASCADE, related_name="suspicion")
+    database = models.ForeignKey(Database, on_delete=models.CASCADE, related_name="suspicions")
+    reasons = models.JSONField(default=list, help_text="A sentence each.")
+    state = models.CharField(
+        max_length=10, choices=SuspicionState.choices, default=SuspicionState.WAITING, db_index=True
+    )
+    found_at = models.DateTimeField(default=timezone.now)
+    settled_at = models.DateTimeField(null=True, blank=True)
+    settled_by = models.CharField(max_length=200, blank=True, help_text="Who said so, or what ended it.")
+    reason = models.CharField(max_length=300, blank=True, help_text="Why it is right, in their words.")
+
+    class Meta:
+        ordering = ["-pk"]
+        default_permissions = ()
+        permissions = [("accept_backup", "Can say of a suspicious backup that it is right")]
+
+    def __str__(self) -> str:
+        return f"{self.get_state_display()}: {self.snapshot}"

@@ -1,0 +1,39 @@
+"""What test restores found."""
+
+from __future__ import annotations
+
+from django.db import models
+from django.utils import timezone
+
+from backups.choices import Verdict
+from backups.models.run import Run
+from backups.models.snapshot import Snapshot
+
+
+class Verification(models.Model):
+    """What a full test restore of a snapshot found."""
+
+    is_in_portal_copy = True
+
+    run = models.OneToOneField(Run, on_delete=models.CASCADE, related_name="verification")
+    snapshot = models.ForeignKey(Snapshot, on_delete=models.PROTECT, related_name="verifications")
+    verdict = models.CharField(max_length=12, choices=Verdict.choices)
+    finished_at = models.DateTimeField(default=timezone.now)
+    compared = models.JSONField(default=list, blank=True)
+    not_compared = models.JSONField(default=list, blank=True)
+    differences = models.JSONField(default=list, blank=True)
+    restore_seconds = models.FloatField(null=True, blank=True)
+    tables = models.PositiveIntegerField(null=True, blank=True)
+    rows = models.BigIntegerField(null=True, blank=True)
+    bytes = models.BigIntegerField(null=True, blank=True)
+    source_version = models.CharField(max_length=100, blank=True)
+    scratch_version = models.CharField(max_length=100, blank=True)
+    scratch_address = models.CharField(
+        max_length=300, blank=True, help_text="Where it was restored: host:port or the path of a socket."
+    )
+
+    class Meta:
+        ordering = ["-finished_at", "-pk"]
+
+    def __str__(self) -> str:
+        return f"{self.get_verdict_display()}: {self.snapshot}"

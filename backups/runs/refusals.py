@@ -1,0 +1,69 @@
+"""What keeps a run from being asked for."""
+
+from __future__ import annotations
+
+from django.db.models import Q
+from django.utils import timezone
+
+from backups.choices import ACTIVE, EXCLUSIVE_ACTIONS, RESTORE_ACTIONS, UNSETTLED, Action, RestoreMode
+from backups.errors import Refused
+from backups.models import Database, Repository, Restore, Run
+
+
+def refuse_same_target(database: Database, target: str) -> None:
+    """Raise Refused while another restore of the same target is queued or running."""
+    under_way = Restore.objects.filter(
+        run__status__in=ACTIVE,
+        database__host=database.host,
+        database__port=database.port,
+        target=target,
+    ).exclude(mode=RestoreMode.FILE)
+    twin = under_way.select_related("run__database", "run__repository").first()
+    if twin is not None:
+        raise Refused(
+            f"Not started: {describe(twin.run)} goes to {target} as well.",
+            do="Wait for it to end, or cancel it, then start again.",
+        )
+
+
+def refuse_unsettled(database: Database, target: str, *, but: Restore | None = None) -> None:
+    """Raise Refused while a swap of the target is half-way: its tables may be in either place."""
+    there = Restore.objects.filter(
+        database__host=database.host, database__port=database.port, target=target, swap__in=UNSETTLED
+    )
+    others = there.exclude(pk=but.pk) if but is not None else there
+    half = others.select_related("run__database").first()
+    if half is not None:
+        raise Refused(
+            f"Not started: the swap of {describe(half.run)} was broken off and is not ended yet.",
+            safe=f"{target} was not touched.",
+            do="That is tried every minute; see that the worker runs and the database server answers, then "
+            "start again.",
+        )
+
+
+def refuse_twin(action: Action, database: Database | None, repository: Repository) -> None:
+    """Raise Refused while the same is queued or running already."""
+    if action in RESTORE_ACTIONS:
+        return  # refused by target, where the target is known
+    twins = Run.objects.filter(action=action, status__in=ACTIVE)
+    if action in EXCLUSIVE_ACTIONS or database is None:
+        twins = twins.filter(repository=repository)
+        if action == Action.FORGET and database is not None:
+            # Each forgets for its own database; one after the other, as the lease has it.
+            twins = twins.filter(Q(database=database) | Q(database=None))
+    else:
+        twins = twins.filter(database=database)
+    twin = twins.order_by("pk").first()
+    if twin is not None:
+        raise Refused(
+            f"Not started: {describe(twin)} is {twin.get_status_display().lower()} already.",
+            do="Wait for it to end, or cancel it, then start again.",
+        )
+
+
+def describe(run: Run) -> str:
+    """A run for a sentence: what it does, to what and since when."""
+    subject = run.database or run.repository
+    since = timezone.localtime(run.started_at or run.queued_at)
+    return f"{run.get_action_display().lower()} {run.pk} of {subject} (since {since:%H:%M:%S})"
