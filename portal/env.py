@@ -18,6 +18,7 @@ from environ import FileAwareEnv
 
 from portal import database_options, proxies
 from sentinel import env_file as env_files
+from sentinel.environment import home
 
 _ABSENT = object()
 # As which a client library of MariaDB's would read a host.
@@ -29,7 +30,6 @@ _FALSE = {"0", "false", "no", "off"}
 _SQLITE, _MYSQL = "django.db.backends.sqlite3", "django.db.backends.mysql"
 _POSTGRES = ("postgres:", "postgresql:", "psql:", "pgsql:", "postgis:")
 _DECLARATION = re.compile(r"[A-Za-z_][A-Za-z0-9_]*\*?|file:/[^\0]+")
-_PROJECT = Path(__file__).resolve().parent.parent
 
 
 def read_env_files(*paths: Path) -> env_files.Doubt | None:
@@ -285,7 +285,7 @@ class Environment:
         except database_options.WrongOption as wrong:
             raise ImproperlyConfigured(f"{name} {wrong}.") from None
         if engine == _SQLITE:
-            config["NAME"] = str(_PROJECT / config["NAME"])
+            config["NAME"] = str(home() / config["NAME"])
         elif _LIST_OF_OPTIONS.search(str(config.get("HOST", ""))):
             raise ImproperlyConfigured(f"{name} names no host, but a list of options or of hosts.")
         else:

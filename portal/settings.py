@@ -1,6 +1,7 @@
 """Vedetta's settings: the one place that reads the environment. One banner a topic."""
 
 import os
+import sys
 import warnings
 from pathlib import Path
 
@@ -9,9 +10,9 @@ from django.contrib.messages import constants as message_levels
 from portal.cookies import cookie_name
 from portal.env import Environment, forget_what_drivers_read, in_doubt, read_env_files
 from portal.unfold import UNFOLD  # noqa: F401  read by django-unfold
-from sentinel.environment import gate_address, gate_settings
+from sentinel.environment import SOURCE, gate_address, gate_settings, home
 
-BASE_DIR = Path(__file__).resolve().parent.parent
+BASE_DIR = home()
 VAR_DIR = BASE_DIR / "var"
 
 # `make run` keeps in var/ what it generated, so that manage.py works beside it.
@@ -70,10 +71,12 @@ MIDDLEWARE = [
     "axes.middleware.AxesMiddleware",
 ]
 
+# Where a wheel has them, see setup.py; else beside the packages.
+_TEMPLATES = SOURCE / "portal" / "templates"
 TEMPLATES = [
     {
         "BACKEND": "django.template.backends.django.DjangoTemplates",
-        "DIRS": [BASE_DIR / "templates"],
+        "DIRS": [_TEMPLATES if _TEMPLATES.is_dir() else SOURCE / "templates"],
         "APP_DIRS": True,
         "OPTIONS": {
             "context_processors": [
@@ -159,7 +162,7 @@ TIME_ZONE = env.time_zone("TIME_ZONE", "UTC")
 
 STATIC_URL = "/static/"
 STATIC_ROOT = VAR_DIR / "static"
-STATICFILES_DIRS = [BASE_DIR / "portal" / "static"]
+STATICFILES_DIRS = [SOURCE / "portal" / "static"]
 STORAGES = {
     "default": {"BACKEND": "django.core.files.storage.FileSystemStorage"},
     "staticfiles": {"BACKEND": "portal.static_files.PrefixedStaticFilesStorage"},
@@ -198,6 +201,11 @@ Q_CLUSTER = {
     "time_zone": TIME_ZONE,
     "ALT_CLUSTERS": {RESTORES_CLUSTER: {}},
 }
+
+# What starts a command of ours, and where its packages are.
+_MANAGE = SOURCE / "manage.py"
+COMMAND_LINE = [sys.executable, *([str(_MANAGE)] if _MANAGE.is_file() else ["-P", "-m", "portal"])]
+SOURCE_DIR = SOURCE
 
 # ---------------------------------------------------------------- The first repository and database
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import re
+import sys
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -14,7 +15,25 @@ from django.core.exceptions import ImproperlyConfigured
 from sentinel import env_file
 from sentinel.gate import Limits
 
-PROJECT = Path(__file__).resolve().parent.parent
+# Of a wheel, all packages' folder.
+SOURCE = Path(__file__).resolve().parent.parent
+WITHOUT_VENV = Path("/var/lib/vedetta")
+
+
+def home() -> Path:
+    """The folder of `.env` and `var/`: VEDETTA_HOME, a checkout, or what holds a wheel's virtual environment.
+
+    Never the folder in which somebody happens to be: from another one the same command would be for another
+    portal.
+    """
+    if named := os.environ.get("VEDETTA_HOME", "").strip():
+        return Path(named).absolute()
+    if (SOURCE / "manage.py").is_file():
+        return SOURCE
+    return Path(sys.prefix).parent if sys.prefix != sys.base_prefix else WITHOUT_VENV
+
+
+PROJECT = home()
 ENV_FILES = (PROJECT / ".env", PROJECT / "var" / env_file.OF_MAKE_RUN)
 CONTAINER_STATUS = Path("/status")
 LONGEST_SECONDS = 100 * 366 * 86400

@@ -35,6 +35,7 @@ os.environ.update(
     # Of the tests alone: an installation that was lost is begun again with what was kept of its .env.
     VEDETTA_KEY="b2YgdGhlIHRlc3RzLCBhbmQgb2Ygbm90aGluZyBlbHM=",
     VEDETTA_KEY_MADE=str(VAR_DIR / "vedetta_key"),
+    VEDETTA_HOME="",
     # Another checkout's gate may run on this machine.
     SENTINEL_ADDRESS="off",
     # A second or two of each test that backs up; those that are about it turn it on.

@@ -1,7 +1,8 @@
-"""`make release`: what a release is made of, as a CycloneDX list, and whether holes are known in that.
+"""`make release`: wheel, source archive, image and notes, what they are made of, and whether holes are known.
 
-The list goes by the lock files, not by what is installed here; to it come the scripts that Django and unfold
-carry along, restic and the images. pip-audit asks PyPI for known holes; where it cannot ask, that is said.
+All is built from what is committed. The list of parts, in CycloneDX's form, goes by the lock files and not by
+what is installed here; to it come the scripts that Django and unfold carry along, restic and the images.
+pip-audit asks PyPI for known holes; where it cannot ask, or no Docker is there for the image, that is said.
 """
 
 from __future__ import annotations
@@ -11,9 +12,13 @@ import importlib.util
 import json
 import os
 import re
+import shutil
 import subprocess
 import sys
+import tarfile
+import tempfile
 from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -28,6 +33,7 @@ from tools.shell import ROOT, VENV_PYTHON, SetupError
 
 DIST = ROOT / "dist"
 _SECONDS = 600
+_IMAGE_SECONDS = 3600
 _SCHEMA = "1.6"
 
 
@@ -57,13 +63,18 @@ SCRIPTS = (
 
 
 def main() -> None:
-    """Write the list, then ask for holes. Ends with 1 where some are known, or --must-audit was in vain."""
+    """Build all, write the list, then ask for holes.
+
+    Ends with 1 where some are known, or --must-audit was in vain.
+    """
     parser = argparse.ArgumentParser(prog="make release", description=__doc__)
     parser.add_argument(
         "--must-audit", action="store_true", help="fail where nobody could be asked for holes"
     )
     must_audit = parser.parse_args().must_audit
     try:
+        for told in build():
+            print(f"release: {told}", flush=True)
         path = write_list()
         print(f"release: what it is made of is in {path}", flush=True)
         unasked = audit()
@@ -79,6 +90,83 @@ def main() -> None:
     if must_audit:
         sys.exit(f"release: {told}")
     print(f"release: {told}")
+
+
+def build() -> Iterator[str]:
+    """Make notes, packages and image; says of each where it is, or why not. Raises SetupError."""
+    yield f"the notes of {backups.__version__} are in {write_notes()}"
+    with committed() as (sources, commit):
+        yield from map(str, build_packages(sources, DIST, commit))
+        yield build_image(sources, commit)
+
+
+def write_notes() -> Path:
+    """What CHANGELOG.md says of this version, and nothing of the ones before. Raises SetupError."""
+    text = (ROOT / "CHANGELOG.md").read_text()
+    version = re.escape(backups.__version__)
+    found = re.search(rf"^## {version}\b.*\n((?:(?!## ).*\n)*)", text, re.MULTILINE)
+    if found is None or not found[1].strip():
+        raise SetupError(
+            f"CHANGELOG.md has nothing under `## {backups.__version__}`: write there what is new."
+        )
+    DIST.mkdir(exist_ok=True)
+    path = DIST / f"vedetta-{backups.__version__}.md"
+    path.write_text(f"# Vedetta {backups.__version__}\n\n{found[1].strip()}\n")
+    return path
+
+
+@contextmanager
+def committed() -> Iterator[tuple[Path, str]]:
+    """A folder with what is committed, for the length of a block, and the commit. Raises SetupError."""
+    if _git("status", "--porcelain"):
+        raise SetupError("the checkout has changes that are not committed, and a release is of a commit.")
+    commit = _git("rev-parse", "HEAD").strip()
+    with tempfile.TemporaryDirectory(prefix="vedetta-release-") as folder:
+        archive, sources = Path(folder, "sources.tar"), Path(folder, "vedetta")
+        _git("archive", "--output", str(archive), commit)
+        with tarfile.open(archive) as tar:
+            tar.extractall(sources, filter="data")
+        yield sources, commit
+
+
+def _git(*words: str) -> str:
+    done = _ran("git", "-C", ROOT, *words)
+    if done.returncode:
+        raise SetupError(f"git could not be asked: {_last_line(done.stderr)}")
+    return done.stdout
+
+
+def build_packages(sources: Path, to: Path, commit: str) -> list[Path]:
+    """The wheel and the source archive of a folder, which is written to, put into `to`. Raises SetupError.
+
+    With the setuptools that is pinned and installed: with build isolation pip would fetch the newest.
+    """
+    to = to.resolve()
+    to.mkdir(exist_ok=True)
+    (sources / "backups" / "commit.txt").write_text(f"{commit}\n")
+    program = (
+        "import sys; from setuptools import build_meta as b; print(getattr(b, sys.argv[1])(sys.argv[2]))"
+    )
+    found = []
+    for kind in ("build_sdist", "build_wheel"):
+        done = _ran(VENV_PYTHON, "-c", program, kind, to, cwd=sources)
+        if done.returncode:
+            raise SetupError(f"{kind} failed: {_last_line(done.stderr)}")
+        found.append(to / done.stdout.splitlines()[-1])
+    return found
+
+
+def build_image(sources: Path, commit: str) -> str:
+    """Build the image where Docker runs; answers in a sentence what came of it. Raises SetupError."""
+    if shutil.which("docker") is None or _ran("docker", "info").returncode:
+        return "NO IMAGE: no Docker runs here. Run this once more where one does, or leave the image away."
+    tag = f"vedetta:{backups.__version__}"
+    named = [("VEDETTA_COMMIT", commit), *images.defaults().items()]
+    arguments = [word for name, value in named for word in ("--build-arg", f"{name}={value}")]
+    done = _ran("docker", "build", "--tag", tag, *arguments, sources, seconds=_IMAGE_SECONDS)
+    if done.returncode:
+        raise SetupError(f"the image could not be built: {_last_line(done.stderr)}")
+    return f"the image is {tag}"
 
 
 def write_list() -> Path:
@@ -214,14 +302,16 @@ def _audited(lock: Path) -> str:
     return f"of {len(skipped)} of the {len(asked)} packages in {lock.name} nothing is told ({skipped[0]})."
 
 
-def _ran(*argv: str | Path) -> subprocess.CompletedProcess[str]:
+def _ran(
+    *argv: str | Path, cwd: Path | None = None, seconds: int = _SECONDS
+) -> subprocess.CompletedProcess[str]:
     try:
         return subprocess.run(
-            argv, stdin=subprocess.DEVNULL, capture_output=True, text=True, timeout=_SECONDS, check=False,
-            env=os.environ | {"PYTHONUTF8": "1"},
+            argv, stdin=subprocess.DEVNULL, capture_output=True, text=True, timeout=seconds, check=False,
+            cwd=cwd, env=os.environ | {"PYTHONUTF8": "1"},
         )  # fmt: skip
     except subprocess.TimeoutExpired:
-        raise SetupError(f"{argv[2]} gave no answer within {_SECONDS} seconds.") from None
+        raise SetupError(f"{argv[2]} gave no answer within {seconds} seconds.") from None
 
 
 def _last_line(text: str) -> str:

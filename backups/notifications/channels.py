@@ -77,7 +77,7 @@ def _messenger_environment() -> dict[str, str]:
     return {
         **process.base_environment(),
         **{name: os.environ[name] for name in names if name in os.environ},
-        "PYTHONPATH": str(settings.BASE_DIR),
+        "PYTHONPATH": str(settings.SOURCE_DIR),
     }
 
 

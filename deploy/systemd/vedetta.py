@@ -11,6 +11,7 @@ import os
 import pwd
 import re
 import sys
+from collections.abc import Sequence
 from pathlib import Path
 from typing import NoReturn
 
@@ -61,8 +62,8 @@ def _bare(text: str) -> str:
     return re.sub(r"\\(.?)", lambda found: found[1].strip("\n"), text, flags=re.DOTALL)
 
 
-def main() -> None:
-    """Become the units' user and run the command."""
+def main(command: Sequence[str] = ()) -> None:
+    """Become the units' user and run the command, by what a wheel has for it or the checkout's manage.py."""
     try:
         user = pwd.getpwnam(USER)
         settings = read(Path(SETTINGS).read_text(encoding="utf-8"))
@@ -89,9 +90,9 @@ def main() -> None:
     }
     if sys.argv[1:2] in (["bootstrap"], ["preflight"]):
         _warn_of_differences()
-    python = f"{PROJECT}/.venv/bin/python"
+    python, *rest = command or (f"{PROJECT}/.venv/bin/python", "manage.py")
     try:
-        os.execve(python, [python, "manage.py", *sys.argv[1:]], environment | settings)  # noqa: S606
+        os.execve(python, [python, *rest, *sys.argv[1:]], environment | settings)  # noqa: S606
     except OSError as error:
         _stop(f"{python} cannot be run ({error.strerror}). Run `make setup` in {PROJECT} as root.")
 

@@ -29,7 +29,7 @@ def test_it_is_a_release_and_the_image_says_the_same() -> None:
     assert re.fullmatch(r"\d+\.\d+\.\d+", backups.__version__)
     assert label
     assert label[1] == backups.__version__
-    assert "\nversion = " not in (PROJECT / "pyproject.toml").read_text()
+    assert '\nversion = "' not in (PROJECT / "pyproject.toml").read_text()
 
 
 def test_a_command_says_it_with_the_commit(

@@ -135,6 +135,27 @@ def test_others_are_told_whose_program_it_is(open_folder: Path) -> None:
     assert told.stderr == "vedetta: this is for root and for root: try it with sudo. Nothing was done.\n"
 
 
+def test_the_command_of_a_wheel_is_run_the_same_way(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """With the units' settings, in their folder, by the Python that has the wheel."""
+    units = wrapper()
+    (tmp_path / "env").write_text(f"RESTIC_PASSWORD={quoted(SECRET)}\n")
+    units.PROJECT, units.SETTINGS = str(tmp_path), str(tmp_path / "env")
+    units.USER = pwd.getpwuid(os.getuid()).pw_name
+    calls: list[tuple[str, list[str], dict[str, str]]] = []
+    monkeypatch.setattr(units.os, "execve", lambda *called: calls.append(called))
+    monkeypatch.setattr(units.os, "umask", lambda _mask: 0)
+    monkeypatch.setattr(units.sys, "argv", ["vedetta", "restore", "--into", "a b"])
+    monkeypatch.chdir(tmp_path.parent)
+
+    units.main(["/srv/python", "-P", "-m", "portal"])
+
+    ((program, argv, environment),) = calls
+    assert Path.cwd() == tmp_path
+    assert program == "/srv/python"
+    assert argv == ["/srv/python", "-P", "-m", "portal", "restore", "--into", "a b"]
+    assert (environment["RESTIC_PASSWORD"], environment["VEDETTA_KEY_MADE"]) == (SECRET, units.KEY)
+
+
 def test_what_is_missing_is_named(tmp_path: Path) -> None:
     own = pwd.getpwuid(os.getuid()).pw_name
     program = installed(tmp_path, {}, project=tmp_path, user=own)

@@ -94,6 +94,7 @@ def test_a_known_hole_stops_the_release(monkeypatch: pytest.MonkeyPatch) -> None
 def test_where_an_audit_is_demanded_none_is_a_failure(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
+    monkeypatch.setattr(release, "build", lambda: iter(["NO IMAGE"]))
     monkeypatch.setattr(release, "write_list", lambda: tmp_path / "list.cdx.json")
     monkeypatch.setattr(release, "_ran", lambda *_: answered([SKIPPED]))
     monkeypatch.setattr("sys.argv", ["make release"])
@@ -103,3 +104,47 @@ def test_where_an_audit_is_demanded_none_is_a_failure(
     monkeypatch.setattr("sys.argv", ["make release", "--must-audit"])
     with pytest.raises(SystemExit, match="release: NOT AUDITED"):
         release.main()
+
+
+def test_the_notes_are_what_the_changelog_says_of_this_version(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    whole = release.ROOT / "CHANGELOG.md"
+    monkeypatch.setattr(release, "DIST", tmp_path / "dist")
+    assert "**To be done:**" in release.write_notes().read_text(), f"{whole} tells of this version"
+
+    monkeypatch.setattr(release, "ROOT", tmp_path)
+    version = backups.__version__
+    (tmp_path / "CHANGELOG.md").write_text(
+        f"# Changes\n\n## Unreleased\n\n- New.\n\n## {version}\n\n- Now.\n\n## 0.9.0\n\n- Before.\n"
+    )
+    assert release.write_notes().read_text() == f"# Vedetta {version}\n\n- Now.\n"
+    (tmp_path / "CHANGELOG.md").write_text("# Changes\n\n## Unreleased\n\n- New.\n")
+    with pytest.raises(SetupError, match=f"nothing under `## {version}`"):
+        release.write_notes()
+
+
+def test_a_release_is_of_a_commit_whole_and_of_nothing_else(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def git(*words: str) -> str:
+        argv = ["git", "-C", str(tmp_path), "-c", "user.name=Ada", "-c", "user.email=ada@example.com", *words]
+        return subprocess.run(argv, check=True, capture_output=True, text=True).stdout.strip()
+
+    monkeypatch.setattr(release, "ROOT", tmp_path)
+    git("init", "--quiet")
+    (tmp_path / "kept").write_text("of the commit")
+    with pytest.raises(SetupError, match="not committed"), release.committed():
+        pass
+    git("add", "kept")
+    git("commit", "--quiet", "--message", "First")
+
+    with release.committed() as (sources, commit):
+        assert [file.name for file in sources.iterdir()] == ["kept"]
+        assert commit == git("rev-parse", "HEAD")
+
+
+def test_where_no_docker_runs_that_is_said(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(release.shutil, "which", lambda _name: None)
+
+    assert release.build_image(tmp_path, "0" * 40).startswith("NO IMAGE: no Docker runs here.")

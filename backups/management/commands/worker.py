@@ -5,7 +5,6 @@ from __future__ import annotations
 import logging
 import os
 import signal
-import sys
 import time
 from argparse import ArgumentParser
 from datetime import datetime
@@ -56,7 +55,7 @@ class Cluster:
     def _begin(self) -> None:
         self._not_before = time.monotonic() + RESTART_SECONDS
         self._child = process.Child(
-            [sys.executable, str(settings.BASE_DIR / "manage.py"), "qcluster"],
+            [*settings.COMMAND_LINE, "qcluster"],
             # Our own program and our own environment, the operator's secrets included.
             env={**os.environ, "Q_CLUSTER_NAME": self.name},
             stdout=process.OUR_STDOUT,
