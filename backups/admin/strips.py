@@ -11,7 +11,6 @@ from typing import Any, NamedTuple
 from django.urls import reverse
 from django.utils import timezone
 
-from backups.admin.charts import Point
 from backups.admin.filters import start_of
 from backups.choices import Action, Status
 from backups.models import Database, Run
@@ -20,6 +19,9 @@ from backups.scheduling import schedules
 DAYS = 30
 # Of each database: thirty days of a backup every ten minutes.
 MOST_RECENT = 5000
+
+# Whose it is, when it ended, and what it took.
+Point = tuple[int, datetime, float]
 
 
 @dataclass(frozen=True)
