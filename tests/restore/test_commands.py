@@ -142,7 +142,7 @@ def test_cancelled_before_the_swap_it_ends_within_seconds_and_nothing_was_touche
             "restore", "--snapshot", "latest", "--replace", "--yes", "--json", *safe, real=True
         )
         wait_for_phase(portal, phase)
-        cancel = "; from backups.models import Run;"
+        cancel = "from backups.models import Run; from backups.runs import lifecycle; "
         cancel += "lifecycle.run_cancel(Run.objects.get(action='restore'))"
         if phase == "load":
             ran.send_signal(signal.SIGINT)
@@ -201,7 +201,8 @@ def test_cancel_during_the_swap_comes_too_late(portal: Portal) -> None:
             "the RENAME to wait",
         )
         portal.shell(
-            "; from backups.models import Run;lifecycle.run_cancel(Run.objects.get(action='restore'))"
+            "from backups.models import Run; from backups.runs import lifecycle; "
+            "lifecycle.run_cancel(Run.objects.get(action='restore'))"
         )
         time.sleep(1.5)
     assert portal.finish(ran).code == 0

@@ -22,7 +22,10 @@ from tests.servers import DatabaseServer
 from tests.verify.tools import meddling_clients, scratch_databases, with_least
 
 TEND = "from backups.worker import reaper; reaper.run()"
-CANCEL = "; from backups.models import Run;lifecycle.run_cancel(Run.objects.get(action='verify'))"
+CANCEL = (
+    "from backups.models import Run; from backups.runs import lifecycle; "
+    "lifecycle.run_cancel(Run.objects.get(action='verify'))"
+)
 
 
 @pytest.fixture
