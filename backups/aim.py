@@ -21,21 +21,26 @@ _NOTHING = "Nothing was started and nothing was touched."
 def refuse_unfit_target(database: Database, mode: RestoreMode, target: str, undo_of: Restore | None) -> None:
     """Raise Problem unless the target is one that this mode may write to."""
     if not target.strip():
-        raise Problem("It is not said where to restore to.", safe=_NOTHING)
+        raise Problem("It is not said where to restore to.", code="restore.no_target_named", safe=_NOTHING)
     if mode == RestoreMode.NEW:
         try:
             validators.target_name(target)
         except ValidationError as error:
             raise Problem(
-                f"{target!r} cannot be the name of a database: {error.messages[0]}", safe=_NOTHING
+                f"{target!r} cannot be the name of a database: {error.messages[0]}",
+                code="restore.target_name",
+                safe=_NOTHING,
             ) from error
     elif mode in OVERWRITING_MODES and target != database.database:
         raise Problem(
             f"{mode.label} is for {database} itself, which is {database.database}, not {target}.",
+            code="restore.other_target",
             safe=_NOTHING,
         )
     elif (mode == RestoreMode.UNDO) != (undo_of is not None and undo_of.target == target):
-        raise Problem("An undo is of a restore, and goes where that went.", safe=_NOTHING)
+        raise Problem(
+            "An undo is of a restore, and goes where that went.", code="undo.other_target", safe=_NOTHING
+        )
 
 
 def refuse_unfit_snapshot(
@@ -43,13 +48,18 @@ def refuse_unfit_snapshot(
 ) -> None:
     """Raise Problem for one that is gone, or that would overwrite another database than its own unasked."""
     if snapshot.forgotten_at is not None:
-        raise Problem(f"Snapshot {snapshot.short_id} was forgotten and is not there any more.", safe=_NOTHING)
+        raise Problem(
+            f"Snapshot {snapshot.short_id} was forgotten and is not there any more.",
+            code="snapshot.forgotten",
+            safe=_NOTHING,
+        )
     both = (snapshot.source, database.database)
     if mode not in OVERWRITING_MODES or both[0] == both[1]:
         return
     if across != both:
         raise Problem(
             f"Snapshot {snapshot.short_id} is of {both[0]}, and would overwrite {both[1]}.",
+            code="restore.across",
             safe=_NOTHING,
             do="Restore it into a new database (--into), or, if it is to take the place of "
             f"{both[1]}, name both: {shlex.join(['--across', *both])}.",
@@ -64,6 +74,7 @@ def refuse_known_bad(snapshot: Snapshot, *, insisted: bool) -> None:
         return
     raise Problem(
         selection.known_bad_words(snapshot),
+        code="snapshot.known_bad",
         safe=_NOTHING,
         do=f"{selection.instead_of(snapshot)} To restore this one all the same, add --known-bad to "
         "the command, "

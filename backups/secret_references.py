@@ -151,7 +151,11 @@ def resolve(reference: str, *, of: str = "") -> str:
     """
     whose = f" ({of})" if of else ""
     if not is_reference(reference):
-        raise Problem("A secret reference has a wrong form.", do="Write it as env:NAME or file:/path.")
+        raise Problem(
+            "A secret reference has a wrong form.",
+            code="secret.malformed",
+            do="Write it as env:NAME or file:/path.",
+        )
     if is_portals_own(reference):
         raise _of_the_portal(reference, whose)
     kind, _, place = reference.partition(":")
@@ -160,10 +164,11 @@ def resolve(reference: str, *, of: str = "") -> str:
         raise _of_the_portal(reference, whose)  # wherever it was copied to
     if not value:
         do = how_to_declare([reference]) if _is_roots(reference) else "Fill it in and try again."
-        raise Problem(f"The secret {reference}{whose} is empty.", do=do)
+        raise Problem(f"The secret {reference}{whose} is empty.", code="secret.empty", do=do)
     if _NO_PASSWORD.search(value):
         raise Problem(
             f"What {reference}{whose} holds is not one line of text, so it is no password.",
+            code="secret.not_one_line",
             do="Give it a file of its own, with the password alone in it.",
         )
     return value
@@ -172,6 +177,7 @@ def resolve(reference: str, *, of: str = "") -> str:
 def _of_the_portal(reference: str, whose: str) -> Problem:
     return Problem(
         f"{reference}{whose} is the portal's own secret, which is not for other servers.",
+        code="secret.of_the_portal",
         do="Refer to the password of this server.",
     )
 
@@ -213,13 +219,16 @@ def _from_environment(name: str, whose: str = "") -> str:
             return _read(Path(path))
         except (OSError, ValueError):
             raise Problem(
-                f"The file that {name}_FILE names{whose} cannot be read.", do="Check its path and mode."
+                f"The file that {name}_FILE names{whose} cannot be read.",
+                code="secret.not_readable",
+                do="Check its path and mode.",
             ) from None
     try:
         return os.environ[name].rstrip("\r\n")
     except KeyError:
         raise Problem(
             f"The secret env:{name}{whose} is not set.",
+            code="secret.not_set",
             do=f"Set {name} or {name}_FILE where the portal and the worker start.",
         ) from None
 
@@ -229,11 +238,15 @@ def _from_file(path: Path, whose: str) -> str:
         return _read(path)
     except FileNotFoundError:
         raise Problem(
-            f"The secret file {path}{whose} is not there.", do="Put it back, or correct the reference to it."
+            f"The secret file {path}{whose} is not there.",
+            code="secret.no_file",
+            do="Put it back, or correct the reference to it.",
         ) from None
     except (OSError, ValueError):
         raise Problem(
-            f"The secret file {path}{whose} cannot be read as a short text.", do="Check its path and mode."
+            f"The secret file {path}{whose} cannot be read as a short text.",
+            code="secret.not_readable",
+            do="Check its path and mode.",
         ) from None
 
 

@@ -33,11 +33,14 @@ def suspicion_of(run: Run) -> Suspicion:
     """What makes the backup suspicious that a run made. Raises Problem where nothing does."""
     if run.action != Action.BACKUP:
         raise Problem(
-            f"Run {run.pk} is no backup ({run.get_action_display().lower()}); only a backup can be accepted."
+            f"Run {run.pk} is no backup ({run.get_action_display().lower()}); only a backup can be accepted.",
+            code="accept.no_backup",
         )
     found = Suspicion.objects.filter(snapshot__made_by=run).select_related("snapshot", "database").first()
     if found is None:
-        raise Problem(f"Backup {run.pk} is not suspicious: there is nothing to accept.")
+        raise Problem(
+            f"Backup {run.pk} is not suspicious: there is nothing to accept.", code="accept.not_suspicious"
+        )
     return found
 
 
@@ -47,11 +50,13 @@ def _refuse_what_cannot_be_accepted(suspicion: Suspicion) -> None:
         raise Problem(
             f"Snapshot {snapshot.short_id} does not wait any more: the suspicion was ended by "
             f"{suspicion.settled_by}.",
+            code="accept.already_settled",
             safe="Nothing was changed.",
         )
     if suspicion.state == SuspicionState.WAITING and snapshot.forgotten_at is not None:
         raise Problem(
             f"Snapshot {snapshot.short_id} is not in the repository any more, so it cannot be accepted.",
+            code="snapshot.gone",
             safe="Nothing was changed.",
             do="Back up again; that backup can be accepted.",
         )

@@ -187,7 +187,11 @@ def _whole(
     summaries: list[restic.BackupSummary], told: dict[str, Any]
 ) -> tuple[restic.BackupSummary, dict[str, Any]]:
     if not summaries or "manifest" not in told:
-        raise Problem("restic ended without saying what it stored.", do="Run `manage.py snapshots`.")
+        raise Problem(
+            "restic ended without saying what it stored.",
+            code="restic.said_nothing_stored",
+            do="Run `manage.py snapshots`.",
+        )
     return summaries[-1], told["manifest"]
 
 
@@ -196,10 +200,13 @@ def _of_dump_or_restic(told: dict[str, Any], error: restic.ResticError) -> Probl
     if isinstance(error, restic.RepositoryUnreachable | restic.RepositoryFull):
         return error
     if "problem" in told:
-        return Problem(told["problem"]["what"], do=told["problem"]["do"])
+        return Problem(
+            told["problem"]["what"], code=told["problem"].get("code", "dump.failed"), do=told["problem"]["do"]
+        )
     if isinstance(error, restic.Interrupted | restic.CommandFailed) and "manifest" not in told:
         return Problem(
             "The dump program was killed before the dump was whole.",
+            code="dump.killed",
             do="See whether the machine ran out of memory, then back up again.",
         )
     return error
@@ -243,6 +250,7 @@ def _confirm(
     if [info.id for info in listed] != [summary.snapshot_id]:
         raise Problem(
             f"restic said it made snapshot {summary.snapshot_id[:8]}, but the repository does not list it.",
+            code="snapshot.not_listed",
             safe="No heartbeat was written; earlier snapshots are safe.",
             do="Check the repository, then back up again.",
         )

@@ -63,7 +63,11 @@ def _may_lock(access: restic.Access, progress: Progress) -> bool:
 def _all_good(run: Run, answer: process.Completed, progress: Progress) -> None:
     summary = restic.parse_check_summary(answer.stdout)
     if summary is None or summary.num_errors:
-        raise Problem("restic ended its check without saying that all is good.", do="Check again.")
+        raise Problem(
+            "restic ended its check without saying that all is good.",
+            code="check.no_answer",
+            do="Check again.",
+        )
     health = learned.check_recorded(run.repository, error="", all_data=_reads_all_data(run))
     if health == Health.DAMAGED:
         raise _still_damaged(run)

@@ -96,11 +96,13 @@ def _spare_file() -> Iterator[tempfile._TemporaryFileWrapper[bytes]]:
     except OSError as error:
         raise Problem(
             f"The portal's copy could not be written to {tempfile.gettempdir()} ({error.strerror}).",
+            code="portal_copy.not_written",
             do="Make room there, or set TMPDIR to a folder with more.",
         ) from error
     except DatabaseError as error:
         raise Problem(
             f"The portal's own database could not be read ({reason(error)}).",
+            code="portal_copy.not_read",
             do="Check DATABASE_URL and its server.",
         ) from error
 
@@ -133,7 +135,7 @@ def _store(
         pass_fds=[fd],
     )
     if not summaries:
-        raise Problem("restic ended without saying what it stored.")
+        raise Problem("restic ended without saying what it stored.", code="restic.said_nothing_stored")
     return summaries[-1]
 
 
@@ -202,7 +204,10 @@ def read(
         public = made_here.key_in_use().public_signing
         is_ours = keys.is_signed(public, keys.of_portal_copy(offered.sha256), offered.signature)
         if not is_ours and not trusts(offered):
-            raise NotTrusted("The key of this installation did not sign it, and nobody vouched for it.")
+            raise NotTrusted(
+                "The key of this installation did not sign it, and nobody vouched for it.",
+                code="portal_copy.not_trusted",
+            )
 
     def then(header: archive.Header) -> None:
         lifecycle.portal_came_back(header)

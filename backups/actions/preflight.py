@@ -109,7 +109,10 @@ def run(run: Run, progress: Progress) -> Outcome:
             warnings=found.warnings,
         )
     if failed := [check for check in told if not check.ok]:
-        raise Problem(f"{len(failed)} of {len(_CHECKS)} checks failed: {failed[0].detail}")
+        raise Problem(
+            f"{len(failed)} of {len(_CHECKS)} checks failed: {failed[0].detail}",
+            code="preflight.checks_failed",
+        )
     return Outcome()
 
 
@@ -120,7 +123,7 @@ def _drill(run: Run, url: str, progress: Progress) -> Outcome:
     (check,) = gate_checks([url], drills)
     notes.run_note(run.pk, result={"checks": [asdict(check)], "gate": [each.told() for each in drills]})
     if not check.ok:
-        raise Problem(check.detail)
+        raise Problem(check.detail, code="gate.drill_failed")
     progress.log(f"{check.name.capitalize()}: {check.detail}", _level(check))
     return Outcome()
 
@@ -166,7 +169,9 @@ def _restic(database: Database, found: Found, _tick: Tick | None) -> str:
 
 def _repository(database: Database, found: Found, tick: Tick | None) -> str:
     if found.access is None:
-        raise Problem("The repository was not tried, because restic is not ready.")
+        raise Problem(
+            "The repository was not tried, because restic is not ready.", code="preflight.restic_not_ready"
+        )
     restic.refuse_others_files(found.access, "looking at its files")
     identity.meet(database.repository, found.access, tick)
     return f"{database.repository.url} opens with the password."
@@ -200,6 +205,7 @@ def _schedule(database: Database, found: Found, _tick: Tick | None) -> str:
                 f"The {words} schedule of {database} is {checked.shown(cron)}, which is no cron "
                 "expression, so "
                 "nothing comes due by it.",
+                code="schedule.no_cron",
                 do="Correct it in the portal.",
             )
     if not database.backup_cron:
@@ -230,7 +236,7 @@ def _env_file(_database: Database, found: Found, _tick: Tick | None) -> str:
     if doubt and doubt.is_agreed:
         found.warnings.append(doubt.sentence)
     elif doubt:
-        raise Problem(doubt.what, safe=doubt.until, do=doubt.do)
+        raise Problem(doubt.what, code="env.doubt", safe=doubt.until, do=doubt.do)
     return "Each line of .env means the same to all that read such files."
 
 

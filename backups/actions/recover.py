@@ -175,6 +175,7 @@ def newest(database: Database) -> Snapshot:
     if found is None:
         raise Problem(
             f"The repository holds no snapshot of {database}.",
+            code="snapshot.none",
             do="Check RESTIC_REPOSITORY and MYSQL_DATABASE: the name must be the one backed up.",
         )
     return found

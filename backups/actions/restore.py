@@ -196,11 +196,21 @@ def _broken_off(restore: Restore, error: Exception, *, has_changed: bool) -> Pro
     """What a restore in place has left behind, and what there is to go back to."""
     what = f"The restore into {restore.target} was broken off: {error}"
     if not has_changed:
-        return Problem(what, safe=f"{restore.target} is as it was: nothing was changed yet.")
+        return Problem(
+            what,
+            code="restore.broken_off",
+            safe=f"{restore.target} is as it was: nothing was changed yet.",
+        )
     if (saved := restore.safety_snapshot) is None:
-        return Problem(what, safe=f"{restore.target} is partly overwritten.", do="Restore again.")
+        return Problem(
+            what,
+            code="restore.partly_overwritten",
+            safe=f"{restore.target} is partly overwritten.",
+            do="Restore again.",
+        )
     return Problem(
         what,
+        code="restore.partly_overwritten",
         safe=f"{restore.target} is partly overwritten. What it held before is in snapshot {saved.short_id}.",
         do="Restore again, or restore that snapshot.",
     )

@@ -26,7 +26,9 @@ def undo(run: Run, progress: Progress) -> Outcome:
     restore = run.restore
     before = restore.undo_of
     if before is None or not before.keeps_tables:
-        raise Problem("There is nothing to undo: the tables of before are not kept any more.")
+        raise Problem(
+            "There is nothing to undo: the tables of before are not kept any more.", code="undo.nothing_kept"
+        )
     refusals.refuse_unsettled(restore.database, restore.target, but=restore)
     kept_states.refuse_out_of_order(before)
     progress.phase("preflight")
@@ -56,6 +58,7 @@ def _refuse_other_than_kept(restore: Restore, before: Restore, place: Place) -> 
         if not mysql.database_exists(connection, restore.target):
             raise Problem(
                 f"There is no database {restore.target} to go back in.",
+                code="restore.no_target",
                 safe=f"{before.kept_in} was not touched.",
                 do=f"Run as an administrator: CREATE DATABASE {mysql.quote(restore.target)}; "
                 "then undo again.",
@@ -63,6 +66,7 @@ def _refuse_other_than_kept(restore: Restore, before: Restore, place: Place) -> 
     if not there:
         raise Problem(
             f"{before.kept_in} is not there any more, so there is nothing to go back to.",
+            code="undo.kept_is_gone",
             safe=f"{restore.target} was not touched.",
             do="Restore a snapshot instead, or go back to another state (`undo_restore --list`). Drop the "
             f"kept tables of restore {before.run_id} to have it off that list.",
@@ -72,6 +76,7 @@ def _refuse_other_than_kept(restore: Restore, before: Restore, place: Place) -> 
         raise Problem(
             f"Nothing was kept by restore {before.run_id}: {mysql.named(given_up)} was damaged then, and "
             "could not be moved.",
+            code="undo.given_up",
             safe=f"{restore.target} was not touched.",
             do="Restore a snapshot instead.",
         )
@@ -79,6 +84,7 @@ def _refuse_other_than_kept(restore: Restore, before: Restore, place: Place) -> 
         raise Problem(
             f"{before.kept_in} holds {counted(held, 'table')}, and restore {before.run_id} kept {kept} "
             "in it.",
+            code="undo.kept_otherwise",
             safe=f"{restore.target} was not touched.",
             do="See who changed that database. Restore a snapshot instead; what is left there can be "
             "copied by hand.",
@@ -99,7 +105,7 @@ def drop_kept(run: Run, progress: Progress) -> Outcome:
     progress.phase("drop")
     restore = _restore_of(run)
     if not restore.keeps_tables or not re.search(r"__before_\d+$", restore.kept_in):
-        raise Problem("This restore keeps no tables.", safe="Nothing was dropped.")
+        raise Problem("This restore keeps no tables.", code="undo.keeps_nothing", safe="Nothing was dropped.")
     refusals.refuse_unsettled(restore.database, restore.target)
     refusals.refuse_same_target(restore.database, restore.target)
     kept_states.refuse_early_drop(restore)
@@ -121,6 +127,7 @@ def define(run: Run, progress: Progress) -> Outcome:
     if not kept_states.may_define_again(restore):
         raise Problem(
             "Nothing is left out that could be made now: it was made, or a newer restore lies upon it.",
+            code="undo.nothing_left_out",
             safe=f"{restore.target} was not touched.",
         )
     refusals.refuse_unsettled(restore.database, restore.target)
@@ -135,6 +142,7 @@ def define(run: Run, progress: Progress) -> Outcome:
     if not made:
         raise Problem(
             f"{consequences.left_out(wanted)} cannot be made yet: {wanted[0]['why']}",
+            code="undo.cannot_be_made_yet",
             safe=f"{restore.target} was not touched.",
             do="Make what it reads first, then try again.",
         )
@@ -147,5 +155,9 @@ def define(run: Run, progress: Progress) -> Outcome:
 def _restore_of(run: Run) -> Restore:
     restore = Restore.objects.select_related("database", "run").filter(pk=run.options["restore"]).first()
     if restore is None:
-        raise Problem("The restore that this is about is not known any more.", safe="Nothing was touched.")
+        raise Problem(
+            "The restore that this is about is not known any more.",
+            code="restore.unknown",
+            safe="Nothing was touched.",
+        )
     return restore

@@ -92,7 +92,9 @@ def _snapshot(run: Run) -> Snapshot:
     assert run.database is not None  # noqa: S101
     newest = selection.newest_to_prove(run.database)
     if newest is None:
-        raise Problem(f"There is no snapshot of {run.database} to verify.", do="Back it up first.")
+        raise Problem(
+            f"There is no snapshot of {run.database} to verify.", code="snapshot.none", do="Back it up first."
+        )
     return newest
 
 

@@ -45,11 +45,17 @@ def send_test() -> str:
     """Send everyone a test message; answers in a sentence. Raises Problem saying who was not reached."""
     addresses = settings.NOTIFY_URLS
     if not addresses:
-        raise Problem("NOTIFY_URLS is not set, so nobody is told.", do="Set it and start the portal again.")
+        raise Problem(
+            "NOTIFY_URLS is not set, so nobody is told.",
+            code="notify.not_set",
+            do="Set it and start the portal again.",
+        )
     message = _message("Vedetta: test", "Notifications from Vedetta reach you.", AlertState.GOOD, addresses)
     (complaints,) = _send([message])
     if told := _complaint(addresses, complaints):
-        raise Problem(told, do="Correct NOTIFY_URLS, or see whether the service is up.")
+        raise Problem(
+            told, code="notify.not_delivered", do="Correct NOTIFY_URLS, or see whether the service is up."
+        )
     count = len(addresses)
     return f"A test message was sent to {count} address{'es' if count > 1 else ''}."
 

@@ -32,6 +32,7 @@ def key_in_use() -> InstallationKey:
     if key is None:
         raise Problem(
             "The key of this installation is gone, by which it knows its own backups.",
+            code="key.gone",
             safe="Backups go on, and are not signed; all snapshots are there.",
             do="Write the line VEDETTA_KEY=… that was kept into .env, or have another key made: "
             "`manage.py bootstrap --new-key`.",

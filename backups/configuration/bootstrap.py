@@ -71,7 +71,9 @@ def from_environment(
         return None
     if missing:
         raise Problem(
-            f"{', '.join(missing)} must be set as well.", do="Set it in the environment or in .env."
+            f"{', '.join(missing)} must be set as well.",
+            code="env.missing",
+            do="Set it in the environment or in .env.",
         )
     with transaction.atomic():
         first = Database.objects.filter(is_primary=True).select_related("repository").first()
@@ -305,6 +307,6 @@ def _saved(row: Row, fields: dict[str, object]) -> Row:
         name, (message, *_) = next(iter(error.message_dict.items()))
         known = environment.AT_FIRST | _decided(type(row))
         variable = next((variable for variable, field in known.items() if field == name), name)
-        raise Problem(f"{variable} cannot be used: {message}") from error
+        raise Problem(f"{variable} cannot be used: {message}", code="env.not_usable") from error
     row.save()
     return row

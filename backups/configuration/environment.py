@@ -167,6 +167,7 @@ def disagreement(database: Database) -> Problem | None:
     of_database, of_repository = found
     return Problem(
         f"{of_database.what} And {of_repository.what}",
+        code="env.other_database_and_repository",
         do=f"Of the database: {of_database.do} Of the repository: {of_repository.do}",
     )
 
@@ -186,6 +187,7 @@ def other_database(database: Database) -> Problem | None:
         return Problem(
             f"MYSQL_DATABASE says {settings.MYSQL_DATABASE} at {there}, and the portal's first database, "
             f"{database}, is {database.database} at {known}.",
+            code="env.other_database",
             do=f"If that is a slip, set MYSQL_DATABASE back to {database.database}. To back up both, {both} "
             f"If {settings.MYSQL_DATABASE} is to come first from now on, and {database} to be kept "
             "beside it, run `manage.py bootstrap --new database`.",
@@ -193,6 +195,7 @@ def other_database(database: Database) -> Problem | None:
     if there != known:
         return Problem(
             f"MYSQL_HOST and MYSQL_PORT say {there}, and the portal knows {database} at {known}.",
+            code="env.other_server",
             do=f"{_slip('MYSQL_HOST or MYSQL_PORT', known, f'the host or port of {database}')} If the same "
             f"data lies at {there} now, run `manage.py bootstrap --moved database`. If that is another "
             f"database called {database.database}, run `manage.py bootstrap --new database`.",
@@ -205,6 +208,7 @@ def _other_case(database: Database) -> Problem:
     said, known = settings.MYSQL_DATABASE, database.database
     return Problem(
         f"MYSQL_DATABASE says {said}, and the portal's first database, {database}, is {known}.",
+        code="env.other_database",
         do=f"Where the server takes both for one database, set it back to {known}: its snapshots stay one "
         f"series. If {said} is another database that is to come first from now on, and {database} to be "
         "kept beside it, run `manage.py bootstrap --new database`.",
@@ -230,6 +234,7 @@ def other_repository(database: Database) -> Problem | None:
         return None
     return Problem(
         f"RESTIC_REPOSITORY says {said}, and the portal backs up {database} to {known}.",
+        code="env.other_repository",
         do=f"{_slip('RESTIC_REPOSITORY', known, f'the location of {database.repository}')} If the repository "
         f"of {known} lies at {said} now, run `manage.py bootstrap --moved repository`. If backups are to go "
         f"to another one from now on, and those in {known} to stay listed, run `manage.py bootstrap --new "

@@ -158,6 +158,7 @@ def _refuse_other_inventory(
         return
     raise Problem(
         f"The dump of {database} does not hold what the database holds: {_differences(before, held)}.",
+        code="dump.incomplete",
         do="If tables were just created or dropped, back up again; if not, check that the user may see all "
         "of it (run preflight), and that the dump program is none of an older version than the server.",
     )
@@ -182,6 +183,7 @@ def altered_defaults(
     if made := next((name for name, collation in made_under.items() if collation == now[1]), None):
         raise Problem(
             f"{told}, and the {made} was made under the latter, so the dump is not of one moment.",
+            code="dump.changed_meanwhile",
             do=_AGAIN,
         )
     return f"{told}. The snapshot has it as it was before; that is no matter for what is in the tables."
@@ -195,6 +197,7 @@ def altered(kind: str, name: str, database: str) -> Problem:
 def _not_of_one_moment(kind: str, name: str, database: str, how: str) -> Problem:
     return Problem(
         f"The {kind} {name} of {database} was {how} while the dump ran, so the dump is not of one moment.",
+        code="dump.changed_meanwhile",
         do=_AGAIN,
     )
 

@@ -225,6 +225,7 @@ def _refuse_complaints(stderr: tuple[str, ...], database: str) -> None:
         if "error" in line.lower() or "insufficient privileg" in line.lower():
             raise Problem(
                 f"The dump program left something of {database} out: {line.strip()}.",
+                code="dump.left_out",
                 do="Grant what is missing (run preflight), then back up again.",
             )
 

@@ -368,5 +368,6 @@ def _may_stand_above(piece: Piece, above: Sequence[Piece]) -> bool:
 def _unexpected(what: str) -> Problem:
     return Problem(
         f"Of several dump programs, one did not write {what} where it belongs.",
+        code="dump.not_in_its_place",
         do="If tables were just created, dropped or renamed, back up again; if not, set DUMP_CONNECTIONS=1.",
     )

@@ -370,6 +370,7 @@ def _refuse_lookalikes(source: Source, leave_out: Sequence[str]) -> None:
             raise Problem(
                 f"The view {view} of {source.database} cannot be read any more, and cannot be left out "
                 f"alone: to the dump program its name and {table.name} are the same.",
+                code="dump.view_unreadable",
                 do="Copy what SHOW CREATE VIEW shows, so that it can be made again, drop it, then try again.",
             )
 
@@ -436,6 +437,7 @@ def _make_sure_it_is_whole(
         where = f"{section.kind} {section.name}".strip()
         raise Problem(
             f"The dump of {database} stopped before its closing line, in {where}.",
+            code="dump.no_closing_line",
             do="Try again. If it stops there again, look for a NUL byte in what that is defined as: the "
             "dump programs stop at one; or for a character of sjis, gbk or big5 that ends in a backslash "
             "(0x5C): it leaves a text open, and no client could load the dump. Define it under utf8mb4.",
@@ -473,6 +475,7 @@ def refuse_altered(watch: mysql.TableWatch, database: str) -> None:
         raise Problem(
             f"A table of {database} was altered while the dump ran ({told}), so the dump is not "
             "of one moment.",
+            code="dump.changed_meanwhile",
             do="Back up again once the change is through.",
         )
 
@@ -485,7 +488,11 @@ def _output(out_fd: int, *, gzip: bool) -> Iterator[int]:
         return
     gzip_program = process.find_program("gzip")
     if gzip_program is None:
-        raise Problem("gzip is not installed.", do="Install it, or set BACKUP_DUMP_FORMAT=sql.")
+        raise Problem(
+            "gzip is not installed.",
+            code="gzip.not_installed",
+            do="Install it, or set BACKUP_DUMP_FORMAT=sql.",
+        )
     with process.child(
         [gzip_program, "--rsyncable", "--no-name"],
         env=process.base_environment(), stdin=process.PIPE, stdout=out_fd, own_group=False,
@@ -495,7 +502,7 @@ def _output(out_fd: int, *, gzip: bool) -> Iterator[int]:
         running.stdin.close()
         code = running.wait()
         if code != 0:
-            raise Problem(f"gzip failed: {' '.join(running.stderr_tail()) or code}.")
+            raise Problem(f"gzip failed: {' '.join(running.stderr_tail()) or code}.", code="gzip.failed")
 
 
 def _write(fd: int, data: bytes | memoryview) -> None:

@@ -158,7 +158,11 @@ class Spool:
             data = os.pread(self._file.fileno(), found.size, found.at)
             if len(data) == found.size:
                 return data
-        raise Problem("What was dumped ahead could not be read back from DUMP_SPOOL_DIR.", do=_WITHOUT)
+        raise Problem(
+            "What was dumped ahead could not be read back from DUMP_SPOOL_DIR.",
+            code="spool.not_readable",
+            do=_WITHOUT,
+        )
 
     def _write(self, data: bytes, at: int) -> None:
         assert self._file is not None  # noqa: S101
@@ -177,5 +181,7 @@ _WITHOUT = "Mend it, or leave DUMP_SPOOL_DIR empty, then back up again."
 
 def _unusable(error: OSError) -> Problem:
     return Problem(
-        f"The folder for what is dumped ahead (DUMP_SPOOL_DIR) takes nothing: {error.strerror}.", do=_WITHOUT
+        f"The folder for what is dumped ahead (DUMP_SPOOL_DIR) takes nothing: {error.strerror}.",
+        code="spool.not_writable",
+        do=_WITHOUT,
     )

@@ -50,10 +50,15 @@ def checked(url: str) -> SplitResult:
     if not readable or parts.scheme not in {"http", "https"} or not parts.hostname or "\\" in url:
         raise Problem(
             "That is no address that a drill could ask.",
+            code="gate.drill_address",
             do="Give one as in https://shop.example.com/orders, percent-encoded, with http or https.",
         )
     if "@" in parts.netloc:
-        raise Problem("A drill asks without a password.", do="Give an address that visitors may see.")
+        raise Problem(
+            "A drill asks without a password.",
+            code="gate.drill_password",
+            do="Give an address that visitors may see.",
+        )
     return parts
 
 

@@ -170,7 +170,11 @@ def _under_way(heartbeat_path: Path) -> Iterator[str]:
     try:
         drill = heartbeat.drill_begin(heartbeat_path, datetime.now(UTC))
     except heartbeat.DrillUnderWayError:
-        raise Refused("Not started: another drill is under way.", do="Try again in a minute.") from None
+        raise Refused(
+            "Not started: another drill is under way.",
+            code="gate.drill_under_way",
+            do="Try again in a minute.",
+        ) from None
     except OSError as error:
         raise _unwritable(error) from error
     is_ours = True
@@ -182,6 +186,7 @@ def _under_way(heartbeat_path: Path) -> Iterator[str]:
     if not is_ours:
         raise Problem(
             "The drill tells nothing: it took too long, or another one came in between.",
+            code="gate.drill_tells_nothing",
             do="Try again in a minute.",
         )
 
@@ -189,6 +194,7 @@ def _under_way(heartbeat_path: Path) -> Iterator[str]:
 def _unwritable(error: OSError) -> Problem:
     return Problem(
         f"The drill's file cannot be written to the status folder ({error.strerror or error}).",
+        code="gate.drill_file",
         safe="The gate is as it was.",
         do="Check the folder's owner, mode and free space (SENTINEL_HEARTBEAT_PATH).",
     )

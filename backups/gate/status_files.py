@@ -153,5 +153,6 @@ def _write(path: Path, time: datetime) -> Path:
 def _unwritable(error: OSError) -> Problem:
     return Problem(
         f"The gate's files cannot be written to {folder()} ({error.strerror or error}).",
+        code="gate.files_not_written",
         do="Check the folder's owner, mode and free space (SENTINEL_HEARTBEAT_PATH).",
     )

@@ -45,6 +45,7 @@ class InstallationKey:
         except (binascii.Error, ValueError):
             raise Problem(
                 f"{NAME} is no key: it must be {_BYTES} bytes in base64, which are 44 characters.",
+                code="key.malformed",
                 do=f"Write the line that was kept, or leave {NAME} empty to have a new one made.",
             ) from None
 

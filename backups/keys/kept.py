@@ -31,6 +31,7 @@ def load() -> InstallationKey | None:
     except OSError as error:
         raise Problem(
             f"The key of this installation in {path} cannot be read ({error.strerror}).",
+            code="key.not_readable",
             do=f"Let the account that runs the worker read it, or set {NAME}.",
         ) from error
     return InstallationKey.from_text(text)
@@ -63,6 +64,7 @@ def _made(path: Path) -> InstallationKey:
     except OSError as error:
         raise Problem(
             f"The key of this installation could not be written to {path} ({error.strerror}).",
+            code="key.not_writable",
             do=f"Let the account that runs the worker write there, or set {NAME} to 32 random bytes in "
             "base64: `head -c 32 /dev/urandom | base64`.",
         ) from error

@@ -297,13 +297,18 @@ def _database_named(name: str | None) -> Database:
         if found is None:
             raise Problem(
                 f"There is no database called {name}.",
+                code="database.unknown",
                 do=f"There are: {', '.join(d.name for d in databases) or 'none yet'}.",
             )
         return found
     if len(databases) == 1:
         return databases[0]
     if not databases:
-        raise Problem("No database is set up.", do="Set MYSQL_DATABASE and run `manage.py bootstrap`.")
+        raise Problem(
+            "No database is set up.",
+            code="database.none",
+            do="Set MYSQL_DATABASE and run `manage.py bootstrap`.",
+        )
     primary = databases.filter(is_primary=True).first()
     if primary is None:
         names = ", ".join(database.name for database in databases)
@@ -321,12 +326,20 @@ def repository_named(name: str | None) -> Repository:
         named = repositories.filter(name=name).first()
         if named is None:
             names = ", ".join(repository.name for repository in repositories)
-            raise Problem(f"There is no repository called {name}.", do=f"There are: {names or 'none yet'}.")
+            raise Problem(
+                f"There is no repository called {name}.",
+                code="repository.unknown",
+                do=f"There are: {names or 'none yet'}.",
+            )
         return named
     first = Database.objects.filter(is_primary=True).select_related("repository").first()
     found = first.repository if first else repositories.order_by("pk").first()
     if found is None:
-        raise Problem("No repository is set up.", do="Set RESTIC_REPOSITORY and run `manage.py bootstrap`.")
+        raise Problem(
+            "No repository is set up.",
+            code="repository.none",
+            do="Set RESTIC_REPOSITORY and run `manage.py bootstrap`.",
+        )
     if first is not None and (differs := environment.other_repository(first)) is not None:
         differs.safe = "Nothing was done."
         differs.do += f" To look after {found.url}, say --repository {shlex.quote(found.name)}."

@@ -65,6 +65,7 @@ class Server:
         except checked.Unfit as why:
             raise Problem(
                 f"No connection was made with {checked.shown(value)}, see {set_by}. {why}",
+                code="mysql.malformed_address",
                 do="Correct it there, then try again.",
             ) from None
 

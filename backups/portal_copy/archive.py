@@ -69,7 +69,7 @@ class Header:
     def from_told(cls, told: Any) -> Header:
         """The header in a copy's first line. Raises Problem."""
         if not isinstance(told, dict) or told.get("vedetta") != "portal":
-            raise Problem("It is no copy of a portal.")
+            raise Problem("It is no copy of a portal.", code="portal_copy.no_copy")
         if told.get("format") != FORMAT:
             raise _of_another_version()
         migrations = tuple((str(app), str(name)) for app, name in told["migrations"])
@@ -102,7 +102,11 @@ def write(
     out = _Writer(file)
     with _connected(_READING, OPTIONS=_options_for_reading()), transaction.atomic(using=_READING):
         if damage := damage_of(_READING):
-            raise Problem(f"The portal's own database is damaged ({damage}).", do=_SAVE_IT)
+            raise Problem(
+                f"The portal's own database is damaged ({damage}).",
+                code="portal_copy.database_damaged",
+                do=_SAVE_IT,
+            )
         out.line(header.as_told())
         for model in models_copied():
             fields = [field.attname for field in model._meta.concrete_fields]
@@ -155,6 +159,7 @@ class _Writer:
             raise Problem(
                 f"A row of the portal's own database is longer than {_LONGEST_LINE >> 20} MB, more than is "
                 "read from any copy.",
+                code="portal_copy.row_too_long",
                 do="It most likely is of a backup of very many tables: have fewer of them in one database.",
             )
         self._digest.update(text)
@@ -205,7 +210,8 @@ def lines_in(file: IO[bytes]) -> Iterator[bytes]:
         if len(line) > _LONGEST_LINE or left < 0:
             raise TooLong(
                 f"It holds a line of more than {_LONGEST_LINE >> 20} MB, or more than {_MOST_BYTES >> 30} GB "
-                "in all, as no portal's copy does."
+                "in all, as no portal's copy does.",
+                code="portal_copy.too_long",
             )
         yield line
 
@@ -230,7 +236,9 @@ def restore(
     except Problem:
         raise
     except Exception as error:  # a copy may be anything, and must not stop a recovery
-        raise Problem(f"It does not fit ({type(error).__name__}: {str(error)[:200]}).") from error
+        raise Problem(
+            f"It does not fit ({type(error).__name__}: {str(error)[:200]}).", code="portal_copy.does_not_fit"
+        ) from error
     return header
 
 
@@ -291,11 +299,11 @@ def _parsed(line: bytes) -> Any:
 
 
 def _not_whole() -> Problem:
-    return Problem("It is not whole, or was changed.")
+    return Problem("It is not whole, or was changed.", code="portal_copy.not_whole")
 
 
 def _of_another_version() -> Problem:
-    return Problem("It was made by a newer Vedetta than this one.")
+    return Problem("It was made by a newer Vedetta than this one.", code="portal_copy.newer")
 
 
 def _migrated_to(migrations: Sequence[tuple[str, str]]) -> Any:

@@ -67,12 +67,14 @@ class Access:
         except checked.Unfit as why:
             raise Problem(
                 f"restic was not started: {self.url_set_by} is no location that it can be given. {why}",
+                code="restic.malformed_location",
                 do="Correct it, then try again.",
             ) from None
         for name, value in {self.password_set_by: self.password, **self.secrets}.items():
             if "\0" in value:
                 raise Problem(
                     f"{name} holds a zero character, so restic was not started with it.",
+                    code="restic.zero_character",
                     do="Give it as a line of text.",
                 )
 

@@ -305,7 +305,10 @@ def with_unmade(definitions: bytes, found: Found) -> bytes:
 
 def left_by_load(found: Found) -> list[Left]:
     """The same for people to read, as `apply` answers it."""
-    why = {(each.ready.kind, each.ready.name): Problem(each.why, do=each.do) for each in found.unmade}
+    why = {
+        (each.ready.kind, each.ready.name): Problem(each.why, code="definition.not_made", do=each.do)
+        for each in found.unmade
+    }
     return [_left(one, why[str(one.kind), one.name]) for one in unpacked(with_unmade(b"", found))[1]]
 
 

@@ -122,6 +122,7 @@ def next_undo(database: Database, target: str) -> Restore:
             f"No restore of {target} keeps tables, so there is nothing to undo."
             if not known
             else f"No restore of {target} is left to undo: it is what it was before the first of them.",
+            code="undo.nothing_kept",
             safe=f"{target} was not touched.",
             do=f"What can be brought back: {ways}" if known else "",
         )
@@ -131,11 +132,13 @@ def next_undo(database: Database, target: str) -> Restore:
     if newest.mode == RestoreMode.IN_PLACE:
         raise Problem(
             f"The newest restore of {target}, {newest.run_id}, was in place and keeps no tables.",
+            code="undo.in_place",
             safe=f"{target} was not touched.",
             do=f"Its way back is the backup that was made before it. What can be brought back: {ways}",
         )
     raise Problem(
         f"The tables that the newest restore of {target}, {newest.run_id}, kept are gone.",
+        code="undo.kept_is_gone",
         safe=f"{target} was not touched.",
         do=f"What can be brought back: {ways}",
     )
@@ -170,6 +173,7 @@ def refuse_out_of_order(restore: Restore) -> None:
         raise Problem(
             f"Restore {newer[-1].run_id} of {restore.target} is newer and has these tables as well, so the "
             f"tables that restore {restore.run_id} kept would not fit what is there.",
+            code="undo.newer_restore",
             safe=f"{restore.target} was not touched.",
             do=f"Undo restore {newer[-1].run_id} first.",
         )
@@ -182,6 +186,7 @@ def refuse_early_drop(restore: Restore) -> None:
         raise Problem(
             f"Restore {newer[-1].run_id} of {restore.target} is newer and can still be undone, after which "
             f"{restore.kept_in} would be the way back to what was there first.",
+            code="undo.newer_restore",
             safe="Nothing was dropped.",
             do=f"Undo restore {newer[-1].run_id}, or drop what that one kept, first.",
         )

@@ -31,6 +31,7 @@ def refuse_read_only(connection: Any, database: str, *, target: str) -> None:
     if mysql.is_read_only(connection, database):
         raise Problem(
             f"{database} is read only, so no table of it can be replaced.",
+            code="swap.read_only",
             safe=f"{target} was not touched.",
             do=f"Run as an administrator: ALTER DATABASE {mysql.quote(database)} READ ONLY = 0; "
             "then restore again.",
@@ -46,6 +47,7 @@ def _refuse_directories(connection: Any, database: str, chosen: Collection[str],
             f"The table {found[0]} of {database} lies in a folder of its own (DATA DIRECTORY). MariaDB moves "
             "such a table between databases and cannot read it after its next start; a MyISAM or Aria table "
             "of that kind cannot be made a second time at all.",
+            code="swap.data_directory",
             safe=safe,
             do="Restore in place, which swaps nothing.",
         )
@@ -57,6 +59,7 @@ def _refuse_orphans(connection: Any, database: str, chosen: Collection[str], saf
             raise Problem(
                 f"The foreign key {key.name} of {database}.{key.table} refers to {key.referenced}, which is "
                 "not there. A swap would leave it pointing at another database.",
+                code="swap.foreign_key_to_nothing",
                 safe=safe,
                 do=f"Make {key.referenced}, or drop that foreign key, then try again; {_IN_PLACE}",
             )
@@ -75,6 +78,7 @@ def refuse_crossing(
             continue  # nothing that could be chosen: see refuse_immovable
         raise Problem(
             f"A foreign key of {table} refers to {other}, and only one of the two is to be replaced.",
+            code="swap.foreign_key_cut",
             safe=f"{target} was not touched.",
             do=f"Choose both tables, {_IN_PLACE}",
         )
@@ -92,6 +96,7 @@ def refuse_keys_from_elsewhere(target: str, chosen: Collection[str], server: mys
             raise Problem(
                 f"A foreign key of {table}, in another database, refers to {target}.{other} and would go "
                 "with the tables of before.",
+                code="swap.foreign_key_from_elsewhere",
                 safe=f"{target} was not touched.",
                 do="Drop that foreign key and add it again afterwards, or restore in place.",
             )
@@ -107,6 +112,7 @@ def refuse_taken(kept_in: str, target: str, server: mysql.Server) -> None:
     if taken:
         raise Problem(
             f"{kept_in}, where the tables of before would be kept, holds tables already.",
+            code="swap.kept_not_empty",
             safe=f"{target} was not touched.",
             do="Try again, which takes another name; drop that database once nobody needs it.",
         )

@@ -132,6 +132,7 @@ def refuse_unless_whole(restore: Restore) -> None:
         again = "on the restore's page, or by `manage.py undo_restore --try-again`"
         raise Problem(
             wrong,
+            code="swap.not_whole",
             safe=f"All tables are in {restore.target}{_where_those_of_before_are(restore)}.",
             do=f"{_what_to_do(left)} Then have them made: Try these again, {again}."
             if (left := _left_though_sound(restore))
@@ -162,6 +163,7 @@ def _refuse_half_rolled_back(restore: Restore, error: BaseException) -> None:
         why = error.what if isinstance(error, Problem) else str(error)
         raise Problem(
             f"The swap was broken off: {why}",
+            code="swap.broken_off",
             safe=f"All tables of {restore.target} are as they were, but {consequences.left_out(left)} could "
             "not be made again.",
             do="See the restore's page for why, then have them made: Try these again.",
@@ -323,6 +325,7 @@ def refuse_without_rows(
         raise Problem(
             f"No backup has the rows of {', '.join(found)}: there is nothing to restore of "
             f"{'it' if len(found) == 1 else 'them'}.",
+            code="restore.rows_left_out",
             safe=f"{target} was not touched.",
             do="Choose other tables; see what is not in the backup on the snapshot's page.",
         )
@@ -347,6 +350,7 @@ def _refuse_other_tables(restore: Restore, outgoing: Sequence[str], incoming: Se
     if outgoing and not incoming and should_bring_tables(restore):
         raise Problem(
             f"No table would come into {restore.target}, and {len(outgoing)} would go out of it.",
+            code="swap.nothing_would_come",
             safe=f"No table of {restore.target} was moved.",
             do="See what the snapshot holds: restore it into a new database.",
         )
@@ -356,6 +360,7 @@ def _refuse_other_tables(restore: Restore, outgoing: Sequence[str], incoming: Se
         told = f", as {gone[0]} is missing" if gone else ""
         raise Problem(
             f"{restore.incoming} does not hold the tables that were to come from it{told}.",
+            code="swap.incoming_otherwise",
             safe=f"No table of {restore.target} was moved.",
             do="Restore again; see who else changes that database.",
         )
@@ -512,6 +517,7 @@ def _end_now(restore: Restore, place: Place, say: Callable[[str], None], error: 
     except Problem as later:
         raise Problem(
             f"The swap was broken off: {later.what}",
+            code="swap.broken_off",
             safe=f"No row of {restore.target} is lost, but views, triggers, routines or events of it may "
             "be missing until the swap is ended, which is tried every minute.",
             do="See that the database server answers; what came of it will be added here.",

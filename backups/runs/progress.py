@@ -102,7 +102,9 @@ class Progress:
         """Called several times a second. Raises Cancelled, LostClaim, Problem past the deadline."""
         now = time.monotonic()
         if now > self._deadline:
-            raise Problem("The run took longer than a day and was stopped.", do="See its log.")
+            raise Problem(
+                "The run took longer than a day and was stopped.", code="run.took_too_long", do="See its log."
+            )
         if now >= self._beaten + _BEAT_SECONDS:
             self._beat()
 

@@ -22,6 +22,7 @@ def refuse_same_target(database: Database, target: str) -> None:
     if twin is not None:
         raise Refused(
             f"Not started: {describe(twin.run)} goes to {target} as well.",
+            code="run.same_target",
             do="Wait for it to end, or cancel it, then start again.",
         )
 
@@ -36,6 +37,7 @@ def refuse_unsettled(database: Database, target: str, *, but: Restore | None = N
     if half is not None:
         raise Refused(
             f"Not started: the swap of {describe(half.run)} was broken off and is not ended yet.",
+            code="run.swap_not_ended",
             safe=f"{target} was not touched.",
             do="That is tried every minute; see that the worker runs and the database server answers, then "
             "start again.",
@@ -58,6 +60,7 @@ def refuse_twin(action: Action, database: Database | None, repository: Repositor
     if twin is not None:
         raise Refused(
             f"Not started: {describe(twin)} is {twin.get_status_display().lower()} already.",
+            code="run.twin",
             do="Wait for it to end, or cancel it, then start again.",
         )
 

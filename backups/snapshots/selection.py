@@ -133,7 +133,9 @@ def snapshot_named(database: Database, text: str) -> Snapshot:
         return latest
     if not re.fullmatch(r"[0-9a-f]{4,64}", text):
         raise Problem(
-            f"{text!r} is no snapshot.", do="Give latest, or at least four digits of its id (0-9, a-f)."
+            f"{text!r} is no snapshot.",
+            code="snapshot.malformed",
+            do="Give latest, or at least four digits of its id (0-9, a-f).",
         )
     alike = _present(database).filter(snapshot_id__startswith=text).select_related("repository")
     found = list(alike.order_by("pk")[:_NAMED])
@@ -141,7 +143,11 @@ def snapshot_named(database: Database, text: str) -> Snapshot:
         raise _not_of(database, text)
     if len(found) > 1:
         named = ", ".join(f"{each.short_id} ({each.repository})" for each in found)
-        raise Problem(f"Several snapshots begin with {text}: {named}.", do="Give more digits of the id.")
+        raise Problem(
+            f"Several snapshots begin with {text}: {named}.",
+            code="snapshot.ambiguous",
+            do="Give more digits of the id.",
+        )
     return found[0]
 
 
@@ -149,7 +155,11 @@ def snapshot_at(database: Database, time: datetime) -> Snapshot:
     """The newest backup not after `time`. Raises Problem, naming the oldest there is."""
     # Beyond these no time zone can be told, and nothing was backed up.
     if not _FIRST_YEAR <= time.year <= _LAST_YEAR:
-        raise Problem(f"There is no snapshot from the year {time.year}.", do="Give another time.")
+        raise Problem(
+            f"There is no snapshot from the year {time.year}.",
+            code="snapshot.no_such_time",
+            do="Give another time.",
+        )
     backups = backups_of(_meant(database))
     found = backups.filter(time__lte=time).first()
     if found is not None:
@@ -159,6 +169,7 @@ def snapshot_at(database: Database, time: datetime) -> Snapshot:
         raise _none(database)
     raise Problem(
         f"There is no snapshot of {database} from {_local(time)} or before.",
+        code="snapshot.none_by_then",
         do=f"The oldest is {oldest.short_id} from {_local(oldest.time)}.",
     )
 
@@ -179,10 +190,12 @@ def _none(database: Database) -> Problem:
     if saved is not None:
         return Problem(
             f"There is no backup of {database}, only what was saved before restores.",
+            code="snapshot.none_but_saved",
             do=f"The newest of that is {saved.short_id} from {_local(saved.time)}: say its id to take it.",
         )
     return Problem(
         f"There is no snapshot of {database} yet.",
+        code="snapshot.none",
         do="Back it up first, or bring the list from the repository with `manage.py snapshots`.",
     )
 
@@ -193,22 +206,27 @@ def _not_of(database: Database, text: str) -> Problem:
     if copies.exists():
         return Problem(
             f"{text} is a copy of the portal, not of {database}.",
+            code="snapshot.of_the_portal",
             do="`manage.py recover` brings the portal back from it.",
         )
     other = Snapshot.objects.filter(snapshot_id__startswith=text).select_related("database", "repository")
     # Servers differ in where they sort what has no value.
     named = other.order_by(F("forgotten_at").asc(nulls_first=True)).first()
     if named is None:
-        return Problem(f"{database} has no snapshot {text}.", do=_LIST_THEM)
+        return Problem(f"{database} has no snapshot {text}.", code="snapshot.unknown", do=_LIST_THEM)
     if named.database == database:
-        return Problem(f"Snapshot {text} of {database} was forgotten.", do=_LIST_THEM)
+        return Problem(
+            f"Snapshot {text} of {database} was forgotten.", code="snapshot.forgotten", do=_LIST_THEM
+        )
     if named.database is None:
         return Problem(
             f"Snapshot {text} is of {named.source}, which is not set up here, not of {database}.",
+            code="snapshot.of_another_database",
             do="Add that database in the portal first.",
         )
     return Problem(
         f"Snapshot {text} is of {named.database} (in repository {named.repository}), not of {database}.",
+        code="snapshot.of_another_database",
         do=f"Say --database {named.database} to take it.",
     )
 

@@ -113,6 +113,7 @@ def _where_it_verified(dead: Run) -> mysql.Server:
         f"Its database {dead.result['scratch']} may still be at {checked.shown(address)}, where "
         "test restores "
         "do not go any more.",
+        code="scratch.lies_elsewhere",
         do="Drop it there.",
     )
 

@@ -110,6 +110,7 @@ def refuse_altered(restore: Restore, loading: Loading, place: Place, progress: P
         )
     raise Problem(
         f"After loading, these tables are not defined as in the snapshot: {names}.",
+        code="restore.defined_otherwise",
         do=_OTHERWISE if settings.RESTORE_CONNECTIONS > 1 else _SERVERS_OWN,
     )
 
@@ -144,6 +145,7 @@ def refuse_unlike_snapshot(
         kinds = [kind for kind in {*found, *wanted} if found.get(kind) != wanted.get(kind)]
         raise Problem(
             f"After loading, {database} does not hold what the snapshot does ({', '.join(kinds)}).",
+            code="restore.holds_otherwise",
             do="See the run's log; verify the snapshot.",
         )
     if not loading.found.unmade:

@@ -49,6 +49,7 @@ def bad_news(snapshot: Snapshot, findings: Findings, health_before: Health) -> P
         return CallsForMore(
             f"Snapshot {snapshot.short_id} cannot be restored: {findings.unreadable}",
             _CHECK,
+            code="verify.unreadable",
             safe="The live database was not touched.",
             do=f"Back up again now and verify that. {_OF_THE_REPOSITORY.get(health_before, _SUSPECT_NOW)}",
         )
@@ -56,10 +57,16 @@ def bad_news(snapshot: Snapshot, findings: Findings, health_before: Health) -> P
     shown = "; ".join(findings.differences[:5]) + (f"; and {count - 5} more" if count > 5 else "")
     what = f"Snapshot {snapshot.short_id} restores, but not to what was backed up: {shown}."
     if explained_by_the_server(findings):
-        return Problem(what, safe="The live database was not touched.", do=_cures(findings))
+        return Problem(
+            what,
+            code="verify.differs_by_server",
+            safe="The live database was not touched.",
+            do=_cures(findings),
+        )
     return CallsForMore(
         what,
         _CHECK,
+        code="verify.different",
         safe="The live database was not touched.",
         do=f"{_cures(findings)} {_BACK_UP_AGAIN}".strip(),
     )

@@ -53,6 +53,7 @@ def refuse_damaged(restore: Restore, loading: Loading) -> None:
     """Raise Problem unless the stream was whole and is what its manifest says."""
     damaged = Problem(
         f"Snapshot {restore.snapshot.short_id} is damaged: what it holds is not what was backed up.",
+        code="snapshot.damaged",
         do=f"{selection.instead_of(restore.snapshot)} Check the repository's data.",
     )
     is_loaded = restore.mode != RestoreMode.FILE
@@ -61,12 +62,14 @@ def refuse_damaged(restore: Restore, loading: Loading) -> None:
     if is_cut or is_ours_and_cut:
         raise Problem(
             f"Snapshot {restore.snapshot.short_id} is not whole: its dump has no closing line.",
+            code="snapshot.not_whole",
             do=selection.instead_of(restore.snapshot),
         )
     if loading.end == End.UNKNOWN and restore.mode in OVERWRITING_MODES:
         raise Problem(
             f"Nobody can tell whether snapshot {restore.snapshot.short_id} is whole: its dump has no "
             "closing line, as with --compact.",
+            code="snapshot.nobody_can_tell",
             do="Restore it into a new database (--into NAME) and look whether all is there.",
         )
     try:
@@ -76,7 +79,10 @@ def refuse_damaged(restore: Restore, loading: Loading) -> None:
     if made_here.is_of_another(restore.snapshot, manifest):
         raise damaged
     if manifest is None and is_loaded and (why := holds_nothing(loading, source_name(restore.snapshot))):
-        raise Problem(f"Snapshot {restore.snapshot.short_id} holds nothing to restore: {why}")
+        raise Problem(
+            f"Snapshot {restore.snapshot.short_id} holds nothing to restore: {why}",
+            code="snapshot.holds_nothing",
+        )
     if manifest is not None:
         found = loading.digester.sections(manifest.get("collations", {}))
         found = as_counted_then(found, manifest["sections"])

@@ -25,6 +25,7 @@ def refuse_unlike(snapshot: Snapshot, scratch: Scratch, problem: Problem) -> Non
     raise Problem(
         f"Nothing was proved: snapshot {snapshot.short_id} was dumped from {source}, and {scratch.info} "
         f"at {scratch.server.address} does not take it ({problem.what.rstrip('.')}).",
+        code="verify.other_server",
         do=f"For a proof, {to_verify_at(scratch.row, 'a server of the same kind and release')}.",
     ) from problem
 
@@ -39,6 +40,7 @@ def refuse_other_spelling(snapshot: Snapshot, scratch: Scratch, names: Sequence[
     raise Problem(
         f"Nothing was proved: the server at {scratch.server.address} gives tables and views names in lower "
         f"case (lower_case_table_names=1), and snapshot {snapshot.short_id} has {mysql.named(names)}.",
+        code="verify.names_in_lower_case",
         do=f"For a proof, {to_verify_at(scratch.row, verify_place.SAME_NAMES)}.",
     )
 

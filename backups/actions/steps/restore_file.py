@@ -58,6 +58,7 @@ def _new_file(path: Path, run_id: int) -> Iterator[BinaryIO]:
     except OSError as error:
         raise Problem(
             f"{path} cannot be written ({error.strerror or error}).",
+            code="restore.file_not_written",
             safe="No file was left there.",
             do="Check the folder's mode and free space.",
         ) from error

@@ -51,6 +51,7 @@ def refuse_without_room(
     raise Problem(
         f"A copy of snapshot {snapshot.short_id} needs about {formatting.size(wanted)}; "
         f"{formatting.size(room.free)} {room.where}.",
+        code="room.too_little",
         safe="Nothing was made there, and the live database was not touched.",
         do=f"Free some space there, or {instead}.",
     )

@@ -22,6 +22,7 @@ def save_before(restore: Restore, progress: Progress) -> None:
     if saved.status != Status.SUCCEEDED or saved.snapshot is None:
         raise Problem(
             f"The backup before the restore failed, so nothing was restored: {saved.error}",
+            code="restore.no_safety_backup",
             safe=f"{restore.target} was not touched.",
             do=_without_a_backup_before(restore),
         )

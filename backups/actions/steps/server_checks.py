@@ -95,7 +95,9 @@ def _note_replica(replica: mysql.Replica, found: Found) -> None:
 
 def _unreached(what: str) -> Problem:
     """Also where nobody was asked, as the password was not to be had."""
-    return Problem(f"{what}, because the check of the database failed, which says why.")
+    return Problem(
+        f"{what}, because the check of the database failed, which says why.", code="preflight.database_failed"
+    )
 
 
 def client_fits(database: Database, found: Found, _tick: Tick | None) -> str:

@@ -34,6 +34,7 @@ def refuse_unknown_tables(
     if missing:
         raise Problem(
             f"Snapshot {restore.snapshot.short_id} has no table {', '.join(missing)}.",
+            code="restore.no_such_table",
             safe="Nothing was touched.",
             do=f"It has: {', '.join(held[:20])}{' …' if len(held) > 20 else ''}."
             if held
@@ -67,6 +68,7 @@ def refuse_clashing(restore: Restore, names: Sequence[str]) -> None:
         raise Problem(
             f"The server gives tables names in lower case (lower_case_table_names=1), and snapshot "
             f"{restore.snapshot.short_id} has some that it would take for one: {mysql.named(chosen)}.",
+            code="restore.names_clash",
             safe=f"{restore.target} was not touched.",
             do="Restore to a server with lower_case_table_names=0, or choose other tables.",
         )

@@ -53,6 +53,7 @@ def make_empty_target(restore: Restore, place: Place) -> bool:
             if mysql.inventory(connection, restore.target):
                 raise Problem(
                     f"{restore.target} holds tables already.",
+                    code="restore.target_not_empty",
                     safe="It was not touched.",
                     do="Choose a name that is free.",
                 )
@@ -79,6 +80,7 @@ def shadow_database(restore: Restore, place: Place, shadow: str, progress: Progr
         if not mysql.database_exists(connection, restore.target):
             raise Problem(
                 f"There is no database {restore.target} to replace.",
+                code="restore.no_target",
                 do="Restore into a new database of that name.",
             )
         _create(connection, place, shadow, restore.snapshot)

@@ -58,6 +58,7 @@ def refuse_other_kind(
     raise Problem(
         f"{what} is of {kinds[0]}, and its test restores go to {info} at {server.address} (see "
         f"{server.address_set_by}).",
+        code="verify.place_of_other_kind",
         safe=_NOTHING_MADE,
         do=f"{do}.",
     )
@@ -123,6 +124,7 @@ def _refuse_other_spelling(connection: Any, database: Database, server: mysql.Se
             f"Nothing would be proved: test restores of {database} go to {server.address}, which gives "
             "tables and views names in lower case (lower_case_table_names=1), and it has "
             f"{mysql.named(names)}.",
+            code="verify.place_in_lower_case",
             do=f"For a proof, {to_verify_at(database, SAME_NAMES)}.",
         )
 

@@ -25,11 +25,16 @@ def source_name(snapshot: Snapshot) -> str:
 def refuse_unless_complete(snapshot: Snapshot, loading: Loading) -> None:
     """Raise Unreadable for half a dump and for a file that holds nothing of the database."""
     if loading.end == End.CUT or (is_by_vedetta(snapshot) and not loading.digester.is_complete):
-        raise Unreadable("The dump in the snapshot stops before its closing line.")
+        raise Unreadable(
+            "The dump in the snapshot stops before its closing line.", code="dump.no_closing_line"
+        )
     if is_by_vedetta(snapshot) and not _has_manifest(loading):
-        raise Unreadable("The dump in the snapshot has no manifest, with which each of Vedetta's ends.")
+        raise Unreadable(
+            "The dump in the snapshot has no manifest, with which each of Vedetta's ends.",
+            code="dump.no_manifest",
+        )
     if why := holds_nothing(loading, source_name(snapshot)):
-        raise Unreadable(why)
+        raise Unreadable(why, code="dump.unreadable")
 
 
 def is_by_vedetta(snapshot: Snapshot) -> bool:

@@ -34,7 +34,9 @@ class Command(VedettaCommand):
             raise CommandError(f"--reason takes {_LEAST} to {_MOST} characters.", returncode=2)
         run = Run.objects.filter(pk=options["run"]).first()
         if run is None:
-            raise Problem(f"There is no run {options['run']}.", do="Its number stands in the alert.")
+            raise Problem(
+                f"There is no run {options['run']}.", code="run.unknown", do="Its number stands in the alert."
+            )
         self.say(accept(suspicion_of(run), by=f"{_person()} (command line)", reason=reason))
         return {"run_id": run.pk}
 

@@ -64,7 +64,7 @@ class Command(VedettaCommand):
                 self.say(doubt.sentence)
             return self._set_up(**options)
         if options["new"] or not Database.objects.exists():
-            raise Problem(doubt.what, safe="Nothing new is set up with that.", do=doubt.do)
+            raise Problem(doubt.what, code="env.doubt", safe="Nothing new is set up with that.", do=doubt.do)
         # What is set up goes on, and whoever is here is told.
         told = self._set_up(**options)
         raise RunEnded(FAILED, {**told, **failed(Failure(doubt.sentence, "env.doubt"), env_file=doubt.what)})
@@ -167,6 +167,7 @@ def _make_sure_it_is_the_same() -> None:
         return
     raise Problem(
         f"The repository at {settings.RESTIC_REPOSITORY} {why}, so it is not the same one moved.",
+        code="repository.not_the_moved_one",
         safe="Nothing was changed.",
         do="Copy the repository there whole, or run `manage.py bootstrap --new repository`.",
     )

@@ -133,4 +133,6 @@ def _nginx_configuration(name: str | None, urls: list[str]) -> str:
         with nullcontext(sys.stdin.buffer) if name == "-" else Path(name).open("rb") as file:
             return file.read(MOST_CHARACTERS).decode(errors="replace")
     except OSError as error:
-        raise Problem(f"{name} cannot be read ({error.strerror}).") from None
+        raise Problem(
+            f"{name} cannot be read ({error.strerror}).", code="preflight.file_not_readable"
+        ) from None

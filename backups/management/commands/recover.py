@@ -157,6 +157,7 @@ class Command(VedettaCommand):
         if not settings.RESTIC_REPOSITORY or not settings.MYSQL_DATABASE:
             raise Problem(
                 "Nothing says what to recover.",
+                code="recover.nothing_said",
                 do="Set RESTIC_REPOSITORY, RESTIC_PASSWORD and MYSQL_* in .env, as they were.",
             )
         # What is known of a portal without a past is from its copy: the machines of then may be gone.

@@ -80,6 +80,7 @@ class Command(VedettaCommand):
             return follower
         raise Problem(
             f"The repository at {access.url} is the one known as {repository}, so none is begun.",
+            code="repository.known",
             safe="Nothing was changed.",
         )
 

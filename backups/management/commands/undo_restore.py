@@ -112,6 +112,7 @@ def _numbered(database: Database, run_id: int) -> Restore:
     if found is None:
         raise Problem(
             f"Run {run_id} is no restore of {database}.",
+            code="restore.unknown",
             safe="Nothing was touched.",
             do="`undo_restore --list` has the numbers.",
         )
@@ -122,11 +123,14 @@ def _only_kept(database: Database) -> Restore:
     """The one restore that keeps tables. Raises Problem where there are several, or none."""
     kept = [state for state in kept_states.listed(database, _target(database)) if state.restore.keeps_tables]
     if not kept:
-        raise Problem(f"No restore of {database} keeps tables, so there is nothing to drop.")
+        raise Problem(
+            f"No restore of {database} keeps tables, so there is nothing to drop.", code="undo.nothing_kept"
+        )
     if len(kept) > 1:
         which = "; ".join(f"{state.what} (--restore {state.restore.run_id})" for state in kept)
         raise Problem(
             f"There are the kept tables of {len(kept)} restores: {which}.",
+            code="undo.several_kept",
             safe="Nothing was dropped.",
             do="Say which with --restore.",
         )
@@ -138,7 +142,7 @@ def _incomplete(database: Database) -> Restore:
     known = Restore.objects.filter(database=database).exclude(mode=RestoreMode.FILE)
     rows = list(known.select_related("database", "run"))
     if not rows:
-        raise Problem(f"Nothing is left to be made: {database} was never restored.")
+        raise Problem(f"Nothing is left to be made: {database} was never restored.", code="restore.none")
     newest, *older = rows
     if kept_states.may_define_again(newest):
         return newest
@@ -147,6 +151,7 @@ def _incomplete(database: Database) -> Restore:
     raise Problem(
         f"{'' if which else 'Nothing is left to be made. '}The newest restore, {newest.run_id} into "
         f"{newest.target}, left nothing out that could be made now.",
+        code="undo.nothing_left_out",
         safe="Nothing was touched.",
         do=f"Older ones did: {which}." if which else "",
     )
