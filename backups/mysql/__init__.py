@@ -82,7 +82,10 @@ from backups.mysql.damage import (
     refuse_short,
     refuse_unreadable,
 )
+from backups.mysql.damage_errors import is_immovable
 from backups.mysql.described import Described, described, refuse_unlinked_routines, unlinked_routines
+from backups.mysql.dump_errors import dump_problem
+from backups.mysql.error_numbers import SEE_ENGINES, translated
 from backups.mysql.greeting import corrected, refuse_uncorrectable
 from backups.mysql.left_out import (
     LeftOut,
@@ -95,6 +98,7 @@ from backups.mysql.left_out import (
     without_history,
     without_rows,
 )
+from backups.mysql.load_errors import EVENT_IS_PAST, TRUST_FUNCTION_CREATORS, refuse_too_long
 from backups.mysql.loading import (
     CHECK_IS_VIOLATED,
     LoadingConnection,
@@ -133,9 +137,6 @@ from backups.mysql.privileges import (
     view_that_calls_denied,
 )
 from backups.mysql.problems import (
-    EVENT_IS_PAST,
-    SEE_ENGINES,
-    TRUST_FUNCTION_CREATORS,
     AccessDenied,
     DamagedTable,
     DiskFull,
@@ -149,11 +150,7 @@ from backups.mysql.problems import (
     ServerUnreachable,
     TlsProblem,
     UnknownDatabase,
-    dump_problem,
     is_denied,
-    is_immovable,
-    refuse_too_long,
-    translated,
     waited_in_vain,
 )
 from backups.mysql.programs import (

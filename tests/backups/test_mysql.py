@@ -18,7 +18,7 @@ from backups.actions import preflight
 from backups.errors import Problem
 from backups.models import Database
 from backups.mysql.connection import connect_options
-from backups.mysql.problems import problem_from_number
+from backups.mysql.error_numbers import problem_from_number
 from tests.backups.conftest import MakeDatabase, MakePortal
 from tests.backups.worlds import Shop, client_dir
 from tests.servers import DatabaseServer

@@ -43,9 +43,10 @@ from backups.loading.loader import Loading
 from backups.loading.table_plan import comparable, plan_for
 from backups.mysql import grants
 from backups.mysql.changes import requalified
+from backups.mysql.dump_errors import dump_problem
+from backups.mysql.error_numbers import problem_from_number
 from backups.mysql.excess_rights import Needs, asleep, stand_ins
 from backups.mysql.lossy_views import _without_database
-from backups.mysql.problems import dump_problem, problem_from_number
 from backups.mysql.server import version_number
 from backups.process import Completed, _Lines
 from backups.restic import answers, ssh

@@ -15,7 +15,7 @@ from backups.dumpfile.digesting import Digester
 from backups.dumpfile.sections import Kind, TooLarge
 from backups.loading import loader
 from backups.loading.loader import Loading, NotADump, judged
-from backups.mysql.problems import problem_from
+from backups.mysql.error_numbers import problem_from
 from tests.dumpfile.reading import MARIADB, WISH
 from tests.growth.parsers import OF_TABLE, SERVER, TRIGGER
 

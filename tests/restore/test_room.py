@@ -16,7 +16,7 @@ from backups.actions import room
 from backups.actions.preflight import Found, checks
 from backups.choices import RestoreMode
 from backups.models import Database, Run
-from backups.mysql import problems
+from backups.mysql import error_numbers
 from backups.mysql import room as server_room
 from tests.backups.conftest import MakeDatabase
 from tests.backups.worlds import Shop
@@ -202,7 +202,7 @@ def test_preflight_says_where_nobody_knows(
     ],
 )
 def test_what_a_full_disk_is_told_as(code: int, text: str) -> None:
-    problem = problems.problem_from_number(code, text, SERVER)
+    problem = error_numbers.problem_from_number(code, text, SERVER)
 
     assert isinstance(problem, mysql.DiskFull)
     assert "full" in problem.what
@@ -211,7 +211,7 @@ def test_what_a_full_disk_is_told_as(code: int, text: str) -> None:
 
 @pytest.mark.parametrize("text", ["Got error 280 from storage engine", "errno: 281", "Duplicate entry '28'"])
 def test_what_is_no_full_disk(text: str) -> None:
-    assert not isinstance(problems.problem_from_number(1030, text, SERVER), mysql.DiskFull)
+    assert not isinstance(error_numbers.problem_from_number(1030, text, SERVER), mysql.DiskFull)
 
 
 def test_the_scratch_database_goes_at_once(
