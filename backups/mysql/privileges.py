@@ -9,7 +9,7 @@ import MySQLdb
 from MySQLdb.constants import ER
 
 from backups.mysql.answers import anything, as_number, as_text, execute, fetch_all, fetch_one, fetch_rows
-from backups.mysql.contents import inventory
+from backups.mysql.introspection import inventory
 from backups.mysql.load_errors import TRUST_FUNCTION_CREATORS
 from backups.mysql.names import quote, quote_text
 from backups.mysql.problems import MissingPrivilege
