@@ -48,7 +48,8 @@ from backups.mysql.error_numbers import problem_from_number
 from backups.mysql.excess_rights import Needs, asleep, stand_ins
 from backups.mysql.lossy_views import _without_database
 from backups.mysql.server import version_number
-from backups.process import Completed, _Lines
+from backups.process import Completed
+from backups.process.output import Lines
 from backups.restic import answers, ssh
 from backups.restic.lines import readable, reasons
 from backups.restic.problems import error_from
@@ -137,7 +138,7 @@ def _sections(text: bytes) -> None:
 
 
 def _as_lines(text: bytes) -> None:
-    lines = _Lines(lambda _: None)
+    lines = Lines(lambda _: None)
     for at in range(0, len(text), 1024):
         lines.feed(text[at : at + 1024])
     lines.close()
