@@ -37,18 +37,11 @@ from backups.dumpfile.sections import Kind
 from backups.dumpfile.spelling import clashing, in_lower_case
 from backups.errors import Cancelled, Problem
 from backups.keeping import suspicions
-from backups.loading.loader import (
-    CutOff,
-    End,
-    Loading,
-    LoadProblem,
-    dialect_of,
-    digested,
-    judged,
-    refuse_forbidden,
-    refuse_too_long,
-    unpacked,
-)
+from backups.loading.definers import dialect_of
+from backups.loading.loader import refuse_forbidden, refuse_too_long
+from backups.loading.problems import CutOff, LoadProblem
+from backups.loading.progress import End, Loading
+from backups.loading.reading import digested, judged, unpacked
 from backups.models import Restore, Run, Snapshot
 from backups.restoring import definitions
 from backups.restoring.obstacles import (

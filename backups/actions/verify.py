@@ -32,14 +32,10 @@ from backups.dumping.program import stream_dump
 from backups.endpoints import scratch_server, to_verify_at
 from backups.errors import Problem
 from backups.gate import status_files
-from backups.loading.loader import (
-    BrokenDump,
-    End,
-    Loading,
-    LoadProblem,
-    dialect_of,
-    live_tablespaces,
-)
+from backups.loading.definers import dialect_of
+from backups.loading.loader import live_tablespaces
+from backups.loading.problems import BrokenDump, LoadProblem
+from backups.loading.progress import End, Loading
 from backups.loading.table_plan import comparable
 from backups.models import Database, Repository, Run, Snapshot
 from backups.runs import lifecycle

@@ -24,7 +24,9 @@ from backups.dumpfile.settings import Settings
 from backups.dumpfile.written import as_dumped, delimited
 from backups.dumping.program import stream_dump
 from backups.errors import Problem
-from backups.loading.loader import ITS_TIME_HAS_PASSED, Definers, definers_at, dialect_of, read_definitions
+from backups.loading.definers import Definers, definers_at, dialect_of
+from backups.loading.loader import ITS_TIME_HAS_PASSED
+from backups.loading.reading import read_definitions
 
 _FRAME = frozenset({Kind.HEADER, Kind.EVENTS, Kind.ROUTINES})
 _DEFINED = frozenset(

@@ -10,7 +10,7 @@ import pytest
 from backups import mysql
 from backups.dumpfile.ready import Wish
 from backups.errors import Problem
-from backups.loading.loader import Loading
+from backups.loading.progress import Loading
 from backups.restoring import definitions
 from tests.dumps.loading import address, load_bytes
 from tests.servers import DatabaseServer

@@ -39,7 +39,7 @@ from backups.dumpfile.statements import NoStatement
 from backups.dumpfile.tally import Tally
 from backups.dumpfile.views import without_own_name
 from backups.errors import Problem
-from backups.loading.loader import Loading
+from backups.loading.progress import Loading
 from backups.loading.table_plan import comparable, plan_for
 from backups.mysql import grants
 from backups.mysql.changes import requalified

@@ -16,7 +16,7 @@ from backups.actions.forget import NEWEST_NOT_BAD, _protected
 from backups.actions.verify import Findings, bad_news, proves_nothing
 from backups.choices import Action, Health, RestoreMode, Status, Trigger, Verdict
 from backups.errors import Problem
-from backups.loading.loader import CutOff
+from backups.loading.problems import CutOff
 from backups.models import Database, Run, Snapshot
 from backups.runs import lifecycle
 from backups.snapshots import selection
