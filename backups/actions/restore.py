@@ -51,7 +51,9 @@ from backups.restoring.obstacles import (
     refuse_read_only,
     refuse_taken,
 )
-from backups.restoring.swap import Place, refuse_unless_whole, refuse_without_rows
+from backups.restoring.place import Place
+from backups.restoring.renaming import refuse_without_rows
+from backups.restoring.swap import refuse_unless_whole
 from backups.runs import lifecycle
 from backups.runs.outcome import Outcome
 from backups.runs.progress import Progress
