@@ -43,7 +43,7 @@ from backups.loading.problems import CutOff, LoadProblem
 from backups.loading.progress import End, Loading
 from backups.loading.reading import digested, judged, unpacked
 from backups.models import Restore, Run, Snapshot
-from backups.restoring import definitions
+from backups.restoring import defining, definitions, reading
 from backups.restoring.obstacles import (
     refuse_crossing,
     refuse_immovable,
@@ -517,16 +517,16 @@ def _tell_what_sleeps(restore: Restore, loading: Loading, place: Place, progress
 
 def _note_what_comes_after(restore: Restore, loading: Loading, place: Place, progress: Progress) -> None:
     """What the tables get only in the place of the live ones: events that run, keys to other databases."""
-    read = definitions.read(
+    read = reading.read(
         place.server, restore.incoming, info=place.info, programs=place.programs, tick=progress.tick
     )
     told = definitions.with_unmade(read, loading.found)
-    after = definitions.with_what_waits(told, loading.found.events, loading.found.outward)
+    after = defining.with_what_waits(told, loading.found.events, loading.found.outward)
     lifecycle.restore_note(restore, definitions_after=after)
 
 
 def _make_what_comes_after(loading: Loading, place: Place, database: str, progress: Progress) -> None:
-    definitions.make_what_waits(
+    defining.make_what_waits(
         loading.found.events,
         loading.found.outward,
         server=place.server,

@@ -15,7 +15,7 @@ from backups.choices import RestoreMode, Swap
 from backups.dumpfile.sections import Kind
 from backups.errors import Problem
 from backups.models import Restore
-from backups.restoring import definitions, table_definitions
+from backups.restoring import defining, definitions, reading, table_definitions
 from backups.restoring.obstacles import refuse_taken
 from backups.restoring.place import Place
 from backups.restoring.renaming import (
@@ -37,9 +37,7 @@ def write_down(
     May wait for tables that somebody locked. `say` is told what will not be as it was. Raises
     Problem where it could not be set up again.
     """
-    read = partial(
-        definitions.read, place.server, info=place.info, programs=place.programs, tick=tick, say=say
-    )
+    read = partial(reading.read, place.server, info=place.info, programs=place.programs, tick=tick, say=say)
     with mysql.connect(place.server) as connection:
         damaged = damaged_among(connection, restore)
     before = read(restore.target, leave_out=damaged)
@@ -171,7 +169,7 @@ def define_again(restore: Restore, place: Place, tick: process.Tick) -> None:
     told = bytes((restore.definitions_before if was_rolled_back else restore.definitions_after) or b"")
     wanted = definitions.among(restore.definitions_left)
     absent = _absent(told, restore, place)
-    left = definitions.apply(
+    left = defining.apply(
         told,
         place.server,
         restore.target,
@@ -201,7 +199,7 @@ def _finish(
 ) -> None:
     """Set up what the snapshot holds besides tables, and look at what came of it. Safe to repeat."""
     told = bytes(restore.definitions_after or b"")
-    broken = definitions.still_broken(told, place.server, restore.target)
+    broken = reading.still_broken(told, place.server, restore.target)
     with mysql.connect(place.server) as connection:
         mysql.requalify_sequences(connection, restore.target, restore.incoming)
         mysql.requalify_sequences(connection, restore.kept_in, restore.target)
@@ -215,7 +213,7 @@ def _finish(
     def stands(one: definitions.Definition) -> bool:
         return one.kind == Kind.VIEW and one.name in broken
 
-    left = definitions.apply(
+    left = defining.apply(
         told,
         place.server,
         restore.target,
@@ -268,7 +266,7 @@ def _roll_back(restore: Restore, place: Place, tick: process.Tick) -> None:
         tables = {one.table for one in absent if one.kind == Kind.TRIGGER}
         with mysql.connect(place.server) as connection:
             mysql.drop_triggers(connection, restore.target, tables)
-        left = definitions.apply(
+        left = defining.apply(
             before,
             place.server,
             restore.target,

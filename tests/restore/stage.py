@@ -36,8 +36,8 @@ STEPS = (
     "backups.mysql.rename_tables",
     "backups.mysql.requalify_sequences",
     "backups.mysql.set_database_defaults",
-    "backups.restoring.definitions.apply",
-    "backups.restoring.definitions._Maker.make",
+    "backups.restoring.defining.apply",
+    "backups.restoring.defining._Maker.make",
     "backups.restoring.swap._finish",
 )
 
