@@ -53,8 +53,10 @@ from backups.restic.calls import (
     version_of,
     version_tuple,
 )
+from backups.restic.exit_codes import complaint, error_from
 from backups.restic.folder import refuse_others_files
 from backups.restic.lines import readable, tells_of_failed_command
+from backups.restic.missing import gone
 from backups.restic.origin import Origin, origin, pinned_version, refuse_unpinned
 from backups.restic.problems import (
     AccessDenied,
@@ -76,9 +78,6 @@ from backups.restic.problems import (
     SnapshotGone,
     UnreadableSnapshots,
     WrongPassword,
-    complaint,
-    error_from,
-    gone,
 )
 from backups.restic.questions import locks, probe, probed_call, snapshots
 from backups.restic.streams import dump, finished, patiently, within_patience

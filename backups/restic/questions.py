@@ -25,7 +25,9 @@ from backups.restic.calls import (
     call_of_snapshots,
     in_time,
 )
+from backups.restic.exit_codes import error_from
 from backups.restic.folder import refuse_others_files
+from backups.restic.missing import gone
 from backups.restic.patience import Patience
 from backups.restic.problems import (
     AccessDenied,
@@ -36,10 +38,8 @@ from backups.restic.problems import (
     RepositoryUnreachable,
     ResticError,
     UnreadableSnapshots,
-    error_from,
-    gone,
-    no_bucket,
 )
+from backups.restic.storage_errors import no_bucket
 
 _BUCKET_SECONDS = 15.0
 _SSH_TRIES = 5

@@ -11,8 +11,9 @@ from backups.errors import Problem
 from backups.restic.access import Access
 from backups.restic.arguments import dump_args
 from backups.restic.calls import mend_cache, unlock_after
+from backups.restic.exit_codes import error_from
 from backups.restic.patience import Patience
-from backups.restic.problems import ResticError, error_from
+from backups.restic.problems import ResticError
 
 
 @contextmanager

@@ -51,8 +51,8 @@ from backups.mysql.server import version_number
 from backups.process import Completed
 from backups.process.output import Lines
 from backups.restic import answers, ssh
+from backups.restic.exit_codes import error_from
 from backups.restic.lines import readable, reasons
-from backups.restic.problems import error_from
 from backups.text.terminal import plain
 from sentinel import env_file, heartbeat
 from tests.backups.test_restic import ACCESS
