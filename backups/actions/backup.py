@@ -17,8 +17,9 @@ from backups.actions.repository import wait_for_maintenance
 from backups.catalog import made_here
 from backups.choices import SAFETY_TAG, Action, DumpFormat, Level, Trigger
 from backups.configuration import environment
+from backups.dumping.order import Order, Report
 from backups.dumping.parallel import Wish
-from backups.dumping.program import Order, Report, command
+from backups.dumping.program import command
 from backups.errors import Cancelled, Problem
 from backups.gate import status_files
 from backups.keeping import suspicions

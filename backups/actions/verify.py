@@ -28,7 +28,7 @@ from backups.dumpfile.sections import ROUTINES, Kind
 from backups.dumpfile.spelling import in_lower_case, respelled
 from backups.dumpfile.tally import Tally
 from backups.dumpfile.tally import differences as tally_differences
-from backups.dumping.program import stream_dump
+from backups.dumping.streaming import stream_dump
 from backups.endpoints import scratch_server, to_verify_at
 from backups.errors import Problem
 from backups.gate import status_files

@@ -15,7 +15,7 @@ from backups.dumpfile.ready import Wish
 from backups.dumpfile.rewriting import with_database
 from backups.dumpfile.sections import ROUTINES, Kind, Piece, Section
 from backups.dumpfile.written import delimited
-from backups.dumping.program import stream_dump
+from backups.dumping.streaming import stream_dump
 from backups.errors import Problem
 from backups.loading.definers import dialect_of
 from backups.loading.reading import read_definitions

@@ -13,7 +13,7 @@ from django.core.exceptions import ValidationError
 from backups import mysql, process, restic
 from backups.dumpfile.digesting import Digester
 from backups.dumpfile.ready import Wish
-from backups.dumping.program import stream_dump
+from backups.dumping.streaming import stream_dump
 from backups.errors import Problem
 from backups.loading.loader import load
 from backups.loading.problems import NotADump
