@@ -5,19 +5,6 @@ rest of Vedetta all of it is `mysql`; which module holds what is this package's 
 """
 
 from backups.mysql.answers import StrangeAnswer, execute
-from backups.mysql.changes import (
-    create_database,
-    drop_database,
-    drop_definitions,
-    drop_everything,
-    drop_table,
-    drop_triggers,
-    drop_views,
-    end_renames,
-    rename_tables,
-    requalify_sequences,
-    set_database_defaults,
-)
 from backups.mysql.computed import (
     SET_AS_WRITTEN,
     Computed,
@@ -55,6 +42,19 @@ from backups.mysql.damage import (
     refuse_unreadable,
 )
 from backups.mysql.damage_errors import is_immovable
+from backups.mysql.ddl import (
+    create_database,
+    drop_database,
+    drop_definitions,
+    drop_everything,
+    drop_table,
+    drop_triggers,
+    drop_views,
+    end_renames,
+    rename_tables,
+    requalify_sequences,
+    set_database_defaults,
+)
 from backups.mysql.described import Described, described, refuse_unlinked_routines, unlinked_routines
 from backups.mysql.dump_errors import dump_problem
 from backups.mysql.error_numbers import SEE_ENGINES, translated
@@ -161,7 +161,7 @@ from backups.mysql.server import (
     tcp_host,
     version_number,
 )
-from backups.mysql.state import Replica, binary_log_position, lock_wait, probe, replica
+from backups.mysql.server_status import Replica, binary_log_position, lock_wait, probe, replica
 from backups.mysql.table_status import (
     Made,
     TableSize,

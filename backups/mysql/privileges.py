@@ -15,8 +15,8 @@ from backups.mysql.names import quote, quote_text
 from backups.mysql.problems import MissingPrivilege
 from backups.mysql.schemas import rows_of
 from backups.mysql.server import MARIADB
+from backups.mysql.server_status import probe
 from backups.mysql.session import BEGIN_LOADING
-from backups.mysql.state import probe
 
 
 def account(connection: Any) -> str:

@@ -42,7 +42,7 @@ from backups.errors import Problem
 from backups.loading.progress import Loading
 from backups.loading.table_plan import comparable, plan_for
 from backups.mysql import grants
-from backups.mysql.changes import requalified
+from backups.mysql.ddl import requalified
 from backups.mysql.dump_errors import dump_problem
 from backups.mysql.error_numbers import problem_from_number
 from backups.mysql.excess_rights import Needs, asleep, stand_ins
