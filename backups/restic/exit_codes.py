@@ -7,8 +7,8 @@ from collections.abc import Sequence
 
 from backups import process
 from backups.restic.access import Access
-from backups.restic.lines import reasons
 from backups.restic.missing import no_repository
+from backups.restic.output import reasons
 from backups.restic.problems import (
     AlreadyInitialised,
     CommandFailed,

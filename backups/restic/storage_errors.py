@@ -10,7 +10,7 @@ from backups import process
 from backups.errors import shortened
 from backups.restic import ssh
 from backups.restic.access import Access
-from backups.restic.lines import readable
+from backups.restic.output import readable
 from backups.restic.problems import (
     AccessDenied,
     MayNotDelete,

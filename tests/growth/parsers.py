@@ -50,9 +50,9 @@ from backups.mysql.lossy_views import _without_database
 from backups.mysql.server import version_number
 from backups.process import Completed
 from backups.process.output import Lines
-from backups.restic import answers, ssh
+from backups.restic import parsers, ssh
 from backups.restic.exit_codes import error_from
-from backups.restic.lines import readable, reasons
+from backups.restic.output import readable, reasons
 from backups.text.terminal import plain
 from sentinel import env_file, heartbeat
 from tests.backups.test_restic import ACCESS
@@ -154,7 +154,7 @@ def _env_lines(text: bytes) -> None:
 def _restic_answers(text: bytes) -> None:
     for parse in (
         restic.parse_snapshots, restic.parse_total_size, restic.parse_forget_plan, restic.parse_check_summary,
-        answers.parse_repository_id, lambda answer: restic.parse_lock("a", answer),
+        parsers.parse_repository_id, lambda answer: restic.parse_lock("a", answer),
     ):  # fmt: skip
         with suppress(Problem):
             parse(text)

@@ -9,11 +9,11 @@ from pathlib import Path
 
 from backups import process
 from backups.restic.access import Access
-from backups.restic.answers import parse_version
 from backups.restic.arguments import unlock_args, version_args
 from backups.restic.exit_codes import error_from
-from backups.restic.lines import readable, reasons
-from backups.restic.patience import Patience
+from backups.restic.outage import Patience
+from backups.restic.output import readable, reasons
+from backups.restic.parsers import parse_version
 from backups.restic.problems import OLDEST_VERSION, ResticError, UnreadableSnapshots, get_restic
 from backups.restic.storage_errors import not_permitted, unreachable
 

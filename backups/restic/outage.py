@@ -7,7 +7,7 @@ import time
 from collections import deque
 
 from backups.restic.access import Access
-from backups.restic.lines import readable
+from backups.restic.output import readable
 from backups.restic.problems import ResticError
 from backups.restic.storage_errors import refused, unreachable
 
