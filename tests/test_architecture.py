@@ -117,7 +117,7 @@ LONG_FOR_A_REASON = {
 }
 
 # What knows neither rows nor settings: values arrive as arguments.
-TOOLS = r"backups.(process|errors|(restic|mysql|dumpfile|dumping|loading)(\..*)?|text.(checked|terminal))"
+TOOLS = r"backups.(errors|(process|restic|mysql|dumpfile|dumping|loading)(\..*)?|text.(checked|terminal))"
 # What plays an action.
 ACTIONS = r"backups.actions(\..*)?"
 # What people and the queue call.
@@ -257,7 +257,7 @@ def test_one_module_starts_programs() -> None:
         module for module in MODULES for name in imports(module) if STANDARD_SUBPROCESS.fullmatch(name)
     }
 
-    assert starting == {"backups.process"}
+    assert starting == {"backups.process.children"}
 
 
 def test_no_module_starts_programs_by_another_door() -> None:
@@ -329,3 +329,42 @@ def test_rules_would_see_an_offence() -> None:
         "backups.worker.executor", ACTIONS
     )
     assert offences(FRONT, r"backups.(runs.lifecycle|worker.executor)")
+
+
+CODE = re.compile(r"[a-z_]+\.[a-z_]+")
+# The only ones without a subject, as scripts have known their exit statuses for long.
+PLAIN_CODES = {"problem", "refused", "usage"}
+
+
+def _codes() -> Iterator[tuple[str, str]]:
+    """Where a code of a failure is written, and which."""
+    for module, tree in MODULES.items():
+        for node in ast.walk(tree):
+            if isinstance(node, ast.keyword) and node.arg == "code" and isinstance(node.value, ast.Constant):
+                yield f"{module}:{node.value.lineno}", node.value.value
+            if isinstance(node, ast.ClassDef):
+                for line in node.body:
+                    if isinstance(line, ast.Assign) and getattr(line.targets[0], "id", "") == "code":
+                        assert isinstance(line.value, ast.Constant)
+                        yield f"{module}:{line.lineno}", line.value.value
+
+
+def test_a_code_says_of_what_and_which_failure_it_is() -> None:
+    wrong = [place for place, code in _codes() if not CODE.fullmatch(code) and code not in PLAIN_CODES]
+
+    assert wrong == []
+    assert len({code for _, code in _codes()}) > 150
+
+
+def test_no_failure_is_raised_without_a_code() -> None:
+    """Scripts and other languages go by it: of its own, or that of its kind."""
+    bare = [
+        f"{module}:{node.lineno}"
+        for module, tree in MODULES.items()
+        for node in ast.walk(tree)
+        if isinstance(node, ast.Call)
+        and getattr(node.func, "id", "") in {"Problem", "Refused", "CallsForMore"}
+        and "code" not in {each.arg for each in node.keywords}
+    ]
+
+    assert bare == []

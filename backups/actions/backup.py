@@ -18,8 +18,9 @@ from backups.actions.steps.opening import wait_for_maintenance
 from backups.catalog import learned, made_here, records
 from backups.choices import SAFETY_TAG, Action, DumpFormat, Level, Trigger
 from backups.configuration import environment
+from backups.dumping.order import Order, Report
 from backups.dumping.parallel import Wish
-from backups.dumping.program import Order, Report, command
+from backups.dumping.program import command
 from backups.errors import Cancelled, Problem
 from backups.gate import status_files
 from backups.keeping import suspicions

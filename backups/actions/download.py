@@ -9,7 +9,8 @@ from backups import restic
 from backups.actions.steps.restore_file import file_name
 from backups.dumpfile.chosen_tables import chosen_tables
 from backups.endpoints import repository_access
-from backups.loading.loader import Loading, digested, unpacked
+from backups.loading.progress import Loading
+from backups.loading.reading import digested, unpacked
 from backups.models import Snapshot
 
 

@@ -187,6 +187,8 @@ def copies(access: restic.Access, progress_tick: process.Tick | None = None) -> 
 class NotTrusted(Problem):
     """A copy that another key signed, or none, and that nobody vouched for."""
 
+    code = "portal_copy.not_trusted"
+
 
 def read(
     access: restic.Access, copy: restic.SnapshotInfo, trusts: Callable[[archive.Offered], bool]

@@ -42,9 +42,11 @@ from backups.dumpfile.sections import Kind
 from backups.dumpfile.spelling import in_lower_case
 from backups.errors import Cancelled, Problem
 from backups.keeping import suspicions
-from backups.loading.loader import Loading, LoadProblem, refuse_forbidden, refuse_too_long
+from backups.loading.loader import refuse_forbidden, refuse_too_long
+from backups.loading.problems import LoadProblem
+from backups.loading.progress import Loading
 from backups.models import Restore, Run
-from backups.restoring import definitions
+from backups.restoring import defining, definitions, reading
 from backups.restoring.obstacles import (
     refuse_crossing,
     refuse_immovable,
@@ -52,7 +54,9 @@ from backups.restoring.obstacles import (
     refuse_read_only,
     refuse_taken,
 )
-from backups.restoring.swap import Place, refuse_unless_whole, refuse_without_rows
+from backups.restoring.place import Place
+from backups.restoring.renaming import refuse_without_rows
+from backups.restoring.swap import refuse_unless_whole
 from backups.runs import notes, refusals, restores
 from backups.runs.outcome import Outcome
 from backups.runs.progress import Progress
@@ -277,16 +281,16 @@ _OTHER_DEFINERS = "Or restore with --definers current_user (on the page: set to 
 
 def _note_what_comes_after(restore: Restore, loading: Loading, place: Place, progress: Progress) -> None:
     """What the tables get only in the place of the live ones: events that run, keys to other databases."""
-    read = definitions.read(
+    read = reading.read(
         place.server, restore.incoming, info=place.info, programs=place.programs, tick=progress.tick
     )
     told = definitions.with_unmade(read, loading.found)
-    after = definitions.with_what_waits(told, loading.found.events, loading.found.outward)
+    after = defining.with_what_waits(told, loading.found.events, loading.found.outward)
     restores.restore_note(restore, definitions_after=after)
 
 
 def _make_what_comes_after(loading: Loading, place: Place, database: str, progress: Progress) -> None:
-    definitions.make_what_waits(
+    defining.make_what_waits(
         loading.found.events,
         loading.found.outward,
         server=place.server,

@@ -14,7 +14,9 @@ from backups.errors import Problem
 from backups.models import Restore, Run
 from backups.restoring import kept_states
 from backups.restoring.obstacles import refuse_crossing, refuse_immovable
-from backups.restoring.swap import Place, define_again, drop_emptied, kept_tables, refuse_unless_whole
+from backups.restoring.place import Place
+from backups.restoring.renaming import kept_tables
+from backups.restoring.swap import define_again, drop_emptied, refuse_unless_whole
 from backups.runs import consequences, notes, refusals, restores
 from backups.runs.outcome import Outcome
 from backups.runs.progress import Progress

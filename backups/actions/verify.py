@@ -44,7 +44,8 @@ from backups.dumpfile.ready import Found
 from backups.dumpfile.spelling import respelled
 from backups.dumpfile.tally import Tally
 from backups.errors import Problem
-from backups.loading.loader import BrokenDump, Loading, LoadProblem
+from backups.loading.problems import BrokenDump, LoadProblem
+from backups.loading.progress import Loading
 from backups.models import Run, Snapshot
 from backups.runs import notes
 from backups.runs.outcome import Outcome

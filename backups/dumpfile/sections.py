@@ -201,6 +201,8 @@ class Piece(NamedTuple):
 class TooLarge(Problem):
     """What would have to be kept in memory is longer than anybody's of its kind."""
 
+    code = "dump.statement_too_large"
+
 
 def too_long(section: Section) -> TooLarge:
     """What to say of a section with a definition that is too long."""

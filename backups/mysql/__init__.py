@@ -5,19 +5,6 @@ rest of Vedetta all of it is `mysql`; which module holds what is this package's 
 """
 
 from backups.mysql.answers import StrangeAnswer, execute
-from backups.mysql.changes import (
-    create_database,
-    drop_database,
-    drop_definitions,
-    drop_everything,
-    drop_table,
-    drop_triggers,
-    drop_views,
-    end_renames,
-    rename_tables,
-    requalify_sequences,
-    set_database_defaults,
-)
 from backups.mysql.computed import (
     SET_AS_WRITTEN,
     Computed,
@@ -35,43 +22,15 @@ from backups.mysql.connection import (
     kill,
     refuse_what_cuts_dumps,
 )
-from backups.mysql.contents import (
-    BrokenView,
+from backups.mysql.constraints import (
     ForeignKey,
-    Inventory,
-    Made,
-    TableSize,
-    broken_views,
-    count_rows,
     crossing_foreign_keys,
-    data_length,
-    database_defaults,
-    database_exists,
-    default_collations,
-    definition,
-    definitions_changed_at,
-    describe_as_dumps_do,
-    events_of_the_past,
-    events_that_end,
-    folds_names,
     foreign_key_names,
     foreign_keys,
     foreign_keys_into,
     foreign_keys_out_of,
-    inventory,
-    is_read_only,
     keys_without_parent,
-    listed_tables,
-    made_under,
     referenced_tables,
-    refuse_what_hangs,
-    space_used,
-    tables,
-    tables_with_directory,
-    tables_with_json,
-    tables_without_primary_key,
-    tables_without_snapshot,
-    triggers,
 )
 from backups.mysql.conversation import SaidTooMuch, TookTooLong, hang_up_on
 from backups.mysql.damage import (
@@ -82,8 +41,38 @@ from backups.mysql.damage import (
     refuse_short,
     refuse_unreadable,
 )
+from backups.mysql.damage_errors import is_immovable
+from backups.mysql.ddl import (
+    create_database,
+    drop_database,
+    drop_definitions,
+    drop_everything,
+    drop_table,
+    drop_triggers,
+    drop_views,
+    end_renames,
+    rename_tables,
+    requalify_sequences,
+    set_database_defaults,
+)
 from backups.mysql.described import Described, described, refuse_unlinked_routines, unlinked_routines
+from backups.mysql.dump_errors import dump_problem
+from backups.mysql.error_numbers import SEE_ENGINES, translated
+from backups.mysql.events import events_of_the_past, events_that_end, refuse_what_hangs
 from backups.mysql.greeting import corrected, refuse_uncorrectable
+from backups.mysql.introspection import (
+    Inventory,
+    count_rows,
+    database_defaults,
+    database_exists,
+    default_collations,
+    folds_names,
+    inventory,
+    is_read_only,
+    made_under,
+    tables,
+    triggers,
+)
 from backups.mysql.left_out import (
     LeftOut,
     engines,
@@ -95,6 +84,7 @@ from backups.mysql.left_out import (
     without_history,
     without_rows,
 )
+from backups.mysql.load_errors import EVENT_IS_PAST, TRUST_FUNCTION_CREATORS, refuse_too_long
 from backups.mysql.loading import (
     CHECK_IS_VIOLATED,
     LoadingConnection,
@@ -133,9 +123,6 @@ from backups.mysql.privileges import (
     view_that_calls_denied,
 )
 from backups.mysql.problems import (
-    EVENT_IS_PAST,
-    SEE_ENGINES,
-    TRUST_FUNCTION_CREATORS,
     AccessDenied,
     DamagedTable,
     DiskFull,
@@ -149,11 +136,7 @@ from backups.mysql.problems import (
     ServerUnreachable,
     TlsProblem,
     UnknownDatabase,
-    dump_problem,
     is_denied,
-    is_immovable,
-    refuse_too_long,
-    translated,
     waited_in_vain,
 )
 from backups.mysql.programs import (
@@ -178,5 +161,20 @@ from backups.mysql.server import (
     tcp_host,
     version_number,
 )
-from backups.mysql.state import Replica, binary_log_position, lock_wait, probe, replica
+from backups.mysql.server_status import Replica, binary_log_position, lock_wait, probe, replica
+from backups.mysql.table_status import (
+    Made,
+    TableSize,
+    data_length,
+    definition,
+    definitions_changed_at,
+    describe_as_dumps_do,
+    listed_tables,
+    space_used,
+    tables_with_directory,
+    tables_with_json,
+    tables_without_primary_key,
+    tables_without_snapshot,
+)
+from backups.mysql.views import BrokenView, broken_views
 from backups.mysql.watching import Altered, TableWatch, watched_tables

@@ -26,6 +26,8 @@ _SHOWN_ROWS = 3
 class StrangeAnswer(MySQLProblem):
     """An answer of a form that no database server gives to the question."""
 
+    code = "mysql.strange_answer"
+
 
 @contextmanager
 def open_cursor(connection: Any) -> Iterator[Any]:

@@ -18,18 +18,12 @@ from MySQLdb.constants import ER
 
 from backups.mysql.answers import anything, execute, fetch_one, fetch_rows
 from backups.mysql.conversation import Conversation
-from backups.mysql.problems import (
-    METHOD_REFUSED,
-    LockedOut,
-    MySQLProblem,
-    OfTheServer,
-    TlsProblem,
-    no_tls,
-    translated,
-)
+from backups.mysql.error_numbers import METHOD_REFUSED, translated
+from backups.mysql.problems import LockedOut, MySQLProblem, OfTheServer, TlsProblem
 from backups.mysql.relay import Rules, as_offered, is_looked_at, relayed
 from backups.mysql.server import Server, version_number
 from backups.mysql.session import BEGIN_ASKING, BEGIN_SHORT, CUTS_DUMPS, CUTS_WITHOUT_HISTORY
+from backups.mysql.tls_errors import no_tls
 from backups.text import checked
 
 VERIFYING = ("VERIFY_CA", "VERIFY_IDENTITY")

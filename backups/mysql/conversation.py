@@ -39,9 +39,13 @@ _RECEIVED_AT = 128
 class TookTooLong(MySQLProblem):
     """The server's answers did not end in time."""
 
+    code = "mysql.took_too_long"
+
 
 class SaidTooMuch(MySQLProblem):
     """An answer was larger than any that a server has reason to give."""
+
+    code = "mysql.said_too_much"
 
 
 class Conversation:

@@ -11,21 +11,15 @@ from MySQLdb.constants import CR, ER
 
 from backups.mysql.answers import as_number, execute, fetch_all, fetch_one, fetch_rows
 from backups.mysql.connection import at_work
-from backups.mysql.contents import BrokenView, inventory
+from backups.mysql.damage_errors import damaged_table, is_damage, lost_at_table
+from backups.mysql.introspection import inventory
 from backups.mysql.left_out import engines, is_dumped, rows_are_dumped, tables_without_rows
 from backups.mysql.names import name_pattern, quote
 from backups.mysql.privileges import account, takes_names_literally
-from backups.mysql.problems import (
-    DamagedTable,
-    MissingPrivilege,
-    MySQLProblem,
-    damaged_table,
-    is_damage,
-    lost_at_table,
-    text_of,
-)
+from backups.mysql.problems import DamagedTable, MissingPrivilege, MySQLProblem, text_of
 from backups.mysql.schemas import but_for, rows_of
 from backups.mysql.server import Server
+from backups.mysql.views import BrokenView
 from backups.text.terminal import bounded
 
 _TRIES = 3

@@ -10,9 +10,9 @@ import MySQLdb
 from MySQLdb.constants import CR, ER
 
 from backups.mysql.answers import anything, execute, fetch_one, fetch_rows, open_cursor, strange
+from backups.mysql.dump_errors import unlinked
 from backups.mysql.left_out import asked_where_known
 from backups.mysql.names import quote, quote_text
-from backups.mysql.problems import unlinked
 
 # A trigger's head: MariaDB writes it anew where its table gets another name, if only for a while.
 _HEAD = "CONCAT_WS(' ', ACTION_ORDER, ACTION_TIMING, EVENT_MANIPULATION, EVENT_OBJECT_TABLE, DEFINER)"

@@ -19,18 +19,11 @@ from backups.mysql.connection import (
     refuse_missing_authority,
     refuse_unencrypted,
 )
+from backups.mysql.error_numbers import translated
+from backups.mysql.load_errors import at_statement, load_problem, refuse_too_long
 from backups.mysql.names import named, quote, quote_text
 from backups.mysql.privileges import way_out
-from backups.mysql.problems import (
-    MySQLProblem,
-    NoMoreConnections,
-    OfTheServer,
-    at_statement,
-    load_problem,
-    refuse_too_long,
-    text_of,
-    translated,
-)
+from backups.mysql.problems import MySQLProblem, NoMoreConnections, OfTheServer, text_of
 from backups.mysql.schemas import rows_of
 from backups.mysql.server import Server
 from backups.mysql.session import (

@@ -25,6 +25,8 @@ _LONGEST_LOCK_SECONDS = 2
 class NotLocked(MySQLProblem):
     """Tables could not be locked, or not for as long as it took."""
 
+    code = "mysql.not_locked"
+
 
 @dataclass
 class ReadLock:

@@ -9,13 +9,14 @@ import MySQLdb
 from MySQLdb.constants import ER
 
 from backups.mysql.answers import anything, as_number, as_text, execute, fetch_all, fetch_one, fetch_rows
-from backups.mysql.contents import inventory
+from backups.mysql.introspection import inventory
+from backups.mysql.load_errors import TRUST_FUNCTION_CREATORS
 from backups.mysql.names import quote, quote_text
-from backups.mysql.problems import TRUST_FUNCTION_CREATORS, MissingPrivilege
+from backups.mysql.problems import MissingPrivilege
 from backups.mysql.schemas import rows_of
 from backups.mysql.server import MARIADB
+from backups.mysql.server_status import probe
 from backups.mysql.session import BEGIN_LOADING
-from backups.mysql.state import probe
 
 
 def account(connection: Any) -> str:

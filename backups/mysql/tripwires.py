@@ -21,9 +21,9 @@ from MySQLdb.constants import ER
 
 from backups.mysql.answers import as_number, execute, fetch_rows
 from backups.mysql.connection import connect
-from backups.mysql.contents import made_at
 from backups.mysql.names import quote
 from backups.mysql.server import MARIADB, Server
+from backups.mysql.table_status import made_at
 
 _ROUND_SECONDS = 0.2
 # A round may take this part of the time at most, however many tables there are.

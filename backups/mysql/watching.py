@@ -22,11 +22,12 @@ import MySQLdb
 
 from backups.mysql.answers import as_number, as_time, execute, fetch_all, fetch_one, fetch_rows
 from backups.mysql.connection import connect
-from backups.mysql.contents import Made, definitions_changed_at, made_at
+from backups.mysql.error_numbers import translated
 from backups.mysql.names import quote
-from backups.mysql.problems import MySQLProblem, translated
+from backups.mysql.problems import MySQLProblem
 from backups.mysql.schemas import rows_of, spelling
 from backups.mysql.server import MARIADB, Server, ServerInfo
+from backups.mysql.table_status import Made, definitions_changed_at, made_at
 from backups.mysql.tripwires import Tripwires
 
 # CREATE_TIME has whole seconds, and MariaDB's are a file's, whose clock is some milliseconds late.

@@ -201,6 +201,8 @@ class Offered:
 class TooLong(Problem):
     """A copy goes on for longer than is read of any."""
 
+    code = "portal_copy.too_long"
+
 
 def lines_in(file: IO[bytes]) -> Iterator[bytes]:
     """The lines of a copy, each in memory by itself. Raises TooLong for what may be endless."""

@@ -6,23 +6,6 @@ Vedetta all of it is `restic`; which module holds what is this package's own aff
 
 from backups.restic.access import Access, Names
 from backups.restic.addresses import same_address, same_place
-from backups.restic.answers import (
-    BackupSummary,
-    ForgetPlan,
-    Kept,
-    Lock,
-    SnapshotInfo,
-    broken_packs,
-    parse_backup_summary,
-    parse_check_summary,
-    parse_forget_plan,
-    parse_lock,
-    parse_snapshots,
-    parse_status,
-    parse_time,
-    parse_total_size,
-    parse_version,
-)
 from backups.restic.arguments import (
     Selection,
     backup_args,
@@ -43,19 +26,28 @@ from backups.restic.arguments import (
     unlock_args,
     version_args,
 )
-from backups.restic.calls import (
-    PROBE_DEADLINE_SECONDS,
-    call,
-    call_of_snapshots,
-    find,
-    remove_stale_locks,
-    version,
-    version_of,
-    version_tuple,
-)
+from backups.restic.exit_codes import complaint, error_from
 from backups.restic.folder import refuse_others_files
-from backups.restic.lines import readable, tells_of_failed_command
+from backups.restic.missing import gone
 from backups.restic.origin import Origin, origin, pinned_version, refuse_unpinned
+from backups.restic.output import readable, tells_of_failed_command
+from backups.restic.parsers import (
+    BackupSummary,
+    ForgetPlan,
+    Kept,
+    Lock,
+    SnapshotInfo,
+    broken_packs,
+    parse_backup_summary,
+    parse_check_summary,
+    parse_forget_plan,
+    parse_lock,
+    parse_snapshots,
+    parse_status,
+    parse_time,
+    parse_total_size,
+    parse_version,
+)
 from backups.restic.problems import (
     AccessDenied,
     AlreadyInitialised,
@@ -76,10 +68,17 @@ from backups.restic.problems import (
     SnapshotGone,
     UnreadableSnapshots,
     WrongPassword,
-    complaint,
-    error_from,
-    gone,
 )
-from backups.restic.questions import locks, probe, probed_call, snapshots
-from backups.restic.streams import dump, finished, patiently, within_patience
+from backups.restic.queries import locks, probe, probed_call, snapshots
+from backups.restic.runner import (
+    PROBE_DEADLINE_SECONDS,
+    call,
+    call_of_snapshots,
+    find,
+    remove_stale_locks,
+    version,
+    version_of,
+    version_tuple,
+)
+from backups.restic.streaming import dump, finished, patiently, within_patience
 from backups.restic.variables import held_back, passed

@@ -8,7 +8,7 @@ from itertools import islice
 from pathlib import Path
 
 from backups.restic.access import Access
-from backups.restic.problems import not_ours
+from backups.restic.storage_errors import not_ours
 
 # Which are read whole by nearly every command, in the order in which they are named.
 _READ = ("keys", "snapshots", "index", "locks")

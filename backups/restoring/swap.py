@@ -7,30 +7,26 @@ that a swap that was broken off anywhere can be ended by `end_broken_off`, eithe
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Sequence
 from functools import partial
-from typing import Any
-
-import MySQLdb
 
 from backups import mysql, process
 from backups.choices import RestoreMode, Swap
 from backups.dumpfile.sections import Kind
 from backups.errors import Problem
-from backups.models import Restore, Snapshot
-from backups.restoring import definitions, table_definitions
+from backups.models import Restore
+from backups.restoring import defining, definitions, reading, table_definitions
 from backups.restoring.obstacles import refuse_taken
+from backups.restoring.place import Place
+from backups.restoring.renaming import (
+    but_given_up,
+    damaged_among,
+    rename,
+    say_what_stayed,
+    tables_moving,
+    was_renamed,
+)
 from backups.runs import consequences, notes, refusals, restores
-
-
-@dataclass(frozen=True)
-class Place:
-    """The server on which a swap happens."""
-
-    server: mysql.Server
-    info: mysql.ServerInfo
-    programs: mysql.Clients
 
 
 def write_down(
@@ -41,11 +37,9 @@ def write_down(
     May wait for tables that somebody locked. `say` is told what will not be as it was. Raises
     Problem where it could not be set up again.
     """
-    read = partial(
-        definitions.read, place.server, info=place.info, programs=place.programs, tick=tick, say=say
-    )
+    read = partial(reading.read, place.server, info=place.info, programs=place.programs, tick=tick, say=say)
     with mysql.connect(place.server) as connection:
-        damaged = _damaged(connection, restore)
+        damaged = damaged_among(connection, restore)
     before = read(restore.target, leave_out=damaged)
     after = restore.definitions_after
     if after is None:
@@ -60,7 +54,7 @@ def write_down(
             with_functions=any(definitions.has_functions(each) for each in told),
         )
         defaults = mysql.database_defaults(connection, restore.target)
-        coming = _moving(connection, restore)[1]
+        coming = tables_moving(connection, restore)[1]
     notes.run_note(restore.run_id, result={"defaults": list(defaults)})
     restores.restore_note(
         restore,
@@ -83,10 +77,10 @@ def swap(restore: Restore, place: Place, *, say: Callable[[str], None], tick: pr
     """
     try:
         _prepare(restore, place)
-        _rename(restore, place, tick, say)
+        rename(restore, place, tick, say)
         restores.restore_note(restore, swap=Swap.RENAMED)
         say(f"The tables were swapped; those of before are in {restore.kept_in}.")
-        _say_what_stayed(restore, place, say)
+        say_what_stayed(restore, place, say)
         _finish(restore, place, tick, say)
     except BaseException as error:
         if restore.swap == Swap.NONE:
@@ -106,7 +100,7 @@ def end_broken_off(restore: Restore, place: Place, tick: process.Tick) -> str:
     """
     with mysql.connect(place.server) as connection:
         mysql.end_renames(connection, restore.kept_in)
-        renamed = restore.swap == Swap.RENAMED or _was_renamed(connection, restore)
+        renamed = restore.swap == Swap.RENAMED or was_renamed(connection, restore)
         there = mysql.database_exists(connection, restore.target)
     if not there:
         return _end_without_target(restore, renamed)
@@ -120,10 +114,10 @@ def end_broken_off(restore: Restore, place: Place, tick: process.Tick) -> str:
     _roll_back(restore, place, tick)
     if left := _left_though_sound(restore):
         return (
-            f"{restore.target} has all the tables that it had before{_but_given_up(restore, place)}; "
+            f"{restore.target} has all the tables that it had before{but_given_up(restore, place)}; "
             f"{consequences.left_out(left)} could not be made again."
         )
-    return f"{restore.target} is wholly as it was before{_but_given_up(restore, place)}."
+    return f"{restore.target} is wholly as it was before{but_given_up(restore, place)}."
 
 
 def refuse_unless_whole(restore: Restore) -> None:
@@ -177,7 +171,7 @@ def define_again(restore: Restore, place: Place, tick: process.Tick) -> None:
     told = bytes((restore.definitions_before if was_rolled_back else restore.definitions_after) or b"")
     wanted = definitions.among(restore.definitions_left)
     absent = _absent(told, restore, place)
-    left = definitions.apply(
+    left = defining.apply(
         told,
         place.server,
         restore.target,
@@ -202,193 +196,12 @@ def _prepare(restore: Restore, place: Place) -> None:
             mysql.create_database(connection, restore.kept_in, charset, collation)
 
 
-def _rename(restore: Restore, place: Place, tick: process.Tick, say: Callable[[str], None]) -> None:
-    with mysql.connect(place.server) as connection:
-        outgoing, incoming = _moving(connection, restore)
-        _refuse_other_tables(restore, outgoing, incoming)
-        damaged = [table for table in _damaged(connection, restore) if table in outgoing]
-        held = {table for _, _, table in mysql.triggers(connection, restore.target)}
-        # No server moves a table with its triggers, nor drops one of a table that it cannot open.
-        _give_up(connection, restore, held.intersection(damaged), tick, say)
-        try:
-            _move(connection, restore, damaged, tick)
-        except MySQLdb.Error as error:
-            left = set(damaged).difference(held)
-            if not left or not mysql.is_immovable(error):
-                raise
-            _give_up(connection, restore, left, tick, say)
-            _move(connection, restore, (), tick)
-
-
-def _move(connection: Any, restore: Restore, damaged: Collection[str], tick: process.Tick) -> None:
-    outgoing, incoming = _moving(connection, restore)
-    notes.run_note(restore.run_id, result={"moves": [len(outgoing), len(incoming)]})
-    moves = [(restore.target, restore.kept_in, table) for table in outgoing]
-    moves += [(restore.incoming, restore.target, table) for table in incoming]
-
-    def move() -> None:
-        mysql.drop_definitions(connection, restore.incoming)
-        # A view may stand where the snapshot has a table.
-        mysql.drop_views(connection, restore.target, incoming)
-        mysql.drop_triggers(connection, restore.target, set(outgoing).difference(damaged))
-        if moves:
-            mysql.rename_tables(connection, moves)
-
-    # In a thread, so that the run goes on beating while statements wait for locks.
-    process.watched(move, tick, lambda: None)
-
-
-def _damaged(connection: Any, restore: Restore) -> list[str]:
-    """The target's tables that the server cannot open: their triggers are not to be had.
-
-    Raises DamagedTable where one is to be moved out, unless nothing of it is asked to be saved.
-    """
-    found = mysql.damaged_tables(connection, restore.target)
-    is_given_up = restore.mode == RestoreMode.REPLACE and restore.without_safety
-    if not is_given_up and any(not restore.tables or table in restore.tables for table in found):
-        mysql.refuse_unreadable(connection, restore.target)
-    return found
-
-
-def _give_up(
-    connection: Any,
-    restore: Restore,
-    damaged: Collection[str],
-    tick: process.Tick,
-    say: Callable[[str], None],
-) -> None:
-    """Drop damaged tables that no server could move out of the way, as a load in place would."""
-    if not damaged:
-        return
-    not_kept = sorted({*restore.run.result.get("not_kept", ()), *damaged})
-    notes.run_note(restore.run_id, result={"not_kept": not_kept})
-    restore.run.refresh_from_db(fields=["result"])
-    say(
-        f"{mysql.named(sorted(damaged))} of {restore.target}: damaged, so that the server can neither open "
-        "nor move it. What is left of it is dropped and not kept, with its triggers."
-    )
-
-    def drop() -> None:
-        for table in sorted(damaged):
-            mysql.drop_table(connection, restore.target, table)
-
-    process.watched(drop, tick, lambda: None)
-
-
-def _but_given_up(restore: Restore, place: Place) -> str:
-    """The damaged tables that are gone though the swap was broken off, empty where there are none."""
-    restore.run.refresh_from_db(fields=["result"])
-    if not (given_up := restore.run.result.get("not_kept")):
-        return ""
-    with mysql.connect(place.server) as connection:
-        there = mysql.tables(connection, restore.target)
-    if gone := [table for table in given_up if table not in there]:
-        return f", but for {mysql.named(gone)}, which was damaged and is dropped: restore it again"
-    return ""
-
-
-def staying(connection: Any, restore: Restore) -> list[str]:
-    """The target's tables that are neither moved out nor replaced: no dump carries their rows.
-
-    But for those in whose place a table with rows of its own comes in.
-    """
-    coming = mysql.engines(connection, restore.incoming)
-    return [
-        table
-        for table in mysql.tables_without_rows(connection, restore.target)
-        if table not in coming or not mysql.rows_are_dumped(coming[table])
-    ]
-
-
-def _say_what_stayed(restore: Restore, place: Place, say: Callable[[str], None]) -> None:
-    with mysql.connect(place.server) as connection:
-        stayed = [table for table in staying(connection, restore) if table in (restore.tables or [table])]
-    if stayed:
-        say(f"These tables stayed as they were, because no backup has their rows: {', '.join(stayed)}.")
-
-
-def refuse_without_rows(
-    snapshot: Snapshot, chosen: Collection[str], target: str, server: mysql.Server, *, folds_names: bool
-) -> None:
-    """Raise Problem for chosen tables whose rows the snapshot does not hold, before anything is touched.
-
-    Where the server `folds_names`, those of the chosen are in lower case.
-    """
-    if not chosen:
-        return
-    if snapshot.manifest is not None and "not_in_backup" in snapshot.manifest:
-        without = mysql.without_rows(snapshot.not_in_backup)
-    else:  # made before this was noted, so the live ones tell
-        with mysql.connect(server) as connection:
-            without = mysql.tables_without_rows(connection, target)
-    if found := sorted(name for name in without if (name.lower() if folds_names else name) in chosen):
-        raise Problem(
-            f"No backup has the rows of {', '.join(found)}: there is nothing to restore of "
-            f"{'it' if len(found) == 1 else 'them'}.",
-            code="restore.rows_left_out",
-            safe=f"{target} was not touched.",
-            do="Choose other tables; see what is not in the backup on the snapshot's page.",
-        )
-
-
-def _moving(connection: Any, restore: Restore) -> tuple[list[str], list[str]]:
-    """The tables that go out of the target, and those that come in."""
-    stay = set(staying(connection, restore))
-    outgoing = [table for table in mysql.tables(connection, restore.target) if table not in stay]
-    incoming = [table for table in mysql.tables(connection, restore.incoming) if table not in stay]
-    if not restore.tables:
-        return outgoing, incoming
-    chosen = set(restore.tables)
-    return [table for table in outgoing if table in chosen], [table for table in incoming if table in chosen]
-
-
-def _refuse_other_tables(restore: Restore, outgoing: Sequence[str], incoming: Sequence[str]) -> None:
-    """Raise Problem unless what is to come in is just what was looked at, and is not nothing.
-
-    Nothing comes in only where the snapshot, or the state of before, holds no table either.
-    """
-    if outgoing and not incoming and should_bring_tables(restore):
-        raise Problem(
-            f"No table would come into {restore.target}, and {len(outgoing)} would go out of it.",
-            code="swap.nothing_would_come",
-            safe=f"No table of {restore.target} was moved.",
-            do="See what the snapshot holds: restore it into a new database.",
-        )
-    wanted = sorted(table_definitions.unpacked(restore.tables_after))
-    gone = sorted(set(wanted) - set(incoming))
-    if sorted(incoming) != wanted:
-        told = f", as {gone[0]} is missing" if gone else ""
-        raise Problem(
-            f"{restore.incoming} does not hold the tables that were to come from it{told}.",
-            code="swap.incoming_otherwise",
-            safe=f"No table of {restore.target} was moved.",
-            do="Restore again; see who else changes that database.",
-        )
-
-
-def should_bring_tables(restore: Restore) -> bool:
-    """Whether the state that is to come has tables, as far as is known."""
-    if restore.mode == RestoreMode.UNDO:
-        before = restore.undo_of
-        return before is None or kept_tables(before) != 0
-    # A load may have learned it meanwhile. Without it nobody knows that it should be empty.
-    restore.snapshot.refresh_from_db(fields=["manifest"])
-    manifest = restore.snapshot.manifest
-    return manifest is None or bool(manifest["inventory"].get(Kind.TABLE))
-
-
-def kept_tables(restore: Restore) -> int | None:
-    """How many tables a swap moved to its kept database; None where that was not noted."""
-    moves = restore.run.result.get("moves")
-    return int(moves[0]) if moves else None
-
-
 def _finish(
     restore: Restore, place: Place, tick: process.Tick, say: Callable[[str], None] = lambda _: None
 ) -> None:
     """Set up what the snapshot holds besides tables, and look at what came of it. Safe to repeat."""
     told = bytes(restore.definitions_after or b"")
-    broken = definitions.still_broken(told, place.server, restore.target)
+    broken = reading.still_broken(told, place.server, restore.target)
     with mysql.connect(place.server) as connection:
         mysql.requalify_sequences(connection, restore.target, restore.incoming)
         mysql.requalify_sequences(connection, restore.kept_in, restore.target)
@@ -402,7 +215,7 @@ def _finish(
     def stands(one: definitions.Definition) -> bool:
         return one.kind == Kind.VIEW and one.name in broken
 
-    left = definitions.apply(
+    left = defining.apply(
         told,
         place.server,
         restore.target,
@@ -455,7 +268,7 @@ def _roll_back(restore: Restore, place: Place, tick: process.Tick) -> None:
         tables = {one.table for one in absent if one.kind == Kind.TRIGGER}
         with mysql.connect(place.server) as connection:
             mysql.drop_triggers(connection, restore.target, tables)
-        left = definitions.apply(
+        left = defining.apply(
             before,
             place.server,
             restore.target,
@@ -482,17 +295,6 @@ def _absent(told: bytes, restore: Restore, place: Place) -> list[definitions.Def
 def _defaults(restore: Restore) -> Sequence[str]:
     restore.run.refresh_from_db(fields=["result"])
     return list(restore.run.result.get("defaults", ()))
-
-
-def _was_renamed(connection: Any, restore: Restore) -> bool:
-    """RENAME is all or nothing, so where one table is now tells for all that were to move."""
-    if not mysql.database_exists(connection, restore.kept_in):
-        return False
-    restore.run.refresh_from_db(fields=["result"])
-    outgoing, incoming = restore.run.result.get("moves", (0, 0))
-    if outgoing:
-        return bool(mysql.tables(connection, restore.kept_in))
-    return bool(incoming and _moving(connection, restore)[0])
 
 
 def _end_without_target(restore: Restore, renamed: bool) -> str:

@@ -14,7 +14,8 @@ from backups.choices import Action, RestoreMode
 from backups.endpoints import database_server, repository_access, restoring_server, scratch_server
 from backups.errors import Problem
 from backups.models import Repository, Restore, Run
-from backups.restoring.swap import Place, drop_emptied, end_broken_off
+from backups.restoring.place import Place
+from backups.restoring.swap import drop_emptied, end_broken_off
 from backups.runs import leases, lifecycle, notes, queue, restores
 from backups.runs.hearing import Hearing
 from backups.text import checked

@@ -15,6 +15,7 @@ import pytest
 from backups import mysql, process
 from backups.dumping import parallel, program
 from backups.dumping.moment import altered_defaults
+from backups.dumping.order import Order, Report
 from backups.errors import Problem
 from backups.mysql import tripwires
 from tests.backups.conftest import MakePortal
@@ -506,13 +507,13 @@ class Dumping:
     """A dump without a repository, beside; a slow one is read only when its result is wanted."""
 
     def __init__(self, shop: Shop, connections: int = 1, *, is_slow: bool = False) -> None:
-        order = program.Order(
+        order = Order(
             server_of(shop),
             shop.name,
             client_dir(shop.server),
             at_once=parallel.Wish(connections),
         )
-        self.report = program.Report(process.secret_fd(b""))
+        self.report = Report(process.secret_fd(b""))
         self._raised: list[BaseException] = []
         self._held: dict[str, list[str]] = {}
         self._reading, writing = os.pipe()

@@ -11,8 +11,9 @@ import pytest
 from backups import mysql, process
 from backups.dumpfile.manifests import objects_in
 from backups.dumpfile.sections import Kind
+from backups.dumping.order import Order, Report
 from backups.dumping.parallel import Wish
-from backups.dumping.program import Order, Report, dump
+from backups.dumping.program import dump
 from backups.errors import Problem
 from tests.backups.worlds import Shop, client_dir, make_shop
 from tests.servers import DatabaseServer

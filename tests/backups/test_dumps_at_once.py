@@ -21,8 +21,8 @@ from backups.dumpfile.digesting import Digester
 from backups.dumping import parallel
 from backups.dumping.mysqldump import Source
 from backups.dumping.parallel import NotAtOnce, Wish
-from backups.dumping.program import stream_dump
 from backups.dumping.spool import Spool
+from backups.dumping.streaming import stream_dump
 from backups.errors import Problem
 from tests.backups.conftest import MakePortal
 from tests.backups.test_failures import small_disk

@@ -10,7 +10,7 @@ import pytest
 from backups import mysql
 from backups.dumpfile.digesting import Digester
 from backups.dumpfile.rewriting import without_own_libraries, without_state
-from backups.dumping import program
+from backups.dumping import streaming
 from backups.dumping.moment import Content, Unlike, differing
 from tests.backups.test_changes import server_of
 from tests.backups.worlds import Shop, client_dir, make_shop
@@ -67,7 +67,7 @@ class Looked:
     def read(self, **how: Any) -> Digester:
         digester = Digester(self.shop.name)
         programs = mysql.clients(self.info, client_dir(self.shop.server))
-        program.stream_dump(
+        streaming.stream_dump(
             server_of(self.shop), self.shop.name, info=self.info, programs=programs, digester=digester, **how
         )
         return digester

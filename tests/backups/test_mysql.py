@@ -18,7 +18,7 @@ from backups.actions.steps import checks, server_checks
 from backups.errors import Problem
 from backups.models import Database
 from backups.mysql.connection import connect_options
-from backups.mysql.problems import problem_from_number
+from backups.mysql.error_numbers import problem_from_number
 from tests.backups.conftest import MakeDatabase, MakePortal
 from tests.backups.worlds import Shop, client_dir
 from tests.servers import DatabaseServer
@@ -285,7 +285,7 @@ def test_larger_buffer_is_done_without_where_the_program_does_not_take_it(
     stdbuf.write_text(f"#!/bin/sh\n{ends}\n")
     stdbuf.chmod(0o755)
     # Looked for beside this Python first, then on the PATH.
-    monkeypatch.setattr(process.sys, "executable", str(tmp_path / "python"))
+    monkeypatch.setattr("sys.executable", str(tmp_path / "python"))
 
     assert _own_clients(db_server).before_dump == ()
 

@@ -8,7 +8,7 @@ from collections.abc import Iterator
 import pytest
 
 from backups import mysql
-from backups.mysql.contents import made_at
+from backups.mysql.table_status import made_at
 from backups.mysql.watching import _columns
 from tests.backups.worlds import make_shop
 from tests.restore.stories import quoted

@@ -20,7 +20,8 @@ from cryptography.hazmat.primitives import padding
 from cryptography.hazmat.primitives.ciphers import Cipher, algorithms, modes
 
 from backups import mysql, process, restic
-from backups.dumping.program import Order, Report, command
+from backups.dumping.order import Order, Report
+from backups.dumping.program import command
 from tests.backups.conftest import MakePortal
 from tests.backups.worlds import PROJECT, Shop, client_dir
 

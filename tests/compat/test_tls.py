@@ -13,7 +13,7 @@ import pytest
 
 from backups import mysql
 from backups.dumpfile.digesting import Digester
-from backups.dumping import program
+from backups.dumping import streaming
 from backups.errors import Problem
 from tests.backups.conftest import MakeDatabase
 from tests.backups.worlds import client_dir, make_shop
@@ -242,7 +242,7 @@ def _how_each_connects(
             mysql.probe(connection)
 
     def dump_alone() -> None:
-        program.stream_dump(told, "compat", info=info, programs=programs, digester=Digester())
+        streaming.stream_dump(told, "compat", info=info, programs=programs, digester=Digester())
 
     def load_alone() -> None:
         with mysql.loading_connections(told, "compat", 1) as (connection,):

@@ -13,7 +13,7 @@ from backups.dumpfile.dialect import Dialect
 from backups.dumpfile.judge import Judge
 from backups.dumpfile.ready import Wish
 from backups.dumpfile.statements import NoStatement
-from backups.mysql.changes import requalified
+from backups.mysql.ddl import requalified
 from tests.dumps.judging import reaches_out
 
 TARGET = "scratch"

@@ -6,7 +6,8 @@ from pathlib import Path
 
 from backups import mysql, process
 from backups.dumpfile.ready import Wish
-from backups.loading.loader import Loading, load
+from backups.loading.loader import load
+from backups.loading.progress import Loading
 from tests.servers import DatabaseServer
 
 

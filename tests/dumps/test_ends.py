@@ -7,7 +7,8 @@ import pytest
 from backups.dumpfile.allowed import Allowed
 from backups.dumpfile.dialect import Dialect
 from backups.dumpfile.ready import Does, Ready, Wish
-from backups.loading.loader import End, Loading, judged
+from backups.loading.progress import End, Loading
+from backups.loading.reading import judged
 
 TABLE = b"CREATE TABLE `t` (\n  `id` int\n);\n"
 ROWS = b"INSERT INTO `t` VALUES (1);\n"

@@ -9,7 +9,7 @@ import pytest
 
 from backups.dumpfile.ready import Wish
 from backups.errors import Problem
-from backups.loading.loader import End, Loading
+from backups.loading.progress import End, Loading
 from tests.dumps.loading import load_bytes
 from tests.dumps.others import OTHERS, Other
 from tests.dumps.test_others import OBJECTS

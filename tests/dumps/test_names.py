@@ -10,8 +10,8 @@ import pytest
 from backups import mysql
 from backups.dumpfile.ready import Wish
 from backups.errors import Problem
-from backups.loading.loader import Loading
-from backups.restoring import definitions
+from backups.loading.progress import Loading
+from backups.restoring import defining
 from tests.dumps.loading import address, load_bytes
 from tests.servers import DatabaseServer
 
@@ -112,7 +112,7 @@ def test_what_comes_into_its_place_is_what_the_dump_names(
     load_bytes(server, dump.encode(codec), tmp_path, loading, wish=WISH, connections=4)
     with mysql.connect(address(server)) as connection:
         info = mysql.probe(connection)
-    definitions.make_what_waits(
+    defining.make_what_waits(
         loading.found.events,
         loading.found.outward,
         server=address(server),

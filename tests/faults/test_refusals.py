@@ -19,8 +19,8 @@ from backups.choices import Action, Status
 from backups.endpoints import repository_access
 from backups.models import Repository
 from backups.process import Completed
-from backups.restic.patience import Patience
-from backups.restic.problems import error_from
+from backups.restic.exit_codes import error_from
+from backups.restic.outage import Patience
 from tests.backups.conftest import MakeDatabase, mariadb_portal
 from tests.backups.worlds import PROJECT, Portal, Ran, Shop, copy_repository
 from tests.servers import S3Server

@@ -20,7 +20,7 @@ from backups import mysql
 from backups.dumpfile.digesting import Digester
 from backups.dumpfile.manifests import objects_in
 from backups.dumpfile.sections import Kind
-from backups.dumping.program import stream_dump
+from backups.dumping.streaming import stream_dump
 from tests.backups.test_stream import bodies, cuts, digested, hostile, literal, quoted
 from tests.backups.worlds import client_dir
 from tests.servers import DatabaseServer

@@ -19,7 +19,7 @@ from backups.admin.hints import cron_words
 from backups.errors import Problem
 from backups.management.commands.restore import _time
 from backups.models import Database, Repository
-from backups.restic import answers
+from backups.restic import parsers
 from backups.scheduling.schedules import next_times
 from backups.snapshots.selection import snapshot_at, snapshot_named
 from backups.text import formatting
@@ -161,7 +161,7 @@ def test_what_restic_answers_is_stored_or_refused(answer: bytes) -> None:
         restic.parse_total_size(answer)
     with suppress(restic.ResticError):
         restic.parse_lock("abc", answer)
-    assert answers.parse_repository_id(answer) == ""
+    assert parsers.parse_repository_id(answer) == ""
     with suppress(restic.ResticError):
         for info in restic.parse_snapshots(answer):
             info.time.astimezone(UTC)

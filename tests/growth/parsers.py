@@ -39,18 +39,20 @@ from backups.dumpfile.statements import NoStatement
 from backups.dumpfile.tally import Tally
 from backups.dumpfile.views import without_own_name
 from backups.errors import Problem
-from backups.loading.loader import Loading
+from backups.loading.progress import Loading
 from backups.loading.table_plan import comparable, plan_for
 from backups.mysql import grants
-from backups.mysql.changes import requalified
+from backups.mysql.ddl import requalified
+from backups.mysql.dump_errors import dump_problem
+from backups.mysql.error_numbers import problem_from_number
 from backups.mysql.excess_rights import Needs, asleep, stand_ins
 from backups.mysql.lossy_views import _without_database
-from backups.mysql.problems import dump_problem, problem_from_number
 from backups.mysql.server import version_number
-from backups.process import Completed, _Lines
-from backups.restic import answers, ssh
-from backups.restic.lines import readable, reasons
-from backups.restic.problems import error_from
+from backups.process import Completed
+from backups.process.output import Lines
+from backups.restic import parsers, ssh
+from backups.restic.exit_codes import error_from
+from backups.restic.output import readable, reasons
 from backups.text.terminal import plain
 from sentinel import env_file, heartbeat
 from tests.backups.test_restic import ACCESS
@@ -136,7 +138,7 @@ def _sections(text: bytes) -> None:
 
 
 def _as_lines(text: bytes) -> None:
-    lines = _Lines(lambda _: None)
+    lines = Lines(lambda _: None)
     for at in range(0, len(text), 1024):
         lines.feed(text[at : at + 1024])
     lines.close()
@@ -152,7 +154,7 @@ def _env_lines(text: bytes) -> None:
 def _restic_answers(text: bytes) -> None:
     for parse in (
         restic.parse_snapshots, restic.parse_total_size, restic.parse_forget_plan, restic.parse_check_summary,
-        answers.parse_repository_id, lambda answer: restic.parse_lock("a", answer),
+        parsers.parse_repository_id, lambda answer: restic.parse_lock("a", answer),
     ):  # fmt: skip
         with suppress(Problem):
             parse(text)

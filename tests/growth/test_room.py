@@ -13,9 +13,11 @@ from backups.dumpfile.allowed import Allowed
 from backups.dumpfile.dialect import quoting
 from backups.dumpfile.digesting import Digester
 from backups.dumpfile.sections import Kind, TooLarge
-from backups.loading import loader
-from backups.loading.loader import Loading, NotADump, judged
-from backups.mysql.problems import problem_from
+from backups.loading import reading
+from backups.loading.problems import NotADump
+from backups.loading.progress import Loading
+from backups.loading.reading import judged
+from backups.mysql.error_numbers import problem_from
 from tests.dumpfile.reading import MARIADB, WISH
 from tests.growth.parsers import OF_TABLE, SERVER, TRIGGER
 
@@ -173,7 +175,7 @@ def test_a_manifest_that_goes_on_is_damaged(monkeypatch: pytest.MonkeyPatch) -> 
 def test_a_load_says_what_is_too_long_and_calls_it_no_cut(
     begin: bytes, words: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    for module in (sections, splitter, loader, statements):
+    for module in (sections, splitter, reading, statements):
         monkeypatch.setattr(module, "LONGEST_DEFINITION", 1 << 20)
     dump = with_filling(b"CREATE TABLE `s` (a int);\n" + begin, b"x", 3)
 

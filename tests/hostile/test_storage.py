@@ -18,7 +18,7 @@ from backups.endpoints import repository_access
 from backups.errors import Problem
 from backups.models import Repository
 from backups.repositories import identity
-from backups.restic import calls, questions
+from backups.restic import queries, runner
 from backups.text.terminal import plain
 from tests.backups.conftest import MakeDatabase
 from tests.backups.worlds import Shop, copy_repository
@@ -37,8 +37,8 @@ def impatient(settings: Settings, monkeypatch: pytest.MonkeyPatch) -> None:
     """With deadlines that a test can wait for."""
     settings.STORAGE_PATIENCE_SECONDS = PATIENCE
     for module, name in (
-        (calls, "PROBE_DEADLINE_SECONDS"), (questions, "PROBE_DEADLINE_SECONDS"),
-        (questions, "_BUCKET_SECONDS"), (questions, "_WORDS_SECONDS"),
+        (runner, "PROBE_DEADLINE_SECONDS"), (queries, "PROBE_DEADLINE_SECONDS"),
+        (queries, "_BUCKET_SECONDS"), (queries, "_WORDS_SECONDS"),
         (identity, "_LIST_SECONDS"), (repository_actions, "_LIST_SECONDS"),
     ):  # fmt: skip
         monkeypatch.setattr(module, name, PATIENCE)
@@ -136,6 +136,7 @@ def test_a_test_of_the_connection_ends_with_a_sentence(
 
 
 def test_what_restic_tells_is_bounded(rest: RestServer, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("backups.process.running.MOST_KEPT", 100)
     monkeypatch.setattr("backups.process.MOST_KEPT", 100)
     with pytest.raises(restic.ResticError, match="described in more than 0 MB, so restic was ended"):
         restic.probe(repository_access(Repository.objects.get()))
@@ -146,7 +147,7 @@ def test_a_body_without_an_end_takes_no_more_memory_than_a_question_may(
     rest: RestServer, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """In the time that a question really has."""
-    monkeypatch.setattr(questions, "PROBE_DEADLINE_SECONDS", 60)
+    monkeypatch.setattr(queries, "PROBE_DEADLINE_SECONDS", 60)
     rest.misbehave = where("/config$", MISDEEDS["a body without an end"])
     with no_restic_takes_more_than(1200, rest), pytest.raises(restic.ResticError):
         restic.probe(repository_access(Repository.objects.get()))

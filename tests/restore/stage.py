@@ -30,14 +30,14 @@ STEPS = (
     "backups.mysql.drop_triggers",
     "backups.mysql.drop_views",
     # As they are called from within.
-    "backups.mysql.changes.drop_definitions",
-    "backups.mysql.changes.drop_triggers",
-    "backups.mysql.changes.drop_views",
+    "backups.mysql.ddl.drop_definitions",
+    "backups.mysql.ddl.drop_triggers",
+    "backups.mysql.ddl.drop_views",
     "backups.mysql.rename_tables",
     "backups.mysql.requalify_sequences",
     "backups.mysql.set_database_defaults",
-    "backups.restoring.definitions.apply",
-    "backups.restoring.definitions._Maker.make",
+    "backups.restoring.defining.apply",
+    "backups.restoring.defining._Maker.make",
     "backups.restoring.swap._finish",
 )
 

@@ -17,7 +17,7 @@ from backups.actions.steps import room
 from backups.actions.steps.checks import Found
 from backups.choices import RestoreMode
 from backups.models import Database, Run
-from backups.mysql import problems
+from backups.mysql import error_numbers
 from backups.mysql import room as server_room
 from tests.backups.conftest import MakeDatabase
 from tests.backups.worlds import Shop
@@ -203,7 +203,7 @@ def test_preflight_says_where_nobody_knows(
     ],
 )
 def test_what_a_full_disk_is_told_as(code: int, text: str) -> None:
-    problem = problems.problem_from_number(code, text, SERVER)
+    problem = error_numbers.problem_from_number(code, text, SERVER)
 
     assert isinstance(problem, mysql.DiskFull)
     assert "full" in problem.what
@@ -212,7 +212,7 @@ def test_what_a_full_disk_is_told_as(code: int, text: str) -> None:
 
 @pytest.mark.parametrize("text", ["Got error 280 from storage engine", "errno: 281", "Duplicate entry '28'"])
 def test_what_is_no_full_disk(text: str) -> None:
-    assert not isinstance(problems.problem_from_number(1030, text, SERVER), mysql.DiskFull)
+    assert not isinstance(error_numbers.problem_from_number(1030, text, SERVER), mysql.DiskFull)
 
 
 def test_the_scratch_database_goes_at_once(

@@ -21,7 +21,8 @@ from backups.dumpfile.ready import Wish
 from backups.loading import dispatcher
 from backups.loading.connection_pool import Crew, Hand
 from backups.loading.dispatcher import Spread
-from backups.loading.loader import Loading, judged
+from backups.loading.progress import Loading
+from backups.loading.reading import judged
 from backups.loading.table_plan import Plan, plan_for
 from backups.models import Database, Run
 from backups.runs import lifecycle

@@ -18,7 +18,7 @@ from backups.errors import Problem, Refused
 from backups.management.base import WrongUsage
 from backups.management.commands import undo_restore
 from backups.models import Database, Restore, Run
-from backups.restoring import definitions, kept_states, swap
+from backups.restoring import defining, kept_states, swap
 from backups.runs import restores
 from backups.worker import executor, reaper
 from tests.backups.conftest import MakeDatabase, MakePortal
@@ -208,9 +208,7 @@ def test_definitions_are_made_one_by_one_whatever_their_order(db_server: Databas
     ]
     packed = zlib.compress(json.dumps(told).encode())
 
-    left = definitions.apply(
-        packed, server, shop.name, source=shop.name, programs=programs, tick=lambda: None
-    )
+    left = defining.apply(packed, server, shop.name, source=shop.name, programs=programs, tick=lambda: None)
 
     assert [(one["kind"], one["name"], one["table"]) for one in left] == [("trigger", "broken", "nowhere")]
     assert "nowhere" in left[0]["why"]

@@ -20,7 +20,7 @@ from django.utils import timezone
 from django_q.models import OrmQ
 from django_q.signing import SignedPackage
 
-from backups.loading.loader import unpacked
+from backups.loading.reading import unpacked
 from backups.models import Database, Snapshot
 from backups.notifications import channels
 from backups.worker import queue

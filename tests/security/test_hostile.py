@@ -12,9 +12,12 @@ from django.core.exceptions import ValidationError
 
 from backups import mysql, process, restic
 from backups.dumpfile.digesting import Digester
-from backups.dumping.program import stream_dump
+from backups.dumpfile.ready import Wish
+from backups.dumping.streaming import stream_dump
 from backups.errors import Problem
-from backups.loading.loader import Loading, NotADump, Wish, load
+from backups.loading.loader import load
+from backups.loading.problems import NotADump
+from backups.loading.progress import Loading
 from backups.validators import repository_url
 from tests.backups.worlds import client_dir, make_shop
 from tests.hostile import HostileServer, ask_for_file

@@ -15,8 +15,10 @@ import pytest
 
 from backups import mysql, process
 from backups.actions.steps import whole
+from backups.dumpfile.ready import Wish
 from backups.errors import Problem
-from backups.loading.loader import Loading, Wish, load
+from backups.loading.loader import load
+from backups.loading.progress import Loading
 from tests.dumps import hostile
 from tests.dumps.judging import reaches_out
 from tests.servers import FLAVOURS, DatabaseServer

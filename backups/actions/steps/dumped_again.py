@@ -16,8 +16,9 @@ from backups.dumpfile.digesting import Digester
 from backups.dumpfile.judge import Judge
 from backups.dumpfile.sections import Kind
 from backups.dumpfile.tally import Tally
-from backups.dumping.program import stream_dump
-from backups.loading.loader import dialect_of, live_tablespaces
+from backups.dumping.streaming import stream_dump
+from backups.loading.definers import dialect_of
+from backups.loading.loader import live_tablespaces
 from backups.runs.progress import Progress
 
 _COUNT_SECONDS = 24 * 3600

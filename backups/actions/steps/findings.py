@@ -54,3 +54,5 @@ class Scratch:
 
 class Unreadable(Problem):
     """The snapshot's content is not a whole dump."""
+
+    code = "dump.unreadable"

@@ -14,7 +14,7 @@ from backups.dumpfile.sections import Kind
 from backups.dumpfile.spelling import in_lower_case
 from backups.dumpfile.tally import Tally
 from backups.dumpfile.tally import differences as tally_differences
-from backups.loading.loader import End, Loading
+from backups.loading.progress import End, Loading
 from backups.loading.table_plan import comparable
 from backups.text.terminal import counted
 

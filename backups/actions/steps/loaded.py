@@ -13,9 +13,9 @@ from backups.actions.steps.table_names import choosable
 from backups.choices import OVERWRITING_MODES
 from backups.dumpfile.sections import Kind
 from backups.errors import Problem
-from backups.loading.loader import Loading
+from backups.loading.progress import Loading
 from backups.models import Restore
-from backups.restoring.swap import Place
+from backups.restoring.place import Place
 from backups.runs import notes
 from backups.runs.progress import Progress
 from backups.text.terminal import counted

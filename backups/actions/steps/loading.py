@@ -10,7 +10,10 @@ from django.conf import settings
 
 from backups import mysql, process, restic
 from backups.dumpfile.manifests import ManifestDamaged
-from backups.loading.loader import CutOff, Loading, LoadProblem, Wish, ended_by_number, load
+from backups.dumpfile.ready import Wish
+from backups.loading.loader import ended_by_number, load
+from backups.loading.problems import CutOff, LoadProblem
+from backups.loading.progress import Loading
 from backups.models import Snapshot
 from backups.runs.progress import Progress
 

@@ -14,9 +14,12 @@ from backups.dumpfile.chosen_tables import chosen_tables
 from backups.dumpfile.manifests import ManifestDamaged
 from backups.dumpfile.ready import Wish
 from backups.errors import Problem
-from backups.loading.loader import CutOff, End, Loading, LoadProblem, dialect_of, digested, judged, unpacked
+from backups.loading.definers import dialect_of
+from backups.loading.problems import CutOff, LoadProblem
+from backups.loading.progress import End, Loading
+from backups.loading.reading import digested, judged, unpacked
 from backups.models import Restore
-from backups.restoring.swap import Place
+from backups.restoring.place import Place
 from backups.runs.progress import Progress
 from backups.snapshots import selection
 

@@ -9,7 +9,8 @@ from backups.actions.steps import verify_place
 from backups.actions.steps.findings import Scratch
 from backups.endpoints import to_verify_at
 from backups.errors import Problem
-from backups.loading.loader import BrokenDump, Loading, LoadProblem
+from backups.loading.problems import BrokenDump, LoadProblem
+from backups.loading.progress import Loading
 from backups.models import Snapshot
 
 

@@ -22,7 +22,7 @@ from backups.restoring.obstacles import (
     refuse_keys_from_elsewhere,
     refuse_read_only,
 )
-from backups.restoring.swap import refuse_without_rows
+from backups.restoring.renaming import refuse_without_rows
 from backups.runs import refusals
 from backups.snapshots import selection
 

@@ -10,7 +10,8 @@ from backups.endpoints import restores_as_another, restoring_server
 from backups.models import Restore, Run
 from backups.mysql import grants
 from backups.restoring.obstacles import refuse_keys_from_elsewhere
-from backups.restoring.swap import Place, swap, write_down
+from backups.restoring.place import Place
+from backups.restoring.swap import swap, write_down
 from backups.runs import notes
 from backups.runs.progress import Progress
 from backups.snapshots.retention import SAFETY_KEPT

@@ -10,9 +10,9 @@ from backups.dumpfile.manifests import objects_in
 from backups.dumpfile.sections import Kind
 from backups.dumpfile.spelling import clashing
 from backups.errors import Problem
-from backups.loading.loader import Loading
+from backups.loading.progress import Loading
 from backups.models import Restore
-from backups.restoring.swap import Place
+from backups.restoring.place import Place
 from backups.runs import notes, restores
 from backups.runs.progress import Progress
 

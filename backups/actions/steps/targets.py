@@ -12,7 +12,7 @@ from backups.actions.steps import room
 from backups.actions.steps.dropping import drop_scratch
 from backups.errors import Problem
 from backups.models import Restore, Snapshot
-from backups.restoring.swap import Place
+from backups.restoring.place import Place
 from backups.runs import notes
 from backups.runs.progress import Progress
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from backups.actions.steps.findings import Unreadable
 from backups.dumpfile.manifests import ManifestDamaged
 from backups.dumpfile.ready import Wish
-from backups.loading.loader import End, Loading
+from backups.loading.progress import End, Loading
 from backups.models import Snapshot
 
 

@@ -9,19 +9,13 @@ from pathlib import Path
 
 from backups import process
 from backups.restic.access import Access
-from backups.restic.answers import parse_version
 from backups.restic.arguments import unlock_args, version_args
-from backups.restic.lines import readable, reasons
-from backups.restic.patience import Patience
-from backups.restic.problems import (
-    OLDEST_VERSION,
-    ResticError,
-    UnreadableSnapshots,
-    error_from,
-    get_restic,
-    not_permitted,
-    unreachable,
-)
+from backups.restic.exit_codes import error_from
+from backups.restic.outage import Patience
+from backups.restic.output import readable, reasons
+from backups.restic.parsers import parse_version
+from backups.restic.problems import OLDEST_VERSION, ResticError, UnreadableSnapshots, get_restic
+from backups.restic.storage_errors import not_permitted, unreachable
 
 # restic itself retries an unreachable backend for a quarter of an hour.
 PROBE_DEADLINE_SECONDS = 25.0

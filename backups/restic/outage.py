@@ -7,8 +7,9 @@ import time
 from collections import deque
 
 from backups.restic.access import Access
-from backups.restic.lines import readable
-from backups.restic.problems import ResticError, refused, unreachable
+from backups.restic.output import readable
+from backups.restic.problems import ResticError
+from backups.restic.storage_errors import refused, unreachable
 
 # A storage that fails says so about once a minute; what went wrong before a longer silence is over.
 _OVER_SECONDS = 300.0

@@ -10,9 +10,10 @@ from backups import process
 from backups.errors import Problem
 from backups.restic.access import Access
 from backups.restic.arguments import dump_args
-from backups.restic.calls import mend_cache, unlock_after
-from backups.restic.patience import Patience
-from backups.restic.problems import ResticError, error_from
+from backups.restic.exit_codes import error_from
+from backups.restic.outage import Patience
+from backups.restic.problems import ResticError
+from backups.restic.runner import mend_cache, unlock_after
 
 
 @contextmanager

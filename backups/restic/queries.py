@@ -16,17 +16,12 @@ from http.client import HTTPConnection, HTTPException, HTTPSConnection
 from backups import process
 from backups.restic import ssh
 from backups.restic.access import Access
-from backups.restic.answers import Lock, SnapshotInfo, parse_lock, parse_repository_id, parse_snapshots
 from backups.restic.arguments import cat_config_args, cat_lock_args, list_locks_args, snapshots_args
-from backups.restic.calls import (
-    PROBE_DEADLINE_SECONDS,
-    QUESTION_MEMORY,
-    call,
-    call_of_snapshots,
-    in_time,
-)
+from backups.restic.exit_codes import error_from
 from backups.restic.folder import refuse_others_files
-from backups.restic.patience import Patience
+from backups.restic.missing import gone
+from backups.restic.outage import Patience
+from backups.restic.parsers import Lock, SnapshotInfo, parse_lock, parse_repository_id, parse_snapshots
 from backups.restic.problems import (
     AccessDenied,
     NoBucket,
@@ -36,10 +31,15 @@ from backups.restic.problems import (
     RepositoryUnreachable,
     ResticError,
     UnreadableSnapshots,
-    error_from,
-    gone,
-    no_bucket,
 )
+from backups.restic.runner import (
+    PROBE_DEADLINE_SECONDS,
+    QUESTION_MEMORY,
+    call,
+    call_of_snapshots,
+    in_time,
+)
+from backups.restic.storage_errors import no_bucket
 
 _BUCKET_SECONDS = 15.0
 _SSH_TRIES = 5

@@ -12,7 +12,7 @@ import MySQLdb
 from backups import process
 from backups.dumpfile.quoted import TEXT
 from backups.mysql.answers import as_number, execute, fetch_all, fetch_rows
-from backups.mysql.contents import database_defaults, inventory
+from backups.mysql.introspection import database_defaults, inventory
 from backups.mysql.names import quote
 from backups.mysql.problems import MySQLProblem
 from backups.mysql.schemas import rows_of, spelling

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, TypeGuard
 
-from backups.restic.lines import message_in
+from backups.restic.output import message_in
 from backups.restic.problems import ResticError, get_restic
 from backups.text.terminal import bounded
 

@@ -1,0 +1,68 @@
+"""What the dump program is told, and what it tells while it runs."""
+
+from __future__ import annotations
+
+import json
+import os
+import threading
+from dataclasses import asdict, dataclass, field
+from typing import Any
+
+from backups import mysql
+from backups.dumping import parallel
+
+
+@dataclass(frozen=True)
+class Order:
+    """What is to be dumped, and how."""
+
+    server: mysql.Server
+    database: str
+    client_dir: str = ""
+    gzip: bool = False
+    # What is saved before a restore; any other backup that leaves something out is a failed one.
+    without_broken_views: bool = False
+    at_once: parallel.Wish = field(default_factory=parallel.Wish)
+
+    def as_json(self) -> bytes:
+        """The order as it goes through the file descriptor, password included."""
+        return json.dumps(asdict(self)).encode()
+
+    @classmethod
+    def from_json(cls, text: bytes) -> Order:
+        """The order that `as_json` wrote."""
+        fields = json.loads(text)
+        server, at_once = mysql.Server(**fields["server"]), parallel.Wish(**fields["at_once"])
+        return cls(**{**fields, "server": server, "at_once": at_once})
+
+
+class Report:
+    """What the dump program tells its caller, in a file that both have open.
+
+    One JSON object: `progress` while it runs, then `manifest` or `problem`; with it `notes` for the log.
+    """
+
+    def __init__(self, fd: int) -> None:
+        self._fd = fd
+        self._lock = threading.Lock()
+        self._notes: list[str] = []
+
+    def note(self, sentence: str) -> None:
+        """Have it told with all that is told from now on."""
+        self._notes.append(sentence)
+
+    def write(self, **told: Any) -> None:
+        """Put `told` in the place of what was told before."""
+        text = json.dumps({**told, "notes": self._notes}).encode()
+        with self._lock:
+            os.ftruncate(self._fd, 0)
+            os.pwrite(self._fd, text, 0)
+
+    def read(self) -> dict[str, Any]:
+        """What was told last; nothing where it is just being written."""
+        size = os.fstat(self._fd).st_size
+        try:
+            told = json.loads(os.pread(self._fd, size, 0))
+        except ValueError:
+            return {}
+        return told if isinstance(told, dict) else {}

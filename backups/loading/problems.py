@@ -1,0 +1,59 @@
+"""How a load fails: by the dump or by the server, in sentences."""
+
+from __future__ import annotations
+
+from contextlib import suppress
+
+from backups import mysql
+from backups.errors import Problem
+from backups.loading.connection_pool import Crew
+from backups.loading.dispatcher import NOT_ITS_FAULT
+
+
+class LoadProblem(Problem):
+    """The server did not take the dump."""
+
+    code = "load.failed"
+
+
+class BrokenDump(LoadProblem):
+    """The dump's bytes are not what a dump program wrote."""
+
+    code = "load.broken_dump"
+
+
+class CutOff(BrokenDump):
+    """The dump stops before its end."""
+
+    code = "load.cut_off"
+
+
+class NotADump(BrokenDump):
+    """It holds what no dump program writes, or is no dump at all."""
+
+    code = "load.no_dump"
+
+
+_AS_WRITTEN = (
+    "RESTORE_CONNECTIONS=1 loads the dump just as it is written, which needs no room for sorting (tmpdir)."
+)
+
+
+def of_the_dump(problem: Problem, server: mysql.Server) -> Problem:
+    """The problem as one of the dump, unless it is surely none of it."""
+    if isinstance(problem, mysql.MissingPrivilege) and not problem.do:
+        with suppress(Problem), mysql.connect(server) as connection:
+            problem.do = f"Run as an administrator: {mysql.definer_grant(connection)};"
+    if isinstance(problem, NOT_ITS_FAULT):
+        return problem
+    return LoadProblem(problem.what, do=problem.do)
+
+
+def crew_problem(crew: Crew, server: mysql.Server) -> BaseException:
+    """What ended the crew, for a person. What is no Problem is a fault of our own."""
+    failure = crew.failure or LoadProblem("The load was ended.")
+    if not isinstance(failure, Problem):
+        return failure
+    if crew.failed is not None and crew.failed.doing and not isinstance(failure, mysql.OfTheServer):
+        failure.do = f"{failure.do} {_AS_WRITTEN}".strip()
+    return of_the_dump(failure, server)

@@ -1,0 +1,118 @@
+"""Foreign keys: which tables refer to which, within a database and beyond it."""
+
+from __future__ import annotations
+
+from collections.abc import Collection
+from typing import Any, NamedTuple
+
+import MySQLdb
+
+from backups.mysql.introspection import inventory
+from backups.mysql.left_out import tables_without_rows_anywhere
+from backups.mysql.schemas import but_for, rows_of, spelling
+
+
+class ForeignKey(NamedTuple):
+    """A foreign key of `table`, to `referenced` in the database `schema`, whether that is there or not."""
+
+    table: str
+    name: str
+    schema: str
+    referenced: str
+
+
+def foreign_keys(connection: Any, database: str) -> list[ForeignKey]:
+    """The foreign keys of a database, sorted; its own name as it is given here."""
+    rows = _references(
+        connection, database, "TABLE_NAME, CONSTRAINT_NAME, UNIQUE_CONSTRAINT_SCHEMA, REFERENCED_TABLE_NAME"
+    )
+    spelled = spelling(connection)
+    keys = [ForeignKey(*map(str, key)) for key in rows]
+    own = spelled(database)
+    return sorted(key._replace(schema=database) if spelled(key.schema) == own else key for key in keys)
+
+
+def keys_without_parent(connection: Any, database: str) -> list[ForeignKey]:
+    """Foreign keys to tables of their own database that are not there, as foreign_key_checks=0 allows."""
+    spelled = spelling(connection)
+    held = {spelled(name) for name in inventory(connection, database).get("table", [])}
+    return [
+        key
+        for key in foreign_keys(connection, database)
+        if key.schema == database and spelled(key.referenced) not in held
+    ]
+
+
+def crossing_foreign_keys(connection: Any, database: str, chosen: Collection[str]) -> list[tuple[str, str]]:
+    """Foreign keys between chosen tables and others of the database: (table, the table it refers to)."""
+    return [
+        (key.table, key.referenced)
+        for key in foreign_keys(connection, database)
+        if key.schema == database and (key.table in chosen) != (key.referenced in chosen)
+    ]
+
+
+def foreign_keys_into(connection: Any, database: str) -> list[tuple[str, str]]:
+    """Foreign keys of other databases, as far as we see them: (database.table, the table referred to)."""
+    rows = _references(
+        connection,
+        database,
+        "CONSTRAINT_SCHEMA, TABLE_NAME, REFERENCED_TABLE_NAME",
+        by="UNIQUE_CONSTRAINT_SCHEMA",
+    )
+    spelled = spelling(connection)
+    return [
+        (f"{schema}.{table}", str(referenced))
+        for schema, table, referenced in rows
+        if spelled(str(schema)) != spelled(database)
+    ]
+
+
+def foreign_keys_out_of(connection: Any, database: str) -> list[tuple[str, str, str]]:
+    """Foreign keys that refer to another database: (table, the other database, its table)."""
+    columns = "TABLE_NAME, UNIQUE_CONSTRAINT_SCHEMA, REFERENCED_TABLE_NAME"
+    spelled = spelling(connection)
+    return sorted(
+        {
+            (str(table), str(schema), str(referenced))
+            for table, schema, referenced in _references(connection, database, columns)
+            if spelled(str(schema)) != spelled(database)
+        }
+    )
+
+
+def foreign_key_names(connection: Any, database: str) -> list[tuple[str, str]]:
+    """The foreign keys of a database: (table, name)."""
+    rows = _references(connection, database, "TABLE_NAME, CONSTRAINT_NAME")
+    return [(str(table), str(name)) for table, name in rows]
+
+
+def referenced_tables(connection: Any, database: str) -> list[str]:
+    """The tables to which foreign keys of a database refer, whether these are there or not."""
+    rows = _references(connection, database, "REFERENCED_TABLE_NAME")
+    return sorted({str(name) for (name,) in rows})
+
+
+def _references(
+    connection: Any, database: str, columns: str, *, by: str = "CONSTRAINT_SCHEMA"
+) -> list[tuple[Any, ...]]:
+    """What information_schema tells of foreign keys.
+
+    It opens tables for that, and one whose remote server is away answers with an error: asked again
+    without such tables, which have no foreign keys.
+    """
+    try:
+        return rows_of(connection, database, "REFERENTIAL_CONSTRAINTS", columns, by=by)
+    except MySQLdb.Error:
+        far = tables_without_rows_anywhere(connection)
+        if not far:
+            raise
+        return rows_of(
+            connection,
+            database,
+            "REFERENTIAL_CONSTRAINTS",
+            columns,
+            by=by,
+            condition=but_for(far),
+            arguments=far,
+        )

@@ -1,0 +1,162 @@
+"""What an error means to a load, in sentences."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+import MySQLdb
+from MySQLdb.constants import CR, ER
+
+from backups.mysql.error_numbers import problem_from_number
+from backups.mysql.problems import (
+    MissingPrivilege,
+    MySQLProblem,
+    NoDefiner,
+    OfTheServer,
+    RefusesFunctions,
+    ServerGone,
+    text_of,
+)
+from backups.mysql.server import Server
+
+# The note with which a server drops an event as soon as it is made, its last time being over:
+# https://dev.mysql.com/doc/mysql-errors/8.4/en/server-error-reference.html#error_er_event_cannot_create_in_the_past
+EVENT_IS_PAST = 1588
+
+TRUST_FUNCTION_CREATORS = (
+    "Set log_bin_trust_function_creators=1 in the server's configuration, and now, as an administrator: "
+    "SET GLOBAL log_bin_trust_function_creators = 1."
+)
+
+
+_BEGINNING = 80
+
+
+# A packet has a byte or a few more than its statement; a server takes no other limit than this at most.
+_BESIDES_STATEMENT = 64
+_LARGEST_PACKET = 1 << 30
+# Numbers with which a server refuses what one of its settings forbids, and a load may not change that.
+_FORBIDDEN_BY = {
+    3750: "sql_require_primary_key",
+    1118: "innodb_strict_mode",
+    1031: "innodb_strict_mode",
+    1478: "innodb_strict_mode",
+    1005: "innodb_strict_mode",
+    4025: "check_constraint_checks",
+    3819: "check_constraint_checks",
+    1846: "alter_algorithm",
+}
+
+
+def refuse_too_long(length: int, limit: int, server: Server, what: str = "A statement") -> None:
+    """Raise OfTheServer for a statement, named `what`, that is surely longer than the server takes.
+
+    `limit` is its max_allowed_packet in bytes, 0 where that is not known.
+    """
+    if limit and length + 1 > limit:
+        raise _too_long(length, limit, server, what)
+
+
+def _too_long(length: int, limit: int, server: Server, what: str) -> OfTheServer:
+    wanted = 1 << max(20, (length + _BESIDES_STATEMENT).bit_length())
+    if wanted > _LARGEST_PACKET and length + _BESIDES_STATEMENT <= _LARGEST_PACKET:
+        wanted = _LARGEST_PACKET
+    return OfTheServer(
+        f"{what} has {_megabytes(length)}, and the database server at {server.address} takes "
+        f"{_megabytes(limit)} at most (max_allowed_packet).",
+        do="No server takes so long a one."
+        if wanted > _LARGEST_PACKET
+        else f"Run as an administrator: SET GLOBAL max_allowed_packet = {wanted}; write it into the server's "
+        "configuration as well, then try again.",
+    )
+
+
+def _megabytes(count: int) -> str:
+    return f"{count / 1e6:.1f} MB" if count >= 100_000 else f"{count} bytes"
+
+
+def load_problem(
+    error: MySQLdb.Error,
+    server: Server,
+    database: str,
+    statement: bytes,
+    withheld: Mapping[str, str],
+    limit: int = 0,
+) -> MySQLProblem:
+    """What an error of the driver means to a load, with the beginning of the statement that met it.
+
+    `withheld` are settings that the session may not change, each with what an administrator can do;
+    `limit` is the server's max_allowed_packet where it is known.
+    """
+    code = error.args[0] if error.args and isinstance(error.args[0], int) else 0
+    # So the driver tells of an encrypted connection that was cut.
+    code = CR.SERVER_LOST if code == CR.SSL_CONNECTION_ERROR else code
+    problem = _load_problem_from(code, text_of(error), server, database, withheld)
+    is_long = bool(limit) and len(statement) + _BESIDES_STATEMENT > limit
+    if is_long and code in (CR.SERVER_GONE_ERROR, CR.SERVER_LOST, ER.NET_PACKET_TOO_LARGE):
+        problem = _too_long(len(statement), limit, server, "A statement")
+    problem.number = code
+    return at_statement(problem, statement)
+
+
+def at_statement(problem: MySQLProblem, statement: bytes) -> MySQLProblem:
+    """The problem with the beginning of the statement that met it."""
+    beginning = " ".join(statement[:4096].decode(errors="replace").split())[:_BEGINNING]
+    problem.what = f"{problem.what.rstrip('.')}, at the statement that begins with {beginning!r}."
+    return problem
+
+
+def _load_problem_from(
+    code: int, text: str, server: Server, database: str, withheld: Mapping[str, str]
+) -> MySQLProblem:
+    setting = _FORBIDDEN_BY.get(code, "")
+    if setting in withheld:
+        return OfTheServer(
+            f"The database server at {server.address} forbids by its {setting} what the snapshot holds, and "
+            f"the user {server.user} may not change that for a load (error {code}).",
+            do=withheld[setting],
+        )
+    if code == ER.BINLOG_UNSAFE_ROUTINE:
+        return RefusesFunctions(
+            f"The server at {server.address} writes a binary log, and takes no functions that are not "
+            "declared DETERMINISTIC, NO SQL or READS SQL DATA.",
+            do=TRUST_FUNCTION_CREATORS,
+        )
+    if code == ER.BINLOG_CREATE_ROUTINE_NEED_SUPER:
+        return RefusesFunctions(
+            f"The server at {server.address} writes a binary log, and takes triggers and functions from "
+            f"users with SUPER alone, which {server.user} has not.",
+            do=TRUST_FUNCTION_CREATORS,
+        )
+    if code == ER.NO_SUCH_USER:
+        return NoDefiner(
+            f"The database server at {server.address} answered: {text} (error {code}).",
+            do="Make that account there; a restore with --definers current_user (on the page: set to the "
+            "user that restores) does without it.",
+        )
+    if code in (CR.SERVER_GONE_ERROR, CR.SERVER_LOST):
+        return ServerGone(
+            f"The connection to the database server at {server.address} was lost.",
+            do="See the server's own log, then try again. If it ran on, a row may be larger than its "
+            "max_allowed_packet.",
+        )
+    if code == ER.NET_PACKET_TOO_LARGE:
+        return MySQLProblem(
+            f"A row is larger than the server at {server.address} takes in one statement ({text}).",
+            do="Raise max_allowed_packet in the server, then try again.",
+        )
+    if code == ER.LOCK_DEADLOCK:
+        return MySQLProblem(
+            f"Connections that load {database} were in each other's way ({text}).",
+            do="Try again; RESTORE_CONNECTIONS=1 loads over one, where this cannot happen.",
+        )
+    if code == ER.SPECIFIC_ACCESS_DENIED_ERROR:
+        return MissingPrivilege(
+            f"The user {server.user} may not create all that the snapshot holds: {text}.",
+        )
+    if code == ER.TABLEACCESS_DENIED_ERROR:
+        return MySQLProblem(
+            f"The user {server.user} may not create all that the snapshot holds: {text}.",
+            do="Grant it; `manage.py preflight` has the statement.",
+        )
+    return problem_from_number(code, text, server, database)

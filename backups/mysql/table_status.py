@@ -1,0 +1,165 @@
+"""Tables one by one: how large each is, when it was made and how, and what is special about it."""
+
+from __future__ import annotations
+
+import re
+from contextlib import suppress
+from datetime import datetime
+from typing import Any, NamedTuple
+
+import MySQLdb
+
+from backups.dumpfile.quoted import NAME_BYTES, TEXT_BYTES
+from backups.mysql.answers import StrangeAnswer, as_number, execute, fetch_rows
+from backups.mysql.introspection import inventory
+from backups.mysql.left_out import tables_without_rows
+from backups.mysql.names import quote
+from backups.mysql.schemas import but_for, rows_of
+
+_QUOTED = re.compile(TEXT_BYTES + rb"|" + NAME_BYTES, re.S)
+_DIRECTORY = re.compile(rb"\b(?:DATA|INDEX) DIRECTORY\b")
+
+
+class TableSize(NamedTuple):
+    """What SHOW TABLES lists: `bytes` as the server guesses it, `most` what its dump may well take.
+
+    Views and sequences have none.
+    """
+
+    name: str
+    kind: str
+    bytes: int
+    most: int
+
+    @property
+    def is_table(self) -> bool:
+        """Whether it is a table that has rows."""
+        return self.kind in ("BASE TABLE", "SYSTEM VERSIONED")
+
+
+def listed_tables(connection: Any, database: str) -> list[TableSize]:
+    """Tables, views and sequences in the order in which the dump programs take them."""
+    with suppress(MySQLdb.Error):  # MySQL's own: what it remembers may be a day old
+        execute(connection, "SET SESSION information_schema_stats_expiry = 0")
+    sizes = {
+        str(name): (as_number(size), as_number(most))
+        for name, size, most in _of_tables(
+            connection,
+            "TABLE_NAME, COALESCE(DATA_LENGTH, 0), COALESCE(DATA_LENGTH, 0) * "
+            "IF(ROW_FORMAT = 'Compressed' OR CREATE_OPTIONS LIKE '%%compress%%', 10, 2)",
+            database,
+        )
+    }
+    return [
+        TableSize(str(name), str(kind), *sizes.get(str(name), (0, 0)))
+        for name, kind in fetch_rows(connection, f"SHOW FULL TABLES FROM {quote(database)}", 2)
+    ]
+
+
+def data_length(connection: Any, database: str) -> int:
+    """The server's own estimate of the size of the rows in bytes."""
+    return sum(
+        as_number(length) for (length,) in _of_tables(connection, "COALESCE(DATA_LENGTH, 0)", database)
+    )
+
+
+def space_used(connection: Any, database: str) -> int:
+    """The server's own estimate of what a database takes on disk, in bytes."""
+    lengths = _of_tables(connection, "COALESCE(DATA_LENGTH + INDEX_LENGTH, 0)", database)
+    return sum(as_number(length) for (length,) in lengths)
+
+
+def describe_as_dumps_do(connection: Any) -> None:
+    """Have `definition` told as the dump programs ask for it: times in UTC, all names quoted."""
+    execute(connection, "SET SESSION time_zone = '+00:00', sql_quote_show_create = 1")
+
+
+def definition(connection: Any, database: str, table: str) -> bytes:
+    """A table's CREATE TABLE in the server's words; empty where it knows no table of this name."""
+    try:
+        told = fetch_rows(connection, f"SHOW CREATE TABLE {quote(database)}.{quote(table)}", 2, or_more=True)
+    except (MySQLdb.Error, StrangeAnswer):  # a dump may be in another character set
+        return b""
+    # Of a view there are more columns.
+    return b"".join(str(made).encode() for _, made, *more in told if not more)
+
+
+class Made(NamedTuple):
+    """When a table was last created or altered, None where the server does not know, and what it is."""
+
+    at: datetime | None
+    engine: str
+    is_partitioned: bool
+
+
+def definitions_changed_at(connection: Any, database: str) -> dict[str, Made]:
+    """Of each table with rows of its own when it was made, to notice DDL during a dump."""
+    rows = _of_tables(
+        connection, "TABLE_NAME, TABLE_TYPE, CREATE_TIME, ENGINE, COALESCE(CREATE_OPTIONS, '')", database
+    )
+    return {
+        str(name): Made(at if isinstance(at, datetime) else None, str(engine), "partitioned" in str(options))
+        for name, kind, at, engine, options in rows
+        if kind in ("BASE TABLE", "SYSTEM VERSIONED")
+    }
+
+
+def made_at(connection: Any, database: str, table: str) -> datetime | None:
+    """When a table was last created or altered, None where it is not there or the server does not know."""
+    rows = rows_of(
+        connection,
+        database,
+        "TABLES",
+        "TABLE_NAME, CREATE_TIME",
+        condition="AND TABLE_NAME = %s",
+        arguments=[table],
+    )
+    return next((at for name, at in rows if name == table and isinstance(at, datetime)), None)
+
+
+def tables_without_snapshot(connection: Any, database: str) -> list[str]:
+    """Tables that a consistent snapshot does not cover: all that are not InnoDB, with their engine."""
+    rows = rows_of(
+        connection,
+        database,
+        "TABLES",
+        "TABLE_NAME, ENGINE",
+        condition="AND TABLE_TYPE IN ('BASE TABLE', 'SYSTEM VERSIONED') AND ENGINE <> 'InnoDB' "
+        "ORDER BY TABLE_NAME",
+    )
+    return [f"{name} ({engine})" for name, engine in rows]
+
+
+def tables_without_primary_key(connection: Any, database: str) -> list[str]:
+    """The tables that have none, sorted; as this user sees them."""
+    keyed = rows_of(connection, database, "STATISTICS", "TABLE_NAME", condition="AND INDEX_NAME = 'PRIMARY'")
+    with_key = {str(name) for (name,) in keyed}
+    return [name for name in inventory(connection, database).get("table", []) if name not in with_key]
+
+
+def tables_with_directory(connection: Any, database: str) -> list[str]:
+    """Tables that, or partitions of which, lie in a folder of their own (DATA or INDEX DIRECTORY)."""
+    may = re.compile(r"DIRECTORY|partitioned", re.I)
+    rows = _of_tables(connection, "TABLE_NAME, COALESCE(CREATE_OPTIONS, '')", database)
+    return [
+        str(name)
+        for name, options in sorted(rows)
+        if may.search(str(options))
+        and _DIRECTORY.search(_QUOTED.sub(b"", definition(connection, database, str(name))))
+    ]
+
+
+def tables_with_json(connection: Any, database: str) -> list[str]:
+    """Tables with columns of MySQL's own JSON type; MariaDB's is a text."""
+    rows = rows_of(connection, database, "COLUMNS", "TABLE_NAME", condition="AND DATA_TYPE = 'json'")
+    return sorted({str(name) for (name,) in rows})
+
+
+def _of_tables(connection: Any, columns: str, database: str) -> list[tuple[Any, ...]]:
+    """What information_schema tells of the tables, but for those whose rows are no part of a dump.
+
+    For sizes and times it opens each table, and one whose remote server is away would answer with
+    an error, or on MySQL with a size of 2^64.
+    """
+    elsewhere = tables_without_rows(connection, database)
+    return rows_of(connection, database, "TABLES", columns, condition=but_for(elsewhere), arguments=elsewhere)

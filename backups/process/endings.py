@@ -1,0 +1,43 @@
+"""How a program ended, or why it was ended."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+# What is kept of a program whose output is wanted whole: restic tells of 60,000 snapshots in it.
+MOST_KEPT = 64 << 20
+
+
+@dataclass(frozen=True)
+class Completed:
+    """How a program ended: a negative `returncode` is the signal that killed it."""
+
+    returncode: int
+    stdout: bytes
+    stderr_tail: tuple[str, ...]
+
+
+class DeadlineExceeded(Exception):
+    """A program ran past its deadline and was ended."""
+
+    def __init__(self, program: str, seconds: float, stderr_tail: Sequence[str]) -> None:
+        self.seconds = seconds
+        self.stderr_tail = tuple(stderr_tail)
+        super().__init__(f"{program} gave no answer within {seconds:g} seconds")
+
+
+class SaidTooMuch(Exception):
+    """A program wrote more than is kept of it and was ended."""
+
+    def __init__(self, program: str) -> None:
+        self.program = program
+        super().__init__(f"{program} wrote more than {MOST_KEPT >> 20} MB")
+
+
+class NotInstalled(Exception):
+    """A program is not on this machine."""
+
+    def __init__(self, program: str) -> None:
+        self.program = program
+        super().__init__(f"{program} is not installed")

@@ -1,0 +1,59 @@
+"""What to say where no repository lies, as none was made or one is gone."""
+
+from __future__ import annotations
+
+import shlex
+from collections.abc import Sequence
+from pathlib import Path
+
+from backups.restic.access import Access
+from backups.restic.problems import LEFT, NoBucket, NoRepository
+
+
+def no_repository(access: Access, _lines: Sequence[str]) -> NoRepository:
+    """What to say of a place in which restic finds no repository."""
+    named = ["--repository", access.names.name] if access.names.name else []
+    init = shlex.join(["manage.py", "repository", "init", *named])
+    return NoRepository(
+        f"There is no repository at {access.url}{_folder(access)}.",
+        do=f"If it is a new one, run `{init}`; if not, mount its disk, correct {access.url_set_by} or see "
+        "why its files are gone.",
+    )
+
+
+def gone(missing: NoRepository | NoBucket, access: Access) -> NoRepository | NoBucket:
+    """The same of one that the portal knows to be there: no other one is made in its place unasked."""
+    if access.names.known:
+        missing.what = f"{missing.what.removesuffix('.')}, where the portal knows {access.names.known}."
+        missing.do = (
+            f"{_put_right(access)} No other one was made in its place. If it is lost and a new one is to "
+            f"begin there, {access.names.another}; what the lost one held stays listed."
+            if access.names.is_used
+            else LEFT
+        )
+    return missing
+
+
+def _put_right(access: Access) -> str:
+    """What it is most likely comes first: an empty folder is a disk away, none at all a wrong address."""
+    correct = f"correct {access.url_set_by}"
+    if not access.folder:
+        return f"If the address is wrong, {correct}; if not, see why its files are gone."
+    if "is empty)" in _folder(access):
+        return f"If its disk or share is not mounted, mount it; if the address is wrong, {correct}."
+    return f"If the address is wrong, {correct}; if its disk or share is not mounted, mount it."
+
+
+def _folder(access: Access) -> str:
+    """What there is in its place, of one in a folder: a disk that is not mounted leaves an empty one."""
+    if not access.folder:
+        return ""
+    wanted = Path(access.folder)
+    try:
+        there = next(folder for folder in (wanted, *wanted.parents) if folder.exists())
+        is_empty = there.is_dir() and next(there.iterdir(), None) is None
+    except OSError:
+        return ""
+    if is_empty:
+        return f" (the folder {there} is empty)"
+    return f" (there is no folder {wanted})" if there != wanted else ""

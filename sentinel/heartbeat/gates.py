@@ -1,0 +1,122 @@
+"""The databases that gate: where the files of each lie, and which there are."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Iterable
+from dataclasses import dataclass
+from pathlib import Path, PurePosixPath
+from urllib.parse import quote
+
+from sentinel.heartbeat.files import UnreadableError, json_read, json_write
+
+FOLDER_NAME_LIMIT = 200
+OWN_FILES = frozenset({"last_ok", "last_verified", "first_boot", "override", "gates.json", "drill"})
+
+
+class GatesError(ValueError):
+    """The list of gating databases is there but cannot be trusted, so the gate must close."""
+
+
+@dataclass(frozen=True, slots=True)
+class Gate:
+    """A database that must be fresh for the gate to open.
+
+    `path` is its heartbeat file, relative to the status folder. `threshold_seconds` replaces
+    SENTINEL_THRESHOLD_SECONDS for this database.
+    """
+
+    name: str
+    path: str
+    threshold_seconds: int | None = None
+
+
+# Where things are
+
+
+def folder_name(database: str) -> str:
+    """The folder of a database's files, safe on disk whatever a person named the database.
+
+    The only place of this mapping. Percent-encoded, so one name gives one folder; too long a
+    name ends in a digest ("+" never comes out of the encoding); a name like one of our own files
+    has its first letter encoded too. Raises ValueError for no name.
+    """
+    if not database:
+        raise ValueError("A database needs a name to have a status folder.")
+    encoded = quote(database, safe="", errors="surrogatepass")
+    if encoded[0] == "." or encoded in OWN_FILES:
+        encoded = f"%{ord(encoded[0]):02X}{encoded[1:]}"
+    if len(encoded) > FOLDER_NAME_LIMIT:
+        digest = hashlib.sha256(encoded.encode()).hexdigest()[:32]
+        encoded = f"{encoded[:150]}+{digest}"
+    return encoded
+
+
+def last_ok_path(heartbeat: Path, database: str | None = None) -> Path:
+    """The heartbeat of a further `database`, or of the first one: `heartbeat` itself."""
+    return heartbeat if database is None else heartbeat.parent / _inside(database, "last_ok")
+
+
+def last_verified_path(heartbeat: Path, database: str | None = None) -> Path:
+    """Where the last proved restore of a further `database`, or of the first one, is noted."""
+    return last_ok_path(heartbeat, database).with_name("last_verified")
+
+
+def gate_for(heartbeat: Path, name: str, *, first: bool, threshold_seconds: int | None = None) -> Gate:
+    """The entry for `gates_write` of the first database, or of a further one."""
+    path = heartbeat.name if first else _inside(name, "last_ok")
+    return Gate(name, path, threshold_seconds)
+
+
+def _inside(database: str, file_name: str) -> str:
+    return f"{folder_name(database)}/{file_name}"
+
+
+# The databases that gate
+
+
+def gates_path(heartbeat: Path) -> Path:
+    """Where the portal lists the databases that gate."""
+    return heartbeat.with_name("gates.json")
+
+
+def gates_write(heartbeat: Path, gates: Iterable[Gate]) -> None:
+    """Say which databases must be fresh for the gate to open.
+
+    Raises GatesError for an entry that could not be read back, OSError when not writable.
+    """
+    entries = [
+        {"name": gate.name, "path": gate.path, "threshold_seconds": gate.threshold_seconds} for gate in gates
+    ]
+    for entry in entries:
+        _gate_from(entry)
+    json_write(gates_path(heartbeat), entries)
+
+
+def gates_read(heartbeat: Path) -> tuple[Gate, ...]:
+    """The databases that gate; none listed, or no list, leaves the main heartbeat to decide.
+
+    Raises GatesError when a list is there and is not one: a damaged list must not open a gate.
+    """
+    try:
+        value = json_read(gates_path(heartbeat), absent=[])
+    except UnreadableError as error:
+        raise GatesError(f"The list of gating databases is unreadable: {error}.") from error
+    if not isinstance(value, list):
+        raise GatesError("The list of gating databases is not a list.")
+    return tuple(_gate_from(entry) for entry in value)
+
+
+def _gate_from(entry: object) -> Gate:
+    match entry:
+        case {"name": str(name), "path": str(path), **rest} if name and _is_safe(path):
+            threshold = rest.get("threshold_seconds")
+            if threshold is None or (type(threshold) is int and threshold >= 0):
+                return Gate(name, path, threshold)
+    raise GatesError("The list of gating databases holds an entry that makes no sense.")
+
+
+def _is_safe(path: str) -> bool:
+    """Whether a listed path stays in the status folder."""
+    parts = PurePosixPath(path)
+    return bool(parts.name) and not parts.is_absolute() and not {"..", "\0"} & {*parts.parts, *path}
