@@ -17,25 +17,15 @@ from django.conf import settings
 from django.core.exceptions import ValidationError
 from django.core.management.base import BaseCommand, CommandError, CommandParser
 from django.db import DatabaseError
-from rich.console import Console
-from rich.progress import (
-    BarColumn,
-    DownloadColumn,
-    Progress,
-    SpinnerColumn,
-    TextColumn,
-    TimeElapsedColumn,
-    TransferSpeedColumn,
-)
 
 from backups import errors, validators
 from backups.choices import Action, Status, Trigger
 from backups.configuration import environment
 from backups.errors import Failure, Problem, Refused
+from backups.management.watch import Watch
 from backups.models import Database, Repository, Run, Snapshot
 from backups.portal_copy.portal_database import database_problem, reason
 from backups.runs import lifecycle
-from backups.runs.progress import State
 from backups.snapshots import selection
 from backups.text.terminal import plain
 from backups.worker import executor
@@ -178,7 +168,7 @@ class VedettaCommand(BaseCommand):
     def play_queued(self, run: Run) -> Run:
         """Play a run that was inserted but not sent, as `play` does. Raises RunEnded."""
         try:
-            with Watch(self) as watch:
+            with Watch(self.say, to_stderr=self.as_json or self.stdout_is_data) as watch:
                 played = executor.execute(run.pk, observer=watch.observe, send_follow_ups=False)
         except KeyboardInterrupt:
             run.refresh_from_db()
@@ -211,53 +201,6 @@ class RunEnded(Exception):
         self.exit_status = exit_status
         self.told = told
         super().__init__(str(told["error"]))
-
-
-class Watch:
-    """Shows a run: a bar on a terminal, lines elsewhere, all on standard error with `--json`."""
-
-    def __init__(self, command: VedettaCommand) -> None:
-        self._command = command
-        self._console = Console(stderr=command.as_json or command.stdout_is_data)
-        self._bar = Progress(
-            SpinnerColumn(),
-            TextColumn("{task.description}", markup=False),
-            BarColumn(),
-            DownloadColumn(),
-            TransferSpeedColumn(),
-            TimeElapsedColumn(),
-            console=self._console,
-            transient=True,
-            disable=not self._console.is_terminal,
-        )
-        self._task = self._bar.add_task("starting", total=None)
-        self._phase = ""
-
-    def __enter__(self) -> Watch:
-        self._bar.start()
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self._bar.stop()
-
-    def observe(self, state: State, lines: list[str]) -> None:
-        """Take in what the run reports."""
-        if state.phase != self._phase:
-            self._phase = state.phase
-            self._bar.reset(self._task, total=state.bytes_expected, description=state.phase)
-            if not self._console.is_terminal:
-                self._command.say(f"{state.phase} …")
-        expected = state.bytes_expected
-        if expected is not None:
-            expected = max(expected, state.bytes_done)
-        self._bar.update(
-            self._task,
-            completed=state.bytes_done,
-            total=expected,
-            description=plain(f"{state.phase} {state.detail}".strip()[:60]),
-        )
-        for line in lines:
-            self._console.print(f"  {plain(line)}", markup=False, highlight=False, soft_wrap=True)
 
 
 def add_database(parser: ArgumentParser) -> None:
