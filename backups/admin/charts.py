@@ -10,7 +10,7 @@ from typing import Any
 
 from django.utils import timezone
 
-from backups.admin.strips import MOST_RECENT, Recent, last_days
+from backups.admin.strips import MOST_RECENT, Point, Recent, last_days
 from backups.choices import Status
 from backups.models import Database, Verification
 
@@ -21,9 +21,6 @@ _LINES = (
     "var(--color-green-600)",
     "var(--color-red-500)",
 )
-
-
-Point = tuple[int, datetime, float]
 
 
 def charts(databases: Sequence[Database], recent: Iterable[Recent], now: datetime) -> list[dict[str, Any]]:

@@ -11,7 +11,6 @@ from typing import Any, NamedTuple
 from django.urls import reverse
 from django.utils import timezone
 
-from backups.admin.charts import Point
 from backups.admin.filters import start_of
 from backups.choices import Action, Status
 from backups.models import Database, Run
@@ -31,6 +30,9 @@ class Day:
     title: str
     href: str
     is_missed: bool = False
+
+
+Point = tuple[int, datetime, float]
 
 
 class Recent(NamedTuple):
