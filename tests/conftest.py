@@ -10,6 +10,7 @@ import sys
 import tempfile
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import django
 import pytest
@@ -41,8 +42,39 @@ os.environ.update(
     # A second or two of each test that backs up; those that are about it turn it on.
     BACKUP_PORTAL="false",
 )
+# Each connection with TLS reads all of the machine's authorities anew, a fiftieth of a second of a core,
+# and nobody on loopback is vouched for by them. What builds images asks others than loopback.
+if not os.environ.get("VEDETTA_TEST_COMPOSE"):
+    os.environ["SSL_CERT_FILE"] = os.devnull
 # pytest-django sets up too late for the conftest.py of a folder named on the command line.
 django.setup()
+
+
+def _look_for_static_files_once() -> None:
+    """Each new client of a test makes the middleware anew, which would look through all of them again."""
+    from django.conf import settings
+    from whitenoise.middleware import WhiteNoiseMiddleware
+
+    found: dict[str, dict[str, Any]] = {}
+    look = WhiteNoiseMiddleware.add_files_from_finders
+
+    def look_once(middleware: WhiteNoiseMiddleware) -> None:
+        if middleware.files:
+            look(middleware)
+            return
+        decides = ("DEBUG", "FORCE_SCRIPT_NAME", "INSTALLED_APPS", "STATIC", "WHITENOISE")
+        known_by = repr(
+            [(name, getattr(settings, name)) for name in dir(settings) if name.startswith(decides)]
+        )
+        if known_by not in found:
+            look(middleware)
+            found[known_by] = dict(middleware.files)
+        middleware.files = dict(found[known_by])
+
+    WhiteNoiseMiddleware.add_files_from_finders = look_once
+
+
+_look_for_static_files_once()
 
 
 def pytest_configure(config: pytest.Config) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import ctypes
 import json
 import os
+import re
 import secrets
 import shutil
 import signal
@@ -16,7 +17,7 @@ import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import closing, contextmanager, suppress
 from dataclasses import dataclass, field
-from datetime import datetime
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -446,3 +447,32 @@ def copy_repository(template: Path, to: Path) -> str:
     """A new repository, without the seconds that restic takes to make one."""
     shutil.copytree(template, to)
     return str(to)
+
+
+def is_named_as_usual(shop: Shop) -> bool:
+    """Whether nothing about a shop's names is what a test may be about."""
+    return re.fullmatch(r"shop_[0-9a-f]{8} dump_[0-9a-f]{8}", f"{shop.name} {shop.user}") is not None
+
+
+def is_due(portal: Portal) -> bool:
+    """Whether something of a portal's schedule is due that was not when it was set up."""
+    due = "SELECT 1 FROM django_q_schedule WHERE schedule_type = 'C' AND next_run <= datetime('now')"
+    return bool(portal.rows(due))
+
+
+def copy_set_up(template: Portal, portal: Portal) -> None:
+    """Make `portal` what `manage.py bootstrap` makes of it, without the second that this takes."""
+    shop = portal.shop
+    shutil.copy(template.database_file, portal.database_file)
+    with closing(sqlite3.connect(portal.database_file)) as connection, connection:
+        connection.execute("UPDATE backups_repository SET url = ?", [portal.repository])
+        for told in ("backups_runline SET text = replace(text", "backups_run SET result = replace(result"):
+            connection.execute(f"UPDATE {told}, ?, ?)", [template.repository, portal.repository])
+        connection.execute(
+            "UPDATE backups_database SET name = ?, host = ?, port = ?, user = ?, database = ?",
+            [shop.name, shop.server.host, shop.server.port, shop.user, shop.name],
+        )
+    for file in (template.folder / "status").iterdir():
+        told = file.read_text().replace(f'"{template.shop.name}"', f'"{shop.name}"')
+        (portal.folder / "status" / file.name).write_text(told)
+    heartbeat.stamp_write(heartbeat.first_boot_path(portal.heartbeat_path), datetime.now(UTC))

@@ -49,47 +49,54 @@ def _differ_at_the_start(environment: Mapping[str, str]) -> bool:
 
 
 class _Warm:
-    """The warm process of this one, started when first asked."""
+    """The warm processes of this one, started when first asked; the one that has loaded all comes first."""
 
     def __init__(self) -> None:
         self._lock = threading.Lock()
-        self._ours: socket.socket | None = None
+        self._ours: list[socket.socket] = []
 
     def fork(self, arguments: list[str], folder: str, environment: dict[str, str], files: list[int]) -> int:
         """The id of a child of ours that has become the command; `files` are its first three."""
-        asked = {"arguments": arguments, "folder": folder, "environment": environment}
+        asked = json.dumps({"arguments": arguments, "folder": folder, "environment": environment}).encode()
         with self._lock:
-            if self._ours is None:
-                self._ours = self._started()
-            socket.send_fds(self._ours, [json.dumps(asked).encode()], files)
-            answer = self._ours.recv(_MOST_BYTES).decode()
-        if not answer.isdecimal():
-            raise RuntimeError(f"the warm process became no command:\n{answer}")
-        return int(answer)
+            for warm in self._ours or self._started():
+                socket.send_fds(warm, [asked], files)
+                answer = warm.recv(_MOST_BYTES).decode()
+                if not answer.removeprefix("-").isdecimal():
+                    raise RuntimeError(f"the warm process became no command:\n{answer}")
+                if (pid := int(answer)) > 0:
+                    return pid
+                os.waitpid(-pid, 0)
+        raise RuntimeError("no warm process could become the command")
 
-    def _started(self) -> socket.socket:
-        ours, its = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
+    def _started(self) -> list[socket.socket]:
+        pairs = [socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET) for _ in range(2)]
+        ours, its = ([pair[side] for pair in pairs] for side in (0, 1))
+        numbers = [each.fileno() for each in its]
         process = subprocess.Popen(
             [
                 sys.executable,
                 Path(__file__).with_name("warm.py"),
-                str(its.fileno()),
+                ",".join(map(str, numbers)),
                 "-" * _ROOM["arguments"],
             ],
             env={**os.environ, "ROOM": "-" * _ROOM["environment"]},
             stdin=subprocess.DEVNULL,
             stdout=subprocess.DEVNULL,
-            pass_fds=[its.fileno()],
+            pass_fds=numbers,
             start_new_session=True,
         )
-        its.close()
+        for each in its:
+            each.close()
 
         def end() -> None:
-            ours.close()
+            for each in ours:
+                each.close()
             process.wait()
 
         atexit.register(end)
-        return ours
+        self._ours = [*reversed(ours)]
+        return self._ours
 
 
 _WARM = _Warm()

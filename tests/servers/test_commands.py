@@ -12,15 +12,21 @@ import pytest
 
 from tests.servers.commands import start_command
 
-# What a process may know of itself; without imports that would be its own.
+# What a process may know of itself; without imports that would be its own, and without the memory which
+# django-q shares with processes to come: multiprocessing takes other memory for it in each process.
 LOOK = """
 import json, os, resource, socket, sys, tempfile, time
+def is_shared_memory(number):
+    place = f"/proc/self/fd/{number}"
+    return os.path.islink(place) and os.readlink(place).startswith("/dev/shm/pym-")
 status = open("/proc/self/status").read()
 print(json.dumps({
     "arguments": sys.argv, "path": sys.path, "flags": repr(sys.flags), "folder": os.getcwd(),
     "environment": dict(os.environ), "temporary": tempfile.gettempdir(), "zone": time.tzname,
     "parent": os.getppid(), "leads": [os.getpid() == os.getsid(0) == os.getpgid(0)],
-    "descriptors": sorted(os.listdir("/proc/self/fd"), key=int),
+    "descriptors": sorted(
+        [each for each in os.listdir("/proc/self/fd") if not is_shared_memory(each)], key=int
+    ),
     "signals": [line for line in status.splitlines() if line.startswith("Sig")][1:],
     "mask": oct(os.umask(0)), "limits": resource.getrlimit(resource.RLIMIT_CORE),
     "streams": [
@@ -34,16 +40,20 @@ print(json.dumps({
 """
 
 
-@pytest.fixture
-def environment(tmp_path: Path) -> dict[str, str]:
+# What is read while a command loads, by Django itself and by what it loads.
+READ_WHILE_LOADING = {"TIME_ZONE": "Asia/Tokyo", "RUNS_AT_ONCE": "7", "MYSQL_QUESTION_SECONDS": "70"}
+
+
+@pytest.fixture(params=[{}, READ_WHILE_LOADING], ids=["read when needed", "read while loading"])
+def environment(request: pytest.FixtureRequest, tmp_path: Path) -> dict[str, str]:
     """One that differs from ours in what is easily kept from before."""
     return {
         **os.environ,
         "DATABASE_URL": f"sqlite:///{tmp_path / 'portal.sqlite3'}",
         "TMPDIR": str(tmp_path),
         "TZ": "Asia/Tokyo",
-        "TIME_ZONE": "Asia/Tokyo",
-        "RUNS_AT_ONCE": "7",
+        "MYSQL_HOST": "elsewhere",
+        **request.param,
     }
 
 
@@ -67,13 +77,34 @@ def test_it_knows_of_itself_what_a_new_process_does(environment: dict[str, str])
 def test_its_settings_are_read_from_its_own_environment(environment: dict[str, str]) -> None:
     look = (
         "from django.conf import settings; from django_q.conf import Conf; from django.db import connection;"
-        "print(settings.TIME_ZONE, Conf.WORKERS, connection.settings_dict['NAME'])"
+        "from backups.runs.lifecycle import BEAT_LOST; import axes.conf, json, re;"
+        "all = {name: getattr(settings, name) for name in dir(settings) if name.isupper()};"
+        "told = {name: re.sub(' at 0x[0-9a-f]+', '', repr(value)) for name, value in all.items()};"
+        "place = connection.settings_dict['NAME'];"
+        "print(json.dumps([Conf.WORKERS, Conf.TIME_ZONE, str(BEAT_LOST), str(place), told]))"
     )
 
-    _, out, err = end(start_command(("shell", "--no-imports", "-c", look), environment))
+    new, forked = [
+        end(start_command(("shell", "--no-imports", "-c", look), environment, real=real))
+        for real in (True, False)
+    ]
 
-    assert err == ""
-    assert out.split() == ["Asia/Tokyo", "7", environment["DATABASE_URL"].removeprefix("sqlite:///")]
+    assert new[0] == 0, new[2]
+    assert forked[2] == new[2]
+    assert json.loads(forked[1]) == json.loads(new[1])
+    *_, place, settings = json.loads(forked[1])
+    assert place == environment["DATABASE_URL"].removeprefix("sqlite:///")
+    assert settings["MYSQL_HOST"] == "'elsewhere'"
+
+
+def test_settings_that_cannot_be_used_end_it_with_the_same_words(environment: dict[str, str]) -> None:
+    new, forked = [
+        end(start_command(("version",), {**environment, "STORAGE_PATIENCE_SECONDS": "soon"}, real=real))
+        for real in (True, False)
+    ]
+
+    assert new[0] != 0
+    assert forked == new
 
 
 @pytest.mark.parametrize(

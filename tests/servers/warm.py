@@ -4,6 +4,9 @@ Python and its libraries take nearly a second to load, which is most of what a s
 Here they are loaded once, but for what reads the settings: a fork reads those from the environment
 that it is given, as a new process does. Asked by `tests.servers.commands`, which see.
 
+A second process has loaded all of it, with the tests' own settings, of which it knows which ones were
+read meanwhile. A fork of it takes the settings anew as well, and goes on where these are the same.
+
 A fork is the asker's own child and has its descriptors, folder, environment, session and exit status;
 `/proc/PID/cmdline` and `environ` tell of it what they would tell of a new process.
 """
@@ -34,8 +37,8 @@ MOST_BYTES = 200_000
 
 
 def main() -> None:
-    """Serve on the socket that argument 1 names until it is closed; returns only in forks."""
-    asking = socket.socket(fileno=int(sys.argv[1]))
+    """Serve on the sockets that argument 1 names until they are closed; returns only in forks."""
+    asking, asking_for_all = (socket.socket(fileno=int(number)) for number in sys.argv[1].split(","))
     sys.path[0] = str(Path(__file__).resolve().parents[2])
     settings_module = os.environ.pop("DJANGO_SETTINGS_MODULE")
     needed = _told_by_a_fork(lambda: _loaded_by_commands(settings_module))
@@ -45,6 +48,15 @@ def main() -> None:
 
     assert not settings.configured
     assert "portal.settings" not in sys.modules
+    if _fork_beside() == 0:
+        asking.close()
+        _serve(asking_for_all, _all_loaded(settings_module).taken_anew)
+    else:
+        asking_for_all.close()
+        _serve(asking, lambda: True)
+
+
+def _serve(asking: socket.socket, can_go_on: Callable[[], bool]) -> None:
     assert tempfile.tempdir is None, "TMPDIR would be heeded no more"
     gc.collect()
     gc.freeze()  # what is never looked at again stays shared
@@ -53,7 +65,7 @@ def main() -> None:
         if not said:
             os._exit(0)
         if _fork_beside() == 0:
-            _become(asking, descriptors, **json.loads(said))
+            _become(asking, descriptors, can_go_on, **json.loads(said))
             return
         for descriptor in descriptors:
             os.close(descriptor)
@@ -63,6 +75,12 @@ def _loaded_by_commands(settings_module: str) -> list[str]:
     """All modules that commands load, first those that load others: of two that load each other
     only one can come first.
     """
+    _load_all(settings_module)
+    # A module is listed once it is complete.
+    return [name for name in reversed(sys.modules) if name not in ("__main__", settings_module)]
+
+
+def _load_all(settings_module: str) -> None:
     os.environ["DJANGO_SETTINGS_MODULE"] = settings_module
     import django
     from django.core.management import get_commands, load_command_class
@@ -72,8 +90,68 @@ def _loaded_by_commands(settings_module: str) -> list[str]:
     for command, app in get_commands().items():
         if app == "backups":
             load_command_class(app, command)
-    # A module is listed once it is complete.
-    return [name for name in reversed(sys.modules) if name not in ("__main__", settings_module)]
+
+
+class _Settings:
+    """Those with which all was loaded."""
+
+    def __init__(self, module: str, read: set[str], written: set[str]) -> None:
+        self._module = module
+        self._read = read
+        self._written = written
+        self._found = self._told()
+
+    def taken_anew(self) -> bool:
+        """Take the settings of this environment; False where what is loaded would be otherwise with it."""
+        from django.conf import Settings, settings
+        from django.db import connections
+
+        if os.environ.get("DJANGO_SETTINGS_MODULE") != self._module or "Q_CLUSTER_NAME" in os.environ:
+            return False
+        del sys.modules[self._module]
+        try:
+            importlib.import_module(self._module)
+            if self._told() != self._found:
+                return False
+            taken = Settings(self._module)
+        except Exception:  # noqa: BLE001  what is wrong with it is told by who loads it as a command does
+            return False
+        for name in self._written:
+            setattr(taken, name, getattr(settings, name))
+        settings._wrapped = taken
+        vars(connections).pop("settings")
+        connections.__init__()  # type: ignore[misc]
+        assert connections.settings  # which fills in what DATABASES leaves out
+        return True
+
+    def _told(self) -> dict[str, str]:
+        module = sys.modules[self._module]
+        told = {name: repr(getattr(module, name, None)) for name in self._read | self._written}
+        # Of the portal's database only the kind matters before it is opened.
+        return {**told, "DATABASES": module.DATABASES["default"]["ENGINE"]}
+
+
+def _all_loaded(settings_module: str) -> _Settings:
+    """Load all that commands load, with the settings of the environment as it is."""
+    from django.conf import LazySettings
+
+    read: set[str] = set()
+    written: set[str] = set()
+    get, put = LazySettings.__getattr__, LazySettings.__setattr__
+
+    def noted_get(self: LazySettings, name: str) -> Any:
+        read.add(name)
+        return get(self, name)
+
+    def noted_put(self: LazySettings, name: str, value: Any) -> None:
+        if name != "_wrapped":
+            written.add(name)
+        put(self, name, value)
+
+    LazySettings.__getattr__, LazySettings.__setattr__ = noted_get, noted_put  # type: ignore[method-assign]
+    _load_all(settings_module)
+    LazySettings.__getattr__, LazySettings.__setattr__ = get, put  # type: ignore[method-assign]
+    return _Settings(settings_module, {name for name in read if name.isupper()}, written)
 
 
 def _loadable(names: list[str]) -> list[str]:
@@ -118,14 +196,22 @@ def _fork_beside() -> int:
     return pid
 
 
-def _become(asking: socket.socket, descriptors: list[int], **command: Any) -> None:
-    """Answer with this fork's process id once it is what it should be, else with what went wrong."""
+def _become(
+    asking: socket.socket, descriptors: list[int], can_go_on: Callable[[], bool], **command: Any
+) -> None:
+    """Answer with this fork's process id once it is what it should be, else with what went wrong.
+
+    One that cannot be it has ended with its answer, a minus before its id.
+    """
     os.setsid()
     try:
         for number, descriptor in enumerate(descriptors):
             os.dup2(descriptor, number)
         _open_streams()
         _take_over(**command)
+        if not can_go_on():
+            asking.send(str(-os.getpid()).encode())
+            os._exit(0)
     except Exception:  # noqa: BLE001  whoever asked waits for an answer
         asking.send(traceback.format_exc().encode())
         os._exit(1)
