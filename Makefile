@@ -2,6 +2,7 @@
 PYTHON ?= python3
 VENV_PYTHON := .venv/bin/python
 ARGS ?=
+PART ?=
 # Ends what it starts when make itself is killed.
 WITH_MAKE := $(if $(shell command -v setpriv),setpriv --pdeathsig TERM --)
 COMPILE := $(VENV_PYTHON) -m uv pip compile --quiet --generate-hashes --universal \
@@ -15,7 +16,8 @@ COVERING := tests/dumpfile tests/fuzz/test_texts.py tests/keys/test_keys.py test
 .PHONY: help setup run test soak test-compose coverage lint bench requirements pin-images release screenshots
 
 help:
-	@echo "make run | setup | test [ARGS=…] | soak [ARGS=…] | test-compose | coverage | lint | bench [ARGS=…] | requirements [ARGS=--upgrade] | pin-images | release | screenshots"
+	@echo "make run | setup | test [ARGS=…] | soak [PART=…] [ARGS=…] | test-compose | coverage | lint | bench [ARGS=…] | requirements [ARGS=--upgrade] | pin-images | release | screenshots"
+	@echo "parts of make soak: kills swaps storage servers changes backups restores security hostile walk portal"
 
 setup:
 	@$(PYTHON) -m tools.setup
@@ -27,18 +29,10 @@ test:
 	@$(PYTHON) -m tools.setup test
 	@exec $(VENV_PYTHON) -m pytest $(if $(ARGS),$(ARGS),--numprocesses auto --dist loadfile --no-loadscope-reorder)
 
-# Hundreds of kills in an order of its own each time, which VEDETTA_SEED repeats; takes an hour or two.
-soak: export VEDETTA_SOAK := yes
-soak: export VEDETTA_KILLS ?= 240
-soak: export VEDETTA_UNDO_KILLS ?= 150
-soak: export VEDETTA_SEED ?= $(shell date +%s)
+# What `make test` leaves out, in the parts of tests/soak.py, of which PART names one. VEDETTA_SEED repeats.
 soak:
 	@$(PYTHON) -m tools.setup test
-	@exec $(VENV_PYTHON) -m pytest -m "" tests/faults tests/portal_copy tests/restore tests/backups tests/compat \
-		tests/dumps tests/verify tests/verdict tests/notify tests/upgrade tests/run/test_rotation.py \
-		tests/browser tests/growth tests/hostile tests/security/test_doors.py tests/security/test_forged.py \
-		tests/security/test_logins.py tests/security/test_names.py tests/security/test_what_is_loaded.py \
-		tests/sentinel/test_slow.py tests/portal/test_slow.py $(ARGS)
+	@exec $(VENV_PYTHON) -m tests.soak $(PART) $(ARGS)
 
 # Builds the image and starts the Compose file; needs root, and minutes.
 test-compose:

@@ -169,7 +169,7 @@ def test_a_download_that_breaks_off_is_not_taken_for_whole(portal: Portal) -> No
             shutil.copyfileobj(response, nowhere)
 
 
-@pytest.mark.parametrize("number", [signal.SIGKILL, signal.SIGTERM])
+@pytest.mark.parametrize("number", [signal.SIGKILL, pytest.param(signal.SIGTERM, marks=pytest.mark.soak)])
 def test_a_portal_killed_while_it_sends_stops_nobody_after_it(number: signal.Signals, portal: Portal) -> None:
     """restic ends with it, what the client has is not whole, and maintenance finds no lock in its way."""
     snapshot = portal.shell(STORE)

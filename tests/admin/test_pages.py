@@ -47,7 +47,14 @@ def pages(past: History) -> dict[str, str]:
     return found
 
 
-@pytest.mark.parametrize("role", ["Viewer", "Operator", "Restorer", "Administrator", "superuser"])
+@pytest.mark.parametrize(
+    "role",
+    [
+        "Viewer",
+        "Administrator",
+        *(pytest.param(each, marks=pytest.mark.soak) for each in ("Operator", "Restorer", "superuser")),
+    ],
+)
 def test_everybody_with_a_role_sees_every_page(past: History, login: Login, role: str) -> None:
     client = login(role)
     for name, url in pages(past).items():

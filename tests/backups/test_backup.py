@@ -136,6 +136,7 @@ def test_run_tells_its_story(shop: Shop, make_database: MakeDatabase, back_up: B
     assert database.server_flavour == run.server_version.split()[0]
 
 
+@pytest.mark.one_flavour("mysql")
 def test_heartbeat_is_the_snapshots_time(
     shop: Shop, make_database: MakeDatabase, back_up: BackUp, settings: object
 ) -> None:
@@ -289,6 +290,7 @@ def test_follow_ups_run_as_children(mariadb_shop: Shop, make_portal: MakePortal)
     ]
 
 
+@pytest.mark.one_flavour("mysql")
 def test_bootstrap_and_preflight_find_everything_in_order(portal: Portal) -> None:
     again = portal.manage("bootstrap", "--json")
     preflight = portal.manage("preflight", "--json")
@@ -329,7 +331,14 @@ def test_snapshots_lists_what_the_repository_holds(mariadb_portal: Portal) -> No
     assert datetime.fromisoformat(listed["time"]).tzinfo is not None
 
 
-@pytest.mark.parametrize("args", [["backup", "--sideways"], ["repository"], ["repository", "paint"]])
+@pytest.mark.parametrize(
+    "args",
+    [
+        ["backup", "--sideways"],
+        pytest.param(["repository"], marks=pytest.mark.soak),
+        pytest.param(["repository", "paint"], marks=pytest.mark.soak),
+    ],
+)
 def test_wrong_usage_is_status_two(args: list[str], mariadb_shop: Shop, make_portal: MakePortal) -> None:
     ran = make_portal(mariadb_shop, set_up=False).manage(*args)
 

@@ -161,6 +161,7 @@ def fill(shop: Shop, table: str, *, megabytes: int) -> None:
 # ---------------------------------------------------------------- One moment
 
 
+@pytest.mark.one_flavour("mysql")
 @pytest.mark.parametrize("flavour", FLAVOURS)
 def test_each_dump_shows_one_moment_while_others_write(flavour: str, request: pytest.FixtureRequest) -> None:
     shop = may_lock(make_shop(request.getfixturevalue(f"{flavour}_server"), TABLE_PAIR))
@@ -232,6 +233,7 @@ def coins_in(shop: Shop, dump: bytes) -> int:
     return int(coins)
 
 
+@pytest.mark.one_flavour("mariadb")
 def test_tables_are_free_again_once_all_programs_have_begun(lockable: Shop) -> None:
     with parallel.begun(source_of(lockable), Wish(2)) as dumps:
         lockable.execute(
@@ -244,6 +246,7 @@ def test_tables_are_free_again_once_all_programs_have_begun(lockable: Shop) -> N
     assert b",77," not in dump
 
 
+@pytest.mark.one_flavour("mysql")
 def test_tables_are_free_again_though_we_were_halted(lockable: Shop) -> None:
     server = source_of(lockable).server
     with mysql.locked_for_reading(server, lockable.name, ["customers", "orders"]) as lock:
@@ -262,10 +265,12 @@ def refused(shop: Shop, wish: Wish = Wish(2)) -> str:  # noqa: B008
     return str(refusal.value)
 
 
+@pytest.mark.one_flavour("mariadb")
 def test_user_who_may_not_lock_is_told_what_is_missing(shop: Shop) -> None:
     assert refused(shop) == f"user {shop.user} lacks LOCK TABLES on {mysql.name_pattern(shop.name)}.*"
 
 
+@pytest.mark.one_flavour("mysql")
 def test_transaction_that_writes_is_not_waited_for(lockable: Shop) -> None:
     writer = connected(lockable)
     with writer.cursor() as cursor:
@@ -274,28 +279,33 @@ def test_transaction_that_writes_is_not_waited_for(lockable: Shop) -> None:
     writer.close()
 
 
+@pytest.mark.one_flavour("mariadb")
 def test_table_without_snapshots_is_left_to_one_program(lockable: Shop) -> None:
     lockable.execute("CREATE TABLE counters (id INT) ENGINE=MyISAM")
 
     assert "does not cover counters (MyISAM)" in refused(lockable)
 
 
+@pytest.mark.one_flavour("mysql")
 def test_names_that_the_dump_programs_mix_up_are_left_to_one(lockable: Shop) -> None:
     lockable.execute("CREATE TABLE Orders (id INT)")
 
     assert "differ only in case" in refused(lockable)
 
 
+@pytest.mark.one_flavour("mariadb")
 def test_table_that_does_not_fit_is_not_dumped_ahead(lockable: Shop, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(parallel, "_AHEAD_BYTES", 1000)
 
     assert "too small" in refused(lockable)
 
 
+@pytest.mark.one_flavour("mysql")
 def test_folder_that_takes_nothing_leaves_it_to_one(lockable: Shop, tmp_path: Path) -> None:
     assert "No such file" in refused(lockable, Wish(2, str(tmp_path / "gone"), 1 << 20))
 
 
+@pytest.mark.one_flavour("mariadb")
 def test_programs_that_do_not_begin_are_not_waited_for(
     lockable: Shop, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -305,6 +315,7 @@ def test_programs_that_do_not_begin_are_not_waited_for(
     assert "did not all begin" in refused(lockable)
 
 
+@pytest.mark.one_flavour("mysql")
 def test_server_that_has_no_more_connections_is_left_to_one(lockable: Shop) -> None:
     lockable.execute(f"ALTER USER '{lockable.user}'@'%' WITH MAX_USER_CONNECTIONS 1")
 
@@ -336,6 +347,7 @@ def test_tables_are_dealt_out_in_their_order(
 # ---------------------------------------------------------------- What goes wrong
 
 
+@pytest.mark.one_flavour("mysql")
 def test_table_that_one_program_did_not_write_is_an_error(
     lockable: Shop, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -349,6 +361,7 @@ def test_table_that_one_program_did_not_write_is_an_error(
         dumped_at_once(source_of(lockable), Wish(2))
 
 
+@pytest.mark.one_flavour("mariadb")
 def test_table_that_two_programs_wrote_is_an_error(lockable: Shop, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(parallel, "_left_out", lambda tables, shares, share: [])
 
@@ -394,6 +407,7 @@ def halfway(portal: Portal, begun: Callable[[Any], bool] | None = None) -> Itera
     os.kill(restic, signal.SIGCONT)
 
 
+@pytest.mark.one_flavour("mariadb")
 def test_backup_over_two_connections_is_the_one_of_a_single_one(large: Portal) -> None:
     ran = large.backup()
     alone = large.backup(DUMP_CONNECTIONS="1")
@@ -433,7 +447,13 @@ def test_killed_dump_program_makes_a_failed_run(large: Portal) -> None:
     assert_next_succeeds(large)
 
 
-@pytest.mark.parametrize("number", [0, 1])
+@pytest.mark.parametrize(
+    "number",
+    [
+        pytest.param(0, marks=pytest.mark.one_flavour("mysql")),
+        pytest.param(1, marks=pytest.mark.one_flavour("mariadb")),
+    ],
+)
 def test_each_program_has_to_come_to_its_end(
     lockable: Shop, number: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -516,6 +536,7 @@ def test_disk_of_the_spool_fills_during_the_dump(
         assert_next_succeeds(portal)
 
 
+@pytest.mark.one_flavour("mysql")
 def test_table_altered_before_a_program_comes_to_it_is_an_error_and_none_afterwards(
     lockable: Shop, make_portal: MakePortal, tmp_path: Path
 ) -> None:

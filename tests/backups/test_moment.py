@@ -99,6 +99,7 @@ def test_what_was_altered_and_put_back_is_noticed(db_server: DatabaseServer) -> 
     assert differing(again, again) == []
 
 
+@pytest.mark.one_flavour("mysql")
 def test_event_that_the_server_drops_itself_is_no_alarm(db_server: DatabaseServer) -> None:
     shop = make_shop(db_server, DEFINED)
     shop.execute("CREATE EVENT once ON SCHEDULE AT '2035-01-01 00:00:00' DISABLE DO DELETE FROM a")

@@ -104,6 +104,7 @@ def test_dump_of_some_tables_leaves_out_the_others_and_what_is_of_no_table() -> 
     assert not {"--routines", "--events"} & set(args)
 
 
+@pytest.mark.one_flavour("mysql")
 @pytest.mark.parametrize("password", PASSWORDS)
 def test_password_of_any_characters_reaches_the_server(db_server: DatabaseServer, password: str) -> None:
     db_server.create_user("quoting", password)
@@ -425,6 +426,7 @@ def test_missing_database_is_the_one_that_the_server_names(
     assert told.value.do.startswith(do)
 
 
+@pytest.mark.one_flavour("mariadb")
 @pytest.mark.parametrize("charset", ["latin1", "sjis", "eucjpms", "binary"])
 def test_a_remark_has_its_number_in_any_character_set(db_server: DatabaseServer, charset: str) -> None:
     """Python does not know all of them."""

@@ -81,7 +81,7 @@ def test_backup_asked_for_in_the_portal_opens_the_gate(shop: Shop, make_portal: 
         assert portal.snapshots()[0]["id"][:8] in browser.get(place)
 
 
-@pytest.mark.one_flavour("mariadb")
+@pytest.mark.soak
 def test_cancel_in_the_portal_stops_a_running_backup_within_five_seconds(
     shop: Shop, make_portal: MakePortal
 ) -> None:

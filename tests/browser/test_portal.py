@@ -305,7 +305,14 @@ PAGES = (
 )  # fmt: skip
 
 
-@pytest.mark.parametrize(("width", "dark"), [(390, True), (390, False), (1440, True)])
+@pytest.mark.parametrize(
+    ("width", "dark"),
+    [
+        (390, True),
+        pytest.param(390, False, marks=pytest.mark.soak),
+        pytest.param(1440, True, marks=pytest.mark.soak),
+    ],
+)
 def test_every_page_fits_a_phone_and_has_no_errors(
     site: Site, sign_in: SignIn, width: int, dark: bool
 ) -> None:

@@ -98,6 +98,7 @@ def test_client_that_is_not_older_is_fine(version: str) -> None:
     assert mysql.client_warnings(server, mysql.Clients("d", "MariaDB", version)) == []
 
 
+@pytest.mark.one_flavour("mariadb")
 def test_refusal_reaches_preflight_and_the_backup(
     shop: Shop,
     make_database: MakeDatabase,
@@ -121,6 +122,7 @@ def test_refusal_reaches_preflight_and_the_backup(
     assert database.snapshots.count() == 0
 
 
+@pytest.mark.one_flavour("mysql")
 @pytest.mark.django_db
 def test_older_client_is_a_warning_on_the_databases_page(
     shop: Shop,

@@ -33,7 +33,16 @@ def test_shipped_grants_are_enough(db_server: DatabaseServer, make_database: Mak
     drop_all(shop)
 
 
-@pytest.mark.parametrize("privilege", ["SELECT", "SHOW VIEW", "TRIGGER", "EVENT", "routines"])
+@pytest.mark.parametrize(
+    "privilege",
+    [
+        *(
+            pytest.param(each, marks=pytest.mark.one_flavour("mysql"))
+            for each in ("SELECT", "SHOW VIEW", "TRIGGER", "EVENT")
+        ),
+        "routines",
+    ],
+)
 def test_one_grant_less_is_named_before_the_dump(
     db_server: DatabaseServer, make_database: MakeDatabase, privilege: str
 ) -> None:
@@ -55,6 +64,7 @@ def test_one_grant_less_is_named_before_the_dump(
     drop_all(shop)
 
 
+@pytest.mark.one_flavour("mysql")
 def test_live_database_that_may_not_be_written_is_told(
     db_server: DatabaseServer, make_database: MakeDatabase
 ) -> None:

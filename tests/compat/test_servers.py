@@ -71,6 +71,7 @@ def _executed(server: DatabaseServer) -> str:
     return str(executed)
 
 
+@pytest.mark.one_flavour("mariadb")
 def test_every_table_outside_the_snapshot_is_named(
     db_server: DatabaseServer, make_database: MakeDatabase
 ) -> None:
@@ -140,6 +141,7 @@ def test_binary_log_without_trust_is_warned_of(
     assert quiet == []
 
 
+@pytest.mark.one_flavour("mysql")
 def test_a_row_that_no_statement_may_hold(db_server: DatabaseServer, make_database: MakeDatabase) -> None:
     shop = make_restorable(
         db_server, "CREATE TABLE t (b LONGBLOB); INSERT INTO t VALUES (REPEAT('x', 3000000));"

@@ -48,7 +48,7 @@ def shop(db_server: DatabaseServer) -> Iterator[Shop]:
 
 
 WHERE = {"greeting": (True, False), "answers": (False, True), "everywhere": (True, True)}
-QUICK = [("8.0.11", "greeting"), ("rubbish", "everywhere")]
+QUICK = {("8.0.11", "greeting"): "mysql", ("rubbish", "everywhere"): "mariadb"}
 
 
 @pytest.mark.parametrize(
@@ -56,7 +56,7 @@ QUICK = [("8.0.11", "greeting"), ("rubbish", "everywhere")]
     [
         pytest.param(
             said, where, id=f"{ascii(said)[1:12]}-{where}",
-            marks=() if (said, where) in QUICK else pytest.mark.soak,
+            marks=pytest.mark.one_flavour(QUICK[said, where]) if (said, where) in QUICK else pytest.mark.soak,
         )
         for said in SAID for where in WHERE
     ],
@@ -87,6 +87,7 @@ def test_a_dump_over_several_connections_is_the_same_too(shop: Shop) -> None:
     assert greetings > 4
 
 
+@pytest.mark.one_flavour("mariadb")
 def test_preflight_says_what_a_server_calls_itself(shop: Shop, make_database: MakeDatabase) -> None:
     with Disguise(shop.server, "26.7.0") as disguise:
         found = preflight.make_ready(make_database(seen_through(shop, disguise)))

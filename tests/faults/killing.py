@@ -25,7 +25,8 @@ from tests.servers import FLAVOURS, Flavour, Server
 from tests.servers.processes import answers_http, free_port
 
 SEED = os.environ.get("VEDETTA_SEED") or "20261123"
-KILLS = int(os.environ.get("VEDETTA_KILLS") or 28)
+# None: on each flavour each kind of run and each victim once.
+KILLS = int(os.environ.get("VEDETTA_KILLS") or 0)
 SIGNALS = (signal.SIGKILL, signal.SIGTERM)
 # How long a run of each kind takes, a backup being 1.
 LENGTHS = {
@@ -65,6 +66,7 @@ PROGRAMS: dict[str, Callable[[str], bool]] = {
     "dump program": is_dump_program,
     "dump client": is_dump_client,
 }
+Combination = tuple[Flavour, tuple[str, str], signal.Signals]
 WEB = ("portal", "gate")
 # Of those over which a dump is loaded; an administrator ends it.
 CONNECTION = "connection"
@@ -107,17 +109,31 @@ class Draw:
 
 
 def draws(count: int = KILLS, seed: str = SEED) -> list[Draw]:
-    """As many experiments, every combination once before any comes twice, half on each flavour."""
+    """As many experiments, every combination once before any comes twice, half on each flavour.
+
+    Where no number is given, as few as have each kind of run and each victim in them, on each flavour.
+    """
     chance = random.Random(seed)
     pairs = [(doing, victim) for doing, victims in VICTIMS.items() for victim in victims]
     combinations = list(itertools.product(FLAVOURS, pairs, SIGNALS))
     found: list[Draw] = []
-    while len(found) < count:
+    while len(found) < max(count, 1):
         chance.shuffle(combinations)
-        for flavour, (doing, victim), number in combinations:
+        for flavour, (doing, victim), number in combinations if count else _one_of_each(combinations):
             found.append(Draw(len(found), flavour, doing, victim, number, chance.random()))
     # One flavour after the other, since each needs its server.
-    return sorted(found[:count], key=lambda draw: (FLAVOURS.index(draw.flavour), draw.number))
+    return sorted(found[: count or None], key=lambda draw: (FLAVOURS.index(draw.flavour), draw.number))
+
+
+def _one_of_each(combinations: Sequence[Combination]) -> list[Combination]:
+    """Of what was drawn, first what has both a kind of run and a victim that none before it had."""
+    found: list[Combination] = []
+    for least in (2, 1):
+        for flavour, pair, number in combinations:
+            had = {name for other, names, _ in found if other == flavour for name in names}
+            if len(set(pair) - had) >= least:
+                found.append((flavour, pair, number))
+    return found
 
 
 @dataclass

@@ -57,6 +57,7 @@ def connections(shop: Shop, count: int, *, user: str = "", password: str = "") -
 # ---------------------------------------------------------------- Connections
 
 
+@pytest.mark.one_flavour("mariadb")
 def test_server_that_takes_no_more_connections(
     own_server: DatabaseServer, make_database: MakeDatabase
 ) -> None:
@@ -77,6 +78,7 @@ def test_server_that_takes_no_more_connections(
     back_up(database)
 
 
+@pytest.mark.one_flavour("mysql")
 def test_user_who_may_connect_once_can_be_backed_up(
     own_server: DatabaseServer, make_database: MakeDatabase
 ) -> None:
@@ -140,6 +142,7 @@ def test_dump_that_waits_for_a_lock_says_so_and_goes_on_after_it(
 # ---------------------------------------------------------------- Sizes
 
 
+@pytest.mark.one_flavour("mysql")
 def test_row_larger_than_max_allowed_packet(own_server: DatabaseServer, make_database: MakeDatabase) -> None:
     """Inserted while that was larger: the server sends it all the same, and the dump holds it."""
     shop = make_restorable(
@@ -177,10 +180,11 @@ def test_row_of_64_megabytes(own_server: DatabaseServer, make_database: MakeData
     assert verdict(run).verdict == "identical", run.error
 
 
+@pytest.mark.larger
 @pytest.mark.one_flavour("mariadb")
 @pytest.mark.timeout(1800)
 def test_many_tables(own_server: DatabaseServer, make_database: MakeDatabase) -> None:
-    count = 5000 if "VEDETTA_SOAK" in os.environ else 200
+    count = 5000 if "VEDETTA_SOAK" in os.environ else 50
     shop = make_restorable(
         own_server,
         "".join(f"CREATE TABLE t{n} (id INT PRIMARY KEY, n INT, KEY (n));\n" for n in range(count)),

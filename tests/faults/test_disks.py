@@ -207,6 +207,7 @@ def test_repository_folder_deleted_under_us(portal: Portal) -> None:
     assert portal.rows("SELECT 1 FROM backups_snapshot WHERE forgotten_at IS NOT NULL") == []
 
 
+@pytest.mark.soak
 def test_bucket_deleted_under_us(mariadb_shop: Shop, make_portal: MakePortal, tmp_path: Path) -> None:
     with S3Server(tmp_path / "s3") as server:
         portal = make_portal(mariadb_shop, repository=server.create_bucket("gone"), **server.environment)

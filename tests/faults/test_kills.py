@@ -44,6 +44,7 @@ def test_nothing_broke_and_all_promises_hold(stage: Stage) -> None:
     indirect=["stage"],
     scope="module",  # else pytest takes the stage for one that is made anew each time
 )
+@pytest.mark.larger
 def test_killed_at_a_random_moment(draw: Draw, verified: Stage) -> None:
     stage, portal = verified, verified.portal
     before = Seen.of(portal)
@@ -72,7 +73,7 @@ def test_killed_at_a_random_moment(draw: Draw, verified: Stage) -> None:
 # ---------------------------------------------------------------- At exact moments
 
 
-@pytest.mark.parametrize("victim", ["worker", "connection", "server"])
+@pytest.mark.parametrize("victim", ["worker", "server", pytest.param("connection", marks=pytest.mark.soak)])
 def test_killed_while_it_loads_straight_into_the_live_database(victim: str, verified: Stage) -> None:
     """Half of it is overwritten by then: the run says so, and the way back that it names works."""
     stage, shop = verified, verified.shop
@@ -90,7 +91,7 @@ def test_killed_while_it_loads_straight_into_the_live_database(victim: str, veri
     overwritten_with_a_way_back(stage, None, before)
 
 
-@pytest.mark.parametrize("victim", ["worker", "connection", "server"])
+@pytest.mark.parametrize("victim", ["worker", "server", pytest.param("connection", marks=pytest.mark.soak)])
 def test_half_a_new_database_is_taken_away(victim: str, verified: Stage) -> None:
     stage, shop = verified, verified.shop
     target = f"{shop.name}_new"
@@ -163,7 +164,14 @@ def test_restic_killed_while_it_is_read_leaves_no_lock(verified: Stage) -> None:
     promises.no_lock_left(stage.portal)
 
 
-@pytest.mark.parametrize("phase", ["preflight", "safety backup", "load", "check", "prepare"])
+@pytest.mark.parametrize(
+    "phase",
+    [
+        "safety backup",
+        "load",
+        *(pytest.param(each, marks=pytest.mark.soak) for each in ("preflight", "check", "prepare")),
+    ],
+)
 def test_cancelled_in_each_phase_of_a_replacement(phase: str, verified: Stage) -> None:
     stage = verified
     before = Seen.of(stage.portal)
@@ -177,8 +185,15 @@ def test_cancelled_in_each_phase_of_a_replacement(phase: str, verified: Stage) -
     promises.no_lock_left(stage.portal)
 
 
-@pytest.mark.parametrize("phase", ["confirm", "heartbeat"])
-@pytest.mark.parametrize("by", ["kill", "stop"])
+@pytest.mark.parametrize(
+    ("by", "phase"),
+    [
+        ("kill", "heartbeat"),
+        ("stop", "confirm"),
+        pytest.param("kill", "confirm", marks=pytest.mark.soak),
+        pytest.param("stop", "heartbeat", marks=pytest.mark.soak),
+    ],
+)
 def test_backup_cut_short_after_its_snapshot_does_not_deny_it(by: str, phase: str, verified: Stage) -> None:
     stage = verified
     before = Seen.of(stage.portal)

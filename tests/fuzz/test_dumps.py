@@ -13,6 +13,7 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 import MySQLdb
+import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
@@ -122,6 +123,7 @@ def triggers(connection: Any, name: str) -> set[tuple[str, str]]:
         return set(cursor.fetchall())
 
 
+@pytest.mark.one_flavour("mariadb")
 @settings(max_examples=15, deadline=None, suppress_health_check=list(HealthCheck))
 @given(made=contents(), cuts=cuts)
 def test_sections_of_a_real_dump_are_what_the_server_holds(

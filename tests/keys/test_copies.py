@@ -178,7 +178,13 @@ def test_a_strangers_newer_copy_does_not_hide_ours(
     assert sorted(state_of(machine)["made here"]) == [False, True]
 
 
-@pytest.mark.parametrize("left", ["/srv/precious.txt", "/srv/.precious.sql.partial", 5])
+@pytest.mark.parametrize(
+    "left",
+    [
+        "/srv/.precious.sql.partial",
+        *(pytest.param(each, marks=pytest.mark.soak) for each in ("/srv/precious.txt", 5)),
+    ],
+)
 def test_no_row_has_a_file_deleted_that_no_run_could_have_written(
     make_portal: MakePortal, mariadb_shop: Shop, tmp_path: Path, left: object
 ) -> None:

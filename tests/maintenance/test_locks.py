@@ -7,6 +7,7 @@ import subprocess
 import time
 from pathlib import Path
 
+import pytest
 from django.utils import timezone
 
 from backups.choices import Action
@@ -85,6 +86,7 @@ def test_stale_lock_stops_no_maintenance(database: Database) -> None:
     assert locks(database) == []
 
 
+@pytest.mark.soak
 def test_forget_while_another_restic_is_at_work_names_it(database: Database) -> None:
     back_up(database)
     back_up(database)

@@ -167,7 +167,13 @@ GUESSES = {
 }
 
 
-@pytest.mark.parametrize("way", GUESSES)
+# Each holds for one proxy as for two.
+LIKE_OTHERS = ("behind one proxy", "behind two, its owner", "in another network of IPv6")
+
+
+@pytest.mark.parametrize(
+    "way", [pytest.param(way, marks=pytest.mark.soak if way in LIKE_OTHERS else ()) for way in GUESSES]
+)
 def test_whoever_guesses_is_locked_out_and_nobody_else(way: str, anna: User, settings: Settings) -> None:
     settings.TRUSTED_PROXIES = proxies.trusted([CDN])
     come_from, right_from, expected = GUESSES[way]

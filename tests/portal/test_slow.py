@@ -62,7 +62,7 @@ def portal(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Portal]:
         yield Portal(port, path, http)
 
 
-@pytest.mark.parametrize("door", DOORS)
+@pytest.mark.parametrize("door", ["port", pytest.param("socket", marks=pytest.mark.soak), "nginx"])
 def test_slow_clients_take_nothing_from_people(portal: Portal, door: str) -> None:
     portal.goes_on(door, seconds=5)
 

@@ -65,7 +65,11 @@ print(json.dumps({
 """
 
 
-@pytest.mark.one_flavour("mariadb")
+@pytest.mark.parametrize(
+    "new_database",
+    ["mariadb", *(pytest.param(each, marks=pytest.mark.soak) for each in ("sqlite", "mysql"))],
+    indirect=True,
+)
 def test_all_that_people_did_comes_back_on_an_empty_machine(
     mariadb_shop: Shop, make_portal: MakePortal, new_database: NewDatabase
 ) -> None:
@@ -176,7 +180,11 @@ second.save()
     server.execute(f"DROP DATABASE `{other}`")
 
 
-@pytest.mark.one_flavour("mariadb")
+@pytest.mark.parametrize(
+    "new_database",
+    ["sqlite", *(pytest.param(each, marks=pytest.mark.soak) for each in ("mariadb", "mysql"))],
+    indirect=True,
+)
 def test_a_worker_that_starts_rebuilds_an_empty_history_once_on_every_server(
     mariadb_shop: Shop, make_portal: MakePortal, new_database: NewDatabase
 ) -> None:
@@ -234,7 +242,7 @@ def overwrite_middle(file: Path) -> None:
         opened.write(os.urandom(4096 * 20))
 
 
-@pytest.mark.parametrize("damage", [overwrite_whole, overwrite_middle])
+@pytest.mark.parametrize("damage", [overwrite_whole, pytest.param(overwrite_middle, marks=pytest.mark.soak)])
 def test_a_damaged_portal_database_is_named_moved_aside_and_replaced(
     damage: Callable[[Path], None], portal: Portal
 ) -> None:
@@ -374,10 +382,10 @@ def changed(content: bytes) -> bytes:
     ("spoil", "complaint"),
     [
         (lambda content: content[: len(content) // 2], "It is not whole, or was changed."),
-        (changed, "It is not whole, or was changed."),
-        (lambda _: b"\n", "It is not whole, or was changed."),
-        (lambda _: b"\x00\xff" * 100_000, "It is not whole, or was changed."),
-        (lambda _: b"[" * 100_000, "It is not whole, or was changed."),
+        *(
+            pytest.param(spoil, "It is not whole, or was changed.", marks=pytest.mark.soak)
+            for spoil in (changed, lambda _: b"\n", lambda _: b"\x00\xff" * 100_000, lambda _: b"[" * 100_000)
+        ),
         (lambda _: b'{"something": "else"}\n' * 100_000, "It is no copy of a portal."),
         (
             lambda content: with_migrations(content, backups="9999_of_the_future"),

@@ -61,11 +61,16 @@ def test_without_yes_and_without_a_terminal_nothing_is_touched(mode: str, portal
     "args",
     [
         ["--snapshot", "latest"],
-        ["--replace", "--yes"],
-        ["--snapshot", "latest", "--time", "2025-01-01", "--replace", "--yes"],
-        ["--snapshot", "latest", "--replace", "--in-place", "--yes"],
         ["--time", "yesterday", "--replace", "--yes"],
-        ["--snapshot", "latest", "--output", "-", "--json"],
+        *(
+            pytest.param(args, marks=pytest.mark.soak)
+            for args in (
+                ["--replace", "--yes"],
+                ["--snapshot", "latest", "--time", "2025-01-01", "--replace", "--yes"],
+                ["--snapshot", "latest", "--replace", "--in-place", "--yes"],
+                ["--snapshot", "latest", "--output", "-", "--json"],
+            )
+        ),
     ],
 )
 def test_wrong_usage_is_status_two(args: list[str], portal: Portal) -> None:
@@ -128,7 +133,7 @@ def test_second_restore_while_one_runs_is_status_three(portal: Portal) -> None:
 # ---------------------------------------------------------------- Cancelling
 
 
-@pytest.mark.parametrize("phase", ["safety backup", "load"])
+@pytest.mark.parametrize("phase", [pytest.param("safety backup", marks=pytest.mark.soak), "load"])
 def test_cancelled_before_the_swap_it_ends_within_seconds_and_nothing_was_touched(
     phase: str, mariadb_server: DatabaseServer, make_portal: MakePortal
 ) -> None:
@@ -160,7 +165,7 @@ def test_cancelled_before_the_swap_it_ends_within_seconds_and_nothing_was_touche
     drop_all(shop)
 
 
-@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+@pytest.mark.parametrize("number", [pytest.param(signal.SIGINT, marks=pytest.mark.soak), signal.SIGTERM])
 def test_stopped_in_the_middle_of_an_in_place_load_it_says_what_is_overwritten(
     number: signal.Signals, portal: Portal
 ) -> None:
@@ -231,6 +236,7 @@ class shop_in_use:  # noqa: N801  reads as a statement
         self.connection.close()
 
 
+@pytest.mark.soak
 def test_repository_that_goes_away_leaves_the_database_and_can_be_cancelled(
     mariadb_shop: Shop, s3_server: S3Server, bucket: str, make_portal: MakePortal
 ) -> None:
@@ -270,6 +276,7 @@ def big_portal(mariadb_server: DatabaseServer, make_portal: MakePortal) -> Itera
     drop_all(shop)
 
 
+@pytest.mark.soak
 def test_memory_stays_small_while_a_large_dump_passes(big_portal: Portal, tmp_path: Path) -> None:
     """To standard output and to a file, which appears when it is whole."""
     portal = big_portal

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import re
 import stat
 from collections.abc import Callable
@@ -92,11 +93,24 @@ def damaged(dump: bytes, how: str) -> bytes:
     return dump[: at + 12] + bytes([dump[at + 12] ^ 1]) + dump[at + 13 :]
 
 
+DAMAGES = ("truncated", "a row changed", "a row missing", "a trigger missing", "the manifest")
+MODES = (RestoreMode.REPLACE, RestoreMode.IN_PLACE, RestoreMode.NEW, RestoreMode.FILE)
+# Each damage and each mode once; all with all of them in the long run.
+OFTEN = {
+    ("truncated", RestoreMode.IN_PLACE),
+    ("a row changed", RestoreMode.REPLACE),
+    ("a row missing", RestoreMode.FILE),
+    ("a trigger missing", RestoreMode.NEW),
+    ("the manifest", RestoreMode.REPLACE),
+}
+
+
 @pytest.mark.parametrize(
-    "mode", [RestoreMode.REPLACE, RestoreMode.IN_PLACE, RestoreMode.NEW, RestoreMode.FILE]
-)
-@pytest.mark.parametrize(
-    "how", ["truncated", "a row changed", "a row missing", "a trigger missing", "the manifest"]
+    ("how", "mode"),
+    [
+        pytest.param(*case, marks=() if case in OFTEN else pytest.mark.soak)
+        for case in itertools.product(DAMAGES, MODES)
+    ],
 )
 def test_damaged_dump_is_refused_before_the_swap(
     how: str,
@@ -134,7 +148,12 @@ def test_damaged_dump_is_refused_before_the_swap(
 
 
 @pytest.mark.parametrize(
-    "mode", [RestoreMode.NEW, RestoreMode.REPLACE, RestoreMode.IN_PLACE, RestoreMode.FILE]
+    "mode",
+    [
+        RestoreMode.REPLACE,
+        RestoreMode.FILE,
+        *(pytest.param(mode, marks=pytest.mark.soak) for mode in (RestoreMode.NEW, RestoreMode.IN_PLACE)),
+    ],
 )
 def test_restic_that_breaks_off_is_not_held_against_the_snapshot(
     mode: RestoreMode,
@@ -188,7 +207,13 @@ CREATE VIEW `{name}`.own AS SELECT id FROM `{name}`.customers;
     )
 
 
-@pytest.mark.parametrize("by_us", [True, False])
+@pytest.mark.parametrize(
+    "by_us",
+    [
+        pytest.param(True, marks=pytest.mark.one_flavour("mysql")),
+        pytest.param(False, marks=pytest.mark.one_flavour("mariadb")),
+    ],
+)
 def test_restoring_into_another_name_never_writes_to_the_first(
     by_us: bool, db_server: DatabaseServer, make_database: MakeDatabase, back_up: BackUp
 ) -> None:

@@ -166,6 +166,7 @@ def plays_back(shop: Shop, make_database: MakeDatabase, back_up: BackUp) -> None
     drop_all(shop)
 
 
+@pytest.mark.one_flavour("mariadb")
 def test_names_comments_and_bodies(
     db_server: DatabaseServer, make_database: MakeDatabase, back_up: BackUp
 ) -> None:

@@ -22,7 +22,7 @@ pytestmark = pytest.mark.one_flavour("mariadb")
 
 SEED = 20261123
 # `make soak` draws hundreds, in an order of its own each time.
-UNDO_KILLS = int(os.environ.get("VEDETTA_UNDO_KILLS", "3"))
+UNDO_KILLS = int(os.environ.get("VEDETTA_UNDO_KILLS", "1"))
 UNDO_SEED = os.environ.get("VEDETTA_SEED", str(SEED))
 
 
@@ -38,10 +38,10 @@ def _outcomes(stage: Stage, request: pytest.FixtureRequest) -> Iterator[None]:
 # ---------------------------------------------------------------- Inside the swap
 
 
-def test_killed_before_and_after_every_step_of_a_swap(stage: Stage) -> None:
+@pytest.mark.parametrize("stride", [pytest.param(1, marks=pytest.mark.soak), 4])
+def test_killed_before_and_after_the_steps_of_a_swap(stride: int, stage: Stage) -> None:
     """An undo is a swap like any other, without the seconds of restic before it."""
     stage.restore_in_full()
-    stride = 1 if stage.shop.server.flavour == "mariadb" else 4
     for at in range(1, 200, stride):
         stage.do("undo", at=at)
         if stage.newest()["status"] == "succeeded":
@@ -53,6 +53,7 @@ def test_killed_before_and_after_every_step_of_a_swap(stage: Stage) -> None:
     stage.back_to_before()
 
 
+@pytest.mark.larger
 @pytest.mark.one_flavour("mysql")
 @pytest.mark.timeout(300 + 60 * UNDO_KILLS)
 def test_killed_in_an_undo_and_in_the_one_after_it(stage: Stage) -> None:
@@ -170,6 +171,7 @@ def test_server_killed_before_the_swap(stage: Stage) -> None:
             stage.back_to_before()
 
 
+@pytest.mark.soak
 def test_worker_killed_at_random_moments(stage: Stage) -> None:
     chance = random.Random(f"{SEED} {stage.shop.server.flavour}")
     for _ in range(6):

@@ -56,6 +56,7 @@ def libraries_of(shop: Shop) -> list[str]:
     return [name for (name,) in shop.query(asked, [shop.name])]
 
 
+@pytest.mark.one_flavour("mysql")
 def test_told_by_backup_and_verification_and_left_where_they_are_by_replacing(
     merging: Shop, make_database: MakeDatabase, back_up: BackUp
 ) -> None:

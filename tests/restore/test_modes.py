@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import gzip
+import itertools
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
@@ -41,7 +42,7 @@ def content_of(shop: Shop) -> list[bytes]:
 # ---------------------------------------------------------------- The awkward and the sample database
 
 
-@pytest.fixture(scope="module", params=["awkward", "sample"])
+@pytest.fixture(scope="module", params=["awkward", pytest.param("sample", marks=pytest.mark.soak)])
 def source_kind(request: pytest.FixtureRequest) -> str:
     kind: str = request.param
     return kind
@@ -116,6 +117,7 @@ def events_of(shop: Shop, database: str) -> list[tuple[object, ...]]:
     )
 
 
+@pytest.mark.one_flavour("mariadb")
 def test_events_run_in_the_database_itself_and_in_no_new_one(
     shop: Shop, make_database: MakeDatabase, back_up: BackUp
 ) -> None:
@@ -151,14 +153,33 @@ def test_events_run_in_the_database_itself_and_in_no_new_one(
 
 OVERWRITING = [RestoreMode.REPLACE, RestoreMode.IN_PLACE]
 LOADING = [RestoreMode.NEW, *OVERWRITING]
+# Where the mode makes no difference to what comes in.
+SHORT_LOADING = [
+    RestoreMode.REPLACE,
+    *(pytest.param(mode, marks=pytest.mark.soak) for mode in (RestoreMode.NEW, RestoreMode.IN_PLACE)),
+]
+# Each kind of file and each mode once.
+OFTEN = {
+    ("plain", RestoreMode.IN_PLACE),
+    ("gzip", RestoreMode.NEW),
+    ("with USE", RestoreMode.REPLACE),
+}
+
+
+OFTEN_LACKING = {(True, RestoreMode.REPLACE), (False, RestoreMode.FILE)}
 
 
 def target_of(shop: Shop, mode: RestoreMode) -> str:
     return f"{shop.name}_new" if mode == RestoreMode.NEW else shop.name
 
 
-@pytest.mark.parametrize("mode", LOADING)
-@pytest.mark.parametrize("written", ["plain", "gzip", "with USE"])
+@pytest.mark.parametrize(
+    ("written", "mode"),
+    [
+        pytest.param(*case, marks=() if case in OFTEN else pytest.mark.soak)
+        for case in itertools.product(["plain", "gzip", "with USE"], LOADING)
+    ],
+)
 def test_snapshot_of_the_old_scripts_restores_by_every_mode(
     written: str, mode: RestoreMode, mariadb_shop: Shop, make_database: MakeDatabase
 ) -> None:
@@ -180,7 +201,7 @@ def test_snapshot_of_the_old_scripts_restores_by_every_mode(
     assert content(shop.server, target_of(shop, mode)) == was
 
 
-@pytest.mark.parametrize("mode", LOADING)
+@pytest.mark.parametrize("mode", SHORT_LOADING)
 @pytest.mark.one_flavour("mariadb")
 def test_gzipped_dump_of_ours_restores_by_every_mode(
     mode: RestoreMode, shop: Shop, make_database: MakeDatabase, back_up: BackUp
@@ -232,7 +253,7 @@ def test_chosen_tables_come_with_their_triggers_and_nothing_else(
         assert content_of(shop) == later
 
 
-@pytest.mark.parametrize("mode", LOADING)
+@pytest.mark.parametrize("mode", SHORT_LOADING)
 def test_chosen_table_of_a_snapshot_by_other_hands(
     mode: RestoreMode, mariadb_shop: Shop, make_database: MakeDatabase
 ) -> None:
@@ -265,8 +286,13 @@ def test_chosen_tables_in_a_file(
     assert shop.server.query("SHOW TABLES", by_hand) == [("orders",)]
 
 
-@pytest.mark.parametrize("mode", [RestoreMode.FILE, *LOADING])
-@pytest.mark.parametrize("by_us", [True, False])
+@pytest.mark.parametrize(
+    ("by_us", "mode"),
+    [
+        pytest.param(*case, marks=() if case in OFTEN_LACKING else pytest.mark.soak)
+        for case in itertools.product([True, False], [RestoreMode.FILE, *LOADING])
+    ],
+)
 def test_table_that_the_snapshot_lacks_is_refused_before_anything_is_touched(
     by_us: bool,
     mode: RestoreMode,
@@ -296,7 +322,7 @@ def test_table_that_the_snapshot_lacks_is_refused_before_anything_is_touched(
 # ---------------------------------------------------------------- Definers
 
 
-@pytest.mark.parametrize("mode", LOADING)
+@pytest.mark.parametrize("mode", SHORT_LOADING)
 @pytest.mark.one_flavour("mariadb")
 def test_definers_that_are_gone_can_be_set_to_the_user_that_restores(
     mode: RestoreMode, shop: Shop, make_database: MakeDatabase, back_up: BackUp
@@ -331,6 +357,7 @@ def test_definers_that_are_gone_can_be_set_to_the_user_that_restores(
     assert definers == [(f"{shop.user}@%",)]
 
 
+@pytest.mark.one_flavour("mysql")
 def test_definers_that_are_gone_are_kept_when_asked(
     shop: Shop, make_database: MakeDatabase, back_up: BackUp
 ) -> None:
@@ -397,6 +424,7 @@ def test_new_database_is_gone_when_its_restore_fails(mariadb_shop: Shop, make_da
         failed(restore(database, RestoreMode.NEW, target=f"{shop.name}_new"))
 
 
+@pytest.mark.one_flavour("mariadb")
 def test_database_that_may_not_be_made_is_told_with_the_grant(
     db_server: DatabaseServer, make_database: MakeDatabase, back_up: BackUp
 ) -> None:

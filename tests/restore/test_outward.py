@@ -57,6 +57,7 @@ def referring(shop: Shop) -> set[str]:
     return {str(name) for (name,) in shop.server.query(asked)}
 
 
+@pytest.mark.one_flavour("mariadb")
 def test_a_key_to_another_database_is_made_in_the_place_of_the_live_one_alone(
     outward: Shop, make_database: MakeDatabase, back_up: BackUp
 ) -> None:
@@ -82,6 +83,7 @@ def test_a_key_to_another_database_is_made_in_the_place_of_the_live_one_alone(
     assert content(outward.server, outward.name) == was
 
 
+@pytest.mark.one_flavour("mysql")
 def test_the_grant_for_a_key_to_another_database_is_named_before(
     outward: Shop, make_database: MakeDatabase
 ) -> None:

@@ -71,6 +71,7 @@ def told(database: Database) -> dict[str, checks.Check]:
     return {check.name: check for check in preflight.checks(database, checks.Found())}
 
 
+@pytest.mark.one_flavour("mysql")
 def test_a_restore_and_what_follows_is_done_as_a_user_who_is_dropped_again(
     shop: Shop, make_database: MakeDatabase, settings: Settings, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -82,7 +82,7 @@ pytestmark = pytest.mark.one_flavour("mariadb")
 SLOW = 77700
 
 
-@pytest.fixture(params=[2, 4])
+@pytest.fixture(params=[pytest.param(2, marks=pytest.mark.soak), 4])
 def several(request: pytest.FixtureRequest, settings: Any, monkeypatch: pytest.MonkeyPatch) -> int:
     """Several connections, and no table so small that it comes in one piece."""
     settings.RESTORE_CONNECTIONS = request.param
@@ -113,7 +113,7 @@ def slow_rows(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(mysql.LoadingConnection, "run", run_slowly)
 
 
-@pytest.fixture(scope="module", params=["awkward", "related", "sample"])
+@pytest.fixture(scope="module", params=["awkward", "related", pytest.param("sample", marks=pytest.mark.soak)])
 def kind(request: pytest.FixtureRequest) -> str:
     found: str = request.param
     return found
@@ -158,6 +158,12 @@ def test_several_connections_give_the_same_bytes_as_one(
         source.server.execute(f"DROP DATABASE `{target}`")
 
 
+@pytest.mark.parametrize(
+    "kind",
+    ["related", *(pytest.param(each, marks=pytest.mark.soak) for each in ("awkward", "sample"))],
+    indirect=True,
+    scope="module",
+)
 def test_overwriting_over_several_connections_gives_the_same_bytes(
     source: Shop, make_database: MakeDatabase, back_up: BackUp, three: None
 ) -> None:
@@ -290,7 +296,15 @@ def test_unique_key_that_cannot_be_made_says_how_to_go_on(
     assert "RESTORE_CONNECTIONS=1" in told
 
 
-@pytest.mark.parametrize("torn", ["(2,'it", "(2,`x)", "(2,/* x)", "(2,2", "(2,)"])
+# Of those that are not sent, and of those that the server is asked of, one each.
+@pytest.mark.parametrize(
+    "torn",
+    [
+        "(2,'it",
+        "(2,)",
+        *(pytest.param(each, marks=pytest.mark.soak) for each in ("(2,`x)", "(2,/* x)", "(2,2")),
+    ],
+)
 def test_row_that_is_torn_ends_the_restore(
     torn: str, mariadb_shop: Shop, make_database: MakeDatabase, three: None
 ) -> None:
@@ -321,7 +335,7 @@ def test_killed_connection_ends_the_restore(shop: Shop, make_database: MakeDatab
     assert "was lost" in told or "killed" in told or "interrupted" in told
 
 
-@pytest.mark.parametrize("connections", [1, 3])
+@pytest.mark.parametrize("connections", [pytest.param(1, marks=pytest.mark.soak), 3])
 def test_connection_that_is_lost_while_the_repository_is_slow_is_not_held_against_the_snapshot(
     connections: int,
     mariadb_shop: Shop,
@@ -410,7 +424,7 @@ def test_cancel_ends_statements_that_run(shop: Shop, make_database: MakeDatabase
     assert waiting(shop) == []
 
 
-@pytest.mark.parametrize(("limit", "loading"), [(4, 3), (3, 2), (2, 1)])
+@pytest.mark.parametrize(("limit", "loading"), [(4, 3), pytest.param(3, 2, marks=pytest.mark.soak), (2, 1)])
 def test_server_that_is_short_of_connections_gives_what_it_has(
     limit: int, loading: int, shop: Shop, make_database: MakeDatabase, back_up: BackUp, three: None
 ) -> None:

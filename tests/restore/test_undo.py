@@ -74,6 +74,7 @@ def ways(database: Database) -> list[tuple[int, bool]]:
 # ---------------------------------------------------------------- What cannot be made again
 
 
+@pytest.mark.one_flavour("mariadb")
 def test_view_that_cannot_be_made_again_is_left_out_told_and_made_later(
     db_server: DatabaseServer, make_database: MakeDatabase, back_up: BackUp
 ) -> None:
@@ -130,6 +131,7 @@ def test_view_that_cannot_be_made_again_is_left_out_told_and_made_later(
     drop_all(shop)
 
 
+@pytest.mark.one_flavour("mysql")
 def test_view_of_the_live_database_that_lost_its_table_is_not_in_the_way(
     db_server: DatabaseServer, make_database: MakeDatabase, back_up: BackUp
 ) -> None:
@@ -184,6 +186,7 @@ def test_broken_off_before_the_rename_a_view_that_reads_what_is_gone_stays(
 # ---------------------------------------------------------------- One by one
 
 
+@pytest.mark.one_flavour("mysql")
 def test_definitions_are_made_one_by_one_whatever_their_order(db_server: DatabaseServer) -> None:
     """One that cannot be made stops none, and leaves the database's own defaults as they were."""
     shop = make_restorable(db_server, "CREATE TABLE t (id INT PRIMARY KEY)")
@@ -350,7 +353,9 @@ def test_nothing_begins_while_a_swap_of_the_same_target_is_half_way(
     succeeded(undo(run))
 
 
-@pytest.mark.parametrize("harm", ["emptied", "a table less", "dropped"])
+@pytest.mark.parametrize(
+    "harm", ["emptied", *(pytest.param(e, marks=pytest.mark.soak) for e in ("a table less", "dropped"))]
+)
 def test_kept_tables_that_are_not_all_there_never_go_in(
     harm: str, mariadb_shop: Shop, make_database: MakeDatabase, back_up: BackUp
 ) -> None:

@@ -50,7 +50,14 @@ def reading(db_server: DatabaseServer) -> Iterator[Shop]:
     server.execute("DROP DATABASE IF EXISTS rates_of_another")
 
 
-@pytest.mark.parametrize("mode", [RestoreMode.REPLACE, RestoreMode.NEW, RestoreMode.IN_PLACE])
+@pytest.mark.parametrize(
+    "mode",
+    [
+        pytest.param(RestoreMode.REPLACE, marks=pytest.mark.one_flavour("mariadb")),
+        pytest.param(RestoreMode.NEW, marks=pytest.mark.one_flavour("mariadb")),
+        pytest.param(RestoreMode.IN_PLACE, marks=pytest.mark.one_flavour("mysql")),
+    ],
+)
 @pytest.mark.parametrize("connections", [1, pytest.param(3, marks=pytest.mark.soak)])
 def test_all_else_is_restored_the_run_says_what_is_missing_and_another_try_makes_it(
     reading: Shop,
@@ -109,6 +116,7 @@ DELIMITER ;
 """
 
 
+@pytest.mark.one_flavour("mysql")
 def test_a_trigger_a_routine_and_an_event_that_the_server_refuses_are_told_and_kept_as_text(
     db_server: DatabaseServer, make_database: MakeDatabase
 ) -> None:

@@ -224,6 +224,7 @@ def test_it_leaves_nothing_when_killed_and_starts_again(checkout: Checkout) -> N
     assert checkout.processes() == []
 
 
+@pytest.mark.soak
 def test_it_waits_for_what_a_killed_run_left(checkout: Checkout) -> None:
     with checkout.running() as server:
         os.kill(server.pid, signal.SIGKILL)

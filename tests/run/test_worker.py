@@ -61,7 +61,7 @@ def test_worker_plays_a_queued_run_and_shows_both_pulses(mariadb_portal: Portal)
     assert portal.leftovers() == []
 
 
-@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
+@pytest.mark.parametrize("number", [signal.SIGTERM, pytest.param(signal.SIGINT, marks=pytest.mark.soak)])
 def test_worker_that_is_stopped_cancels_the_backup_it_plays(
     mariadb_shop: Shop, mariadb_portal: Portal, number: signal.Signals
 ) -> None:

@@ -80,7 +80,13 @@ def test_who_may_dump_and_verify_makes_nothing_that_runs_as_root(least: Shop) ->
     assert rights(server) == before
 
 
-@pytest.mark.parametrize("is_called", [True, False])
+@pytest.mark.parametrize(
+    "is_called",
+    [
+        pytest.param(True, marks=pytest.mark.one_flavour("mysql")),
+        pytest.param(False, marks=pytest.mark.one_flavour("mariadb")),
+    ],
+)
 def test_a_hostile_snapshot_that_is_verified_does_no_harm(
     least: Shop, make_database: MakeDatabase, is_called: bool
 ) -> None:

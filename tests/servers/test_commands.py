@@ -111,10 +111,10 @@ def test_settings_that_cannot_be_used_end_it_with_the_same_words(environment: di
     ("code", "status"),
     [
         ("raise SystemExit(3)", 3),
-        ("raise SystemExit('in words')", 1),
-        ("1 / 0", 1),
+        pytest.param("raise SystemExit('in words')", 1, marks=pytest.mark.soak),
+        pytest.param("1 / 0", 1, marks=pytest.mark.soak),
         ("import os, signal; os.kill(os.getpid(), signal.SIGTERM)", -signal.SIGTERM),
-        ("raise KeyboardInterrupt", -signal.SIGINT),
+        pytest.param("raise KeyboardInterrupt", -signal.SIGINT, marks=pytest.mark.soak),
         ("import atexit; atexit.register(print, 'at last')", 0),
     ],
 )

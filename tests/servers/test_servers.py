@@ -81,7 +81,13 @@ def test_user_has_the_password_and_the_grants_it_was_made_with(db_server: Databa
     connection.close()
 
 
-@pytest.mark.parametrize("end", [DatabaseServer.stop, DatabaseServer.kill])
+@pytest.mark.parametrize(
+    "end",
+    [
+        pytest.param(DatabaseServer.stop, marks=pytest.mark.one_flavour("mariadb")),
+        pytest.param(DatabaseServer.kill, marks=pytest.mark.one_flavour("mysql")),
+    ],
+)
 def test_database_starts_again_on_the_same_data(own_server: DatabaseServer, end: object) -> None:
     own_server.create_database("kept")
     own_server.execute("CREATE TABLE t (n INT); INSERT INTO t VALUES (7)", "kept")

@@ -122,6 +122,7 @@ def no_database_appears(*servers: DatabaseServer) -> Iterator[None]:
     assert appeared == set()
 
 
+@pytest.mark.one_flavour("mariadb")
 def test_another_patch_version_is_told_and_rows_are_compared(
     least_shop: Shop, make_database: MakeDatabase
 ) -> None:

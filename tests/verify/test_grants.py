@@ -53,6 +53,7 @@ def test_each_grant_for_the_verification_is_needed_and_named(shop: Shop, make_da
         assert not Verification.objects.filter(run=run).exists()
 
 
+@pytest.mark.one_flavour("mariadb")
 def test_what_others_defined_needs_no_right_to_define_for_others(
     least_shop: Shop, make_database: MakeDatabase
 ) -> None:
@@ -76,6 +77,7 @@ def test_what_others_defined_needs_no_right_to_define_for_others(
     assert not [words for words in told if "could not verify" in words or "could not restore" in words]
 
 
+@pytest.mark.one_flavour("mysql")
 def test_a_user_who_may_make_no_views_is_told_so_and_the_backup_is_not_blamed(
     shop: Shop, make_database: MakeDatabase
 ) -> None:

@@ -97,6 +97,7 @@ def test_killed(portal: Portal, stuck: subprocess.Popen[str]) -> None:
     assert portal.manage("verify", "--json").json["verdict"] == "identical"
 
 
+@pytest.mark.soak
 @pytest.mark.slow
 def test_memory_stays_small(mariadb_server: DatabaseServer, make_portal: MakePortal) -> None:
     shop = make_shop(
@@ -130,6 +131,7 @@ def peak_memory(pid: int) -> int:
     return int(found[1]) * 1024 if found else 0
 
 
+@pytest.mark.one_flavour("mysql")
 def test_a_count_of_rows_that_nobody_waits_for_any_more_is_ended(shop: Shop) -> None:
     """It may last for hours, and a cancelled verification for seconds only."""
     server = mysql.Server(shop.server.host, shop.server.port, shop.user, shop.password)
@@ -147,6 +149,7 @@ def test_a_count_of_rows_that_nobody_waits_for_any_more_is_ended(shop: Shop) -> 
             counting.result(timeout=20)
 
 
+@pytest.mark.one_flavour("mariadb")
 def test_an_answer_is_waited_for_as_long_as_was_asked(shop: Shop) -> None:
     server = mysql.Server(shop.server.host, shop.server.port, shop.user, shop.password)
 

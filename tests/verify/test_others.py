@@ -65,7 +65,13 @@ def checksum(shop: Shop) -> list[tuple[object, ...]]:
 
 
 @pytest.mark.parametrize(
-    ("ending", "options"), [(".sql.gz", ()), (".sql", ()), (".sql.gz", ("--databases",))], ids=str
+    ("ending", "options"),
+    [
+        pytest.param(".sql.gz", (), marks=pytest.mark.soak),
+        pytest.param(".sql", (), marks=pytest.mark.one_flavour("mariadb")),
+        pytest.param(".sql.gz", ("--databases",), marks=pytest.mark.one_flavour("mysql")),
+    ],
+    ids=str,
 )
 def test_snapshot_of_the_old_scripts(
     least_shop: Shop, make_database: MakeDatabase, ending: str, options: tuple[str, ...]
@@ -159,7 +165,9 @@ def collations(shop: Shop) -> list[tuple[object, ...]]:
     ]
 
 
-@pytest.mark.parametrize("is_awkward", [False, True], ids=["plain", "awkward"])
+@pytest.mark.parametrize(
+    "is_awkward", [pytest.param(False, marks=pytest.mark.soak), True], ids=["plain", "awkward"]
+)
 def test_live_database_is_not_reached_by_what_names_it(
     db_server: DatabaseServer, make_database: MakeDatabase, is_awkward: bool
 ) -> None:

@@ -71,6 +71,7 @@ def reading(db_server: DatabaseServer) -> Iterator[Shop]:
     db_server.execute(f"DROP DATABASE `{shop.name}`; DROP DATABASE `{outside}`")
 
 
+@pytest.mark.one_flavour("mysql")
 def test_what_reads_another_database_is_compared_as_it_is_defined(
     reading: Shop, make_database: MakeDatabase, admin_client: Client
 ) -> None:

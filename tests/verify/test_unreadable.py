@@ -52,6 +52,7 @@ def assert_no_verdict(run: Run, *words: str) -> None:
         assert word in run.error
 
 
+@pytest.mark.one_flavour("mysql")
 def test_byte_flipped_in_the_repository(least_shop: Shop, make_database: MakeDatabase) -> None:
     database = make_database(least_shop)
     snapshot = back_up(database)
@@ -87,7 +88,9 @@ def page_not_found(_content: bytes) -> bytes:
     return b"<html>404</html>\n"
 
 
-@pytest.mark.parametrize("broken", [half, without_closing_line, nothing])
+@pytest.mark.parametrize(
+    "broken", [pytest.param(half, marks=pytest.mark.soak), without_closing_line, nothing]
+)
 def test_dump_that_stops_before_its_end(
     mariadb_least_shop: Shop, make_database: MakeDatabase, broken: Callable[[bytes], bytes]
 ) -> None:
@@ -138,7 +141,9 @@ def not_gzip(_content: bytes) -> bytes:
     return b"-- Dump completed\n"
 
 
-@pytest.mark.parametrize("broken", [half, flipped, not_gzip])
+@pytest.mark.parametrize(
+    "broken", [half, *(pytest.param(each, marks=pytest.mark.soak) for each in (flipped, not_gzip))]
+)
 def test_broken_gzip(
     mariadb_least_shop: Shop, make_database: MakeDatabase, broken: Callable[[bytes], bytes]
 ) -> None:
@@ -207,6 +212,7 @@ def test_server_that_dies_in_the_middle(
     assert scratch_databases(own_server) == []
 
 
+@pytest.mark.one_flavour("mariadb")
 def test_user_who_may_not_create_the_scratch_database(shop: Shop, make_database: MakeDatabase) -> None:
     database = make_database(shop)
     back_up(database)
@@ -222,6 +228,7 @@ def test_user_who_may_not_create_the_scratch_database(shop: Shop, make_database:
     )
 
 
+@pytest.mark.one_flavour("mysql")
 def test_grant_in_the_sentence_is_the_one_that_was_missing(shop: Shop, make_database: MakeDatabase) -> None:
     script = "CREATE TABLE t (id INT); INSERT INTO t VALUES (1);"
     shop = make_shop(shop.server, script, name="per%cent__verify_`x`")
