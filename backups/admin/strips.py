@@ -35,9 +35,6 @@ class Day:
     is_missed: bool = False
 
 
-Point = tuple[int, datetime, float]
-
-
 class Recent(NamedTuple):
     """A backup of the days that are shown."""
 
