@@ -172,6 +172,7 @@ def refuse_forbidden(server: mysql.Server, database: str, definitions: Mapping[s
             raise mysql.OfTheServer(
                 f"The database server at {server.address} has its {setting} on, which the user {server.user} "
                 f"may not change for a load, and these tables have no primary key: {mysql.named(keyless)}.",
+                code="mysql.setting_not_ours",
                 do=way_out,
             )
 

@@ -46,12 +46,12 @@ def of_the_dump(problem: Problem, server: mysql.Server) -> Problem:
             problem.do = f"Run as an administrator: {mysql.definer_grant(connection)};"
     if isinstance(problem, NOT_ITS_FAULT):
         return problem
-    return LoadProblem(problem.what, do=problem.do)
+    return LoadProblem(problem.what, code=problem.code, do=problem.do)
 
 
 def crew_problem(crew: Crew, server: mysql.Server) -> BaseException:
     """What ended the crew, for a person. What is no Problem is a fault of our own."""
-    failure = crew.failure or LoadProblem("The load was ended.")
+    failure = crew.failure or LoadProblem("The load was ended.", code="load.was_ended")
     if not isinstance(failure, Problem):
         return failure
     if crew.failed is not None and crew.failed.doing and not isinstance(failure, mysql.OfTheServer):

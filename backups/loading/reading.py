@@ -46,7 +46,9 @@ def unpacked(source: IO[bytes], *, gzip: bool) -> Iterator[bytes]:
     first = os.read(source.fileno(), _CHUNK)
     if not first.startswith(_GZIP_BEGINS):
         if gzip and first and b"\0" in first[:_TAIL_BYTES]:
-            raise BrokenDump("The dump is not whole gzip data (it does not begin as such).")
+            raise BrokenDump(
+                "The dump is not whole gzip data (it does not begin as such).", code="load.no_whole_gzip"
+            )
         if first:
             yield first
         while data := os.read(source.fileno(), _CHUNK):
@@ -61,7 +63,9 @@ def unpacked(source: IO[bytes], *, gzip: bool) -> Iterator[bytes]:
             try:
                 yield unzip.decompress(data, _CHUNK)
             except zlib.error as error:
-                raise BrokenDump(f"The dump is not whole gzip data ({error}).") from error
+                raise BrokenDump(
+                    f"The dump is not whole gzip data ({error}).", code="load.no_whole_gzip"
+                ) from error
             data = unzip.unconsumed_tail
             if unzip.eof:
                 data = unzip.unused_data.lstrip(b"\0")
@@ -70,7 +74,9 @@ def unpacked(source: IO[bytes], *, gzip: bool) -> Iterator[bytes]:
         data = os.read(source.fileno(), _CHUNK)
     yield unzip.flush()
     if is_within:
-        raise BrokenDump("The dump is not whole gzip data (it stops before its end).")
+        raise BrokenDump(
+            "The dump is not whole gzip data (it stops before its end).", code="load.no_whole_gzip"
+        )
 
 
 def digested(chunks: Iterator[bytes], loading: Loading) -> Iterator[Piece]:

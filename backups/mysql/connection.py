@@ -191,6 +191,7 @@ def refuse_unfit_name(server: Server, database: str) -> None:
         raise MySQLProblem(
             f"{checked.shown(database)} cannot be the name of a database, see "
             f"{server.database_set_by}. {why}",
+            code="mysql.malformed_database",
             do="Correct it there, then try again.",
         ) from None
 
@@ -264,6 +265,7 @@ def refuse_what_cuts_dumps(server: Server, *, with_history: bool) -> None:
             raise OfTheServer(
                 f"Every session at the database server at {server.address} begins with {name} = "
                 f"{told[name]}, with which a dump would not hold all rows.",
+                code="mysql.session_default",
                 do=f"Run as an administrator: SET GLOBAL {name} = DEFAULT; and see its init_connect.",
             )
 

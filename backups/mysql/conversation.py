@@ -199,7 +199,10 @@ _UNDER_WAY: weakref.WeakSet[Conversation] = weakref.WeakSet()
 
 def hang_up_on(server: Server) -> None:
     """Cut all connections of this process to a server, whoever waits for its answers."""
-    ended = MySQLProblem(f"The connection to the database server at {server.address} was cut, as was asked.")
+    ended = MySQLProblem(
+        f"The connection to the database server at {server.address} was cut, as was asked.",
+        code="mysql.cut_as_asked",
+    )
     for conversation in [each for each in _UNDER_WAY if each.server == server]:
         conversation.cut(ended)
 

@@ -78,6 +78,7 @@ def refuse_broken_views(connection: Any, views: Sequence[BrokenView], database: 
     told = "" if len(views) == 1 else f": {names}"
     raise MySQLProblem(
         f"{which} cannot be read any more, and the dump program ends at such a view{told} ({views[0].why}).",
+        code="dump.view_unreadable",
         do="Where it calls a function, the user may lack EXECUTE: first grant what preflight names. "
         "Else make again what is missing; or copy what SHOW CREATE VIEW shows, so that the view can be made "
         "again, and drop it. A restore can be made all the same: the backup before it leaves such views out.",

@@ -84,7 +84,10 @@ def end_renames(connection: Any, database: str) -> None:
             with suppress(MySQLdb.Error):  # it has ended meanwhile
                 execute(connection, f"KILL {as_number(thread)}")
         process.pause()
-    raise MySQLProblem(f"A statement that moves tables to {database} still runs and does not end.")
+    raise MySQLProblem(
+        f"A statement that moves tables to {database} still runs and does not end.",
+        code="swap.statement_does_not_end",
+    )
 
 
 def drop_triggers(connection: Any, database: str, of_tables: Collection[str] | None = None) -> None:

@@ -47,7 +47,9 @@ def dump_problem(stderr: Sequence[str], code: int, server: Server, database: str
             return unlinked(found[1])
     last = next((line for line in reversed(stderr) if line.strip()), "")
     if code < 0:
-        return MySQLProblem(f"The dump program was killed by signal {-code}.", do="Try again.")
+        return MySQLProblem(
+            f"The dump program was killed by signal {-code}.", code="dump.program_killed", do="Try again."
+        )
     if not last:
         # Seen of both flavours' where the server went as the last rows of a table were on their way.
         return ServerGone(
@@ -55,13 +57,14 @@ def dump_problem(stderr: Sequence[str], code: int, server: Server, database: str
             f"server at {server.address} was lost between two tables.",
             do="See the server's own log, then try again.",
         )
-    return MySQLProblem(f"The dump program failed (exit status {code}): {last}.")
+    return MySQLProblem(f"The dump program failed (exit status {code}): {last}.", code="dump.program_failed")
 
 
 def unlinked(routine: str, or_else: str = "") -> MySQLProblem:
     """What is wrong where a routine's library is gone. `or_else` is a further way out."""
     return MySQLProblem(
         f"The routine {routine} uses a library that is not there, and the dump program ends at such a one.",
+        code="dump.library_missing",
         do=f"Make the library again, or drop the routine{or_else}.",
     )
 
@@ -71,6 +74,7 @@ def _dump_problem_from(code: int, text: str, server: Server, database: str) -> M
         # MariaDB's dump program names the character set as it connects, and no more.
         return OfTheServer(
             f"A table of {database} or a column of it, as it was asked for, is not there ({text}).",
+            code="dump.changed_meanwhile",
             do="If it was not altered or dropped just now, the server takes names that are not ASCII in "
             "another character set than it is told: take skip-character-set-client-handshake out of its "
             "configuration, or set its character_set_server to utf8mb4. Then back up again.",
@@ -78,6 +82,7 @@ def _dump_problem_from(code: int, text: str, server: Server, database: str) -> M
     if code in (ER.TABLE_DEF_CHANGED, ER.NO_SUCH_TABLE):
         return MySQLProblem(
             f"A table of {database} was altered or dropped while the dump ran ({text}).",
+            code="dump.changed_meanwhile",
             do="Back up again once the change is through.",
         )
     if code == ER.VIEW_INVALID:
@@ -87,6 +92,7 @@ def _dump_problem_from(code: int, text: str, server: Server, database: str) -> M
         return MySQLProblem(
             f"What {view} of {database} reads was altered, renamed or dropped while the dump ran "
             f"(error {code}), so the dump is not of one moment.",
+            code="dump.changed_meanwhile",
             do="Back up again once the change is through.",
         )
     if gone := _GONE_MEANWHILE.search(text):
@@ -94,6 +100,7 @@ def _dump_problem_from(code: int, text: str, server: Server, database: str) -> M
         return MySQLProblem(
             f"The {kind} {name} of {database} was dropped or renamed while the dump ran (error {code}), so "
             "the dump is not of one moment.",
+            code="dump.changed_meanwhile",
             do="Back up again once the change is through.",
         )
     if code in (ER.BAD_DB_ERROR, ER.DBACCESS_DENIED_ERROR) and len(database.splitlines()) > 1:
@@ -101,6 +108,7 @@ def _dump_problem_from(code: int, text: str, server: Server, database: str) -> M
         return MySQLProblem(
             f"The dump program does not cope with the name {database!r}, which holds a line break, where "
             "the database has events.",
+            code="dump.name_with_line_break",
             do="Move its tables into a database with another name, or drop its events.",
         )
     if code in (CR.SERVER_GONE_ERROR, CR.SERVER_LOST) and (table := table_in(text)):
@@ -108,6 +116,7 @@ def _dump_problem_from(code: int, text: str, server: Server, database: str) -> M
     if code in _ENDED_DUMPS:
         return OfTheServer(
             f"The database server at {server.address} ended the dump of {database}: {text} (error {code}).",
+            code="dump.ended_by_server",
             do=_ENDED_DUMPS[code],
         )
     return problem_from_number(code, text, server, database)

@@ -137,6 +137,7 @@ def problem_from_number(code: int, text: str, server: Server, database: str = ""
         return MySQLProblem(
             f"{where} asks for the password of {server.user} by a method that would show it, or that is not "
             "known, so it got none.",
+            code="mysql.login_method",
             do="If it is your server, give the account a method by which a password is proved "
             f"(caching_sha2_password, ed25519), or, for PAM, set {server.ssl_mode_set_by} to VERIFY_CA or "
             "VERIFY_IDENTITY.",

@@ -20,6 +20,7 @@ def refuse_what_hangs(connection: Any, database: str) -> None:
     if events:
         raise MySQLProblem(
             f"The event {events[0]} holds two semicolons in a row, on which the dump program hangs.",
+            code="dump.event_with_two_semicolons",
             do="Alter the event so that `;;` does not occur in its name, body or comment.",
         )
 

@@ -25,6 +25,7 @@ def refuse_uncorrectable(server: Server, info: ServerInfo) -> None:
     raise MySQLProblem(
         f"The server at {server.address} is {info} and greets as {shown(info.greeting)}, for which its dump "
         f"program would leave things out in silence. Vedetta cannot put that right {why}.",
+        code="mysql.greets_as_another",
         do="Have it say its version: `version` in the server's own configuration, mysql-server_version in "
         "ProxySQL's; or name its host in the place of the socket, "
         f"or set {server.ssl_mode_set_by} to REQUIRED.",

@@ -64,6 +64,7 @@ def _too_long(length: int, limit: int, server: Server, what: str) -> OfTheServer
     return OfTheServer(
         f"{what} has {_megabytes(length)}, and the database server at {server.address} takes "
         f"{_megabytes(limit)} at most (max_allowed_packet).",
+        code="load.packet_too_large",
         do="No server takes so long a one."
         if wanted > _LARGEST_PACKET
         else f"Run as an administrator: SET GLOBAL max_allowed_packet = {wanted}; write it into the server's "
@@ -114,6 +115,7 @@ def _load_problem_from(
         return OfTheServer(
             f"The database server at {server.address} forbids by its {setting} what the snapshot holds, and "
             f"the user {server.user} may not change that for a load (error {code}).",
+            code="load.forbidden_by_setting",
             do=withheld[setting],
         )
     if code == ER.BINLOG_UNSAFE_ROUTINE:
@@ -143,11 +145,13 @@ def _load_problem_from(
     if code == ER.NET_PACKET_TOO_LARGE:
         return MySQLProblem(
             f"A row is larger than the server at {server.address} takes in one statement ({text}).",
+            code="load.row_too_large",
             do="Raise max_allowed_packet in the server, then try again.",
         )
     if code == ER.LOCK_DEADLOCK:
         return MySQLProblem(
             f"Connections that load {database} were in each other's way ({text}).",
+            code="load.in_each_others_way",
             do="Try again; RESTORE_CONNECTIONS=1 loads over one, where this cannot happen.",
         )
     if code == ER.SPECIFIC_ACCESS_DENIED_ERROR:
@@ -157,6 +161,7 @@ def _load_problem_from(
     if code == ER.TABLEACCESS_DENIED_ERROR:
         return MySQLProblem(
             f"The user {server.user} may not create all that the snapshot holds: {text}.",
+            code="load.may_not_create",
             do="Grant it; `manage.py preflight` has the statement.",
         )
     return problem_from_number(code, text, server, database)

@@ -241,6 +241,7 @@ def enforce_checks(
                 f"Rows of {table} do not hold its CHECK under the settings that the database server at "
                 f"{server.address} has for all ({why}): they were written under others (time_zone, sql_mode "
                 "and the like).",
+                code="load.check_not_held",
                 do="Give its global settings the values that the application's sessions have, then "
                 "restore again; or restore to a file, and take the CHECK out of it.",
             )
@@ -278,6 +279,7 @@ def refuse_made_otherwise(server: Server, withheld: Collection[str], tables: Seq
             f"The database server at {server.address} makes tables otherwise than they are in the "
             f"snapshot by its {name}, which the user {server.user} may not change for a load: "
             f"{named(tables)}.",
+            code="load.made_otherwise",
             do=do,
         )
 

@@ -76,6 +76,7 @@ def clients(server: ServerInfo, folder: str = "") -> Clients:
     )
     raise MySQLProblem(
         _why_not(server, strange, folder),
+        code="mysql.no_client",
         do=f"Install {server.flavour}'s own {_DUMP_NAMES[server.flavour][0]}, or {name}.",
     )
 
@@ -152,7 +153,9 @@ def _said(program: str, *arguments: str) -> str:
     try:
         answer = process.run([program, *arguments], env=client_environment(), deadline=10)
     except (process.NotInstalled, process.DeadlineExceeded) as error:
-        raise MySQLProblem(f"{program} does not say its version: {error}.") from None
+        raise MySQLProblem(
+            f"{program} does not say its version: {error}.", code="mysql.client_without_version"
+        ) from None
     return answer.stdout.decode(errors="replace")
 
 

@@ -42,6 +42,7 @@ def _number(connection: Any, mark: str) -> tuple[int, int, int]:
         raise MySQLProblem(
             "What answers passes over version comments, as neither MySQL nor MariaDB does, and no dump can "
             "be made or loaded without them.",
+            code="mysql.neither_mysql_nor_mariadb",
             do="If a proxy stands before the server, have it leave comments in, or name the server itself.",
         )
     if major == 9:

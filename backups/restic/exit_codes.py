@@ -91,6 +91,7 @@ def _error_from_words(lines: Sequence[str], access: Access, doing: str) -> Resti
     if re.search(_NO_SUCH_FILE, text):
         return ResticError(
             f"The storage of {access.url} lacks a file that restic needs ({doing}).",
+            code="restic.file_missing",
             do="See whether somebody or a lifecycle rule removes files there, then check the repository.",
         )
     return unreachable_from_words(text, access, lines)

@@ -61,6 +61,7 @@ def refuse_unpinned(program: str) -> None:
         raise ResticError(
             "restic was not started: VEDETTA_RESTIC=pinned takes upstream's release "
             f"{pinned_version()} by its SHA-256 alone, and {found.program} is {found.words}.",
+            code="restic.not_the_pinned",
             do="Run `make setup` where that release can be fetched (in an image: build it with RESTIC_IMAGE "
             "by digest, see docs/supply-chain.md), or take VEDETTA_RESTIC out of .env.",
         )

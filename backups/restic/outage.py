@@ -35,6 +35,7 @@ class Patience:
         if _NO_MEMORY.search(text):
             raise ResticError(
                 f"The repository at {self._access.url} answered with more than restic has memory for.",
+                code="restic.out_of_memory",
                 do=f"See whether it is the right one, and check {self._access.url_set_by}.",
             )
         if "operation successful after" in text:

@@ -100,7 +100,9 @@ def parse_version(stdout: bytes) -> str:
         return str(json.loads(stdout)["version"])
     except _NOT_UNDERSTOOD:
         raise ResticError(
-            "restic did not say its version as JSON, so it is too old.", do=get_restic()
+            "restic did not say its version as JSON, so it is too old.",
+            code="restic.too_old",
+            do=get_restic(),
         ) from None
 
 
@@ -110,7 +112,9 @@ def parse_snapshots(stdout: bytes) -> tuple[SnapshotInfo, ...]:
         return tuple(sorted((_snapshot(item) for item in json.loads(stdout) or []), key=lambda s: s.time))
     except _NOT_UNDERSTOOD:
         raise ResticError(
-            "restic's list of snapshots could not be understood.", do="Run preflight."
+            "restic's list of snapshots could not be understood.",
+            code="restic.not_understood",
+            do="Run preflight.",
         ) from None
 
 
@@ -147,7 +151,9 @@ def parse_forget_plan(stdout: bytes) -> ForgetPlan:
         )
         remove = tuple(item["id"] for group in groups for item in group.get("remove") or [])
     except _NOT_UNDERSTOOD:
-        raise ResticError("restic's plan of what to forget could not be understood.") from None
+        raise ResticError(
+            "restic's plan of what to forget could not be understood.", code="restic.not_understood"
+        ) from None
     return ForgetPlan(keep=keep, remove=remove)
 
 
@@ -170,7 +176,9 @@ def parse_total_size(stdout: bytes) -> int:
     try:
         return int(json.loads(stdout)["total_size"])
     except _NOT_UNDERSTOOD:
-        raise ResticError("restic's statistics could not be understood.") from None
+        raise ResticError(
+            "restic's statistics could not be understood.", code="restic.not_understood"
+        ) from None
 
 
 def broken_packs(lines: Sequence[str]) -> list[str]:
@@ -192,7 +200,9 @@ def parse_lock(lock_id: str, stdout: bytes) -> Lock:
             pid=int(item.get("pid", 0)),
         )
     except _NOT_UNDERSTOOD:
-        raise ResticError(f"The lock {lock_id[:8]} could not be read.") from None
+        raise ResticError(
+            f"The lock {lock_id[:8]} could not be read.", code="restic.lock_unreadable"
+        ) from None
 
 
 def parse_time(text: str) -> datetime:

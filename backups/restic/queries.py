@@ -295,6 +295,7 @@ def locks(access: Access, *, tick: process.Tick | None = None) -> tuple[Lock, ..
             raise ResticError(
                 f"The repository at {access.url} has so many locks, or shows them so slowly, that they could "
                 "not all be read.",
+                code="restic.too_many_locks",
                 do="Unlock it once no restic uses it.",
             )
         try:

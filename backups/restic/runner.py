@@ -30,7 +30,7 @@ def find(program: str = "") -> str:
     """The path of restic. Raises ResticError when there is none."""
     found = program or process.find_program("restic")
     if not found:
-        raise ResticError("restic is not installed.", do=get_restic())
+        raise ResticError("restic is not installed.", code="restic.not_installed", do=get_restic())
     return found
 
 
@@ -105,10 +105,11 @@ def in_time(access: Access) -> Iterator[None]:
         raise ResticError(
             f"The repository at {access.url} was described in more than {process.MOST_KEPT >> 20} MB, so "
             "restic was ended.",
+            code="restic.said_too_much",
             do=f"See whether it is the right one, and check {access.url_set_by}.",
         ) from None
     except process.NotInstalled:
-        raise ResticError("restic is not installed.", do=get_restic()) from None
+        raise ResticError("restic is not installed.", code="restic.not_installed", do=get_restic()) from None
 
 
 def call_of_snapshots(
@@ -133,7 +134,9 @@ def version(access: Access) -> str:
     found = parse_version(call(access, version_args(), doing="asking its version", deadline=10).stdout)
     if version_tuple(found) < OLDEST_VERSION:
         wanted = ".".join(map(str, OLDEST_VERSION))
-        raise ResticError(f"restic {found} is too old, {wanted} is needed.", do=get_restic())
+        raise ResticError(
+            f"restic {found} is too old, {wanted} is needed.", code="restic.too_old", do=get_restic()
+        )
     return found
 
 
@@ -142,7 +145,9 @@ def version_of(program: str) -> str:
     try:
         told = process.run([program, *version_args()], env=process.base_environment(), deadline=10)
     except (process.NotInstalled, process.DeadlineExceeded, process.SaidTooMuch):
-        raise ResticError(f"{program} did not say its version.", do=get_restic()) from None
+        raise ResticError(
+            f"{program} did not say its version.", code="restic.without_version", do=get_restic()
+        ) from None
     return parse_version(told.stdout)
 
 

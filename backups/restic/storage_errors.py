@@ -57,6 +57,7 @@ def certificate_missing(lines: Sequence[str], doing: str) -> ResticError | None:
             if found := words.search(line):
                 return ResticError(
                     f"restic cannot read the file {found[1]}, which {name} names ({doing}).",
+                    code="restic.named_file_unreadable",
                     do=f"Correct {name}, or take it out: a repository in a folder needs none.",
                 )
     return None

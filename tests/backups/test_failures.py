@@ -18,8 +18,8 @@ from tests.servers import FLAVOURS, DatabaseServer, S3Server
 SAFE = "No snapshot was made, no heartbeat was written; earlier snapshots are safe."
 
 
-def assert_failed(ran: Ran, portal: Portal, *said: str) -> None:
-    """Within a minute, with status 1 and one sentence, leaving nothing."""
+def assert_failed(ran: Ran, portal: Portal, *said: str, code: str) -> None:
+    """Within a minute, with status 1, one sentence and its code, leaving nothing."""
     assert ran.code == 1, ran.err
     told = ran.json
     assert told["status"] == "failed"
@@ -30,6 +30,7 @@ def assert_failed(ran: Ran, portal: Portal, *said: str) -> None:
     assert ran.seconds < 60
     row = portal.run(told["run_id"])
     assert (row["status"], row["error"]) == ("failed", told["error"])
+    assert (row["error_code"], told["error_code"]) == (code, code)
     assert portal.heartbeat() is None
     assert portal.leftovers() == []
 
@@ -48,14 +49,20 @@ def assert_next_succeeds(portal: Portal) -> None:
 def test_wrong_repository_password(mariadb_portal: Portal) -> None:
     ran = mariadb_portal.backup(RESTIC_PASSWORD="another one")
 
-    assert_failed(ran, mariadb_portal, "The password does not open the repository", "Set RESTIC_PASSWORD")
+    assert_failed(
+        ran,
+        mariadb_portal,
+        "The password does not open the repository",
+        "Set RESTIC_PASSWORD",
+        code="restic.wrong_password",
+    )
     assert_next_succeeds(mariadb_portal)
 
 
 def test_repository_password_not_set(mariadb_portal: Portal) -> None:
     ran = mariadb_portal.backup(RESTIC_PASSWORD="")
 
-    assert_failed(ran, mariadb_portal, "RESTIC_PASSWORD")
+    assert_failed(ran, mariadb_portal, "RESTIC_PASSWORD", code="secret.empty")
     assert_next_succeeds(mariadb_portal)
 
 
@@ -65,7 +72,9 @@ def test_no_repository(mariadb_portal: Portal) -> None:
 
     ran = mariadb_portal.backup()
 
-    assert_failed(ran, mariadb_portal, f"There is no repository at {place}", "mount it")
+    assert_failed(
+        ran, mariadb_portal, f"There is no repository at {place}", "mount it", code="restic.no_repository"
+    )
     assert not place.exists()
     place.with_name("moved away").rename(place)
     assert_next_succeeds(mariadb_portal)
@@ -89,7 +98,7 @@ def test_repository_locked(mariadb_portal: Portal) -> None:
         locks = list((Path(mariadb_portal.repository) / "locks").iterdir())
         assert len(locks) == 1
 
-    assert_failed(ran, mariadb_portal, "is locked", "repository unlock")
+    assert_failed(ran, mariadb_portal, "is locked", "repository unlock", code="restic.locked")
     assert_next_succeeds(mariadb_portal)
 
 
@@ -121,7 +130,14 @@ def test_s3_down(mariadb_shop: Shop, make_portal: MakePortal, tmp_path: Path, em
         server.stop()
         ran = portal.backup(STORAGE_PATIENCE_SECONDS="3")
         server.start()
-        assert_failed(ran, portal, "cannot be reached", "connection refused", "Check the network")
+        assert_failed(
+            ran,
+            portal,
+            "cannot be reached",
+            "connection refused",
+            "Check the network",
+            code="restic.unreachable",
+        )
 
         server.create_bucket("goes-down")
         assert portal.manage("bootstrap", "--new", "repository").code == 0
@@ -140,7 +156,7 @@ def test_s3_without_the_bucket(mariadb_shop: Shop, make_portal: MakePortal, s3_s
 
     ran = portal.backup()
 
-    assert_failed(ran, portal, "no bucket", "Make the bucket")
+    assert_failed(ran, portal, "no bucket", "Make the bucket", code="restic.no_bucket")
     assert portal.manage("repository", "init").code == 0
     assert_next_succeeds(portal)
 
@@ -158,7 +174,7 @@ def test_disk_of_the_repository_full(
         portal = make_portal(shop, repository=repository)
         ran = portal.backup()
 
-        assert_failed(ran, portal, "No space is left on the disk", "Free some space")
+        assert_failed(ran, portal, "No space is left on the disk", "Free some space", code="restic.full")
         assert portal.snapshots() == []
         shop.execute("DELETE FROM noise WHERE id > 100")
         portal.restic("prune")
@@ -193,7 +209,9 @@ def test_server_down(flavour: str, make_portal: MakePortal) -> None:
         ran = portal.backup()
         server.start()
 
-        assert_failed(ran, portal, f"at 127.0.0.1:{server.port} gives no answer", "MYSQL_HOST")
+        assert_failed(
+            ran, portal, f"at 127.0.0.1:{server.port} gives no answer", "MYSQL_HOST", code="mysql.unreachable"
+        )
         assert_next_succeeds(portal)
 
 
@@ -201,7 +219,9 @@ def test_server_down(flavour: str, make_portal: MakePortal) -> None:
 def test_wrong_mysql_password(portal: Portal) -> None:
     ran = portal.backup(MYSQL_PASSWORD="another one")
 
-    assert_failed(ran, portal, f"refuses user {portal.shop.user}", "MYSQL_PASSWORD")
+    assert_failed(
+        ran, portal, f"refuses user {portal.shop.user}", "MYSQL_PASSWORD", code="mysql.access_denied"
+    )
     assert_next_succeeds(portal)
 
 
@@ -212,7 +232,7 @@ def test_unknown_database(portal: Portal) -> None:
 
     ran = portal.backup()
 
-    assert_failed(ran, portal, "has no database 'nosuch'", "MYSQL_DATABASE")
+    assert_failed(ran, portal, "has no database 'nosuch'", "MYSQL_DATABASE", code="mysql.unknown_database")
     portal.environment["MYSQL_DATABASE"] = portal.shop.name
     assert portal.manage("bootstrap").code == 0
     assert_next_succeeds(portal)
@@ -232,21 +252,27 @@ def test_status_folder_not_writable(mariadb_portal: Portal) -> None:
 
     folder.unlink()
     folder.mkdir()
-    assert_failed(ran, mariadb_portal, f"cannot be written to {folder}", "SENTINEL_HEARTBEAT_PATH")
+    assert_failed(
+        ran,
+        mariadb_portal,
+        f"cannot be written to {folder}",
+        "SENTINEL_HEARTBEAT_PATH",
+        code="gate.files_not_written",
+    )
     assert_next_succeeds(mariadb_portal)
 
 
 @pytest.mark.parametrize(
-    ("program", "said"),
+    ("program", "said", "code"),
     [
-        ("restic", "restic is not installed. No snapshot"),
-        ("mariadb-dump", "No client programs for MariaDB are installed on this machine"),
+        ("restic", "restic is not installed. No snapshot", "restic.not_installed"),
+        ("mariadb-dump", "No client programs for MariaDB are installed on this machine", "mysql.no_client"),
     ],
 )
-def test_program_not_installed(program: str, said: str, mariadb_portal: Portal) -> None:
+def test_program_not_installed(program: str, said: str, code: str, mariadb_portal: Portal) -> None:
     ran = backup_without(program, mariadb_portal)
 
-    assert_failed(ran, mariadb_portal, said, "Install")
+    assert_failed(ran, mariadb_portal, said, "Install", code=code)
     assert_next_succeeds(mariadb_portal)
 
 

@@ -106,6 +106,7 @@ def refuse_altered(restore: Restore, loading: Loading, place: Place, progress: P
     if other_engine := loading.of_other_engine():
         raise mysql.OfTheServer(
             f"{place.info} made tables with another storage engine than the snapshot's ({other_engine}).",
+            code="restore.other_engine",
             do=mysql.SEE_ENGINES,
         )
     raise Problem(

@@ -97,6 +97,7 @@ def proved_in_part(snapshot: Snapshot, findings: Findings) -> mysql.OfTheServer:
     return mysql.OfTheServer(
         f"Snapshot {snapshot.short_id} is not proved in full: all that could be compared is the same, but "
         f"the server that it was restored to refused {names} ({refused[0].why.rstrip('.')}).",
+        code="verify.proved_in_part",
         do=f"{refused[0].do} Then verify again.",
     )
 

@@ -52,6 +52,7 @@ def refuse_other_engine(scratch: Scratch, loading: Loading) -> None:
         raise mysql.OfTheServer(
             f"Nothing was proved: {scratch.info} at {scratch.server.address} made tables with another "
             f"storage engine than the snapshot's ({other_engine}).",
+            code="verify.other_engine",
             do=mysql.SEE_ENGINES,
         )
 

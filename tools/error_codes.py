@@ -1,0 +1,115 @@
+"""`python -m tools.error_codes`: docs/error-codes.md anew, from what the code raises.
+
+The table keeps the sentences in one place: a change of words or of a code is seen there, and a test fails
+where the page says something else than the code.
+"""
+
+from __future__ import annotations
+
+import ast
+import re
+from collections import defaultdict
+from collections.abc import Iterator
+from pathlib import Path
+
+ROOT = Path(__file__).resolve().parent.parent
+PAGE = ROOT / "docs" / "error-codes.md"
+_PACKAGES = ("backups", "portal", "sentinel")
+_HEAD = """# Error codes
+
+What failed has a code beside its sentence: in `error_code` of each command's JSON, and on the row of a run. The words
+may change, and be told in another language; a code goes on meaning the same. Where one is not listed, as after an
+upgrade, go by `status` and the exit status.
+
+`{…}` stands for what the sentence names. After it come what is safe and what to do. This page is written by
+`python -m tools.error_codes`.
+
+| `error_code` | what failed |
+|---|---|
+"""
+# Whose sentence is made of others, or given by the runner and by commands rather than raised.
+_MADE_OF_OTHERS = {
+    "cancelled": "Somebody stopped it.",
+    "unexpected": "Something that nobody foresaw; the run's log has a traceback.",
+    "definition.not_made": "The server does not take a view, trigger, routine or event.",
+    "env.doubt": "A line of `.env` means one thing to Vedetta and another to Docker Compose or systemd.",
+    "gate.drill_failed": "A drill found that what is behind nginx did not close, or did not open again.",
+    "notify.not_delivered": "A test message did not reach an address of NOTIFY_URLS.",
+    "portal.database": "The portal's own database cannot be used.",
+    "restore.broken_off": "A restore in place was broken off before it changed anything.",
+    "restore.partly_overwritten": "A restore in place was broken off in the middle.",
+    "run.asker_may_not": "Who asked for it may start such a run no more, or is gone.",
+    "run.never_begun": "The process that was to play it ended before it began.",
+    "run.portal_came_back": "The portal came back from a copy in which this run was not over.",
+    "run.worker_died": "The worker died in the middle.",
+    "snapshot.known_bad": "The newest verification of the snapshot found it bad.",
+    "status.not_well": "`manage.py status` found something bad, which `reason` tells.",
+    "swap.not_whole": "The tables are swapped in, but something else could not be made.",
+    "verify.different": "The snapshot restores, but not to what was backed up.",
+    "verify.differs_by_server": "The snapshot restores otherwise because this server is another one.",
+}
+
+_NAMED_ELSEWHERE = "{…}"
+
+
+def page() -> str:
+    """The whole page."""
+    sentences: dict[str, list[str]] = defaultdict(list)
+    for code, sentence in [*_found(), *_MADE_OF_OTHERS.items()]:
+        if sentence not in sentences[code] and sentence != _NAMED_ELSEWHERE:
+            sentences[code].append(sentence)
+    rows = [f"| `{code}` | {'<br>'.join(sorted(told))} |" for code, told in sorted(sentences.items())]
+    return _HEAD + "\n".join(rows) + "\n"
+
+
+def _found() -> Iterator[tuple[str, str]]:
+    for package in _PACKAGES:
+        for path in sorted((ROOT / package).rglob("*.py")):
+            for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+                if isinstance(node, ast.ClassDef):
+                    yield from _of_class(node)
+                elif isinstance(node, ast.Call):
+                    yield from _of_call(node)
+
+
+def _of_class(node: ast.ClassDef) -> Iterator[tuple[str, str]]:
+    """A kind of failure: what its docstring says."""
+    for line in node.body:
+        if isinstance(line, ast.Assign) and ast.unparse(line.targets[0]) == "code":
+            code = ast.literal_eval(line.value)
+            yield code, _one_line((ast.get_docstring(node) or "").split("\n\n")[0])
+
+
+def _of_call(node: ast.Call) -> Iterator[tuple[str, str]]:
+    """One that is raised: its sentence, as far as it stands there."""
+    code = next((each.value for each in node.keywords if each.arg == "code"), None)
+    if isinstance(code, ast.Constant) and node.args:
+        yield str(code.value), _one_line(_template(node.args[0]))
+
+
+def _template(node: ast.expr) -> str:
+    if isinstance(node, ast.Constant):
+        return str(node.value)
+    if isinstance(node, ast.JoinedStr):
+        return "".join(
+            str(part.value) if isinstance(part, ast.Constant) else _name(part) for part in node.values
+        )
+    return _NAMED_ELSEWHERE
+
+
+def _name(part: ast.expr) -> str:
+    value = part.value if isinstance(part, ast.FormattedValue) else part
+    while isinstance(value, ast.Attribute | ast.Subscript | ast.Call) and not isinstance(
+        value, ast.Attribute
+    ):
+        value = value.func if isinstance(value, ast.Call) else value.value
+    name = value.attr if isinstance(value, ast.Attribute) else getattr(value, "id", "…")
+    return "{" + name.strip("_") + "}"
+
+
+def _one_line(text: str) -> str:
+    return re.sub(r"\s+", " ", text).replace("|", "\\|").strip()
+
+
+if __name__ == "__main__":
+    PAGE.write_text(page(), encoding="utf-8")
