@@ -17,9 +17,9 @@ PAGE = ROOT / "docs" / "error-codes.md"
 _PACKAGES = ("backups", "portal", "sentinel")
 _HEAD = """# Error codes
 
-What failed has a code beside its sentence: in `error_code` of each command's JSON, and on the row of a run. The words
-may change, and be told in another language; a code goes on meaning the same. Where one is not listed, as after an
-upgrade, go by `status` and the exit status.
+What failed has a code beside its sentence: in `error_code` of each command's JSON, and on the row of a run.
+The words may change, and be told in another language; a code goes on meaning the same. Where one is not
+listed, as after an upgrade, go by `status` and the exit status.
 
 `{…}` stands for what the sentence names. After it come what is safe and what to do. This page is written by
 `python -m tools.error_codes`.

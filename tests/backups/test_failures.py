@@ -122,7 +122,6 @@ def exclusively_locked(portal: Portal) -> Iterator[None]:
         assert not list(locks.iterdir())
 
 
-@pytest.mark.soak
 def test_s3_down(mariadb_shop: Shop, make_portal: MakePortal, tmp_path: Path, empty_repository: Path) -> None:
     with S3Server(tmp_path / "s3") as server:
         repository = server.create_bucket("goes-down")
@@ -144,7 +143,6 @@ def test_s3_down(mariadb_shop: Shop, make_portal: MakePortal, tmp_path: Path, em
         assert_next_succeeds(portal)
 
 
-@pytest.mark.soak
 def test_s3_without_the_bucket(mariadb_shop: Shop, make_portal: MakePortal, s3_server: S3Server) -> None:
     portal = make_portal(mariadb_shop, **s3_server.environment)
     portal.repository = portal.environment["RESTIC_REPOSITORY"] = f"s3:{s3_server.url}/nobody-made-it"

@@ -355,7 +355,8 @@ def with_migrations(content: bytes, **names: str) -> bytes:
 LATER = {
     "definitions_left", "tables_after", "restic_id", "hosts", "verdict", "signature", "made_here",
     "scratch_address", "verify_host", "verify_port", "verify_user", "verify_password_ref",
-    "verify_ssl_mode", "verify_ssl_ca",
+    "verify_ssl_mode", "verify_ssl_ca", "request", "error_code", "error_params", "slot", "waits_for_id",
+    "priority",
 }  # fmt: skip
 
 
@@ -365,7 +366,9 @@ def _before_suspicions(lines: Iterable[bytes]) -> Iterator[bytes]:
     for line in lines:
         told = json.loads(line)
         if isinstance(told, dict):
-            kept = [at for at, name in enumerate(told["fields"]) if name not in LATER]
+            # A database has had a host all along.
+            later = LATER | ({"host"} if told["table"] == "backups.Run" else set())
+            kept = [at for at, name in enumerate(told["fields"]) if name not in later]
             told["fields"] = [told["fields"][at] for at in kept]
         else:
             told = [told[at] for at in kept]

@@ -236,7 +236,6 @@ class shop_in_use:  # noqa: N801  reads as a statement
         self.connection.close()
 
 
-@pytest.mark.soak
 def test_repository_that_goes_away_leaves_the_database_and_can_be_cancelled(
     mariadb_shop: Shop, s3_server: S3Server, bucket: str, make_portal: MakePortal
 ) -> None:
@@ -276,7 +275,6 @@ def big_portal(mariadb_server: DatabaseServer, make_portal: MakePortal) -> Itera
     drop_all(shop)
 
 
-@pytest.mark.soak
 def test_memory_stays_small_while_a_large_dump_passes(big_portal: Portal, tmp_path: Path) -> None:
     """To standard output and to a file, which appears when it is whole."""
     portal = big_portal
