@@ -129,9 +129,9 @@ def _tell(
         "",
         "Vedetta is running.",
         "",
-        f"  Portal    {portal.url}/",
+        f"  Portal    {portal.told('/')}",
         f"  Sign in   as {user} with the password {password}",
-        f"  Gate      {gate.url}/sentinel/ok",
+        f"  Gate      {gate.told('/sentinel/ok')}",
         f"  Backups   in {repository}",
     ]
     if mariadb is not None:

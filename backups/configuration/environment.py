@@ -103,6 +103,16 @@ def _not_taken_over(database: Database) -> Iterator[str]:
                 )
 
 
+def user_not_taken_over(database: Database) -> str:
+    """What to do where MYSQL_USER names another user than the portal goes by; empty where it does not."""
+    if not database.is_primary or settings.MYSQL_USER in ("", database.user):
+        return ""
+    return (
+        f"MYSQL_USER says {settings.MYSQL_USER}, and the portal still goes by {database.user}: run "
+        "`manage.py bootstrap`, which takes the former over."
+    )
+
+
 def overruled(database: Database) -> list[str]:
     """What the environment says of the first database and the portal has otherwise, which counts.
 

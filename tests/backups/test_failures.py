@@ -214,6 +214,16 @@ def test_server_down(flavour: str, make_portal: MakePortal) -> None:
 
 
 @pytest.mark.one_flavour("mysql")
+def test_a_new_user_that_the_portal_does_not_go_by_yet_is_named(mariadb_portal: Portal) -> None:
+    """Its password is tried with the user of before, which is refused: neither of the two is wrong."""
+    portal = mariadb_portal
+    ran = portal.manage("preflight", "--json", MYSQL_USER="newcomer", MYSQL_PASSWORD="of the newcomer")
+
+    (refused,) = [check["detail"] for check in ran.json["checks"] if "refuses user" in check["detail"]]
+    assert f"MYSQL_USER says newcomer, and the portal still goes by {portal.shop.user}" in refused
+    assert "`manage.py bootstrap`" in refused
+
+
 def test_wrong_mysql_password(portal: Portal) -> None:
     ran = portal.backup(MYSQL_PASSWORD="another one")
 

@@ -390,3 +390,4 @@ def test_a_socket_that_a_killed_server_left_answers_nobody(tmp_path: Path) -> No
 
     assert not address.answers("/healthz")
     address.make_sure_it_is_free()
+    assert address.told("/healthz") == f"curl --unix-socket {tmp_path}/portal http://localhost/healthz"

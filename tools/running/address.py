@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 import socket
 import urllib.error
 import urllib.request
@@ -45,6 +46,14 @@ class Address:
         if host in ("0.0.0.0", "::"):  # noqa: S104
             host = HOST
         return f"http://[{host}]:{port}" if ":" in host else f"http://{host}:{port}"
+
+    def told(self, path: str) -> str:
+        """How a person on this machine asks for a path there."""
+        if self.place is None:
+            return (
+                f"curl --unix-socket {shlex.quote(self.first.removeprefix('unix:'))} http://localhost{path}"
+            )
+        return self.url + path
 
     def make_sure_it_is_free(self) -> None:
         """Raise RunError where something listens there."""

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Any
 
 from django.conf import settings
 
 from backups import mysql, process
 from backups.actions.steps.checks import Found, Tick
+from backups.configuration import environment
 from backups.dumping.mysqldump import Source, refuse_what_cuts_dumps
 from backups.endpoints import database_server, verifies_elsewhere
 from backups.errors import Problem
@@ -26,7 +28,7 @@ _CHECK_SECONDS = 6 * 60 * 60
 def server_answers(database: Database, found: Found, _tick: Tick | None) -> str:
     """Whether the server answers and is one that can be backed up. Raises Problem."""
     found.server = database_server(database)
-    with mysql.connect(found.server, database.database) as connection:
+    with _connected(found.server, database) as connection:
         found.info = mysql.probe(connection)
         found.warnings += mysql.server_warnings(found.info)
         found.data_length = mysql.data_length(connection, database.database)
@@ -52,6 +54,17 @@ def server_answers(database: Database, found: Found, _tick: Tick | None) -> str:
         f"{found.info} at {found.server.address} has {database.database}.{f' {replica}.' if replica else ''}"
         f"{_IN_THE_CLEAR.format(found.server) if in_the_clear else ''}"
     )
+
+
+@contextmanager
+def _connected(server: mysql.Server, database: Database) -> Iterator[Any]:
+    """A connection; a refused one says where the environment has another user than the portal goes by."""
+    try:
+        with mysql.connect(server, database.database) as connection:
+            yield connection
+    except mysql.AccessDenied as denied:
+        denied.do = environment.user_not_taken_over(database) or denied.do
+        raise
 
 
 _IN_THE_CLEAR = (
