@@ -44,6 +44,7 @@ from backups.errors import Cancelled, Problem
 from backups.keeping import suspicions
 from backups.loading.loader import Loading, LoadProblem, refuse_forbidden, refuse_too_long
 from backups.models import Restore, Run
+from backups.requests import RestoreRequest, read_as
 from backups.restoring import definitions
 from backups.restoring.obstacles import (
     refuse_crossing,
@@ -67,7 +68,7 @@ def run(run: Run, progress: Progress) -> Outcome:
     aim.refuse_unfit_target(restore.database, RestoreMode(restore.mode), restore.target, restore.undo_of)
     if restore.undo_of is None:
         # A verification may have ended while it waited.
-        aim.refuse_known_bad(restore.snapshot, insisted=bool(run.options.get("known_bad")))
+        aim.refuse_known_bad(restore.snapshot, insisted=read_as(run, RestoreRequest).known_bad)
     for doubt in suspicions.doubts(restore.snapshot):
         progress.warn(doubt)
     access = opened(run, progress)
