@@ -19,6 +19,7 @@ from backups.gate.asking import Answer
 from backups.models import Database, Run
 from backups.reports import standing
 from backups.runs import lifecycle
+from backups.runs.asked import Asker, Wanted
 from backups.verdict import GateFacts
 from backups.worker import executor
 from sentinel import heartbeat
@@ -43,7 +44,7 @@ def test_a_closed_gate_says_why_on_every_page(login: Login) -> None:
 
 
 def test_a_closed_gate_says_in_red_what_is_old_why_and_what_to_do(login: Login, database: Database) -> None:
-    run = lifecycle.run_enqueue(action=Action.BACKUP, trigger=Trigger.CLI, database=database, send=False)
+    run = lifecycle.run_enqueue(Wanted(Action.BACKUP, database=database), Asker(Trigger.CLI), send=False)
     Run.objects.filter(pk=run.pk).update(
         status=Status.FAILED, error="The disk is full. Make room.", finished_at=datetime.now(UTC)
     )

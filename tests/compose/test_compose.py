@@ -315,10 +315,10 @@ def _users(stack: Stack, container: str) -> list[str]:
 
 
 QUEUE_A_BACKUP = """
-from backups.runs import lifecycle
-from backups.choices import Action, Trigger
+from backups.requests import Asker, BackupRequest
+from backups.choices import Trigger
 from backups.models import Database
-lifecycle.run_enqueue(action=Action.BACKUP, database=Database.objects.get(), trigger=Trigger.ADMIN)
+BackupRequest(Database.objects.get()).submit(Asker(Trigger.ADMIN))
 """
 
 

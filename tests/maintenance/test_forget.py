@@ -18,6 +18,7 @@ from backups.admin.snapshots import kept_words
 from backups.choices import SAFETY_TAG, Action, RestoreMode, Trigger
 from backups.models import Database, Repository, Run, Snapshot, Verification
 from backups.runs import lifecycle
+from backups.runs.asked import Asker, Wanted
 from backups.worker import executor
 from tests.backups.conftest import MakeDatabase
 from tests.backups.worlds import Shop
@@ -194,7 +195,7 @@ def test_databases_backed_up_by_one_schedule_are_both_followed_by_retention(
         back_up(each)
     Database.objects.update(**KEEP_NOTHING)
     queued = [
-        lifecycle.run_enqueue(action=Action.BACKUP, trigger=Trigger.SCHEDULE, database=each)
+        lifecycle.run_enqueue(Wanted(Action.BACKUP, database=each), Asker(Trigger.SCHEDULE))
         for each in (database, again)
     ]
 
@@ -325,7 +326,7 @@ def test_what_a_restore_or_a_verification_needs_outlives_every_forget(
         over = timezone.now() if status in ("failed", "lost") else None
         Run.objects.filter(pk=queued.pk).update(status=status, finished_at=over, beat_at=timezone.now())
     lifecycle.run_enqueue(
-        action=Action.VERIFY, trigger=Trigger.CLI, database=database, snapshot=old[4], send=False
+        Wanted(Action.VERIFY, database=database, snapshot=old[4]), Asker(Trigger.CLI), send=False
     )
 
     def forgot_all() -> Run:

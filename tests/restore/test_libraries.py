@@ -7,10 +7,10 @@ from typing import Any
 
 import pytest
 
-from backups.actions.steps.restore_plan import plan
 from backups.actions.steps.sections import as_counted_then, differing_sections
 from backups.choices import Action, RestoreMode, Verdict
 from backups.models import Database, Run
+from backups.restoring.plan import plan
 from tests.backups.conftest import MakeDatabase
 from tests.backups.worlds import Shop
 from tests.restore.stories import (
