@@ -19,7 +19,7 @@ from backups.actions.steps.refusing import proves_nothing
 from backups.catalog import learned, records
 from backups.choices import Action, Health, RestoreMode, Status, Trigger, Verdict
 from backups.errors import Problem
-from backups.loading.loader import CutOff
+from backups.loading.problems import CutOff
 from backups.models import Database, Run, Snapshot
 from backups.runs import lifecycle, restores
 from backups.snapshots import selection
@@ -68,12 +68,12 @@ def found(snapshot: Snapshot, verdict: Verdict, *differences: str) -> Snapshot:
     return snapshot
 
 
-def begin(snapshot: Snapshot, **wishes: bool) -> Run:
+def begin(snapshot: Snapshot, *, known_bad: bool = False) -> Run:
     """A queued restore of it."""
     assert snapshot.database is not None
     return restores.restore_enqueue(
         database=snapshot.database, snapshot=snapshot, mode=RestoreMode.NEW, target="elsewhere",
-        trigger=Trigger.CLI, send=False, **wishes,
+        trigger=Trigger.CLI, send=False, known_bad=known_bad,
     )  # fmt: skip
 
 
@@ -86,9 +86,9 @@ def test_a_later_failure_takes_verified_back_and_a_later_success_gives_it_again(
     assert not snapshot.is_known_bad
 
     for bad in (Verdict.DIFFERENT, Verdict.UNREADABLE):
-        found(snapshot, bad)
-        assert snapshot.is_known_bad
-        assert snapshot.verified_at is None
+        after = found(snapshot, bad)
+        assert after.is_known_bad
+        assert after.verified_at is None
 
     assert found(snapshot, Verdict.IDENTICAL).verified_at
     assert not snapshot.is_known_bad
