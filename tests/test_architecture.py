@@ -338,11 +338,13 @@ def _codes() -> Iterator[tuple[str, str]]:
     for module, tree in MODULES.items():
         for node in ast.walk(tree):
             if isinstance(node, ast.keyword) and node.arg == "code" and isinstance(node.value, ast.Constant):
+                assert isinstance(node.value.value, str)
                 yield f"{module}:{node.value.lineno}", node.value.value
             if isinstance(node, ast.ClassDef):
                 for line in node.body:
                     if isinstance(line, ast.Assign) and getattr(line.targets[0], "id", "") == "code":
                         assert isinstance(line.value, ast.Constant)
+                        assert isinstance(line.value.value, str)
                         yield f"{module}:{line.lineno}", line.value.value
 
 

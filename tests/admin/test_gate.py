@@ -6,6 +6,7 @@ import json
 import re
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
+from typing import Any
 
 import pytest
 from django.conf import settings
@@ -160,7 +161,7 @@ def test_a_drill_is_the_workers_audited_and_told_on_its_page(
     page = client.post("/admin/gate/drill/", {"url": SHOP})
     run = Run.objects.get()
     assert (run.action, run.status, run.options) == ("preflight", "queued", {"gate": SHOP})
-    assert page.url == f"/admin/backups/run/{run.pk}/change/"
+    assert page["Location"] == f"/admin/backups/run/{run.pk}/change/"
     assert LogEntry.objects.get().change_message == f"Started a drill of {SHOP}: {run}."
     assert not words, "the portal itself asks nothing"
 
@@ -178,7 +179,7 @@ def test_a_drill_is_the_workers_audited_and_told_on_its_page(
             "told by nginx's configuration: `nginx -T | manage.py preflight --gate … --nginx -`.",
         }
     ]  # fmt: skip
-    assert "as before" in client.get(page.url).content.decode()
+    assert "as before" in client.get(page["Location"]).content.decode()
     assert heartbeat.drill_read(settings.SENTINEL.heartbeat_path, datetime.now(UTC)) is None
     assert SHOP in client.get("/admin/gate/").content.decode(), "offered for the next one"
 
@@ -212,7 +213,7 @@ def test_only_administrators_hold_drills(login: Login, role: str) -> None:
     assert not Run.objects.exists()
 
 
-def preflight(capsys: pytest.CaptureFixture[str], *urls: str) -> tuple[object, dict[str, object]]:
+def preflight(capsys: pytest.CaptureFixture[str], *urls: str) -> tuple[object, dict[str, Any]]:
     """Exit status and JSON object of the command."""
     with pytest.raises(SystemExit) as ended:
         call_command("preflight", "--json", *(word for url in urls for word in ("--gate", url)))

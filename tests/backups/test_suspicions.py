@@ -214,7 +214,7 @@ def test_accepting_an_older_one_explains_those_alike_and_no_others(history: Hist
 
     assert not waits(first)
     assert not waits(other)
-    states = dict(Suspicion.objects.values_list("snapshot", "state"))
+    states = dict(Suspicion.objects.values_list("snapshot_id", "state"))
     assert states == {first.pk: "over", alike.pk: "accepted", other.pk: "accepted"}
     assert stamp() == other.time
 

@@ -6,6 +6,7 @@ import contextlib
 import sys
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -59,7 +60,7 @@ def is_over(portal: Portal, run: int) -> bool:
     return portal.run(run)["status"] in DONE
 
 
-def backups(portal: Portal, trigger: str = "schedule") -> list[dict[str, object]]:
+def backups(portal: Portal, trigger: str = "schedule") -> list[dict[str, Any]]:
     return portal.rows("SELECT * FROM backups_run WHERE action = 'backup' AND trigger = ?", trigger)
 
 

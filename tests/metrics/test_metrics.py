@@ -139,7 +139,7 @@ def test_gate_queue_pulse_damage_and_alerts(client: Client, portal: Path) -> Non
     Repository.objects.update(health=Health.DAMAGED)
     Alert.objects.create(subject="x", error="nobody was told")
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(lifecycle.transaction, "on_commit", lambda work: work())
+        patch.setattr("backups.runs.lifecycle.transaction.on_commit", lambda work: work())
         lifecycle.run_enqueue(Wanted(Action.BACKUP, database=database), Asker(Trigger.ADMIN))
 
     found = figures(client)

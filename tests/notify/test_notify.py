@@ -390,7 +390,7 @@ def test_tending_takes_no_more_queries_for_more_databases(
 
 def test_healthchecks_protocol(orders: Database, pinged: Receiver) -> None:
     run_id = ended(orders, Action.BACKUP, Status.SUCCEEDED)
-    run = lifecycle.Run.objects.get(pk=run_id)
+    run = Run.objects.get(pk=run_id)
     alerts.run_began(run)
     wait_until(lambda: len(pinged.requests) == 1, "the start's ping", 10)
     alerts.run_ended(run_id)

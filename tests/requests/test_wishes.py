@@ -12,7 +12,7 @@ from django.urls import reverse
 
 from backups import requests
 from backups.admin.restoring import RestoreForm
-from backups.choices import DefinerPolicy, RestoreMode
+from backups.choices import DefinerPolicy, RestoreMode, Trigger
 from backups.errors import Problem
 from backups.management.base import VedettaCommand
 from backups.models import Run
@@ -118,7 +118,7 @@ def test_an_undo_and_a_drop(rows: Rows, login: Login, said: Callable[..., Reques
 def test_again_is_the_same_once_more_for_who_may(rows: Rows, login: Login) -> None:
     """A drill is a preflight by its action, and needs another right."""
     drill = requests.DrillRequest(rows.database, "http://shop.example.com/")
-    run = drill.submit(requests.Asker("admin"), send=False)
+    run = drill.submit(requests.Asker(Trigger.ADMIN), send=False)
     Run.objects.update(status="succeeded")
     url = reverse("admin:backups_run_again", args=[run.pk])
 
@@ -129,7 +129,7 @@ def test_again_is_the_same_once_more_for_who_may(rows: Rows, login: Login) -> No
 
 
 def test_again_of_what_a_later_version_asked_for_is_told(rows: Rows, login: Login) -> None:
-    run = CheckRequest(rows.repository).submit(requests.Asker("admin"), send=False)
+    run = CheckRequest(rows.repository).submit(requests.Asker(Trigger.ADMIN), send=False)
     Run.objects.filter(pk=run.pk).update(status="succeeded", request={"form": "check", "version": 2})
 
     url = reverse("admin:backups_run_again", args=[run.pk])

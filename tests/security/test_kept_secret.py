@@ -9,7 +9,7 @@ import sys
 from pathlib import Path
 
 import pytest
-import yaml  # type: ignore[import-untyped]
+import yaml
 from django.core import mail
 from django.core.exceptions import ValidationError
 from django.test import Client

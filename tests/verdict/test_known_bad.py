@@ -70,10 +70,11 @@ def found(snapshot: Snapshot, verdict: Verdict, *differences: str) -> Snapshot:
     return snapshot
 
 
-def begin(snapshot: Snapshot, **wishes: bool) -> Run:
+def begin(snapshot: Snapshot, *, known_bad: bool = False) -> Run:
     """A queued restore of it."""
     assert snapshot.database is not None
-    wanted = RestoreRequest(snapshot.database, snapshot, RestoreMode.NEW, "elsewhere", **wishes)
+    assert snapshot.database is not None
+    wanted = RestoreRequest(snapshot.database, snapshot, RestoreMode.NEW, "elsewhere", known_bad=known_bad)
     return wanted.submit(Asker(Trigger.CLI), send=False)
 
 
@@ -86,9 +87,9 @@ def test_a_later_failure_takes_verified_back_and_a_later_success_gives_it_again(
     assert not snapshot.is_known_bad
 
     for bad in (Verdict.DIFFERENT, Verdict.UNREADABLE):
-        found(snapshot, bad)
-        assert snapshot.is_known_bad
-        assert snapshot.verified_at is None
+        after = found(snapshot, bad)
+        assert after.is_known_bad
+        assert after.verified_at is None
 
     assert found(snapshot, Verdict.IDENTICAL).verified_at
     assert not snapshot.is_known_bad
