@@ -12,10 +12,10 @@ from typing import Any, NoReturn
 from urllib.parse import urlsplit
 from zoneinfo import ZoneInfo, available_timezones
 
-from croniter import croniter
 from django.core.exceptions import ImproperlyConfigured
 from environ import FileAwareEnv
 
+from backups.text.checked import Cron, Unfit
 from portal import database_options, proxies
 from sentinel import env_file as env_files
 from sentinel.environment import home
@@ -149,13 +149,14 @@ class Environment:
         return self._raw(name).replace(",", " ").split() or list(default)
 
     def cron(self, name: str, default: str) -> str:
-        """A cron expression of five fields."""
+        """A cron expression of five fields that comes due, as a row's own schedule has to be."""
         value = self._raw(name) or default
-        if len(value.split()) != 5 or not croniter.is_valid(value):
+        try:
+            return Cron(value)
+        except Unfit as why:
             raise ImproperlyConfigured(
-                f"{name} is {_shown(value)}, but must be a cron expression such as {default!r}."
-            )
-        return value
+                f"{name} is {_shown(value)}, but must be a cron expression such as {default!r}. {why}"
+            ) from None
 
     def time_zone(self, name: str, default: str) -> str:
         """A time zone's name, as in Europe/Rome."""

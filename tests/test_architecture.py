@@ -73,7 +73,7 @@ HOUSE = {
     "worker": (
         "actions alerting choices endpoints errors models mysql process restic restoring runs scheduling text"
     ),
-    "portal": "admin alerting portal_copy reports sentinel",
+    "portal": "admin alerting portal_copy reports sentinel text",
     "management": (
         "actions aim catalog choices configuration endpoints errors gate installation keeping keys models "
         "portal_copy process reports repositories restic restoring runs scheduling snapshots text "
@@ -173,7 +173,11 @@ ARROWS = {
         r"sentinel(\..*)?",
         r"sentinel\.(heartbeat|gate)",
     ),
-    "the portal's settings know no backups": (r"portal\.(env|settings)", r"backups(\..*)?", "$^"),
+    "the portal's settings know no backups but what texts are fit": (
+        r"portal\.(env|settings)",
+        r"backups(\..*)?",
+        r"backups\.text\.checked",
+    ),
     "backups know no portal": (r"backups(\..*)?", r"portal(\..*)?", "$^"),
     "tools know neither rows nor settings": (
         TOOLS,

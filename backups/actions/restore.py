@@ -40,7 +40,7 @@ from backups.actions.steps.targets import (
 from backups.choices import DefinerPolicy, RestoreMode
 from backups.dumpfile.sections import Kind
 from backups.dumpfile.spelling import in_lower_case
-from backups.errors import Cancelled, Problem
+from backups.errors import Problem
 from backups.keeping import suspicions
 from backups.loading.loader import refuse_forbidden, refuse_too_long
 from backups.loading.problems import LoadProblem
@@ -191,12 +191,12 @@ def _in_place(restore: Restore, access: restic.Access, place: Place, progress: P
     try:
         loading = _load(restore, access, place, restore.target, progress, under_way)
         _make_what_comes_after(loading, place, restore.target, progress)
-    except (Problem, Cancelled) as error:
+    except Problem as error:
         raise _broken_off(restore, error, has_changed=under_way.has_changed()) from error
     _refuse_unmade(restore, loading)
 
 
-def _broken_off(restore: Restore, error: Exception, *, has_changed: bool) -> Problem:
+def _broken_off(restore: Restore, error: Problem, *, has_changed: bool) -> Problem:
     """What a restore in place has left behind, and what there is to go back to."""
     what = f"The restore into {restore.target} was broken off: {error}"
     if not has_changed:

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from datetime import datetime, timedelta
 
+import humanize
 from django.utils import timezone
 from django.utils.html import format_html, format_html_join
-from django.utils.safestring import SafeString, mark_safe
+from django.utils.safestring import SafeString
 
 EMPTY = "–"  # noqa: RUF001
 
@@ -17,14 +18,7 @@ def size(count: int | None) -> str:
     """Bytes as in 15.3 MB."""
     if count is None:
         return EMPTY
-    if count < 1000:
-        return f"{count} B"
-    value = count / 1000
-    for unit in ("kB", "MB"):
-        if value < 1000:
-            return f"{value:.1f} {unit}"
-        value /= 1000
-    return f"{value:.1f} GB"
+    return humanize.naturalsize(count, format="%.1f").replace("Bytes", "B").replace("Byte", "B")
 
 
 def speed(bytes_per_second: float | None) -> str:
@@ -128,11 +122,6 @@ def with_commands(text: object) -> SafeString:
         for number, part in enumerate(parts)
     )
     return format_html_join("", "{}", ((part,) for part in made))
-
-
-def nothing() -> SafeString:
-    """What stands where there is nothing to say."""
-    return mark_safe(f'<span class="v-subtle">{EMPTY}</span>')  # noqa: S308
 
 
 def _time(time: datetime, text: str) -> SafeString:

@@ -14,7 +14,7 @@ from django.core.management import call_command
 
 from backups.choices import Action, Status, Trigger
 from backups.configuration import bootstrap
-from backups.gate import asking, drill, status_files
+from backups.gate import asking, status_files
 from backups.gate.asking import Answer
 from backups.models import Database, Run
 from backups.reports import standing
@@ -222,7 +222,7 @@ def test_lines_that_may_let_others_in_are_a_warning_and_fail_nothing(
     capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
     monkeypatch.setattr(
-        drill, "ask", lambda _, word="", _at="": Answer(503, is_ours=True) if word else Answer(200)
+        asking, "ask", lambda _, word="", _at="": Answer(503, is_ours=True) if word else Answer(200)
     )
     monkeypatch.setattr(standing, "gate_by_files", lambda *_: GateFacts())
     (tmp_path / "all.conf").write_text("server { include /etc/nginx/vedetta-gate.conf; satisfy any; }")

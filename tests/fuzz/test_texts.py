@@ -215,7 +215,7 @@ def test_any_length_is_told(seconds: float) -> None:
 @quick
 @given(count=st.integers(0, 1 << 63))
 def test_any_size_is_told_in_a_few_characters(count: int) -> None:
-    assert re.fullmatch(r"\d[\d.]* [kMGT]?B", formatting.size(count))
+    assert re.fullmatch(r"\d[\d.]* [kMGTPE]?B", formatting.size(count))
 
 
 @quick
@@ -225,3 +225,8 @@ def test_no_text_steers_a_terminal(text: str) -> None:
     out.encode()
     assert not re.search(r"[\x00-\x08\x0b-\x1f\x7f-\x9f\u202a-\u202e]", out)
     assert plain(out) == out
+
+
+def test_sizes_go_on_after_gigabytes() -> None:
+    told = {0: "0 B", 999: "999 B", 1500: "1.5 kB", 999_950: "1.0 MB", 5 * 10**12: "5.0 TB"}
+    assert {count: formatting.size(count) for count in told} == told

@@ -12,7 +12,7 @@ import pytest
 from pytest_django.fixtures import Settings
 
 from backups import restic
-from backups.actions import repository as repository_actions
+from backups.actions.steps import snapshot_list
 from backups.choices import Action, Status
 from backups.endpoints import repository_access
 from backups.errors import Problem
@@ -39,7 +39,7 @@ def impatient(settings: Settings, monkeypatch: pytest.MonkeyPatch) -> None:
     for module, name in (
         (runner, "PROBE_DEADLINE_SECONDS"), (queries, "PROBE_DEADLINE_SECONDS"),
         (queries, "_BUCKET_SECONDS"), (queries, "_WORDS_SECONDS"),
-        (identity, "_LIST_SECONDS"), (repository_actions, "_LIST_SECONDS"),
+        (identity, "_LIST_SECONDS"), (snapshot_list, "_LIST_SECONDS"),
     ):  # fmt: skip
         monkeypatch.setattr(module, name, PATIENCE)
 

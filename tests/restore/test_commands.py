@@ -132,6 +132,11 @@ def test_second_restore_while_one_runs_is_status_three(portal: Portal) -> None:
 
 # ---------------------------------------------------------------- Cancelling
 
+CANCEL = (
+    "from backups.models import Run; from backups.runs import lifecycle; "
+    "lifecycle.run_cancel(Run.objects.get(action='restore'))"
+)
+
 
 @pytest.mark.parametrize("phase", [pytest.param("safety backup", marks=pytest.mark.soak), "load"])
 def test_cancelled_before_the_swap_it_ends_within_seconds_and_nothing_was_touched(
@@ -147,12 +152,10 @@ def test_cancelled_before_the_swap_it_ends_within_seconds_and_nothing_was_touche
             "restore", "--snapshot", "latest", "--replace", "--yes", "--json", *safe, real=True
         )
         wait_for_phase(portal, phase)
-        cancel = "from backups.models import Run; from backups.runs import lifecycle; "
-        cancel += "lifecycle.run_cancel(Run.objects.get(action='restore'))"
         if phase == "load":
             ran.send_signal(signal.SIGINT)
         else:
-            portal.shell(cancel)
+            portal.shell(CANCEL)
         began = time.monotonic()
         ended = portal.finish(ran)
         took = time.monotonic() - began
@@ -165,10 +168,18 @@ def test_cancelled_before_the_swap_it_ends_within_seconds_and_nothing_was_touche
     drop_all(shop)
 
 
-@pytest.mark.parametrize("number", [pytest.param(signal.SIGINT, marks=pytest.mark.soak), signal.SIGTERM])
+@pytest.mark.parametrize(
+    ("number", "by"),
+    [
+        pytest.param(signal.SIGINT, "Stopped at the keyboard.", marks=pytest.mark.soak),
+        (signal.SIGTERM, "Stopped at the keyboard."),
+        (None, "Cancelled."),
+    ],
+)
 def test_stopped_in_the_middle_of_an_in_place_load_it_says_what_is_overwritten(
-    number: signal.Signals, portal: Portal
+    number: signal.Signals | None, by: str, portal: Portal
 ) -> None:
+    """At the keyboard, by the service's manager, and in the portal."""
     shop = portal.shop
     shop.server.load(LATER, shop.name)
     before = content(shop.server, shop.name)
@@ -177,17 +188,20 @@ def test_stopped_in_the_middle_of_an_in_place_load_it_says_what_is_overwritten(
         ran = portal.start("restore", "--snapshot", "latest", "--in-place", "--yes", "--json", real=True)
         wait_for_phase(portal, "load")
         shop.wait_for_a_waiting_dump()
-        ran.send_signal(number)
+        if number is None:
+            portal.shell(CANCEL)
+        else:
+            ran.send_signal(number)
         ended = portal.finish(ran)
 
     assert content(shop.server, shop.name) != before
     assert ended.code == 130, ended.err
     saved = portal.snapshots()[-1]["id"][:8]
     assert ended.json["error"] == (
-        f"Stopped at the keyboard. {shop.name} may be partly overwritten: restore again, "
+        f"{by} {shop.name} may be partly overwritten: restore again, "
         f"or restore snapshot {saved}, which has what it held before."
     )
-    assert newest(portal)["error"] == ended.json["error"]
+    assert (newest(portal)["status"], newest(portal)["error"]) == ("cancelled", ended.json["error"])
     assert portal.leftovers() == []
 
     back = portal.manage("restore", "--snapshot", saved, "--in-place", "--yes", "--without-safety-backup")
