@@ -21,7 +21,7 @@ def left_out(definitions: Sequence[Mapping[str, Any]]) -> str:
 _NAMED = 5
 
 
-_SAFE_WHEN_LOST = {
+_SAFE_WHEN_LOST: dict[str, str] = {
     Action.BACKUP: "No heartbeat was written and earlier snapshots are untouched.",
     Action.VERIFY: "The live database and the snapshots are untouched.",
     Action.DROP_KEPT: "The live database was not touched.",
@@ -32,7 +32,7 @@ _SAFE_WHEN_LOST = {
 def lost_sentence(run: Run) -> str:
     """Why a run is lost, what is safe and what to do."""
     beat = timezone.localtime(run.beat_at or run.queued_at)
-    safe = snapshot_was_made(run) or _SAFE_WHEN_LOST.get(Action(run.action), "The snapshots are untouched.")
+    safe = snapshot_was_made(run) or _SAFE_WHEN_LOST.get(run.action, "The snapshots are untouched.")
     restore = Restore.objects.filter(run=run).first()
     if restore is not None:
         safe = _safe_when_lost(restore)

@@ -313,6 +313,19 @@ def test_sentence_of_a_lost_run_says_when_it_died_and_what_is_safe(database: Dat
     assert run.finished_at == NOW
 
 
+def test_a_lost_run_of_an_action_of_a_newer_vedetta_keeps_nobody_from_being_reaped(
+    database: Database,
+) -> None:
+    """As after going back to an older one."""
+    run = claim(enqueue(database), worker="host:1:2")
+    assert run is not None
+    Run.objects.update(action="of_tomorrow")
+
+    assert lifecycle.runs_reap(is_gone=lambda _: True, now=NOW) == [run]
+    run.refresh_from_db()
+    assert "The snapshots are untouched." in run.error
+
+
 def test_worker_that_wakes_up_after_it_was_given_up_is_told(database: Database) -> None:
     run = in_status(database, Status.LOST)
 
