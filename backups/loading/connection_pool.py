@@ -31,7 +31,7 @@ _MOST_BYTES = 12 << 20
 
 
 class Ended(Exception):
-    """The crew was ended, and its `failure` says why."""
+    """The pool was ended, and its `failure` says why."""
 
 
 class Hand:
@@ -121,7 +121,7 @@ class Hand:
 
 
 @dataclass(eq=False)
-class Batch:
+class JobGroup:
     """Jobs that belong together: how many are not through, and what comes after them all."""
 
     left: int = 0
@@ -134,7 +134,7 @@ class Job:
 
     statements: Sequence[Ready]
     doing: str = ""
-    batch: Batch = field(default_factory=Batch)
+    group: JobGroup = field(default_factory=JobGroup)
     size: int = field(init=False)
     is_done: bool = field(default=False, init=False)
 
@@ -142,7 +142,7 @@ class Job:
         self.size = sum(len(statement.text) for statement in self.statements)
 
 
-class Crew:
+class LoadPool:
     """Connections at work, each in a thread of its own, until `close` or `stop`. There may be none."""
 
     def __init__(self, server: mysql.Server, hands: Sequence[Hand]) -> None:
@@ -170,7 +170,7 @@ class Crew:
             self._wait(lambda: not self._bytes or self._bytes + job.size <= _MOST_BYTES)
             self._put(job, first=False)
 
-    def finish(self, job: Job) -> None:
+    def run_now(self, job: Job) -> None:
         """Have a job done before all that wait, and wait for it. Raises Ended."""
         with self._changed:
             self._put(job, first=True)
@@ -181,19 +181,19 @@ class Crew:
         with self._changed:
             self._wait(lambda: not self._jobs and not self._running)
 
-    def follow(self, batch: Batch, job: Job) -> None:
-        """Have a job done when all of a batch are, before all that wait. The batch takes no more."""
+    def submit_after(self, group: JobGroup, job: Job) -> None:
+        """Have a job done when all of a group are, before all that wait. The group takes no more."""
         with self._changed:
-            batch.following = job
-            self._go_on(batch)
+            group.following = job
+            self._go_on(group)
 
-    def wait_for(self, batch: Batch) -> None:
-        """Wait until the jobs of a batch are through. Raises Ended."""
+    def wait_for(self, group: JobGroup) -> None:
+        """Wait until the jobs of a group are through. Raises Ended."""
         with self._changed:
-            self._wait(lambda: not batch.left)
+            self._wait(lambda: not group.left)
 
     @property
-    def doing(self) -> str:
+    def current_task(self) -> str:
         """What of the work takes long, for a person."""
         with self._changed:
             return next((job.doing for job in self._running if job.doing), "")
@@ -218,7 +218,7 @@ class Crew:
         self.close()
 
     def _put(self, job: Job, *, first: bool) -> None:
-        job.batch.left += 1
+        job.group.left += 1
         self._bytes += job.size
         if first:
             self._jobs.appendleft(job)
@@ -246,14 +246,14 @@ class Crew:
             self._running.remove(job)
             self._bytes -= job.size
             job.is_done = True
-            job.batch.left -= 1
-            self._go_on(job.batch)
+            job.group.left -= 1
+            self._go_on(job.group)
             self._changed.notify_all()
 
-    def _go_on(self, batch: Batch) -> None:
+    def _go_on(self, group: JobGroup) -> None:
         """Under the lock, so that what follows is there before anyone sees that all is done."""
-        if batch.following is not None and not batch.left:
-            following, batch.following = batch.following, None
+        if group.following is not None and not group.left:
+            following, group.following = group.following, None
             self._put(following, first=True)
 
     def _next(self) -> Job | None:

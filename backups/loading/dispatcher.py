@@ -1,6 +1,6 @@
 """A dump over several connections: which of its statements go where, and when.
 
-A crew of connections takes the rows of tables whose definition is understood, in chunks of whole
+A pool of connections takes the rows of tables whose definition is understood, in chunks of whole
 statements, and their keys are made after them. All else goes over one connection in the dump's
 order, as it is written. What sees or moves rows (triggers, routines, events, views) comes when all
 rows are there, so that no trigger fires while rows are loaded.
@@ -13,7 +13,7 @@ from dataclasses import dataclass, field, replace
 
 from backups import mysql
 from backups.dumpfile.ready import Does, Ready, Unmade
-from backups.loading.connection_pool import Batch, Crew, Hand, Job
+from backups.loading.connection_pool import Hand, Job, JobGroup, LoadPool
 from backups.loading.table_plan import Plan, plan_for, referenced_by
 
 # Statements of rows are of about a megabyte. Larger chunks would keep other connections waiting.
@@ -35,7 +35,7 @@ _AMONG_TABLES = frozenset({Does.TABLE, Does.ROWS, Does.KEYS})
 
 @dataclass
 class _Table:
-    """The table whose rows pass by, which the crew makes and fills. What was not sent yet is here."""
+    """The table whose rows pass by, which the pool makes and fills. What was not sent yet is here."""
 
     made_by: Ready
     plan: Plan
@@ -43,18 +43,18 @@ class _Table:
     rows: list[Ready] = field(default_factory=list)
     gathered: int = 0
     is_made: bool = False
-    chunks: Batch = field(default_factory=Batch)
+    chunks: JobGroup = field(default_factory=JobGroup)
 
     def step(self, text: bytes) -> Ready:
         """A statement of ours about it."""
         return self.made_by._replace(text=text)
 
 
-class Spread:
+class StatementDispatcher:
     """Deals the statements of one dump out.
 
     `is_fresh` says that the database held no table before, `referenced` to which tables foreign
-    keys refer that are there already; `make_sure` is asked, once all rows are there, to raise
+    keys refer that are there already; `assert_complete` is asked, once all rows are there, to raise
     where they are not the whole dump. What is `unmade` in the end stopped nothing that came behind it;
     `views` are those that were tried. With `leaves_denied` that holds for what we may not reach as well.
     """
@@ -62,18 +62,18 @@ class Spread:
     def __init__(
         self,
         main: Hand,
-        crew: Crew,
+        pool: LoadPool,
         *,
         is_fresh: bool,
         referenced: Iterable[str],
-        make_sure: Callable[[], None],
+        assert_complete: Callable[[], None],
         leaves_denied: bool = False,
     ) -> None:
         self._main = main
-        self._crew = crew
+        self._pool = pool
         # The server does not make a table without the key to which a foreign key refers.
         self._referenced = {name.lower() for name in referenced}
-        self._make_sure = make_sure
+        self._assert_complete = assert_complete
         self._leaves_denied = leaves_denied
         self._collation: Ready | None = None
         self.unmade: list[Unmade] = []
@@ -86,9 +86,9 @@ class Spread:
         self._is_after_rows = False
 
     def send(self, statements: Iterator[Ready]) -> None:
-        """Run all of them, and return when all have run. Raises what the driver raises, crew.Ended."""
+        """Run all of them, and return when all have run. Raises what the driver raises, Ended."""
         for ready in statements:
-            if self._is_after_rows or not self._crew.is_there:
+            if self._is_after_rows or not self._pool.is_there:
                 self._after_rows(ready)
             elif ready.does == Does.DROP:
                 self._drops.append(ready)
@@ -96,7 +96,7 @@ class Spread:
                 self._among_tables(ready)
             else:
                 self._beside_tables(ready)
-        self._make_sure()
+        self._assert_complete()
         self._rows_end()
 
     def _after_rows(self, ready: Ready) -> None:
@@ -139,7 +139,7 @@ class Spread:
 
     def _among_tables(self, ready: Ready) -> None:
         if self._table is not None and ready.table != self._table.made_by.table:
-            self._ended(self._table)
+            self._finish_table(self._table)
         if ready.does == Does.TABLE:
             self._begin(ready)
         elif self._table is None:
@@ -159,7 +159,7 @@ class Spread:
             return
         if b"FOREIGN KEY" in ready.text:
             # It looks at others while it is made, which then must not be in the middle of it.
-            self._crew.drain()
+            self._pool.drain()
             self._referenced |= referenced_by(ready.text)
         self._send_drops()
         self._before_definition()
@@ -189,28 +189,28 @@ class Spread:
         if not table.is_made:
             self._before_definition()
             doing = f"table {table.made_by.table}"
-            self._crew.finish(Job([*table.drops, table.step(table.plan.bare)], doing=doing))
+            self._pool.run_now(Job([*table.drops, table.step(table.plan.bare)], doing=doing))
             table.is_made = True
 
     def _make_whole(self, table: _Table) -> None:
         """The table with the rows that came for it; what follows goes over one connection."""
-        self._ended(table)
-        self._crew.drain()
+        self._finish_table(table)
+        self._pool.drain()
 
     def _before_definition(self) -> None:
         """Tables of before may refer to each other, and their locks in a circle."""
         if not self._is_fresh:
-            self._crew.drain()
+            self._pool.drain()
 
     def _send(self, table: _Table) -> None:
         if not table.plan.has_primary_key:
             # Its rows lie in the order in which they come.
-            self._crew.wait_for(table.chunks)
-        job = Job(table.rows, batch=table.chunks)
+            self._pool.wait_for(table.chunks)
+        job = Job(table.rows, group=table.chunks)
         table.rows, table.gathered = [], 0
-        self._crew.submit(job)
+        self._pool.submit(job)
 
-    def _ended(self, table: _Table) -> None:
+    def _finish_table(self, table: _Table) -> None:
         """A table has passed by: send what is left of it, and its keys."""
         self._table = None
         if table.plan.foreign_keys:
@@ -220,21 +220,21 @@ class Spread:
                 self._send(table)
             if table.plan.keys:
                 keys = Job([table.step(table.plan.keys)], doing=f"indexes of {table.made_by.table}")
-                self._crew.follow(table.chunks, keys)
+                self._pool.submit_after(table.chunks, keys)
         else:
             self._before_definition()
-            self._crew.submit(Job([*table.drops, table.step(table.plan.whole), *table.rows]))
+            self._pool.submit(Job([*table.drops, table.step(table.plan.whole), *table.rows]))
 
     def _rows_end(self) -> None:
         """From here on one connection is alone: it adds what had to wait for all tables."""
         if self._is_after_rows:
             return
-        self._make_sure()
+        self._assert_complete()
         if self._table is not None:
-            self._ended(self._table)
+            self._finish_table(self._table)
         self._send_drops()
         self._is_after_rows = True
-        self._crew.drain()
-        self._crew.close()
+        self._pool.drain()
+        self._pool.close()
         for ready in self._foreign_keys:
             self._main.run(ready)

@@ -11,10 +11,10 @@ from backups.dumpfile.lexer import Unexpected, resolved
 from backups.dumpfile.ready import Found, Ready, Unmade, Wish, WithoutRole
 from backups.dumpfile.tables import tablespace_of
 from backups.dumpfile.tally import Tally
-from backups.loading.connection_pool import Crew, Ended, Hand
+from backups.loading.connection_pool import Ended, Hand, LoadPool
 from backups.loading.definers import dialect_of
-from backups.loading.dispatcher import Spread
-from backups.loading.problems import CutOff, NotADump, crew_problem, of_the_dump
+from backups.loading.dispatcher import StatementDispatcher
+from backups.loading.problems import CutOff, NotADump, of_the_dump, pool_problem
 from backups.loading.progress import End, Loading
 from backups.loading.reading import judged, unpacked
 from backups.loading.table_plan import comparable, names_in_lower_case
@@ -64,32 +64,32 @@ def load(
             say(f"The server has connections for {len(opened) - 1} of {wanted} that load rows at once.")
         modes: dict[str, str] = {}
         hands = [Hand(connection, dialect.sql_mode, modes) for connection in opened]
-        crew = Crew(server, hands[1:])
-        loading.afterwards = lambda: crew.doing
+        pool = LoadPool(server, hands[1:])
+        loading.afterwards = lambda: pool.current_task
         loading.has_changed = lambda: any(hand.has_run for hand in hands)
         with mysql.translated(server, wish.database):
-            spread = Spread(
+            dispatcher = StatementDispatcher(
                 hands[0],
-                crew,
+                pool,
                 is_fresh=not mysql.tables(opened[0].driver, wish.database),
                 referenced=mysql.referenced_tables(opened[0].driver, wish.database),
-                make_sure=lambda: _refuse_cut_off(loading),
+                assert_complete=lambda: _refuse_cut_off(loading),
                 leaves_denied=wish.without_what_is_denied,
             )
 
         def work() -> None:
-            spread.send(ready)
+            dispatcher.send(ready)
 
         def break_off() -> None:
             loading.is_broken_off = source.poll() is None
             source.stop()
             mysql.break_off(server, opened[:1])
-            crew.stop()
+            pool.stop()
 
         try:
             process.watched(work, tick, break_off)
         except Ended:
-            raise crew_problem(crew, server) from crew.failure
+            raise pool_problem(pool, server) from pool.failure
         except NotADump:
             loading.is_broken_off = source.poll() is None
             raise
@@ -97,7 +97,7 @@ def load(
             loading.is_broken_off = source.poll() is None
             raise of_the_dump(problem, server) from problem
         finally:
-            crew.stop()
+            pool.stop()
     if checks := {check for hand in hands for check in hand.unenforced}:
         ended_by_number(
             server,
@@ -105,9 +105,9 @@ def load(
             lambda connected: mysql.enforce_checks(server, wish.database, checks, connected=connected),
         )
     # With the connections closed again: who has few needs one of them here.
-    if spread.unmade:
-        fallen = _fallen_views(spread, server, wish.database)
-        loading.found.leave_unmade([*spread.unmade, *fallen])
+    if dispatcher.unmade:
+        fallen = _fallen_views(dispatcher, server, wish.database)
+        loading.found.leave_unmade([*dispatcher.unmade, *fallen])
     loading.found.leave_out_events(hands[0].past_events, ITS_TIME_HAS_PASSED)
     loading.found.without_role = _without_role(loading.found, server, wish.database)
     loading.altered = _altered(loading.found.definitions, server, wish.database, dialect)
@@ -143,13 +143,13 @@ def ended_by_number(
     process.watched(lambda: work(connections.append), tick, break_off)
 
 
-def _fallen_views(spread: Spread, server: mysql.Server, database: str) -> Iterator[Unmade]:
+def _fallen_views(dispatcher: StatementDispatcher, server: mysql.Server, database: str) -> Iterator[Unmade]:
     """Views that were made while what they read was a placeholder, and that cannot be read now: dropped."""
     with mysql.connect(server, database) as connection:
         for view in mysql.broken_views(connection, database):
-            if view.name in spread.views:
+            if view.name in dispatcher.views:
                 mysql.drop_views(connection, database, [view.name])
-                yield Unmade(spread.views[view.name], READS_WHAT_IS_UNMADE)
+                yield Unmade(dispatcher.views[view.name], READS_WHAT_IS_UNMADE)
 
 
 def _tallied(statements: Iterator[Ready], tally: Tally | None) -> Iterator[Ready]:

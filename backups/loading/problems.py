@@ -6,7 +6,7 @@ from contextlib import suppress
 
 from backups import mysql
 from backups.errors import Problem
-from backups.loading.connection_pool import Crew
+from backups.loading.connection_pool import LoadPool
 from backups.loading.dispatcher import NOT_ITS_FAULT
 
 
@@ -49,11 +49,11 @@ def of_the_dump(problem: Problem, server: mysql.Server) -> Problem:
     return LoadProblem(problem.what, code=problem.code, do=problem.do)
 
 
-def crew_problem(crew: Crew, server: mysql.Server) -> BaseException:
-    """What ended the crew, for a person. What is no Problem is a fault of our own."""
-    failure = crew.failure or LoadProblem("The load was ended.", code="load.was_ended")
+def pool_problem(pool: LoadPool, server: mysql.Server) -> BaseException:
+    """What ended the pool, for a person. What is no Problem is a fault of our own."""
+    failure = pool.failure or LoadProblem("The load was ended.", code="load.was_ended")
     if not isinstance(failure, Problem):
         return failure
-    if crew.failed is not None and crew.failed.doing and not isinstance(failure, mysql.OfTheServer):
+    if pool.failed is not None and pool.failed.doing and not isinstance(failure, mysql.OfTheServer):
         failure.do = f"{failure.do} {_AS_WRITTEN}".strip()
     return of_the_dump(failure, server)

@@ -19,8 +19,8 @@ from backups.dumpfile.allowed import Allowed
 from backups.dumpfile.dialect import Dialect
 from backups.dumpfile.ready import Wish
 from backups.loading import dispatcher
-from backups.loading.connection_pool import Crew, Hand
-from backups.loading.dispatcher import Spread
+from backups.loading.connection_pool import Hand, LoadPool
+from backups.loading.dispatcher import StatementDispatcher
 from backups.loading.progress import Loading
 from backups.loading.reading import judged
 from backups.loading.table_plan import Plan, plan_for
@@ -538,18 +538,18 @@ def test_memory_is_bounded_however_slow_the_server_is() -> None:
     head, tail = by_hand("(1,1)").split(b"INSERT INTO `first` VALUES (1,1);\n")
     nowhere = mysql.Server("nowhere", 3306, "nobody", "")
     main, *hands = [Hand(SlowConnection(None, 0, 0, nowhere, "x"), "") for _ in range(3)]
-    crew = Crew(nowhere, hands)
+    pool = LoadPool(nowhere, hands)
     dialect = Dialect.of(is_mariadb=True, number=(10, 11, 19))
     statements = judged(
         iter([head, *[insert] * 200, tail]), Loading(), Allowed(dialect, Wish("x", source="x")), dialect
     )
 
     tracemalloc.start()
-    spread = Spread(main, crew, is_fresh=True, referenced=[], make_sure=lambda: None)
+    spread = StatementDispatcher(main, pool, is_fresh=True, referenced=[], assert_complete=lambda: None)
     spread.send(statements)
     _, peak = tracemalloc.get_traced_memory()
     tracemalloc.stop()
-    crew.stop()
+    pool.stop()
 
     assert SlowConnection.taken >= 200 * len(insert.rstrip(b";\n")) > 100e6
     assert peak < 24e6
