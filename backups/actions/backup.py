@@ -19,7 +19,7 @@ from backups.catalog import learned, made_here, records
 from backups.choices import SAFETY_TAG, DumpFormat, Level, Trigger
 from backups.configuration import environment
 from backups.dumping.order import Order, Report
-from backups.dumping.parallel import Wish
+from backups.dumping.parallel import ParallelOptions
 from backups.dumping.program import command
 from backups.errors import Cancelled, Problem
 from backups.gate import status_files
@@ -121,7 +121,9 @@ def _dump_into_restic(
         client_dir=settings.MYSQL_CLIENT_DIR,
         gzip=database.dump_format == DumpFormat.SQL_GZ,
         without_broken_views=run.trigger == Trigger.RESTORE,
-        at_once=Wish(settings.DUMP_CONNECTIONS, settings.DUMP_SPOOL_DIR, settings.DUMP_SPOOL_MB * 1_000_000),
+        at_once=ParallelOptions(
+            settings.DUMP_CONNECTIONS, settings.DUMP_SPOOL_DIR, settings.DUMP_SPOOL_MB * 1_000_000
+        ),
     )
     order_fd = process.secret_fd(order.as_json())
     report_fd = process.secret_fd(b"")

@@ -17,7 +17,7 @@ from backups.actions.steps.loaded import (
 )
 from backups.actions.steps.loading import load_snapshot
 from backups.actions.steps.opening import opened
-from backups.actions.steps.reading import judged_whole, refuse_damaged, streamed_whole, wish_of
+from backups.actions.steps.reading import judged_whole, load_options, refuse_damaged, streamed_whole
 from backups.actions.steps.refusing import NOT_THE_SNAPSHOTS_FAULT
 from backups.actions.steps.restore_file import to_file
 from backups.actions.steps.safety_copy import save_before
@@ -252,7 +252,7 @@ def _load(
             access,
             server=place.server,
             info=place.info,
-            wish=wish_of(restore, database, restore.tables),
+            options=load_options(restore, database, restore.tables),
             progress=progress,
             detail=detail,
             refuse=lambda loading: refuse_damaged(restore, loading),

@@ -35,7 +35,7 @@ from backups.actions.steps.refusing import (
 )
 from backups.actions.steps.scratch import scratch_database
 from backups.actions.steps.sections import as_counted_then, compare_sections, differing_sections
-from backups.actions.steps.whole import is_by_vedetta, refuse_unless_complete, source_name, wish
+from backups.actions.steps.whole import is_by_vedetta, refuse_unless_complete, source_name, whole_load_options
 from backups.catalog import made_here, records
 from backups.choices import Verdict
 from backups.dumpfile.digesting import Digester
@@ -117,7 +117,7 @@ def _restore(
         access,
         server=scratch.server,
         info=scratch.info,
-        wish=wish(scratch.database, source_name(snapshot)),
+        options=whole_load_options(scratch.database, source_name(snapshot)),
         progress=progress,
         detail=lambda loading: loading.doing,
         refuse=lambda loading: refuse_unless_complete(snapshot, loading),

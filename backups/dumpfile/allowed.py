@@ -31,7 +31,7 @@ from backups.dumpfile.encodings import decoded
 from backups.dumpfile.lexer import Cursor, Unexpected
 from backups.dumpfile.lexer import Kind as Of
 from backups.dumpfile.made import Made
-from backups.dumpfile.ready import Does, Found, LeftOut, Ready, Wish, in_utf8, quoted
+from backups.dumpfile.ready import Does, Found, LeftOut, LoadOptions, Ready, in_utf8, quoted
 from backups.dumpfile.rows import Rows, are_values, spelled_out
 from backups.dumpfile.scope import Scope
 from backups.dumpfile.settings import Session, Settings
@@ -75,7 +75,7 @@ class Allowed:
     def __init__(
         self,
         dialect: Dialect,
-        wish: Wish,
+        options: LoadOptions,
         *,
         standing: Iterable[str] = (),
         tablespace_of: Callable[[str], str] = lambda _: "",
@@ -85,13 +85,13 @@ class Allowed:
         # By the very last statement, with which phpMyAdmin ends a dump.
         self.is_committed = False
         self._dialect = dialect
-        self._wish = wish
+        self._options = options
         # Under which statements of our own run that need none of the dump's.
         self._plain = Settings(initial_mode=dialect.sql_mode)
-        self._scope = Scope(wish.source)
-        self._tables = TableReader(wish.database, self._scope.is_own, tablespace_of)
+        self._scope = Scope(options.source)
+        self._tables = TableReader(options.database, self._scope.is_own, tablespace_of)
         self._made = Made(dialect, self.found, standing)
-        self.definitions = Definitions(dialect, wish, self._scope, self._tables, self.found, self._made)
+        self.definitions = Definitions(dialect, options, self._scope, self._tables, self.found, self._made)
         # Of what may stand there already, each sent just before what takes its place.
         self._drops: dict[str, Ready] = {}
         # Sequences that are not wished for: made if a table that is draws from them.
@@ -178,7 +178,7 @@ class Allowed:
     # ------------------------------------------------------------ Tables and their rows
 
     def _is_wished(self, table: str) -> bool:
-        return not self._wish.tables or table in self._wish.tables
+        return not self._options.tables or table in self._options.tables
 
     def _rows(self, statement: Statement, rows: Rows) -> Iterator[Ready]:
         if not self._scope.is_ours:
@@ -272,7 +272,7 @@ class Allowed:
         elif name in self._sequences:
             # Of one that is there already it does no more than raise the number.
             self._sequences[name][1:] = [Ready(Does.NUMBER, cursor.rewritten(), statement.settings, name)]
-        elif not self._wish.tables:
+        elif not self._options.tables:
             raise Unexpected(f"the dump has made no sequence {name}")
 
     def _alter(self, statement: Statement, cursor: Cursor) -> Iterator[Ready]:
@@ -329,7 +329,7 @@ class Allowed:
                 self.found.definitions.pop(name, None)
             elif self._is_wished(name):
                 self._drops[name] = ready
-        elif not self._wish.tables:
+        elif not self._options.tables:
             # MariaDB before 11 knows packages in Oracle's mode alone.
             self.definitions.waiting.append(
                 Ready(Does.DEFINITION, text, settings.in_utf8, kind=kind, name=name)

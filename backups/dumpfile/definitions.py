@@ -12,7 +12,7 @@ from backups.dumpfile.heads import read_head, role_of
 from backups.dumpfile.lexer import Cursor
 from backups.dumpfile.made import Made
 from backups.dumpfile.mixed import Known, Plain, in_one_charset, may_be_mixed
-from backups.dumpfile.ready import Does, EventState, Found, LeftOut, Ready, Wish, in_utf8, quoted
+from backups.dumpfile.ready import Does, EventState, Found, LeftOut, LoadOptions, Ready, in_utf8, quoted
 from backups.dumpfile.scope import Scope
 from backups.dumpfile.settings import Settings
 from backups.dumpfile.short import read_change_of_database
@@ -34,14 +34,20 @@ class Definitions:
     """Takes the definitions of one dump. `waiting` are those to be sent when all else is there."""
 
     def __init__(
-        self, dialect: Dialect, wish: Wish, scope: Scope, tables: TableReader, found: Found, made: Made
+        self,
+        dialect: Dialect,
+        options: LoadOptions,
+        scope: Scope,
+        tables: TableReader,
+        found: Found,
+        made: Made,
     ) -> None:
         self.waiting: list[Ready] = []
         # Whether MariaDB's program wrote the dump, unless its header says otherwise.
         self.by_mariadb = dialect.is_mariadb
         self.dropped_before: set[tuple[str, str]] = set()
         self._dialect = dialect
-        self._wish = wish
+        self._options = options
         self._scope = scope
         self._tables = tables
         self._found = found
@@ -57,7 +63,9 @@ class Definitions:
         clause = read_change_of_database(cursor, self._scope)
         if not clause:
             return
-        ready = Ready(Does.DEFINITION, b"ALTER DATABASE " + quoted(self._wish.database) + clause, self._plain)
+        ready = Ready(
+            Does.DEFINITION, b"ALTER DATABASE " + quoted(self._options.database) + clause, self._plain
+        )
         if self._after_definition:
             self.waiting.append(ready)
             self._after_definition = False
@@ -71,11 +79,11 @@ class Definitions:
         cursor = cursor_of(statement, self._dialect)
         cursor.expect(b"CREATE")
         replaces = cursor.accept(b"OR", b"REPLACE")
-        head = read_head(cursor, self._scope, current_user_defines=self._wish.current_user_defines)
+        head = read_head(cursor, self._scope, current_user_defines=self._options.current_user_defines)
         table, name = self._dialect.spelled(head.table), head.name
         is_left_out = bool(table) and self._tables.is_left_out(table)
-        if self._wish.tables:
-            is_left_out = is_left_out or table not in self._wish.tables
+        if self._options.tables:
+            is_left_out = is_left_out or table not in self._options.tables
         elif table and not is_left_out:
             self._made.refuse_unless_there(table)
         if is_left_out:

@@ -124,7 +124,7 @@ class WithoutRole(NamedTuple):
 
 
 @dataclass(frozen=True)
-class Wish:
+class LoadOptions:
     """Into which database a dump of `source` goes, and what of it. An empty `tables` is all of it.
 
     With `current_user_defines` all runs in the name of the user that loads. With `without_what_is_denied`

@@ -22,7 +22,7 @@ class Order:
     gzip: bool = False
     # What is saved before a restore; any other backup that leaves something out is a failed one.
     without_broken_views: bool = False
-    at_once: parallel.Wish = field(default_factory=parallel.Wish)
+    at_once: parallel.ParallelOptions = field(default_factory=parallel.ParallelOptions)
 
     def as_json(self) -> bytes:
         """The order as it goes through the file descriptor, password included."""
@@ -32,7 +32,7 @@ class Order:
     def from_json(cls, text: bytes) -> Order:
         """The order that `as_json` wrote."""
         fields = json.loads(text)
-        server, at_once = mysql.Server(**fields["server"]), parallel.Wish(**fields["at_once"])
+        server, at_once = mysql.Server(**fields["server"]), parallel.ParallelOptions(**fields["at_once"])
         return cls(**{**fields, "server": server, "at_once": at_once})
 
 

@@ -32,7 +32,7 @@ _MOST_TABLES = 1000
 
 
 @dataclass(frozen=True)
-class Wish:
+class ParallelOptions:
     """How many dump programs, and where on disk how many bytes may wait."""
 
     connections: int = 1
@@ -40,19 +40,23 @@ class Wish:
     spool_bytes: int = 0
 
 
-class NotAtOnce(Exception):
+class ParallelDumpUnavailable(Exception):
     """One dump program has to do it alone, for a reason that ends a sentence."""
 
 
 @contextmanager
-def begun(source: Source, wish: Wish, listener: Listener | None = None) -> Iterator[AtOnce]:
-    """Dump programs that see the same moment. Raises NotAtOnce, before anything is dumped; Problem.
+def begun(
+    source: Source, options: ParallelOptions, listener: Listener | None = None
+) -> Iterator[ParallelDump]:
+    """Dump programs that see the same moment.
+
+    Raises ParallelDumpUnavailable, before anything is dumped; Problem.
 
     `listener` as `mysqldump.started` takes it.
     """
     tables = _tables(source)
-    room = _room(wish)
-    shares = _shares_for(tables, wish.connections, _AHEAD_BYTES + room.bytes)
+    room = _room(options)
+    shares = _shares_for(tables, options.connections, _AHEAD_BYTES + room.bytes)
     with ExitStack() as ended_last_first, _once_begun(listener) as (heard_later, go):
         dumps: list[_Dump] = []
         with _locked(source, tables) as lock:
@@ -64,7 +68,7 @@ def begun(source: Source, wish: Wish, listener: Listener | None = None) -> Itera
             _wait_until_all_have_begun(dumps)
             lock.release()
         go()
-        yield AtOnce(tables, dumps, lock.seconds)
+        yield ParallelDump(tables, dumps, lock.seconds)
 
 
 @contextmanager
@@ -90,26 +94,28 @@ def _once_begun(listener: Listener | None) -> Iterator[tuple[Listener | None, Ca
 def _tables(source: Source) -> list[mysql.TableSize]:
     with mysql.connect(source.server) as connection:
         if bare := mysql.tables_without_snapshot(connection, source.database):
-            raise NotAtOnce(f"a consistent snapshot does not cover {bare[0]}")
+            raise ParallelDumpUnavailable(f"a consistent snapshot does not cover {bare[0]}")
         return mysql.listed_tables(connection, source.database)
 
 
-def _room(wish: Wish) -> Room:
+def _room(options: ParallelOptions) -> Room:
     try:
-        return Room(wish.spool_dir, wish.spool_bytes)
+        return Room(options.spool_dir, options.spool_bytes)
     except Problem as problem:
-        raise NotAtOnce(problem.what.rstrip(".")) from problem
+        raise ParallelDumpUnavailable(problem.what.rstrip(".")) from problem
 
 
 def _shares_for(tables: Sequence[mysql.TableSize], connections: int, room: int) -> list[list[str]]:
     bases = [table for table in tables if table.is_table]
     if len(bases) > _MOST_TABLES:
-        raise NotAtOnce(f"there are more than {_MOST_TABLES} tables")
+        raise ParallelDumpUnavailable(f"there are more than {_MOST_TABLES} tables")
     if len({mysql.loosely(table.name) for table in tables}) < len(tables):
-        raise NotAtOnce("names of tables differ only in case or accents, which the dump programs mix up")
+        raise ParallelDumpUnavailable(
+            "names of tables differ only in case or accents, which the dump programs mix up"
+        )
     found = shares(bases, connections, room)
     if len(found) < 2:
-        raise NotAtOnce(
+        raise ParallelDumpUnavailable(
             f"there is no table to dump ahead, or {room >> 20} MB of memory and disk (DUMP_SPOOL_DIR, "
             "DUMP_SPOOL_MB) are too small for it"
         )
@@ -170,7 +176,7 @@ def _locked(source: Source, tables: Sequence[mysql.TableSize]) -> Iterator[mysql
         with mysql.locked_for_reading(source.server, source.database, names) as lock:
             yield lock
     except (mysql.NotLocked, mysql.NoMoreConnections) as problem:
-        raise NotAtOnce(problem.what.rstrip(".")) from problem
+        raise ParallelDumpUnavailable(problem.what.rstrip(".")) from problem
 
 
 class _Dump:
@@ -233,12 +239,16 @@ def _wait_until_all_have_begun(dumps: Iterable[_Dump]) -> None:
     try:
         begun = all(dump.has_begun(until) for dump in dumps)
     except Problem as problem:
-        raise NotAtOnce(f"one of several did not begin ({problem.what.rstrip('.')})") from problem
+        raise ParallelDumpUnavailable(
+            f"one of several did not begin ({problem.what.rstrip('.')})"
+        ) from problem
     if not begun:
-        raise NotAtOnce(f"the dump programs did not all begin within {_BEGIN_SECONDS:g} seconds")
+        raise ParallelDumpUnavailable(
+            f"the dump programs did not all begin within {_BEGIN_SECONDS:g} seconds"
+        )
 
 
-class AtOnce:
+class ParallelDump:
     """Dump programs that all have begun."""
 
     def __init__(

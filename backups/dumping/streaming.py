@@ -158,7 +158,7 @@ def _exhaust(pieces: Iterator[Piece], take: Callable[[Piece], None] | None) -> N
 
 def stream(
     source: Source,
-    wish: parallel.Wish,
+    options: parallel.ParallelOptions,
     digester: Digester,
     write: Callable[[bytes | memoryview], None],
     report: Report,
@@ -166,10 +166,10 @@ def stream(
     listener: Listener,
 ) -> None:
     """Dump over as many connections as are wished for, if they can be had. Raises Problem."""
-    if wish.connections > 1 and not leave_out:
+    if options.connections > 1 and not leave_out:
         try:
             _refuse_before(source)
-            with parallel.begun(source, wish, listener) as dumps:
+            with parallel.begun(source, options, listener) as dumps:
                 report.note(
                     f"Dumped over {dumps.connections} connections; no table could be written to for "
                     f"{dumps.locked_seconds:.2f} s."
@@ -177,7 +177,7 @@ def stream(
                 pieces = with_views(dumps.pieces(digester.splitter), _rewritten_views(source))
                 _write_pieces(digester.digested(pieces), write)
                 return
-        except parallel.NotAtOnce as reason:
+        except parallel.ParallelDumpUnavailable as reason:
             report.note(f"Dumped over one connection: {reason}.")
     stream_dump(
         source.server,

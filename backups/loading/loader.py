@@ -8,7 +8,7 @@ from backups import mysql, process
 from backups.dumpfile.allowed import Allowed
 from backups.dumpfile.dialect import Dialect
 from backups.dumpfile.lexer import Unexpected, resolved
-from backups.dumpfile.ready import Found, Ready, Unmade, Wish, WithoutRole
+from backups.dumpfile.ready import Found, LoadOptions, Ready, Unmade, WithoutRole
 from backups.dumpfile.tables import tablespace_of
 from backups.dumpfile.tally import Tally
 from backups.loading.connection_pool import Ended, Hand, LoadPool
@@ -41,13 +41,13 @@ def load(
     gzip: bool,
     server: mysql.Server,
     info: mysql.ServerInfo,
-    wish: Wish,
+    options: LoadOptions,
     loading: Loading,
     tick: process.Tick,
     connections: int = 1,
     say: Callable[[str], None] = lambda _: None,
 ) -> None:
-    """Load what `source` writes into the wished database; `loading` tells how far it is.
+    """Load what `source` writes into the database of its options; `loading` tells how far it is.
 
     Rows go over as many `connections` as the server has to give, beside the one that does the
     rest; with one, all goes over that. `say` is told what a person should know.
@@ -56,10 +56,10 @@ def load(
     """
     dialect = dialect_of(server, info)
     chunks = unpacked(source.stdout, gzip=gzip)
-    allowed = Allowed(dialect, wish, tablespace_of=live_tablespaces(server, wish.source, dialect))
+    allowed = Allowed(dialect, options, tablespace_of=live_tablespaces(server, options.source, dialect))
     ready = _tallied(judged(chunks, loading, allowed, dialect), loading.tally)
     wanted = connections if connections > 1 else 0
-    with mysql.loading_connections(server, wish.database, 1 + wanted) as opened:
+    with mysql.loading_connections(server, options.database, 1 + wanted) as opened:
         if len(opened) <= wanted:
             say(f"The server has connections for {len(opened) - 1} of {wanted} that load rows at once.")
         modes: dict[str, str] = {}
@@ -67,14 +67,14 @@ def load(
         pool = LoadPool(server, hands[1:])
         loading.afterwards = lambda: pool.current_task
         loading.has_changed = lambda: any(hand.has_run for hand in hands)
-        with mysql.translated(server, wish.database):
+        with mysql.translated(server, options.database):
             dispatcher = StatementDispatcher(
                 hands[0],
                 pool,
-                is_fresh=not mysql.tables(opened[0].driver, wish.database),
-                referenced=mysql.referenced_tables(opened[0].driver, wish.database),
+                is_fresh=not mysql.tables(opened[0].driver, options.database),
+                referenced=mysql.referenced_tables(opened[0].driver, options.database),
                 assert_complete=lambda: _refuse_cut_off(loading),
-                leaves_denied=wish.without_what_is_denied,
+                leaves_denied=options.without_what_is_denied,
             )
 
         def work() -> None:
@@ -102,15 +102,15 @@ def load(
         ended_by_number(
             server,
             tick,
-            lambda connected: mysql.enforce_checks(server, wish.database, checks, connected=connected),
+            lambda connected: mysql.enforce_checks(server, options.database, checks, connected=connected),
         )
     # With the connections closed again: who has few needs one of them here.
     if dispatcher.unmade:
-        fallen = _fallen_views(dispatcher, server, wish.database)
+        fallen = _fallen_views(dispatcher, server, options.database)
         loading.found.leave_unmade([*dispatcher.unmade, *fallen])
     loading.found.leave_out_events(hands[0].past_events, ITS_TIME_HAS_PASSED)
-    loading.found.without_role = _without_role(loading.found, server, wish.database)
-    loading.altered = _altered(loading.found.definitions, server, wish.database, dialect)
+    loading.found.without_role = _without_role(loading.found, server, options.database)
+    loading.altered = _altered(loading.found.definitions, server, options.database, dialect)
     for hand in hands:
         loading.warned.update(hand.warned)
     if loading.altered:

@@ -11,7 +11,7 @@ from typing import IO
 from backups.dumpfile.allowed import Allowed, NotAllowed
 from backups.dumpfile.dialect import Dialect
 from backups.dumpfile.judge import Judge
-from backups.dumpfile.ready import Found, Ready, Wish
+from backups.dumpfile.ready import Found, LoadOptions, Ready
 from backups.dumpfile.sections import Piece, TooLarge
 from backups.dumpfile.statements import LONGEST_DEFINITION, NoStatement
 from backups.loading.problems import BrokenDump, CutOff, NotADump
@@ -169,12 +169,12 @@ def _endless(error: NoStatement) -> NotADump:
 
 
 def read_definitions(
-    statements: bytes, dialect: Dialect, wish: Wish, tables: Iterable[str]
+    statements: bytes, dialect: Dialect, options: LoadOptions, tables: Iterable[str]
 ) -> tuple[list[Ready], Found]:
     """What of a few statements of a dump is to be sent to a database that has `tables`, and what they make.
 
     Events are made disabled. Raises NotADump, CutOff.
     """
-    allowed = Allowed(dialect, wish, standing=tables)
+    allowed = Allowed(dialect, options, standing=tables)
     ready = [*judged(iter([statements]), Loading(), allowed, dialect, is_ours=True)]
     return ready, allowed.found

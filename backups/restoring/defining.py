@@ -8,7 +8,7 @@ from collections.abc import Callable, Collection, Iterable, Sequence
 
 from backups import mysql, process
 from backups.dumpfile.dialect import Dialect
-from backups.dumpfile.ready import Does, EventState, Ready, Wish
+from backups.dumpfile.ready import Does, EventState, LoadOptions, Ready
 from backups.dumpfile.sections import Kind
 from backups.dumpfile.settings import Settings
 from backups.errors import Problem
@@ -54,10 +54,10 @@ def apply(
         tables = mysql.tables(connection, database)
     pending = sorted(filter(only, wanted), key=_place_in_order)
     failed: list[tuple[Definition, Problem]] = []
-    wish = Wish(database, source=source)
+    options = LoadOptions(database, source=source)
     with definers_at(server, info, database, tick) as hands:
         completed = tables_completed(definitions, server, database)
-        maker = _Maker(hands, dialect_of(server, info), wish, tables, frame, completed)
+        maker = _Maker(hands, dialect_of(server, info), options, tables, frame, completed)
         try:
             while pending:
                 tried = [(one, maker.make(one)) for one in pending]
@@ -88,12 +88,12 @@ class _Maker:
         self,
         hands: Definers,
         dialect: Dialect,
-        wish: Wish,
+        options: LoadOptions,
         tables: Collection[str],
         frame: bytes,
         completed: Collection[str],
     ) -> None:
-        self._hands, self._dialect, self._wish = hands, dialect, wish
+        self._hands, self._dialect, self._options = hands, dialect, options
         self._tables, self._frame = tables, frame
         self._completed = completed
         self._events: list[tuple[Definition, EventState]] = []
@@ -110,9 +110,9 @@ class _Maker:
             if one.table in self._completed and KEY_NAME.match(one.text):
                 return None
             return self._tried([Ready(Does.LATER, one.text, Settings(), one.table)])
-        text = self._frame + one.statements(self._wish.source)
+        text = self._frame + one.statements(self._options.source)
         try:
-            ready, found = read_definitions(text, self._dialect, self._wish, self._tables)
+            ready, found = read_definitions(text, self._dialect, self._options, self._tables)
         except Problem as unread:
             return unread
         refused = self._tried(ready)

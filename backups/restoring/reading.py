@@ -11,7 +11,7 @@ from typing import Any
 from backups import mysql, process
 from backups.dumpfile.dialect import Dialect
 from backups.dumpfile.digesting import Digester
-from backups.dumpfile.ready import Wish
+from backups.dumpfile.ready import LoadOptions
 from backups.dumpfile.rewriting import with_database
 from backups.dumpfile.sections import ROUTINES, Kind, Piece, Section
 from backups.dumpfile.written import delimited
@@ -116,10 +116,10 @@ class _Reading:
         if section.kind not in DEFINED or text.isascii():
             return section.name
         dialect, tables = self._place
-        wish = Wish(self._database, source=self._database)
+        options = LoadOptions(self._database, source=self._database)
         text = Definition(section.kind, section.name, section.table, text).statements(self._database)
         try:
-            ready, found = read_definitions(text, dialect, wish, tables)
+            ready, found = read_definitions(text, dialect, options, tables)
         except Problem:
             return section.name
         for each in found.reworded:

@@ -543,7 +543,7 @@ class Dumping:
             server_of(shop),
             shop.name,
             client_dir(shop.server),
-            at_once=parallel.Wish(connections),
+            at_once=parallel.ParallelOptions(connections),
         )
         self.report = Report(process.secret_fd(b""))
         self._raised: list[BaseException] = []

@@ -12,7 +12,7 @@ from backups import mysql, process
 from backups.dumpfile.manifests import objects_in
 from backups.dumpfile.sections import Kind
 from backups.dumping.order import Order, Report
-from backups.dumping.parallel import Wish
+from backups.dumping.parallel import ParallelOptions
 from backups.dumping.program import dump
 from backups.errors import Problem
 from tests.backups.worlds import Shop, client_dir, make_shop
@@ -32,7 +32,9 @@ def dumped(shop: Shop, *, gzip: bool = False) -> Manifest:
 
 def dumped_from(server: mysql.Server, shop: Shop, *, gzip: bool = False, connections: int = 1) -> Manifest:
     """As above, reached in another way."""
-    order = Order(server, shop.name, client_dir=client_dir(shop.server), gzip=gzip, at_once=Wish(connections))
+    order = Order(
+        server, shop.name, client_dir=client_dir(shop.server), gzip=gzip, at_once=ParallelOptions(connections)
+    )
     report_fd = process.secret_fd(b"")
     out_fd = os.open("/dev/null", os.O_WRONLY)
     try:

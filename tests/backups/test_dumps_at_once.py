@@ -20,7 +20,7 @@ from backups import mysql
 from backups.dumpfile.digesting import Digester
 from backups.dumping import parallel
 from backups.dumping.mysqldump import Source
-from backups.dumping.parallel import NotAtOnce, Wish
+from backups.dumping.parallel import ParallelDumpUnavailable, ParallelOptions
 from backups.dumping.spool import Spool
 from backups.dumping.streaming import stream_dump
 from backups.errors import Problem
@@ -77,9 +77,9 @@ def dumped_alone(source: Source) -> tuple[bytes, Digester]:
     return bytes(written), digester
 
 
-def dumped_at_once(source: Source, wish: Wish) -> tuple[bytes, Digester]:
+def dumped_at_once(source: Source, options: ParallelOptions) -> tuple[bytes, Digester]:
     written, digester = bytearray(), Digester()
-    with parallel.begun(source, wish) as dumps:
+    with parallel.begun(source, options) as dumps:
         for piece in digester.digested(dumps.pieces(digester.splitter)):
             written += piece.data
     return bytes(written), digester
@@ -109,7 +109,7 @@ def test_several_programs_write_the_bytes_of_one(of_one_engine: Shop, connection
     source = source_of(of_one_engine)
     alone, digested_alone = dumped_alone(source)
 
-    at_once, digester = dumped_at_once(source, Wish(connections))
+    at_once, digester = dumped_at_once(source, ParallelOptions(connections))
 
     assert at_once == alone
     assert digester.sections({}) == digested_alone.sections({})
@@ -131,7 +131,7 @@ def test_whichever_tables_are_dumped_ahead_the_bytes_are_the_same(
 
     monkeypatch.setattr(parallel, "shares", any_shares)
     for _ in range(6):
-        assert dumped_at_once(source, Wish(chance.randint(2, 4)))[0] == alone
+        assert dumped_at_once(source, ParallelOptions(chance.randint(2, 4)))[0] == alone
 
 
 @pytest.mark.one_flavour("mariadb")
@@ -143,7 +143,7 @@ def test_what_waits_on_disk_comes_back(
     monkeypatch.setattr(parallel, "_AHEAD_BYTES", 1 << 20)
     alone, _ = dumped_alone(source)
 
-    at_once, _ = dumped_at_once(source, Wish(2, str(tmp_path), 50 << 20))
+    at_once, _ = dumped_at_once(source, ParallelOptions(2, str(tmp_path), 50 << 20))
 
     assert at_once == alone
     assert list(tmp_path.iterdir()) == []
@@ -172,7 +172,7 @@ def test_each_dump_shows_one_moment_while_others_write(flavour: str, request: py
     with coins_moved(shop) as moves:
         for _ in range(12):
             before = moves()
-            dump, _ = patiently(lambda: dumped_at_once(source, Wish(2)))
+            dump, _ = patiently(lambda: dumped_at_once(source, ParallelOptions(2)))
             assert coins_in(shop, dump) == 2 * COINS * PURSES
             wait_until(lambda before=before: moves() > before, "coins that are moved")  # type: ignore[misc]
 
@@ -218,7 +218,7 @@ def patiently(dump: Callable[[], Any]) -> Any:
     for _ in range(10):
         try:
             return dump()
-        except NotAtOnce:
+        except ParallelDumpUnavailable:
             continue
     raise AssertionError("the tables were never to be had")
 
@@ -235,7 +235,7 @@ def coins_in(shop: Shop, dump: bytes) -> int:
 
 @pytest.mark.one_flavour("mariadb")
 def test_tables_are_free_again_once_all_programs_have_begun(lockable: Shop) -> None:
-    with parallel.begun(source_of(lockable), Wish(2)) as dumps:
+    with parallel.begun(source_of(lockable), ParallelOptions(2)) as dumps:
         lockable.execute(
             "INSERT INTO customers VALUES (77, 'Niklaus'); INSERT INTO orders (customer) VALUES (77)"
         )
@@ -259,8 +259,8 @@ def test_tables_are_free_again_though_we_were_halted(lockable: Shop) -> None:
 # ---------------------------------------------------------------- What is left to one program
 
 
-def refused(shop: Shop, wish: Wish = Wish(2)) -> str:  # noqa: B008
-    with pytest.raises(NotAtOnce) as refusal, parallel.begun(source_of(shop), wish):
+def refused(shop: Shop, options: ParallelOptions = ParallelOptions(2)) -> str:  # noqa: B008
+    with pytest.raises(ParallelDumpUnavailable) as refusal, parallel.begun(source_of(shop), options):
         pass
     return str(refusal.value)
 
@@ -302,7 +302,7 @@ def test_table_that_does_not_fit_is_not_dumped_ahead(lockable: Shop, monkeypatch
 
 @pytest.mark.one_flavour("mysql")
 def test_folder_that_takes_nothing_leaves_it_to_one(lockable: Shop, tmp_path: Path) -> None:
-    assert "No such file" in refused(lockable, Wish(2, str(tmp_path / "gone"), 1 << 20))
+    assert "No such file" in refused(lockable, ParallelOptions(2, str(tmp_path / "gone"), 1 << 20))
 
 
 @pytest.mark.one_flavour("mariadb")
@@ -358,7 +358,7 @@ def test_table_that_one_program_did_not_write_is_an_error(
     )
 
     with pytest.raises(Problem, match="did not write the table customers where it belongs"):
-        dumped_at_once(source_of(lockable), Wish(2))
+        dumped_at_once(source_of(lockable), ParallelOptions(2))
 
 
 @pytest.mark.one_flavour("mariadb")
@@ -366,7 +366,7 @@ def test_table_that_two_programs_wrote_is_an_error(lockable: Shop, monkeypatch: 
     monkeypatch.setattr(parallel, "_left_out", lambda tables, shares, share: [])
 
     with pytest.raises(Problem, match="did not write"):
-        dumped_at_once(source_of(lockable), Wish(2))
+        dumped_at_once(source_of(lockable), ParallelOptions(2))
 
 
 @pytest.fixture
@@ -461,7 +461,7 @@ def test_each_program_has_to_come_to_its_end(
         fill(lockable, table, megabytes=25)
     # So small that no program comes to its end before someone takes what it writes.
     monkeypatch.setattr(parallel, "_spool", lambda *_: Spool(1 << 20))
-    with parallel.begun(source_of(lockable), Wish(2, str(tmp_path), 500 << 20)) as dumps:
+    with parallel.begun(source_of(lockable), ParallelOptions(2, str(tmp_path), 500 << 20)) as dumps:
         pieces = dumps.pieces(Digester().splitter)
         next(pieces)
         os.kill(clients_of(os.getpid())[number], signal.SIGKILL)

@@ -8,13 +8,13 @@ from itertools import pairwise
 from backups.dumpfile.allowed import Allowed
 from backups.dumpfile.dialect import Dialect
 from backups.dumpfile.judge import Judge
-from backups.dumpfile.ready import Ready, Wish
+from backups.dumpfile.ready import LoadOptions, Ready
 from backups.dumpfile.settings import Settings
 from backups.dumpfile.statements import Reader, Statement
 
 MARIADB = Dialect.of(is_mariadb=True, number=(10, 11, 19))
 MYSQL = Dialect.of(is_mariadb=False, number=(9, 7, 4))
-WISH = Wish("live__verify_1", source="live")
+OPTIONS = LoadOptions("live__verify_1", source="live")
 TABLE = "CREATE TABLE `t` (`id` int, `n` int) ENGINE=InnoDB;\n"
 SEQUENCE = "CREATE SEQUENCE `s` start with 1;\n"
 
@@ -35,16 +35,16 @@ def statements(
 
 
 def judged(
-    text: str | bytes, dialect: Dialect = MARIADB, wish: Wish = WISH, *, cuts: Iterable[int] = ()
+    text: str | bytes, dialect: Dialect = MARIADB, options: LoadOptions = OPTIONS, *, cuts: Iterable[int] = ()
 ) -> tuple[list[Ready], Allowed]:
     """What is sent of a dump, and what was found in it."""
-    allowed = Allowed(dialect, wish)
+    allowed = Allowed(dialect, options)
     judge = Judge(dialect, allowed)
     data = text if isinstance(text, bytes) else text.encode()
     ready = [each for piece in pieces(data, cuts) for each in judge.feed(piece)]
     return [*ready, *judge.close(), *allowed.rest()], allowed
 
 
-def sent(text: str, dialect: Dialect = MARIADB, wish: Wish = WISH) -> list[str]:
+def sent(text: str, dialect: Dialect = MARIADB, options: LoadOptions = OPTIONS) -> list[str]:
     """The texts of what is sent, each blank as one."""
-    return [" ".join(ready.text.decode().split()) for ready in judged(text, dialect, wish)[0]]
+    return [" ".join(ready.text.decode().split()) for ready in judged(text, dialect, options)[0]]

@@ -12,10 +12,10 @@ from hypothesis import strategies as st
 from backups.dumpfile.allowed import Allowed, NotAllowed
 from backups.dumpfile.dialect import Dialect
 from backups.dumpfile.judge import Judge
-from backups.dumpfile.ready import Does, Wish
+from backups.dumpfile.ready import Does, LoadOptions
 from backups.dumpfile.statements import NoStatement
 from backups.dumpfile.tables import tablespace_of
-from tests.dumpfile.reading import MARIADB, MYSQL, SEQUENCE, TABLE, WISH, judged, sent
+from tests.dumpfile.reading import MARIADB, MYSQL, OPTIONS, SEQUENCE, TABLE, judged, sent
 
 MADE = "CREATE TABLE `t` (`id` int, `n` int) ENGINE=InnoDB"
 ROW = "INSERT INTO `t` VALUES (1,NULL),(-2,0x0f);\n"
@@ -139,12 +139,12 @@ def test_a_chosen_table_brings_the_sequences_from_which_it_draws() -> None:
     others = "CREATE SEQUENCE `other` start with 1;\nDO SETVAL(`other`, 3, 0);\n"
     text = "DROP SEQUENCE IF EXISTS `s`;\n" + SEQUENCE + "DO SETVAL(`s`, 7, 0);\n" + others + drawing
 
-    assert sent(text, wish=replace(WISH, tables=frozenset({"t"}))) == [
+    assert sent(text, options=replace(OPTIONS, tables=frozenset({"t"}))) == [
         "CREATE SEQUENCE IF NOT EXISTS `s` start with 1",
         "DO SETVAL(`s`, 7, 0)",
         "CREATE TABLE `t` (`id` bigint DEFAULT nextval(`live__verify_1`.`s`))",
     ]
-    assert sent(text, wish=replace(WISH, tables=frozenset({"s"}))) == [
+    assert sent(text, options=replace(OPTIONS, tables=frozenset({"s"}))) == [
         "DROP SEQUENCE IF EXISTS `s`",
         "CREATE SEQUENCE `s` start with 1",
         "DO SETVAL(`s`, 7, 0)",
@@ -342,7 +342,7 @@ def test_chosen_tables_come_with_their_triggers_and_nothing_else() -> None:
         "CREATE VIEW v AS SELECT 1;\nCREATE EVENT e ON SCHEDULE EVERY 1 DAY DO SELECT 1;\nDROP TABLE w;\n"
     )  # fmt: skip
 
-    ready, allowed = judged(text, wish=Wish("live", source="live", tables=frozenset({"t"})))
+    ready, allowed = judged(text, options=LoadOptions("live", source="live", tables=frozenset({"t"})))
 
     assert [(one.does, one.table) for one in ready] == [
         (Does.TABLE, "t"), (Does.ROWS, "t"), (Does.DEFINITION, "t"),
@@ -351,10 +351,10 @@ def test_chosen_tables_come_with_their_triggers_and_nothing_else() -> None:
 
 
 def test_the_current_user_defines_where_that_is_wished_for() -> None:
-    wish = Wish("live", source="live", current_user_defines=True)
+    options = LoadOptions("live", source="live", current_user_defines=True)
     heads = ["DEFINER=`a`@`%`", "DEFINER='a'@'b'", "DEFINER=a@b", "DEFINER = role", "DEFINER=CURRENT_USER()"]
     for head in heads:
-        (view,) = sent(f"CREATE {head} VIEW v AS SELECT 1;\n", wish=wish)
+        (view,) = sent(f"CREATE {head} VIEW v AS SELECT 1;\n", options=options)
         assert "CURRENT_USER VIEW v AS SELECT 1" in view, head
 
 
@@ -436,7 +436,7 @@ def test_a_tablespace_is_only_the_live_tables_own(options: str, is_there: bool) 
         asked.append(table)
         return "shared" if is_there else ""
 
-    allowed = Allowed(MYSQL, WISH, tablespace_of=tablespace_of)
+    allowed = Allowed(MYSQL, OPTIONS, tablespace_of=tablespace_of)
     judge = Judge(MYSQL, allowed)
     text = f"CREATE TABLE `u` (`id` int) {options};\n".encode()
     (ready,) = [*judge.feed(text), *judge.close(), *allowed.rest()]
@@ -530,4 +530,4 @@ def test_what_is_sent_does_not_depend_on_the_pieces(text: str, cuts: list[int]) 
 
 
 def test_a_wish_is_what_the_reader_begins_with() -> None:
-    assert Allowed(MARIADB, WISH).settings.charset == "utf8mb4"
+    assert Allowed(MARIADB, OPTIONS).settings.charset == "utf8mb4"

@@ -8,7 +8,7 @@ import pytest
 
 from backups.dumpfile.allowed import NotAllowed
 from backups.dumpfile.dialect import Dialect
-from tests.dumpfile.reading import MARIADB, MYSQL, WISH, judged, sent
+from tests.dumpfile.reading import MARIADB, MYSQL, OPTIONS, judged, sent
 
 TABLE = "CREATE TABLE `a` (`id` int);\n"
 SEQUENCE = "CREATE SEQUENCE `a`;\n"
@@ -99,7 +99,7 @@ def test_sequences_are_known_to_such_a_server_by_what_it_calls_them() -> None:
         "CREATE TABLE `Orders` (`id` int DEFAULT nextval(`live`.`Numbers`));\n"
         "INSERT INTO `Orders` VALUES (1);\n"
     )
-    chosen = replace(WISH, tables=frozenset({"orders"}))
+    chosen = replace(OPTIONS, tables=frozenset({"orders"}))
 
     ready, allowed = judged(text, replace(MARIADB, folds_names=True), chosen)
 

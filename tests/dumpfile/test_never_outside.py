@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from backups.dumpfile.allowed import Allowed, NotAllowed
 from backups.dumpfile.dialect import Dialect
 from backups.dumpfile.judge import Judge
-from backups.dumpfile.ready import Ready, Wish
+from backups.dumpfile.ready import LoadOptions, Ready
 from backups.dumpfile.statements import NoStatement
 from backups.mysql.ddl import requalified
 from tests.dumps.judging import reaches_out
@@ -73,7 +73,7 @@ def statements(draw: st.DrawFn) -> str:
 @given(st.lists(statements(), max_size=6), st.sampled_from(DIALECTS))
 @settings(max_examples=400, deadline=None)
 def test_no_statement_that_is_sent_reaches_out(dump: list[str], dialect: Dialect) -> None:
-    allowed = Allowed(dialect, Wish(TARGET, source="shop"))
+    allowed = Allowed(dialect, LoadOptions(TARGET, source="shop"))
     judge = Judge(dialect, allowed)
     text = ";\n".join(["CREATE TABLE `t` (id INT)", *dump]) + ";\n"
     sent: list[Ready] = []

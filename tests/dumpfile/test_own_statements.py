@@ -11,7 +11,7 @@ import pytest
 from backups.dumpfile.allowed import NotAllowed
 from backups.dumpfile.dialect import Dialect
 from backups.dumpfile.lexer import Cursor, Kind
-from backups.dumpfile.ready import Ready, Wish
+from backups.dumpfile.ready import LoadOptions, Ready
 from tests.dumpfile.reading import MARIADB, MYSQL, judged
 
 # By its character set, a letter whose second byte is a backslash or a backtick, and its codec.
@@ -112,9 +112,9 @@ def test_another_programs_mode_stays_where_only_the_character_set_is_changed() -
 def test_a_sequences_target_is_not_named_in_a_character_set_that_reads_it_otherwise() -> None:
     text = "SET NAMES gbk;\nCREATE TABLE u (id int DEFAULT nextval(`live`.`s`));\n"
 
-    (plain,), _ = judged(text, wish=Wish("live_copy", source="live"))
+    (plain,), _ = judged(text, options=LoadOptions("live_copy", source="live"))
     assert b"nextval(`live_copy`.`s`)" in plain.text
-    ready, _ = judged(text.removeprefix("SET NAMES gbk;\n"), wish=Wish("誠", source="live"))
+    ready, _ = judged(text.removeprefix("SET NAMES gbk;\n"), options=LoadOptions("誠", source="live"))
     assert names(ready[0], MARIADB) == ["誠", "s"]
     with pytest.raises(NotAllowed):
-        judged(text, wish=Wish("誠", source="live"))
+        judged(text, options=LoadOptions("誠", source="live"))

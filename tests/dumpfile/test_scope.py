@@ -6,10 +6,10 @@ import pytest
 
 from backups.dumpfile.allowed import Allowed, NotAllowed
 from backups.dumpfile.dialect import Dialect
-from backups.dumpfile.ready import Ready, Wish
+from backups.dumpfile.ready import LoadOptions, Ready
 from tests.dumpfile.reading import MARIADB, MYSQL, judged
 
-WISH = Wish("Shop__restore_1", source="Shop")
+OPTIONS = LoadOptions("Shop__restore_1", source="Shop")
 BOTH = """\
 USE `Shop`;
 CREATE TABLE `t` (`id` int);
@@ -24,9 +24,9 @@ CREATE TRIGGER `x` BEFORE INSERT ON `t` FOR EACH ROW SET @a = 1;
 SHOP = "USE `Shop`;\nCREATE TABLE `t` (`id` int);\n"
 
 
-def taken(text: str, dialect: Dialect = MARIADB, wish: Wish = WISH) -> tuple[list[str], Allowed]:
+def taken(text: str, dialect: Dialect = MARIADB, options: LoadOptions = OPTIONS) -> tuple[list[str], Allowed]:
     ready: list[Ready]
-    ready, allowed = judged(text, dialect, wish)
+    ready, allowed = judged(text, dialect, options)
     return [one.text.decode() for one in ready], allowed
 
 
@@ -89,7 +89,7 @@ def test_what_would_be_of_the_other_one_in_a_table_waits_or_is_not_made() -> Non
 @pytest.mark.parametrize("text", NAMED)
 def test_without_a_use_either_spelling_is_the_one_database_and_none_is_sent(text: str) -> None:
     """A server may write names in small letters alone: nothing then tells that there are two."""
-    sent, _ = taken(f"CREATE TABLE `t` (`id` int);\n{text}\n", wish=Wish("copy", source="Shop"))
+    sent, _ = taken(f"CREATE TABLE `t` (`id` int);\n{text}\n", options=LoadOptions("copy", source="Shop"))
 
     assert not any("shop" in one.lower() for one in sent)
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from backups import mysql, process
-from backups.dumpfile.ready import Wish
+from backups.dumpfile.ready import LoadOptions
 from backups.loading.loader import load
 from backups.loading.progress import Loading
 from tests.servers import DatabaseServer
@@ -22,7 +22,7 @@ def load_bytes(
     folder: Path,
     loading: Loading,
     *,
-    wish: Wish,
+    options: LoadOptions,
     gzip: bool = False,
     connections: int = 1,
 ) -> None:
@@ -38,7 +38,7 @@ def load_bytes(
             gzip=gzip,
             server=place,
             info=info,
-            wish=wish,
+            options=options,
             loading=loading,
             tick=lambda: None,
             connections=connections,

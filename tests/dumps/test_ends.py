@@ -6,7 +6,7 @@ import pytest
 
 from backups.dumpfile.allowed import Allowed
 from backups.dumpfile.dialect import Dialect
-from backups.dumpfile.ready import Does, Ready, Wish
+from backups.dumpfile.ready import Does, LoadOptions, Ready
 from backups.loading.progress import End, Loading
 from backups.loading.reading import judged
 
@@ -66,7 +66,7 @@ CUT = {
 def read(dump: bytes, dialect: Dialect, *, at_once: int) -> tuple[list[Ready], Loading]:
     """What is sent of a dump that comes in pieces."""
     loading = Loading()
-    allowed = Allowed(dialect, Wish("shop__verify_1", source="shop"))
+    allowed = Allowed(dialect, LoadOptions("shop__verify_1", source="shop"))
     pieces = [dump[at : at + at_once] for at in range(0, len(dump), at_once)]
     return [*judged(iter(pieces), loading, allowed, dialect)], loading
 

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from backups.dumpfile.ready import Wish
+from backups.dumpfile.ready import LoadOptions
 from backups.errors import Problem
 from backups.loading.progress import End, Loading
 from tests.dumps.loading import load_bytes
@@ -34,7 +34,7 @@ def loaded(server: DatabaseServer, other: Other, folder: Path, connections: int)
             other.dump,
             folder,
             loading,
-            wish=Wish("shop", source="shop"),
+            options=LoadOptions("shop", source="shop"),
             gzip=other.path.endswith(".gz"),
             connections=connections,
         )

@@ -8,14 +8,14 @@ from pathlib import Path
 import pytest
 
 from backups import mysql
-from backups.dumpfile.ready import Wish
+from backups.dumpfile.ready import LoadOptions
 from backups.errors import Problem
 from backups.loading.progress import Loading
 from backups.restoring import defining
 from tests.dumps.loading import address, load_bytes
 from tests.servers import DatabaseServer
 
-WISH = Wish("names_copy", source="names")
+OPTIONS = LoadOptions("names_copy", source="names")
 
 
 @pytest.fixture
@@ -50,7 +50,9 @@ def test_a_name_that_is_made_twice_ends_the_load_with_a_sentence(
     dumps = ANEW | OF_MARIADB if server.flavour == "mariadb" else ANEW
     for number, dump in enumerate(dumps.values()):
         with pytest.raises(Problem) as refused:
-            load_bytes(server, dump.encode(), tmp_path, Loading(), wish=WISH, connections=1 + number % 2 * 3)
+            load_bytes(
+                server, dump.encode(), tmp_path, Loading(), options=OPTIONS, connections=1 + number % 2 * 3
+            )
 
         assert " a before)." in refused.value.sentence()
         server.create_database("names_copy")
@@ -67,7 +69,7 @@ def test_views_stand_in_the_place_of_their_placeholders(
         "DROP TABLE `second`;\nCREATE VIEW `second` AS select `id` from `a`;\n"
     )
 
-    load_bytes(server, dump.encode(), tmp_path, Loading(), wish=WISH, connections=connections)
+    load_bytes(server, dump.encode(), tmp_path, Loading(), options=OPTIONS, connections=connections)
 
     assert server.query("SELECT id FROM first", "names_copy") == [(1,)]
 
@@ -109,7 +111,7 @@ def test_what_comes_into_its_place_is_what_the_dump_names(
     )
 
     loading = Loading()
-    load_bytes(server, dump.encode(codec), tmp_path, loading, wish=WISH, connections=4)
+    load_bytes(server, dump.encode(codec), tmp_path, loading, options=OPTIONS, connections=4)
     with mysql.connect(address(server)) as connection:
         info = mysql.probe(connection)
     defining.make_what_waits(
@@ -160,8 +162,8 @@ def refusal(server: DatabaseServer, dump: str, folder: Path, connections: int) -
     """Load what is of `Names` into a copy; the sentence of a refusal, if it is one."""
     server.create_database("names_copy")
     try:
-        wish = Wish("names_copy", source="Names")
-        load_bytes(server, dump.encode(), folder, Loading(), wish=wish, connections=connections)
+        options = LoadOptions("names_copy", source="Names")
+        load_bytes(server, dump.encode(), folder, Loading(), options=options, connections=connections)
     except Problem as problem:
         return problem.sentence()
     return ""
@@ -224,7 +226,7 @@ def test_a_view_in_the_place_of_a_table_that_differs_by_case_is_what_the_dump_sa
     dump = f"{TABLE.replace('`a`', '`Sold`')}DROP TABLE `sold`;\n{VIEW.replace('`a`', '`sold`')}"
 
     loading = Loading()
-    load_bytes(server, dump.encode(), tmp_path, loading, wish=WISH, connections=connections)
+    load_bytes(server, dump.encode(), tmp_path, loading, options=OPTIONS, connections=connections)
 
     assert loading.altered == []
     assert loading.found.inventory() == {"view": ["sold"]}

@@ -18,7 +18,7 @@ from backups.loading.problems import NotADump
 from backups.loading.progress import Loading
 from backups.loading.reading import judged
 from backups.mysql.error_numbers import problem_from
-from tests.dumpfile.reading import MARIADB, WISH
+from tests.dumpfile.reading import MARIADB, OPTIONS
 from tests.growth.parsers import OF_TABLE, SERVER, TRIGGER
 
 _PIECE = 256 << 10
@@ -139,14 +139,14 @@ def test_a_load_keeps_so_much_and_no_more(one: bytes, monkeypatch: pytest.Monkey
     monkeypatch.setattr(allowed, "_MOST_DEFINED", 10_000)
 
     with pytest.raises(NotADump, match="what brings no rows is longer than"):
-        for _ in judged(with_filling(b"", one, 1), Loading(), Allowed(MARIADB, WISH), MARIADB):
+        for _ in judged(with_filling(b"", one, 1), Loading(), Allowed(MARIADB, OPTIONS), MARIADB):
             pass
 
 
 def test_no_pattern_of_a_dump_is_kept_for_ever() -> None:
     many = b"".join(b"DELIMITER x%d\nSET sql_mode = 'A%d' x%d\n" % (n, n, n) for n in range(150))
 
-    for _ in judged(iter([many]), Loading(), Allowed(MARIADB, WISH), MARIADB):
+    for _ in judged(iter([many]), Loading(), Allowed(MARIADB, OPTIONS), MARIADB):
         pass
 
     assert statements._stops.cache_info().currsize <= 100
@@ -180,7 +180,7 @@ def test_a_load_says_what_is_too_long_and_calls_it_no_cut(
     dump = with_filling(b"CREATE TABLE `s` (a int);\n" + begin, b"x", 3)
 
     with pytest.raises(NotADump) as refused:
-        for _ in judged(dump, Loading(), Allowed(MARIADB, WISH), MARIADB):
+        for _ in judged(dump, Loading(), Allowed(MARIADB, OPTIONS), MARIADB):
             pass
 
     assert words in refused.value.what

@@ -17,7 +17,7 @@ from backups import mysql, restic
 from backups.choices import RestoreMode, Status
 from backups.dumpfile.allowed import Allowed
 from backups.dumpfile.dialect import Dialect
-from backups.dumpfile.ready import Wish
+from backups.dumpfile.ready import LoadOptions
 from backups.loading import dispatcher
 from backups.loading.connection_pool import Hand, LoadPool
 from backups.loading.dispatcher import StatementDispatcher
@@ -541,7 +541,10 @@ def test_memory_is_bounded_however_slow_the_server_is() -> None:
     pool = LoadPool(nowhere, hands)
     dialect = Dialect.of(is_mariadb=True, number=(10, 11, 19))
     statements = judged(
-        iter([head, *[insert] * 200, tail]), Loading(), Allowed(dialect, Wish("x", source="x")), dialect
+        iter([head, *[insert] * 200, tail]),
+        Loading(),
+        Allowed(dialect, LoadOptions("x", source="x")),
+        dialect,
     )
 
     tracemalloc.start()

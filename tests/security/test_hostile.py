@@ -12,7 +12,7 @@ from django.core.exceptions import ValidationError
 
 from backups import mysql, process, restic
 from backups.dumpfile.digesting import Digester
-from backups.dumpfile.ready import Wish
+from backups.dumpfile.ready import LoadOptions
 from backups.dumping.streaming import stream_dump
 from backups.errors import Problem
 from backups.loading.loader import load
@@ -111,7 +111,7 @@ def test_a_dump_gives_this_machine_no_orders(db_server: DatabaseServer, our_file
         process.child(["/bin/cat", str(dump)], env={}, stdout=process.PIPE) as source,
     ):
         load(
-            source, gzip=False, server=server, info=info, wish=Wish(shop.name, source=shop.name),
+            source, gzip=False, server=server, info=info, options=LoadOptions(shop.name, source=shop.name),
             loading=Loading(), tick=lambda: None,
         )  # fmt: skip
     with mysql.loading_connections(server, shop.name, 1) as (connection,), suppress(MySQLdb.Error):

@@ -15,7 +15,7 @@ import pytest
 
 from backups import mysql, process
 from backups.actions.steps import whole
-from backups.dumpfile.ready import Wish
+from backups.dumpfile.ready import LoadOptions
 from backups.errors import Problem
 from backups.loading.loader import load
 from backups.loading.progress import Loading
@@ -248,9 +248,9 @@ def load_hostile(
                 gzip=False,
                 server=server,
                 info=info,
-                wish=replace(whole.wish(SCRATCH, "shop"), tables=tables)
+                options=replace(whole.whole_load_options(SCRATCH, "shop"), tables=tables)
                 if user == "least"
-                else Wish(SCRATCH, source="shop", tables=tables),
+                else LoadOptions(SCRATCH, source="shop", tables=tables),
                 loading=Loading(),
                 tick=_tick_until(time.monotonic() + LONGEST_SECONDS),
                 connections=connections,

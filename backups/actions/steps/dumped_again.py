@@ -10,7 +10,7 @@ from typing import Any
 
 from backups import mysql, process
 from backups.actions.steps.findings import Findings, Scratch
-from backups.actions.steps.whole import wish
+from backups.actions.steps.whole import whole_load_options
 from backups.dumpfile.allowed import Allowed
 from backups.dumpfile.digesting import Digester
 from backups.dumpfile.judge import Judge
@@ -73,7 +73,7 @@ def _tallier(scratch: Scratch, tally: Tally) -> Callable[[bytes | None], None]:
     dialect = dialect_of(scratch.server, scratch.info)
     allowed = Allowed(
         dialect,
-        wish(scratch.database, scratch.database),
+        whole_load_options(scratch.database, scratch.database),
         tablespace_of=live_tablespaces(scratch.server, scratch.database, dialect),
     )
     judge = Judge(dialect, allowed)

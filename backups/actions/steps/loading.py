@@ -10,7 +10,7 @@ from django.conf import settings
 
 from backups import mysql, process, restic
 from backups.dumpfile.manifests import ManifestDamaged
-from backups.dumpfile.ready import Wish
+from backups.dumpfile.ready import LoadOptions
 from backups.loading.loader import ended_by_number, load
 from backups.loading.problems import CutOff, LoadProblem
 from backups.loading.progress import Loading
@@ -24,13 +24,13 @@ def load_snapshot(
     *,
     server: mysql.Server,
     info: mysql.ServerInfo,
-    wish: Wish,
+    options: LoadOptions,
     progress: Progress,
     detail: Callable[[Loading], str],
     refuse: Callable[[Loading], None],
     loading: Loading | None = None,
 ) -> tuple[Loading, float]:
-    """Load what is wished; answers what was read and the seconds it took.
+    """Load what the options ask for; answers what was read and the seconds it took.
 
     `detail` says what is being loaded; `refuse` raises for a stream that is not what was backed
     up. `loading` is for who wants to know how far it came. Raises ResticError, LoadProblem, and what
@@ -51,7 +51,7 @@ def load_snapshot(
                 gzip=snapshot.path.endswith(".gz"),
                 server=server,
                 info=info,
-                wish=wish,
+                options=options,
                 loading=loading,
                 tick=restic.patiently(source, access, tick),
                 connections=settings.RESTORE_CONNECTIONS,
@@ -71,7 +71,7 @@ def load_snapshot(
             raise
         restic.finished(source, access, "reading the snapshot", progress.tick)
     refuse(loading)
-    loading.computed_anew = _computed_anew(loading, server, wish.database, tick)
+    loading.computed_anew = _computed_anew(loading, server, options.database, tick)
     return loading, round(time.monotonic() - began, 3)
 
 

@@ -12,7 +12,7 @@ from backups.choices import OVERWRITING_MODES, DefinerPolicy, RestoreMode
 from backups.dumpfile.allowed import Allowed
 from backups.dumpfile.chosen_tables import chosen_tables
 from backups.dumpfile.manifests import ManifestDamaged
-from backups.dumpfile.ready import Wish
+from backups.dumpfile.ready import LoadOptions
 from backups.errors import Problem
 from backups.loading.definers import dialect_of
 from backups.loading.problems import CutOff, LoadProblem
@@ -24,9 +24,9 @@ from backups.runs.progress import Progress
 from backups.snapshots import selection
 
 
-def wish_of(restore: Restore, database: str, tables: Collection[str]) -> Wish:
+def load_options(restore: Restore, database: str, tables: Collection[str]) -> LoadOptions:
     """What of the dump a restore wants, and in whose name."""
-    return Wish(
+    return LoadOptions(
         database,
         source=source_name(restore.snapshot),
         tables=frozenset(tables),
@@ -43,7 +43,7 @@ def judged_whole(
 ) -> Loading:
     """Read the whole snapshot as it would be loaded, and send nothing. Raises Problem."""
     dialect = dialect_of(place.server, place.info)
-    allowed = Allowed(dialect, wish_of(restore, restore.target, tables))
+    allowed = Allowed(dialect, load_options(restore, restore.target, tables))
 
     def read(chunks: Iterator[bytes], loading: Loading) -> None:
         for ready in judged(chunks, loading, allowed, dialect):

@@ -4,17 +4,17 @@ from __future__ import annotations
 
 from backups.actions.steps.findings import Unreadable
 from backups.dumpfile.manifests import ManifestDamaged
-from backups.dumpfile.ready import Wish
+from backups.dumpfile.ready import LoadOptions
 from backups.loading.progress import End, Loading
 from backups.models import Snapshot
 
 
-def wish(database: str, source: str) -> Wish:
+def whole_load_options(database: str, source: str) -> LoadOptions:
     """How a dump is loaded to be verified: all of it in the name of the user that verifies, and no other's.
 
     Whoever may make what runs as an administrator is one.
     """
-    return Wish(database, source=source, current_user_defines=True, without_what_is_denied=True)
+    return LoadOptions(database, source=source, current_user_defines=True, without_what_is_denied=True)
 
 
 def source_name(snapshot: Snapshot) -> str:
