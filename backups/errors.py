@@ -71,7 +71,7 @@ CANCELLED = "cancelled"
 UNEXPECTED = "unexpected"
 
 
-class LostClaim(Exception):
+class LeaseLost(Exception):
     """The run is no longer ours: the reaper gave it up for lost while this process slept."""
 
 

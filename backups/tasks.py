@@ -69,13 +69,13 @@ _COULD_NOT_BE_QUEUED = (
 @_never_raising
 def run_execute(_run_id: int) -> None:
     """Wake up: play the run whose turn it is, which need not be the one that the message names."""
-    queue.pulse(Conf.CLUSTER_NAME)
+    queue.worker_heartbeat(Conf.CLUSTER_NAME)
     executor.play_next(prompt=settings.RESTORES_CLUSTER == Conf.CLUSTER_NAME, observer=_live)
-    queue.pulse(Conf.CLUSTER_NAME)
+    queue.worker_heartbeat(Conf.CLUSTER_NAME)
 
 
 def _live(_state: State, _lines: list[str]) -> None:
-    queue.pulse(Conf.CLUSTER_NAME, sparingly=True)
+    queue.worker_heartbeat(Conf.CLUSTER_NAME, sparingly=True)
 
 
 @_scheduled
@@ -105,7 +105,7 @@ def snapshots_due(repository_id: int) -> None:
 @_never_raising
 def tend_runs() -> None:
     """Once a minute: show that the worker lives, give up dead runs and clear up after them."""
-    queue.pulse(Conf.CLUSTER_NAME)
+    queue.worker_heartbeat(Conf.CLUSTER_NAME)
     reaper.run()
 
 

@@ -55,7 +55,7 @@ def run(run: Run, progress: Progress) -> Outcome:
     found = _preflight(run, database, progress)
     progress.phase("dump", expected=_expected_bytes(database, found))
     summary, manifest = _dump_into_restic(run, database, found, progress)
-    progress.no_way_back()
+    progress.disable_cancel()
     progress.bytes_done(summary.total_bytes_processed)
     progress.phase("confirm")
     snapshot, suspicious = _confirm(run, database, found, summary, manifest, progress)
@@ -79,10 +79,10 @@ def _preflight(run: Run, database: Database, progress: Progress) -> Found:
     found = make_ready(database, progress.tick, is_safety_copy=run.trigger == Trigger.RESTORE)
     assert found.access and found.server and found.info and found.clients  # noqa: S101, PT018
     assert found.restic_origin is not None  # noqa: S101
-    progress.hide([*found.access.secret_values(), found.server.password])
+    progress.mask_secrets([*found.access.secret_values(), found.server.password])
     if not database.repository.restic_id:
         identity.meet(database.repository, found.access, progress.tick)
-    notes.run_note(
+    notes.run_update(
         run.pk,
         **notes.restic_facts(found.restic_version, found.restic_origin),
         server_version=str(found.info),
@@ -271,7 +271,7 @@ def _confirm(
             signature=signature,
         )
         suspicious = suspicions.judge(database, snapshot)
-    notes.run_note(
+    notes.run_update(
         run.pk,
         snapshot=snapshot,
         bytes_done=summary.total_bytes_processed,
@@ -303,7 +303,7 @@ def _tell_shrunk(run: Run, database: Database, snapshot: Snapshot, found: Found,
     """Say which tables lost most of their rows; louder of those that a server mends by dropping rows."""
     shrunk = suspicions.shrunk(database, snapshot)
     loose = {table.rpartition(" (")[0] for table in found.loose}
-    notes.run_note(
+    notes.run_update(
         run.pk,
         result={
             "shrunk": [
@@ -364,10 +364,10 @@ def _heartbeat(
     except Problem as problem:
         problem.safe = f"Snapshot {snapshot.short_id} was made and is good."
         raise
-    notes.run_note(run.pk, result={"heartbeat": "written"})
+    notes.run_update(run.pk, result={"heartbeat": "written"})
     progress.log(f"Heartbeat written to {path}.")
 
 
 def _withhold(run: Run, because: str = "") -> None:
     """Note that the gate is not told of this backup, and why, as the verdict says it."""
-    notes.run_note(run.pk, result={"heartbeat": "withheld", "withheld_because": because})
+    notes.run_update(run.pk, result={"heartbeat": "withheld", "withheld_because": because})

@@ -71,7 +71,7 @@ def _all_good(run: Run, asked: CheckRequest, answer: process.Completed, progress
         raise _still_damaged(run, asked)
     sentence = f"No errors found ({_scope(asked)}){_still_suspect(run) if health == Health.SUSPECT else ''}."
     progress.log(sentence)
-    notes.run_note(run.pk, result={"sentence": sentence})
+    notes.run_update(run.pk, result={"sentence": sentence})
 
 
 def _still_damaged(run: Run, asked: CheckRequest) -> restic.DamagedData:
@@ -99,7 +99,7 @@ def _judge(run: Run, asked: CheckRequest, error: restic.ResticError, complaints:
         return
     found = _first_found(complaints) or str(error)
     packs = restic.broken_packs(complaints)
-    notes.run_note(run.pk, result={"broken_packs": packs})
+    notes.run_update(run.pk, result={"broken_packs": packs})
     found = found_in(found)
     learned.check_recorded(run.repository, error=found, all_data=asked.reads_all_data)
     raise restic.DamagedData(

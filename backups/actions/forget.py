@@ -75,14 +75,14 @@ def run(run: Run, progress: Progress) -> Outcome:
     waiting = [str(database) for database in databases if database not in planned]
     sentence = forgotten_words(len(remove), kept, waiting, all_wait=not planned)
     progress.log(sentence)
-    notes.run_note(run.pk, result={"sentence": sentence, "forgotten": remove, "kept": kept})
+    notes.run_update(run.pk, result={"sentence": sentence, "forgotten": remove, "kept": kept})
     return Outcome()
 
 
 def _nothing(run: Run, progress: Progress) -> Outcome:
     sentence = "Nothing is forgotten, as BACKUP_KEEP_ALL says."
     progress.log(sentence)
-    notes.run_note(run.pk, result={"sentence": sentence, "forgotten": []})
+    notes.run_update(run.pk, result={"sentence": sentence, "forgotten": []})
     return Outcome()
 
 

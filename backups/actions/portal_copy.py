@@ -66,7 +66,7 @@ def run(run: Run, progress: Progress) -> Outcome:
     size = formatting.size(summary.total_bytes_processed)
     sentence = f"Snapshot {summary.snapshot_id[:8]} holds the portal itself: {counted(rows, 'row')}, {size}."
     progress.log(sentence)
-    notes.run_note(
+    notes.run_update(
         run.pk,
         bytes_done=summary.total_bytes_processed,
         result={
@@ -212,7 +212,7 @@ def read(
             )
 
     def then(header: archive.Header) -> None:
-        lifecycle.portal_came_back(header)
+        lifecycle.after_portal_restore(header)
         made_here.look_again()
         switched_off.extend(strangers.switch_off_unfit())
         if not is_ours:

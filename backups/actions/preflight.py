@@ -92,15 +92,15 @@ def run(run: Run, progress: Progress) -> Outcome:
     for check in checks(run.database, found, progress.tick):
         told.append(check)
         if found.access and found.server:
-            progress.hide([*found.access.secret_values(), found.server.password])
+            progress.mask_secrets([*found.access.secret_values(), found.server.password])
         if found.scratch_password:
-            progress.hide([found.scratch_password])
-        notes.run_note(run.pk, result={"checks": [asdict(each) for each in told]})
+            progress.mask_secrets([found.scratch_password])
+        notes.run_update(run.pk, result={"checks": [asdict(each) for each in told]})
         progress.log(f"{check.name.capitalize()}: {check.detail}", _level(check))
         progress.detail(next((name for name, _ in _CHECKS[len(told) :]), ""))
         progress.tick()
     if found.restic_origin:
-        notes.run_note(run.pk, **notes.restic_facts(found.restic_version, found.restic_origin))
+        notes.run_update(run.pk, **notes.restic_facts(found.restic_version, found.restic_origin))
     if found.info and found.clients:
         learned.database_probed(
             run.database,
@@ -122,7 +122,7 @@ def _drill(run: Run, url: str, progress: Progress) -> Outcome:
     progress.detail(url)
     drills: list[drill.Drilled] = []
     (check,) = gate_checks([url], drills)
-    notes.run_note(run.pk, result={"checks": [asdict(check)], "gate": [each.told() for each in drills]})
+    notes.run_update(run.pk, result={"checks": [asdict(check)], "gate": [each.told() for each in drills]})
     if not check.ok:
         raise Problem(check.detail, code="gate.drill_failed")
     progress.log(f"{check.name.capitalize()}: {check.detail}", _level(check))

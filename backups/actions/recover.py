@@ -58,7 +58,7 @@ def run(run: Run, progress: Progress) -> Outcome:
         f"{counted(rebuilt, 'backup')} rebuilt."
     )
     progress.log(sentence)
-    notes.run_note(run.pk, result={"sentence": sentence})
+    notes.run_update(run.pk, result={"sentence": sentence})
     return Outcome()
 
 
@@ -159,7 +159,7 @@ def _tell_taken(
 ) -> None:
     # It could not hold its own id, by which it is told from a database's snapshots.
     for run in Run.objects.filter(pk=header.made_by):
-        notes.run_note(run.pk, result={"snapshot_id": copy.id})
+        notes.run_update(run.pk, result={"snapshot_id": copy.id})
     tell(
         f"{name} was restored: {counted(Run.objects.count(), 'run')}, "
         f"{counted(Database.objects.count(), 'database')}, "

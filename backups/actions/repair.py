@@ -78,4 +78,4 @@ def _call(
 
 def _sentence(run: Run, sentence: str, progress: Progress) -> None:
     progress.log(sentence)
-    notes.run_note(run.pk, result={"sentence": sentence})
+    notes.run_update(run.pk, result={"sentence": sentence})

@@ -48,7 +48,7 @@ def init(run: Run, progress: Progress) -> Outcome:
             )
         sentence += _of_another_row(run.repository)
     progress.log(sentence)
-    notes.run_note(run.pk, result={"sentence": sentence})
+    notes.run_update(run.pk, result={"sentence": sentence})
     return Outcome()
 
 
@@ -70,7 +70,7 @@ def snapshots(run: Run, progress: Progress) -> Outcome:
     access = opened(run, progress)
     sentence = sync(run.repository, access, progress)
     progress.log(sentence)
-    notes.run_note(run.pk, result={"sentence": sentence})
+    notes.run_update(run.pk, result={"sentence": sentence})
     return Outcome()
 
 

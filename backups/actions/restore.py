@@ -82,7 +82,7 @@ def run(run: Run, progress: Progress) -> Outcome:
         if not isinstance(error, NOT_THE_SNAPSHOTS_FAULT):
             error.do = f"{error.do} {selection.instead_of(restore.snapshot)}".strip()
         raise
-    notes.run_note(run.pk, result={"snapshot_id": restore.snapshot.snapshot_id, "target": restore.target})
+    notes.run_update(run.pk, result={"snapshot_id": restore.snapshot.snapshot_id, "target": restore.target})
     return Outcome()
 
 
@@ -118,7 +118,7 @@ def _into_new(restore: Restore, access: restic.Access, place: Place, progress: P
         take_away(restore, place, made, error, progress)
         raise
     if made:
-        notes.left_cleared(restore.run_id, "scratch")
+        notes.leftover_cleared(restore.run_id, "scratch")
     _refuse_unmade(restore, loading)
     progress.log(f"{restore.what} was restored into {restore.target}.")
 

@@ -113,14 +113,14 @@ def drop_kept(run: Run, progress: Progress) -> Outcome:
     refusals.refuse_same_target(restore.database, restore.target)
     kept_states.refuse_early_drop(restore)
     server = restoring_server(restore.database)
-    progress.hide([server.password])
+    progress.mask_secrets([server.password])
     with mysql.connect(server) as connection:
         freed = mysql.space_used(connection, restore.kept_in)
     drop_database(server, restore.kept_in, progress.tick)
     restores.restore_note(restore, dropped_at=timezone.now())
     sentence = f"{restore.kept_in} was dropped, which freed about {freed / 1e6:.1f} MB."
     progress.log(sentence)
-    notes.run_note(run.pk, result={"sentence": sentence, "freed": freed})
+    notes.run_update(run.pk, result={"sentence": sentence, "freed": freed})
     return Outcome()
 
 
@@ -151,5 +151,5 @@ def define(run: Run, progress: Progress) -> Outcome:
         )
     sentence = f"Made in {restore.target}: {consequences.left_out(made)}."
     progress.log(sentence)
-    notes.run_note(run.pk, result={"sentence": sentence})
+    notes.run_update(run.pk, result={"sentence": sentence})
     return Outcome()

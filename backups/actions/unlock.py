@@ -23,7 +23,7 @@ def run(run: Run, progress: Progress) -> Outcome:
     after = restic.locks(access, tick=progress.tick)
     sentence = _sentence(len(before) - len(after), after)
     progress.log(sentence)
-    notes.run_note(run.pk, result={"sentence": sentence, "locks": len(after)})
+    notes.run_update(run.pk, result={"sentence": sentence, "locks": len(after)})
     return Outcome()
 
 

@@ -60,7 +60,7 @@ def run(run: Run, progress: Progress) -> Outcome:
     snapshot = _snapshot(run)
     # The newest may still lie where its database was backed up to before.
     run.repository = snapshot.repository
-    notes.run_note(run.pk, snapshot=snapshot, repository=snapshot.repository)
+    notes.run_update(run.pk, snapshot=snapshot, repository=snapshot.repository)
     access = opened(run, progress)
     findings = Findings()
     with scratch_database(run, snapshot, progress) as scratch:
@@ -248,7 +248,7 @@ def _conclude(run: Run, snapshot: Snapshot, findings: Findings, progress: Progre
             {"kind": each.ready.kind, "name": each.ready.name, "why": each.why, "do": each.do}
             for each in findings.refused
         ]
-        notes.run_note(run.pk, result={"refused": told})
+        notes.run_update(run.pk, result={"refused": told})
     if findings.refused and verdict == Verdict.IDENTICAL:
         raise proved_in_part(snapshot, findings)
     health_before = health_of(snapshot)
@@ -269,9 +269,11 @@ def _conclude(run: Run, snapshot: Snapshot, findings: Findings, progress: Progre
         scratch_address=findings.scratch_address,
     )
     if findings.not_run:
-        notes.run_note(run.pk, result={"not_run": [each._asdict() for each in findings.not_run]})
+        notes.run_update(run.pk, result={"not_run": [each._asdict() for each in findings.not_run]})
     if findings.computed_anew:
-        notes.run_note(run.pk, result={"computed_anew": [each._asdict() for each in findings.computed_anew]})
+        notes.run_update(
+            run.pk, result={"computed_anew": [each._asdict() for each in findings.computed_anew]}
+        )
     if verdict != Verdict.IDENTICAL:
         take_back_proof(run.database, snapshot)
         raise bad_news(snapshot, findings, health_before)

@@ -13,7 +13,7 @@ from backups import restic
 from backups.choices import BAD_VERDICTS, Health, Verdict
 from backups.models import Database, Repository, Run, Snapshot, Verification
 from backups.runs.lifecycle import run_rebuilt
-from backups.runs.notes import run_note
+from backups.runs.notes import run_update
 
 
 def snapshot_record(
@@ -133,7 +133,7 @@ def verification_record(
         "tables": verification.tables,
         "rows": verification.rows,
     }
-    run_note(run.pk, result=result)
+    run_update(run.pk, result=result)
     return verification
 
 

@@ -49,9 +49,9 @@ def switch_off_strange() -> Iterator[str]:
     if left := [name for name in names if not people.filter(username=name).exists()]:
         yield f"Of the copy cannot sign in until an administrator lets them: {', '.join(left)}."
     # What dead runs left is on machines of then, and this says where somebody wants things deleted.
-    for run in [*notes.runs_that_left("scratch"), *notes.runs_that_left("partial")]:
+    for run in [*notes.runs_with_leftover("scratch"), *notes.runs_with_leftover("partial")]:
         for name in ("scratch", "partial"):
-            notes.left_cleared(run.pk, name)
+            notes.leftover_cleared(run.pk, name)
     yield from _leave_swaps()
     Snapshot.objects.exclude(verified_at=None).update(verified_at=None, verdict="")
     yield from _without_strange_secrets()

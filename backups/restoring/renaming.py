@@ -94,7 +94,7 @@ def rename(restore: Restore, place: Place, tick: process.Tick, say: Callable[[st
 
 def _move(connection: Any, restore: Restore, damaged: Collection[str], tick: process.Tick) -> None:
     outgoing, incoming = tables_moving(connection, restore)
-    notes.run_note(restore.run_id, result={"moves": [len(outgoing), len(incoming)]})
+    notes.run_update(restore.run_id, result={"moves": [len(outgoing), len(incoming)]})
     moves = [(restore.target, restore.kept_in, table) for table in outgoing]
     moves += [(restore.incoming, restore.target, table) for table in incoming]
 
@@ -133,7 +133,7 @@ def _give_up(
     if not damaged:
         return
     not_kept = sorted({*restore.run.result.get("not_kept", ()), *damaged})
-    notes.run_note(restore.run_id, result={"not_kept": not_kept})
+    notes.run_update(restore.run_id, result={"not_kept": not_kept})
     restore.run.refresh_from_db(fields=["result"])
     say(
         f"{mysql.named(sorted(damaged))} of {restore.target}: damaged, so that the server can neither open "

@@ -55,7 +55,7 @@ def write_down(
         )
         defaults = mysql.database_defaults(connection, restore.target)
         coming = tables_moving(connection, restore)[1]
-    notes.run_note(restore.run_id, result={"defaults": list(defaults)})
+    notes.run_update(restore.run_id, result={"defaults": list(defaults)})
     restores.restore_note(
         restore,
         definitions_before=before,
@@ -229,7 +229,7 @@ def _finish(
     for one in left:
         if one["was_broken"]:
             say(_not_made_again(one))
-    notes.run_note(restore.run_id, result={"otherwise": otherwise})
+    notes.run_update(restore.run_id, result={"otherwise": otherwise})
     restores.restore_finished_swap(restore, left=left)
 
 

@@ -21,7 +21,7 @@ from django.utils import timezone
 
 from backups import restic
 from backups.choices import EXCLUSIVE_ACTIONS, TERMINAL, Action, Status, Trigger
-from backups.errors import CANCELLED, Failure, LostClaim, Refused
+from backups.errors import CANCELLED, Failure, LeaseLost, Refused
 from backups.models import Database, Repository, Run, Snapshot
 from backups.runs.asked import Asker, Wanted, right_of
 from backups.runs.consequences import lost_sentence
@@ -192,7 +192,7 @@ def _cancel_without_right(runs: QuerySet[Run], why: str, now: datetime) -> None:
 def run_beat(run_id: int, beat: Beat, *, now: datetime | None = None) -> bool:
     """Say that the run lives and how far it is; answers whether its cancel was requested.
 
-    Raises LostClaim when the run is not running any more.
+    Raises LeaseLost when the run is not running any more.
     """
     now = now or timezone.now()
     hit = Run.objects.filter(pk=run_id, status=Status.RUNNING).update(
@@ -203,7 +203,7 @@ def run_beat(run_id: int, beat: Beat, *, now: datetime | None = None) -> bool:
         detail=beat.detail[:200],
     )
     if hit != 1:
-        raise LostClaim
+        raise LeaseLost
     for model in (Database, Repository):
         model.objects.filter(lease_run=run_id).update(lease_until=now + LEASE)
     return Run.objects.values_list("cancel_requested", flat=True).get(pk=run_id)
@@ -339,7 +339,7 @@ def run_rebuilt(snapshot: Snapshot, info: restic.SnapshotInfo, database: Databas
     )
 
 
-def portal_came_back(copy: PortalCopy) -> None:
+def after_portal_restore(copy: PortalCopy) -> None:
     """Give an outcome to what was under way when the portal was copied, and take all leases back.
 
     Nothing queued then is played now: it was asked for in another state of things.

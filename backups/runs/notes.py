@@ -13,7 +13,7 @@ from backups.choices import ACTIVE, TERMINAL, Action, Level, Status
 from backups.models import Database, Repository, Run, RunLine
 
 
-def run_amend(run: Run, sentence: str) -> None:
+def run_append_error(run: Run, sentence: str) -> None:
     """Add to a run that is over how what it left behind was put right."""
     run_log(run.pk, [line(sentence, Level.WARNING)])
     Run.objects.filter(pk=run.pk, status__in=TERMINAL).update(error=f"{run.error} {sentence}".strip())
@@ -26,7 +26,7 @@ def run_phase(run_id: int, name: str, *, now: datetime | None = None) -> None:
     Run.objects.filter(pk=run_id, status=Status.RUNNING).update(phase=name, phases=phases)
 
 
-def run_note(run_id: int, **facts: Any) -> None:
+def run_update(run_id: int, **facts: Any) -> None:
     """Store what the run found out: versions, its snapshot, results (merged into `result`)."""
     if "result" in facts:
         known = Run.objects.values_list("result", flat=True).get(pk=run_id)
@@ -35,7 +35,7 @@ def run_note(run_id: int, **facts: Any) -> None:
 
 
 def restic_facts(version: str, origin: restic.Origin) -> dict[str, Any]:
-    """For `run_note`: which restic a run works with, and where that is from."""
+    """For `run_update`: which restic a run works with, and where that is from."""
     told = {"version": version, "origin": origin.words, "sha256": origin.sha256, "pinned": origin.is_pinned}
     return {"restic_version": version, "result": {"restic": told}}
 
@@ -60,13 +60,13 @@ def skipped_note(action: Action, database: Database) -> None:
         run_log(running.pk, [line(text, Level.WARNING)])
 
 
-def left_cleared(run_id: int, name: str) -> None:
+def leftover_cleared(run_id: int, name: str) -> None:
     """Forget what a run noted that it would leave behind if it died: it is gone."""
     known = Run.objects.values_list("result", flat=True).get(pk=run_id)
     Run.objects.filter(pk=run_id).update(result={key: value for key, value in known.items() if key != name})
 
 
-def runs_that_left(name: str) -> list[Run]:
+def runs_with_leftover(name: str) -> list[Run]:
     """Runs that are over and whose "scratch" (a database) or "partial" (a file) may still be there."""
     # Asked for every minute, of a history that only grows: by the index, of the few that may.
     over = Run.objects.filter(

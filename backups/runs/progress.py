@@ -12,7 +12,7 @@ from django.conf import settings
 from django.utils import timezone
 
 from backups.choices import Level, Trigger
-from backups.errors import Cancelled, LostClaim, Problem, shortened
+from backups.errors import Cancelled, LeaseLost, Problem, shortened
 from backups.models import Run
 from backups.runs import lifecycle, notes
 from backups.runs.asked import Submits
@@ -53,7 +53,7 @@ class Progress:
         self._deadline = time.monotonic() + settings.RUN_DEADLINE_SECONDS
         self._may_cancel = True
 
-    def hide(self, secrets: Iterable[str]) -> None:
+    def mask_secrets(self, secrets: Iterable[str]) -> None:
         """Never let these texts into the log, but for what `spellings` says is too short."""
         self._secrets |= set(secrets)
         self._hidden = spellings(self._secrets)
@@ -91,16 +91,16 @@ class Progress:
         """
         return shortened(plain(self._hidden.sub("•••", text)), _LONGEST_TEXT)
 
-    def no_way_back(self) -> None:
+    def disable_cancel(self) -> None:
         """From here on a cancel comes too late and is ignored."""
         self._may_cancel = False
 
-    def way_back(self) -> None:
+    def enable_cancel(self) -> None:
         """A cancel is heard again."""
         self._may_cancel = True
 
     def tick(self) -> None:
-        """Called several times a second. Raises Cancelled, LostClaim, Problem past the deadline."""
+        """Called several times a second. Raises Cancelled, LeaseLost, Problem past the deadline."""
         now = time.monotonic()
         if now > self._deadline:
             raise Problem(
@@ -109,9 +109,9 @@ class Progress:
         if now >= self._beaten + _BEAT_SECONDS:
             self._beat()
 
-    def tick_to_the_end(self) -> None:
+    def tick_ignoring_cancel(self) -> None:
         """`tick` for what has to be cleared up whatever comes: raises nothing of its own."""
-        with suppress(Cancelled, LostClaim, Problem):
+        with suppress(Cancelled, LeaseLost, Problem):
             self.tick()
 
     def play_child(self, request: Submits, trigger: Trigger) -> Run:

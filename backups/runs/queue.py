@@ -135,7 +135,7 @@ def queue_unreadable(pk: int, error: Exception) -> None:
     )
 
 
-def queue_keep(now: datetime | None = None) -> None:
+def repair_queue_clock(now: datetime | None = None) -> None:
     """Free the messages that would wait for a time that was, before the clock was set back."""
     now = now or timezone.now()
     # One that is being worked on is locked for longer than that, up to its very end.
@@ -147,7 +147,7 @@ _EXECUTE = "backups.tasks.run_execute"
 SENT_BY_QUEUE = [Trigger.SCHEDULE, Trigger.ADMIN, Trigger.BACKUP, Trigger.VERIFY]
 
 
-def pulse(cluster: str, *, sparingly: bool = False, now: datetime | None = None) -> None:
+def worker_heartbeat(cluster: str, *, sparingly: bool = False, now: datetime | None = None) -> None:
     """Note that a cluster of the queue is alive; `sparingly`, not where that was noted just now."""
     now = now or timezone.now()
     just_now = (now - _PULSE_STEP, now + PULSE_AHEAD)

@@ -25,7 +25,7 @@ from backups.actions import (
 )
 from backups.alerting import alerts
 from backups.choices import Action, Level, Status, Trigger
-from backups.errors import CANCELLED, UNEXPECTED, Cancelled, Failure, LostClaim, Problem, Refused
+from backups.errors import CANCELLED, UNEXPECTED, Cancelled, Failure, LeaseLost, Problem, Refused
 from backups.models import Restore, Run
 from backups.runs import consequences, leases, lifecycle, notes
 from backups.runs.asked import Asker, Submits
@@ -116,7 +116,7 @@ def _play(run: Run, observer: Observer | None) -> Outcome:
     try:
         requests.read(run)  # else an action that takes no parameters would play what it does not know
         outcome = ACTIONS[run.action](run, progress)
-    except LostClaim:
+    except LeaseLost:
         logger.error("%s was given up for lost while it ran; it stops here", run)
         return Outcome()
     except BaseException as error:
@@ -168,7 +168,7 @@ def _wait_for_lease(parent: Run, tick: Callable[[], None]) -> None:
 def _failed(run: Run, progress: Progress, error: BaseException) -> None:
     status, failure = _judge(run, progress, error)
     logger.warning("%s: %s", run, failure.sentence)
-    with suppress(LostClaim, Cancelled):
+    with suppress(LeaseLost, Cancelled):
         progress.flush()
     with suppress(lifecycle.IllegalTransition):
         lifecycle.run_finish(run.pk, status=status, failure=failure)

@@ -32,9 +32,9 @@ def run() -> list[Run]:
         _unlock(repository)
     for restore in restores.restores_broken_off():
         _end_swap(restore)
-    for dead in notes.runs_that_left("scratch"):
+    for dead in notes.runs_with_leftover("scratch"):
         _drop_scratch(dead)
-    for dead in notes.runs_that_left("partial"):
+    for dead in notes.runs_with_leftover("partial"):
         _remove_partial(dead)
     queue.runs_resend()
     for dead in lost:
@@ -69,7 +69,7 @@ def _end_swap(restore: Restore) -> None:
     except Problem as problem:
         logger.warning("%s: %s", restore, problem.sentence())
     else:
-        notes.run_amend(restore.run, sentence)
+        notes.run_append_error(restore.run, sentence)
 
 
 def _drop_scratch(dead: Run) -> None:
@@ -86,8 +86,8 @@ def _drop_scratch(dead: Run) -> None:
     try:
         drop_scratch(dead.pk, find_server(dead), name)
     except _LiesElsewhere as problem:
-        notes.run_amend(dead, problem.sentence())
-        notes.left_cleared(dead.pk, "scratch")
+        notes.run_append_error(dead, problem.sentence())
+        notes.leftover_cleared(dead.pk, "scratch")
     except Problem as problem:
         logger.warning("%s: %s", dead, problem.sentence())
 
@@ -131,7 +131,7 @@ def _leave_alone(dead: Run, what: str) -> None:
         "%s: what it noted as left behind (%s: %s) is not named as such things are, so it stays as it is",
         dead, what, checked.shown(dead.result[what]),
     )  # fmt: skip
-    notes.left_cleared(dead.pk, what)
+    notes.leftover_cleared(dead.pk, what)
 
 
 def _remove_partial(dead: Run) -> None:
@@ -143,7 +143,7 @@ def _remove_partial(dead: Run) -> None:
     except OSError as error:
         logger.warning("%s: %s cannot be removed (%s)", dead, dead.result["partial"], error)
     else:
-        notes.left_cleared(dead.pk, "partial")
+        notes.leftover_cleared(dead.pk, "partial")
 
 
 def _unlock(repository: Repository) -> None:

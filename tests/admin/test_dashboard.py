@@ -231,7 +231,7 @@ def test_a_worker_seen_in_the_future_is_not_taken_for_alive(past: History, login
     client = login("Viewer")
     assert "Whether the worker “vedetta” runs is not known" in page(client)
 
-    queue.pulse("vedetta", sparingly=True)
+    queue.worker_heartbeat("vedetta", sparingly=True)
 
     assert "“vedetta”" not in page(client)
 

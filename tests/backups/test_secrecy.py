@@ -101,7 +101,7 @@ def test_secret_that_a_program_prints_is_masked(db: None) -> None:
         Wanted(Action.BACKUP, database=add_database()), Asker(Trigger.CLI), send=False
     )
     progress = Progress(run)
-    progress.hide(["hunter2", ""])
+    progress.mask_secrets(["hunter2", ""])
 
     progress.log("restic: cannot log in as ops:hunter2@host")
     progress.flush()

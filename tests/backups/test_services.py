@@ -14,7 +14,7 @@ from django_q.models import OrmQ
 from backups import process
 from backups.catalog import learned, records
 from backups.choices import ACTIVE, TERMINAL, Action, RestoreMode, Status, Trigger
-from backups.errors import Failure, LostClaim, Refused
+from backups.errors import Failure, LeaseLost, Refused
 from backups.models import Database, Repository, Restore, Run, Snapshot
 from backups.restic import SnapshotInfo
 from backups.runs import consequences, leases, lifecycle, queue
@@ -90,7 +90,7 @@ def test_step_leads_where_it_may_and_nowhere_else(database: Database, status: St
     wanted = LEADS_TO.get((status, step))
 
     if wanted is None and step not in QUIET:
-        with pytest.raises((IllegalTransition, LostClaim)):
+        with pytest.raises((IllegalTransition, LeaseLost)):
             STEPS[step](run)
     else:
         answer = STEPS[step](run)
@@ -329,7 +329,7 @@ def test_a_lost_run_of_an_action_of_a_newer_vedetta_keeps_nobody_from_being_reap
 def test_worker_that_wakes_up_after_it_was_given_up_is_told(database: Database) -> None:
     run = in_status(database, Status.LOST)
 
-    with pytest.raises(LostClaim):
+    with pytest.raises(LeaseLost):
         lifecycle.run_beat(run.pk, BEAT)
 
 

@@ -204,7 +204,7 @@ def test_message_queued_before_the_clock_was_set_back_does_not_wait_for_a_day() 
     begun_a_day_ago = now - DAY + timedelta(days=3, minutes=10)
     at_work = OrmQ.objects.create(key="vedetta", payload="", lock=begun_a_day_ago)
 
-    queue.queue_keep(now)
+    queue.repair_queue_clock(now)
 
     waiting.refresh_from_db()
     at_work.refresh_from_db()

@@ -134,8 +134,8 @@ def test_database_without_history_has_no_figures_but_counts(client: Client, port
 def test_gate_queue_pulse_damage_and_alerts(client: Client, portal: Path) -> None:
     database = history("orders", runs=0)
     heartbeat.stamp_write(portal, timezone.now())
-    queue.pulse("vedetta", now=timezone.now() - timedelta(seconds=50))
-    queue.pulse("of a clock set back", now=timezone.now() + timedelta(hours=1))
+    queue.worker_heartbeat("vedetta", now=timezone.now() - timedelta(seconds=50))
+    queue.worker_heartbeat("of a clock set back", now=timezone.now() + timedelta(hours=1))
     Repository.objects.update(health=Health.DAMAGED)
     Alert.objects.create(subject="x", error="nobody was told")
     with pytest.MonkeyPatch.context() as patch:

@@ -22,7 +22,7 @@ import django
 
 STEPS = (
     "backups.runs.restores.restore_note",
-    "backups.runs.notes.run_note",
+    "backups.runs.notes.run_update",
     "backups.runs.restores.restore_finished_swap",
     "backups.mysql.create_database",
     "backups.mysql.drop_database",

@@ -109,7 +109,7 @@ def test_what_runs_after_an_unexpected_error_says_no_secret(
     from backups.worker import executor
 
     def broken(run: Run, progress: Progress) -> None:
-        progress.hide(guarded)
+        progress.mask_secrets(guarded)
         raise RuntimeError(f"unexpected: {guarded[1]}")
 
     monkeypatch.setitem(executor.ACTIONS, Action.CHECK, broken)

@@ -21,4 +21,4 @@ def drop_database(server: mysql.Server, name: str, tick: process.Tick = lambda: 
 def drop_scratch(run_id: int, server: mysql.Server, name: str, tick: process.Tick = lambda: None) -> None:
     """Drop a run's scratch database and forget its name. Raises MySQLProblem."""
     drop_database(server, name, tick)
-    notes.left_cleared(run_id, "scratch")
+    notes.leftover_cleared(run_id, "scratch")

@@ -26,7 +26,7 @@ def tell_changed_values(restore: Restore, loading: Loading, progress: Progress) 
     changed = loading.values_changed()
     if changed:
         told = [{"table": table, "why": text} for table, text in changed.items()]
-        notes.run_note(restore.run_id, result={"values_changed": told})
+        notes.run_update(restore.run_id, result={"values_changed": told})
     for table, text in changed.items():
         progress.warn(
             f"The server did not take every value of table {table} as it is in the snapshot: {text}."
@@ -37,7 +37,7 @@ def tell_computed_anew(restore: Restore, loading: Loading, progress: Progress) -
     """Generated columns that hold other values than they did, or of which nobody can tell."""
     if loading.computed_anew:
         told = [each._asdict() for each in loading.computed_anew]
-        notes.run_note(restore.run_id, result={"computed_anew": told})
+        notes.run_update(restore.run_id, result={"computed_anew": told})
     for each in loading.computed_anew:
         what = each.words if each.differ else f"Not proved are {each.words}"
         progress.warn(f"{what[:1].upper()}{what[1:]}.{f' {mysql.SET_AS_WRITTEN}' if each.differ else ''}")
@@ -49,13 +49,13 @@ def tell_what_is_left_out(restore: Restore, loading: Loading, progress: Progress
     found = [each for each in loading.found.left_out if not (each.waits and comes_yet)]
     left_out = [{"kind": each.kind, "name": each.name, "why": each.why} for each in found]
     if left_out:
-        notes.run_note(restore.run_id, result={"left_out": left_out})
+        notes.run_update(restore.run_id, result={"left_out": left_out})
     reworded = [{"kind": each.kind, "name": each.name, "why": each.why} for each in loading.found.reworded]
     if reworded:
-        notes.run_note(restore.run_id, result={"reworded": reworded})
+        notes.run_update(restore.run_id, result={"reworded": reworded})
     if of_roles := loading.found.without_role:
         told = [{**each._asdict(), "why": each.why} for each in of_roles]
-        notes.run_note(restore.run_id, result={"definers_changed": told})
+        notes.run_update(restore.run_id, result={"definers_changed": told})
         for cure in sorted({each.cure for each in of_roles}):
             progress.warn(f"Not all has the definer that it had. {cure}")
     whys = [(each.kind, each.name, each.why) for each in (*found, *loading.found.reworded)]
@@ -78,7 +78,7 @@ def tell_what_sleeps(restore: Restore, loading: Loading, place: Place, progress:
         over = mysql.events_of_the_past(connection, restore.target)
     ran = [event for event in loading.found.events if event.state == b"ENABLE" and event.name not in over]
     statements = [event.to_enable(restore.target) for event in sorted(ran, key=lambda event: event.name)]
-    notes.run_note(restore.run_id, result={"events_disabled": asleep, "events_to_enable": statements})
+    notes.run_update(restore.run_id, result={"events_disabled": asleep, "events_to_enable": statements})
     progress.warn(
         f"These events are disabled in {restore.target}: {', '.join(asleep)}. They were not when the "
         "snapshot was made, and are so that nothing runs by itself in a database that was made anew."

@@ -32,8 +32,8 @@ def opened(run: Run, progress: Progress) -> restic.Access:
 def reached(run: Run, progress: Progress) -> restic.Access:
     """How to reach a repository, its secrets hidden from the run's log. Raises Problem."""
     access = repository_access(run.repository)
-    progress.hide(access.secret_values())
-    notes.run_note(run.pk, **notes.restic_facts(restic.version(access), restic.origin(access.program)))
+    progress.mask_secrets(access.secret_values())
+    notes.run_update(run.pk, **notes.restic_facts(restic.version(access), restic.origin(access.program)))
     return access
 
 

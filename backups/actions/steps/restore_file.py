@@ -31,7 +31,7 @@ def to_file(restore: Restore, progress: Progress, stream: Callable[[Write], None
     path = Path(restore.target) / file_name(restore.snapshot)
     with _new_file(path, restore.run_id) as file:
         stream(file.write)
-    notes.run_note(restore.run_id, result={"file": str(path)})
+    notes.run_update(restore.run_id, result={"file": str(path)})
     progress.log(f"Written to {path}.")
 
 
@@ -45,7 +45,7 @@ def file_name(snapshot: Snapshot) -> str:
 def _new_file(path: Path, run_id: int) -> Iterator[BinaryIO]:
     """A file that appears under its name only when it is whole. Raises Problem."""
     partial = path.with_name(f".{path.name}.partial").absolute()
-    notes.run_note(run_id, result={"partial": str(partial)})
+    notes.run_update(run_id, result={"partial": str(partial)})
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
         # A dump holds everything: nobody else needs to read it, nor may have put a link in its place.
@@ -65,4 +65,4 @@ def _new_file(path: Path, run_id: int) -> Iterator[BinaryIO]:
     finally:
         with suppress(OSError):
             partial.unlink(missing_ok=True)
-            notes.left_cleared(run_id, "partial")
+            notes.leftover_cleared(run_id, "partial")

@@ -32,7 +32,7 @@ def scratch_database(run: Run, snapshot: Snapshot, progress: Progress) -> Iterat
     database = run.database
     assert database is not None  # noqa: S101
     server = scratch_server(database)
-    progress.hide([server.password])
+    progress.mask_secrets([server.password])
     name = scratch_name(database.database, run.pk)
     another = to_verify_at(database, "another server")
     manifest = snapshot.manifest or {}
@@ -43,19 +43,19 @@ def scratch_database(run: Run, snapshot: Snapshot, progress: Progress) -> Iterat
         room.refuse_without_room(connection, server, snapshot, instead=another)
         # Noted before it exists, so that the reaper finds it even if we die in between.
         where = {"address": server.address, "server": str(info), "set_by": server.address_set_by}
-        notes.run_note(run.pk, result={"scratch": name, "verified_on": where}, server_version=str(info))
-        notes.run_note(run.pk, client_version=str(programs))
+        notes.run_update(run.pk, result={"scratch": name, "verified_on": where}, server_version=str(info))
+        notes.run_update(run.pk, client_version=str(programs))
         try:
             _create(connection, database, server, name, manifest)
         except mysql.MissingPrivilege:
-            notes.left_cleared(run.pk, "scratch")
+            notes.leftover_cleared(run.pk, "scratch")
             raise
     progress.log(f"Restoring into {name} at {server.address} ({info}, {programs} client).")
     with room.full_disk_told(name, instead=another):
         try:
             yield Scratch(server, info, programs, name, database)
         finally:
-            drop_scratch(run.pk, server, name, progress.tick_to_the_end)
+            drop_scratch(run.pk, server, name, progress.tick_ignoring_cancel)
 
 
 def _refuse_other_kind(

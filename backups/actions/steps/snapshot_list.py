@@ -57,7 +57,7 @@ def note_size(run: Run, access: restic.Access, progress: Progress) -> None:
     learned.repository_sized(run.repository, total)
     sentence = f"The repository holds {formatting.size(total)} of data."
     progress.log(sentence)
-    notes.run_note(run.pk, result={"sentence": sentence, "size_bytes": total})
+    notes.run_update(run.pk, result={"sentence": sentence, "size_bytes": total})
 
 
 def is_dump(info: restic.SnapshotInfo) -> bool:

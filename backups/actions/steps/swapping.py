@@ -20,11 +20,11 @@ from backups.snapshots.retention import SAFETY_KEPT
 def place_of(restore: Restore, run: Run, progress: Progress) -> Place:
     """The server of the restore's target, as the run finds it. Raises Problem."""
     server = restoring_server(restore.database)
-    progress.hide([server.password])
+    progress.mask_secrets([server.password])
     with mysql.connect(server) as connection:
         info = mysql.probe(connection)
     programs = mysql.clients(info, settings.MYSQL_CLIENT_DIR)
-    notes.run_note(run.pk, server_version=str(info), client_version=str(programs))
+    notes.run_update(run.pk, server_version=str(info), client_version=str(programs))
     if restores_as_another(restore.database) and restore.definers == DefinerPolicy.CURRENT_USER:
         progress.warn(
             f"All that has a definer becomes {server.user}'s (RESTORE_MYSQL_USER), and cannot run any more "
@@ -50,7 +50,7 @@ def swap_in(restore: Restore, place: Place, progress: Progress) -> None:
     refuse_keys_from_elsewhere(restore.target, restore.tables, place.server)
     write_down(restore, place, progress.tick, progress.warn)
     progress.phase("swap")
-    progress.no_way_back()
+    progress.disable_cancel()
     swap(restore, place, say=progress.log, tick=progress.tick)
     progress.log(way_back_words(restore))
 

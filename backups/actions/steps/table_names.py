@@ -78,7 +78,7 @@ def tell_spelling(restore: Restore, loading: Loading, progress: Progress) -> Non
     """Say which names the server spells otherwise than the snapshot."""
     respelled = {old: new for new, old in sorted(loading.found.respelled.items())}
     if respelled:
-        notes.run_note(restore.run_id, result={"names_in_lower_case": respelled})
+        notes.run_update(restore.run_id, result={"names_in_lower_case": respelled})
         told = [f"{old} is {new}" for old, new in respelled.items()]
         progress.warn(
             "This server gives tables and views names in lower case (lower_case_table_names=1): "

@@ -29,7 +29,7 @@ def take_away(restore: Restore, place: Place, made: bool, error: BaseException, 
     """Where the server does not answer, `error` tells what is left there."""
     try:
         if made:
-            drop_scratch(restore.run_id, place.server, restore.target, progress.tick_to_the_end)
+            drop_scratch(restore.run_id, place.server, restore.target, progress.tick_ignoring_cancel)
         else:
             with mysql.connect(place.server) as connection:
                 mysql.drop_everything(connection, restore.target)
@@ -41,7 +41,7 @@ def take_away(restore: Restore, place: Place, made: bool, error: BaseException, 
 
 def clear_what_died(restore: Restore, place: Place) -> None:
     """What a restore that died under this name made is not in the way of this one."""
-    for dead in notes.runs_that_left("scratch"):
+    for dead in notes.runs_with_leftover("scratch"):
         if dead.result["scratch"] == restore.target and dead.database == restore.database:
             drop_scratch(dead.pk, place.server, restore.target)
 
@@ -61,11 +61,11 @@ def make_empty_target(restore: Restore, place: Place) -> bool:
             return False
         _refuse_without_room(connection, restore, place)
         # Noted before it is there, so that the reaper finds it even if we die in between.
-        notes.run_note(restore.run_id, result={"scratch": restore.target})
+        notes.run_update(restore.run_id, result={"scratch": restore.target})
         try:
             _create(connection, place, restore.target, restore.snapshot)
         except Problem:
-            notes.left_cleared(restore.run_id, "scratch")
+            notes.leftover_cleared(restore.run_id, "scratch")
             raise
         return True
 
@@ -75,7 +75,7 @@ def shadow_database(restore: Restore, place: Place, shadow: str, progress: Progr
     """An empty shadow database, dropped after the swap or instead of it."""
     with mysql.connect(place.server) as connection:
         _refuse_without_room(connection, restore, place)
-    notes.run_note(restore.run_id, result={"scratch": shadow})
+    notes.run_update(restore.run_id, result={"scratch": shadow})
     with mysql.connect(place.server) as connection:
         if not mysql.database_exists(connection, restore.target):
             raise Problem(
@@ -89,7 +89,7 @@ def shadow_database(restore: Restore, place: Place, shadow: str, progress: Progr
     finally:
         restore.refresh_from_db()
         if restore.is_settled:
-            drop_scratch(restore.run_id, place.server, shadow, progress.tick_to_the_end)
+            drop_scratch(restore.run_id, place.server, shadow, progress.tick_ignoring_cancel)
 
 
 def _create(connection: Any, place: Place, name: str, snapshot: Snapshot) -> None:

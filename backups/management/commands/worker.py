@@ -20,7 +20,7 @@ from backups import process
 from backups.models import WorkerPulse
 from backups.portal_copy.portal_database import database_problem
 from backups.runs import lifecycle
-from backups.runs.queue import queue_keep
+from backups.runs.queue import repair_queue_clock
 from backups.scheduling import schedules
 from backups.worker import queue
 
@@ -165,7 +165,7 @@ def _keep_time() -> None:
     try:
         queue.strange_schedules_remove()
         schedules.schedules_keep()
-        queue_keep()
+        repair_queue_clock()
     except DatabaseError:
         logger.exception("the schedules could not be looked at, which is tried again in a moment")
     finally:
