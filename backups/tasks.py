@@ -70,7 +70,7 @@ _COULD_NOT_BE_QUEUED = (
 def run_execute(_run_id: int) -> None:
     """Wake up: play the run whose turn it is, which need not be the one that the message names."""
     queue.worker_heartbeat(Conf.CLUSTER_NAME)
-    executor.play_next(prompt=settings.RESTORES_CLUSTER == Conf.CLUSTER_NAME, observer=_live)
+    executor.execute_next(prompt=settings.RESTORES_CLUSTER == Conf.CLUSTER_NAME, observer=_live)
     queue.worker_heartbeat(Conf.CLUSTER_NAME)
 
 

@@ -33,18 +33,16 @@ class State:
 
 
 Observer = Callable[[State, list[str]], None]
-PlayChild = Callable[[Submits, Trigger, Callable[[], None]], Run]
+RunChild = Callable[[Submits, Trigger, Callable[[], None]], Run]
 
 
 class Progress:
     """A run's reports on their way to the database, at most once a second."""
 
-    def __init__(
-        self, run: Run, observer: Observer | None = None, play_child: PlayChild | None = None
-    ) -> None:
+    def __init__(self, run: Run, observer: Observer | None = None, run_child: RunChild | None = None) -> None:
         self._run_id = run.pk
         self._observer = observer
-        self._play_child = play_child
+        self._run_child = run_child
         self._state = State("", 0, None, "")
         self._lines: list[tuple[datetime, Level, str]] = []
         self._secrets: set[str] = set()
@@ -114,16 +112,16 @@ class Progress:
         with suppress(Cancelled, LeaseLost, Problem):
             self.tick()
 
-    def play_child(self, request: Submits, trigger: Trigger) -> Run:
-        """Play another run to its end as part of this one, which goes on beating meanwhile.
+    def run_child(self, request: Submits, trigger: Trigger) -> Run:
+        """Execute another run to its end as part of this one, which goes on beating meanwhile.
 
         Whoever watches sees that other run alone, and not the two in turn.
         """
-        if self._play_child is None:
-            raise RuntimeError("this run was started without a way to play others")
+        if self._run_child is None:
+            raise RuntimeError("this run was started without a way to execute others")
         observer, self._observer = self._observer, None
         try:
-            return self._play_child(request, trigger, self.tick)
+            return self._run_child(request, trigger, self.tick)
         finally:
             self._observer = observer
 

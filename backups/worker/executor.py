@@ -1,4 +1,4 @@
-"""Takes queued runs, plays their actions and gives them their outcomes. Used by the queue and the CLI."""
+"""Takes queued runs, executes their actions and gives them their outcomes. Used by the queue and the CLI."""
 
 from __future__ import annotations
 
@@ -73,16 +73,16 @@ _OTHERWISE_SAFE = "The snapshots are as they were."
 
 
 def execute(run_id: int, *, observer: Observer | None = None, send_follow_ups: bool = True) -> Run | None:
-    """Play a queued run to its end; None when it is not ours to play.
+    """Execute a queued run to its end; None when it is not ours to execute.
 
-    Follow-ups go to the queue, or with `send_follow_ups=False` are played here, one after the
+    Follow-ups go to the queue, or with `send_follow_ups=False` are executed here, one after the
     other. Problems end in the run's status; only what ends this process is raised again. Raises
     Refused (the run has failed with its sentence) when another run holds the lease.
     """
     run = lifecycle.run_claim(run_id, worker=process.identity())
     if run is None:
         return None
-    for child in _play_to_the_end(run, observer, send_follow_ups=send_follow_ups):
+    for child in _execute_and_wake(run, observer, send_follow_ups=send_follow_ups):
         if not send_follow_ups:
             with suppress(Refused):
                 execute(child.pk, observer=observer, send_follow_ups=False)
@@ -90,31 +90,31 @@ def execute(run_id: int, *, observer: Observer | None = None, send_follow_ups: b
     return run
 
 
-def play_next(*, prompt: bool, observer: Observer | None = None) -> Run | None:
-    """Play the queued run whose turn it is, as `lifecycle.run_pick` has it; None where none may begin."""
+def execute_next(*, prompt: bool, observer: Observer | None = None) -> Run | None:
+    """Execute the queued run whose turn it is, as `lifecycle.run_pick` has it; None where none may begin."""
     run = lifecycle.run_pick(prompt=prompt, worker=process.identity())
     if run is None:
         return None
     runs_wake(prompt=prompt)  # another may begin beside it
-    _play_to_the_end(run, observer, send_follow_ups=True)
+    _execute_and_wake(run, observer, send_follow_ups=True)
     return run
 
 
-def _play_to_the_end(run: Run, observer: Observer | None, *, send_follow_ups: bool) -> list[Run]:
-    """Play a run, then wake whoever waited for its end; answers its follow-ups."""
+def _execute_and_wake(run: Run, observer: Observer | None, *, send_follow_ups: bool) -> list[Run]:
+    """Execute a run, then wake whoever waited for its end; answers its follow-ups."""
     try:
-        outcome = _play(run, observer)
+        outcome = _execute(run, observer)
         return _follow_ups(run, outcome, send=send_follow_ups)
     finally:
         for prompt in (False, True):
             runs_wake(prompt=prompt)
 
 
-def _play(run: Run, observer: Observer | None) -> Outcome:
-    progress = Progress(run, observer, partial(_play_child, run, observer))
+def _execute(run: Run, observer: Observer | None) -> Outcome:
+    progress = Progress(run, observer, partial(_run_child, run, observer))
     alerts.run_began(run)
     try:
-        requests.read(run)  # else an action that takes no parameters would play what it does not know
+        requests.read(run)  # else an action that takes no parameters would execute what it does not know
         outcome = ACTIONS[run.action](run, progress)
     except LeaseLost:
         logger.error("%s was given up for lost while it ran; it stops here", run)
@@ -134,14 +134,14 @@ def _play(run: Run, observer: Observer | None) -> Outcome:
     return outcome
 
 
-def _play_child(
+def _run_child(
     parent: Run,
     observer: Observer | None,
     request: Submits,
     trigger: Trigger,
     tick: Callable[[], None],
 ) -> Run:
-    """Play a run within another; a cancel of the parent cancels it too."""
+    """Execute a run within another; a cancel of the parent cancels it too."""
 
     def watch(state: State, lines: list[str]) -> None:
         tick()
@@ -152,7 +152,7 @@ def _play_child(
     child = request.submit(Asker(trigger, parent.requested_by, parent), send=False)
     claimed = lifecycle.run_claim(child.pk, worker=process.identity())
     if claimed is not None:
-        _play(claimed, watch)
+        _execute(claimed, watch)
     child.refresh_from_db()
     return child
 

@@ -142,9 +142,9 @@ def test_whoever_made_room_wakes_who_waited(monkeypatch: pytest.MonkeyPatch) -> 
     first, second = (waiting(Action.BACKUP, database(name, "one")) for name in "ab")
     OrmQ.objects.all().delete()
 
-    assert executor.play_next(prompt=False) == first
+    assert executor.execute_next(prompt=False) == first
     assert OrmQ.objects.count() == 1
-    assert executor.play_next(prompt=False) == second
+    assert executor.execute_next(prompt=False) == second
     assert OrmQ.objects.count() == 1
 
 

@@ -17,7 +17,7 @@ def save_before(restore: Restore, progress: Progress) -> None:
         progress.warn("No backup is made before, as was asked: there is nothing left to save.")
         return
     progress.phase("safety backup")
-    saved = progress.play_child(BackupRequest(restore.database), Trigger.RESTORE)
+    saved = progress.run_child(BackupRequest(restore.database), Trigger.RESTORE)
     if saved.status == Status.CANCELLED:
         raise Cancelled
     if saved.status != Status.SUCCEEDED or saved.snapshot is None:
