@@ -74,7 +74,7 @@ def _told(name: str, look: Look, database: Database, found: Found, tick: Tick | 
         if found.server is not None:
             mysql.hang_up_on(found.server)
 
-    process.watched(lambda: told.append(look(database, found, tick)), tick, hang_up)
+    process.run_in_thread(lambda: told.append(look(database, found, tick)), tick, hang_up)
     return told[0]
 
 

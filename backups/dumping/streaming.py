@@ -77,7 +77,7 @@ def stream_dump(
                 _pump(spool.taken(), digester, write, take, views)
         else:
             pump = partial(_pump, mysqldump.output(running), digester, write, take, views)
-            process.watched(pump, tick, running.stop)
+            process.run_in_thread(pump, tick, running.stop)
             mysqldump.refuse_bad_end(source, running, tick)
 
 

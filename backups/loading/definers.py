@@ -40,7 +40,7 @@ class Definers:
                 self._hand.run(each)
 
         try:
-            process.watched(work, self._tick, lambda: mysql.break_off(self._server, [self._connection]))
+            process.run_in_thread(work, self._tick, lambda: mysql.break_off(self._server, [self._connection]))
         except mysql.MySQLProblem as problem:
             raise of_the_dump(problem, self._server) from problem
 

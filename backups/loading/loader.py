@@ -87,7 +87,7 @@ def load(
             pool.stop()
 
         try:
-            process.watched(work, tick, break_off)
+            process.run_in_thread(work, tick, break_off)
         except Ended:
             raise pool_problem(pool, server) from pool.failure
         except NotADump:
@@ -140,7 +140,7 @@ def ended_by_number(
         for connection in connections:
             mysql.kill(server, connection)
 
-    process.watched(lambda: work(connections.append), tick, break_off)
+    process.run_in_thread(lambda: work(connections.append), tick, break_off)
 
 
 def _fallen_views(dispatcher: StatementDispatcher, server: mysql.Server, database: str) -> Iterator[Unmade]:

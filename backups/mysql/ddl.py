@@ -83,7 +83,7 @@ def end_renames(connection: Any, database: str) -> None:
         for (thread,) in rows:
             with suppress(MySQLdb.Error):  # it has ended meanwhile
                 execute(connection, f"KILL {as_number(thread)}")
-        process.pause()
+        process.sleep_tick()
     raise MySQLProblem(
         f"A statement that moves tables to {database} still runs and does not end.",
         code="swap.statement_does_not_end",

@@ -10,7 +10,7 @@ from contextlib import suppress
 _PR_SET_CHILD_SUBREAPER = 36
 
 
-def adopt_orphans() -> None:
+def become_subreaper() -> None:
     """Become the parent of what this process's descendants leave behind, as PID 1 would.
 
     An orphan that has ended stays in the process table until its parent asks for its status, and
@@ -19,7 +19,7 @@ def adopt_orphans() -> None:
     ctypes.CDLL(None, use_errno=True).prctl(_PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0)
 
 
-def bury_orphans(own: Collection[int]) -> None:
+def reap_orphans(own: Collection[int]) -> None:
     """Take the status of adopted processes that have ended; `own` children have others who wait."""
     with suppress(ChildProcessError):
         while ended := os.waitid(os.P_ALL, 0, os.WEXITED | os.WNOHANG | os.WNOWAIT):

@@ -46,20 +46,20 @@ def run(
 
 
 @contextmanager
-def beside(
+def start_in_background(
     args: Sequence[str], *, env: Mapping[str, str], most_memory: int | None = None
-) -> Iterator[Beside]:
+) -> Iterator[BackgroundProcess]:
     """Start a program that says little, for the length of a block. Raises NotInstalled."""
     started = Child(args, env=env, stdout=PIPE, stderr=PIPE, most_memory=most_memory)
     try:
-        yield Beside(started)
+        yield BackgroundProcess(started)
     finally:
         started.stop()
         started.close()
 
 
 @dataclass(frozen=True)
-class Beside:
+class BackgroundProcess:
     """A program that runs while its starter does other things."""
 
     _running: Child

@@ -10,7 +10,7 @@ TICK_SECONDS = 0.25
 Tick = Callable[[], None]
 
 
-def watched(work: Callable[[], None], tick: Tick, abort: Callable[[], None]) -> None:
+def run_in_thread(work: Callable[[], None], tick: Tick, abort: Callable[[], None]) -> None:
     """Do `work` in a thread, calling `tick` meanwhile; what `tick` raises aborts the work.
 
     Raises what `work` raised.
@@ -37,6 +37,6 @@ def watched(work: Callable[[], None], tick: Tick, abort: Callable[[], None]) -> 
         raise raised[0]
 
 
-def pause() -> None:
+def sleep_tick() -> None:
     """Wait as long as a tick."""
     time.sleep(TICK_SECONDS)

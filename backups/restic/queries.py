@@ -111,7 +111,7 @@ def probed_call(
 def _probing(access: Access) -> Iterator[_Probe]:
     with ExitStack() as stack:
         with in_time(access):
-            begun = process.beside(
+            begun = process.start_in_background(
                 access.argv(cat_config_args()), env=access.environment(), most_memory=QUESTION_MEMORY
             )
             running = stack.enter_context(begun)
@@ -121,7 +121,7 @@ def _probing(access: Access) -> Iterator[_Probe]:
 class _Probe:
     """A `probe` that is under way."""
 
-    def __init__(self, access: Access, running: process.Beside) -> None:
+    def __init__(self, access: Access, running: process.BackgroundProcess) -> None:
         self._access = access
         self._running = running
         self._until = time.monotonic() + PROBE_DEADLINE_SECONDS

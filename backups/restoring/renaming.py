@@ -107,7 +107,7 @@ def _move(connection: Any, restore: Restore, damaged: Collection[str], tick: pro
             mysql.rename_tables(connection, moves)
 
     # In a thread, so that the run goes on beating while statements wait for locks.
-    process.watched(move, tick, lambda: None)
+    process.run_in_thread(move, tick, lambda: None)
 
 
 def damaged_among(connection: Any, restore: Restore) -> list[str]:
@@ -144,7 +144,7 @@ def _give_up(
         for table in sorted(damaged):
             mysql.drop_table(connection, restore.target, table)
 
-    process.watched(drop, tick, lambda: None)
+    process.run_in_thread(drop, tick, lambda: None)
 
 
 def but_given_up(restore: Restore, place: Place) -> str:

@@ -34,7 +34,7 @@ def of_tables(server: mysql.Server, database: str, tables: Sequence[str], tick: 
                 if key.table in found:
                     found[key.table][1].append([key.name, key.schema, key.referenced])
 
-    process.watched(look, tick, lambda: None)
+    process.run_in_thread(look, tick, lambda: None)
     return found
 
 

@@ -161,7 +161,7 @@ def _wait_for_lease(parent: Run, tick: Callable[[], None]) -> None:
     """A backup that runs elsewhere is waited for: what it saves is older than what we need."""
     assert parent.database is not None  # noqa: S101
     while leases.lease_holder(parent.database) is not None:
-        process.pause()
+        process.sleep_tick()
         tick()
 
 

@@ -396,7 +396,7 @@ def orphans_come_to_us() -> Iterator[None]:
     """Wait for what a killed process leaves, as a machine's first process should, and some do late:
     restic takes the lock of an ended process that nobody waited for to be a living one's.
     """
-    process.adopt_orphans()
+    process.become_subreaper()
     try:
         yield
     finally:

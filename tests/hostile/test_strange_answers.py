@@ -124,7 +124,7 @@ def heard(told: Any) -> None:
     "value", [each if each in IN_SHORT else pytest.param(each, marks=pytest.mark.soak) for each in VALUES]
 )
 def test_every_question_ends_in_an_answer_or_a_sentence(value: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(process, "pause", lambda: None)
+    monkeypatch.setattr(process, "sleep_tick", lambda: None)
     monkeypatch.setattr(time, "sleep", lambda _: None)
     told = []
     with HostileServer(VALUES[value]) as hostile:

@@ -49,7 +49,7 @@ def main() -> None:
     from backups import process
 
     assert backups.worker.executor
-    process.adopt_orphans()  # as the worker does
+    process.become_subreaper()  # as the worker does
     signal.signal(signal.SIGCHLD, signal.SIG_IGN)  # nobody asks how a fork ended, but it must not stay
     for line in sys.stdin:
         told = json.loads(line)

@@ -15,7 +15,7 @@ def drop_database(server: mysql.Server, name: str, tick: process.Tick = lambda: 
         with mysql.connect(server, read_seconds=_SECONDS) as connection:
             mysql.drop_database(connection, name)
 
-    process.watched(drop, tick, lambda: None)
+    process.run_in_thread(drop, tick, lambda: None)
 
 
 def drop_scratch(run_id: int, server: mysql.Server, name: str, tick: process.Tick = lambda: None) -> None:

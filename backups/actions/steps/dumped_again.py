@@ -61,7 +61,7 @@ def dump_again(
             dumped.close()
             while not counting.done():
                 progress.tick()
-                process.pause()
+                process.sleep_tick()
         finally:
             rows.stop()
         findings.rows = counting.result()

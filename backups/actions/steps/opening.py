@@ -44,5 +44,5 @@ def wait_for_maintenance(repository: Repository, progress: Progress) -> None:
         progress.log(f"Waiting for {holder} to finish with the repository.")
     while leases.lease_holder(repository) is not None:
         progress.detail("waiting for the repository")
-        process.pause()
+        process.sleep_tick()
         progress.tick()

@@ -169,7 +169,7 @@ def tables_are_sound(database: Database, found: Found, tick: Tick | None) -> str
         if tick is None:
             look()
         else:
-            process.watched(look, tick, lambda: mysql.kill(server, thread))
+            process.run_in_thread(look, tick, lambda: mysql.kill(server, thread))
     return told[0]
 
 

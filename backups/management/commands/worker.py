@@ -117,7 +117,7 @@ class Command(BaseCommand):
             raise CommandError(problem)
         if doubt := settings.ENV_FILE_DOUBT:
             logger.warning(doubt.sentence)
-        process.adopt_orphans()
+        process.become_subreaper()
         self._told_to_stop = False
         for number in (signal.SIGTERM, signal.SIGINT):
             signal.signal(number, self._stop)
@@ -141,13 +141,13 @@ class Command(BaseCommand):
                 _keep_time()
             for cluster in clusters:
                 cluster.keep_running()
-            process.bury_orphans([cluster.pid for cluster in clusters])
+            process.reap_orphans([cluster.pid for cluster in clusters])
             if not ready and _have_pulse(clusters, began):
                 ready = True
                 _tell_ready(ready_fd)
                 self.stdout.write("The worker is ready.")
                 self.stdout.flush()  # a journal would have it when the worker ends
-            process.pause()
+            process.sleep_tick()
 
 
 def _have_pulse(clusters: list[Cluster], since: datetime) -> bool:
@@ -186,7 +186,7 @@ def _drain(clusters: list[Cluster], seconds: float) -> None:
         cluster.drain()
     asked = time.monotonic()
     while any(cluster.runs for cluster in clusters) and time.monotonic() < until:
-        process.pause()
+        process.sleep_tick()
         # A cluster still plays what it had taken off the queue before it heard of the end.
         if time.monotonic() > asked + ASK_AGAIN_SECONDS:
             asked = time.monotonic()
