@@ -40,7 +40,7 @@ def _bytes(
 ) -> Generator[bytes | memoryview, None, None]:
     with (
         restic.dump(access, snapshot.snapshot_id, snapshot.path) as source,
-        restic.within_patience(source, access),
+        restic.outage_guard(source, access),
     ):
         chunks = unpacked(source.stdout, gzip=snapshot.path.endswith(".gz"))
         if tables:

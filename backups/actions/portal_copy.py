@@ -218,7 +218,7 @@ def read(
         if not is_ours:
             switched_off.extend(strangers.switch_off_strange())
 
-    with restic.dump(access, copy.id, path()) as running, restic.within_patience(running, access):
+    with restic.dump(access, copy.id, path()) as running, restic.outage_guard(running, access):
         try:
             lines = archive.lines_in(running.stdout)
             return archive.restore(lines, accept=accept, then=then), switched_off

@@ -80,5 +80,5 @@ from backups.restic.runner import (
     version_of,
     version_tuple,
 )
-from backups.restic.streaming import dump, finished, patiently, within_patience
+from backups.restic.streaming import dump, finished, outage_guard, with_outage_limit
 from backups.restic.variables import held_back, passed

@@ -17,7 +17,7 @@ _OVER_SECONDS = 300.0
 _NO_MEMORY = re.compile(r"^(?:fatal error|runtime): .*(?:out of memory|cannot allocate memory)")
 
 
-class Patience:
+class OutageTimer:
     """How long a storage has been failing, by what restic says of its own attempts.
 
     Each request that fails is tried again for a quarter of an hour, and then comes the next one.

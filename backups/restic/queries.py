@@ -20,7 +20,7 @@ from backups.restic.arguments import cat_config_args, cat_lock_args, list_locks_
 from backups.restic.exit_codes import error_from
 from backups.restic.folder import refuse_others_files
 from backups.restic.missing import gone
-from backups.restic.outage import Patience
+from backups.restic.outage import OutageTimer
 from backups.restic.parsers import Lock, SnapshotInfo, parse_lock, parse_repository_id, parse_snapshots
 from backups.restic.problems import (
     AccessDenied,
@@ -147,7 +147,7 @@ class _Probe:
         try:
             with in_time(self._access):
                 completed = self._running.completed(
-                    tick, self._until - time.monotonic(), on_stderr=Patience(self._access).hear
+                    tick, self._until - time.monotonic(), on_stderr=OutageTimer(self._access).hear
                 )
         except AccessDenied as denied:
             raise _in_its_words(self._access, denied, tick) from None

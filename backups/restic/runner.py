@@ -11,7 +11,7 @@ from backups import process
 from backups.restic.access import Access
 from backups.restic.arguments import unlock_args, version_args
 from backups.restic.exit_codes import error_from
-from backups.restic.outage import Patience
+from backups.restic.outage import OutageTimer
 from backups.restic.output import readable, reasons
 from backups.restic.parsers import parse_version
 from backups.restic.problems import OLDEST_VERSION, ResticError, UnreadableSnapshots, get_restic
@@ -61,7 +61,7 @@ def call(
     Raises ResticError, by what the exit status and the last lines say, and when the storage goes
     on failing; UnreadableSnapshots for snapshots that restic left out; whatever `tick` raises.
     """
-    patience = Patience(access)
+    outage = OutageTimer(access)
     left_out: list[str] = []
 
     def hear(line: str) -> None:
@@ -69,7 +69,7 @@ def call(
             on_stderr(line)
         if found := _LEFT_OUT.match(readable(line)):
             left_out.append(found[1])
-        patience.hear(line)
+        outage.hear(line)
 
     mend_cache(access)
     with in_time(access):

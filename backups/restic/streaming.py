@@ -11,7 +11,7 @@ from backups.errors import Problem
 from backups.restic.access import Access
 from backups.restic.arguments import dump_args
 from backups.restic.exit_codes import error_from
-from backups.restic.outage import Patience
+from backups.restic.outage import OutageTimer
 from backups.restic.problems import ResticError
 from backups.restic.runner import mend_cache, unlock_after
 
@@ -32,28 +32,28 @@ def dump(access: Access, snapshot_id: str, path: str) -> Iterator[process.Child]
             unlock_after(running.wait(), access, ())
 
 
-def patiently(running: process.Child, access: Access, tick: process.Tick) -> process.Tick:
+def with_outage_limit(running: process.Child, access: Access, tick: process.Tick) -> process.Tick:
     """`tick` for a `dump`, which also gives up on a storage that goes on failing."""
-    patience = Patience(access)
+    outage = OutageTimer(access)
     said = process.NewLines(running)
 
-    def patient_tick() -> None:
+    def tick_within_limit() -> None:
         tick()
         for line in said.read():
-            patience.hear(line)
+            outage.hear(line)
 
-    return patient_tick
+    return tick_within_limit
 
 
 @contextmanager
-def within_patience(running: process.Child, access: Access) -> Iterator[None]:
+def outage_guard(running: process.Child, access: Access) -> Iterator[None]:
     """For who reads a `dump` in a thread that cannot look at the clock meanwhile.
 
     Where its storage goes on failing, restic is ended, and that raised whatever came of it.
     """
     over = threading.Event()
     given_up: list[ResticError] = []
-    tick = patiently(running, access, lambda: None)
+    tick = with_outage_limit(running, access, lambda: None)
 
     def watch() -> None:
         try:

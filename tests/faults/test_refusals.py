@@ -20,7 +20,7 @@ from backups.endpoints import repository_access
 from backups.models import Repository
 from backups.process import Completed
 from backups.restic.exit_codes import error_from
-from backups.restic.outage import Patience
+from backups.restic.outage import OutageTimer
 from tests.backups.conftest import MakeDatabase, mariadb_portal
 from tests.backups.worlds import PROJECT, Portal, Ran, Shop, copy_repository
 from tests.servers import S3Server
@@ -357,11 +357,11 @@ def test_rclone_is_told_by_its_own_words_and_finds_its_settings(
 
 
 def test_a_final_answer_in_the_middle_ends_the_patience() -> None:
-    patience = Patience(S3)
-    patience.hear("Save(<data/1>) returned error, retrying after 1s: 503 Slow Down")
+    outage = OutageTimer(S3)
+    outage.hear("Save(<data/1>) returned error, retrying after 1s: 503 Slow Down")
 
     with pytest.raises(restic.AccessDenied, match="because they have expired"):
-        patience.hear("Save(<data/1>) returned error, retrying after 1s: The provided token has expired.")
+        outage.hear("Save(<data/1>) returned error, retrying after 1s: The provided token has expired.")
 
 
 # ---------------------------------------------------------------- Files of another user

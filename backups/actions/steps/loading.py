@@ -53,7 +53,7 @@ def load_snapshot(
                 info=info,
                 options=options,
                 loading=loading,
-                tick=restic.patiently(source, access, tick),
+                tick=restic.with_outage_limit(source, access, tick),
                 connections=settings.RESTORE_CONNECTIONS,
                 say=progress.warn,
             )

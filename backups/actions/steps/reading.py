@@ -155,7 +155,7 @@ def _streamed(
             restic.finished(source, access, "reading the snapshot", progress.tick)
 
         try:
-            process.run_in_thread(pump, restic.patiently(source, access, tick), source.stop)
+            process.run_in_thread(pump, restic.with_outage_limit(source, access, tick), source.stop)
         except CutOff:
             # Half a dump may be restic's fault, which is asked first how it went.
             finished()
