@@ -166,17 +166,17 @@ def _protected(present: QuerySet[Snapshot]) -> Iterator[tuple[Snapshot, str]]:
 def _newest(present: QuerySet[Snapshot]) -> Iterator[tuple[Snapshot, str]]:
     """Of backups; of what was saved before restores only where there is nothing else."""
     backups = selection.backups_of(present)
-    newest = selection.newest_of(backups) or selection.newest_of(present)
+    newest = selection.latest_of(backups) or selection.latest_of(present)
     if newest is not None:
         yield newest, NEWEST
-    not_bad = selection.newest_of(backups.exclude(verdict__in=BAD_VERDICTS))
+    not_bad = selection.latest_of(backups.exclude(verdict__in=BAD_VERDICTS))
     if not_bad is not None and not_bad != newest:
         yield not_bad, NEWEST_NOT_BAD
     made_last = backups.exclude(made_by=None).order_by("-made_by_id").first()
     if made_last is not None and made_last != newest:
         yield made_last, MADE_LAST
     proved = {"verified_at": None}
-    verified = selection.newest_of(backups.exclude(**proved)) or selection.newest_of(
+    verified = selection.latest_of(backups.exclude(**proved)) or selection.latest_of(
         present.exclude(**proved)
     )
     if verified is not None:

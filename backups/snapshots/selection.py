@@ -32,13 +32,13 @@ def newest(database: Database) -> Snapshot | None:
     wants the tables.
     """
     trusted = _meant(database).trusted()
-    return newest_of(backups_of(trusted.not_known_bad())) or newest_to_prove(database)
+    return latest_of(backups_of(trusted.not_known_bad())) or newest_to_prove(database)
 
 
 def newest_to_prove(database: Database) -> Snapshot | None:
     """As `newest`, but also one that is known to be bad: another verification may find it good."""
     meant = _meant(database)
-    return newest_of(backups_of(meant.trusted())) or newest_of(backups_of(meant))
+    return latest_of(backups_of(meant.trusted())) or latest_of(backups_of(meant))
 
 
 def newer_of_others(chosen: Snapshot, until: datetime | None = None) -> Snapshot | None:
@@ -75,7 +75,7 @@ def known_bad_words(snapshot: Snapshot) -> str:
     return f"Snapshot {snapshot.short_id} is known to be bad: its newest verification{when} {found}{why}."
 
 
-def newest_of(snapshots: QuerySet[Snapshot]) -> Snapshot | None:
+def latest_of(snapshots: QuerySet[Snapshot]) -> Snapshot | None:
     """The newest of these; one that a wrong clock put into the future only where there is no other."""
     return snapshots.filter(time__lte=timezone.now() + CLOCKS_DIFFER).first() or snapshots.first()
 
@@ -116,7 +116,7 @@ def instead_of(damaged: Snapshot) -> str:
     if damaged.database is None:
         return "Restore another snapshot."
     proved = _present(damaged.database).exclude(pk=damaged.pk).exclude(verified_at=None)
-    found = newest_of(backups_of(proved))
+    found = latest_of(backups_of(proved))
     if found is None and not _present(damaged.database).exclude(pk=damaged.pk).exists():
         return f"There is no other snapshot of {damaged.database}."
     if found is None:
@@ -124,7 +124,7 @@ def instead_of(damaged: Snapshot) -> str:
     return f"The newest verified one is {found.short_id} from {_local(found.time)}."
 
 
-def snapshot_named(database: Database, text: str) -> Snapshot:
+def resolve_snapshot(database: Database, text: str) -> Snapshot:
     """The snapshot that `latest`, an id or the beginning of one means. Raises Problem."""
     if text == "latest":
         latest = newest(database)

@@ -290,8 +290,8 @@ def test_newest_means_the_newest_that_is_not_suspicious(history: History) -> Non
     emptied = history.backup()
 
     assert selection.newest(history.database) == good
-    assert selection.snapshot_named(history.database, "latest") == good
-    assert selection.snapshot_named(history.database, emptied.snapshot_id[-64:]) == emptied
+    assert selection.resolve_snapshot(history.database, "latest") == good
+    assert selection.resolve_snapshot(history.database, emptied.snapshot_id[-64:]) == emptied
 
 
 def test_who_restores_a_suspicious_backup_is_told(history: History) -> None:
@@ -373,7 +373,7 @@ def test_an_emptied_database_is_restored_with_its_safety_backup(
     back_up(database)
     shop.server.create_database(shop.name)
 
-    latest = selection.snapshot_named(database, "latest")
+    latest = selection.resolve_snapshot(database, "latest")
     restored = succeeded(restore(database, RestoreMode.REPLACE, snapshot=latest))
 
     safety = restored.restore.safety_snapshot

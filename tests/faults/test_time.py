@@ -245,7 +245,7 @@ def test_snapshot_of_the_future_is_neither_the_latest_nor_timely(database: Datab
     made_at(database, timezone.now() + 300 * DAY)
     real = made_at(database, timezone.now() - 3 * DAY)
 
-    assert selection.snapshot_named(database, "latest") == real
+    assert selection.resolve_snapshot(database, "latest") == real
     alerts.tend()
     assert Alert.objects.get(subject=f"Timely backup of {database}").state == AlertState.OVERDUE
 

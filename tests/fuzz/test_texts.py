@@ -21,7 +21,7 @@ from backups.management.commands.restore import _time
 from backups.models import Database, Repository
 from backups.restic import parsers
 from backups.scheduling.schedules import next_times
-from backups.snapshots.selection import snapshot_at, snapshot_named
+from backups.snapshots.selection import resolve_snapshot, snapshot_at
 from backups.text import formatting
 from backups.text.terminal import plain
 from portal.env import Environment
@@ -81,7 +81,7 @@ def test_a_time_is_one_that_can_be_told_or_refused(db: None, text: str) -> None:
 @given(text=anything)
 def test_a_snapshots_id_is_found_or_refused(db: None, text: str) -> None:
     with pytest.raises(Problem):
-        snapshot_named(a_database(), text)
+        resolve_snapshot(a_database(), text)
 
 
 def a_database() -> Database:

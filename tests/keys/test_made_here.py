@@ -63,7 +63,7 @@ def test_latest_is_what_was_made_here_whatever_a_stranger_stored_later(shop_data
     assert selection.newest_to_prove(shop_database) == ours
     assert selection.snapshot_at(shop_database, theirs.time + timedelta(hours=1)) == ours
     assert selection.newer_of_others(ours) == theirs
-    assert selection.snapshot_named(shop_database, theirs.short_id) == theirs
+    assert selection.resolve_snapshot(shop_database, theirs.short_id) == theirs
 
 
 def test_what_a_stranger_stored_later_makes_nothing_look_newer(shop_database: Database) -> None:

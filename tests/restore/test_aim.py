@@ -163,21 +163,21 @@ def test_latest_and_a_time_are_backups_and_not_what_was_saved_before_a_restore(
     backup, saved = snapshot(database, "bacc", 2), safety(database, how)
 
     assert selection.newest(database) == backup
-    assert selection.snapshot_named(database, "latest") == backup
+    assert selection.resolve_snapshot(database, "latest") == backup
     assert selection.snapshot_at(database, NOW) == backup
     assert selection.newer_safety_copy(backup) == saved
     assert selection.newer_safety_copy(backup, until=NOW - timedelta(hours=1.5)) is None
-    assert selection.snapshot_named(database, "5afe") == saved
+    assert selection.resolve_snapshot(database, "5afe") == saved
 
     later = snapshot(database, "facc", 0.5)
-    assert selection.snapshot_named(database, "latest") == later
+    assert selection.resolve_snapshot(database, "latest") == later
     assert selection.newer_safety_copy(later) is None
 
 
 def test_where_there_are_only_safety_copies_they_are_named(database: Database) -> None:
     safety(database, "tag")
     for ask in (
-        lambda: selection.snapshot_named(database, "latest"),
+        lambda: selection.resolve_snapshot(database, "latest"),
         lambda: selection.snapshot_at(database, NOW),
     ):
         with pytest.raises(
@@ -225,7 +225,7 @@ def test_an_id_that_is_none_of_its_snapshots_is_told_by_what_it_is(
         }[made]  # type: ignore[assignment]
         snapshot(database, "c0ffee", 1, **fields)
     with pytest.raises(Problem) as raised:
-        selection.snapshot_named(database, "c0ffee")
+        selection.resolve_snapshot(database, "c0ffee")
     assert str(raised.value).startswith(told)
 
 

@@ -12,7 +12,7 @@ from backups.choices import Action, Trigger
 from backups.errors import Problem
 from backups.management.commands.restore import _time
 from backups.models import Database, Repository, Run, Snapshot
-from backups.snapshots.selection import snapshot_at, snapshot_named
+from backups.snapshots.selection import resolve_snapshot, snapshot_at
 
 NOON = datetime(2026, 3, 1, 12, tzinfo=UTC)
 
@@ -43,9 +43,9 @@ def three(database: Database) -> list[Snapshot]:
 
 
 def test_latest_is_the_newest_that_is_still_there(database: Database, three: list[Snapshot]) -> None:
-    assert snapshot_named(database, "latest") == three[2]
+    assert resolve_snapshot(database, "latest") == three[2]
     Snapshot.objects.filter(pk=three[2].pk).update(forgotten_at=NOON)
-    assert snapshot_named(database, "latest") == three[1]
+    assert resolve_snapshot(database, "latest") == three[1]
 
 
 def test_an_id_is_refused_by_what_it_is(database: Database, three: list[Snapshot]) -> None:
@@ -61,7 +61,7 @@ def test_an_id_is_refused_by_what_it_is(database: Database, three: list[Snapshot
     )
 
     # What begins like another repository's is still this database's own.
-    assert snapshot_named(database, "abcd1") == three[0]
+    assert resolve_snapshot(database, "abcd1") == three[0]
     for text, said in {
         "abcd9": "Snapshot abcd9 is of blog (in repository offsite), not of shop. Say --database blog",
         elsewhere.snapshot_id: "is of blog (in repository offsite), not of shop.",
@@ -71,7 +71,7 @@ def test_an_id_is_refused_by_what_it_is(database: Database, three: list[Snapshot
         "abcd": "Several snapshots begin with abcd: abcd1000 (main), abcd2000 (main). Give more digits",
     }.items():
         with pytest.raises(Problem) as refused:
-            snapshot_named(database, text)
+            resolve_snapshot(database, text)
         assert said in refused.value.sentence()
     # Given to another repository since, with one there that begins like one of before.
     there = Snapshot.objects.create(
@@ -79,8 +79,8 @@ def test_an_id_is_refused_by_what_it_is(database: Database, three: list[Snapshot
         path="/mysql/shop.sql",
     )  # fmt: skip
     with pytest.raises(Problem, match=r"abcd1000 \(main\), abcd1f00 \(offsite\)"):
-        snapshot_named(database, "abcd1")
-    assert snapshot_named(database, "abcd1f") == there
+        resolve_snapshot(database, "abcd1")
+    assert resolve_snapshot(database, "abcd1f") == there
 
 
 def test_latest_is_of_this_database(database: Database, three: list[Snapshot]) -> None:
@@ -88,18 +88,18 @@ def test_latest_is_of_this_database(database: Database, three: list[Snapshot]) -
         name="other", host="db", user="u", database="other", repository=database.repository
     )
     newest = snapshot(other, "0123", NOON + timedelta(days=9))
-    assert snapshot_named(database, "latest") == three[2]
-    assert snapshot_named(other, "latest") == newest
+    assert resolve_snapshot(database, "latest") == three[2]
+    assert resolve_snapshot(other, "latest") == newest
     with pytest.raises(
         Problem, match=r"Snapshot abcd1 is of shop \(in repository main\), not of other. Say --database shop"
     ):
-        snapshot_named(other, "abcd1")
+        resolve_snapshot(other, "abcd1")
 
 
 def test_whole_id_and_its_beginning(database: Database, three: list[Snapshot]) -> None:
-    assert snapshot_named(database, three[0].snapshot_id) == three[0]
-    assert snapshot_named(database, "abcd1") == three[0]
-    assert snapshot_named(database, "ef01") == three[2]
+    assert resolve_snapshot(database, three[0].snapshot_id) == three[0]
+    assert resolve_snapshot(database, "abcd1") == three[0]
+    assert resolve_snapshot(database, "ef01") == three[2]
 
 
 @pytest.mark.parametrize(
@@ -117,12 +117,12 @@ def test_whole_id_and_its_beginning(database: Database, three: list[Snapshot]) -
 )
 def test_what_is_no_snapshot_is_told(text: str, told: str, database: Database, three: list[Snapshot]) -> None:
     with pytest.raises(Problem) as raised:
-        snapshot_named(database, text)
+        resolve_snapshot(database, text)
     assert told in str(raised.value)
 
 
 def test_none_at_all_is_told(database: Database) -> None:
-    for choose in (lambda: snapshot_named(database, "latest"), lambda: snapshot_at(database, NOON)):
+    for choose in (lambda: resolve_snapshot(database, "latest"), lambda: snapshot_at(database, NOON)):
         with pytest.raises(Problem, match="There is no snapshot of shop yet"):
             choose()
 

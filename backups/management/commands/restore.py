@@ -24,7 +24,7 @@ from backups.management.base import (
 )
 from backups.models import Database, Snapshot
 from backups.requests import RestoreRequest
-from backups.snapshots.selection import snapshot_at, snapshot_named
+from backups.snapshots.selection import resolve_snapshot, snapshot_at
 from backups.text.terminal import plain
 
 
@@ -142,7 +142,7 @@ def _moment(text: str) -> datetime:
 def _snapshot(database: Database, options: Mapping[str, Any]) -> Snapshot:
     if options["time"] is not None:
         return snapshot_at(database, options["time"])
-    return snapshot_named(database, options["snapshot"])
+    return resolve_snapshot(database, options["snapshot"])
 
 
 def _passed_over(

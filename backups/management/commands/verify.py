@@ -16,7 +16,7 @@ from backups.management.base import (
 )
 from backups.models import Run
 from backups.requests import VerifyRequest
-from backups.snapshots.selection import snapshot_named
+from backups.snapshots.selection import resolve_snapshot
 from backups.text.terminal import counted
 
 
@@ -31,7 +31,7 @@ class Command(VedettaCommand):
 
     def work(self, **options: Any) -> Mapping[str, Any]:
         database = database_named(options["database"])
-        snapshot = snapshot_named(database, options["snapshot"])
+        snapshot = resolve_snapshot(database, options["snapshot"])
         newer = passed_over(snapshot, self.say) if options["snapshot"] == "latest" else {}
         try:
             run = self.play(VerifyRequest(database, snapshot))
