@@ -279,7 +279,7 @@ LOGGING = {
     "disable_existing_loggers": False,
     "formatters": {
         "line": {
-            "()": "backups.text.terminal.PlainFormatter",
+            "()": "backups.text.terminal.EscapingFormatter",
             "format": "{asctime} {levelname} {name}: {message}",
             "style": "{",
         },

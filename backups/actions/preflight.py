@@ -214,8 +214,8 @@ def _schedule(database: Database, found: Found, _tick: Tick | None) -> str:
     found.warnings += staleness.conflicts(database)
     gap, allowed = schedules.longest_gap(database.backup_cron), staleness.backup_allowed(database)
     return (
-        f"Backups are due at most {formatting.rough(gap)} apart, and are stale after "
-        f"{formatting.rough(allowed)}."
+        f"Backups are due at most {formatting.approximate_duration(gap)} apart, and are stale after "
+        f"{formatting.approximate_duration(allowed)}."
     )
 
 

@@ -38,7 +38,7 @@ class AcceptForm(FactsForm):
             raise Http404
         return [
             ("Database", found.database),
-            ("Made", formatting.both(found.snapshot.time)),
+            ("Made", formatting.time_with_age(found.snapshot.time)),
             ("Suspicious because", " ".join(found.reasons)),
         ]
 

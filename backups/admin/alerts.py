@@ -75,13 +75,13 @@ class AlertAdmin(ReadOnlyAdmin):
     @display(description="Since", ordering="since")
     def when(self, alert: Alert) -> str:
         """Since when."""
-        return formatting.both(alert.since)
+        return formatting.time_with_age(alert.since)
 
     @display(description="Told")
     def told(self, alert: Alert) -> str:
         """Whether people know."""
         if alert.told_at:
-            return formatting.both(alert.told_at)
+            return formatting.time_with_age(alert.told_at)
         if alert.error:
             more = "tried again" if alert.is_pending else "given up"
             return formatting.label(f"Not everyone, {more}", "warning")
@@ -97,7 +97,7 @@ class AlertAdmin(ReadOnlyAdmin):
     @display(description="Last tried")
     def tried(self, alert: Alert) -> str:
         """When it was tried to tell somebody."""
-        return formatting.both(alert.tried_at)
+        return formatting.time_with_age(alert.tried_at)
 
     @action(
         description="Send a test notification", icon="send", variant=ActionVariant.PRIMARY,

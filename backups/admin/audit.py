@@ -39,7 +39,7 @@ class AuditAdmin(ReadOnlyAdmin):
     @display(description="When", ordering="action_time")
     def when(self, entry: LogEntry) -> str:
         """How long ago."""
-        return formatting.both(entry.action_time)
+        return formatting.time_with_age(entry.action_time)
 
     @display(description="What")
     def what(self, entry: LogEntry) -> str:

@@ -40,7 +40,7 @@ class UserAdmin(DjangoUserAdmin, VedettaAdmin):
     @display(description="Last signed in", ordering="last_login")
     def seen(self, user: User) -> str:
         """How long ago."""
-        return formatting.ago(user.last_login)
+        return formatting.relative_time(user.last_login)
 
 
 @admin.register(Group)

@@ -25,7 +25,7 @@ from backups.configuration import bootstrap
 from backups.errors import Problem
 from backups.models import Run, Snapshot
 from backups.requests import Asker, Request
-from backups.templatetags.humane import as_in_sidebar
+from backups.templatetags.formatting import as_in_sidebar
 from backups.text import formatting
 from backups.verdict import Finding, Page, State
 
@@ -91,7 +91,7 @@ def proof_label(snapshot: Snapshot) -> SafeString:
         return formatting.label("Waits for a person", "danger")
     if snapshot.verified_at:
         return format_html(
-            "{} {}", formatting.label("Verified", "success"), formatting.ago(snapshot.verified_at)
+            "{} {}", formatting.label("Verified", "success"), formatting.relative_time(snapshot.verified_at)
         )
     return formatting.label("Forgotten") if snapshot.forgotten_at else formatting.label("Not verified")
 

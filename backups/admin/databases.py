@@ -53,7 +53,7 @@ class BackUpForm(FactsForm):
         return [
             ("Database", f"{database.database} on {database.host}"),
             ("Repository", database.repository),
-            ("Newest snapshot", formatting.both(newest.time) if newest else "none yet"),
+            ("Newest snapshot", formatting.time_with_age(newest.time) if newest else "none yet"),
             ("Size then", formatting.size(newest.total_bytes_processed) if newest else formatting.EMPTY),
             ("Usually takes", formatting.duration(usual.seconds)),
         ]
@@ -197,12 +197,12 @@ class DatabaseAdmin(SetUpAdmin):
     @display(description="Newest backup", ordering="newest")
     def last_backup(self, database: Any) -> str:
         """How long ago."""
-        return formatting.ago(database.newest)
+        return formatting.relative_time(database.newest)
 
     @display(description="Newest verified", ordering="proved")
     def last_verified(self, database: Any) -> str:
         """How long ago."""
-        return formatting.ago(database.proved)
+        return formatting.relative_time(database.proved)
 
     @display(description="Schedule")
     def schedule(self, database: Database) -> str:

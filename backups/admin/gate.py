@@ -123,7 +123,7 @@ def _files(
                 "last_verified", f"When the newest verified backup{of} was made", files.verified, now, proved
             ),
         ]
-    grace = formatting.rough(limits.boot_grace_seconds)
+    grace = formatting.approximate_duration(limits.boot_grace_seconds)
     found.append(_file("first_boot", f"When the gate first ran; its grace is {grace}", first_boot, now, 0))
     state = f"until {formatting.clock(override.until)}" if override else "not there"
     colour = "warning" if override else "plain"
@@ -139,7 +139,12 @@ def _file(name: str, meaning: str, reading: Reading, now: datetime, allowed: int
         return File(name, meaning, f"in the future: {formatting.clock(reading.time)}", "danger")
     state = f"{formatting.clock(reading.time)} ({formatting.age(reading.time, now)})"
     if allowed and age_seconds(reading.time, now) > allowed:
-        return File(name, meaning, f"{state}, too old: {formatting.rough(allowed)} are allowed", "danger")
+        return File(
+            name,
+            meaning,
+            f"{state}, too old: {formatting.approximate_duration(allowed)} are allowed",
+            "danger",
+        )
     return File(name, meaning, state, "success" if allowed else "plain")
 
 

@@ -83,7 +83,9 @@ def cron_view(request: HttpRequest) -> HttpResponse:
     if expression:
         try:
             validators.cron(expression)
-            context["times"] = [formatting.when(time) for time in schedules.next_times(expression, _NEXT)]
+            context["times"] = [
+                formatting.short_time(time) for time in schedules.next_times(expression, _NEXT)
+            ]
         except (ValidationError, ValueError):
             context = {"problem": "Not a cron expression yet: five fields, minute hour day month weekday."}
     return render(request, "backups/hint.html", context)
@@ -98,7 +100,7 @@ def threshold_view(request: HttpRequest) -> HttpResponse:
             checked.Cron(database.backup_cron)
         typed = request.GET.get("heartbeat_threshold", "").strip()
         database.heartbeat_threshold = int(typed) if typed else None
-        allowed = formatting.rough(staleness.backup_allowed(database))
+        allowed = formatting.approximate_duration(staleness.backup_allowed(database))
         if conflict := next(staleness.conflicts(database), None):
             return render(request, "backups/hint.html", {"problem": conflict})
     except (ValueError, OverflowError):
@@ -106,7 +108,7 @@ def threshold_view(request: HttpRequest) -> HttpResponse:
         return render(request, "backups/hint.html", {})
     words = f"Stale after {allowed}"
     if database.backup_cron:
-        gap = formatting.rough(schedules.longest_gap(database.backup_cron))
+        gap = formatting.approximate_duration(schedules.longest_gap(database.backup_cron))
         words = f"{words}; backups are due at most {gap} apart"
     return render(request, "backups/hint.html", {"words": words})
 
@@ -161,7 +163,7 @@ def retention_view(request: HttpRequest, pk: int) -> HttpResponse:
     context = {
         "total": len(times),
         "gone": len(times) - len(kept),
-        "kept": [(formatting.when(time), ", ".join(rules)) for time, rules in kept.items()],
+        "kept": [(formatting.short_time(time), ", ".join(rules)) for time, rules in kept.items()],
         "is_empty_policy": not any(counts.values()),
         "waits": bool(suspicions.waiting(database)),
         "keeps_all": settings.BACKUP_KEEP_ALL,

@@ -54,4 +54,4 @@ class ScheduleAdmin(ReadOnlyAdmin):
     @display(description="Next", ordering="next_run")
     def due(self, schedule: Schedule) -> str:
         """When it is due."""
-        return formatting.both(schedule.next_run)
+        return formatting.time_with_age(schedule.next_run)

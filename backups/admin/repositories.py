@@ -148,7 +148,7 @@ class RepositoryAdmin(SetUpAdmin):
     @display(description="Checked", ordering="checked_at")
     def checked(self, repository: Repository) -> str:
         """How long ago."""
-        return formatting.ago(repository.checked_at)
+        return formatting.relative_time(repository.checked_at)
 
     @display(description="Size", ordering="size_bytes")
     def holds(self, repository: Repository) -> str:
@@ -158,7 +158,7 @@ class RepositoryAdmin(SetUpAdmin):
     @display(description="Measured")
     def sized(self, repository: Repository) -> str:
         """How long ago its size was measured."""
-        return formatting.ago(repository.sized_at)
+        return formatting.relative_time(repository.sized_at)
 
     @action(
         description="Read snapshots", icon="sync", permissions=["run_maintenance"],

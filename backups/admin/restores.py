@@ -148,7 +148,7 @@ class RestoreAdmin(ReadOnlyAdmin):
     @display(description="Asked", ordering="run__queued_at")
     def asked(self, restore: Restore) -> str:
         """How long ago."""
-        return formatting.ago(restore.run.queued_at)
+        return formatting.relative_time(restore.run.queued_at)
 
     @display(description="Restore took", ordering="restore_seconds")
     def took(self, restore: Restore) -> str:
@@ -186,17 +186,17 @@ class RestoreAdmin(ReadOnlyAdmin):
     @display(description="Swapped in")
     def swapped(self, restore: Restore) -> str:
         """When the restored tables took the place of the live ones."""
-        return formatting.both(restore.swapped_at)
+        return formatting.time_with_age(restore.swapped_at)
 
     @display(description="Undone")
     def undone(self, restore: Restore) -> str:
         """When the swap was undone."""
-        return formatting.both(restore.undone_at)
+        return formatting.time_with_age(restore.undone_at)
 
     @display(description="Kept tables dropped")
     def dropped(self, restore: Restore) -> str:
         """When the tables from before were dropped."""
-        return formatting.both(restore.dropped_at)
+        return formatting.time_with_age(restore.dropped_at)
 
     @display(description="Could not be made")
     def left_out(self, restore: Restore) -> str:

@@ -309,12 +309,14 @@ def note(request: HttpRequest, obj: Snapshot | Database | Any, text: str) -> Non
 
 def plan_facts(told: Plan) -> list[tuple[str, Any]]:
     """Label and value of what a plan says, for people."""
-    took = formatting.rough(told.seconds) if told.seconds else "not known yet, this is the first"
+    took = (
+        formatting.approximate_duration(told.seconds) if told.seconds else "not known yet, this is the first"
+    )
     if told.mode == RestoreMode.FILE:
         return [("Target", "a file on this computer"), ("Size", formatting.size(told.bytes))]
     known = [
         ("Target", told.target),
-        ("Data up to", formatting.both(told.data_until)),
+        ("Data up to", formatting.time_with_age(told.data_until)),
         ("Expected duration", took),
     ]
     if not (told.replaced or told.vanishing or told.new):

@@ -36,7 +36,7 @@ from backups.restoring import kept_states
 from backups.runs import lifecycle
 from backups.runs.asked import right_of
 from backups.text import formatting
-from backups.text.terminal import plain
+from backups.text.terminal import escape_control_characters
 
 _LINES_SHOWN = 500
 # What a restore overwrites has to be read and typed anew; a repository is made once.
@@ -96,7 +96,7 @@ class RunAdmin(ReadOnlyAdmin):
     @display(description="Queued", ordering="queued_at")
     def queued(self, run: Run) -> str:
         """How long ago."""
-        return formatting.ago(run.queued_at)
+        return formatting.relative_time(run.queued_at)
 
     @display(description="Duration")
     def took(self, run: Run) -> str:
@@ -321,7 +321,7 @@ def _relatives(run: Run) -> list[Run]:
 
 def _in_log(text: str) -> str:
     """A line of the log, what follows its first line indented: no text can pass for a line of ours."""
-    return indent(plain(text), "    ").removeprefix("    ")
+    return indent(escape_control_characters(text), "    ").removeprefix("    ")
 
 
 def _newest_lines(run: Run) -> list[RunLine]:

@@ -113,7 +113,9 @@ class SnapshotAdmin(ReadOnlyAdmin):
     @display(description="Made", ordering="time")
     def made(self, snapshot: Snapshot) -> str:
         """When, and how long ago."""
-        return formatting.two_lines(formatting.when(snapshot.time), formatting.ago(snapshot.time))
+        return formatting.two_lines(
+            formatting.short_time(snapshot.time), formatting.relative_time(snapshot.time)
+        )
 
     @display(description="Database", ordering="database")
     def of(self, snapshot: Snapshot) -> str:

@@ -64,7 +64,7 @@ class VerificationAdmin(ReadOnlyAdmin):
     @display(description="Done", ordering="finished_at")
     def done(self, verification: Verification) -> str:
         """How long ago."""
-        return formatting.ago(verification.finished_at)
+        return formatting.relative_time(verification.finished_at)
 
     @display(description="Database", ordering="run__database")
     def of(self, verification: Verification) -> str:

@@ -76,6 +76,6 @@ def _backup_allowed(database: Database) -> timedelta | None:
 def _overdue_sentence(noun: str, database: Database, newest: datetime | None, allowed: timedelta) -> str:
     known = f"the newest good one is of {subjects.when(newest)}" if newest else "there is none yet"
     return (
-        f"{database} had no good {noun} for more than {formatting.rough(allowed)}: {known}. "
+        f"{database} had no good {noun} for more than {formatting.approximate_duration(allowed)}: {known}. "
         "See whether the worker runs and what its newest run says."
     )

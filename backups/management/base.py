@@ -28,7 +28,7 @@ from backups.portal_copy.portal_database import database_problem, reason
 from backups.requests import Request
 from backups.runs.asked import Asker
 from backups.snapshots import selection
-from backups.text.terminal import plain
+from backups.text.terminal import escape_control_characters
 from backups.worker import executor
 
 DONE, FAILED, WRONG_USAGE, REFUSED, CANCELLED = 0, 1, 2, 3, 130
@@ -110,7 +110,7 @@ class VedettaCommand(BaseCommand):
         # The command says itself how its run ends.
         logging.getLogger("backups").setLevel(logging.ERROR)
         if (doubt := settings.ENV_FILE_DOUBT) and not self.tells_of_env_file:
-            self.stderr.write(plain(f"Warning: {doubt.sentence}"))
+            self.stderr.write(escape_control_characters(f"Warning: {doubt.sentence}"))
         try:
             told = self.work(**options)
         except WrongUsage as wrong:
@@ -135,13 +135,15 @@ class VedettaCommand(BaseCommand):
 
     def say(self, text: str) -> None:
         """A line for a person; with `--json` it goes to standard error."""
-        (self.stderr if self.as_json or self.stdout_is_data else self.stdout).write(plain(text))
+        (self.stderr if self.as_json or self.stdout_is_data else self.stdout).write(
+            escape_control_characters(text)
+        )
 
     def _end(self, exit_status: int, told: Mapping[str, Any]) -> NoReturn:
         if self.as_json:
             self._print_json(told)
         else:
-            self.stderr.write(self.style.ERROR(plain(str(told["error"]))))
+            self.stderr.write(self.style.ERROR(escape_control_characters(str(told["error"]))))
         sys.exit(exit_status)
 
     def _print_json(self, told: Mapping[str, Any]) -> None:

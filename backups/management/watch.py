@@ -16,7 +16,7 @@ from rich.progress import (
 )
 
 from backups.runs.progress import State
-from backups.text.terminal import plain
+from backups.text.terminal import escape_control_characters
 
 
 class Watch:
@@ -60,7 +60,9 @@ class Watch:
             self._task,
             completed=state.bytes_done,
             total=expected,
-            description=plain(f"{state.phase} {state.detail}".strip()[:60]),
+            description=escape_control_characters(f"{state.phase} {state.detail}".strip()[:60]),
         )
         for line in lines:
-            self._console.print(f"  {plain(line)}", markup=False, highlight=False, soft_wrap=True)
+            self._console.print(
+                f"  {escape_control_characters(line)}", markup=False, highlight=False, soft_wrap=True
+            )

@@ -376,12 +376,13 @@ def gate_sentence(one: DatabaseVerdict, files: DatabaseFiles, limits: GateSettin
         allowed = limits.threshold_seconds if files.threshold_seconds is None else files.threshold_seconds
         only = "only " if one.word is Word.STALE else ""
         return (
-            f"The newest backup{of} is {formatting.rough(one.age_seconds)} old; "
-            f"{only}{formatting.rough(allowed)} are allowed."
+            f"The newest backup{of} is {formatting.approximate_duration(one.age_seconds)} old; "
+            f"{only}{formatting.approximate_duration(allowed)} are allowed."
         )
     if one.word is Word.UNVERIFIED and one.verified_age_seconds is not None:
         return (
-            f"The newest verified backup{of} is {formatting.rough(one.verified_age_seconds)} old; "
-            f"only {formatting.rough(limits.verified_threshold_seconds)} are allowed."
+            f"The newest verified backup{of} is "
+            f"{formatting.approximate_duration(one.verified_age_seconds)} old; only "
+            f"{formatting.approximate_duration(limits.verified_threshold_seconds)} are allowed."
         )
     return one.reason

@@ -16,7 +16,7 @@ from backups.errors import Cancelled, LeaseLost, Problem, shortened
 from backups.models import Run
 from backups.runs import lifecycle, notes
 from backups.runs.asked import Submits
-from backups.text.terminal import plain, spellings
+from backups.text.terminal import escape_control_characters, spellings
 
 _BEAT_SECONDS = 1.0
 _LONGEST_TEXT = 64 << 10
@@ -87,7 +87,7 @@ class Progress:
 
         Names of a server's are in it, which may be of any length and number.
         """
-        return shortened(plain(self._hidden.sub("•••", text)), _LONGEST_TEXT)
+        return shortened(escape_control_characters(self._hidden.sub("•••", text)), _LONGEST_TEXT)
 
     def disable_cancel(self) -> None:
         """From here on a cancel comes too late and is ignored."""

@@ -50,14 +50,16 @@ def conflicts(
     if cron and (gap := longest_gap(cron, after=now)) + takes >= allowed:
         length = f", take {formatting.duration(takes)}," if gap < allowed else ""
         yield (
-            f"Backups are scheduled up to {formatting.rough(gap)} apart{length} and are stale after "
-            f"{formatting.rough(allowed)}: {consequence} in between. Back up more often, or allow more."
+            f"Backups are scheduled up to {formatting.approximate_duration(gap)} apart{length} "
+            f"and are stale after {formatting.approximate_duration(allowed)}: {consequence} in between. "
+            "Back up more often, or allow more."
         )
     allowed = timedelta(seconds=settings.SENTINEL.verified_threshold_seconds)
     if allowed and usable(database.verify_cron) and (age := _verified_age(database, now)) >= allowed:
         yield (
-            f"Going by the schedules, the newest verified backup gets {formatting.rough(age)} old, and "
-            f"SENTINEL_VERIFIED_THRESHOLD_SECONDS allows {formatting.rough(allowed)}: "
+            f"Going by the schedules, the newest verified backup gets "
+            f"{formatting.approximate_duration(age)} old, and "
+            f"SENTINEL_VERIFIED_THRESHOLD_SECONDS allows {formatting.approximate_duration(allowed)}: "
             f"{consequence} in between. "
             "Verify more often, or allow more."
         )

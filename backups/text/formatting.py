@@ -39,7 +39,7 @@ def duration(took: timedelta | float | None) -> str:
     return " ".join(f"{count} {unit}" for count, unit in parts[first : first + 2] if count)
 
 
-def rough(took: timedelta | float | None) -> str:
+def approximate_duration(took: timedelta | float | None) -> str:
     """How long something lasts in one unit, as in 26 hours: for limits and ages."""
     if took is None:
         return EMPTY
@@ -56,7 +56,7 @@ def age(time: datetime, now: datetime | None = None) -> str:
     seconds = round(((now or timezone.now()) - time).total_seconds())
     if abs(seconds) < 45:
         return "just now" if seconds >= 0 else "in a moment"
-    distance = "1 minute" if abs(seconds) < 120 else rough(abs(seconds))
+    distance = "1 minute" if abs(seconds) < 120 else approximate_duration(abs(seconds))
     return f"{distance} ago" if seconds > 0 else f"in {distance}"
 
 
@@ -74,17 +74,17 @@ def clock(time: datetime, now: datetime | None = None) -> str:
     return f"{name} {local:%H:%M}"
 
 
-def ago(time: datetime | None) -> SafeString | str:
+def relative_time(time: datetime | None) -> SafeString | str:
     """The age, the exact time as its title."""
     return EMPTY if time is None else _time(time, age(time))
 
 
-def when(time: datetime | None) -> SafeString | str:
+def short_time(time: datetime | None) -> SafeString | str:
     """The clock time, the exact time as its title."""
     return EMPTY if time is None else _time(time, clock(time))
 
 
-def both(time: datetime | None) -> SafeString | str:
+def time_with_age(time: datetime | None) -> SafeString | str:
     """The clock time with the age behind it."""
     if time is None:
         return EMPTY

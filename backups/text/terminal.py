@@ -12,7 +12,7 @@ from collections.abc import Iterable
 _STEERING = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f\u2028-\u202e\u2066-\u2069\ud800-\udfff]")
 
 
-def plain(text: str) -> str:
+def escape_control_characters(text: str) -> str:
     r"""The text with what a terminal would obey written out, as in \x1b."""
     return _STEERING.sub(lambda found: found[0].encode("unicode_escape").decode(), text)
 
@@ -67,9 +67,9 @@ def counted(number: int, one: str, many: str = "") -> str:
     return f"{number} {one if number == 1 else many or f'{one}s'}"
 
 
-class PlainFormatter(logging.Formatter):
+class EscapingFormatter(logging.Formatter):
     """Log lines that end up in a terminal, be it by `docker compose logs`."""
 
     def format(self, record: logging.LogRecord) -> str:
         """The line, written out."""
-        return plain(super().format(record))
+        return escape_control_characters(super().format(record))

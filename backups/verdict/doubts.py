@@ -91,7 +91,8 @@ def proof(facts: Facts) -> Found:
             )  # fmt: skip
             yield Finding(
                 "verification_age", State.DOUBTFUL,
-                f"The newest verified backup of {each.name} is {formatting.rough(age)} old{unscheduled}.",
+                f"The newest verified backup of {each.name} "
+                f"is {formatting.approximate_duration(age)} old{unscheduled}.",
                 f"Press Verify newest, or run {typed('verify', each, facts)}; and {see_to}.", each.name,
                 page=Page("database", each.pk),
             )  # fmt: skip

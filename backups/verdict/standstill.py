@@ -88,8 +88,8 @@ def backup_age(facts: Facts) -> Found:
         if (age := facts.now - each.newest_at) > each.allowed:
             yield Finding(
                 "backup_age", State.BAD,
-                f"The newest backup of {each.name} is {formatting.rough(age)} old; "
-                f"{formatting.rough(each.allowed)} "
+                f"The newest backup of {each.name} is {formatting.approximate_duration(age)} old; "
+                f"{formatting.approximate_duration(each.allowed)} "
                 "are allowed.",
                 f"Press Back up now, or run {typed('backup', each, facts)}; if that fails, it says why.",
                 each.name,

@@ -53,7 +53,7 @@ from backups.process.output import Lines
 from backups.restic import parsers, ssh
 from backups.restic.exit_codes import error_from
 from backups.restic.output import readable, reasons
-from backups.text.terminal import plain
+from backups.text.terminal import escape_control_characters
 from sentinel import env_file, heartbeat
 from tests.backups.test_restic import ACCESS
 from tests.dumpfile.reading import MARIADB, TABLE, judged
@@ -280,5 +280,5 @@ PARSERS = {
         _tallied, (*_SQL, b"bigint ", b" GENERATED ALWAYS AS ROW START"), (b"CREATE TABLE `t` (",)
     ),
     "sections": Parser(_sections, (b"a", b"b", b"\n"), (b"a\n" * 100,)),
-    "what is shown": Parser(_words(plain), (b"\x1b", b"x", b"\n", b"\xe2\x80\xae")),
+    "what is shown": Parser(_words(escape_control_characters), (b"\x1b", b"x", b"\n", b"\xe2\x80\xae")),
 }

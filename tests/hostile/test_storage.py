@@ -19,7 +19,7 @@ from backups.errors import Problem
 from backups.models import Repository
 from backups.repositories import identity
 from backups.restic import queries, runner
-from backups.text.terminal import plain
+from backups.text.terminal import escape_control_characters
 from tests.backups.conftest import MakeDatabase
 from tests.backups.worlds import Shop, copy_repository
 from tests.hostile.storage import MISDEEDS, S3_MISDEEDS, redirect, where
@@ -120,7 +120,7 @@ def test_every_question_on_it_ends_with_a_sentence(
         with no_restic_takes_more_than(1200, rest):
             run = played(action, database)
         refuse_unfit(run.error, f"{mode} at {place}: {action}")
-        assert plain(run.error) == run.error, "it steers a terminal"
+        assert escape_control_characters(run.error) == run.error, "it steers a terminal"
         assert run.status in (Status.FAILED, Status.SUCCEEDED)
         assert time.monotonic() - began < 90, action
 

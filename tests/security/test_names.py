@@ -24,7 +24,7 @@ from backups.alerting import delivery
 from backups.choices import AlertState
 from backups.gate import status_files
 from backups.models import Alert, Database, Run, RunLine, Snapshot
-from backups.text.terminal import PlainFormatter, plain
+from backups.text.terminal import EscapingFormatter, escape_control_characters
 from portal.settings import LOGGING
 from sentinel import heartbeat
 from sentinel.heartbeat import Override
@@ -128,19 +128,19 @@ def test_a_log_line_cannot_pass_for_two(rows: Rows, login: Login) -> None:
 
 @pytest.mark.parametrize("text", ["", "plain", "tab\tand\nline", "ünïcode ☂ 漢字 🐘"])
 def test_what_steers_nothing_stays_as_it_is(text: str) -> None:
-    assert plain(text) == text
+    assert escape_control_characters(text) == text
 
 
 def test_what_would_steer_a_terminal_is_written_out() -> None:
-    assert plain("\x1b[2J") == "\\x1b[2J"
-    assert plain("a\u202eb\x9b\r\ud800") == "a\\u202eb\\x9b\\r\\ud800"
+    assert escape_control_characters("\x1b[2J") == "\\x1b[2J"
+    assert escape_control_characters("a\u202eb\x9b\r\ud800") == "a\\u202eb\\x9b\\r\\ud800"
 
 
 def test_what_is_logged_is_written_out() -> None:
     configured = LOGGING["formatters"]["line"]  # type: ignore[index]
-    assert configured["()"] == f"{PlainFormatter.__module__}.{PlainFormatter.__qualname__}"
+    assert configured["()"] == f"{EscapingFormatter.__module__}.{EscapingFormatter.__qualname__}"
     record = logging.LogRecord("x", logging.INFO, "x", 1, "of %s", (ESCAPES,), None)
-    assert not STEERING.search(PlainFormatter("{message}", style="{").format(record))
+    assert not STEERING.search(EscapingFormatter("{message}", style="{").format(record))
 
 
 AWKWARD = "--help; <vedetta-x> '\"`$(id) [/red] %s"

@@ -12,7 +12,7 @@ from backups.models import Database, Repository, Snapshot
 from backups.requests import CheckRequest
 from backups.runs.outcome import CallsForMore, FollowUp
 from backups.snapshots import selection
-from backups.text.terminal import plain
+from backups.text.terminal import escape_control_characters
 
 
 def _newest_proved(database: Database) -> Snapshot | None:
@@ -115,5 +115,7 @@ def explained_by_the_server(findings: Findings) -> bool:
     """Whether generated columns explain all: no other backup would come out otherwise."""
     differing = [each for each in findings.computed_anew if each.differ]
     explained = {each.words for each in differing}
-    explained |= {f"{Kind.ROWS} {plain(each.table)} differs after the restore" for each in differing}
+    explained |= {
+        f"{Kind.ROWS} {escape_control_characters(each.table)} differs after the restore" for each in differing
+    }
     return bool(explained) and not findings.unreadable and explained.issuperset(findings.differences)

@@ -11,7 +11,7 @@ from backups import mysql
 from backups.actions.steps.findings import Findings, Scratch
 from backups.dumpfile.ready import Found
 from backups.dumpfile.sections import ROUTINES, Kind
-from backups.text.terminal import plain
+from backups.text.terminal import escape_control_characters
 
 
 def compare_sections(
@@ -129,7 +129,7 @@ def differing_sections(wanted: list[dict[str, Any]], found: list[dict[str, Any]]
     right = _by_key(found)
     told = []
     for key in [*left, *(key for key in right if key not in left)]:
-        name = plain(" ".join(part for part in key[:2] if part))
+        name = escape_control_characters(" ".join(part for part in key[:2] if part))
         if key not in right:
             told.append(f"{name} is missing {where}")
         elif key not in left:

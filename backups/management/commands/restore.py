@@ -25,7 +25,7 @@ from backups.management.base import (
 from backups.models import Database, Snapshot
 from backups.requests import RestoreRequest
 from backups.snapshots.selection import resolve_snapshot, snapshot_at
-from backups.text.terminal import plain
+from backups.text.terminal import escape_control_characters
 
 
 class Command(VedettaCommand):
@@ -172,7 +172,7 @@ def _ask_of_strange(database: Database, snapshot: Snapshot) -> None:
     what = f"This installation did not make snapshot {snapshot.short_id}"
     if not sys.stdin.isatty():
         raise WrongUsage(f"{what}.", do="If you know who did, say --yes.")
-    name = plain(database.database)
+    name = escape_control_characters(database.database)
     print(f"{what}; what a dump holds, the server runs.", file=sys.stderr)
     if input(f"Type {name} to go on: ") != database.database:
         raise WrongUsage("Not confirmed. Nothing was touched.")
@@ -182,9 +182,9 @@ def _ask(database: Database, snapshot: Snapshot, mode: RestoreMode) -> None:
     """Have the database's name typed out. Raises WrongUsage where nobody can, or will not."""
     if not sys.stdin.isatty():
         raise WrongUsage(f"This overwrites {database.database}: say --yes.")
-    name = plain(database.database)
+    name = escape_control_characters(database.database)
     print(
-        f"{RestoreMode(mode).label} {name} at {plain(database.host)} with snapshot "
+        f"{RestoreMode(mode).label} {name} at {escape_control_characters(database.host)} with snapshot "
         f"{snapshot.short_id} of {snapshot.local_time:%Y-%m-%d %H:%M:%S}"
         f"{'' if snapshot.made_here else ', which this installation did not make'}.",
         file=sys.stderr,

@@ -13,7 +13,7 @@ from backups.management.base import VedettaCommand, WrongUsage, add_database, da
 from backups.models import Database, Restore
 from backups.requests import DefineRequest, DropKeptRequest, UndoRequest
 from backups.restoring import kept_states
-from backups.text.terminal import plain
+from backups.text.terminal import escape_control_characters
 
 
 class Command(VedettaCommand):
@@ -85,9 +85,10 @@ def _ask(restore: Restore, what: str) -> None:
     """Have the kept database's name typed out. Raises WrongUsage where nobody can, or will not."""
     if not sys.stdin.isatty():
         raise WrongUsage(f"This drops {restore.kept_in} for good ({what}): say --yes.")
-    name = plain(restore.kept_in)
-    told = f"Drops {name} for good, {plain(what)}. Its restore can then not be undone with it any more."
-    print(told, file=sys.stderr)
+    name = escape_control_characters(restore.kept_in)
+    what = escape_control_characters(what)
+    warning = f"Drops {name} for good, {what}. Its restore can then not be undone with it any more."
+    print(warning, file=sys.stderr)
     if input(f"Type {name} to go on: ") != restore.kept_in:
         raise WrongUsage("Not confirmed. Nothing was touched.")
 

@@ -15,10 +15,10 @@ for function in (
     formatting.size,
     formatting.speed,
     formatting.duration,
-    formatting.rough,
-    formatting.ago,
-    formatting.when,
-    formatting.both,
+    formatting.approximate_duration,
+    formatting.relative_time,
+    formatting.short_time,
+    formatting.time_with_age,
     formatting.with_commands,
 ):
     register.filter(function.__name__, function)
