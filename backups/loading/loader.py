@@ -28,7 +28,7 @@ def live_tablespaces(server: mysql.Server, database: str, dialect: Dialect) -> C
 
     def tablespace_of_table(table: str) -> str:
         with mysql.connect(server) as connection:
-            mysql.describe_as_dumps_do(connection)
+            mysql.set_dump_session_format(connection)
             return tablespace_of(mysql.definition(connection, database, table), dialect)
 
     # MariaDB takes the word for MySQL's sake and does nothing.
@@ -191,7 +191,7 @@ def _altered(
     """The tables that the server now describes otherwise: by engine, columns, keys or options."""
     with mysql.connect(server) as connection:
         collations = mysql.default_collations(connection, mysql.probe(connection))
-        mysql.describe_as_dumps_do(connection)
+        mysql.set_dump_session_format(connection)
         spelled = names_in_lower_case if dialect.folds_names else bytes
         return [
             table

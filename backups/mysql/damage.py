@@ -15,7 +15,7 @@ from backups.mysql.damage_errors import damaged_table, is_damage, lost_at_table
 from backups.mysql.introspection import inventory
 from backups.mysql.left_out import engines, is_dumped, rows_are_dumped, tables_without_rows
 from backups.mysql.names import name_pattern, quote
-from backups.mysql.privileges import account, takes_names_literally
+from backups.mysql.privileges import account, has_partial_revokes
 from backups.mysql.problems import DamagedTable, MissingPrivilege, MySQLProblem, text_of
 from backups.mysql.schemas import but_for, rows_of
 from backups.mysql.server import Server
@@ -91,7 +91,7 @@ def _refuse_unseen(connection: Any, views: Sequence[BrokenView], database: str) 
     if not denied:
         return
     names = ", ".join(view.name for view in denied)
-    pattern = name_pattern(database, literal=takes_names_literally(connection))
+    pattern = name_pattern(database, literal=has_partial_revokes(connection))
     raise MissingPrivilege(
         f"{account(connection)} may not read how these views of {database} are made: {names} "
         f"({denied[0].why}).",

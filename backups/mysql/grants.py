@@ -64,7 +64,7 @@ class Grant:
 
 def of_user(connection: Any) -> list[Grant]:
     """What the connected user was granted."""
-    return parse(mysql.show_grants(connection), literal=mysql.takes_names_literally(connection))
+    return parse(mysql.show_grants(connection), literal=mysql.has_partial_revokes(connection))
 
 
 def parse(lines: Iterable[str], *, literal: bool = False) -> list[Grant]:
@@ -123,7 +123,7 @@ def missing_for_dump(connection: Any, info: mysql.ServerInfo, database: str) -> 
     account = mysql.account(connection)
     # As grants have it.
     database = mysql.spelling(connection)(database)
-    whole = mysql.name_pattern(database, literal=mysql.takes_names_literally(connection))
+    whole = mysql.name_pattern(database, literal=mysql.has_partial_revokes(connection))
     lacking = [p for p in _DUMP_PRIVILEGES if not allows(grants, p, database)]
     statements = []
     if lacking:
@@ -145,7 +145,7 @@ def missing_for_dump(connection: Any, info: mysql.ServerInfo, database: str) -> 
 def missing_for_replacing(connection: Any, database: str) -> Missing | None:
     """What the connected user lacks to replace the contents of a database, None when nothing."""
     database = mysql.spelling(connection)(database)
-    whole = mysql.name_pattern(database, literal=mysql.takes_names_literally(connection))
+    whole = mysql.name_pattern(database, literal=mysql.has_partial_revokes(connection))
     return _missing_of(connection, _REPLACE_PRIVILEGES, database, whole)
 
 

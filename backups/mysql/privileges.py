@@ -26,7 +26,7 @@ def account(connection: Any) -> str:
     return f"{quote_text(user)}@{quote_text(host)}"
 
 
-def takes_names_literally(connection: Any) -> bool:
+def has_partial_revokes(connection: Any) -> bool:
     """Whether the names in grants are no patterns, as with MySQL's partial_revokes."""
     return ("partial_revokes", "ON") in fetch_all(connection, "SHOW VARIABLES LIKE 'partial_revokes'")
 

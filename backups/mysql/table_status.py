@@ -69,7 +69,7 @@ def space_used(connection: Any, database: str) -> int:
     return sum(as_number(length) for (length,) in lengths)
 
 
-def describe_as_dumps_do(connection: Any) -> None:
+def set_dump_session_format(connection: Any) -> None:
     """Have `definition` told as the dump programs ask for it: times in UTC, all names quoted."""
     execute(connection, "SET SESSION time_zone = '+00:00', sql_quote_show_create = 1")
 

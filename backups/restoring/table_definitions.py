@@ -24,7 +24,7 @@ def of_tables(server: mysql.Server, database: str, tables: Sequence[str], tick: 
 
     def look() -> None:
         with mysql.connect(server) as connection:
-            mysql.describe_as_dumps_do(connection)
+            mysql.set_dump_session_format(connection)
             known_as = mysql.spelling(connection)(database)
             for table in tables:
                 text = _NEXT_NUMBER.sub(b"", mysql.definition(connection, database, table))

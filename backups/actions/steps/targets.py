@@ -105,7 +105,7 @@ def _create(connection: Any, place: Place, name: str, snapshot: Snapshot) -> Non
         raise mysql.MissingPrivilege(
             f"The user {place.server.user} may not create the database {name}.",
             do="Restore in place: the server's partial_revokes allows no grant for such names."
-            if mysql.takes_names_literally(connection)
+            if mysql.has_partial_revokes(connection)
             else f"Run as an administrator: {grant} {_instead_of(name, base, snapshot)}",
         ) from error
 

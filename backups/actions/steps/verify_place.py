@@ -67,7 +67,7 @@ def refuse_other_kind(
 def how_to_allow(connection: Any, database: Database, scratch: str) -> str:
     """What lets the user make the database `scratch` there, as a whole sentence."""
     another = to_verify_at(database, "another server")
-    if mysql.takes_names_literally(connection):
+    if mysql.has_partial_revokes(connection):
         return f"Here partial_revokes allows no grant for it: {another}."
     base = scratch.rpartition("__verify_")[0]
     pattern = mysql.prefix_pattern(f"{base}__verify_")
