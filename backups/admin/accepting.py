@@ -10,7 +10,7 @@ from django.http import Http404, HttpRequest, HttpResponse
 from unfold.widgets import UnfoldAdminTextInputWidget
 
 from backups.actions.accept import accept
-from backups.admin.base import ReadOnlyAdmin, go, page_url
+from backups.admin.base import ReadOnlyAdmin, page_url, redirect
 from backups.admin.dialogs import FactsForm, dialog
 from backups.choices import SuspicionState
 from backups.errors import Problem
@@ -80,11 +80,11 @@ def say_so(page: ReadOnlyAdmin, request: HttpRequest, row: Any, by_field: str, r
     found = waiting(by_field, row.pk)
     if found is None:  # somebody else was quicker
         messages.warning(request, "It does not wait for anybody any more.")
-        return go(request, page_url(row))
+        return redirect(request, page_url(row))
     # Before, so that what a full disk stops half-way is on record as well.
     page.log_change(request, row, f"Accepted as right: {reason}")
     try:
         messages.success(request, accept(found, by=request.user.get_username(), reason=reason))
     except Problem as problem:
         messages.error(request, problem.sentence())
-    return go(request, page_url(row))
+    return redirect(request, page_url(row))

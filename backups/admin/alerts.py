@@ -16,7 +16,7 @@ from unfold.enums import ActionVariant
 from unfold.forms import BaseDialogForm
 
 from backups import verdict
-from backups.admin.base import ReadOnlyAdmin, go
+from backups.admin.base import ReadOnlyAdmin, redirect
 from backups.admin.dialogs import dialog
 from backups.alerting import delivery
 from backups.choices import ALERT_COLOURS, AlertState
@@ -119,7 +119,7 @@ class AlertAdmin(ReadOnlyAdmin):
             delivery.tell_again()
         messages.add_message(request, level, sentence)
         _audit(request, f"Sent a test notification. {sentence}")
-        return go(request, _list_url())
+        return redirect(request, _list_url())
 
 
 def _list_url() -> str:

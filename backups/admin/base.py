@@ -47,7 +47,7 @@ def page_url(obj: Model) -> str:
     return reverse(f"admin:{obj._meta.app_label}_{obj._meta.model_name}_change", args=[obj.pk])
 
 
-def go(request: HttpRequest, url: str) -> HttpResponse:
+def redirect(request: HttpRequest, url: str) -> HttpResponse:
     """Lead the browser on, out of a dialog too."""
     if request.headers.get("HX-Request"):
         return HttpResponse(headers={"HX-Redirect": url})
@@ -57,10 +57,10 @@ def go(request: HttpRequest, url: str) -> HttpResponse:
 def refused(request: HttpRequest, obj: Model, problem: Problem) -> HttpResponse:
     """Why nothing was started, on the page of what it was to be about."""
     messages.error(request, problem.sentence())
-    return go(request, page_url(obj))
+    return redirect(request, page_url(obj))
 
 
-def row_of(rows: QuerySet[Row], object_id: Any) -> Row | None:
+def get_or_none(rows: QuerySet[Row], object_id: Any) -> Row | None:
     """The row that an address names; None where there is none, for an address may say anything."""
     try:
         return rows.filter(pk=object_id).first()
@@ -182,7 +182,7 @@ class VedettaAdmin(ModelAdmin):
         except Problem as problem:
             return refused(request, obj, problem)
         self.log_change(request, obj, f"Started {run}.")
-        return go(request, run_url(run))
+        return redirect(request, run_url(run))
 
     def has_run_backup_permission(self, request: HttpRequest, object_id: Any = None) -> bool:
         """Whether this person may start backups."""

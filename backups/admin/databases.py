@@ -16,7 +16,7 @@ from unfold.enums import ActionVariant
 from unfold.forms import BaseDialogForm
 
 from backups.admin import hints, live
-from backups.admin.base import STATE_COLOURS, STATE_WORDS, QuickList, SetUpAdmin, go, row_of
+from backups.admin.base import STATE_COLOURS, STATE_WORDS, QuickList, SetUpAdmin, get_or_none, redirect
 from backups.admin.dialogs import FactsForm, dialog
 from backups.choices import Action
 from backups.configuration import bootstrap
@@ -45,7 +45,7 @@ class BackUpForm(FactsForm):
 
     def facts(self, object_id: str) -> list[tuple[str, Any]]:
         """Where it goes and how long it usually takes."""
-        database = row_of(Database.objects.select_related("repository"), object_id)
+        database = get_or_none(Database.objects.select_related("repository"), object_id)
         if database is None:
             raise Http404
         newest = database.snapshots.order_by("-time").only("time", "total_bytes_processed").first()
@@ -241,7 +241,7 @@ class DatabaseAdmin(SetUpAdmin):
     @action(description="Restore as it was at …", icon="settings_backup_restore", permissions=["run_restore"])
     def restore(self, request: HttpRequest, object_id: str) -> HttpResponse:
         """Lead to the page where a moment is chosen."""
-        return go(request, reverse("database-restore", args=[self.found(request, object_id).pk]))
+        return redirect(request, reverse("database-restore", args=[self.found(request, object_id).pk]))
 
     @action(
         description="Test connection", icon="cable", permissions=["run_backup"],

@@ -9,7 +9,7 @@ from django.http import HttpRequest
 from unfold.forms import BaseDialogForm
 from unfold.widgets import UnfoldAdminRadioSelectWidget
 
-from backups.admin.base import row_of
+from backups.admin.base import get_or_none
 from backups.models import Repository
 from backups.text import formatting
 
@@ -78,7 +78,7 @@ class CheckForm(BaseDialogForm):
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
-        repository = row_of(Repository.objects.all(), self.object_id)
+        repository = get_or_none(Repository.objects.all(), self.object_id)
         if repository is None:
             return
         if repository.is_damaged or repository.is_suspect:

@@ -15,7 +15,7 @@ from unfold.enums import ActionVariant
 from unfold.widgets import UnfoldAdminTextInputWidget
 
 from backups import mysql
-from backups.admin.base import ReadOnlyAdmin, go, page_url, refused, row_of, run_url
+from backups.admin.base import ReadOnlyAdmin, get_or_none, page_url, redirect, refused, run_url
 from backups.admin.dialogs import FactsForm, dialog
 from backups.choices import STATUS_COLOURS, Status, Trigger
 from backups.endpoints import restoring_server
@@ -34,7 +34,7 @@ class ReasonForm(FactsForm):
 
     def facts(self, object_id: str) -> list[tuple[str, Any]]:
         """What is kept, and where."""
-        restore = row_of(Restore.objects.all(), object_id)
+        restore = get_or_none(Restore.objects.all(), object_id)
         if restore is None or restore.swapped_at is None:
             raise Http404
         return [
@@ -61,7 +61,7 @@ class AgainForm(FactsForm):
 
     def facts(self, object_id: str) -> list[tuple[str, Any]]:
         """Each definition with the server's reason."""
-        restore = row_of(Restore.objects.all(), object_id)
+        restore = get_or_none(Restore.objects.all(), object_id)
         if restore is None:
             raise Http404
         return [(f"{one['kind']} {one['name']}", one["why"]) for one in restore.definitions_left]
@@ -239,7 +239,7 @@ class RestoreAdmin(ReadOnlyAdmin):
 
     def has_again_permission(self, request: HttpRequest, object_id: Any = None) -> bool:
         """Whether this person may make, and this restore left out, definitions."""
-        restore = row_of(Restore.objects.select_related("database", "run"), object_id)
+        restore = get_or_none(Restore.objects.select_related("database", "run"), object_id)
         may = restore is not None and kept_states.may_define_again(restore)
         return self.has_run_restore_permission(request) and may
 
@@ -277,7 +277,7 @@ class RestoreAdmin(ReadOnlyAdmin):
         except Problem as problem:
             return refused(request, restore, problem)
         self.log_change(request, restore, f"Undo, {run}: {form.cleaned_data['reason']}")
-        return go(request, run_url(run))
+        return redirect(request, run_url(run))
 
     @action(
         description="Drop kept tables", icon="delete", variant=ActionVariant.DANGER, permissions=["drop"],
@@ -317,5 +317,5 @@ def kept_words(restore: Restore) -> str:
 
 
 def _kept(object_id: Any, which: str) -> bool:
-    restore = row_of(Restore.objects.all(), object_id)
+    restore = get_or_none(Restore.objects.all(), object_id)
     return restore is not None and bool(getattr(restore, which))

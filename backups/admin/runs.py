@@ -24,7 +24,7 @@ from unfold.forms import BaseDialogForm
 from backups import requests
 from backups.admin import live
 from backups.admin.accepting import AcceptRunForm, accept_dialog, may_accept, say_so
-from backups.admin.base import ReadOnlyAdmin, go, page_url, refused, row_of, run_url
+from backups.admin.base import ReadOnlyAdmin, get_or_none, page_url, redirect, refused, run_url
 from backups.admin.dialogs import dialog
 from backups.admin.filters import DaysFilter
 from backups.admin.restores import kept_words
@@ -167,7 +167,7 @@ class RunAdmin(ReadOnlyAdmin):
     def _seen(self, request: HttpRequest, pk: int | str) -> Run:
         if not self.has_view_permission(request):
             raise PermissionDenied
-        run = row_of(self.get_queryset(request), pk)
+        run = get_or_none(self.get_queryset(request), pk)
         if run is None:
             raise Http404
         return run
@@ -180,7 +180,7 @@ class RunAdmin(ReadOnlyAdmin):
 
     def has_again_permission(self, request: HttpRequest, object_id: str | None = None) -> bool:
         """Whether this person may start what this run was."""
-        run = row_of(Run.objects.only("action", "options", "request"), object_id)
+        run = get_or_none(Run.objects.only("action", "options", "request"), object_id)
         return run is not None and run.action not in _NOT_AGAIN and request.user.has_perm(right_of(run))
 
     def has_accept_permission(self, request: HttpRequest, object_id: str | None = None) -> bool:
@@ -215,7 +215,7 @@ class RunAdmin(ReadOnlyAdmin):
             messages.warning(request, f"{run} is over already; there is nothing to cancel.")
         else:
             self.log_change(request, run, "Asked to cancel.")
-        return go(request, run_url(run))
+        return redirect(request, run_url(run))
 
     @action(
         description="Run again", icon="replay", permissions=["again"], attrs={"data-when": "over"},

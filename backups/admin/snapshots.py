@@ -16,7 +16,7 @@ from unfold.enums import ActionVariant
 from unfold.forms import BaseDialogForm
 
 from backups.admin.accepting import AcceptForm, accept_dialog, may_accept, say_so
-from backups.admin.base import ReadOnlyAdmin, go, page_url, proof_label, row_of
+from backups.admin.base import ReadOnlyAdmin, get_or_none, page_url, proof_label, redirect
 from backups.admin.dialogs import dialog
 from backups.admin.filters import DaysFilter
 from backups.choices import BAD_VERDICTS, VERDICT_COLOURS, Verdict
@@ -99,7 +99,7 @@ class SnapshotAdmin(ReadOnlyAdmin):
 
     def get_actions_detail(self, request: HttpRequest, object_id: Any) -> list[Any]:
         """None for what is not in the repository any more."""
-        if row_of(Snapshot.objects.filter(forgotten_at=None).only("pk"), object_id) is None:
+        if get_or_none(Snapshot.objects.filter(forgotten_at=None).only("pk"), object_id) is None:
             return []
         return super().get_actions_detail(request, object_id)
 
@@ -190,7 +190,7 @@ class SnapshotAdmin(ReadOnlyAdmin):
     )  # fmt: skip
     def restore(self, request: HttpRequest, object_id: str) -> HttpResponse:
         """Lead to the page where a restore is chosen and begun."""
-        return go(request, reverse("snapshot-restore", args=[self.found(request, object_id).pk]))
+        return redirect(request, reverse("snapshot-restore", args=[self.found(request, object_id).pk]))
 
     @action(
         description="Verify", icon="fact_check", permissions=["run_verify"],
@@ -208,7 +208,7 @@ class SnapshotAdmin(ReadOnlyAdmin):
             self.message_user(
                 request, "This snapshot cannot be verified: no database is set up for it.", "error"
             )
-            return go(request, page_url(snapshot))
+            return redirect(request, page_url(snapshot))
         return self.start(request, snapshot, VerifyRequest(snapshot.database, snapshot))
 
 
