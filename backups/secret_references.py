@@ -77,20 +77,20 @@ def how_to_declare(references: Iterable[str], beside: Iterable[str] = ()) -> str
     wanted = sorted({each for each in references if not is_declared(each)})
     roots = [each for each in wanted if _is_roots(each)]
     unwritable = [each for each in wanted if each not in roots and _PARTING.search(each)]
-    told = []
+    steps = []
     if unwritable:
         files = ", ".join(each.removeprefix("file:") for each in unwritable)
-        told.append(f"Put {files} below the folder that SECRETS_DIR names, and refer to it there.")
+        steps.append(f"Put {files} below the folder that SECRETS_DIR names, and refer to it there.")
     if roots:
-        told.append(
+        steps.append(
             f"{_ROOT} is the database server's alone: give backups a user and a password of their own, as "
             "deploy/mysql does."
         )
     # Last, so that nothing stands behind what is to be copied.
     if _for_line(wanted):
         line = ",".join([*settings.SECRET_REFERENCES, *_for_line([*wanted, *beside])])
-        told.append(f"Have this line in .env and start portal and worker again: SECRET_REFERENCES='{line}'")
-    return " ".join(told)
+        steps.append(f"Have this line in .env and start portal and worker again: SECRET_REFERENCES='{line}'")
+    return " ".join(steps)
 
 
 def _for_line(references: Iterable[str]) -> list[str]:

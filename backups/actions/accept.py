@@ -21,12 +21,12 @@ def accept(suspicion: Suspicion, *, by: str, reason: str) -> str:
     if suspicions.settle(suspicion, by=by, reason=reason):
         if run is not None:
             notes.run_log(run.pk, [notes.line(f"Accepted by {by}: {suspicion.reason}")])
-        told = f"Snapshot {snapshot.short_id} of {suspicion.database} is accepted."
+        answer = f"Snapshot {snapshot.short_id} of {suspicion.database} is accepted."
     else:
         _refuse_what_cannot_be_accepted(suspicion)
-        told = f"Snapshot {snapshot.short_id} was accepted before, by {suspicion.settled_by}."
+        answer = f"Snapshot {snapshot.short_id} was accepted before, by {suspicion.settled_by}."
     alerts.backup_accepted(suspicion.database)
-    return f"{told} {_move_heartbeat(suspicion)}"
+    return f"{answer} {_move_heartbeat(suspicion)}"
 
 
 def suspicion_of(run: Run) -> Suspicion:

@@ -131,9 +131,9 @@ def _dump_into_restic(
     summaries: list[restic.BackupSummary] = []
     logged = 0
 
-    def log_notes(told: dict[str, Any]) -> None:
+    def log_notes(reported: dict[str, Any]) -> None:
         nonlocal logged
-        for note in told.get("notes", [])[logged:]:
+        for note in reported.get("notes", [])[logged:]:
             progress.log(note)
             logged += 1
 
@@ -150,9 +150,9 @@ def _dump_into_restic(
             progress.log(text, Level.WARNING)
 
     def tick() -> None:
-        told = report.read()
-        log_notes(told)
-        progress.detail(str(told.get("progress", {}).get("doing", "")))
+        reported = report.read()
+        log_notes(reported)
+        progress.detail(str(reported.get("progress", {}).get("doing", "")))
         progress.tick()
 
     try:
@@ -170,8 +170,8 @@ def _dump_into_restic(
             tick=tick,
             pass_fds=[order_fd, report_fd],
         )
-        told = report.read()
-        log_notes(told)
+        reported = report.read()
+        log_notes(reported)
     except restic.OtherRepository:
         _take_back(found.access, summaries)
         raise
@@ -185,30 +185,32 @@ def _dump_into_restic(
     finally:
         os.close(order_fd)
         os.close(report_fd)
-    return _whole(summaries, told)
+    return _whole(summaries, reported)
 
 
 def _whole(
-    summaries: list[restic.BackupSummary], told: dict[str, Any]
+    summaries: list[restic.BackupSummary], reported: dict[str, Any]
 ) -> tuple[restic.BackupSummary, dict[str, Any]]:
-    if not summaries or "manifest" not in told:
+    if not summaries or "manifest" not in reported:
         raise Problem(
             "restic ended without saying what it stored.",
             code="restic.said_nothing_stored",
             do="Run `manage.py snapshots`.",
         )
-    return summaries[-1], told["manifest"]
+    return summaries[-1], reported["manifest"]
 
 
-def _of_dump_or_restic(told: dict[str, Any], error: restic.ResticError) -> Problem:
+def _of_dump_or_restic(reported: dict[str, Any], error: restic.ResticError) -> Problem:
     """When the dump failed, restic's own complaint is only its consequence."""
     if isinstance(error, restic.RepositoryUnreachable | restic.RepositoryFull):
         return error
-    if "problem" in told:
+    if "problem" in reported:
         return Problem(
-            told["problem"]["what"], code=told["problem"].get("code", "dump.failed"), do=told["problem"]["do"]
+            reported["problem"]["what"],
+            code=reported["problem"].get("code", "dump.failed"),
+            do=reported["problem"]["do"],
         )
-    if isinstance(error, restic.Interrupted | restic.CommandFailed) and "manifest" not in told:
+    if isinstance(error, restic.Interrupted | restic.CommandFailed) and "manifest" not in reported:
         return Problem(
             "The dump program was killed before the dump was whole.",
             code="dump.killed",

@@ -68,14 +68,14 @@ def _told(name: str, look: Look, database: Database, found: Found, tick: Tick | 
     """What a check tells. It ticks while a server takes its time for its answers."""
     if tick is None or name not in _ASK_THE_SERVER:
         return look(database, found, tick)
-    told: list[str] = []
+    answers: list[str] = []
 
     def hang_up() -> None:
         if found.server is not None:
             mysql.hang_up_on(found.server)
 
-    process.run_in_thread(lambda: told.append(look(database, found, tick)), tick, hang_up)
-    return told[0]
+    process.run_in_thread(lambda: answers.append(look(database, found, tick)), tick, hang_up)
+    return answers[0]
 
 
 def run(run: Run, progress: Progress) -> Outcome:
@@ -88,16 +88,16 @@ def run(run: Run, progress: Progress) -> Outcome:
         return _drill(run, asked.url, progress)
     progress.phase("preflight")
     progress.detail(_CHECKS[0][0])
-    found, told = Found(), list[Check]()
+    found, done = Found(), list[Check]()
     for check in checks(run.database, found, progress.tick):
-        told.append(check)
+        done.append(check)
         if found.access and found.server:
             progress.mask_secrets([*found.access.secret_values(), found.server.password])
         if found.scratch_password:
             progress.mask_secrets([found.scratch_password])
-        notes.run_update(run.pk, result={"checks": [asdict(each) for each in told]})
+        notes.run_update(run.pk, result={"checks": [asdict(each) for each in done]})
         progress.log(f"{check.name.capitalize()}: {check.detail}", _level(check))
-        progress.detail(next((name for name, _ in _CHECKS[len(told) :]), ""))
+        progress.detail(next((name for name, _ in _CHECKS[len(done) :]), ""))
         progress.tick()
     if found.restic_origin:
         notes.run_update(run.pk, **notes.restic_facts(found.restic_version, found.restic_origin))
@@ -109,7 +109,7 @@ def run(run: Run, progress: Progress) -> Outcome:
             client_version=str(found.clients),
             warnings=found.warnings,
         )
-    if failed := [check for check in told if not check.ok]:
+    if failed := [check for check in done if not check.ok]:
         raise Problem(
             f"{len(failed)} of {len(_CHECKS)} checks failed: {failed[0].detail}",
             code="preflight.checks_failed",

@@ -68,10 +68,10 @@ def _believe_the_repository(run: Run, found: Sequence[restic.SnapshotInfo]) -> N
     The id that it is known by is of all that it says.
     """
     rows = Snapshot.objects.filter(repository=run.repository).defer("manifest")
-    told = {info.id: (info.time, list(info.tags)) for info in found}
+    in_repository = {info.id: (info.time, list(info.tags)) for info in found}
     for row in rows:
-        if row.snapshot_id in told and told[row.snapshot_id] != (row.time, row.tags):
-            row.time, row.tags = told[row.snapshot_id]
+        if row.snapshot_id in in_repository and in_repository[row.snapshot_id] != (row.time, row.tags):
+            row.time, row.tags = in_repository[row.snapshot_id]
             row.save(update_fields=["time", "tags"])
     made_here.look_again()
 

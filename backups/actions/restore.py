@@ -285,8 +285,8 @@ def _note_what_comes_after(restore: Restore, loading: Loading, place: Place, pro
     read = reading.read(
         place.server, restore.incoming, info=place.info, programs=place.programs, tick=progress.tick
     )
-    told = definitions.with_unmade(read, loading.found)
-    after = defining.with_what_waits(told, loading.found.events, loading.found.outward)
+    unmade_too = definitions.with_unmade(read, loading.found)
+    after = defining.with_what_waits(unmade_too, loading.found.events, loading.found.outward)
     restores.restore_note(restore, definitions_after=after)
 
 

@@ -244,11 +244,11 @@ def _conclude(run: Run, snapshot: Snapshot, findings: Findings, progress: Progre
     for thing in findings.not_compared:
         progress.warn(f"Not compared: {thing}.")
     if findings.refused:
-        told = [
+        refused = [
             {"kind": each.ready.kind, "name": each.ready.name, "why": each.why, "do": each.do}
             for each in findings.refused
         ]
-        notes.run_update(run.pk, result={"refused": told})
+        notes.run_update(run.pk, result={"refused": refused})
     if findings.refused and verdict == Verdict.IDENTICAL:
         raise proved_in_part(snapshot, findings)
     health_before = health_of(snapshot)

@@ -55,12 +55,12 @@ class AlertAdmin(ReadOnlyAdmin):
         self, request: HttpRequest, extra_context: dict[str, Any] | None = None
     ) -> HttpResponse:
         """The list, and who is told at all."""
-        told = {
+        context = {
             "addresses": len(settings.NOTIFY_URLS),
             "pings": bool(settings.PING_URL),
             "silent": verdict.of_channels(standing.read().overall),
         }
-        return super().changelist_view(request, {**(extra_context or {}), **told})
+        return super().changelist_view(request, {**(extra_context or {}), **context})
 
     @display(description="State", ordering="state", label=ALERT_COLOURS)
     def standing(self, alert: Alert) -> tuple[str, str]:

@@ -56,8 +56,8 @@ class Card:
         good = sum(day.colour == "success" for day in self.strip)
         missed = sum(day.is_missed for day in self.strip)
         bad = sum(day.colour in {"warning", "danger"} for day in self.strip) - missed
-        told = f"The last {DAYS} days: {good} with good backups only, {bad} with failures"
-        return f"{told}, {missed} without the backup that was due" if missed else told
+        sentence = f"The last {DAYS} days: {good} with good backups only, {bad} with failures"
+        return f"{sentence}, {missed} without the backup that was due" if missed else sentence
 
 
 def callback(request: HttpRequest, context: dict[str, Any]) -> dict[str, Any]:

@@ -121,14 +121,14 @@ def secret_view(request: HttpRequest) -> HttpResponse:
     _may_edit(request)
     reference = _value(request)
     field = next((name for name in request.GET if name in _MAY_BE_UNSET), "")
-    told: dict[str, str] = {}
+    context: dict[str, str] = {}
     if missing := missing_secret(field, reference):
-        told = {"problem": missing}
+        context = {"problem": missing}
     elif reference and secret_references.resolve_optional(reference):
-        told = {"good": "Found."}
+        context = {"good": "Found."}
     elif reference:
-        told = {"words": "Not set; needed for S3 only"}
-    return render(request, "backups/hint.html", told)
+        context = {"words": "Not set; needed for S3 only"}
+    return render(request, "backups/hint.html", context)
 
 
 def missing_secret(field: str, reference: str) -> str:

@@ -215,13 +215,13 @@ def restore_view(request: HttpRequest, pk: int) -> HttpResponseBase:
         return HttpResponseRedirect(page_url(snapshot))
     database = snapshot.database
     form = RestoreForm(request.POST or None, snapshot=snapshot, database=database)
-    told: Plan | None = None
+    plan: Plan | None = None
     if request.method == "POST" and form.is_valid():
         wanted = form.wanted
-        told = wanted.preview()
-        fingerprints = _fingerprints(request, database, told, form)
+        plan = wanted.preview()
+        fingerprints = _fingerprints(request, database, plan, form)
         seen = "start" in request.POST and form.was_shown(fingerprints)
-        if seen and not told.obstacles and form.is_confirmed():
+        if seen and not plan.obstacles and form.is_confirmed():
             return _start(request, wanted)
         form.remember(fingerprints[0])
     context = {
@@ -234,9 +234,9 @@ def restore_view(request: HttpRequest, pk: int) -> HttpResponseBase:
         "database": database,
         "form": form,
         "choices": [field for field in form if field.name not in {"confirm", "shown"}],
-        "plan": told,
-        "facts": plan_facts(told) if told else [],
-        "may_go_on": told is not None and not told.obstacles,
+        "plan": plan,
+        "facts": plan_facts(plan) if plan else [],
+        "may_go_on": plan is not None and not plan.obstacles,
     }
     return TemplateResponse(request, "backups/restore.html", context)
 
@@ -307,29 +307,29 @@ def note(request: HttpRequest, obj: Snapshot | Database | Any, text: str) -> Non
     LogEntry.objects.log_actions(request.user.pk, [obj], CHANGE, text, single_object=True)
 
 
-def plan_facts(told: Plan) -> list[tuple[str, Any]]:
+def plan_facts(plan: Plan) -> list[tuple[str, Any]]:
     """Label and value of what a plan says, for people."""
     took = (
-        formatting.approximate_duration(told.seconds) if told.seconds else "not known yet, this is the first"
+        formatting.approximate_duration(plan.seconds) if plan.seconds else "not known yet, this is the first"
     )
-    if told.mode == RestoreMode.FILE:
-        return [("Target", "a file on this computer"), ("Size", formatting.size(told.bytes))]
+    if plan.mode == RestoreMode.FILE:
+        return [("Target", "a file on this computer"), ("Size", formatting.size(plan.bytes))]
     known = [
-        ("Target", told.target),
-        ("Data up to", formatting.time_with_age(told.data_until)),
+        ("Target", plan.target),
+        ("Data up to", formatting.time_with_age(plan.data_until)),
         ("Expected duration", took),
     ]
-    if not (told.replaced or told.vanishing or told.new):
+    if not (plan.replaced or plan.vanishing or plan.new):
         return known  # nobody could look, be it at the server or at what the snapshot holds
-    if told.mode == RestoreMode.NEW:
+    if plan.mode == RestoreMode.NEW:
         # Tables of the same names are in no danger: such a target is an obstacle.
-        return known if told.replaced else [*known, ("Tables that are new", _names(told.new))]
+        return known if plan.replaced else [*known, ("Tables that are new", _names(plan.new))]
     return [
         *known,
-        ("Tables replaced", _names(told.replaced)),
-        ("Tables that will vanish", _names(told.vanishing)),
-        ("Tables that are new", _names(told.new)),
-        *([("Tables that stay as they are", _names(told.staying))] if told.staying else []),
+        ("Tables replaced", _names(plan.replaced)),
+        ("Tables that will vanish", _names(plan.vanishing)),
+        ("Tables that are new", _names(plan.new)),
+        *([("Tables that stay as they are", _names(plan.staying))] if plan.staying else []),
     ]
 
 
@@ -340,7 +340,7 @@ def _names(names: list[str]) -> str:
     return f"{len(names)}: {shown}{' …' if len(names) > 12 else ''}"
 
 
-def _fingerprints(request: HttpRequest, database: Database, told: Plan, form: RestoreForm) -> list[str]:
+def _fingerprints(request: HttpRequest, database: Database, plan: Plan, form: RestoreForm) -> list[str]:
     """What was chosen and what it will do, signed: of this hour, and of the one before.
 
     The same choices on a changed server differ, and so they do for somebody else, and once a restore of
@@ -348,8 +348,8 @@ def _fingerprints(request: HttpRequest, database: Database, told: Plan, form: Re
     """
     chosen = [form.cleaned_data["definers"], form.cleaned_data["without_safety"] and form.overwrites]
     tables = sorted(form.cleaned_data["tables"])
-    what = [told.snapshot.pk, told.mode, told.target, told.replaced, told.vanishing, told.new, told.warnings]
-    what.append(told.staying)
+    what = [plan.snapshot.pk, plan.mode, plan.target, plan.replaced, plan.vanishing, plan.new, plan.warnings]
+    what.append(plan.staying)
     newest = Restore.objects.filter(database=database).order_by("-pk").values_list("pk", flat=True).first()
     hour = int(timezone.now().timestamp()) // 3600
     return [

@@ -128,7 +128,7 @@ def _day(database: Database, day: date, counts: Mapping[str, int], *, is_due: bo
     # Whatever kept the schedule from firing left no run that tells of it.
     is_missed = is_due and not counts
     nothing = "no backup, though the schedule asks for one" if is_missed else "no backup"
-    told = [
+    parts = [
         f"{count} {word}"
         for count, word in ((good, "good"), (bad, "failed"), (cancelled, "cancelled"))
         if count
@@ -139,7 +139,7 @@ def _day(database: Database, day: date, counts: Mapping[str, int], *, is_due: bo
     return Day(
         day,
         "danger" if is_missed else colour,
-        f"{day:%a} {day.day} {day:%b}: {', '.join(told) or nothing}",
+        f"{day:%a} {day.day} {day:%b}: {', '.join(parts) or nothing}",
         href if counts else "",
         is_missed,
     )

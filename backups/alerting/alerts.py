@@ -111,8 +111,8 @@ def strange_order(sentence: str) -> None:
 
 def _forget_strange_order(now: datetime) -> None:
     """After a day, so that the next one is news again."""
-    told = Alert.objects.filter(subject=standing.ORDERS, state=AlertState.SUSPICIOUS)
-    if told.filter(since__lt=now - delivery.GIVE_UP).exists():
+    standing_alert = Alert.objects.filter(subject=standing.ORDERS, state=AlertState.SUSPICIOUS)
+    if standing_alert.filter(since__lt=now - delivery.GIVE_UP).exists():
         subjects.change(standing.ORDERS, AlertState.GOOD, "", now=now)
 
 

@@ -52,9 +52,11 @@ def send_test() -> str:
         )
     message = _message("Vedetta: test", "Notifications from Vedetta reach you.", AlertState.GOOD, addresses)
     (complaints,) = _send([message])
-    if told := _complaint(addresses, complaints):
+    if complaint := _complaint(addresses, complaints):
         raise Problem(
-            told, code="notify.not_delivered", do="Correct NOTIFY_URLS, or see whether the service is up."
+            complaint,
+            code="notify.not_delivered",
+            do="Correct NOTIFY_URLS, or see whether the service is up.",
         )
     count = len(addresses)
     return f"A test message was sent to {count} address{'es' if count > 1 else ''}."
@@ -128,25 +130,25 @@ def _note_delivery(alert: Alert, addresses: Sequence[str], complaints: Sequence[
     reached = [
         _digest(address) for address, complaint in zip(addresses, complaints, strict=True) if not complaint
     ]
-    told = _complaint(addresses, complaints)
+    sentence = _complaint(addresses, complaints)
     Alert.objects.filter(pk=alert.pk, since=alert.since).update(
         reached=[*alert.reached, *reached],
         is_pending=now - alert.since < GIVE_UP,
-        told_at=None if told else now,
-        error=told,
+        told_at=None if sentence else now,
+        error=sentence,
     )
-    if told:
-        logger.error("%s: %s", alert, told)
+    if sentence:
+        logger.error("%s: %s", alert, sentence)
 
 
 def _complaint(addresses: Sequence[str], complaints: Sequence[str]) -> str:
     """Who was not reached, in one sentence; empty when all were. By place, as an address is secret."""
-    told = [
+    parts = [
         f"{channels.named(address)} {complaint}"
         for address, complaint in zip(addresses, complaints, strict=True)
         if complaint
     ]
-    return f"Not everyone was told: {'; '.join(told)}." if told else ""
+    return f"Not everyone was told: {'; '.join(parts)}." if parts else ""
 
 
 def _digest(address: str) -> str:

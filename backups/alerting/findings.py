@@ -72,9 +72,9 @@ def note_findings(now: datetime) -> None:
     )
     overridden = next((each.sentence for each in found.overall.findings if _is_override(each)), "")
     for over in troubles.exclude(subject__in=bad):
-        told = overridden if over.subject == _TOLD["gate"].subject else ""
+        override = overridden if over.subject == _TOLD["gate"].subject else ""
         subjects.change(
-            over.subject, AlertState.GOOD, "", now=now, word="overridden" if told else "", good=told
+            over.subject, AlertState.GOOD, "", now=now, word="overridden" if override else "", good=override
         )
 
 

@@ -27,8 +27,8 @@ def ended(run: Run, state: AlertState) -> None:
     if state == AlertState.GOOD and _others_fail(run):
         return
     verb = "" if state == AlertState.GOOD else "fail"
-    told = _bounded(lambda: ping(verb, pair_of(run), run.error))
-    subjects.change(channels.PING, AlertState.FAILED if told else AlertState.GOOD, told)
+    complaint = _bounded(lambda: ping(verb, pair_of(run), run.error))
+    subjects.change(channels.PING, AlertState.FAILED if complaint else AlertState.GOOD, complaint)
 
 
 def _others_fail(run: Run) -> bool:

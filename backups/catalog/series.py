@@ -104,14 +104,14 @@ def _other_case_words(database: Database, strays: Strays) -> Iterator[str]:
 
 def settle(*, is_ours: bool) -> list[str]:
     """Take a person's word for all host names that are undecided; answers what was done, in sentences."""
-    told = []
+    sentences = []
     databases = Database.objects.order_by("pk")
     for database, counted in zip(databases, undecided(databases).values(), strict=True):
         if found := sorted(counted):
             learned.hosts_settled(database, found, is_ours=is_ours)
             which = "this installation's, one series with its own" if is_ours else "another installation's"
-            told.append(f"Snapshots of {database} of the host {', '.join(found)} count as {which}.")
-    return told
+            sentences.append(f"Snapshots of {database} of the host {', '.join(found)} count as {which}.")
+    return sentences
 
 
 def has_our_tag(tags: Iterable[str]) -> bool:

@@ -54,8 +54,8 @@ class NotAllowed(Exception):
 
     def __init__(self, line: int, text: bytes, why: str = "") -> None:
         self.line, self.why = line, why
-        told = _SANDBOX.sub(b"", text[:4096]).decode(errors="replace")
-        self.beginning = " ".join(told.split())[:80]
+        decoded = _SANDBOX.sub(b"", text[:4096]).decode(errors="replace")
+        self.beginning = " ".join(decoded.split())[:80]
         super().__init__(self.beginning)
 
 

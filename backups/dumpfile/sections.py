@@ -172,13 +172,13 @@ class Section:
         digest = digest.copy()
         digest.update(definition)
         size += len(definition)
-        told = {"kind": self.kind, "name": self.name, "bytes": size, "sha256": digest.hexdigest()}
-        return {**told, "table": self.table} if self.kind == Kind.TRIGGER else told
+        entry = {"kind": self.kind, "name": self.name, "bytes": size, "sha256": digest.hexdigest()}
+        return {**entry, "table": self.table} if self.kind == Kind.TRIGGER else entry
 
 
-def _grown(told: tuple[int, Any], data: bytes) -> tuple[int, Any]:
+def _grown(size_and_digest: tuple[int, Any], data: bytes) -> tuple[int, Any]:
     """A length and a digest with more behind them."""
-    size, digest = told
+    size, digest = size_and_digest
     digest.update(data)
     return size + len(data), digest
 

@@ -90,21 +90,21 @@ def _is_numbered(table: bytes) -> bool:
 def differences(wanted: Tally, found: Tally, normalised: Mapping[str, tuple[str, str]]) -> list[str]:
     """What is not the same, in short phrases. `normalised` has each table's definition on both sides, in one
     spelling."""
-    told = []
+    found_differences = []
     for table, rows in wanted.rows.items():
         again = found.rows.get(table, Rows())
         if rows.count != again.count:
-            told.append(
+            found_differences.append(
                 f"table {table} has {again.count} rows after the restore, and {rows.count} in the file"
             )
         elif rows.digest != again.digest:
-            told.append(
+            found_differences.append(
                 f"rows of {table} are written otherwise after the restore ({rows.count} on both sides)"
             )
-    told += [
+    found_differences += [
         f"table {name} is defined otherwise" for name, (one, other) in normalised.items() if one != other
     ]
     for (kind, name), text in wanted.definitions.items():
         if found.definitions.get((kind, name), text) != text:
-            told.append(f"{kind} {name} is defined otherwise after the restore")
-    return told
+            found_differences.append(f"{kind} {name} is defined otherwise after the restore")
+    return found_differences

@@ -176,17 +176,17 @@ def altered_defaults(
     now = mysql.database_defaults(connection, database)
     if now == before:
         return ""
-    told = (
+    what = (
         f"The default character set of {database} was altered while the dump ran (ALTER DATABASE: from "
         f"{before[0]}, {before[1]} to {now[0]}, {now[1]})"
     )
     if made := next((name for name, collation in made_under.items() if collation == now[1]), None):
         raise Problem(
-            f"{told}, and the {made} was made under the latter, so the dump is not of one moment.",
+            f"{what}, and the {made} was made under the latter, so the dump is not of one moment.",
             code="dump.changed_meanwhile",
             do=_AGAIN,
         )
-    return f"{told}. The snapshot has it as it was before; that is no matter for what is in the tables."
+    return f"{what}. The snapshot has it as it was before; that is no matter for what is in the tables."
 
 
 def altered(kind: str, name: str, database: str) -> Problem:
@@ -209,20 +209,20 @@ def differing(one: Digester, other: Digester) -> list[Key]:
 
 
 def _digests(digester: Digester) -> dict[Key, list[str]]:
-    told: dict[Key, list[str]] = {}
+    digests: dict[Key, list[str]] = {}
     for section in digester.sections({}, whatever_state=True):
         if section["kind"] in DEFINED:
-            told.setdefault((section["kind"], section["name"]), []).append(section["sha256"])
-    return told
+            digests.setdefault((section["kind"], section["name"]), []).append(section["sha256"])
+    return digests
 
 
 def _differences(wanted: mysql.Inventory, held: mysql.Inventory) -> str:
-    told = []
+    differences = []
     for kind in sorted({*wanted, *held}):
         missing = set(wanted.get(kind, [])) - set(held.get(kind, []))
         extra = set(held.get(kind, [])) - set(wanted.get(kind, []))
         counts = f"{len(held.get(kind, []))} of {len(wanted.get(kind, []))}"
         if wanted.get(kind, []) != held.get(kind, []):
             names = ", ".join(sorted(missing or extra)[:3])
-            told.append(f"{kind}: {counts}" + (f" ({names})" if names else ""))
-    return "; ".join(told)
+            differences.append(f"{kind}: {counts}" + (f" ({names})" if names else ""))
+    return "; ".join(differences)

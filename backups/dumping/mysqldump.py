@@ -87,10 +87,10 @@ class Listener:
         narrator = Narrator(self.names)
 
         def heed(line: str) -> bool:
-            told = narrator.told(line)
-            if told.table:
-                self.is_read(told.table)
-            return told.is_narration
+            heard = narrator.told(line)
+            if heard.table:
+                self.is_read(heard.table)
+            return heard.is_narration
 
         return heed
 

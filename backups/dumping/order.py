@@ -51,9 +51,9 @@ class Report:
         """Have it told with all that is told from now on."""
         self._notes.append(sentence)
 
-    def write(self, **told: Any) -> None:
-        """Put `told` in the place of what was told before."""
-        text = json.dumps({**told, "notes": self._notes}).encode()
+    def write(self, **facts: Any) -> None:
+        """Put `facts` in the place of what was reported before."""
+        text = json.dumps({**facts, "notes": self._notes}).encode()
         with self._lock:
             os.ftruncate(self._fd, 0)
             os.pwrite(self._fd, text, 0)
@@ -62,7 +62,7 @@ class Report:
         """What was told last; nothing where it is just being written."""
         size = os.fstat(self._fd).st_size
         try:
-            told = json.loads(os.pread(self._fd, size, 0))
+            parsed = json.loads(os.pread(self._fd, size, 0))
         except ValueError:
             return {}
-        return told if isinstance(told, dict) else {}
+        return parsed if isinstance(parsed, dict) else {}

@@ -87,7 +87,7 @@ def dump(order: Order, out_fd: int, report: Report) -> dict[str, Any]:
         space_used = mysql.space_used(connection, order.database)
     left_out += [mysql.LeftOut(view.name, f"view: {view.why}; it was: {view.statement}") for view in broken]
     digester = Digester(order.database)
-    told = 0.0
+    reported_at = 0.0
     mysqldump.widen(out_fd)
     flowed = time.monotonic()
 
@@ -101,12 +101,12 @@ def dump(order: Order, out_fd: int, report: Report) -> dict[str, Any]:
     ):
 
         def write(data: bytes | memoryview) -> None:
-            nonlocal told, flowed
+            nonlocal reported_at, flowed
             refuse_altered(watch, order.database)
             _write(out, data)
             flowed = time.monotonic()
-            if time.monotonic() > told + _PROGRESS_SECONDS:
-                told = time.monotonic()
+            if time.monotonic() > reported_at + _PROGRESS_SECONDS:
+                reported_at = time.monotonic()
                 report.write(progress=_progress(digester))
 
         with _looking_for_locks(order, lambda: flowed, tell_wait):
@@ -243,9 +243,9 @@ def _refuse_unlike(
 def refuse_altered(watch: mysql.TableWatch, database: str) -> None:
     """Raise Problem where a table was found to be altered before it was dumped."""
     if watch.altered:
-        told = ": ".join(filter(None, watch.altered))
+        which = ": ".join(filter(None, watch.altered))
         raise Problem(
-            f"A table of {database} was altered while the dump ran ({told}), so the dump is not "
+            f"A table of {database} was altered while the dump ran ({which}), so the dump is not "
             "of one moment.",
             code="dump.changed_meanwhile",
             do="Back up again once the change is through.",

@@ -14,13 +14,13 @@ Told = TypeVar("Told")
 
 def within(seconds: float, connection: http.client.HTTPConnection, ask: Callable[[], Told]) -> Told | None:
     """What `ask` learns over the connection, None where that takes longer; the connection is then cut."""
-    told: list[Told] = []
+    answers: list[Told] = []
     # Neither the look-up of a name nor an answer that drips has a deadline of its own.
-    asking = threading.Thread(target=lambda: told.append(ask()), daemon=True)
+    asking = threading.Thread(target=lambda: answers.append(ask()), daemon=True)
     asking.start()
     asking.join(seconds)
-    if told:
-        return told[0]
+    if answers:
+        return answers[0]
     with suppress(OSError, AttributeError):
         connection.sock.shutdown(socket.SHUT_RDWR)
     return None

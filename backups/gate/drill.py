@@ -106,8 +106,8 @@ def explained(drilled: Drilled, configuration: str) -> Drilled:
         return drilled
     look = ways_round if drilled.found == Found.CACHED else suspects
     lines = tuple(look(configuration, drilled.url)[:_LINES_SHOWN])
-    told = f"Look at {', '.join(map(str, lines))}." if lines else "No line of nginx's stands out."
-    return replace(drilled, lines=lines, detail=f"{drilled.detail} {told}")
+    hint = f"Look at {', '.join(map(str, lines))}." if lines else "No line of nginx's stands out."
+    return replace(drilled, lines=lines, detail=f"{drilled.detail} {hint}")
 
 
 _AS_ONE_VISITOR = (
@@ -256,10 +256,10 @@ def _of_no_change(status: int) -> Found:
 def _sentence(
     url: str, found: Found, before: asking.Answer, drilled: asking.Answer, after: asking.Answer, word: str
 ) -> str:
-    told = _SENTENCES[found]
+    template = _SENTENCES[found]
     problem = next((one.problem for one in (before, drilled, after) if one.status is None), "")
     commands = installation.commands()
-    return told.format(
+    return template.format(
         url=url, before=before.status, drilled=drilled.status, after=after.status, problem=problem,
         word=word, restart=commands.restart_gate, log=commands.gate_log,
         at=f" by the address {drilled.at}" if drilled.at else "",

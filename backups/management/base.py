@@ -112,13 +112,13 @@ class VedettaCommand(BaseCommand):
         if (doubt := settings.ENV_FILE_DOUBT) and not self.tells_of_env_file:
             self.stderr.write(escape_control_characters(f"Warning: {doubt.sentence}"))
         try:
-            told = self.work(**options)
+            result = self.work(**options)
         except WrongUsage as wrong:
             self._end(WRONG_USAGE, failed(Failure.of(wrong)))
         except Refused as refused:
             self._end(REFUSED, failed(Failure.of(refused)))
         except RunEnded as ended:
-            self._end(ended.exit_status, ended.told)
+            self._end(ended.exit_status, ended.result)
         except Problem as problem:
             self._end(FAILED, failed(Failure.of(problem)))
         except DatabaseError as error:
@@ -131,7 +131,7 @@ class VedettaCommand(BaseCommand):
         except KeyboardInterrupt:
             self._end(CANCELLED, failed(Failure("Cancelled.", errors.CANCELLED)))
         if self.as_json:
-            self._print_json({"status": "succeeded", **told})
+            self._print_json({"status": "succeeded", **result})
 
     def say(self, text: str) -> None:
         """A line for a person; with `--json` it goes to standard error."""
@@ -139,15 +139,15 @@ class VedettaCommand(BaseCommand):
             escape_control_characters(text)
         )
 
-    def _end(self, exit_status: int, told: Mapping[str, Any]) -> NoReturn:
+    def _end(self, exit_status: int, result: Mapping[str, Any]) -> NoReturn:
         if self.as_json:
-            self._print_json(told)
+            self._print_json(result)
         else:
-            self.stderr.write(self.style.ERROR(escape_control_characters(str(told["error"]))))
+            self.stderr.write(self.style.ERROR(escape_control_characters(str(result["error"]))))
         sys.exit(exit_status)
 
-    def _print_json(self, told: Mapping[str, Any]) -> None:
-        self.stdout.write(json.dumps(told, default=str))
+    def _print_json(self, result: Mapping[str, Any]) -> None:
+        self.stdout.write(json.dumps(result, default=str))
 
     def play(self, request: Request) -> Run:
         """Play what is asked for in this process, showing how it goes. Raises Problem, RunEnded."""
@@ -165,9 +165,9 @@ class VedettaCommand(BaseCommand):
     def _judge(self, run: Run) -> Run:
         if run.status == Status.SUCCEEDED:
             return run
-        told = failed(Failure(run.error, run.error_code), run_id=run.pk)
+        result = failed(Failure(run.error, run.error_code), run_id=run.pk)
         exit_status = CANCELLED if run.status == Status.CANCELLED else FAILED
-        raise RunEnded(exit_status, told, run)
+        raise RunEnded(exit_status, result, run)
 
 
 def add_json(parser: ArgumentParser) -> None:
@@ -181,11 +181,11 @@ def add_json(parser: ArgumentParser) -> None:
 class RunEnded(Exception):
     """A run that this command played ended without success."""
 
-    def __init__(self, exit_status: int, told: Mapping[str, Any], run: Run | None = None) -> None:
+    def __init__(self, exit_status: int, result: Mapping[str, Any], run: Run | None = None) -> None:
         self.run = run
         self.exit_status = exit_status
-        self.told = told
-        super().__init__(str(told["error"]))
+        self.result = result
+        super().__init__(str(result["error"]))
 
 
 def add_database(parser: ArgumentParser) -> None:

@@ -65,18 +65,18 @@ def fetch_rows(
     connection: Any, statement: str, columns: int, arguments: Sequence[Any] = (), *, or_more: bool = False
 ) -> list[tuple[Any, ...]]:
     """The same, each row of so many columns; `or_more` where some servers tell more. Raises StrangeAnswer."""
-    told = fetch_all(connection, statement, arguments)
-    if any(len(row) < columns or (len(row) > columns and not or_more) for row in told):
-        raise strange(told)
-    return told
+    rows = fetch_all(connection, statement, arguments)
+    if any(len(row) < columns or (len(row) > columns and not or_more) for row in rows):
+        raise strange(rows)
+    return rows
 
 
 def fetch_one(connection: Any, statement: str, *kinds: Kind) -> tuple[Any, ...]:
     """The one row that a statement answers with, a value of each of the `kinds`. Raises StrangeAnswer."""
-    told = fetch_rows(connection, statement, len(kinds))
-    if len(told) != 1:
-        raise strange(told)
-    return tuple(kind(value) for kind, value in zip(kinds, told[0], strict=True))
+    rows = fetch_rows(connection, statement, len(kinds))
+    if len(rows) != 1:
+        raise strange(rows)
+    return tuple(kind(value) for kind, value in zip(kinds, rows[0], strict=True))
 
 
 def anything(value: Any) -> Any:
@@ -117,11 +117,11 @@ def as_time(value: Any) -> datetime:
     return value
 
 
-def strange(told: object) -> StrangeAnswer:
+def strange(answer: object) -> StrangeAnswer:
     """What is said of an answer that no database server gives."""
-    if isinstance(told, list):
-        told = told[:_SHOWN_ROWS]
+    if isinstance(answer, list):
+        answer = answer[:_SHOWN_ROWS]
     return StrangeAnswer(
-        f"What answers gives an answer that no database server gives: {shown(str(told))}.",
+        f"What answers gives an answer that no database server gives: {shown(str(answer))}.",
         do="See what it is that listens there; if a proxy stands before the server, name the server itself.",
     )

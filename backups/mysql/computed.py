@@ -106,11 +106,11 @@ def computed_columns(connection: Any, database: str) -> dict[str, Columns]:
 
 def _columns(connection: Any, database: str, table: str) -> Columns:
     columns = Columns([], [], [])
-    told = "TABLE_NAME, COLUMN_NAME, DATA_TYPE, EXTRA, COALESCE(GENERATION_EXPRESSION, '')"
+    asked = "TABLE_NAME, COLUMN_NAME, DATA_TYPE, EXTRA, COALESCE(GENERATION_EXPRESSION, '')"
     condition = "AND TABLE_NAME = %s ORDER BY ORDINAL_POSITION"
     for of, name, kind, extra, expression in (
         tuple(map(str, row))
-        for row in rows_of(connection, database, "COLUMNS", told, condition=condition, arguments=[table])
+        for row in rows_of(connection, database, "COLUMNS", asked, condition=condition, arguments=[table])
     ):
         if of != table or "VIRTUAL" in extra or expression in ("ROW START", "ROW END"):
             continue
@@ -212,10 +212,10 @@ def computed_beside(server: Server, database: str) -> Iterator[ComputedReading]:
 
 def computed_in(manifest: Mapping[str, Any] | None) -> list[Computed]:
     """What the manifest of a backup tells, as far as it has the form of it."""
-    told = (manifest or {}).get("computed")
+    listed = (manifest or {}).get("computed")
     return [
         Computed(each["table"], each["columns"], *(str(each.get(key, "")) for key in Computed._fields[2:]))
-        for each in (told if isinstance(told, list) else ())
+        for each in (listed if isinstance(listed, list) else ())
         if isinstance(each, dict) and isinstance(each.get("table"), str) and "columns" in each
     ]
 
@@ -224,20 +224,20 @@ def computed_anew(
     server: Server,
     database: str,
     loaded: Collection[str],
-    told: Sequence[Computed],
+    expected: Sequence[Computed],
     *,
     connected: Callable[[int], None] = lambda _: None,
 ) -> list[ComputedAnew]:
     """Which computed columns of the tables `loaded` are not proved to hold what they did.
 
-    `told` is what was read at the backup. `connected` is given the connection's number, by which to end
+    `expected` is what was read at the backup. `connected` is given the connection's number, by which to end
     it. Raises MySQLProblem.
     """
     with connect(server, database, read_seconds=_READ_SECONDS) as connection:
         connected(connection.thread_id())
         execute(connection, _READ_FROM)
         spelled = spelling(connection)
-        known = {spelled(each.table): each for each in told}
+        known = {spelled(each.table): each for each in expected}
         wanted = {spelled(table) for table in loaded}
         held = computed_columns(connection, database)
         found = [

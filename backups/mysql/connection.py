@@ -152,8 +152,8 @@ def opened(server: Server, database: str, **changes: Any) -> Connection:
     if database:
         refuse_unfit_name(server, database)
     if not _ON_LIBMARIADB or server.socket or server.ssl_mode != "PREFERRED":
-        with _held_to_tls(server) as told:
-            return _connection(server, told, database, changes)
+        with _held_to_tls(server) as reached:
+            return _connection(server, reached, database, changes)
     if not is_looked_at(server):
         try:
             return _connection(server, server, database, {**changes, "read_default_group": "hiding"})
@@ -174,10 +174,10 @@ def logs_in_by_what_is_built_in(server: Server) -> bool:
     return True
 
 
-def _connection(server: Server, told: Server, database: str, changes: Mapping[str, Any]) -> Connection:
-    options = {**connect_options(told, database), **changes}
+def _connection(server: Server, reached: Server, database: str, changes: Mapping[str, Any]) -> Connection:
+    options = {**connect_options(reached, database), **changes}
     conversation = Conversation(server, options["read_timeout"])
-    with conversation.connecting(told):
+    with conversation.connecting(reached):
         return Connection(
             conversation, **{name: value for name, value in options.items() if value is not None}
         )
@@ -201,8 +201,8 @@ def _held_to_tls(server: Server) -> Iterator[Server]:
     if server.ssl_mode != "REQUIRED" or not _ON_LIBMARIADB:
         yield server
         return
-    with relayed(server, Rules(tls_only=True)) as told:
-        yield told
+    with relayed(server, Rules(tls_only=True)) as reached:
+        yield reached
 
 
 def _let_in(server: Server, database: str, **changes: Any) -> Connection:
@@ -256,15 +256,15 @@ def refuse_what_cuts_dumps(server: Server, *, with_history: bool) -> None:
             (limit,) = fetch_one(connection, "SELECT @@SESSION.sql_select_limit", anything)
             execute(connection, BEGIN_ASKING)
             now = fetch_rows(connection, "SHOW SESSION VARIABLES", 2)
-            told = {**dict(now), "sql_select_limit": str(limit)}
+            values = {**dict(now), "sql_select_limit": str(limit)}
     finally:
         with suppress(MySQLdb.Error):
             connection.close()
     for name, value in (CUTS_DUMPS if with_history else {**CUTS_DUMPS, **CUTS_WITHOUT_HISTORY}).items():
-        if told.get(name, value) != value:
+        if values.get(name, value) != value:
             raise OfTheServer(
                 f"Every session at the database server at {server.address} begins with {name} = "
-                f"{told[name]}, with which a dump would not hold all rows.",
+                f"{values[name]}, with which a dump would not hold all rows.",
                 code="mysql.session_default",
                 do=f"Run as an administrator: SET GLOBAL {name} = DEFAULT; and see its init_connect.",
             )
@@ -297,8 +297,8 @@ def refuse_unencrypted(server: Server, connection: Any) -> None:
 
 def is_encrypted(connection: Any) -> bool:
     """Whether the connection uses TLS."""
-    told = fetch_rows(connection, "SHOW SESSION STATUS LIKE 'Ssl_cipher'", 2)
-    return any(cipher for _, cipher in told)
+    rows = fetch_rows(connection, "SHOW SESSION STATUS LIKE 'Ssl_cipher'", 2)
+    return any(cipher for _, cipher in rows)
 
 
 def connect_options(server: Server, database: str) -> dict[str, Any]:

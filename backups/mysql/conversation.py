@@ -72,9 +72,9 @@ class Conversation:
         threading.Thread(target=self._watch, daemon=True).start()
 
     @contextmanager
-    def connecting(self, told: Server) -> Iterator[None]:
-        """Connect within the block, to where the driver is `told` to; ends the conversation if that fails."""
-        self._wires = _WiresTo(told).found
+    def connecting(self, reached: Server) -> Iterator[None]:
+        """Connect within the block, the driver to `reached`; ends the conversation if that fails."""
+        self._wires = _WiresTo(reached).found
         try:
             with self.waiting():
                 yield
@@ -165,8 +165,8 @@ class Conversation:
         with self._lock, suppress(OSError):
             for wire in self._wires():
                 with socket.socket(fileno=os.dup(wire)) as duplicate:
-                    told = duplicate.getsockopt(socket.IPPROTO_TCP, socket.TCP_INFO, _RECEIVED_AT + 8)
-                    count += struct.unpack_from("@Q", told, _RECEIVED_AT)[0]
+                    tcp_info = duplicate.getsockopt(socket.IPPROTO_TCP, socket.TCP_INFO, _RECEIVED_AT + 8)
+                    count += struct.unpack_from("@Q", tcp_info, _RECEIVED_AT)[0]
         return count
 
     def cut(self, problem: MySQLProblem) -> None:

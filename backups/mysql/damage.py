@@ -75,9 +75,9 @@ def refuse_broken_views(connection: Any, views: Sequence[BrokenView], database: 
     _refuse_unseen(connection, views, database)
     names = ", ".join(view.name for view in views)
     which = f"The view {names} of {database}" if len(views) == 1 else f"These views of {database}"
-    told = "" if len(views) == 1 else f": {names}"
+    named = "" if len(views) == 1 else f": {names}"
     raise MySQLProblem(
-        f"{which} cannot be read any more, and the dump program ends at such a view{told} ({views[0].why}).",
+        f"{which} cannot be read any more, and the dump program ends at such a view{named} ({views[0].why}).",
         code="dump.view_unreadable",
         do="Where it calls a function, the user may lack EXECUTE: first grant what preflight names. "
         "Else make again what is missing; or copy what SHOW CREATE VIEW shows, so that the view can be made "
@@ -181,16 +181,16 @@ def check_table(connection: Any, server: Server, database: str, table: str) -> N
     https://mariadb.com/kb/en/check-table/ https://dev.mysql.com/doc/refman/8.4/en/check-table.html
     """
     try:
-        told = fetch_rows(connection, f"CHECK TABLE {quote(database)}.{quote(table)}", 4)
+        rows = fetch_rows(connection, f"CHECK TABLE {quote(database)}.{quote(table)}", 4)
     except MySQLdb.OperationalError as error:
         if error.args[0] in _LOST:
             raise lost_at_table(server, database, table) from error
         raise
-    found = [str(text) for _, _, kind, text in told if str(kind).lower() == "error"]
+    found = [str(text) for _, _, kind, text in rows if str(kind).lower() == "error"]
     # The last line is the verdict; an older release's table is no damage.
     if not found or any("upgrade" in text.lower() for text in found) or _LOCKED in found[0]:
         return
-    others = [str(text) for _, _, kind, text in told if str(kind).lower() == "warning"]
+    others = [str(text) for _, _, kind, text in rows if str(kind).lower() == "warning"]
     raise damaged_table(
         database, table, bounded("CHECK TABLE: " + "; ".join(dict.fromkeys([*others, *found])))
     )

@@ -107,8 +107,8 @@ def _in(connection: Any, **settings: str) -> Iterator[None]:
 
 
 def _set(connection: Any, settings: Mapping[str, str]) -> None:
-    told = ", ".join(f"{name} = {quote_text(value)}" for name, value in settings.items())
-    execute(connection, f"SET SESSION {told}")
+    assignments = ", ".join(f"{name} = {quote_text(value)}" for name, value in settings.items())
+    execute(connection, f"SET SESSION {assignments}")
 
 
 def _plain(value: Any) -> str:
@@ -133,9 +133,9 @@ def _shown(connection: Any, database: str, kind: str, name: str) -> list[bytes]:
 def _asked(connection: Any, statement: str) -> list[bytes]:
     with open_cursor(connection) as cursor:
         cursor.execute(statement)
-        told = cursor.fetchall()
+        rows = cursor.fetchall()
         names = [column[0] for column in cursor.description or ()]
-    if len(told) != 1:
-        raise strange(told)
-    values = (value for value, name in zip(told[0], names, strict=True) if name != _TIME)
+    if len(rows) != 1:
+        raise strange(rows)
+    values = (value for value, name in zip(rows[0], names, strict=True) if name != _TIME)
     return [value if isinstance(value, bytes) else str(value).encode() for value in values]

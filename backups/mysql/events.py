@@ -15,8 +15,8 @@ def refuse_what_hangs(connection: Any, database: str) -> None:
     Their search for a delimiter never ends where an event's text holds `;;` (seen in MariaDB
     10.11 and MySQL 9.7).
     """
-    told = "CONCAT_WS(' ', DEFINER, EVENT_NAME, EVENT_DEFINITION, EVENT_COMMENT)"
-    events = _events(connection, database, f"AND INSTR({told}, ';;')")
+    shown_text = "CONCAT_WS(' ', DEFINER, EVENT_NAME, EVENT_DEFINITION, EVENT_COMMENT)"
+    events = _events(connection, database, f"AND INSTR({shown_text}, ';;')")
     if events:
         raise MySQLProblem(
             f"The event {events[0]} holds two semicolons in a row, on which the dump program hangs.",

@@ -116,9 +116,9 @@ def excess(grants: Iterable[Grant], needs: Needs) -> list[Excess]:
         if needs.dumps and grant.table is None and grant.database and _is(grant.database, needs.database):
             live.add(_place(grant))
         for right in sorted(grant.privileges):
-            told = _of_right(right, grant, needs)
-            if told is not None and not (told[1] and needs.restores):
-                found.setdefault((_place(grant), *told), []).append(right)
+            finding = _of_right(right, grant, needs)
+            if finding is not None and not (finding[1] and needs.restores):
+                found.setdefault((_place(grant), *finding), []).append(right)
         if grant.may_grant and grant.privileges != {"USAGE"}:
             key = (_place(grant), "give all that it may do there to others", False)
             found.setdefault(key, []).append("GRANT OPTION")

@@ -56,5 +56,5 @@ def corrected(server: Server, info: ServerInfo, *, tls_only: bool = False) -> It
     if rules == Rules():
         yield server
         return
-    with relayed(server, rules) as told:
-        yield told
+    with relayed(server, rules) as reached:
+        yield reached

@@ -95,27 +95,27 @@ def not_in_backup(connection: Any, database: str) -> list[LeftOut]:
 
     Temporary tables are not among it: nobody sees another session's.
     """
-    told = [
+    left_out = [
         LeftOut(name, f"{engine}: {_WITHOUT_ROWS[engine.lower()]}")
         for name, engine in sorted(engines(connection, database).items())
         if not rows_are_dumped(engine)
     ]
-    told += [
+    left_out += [
         LeftOut(str(table), f"column {column}: its REF_SYSTEM_ID {number} is in no dump, values keep theirs")
         for table, column, number in _asked(connection, _REFERENCE_SYSTEMS, database)
     ]
-    told += [LeftOut(name, f"{HISTORY}: {why}") for name, why in _histories(connection, database)]
-    told += [
+    left_out += [LeftOut(name, f"{HISTORY}: {why}") for name, why in _histories(connection, database)]
+    left_out += [
         LeftOut("", f"the database's own comment ({comment})")
         for (comment,) in _asked(connection, _COMMENT, database)
         if comment
     ]
-    told += [
+    left_out += [
         LeftOut("", "that the database encrypts new tables (DEFAULT_ENCRYPTION)")
         for (encrypted,) in _asked(connection, _ENCRYPTION, database)
         if encrypted == "YES"
     ]
-    return _shortened(told)
+    return _shortened(left_out)
 
 
 def versioned_by_transactions(connection: Any, database: str) -> list[str]:
@@ -194,7 +194,7 @@ _UNKNOWN_TABLE = 1109
 _UNKNOWN_COLUMN = 1054
 
 
-def _shortened(told: list[LeftOut]) -> list[LeftOut]:
-    if len(told) <= _MOST:
-        return told
-    return [*told[:_MOST], LeftOut("", f"{len(told) - _MOST} more of these kinds")]
+def _shortened(left_out: list[LeftOut]) -> list[LeftOut]:
+    if len(left_out) <= _MOST:
+        return left_out
+    return [*left_out[:_MOST], LeftOut("", f"{len(left_out) - _MOST} more of these kinds")]

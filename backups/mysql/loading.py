@@ -84,8 +84,8 @@ class LoadingConnection:
         return loading
 
     def _begin(self) -> None:
-        told = fetch_rows(self.driver, "SHOW SESSION VARIABLES", 2)
-        now = {str(name).lower(): str(value) for name, value in told}
+        rows = fetch_rows(self.driver, "SHOW SESSION VARIABLES", 2)
+        now = {str(name).lower(): str(value) for name, value in rows}
         self._known.update(now)
         self._limits.extend(int(now[name]) for name in _OF_PACKETS if now.get(name, "").isdigit())
         self._begun.update(_CHARACTERS)
@@ -197,16 +197,16 @@ class LoadingConnection:
             return []
         self.driver.query(b"SHOW WARNINGS")
         # As bytes: the driver decodes by the session's character set, and Python knows no eucjpms or binary.
-        told = self.driver.raw_rows()
-        if any(len(row) != 3 or None in row for row in told):
-            raise strange(told)
-        return [_remark(*row) for row in told]
+        rows = self.driver.raw_rows()
+        if any(len(row) != 3 or None in row for row in rows):
+            raise strange(rows)
+        return [_remark(*row) for row in rows]
 
 
-def _remark(level: bytes, number: bytes, told: bytes) -> tuple[str, int, str]:
+def _remark(level: bytes, number: bytes, text: bytes) -> tuple[str, int, str]:
     """Level, number and text; names in it may be in the character set of the statement."""
     try:
-        words = bounded(told.decode())
+        words = bounded(text.decode())
     except UnicodeDecodeError:
         words = "its remark is in another character set than UTF-8"
     return as_text(level), as_number(number), words

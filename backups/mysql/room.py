@@ -20,8 +20,8 @@ class DataFolder(NamedTuple):
 
 def data_folder(connection: Any) -> DataFolder:
     """Where the server keeps its data, by its own word. Needs no privilege."""
-    told = fetch_one(connection, "SELECT @@datadir, @@hostname, @@log_bin", as_text, as_text, as_number)
-    path, hostname, has_binary_log = told
+    row = fetch_one(connection, "SELECT @@datadir, @@hostname, @@log_bin", as_text, as_text, as_number)
+    path, hostname, has_binary_log = row
     return DataFolder(path, hostname, bool(has_binary_log))
 
 

@@ -140,20 +140,20 @@ def shown(claimed: str) -> str:
 
 def server_warnings(info: ServerInfo) -> list[str]:
     """What is odd about a server's version, a sentence each."""
-    told = []
+    warnings = []
     if info.claimed is not None:
-        told.append(
+        warnings.append(
             f"The server calls itself {shown(info.claimed)}; by what it does it is {info}, and it is "
             "treated as that."
         )
     newest = NEWEST_PROVED[info.flavour]
     newer = str(info) if info.number[:2] > newest else _claims_newer(info, newest)
     if newer:
-        told.append(
+        warnings.append(
             f"{newer} is newer than any {info.flavour} that Vedetta was tried with (up to "
             f"{'.'.join(map(str, newest))}): rely on its backups once a verification has found one identical."
         )
-    return told
+    return warnings
 
 
 def _claims_newer(info: ServerInfo, newest: tuple[int, ...]) -> str:

@@ -24,12 +24,12 @@ def probe(connection: Any) -> ServerInfo:
     flavour = MARIADB if _reads(connection, "M!", [0]) else MYSQL
     number = _number(connection, "M!" if flavour == MARIADB else "!")
     (version,) = fetch_one(connection, "SELECT CAST(VERSION() AS BINARY)", _bytes)
-    told = version[:LONGEST_MESSAGE].decode(errors="replace")
+    claimed = version[:LONGEST_MESSAGE].decode(errors="replace")
     greeting = str(connection.get_server_info())
-    odd = [text for text in (told, greeting) if not says(text, number)]
+    odd = [text for text in (claimed, greeting) if not says(text, number)]
     return ServerInfo(
         flavour,
-        shown(".".join(map(str, number)) if told in odd else without_prefix(told)),
+        shown(".".join(map(str, number)) if claimed in odd else without_prefix(claimed)),
         claimed=odd[0] if odd else None,
         greeting=greeting if greeting in odd else None,
     )
@@ -72,8 +72,8 @@ def lock_wait(connection: Any, database: str) -> str:
     user, own = fetch_one(
         connection, "SELECT SUBSTRING_INDEX(USER(), '@', 1), CONNECTION_ID()", as_text, as_number
     )
-    told = fetch_rows(connection, "SHOW PROCESSLIST", 7, or_more=True)
-    for number, who, _host, where, _command, _time, state, *_ in told:
+    rows = fetch_rows(connection, "SHOW PROCESSLIST", 7, or_more=True)
+    for number, who, _host, where, _command, _time, state, *_ in rows:
         if (who, where) == (user, database) and number != own and str(state).startswith("Waiting for"):
             return str(state)
     return ""
@@ -105,16 +105,16 @@ def replica(connection: Any) -> Replica | None:
             row = cursor.fetchone()
             if row is None:
                 return None
-            told = dict(zip((column[0] for column in cursor.description), row, strict=True))
-            return _replica_from(told)
+            status = dict(zip((column[0] for column in cursor.description), row, strict=True))
+            return _replica_from(status)
     return None
 
 
-def _replica_from(told: dict[str, Any]) -> Replica:
+def _replica_from(status: dict[str, Any]) -> Replica:
     """Both flavours' columns, by their newer and older names."""
 
     def of(*names: str) -> Any:
-        return next((told[name] for name in names if name in told), None)
+        return next((status[name] for name in names if name in status), None)
 
     threads = (
         of("Replica_IO_Running", "Slave_IO_Running"),

@@ -107,20 +107,20 @@ _AT_LEAST: Mapping[str, int] = {
 _SPELLED = {"ON": "1", "OFF": "0", "NULL": "", "'DEFAULT'": "DEFAULT"}
 
 
-def to_change(told: Mapping[str, str]) -> dict[str, str]:
-    """What a session that loads has to set; `told` are its settings now, by their lower-case names.
+def to_change(current: Mapping[str, str]) -> dict[str, str]:
+    """What a session that loads has to set; `current` are its settings now, by their lower-case names.
 
     What the server does not know is left, and what is as it should be: it may be forbidden to set that.
     """
     changed = {
         name: value
         for name, value in BEGIN_LOADING.items()
-        if name in told and (value == "DEFAULT" or not _is_same(value, told[name]))
+        if name in current and (value == "DEFAULT" or not _is_same(value, current[name]))
     }
     raised = {
         name: str(least)
         for name, least in _AT_LEAST.items()
-        if told.get(name, "").isdigit() and int(told[name]) < least
+        if current.get(name, "").isdigit() and int(current[name]) < least
     }
     return changed | raised
 

@@ -77,11 +77,11 @@ def set_dump_session_format(connection: Any) -> None:
 def definition(connection: Any, database: str, table: str) -> bytes:
     """A table's CREATE TABLE in the server's words; empty where it knows no table of this name."""
     try:
-        told = fetch_rows(connection, f"SHOW CREATE TABLE {quote(database)}.{quote(table)}", 2, or_more=True)
+        rows = fetch_rows(connection, f"SHOW CREATE TABLE {quote(database)}.{quote(table)}", 2, or_more=True)
     except (MySQLdb.Error, StrangeAnswer):  # a dump may be in another character set
         return b""
     # Of a view there are more columns.
-    return b"".join(str(made).encode() for _, made, *more in told if not more)
+    return b"".join(str(made).encode() for _, made, *more in rows if not more)
 
 
 class Made(NamedTuple):

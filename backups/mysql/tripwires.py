@@ -64,8 +64,8 @@ class Counted(NamedTuple):
         kinds = (_DEFINING, _HARMLESS, _OF_DATABASES)
         names = ", ".join(f"'{name}'" for kind in kinds for name in kind)
         rows = fetch_rows(connection, f"SHOW GLOBAL STATUS WHERE Variable_name IN ({names})", 2)
-        told = {str(name).lower(): as_number(value) for name, value in rows}
-        return cls(*(tuple(told.get(name.lower(), 0) for name in kind) for kind in kinds))
+        counters = {str(name).lower(): as_number(value) for name, value in rows}
+        return cls(*(tuple(counters.get(name.lower(), 0) for name in kind) for kind in kinds))
 
 
 class Tripwires:

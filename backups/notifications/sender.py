@@ -39,13 +39,13 @@ def main(fd: int) -> None:
     answer = os.fdopen(os.dup(1), "w")
     os.dup2(2, 1)
     with open(fd, "rb") as file:
-        told = json.load(file)
+        order = json.load(file)
     logger = logging.getLogger("apprise")
     logger.addHandler(_Complaints())
     logger.propagate = False
-    for place in _unknown(told.get("asked", [])):
+    for place in _unknown(order.get("asked", [])):
         print(json.dumps(place), file=answer, flush=True)
-    messages = told.get("messages", [])
+    messages = order.get("messages", [])
     addresses = {address for message in messages for address in message["addresses"]}
     one_line_at_a_time = threading.Lock()
     with ThreadPoolExecutor(max(1, len(addresses))) as threads:

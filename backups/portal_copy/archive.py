@@ -66,14 +66,14 @@ class Header:
         }
 
     @classmethod
-    def from_told(cls, told: Any) -> Header:
+    def from_payload(cls, payload: Any) -> Header:
         """The header in a copy's first line. Raises Problem."""
-        if not isinstance(told, dict) or told.get("vedetta") != "portal":
+        if not isinstance(payload, dict) or payload.get("vedetta") != "portal":
             raise Problem("It is no copy of a portal.", code="portal_copy.no_copy")
-        if told.get("format") != FORMAT:
+        if payload.get("format") != FORMAT:
             raise _of_another_version()
-        migrations = tuple((str(app), str(name)) for app, name in told["migrations"])
-        return cls(datetime.fromisoformat(told["made_at"]), int(told["made_by"]), migrations)
+        migrations = tuple((str(app), str(name)) for app, name in payload["migrations"])
+        return cls(datetime.fromisoformat(payload["made_at"]), int(payload["made_by"]), migrations)
 
 
 def models_copied(apps: Any = installed) -> list[type[models.Model]]:
@@ -153,8 +153,8 @@ class _Writer:
         self._digest = hashlib.sha256()
         self.rows = 0
 
-    def line(self, told: Any) -> None:
-        text = json.dumps(told, default=_as_json, separators=(",", ":")).encode() + b"\n"
+    def line(self, payload: Any) -> None:
+        text = json.dumps(payload, default=_as_json, separators=(",", ":")).encode() + b"\n"
         if len(text) > _LONGEST_LINE:
             raise Problem(
                 f"A row of the portal's own database is longer than {_LONGEST_LINE >> 20} MB, more than is "
@@ -272,21 +272,21 @@ def _read(lines: Iterator[bytes]) -> tuple[Header, Mapping[str, Any]]:
     """Fill the scratch database; answers the last line as well. Raises Problem unless the copy is whole."""
     digest, rows = hashlib.sha256(), 0
     first = next(lines, b"")
-    header = Header.from_told(_parsed(first))
+    header = Header.from_payload(_parsed(first))
     apps = _migrated_to(header.migrations)
     digest.update(first)
     with transaction.atomic(using=_SCRATCH):
         filling = _Filling()
         for line in lines:
-            told = _parsed(line)
-            if isinstance(told, list):
-                filling.add(told)
+            parsed = _parsed(line)
+            if isinstance(parsed, list):
+                filling.add(parsed)
                 rows += 1
-            elif "table" in told:
-                filling.begin(apps.get_model(told["table"]), told["fields"])
-            elif (told["rows"], told["sha256"]) == (rows, digest.hexdigest()):
+            elif "table" in parsed:
+                filling.begin(apps.get_model(parsed["table"]), parsed["fields"])
+            elif (parsed["rows"], parsed["sha256"]) == (rows, digest.hexdigest()):
                 filling.flush()
-                return header, told
+                return header, parsed
             else:
                 raise _not_whole()
             digest.update(line)
@@ -333,10 +333,10 @@ class _Filling:
 
     def add(self, values: Sequence[Any]) -> None:
         assert self._model is not None  # noqa: S101
-        told = {
+        values_by_name = {
             field.attname: field.to_python(value) for field, value in zip(self._fields, values, strict=True)
         }
-        self._rows.append(self._model(**told))
+        self._rows.append(self._model(**values_by_name))
         if len(self._rows) >= _BATCH:
             self.flush()
 

@@ -293,8 +293,8 @@ def _is_withheld(
         return False
     if waits is not None or database.repository.is_damaged:
         return False
-    told = status_files.last_ok(database)
-    return told is None or told < newest.time.replace(microsecond=0)
+    last_ok = status_files.last_ok(database)
+    return last_ok is None or last_ok < newest.time.replace(microsecond=0)
 
 
 def _run(run: Run | None) -> verdict.RunFacts | None:

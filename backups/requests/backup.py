@@ -26,6 +26,6 @@ class BackupRequest(Request):
         return About(database=self.database)
 
     @classmethod
-    def from_row(cls, run: Run, told: Mapping[str, Any]) -> Self:
+    def from_row(cls, run: Run, payload: Mapping[str, Any]) -> Self:
         """The request again."""
         return cls(database_of(run))

@@ -61,8 +61,8 @@ class Request(ABC):
 
     @classmethod
     @abstractmethod
-    def from_row(cls, run: Run, told: Mapping[str, Any]) -> Self:
-        """The request again, `told` being its parameters.
+    def from_row(cls, run: Run, payload: Mapping[str, Any]) -> Self:
+        """The request again, `payload` being its parameters.
 
         Raises Problem; KeyError, TypeError or ValueError for what it never stored.
         """

@@ -24,7 +24,7 @@ class RepositoryRequest(Request):
         return About(database=self.database, repository=self.repository)
 
     @classmethod
-    def from_row(cls, run: Run, told: Mapping[str, Any]) -> Self:
+    def from_row(cls, run: Run, payload: Mapping[str, Any]) -> Self:
         """The request again."""
         return cls(run.repository, run.database)
 
@@ -47,9 +47,9 @@ class InitRequest(RepositoryRequest):
         return {"in_place": True} if self.in_place else {}
 
     @classmethod
-    def from_row(cls, run: Run, told: Mapping[str, Any]) -> Self:
+    def from_row(cls, run: Run, payload: Mapping[str, Any]) -> Self:
         """The request again."""
-        return cls(run.repository, run.database, bool(told.get("in_place")))
+        return cls(run.repository, run.database, bool(payload.get("in_place")))
 
 
 @dataclass(frozen=True)
@@ -116,10 +116,10 @@ class CheckRequest(RepositoryRequest):
         return {name: value for name, value in self.parameters().items() if value}
 
     @classmethod
-    def from_row(cls, run: Run, told: Mapping[str, Any]) -> Self:
+    def from_row(cls, run: Run, payload: Mapping[str, Any]) -> Self:
         """The request again."""
-        subset = str(told.get("read_data_subset") or "")
-        return cls(run.repository, run.database, bool(told.get("read_data")), subset)
+        subset = str(payload.get("read_data_subset") or "")
+        return cls(run.repository, run.database, bool(payload.get("read_data")), subset)
 
 
 # Subsets, as restic takes them, that are the whole.

@@ -27,7 +27,7 @@ class PreflightRequest(Request):
         return About(database=self.database)
 
     @classmethod
-    def from_row(cls, run: Run, told: Mapping[str, Any]) -> Self:
+    def from_row(cls, run: Run, payload: Mapping[str, Any]) -> Self:
         """The request again."""
         return cls(database_of(run))
 
@@ -56,9 +56,9 @@ class DrillRequest(Request):
         return {GATE: self.url}
 
     @classmethod
-    def from_row(cls, run: Run, told: Mapping[str, Any]) -> Self:
+    def from_row(cls, run: Run, payload: Mapping[str, Any]) -> Self:
         """The request again."""
-        return cls(database_of(run), str(told["url"]))
+        return cls(database_of(run), str(payload["url"]))
 
     @classmethod
     def told_before(cls, run: Run) -> Mapping[str, Any]:

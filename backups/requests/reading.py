@@ -70,8 +70,8 @@ def read(run: Run) -> Request:
             params={"form": form},
         )
     try:
-        told = run.request if isinstance(run.request, dict) else kind.told_before(run)
-        return kind.from_row(run, told)
+        payload = run.request if isinstance(run.request, dict) else kind.told_before(run)
+        return kind.from_row(run, payload)
     except (KeyError, TypeError, ValueError) as error:
         raise Problem(
             f"What {run} was asked for with cannot be read ({type(error).__name__}: {error}).",

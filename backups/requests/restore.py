@@ -120,7 +120,7 @@ class RestoreRequest(_Aimed):
         return {"known_bad": True} if self.known_bad else {}
 
     @classmethod
-    def from_row(cls, run: Run, told: Mapping[str, Any]) -> Self:
+    def from_row(cls, run: Run, payload: Mapping[str, Any]) -> Self:
         """The request again."""
         if run.snapshot is None:
             raise Problem(
@@ -128,17 +128,17 @@ class RestoreRequest(_Aimed):
                 code="request.no_snapshot",
                 safe="Nothing was touched.",
             )
-        across = told["across"]
+        across = payload["across"]
         return cls(
             database_of(run),
             run.snapshot,
-            mode=RestoreMode(told["mode"]),
-            target=str(told["target"]),
-            tables=tuple(str(name) for name in told["tables"]),
-            definers=DefinerPolicy(told["definers"]),
-            without_safety=bool(told["without_safety"]),
-            known_bad=bool(told["known_bad"]),
-            reason=str(told["reason"]),
+            mode=RestoreMode(payload["mode"]),
+            target=str(payload["target"]),
+            tables=tuple(str(name) for name in payload["tables"]),
+            definers=DefinerPolicy(payload["definers"]),
+            without_safety=bool(payload["without_safety"]),
+            known_bad=bool(payload["known_bad"]),
+            reason=str(payload["reason"]),
             across=(str(across[0]), str(across[1])) if across else None,
         )
 
@@ -189,9 +189,9 @@ class UndoRequest(_Aimed):
         return {"restore": self.restore.pk, "reason": self.reason}
 
     @classmethod
-    def from_row(cls, run: Run, told: Mapping[str, Any]) -> Self:
+    def from_row(cls, run: Run, payload: Mapping[str, Any]) -> Self:
         """The request again. Raises Problem where the restore is not known any more."""
-        return cls(_restore_of(told), str(told["reason"]))
+        return cls(_restore_of(payload), str(payload["reason"]))
 
     @classmethod
     def told_before(cls, run: Run) -> Mapping[str, Any]:
@@ -220,9 +220,9 @@ class _AfterRestore(Request):
         return self.parameters()
 
     @classmethod
-    def from_row(cls, run: Run, told: Mapping[str, Any]) -> Self:
+    def from_row(cls, run: Run, payload: Mapping[str, Any]) -> Self:
         """The request again. Raises Problem where the restore is not known any more."""
-        return cls(_restore_of(told))
+        return cls(_restore_of(payload))
 
 
 @dataclass(frozen=True)
@@ -259,9 +259,9 @@ def _row_beside(run: Run) -> Restore:
     return row
 
 
-def _restore_of(told: Mapping[str, Any]) -> Restore:
+def _restore_of(payload: Mapping[str, Any]) -> Restore:
     related = Restore.objects.select_related("database__repository", "run", "snapshot")
-    restore = related.filter(pk=told["restore"]).first()
+    restore = related.filter(pk=payload["restore"]).first()
     if restore is None:
         raise Problem(
             "The restore that this is about is not known any more.",

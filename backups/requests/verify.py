@@ -27,6 +27,6 @@ class VerifyRequest(Request):
         return About(database=self.database, snapshot=self.snapshot)
 
     @classmethod
-    def from_row(cls, run: Run, told: Mapping[str, Any]) -> Self:
+    def from_row(cls, run: Run, payload: Mapping[str, Any]) -> Self:
         """The request again; of a run that chose its snapshot itself, with that one."""
         return cls(database_of(run), run.snapshot)

@@ -71,10 +71,10 @@ def _record(program: Path) -> dict[str, str]:
     """What is written down beside a program; nothing where that is no such record."""
     try:
         with program.with_name(RECORD).open("rb") as file:
-            told = json.loads(file.read(_LARGEST_RECORD))
+            parsed = json.loads(file.read(_LARGEST_RECORD))
     except (OSError, ValueError):
         return {}
-    return {str(k): v for k, v in told.items() if isinstance(v, str)} if isinstance(told, dict) else {}
+    return {str(k): v for k, v in parsed.items() if isinstance(v, str)} if isinstance(parsed, dict) else {}
 
 
 @lru_cache(maxsize=8)
@@ -136,9 +136,9 @@ def _distribution() -> str:
 def _asked(*command: str) -> str:
     """What a program of dpkg's prints, nothing where it is missing or does not answer in time."""
     try:
-        told = process.run(
+        completed = process.run(
             command, env={**process.base_environment(), "LC_ALL": "C"}, deadline=_PACKAGES_SECONDS
         )
     except (process.NotInstalled, process.DeadlineExceeded, process.SaidTooMuch):
         return ""
-    return told.stdout.decode(errors="replace").strip()
+    return completed.stdout.decode(errors="replace").strip()

@@ -33,15 +33,15 @@ def readable(line: str) -> str:
 
 def reasons(stderr: Iterable[str]) -> list[str]:
     """What standard error says, a line each, without traces of Go's code; what was fatal comes last."""
-    told: list[str] = []
+    others: list[str] = []
     fatal: list[str] = []
     for line in stderr:
         if line.startswith("\t"):
             # Named in the line before it.
-            told = told[:-1]
+            others = others[:-1]
         elif text := readable(line).partition("\n")[0].strip():
-            (fatal if line.startswith("Fatal: ") else told).append(text)
-    return told + fatal
+            (fatal if line.startswith("Fatal: ") else others).append(text)
+    return others + fatal
 
 
 def message_in(line: str) -> dict[str, Any]:

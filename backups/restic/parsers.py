@@ -87,10 +87,10 @@ _NOT_UNDERSTOOD = (ValueError, KeyError, TypeError, AttributeError, RecursionErr
 def parse_repository_id(stdout: bytes) -> str:
     """The id of a repository in its `cat config`; empty where there is none."""
     try:
-        told = json.loads(stdout)
+        parsed = json.loads(stdout)
     except _NOT_UNDERSTOOD:
         return ""
-    found = told.get("id") if isinstance(told, dict) else None
+    found = parsed.get("id") if isinstance(parsed, dict) else None
     return found if isinstance(found, str) and re.fullmatch(r"[0-9a-f]{64}", found) else ""
 
 

@@ -208,9 +208,9 @@ def _in_its_words(access: Access, error: AccessDenied, tick: process.Tick | None
         )  # fmt: skip
     except NoRepository:
         return error
-    except ResticError as told:
-        is_more = type(told) is not RepositoryUnreachable or "cannot be reached" not in told.what
-        return told if is_more else error
+    except ResticError as answer:
+        is_more = type(answer) is not RepositoryUnreachable or "cannot be reached" not in answer.what
+        return answer if is_more else error
     return error
 
 

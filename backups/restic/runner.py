@@ -143,12 +143,12 @@ def version(access: Access) -> str:
 def version_of(program: str) -> str:
     """The version of a restic, with no repository and no secret, new enough or not. Raises ResticError."""
     try:
-        told = process.run([program, *version_args()], env=process.base_environment(), deadline=10)
+        completed = process.run([program, *version_args()], env=process.base_environment(), deadline=10)
     except (process.NotInstalled, process.DeadlineExceeded, process.SaidTooMuch):
         raise ResticError(
             f"{program} did not say its version.", code="restic.without_version", do=get_restic()
         ) from None
-    return parse_version(told.stdout)
+    return parse_version(completed.stdout)
 
 
 def version_tuple(text: str) -> tuple[int, ...]:

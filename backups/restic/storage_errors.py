@@ -156,8 +156,8 @@ def unreachable(access: Access, lines: Sequence[str] = ()) -> ResticError:
             f"({said_in(last) or 'without a word'}).",
             do="See the storage's own log, or what its provider says of its state, then try again.",
         )
-    told = re.sub(r" returned error, retrying after [\w.]+:", " failed:", readable(last))
-    reason = f" (restic: {shortened(told, 300)})" if last else ""
+    reworded = re.sub(r" returned error, retrying after [\w.]+:", " failed:", readable(last))
+    reason = f" (restic: {shortened(reworded, 300)})" if last else ""
     return RepositoryUnreachable(
         f"The repository {access.url} cannot be reached{reason}.",
         do="Check the network and the storage, then try again.",

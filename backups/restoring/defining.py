@@ -71,7 +71,7 @@ def apply(
         with mysql.connect(server) as connection:
             over = mysql.events_of_the_past(connection, database)
         failed += maker.settle(over)
-    for sentence in maker.told:
+    for sentence in maker.sentences:
         say(sentence)
     return [left_as(one, problem) for one, problem in failed]
 
@@ -98,7 +98,7 @@ class _Maker:
         self._completed = completed
         self._events: list[tuple[Definition, EventState]] = []
         # For a person: what became of events whose time has passed.
-        self.told: list[str] = []
+        self.sentences: list[str] = []
 
     def make(self, one: Definition) -> Problem | None:
         """Make it; answers why it cannot be made, None where it was.
@@ -129,9 +129,9 @@ class _Maker:
         for one, event in self._events:
             state = str(one.more[0]).encode() if one.more and one.more[0] else event.state
             if event.name in self._hands.past_events:
-                self.told.append(f"Event {event.name} is not made: {ITS_TIME_HAS_PASSED}.")
+                self.sentences.append(f"Event {event.name} is not made: {ITS_TIME_HAS_PASSED}.")
             elif event.name in over and state == b"ENABLE":
-                self.told.append(_stays_disabled(event.name))
+                self.sentences.append(_stays_disabled(event.name))
             elif state != b"DISABLE" and (problem := self._tried([event.settled(state)])) is not None:
                 failed.append((one, problem))
         return failed
@@ -154,15 +154,15 @@ def with_what_waits(definitions: bytes, events: Iterable[EventState], outward: I
     That is the states of events, which are all disabled so far, and foreign keys to other databases.
     """
     states = {event.name: event.state.decode() for event in events}
-    told = [
+    entries = [
         [*entry[:4], states.get(entry[1], "")] if entry[0] == Kind.EVENT else entry
         for entry in json.loads(zlib.decompress(definitions))
     ]
-    told += [
+    entries += [
         [OUTWARD, f"{key.table} {number}", key.table, key.text.decode("latin-1")]
         for number, key in enumerate(outward, start=1)
     ]
-    return zlib.compress(json.dumps(told).encode())
+    return zlib.compress(json.dumps(entries).encode())
 
 
 def make_what_waits(

@@ -72,14 +72,14 @@ class Definition:
 
 def with_unmade(definitions: bytes, found: Found) -> bytes:
     """What `read` told, with what a load has left, so that it is tried again behind all else."""
-    told = json.loads(zlib.decompress(definitions)) if definitions else []
+    entries = json.loads(zlib.decompress(definitions)) if definitions else []
     for each in found.unmade:
         state = found.states_of_unmade.get(each.ready.name) if each.ready.kind == Kind.EVENT else None
         more = [state.state.decode()] if state else []
         table = each.ready.table if each.ready.kind == Kind.TRIGGER else ""
         text = as_dumped(each).decode("latin-1")
-        told.append([each.ready.kind, each.ready.name, table, text, *more])
-    return zlib.compress(json.dumps(told).encode())
+        entries.append([each.ready.kind, each.ready.name, table, text, *more])
+    return zlib.compress(json.dumps(entries).encode())
 
 
 def left_by_load(found: Found) -> list[Left]:
@@ -147,12 +147,12 @@ def unpacked(definitions: bytes) -> tuple[bytes, list[Definition]]:
     """
     if not definitions:
         return b"", []
-    told = [
+    entries = [
         Definition(kind, name, table, text.encode("latin-1"), tuple(more))
         for kind, name, table, text, *more in json.loads(zlib.decompress(definitions))
     ]
-    frame = b"".join(one.text for one in told if one.kind in FRAME)
-    return frame, [one for one in told if one.kind in DEFINED]
+    frame = b"".join(one.text for one in entries if one.kind in FRAME)
+    return frame, [one for one in entries if one.kind in DEFINED]
 
 
 def left_as(one: Definition, problem: Problem) -> Left:

@@ -64,11 +64,11 @@ def read(
         leave_out=[*(view.name for view in broken), *leave_out],
     )
     known = _Reading(server, database, info, say)
-    told = [
+    entries = [
         [s.kind, known.name_of(s, bytes(text)), s.table, text.decode("latin-1")] for s, text in found.values()
     ]
-    told += [[Kind.VIEW, view.name, "", _statements_of(view).decode("latin-1"), BROKEN] for view in broken]
-    return zlib.compress(json.dumps([*told, *routines]).encode())
+    entries += [[Kind.VIEW, view.name, "", _statements_of(view).decode("latin-1"), BROKEN] for view in broken]
+    return zlib.compress(json.dumps([*entries, *routines]).encode())
 
 
 def _routines_in_the_servers_words(
@@ -76,12 +76,12 @@ def _routines_in_the_servers_words(
 ) -> list[list[str]]:
     """All routines and libraries, as a dump program would write them that does not end at the unlinked."""
     _, collation = mysql.database_defaults(connection, database)
-    told = []
+    entries = []
     for one in mysql.described(connection, database):
         if one.kind in (*ROUTINES, Kind.LIBRARY) and one.text:
             broken = [BROKEN] if (one.kind, one.name) in unlinked else []
-            told.append([one.kind, one.name, "", _written(one, collation).decode("latin-1"), *broken])
-    return told
+            entries.append([one.kind, one.name, "", _written(one, collation).decode("latin-1"), *broken])
+    return entries
 
 
 def _written(one: mysql.Described, collation: str) -> bytes:

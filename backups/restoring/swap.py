@@ -44,14 +44,14 @@ def write_down(
     after = restore.definitions_after
     if after is None:
         after = read(restore.incoming)
-    told = (before, bytes(after))
-    users = {user for each in told for user in definitions.definers(each)}
+    both = (before, bytes(after))
+    users = {user for each in both for user in definitions.definers(each)}
     with mysql.connect(place.server) as connection:
         mysql.refuse_unless_may_define(
             connection,
             restore.incoming,
             sorted(users),
-            with_functions=any(definitions.has_functions(each) for each in told),
+            with_functions=any(definitions.has_functions(each) for each in both),
         )
         defaults = mysql.database_defaults(connection, restore.target)
         coming = tables_moving(connection, restore)[1]
@@ -168,11 +168,11 @@ def define_again(restore: Restore, place: Place, tick: process.Tick) -> None:
     """Make what a swap left out, where nobody has made it by hand; what is left is noted again."""
     is_in = restore.swap == Swap.FINISHED
     was_rolled_back = restore.swap == Swap.ROLLED_BACK
-    told = bytes((restore.definitions_before if was_rolled_back else restore.definitions_after) or b"")
+    packed = bytes((restore.definitions_before if was_rolled_back else restore.definitions_after) or b"")
     wanted = definitions.among(restore.definitions_left)
-    absent = _absent(told, restore, place)
+    absent = _absent(packed, restore, place)
     left = defining.apply(
-        told,
+        packed,
         place.server,
         restore.target,
         source=restore.incoming if is_in else restore.target,
@@ -200,8 +200,8 @@ def _finish(
     restore: Restore, place: Place, tick: process.Tick, say: Callable[[str], None] = lambda _: None
 ) -> None:
     """Set up what the snapshot holds besides tables, and look at what came of it. Safe to repeat."""
-    told = bytes(restore.definitions_after or b"")
-    broken = reading.still_broken(told, place.server, restore.target)
+    after = bytes(restore.definitions_after or b"")
+    broken = reading.still_broken(after, place.server, restore.target)
     with mysql.connect(place.server) as connection:
         mysql.requalify_sequences(connection, restore.target, restore.incoming)
         mysql.requalify_sequences(connection, restore.kept_in, restore.target)
@@ -210,13 +210,13 @@ def _finish(
         else:
             mysql.drop_definitions(connection, restore.target, but_views=broken)
     of_tables = definitions.of_tables(restore.tables) if restore.tables else lambda _: True
-    otherwise = _otherwise(restore, place, told, tick)
+    otherwise = _otherwise(restore, place, after, tick)
 
     def stands(one: definitions.Definition) -> bool:
         return one.kind == Kind.VIEW and one.name in broken
 
     left = defining.apply(
-        told,
+        after,
         place.server,
         restore.target,
         source=restore.incoming,
@@ -242,7 +242,7 @@ def _not_made_again(left: definitions.Left) -> str:
     )
 
 
-def _otherwise(restore: Restore, place: Place, told: bytes, tick: process.Tick) -> list[str]:
+def _otherwise(restore: Restore, place: Place, packed: bytes, tick: process.Tick) -> list[str]:
     """The tables that are not defined as they came.
 
     But for those that were given what waited for this place before this was broken off.
@@ -251,7 +251,7 @@ def _otherwise(restore: Restore, place: Place, told: bytes, tick: process.Tick) 
         table_definitions.unpacked(restore.tables_after), restore.incoming, restore.target
     )
     now = table_definitions.of_tables(place.server, restore.target, sorted(wanted), tick)
-    completed = definitions.tables_completed(told, place.server, restore.target)
+    completed = definitions.tables_completed(packed, place.server, restore.target)
     return [table for table in sorted(wanted) if now[table] != wanted[table] and table not in completed]
 
 
@@ -284,12 +284,12 @@ def _roll_back(restore: Restore, place: Place, tick: process.Tick) -> None:
     restores.restore_note(restore, swap=Swap.ROLLED_BACK, definitions_left=left)
 
 
-def _absent(told: bytes, restore: Restore, place: Place) -> list[definitions.Definition]:
+def _absent(packed: bytes, restore: Restore, place: Place) -> list[definitions.Definition]:
     """Of what was written down, what the target does not hold."""
     with mysql.connect(place.server) as connection:
         held = mysql.inventory(connection, restore.target)
         triggers = mysql.triggers(connection, restore.target)
-    return definitions.missing(told, held, triggers)
+    return definitions.missing(packed, held, triggers)
 
 
 def _defaults(restore: Restore) -> Sequence[str]:
@@ -348,10 +348,10 @@ def _not_whole(restore: Restore) -> str:
     """What is not as it should be after a swap, empty where all is."""
     restore.run.refresh_from_db(fields=["result"])
     otherwise = restore.run.result.get("otherwise", [])
-    told = []
+    sentences = []
     if left := _left_though_sound(restore):
-        told.append(f"{consequences.left_out(left)} could not be made ({left[0]['why'].rstrip('.')}).")
+        sentences.append(f"{consequences.left_out(left)} could not be made ({left[0]['why'].rstrip('.')}).")
     if otherwise:
         named = ", ".join(otherwise[:5]) + (" …" if len(otherwise) > 5 else "")
-        told.append(f"After the swap these tables are not defined as they came: {named}.")
-    return " ".join(told)
+        sentences.append(f"After the swap these tables are not defined as they came: {named}.")
+    return " ".join(sentences)

@@ -36,8 +36,8 @@ def run_update(run_id: int, **facts: Any) -> None:
 
 def restic_facts(version: str, origin: restic.Origin) -> dict[str, Any]:
     """For `run_update`: which restic a run works with, and where that is from."""
-    told = {"version": version, "origin": origin.words, "sha256": origin.sha256, "pinned": origin.is_pinned}
-    return {"restic_version": version, "result": {"restic": told}}
+    facts = {"version": version, "origin": origin.words, "sha256": origin.sha256, "pinned": origin.is_pinned}
+    return {"restic_version": version, "result": {"restic": facts}}
 
 
 def run_log(run_id: int, lines: Iterable[tuple[datetime, Level, str]]) -> None:

@@ -49,14 +49,14 @@ class Finding:
 
     def as_json(self) -> dict[str, str]:
         """For `--json`: what it is of only where it is of one."""
-        told = {
+        entry = {
             "key": self.key,
             "state": self.state.value,
             "reason": self.reason,
             "next_step": self.next_step,
         }
         of = {"database": self.database, "repository": self.repository}
-        return told | {name: value for name, value in of.items() if value}
+        return entry | {name: value for name, value in of.items() if value}
 
 
 @dataclass(frozen=True)

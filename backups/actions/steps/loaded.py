@@ -25,8 +25,8 @@ def tell_changed_values(restore: Restore, loading: Loading, progress: Progress) 
     """A dump says that the server shall take what does not fit, and it does so without a word."""
     changed = loading.values_changed()
     if changed:
-        told = [{"table": table, "why": text} for table, text in changed.items()]
-        notes.run_update(restore.run_id, result={"values_changed": told})
+        entries = [{"table": table, "why": text} for table, text in changed.items()]
+        notes.run_update(restore.run_id, result={"values_changed": entries})
     for table, text in changed.items():
         progress.warn(
             f"The server did not take every value of table {table} as it is in the snapshot: {text}."
@@ -36,8 +36,8 @@ def tell_changed_values(restore: Restore, loading: Loading, progress: Progress) 
 def tell_computed_anew(restore: Restore, loading: Loading, progress: Progress) -> None:
     """Generated columns that hold other values than they did, or of which nobody can tell."""
     if loading.computed_anew:
-        told = [each._asdict() for each in loading.computed_anew]
-        notes.run_update(restore.run_id, result={"computed_anew": told})
+        entries = [each._asdict() for each in loading.computed_anew]
+        notes.run_update(restore.run_id, result={"computed_anew": entries})
     for each in loading.computed_anew:
         what = each.words if each.differ else f"Not proved are {each.words}"
         progress.warn(f"{what[:1].upper()}{what[1:]}.{f' {mysql.SET_AS_WRITTEN}' if each.differ else ''}")
@@ -54,8 +54,8 @@ def tell_what_is_left_out(restore: Restore, loading: Loading, progress: Progress
     if reworded:
         notes.run_update(restore.run_id, result={"reworded": reworded})
     if of_roles := loading.found.without_role:
-        told = [{**each._asdict(), "why": each.why} for each in of_roles]
-        notes.run_update(restore.run_id, result={"definers_changed": told})
+        entries = [{**each._asdict(), "why": each.why} for each in of_roles]
+        notes.run_update(restore.run_id, result={"definers_changed": entries})
         for cure in sorted({each.cure for each in of_roles}):
             progress.warn(f"Not all has the definer that it had. {cure}")
     whys = [(each.kind, each.name, each.why) for each in (*found, *loading.found.reworded)]

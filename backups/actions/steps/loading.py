@@ -84,10 +84,10 @@ def _computed_anew(
     manifest = None
     with suppress(ManifestDamaged):  # which is for the caller to tell
         manifest = loading.digester.manifest()
-    told = mysql.computed_in(manifest)
+    expected = mysql.computed_in(manifest)
 
     def work(connected: Callable[[int], None]) -> None:
-        found.extend(mysql.computed_anew(server, database, tables, told, connected=connected))
+        found.extend(mysql.computed_anew(server, database, tables, expected, connected=connected))
 
     ended_by_number(server, tick, work)
     return found

@@ -31,33 +31,33 @@ class Lacking:
 
 def held_too_little(database: Database) -> list[Lacking]:
     """What its users would have to hold for backups and test restores, as their own grants tell."""
-    told = []
+    lacking = []
     server = database_server(database)
     with mysql.connect(server) as connection:
         info = mysql.probe(connection)
         if missing := grants.missing_for_dump(connection, info, database.database):
             do = f"Run as an administrator: {missing.statement}"
-            told.append(Lacking(server.user, f"a backup of {database.database}", missing.because, do))
+            lacking.append(Lacking(server.user, f"a backup of {database.database}", missing.because, do))
     scratch, there = scratch_name(database.database, 1), scratch_server(database)
     with mysql.connect(there) as connection:
         if missing := grants.missing_in_scratch(connection, scratch):
             do = verify_place.how_to_allow(connection, database, scratch)
-            told.append(Lacking(there.user, f"databases such as {scratch}", missing.because, do))
-    return told
+            lacking.append(Lacking(there.user, f"databases such as {scratch}", missing.because, do))
+    return lacking
 
 
 def held_too_much(database: Database) -> list[excess_rights.Excess]:
     """What its users hold and could do without; what only a restore needs as well, but of who restores."""
     name = database.database
     server = database_server(database)
-    told = _excess_at(server, excess_rights.Needs(server.user, name))
+    excess = _excess_at(server, excess_rights.Needs(server.user, name))
     if (scratch := scratch_server(database)) != server:
-        told += _excess_at(scratch, excess_rights.Needs(scratch.user, name, dumps=False))
+        excess += _excess_at(scratch, excess_rights.Needs(scratch.user, name, dumps=False))
     if restores_as_another(database):
         with suppress(Problem):  # it need not be there
             restoring = restoring_server(database)
-            told += _excess_at(restoring, excess_rights.Needs(restoring.user, name, restores=True))
-    return told
+            excess += _excess_at(restoring, excess_rights.Needs(restoring.user, name, restores=True))
+    return excess
 
 
 def _excess_at(server: mysql.Server, needs: excess_rights.Needs) -> list[excess_rights.Excess]:

@@ -127,16 +127,16 @@ def differing_sections(wanted: list[dict[str, Any]], found: list[dict[str, Any]]
     """The sections that are not the same, each as a short phrase that names it."""
     left = _by_key(wanted)
     right = _by_key(found)
-    told = []
+    differences = []
     for key in [*left, *(key for key in right if key not in left)]:
         name = escape_control_characters(" ".join(part for part in key[:2] if part))
         if key not in right:
-            told.append(f"{name} is missing {where}")
+            differences.append(f"{name} is missing {where}")
         elif key not in left:
-            told.append(f"{name} was added {where}")
+            differences.append(f"{name} was added {where}")
         elif left[key] != right[key]:
-            told.append(f"{name} differs {where}")
-    return told
+            differences.append(f"{name} differs {where}")
+    return differences
 
 
 def _by_key(sections: list[dict[str, Any]]) -> dict[tuple[str, str, int], tuple[int, str]]:

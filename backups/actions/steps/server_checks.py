@@ -159,18 +159,18 @@ def tables_are_sound(database: Database, found: Found, tick: Tick | None) -> str
         raise _unreached("The tables were not looked at")
     with mysql.connect(server, name, read_seconds=_CHECK_SECONDS) as connection:
         thread = connection.thread_id()
-        told: list[str] = []
+        answers: list[str] = []
 
         def look() -> None:
             mysql.refuse_unreadable(connection, name)
             mysql.refuse_short(connection, name)
-            told.append(_checked(connection, server, name))
+            answers.append(_checked(connection, server, name))
 
         if tick is None:
             look()
         else:
             process.run_in_thread(look, tick, lambda: mysql.kill(server, thread))
-    return told[0]
+    return answers[0]
 
 
 def _checked(connection: Any, server: mysql.Server, database: str) -> str:

@@ -37,8 +37,8 @@ def sync(
     new, gone = records.snapshots_sync(repository, dumps, unreadable=still_there, is_repaired=is_repaired)
     if unreadable:
         raise unreadable[0]
-    told = f"{counted(len(dumps), 'snapshot')} in the repository, {new} new here, {gone} gone."
-    return told + _strays(dumps)
+    summary = f"{counted(len(dumps), 'snapshot')} in the repository, {new} new here, {gone} gone."
+    return summary + _strays(dumps)
 
 
 def _strays(dumps: Iterable[tuple[restic.SnapshotInfo, Database | None]]) -> str:

@@ -79,10 +79,10 @@ def tell_spelling(restore: Restore, loading: Loading, progress: Progress) -> Non
     respelled = {old: new for new, old in sorted(loading.found.respelled.items())}
     if respelled:
         notes.run_update(restore.run_id, result={"names_in_lower_case": respelled})
-        told = [f"{old} is {new}" for old, new in respelled.items()]
+        pairs = [f"{old} is {new}" for old, new in respelled.items()]
         progress.warn(
             "This server gives tables and views names in lower case (lower_case_table_names=1): "
-            f"{mysql.named(told)}. Programs and routines that name them otherwise may rely on it."
+            f"{mysql.named(pairs)}. Programs and routines that name them otherwise may rely on it."
         )
 
 

@@ -65,8 +65,10 @@ class Command(VedettaCommand):
         if options["new"] or not Database.objects.exists():
             raise Problem(doubt.what, code="env.doubt", safe="Nothing new is set up with that.", do=doubt.do)
         # What is set up goes on, and whoever is here is told.
-        told = self._set_up(**options)
-        raise RunEnded(FAILED, {**told, **failed(Failure(doubt.sentence, "env.doubt"), env_file=doubt.what)})
+        result = self._set_up(**options)
+        raise RunEnded(
+            FAILED, {**result, **failed(Failure(doubt.sentence, "env.doubt"), env_file=doubt.what)}
+        )
 
     def _set_up(self, **options: Any) -> Mapping[str, Any]:
         moved, new = options["moved"], options["new"]

@@ -67,7 +67,7 @@ class Command(VedettaCommand):
             found.append(check)
             mark = "!" if check.warning else ("ok" if check.ok else "FAILED")
             self.say(f"{mark:>6}  {check.name}: {check.detail}")
-        told = {
+        result = {
             "checks": [{"name": c.name, "ok": c.ok, "detail": c.detail} for c in found],
             "not_in_backup": [left._asdict() for left in learned.left_out],
             "gate": [each.told() for each in drills],
@@ -79,8 +79,8 @@ class Command(VedettaCommand):
             # A person has just read the sentences.
             which = wrong[0].detail if self.as_json else f"{', '.join(check.name for check in wrong)}."
             error = f"{len(wrong)} of {len(found)} checks failed: {which}"
-            raise RunEnded(FAILED, failed(Failure(error, "preflight.checks_failed"), **told))
-        return told
+            raise RunEnded(FAILED, failed(Failure(error, "preflight.checks_failed"), **result))
+        return result
 
     def _others(self, looked_at: Database) -> list[str]:
         """The databases of which nothing was said, so that nobody takes this for a word about all."""

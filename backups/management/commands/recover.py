@@ -71,9 +71,9 @@ class Command(VedettaCommand):
                 database, snapshot, RestoreMode.NEW, database.database, reason=restores.FOR_RECOVERY
             )
             restored = self.play(wanted)
-            told = {name: restored.result[name] for name in TOLD if name in restored.result}
-            left = self._tell_what_is_left(database, told.get("events_to_enable", ()))
-            return {"snapshot_id": snapshot.snapshot_id, "to_restore": left, **newer, **told}
+            result = {name: restored.result[name] for name in TOLD if name in restored.result}
+            left = self._tell_what_is_left(database, result.get("events_to_enable", ()))
+            return {"snapshot_id": snapshot.snapshot_id, "to_restore": left, **newer, **result}
         return {"snapshot_id": snapshot.snapshot_id, **newer}
 
     def _tell_of(self, snapshot: Snapshot, *, is_restored: bool) -> None:

@@ -108,8 +108,8 @@ class Command(VedettaCommand):
         run = self.play(wanted)
         where = run.result.get("file", target)
         self.say(f"{run.restore.what} was restored to {where}.")
-        told = {name: run.result[name] for name in TOLD if name in run.result}
-        return {"run_id": run.pk, "snapshot_id": snapshot.snapshot_id, "target": where, **newer, **told}
+        result = {name: run.result[name] for name in TOLD if name in run.result}
+        return {"run_id": run.pk, "snapshot_id": snapshot.snapshot_id, "target": where, **newer, **result}
 
 
 # What is not as it was in the snapshot, where there is such.

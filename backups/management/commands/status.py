@@ -46,9 +46,9 @@ class Command(VedettaCommand):
             self.say(overall.all_well)
         for note in overall.notes:
             self.say(f"note  {note.sentence}")
-        told = overall.as_json()
+        result = overall.as_json()
         if overall.state == State.BAD:
             # A person has just read the sentences.
             error = overall.findings[0].sentence if self.as_json else "Not well."
-            raise RunEnded(FAILED, {**failed(Failure(error, "status.not_well")), **told})
-        return told
+            raise RunEnded(FAILED, {**failed(Failure(error, "status.not_well")), **result})
+        return result

@@ -36,7 +36,7 @@ class Command(VedettaCommand):
         try:
             run = self.play(VerifyRequest(database, snapshot))
         except RunEnded as ended:
-            raise RunEnded(ended.exit_status, {**ended.told, **_found(ended.run), **newer}) from None
+            raise RunEnded(ended.exit_status, {**ended.result, **_found(ended.run), **newer}) from None
         found = _found(run)
         self.say(
             f"Snapshot {snapshot.short_id} is {found['verdict']}: "

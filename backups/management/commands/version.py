@@ -22,23 +22,23 @@ class Command(VedettaCommand):
     help = "Say which versions of Vedetta, Python, Django and restic run here, and where restic is from."
 
     def work(self, **_: Any) -> Mapping[str, Any]:
-        told: dict[str, Any] = {
+        result: dict[str, Any] = {
             "vedetta": backups.__version__,
             "commit": installation.commit() or None,
             "python": platform.python_version(),
             "django": django.get_version(),
         }
-        of = f" (commit {told['commit'][:12]})" if told["commit"] else ""
-        self.say(f"Vedetta {told['vedetta']}{of}, Python {told['python']}, Django {told['django']}")
+        of = f" (commit {result['commit'][:12]})" if result["commit"] else ""
+        self.say(f"Vedetta {result['vedetta']}{of}, Python {result['python']}, Django {result['django']}")
         try:
             found = restic.origin(restic.find())
             version = restic.version_of(found.program)
         except ResticError as error:
-            raise RunEnded(FAILED, {**told, **failed(Failure.of(error), restic=None)}) from None
+            raise RunEnded(FAILED, {**result, **failed(Failure.of(error), restic=None)}) from None
         self.say(f"restic {version}, {found.words}: {found.program}, SHA-256 {found.sha256}")
         if is_refused := settings.VEDETTA_RESTIC == "pinned" and not found.is_pinned:
             self.say("VEDETTA_RESTIC=pinned refuses it: backups fail until `make setup` got the pinned one.")
-        told["restic"] = {
+        result["restic"] = {
             "version": version,
             "origin": found.words,
             "pinned": found.is_pinned,
@@ -46,4 +46,4 @@ class Command(VedettaCommand):
             "program": found.program,
             "sha256": found.sha256,
         }
-        return told
+        return result
