@@ -185,9 +185,9 @@ def _refuse_other_tables(restore: Restore, outgoing: Sequence[str], incoming: Se
     wanted = sorted(table_definitions.unpacked(restore.tables_after))
     gone = sorted(set(wanted) - set(incoming))
     if sorted(incoming) != wanted:
-        as_one_is_missing = f", as {gone[0]} is missing" if gone else ""
+        why = f", as {gone[0]} is missing" if gone else ""
         raise Problem(
-            f"{restore.incoming} does not hold the tables that were to come from it{as_one_is_missing}.",
+            f"{restore.incoming} does not hold the tables that were to come from it{why}.",
             code="swap.incoming_otherwise",
             safe=f"No table of {restore.target} was moved.",
             do="Restore again; see who else changes that database.",
