@@ -16,16 +16,18 @@ from django_q.conf import Conf
 from django_q.exceptions import TimeoutException
 
 from backups.alerting import alerts
-from backups.choices import Action, Trigger
+from backups.choices import Trigger
 from backups.errors import Refused
 from backups.models import Database, Repository
-from backups.runs import lifecycle, notes, queue
+from backups.requests import Asker, BackupRequest, SnapshotsRequest, VerifyRequest
+from backups.runs import notes, queue
 from backups.runs.progress import State
 from backups.scheduling import schedules
 from backups.worker import executor, reaper
 
 logger = logging.getLogger(__name__)
 Ids = ParamSpec("Ids")
+_SCHEDULE = Asker(Trigger.SCHEDULE)
 
 
 def _never_raising(task: Callable[Ids, None]) -> Callable[Ids, None]:
@@ -79,13 +81,13 @@ def _live(_state: State, _lines: list[str]) -> None:
 @_scheduled
 def backup_due(database_id: int) -> None:
     """The schedule's time for a backup has come."""
-    _due(database_id, Action.BACKUP)
+    _due(database_id, BackupRequest)
 
 
 @_scheduled
 def verify_due(database_id: int) -> None:
     """The schedule's time for a verification has come."""
-    _due(database_id, Action.VERIFY)
+    _due(database_id, VerifyRequest)
 
 
 @_scheduled
@@ -95,7 +97,7 @@ def snapshots_due(repository_id: int) -> None:
     if repository is None:
         return  # deleted just now, and its schedule with it
     try:
-        lifecycle.run_enqueue(action=Action.SNAPSHOTS, repository=repository, trigger=Trigger.SCHEDULE)
+        SnapshotsRequest(repository).submit(_SCHEDULE)
     except Refused as refused:
         logger.warning("reading the snapshots of %s: %s", repository, refused)
 
@@ -107,12 +109,12 @@ def tend_runs() -> None:
     reaper.run()
 
 
-def _due(database_id: int, action: Action) -> None:
+def _due(database_id: int, form: type[BackupRequest | VerifyRequest]) -> None:
     database = Database.objects.filter(pk=database_id).first()
     if database is None:
         return  # deleted just now, and its schedule with it
     try:
-        lifecycle.run_enqueue(action=action, database=database, trigger=Trigger.SCHEDULE)
+        form(database).submit(_SCHEDULE)
     except Refused as refused:
-        logger.warning("scheduled %s of %s: %s", action, database, refused)
-        notes.skipped_note(action, database)
+        logger.warning("scheduled %s of %s: %s", form.action, database, refused)
+        notes.skipped_note(form.action, database)

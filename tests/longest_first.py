@@ -6,7 +6,7 @@ test took is kept in pytest's cache, `.pytest_cache`, for the next time.
 
 from __future__ import annotations
 
-from collections import Counter
+from collections import defaultdict
 from collections.abc import Collection
 
 import pytest
@@ -21,7 +21,7 @@ class Clock:
     """Adds up each test's seconds, those of its set-up and tear-down included."""
 
     def __init__(self) -> None:
-        self.took: Counter[str] = Counter()
+        self.took: defaultdict[str, float] = defaultdict(float)
 
     def pytest_runtest_logreport(self, report: pytest.TestReport) -> None:
         """A part of a test has ended, here or in another process."""
@@ -45,7 +45,7 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
     if not hasattr(config, "workerinput"):
         return
     known = cache.get(KEPT_AS, {}) if (cache := getattr(config, "cache", None)) else {}
-    seconds: Counter[str] = Counter()
+    seconds: defaultdict[str, float] = defaultdict(float)
     for item in items:
         seconds[_file(item)] += known.get(item.nodeid) or _guess(item)
     items.sort(key=lambda item: (-seconds[_file(item)], _file(item)))

@@ -43,11 +43,14 @@ HOUSE = {
     "templatetags": "choices models text",
     "aim": "choices errors models snapshots validators",
     "gate": "errors installation models sentinel snapshots verdict",
-    "runs": "aim choices errors models mysql restic text",
+    "runs": "choices errors models mysql restic text",
     "catalog": "choices errors keys models restic runs",
     "keeping": "choices dumpfile models snapshots text",
     "repositories": "catalog endpoints models process restic",
-    "restoring": "choices dumpfile dumping errors loading models mysql process runs snapshots",
+    "restoring": (
+        "choices dumpfile dumping endpoints errors keeping loading models mysql process runs snapshots"
+    ),
+    "requests": "aim choices errors models restoring runs",
     "configuration": (
         "catalog endpoints errors gate models mysql repositories restic scheduling secret_references sentinel"
     ),
@@ -62,24 +65,25 @@ HOUSE = {
     ),
     "actions": (
         "aim alerting catalog choices configuration dumpfile dumping endpoints errors gate keeping "
-        "keys loading models mysql portal_copy process reports repositories restic restoring runs "
+        "keys loading models mysql portal_copy process reports repositories requests restic restoring runs "
         "scheduling snapshots text verdict"
     ),
     "admin": (
         "actions alerting choices configuration endpoints errors gate keeping models mysql "
-        "notifications reports repositories restic restoring runs scheduling secret_references "
+        "notifications reports repositories requests restic restoring runs scheduling secret_references "
         "sentinel snapshots templatetags text validators verdict"
     ),
     "worker": (
-        "actions alerting choices endpoints errors models mysql process restic restoring runs scheduling text"
+        "actions alerting choices endpoints errors models mysql process requests restic restoring runs "
+        "scheduling text"
     ),
     "portal": "admin alerting portal_copy reports sentinel text",
     "management": (
-        "actions aim catalog choices configuration endpoints errors gate installation keeping keys models "
-        "portal_copy process reports repositories restic restoring runs scheduling snapshots text "
+        "actions catalog choices configuration endpoints errors gate installation keeping keys models "
+        "portal_copy process reports repositories requests restic restoring runs scheduling snapshots text "
         "validators verdict worker"
     ),
-    "tasks": "alerting choices errors models runs scheduling worker",
+    "tasks": "alerting choices errors models requests runs scheduling worker",
     "apps": "checks runs tasks worker",
 }
 
@@ -104,7 +108,6 @@ LONG_FOR_A_REASON = {
     "backups.mysql.dump_errors._dump_problem_from": "A table of complaints, each with its own sentence.",
     "backups.mysql.programs.dump_args": "A list of a program's arguments, each with its reason.",
     "backups.restic.queries.probed_call": "Two programs at once, whose outcomes count in one order alone.",
-    "backups.runs.restores.restore_enqueue": "All that a restore can be asked with, and one transaction.",
 }
 
 # What knows neither rows nor settings: values arrive as arguments.
@@ -335,11 +338,13 @@ def _codes() -> Iterator[tuple[str, str]]:
     for module, tree in MODULES.items():
         for node in ast.walk(tree):
             if isinstance(node, ast.keyword) and node.arg == "code" and isinstance(node.value, ast.Constant):
+                assert isinstance(node.value.value, str)
                 yield f"{module}:{node.value.lineno}", node.value.value
             if isinstance(node, ast.ClassDef):
                 for line in node.body:
                     if isinstance(line, ast.Assign) and getattr(line.targets[0], "id", "") == "code":
                         assert isinstance(line.value, ast.Constant)
+                        assert isinstance(line.value.value, str)
                         yield f"{module}:{line.lineno}", line.value.value
 
 

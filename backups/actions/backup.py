@@ -16,7 +16,7 @@ from backups.actions.preflight import make_ready
 from backups.actions.steps.checks import Found
 from backups.actions.steps.opening import wait_for_maintenance
 from backups.catalog import learned, made_here, records
-from backups.choices import SAFETY_TAG, Action, DumpFormat, Level, Trigger
+from backups.choices import SAFETY_TAG, DumpFormat, Level, Trigger
 from backups.configuration import environment
 from backups.dumping.order import Order, Report
 from backups.dumping.parallel import Wish
@@ -26,6 +26,7 @@ from backups.gate import status_files
 from backups.keeping import suspicions
 from backups.models import Database, Run, Snapshot
 from backups.repositories import identity
+from backups.requests import CheckRequest, ForgetRequest, PortalCopyRequest
 from backups.runs import notes
 from backups.runs.outcome import FollowUp, Outcome
 from backups.runs.progress import Progress
@@ -65,11 +66,12 @@ def run(run: Run, progress: Progress) -> Outcome:
     else:
         _heartbeat(run, database, snapshot, suspicious, progress)
     check_due = learned.backup_counted(database.repository)
-    follow_ups = [FollowUp(Action.FORGET)]
+    follow_ups = [FollowUp(ForgetRequest(run.repository, database))]
     if copied_with(database.repository):
-        follow_ups.append(FollowUp(Action.PORTAL, of_database=False))
+        follow_ups.append(FollowUp(PortalCopyRequest(run.repository)))
     if check_due:
-        follow_ups.append(FollowUp(Action.CHECK, {"read_data_subset": "5%"}))
+        check = CheckRequest(run.repository, database, read_data_subset="5%")
+        follow_ups.append(FollowUp(check))
     return Outcome(tuple(follow_ups))
 
 

@@ -13,17 +13,17 @@ from backups.catalog import learned
 from backups.choices import Health, Level
 from backups.errors import Problem, shortened
 from backups.models import Run
+from backups.requests import CheckRequest, read_as
 from backups.runs import notes
 from backups.runs.outcome import Outcome
 from backups.runs.progress import Progress
 
 _WITHHELD = "Backups still run, but no heartbeat is written until a check of all data is good."
-# Subsets, as restic takes them, that are the whole.
-_ALL_DATA = frozenset({"100%", "1/1"})
 
 
 def run(run: Run, progress: Progress) -> Outcome:
-    """Check structure and, as the options say, data. Raises Problem when something is damaged."""
+    """Check structure and, as was asked, data. Raises Problem when something is damaged."""
+    asked = read_as(run, CheckRequest)
     progress.phase("check")
     access = opened(run, progress)
     may_lock = _may_lock(access, progress)
@@ -35,18 +35,16 @@ def run(run: Run, progress: Progress) -> Outcome:
         progress.log(text, Level.WARNING)
 
     args = restic.check_args(
-        read_data=bool(run.options.get("read_data")),
-        read_data_subset=str(run.options.get("read_data_subset", "")),
-        may_lock=may_lock,
+        read_data=asked.read_data, read_data_subset=asked.read_data_subset, may_lock=may_lock
     )
     try:
         answer = restic.call(
             access, args, doing="checking the repository", on_stderr=hear, tick=progress.tick
         )
     except restic.ResticError as error:
-        _judge(run, error, complaints)
+        _judge(run, asked, error, complaints)
         raise
-    _all_good(run, answer, progress)
+    _all_good(run, asked, answer, progress)
     return Outcome()
 
 
@@ -60,7 +58,7 @@ def _may_lock(access: restic.Access, progress: Progress) -> bool:
     return True
 
 
-def _all_good(run: Run, answer: process.Completed, progress: Progress) -> None:
+def _all_good(run: Run, asked: CheckRequest, answer: process.Completed, progress: Progress) -> None:
     summary = restic.parse_check_summary(answer.stdout)
     if summary is None or summary.num_errors:
         raise Problem(
@@ -68,19 +66,19 @@ def _all_good(run: Run, answer: process.Completed, progress: Progress) -> None:
             code="check.no_answer",
             do="Check again.",
         )
-    health = learned.check_recorded(run.repository, error="", all_data=_reads_all_data(run))
+    health = learned.check_recorded(run.repository, error="", all_data=asked.reads_all_data)
     if health == Health.DAMAGED:
-        raise _still_damaged(run)
-    sentence = f"No errors found ({_scope(run)}){_still_suspect(run) if health == Health.SUSPECT else ''}."
+        raise _still_damaged(run, asked)
+    sentence = f"No errors found ({_scope(asked)}){_still_suspect(run) if health == Health.SUSPECT else ''}."
     progress.log(sentence)
     notes.run_note(run.pk, result={"sentence": sentence})
 
 
-def _still_damaged(run: Run) -> restic.DamagedData:
+def _still_damaged(run: Run, asked: CheckRequest) -> restic.DamagedData:
     """A success would be taken for the end of what another check found."""
     run.repository.refresh_from_db()
     return restic.DamagedData(
-        f"This check met no damage ({_scope(run)}), but {run.repository} is damaged, as an earlier one "
+        f"This check met no damage ({_scope(asked)}), but {run.repository} is damaged, as an earlier one "
         f"found ({run.repository.check_error}): only a check of all data can tell that it is mended.",
         safe=_WITHHELD,
         do="Once it is repaired, run `repository check --read-data`, then back up.",
@@ -95,7 +93,7 @@ def _still_suspect(run: Run) -> str:
     )
 
 
-def _judge(run: Run, error: restic.ResticError, complaints: list[str]) -> None:
+def _judge(run: Run, asked: CheckRequest, error: restic.ResticError, complaints: list[str]) -> None:
     """Damage is remembered with the repository; a check that could not be made says nothing of it."""
     if not _is_damage(error, complaints):
         return
@@ -103,7 +101,7 @@ def _judge(run: Run, error: restic.ResticError, complaints: list[str]) -> None:
     packs = restic.broken_packs(complaints)
     notes.run_note(run.pk, result={"broken_packs": packs})
     found = found_in(found)
-    learned.check_recorded(run.repository, error=found, all_data=_reads_all_data(run))
+    learned.check_recorded(run.repository, error=found, all_data=asked.reads_all_data)
     raise restic.DamagedData(
         f"The repository {run.repository} is damaged: {found}{'' if found.endswith('…') else '.'}",
         safe=_WITHHELD,
@@ -138,13 +136,9 @@ _SHOWN = 500
 _BROKEN = re.compile(r"ciphertext verification failed")
 
 
-def _reads_all_data(run: Run) -> bool:
-    return bool(run.options.get("read_data")) or run.options.get("read_data_subset") in _ALL_DATA
-
-
-def _scope(run: Run) -> str:
-    if _reads_all_data(run):
+def _scope(asked: CheckRequest) -> str:
+    if asked.reads_all_data:
         return "structure and all data"
-    if subset := run.options.get("read_data_subset"):
-        return f"structure and {subset} of the data"
+    if asked.read_data_subset:
+        return f"structure and {asked.read_data_subset} of the data"
     return "structure"

@@ -8,7 +8,7 @@ from dataclasses import asdict
 
 from django.conf import settings
 
-from backups import mysql, process, restic, verdict
+from backups import mysql, process, requests, restic, verdict
 from backups.actions.steps import verify_place
 from backups.actions.steps.checks import Check, Found, Look, Tick
 from backups.actions.steps.gate_drill import gate_checks
@@ -32,6 +32,7 @@ from backups.keeping import suspicions
 from backups.models import Database, Run
 from backups.reports import standing
 from backups.repositories import identity
+from backups.requests import DrillRequest
 from backups.runs import notes
 from backups.runs.outcome import Outcome
 from backups.runs.progress import Progress
@@ -80,11 +81,11 @@ def _told(name: str, look: Look, database: Database, found: Found, tick: Tick | 
 def run(run: Run, progress: Progress) -> Outcome:
     """Look at everything for whoever waits for it, telling each check as it comes. Raises Problem.
 
-    With `gate` in its options it is a drill of that address and nothing else.
+    It may have been asked for as a drill of an address, and is that and nothing else then.
     """
     assert run.database is not None  # noqa: S101
-    if url := run.options.get("gate"):
-        return _drill(run, str(url), progress)
+    if isinstance(asked := requests.read(run), DrillRequest):
+        return _drill(run, asked.url, progress)
     progress.phase("preflight")
     progress.detail(_CHECKS[0][0])
     found, told = Found(), list[Check]()

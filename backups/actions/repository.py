@@ -10,12 +10,10 @@ from backups.actions.steps.snapshot_list import note_size, sync
 from backups.endpoints import names_of
 from backups.models import Repository, Run
 from backups.repositories import identity, places
+from backups.requests import InitRequest, read_as
 from backups.runs import notes
 from backups.runs.outcome import Outcome
 from backups.runs.progress import Progress
-
-# Of an `init`: somebody said that it may begin where another one lay that the portal knows.
-IN_PLACE = "in_place"
 
 
 def init(run: Run, progress: Progress) -> Outcome:
@@ -28,7 +26,7 @@ def init(run: Run, progress: Progress) -> Outcome:
         if access.names.known:
             raise
         another = places.known_at(run.repository)
-        if another is not None and not run.options.get(IN_PLACE):
+        if another is not None and not read_as(run, InitRequest).in_place:
             raise restic.gone(missing, replace(access, names=names_of(another))) from None
         restic.call(
             access, restic.init_args(), doing="making the repository", tick=progress.tick,

@@ -46,6 +46,7 @@ from backups.loading.loader import refuse_forbidden, refuse_too_long
 from backups.loading.problems import LoadProblem
 from backups.loading.progress import Loading
 from backups.models import Restore, Run
+from backups.requests import RestoreRequest, read_as
 from backups.restoring import defining, definitions, reading
 from backups.restoring.obstacles import (
     refuse_crossing,
@@ -71,7 +72,7 @@ def run(run: Run, progress: Progress) -> Outcome:
     aim.refuse_unfit_target(restore.database, RestoreMode(restore.mode), restore.target, restore.undo_of)
     if restore.undo_of is None:
         # A verification may have ended while it waited.
-        aim.refuse_known_bad(restore.snapshot, insisted=bool(run.options.get("known_bad")))
+        aim.refuse_known_bad(restore.snapshot, insisted=read_as(run, RestoreRequest).known_bad)
     for doubt in suspicions.doubts(restore.snapshot):
         progress.warn(doubt)
     access = opened(run, progress)

@@ -12,6 +12,7 @@ from backups.actions.steps.swapping import place_of, refuse_missing_privileges, 
 from backups.endpoints import restoring_server
 from backups.errors import Problem
 from backups.models import Restore, Run
+from backups.requests import DefineRequest, DropKeptRequest, read_as
 from backups.restoring import kept_states
 from backups.restoring.obstacles import refuse_crossing, refuse_immovable
 from backups.restoring.place import Place
@@ -105,7 +106,7 @@ def _refuse_what_cannot_swap(restore: Restore, place: Place) -> None:
 def drop_kept(run: Run, progress: Progress) -> Outcome:
     """Drop the tables that a restore kept. After this it cannot be undone. Raises Problem."""
     progress.phase("drop")
-    restore = _restore_of(run)
+    restore = read_as(run, DropKeptRequest).restore
     if not restore.keeps_tables or not re.search(r"__before_\d+$", restore.kept_in):
         raise Problem("This restore keeps no tables.", code="undo.keeps_nothing", safe="Nothing was dropped.")
     refusals.refuse_unsettled(restore.database, restore.target)
@@ -125,7 +126,7 @@ def drop_kept(run: Run, progress: Progress) -> Outcome:
 
 def define(run: Run, progress: Progress) -> Outcome:
     """Make the views, triggers, routines and events that a swap left out. Raises Problem."""
-    restore = _restore_of(run)
+    restore = read_as(run, DefineRequest).restore
     if not kept_states.may_define_again(restore):
         raise Problem(
             "Nothing is left out that could be made now: it was made, or a newer restore lies upon it.",
@@ -152,14 +153,3 @@ def define(run: Run, progress: Progress) -> Outcome:
     progress.log(sentence)
     notes.run_note(run.pk, result={"sentence": sentence})
     return Outcome()
-
-
-def _restore_of(run: Run) -> Restore:
-    restore = Restore.objects.select_related("database", "run").filter(pk=run.options["restore"]).first()
-    if restore is None:
-        raise Problem(
-            "The restore that this is about is not known any more.",
-            code="restore.unknown",
-            safe="Nothing was touched.",
-        )
-    return restore

@@ -20,11 +20,11 @@ from unfold.admin import ModelAdmin
 from unfold.paginator import InfinitePaginator
 
 from backups.admin import hints
-from backups.choices import VERDICT_COLOURS, Action, SuspicionState, Trigger, Verdict, right_to_start
+from backups.choices import VERDICT_COLOURS, SuspicionState, Trigger, Verdict, right_to_start
 from backups.configuration import bootstrap
-from backups.errors import Problem, Refused
+from backups.errors import Problem
 from backups.models import Run, Snapshot
-from backups.runs import lifecycle
+from backups.requests import Asker, Request
 from backups.templatetags.humane import as_in_sidebar
 from backups.text import formatting
 from backups.verdict import Finding, Page, State
@@ -52,6 +52,12 @@ def go(request: HttpRequest, url: str) -> HttpResponse:
     if request.headers.get("HX-Request"):
         return HttpResponse(headers={"HX-Redirect": url})
     return HttpResponseRedirect(url)
+
+
+def refused(request: HttpRequest, obj: Model, problem: Problem) -> HttpResponse:
+    """Why nothing was started, on the page of what it was to be about."""
+    messages.error(request, problem.sentence())
+    return go(request, page_url(obj))
 
 
 def row_of(rows: QuerySet[Row], object_id: Any) -> Row | None:
@@ -168,16 +174,13 @@ class VedettaAdmin(ModelAdmin):
             raise Http404
         return row
 
-    def start(self, request: HttpRequest, obj: Model, action: Action, **wanted: Any) -> HttpResponse:
+    def start(self, request: HttpRequest, obj: Model, wanted: Request) -> HttpResponse:
         """Queue a run, note it in the admin log, lead to its page; a refusal is told on this one."""
         assert request.user.is_authenticated  # noqa: S101  admin_view lets nobody else in
         try:
-            run = lifecycle.run_enqueue(
-                action=action, trigger=Trigger.ADMIN, requested_by=request.user, **wanted
-            )
-        except Refused as refused:
-            messages.error(request, refused.sentence())
-            return go(request, page_url(obj))
+            run = wanted.submit(Asker(Trigger.ADMIN, request.user))
+        except Problem as problem:
+            return refused(request, obj, problem)
         self.log_change(request, obj, f"Started {run}.")
         return go(request, run_url(run))
 

@@ -22,6 +22,7 @@ from backups.choices import Action
 from backups.configuration import bootstrap
 from backups.models import Database, Run, Snapshot
 from backups.reports import standing
+from backups.requests import BackupRequest, PreflightRequest, VerifyRequest
 from backups.text import formatting
 
 _TEST_RESTORES = 2  # of the sets of fields
@@ -221,7 +222,7 @@ class DatabaseAdmin(SetUpAdmin):
     def back_up(self, request: HttpRequest, form: BaseDialogForm, object_id: str) -> HttpResponse:
         """Start a backup."""
         database = self.found(request, object_id)
-        return self.start(request, database, Action.BACKUP, database=database)
+        return self.start(request, database, BackupRequest(database))
 
     @action(
         description="Verify newest", icon="fact_check", permissions=["run_verify"],
@@ -235,7 +236,7 @@ class DatabaseAdmin(SetUpAdmin):
     def verify(self, request: HttpRequest, form: BaseDialogForm, object_id: str) -> HttpResponse:
         """Start a verification of the newest snapshot."""
         database = self.found(request, object_id)
-        return self.start(request, database, Action.VERIFY, database=database)
+        return self.start(request, database, VerifyRequest(database))
 
     @action(description="Restore as it was at …", icon="settings_backup_restore", permissions=["run_restore"])
     def restore(self, request: HttpRequest, object_id: str) -> HttpResponse:
@@ -254,4 +255,4 @@ class DatabaseAdmin(SetUpAdmin):
     def test_connection(self, request: HttpRequest, form: BaseDialogForm, object_id: str) -> HttpResponse:
         """Have the worker look, which is where backups are made, and follow it on the run's page."""
         database = self.found(request, object_id)
-        return self.start(request, database, Action.PREFLIGHT, database=database)
+        return self.start(request, database, PreflightRequest(database))

@@ -88,7 +88,6 @@ class CheckForm(BaseDialogForm):
         depth.choices = [*_CHECKS[:-1], (_CHECKS[-1][0], f"{_CHECKS[-1][1]}. {_to_read(repository)}")]
 
     @property
-    def options(self) -> dict[str, Any]:
-        """What the check's run is given."""
-        depth = self.cleaned_data["depth"]
-        return {"read_data_subset": depth} if depth else {}
+    def subset(self) -> str:
+        """How much of the data is to be read, as restic takes it; empty is the structure alone."""
+        return str(self.cleaned_data["depth"])

@@ -12,6 +12,7 @@ from django.contrib import admin, messages
 from django.contrib.admin.models import CHANGE, LogEntry
 from django.contrib.contenttypes.models import ContentType
 from django.core.exceptions import PermissionDenied
+from django.db.models import Q
 from django.http import HttpRequest, HttpResponse, HttpResponseRedirect, JsonResponse
 from django.template.loader import render_to_string
 from django.template.response import TemplateResponse
@@ -27,7 +28,7 @@ from backups.gate import asking
 from backups.models import Database, Run
 from backups.reports import standing
 from backups.reports.standing import gate_sentence
-from backups.runs import lifecycle
+from backups.requests import Asker, DrillRequest, read_as
 from backups.text import formatting
 from backups.verdict import State
 from sentinel import heartbeat
@@ -276,10 +277,7 @@ def drill_view(request: HttpRequest) -> HttpResponse:
         return HttpResponseRedirect(reverse("gate"))
     url = form.cleaned_data["url"]
     try:
-        run = lifecycle.run_enqueue(
-            action=Action.PREFLIGHT, trigger=Trigger.ADMIN, database=database,
-            requested_by=request.user, options={"gate": url},
-        )  # fmt: skip
+        run = DrillRequest(database, url).submit(Asker(Trigger.ADMIN, request.user))
     except Problem as refused:
         messages.error(request, refused.sentence())
         return HttpResponseRedirect(reverse("gate"))
@@ -294,8 +292,9 @@ def _drilled_database() -> Database | None:
 
 def _last_drilled() -> str:
     """The address of the last drill, which the next one is mostly of."""
-    run = Run.objects.filter(action=Action.PREFLIGHT, options__has_key="gate").first()
-    return str(run.options["gate"]) if run else ""
+    drills = Q(request__form=DrillRequest.form) | Q(request=None, options__has_key="gate")
+    run = Run.objects.filter(drills, action=Action.PREFLIGHT).first()
+    return read_as(run, DrillRequest).url if run else ""
 
 
 @require_POST

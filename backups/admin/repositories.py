@@ -16,10 +16,21 @@ from unfold.widgets import UnfoldBooleanSwitchWidget
 from backups import restic
 from backups.admin.base import SetUpAdmin
 from backups.admin.dialogs import CheckForm, dialog
-from backups.choices import Action, Health
+from backups.choices import Health
 from backups.configuration import bootstrap, environment
 from backups.models import Repository
 from backups.repositories import places
+from backups.requests import (
+    CheckRequest,
+    ForgetRequest,
+    PruneRequest,
+    RepairIndexRequest,
+    RepairSnapshotsRequest,
+    RepositoryRequest,
+    SnapshotsRequest,
+    StatsRequest,
+    UnlockRequest,
+)
 from backups.text import formatting
 from backups.text.terminal import counted
 
@@ -159,7 +170,7 @@ class RepositoryAdmin(SetUpAdmin):
     )  # fmt: skip
     def bring_list(self, request: HttpRequest, form: BaseDialogForm, object_id: str) -> HttpResponse:
         """Start reading the repository's snapshots."""
-        return self._tend(request, object_id, Action.SNAPSHOTS)
+        return self._tend(request, object_id, SnapshotsRequest)
 
     @action(
         description="Check now", icon="health_and_safety", variant=ActionVariant.PRIMARY,
@@ -173,7 +184,8 @@ class RepositoryAdmin(SetUpAdmin):
     )  # fmt: skip
     def check_now(self, request: HttpRequest, form: CheckForm, object_id: str) -> HttpResponse:
         """Start an integrity check."""
-        return self._tend(request, object_id, Action.CHECK, options=form.options)
+        repository = self.found(request, object_id)
+        return self.start(request, repository, CheckRequest(repository, read_data_subset=form.subset))
 
     @action(
         description="Forget by the rules", icon="auto_delete", permissions=["run_maintenance"],
@@ -187,7 +199,7 @@ class RepositoryAdmin(SetUpAdmin):
     )  # fmt: skip
     def forget(self, request: HttpRequest, form: BaseDialogForm, object_id: str) -> HttpResponse:
         """Start a forget."""
-        return self._tend(request, object_id, Action.FORGET)
+        return self._tend(request, object_id, ForgetRequest)
 
     @action(
         description="Prune", icon="mop", permissions=["run_maintenance"],
@@ -200,7 +212,7 @@ class RepositoryAdmin(SetUpAdmin):
     )  # fmt: skip
     def prune(self, request: HttpRequest, form: BaseDialogForm, object_id: str) -> HttpResponse:
         """Start a prune."""
-        return self._tend(request, object_id, Action.PRUNE)
+        return self._tend(request, object_id, PruneRequest)
 
     @action(
         description="Measure size", icon="monitoring", permissions=["run_maintenance"],
@@ -210,7 +222,7 @@ class RepositoryAdmin(SetUpAdmin):
     )  # fmt: skip
     def stats(self, request: HttpRequest, form: BaseDialogForm, object_id: str) -> HttpResponse:
         """Start measuring."""
-        return self._tend(request, object_id, Action.STATS)
+        return self._tend(request, object_id, StatsRequest)
 
     @action(
         description="Remove stale locks", icon="lock_open", permissions=["run_maintenance"],
@@ -222,7 +234,7 @@ class RepositoryAdmin(SetUpAdmin):
     )  # fmt: skip
     def unlock(self, request: HttpRequest, form: BaseDialogForm, object_id: str) -> HttpResponse:
         """Start an unlock."""
-        return self._tend(request, object_id, Action.UNLOCK)
+        return self._tend(request, object_id, UnlockRequest)
 
     @action(
         description="Repair index", icon="construction", permissions=["run_maintenance"],
@@ -235,7 +247,7 @@ class RepositoryAdmin(SetUpAdmin):
     )  # fmt: skip
     def repair_index(self, request: HttpRequest, form: BaseDialogForm, object_id: str) -> HttpResponse:
         """Start a repair of the index."""
-        return self._tend(request, object_id, Action.REPAIR_INDEX)
+        return self._tend(request, object_id, RepairIndexRequest)
 
     @action(
         description="Repair snapshots", icon="healing", permissions=["run_maintenance"],
@@ -249,8 +261,8 @@ class RepositoryAdmin(SetUpAdmin):
     )  # fmt: skip
     def repair_snapshots(self, request: HttpRequest, form: BaseDialogForm, object_id: str) -> HttpResponse:
         """Start a repair of damaged snapshots."""
-        return self._tend(request, object_id, Action.REPAIR_SNAPSHOTS)
+        return self._tend(request, object_id, RepairSnapshotsRequest)
 
-    def _tend(self, request: HttpRequest, object_id: str, action: Action, **wanted: object) -> HttpResponse:
+    def _tend(self, request: HttpRequest, object_id: str, form: type[RepositoryRequest]) -> HttpResponse:
         repository = self.found(request, object_id)
-        return self.start(request, repository, action, repository=repository, **wanted)
+        return self.start(request, repository, form(repository))

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from django import forms
-from django.contrib import admin, messages
+from django.contrib import admin
 from django.db.models import QuerySet
 from django.http import Http404, HttpRequest, HttpResponse
 from django.utils.html import format_html, format_html_join
@@ -15,14 +15,14 @@ from unfold.enums import ActionVariant
 from unfold.widgets import UnfoldAdminTextInputWidget
 
 from backups import mysql
-from backups.admin.base import ReadOnlyAdmin, go, page_url, row_of, run_url
+from backups.admin.base import ReadOnlyAdmin, go, page_url, refused, row_of, run_url
 from backups.admin.dialogs import FactsForm, dialog
-from backups.choices import STATUS_COLOURS, Action, RestoreMode, Status, Trigger
+from backups.choices import STATUS_COLOURS, Status, Trigger
 from backups.endpoints import restoring_server
 from backups.errors import Problem
 from backups.models import Restore
+from backups.requests import Asker, DefineRequest, DropKeptRequest, UndoRequest
 from backups.restoring import kept_states
-from backups.runs import restores
 from backups.snapshots.retention import SAFETY_KEPT
 from backups.text import formatting
 
@@ -256,9 +256,7 @@ class RestoreAdmin(ReadOnlyAdmin):
     def try_again(self, request: HttpRequest, form: AgainForm, object_id: str) -> HttpResponse:
         """Make what was left out."""
         restore = self.found(request, object_id)
-        return self.start(
-            request, restore, Action.DEFINE, database=restore.database, options={"restore": restore.pk}
-        )
+        return self.start(request, restore, DefineRequest(restore))
 
     @action(
         description="Undo", icon="undo", variant=ActionVariant.PRIMARY, permissions=["undo"],
@@ -274,15 +272,10 @@ class RestoreAdmin(ReadOnlyAdmin):
         restore = self.found(request, object_id)
         assert request.user.is_authenticated  # noqa: S101  admin_view lets nobody else in
         try:
-            kept_states.refuse_out_of_order(restore)
-            run = restores.restore_enqueue(
-                database=restore.database, snapshot=restore.snapshot, mode=RestoreMode.UNDO,
-                target=restore.target, trigger=Trigger.ADMIN, undo_of=restore,
-                reason=form.cleaned_data["reason"], requested_by=request.user,
-            )  # fmt: skip
+            wanted = UndoRequest(restore, form.cleaned_data["reason"])
+            run = wanted.submit(Asker(Trigger.ADMIN, request.user))
         except Problem as problem:
-            messages.error(request, problem.sentence())
-            return go(request, page_url(restore))
+            return refused(request, restore, problem)
         self.log_change(request, restore, f"Undo, {run}: {form.cleaned_data['reason']}")
         return go(request, run_url(run))
 
@@ -298,15 +291,13 @@ class RestoreAdmin(ReadOnlyAdmin):
     def drop_kept(self, request: HttpRequest, form: ReasonForm, object_id: str) -> HttpResponse:
         """Give the kept tables up."""
         restore = self.found(request, object_id)
+        wanted = DropKeptRequest(restore)
         try:
-            kept_states.refuse_early_drop(restore)
-        except Problem as refused:
-            messages.error(request, refused.sentence())
-            return go(request, page_url(restore))
+            wanted.check()
+        except Problem as problem:
+            return refused(request, restore, problem)
         self.log_change(request, restore, f"Drop of kept tables: {form.cleaned_data['reason']}")
-        return self.start(
-            request, restore, Action.DROP_KEPT, database=restore.database, options={"restore": restore.pk}
-        )
+        return self.start(request, restore, wanted)
 
 
 def kept_words(restore: Restore) -> str:

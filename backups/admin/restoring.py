@@ -29,12 +29,12 @@ from unfold.widgets import (
 )
 
 from backups.actions.download import sql_stream
-from backups.actions.steps.restore_plan import Plan, plan
 from backups.admin.base import page_url, proof_label, run_url
 from backups.choices import OVERWRITING_MODES, DefinerPolicy, RestoreMode, Trigger
 from backups.errors import Problem
 from backups.models import Database, Restore, Snapshot, Suspicion
-from backups.runs import restores
+from backups.requests import Asker, RestoreRequest
+from backups.restoring.plan import Plan
 from backups.snapshots.selection import instead_of, known_bad_words, safety_copies, snapshot_at
 from backups.text import formatting
 from backups.validators import target_name
@@ -108,8 +108,6 @@ class RestoreForm(forms.Form):
         held = (snapshot.manifest or {}).get("inventory", {}).get("table", [])
         self.fields["tables"].choices = [(name, name) for name in held]  # type: ignore[attr-defined]
         self.fields["target"].initial = f"{database.database[:50]}_restored"
-        # Whoever puts another database's snapshot in this one's place names both.
-        self.across = (snapshot.source, database.database)
         self.to_type = self._to_type(self.data.get("mode", ""))
         self.fields["confirm"].label = f"Type {self.to_type} to go on"
 
@@ -149,6 +147,24 @@ class RestoreForm(forms.Form):
         if self.chosen_mode == RestoreMode.NEW:
             return str(self.cleaned_data["target"])
         return self.database.database
+
+    @property
+    def wanted(self) -> RestoreRequest:
+        """What is asked for."""
+        both = (self.snapshot.source, self.database.database)
+        return RestoreRequest(
+            self.database,
+            self.snapshot,
+            self.chosen_mode,
+            self.chosen_target,
+            tables=tuple(self.cleaned_data["tables"]),
+            definers=DefinerPolicy(self.cleaned_data["definers"]),
+            without_safety=self.cleaned_data["without_safety"] and self.overwrites,
+            known_bad=self.cleaned_data.get("known_bad", False),
+            reason=self.cleaned_data["reason"],
+            # Whoever puts another database's snapshot in this one's place has typed both.
+            across=both if self.overwrites and both[0] != both[1] else None,
+        )
 
     @property
     def overwrites(self) -> bool:
@@ -201,17 +217,12 @@ def restore_view(request: HttpRequest, pk: int) -> HttpResponseBase:
     form = RestoreForm(request.POST or None, snapshot=snapshot, database=database)
     told: Plan | None = None
     if request.method == "POST" and form.is_valid():
-        told = plan(
-            database,
-            snapshot,
-            mode=form.chosen_mode,
-            target=form.chosen_target,
-            tables=form.cleaned_data["tables"],
-        )
+        wanted = form.wanted
+        told = wanted.preview()
         fingerprints = _fingerprints(request, database, told, form)
         seen = "start" in request.POST and form.was_shown(fingerprints)
         if seen and not told.obstacles and form.is_confirmed():
-            return _start(request, snapshot, database, form)
+            return _start(request, wanted)
         form.remember(fingerprints[0])
     context = {
         **admin.site.each_context(request),
@@ -262,44 +273,28 @@ def restore_url(snapshot: Snapshot) -> str:
     return reverse("snapshot-restore", args=[snapshot.pk])
 
 
-def _start(
-    request: HttpRequest, snapshot: Snapshot, database: Database, form: RestoreForm
-) -> HttpResponseBase:
-    reason = form.cleaned_data["reason"]
-    if form.chosen_mode == RestoreMode.FILE:
-        return _download(request, snapshot, form.cleaned_data["tables"], reason)
+def _start(request: HttpRequest, wanted: RestoreRequest) -> HttpResponseBase:
+    snapshot = wanted.snapshot
+    if wanted.mode == RestoreMode.FILE:
+        return _download(request, wanted)
+    assert request.user.is_authenticated  # noqa: S101  the view lets nobody else in
     try:
-        run = restores.restore_enqueue(
-            database=database,
-            snapshot=snapshot,
-            mode=form.chosen_mode,
-            target=form.chosen_target,
-            trigger=Trigger.ADMIN,
-            tables=form.cleaned_data["tables"],
-            definers=DefinerPolicy(form.cleaned_data["definers"]),
-            without_safety=form.cleaned_data["without_safety"] and form.overwrites,
-            known_bad=form.cleaned_data.get("known_bad", False),
-            reason=reason,
-            across=form.across,
-            requested_by=request.user,  # type: ignore[arg-type]
-        )
+        run = wanted.submit(Asker(Trigger.ADMIN, request.user))
     except Problem as problem:
         messages.error(request, problem.sentence())
         return HttpResponseRedirect(restore_url(snapshot))
-    note(
-        request, snapshot,
-        f"{RestoreMode(form.chosen_mode).label} ({form.chosen_target}), {run}: {reason}",
-    )  # fmt: skip
+    note(request, snapshot, f"{wanted.mode.label} ({wanted.target}), {run}: {wanted.reason}")
     return HttpResponseRedirect(run_url(run))
 
 
-def _download(request: HttpRequest, snapshot: Snapshot, tables: list[str], reason: str) -> HttpResponseBase:
+def _download(request: HttpRequest, wanted: RestoreRequest) -> HttpResponseBase:
+    snapshot = wanted.snapshot
     try:
-        name, content = sql_stream(snapshot, tables)
+        name, content = sql_stream(snapshot, wanted.tables)
     except Problem as problem:
         messages.error(request, f"Nothing was downloaded. {problem.sentence()}")
         return HttpResponseRedirect(restore_url(snapshot))
-    note(request, snapshot, f"Downloaded {name}: {reason}")
+    note(request, snapshot, f"Downloaded {name}: {wanted.reason}")
     response = StreamingHttpResponse(content, content_type="application/sql")
     response["Content-Disposition"] = str(content_disposition_header(True, name))
     response["Cache-Control"] = "no-store"

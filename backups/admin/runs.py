@@ -21,17 +21,20 @@ from unfold.decorators import action, display
 from unfold.enums import ActionVariant
 from unfold.forms import BaseDialogForm
 
+from backups import requests
 from backups.admin import live
 from backups.admin.accepting import AcceptRunForm, accept_dialog, may_accept, say_so
-from backups.admin.base import ReadOnlyAdmin, go, may_start, page_url, row_of, run_url
+from backups.admin.base import ReadOnlyAdmin, go, page_url, refused, row_of, run_url
 from backups.admin.dialogs import dialog
 from backups.admin.filters import DaysFilter
 from backups.admin.restores import kept_words
 from backups.choices import ACTIVE, RESTORE_ACTIONS, STATUS_COLOURS, VERDICT_COLOURS, Action, Level, Status
+from backups.errors import Problem
 from backups.models import Restore, Run, RunLine, Suspicion
 from backups.reports import standing
 from backups.restoring import kept_states
 from backups.runs import lifecycle
+from backups.runs.asked import right_of
 from backups.text import formatting
 from backups.text.terminal import plain
 
@@ -177,8 +180,8 @@ class RunAdmin(ReadOnlyAdmin):
 
     def has_again_permission(self, request: HttpRequest, object_id: str | None = None) -> bool:
         """Whether this person may start what this run was."""
-        run = row_of(Run.objects.only("action"), object_id)
-        return run is not None and run.action not in _NOT_AGAIN and may_start(request, run.action)
+        run = row_of(Run.objects.only("action", "options", "request"), object_id)
+        return run is not None and run.action not in _NOT_AGAIN and request.user.has_perm(right_of(run))
 
     def has_accept_permission(self, request: HttpRequest, object_id: str | None = None) -> bool:
         """Whether this person may say that this backup is right, and it waits for that."""
@@ -225,10 +228,11 @@ class RunAdmin(ReadOnlyAdmin):
     def again(self, request: HttpRequest, form: BaseDialogForm, object_id: str) -> HttpResponse:
         """Start the same once more."""
         run = self._seen(request, object_id)
-        return self.start(
-            request, run, Action(run.action), database=run.database, repository=run.repository,
-            snapshot=run.snapshot if run.action == Action.VERIFY else None, options=run.options,
-        )  # fmt: skip
+        try:
+            wanted = requests.read(run)
+        except Problem as problem:
+            return refused(request, run, problem)
+        return self.start(request, run, wanted)
 
 
 def page_context(run: Run) -> dict[str, Any]:

@@ -19,8 +19,9 @@ from backups.admin.accepting import AcceptForm, accept_dialog, may_accept, say_s
 from backups.admin.base import ReadOnlyAdmin, go, page_url, proof_label, row_of
 from backups.admin.dialogs import dialog
 from backups.admin.filters import DaysFilter
-from backups.choices import BAD_VERDICTS, VERDICT_COLOURS, Action, Verdict
+from backups.choices import BAD_VERDICTS, VERDICT_COLOURS, Verdict
 from backups.models import Snapshot, Suspicion
+from backups.requests import VerifyRequest
 from backups.snapshots.selection import instead_of, known_bad_words
 from backups.text import formatting
 
@@ -206,7 +207,7 @@ class SnapshotAdmin(ReadOnlyAdmin):
                 request, "This snapshot cannot be verified: no database is set up for it.", "error"
             )
             return go(request, page_url(snapshot))
-        return self.start(request, snapshot, Action.VERIFY, database=snapshot.database, snapshot=snapshot)
+        return self.start(request, snapshot, VerifyRequest(snapshot.database, snapshot))
 
 
 @dataclass(frozen=True)

@@ -3,7 +3,14 @@
 To the rest of Vedetta all of them are `choices`; which module holds which is this package's own affair.
 """
 
-from backups.choices.actions import EXCLUSIVE_ACTIONS, PROMPT_ACTIONS, RESTORE_ACTIONS, Action, right_to_start
+from backups.choices.actions import (
+    DRILL,
+    EXCLUSIVE_ACTIONS,
+    PROMPT_ACTIONS,
+    RESTORE_ACTIONS,
+    Action,
+    right_to_start,
+)
 from backups.choices.alerts import ALERT_COLOURS, AlertState
 from backups.choices.databases import DumpFormat, SslMode
 from backups.choices.repositories import Health

@@ -45,15 +45,18 @@ EXCLUSIVE_ACTIONS = frozenset(
 RESTORE_ACTIONS = frozenset({Action.RESTORE, Action.UNDO, Action.DROP_KEPT, Action.DEFINE})
 # So are those that somebody waits for and that are over within a minute.
 PROMPT_ACTIONS = RESTORE_ACTIONS | {Action.PREFLIGHT}
-# Which right of a person's starts what; every other action is maintenance.
-_RIGHTS = {
+# The form of request that is played as a connection test, and shuts the gate for a moment.
+DRILL = "drill"
+# Which right of a person's starts what, by the form of its request; every other one is maintenance.
+_RIGHTS: dict[str, str] = {
     Action.BACKUP: "run_backup",
     Action.VERIFY: "run_verify",
     Action.PREFLIGHT: "run_backup",
+    DRILL: "override_gate",
     **dict.fromkeys(RESTORE_ACTIONS, "run_restore"),
 }
 
 
-def right_to_start(action: str) -> str:
-    """The right that a person needs to start an action."""
-    return f"backups.{_RIGHTS.get(Action(action), 'run_maintenance')}"
+def right_to_start(form: str) -> str:
+    """The right that a person needs to start an action, or what is asked for by a form of its own."""
+    return f"backups.{_RIGHTS.get(form, 'run_maintenance')}"

@@ -19,13 +19,14 @@ from django.core.management.base import BaseCommand, CommandError, CommandParser
 from django.db import DatabaseError
 
 from backups import errors, validators
-from backups.choices import Action, Status, Trigger
+from backups.choices import Status, Trigger
 from backups.configuration import environment
 from backups.errors import Failure, Problem, Refused
 from backups.management.watch import Watch
 from backups.models import Database, Repository, Run, Snapshot
 from backups.portal_copy.portal_database import database_problem, reason
-from backups.runs import lifecycle
+from backups.requests import Request
+from backups.runs.asked import Asker
 from backups.snapshots import selection
 from backups.text.terminal import plain
 from backups.worker import executor
@@ -146,27 +147,9 @@ class VedettaCommand(BaseCommand):
     def _print_json(self, told: Mapping[str, Any]) -> None:
         self.stdout.write(json.dumps(told, default=str))
 
-    def play(
-        self,
-        action: Action,
-        *,
-        database: Database | None = None,
-        repository: Repository | None = None,
-        **enqueue: Any,
-    ) -> Run:
-        """Play a run in this process, showing how it goes. Raises Refused, RunEnded."""
-        run = lifecycle.run_enqueue(
-            action=action,
-            trigger=Trigger.CLI,
-            database=database,
-            repository=repository,
-            send=False,
-            **enqueue,
-        )
-        return self.play_queued(run)
-
-    def play_queued(self, run: Run) -> Run:
-        """Play a run that was inserted but not sent, as `play` does. Raises RunEnded."""
+    def play(self, request: Request) -> Run:
+        """Play what is asked for in this process, showing how it goes. Raises Problem, RunEnded."""
+        run = request.submit(Asker(Trigger.CLI), send=False)
         try:
             with Watch(self.say, to_stderr=self.as_json or self.stdout_is_data) as watch:
                 played = executor.execute(run.pk, observer=watch.observe, send_follow_ups=False)

@@ -8,7 +8,7 @@ that must hit one row), `run_pick` does so for the one whose turn it is, `run_be
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import dataclass
 from datetime import datetime, timedelta
@@ -20,9 +20,10 @@ from django.db.models import Q, QuerySet
 from django.utils import timezone
 
 from backups import restic
-from backups.choices import EXCLUSIVE_ACTIONS, TERMINAL, Action, Status, Trigger, right_to_start
+from backups.choices import EXCLUSIVE_ACTIONS, TERMINAL, Action, Status, Trigger
 from backups.errors import CANCELLED, Failure, LostClaim, Refused
 from backups.models import Database, Repository, Run, Snapshot
+from backups.runs.asked import Asker, Wanted, right_of
 from backups.runs.consequences import lost_sentence
 from backups.runs.leases import BEAT_LOST, LEASE, lease_release, lease_take
 from backups.runs.notes import line, run_log
@@ -61,46 +62,29 @@ class Beat:
     detail: str
 
 
-def run_enqueue(
-    *,
-    action: Action,
-    trigger: Trigger,
-    database: Database | None = None,
-    repository: Repository | None = None,
-    snapshot: Snapshot | None = None,
-    requested_by: User | None = None,
-    parent: Run | None = None,
-    options: Mapping[str, Any] | None = None,
-    send: bool = True,
-) -> Run:
+def run_enqueue(wanted: Wanted, asker: Asker, *, send: bool = True) -> Run:
     """Insert a queued run and, with `send`, wake a worker once the transaction is through.
 
     Without it whoever inserts it plays it.
 
-    Its repository is, unless given, that of its snapshot, else that of its database. Raises Refused
-    when the same is queued or running already; the backup before a restore waits for a running one
-    elsewhere, and never behind a queued one.
+    Raises Refused when the same is queued or running already; the backup before a restore waits for a
+    running one elsewhere, and never behind a queued one.
     """
-    if repository is None and snapshot is not None:
-        # Which is not its database's, once that was given another.
-        repository = snapshot.repository
-    if repository is None:
-        if database is None:
-            raise ValueError("a run needs a database or a repository")
-        repository = database.repository
+    repository = wanted.where
     with transaction.atomic():
         Repository.objects.select_for_update().get(pk=repository.pk)
-        if trigger != Trigger.RESTORE:
-            refuse_twin(action, database, repository)
+        if asker.trigger != Trigger.RESTORE:
+            refuse_twin(wanted.action, wanted.database, repository)
         run = Run.objects.create(
-            action=action,
-            trigger=trigger,
-            database=database,
+            action=wanted.action,
+            trigger=asker.trigger,
+            database=wanted.database,
             repository=repository,
-            snapshot=snapshot,
-            requested_by=requested_by,
-            parent=parent,
-            options=dict(options or {}),
+            snapshot=wanted.snapshot,
+            requested_by=asker.user,
+            parent=asker.parent,
+            options=dict(wanted.options),
+            request=wanted.request,
             worker="" if send else WHO_ASKED,
         )
         if send:
@@ -180,17 +164,12 @@ def _is_without_right(run_id: int, now: datetime) -> bool:
     run = asked.select_related("requested_by").first()
     if run is None or run.requested_by is None:
         return False
-    right = _RIGHT_TO_DRILL if "gate" in run.options else right_to_start(run.action)
     person = run.requested_by
-    if person.is_active and person.is_staff and person.has_perm(right):
+    if person.is_active and person.is_staff and person.has_perm(right_of(run)):
         return False
     why = "may not start such a run any more" if person.is_active else "is no longer active"
     _cancel_without_right(asked, f"{person.get_username()}, who asked for it, {why}.", now)
     return True
-
-
-# A drill is played as a preflight, and shuts the gate for a moment.
-_RIGHT_TO_DRILL = "backups.override_gate"
 
 
 def person_goes(person: User, *, now: datetime | None = None) -> None:

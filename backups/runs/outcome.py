@@ -2,21 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import dataclass, field
-from typing import Any
+from dataclasses import dataclass
 
-from backups.choices import Action, Trigger
+from backups.choices import Trigger
 from backups.errors import Problem
+from backups.runs.asked import Submits
 
 
 @dataclass(frozen=True)
 class FollowUp:
-    """A run that should follow this one, as its child; of the database too, or of its repository alone."""
+    """What is to be asked for after a run, as a child of it."""
 
-    action: Action
-    options: Mapping[str, Any] = field(default_factory=dict)
-    of_database: bool = True
+    request: Submits
     trigger: Trigger = Trigger.BACKUP
 
 

@@ -11,10 +11,11 @@ from datetime import datetime
 from django.conf import settings
 from django.utils import timezone
 
-from backups.choices import Action, Level, Trigger
+from backups.choices import Level, Trigger
 from backups.errors import Cancelled, LostClaim, Problem, shortened
 from backups.models import Run
 from backups.runs import lifecycle, notes
+from backups.runs.asked import Submits
 from backups.text.terminal import plain, spellings
 
 _BEAT_SECONDS = 1.0
@@ -32,7 +33,7 @@ class State:
 
 
 Observer = Callable[[State, list[str]], None]
-PlayChild = Callable[[Action, Trigger, Callable[[], None]], Run]
+PlayChild = Callable[[Submits, Trigger, Callable[[], None]], Run]
 
 
 class Progress:
@@ -113,7 +114,7 @@ class Progress:
         with suppress(Cancelled, LostClaim, Problem):
             self.tick()
 
-    def play_child(self, action: Action, trigger: Trigger) -> Run:
+    def play_child(self, request: Submits, trigger: Trigger) -> Run:
         """Play another run to its end as part of this one, which goes on beating meanwhile.
 
         Whoever watches sees that other run alone, and not the two in turn.
@@ -122,7 +123,7 @@ class Progress:
             raise RuntimeError("this run was started without a way to play others")
         observer, self._observer = self._observer, None
         try:
-            return self._play_child(action, trigger, self.tick)
+            return self._play_child(request, trigger, self.tick)
         finally:
             self._observer = observer
 

@@ -8,7 +8,7 @@ from collections.abc import Callable
 from contextlib import suppress
 from functools import partial
 
-from backups import process
+from backups import process, requests
 from backups.actions import (
     backup,
     check,
@@ -28,6 +28,7 @@ from backups.choices import Action, Level, Status, Trigger
 from backups.errors import CANCELLED, UNEXPECTED, Cancelled, Failure, LostClaim, Problem, Refused
 from backups.models import Restore, Run
 from backups.runs import consequences, leases, lifecycle, notes
+from backups.runs.asked import Asker, Submits
 from backups.runs.outcome import CallsForMore, Outcome
 from backups.runs.progress import Observer, Progress, State
 from backups.runs.queue import runs_wake
@@ -56,7 +57,7 @@ ACTIONS: dict[str, Callable[[Run, Progress], Outcome]] = {
 }
 
 # What stays as it was when the action ends before its time.
-_SAFE = {
+_SAFE: dict[str, str] = {
     Action.BACKUP: "No snapshot was made, no heartbeat was written; earlier snapshots are safe.",
     Action.VERIFY: "The live database and the snapshots were not touched.",
     Action.RESTORE: "The live database was not touched.",
@@ -113,6 +114,7 @@ def _play(run: Run, observer: Observer | None) -> Outcome:
     progress = Progress(run, observer, partial(_play_child, run, observer))
     alerts.run_began(run)
     try:
+        requests.read(run)  # else an action that takes no parameters would play what it does not know
         outcome = ACTIONS[run.action](run, progress)
     except LostClaim:
         logger.error("%s was given up for lost while it ran; it stops here", run)
@@ -135,7 +137,7 @@ def _play(run: Run, observer: Observer | None) -> Outcome:
 def _play_child(
     parent: Run,
     observer: Observer | None,
-    action: Action,
+    request: Submits,
     trigger: Trigger,
     tick: Callable[[], None],
 ) -> Run:
@@ -147,14 +149,7 @@ def _play_child(
             observer(state, lines)
 
     _wait_for_lease(parent, tick)
-    child = lifecycle.run_enqueue(
-        action=action,
-        trigger=trigger,
-        database=parent.database,
-        requested_by=parent.requested_by,
-        parent=parent,
-        send=False,
-    )
+    child = request.submit(Asker(trigger, parent.requested_by, parent), send=False)
     claimed = lifecycle.run_claim(child.pk, worker=process.identity())
     if claimed is not None:
         _play(claimed, watch)
@@ -208,22 +203,14 @@ def _safe(run: Run) -> str:
     touched = (
         consequences.restore_left(restore) if restore is not None else consequences.snapshot_was_made(run)
     )
-    return touched or _SAFE.get(Action(run.action), _OTHERWISE_SAFE)
+    return touched or _SAFE.get(run.action, _OTHERWISE_SAFE)
 
 
 def _follow_ups(run: Run, outcome: Outcome, *, send: bool) -> list[Run]:
     children = []
     for follow_up in outcome.follow_ups:
         try:
-            child = lifecycle.run_enqueue(
-                action=follow_up.action,
-                trigger=follow_up.trigger,
-                database=run.database if follow_up.of_database else None,
-                repository=run.repository,
-                parent=run,
-                options=follow_up.options,
-                send=send,
-            )
+            child = follow_up.request.submit(Asker(follow_up.trigger, parent=run), send=send)
         except Refused as refused:
             notes.run_log(run.pk, [notes.line(str(refused), Level.WARNING)])
         else:

@@ -9,7 +9,6 @@ from contextlib import AbstractContextManager
 import pytest
 from django.conf import settings
 from django.contrib.admin.models import LogEntry
-from django.http import HttpResponse
 from django.test import Client
 from django.urls import reverse
 
@@ -99,14 +98,14 @@ def test_a_check_reads_as_much_as_was_chosen(database: Database, login: Login) -
 
 def test_a_check_after_damage_offers_to_read_everything(database: Database, login: Login) -> None:
     client, url = login("Operator"), action_url(database.repository, "check_now")
-    assert chosen_depth(client.get(url)) == "5%"
+    assert chosen_depth(client.get(url).content) == "5%"
     Repository.objects.update(health=Health.DAMAGED)
-    assert chosen_depth(client.get(url)) == "100%"
+    assert chosen_depth(client.get(url).content) == "100%"
 
 
-def chosen_depth(response: HttpResponse) -> str:
+def chosen_depth(page: bytes) -> str:
     """Which choice of a check's dialog is made already."""
-    radios = re.findall(r'<input[^>]*name="depth"[^>]*>', response.content.decode())
+    radios = re.findall(r'<input[^>]*name="depth"[^>]*>', page.decode())
     (ticked,) = (radio for radio in radios if re.search(r"\schecked[\s=>]", radio))
     return re.findall(r'value="([^"]*)"', ticked)[0]
 

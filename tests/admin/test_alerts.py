@@ -26,7 +26,7 @@ CONFIRM = {"_form_submitted": "on"}
 COMPLAINT = "Not everyone was told: number 1 of NOTIFY_URLS (json) could not be reached."
 
 
-def make_alert(subject: str = "Backup of shop", **more: object) -> Alert:
+def make_alert(subject: str = "Backup of shop", /, **more: object) -> Alert:
     """A subject that failed two hours ago."""
     facts = {
         "state": AlertState.FAILED, "since": timezone.now() - timedelta(hours=2),

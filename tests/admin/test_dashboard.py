@@ -21,6 +21,7 @@ from backups.choices import Action, AlertState, Health, Status, Trigger, Verdict
 from backups.configuration import bootstrap
 from backups.models import Alert, Database, PublicKey, Repository, Run, Snapshot, WorkerPulse
 from backups.runs import lifecycle, queue
+from backups.runs.asked import Asker, Wanted
 from tests.admin.conftest import Login
 from tools import history
 from tools.history import History
@@ -129,7 +130,7 @@ def test_a_failed_verification_is_the_answer_though_an_earlier_one_went_well(
     assert newest
     assert newest.verified_at
     run = lifecycle.run_enqueue(
-        action=Action.VERIFY, trigger=Trigger.CLI, database=database, snapshot=newest, send=False
+        Wanted(Action.VERIFY, database=database, snapshot=newest), Asker(Trigger.CLI), send=False
     )
     records.verification_record(run, newest, verdict=Verdict.UNREADABLE)
 

@@ -57,7 +57,7 @@ def portal(make_portal: MakePortal, mariadb_shop: Shop) -> Portal:
     """A portal whose repository holds one large dump."""
     portal = make_portal(mariadb_shop, PORTAL_ADMIN_USER="admin", PORTAL_ADMIN_PASSWORD=PASSWORD)
     own = {name: value for name, value in portal.environment.items() if name.startswith("RESTIC")}
-    argv = [
+    argv: list[str | Path] = [
         portal.restic_path, "backup", "--stdin", "--stdin-filename", f"/mysql/{mariadb_shop.name}.sql",
         "--host", "vedetta", "--tag", f"database:{mariadb_shop.name}", "--quiet",
     ]  # fmt: skip

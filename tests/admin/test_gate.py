@@ -6,6 +6,7 @@ import json
 import re
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
+from typing import Any
 
 import pytest
 from django.conf import settings
@@ -19,6 +20,7 @@ from backups.gate.asking import Answer
 from backups.models import Database, Run
 from backups.reports import standing
 from backups.runs import lifecycle
+from backups.runs.asked import Asker, Wanted
 from backups.verdict import GateFacts
 from backups.worker import executor
 from sentinel import heartbeat
@@ -43,7 +45,7 @@ def test_a_closed_gate_says_why_on_every_page(login: Login) -> None:
 
 
 def test_a_closed_gate_says_in_red_what_is_old_why_and_what_to_do(login: Login, database: Database) -> None:
-    run = lifecycle.run_enqueue(action=Action.BACKUP, trigger=Trigger.CLI, database=database, send=False)
+    run = lifecycle.run_enqueue(Wanted(Action.BACKUP, database=database), Asker(Trigger.CLI), send=False)
     Run.objects.filter(pk=run.pk).update(
         status=Status.FAILED, error="The disk is full. Make room.", finished_at=datetime.now(UTC)
     )
@@ -159,7 +161,7 @@ def test_a_drill_is_the_workers_audited_and_told_on_its_page(
     page = client.post("/admin/gate/drill/", {"url": SHOP})
     run = Run.objects.get()
     assert (run.action, run.status, run.options) == ("preflight", "queued", {"gate": SHOP})
-    assert page.url == f"/admin/backups/run/{run.pk}/change/"
+    assert page["Location"] == f"/admin/backups/run/{run.pk}/change/"
     assert LogEntry.objects.get().change_message == f"Started a drill of {SHOP}: {run}."
     assert not words, "the portal itself asks nothing"
 
@@ -177,7 +179,7 @@ def test_a_drill_is_the_workers_audited_and_told_on_its_page(
             "told by nginx's configuration: `nginx -T | manage.py preflight --gate … --nginx -`.",
         }
     ]  # fmt: skip
-    assert "as before" in client.get(page.url).content.decode()
+    assert "as before" in client.get(page["Location"]).content.decode()
     assert heartbeat.drill_read(settings.SENTINEL.heartbeat_path, datetime.now(UTC)) is None
     assert SHOP in client.get("/admin/gate/").content.decode(), "offered for the next one"
 
@@ -211,7 +213,7 @@ def test_only_administrators_hold_drills(login: Login, role: str) -> None:
     assert not Run.objects.exists()
 
 
-def preflight(capsys: pytest.CaptureFixture[str], *urls: str) -> tuple[object, dict[str, object]]:
+def preflight(capsys: pytest.CaptureFixture[str], *urls: str) -> tuple[object, dict[str, Any]]:
     """Exit status and JSON object of the command."""
     with pytest.raises(SystemExit) as ended:
         call_command("preflight", "--json", *(word for url in urls for word in ("--gate", url)))

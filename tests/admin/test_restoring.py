@@ -19,7 +19,6 @@ from django.utils import timezone
 from django.utils.html import strip_tags
 
 from backups.actions.steps.swapping import way_back_words
-from backups.admin import restoring
 from backups.admin.base import page_url, run_url
 from backups.admin.restores import kept_words
 from backups.choices import Action, DefinerPolicy, RestoreMode, Status, Swap, Trigger
@@ -206,10 +205,11 @@ def test_what_was_not_shown_does_not_start(snapshot: Snapshot, login: Login) -> 
     client, live = login("Restorer"), snapshot.database.database
     seen = wish(RestoreMode.REPLACE, tables=["journal"], confirm=live)
     shown = shown_on(client.post(url_of(snapshot), seen | LOOK).content)
-    for other in (
+    others: list[dict[str, Any]] = [
         {"tables": []}, {"tables": ["orders", "customers"]}, {"definers": DefinerPolicy.CURRENT_USER},
         {"without_safety": "on"}, {"mode": RestoreMode.IN_PLACE}, {"shown": ""}, {"shown": "0" * 64},
-    ):  # fmt: skip
+    ]  # fmt: skip
+    for other in others:
         response = client.post(url_of(snapshot), seen | shown | other | START)
         assert "Nothing was started, because this is not what was shown before." in told(response), other
         assert shown_on(response.content)
@@ -236,7 +236,7 @@ def test_what_one_was_shown_is_for_them_soon_and_once(
 
     assert refused(login("Administrator"))
     with monkeypatch.context() as later:
-        later.setattr(restoring.timezone, "now", lambda: now + timedelta(hours=2))
+        later.setattr("backups.admin.restoring.timezone.now", lambda: now + timedelta(hours=2))
         assert refused(anna)
     assert not Run.objects.filter(action=Action.RESTORE).exists()
     assert anna.post(url_of(snapshot), wish(RestoreMode.NEW) | shown | START).status_code == 302
@@ -380,7 +380,7 @@ def streamed(client: Client, snapshot: Snapshot, **more: Any) -> StreamingHttpRe
 
 def test_a_download_is_the_dump_itself_and_recorded(snapshot: Snapshot, login: Login) -> None:
     response = streamed(login("Restorer"), snapshot)
-    assert b"".join(response) == stored(snapshot)  # type: ignore[arg-type]
+    assert b"".join(response) == stored(snapshot)
     assert response["Content-Disposition"].endswith(f'{snapshot.short_id}.sql"')
     assert "no-store" in response["Cache-Control"]
     entry = LogEntry.objects.get()
@@ -390,14 +390,14 @@ def test_a_download_is_the_dump_itself_and_recorded(snapshot: Snapshot, login: L
 
 
 def test_a_download_of_some_tables_holds_only_them(snapshot: Snapshot, login: Login) -> None:
-    dump = b"".join(streamed(login("Restorer"), snapshot, tables=["customers"]))  # type: ignore[arg-type]
+    dump = b"".join(streamed(login("Restorer"), snapshot, tables=["customers"]))
     assert b"CREATE TABLE `customers`" in dump
     assert b"CREATE TABLE `orders`" not in dump
 
 
 def test_closing_a_download_stops_restic(snapshot: Snapshot, login: Login) -> None:
     response = streamed(login("Restorer"), snapshot)
-    next(iter(response))  # type: ignore[call-overload]
+    next(iter(response))
     response.close()
     wait_until(lambda: not restics(os.getpid()), "restic to be gone", 5)
 

@@ -21,6 +21,7 @@ from pytest_django.fixtures import Settings
 from backups.choices import Action, Trigger
 from backups.models import Database, Repository, Run
 from backups.runs import lifecycle
+from backups.runs.asked import Asker, Wanted
 from backups.worker import executor
 from tests.backups.light_key import make_light
 from tests.backups.worlds import (
@@ -218,7 +219,7 @@ def back_up() -> Callable[[Database], Run]:
     """Plays a backup of a database in this process, and gives its run."""
 
     def back_up(database: Database) -> Run:
-        run = lifecycle.run_enqueue(action=Action.BACKUP, trigger=Trigger.CLI, database=database, send=False)
+        run = lifecycle.run_enqueue(Wanted(Action.BACKUP, database=database), Asker(Trigger.CLI), send=False)
         played = executor.execute(run.pk, send_follow_ups=False)
         assert played is not None
         return played

@@ -37,7 +37,7 @@ def dumped_by_hand(shop: Shop) -> list[bytes]:
     """The statements that the server's own dump program gives, run by the administrator."""
     program = {"mariadb": "mariadb-dump", "mysql": "mysqldump"}[shop.server.flavour]
     defaults = shop.server.folder / "client.cnf"
-    args = [
+    args: list[str | Path] = [
         shop.server.client_dir / program, f"--defaults-file={defaults}", "--single-transaction", "--routines",
         "--triggers", "--events", "--skip-dump-date", "--no-tablespaces", "--skip-add-locks",
         "--default-character-set=utf8mb4",

@@ -169,10 +169,9 @@ def queue_a_backup(portal: Portal) -> int:
     """Queue a backup as the portal would; gives the run's id."""
     return int(
         portal.shell(
-            "from backups.models import Database; from backups.runs import lifecycle;"
-            "from backups.choices import Action, Trigger;"
-            "print(lifecycle.run_enqueue(action=Action.BACKUP, trigger=Trigger.ADMIN,"
-            " database=Database.objects.get()).pk)"
+            "from backups.models import Database; from backups.requests import Asker, BackupRequest;"
+            "from backups.choices import Trigger;"
+            "print(BackupRequest(Database.objects.get()).submit(Asker(Trigger.ADMIN)).pk)"
         )
     )
 

@@ -32,7 +32,7 @@ def program(tmp_path: Path) -> Path:
     return path
 
 
-def write_down(beside: Path, /, of: Path | None = None, **record: str) -> None:
+def write_down(beside: Path, of: Path | None = None, /, **record: str) -> None:
     sha256 = hashlib.sha256((of or beside).read_bytes()).hexdigest()
     beside.with_name(RECORD).write_text(json.dumps({"sha256": sha256, **record}))
 
@@ -90,7 +90,7 @@ def test_a_program_that_was_put_in_its_place_is_not_taken_for_it(program: Path) 
 def test_in_the_image_the_program_behind_the_script_counts(program: Path, tmp_path: Path) -> None:
     real = tmp_path / "real"
     real.write_text("#!/bin/sh\n# the program itself\n")
-    write_down(program, of=real, source="image", image=f"r@{DIGEST}", program=str(real))
+    write_down(program, real, source="image", image=f"r@{DIGEST}", program=str(real))
 
     assert restic.origin(str(program)).is_pinned
     assert restic.origin(str(program)).program == str(real)

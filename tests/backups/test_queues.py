@@ -20,15 +20,14 @@ def test_restore_starts_while_a_backup_runs(mariadb_portal: Portal) -> None:
 
 
 QUEUE_A_BACKUP = (
-    "from backups.models import Database; from backups.runs import lifecycle;"
-    "from backups.choices import Action, Trigger;"
-    "print(lifecycle.run_enqueue(action=Action.BACKUP, trigger=Trigger.ADMIN,"
-    " database=Database.objects.get()).pk)"
+    "from backups.models import Database; from backups.requests import Asker, BackupRequest;"
+    "from backups.choices import Trigger;"
+    "print(BackupRequest(Database.objects.get()).submit(Asker(Trigger.ADMIN)).pk)"
 )
 QUEUE_A_RESTORE = (
-    "from backups.models import Database; from backups.runs import restores;"
+    "from backups.models import Database; from backups.requests import Asker, RestoreRequest;"
     "from backups.choices import RestoreMode, Trigger;"
     "d = Database.objects.get();"
-    "print(restores.restore_enqueue(database=d, snapshot=d.snapshots.first(), mode=RestoreMode.NEW,"
-    " target='beside_a_backup', trigger=Trigger.ADMIN).pk)"
+    "wanted = RestoreRequest(d, d.snapshots.first(), RestoreMode.NEW, 'beside_a_backup');"
+    "print(wanted.submit(Asker(Trigger.ADMIN)).pk)"
 )

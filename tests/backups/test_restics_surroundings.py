@@ -141,10 +141,12 @@ def test_the_snapshot_of_another_host_is_not_the_newest(mariadb_portal: Portal) 
 def test_a_wrong_compression_stops_the_start(mariadb_shop: Shop, make_portal: MakePortal) -> None:
     portal = make_portal(mariadb_shop, set_up=False)
 
-    for name, value in (("RESTIC_COMPRESSION", "much"), ("RESTIC_PACK_SIZE", "nonsense")):
-        ran = portal.manage("preflight", **{name: value})
+    for told, ran in (
+        ("RESTIC_COMPRESSION is 'much'", portal.manage("preflight", RESTIC_COMPRESSION="much")),
+        ("RESTIC_PACK_SIZE is 'nonsense'", portal.manage("preflight", RESTIC_PACK_SIZE="nonsense")),
+    ):
         assert ran.code == 1
-        assert ran.err.startswith(f"vedetta: {name} is '{value}', but must be ")
+        assert ran.err.startswith(f"vedetta: {told}, but must be ")
 
 
 # ---------------------------------------------------------------- Files, read by each run

@@ -93,11 +93,12 @@ def test_secret_that_a_program_prints_is_masked(db: None) -> None:
     from backups.choices import Action, Trigger
     from backups.models import RunLine
     from backups.runs import lifecycle
+    from backups.runs.asked import Asker, Wanted
     from backups.runs.progress import Progress
     from tests.backups.test_services import add_database
 
     run = lifecycle.run_enqueue(
-        action=Action.BACKUP, trigger=Trigger.CLI, database=add_database(), send=False
+        Wanted(Action.BACKUP, database=add_database()), Asker(Trigger.CLI), send=False
     )
     progress = Progress(run)
     progress.hide(["hunter2", ""])

@@ -18,6 +18,7 @@ from backups.errors import Failure, LostClaim, Refused
 from backups.models import Database, Repository, Restore, Run, Snapshot
 from backups.restic import SnapshotInfo
 from backups.runs import consequences, leases, lifecycle, queue
+from backups.runs.asked import Asker, Wanted
 from backups.runs.lifecycle import Beat, IllegalTransition
 from backups.text.terminal import counted
 
@@ -37,7 +38,7 @@ def database(db: None) -> Database:
 
 def enqueue(database: Database, action: Action = Action.BACKUP, *, send: bool = False) -> Run:
     trigger = Trigger.ADMIN if send else Trigger.CLI
-    return lifecycle.run_enqueue(action=action, trigger=trigger, database=database, send=send)
+    return lifecycle.run_enqueue(Wanted(action, database=database), Asker(trigger), send=send)
 
 
 def claim(run: Run, *, now: datetime = NOW, worker: str = "") -> Run | None:
@@ -214,13 +215,13 @@ def test_each_database_of_a_repository_is_forgotten_for(database: Database) -> N
         enqueue(database, Action.FORGET)
     with pytest.raises(Refused):
         lifecycle.run_enqueue(
-            action=Action.FORGET, trigger=Trigger.CLI, repository=database.repository, send=False
+            Wanted(Action.FORGET, repository=database.repository), Asker(Trigger.CLI), send=False
         )
 
 
 def test_what_forgets_for_all_databases_leaves_nothing_to_forget_for_one(database: Database) -> None:
     lifecycle.run_enqueue(
-        action=Action.FORGET, trigger=Trigger.CLI, repository=database.repository, send=False
+        Wanted(Action.FORGET, repository=database.repository), Asker(Trigger.CLI), send=False
     )
 
     with pytest.raises(Refused):

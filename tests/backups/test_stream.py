@@ -281,7 +281,7 @@ def test_damaged_manifest_is_noticed(data: st.DataObject) -> None:
     pytest.fail(f"read as {found}")
 
 
-STRANGE = (
+STRANGE: tuple[object, ...] = (
     5, [], "manifest", {"inventory": 5}, {"inventory": {"table": 5}}, {"inventory": {"table": [["a"]]}},
     {"sections": 5}, {"sections": [5]}, {"sections": [{"kind": "table"}]}, {"server": "10.11"},
     {"server": {"flavour": 1, "version": "1"}}, {"not_in_backup": [{"table": "a"}]}, {"bytes": "5"},
@@ -295,7 +295,8 @@ def test_what_has_not_the_form_of_a_manifest_is_none(manifest: object) -> None:
 
 
 def test_manifest_of_another_form_is_damaged_though_its_digest_fits() -> None:
-    for facts in ({"inventory": 5}, {"server": {}}, {"server": None}):
+    wrong: list[dict[str, object]] = [{"inventory": 5}, {"server": {}}, {"server": None}]
+    for facts in wrong:
         data, _ = with_manifest(Dump("SELECT 1;\n-- Dump completed\n", []), **facts)
         with pytest.raises(ManifestDamaged):
             digested(data)[0].manifest()

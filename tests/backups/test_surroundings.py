@@ -195,6 +195,6 @@ def natively(shop: Shop, places: Mapping[str, Path], environment: Mapping[str, s
     """What the flavour's own dump program writes where nobody keeps it from anything."""
     server = shop.server
     program = server.client_dir / {"mariadb": "mariadb-dump", "mysql": "mysqldump"}[server.flavour]
-    args = [program, f"--host={server.host}", f"--port={server.port}", f"--user={server.user}", shop.name]
+    args = [f"--host={server.host}", f"--port={server.port}", f"--user={server.user}", shop.name]
     seen = {"PATH": os.environ["PATH"], "MYSQL_PWD": server.password, **environment}
-    return seeing(places, args, seen).stdout
+    return seeing(places, [program, *args], seen).stdout

@@ -14,13 +14,13 @@ from django.utils import timezone
 from pytest_django.fixtures import Settings
 
 from backups.actions import accept as accepting
-from backups.actions.steps.restore_plan import plan
 from backups.alerting import alerts
 from backups.choices import Action, AlertState, Health, RestoreMode, Status, SuspicionState, Trigger
 from backups.errors import Problem
 from backups.gate import status_files
 from backups.keeping import suspicions
 from backups.models import Alert, Database, Repository, Run, Snapshot, Suspicion
+from backups.restoring.plan import plan
 from backups.snapshots import selection
 from sentinel import heartbeat
 from tests.backups.conftest import MakeDatabase
@@ -214,7 +214,7 @@ def test_accepting_an_older_one_explains_those_alike_and_no_others(history: Hist
 
     assert not waits(first)
     assert not waits(other)
-    states = dict(Suspicion.objects.values_list("snapshot", "state"))
+    states = dict(Suspicion.objects.values_list("snapshot_id", "state"))
     assert states == {first.pk: "over", alike.pk: "accepted", other.pk: "accepted"}
     assert stamp() == other.time
 

@@ -9,6 +9,7 @@ from pytest_django.fixtures import Settings
 from backups.choices import Action, Status, Trigger
 from backups.models import Database, Repository, Run
 from backups.runs import lifecycle, queue
+from backups.runs.asked import Asker, Wanted
 from backups.runs.outcome import Outcome
 from backups.worker import executor
 
@@ -37,8 +38,8 @@ def running(action: Action, of: Database | Repository) -> Run:
 def waiting(action: Action, of: Database | Repository, trigger: Trigger = Trigger.SCHEDULE) -> Run:
     """A run that waits for its turn."""
     if isinstance(of, Repository):
-        return lifecycle.run_enqueue(action=action, repository=of, trigger=trigger)
-    return lifecycle.run_enqueue(action=action, database=of, trigger=trigger)
+        return lifecycle.run_enqueue(Wanted(action, repository=of), Asker(trigger))
+    return lifecycle.run_enqueue(Wanted(action, database=of), Asker(trigger))
 
 
 def picked(*, prompt: bool = False) -> Run | None:
@@ -118,7 +119,7 @@ def test_one_repository_of_several_leaves_a_process_to_the_others(settings: Sett
 
 def test_what_whoever_asked_plays_is_nobody_elses() -> None:
     lifecycle.run_enqueue(
-        action=Action.BACKUP, database=database("a", "one"), trigger=Trigger.BACKUP, send=False
+        Wanted(Action.BACKUP, database=database("a", "one")), Asker(Trigger.BACKUP), send=False
     )
 
     assert picked() is None

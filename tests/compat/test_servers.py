@@ -34,6 +34,7 @@ def test_binary_log_position_is_the_servers(tls_server: DatabaseServer, make_dat
 
     snapshot = back_up(make_database(shop))
 
+    assert snapshot.manifest
     assert snapshot.manifest["binary_log"] == {"file": file, "position": position}
 
 
@@ -42,6 +43,7 @@ def test_binary_log_position_is_left_out_where_the_user_may_not_see_it(
 ) -> None:
     snapshot = back_up(make_database(make_shop(tls_server)))
 
+    assert snapshot.manifest
     assert snapshot.manifest["binary_log"] is None
 
 

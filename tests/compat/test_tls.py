@@ -116,7 +116,7 @@ def test_no_word_is_said_to_a_server_without_tls(
     """Neither a user's name nor what answers the question for the password."""
     with socket.create_connection((plain_server.host, plain_server.port), timeout=10) as there:
         greeting = there.recv(1024)
-    heard = []
+    heard: list[bytes] = []
 
     def listen() -> None:
         with suppress(OSError):

@@ -58,15 +58,15 @@ class Stack:
 
     def compose(self, *arguments: str, stdin: bytes | None = None, check: bool = True) -> str:
         """Run docker compose in the folder; answers its standard output."""
-        given = {"stdin": subprocess.DEVNULL} if stdin is None else {"input": stdin}
         done = subprocess.run(
             ["docker", "compose", "--project-name", "vedetta-test", *arguments],
             cwd=self.folder,
             env=self.docker.environment,
+            stdin=subprocess.DEVNULL if stdin is None else None,
+            input=stdin,
             capture_output=True,
             timeout=600,
             check=False,
-            **given,
         )
         told = done.stdout.decode(errors="replace")
         assert not check or done.returncode == 0, (

@@ -9,6 +9,7 @@ import time
 import urllib.parse
 import urllib.request
 from datetime import UTC, datetime, timedelta
+from functools import partial
 
 import pytest
 
@@ -63,7 +64,7 @@ def test_nothing_runs_as_root_and_nothing_is_written_outside_the_volumes(stack: 
     for service in ("db_backup", "portal", "sentinel"):
         container = stack.compose("ps", "--quiet", service).strip()
         # A health check is root for the blink of an eye.
-        until("nothing is root", lambda name=container: "root" not in _users(stack, name), 20)
+        until("nothing is root", partial(_nothing_is_root, stack, container), 20)
         assert (
             stack.docker("inspect", "--format", "{{.HostConfig.ReadonlyRootfs}}", container).strip() == "true"
         )
@@ -309,16 +310,20 @@ secrets:
 """
 
 
+def _nothing_is_root(stack: Stack, container: str) -> bool:
+    return "root" not in _users(stack, container)
+
+
 def _users(stack: Stack, container: str) -> list[str]:
     """Whose the processes of a container are."""
     return [line.split()[1] for line in stack.docker("top", container, "-eo", "pid,user").splitlines()[1:]]
 
 
 QUEUE_A_BACKUP = """
-from backups.runs import lifecycle
-from backups.choices import Action, Trigger
+from backups.requests import Asker, BackupRequest
+from backups.choices import Trigger
 from backups.models import Database
-lifecycle.run_enqueue(action=Action.BACKUP, database=Database.objects.get(), trigger=Trigger.ADMIN)
+BackupRequest(Database.objects.get()).submit(Asker(Trigger.ADMIN))
 """
 
 

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from backups.dumpfile.allowed import Allowed, NotAllowed
 from backups.dumpfile.dialect import Dialect
 from backups.dumpfile.judge import Judge
-from backups.dumpfile.ready import Wish
+from backups.dumpfile.ready import Ready, Wish
 from backups.dumpfile.statements import NoStatement
 from backups.mysql.ddl import requalified
 from tests.dumps.judging import reaches_out
@@ -76,7 +76,7 @@ def test_no_statement_that_is_sent_reaches_out(dump: list[str], dialect: Dialect
     allowed = Allowed(dialect, Wish(TARGET, source="shop"))
     judge = Judge(dialect, allowed)
     text = ";\n".join(["CREATE TABLE `t` (id INT)", *dump]) + ";\n"
-    sent = []
+    sent: list[Ready] = []
     try:
         sent += judge.feed(text.encode())
         sent += judge.close()

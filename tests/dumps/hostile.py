@@ -84,7 +84,8 @@ def _placed(flavour: str, attacks: list[_Attack]) -> Iterator[Hostile]:
 
 def _written_down(flavour: str) -> Iterator[Hostile]:
     """What attacks.txt holds for this flavour, each at one place in turn or at all of them."""
-    never, attacks = "", []
+    never = ""
+    attacks: list[_Attack] = []
     for block in re.split(r"(?m)^(?=== |# ---- )", ATTACKS.read_text()):
         title, _, text = block.partition("\n")
         if title.startswith("# ---- "):

@@ -193,12 +193,15 @@ def test_many_tables(own_server: DatabaseServer, make_database: MakeDatabase) ->
     database = make_database(shop)
 
     backup = back_up(database).made_by
+    assert backup is not None
     run = verify(database)
     assert verdict(run).verdict == "identical", run.error
     assert (verdict(run).tables, verdict(run).rows) == (count, 1)
     restored = succeeded(restore(database, RestoreMode.REPLACE, without_safety=True))
     assert shop.query(f"SELECT * FROM t{count - 1}") == [(1, 2)]
     for each in (backup, run, restored):
+        assert each.started_at
+        assert each.finished_at
         took = each.finished_at - each.started_at
         print(f"{own_server.flavour}, {count} tables, {each.action}: {took.total_seconds():.1f} s")
     drop_all(shop)
@@ -393,4 +396,6 @@ def test_replica_that_is_kept_behind(
 
 def log_of_backup(database: Database) -> str:
     """The log of a good backup."""
-    return log_of(back_up(database).made_by)
+    run = back_up(database).made_by
+    assert run is not None
+    return log_of(run)

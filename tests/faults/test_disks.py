@@ -157,9 +157,8 @@ def test_worker_outlives_a_full_disk_of_the_portals_database(portal: Portal, dis
         assert server.running
         run = int(
             portal.shell(
-                "from backups.runs import lifecycle; from backups.models import Database;"
-                "database = Database.objects.get();"
-                "print(lifecycle.run_enqueue(action='backup', trigger='admin', database=database).pk)"
+                "from backups.requests import Asker, BackupRequest; from backups.models import Database;"
+                "print(BackupRequest(Database.objects.get()).submit(Asker('admin')).pk)"
             )
         )
         wait_until(lambda: portal.run(run)["status"] == "succeeded", "the worker to go on", 60)

@@ -6,6 +6,7 @@ import contextlib
 import sys
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -15,8 +16,8 @@ from tests.security.test_queue import INSERT, pickled
 from tests.servers import Server
 
 ENQUEUE = (
-    "from backups.runs import lifecycle; from backups.models import Database;"
-    "print(lifecycle.run_enqueue(action='{action}', trigger='admin', database=Database.objects.get()).pk)"
+    "from backups.requests import FORMS, Asker; from backups.models import Database;"
+    "print(FORMS['{action}'](Database.objects.get()).submit(Asker('admin')).pk)"
 )
 # As if the queue had had them for so long.
 OLD = "from backups.models import Run; from django.db.models import F; from datetime import timedelta;"
@@ -59,7 +60,7 @@ def is_over(portal: Portal, run: int) -> bool:
     return portal.run(run)["status"] in DONE
 
 
-def backups(portal: Portal, trigger: str = "schedule") -> list[dict[str, object]]:
+def backups(portal: Portal, trigger: str = "schedule") -> list[dict[str, Any]]:
     return portal.rows("SELECT * FROM backups_run WHERE action = 'backup' AND trigger = ?", trigger)
 
 
@@ -98,9 +99,9 @@ def test_two_workers_and_doubled_messages_play_each_run_once(portal: Portal) -> 
         "    first.pk, first.name, first.is_primary = None, f'copy{number}', False\n"
         "    first.host = addresses[(number + 1) % 2]\n"
         "    first.save()\n"
-        "from backups.runs import lifecycle\n"
+        "from backups.requests import Asker, BackupRequest\n"
         "for database in Database.objects.all():\n"
-        "    lifecycle.run_enqueue(action='backup', trigger='admin', database=database)\n"
+        "    BackupRequest(database).submit(Asker('admin'))\n"
         "from django_q.models import OrmQ\n"
         "for row in list(OrmQ.objects.all()) * 2:\n"
         "    row.pk = None\n"

@@ -22,6 +22,7 @@ from backups.alerting import alerts, delivery
 from backups.choices import Action, AlertState, Status, Trigger
 from backups.models import Alert, Database, Run
 from backups.runs import leases, lifecycle, queue
+from backups.runs.asked import Asker, Wanted
 from backups.scheduling.schedules import schedules_keep, schedules_sync
 from backups.snapshots import selection
 from tests.backups.conftest import MakeDatabase, MakePortal
@@ -180,7 +181,7 @@ def test_tending_goes_on_after_the_clock_was_set_back(settings: Settings) -> Non
 
 
 def queued(database: Database, **fields: object) -> Run:
-    run = lifecycle.run_enqueue(action=Action.BACKUP, trigger=Trigger.ADMIN, database=database, send=False)
+    run = lifecycle.run_enqueue(Wanted(Action.BACKUP, database=database), Asker(Trigger.ADMIN), send=False)
     Run.objects.filter(pk=run.pk).update(**fields)
     run.refresh_from_db()
     return run

@@ -20,6 +20,7 @@ from backups.mysql import conversation
 from backups.mysql.answers import fetch_all
 from backups.mysql.connection import opened
 from backups.runs import lifecycle
+from backups.runs.asked import Asker, Wanted
 from backups.worker import executor
 from tests.backups.conftest import MakeDatabase, MakePortal
 from tests.backups.worlds import Shop, wait_until
@@ -201,7 +202,7 @@ def test_who_waits_can_be_told_to_wait_no_more() -> None:
 
 def played(action: Action, database: Database) -> Run:
     """A run of this process's own portal, to its end."""
-    run = lifecycle.run_enqueue(action=action, trigger=Trigger.CLI, database=database, send=False)
+    run = lifecycle.run_enqueue(Wanted(action, database=database), Asker(Trigger.CLI), send=False)
     ended = executor.execute(run.pk, send_follow_ups=False)
     assert ended is not None
     return ended
@@ -269,11 +270,11 @@ def test_a_server_that_is_honest_for_a_while(
 
 ADD_HOSTILE_ONES = """
 from backups.models import Database
-from backups.runs import lifecycle
-from backups.choices import Action, Trigger
+from backups.requests import Asker, BackupRequest
+from backups.choices import Trigger
 honest = Database.objects.get()
 def queued(database):
-    return lifecycle.run_enqueue(action=Action.BACKUP, trigger=Trigger.SCHEDULE, database=database).pk
+    return BackupRequest(database).submit(Asker(Trigger.SCHEDULE)).pk
 def hostile(name):
     return Database.objects.create(name=name, host="127.0.0.1", port={port}, user=honest.user,
         ssl_mode="DISABLED", password_ref=honest.password_ref, database=honest.database,

@@ -27,8 +27,8 @@ THEIRS = base64.b64encode(bytes(range(1, 33))).decode()
 # that is to be ended with definitions of theirs.
 MALLORY = """
 from django.contrib.auth.models import User
-from backups.runs import lifecycle
-from backups.choices import Action, Trigger
+from backups.requests import Asker, VerifyRequest
+from backups.choices import Trigger
 from backups.models import Database, Repository, Restore, Run, Snapshot
 from django.utils import timezone
 User.objects.create_superuser("mallory", "", "a password of mine")
@@ -37,7 +37,7 @@ other = Database.objects.create(name="evil", host="rogue.example", user="u", dat
 Database.objects.filter(is_primary=True).update(verify_host="verify.example", verify_user="u",
     verify_password_ref="env:MYSQL_PASSWORD")
 for action, left in (("verify", {"scratch": "payroll"}), ("restore", {"partial": "PRECIOUS"})):
-    run = lifecycle.run_enqueue(action=Action.VERIFY, trigger=Trigger.CLI, database=other, send=False)
+    run = VerifyRequest(other).submit(Asker(Trigger.CLI), send=False)
     Run.objects.filter(pk=run.pk).update(action=action, status="lost", result=left)
 shop = Database.objects.get(is_primary=True)
 theirs = Repository.objects.create(name="theirs", url="rest:http://rogue.example/",
@@ -45,7 +45,7 @@ theirs = Repository.objects.create(name="theirs", url="rest:http://rogue.example
 Database.objects.create(name="twin", host=shop.host, port=shop.port, user="u", database=shop.database,
     backup_cron="* * * * *", repository=theirs, password_ref="env:HOME")
 Database.objects.filter(pk=shop.pk).update(gates_app=False, heartbeat_threshold=10**9, keep_daily=1)
-run = lifecycle.run_enqueue(action=Action.VERIFY, trigger=Trigger.CLI, database=other, send=False)
+run = VerifyRequest(other).submit(Asker(Trigger.CLI), send=False)
 Run.objects.filter(pk=run.pk).update(action="restore", status="lost")
 snapshot = Snapshot.objects.create(repository=shop.repository, snapshot_id="ab" * 32, time=timezone.now(),
     path="/mysql/x.sql", verified_at=timezone.now(), verdict="identical")
@@ -192,11 +192,11 @@ def test_no_row_has_a_file_deleted_that_no_run_could_have_written(
     file = tmp_path / Path(str(left)).name
     file.touch()
     portal.shell(
-        "from backups.runs import lifecycle\n"
+        "from backups.requests import Asker, VerifyRequest\n"
         "from backups.worker import reaper\n"
         "from backups.models import Database, Run\n"
         "shop = Database.objects.get()\n"
-        "run = lifecycle.run_enqueue(action='verify', trigger='cli', database=shop, send=False)\n"
+        "run = VerifyRequest(shop).submit(Asker('cli'), send=False)\n"
         f"Run.objects.filter(pk=run.pk).update(status='lost', result={{'partial': {str(file)!r}}})\n"
         "reaper.run()\n"
         "assert 'partial' not in Run.objects.get(pk=run.pk).result\n"

@@ -13,11 +13,13 @@ import pytest
 from django.utils import timezone
 
 from backups import restic as backups_restic
-from backups.actions import forget
+from backups.actions import forget, portal_copy
 from backups.admin.snapshots import kept_words
 from backups.choices import SAFETY_TAG, Action, RestoreMode, Trigger
 from backups.models import Database, Repository, Run, Snapshot, Verification
 from backups.runs import lifecycle
+from backups.runs.asked import Asker, Wanted
+from backups.snapshots.retention import SAFETY_KEPT
 from backups.worker import executor
 from tests.backups.conftest import MakeDatabase
 from tests.backups.worlds import Shop
@@ -114,7 +116,7 @@ def test_what_was_saved_before_a_restore_is_kept_for_a_month(
     saved.refresh_from_db()
     assert kept_words(saved) == "safety"
 
-    Run.objects.filter(pk=restored.pk).update(finished_at=timezone.now() - forget.SAFETY_KEPT)
+    Run.objects.filter(pk=restored.pk).update(finished_at=timezone.now() - SAFETY_KEPT)
     forgot(database)
 
     assert in_repository(database.repository) == ids(newest)
@@ -194,7 +196,7 @@ def test_databases_backed_up_by_one_schedule_are_both_followed_by_retention(
         back_up(each)
     Database.objects.update(**KEEP_NOTHING)
     queued = [
-        lifecycle.run_enqueue(action=Action.BACKUP, trigger=Trigger.SCHEDULE, database=each)
+        lifecycle.run_enqueue(Wanted(Action.BACKUP, database=each), Asker(Trigger.SCHEDULE))
         for each in (database, again)
     ]
 
@@ -325,12 +327,12 @@ def test_what_a_restore_or_a_verification_needs_outlives_every_forget(
         over = timezone.now() if status in ("failed", "lost") else None
         Run.objects.filter(pk=queued.pk).update(status=status, finished_at=over, beat_at=timezone.now())
     lifecycle.run_enqueue(
-        action=Action.VERIFY, trigger=Trigger.CLI, database=database, snapshot=old[4], send=False
+        Wanted(Action.VERIFY, database=database, snapshot=old[4]), Asker(Trigger.CLI), send=False
     )
 
     def forgot_all() -> Run:
         whose = {"database": database} if of_database else {"repository": database.repository}
-        run = play(Action.FORGET, **whose)  # type: ignore[arg-type]
+        run = play(Action.FORGET, **whose)
         assert run.status == "succeeded", run.error
         return run
 
@@ -351,13 +353,13 @@ def test_a_restore_asked_for_while_forget_plans_keeps_its_snapshot(
     database: Database, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     old, newest = made_at(database, NOON - timedelta(days=1)), made_at(database, NOON)
-    superfluous = forget.portal_copy.superfluous
+    superfluous = portal_copy.superfluous
 
     def meanwhile(*args: Any) -> list[str]:
         enqueue(database, RestoreMode.NEW, snapshot=old, target="copy")
         return superfluous(*args)
 
-    monkeypatch.setattr(forget.portal_copy, "superfluous", meanwhile)
+    monkeypatch.setattr("backups.actions.forget.portal_copy.superfluous", meanwhile)
     run = forgot(database, **KEEP_NOTHING)
 
     assert in_repository(database.repository) == ids(old, newest)

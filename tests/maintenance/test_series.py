@@ -55,7 +55,9 @@ def stored(
         )  # fmt: skip
         ids.append(json.loads(answer.splitlines()[-1])["snapshot_id"])
     sync(database.repository)
-    for snapshot_id in ids if by is not None else ():
+    if by is None:
+        return
+    for snapshot_id in ids:
         run = Run.objects.create(
             action=Action.BACKUP, trigger=by, database=database, repository=database.repository,
             status=Status.SUCCEEDED,

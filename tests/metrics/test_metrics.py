@@ -21,6 +21,7 @@ from backups.choices import Action, Health, Status, Trigger, Verdict
 from backups.models import Alert, Database, Repository, Run, Snapshot, Verification
 from backups.portal_copy import portal_database
 from backups.runs import lifecycle, queue
+from backups.runs.asked import Asker, Wanted
 from sentinel import heartbeat
 
 TOKEN = "only Prometheus knows it"
@@ -138,8 +139,8 @@ def test_gate_queue_pulse_damage_and_alerts(client: Client, portal: Path) -> Non
     Repository.objects.update(health=Health.DAMAGED)
     Alert.objects.create(subject="x", error="nobody was told")
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(lifecycle.transaction, "on_commit", lambda work: work())
-        lifecycle.run_enqueue(action=Action.BACKUP, trigger=Trigger.ADMIN, database=database)
+        patch.setattr("backups.runs.lifecycle.transaction.on_commit", lambda work: work())
+        lifecycle.run_enqueue(Wanted(Action.BACKUP, database=database), Asker(Trigger.ADMIN))
 
     found = figures(client)
 
@@ -158,7 +159,7 @@ def test_the_verdict_and_what_it_goes_by(client: Client, portal: Path) -> None:
     shop = history("shop")
     snapshot = shop.snapshots.get()
     run = lifecycle.run_enqueue(
-        action=Action.VERIFY, trigger=Trigger.CLI, database=shop, snapshot=snapshot, send=False
+        Wanted(Action.VERIFY, database=shop, snapshot=snapshot), Asker(Trigger.CLI), send=False
     )
     records.verification_record(run, snapshot, verdict=Verdict.DIFFERENT)
 

@@ -9,7 +9,7 @@ import socketserver
 import struct
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 
 from tests.servers.processes import HOST
@@ -87,7 +87,7 @@ class Gate:
             time.sleep(_DRIP_SECONDS)
 
 
-def _head(lines: socket.SocketIO | object) -> str:
+def _head(lines: Iterable[bytes]) -> str:
     found = ""
     for line in lines:
         found += line.decode("latin-1")

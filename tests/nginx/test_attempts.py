@@ -99,7 +99,7 @@ def test_nor_in_the_whole_configurations_that_are_shipped(tmp_path: Path) -> Non
     """That of one's own nginx, and Compose's, whose relay takes names with underscores."""
     for name in ("nginx/nginx.conf", "compose/nginx.conf"):
         port = free_port()
-        places = {
+        places: dict[str, int | str] = {
             "127.0.0.1:8080": port,
             "listen 80;": f"listen {HOST}:{port};",
             "/dev/std": f"{tmp_path}/std",

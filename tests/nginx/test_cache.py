@@ -27,7 +27,7 @@ def visitors(world: World, count: int = 40) -> set[str]:
 @contextmanager
 def without_room(folder: Path) -> Iterator[None]:
     """The folder on a file system that is full."""
-    mount = ["mount", "-t", "tmpfs", "-o", "size=64k,mode=0777", "tmpfs", folder]
+    mount = ["mount", "-t", "tmpfs", "-o", "size=64k,mode=0777", "tmpfs", str(folder)]
     if subprocess.run(mount, capture_output=True).returncode:
         pytest.skip("only root may mount a file system")
     try:

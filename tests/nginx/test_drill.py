@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import socket
 from concurrent.futures import ThreadPoolExecutor
+from typing import Any
 
 import pytest
 
@@ -24,7 +25,7 @@ def named_world(world: World, monkeypatch: pytest.MonkeyPatch) -> World:
     """The names of the surroundings lead to the nginx, and its certificate is trusted."""
     look_up = socket.getaddrinfo
 
-    def here(host: str, *arguments: object, **more: object) -> object:
+    def here(host: str, *arguments: Any, **more: Any) -> object:
         return look_up(HOST if host.endswith(".test") else host, *arguments, **more)
 
     monkeypatch.setattr(socket, "getaddrinfo", here)

@@ -44,7 +44,7 @@ def test_a_trusted_proxy_alone_says_that_a_visitor_came_by_https(
 
 def test_composes_nginx_opens_closes_and_reaches_the_portal(tmp_path: Path) -> None:
     port = free_port()
-    places = {
+    places: dict[str, int | str] = {
         "127.0.0.1:8080": port,
         "listen 80;": f"listen {HOST}:{port};",
         # Where it listens for itself; the containers that it asks there are elsewhere.

@@ -17,6 +17,7 @@ from pytest_django.fixtures import Settings
 from backups.choices import Action, Status, Trigger
 from backups.models import Database, Repository, Run
 from backups.runs import lifecycle
+from backups.runs.asked import Asker, Wanted
 from tests.backups.conftest import empty_repository, make_database, mariadb_shop, repository
 
 __all__ = ["empty_repository", "make_database", "mariadb_shop", "repository"]
@@ -107,7 +108,7 @@ def orders(db: None, tmp_path: Path) -> Database:
 
 def ended(database: Database, action: Action, status: Status, error: str = "") -> int:
     """A run that has ended so."""
-    run = lifecycle.run_enqueue(action=action, trigger=Trigger.CLI, database=database, send=False)
+    run = lifecycle.run_enqueue(Wanted(action, database=database), Asker(Trigger.CLI), send=False)
     if status != Status.CANCELLED:
         lifecycle.run_claim(run.pk, worker="host:1:x")
     Run.objects.filter(pk=run.pk).update(status=status, error=error)

@@ -23,6 +23,7 @@ from backups.models import Alert, Database, Run, Snapshot, Verification
 from backups.notifications import channels
 from backups.reports import standing
 from backups.runs import lifecycle
+from backups.runs.asked import Asker, Wanted
 from backups.verdict import GateFacts, State
 from backups.worker import executor
 from portal.env import Environment
@@ -98,7 +99,7 @@ def test_backup_that_really_fails_and_works_again_is_told(
     for reference in ("env:NOT_SET", password):
         Database.objects.update(password_ref=reference)
         database.refresh_from_db()
-        run = lifecycle.run_enqueue(action=Action.BACKUP, trigger=Trigger.CLI, database=database, send=False)
+        run = lifecycle.run_enqueue(Wanted(Action.BACKUP, database=database), Asker(Trigger.CLI), send=False)
         executor.execute(run.pk, send_follow_ups=False)
 
     assert [kind for _, kind in receiver.messages()] == ["failure", "success"]
@@ -111,7 +112,7 @@ def test_unreachable_repository_is_told(
     database = make_database(mariadb_shop)
     database.repository.url += "/nowhere"
     database.repository.save()
-    run = lifecycle.run_enqueue(action=Action.BACKUP, trigger=Trigger.CLI, database=database, send=False)
+    run = lifecycle.run_enqueue(Wanted(Action.BACKUP, database=database), Asker(Trigger.CLI), send=False)
     executor.execute(run.pk)
 
     assert receiver.messages() == [(f"Backup of {database}: failed", "failure")]
@@ -389,7 +390,7 @@ def test_tending_takes_no_more_queries_for_more_databases(
 
 def test_healthchecks_protocol(orders: Database, pinged: Receiver) -> None:
     run_id = ended(orders, Action.BACKUP, Status.SUCCEEDED)
-    run = lifecycle.Run.objects.get(pk=run_id)
+    run = Run.objects.get(pk=run_id)
     alerts.run_began(run)
     wait_until(lambda: len(pinged.requests) == 1, "the start's ping", 10)
     alerts.run_ended(run_id)

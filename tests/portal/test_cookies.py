@@ -40,7 +40,7 @@ def test_cookies_go_to_the_portals_pages_and_nowhere_else(db: None, under: str) 
     request = RequestFactory().get("/admin/login/")
     environ = request.environ | {"SCRIPT_NAME": under}
     try:
-        WSGIHandler()(environ, lambda status, headers: sent.extend(headers))  # type: ignore[arg-type, return-value]
+        WSGIHandler()(environ, lambda status, headers: sent.extend(headers))  # type: ignore[arg-type]
     finally:
         set_script_prefix("/")
     cookies = SimpleCookie("; ".join(value for name, value in sent if name == "Set-Cookie"))

@@ -97,8 +97,8 @@ def test_retention_keeps_copies_like_backups_and_apart_from_them(portal: Portal)
     ran = portal.manage("repository", "forget", "--json", BACKUP_KEEP_WEEKLY="0", BACKUP_KEEP_MONTHLY="0")
 
     assert ran.code == 0, ran.err
-    days = [began - datetime.fromisoformat(s["time"][:19]) for s in of_portal(portal)]
-    assert sorted(round(day / timedelta(days=1)) for day in days) == list(range(7))
+    ages = [began - datetime.fromisoformat(s["time"][:19]) for s in of_portal(portal)]
+    assert sorted(round(age / timedelta(days=1)) for age in ages) == list(range(7))
     assert [s["id"] for s in portal.snapshots() if "portal" not in s["tags"]] == [dump]
     assert "forget 7 copies of the portal, keep 7" in portal.log()
 

@@ -24,9 +24,10 @@ LIVED = """
 from django.contrib.auth.models import Group, User
 from django.contrib.sessions.models import Session
 from django.utils import timezone
-from backups.choices import Action, Trigger
+from backups.choices import Trigger
 from backups.errors import Failure
 from backups.models import Database, Repository, Run
+from backups.requests import Asker, StatsRequest, UnlockRequest, VerifyRequest
 from backups.runs import lifecycle, notes
 ada = User.objects.create_user("ada", "ada@example.com", "a password of hers")
 ada.groups.add(Group.objects.get(name="Restorer"))
@@ -34,13 +35,13 @@ Session.objects.create(session_key="of-hers", session_data="", expire_date=timez
 Database.objects.update(backup_cron="5 1 * * *", keep_daily=3)
 other = Database.objects.create(name="second", host="h", user="u", database="second", backup_cron="",
     verify_cron="", repository=Repository.objects.get())
-failed = lifecycle.run_enqueue(action=Action.VERIFY, trigger=Trigger.CLI, database=other, send=False)
+failed = VerifyRequest(other).submit(Asker(Trigger.CLI), send=False)
 lifecycle.run_claim(failed.pk, worker="")
 notes.run_log(failed.pk, [notes.line("a line of a log — with ünicode")])
 lifecycle.run_finish(failed.pk, status="failed", failure=Failure("It was not to be.", "test.not_to_be"))
-running = lifecycle.run_enqueue(action=Action.STATS, trigger=Trigger.CLI, database=other, send=False)
+running = StatsRequest(other.repository, other).submit(Asker(Trigger.CLI), send=False)
 lifecycle.run_claim(running.pk, worker="")
-lifecycle.run_enqueue(action=Action.UNLOCK, trigger=Trigger.ADMIN, database=other, send=False)
+UnlockRequest(other.repository, other).submit(Asker(Trigger.ADMIN), send=False)
 """
 TOLD = """
 import json

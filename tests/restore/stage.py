@@ -124,6 +124,7 @@ def play(doing: str, snapshot: str, target: str, struck_in: str = "") -> None:
     from backups.choices import Action, RestoreMode, Trigger
     from backups.models import Database, Snapshot
     from backups.runs import lifecycle
+    from backups.runs.asked import Asker, Wanted
     from tests.restore.stories import enqueue
 
     if struck_in:
@@ -134,10 +135,8 @@ def play(doing: str, snapshot: str, target: str, struck_in: str = "") -> None:
         run = enqueue(database, RestoreMode(doing), snapshot=chosen, target=target)
     else:
         run = lifecycle.run_enqueue(
-            action=Action(doing),
-            trigger=Trigger.CLI,
-            database=database,
-            snapshot=chosen if doing == Action.VERIFY else None,
+            Wanted(Action(doing), database=database, snapshot=chosen if doing == Action.VERIFY else None),
+            Asker(Trigger.CLI),
             send=False,
         )
     _execute(run.pk, 0, 0)
@@ -161,7 +160,7 @@ def undo_next(at: int = 0, victim: int = 0) -> None:
 
     database = Database.objects.get()
     kept = kept_states.next_undo(database, database.database)
-    run = enqueue(database, RestoreMode.UNDO, snapshot=kept.snapshot, undo_of=kept)
+    run = enqueue(database, RestoreMode.UNDO, undo_of=kept)
     _execute(run.pk, at, victim)
 
 
@@ -172,7 +171,7 @@ def undo(at: int = 0, victim: int = 0) -> None:
     from tests.restore.stories import enqueue
 
     kept = Restore.objects.filter(swapped_at__isnull=False, undone_at=None, dropped_at=None)[0]
-    run = enqueue(Database.objects.get(), RestoreMode.UNDO, snapshot=kept.snapshot, undo_of=kept)
+    run = enqueue(Database.objects.get(), RestoreMode.UNDO, undo_of=kept)
     _execute(run.pk, at, victim)
 
 

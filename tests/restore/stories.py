@@ -16,7 +16,9 @@ from backups.catalog import records
 from backups.choices import Action, DefinerPolicy, RestoreMode, Status, Trigger
 from backups.endpoints import repository_access
 from backups.models import Database, Restore, Run, Snapshot
-from backups.runs import lifecycle, restores
+from backups.requests import RestoreRequest, UndoRequest
+from backups.runs import lifecycle
+from backups.runs.asked import Asker, Wanted
 from backups.worker import executor
 from tests.backups.worlds import SHOP, Shop, all_routines, make_shop
 from tests.servers import DatabaseServer
@@ -141,19 +143,19 @@ def enqueue(
     without_safety: bool = False,
     undo_of: Restore | None = None,
 ) -> Run:
-    """A queued restore, by default of the newest snapshot into the database itself."""
-    return restores.restore_enqueue(
-        database=database,
-        snapshot=snapshot or database.snapshots.filter(forgotten_at=None)[0],
-        mode=mode,
-        target=database.database if target is None else target,
-        trigger=Trigger.CLI,
-        tables=tables,
+    """A queued restore, by default of the newest snapshot into the database itself, or an undo of one."""
+    if undo_of is not None:
+        return UndoRequest(undo_of).submit(Asker(Trigger.CLI), send=False)
+    wanted = RestoreRequest(
+        database,
+        snapshot or database.snapshots.filter(forgotten_at=None)[0],
+        mode,
+        database.database if target is None else target,
+        tables=tuple(tables),
         definers=definers,
         without_safety=without_safety,
-        undo_of=undo_of,
-        send=False,
     )
+    return wanted.submit(Asker(Trigger.CLI), send=False)
 
 
 def restore(database: Database, mode: RestoreMode, **wishes: Any) -> Run:
@@ -178,8 +180,7 @@ def failed(run: Run) -> str:
 
 def undo(run: Run) -> Run:
     """Undo the restore that a run was, in this process."""
-    kept = run.restore
-    return restore(kept.database, RestoreMode.UNDO, snapshot=kept.snapshot, undo_of=kept)
+    return restore(run.restore.database, RestoreMode.UNDO, undo_of=run.restore)
 
 
 def replace(database: Database, **wishes: object) -> Run:
@@ -190,10 +191,8 @@ def replace(database: Database, **wishes: object) -> Run:
 def again(run: Run, action: Action) -> Run:
     """Play what is done with a restore that is over."""
     queued = lifecycle.run_enqueue(
-        action=action,
-        trigger=Trigger.CLI,
-        database=run.database,
-        options={"restore": Restore.objects.get(run=run).pk},
+        Wanted(action, database=run.database, options={"restore": Restore.objects.get(run=run).pk}),
+        Asker(Trigger.CLI),
         send=False,
     )
     played = executor.execute(queued.pk, send_follow_ups=False)

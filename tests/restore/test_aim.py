@@ -10,13 +10,13 @@ import pytest
 from django.utils import timezone
 
 from backups import validators
-from backups.actions.steps import restore_plan
 from backups.actions.steps.loaded import loaded_words
-from backups.actions.steps.restore_plan import plan
 from backups.choices import SAFETY_TAG, Action, RestoreMode, Status, Trigger
 from backups.errors import Problem
 from backups.models import Database, Repository, Restore, Run, Snapshot
-from backups.runs import restores
+from backups.requests import Asker, RestoreRequest
+from backups.restoring import plan as restore_plan
+from backups.restoring.plan import plan
 from backups.snapshots import selection
 from backups.worker import executor
 from tests.backups.conftest import MakeDatabase, MakePortal
@@ -97,10 +97,8 @@ def test_a_database_is_overwritten_from_another_one_only_where_both_are_named(
     others = snapshot(database, "a", 1, **of_other)
 
     def begin(across: tuple[str, str] | None) -> Run:
-        return restores.restore_enqueue(
-            database=database, snapshot=others, mode=mode, target="shop", trigger=Trigger.CLI,
-            across=across, send=False,
-        )  # fmt: skip
+        wanted = RestoreRequest(database, others, mode, "shop", across=across)
+        return wanted.submit(Asker(Trigger.CLI), send=False)
 
     for unfit in (None, ("shop", "other"), ("other", "other"), ("", "shop")):
         with pytest.raises(Problem, match="is of other, and would overwrite shop") as raised:
@@ -115,10 +113,8 @@ def test_an_adopted_snapshot_under_another_row_name_is_its_own(database: Databas
     database.refresh_from_db()
     for number, path in enumerate(("/mysql/shop.sql", "/mysql/shop.sql.gz", "/var/backups/shop.sql")):
         adopted = snapshot(database, f"a{number}", number, path=path)
-        restores.restore_enqueue(
-            database=database, snapshot=adopted, mode=RestoreMode.REPLACE, target="shop",
-            trigger=Trigger.CLI, send=False,
-        )  # fmt: skip
+        wanted = RestoreRequest(database, adopted, RestoreMode.REPLACE, "shop")
+        wanted.submit(Asker(Trigger.CLI), send=False)
         Run.objects.update(status=Status.CANCELLED)
 
 

@@ -121,7 +121,9 @@ def test_of_a_snapshot_that_does_not_tell_what_they_held_nothing_is_claimed(
 ) -> None:
     shop = make_calls("mysql")
     database = make_database(shop)
-    dump = stored(succeeded(back_up(database)).snapshot).partition(b"-- Vedetta manifest")[0]
+    saved = succeeded(back_up(database)).snapshot
+    assert saved is not None
+    dump = stored(saved).partition(b"-- Vedetta manifest")[0]
     database.snapshots.all().delete()
     snapshot = store(database, dump)
     found = verdict(verify(database, snapshot))

@@ -15,6 +15,7 @@ import pytest
 from backups.choices import Action, RestoreMode, Trigger
 from backups.models import Database, Run, Verification
 from backups.runs import lifecycle
+from backups.runs.asked import Asker, Wanted
 from backups.worker import executor
 from tests.backups.conftest import MakeDatabase
 from tests.backups.worlds import Shop
@@ -136,7 +137,7 @@ def told(server: DatabaseServer, name: str) -> list[list[tuple[object, ...]]]:
 
 
 def verify(database: Database) -> Verification:
-    run = lifecycle.run_enqueue(action=Action.VERIFY, trigger=Trigger.CLI, database=database, send=False)
+    run = lifecycle.run_enqueue(Wanted(Action.VERIFY, database=database), Asker(Trigger.CLI), send=False)
     played = executor.execute(run.pk)
     found = Verification.objects.filter(run=run).first()
     assert found is not None, played and f"{played.error}\n{log_of(played)}"

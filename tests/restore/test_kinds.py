@@ -14,11 +14,11 @@ from pathlib import Path
 import pytest
 
 from backups import mysql
-from backups.actions.steps.restore_plan import plan
 from backups.choices import RestoreMode
 from backups.errors import Problem
 from backups.models import Database, Run
 from backups.restoring.obstacles import refuse_crossing, refuse_immovable, refuse_keys_from_elsewhere
+from backups.restoring.plan import plan
 from tests.backups.conftest import MakeDatabase
 from tests.backups.worlds import Shop
 from tests.restore.stories import (

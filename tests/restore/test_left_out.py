@@ -6,10 +6,11 @@ from collections.abc import Callable, Iterator
 
 import pytest
 
-from backups.actions.steps.restore_plan import plan
 from backups.choices import Action, RestoreMode, Status, Trigger, Verdict
 from backups.models import Database, Run
+from backups.restoring.plan import plan
 from backups.runs import lifecycle
+from backups.runs.asked import Asker, Wanted
 from backups.worker import executor
 from tests.backups.conftest import MakeDatabase
 from tests.backups.worlds import Shop
@@ -44,7 +45,7 @@ def merging(request: pytest.FixtureRequest) -> Iterator[Shop]:
 
 def verify(database: Database) -> Run:
     """Verify the newest snapshot in this process."""
-    queued = lifecycle.run_enqueue(action=Action.VERIFY, trigger=Trigger.CLI, database=database, send=False)
+    queued = lifecycle.run_enqueue(Wanted(Action.VERIFY, database=database), Asker(Trigger.CLI), send=False)
     played = executor.execute(queued.pk)
     assert played is not None
     return played

@@ -7,10 +7,10 @@ from typing import Any
 
 import pytest
 
-from backups.actions.steps.restore_plan import plan
 from backups.actions.steps.sections import as_counted_then, differing_sections
 from backups.choices import Action, RestoreMode, Verdict
 from backups.models import Database, Run
+from backups.restoring.plan import plan
 from tests.backups.conftest import MakeDatabase
 from tests.backups.worlds import Shop
 from tests.restore.stories import (
@@ -79,6 +79,7 @@ def test_replaced_and_undone_all_is_as_it_was(
     was = content(shop.server, shop.name)
     saved = back_up(database).snapshot
     assert saved is not None
+    assert saved.manifest
     assert saved.manifest["inventory"]["library"] == ["alone", "z`maths"]
     assert saved.manifest["routines_of_others"] == []
     shop.server.load(LATER, shop.name)
@@ -157,6 +158,7 @@ def test_library_of_another_database_is_told_and_a_routine_without_it_is_named(
     database = make_database(shop)
     saved = back_up(database).snapshot
     assert saved is not None
+    assert saved.manifest
     assert saved.manifest["routines_of_others"] == ["asks"]
     told = plan(database, saved, mode=RestoreMode.NEW, target=f"{shop.name}__copy")
     assert "These routines use libraries of other databases" in " ".join(told.warnings)

@@ -89,7 +89,8 @@ def test_every_mode_gives_the_same_bytes(
     replaced = succeeded(restore(database, RestoreMode.REPLACE, snapshot=saved, without_safety=True))
     assert content_of(source) == was
     undone = restore(database, RestoreMode.UNDO, snapshot=saved, undo_of=replaced.restore, target=source.name)
-    assert content_of(succeeded(undone) and source) == with_more
+    succeeded(undone)
+    assert content_of(source) == with_more
 
     server.execute("DROP TABLE `of later`", source.name)
     succeeded(restore(database, RestoreMode.IN_PLACE, snapshot=saved, without_safety=True))

@@ -11,6 +11,7 @@ from backups.choices import Action, RestoreMode, Trigger
 from backups.dumpfile.heads import role_of
 from backups.models import Database, Run
 from backups.runs import lifecycle
+from backups.runs.asked import Asker, Wanted
 from backups.worker import executor
 from tests.backups.conftest import MakeDatabase
 from tests.backups.worlds import Shop
@@ -35,7 +36,7 @@ def test_a_role_is_told_from_an_account(definer: bytes, role: bytes) -> None:
 
 
 def verify(database: Database) -> Run:
-    queued = lifecycle.run_enqueue(action=Action.VERIFY, trigger=Trigger.CLI, database=database, send=False)
+    queued = lifecycle.run_enqueue(Wanted(Action.VERIFY, database=database), Asker(Trigger.CLI), send=False)
     played = executor.execute(queued.pk, send_follow_ups=False)
     assert played is not None
     return played

@@ -10,12 +10,12 @@ from pytest_django.fixtures import Settings
 from backups.actions.preflight import checks
 from backups.actions.steps.checks import Found as Learned
 from backups.actions.steps.inventories import made_of
-from backups.actions.steps.restore_plan import plan
 from backups.choices import Action, RestoreMode
 from backups.dumpfile.ready import Does, Found, Ready, Unmade
 from backups.dumpfile.settings import Settings as DumpSettings
 from backups.dumpfile.spelling import clashing, in_lower_case, respelled
 from backups.models import Database, Run
+from backups.restoring.plan import plan
 from tests.backups.conftest import MakeDatabase
 from tests.backups.worlds import Shop
 from tests.restore.stories import (

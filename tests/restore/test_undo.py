@@ -19,6 +19,7 @@ from backups.management.base import WrongUsage
 from backups.management.commands import undo_restore
 from backups.models import Database, Restore, Run
 from backups.restoring import defining, kept_states, swap
+from backups.restoring.place import Place
 from backups.runs import restores
 from backups.worker import executor, reaper
 from tests.backups.conftest import MakeDatabase, MakePortal
@@ -271,8 +272,10 @@ def test_older_restore_is_undone_by_name_over_newer_ones(
     single = replace(database, tables=["journal"])
     second = replace(database)
 
-    told = failed(undo(single))
-    assert f"Restore {second.pk} of {shop.name} is newer and has these tables as well" in told
+    with pytest.raises(Problem) as refused:
+        undo(single)
+    newer = f"Restore {second.pk} of {shop.name} is newer and has these tables as well"
+    assert newer in refused.value.sentence()
     succeeded(undo(first))
     assert content(shop.server, shop.name) == original
     # The others went with it: nothing of them comes back without being asked for.
@@ -399,7 +402,7 @@ def test_tables_that_vanish_before_the_rename_leave_the_live_ones_in_their_place
     shop.execute("INSERT INTO journal (what) VALUES ('of now')")
     prepare = swap._prepare
 
-    def and_lose(restore: Restore, place: swap.Place) -> None:
+    def and_lose(restore: Restore, place: Place) -> None:
         prepare(restore, place)
         shop.server.execute(f"SET foreign_key_checks = 0; DROP TABLE `{restore.incoming}`.orders")
         if at == "whole":

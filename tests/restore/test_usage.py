@@ -22,7 +22,7 @@ COMMANDS = sorted(name for name, app in get_commands().items() if app == "backup
 
 def parser_of(command: str) -> CommandParser:
     made = load_command_class("backups", command)
-    made._called_from_command_line = True
+    made._called_from_command_line = True  # type: ignore[attr-defined]
     return made.create_parser("manage.py", command)
 
 
@@ -36,17 +36,20 @@ def options_of(parser: ArgumentParser, *before: str) -> Iterator[tuple[list[str]
             yield [*before, action.option_strings[-1]], action
 
 
-EVERY = [
-    pytest.param(command, words, action, id=" ".join([command, *words]))
+OPTIONS = [
+    (command, words, action)
     for command in COMMANDS
     for words, action in options_of(parser_of(command))
     # Django's own, which tell it where its settings are.
     if words[-1] not in ("--settings", "--pythonpath")
 ]
+EVERY = [
+    pytest.param(command, words, action, id=" ".join([command, *words])) for command, words, action in OPTIONS
+]
 
 
 def test_every_command_was_looked_at() -> None:
-    found = {(param.values[0], param.values[1][-1]) for param in EVERY}
+    found = {(command, words[-1]) for command, words, _ in OPTIONS}
     assert {"backup", "verify", "snapshots", "restore", "undo_restore", "repository", "bootstrap"} <= {
         command for command, _ in found
     }

@@ -11,7 +11,7 @@ from typing import Any
 
 import MySQLdb
 import pytest
-import yaml  # type: ignore[import-untyped]
+import yaml
 
 from tests.servers import DatabaseServer
 

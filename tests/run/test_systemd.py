@@ -139,8 +139,9 @@ def test_the_command_of_a_wheel_is_run_the_same_way(tmp_path: Path, monkeypatch:
     """With the units' settings, in their folder, by the Python that has the wheel."""
     units = wrapper()
     (tmp_path / "env").write_text(f"RESTIC_PASSWORD={quoted(SECRET)}\n")
-    units.PROJECT, units.SETTINGS = str(tmp_path), str(tmp_path / "env")
-    units.USER = pwd.getpwuid(os.getuid()).pw_name
+    monkeypatch.setattr(units, "PROJECT", str(tmp_path))
+    monkeypatch.setattr(units, "SETTINGS", str(tmp_path / "env"))
+    monkeypatch.setattr(units, "USER", pwd.getpwuid(os.getuid()).pw_name)
     calls: list[tuple[str, list[str], dict[str, str]]] = []
     monkeypatch.setattr(units.os, "execve", lambda *called: calls.append(called))
     monkeypatch.setattr(units.os, "umask", lambda _mask: 0)

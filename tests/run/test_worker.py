@@ -17,9 +17,9 @@ from tests.servers import Server
 
 PROJECT = Path(__file__).resolve().parents[2]
 ENQUEUE = """
-from backups.runs import lifecycle
+from backups.requests import Asker, BackupRequest
 from backups.models import Database
-lifecycle.run_enqueue(action="backup", trigger="admin", database=Database.objects.get())
+BackupRequest(Database.objects.get()).submit(Asker("admin"))
 """
 
 

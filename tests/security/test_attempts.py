@@ -7,7 +7,9 @@ import io
 import re
 import socket
 import tracemalloc
+from collections.abc import Mapping
 from contextlib import closing
+from datetime import timedelta
 from pathlib import Path
 
 import pytest
@@ -193,11 +195,11 @@ def test_a_form_takes_no_more_than_it_shows(rows: Rows, login: Login) -> None:
         "is_primary": not database.is_primary, "id": "4711", "server_flavour": "theirs",
         "lease_run": "1", "lease_until_0": "2030-01-01", "lease_until_1": "00:00",
     }  # fmt: skip
-    before = Database.objects.filter(pk=database.pk).values()[0]
+    before: Mapping[str, object] = Database.objects.filter(pk=database.pk).values()[0]
     told = form_of(database, backup_cron="31 1 * * *") | held
     page = f"/admin/backups/database/{database.pk}/change/"
     assert login("Administrator").post(page, told).status_code == 302
-    after = Database.objects.filter(pk=database.pk).values()[0]
+    after: Mapping[str, object] = Database.objects.filter(pk=database.pk).values()[0]
     assert {name for name in before if before[name] != after[name]} == {"backup_cron"}
 
 
@@ -236,7 +238,7 @@ def test_a_message_that_nobody_signed_is_not_unpacked(db: None, mark: Path) -> N
     value = pickled(mark)
     signed = SignedPackage.dumps({"func": "x"})
     for payload in (value, f"{value}:x:y", value + signed[signed.index(":") :], ""):
-        OrmQ.objects.create(key="vedetta", payload=payload, lock=timezone.now() - timezone.timedelta(hours=1))
+        OrmQ.objects.create(key="vedetta", payload=payload, lock=timezone.now() - timedelta(hours=1))
     broker = queue.OwnOrders()
     assert [taken for _ in range(4) for taken in broker.dequeue()] == []
     assert not OrmQ.objects.exists()

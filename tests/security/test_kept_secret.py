@@ -9,7 +9,7 @@ import sys
 from pathlib import Path
 
 import pytest
-import yaml  # type: ignore[import-untyped]
+import yaml
 from django.core import mail
 from django.core.exceptions import ValidationError
 from django.test import Client
@@ -22,6 +22,7 @@ from backups.choices import Action, Trigger
 from backups.errors import Problem
 from backups.models import Alert, Database, Repository
 from backups.runs import lifecycle
+from backups.runs.asked import Asker, Wanted
 from backups.validators import secret_reference
 from tests.admin.conftest import Login
 from tests.backups.conftest import MakePortal, empty_repository, make_portal, mariadb_shop, migrated
@@ -114,7 +115,7 @@ def test_what_runs_after_an_unexpected_error_says_no_secret(
     monkeypatch.setitem(executor.ACTIONS, Action.CHECK, broken)
     assert check
     run = lifecycle.run_enqueue(
-        action=Action.CHECK, trigger=Trigger.CLI, repository=database.repository, send=False
+        Wanted(Action.CHECK, repository=database.repository), Asker(Trigger.CLI), send=False
     )
     executor.execute(run.pk)
     run.refresh_from_db()

@@ -8,6 +8,7 @@ import logging
 import re
 import socket
 import threading
+from datetime import timedelta
 from email.message import Message
 from pathlib import Path
 from typing import Any
@@ -78,7 +79,7 @@ def hostile(rows: Rows, status_folder: Path) -> Rows:
     RunLine.objects.create(run=Run.objects.filter(status="running")[0], at=timezone.now(), text="x")
     for model in apps.get_app_config("backups").get_models():
         make_hostile(model)
-    until = timezone.now() + timezone.timedelta(hours=1)
+    until = timezone.now() + timedelta(hours=1)
     heartbeat.override_write(status_folder / "last_ok", Override(until=until, by=HTML, reason=HTML))
     return rows
 

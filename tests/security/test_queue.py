@@ -214,7 +214,7 @@ def test_every_function_that_the_queue_plays_is_known_to_it(database: Database) 
 def test_a_task_raises_nothing_and_what_it_could_not_queue_is_told(
     database: Database, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
-    def breaks(**_: Any) -> None:
+    def breaks(*_: Any, **__: Any) -> None:
         raise OSError("the disk is full")
 
     with monkeypatch.context() as broken:

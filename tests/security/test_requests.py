@@ -31,7 +31,7 @@ WRONG = "not the password, but somebody's all the same"
 def sign_in(client: Client, name: str, password: str, **more: str) -> int:
     """Send the sign-in form; answers the status: 302 is in, 200 is the form again."""
     told = {"username": name, "password": password}
-    return client.post("/admin/login/", told, headers=more).status_code  # type: ignore[arg-type]
+    return client.post("/admin/login/", told, headers=more).status_code
 
 
 def is_in(client: Client) -> bool:
@@ -144,7 +144,7 @@ def test_every_other_answer_has_both_policies_too(
     client = Client(raise_request_exception=False)
 
     def answer(path: str, status: int, **how: str) -> None:
-        response = client.get(path, headers=how)  # type: ignore[arg-type]
+        response = client.get(path, headers=how)
         assert (response.status_code, lacks(response)) == (status, []), path
 
     answer("/static/vedetta/vedetta.js", 200)

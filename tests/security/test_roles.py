@@ -170,7 +170,8 @@ def is_refusal(response: HttpResponseBase) -> bool:
     """Whether a page was not shown: to the sign-in page, forbidden, not there, or no such method."""
     if response.status_code == 302:
         # Who is not signed in cannot sign out.
-        return "/login/" in response.headers["Location"] or response.wsgi_request.path == "/admin/logout/"
+        asked = response.wsgi_request.path  # type: ignore[attr-defined]
+        return "/login/" in response.headers["Location"] or asked == "/admin/logout/"
     return response.status_code in {403, 404, 405}
 
 
@@ -225,7 +226,7 @@ def writes(captured: CaptureQueriesContext) -> list[str]:
 
 def actions() -> dict[str, tuple[str, bool]]:
     """The address of each button, the kind of row that it belongs to, and whether it is on the row's page."""
-    found = {}
+    found: dict[str, tuple[str, bool]] = {}
     for model, page in admin.site._registry.items():
         if isinstance(page, ModelAdmin):
             kind = f"{model._meta.app_label}/{model._meta.model_name}"

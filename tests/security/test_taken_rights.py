@@ -12,7 +12,9 @@ from django.utils import timezone
 
 from backups.choices import Action, RestoreMode, Trigger
 from backups.models import Database, Repository, Run, Snapshot
-from backups.runs import lifecycle, restores
+from backups.requests import RestoreRequest
+from backups.runs import lifecycle
+from backups.runs.asked import Asker, Wanted
 from backups.runs.outcome import Outcome
 from backups.worker import executor
 
@@ -64,14 +66,18 @@ def ask(db: None) -> Ask:
         path="/mysql/shop.sql",
     )
 
-    def ask(action: Action, person: User | None, **wanted: Any) -> Run:
-        wanted = {"trigger": Trigger.ADMIN if person else Trigger.SCHEDULE, **wanted}
+    def ask(
+        action: Action,
+        person: User | None,
+        trigger: Trigger | None = None,
+        parent: Run | None = None,
+        options: dict[str, Any] | None = None,
+    ) -> Run:
+        asker = Asker(trigger or (Trigger.ADMIN if person else Trigger.SCHEDULE), person, parent)
         if action == Action.RESTORE:
-            return restores.restore_enqueue(
-                database=shop, snapshot=snapshot, mode=RestoreMode.NEW, target="shop_copy",
-                requested_by=person, send=False, **wanted,
-            )  # fmt: skip
-        return lifecycle.run_enqueue(action=action, database=shop, requested_by=person, send=False, **wanted)
+            wanted = RestoreRequest(shop, snapshot, RestoreMode.NEW, "shop_copy")
+            return wanted.submit(asker, send=False)
+        return lifecycle.run_enqueue(Wanted(action, shop, options=options or {}), asker, send=False)
 
     return ask
 

@@ -283,11 +283,12 @@ def test_the_example_means_one_thing_to_all() -> None:
 
 
 def test_vedetta_says_which_lines_would_mean_something_else(
-    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     program = wrapper()
-    program.PROJECT = str(PROJECT)
-    program.SETTINGS = str(dotenv(tmp_path, "A=1\nRESTIC_PASSWORD=hunter2\\\\x\nexport B=1\n"))
+    monkeypatch.setattr(program, "PROJECT", str(PROJECT))
+    settings = dotenv(tmp_path, "A=1\nRESTIC_PASSWORD=hunter2\\\\x\nexport B=1\n")
+    monkeypatch.setattr(program, "SETTINGS", str(settings))
 
     program._warn_of_differences()
 

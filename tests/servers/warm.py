@@ -148,7 +148,7 @@ def _all_loaded(settings_module: str) -> _Settings:
             written.add(name)
         put(self, name, value)
 
-    LazySettings.__getattr__, LazySettings.__setattr__ = noted_get, noted_put  # type: ignore[method-assign]
+    LazySettings.__getattr__, LazySettings.__setattr__ = noted_get, noted_put  # type: ignore[assignment, method-assign]
     _load_all(settings_module)
     LazySettings.__getattr__, LazySettings.__setattr__ = get, put  # type: ignore[method-assign]
     return _Settings(settings_module, {name for name in read if name.isupper()}, written)

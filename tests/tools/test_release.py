@@ -13,7 +13,7 @@ import backups
 from tests.tools.test_pins import pinned
 from tools import release
 from tools.setup import BUILD_REQUIREMENTS, PRODUCT_REQUIREMENTS
-from tools.shell import SetupError
+from tools.shell import ROOT, SetupError
 
 CLEAN = {"name": "django", "version": "5.2.19", "vulns": []}
 HOLED = {"name": "django", "version": "5.2.19", "vulns": [{"id": "CVE-2026-0001"}, {"id": "CVE-2026-0002"}]}
@@ -109,7 +109,7 @@ def test_where_an_audit_is_demanded_none_is_a_failure(
 def test_the_notes_are_what_the_changelog_says_of_this_version(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    whole = release.ROOT / "CHANGELOG.md"
+    whole = ROOT / "CHANGELOG.md"
     monkeypatch.setattr(release, "DIST", tmp_path / "dist")
     assert "**To be done:**" in release.write_notes().read_text(), f"{whole} tells of this version"
 
@@ -145,6 +145,6 @@ def test_a_release_is_of_a_commit_whole_and_of_nothing_else(
 
 
 def test_where_no_docker_runs_that_is_said(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(release.shutil, "which", lambda _name: None)
+    monkeypatch.setattr("tools.release.shutil.which", lambda _name: None)
 
     assert release.build_image(tmp_path, "0" * 40).startswith("NO IMAGE: no Docker runs here.")

@@ -103,7 +103,7 @@ def installed(built: Path, tmp_path_factory: pytest.TempPathFactory) -> Installe
     found = Installed(folder, tmp_path_factory.mktemp("elsewhere"))
     (found.packages / "others.pth").write_text(sysconfig.get_path("purelib") + "\n")
     (wheel,) = built.glob("*.whl")
-    pip = [sys.executable, "-m", "pip", "--python", folder / ".venv" / "bin" / "python"]
+    pip: list[str | Path] = [sys.executable, "-m", "pip", "--python", folder / ".venv" / "bin" / "python"]
     subprocess.run([*pip, "install", "--quiet", "--no-deps", "--no-index", wheel], check=True)
     (folder / ".env").write_text(f"SECRET_KEY='{SECRET_KEY}'\nSENTINEL_ADDRESS=off\n")
     return found
@@ -208,7 +208,8 @@ def test_where_the_units_run_it_the_command_goes_their_way(
 
     units = wrapper()
     (tmp_path / "env").touch()
-    units.PROJECT, units.SETTINGS = str(tmp_path), str(tmp_path / "env")
+    monkeypatch.setattr(units, "PROJECT", str(tmp_path))
+    monkeypatch.setattr(units, "SETTINGS", str(tmp_path / "env"))
     calls: list[list[str]] = []
     monkeypatch.setattr(units, "main", calls.append)
     monkeypatch.setattr(command_line, "_as_units", lambda: units)

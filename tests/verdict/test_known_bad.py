@@ -19,9 +19,11 @@ from backups.actions.steps.refusing import proves_nothing
 from backups.catalog import learned, records
 from backups.choices import Action, Health, RestoreMode, Status, Trigger, Verdict
 from backups.errors import Problem
-from backups.loading.loader import CutOff
-from backups.models import Database, Run, Snapshot
+from backups.loading.problems import CutOff
+from backups.models import Database, Repository, Run, Snapshot
+from backups.requests import RestoreRequest, UndoRequest
 from backups.runs import lifecycle, restores
+from backups.runs.asked import Asker, Wanted
 from backups.snapshots import selection
 from backups.worker import executor
 from sentinel import heartbeat
@@ -60,7 +62,7 @@ def found(snapshot: Snapshot, verdict: Verdict, *differences: str) -> Snapshot:
     """The snapshot after a verification of it."""
     assert snapshot.database is not None
     run = lifecycle.run_enqueue(
-        action=Action.VERIFY, trigger=Trigger.CLI, database=snapshot.database, snapshot=snapshot, send=False
+        Wanted(Action.VERIFY, database=snapshot.database, snapshot=snapshot), Asker(Trigger.CLI), send=False
     )
     records.verification_record(run, snapshot, verdict=verdict, differences=list(differences))
     Run.objects.filter(pk=run.pk).update(status=Status.SUCCEEDED)
@@ -68,13 +70,12 @@ def found(snapshot: Snapshot, verdict: Verdict, *differences: str) -> Snapshot:
     return snapshot
 
 
-def begin(snapshot: Snapshot, **wishes: bool) -> Run:
+def begin(snapshot: Snapshot, *, known_bad: bool = False) -> Run:
     """A queued restore of it."""
     assert snapshot.database is not None
-    return restores.restore_enqueue(
-        database=snapshot.database, snapshot=snapshot, mode=RestoreMode.NEW, target="elsewhere",
-        trigger=Trigger.CLI, send=False, **wishes,
-    )  # fmt: skip
+    assert snapshot.database is not None
+    wanted = RestoreRequest(snapshot.database, snapshot, RestoreMode.NEW, "elsewhere", known_bad=known_bad)
+    return wanted.submit(Asker(Trigger.CLI), send=False)
 
 
 # ---------------------------------------------------------------- The newest verdict counts
@@ -86,9 +87,9 @@ def test_a_later_failure_takes_verified_back_and_a_later_success_gives_it_again(
     assert not snapshot.is_known_bad
 
     for bad in (Verdict.DIFFERENT, Verdict.UNREADABLE):
-        found(snapshot, bad)
-        assert snapshot.is_known_bad
-        assert snapshot.verified_at is None
+        after = found(snapshot, bad)
+        assert after.is_known_bad
+        assert after.verified_at is None
 
     assert found(snapshot, Verdict.IDENTICAL).verified_at
     assert not snapshot.is_known_bad
@@ -161,10 +162,7 @@ def test_who_has_to_undo_is_not_asked(database: Database) -> None:
     found(first.snapshot, Verdict.DIFFERENT)
     Run.objects.update(status=Status.SUCCEEDED)
 
-    restores.restore_enqueue(
-        database=database, snapshot=first.snapshot, mode=RestoreMode.UNDO, target=first.target,
-        trigger=Trigger.CLI, undo_of=first, send=False,
-    )  # fmt: skip
+    UndoRequest(first).submit(Asker(Trigger.CLI), send=False)
 
 
 def test_the_portal_shows_it_in_red_and_asks_twice(database: Database, login: Login) -> None:
@@ -230,8 +228,9 @@ def test_what_is_damaged_is_not_called_suspect(database: Database) -> None:
 )
 def test_a_snapshot_that_cannot_be_read_says_what_is_new_of_its_repository(health: Health, said: str) -> None:
     findings = Findings(unreadable="A pack is damaged.")
+    snapshot = Snapshot(snapshot_id="12345678" * 8, repository=Repository(name="main"))
 
-    problem = bad_news(Snapshot(snapshot_id="12345678" * 8), findings, health)
+    problem = bad_news(snapshot, findings, health)
 
     assert said in problem.sentence()
 
@@ -270,10 +269,8 @@ def test_from_a_corrupted_pack_to_a_sound_repository(
 
     # A restore that was asked for before is refused when its turn comes.
     Snapshot.objects.update(verdict="")
-    waiting = restores.restore_enqueue(
-        database=database, snapshot=snapshot, mode=RestoreMode.FILE, target=str(tmp_path / "out"),
-        trigger=Trigger.CLI, send=False,
-    )  # fmt: skip
+    wanted = RestoreRequest(database, snapshot, RestoreMode.FILE, str(tmp_path / "out"))
+    waiting = wanted.submit(Asker(Trigger.CLI), send=False)
     Snapshot.objects.update(verdict="unreadable")
     played = executor.execute(waiting.pk)
     assert played is not None
@@ -307,7 +304,7 @@ def test_a_bad_verification_is_followed_by_a_check_of_five_percent(
     database = make_database(shop)
     back_up(database)
     damage(database.repository)
-    run = lifecycle.run_enqueue(action=Action.VERIFY, trigger=Trigger.CLI, database=database, send=False)
+    run = lifecycle.run_enqueue(Wanted(Action.VERIFY, database=database), Asker(Trigger.CLI), send=False)
 
     executor.execute(run.pk)
 

@@ -6,7 +6,7 @@ import pytest
 from django.core.exceptions import ValidationError
 from pytest_django.fixtures import Settings
 
-from backups import endpoints
+from backups import endpoints, mysql
 from backups.actions import preflight
 from backups.actions.steps.checks import Found
 from backups.models import Database, Run
@@ -109,7 +109,7 @@ def test_another_release_is_worth_a_warning(
     mariadb_shop: Shop, make_database: MakeDatabase, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     database = named(make_database(mariadb_shop), with_least(mariadb_shop, "verify"), monkeypatch)
-    probe = preflight.mysql.probe
+    probe = mysql.probe
     of_live = mariadb_shop.user
 
     def older(connection: object) -> object:
@@ -117,7 +117,7 @@ def test_another_release_is_worth_a_warning(
         ((user,),) = _rows(connection, "SELECT CURRENT_USER()")
         return found if not user.startswith(of_live) else type(found)(found.flavour, "10.6.1-MariaDB")
 
-    monkeypatch.setattr(preflight.mysql, "probe", older)
+    monkeypatch.setattr("backups.actions.preflight.mysql.probe", older)
 
     ok, told, warnings = looked_at(database)
 

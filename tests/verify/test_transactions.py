@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import pytest
 
-from backups.actions.steps.restore_plan import plan
 from backups.choices import RestoreMode
 from backups.dumpfile.tally import Tally
+from backups.restoring.plan import plan
 from tests.backups.conftest import MakeDatabase
 from tests.dumpfile.reading import judged
 from tests.restore.stories import drop_all, make_restorable, restore, succeeded, undo

@@ -10,12 +10,14 @@ import secrets
 import subprocess
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 from backups import mysql
 from backups.choices import Action, Trigger
 from backups.endpoints import repository_access
 from backups.models import Database, Repository, Run, Snapshot, Verification
 from backups.runs import lifecycle
+from backups.runs.asked import Asker, Wanted
 from backups.worker import executor
 from tests.backups.worlds import PROJECT, Shop, wait_until
 from tests.servers import DatabaseServer
@@ -65,9 +67,9 @@ def with_least(shop: Shop, *purposes: str) -> Shop:
     return with_user(shop, shipped_grants(shop.server.flavour, shop.name, *purposes))
 
 
-def play(action: Action, **enqueue: object) -> Run:
+def play(action: Action, **rows: Any) -> Run:
     """Play a run in this process, as a command would, but without what follows it."""
-    run = lifecycle.run_enqueue(action=action, trigger=Trigger.CLI, send=False, **enqueue)  # type: ignore[arg-type]
+    run = lifecycle.run_enqueue(Wanted(action, **rows), Asker(Trigger.CLI), send=False)
     played = executor.execute(run.pk)
     assert played is not None
     played.children.all().delete()

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from backups import mysql
 from backups.actions.steps.findings import Findings
-from backups.choices import Action, Health, Trigger
+from backups.choices import Health, Trigger
 from backups.dumpfile.sections import Kind
 from backups.errors import Problem
 from backups.gate import status_files
 from backups.models import Database, Repository, Snapshot
+from backups.requests import CheckRequest
 from backups.runs.outcome import CallsForMore, FollowUp
 from backups.snapshots import selection
 from backups.text.terminal import plain
@@ -48,7 +49,7 @@ def bad_news(snapshot: Snapshot, findings: Findings, health_before: Health) -> P
     if findings.unreadable:
         return CallsForMore(
             f"Snapshot {snapshot.short_id} cannot be restored: {findings.unreadable}",
-            _CHECK,
+            _check(snapshot),
             code="verify.unreadable",
             safe="The live database was not touched.",
             do=f"Back up again now and verify that. {_OF_THE_REPOSITORY.get(health_before, _SUSPECT_NOW)}",
@@ -65,7 +66,7 @@ def bad_news(snapshot: Snapshot, findings: Findings, health_before: Health) -> P
         )
     return CallsForMore(
         what,
-        _CHECK,
+        _check(snapshot),
         code="verify.different",
         safe="The live database was not touched.",
         do=f"{_cures(findings)} {_BACK_UP_AGAIN}".strip(),
@@ -86,8 +87,11 @@ _BACK_UP_AGAIN = (
     "Back up again now and verify that; keep this run's log for the cause. A check of 5 % of the "
     "repository's data follows."
 )
-# Of the repository alone, whose lease it takes.
-_CHECK = FollowUp(Action.CHECK, {"read_data_subset": "5%"}, of_database=False, trigger=Trigger.VERIFY)
+
+
+def _check(snapshot: Snapshot) -> FollowUp:
+    """Of the repository alone, whose lease it takes."""
+    return FollowUp(CheckRequest(snapshot.repository, read_data_subset="5%"), Trigger.VERIFY)
 
 
 def proved_in_part(snapshot: Snapshot, findings: Findings) -> mysql.OfTheServer:

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from backups import mysql
-from backups.choices import Action, RestoreMode, Status, Trigger
+from backups.choices import RestoreMode, Status, Trigger
 from backups.errors import Cancelled, Problem
 from backups.models import Restore
+from backups.requests import BackupRequest
 from backups.runs import restores
 from backups.runs.progress import Progress
 
@@ -16,7 +17,7 @@ def save_before(restore: Restore, progress: Progress) -> None:
         progress.warn("No backup is made before, as was asked: there is nothing left to save.")
         return
     progress.phase("safety backup")
-    saved = progress.play_child(Action.BACKUP, Trigger.RESTORE)
+    saved = progress.play_child(BackupRequest(restore.database), Trigger.RESTORE)
     if saved.status == Status.CANCELLED:
         raise Cancelled
     if saved.status != Status.SUCCEEDED or saved.snapshot is None:

@@ -6,9 +6,9 @@ from argparse import ArgumentParser
 from collections.abc import Mapping
 from typing import Any
 
-from backups.choices import Action
 from backups.keeping import suspicions
 from backups.management.base import VedettaCommand, add_database, database_named
+from backups.requests import BackupRequest
 from backups.text import formatting
 
 
@@ -21,7 +21,7 @@ class Command(VedettaCommand):
         add_database(parser)
 
     def work(self, **options: Any) -> Mapping[str, Any]:
-        run = self.play(Action.BACKUP, database=database_named(options["database"]))
+        run = self.play(BackupRequest(database_named(options["database"])))
         result = run.result
         self.say(
             f"Backed up {run.database}: snapshot {result['snapshot_id'][:8]}, "

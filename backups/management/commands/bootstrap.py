@@ -10,15 +10,14 @@ from django.conf import settings
 from django.core.management import call_command
 
 from backups import keys, restic
-from backups.actions.repository import IN_PLACE
 from backups.catalog import made_here, series
-from backups.choices import Action
 from backups.configuration import bootstrap, environment
 from backups.endpoints import repository_access
 from backups.errors import Failure, Problem
 from backups.management.base import FAILED, RunEnded, VedettaCommand, WrongUsage, failed
 from backups.models import Database, Repository
 from backups.repositories import identity
+from backups.requests import InitRequest
 
 
 class Command(VedettaCommand):
@@ -142,7 +141,7 @@ class Command(VedettaCommand):
         return False
 
     def _repository(self, database: Database, *, in_place: bool) -> None:
-        self.play(Action.INIT, repository=database.repository, options={IN_PLACE: True} if in_place else {})
+        self.play(InitRequest(database.repository, in_place=in_place))
         self.say(f"{database} on {database.host}:{database.port} is set up.")
 
 

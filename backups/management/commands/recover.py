@@ -14,7 +14,7 @@ from django.utils import timezone
 
 from backups import restic
 from backups.actions import recover
-from backups.choices import Action, RestoreMode, Trigger
+from backups.choices import Action, RestoreMode
 from backups.configuration import bootstrap
 from backups.endpoints import repository_access
 from backups.errors import Problem
@@ -22,6 +22,7 @@ from backups.management.base import VedettaCommand, passed_over
 from backups.management.commands.restore import TOLD
 from backups.models import Database, Repository, Run, Snapshot
 from backups.portal_copy import archive, portal_database
+from backups.requests import RecoverRequest, RestoreRequest
 from backups.runs import restores
 from backups.snapshots import selection
 
@@ -60,22 +61,16 @@ class Command(VedettaCommand):
         if options["if_empty"] and not self._is_empty():
             return {}
         database = self._set_up()
-        run = self.play(Action.RECOVER, repository=database.repository)
+        run = self.play(RecoverRequest(database.repository))
         self.say(run.result["sentence"])
         snapshot = recover.newest(database)
         newer = passed_over(snapshot, self.say)
         self._tell_of(snapshot, is_restored=not options["history_only"])
         if not options["history_only"]:
-            queued = restores.restore_enqueue(
-                database=database,
-                snapshot=snapshot,
-                mode=RestoreMode.NEW,
-                target=database.database,
-                trigger=Trigger.CLI,
-                reason=restores.FOR_RECOVERY,
-                send=False,
+            wanted = RestoreRequest(
+                database, snapshot, RestoreMode.NEW, database.database, reason=restores.FOR_RECOVERY
             )
-            restored = self.play_queued(queued)
+            restored = self.play(wanted)
             told = {name: restored.result[name] for name in TOLD if name in restored.result}
             left = self._tell_what_is_left(database, told.get("events_to_enable", ()))
             return {"snapshot_id": snapshot.snapshot_id, "to_restore": left, **newer, **told}

@@ -7,14 +7,24 @@ from collections.abc import Mapping
 from typing import Any
 
 from backups import restic
-from backups.actions.repository import IN_PLACE
-from backups.choices import Action
 from backups.configuration import bootstrap
 from backups.endpoints import repository_access
 from backups.errors import Problem
 from backups.management.base import VedettaCommand, WrongUsage, add_json, given, repository_named
 from backups.models import Repository
 from backups.repositories import identity
+from backups.requests import (
+    CheckRequest,
+    ForgetRequest,
+    InitRequest,
+    PruneRequest,
+    RepairIndexRequest,
+    RepairSnapshotsRequest,
+    RepositoryRequest,
+    Request,
+    StatsRequest,
+    UnlockRequest,
+)
 from backups.text import formatting
 
 
@@ -49,15 +59,12 @@ class Command(VedettaCommand):
                 f"--repository is said twice, as {before} and as {after}.", do="Say one of them."
             )
         repository = repository_named(before or after)
-        action = Action(options["verb"].replace("-", "_"))
         if options.get("read_data"):
             size = formatting.size(repository.size_bytes) if repository.size_bytes else "not measured yet"
             self.say(f"All data of {repository} is read: {size}.")
-        wanted = _data_options(options)
         if options.get("new"):
             repository = self._begun_anew(repository)
-            wanted[IN_PLACE] = True
-        run = self.play(action, repository=repository, options=wanted)
+        run = self.play(_asked(repository, options))
         self.say(run.result.get("sentence", f"{run.get_action_display()} of {repository} is done."))
         return {"run_id": run.pk}
 
@@ -85,8 +92,23 @@ class Command(VedettaCommand):
         )
 
 
-def _data_options(options: Mapping[str, Any]) -> dict[str, Any]:
-    return {name: options[name] for name in ("read_data", "read_data_subset") if options.get(name)}
+def _asked(repository: Repository, options: Mapping[str, Any]) -> Request:
+    if options["verb"] == "init":
+        return InitRequest(repository, in_place=options["new"])
+    if options["verb"] == "check":
+        subset = options["read_data_subset"] or ""
+        return CheckRequest(repository, read_data=options["read_data"], read_data_subset=subset)
+    return _TENDING[options["verb"]](repository)
+
+
+_TENDING: dict[str, type[RepositoryRequest]] = {
+    "forget": ForgetRequest,
+    "prune": PruneRequest,
+    "stats": StatsRequest,
+    "repair-index": RepairIndexRequest,
+    "repair-snapshots": RepairSnapshotsRequest,
+    "unlock": UnlockRequest,
+}
 
 
 _VERBS = {

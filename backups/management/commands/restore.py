@@ -10,9 +10,8 @@ from typing import Any
 
 from django.utils import timezone
 
-from backups import aim
 from backups.actions.steps.restore_file import STANDARD_OUTPUT
-from backups.choices import OVERWRITING_MODES, DefinerPolicy, RestoreMode, Trigger
+from backups.choices import OVERWRITING_MODES, DefinerPolicy, RestoreMode
 from backups.management.base import (
     VedettaCommand,
     WrongUsage,
@@ -24,7 +23,7 @@ from backups.management.base import (
     target_database,
 )
 from backups.models import Database, Snapshot
-from backups.runs import restores
+from backups.requests import RestoreRequest
 from backups.snapshots.selection import snapshot_at, snapshot_named
 from backups.text.terminal import plain
 
@@ -86,29 +85,27 @@ class Command(VedettaCommand):
         if options["across"] and mode not in OVERWRITING_MODES:
             raise WrongUsage("--across goes with --replace or --in-place only.")
         self.stdout_is_data = target == STANDARD_OUTPUT
-        newer = _passed_over(snapshot, options, self.say)
-        # Before the name is asked for, which would be typed in vain.
-        aim.refuse_known_bad(snapshot, insisted=options["known_bad"])
-        is_strange = options["snapshot"] not in (None, "latest") and not snapshot.made_here
-        if is_strange and mode not in OVERWRITING_MODES and not options["yes"]:
-            _ask_of_strange(database, snapshot)
-        if mode in OVERWRITING_MODES and not options["yes"]:
-            _ask(database, snapshot, mode)
-        run = restores.restore_enqueue(
-            database=database,
-            snapshot=snapshot,
-            mode=mode,
-            target=target,
-            trigger=Trigger.CLI,
-            tables=options["table"],
+        wanted = RestoreRequest(
+            database,
+            snapshot,
+            mode,
+            target,
+            tables=tuple(options["table"]),
             definers=DefinerPolicy(options["definers"]),
             without_safety=options["without_safety_backup"],
             known_bad=options["known_bad"],
             reason=options["reason"] or "",
             across=tuple(options["across"]) if options["across"] else None,
-            send=False,
         )
-        run = self.play_queued(run)
+        newer = _passed_over(snapshot, options, self.say)
+        # Before the name is asked for, which would be typed in vain.
+        wanted.check()
+        is_strange = options["snapshot"] not in (None, "latest") and not snapshot.made_here
+        if is_strange and mode not in OVERWRITING_MODES and not options["yes"]:
+            _ask_of_strange(database, snapshot)
+        if mode in OVERWRITING_MODES and not options["yes"]:
+            _ask(database, snapshot, mode)
+        run = self.play(wanted)
         where = run.result.get("file", target)
         self.say(f"{run.restore.what} was restored to {where}.")
         told = {name: run.result[name] for name in TOLD if name in run.result}

@@ -8,9 +8,9 @@ from typing import Any
 
 from django.utils import timezone
 
-from backups.choices import Action
 from backups.management.base import VedettaCommand, add_database, database_named
 from backups.models import Snapshot
+from backups.requests import SnapshotsRequest
 from backups.snapshots import selection
 from backups.text import formatting
 
@@ -25,7 +25,7 @@ class Command(VedettaCommand):
 
     def work(self, **options: Any) -> Mapping[str, Any]:
         database = database_named(options["database"])
-        self.play(Action.SNAPSHOTS, repository=database.repository)
+        self.play(SnapshotsRequest(database.repository))
         listed = Snapshot.objects.filter(database=database, forgotten_at=None).order_by("time")
         saved = selection.safety_copies(listed)
         for snapshot in listed:

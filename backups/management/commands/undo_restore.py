@@ -7,12 +7,12 @@ from argparse import ArgumentParser
 from collections.abc import Mapping
 from typing import Any
 
-from backups.choices import Action, RestoreMode, Trigger
+from backups.choices import RestoreMode
 from backups.errors import Problem
 from backups.management.base import VedettaCommand, WrongUsage, add_database, database_named
 from backups.models import Database, Restore
+from backups.requests import DefineRequest, DropKeptRequest, UndoRequest
 from backups.restoring import kept_states
-from backups.runs.restores import restore_enqueue
 from backups.text.terminal import plain
 
 
@@ -47,13 +47,13 @@ class Command(VedettaCommand):
         wanted = options["restore"]
         named = _numbered(database, wanted) if wanted is not None else None
         if options["drop"]:
-            return self._drop(database, named or _only_kept(database), is_confirmed=options["yes"])
+            return self._drop(named or _only_kept(database), is_confirmed=options["yes"])
         if options["try_again"]:
             restore = named or _incomplete(database)
-            run = self.play(Action.DEFINE, database=database, options={"restore": restore.pk})
+            run = self.play(DefineRequest(restore))
             self.say(run.result["sentence"])
             return {"run_id": run.pk, "target": restore.target}
-        return self._undo(database, named or kept_states.next_undo(database, _target(database)))
+        return self._undo(named or kept_states.next_undo(database, _target(database)))
 
     def _list(self, database: Database) -> Mapping[str, Any]:
         found = kept_states.listed(database, _target(database))
@@ -63,26 +63,17 @@ class Command(VedettaCommand):
             self.say(f"No restore of {database} keeps tables, so there is nothing to undo.")
         return {"states": [state.as_json() for state in found]}
 
-    def _drop(self, database: Database, restore: Restore, *, is_confirmed: bool) -> Mapping[str, Any]:
+    def _drop(self, restore: Restore, *, is_confirmed: bool) -> Mapping[str, Any]:
         what = kept_states.State(restore, "", None).what
         if not is_confirmed:
             _ask(restore, what)
         self.say(f"Dropping {restore.kept_in}: {what} …")
-        run = self.play(Action.DROP_KEPT, database=database, options={"restore": restore.pk})
+        run = self.play(DropKeptRequest(restore))
         self.say(run.result["sentence"])
         return {"run_id": run.pk, "dropped": restore.kept_in, "state": what}
 
-    def _undo(self, database: Database, restore: Restore) -> Mapping[str, Any]:
-        queued = restore_enqueue(
-            database=database,
-            snapshot=restore.snapshot,
-            mode=RestoreMode.UNDO,
-            target=restore.target,
-            trigger=Trigger.CLI,
-            undo_of=restore,
-            send=False,
-        )
-        run = self.play_queued(queued)
+    def _undo(self, restore: Restore) -> Mapping[str, Any]:
+        run = self.play(UndoRequest(restore))
         self.say(
             f"{restore.target} is again what it was before restore {restore.run_id}. To take this undo back: "
             f"manage.py undo_restore --restore {run.pk}."

@@ -6,7 +6,6 @@ from argparse import ArgumentParser
 from collections.abc import Mapping
 from typing import Any
 
-from backups.choices import Action
 from backups.management.base import (
     RunEnded,
     VedettaCommand,
@@ -16,6 +15,7 @@ from backups.management.base import (
     passed_over,
 )
 from backups.models import Run
+from backups.requests import VerifyRequest
 from backups.snapshots.selection import snapshot_named
 from backups.text.terminal import counted
 
@@ -34,7 +34,7 @@ class Command(VedettaCommand):
         snapshot = snapshot_named(database, options["snapshot"])
         newer = passed_over(snapshot, self.say) if options["snapshot"] == "latest" else {}
         try:
-            run = self.play(Action.VERIFY, database=database, snapshot=snapshot)
+            run = self.play(VerifyRequest(database, snapshot))
         except RunEnded as ended:
             raise RunEnded(ended.exit_status, {**ended.told, **_found(ended.run), **newer}) from None
         found = _found(run)

@@ -9,7 +9,6 @@ from statistics import median
 from typing import Any
 
 from backups import mysql
-from backups.actions.steps.whole import source_name
 from backups.choices import OVERWRITING_MODES, RestoreMode, Verdict
 from backups.dumpfile.spelling import clashing, in_lower_case, respelled
 from backups.endpoints import restoring_server
@@ -235,10 +234,10 @@ def _look_at_definers(told: Plan, connection: Any, manifest: dict[str, Any]) -> 
 
 def _look_at_views(told: Plan, manifest: dict[str, Any] | None) -> None:
     views = (manifest or {}).get("views_of_others", [])
-    if views and told.target != source_name(told.snapshot):
+    if views and told.target != told.snapshot.source:
         told.warnings.append(f"These views name a database and will go on reading it: {', '.join(views)}.")
     if routines := (manifest or {}).get("routines_of_others", []):
         told.warnings.append(
             f"These routines use libraries of other databases, which are in no backup of "
-            f"{source_name(told.snapshot)}: {', '.join(routines)}."
+            f"{told.snapshot.source}: {', '.join(routines)}."
         )

@@ -1,0 +1,55 @@
+"""What can be asked for: one form each, in which pages, commands, schedules and runs say what they want.
+
+A form is checked, submitted as a run, stored in the run's row and read from there again.
+"""
+
+from backups.requests.backup import BackupRequest
+from backups.requests.base import About, Request
+from backups.requests.maintenance import (
+    CheckRequest,
+    ForgetRequest,
+    InitRequest,
+    PruneRequest,
+    RecoverRequest,
+    RepairIndexRequest,
+    RepairSnapshotsRequest,
+    RepositoryRequest,
+    SnapshotsRequest,
+    StatsRequest,
+    UnlockRequest,
+)
+from backups.requests.portal import PortalCopyRequest
+from backups.requests.preflight import DrillRequest, PreflightRequest
+from backups.requests.reading import FORMS, read, read_as
+from backups.requests.restore import DefineRequest, DropKeptRequest, RestoreRequest, UndoRequest
+from backups.requests.verify import VerifyRequest
+from backups.runs.asked import Asker
+
+__all__ = [
+    "FORMS",
+    "About",
+    "Asker",
+    "BackupRequest",
+    "CheckRequest",
+    "DefineRequest",
+    "DrillRequest",
+    "DropKeptRequest",
+    "ForgetRequest",
+    "InitRequest",
+    "PortalCopyRequest",
+    "PreflightRequest",
+    "PruneRequest",
+    "RecoverRequest",
+    "RepairIndexRequest",
+    "RepairSnapshotsRequest",
+    "RepositoryRequest",
+    "Request",
+    "RestoreRequest",
+    "SnapshotsRequest",
+    "StatsRequest",
+    "UndoRequest",
+    "UnlockRequest",
+    "VerifyRequest",
+    "read",
+    "read_as",
+]

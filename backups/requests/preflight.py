@@ -1,0 +1,66 @@
+"""Asking for a look at what a backup needs, or for a drill of the gate."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any, Self
+
+from backups.choices import DRILL, Action
+from backups.models import Database, Run
+from backups.requests.base import About, Request, database_of
+from backups.runs.asked import GATE
+
+
+@dataclass(frozen=True)
+class PreflightRequest(Request):
+    """See whether all is there that a backup of a database needs."""
+
+    action = Action.PREFLIGHT
+    form = Action.PREFLIGHT.value
+
+    database: Database
+
+    @property
+    def about(self) -> About:
+        """The database."""
+        return About(database=self.database)
+
+    @classmethod
+    def from_row(cls, run: Run, told: Mapping[str, Any]) -> Self:
+        """The request again."""
+        return cls(database_of(run))
+
+
+@dataclass(frozen=True)
+class DrillRequest(Request):
+    """See whether the gate closes an address. It is about no database, but a run has to have one."""
+
+    action = Action.PREFLIGHT
+    form = DRILL
+
+    database: Database
+    url: str
+
+    @property
+    def about(self) -> About:
+        """The database whose run it is."""
+        return About(database=self.database)
+
+    def parameters(self) -> dict[str, Any]:
+        """The address."""
+        return {"url": self.url}
+
+    def options(self) -> dict[str, Any]:
+        """The address under its name of before."""
+        return {GATE: self.url}
+
+    @classmethod
+    def from_row(cls, run: Run, told: Mapping[str, Any]) -> Self:
+        """The request again."""
+        return cls(database_of(run), str(told["url"]))
+
+    @classmethod
+    def told_before(cls, run: Run) -> Mapping[str, Any]:
+        """The address under its name of now."""
+        return {"url": run.options[GATE]}

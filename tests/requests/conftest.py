@@ -1,0 +1,105 @@
+"""Rows that requests are about, and one request of each form."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import pytest
+from django.utils import timezone
+
+from backups.choices import DefinerPolicy, RestoreMode, Swap, Trigger
+from backups.models import Database, Repository, Restore, Run, Snapshot
+from backups.requests import (
+    Asker,
+    BackupRequest,
+    CheckRequest,
+    DefineRequest,
+    DrillRequest,
+    DropKeptRequest,
+    ForgetRequest,
+    InitRequest,
+    PortalCopyRequest,
+    PreflightRequest,
+    PruneRequest,
+    RecoverRequest,
+    RepairIndexRequest,
+    RepairSnapshotsRequest,
+    Request,
+    RestoreRequest,
+    SnapshotsRequest,
+    StatsRequest,
+    UndoRequest,
+    UnlockRequest,
+    VerifyRequest,
+)
+from backups.runs.restores import restore_note
+from tests.admin.conftest import login, person, roles
+
+__all__ = ["login", "person", "roles"]
+
+CLI = Asker(Trigger.CLI)
+
+
+@dataclass(frozen=True)
+class Rows:
+    """A database with a snapshot, and a restore of it that kept the tables of before."""
+
+    database: Database
+    snapshot: Snapshot
+    others: Snapshot
+    kept: Restore
+
+    @property
+    def repository(self) -> Repository:
+        """Where its snapshots lie."""
+        return self.database.repository
+
+
+@pytest.fixture
+def rows(db: None) -> Rows:
+    """Rows that a portal may have."""
+    repository = Repository.objects.create(name="main", url="/nowhere")
+    shop = Database.objects.create(
+        name="shop", host="h", database="shop", repository=repository, is_primary=True
+    )
+    snapshot, others = (
+        Snapshot.objects.create(
+            repository=repository, database=shop, snapshot_id=letter * 64, time=timezone.now(),
+            path=f"/mysql/{name}.sql", manifest={"database": name, "inventory": {"table": ["a", "b"]}},
+            made_here=True,
+        )
+        for letter, name in (("a", "shop"), ("b", "other"))
+    )  # fmt: skip
+    run = RestoreRequest(shop, snapshot, RestoreMode.REPLACE, "shop").submit(CLI, send=False)
+    Run.objects.update(status="succeeded", finished_at=timezone.now())
+    restore_note(run.restore, swap=Swap.FINISHED, swapped_at=timezone.now(), kept_in="shop__before_1")
+    return Rows(shop, snapshot, others, run.restore)
+
+
+# By form; each with all that it can say.
+EACH: dict[str, Callable[[Rows], Request]] = {
+    "backup": lambda rows: BackupRequest(rows.database),
+    "verify": lambda rows: VerifyRequest(rows.database, rows.snapshot),
+    "restore": lambda rows: RestoreRequest(
+        rows.database, rows.others, RestoreMode.REPLACE, "shop", tables=("b", "a"),
+        definers=DefinerPolicy.CURRENT_USER, without_safety=True, known_bad=True, reason="Why ünd so",
+        across=("other", "shop"),
+    ),
+    "undo": lambda rows: UndoRequest(rows.kept, "It was right after all."),
+    "drop_kept": lambda rows: DropKeptRequest(rows.kept),
+    "define": lambda rows: DefineRequest(rows.kept),
+    "forget": lambda rows: ForgetRequest(rows.repository, rows.database),
+    "prune": lambda rows: PruneRequest(rows.repository),
+    "check": lambda rows: CheckRequest(rows.repository, rows.database, True, "5%"),
+    "stats": lambda rows: StatsRequest(rows.repository),
+    "repair_index": lambda rows: RepairIndexRequest(rows.repository),
+    "repair_snapshots": lambda rows: RepairSnapshotsRequest(rows.repository),
+    "unlock": lambda rows: UnlockRequest(rows.repository),
+    "init": lambda rows: InitRequest(rows.repository, in_place=True),
+    "snapshots": lambda rows: SnapshotsRequest(rows.repository),
+    "recover": lambda rows: RecoverRequest(rows.repository),
+    "portal": lambda rows: PortalCopyRequest(rows.repository),
+    "preflight": lambda rows: PreflightRequest(rows.database),
+    "drill": lambda rows: DrillRequest(rows.database, "https://shop.example.com/"),
+}  # fmt: skip
