@@ -17,12 +17,12 @@ PAGE = ROOT / "docs" / "error-codes.md"
 _PACKAGES = ("backups", "portal", "sentinel")
 _HEAD = """# Error codes
 
-What failed has a code beside its sentence: in `error_code` of each command's JSON, and on the row of a run.
-The words may change, and be told in another language; a code goes on meaning the same. Where one is not
-listed, as after an upgrade, go by `status` and the exit status.
+Each failure has a sentence and a code. The code is in `error_code` of each command's JSON, and on the row of
+a run. The sentence may change, or be in another language. The code keeps its meaning. If a code is not
+listed, for example after an upgrade, use `status` and the exit status.
 
-`{…}` stands for what the sentence names. After it come what is safe and what to do. This page is written by
-`python -m tools.error_codes`.
+`{…}` stands for a name in the sentence. After the sentence, the message says what is safe and what to do.
+`python -m tools.error_codes` writes this page.
 
 | `error_code` | what failed |
 |---|---|
