@@ -56,40 +56,49 @@ class Hand:
 
     def run(self, ready: Ready) -> None:
         """Run a statement under its own settings, and those that its table needs. Raises MySQLProblem."""
-        under = ready
-        if mode := self._modes.get(ready.table):
-            under = ready._replace(settings=ready.settings.with_mode(mode))
+        self._run_in(ready, self._modes.get(ready.table, ""))
+
+    def _run_in(self, ready: Ready, modes: str) -> None:
+        """The same with these modes besides; those that help are from then on the table's, for all."""
+        under = ready._replace(settings=ready.settings.with_mode(modes)) if modes else ready
         try:
             self._run(under)
         except mysql.ServerGone:
             raise
         except mysql.MySQLProblem as problem:
             try:
-                may_fit = self._makes_fit(under, problem.number)
-                if may_fit:
-                    self.run(ready)
+                more = self._makes_fit(under, problem.number)
+                if more is not None:
+                    self._run_in(ready, ",".join(filter(None, (modes, more))))
             except mysql.ServerGone:
                 raise
             except mysql.MySQLProblem:
                 raise problem from None
-            if not may_fit:
+            if more is None:
                 raise
+        else:
+            # Not before: the server may not know the mode, and others would end in that in the place of this.
+            if modes:
+                self._modes[ready.table] = modes
 
-    def _makes_fit(self, ready: Ready, code: int) -> bool:
-        """Have the server take a table's statement that ended in an error, if anything is known to help."""
+    def _makes_fit(self, ready: Ready, code: int) -> str | None:
+        """Have the server take a table's statement that ended in an error.
+
+        Answers the sql_mode that it needs besides, empty where it needs none; None where nothing is known
+        to help.
+        """
         if not ready.table:
-            return False
+            return None
         if code == mysql.CHECK_IS_VIOLATED and ready.does == Does.ROWS:
-            return self._leaves_checks(ready)
+            return "" if self._leaves_checks(ready) else None
         mode = _MODES.get(code, "")
         if not mode or mode in ready.settings.sql_mode:
-            return False
-        self._modes[ready.table] = ",".join(filter(None, (self._modes.get(ready.table), mode)))
+            return None
         if code == _OUT_OF_RANGE:
             # The server goes on computing as it did when it opened the table.
             text = b"ALTER TABLE " + quoted(ready.table) + b" FORCE"
             self._run(ready._replace(text=text, settings=ready.settings.in_utf8.with_mode(mode)))
-        return True
+        return mode
 
     def _leaves_checks(self, ready: Ready) -> bool:
         if ready.table in self._without_checks:

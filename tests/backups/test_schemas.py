@@ -40,7 +40,8 @@ def neighbours(db_server: DatabaseServer) -> Iterator[list[str]]:
     """Three databases with one name, as careless collations have it."""
     if db_server.flavour == "mysql":  # its binary log is on
         db_server.execute("SET GLOBAL log_bin_trust_function_creators = 1")
-    end = secrets.token_hex(4)
+    # With a letter in it, so that there is another case of it.
+    end = f"z{secrets.token_hex(4)}"
     names = [f"an_{end}", f"An_{end}", f"än_{end}"]
     for n, name in enumerate(names):
         make_shop(db_server, OF_ONE.format(n=n, hangs="';;'" if n else "1"), name=name)

@@ -326,7 +326,7 @@ class WebProcess:
 
     def come_back(self) -> None:
         """Start it again, as its supervisor would, and have it say that the gate is open."""
-        wait_until(lambda: not self.server.running, f"{self.server.name} to end", 15)
+        wait_until(lambda: not self.server.running, f"{self.server.name} to end")
         self.server.start()
         with urllib.request.urlopen(self.url, timeout=10) as answer:
             assert answer.read().strip() == b"fresh", "the gate does not say what it said before"

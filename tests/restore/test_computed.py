@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 
 import pytest
 from pytest_django.fixtures import Settings as DjangoSettings
@@ -14,7 +14,14 @@ from backups.dumpfile.settings import Settings
 from backups.endpoints import database_server
 from backups.loading.connection_pool import Hand
 from backups.models import Database, Run
-from backups.mysql import MySQLProblem, computed_anew, computed_beside, computed_in, loading_connections
+from backups.mysql import (
+    LoadingConnection,
+    MySQLProblem,
+    computed_anew,
+    computed_beside,
+    computed_in,
+    loading_connections,
+)
 from tests.backups.conftest import MakeDatabase
 from tests.backups.worlds import Shop
 from tests.restore.stories import (
@@ -237,6 +244,34 @@ def test_a_statement_runs_again_under_what_its_table_needs(
         with pytest.raises(MySQLProblem, match="out of range"):
             hand.run(Ready(Does.DEFINITION, b"SELECT CAST(1 AS UNSIGNED) - 2", as_written))
     assert shop.query("SELECT rest FROM stock ORDER BY rest") == [(-4,), (4,)]
+
+
+@pytest.mark.parametrize("flavour", FLAVOURS)
+def test_others_who_load_a_table_go_on_while_one_tries_what_may_help(
+    make_calls: MakeCalls, flavour: str, make_database: MakeDatabase, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """MariaDB knows no such sql_mode; what they would say of it would hide the duplicate that it is about."""
+    shop = make_calls(flavour, "CREATE TABLE t (id INT PRIMARY KEY)")
+    server = database_server(make_database(shop))
+    shared: dict[str, str] = {}
+    rows = [Ready(Does.ROWS, b"INSERT INTO t VALUES (%d)" % row, Settings(), "t") for row in (1, 5)]
+    with loading_connections(server, shop.name, 2) as (one, other):
+        first, second = Hand(one, "", shared), Hand(other, "", shared)
+        first.run(rows[0])
+        set_ = LoadingConnection.set
+        tried: list[Mapping[str, str | None]] = []
+
+        def meanwhile(connection: LoadingConnection, changes: Mapping[str, str | None]) -> None:
+            if "TIME_TRUNCATE_FRACTIONAL" in str(changes) and not tried:
+                tried.append(changes)
+                second.run(rows[1])
+            set_(connection, changes)
+
+        monkeypatch.setattr(LoadingConnection, "set", meanwhile)
+        with pytest.raises(MySQLProblem, match="Duplicate entry '1'"):
+            first.run(rows[0])
+    assert tried
+    assert shop.query("SELECT id FROM t ORDER BY id") == [(1,), (5,)]
 
 
 @pytest.mark.soak
