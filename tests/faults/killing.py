@@ -223,7 +223,8 @@ class Killing:
             time.sleep(share * self._usual_seconds())
             phase = self._strike(fork, last, web)
             self.stage.end(fork)
-            if web is not None:
+            # Nobody killed it where the run was over first.
+            if web is not None and phase:
                 web.come_back()
         return Played(self.draw, self._run_after(last)["id"], phase)
 
