@@ -31,8 +31,14 @@ class Request(ABC):
     """
 
     action: ClassVar[Action]
+    # Its name in rows: that of its action, unless the action has another form too.
     form: ClassVar[str]
     version: ClassVar[int] = 1
+
+    def __init_subclass__(cls, **kwargs: Any) -> None:
+        super().__init_subclass__(**kwargs)
+        if "action" in vars(cls) and "form" not in vars(cls):
+            cls.form = cls.action.value
 
     @property
     @abstractmethod
@@ -96,6 +102,23 @@ class Request(ABC):
         return Wanted(
             self.action, rows.database, rows.repository, rows.snapshot, self.options(), self.stored()
         )
+
+
+@dataclass(frozen=True)
+class DatabaseRequest(Request):
+    """Something to be done with a database."""
+
+    database: Database
+
+    @property
+    def about(self) -> About:
+        """The database."""
+        return About(database=self.database)
+
+    @classmethod
+    def from_row(cls, run: Run, payload: Mapping[str, Any]) -> Self:
+        """The request again."""
+        return cls(database_of(run))
 
 
 def database_of(run: Run) -> Database:

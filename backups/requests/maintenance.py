@@ -34,7 +34,6 @@ class InitRequest(RepositoryRequest):
     """Make a repository; `in_place` also where another one lay that the portal knows."""
 
     action = Action.INIT
-    form = Action.INIT.value
 
     in_place: bool = False
 
@@ -57,7 +56,6 @@ class SnapshotsRequest(RepositoryRequest):
     """Make the portal's list of snapshots say what a repository holds."""
 
     action = Action.SNAPSHOTS
-    form = Action.SNAPSHOTS.value
 
 
 @dataclass(frozen=True)
@@ -65,7 +63,6 @@ class RecoverRequest(RepositoryRequest):
     """Write down what a repository tells of earlier backups."""
 
     action = Action.RECOVER
-    form = Action.RECOVER.value
 
 
 @dataclass(frozen=True)
@@ -73,7 +70,6 @@ class ForgetRequest(RepositoryRequest):
     """Forget the snapshots that no rule keeps."""
 
     action = Action.FORGET
-    form = Action.FORGET.value
 
 
 @dataclass(frozen=True)
@@ -81,7 +77,6 @@ class PruneRequest(RepositoryRequest):
     """Remove the data that no snapshot needs."""
 
     action = Action.PRUNE
-    form = Action.PRUNE.value
 
 
 @dataclass(frozen=True)
@@ -89,7 +84,6 @@ class StatsRequest(RepositoryRequest):
     """Measure how much a repository holds."""
 
     action = Action.STATS
-    form = Action.STATS.value
 
 
 @dataclass(frozen=True)
@@ -97,7 +91,6 @@ class CheckRequest(RepositoryRequest):
     """Look for damage: in all data, in a part of it as restic takes it (`5%`), or in the structure alone."""
 
     action = Action.CHECK
-    form = Action.CHECK.value
 
     read_data: bool = False
     read_data_subset: str = ""
@@ -131,7 +124,6 @@ class RepairIndexRequest(RepositoryRequest):
     """Build a repository's index anew from the data that is there."""
 
     action = Action.REPAIR_INDEX
-    form = Action.REPAIR_INDEX.value
 
 
 @dataclass(frozen=True)
@@ -139,7 +131,6 @@ class RepairSnapshotsRequest(RepositoryRequest):
     """Write damaged snapshots anew without what is lost."""
 
     action = Action.REPAIR_SNAPSHOTS
-    form = Action.REPAIR_SNAPSHOTS.value
 
 
 @dataclass(frozen=True)
@@ -147,4 +138,3 @@ class UnlockRequest(RepositoryRequest):
     """Remove the locks of processes that are dead."""
 
     action = Action.UNLOCK
-    form = Action.UNLOCK.value

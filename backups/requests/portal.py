@@ -13,4 +13,3 @@ class PortalCopyRequest(RepositoryRequest):
     """Store a copy of the portal in a repository."""
 
     action = Action.PORTAL
-    form = Action.PORTAL.value

@@ -7,45 +7,26 @@ from dataclasses import dataclass
 from typing import Any, Self
 
 from backups.choices import DRILL, Action
-from backups.models import Database, Run
-from backups.requests.base import About, Request, database_of
+from backups.models import Run
+from backups.requests.base import DatabaseRequest, database_of
 from backups.runs.asked import GATE
 
 
 @dataclass(frozen=True)
-class PreflightRequest(Request):
+class PreflightRequest(DatabaseRequest):
     """See whether all is there that a backup of a database needs."""
 
     action = Action.PREFLIGHT
-    form = Action.PREFLIGHT.value
-
-    database: Database
-
-    @property
-    def about(self) -> About:
-        """The database."""
-        return About(database=self.database)
-
-    @classmethod
-    def from_row(cls, run: Run, payload: Mapping[str, Any]) -> Self:
-        """The request again."""
-        return cls(database_of(run))
 
 
 @dataclass(frozen=True)
-class DrillRequest(Request):
+class DrillRequest(DatabaseRequest):
     """See whether the gate closes an address. It is about no database, but a run has to have one."""
 
     action = Action.PREFLIGHT
     form = DRILL
 
-    database: Database
     url: str
-
-    @property
-    def about(self) -> About:
-        """The database whose run it is."""
-        return About(database=self.database)
 
     def parameters(self) -> dict[str, Any]:
         """The address."""

@@ -62,7 +62,6 @@ class RestoreRequest(_Aimed):
     """
 
     action = Action.RESTORE
-    form = Action.RESTORE.value
 
     database: Database
     snapshot: Snapshot
@@ -164,7 +163,6 @@ class UndoRequest(_Aimed):
     """Swap the tables back that a restore kept."""
 
     action = Action.UNDO
-    form = Action.UNDO.value
 
     restore: Restore
     reason: str = ""
@@ -230,7 +228,6 @@ class DropKeptRequest(_AfterRestore):
     """Drop the tables that a restore kept."""
 
     action = Action.DROP_KEPT
-    form = Action.DROP_KEPT.value
 
     def refuse_unfit(self) -> None:
         """Raise Problem where a state would be dropped to which undos still lead."""
@@ -242,7 +239,6 @@ class DefineRequest(_AfterRestore):
     """Make the views, triggers, routines and events that a restore left out."""
 
     action = Action.DEFINE
-    form = Action.DEFINE.value
 
 
 def _both_names(database: Database, snapshot: Snapshot, mode: RestoreMode) -> tuple[str, str] | None:

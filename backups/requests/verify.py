@@ -7,18 +7,16 @@ from dataclasses import dataclass
 from typing import Any, Self
 
 from backups.choices import Action
-from backups.models import Database, Run, Snapshot
-from backups.requests.base import About, Request, database_of
+from backups.models import Run, Snapshot
+from backups.requests.base import About, DatabaseRequest, database_of
 
 
 @dataclass(frozen=True)
-class VerifyRequest(Request):
+class VerifyRequest(DatabaseRequest):
     """Prove that a snapshot restores in full; without one, the newest that there is when it begins."""
 
     action = Action.VERIFY
-    form = Action.VERIFY.value
 
-    database: Database
     snapshot: Snapshot | None = None
 
     @property
