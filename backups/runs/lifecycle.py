@@ -183,7 +183,7 @@ def _cancel_without_right(runs: QuerySet[Run], why: str, now: datetime) -> None:
     sentence = f"Cancelled before it started: {why} Nothing was done; whoever may can start it again."
     keys = list(runs.values_list("pk", flat=True))
     Run.objects.filter(pk__in=keys, status=Status.QUEUED).update(
-        status=Status.CANCELLED, error=sentence, error_code="run.asker_may_not", finished_at=now
+        status=Status.CANCELLED, finished_at=now, **_columns(Failure(sentence, "run.asker_may_not"))
     )
     for key in keys:
         logger.warning("run %s: %s", key, sentence)
@@ -217,14 +217,14 @@ def run_finish(
         raise IllegalTransition(f"a run does not finish as {status}")
     with transaction.atomic():
         hit = Run.objects.filter(pk=run_id, status=Status.RUNNING).update(
-            status=status, finished_at=now or timezone.now(), detail="", **_told(failure)
+            status=status, finished_at=now or timezone.now(), detail="", **_columns(failure)
         )
         if hit != 1:
             raise IllegalTransition(f"run {run_id} is not running")
         lease_release(run_id)
 
 
-def _told(failure: Failure | None) -> dict[str, Any]:
+def _columns(failure: Failure | None) -> dict[str, Any]:
     """The columns that say why a run failed."""
     if failure is None:
         return {}
@@ -235,8 +235,7 @@ def run_cancel(run: Run, *, now: datetime | None = None) -> None:
     """Cancel a queued run at once; ask a running one's worker to stop. Raises IllegalTransition."""
     hit = Run.objects.filter(pk=run.pk, status=Status.QUEUED).update(
         status=Status.CANCELLED,
-        error="Cancelled before it started.",
-        error_code=CANCELLED,
+        **_columns(Failure("Cancelled before it started.", CANCELLED)),
         finished_at=now or timezone.now(),
     )
     hit += Run.objects.filter(pk=run.pk, status=Status.RUNNING).update(cancel_requested=True)
@@ -281,8 +280,7 @@ def runs_reap(
         with transaction.atomic():
             hit = Run.objects.filter(pk=run.pk, status=Status.RUNNING, beat_at=run.beat_at).update(
                 status=Status.LOST,
-                error=lost_sentence(run),
-                error_code="run.worker_died",
+                **_columns(Failure(lost_sentence(run), "run.worker_died")),
                 finished_at=now,
                 detail="",
             )
@@ -301,11 +299,13 @@ def _count_from_now(now: datetime) -> None:
 
 def _give_up_never_begun(now: datetime) -> None:
     """Runs that a process queued for itself alone, and then died: they would refuse others for ever."""
+    why = Failure(
+        "The process that was to play it ended before it began. Nothing was done.", "run.never_begun"
+    )
     orphans = Run.objects.filter(status=Status.QUEUED).exclude(trigger__in=SENT_BY_QUEUE)
     orphans.filter(Q(queued_at__lt=now - BEAT_LOST) | Q(parent__status__in=TERMINAL)).update(
         status=Status.CANCELLED,
-        error="The process that was to play it ended before it began. Nothing was done.",
-        error_code="run.never_begun",
+        **_columns(why),
         finished_at=now,
     )
 
@@ -346,20 +346,22 @@ def after_portal_restore(copy: PortalCopy) -> None:
     """
     then = timezone.localtime(copy.made_at)
     began = f"The portal came back from its copy of {then:%Y-%m-%d %H:%M:%S}"
+    cut = Failure(
+        f"{began}, in which this run was under way. How it ended is not known.", "run.portal_came_back"
+    )
+    dropped = Failure(f"{began}, in which this run had not begun. Nothing was done.", "run.portal_came_back")
     Run.objects.filter(pk=copy.made_by, status=Status.RUNNING).update(
         status=Status.SUCCEEDED, finished_at=copy.made_at, detail=""
     )
     Run.objects.filter(status=Status.RUNNING).update(
         status=Status.LOST,
-        error=f"{began}, in which this run was under way. How it ended is not known.",
-        error_code="run.portal_came_back",
+        **_columns(cut),
         finished_at=copy.made_at,
         detail="",
     )
     Run.objects.filter(status=Status.QUEUED).update(
         status=Status.CANCELLED,
-        error=f"{began}, in which this run had not begun. Nothing was done.",
-        error_code="run.portal_came_back",
+        **_columns(dropped),
         finished_at=copy.made_at,
     )
     for model in (Database, Repository):
