@@ -18,6 +18,7 @@ from typing import NamedTuple
 
 from backups.dumpfile.encodings import bytes_of, text_of
 from backups.dumpfile.mixed_heads import QUOTES, Head, Part, read_head
+from backups.dumpfile.quoted import without_quotes
 from backups.dumpfile.settings import Settings
 
 _OF_TYPE = re.compile(r"\bCHARSET (\w+)")
@@ -86,7 +87,7 @@ def name_of(text: bytes, charset: str, sql_mode: str, known: Known) -> str | Non
     if head is None or part is None:
         return None
     quoted = _chosen(text[part.start : part.end], head, part, charset, known)
-    return None if quoted is None else _unquoted(quoted)
+    return None if quoted is None else without_quotes(quoted)
 
 
 def _said(text: bytes, head: Head, part: Part, settings: Settings, known: Known) -> str | None:
@@ -111,7 +112,7 @@ def _chosen(data: bytes, head: Head, part: Part, charset: str, known: Known) -> 
     if not _is_written_by_server(data, head, part, known):
         readings.reverse()
     readable = [reading for reading in readings if reading is not None]
-    certain = [reading for reading in readable if _is_known(_unquoted(reading), head, part, known)]
+    certain = [reading for reading in readable if _is_known(without_quotes(reading), head, part, known)]
     return next(iter(certain or readable), None)
 
 
@@ -187,8 +188,3 @@ def _escapes(sql_mode: str) -> bool:
 
 def _without_escapes(data: bytes) -> bytes:
     return _ESCAPE.sub(lambda found: found[0] if found[0] == b"''" else _UNESCAPED[found[0]], data)
-
-
-def _unquoted(name: str) -> str:
-    quote = name[:1]
-    return name[1:-1].replace(2 * quote, quote) if quote in ("`", '"') else name

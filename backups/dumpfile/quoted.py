@@ -14,6 +14,10 @@ NAME_BYTES, TEXT_BYTES, DOUBLE_BYTES = NAME.encode(), TEXT.encode(), DOUBLE.enco
 
 def unquoted(name: bytes) -> str:
     """A name as dumps hold it, UTF-8 and in backticks, double quotes (ANSI_QUOTES) or bare."""
-    text = name.decode(errors="surrogateescape")
-    quote = text[:1]
-    return text[1:-1].replace(2 * quote, quote) if quote in ("`", '"') else text
+    return without_quotes(name.decode(errors="surrogateescape"))
+
+
+def without_quotes(name: str) -> str:
+    """The same of a name that is text already."""
+    quote = name[:1]
+    return name[1:-1].replace(2 * quote, quote) if quote in ("`", '"') else name
