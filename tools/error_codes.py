@@ -99,9 +99,7 @@ def _template(node: ast.expr) -> str:
 
 def _name(part: ast.expr) -> str:
     value = part.value if isinstance(part, ast.FormattedValue) else part
-    while isinstance(value, ast.Attribute | ast.Subscript | ast.Call) and not isinstance(
-        value, ast.Attribute
-    ):
+    while isinstance(value, ast.Subscript | ast.Call):
         value = value.func if isinstance(value, ast.Call) else value.value
     name = value.attr if isinstance(value, ast.Attribute) else getattr(value, "id", "…")
     return "{" + name.strip("_") + "}"
