@@ -21,6 +21,7 @@ import http.client
 import re
 import ssl
 import subprocess
+from collections.abc import Mapping
 from contextlib import closing, suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -92,6 +93,15 @@ class Answer:
             return f"{self.status} closed"
         page = re.match(r"The page (\S+)\.$", self.body)
         return f"{self.status} page {page[1]}" if page else str(self.status)
+
+
+def fetch(port: int, method: str, path: str, headers: Mapping[str, str], by: str = HOST) -> Answer:
+    """An answer to somebody at the address `by`."""
+    there = http.client.HTTPConnection(HOST, port, timeout=30, source_address=(by, 0))
+    with closing(there) as connection:
+        connection.request(method, path, headers=dict(headers))
+        response = connection.getresponse()
+        return Answer(response.status, dict(response.headers), response.read().decode())
 
 
 def visit(port: int, surrounding: Surrounding, ask: str, headers: dict[str, str] | None = None) -> Answer:

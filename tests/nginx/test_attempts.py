@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import http.client
 from collections import Counter
-from contextlib import closing
 from pathlib import Path
 
 import pytest
 
 from tests.nginx.conftest import CONFIGURATION, PROJECT, World, nginx
+from tests.nginx.surrounding import fetch
 from tests.servers.processes import HOST, free_port
 
 SIGN_IN = "/vedetta/admin/login/"
@@ -17,12 +16,9 @@ SIGN_IN = "/vedetta/admin/login/"
 
 def ask(world: World, method: str, path: str, by: str = HOST, **headers: str) -> tuple[int, str]:
     """Status and body of what somebody at the address `by` is answered."""
-    there = http.client.HTTPConnection(HOST, world.http, timeout=20, source_address=(by, 0))
-    with closing(there) as connection:
-        given = {field.replace("__", "-"): value for field, value in headers.items()}
-        connection.request(method, path, headers={"Host": "plain.test", "Content-Length": "0", **given})
-        response = connection.getresponse()
-        return response.status, response.read().decode()
+    given = {field.replace("__", "-"): value for field, value in headers.items()}
+    answer = fetch(world.http, method, path, {"Host": "plain.test", "Content-Length": "0", **given}, by)
+    return answer.status, answer.body
 
 
 def answered(

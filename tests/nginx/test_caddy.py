@@ -2,16 +2,15 @@
 
 from __future__ import annotations
 
-import http.client
 import subprocess
 from collections.abc import Iterator
-from contextlib import ExitStack, closing
+from contextlib import ExitStack
 
 import pytest
 
 from tests.nginx.conftest import PROJECT, program
 from tests.nginx.gates import APPLICATION, Application, Gate, listening
-from tests.nginx.surrounding import Answer
+from tests.nginx.surrounding import Answer, fetch
 from tests.servers.processes import HOST, Server, answers_tcp, free_port
 
 CADDYFILE = PROJECT / "deploy" / "caddy" / "Caddyfile"
@@ -27,10 +26,7 @@ class Caddy:
 
     def get(self, host: str, path: str, **headers: str) -> Answer:
         """What a visitor of this host is answered."""
-        with closing(http.client.HTTPConnection(HOST, self.port, timeout=30)) as connection:
-            connection.request("GET", path, headers={"Host": host, **headers})
-            response = connection.getresponse()
-            return Answer(response.status, dict(response.headers), response.read().decode())
+        return fetch(self.port, "GET", path, {"Host": host, **headers})
 
 
 @pytest.fixture(scope="module")

@@ -2,26 +2,20 @@
 
 from __future__ import annotations
 
-import http.client
-from contextlib import closing
 from pathlib import Path
 
 import pytest
 
 from tests.nginx.conftest import CONFIGURATION, PROJECT, World, nginx
 from tests.nginx.gates import APPLICATION
-from tests.nginx.surrounding import Answer
+from tests.nginx.surrounding import Answer, fetch
 from tests.servers.processes import HOST, free_port
 
 
 def get(world: World, path: str, *, name: str = "plain", by: str = HOST, **headers: str) -> Answer:
     """An answer to somebody at the address `by`."""
-    there = http.client.HTTPConnection(HOST, world.http, timeout=20, source_address=(by, 0))
-    with closing(there) as connection:
-        given = {field.replace("_", "-"): value for field, value in headers.items()}
-        connection.request("GET", path, headers={"Host": f"{name}.test", **given})
-        response = connection.getresponse()
-        return Answer(response.status, dict(response.headers), response.read().decode())
+    given = {field.replace("_", "-"): value for field, value in headers.items()}
+    return fetch(world.http, "GET", path, {"Host": f"{name}.test", **given}, by)
 
 
 @pytest.mark.parametrize(
