@@ -84,7 +84,8 @@ def warnings(database: Database) -> list[str]:
     return differences([database])[database.pk].warnings
 
 
-def _not_taken_over(database: Database) -> Iterator[str]:
+def _differing(database: Database) -> Iterator[tuple[str, FirstRow, object, object]]:
+    """What of the environment bootstrap takes over and has not yet: its name, the row, what each says."""
     # With no user the environment is silent.
     if not database.is_primary or not settings.MYSQL_USER:
         return
@@ -93,23 +94,28 @@ def _not_taken_over(database: Database) -> Iterator[str]:
         for name, field in TAKEN_OVER[type(row)].items():
             said, known = getattr(settings, name), getattr(row, field)
             if said != known:
-                both = f"{name} says {_shown(said)}, and the portal has {_shown(known)} for {row}"
-                if field == "ssl_mode" and endpoints.tls_of(database)["ssl_mode"] == said:
-                    yield f"{both}; what the former demands holds already, `manage.py bootstrap` notes it."
-                    continue
-                yield (
-                    f"{both} until `manage.py bootstrap` takes the former over, as each start of the set-up "
-                    "does."
-                )
+                yield name, row, said, known
+
+
+def _not_taken_over(database: Database) -> Iterator[str]:
+    for name, row, said, known in _differing(database):
+        both = f"{name} says {_shown(said)}, and the portal has {_shown(known)} for {row}"
+        if name == "MYSQL_SSL_MODE" and endpoints.tls_of(database)["ssl_mode"] == said:
+            yield f"{both}; what the former demands holds already, `manage.py bootstrap` notes it."
+            continue
+        yield (f"{both} until `manage.py bootstrap` takes the former over, as each start of the set-up does.")
 
 
 def user_not_taken_over(database: Database) -> str:
     """What to do where MYSQL_USER names another user than the portal goes by; empty where it does not."""
-    if not database.is_primary or settings.MYSQL_USER in ("", database.user):
-        return ""
-    return (
-        f"MYSQL_USER says {settings.MYSQL_USER}, and the portal still goes by {database.user}: run "
-        "`manage.py bootstrap`, which takes the former over."
+    return next(
+        (
+            f"MYSQL_USER says {said}, and the portal still goes by {known}: run `manage.py bootstrap`, which "
+            "takes the former over."
+            for name, _, said, known in _differing(database)
+            if name == "MYSQL_USER"
+        ),
+        "",
     )
 
 
