@@ -416,10 +416,7 @@ def test_cancelled_backup_stops_within_five_seconds(portal: Portal) -> None:
     with portal.shop.held("orders"):
         backup = portal.start("backup", "--json")
         portal.shop.wait_for_a_waiting_dump()
-        portal.shell(
-            "from backups.models import Run; from backups.runs import lifecycle; "
-            "lifecycle.run_cancel(Run.objects.get(action='backup'))"
-        )
+        portal.cancel("backup")
         began = time.monotonic()
         ran = portal.finish(backup)
         took = time.monotonic() - began

@@ -255,6 +255,13 @@ class Portal:
             return self.rows("SELECT * FROM backups_run WHERE action = 'backup' ORDER BY id DESC LIMIT 1")[0]
         return self.rows("SELECT * FROM backups_run WHERE id = ?", run_id)[0]
 
+    def cancel(self, action: str) -> None:
+        """Cancel the one run of this action, as its page does."""
+        self.shell(
+            "from backups.models import Run; from backups.runs import lifecycle; "
+            f"lifecycle.run_cancel(Run.objects.get(action={action!r}))"
+        )
+
     def log(self) -> str:
         """The logs of all runs."""
         return "\n".join(row["text"] for row in self.rows("SELECT text FROM backups_runline ORDER BY id"))

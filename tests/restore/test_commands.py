@@ -132,11 +132,6 @@ def test_second_restore_while_one_runs_is_status_three(portal: Portal) -> None:
 
 # ---------------------------------------------------------------- Cancelling
 
-CANCEL = (
-    "from backups.models import Run; from backups.runs import lifecycle; "
-    "lifecycle.run_cancel(Run.objects.get(action='restore'))"
-)
-
 
 @pytest.mark.parametrize("phase", [pytest.param("safety backup", marks=pytest.mark.soak), "load"])
 def test_cancelled_before_the_swap_it_ends_within_seconds_and_nothing_was_touched(
@@ -155,7 +150,7 @@ def test_cancelled_before_the_swap_it_ends_within_seconds_and_nothing_was_touche
         if phase == "load":
             ran.send_signal(signal.SIGINT)
         else:
-            portal.shell(CANCEL)
+            portal.cancel("restore")
         began = time.monotonic()
         ended = portal.finish(ran)
         took = time.monotonic() - began
@@ -189,7 +184,7 @@ def test_stopped_in_the_middle_of_an_in_place_load_it_says_what_is_overwritten(
         wait_for_phase(portal, "load")
         shop.wait_for_a_waiting_dump()
         if number is None:
-            portal.shell(CANCEL)
+            portal.cancel("restore")
         else:
             ran.send_signal(number)
         ended = portal.finish(ran)
@@ -219,10 +214,7 @@ def test_cancel_during_the_swap_comes_too_late(portal: Portal) -> None:
             lambda: shop.query("SELECT 1 FROM information_schema.PROCESSLIST WHERE INFO LIKE 'RENAME T%'"),
             "the RENAME to wait",
         )
-        portal.shell(
-            "from backups.models import Run; from backups.runs import lifecycle; "
-            "lifecycle.run_cancel(Run.objects.get(action='restore'))"
-        )
+        portal.cancel("restore")
         time.sleep(1.5)
     assert portal.finish(ran).code == 0
     assert content(shop.server, shop.name) == was

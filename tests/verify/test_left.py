@@ -22,10 +22,6 @@ from tests.servers import DatabaseServer
 from tests.verify.tools import meddling_clients, scratch_databases, with_least
 
 TEND = "from backups.worker import reaper; reaper.run()"
-CANCEL = (
-    "from backups.models import Run; from backups.runs import lifecycle; "
-    "lifecycle.run_cancel(Run.objects.get(action='verify'))"
-)
 
 
 @pytest.fixture
@@ -56,7 +52,7 @@ def stuck(portal: Portal, tmp_path: Path) -> Iterator[subprocess.Popen[str]]:
 
 @pytest.mark.one_flavour("mariadb")
 def test_cancelled(portal: Portal, stuck: subprocess.Popen[str]) -> None:
-    portal.shell(CANCEL)
+    portal.cancel("verify")
     asked = time.monotonic()
     ran = portal.finish(stuck)
 
