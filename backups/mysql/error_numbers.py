@@ -81,7 +81,21 @@ def problem_from_number(code: int, text: str, server: Server, database: str = ""
 
     https://dev.mysql.com/doc/mysql-errors/8.4/en/ and https://mariadb.com/kb/en/mariadb-error-codes/
     """
-    where = f"The database server at {server.address}"
+    return (
+        _of_the_account(code, text, server, database)
+        or _of_the_connection(code, text, server)
+        or _of_the_storage(code, text, server, database)
+        or _otherwise(code, text, server)
+    )
+
+
+def _where(server: Server) -> str:
+    return f"The database server at {server.address}"
+
+
+def _of_the_account(code: int, text: str, server: Server, database: str) -> MySQLProblem | None:
+    """What the user may not, or may not any more."""
+    where = _where(server)
     if code == ER.ACCESS_DENIED_ERROR:
         return AccessDenied(
             f"{where} refuses user {server.user}: wrong user or password.",
@@ -115,6 +129,12 @@ def problem_from_number(code: int, text: str, server: Server, database: str = ""
             f"{where} takes no more connections of user {server.user} ({text}).",
             do="Raise the account's limit or close some, then try again.",
         )
+    return None
+
+
+def _of_the_connection(code: int, text: str, server: Server) -> MySQLProblem | None:
+    """None was made, or it was lost."""
+    where = _where(server)
     if code == CR.UNKNOWN_HOST:
         return ServerUnreachable(
             f"No address is known here for the name of the database server, {server.host}.",
@@ -152,6 +172,12 @@ def problem_from_number(code: int, text: str, server: Server, database: str = ""
             f"The connection to the database server at {server.address} was lost.",
             do="See the server's own log, then try again.",
         )
+    return None
+
+
+def _of_the_storage(code: int, text: str, server: Server, database: str) -> MySQLProblem | None:
+    """What cannot be written, or not be read any more."""
+    where = _where(server)
     if code == _DISK_FULL or _FULL_WORDS.search(text):
         return DiskFull(
             f"The disk of the database server at {server.address} is full ({text}).",
@@ -165,6 +191,12 @@ def problem_from_number(code: int, text: str, server: Server, database: str = ""
         )
     if is_damage(code, text):
         return damaged_table(database, table_in(text), f"{text}, error {code}")
+    return None
+
+
+def _otherwise(code: int, text: str, server: Server) -> MySQLProblem:
+    """What the server answered, in its own words."""
+    where = _where(server)
     if code == ER.LOCK_WAIT_TIMEOUT:
         return LockedOut(
             f"{where} answered: {text} (error {code}).",
