@@ -247,25 +247,12 @@ def _confirm(
     progress: Progress,
 ) -> tuple[Snapshot, list[str]]:
     """Read the snapshot back from the repository by its id; answers with it why it is suspicious."""
-    assert found.access  # noqa: S101
-    try:
-        listed = restic.snapshots(
-            found.access, summary.snapshot_id, tick=progress.tick, deadline=_CONFIRM_SECONDS
-        )
-    except restic.ResticError as error:
-        raise _unconfirmed(summary, error) from error
-    if [info.id for info in listed] != [summary.snapshot_id]:
-        raise Problem(
-            f"restic said it made snapshot {summary.snapshot_id[:8]}, but the repository does not list it.",
-            code="snapshot.not_listed",
-            safe="No heartbeat was written; earlier snapshots are safe.",
-            do="Check the repository, then back up again.",
-        )
-    signature = _signature(listed[0], manifest, progress)
+    info = _read_back(found, summary, progress)
+    signature = _signature(info, manifest, progress)
     # At once, lest a worker that dies in between leave a suspicious one that passes for good.
     with transaction.atomic():
         snapshot = records.snapshot_record(
-            listed[0],
+            info,
             repository=database.repository,
             database=database,
             made_by=run,
@@ -290,6 +277,25 @@ def _confirm(
     held = ", ".join(f"{kind} {len(names)}" for kind, names in manifest["inventory"].items())
     progress.log(f"Snapshot {snapshot.short_id} holds, by kind: {held or 'nothing'}.")
     return snapshot, suspicious
+
+
+def _read_back(found: Found, summary: restic.BackupSummary, progress: Progress) -> restic.SnapshotInfo:
+    """What the repository itself says of the snapshot. Raises Problem where it does not list it."""
+    assert found.access  # noqa: S101
+    try:
+        listed = restic.snapshots(
+            found.access, summary.snapshot_id, tick=progress.tick, deadline=_CONFIRM_SECONDS
+        )
+    except restic.ResticError as error:
+        raise _unconfirmed(summary, error) from error
+    if [info.id for info in listed] != [summary.snapshot_id]:
+        raise Problem(
+            f"restic said it made snapshot {summary.snapshot_id[:8]}, but the repository does not list it.",
+            code="snapshot.not_listed",
+            safe="No heartbeat was written; earlier snapshots are safe.",
+            do="Check the repository, then back up again.",
+        )
+    return listed[0]
 
 
 def _signature(info: restic.SnapshotInfo, manifest: dict[str, Any], progress: Progress) -> str:
