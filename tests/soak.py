@@ -15,8 +15,9 @@ from dataclasses import dataclass
 from pathlib import Path
 
 PROJECT = Path(__file__).resolve().parent.parent
-# A file belongs to the part that names it, or else the nearest folder above it.
-PYTEST = ("-m", "pytest", "-m", "soak or larger")
+# A file belongs to the part that names it, or else the nearest folder above it. What plays all inputs takes
+# longer than a test of `make test` may, more so on a machine that does other things.
+PYTEST = ("-m", "pytest", "-m", "soak or larger", "--timeout", "1800")
 SEVERAL = ("--numprocesses", "auto", "--dist", "worksteal")
 # In one process alone, the kills are counted for all of them.
 ONE = ()
