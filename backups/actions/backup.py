@@ -158,17 +158,23 @@ def _dump_into_restic(
     try:
         restic.probed_call(
             found.access,
-            restic.backup_args(
-                path=path_of(database),
-                host=settings.BACKUP_HOST,
-                tags=["vedetta", tag_of(database), *([SAFETY_TAG] if run.trigger == Trigger.RESTORE else [])],
-                command=command(order_fd, report_fd, iter(found.access.environment_secrets())),
+            restic.Command(
+                restic.backup_args(
+                    path=path_of(database),
+                    host=settings.BACKUP_HOST,
+                    tags=[
+                        "vedetta",
+                        tag_of(database),
+                        *([SAFETY_TAG] if run.trigger == Trigger.RESTORE else []),
+                    ],
+                    command=command(order_fd, report_fd, iter(found.access.environment_secrets())),
+                ),
+                "storing the dump",
+                pass_fds=[order_fd, report_fd],
             ),
-            doing="storing the dump",
             on_stdout=read_status,
             on_stderr=hear,
             tick=tick,
-            pass_fds=[order_fd, report_fd],
         )
         reported = report.read()
         log_notes(reported)
@@ -232,10 +238,8 @@ def _take_back(access: restic.Access, summaries: list[restic.BackupSummary]) -> 
     """What came too late, as restic was done: the snapshot goes."""
     for summary in summaries:
         with suppress(restic.ResticError):
-            restic.call(
-                access, restic.forget_args([summary.snapshot_id], prune=False),
-                doing="taking the snapshot back", deadline=60,
-            )  # fmt: skip
+            args = restic.forget_args([summary.snapshot_id], prune=False)
+            restic.call(access, restic.Command(args, "taking the snapshot back", deadline=60))
 
 
 def _confirm(

@@ -243,7 +243,8 @@ def _forget(access: restic.Access, ids: list[str], progress: Progress) -> None:
         with suppress(restic.UnreadableSnapshots):
             restic.call(
                 access,
-                restic.forget_args(portion, prune=begin + _PORTION >= len(ids)),
-                doing="forgetting snapshots",
+                restic.Command(
+                    restic.forget_args(portion, prune=begin + _PORTION >= len(ids)), "forgetting snapshots"
+                ),
                 tick=progress.tick,
             )

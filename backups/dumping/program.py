@@ -265,10 +265,10 @@ def _output(out_fd: int, *, gzip: bool) -> Iterator[int]:
             code="gzip.not_installed",
             do="Install it, or set BACKUP_DUMP_FORMAT=sql.",
         )
-    with process.child(
-        [gzip_program, "--rsyncable", "--no-name"],
-        env=process.base_environment(), stdin=process.PIPE, stdout=out_fd, own_group=False,
-    ) as running:  # fmt: skip
+    packing = process.Program(
+        [gzip_program, "--rsyncable", "--no-name"], process.base_environment(), own_group=False
+    )
+    with process.child(packing, stdin=process.PIPE, stdout=out_fd) as running:
         mysqldump.widen(running.stdin.fileno())
         yield running.stdin.fileno()
         running.stdin.close()

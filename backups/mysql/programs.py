@@ -111,7 +111,9 @@ def _before_dump(program: str) -> tuple[str, ...]:
         return ()
     before = (stdbuf, "--output=256K")
     try:
-        tried = process.run([*before, program, "--version"], env=client_environment(), deadline=10)
+        tried = process.run(
+            process.Program([*before, program, "--version"], client_environment()), deadline=10
+        )
     except (process.NotInstalled, process.DeadlineExceeded):
         return ()
     return () if tried.returncode or tried.stderr_tail else before
@@ -151,7 +153,7 @@ _ONLY_MARIADBS = frozenset({"gtid", "system", "dump-history"})
 
 def _said(program: str, *arguments: str) -> str:
     try:
-        answer = process.run([program, *arguments], env=client_environment(), deadline=10)
+        answer = process.run(process.Program([program, *arguments], client_environment()), deadline=10)
     except (process.NotInstalled, process.DeadlineExceeded) as error:
         raise MySQLProblem(
             f"{program} does not say its version: {error}.", code="mysql.client_without_version"

@@ -32,7 +32,7 @@ def load_bytes(
         info = mysql.probe(connection)
     file = folder / "dump"
     file.write_bytes(dump)
-    with process.child(["/bin/cat", str(file)], env={}, stdout=process.PIPE) as source:
+    with process.child(process.Program(["/bin/cat", str(file)], {}), stdout=process.PIPE) as source:
         load(
             source,
             gzip=gzip,

@@ -108,7 +108,7 @@ def test_a_dump_gives_this_machine_no_orders(db_server: DatabaseServer, our_file
     is_comment = db_server.flavour == "mysql" and text.startswith("/*M!")
     with (
         nullcontext() if is_comment else pytest.raises(NotADump),
-        process.child(["/bin/cat", str(dump)], env={}, stdout=process.PIPE) as source,
+        process.child(process.Program(["/bin/cat", str(dump)], {}), stdout=process.PIPE) as source,
     ):
         load(
             source, gzip=False, server=server, info=info, options=LoadOptions(shop.name, source=shop.name),
@@ -173,7 +173,7 @@ def test_ids_and_names_are_no_options_to_restic(tmp_path: Path) -> None:
     """Whatever a repository calls a snapshot, a pack, a lock or a path."""
     option = f"--password-command=touch {tmp_path}/mark"
     access = restic.Access(restic.find(), str(tmp_path / "repository"), "x")
-    restic.call(access, restic.init_args(), doing="making it")
+    restic.call(access, restic.Command(restic.init_args(), "making it"))
     for args in (
         restic.snapshots_args(option),
         restic.dump_args(option, option),
@@ -187,5 +187,5 @@ def test_ids_and_names_are_no_options_to_restic(tmp_path: Path) -> None:
         restic.backup_args(path=f"/{option}", host=option, tags=[option], command=["true", option]),
     ):
         with suppress(restic.ResticError):
-            restic.call(access, args, doing="trying", deadline=30)
+            restic.call(access, restic.Command(args, "trying", deadline=30))
     assert not (tmp_path / "mark").exists()

@@ -242,7 +242,7 @@ def load_hostile(
     file = stage.folder.parent / "dump.sql"
     file.write_bytes(dump)
     try:
-        with process.child(["/bin/cat", str(file)], env={}, stdout=process.PIPE) as source:
+        with process.child(process.Program(["/bin/cat", str(file)], {}), stdout=process.PIPE) as source:
             load(
                 source,
                 gzip=False,
