@@ -103,7 +103,6 @@ LONG_FOR_A_REASON = {
     "backups.mysql.load_errors._load_problem_from": "A table of error numbers, each with its own sentence.",
     "backups.mysql.dump_errors._dump_problem_from": "A table of complaints, each with its own sentence.",
     "backups.mysql.programs.dump_args": "A list of a program's arguments, each with its reason.",
-    "backups.restic.queries.probed_call": "Two programs at once, whose outcomes count in one order alone.",
 }
 
 # What knows neither rows nor settings: values arrive as arguments.

@@ -55,7 +55,6 @@ from backups.restoring.obstacles import (
     refuse_read_only,
     refuse_taken,
 )
-from backups.restoring.place import Place
 from backups.restoring.renaming import refuse_without_rows
 from backups.restoring.swap import refuse_unless_whole
 from backups.runs import notes, refusals, restores
@@ -104,7 +103,7 @@ def _play(restore: Restore, access: restic.Access, progress: Progress) -> None:
     _MODES[RestoreMode(restore.mode)](restore, access, place, progress)
 
 
-def _into_new(restore: Restore, access: restic.Access, place: Place, progress: Progress) -> None:
+def _into_new(restore: Restore, access: restic.Access, place: mysql.ProbedServer, progress: Progress) -> None:
     """Into a database that holds nothing yet. What was made is taken away again on failure."""
     clear_what_died(restore, place)
     made = make_empty_target(restore, place)
@@ -135,7 +134,7 @@ def _refuse_unmade(restore: Restore, loading: Loading) -> None:
     refuse_unless_whole(restore)
 
 
-def _replace(restore: Restore, access: restic.Access, place: Place, progress: Progress) -> None:
+def _replace(restore: Restore, access: restic.Access, place: mysql.ProbedServer, progress: Progress) -> None:
     """Into a shadow database first; the live one is touched by one atomic RENAME."""
     shadow = mysql.derived_name(restore.target, "restore", restore.run_id)
     restores.restore_note(
@@ -154,7 +153,9 @@ def _replace(restore: Restore, access: restic.Access, place: Place, progress: Pr
         swap_in(restore, place, progress)
 
 
-def _take_sequences_along(restore: Restore, loading: Loading, place: Place, progress: Progress) -> None:
+def _take_sequences_along(
+    restore: Restore, loading: Loading, place: mysql.ProbedServer, progress: Progress
+) -> None:
     """Choose the sequences from which chosen tables draw, where the live database has none of the name."""
     if not restore.tables:
         return
@@ -167,7 +168,7 @@ def _take_sequences_along(restore: Restore, loading: Loading, place: Place, prog
         progress.log(f"These sequences, which {restore.target} lacks, come along: {', '.join(absent)}.")
 
 
-def _refuse_what_stands_in_the_way(restore: Restore, place: Place) -> None:
+def _refuse_what_stands_in_the_way(restore: Restore, place: mysql.ProbedServer) -> None:
     """Raise Problem for what the live database alone tells, before anything is made or saved."""
     refusals.refuse_unsettled(restore.database, restore.target, but=restore)
     refuse_taken(restore.kept_in, restore.target, place.server)
@@ -177,7 +178,7 @@ def _refuse_what_stands_in_the_way(restore: Restore, place: Place) -> None:
     refuse_keys_from_elsewhere(restore.target, restore.tables, place.server)
 
 
-def _in_place(restore: Restore, access: restic.Access, place: Place, progress: Progress) -> None:
+def _in_place(restore: Restore, access: restic.Access, place: mysql.ProbedServer, progress: Progress) -> None:
     """As `mysql < dump` would. The snapshot is read through before, since there is no way back."""
     with mysql.connect(place.server) as connection:
         refuse_read_only(connection, restore.target, target=restore.target)
@@ -221,7 +222,7 @@ def _broken_off(restore: Restore, error: Problem, *, has_changed: bool) -> Probl
     )
 
 
-_MODES: dict[RestoreMode, Callable[[Restore, restic.Access, Place, Progress], None]] = {
+_MODES: dict[RestoreMode, Callable[[Restore, restic.Access, mysql.ProbedServer, Progress], None]] = {
     RestoreMode.NEW: _into_new,
     RestoreMode.REPLACE: _replace,
     RestoreMode.IN_PLACE: _in_place,
@@ -231,7 +232,7 @@ _MODES: dict[RestoreMode, Callable[[Restore, restic.Access, Place, Progress], No
 def _load(
     restore: Restore,
     access: restic.Access,
-    place: Place,
+    place: mysql.ProbedServer,
     database: str,
     progress: Progress,
     loading: Loading | None = None,
@@ -280,17 +281,19 @@ def _load(
 _OTHER_DEFINERS = "Or restore with --definers current_user (on the page: set to the user that restores)."
 
 
-def _note_what_comes_after(restore: Restore, loading: Loading, place: Place, progress: Progress) -> None:
+def _note_what_comes_after(
+    restore: Restore, loading: Loading, place: mysql.ProbedServer, progress: Progress
+) -> None:
     """What the tables get only in the place of the live ones: events that run, keys to other databases."""
-    read = reading.read(
-        place.server, restore.incoming, info=place.info, programs=place.programs, tick=progress.tick
-    )
+    read = reading.read(place, restore.incoming, tick=progress.tick)
     unmade_too = definitions.with_unmade(read, loading.found)
     after = defining.with_what_waits(unmade_too, loading.found.events, loading.found.outward)
     restores.restore_note(restore, definitions_after=after)
 
 
-def _make_what_comes_after(loading: Loading, place: Place, database: str, progress: Progress) -> None:
+def _make_what_comes_after(
+    loading: Loading, place: mysql.ProbedServer, database: str, progress: Progress
+) -> None:
     defining.make_what_waits(
         loading.found.events,
         loading.found.outward,

@@ -15,7 +15,7 @@ from backups.dumpfile.ready import LoadOptions
 from backups.dumpfile.rewriting import with_database
 from backups.dumpfile.sections import ROUTINES, Kind, Piece, Section
 from backups.dumpfile.written import delimited
-from backups.dumping.streaming import stream_dump
+from backups.dumping.streaming import Outlet, stream_dump
 from backups.errors import Problem
 from backups.loading.definers import dialect_of
 from backups.loading.reading import read_definitions
@@ -23,11 +23,9 @@ from backups.restoring.definitions import BROKEN, DEFINED, FRAME, NAMELESS, Defi
 
 
 def read(
-    server: mysql.Server,
+    place: mysql.ProbedServer,
     database: str,
     *,
-    info: mysql.ServerInfo,
-    programs: mysql.Clients,
     tick: process.Tick,
     say: Callable[[str], None] = lambda _: None,
     leave_out: Sequence[str] = (),
@@ -40,7 +38,7 @@ def read(
     server's own words, and `say` is told: the dump programs end at the first of them. It is told as
     well of what cannot be made again just as it is.
     """
-    with mysql.connect(server, database) as connection:
+    with mysql.connect(place.server, database) as connection:
         broken = mysql.broken_views(connection, database)
         unlinked = mysql.unlinked_routines(connection, database)
         routines = _routines_in_the_servers_words(connection, database, unlinked) if unlinked else []
@@ -51,19 +49,17 @@ def read(
         names = ", ".join(name for _, name in unlinked)
         say(f"These routines of {database} use libraries that are not there, and are kept as text: {names}.")
     found: dict[int, tuple[Section, bytearray]] = {}
-    stream_dump(
-        server,
+    source = mysql.DumpSource(
+        place.server,
+        place.info,
+        place.programs,
         database,
-        info=info,
-        programs=programs,
-        digester=Digester(),
-        take=lambda piece: _keep(piece, found),
-        tick=tick,
         structure_only=True,
         without_routines=bool(unlinked),
         leave_out=[*(view.name for view in broken), *leave_out],
     )
-    known = _Reading(server, database, info, say)
+    stream_dump(source, Outlet(Digester(), take=lambda piece: _keep(piece, found)), tick=tick)
+    known = _Reading(place.server, database, place.info, say)
     entries = [
         [s.kind, known.name_of(s, bytes(text)), s.table, text.decode("latin-1")] for s, text in found.values()
     ]

@@ -14,7 +14,6 @@ from backups.choices import Action, RestoreMode
 from backups.endpoints import database_server, repository_access, restoring_server, scratch_server
 from backups.errors import Problem
 from backups.models import Repository, Restore, Run
-from backups.restoring.place import Place
 from backups.restoring.swap import drop_emptied, end_broken_off
 from backups.runs import leases, lifecycle, notes, queue, restores
 from backups.runs.hearing import Hearing
@@ -63,7 +62,7 @@ def _end_swap(restore: Restore) -> None:
         server = restoring_server(restore.database)
         with mysql.connect(server) as connection:
             info = mysql.probe(connection)
-        place = Place(server, info, mysql.clients(info, settings.MYSQL_CLIENT_DIR))
+        place = mysql.ProbedServer(server, info, mysql.clients(info, settings.MYSQL_CLIENT_DIR))
         sentence = end_broken_off(restore, place, tick=lambda: None)
         drop_emptied(restore, place)
     except Problem as problem:

@@ -19,7 +19,6 @@ from backups.management.base import WrongUsage
 from backups.management.commands import undo_restore
 from backups.models import Database, Restore, Run
 from backups.restoring import defining, kept_states, swap
-from backups.restoring.place import Place
 from backups.runs import restores
 from backups.worker import executor, reaper
 from tests.backups.conftest import MakeDatabase, MakePortal
@@ -402,7 +401,7 @@ def test_tables_that_vanish_before_the_rename_leave_the_live_ones_in_their_place
     shop.execute("INSERT INTO journal (what) VALUES ('of now')")
     prepare = swap._prepare
 
-    def and_lose(restore: Restore, place: Place) -> None:
+    def and_lose(restore: Restore, place: mysql.ProbedServer) -> None:
         prepare(restore, place)
         shop.server.execute(f"SET foreign_key_checks = 0; DROP TABLE `{restore.incoming}`.orders")
         if at == "whole":

@@ -13,7 +13,7 @@ from django.core.exceptions import ValidationError
 from backups import mysql, process, restic
 from backups.dumpfile.digesting import Digester
 from backups.dumpfile.ready import LoadOptions
-from backups.dumping.streaming import stream_dump
+from backups.dumping.streaming import Outlet, stream_dump
 from backups.errors import Problem
 from backups.loading.loader import load
 from backups.loading.problems import NotADump
@@ -58,7 +58,7 @@ def test_a_server_that_asks_for_our_files_gets_none(db_server: DatabaseServer, o
         assert rogue.statements
         rogue.statements.clear()
         with pytest.raises(Problem):
-            stream_dump(server, "shop", info=info, programs=programs, digester=Digester())
+            stream_dump(mysql.DumpSource(server, info, programs, "shop"), Outlet(Digester()))
         assert rogue.statements
         rogue.statements.clear()
         with pytest.raises(Problem), mysql.loading_connections(server, "shop", 1):
