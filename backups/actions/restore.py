@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
+from django.conf import settings
+
 from backups import aim, mysql, restic
 from backups.actions.steps import room
 from backups.actions.steps.loaded import (
@@ -16,7 +18,7 @@ from backups.actions.steps.loaded import (
     tell_what_sleeps,
 )
 from backups.actions.steps.loading import load_snapshot
-from backups.actions.steps.opening import opened
+from backups.actions.steps.opening import OpenedSnapshot, opened
 from backups.actions.steps.reading import judged_whole, load_options, refuse_damaged, streamed_whole
 from backups.actions.steps.refusing import NOT_THE_SNAPSHOTS_FAULT
 from backups.actions.steps.restore_file import to_file
@@ -42,7 +44,7 @@ from backups.dumpfile.sections import Kind
 from backups.dumpfile.spelling import in_lower_case
 from backups.errors import Problem
 from backups.keeping import suspicions
-from backups.loading.loader import refuse_forbidden, refuse_too_long
+from backups.loading.loader import Destination, refuse_forbidden, refuse_too_long
 from backups.loading.problems import LoadProblem
 from backups.loading.progress import Loading
 from backups.models import Restore, Run
@@ -109,7 +111,7 @@ def _into_new(restore: Restore, access: restic.Access, place: mysql.ProbedServer
     made = make_empty_target(restore, place)
     try:
         with room.full_disk_told(restore.target, instead=WITHOUT_A_COPY):
-            loading = _load(restore, access, place, restore.target, progress)
+            loading = _load(restore, access, place, progress)
         refuse_unlike_snapshot(restore, loading, place, restore.target, progress)
         tell_what_sleeps(restore, loading, place, progress)
     except BaseException as error:
@@ -144,7 +146,7 @@ def _replace(restore: Restore, access: restic.Access, place: mysql.ProbedServer,
     with shadow_database(restore, place, shadow, progress):
         save_before(restore, progress)
         with room.full_disk_told(shadow, instead=WITHOUT_A_COPY):
-            loading = _load(restore, access, place, shadow, progress)
+            loading = _load(restore, access, place, progress)
         refuse_unlike_snapshot(restore, loading, place, shadow, progress)
         _take_sequences_along(restore, loading, place, progress)
         with mysql.connect(place.server) as connection:
@@ -191,7 +193,7 @@ def _in_place(restore: Restore, access: restic.Access, place: mysql.ProbedServer
     save_before(restore, progress)
     under_way = Loading()
     try:
-        loading = _load(restore, access, place, restore.target, progress, under_way)
+        loading = _load(restore, access, place, progress, under_way)
         _make_what_comes_after(loading, place, restore.target, progress)
     except Problem as error:
         raise _broken_off(restore, error, has_changed=under_way.has_changed()) from error
@@ -233,31 +235,24 @@ def _load(
     restore: Restore,
     access: restic.Access,
     place: mysql.ProbedServer,
-    database: str,
     progress: Progress,
     loading: Loading | None = None,
 ) -> Loading:
     """Load the snapshot, or the chosen tables of it; `loading` is told how far it is. Raises Problem."""
     snapshot = restore.snapshot
     progress.phase("load", expected=snapshot.total_bytes_processed)
-    wanted = len(restore.tables) or len((snapshot.manifest or {}).get("inventory", {}).get("table", []))
-
-    def detail(loading: Loading) -> str:
-        of = f"table {loading.tables_begun} of {wanted}: " if wanted else ""
-        return of + loading.doing
-
     loading = loading or Loading()
+    inventory = (snapshot.manifest or {}).get("inventory", {})
+    loading.tables_wanted = len(restore.tables) or len(inventory.get("table", []))
+    # Into the one beside the live database, where there is one.
+    options = load_options(restore, restore.incoming or restore.target, restore.tables)
     try:
-        _, seconds = load_snapshot(
-            snapshot,
-            access,
-            server=place.server,
-            info=place.info,
-            options=load_options(restore, database, restore.tables),
-            progress=progress,
-            detail=detail,
+        seconds = load_snapshot(
+            OpenedSnapshot(snapshot, access),
+            Destination(place.server, place.info, options, settings.RESTORE_CONNECTIONS),
+            loading,
+            progress,
             refuse=lambda loading: refuse_damaged(restore, loading),
-            loading=loading,
         )
     except LoadProblem:
         # Of two tables that are one to it, the server does not take the second.
@@ -294,15 +289,7 @@ def _note_what_comes_after(
 def _make_what_comes_after(
     loading: Loading, place: mysql.ProbedServer, database: str, progress: Progress
 ) -> None:
-    defining.make_what_waits(
-        loading.found.events,
-        loading.found.outward,
-        server=place.server,
-        info=place.info,
-        database=database,
-        tick=progress.tick,
-        say=progress.warn,
-    )
+    defining.make_what_waits(loading.found, place, database, tick=progress.tick, say=progress.warn)
 
 
 def _refuse_what_stays(restore: Restore, connection: Any, *databases: str) -> None:

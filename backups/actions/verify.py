@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Collection
 from typing import Any
 
+from django.conf import settings
+
 from backups import mysql, restic
 from backups.actions.steps import reach
 from backups.actions.steps.dumped_again import dump_again
@@ -18,7 +20,7 @@ from backups.actions.steps.inventories import (
     without_left_out,
 )
 from backups.actions.steps.loading import load_snapshot
-from backups.actions.steps.opening import opened
+from backups.actions.steps.opening import OpenedSnapshot, opened
 from backups.actions.steps.proof import (
     bad_news,
     explained_by_the_server,
@@ -34,7 +36,12 @@ from backups.actions.steps.refusing import (
     refuse_unlike,
 )
 from backups.actions.steps.scratch import scratch_database
-from backups.actions.steps.sections import as_counted_then, compare_sections, differing_sections
+from backups.actions.steps.sections import (
+    DumpedTwice,
+    as_counted_then,
+    compare_sections,
+    differing_sections,
+)
 from backups.actions.steps.whole import is_by_vedetta, refuse_unless_complete, source_name, whole_load_options
 from backups.catalog import made_here, records
 from backups.choices import Verdict
@@ -44,6 +51,7 @@ from backups.dumpfile.ready import Found
 from backups.dumpfile.spelling import respelled
 from backups.dumpfile.tally import Tally
 from backups.errors import Problem
+from backups.loading.loader import Destination
 from backups.loading.problems import BrokenDump, LoadProblem
 from backups.loading.progress import Loading
 from backups.models import Run, Snapshot
@@ -68,7 +76,7 @@ def run(run: Run, progress: Progress) -> Outcome:
         refuse_other_spelling(snapshot, scratch, respelled((snapshot.manifest or {}).get("inventory", {})))
         loading = Loading(Digester(source_name(snapshot)), tally=Tally(only_numbered=is_by_vedetta(snapshot)))
         try:
-            _restore(snapshot, access, scratch, loading, findings, progress)
+            _restore(OpenedSnapshot(snapshot, access), scratch, loading, findings, progress)
         except mysql.OfTheServer as problem:
             refuse_unlike(snapshot, scratch, problem)
             raise
@@ -103,25 +111,18 @@ def _snapshot(run: Run) -> Snapshot:
 
 
 def _restore(
-    snapshot: Snapshot,
-    access: restic.Access,
-    scratch: Scratch,
-    loading: Loading,
-    findings: Findings,
-    progress: Progress,
+    stored: OpenedSnapshot, scratch: Scratch, loading: Loading, findings: Findings, progress: Progress
 ) -> None:
     """Load the whole snapshot; raises what shows it to be unreadable."""
+    snapshot = stored.snapshot
     progress.phase("restore", expected=snapshot.total_bytes_processed)
-    _, seconds = load_snapshot(
-        snapshot,
-        access,
-        server=scratch.server,
-        info=scratch.info,
-        options=whole_load_options(scratch.database, source_name(snapshot)),
-        progress=progress,
-        detail=lambda loading: loading.doing,
+    options = whole_load_options(scratch.database, source_name(snapshot))
+    seconds = load_snapshot(
+        stored,
+        Destination(scratch.server, scratch.info, options, settings.RESTORE_CONNECTIONS),
+        loading,
+        progress,
         refuse=lambda loading: refuse_unless_complete(snapshot, loading),
-        loading=loading,
     )
     findings.restore_seconds = seconds
     progress.log(f"Restored in {seconds:.1f} seconds.")
@@ -167,7 +168,8 @@ def _compare(
     compare_inventory(scratch, without_left_out(wanted, loading.found), findings)
     if manifest is not None:
         same = same_but_for_numbers(numbered, tally, findings) if numbered is not None else set()
-        compare_sections(stream, again, manifest, scratch, loading.found, findings, same)
+        dumps = DumpedTwice(stream, again, same)
+        compare_sections(dumps, manifest, scratch, loading.found, findings)
     elif loading.tally is not None:
         compare_objects(loading, loading.tally, tally, collations, findings)
     _tell_unmade(loading.found, {scratch.database, source_name(snapshot)}, findings, manifest is not None)

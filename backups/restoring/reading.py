@@ -9,7 +9,6 @@ from functools import cached_property
 from typing import Any
 
 from backups import mysql, process
-from backups.dumpfile.dialect import Dialect
 from backups.dumpfile.digesting import Digester
 from backups.dumpfile.ready import LoadOptions
 from backups.dumpfile.rewriting import with_database
@@ -18,7 +17,7 @@ from backups.dumpfile.written import delimited
 from backups.dumping.streaming import Outlet, stream_dump
 from backups.errors import Problem
 from backups.loading.definers import dialect_of
-from backups.loading.reading import read_definitions
+from backups.loading.reading import DefinitionReader
 from backups.restoring.definitions import BROKEN, DEFINED, FRAME, NAMELESS, Definition, unpacked
 
 
@@ -103,19 +102,19 @@ class _Reading:
         self._server, self._database, self._info, self._say = server, database, info, say
 
     @cached_property
-    def _place(self) -> tuple[Dialect, list[str]]:
+    def _reader(self) -> DefinitionReader:
+        options = LoadOptions(self._database, source=self._database)
         with mysql.connect(self._server) as connection:
-            return dialect_of(self._server, self._info), mysql.tables(connection, self._database)
+            tables = mysql.tables(connection, self._database)
+        return DefinitionReader(dialect_of(self._server, self._info), options, tables)
 
     def name_of(self, section: Section, text: bytes) -> str:
         """What a definition is called. `say` is told where it cannot be made again just as it is."""
         if section.kind not in DEFINED or text.isascii():
             return section.name
-        dialect, tables = self._place
-        options = LoadOptions(self._database, source=self._database)
         text = Definition(section.kind, section.name, section.table, text).statements(self._database)
         try:
-            ready, found = read_definitions(text, dialect, options, tables)
+            ready, found = self._reader.read(text)
         except Problem:
             return section.name
         for each in found.reworded:

@@ -175,15 +175,12 @@ def define_again(restore: Restore, place: mysql.ProbedServer, tick: process.Tick
     packed = bytes((restore.definitions_before if was_rolled_back else restore.definitions_after) or b"")
     wanted = definitions.among(restore.definitions_left)
     absent = _absent(packed, restore, place)
-    left = defining.apply(
+    written = defining.WrittenDown(
         packed,
-        place.server,
-        restore.target,
-        source=restore.incoming if is_in else restore.target,
-        programs=place.programs,
-        tick=tick,
+        restore.incoming if is_in else restore.target,
         only=lambda one: wanted(one) and one in absent,
     )
+    left = defining.apply(written, defining.Target(place.server, restore.target), tick=tick)
     restores.restore_note(restore, definitions_left=left)
 
 
@@ -222,17 +219,10 @@ def _finish(
     def stands(one: definitions.Definition) -> bool:
         return one.kind == Kind.VIEW and one.name in broken
 
-    left = defining.apply(
-        after,
-        place.server,
-        restore.target,
-        source=restore.incoming,
-        programs=place.programs,
-        tick=tick,
-        only=lambda one: of_tables(one) and not (stands(one) and one.was_broken),
-        defaults=_defaults(restore),
-        say=say,
+    written = defining.WrittenDown(
+        after, restore.incoming, only=lambda one: of_tables(one) and not (stands(one) and one.was_broken)
     )
+    left = defining.apply(written, _target(restore, place), tick=tick, say=say)
     for one in left:
         if one["was_broken"]:
             say(_not_made_again(one))
@@ -275,16 +265,12 @@ def _roll_back(restore: Restore, place: mysql.ProbedServer, tick: process.Tick) 
         tables = {one.table for one in absent if one.kind == Kind.TRIGGER}
         with mysql.connect(place.server) as connection:
             mysql.drop_triggers(connection, restore.target, tables)
-        left = defining.apply(
+        written = defining.WrittenDown(
             before,
-            place.server,
             restore.target,
-            source=restore.target,
-            programs=place.programs,
-            tick=tick,
             only=lambda one: one in absent or (one.kind == Kind.TRIGGER and one.table in tables),
-            defaults=_defaults(restore),
         )
+        left = defining.apply(written, _target(restore, place), tick=tick)
     with mysql.connect(place.server) as connection:
         if not mysql.inventory(connection, restore.kept_in):
             mysql.drop_database(connection, restore.kept_in)
@@ -299,9 +285,10 @@ def _absent(packed: bytes, restore: Restore, place: mysql.ProbedServer) -> list[
     return definitions.missing(packed, held, triggers)
 
 
-def _defaults(restore: Restore) -> Sequence[str]:
+def _target(restore: Restore, place: mysql.ProbedServer) -> defining.Target:
+    """The restore's target, which has the defaults afterwards that were noted before it was touched."""
     restore.run.refresh_from_db(fields=["result"])
-    return list(restore.run.result.get("defaults", ()))
+    return defining.Target(place.server, restore.target, list(restore.run.result.get("defaults", ())))
 
 
 def _end_without_target(restore: Restore, renamed: bool) -> str:

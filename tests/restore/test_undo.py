@@ -192,7 +192,6 @@ def test_definitions_are_made_one_by_one_whatever_their_order(db_server: Databas
     shop = make_restorable(db_server, "CREATE TABLE t (id INT PRIMARY KEY)")
     server = mysql.Server(db_server.host, db_server.port, shop.user, shop.password)
     with mysql.connect(server) as connection:
-        programs = mysql.clients(mysql.probe(connection), str(db_server.client_dir))
         defaults = mysql.database_defaults(connection, shop.name)
     bad = (
         "ALTER DATABASE `` CHARACTER SET latin1 COLLATE latin1_swedish_ci ;\n"
@@ -211,7 +210,8 @@ def test_definitions_are_made_one_by_one_whatever_their_order(db_server: Databas
     ]
     packed = zlib.compress(json.dumps(told).encode())
 
-    left = defining.apply(packed, server, shop.name, source=shop.name, programs=programs, tick=lambda: None)
+    written = defining.WrittenDown(packed, shop.name)
+    left = defining.apply(written, defining.Target(server, shop.name), tick=lambda: None)
 
     assert [(one["kind"], one["name"], one["table"]) for one in left] == [("trigger", "broken", "nowhere")]
     assert "nowhere" in left[0]["why"]

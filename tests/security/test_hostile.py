@@ -15,7 +15,7 @@ from backups.dumpfile.digesting import Digester
 from backups.dumpfile.ready import LoadOptions
 from backups.dumping.streaming import Outlet, stream_dump
 from backups.errors import Problem
-from backups.loading.loader import load
+from backups.loading.loader import Destination, DumpStream, load
 from backups.loading.problems import NotADump
 from backups.loading.progress import Loading
 from backups.validators import repository_url
@@ -110,10 +110,8 @@ def test_a_dump_gives_this_machine_no_orders(db_server: DatabaseServer, our_file
         nullcontext() if is_comment else pytest.raises(NotADump),
         process.child(process.Program(["/bin/cat", str(dump)], {}), stdout=process.PIPE) as source,
     ):
-        load(
-            source, gzip=False, server=server, info=info, options=LoadOptions(shop.name, source=shop.name),
-            loading=Loading(), tick=lambda: None,
-        )  # fmt: skip
+        destination = Destination(server, info, LoadOptions(shop.name, source=shop.name))
+        load(DumpStream(source, gzip=False), destination, Loading(), tick=lambda: None)
     with mysql.loading_connections(server, shop.name, 1) as (connection,), suppress(MySQLdb.Error):
         connection.run(text.encode())
 
