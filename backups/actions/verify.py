@@ -58,6 +58,7 @@ from backups.models import Run, Snapshot
 from backups.runs import notes
 from backups.runs.outcome import Outcome
 from backups.runs.progress import Progress
+from backups.runs.subject import database_of
 from backups.snapshots import selection
 from backups.text.terminal import counted
 
@@ -98,11 +99,11 @@ def run(run: Run, progress: Progress) -> Outcome:
 def _snapshot(run: Run) -> Snapshot:
     if run.snapshot is not None:
         return run.snapshot
-    assert run.database is not None  # noqa: S101
-    newest = selection.newest_to_prove(run.database)
+    database = database_of(run)
+    newest = selection.newest_to_prove(database)
     if newest is None:
         raise Problem(
-            f"There is no snapshot of {run.database} to verify.", code="snapshot.none", do="Back it up first."
+            f"There is no snapshot of {database} to verify.", code="snapshot.none", do="Back it up first."
         )
     return newest
 
@@ -168,8 +169,7 @@ def _compare(
     compare_inventory(scratch, without_left_out(wanted, loading.found), findings)
     if manifest is not None:
         same = same_but_for_numbers(numbered, tally, findings) if numbered is not None else set()
-        dumps = DumpedTwice(stream, again, same)
-        compare_sections(dumps, manifest, scratch, loading.found, findings)
+        compare_sections(DumpedTwice(stream, again, same), manifest, scratch, loading.found, findings)
     elif loading.tally is not None:
         compare_objects(loading, loading.tally, tally, collations, findings)
     _tell_unmade(loading.found, {scratch.database, source_name(snapshot)}, findings, manifest is not None)
@@ -239,7 +239,7 @@ _ANOTHER_MANIFEST = "the manifest is not the one that the backup recorded"
 
 
 def _conclude(run: Run, snapshot: Snapshot, findings: Findings, progress: Progress) -> Outcome:
-    verdict = findings.verdict
+    database, verdict = database_of(run), findings.verdict
     findings.not_compared += [
         f"{mysql.LeftOut(**left).words}: it is in no backup" for left in snapshot.not_in_backup
     ]
@@ -277,13 +277,13 @@ def _conclude(run: Run, snapshot: Snapshot, findings: Findings, progress: Progre
             run.pk, result={"computed_anew": [each._asdict() for each in findings.computed_anew]}
         )
     if verdict != Verdict.IDENTICAL:
-        take_back_proof(run.database, snapshot)
+        take_back_proof(database, snapshot)
         raise bad_news(snapshot, findings, health_before)
     progress.log(
         f"Snapshot {snapshot.short_id} restores in full: {counted(findings.tables or 0, 'table')}, "
         f"{counted(findings.rows or 0, 'row')}; compared {', '.join(findings.compared)}.{_not_run(findings)}"
     )
-    stamp(run.database, snapshot)
+    stamp(database, snapshot)
     return Outcome()
 
 
