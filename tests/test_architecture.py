@@ -97,14 +97,10 @@ LONG_FOR_A_REASON = {
     "backups.actions.backup._dump_into_restic": (
         "What two programs tell is heard by closures over one state, beside the one call that they serve."
     ),
-    "backups.actions.steps.loading.load_snapshot": (
-        "Who is to blame for a load that broke off is decided by the order of its handlers."
-    ),
     "backups.dumping.program.dump": "The order of its steps is what makes a dump one of a single moment.",
     "backups.loading.loader.load": "What is to be cleared up, and in which order, depends on how far it is.",
     "backups.mysql.load_errors._load_problem_from": "A table of error numbers, each with its own sentence.",
     "backups.mysql.dump_errors._dump_problem_from": "A table of complaints, each with its own sentence.",
-    "backups.mysql.programs.dump_args": "A list of a program's arguments, each with its reason.",
 }
 
 # Functions that may take more arguments, and why.
