@@ -130,7 +130,7 @@ def test_the_retention_that_is_tried_is_the_one_of_the_next_forget(past: History
     """With what is held, and each series by itself: what was not made here pushes nothing out."""
     there = past.databases[0].snapshots.filter(forgotten_at=None)
     oldest, *of_others = there.order_by("time")[:3]
-    there.filter(pk__in=[each.pk for each in of_others]).update(made_here=False)
+    there.exclude(pk__in=[each.pk for each in of_others]).update(made_here=True)
     there.update(verified_at=None)
     there.filter(pk=oldest.pk).update(verified_at=timezone.now())
     url = reverse("admin:backups_database_hint_retention", args=[past.databases[0].pk])
