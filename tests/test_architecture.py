@@ -89,22 +89,22 @@ HOUSE = {
 
 # A module tells of one subject and a function of one thing: what is longer nobody reads from end to end.
 MOST_LINES, MOST_LINES_OF_A_FUNCTION = 400, 50
+# What is given together has a name of its own, and a class; those that dataclasses write for it do not count.
+MOST_ARGUMENTS = 5
 MEASURED = (*PACKAGES, "tools", "bench")
 # Functions that may be longer, and why.
 LONG_FOR_A_REASON = {
     "backups.actions.backup._dump_into_restic": (
         "What two programs tell is heard by closures over one state, beside the one call that they serve."
     ),
-    "backups.actions.steps.loading.load_snapshot": (
-        "Who is to blame for a load that broke off is decided by the order of its handlers."
-    ),
     "backups.dumping.program.dump": "The order of its steps is what makes a dump one of a single moment.",
     "backups.loading.loader.load": "What is to be cleared up, and in which order, depends on how far it is.",
     "backups.mysql.load_errors._load_problem_from": "A table of error numbers, each with its own sentence.",
     "backups.mysql.dump_errors._dump_problem_from": "A table of complaints, each with its own sentence.",
-    "backups.mysql.programs.dump_args": "A list of a program's arguments, each with its reason.",
-    "backups.restic.queries.probed_call": "Two programs at once, whose outcomes count in one order alone.",
 }
+
+# Functions that may take more arguments, and why.
+MANY_FOR_A_REASON: dict[str, str] = {}
 
 # What knows neither rows nor settings: values arrive as arguments.
 TOOLS = r"backups.(errors|(process|restic|mysql|dumpfile|dumping|loading)(\..*)?|text.(checked|terminal))"
@@ -315,6 +315,42 @@ def test_no_function_is_longer_than_a_page_without_a_reason() -> None:
 
     assert too_long - LONG_FOR_A_REASON.keys() == set(), "shorten them, or say why not"
     assert LONG_FOR_A_REASON.keys() - too_long == set(), "they were shortened: take them from the table"
+
+
+def _arguments(tree: ast.Module) -> Iterator[tuple[str, int]]:
+    """How many arguments each function takes, by position or name, itself or its class left aside."""
+    methods = {
+        method
+        for found in ast.walk(tree)
+        if isinstance(found, ast.ClassDef)
+        for method in found.body
+        if isinstance(method, ast.FunctionDef | ast.AsyncFunctionDef)
+        and not any(getattr(each, "id", "") == "staticmethod" for each in method.decorator_list)
+    }
+    for node in ast.walk(tree):
+        if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef):
+            given = [*node.args.posonlyargs, *node.args.args, *node.args.kwonlyargs]
+            yield node.name, len(given) - (node in methods)
+
+
+def test_no_function_takes_more_than_a_handful_of_arguments_without_a_reason() -> None:
+    too_many = {
+        f"{name}.{function}"
+        for name, text in sources()
+        for function, count in _arguments(ast.parse(text))
+        if count > MOST_ARGUMENTS
+    }
+
+    assert too_many - MANY_FOR_A_REASON.keys() == set(), "group what belongs together, or say why not"
+    assert MANY_FOR_A_REASON.keys() - too_many == set(), "they take fewer: take them from the table"
+
+
+def test_arguments_are_counted_by_position_and_by_name_but_not_the_object_itself() -> None:
+    text = (
+        "class A:\n def f(self, a, /, b, *c, d=1, **e): ...\n @staticmethod\n def g(a): ...\ndef h(self): ..."
+    )
+
+    assert dict(_arguments(ast.parse(text))) == {"f": 3, "g": 1, "h": 1}
 
 
 def test_rules_would_see_an_offence() -> None:

@@ -13,7 +13,7 @@ from typing import Any, ClassVar
 
 import MySQLdb
 
-from backups.process import Child, base_environment
+from backups.process import Child, Program, base_environment
 from tools.shell import run
 
 HOST = "127.0.0.1"
@@ -46,7 +46,7 @@ class PrivateServer(abc.ABC):
         log.parent.mkdir(parents=True, exist_ok=True)
         with log.open("ab") as output:
             server = Child(
-                self._argv(), env=base_environment(), stdout=output, stderr=output, pass_fds=pass_fds
+                Program(self._argv(), base_environment(), pass_fds=pass_fds), stdout=output, stderr=output
             )
         try:
             self._wait(server, log)

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Sequence
 from contextlib import suppress
+from dataclasses import dataclass
 from typing import Any
 from urllib.parse import quote
 
@@ -13,7 +15,7 @@ from django.db import transaction
 from backups import process, restic
 from backups.actions.portal_copy import copied_with
 from backups.actions.preflight import make_ready
-from backups.actions.steps.checks import Found
+from backups.actions.steps.checks import ReadyBackup
 from backups.actions.steps.opening import wait_for_maintenance
 from backups.catalog import learned, made_here, records
 from backups.choices import SAFETY_TAG, DumpFormat, Level, Trigger
@@ -30,6 +32,7 @@ from backups.requests import CheckRequest, ForgetRequest, PortalCopyRequest
 from backups.runs import notes
 from backups.runs.outcome import FollowUp, Outcome
 from backups.runs.progress import Progress
+from backups.runs.subject import database_of
 from backups.text import formatting
 
 _CONFIRM_SECONDS = 300.0
@@ -48,19 +51,18 @@ def path_of(database: Database) -> str:
 
 def run(run: Run, progress: Progress) -> Outcome:
     """Back up the run's database. Raises Problem, Cancelled."""
-    database = run.database
-    assert database is not None  # noqa: S101
+    database = database_of(run)
     progress.phase("preflight")
     wait_for_maintenance(database.repository, progress)
-    found = _preflight(run, database, progress)
-    progress.phase("dump", expected=_expected_bytes(database, found))
-    summary, manifest = _dump_into_restic(run, database, found, progress)
+    ready = _preflight(run, database, progress)
+    progress.phase("dump", expected=_expected_bytes(database, ready))
+    stored = _dump_into_restic(run, database, ready, progress)
     progress.disable_cancel()
-    progress.bytes_done(summary.total_bytes_processed)
+    progress.bytes_done(stored.summary.total_bytes_processed)
     progress.phase("confirm")
-    snapshot, suspicious = _confirm(run, database, found, summary, manifest, progress)
+    snapshot, suspicious = _confirm(run, database, ready, stored, progress)
     progress.phase("heartbeat")
-    if found.broken_views:
+    if ready.broken_views:
         _withhold(run, "that copy has all rows, and not all views")
         progress.warn("The heartbeat is withheld: this copy has all rows, and not all views.")
     else:
@@ -75,48 +77,52 @@ def run(run: Run, progress: Progress) -> Outcome:
     return Outcome(tuple(follow_ups))
 
 
-def _preflight(run: Run, database: Database, progress: Progress) -> Found:
-    found = make_ready(database, progress.tick, is_safety_copy=run.trigger == Trigger.RESTORE)
-    assert found.access and found.server and found.info and found.clients  # noqa: S101, PT018
-    assert found.restic_origin is not None  # noqa: S101
-    progress.mask_secrets([*found.access.secret_values(), found.server.password])
+@dataclass(frozen=True)
+class StoredDump:
+    """What restic says of the snapshot that it made, and the dump program's manifest of it."""
+
+    summary: restic.BackupSummary
+    manifest: dict[str, Any]
+
+
+def _preflight(run: Run, database: Database, progress: Progress) -> ReadyBackup:
+    ready = make_ready(database, progress.tick, is_safety_copy=run.trigger == Trigger.RESTORE)
+    server, info, clients = ready.source.server, ready.source.info, ready.source.programs
+    progress.mask_secrets([*ready.access.secret_values(), server.password])
     if not database.repository.restic_id:
-        identity.meet(database.repository, found.access, progress.tick)
+        identity.meet(database.repository, ready.access, progress.tick)
     notes.run_update(
         run.pk,
-        **notes.restic_facts(found.restic_version, found.restic_origin),
-        server_version=str(found.info),
-        client_version=str(found.clients),
+        **notes.restic_facts(ready.restic_version, ready.restic_origin),
+        server_version=str(info),
+        client_version=str(clients),
     )
     learned.database_probed(
         database,
-        flavour=found.info.flavour,
-        server_version=found.info.version,
-        client_version=str(found.clients),
-        warnings=found.warnings,
+        flavour=info.flavour,
+        server_version=info.version,
+        client_version=str(clients),
+        warnings=ready.warnings,
     )
-    of_restic = f"restic {found.restic_version}, {found.restic_origin.words}"
-    progress.log(f"{found.info}, {found.clients} client, {of_restic}.")
-    for note in found.notes:
+    of_restic = f"restic {ready.restic_version}, {ready.restic_origin.words}"
+    progress.log(f"{info}, {clients} client, {of_restic}.")
+    for note in ready.notes:
         progress.log(note)
-    for warning in found.warnings:
+    for warning in ready.warnings:
         progress.warn(warning)
-    return found
+    return ready
 
 
-def _expected_bytes(database: Database, found: Found) -> int:
+def _expected_bytes(database: Database, ready: ReadyBackup) -> int:
     """The last dump's size; for a first one the server's estimate."""
     newest = database.snapshots.filter(total_bytes_processed__gt=0).first()
-    return (newest.total_bytes_processed if newest else None) or found.data_length
+    return (newest.total_bytes_processed if newest else None) or ready.data_length
 
 
-def _dump_into_restic(
-    run: Run, database: Database, found: Found, progress: Progress
-) -> tuple[restic.BackupSummary, dict[str, Any]]:
+def _dump_into_restic(run: Run, database: Database, ready: ReadyBackup, progress: Progress) -> StoredDump:
     """restic runs the dump program and keeps its output only if it ends well."""
-    assert found.access and found.server  # noqa: S101, PT018
     order = Order(
-        server=found.server,
+        server=ready.source.server,
         database=database.database,
         client_dir=settings.MYSQL_CLIENT_DIR,
         gzip=database.dump_format == DumpFormat.SQL_GZ,
@@ -157,30 +163,32 @@ def _dump_into_restic(
 
     try:
         restic.probed_call(
-            found.access,
-            restic.backup_args(
-                path=path_of(database),
-                host=settings.BACKUP_HOST,
-                tags=["vedetta", tag_of(database), *([SAFETY_TAG] if run.trigger == Trigger.RESTORE else [])],
-                command=command(order_fd, report_fd, iter(found.access.environment_secrets())),
+            ready.access,
+            restic.Command(
+                restic.backup_args(
+                    path=path_of(database),
+                    host=settings.BACKUP_HOST,
+                    tags=_tags_of(run, database),
+                    command=command(order_fd, report_fd, iter(ready.access.environment_secrets())),
+                ),
+                "storing the dump",
+                pass_fds=[order_fd, report_fd],
             ),
-            doing="storing the dump",
             on_stdout=read_status,
             on_stderr=hear,
             tick=tick,
-            pass_fds=[order_fd, report_fd],
         )
         reported = report.read()
         log_notes(reported)
     except restic.OtherRepository:
-        _take_back(found.access, summaries)
+        _take_back(ready.access, summaries)
         raise
     except restic.ResticError as error:
         if summaries:
             raise _unconfirmed(summaries[-1], error) from error
         raise _of_dump_or_restic(report.read(), error) from error
     except (Cancelled, KeyboardInterrupt):
-        _take_back(found.access, summaries)
+        _take_back(ready.access, summaries)
         raise
     finally:
         os.close(order_fd)
@@ -188,16 +196,19 @@ def _dump_into_restic(
     return _whole(summaries, reported)
 
 
-def _whole(
-    summaries: list[restic.BackupSummary], reported: dict[str, Any]
-) -> tuple[restic.BackupSummary, dict[str, Any]]:
+def _tags_of(run: Run, database: Database) -> list[str]:
+    is_safety_copy = run.trigger == Trigger.RESTORE
+    return ["vedetta", tag_of(database), *([SAFETY_TAG] if is_safety_copy else [])]
+
+
+def _whole(summaries: list[restic.BackupSummary], reported: dict[str, Any]) -> StoredDump:
     if not summaries or "manifest" not in reported:
         raise Problem(
             "restic ended without saying what it stored.",
             code="restic.said_nothing_stored",
             do="Run `manage.py snapshots`.",
         )
-    return summaries[-1], reported["manifest"]
+    return StoredDump(summaries[-1], reported["manifest"])
 
 
 def _of_dump_or_restic(reported: dict[str, Any], error: restic.ResticError) -> Problem:
@@ -232,22 +243,16 @@ def _take_back(access: restic.Access, summaries: list[restic.BackupSummary]) -> 
     """What came too late, as restic was done: the snapshot goes."""
     for summary in summaries:
         with suppress(restic.ResticError):
-            restic.call(
-                access, restic.forget_args([summary.snapshot_id], prune=False),
-                doing="taking the snapshot back", deadline=60,
-            )  # fmt: skip
+            args = restic.forget_args([summary.snapshot_id], prune=False)
+            restic.call(access, restic.Command(args, "taking the snapshot back", deadline=60))
 
 
 def _confirm(
-    run: Run,
-    database: Database,
-    found: Found,
-    summary: restic.BackupSummary,
-    manifest: dict[str, Any],
-    progress: Progress,
+    run: Run, database: Database, ready: ReadyBackup, stored: StoredDump, progress: Progress
 ) -> tuple[Snapshot, list[str]]:
     """Read the snapshot back from the repository by its id; answers with it why it is suspicious."""
-    info = _read_back(found, summary, progress)
+    summary, manifest = stored.summary, stored.manifest
+    info = _read_back(ready.access, summary, progress)
     signature = _signature(info, manifest, progress)
     # At once, lest a worker that dies in between leave a suspicious one that passes for good.
     with transaction.atomic():
@@ -255,9 +260,7 @@ def _confirm(
             info,
             repository=database.repository,
             database=database,
-            made_by=run,
-            manifest=manifest,
-            signature=signature,
+            provenance=records.Provenance(run, manifest, signature),
         )
         suspicious = suspicions.judge(database, snapshot)
     notes.run_update(
@@ -273,19 +276,18 @@ def _confirm(
             "suspicious": suspicious,
         },
     )
-    _tell_shrunk(run, database, snapshot, found, progress)
+    _tell_shrunk(run, database, snapshot, ready.loose, progress)
     held = ", ".join(f"{kind} {len(names)}" for kind, names in manifest["inventory"].items())
     progress.log(f"Snapshot {snapshot.short_id} holds, by kind: {held or 'nothing'}.")
     return snapshot, suspicious
 
 
-def _read_back(found: Found, summary: restic.BackupSummary, progress: Progress) -> restic.SnapshotInfo:
+def _read_back(
+    access: restic.Access, summary: restic.BackupSummary, progress: Progress
+) -> restic.SnapshotInfo:
     """What the repository itself says of the snapshot. Raises Problem where it does not list it."""
-    assert found.access  # noqa: S101
     try:
-        listed = restic.snapshots(
-            found.access, summary.snapshot_id, tick=progress.tick, deadline=_CONFIRM_SECONDS
-        )
+        listed = restic.snapshots(access, summary.snapshot_id, tick=progress.tick, deadline=_CONFIRM_SECONDS)
     except restic.ResticError as error:
         raise _unconfirmed(summary, error) from error
     if [info.id for info in listed] != [summary.snapshot_id]:
@@ -307,10 +309,12 @@ def _signature(info: restic.SnapshotInfo, manifest: dict[str, Any], progress: Pr
         return ""
 
 
-def _tell_shrunk(run: Run, database: Database, snapshot: Snapshot, found: Found, progress: Progress) -> None:
+def _tell_shrunk(
+    run: Run, database: Database, snapshot: Snapshot, not_innodb: Sequence[str], progress: Progress
+) -> None:
     """Say which tables lost most of their rows; louder of those that a server mends by dropping rows."""
     shrunk = suspicions.shrunk(database, snapshot)
-    loose = {table.rpartition(" (")[0] for table in found.loose}
+    loose = {table.rpartition(" (")[0] for table in not_innodb}
     notes.run_update(
         run.pk,
         result={

@@ -39,7 +39,7 @@ def run(run: Run, progress: Progress) -> Outcome:
     )
     try:
         answer = restic.call(
-            access, args, doing="checking the repository", on_stderr=hear, tick=progress.tick
+            access, restic.Command(args, "checking the repository"), on_stderr=hear, tick=progress.tick
         )
     except restic.ResticError as error:
         _judge(run, asked, error, complaints)

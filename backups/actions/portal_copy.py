@@ -120,19 +120,21 @@ def _store(
 
     restic.call(
         dataclasses.replace(access, zone="UTC"),
-        restic.backup_args(
-            path=path(),
-            host=settings.BACKUP_HOST,
-            tags=["vedetta", TAG],
-            command=("cat", f"/dev/fd/{fd}"),
-            utc=_date(repository),
+        restic.Command(
+            restic.backup_args(
+                path=path(),
+                host=settings.BACKUP_HOST,
+                tags=["vedetta", TAG],
+                command=("cat", f"/dev/fd/{fd}"),
+                utc=_date(repository),
+            ),
+            "storing the portal's copy",
+            deadline=_STORE_SECONDS,
+            pass_fds=[fd],
         ),
-        doing="storing the portal's copy",
         on_stdout=read_status,
         on_stderr=lambda line: progress.log(restic.readable(line), Level.WARNING),
         tick=progress.tick,
-        deadline=_STORE_SECONDS,
-        pass_fds=[fd],
     )
     if not summaries:
         raise Problem("restic ended without saying what it stored.", code="restic.said_nothing_stored")
@@ -153,13 +155,15 @@ def superfluous(repository: Repository, access: restic.Access, progress: Progres
     daily, weekly, monthly = wanted if any(wanted) else _KEEP
     answer = restic.call_of_snapshots(
         access,
-        restic.forget_dry_run_args(
-            selection=restic.Selection(tag=TAG, path=path(), group_by="tags", hosts=_our_hosts()),
-            keep_daily=daily,
-            keep_weekly=weekly,
-            keep_monthly=monthly,
+        restic.Command(
+            restic.forget_dry_run_args(
+                selection=restic.Selection(tag=TAG, path=path(), group_by="tags", hosts=_our_hosts()),
+                keep_daily=daily,
+                keep_weekly=weekly,
+                keep_monthly=monthly,
+            ),
+            "planning which copies of the portal to forget",
         ),
-        doing="planning which copies of the portal to forget",
         tick=progress.tick,
     )
     plan = restic.parse_forget_plan(answer.stdout)

@@ -10,7 +10,7 @@ from django.conf import settings
 
 from backups import mysql, process, requests, restic, verdict
 from backups.actions.steps import verify_place
-from backups.actions.steps.checks import Check, Found, Look, Tick
+from backups.actions.steps.checks import Check, Found, Look, ReadyBackup, Tick
 from backups.actions.steps.gate_drill import gate_checks
 from backups.actions.steps.restore_checks import grants_to_come, restore_user, room_unknown
 from backups.actions.steps.scratch import scratch_name
@@ -36,6 +36,7 @@ from backups.requests import DrillRequest
 from backups.runs import notes
 from backups.runs.outcome import Outcome
 from backups.runs.progress import Progress
+from backups.runs.subject import database_of
 from backups.scheduling import schedules, staleness
 from backups.text import checked, formatting
 
@@ -83,13 +84,13 @@ def run(run: Run, progress: Progress) -> Outcome:
 
     It may have been asked for as a drill of an address, and is that and nothing else then.
     """
-    assert run.database is not None  # noqa: S101
+    database = database_of(run)
     if isinstance(asked := requests.read(run), DrillRequest):
         return _drill(run, asked.url, progress)
     progress.phase("preflight")
     progress.detail(_CHECKS[0][0])
     found, done = Found(), list[Check]()
-    for check in checks(run.database, found, progress.tick):
+    for check in checks(database, found, progress.tick):
         done.append(check)
         if found.access and found.server:
             progress.mask_secrets([*found.access.secret_values(), found.server.password])
@@ -103,7 +104,7 @@ def run(run: Run, progress: Progress) -> Outcome:
         notes.run_update(run.pk, **notes.restic_facts(found.restic_version, found.restic_origin))
     if found.info and found.clients:
         learned.database_probed(
-            run.database,
+            database,
             flavour=found.info.flavour,
             server_version=found.info.version,
             client_version=str(found.clients),
@@ -135,7 +136,7 @@ def _level(check: Check) -> Level:
     return Level.INFO if check.ok else Level.ERROR
 
 
-def make_ready(database: Database, tick: Tick | None = None, *, is_safety_copy: bool = False) -> Found:
+def make_ready(database: Database, tick: Tick | None = None, *, is_safety_copy: bool = False) -> ReadyBackup:
     """What a backup needs, all of it there. Raises Problem with the first that is not.
 
     But for the repository, which is probed while the backup's own restic opens it; and a backup that
@@ -151,7 +152,7 @@ def make_ready(database: Database, tick: Tick | None = None, *, is_safety_copy: 
     found.warnings += environment.warnings(database)
     found.notes += environment.overruled(database)
     found.notes += environment.undeclared([database])[database.pk]
-    return found
+    return found.ready()
 
 
 def _status_folder(_database: Database, _found: Found, _tick: Tick | None) -> str:

@@ -70,7 +70,11 @@ def _call(
         progress.warn(restic.readable(line))
 
     restic.call(
-        access, args, doing=doing, on_stdout=progress.log, on_stderr=hear, tick=progress.tick, folder=folder
+        access,
+        restic.Command(args, doing, folder=folder),
+        on_stdout=progress.log,
+        on_stderr=hear,
+        tick=progress.tick,
     )
     if kept_from := restic.complaint(heard, access, doing):
         raise kept_from

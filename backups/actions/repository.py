@@ -28,10 +28,10 @@ def init(run: Run, progress: Progress) -> Outcome:
         another = places.known_at(run.repository)
         if another is not None and not read_as(run, InitRequest).in_place:
             raise restic.gone(missing, replace(access, names=names_of(another))) from None
-        restic.call(
-            access, restic.init_args(), doing="making the repository", tick=progress.tick,
-            deadline=2 * restic.PROBE_DEADLINE_SECONDS,
-        )  # fmt: skip
+        making = restic.Command(
+            restic.init_args(), "making the repository", deadline=2 * restic.PROBE_DEADLINE_SECONDS
+        )
+        restic.call(access, making, tick=progress.tick)
         identity.meet(run.repository, access, progress.tick)
         sentence = (
             f"Made a new repository at {access.url} ({run.repository}), {_why_new(another)} If "
@@ -78,7 +78,7 @@ def prune(run: Run, progress: Progress) -> Outcome:
     """Remove data that no snapshot refers to. Raises Problem."""
     progress.phase("prune")
     access = opened(run, progress)
-    restic.call(access, restic.prune_args(), doing="pruning", tick=progress.tick)
+    restic.call(access, restic.Command(restic.prune_args(), "pruning"), tick=progress.tick)
     note_size(run, access, progress)
     return Outcome()
 

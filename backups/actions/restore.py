@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
+from django.conf import settings
+
 from backups import aim, mysql, restic
 from backups.actions.steps import room
 from backups.actions.steps.loaded import (
@@ -16,7 +18,7 @@ from backups.actions.steps.loaded import (
     tell_what_sleeps,
 )
 from backups.actions.steps.loading import load_snapshot
-from backups.actions.steps.opening import opened
+from backups.actions.steps.opening import OpenedSnapshot, opened
 from backups.actions.steps.reading import judged_whole, load_options, refuse_damaged, streamed_whole
 from backups.actions.steps.refusing import NOT_THE_SNAPSHOTS_FAULT
 from backups.actions.steps.restore_file import to_file
@@ -42,7 +44,7 @@ from backups.dumpfile.sections import Kind
 from backups.dumpfile.spelling import in_lower_case
 from backups.errors import Problem
 from backups.keeping import suspicions
-from backups.loading.loader import refuse_forbidden, refuse_too_long
+from backups.loading.loader import Destination, refuse_forbidden, refuse_too_long
 from backups.loading.problems import LoadProblem
 from backups.loading.progress import Loading
 from backups.models import Restore, Run
@@ -55,7 +57,6 @@ from backups.restoring.obstacles import (
     refuse_read_only,
     refuse_taken,
 )
-from backups.restoring.place import Place
 from backups.restoring.renaming import refuse_without_rows
 from backups.restoring.swap import refuse_unless_whole
 from backups.runs import notes, refusals, restores
@@ -104,13 +105,13 @@ def _play(restore: Restore, access: restic.Access, progress: Progress) -> None:
     _MODES[RestoreMode(restore.mode)](restore, access, place, progress)
 
 
-def _into_new(restore: Restore, access: restic.Access, place: Place, progress: Progress) -> None:
+def _into_new(restore: Restore, access: restic.Access, place: mysql.ProbedServer, progress: Progress) -> None:
     """Into a database that holds nothing yet. What was made is taken away again on failure."""
     clear_what_died(restore, place)
     made = make_empty_target(restore, place)
     try:
         with room.full_disk_told(restore.target, instead=WITHOUT_A_COPY):
-            loading = _load(restore, access, place, restore.target, progress)
+            loading = _load(restore, access, place, progress)
         refuse_unlike_snapshot(restore, loading, place, restore.target, progress)
         tell_what_sleeps(restore, loading, place, progress)
     except BaseException as error:
@@ -135,7 +136,7 @@ def _refuse_unmade(restore: Restore, loading: Loading) -> None:
     refuse_unless_whole(restore)
 
 
-def _replace(restore: Restore, access: restic.Access, place: Place, progress: Progress) -> None:
+def _replace(restore: Restore, access: restic.Access, place: mysql.ProbedServer, progress: Progress) -> None:
     """Into a shadow database first; the live one is touched by one atomic RENAME."""
     shadow = mysql.derived_name(restore.target, "restore", restore.run_id)
     restores.restore_note(
@@ -145,7 +146,7 @@ def _replace(restore: Restore, access: restic.Access, place: Place, progress: Pr
     with shadow_database(restore, place, shadow, progress):
         save_before(restore, progress)
         with room.full_disk_told(shadow, instead=WITHOUT_A_COPY):
-            loading = _load(restore, access, place, shadow, progress)
+            loading = _load(restore, access, place, progress)
         refuse_unlike_snapshot(restore, loading, place, shadow, progress)
         _take_sequences_along(restore, loading, place, progress)
         with mysql.connect(place.server) as connection:
@@ -154,7 +155,9 @@ def _replace(restore: Restore, access: restic.Access, place: Place, progress: Pr
         swap_in(restore, place, progress)
 
 
-def _take_sequences_along(restore: Restore, loading: Loading, place: Place, progress: Progress) -> None:
+def _take_sequences_along(
+    restore: Restore, loading: Loading, place: mysql.ProbedServer, progress: Progress
+) -> None:
     """Choose the sequences from which chosen tables draw, where the live database has none of the name."""
     if not restore.tables:
         return
@@ -167,7 +170,7 @@ def _take_sequences_along(restore: Restore, loading: Loading, place: Place, prog
         progress.log(f"These sequences, which {restore.target} lacks, come along: {', '.join(absent)}.")
 
 
-def _refuse_what_stands_in_the_way(restore: Restore, place: Place) -> None:
+def _refuse_what_stands_in_the_way(restore: Restore, place: mysql.ProbedServer) -> None:
     """Raise Problem for what the live database alone tells, before anything is made or saved."""
     refusals.refuse_unsettled(restore.database, restore.target, but=restore)
     refuse_taken(restore.kept_in, restore.target, place.server)
@@ -177,7 +180,7 @@ def _refuse_what_stands_in_the_way(restore: Restore, place: Place) -> None:
     refuse_keys_from_elsewhere(restore.target, restore.tables, place.server)
 
 
-def _in_place(restore: Restore, access: restic.Access, place: Place, progress: Progress) -> None:
+def _in_place(restore: Restore, access: restic.Access, place: mysql.ProbedServer, progress: Progress) -> None:
     """As `mysql < dump` would. The snapshot is read through before, since there is no way back."""
     with mysql.connect(place.server) as connection:
         refuse_read_only(connection, restore.target, target=restore.target)
@@ -190,7 +193,7 @@ def _in_place(restore: Restore, access: restic.Access, place: Place, progress: P
     save_before(restore, progress)
     under_way = Loading()
     try:
-        loading = _load(restore, access, place, restore.target, progress, under_way)
+        loading = _load(restore, access, place, progress, under_way)
         _make_what_comes_after(loading, place, restore.target, progress)
     except Problem as error:
         raise _broken_off(restore, error, has_changed=under_way.has_changed()) from error
@@ -221,7 +224,7 @@ def _broken_off(restore: Restore, error: Problem, *, has_changed: bool) -> Probl
     )
 
 
-_MODES: dict[RestoreMode, Callable[[Restore, restic.Access, Place, Progress], None]] = {
+_MODES: dict[RestoreMode, Callable[[Restore, restic.Access, mysql.ProbedServer, Progress], None]] = {
     RestoreMode.NEW: _into_new,
     RestoreMode.REPLACE: _replace,
     RestoreMode.IN_PLACE: _in_place,
@@ -231,32 +234,25 @@ _MODES: dict[RestoreMode, Callable[[Restore, restic.Access, Place, Progress], No
 def _load(
     restore: Restore,
     access: restic.Access,
-    place: Place,
-    database: str,
+    place: mysql.ProbedServer,
     progress: Progress,
     loading: Loading | None = None,
 ) -> Loading:
     """Load the snapshot, or the chosen tables of it; `loading` is told how far it is. Raises Problem."""
     snapshot = restore.snapshot
     progress.phase("load", expected=snapshot.total_bytes_processed)
-    wanted = len(restore.tables) or len((snapshot.manifest or {}).get("inventory", {}).get("table", []))
-
-    def detail(loading: Loading) -> str:
-        of = f"table {loading.tables_begun} of {wanted}: " if wanted else ""
-        return of + loading.doing
-
     loading = loading or Loading()
+    inventory = (snapshot.manifest or {}).get("inventory", {})
+    loading.tables_wanted = len(restore.tables) or len(inventory.get("table", []))
+    # Into the one beside the live database, where there is one.
+    options = load_options(restore, restore.incoming or restore.target, restore.tables)
     try:
-        _, seconds = load_snapshot(
-            snapshot,
-            access,
-            server=place.server,
-            info=place.info,
-            options=load_options(restore, database, restore.tables),
-            progress=progress,
-            detail=detail,
+        seconds = load_snapshot(
+            OpenedSnapshot(snapshot, access),
+            Destination(place.server, place.info, options, settings.RESTORE_CONNECTIONS),
+            loading,
+            progress,
             refuse=lambda loading: refuse_damaged(restore, loading),
-            loading=loading,
         )
     except LoadProblem:
         # Of two tables that are one to it, the server does not take the second.
@@ -280,26 +276,20 @@ def _load(
 _OTHER_DEFINERS = "Or restore with --definers current_user (on the page: set to the user that restores)."
 
 
-def _note_what_comes_after(restore: Restore, loading: Loading, place: Place, progress: Progress) -> None:
+def _note_what_comes_after(
+    restore: Restore, loading: Loading, place: mysql.ProbedServer, progress: Progress
+) -> None:
     """What the tables get only in the place of the live ones: events that run, keys to other databases."""
-    read = reading.read(
-        place.server, restore.incoming, info=place.info, programs=place.programs, tick=progress.tick
-    )
+    read = reading.read(place, restore.incoming, tick=progress.tick)
     unmade_too = definitions.with_unmade(read, loading.found)
     after = defining.with_what_waits(unmade_too, loading.found.events, loading.found.outward)
     restores.restore_note(restore, definitions_after=after)
 
 
-def _make_what_comes_after(loading: Loading, place: Place, database: str, progress: Progress) -> None:
-    defining.make_what_waits(
-        loading.found.events,
-        loading.found.outward,
-        server=place.server,
-        info=place.info,
-        database=database,
-        tick=progress.tick,
-        say=progress.warn,
-    )
+def _make_what_comes_after(
+    loading: Loading, place: mysql.ProbedServer, database: str, progress: Progress
+) -> None:
+    defining.make_what_waits(loading.found, place, database, tick=progress.tick, say=progress.warn)
 
 
 def _refuse_what_stays(restore: Restore, connection: Any, *databases: str) -> None:

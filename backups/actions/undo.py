@@ -15,7 +15,6 @@ from backups.models import Restore, Run
 from backups.requests import DefineRequest, DropKeptRequest, read_as
 from backups.restoring import kept_states
 from backups.restoring.obstacles import refuse_crossing, refuse_immovable
-from backups.restoring.place import Place
 from backups.restoring.renaming import kept_tables
 from backups.restoring.swap import define_again, drop_emptied, refuse_unless_whole
 from backups.runs import consequences, notes, refusals, restores
@@ -53,7 +52,7 @@ def undo(run: Run, progress: Progress) -> Outcome:
     return Outcome()
 
 
-def _refuse_other_than_kept(restore: Restore, before: Restore, place: Place) -> None:
+def _refuse_other_than_kept(restore: Restore, before: Restore, place: mysql.ProbedServer) -> None:
     """Raise Problem unless all is there that was kept: half of it, or nothing, never goes in."""
     with mysql.connect(place.server) as connection:
         there = mysql.database_exists(connection, before.kept_in)
@@ -94,7 +93,7 @@ def _refuse_other_than_kept(restore: Restore, before: Restore, place: Place) -> 
         )
 
 
-def _refuse_what_cannot_swap(restore: Restore, place: Place) -> None:
+def _refuse_what_cannot_swap(restore: Restore, place: mysql.ProbedServer) -> None:
     """Raise Problem for what a RENAME would not carry, in the kept database or in the live one."""
     with mysql.connect(place.server) as connection:
         live = mysql.tables(connection, restore.target)

@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Collection
 from typing import Any
 
+from django.conf import settings
+
 from backups import mysql, restic
 from backups.actions.steps import reach
 from backups.actions.steps.dumped_again import dump_again
@@ -18,7 +20,7 @@ from backups.actions.steps.inventories import (
     without_left_out,
 )
 from backups.actions.steps.loading import load_snapshot
-from backups.actions.steps.opening import opened
+from backups.actions.steps.opening import OpenedSnapshot, opened
 from backups.actions.steps.proof import (
     bad_news,
     explained_by_the_server,
@@ -34,7 +36,12 @@ from backups.actions.steps.refusing import (
     refuse_unlike,
 )
 from backups.actions.steps.scratch import scratch_database
-from backups.actions.steps.sections import as_counted_then, compare_sections, differing_sections
+from backups.actions.steps.sections import (
+    DumpedTwice,
+    as_counted_then,
+    compare_sections,
+    differing_sections,
+)
 from backups.actions.steps.whole import is_by_vedetta, refuse_unless_complete, source_name, whole_load_options
 from backups.catalog import made_here, records
 from backups.choices import Verdict
@@ -44,12 +51,14 @@ from backups.dumpfile.ready import Found
 from backups.dumpfile.spelling import respelled
 from backups.dumpfile.tally import Tally
 from backups.errors import Problem
+from backups.loading.loader import Destination
 from backups.loading.problems import BrokenDump, LoadProblem
 from backups.loading.progress import Loading
 from backups.models import Run, Snapshot
 from backups.runs import notes
 from backups.runs.outcome import Outcome
 from backups.runs.progress import Progress
+from backups.runs.subject import database_of
 from backups.snapshots import selection
 from backups.text.terminal import counted
 
@@ -68,7 +77,7 @@ def run(run: Run, progress: Progress) -> Outcome:
         refuse_other_spelling(snapshot, scratch, respelled((snapshot.manifest or {}).get("inventory", {})))
         loading = Loading(Digester(source_name(snapshot)), tally=Tally(only_numbered=is_by_vedetta(snapshot)))
         try:
-            _restore(snapshot, access, scratch, loading, findings, progress)
+            _restore(OpenedSnapshot(snapshot, access), scratch, loading, findings, progress)
         except mysql.OfTheServer as problem:
             refuse_unlike(snapshot, scratch, problem)
             raise
@@ -90,11 +99,11 @@ def run(run: Run, progress: Progress) -> Outcome:
 def _snapshot(run: Run) -> Snapshot:
     if run.snapshot is not None:
         return run.snapshot
-    assert run.database is not None  # noqa: S101
-    newest = selection.newest_to_prove(run.database)
+    database = database_of(run)
+    newest = selection.newest_to_prove(database)
     if newest is None:
         raise Problem(
-            f"There is no snapshot of {run.database} to verify.", code="snapshot.none", do="Back it up first."
+            f"There is no snapshot of {database} to verify.", code="snapshot.none", do="Back it up first."
         )
     return newest
 
@@ -103,25 +112,18 @@ def _snapshot(run: Run) -> Snapshot:
 
 
 def _restore(
-    snapshot: Snapshot,
-    access: restic.Access,
-    scratch: Scratch,
-    loading: Loading,
-    findings: Findings,
-    progress: Progress,
+    stored: OpenedSnapshot, scratch: Scratch, loading: Loading, findings: Findings, progress: Progress
 ) -> None:
     """Load the whole snapshot; raises what shows it to be unreadable."""
+    snapshot = stored.snapshot
     progress.phase("restore", expected=snapshot.total_bytes_processed)
-    _, seconds = load_snapshot(
-        snapshot,
-        access,
-        server=scratch.server,
-        info=scratch.info,
-        options=whole_load_options(scratch.database, source_name(snapshot)),
-        progress=progress,
-        detail=lambda loading: loading.doing,
+    options = whole_load_options(scratch.database, source_name(snapshot))
+    seconds = load_snapshot(
+        stored,
+        Destination(scratch.server, scratch.info, options, settings.RESTORE_CONNECTIONS),
+        loading,
+        progress,
         refuse=lambda loading: refuse_unless_complete(snapshot, loading),
-        loading=loading,
     )
     findings.restore_seconds = seconds
     progress.log(f"Restored in {seconds:.1f} seconds.")
@@ -167,7 +169,7 @@ def _compare(
     compare_inventory(scratch, without_left_out(wanted, loading.found), findings)
     if manifest is not None:
         same = same_but_for_numbers(numbered, tally, findings) if numbered is not None else set()
-        compare_sections(stream, again, manifest, scratch, loading.found, findings, same)
+        compare_sections(DumpedTwice(stream, again, same), manifest, scratch, loading.found, findings)
     elif loading.tally is not None:
         compare_objects(loading, loading.tally, tally, collations, findings)
     _tell_unmade(loading.found, {scratch.database, source_name(snapshot)}, findings, manifest is not None)
@@ -237,7 +239,7 @@ _ANOTHER_MANIFEST = "the manifest is not the one that the backup recorded"
 
 
 def _conclude(run: Run, snapshot: Snapshot, findings: Findings, progress: Progress) -> Outcome:
-    verdict = findings.verdict
+    database, verdict = database_of(run), findings.verdict
     findings.not_compared += [
         f"{mysql.LeftOut(**left).words}: it is in no backup" for left in snapshot.not_in_backup
     ]
@@ -275,13 +277,13 @@ def _conclude(run: Run, snapshot: Snapshot, findings: Findings, progress: Progre
             run.pk, result={"computed_anew": [each._asdict() for each in findings.computed_anew]}
         )
     if verdict != Verdict.IDENTICAL:
-        take_back_proof(run.database, snapshot)
+        take_back_proof(database, snapshot)
         raise bad_news(snapshot, findings, health_before)
     progress.log(
         f"Snapshot {snapshot.short_id} restores in full: {counted(findings.tables or 0, 'table')}, "
         f"{counted(findings.rows or 0, 'row')}; compared {', '.join(findings.compared)}.{_not_run(findings)}"
     )
-    stamp(run.database, snapshot)
+    stamp(database, snapshot)
     return Outcome()
 
 

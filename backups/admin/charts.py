@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import json
 from collections import defaultdict
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass
 from datetime import date, datetime
 from typing import Any
 
@@ -38,26 +39,29 @@ def charts(databases: Sequence[Database], recent: Iterable[Recent], now: datetim
         "Dump size": [run.point(run.size) for run in good if run.size],
         "Added to the repository, each day": [run.point(run.added) for run in good if run.added],
     }
-    found = [_chart(title, points, days, databases, _time_unit) for title, points in times.items()]
-    found += [
-        _chart(title, points, days, databases, _size_unit, add_up="each day" in title)
-        for title, points in sizes.items()
+    drawn = [_Curve(title, points, _time_unit) for title, points in times.items()]
+    drawn += [
+        _Curve(title, points, _size_unit, add_up="each day" in title) for title, points in sizes.items()
     ]
-    return found
+    return [_chart(curve, days, databases) for curve in drawn]
 
 
-def _chart(
-    title: str,
-    points: Sequence[Point],
-    days: Sequence[date],
-    databases: Sequence[Database],
-    unit_of: Any,
-    *,
-    add_up: bool = False,
-) -> dict[str, Any]:
-    factor, unit = unit_of(max((value for _, _, value in points), default=0))
+@dataclass(frozen=True)
+class _Curve:
+    """What a chart shows: its points newest first, in the unit that fits the largest."""
+
+    title: str
+    points: Sequence[Point]
+    unit_of: Callable[[float], tuple[float, str]]
+    # All of a day's, or only its newest.
+    add_up: bool = False
+
+
+def _chart(curve: _Curve, days: Sequence[date], databases: Sequence[Database]) -> dict[str, Any]:
+    add_up = curve.add_up
+    factor, unit = curve.unit_of(max((value for _, _, value in curve.points), default=0))
     by_day: dict[tuple[int, date], list[float]] = defaultdict(list)
-    for pk, at, value in points:
+    for pk, at, value in curve.points:
         by_day[pk, timezone.localtime(at).date()].append(value / factor)
     datasets = [
         _dataset(
@@ -67,7 +71,7 @@ def _chart(
     ]
     labels = [f"{day.day} {day:%b}" for day in days]
     return {
-        "title": title,
+        "title": curve.title,
         "type": "bar" if add_up else "line",
         "is_empty": not by_day,
         "data": json.dumps({"labels": labels, "datasets": datasets}),

@@ -16,11 +16,12 @@ from django.utils.html import format_html
 from django.utils.safestring import SafeString
 
 from backups import secret_references, validators
+from backups.actions.steps.retention_plan import plan_of
 from backups.errors import Problem
 from backups.keeping import suspicions
 from backups.models import Database
 from backups.scheduling import schedules, staleness
-from backups.snapshots import retention, selection
+from backups.snapshots import retention
 from backups.text import checked, formatting
 
 _NEXT = 3
@@ -150,20 +151,25 @@ def retention_view(request: HttpRequest, pk: int) -> HttpResponse:
     """Which of the snapshots that are there the rules would keep."""
     _may_edit(request)
     database = get_object_or_404(Database, pk=pk)
-    # What was saved before restores is kept by time, and no rule counts it.
-    snapshots = selection.backups_of(database.snapshots.filter(forgotten_at=None)).order_by("-time")
-    times = [timezone.localtime(at) for at in snapshots.values_list("time", flat=True)[:_SNAPSHOTS_SHOWN]]
     try:
         counts = {rule: int(request.GET.get(f"keep_{rule}", "")) for rule in ("daily", "weekly", "monthly")}
     except ValueError:
         return render(request, "backups/hint.html", {"problem": "Give a whole number for each."})
     if min(counts.values()) < 0:
         return render(request, "backups/hint.html", {"problem": "Give a whole number for each."})
-    kept = retention.kept(times, **counts)
+    present = database.snapshots.filter(repository=database.repository_id, forgotten_at=None)
+    # The run that forgets goes by the same plan.
+    plan = plan_of(database, present.defer("manifest"), retention.Policy(**counts), timezone.now())
+    times = present.values_list("snapshot_id", "time")
+    kept = [(at, plan.keep[found]) for found, at in times if found in plan.keep][:_SNAPSHOTS_SHOWN]
     context = {
-        "total": len(times),
-        "gone": len(times) - len(kept),
-        "kept": [(formatting.short_time(time), ", ".join(rules)) for time, rules in kept.items()],
+        "total": len(plan.keep) + len(plan.forget),
+        "stay": len(plan.keep),
+        "gone": len(plan.forget),
+        "kept": [
+            (formatting.short_time(timezone.localtime(at)), retention.in_short(reasons))
+            for at, reasons in kept
+        ],
         "is_empty_policy": not any(counts.values()),
         "waits": bool(suspicions.waiting(database)),
         "keeps_all": settings.BACKUP_KEEP_ALL,

@@ -22,6 +22,7 @@ from backups.admin.filters import DaysFilter
 from backups.choices import BAD_VERDICTS, VERDICT_COLOURS, Verdict
 from backups.models import Snapshot, Suspicion
 from backups.requests import VerifyRequest
+from backups.snapshots import retention
 from backups.snapshots.selection import instead_of, known_bad_words
 from backups.text import formatting
 
@@ -260,7 +261,7 @@ def added_bytes(snapshot: Snapshot) -> int | None:
 
 def kept_words(snapshot: Snapshot) -> str:
     """The retention rules that keep a snapshot, as in "daily, monthly"."""
-    return ", ".join(str(rule).partition(" snapshot")[0] for rule in snapshot.kept_because)
+    return retention.in_short(snapshot.kept_because)
 
 
 def _sizes(manifest: Mapping[str, Any] | None) -> dict[str, int]:

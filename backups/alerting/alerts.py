@@ -86,7 +86,9 @@ def run_ended(run_id: int) -> None:
     sentence = run.error
     if state == AlertState.GOOD and (suspicious := run.result.get("suspicious")):
         state, sentence = AlertState.SUSPICIOUS, suspicions.told(run.pk, suspicious)
-    subjects.change(subject, state, sentence, database=run.database if whose == run.database else None)
+    subjects.change(
+        subject, subjects.Standing(state, sentence), database=run.database if whose == run.database else None
+    )
     until = time.monotonic() + delivery.SEND_SECONDS
     if run.action == Action.BACKUP and settings.PING_URL:
         pings.ended(run, state)
@@ -99,28 +101,30 @@ def backup_accepted(database: Database) -> None:
     """Tell people that a suspicious backup is right, where they were told that it is suspicious."""
     subject = f"{Action.BACKUP.label} of {database}"
     if Alert.objects.filter(subject=subject, state=AlertState.SUSPICIOUS).exists():
-        subjects.change(subject, AlertState.GOOD, "", database=database)
+        subjects.change(subject, subjects.Standing(AlertState.GOOD), database=database)
         delivery.deliver()
 
 
 @_harmless
 def strange_order(sentence: str) -> None:
     """Note that the queue was told to play what is not ours. Told with the next `tend`."""
-    subjects.change(standing.ORDERS, AlertState.SUSPICIOUS, sentence, word="one was removed")
+    subjects.change(
+        standing.ORDERS, subjects.Standing(AlertState.SUSPICIOUS, sentence, word="one was removed")
+    )
 
 
 def _forget_strange_order(now: datetime) -> None:
     """After a day, so that the next one is news again."""
     standing_alert = Alert.objects.filter(subject=standing.ORDERS, state=AlertState.SUSPICIOUS)
     if standing_alert.filter(since__lt=now - delivery.GIVE_UP).exists():
-        subjects.change(standing.ORDERS, AlertState.GOOD, "", now=now)
+        subjects.change(standing.ORDERS, subjects.Standing(AlertState.GOOD), now=now)
 
 
 @_harmless
 def schedule_played(name: str, complaint: str) -> None:
     """Tell people where a schedule's time came and nothing could be queued, and when it could again."""
     state = AlertState.FAILED if complaint else AlertState.GOOD
-    subjects.change(f"Schedule: {name}", state, complaint)
+    subjects.change(f"Schedule: {name}", subjects.Standing(state, complaint))
 
 
 @_harmless
@@ -129,7 +133,11 @@ def tend(now: datetime | None = None) -> None:
     now = now or timezone.now()
     for watched in deadlines(now):
         subjects.change(
-            watched.subject, watched.state, watched.sentence, database=watched.database, now=now, begin=True
+            watched.subject,
+            subjects.Standing(watched.state, watched.sentence),
+            database=watched.database,
+            now=now,
+            begin=True,
         )
     note_secrets(now)
     note_findings(now)

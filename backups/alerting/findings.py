@@ -65,7 +65,7 @@ def note_findings(now: datetime) -> None:
             continue
         sentence = " ".join(each.sentence for each in findings)
         word = _TOLD[findings[0].key].word
-        subjects.change(subject, AlertState.TROUBLE, sentence, now=now, word=word)
+        subjects.change(subject, subjects.Standing(AlertState.TROUBLE, sentence, word=word), now=now)
     # The gate's process is asked by itself, and only its answer makes it good.
     troubles = Alert.objects.filter(state=AlertState.TROUBLE).exclude(
         subject__startswith=standing.GATE_PROCESS
@@ -74,7 +74,9 @@ def note_findings(now: datetime) -> None:
     for over in troubles.exclude(subject__in=bad):
         override = overridden if over.subject == _TOLD["gate"].subject else ""
         subjects.change(
-            over.subject, AlertState.GOOD, "", now=now, word="overridden" if override else "", good=override
+            over.subject,
+            subjects.Standing(AlertState.GOOD, word="overridden" if override else "", good=override),
+            now=now,
         )
 
 
@@ -92,7 +94,9 @@ def note_secrets(now: datetime) -> None:
             state, sentence = AlertState.GOOD, ""
         database = row if isinstance(row, Database) else None
         subject = endpoints.secrets_subject(row)
-        subjects.change(subject, state, sentence, database=database, now=now, word=_UNREADABLE[state])
+        subjects.change(
+            subject, subjects.Standing(state, sentence, word=_UNREADABLE[state]), database=database, now=now
+        )
 
 
 _UNREADABLE = {AlertState.GOOD: "", AlertState.FAILED: "cannot be read"}

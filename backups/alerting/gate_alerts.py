@@ -38,6 +38,6 @@ def _of_gate_process(address: str, state: AlertState, sentence: str = "", word: 
     subject = f"{standing.GATE_PROCESS}{address}"
     # It was moved; nobody asks there any more.
     Alert.objects.filter(subject__startswith=standing.GATE_PROCESS).exclude(subject=subject).delete()
-    subjects.change(subject, state, sentence, word=word, begin=True)
+    subjects.change(subject, subjects.Standing(state, sentence, word=word), begin=True)
     # It may have begun to hang and be dead by now, which is no news, but is to be read.
     Alert.objects.filter(subject=subject, state=AlertState.TROUBLE).update(text=sentence)

@@ -28,7 +28,9 @@ def ended(run: Run, state: AlertState) -> None:
         return
     verb = "" if state == AlertState.GOOD else "fail"
     complaint = _bounded(lambda: ping(verb, pair_of(run), run.error))
-    subjects.change(channels.PING, AlertState.FAILED if complaint else AlertState.GOOD, complaint)
+    subjects.change(
+        channels.PING, subjects.Standing(AlertState.FAILED if complaint else AlertState.GOOD, complaint)
+    )
 
 
 def _others_fail(run: Run) -> bool:

@@ -5,6 +5,7 @@ One row a subject; a change there is one message, however often it is seen.
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from datetime import datetime
 
 from django.utils import timezone
@@ -18,23 +19,33 @@ def when(time: datetime) -> str:
     return f"{timezone.localtime(time):%Y-%m-%d %H:%M}"
 
 
+@dataclass(frozen=True)
+class Standing:
+    """How a subject stands, and the sentence that says why.
+
+    `word` is for the title, where the state's own says too little, and `good` what it is good for where it
+    does not just work again.
+    """
+
+    state: AlertState
+    sentence: str = ""
+    word: str = ""
+    good: str = ""
+
+
 def change(
     subject: str,
-    state: AlertState,
-    sentence: str,
+    standing: Standing,
     *,
     database: Database | None = None,
     now: datetime | None = None,
     begin: bool = False,
-    word: str = "",
-    good: str = "",
 ) -> None:
     """Note how a subject stands; where that is news, somebody is to be told.
 
-    A subject that was never bad gets a row with `begin` only, from which waiting is counted. `word` is
-    for its title, where the state's own says too little, and `good` what it is good for where it does not
-    just work again.
+    A subject that was never bad gets a row with `begin` only, from which waiting is counted.
     """
+    state = standing.state
     now = now or timezone.now()
     alert = Alert.objects.filter(subject=subject).first()
     if alert is None:
@@ -47,8 +58,8 @@ def change(
     Alert.objects.filter(pk=alert.pk, state=alert.state).update(
         state=state,
         since=now,
-        title=f"{subject}: {word or _WORDS[state]}",
-        text=sentence if state != AlertState.GOOD else good or _recovered(alert),
+        title=f"{subject}: {standing.word or _WORDS[state]}",
+        text=standing.sentence if state != AlertState.GOOD else standing.good or _recovered(alert),
         # Also where we know no address: another process may.
         is_pending=True,
         reached=[],

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
@@ -16,19 +17,30 @@ from backups.runs.lifecycle import run_rebuilt
 from backups.runs.notes import run_update
 
 
+@dataclass(frozen=True)
+class Provenance:
+    """What is known of a snapshot beside what its repository lists: which run made it, and what it holds.
+
+    `signature` is given by who just made it, and empty where there was no key to sign with.
+    """
+
+    made_by: Run | None = None
+    manifest: Mapping[str, Any] | None = None
+    signature: str | None = None
+
+
+_UNKNOWN = Provenance()
+
+
 def snapshot_record(
     info: restic.SnapshotInfo,
     *,
     repository: Repository,
     database: Database | None,
-    made_by: Run | None = None,
-    manifest: Mapping[str, Any] | None = None,
-    signature: str | None = None,
+    provenance: Provenance = _UNKNOWN,
 ) -> Snapshot:
-    """Insert or complete the row of a snapshot that the repository holds.
-
-    `signature` is given by who just made it, and empty where there was no key to sign with.
-    """
+    """Insert or complete the row of a snapshot that the repository holds."""
+    manifest = provenance.manifest
     known: dict[str, Any] = {
         "database": database,
         "time": info.time,
@@ -40,12 +52,12 @@ def snapshot_record(
         "data_added_packed": info.data_added_packed,
         "forgotten_at": None,
     }
-    if made_by is not None:
-        known["made_by"] = made_by
+    if provenance.made_by is not None:
+        known["made_by"] = provenance.made_by
     if manifest is not None:
         known |= {"manifest": dict(manifest), "dump_sha256": manifest["sha256"]}
-    if signature is not None:
-        known |= {"signature": signature, "made_here": True}
+    if provenance.signature is not None:
+        known |= {"signature": provenance.signature, "made_here": True}
     snapshot, _ = Snapshot.objects.update_or_create(
         repository=repository, snapshot_id=info.id, defaults=known
     )

@@ -91,7 +91,7 @@ class Allowed:
         self._scope = Scope(options.source)
         self._tables = TableReader(options.database, self._scope.is_own, tablespace_of)
         self._made = Made(dialect, self.found, standing)
-        self.definitions = Definitions(dialect, options, self._scope, self._tables, self.found, self._made)
+        self.definitions = Definitions(dialect, options, self._scope, self._tables, self._made)
         # Of what may stand there already, each sent just before what takes its place.
         self._drops: dict[str, Ready] = {}
         # Sequences that are not wished for: made if a table that is draws from them.

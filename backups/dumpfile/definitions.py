@@ -12,7 +12,7 @@ from backups.dumpfile.heads import read_head, role_of
 from backups.dumpfile.lexer import Cursor
 from backups.dumpfile.made import Made
 from backups.dumpfile.mixed import Known, Plain, in_one_charset, may_be_mixed
-from backups.dumpfile.ready import Does, EventState, Found, LeftOut, LoadOptions, Ready, in_utf8, quoted
+from backups.dumpfile.ready import Does, EventState, LeftOut, LoadOptions, Ready, in_utf8, quoted
 from backups.dumpfile.scope import Scope
 from backups.dumpfile.settings import Settings
 from backups.dumpfile.short import read_change_of_database
@@ -39,7 +39,6 @@ class Definitions:
         options: LoadOptions,
         scope: Scope,
         tables: TableReader,
-        found: Found,
         made: Made,
     ) -> None:
         self.waiting: list[Ready] = []
@@ -50,7 +49,7 @@ class Definitions:
         self._options = options
         self._scope = scope
         self._tables = tables
-        self._found = found
+        self._found = made.found
         self._made = made
         # Under which statements of our own run that need none of the dump's.
         self._plain = Settings(initial_mode=dialect.sql_mode)

@@ -12,12 +12,13 @@ from backups.dumpfile.ready import Found
 class Made:
     """What is there of the dump that is being loaded, and what stood there before.
 
-    `standing` are tables of the database that are there already, for definitions that come without theirs.
+    It notes in `found` what it learns. `standing` are tables of the database that are there already, for
+    definitions that come without theirs.
     """
 
     def __init__(self, dialect: Dialect, found: Found, standing: Iterable[str]) -> None:
         self._dialect = dialect
-        self._found = found
+        self.found = found
         self._standing = frozenset(standing)
         # Tables, sequences and views that were made so far, dropped again or not: they share their names.
         self._taken_names: dict[str, str] = {}
@@ -29,14 +30,14 @@ class Made:
         name = self._dialect.spelled(written)
         before = self._spellings.setdefault(name, written)
         if before != written:
-            self._found.clashing += [before, written]
+            self.found.clashing += [before, written]
         if name != written:
-            self._found.respelled[name] = written
+            self.found.respelled[name] = written
         return name
 
     def is_there(self, table: str) -> bool:
         """Whether the dump has made a table, or it stood there before."""
-        return ("table", table) in self._found.made or table in self._standing
+        return ("table", table) in self.found.made or table in self._standing
 
     def take_name(self, kind: str, name: str, written: str) -> None:
         """A second one is of a second dump in the file, or would be put in the place of the first.
@@ -50,7 +51,7 @@ class Made:
     def take_name_of_view(self, name: str, written: str, *, replaces: bool) -> None:
         """Views have placeholders, which are dropped before: tables in old dumps, views in later ones."""
         for kind in ("table", "sequence", *(() if replaces else ("view",))):
-            if (kind, name) in self._found.made and self._spellings[name] == written:
+            if (kind, name) in self.found.made and self._spellings[name] == written:
                 raise Unexpected(f"the dump has made the {kind} {name} before")
         self._taken_names[name] = "view"
 

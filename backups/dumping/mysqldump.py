@@ -12,7 +12,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, replace
 from functools import wraps
-from typing import Any, Concatenate, ParamSpec, TypeAlias
+from typing import Concatenate, ParamSpec, TypeAlias
 
 from backups import mysql, process
 from backups.dumpfile.narration import Narrator
@@ -30,17 +30,7 @@ _AFTER_VIEW = re.compile(rb"/\*!50001 SET character_set_client\s*= @")
 _CLIENT_OF_VIEW = re.compile(rb"(/\*!50001 SET character_set_(?:client|results)\s*= )\w+( \*/;)")
 
 
-@dataclass(frozen=True)
-class Source:
-    """What is dumped, and with which program."""
-
-    server: mysql.Server
-    database: str
-    info: mysql.ServerInfo
-    programs: mysql.Clients
-
-
-def with_history(source: Source) -> bool:
+def with_history(source: mysql.DumpSource) -> bool:
     """Whether a dump holds what system-versioned tables held before."""
     if not mysql.keeps_history(source.info, source.programs):
         return False
@@ -48,14 +38,14 @@ def with_history(source: Source) -> bool:
         return not mysql.versioned_by_transactions(connection, source.database)
 
 
-def refuse_what_cuts_dumps(source: Source) -> None:
+def refuse_what_cuts_dumps(source: mysql.DumpSource) -> None:
     """Raise OfTheServer where the dump program would see a part of the rows, and cannot be told otherwise."""
     if not source.programs.takes_init_command:
         mysql.refuse_what_cuts_dumps(source.server, with_history=with_history(source))
 
 
 _Wishes = ParamSpec("_Wishes")
-_Start: TypeAlias = Callable[Concatenate[Source, _Wishes], Iterator[process.Child]]
+_Start: TypeAlias = Callable[Concatenate[mysql.DumpSource, _Wishes], Iterator[process.Child]]
 
 
 def _under_its_own_version(start: _Start[_Wishes]) -> _Start[_Wishes]:
@@ -66,7 +56,9 @@ def _under_its_own_version(start: _Start[_Wishes]) -> _Start[_Wishes]:
     """
 
     @wraps(start)
-    def started(source: Source, *args: _Wishes.args, **wishes: _Wishes.kwargs) -> Iterator[process.Child]:
+    def started(
+        source: mysql.DumpSource, *args: _Wishes.args, **wishes: _Wishes.kwargs
+    ) -> Iterator[process.Child]:
         wished = mysql.as_wished(source.server, source.programs)
         tls_only = mysql.must_be_held_to_tls(wished, source.programs)
         with mysql.corrected(wished, source.info, tls_only=tls_only) as server:
@@ -98,14 +90,7 @@ class Listener:
 @contextmanager
 @_under_its_own_version
 def started(
-    source: Source,
-    *,
-    structure_only: bool = False,
-    tables_only: bool = False,
-    without_routines: bool = False,
-    leave_out: Sequence[str] = (),
-    own_group: bool = False,
-    listener: Listener | None = None,
+    source: mysql.DumpSource, *, own_group: bool = False, listener: Listener | None = None
 ) -> Iterator[process.Child]:
     """The dump program, for the length of a block; its output is to be read. See `mysql.dump_args`.
 
@@ -113,50 +98,41 @@ def started(
     """
     option_fd = process.secret_fd(mysql.option_file(source.server))
     try:
-        with (
-            mysql.folder_of_methods(source.server, source.programs) as methods,
-            process.child(
-                mysql.dump_args(
-                    source.server,
-                    source.database,
-                    info=source.info,
-                    programs=source.programs,
-                    option_file_path=f"/dev/fd/{option_fd}",
-                    structure_only=structure_only,
-                    tables_only=tables_only,
-                    without_routines=without_routines,
-                    leave_out=leave_out,
-                    with_history=with_history(source),
-                    aloud=listener is not None,
-                    methods=methods,
-                ),
-                env=mysql.client_environment(),
-                stdout=process.PIPE,
-                pass_fds=[option_fd],
-                own_group=own_group,
-                heed=listener.heed() if listener else None,
-            ) as running,
-        ):
-            widen(running.stdout.fileno())
-            yield running
+        with mysql.folder_of_methods(source.server, source.programs) as methods:
+            args = mysql.dump_args(
+                source,
+                option_file_path=f"/dev/fd/{option_fd}",
+                with_history=with_history(source),
+                aloud=listener is not None,
+                methods=methods,
+            )
+            program = process.Program(
+                args, mysql.client_environment(), pass_fds=[option_fd], own_group=own_group
+            )
+            heed = listener.heed() if listener else None
+            with process.child(program, stdout=process.PIPE, heed=heed) as running:
+                widen(running.stdout.fileno())
+                yield running
     finally:
         os.close(option_fd)
 
 
 @contextmanager
-def let_in(source: Source, **wishes: Any) -> Iterator[process.Child]:
+def let_in(
+    source: mysql.DumpSource, *, own_group: bool = False, listener: Listener | None = None
+) -> Iterator[process.Child]:
     """As `started`, tried again where our own connection of just before may still count for the user."""
     for _ in range(mysql.TRIES_AT_A_LIMIT - 1):
-        with started(source, **wishes) as running:
+        with started(source, own_group=own_group, listener=listener) as running:
             if not _is_turned_away(source, running):
                 yield running
                 return
         time.sleep(mysql.MOMENT_SECONDS)
-    with started(source, **wishes) as running:
+    with started(source, own_group=own_group, listener=listener) as running:
         yield running
 
 
-def _is_turned_away(source: Source, running: process.Child) -> bool:
+def _is_turned_away(source: mysql.DumpSource, running: process.Child) -> bool:
     """Whether it ended without a word on standard output, as the server takes no more connections."""
     output = select.poll()
     output.register(running.stdout, select.POLLIN)
@@ -170,7 +146,10 @@ def _is_turned_away(source: Source, running: process.Child) -> bool:
 
 @contextmanager
 def read_into(
-    spool: Spool, source: Source, running: process.Child, look: Callable[[bytes], None] = lambda _: None
+    spool: Spool,
+    source: mysql.DumpSource,
+    running: process.Child,
+    look: Callable[[bytes], None] = lambda _: None,
 ) -> Iterator[None]:
     """Read what the program writes in a thread, whatever keeps the one who wants it.
 
@@ -204,7 +183,9 @@ def output(running: process.Child) -> Iterator[bytes]:
         yield data
 
 
-def refuse_bad_end(source: Source, running: process.Child, tick: process.Tick | None = None) -> None:
+def refuse_bad_end(
+    source: mysql.DumpSource, running: process.Child, tick: process.Tick | None = None
+) -> None:
     """Wait for the program's end. Raises Problem unless it is content."""
     code = running.wait(tick)
     stderr = running.stderr_tail()

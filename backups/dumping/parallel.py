@@ -11,14 +11,14 @@ import threading
 import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import groupby
 
 from backups import mysql
 from backups.dumpfile.sections import Kind, Piece, Section
 from backups.dumpfile.splitter import Splitter
 from backups.dumping import mysqldump
-from backups.dumping.mysqldump import Listener, Source
+from backups.dumping.mysqldump import Listener
 from backups.dumping.spool import BREATHS, Room, Spool
 from backups.errors import Problem
 
@@ -46,7 +46,7 @@ class ParallelDumpUnavailable(Exception):
 
 @contextmanager
 def begun(
-    source: Source, options: ParallelOptions, listener: Listener | None = None
+    source: mysql.DumpSource, options: ParallelOptions, listener: Listener | None = None
 ) -> Iterator[ParallelDump]:
     """Dump programs that see the same moment.
 
@@ -62,8 +62,8 @@ def begun(
         with _locked(source, tables) as lock:
             for share in shares:
                 spool = _spool(bool(dumps), len(shares) - 1, room, ended_last_first)
-                leave_out = _left_out(tables, shares, share)
-                dump = _Dump(source, share, leave_out, spool, heard_later, is_first=not dumps)
+                part = replace(source, tables_only=bool(dumps), leave_out=_left_out(tables, shares, share))
+                dump = _Dump(part, share, spool, heard_later)
                 dumps.append(ended_last_first.enter_context(dump.running()))
             _wait_until_all_have_begun(dumps)
             lock.release()
@@ -91,7 +91,7 @@ def _once_begun(listener: Listener | None) -> Iterator[tuple[Listener | None, Ca
         decided.set()
 
 
-def _tables(source: Source) -> list[mysql.TableSize]:
+def _tables(source: mysql.DumpSource) -> list[mysql.TableSize]:
     with mysql.connect(source.server) as connection:
         if bare := mysql.tables_without_snapshot(connection, source.database):
             raise ParallelDumpUnavailable(f"a consistent snapshot does not cover {bare[0]}")
@@ -170,7 +170,7 @@ def _spool(ahead: bool, others: int, room: Room, closing: ExitStack) -> Spool:
 
 
 @contextmanager
-def _locked(source: Source, tables: Sequence[mysql.TableSize]) -> Iterator[mysql.ReadLock]:
+def _locked(source: mysql.DumpSource, tables: Sequence[mysql.TableSize]) -> Iterator[mysql.ReadLock]:
     names = [table.name for table in tables if table.is_table]
     try:
         with mysql.locked_for_reading(source.server, source.database, names) as lock:
@@ -183,17 +183,10 @@ class _Dump:
     """One of the dump programs, and what it has written."""
 
     def __init__(
-        self,
-        source: Source,
-        tables: Sequence[str],
-        leave_out: Sequence[str],
-        spool: Spool,
-        listener: Listener | None,
-        *,
-        is_first: bool,
+        self, source: mysql.DumpSource, tables: Sequence[str], spool: Spool, listener: Listener | None
     ) -> None:
         self.tables, self.spool = tables, spool
-        self._source, self._leave_out, self._is_first = source, leave_out, is_first
+        self._source = source
         self._listener = Listener(listener.names, self._reads) if listener else None
         self._wants_to_know = listener
         self._begun, self._head = threading.Event(), Splitter()
@@ -203,12 +196,7 @@ class _Dump:
     def running(self) -> Iterator[_Dump]:
         """Run the program, and read it beside."""
         with (
-            mysqldump.started(
-                self._source,
-                leave_out=self._leave_out,
-                tables_only=not self._is_first,
-                listener=self._listener,
-            ) as child,
+            mysqldump.started(self._source, listener=self._listener) as child,
             mysqldump.read_into(self.spool, self._source, child, self._look_for_begin),
         ):
             yield self

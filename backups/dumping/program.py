@@ -12,8 +12,9 @@ import os
 import sys
 import threading
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -22,9 +23,9 @@ from backups.dumpfile.digesting import Digester
 from backups.dumpfile.manifests import manifest_of, manifest_text, objects_in
 from backups.dumping import mysqldump
 from backups.dumping.moment import Content, Unlike, altered, altered_defaults, differing, refuse_two_moments
-from backups.dumping.mysqldump import Listener, Source
+from backups.dumping.mysqldump import Listener
 from backups.dumping.order import Order, Report
-from backups.dumping.streaming import stream, stream_dump
+from backups.dumping.streaming import Outlet, stream, stream_dump
 from backups.errors import Problem
 
 _PROJECT = Path(__file__).resolve().parents[2]
@@ -110,14 +111,15 @@ def dump(order: Order, out_fd: int, report: Report) -> dict[str, Any]:
                 report.write(progress=_progress(digester))
 
         with _looking_for_locks(order, lambda: flowed, tell_wait):
-            source = Source(order.server, order.database, info, programs)
+            source = mysql.DumpSource(order.server, info, programs, order.database, leave_out=without)
 
             def is_read(table: str) -> None:
                 watch.is_read(table)
                 # The dump's moment has come, and is hardly gone.
                 computed.begin()
 
-            stream(source, order.at_once, digester, write, report, without, Listener(before.names, is_read))
+            outlet = Outlet(digester, write)
+            stream(source, order.at_once, outlet, report, Listener(before.names, is_read))
         told_of = _computed(computed, report, digester)
         watch.look_at_the_rest()
         refuse_altered(watch, order.database)
@@ -128,7 +130,7 @@ def dump(order: Order, out_fd: int, report: Report) -> dict[str, Any]:
                 report.note(words)
         sections = digester.sections(collations)
         _make_sure_it_is_whole(digester, sections, before, after, order.database)
-        _refuse_unlike(digester, unlike, order, source, without)
+        _refuse_unlike(digester, unlike, source)
         manifest = manifest_of(
             sections,
             database=order.database,
@@ -217,27 +219,17 @@ def _make_sure_it_is_whole(
     refuse_two_moments(objects_in(sections), before, after, database)
 
 
-def _refuse_unlike(
-    digester: Digester, unlike: Unlike, order: Order, source: Source, without: Sequence[str]
-) -> None:
+def _refuse_unlike(digester: Digester, unlike: Unlike, source: mysql.DumpSource) -> None:
     """Raise Problem where a definition is as before the dump, but was not when that read it.
 
     Where that is not sure, all is read again, and compared.
     """
     if not unlike.found:
         return
-    again = Digester(order.database)
-    stream_dump(
-        source.server,
-        source.database,
-        info=source.info,
-        programs=source.programs,
-        digester=again,
-        structure_only=True,
-        leave_out=without,
-    )
+    again = Digester(source.database)
+    stream_dump(replace(source, structure_only=True), Outlet(again))
     for kind, name in differing(digester, again):
-        raise altered(kind, name, order.database)
+        raise altered(kind, name, source.database)
 
 
 def refuse_altered(watch: mysql.TableWatch, database: str) -> None:
@@ -265,10 +257,10 @@ def _output(out_fd: int, *, gzip: bool) -> Iterator[int]:
             code="gzip.not_installed",
             do="Install it, or set BACKUP_DUMP_FORMAT=sql.",
         )
-    with process.child(
-        [gzip_program, "--rsyncable", "--no-name"],
-        env=process.base_environment(), stdin=process.PIPE, stdout=out_fd, own_group=False,
-    ) as running:  # fmt: skip
+    packing = process.Program(
+        [gzip_program, "--rsyncable", "--no-name"], process.base_environment(), own_group=False
+    )
+    with process.child(packing, stdin=process.PIPE, stdout=out_fd) as running:
         mysqldump.widen(running.stdin.fileno())
         yield running.stdin.fileno()
         running.stdin.close()

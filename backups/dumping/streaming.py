@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass
 from functools import partial
 
 from backups import mysql, process
 from backups.dumpfile.digesting import Digester
 from backups.dumpfile.sections import Piece
 from backups.dumping import mysqldump, parallel
-from backups.dumping.mysqldump import Listener, Source, with_views
+from backups.dumping.mysqldump import Listener, with_views
 from backups.dumping.order import Report
 from backups.dumping.spool import Spool
 from backups.errors import Problem
@@ -39,49 +40,45 @@ def _write_pieces(pieces: Iterator[Piece], write: Callable[[bytes | memoryview],
     flush()
 
 
+def _nowhere(_: bytes | memoryview) -> None:
+    """Where a dump goes that is read for its digests or pieces alone."""
+
+
+@dataclass(frozen=True)
+class Outlet:
+    """What a dump flows into: it is digested, written as it comes, and `take` is given each piece of it."""
+
+    digester: Digester
+    write: Callable[[bytes | memoryview], None] = _nowhere
+    take: Callable[[Piece], None] | None = None
+
+
 def stream_dump(
-    server: mysql.Server,
-    database: str,
+    source: mysql.DumpSource,
+    outlet: Outlet,
     *,
-    info: mysql.ServerInfo,
-    programs: mysql.Clients,
-    digester: Digester,
-    write: Callable[[bytes | memoryview], None] = lambda _: None,
-    take: Callable[[Piece], None] | None = None,
     tick: process.Tick | None = None,
-    structure_only: bool = False,
-    without_routines: bool = False,
-    leave_out: Sequence[str] = (),
     listener: Listener | None = None,
 ) -> None:
-    """Dump a database to `write`, digesting it. Raises Problem unless the dump program is content.
+    """Dump a database. Raises Problem unless the dump program is content.
 
-    `take` is given each piece of it; `leave_out` are tables and views; `listener` as `started` takes it.
-    With `tick`, the dump runs beside it and in a process group of its own.
+    `listener` as `started` takes it. With `tick`, the dump runs beside it and in a process group of its own.
     """
-    source = Source(server, database, info, programs)
     _refuse_before(source)
-    _refuse_lookalikes(source, leave_out)
+    _refuse_lookalikes(source)
     views = _rewritten_views(source)
-    with mysqldump.let_in(
-        source,
-        structure_only=structure_only,
-        without_routines=without_routines,
-        leave_out=leave_out,
-        own_group=tick is not None,
-        listener=listener,
-    ) as running:
+    with mysqldump.let_in(source, own_group=tick is not None, listener=listener) as running:
         if tick is None:
             spool = Spool(_AHEAD_BYTES)
             with mysqldump.read_into(spool, source, running):
-                _pump(spool.taken(), digester, write, take, views)
+                _pump(spool.taken(), outlet, views)
         else:
-            pump = partial(_pump, mysqldump.output(running), digester, write, take, views)
+            pump = partial(_pump, mysqldump.output(running), outlet, views)
             process.run_in_thread(pump, tick, running.stop)
             mysqldump.refuse_bad_end(source, running, tick)
 
 
-def _refuse_before(source: Source) -> None:
+def _refuse_before(source: mysql.DumpSource) -> None:
     """Raise Problem for what no dump program would tell."""
     mysqldump.refuse_what_cuts_dumps(source)
     # Also where no preflight went before, or an event was made since.
@@ -89,15 +86,15 @@ def _refuse_before(source: Source) -> None:
         mysql.refuse_what_hangs(connection, source.database)
 
 
-def _refuse_lookalikes(source: Source, leave_out: Sequence[str]) -> None:
+def _refuse_lookalikes(source: mysql.DumpSource) -> None:
     """Raise Problem where the dump programs would leave out more than they are told to."""
-    if not leave_out:
+    if not source.leave_out:
         return
-    named = {mysql.loosely(name): name for name in leave_out}
+    named = {mysql.loosely(name): name for name in source.leave_out}
     with mysql.connect(source.server) as connection:
         listed = mysql.listed_tables(connection, source.database)
     for table in listed:
-        if table.name not in leave_out and (view := named.get(mysql.loosely(table.name))):
+        if table.name not in source.leave_out and (view := named.get(mysql.loosely(table.name))):
             raise Problem(
                 f"The view {view} of {source.database} cannot be read any more, and cannot be left out "
                 f"alone: to the dump program its name and {table.name} are the same.",
@@ -106,48 +103,38 @@ def _refuse_lookalikes(source: Source, leave_out: Sequence[str]) -> None:
             )
 
 
-def _rewritten_views(source: Source) -> dict[str, bytes]:
+def _rewritten_views(source: mysql.DumpSource) -> dict[str, bytes]:
     """How the views are to be made that the dump program does not write as they are."""
     with mysql.connect(source.server, source.database) as connection:
         views = mysql.lossy_views(connection, source.database)
     return {view.name: view.statement for view in views if view.statement}
 
 
-def _pump(
-    chunks: Iterator[bytes],
-    digester: Digester,
-    write: Callable[[bytes | memoryview], None],
-    take: Callable[[Piece], None] | None,
-    views: Mapping[str, bytes],
-) -> None:
+def _pump(chunks: Iterator[bytes], outlet: Outlet, views: Mapping[str, bytes]) -> None:
     if views:
-        _pump_with(views, chunks, digester, write, take)
+        _pump_with(views, chunks, outlet)
         return
     for data in chunks:
-        write(data)
-        _exhaust(digester.feed(data), take)
-    _exhaust(digester.close(), take)
+        outlet.write(data)
+        _exhaust(outlet.digester.feed(data), outlet.take)
+    _exhaust(outlet.digester.close(), outlet.take)
 
 
-def _pump_with(
-    views: Mapping[str, bytes],
-    chunks: Iterator[bytes],
-    digester: Digester,
-    write: Callable[[bytes | memoryview], None],
-    take: Callable[[Piece], None] | None,
-) -> None:
+def _pump_with(views: Mapping[str, bytes], chunks: Iterator[bytes], outlet: Outlet) -> None:
+    splitter = outlet.digester.splitter
+
     def split() -> Iterator[Piece]:
         for data in chunks:
-            yield from digester.splitter.feed(data)
-        yield from digester.splitter.close()
+            yield from splitter.feed(data)
+        yield from splitter.close()
 
     def taken(pieces: Iterator[Piece]) -> Iterator[Piece]:
         for piece in pieces:
-            if take:
-                take(piece)
+            if outlet.take:
+                outlet.take(piece)
             yield piece
 
-    _write_pieces(taken(digester.digested(with_views(split(), views))), write)
+    _write_pieces(taken(outlet.digester.digested(with_views(split(), views))), outlet.write)
 
 
 def _exhaust(pieces: Iterator[Piece], take: Callable[[Piece], None] | None) -> None:
@@ -157,16 +144,14 @@ def _exhaust(pieces: Iterator[Piece], take: Callable[[Piece], None] | None) -> N
 
 
 def stream(
-    source: Source,
+    source: mysql.DumpSource,
     options: parallel.ParallelOptions,
-    digester: Digester,
-    write: Callable[[bytes | memoryview], None],
+    outlet: Outlet,
     report: Report,
-    leave_out: Sequence[str],
     listener: Listener,
 ) -> None:
     """Dump over as many connections as are wished for, if they can be had. Raises Problem."""
-    if options.connections > 1 and not leave_out:
+    if options.connections > 1 and not source.leave_out:
         try:
             _refuse_before(source)
             with parallel.begun(source, options, listener) as dumps:
@@ -174,18 +159,9 @@ def stream(
                     f"Dumped over {dumps.connections} connections; no table could be written to for "
                     f"{dumps.locked_seconds:.2f} s."
                 )
-                pieces = with_views(dumps.pieces(digester.splitter), _rewritten_views(source))
-                _write_pieces(digester.digested(pieces), write)
+                pieces = with_views(dumps.pieces(outlet.digester.splitter), _rewritten_views(source))
+                _write_pieces(outlet.digester.digested(pieces), outlet.write)
                 return
         except parallel.ParallelDumpUnavailable as reason:
             report.note(f"Dumped over one connection: {reason}.")
-    stream_dump(
-        source.server,
-        source.database,
-        info=source.info,
-        programs=source.programs,
-        digester=digester,
-        write=write,
-        leave_out=leave_out,
-        listener=listener,
-    )
+    stream_dump(source, outlet, listener=listener)

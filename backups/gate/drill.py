@@ -15,6 +15,7 @@ from dataclasses import asdict, dataclass, replace
 from datetime import UTC, datetime
 from enum import StrEnum
 from pathlib import Path
+from typing import NamedTuple
 from urllib.parse import SplitResult
 
 from backups import installation
@@ -210,14 +211,24 @@ def judge(
     # One that lets in counts for more than all that close.
     drilled = next((each for each in answers if not each.closed), answers[0])
     is_closed_at_times = not drilled.closed and any(each.closed for each in answers)
-    found = Found.PARTLY if is_closed_at_times else _found(before, drilled, after, gate)
+    three = _Answers(before, drilled, after)
+    found = Found.PARTLY if is_closed_at_times else _found(three, gate)
     return Drilled(
-        url, found, _sentence(url, found, before, drilled, after, gate.word),
+        url, found, _sentence(url, found, three, gate.word),
         before.status, drilled.status, after.status, verdict=gate.word,
     )  # fmt: skip
 
 
-def _found(before: asking.Answer, drilled: asking.Answer, after: asking.Answer, gate: GateFacts) -> Found:
+class _Answers(NamedTuple):
+    """What a visitor got before the drill, whoever had its word, and a visitor after it."""
+
+    before: asking.Answer
+    drilled: asking.Answer
+    after: asking.Answer
+
+
+def _found(answers: _Answers, gate: GateFacts) -> Found:
+    before, drilled, after = answers
     if None in (before.status, drilled.status, after.status):
         return Found.NO_ANSWER
     if before.closed:
@@ -253,11 +264,10 @@ def _of_no_change(status: int) -> Found:
     return Found.UNCLEAR if status >= 500 else Found.OPEN
 
 
-def _sentence(
-    url: str, found: Found, before: asking.Answer, drilled: asking.Answer, after: asking.Answer, word: str
-) -> str:
+def _sentence(url: str, found: Found, answers: _Answers, word: str) -> str:
     template = _SENTENCES[found]
-    problem = next((one.problem for one in (before, drilled, after) if one.status is None), "")
+    problem = next((one.problem for one in answers if one.status is None), "")
+    before, drilled, after = answers
     commands = installation.commands()
     return template.format(
         url=url, before=before.status, drilled=drilled.status, after=after.status, problem=problem,

@@ -8,7 +8,7 @@ rows are there, so that no trigger fires while rows are loaded.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Collection, Iterator
 from dataclasses import dataclass, field, replace
 
 from backups import mysql
@@ -50,36 +50,45 @@ class _Table:
         return self.made_by._replace(text=text)
 
 
+@dataclass(frozen=True)
+class HeldBefore:
+    """What a database held before the load: no table where it `is_fresh`.
+
+    `referenced` are the tables to which foreign keys refer that are there already.
+    """
+
+    is_fresh: bool
+    referenced: Collection[str]
+
+
 class StatementDispatcher:
     """Deals the statements of one dump out.
 
-    `is_fresh` says that the database held no table before, `referenced` to which tables foreign
-    keys refer that are there already; `assert_complete` is asked, once all rows are there, to raise
-    where they are not the whole dump. What is `unmade` in the end stopped nothing that came behind it;
-    `views` are those that were tried. With `leaves_denied` that holds for what we may not reach as well.
+    `assert_complete` is asked, once all rows are there, to raise where they are not the whole dump. What
+    is `unmade` in the end stopped nothing that came behind it; `views` are those that were tried. With
+    `leaves_denied` that holds for what we may not reach as well.
     """
 
     def __init__(
         self,
         main: Hand,
         pool: LoadPool,
+        before: HeldBefore,
         *,
-        is_fresh: bool,
-        referenced: Iterable[str],
         assert_complete: Callable[[], None],
         leaves_denied: bool = False,
     ) -> None:
         self._main = main
         self._pool = pool
         # The server does not make a table without the key to which a foreign key refers.
-        self._referenced = {name.lower() for name in referenced}
+        self._referenced = {name.lower() for name in before.referenced}
         self._assert_complete = assert_complete
         self._leaves_denied = leaves_denied
         self._collation: Ready | None = None
         self.unmade: list[Unmade] = []
         self._left_bytes = 0
         self.views: dict[str, Ready] = {}
-        self._is_fresh = is_fresh
+        self._is_fresh = before.is_fresh
         self._table: _Table | None = None
         self._drops: list[Ready] = []
         self._foreign_keys: list[Ready] = []

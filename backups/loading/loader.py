@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass
 
 from backups import mysql, process
 from backups.dumpfile.allowed import Allowed
@@ -13,7 +14,7 @@ from backups.dumpfile.tables import tablespace_of
 from backups.dumpfile.tally import Tally
 from backups.loading.connection_pool import Ended, Hand, LoadPool
 from backups.loading.definers import dialect_of
-from backups.loading.dispatcher import StatementDispatcher
+from backups.loading.dispatcher import HeldBefore, StatementDispatcher
 from backups.loading.problems import CutOff, NotADump, of_the_dump, pool_problem
 from backups.loading.progress import End, Loading
 from backups.loading.reading import judged, unpacked
@@ -35,31 +36,53 @@ def live_tablespaces(server: mysql.Server, database: str, dialect: Dialect) -> C
     return (lambda _: "") if dialect.is_mariadb else tablespace_of_table
 
 
+@dataclass(frozen=True)
+class DumpStream:
+    """A dump that a program writes to its standard output; packed where `gzip` says so."""
+
+    program: process.Child
+    gzip: bool
+
+
+@dataclass(frozen=True)
+class Destination:
+    """The database that a dump is loaded into, on which server, and what of the dump.
+
+    Rows go over as many `connections` as the server has to give, beside the one that does the rest; with
+    one, all goes over that.
+    """
+
+    server: mysql.Server
+    info: mysql.ServerInfo
+    options: LoadOptions
+    connections: int = 1
+
+    @property
+    def database(self) -> str:
+        """Its name."""
+        return self.options.database
+
+
 def load(
-    source: process.Child,
-    *,
-    gzip: bool,
-    server: mysql.Server,
-    info: mysql.ServerInfo,
-    options: LoadOptions,
+    source: DumpStream,
+    destination: Destination,
     loading: Loading,
+    *,
     tick: process.Tick,
-    connections: int = 1,
     say: Callable[[str], None] = lambda _: None,
 ) -> None:
-    """Load what `source` writes into the database of its options; `loading` tells how far it is.
-
-    Rows go over as many `connections` as the server has to give, beside the one that does the
-    rest; with one, all goes over that. `say` is told what a person should know.
+    """Load a dump; `loading` tells how far it is, and `say` is told what a person should know.
 
     Raises LoadProblem with the server's own words, BrokenDump, what `tick` raises.
     """
-    dialect = dialect_of(server, info)
-    chunks = unpacked(source.stdout, gzip=gzip)
+    server, database, options = destination.server, destination.database, destination.options
+    program, connections = source.program, destination.connections
+    dialect = dialect_of(server, destination.info)
+    chunks = unpacked(program.stdout, gzip=source.gzip)
     allowed = Allowed(dialect, options, tablespace_of=live_tablespaces(server, options.source, dialect))
     ready = _tallied(judged(chunks, loading, allowed, dialect), loading.tally)
     wanted = connections if connections > 1 else 0
-    with mysql.loading_connections(server, options.database, 1 + wanted) as opened:
+    with mysql.loading_connections(server, database, 1 + wanted) as opened:
         if len(opened) <= wanted:
             say(f"The server has connections for {len(opened) - 1} of {wanted} that load rows at once.")
         modes: dict[str, str] = {}
@@ -67,12 +90,15 @@ def load(
         pool = LoadPool(server, hands[1:])
         loading.afterwards = lambda: pool.current_task
         loading.has_changed = lambda: any(hand.has_run for hand in hands)
-        with mysql.translated(server, options.database):
+        with mysql.translated(server, database):
+            before = HeldBefore(
+                is_fresh=not mysql.tables(opened[0].driver, database),
+                referenced=mysql.referenced_tables(opened[0].driver, database),
+            )
             dispatcher = StatementDispatcher(
                 hands[0],
                 pool,
-                is_fresh=not mysql.tables(opened[0].driver, options.database),
-                referenced=mysql.referenced_tables(opened[0].driver, options.database),
+                before,
                 assert_complete=lambda: _refuse_cut_off(loading),
                 leaves_denied=options.without_what_is_denied,
             )
@@ -81,8 +107,8 @@ def load(
             dispatcher.send(ready)
 
         def break_off() -> None:
-            loading.is_broken_off = source.poll() is None
-            source.stop()
+            loading.is_broken_off = program.poll() is None
+            program.stop()
             mysql.break_off(server, opened[:1])
             pool.stop()
 
@@ -91,10 +117,10 @@ def load(
         except Ended:
             raise pool_problem(pool, server) from pool.failure
         except NotADump:
-            loading.is_broken_off = source.poll() is None
+            loading.is_broken_off = program.poll() is None
             raise
         except mysql.MySQLProblem as problem:
-            loading.is_broken_off = source.poll() is None
+            loading.is_broken_off = program.poll() is None
             raise of_the_dump(problem, server) from problem
         finally:
             pool.stop()
@@ -102,15 +128,15 @@ def load(
         ended_by_number(
             server,
             tick,
-            lambda connected: mysql.enforce_checks(server, options.database, checks, connected=connected),
+            lambda connected: mysql.enforce_checks(server, database, checks, connected=connected),
         )
     # With the connections closed again: who has few needs one of them here.
     if dispatcher.unmade:
-        fallen = _fallen_views(dispatcher, server, options.database)
+        fallen = _fallen_views(dispatcher, server, database)
         loading.found.leave_unmade([*dispatcher.unmade, *fallen])
     loading.found.leave_out_events(hands[0].past_events, ITS_TIME_HAS_PASSED)
-    loading.found.without_role = _without_role(loading.found, server, options.database)
-    loading.altered = _altered(loading.found.definitions, server, options.database, dialect)
+    loading.found.without_role = _without_role(loading.found, server, database)
+    loading.altered = _altered(loading.found.definitions, server, database, dialect)
     for hand in hands:
         loading.warned.update(hand.warned)
     if loading.altered:

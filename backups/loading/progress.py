@@ -49,6 +49,8 @@ class Loading:
     computed_anew: list[mysql.ComputedAnew] = field(default_factory=list)
     # Kept where there will be no manifest to compare with.
     tally: Tally | None = None
+    # How many tables are to come, 0 where nobody knows or asks.
+    tables_wanted: int = 0
     # Whether the server took any statement, so that the target is not as it was.
     has_changed: Callable[[], bool] = field(default=lambda: False, repr=False)
     afterwards: Callable[[], str] = field(default=lambda: "", repr=False)
@@ -81,6 +83,12 @@ class Loading:
         listed = rf"`{re.escape(column[1].replace('`', '``'))}` (?:enum|set)\(" if column else "$^"
         definition = self.found.definitions.get(table, b"").decode(errors="replace")
         return bool(re.search(listed, definition, re.I))
+
+    @property
+    def detail(self) -> str:
+        """What is being loaded, and of how many tables it is which."""
+        of = f"table {self.tables_begun} of {self.tables_wanted}: " if self.tables_wanted else ""
+        return of + self.doing
 
     @property
     def doing(self) -> str:

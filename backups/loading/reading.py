@@ -5,7 +5,8 @@ from __future__ import annotations
 import os
 import re
 import zlib
-from collections.abc import Iterable, Iterator
+from collections.abc import Collection, Iterator
+from dataclasses import dataclass
 from typing import IO
 
 from backups.dumpfile.allowed import Allowed, NotAllowed
@@ -168,13 +169,16 @@ def _endless(error: NoStatement) -> NotADump:
     )
 
 
-def read_definitions(
-    statements: bytes, dialect: Dialect, options: LoadOptions, tables: Iterable[str]
-) -> tuple[list[Ready], Found]:
-    """What of a few statements of a dump is to be sent to a database that has `tables`, and what they make.
+@dataclass(frozen=True)
+class DefinitionReader:
+    """Reads a few statements of a dump for a database that has `tables`, as its server reads them."""
 
-    Events are made disabled. Raises NotADump, CutOff.
-    """
-    allowed = Allowed(dialect, options, standing=tables)
-    ready = [*judged(iter([statements]), Loading(), allowed, dialect, is_ours=True)]
-    return ready, allowed.found
+    dialect: Dialect
+    options: LoadOptions
+    tables: Collection[str]
+
+    def read(self, statements: bytes) -> tuple[list[Ready], Found]:
+        """What of them is to be sent, and what they make; events disabled. Raises NotADump, CutOff."""
+        allowed = Allowed(self.dialect, self.options, standing=self.tables)
+        ready = [*judged(iter([statements]), Loading(), allowed, self.dialect, is_ours=True)]
+        return ready, allowed.found

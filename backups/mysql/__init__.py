@@ -141,6 +141,8 @@ from backups.mysql.problems import (
 )
 from backups.mysql.programs import (
     Clients,
+    DumpSource,
+    ProbedServer,
     client_environment,
     client_warnings,
     clients,

@@ -22,7 +22,7 @@ from backups.mysql.connection import at_work, connect, kill
 from backups.mysql.left_out import tables_without_rows
 from backups.mysql.names import quote
 from backups.mysql.problems import MySQLProblem, text_of
-from backups.mysql.schemas import but_for, rows_of, spelling
+from backups.mysql.schemas import Question, but_for, rows_of, spelling
 from backups.mysql.server import Server
 from backups.mysql.session import AS_THE_SERVER_HAS_IT
 
@@ -95,7 +95,9 @@ def computed_columns(connection: Any, database: str) -> dict[str, Columns]:
     is_computed = f"{stored} AND GENERATION_EXPRESSION NOT IN ('ROW START', 'ROW END'){but_for(elsewhere)}"
     try:
         rows = rows_of(
-            connection, database, "COLUMNS", "TABLE_NAME", condition=is_computed, arguments=elsewhere
+            connection,
+            database,
+            Question("COLUMNS", "TABLE_NAME", condition=is_computed, arguments=elsewhere),
         )
     except MySQLdb.OperationalError as error:
         if error.args[0] != ER.BAD_FIELD_ERROR:
@@ -110,7 +112,9 @@ def _columns(connection: Any, database: str, table: str) -> Columns:
     condition = "AND TABLE_NAME = %s ORDER BY ORDINAL_POSITION"
     for of, name, kind, extra, expression in (
         tuple(map(str, row))
-        for row in rows_of(connection, database, "COLUMNS", asked, condition=condition, arguments=[table])
+        for row in rows_of(
+            connection, database, Question("COLUMNS", asked, condition=condition, arguments=[table])
+        )
     ):
         if of != table or "VIRTUAL" in extra or expression in ("ROW START", "ROW END"):
             continue

@@ -9,7 +9,7 @@ import MySQLdb
 
 from backups.mysql.introspection import inventory
 from backups.mysql.left_out import tables_without_rows_anywhere
-from backups.mysql.schemas import but_for, rows_of, spelling
+from backups.mysql.schemas import Question, but_for, rows_of, spelling
 
 
 class ForeignKey(NamedTuple):
@@ -102,7 +102,7 @@ def _references(
     without such tables, which have no foreign keys.
     """
     try:
-        return rows_of(connection, database, "REFERENTIAL_CONSTRAINTS", columns, by=by)
+        return rows_of(connection, database, Question("REFERENTIAL_CONSTRAINTS", columns, by=by))
     except MySQLdb.Error:
         far = tables_without_rows_anywhere(connection)
         if not far:
@@ -110,9 +110,5 @@ def _references(
         return rows_of(
             connection,
             database,
-            "REFERENTIAL_CONSTRAINTS",
-            columns,
-            by=by,
-            condition=but_for(far),
-            arguments=far,
+            Question("REFERENTIAL_CONSTRAINTS", columns, by=by, condition=but_for(far), arguments=far),
         )

@@ -17,7 +17,7 @@ from backups.mysql.left_out import engines, is_dumped, rows_are_dumped, tables_w
 from backups.mysql.names import name_pattern, quote
 from backups.mysql.privileges import account, has_partial_revokes
 from backups.mysql.problems import DamagedTable, MissingPrivilege, MySQLProblem, text_of
-from backups.mysql.schemas import but_for, rows_of
+from backups.mysql.schemas import Question, but_for, rows_of
 from backups.mysql.server import Server
 from backups.mysql.views import BrokenView
 from backups.text.terminal import bounded
@@ -108,7 +108,7 @@ def _opens_with_warnings(connection: Any, database: str) -> bool:
     with suppress(MySQLdb.Error):  # MySQL's, which would answer from memory
         execute(connection, "SET SESSION information_schema_stats_expiry = 0")
     try:
-        rows_of(connection, database, "TABLES", "TABLE_ROWS, DATA_LENGTH, TABLE_COMMENT")
+        rows_of(connection, database, Question("TABLES", "TABLE_ROWS, DATA_LENGTH, TABLE_COMMENT"))
     except MySQLdb.Error:  # one whose remote server is away, in MariaDB
         return True
     return bool(connection.warning_count())
@@ -145,7 +145,7 @@ def _with_fixed_rows(connection: Any, database: str) -> list[str]:
     """MyISAM tables with rows of a fixed length. Opens no other table, whose remote server may be away."""
     far = tables_without_rows(connection, database)
     condition = "AND ENGINE = 'MyISAM' AND ROW_FORMAT = 'Fixed'" + but_for(far)
-    rows = rows_of(connection, database, "TABLES", "TABLE_NAME", condition=condition, arguments=far)
+    rows = rows_of(connection, database, Question("TABLES", "TABLE_NAME", condition=condition, arguments=far))
     return sorted(str(table) for (table,) in rows)
 
 

@@ -15,7 +15,7 @@ from backups.mysql.answers import as_number, execute, fetch_all, fetch_rows
 from backups.mysql.introspection import database_defaults, inventory
 from backups.mysql.names import quote
 from backups.mysql.problems import MySQLProblem
-from backups.mysql.schemas import rows_of, spelling
+from backups.mysql.schemas import Question, rows_of, spelling
 
 _END_RENAME_TRIES = 40
 
@@ -93,7 +93,7 @@ def end_renames(connection: Any, database: str) -> None:
 def drop_triggers(connection: Any, database: str, of_tables: Collection[str] | None = None) -> None:
     """Drop a database's triggers, or those of some tables."""
     columns = "TRIGGER_NAME, EVENT_OBJECT_TABLE"
-    rows = rows_of(connection, database, "TRIGGERS", columns, by="TRIGGER_SCHEMA")
+    rows = rows_of(connection, database, Question("TRIGGERS", columns, by="TRIGGER_SCHEMA"))
     for name, table in rows:
         if of_tables is None or table in of_tables:
             execute(connection, f"DROP TRIGGER IF EXISTS {quote(database)}.{quote(str(name))}")
@@ -149,9 +149,11 @@ def requalify_sequences(connection: Any, database: str, old: str) -> None:
     rows = rows_of(
         connection,
         database,
-        "COLUMNS",
-        "TABLE_NAME, COLUMN_NAME, COLUMN_DEFAULT",
-        condition="AND COLUMN_DEFAULT LIKE '%%val(%%'",
+        Question(
+            "COLUMNS",
+            "TABLE_NAME, COLUMN_NAME, COLUMN_DEFAULT",
+            condition="AND COLUMN_DEFAULT LIKE '%%val(%%'",
+        ),
     )
     spelled = spelling(connection)
     for table, column, default in rows:

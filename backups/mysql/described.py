@@ -13,6 +13,7 @@ from backups.mysql.answers import anything, execute, fetch_one, fetch_rows, open
 from backups.mysql.dump_errors import unlinked
 from backups.mysql.left_out import asked_where_known
 from backups.mysql.names import quote, quote_text
+from backups.mysql.schemas import Question
 
 # A trigger's head: MariaDB writes it anew where its table gets another name, if only for a while.
 _HEAD = "CONCAT_WS(' ', ACTION_ORDER, ACTION_TIMING, EVENT_MANIPULATION, EVENT_OBJECT_TABLE, DEFINER)"
@@ -61,7 +62,7 @@ def described(connection: Any, database: str) -> Iterator[Described]:
     listed = [
         (str(kind).lower(), str(name), str(head), str(at or ""))
         for table, by, columns in _LISTS
-        for kind, name, head, at in asked_where_known(connection, database, table, columns, by)
+        for kind, name, head, at in asked_where_known(connection, database, Question(table, columns, by))
     ]
     with _in(connection, character_set_results="binary"):
         for kind, name, head, at in listed:
@@ -77,7 +78,7 @@ def described(connection: Any, database: str) -> Iterator[Described]:
 def unlinked_routines(connection: Any, database: str) -> list[tuple[str, str]]:
     """Routines, by kind and name, of which a library is not there: MySQL's dump program ends at the first."""
     using = asked_where_known(
-        connection, database, "ROUTINE_LIBRARIES", "ROUTINE_TYPE, ROUTINE_NAME", "ROUTINE_SCHEMA"
+        connection, database, Question("ROUTINE_LIBRARIES", "ROUTINE_TYPE, ROUTINE_NAME", "ROUTINE_SCHEMA")
     )
     routines = sorted({(str(kind).lower(), str(name)) for kind, name in using})
     return [(kind, name) for kind, name in routines if _lacks_a_library(connection, database, kind, name)]

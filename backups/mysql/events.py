@@ -6,7 +6,7 @@ from typing import Any
 
 from backups.mysql.answers import as_number
 from backups.mysql.problems import MySQLProblem
-from backups.mysql.schemas import rows_of
+from backups.mysql.schemas import Question, rows_of
 
 
 def refuse_what_hangs(connection: Any, database: str) -> None:
@@ -43,11 +43,15 @@ def events_that_end(connection: Any, database: str) -> dict[str, int | None]:
     left = "TIMESTAMPDIFF(SECOND, UTC_TIMESTAMP(), CONVERT_TZ(EXECUTE_AT, TIME_ZONE, '+00:00'))"
     condition = "AND ON_COMPLETION = 'NOT PRESERVE' AND COALESCE(EXECUTE_AT, ENDS) IS NOT NULL"
     rows = rows_of(
-        connection, database, "EVENTS", f"EVENT_NAME, {left}", by="EVENT_SCHEMA", condition=condition
+        connection,
+        database,
+        Question("EVENTS", f"EVENT_NAME, {left}", by="EVENT_SCHEMA", condition=condition),
     )
     return {str(name): None if seconds is None else as_number(seconds) for name, seconds in rows}
 
 
 def _events(connection: Any, database: str, condition: str) -> list[str]:
-    rows = rows_of(connection, database, "EVENTS", "EVENT_NAME", by="EVENT_SCHEMA", condition=condition)
+    rows = rows_of(
+        connection, database, Question("EVENTS", "EVENT_NAME", by="EVENT_SCHEMA", condition=condition)
+    )
     return [str(name) for (name,) in rows]

@@ -12,7 +12,7 @@ from backups.mysql.connection import at_work
 from backups.mysql.left_out import libraries
 from backups.mysql.names import quote
 from backups.mysql.problems import UnknownDatabase
-from backups.mysql.schemas import rows_of
+from backups.mysql.schemas import Question, rows_of
 from backups.mysql.server import MARIADB, ServerInfo
 
 Inventory = dict[str, list[str]]
@@ -37,13 +37,13 @@ _MADE_UNDER_DEFAULTS = (
 
 def database_exists(connection: Any, database: str) -> bool:
     """Whether the server has the database, as far as this user sees."""
-    return bool(rows_of(connection, database, "SCHEMATA", "1", by="SCHEMA_NAME"))
+    return bool(rows_of(connection, database, Question("SCHEMATA", "1", by="SCHEMA_NAME")))
 
 
 def database_defaults(connection: Any, database: str) -> tuple[str, str]:
     """The database's default character set and collation. Raises UnknownDatabase."""
     defaults = "DEFAULT_CHARACTER_SET_NAME, DEFAULT_COLLATION_NAME"
-    rows = rows_of(connection, database, "SCHEMATA", defaults, by="SCHEMA_NAME")
+    rows = rows_of(connection, database, Question("SCHEMATA", defaults, by="SCHEMA_NAME"))
     if not rows:
         raise UnknownDatabase(f"There is no database {database} that we may see.")
     return str(rows[0][0]), str(rows[0][1])
@@ -55,7 +55,7 @@ def is_read_only(connection: Any, database: str) -> bool:
     https://dev.mysql.com/doc/refman/8.4/en/information-schema-schemata-extensions-table.html
     """
     with suppress(MySQLdb.Error):  # MariaDB and older servers know no such table
-        rows = rows_of(connection, database, "SCHEMATA_EXTENSIONS", "OPTIONS", by="SCHEMA_NAME")
+        rows = rows_of(connection, database, Question("SCHEMATA_EXTENSIONS", "OPTIONS", by="SCHEMA_NAME"))
         return any("READ ONLY=1" in str(options) for (options,) in rows)
     return False
 
@@ -66,7 +66,7 @@ def made_under(connection: Any, database: str) -> dict[str, str]:
         f"{str(kind).lower()} {name}": str(collation)
         for table, by, kind_column, name_column in _MADE_UNDER_DEFAULTS
         for kind, name, collation in rows_of(
-            connection, database, table, f"{kind_column}, {name_column}, DATABASE_COLLATION", by=by
+            connection, database, Question(table, f"{kind_column}, {name_column}, DATABASE_COLLATION", by=by)
         )
     }
 
@@ -97,7 +97,9 @@ def inventory(connection: Any, database: str) -> Inventory:
     """
     found: Inventory = {}
     for table, by, kind_column, name_column in _INVENTORY:
-        for kind, name in rows_of(connection, database, table, f"{kind_column}, {name_column}", by=by):
+        for kind, name in rows_of(
+            connection, database, Question(table, f"{kind_column}, {name_column}", by=by)
+        ):
             if kind in _KINDS:
                 found.setdefault(_KINDS[kind], []).append(str(name))
     if held := libraries(connection, database):
@@ -114,7 +116,7 @@ def tables(connection: Any, database: str) -> list[str]:
 def triggers(connection: Any, database: str) -> set[tuple[str, str, str]]:
     """The triggers of a database: "trigger", their names and their tables."""
     columns = "TRIGGER_NAME, EVENT_OBJECT_TABLE"
-    rows = rows_of(connection, database, "TRIGGERS", columns, by="TRIGGER_SCHEMA")
+    rows = rows_of(connection, database, Question("TRIGGERS", columns, by="TRIGGER_SCHEMA"))
     return {("trigger", str(name), str(table)) for name, table in rows}
 
 

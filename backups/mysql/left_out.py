@@ -8,7 +8,7 @@ from typing import Any, NamedTuple
 import MySQLdb
 
 from backups.mysql.answers import fetch_rows
-from backups.mysql.schemas import rows_of
+from backups.mysql.schemas import Question, rows_of
 
 # What mariadb-dump and mysqldump write no rows of, whatever they are told: mariadb-dump's list
 # under --no-data-med (on by default), and check_if_ignore_table in the source of both; S3, which
@@ -68,9 +68,9 @@ def engines(connection: Any, database: str) -> dict[str, str]:
     rows = rows_of(
         connection,
         database,
-        "TABLES",
-        "TABLE_NAME, ENGINE",
-        condition="AND TABLE_TYPE IN ('BASE TABLE', 'SYSTEM VERSIONED')",
+        Question(
+            "TABLES", "TABLE_NAME, ENGINE", condition="AND TABLE_TYPE IN ('BASE TABLE', 'SYSTEM VERSIONED')"
+        ),
     )
     return {str(name): str(engine or "") for name, engine in rows}
 
@@ -102,17 +102,17 @@ def not_in_backup(connection: Any, database: str) -> list[LeftOut]:
     ]
     left_out += [
         LeftOut(str(table), f"column {column}: its REF_SYSTEM_ID {number} is in no dump, values keep theirs")
-        for table, column, number in _asked(connection, _REFERENCE_SYSTEMS, database)
+        for table, column, number in asked_where_known(connection, database, _REFERENCE_SYSTEMS)
     ]
     left_out += [LeftOut(name, f"{HISTORY}: {why}") for name, why in _histories(connection, database)]
     left_out += [
         LeftOut("", f"the database's own comment ({comment})")
-        for (comment,) in _asked(connection, _COMMENT, database)
+        for (comment,) in asked_where_known(connection, database, _COMMENT)
         if comment
     ]
     left_out += [
         LeftOut("", "that the database encrypts new tables (DEFAULT_ENCRYPTION)")
-        for (encrypted,) in _asked(connection, _ENCRYPTION, database)
+        for (encrypted,) in asked_where_known(connection, database, _ENCRYPTION)
         if encrypted == "YES"
     ]
     return _shortened(left_out)
@@ -123,7 +123,7 @@ def versioned_by_transactions(connection: Any, database: str) -> list[str]:
 
     mariadb-dump refuses --dump-history for the whole of a database that has one.
     """
-    rows = _asked(connection, _ROW_STARTS, database)
+    rows = asked_where_known(connection, database, _ROW_STARTS)
     return sorted(str(name) for name, kind in rows if kind == "bigint")
 
 
@@ -131,7 +131,7 @@ def _histories(connection: Any, database: str) -> Iterator[tuple[str, str]]:
     by_transactions = versioned_by_transactions(connection, database)
     for name in by_transactions:
         yield name, "rows of before are told by transactions, which dump programs do not write"
-    for (name,) in _asked(connection, _VERSIONED, database) if by_transactions else ():
+    for (name,) in asked_where_known(connection, database, _VERSIONED) if by_transactions else ():
         if name not in by_transactions:
             yield str(name), f"rows of before are left out of each dump in which {by_transactions[0]} is"
 
@@ -143,47 +143,31 @@ def without_history(left_out: Sequence[Mapping[str, str]]) -> list[str]:
 
 def libraries(connection: Any, database: str) -> list[str]:
     """The JavaScript libraries of a database, which MySQL has since 9.2 and dumps with its routines."""
-    return [str(name) for (name,) in _asked(connection, _LIBRARIES, database)]
+    return [str(name) for (name,) in asked_where_known(connection, database, _LIBRARIES)]
 
 
-class _Question(NamedTuple):
-    """What is asked of one database, in a table of information_schema that not every server has."""
-
-    table: str
-    columns: str
-    by: str
-    condition: str = ""
-
-
-_LIBRARIES = _Question("LIBRARIES", "LIBRARY_NAME", "LIBRARY_SCHEMA", "ORDER BY LIBRARY_NAME")
-_ROW_STARTS = _Question(
+_LIBRARIES = Question("LIBRARIES", "LIBRARY_NAME", "LIBRARY_SCHEMA", "ORDER BY LIBRARY_NAME")
+_ROW_STARTS = Question(
     "COLUMNS", "TABLE_NAME, DATA_TYPE", "TABLE_SCHEMA", "AND GENERATION_EXPRESSION = 'ROW START'"
 )
-_VERSIONED = _Question(
+_VERSIONED = Question(
     "TABLES", "TABLE_NAME", "TABLE_SCHEMA", "AND TABLE_TYPE = 'SYSTEM VERSIONED' ORDER BY TABLE_NAME"
 )
 # MariaDB alone has the table; MySQL's SHOW CREATE TABLE, and so its dump, has the SRID.
-_REFERENCE_SYSTEMS = _Question(
+_REFERENCE_SYSTEMS = Question(
     "GEOMETRY_COLUMNS",
     "F_TABLE_NAME, G_GEOMETRY_COLUMN, SRID",
     "F_TABLE_SCHEMA",
     "AND SRID <> 0 ORDER BY F_TABLE_NAME, G_GEOMETRY_COLUMN",
 )
-_COMMENT = _Question("SCHEMATA", "SCHEMA_COMMENT", "SCHEMA_NAME")
-_ENCRYPTION = _Question("SCHEMATA", "DEFAULT_ENCRYPTION", "SCHEMA_NAME")
+_COMMENT = Question("SCHEMATA", "SCHEMA_COMMENT", "SCHEMA_NAME")
+_ENCRYPTION = Question("SCHEMATA", "DEFAULT_ENCRYPTION", "SCHEMA_NAME")
 
 
-def _asked(connection: Any, question: _Question, database: str) -> Sequence[tuple[Any, ...]]:
-    table, columns, by, condition = question
-    return asked_where_known(connection, database, table, columns, by, condition)
-
-
-def asked_where_known(
-    connection: Any, database: str, table: str, columns: str, by: str, condition: str = ""
-) -> Sequence[tuple[Any, ...]]:
+def asked_where_known(connection: Any, database: str, question: Question) -> Sequence[tuple[Any, ...]]:
     """What `rows_of` answers on a server that knows these tables and columns; of another one none."""
     try:
-        return rows_of(connection, database, table, columns, by=by, condition=condition)
+        return rows_of(connection, database, question)
     except (MySQLdb.OperationalError, MySQLdb.ProgrammingError) as error:
         if error.args[0] in (_UNKNOWN_TABLE, _UNKNOWN_COLUMN):
             return ()

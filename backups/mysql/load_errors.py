@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import dataclass
 
 import MySQLdb
 from MySQLdb.constants import CR, ER
@@ -76,23 +77,27 @@ def _megabytes(count: int) -> str:
     return f"{count / 1e6:.1f} MB" if count >= 100_000 else f"{count} bytes"
 
 
-def load_problem(
-    error: MySQLdb.Error,
-    server: Server,
-    database: str,
-    statement: bytes,
-    withheld: Mapping[str, str],
-    limit: int = 0,
-) -> MySQLProblem:
-    """What an error of the driver means to a load, with the beginning of the statement that met it.
+@dataclass(frozen=True)
+class LoadSession:
+    """The session of a load, as its server lets it be.
 
-    `withheld` are settings that the session may not change, each with what an administrator can do;
-    `limit` is the server's max_allowed_packet where it is known.
+    `withheld` are settings that it may not change, each with what an administrator can do; `limit` is the
+    server's max_allowed_packet in bytes, 0 where that is not known.
     """
+
+    server: Server
+    database: str
+    withheld: Mapping[str, str]
+    limit: int
+
+
+def load_problem(error: MySQLdb.Error, session: LoadSession, statement: bytes) -> MySQLProblem:
+    """What an error of the driver means to a load, with the beginning of the statement that met it."""
+    server, limit = session.server, session.limit
     code = error.args[0] if error.args and isinstance(error.args[0], int) else 0
     # So the driver tells of an encrypted connection that was cut.
     code = CR.SERVER_LOST if code == CR.SSL_CONNECTION_ERROR else code
-    problem = _load_problem_from(code, text_of(error), server, database, withheld)
+    problem = _load_problem_from(code, text_of(error), server, session.database, session.withheld)
     is_long = bool(limit) and len(statement) + _BESIDES_STATEMENT > limit
     if is_long and code in (CR.SERVER_GONE_ERROR, CR.SERVER_LOST, ER.NET_PACKET_TOO_LARGE):
         problem = _too_long(len(statement), limit, server, "A statement")

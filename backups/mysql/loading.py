@@ -20,11 +20,11 @@ from backups.mysql.connection import (
     refuse_unencrypted,
 )
 from backups.mysql.error_numbers import translated
-from backups.mysql.load_errors import at_statement, load_problem, refuse_too_long
+from backups.mysql.load_errors import LoadSession, at_statement, load_problem, refuse_too_long
 from backups.mysql.names import named, quote, quote_text
 from backups.mysql.privileges import way_out
 from backups.mysql.problems import MySQLProblem, NoMoreConnections, OfTheServer, text_of
-from backups.mysql.schemas import rows_of
+from backups.mysql.schemas import Question, rows_of
 from backups.mysql.server import Server
 from backups.mysql.session import (
     AS_THE_SERVER_HAS_IT,
@@ -132,9 +132,8 @@ class LoadingConnection:
         try:
             yield
         except MySQLdb.Error as error:
-            raise load_problem(
-                error, self.server, self.database, statement, self._ways_out(), self.longest_statement
-            ) from error
+            session = LoadSession(self.server, self.database, self._ways_out(), self.longest_statement)
+            raise load_problem(error, session, statement) from error
 
     @property
     def longest_statement(self) -> int:
@@ -178,10 +177,12 @@ class LoadingConnection:
         rows = rows_of(
             self.driver,
             self.database,
-            "TABLE_CONSTRAINTS",
-            "TABLE_NAME, CONSTRAINT_NAME",
-            condition="AND TABLE_NAME = %s AND CONSTRAINT_TYPE = 'CHECK' AND ENFORCED = 'YES'",
-            arguments=[table],
+            Question(
+                "TABLE_CONSTRAINTS",
+                "TABLE_NAME, CONSTRAINT_NAME",
+                condition="AND TABLE_NAME = %s AND CONSTRAINT_TYPE = 'CHECK' AND ENFORCED = 'YES'",
+                arguments=[table],
+            ),
         )
         checks = [str(check) for of, check in rows if of == table]
         if checks:

@@ -17,7 +17,7 @@ from backups.dumpfile.encodings import bytes_of, is_known, is_utf8
 from backups.dumpfile.quoted import NAME, TEXT
 from backups.mysql.answers import anything, as_text, fetch_one
 from backups.mysql.names import quote
-from backups.mysql.schemas import rows_of
+from backups.mysql.schemas import Question, rows_of
 
 _CREATE = re.compile(r"CREATE ALGORITHM=(\w+) DEFINER=.*? SQL SECURITY (\w+) VIEW ", re.S)
 _CHECKED = {"LOCAL": "WITH LOCAL CHECK OPTION", "CASCADED": "WITH CASCADED CHECK OPTION"}
@@ -46,19 +46,32 @@ class LossyView(NamedTuple):
         )
 
 
+class _View(NamedTuple):
+    """A view as information_schema has it: its text, its check option, who defined it, and whose client."""
+
+    name: str
+    text: str
+    checked: str
+    definer: str
+    charset: str
+
+
 def lossy_views(connection: Any, database: str) -> list[LossyView]:
     """The views of a database that the dump programs do not write as they are."""
     rows = rows_of(
         connection,
         database,
-        "VIEWS",
-        "TABLE_NAME, VIEW_DEFINITION, CHECK_OPTION, DEFINER, CHARACTER_SET_CLIENT",
-        condition="AND CHARACTER_SET_CLIENT NOT LIKE 'utf8%%' ORDER BY TABLE_NAME",
+        Question(
+            "VIEWS",
+            "TABLE_NAME, VIEW_DEFINITION, CHECK_OPTION, DEFINER, CHARACTER_SET_CLIENT",
+            condition="AND CHARACTER_SET_CLIENT NOT LIKE 'utf8%%' ORDER BY TABLE_NAME",
+        ),
     )
+    views = (_View(*map(str, row)) for row in rows)
     return [
-        LossyView(name, charset, _statement(connection, database, name, text, checked, definer, charset))
-        for name, text, checked, definer, charset in (tuple(map(str, row)) for row in rows)
-        if _may_lack(charset) and bytes_of(text + definer, charset) is None
+        LossyView(view.name, view.charset, _statement(connection, database, view))
+        for view in views
+        if _may_lack(view.charset) and bytes_of(view.text + view.definer, view.charset) is None
     ]
 
 
@@ -67,10 +80,12 @@ def routines_with_lossy_definer(connection: Any, database: str) -> list[str]:
     rows = rows_of(
         connection,
         database,
-        "ROUTINES",
-        "ROUTINE_NAME, DEFINER, CHARACTER_SET_CLIENT",
-        by="ROUTINE_SCHEMA",
-        condition="AND CHARACTER_SET_CLIENT NOT LIKE 'utf8%%' ORDER BY ROUTINE_NAME",
+        Question(
+            "ROUTINES",
+            "ROUTINE_NAME, DEFINER, CHARACTER_SET_CLIENT",
+            by="ROUTINE_SCHEMA",
+            condition="AND CHARACTER_SET_CLIENT NOT LIKE 'utf8%%' ORDER BY ROUTINE_NAME",
+        ),
     )
     return [
         name
@@ -84,10 +99,9 @@ def _may_lack(charset: str) -> bool:
     return is_known(charset) and not is_utf8(charset)
 
 
-def _statement(
-    connection: Any, database: str, name: str, text: str, checked: str, definer: str, charset: str
-) -> bytes:
+def _statement(connection: Any, database: str, view: _View) -> bytes:
     """The three lines in which the dump programs make a view, proved by what the server shows of it."""
+    name, text, checked, definer, charset = view
     with suppress(MySQLdb.Error):
         statement = f"SHOW CREATE VIEW {quote(database)}.{quote(name)}"
         _, shown, *_ = fetch_one(connection, statement, anything, as_text, anything, anything)

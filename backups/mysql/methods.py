@@ -87,7 +87,7 @@ def _own_folder(program: str) -> str:
             f"--port={listening.getsockname()[1]}", "nothing",
         )  # fmt: skip
         try:
-            said = process.run(args, env=client_environment(), deadline=_ASK_SECONDS).stderr_tail
+            said = process.run(process.Program(args, client_environment()), deadline=_ASK_SECONDS).stderr_tail
         except (process.NotInstalled, process.DeadlineExceeded):
             return ""
         finally:

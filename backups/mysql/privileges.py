@@ -13,7 +13,7 @@ from backups.mysql.introspection import inventory
 from backups.mysql.load_errors import TRUST_FUNCTION_CREATORS
 from backups.mysql.names import quote, quote_text
 from backups.mysql.problems import MissingPrivilege
-from backups.mysql.schemas import rows_of
+from backups.mysql.schemas import Question, rows_of
 from backups.mysql.server import MARIADB
 from backups.mysql.server_status import probe
 from backups.mysql.session import BEGIN_LOADING
@@ -73,7 +73,9 @@ def undeclared_functions(connection: Any, database: str) -> list[str]:
 
 def _routines_with(connection: Any, database: str, condition: str) -> list[str]:
     rows = rows_of(
-        connection, database, "ROUTINES", "ROUTINE_NAME", by="ROUTINE_SCHEMA", condition=f"AND {condition}"
+        connection,
+        database,
+        Question("ROUTINES", "ROUTINE_NAME", by="ROUTINE_SCHEMA", condition=f"AND {condition}"),
     )
     return [str(name) for (name,) in rows]
 
@@ -100,7 +102,7 @@ def definers_of(connection: Any, database: str) -> dict[tuple[str, str], str]:
     return {
         (str(kind), str(name)): str(definer)
         for table, named, by in columns
-        for kind, name, definer in rows_of(connection, database, table, f"{named}, DEFINER", by=by)
+        for kind, name, definer in rows_of(connection, database, Question(table, f"{named}, DEFINER", by=by))
     }
 
 

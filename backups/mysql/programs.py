@@ -44,6 +44,30 @@ class Clients:
         return f"{self.flavour} {self.version}"
 
 
+@dataclass(frozen=True)
+class ProbedServer:
+    """A server that was asked what it is, with the client programs that fit it."""
+
+    server: Server
+    info: ServerInfo
+    programs: Clients
+
+
+@dataclass(frozen=True)
+class DumpSource(ProbedServer):
+    """A database on such a server, and what of it is dumped: all, unless something else is said.
+
+    With `tables_only` without its events and routines, `without_routines` without the latter; `leave_out` are
+    tables, views and sequences.
+    """
+
+    database: str
+    structure_only: bool = False
+    tables_only: bool = False
+    without_routines: bool = False
+    leave_out: Sequence[str] = ()
+
+
 def client_warnings(info: ServerInfo, programs: Clients) -> list[str]:
     """What may go wrong with this client on this server."""
     if programs.number >= info.number[:2]:
@@ -111,7 +135,9 @@ def _before_dump(program: str) -> tuple[str, ...]:
         return ()
     before = (stdbuf, "--output=256K")
     try:
-        tried = process.run([*before, program, "--version"], env=client_environment(), deadline=10)
+        tried = process.run(
+            process.Program([*before, program, "--version"], client_environment()), deadline=10
+        )
     except (process.NotInstalled, process.DeadlineExceeded):
         return ()
     return () if tried.returncode or tried.stderr_tail else before
@@ -151,7 +177,7 @@ _ONLY_MARIADBS = frozenset({"gtid", "system", "dump-history"})
 
 def _said(program: str, *arguments: str) -> str:
     try:
-        answer = process.run([program, *arguments], env=client_environment(), deadline=10)
+        answer = process.run(process.Program([program, *arguments], client_environment()), deadline=10)
     except (process.NotInstalled, process.DeadlineExceeded) as error:
         raise MySQLProblem(
             f"{program} does not say its version: {error}.", code="mysql.client_without_version"
@@ -213,32 +239,24 @@ def keeps_history(info: ServerInfo, programs: Clients) -> bool:
 
 
 def dump_args(
-    server: Server,
-    database: str,
+    source: DumpSource,
     *,
-    info: ServerInfo,
-    programs: Clients,
     option_file_path: str,
-    structure_only: bool = False,
-    tables_only: bool = False,
-    without_routines: bool = False,
-    leave_out: Sequence[str] = (),
     with_history: bool = True,
     aloud: bool = False,
     methods: str = "",
 ) -> tuple[str, ...]:
-    """A whole, consistent dump of one database.
+    """A whole, consistent dump of the source.
 
-    With `tables_only` without its events and routines, `without_routines` without the latter;
-    `leave_out` are tables, views and sequences.
     `with_history` asks for what system-versioned tables held before, where the program can.
     `aloud` has the program say on standard error where it is. `methods` is the folder out of which it loads
     methods to log in by; empty is its own.
     """
+    programs = source.programs
     args = [
         *programs.before_dump,
         programs.dump,
-        *connection_args(server, programs, option_file_path, methods),
+        *connection_args(source.server, programs, option_file_path, methods),
         "--single-transaction",
         "--quick",
         "--triggers",
@@ -256,13 +274,13 @@ def dump_args(
         args.append("--set-gtid-purged=OFF")
         if programs.knows("column-statistics", since=(8,)):
             args.append("--column-statistics=0")
-    elif with_history and not structure_only and keeps_history(info, programs):
+    elif with_history and not source.structure_only and keeps_history(source.info, programs):
         args.append("--dump-history")
-    if structure_only:
+    if source.structure_only:
         args.append("--no-data")
     if aloud:
         args.append("--verbose")
-    if not tables_only:
-        args += ["--events"] if without_routines else ["--routines", "--events"]
-    args += [f"--ignore-table={database}.{name}" for name in leave_out]
-    return (*args, "--", database)
+    if not source.tables_only:
+        args += ["--events"] if source.without_routines else ["--routines", "--events"]
+    args += [f"--ignore-table={source.database}.{name}" for name in source.leave_out]
+    return (*args, "--", source.database)

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Sequence
-from typing import Any
+from typing import Any, NamedTuple
 
 from backups.mysql.answers import as_number, fetch_one, fetch_rows
 
@@ -16,22 +16,25 @@ from backups.mysql.answers import as_number, fetch_one, fetch_rows
 _LAST_OF_NAMES = "\uffff"
 
 
-def rows_of(
-    connection: Any,
-    database: str,
-    table: str,
-    columns: str,
-    *,
-    by: str = "TABLE_SCHEMA",
-    condition: str = "",
-    arguments: Sequence[Any] = (),
-) -> list[tuple[Any, ...]]:
-    """Columns of a table of information_schema, in the rows of one database; the column `by` tells of which.
+class Question(NamedTuple):
+    """What is asked of one database: columns of a table of information_schema.
 
-    `condition` goes on with AND, or orders; its %s are the `arguments`.
+    The column `by` tells of which database a row is. `condition` goes on with AND, or orders; its %s are the
+    `arguments`.
     """
+
+    table: str
+    columns: str
+    by: str = "TABLE_SCHEMA"
+    condition: str = ""
+    arguments: Sequence[Any] = ()
+
+
+def rows_of(connection: Any, database: str, question: Question) -> list[tuple[Any, ...]]:
+    """What a table of information_schema tells of one database, a tuple of the columns for each row."""
     if max(database, default="") > _LAST_OF_NAMES:
         return []
+    table, columns, by, condition, arguments = question
     rows = fetch_rows(
         connection,
         f"SELECT @@lower_case_table_names, {by}, {columns} FROM information_schema.{table} "  # noqa: S608

@@ -14,7 +14,7 @@ from backups.mysql.answers import StrangeAnswer, as_number, execute, fetch_rows
 from backups.mysql.introspection import inventory
 from backups.mysql.left_out import tables_without_rows
 from backups.mysql.names import quote
-from backups.mysql.schemas import but_for, rows_of
+from backups.mysql.schemas import Question, but_for, rows_of
 
 _QUOTED = re.compile(TEXT_BYTES + rb"|" + NAME_BYTES, re.S)
 _DIRECTORY = re.compile(rb"\b(?:DATA|INDEX) DIRECTORY\b")
@@ -109,10 +109,7 @@ def made_at(connection: Any, database: str, table: str) -> datetime | None:
     rows = rows_of(
         connection,
         database,
-        "TABLES",
-        "TABLE_NAME, CREATE_TIME",
-        condition="AND TABLE_NAME = %s",
-        arguments=[table],
+        Question("TABLES", "TABLE_NAME, CREATE_TIME", condition="AND TABLE_NAME = %s", arguments=[table]),
     )
     return next((at for name, at in rows if name == table and isinstance(at, datetime)), None)
 
@@ -122,17 +119,21 @@ def tables_without_snapshot(connection: Any, database: str) -> list[str]:
     rows = rows_of(
         connection,
         database,
-        "TABLES",
-        "TABLE_NAME, ENGINE",
-        condition="AND TABLE_TYPE IN ('BASE TABLE', 'SYSTEM VERSIONED') AND ENGINE <> 'InnoDB' "
-        "ORDER BY TABLE_NAME",
+        Question(
+            "TABLES",
+            "TABLE_NAME, ENGINE",
+            condition="AND TABLE_TYPE IN ('BASE TABLE', 'SYSTEM VERSIONED') AND ENGINE <> 'InnoDB' "
+            "ORDER BY TABLE_NAME",
+        ),
     )
     return [f"{name} ({engine})" for name, engine in rows]
 
 
 def tables_without_primary_key(connection: Any, database: str) -> list[str]:
     """The tables that have none, sorted; as this user sees them."""
-    keyed = rows_of(connection, database, "STATISTICS", "TABLE_NAME", condition="AND INDEX_NAME = 'PRIMARY'")
+    keyed = rows_of(
+        connection, database, Question("STATISTICS", "TABLE_NAME", condition="AND INDEX_NAME = 'PRIMARY'")
+    )
     with_key = {str(name) for (name,) in keyed}
     return [name for name in inventory(connection, database).get("table", []) if name not in with_key]
 
@@ -151,7 +152,9 @@ def tables_with_directory(connection: Any, database: str) -> list[str]:
 
 def tables_with_json(connection: Any, database: str) -> list[str]:
     """Tables with columns of MySQL's own JSON type; MariaDB's is a text."""
-    rows = rows_of(connection, database, "COLUMNS", "TABLE_NAME", condition="AND DATA_TYPE = 'json'")
+    rows = rows_of(
+        connection, database, Question("COLUMNS", "TABLE_NAME", condition="AND DATA_TYPE = 'json'")
+    )
     return sorted({str(name) for (name,) in rows})
 
 
@@ -162,4 +165,6 @@ def _of_tables(connection: Any, columns: str, database: str) -> list[tuple[Any, 
     an error, or on MySQL with a size of 2^64.
     """
     elsewhere = tables_without_rows(connection, database)
-    return rows_of(connection, database, "TABLES", columns, condition=but_for(elsewhere), arguments=elsewhere)
+    return rows_of(
+        connection, database, Question("TABLES", columns, condition=but_for(elsewhere), arguments=elsewhere)
+    )

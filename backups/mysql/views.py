@@ -10,7 +10,7 @@ from backups.mysql.answers import anything, as_text, fetch_all, fetch_one
 from backups.mysql.introspection import inventory
 from backups.mysql.names import quote
 from backups.mysql.problems import text_of
-from backups.mysql.schemas import rows_of
+from backups.mysql.schemas import Question, rows_of
 
 
 class BrokenView(NamedTuple):
@@ -52,7 +52,9 @@ def _view_as_made(connection: Any, database: str, name: str) -> tuple[str, str, 
         names = ("VIEW_DEFINITION", "CHECK_OPTION", "DEFINER", "SECURITY_TYPE")
         columns = ", ".join([*names, "CHARACTER_SET_CLIENT", "COLLATION_CONNECTION"])
         condition = "AND CAST(TABLE_NAME AS BINARY) = %s"
-        rows = rows_of(connection, database, "VIEWS", columns, condition=condition, arguments=[name])
+        rows = rows_of(
+            connection, database, Question("VIEWS", columns, condition=condition, arguments=[name])
+        )
         if len(rows) != 1:
             raise  # it is gone meanwhile
         body, check, definer, security, charset, collation = rows[0]

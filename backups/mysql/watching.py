@@ -25,7 +25,7 @@ from backups.mysql.connection import connect
 from backups.mysql.error_numbers import translated
 from backups.mysql.names import quote
 from backups.mysql.problems import MySQLProblem
-from backups.mysql.schemas import rows_of, spelling
+from backups.mysql.schemas import Question, rows_of, spelling
 from backups.mysql.server import MARIADB, Server, ServerInfo
 from backups.mysql.table_status import Made, definitions_changed_at, made_at
 from backups.mysql.tripwires import Tripwires
@@ -343,17 +343,16 @@ def _made_with_ours(connection: Any, database: str, made: Mapping[str, Made]) ->
 
 def _columns(connection: Any, databases: Collection[str], table: str = "") -> dict[_Table, _Columns]:
     """A digest of each table's columns."""
+    question = Question(
+        "COLUMNS",
+        "TABLE_NAME, COUNT(*), SUM(CRC32(CONCAT_WS(' ', ORDINAL_POSITION, COLUMN_NAME, COLUMN_TYPE)))",
+        condition=("AND TABLE_NAME = %s " if table else "") + _EACH_TABLE_APART,
+        arguments=[table] if table else [],
+    )
     return {
         (database, str(name)): (as_number(count), as_number(digest))
         for database in databases
-        for name, count, digest in rows_of(
-            connection,
-            database,
-            "COLUMNS",
-            "TABLE_NAME, COUNT(*), SUM(CRC32(CONCAT_WS(' ', ORDINAL_POSITION, COLUMN_NAME, COLUMN_TYPE)))",
-            condition=("AND TABLE_NAME = %s " if table else "") + _EACH_TABLE_APART,
-            arguments=[table] if table else [],
-        )
+        for name, count, digest in rows_of(connection, database, question)
     }
 
 

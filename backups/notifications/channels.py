@@ -49,10 +49,12 @@ def ask_messenger(order: bytes, hear: Callable[[str], None], seconds: float) -> 
     """Have the program that sends messages do `order`. Raises DeadlineExceeded."""
     fd = process.secret_fd(order)
     try:
+        messenger = [sys.executable, "-m", "backups.notifications.sender", str(fd)]
         process.run(
-            [sys.executable, "-m", "backups.notifications.sender", str(fd)],
-            env=_messenger_environment(), on_stdout=hear, pass_fds=[fd], deadline=seconds,
-        )  # fmt: skip
+            process.Program(messenger, _messenger_environment(), pass_fds=[fd]),
+            on_stdout=hear,
+            deadline=seconds,
+        )
     finally:
         os.close(fd)
 

@@ -4,7 +4,16 @@ It knows neither Django nor rows. To the rest of Vedetta all of it is `process`;
 what is this package's own affair.
 """
 
-from backups.process.children import GRACE_SECONDS, OUR_STDERR, OUR_STDOUT, PIPE, Child, NewLines, child
+from backups.process.children import (
+    GRACE_SECONDS,
+    OUR_STDERR,
+    OUR_STDOUT,
+    PIPE,
+    Child,
+    NewLines,
+    Program,
+    child,
+)
 from backups.process.endings import MOST_KEPT, Completed, DeadlineExceeded, NotInstalled, SaidTooMuch
 from backups.process.identities import identity, is_elsewhere, is_gone, runs_in_group
 from backups.process.orphans import become_subreaper, reap_orphans

@@ -13,6 +13,7 @@ import subprocess
 import tempfile
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
+from dataclasses import dataclass
 from pathlib import Path
 from typing import IO
 
@@ -29,6 +30,23 @@ PIPE = subprocess.PIPE
 OUR_STDOUT, OUR_STDERR = 1, 2
 
 
+@dataclass(frozen=True)
+class Program:
+    """A program as it is to be started, and all that it gets from us.
+
+    It sees no other environment than `env`, inherits no other descriptors than `pass_fds`, and runs in
+    `folder`, or else where we do. `most_memory` is in bytes, for its data. Without a group of its own
+    it is ended alone.
+    """
+
+    args: Sequence[str]
+    env: Mapping[str, str]
+    pass_fds: Sequence[int] = ()
+    folder: str | None = None
+    most_memory: int | None = None
+    own_group: bool = True
+
+
 class Child:
     """A running program; `stderr` goes to an unnamed file of which the end is kept.
 
@@ -37,35 +55,30 @@ class Child:
 
     def __init__(
         self,
-        args: Sequence[str],
+        program: Program,
         *,
-        env: Mapping[str, str],
         stdin: int | IO[bytes] = subprocess.DEVNULL,
         stdout: int | IO[bytes] = subprocess.DEVNULL,
         stderr: int | IO[bytes] | None = None,
-        pass_fds: Sequence[int] = (),
-        own_group: bool = True,
-        folder: str | None = None,
         heed: Callable[[str], bool] | None = None,
-        most_memory: int | None = None,
     ) -> None:
-        self.args = tuple(args)
+        self.args = tuple(program.args)
         self._heeded = Heeded(heed) if heed else None
         if self._heeded is not None:
             stderr = self._heeded.for_program
         self._stderr_file = tempfile.TemporaryFile() if stderr is None else None  # noqa: SIM115
-        self._own_group = own_group
+        self._own_group = program.own_group
         self._is_stopped = False
         try:
             self._popen = subprocess.Popen(
-                [*_die_with_parent(), *_with_memory(most_memory), *args],
-                env=dict(env),
+                [*_die_with_parent(), *_with_memory(program.most_memory), *program.args],
+                env=dict(program.env),
                 stdin=stdin,
                 stdout=stdout,
                 stderr=self._stderr_file or stderr,
-                pass_fds=pass_fds,
-                start_new_session=own_group,
-                cwd=folder,
+                pass_fds=program.pass_fds,
+                start_new_session=program.own_group,
+                cwd=program.folder,
             )
         except FileNotFoundError:
             raise NotInstalled(self.program) from None
@@ -182,19 +195,14 @@ class NewLines:
 
 @contextmanager
 def child(
-    args: Sequence[str],
+    program: Program,
     *,
-    env: Mapping[str, str],
     stdin: int | IO[bytes] = subprocess.DEVNULL,
     stdout: int | IO[bytes] = subprocess.DEVNULL,
-    pass_fds: Sequence[int] = (),
-    own_group: bool = True,
     heed: Callable[[str], bool] | None = None,
 ) -> Iterator[Child]:
     """Start a program for the length of a block; arguments as those of `Child`. Raises NotInstalled."""
-    started = Child(
-        args, env=env, stdin=stdin, stdout=stdout, pass_fds=pass_fds, own_group=own_group, heed=heed
-    )
+    started = Child(program, stdin=stdin, stdout=stdout, heed=heed)
     try:
         yield started
     finally:

@@ -6,38 +6,31 @@ import os
 import selectors
 import time
 from collections import deque
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 
-from backups.process.children import PIPE, Child
+from backups.process.children import PIPE, Child, Program
 from backups.process.endings import MOST_KEPT, Completed, DeadlineExceeded, SaidTooMuch
 from backups.process.output import READ_BYTES, TAIL_LINES, Lines
 from backups.process.waiting import TICK_SECONDS, Tick
 
 
 def run(
-    args: Sequence[str],
+    program: Program,
     *,
-    env: Mapping[str, str],
     on_stdout: Callable[[str], None] | None = None,
     on_stderr: Callable[[str], None] | None = None,
     tick: Tick | None = None,
     deadline: float | None = None,
-    pass_fds: Sequence[int] = (),
-    folder: str | None = None,
-    most_memory: int | None = None,
 ) -> Completed:
     """Run a program to its end.
 
     Lines go to `on_stdout` and `on_stderr` as they come; without `on_stdout` the output is
     returned whole. `tick` is called several times a second; what it raises ends the program.
-    `deadline` is in seconds, `folder` where the program runs, `most_memory` in bytes. Raises
-    DeadlineExceeded, NotInstalled, SaidTooMuch.
+    `deadline` is in seconds. Raises DeadlineExceeded, NotInstalled, SaidTooMuch.
     """
-    started = Child(
-        args, env=env, stdout=PIPE, stderr=PIPE, pass_fds=pass_fds, folder=folder, most_memory=most_memory
-    )
+    started = Child(program, stdout=PIPE, stderr=PIPE)
     try:
         return _follow(started, on_stdout, on_stderr, tick, deadline)
     finally:
@@ -46,11 +39,9 @@ def run(
 
 
 @contextmanager
-def start_in_background(
-    args: Sequence[str], *, env: Mapping[str, str], most_memory: int | None = None
-) -> Iterator[BackgroundProcess]:
+def start_in_background(program: Program) -> Iterator[BackgroundProcess]:
     """Start a program that says little, for the length of a block. Raises NotInstalled."""
-    started = Child(args, env=env, stdout=PIPE, stderr=PIPE, most_memory=most_memory)
+    started = Child(program, stdout=PIPE, stderr=PIPE)
     try:
         yield BackgroundProcess(started)
     finally:

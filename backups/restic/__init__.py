@@ -72,6 +72,7 @@ from backups.restic.problems import (
 from backups.restic.queries import locks, probe, probed_call, snapshots
 from backups.restic.runner import (
     PROBE_DEADLINE_SECONDS,
+    Command,
     call,
     call_of_snapshots,
     find,

@@ -100,6 +100,19 @@ class Access:
             return (self.program, *args)  # its own five minutes
         return (self.program, "--stuck-request-timeout", f"{self.patience_seconds / 3:.1f}s", *args)
 
+    def calling(
+        self,
+        args: Sequence[str],
+        *,
+        pass_fds: Sequence[int] = (),
+        folder: str | None = None,
+        most_memory: int | None = None,
+    ) -> process.Program:
+        """restic with `args`, as it is to be started."""
+        return process.Program(
+            self.argv(args), self.environment(), pass_fds=pass_fds, folder=folder, most_memory=most_memory
+        )
+
     def environment(self) -> dict[str, str]:
         """All that restic gets to see."""
         own = {

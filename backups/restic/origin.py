@@ -137,7 +137,8 @@ def _asked(*command: str) -> str:
     """What a program of dpkg's prints, nothing where it is missing or does not answer in time."""
     try:
         completed = process.run(
-            command, env={**process.base_environment(), "LC_ALL": "C"}, deadline=_PACKAGES_SECONDS
+            process.Program(command, {**process.base_environment(), "LC_ALL": "C"}),
+            deadline=_PACKAGES_SECONDS,
         )
     except (process.NotInstalled, process.DeadlineExceeded, process.SaidTooMuch):
         return ""

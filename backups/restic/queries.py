@@ -7,7 +7,7 @@ import socket
 import ssl
 import threading
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator
 from contextlib import ExitStack, closing, contextmanager
 from dataclasses import replace
 from http import HTTPStatus
@@ -35,6 +35,7 @@ from backups.restic.problems import (
 from backups.restic.runner import (
     PROBE_DEADLINE_SECONDS,
     QUESTION_MEMORY,
+    Command,
     call,
     call_of_snapshots,
     in_time,
@@ -56,13 +57,11 @@ def probe(access: Access, *, tick: process.Tick | None = None) -> str:
 
 def probed_call(
     access: Access,
-    args: Sequence[str],
+    command: Command,
     *,
-    doing: str,
     on_stdout: Callable[[str], None],
     on_stderr: Callable[[str], None],
     tick: process.Tick,
-    pass_fds: Sequence[int],
 ) -> process.Completed:
     """`call`, with a `probe` beside it, whose failures count until restic says the first word of its work.
 
@@ -70,7 +69,7 @@ def probed_call(
     One after the other, both would take half a second to derive the key from the password.
     """
     opened = False
-    refuse_others_files(access, doing)
+    refuse_others_files(access, command.doing)
 
     def read(line: str) -> None:
         nonlocal opened
@@ -90,9 +89,7 @@ def probed_call(
             tick()
 
         try:
-            completed = call(
-                access, args, doing=doing, on_stdout=read, on_stderr=on_stderr, tick=look, pass_fds=pass_fds
-            )
+            completed = call(access, command, on_stdout=read, on_stderr=on_stderr, tick=look)
             if access.names.known_id and not begun.repository_id:
                 # Done before the probe was, or the probe had met with something that is over by now.
                 probe(access, tick=tick)
@@ -112,7 +109,7 @@ def _probing(access: Access) -> Iterator[_Probe]:
     with ExitStack() as stack:
         with in_time(access):
             begun = process.start_in_background(
-                access.argv(cat_config_args()), env=access.environment(), most_memory=QUESTION_MEMORY
+                access.calling(cat_config_args(), most_memory=QUESTION_MEMORY)
             )
             running = stack.enter_context(begun)
         yield _Probe(access, running)
@@ -184,9 +181,10 @@ def _with_word_of_ssh(
             break
         with in_time(access):
             completed = process.run(
-                access.argv(cat_config_args()), env=access.environment(), tick=tick,
-                deadline=PROBE_DEADLINE_SECONDS, most_memory=QUESTION_MEMORY,
-            )  # fmt: skip
+                access.calling(cat_config_args(), most_memory=QUESTION_MEMORY),
+                tick=tick,
+                deadline=PROBE_DEADLINE_SECONDS,
+            )
     return completed
 
 
@@ -201,11 +199,11 @@ def _in_its_words(access: Access, error: AccessDenied, tick: process.Tick | None
     if access.scheme != "s3" or not any(name in access.secrets for name in _REGION):
         return error
     secrets = {name: value for name, value in access.secrets.items() if name not in _REGION}
+    question = Command(
+        cat_config_args(), "opening the repository", deadline=_WORDS_SECONDS, most_memory=QUESTION_MEMORY
+    )
     try:
-        call(
-            replace(access, secrets=secrets), cat_config_args(), doing="opening the repository", tick=tick,
-            deadline=_WORDS_SECONDS, most_memory=QUESTION_MEMORY,
-        )  # fmt: skip
+        call(replace(access, secrets=secrets), question, tick=tick)
     except NoRepository:
         return error
     except ResticError as answer:
@@ -270,10 +268,12 @@ def snapshots(
     like `call`.
     """
     try:
-        completed = call_of_snapshots(
-            access, snapshots_args(*ids), doing="reading the list of snapshots", tick=tick,
+        question = Command(
+            snapshots_args(*ids),
+            "reading the list of snapshots",
             deadline=deadline or access.patience_seconds,
-        )  # fmt: skip
+        )
+        completed = call_of_snapshots(access, question, tick=tick)
     except UnreadableSnapshots as error:
         if on_unreadable is None:
             raise
@@ -284,10 +284,10 @@ def snapshots(
 
 def locks(access: Access, *, tick: process.Tick | None = None) -> tuple[Lock, ...]:
     """Who holds locks in the repository. Raises ResticError."""
-    listed = call(
-        access, list_locks_args(), doing="listing locks", tick=tick,
-        deadline=PROBE_DEADLINE_SECONDS, most_memory=QUESTION_MEMORY,
-    )  # fmt: skip
+    question = Command(
+        list_locks_args(), "listing locks", deadline=PROBE_DEADLINE_SECONDS, most_memory=QUESTION_MEMORY
+    )
+    listed = call(access, question, tick=tick)
     found: list[Lock] = []
     until = time.monotonic() + access.patience_seconds
     for lock_id in listed.stdout.decode(errors="replace").split():
@@ -299,10 +299,8 @@ def locks(access: Access, *, tick: process.Tick | None = None) -> tuple[Lock, ..
                 do="Unlock it once no restic uses it.",
             )
         try:
-            answer = call(
-                access, cat_lock_args(lock_id), doing="reading a lock", tick=tick,
-                deadline=PROBE_DEADLINE_SECONDS, most_memory=QUESTION_MEMORY,
-            )  # fmt: skip
+            of_one = replace(question, args=cat_lock_args(lock_id), doing="reading a lock")
+            answer = call(access, of_one, tick=tick)
         except ResticError:
             continue  # gone since it was listed
         found.append(parse_lock(lock_id, answer.stdout))

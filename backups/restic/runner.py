@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, suppress
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from backups import process
@@ -43,20 +44,31 @@ def mend_cache(access: Access) -> None:
                     version.unlink()
 
 
+@dataclass(frozen=True)
+class Command:
+    """One of restic's commands, to be run in a repository.
+
+    `doing` is for sentences ("reading the list of snapshots"), `deadline` in seconds; the others are as
+    in `process.Program`.
+    """
+
+    args: Sequence[str]
+    doing: str
+    deadline: float | None = None
+    pass_fds: Sequence[int] = ()
+    folder: str | None = None
+    most_memory: int | None = None
+
+
 def call(
     access: Access,
-    args: Sequence[str],
+    command: Command,
     *,
-    doing: str,
     on_stdout: Callable[[str], None] | None = None,
     on_stderr: Callable[[str], None] | None = None,
     tick: process.Tick | None = None,
-    deadline: float | None = None,
-    pass_fds: Sequence[int] = (),
-    folder: str | None = None,
-    most_memory: int | None = None,
 ) -> process.Completed:
-    """Run restic to success. `doing` is for sentences ("reading the list of snapshots").
+    """Run a command to success.
 
     Raises ResticError, by what the exit status and the last lines say, and when the storage goes
     on failing; UnreadableSnapshots for snapshots that restic left out; whatever `tick` raises.
@@ -74,21 +86,22 @@ def call(
     mend_cache(access)
     with in_time(access):
         completed = process.run(
-            access.argv(args),
-            env=access.environment(),
+            access.calling(
+                command.args,
+                pass_fds=command.pass_fds,
+                folder=command.folder,
+                most_memory=command.most_memory,
+            ),
             on_stdout=on_stdout,
             on_stderr=hear,
             tick=tick,
-            deadline=deadline,
-            pass_fds=pass_fds,
-            folder=folder,
-            most_memory=most_memory,
+            deadline=command.deadline,
         )
     if completed.returncode != 0 or any(_NO_LIST in line for line in completed.stderr_tail):
-        unlock_after(completed.returncode, access, args)
-        raise error_from(completed, access, doing)
+        unlock_after(completed.returncode, access, command.args)
+        raise error_from(completed, access, command.doing)
     if left_out:
-        if denied := not_permitted(reasons(completed.stderr_tail), access, doing):
+        if denied := not_permitted(reasons(completed.stderr_tail), access, command.doing):
             raise denied
         raise UnreadableSnapshots(left_out, completed)
     return completed
@@ -113,17 +126,12 @@ def in_time(access: Access) -> Iterator[None]:
 
 
 def call_of_snapshots(
-    access: Access,
-    args: Sequence[str],
-    *,
-    doing: str,
-    tick: process.Tick | None = None,
-    deadline: float | None = None,
+    access: Access, command: Command, *, tick: process.Tick | None = None
 ) -> process.Completed:
     """As `call`, and once more where another restic removed a snapshot just as it was read."""
     for _ in range(2):
         try:
-            return call(access, args, doing=doing, tick=tick, deadline=deadline, most_memory=QUESTION_MEMORY)
+            return call(access, replace(command, most_memory=QUESTION_MEMORY), tick=tick)
         except UnreadableSnapshots as error:
             unreadable = error
     raise unreadable
@@ -131,7 +139,7 @@ def call_of_snapshots(
 
 def version(access: Access) -> str:
     """The version of restic, which must be new enough. Raises ResticError."""
-    found = parse_version(call(access, version_args(), doing="asking its version", deadline=10).stdout)
+    found = parse_version(call(access, Command(version_args(), "asking its version", deadline=10)).stdout)
     if version_tuple(found) < OLDEST_VERSION:
         wanted = ".".join(map(str, OLDEST_VERSION))
         raise ResticError(
@@ -143,7 +151,9 @@ def version(access: Access) -> str:
 def version_of(program: str) -> str:
     """The version of a restic, with no repository and no secret, new enough or not. Raises ResticError."""
     try:
-        completed = process.run([program, *version_args()], env=process.base_environment(), deadline=10)
+        completed = process.run(
+            process.Program([program, *version_args()], process.base_environment()), deadline=10
+        )
     except (process.NotInstalled, process.DeadlineExceeded, process.SaidTooMuch):
         raise ResticError(
             f"{program} did not say its version.", code="restic.without_version", do=get_restic()
@@ -167,8 +177,6 @@ def remove_stale_locks(access: Access, *, tick: process.Tick | None = None) -> N
     """Remove the locks of processes that are gone, and no others. Raises ResticError."""
     call(
         access,
-        unlock_args(),
-        doing="removing stale locks",
+        Command(unlock_args(), "removing stale locks", deadline=PROBE_DEADLINE_SECONDS),
         tick=tick,
-        deadline=PROBE_DEADLINE_SECONDS,
     )

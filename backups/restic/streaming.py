@@ -20,11 +20,7 @@ from backups.restic.runner import mend_cache, unlock_after
 def dump(access: Access, snapshot_id: str, path: str) -> Iterator[process.Child]:
     """Stream a file out of a snapshot: read `stdout`, then see `finished`."""
     mend_cache(access)
-    with process.child(
-        access.argv(dump_args(snapshot_id, path)),
-        env=access.environment(),
-        stdout=process.PIPE,
-    ) as running:
+    with process.child(access.calling(dump_args(snapshot_id, path)), stdout=process.PIPE) as running:
         try:
             yield running
         finally:

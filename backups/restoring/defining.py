@@ -5,16 +5,16 @@ from __future__ import annotations
 import json
 import zlib
 from collections.abc import Callable, Collection, Iterable, Sequence
+from dataclasses import dataclass
 
 from backups import mysql, process
-from backups.dumpfile.dialect import Dialect
-from backups.dumpfile.ready import Does, EventState, LoadOptions, Ready
+from backups.dumpfile.ready import Does, EventState, Found, LoadOptions, Ready
 from backups.dumpfile.sections import Kind
 from backups.dumpfile.settings import Settings
 from backups.errors import Problem
 from backups.loading.definers import Definers, definers_at, dialect_of
 from backups.loading.loader import ITS_TIME_HAS_PASSED
-from backups.loading.reading import read_definitions
+from backups.loading.reading import DefinitionReader
 from backups.restoring.definitions import (
     KEY_NAME,
     OUTWARD,
@@ -29,35 +29,51 @@ from backups.restoring.definitions import (
 _NOT_ITS_FAULT = (mysql.ServerGone, mysql.ServerUnreachable, mysql.AccessDenied)
 
 
+@dataclass(frozen=True)
+class WrittenDown:
+    """What `reading.read` told of the database `source`; of it only what `only` wants."""
+
+    packed: bytes
+    source: str
+    only: Callable[[Definition], bool] = lambda _: True
+
+
+@dataclass(frozen=True)
+class Target:
+    """The database in which definitions are made.
+
+    `defaults` are the character set and collation that it has afterwards; empty is those it has now.
+    """
+
+    server: mysql.Server
+    database: str
+    defaults: Sequence[str] = ()
+
+
 def apply(
-    definitions: bytes,
-    server: mysql.Server,
-    database: str,
+    written: WrittenDown,
+    target: Target,
     *,
-    source: str,
-    programs: mysql.Clients,
     tick: process.Tick,
-    only: Callable[[Definition], bool] = lambda _: True,
-    defaults: Sequence[str] = (),
     say: Callable[[str], None] = lambda _: None,
 ) -> list[Left]:
-    """Make what `read` told of the database `source` in another one; answers what could not be made.
+    """Make in a database what was written down of another one; answers what could not be made.
 
-    Of it only what `only` wants. `defaults` are the character set and collation that the database
-    has afterwards; empty is those it has now. `say` is told of events whose time has passed. Raises
-    Problem where the server is not to be had.
+    `say` is told of events whose time has passed. Raises Problem where the server is not to be had.
     """
-    frame, wanted = unpacked(definitions)
+    server, database = target.server, target.database
+    frame, wanted = unpacked(written.packed)
     with mysql.connect(server) as connection:
         info = mysql.probe(connection)
-        defaults = defaults or mysql.database_defaults(connection, database)
+        defaults = target.defaults or mysql.database_defaults(connection, database)
         tables = mysql.tables(connection, database)
-    pending = sorted(filter(only, wanted), key=_place_in_order)
+    pending = sorted(filter(written.only, wanted), key=_place_in_order)
     failed: list[tuple[Definition, Problem]] = []
-    options = LoadOptions(database, source=source)
+    options = LoadOptions(database, source=written.source)
     with definers_at(server, info, database, tick) as hands:
-        completed = tables_completed(definitions, server, database)
-        maker = _Maker(hands, dialect_of(server, info), options, tables, frame, completed)
+        reader = DefinitionReader(dialect_of(server, info), options, tables)
+        completed = tables_completed(written.packed, server, database)
+        maker = _Maker(hands, reader, frame, completed)
         try:
             while pending:
                 tried = [(one, maker.make(one)) for one in pending]
@@ -87,14 +103,11 @@ class _Maker:
     def __init__(
         self,
         hands: Definers,
-        dialect: Dialect,
-        options: LoadOptions,
-        tables: Collection[str],
+        reader: DefinitionReader,
         frame: bytes,
         completed: Collection[str],
     ) -> None:
-        self._hands, self._dialect, self._options = hands, dialect, options
-        self._tables, self._frame = tables, frame
+        self._hands, self._reader, self._frame = hands, reader, frame
         self._completed = completed
         self._events: list[tuple[Definition, EventState]] = []
         # For a person: what became of events whose time has passed.
@@ -110,9 +123,9 @@ class _Maker:
             if one.table in self._completed and KEY_NAME.match(one.text):
                 return None
             return self._tried([Ready(Does.LATER, one.text, Settings(), one.table)])
-        text = self._frame + one.statements(self._options.source)
+        text = self._frame + one.statements(self._reader.options.source)
         try:
-            ready, found = read_definitions(text, self._dialect, self._options, self._tables)
+            ready, found = self._reader.read(text)
         except Problem as unread:
             return unread
         refused = self._tried(ready)
@@ -166,30 +179,28 @@ def with_what_waits(definitions: bytes, events: Iterable[EventState], outward: I
 
 
 def make_what_waits(
-    events: Sequence[EventState],
-    outward: Iterable[Ready],
-    *,
-    server: mysql.Server,
-    info: mysql.ServerInfo,
+    found: Found,
+    place: mysql.ProbedServer,
     database: str,
+    *,
     tick: process.Tick,
     say: Callable[[str], None] = lambda _: None,
 ) -> None:
-    """Add foreign keys to other databases, and put events into their states.
+    """Add the foreign keys to other databases that a load found, and put events into their states.
 
     Only in the place of the live database: an event that runs anywhere else does twice what it
     does, and a row elsewhere that is referred to from a copy cannot be deleted. `say` is told of
     events whose time has passed, which stay disabled. Raises LoadProblem.
     """
-    with mysql.connect(server) as connection:
+    with mysql.connect(place.server) as connection:
         over = mysql.events_of_the_past(connection, database)
-    stay = [event for event in events if event.state == b"ENABLE" and event.name in over]
+    stay = [event for event in found.events if event.state == b"ENABLE" and event.name in over]
     for event in stay:
         say(_stays_disabled(event.name))
-    states = (event.settled() for event in events if event.state != b"DISABLE" and event not in stay)
-    due = [*outward, *states]
+    states = (event.settled() for event in found.events if event.state != b"DISABLE" and event not in stay)
+    due = [*found.outward, *states]
     if due:
-        with definers_at(server, info, database, tick) as hands:
+        with definers_at(place.server, place.info, database, tick) as hands:
             hands.run(due)
 
 

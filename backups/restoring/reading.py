@@ -9,25 +9,22 @@ from functools import cached_property
 from typing import Any
 
 from backups import mysql, process
-from backups.dumpfile.dialect import Dialect
 from backups.dumpfile.digesting import Digester
 from backups.dumpfile.ready import LoadOptions
 from backups.dumpfile.rewriting import with_database
 from backups.dumpfile.sections import ROUTINES, Kind, Piece, Section
 from backups.dumpfile.written import delimited
-from backups.dumping.streaming import stream_dump
+from backups.dumping.streaming import Outlet, stream_dump
 from backups.errors import Problem
 from backups.loading.definers import dialect_of
-from backups.loading.reading import read_definitions
+from backups.loading.reading import DefinitionReader
 from backups.restoring.definitions import BROKEN, DEFINED, FRAME, NAMELESS, Definition, unpacked
 
 
 def read(
-    server: mysql.Server,
+    place: mysql.ProbedServer,
     database: str,
     *,
-    info: mysql.ServerInfo,
-    programs: mysql.Clients,
     tick: process.Tick,
     say: Callable[[str], None] = lambda _: None,
     leave_out: Sequence[str] = (),
@@ -40,7 +37,7 @@ def read(
     server's own words, and `say` is told: the dump programs end at the first of them. It is told as
     well of what cannot be made again just as it is.
     """
-    with mysql.connect(server, database) as connection:
+    with mysql.connect(place.server, database) as connection:
         broken = mysql.broken_views(connection, database)
         unlinked = mysql.unlinked_routines(connection, database)
         routines = _routines_in_the_servers_words(connection, database, unlinked) if unlinked else []
@@ -51,19 +48,17 @@ def read(
         names = ", ".join(name for _, name in unlinked)
         say(f"These routines of {database} use libraries that are not there, and are kept as text: {names}.")
     found: dict[int, tuple[Section, bytearray]] = {}
-    stream_dump(
-        server,
+    source = mysql.DumpSource(
+        place.server,
+        place.info,
+        place.programs,
         database,
-        info=info,
-        programs=programs,
-        digester=Digester(),
-        take=lambda piece: _keep(piece, found),
-        tick=tick,
         structure_only=True,
         without_routines=bool(unlinked),
         leave_out=[*(view.name for view in broken), *leave_out],
     )
-    known = _Reading(server, database, info, say)
+    stream_dump(source, Outlet(Digester(), take=lambda piece: _keep(piece, found)), tick=tick)
+    known = _Reading(place.server, database, place.info, say)
     entries = [
         [s.kind, known.name_of(s, bytes(text)), s.table, text.decode("latin-1")] for s, text in found.values()
     ]
@@ -107,19 +102,19 @@ class _Reading:
         self._server, self._database, self._info, self._say = server, database, info, say
 
     @cached_property
-    def _place(self) -> tuple[Dialect, list[str]]:
+    def _reader(self) -> DefinitionReader:
+        options = LoadOptions(self._database, source=self._database)
         with mysql.connect(self._server) as connection:
-            return dialect_of(self._server, self._info), mysql.tables(connection, self._database)
+            tables = mysql.tables(connection, self._database)
+        return DefinitionReader(dialect_of(self._server, self._info), options, tables)
 
     def name_of(self, section: Section, text: bytes) -> str:
         """What a definition is called. `say` is told where it cannot be made again just as it is."""
         if section.kind not in DEFINED or text.isascii():
             return section.name
-        dialect, tables = self._place
-        options = LoadOptions(self._database, source=self._database)
         text = Definition(section.kind, section.name, section.table, text).statements(self._database)
         try:
-            ready, found = read_definitions(text, dialect, options, tables)
+            ready, found = self._reader.read(text)
         except Problem:
             return section.name
         for each in found.reworded:

@@ -13,7 +13,6 @@ from backups.dumpfile.sections import Kind
 from backups.errors import Problem
 from backups.models import Restore, Snapshot
 from backups.restoring import table_definitions
-from backups.restoring.place import Place
 from backups.runs import notes
 
 
@@ -41,7 +40,7 @@ def staying(connection: Any, restore: Restore) -> list[str]:
     ]
 
 
-def say_what_stayed(restore: Restore, place: Place, say: Callable[[str], None]) -> None:
+def say_what_stayed(restore: Restore, place: mysql.ProbedServer, say: Callable[[str], None]) -> None:
     """Tell a person which tables were left where they are."""
     with mysql.connect(place.server) as connection:
         stayed = [table for table in staying(connection, restore) if table in (restore.tables or [table])]
@@ -73,7 +72,9 @@ def refuse_without_rows(
         )
 
 
-def rename(restore: Restore, place: Place, tick: process.Tick, say: Callable[[str], None]) -> None:
+def rename(
+    restore: Restore, place: mysql.ProbedServer, tick: process.Tick, say: Callable[[str], None]
+) -> None:
     """Have the tables change places. Raises Problem, what `tick` raises."""
     with mysql.connect(place.server) as connection:
         outgoing, incoming = tables_moving(connection, restore)
@@ -147,7 +148,7 @@ def _give_up(
     process.run_in_thread(drop, tick, lambda: None)
 
 
-def but_given_up(restore: Restore, place: Place) -> str:
+def but_given_up(restore: Restore, place: mysql.ProbedServer) -> str:
     """The damaged tables that are gone though the swap was broken off, empty where there are none."""
     restore.run.refresh_from_db(fields=["result"])
     if not (given_up := restore.run.result.get("not_kept")):

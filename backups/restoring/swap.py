@@ -17,7 +17,6 @@ from backups.errors import Problem
 from backups.models import Restore
 from backups.restoring import defining, definitions, reading, table_definitions
 from backups.restoring.obstacles import refuse_taken
-from backups.restoring.place import Place
 from backups.restoring.renaming import (
     but_given_up,
     damaged_among,
@@ -30,14 +29,17 @@ from backups.runs import consequences, notes, refusals, restores
 
 
 def write_down(
-    restore: Restore, place: Place, tick: process.Tick, say: Callable[[str], None] = lambda _: None
+    restore: Restore,
+    place: mysql.ProbedServer,
+    tick: process.Tick,
+    say: Callable[[str], None] = lambda _: None,
 ) -> None:
     """Note what is to be set up after the swap, and what on the way back. Touches nothing.
 
     May wait for tables that somebody locked. `say` is told what will not be as it was. Raises
     Problem where it could not be set up again.
     """
-    read = partial(reading.read, place.server, info=place.info, programs=place.programs, tick=tick, say=say)
+    read = partial(reading.read, place, tick=tick, say=say)
     with mysql.connect(place.server) as connection:
         damaged = damaged_among(connection, restore)
     before = read(restore.target, leave_out=damaged)
@@ -67,7 +69,9 @@ def write_down(
     )
 
 
-def swap(restore: Restore, place: Place, *, say: Callable[[str], None], tick: process.Tick) -> None:
+def swap(
+    restore: Restore, place: mysql.ProbedServer, *, say: Callable[[str], None], tick: process.Tick
+) -> None:
     """Put the tables of `restore.incoming` into `restore.target`, once all is written down.
 
     The tables of before are kept.
@@ -93,7 +97,7 @@ def swap(restore: Restore, place: Place, *, say: Callable[[str], None], tick: pr
     refuse_unless_whole(restore)
 
 
-def end_broken_off(restore: Restore, place: Place, tick: process.Tick) -> str:
+def end_broken_off(restore: Restore, place: mysql.ProbedServer, tick: process.Tick) -> str:
     """End a swap that was broken off, backwards before the RENAME, forwards after it.
 
     Answers a sentence about the target's state. Raises Problem while the server is not to be had.
@@ -141,7 +145,7 @@ def _where_those_of_before_are(restore: Restore) -> str:
     return f"; what it held before is in snapshot {saved.short_id}" if saved else ""
 
 
-def drop_emptied(restore: Restore, place: Place) -> None:
+def drop_emptied(restore: Restore, place: mysql.ProbedServer) -> None:
     """Drop the database from which an undo has taken all that was kept in it."""
     restore.refresh_from_db(fields=["swapped_at"])
     if restore.mode != RestoreMode.UNDO or restore.swapped_at is None:
@@ -164,29 +168,26 @@ def _refuse_half_rolled_back(restore: Restore, error: BaseException) -> None:
         ) from error
 
 
-def define_again(restore: Restore, place: Place, tick: process.Tick) -> None:
+def define_again(restore: Restore, place: mysql.ProbedServer, tick: process.Tick) -> None:
     """Make what a swap left out, where nobody has made it by hand; what is left is noted again."""
     is_in = restore.swap == Swap.FINISHED
     was_rolled_back = restore.swap == Swap.ROLLED_BACK
     packed = bytes((restore.definitions_before if was_rolled_back else restore.definitions_after) or b"")
     wanted = definitions.among(restore.definitions_left)
     absent = _absent(packed, restore, place)
-    left = defining.apply(
+    written = defining.WrittenDown(
         packed,
-        place.server,
-        restore.target,
-        source=restore.incoming if is_in else restore.target,
-        programs=place.programs,
-        tick=tick,
+        restore.incoming if is_in else restore.target,
         only=lambda one: wanted(one) and one in absent,
     )
+    left = defining.apply(written, defining.Target(place.server, restore.target), tick=tick)
     restores.restore_note(restore, definitions_left=left)
 
 
 # ---------------------------------------------------------------- Steps
 
 
-def _prepare(restore: Restore, place: Place) -> None:
+def _prepare(restore: Restore, place: mysql.ProbedServer) -> None:
     refusals.refuse_unsettled(restore.database, restore.target, but=restore)
     refuse_taken(restore.kept_in, restore.target, place.server)
     restores.restore_note(restore, swap=Swap.PREPARED)
@@ -197,7 +198,10 @@ def _prepare(restore: Restore, place: Place) -> None:
 
 
 def _finish(
-    restore: Restore, place: Place, tick: process.Tick, say: Callable[[str], None] = lambda _: None
+    restore: Restore,
+    place: mysql.ProbedServer,
+    tick: process.Tick,
+    say: Callable[[str], None] = lambda _: None,
 ) -> None:
     """Set up what the snapshot holds besides tables, and look at what came of it. Safe to repeat."""
     after = bytes(restore.definitions_after or b"")
@@ -215,17 +219,10 @@ def _finish(
     def stands(one: definitions.Definition) -> bool:
         return one.kind == Kind.VIEW and one.name in broken
 
-    left = defining.apply(
-        after,
-        place.server,
-        restore.target,
-        source=restore.incoming,
-        programs=place.programs,
-        tick=tick,
-        only=lambda one: of_tables(one) and not (stands(one) and one.was_broken),
-        defaults=_defaults(restore),
-        say=say,
+    written = defining.WrittenDown(
+        after, restore.incoming, only=lambda one: of_tables(one) and not (stands(one) and one.was_broken)
     )
+    left = defining.apply(written, _target(restore, place), tick=tick, say=say)
     for one in left:
         if one["was_broken"]:
             say(_not_made_again(one))
@@ -242,7 +239,7 @@ def _not_made_again(left: definitions.Left) -> str:
     )
 
 
-def _otherwise(restore: Restore, place: Place, packed: bytes, tick: process.Tick) -> list[str]:
+def _otherwise(restore: Restore, place: mysql.ProbedServer, packed: bytes, tick: process.Tick) -> list[str]:
     """The tables that are not defined as they came.
 
     But for those that were given what waited for this place before this was broken off.
@@ -255,7 +252,7 @@ def _otherwise(restore: Restore, place: Place, packed: bytes, tick: process.Tick
     return [table for table in sorted(wanted) if now[table] != wanted[table] and table not in completed]
 
 
-def _roll_back(restore: Restore, place: Place, tick: process.Tick) -> None:
+def _roll_back(restore: Restore, place: mysql.ProbedServer, tick: process.Tick) -> None:
     """Set up again what was taken down before a RENAME that did not happen. Safe to repeat.
 
     What still stands is left alone: a view that reads what is gone could not be made again.
@@ -268,23 +265,19 @@ def _roll_back(restore: Restore, place: Place, tick: process.Tick) -> None:
         tables = {one.table for one in absent if one.kind == Kind.TRIGGER}
         with mysql.connect(place.server) as connection:
             mysql.drop_triggers(connection, restore.target, tables)
-        left = defining.apply(
+        written = defining.WrittenDown(
             before,
-            place.server,
             restore.target,
-            source=restore.target,
-            programs=place.programs,
-            tick=tick,
             only=lambda one: one in absent or (one.kind == Kind.TRIGGER and one.table in tables),
-            defaults=_defaults(restore),
         )
+        left = defining.apply(written, _target(restore, place), tick=tick)
     with mysql.connect(place.server) as connection:
         if not mysql.inventory(connection, restore.kept_in):
             mysql.drop_database(connection, restore.kept_in)
     restores.restore_note(restore, swap=Swap.ROLLED_BACK, definitions_left=left)
 
 
-def _absent(packed: bytes, restore: Restore, place: Place) -> list[definitions.Definition]:
+def _absent(packed: bytes, restore: Restore, place: mysql.ProbedServer) -> list[definitions.Definition]:
     """Of what was written down, what the target does not hold."""
     with mysql.connect(place.server) as connection:
         held = mysql.inventory(connection, restore.target)
@@ -292,9 +285,10 @@ def _absent(packed: bytes, restore: Restore, place: Place) -> list[definitions.D
     return definitions.missing(packed, held, triggers)
 
 
-def _defaults(restore: Restore) -> Sequence[str]:
+def _target(restore: Restore, place: mysql.ProbedServer) -> defining.Target:
+    """The restore's target, which has the defaults afterwards that were noted before it was touched."""
     restore.run.refresh_from_db(fields=["result"])
-    return list(restore.run.result.get("defaults", ()))
+    return defining.Target(place.server, restore.target, list(restore.run.result.get("defaults", ())))
 
 
 def _end_without_target(restore: Restore, renamed: bool) -> str:
@@ -309,7 +303,9 @@ def _end_without_target(restore: Restore, renamed: bool) -> str:
     return f"{restore.target} is not there any more."
 
 
-def _end_now(restore: Restore, place: Place, say: Callable[[str], None], error: BaseException) -> None:
+def _end_now(
+    restore: Restore, place: mysql.ProbedServer, say: Callable[[str], None], error: BaseException
+) -> None:
     """End a swap at once where the server allows; else the reaper does it when it is back.
 
     Raises Problem when it cannot be ended now.

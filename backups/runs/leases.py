@@ -10,6 +10,7 @@ from django.utils import timezone
 
 from backups.choices import EXCLUSIVE_ACTIONS, Action
 from backups.models import Database, Repository, Run
+from backups.runs.subject import database_of
 
 # Beats come every second or so, but for the minute that a server's answers may take; who is silent for longer
 # is taken for dead.
@@ -31,8 +32,7 @@ def lease_take(run: Run, now: datetime) -> Run | None:
         model: type[Database] | type[Repository] = Repository
         pk = run.repository_id
     elif run.action == Action.BACKUP:
-        assert run.database_id is not None  # noqa: S101
-        model, pk = Database, run.database_id
+        model, pk = Database, database_of(run).pk
     else:
         return None
     free = Q(lease_run=None) | Q(lease_until=None) | Q(lease_until__lt=now)

@@ -1,4 +1,4 @@
-"""What restic's forget would keep, worked out without asking it: for the preview in a form. Pure.
+"""Which snapshots a policy keeps and which go, worked out without asking restic. Pure.
 
 The rules are restic's (internal/restic/snapshot_policy.go): newest first, each rule keeps the newest
 snapshot of a day, week or month until its count is used up, and the oldest while any is left.
@@ -6,30 +6,75 @@ snapshot of a day, week or month until its count is used up, and the oldest whil
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
-from datetime import datetime, timedelta
+from collections.abc import Callable, Hashable, Iterable, Mapping, Sequence
+from dataclasses import asdict, dataclass
+from datetime import datetime, timedelta, tzinfo
 
 # What a restore overwrote is nowhere else. That something is missing shows when the month is closed.
 SAFETY_KEPT = timedelta(days=30)
 
 
-def kept(times: Sequence[datetime], *, daily: int, weekly: int, monthly: int) -> dict[datetime, list[str]]:
-    """Which of the local `times` are kept, and by which rules, newest first."""
-    left = {"daily": daily, "weekly": weekly, "monthly": monthly}
+@dataclass(frozen=True)
+class Policy:
+    """Of how many days, weeks and months the newest snapshot is kept."""
+
+    daily: int
+    weekly: int
+    monthly: int
+
+
+@dataclass(frozen=True)
+class Dated:
+    """A snapshot, when it was made, and with which others the policy counts it; None is with none at all."""
+
+    id: str
+    time: datetime
+    series: Hashable
+
+
+@dataclass(frozen=True)
+class Plan:
+    """The ids of what stays, each with its reasons, and of what goes."""
+
+    keep: Mapping[str, Sequence[str]]
+    forget: Sequence[str]
+
+
+def plan(snapshots: Sequence[Dated], policy: Policy, held: Mapping[str, Sequence[str]], zone: tzinfo) -> Plan:
+    """What a policy keeps of each series, and what is `held` whatever it says; all else goes.
+
+    Days, weeks and months are those of the zone.
+    """
+    why: dict[str, list[str]] = {each.id: list(held.get(each.id, ())) for each in snapshots}
+    series: dict[Hashable, list[Dated]] = {}
+    for each in snapshots:
+        series.setdefault(each.series, []).append(each)
+    for key, of_one in series.items():
+        if key is not None:
+            for found, rule in _kept(of_one, policy, zone):
+                why[found].append(f"{rule} snapshot")
+    return Plan(
+        keep={found: tuple(dict.fromkeys(reasons)) for found, reasons in why.items() if reasons},
+        forget=tuple(found for found, reasons in why.items() if not reasons),
+    )
+
+
+def in_short(reasons: Iterable[str]) -> str:
+    """Reasons as a table has room for them, as in "newest, daily"."""
+    return ", ".join(str(reason).partition(" snapshot")[0] for reason in reasons)
+
+
+def _kept(series: Iterable[Dated], policy: Policy, zone: tzinfo) -> Iterable[tuple[str, str]]:
+    left: dict[str, int] = asdict(policy)
     last: dict[str, tuple[int, ...]] = {}
-    found: dict[datetime, list[str]] = {}
-    newest_first = sorted(times, reverse=True)
-    for time in newest_first:
+    newest_first = sorted(series, key=lambda each: (each.time, each.id), reverse=True)
+    for each in newest_first:
+        local = each.time.astimezone(zone)
         for rule, bucket in _BUCKETS.items():
-            if left[rule] == 0 or (last.get(rule) == bucket(time) and time is not newest_first[-1]):
-                continue
-            last[rule] = bucket(time)
-            left[rule] -= 1
-            found.setdefault(time, []).append(rule)
-    if newest_first:
-        # Ours: the newest stays whatever the rules say.
-        found.setdefault(newest_first[0], ["newest"])
-    return found
+            if left[rule] and (last.get(rule) != bucket(local) or each is newest_first[-1]):
+                last[rule] = bucket(local)
+                left[rule] -= 1
+                yield each.id, rule
 
 
 _BUCKETS: dict[str, Callable[[datetime], tuple[int, ...]]] = {

@@ -32,6 +32,7 @@ from backups.runs.asked import Asker, Submits
 from backups.runs.outcome import CallsForMore, Outcome
 from backups.runs.progress import Observer, Progress, State
 from backups.runs.queue import runs_wake
+from backups.runs.subject import database_of
 
 logger = logging.getLogger(__name__)
 
@@ -159,8 +160,8 @@ def _run_child(
 
 def _wait_for_lease(parent: Run, tick: Callable[[], None]) -> None:
     """A backup that runs elsewhere is waited for: what it saves is older than what we need."""
-    assert parent.database is not None  # noqa: S101
-    while leases.lease_holder(parent.database) is not None:
+    database = database_of(parent)
+    while leases.lease_holder(database) is not None:
         process.sleep_tick()
         tick()
 

@@ -14,10 +14,10 @@ from backups.choices import Action, RestoreMode
 from backups.endpoints import database_server, repository_access, restoring_server, scratch_server
 from backups.errors import Problem
 from backups.models import Repository, Restore, Run
-from backups.restoring.place import Place
 from backups.restoring.swap import drop_emptied, end_broken_off
 from backups.runs import leases, lifecycle, notes, queue, restores
 from backups.runs.hearing import Hearing
+from backups.runs.subject import database_of
 from backups.text import checked
 
 logger = logging.getLogger(__name__)
@@ -63,7 +63,7 @@ def _end_swap(restore: Restore) -> None:
         server = restoring_server(restore.database)
         with mysql.connect(server) as connection:
             info = mysql.probe(connection)
-        place = Place(server, info, mysql.clients(info, settings.MYSQL_CLIENT_DIR))
+        place = mysql.ProbedServer(server, info, mysql.clients(info, settings.MYSQL_CLIENT_DIR))
         sentence = end_broken_off(restore, place, tick=lambda: None)
         drop_emptied(restore, place)
     except Problem as problem:
@@ -74,7 +74,6 @@ def _end_swap(restore: Restore) -> None:
 
 def _drop_scratch(dead: Run) -> None:
     """A database that a dead run made for itself goes; tried again each minute."""
-    assert dead.database is not None  # noqa: S101
     swapping = Restore.objects.filter(run=dead).first()
     if swapping is not None and not swapping.is_settled:
         return
@@ -97,17 +96,15 @@ class _LiesElsewhere(Problem):
 
 
 def _where_it_restored(dead: Run) -> mysql.Server:
-    assert dead.database is not None  # noqa: S101
-    return restoring_server(dead.database)
+    return restoring_server(database_of(dead))
 
 
 def _where_it_verified(dead: Run) -> mysql.Server:
     """The server that it noted when it began; for a run of a version that noted none, the one of now."""
-    assert dead.database is not None  # noqa: S101
     noted = dead.result.get("verified_on")
     address = noted.get("address") if isinstance(noted, dict) else None
     for find_server in (scratch_server, database_server):
-        server = find_server(dead.database)
+        server = find_server(database_of(dead))
         if address is None or server.address == address:
             return server
     raise _LiesElsewhere(

@@ -48,7 +48,8 @@ from backups.endpoints import repository_access
 from backups.models import Database
 database = Database.objects.get()
 (info,) = restic.snapshots(repository_access(database.repository))
-print(records.snapshot_record(info, repository=database.repository, database=database, signature="").pk)
+ours = records.Provenance(signature="")
+print(records.snapshot_record(info, repository=database.repository, database=database, provenance=ours).pk)
 """
 
 

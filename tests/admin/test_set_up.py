@@ -126,6 +126,22 @@ def test_the_retention_is_tried_on_what_is_there(past: History, login: Login, se
     assert "Nothing goes" in client.get(url, rules).content.decode()
 
 
+def test_the_retention_that_is_tried_is_the_one_of_the_next_forget(past: History, login: Login) -> None:
+    """With what is held, and each series by itself: what was not made here pushes nothing out."""
+    there = past.databases[0].snapshots.filter(forgotten_at=None)
+    oldest, *of_others = there.order_by("time")[:3]
+    there.exclude(pk__in=[each.pk for each in of_others]).update(made_here=True)
+    there.update(verified_at=None)
+    there.filter(pk=oldest.pk).update(verified_at=timezone.now())
+    url = reverse("admin:backups_database_hint_retention", args=[past.databases[0].pk])
+
+    text = login("Administrator").get(url, {"keep_daily": 3, "keep_weekly": 0, "keep_monthly": 0})
+
+    # Three days, the verified one, and those of others, which are fewer than three.
+    assert f"6 would stay and {there.count() - 6} would go" in text.content.decode()
+    assert "newest verified" in text.content.decode()
+
+
 @pytest.mark.parametrize("wrong", ["", "x", "-1"])
 def test_a_retention_that_is_half_typed_is_told_kindly(past: History, login: Login, wrong: str) -> None:
     url = reverse("admin:backups_database_hint_retention", args=[past.databases[0].pk])

@@ -30,7 +30,7 @@ def stored(snapshot: Snapshot) -> bytes:
     """The dump as it lies in the repository."""
     access = repository_access(snapshot.repository)
     args = restic.dump_args(snapshot.snapshot_id, snapshot.path)
-    return restic.call(access, args, doing="reading the dump").stdout
+    return restic.call(access, restic.Command(args, "reading the dump")).stdout
 
 
 def dumped_by_hand(shop: Shop) -> list[bytes]:

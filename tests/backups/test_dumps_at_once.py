@@ -19,10 +19,9 @@ import pytest
 from backups import mysql
 from backups.dumpfile.digesting import Digester
 from backups.dumping import parallel
-from backups.dumping.mysqldump import Source
 from backups.dumping.parallel import ParallelDumpUnavailable, ParallelOptions
 from backups.dumping.spool import Spool
-from backups.dumping.streaming import stream_dump
+from backups.dumping.streaming import Outlet, stream_dump
 from backups.errors import Problem
 from tests.backups.conftest import MakePortal
 from tests.backups.test_failures import small_disk
@@ -55,11 +54,11 @@ COINS = 100
 PURSES = 50
 
 
-def source_of(shop: Shop) -> Source:
+def source_of(shop: Shop) -> mysql.DumpSource:
     server = mysql.Server(shop.server.host, shop.server.port, shop.user, shop.password)
     with mysql.connect(server) as connection:
         info = mysql.probe(connection)
-    return Source(server, shop.name, info, mysql.clients(info, client_dir(shop.server)))
+    return mysql.DumpSource(server, info, mysql.clients(info, client_dir(shop.server)), shop.name)
 
 
 def may_lock(shop: Shop) -> Shop:
@@ -68,16 +67,13 @@ def may_lock(shop: Shop) -> Shop:
     return shop
 
 
-def dumped_alone(source: Source) -> tuple[bytes, Digester]:
+def dumped_alone(source: mysql.DumpSource) -> tuple[bytes, Digester]:
     written, digester = bytearray(), Digester()
-    stream_dump(
-        source.server, source.database, info=source.info, programs=source.programs, digester=digester,
-        write=written.extend,
-    )  # fmt: skip
+    stream_dump(source, Outlet(digester, written.extend))
     return bytes(written), digester
 
 
-def dumped_at_once(source: Source, options: ParallelOptions) -> tuple[bytes, Digester]:
+def dumped_at_once(source: mysql.DumpSource, options: ParallelOptions) -> tuple[bytes, Digester]:
     written, digester = bytearray(), Digester()
     with parallel.begun(source, options) as dumps:
         for piece in digester.digested(dumps.pieces(digester.splitter)):

@@ -67,9 +67,8 @@ class Looked:
     def read(self, **how: Any) -> Digester:
         digester = Digester(self.shop.name)
         programs = mysql.clients(self.info, client_dir(self.shop.server))
-        streaming.stream_dump(
-            server_of(self.shop), self.shop.name, info=self.info, programs=programs, digester=digester, **how
-        )
+        source = mysql.DumpSource(server_of(self.shop), self.info, programs, self.shop.name, **how)
+        streaming.stream_dump(source, streaming.Outlet(digester))
         return digester
 
 

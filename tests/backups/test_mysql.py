@@ -87,7 +87,9 @@ PASSWORDS = [
 def test_dump_is_told_this_and_nothing_else(
     info: mysql.ServerInfo, clients: mysql.Clients, wanted: str
 ) -> None:
-    args = mysql.dump_args(SERVER, "shop", info=info, programs=clients, option_file_path="/dev/fd/9")
+    source = mysql.DumpSource(SERVER, info, clients, "shop")
+
+    args = mysql.dump_args(source, option_file_path="/dev/fd/9")
 
     assert args == tuple(wanted.split(" "))
 
@@ -95,10 +97,9 @@ def test_dump_is_told_this_and_nothing_else(
 def test_dump_of_some_tables_leaves_out_the_others_and_what_is_of_no_table() -> None:
     clients = mysql.Clients("/bin/mariadb-dump", "MariaDB", "10.6.1")
 
-    args = mysql.dump_args(
-        SERVER, "shop", info=MARIADB, programs=clients, option_file_path="/dev/fd/9",
-        tables_only=True, leave_out=["a view", "-t"],
-    )  # fmt: skip
+    source = mysql.DumpSource(SERVER, MARIADB, clients, "shop", tables_only=True, leave_out=["a view", "-t"])
+
+    args = mysql.dump_args(source, option_file_path="/dev/fd/9")
 
     assert args[-4:] == ("--ignore-table=shop.a view", "--ignore-table=shop.-t", "--", "shop")
     assert not {"--routines", "--events"} & set(args)

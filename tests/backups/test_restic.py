@@ -274,12 +274,10 @@ def stored(folder: Path, *, probe: str, backup: str, known_id: str = "") -> Comp
     access = restic.Access(str(program), "/srv/repository", "the password", names=names)
     return restic.probed_call(
         access,
-        ["backup"],
-        doing="storing",
+        restic.Command(["backup"], "storing"),
         on_stdout=lambda _: None,
         on_stderr=lambda _: None,
         tick=lambda: None,
-        pass_fds=[],
     )
 
 

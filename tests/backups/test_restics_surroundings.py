@@ -229,6 +229,6 @@ def test_a_certificate_that_is_not_there_is_named_by_its_variable(
     access = restic.Access(str(restic_path), str(tmp_path), "the password", {name: absent})
 
     with pytest.raises(restic.ResticError) as told:
-        restic.call(access, ("snapshots",), doing="listing the snapshots")
+        restic.call(access, restic.Command(("snapshots",), "listing the snapshots"))
 
     assert told.value.what.startswith(f"restic cannot read the file {absent}, which {name} names")

@@ -248,7 +248,8 @@ def _how_each_connects(
             mysql.probe(connection)
 
     def dump_alone() -> None:
-        streaming.stream_dump(told, "compat", info=info, programs=programs, digester=Digester())
+        source = mysql.DumpSource(told, info, programs, "compat")
+        streaming.stream_dump(source, streaming.Outlet(Digester()))
 
     def load_alone() -> None:
         with mysql.loading_connections(told, "compat", 1) as (connection,):

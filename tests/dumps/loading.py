@@ -6,7 +6,7 @@ from pathlib import Path
 
 from backups import mysql, process
 from backups.dumpfile.ready import LoadOptions
-from backups.loading.loader import load
+from backups.loading.loader import Destination, DumpStream, load
 from backups.loading.progress import Loading
 from tests.servers import DatabaseServer
 
@@ -32,14 +32,10 @@ def load_bytes(
         info = mysql.probe(connection)
     file = folder / "dump"
     file.write_bytes(dump)
-    with process.child(["/bin/cat", str(file)], env={}, stdout=process.PIPE) as source:
+    with process.child(process.Program(["/bin/cat", str(file)], {}), stdout=process.PIPE) as source:
         load(
-            source,
-            gzip=gzip,
-            server=place,
-            info=info,
-            options=options,
-            loading=loading,
+            DumpStream(source, gzip),
+            Destination(place, info, options, connections),
+            loading,
             tick=lambda: None,
-            connections=connections,
         )

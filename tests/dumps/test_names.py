@@ -12,6 +12,7 @@ from backups.dumpfile.ready import LoadOptions
 from backups.errors import Problem
 from backups.loading.progress import Loading
 from backups.restoring import defining
+from tests.backups.worlds import client_dir
 from tests.dumps.loading import address, load_bytes
 from tests.servers import DatabaseServer
 
@@ -114,14 +115,8 @@ def test_what_comes_into_its_place_is_what_the_dump_names(
     load_bytes(server, dump.encode(codec), tmp_path, loading, options=OPTIONS, connections=4)
     with mysql.connect(address(server)) as connection:
         info = mysql.probe(connection)
-    defining.make_what_waits(
-        loading.found.events,
-        loading.found.outward,
-        server=address(server),
-        info=info,
-        database="names_copy",
-        tick=lambda: None,
-    )
+    place = mysql.ProbedServer(address(server), info, mysql.clients(info, client_dir(server)))
+    defining.make_what_waits(loading.found, place, "names_copy", tick=lambda: None)
 
     of_it = "FROM information_schema.{} WHERE {}_SCHEMA = 'names_copy'"
     events = f"SELECT EVENT_NAME, STATUS, EVENT_DEFINITION, DEFINER {of_it.format('EVENTS', 'EVENT')}"

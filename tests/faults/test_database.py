@@ -22,7 +22,6 @@ import pytest
 from backups import mysql
 from backups.choices import Action, RestoreMode
 from backups.dumping import mysqldump
-from backups.dumping.mysqldump import Source
 from backups.models import Database
 from tests.backups.conftest import MakeDatabase, MakePortal
 from tests.backups.worlds import SHOP, Shop, client_dir, make_shop, wait_until
@@ -105,10 +104,11 @@ def test_dump_program_is_let_in_once_our_own_connection_of_before_is_gone(own_se
     server = mysql.Server(own_server.host, own_server.port, shop.user, shop.password)
     with mysql.connect(server, shop.name) as connection:
         info = mysql.probe(connection)
-        source = Source(server, shop.name, info, mysql.clients(info, client_dir(own_server)))
+        programs = mysql.clients(info, client_dir(own_server))
+        source = mysql.DumpSource(server, info, programs, shop.name, structure_only=True)
         gone = threading.Timer(0.7, own_server.execute, [f"KILL {connection.thread_id()}"])
         gone.start()
-        with mysqldump.let_in(source, structure_only=True) as running:
+        with mysqldump.let_in(source) as running:
             dumped = b"".join(mysqldump.output(running))
             mysqldump.refuse_bad_end(source, running)
         gone.join()

@@ -182,7 +182,7 @@ def stored(access: restic.Access) -> None:
     """What a backup does with a repository."""
     args = restic.backup_args(path="/x", host="h", tags=[], command=["echo", "x"])
     restic.probed_call(
-        access, args, doing="storing", on_stdout=print, on_stderr=print, tick=lambda: None, pass_fds=[]
+        access, restic.Command(args, "storing"), on_stdout=print, on_stderr=print, tick=lambda: None
     )
 
 

@@ -17,14 +17,13 @@ from django_q.scheduler import scheduler
 from django_q.signing import SignedPackage
 from pytest_django.fixtures import Settings
 
-from backups.actions import forget
 from backups.alerting import alerts, delivery
 from backups.choices import Action, AlertState, Status, Trigger
 from backups.models import Alert, Database, Run
 from backups.runs import leases, lifecycle, queue
 from backups.runs.asked import Asker, Wanted
 from backups.scheduling.schedules import schedules_keep, schedules_sync
-from backups.snapshots import selection
+from backups.snapshots import holds, selection
 from tests.backups.conftest import MakeDatabase, MakePortal
 from tests.backups.test_services import add_database
 from tests.backups.test_worker import asked
@@ -274,7 +273,7 @@ def test_retention_keeps_what_was_made_after_the_clock_was_set_back(database: Da
 
     assert in_repository(database.repository) == {before.snapshot_id, after.snapshot_id}
     after.refresh_from_db()
-    assert after.kept_because == [forget.MADE_LAST]
+    assert after.kept_because == [holds.MADE_LAST]
     assert run.result["forgotten"] == []
 
 

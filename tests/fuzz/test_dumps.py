@@ -21,7 +21,7 @@ from backups import mysql
 from backups.dumpfile.digesting import Digester
 from backups.dumpfile.manifests import objects_in
 from backups.dumpfile.sections import Kind
-from backups.dumping.streaming import stream_dump
+from backups.dumping.streaming import Outlet, stream_dump
 from tests.backups.test_stream import bodies, cuts, digested, hostile, literal, quoted
 from tests.backups.worlds import client_dir
 from tests.servers import DatabaseServer
@@ -132,10 +132,8 @@ def test_sections_of_a_real_dump_are_what_the_server_holds(
     with held(db_server, made) as (there, name, connection):
         info = mysql.probe(connection)
         digester, written = Digester(), bytearray()
-        stream_dump(
-            there, name, info=info, programs=mysql.clients(info, client_dir(db_server)), digester=digester,
-            write=written.extend, tick=within(HANGS_SECONDS),
-        )  # fmt: skip
+        source = mysql.DumpSource(there, info, mysql.clients(info, client_dir(db_server)), name)
+        stream_dump(source, Outlet(digester, written.extend), tick=within(HANGS_SECONDS))
         collations = mysql.default_collations(connection, info)
         sections = digester.sections(collations)
 

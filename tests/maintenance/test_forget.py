@@ -19,6 +19,7 @@ from backups.choices import SAFETY_TAG, Action, RestoreMode, Trigger
 from backups.models import Database, Repository, Run, Snapshot, Verification
 from backups.runs import lifecycle
 from backups.runs.asked import Asker, Wanted
+from backups.snapshots import holds
 from backups.snapshots.retention import SAFETY_KEPT
 from backups.worker import executor
 from tests.backups.conftest import MakeDatabase
@@ -89,13 +90,13 @@ def test_policy_that_keeps_nothing_keeps_the_newest_and_the_newest_verified(data
     assert in_repository(database.repository) == ids(proved, newest)
     assert set(run.result["forgotten"]) == ids(old, between)
     log = log_of(run)
-    assert f"keep   {newest.short_id} {newest.local_time:%Y-%m-%d %H:%M}: {forget.NEWEST}" in log
-    assert f"keep   {proved.short_id} {proved.local_time:%Y-%m-%d %H:%M}: {forget.NEWEST_VERIFIED}" in log
+    assert f"keep   {newest.short_id} {newest.local_time:%Y-%m-%d %H:%M}: {holds.NEWEST}" in log
+    assert f"keep   {proved.short_id} {proved.local_time:%Y-%m-%d %H:%M}: {holds.NEWEST_VERIFIED}" in log
     assert f"forget {old.short_id}" in log
     assert f"forget {between.short_id}" in log
     assert "2 snapshots forgotten, 2 kept." in log
     proved.refresh_from_db()
-    assert proved.kept_because == [forget.NEWEST_VERIFIED]
+    assert proved.kept_because == [holds.NEWEST_VERIFIED]
 
 
 def test_what_was_saved_before_a_restore_is_kept_for_a_month(
@@ -111,7 +112,7 @@ def test_what_was_saved_before_a_restore_is_kept_for_a_month(
     run = forgot(database, **KEEP_NOTHING)
 
     assert in_repository(database.repository) == ids(saved, newest)
-    why = forget.SAFETY.format(restored.pk)
+    why = holds.SAFETY.format(restored.pk)
     assert f"keep   {saved.short_id} {saved.local_time:%Y-%m-%d %H:%M}: {why}" in log_of(run)
     saved.refresh_from_db()
     assert kept_words(saved) == "safety"
@@ -146,7 +147,7 @@ def test_policy_by_days_weeks_and_months(database: Database) -> None:
 
     assert in_repository(database.repository) == ids(today[0], yesterday, last_month[0])
     today[0].refresh_from_db()
-    assert today[0].kept_because[0] == forget.NEWEST
+    assert today[0].kept_because[0] == holds.NEWEST
     assert {"daily snapshot", "monthly snapshot"} <= set(today[0].kept_because)
     assert "daily snapshot" in log_of(run)
 
@@ -307,10 +308,10 @@ def test_a_safety_copy_is_no_days_backup(database: Database) -> None:
     run = forgot(database, keep_daily=1, keep_weekly=0, keep_monthly=0)
 
     assert in_repository(database.repository) == ids(backup, lately)
-    assert f"keep   {lately.short_id} {lately.local_time:%Y-%m-%d %H:%M}: {forget.SAVED}" in log_of(run)
+    assert f"keep   {lately.short_id} {lately.local_time:%Y-%m-%d %H:%M}: {holds.SAVED}" in log_of(run)
     assert f"forget {long_ago.short_id}" in log_of(run)
     backup.refresh_from_db()
-    assert backup.kept_because == [forget.NEWEST, "daily snapshot"]
+    assert backup.kept_because == [holds.NEWEST, "daily snapshot"]
 
 
 @pytest.mark.parametrize("of_database", [True, False], ids=["after a backup", "by hand"])

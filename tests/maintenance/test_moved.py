@@ -6,9 +6,9 @@ from pathlib import Path
 
 import pytest
 
-from backups.actions import forget
 from backups.choices import Action, RestoreMode
 from backups.models import Database, Repository, Snapshot
+from backups.snapshots import holds
 from tests.backups.conftest import MakeDatabase
 from tests.backups.worlds import Shop, copy_repository
 from tests.restore.stories import restore, succeeded
@@ -74,6 +74,6 @@ def test_retention_forgets_nothing_in_the_one_before_and_protects_the_newest_of_
     assert run.status == "succeeded", run.error
     assert restic(elsewhere, "snapshots", "--json").count(b'"short_id"') == 1
     newest.refresh_from_db()
-    assert newest.kept_because == [forget.NEWEST]
+    assert newest.kept_because == [holds.NEWEST]
     before.refresh_from_db()
     assert before.forgotten_at is None

@@ -214,8 +214,8 @@ def test_address_that_hangs_does_not_keep_those_after_it_from_being_told(
 ) -> None:
     settings.NOTIFY_URLS = [silent_mail_server, receiver.address]
     monkeypatch.setattr(delivery, "SEND_SECONDS", 10.0)
-    subjects.change("One thing", AlertState.FAILED, "It failed.", begin=True)
-    subjects.change("Another", AlertState.FAILED, "It failed too.", begin=True)
+    subjects.change("One thing", subjects.Standing(AlertState.FAILED, "It failed."), begin=True)
+    subjects.change("Another", subjects.Standing(AlertState.FAILED, "It failed too."), begin=True)
     delivery.deliver()
 
     assert sorted(receiver.messages()) == [("Another: failed", "failure"), ("One thing: failed", "failure")]

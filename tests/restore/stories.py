@@ -219,8 +219,9 @@ def store(database: Database, dump: bytes, *, path: str | None = None, is_ours: 
     )  # fmt: skip
     assert done.returncode == 0, done.stderr.decode()
     newest = max(restic.snapshots(access), key=lambda info: info.time)
+    provenance = records.Provenance(signature="" if is_ours else None)
     return records.snapshot_record(
-        newest, repository=database.repository, database=database, signature="" if is_ours else None
+        newest, repository=database.repository, database=database, provenance=provenance
     )
 
 
@@ -228,7 +229,7 @@ def stored(snapshot: Snapshot) -> bytes:
     """The dump as it lies in the repository."""
     access = repository_access(snapshot.repository)
     args = restic.dump_args(snapshot.snapshot_id, snapshot.path)
-    return restic.call(access, args, doing="reading the dump").stdout
+    return restic.call(access, restic.Command(args, "reading the dump")).stdout
 
 
 @contextmanager

@@ -20,7 +20,7 @@ from backups.dumpfile.dialect import Dialect
 from backups.dumpfile.ready import LoadOptions
 from backups.loading import dispatcher
 from backups.loading.connection_pool import Hand, LoadPool
-from backups.loading.dispatcher import StatementDispatcher
+from backups.loading.dispatcher import HeldBefore, StatementDispatcher
 from backups.loading.progress import Loading
 from backups.loading.reading import judged
 from backups.loading.table_plan import Plan, plan_for
@@ -549,7 +549,8 @@ def test_memory_is_bounded_however_slow_the_server_is() -> None:
     )
 
     tracemalloc.start()
-    spread = StatementDispatcher(main, pool, is_fresh=True, referenced=[], assert_complete=lambda: None)
+    before = HeldBefore(is_fresh=True, referenced=[])
+    spread = StatementDispatcher(main, pool, before, assert_complete=lambda: None)
     spread.send(statements)
     _, peak = tracemalloc.get_traced_memory()
     tracemalloc.stop()

@@ -19,7 +19,6 @@ from backups.management.base import WrongUsage
 from backups.management.commands import undo_restore
 from backups.models import Database, Restore, Run
 from backups.restoring import defining, kept_states, swap
-from backups.restoring.place import Place
 from backups.runs import restores
 from backups.worker import executor, reaper
 from tests.backups.conftest import MakeDatabase, MakePortal
@@ -193,7 +192,6 @@ def test_definitions_are_made_one_by_one_whatever_their_order(db_server: Databas
     shop = make_restorable(db_server, "CREATE TABLE t (id INT PRIMARY KEY)")
     server = mysql.Server(db_server.host, db_server.port, shop.user, shop.password)
     with mysql.connect(server) as connection:
-        programs = mysql.clients(mysql.probe(connection), str(db_server.client_dir))
         defaults = mysql.database_defaults(connection, shop.name)
     bad = (
         "ALTER DATABASE `` CHARACTER SET latin1 COLLATE latin1_swedish_ci ;\n"
@@ -212,7 +210,8 @@ def test_definitions_are_made_one_by_one_whatever_their_order(db_server: Databas
     ]
     packed = zlib.compress(json.dumps(told).encode())
 
-    left = defining.apply(packed, server, shop.name, source=shop.name, programs=programs, tick=lambda: None)
+    written = defining.WrittenDown(packed, shop.name)
+    left = defining.apply(written, defining.Target(server, shop.name), tick=lambda: None)
 
     assert [(one["kind"], one["name"], one["table"]) for one in left] == [("trigger", "broken", "nowhere")]
     assert "nowhere" in left[0]["why"]
@@ -402,7 +401,7 @@ def test_tables_that_vanish_before_the_rename_leave_the_live_ones_in_their_place
     shop.execute("INSERT INTO journal (what) VALUES ('of now')")
     prepare = swap._prepare
 
-    def and_lose(restore: Restore, place: Place) -> None:
+    def and_lose(restore: Restore, place: mysql.ProbedServer) -> None:
         prepare(restore, place)
         shop.server.execute(f"SET foreign_key_checks = 0; DROP TABLE `{restore.incoming}`.orders")
         if at == "whole":

@@ -13,9 +13,9 @@ from django.core.exceptions import ValidationError
 from backups import mysql, process, restic
 from backups.dumpfile.digesting import Digester
 from backups.dumpfile.ready import LoadOptions
-from backups.dumping.streaming import stream_dump
+from backups.dumping.streaming import Outlet, stream_dump
 from backups.errors import Problem
-from backups.loading.loader import load
+from backups.loading.loader import Destination, DumpStream, load
 from backups.loading.problems import NotADump
 from backups.loading.progress import Loading
 from backups.validators import repository_url
@@ -58,7 +58,7 @@ def test_a_server_that_asks_for_our_files_gets_none(db_server: DatabaseServer, o
         assert rogue.statements
         rogue.statements.clear()
         with pytest.raises(Problem):
-            stream_dump(server, "shop", info=info, programs=programs, digester=Digester())
+            stream_dump(mysql.DumpSource(server, info, programs, "shop"), Outlet(Digester()))
         assert rogue.statements
         rogue.statements.clear()
         with pytest.raises(Problem), mysql.loading_connections(server, "shop", 1):
@@ -108,12 +108,10 @@ def test_a_dump_gives_this_machine_no_orders(db_server: DatabaseServer, our_file
     is_comment = db_server.flavour == "mysql" and text.startswith("/*M!")
     with (
         nullcontext() if is_comment else pytest.raises(NotADump),
-        process.child(["/bin/cat", str(dump)], env={}, stdout=process.PIPE) as source,
+        process.child(process.Program(["/bin/cat", str(dump)], {}), stdout=process.PIPE) as source,
     ):
-        load(
-            source, gzip=False, server=server, info=info, options=LoadOptions(shop.name, source=shop.name),
-            loading=Loading(), tick=lambda: None,
-        )  # fmt: skip
+        destination = Destination(server, info, LoadOptions(shop.name, source=shop.name))
+        load(DumpStream(source, gzip=False), destination, Loading(), tick=lambda: None)
     with mysql.loading_connections(server, shop.name, 1) as (connection,), suppress(MySQLdb.Error):
         connection.run(text.encode())
 
@@ -173,7 +171,7 @@ def test_ids_and_names_are_no_options_to_restic(tmp_path: Path) -> None:
     """Whatever a repository calls a snapshot, a pack, a lock or a path."""
     option = f"--password-command=touch {tmp_path}/mark"
     access = restic.Access(restic.find(), str(tmp_path / "repository"), "x")
-    restic.call(access, restic.init_args(), doing="making it")
+    restic.call(access, restic.Command(restic.init_args(), "making it"))
     for args in (
         restic.snapshots_args(option),
         restic.dump_args(option, option),
@@ -187,5 +185,5 @@ def test_ids_and_names_are_no_options_to_restic(tmp_path: Path) -> None:
         restic.backup_args(path=f"/{option}", host=option, tags=[option], command=["true", option]),
     ):
         with suppress(restic.ResticError):
-            restic.call(access, args, doing="trying", deadline=30)
+            restic.call(access, restic.Command(args, "trying", deadline=30))
     assert not (tmp_path / "mark").exists()

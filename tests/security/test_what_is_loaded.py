@@ -17,7 +17,7 @@ from backups import mysql, process
 from backups.actions.steps import whole
 from backups.dumpfile.ready import LoadOptions
 from backups.errors import Problem
-from backups.loading.loader import load
+from backups.loading.loader import Destination, DumpStream, load
 from backups.loading.progress import Loading
 from tests.dumps import hostile
 from tests.dumps.judging import reaches_out
@@ -242,18 +242,17 @@ def load_hostile(
     file = stage.folder.parent / "dump.sql"
     file.write_bytes(dump)
     try:
-        with process.child(["/bin/cat", str(file)], env={}, stdout=process.PIPE) as source:
-            load(
-                source,
-                gzip=False,
-                server=server,
-                info=info,
-                options=replace(whole.whole_load_options(SCRATCH, "shop"), tables=tables)
+        with process.child(process.Program(["/bin/cat", str(file)], {}), stdout=process.PIPE) as source:
+            options = (
+                replace(whole.whole_load_options(SCRATCH, "shop"), tables=tables)
                 if user == "least"
-                else LoadOptions(SCRATCH, source="shop", tables=tables),
-                loading=Loading(),
+                else LoadOptions(SCRATCH, source="shop", tables=tables)
+            )
+            load(
+                DumpStream(source, gzip=False),
+                Destination(server, info, options, connections),
+                Loading(),
                 tick=_tick_until(time.monotonic() + LONGEST_SECONDS),
-                connections=connections,
             )
     except Problem as problem:
         return problem

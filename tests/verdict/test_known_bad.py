@@ -12,7 +12,6 @@ from django.utils import timezone
 from pytest_django.fixtures import Settings
 
 from backups import restic
-from backups.actions.forget import NEWEST_NOT_BAD, _protected
 from backups.actions.steps.findings import Findings
 from backups.actions.steps.proof import bad_news
 from backups.actions.steps.refusing import proves_nothing
@@ -24,7 +23,7 @@ from backups.models import Database, Repository, Run, Snapshot
 from backups.requests import RestoreRequest, UndoRequest
 from backups.runs import lifecycle, restores
 from backups.runs.asked import Asker, Wanted
-from backups.snapshots import selection
+from backups.snapshots import holds, selection
 from backups.worker import executor
 from sentinel import heartbeat
 from tests.admin.conftest import Login, database, login, person, quick_passwords, roles, status_folder
@@ -112,10 +111,10 @@ def test_latest_is_the_newest_that_is_not_known_to_be_bad_and_a_verification_tak
 def test_retention_keeps_the_newest_that_is_not_known_to_be_bad(database: Database) -> None:
     good, bad = made(database, 1), found(made(database, 2), Verdict.DIFFERENT)
 
-    kept = list(_protected(Snapshot.objects.filter(database=database)))
+    kept = holds.held(Snapshot.objects.filter(database=database), timezone.now())
 
-    assert (good, NEWEST_NOT_BAD) in kept
-    assert bad in [snapshot for snapshot, _ in kept]
+    assert holds.NEWEST_NOT_BAD in kept[good.snapshot_id]
+    assert holds.NEWEST in kept[bad.snapshot_id]
 
 
 @pytest.mark.parametrize(

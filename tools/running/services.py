@@ -11,7 +11,7 @@ import time
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, NoReturn
 
-from backups.process import OUR_STDERR, OUR_STDOUT, PIPE, Child, base_environment
+from backups.process import OUR_STDERR, OUR_STDOUT, PIPE, Child, Program, base_environment
 from tools.running.address import Address
 from tools.running.common import RunError, say
 
@@ -133,11 +133,9 @@ class Services:
         fds: Sequence[int] = (),
     ) -> Child:
         return Child(
-            [sys.executable, *arguments],
-            env=environment,
+            Program([sys.executable, *arguments], environment, pass_fds=[self._lock_fd, *fds]),
             stdout=stdout,
             stderr=OUR_STDERR,
-            pass_fds=[self._lock_fd, *fds],
         )
 
     def _of_gate(self, gate: Address) -> dict[str, str]:

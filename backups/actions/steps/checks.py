@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 
 from backups import mysql, restic
+from backups.errors import Problem
 from backups.models import Database
 
 Tick = Callable[[], None]
@@ -41,6 +42,42 @@ class Found:
     broken_views: list[str] = field(default_factory=list)
     warnings: list[str] = field(default_factory=list)
     notes: list[str] = field(default_factory=list)
+
+    def ready(self) -> ReadyBackup:
+        """The same once each check was content. Raises Problem where one did not tell what it found."""
+        if not (self.access and self.restic_origin and self.server and self.info and self.clients):
+            raise Problem(
+                "The checks before the backup found no fault, and not all that it needs.",
+                code="preflight.not_all_found",
+                do="Run `manage.py preflight`, which tells each check.",
+            )
+        return ReadyBackup(
+            access=self.access,
+            restic_version=self.restic_version,
+            restic_origin=self.restic_origin,
+            source=mysql.ProbedServer(self.server, self.info, self.clients),
+            data_length=self.data_length,
+            loose=tuple(self.loose),
+            broken_views=tuple(self.broken_views),
+            warnings=tuple(self.warnings),
+            notes=tuple(self.notes),
+        )
+
+
+@dataclass(frozen=True)
+class ReadyBackup:
+    """All that a backup needs: the repository, the server, and what is to be said of them."""
+
+    access: restic.Access
+    restic_version: str
+    restic_origin: restic.Origin
+    source: mysql.ProbedServer
+    # The server's estimate, in bytes.
+    data_length: int
+    loose: Sequence[str]
+    broken_views: Sequence[str]
+    warnings: Sequence[str]
+    notes: Sequence[str]
 
 
 Look = Callable[[Database, Found, Tick | None], str]

@@ -16,7 +16,7 @@ from backups.dumpfile.digesting import Digester
 from backups.dumpfile.judge import Judge
 from backups.dumpfile.sections import Kind
 from backups.dumpfile.tally import Tally
-from backups.dumping.streaming import stream_dump
+from backups.dumping.streaming import Outlet, stream_dump
 from backups.loading.definers import dialect_of
 from backups.loading.loader import live_tablespaces
 from backups.runs.progress import Progress
@@ -49,15 +49,8 @@ def dump_again(
         rows = _RowCount(scratch, [table for table in tables if table not in elsewhere])
         counting = beside.submit(rows.count)
         try:
-            stream_dump(
-                scratch.server,
-                scratch.database,
-                info=scratch.info,
-                programs=scratch.programs,
-                digester=digester,
-                write=dumped.count,
-                tick=tick,
-            )
+            source = mysql.DumpSource(scratch.server, scratch.info, scratch.programs, scratch.database)
+            stream_dump(source, Outlet(digester, dumped.count), tick=tick)
             dumped.close()
             while not counting.done():
                 progress.tick()

@@ -42,12 +42,9 @@ class Findings:
 
 
 @dataclass(frozen=True)
-class Scratch:
-    """Where the test restore goes."""
+class Scratch(mysql.ProbedServer):
+    """Where the test restore goes: to this database, for the database of the row."""
 
-    server: mysql.Server
-    info: mysql.ServerInfo
-    programs: mysql.Clients
     database: str
     row: Database
 

@@ -15,7 +15,6 @@ from backups.dumpfile.sections import Kind
 from backups.errors import Problem
 from backups.loading.progress import Loading
 from backups.models import Restore
-from backups.restoring.place import Place
 from backups.runs import notes
 from backups.runs.progress import Progress
 from backups.text.terminal import counted
@@ -69,7 +68,9 @@ def tell_what_is_left_out(restore: Restore, loading: Loading, progress: Progress
         progress.warn(f"In the file, and not loaded: {counted(count, 'statement')} of the database {name}.")
 
 
-def tell_what_sleeps(restore: Restore, loading: Loading, place: Place, progress: Progress) -> None:
+def tell_what_sleeps(
+    restore: Restore, loading: Loading, place: mysql.ProbedServer, progress: Progress
+) -> None:
     """Beside the live database an event would do twice what it does."""
     asleep = sorted(event.name for event in loading.found.events if event.state != b"DISABLE")
     if not asleep:
@@ -94,7 +95,7 @@ def tell_what_sleeps(restore: Restore, loading: Loading, place: Place, progress:
         progress.warn(statement)
 
 
-def refuse_altered(restore: Restore, loading: Loading, place: Place, progress: Progress) -> None:
+def refuse_altered(restore: Restore, loading: Loading, place: mysql.ProbedServer, progress: Progress) -> None:
     """Raise Problem where a table is not defined as in the snapshot; another server may say it otherwise."""
     if not loading.altered:
         return
@@ -126,7 +127,7 @@ _SERVERS_OWN = (
 
 
 def refuse_unlike_snapshot(
-    restore: Restore, loading: Loading, place: Place, database: str, progress: Progress
+    restore: Restore, loading: Loading, place: mysql.ProbedServer, database: str, progress: Progress
 ) -> None:
     """What was loaded must be all that was in the snapshot. Raises Problem."""
     progress.phase("check")

@@ -6,55 +6,43 @@ import time
 from collections.abc import Callable
 from contextlib import suppress
 
-from django.conf import settings
-
 from backups import mysql, process, restic
+from backups.actions.steps.opening import OpenedSnapshot
 from backups.dumpfile.manifests import ManifestDamaged
-from backups.dumpfile.ready import LoadOptions
-from backups.loading.loader import ended_by_number, load
+from backups.loading.loader import Destination, DumpStream, ended_by_number, load
 from backups.loading.problems import CutOff, LoadProblem
 from backups.loading.progress import Loading
-from backups.models import Snapshot
 from backups.runs.progress import Progress
 
 
 def load_snapshot(
-    snapshot: Snapshot,
-    access: restic.Access,
-    *,
-    server: mysql.Server,
-    info: mysql.ServerInfo,
-    options: LoadOptions,
+    stored: OpenedSnapshot,
+    destination: Destination,
+    loading: Loading,
     progress: Progress,
-    detail: Callable[[Loading], str],
+    *,
     refuse: Callable[[Loading], None],
-    loading: Loading | None = None,
-) -> tuple[Loading, float]:
-    """Load what the options ask for; answers what was read and the seconds it took.
+) -> float:
+    """Load what the destination asks for; `loading` tells how far it came. Answers the seconds it took.
 
-    `detail` says what is being loaded; `refuse` raises for a stream that is not what was backed
-    up. `loading` is for who wants to know how far it came. Raises ResticError, LoadProblem, and what
+    `refuse` raises for a stream that is not what was backed up. Raises ResticError, LoadProblem, and what
     these two raise.
     """
-    loading = loading or Loading()
+    snapshot, access = stored.snapshot, stored.access
 
     def tick() -> None:
         progress.bytes_done(loading.bytes_read)
-        progress.detail(detail(loading))
+        progress.detail(loading.detail)
         progress.tick()
 
     began = time.monotonic()
     with restic.dump(access, snapshot.snapshot_id, snapshot.path) as source:
         try:
             load(
-                source,
-                gzip=snapshot.path.endswith(".gz"),
-                server=server,
-                info=info,
-                options=options,
-                loading=loading,
+                DumpStream(source, gzip=snapshot.path.endswith(".gz")),
+                destination,
+                loading,
                 tick=restic.with_outage_limit(source, access, tick),
-                connections=settings.RESTORE_CONNECTIONS,
                 say=progress.warn,
             )
         except CutOff:
@@ -71,8 +59,8 @@ def load_snapshot(
             raise
         restic.finished(source, access, "reading the snapshot", progress.tick)
     refuse(loading)
-    loading.computed_anew = _computed_anew(loading, server, options.database, tick)
-    return loading, round(time.monotonic() - began, 3)
+    loading.computed_anew = _computed_anew(loading, destination.server, destination.database, tick)
+    return round(time.monotonic() - began, 3)
 
 
 def _computed_anew(

@@ -2,13 +2,23 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+
 from backups import process, restic
 from backups.choices import EXCLUSIVE_ACTIONS, Action
 from backups.endpoints import repository_access
-from backups.models import Repository, Run
+from backups.models import Repository, Run, Snapshot
 from backups.repositories import identity
 from backups.runs import leases, notes
 from backups.runs.progress import Progress
+
+
+@dataclass(frozen=True)
+class OpenedSnapshot:
+    """A snapshot, and how to reach its repository, which was opened."""
+
+    snapshot: Snapshot
+    access: restic.Access
 
 
 def opened(run: Run, progress: Progress) -> restic.Access:

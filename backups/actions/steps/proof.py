@@ -20,9 +20,8 @@ def _newest_proved(database: Database) -> Snapshot | None:
     return selection.latest_of(proved.exclude(verified_at=None))
 
 
-def take_back_proof(database: Database | None, snapshot: Snapshot) -> None:
+def take_back_proof(database: Database, snapshot: Snapshot) -> None:
     """What was proved and is found bad now is no proof any more: the gate goes by the one before."""
-    assert database is not None  # noqa: S101
     database.refresh_from_db(fields=["is_primary"])
     # The file holds whole seconds.
     if status_files.last_verified(database) == snapshot.time.replace(microsecond=0):
@@ -30,9 +29,8 @@ def take_back_proof(database: Database | None, snapshot: Snapshot) -> None:
         status_files.take_last_verified_back(database, before.time if before else None)
 
 
-def stamp(database: Database | None, snapshot: Snapshot) -> None:
+def stamp(database: Database, snapshot: Snapshot) -> None:
     """An older snapshot that is verified by hand does not turn the clock back."""
-    assert database is not None  # noqa: S101
     if _newest_proved(database) == snapshot:
         # Another may have become the first one meanwhile, whose times are not this one's.
         database.refresh_from_db(fields=["is_primary"])

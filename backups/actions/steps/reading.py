@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Collection, Iterator
 
-from backups import process, restic
+from backups import mysql, process, restic
 from backups.actions.steps.sections import as_counted_then, differing_sections
 from backups.actions.steps.whole import holds_nothing, is_by_vedetta, source_name
 from backups.catalog import made_here
@@ -19,7 +19,6 @@ from backups.loading.problems import CutOff, LoadProblem
 from backups.loading.progress import End, Loading
 from backups.loading.reading import digested, judged, unpacked
 from backups.models import Restore
-from backups.restoring.place import Place
 from backups.runs.progress import Progress
 from backups.snapshots import selection
 
@@ -37,7 +36,7 @@ def load_options(restore: Restore, database: str, tables: Collection[str]) -> Lo
 def judged_whole(
     restore: Restore,
     access: restic.Access,
-    place: Place,
+    place: mysql.ProbedServer,
     progress: Progress,
     tables: Collection[str],
 ) -> Loading:

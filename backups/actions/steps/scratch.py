@@ -16,6 +16,7 @@ from backups.endpoints import scratch_server, to_verify_at
 from backups.models import Database, Run, Snapshot
 from backups.runs import notes
 from backups.runs.progress import Progress
+from backups.runs.subject import database_of
 
 # Of the 64 characters of a name, so that the pattern of a GRANT has room for the rest.
 _LONGEST_BASE = 40
@@ -29,8 +30,7 @@ def scratch_name(database: str, run_id: int) -> str:
 @contextmanager
 def scratch_database(run: Run, snapshot: Snapshot, progress: Progress) -> Iterator[Scratch]:
     """An empty database for the length of a block; dropped whatever happens. Raises Problem."""
-    database = run.database
-    assert database is not None  # noqa: S101
+    database = database_of(run)
     server = scratch_server(database)
     progress.mask_secrets([server.password])
     name = scratch_name(database.database, run.pk)

@@ -14,14 +14,24 @@ from backups.dumpfile.sections import ROUTINES, Kind
 from backups.text.terminal import escape_control_characters
 
 
+@dataclass(frozen=True)
+class DumpedTwice:
+    """The sections of the dump in a snapshot, and those of the database that was restored from it.
+
+    `rows_are_same` are tables whose rows are known to be the same, though they may be written otherwise.
+    """
+
+    first: list[dict[str, Any]]
+    again: list[dict[str, Any]]
+    rows_are_same: Collection[str]
+
+
 def compare_sections(
-    stream: list[dict[str, Any]],
-    again: list[dict[str, Any]],
+    dumps: DumpedTwice,
     manifest: dict[str, Any],
     scratch: Scratch,
     found: Found,
     findings: Findings,
-    rows_are_same: Collection[str],
 ) -> None:
     """The dump of the restored database with the one in the snapshot, section by section.
 
@@ -39,8 +49,8 @@ def compare_sections(
         whole = (section for section in sections if not _is_left_out(section, partial, found))
         return [section for section in whole if (section["kind"], section["name"]) not in reworded]
 
-    wanted, again = compared(stream), compared(again)
-    known = {f"{Kind.ROWS} {table} differs after the restore" for table in rows_are_same}
+    wanted, again = compared(dumps.first), compared(dumps.again)
+    known = {f"{Kind.ROWS} {table} differs after the restore" for table in dumps.rows_are_same}
     differing = [each for each in differing_sections(wanted, again, "after the restore") if each not in known]
     excuse = other_versions(manifest, scratch.info, scratch.programs)
     with_json = _tables_with_json(scratch) if differing else []
@@ -50,7 +60,7 @@ def compare_sections(
             findings.not_compared.append(f"{difference} ({excuse.reason})")
         else:
             findings.differences.append(difference + _known_cause(difference, with_json))
-    findings.compared.append(f"{len(wanted) - len(differing)} of {len(stream)} sections byte for byte")
+    findings.compared.append(f"{len(wanted) - len(differing)} of {len(dumps.first)} sections byte for byte")
 
 
 def _is_left_out(section: dict[str, Any], partial: Collection[tuple[str, str]], found: Found) -> bool:

@@ -11,7 +11,7 @@ from django.conf import settings
 from backups import mysql, process
 from backups.actions.steps.checks import Found, Tick
 from backups.configuration import environment
-from backups.dumping.mysqldump import Source, refuse_what_cuts_dumps
+from backups.dumping.mysqldump import refuse_what_cuts_dumps
 from backups.endpoints import database_server, verifies_elsewhere
 from backups.errors import Problem
 from backups.models import Database
@@ -120,7 +120,7 @@ def client_fits(database: Database, found: Found, _tick: Tick | None) -> str:
     found.clients = mysql.clients(found.info, settings.MYSQL_CLIENT_DIR)
     found.warnings += mysql.client_warnings(found.info, found.clients)
     mysql.refuse_uncorrectable(found.server, found.info)
-    refuse_what_cuts_dumps(Source(found.server, database.database, found.info, found.clients))
+    refuse_what_cuts_dumps(mysql.DumpSource(found.server, found.info, found.clients, database.database))
     if process.find_program("gzip") is None:
         found.warnings.append("gzip is not installed: BACKUP_DUMP_FORMAT=sql.gz will not work.")
     return f"{found.clients} ({found.clients.dump})"

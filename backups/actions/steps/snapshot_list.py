@@ -52,7 +52,7 @@ def _strays(dumps: Iterable[tuple[restic.SnapshotInfo, Database | None]]) -> str
 
 def note_size(run: Run, access: restic.Access, progress: Progress) -> None:
     """Store the size of the repository's data and say it. Raises Problem."""
-    answer = restic.call(access, restic.stats_args(), doing="measuring", tick=progress.tick)
+    answer = restic.call(access, restic.Command(restic.stats_args(), "measuring"), tick=progress.tick)
     total = restic.parse_total_size(answer.stdout)
     learned.repository_sized(run.repository, total)
     sentence = f"The repository holds {formatting.size(total)} of data."

@@ -10,14 +10,13 @@ from backups.endpoints import restores_as_another, restoring_server
 from backups.models import Restore, Run
 from backups.mysql import grants
 from backups.restoring.obstacles import refuse_keys_from_elsewhere
-from backups.restoring.place import Place
 from backups.restoring.swap import swap, write_down
 from backups.runs import notes
 from backups.runs.progress import Progress
 from backups.snapshots.retention import SAFETY_KEPT
 
 
-def place_of(restore: Restore, run: Run, progress: Progress) -> Place:
+def place_of(restore: Restore, run: Run, progress: Progress) -> mysql.ProbedServer:
     """The server of the restore's target, as the run finds it. Raises Problem."""
     server = restoring_server(restore.database)
     progress.mask_secrets([server.password])
@@ -30,10 +29,10 @@ def place_of(restore: Restore, run: Run, progress: Progress) -> Place:
             f"All that has a definer becomes {server.user}'s (RESTORE_MYSQL_USER), and cannot run any more "
             "once that user is dropped."
         )
-    return Place(server, info, programs)
+    return mysql.ProbedServer(server, info, programs)
 
 
-def refuse_missing_privileges(restore: Restore, place: Place) -> None:
+def refuse_missing_privileges(restore: Restore, place: mysql.ProbedServer) -> None:
     """Refuse before anything is touched: a swap that stops half-way leaves definitions out."""
     with mysql.connect(place.server) as connection:
         missing = grants.missing_for_replacing(connection, restore.target)
@@ -44,7 +43,7 @@ def refuse_missing_privileges(restore: Restore, place: Place) -> None:
         )
 
 
-def swap_in(restore: Restore, place: Place, progress: Progress) -> None:
+def swap_in(restore: Restore, place: mysql.ProbedServer, progress: Progress) -> None:
     """The swap itself, once all that stands in its way was looked for. Raises Problem."""
     progress.phase("prepare")
     refuse_keys_from_elsewhere(restore.target, restore.tables, place.server)

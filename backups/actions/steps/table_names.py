@@ -12,7 +12,6 @@ from backups.dumpfile.spelling import clashing
 from backups.errors import Problem
 from backups.loading.progress import Loading
 from backups.models import Restore
-from backups.restoring.place import Place
 from backups.runs import notes, restores
 from backups.runs.progress import Progress
 
@@ -47,7 +46,7 @@ def choosable(inventory: Mapping[str, list[str]]) -> list[str]:
     return sorted([*inventory.get(Kind.TABLE, []), *inventory.get(Kind.SEQUENCE, [])])
 
 
-def mind_spelling(restore: Restore, place: Place) -> bool:
+def mind_spelling(restore: Restore, place: mysql.ProbedServer) -> bool:
     """Whether the server gives tables names in lower case; the chosen ones are meant by those then.
 
     Raises Problem for a snapshot of which it would take two tables for one.
@@ -93,7 +92,9 @@ def announced_tables(restore: Restore, access: restic.Access, progress: Progress
     return choosable(objects_in(loading.digester.sections({})))
 
 
-def made_tables(restore: Restore, access: restic.Access, place: Place, progress: Progress) -> list[str]:
+def made_tables(
+    restore: Restore, access: restic.Access, place: mysql.ProbedServer, progress: Progress
+) -> list[str]:
     """The tables that a dump would make."""
     progress.phase("read", expected=restore.snapshot.total_bytes_processed)
     loading = judged_whole(restore, access, place, progress, frozenset())

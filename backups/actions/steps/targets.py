@@ -12,20 +12,21 @@ from backups.actions.steps import room
 from backups.actions.steps.dropping import drop_scratch
 from backups.errors import Problem
 from backups.models import Restore, Snapshot
-from backups.restoring.place import Place
 from backups.runs import notes
 from backups.runs.progress import Progress
 
 WITHOUT_A_COPY = "restore in place or to a file, which needs no second copy"
 
 
-def _refuse_without_room(connection: Any, restore: Restore, place: Place) -> None:
+def _refuse_without_room(connection: Any, restore: Restore, place: mysql.ProbedServer) -> None:
     room.refuse_without_room(
         connection, place.server, restore.snapshot, tables=restore.tables, instead=WITHOUT_A_COPY
     )
 
 
-def take_away(restore: Restore, place: Place, made: bool, error: BaseException, progress: Progress) -> None:
+def take_away(
+    restore: Restore, place: mysql.ProbedServer, made: bool, error: BaseException, progress: Progress
+) -> None:
     """Where the server does not answer, `error` tells what is left there."""
     try:
         if made:
@@ -39,14 +40,14 @@ def take_away(restore: Restore, place: Place, made: bool, error: BaseException, 
             error.safe = f"{restore.target} holds a part of the snapshot{then}; nothing else was touched."
 
 
-def clear_what_died(restore: Restore, place: Place) -> None:
+def clear_what_died(restore: Restore, place: mysql.ProbedServer) -> None:
     """What a restore that died under this name made is not in the way of this one."""
     for dead in notes.runs_with_leftover("scratch"):
         if dead.result["scratch"] == restore.target and dead.database == restore.database:
             drop_scratch(dead.pk, place.server, restore.target)
 
 
-def make_empty_target(restore: Restore, place: Place) -> bool:
+def make_empty_target(restore: Restore, place: mysql.ProbedServer) -> bool:
     """Make the target; answers whether it was not there before. Raises Problem when it holds things."""
     with mysql.connect(place.server) as connection:
         if mysql.database_exists(connection, restore.target):
@@ -71,7 +72,9 @@ def make_empty_target(restore: Restore, place: Place) -> bool:
 
 
 @contextmanager
-def shadow_database(restore: Restore, place: Place, shadow: str, progress: Progress) -> Iterator[None]:
+def shadow_database(
+    restore: Restore, place: mysql.ProbedServer, shadow: str, progress: Progress
+) -> Iterator[None]:
     """An empty shadow database, dropped after the swap or instead of it."""
     with mysql.connect(place.server) as connection:
         _refuse_without_room(connection, restore, place)
@@ -92,7 +95,7 @@ def shadow_database(restore: Restore, place: Place, shadow: str, progress: Progr
             drop_scratch(restore.run_id, place.server, shadow, progress.tick_ignoring_cancel)
 
 
-def _create(connection: Any, place: Place, name: str, snapshot: Snapshot) -> None:
+def _create(connection: Any, place: mysql.ProbedServer, name: str, snapshot: Snapshot) -> None:
     manifest = snapshot.manifest or {}
     try:
         with mysql.translated(place.server, name):

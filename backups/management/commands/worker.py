@@ -54,10 +54,10 @@ class Cluster:
 
     def _begin(self) -> None:
         self._not_before = time.monotonic() + RESTART_SECONDS
+        # Our own program and our own environment, the operator's secrets included.
+        environment = {**os.environ, "Q_CLUSTER_NAME": self.name}
         self._child = process.Child(
-            [*settings.COMMAND_LINE, "qcluster"],
-            # Our own program and our own environment, the operator's secrets included.
-            env={**os.environ, "Q_CLUSTER_NAME": self.name},
+            process.Program([*settings.COMMAND_LINE, "qcluster"], environment),
             stdout=process.OUR_STDOUT,
             stderr=process.OUR_STDERR,
         )

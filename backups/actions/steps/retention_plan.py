@@ -1,0 +1,43 @@
+"""What is to be forgotten of a database: for the run that does it, and for the form that tries numbers."""
+
+from __future__ import annotations
+
+from datetime import datetime
+
+from django.db.models import QuerySet
+from django.utils import timezone
+
+from backups.catalog import series
+from backups.models import Database, Snapshot
+from backups.snapshots import holds, retention, selection
+
+
+def plan_of(
+    database: Database, present: QuerySet[Snapshot], policy: retention.Policy, now: datetime
+) -> retention.Plan:
+    """Which of a database's snapshots in one repository stay under a policy, why, and which go."""
+    return retention.plan(
+        _dated(database, present), policy, holds.held(present, now), timezone.get_default_timezone()
+    )
+
+
+def _dated(database: Database, present: QuerySet[Snapshot]) -> list[retention.Dated]:
+    """Each with what a policy counts together: one database, in either format, whatever its row.
+
+    Other installations by host as well, since they may share a repository; the old scripts' containers
+    had names by chance. What was not made here pushes nothing out that was, and what was saved before
+    a restore is no day's backup.
+    """
+    our_hosts = series.of_this_installation(database)
+    saved = selection.safety_copies(present)
+    found = []
+    for snapshot in present:
+        ours = series.has_our_tag(snapshot.tags)
+        theirs = snapshot.host if ours and snapshot.host not in our_hosts else ""
+        counted_with = (snapshot.made_here, ours, theirs, snapshot.file_stem)
+        found.append(
+            retention.Dated(
+                snapshot.snapshot_id, snapshot.time, None if snapshot.pk in saved else counted_with
+            )
+        )
+    return found

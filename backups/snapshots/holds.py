@@ -1,0 +1,114 @@
+"""What keeps snapshots whatever a policy says: each hold finds some among rows, with a sentence why."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from datetime import datetime
+from typing import TypeAlias
+
+from django.db.models import QuerySet
+
+from backups.choices import ACTIVE, BAD_VERDICTS, TERMINAL, Action, Status
+from backups.models import Restore, Run, Snapshot
+from backups.snapshots import selection
+from backups.snapshots.retention import SAFETY_KEPT
+
+NEWEST = "newest snapshot, kept whatever the policy says"
+# With a clock that was set back, the last one made is not the newest.
+MADE_LAST = "made last, kept whatever its time says"
+NEWEST_NOT_BAD = "newest snapshot that is not known to be bad, kept whatever the policy says"
+NEWEST_VERIFIED = "newest verified snapshot, kept whatever the policy says"
+# What a restore overwrote is nowhere else, and one that failed is to be begun again.
+SAFETY = "safety snapshot of restore {}, kept for 30 days after it whatever the policy says"
+SAVED = "safety snapshot of a restore, kept for 30 days whatever the policy says"
+WANTED = "wanted snapshot of {}, which is {}, kept whatever the policy says"
+WANTED_AGAIN = "wanted snapshot of {}, which {}, kept for 30 days after it to be restored again"
+
+Held: TypeAlias = Iterator[tuple[Snapshot, str]]
+Hold: TypeAlias = Callable[[QuerySet[Snapshot], datetime], Held]
+
+
+def held(present: QuerySet[Snapshot], now: datetime) -> dict[str, list[str]]:
+    """Of the snapshots of a row that are there, the ids of those that are held, each with its reasons."""
+    found: dict[str, list[str]] = {}
+    asked = [(hold, of_one) for of_one in _apart(present) for hold in OF_EACH_DATABASE]
+    for hold, among in [*asked, *((hold, present) for hold in OF_ALL)]:
+        for snapshot, why in hold(among, now):
+            found.setdefault(snapshot.snapshot_id, []).append(why)
+    return found
+
+
+def _apart(present: QuerySet[Snapshot]) -> Iterator[QuerySet[Snapshot]]:
+    """Those of each database that came under one row; what was not made here pushes nothing out that was."""
+    of_database: dict[str, list[int]] = {}
+    for snapshot in present:
+        of_database.setdefault(snapshot.file_stem, []).append(snapshot.pk)
+    for keys in of_database.values():
+        for made_here in (True, False):
+            yield present.filter(pk__in=keys, made_here=made_here)
+
+
+def newest(present: QuerySet[Snapshot], _now: datetime) -> Held:
+    """The newest backup; of what was saved before restores only where there is nothing else."""
+    if (found := _newest(present)) is not None:
+        yield found, NEWEST
+
+
+def newest_not_bad(present: QuerySet[Snapshot], _now: datetime) -> Held:
+    """The newest backup that is not known to be bad, where that is another one."""
+    found = selection.latest_of(selection.backups_of(present).exclude(verdict__in=BAD_VERDICTS))
+    if found is not None and found != _newest(present):
+        yield found, NEWEST_NOT_BAD
+
+
+def made_last(present: QuerySet[Snapshot], _now: datetime) -> Held:
+    """The backup that a run of ours made last, where that is not the newest."""
+    found = selection.backups_of(present).exclude(made_by=None).order_by("-made_by_id").first()
+    if found is not None and found != _newest(present):
+        yield found, MADE_LAST
+
+
+def newest_verified(present: QuerySet[Snapshot], _now: datetime) -> Held:
+    """The newest that is proved, a backup before what was saved before restores."""
+    proved = present.exclude(verified_at=None)
+    found = selection.latest_of(selection.backups_of(proved)) or selection.latest_of(proved)
+    if found is not None:
+        yield found, NEWEST_VERIFIED
+
+
+def _newest(present: QuerySet[Snapshot]) -> Snapshot | None:
+    return selection.latest_of(selection.backups_of(present)) or selection.latest_of(present)
+
+
+def saved(present: QuerySet[Snapshot], now: datetime) -> Held:
+    """What was saved before a restore, counted from the restore's end where that is known."""
+    since = now - SAFETY_KEPT
+    known = set()
+    restores = Restore.objects.filter(safety_snapshot__in=present).select_related("run", "safety_snapshot")
+    for restore in restores:
+        if (snapshot := restore.safety_snapshot) is None:
+            continue
+        known.add(snapshot.pk)
+        if restore.run.finished_at is None or restore.run.finished_at > since:
+            yield snapshot, SAFETY.format(restore.run_id)
+    for snapshot in present.filter(pk__in=selection.safety_copies(present), time__gt=since):
+        if snapshot.pk not in known:
+            yield snapshot, SAVED
+
+
+def wanted(present: QuerySet[Snapshot], now: datetime) -> Held:
+    """What runs are to read that wait or run, and what a restore failed with, which is begun again."""
+    reading = Run.objects.filter(action__in=[Action.RESTORE, Action.VERIFY], snapshot__in=present)
+    ended = reading.filter(action=Action.RESTORE, finished_at__gt=now - SAFETY_KEPT)
+    for runs, words in (
+        (reading.filter(status__in=ACTIVE), WANTED),
+        (ended.filter(status__in=TERMINAL - {Status.SUCCEEDED}), WANTED_AGAIN),
+    ):
+        for run in runs.select_related("snapshot"):
+            if run.snapshot is not None:
+                yield run.snapshot, words.format(str(run).lower(), run.get_status_display().lower())
+
+
+# Asked of each database by itself, or of all that lies under one row.
+OF_EACH_DATABASE: tuple[Hold, ...] = (newest, newest_not_bad, made_last, newest_verified)
+OF_ALL: tuple[Hold, ...] = (saved, wanted)
