@@ -155,13 +155,13 @@ def what_is_known(repository: Repository) -> str:
 def database_server(database: Database) -> mysql.Server:
     """Where the database lives and who we are there. Raises Problem like `repository_access`."""
     return mysql.Server(
-        host=database.host,
-        port=database.port,
-        user=database.user,
-        password=resolve(database.password_ref, of=f"the password of database {database}"),
+        host=database.server.host,
+        port=database.server.port,
+        user=database.server.user,
+        password=resolve(database.server.password_ref, of=f"the password of database {database}"),
         question_seconds=settings.MYSQL_QUESTION_SECONDS,
         **tls_of(database),
-        **(_set_in_the_environment(database) if database.is_primary else _set_in_the_portal(database)),
+        **_set_by(database),
     )
 
 
@@ -171,26 +171,43 @@ _TLS = {mode.value: level for level, mode in enumerate(SslMode)}
 
 def tls_of(database: Database) -> dict[str, str]:
     """How to encrypt. What the environment demands holds at once, though the row may follow later."""
-    said, known = settings.MYSQL_SSL_MODE, database.ssl_mode
-    if database.is_primary and _TLS[said] > max(_TLS.get(known, 0), _TLS["PREFERRED"]):
-        return {"ssl_mode": said, "ssl_ca": settings.MYSQL_SSL_CA or database.ssl_ca}
-    return {"ssl_mode": known, "ssl_ca": database.ssl_ca}
+    said, known = settings.MYSQL_SSL_MODE, database.server.ssl_mode
+    demands_more = _TLS[said] > max(_TLS.get(known, 0), _TLS["PREFERRED"])
+    if demands_more and _is_as_the_environment_says(database):
+        return {"ssl_mode": said, "ssl_ca": settings.MYSQL_SSL_CA or database.server.ssl_ca}
+    return {"ssl_mode": known, "ssl_ca": database.server.ssl_ca}
+
+
+def _is_as_the_environment_says(database: Database) -> bool:
+    """Whether the first database is on the same row's server, or is this one."""
+    return database.is_primary or database.server.is_of_environment
+
+
+def _set_by(database: Database) -> dict[str, str]:
+    """Where a person finds what the database's server is reached with."""
+    if not _is_as_the_environment_says(database):
+        return _set_in_the_portal(database)
+    of_environment = _set_in_the_environment(database)
+    if database.is_primary:
+        return of_environment
+    return of_environment | {"database_set_by": _set_in_the_portal(database)["database_set_by"]}
 
 
 def _set_in_the_portal(database: Database) -> dict[str, str]:
-    """The environment says nothing of a further database."""
+    """The environment says nothing of a further server."""
+    of_server = f"of server {database.server} in the portal"
     return {
-        "account_set_by": f"the user and password of {database} in the portal",
-        "address_set_by": f"the host and port of {database} in the portal",
+        "account_set_by": f"the user and password {of_server}",
+        "address_set_by": f"the host and port {of_server}",
         "database_set_by": f"the database's name of {database} in the portal",
-        "ssl_mode_set_by": f"the TLS mode of {database} in the portal",
-        "ssl_ca_set_by": f"the authority of {database} in the portal",
+        "ssl_mode_set_by": f"the TLS mode {of_server}",
+        "ssl_ca_set_by": f"the authority {of_server}",
     }
 
 
 def _set_in_the_environment(database: Database) -> dict[str, str]:
     """By the name that is really set, which may be one of a file."""
-    return {"account_set_by": f"MYSQL_USER and {named_place(database.password_ref)}"}
+    return {"account_set_by": f"MYSQL_USER and {named_place(database.server.password_ref)}"}
 
 
 def restores_as_another(database: Database) -> bool:
@@ -198,8 +215,8 @@ def restores_as_another(database: Database) -> bool:
 
     It is of the environment's server, and its password is shown to no other, whatever a row says.
     """
-    there = (settings.MYSQL_HOST, settings.MYSQL_PORT)
-    return bool(settings.RESTORE_MYSQL_USER) and mysql.same_address((database.host, database.port), there)
+    here, there = (database.server.host, database.server.port), (settings.MYSQL_HOST, settings.MYSQL_PORT)
+    return bool(settings.RESTORE_MYSQL_USER) and mysql.same_address(here, there)
 
 
 def restoring_server(database: Database) -> mysql.Server:
@@ -207,8 +224,8 @@ def restoring_server(database: Database) -> mysql.Server:
     if not restores_as_another(database):
         return database_server(database)
     return mysql.Server(
-        host=database.host,
-        port=database.port,
+        host=database.server.host,
+        port=database.server.port,
         user=settings.RESTORE_MYSQL_USER,
         password=resolve("env:RESTORE_MYSQL_PASSWORD", of="the password of RESTORE_MYSQL_USER"),
         question_seconds=settings.MYSQL_QUESTION_SECONDS,
@@ -295,7 +312,7 @@ def _verifying_user_set_by() -> str:
 
 def _tls_set_by(database: Database) -> tuple[str, str]:
     """Where a person finds how the database itself is encrypted: its mode and its authority."""
-    if database.is_primary:
+    if _is_as_the_environment_says(database):
         return "MYSQL_SSL_MODE", "MYSQL_SSL_CA"
     own = _set_in_the_portal(database)
     return own["ssl_mode_set_by"], own["ssl_ca_set_by"]

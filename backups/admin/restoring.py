@@ -208,7 +208,9 @@ class TimeForm(forms.Form):
 def restore_view(request: HttpRequest, pk: int) -> HttpResponseBase:
     """Choose how to restore a snapshot, see what will happen, start it."""
     snapshot = get_object_or_404(
-        Snapshot.objects.select_related("database__repository", "repository"), pk=pk, forgotten_at=None
+        Snapshot.objects.select_related("database__repository", "database__server", "repository"),
+        pk=pk,
+        forgotten_at=None,
     )
     if snapshot.database is None:
         messages.error(request, "This snapshot belongs to no database that is set up here.")

@@ -125,7 +125,7 @@ def _databases(now: datetime) -> QuerySet[Database]:
         f"verify_{status}": _first(verifies.filter(status=status, verification=None)) for status in _FAILED
     }
     return (
-        Database.objects.select_related("repository")
+        Database.objects.select_related("repository", "server")
         .order_by("-is_primary", "name")
         .annotate(
             **newest,

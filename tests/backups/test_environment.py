@@ -14,11 +14,12 @@ from backups import endpoints
 from backups.configuration import bootstrap, environment
 from backups.errors import Problem
 from backups.management.base import database_named, repository_named
-from backups.models import Database, Repository, Snapshot
+from backups.models import Database, Repository, Server, Snapshot
 from sentinel import heartbeat
 from tests.backups.conftest import MakePortal
 from tests.backups.worlds import Portal, Shop, copy_repository, make_shop
 from tests.restore.stories import content
+from tests.rows import a_server
 
 WHEN = datetime(2026, 3, 1, 12, tzinfo=UTC)
 KNOWN = {
@@ -29,7 +30,15 @@ OTHER_NAME = {"MYSQL_DATABASE": "other"}
 OTHER_HOST = {"MYSQL_HOST": "db2"}
 OTHER_PORT = {"MYSQL_PORT": 3307}
 OTHER_REPOSITORY = {"RESTIC_REPOSITORY": "/srv/elsewhere"}
-ROW = ("name", "host", "port", "database", "is_primary", "repository__name", "repository__url")
+ROW = (
+    "name",
+    "server__host",
+    "server__port",
+    "database",
+    "is_primary",
+    "repository__name",
+    "repository__url",
+)
 
 
 @pytest.fixture
@@ -70,7 +79,7 @@ def test_an_environment_that_is_as_it_was_changes_nothing(says: Any, backed_up: 
     bootstrap.from_environment(moved=["database", "repository"], new=["database", "repository"])
 
     assert rows() == [("orders tracker", *SHOP[1:])]
-    assert Database.objects.get().user == "another"
+    assert Database.objects.get().server.user == "another"
     assert environment.disagreement(Database.objects.get()) is None
     assert database_named(None) == Database.objects.get()
 
@@ -86,7 +95,7 @@ def test_slashes_that_mean_nothing_ask_nothing(says: Any, backed_up: Snapshot, s
 
 
 def test_localhost_is_the_address_that_it_means(says: Any, backed_up: Snapshot) -> None:
-    Database.objects.update(host="127.0.0.1")
+    Server.objects.update(host="127.0.0.1")
     says(MYSQL_HOST="localhost")
 
     assert environment.disagreement(Database.objects.get()) is None
@@ -233,7 +242,7 @@ def test_a_database_that_the_portal_has_already_is_not_to_be_added(says: Any, ba
     with pytest.raises(Problem, match="set it back and add other in the portal"):
         bootstrap.from_environment()
     Database.objects.create(
-        name="second", host="db", port=3306, user="u", database="other", repository=backed_up.repository
+        name="second", server=a_server(), database="other", repository=backed_up.repository
     )
 
     with pytest.raises(Problem, match="set it back: the portal has other already, as second"):
@@ -348,12 +357,11 @@ def test_encryption_that_is_demanded_is_not_put_off_until_the_next_bootstrap(
     settings.VERIFY_MYSQL_HOST, settings.VERIFY_MYSQL_USER = "elsewhere", "v"
     for name in ("MYSQL_PASSWORD", "VERIFY_MYSQL_PASSWORD"):
         monkeypatch.setenv(name, "p")
-    row = Database(
-        name="shop", host="db", user="u", is_primary=True, ssl_mode=known, ssl_ca="/of/the/row.pem"
-    )
+    server = Server(host="db", user="u", ssl_mode=known, ssl_ca="/of/the/row.pem")
+    row = Database(name="shop", server=server, is_primary=True)
 
-    for server in (endpoints.database_server(row), endpoints.scratch_server(row)):
-        assert server.ssl_mode == wanted
-        assert server.ssl_ca == ("/of/the/environment.pem" if wanted != known else "/of/the/row.pem")
+    for there in (endpoints.database_server(row), endpoints.scratch_server(row)):
+        assert there.ssl_mode == wanted
+        assert there.ssl_ca == ("/of/the/environment.pem" if wanted != known else "/of/the/row.pem")
     row.is_primary = False
     assert endpoints.database_server(row).ssl_mode == known

@@ -12,6 +12,7 @@ from backups.runs import lifecycle, queue
 from backups.runs.asked import Asker, Wanted
 from backups.runs.outcome import Outcome
 from backups.worker import executor
+from tests.rows import a_server
 
 pytestmark = pytest.mark.django_db
 
@@ -24,7 +25,7 @@ def repository(name: str = "main") -> Repository:
 def database(name: str, host: str, *, at: str = "main", **fields: object) -> Database:
     """A database on the server called `host`."""
     return Database.objects.create(
-        name=name, host=host, user="u", database=name, repository=repository(at), **fields
+        name=name, server=a_server(host), database=name, repository=repository(at), **fields
     )
 
 

@@ -9,10 +9,11 @@ from pytest_django.fixtures import Settings
 from backups import endpoints, mysql
 from backups.actions import preflight
 from backups.actions.steps.checks import Found
-from backups.models import Database, Run
+from backups.models import Database, Run, Server
 from backups.worker import reaper
 from tests.backups.conftest import MakeDatabase
 from tests.backups.worlds import Shop
+from tests.rows import a_server
 from tests.servers import DatabaseServer
 from tests.servers.processes import free_port
 from tests.verify.tools import scratch_databases, with_least, with_user
@@ -209,7 +210,9 @@ def test_who_is_refused_there_is_found_where_it_was_set(
     if is_set:
         monkeypatch.setenv("VERIFY_MYSQL_USER", user)
 
-    server = endpoints.scratch_server(Database(name="shop", host="h", user="u", is_primary=True))
+    server = endpoints.scratch_server(
+        Database(name="shop", server=Server(host="h", user="u"), is_primary=True)
+    )
 
     assert server.account_set_by == f"{named_by} and VERIFY_MYSQL_PASSWORD"
 
@@ -230,7 +233,7 @@ def test_who_is_refused_there_is_found_where_it_was_set(
     ],
 )
 def test_a_place_is_fit_or_refused_by_its_field(db: None, wrong: dict[str, object], field: str) -> None:
-    database = Database(name="shop", host="h", user="u", database="shop", **PLACE)
+    database = Database(name="shop", server=a_server(), database="shop", **PLACE)
     database.full_clean(exclude=["repository"])
     for name, value in wrong.items():
         setattr(database, name, value)

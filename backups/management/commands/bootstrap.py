@@ -144,7 +144,7 @@ class Command(VedettaCommand):
 
     def _repository(self, database: Database, *, in_place: bool) -> None:
         self.play(InitRequest(database.repository, in_place=in_place))
-        self.say(f"{database} on {database.host}:{database.port} is set up.")
+        self.say(f"{database} on {database.server.address} is set up.")
 
 
 def _make_sure_it_is_the_same() -> None:
