@@ -199,6 +199,92 @@ def test_the_same_at_another_address(says: Any, backed_up: Snapshot, change: dic
     assert (backed_up.repository.name, backed_up.forgotten_at) == ("main", None)
 
 
+# ---------------------------------------------------------------- Further databases on the same server
+
+
+@pytest.fixture
+def beside(says: Any) -> Database:
+    """A further database on the first one's server, of which there is a snapshot."""
+    first = Database.objects.get()
+    beside = Database.objects.create(
+        name="blog", server=first.server, database="blog", repository=first.repository
+    )
+    Snapshot.objects.create(
+        database=beside, repository=beside.repository, snapshot_id="b" * 64, time=WHEN, path="/mysql/blog.sql"
+    )
+    return beside
+
+
+def test_what_is_on_the_first_ones_server_goes_with_it_and_that_is_said(says: Any, beside: Database) -> None:
+    says(MYSQL_USER="another")
+    told: list[str] = []
+
+    bootstrap.from_environment(tell=told.append)
+
+    assert told == [
+        "The portal had u for shop; MYSQL_USER decides, so it is another now.",
+        "On the same server in the portal, so the same now holds for it: blog.",
+    ]
+    assert Database.objects.get(name="blog").server.user == "another"
+    told.clear()
+    bootstrap.from_environment(tell=told.append)
+    assert told == []
+
+
+def test_a_server_is_not_changed_silently_under_a_further_database(says: Any, beside: Database) -> None:
+    """Of the first one itself there is no snapshot yet, so that its own slip would just be corrected."""
+    says(**OTHER_HOST)
+    with pytest.raises(Problem, match="--moved database"):
+        bootstrap.from_environment()
+    assert {row[1] for row in rows()} == {"db"}
+
+    told: list[str] = []
+    bootstrap.from_environment(moved=["database"], tell=told.append)
+
+    assert {row[:2] for row in rows()} == {("shop", "db2"), ("blog", "db2")}
+    assert told[-1].endswith("holds for it: blog.")
+    assert [server.name for server in Server.objects.all()] == ["db2:3306"]
+
+
+def test_another_name_alone_leaves_the_server_as_it_is(says: Any, beside: Database) -> None:
+    says(**OTHER_NAME)
+    bootstrap.from_environment()
+    assert {row[:2] for row in rows()} == {("other", "db"), ("blog", "db")}
+
+
+def test_another_first_database_gets_a_server_of_its_own(says: Any, beside: Database) -> None:
+    says(**OTHER_HOST)
+
+    bootstrap.from_environment(new=["database"])
+
+    assert [row[:2] for row in rows()] == [("shop", "db"), ("blog", "db"), ("shop-2", "db2")]
+
+
+@pytest.mark.parametrize(
+    ("known", "shared", "name"),
+    [
+        ({}, True, "there"),
+        ({"ssl_mode": "REQUIRED"}, False, "db:3306"),
+        ({"password_ref": "env:MYSQL_OTHER"}, False, "db:3306"),
+        ({"user": "another"}, False, "db:3306"),
+        ({"name": "db:3306", "user": "another"}, False, "u@db:3306"),
+    ],
+)
+def test_a_first_database_shares_a_server_only_if_that_is_just_so(
+    says: Any, known: dict[str, Any], shared: bool, name: str
+) -> None:
+    """Else it would change what others are reached with."""
+    Database.objects.all().delete()
+    Server.objects.all().delete()
+    there = Server.objects.create(**{"name": "there", "host": "db", "user": "u", **known})
+
+    first = bootstrap.from_environment()
+
+    assert first is not None
+    assert (first.server == there, first.server.name) == (shared, name)
+    assert Server.objects.filter(pk=there.pk, **known).exists()
+
+
 def test_another_name_has_not_moved(says: Any, backed_up: Snapshot) -> None:
     says(**OTHER_NAME | OTHER_HOST)
     with pytest.raises(Problem, match="MYSQL_DATABASE says other"):

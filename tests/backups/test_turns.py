@@ -78,6 +78,17 @@ def test_what_may_begin_beside_what(story: str) -> None:
     assert run.detail.startswith(f"Waits for {busy.get_action_display().lower()} {busy.pk} of ") != may_begin
 
 
+def test_two_rows_of_one_address_are_one_server() -> None:
+    """As of two users, or of one that was written in two ways."""
+    running(Action.BACKUP, database("a", "localhost"))
+    same = database("b", "127.0.0.1")
+    same.server.user = "another"
+    same.server.save()
+    waiting(Action.BACKUP, same)
+
+    assert picked() is None
+
+
 def test_a_forget_elsewhere_is_not_waited_for() -> None:
     running(Action.FORGET, database("a", "one"))
     run = waiting(Action.BACKUP, database("b", "two", at="offsite"))
