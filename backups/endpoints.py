@@ -141,7 +141,7 @@ def _begin_anew(repository: Repository) -> str:
 
 def what_is_known(repository: Repository) -> str:
     """What the portal knows to lie in it, in words; empty where it knows of nothing yet."""
-    present = repository.snapshots.filter(forgotten_at=None)
+    present = repository.snapshots.present()
     newest = present.only("time").first()
     if newest is not None:
         count = present.count()

@@ -11,7 +11,6 @@ from collections.abc import Iterable, Iterator
 from contextlib import suppress
 
 from django.conf import settings
-from django.db.models import QuerySet
 from django.utils import timezone
 
 from backups import restic
@@ -21,11 +20,11 @@ from backups.actions.steps.snapshot_list import note_size, sync
 from backups.catalog import records, series
 from backups.choices import ACTIVE, BAD_VERDICTS, TERMINAL, Action, Status, SuspicionState
 from backups.keeping import suspicions
-from backups.models import Database, Restore, Run, Snapshot
+from backups.models import Database, Restore, Run, Snapshot, SnapshotQuerySet
 from backups.runs import notes
 from backups.runs.outcome import Outcome
 from backups.runs.progress import Progress
-from backups.snapshots import retention, selection
+from backups.snapshots import naming, retention, selection
 from backups.snapshots.retention import SAFETY_KEPT
 from backups.text.terminal import counted
 
@@ -55,7 +54,7 @@ def run(run: Run, progress: Progress) -> Outcome:
     sync(run.repository, access, progress)
     databases = [run.database] if run.database else list(run.repository.databases.order_by("pk"))
     remove: list[str] = []
-    present = Snapshot.objects.filter(repository=run.repository, forgotten_at=None).defer("manifest")
+    present = Snapshot.objects.present().filter(repository=run.repository).defer("manifest")
     planned = list(_those_that_do_not_wait(databases, progress))
     for database in planned:
         of_database = present.filter(database=database)
@@ -117,7 +116,7 @@ def _without_those_that_wait_by_now(remove: list[str], run: Run, progress: Progr
     return [each for each in remove if each not in spared]
 
 
-def _plan(database: Database, present: QuerySet[Snapshot]) -> Reasons:
+def _plan(database: Database, present: SnapshotQuerySet) -> Reasons:
     """Why each snapshot is kept. What is not in it goes."""
     plan: Reasons = {}
     for snapshot, reason in _protected(present):
@@ -135,7 +134,7 @@ def _plan(database: Database, present: QuerySet[Snapshot]) -> Reasons:
     return plan
 
 
-def _series(database: Database, backups: QuerySet[Snapshot]) -> Iterable[list[Snapshot]]:
+def _series(database: Database, backups: SnapshotQuerySet) -> Iterable[list[Snapshot]]:
     """The backups that a policy counts together: of one database, in either format, whatever their row.
 
     Of other installations by host as well, since they may share a repository; the old scripts'
@@ -144,13 +143,13 @@ def _series(database: Database, backups: QuerySet[Snapshot]) -> Iterable[list[Sn
     our_hosts = series.of_this_installation(database)
     found: dict[tuple[bool, bool, str, str], list[Snapshot]] = {}
     for snapshot in backups:
-        ours = series.has_our_tag(snapshot.tags)
+        ours = naming.has_our_tag(snapshot.tags)
         theirs = snapshot.host if ours and snapshot.host not in our_hosts else ""
         found.setdefault((snapshot.made_here, ours, theirs, snapshot.file_stem), []).append(snapshot)
     return found.values()
 
 
-def _protected(present: QuerySet[Snapshot]) -> Iterator[tuple[Snapshot, str]]:
+def _protected(present: SnapshotQuerySet) -> Iterator[tuple[Snapshot, str]]:
     """What is kept whatever the policy says, and why; of each database that came under one row."""
     of_database: dict[str, list[int]] = {}
     for snapshot in present:
@@ -163,7 +162,7 @@ def _protected(present: QuerySet[Snapshot]) -> Iterator[tuple[Snapshot, str]]:
     yield from _wanted(present)
 
 
-def _newest(present: QuerySet[Snapshot]) -> Iterator[tuple[Snapshot, str]]:
+def _newest(present: SnapshotQuerySet) -> Iterator[tuple[Snapshot, str]]:
     """Of backups; of what was saved before restores only where there is nothing else."""
     backups = selection.backups_of(present)
     newest = selection.latest_of(backups) or selection.latest_of(present)
@@ -183,7 +182,7 @@ def _newest(present: QuerySet[Snapshot]) -> Iterator[tuple[Snapshot, str]]:
         yield verified, NEWEST_VERIFIED
 
 
-def _saved(present: QuerySet[Snapshot]) -> Iterator[tuple[Snapshot, str]]:
+def _saved(present: SnapshotQuerySet) -> Iterator[tuple[Snapshot, str]]:
     """What was saved before a restore, counted from the restore's end where that is known."""
     since = timezone.now() - SAFETY_KEPT
     known = set()
@@ -198,7 +197,7 @@ def _saved(present: QuerySet[Snapshot]) -> Iterator[tuple[Snapshot, str]]:
             yield snapshot, SAVED
 
 
-def _wanted(present: QuerySet[Snapshot]) -> Iterator[tuple[Snapshot, str]]:
+def _wanted(present: SnapshotQuerySet) -> Iterator[tuple[Snapshot, str]]:
     """What runs are to read that wait or run, and what a restore failed with, which is begun again."""
     reading = Run.objects.filter(action__in=[Action.RESTORE, Action.VERIFY], snapshot__in=present)
     for run in reading.filter(status__in=ACTIVE).select_related("snapshot"):
@@ -210,7 +209,7 @@ def _wanted(present: QuerySet[Snapshot]) -> Iterator[tuple[Snapshot, str]]:
         yield run.snapshot, WANTED_AGAIN.format(str(run).lower(), run.get_status_display().lower())
 
 
-def _told(present: QuerySet[Snapshot], plan: Reasons, progress: Progress) -> list[str]:
+def _told(present: SnapshotQuerySet, plan: Reasons, progress: Progress) -> list[str]:
     """Write down what is kept and why; answers the ids of what goes."""
     remove = []
     for snapshot in present:

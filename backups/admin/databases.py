@@ -48,7 +48,7 @@ class BackUpForm(FactsForm):
         database = get_or_none(Database.objects.select_related("repository", "server"), object_id)
         if database is None:
             raise Http404
-        newest = database.snapshots.order_by("-time").only("time", "total_bytes_processed").first()
+        newest = database.snapshots.newest_first().only("time", "total_bytes_processed").first()
         usual = live.typical(live.earlier(Run(action=Action.BACKUP, database=database)))
         return [
             ("Database", f"{database.database} on {database.server.host}"),
@@ -116,8 +116,8 @@ class DatabaseAdmin(SetUpAdmin):
 
     def get_queryset(self, request: HttpRequest) -> QuerySet[Database]:
         """Databases with the times of their newest good and newest verified snapshots."""
-        held = Snapshot.objects.trusted().filter(database=OuterRef("pk"), forgotten_at=None).order_by("-time")
-        proved = held.filter(verified_at__isnull=False)
+        held = Snapshot.objects.trusted().present().filter(database=OuterRef("pk")).newest_first()
+        proved = held.verified()
         return super().get_queryset(request).annotate(
             newest=Subquery(held.values("time")[:1]), proved=Subquery(proved.values("verified_at")[:1])
         )  # fmt: skip

@@ -151,7 +151,7 @@ def retention_view(request: HttpRequest, pk: int) -> HttpResponse:
     _may_edit(request)
     database = get_object_or_404(Database, pk=pk)
     # What was saved before restores is kept by time, and no rule counts it.
-    snapshots = selection.backups_of(database.snapshots.filter(forgotten_at=None)).order_by("-time")
+    snapshots = selection.backups_of(database.snapshots.present()).newest_first()
     times = [timezone.localtime(at) for at in snapshots.values_list("time", flat=True)[:_SNAPSHOTS_SHOWN]]
     try:
         counts = {rule: int(request.GET.get(f"keep_{rule}", "")) for rule in ("daily", "weekly", "monthly")}

@@ -53,7 +53,7 @@ def switch_off_strange() -> Iterator[str]:
         for name in ("scratch", "partial"):
             notes.leftover_cleared(run.pk, name)
     yield from _leave_swaps()
-    Snapshot.objects.exclude(verified_at=None).update(verified_at=None, verdict="")
+    Snapshot.objects.verified().update(verified_at=None, verdict="")
     yield from _without_strange_secrets()
     yield from _as_the_environment_says()
 

@@ -161,7 +161,7 @@ def _make_sure_it_is_the_same() -> None:
     if known.restic_id not in ("", found_id):
         why = f"has another id ({found_id[:8]}, not {known.restic_id[:8]}) than {known.url}"
     elif not identity.holds_what_is_known(known, there):
-        count = known.snapshots.filter(forgotten_at=None).count()
+        count = known.snapshots.present().count()
         of_them = f"none of the {count} snapshots" if count > 1 else "not the one snapshot"
         why = f"holds {of_them} of {known.url}"
     else:
