@@ -12,7 +12,7 @@ from django.db import transaction
 from backups import process, restic
 from backups.actions.portal_copy import copied_with
 from backups.actions.preflight import make_ready
-from backups.actions.steps.checks import Found
+from backups.actions.steps.checks import ReadyBackup
 from backups.actions.steps.opening import wait_for_maintenance
 from backups.catalog import learned, made_here, records
 from backups.choices import SAFETY_TAG, DumpFormat, Level, Trigger
@@ -64,28 +64,27 @@ def run(run: Run, progress: Progress) -> Outcome:
     return Outcome(tuple(follow_ups))
 
 
-def _preflight(run: Run, database: Database, progress: Progress) -> Found:
+def _preflight(run: Run, database: Database, progress: Progress) -> ReadyBackup:
     found = make_ready(database, progress.tick, is_safety_copy=run.trigger == Trigger.RESTORE)
-    assert found.access and found.server and found.info and found.clients  # noqa: S101, PT018
-    assert found.restic_origin is not None  # noqa: S101
-    progress.mask_secrets([*found.access.secret_values(), found.server.password])
+    info, programs = found.there.info, found.there.programs
+    progress.mask_secrets([*found.access.secret_values(), found.there.server.password])
     if not database.repository.restic_id:
         identity.meet(database.repository, found.access, progress.tick)
     notes.run_update(
         run.pk,
         **notes.restic_facts(found.restic_version, found.restic_origin),
-        server_version=str(found.info),
-        client_version=str(found.clients),
+        server_version=str(info),
+        client_version=str(programs),
     )
     learned.database_probed(
         database,
-        flavour=found.info.flavour,
-        server_version=found.info.version,
-        client_version=str(found.clients),
+        flavour=info.flavour,
+        server_version=info.version,
+        client_version=str(programs),
         warnings=found.warnings,
     )
     of_restic = f"restic {found.restic_version}, {found.restic_origin.words}"
-    progress.log(f"{found.info}, {found.clients} client, {of_restic}.")
+    progress.log(f"{info}, {programs} client, {of_restic}.")
     for note in found.notes:
         progress.log(note)
     for warning in found.warnings:
@@ -93,19 +92,18 @@ def _preflight(run: Run, database: Database, progress: Progress) -> Found:
     return found
 
 
-def _expected_bytes(database: Database, found: Found) -> int:
+def _expected_bytes(database: Database, found: ReadyBackup) -> int:
     """The last dump's size; for a first one the server's estimate."""
     newest = database.snapshots.filter(total_bytes_processed__gt=0).first()
     return (newest.total_bytes_processed if newest else None) or found.data_length
 
 
 def _dump_into_restic(
-    run: Run, database: Database, found: Found, progress: Progress
+    run: Run, database: Database, found: ReadyBackup, progress: Progress
 ) -> tuple[restic.BackupSummary, dict[str, Any]]:
     """restic runs the dump program and keeps its output only if it ends well."""
-    assert found.access and found.server  # noqa: S101, PT018
     order = Order(
-        server=found.server,
+        server=found.there.server,
         database=database.database,
         client_dir=settings.MYSQL_CLIENT_DIR,
         gzip=database.dump_format == DumpFormat.SQL_GZ,
@@ -230,7 +228,7 @@ def _take_back(access: restic.Access, summaries: list[restic.BackupSummary]) -> 
 def _confirm(
     run: Run,
     database: Database,
-    found: Found,
+    found: ReadyBackup,
     summary: restic.BackupSummary,
     manifest: dict[str, Any],
     progress: Progress,
@@ -268,9 +266,8 @@ def _confirm(
     return snapshot, suspicious
 
 
-def _read_back(found: Found, summary: restic.BackupSummary, progress: Progress) -> restic.SnapshotInfo:
+def _read_back(found: ReadyBackup, summary: restic.BackupSummary, progress: Progress) -> restic.SnapshotInfo:
     """What the repository itself says of the snapshot. Raises Problem where it does not list it."""
-    assert found.access  # noqa: S101
     try:
         listed = restic.snapshots(
             found.access, summary.snapshot_id, tick=progress.tick, deadline=_CONFIRM_SECONDS
@@ -296,7 +293,9 @@ def _signature(info: restic.SnapshotInfo, manifest: dict[str, Any], progress: Pr
         return ""
 
 
-def _tell_shrunk(run: Run, database: Database, snapshot: Snapshot, found: Found, progress: Progress) -> None:
+def _tell_shrunk(
+    run: Run, database: Database, snapshot: Snapshot, found: ReadyBackup, progress: Progress
+) -> None:
     """Say which tables lost most of their rows; louder of those that a server mends by dropping rows."""
     shrunk = suspicions.shrunk(database, snapshot)
     loose = {table.rpartition(" (")[0] for table in found.loose}

@@ -10,7 +10,7 @@ from django.conf import settings
 
 from backups import mysql, process, requests, restic, verdict
 from backups.actions.steps import verify_place
-from backups.actions.steps.checks import Check, Found, Look, Tick
+from backups.actions.steps.checks import Check, Found, Look, ReadyBackup, Tick
 from backups.actions.steps.gate_drill import gate_checks
 from backups.actions.steps.restore_checks import grants_to_come, restore_user, room_unknown
 from backups.actions.steps.scratch import scratch_name
@@ -135,7 +135,7 @@ def _level(check: Check) -> Level:
     return Level.INFO if check.ok else Level.ERROR
 
 
-def make_ready(database: Database, tick: Tick | None = None, *, is_safety_copy: bool = False) -> Found:
+def make_ready(database: Database, tick: Tick | None = None, *, is_safety_copy: bool = False) -> ReadyBackup:
     """What a backup needs, all of it there. Raises Problem with the first that is not.
 
     But for the repository, which is probed while the backup's own restic opens it; and a backup that
@@ -151,7 +151,7 @@ def make_ready(database: Database, tick: Tick | None = None, *, is_safety_copy: 
     found.warnings += environment.warnings(database)
     found.notes += environment.overruled(database)
     found.notes += environment.undeclared([database])[database.pk]
-    return found
+    return found.ready()
 
 
 def _status_folder(_database: Database, _found: Found, _tick: Tick | None) -> str:

@@ -31,13 +31,10 @@ _CLIENT_OF_VIEW = re.compile(rb"(/\*!50001 SET character_set_(?:client|results)\
 
 
 @dataclass(frozen=True)
-class Source:
+class Source(mysql.ProbedServer):
     """What is dumped, and with which program."""
 
-    server: mysql.Server
     database: str
-    info: mysql.ServerInfo
-    programs: mysql.Clients
 
 
 def with_history(source: Source) -> bool:

@@ -110,7 +110,7 @@ def dump(order: Order, out_fd: int, report: Report) -> dict[str, Any]:
                 report.write(progress=_progress(digester))
 
         with _looking_for_locks(order, lambda: flowed, tell_wait):
-            source = Source(order.server, order.database, info, programs)
+            source = Source(order.server, info, programs, order.database)
 
             def is_read(table: str) -> None:
                 watch.is_read(table)

@@ -59,7 +59,7 @@ def stream_dump(
     `take` is given each piece of it; `leave_out` are tables and views; `listener` as `started` takes it.
     With `tick`, the dump runs beside it and in a process group of its own.
     """
-    source = Source(server, database, info, programs)
+    source = Source(server, info, programs, database)
     _refuse_before(source)
     _refuse_lookalikes(source, leave_out)
     views = _rewritten_views(source)

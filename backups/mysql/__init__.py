@@ -122,6 +122,7 @@ from backups.mysql.privileges import (
     undeclared_functions,
     view_that_calls_denied,
 )
+from backups.mysql.probed import ProbedServer
 from backups.mysql.problems import (
     AccessDenied,
     DamagedTable,

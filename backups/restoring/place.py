@@ -2,15 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-
 from backups import mysql
 
 
-@dataclass(frozen=True)
-class Place:
+class Place(mysql.ProbedServer):
     """The server on which a swap happens."""
-
-    server: mysql.Server
-    info: mysql.ServerInfo
-    programs: mysql.Clients

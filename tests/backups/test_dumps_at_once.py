@@ -59,7 +59,7 @@ def source_of(shop: Shop) -> Source:
     server = mysql.Server(shop.server.host, shop.server.port, shop.user, shop.password)
     with mysql.connect(server) as connection:
         info = mysql.probe(connection)
-    return Source(server, shop.name, info, mysql.clients(info, client_dir(shop.server)))
+    return Source(server, info, mysql.clients(info, client_dir(shop.server)), shop.name)
 
 
 def may_lock(shop: Shop) -> Shop:

@@ -93,10 +93,9 @@ def test_preflight_says_what_a_server_calls_itself(shop: Shop, make_database: Ma
         found = preflight.make_ready(make_database(seen_through(shop, disguise)))
 
     odd, newer = (text for text in found.warnings if "26.7.0" in text)
-    assert f"calls itself 26.7.0; by what it does it is {found.info}" in odd
+    assert f"calls itself 26.7.0; by what it does it is {found.there.info}" in odd
     assert "26.7.0 is newer than any M" in newer
-    assert found.clients is not None
-    assert found.clients.flavour == {"mariadb": "MariaDB", "mysql": "MySQL"}[shop.server.flavour]
+    assert found.there.programs.flavour == {"mariadb": "MariaDB", "mysql": "MySQL"}[shop.server.flavour]
 
 
 @pytest.mark.parametrize(

@@ -105,7 +105,7 @@ def test_dump_program_is_let_in_once_our_own_connection_of_before_is_gone(own_se
     server = mysql.Server(own_server.host, own_server.port, shop.user, shop.password)
     with mysql.connect(server, shop.name) as connection:
         info = mysql.probe(connection)
-        source = Source(server, shop.name, info, mysql.clients(info, client_dir(own_server)))
+        source = Source(server, info, mysql.clients(info, client_dir(own_server)), shop.name)
         gone = threading.Timer(0.7, own_server.execute, [f"KILL {connection.thread_id()}"])
         gone.start()
         with mysqldump.let_in(source, structure_only=True) as running:

@@ -65,7 +65,7 @@ def dump(server: mysql.Server, real: DatabaseServer) -> None:
     known = mysql.Server(real.host, real.port, real.user, real.password)
     with mysql.connect(known) as connection:
         info = mysql.probe(connection)
-    source = mysqldump.Source(server, "shop", info, mysql.clients(info, client_dir(real)))
+    source = mysqldump.Source(server, info, mysql.clients(info, client_dir(real)), "shop")
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(mysqldump, "with_history", lambda _: False)
         with mysqldump.started(source) as running:

@@ -21,6 +21,21 @@ class Check:
     warning: bool = False
 
 
+@dataclass(frozen=True)
+class ReadyBackup:
+    """What a backup needs, all of it there, and what was learned on the way."""
+
+    access: restic.Access
+    there: mysql.ProbedServer
+    restic_version: str
+    restic_origin: restic.Origin
+    data_length: int
+    loose: list[str]
+    broken_views: list[str]
+    warnings: list[str]
+    notes: list[str]
+
+
 @dataclass
 class Found:
     """What the checks learned on the way, for the backup that follows."""
@@ -41,6 +56,22 @@ class Found:
     broken_views: list[str] = field(default_factory=list)
     warnings: list[str] = field(default_factory=list)
     notes: list[str] = field(default_factory=list)
+
+    def ready(self) -> ReadyBackup:
+        """The same for a backup. Raises ValueError where a check of what it needs was left out."""
+        if not (self.access and self.restic_origin and self.server and self.info and self.clients):
+            raise ValueError("not all was looked at that a backup needs")
+        return ReadyBackup(
+            access=self.access,
+            there=mysql.ProbedServer(self.server, self.info, self.clients),
+            restic_version=self.restic_version,
+            restic_origin=self.restic_origin,
+            data_length=self.data_length,
+            loose=self.loose,
+            broken_views=self.broken_views,
+            warnings=self.warnings,
+            notes=self.notes,
+        )
 
 
 Look = Callable[[Database, Found, Tick | None], str]

@@ -42,12 +42,9 @@ class Findings:
 
 
 @dataclass(frozen=True)
-class Scratch:
+class Scratch(mysql.ProbedServer):
     """Where the test restore goes."""
 
-    server: mysql.Server
-    info: mysql.ServerInfo
-    programs: mysql.Clients
     database: str
     row: Database
 

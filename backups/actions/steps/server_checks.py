@@ -120,7 +120,7 @@ def client_fits(database: Database, found: Found, _tick: Tick | None) -> str:
     found.clients = mysql.clients(found.info, settings.MYSQL_CLIENT_DIR)
     found.warnings += mysql.client_warnings(found.info, found.clients)
     mysql.refuse_uncorrectable(found.server, found.info)
-    refuse_what_cuts_dumps(Source(found.server, database.database, found.info, found.clients))
+    refuse_what_cuts_dumps(Source(found.server, found.info, found.clients, database.database))
     if process.find_program("gzip") is None:
         found.warnings.append("gzip is not installed: BACKUP_DUMP_FORMAT=sql.gz will not work.")
     return f"{found.clients} ({found.clients.dump})"
