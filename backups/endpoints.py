@@ -161,7 +161,7 @@ def database_server(database: Database) -> mysql.Server:
         password=resolve(database.server.password_ref, of=f"the password of database {database}"),
         question_seconds=settings.MYSQL_QUESTION_SECONDS,
         **tls_of(database),
-        **_set_by(database),
+        **(_set_in_the_environment(database) if database.is_primary else _set_in_the_portal(database)),
     )
 
 
@@ -172,25 +172,9 @@ _TLS = {mode.value: level for level, mode in enumerate(SslMode)}
 def tls_of(database: Database) -> dict[str, str]:
     """How to encrypt. What the environment demands holds at once, though the row may follow later."""
     said, known = settings.MYSQL_SSL_MODE, database.server.ssl_mode
-    demands_more = _TLS[said] > max(_TLS.get(known, 0), _TLS["PREFERRED"])
-    if demands_more and _is_as_the_environment_says(database):
+    if database.is_primary and _TLS[said] > max(_TLS.get(known, 0), _TLS["PREFERRED"]):
         return {"ssl_mode": said, "ssl_ca": settings.MYSQL_SSL_CA or database.server.ssl_ca}
     return {"ssl_mode": known, "ssl_ca": database.server.ssl_ca}
-
-
-def _is_as_the_environment_says(database: Database) -> bool:
-    """Whether the first database is on the same row's server, or is this one."""
-    return database.is_primary or database.server.is_of_environment
-
-
-def _set_by(database: Database) -> dict[str, str]:
-    """Where a person finds what the database's server is reached with."""
-    if not _is_as_the_environment_says(database):
-        return _set_in_the_portal(database)
-    of_environment = _set_in_the_environment(database)
-    if database.is_primary:
-        return of_environment
-    return of_environment | {"database_set_by": _set_in_the_portal(database)["database_set_by"]}
 
 
 def _set_in_the_portal(database: Database) -> dict[str, str]:
@@ -312,7 +296,7 @@ def _verifying_user_set_by() -> str:
 
 def _tls_set_by(database: Database) -> tuple[str, str]:
     """Where a person finds how the database itself is encrypted: its mode and its authority."""
-    if _is_as_the_environment_says(database):
+    if database.is_primary:
         return "MYSQL_SSL_MODE", "MYSQL_SSL_CA"
     own = _set_in_the_portal(database)
     return own["ssl_mode_set_by"], own["ssl_ca_set_by"]

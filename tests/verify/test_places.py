@@ -160,7 +160,7 @@ def _rows(connection: object, sql: str) -> list[tuple[str, ...]]:
             {},
             "verify.example",
             "REQUIRED",
-            "the TLS mode of shop in the portal",
+            "the TLS mode of server db in the portal",
         ),
     ],
 )
@@ -178,16 +178,8 @@ def test_the_row_comes_before_the_environment_and_that_before_the_live_server(
     settings.VERIFY_MYSQL_USER = "u"
     for name, value in environment.items():
         setattr(settings, f"VERIFY_MYSQL_{name}", value)
-    database = Database(
-        **{
-            "name": "shop",
-            "host": "db.example",
-            "user": "u",
-            "ssl_mode": "REQUIRED",
-            "is_primary": True,
-            **row,
-        }
-    )
+    live = Server(name="db", host="db.example", user="u", ssl_mode="REQUIRED")
+    database = Database(**{"name": "shop", "server": live, "is_primary": True, **row})
 
     server = endpoints.scratch_server(database)
 
