@@ -141,7 +141,7 @@ def _begin_anew(repository: Repository) -> str:
 
 def what_is_known(repository: Repository) -> str:
     """What the portal knows to lie in it, in words; empty where it knows of nothing yet."""
-    present = repository.snapshots.filter(forgotten_at=None)
+    present = repository.snapshots.present()
     newest = present.only("time").first()
     if newest is not None:
         count = present.count()
@@ -155,10 +155,10 @@ def what_is_known(repository: Repository) -> str:
 def database_server(database: Database) -> mysql.Server:
     """Where the database lives and who we are there. Raises Problem like `repository_access`."""
     return mysql.Server(
-        host=database.host,
-        port=database.port,
-        user=database.user,
-        password=resolve(database.password_ref, of=f"the password of database {database}"),
+        host=database.server.host,
+        port=database.server.port,
+        user=database.server.user,
+        password=resolve(database.server.password_ref, of=f"the password of database {database}"),
         question_seconds=settings.MYSQL_QUESTION_SECONDS,
         **tls_of(database),
         **(_set_in_the_environment(database) if database.is_primary else _set_in_the_portal(database)),
@@ -171,26 +171,27 @@ _TLS = {mode.value: level for level, mode in enumerate(SslMode)}
 
 def tls_of(database: Database) -> dict[str, str]:
     """How to encrypt. What the environment demands holds at once, though the row may follow later."""
-    said, known = settings.MYSQL_SSL_MODE, database.ssl_mode
+    said, known = settings.MYSQL_SSL_MODE, database.server.ssl_mode
     if database.is_primary and _TLS[said] > max(_TLS.get(known, 0), _TLS["PREFERRED"]):
-        return {"ssl_mode": said, "ssl_ca": settings.MYSQL_SSL_CA or database.ssl_ca}
-    return {"ssl_mode": known, "ssl_ca": database.ssl_ca}
+        return {"ssl_mode": said, "ssl_ca": settings.MYSQL_SSL_CA or database.server.ssl_ca}
+    return {"ssl_mode": known, "ssl_ca": database.server.ssl_ca}
 
 
 def _set_in_the_portal(database: Database) -> dict[str, str]:
-    """The environment says nothing of a further database."""
+    """The environment says nothing of a further server."""
+    of_server = f"of server {database.server} in the portal"
     return {
-        "account_set_by": f"the user and password of {database} in the portal",
-        "address_set_by": f"the host and port of {database} in the portal",
+        "account_set_by": f"the user and password {of_server}",
+        "address_set_by": f"the host and port {of_server}",
         "database_set_by": f"the database's name of {database} in the portal",
-        "ssl_mode_set_by": f"the TLS mode of {database} in the portal",
-        "ssl_ca_set_by": f"the authority of {database} in the portal",
+        "ssl_mode_set_by": f"the TLS mode {of_server}",
+        "ssl_ca_set_by": f"the authority {of_server}",
     }
 
 
 def _set_in_the_environment(database: Database) -> dict[str, str]:
     """By the name that is really set, which may be one of a file."""
-    return {"account_set_by": f"MYSQL_USER and {named_place(database.password_ref)}"}
+    return {"account_set_by": f"MYSQL_USER and {named_place(database.server.password_ref)}"}
 
 
 def restores_as_another(database: Database) -> bool:
@@ -198,8 +199,8 @@ def restores_as_another(database: Database) -> bool:
 
     It is of the environment's server, and its password is shown to no other, whatever a row says.
     """
-    there = (settings.MYSQL_HOST, settings.MYSQL_PORT)
-    return bool(settings.RESTORE_MYSQL_USER) and mysql.same_address((database.host, database.port), there)
+    here, there = (database.server.host, database.server.port), (settings.MYSQL_HOST, settings.MYSQL_PORT)
+    return bool(settings.RESTORE_MYSQL_USER) and mysql.same_address(here, there)
 
 
 def restoring_server(database: Database) -> mysql.Server:
@@ -207,8 +208,8 @@ def restoring_server(database: Database) -> mysql.Server:
     if not restores_as_another(database):
         return database_server(database)
     return mysql.Server(
-        host=database.host,
-        port=database.port,
+        host=database.server.host,
+        port=database.server.port,
         user=settings.RESTORE_MYSQL_USER,
         password=resolve("env:RESTORE_MYSQL_PASSWORD", of="the password of RESTORE_MYSQL_USER"),
         question_seconds=settings.MYSQL_QUESTION_SECONDS,

@@ -101,6 +101,7 @@ UNFOLD = {
                 "separator": True,
                 "items": [
                     _item("Databases", "database", "backups_database_changelist", "backups.view_database"),
+                    _item("Servers", "dns", "backups_server_changelist", "backups.view_server"),
                     _item(
                         "Repositories", "hard_drive", "backups_repository_changelist",
                         "backups.view_repository",

@@ -44,7 +44,7 @@ HOUSE = {
     "aim": "choices errors models snapshots validators",
     "gate": "errors installation models sentinel snapshots verdict",
     "runs": "choices errors models mysql restic text",
-    "catalog": "choices errors keys models restic runs",
+    "catalog": "choices errors keys models restic runs snapshots",
     "keeping": "choices dumpfile models snapshots text",
     "repositories": "catalog endpoints models process restic",
     "restoring": (

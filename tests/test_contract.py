@@ -10,12 +10,12 @@ from django.contrib.auth.models import Permission
 from django.core.management import get_commands, load_command_class
 from django.urls import resolve
 
-from backups.actions import backup
 from backups.dumpfile import manifests
 from backups.errors import Failure
 from backups.management import base
 from backups.models import Database
 from backups.reports import metrics
+from backups.snapshots import naming
 from backups.verdict import Finding, Overall, State
 from sentinel.gate import OPEN, Word
 
@@ -146,7 +146,7 @@ def test_names_of_metrics() -> None:
 )
 def test_tag_and_path_of_a_snapshot(name: str, form: str, tag: str, path: str) -> None:
     database = Database(name=name, database=name, dump_format=form)
-    assert (backup.tag_of(database), backup.path_of(database)) == (tag, path)
+    assert (naming.tag_of(database), naming.path_of(database)) == (tag, path)
 
 
 def test_a_manifest_of_version_1() -> None:

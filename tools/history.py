@@ -16,7 +16,17 @@ from django.contrib.auth import get_user_model
 from django.utils import timezone
 
 from backups.choices import Action, Health, Level, RestoreMode, Status, Trigger, Verdict
-from backups.models import Database, Repository, Restore, Run, RunLine, Snapshot, Verification, WorkerPulse
+from backups.models import (
+    Database,
+    Repository,
+    Restore,
+    Run,
+    RunLine,
+    Server,
+    Snapshot,
+    Verification,
+    WorkerPulse,
+)
 
 MB = 1_000_000
 GIVEN_UP = (
@@ -51,15 +61,15 @@ def make(*, days: int = 45, now: datetime | None = None) -> History:
         checked_at=now - timedelta(hours=13), size_bytes=4_312 * MB, sized_at=now - timedelta(hours=13),
         backups_since_check=1,
     )  # fmt: skip
+    server = Server.objects.create(name="db:3306", host="db", user="backup", flavour="mysql", version="9.7.1")
     databases = [
         Database.objects.create(
-            name="orders_tracker", database="orders_tracker", host="db", user="backup", repository=repository,
-            is_primary=True, server_flavour="mysql", server_version="9.7.1", client_version="mysqldump 9.7.1",
+            name="orders_tracker", database="orders_tracker", server=server, repository=repository,
+            is_primary=True, client_version="mysqldump 9.7.1",
         ),
         Database.objects.create(
-            name="newsletter", database="newsletter", host="db", user="backup", repository=repository,
-            backup_cron="30 3 * * *", verify_cron="0 6 * * 6", server_flavour="mysql", server_version="9.7.1",
-            gates_app=False,
+            name="newsletter", database="newsletter", server=server, repository=repository,
+            backup_cron="30 3 * * *", verify_cron="0 6 * * 6", gates_app=False,
         ),
     ]  # fmt: skip
     for database, size, hours in ((databases[0], 690 * MB, 12), (databases[1], 58 * MB, 24)):

@@ -83,8 +83,8 @@ def _move_heartbeat(suspicion: Suspicion) -> str:
 
 
 def _newest_accepted(suspicion: Suspicion) -> Snapshot:
-    accepted = Snapshot.objects.filter(
-        database=suspicion.database, forgotten_at=None, suspicion__state=SuspicionState.ACCEPTED
+    accepted = Snapshot.objects.present().filter(
+        database=suspicion.database, suspicion__state=SuspicionState.ACCEPTED
     )
-    newest = accepted.select_related("repository").order_by("-time").first()
+    newest = accepted.select_related("repository").newest_first().first()
     return newest or suspicion.snapshot

@@ -7,7 +7,6 @@ from collections.abc import Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any
-from urllib.parse import quote
 
 from django.conf import settings
 from django.db import transaction
@@ -33,20 +32,10 @@ from backups.runs import notes
 from backups.runs.outcome import FollowUp, Outcome
 from backups.runs.progress import Progress
 from backups.runs.subject import database_of
+from backups.snapshots.naming import path_of, tag_of
 from backups.text import formatting
 
 _CONFIRM_SECONDS = 300.0
-
-
-def tag_of(database: Database) -> str:
-    """The tag that marks a database's snapshots; restic splits tags at commas."""
-    return f"database:{quote(database.name, safe=' ')}"
-
-
-def path_of(database: Database) -> str:
-    """Where the dump lies in its snapshots."""
-    name = database.database.replace("/", "%2F")
-    return f"/mysql/{name}.{database.dump_format}"
 
 
 def run(run: Run, progress: Progress) -> Outcome:

@@ -11,7 +11,6 @@ from collections.abc import Iterable, Iterator
 from contextlib import suppress
 
 from django.conf import settings
-from django.db.models import QuerySet
 from django.utils import timezone
 
 from backups import restic
@@ -22,7 +21,7 @@ from backups.actions.steps.snapshot_list import note_size, sync
 from backups.catalog import records, series
 from backups.choices import SuspicionState
 from backups.keeping import suspicions
-from backups.models import Database, Run, Snapshot
+from backups.models import Database, Run, Snapshot, SnapshotQuerySet
 from backups.runs import notes
 from backups.runs.outcome import Outcome
 from backups.runs.progress import Progress
@@ -42,7 +41,7 @@ def run(run: Run, progress: Progress) -> Outcome:
     sync(run.repository, access, progress)
     databases = [run.database] if run.database else list(run.repository.databases.order_by("pk"))
     remove: list[str] = []
-    present = Snapshot.objects.filter(repository=run.repository, forgotten_at=None).defer("manifest")
+    present = Snapshot.objects.present().filter(repository=run.repository).defer("manifest")
     planned = list(_those_that_do_not_wait(databases, progress))
     for database in planned:
         of_database = present.filter(database=database)
@@ -106,7 +105,7 @@ def _without_those_that_wait_by_now(remove: list[str], run: Run, progress: Progr
     return [each for each in remove if each not in spared]
 
 
-def _told(present: QuerySet[Snapshot], plan: retention.Plan, progress: Progress) -> list[str]:
+def _told(present: SnapshotQuerySet, plan: retention.Plan, progress: Progress) -> list[str]:
     """Write down what is kept and why; answers the ids of what goes."""
     for snapshot in present:
         why = plan.keep.get(snapshot.snapshot_id, ())

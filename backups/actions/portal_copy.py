@@ -27,6 +27,7 @@ from backups.portal_copy.portal_database import reason
 from backups.runs import lifecycle, notes
 from backups.runs.outcome import Outcome
 from backups.runs.progress import Progress
+from backups.snapshots.naming import path_of_portal
 from backups.text import formatting
 from backups.text.terminal import counted
 
@@ -41,8 +42,7 @@ _KEEP = (7, 4, 6)
 
 def path() -> str:
     """Where the copy lies in its snapshots, by the database that `recover` is told to look for."""
-    name = settings.MYSQL_DATABASE.replace("/", "%2F") or "portal"
-    return f"/portal/{name}.jsonl"
+    return path_of_portal(settings.MYSQL_DATABASE)
 
 
 def copied_with(repository: Repository) -> bool:
@@ -143,7 +143,7 @@ def _store(
 
 def _date(repository: Repository) -> datetime:
     """A moment before the newest backup: restic's `latest` has to go on meaning a database's dump."""
-    newest = Snapshot.objects.filter(repository=repository, forgotten_at=None).first()
+    newest = Snapshot.objects.present().filter(repository=repository).first()
     return newest.time.astimezone(UTC) - _BEFORE if newest else timezone.now()
 
 

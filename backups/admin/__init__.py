@@ -9,6 +9,7 @@ from backups.admin import (
     repositories,
     restores,
     runs,
+    servers,
     snapshots,
     verifications,
 )
@@ -22,6 +23,7 @@ __all__ = [
     "repositories",
     "restores",
     "runs",
+    "servers",
     "snapshots",
     "verifications",
 ]

@@ -18,6 +18,7 @@ from unfold.forms import BaseDialogForm
 from backups.admin import hints, live
 from backups.admin.base import STATE_COLOURS, STATE_WORDS, QuickList, SetUpAdmin, get_or_none, redirect
 from backups.admin.dialogs import FactsForm, dialog
+from backups.admin.servers import software
 from backups.choices import Action
 from backups.configuration import bootstrap
 from backups.models import Database, Run, Snapshot
@@ -26,7 +27,6 @@ from backups.requests import BackupRequest, PreflightRequest, VerifyRequest
 from backups.text import formatting
 
 _TEST_RESTORES = 2  # of the sets of fields
-_FLAVOURS = {"mysql": "MySQL", "mariadb": "MariaDB"}
 
 
 def _where_by_default() -> str:
@@ -45,13 +45,13 @@ class BackUpForm(FactsForm):
 
     def facts(self, object_id: str) -> list[tuple[str, Any]]:
         """Where it goes and how long it usually takes."""
-        database = get_or_none(Database.objects.select_related("repository"), object_id)
+        database = get_or_none(Database.objects.select_related("repository", "server"), object_id)
         if database is None:
             raise Http404
-        newest = database.snapshots.order_by("-time").only("time", "total_bytes_processed").first()
+        newest = database.snapshots.newest_first().only("time", "total_bytes_processed").first()
         usual = live.typical(live.earlier(Run(action=Action.BACKUP, database=database)))
         return [
-            ("Database", f"{database.database} on {database.host}"),
+            ("Database", f"{database.database} on {database.server.host}"),
             ("Repository", database.repository),
             ("Newest snapshot", formatting.time_with_age(newest.time) if newest else "none yet"),
             ("Size then", formatting.size(newest.total_bytes_processed) if newest else formatting.EMPTY),
@@ -85,24 +85,21 @@ class DatabaseAdmin(SetUpAdmin):
         "repository",
         "gates",
     )
-    list_select_related = ("repository",)
-    search_fields = ("name", "database", "host")
+    list_select_related = ("repository", "server")
+    search_fields = ("name", "database", "server__name", "server__host")
     actions = None
     actions_detail = (
         "back_up", "restore", {"title": "More", "icon": "more_horiz", "items": ["verify", "test_connection"]},
     )  # fmt: skip
     hinted = {
-        "password_ref": "hint_secret", "verify_password_ref": "hint_secret", "backup_cron": "hint_cron",
-        "verify_cron": "hint_cron", "heartbeat_threshold": "hint_threshold",
+        "verify_password_ref": "hint_secret", "backup_cron": "hint_cron", "verify_cron": "hint_cron",
+        "heartbeat_threshold": "hint_threshold",
     }  # fmt: skip
     hinted_beside = {"heartbeat_threshold": "backup_cron"}
-    readonly_fields = ("server", "client_version", "preflight_notes")
+    readonly_fields = ("software", "client_version", "preflight_notes")
     fieldsets = (
         (None, {"fields": (("name", "repository"), ("gates_app", "heartbeat_threshold"))}),
-        (
-            "Server",
-            {"fields": (("host", "port"), ("database", "user"), ("password_ref", "ssl_mode"), "ssl_ca")},
-        ),
+        ("Server", {"fields": (("server", "database"),)}),
         (
             "Where test restores go",
             {
@@ -119,8 +116,8 @@ class DatabaseAdmin(SetUpAdmin):
 
     def get_queryset(self, request: HttpRequest) -> QuerySet[Database]:
         """Databases with the times of their newest good and newest verified snapshots."""
-        held = Snapshot.objects.trusted().filter(database=OuterRef("pk"), forgotten_at=None).order_by("-time")
-        proved = held.filter(verified_at__isnull=False)
+        held = Snapshot.objects.trusted().present().filter(database=OuterRef("pk")).newest_first()
+        proved = held.verified()
         return super().get_queryset(request).annotate(
             newest=Subquery(held.values("time")[:1]), proved=Subquery(proved.values("verified_at")[:1])
         )  # fmt: skip
@@ -138,7 +135,7 @@ class DatabaseAdmin(SetUpAdmin):
         name, options = fieldsets[-1]
         if self.has_change_permission(request, obj):
             options = {**options, "description": hints.retention_place(obj)}
-        found = {"fields": (("server", "client_version"), "preflight_notes")}
+        found = {"fields": (("software", "client_version"), "preflight_notes")}
         return [*fieldsets[:-1], (name, options), ("Found by the last preflight", found)]
 
     def get_readonly_fields(self, request: HttpRequest, obj: Database | None = None) -> Any:
@@ -164,11 +161,10 @@ class DatabaseAdmin(SetUpAdmin):
             *super().get_urls(),
         ]  # fmt: skip
 
-    @display(description="Server")
-    def server(self, database: Database) -> str:
-        """Flavour and version."""
-        flavour = _FLAVOURS.get(database.server_flavour, database.server_flavour)
-        return f"{flavour} {database.server_version}".strip() or formatting.EMPTY
+    @display(description="Software")
+    def software(self, database: Database) -> str:
+        """Flavour and version of its server."""
+        return software(database.server)
 
     @display(description="Notes")
     def preflight_notes(self, database: Database) -> str:
@@ -178,7 +174,7 @@ class DatabaseAdmin(SetUpAdmin):
     @display(description="Server")
     def address(self, database: Database) -> str:
         """Where it lies."""
-        return formatting.two_lines(database.database, f"{database.host}:{database.port}")
+        return formatting.two_lines(database.database, database.server.address)
 
     def get_changelist(self, request: HttpRequest, **kwargs: Any) -> type[ChangeList]:
         """A list whose rows know how they stand."""

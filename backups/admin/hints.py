@@ -186,6 +186,6 @@ def _may_edit(request: HttpRequest) -> None:
     if not any(
         request.user.has_perm(f"backups.{verb}_{model}")
         for verb in ("add", "change")
-        for model in ("database", "repository")
+        for model in ("database", "server", "repository")
     ):
         raise PermissionDenied

@@ -90,7 +90,7 @@ def _to_do(repository: Repository) -> str:
 
 
 def _unsaid(repository: Repository, known: str) -> str:
-    count = counted(repository.snapshots.filter(forgotten_at=None).count(), "snapshot")
+    count = counted(repository.snapshots.present().count(), "snapshot")
     return (
         f"The portal knows {repository} with {count} at {known}. If that repository lies at the new "
         "location now, tick “It moved”. If another one is meant, leave this row as it is, add that one as a "

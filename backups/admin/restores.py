@@ -49,7 +49,7 @@ class UndoForm(ReasonForm):
 
     def facts(self, object_id: str) -> list[tuple[str, Any]]:
         """Also which restores lie upon it."""
-        restore = Restore.objects.select_related("database").get(pk=object_id)
+        restore = Restore.objects.select_related("database__server").get(pk=object_id)
         lying = kept_states.laid(restore.database, restore.target)
         newer = [str(one.run_id) for one in lying if one.pk > restore.pk]
         passed = [("Newer restores that go with it", ", ".join(newer))] if newer else []
@@ -73,7 +73,7 @@ class DropForm(ReasonForm):
     def facts(self, object_id: str) -> list[tuple[str, Any]]:
         """Also asks the server, which may not answer."""
         known = super().facts(object_id)
-        restore = Restore.objects.select_related("database").get(pk=object_id)
+        restore = Restore.objects.select_related("database__server").get(pk=object_id)
         try:
             with mysql.connect(restoring_server(restore.database)) as connection:
                 freed = formatting.size(mysql.space_used(connection, restore.kept_in))
@@ -103,7 +103,7 @@ class RestoreAdmin(ReadOnlyAdmin):
         found = (
             super()
             .get_queryset(request)
-            .select_related("run__database", "snapshot", "database", "safety_snapshot", "undo_of")
+            .select_related("run__database", "snapshot", "database__server", "safety_snapshot", "undo_of")
         )
         of_undone = [f"undo_of__{name}" for name in kept_states.LARGE]
         return found.defer("snapshot__manifest", "safety_snapshot__manifest", *kept_states.LARGE, *of_undone)
@@ -239,7 +239,7 @@ class RestoreAdmin(ReadOnlyAdmin):
 
     def has_again_permission(self, request: HttpRequest, object_id: Any = None) -> bool:
         """Whether this person may make, and this restore left out, definitions."""
-        restore = get_or_none(Restore.objects.select_related("database", "run"), object_id)
+        restore = get_or_none(Restore.objects.select_related("database__server", "run"), object_id)
         may = restore is not None and kept_states.may_define_again(restore)
         return self.has_run_restore_permission(request) and may
 

@@ -207,9 +207,8 @@ class TimeForm(forms.Form):
 @_MAY_RESTORE
 def restore_view(request: HttpRequest, pk: int) -> HttpResponseBase:
     """Choose how to restore a snapshot, see what will happen, start it."""
-    snapshot = get_object_or_404(
-        Snapshot.objects.select_related("database__repository", "repository"), pk=pk, forgotten_at=None
-    )
+    related = ("database__repository", "database__server", "repository")
+    snapshot = get_object_or_404(Snapshot.objects.present().select_related(*related), pk=pk)
     if snapshot.database is None:
         messages.error(request, "This snapshot belongs to no database that is set up here.")
         return HttpResponseRedirect(page_url(snapshot))
@@ -253,7 +252,7 @@ def restore_at_view(request: HttpRequest, pk: int) -> HttpResponse:
             form.add_error("time", problem.sentence())
         else:
             return HttpResponseRedirect(restore_url(snapshot))
-    held = database.snapshots.filter(forgotten_at=None)
+    held = database.snapshots.present()
     context = {
         **admin.site.each_context(request),
         "title": f"Restore {database} as it was",

@@ -100,7 +100,7 @@ class SnapshotAdmin(ReadOnlyAdmin):
 
     def get_actions_detail(self, request: HttpRequest, object_id: Any) -> list[Any]:
         """None for what is not in the repository any more."""
-        if get_or_none(Snapshot.objects.filter(forgotten_at=None).only("pk"), object_id) is None:
+        if get_or_none(Snapshot.objects.present().only("pk"), object_id) is None:
             return []
         return super().get_actions_detail(request, object_id)
 

@@ -82,7 +82,7 @@ def note_findings(now: datetime) -> None:
 
 def note_secrets(now: datetime) -> None:
     """Whether the worker can read what its next runs will read; another process may not know its secrets."""
-    databases = list(Database.objects.select_related("repository").order_by("pk"))
+    databases = list(Database.objects.select_related("repository", "server").order_by("pk"))
     repositories = {database.repository_id: database.repository for database in databases}
     rows: list[Database | Repository] = [*repositories.values(), *databases]
     for row in rows:

@@ -32,7 +32,7 @@ def deadlines(now: datetime) -> Iterator[_Watched]:
     """Every database's newest good backup and newest verification, against what is allowed."""
     # One that a wrong clock put into the future would be timely for as long.
     past = now + CLOCKS_DIFFER
-    backed_up = _newest(Snapshot.objects.trusted().meant().filter(forgotten_at=None, time__lte=past), "time")
+    backed_up = _newest(Snapshot.objects.trusted().meant().present().filter(time__lte=past), "time")
     proved = _newest_proved(past)
     first_seen = dict(Alert.objects.filter(state=AlertState.GOOD).values_list("subject", "since"))
     for database in Database.objects.order_by("pk"):
@@ -56,7 +56,7 @@ def _newest_proved(past: datetime) -> dict[int, datetime]:
     """By when verifications ended; where the gate asks for them, as it does: by what they verified."""
     if settings.SENTINEL.verified_threshold_seconds:
         trusted = Snapshot.objects.trusted().meant()
-        return _newest(trusted.filter(verified_at__isnull=False, time__lte=past), "time")
+        return _newest(trusted.verified().filter(time__lte=past), "time")
     good = Verification.objects.filter(verdict=Verdict.IDENTICAL, finished_at__lte=past).exclude(
         snapshot__suspicion__state__in=[SuspicionState.WAITING, SuspicionState.OVER]
     )

@@ -9,7 +9,7 @@ from django.db.models import F
 from django.utils import timezone
 
 from backups.choices import Health
-from backups.models import Database, Repository
+from backups.models import Database, Repository, Server
 
 
 def backup_counted(repository: Repository) -> bool:
@@ -63,9 +63,7 @@ def database_probed(
     warnings: Sequence[str],
 ) -> None:
     """Store what preflight learned of the server and its client."""
+    Server.objects.filter(pk=database.server_id).update(flavour=flavour, version=server_version)
     Database.objects.filter(pk=database.pk).update(
-        server_flavour=flavour,
-        server_version=server_version,
-        client_version=client_version,
-        preflight_warnings=list(warnings),
+        client_version=client_version, preflight_warnings=list(warnings)
     )

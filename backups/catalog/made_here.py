@@ -14,11 +14,12 @@ from django.db import transaction
 from django.utils import timezone
 
 from backups import keys
-from backups.catalog import records, series
+from backups.catalog import records
 from backups.choices import Trigger
 from backups.errors import Problem
 from backups.keys import InstallationKey
 from backups.models import PublicKey, Snapshot, SnapshotQuerySet
+from backups.snapshots import naming
 
 
 def key_in_use() -> InstallationKey:
@@ -78,14 +79,14 @@ def note_copied() -> None:
 
 def signature(key: InstallationKey, tags: Iterable[str], manifest: Mapping[str, Any]) -> str:
     """What proves that a snapshot with these tags and this manifest was made here."""
-    return key.sign(keys.of_snapshot(series.database_in(tags), manifest))
+    return key.sign(keys.of_snapshot(naming.database_in(tags), manifest))
 
 
 def is_made_here(snapshot: Snapshot, public: PublicKey) -> bool:
     """Whether a snapshot's signature is good by the key of now."""
     if not snapshot.signature or snapshot.manifest is None:
         return False
-    message = keys.of_snapshot(series.database_in(snapshot.tags), snapshot.manifest)
+    message = keys.of_snapshot(naming.database_in(snapshot.tags), snapshot.manifest)
     return keys.is_signed(public.signing, message, snapshot.signature)
 
 

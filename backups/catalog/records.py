@@ -96,7 +96,7 @@ def snapshots_sync(
     bad as well until it is verified, and so is all that a repair has just written anew.
     """
     now = now or timezone.now()
-    there = Snapshot.objects.filter(repository=repository, forgotten_at=None)
+    there = Snapshot.objects.present().filter(repository=repository)
     known = set(there.values_list("snapshot_id", flat=True))
     # Read before their database was set up.
     ownerless = set(there.filter(database=None).values_list("snapshot_id", flat=True))

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 from collections import Counter, defaultdict
 from collections.abc import Iterable, Iterator, Sequence
-from urllib.parse import unquote
 
 from django.conf import settings
 from django.db.models import Count, QuerySet
@@ -16,6 +15,7 @@ from django.db.models import Count, QuerySet
 from backups.catalog import learned
 from backups.choices import Trigger
 from backups.models import Database, Snapshot
+from backups.snapshots.naming import has_our_tag
 
 
 def of_this_installation(database: Database) -> frozenset[str]:
@@ -32,7 +32,7 @@ def undecided(databases: Iterable[Database]) -> dict[int, Counter[str]]:
     """
     settled = {each.pk: {settings.BACKUP_HOST, *each.hosts} for each in databases}
     found: dict[int, Counter[str]] = {pk: Counter() for pk in settled}
-    present = Snapshot.objects.filter(database__in=settled, forgotten_at=None)
+    present = Snapshot.objects.present().filter(database__in=settled)
     others = present.exclude(host=settings.BACKUP_HOST).order_by()
     for pk, host, tags in others.values_list("database_id", "host", "tags"):
         # The old scripts' containers had names by chance, and are one series whatever these were.
@@ -84,7 +84,7 @@ Strays = dict[int, Counter[str]]
 def _strays(databases: Iterable[Database]) -> Strays:
     found: Strays = defaultdict(Counter)
     repositories = {each.repository_id for each in databases}
-    of_nobody = Snapshot.objects.filter(repository__in=repositories, database=None, forgotten_at=None)
+    of_nobody = Snapshot.objects.present().filter(repository__in=repositories, database=None)
     counted = of_nobody.order_by().values_list("repository_id", "path").annotate(Count("pk"))
     for repository, path, count in counted:
         found[repository][Snapshot(path=path).source] += count
@@ -112,17 +112,3 @@ def settle(*, is_ours: bool) -> list[str]:
             which = "this installation's, one series with its own" if is_ours else "another installation's"
             sentences.append(f"Snapshots of {database} of the host {', '.join(found)} count as {which}.")
     return sentences
-
-
-def has_our_tag(tags: Iterable[str]) -> bool:
-    """Whether Vedetta made the snapshot, and not one of the old scripts."""
-    return any(tag.startswith(DATABASE_TAG) for tag in tags)
-
-
-def database_in(tags: Iterable[str]) -> str:
-    """The database that our tag names; empty without such a tag."""
-    found = (tag.removeprefix(DATABASE_TAG) for tag in tags if tag.startswith(DATABASE_TAG))
-    return unquote(next(found, ""))
-
-
-DATABASE_TAG = "database:"

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection
+from collections.abc import Callable, Collection, Iterator
 from datetime import UTC, datetime
-from itertools import count
+from itertools import chain, count
 from typing import TypeVar
 
 from django.conf import settings
@@ -19,25 +19,25 @@ from backups.configuration import environment
 from backups.configuration.environment import FirstRow
 from backups.errors import Problem
 from backups.gate import status_files
-from backups.models import Database, Repository
+from backups.models import Database, Repository, Server, Snapshot
 from backups.scheduling.schedules import schedules_sync
 from sentinel import heartbeat
 
-Row = TypeVar("Row", Repository, Database)
+Row = TypeVar("Row", Repository, Server, Database)
 
 PRIMARY_REPOSITORY = "main"
 
 # What each role may do, beyond what the role before it may.
 ROLES: dict[str, tuple[str, ...]] = {
     "Viewer": (
-        "view_run", "view_runline", "view_snapshot", "view_database", "view_repository",
-        "view_verification", "view_restore", "view_alert",
+        "view_run", "view_runline", "view_snapshot", "view_database", "view_server",
+        "view_repository", "view_verification", "view_restore", "view_alert",
     ),
     "Operator": ("run_backup", "run_verify", "run_maintenance", "cancel_run", "accept_backup"),
     "Restorer": ("run_restore",),
     "Administrator": (
-        "override_gate", "add_database", "change_database", "delete_database", "add_repository",
-        "change_repository", "delete_repository",
+        "override_gate", "add_database", "change_database", "delete_database", "add_server",
+        "change_server", "delete_server", "add_repository", "change_repository", "delete_repository",
     ),
 }  # fmt: skip
 
@@ -76,15 +76,17 @@ def from_environment(
             do="Set it in the environment or in .env.",
         )
     with transaction.atomic():
-        first = Database.objects.filter(is_primary=True).select_related("repository").first()
+        first = Database.objects.filter(is_primary=True).select_related("repository", "server").first()
         if first is None:
             return _database(Database(is_primary=True), _repository_at_its_url())
-        before: list[FirstRow] = [*Database.objects.all(), *Repository.objects.all()]
+        before: list[FirstRow] = [
+            *Database.objects.all(), *Server.objects.all(), *Repository.objects.all(),
+        ]  # fmt: skip
         if is_replaced:
             first.repository = _repository(_new_repository())
             first.save(update_fields=["repository"])
         followed = _followed(first, moved, new)
-    for words in _changes(before, [followed, followed.repository]):
+    for words in _changes(before, followed):
         tell(words)
     return followed
 
@@ -103,25 +105,27 @@ def _decided(model: type[FirstRow]) -> dict[str, str]:
     return environment.ASKED_ABOUT[model] | environment.TAKEN_OVER[model]
 
 
-def _changes(before: Collection[FirstRow], after: Collection[FirstRow]) -> list[str]:
+def _changes(before: Collection[FirstRow], followed: Database) -> Iterator[str]:
     """In which the environment's value took the place of the portal's, a sentence each."""
-    found = []
-    for now in after:
-        for was in before:
-            if was == now:
-                found += [
-                    f"The portal had {getattr(was, field)} for {now}; {name} decides, so it is "
-                    f"{getattr(now, field)} now."
-                    for name, field in _decided(type(now)).items()
-                    if getattr(was, field) != getattr(now, field)
-                ]
-    return found
+    for now, called in environment.first_rows(followed):
+        changed = [
+            f"The portal had {getattr(was, field)} for {called}; {name} decides, so it is "
+            f"{getattr(now, field)} now."
+            for was in before
+            if was == now
+            for name, field in _decided(type(now)).items()
+            if getattr(was, field) != getattr(now, field)
+        ]
+        yield from changed
+        if changed and isinstance(now, Server) and (beside := now.databases.exclude(pk=followed.pk)):
+            names = ", ".join(map(str, beside))
+            yield f"On the same server in the portal, so the same now holds for it: {names}."
 
 
 def _followed(first: Database, moved: Collection[str], new: Collection[str]) -> Database:
     """The first database as the environment has it by now, as far as that is safe or was said."""
     differs = environment.other_database(first)
-    if differs is not None and (_has_snapshots(first) or _known_beside(first).exists()):
+    if differs is not None and (_is_settled(first) or _known_beside(first).exists()):
         if DATABASE in new:
             return _succeeded(first, moved, new)
         is_same = first.database == settings.MYSQL_DATABASE and not _known_beside(first).exists()
@@ -157,10 +161,19 @@ def _has_snapshots(database: Database) -> bool:
     return database.snapshots.exists()
 
 
+def _is_settled(first: Database) -> bool:
+    """Whether anything goes by its row yet, or by one that would move to another server with it."""
+    if environment.is_elsewhere(first):
+        return Snapshot.objects.filter(database__server=first.server).exists()
+    return _has_snapshots(first)
+
+
 def _known_beside(first: Database) -> QuerySet[Database]:
     """The environment's database, where it is set up as a further one."""
     return Database.objects.exclude(pk=first.pk).filter(
-        host=settings.MYSQL_HOST, port=settings.MYSQL_PORT, database=settings.MYSQL_DATABASE
+        server__host=settings.MYSQL_HOST,
+        server__port=settings.MYSQL_PORT,
+        database=settings.MYSQL_DATABASE,
     )
 
 
@@ -263,12 +276,8 @@ def _repository(repository: Repository) -> Repository:
 
 def _database(database: Database, repository: Repository) -> Database:
     fields: dict[str, object] = {
-        "host": settings.MYSQL_HOST,
-        "port": settings.MYSQL_PORT,
-        "user": settings.MYSQL_USER,
+        "server": _server(database),
         "database": settings.MYSQL_DATABASE,
-        "ssl_mode": settings.MYSQL_SSL_MODE,
-        "ssl_ca": settings.MYSQL_SSL_CA,
         "repository": repository,
     }
     if database._state.adding:
@@ -278,6 +287,27 @@ def _database(database: Database, repository: Repository) -> Database:
         # A name that was a slip, and under which nothing lies.
         fields["name"] = _free_name(Database, settings.MYSQL_DATABASE)
     return _saved(database, fields)
+
+
+def _server(database: Database) -> Server:
+    """Where the environment has the database: the server that it is on, and whoever else is on that."""
+    fields: dict[str, object] = {
+        "host": settings.MYSQL_HOST,
+        "port": settings.MYSQL_PORT,
+        "user": settings.MYSQL_USER,
+        "ssl_mode": settings.MYSQL_SSL_MODE,
+        "ssl_ca": settings.MYSQL_SSL_CA,
+    }
+    if not database._state.adding:
+        server = database.server
+    else:
+        # One that is just so may be shared; of any other somebody else's databases would be changed.
+        just_so = Server.objects.filter(**fields, password_ref=Server().password_ref)
+        server = just_so.first() or Server()
+    address = f"{settings.MYSQL_HOST}:{settings.MYSQL_PORT}"
+    if server._state.adding or (server.name == server.address != address):
+        fields["name"] = _free_name(Server, address, f"{settings.MYSQL_USER}@{address}")
+    return _saved(server, fields)
 
 
 def of_a_new_database() -> dict[str, object]:
@@ -292,9 +322,9 @@ def of_a_new_database() -> dict[str, object]:
     }
 
 
-def _free_name(model: type[Repository] | type[Database], wanted: str) -> str:
-    """The wanted name, with a number where another row has it."""
-    names = (wanted if number == 1 else f"{wanted}-{number}" for number in count(1))
+def _free_name(model: type[Row], *wanted: str) -> str:
+    """The first of the wanted names, the last one with a number where other rows have them all."""
+    names = chain(wanted, (f"{wanted[-1]}-{number}" for number in count(2)))
     return next(name for name in names if not model.objects.filter(name=name).exists())
 
 

@@ -14,18 +14,20 @@ from django.conf import settings
 from backups import endpoints, mysql, restic
 from backups.catalog import series
 from backups.errors import Problem
-from backups.models import Database, Repository
+from backups.models import Database, Repository, Server
 from backups.repositories import places
 from backups.secret_references import how_to_declare, is_declared
 
-FirstRow = Database | Repository
+FirstRow = Database | Server | Repository
 # Of the first rows: what bootstrap asks about where it changed, and what it takes over each time.
 ASKED_ABOUT: dict[type[FirstRow], dict[str, str]] = {
-    Database: {"MYSQL_HOST": "host", "MYSQL_PORT": "port", "MYSQL_DATABASE": "database"},
+    Database: {"MYSQL_DATABASE": "database"},
+    Server: {"MYSQL_HOST": "host", "MYSQL_PORT": "port"},
     Repository: {"RESTIC_REPOSITORY": "url"},
 }
 TAKEN_OVER: dict[type[FirstRow], dict[str, str]] = {
-    Database: {"MYSQL_USER": "user", "MYSQL_SSL_MODE": "ssl_mode", "MYSQL_SSL_CA": "ssl_ca"},
+    Database: {},
+    Server: {"MYSQL_USER": "user", "MYSQL_SSL_MODE": "ssl_mode", "MYSQL_SSL_CA": "ssl_ca"},
     Repository: {"BACKUP_CHECK_INTERVAL": "check_interval"},
 }
 # What it takes into a new row alone: later it is changed in the portal.
@@ -84,22 +86,26 @@ def warnings(database: Database) -> list[str]:
     return differences([database])[database.pk].warnings
 
 
-def _differing(database: Database) -> Iterator[tuple[str, FirstRow, object, object]]:
-    """What of the environment bootstrap takes over and has not yet: its name, the row, what each says."""
+def first_rows(database: Database) -> tuple[tuple[FirstRow, Database | Repository], ...]:
+    """What the environment decides of, each with what sentences call it: a server goes by its database."""
+    return (database, database), (database.server, database), (database.repository, database.repository)
+
+
+def _differing(database: Database) -> Iterator[tuple[str, Database | Repository, object, object]]:
+    """What of the environment bootstrap takes over and has not yet: its name, of what, what each says."""
     # With no user the environment is silent.
     if not database.is_primary or not settings.MYSQL_USER:
         return
-    rows: tuple[FirstRow, ...] = (database, database.repository)
-    for row in rows:
+    for row, called in first_rows(database):
         for name, field in TAKEN_OVER[type(row)].items():
             said, known = getattr(settings, name), getattr(row, field)
             if said != known:
-                yield name, row, said, known
+                yield name, called, said, known
 
 
 def _not_taken_over(database: Database) -> Iterator[str]:
-    for name, row, said, known in _differing(database):
-        both = f"{name} says {_shown(said)}, and the portal has {_shown(known)} for {row}"
+    for name, called, said, known in _differing(database):
+        both = f"{name} says {_shown(said)}, and the portal has {_shown(known)} for {called}"
         if name == "MYSQL_SSL_MODE" and endpoints.tls_of(database)["ssl_mode"] == said:
             yield f"{both}; what the former demands holds already, `manage.py bootstrap` notes it."
             continue
@@ -140,14 +146,14 @@ def overruled(database: Database) -> list[str]:
 
 
 def undeclared(databases: Sequence[Database]) -> dict[int, list[str]]:
-    """What each database and its repository refer to from before references were to be declared.
+    """What each database, its server and its repository refer to from before references were to be declared.
 
     By the database's key; in a few queries for all of them, since the line to add is one for all rows.
     """
     old = {each.pk: dict(_undeclared(each)) for each in databases}
     if not any(old.values()):
         return {pk: [] for pk in old}
-    rows = [*Database.objects.all(), *Repository.objects.all()]
+    rows = [*Database.objects.all(), *Server.objects.all(), *Repository.objects.all()]
     every = [reference for row in rows for reference in row.references()]
     return {
         pk: [
@@ -160,8 +166,7 @@ def undeclared(databases: Sequence[Database]) -> dict[int, list[str]]:
 
 
 def _undeclared(database: Database) -> Iterator[tuple[str, list[str]]]:
-    rows: tuple[FirstRow, ...] = (database, database.repository)
-    for row in rows:
+    for row, _ in first_rows(database):
         if found := [each for each in row.references() if not is_declared(each)]:
             yield f"{type(row).__name__} {row}", found
 
@@ -193,9 +198,7 @@ def other_database(database: Database) -> Problem | None:
     if not database.is_primary or not settings.MYSQL_HOST or not settings.MYSQL_DATABASE:
         return None
     there = f"{settings.MYSQL_HOST}:{settings.MYSQL_PORT}"
-    known = f"{database.host}:{database.port}"
-    if mysql.same_address((database.host, database.port), (settings.MYSQL_HOST, settings.MYSQL_PORT)):
-        known = there
+    known = database.server.address if is_elsewhere(database) else there
     if database.database != settings.MYSQL_DATABASE:
         if known == there and database.database.casefold() == settings.MYSQL_DATABASE.casefold():
             return _other_case(database)
@@ -219,6 +222,12 @@ def other_database(database: Database) -> Problem | None:
     return None
 
 
+def is_elsewhere(database: Database) -> bool:
+    """Whether the environment has the first database at another address than the portal."""
+    known = (database.server.host, database.server.port)
+    return not mysql.same_address(known, (settings.MYSQL_HOST, settings.MYSQL_PORT))
+
+
 def _other_case(database: Database) -> Problem:
     """Most servers on Linux take two cases for two databases, others for one."""
     said, known = settings.MYSQL_DATABASE, database.database
@@ -234,7 +243,9 @@ def _other_case(database: Database) -> Problem:
 def _to_back_up_both(database: Database) -> str:
     """What is left to do, since the other one may have been added in the portal already."""
     there = Database.objects.filter(
-        host=settings.MYSQL_HOST, port=settings.MYSQL_PORT, database=settings.MYSQL_DATABASE
+        server__host=settings.MYSQL_HOST,
+        server__port=settings.MYSQL_PORT,
+        database=settings.MYSQL_DATABASE,
     )
     known = there.exclude(pk=database.pk).first()
     if known is None:

@@ -219,7 +219,7 @@ def database_named(name: str | None, *, or_ask: bool = True) -> Database:
 
 
 def _database_named(name: str | None) -> Database:
-    databases = Database.objects.select_related("repository")
+    databases = Database.objects.select_related("repository", "server")
     if name is not None:
         found = databases.filter(name=name).first()
         if found is None:

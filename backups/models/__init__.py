@@ -10,6 +10,7 @@ from backups.models.public_key import PublicKey
 from backups.models.repository import Repository
 from backups.models.restore import Restore
 from backups.models.run import Run, RunLine
+from backups.models.server import Server
 from backups.models.snapshot import Snapshot, SnapshotQuerySet
 from backups.models.suspicion import Suspicion
 from backups.models.verification import Verification

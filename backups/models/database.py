@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection
-from typing import Any
+from collections.abc import Collection
 
 from django.core.exceptions import ValidationError
 from django.core.validators import MaxValueValidator, MinValueValidator
@@ -13,7 +12,7 @@ from backups import validators
 from backups.choices import DumpFormat, SslMode
 from backups.models.kinds import Leased, RefersToSecrets
 from backups.models.repository import Repository
-from backups.text import checked
+from backups.models.server import OF_A_CONNECTION, Server, refuse_unfit
 
 
 class Database(RefersToSecrets, Leased):
@@ -21,7 +20,7 @@ class Database(RefersToSecrets, Leased):
 
     is_in_portal_copy = True
 
-    _REFERENCES = ("password_ref", "verify_password_ref")
+    _REFERENCES = ("verify_password_ref",)
 
     name = models.CharField(
         max_length=100,
@@ -29,26 +28,13 @@ class Database(RefersToSecrets, Leased):
         validators=[validators.plain_name],
         help_text="What the portal, the gate and the commands call it.",
     )
-    host = models.CharField(max_length=255)
-    port = models.PositiveIntegerField(
-        default=3306, validators=[MinValueValidator(1), MaxValueValidator(65535)]
-    )
-    user = models.CharField(max_length=128)
-    password_ref = models.CharField(
-        "password",
-        max_length=300,
-        default="env:MYSQL_PASSWORD",
-        validators=[validators.secret_reference],
-        help_text="Where the user's password is found: env:NAME or file:/path. Never the password.",
+    server = models.ForeignKey(
+        Server,
+        on_delete=models.PROTECT,
+        related_name="databases",
+        help_text="Where it lies, and as whom it is backed up there; several databases may be on one.",
     )
     database = models.CharField("database on the server", max_length=64, validators=[validators.schema_name])
-    ssl_mode = models.CharField("TLS", max_length=20, choices=SslMode.every, default=SslMode.PREFERRED)
-    ssl_ca = models.CharField(
-        "TLS authority",
-        max_length=300,
-        blank=True,
-        help_text="Path of the certificate authority's file, for the modes that check it.",
-    )
     verify_host = models.CharField(
         "host for test restores",
         max_length=255,
@@ -116,8 +102,6 @@ class Database(RefersToSecrets, Leased):
         editable=False,
         help_text="Made from the environment: its heartbeat is the file at SENTINEL_HEARTBEAT_PATH.",
     )
-    server_flavour = models.CharField(max_length=20, blank=True, editable=False)
-    server_version = models.CharField(max_length=100, blank=True, editable=False)
     client_version = models.CharField(max_length=100, blank=True, editable=False)
     preflight_warnings = models.JSONField(default=list, blank=True, editable=False)
     hosts = models.JSONField(
@@ -136,16 +120,8 @@ class Database(RefersToSecrets, Leased):
     def clean_fields(self, exclude: Collection[str] | None = None) -> None:
         """What is used as a part of a connection has to be fit for that, too."""
         super().clean_fields(exclude)
-        kinds = _OF_A_CONNECTION | (_OF_TEST_RESTORES if self.verify_host else {})
-        wrong = {}
-        for name, kind in kinds.items():
-            if name not in (exclude or ()):
-                try:
-                    validators.fits(kind, getattr(self, name))
-                except ValidationError as error:
-                    wrong[name] = error
-        if wrong:
-            raise ValidationError(wrong)
+        if self.verify_host:
+            refuse_unfit(self, _OF_TEST_RESTORES, exclude)
 
     def clean(self) -> None:
         """Of a server for test restores all is named, or nothing."""
@@ -158,12 +134,4 @@ class Database(RefersToSecrets, Leased):
             )
 
 
-# What connections are made of, and what is fit for that.
-_OF_A_CONNECTION: dict[str, Callable[[Any], object]] = {
-    "host": checked.Host,
-    "user": checked.User,
-    "ssl_ca": checked.Path,
-}
-_OF_TEST_RESTORES: dict[str, Callable[[Any], object]] = {
-    f"verify_{name}": kind for name, kind in _OF_A_CONNECTION.items()
-}
+_OF_TEST_RESTORES = {f"verify_{name}": kind for name, kind in OF_A_CONNECTION.items()}

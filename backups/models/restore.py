@@ -77,7 +77,9 @@ class Restore(models.Model):
     def of_same_target(self) -> models.QuerySet[Restore]:
         """All restores that go to the same database of the same server, this one too."""
         there = Restore.objects.filter(
-            database__host=self.database.host, database__port=self.database.port, target=self.target
+            database__server__host=self.database.server.host,
+            database__server__port=self.database.server.port,
+            target=self.target,
         )
         return there.exclude(mode=RestoreMode.FILE)
 

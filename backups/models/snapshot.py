@@ -20,6 +20,18 @@ from backups.models.run import Run
 class SnapshotQuerySet(models.QuerySet["Snapshot"]):
     """Snapshots, and which of them count as backups."""
 
+    def present(self) -> SnapshotQuerySet:
+        """Those that the repository still holds."""
+        return self.filter(forgotten_at=None)
+
+    def verified(self) -> SnapshotQuerySet:
+        """Those of which a verification said that they bring back what was backed up."""
+        return self.filter(verified_at__isnull=False)
+
+    def newest_first(self) -> SnapshotQuerySet:
+        """By the time that they are of alone, as the index has them."""
+        return self.order_by("-time")
+
     def trusted(self) -> SnapshotQuerySet:
         """Without those that hold suspiciously little and that no person said to be right."""
         return self.exclude(suspicion__state__in=[SuspicionState.WAITING, SuspicionState.OVER])
@@ -30,7 +42,7 @@ class SnapshotQuerySet(models.QuerySet["Snapshot"]):
 
     def meant(self) -> SnapshotQuerySet:
         """Those that were made here, and all of a database of which no backup was: others do not decide."""
-        ours = Snapshot.objects.made_here().filter(database=models.OuterRef("database"), forgotten_at=None)
+        ours = Snapshot.objects.made_here().present().filter(database=models.OuterRef("database"))
         backups = ours.exclude(made_by__trigger=Trigger.RESTORE)
         return self.filter(models.Q(made_here=True) | ~models.Exists(backups))
 

@@ -246,14 +246,14 @@ def restore(
 
 def _offered(end: Mapping[str, Any]) -> Offered:
     people = get_user_model().objects.using(_SCRATCH).order_by("pk")
-    databases = Database.objects.using(_SCRATCH).select_related("repository").order_by("pk")
+    databases = Database.objects.using(_SCRATCH).select_related("repository", "server").order_by("pk")
     repositories = Repository.objects.using(_SCRATCH).order_by("pk")
     return Offered(
         end["sha256"],
         str(end.get("signature", "")),
         tuple(f"{each.get_username()}{' (superuser)' if each.is_superuser else ''}" for each in people),
         tuple(
-            f"{each.name}: {each.database} on {each.host}:{each.port} as {each.user}, backed up "
+            f"{each.name}: {each.database} on {each.server.address} as {each.server.user}, backed up "
             f"{each.backup_cron or 'never'}, verified {each.verify_cron or 'never'}"
             f"{_verified_on(each)}, to {each.repository}"
             for each in databases

@@ -12,7 +12,7 @@ from django.db.models import Model, Q
 from backups import mysql, restic, secret_references
 from backups.choices import UNSETTLED, Swap
 from backups.configuration import bootstrap
-from backups.models import Database, Repository, Restore, Snapshot
+from backups.models import Database, Repository, Restore, Server, Snapshot
 from backups.runs import notes
 
 _NO_SCHEDULE = {"backup_cron": "", "verify_cron": ""}
@@ -25,8 +25,8 @@ def switch_off_unfit() -> Iterator[str]:
     refused = {each.pk: why for each in Repository.objects.all() if (why := _unfit(each))}
     for pk, why in refused.items():
         yield f"Repository {Repository.objects.get(pk=pk).name} is not used: {why}"
-    for database in Database.objects.order_by("pk"):
-        why = _unfit(database)
+    for database in Database.objects.select_related("server").order_by("pk"):
+        why = " ".join(filter(None, (_unfit(database), _unfit(database.server))))
         if why or database.repository_id in refused:
             Database.objects.filter(pk=database.pk).update(**_NO_SCHEDULE)
         if why:
@@ -53,7 +53,7 @@ def switch_off_strange() -> Iterator[str]:
         for name in ("scratch", "partial"):
             notes.leftover_cleared(run.pk, name)
     yield from _leave_swaps()
-    Snapshot.objects.exclude(verified_at=None).update(verified_at=None, verdict="")
+    Snapshot.objects.verified().update(verified_at=None, verdict="")
     yield from _without_strange_secrets()
     yield from _as_the_environment_says()
 
@@ -90,14 +90,16 @@ def _without_strange_secrets() -> Iterator[str]:
                 f"Repository {repository.name} ({repository.url}) is not used until somebody says again "
                 "where its password and keys are found."
             )
-    for database in Database.objects.order_by("pk"):
+    rows: list[Server | Database] = [*Server.objects.order_by("pk"), *Database.objects.order_by("pk")]
+    for row in rows:
         strange = [
-            name for name in database._REFERENCES
-            if getattr(database, name) and not secret_references.is_declared(getattr(database, name))
+            name for name in row._REFERENCES
+            if getattr(row, name) and not secret_references.is_declared(getattr(row, name))
         ]  # fmt: skip
         if strange:
-            Database.objects.filter(pk=database.pk).update(**dict.fromkeys(strange, ""))
-            yield f"Database {database.name} refers to no secret that rows may refer to: say where its are."
+            type(row)._default_manager.filter(pk=row.pk).update(**dict.fromkeys(strange, ""))
+            kind = type(row).__name__
+            yield f"{kind} {row.name} refers to no secret that rows may refer to: say where its are."
 
 
 def _as_the_environment_says() -> Iterator[str]:
@@ -110,8 +112,9 @@ def _as_the_environment_says() -> Iterator[str]:
             "until somebody names that server again."
         )
     ours = None
-    for database in Database.objects.select_related("repository").order_by("-is_primary", "pk"):
-        address, there = (database.host, database.port), (settings.MYSQL_HOST, settings.MYSQL_PORT)
+    for database in Database.objects.select_related("repository", "server").order_by("-is_primary", "pk"):
+        server = database.server
+        address, there = (server.host, server.port), (settings.MYSQL_HOST, settings.MYSQL_PORT)
         is_there = mysql.same_address(address, there) and database.database == settings.MYSQL_DATABASE
         if ours is None and is_there and _is_of_env(database.repository):
             ours = database
@@ -120,14 +123,19 @@ def _as_the_environment_says() -> Iterator[str]:
         yield f"Database {database.name} has no schedules until somebody gives it some."
     if ours is None:
         return
-    before = {name: getattr(ours, name) for name in (*_WHAT_THE_GATE_GOES_BY, "password_ref")}
     wanted = bootstrap.of_a_new_database()
-    before |= {name: getattr(ours, name) for name in wanted}
+    before = {name: getattr(ours, name) for name in (*_WHAT_THE_GATE_GOES_BY, *wanted)}
+    shown_before = ours.server.password_ref
     for name, value in wanted.items():
         setattr(ours, name, value)
-    _as_new(ours, [*_WHAT_THE_GATE_GOES_BY, "password_ref", "hosts", "verify_ssl_mode", "verify_ssl_ca"])
+    _as_new(ours, [*_WHAT_THE_GATE_GOES_BY, "hosts", "verify_ssl_mode", "verify_ssl_ca"])
     ours.save()
-    if changed := [name for name, value in before.items() if getattr(ours, name) != value]:
+    _as_new(ours.server, ["password_ref"])
+    ours.server.save()
+    changed = [name for name, value in before.items() if getattr(ours, name) != value]
+    if ours.server.password_ref != shown_before:
+        changed.append("password_ref")
+    if changed:
         yield f"Of database {ours.name} is as .env says, and not as in the copy: {', '.join(changed)}."
 
 
@@ -135,7 +143,7 @@ def _is_of_env(repository: Repository) -> bool:
     return restic.same_address(repository.url, settings.RESTIC_REPOSITORY)
 
 
-def _as_new(row: Database | Repository, names: Iterable[str]) -> None:
+def _as_new(row: Database | Server | Repository, names: Iterable[str]) -> None:
     for name in names:
         setattr(row, name, getattr(type(row)(), name))
 

@@ -162,7 +162,7 @@ class _Figures(Collector):
 def _with_newest(databases: QuerySet[Database]) -> QuerySet[Any]:
     """Each database with the keys of its newest snapshot, proof and good runs."""
     mine = OuterRef("pk")
-    snapshots = Snapshot.objects.trusted().meant().filter(database=mine, forgotten_at=None).order_by("-time")
+    snapshots = Snapshot.objects.trusted().meant().present().filter(database=mine).newest_first()
     proofs = Verification.objects.filter(snapshot__database=mine, verdict=Verdict.IDENTICAL).exclude(
         snapshot__verdict__in=BAD_VERDICTS
     )

@@ -117,7 +117,8 @@ def _databases(now: datetime) -> QuerySet[Database]:
     held = (
         Snapshot.objects.trusted()
         .meant()
-        .filter(database=OuterRef("pk"), forgotten_at=None, time__lte=now + CLOCKS_DIFFER)
+        .present()
+        .filter(database=OuterRef("pk"), time__lte=now + CLOCKS_DIFFER)
     )
     proofs = Verification.objects.filter(snapshot__database=OuterRef("pk")).order_by("-finished_at", "-pk")
     newest = {f"newest_{status}": _first(backups.filter(status=status)) for status in TERMINAL}
@@ -125,12 +126,12 @@ def _databases(now: datetime) -> QuerySet[Database]:
         f"verify_{status}": _first(verifies.filter(status=status, verification=None)) for status in _FAILED
     }
     return (
-        Database.objects.select_related("repository")
+        Database.objects.select_related("repository", "server")
         .order_by("-is_primary", "name")
         .annotate(
             **newest,
-            newest_snapshot=_first(held.order_by("-time")),
-            newest_proved=_first(held.filter(verified_at__isnull=False).order_by("-time")),
+            newest_snapshot=_first(held.newest_first()),
+            newest_proved=_first(held.verified().newest_first()),
             newest_proof=_first(proofs),
             not_known_bad=_first(held.not_known_bad()),
             first_run_at=Subquery(oldest.values("queued_at")[:1]),

@@ -40,7 +40,7 @@ def holds_what_is_known(
 
     Raises Problem, also where none is listed and some cannot be read.
     """
-    there = repository.snapshots.filter(forgotten_at=None)
+    there = repository.snapshots.present()
     known = set(there.values_list("snapshot_id", flat=True))
     if not known:
         return True

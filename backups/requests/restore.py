@@ -247,7 +247,7 @@ def _both_names(database: Database, snapshot: Snapshot, mode: RestoreMode) -> tu
 
 
 def _row_beside(run: Run) -> Restore:
-    row = Restore.objects.select_related("database", "snapshot").filter(run=run).first()
+    row = Restore.objects.select_related("database__server", "snapshot").filter(run=run).first()
     if row is None:
         raise Problem(
             f"What {run} was to bring back is not known any more.", code="restore.unknown", safe=NOTHING_DONE
@@ -256,7 +256,7 @@ def _row_beside(run: Run) -> Restore:
 
 
 def _restore_of(payload: Mapping[str, Any]) -> Restore:
-    related = Restore.objects.select_related("database__repository", "run", "snapshot")
+    related = Restore.objects.select_related("database__repository", "database__server", "run", "snapshot")
     restore = related.filter(pk=payload["restore"]).first()
     if restore is None:
         raise Problem(

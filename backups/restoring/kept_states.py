@@ -94,9 +94,11 @@ def _replayed(database: Database, target: str) -> tuple[list[Restore], list[Rest
 def _rows(database: Database, target: str) -> QuerySet[Restore]:
     """All restores of a target, without what is large in their rows."""
     there = Restore.objects.filter(
-        database__host=database.host, database__port=database.port, target=target
+        database__server__host=database.server.host,
+        database__server__port=database.server.port,
+        target=target,
     ).exclude(mode=RestoreMode.FILE)
-    related = there.select_related("run", "database", "snapshot", "safety_snapshot")
+    related = there.select_related("run", "database__server", "snapshot", "safety_snapshot")
     return related.defer("snapshot__manifest", "safety_snapshot__manifest", *LARGE)
 
 

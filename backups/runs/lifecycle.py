@@ -151,7 +151,8 @@ def _take(run_id: int, worker: str, now: datetime) -> tuple[Run | None, Run | No
     )
     if hit != 1:
         return None, None
-    run = Run.objects.select_related("database__repository", "repository", "snapshot").get(pk=run_id)
+    related = ("database__repository", "database__server", "repository", "snapshot")
+    run = Run.objects.select_related(*related).get(pk=run_id)
     return run, lease_take(run, now)
 
 

@@ -75,7 +75,7 @@ def runs_with_leftover(name: str) -> list[Run]:
         status__in=TERMINAL,
         result__has_key=name,
     )
-    return list(over.select_related("database__repository"))
+    return list(over.select_related("database__repository", "database__server"))
 
 
 # Whose runs make a database or a file for themselves.

@@ -44,7 +44,7 @@ WHO_ASKED = "who asked"
 
 def in_turn(prompt: bool) -> Iterator[Run]:
     """Of the runs that wait in the queue those that may begin, looked for one after the other."""
-    related = ("database", "repository")
+    related = ("database__server", "repository")
     waiting = [run for run in _in_queue().select_related(*related) if turns.is_prompt(run) == prompt]
     if not waiting:
         return

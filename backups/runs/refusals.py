@@ -14,8 +14,8 @@ def refuse_same_target(database: Database, target: str) -> None:
     """Raise Refused while another restore of the same target is queued or running."""
     under_way = Restore.objects.filter(
         run__status__in=ACTIVE,
-        database__host=database.host,
-        database__port=database.port,
+        database__server__host=database.server.host,
+        database__server__port=database.server.port,
         target=target,
     ).exclude(mode=RestoreMode.FILE)
     twin = under_way.select_related("run__database", "run__repository").first()
@@ -30,7 +30,10 @@ def refuse_same_target(database: Database, target: str) -> None:
 def refuse_unsettled(database: Database, target: str, *, but: Restore | None = None) -> None:
     """Raise Refused while a swap of the target is half-way: its tables may be in either place."""
     there = Restore.objects.filter(
-        database__host=database.host, database__port=database.port, target=target, swap__in=UNSETTLED
+        database__server__host=database.server.host,
+        database__server__port=database.server.port,
+        target=target,
+        swap__in=UNSETTLED,
     )
     others = there.exclude(pk=but.pk) if but is not None else there
     half = others.select_related("run__database").first()

@@ -41,4 +41,4 @@ def restore_finished_swap(
 def restores_broken_off() -> list[Restore]:
     """Restores whose run is over and whose swap is neither finished nor rolled back."""
     over = Restore.objects.filter(run__status__in=TERMINAL, swap__in=UNSETTLED)
-    return list(over.select_related("run", "database__repository", "snapshot"))
+    return list(over.select_related("run", "database__repository", "database__server", "snapshot"))

@@ -1,7 +1,8 @@
 """Whose turn it is: which of the queued runs may begin, and for what each of the others waits.
 
 No two runs work at one database server at the same time, so that one that draws out its answers holds up its
-own databases alone; and of several repositories none takes the last of the queue's processes.
+own databases alone; one address is one server, however many rows have it. And of several repositories none
+takes the last of the queue's processes.
 """
 
 from __future__ import annotations
@@ -64,7 +65,7 @@ def _servers(run: Run) -> set[Address]:
 
 
 def _live(database: Database) -> Address:
-    return mysql.tcp_host(database.host), database.port
+    return mysql.tcp_host(database.server.host), database.server.port
 
 
 def _of_test_restores(database: Database) -> Address:

@@ -6,10 +6,8 @@ from collections.abc import Callable, Iterator
 from datetime import datetime
 from typing import TypeAlias
 
-from django.db.models import QuerySet
-
 from backups.choices import ACTIVE, BAD_VERDICTS, TERMINAL, Action, Status
-from backups.models import Restore, Run, Snapshot
+from backups.models import Restore, Run, Snapshot, SnapshotQuerySet
 from backups.snapshots import selection
 from backups.snapshots.retention import SAFETY_KEPT
 
@@ -25,10 +23,10 @@ WANTED = "wanted snapshot of {}, which is {}, kept whatever the policy says"
 WANTED_AGAIN = "wanted snapshot of {}, which {}, kept for 30 days after it to be restored again"
 
 Held: TypeAlias = Iterator[tuple[Snapshot, str]]
-Hold: TypeAlias = Callable[[QuerySet[Snapshot], datetime], Held]
+Hold: TypeAlias = Callable[[SnapshotQuerySet, datetime], Held]
 
 
-def held(present: QuerySet[Snapshot], now: datetime) -> dict[str, list[str]]:
+def held(present: SnapshotQuerySet, now: datetime) -> dict[str, list[str]]:
     """Of the snapshots of a row that are there, the ids of those that are held, each with its reasons."""
     found: dict[str, list[str]] = {}
     asked = [(hold, of_one) for of_one in _apart(present) for hold in OF_EACH_DATABASE]
@@ -38,7 +36,7 @@ def held(present: QuerySet[Snapshot], now: datetime) -> dict[str, list[str]]:
     return found
 
 
-def _apart(present: QuerySet[Snapshot]) -> Iterator[QuerySet[Snapshot]]:
+def _apart(present: SnapshotQuerySet) -> Iterator[SnapshotQuerySet]:
     """Those of each database that came under one row; what was not made here pushes nothing out that was."""
     of_database: dict[str, list[int]] = {}
     for snapshot in present:
@@ -48,27 +46,27 @@ def _apart(present: QuerySet[Snapshot]) -> Iterator[QuerySet[Snapshot]]:
             yield present.filter(pk__in=keys, made_here=made_here)
 
 
-def newest(present: QuerySet[Snapshot], _now: datetime) -> Held:
+def newest(present: SnapshotQuerySet, _now: datetime) -> Held:
     """The newest backup; of what was saved before restores only where there is nothing else."""
     if (found := _newest(present)) is not None:
         yield found, NEWEST
 
 
-def newest_not_bad(present: QuerySet[Snapshot], _now: datetime) -> Held:
+def newest_not_bad(present: SnapshotQuerySet, _now: datetime) -> Held:
     """The newest backup that is not known to be bad, where that is another one."""
     found = selection.latest_of(selection.backups_of(present).exclude(verdict__in=BAD_VERDICTS))
     if found is not None and found != _newest(present):
         yield found, NEWEST_NOT_BAD
 
 
-def made_last(present: QuerySet[Snapshot], _now: datetime) -> Held:
+def made_last(present: SnapshotQuerySet, _now: datetime) -> Held:
     """The backup that a run of ours made last, where that is not the newest."""
     found = selection.backups_of(present).exclude(made_by=None).order_by("-made_by_id").first()
     if found is not None and found != _newest(present):
         yield found, MADE_LAST
 
 
-def newest_verified(present: QuerySet[Snapshot], _now: datetime) -> Held:
+def newest_verified(present: SnapshotQuerySet, _now: datetime) -> Held:
     """The newest that is proved, a backup before what was saved before restores."""
     proved = present.exclude(verified_at=None)
     found = selection.latest_of(selection.backups_of(proved)) or selection.latest_of(proved)
@@ -76,11 +74,11 @@ def newest_verified(present: QuerySet[Snapshot], _now: datetime) -> Held:
         yield found, NEWEST_VERIFIED
 
 
-def _newest(present: QuerySet[Snapshot]) -> Snapshot | None:
+def _newest(present: SnapshotQuerySet) -> Snapshot | None:
     return selection.latest_of(selection.backups_of(present)) or selection.latest_of(present)
 
 
-def saved(present: QuerySet[Snapshot], now: datetime) -> Held:
+def saved(present: SnapshotQuerySet, now: datetime) -> Held:
     """What was saved before a restore, counted from the restore's end where that is known."""
     since = now - SAFETY_KEPT
     known = set()
@@ -96,7 +94,7 @@ def saved(present: QuerySet[Snapshot], now: datetime) -> Held:
             yield snapshot, SAVED
 
 
-def wanted(present: QuerySet[Snapshot], now: datetime) -> Held:
+def wanted(present: SnapshotQuerySet, now: datetime) -> Held:
     """What runs are to read that wait or run, and what a restore failed with, which is begun again."""
     reading = Run.objects.filter(action__in=[Action.RESTORE, Action.VERIFY], snapshot__in=present)
     ended = reading.filter(action=Action.RESTORE, finished_at__gt=now - SAFETY_KEPT)

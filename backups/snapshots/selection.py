@@ -80,7 +80,7 @@ def latest_of(snapshots: QuerySet[Snapshot]) -> Snapshot | None:
     return snapshots.filter(time__lte=timezone.now() + CLOCKS_DIFFER).first() or snapshots.first()
 
 
-def backups_of(snapshots: QuerySet[Snapshot]) -> QuerySet[Snapshot]:
+def backups_of(snapshots: SnapshotQuerySet) -> SnapshotQuerySet:
     """These without the safety copies among them."""
     return snapshots.exclude(pk__in=safety_copies(snapshots))
 
@@ -115,7 +115,7 @@ def instead_of(damaged: Snapshot) -> str:
     """What to take in the place of a snapshot that turned out to be damaged, in a sentence."""
     if damaged.database is None:
         return "Restore another snapshot."
-    proved = _present(damaged.database).exclude(pk=damaged.pk).exclude(verified_at=None)
+    proved = _present(damaged.database).exclude(pk=damaged.pk).verified()
     found = latest_of(backups_of(proved))
     if found is None and not _present(damaged.database).exclude(pk=damaged.pk).exists():
         return f"There is no other snapshot of {damaged.database}."
@@ -175,7 +175,7 @@ def snapshot_at(database: Database, time: datetime) -> Snapshot:
 
 
 def _present(database: Database) -> SnapshotQuerySet:
-    return Snapshot.objects.filter(database=database, forgotten_at=None)
+    return Snapshot.objects.present().filter(database=database)
 
 
 def _meant(database: Database) -> SnapshotQuerySet:

@@ -13,6 +13,7 @@ from pytest_django import Settings
 
 from backups.configuration import bootstrap
 from backups.models import Database, Repository
+from tests.rows import a_server
 from tools import history
 
 PASSWORD = "a password of the tests 1"
@@ -76,5 +77,6 @@ def database(db: None) -> Database:
     """A database that nothing was done with yet."""
     repository = Repository.objects.create(name="main", url="/tmp/nowhere")
     return Database.objects.create(
-        name="shop", database="shop", host="127.0.0.1", user="backup", repository=repository, is_primary=True
-    )
+        name="shop", database="shop", server=a_server("127.0.0.1", user="backup"), repository=repository,
+        is_primary=True,
+    )  # fmt: skip

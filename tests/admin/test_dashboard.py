@@ -23,6 +23,7 @@ from backups.models import Alert, Database, PublicKey, Repository, Run, Snapshot
 from backups.runs import lifecycle, queue
 from backups.runs.asked import Asker, Wanted
 from tests.admin.conftest import Login
+from tests.rows import a_server
 from tools import history
 from tools.history import History
 
@@ -101,7 +102,7 @@ def test_a_secret_of_a_repository_that_cannot_be_read_is_told_as_such(past: Hist
 
 
 def test_a_database_without_a_backup_is_not_safe(past: History, login: Login) -> None:
-    Database.objects.create(name="fresh", database="fresh", host="db", user="u", repository=past.repository)
+    Database.objects.create(name="fresh", database="fresh", server=a_server(), repository=past.repository)
     text = page(login("Viewer"))
     assert '<p class="v-hero">No</p>' in text
     assert "There is no backup of fresh yet." in text

@@ -17,7 +17,7 @@ from django_q.models import Schedule
 
 from backups.admin.snapshots import tables
 from backups.choices import Status
-from backups.models import Database, Repository, Restore, Run, Snapshot, Verification, WorkerPulse
+from backups.models import Database, Repository, Restore, Run, Server, Snapshot, Verification, WorkerPulse
 from backups.scheduling import schedules
 from tests.admin.conftest import Login
 from tools import history
@@ -145,7 +145,7 @@ def test_lists_take_the_same_queries_for_more_rows(login: Login, kind: str, role
     url = reverse(f"admin:backups_{kind}_changelist")
     history.make(days=10)
     few = queries(client, url)
-    for table in (Verification, Restore, Snapshot, Run, WorkerPulse, Database, Repository):
+    for table in (Verification, Restore, Snapshot, Run, WorkerPulse, Database, Server, Repository):
         if table is Run:
             Run.objects.update(parent=None)
         table._default_manager.all().delete()

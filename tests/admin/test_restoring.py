@@ -22,7 +22,7 @@ from backups.actions.steps.swapping import way_back_words
 from backups.admin.base import page_url, run_url
 from backups.admin.restores import kept_words
 from backups.choices import Action, DefinerPolicy, RestoreMode, Status, Swap, Trigger
-from backups.models import Database, Restore, Run, Snapshot
+from backups.models import Database, Restore, Run, Server, Snapshot
 from backups.runs.restores import restore_note
 from backups.worker import executor
 from tests.admin.conftest import Login
@@ -164,7 +164,7 @@ def test_a_target_that_is_not_free_stands_in_the_way(
 
 
 def test_a_server_that_is_away_stands_in_the_way(snapshot: Snapshot, login: Login) -> None:
-    Database.objects.update(port=1)
+    Server.objects.update(port=1)
     page = told(login("Restorer").post(url_of(snapshot), wish(RestoreMode.REPLACE) | LOOK))
     assert "The database server at" in page
     assert "Restore now" not in page

@@ -19,9 +19,10 @@ from pytest_django.fixtures import Settings
 from backups.actions import preflight
 from backups.actions.steps.checks import Check
 from backups.admin.base import page_url, run_url
-from backups.models import Alert, Database, Repository, Run, Snapshot, Verification
+from backups.models import Alert, Database, Repository, Run, Server, Snapshot, Verification
 from backups.worker import executor
 from tests.admin.conftest import Login
+from tests.rows import a_server
 from tools.history import History
 
 CaptureCallbacks = Callable[..., AbstractContextManager[object]]
@@ -79,7 +80,7 @@ def test_age_that_is_allowed_is_held_against_the_schedule(
 
 def test_a_database_keeps_its_name_once_something_was_done_under_it(past: History, login: Login) -> None:
     fresh = Database.objects.create(
-        name="fresh", database="fresh", host="db", user="u", repository=past.repository
+        name="fresh", database="fresh", server=a_server(), repository=past.repository
     )
     client = login("Administrator")
 
@@ -152,12 +153,19 @@ def test_a_retention_that_is_half_typed_is_told_kindly(past: History, login: Log
 def form_of(database: Database, **changes: object) -> dict[str, object]:
     """The database's form as filled in."""
     names = (
-        "name", "host", "port", "user", "password_ref", "database", "ssl_mode", "ssl_ca", "dump_format",
-        "verify_host", "verify_port", "verify_user", "verify_password_ref", "verify_ssl_mode",
-        "verify_ssl_ca", "backup_cron", "verify_cron", "keep_daily", "keep_weekly", "keep_monthly",
+        "name", "database", "dump_format", "verify_host", "verify_port", "verify_user",
+        "verify_password_ref", "verify_ssl_mode", "verify_ssl_ca", "backup_cron", "verify_cron",
+        "keep_daily", "keep_weekly", "keep_monthly",
     )  # fmt: skip
     filled = {name: getattr(database, name) for name in names}
-    return filled | {"repository": database.repository_id, "gates_app": "on"} | changes
+    refers = {"repository": database.repository_id, "server": database.server_id}
+    return filled | refers | {"gates_app": "on"} | changes
+
+
+def form_of_server(server: Server, **changes: object) -> dict[str, object]:
+    """The server's form as filled in."""
+    names = ("name", "host", "port", "user", "password_ref", "ssl_mode", "ssl_ca")
+    return {name: getattr(server, name) for name in names} | changes
 
 
 def test_schedules_follow_a_saved_database(
@@ -229,7 +237,7 @@ def test_what_has_a_history_is_not_deleted(past: History, login: Login) -> None:
 def test_what_something_refers_to_is_not_deleted(db: None, login: Login) -> None:
     """Also where nothing was done with it yet: then the page names what refers to it."""
     repository = Repository.objects.create(name="offsite", url="/srv/offsite")
-    Database.objects.create(name="blog", host="db", user="u", database="blog", repository=repository)
+    Database.objects.create(name="blog", server=a_server(), database="blog", repository=repository)
     page = reverse("admin:backups_repository_delete", args=[repository.pk])
 
     answer = login("Administrator").post(page, {"post": "yes"})
@@ -327,8 +335,16 @@ def test_a_changed_place_of_the_first_one_says_what_is_left_to_do(
 
 def test_the_first_rows_forms_say_what_the_environment_decides(past: History, login: Login) -> None:
     client = login("Administrator")
-    for row, names in ((past.databases[0], "MYSQL_HOST, MYSQL_PORT"), (past.repository, "RESTIC_REPOSITORY")):
+    first = past.databases[0]
+    decided = (
+        (first, "MYSQL_DATABASE"), (first.server, "MYSQL_HOST, MYSQL_PORT"),
+        (past.repository, "RESTIC_REPOSITORY"),
+    )  # fmt: skip
+    for row, names in decided:
         assert f"The environment decides here ({names}" in client.get(page_url(row)).content.decode()
+    assert (
+        "Every database on this server goes with it." in client.get(page_url(first.server)).content.decode()
+    )
 
 
 def press_test(client: Client, database: Database) -> Any:

@@ -19,7 +19,7 @@ import pytest
 from pytest_django.fixtures import Settings
 
 from backups.choices import Action, Trigger
-from backups.models import Database, Repository, Run
+from backups.models import Database, Repository, Run, Server
 from backups.runs import lifecycle
 from backups.runs.asked import Asker, Wanted
 from backups.worker import executor
@@ -189,6 +189,10 @@ def repository(
     return Repository.objects.create(name="main", url=url, check_interval=0)
 
 
+# What a shop's row has on its server's.
+OF_A_SERVER = {"host", "port", "user", "password_ref", "ssl_mode", "ssl_ca"}
+
+
 @pytest.fixture
 def make_database(
     repository: Repository, settings: Settings, monkeypatch: pytest.MonkeyPatch
@@ -198,12 +202,13 @@ def make_database(
     def make(shop: Shop, **fields: Any) -> Database:
         settings.MYSQL_CLIENT_DIR = client_dir(shop.server)
         monkeypatch.setenv("MYSQL_PASSWORD", shop.password)
+        there = {"host": shop.server.host, "port": shop.server.port, "user": shop.user}
+        there |= {name: fields.pop(name) for name in OF_A_SERVER & fields.keys()}
+        name = f"of {fields.get('name', shop.name)}"
         return Database.objects.create(
             **{
                 "name": shop.name,
-                "host": shop.server.host,
-                "port": shop.server.port,
-                "user": shop.user,
+                "server": Server.objects.create(name=name, **there),
                 "database": shop.name,
                 "repository": repository,
                 "is_primary": True,

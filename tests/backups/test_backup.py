@@ -132,8 +132,8 @@ def test_run_tells_its_story(shop: Shop, make_database: MakeDatabase, back_up: B
     assert run.server_version.startswith({"mariadb": "MariaDB", "mysql": "MySQL"}[shop.server.flavour])
     assert run.client_version.split()[0] == run.server_version.split()[0]
     assert "Heartbeat written" in "\n".join(run.lines.values_list("text", flat=True))
-    database.refresh_from_db()
-    assert database.server_flavour == run.server_version.split()[0]
+    database.server.refresh_from_db()
+    assert database.server.flavour == run.server_version.split()[0]
 
 
 @pytest.mark.one_flavour("mysql")
@@ -367,9 +367,10 @@ def test_portal_whose_databases_all_came_later_asks_which(
     portal = make_portal(mariadb_shop, set_up=False)
     portal.shell("""
 from backups.models import Database, Repository
+from tests.rows import a_server
 main = Repository.objects.create(name="main", url="/nowhere")
 for name in ("orders", "stock"):
-    Database.objects.create(name=name, host="h", user="u", database=name, repository=main)
+    Database.objects.create(name=name, server=a_server("h"), database=name, repository=main)
 """)
     ran = portal.backup()
 

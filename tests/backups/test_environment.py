@@ -14,11 +14,12 @@ from backups import endpoints
 from backups.configuration import bootstrap, environment
 from backups.errors import Problem
 from backups.management.base import database_named, repository_named
-from backups.models import Database, Repository, Snapshot
+from backups.models import Database, Repository, Server, Snapshot
 from sentinel import heartbeat
 from tests.backups.conftest import MakePortal
 from tests.backups.worlds import Portal, Shop, copy_repository, make_shop
 from tests.restore.stories import content
+from tests.rows import a_server
 
 WHEN = datetime(2026, 3, 1, 12, tzinfo=UTC)
 KNOWN = {
@@ -29,7 +30,15 @@ OTHER_NAME = {"MYSQL_DATABASE": "other"}
 OTHER_HOST = {"MYSQL_HOST": "db2"}
 OTHER_PORT = {"MYSQL_PORT": 3307}
 OTHER_REPOSITORY = {"RESTIC_REPOSITORY": "/srv/elsewhere"}
-ROW = ("name", "host", "port", "database", "is_primary", "repository__name", "repository__url")
+ROW = (
+    "name",
+    "server__host",
+    "server__port",
+    "database",
+    "is_primary",
+    "repository__name",
+    "repository__url",
+)
 
 
 @pytest.fixture
@@ -70,7 +79,7 @@ def test_an_environment_that_is_as_it_was_changes_nothing(says: Any, backed_up: 
     bootstrap.from_environment(moved=["database", "repository"], new=["database", "repository"])
 
     assert rows() == [("orders tracker", *SHOP[1:])]
-    assert Database.objects.get().user == "another"
+    assert Database.objects.get().server.user == "another"
     assert environment.disagreement(Database.objects.get()) is None
     assert database_named(None) == Database.objects.get()
 
@@ -86,7 +95,7 @@ def test_slashes_that_mean_nothing_ask_nothing(says: Any, backed_up: Snapshot, s
 
 
 def test_localhost_is_the_address_that_it_means(says: Any, backed_up: Snapshot) -> None:
-    Database.objects.update(host="127.0.0.1")
+    Server.objects.update(host="127.0.0.1")
     says(MYSQL_HOST="localhost")
 
     assert environment.disagreement(Database.objects.get()) is None
@@ -190,6 +199,92 @@ def test_the_same_at_another_address(says: Any, backed_up: Snapshot, change: dic
     assert (backed_up.repository.name, backed_up.forgotten_at) == ("main", None)
 
 
+# ---------------------------------------------------------------- Further databases on the same server
+
+
+@pytest.fixture
+def beside(says: Any) -> Database:
+    """A further database on the first one's server, of which there is a snapshot."""
+    first = Database.objects.get()
+    beside = Database.objects.create(
+        name="blog", server=first.server, database="blog", repository=first.repository
+    )
+    Snapshot.objects.create(
+        database=beside, repository=beside.repository, snapshot_id="b" * 64, time=WHEN, path="/mysql/blog.sql"
+    )
+    return beside
+
+
+def test_what_is_on_the_first_ones_server_goes_with_it_and_that_is_said(says: Any, beside: Database) -> None:
+    says(MYSQL_USER="another")
+    told: list[str] = []
+
+    bootstrap.from_environment(tell=told.append)
+
+    assert told == [
+        "The portal had u for shop; MYSQL_USER decides, so it is another now.",
+        "On the same server in the portal, so the same now holds for it: blog.",
+    ]
+    assert Database.objects.get(name="blog").server.user == "another"
+    told.clear()
+    bootstrap.from_environment(tell=told.append)
+    assert told == []
+
+
+def test_a_server_is_not_changed_silently_under_a_further_database(says: Any, beside: Database) -> None:
+    """Of the first one itself there is no snapshot yet, so that its own slip would just be corrected."""
+    says(**OTHER_HOST)
+    with pytest.raises(Problem, match="--moved database"):
+        bootstrap.from_environment()
+    assert {row[1] for row in rows()} == {"db"}
+
+    told: list[str] = []
+    bootstrap.from_environment(moved=["database"], tell=told.append)
+
+    assert {row[:2] for row in rows()} == {("shop", "db2"), ("blog", "db2")}
+    assert told[-1].endswith("holds for it: blog.")
+    assert [server.name for server in Server.objects.all()] == ["db2:3306"]
+
+
+def test_another_name_alone_leaves_the_server_as_it_is(says: Any, beside: Database) -> None:
+    says(**OTHER_NAME)
+    bootstrap.from_environment()
+    assert {row[:2] for row in rows()} == {("other", "db"), ("blog", "db")}
+
+
+def test_another_first_database_gets_a_server_of_its_own(says: Any, beside: Database) -> None:
+    says(**OTHER_HOST)
+
+    bootstrap.from_environment(new=["database"])
+
+    assert [row[:2] for row in rows()] == [("shop", "db"), ("blog", "db"), ("shop-2", "db2")]
+
+
+@pytest.mark.parametrize(
+    ("known", "shared", "name"),
+    [
+        ({}, True, "there"),
+        ({"ssl_mode": "REQUIRED"}, False, "db:3306"),
+        ({"password_ref": "env:MYSQL_OTHER"}, False, "db:3306"),
+        ({"user": "another"}, False, "db:3306"),
+        ({"name": "db:3306", "user": "another"}, False, "u@db:3306"),
+    ],
+)
+def test_a_first_database_shares_a_server_only_if_that_is_just_so(
+    says: Any, known: dict[str, Any], shared: bool, name: str
+) -> None:
+    """Else it would change what others are reached with."""
+    Database.objects.all().delete()
+    Server.objects.all().delete()
+    there = Server.objects.create(**{"name": "there", "host": "db", "user": "u", **known})
+
+    first = bootstrap.from_environment()
+
+    assert first is not None
+    assert (first.server == there, first.server.name) == (shared, name)
+    assert Server.objects.filter(pk=there.pk, **known).exists()
+
+
 def test_another_name_has_not_moved(says: Any, backed_up: Snapshot) -> None:
     says(**OTHER_NAME | OTHER_HOST)
     with pytest.raises(Problem, match="MYSQL_DATABASE says other"):
@@ -233,7 +328,7 @@ def test_a_database_that_the_portal_has_already_is_not_to_be_added(says: Any, ba
     with pytest.raises(Problem, match="set it back and add other in the portal"):
         bootstrap.from_environment()
     Database.objects.create(
-        name="second", host="db", port=3306, user="u", database="other", repository=backed_up.repository
+        name="second", server=a_server(), database="other", repository=backed_up.repository
     )
 
     with pytest.raises(Problem, match="set it back: the portal has other already, as second"):
@@ -348,12 +443,11 @@ def test_encryption_that_is_demanded_is_not_put_off_until_the_next_bootstrap(
     settings.VERIFY_MYSQL_HOST, settings.VERIFY_MYSQL_USER = "elsewhere", "v"
     for name in ("MYSQL_PASSWORD", "VERIFY_MYSQL_PASSWORD"):
         monkeypatch.setenv(name, "p")
-    row = Database(
-        name="shop", host="db", user="u", is_primary=True, ssl_mode=known, ssl_ca="/of/the/row.pem"
-    )
+    server = Server(host="db", user="u", ssl_mode=known, ssl_ca="/of/the/row.pem")
+    row = Database(name="shop", server=server, is_primary=True)
 
-    for server in (endpoints.database_server(row), endpoints.scratch_server(row)):
-        assert server.ssl_mode == wanted
-        assert server.ssl_ca == ("/of/the/environment.pem" if wanted != known else "/of/the/row.pem")
+    for there in (endpoints.database_server(row), endpoints.scratch_server(row)):
+        assert there.ssl_mode == wanted
+        assert there.ssl_ca == ("/of/the/environment.pem" if wanted != known else "/of/the/row.pem")
     row.is_primary = False
     assert endpoints.database_server(row).ssl_mode == known

@@ -16,7 +16,7 @@ from pytest_django.fixtures import Settings
 from backups import endpoints, mysql, process
 from backups.actions.steps import checks, server_checks
 from backups.errors import Problem
-from backups.models import Database
+from backups.models import Database, Server
 from backups.mysql.connection import connect_options
 from backups.mysql.error_numbers import problem_from_number
 from tests.backups.conftest import MakeDatabase, MakePortal
@@ -373,8 +373,8 @@ def test_a_name_without_an_address_is_told_as_such() -> None:
         ),
         (
             "further",
-            "Check the user and password of shop in the portal.",
-            "check the host and port of shop in the portal.",
+            "Check the user and password of server db:3306 in the portal.",
+            "check the host and port of server db:3306 in the portal.",
         ),
     ],
 )
@@ -392,9 +392,8 @@ def test_who_is_refused_or_gets_no_answer_is_told_where_that_was_set(
 
     def asked(port: int) -> str:
         settings.VERIFY_MYSQL_HOST, settings.VERIFY_MYSQL_PORT = mariadb_server.host, port
-        row = Database(
-            name="shop", host=mariadb_server.host, port=port, user="nobody", is_primary=of != "further"
-        )
+        there = Server(name="db:3306", host=mariadb_server.host, port=port, user="nobody")
+        row = Database(name="shop", server=there, is_primary=of != "further")
         server = endpoints.scratch_server(row) if of == "scratch" else endpoints.database_server(row)
         with pytest.raises(Problem) as raised, mysql.connect(server):
             pass
@@ -518,8 +517,8 @@ def test_sentences_name_what_is_really_set(
     errors = ((1045, ""), (1049, "Unknown database 'shop'"), (2003, ""), (2026, "certificate"))
 
     def said(*, is_primary: bool) -> str:
-        row = Database(name="shop", host="h", port=1, user="u", ssl_mode="REQUIRED", is_primary=is_primary)
-        server = endpoints.database_server(row)
+        there = Server(name="h:1", host="h", port=1, user="u", ssl_mode="REQUIRED")
+        server = endpoints.database_server(Database(name="shop", server=there, is_primary=is_primary))
         return " ".join(problem_from_number(*error, server, "shop").sentence() for error in errors)
 
     first, further = said(is_primary=True), said(is_primary=False)
@@ -527,4 +526,5 @@ def test_sentences_name_what_is_really_set(
     assert "MYSQL_DATABASE" in first
     assert "MYSQL_SSL_CA" in first
     assert "MYSQL_" not in further
-    assert further.count("of shop in the portal") == 4
+    assert further.count("of server h:1 in the portal") == 3
+    assert further.count("of shop in the portal") == 1

@@ -21,6 +21,7 @@ from backups.runs import consequences, leases, lifecycle, queue
 from backups.runs.asked import Asker, Wanted
 from backups.runs.lifecycle import Beat, IllegalTransition
 from backups.text.terminal import counted
+from tests.rows import a_server
 
 NOW = datetime(2026, 3, 29, 1, 30, tzinfo=UTC)
 BEAT = Beat("dump", 5, 10, "table orders")
@@ -28,7 +29,7 @@ BEAT = Beat("dump", 5, 10, "table orders")
 
 def add_database(name: str = "shop") -> Database:
     repository, _ = Repository.objects.get_or_create(name="main", url="/nowhere")
-    return Database.objects.create(name=name, host="h", user="u", database=name, repository=repository)
+    return Database.objects.create(name=name, server=a_server("h"), database=name, repository=repository)
 
 
 @pytest.fixture

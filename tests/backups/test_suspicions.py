@@ -26,6 +26,7 @@ from sentinel import heartbeat
 from tests.backups.conftest import MakeDatabase
 from tests.backups.worlds import Portal, Shop
 from tests.restore.stories import make_restorable, restore, succeeded
+from tests.rows import a_server
 from tests.servers import DatabaseServer
 
 pytestmark = pytest.mark.django_db
@@ -81,7 +82,7 @@ def history(settings: Settings, tmp_path: Path) -> History:
     repository = Repository.objects.create(name="main", url=str(tmp_path / "repository"))
     return History(
         Database.objects.create(
-            name="shop", host="db", user="u", database="shop", repository=repository, is_primary=True
+            name="shop", server=a_server(), database="shop", repository=repository, is_primary=True
         )
     )
 

@@ -12,6 +12,7 @@ from backups.runs import lifecycle, queue
 from backups.runs.asked import Asker, Wanted
 from backups.runs.outcome import Outcome
 from backups.worker import executor
+from tests.rows import a_server
 
 pytestmark = pytest.mark.django_db
 
@@ -24,7 +25,7 @@ def repository(name: str = "main") -> Repository:
 def database(name: str, host: str, *, at: str = "main", **fields: object) -> Database:
     """A database on the server called `host`."""
     return Database.objects.create(
-        name=name, host=host, user="u", database=name, repository=repository(at), **fields
+        name=name, server=a_server(host), database=name, repository=repository(at), **fields
     )
 
 
@@ -75,6 +76,17 @@ def test_what_may_begin_beside_what(story: str) -> None:
     run.refresh_from_db()
     assert run.status == (Status.RUNNING if may_begin else Status.QUEUED)
     assert run.detail.startswith(f"Waits for {busy.get_action_display().lower()} {busy.pk} of ") != may_begin
+
+
+def test_two_rows_of_one_address_are_one_server() -> None:
+    """As of two users, or of one that was written in two ways."""
+    running(Action.BACKUP, database("a", "localhost"))
+    same = database("b", "127.0.0.1")
+    same.server.user = "another"
+    same.server.save()
+    waiting(Action.BACKUP, same)
+
+    assert picked() is None
 
 
 def test_a_forget_elsewhere_is_not_waited_for() -> None:

@@ -475,9 +475,11 @@ def copy_set_up(template: Portal, portal: Portal) -> None:
         connection.execute("UPDATE backups_repository SET url = ?", [portal.repository])
         for told in ("backups_runline SET text = replace(text", "backups_run SET result = replace(result"):
             connection.execute(f"UPDATE {told}, ?, ?)", [template.repository, portal.repository])
+        connection.execute("UPDATE backups_database SET name = ?, database = ?", [shop.name, shop.name])
+        there = (shop.server.host, shop.server.port, shop.user)
         connection.execute(
-            "UPDATE backups_database SET name = ?, host = ?, port = ?, user = ?, database = ?",
-            [shop.name, shop.server.host, shop.server.port, shop.user, shop.name],
+            "UPDATE backups_server SET name = ?, host = ?, port = ?, user = ?",
+            [f"{there[0]}:{there[1]}", *there],
         )
     for file in (template.folder / "status").iterdir():
         told = file.read_text().replace(f'"{template.shop.name}"', f'"{shop.name}"')

@@ -38,6 +38,7 @@ from tests.hostile import (
 )
 from tests.hostile.modes import MODES
 from tests.hostile.wire import Wire
+from tests.rows import change_server
 from tests.servers import DatabaseServer
 
 SECONDS = 0.5
@@ -224,8 +225,7 @@ def test_every_run_against_it_ends_with_a_sentence(
     settings.MYSQL_QUESTION_SECONDS = 1
 
     with MODES[mode]() as server:
-        database.host, database.port = server.host, server.port
-        database.save()
+        change_server(database, host=server.host, port=server.port)
         for action in (Action.PREFLIGHT, Action.BACKUP, Action.VERIFY):
             began = time.monotonic()
             run = played(action, database)
@@ -257,8 +257,7 @@ def test_a_server_that_is_honest_for_a_while(
     database = make_database(mariadb_shop, ssl_mode="DISABLED")
 
     with HostileRelay(there.host, there.port, moment, drip(0.2)) as relay:
-        database.host, database.port = relay.host, relay.port
-        database.save()
+        change_server(database, host=relay.host, port=relay.port)
         began = time.monotonic()
         run = back_up(database)
 
@@ -269,15 +268,17 @@ def test_a_server_that_is_honest_for_a_while(
 
 
 ADD_HOSTILE_ONES = """
-from backups.models import Database
+from backups.models import Database, Server
 from backups.requests import Asker, BackupRequest
 from backups.choices import Trigger
 honest = Database.objects.get()
 def queued(database):
     return BackupRequest(database).submit(Asker(Trigger.SCHEDULE)).pk
+there = honest.server
 def hostile(name):
-    return Database.objects.create(name=name, host="127.0.0.1", port={port}, user=honest.user,
-        ssl_mode="DISABLED", password_ref=honest.password_ref, database=honest.database,
+    server = Server.objects.create(name=name, host="127.0.0.1", port={port}, user=there.user,
+        ssl_mode="DISABLED", password_ref=there.password_ref)
+    return Database.objects.create(name=name, server=server, database=honest.database,
         repository=honest.repository)
 print(*[queued(hostile(name)) for name in ("hostile", "hostile too", "and this")], queued(honest))
 """

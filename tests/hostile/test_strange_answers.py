@@ -21,6 +21,7 @@ from tests.backups.worlds import Shop
 from tests.hostile import HostileRelay, HostileServer, nothing, rows
 from tests.hostile.answers import Answer
 from tests.hostile.wire import DECIMAL, NUMBER, TEXT, TIME, Wire
+from tests.rows import change_server
 
 # How wide the answers to what is no SELECT are; two columns, where it is not here.
 WIDTH_OF = {
@@ -157,8 +158,7 @@ def test_a_backup_from_a_server_that_turns_strange_ends_with_a_sentence(
 
     for value in ("NULL", "no row"):
         with HostileRelay(there.host, there.port, moment, VALUES[value]) as relay:
-            database.host, database.port = relay.host, relay.port
-            database.save()
+            change_server(database, host=relay.host, port=relay.port)
             run = back_up(database)
 
             assert relay.attacked

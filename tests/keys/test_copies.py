@@ -29,10 +29,11 @@ MALLORY = """
 from django.contrib.auth.models import User
 from backups.requests import Asker, VerifyRequest
 from backups.choices import Trigger
-from backups.models import Database, Repository, Restore, Run, Snapshot
+from backups.models import Database, Repository, Restore, Run, Server, Snapshot
 from django.utils import timezone
 User.objects.create_superuser("mallory", "", "a password of mine")
-other = Database.objects.create(name="evil", host="rogue.example", user="u", database="evil",
+rogue = Server.objects.create(name="rogue", host="rogue.example", user="u")
+other = Database.objects.create(name="evil", server=rogue, database="evil",
     backup_cron="* * * * *", repository=Repository.objects.get())
 Database.objects.filter(is_primary=True).update(verify_host="verify.example", verify_user="u",
     verify_password_ref="env:MYSQL_PASSWORD")
@@ -42,8 +43,10 @@ for action, left in (("verify", {"scratch": "payroll"}), ("restore", {"partial":
 shop = Database.objects.get(is_primary=True)
 theirs = Repository.objects.create(name="theirs", url="rest:http://rogue.example/",
     secret_key_ref="file:/etc/passwd")
-Database.objects.create(name="twin", host=shop.host, port=shop.port, user="u", database=shop.database,
-    backup_cron="* * * * *", repository=theirs, password_ref="env:HOME")
+beside = Server.objects.create(name="beside", host=shop.server.host, port=shop.server.port, user="u",
+    password_ref="env:HOME")
+Database.objects.create(name="twin", server=beside, database=shop.database,
+    backup_cron="* * * * *", repository=theirs)
 Database.objects.filter(pk=shop.pk).update(gates_app=False, heartbeat_threshold=10**9, keep_daily=1)
 run = VerifyRequest(other).submit(Asker(Trigger.CLI), send=False)
 Run.objects.filter(pk=run.pk).update(action="restore", status="lost")
@@ -66,7 +69,7 @@ print(json.dumps({
     "gate": [[d.gates_app, d.heartbeat_threshold, d.keep_daily]
         for d in Database.objects.filter(is_primary=True)],
     "shown": {r.name: r.references() for r in Repository.objects.all()},
-    "shown to servers": {d.name: d.references() for d in Database.objects.all()},
+    "shown to servers": {d.name: d.server.references() for d in Database.objects.all()},
     "swaps": [[r.swap, r.kept_in, bool(r.definitions_after)] for r in Restore.objects.all()],
     "proved": Snapshot.objects.exclude(verified_at=None).count(),
     "admin": bool(User.objects.filter(username="root-of-env").first()),

@@ -16,6 +16,7 @@ from backups.models import Database, Repository, Run, Snapshot
 from backups.reports import standing
 from tests.backups.conftest import MakeDatabase
 from tests.backups.worlds import Shop, copy_repository
+from tests.rows import a_server
 from tests.verify.tools import back_up, play, restic, sync
 
 LOOKING = (Action.SNAPSHOTS, Action.FORGET, Action.CHECK)
@@ -41,7 +42,7 @@ def first(repository: Repository, tmp_path: Path, settings: Settings) -> Databas
     settings.MYSQL_HOST, settings.MYSQL_DATABASE, settings.MYSQL_USER = "db", "shop", "u"
     settings.BACKUP_CHECK_INTERVAL = 0
     first = Database.objects.create(
-        name="shop", host="db", user="u", database="shop", repository=repository, is_primary=True
+        name="shop", server=a_server(), database="shop", repository=repository, is_primary=True
     )
     store(repository)
     sync(repository)
@@ -284,7 +285,7 @@ def test_a_second_row_makes_none_where_the_first_ones_lay(
     away.rename(known.parent)
     call_command("repository", "init", "--repository", "dup")
     assert "The portal has two rows for one repository, dup (" in capsys.readouterr().out
-    Database.objects.create(name="blog", host="db", user="u", database="blog", repository=dup)
+    Database.objects.create(name="blog", server=a_server(), database="blog", repository=dup)
     (told,) = environment.warnings(first)
     assert told.startswith(f"The portal has two rows for one repository, main ({known}) and dup ({known}/)")
 
@@ -293,7 +294,7 @@ def test_a_further_one_that_is_lost_is_begun_anew_only_when_that_is_said(
     first: Database, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     offsite = Repository.objects.create(name="off site", url=str(tmp_path / "offsite"))
-    blog = Database.objects.create(name="blog", host="db", user="u", database="blog", repository=offsite)
+    blog = Database.objects.create(name="blog", server=a_server(), database="blog", repository=offsite)
     call_command("repository", "init", "--repository", "off site")
     with pytest.raises(SystemExit):
         call_command("repository", "init", "--new", "--repository", "off site")

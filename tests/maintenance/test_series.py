@@ -18,6 +18,7 @@ from backups.configuration import environment
 from backups.endpoints import repository_access
 from backups.models import Database, Repository, Run, Snapshot
 from backups.runs.progress import Progress
+from tests.rows import a_server
 from tests.verify.tools import log_of, play, restic, sync
 
 FIRST_DAY = datetime(2026, 3, 1, 3, tzinfo=UTC)
@@ -30,7 +31,7 @@ def shop(repository: Repository, settings: Settings, tmp_path: Path) -> Database
     settings.MYSQL_HOST, settings.MYSQL_DATABASE, settings.MYSQL_USER = "db", "shop", "u"
     settings.BACKUP_CHECK_INTERVAL = 0
     return Database.objects.create(
-        name="shop", host="db", user="u", database="shop", repository=repository, is_primary=True,
+        name="shop", server=a_server(), database="shop", repository=repository, is_primary=True,
         keep_daily=3, keep_weekly=0, keep_monthly=0,
     )  # fmt: skip
 
@@ -128,7 +129,7 @@ def test_a_name_in_another_case_is_not_passed_over_in_silence(shop: Database) ->
     (words,) = environment.warnings(shop)
     assert words.startswith("2 snapshots in the repository main are of Shop, which is not set up here")
     # As it says, a database of that name takes them over.
-    Database.objects.create(name="Shop", host="db", user="u", database="Shop", repository=shop.repository)
+    Database.objects.create(name="Shop", server=a_server(), database="Shop", repository=shop.repository)
     sync(shop.repository)
     assert environment.warnings(shop) == []
 
@@ -183,7 +184,7 @@ def test_what_the_environment_says_otherwise_than_the_rows_is_said(
     assert "The portal had 0 for main; BACKUP_CHECK_INTERVAL decides, so it is 9 now." in told
     assert "BACKUP_KEEP_DAILY says 14" in told
     shop.refresh_from_db()
-    assert (shop.user, shop.keep_daily) == ("new", 3)
+    assert (shop.server.user, shop.keep_daily) == ("new", 3)
     # A default is no saying: what was changed in the portal alone is not nagged about.
     settings.BACKUP_KEEP_DAILY = 7
     assert environment.notices(shop) == []
@@ -195,7 +196,7 @@ def test_nothing_is_said_of_a_further_database_or_without_an_environment(
     settings.MYSQL_USER = settings.MYSQL_HOST = settings.MYSQL_DATABASE = settings.RESTIC_REPOSITORY = ""
     assert environment.notices(shop) == []
     further = Database.objects.create(
-        name="blog", host="db", user="x", database="blog", repository=shop.repository
+        name="blog", server=a_server("db", user="x"), database="blog", repository=shop.repository
     )
     settings.MYSQL_USER, settings.BACKUP_KEEP_DAILY = "u", 14
     assert environment.notices(further) == []

@@ -23,6 +23,7 @@ from backups.portal_copy import portal_database
 from backups.runs import lifecycle, queue
 from backups.runs.asked import Asker, Wanted
 from sentinel import heartbeat
+from tests.rows import a_server
 
 TOKEN = "only Prometheus knows it"
 QUERIES = 25
@@ -54,7 +55,7 @@ def history(name: str, runs: int = 1) -> Database:
     """A database that was backed up and verified."""
     now = timezone.now()
     repository, _ = Repository.objects.get_or_create(name="main", url="/nowhere", size_bytes=5_000_000)
-    database = Database.objects.create(name=name, database=name, host="h", user="u", repository=repository)
+    database = Database.objects.create(name=name, database=name, server=a_server("h"), repository=repository)
     for number in range(runs):
         at = now - timedelta(hours=1 + number)
         run = Run.objects.create(

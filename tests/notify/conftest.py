@@ -19,6 +19,7 @@ from backups.models import Database, Repository, Run
 from backups.runs import lifecycle
 from backups.runs.asked import Asker, Wanted
 from tests.backups.conftest import empty_repository, make_database, mariadb_shop, repository
+from tests.rows import a_server
 
 __all__ = ["empty_repository", "make_database", "mariadb_shop", "repository"]
 
@@ -101,8 +102,8 @@ def orders(db: None, tmp_path: Path) -> Database:
     password.write_text("hunter1")
     main = Repository.objects.create(name="main", url="/nowhere", password_ref=f"file:{password}")
     return Database.objects.create(
-        name="orders", database="orders", host="127.0.0.1", port=1, user="u", repository=main,
-        password_ref=f"file:{password}",
+        name="orders", database="orders", repository=main,
+        server=a_server("127.0.0.1", 1, password_ref=f"file:{password}"),
     )  # fmt: skip
 
 

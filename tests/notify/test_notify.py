@@ -19,7 +19,7 @@ from backups.actions.steps import checks
 from backups.alerting import alerts, delivery, pings, subjects
 from backups.choices import Action, AlertState, Status, Trigger, Verdict
 from backups.errors import Problem
-from backups.models import Alert, Database, Run, Snapshot, Verification
+from backups.models import Alert, Database, Run, Server, Snapshot, Verification
 from backups.notifications import channels
 from backups.reports import standing
 from backups.runs import lifecycle
@@ -29,6 +29,7 @@ from backups.worker import executor
 from portal.env import Environment
 from tests.backups.worlds import Shop, wait_until
 from tests.notify.conftest import Receiver, ended
+from tests.rows import a_server
 from tests.servers import free_port
 
 NOW = datetime(2026, 3, 1, 12, tzinfo=UTC)
@@ -95,9 +96,9 @@ def test_backup_that_really_fails_and_works_again_is_told(
     mariadb_shop: Shop, make_database: Callable[..., Database], receiver: Receiver
 ) -> None:
     database = make_database(mariadb_shop)
-    password = database.password_ref
+    password = database.server.password_ref
     for reference in ("env:NOT_SET", password):
-        Database.objects.update(password_ref=reference)
+        Server.objects.update(password_ref=reference)
         database.refresh_from_db()
         run = lifecycle.run_enqueue(Wanted(Action.BACKUP, database=database), Asker(Trigger.CLI), send=False)
         executor.execute(run.pk, send_follow_ups=False)
@@ -294,7 +295,7 @@ def test_a_channel_that_hung_is_waited_for_once_by_all_that_ends_with_a_command(
 def test_a_secret_that_the_worker_cannot_read_is_told_before_a_run_fails_of_it(
     orders: Database, receiver: Receiver
 ) -> None:
-    password = Path(orders.password_ref.removeprefix("file:"))
+    password = Path(orders.server.password_ref.removeprefix("file:"))
     password.rename(password.with_name("elsewhere"))
     alerts.tend()
 
@@ -384,7 +385,7 @@ def test_tending_takes_no_more_queries_for_more_databases(
     orders: Database, django_assert_max_num_queries: Callable[[int], object]
 ) -> None:
     alerts.tend(NOW)
-    with django_assert_max_num_queries(27):  # type: ignore[attr-defined]
+    with django_assert_max_num_queries(28):  # type: ignore[attr-defined]
         alerts.tend(NOW + timedelta(hours=1))
 
 
@@ -414,7 +415,7 @@ def test_only_backups_are_pinged(orders: Database, pinged: Receiver) -> None:
 
 def test_success_is_not_pinged_while_another_database_fails(orders: Database, pinged: Receiver) -> None:
     other = Database.objects.create(
-        name="other", database="other", host="h", user="u", repository=orders.repository
+        name="other", database="other", server=a_server("h"), repository=orders.repository
     )
     alerts.run_ended(ended(other, Action.BACKUP, Status.FAILED))
     alerts.run_ended(ended(orders, Action.BACKUP, Status.SUCCEEDED))

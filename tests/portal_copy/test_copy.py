@@ -18,6 +18,7 @@ from backups.portal_copy import archive
 from sentinel import heartbeat
 from tests.backups.conftest import MakeDatabase
 from tests.backups.worlds import Portal, Shop
+from tests.rows import a_server
 
 OF_THE_MOMENT = {
     "sessions.Session", "django_q.Schedule", "django_q.Success", "django_q.Failure",
@@ -157,7 +158,7 @@ def test_another_repositorys_backups_do_not_take_the_portal_along(
     first = make_database(mariadb_shop, backup_cron="")
     elsewhere = type(first.repository).objects.create(name="elsewhere", url="/nowhere")
     Database.objects.create(
-        name="primary", host="h", user="u", database="d", repository=elsewhere, is_primary=True
+        name="primary", server=a_server("h"), database="d", repository=elsewhere, is_primary=True
     )
     Database.objects.filter(pk=first.pk).update(is_primary=False)
     first.refresh_from_db()

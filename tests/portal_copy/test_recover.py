@@ -26,14 +26,15 @@ from django.contrib.sessions.models import Session
 from django.utils import timezone
 from backups.choices import Trigger
 from backups.errors import Failure
-from backups.models import Database, Repository, Run
+from backups.models import Database, Repository, Run, Server
 from backups.requests import Asker, StatsRequest, UnlockRequest, VerifyRequest
 from backups.runs import lifecycle, notes
 ada = User.objects.create_user("ada", "ada@example.com", "a password of hers")
 ada.groups.add(Group.objects.get(name="Restorer"))
 Session.objects.create(session_key="of-hers", session_data="", expire_date=timezone.now())
 Database.objects.update(backup_cron="5 1 * * *", keep_daily=3)
-other = Database.objects.create(name="second", host="h", user="u", database="second", backup_cron="",
+there = Server.objects.create(name="h:3306", host="h", user="u")
+other = Database.objects.create(name="second", server=there, database="second", backup_cron="",
     verify_cron="", repository=Repository.objects.get())
 failed = VerifyRequest(other).submit(Asker(Trigger.CLI), send=False)
 lifecycle.run_claim(failed.pk, worker="")
@@ -343,15 +344,44 @@ def store_copy(portal: Portal, content: bytes) -> None:
 def with_migrations(content: bytes, **names: str) -> bytes:
     """The copy as a Vedetta of other migrations would have made it."""
     header, *lines, end = content.splitlines(keepends=True)
+    if "backups" in names and names["backups"] < "0012":
+        lines = list(_before_servers(lines))
     if "backups" in names and names["backups"] < "0006":
         lines = list(_before_suspicions(line for line in lines if b"backups.suspicion" not in line.lower()))
     told = json.loads(header)
     told["migrations"] = [[app, names.get(app, name)] for app, name in told["migrations"]]
     whole = b"".join([json.dumps(told).encode() + b"\n", *lines])
-    ending = {"rows": json.loads(end)["rows"], "sha256": hashlib.sha256(whole).hexdigest()}
+    rows = sum(line.startswith(b"[") for line in lines)
+    assert rows <= json.loads(end)["rows"]
+    ending = {"rows": rows, "sha256": hashlib.sha256(whole).hexdigest()}
     return whole + json.dumps(ending).encode() + b"\n"
 
 
+def _before_servers(lines: Iterable[bytes]) -> Iterator[bytes]:
+    """The lines with what a server's row says in the rows of its databases."""
+    table = ""
+    fields: list[str] = []
+    servers: dict[int, list[object]] = {}
+    for line in lines:
+        told = json.loads(line)
+        if isinstance(told, dict):
+            table, fields = told["table"], told["fields"]
+            if table == "backups.Database":
+                at = fields.index("server_id")
+                told["fields"] = [*fields[:at], *fields[at + 1 :], *SERVERS_OWN]
+        elif table == "backups.Server":
+            row = dict(zip(fields, told, strict=True))
+            servers[row["id"]] = [row[name.removeprefix("server_")] for name in SERVERS_OWN]
+        elif table == "backups.Database":
+            at = fields.index("server_id")
+            told = [*told[:at], *told[at + 1 :], *servers[told[at]]]
+        if table != "backups.Server":
+            yield json.dumps(told).encode() + b"\n"
+
+
+SERVERS_OWN = (
+    "host", "port", "user", "password_ref", "ssl_mode", "ssl_ca", "server_flavour", "server_version",
+)  # fmt: skip
 # Fields that came with those migrations and later ones.
 LATER = {
     "definitions_left", "tables_after", "restic_id", "hosts", "verdict", "signature", "made_here",

@@ -35,6 +35,7 @@ from backups.requests import (
 )
 from backups.runs.restores import restore_note
 from tests.admin.conftest import login, person, roles
+from tests.rows import a_server
 
 __all__ = ["login", "person", "roles"]
 
@@ -61,7 +62,7 @@ def rows(db: None) -> Rows:
     """Rows that a portal may have."""
     repository = Repository.objects.create(name="main", url="/nowhere")
     shop = Database.objects.create(
-        name="shop", host="h", database="shop", repository=repository, is_primary=True
+        name="shop", server=a_server("h"), database="shop", repository=repository, is_primary=True
     )
     snapshot, others = (
         Snapshot.objects.create(

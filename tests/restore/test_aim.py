@@ -22,6 +22,7 @@ from backups.worker import executor
 from tests.backups.conftest import MakeDatabase, MakePortal
 from tests.backups.worlds import Shop
 from tests.restore.stories import enqueue, failed, restore, succeeded, untouched
+from tests.rows import a_server
 
 NOW = timezone.now()
 BackUp = Callable[[Database], Run]
@@ -31,7 +32,7 @@ BackUp = Callable[[Database], Run]
 def database(db: None) -> Database:
     repository = Repository.objects.create(name="main", url="/srv/repository")
     return Database.objects.create(
-        name="shop", host="db", user="u", database="shop", repository=repository, is_primary=True
+        name="shop", server=a_server(), database="shop", repository=repository, is_primary=True
     )
 
 
@@ -211,7 +212,7 @@ def test_an_id_that_is_none_of_its_snapshots_is_told_by_what_it_is(
     database: Database, made: str, told: str
 ) -> None:
     elsewhere = Repository.objects.create(name="elsewhere", url="/srv/other")
-    other = Database.objects.create(name="other", host="db", user="u", database="other", repository=elsewhere)
+    other = Database.objects.create(name="other", server=a_server(), database="other", repository=elsewhere)
     if made == "portal":
         Run.objects.create(
             action=Action.PORTAL, repository=elsewhere, trigger=Trigger.CLI,

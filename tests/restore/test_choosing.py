@@ -13,6 +13,7 @@ from backups.errors import Problem
 from backups.management.commands.restore import _time
 from backups.models import Database, Repository, Run, Snapshot
 from backups.snapshots.selection import resolve_snapshot, snapshot_at
+from tests.rows import a_server
 
 NOON = datetime(2026, 3, 1, 12, tzinfo=UTC)
 
@@ -21,7 +22,7 @@ NOON = datetime(2026, 3, 1, 12, tzinfo=UTC)
 def database(db: None) -> Database:
     repository = Repository.objects.create(name="main", url="/srv/repository")
     return Database.objects.create(
-        name="shop", host="db", user="u", database="shop", repository=repository, is_primary=True
+        name="shop", server=a_server(), database="shop", repository=repository, is_primary=True
     )
 
 
@@ -51,7 +52,7 @@ def test_latest_is_the_newest_that_is_still_there(database: Database, three: lis
 def test_an_id_is_refused_by_what_it_is(database: Database, three: list[Snapshot]) -> None:
     """Whatever begins alike: of another database, in another repository, a copy of the portal, unknown."""
     offsite = Repository.objects.create(name="offsite", url="/srv/offsite")
-    blog = Database.objects.create(name="blog", host="db", user="u", database="blog", repository=offsite)
+    blog = Database.objects.create(name="blog", server=a_server(), database="blog", repository=offsite)
     elsewhere = snapshot(blog, "abcd9", NOON)
     Snapshot.objects.create(
         repository=offsite, snapshot_id="77".ljust(64, "0"), time=NOON, path="/mysql/wiki.sql"
@@ -85,7 +86,7 @@ def test_an_id_is_refused_by_what_it_is(database: Database, three: list[Snapshot
 
 def test_latest_is_of_this_database(database: Database, three: list[Snapshot]) -> None:
     other = Database.objects.create(
-        name="other", host="db", user="u", database="other", repository=database.repository
+        name="other", server=a_server(), database="other", repository=database.repository
     )
     newest = snapshot(other, "0123", NOON + timedelta(days=9))
     assert resolve_snapshot(database, "latest") == three[2]

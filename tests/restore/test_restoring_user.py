@@ -13,7 +13,7 @@ from backups.actions import preflight
 from backups.actions.steps import checks, rights
 from backups.choices import RestoreMode
 from backups.endpoints import database_server, restoring_server, scratch_server
-from backups.models import Database
+from backups.models import Database, Server
 from tests.backups.conftest import MakeDatabase
 from tests.backups.worlds import PROJECT, Shop, make_shop
 from tests.restore.stories import content, databases_of, failed, log_of, restore, succeeded, undo, untouched
@@ -115,9 +115,10 @@ def test_its_password_is_for_the_environments_server_alone(
     assert restoring_server(database) == database_server(database)  # not set: the same
 
     settings.RESTORE_MYSQL_USER = "hour"
-    settings.MYSQL_HOST, settings.MYSQL_PORT = database.host, database.port
+    settings.MYSQL_HOST, settings.MYSQL_PORT = database.server.host, database.server.port
     assert (restoring_server(database).user, restoring_server(database).password) == ("hour", "of the hour")
-    assert scratch_server(database).user == database_server(database).user == database.user
-    for host, port in (("another.example", database.port), (database.host, database.port + 1)):
-        elsewhere = Database(name="b", host=host, port=port, user="b", password_ref="env:MYSQL_PASSWORD")
+    assert scratch_server(database).user == database_server(database).user == database.server.user
+    there = database.server
+    for host, port in (("another.example", there.port), (there.host, there.port + 1)):
+        elsewhere = Database(name="b", server=Server(host=host, port=port, user="b"))
         assert restoring_server(elsewhere).user == "b"

@@ -32,6 +32,7 @@ from tests.restore.stories import (
     succeeded,
     undo,
 )
+from tests.rows import change_server
 from tests.servers import FLAVOURS, DatabaseServer
 from tests.verify.tools import verdict, verify
 
@@ -87,8 +88,7 @@ def both(request: pytest.FixtureRequest) -> Iterator[tuple[Shop, Shop]]:
 
 def moved(database: Database, there: Shop) -> Database:
     """The database's row, which from now on means the other server."""
-    database.host, database.port = there.server.host, there.server.port
-    database.save()
+    change_server(database, host=there.server.host, port=there.server.port)
     return database
 
 

@@ -59,6 +59,7 @@ def a_row_of_each_kind(past: History) -> dict[str, Model]:
         "backups_verification": Verification.objects.all()[0],
         "backups_restore": restore_that_can_be_undone(),
         "backups_database": past.databases[0],
+        "backups_server": past.databases[0].server,
         "backups_repository": past.repository,
         "backups_alert": Alert.objects.create(subject="Backup of shop", state="failed", since=now),
         "auth_user": known,

@@ -174,7 +174,7 @@ def test_other_spellings_of_a_name_are_no_further_guesses(person: Person) -> Non
 
 QUESTIONS = [
     ("backups/run", "Viewer", "requested_by__password__startswith"),
-    ("backups/run", "Viewer", "database__password_ref__startswith"),
+    ("backups/run", "Viewer", "database__server__password_ref__startswith"),
     ("backups/snapshot", "Viewer", "made_by__requested_by__password__contains"),
     ("admin/logentry", "Administrator", "user__password__startswith"),
     ("auth/user", "superuser", "password__startswith"),
@@ -192,7 +192,7 @@ def test_a_form_takes_no_more_than_it_shows(rows: Rows, login: Login) -> None:
     database = rows["backups_database"]
     assert isinstance(database, Database)
     held = {
-        "is_primary": not database.is_primary, "id": "4711", "server_flavour": "theirs",
+        "is_primary": not database.is_primary, "id": "4711", "client_version": "theirs",
         "lease_run": "1", "lease_until_0": "2030-01-01", "lease_until_1": "00:00",
     }  # fmt: skip
     before: Mapping[str, object] = Database.objects.filter(pk=database.pk).values()[0]

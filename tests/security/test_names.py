@@ -40,7 +40,7 @@ HTML = "<vedetta-x onload=\"a('b')\">&lt;{{ 1 }}</title></script>"
 ESCAPES = "\x1b[31mred\x1b]0;owned\x07\x9b2J\x7f\r\b\u202e"
 STEERING = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f\u202a-\u202e]")
 # These are taken by their own checks only, and are not shown as they are.
-CHECKED = {"snapshot_id", "backup_cron", "verify_cron", "server_flavour"}
+CHECKED = {"snapshot_id", "backup_cron", "verify_cron", "flavour"}
 
 
 def hostile_text(field: Field[Any, Any], number: int) -> str:

@@ -30,6 +30,7 @@ from backups.runs import lifecycle
 from backups.runs.queue import _EXECUTE
 from backups.scheduling import schedules
 from backups.worker import queue
+from tests.rows import a_server
 from tests.security.test_roles import Rows, rules, url_of
 
 OURS = "backups.tasks.backup_due"
@@ -45,7 +46,9 @@ def mark(tmp_path: Path) -> Path:
 @pytest.fixture
 def database(db: None) -> Database:
     repository = Repository.objects.create(name="main", url="/nowhere")
-    database = Database.objects.create(name="shop", host="h", database="shop", repository=repository)
+    database = Database.objects.create(
+        name="shop", server=a_server("h"), database="shop", repository=repository
+    )
     schedules.schedules_sync()
     Schedule.objects.update(next_run=timezone.now() + LONG_AGO)
     return database

@@ -14,11 +14,11 @@ from django.urls import reverse
 from backups import secret_references, validators
 from backups.configuration import environment
 from backups.errors import Problem
-from backups.models import Database, Repository
+from backups.models import Database, Repository, Server
 from backups.reports import standing
 from portal.env import Environment
 from tests.admin.conftest import Login
-from tests.admin.test_set_up import form_of, hint
+from tests.admin.test_set_up import form_of_server, hint
 
 
 @pytest.fixture
@@ -152,25 +152,27 @@ def old(db: None) -> Database:
     """A set-up of a version that let everything be referred to."""
     repository = Repository.objects.create(name="main", url="/nowhere", password_ref="env:OLD_REPOSITORY")
     return Database.objects.create(
-        name="shop", host="h", user="u", database="shop", repository=repository, password_ref="env:OLD_SHOP"
-    )
+        name="shop", database="shop", repository=repository,
+        server=Server.objects.create(name="h:3306", host="h", user="u", password_ref="env:OLD_SHOP"),
+    )  # fmt: skip
 
 
 def test_what_rows_refer_to_already_is_read_and_told_of(
     old: Database, monkeypatch: pytest.MonkeyPatch, settings: Any
 ) -> None:
     monkeypatch.setenv("OLD_SHOP", "hunter2")
-    assert secret_references.resolve(old.password_ref) == "hunter2"
+    assert secret_references.resolve(old.server.password_ref) == "hunter2"
     old.full_clean()
+    old.server.full_clean()
 
     line = "SECRET_REFERENCES='OLD_REPOSITORY,OLD_SHOP'"
-    of_database, of_repository = environment.undeclared([old])[old.pk]
-    assert of_database.startswith("Database shop refers to env:OLD_SHOP, ")
+    of_server, of_repository = environment.undeclared([old])[old.pk]
+    assert of_server.startswith("Server h:3306 refers to env:OLD_SHOP, ")
     assert of_repository.startswith("Repository main refers to env:OLD_REPOSITORY, ")
-    assert of_database.endswith(line)
+    assert of_server.endswith(line)
     assert of_repository.endswith(line)
     notes = [each for each in standing.read().overall.notes if each.key == "secret_reference"]
-    assert [each.sentence for each in notes] == [of_database, of_repository]
+    assert [each.sentence for each in notes] == [of_server, of_repository]
 
     settings.SECRET_REFERENCES = ["OLD_REPOSITORY", "OLD_SHOP"]
     assert environment.undeclared([old]) == {old.pk: []}
@@ -178,20 +180,20 @@ def test_what_rows_refer_to_already_is_read_and_told_of(
 
 def test_a_new_or_changed_reference_has_to_be_declared(old: Database, login: Login, settings: Any) -> None:
     client = login("Administrator")
-    page = reverse("admin:backups_database_change", args=[old.pk])
+    page = reverse("admin:backups_server_change", args=[old.server_id])
 
-    assert client.post(page, form_of(old, backup_cron="30 1 * * *")).status_code == 302
-    answer = client.post(page, form_of(old, password_ref="env:HTTPS_PROXY")).content.decode()
+    assert client.post(page, form_of_server(old.server, ssl_mode="REQUIRED")).status_code == 302
+    answer = client.post(page, form_of_server(old.server, password_ref="env:HTTPS_PROXY")).content.decode()
     assert "env:HTTPS_PROXY is not among what may be referred to." in answer
-    old.refresh_from_db()
-    assert (old.password_ref, old.backup_cron) == ("env:OLD_SHOP", "30 1 * * *")
+    old.server.refresh_from_db()
+    assert (old.server.password_ref, old.server.ssl_mode) == ("env:OLD_SHOP", "REQUIRED")
     # A second row with what another one has from before is new.
-    another = form_of(old, name="again") | {"database": "again"}
-    answer = client.post(reverse("admin:backups_database_add"), another).content.decode()
+    another = form_of_server(old.server, name="again")
+    answer = client.post(reverse("admin:backups_server_add"), another).content.decode()
     assert "SECRET_REFERENCES=&#x27;OLD_SHOP&#x27;" in answer
 
     settings.SECRET_REFERENCES = ["HTTPS_*"]
-    assert client.post(page, form_of(old, password_ref="env:HTTPS_PROXY")).status_code == 302
+    assert client.post(page, form_of_server(old.server, password_ref="env:HTTPS_PROXY")).status_code == 302
 
 
 @pytest.mark.parametrize(

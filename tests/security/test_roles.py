@@ -23,6 +23,7 @@ from unfold.admin import ModelAdmin
 
 from backups.models import Database, Repository
 from tests.admin.conftest import Login
+from tests.rows import a_server
 
 Rows = dict[str, Model]
 
@@ -110,6 +111,7 @@ ROWS: dict[str, tuple[Role, Role, Role, Role]] = {
     "backups/restore": (VIEWER, NOBODY, NOBODY, NOBODY),
     "backups/alert": (VIEWER, NOBODY, NOBODY, NOBODY),
     "backups/database": (VIEWER, ADMINISTRATOR, ADMINISTRATOR, ADMINISTRATOR),
+    "backups/server": (VIEWER, ADMINISTRATOR, ADMINISTRATOR, ADMINISTRATOR),
     "backups/repository": (VIEWER, ADMINISTRATOR, ADMINISTRATOR, ADMINISTRATOR),
     "admin/logentry": (ADMINISTRATOR, NOBODY, NOBODY, NOBODY),
     "auth/user": (SUPERUSER, SUPERUSER, SUPERUSER, SUPERUSER),
@@ -162,8 +164,14 @@ def rows(rows: Rows) -> Rows:
     """Also what may be deleted, because nothing was done with it yet."""
     repository = Repository.objects.create(name="unused", url="/nowhere")
     without_any = Repository.objects.create(name="without any", url="/nowhere/else")
-    database = Database.objects.create(name="unused", database="unused", host="h", repository=repository)
-    return rows | {"backups_database to delete": database, "backups_repository to delete": without_any}
+    database = Database.objects.create(
+        name="unused", database="unused", server=a_server("h"), repository=repository
+    )
+    return rows | {
+        "backups_database to delete": database,
+        "backups_repository to delete": without_any,
+        "backups_server to delete": a_server("unused"),
+    }
 
 
 def is_refusal(response: HttpResponseBase) -> bool:

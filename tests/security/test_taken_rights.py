@@ -17,6 +17,7 @@ from backups.runs import lifecycle
 from backups.runs.asked import Asker, Wanted
 from backups.runs.outcome import Outcome
 from backups.worker import executor
+from tests.rows import a_server
 
 Ask = Callable[..., Run]
 
@@ -57,7 +58,7 @@ def played(monkeypatch: pytest.MonkeyPatch) -> list[Run]:
 def ask(db: None) -> Ask:
     """Queues a run as the portal does."""
     repository = Repository.objects.create(name="main", url="/nowhere")
-    shop = Database.objects.create(name="shop", host="h", database="shop", repository=repository)
+    shop = Database.objects.create(name="shop", server=a_server("h"), database="shop", repository=repository)
     snapshot = Snapshot.objects.create(
         repository=repository,
         database=shop,

@@ -22,7 +22,7 @@ from backups.choices import Status
 from backups.configuration import bootstrap
 from backups.endpoints import database_server, repository_access
 from backups.errors import Problem
-from backups.models import Database, Repository, Run
+from backups.models import Database, Repository, Run, Server
 from backups.scheduling import schedules
 from backups.text import checked
 from backups.worker import reaper
@@ -161,8 +161,9 @@ def test_a_row_of_before_fails_its_run_and_names_its_field(
 ) -> None:
     """Of a further database, as a form of before, a portal copy or SQL may have brought it."""
     monkeypatch.setenv("MYSQL_PASSWORD", "p")
-    row = Database(**{"name": "second", "host": "db", "user": "u", "database": "shop", **wrong})
-    with pytest.raises(Problem, match="of second in the portal"):
+    server = Server(**{"name": "db:3306", "host": "db", "user": "u", **wrong})
+    row = Database(name="second", server=server, database="shop")
+    with pytest.raises(Problem, match="of server db:3306 in the portal"):
         database_server(row)
     row.is_primary = True
     with pytest.raises(Problem, match=named):
@@ -182,7 +183,7 @@ def test_a_repository_of_before_is_handed_to_no_restic(monkeypatch: pytest.Monke
 @pytest.mark.parametrize("host", ["host=127.0.0.1;local-infile=1", "db1,db2", "", "a b"])
 def test_a_form_says_at_once_what_would_fail_later(host: str) -> None:
     with pytest.raises(ValidationError) as refused:
-        Database(name="x", host=host, user="u", database="shop").clean_fields(exclude=["repository"])
+        Server(name="x", host=host, user="u").clean_fields()
     assert list(refused.value.message_dict) == ["host"]
 
 
@@ -267,8 +268,12 @@ def test_a_row_that_means_harm_fails_its_own_run_in_a_sentence(
     """And the next one's backup is made by the same worker."""
     harmful = make_database(mariadb_shop, name="harmful", is_primary=False)
     honest = make_database(mariadb_shop, name="honest")
-    Database.objects.filter(pk=harmful.pk).update(host="host=127.0.0.1;local-infile=1")
+    Server.objects.filter(pk=harmful.server_id).update(host="host=127.0.0.1;local-infile=1")
+    harmful.server.refresh_from_db()
     runs = [back_up(row) for row in (harmful, honest)]
     assert [run.status for run in runs] == [Status.FAILED, Status.SUCCEEDED]
-    assert "see the host and port of harmful in the portal. A host is a name, an address" in runs[0].error
+    assert (
+        "see the host and port of server of harmful in the portal. A host is a name, an address"
+        in runs[0].error
+    )
     assert not runs[0].lines.filter(text__contains="Traceback").exists()

@@ -17,7 +17,7 @@ from backups import tasks
 from backups.alerting import alerts, findings, watching
 from backups.choices import Action, AlertState, Health, Status, Trigger
 from backups.gate import status_files
-from backups.models import Alert, Database, Repository, Run, WorkerPulse
+from backups.models import Alert, Repository, Run, WorkerPulse
 from backups.reports import standing
 from backups.runs import hearing, leases, lifecycle
 from backups.runs.hearing import Hearing
@@ -27,6 +27,7 @@ from sentinel.heartbeat import Override
 from tests.backups.conftest import MakeDatabase, empty_repository, make_database, mariadb_shop, repository
 from tests.backups.worlds import PROJECT, Shop
 from tests.notify.conftest import Receiver, receiver
+from tests.rows import change_server
 from tools import history
 from tools.history import History
 
@@ -261,8 +262,8 @@ def test_a_schedule_that_fires_while_something_is_away_leaves_a_failed_run_and_o
     away: str, mariadb_shop: Shop, make_database: MakeDatabase, receiver: Receiver
 ) -> None:
     database = make_database(mariadb_shop)
-    known = {name: getattr(database, name) for name in AWAY[away]}
-    Database.objects.filter(pk=database.pk).update(**AWAY[away])
+    known = {name: getattr(database.server, name) for name in AWAY[away]}
+    change_server(database, **AWAY[away])
 
     def fire() -> Run:
         tasks.backup_due(database.pk)
@@ -276,6 +277,6 @@ def test_a_schedule_that_fires_while_something_is_away_leaves_a_failed_run_and_o
         assert run.error
     assert receiver.messages() == [(f"Backup of {database}: failed", "failure")]
 
-    Database.objects.filter(pk=database.pk).update(**known)
+    change_server(database, **known)
     assert fire().status == Status.SUCCEEDED
     assert receiver.messages()[1:] == [(f"Backup of {database}: good again", "success")]

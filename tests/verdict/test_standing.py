@@ -24,6 +24,7 @@ from backups.choices import Action, Health, Status, SuspicionState
 from backups.gate import status_files
 from backups.models import Database, Repository, Run, Snapshot, Suspicion, WorkerPulse
 from backups.reports import standing
+from tests.rows import a_server
 from tools import history
 from tools.history import History
 
@@ -140,8 +141,8 @@ def test_what_rows_and_files_say_is_found(past: History, done: str) -> None:
 
 def test_what_the_environment_says_otherwise_is_found(past: History, settings: Settings) -> None:
     first = past.databases[0]
-    settings.RESTIC_REPOSITORY, settings.MYSQL_USER = past.repository.url, first.user
-    settings.MYSQL_SSL_MODE, settings.MYSQL_SSL_CA = first.ssl_mode, first.ssl_ca
+    settings.RESTIC_REPOSITORY, settings.MYSQL_USER = past.repository.url, first.server.user
+    settings.MYSQL_SSL_MODE, settings.MYSQL_SSL_CA = first.server.ssl_mode, first.server.ssl_ca
     settings.BACKUP_CHECK_INTERVAL = past.repository.check_interval
     assert keys() == []
     settings.BACKUP_KEEP_DAILY = first.keep_daily + 1
@@ -183,7 +184,7 @@ def test_the_number_of_queries_does_not_grow(past: History) -> None:
         standing.read()
     for number in range(8):
         Database.objects.create(
-            name=f"d{number}", database="d", host="db", user="u", repository=past.repository
+            name=f"d{number}", database="d", server=a_server(f"db{number}"), repository=past.repository
         )
     with CaptureQueriesContext(connection) as many:
         standing.read()

@@ -9,10 +9,11 @@ from pytest_django.fixtures import Settings
 from backups import endpoints, mysql
 from backups.actions import preflight
 from backups.actions.steps.checks import Found
-from backups.models import Database, Run
+from backups.models import Database, Run, Server
 from backups.worker import reaper
 from tests.backups.conftest import MakeDatabase
 from tests.backups.worlds import Shop
+from tests.rows import a_server
 from tests.servers import DatabaseServer
 from tests.servers.processes import free_port
 from tests.verify.tools import scratch_databases, with_least, with_user
@@ -159,7 +160,7 @@ def _rows(connection: object, sql: str) -> list[tuple[str, ...]]:
             {},
             "verify.example",
             "REQUIRED",
-            "the TLS mode of shop in the portal",
+            "the TLS mode of server db in the portal",
         ),
     ],
 )
@@ -177,16 +178,8 @@ def test_the_row_comes_before_the_environment_and_that_before_the_live_server(
     settings.VERIFY_MYSQL_USER = "u"
     for name, value in environment.items():
         setattr(settings, f"VERIFY_MYSQL_{name}", value)
-    database = Database(
-        **{
-            "name": "shop",
-            "host": "db.example",
-            "user": "u",
-            "ssl_mode": "REQUIRED",
-            "is_primary": True,
-            **row,
-        }
-    )
+    live = Server(name="db", host="db.example", user="u", ssl_mode="REQUIRED")
+    database = Database(**{"name": "shop", "server": live, "is_primary": True, **row})
 
     server = endpoints.scratch_server(database)
 
@@ -209,7 +202,9 @@ def test_who_is_refused_there_is_found_where_it_was_set(
     if is_set:
         monkeypatch.setenv("VERIFY_MYSQL_USER", user)
 
-    server = endpoints.scratch_server(Database(name="shop", host="h", user="u", is_primary=True))
+    server = endpoints.scratch_server(
+        Database(name="shop", server=Server(host="h", user="u"), is_primary=True)
+    )
 
     assert server.account_set_by == f"{named_by} and VERIFY_MYSQL_PASSWORD"
 
@@ -230,7 +225,7 @@ def test_who_is_refused_there_is_found_where_it_was_set(
     ],
 )
 def test_a_place_is_fit_or_refused_by_its_field(db: None, wrong: dict[str, object], field: str) -> None:
-    database = Database(name="shop", host="h", user="u", database="shop", **PLACE)
+    database = Database(name="shop", server=a_server(), database="shop", **PLACE)
     database.full_clean(exclude=["repository"])
     for name, value in wrong.items():
         setattr(database, name, value)

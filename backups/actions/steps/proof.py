@@ -17,7 +17,7 @@ from backups.text.terminal import escape_control_characters
 
 def _newest_proved(database: Database) -> Snapshot | None:
     proved = selection.backups_of(Snapshot.objects.trusted().meant().filter(database=database))
-    return selection.latest_of(proved.exclude(verified_at=None))
+    return selection.latest_of(proved.verified())
 
 
 def take_back_proof(database: Database, snapshot: Snapshot) -> None:

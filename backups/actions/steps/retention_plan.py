@@ -4,16 +4,15 @@ from __future__ import annotations
 
 from datetime import datetime
 
-from django.db.models import QuerySet
 from django.utils import timezone
 
 from backups.catalog import series
-from backups.models import Database, Snapshot
-from backups.snapshots import holds, retention, selection
+from backups.models import Database, SnapshotQuerySet
+from backups.snapshots import holds, naming, retention, selection
 
 
 def plan_of(
-    database: Database, present: QuerySet[Snapshot], policy: retention.Policy, now: datetime
+    database: Database, present: SnapshotQuerySet, policy: retention.Policy, now: datetime
 ) -> retention.Plan:
     """Which of a database's snapshots in one repository stay under a policy, why, and which go."""
     return retention.plan(
@@ -21,7 +20,7 @@ def plan_of(
     )
 
 
-def _dated(database: Database, present: QuerySet[Snapshot]) -> list[retention.Dated]:
+def _dated(database: Database, present: SnapshotQuerySet) -> list[retention.Dated]:
     """Each with what a policy counts together: one database, in either format, whatever its row.
 
     Other installations by host as well, since they may share a repository; the old scripts' containers
@@ -32,7 +31,7 @@ def _dated(database: Database, present: QuerySet[Snapshot]) -> list[retention.Da
     saved = selection.safety_copies(present)
     found = []
     for snapshot in present:
-        ours = series.has_our_tag(snapshot.tags)
+        ours = naming.has_our_tag(snapshot.tags)
         theirs = snapshot.host if ours and snapshot.host not in our_hosts else ""
         counted_with = (snapshot.made_here, ours, theirs, snapshot.file_stem)
         found.append(

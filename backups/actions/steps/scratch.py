@@ -67,7 +67,7 @@ def _refuse_other_kind(
         database,
         server,
         info,
-        of=[dumped_from, database.server_flavour],
+        of=[dumped_from, database.server.flavour],
         what=f"Nothing was proved: snapshot {snapshot.short_id}",
     )
 

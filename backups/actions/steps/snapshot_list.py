@@ -8,16 +8,16 @@ from collections.abc import Iterable
 
 from backups import restic
 from backups.catalog import learned, records
-from backups.catalog.series import database_in, has_our_tag
-from backups.models import Database, Repository, Run
+from backups.models import Database, Repository, Run, Snapshot
 from backups.runs import notes
 from backups.runs.progress import Progress
+from backups.snapshots.naming import database_in, has_our_tag
 from backups.text import formatting
 from backups.text.terminal import counted
 
 _LIST_SECONDS = 600.0
 _SHOWN = 10
-_DUMP_PATH = re.compile(r"/(?:.*/)?([^/]+)\.sql(?:\.gz)?")
+_DUMP_PATH = re.compile(r"/(?:.*/)?[^/]+\.sql(?:\.gz)?")
 
 
 def sync(
@@ -77,5 +77,4 @@ def _name_in(info: restic.SnapshotInfo) -> str:
     """What our tag calls the database, else the name on its server, after which the file is called."""
     if named := database_in(info.tags):
         return named
-    names = (found[1] for path in info.paths if (found := _DUMP_PATH.fullmatch(path)))
-    return next(names, "").replace("%2F", "/")
+    return next((Snapshot(path=path).source for path in info.paths if _DUMP_PATH.fullmatch(path)), "")

@@ -88,7 +88,7 @@ def looked_at(database: Database, source: Source, *, scratch: str) -> tuple[str,
     server = scratch_server(database)
     with mysql.connect(server) as connection:
         info = mysql.probe(connection)
-        kind = source.info.flavour if source.info else database.server_flavour
+        kind = source.info.flavour if source.info else database.server.flavour
         refuse_other_kind(database, server, info, of=[kind], what=f"Nothing would be proved: {database}")
         _refuse_other_spelling(connection, database, server, source)
         _refuse_without_grants(connection, database, server, scratch)
@@ -112,8 +112,8 @@ def _forbidden_on_its_own(database: Database, scratch: str) -> Iterator[str]:
     with suppress(Problem), mysql.connect(database_server(database)) as connection:
         if missing := grants.missing_in_scratch(connection, scratch):
             yield (
-                f"No verification of {database} can be made: {database.user} may not make and fill databases "
-                f"such as {scratch}, into which test restores go: {missing.because}. "
+                f"No verification of {database} can be made: {database.server.user} may not make and fill "
+                f"databases such as {scratch}, into which test restores go: {missing.because}. "
                 f"{how_to_allow(connection, database, scratch)}"
             )
 

@@ -144,7 +144,7 @@ class Command(VedettaCommand):
 
     def _repository(self, database: Database, *, in_place: bool) -> None:
         self.play(InitRequest(database.repository, in_place=in_place))
-        self.say(f"{database} on {database.host}:{database.port} is set up.")
+        self.say(f"{database} on {database.server.address} is set up.")
 
 
 def _make_sure_it_is_the_same() -> None:
@@ -161,7 +161,7 @@ def _make_sure_it_is_the_same() -> None:
     if known.restic_id not in ("", found_id):
         why = f"has another id ({found_id[:8]}, not {known.restic_id[:8]}) than {known.url}"
     elif not identity.holds_what_is_known(known, there):
-        count = known.snapshots.filter(forgotten_at=None).count()
+        count = known.snapshots.present().count()
         of_them = f"none of the {count} snapshots" if count > 1 else "not the one snapshot"
         why = f"holds {of_them} of {known.url}"
     else:

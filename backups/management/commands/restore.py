@@ -183,8 +183,9 @@ def _ask(database: Database, snapshot: Snapshot, mode: RestoreMode) -> None:
     if not sys.stdin.isatty():
         raise WrongUsage(f"This overwrites {database.database}: say --yes.")
     name = escape_control_characters(database.database)
+    host = escape_control_characters(database.server.host)
     print(
-        f"{RestoreMode(mode).label} {name} at {escape_control_characters(database.host)} with snapshot "
+        f"{RestoreMode(mode).label} {name} at {host} with snapshot "
         f"{snapshot.short_id} of {snapshot.local_time:%Y-%m-%d %H:%M:%S}"
         f"{'' if snapshot.made_here else ', which this installation did not make'}.",
         file=sys.stderr,

@@ -26,7 +26,7 @@ class Command(VedettaCommand):
     def work(self, **options: Any) -> Mapping[str, Any]:
         database = database_named(options["database"])
         self.play(SnapshotsRequest(database.repository))
-        listed = Snapshot.objects.filter(database=database, forgotten_at=None).order_by("time")
+        listed = Snapshot.objects.present().filter(database=database).order_by("time")
         saved = selection.safety_copies(listed)
         for snapshot in listed:
             verified = "verified" if snapshot.verified_at else "not verified"

@@ -100,7 +100,11 @@ def _target(database: Database) -> str:
 
 
 def _numbered(database: Database, run_id: int) -> Restore:
-    found = Restore.objects.filter(database=database, run_id=run_id).select_related("database", "run").first()
+    found = (
+        Restore.objects.filter(database=database, run_id=run_id)
+        .select_related("database__server", "run")
+        .first()
+    )
     if found is None:
         raise Problem(
             f"Run {run_id} is no restore of {database}.",
@@ -132,7 +136,7 @@ def _only_kept(database: Database) -> Restore:
 def _incomplete(database: Database) -> Restore:
     """The newest restore, where it left anything out. Raises Problem with the others that did."""
     known = Restore.objects.filter(database=database).exclude(mode=RestoreMode.FILE)
-    rows = list(known.select_related("database", "run"))
+    rows = list(known.select_related("database__server", "run"))
     if not rows:
         raise Problem(f"Nothing is left to be made: {database} was never restored.", code="restore.none")
     newest, *older = rows

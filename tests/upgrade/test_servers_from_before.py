@@ -1,0 +1,152 @@
+"""A portal of the version in whose rows databases named their servers themselves: each server becomes a row.
+
+`before/servers/` was made by that version: `shop` and `blog` lie on one server, `stock` on another.
+`portal.sql` is its own database, `portal_copy.jsonl` its copy of that.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import shutil
+import sqlite3
+import tarfile
+from collections.abc import Iterator
+from contextlib import closing
+from pathlib import Path
+
+import pytest
+
+from tests.backups.conftest import MakePortal
+from tests.backups.worlds import Portal, Shop
+from tests.portal_copy.conftest import NewDatabase, new_database
+from tests.portal_copy.test_recover import store_copy
+from tests.restore.stories import may_restore
+from tests.servers import DatabaseServer
+
+__all__ = ["new_database"]
+
+BEFORE = Path(__file__).with_name("before")
+VERSION = "10.11.6-MariaDB"
+OF_A_DATABASE = "host, port, user, password_ref, ssl_mode, ssl_ca, server_flavour, server_version"
+SERVERS = """
+SELECT d.name, s.name AS server, s.host, s.port, s.user, s.password_ref, s.flavour, s.version
+FROM backups_database d JOIN backups_server s ON s.id = d.server_id ORDER BY d.id
+"""
+# Three databases on two servers, one of them on the first's with another user.
+MORE = """
+from backups.models import Database, Server
+shop = Database.objects.get()
+Server.objects.update(flavour="mariadb", version="10.11.6-MariaDB")
+there = Server.objects.get()
+other = Server.objects.create(name="mine", host=there.host, port=there.port, user="U", ssl_mode="VERIFY_CA",
+    ssl_ca="/ca.pem", password_ref="env:RESTIC_PASSWORD")
+for name, server in (("blog", there), ("stock", other)):
+    Database.objects.create(name=name, database=name, server=server, repository=shop.repository,
+        backup_cron="", verify_cron="", gates_app=False)
+"""
+TOLD = """
+import hashlib
+import json
+from backups.models import Database, Server
+fields = ("host", "port", "user", "password_ref", "ssl_mode", "ssl_ca", "flavour", "version")
+print(json.dumps([
+    [list(Database.objects.order_by("name").values_list("name", *(f"server__{f}" for f in fields)))],
+    sorted(Server.objects.values_list("name", flat=True)),
+]))
+"""
+
+
+@pytest.fixture
+def server() -> Iterator[DatabaseServer]:
+    """A server with two databases as that version left them."""
+    with DatabaseServer("mariadb") as server:
+        for name in ("shop", "blog"):
+            server.create_database(name)
+            server.client("--binary-mode", "--comments", name, stdin=(BEFORE / "shop.sql").read_bytes())
+        rights = [*may_restore(server, "shop"), *may_restore(server, "blog")]
+        server.create_user("vedetta", "of-the-fixture", rights)
+        yield server
+
+
+@pytest.fixture
+def portal(server: DatabaseServer, tmp_path: Path, restic_path: Path) -> Portal:
+    """The portal of before, where only the server's port and the folders are others."""
+    with tarfile.open(BEFORE / "repository.tar.gz") as tar:
+        tar.extractall(tmp_path, filter="data")
+    shop = Shop(server, "shop", "vedetta", "of-the-fixture")
+    portal = Portal(tmp_path / "portal", shop, restic_path, str(tmp_path / "repository"), {"VEDETTA_KEY": ""})
+    shutil.copytree(BEFORE / "status", portal.folder / "status", dirs_exist_ok=True)
+    with closing(sqlite3.connect(portal.database_file)) as connection:
+        connection.executescript((BEFORE / "servers" / "portal.sql").read_text())
+        connection.execute("UPDATE backups_repository SET url = ?", [portal.repository])
+        connection.execute("UPDATE backups_database SET port = ? WHERE host = ?", [server.port, server.host])
+        connection.commit()
+    return portal
+
+
+def test_databases_of_one_server_share_its_row_and_are_backed_up_as_before(portal: Portal) -> None:
+    port = portal.shop.server.port
+    before = portal.rows(f"SELECT name, {OF_A_DATABASE} FROM backups_database ORDER BY id")
+
+    assert portal.manage("bootstrap").code == 0
+
+    ours = {"server": f"127.0.0.1:{port}", "host": "127.0.0.1", "port": port, "user": "vedetta",
+            "password_ref": "env:MYSQL_PASSWORD", "flavour": "mariadb", "version": VERSION}  # fmt: skip
+    theirs = {"server": f"db.example.com:{before[2]['port']}", "host": "db.example.com",
+              "port": before[2]["port"], "user": "keeper", "password_ref": "env:MYSQL_PASSWORD",
+              "flavour": "", "version": ""}  # fmt: skip
+    assert portal.rows(SERVERS) == [
+        {"name": "shop", **ours}, {"name": "blog", **ours}, {"name": "stock", **theirs},
+    ]  # fmt: skip
+    for name in ("shop", "blog"):
+        ran = portal.manage("backup", "--database", name, "--json")
+        assert ran.code == 0, ran.err
+
+    assert portal.manage("migrate", "backups", "0011").code == 0
+    after = portal.rows(f"SELECT name, {OF_A_DATABASE} FROM backups_database ORDER BY id")
+    learned = {row["name"]: row["server_version"] for row in after}
+    assert learned["shop"] == learned["blog"] != ""
+    for row in (*before, *after):
+        del row["server_flavour"], row["server_version"]
+    assert after == before
+
+
+@pytest.mark.parametrize(
+    "new_database", ["mariadb", pytest.param("mysql", marks=pytest.mark.soak)], indirect=True
+)
+def test_the_way_back_and_forth_on_a_server(
+    mariadb_shop: Shop, make_portal: MakePortal, new_database: NewDatabase
+) -> None:
+    """Names are given anew. Such a server takes two users for one who differ in capitals alone."""
+    portal = make_portal(mariadb_shop, **new_database())
+    portal.shell(MORE)
+    rows, _ = json.loads(portal.shell(TOLD))
+
+    assert portal.manage("migrate", "backups", "0011").code == 0
+    assert portal.manage("migrate").code == 0
+
+    address = f"{mariadb_shop.server.host}:{mariadb_shop.server.port}"
+    assert json.loads(portal.shell(TOLD)) == [rows, sorted([address, f"U@{address}"])]
+
+
+def copy_of_before(port: int) -> bytes:
+    """The copy, but for the server's port."""
+    *lines, end = (BEFORE / "servers" / "portal_copy.jsonl").read_bytes().splitlines(keepends=True)
+    whole = b"".join(lines).replace(b'"127.0.0.1",60935,', f'"127.0.0.1",{port},'.encode())
+    told = json.loads(end) | {"sha256": hashlib.sha256(whole).hexdigest()}
+    return whole + json.dumps(told).encode() + b"\n"
+
+
+def test_a_copy_of_the_portal_of_before_is_taken_over(portal: Portal, make_portal: MakePortal) -> None:
+    store_copy(portal, copy_of_before(portal.shop.server.port))
+
+    new = make_portal(portal.shop, repository=portal.repository, set_up=False)
+    ran = new.manage("recover", "--history-only", "--trust-copy")
+
+    assert ran.code == 0, ran.err
+    assert "cannot be used" not in ran.out
+    assert "stock: stock on db.example.com:" in ran.out
+    servers = {row["name"]: row["server"] for row in new.rows(SERVERS)}
+    assert servers["shop"] == servers["blog"] != servers["stock"]
+    assert len(new.rows("SELECT * FROM backups_server")) == 2
