@@ -18,6 +18,7 @@ NEWEST_NOT_BAD = "newest snapshot that is not known to be bad, kept whatever the
 NEWEST_VERIFIED = "newest verified snapshot, kept whatever the policy says"
 # What a restore overwrote is nowhere else, and one that failed is to be begun again.
 SAFETY = "safety snapshot of restore {}, kept for 30 days after it whatever the policy says"
+STANDS = "safety snapshot of restore {}, kept as long as restore {} after it can be undone"
 SAVED = "safety snapshot of a restore, kept for 30 days whatever the policy says"
 WANTED = "wanted snapshot of {}, which is {}, kept whatever the policy says"
 WANTED_AGAIN = "wanted snapshot of {}, which {}, kept for 30 days after it to be restored again"

@@ -24,7 +24,7 @@ from backups.snapshots.retention import SAFETY_KEPT
 from backups.worker import executor
 from tests.backups.conftest import MakeDatabase
 from tests.backups.worlds import Shop
-from tests.restore.stories import enqueue, restore, succeeded
+from tests.restore.stories import again, enqueue, restore, succeeded
 from tests.verify.tools import back_up, log_of, play, restic, sync, verify
 
 NOON = datetime(2026, 3, 31, 12, tzinfo=UTC)
@@ -121,6 +121,30 @@ def test_what_was_saved_before_a_restore_is_kept_for_a_month(
     forgot(database)
 
     assert in_repository(database.repository) == ids(newest)
+
+
+def test_what_was_saved_before_a_restore_is_kept_while_a_newer_restore_lies_upon_it(
+    restorable_shop: Shop, make_database: MakeDatabase
+) -> None:
+    database = make_database(restorable_shop)
+    wanted = back_up(database)
+    first = succeeded(restore(database, RestoreMode.IN_PLACE, snapshot=wanted))
+    second = succeeded(restore(database, RestoreMode.REPLACE, snapshot=wanted))
+    Run.objects.filter(pk=first.pk).update(finished_at=timezone.now() - SAFETY_KEPT)
+    saved = first.restore.safety_snapshot
+    assert saved is not None
+
+    run = forgot(database, **KEEP_NOTHING)
+
+    assert saved.snapshot_id in in_repository(database.repository)
+    why = holds.STANDS.format(first.pk, second.pk)
+    assert f"keep   {saved.short_id} {saved.local_time:%Y-%m-%d %H:%M}: {why}" in log_of(run)
+
+    Run.objects.filter(pk=second.pk).update(finished_at=timezone.now() - SAFETY_KEPT)
+    succeeded(again(second, Action.DROP_KEPT))
+    forgot(database)
+
+    assert saved.snapshot_id not in in_repository(database.repository)
 
 
 def test_history_of_what_is_forgotten_stays(database: Database) -> None:

@@ -8,6 +8,7 @@ from django.utils import timezone
 
 from backups.catalog import series
 from backups.models import Database, SnapshotQuerySet
+from backups.restoring import kept_states
 from backups.snapshots import holds, naming, retention, selection
 
 
@@ -16,8 +17,16 @@ def plan_of(
 ) -> retention.Plan:
     """Which of a database's snapshots in one repository stay under a policy, why, and which go."""
     return retention.plan(
-        _dated(database, present), policy, holds.held(present, now), timezone.get_default_timezone()
+        _dated(database, present), policy, _held(database, present, now), timezone.get_default_timezone()
     )
+
+
+def _held(database: Database, present: SnapshotQuerySet, now: datetime) -> dict[str, list[str]]:
+    """What is held among rows, and what undoing a restore would need that a newer one lies upon."""
+    held = holds.held(present, now)
+    for snapshot, older, newer in kept_states.held_snapshots(database):
+        held.setdefault(snapshot.snapshot_id, []).append(holds.STANDS.format(older.run_id, newer.run_id))
+    return held
 
 
 def _dated(database: Database, present: SnapshotQuerySet) -> list[retention.Dated]:
