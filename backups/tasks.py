@@ -23,7 +23,7 @@ from backups.requests import Asker, BackupRequest, SnapshotsRequest, VerifyReque
 from backups.runs import notes, queue
 from backups.runs.progress import State
 from backups.scheduling import schedules
-from backups.worker import executor, reaper
+from backups.worker import answering, executor, reaper
 
 logger = logging.getLogger(__name__)
 Ids = ParamSpec("Ids")
@@ -68,9 +68,15 @@ _COULD_NOT_BE_QUEUED = (
 
 @_never_raising
 def run_execute(_run_id: int) -> None:
-    """Wake up: play the run whose turn it is, which need not be the one that the message names."""
+    """Wake up: play the run whose turn it is, which need not be the one that the message names.
+
+    One question is answered first, if there is one. As each has a message of its own, no more need be.
+    """
     queue.worker_heartbeat(Conf.CLUSTER_NAME)
-    executor.execute_next(prompt=settings.RESTORES_CLUSTER == Conf.CLUSTER_NAME, observer=_live)
+    is_prompt = settings.RESTORES_CLUSTER == Conf.CLUSTER_NAME
+    if is_prompt:
+        answering.answer_next()
+    executor.execute_next(prompt=is_prompt, observer=_live)
     queue.worker_heartbeat(Conf.CLUSTER_NAME)
 
 

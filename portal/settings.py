@@ -199,7 +199,8 @@ Q_CLUSTER = {
     "save_limit": -1,
     "label": "Queue",
     "time_zone": TIME_ZONE,
-    "ALT_CLUSTERS": {RESTORES_CLUSTER: {}},
+    # One more than play, which is always free for what pages ask.
+    "ALT_CLUSTERS": {RESTORES_CLUSTER: {"workers": RUNS_AT_ONCE + 1}},
 }
 
 # What starts a command of ours, and where its packages are.

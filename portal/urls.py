@@ -4,7 +4,7 @@ from django.contrib import admin
 from django.urls import include, path
 from django.views.generic import RedirectView
 
-from backups.admin import dashboard, gate, restoring
+from backups.admin import asked, dashboard, gate, restoring
 from portal import monitoring
 
 handler500 = monitoring.server_error
@@ -26,6 +26,17 @@ urlpatterns = [
         "admin/backups/database/<int:pk>/restore/",
         admin.site.admin_view(restoring.restore_at_view),
         name="database-restore",
+    ),
+    path("admin/backups/questions/<int:pk>/", admin.site.admin_view(asked.question_view), name="question"),
+    path(
+        "admin/backups/questions/<int:pk>/live/",
+        admin.site.admin_view(asked.live_view),
+        name="question-live",
+    ),
+    path(
+        "admin/backups/questions/<int:pk>/preview/",
+        admin.site.admin_view(restoring.preview_view),
+        name="question-preview",
     ),
     path("admin/", admin.site.urls),
     path("metrics", monitoring.metrics, name="metrics"),

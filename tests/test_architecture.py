@@ -50,7 +50,7 @@ HOUSE = {
     "restoring": (
         "choices dumpfile dumping endpoints errors keeping loading models mysql process runs snapshots"
     ),
-    "requests": "aim choices errors models restoring runs",
+    "requests": "aim catalog choices errors models restoring runs snapshots",
     "configuration": (
         "catalog endpoints errors gate models mysql repositories restic scheduling secret_references sentinel"
     ),
@@ -66,12 +66,11 @@ HOUSE = {
     "actions": (
         "aim alerting catalog choices configuration dumpfile dumping endpoints errors gate keeping "
         "keys loading models mysql portal_copy process reports repositories requests restic restoring runs "
-        "scheduling snapshots text verdict"
+        "scheduling secret_references snapshots text validators verdict"
     ),
     "admin": (
-        "actions alerting choices configuration endpoints errors gate keeping models mysql "
-        "notifications reports repositories requests restic restoring runs scheduling secret_references "
-        "sentinel snapshots templatetags text validators verdict"
+        "actions choices configuration errors gate keeping models notifications reports repositories "
+        "requests restoring runs scheduling sentinel snapshots templatetags text validators verdict"
     ),
     "worker": (
         "actions alerting choices endpoints errors models mysql process requests restic restoring runs "
@@ -115,6 +114,17 @@ FRONT = r"backups.(tasks|management(\..*)?|admin(\..*)?)"
 
 # What shows the gate's state to people and monitors.
 SHOWING = r"backups\.(admin|alerting|reports)\b"
+
+# What the web process shows and asks with, and what it never opens: the worker does (`requests.questions`).
+ASKING = r"portal(\..*)?|backups\.(admin|requests)(\..*)?"
+OPENED = r"backups\.(mysql|restic|endpoints|secret_references|dumping|loading|process)(\..*)?"
+# What these pages import of `actions`, which opens all: words and rows alone, and downloads.
+PLAYED = (
+    # Changes rows and a status file, and opens nothing.
+    r"backups\.actions\.accept",
+    # A download is a stream from restic to the browser, which no answer of a worker can be.
+    r"backups\.actions\.download",
+)
 
 # The standard library.
 STANDARD = rf"({'|'.join(sorted(sys.stdlib_module_names))})(\..*)?$"
@@ -193,6 +203,8 @@ ARROWS = {
         rf"(?!{STANDARD}).*",
         r"backups\.(verdict(\..*)?|text\.formatting)",
     ),
+    "pages ask, the worker opens servers and reads secrets": (ASKING, OPENED, "$^"),
+    "pages play no action": (ASKING, ACTIONS, "|".join(PLAYED)),
     "actions do not know who called them": (ACTIONS, rf"{FRONT}|backups.worker.executor", "$^"),
     "the runner does not know who called it": ("backups.worker.executor", FRONT, "$^"),
 }

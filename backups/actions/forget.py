@@ -16,12 +16,12 @@ from django.utils import timezone
 from backups import restic
 from backups.actions import portal_copy
 from backups.actions.steps.opening import opened
-from backups.actions.steps.retention_plan import plan_of
 from backups.actions.steps.snapshot_list import note_size, sync
 from backups.catalog import records, series
 from backups.choices import SuspicionState
 from backups.keeping import suspicions
 from backups.models import Database, Run, Snapshot, SnapshotQuerySet
+from backups.requests.retention_plan import plan_of
 from backups.runs import notes
 from backups.runs.outcome import Outcome
 from backups.runs.progress import Progress

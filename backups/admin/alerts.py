@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from django.conf import settings
-from django.contrib import admin, messages
+from django.contrib import admin
 from django.contrib.admin.models import CHANGE, LogEntry
 from django.contrib.contenttypes.models import ContentType
 from django.http import HttpRequest, HttpResponse
@@ -16,14 +16,14 @@ from unfold.enums import ActionVariant
 from unfold.forms import BaseDialogForm
 
 from backups import verdict
+from backups.admin import asked
 from backups.admin.base import ReadOnlyAdmin, redirect
 from backups.admin.dialogs import dialog
-from backups.alerting import delivery
 from backups.choices import ALERT_COLOURS, AlertState
-from backups.errors import Problem
 from backups.models import Alert
 from backups.notifications import channels
 from backups.reports import standing
+from backups.requests.questions import TestMessageQuestion, ask
 from backups.text import formatting
 
 _AUDIT_REPR = "Notifications"
@@ -104,26 +104,16 @@ class AlertAdmin(ReadOnlyAdmin):
         permissions=["run_maintenance"],
         dialog=dialog(
             "Send a test notification?",
-            "Each address in NOTIFY_URLS gets a message that says it is a test. Once it has reached "
-            "everyone, what could not be told before is told again. This takes up to 20 seconds.",
+            "The worker sends a message that says it is a test to each address in NOTIFY_URLS. Once it has "
+            "reached everyone, what could not be told before is told again. This takes up to 20 seconds.",
             "Send it",
         ),
     )  # fmt: skip
     def send_test(self, request: HttpRequest, form: BaseDialogForm) -> HttpResponse:
-        """Send it, and say whom it reached."""
-        try:
-            sentence, level = delivery.send_test(), messages.SUCCESS
-        except Problem as problem:
-            sentence, level = problem.sentence(), messages.ERROR
-        else:
-            delivery.tell_again()
-        messages.add_message(request, level, sentence)
-        _audit(request, f"Sent a test notification. {sentence}")
-        return redirect(request, _list_url())
-
-
-def _list_url() -> str:
-    return reverse("admin:backups_alert_changelist")
+        """Have the worker send it, and lead to where it says whom it reached."""
+        row = ask(TestMessageQuestion(), asked.person_of(request))
+        _audit(request, "Had the worker send a test notification.")
+        return redirect(request, reverse("question", args=[row.pk]))
 
 
 def _audit(request: HttpRequest, text: str) -> None:

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any, TypeVar
 
 from django.contrib import messages
 from django.contrib.admin.views.main import ChangeList
 from django.contrib.admin.widgets import RelatedFieldWidgetWrapper
+from django.core.exceptions import ValidationError
 from django.db import transaction
 from django.db.models import Field, Model, QuerySet
 from django.http import Http404, HttpRequest, HttpResponse, HttpResponseRedirect
@@ -256,17 +258,21 @@ class SetUpAdmin(VedettaAdmin):
         return super().render_change_form(request, context, *args, **kwargs)
 
     def save_model(self, request: HttpRequest, obj: Model, form: Any, change: bool) -> None:
-        """Save, then make the rest follow. A secret that is not found is said, before a run fails of it."""
+        """Save, then make the rest follow. Whether a secret is found is said, before a run fails of it."""
         super().save_model(request, obj, form, change)
+        transaction.on_commit(lambda: self._after_saving(request, obj, form.changed_data))
+
+    def _after_saving(self, request: HttpRequest, obj: Model, changed: list[str]) -> None:
         for field in (name for name, view in self.hinted.items() if view == "hint_secret"):
-            if missing := hints.missing_secret(field, getattr(obj, field)):
+            reference = getattr(obj, field)
+            if field in changed and reference:
                 label = self.opts.get_field(field).verbose_name
-                messages.warning(
-                    request,
-                    f"The {label} of {obj} is not found here in the portal. {missing} Unless the worker has "
-                    "it elsewhere, the next run fails.",
-                )
-        transaction.on_commit(lambda: _apply(request))
+                with suppress(ValidationError):  # which the form has told
+                    words = hints.secret_words(request, field, reference)
+                    messages.info(
+                        request, format_html("The worker looks for the {} of {}: {}", label, obj, words)
+                    )
+        _apply(request)
 
     def delete_model(self, request: HttpRequest, obj: Model) -> None:
         """Delete, then make the rest follow."""

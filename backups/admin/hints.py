@@ -15,11 +15,12 @@ from django.utils import timezone
 from django.utils.html import format_html
 from django.utils.safestring import SafeString
 
-from backups import secret_references, validators
-from backups.actions.steps.retention_plan import plan_of
-from backups.errors import Problem
+from backups import validators
+from backups.admin import asked
 from backups.keeping import suspicions
 from backups.models import Database
+from backups.requests.questions import SecretQuestion, ask_unless_just_asked
+from backups.requests.retention_plan import plan_of
 from backups.scheduling import schedules, staleness
 from backups.snapshots import retention
 from backups.text import checked, formatting
@@ -115,36 +116,30 @@ def threshold_view(request: HttpRequest) -> HttpResponse:
 
 
 def secret_view(request: HttpRequest) -> HttpResponse:
-    """Whether a secret reference leads to a secret, here in the portal; never the secret.
+    """Whether the worker finds a secret where a reference leads; never the secret.
 
-    Of what may not be referred to, whoever asks learns nothing.
+    Of what may not be referred to, whoever asks learns nothing: the worker is not even asked.
     """
     _may_edit(request)
     reference = _value(request)
     field = next((name for name in request.GET if name in _MAY_BE_UNSET), "")
-    context: dict[str, str] = {}
-    if missing := missing_secret(field, reference):
-        context = {"problem": missing}
-    elif reference and secret_references.resolve_optional(reference):
-        context = {"good": "Found."}
-    elif reference:
-        context = {"words": "Not set; needed for S3 only"}
-    return render(request, "backups/hint.html", context)
-
-
-def missing_secret(field: str, reference: str) -> str:
-    """Why a secret reference leads to none here in the portal, in a sentence; empty where it does."""
+    if not reference:
+        return render(request, "backups/hint.html", {})
     try:
-        if reference:
-            validators.secret_reference(reference)
-            validators.declared_reference(reference)
-        if not secret_references.resolve_optional(reference) and reference and field not in _MAY_BE_UNSET:
-            secret_references.resolve(reference)
+        return HttpResponse(secret_words(request, field, reference))
     except ValidationError as error:
-        return " ".join(error.messages)
-    except Problem as problem:
-        return problem.sentence()
-    return ""
+        return render(request, "backups/hint.html", {"problem": " ".join(error.messages)})
+
+
+def secret_words(request: HttpRequest, field: str, reference: str) -> SafeString:
+    """Whether the worker finds a field's secret, for within a line.
+
+    Raises ValidationError for what may not be referred to.
+    """
+    validators.secret_reference(reference)
+    validators.declared_reference(reference)
+    question = SecretQuestion(reference, may_be_unset=field in _MAY_BE_UNSET)
+    return asked.answered(ask_unless_just_asked(question, asked.person_of(request)))
 
 
 def retention_view(request: HttpRequest, pk: int) -> HttpResponse:

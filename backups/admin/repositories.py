@@ -13,7 +13,6 @@ from unfold.enums import ActionVariant
 from unfold.forms import BaseDialogForm
 from unfold.widgets import UnfoldBooleanSwitchWidget
 
-from backups import restic
 from backups.admin.base import SetUpAdmin
 from backups.admin.dialogs import CheckForm, dialog
 from backups.choices import Health
@@ -56,7 +55,7 @@ class RepositoryForm(forms.ModelForm):
         cleaned = super().clean()
         url = self.cleaned_data.get("url", "")
         known = self.initial.get("url", "")
-        if url and not restic.same_address(url, known):
+        if url and not places.is_same(url, known):
             if (other := places.row_at(url, beside=self.instance)) is not None:
                 self.add_error("url", _taken(other))
             elif _holds(self.instance) and not self.cleaned_data.get("moved"):

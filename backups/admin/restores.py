@@ -14,14 +14,14 @@ from unfold.decorators import action, display
 from unfold.enums import ActionVariant
 from unfold.widgets import UnfoldAdminTextInputWidget
 
-from backups import mysql
+from backups.admin import asked
 from backups.admin.base import ReadOnlyAdmin, get_or_none, page_url, redirect, refused, run_url
 from backups.admin.dialogs import FactsForm, dialog
 from backups.choices import STATUS_COLOURS, Status, Trigger
-from backups.endpoints import restoring_server
 from backups.errors import Problem
 from backups.models import Restore
 from backups.requests import Asker, DefineRequest, DropKeptRequest, UndoRequest
+from backups.requests.questions import KeptSizeQuestion, ask_unless_just_asked
 from backups.restoring import kept_states
 from backups.snapshots.retention import SAFETY_KEPT
 from backups.text import formatting
@@ -70,16 +70,14 @@ class AgainForm(FactsForm):
 class DropForm(ReasonForm):
     """As above, with the space that a drop frees."""
 
-    def facts(self, object_id: str) -> list[tuple[str, Any]]:
-        """Also asks the server, which may not answer."""
-        known = super().facts(object_id)
-        restore = Restore.objects.select_related("database__server").get(pk=object_id)
-        try:
-            with mysql.connect(restoring_server(restore.database)) as connection:
-                freed = formatting.size(mysql.space_used(connection, restore.kept_in))
-        except Problem as problem:
-            freed = problem.sentence()
-        return [*known, ("Space that this frees", freed)]
+    def get_before_template_context(
+        self, request: HttpRequest, object_id: int | str | None = None
+    ) -> dict[str, Any]:
+        """Also what the worker says, which may not answer."""
+        known = self.facts(str(object_id))
+        question = KeptSizeQuestion(Restore.objects.get(pk=str(object_id)))
+        freed = asked.answered(ask_unless_just_asked(question, asked.person_of(request)))
+        return {"facts": [*known, ("Space that this frees", freed)]}
 
 
 @admin.register(Restore)

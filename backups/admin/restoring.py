@@ -3,205 +3,67 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
+from dataclasses import dataclass
 from typing import Any
 
 from django import forms
 from django.contrib import admin, messages
 from django.contrib.admin.models import CHANGE, LogEntry
 from django.contrib.auth.decorators import permission_required
-from django.core.exceptions import ValidationError
-from django.http import HttpRequest, HttpResponse, HttpResponseRedirect, QueryDict, StreamingHttpResponse
+from django.http import (
+    Http404,
+    HttpRequest,
+    HttpResponse,
+    HttpResponseRedirect,
+    JsonResponse,
+    StreamingHttpResponse,
+)
 from django.http.response import HttpResponseBase
 from django.shortcuts import get_object_or_404
+from django.template.loader import render_to_string
 from django.template.response import TemplateResponse
 from django.urls import reverse
 from django.utils import timezone
-from django.utils.crypto import constant_time_compare, salted_hmac
+from django.utils.crypto import salted_hmac
 from django.utils.http import content_disposition_header
-from unfold.widgets import (
-    UnfoldAdminRadioSelectWidget,
-    UnfoldAdminSelectMultipleWidget,
-    UnfoldAdminSelectWidget,
-    UnfoldAdminSplitDateTimeWidget,
-    UnfoldAdminTextInputWidget,
-    UnfoldBooleanSwitchWidget,
-)
+from unfold.widgets import UnfoldAdminSplitDateTimeWidget
 
 from backups.actions.download import sql_stream
+from backups.admin import asked
 from backups.admin.base import page_url, proof_label, run_url
-from backups.choices import OVERWRITING_MODES, DefinerPolicy, RestoreMode, Trigger
+from backups.admin.restore_form import RestoreForm, form_again
+from backups.choices import RestoreMode, Trigger
 from backups.errors import Problem
-from backups.models import Database, Restore, Snapshot, Suspicion
-from backups.requests import Asker, RestoreRequest
-from backups.restoring.plan import Plan
+from backups.models import Database, Question, Restore, Snapshot, Suspicion
+from backups.requests import Asker, RestoreRequest, questions
+from backups.restoring.plan import Plan, drafted, heard
 from backups.snapshots.selection import instead_of, known_bad_words, safety_copies, snapshot_at
 from backups.text import formatting
-from backups.validators import target_name
 
 _MAY_RESTORE = permission_required("backups.run_restore", raise_exception=True)
-_MODES = [
-    (RestoreMode.NEW, "Into a new database: nothing that exists is touched"),
-    (
-        RestoreMode.REPLACE,
-        (
-            "Replace the live database: loaded and checked beside it, then swapped in at once; "
-            "the tables of now are kept, so that it can be undone"
-        ),
-    ),
-    (
-        RestoreMode.IN_PLACE,
-        (
-            "Straight into the live database: for servers where no database can be created; "
-            "the way back is the backup made before"
-        ),
-    ),
-    (RestoreMode.FILE, "Download the SQL to this computer"),
-]
-
-
-def _only_with(*modes: RestoreMode) -> dict[str, str]:
-    """Has a field shown only with these modes; without JavaScript it stays, and counts with them only."""
-    return {"data-only-with": " ".join(["mode", *sorted(modes)])}
-
-
-class RestoreForm(forms.Form):
-    """Where a snapshot should go, and what of it."""
-
-    mode = forms.ChoiceField(
-        label="Where to", choices=_MODES, initial=RestoreMode.NEW, widget=UnfoldAdminRadioSelectWidget
-    )
-    target = forms.CharField(
-        label="Name of the new database", required=False, max_length=64, validators=[target_name],
-        widget=UnfoldAdminTextInputWidget(attrs=_only_with(RestoreMode.NEW)),
-    )  # fmt: skip
-    tables = forms.MultipleChoiceField(
-        label="Only these tables", required=False, widget=UnfoldAdminSelectMultipleWidget,
-        help_text="None chosen is all of them.",
-    )  # fmt: skip
-    definers = forms.ChoiceField(
-        label="Users that views, triggers and routines run as", choices=DefinerPolicy.choices,
-        initial=DefinerPolicy.KEEP,
-        widget=UnfoldAdminSelectWidget(attrs=_only_with(RestoreMode.NEW, *OVERWRITING_MODES)),
-    )  # fmt: skip
-    without_safety = forms.BooleanField(
-        label="There is nothing left to save: make no backup before", required=False,
-        widget=UnfoldBooleanSwitchWidget(attrs=_only_with(*OVERWRITING_MODES)),
-    )  # fmt: skip
-    known_bad = forms.BooleanField(
-        label="Restore it although it is known to be bad", required=False,
-        widget=UnfoldBooleanSwitchWidget,
-    )  # fmt: skip
-    reason = forms.CharField(
-        label="Why", max_length=300, widget=UnfoldAdminTextInputWidget,
-        help_text="Kept with the restore and in the admin log.",
-    )  # fmt: skip
-    confirm = forms.CharField(required=False, widget=UnfoldAdminTextInputWidget)
-    shown = forms.CharField(required=False, widget=forms.HiddenInput)
-
-    def __init__(self, *args: Any, snapshot: Snapshot, database: Database, **kwargs: Any) -> None:
-        super().__init__(*args, **kwargs)
-        self.database = database
-        self.snapshot = snapshot
-        if not snapshot.is_known_bad:
-            del self.fields["known_bad"]
-        held = (snapshot.manifest or {}).get("inventory", {}).get("table", [])
-        self.fields["tables"].choices = [(name, name) for name in held]  # type: ignore[attr-defined]
-        self.fields["target"].initial = f"{database.database[:50]}_restored"
-        self.to_type = self._to_type(self.data.get("mode", ""))
-        self.fields["confirm"].label = f"Type {self.to_type} to go on"
-
-    def _to_type(self, mode: str) -> str:
-        """What has to be typed out before it begins; empty where nothing has to."""
-        if mode in OVERWRITING_MODES:
-            one = self.snapshot.source == self.database.database
-            across = f"{self.snapshot.source} over {self.database.database}"
-            return self.database.database if one else across
-        is_doubtful = self.snapshot.is_known_bad or not self.snapshot.made_here
-        return self.snapshot.short_id if is_doubtful else ""
-
-    def clean(self) -> dict[str, Any]:
-        """A new database needs a name, and one that is not the live one's."""
-        cleaned = super().clean() or {}
-        if cleaned.get("known_bad") is False:
-            raise ValidationError({"known_bad": "Switch this on to go on, or choose another snapshot."})
-        if cleaned.get("mode") == RestoreMode.NEW:
-            if "target" in self.errors:
-                return cleaned  # what is wrong with the name is said
-            if not cleaned.get("target"):
-                raise ValidationError({"target": "Give the new database a name."})
-            if cleaned["target"] == self.database.database:
-                raise ValidationError({"target": "That is the live database: choose another name."})
-        return cleaned
-
-    @property
-    def chosen_mode(self) -> RestoreMode:
-        """The mode."""
-        return RestoreMode(self.cleaned_data["mode"])
-
-    @property
-    def chosen_target(self) -> str:
-        """The database that will be written to, or a word for the download."""
-        if self.chosen_mode == RestoreMode.FILE:
-            return "download"
-        if self.chosen_mode == RestoreMode.NEW:
-            return str(self.cleaned_data["target"])
-        return self.database.database
-
-    @property
-    def wanted(self) -> RestoreRequest:
-        """What is asked for."""
-        both = (self.snapshot.source, self.database.database)
-        return RestoreRequest(
-            self.database,
-            self.snapshot,
-            self.chosen_mode,
-            self.chosen_target,
-            tables=tuple(self.cleaned_data["tables"]),
-            definers=DefinerPolicy(self.cleaned_data["definers"]),
-            without_safety=self.cleaned_data["without_safety"] and self.overwrites,
-            known_bad=self.cleaned_data.get("known_bad", False),
-            reason=self.cleaned_data["reason"],
-            # Whoever puts another database's snapshot in this one's place has typed both.
-            across=both if self.overwrites and both[0] != both[1] else None,
-        )
-
-    @property
-    def overwrites(self) -> bool:
-        """Whether what is there now will be gone from its place."""
-        return self.chosen_mode in OVERWRITING_MODES
-
-    def was_shown(self, fingerprints: Sequence[str]) -> bool:
-        """Whether it is one of these that the page showed, when it was told to start."""
-        if any(constant_time_compare(self.cleaned_data["shown"], each) for each in fingerprints):
-            return True
-        self.add_error(
-            None,
-            "Nothing was started, because this is not what was shown before. Below is what will happen now: "
-            "look at it, then start.",
-        )
-        return False
-
-    def remember(self, fingerprint: str) -> None:
-        """Have the page know what it shows."""
-        assert isinstance(self.data, QueryDict)  # noqa: S101  as the request brought it
-        data = self.data.copy()
-        data["shown"] = fingerprint
-        self.data = data
-
-    def is_confirmed(self) -> bool:
-        """Whether the live database's name was typed out where it has to be."""
-        if self.cleaned_data["confirm"] == self.to_type or not self.to_type:
-            return True
-        what = "the database's name" if self.to_type == self.database.database else "what is to be typed"
-        self.add_error("confirm", f"This is not {what}. Nothing was started.")
-        return False
+# So long the button that starts waits for the worker: several of these a process can be spared.
+_START_SECONDS = 8.0
 
 
 class TimeForm(forms.Form):
     """A moment to go back to."""
 
     time = forms.SplitDateTimeField(label="As it was at", widget=UnfoldAdminSplitDateTimeWidget)
+
+
+@dataclass(frozen=True)
+class Preview:
+    """What a restore would do, or why that is not known: it is asked, was not answered, or cannot be said."""
+
+    plan: Plan | None = None
+    row: Question | None = None
+    problem: str = ""
+    silence: str = ""
+
+    @property
+    def is_over(self) -> bool:
+        """Whether there is nothing more to wait for."""
+        return bool(self.plan or self.problem) or self.row is None or questions.is_in_vain(self.row)
 
 
 @_MAY_RESTORE
@@ -214,30 +76,95 @@ def restore_view(request: HttpRequest, pk: int) -> HttpResponseBase:
         return HttpResponseRedirect(page_url(snapshot))
     database = snapshot.database
     form = RestoreForm(request.POST or None, snapshot=snapshot, database=database)
-    plan: Plan | None = None
+    preview = Preview()
     if request.method == "POST" and form.is_valid():
-        wanted = form.wanted
-        plan = wanted.preview()
-        fingerprints = _fingerprints(request, database, plan, form)
-        seen = "start" in request.POST and form.was_shown(fingerprints)
-        if seen and not plan.obstacles and form.is_confirmed():
-            return _start(request, wanted)
-        form.remember(fingerprints[0])
+        preview = _looked(request, form.wanted)
+        if _may_start(request, form, preview):
+            return _start(request, form.wanted)
     context = {
         **admin.site.each_context(request),
+        **_shown(request, form, preview),
         "title": f"Restore snapshot {snapshot.short_id}",
         "snapshot": snapshot,
-        "bad": known_bad_words(snapshot),
         "suspicion": Suspicion.objects.filter(snapshot=snapshot).first(),
         "instead": instead_of(snapshot) if snapshot.is_known_bad else "",
         "database": database,
-        "form": form,
         "choices": [field for field in form if field.name not in {"confirm", "shown"}],
-        "plan": plan,
-        "facts": plan_facts(plan) if plan else [],
-        "may_go_on": plan is not None and not plan.obstacles,
     }
     return TemplateResponse(request, "backups/restore.html", context)
+
+
+@_MAY_RESTORE
+def preview_view(request: HttpRequest, pk: int) -> JsonResponse:
+    """What the page of a restore shows now of what will happen."""
+    row = questions.asked_by(asked.person_of(request), pk)
+    if row is None or row.kind != questions.PreviewQuestion.kind:
+        raise Http404
+    try:
+        question = questions.read(row)
+    except Problem as problem:
+        preview, context = Preview(row=row, problem=problem.sentence()), {}
+    else:
+        assert isinstance(question, questions.PreviewQuestion)  # noqa: S101  as its kind says
+        preview = _preview_of(row, question.request)
+        context = _shown(request, form_again(question.request), preview)
+    html = render_to_string("backups/restore_plan.html", {"preview": preview, **context}, request)
+    return JsonResponse({"over": preview.is_over, "html": html})
+
+
+def _looked(request: HttpRequest, wanted: RestoreRequest) -> Preview:
+    """What the worker says of it, asked anew or, to see whether it has answered, as before.
+
+    Where it is to be started it is asked anew and waited for: the server may have changed since it was shown.
+    """
+    if wanted.mode == RestoreMode.FILE:
+        return Preview(drafted(wanted.database, wanted.snapshot, mode=wanted.mode, target=wanted.target))
+    person, question = asked.person_of(request), questions.PreviewQuestion(wanted)
+    row = questions.asked_by(person, request.POST.get("asked", "")) if _looks_again(request) else None
+    if row is None or row.asked != question.asked():
+        row = questions.ask(question, person)
+    if "start" in request.POST:
+        row = questions.wait_for(row, _START_SECONDS)
+    return _preview_of(row, wanted)
+
+
+def _looks_again(request: HttpRequest) -> bool:
+    return request.POST.get("look") == "again"
+
+
+def _preview_of(row: Question, wanted: RestoreRequest) -> Preview:
+    try:
+        told = questions.answer_to(row)
+        plan = None if told is None else heard(wanted.snapshot, wanted.mode, wanted.target, told)
+    except Problem as problem:
+        return Preview(row=row, problem=problem.sentence())
+    return Preview(plan, row, silence="" if plan else asked.silence(row))
+
+
+def _may_start(request: HttpRequest, form: RestoreForm, preview: Preview) -> bool:
+    """Whether it is to start, is what was shown, and nothing stands in its way; the form says why not."""
+    if "start" not in request.POST:
+        return False
+    if preview.plan is None:
+        form.add_error(None, "Nothing was started: what it would do now could not be looked at.")
+        return False
+    seen = form.was_shown(_fingerprints(request, preview.plan, form))
+    return seen and not preview.plan.obstacles and form.is_confirmed()
+
+
+def _shown(request: HttpRequest, form: RestoreForm, preview: Preview) -> dict[str, Any]:
+    """What the part of the page is made of that tells what will happen; the form remembers that it does."""
+    plan = preview.plan
+    if plan is not None:
+        form.remember(_fingerprints(request, plan, form)[0])
+    return {
+        "form": form,
+        "preview": preview,
+        "plan": plan,
+        "facts": plan_facts(plan) if plan else [],
+        "bad": known_bad_words(form.snapshot),
+        "may_go_on": plan is not None and not plan.obstacles,
+    }
 
 
 @_MAY_RESTORE
@@ -339,7 +266,7 @@ def _names(names: list[str]) -> str:
     return f"{len(names)}: {shown}{' …' if len(names) > 12 else ''}"
 
 
-def _fingerprints(request: HttpRequest, database: Database, plan: Plan, form: RestoreForm) -> list[str]:
+def _fingerprints(request: HttpRequest, plan: Plan, form: RestoreForm) -> list[str]:
     """What was chosen and what it will do, signed: of this hour, and of the one before.
 
     The same choices on a changed server differ, and so they do for somebody else, and once a restore of
@@ -349,7 +276,9 @@ def _fingerprints(request: HttpRequest, database: Database, plan: Plan, form: Re
     tables = sorted(form.cleaned_data["tables"])
     what = [plan.snapshot.pk, plan.mode, plan.target, plan.replaced, plan.vanishing, plan.new, plan.warnings]
     what.append(plan.staying)
-    newest = Restore.objects.filter(database=database).order_by("-pk").values_list("pk", flat=True).first()
+    newest = (
+        Restore.objects.filter(database=form.database).order_by("-pk").values_list("pk", flat=True).first()
+    )
     hour = int(timezone.now().timestamp()) // 3600
     return [
         salted_hmac(

@@ -48,7 +48,7 @@ def send_test() -> str:
         raise Problem(
             "NOTIFY_URLS is not set, so nobody is told.",
             code="notify.not_set",
-            do="Set it and start the portal again.",
+            do="Set it and start portal and worker again.",
         )
     message = _message("Vedetta: test", "Notifications from Vedetta reach you.", AlertState.GOOD, addresses)
     (complaints,) = _send([message])

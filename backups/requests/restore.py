@@ -15,7 +15,6 @@ from backups.errors import Problem
 from backups.models import Database, Repository, Restore, Run, Snapshot
 from backups.requests.base import NOTHING_DONE, About, Request, database_of
 from backups.restoring import kept_states
-from backups.restoring.plan import Plan, plan
 from backups.runs import lifecycle, refusals
 from backups.runs.asked import Asker
 
@@ -90,10 +89,6 @@ class RestoreRequest(_Aimed):
             without_safety=self.without_safety,
             reason=self.reason,
         )
-
-    def preview(self) -> Plan:
-        """What it will do, without touching anything; what stands in the way is an obstacle in it."""
-        return plan(self.database, self.snapshot, mode=self.mode, target=self.target, tables=self.tables)
 
     def refuse_unfit(self) -> None:
         """Raise Problem for a target unfit for the mode, or a snapshot unfit for the target."""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
 from statistics import median
@@ -46,6 +46,41 @@ class Plan:
     warnings: list[str] = field(default_factory=list)
     obstacles: list[str] = field(default_factory=list)
 
+    def told(self) -> dict[str, Any]:
+        """It as JSON has it, without what its snapshot's row says."""
+        return {"seconds": self.seconds, **{name: getattr(self, name) for name in _LISTS}}
+
+
+_LISTS = ("replaced", "vanishing", "new", "staying", "warnings", "obstacles")
+
+
+def heard(snapshot: Snapshot, mode: RestoreMode, target: str, told: Mapping[str, Any]) -> Plan:
+    """A plan that was told. Raises Problem for what another version told."""
+    try:
+        lists = {name: [str(each) for each in told[name]] for name in _LISTS}
+        return _of_rows(snapshot, mode, target, told["seconds"], **lists)
+    except (KeyError, TypeError) as error:
+        raise Problem(
+            "What the worker answered is not known to this version of the portal.",
+            code="restore.plan_unknown",
+            do="See that portal and worker are of the same version, then look again.",
+        ) from error
+
+
+def _of_rows(
+    snapshot: Snapshot, mode: RestoreMode, target: str, seconds: float | None, **lists: list[str]
+) -> Plan:
+    return Plan(
+        snapshot=snapshot,
+        mode=mode,
+        target=target,
+        data_until=snapshot.time,
+        verified=snapshot.verified_at is not None,
+        bytes=snapshot.total_bytes_processed,
+        seconds=seconds,
+        **lists,
+    )
+
 
 def plan(
     database: Database,
@@ -56,15 +91,19 @@ def plan(
     tables: Collection[str] = (),
 ) -> Plan:
     """Look at snapshot and target without touching either. What stands in the way is an obstacle."""
-    draft = Plan(
-        snapshot=snapshot,
-        mode=mode,
-        target=target,
-        data_until=snapshot.time,
-        verified=snapshot.verified_at is not None,
-        bytes=snapshot.total_bytes_processed,
-        seconds=expected_seconds(database, snapshot),
-    )
+    draft = drafted(database, snapshot, mode=mode, target=target)
+    if mode == RestoreMode.FILE:
+        return draft
+    try:
+        _look_at_server(draft, database, frozenset(tables))
+    except Problem as problem:
+        draft.obstacles.append(problem.sentence())
+    return draft
+
+
+def drafted(database: Database, snapshot: Snapshot, *, mode: RestoreMode, target: str) -> Plan:
+    """What is known without a look at the server, which is all of it for a file."""
+    draft = _of_rows(snapshot, mode, target, expected_seconds(database, snapshot))
     if snapshot.is_known_bad:
         draft.warnings.append(selection.known_bad_words(snapshot))
     elif not draft.verified:
@@ -73,12 +112,6 @@ def plan(
     if mode in OVERWRITING_MODES and snapshot.source != target:
         draft.warnings.append(f"This snapshot is of {snapshot.source}: it would take the place of {target}.")
     draft.warnings.extend(doubts(snapshot))
-    if mode == RestoreMode.FILE:
-        return draft
-    try:
-        _look_at_server(draft, database, frozenset(tables))
-    except Problem as problem:
-        draft.obstacles.append(problem.sentence())
     return draft
 
 

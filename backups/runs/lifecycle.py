@@ -113,14 +113,23 @@ def run_claim(run_id: int, *, worker: str, now: datetime | None = None) -> Run |
     return run
 
 
-def run_pick(*, prompt: bool, worker: str, now: datetime | None = None) -> Run | None:
+def run_pick(
+    *,
+    prompt: bool,
+    worker: str,
+    has_room: Callable[[], bool] = lambda: True,
+    now: datetime | None = None,
+) -> Run | None:
     """Take for `worker` the queued run whose turn it is, None where none may begin.
 
     `prompt` are the actions that somebody waits for. Those that have to wait say in `detail` for what.
+    `has_room` tells whether the worker's cluster may play one more, while no other process picks.
     """
     now = now or timezone.now()
     with transaction.atomic():
         _one_picks_at_a_time()
+        if not has_room():
+            return None
         for queued in in_turn(prompt):
             run, holder = _take(queued.pk, worker, now)
             if holder is not None:

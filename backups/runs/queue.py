@@ -162,5 +162,14 @@ def wake_for(run: Run) -> None:
     async_task(_EXECUTE, run.pk, task_name=str(run), group=run.action, cluster=cluster)
 
 
+def wake_for_question(question_id: int) -> None:
+    """Send a worker the message that a page asks something.
+
+    It is the one that tells of a run, which a worker of before knows too: it finds none, and goes on.
+    """
+    task_name = f"Question {question_id}"
+    async_task(_EXECUTE, question_id, task_name=task_name, group="question", cluster=_cluster(prompt=True))
+
+
 def _cluster(prompt: bool) -> str:
     return settings.RESTORES_CLUSTER if prompt else str(settings.Q_CLUSTER["name"])

@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import logging
+import os
 import traceback
 from collections.abc import Callable
 from contextlib import suppress
 from functools import partial
+
+from django.conf import settings
 
 from backups import process, requests
 from backups.actions import (
@@ -93,12 +96,23 @@ def execute(run_id: int, *, observer: Observer | None = None, send_follow_ups: b
 
 def execute_next(*, prompt: bool, observer: Observer | None = None) -> Run | None:
     """Execute the queued run whose turn it is, as `lifecycle.run_pick` has it; None where none may begin."""
-    run = lifecycle.run_pick(prompt=prompt, worker=process.identity())
+    has_room = _leaves_one_free if prompt else lambda: True
+    run = lifecycle.run_pick(prompt=prompt, worker=process.identity(), has_room=has_room)
     if run is None:
         return None
     runs_wake(prompt=prompt)  # another may begin beside it
     _execute_and_wake(run, observer, send_follow_ups=True)
     return run
+
+
+def _leaves_one_free() -> bool:
+    """Whether another process of this cluster is left for what pages ask, if this one plays a run.
+
+    Other workers' runs, and those of commands, keep none of ours busy. Who ends one wakes whoever may begin.
+    """
+    workers = Run.objects.filter(status=Status.RUNNING).exclude(worker="").values_list("worker", flat=True)
+    ours = os.getpgrp()
+    return sum(process.runs_in_group(worker, ours) for worker in workers) < settings.RUNS_AT_ONCE
 
 
 def _execute_and_wake(run: Run, observer: Observer | None, *, send_follow_ups: bool) -> list[Run]:

@@ -14,6 +14,7 @@ from backups.choices import Action, RestoreMode
 from backups.endpoints import database_server, repository_access, restoring_server, scratch_server
 from backups.errors import Problem
 from backups.models import Repository, Restore, Run
+from backups.requests import questions
 from backups.restoring.swap import drop_emptied, end_broken_off
 from backups.runs import leases, lifecycle, notes, queue, restores
 from backups.runs.hearing import Hearing
@@ -40,6 +41,7 @@ def run() -> list[Run]:
     for dead in lost:
         alerts.run_ended(dead.pk)
     alerts.tend()
+    questions.forget_old()
     return lost
 
 

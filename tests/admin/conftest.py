@@ -13,6 +13,7 @@ from pytest_django import Settings
 
 from backups.configuration import bootstrap
 from backups.models import Database, Repository
+from backups.worker import answering
 from tests.rows import a_server
 from tools import history
 
@@ -31,6 +32,18 @@ def status_folder(settings: Settings, tmp_path: Path) -> Path:
 def quick_passwords(settings: Settings) -> None:
     """Nobody guesses these."""
     settings.PASSWORD_HASHERS = ["django.contrib.auth.hashers.MD5PasswordHasher"]
+
+
+@pytest.fixture(autouse=True)
+def worker_answers(monkeypatch: pytest.MonkeyPatch) -> None:
+    """What pages ask is answered at once, in this process, as a worker does within a second or two."""
+    monkeypatch.setattr("backups.runs.queue.wake_for_question", lambda _: answering.answer_next())
+
+
+@pytest.fixture
+def nobody_answers(worker_answers: None, monkeypatch: pytest.MonkeyPatch) -> None:
+    """No worker is there."""
+    monkeypatch.setattr("backups.runs.queue.wake_for_question", lambda _: None)
 
 
 @pytest.fixture

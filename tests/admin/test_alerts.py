@@ -112,7 +112,7 @@ def test_a_test_message_is_sent_told_of_and_recorded(login: Login, receiver: Rec
     assert receiver.messages() == [("Vedetta: test", "success")]
     assert "A test message was sent to 1 address." in answer
     assert receiver.address not in answer
-    assert LogEntry.objects.get().change_message.startswith("Sent a test notification. A test message")
+    assert LogEntry.objects.get().change_message == "Had the worker send a test notification."
 
 
 def test_once_a_test_reaches_everyone_they_are_told_what_they_missed(

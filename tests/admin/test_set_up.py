@@ -246,9 +246,8 @@ def test_what_something_refers_to_is_not_deleted(db: None, login: Login) -> None
     assert Repository.objects.filter(pk=repository.pk).exists()
 
 
-def test_a_secret_file_that_is_not_there_is_said_when_it_is_saved(
-    db: None, login: Login, settings: Settings
-) -> None:
+@pytest.mark.django_db(transaction=True)
+def test_a_secret_file_that_is_not_there_is_said_when_it_is_saved(login: Login, settings: Settings) -> None:
     settings.SECRETS_DIR = "/nowhere"
     repository = Repository.objects.create(name="offsite", url="/srv/offsite")
     page = reverse("admin:backups_repository_change", args=[repository.pk])
@@ -256,7 +255,7 @@ def test_a_secret_file_that_is_not_there_is_said_when_it_is_saved(
 
     answer = login("Administrator").post(page, {**form, "password_ref": "file:/nowhere/x"}, follow=True)
 
-    assert "The password of offsite is not found here in the portal." in answer.content.decode()
+    assert "The worker looks for the password of offsite:" in answer.content.decode()
     assert "The secret file /nowhere/x is not there." in answer.content.decode()
 
 

@@ -6,6 +6,7 @@ import pytest
 from django_q.models import OrmQ
 from pytest_django.fixtures import Settings
 
+from backups import process
 from backups.choices import Action, Status, Trigger
 from backups.models import Database, Repository, Run
 from backups.runs import lifecycle, queue
@@ -172,3 +173,20 @@ def test_a_lost_message_of_a_restore_is_sent_again_however_many_backups_run(sett
     assert queue.runs_resend(restore.queued_at + queue.QUEUE_LOST * 2) == 1
     assert [each.key for each in OrmQ.objects.all()] == [settings.RESTORES_CLUSTER]
     assert {busy.status, backup.status} == {Status.RUNNING, Status.QUEUED}
+
+
+@pytest.mark.django_db(transaction=True)
+def test_a_process_of_the_restores_cluster_stays_free_for_what_pages_ask(
+    settings: Settings, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    settings.RUNS_AT_ONCE = 1
+    monkeypatch.setitem(executor.ACTIONS, Action.RESTORE, lambda *_: Outcome())
+    monkeypatch.setattr("backups.requests.read", lambda _: None)
+    busy = running(Action.RESTORE, database("a", "one"))
+    run = waiting(Action.RESTORE, database("b", "two"))
+
+    Run.objects.filter(pk=busy.pk).update(worker=process.identity())
+    assert executor.execute_next(prompt=True) is None
+    # What another worker, or a command, plays keeps none of this one's processes busy.
+    Run.objects.filter(pk=busy.pk).update(worker="host:1:1")
+    assert executor.execute_next(prompt=True) == run

@@ -284,6 +284,31 @@ def test_the_form_tells_what_a_schedule_means_while_one_types(site: Site, sign_i
     expect(page.get_by_text("would stay and")).to_be_visible()
 
 
+def test_a_secret_that_the_worker_does_not_find_is_said_in_the_form_and_once_it_is_saved(
+    site: Site, sign_in: SignIn
+) -> None:
+    page = sign_in("administrator").goto("/admin/backups/repository/1/change/")
+    password = page.locator("[name=password_ref]")
+    before = password.input_value()
+    password.fill("env:RESTIC_NOT_THERE")
+    expect(page.locator("#hint-password_ref")).to_contain_text("env:RESTIC_NOT_THERE is not set")
+    page.get_by_role("button", name="Save", exact=True).click()
+    told = page.get_by_text("The worker looks for the password of")
+    expect(told).to_contain_text("env:RESTIC_NOT_THERE is not set")
+    page.goto(f"{site.url}/admin/backups/repository/1/change/")
+    password.fill(before)
+    page.get_by_role("button", name="Save", exact=True).click()
+    expect(told).to_contain_text("Found.")
+
+
+def test_a_test_notification_says_by_itself_whom_it_reached(site: Site, sign_in: SignIn) -> None:
+    page = sign_in("operator").goto("/admin/backups/alert/send_test/")
+    page.get_by_role("button", name="Send it").click()
+    expect(page.get_by_text("NOTIFY_URLS is not set, so nobody is told.")).to_be_visible()
+    page.get_by_role("link", name="Back to the alerts").click()
+    page.wait_for_url("**/backups/alert/")
+
+
 def test_the_connection_test_shows_each_check(site: Site, sign_in: SignIn) -> None:
     page = sign_in("operator").goto("/admin/backups/database/1/change/")
     page.get_by_role("button", name="More").press("Enter")

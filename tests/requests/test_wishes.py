@@ -11,7 +11,7 @@ from django.test import Client
 from django.urls import reverse
 
 from backups import requests
-from backups.admin.restoring import RestoreForm
+from backups.admin.restore_form import RestoreForm
 from backups.choices import DefinerPolicy, RestoreMode, Trigger
 from backups.errors import Problem
 from backups.management.base import VedettaCommand

@@ -7,19 +7,35 @@ import signal
 import sys
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 
 import pytest
 
+from tests.backups.conftest import MakePortal
 from tests.backups.worlds import Portal, Shop, children_of, command_of, the_child, wait_until
-from tests.servers import Server
+from tests.restore.stories import drop_all, make_restorable
+from tests.servers import DatabaseServer, Server
 
 PROJECT = Path(__file__).resolve().parents[2]
 ENQUEUE = """
 from backups.requests import Asker, BackupRequest
 from backups.models import Database
 BackupRequest(Database.objects.get()).submit(Asker("admin"))
+"""
+
+RESTORE = """
+from backups.models import Snapshot
+from backups.requests import Asker, RestoreRequest
+snapshot = Snapshot.objects.get()
+target = snapshot.database.database
+RestoreRequest(snapshot.database, snapshot, "replace", target).submit(Asker("admin"))
+"""
+ASK = """
+from django.contrib.auth.models import User
+from backups.requests.questions import SecretQuestion, ask
+anna = User.objects.create_superuser("anna")
+print(ask(SecretQuestion("env:RESTIC_PASSWORD"), anna).pk)
 """
 
 
@@ -59,6 +75,28 @@ def test_worker_plays_a_queued_run_and_shows_both_pulses(mariadb_portal: Portal)
     assert len(portal.snapshots()) == 1
     assert pulses == {"vedetta", "restores"}
     assert portal.leftovers() == []
+
+
+def test_what_a_page_asks_waits_for_no_restore_under_way(
+    mariadb_server: DatabaseServer, make_portal: MakePortal
+) -> None:
+    shop = make_restorable(mariadb_server)
+    portal = make_portal(shop, RUNS_AT_ONCE="1")
+    assert portal.manage("backup").code == 0
+
+    with ExitStack() as stack:
+        stack.callback(drop_all, shop)
+        stack.enter_context(worker(portal))
+        stack.enter_context(shop.held("orders"))
+        portal.shell(RESTORE)  # which saves first what is there
+        shop.wait_for_a_waiting_dump()
+        number = portal.shell(ASK)
+        answer = f"SELECT answer FROM backups_question WHERE id = {number}"
+        wait_until(lambda: portal.rows(answer)[0]["answer"], "the answer", seconds=20)
+        (restore,) = portal.rows("SELECT status FROM backups_run WHERE action = 'restore'")
+
+    assert portal.rows(answer)[0]["answer"] == '{"told": {"is_found": true}}'
+    assert restore["status"] == "running"
 
 
 @pytest.mark.parametrize("number", [signal.SIGTERM, pytest.param(signal.SIGINT, marks=pytest.mark.soak)])

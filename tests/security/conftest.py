@@ -17,11 +17,19 @@ from django_q.models import Schedule
 from backups.choices import RestoreMode, Status, Swap
 from backups.models import Alert, Database, Restore, Run, Snapshot, Suspicion, Verification
 from backups.restoring import kept_states
-from tests.admin.conftest import database, login, person, quick_passwords, roles, status_folder
+from tests.admin.conftest import (
+    database,
+    login,
+    person,
+    quick_passwords,
+    roles,
+    status_folder,
+    worker_answers,
+)
 from tools import history
 from tools.history import History
 
-__all__ = ["database", "login", "person", "quick_passwords", "roles", "status_folder"]
+__all__ = ["database", "login", "person", "quick_passwords", "roles", "status_folder", "worker_answers"]
 
 
 @pytest.fixture(autouse=True)

@@ -71,6 +71,10 @@ RULES: dict[str, tuple[Role, Role]] = {
     "admin/gate/drill/": (NOBODY, ADMINISTRATOR),
     "admin/backups/snapshot/<int:pk>/restore/": (RESTORER, RESTORER),
     "admin/backups/database/<int:pk>/restore/": (RESTORER, RESTORER),
+    # Of whoever asked, and nobody else.
+    "admin/backups/questions/<int:pk>/": (NOBODY, NOBODY),
+    "admin/backups/questions/<int:pk>/live/": (NOBODY, NOBODY),
+    "admin/backups/questions/<int:pk>/preview/": (NOBODY, NOBODY),
     # Buttons.
     "admin/backups/alert/send_test/": (OPERATOR, OPERATOR),
     "admin/backups/database/<path:object_id>/back_up/": (OPERATOR, OPERATOR),

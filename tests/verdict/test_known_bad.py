@@ -26,7 +26,16 @@ from backups.runs.asked import Asker, Wanted
 from backups.snapshots import holds, selection
 from backups.worker import executor
 from sentinel import heartbeat
-from tests.admin.conftest import Login, database, login, person, quick_passwords, roles, status_folder
+from tests.admin.conftest import (
+    Login,
+    database,
+    login,
+    person,
+    quick_passwords,
+    roles,
+    status_folder,
+    worker_answers,
+)
 from tests.admin.test_restoring import look_and_start, told, url_of, wish
 from tests.backups.conftest import (
     MakeDatabase,
@@ -45,7 +54,7 @@ from tests.verify.tools import back_up, damage, play, verify
 
 __all__ = [
     "database", "empty_repository", "login", "make_database", "make_portal", "mariadb_shop", "migrated",
-    "person", "quick_passwords", "repository", "roles", "status_folder",
+    "person", "quick_passwords", "repository", "roles", "status_folder", "worker_answers",
 ]  # fmt: skip
 
 

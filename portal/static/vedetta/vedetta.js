@@ -56,11 +56,18 @@
 
   // What was shown of other choices than those of now would mislead.
   function forgetPlan(form) {
-    const plan = form.querySelector("#plan");
+    const plan = form.querySelector("[data-live]") || form.querySelector("#plan");
     if (plan) {
       plan.remove();
       form.querySelector("button[name=look]").classList.add("v-main");
     }
+  }
+
+  // Of two buttons, that which starts is the main one, also where the worker's answer brought it later.
+  function followPlan() {
+    const form = document.querySelector("#plan")?.closest("form");
+    const starts = form?.querySelector("#plan button[name=start]");
+    form?.querySelector("button[name=look]").classList.toggle("v-main", !starts);
   }
 
   function watchChoices() {
@@ -126,7 +133,10 @@
     watchChoices();
     document.getElementById("plan")?.scrollIntoView({ block: "start" });
   });
-  document.addEventListener("vedetta:replaced", (event) => mend(event.target));
+  document.addEventListener("vedetta:replaced", (event) => {
+    mend(event.target);
+    followPlan();
+  });
 
   // Focus goes into a dialog, and back to the button that opened it.
   document.addEventListener("htmx:beforeRequest", (event) => {

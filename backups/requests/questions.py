@@ -1,0 +1,263 @@
+"""What a page may ask the worker, which alone opens servers and reads secrets; and how its answer comes back.
+
+A question starts nothing, so it is no run: it is in no list, wakes nobody, and is gone after a day.
+"""
+
+from __future__ import annotations
+
+import time
+from abc import ABC, abstractmethod
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import Any, ClassVar, Self
+
+from django.contrib.auth.models import User
+from django.core.exceptions import ObjectDoesNotExist
+from django.utils import timezone
+
+from backups.choices import Action, right_to_start
+from backups.errors import Problem
+from backups.models import Database, Restore, Run, Snapshot
+from backups.models import Question as Row
+from backups.requests.restore import RestoreRequest
+from backups.runs import queue
+
+# So long a worker that is there may take to begin with one, and then to answer it.
+PATIENCE = timedelta(seconds=10)
+ANSWER_SECONDS = 20.0
+# Whoever asked has gone, or was told that nobody answers.
+IN_VAIN = timedelta(seconds=60)
+KEPT = timedelta(days=1)
+# An answer so old is as good as one of now, where nothing is decided by it.
+_JUST_NOW = timedelta(seconds=30)
+# Of one person at a time; of more, the oldest are given up.
+_MOST_OPEN = 20
+_LOOK_SECONDS = 0.1
+
+
+@dataclass(frozen=True)
+class Question(ABC):
+    """What somebody wants to know. A question that is stored otherwise than before is of another kind."""
+
+    kind: ClassVar[str]
+    # Who has one of these may ask it.
+    rights: ClassVar[tuple[str, ...]]
+    # What is safe where it cannot be answered, if anybody would think that it is not.
+    safe: ClassVar[str] = ""
+
+    @abstractmethod
+    def asked(self) -> dict[str, Any]:
+        """What its row holds of it, as JSON has it."""
+
+    @classmethod
+    @abstractmethod
+    def from_row(cls, asked: Mapping[str, Any]) -> Self:
+        """The question again.
+
+        Raises Problem; ObjectDoesNotExist for rows that are gone; KeyError, TypeError or ValueError for what
+        it never stored.
+        """
+
+    @classmethod
+    def may_be_asked_by(cls, person: User) -> bool:
+        """Whether this person may ask it, and so learn its answer."""
+        return person.is_active and person.is_staff and any(map(person.has_perm, cls.rights))
+
+
+@dataclass(frozen=True)
+class PreviewQuestion(Question):
+    """What a restore would do, as the server is now."""
+
+    kind = "preview"
+    rights = (right_to_start(Action.RESTORE),)
+    safe = "Nothing was touched."
+
+    request: RestoreRequest
+
+    def asked(self) -> dict[str, Any]:
+        """The request as its run's row would have it, with the rows that it is about."""
+        about = {"database": self.request.database.pk, "snapshot": self.request.snapshot.pk}
+        return {**self.request.stored(), **about}
+
+    @classmethod
+    def from_row(cls, asked: Mapping[str, Any]) -> Self:
+        """The question again."""
+        if asked["version"] != RestoreRequest.version:
+            raise ValueError(asked["version"])
+        snapshot = Snapshot.objects.select_related("repository").get(pk=asked["snapshot"])
+        database = Database.objects.select_related("repository").get(pk=asked["database"])
+        return cls(RestoreRequest.from_row(Run(database=database, snapshot=snapshot), asked))
+
+
+@dataclass(frozen=True)
+class KeptSizeQuestion(Question):
+    """How much space the tables take that a restore kept."""
+
+    kind = "kept_size"
+    rights = (right_to_start(Action.DROP_KEPT),)
+    safe = "Nothing was touched."
+
+    restore: Restore
+
+    def asked(self) -> dict[str, Any]:
+        """Which restore."""
+        return {"restore": self.restore.pk}
+
+    @classmethod
+    def from_row(cls, asked: Mapping[str, Any]) -> Self:
+        """The question again."""
+        return cls(Restore.objects.select_related("database").get(pk=asked["restore"]))
+
+
+@dataclass(frozen=True)
+class SecretQuestion(Question):
+    """Whether the worker finds a secret where a reference leads; never the secret."""
+
+    kind = "secret"
+    rights = tuple(
+        f"backups.{verb}_{model}" for verb in ("add", "change") for model in ("database", "repository")
+    )
+
+    reference: str
+    may_be_unset: bool = False
+
+    def asked(self) -> dict[str, Any]:
+        """The reference, and whether nothing fails where it leads to none."""
+        return {"reference": self.reference, "may_be_unset": self.may_be_unset}
+
+    @classmethod
+    def from_row(cls, asked: Mapping[str, Any]) -> Self:
+        """The question again."""
+        return cls(str(asked["reference"]), bool(asked["may_be_unset"]))
+
+
+@dataclass(frozen=True)
+class TestMessageQuestion(Question):
+    """Whether a message from the worker reaches people."""
+
+    __test__ = False  # to pytest, its name looks like a test's
+
+    kind = "test_message"
+    rights = ("backups.run_maintenance",)
+
+    def asked(self) -> dict[str, Any]:
+        """Nothing but that."""
+        return {}
+
+    @classmethod
+    def from_row(cls, asked: Mapping[str, Any]) -> Self:
+        """The question again."""
+        return cls()
+
+
+KINDS: dict[str, type[Question]] = {
+    each.kind: each for each in (PreviewQuestion, KeptSizeQuestion, SecretQuestion, TestMessageQuestion)
+}
+
+
+# ---------------------------------------------------------------- Asking
+
+
+def ask(question: Question, person: User) -> Row:
+    """Put a question to the worker, which is told of it at once."""
+    now = timezone.now()
+    Row.objects.filter(taken_at=None, asked_at__lt=now - IN_VAIN).delete()
+    waiting = Row.objects.filter(taken_at=None, asked_by=person).values_list("pk", flat=True)
+    Row.objects.filter(pk__in=list(waiting[_MOST_OPEN - 1 :])).delete()
+    row = Row.objects.create(kind=question.kind, asked=question.asked(), asked_by=person, asked_at=now)
+    queue.wake_for_question(row.pk)
+    row.refresh_from_db()
+    return row
+
+
+def ask_unless_just_asked(question: Question, person: User) -> Row:
+    """The same, or the row of a moment ago in which this person asked it."""
+    since = timezone.now() - _JUST_NOW
+    before = Row.objects.filter(kind=question.kind, asked_by=person, asked_at__gt=since)
+    asked = question.asked()
+    return next((row for row in before[:_MOST_OPEN] if row.asked == asked), None) or ask(question, person)
+
+
+def asked_by(person: User, pk: int | str) -> Row | None:
+    """A question by its number, if it is this person's and they may still ask it."""
+    row = Row.objects.filter(pk=pk, asked_by=person).first() if str(pk).isdecimal() else None
+    kind = KINDS.get(row.kind) if row else None
+    return row if kind and kind.may_be_asked_by(person) else None
+
+
+def read(row: Row) -> Question:
+    """What was asked. Raises Problem for what this version cannot read, and for what is gone."""
+    kind = KINDS.get(row.kind)
+    try:
+        if kind is not None:
+            return kind.from_row(row.asked)
+    except ObjectDoesNotExist as gone:
+        raise Problem("What this was asked about is not there any more.", code="question.gone") from gone
+    except (KeyError, TypeError, ValueError):
+        pass
+    raise Problem(
+        "The worker was asked what this version of Vedetta does not know.",
+        code="question.unknown",
+        do="See that portal and worker are of the same version, then ask again.",
+    )
+
+
+def answer_to(row: Row) -> Mapping[str, Any] | None:
+    """What the worker answered, None where it has not yet. Raises Problem where it could not."""
+    if row.answer is None:
+        return None
+    told = row.answer.get("told")
+    if isinstance(told, dict):
+        return told
+    raise Problem(str(row.answer.get("problem", "")), code=str(row.answer.get("code", "")))
+
+
+def is_unheard(row: Row, now: datetime | None = None) -> bool:
+    """Whether a worker that is there would have begun with it, or have answered it, by now."""
+    since = (now or timezone.now()) - row.asked_at
+    allowed = PATIENCE if row.taken_at is None else PATIENCE + timedelta(seconds=2 * ANSWER_SECONDS)
+    return row.answer is None and since > allowed
+
+
+def is_in_vain(row: Row, now: datetime | None = None) -> bool:
+    """Whether nobody need look for its answer any more."""
+    return row.answer is None and (now or timezone.now()) - row.asked_at > IN_VAIN
+
+
+def wait_for(row: Row, seconds: float) -> Row:
+    """The row as soon as it has its answer, or as it is after so long."""
+    until = time.monotonic() + seconds
+    while row.answer is None and time.monotonic() < until:
+        time.sleep(_LOOK_SECONDS)
+        row = Row.objects.filter(pk=row.pk).first() or row
+    return row
+
+
+# ---------------------------------------------------------------- Answering
+
+
+def take(now: datetime | None = None) -> Row | None:
+    """Take the newest question that nobody took; None where there is none.
+
+    The newest first: who asked it still waits. The clock of who asked may be another.
+    """
+    now = now or timezone.now()
+    for row in Row.objects.filter(taken_at=None, asked_at__gt=now - 10 * IN_VAIN).select_related("asked_by"):
+        if Row.objects.filter(pk=row.pk, taken_at=None).update(taken_at=now):
+            return row
+    return None
+
+
+def answer(row: Row, told: Mapping[str, Any] | Problem) -> None:
+    """Give a question its answer, or why there is none."""
+    content: dict[str, Any] = {"told": told}
+    if isinstance(told, Problem):
+        kind = KINDS.get(row.kind)
+        content = {"problem": told.sentence(safe=kind.safe if kind else ""), "code": told.code}
+    Row.objects.filter(pk=row.pk).update(answer=content)
+
+
+def forget_old(now: datetime | None = None) -> None:
+    """Remove what was asked a day ago."""
+    Row.objects.filter(asked_at__lt=(now or timezone.now()) - KEPT).delete()
