@@ -16,6 +16,7 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import IO
 
+from backups.process import orphans
 from backups.process.endings import NotInstalled
 from backups.process.output import READ_BYTES, TAIL_LINES, Heeded, Lines
 from backups.process.waiting import TICK_SECONDS, Tick
@@ -57,16 +58,18 @@ class Child:
         self._own_group = own_group
         self._is_stopped = False
         try:
-            self._popen = subprocess.Popen(
-                [*_die_with_parent(), *_with_memory(most_memory), *args],
-                env=dict(env),
-                stdin=stdin,
-                stdout=stdout,
-                stderr=self._stderr_file or stderr,
-                pass_fds=pass_fds,
-                start_new_session=own_group,
-                cwd=folder,
-            )
+            with orphans.starting:
+                self._popen = subprocess.Popen(
+                    [*_die_with_parent(), *_with_memory(most_memory), *args],
+                    env=dict(env),
+                    stdin=stdin,
+                    stdout=stdout,
+                    stderr=self._stderr_file or stderr,
+                    pass_fds=pass_fds,
+                    start_new_session=own_group,
+                    cwd=folder,
+                )
+                orphans.own.add(self._popen.pid)
         except FileNotFoundError:
             raise NotInstalled(self.program) from None
         finally:
@@ -150,6 +153,7 @@ class Child:
         elif self._popen.poll() is None:
             self._popen.kill()
         self._popen.wait()
+        orphans.own.discard(self._popen.pid)
 
     def close(self) -> None:
         """Close this side of the pipes."""

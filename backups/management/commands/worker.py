@@ -62,11 +62,6 @@ class Cluster:
             stderr=process.OUR_STDERR,
         )
 
-    @property
-    def pid(self) -> int:
-        """Its first process, 0 where there is none."""
-        return self._child.pid if self._child else 0
-
     def plays(self, worker: str) -> bool:
         """Whether `worker`, as a run names it, is a process of this cluster."""
         return self._child is not None and process.runs_in_group(worker, self._child.pid)
@@ -141,7 +136,7 @@ class Command(BaseCommand):
                 _keep_time()
             for cluster in clusters:
                 cluster.keep_running()
-            process.reap_orphans([cluster.pid for cluster in clusters])
+            process.reap_orphans()
             if not ready and _have_pulse(clusters, began):
                 ready = True
                 _tell_ready(ready_fd)
