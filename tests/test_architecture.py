@@ -36,6 +36,7 @@ HOUSE = {
     "checks": "process validators",
     "migrations": "choices validators",
     "models": "choices dumpfile text validators",
+    "downloads": "errors installation models",
     "endpoints": "choices models mysql restic secret_references",
     "notifications": "choices models process",
     "scheduling": "models text",
@@ -69,13 +70,13 @@ HOUSE = {
         "scheduling snapshots text verdict"
     ),
     "admin": (
-        "actions alerting choices configuration endpoints errors gate keeping models mysql "
+        "actions alerting choices configuration downloads endpoints errors gate keeping models mysql "
         "notifications reports repositories requests restic restoring runs scheduling secret_references "
         "sentinel snapshots templatetags text validators verdict"
     ),
     "worker": (
-        "actions alerting choices endpoints errors models mysql process requests restic restoring runs "
-        "scheduling text"
+        "actions alerting choices downloads endpoints errors models mysql process requests restic restoring "
+        "runs scheduling text"
     ),
     "portal": "admin alerting portal_copy reports sentinel text",
     "management": (
