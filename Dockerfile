@@ -66,6 +66,7 @@ ENV PATH=/usr/local/bin:/opt/venv/bin:/opt/mysql/bin:/usr/bin:/bin \
     PYTHONUNBUFFERED=1 \
     PYTHONDONTWRITEBYTECODE=1 \
     DATABASE_URL=sqlite:////data/portal.sqlite3 \
+    DOWNLOADS_SOCKET=/data/run/downloads.socket \
     RESTIC_CACHE_DIR=/cache \
     PORTAL_BIND=0.0.0.0:8000 \
     SENTINEL_BIND=0.0.0.0:8001

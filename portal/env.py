@@ -236,6 +236,15 @@ class Environment:
             )
         return value
 
+    def shared_folder(self, database: dict[str, Any], otherwise: Path) -> Path:
+        """What portal and worker have in common: the folder of the portal's own database where it is a file,
+        else the state that systemd keeps for both.
+        """
+        if database["ENGINE"] == _SQLITE:
+            return Path(database["NAME"]).parent
+        of_systemd = self._raw("STATE_DIRECTORY").partition(":")[0]
+        return Path(of_systemd) if of_systemd.startswith("/") else otherwise
+
     def references(self, name: str) -> list[str]:
         """Names of variables, of which a * at the end stands for any ending, and files as file:/path."""
         values = self.words(name)

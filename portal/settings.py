@@ -103,6 +103,10 @@ if DATABASES["default"]["ENGINE"] == "django.db.backends.sqlite3":
         "timeout": 30,
         "init_command": "PRAGMA journal_mode=WAL; PRAGMA synchronous=NORMAL;",
     }
+# Where the portal finds the worker for downloads: in a folder that both have.
+DOWNLOADS_SOCKET = env.folder(
+    "DOWNLOADS_SOCKET", str(env.shared_folder(DATABASES["default"], VAR_DIR) / "run" / "downloads.socket")
+)
 DEFAULT_AUTO_FIELD = "django.db.models.BigAutoField"
 
 # ---------------------------------------------------------------- Signing in

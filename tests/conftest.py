@@ -37,6 +37,7 @@ os.environ.update(
     VEDETTA_KEY="b2YgdGhlIHRlc3RzLCBhbmQgb2Ygbm90aGluZyBlbHM=",
     VEDETTA_KEY_MADE=str(VAR_DIR / "vedetta_key"),
     VEDETTA_HOME="",
+    DOWNLOADS_SOCKET="",
     # Another checkout's gate may run on this machine.
     SENTINEL_ADDRESS="off",
     # A second or two of each test that backs up; those that are about it turn it on.

@@ -36,6 +36,7 @@ HOUSE = {
     "checks": "process validators",
     "migrations": "choices validators",
     "models": "choices dumpfile text validators",
+    "downloads": "errors installation models",
     "endpoints": "choices models mysql restic secret_references",
     "notifications": "choices models process",
     "scheduling": "models text",
@@ -69,12 +70,12 @@ HOUSE = {
         "scheduling secret_references snapshots text validators verdict"
     ),
     "admin": (
-        "actions choices configuration errors gate keeping models notifications reports repositories "
-        "requests restoring runs scheduling sentinel snapshots templatetags text validators verdict"
+        "actions choices configuration downloads errors gate keeping models notifications reports "
+        "repositories requests restoring runs scheduling sentinel snapshots templatetags text validators verdict"
     ),
     "worker": (
-        "actions alerting choices endpoints errors models mysql process requests restic restoring runs "
-        "scheduling text"
+        "actions alerting choices downloads endpoints errors models mysql process requests restic restoring "
+        "runs scheduling text"
     ),
     "portal": "admin alerting portal_copy reports sentinel text",
     "management": (

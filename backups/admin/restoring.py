@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
@@ -28,11 +29,11 @@ from django.utils.crypto import salted_hmac
 from django.utils.http import content_disposition_header
 from unfold.widgets import UnfoldAdminSplitDateTimeWidget
 
-from backups.actions.download import sql_stream
 from backups.admin import asked
 from backups.admin.base import page_url, proof_label, run_url
 from backups.admin.restore_form import RestoreForm, form_again
 from backups.choices import RestoreMode, Trigger
+from backups.downloads import asking, wire
 from backups.errors import Problem
 from backups.models import Database, Question, Restore, Snapshot, Suspicion
 from backups.requests import Asker, RestoreRequest, questions
@@ -215,16 +216,30 @@ def _start(request: HttpRequest, wanted: RestoreRequest) -> HttpResponseBase:
 
 def _download(request: HttpRequest, wanted: RestoreRequest) -> HttpResponseBase:
     snapshot = wanted.snapshot
+    assert request.user.is_authenticated  # noqa: S101  the view lets nobody else in
     try:
-        name, content = sql_stream(snapshot, wanted.tables)
+        content = asking.begin(request.user, snapshot, wanted.tables, is_gone=_has_left(request))
+    except asking.NoWorker as problem:
+        messages.error(request, problem.sentence())
+        return HttpResponseRedirect(restore_url(snapshot))
     except Problem as problem:
         messages.error(request, f"Nothing was downloaded. {problem.sentence()}")
         return HttpResponseRedirect(restore_url(snapshot))
-    note(request, snapshot, f"Downloaded {name}: {wanted.reason}")
+    try:
+        note(request, snapshot, f"Downloaded {content.name}: {wanted.reason}")
+    except BaseException:
+        content.close()
+        raise
     response = StreamingHttpResponse(content, content_type="application/sql")
-    response["Content-Disposition"] = str(content_disposition_header(True, name))
+    response["Content-Disposition"] = str(content_disposition_header(True, content.name))
     response["Cache-Control"] = "no-store"
     return response
+
+
+def _has_left(request: HttpRequest) -> Callable[[], bool]:
+    """Whether the browser, or the proxy before us, has closed the connection; False where nobody knows."""
+    connection = request.META.get("gunicorn.socket")
+    return (lambda: wire.hung_up(connection)) if connection else lambda: False
 
 
 def note(request: HttpRequest, obj: Snapshot | Database | Any, text: str) -> None:

@@ -5,6 +5,7 @@ To the rest of Vedetta all of them are `models`; which module holds which is thi
 
 from backups.models.alert import Alert
 from backups.models.database import Database
+from backups.models.download_ticket import DownloadTicket
 from backups.models.kinds import Leased, RefersToSecrets
 from backups.models.public_key import PublicKey
 from backups.models.question import Question

@@ -31,7 +31,7 @@ from django.db.migrations.executor import MigrationExecutor
 from django.utils import timezone
 
 from backups.errors import Problem
-from backups.models import Database, Repository
+from backups.models import Database, DownloadTicket, Repository
 
 FORMAT = 1
 APPS = ("contenttypes", "auth", "admin", "backups")
@@ -351,6 +351,8 @@ def _take_over(then: Callable[[], None]) -> None:
     connection = connections["default"]
     with transaction.atomic(), connection.constraint_checks_disabled():
         Session.objects.all().delete()
+        # By their numbers they would be for other people and snapshots.
+        DownloadTicket.objects.all().delete()
         for model in models_copied():
             model._base_manager.all()._raw_delete("default")
         for model in models_copied():

@@ -17,6 +17,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import IO
 
+from backups.process import orphans
 from backups.process.endings import NotInstalled
 from backups.process.output import READ_BYTES, TAIL_LINES, Heeded, Lines
 from backups.process.waiting import TICK_SECONDS, Tick
@@ -70,16 +71,18 @@ class Child:
         self._own_group = program.own_group
         self._is_stopped = False
         try:
-            self._popen = subprocess.Popen(
-                [*_die_with_parent(), *_with_memory(program.most_memory), *program.args],
-                env=dict(program.env),
-                stdin=stdin,
-                stdout=stdout,
-                stderr=self._stderr_file or stderr,
-                pass_fds=program.pass_fds,
-                start_new_session=program.own_group,
-                cwd=program.folder,
-            )
+            with orphans.starting:
+                self._popen = subprocess.Popen(
+                    [*_die_with_parent(), *_with_memory(program.most_memory), *program.args],
+                    env=dict(program.env),
+                    stdin=stdin,
+                    stdout=stdout,
+                    stderr=self._stderr_file or stderr,
+                    pass_fds=program.pass_fds,
+                    start_new_session=program.own_group,
+                    cwd=program.folder,
+                )
+                orphans.own.add(self._popen.pid)
         except FileNotFoundError:
             raise NotInstalled(self.program) from None
         finally:
@@ -163,6 +166,7 @@ class Child:
         elif self._popen.poll() is None:
             self._popen.kill()
         self._popen.wait()
+        orphans.own.discard(self._popen.pid)
 
     def close(self) -> None:
         """Close this side of the pipes."""

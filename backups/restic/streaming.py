@@ -12,7 +12,6 @@ from backups.restic.access import Access
 from backups.restic.arguments import dump_args
 from backups.restic.exit_codes import error_from
 from backups.restic.outage import OutageTimer
-from backups.restic.problems import ResticError
 from backups.restic.runner import mend_cache, unlock_after
 
 
@@ -42,20 +41,22 @@ def with_outage_limit(running: process.Child, access: Access, tick: process.Tick
 
 
 @contextmanager
-def outage_guard(running: process.Child, access: Access) -> Iterator[None]:
+def outage_guard(running: process.Child, access: Access, tick: process.Tick = lambda: None) -> Iterator[None]:
     """For who reads a `dump` in a thread that cannot look at the clock meanwhile.
 
-    Where its storage goes on failing, restic is ended, and that raised whatever came of it.
+    Where its storage goes on failing, or `tick` raises a Problem, restic is ended, and that raised whatever
+    came of it. `tick` is called in another thread.
     """
     over = threading.Event()
-    given_up: list[ResticError] = []
-    tick = with_outage_limit(running, access, lambda: None)
+    given_up: list[Problem] = []
+    tick_within_limit = with_outage_limit(running, access, tick)
 
     def watch() -> None:
         try:
             while not over.wait(process.TICK_SECONDS):
-                tick()
-        except ResticError as error:
+                running.poll()  # one that has ended is nobody's zombie, however slowly its output is read
+                tick_within_limit()
+        except Problem as error:
             given_up.append(error)
             running.stop()
 

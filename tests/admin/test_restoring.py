@@ -22,17 +22,19 @@ from backups.actions.steps.swapping import way_back_words
 from backups.admin.base import page_url, run_url
 from backups.admin.restores import kept_words
 from backups.choices import Action, DefinerPolicy, RestoreMode, Status, Swap, Trigger
+from backups.downloads.asking import MOST_PER_PORTAL
 from backups.models import Database, Restore, Run, Server, Snapshot
 from backups.runs.restores import restore_note
 from backups.worker import executor
 from tests.admin.conftest import Login
 from tests.backups.conftest import MakeDatabase
 from tests.backups.worlds import Shop, children_of, command_of, wait_until
+from tests.downloads.serving import downloads_served
 from tests.restore.conftest import back_up, empty_repository, make_database, mariadb_shop, repository
 from tests.restore.stories import LATER, content, databases_of, stored
 from tools.history import History
 
-__all__ = ["back_up", "empty_repository", "make_database", "mariadb_shop", "repository"]
+__all__ = ["back_up", "downloads_served", "empty_repository", "make_database", "mariadb_shop", "repository"]
 
 LOOK, START = {"look": "1"}, {"start": "1"}
 REASON = "A wrong price import."
@@ -378,6 +380,7 @@ def streamed(client: Client, snapshot: Snapshot, **more: Any) -> StreamingHttpRe
     return response
 
 
+@pytest.mark.usefixtures("downloads_served")
 def test_a_download_is_the_dump_itself_and_recorded(snapshot: Snapshot, login: Login) -> None:
     response = streamed(login("Restorer"), snapshot)
     assert b"".join(response) == stored(snapshot)
@@ -389,12 +392,14 @@ def test_a_download_is_the_dump_itself_and_recorded(snapshot: Snapshot, login: L
     assert not Restore.objects.exists()
 
 
+@pytest.mark.usefixtures("downloads_served")
 def test_a_download_of_some_tables_holds_only_them(snapshot: Snapshot, login: Login) -> None:
     dump = b"".join(streamed(login("Restorer"), snapshot, tables=["customers"]))
     assert b"CREATE TABLE `customers`" in dump
     assert b"CREATE TABLE `orders`" not in dump
 
 
+@pytest.mark.usefixtures("downloads_served")
 def test_closing_a_download_stops_restic(snapshot: Snapshot, login: Login) -> None:
     response = streamed(login("Restorer"), snapshot)
     next(iter(response))
@@ -402,11 +407,32 @@ def test_closing_a_download_stops_restic(snapshot: Snapshot, login: Login) -> No
     wait_until(lambda: not restics(os.getpid()), "restic to be gone", 5)
 
 
+@pytest.mark.usefixtures("downloads_served")
+def test_a_download_that_is_over_gives_its_place_back(snapshot: Snapshot, login: Login) -> None:
+    """To its last byte, to some, and to none of them."""
+    client = login("Restorer")
+    for number in range(2 * MOST_PER_PORTAL):
+        response = streamed(client, snapshot)
+        if number % 3:
+            next(iter(response))
+        if number % 3 > 1:
+            b"".join(response)
+        response.close()
+    wait_until(lambda: not restics(os.getpid()), "restic to be gone", 5)
+
+
+def test_without_a_worker_nothing_is_downloaded(snapshot: Snapshot, login: Login) -> None:
+    page = told(look_and_start(login("Restorer"), snapshot, wish(RestoreMode.FILE), follow=True))
+    assert "The worker does not run, so nothing can be downloaded. Start it on the portal's own" in page
+    assert not LogEntry.objects.exists()
+
+
 def restics(pid: int) -> list[str]:
     """The command lines of the dumps under a process."""
     return [line for child in children_of(pid) if "restic" in (line := command_of(child)) and "dump" in line]
 
 
+@pytest.mark.usefixtures("downloads_served")
 def test_a_repository_that_is_away_is_told(snapshot: Snapshot, login: Login) -> None:
     folder = Path(snapshot.repository.url)
     folder.rename(folder.with_name("away"))
@@ -415,6 +441,7 @@ def test_a_repository_that_is_away_is_told(snapshot: Snapshot, login: Login) -> 
     assert not LogEntry.objects.exists()
 
 
+@pytest.mark.usefixtures("downloads_served")
 def test_a_snapshot_that_cannot_be_read_is_told(snapshot: Snapshot, login: Login) -> None:
     for pack in (Path(snapshot.repository.url) / "data").glob("*/*"):
         pack.chmod(0o600)

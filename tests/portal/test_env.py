@@ -346,3 +346,23 @@ def test_environment_wins_over_files_and_earlier_files_over_later(
 
     env = Environment()
     assert [env.text(name) for name in ("ZZ_A", "ZZ_B", "ZZ_C")] == ["environment", "first", "second"]
+
+
+@pytest.mark.parametrize(
+    ("database", "of_systemd", "shared"),
+    [
+        ("sqlite:////srv/data/portal.sqlite3", "/var/lib/vedetta", "/srv/data"),
+        ("mysql://u:p@db/portal", "/var/lib/vedetta", "/var/lib/vedetta"),
+        ("mysql://u:p@db/portal", "/var/lib/vedetta:/var/lib/vedetta-worker", "/var/lib/vedetta"),
+        ("mysql://u:p@db/portal", "", "/opt/vedetta/var"),
+    ],
+)
+def test_what_portal_and_worker_share_is_found_by_both(
+    database: str, of_systemd: str, shared: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """systemd tells the worker of a second folder, which the portal may not open."""
+    monkeypatch.setenv("X", database)
+    monkeypatch.setenv("STATE_DIRECTORY", of_systemd)
+    env = Environment()
+
+    assert env.shared_folder(env.database("X", ""), Path("/opt/vedetta/var")) == Path(shared)

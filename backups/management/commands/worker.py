@@ -1,4 +1,7 @@
-"""`manage.py worker`: both clusters of the queue, begun again when they die, stopped without a lost run."""
+"""`manage.py worker`: both clusters of the queue, begun again when they die, stopped without a lost run.
+
+Beside them, in this process, what streams downloads to the portal.
+"""
 
 from __future__ import annotations
 
@@ -8,6 +11,7 @@ import signal
 import time
 from argparse import ArgumentParser
 from datetime import datetime
+from pathlib import Path
 from types import FrameType
 from typing import Any
 
@@ -23,6 +27,7 @@ from backups.runs import lifecycle
 from backups.runs.queue import repair_queue_clock
 from backups.scheduling import schedules
 from backups.worker import queue
+from backups.worker.downloads import DownloadServer
 
 logger = logging.getLogger(__name__)
 
@@ -61,11 +66,6 @@ class Cluster:
             stdout=process.OUR_STDOUT,
             stderr=process.OUR_STDERR,
         )
-
-    @property
-    def pid(self) -> int:
-        """Its first process, 0 where there is none."""
-        return self._child.pid if self._child else 0
 
     def plays(self, worker: str) -> bool:
         """Whether `worker`, as a run names it, is a process of this cluster."""
@@ -122,17 +122,20 @@ class Command(BaseCommand):
         for number in (signal.SIGTERM, signal.SIGINT):
             signal.signal(number, self._stop)
         clusters = [Cluster(str(settings.Q_CLUSTER["name"])), Cluster(settings.RESTORES_CLUSTER)]
+        downloads = DownloadServer(Path(settings.DOWNLOADS_SOCKET))
         try:
-            self._run(clusters, ready_fd)
+            self._run(clusters, downloads, ready_fd)
+            downloads.break_off()
             _drain(clusters, stop_seconds)
         finally:
+            downloads.end()
             for cluster in clusters:
                 cluster.end()
 
     def _stop(self, _signal: int, _frame: FrameType | None) -> None:
         self._told_to_stop = True
 
-    def _run(self, clusters: list[Cluster], ready_fd: int | None) -> None:
+    def _run(self, clusters: list[Cluster], downloads: DownloadServer, ready_fd: int | None) -> None:
         began, ready = timezone.now(), False
         keep_time_at = 0.0
         while not self._told_to_stop:
@@ -141,7 +144,8 @@ class Command(BaseCommand):
                 _keep_time()
             for cluster in clusters:
                 cluster.keep_running()
-            process.reap_orphans([cluster.pid for cluster in clusters])
+            downloads.keep_serving()
+            process.reap_orphans()
             if not ready and _have_pulse(clusters, began):
                 ready = True
                 _tell_ready(ready_fd)

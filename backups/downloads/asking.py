@@ -1,0 +1,151 @@
+"""The portal's side of a download: ask the worker for it, and pass on what it sends."""
+
+from __future__ import annotations
+
+import socket
+import threading
+from collections.abc import Callable, Collection, Iterator
+from contextlib import ExitStack
+from pathlib import Path
+from typing import Self
+
+from django.conf import settings
+from django.contrib.auth.models import User
+
+from backups.downloads import tickets, wire
+from backups.downloads.places import address_of, peer_is_us
+from backups.errors import Problem
+from backups.installation import commands
+from backups.models import Snapshot
+
+# Of the requests that a portal's process works at, at the same time, the others are for everybody else:
+# a storage that hangs holds each download's turn until the worker gives it up.
+MOST_PER_PORTAL = 4
+_slots = threading.BoundedSemaphore(MOST_PER_PORTAL)
+# The worker looks at a ticket and begins.
+_ANSWER_SECONDS = 15.0
+# On top of what a storage is given to mend itself, after which the worker says so.
+_MORE_SECONDS = 120.0
+
+
+class NoWorker(Problem):
+    """The worker does not run, or runs on another machine, so nothing can be downloaded."""
+
+    code = "downloads.no_worker"
+
+
+class Download(Iterator[memoryview]):
+    """The bytes of a snapshot's SQL as they come from the worker, for a file of this `name`.
+
+    To be closed in any case, which ends it in the worker too. The iterator raises Problem where what came
+    is not whole.
+    """
+
+    def __init__(self, frames: wire.Receiver, name: str, patience: float, held: ExitStack) -> None:
+        self.name = name
+        self._frames = frames
+        self._patience = patience
+        self._held = held
+        self._is_whole = False
+
+    def __iter__(self) -> Self:
+        return self
+
+    def __next__(self) -> memoryview:
+        if self._is_whole:
+            raise StopIteration
+        kind, content = _answer(self._frames, self._patience)
+        if kind == wire.DATA:
+            return content
+        self._is_whole = kind == wire.END
+        if not self._is_whole:
+            raise _broken_off()
+        raise StopIteration
+
+    def close(self) -> None:
+        """Let the worker know that no more of it is wanted."""
+        self._held.close()
+
+
+def begin(
+    person: User,
+    snapshot: Snapshot,
+    tables: Collection[str] = (),
+    *,
+    is_gone: Callable[[], bool] = lambda: False,
+) -> Download:
+    """A download whose first bytes are there, for somebody who may have it.
+
+    `is_gone` is asked while nothing comes: whether that person has left. Raises Problem, NoWorker among them.
+    """
+    patience = settings.STORAGE_PATIENCE_SECONDS + _MORE_SECONDS
+    with ExitStack() as held:
+        if not _slots.acquire(blocking=False):
+            raise Problem(
+                f"{MOST_PER_PORTAL} downloads are under way in this process of the portal, which serves no "
+                "more at once.",
+                code="downloads.portal_is_busy",
+                do="Try again when one of them is over.",
+            )
+        held.callback(_slots.release)
+        connection = held.enter_context(_connected(Path(settings.DOWNLOADS_SOCKET)))
+        frames = wire.Receiver(connection, is_gone)
+        try:
+            connection.sendall(wire.greeting(tickets.issue(person, snapshot, tables)))
+        except OSError:
+            raise _broken_off() from None
+        _expect(wire.ACCEPTED, frames, _ANSWER_SECONDS)
+        name = str(wire.read_json(_expect(wire.HEAD, frames, patience)).get("name", ""))
+        return Download(frames, name, patience, held.pop_all())
+
+
+def _expect(kind: bytes, frames: wire.Receiver, seconds: float) -> memoryview:
+    found, content = _answer(frames, seconds)
+    if found != kind:
+        raise _broken_off()
+    return content
+
+
+def _answer(frames: wire.Receiver, seconds: float) -> tuple[bytes, memoryview]:
+    try:
+        kind, content = frames.next(seconds=seconds)
+        failed = wire.problem_of(content) if kind == wire.FAILURE else None
+    except wire.Unspoken:
+        raise _broken_off() from None
+    if failed:
+        raise failed
+    return kind, content
+
+
+def _broken_off() -> Problem:
+    return Problem(
+        "The worker broke the download off, or gave no answer.",
+        code="downloads.broken_off",
+        do=f"Try again; {commands().worker_log} may say more.",
+    )
+
+
+def _connected(path: Path) -> socket.socket:
+    connection = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
+    connection.settimeout(_ANSWER_SECONDS)
+    try:
+        with address_of(path) as address:
+            connection.connect(address)
+    except (BlockingIOError, TimeoutError):  # so many wait already
+        connection.close()
+        raise _broken_off() from None
+    except OSError:
+        connection.close()
+        raise NoWorker(
+            "The worker does not run, so nothing can be downloaded.",
+            do=f"Start it on the portal's own machine: {commands().start_worker}. If it runs there, "
+            f"{commands().worker_log} says why {path} cannot be reached.",
+        ) from None
+    if not peer_is_us(connection):
+        connection.close()
+        raise NoWorker(
+            "The worker runs as another user than the portal, so nothing can be downloaded.",
+            code="downloads.other_user",
+            do="Run both as the same user.",
+        )
+    return connection

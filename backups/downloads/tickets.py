@@ -1,0 +1,64 @@
+"""Tickets: the portal issues one for what a person may download now, and the worker spends it, once."""
+
+from __future__ import annotations
+
+import hashlib
+import secrets
+from collections.abc import Collection
+from datetime import datetime, timedelta
+
+from django.contrib.auth.models import User
+from django.utils import timezone
+
+from backups.errors import Problem
+from backups.models import DownloadTicket, Snapshot
+
+VALID_SECONDS = 60
+_RIGHT = "backups.run_restore"
+# For whoever looks into what happened.
+_KEPT = timedelta(days=1)
+
+
+def issue(
+    person: User, snapshot: Snapshot, tables: Collection[str] = (), *, now: datetime | None = None
+) -> str:
+    """The token of a new ticket, for who was found to have the right; tickets of long ago go."""
+    now = now or timezone.now()
+    token = secrets.token_urlsafe(32)
+    DownloadTicket.objects.filter(until__lt=now - _KEPT).delete()
+    DownloadTicket.objects.create(
+        digest=_digest(token),
+        person=person,
+        snapshot=snapshot,
+        tables=sorted(tables),
+        until=now + timedelta(seconds=VALID_SECONDS),
+    )
+    return token
+
+
+def spend(token: str, *, now: datetime | None = None) -> DownloadTicket:
+    """The ticket, used up from here on. Raises Problem where what it is for may not be had any more."""
+    now = now or timezone.now()
+    good = DownloadTicket.objects.filter(digest=_digest(token), used_at=None, until__gte=now)
+    if good.update(used_at=now) != 1:
+        raise Problem(
+            "The ticket of this download is not valid: it was used, or is too old.",
+            code="downloads.no_ticket",
+            do="Begin the download again.",
+        )
+    with_rows = DownloadTicket.objects.select_related("person", "snapshot__repository", "snapshot__database")
+    ticket = with_rows.get(digest=_digest(token))
+    person = ticket.person
+    if not (person.is_active and person.is_staff and person.has_perm(_RIGHT)):
+        raise Problem(f"{person.get_username()} may not download any more.", code="downloads.may_not")
+    if ticket.snapshot.forgotten_at is not None:
+        raise Problem(
+            f"Snapshot {ticket.snapshot.short_id} was forgotten.",
+            code="downloads.forgotten",
+            do="Choose another one.",
+        )
+    return ticket
+
+
+def _digest(token: str) -> str:
+    return hashlib.sha256(token.encode()).hexdigest()

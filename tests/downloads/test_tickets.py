@@ -1,0 +1,128 @@
+"""Tickets: for one person and one snapshot, once, soon, and only for who still may."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable
+from datetime import timedelta
+
+import pytest
+from django.contrib.auth.models import User
+from django.db import connection
+from django.utils import timezone
+
+from backups.downloads import tickets
+from backups.errors import Problem
+from backups.models import DownloadTicket, Snapshot
+from tests.admin.conftest import past, person, roles
+from tools.history import History
+
+__all__ = ["past", "person", "roles"]
+MakePerson = Callable[[str], User]
+
+
+@pytest.fixture
+def restorer(person: MakePerson) -> User:
+    """Somebody who may download."""
+    return person("Restorer")
+
+
+@pytest.fixture
+def snapshot(past: History) -> Snapshot:
+    """Some snapshot that is held."""
+    return Snapshot.objects.filter(forgotten_at=None)[0]
+
+
+def refused(token: str) -> str:
+    """The code of why a ticket is not taken."""
+    with pytest.raises(Problem) as raised:
+        tickets.spend(token)
+    return raised.value.code
+
+
+def test_a_ticket_is_good_once(restorer: User, snapshot: Snapshot) -> None:
+    token = tickets.issue(restorer, snapshot, ["orders", "customers"])
+
+    spent = tickets.spend(token)
+
+    assert (spent.snapshot, spent.person, spent.tables) == (snapshot, restorer, ["customers", "orders"])
+    assert refused(token) == "downloads.no_ticket"
+
+
+def test_only_a_digest_of_it_is_kept(restorer: User, snapshot: Snapshot) -> None:
+    token = tickets.issue(restorer, snapshot)
+
+    row = DownloadTicket.objects.values_list().get()
+
+    assert not any(token in str(value) for value in row)
+    assert refused(DownloadTicket.objects.get().digest) == "downloads.no_ticket"
+    assert refused("") == "downloads.no_ticket"
+
+
+def test_a_ticket_is_good_for_a_minute(restorer: User, snapshot: Snapshot) -> None:
+    before = timezone.now() - timedelta(seconds=tickets.VALID_SECONDS + 1)
+    assert refused(tickets.issue(restorer, snapshot, now=before)) == "downloads.no_ticket"
+
+
+def test_tickets_of_days_ago_are_not_kept(restorer: User, snapshot: Snapshot) -> None:
+    tickets.issue(restorer, snapshot, now=timezone.now() - timedelta(days=2))
+    tickets.issue(restorer, snapshot)
+    assert DownloadTicket.objects.count() == 1
+
+
+def test_who_lost_the_right_meanwhile_has_nothing_of_the_ticket(
+    person: MakePerson, snapshot: Snapshot
+) -> None:
+    def left(user: User) -> None:
+        user.is_active = False
+        user.save()
+
+    def of_no_staff(user: User) -> None:
+        user.is_staff = False
+        user.save()
+
+    for number, loses in enumerate((left, of_no_staff, lambda user: user.groups.clear())):
+        user = person("Restorer")
+        token = tickets.issue(user, snapshot)
+        loses(user)
+        assert refused(token) == "downloads.may_not"
+        User.objects.filter(pk=user.pk).update(username=f"of before {number}")
+
+
+def test_a_snapshot_that_was_forgotten_meanwhile_is_not_read(restorer: User, snapshot: Snapshot) -> None:
+    token = tickets.issue(restorer, snapshot)
+    Snapshot.objects.filter(pk=snapshot.pk).update(forgotten_at=timezone.now())
+    assert refused(token) == "downloads.forgotten"
+
+
+def test_a_ticket_goes_with_the_person(restorer: User, snapshot: Snapshot) -> None:
+    token = tickets.issue(restorer, snapshot)
+    restorer.delete()
+    assert refused(token) == "downloads.no_ticket"
+
+
+@pytest.mark.django_db(transaction=True)
+def test_of_many_who_spend_it_at_once_one_has_it(person: MakePerson) -> None:
+    from tools import history
+
+    history.make(days=5)
+    token = tickets.issue(person("Restorer"), Snapshot.objects.filter(forgotten_at=None)[0])
+    together, ended = threading.Barrier(6), list[str]()
+
+    def spend() -> None:
+        together.wait()
+        try:
+            tickets.spend(token)
+            ended.append("good")
+        except Problem as problem:
+            ended.append(problem.code)
+        finally:
+            connection.close()
+
+    threads = [threading.Thread(target=spend) for _ in range(6)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+
+    assert sorted(ended) == [*["downloads.no_ticket"] * 5, "good"]
