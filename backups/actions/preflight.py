@@ -30,7 +30,7 @@ from backups.gate import drill
 from backups.gate.status_files import make_sure_writable
 from backups.keeping import suspicions
 from backups.models import Database, Run
-from backups.reports import standing
+from backups.reports import portal_start, standing
 from backups.repositories import identity
 from backups.requests import DrillRequest
 from backups.runs import notes
@@ -60,6 +60,7 @@ def checks(database: Database, found: Found, tick: Tick | None = None) -> Iterat
         *_nobody_is_told(),
         *_key(),
         *_gate_in_trouble(),
+        *_portal_secrets(),
     ]
     for warning in found.warnings:
         yield Check("warning", ok=True, detail=warning, warning=True)
@@ -192,6 +193,12 @@ def _key() -> Iterator[str]:
 def _gate_in_trouble() -> list[str]:
     """As the portal found it last."""
     found = standing.gate_process()
+    return [" ".join(found)] if found else []
+
+
+def _portal_secrets() -> list[str]:
+    """As the web process found them at its last start."""
+    found = portal_start.finding()
     return [" ".join(found)] if found else []
 
 

@@ -6,6 +6,7 @@ To the rest of Vedetta all of them are `models`; which module holds which is thi
 from backups.models.alert import Alert
 from backups.models.database import Database
 from backups.models.kinds import Leased, RefersToSecrets
+from backups.models.portal_start import PortalStart
 from backups.models.public_key import PublicKey
 from backups.models.repository import Repository
 from backups.models.restore import Restore

@@ -24,6 +24,7 @@ OF_THE_MOMENT = {
     "django_q.Task", "django_q.OrmQ",
     "axes.AccessAttempt", "axes.AccessAttemptExpiration", "axes.AccessLog", "axes.AccessFailureLog",
     "backups.WorkerPulse",
+    "backups.PortalStart",
     # Which key is ours, no copy may say.
     "backups.PublicKey",
 }  # fmt: skip
