@@ -125,7 +125,7 @@ def secret_view(request: HttpRequest) -> HttpResponse:
     context: dict[str, str] = {}
     if missing := missing_secret(field, reference):
         context = {"problem": missing}
-    elif reference and secret_references.resolve_optional(reference):
+    elif reference and secret_references.Secret(reference).resolve_optional():
         context = {"good": "Found."}
     elif reference:
         context = {"words": "Not set; needed for S3 only"}
@@ -138,8 +138,12 @@ def missing_secret(field: str, reference: str) -> str:
         if reference:
             validators.secret_reference(reference)
             validators.declared_reference(reference)
-        if not secret_references.resolve_optional(reference) and reference and field not in _MAY_BE_UNSET:
-            secret_references.resolve(reference)
+        if (
+            not secret_references.Secret(reference).resolve_optional()
+            and reference
+            and field not in _MAY_BE_UNSET
+        ):
+            secret_references.Secret(reference).resolve()
     except ValidationError as error:
         return " ".join(error.messages)
     except Problem as problem:
