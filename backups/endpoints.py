@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 import shlex
+from collections.abc import Callable
 from dataclasses import replace
 
 from django.conf import settings
 
 from backups import mysql, restic
 from backups.choices import SslMode
+from backups.errors import Problem
 from backups.models import Database, Repository
-from backups.secret_references import Secret, for_restic, is_set, named_place
+from backups.secret_references import NOT_HERE, Secret, for_restic, is_set, named_place
 
 
 def repository_access(repository: Repository) -> restic.Access:
@@ -59,6 +61,15 @@ def refuse_missing_secrets(row: Database | Repository) -> None:
     else:
         database_server(row)
         scratch_server(row)
+
+
+def not_here(read: Callable[[], object]) -> Problem | None:
+    """Why `read` finds a secret not to be had in this process, though another may have it; else None."""
+    try:
+        read()
+    except Problem as problem:
+        return problem if problem.code in NOT_HERE else None
+    return None
 
 
 def secrets_subject(row: Database | Repository) -> str:

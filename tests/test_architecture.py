@@ -36,7 +36,7 @@ HOUSE = {
     "checks": "process validators",
     "migrations": "choices validators",
     "models": "choices dumpfile text validators",
-    "endpoints": "choices models mysql restic secret_references",
+    "endpoints": "choices errors models mysql restic secret_references",
     "notifications": "choices models process",
     "scheduling": "models text",
     "snapshots": "choices errors models",

@@ -97,7 +97,9 @@ def run(run: Run, progress: Progress) -> Outcome:
             progress.mask_secrets([*found.access.secret_values(), found.server.password])
         if found.scratch_password:
             progress.mask_secrets([found.scratch_password])
-        notes.run_update(run.pk, result={"checks": [asdict(each) for each in done]})
+        left_out = [left._asdict() for left in found.left_out]
+        result = {"checks": [asdict(each) for each in done], "not_in_backup": left_out}
+        notes.run_update(run.pk, result=result)
         progress.log(f"{check.name.capitalize()}: {check.detail}", _level(check))
         progress.detail(next((name for name, _ in _CHECKS[len(done) :]), ""))
         progress.tick()
