@@ -172,8 +172,15 @@ class VedettaCommand(BaseCommand):
         run = request.submit(Asker(Trigger.CLI))
         note = f"{missing.what} The worker plays it, as run {run.pk}."
         self.stderr.write(escape_control_characters(note))
-        with Watch(self.say, to_stderr=self.as_json or self.stdout_is_data) as watch:
-            return elsewhere.Follower(run, missing, watch.observe).to_its_end()
+        try:
+            with Watch(self.say, to_stderr=self.as_json or self.stdout_is_data) as watch:
+                return elsewhere.Follower(run, missing, watch.observe).to_its_end()
+        except KeyboardInterrupt:
+            run.refresh_from_db()
+            if run.is_over:
+                raise
+            left = Failure(f"{run} was left to the worker, which was asked to stop it.", errors.CANCELLED)
+            raise RunEnded(CANCELLED, failed(left, run_id=run.pk), run) from None
 
     def _judge(self, run: Run) -> Run:
         if run.status == Status.SUCCEEDED:

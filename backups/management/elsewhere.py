@@ -103,6 +103,7 @@ class Follower:
         self._observer = observer
         self._family = {run.pk}
         self._told = 0
+        self._waits = ""
         self._began = time.monotonic()
         self._over_since: float | None = None
         self._is_stopping = False
@@ -142,7 +143,7 @@ class Follower:
             return False
         self._run.refresh_from_db()  # it may have ended between the two looks
         self._over_since = self._over_since or time.monotonic()
-        is_followed = self._run.status == Status.SUCCEEDED and not self._is_stopping
+        is_followed = self._run.status in (Status.SUCCEEDED, Status.FAILED) and not self._is_stopping
         return not is_followed or time.monotonic() - self._over_since >= _FOLLOWS_WITHIN_SECONDS
 
     def _under_way(self) -> QuerySet[Run]:
@@ -157,8 +158,12 @@ class Follower:
         shown = (running or under_way or [self._run])[-1]
         phase = shown.phase or ("queued" if shown.status == Status.QUEUED else "starting")
         state = State(phase, shown.bytes_done, shown.bytes_expected, shown.detail)
-        if under_way or new:
-            self._observer(state, [line.text for line in new])
+        lines = [line.text for line in new]
+        if shown.status == Status.QUEUED and shown.detail not in ("", self._waits):
+            self._waits = shown.detail
+            lines.append(shown.detail)
+        if under_way or lines:
+            self._observer(state, lines)
 
     def _is_lost(self, run: Run) -> bool:
         """Whether nobody comes for a queued run, which then is over. Raises Problem for a running one."""
