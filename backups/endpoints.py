@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 import shlex
+from collections.abc import Callable
 from dataclasses import replace
 
 from django.conf import settings
 
 from backups import mysql, restic
 from backups.choices import SslMode
+from backups.errors import Problem
 from backups.models import Database, Repository
-from backups.secret_references import for_restic, is_set, named_place, resolve, resolve_optional
+from backups.secret_references import NOT_HERE, Secret, for_restic, is_set, named_place
 
 
 def repository_access(repository: Repository) -> restic.Access:
@@ -42,13 +44,13 @@ def _restic_program() -> str:
 def _storage_secrets(repository: Repository) -> dict[str, str]:
     secrets = for_restic()
     for name, reference in _keys(repository).items():
-        if value := resolve_optional(reference, of=f"{name} of {_named(repository)}"):
+        if value := Secret(reference, of=f"{name} of {_named(repository)}").resolve_optional():
             secrets[name] = value
     return secrets
 
 
 def _repository_password(repository: Repository) -> str:
-    return resolve(repository.password_ref, of=f"the password of {_named(repository)}")
+    return Secret(repository.password_ref, of=f"the password of {_named(repository)}").resolve()
 
 
 def refuse_missing_secrets(row: Database | Repository) -> None:
@@ -59,6 +61,15 @@ def refuse_missing_secrets(row: Database | Repository) -> None:
     else:
         database_server(row)
         scratch_server(row)
+
+
+def not_here(read: Callable[[], object]) -> Problem | None:
+    """Why `read` finds a secret not to be had in this process, though another may have it; else None."""
+    try:
+        read()
+    except Problem as problem:
+        return problem if problem.code in NOT_HERE else None
+    return None
 
 
 def secrets_subject(row: Database | Repository) -> str:
@@ -158,7 +169,7 @@ def database_server(database: Database) -> mysql.Server:
         host=database.server.host,
         port=database.server.port,
         user=database.server.user,
-        password=resolve(database.server.password_ref, of=f"the password of database {database}"),
+        password=Secret(database.server.password_ref, of=f"the password of database {database}").resolve(),
         question_seconds=settings.MYSQL_QUESTION_SECONDS,
         **tls_of(database),
         **(_set_in_the_environment(database) if database.is_primary else _set_in_the_portal(database)),
@@ -211,7 +222,7 @@ def restoring_server(database: Database) -> mysql.Server:
         host=database.server.host,
         port=database.server.port,
         user=settings.RESTORE_MYSQL_USER,
-        password=resolve("env:RESTORE_MYSQL_PASSWORD", of="the password of RESTORE_MYSQL_USER"),
+        password=Secret("env:RESTORE_MYSQL_PASSWORD", of="the password of RESTORE_MYSQL_USER").resolve(),
         question_seconds=settings.MYSQL_QUESTION_SECONDS,
         **tls_of(database),
         account_set_by=f"RESTORE_MYSQL_USER and {named_place('env:RESTORE_MYSQL_PASSWORD')}, and whether "
@@ -259,7 +270,9 @@ def _named_in_the_portal(database: Database) -> mysql.Server:
         host=database.verify_host,
         port=database.verify_port,
         user=database.verify_user,
-        password=resolve(database.verify_password_ref, of=f"the password for test restores of {database}"),
+        password=Secret(
+            database.verify_password_ref, of=f"the password for test restores of {database}"
+        ).resolve(),
         question_seconds=settings.MYSQL_QUESTION_SECONDS,
         ssl_mode=database.verify_ssl_mode or own["ssl_mode"],
         ssl_ca=database.verify_ssl_ca or own["ssl_ca"],
@@ -277,7 +290,7 @@ def _named_in_the_environment(database: Database) -> mysql.Server:
         host=settings.VERIFY_MYSQL_HOST,
         port=settings.VERIFY_MYSQL_PORT,
         user=settings.VERIFY_MYSQL_USER,
-        password=resolve("env:VERIFY_MYSQL_PASSWORD", of="the password of VERIFY_MYSQL_USER"),
+        password=Secret("env:VERIFY_MYSQL_PASSWORD", of="the password of VERIFY_MYSQL_USER").resolve(),
         question_seconds=settings.MYSQL_QUESTION_SECONDS,
         ssl_mode=settings.VERIFY_MYSQL_SSL_MODE or own["ssl_mode"],
         ssl_ca=settings.VERIFY_MYSQL_SSL_CA or own["ssl_ca"],

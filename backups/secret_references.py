@@ -10,6 +10,7 @@ import os
 import re
 import stat
 from collections.abc import Iterable
+from dataclasses import dataclass
 from pathlib import Path
 
 from django.conf import settings
@@ -144,34 +145,58 @@ def _is_same_file(place: str, other: str) -> bool:
         return False
 
 
-def resolve(reference: str, *, of: str = "") -> str:
-    """The secret behind `reference`, without the newline at its end; `of` says whose it is, in sentences.
+@dataclass(frozen=True)
+class Secret:
+    """A secret by where it is; what it is, is read anew each time. `of` says whose it is, in sentences.
 
-    `env:NAME` is also answered by NAME_FILE. Raises Problem, never showing the value.
+    Shown as text, it is its reference.
     """
-    whose = f" ({of})" if of else ""
-    if not is_reference(reference):
-        raise Problem(
-            "A secret reference has a wrong form.",
-            code="secret.malformed",
-            do="Write it as env:NAME or file:/path.",
-        )
-    if is_portals_own(reference):
-        raise _of_the_portal(reference, whose)
-    kind, _, place = reference.partition(":")
-    value = _from_environment(place, whose) if kind == "env" else _from_file(Path(place), whose)
-    if value in (settings.SECRET_KEY, *settings.SECRET_KEY_FALLBACKS):
-        raise _of_the_portal(reference, whose)  # wherever it was copied to
-    if not value:
-        do = how_to_declare([reference]) if _is_roots(reference) else "Fill it in and try again."
-        raise Problem(f"The secret {reference}{whose} is empty.", code="secret.empty", do=do)
-    if _NO_PASSWORD.search(value):
-        raise Problem(
-            f"What {reference}{whose} holds is not one line of text, so it is no password.",
-            code="secret.not_one_line",
-            do="Give it a file of its own, with the password alone in it.",
-        )
-    return value
+
+    reference: str
+    of: str = ""
+
+    def resolve(self) -> str:
+        """What it is, without the newline at its end.
+
+        `env:NAME` is also answered by NAME_FILE. Raises Problem, never showing the value.
+        """
+        reference = self.reference
+        whose = f" ({self.of})" if self.of else ""
+        if not is_reference(reference):
+            raise Problem(
+                "A secret reference has a wrong form.",
+                code="secret.malformed",
+                do="Write it as env:NAME or file:/path.",
+            )
+        if is_portals_own(reference):
+            raise _of_the_portal(reference, whose)
+        kind, _, place = reference.partition(":")
+        value = _from_environment(place, whose) if kind == "env" else _from_file(Path(place), whose)
+        if value in (settings.SECRET_KEY, *settings.SECRET_KEY_FALLBACKS):
+            raise _of_the_portal(reference, whose)  # wherever it was copied to
+        if not value:
+            do = how_to_declare([reference]) if _is_roots(reference) else "Fill it in and try again."
+            raise Problem(f"The secret {reference}{whose} is empty.", code="secret.empty", do=do)
+        if _NO_PASSWORD.search(value):
+            raise Problem(
+                f"What {reference}{whose} holds is not one line of text, so it is no password.",
+                code="secret.not_one_line",
+                do="Give it a file of its own, with the password alone in it.",
+            )
+        return value
+
+    def resolve_optional(self) -> str:
+        """Like `resolve`, but an unset or empty secret is an empty text: S3 keys may come from elsewhere."""
+        if not self.reference:
+            return ""
+        kind, _, place = self.reference.partition(":")
+        if kind == "env" and not (os.environ.get(f"{place}_FILE") or os.environ.get(place)):
+            return ""
+        return self.resolve()
+
+
+# Which failures of `resolve` say that a secret is not to be had in this process, and may be in another.
+NOT_HERE = frozenset({"secret.not_set", "secret.empty", "secret.no_file", "secret.not_readable"})
 
 
 def _of_the_portal(reference: str, whose: str) -> Problem:
@@ -194,16 +219,6 @@ def is_set(reference: str) -> bool:
     """Whether `reference` names a file, or a variable that is set, itself or as NAME_FILE."""
     kind, _, place = reference.partition(":")
     return kind == "file" or bool(os.environ.get(place) or os.environ.get(f"{place}_FILE"))
-
-
-def resolve_optional(reference: str, *, of: str = "") -> str:
-    """Like `resolve`, but an unset or empty secret is an empty text: S3 keys may come from elsewhere."""
-    if not reference:
-        return ""
-    kind, _, place = reference.partition(":")
-    if kind == "env" and not (os.environ.get(f"{place}_FILE") or os.environ.get(place)):
-        return ""
-    return resolve(reference, of=of)
 
 
 def for_restic() -> dict[str, str]:
@@ -229,7 +244,7 @@ def _from_environment(name: str, whose: str = "") -> str:
         raise Problem(
             f"The secret env:{name}{whose} is not set.",
             code="secret.not_set",
-            do=f"Set {name} or {name}_FILE where the portal and the worker start.",
+            do=f"Set {name} or {name}_FILE where the worker and the commands start.",
         ) from None
 
 

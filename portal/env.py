@@ -6,7 +6,7 @@ import os
 import re
 import sys
 import warnings
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, NoReturn
 from urllib.parse import urlsplit
@@ -16,7 +16,7 @@ from django.core.exceptions import ImproperlyConfigured
 from environ import FileAwareEnv
 
 from backups.text.checked import Cron, Unfit
-from portal import database_options, proxies
+from portal import database_options, proxies, servers_secrets
 from sentinel import env_file as env_files
 from sentinel.environment import home
 
@@ -42,8 +42,13 @@ def read_env_files(*paths: Path) -> env_files.Doubt | None:
     for path in paths:
         found = env_file(path)
         doubts += found.doubts
-        env_files.fill_in(os.environ, found.values)
+        env_files.fill_in(os.environ, _for_this_process(found.values))
     return env_files.summed_up(doubts)
+
+
+def _for_this_process(values: Mapping[str, str]) -> Mapping[str, str]:
+    """The web process takes no secret of a server from a file either."""
+    return servers_secrets.without(values) if servers_secrets.WEB.is_this else values
 
 
 def in_doubt(*doubts: env_files.Doubt | None) -> env_files.Doubt | None:

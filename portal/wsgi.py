@@ -8,8 +8,10 @@ from django.core.wsgi import get_wsgi_application
 
 from portal import env
 from portal.hardening import keep_private
+from portal.servers_secrets import WEB
 
 keep_private()
+WEB.begin(os.environ)
 os.environ.setdefault("DJANGO_SETTINGS_MODULE", "portal.settings")
 
 # With any other status gunicorn would start the worker again and again.
@@ -28,6 +30,15 @@ def _tell_of_env_file() -> None:
         logging.getLogger("portal").warning(doubt.sentence)
 
 
+def _tell_of_secrets() -> None:
+    """Say once, and note for who looks elsewhere, which secrets this process was given and does not need."""
+    from backups.reports import portal_start
+
+    portal_start.noted(WEB.found)
+    if WEB.found:
+        logging.getLogger("portal").warning(" ".join(portal_start.told(WEB.found)))
+
+
 def _tell_of_database() -> None:
     """Say once what is wrong with the portal's database; the gate beside it is served all the same.
 
@@ -42,6 +53,7 @@ def _tell_of_database() -> None:
         logging.getLogger("portal").error(problem)
     else:
         sessions.hash_those_of_before()
+        _tell_of_secrets()
     # Processes that are forked from this one must not share it.
     connection.close()
 

@@ -37,7 +37,7 @@ HOUSE = {
     "migrations": "choices validators",
     "models": "choices dumpfile text validators",
     "downloads": "errors installation models",
-    "endpoints": "choices models mysql restic secret_references",
+    "endpoints": "choices errors models mysql restic secret_references",
     "notifications": "choices models process",
     "scheduling": "models text",
     "snapshots": "choices errors models",
@@ -71,7 +71,8 @@ HOUSE = {
     ),
     "admin": (
         "actions choices configuration downloads errors gate keeping models notifications reports "
-        "repositories requests restoring runs scheduling sentinel snapshots templatetags text validators verdict"
+        "repositories requests restoring runs scheduling sentinel snapshots templatetags text validators "
+        "verdict"
     ),
     "worker": (
         "actions alerting choices downloads endpoints errors models mysql process requests restic restoring "

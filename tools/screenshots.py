@@ -22,6 +22,7 @@ from pathlib import Path
 
 from playwright.sync_api import Browser, Page, sync_playwright
 
+from portal import servers_secrets
 from tools.shell import ROOT
 
 FOLDER = ROOT / "docs" / "screenshots"
@@ -145,7 +146,9 @@ def _shell(environment: dict[str, str], code: str) -> str:
 def _served(environment: dict[str, str]) -> Iterator[str]:
     url = f"http://127.0.0.1:{PORT}"
     argv = [sys.executable, "-m", "gunicorn", "--bind", url.removeprefix("http://"), "portal.wsgi"]
-    portal = subprocess.Popen(argv, cwd=ROOT, env=environment, stderr=subprocess.DEVNULL)
+    portal = subprocess.Popen(
+        argv, cwd=ROOT, env=servers_secrets.without(environment), stderr=subprocess.DEVNULL
+    )
     try:
         _wait_for(f"{url}/sentinel/ok")
         yield url

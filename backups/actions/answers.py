@@ -64,10 +64,10 @@ def _secret(question: SecretQuestion) -> Answer:
             code="secret.not_declared",
             do=" ".join(error.messages),
         ) from None
-    if secret_references.resolve_optional(question.reference):
+    if secret_references.Secret(question.reference).resolve_optional():
         return {"is_found": True}
     if not question.may_be_unset:
-        secret_references.resolve(question.reference)  # says what is to be done
+        secret_references.Secret(question.reference).resolve()  # says what is to be done
     return {"is_found": False}
 
 

@@ -30,7 +30,7 @@ from backups.gate import drill
 from backups.gate.status_files import make_sure_writable
 from backups.keeping import suspicions
 from backups.models import Database, Run
-from backups.reports import standing
+from backups.reports import portal_start, standing
 from backups.repositories import identity
 from backups.requests import DrillRequest
 from backups.runs import notes
@@ -60,6 +60,7 @@ def checks(database: Database, found: Found, tick: Tick | None = None) -> Iterat
         *_nobody_is_told(),
         *_key(),
         *_gate_in_trouble(),
+        *_portal_secrets(),
     ]
     for warning in found.warnings:
         yield Check("warning", ok=True, detail=warning, warning=True)
@@ -96,7 +97,9 @@ def run(run: Run, progress: Progress) -> Outcome:
             progress.mask_secrets([*found.access.secret_values(), found.server.password])
         if found.scratch_password:
             progress.mask_secrets([found.scratch_password])
-        notes.run_update(run.pk, result={"checks": [asdict(each) for each in done]})
+        left_out = [left._asdict() for left in found.left_out]
+        result = {"checks": [asdict(each) for each in done], "not_in_backup": left_out}
+        notes.run_update(run.pk, result=result)
         progress.log(f"{check.name.capitalize()}: {check.detail}", _level(check))
         progress.detail(next((name for name, _ in _CHECKS[len(done) :]), ""))
         progress.tick()
@@ -192,6 +195,12 @@ def _key() -> Iterator[str]:
 def _gate_in_trouble() -> list[str]:
     """As the portal found it last."""
     found = standing.gate_process()
+    return [" ".join(found)] if found else []
+
+
+def _portal_secrets() -> list[str]:
+    """As the web process found them at its last start."""
+    found = portal_start.finding()
     return [" ".join(found)] if found else []
 
 

@@ -22,6 +22,7 @@ from backups import errors, validators
 from backups.choices import Status, Trigger
 from backups.configuration import environment
 from backups.errors import Failure, Problem, Refused
+from backups.management import elsewhere
 from backups.management.watch import Watch
 from backups.models import Database, Repository, Run, Snapshot
 from backups.portal_copy.portal_database import database_problem, reason
@@ -150,7 +151,12 @@ class VedettaCommand(BaseCommand):
         self.stdout.write(json.dumps(result, default=str))
 
     def play(self, request: Request) -> Run:
-        """Play what is asked for in this process, showing how it goes. Raises Problem, RunEnded."""
+        """Play what is asked for, showing how it goes. Raises Problem, RunEnded.
+
+        The worker plays it where this process has not the secrets.
+        """
+        if (missing := elsewhere.missing_here(request)) is not None:
+            return self._judge(self._followed(request, missing))
         run = request.submit(Asker(Trigger.CLI), send=False)
         try:
             with Watch(self.say, to_stderr=self.as_json or self.stdout_is_data) as watch:
@@ -161,6 +167,20 @@ class VedettaCommand(BaseCommand):
                 raise
             played = run  # which says what it left
         return self._judge(played or run)
+
+    def _followed(self, request: Request, missing: Problem) -> Run:
+        run = request.submit(Asker(Trigger.CLI))
+        note = f"{missing.what} The worker plays it, as run {run.pk}."
+        self.stderr.write(escape_control_characters(note))
+        try:
+            with Watch(self.say, to_stderr=self.as_json or self.stdout_is_data) as watch:
+                return elsewhere.Follower(run, missing, watch.observe).to_its_end()
+        except KeyboardInterrupt:
+            run.refresh_from_db()
+            if run.is_over:
+                raise
+            left = Failure(f"{run} was left to the worker, which was asked to stop it.", errors.CANCELLED)
+            raise RunEnded(CANCELLED, failed(left, run_id=run.pk), run) from None
 
     def _judge(self, run: Run) -> Run:
         if run.status == Status.SUCCEEDED:

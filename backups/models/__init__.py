@@ -7,6 +7,7 @@ from backups.models.alert import Alert
 from backups.models.database import Database
 from backups.models.download_ticket import DownloadTicket
 from backups.models.kinds import Leased, RefersToSecrets
+from backups.models.portal_start import PortalStart
 from backups.models.public_key import PublicKey
 from backups.models.question import Question
 from backups.models.repository import Repository

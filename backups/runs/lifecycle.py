@@ -27,7 +27,7 @@ from backups.runs.asked import Asker, Wanted, right_of
 from backups.runs.consequences import lost_sentence
 from backups.runs.leases import BEAT_LOST, LEASE, lease_release, lease_take
 from backups.runs.notes import line, run_log
-from backups.runs.queue import SENT_BY_QUEUE, WHO_ASKED, in_turn, note_wait, wake_for
+from backups.runs.queue import WHO_ASKED, in_turn, note_wait, of_the_queue, wake_for
 from backups.runs.refusals import describe, refuse_twin
 
 logger = logging.getLogger(__name__)
@@ -253,6 +253,12 @@ def run_cancel(run: Run, *, now: datetime | None = None) -> None:
         raise IllegalTransition(f"{run} is over, there is nothing to cancel")
 
 
+def run_take_back(run_id: int, failure: Failure, *, now: datetime | None = None) -> bool:
+    """Fail a queued run that nobody comes for; answers whether none had begun it."""
+    queued = Run.objects.filter(pk=run_id, status=Status.QUEUED)
+    return bool(queued.update(status=Status.FAILED, finished_at=now or timezone.now(), **_columns(failure)))
+
+
 def runs_stop(*, is_ours: Callable[[str], bool]) -> list[Run]:
     """Ask running runs to cancel because their worker is to end; answers which were asked.
 
@@ -312,7 +318,7 @@ def _give_up_never_begun(now: datetime) -> None:
     why = Failure(
         "The process that was to play it ended before it began. Nothing was done.", "run.never_begun"
     )
-    orphans = Run.objects.filter(status=Status.QUEUED).exclude(trigger__in=SENT_BY_QUEUE)
+    orphans = Run.objects.filter(status=Status.QUEUED).exclude(of_the_queue())
     orphans.filter(Q(queued_at__lt=now - BEAT_LOST) | Q(parent__status__in=TERMINAL)).update(
         status=Status.CANCELLED,
         **_columns(why),

@@ -12,7 +12,7 @@ from typing import Any
 
 from django.conf import settings
 from django.core import signing
-from django.db.models import QuerySet
+from django.db.models import Q, QuerySet
 from django.utils import timezone
 from django_q.conf import Conf
 from django_q.models import OrmQ
@@ -42,6 +42,15 @@ _PULSE_STEP = timedelta(seconds=15)
 WHO_ASKED = "who asked"
 
 
+def of_the_queue() -> Q:
+    """The runs that a worker is to play. A command plays its own, but where it left it to the worker.
+
+    A row of before 1.0 does not say so, and is a command's that died.
+    """
+    left_to_the_worker = Q(trigger=Trigger.CLI, worker="", request__isnull=False)
+    return Q(trigger__in=SENT_BY_QUEUE) | left_to_the_worker
+
+
 def in_turn(prompt: bool) -> Iterator[Run]:
     """Of the runs that wait in the queue those that may begin, looked for one after the other."""
     related = ("database__server", "repository")
@@ -59,7 +68,7 @@ def in_turn(prompt: bool) -> Iterator[Run]:
 
 
 def _in_queue() -> QuerySet[Run]:
-    return Run.objects.filter(status=Status.QUEUED, trigger__in=SENT_BY_QUEUE, worker="")
+    return Run.objects.filter(of_the_queue(), status=Status.QUEUED, worker="")
 
 
 def note_wait(run: Run, before: Run) -> None:
@@ -154,6 +163,12 @@ def worker_heartbeat(cluster: str, *, sparingly: bool = False, now: datetime | N
     seen = WorkerPulse.objects.filter(cluster=cluster, seen_at__range=just_now)
     if not (sparingly and seen.exists()):
         WorkerPulse.objects.update_or_create(cluster=cluster, defaults={"seen_at": now})
+
+
+def worker_pulses(run: Run) -> tuple[datetime | None, datetime | None]:
+    """When the cluster that is to play a run was last seen, and when any was; None where none ever was."""
+    seen = dict(WorkerPulse.objects.values_list("cluster", "seen_at"))
+    return seen.get(_cluster(turns.is_prompt(run))), max(seen.values(), default=None)
 
 
 def wake_for(run: Run) -> None:

@@ -22,7 +22,7 @@ _AT_THE_DATABASE = RESTORE_ACTIONS | {Action.BACKUP, Action.VERIFY}
 
 def in_order(waiting: Collection[Run]) -> list[Run]:
     """What a person asked for comes before what a schedule did, and each in the order of asking."""
-    return sorted(waiting, key=lambda run: (run.trigger != Trigger.ADMIN, run.pk))
+    return sorted(waiting, key=lambda run: (run.trigger not in (Trigger.ADMIN, Trigger.CLI), run.pk))
 
 
 def waits_for(run: Run, running: Sequence[Run], *, repositories: int) -> Run | None:

@@ -168,6 +168,12 @@ def undeclared(facts: Facts) -> Found:
             yield Finding("secret_reference", State.GOOD, sentence, "", each.name, page=page)
 
 
+def portal_secrets(facts: Facts) -> Found:
+    """Secrets in the environment of the web process, which does not need them."""
+    if facts.portal_secrets is not None:
+        yield Finding("portal_secrets", State.GOOD, *facts.portal_secrets)
+
+
 def watched(facts: Facts) -> Found:
     """Whom does anybody tell? What is set and does not work is worse than nothing: it is relied upon."""
     page = Page("alerts")

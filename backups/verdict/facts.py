@@ -134,6 +134,8 @@ class Facts:
     pings: bool = False
     ping_error: str = ""
     env_file: tuple[str, str] | None = None
+    # With which secrets the web process was started in vain, and what to do about it.
+    portal_secrets: tuple[str, str] | None = None
     untold: int = 0
     told_nobody: int = 0
     # What is to be done so that the installation's key outlives this machine.

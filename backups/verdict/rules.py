@@ -12,6 +12,7 @@ from backups.verdict.doubts import (
     failed_verification,
     key,
     overruled,
+    portal_secrets,
     proof,
     schedule,
     secret,
@@ -94,5 +95,6 @@ RULES: list[Callable[[Facts], Found]] = [
     overruled,
     key,
     undeclared,
+    portal_secrets,
     watched,
 ]

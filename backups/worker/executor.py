@@ -94,6 +94,14 @@ def execute(run_id: int, *, observer: Observer | None = None, send_follow_ups: b
     return run
 
 
+def take_back(run_id: int, failure: Failure) -> bool:
+    """Fail a queued run that no worker comes for, as one that was played; False where one has begun it."""
+    if not lifecycle.run_take_back(run_id, failure):
+        return False
+    alerts.run_ended(run_id)
+    return True
+
+
 def execute_next(*, prompt: bool, observer: Observer | None = None) -> Run | None:
     """Execute the queued run whose turn it is, as `lifecycle.run_pick` has it; None where none may begin."""
     has_room = _leaves_one_free if prompt else lambda: True

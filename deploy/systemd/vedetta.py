@@ -7,12 +7,14 @@ on another portal than the one that runs.
 
 from __future__ import annotations
 
+import importlib.util
 import os
 import pwd
 import re
 import sys
 from collections.abc import Sequence
 from pathlib import Path
+from types import ModuleType
 from typing import NoReturn
 
 # As in the units.
@@ -20,6 +22,8 @@ PROJECT = "/opt/vedetta"
 SETTINGS = "/etc/vedetta/env"
 USER = "vedetta"
 KEY = "/var/lib/vedetta-worker/vedetta_key"
+# What vedetta-portal.service has written before each start, and systemd alone reads.
+PORTAL_SETTINGS = "/run/vedetta-portal.env"
 
 # What belongs to the terminal; all else that root has set stays out, as it does with the units.
 _OF_THE_TERMINAL = ("TERM", "COLUMNS", "LINES", "NO_COLOR", "LANG", "LC_ALL")
@@ -62,8 +66,44 @@ def _bare(text: str) -> str:
     return re.sub(r"\\(.?)", lambda found: found[1].strip("\n"), text, flags=re.DOTALL)
 
 
+def write_portal_env() -> None:
+    """The settings without the secrets that only the worker needs, for the portal's unit; never half."""
+    file = Path(PORTAL_SETTINGS)
+    draft = file.with_name(f".{file.name}.{os.getpid()}")
+    try:
+        draft.unlink(missing_ok=True)
+        settings = _servers_secrets().without(read(Path(SETTINGS).read_text(encoding="utf-8")))
+        draft.touch(mode=0o600, exist_ok=False)
+        with draft.open("w", encoding="utf-8") as out:
+            out.writelines(f"{name}={_written(value)}\n" for name, value in settings.items())
+        draft.replace(file)
+    except (OSError, UnicodeError) as error:
+        reason = error.strerror if isinstance(error, OSError) else "it is not text"
+        _stop(f"{PORTAL_SETTINGS} cannot be made of {SETTINGS} ({reason}), so the portal is not started.")
+
+
+def _written(value: str) -> str:
+    """A value as systemd reads it back, whatever it holds."""
+    return '"' + re.sub(r'(["\\`$])', r"\\\1", value) + '"'
+
+
+def _servers_secrets() -> ModuleType:
+    """What is one, by the rule of the packages that are beside this file: a checkout's, or a wheel's."""
+    beside = Path(__file__).resolve().parents[2]
+    places = (beside / "portal" / "servers_secrets.py", beside / "servers_secrets.py")
+    place = next((each for each in places if each.is_file()), places[0])
+    spec = importlib.util.spec_from_file_location("servers_secrets", place)
+    assert spec is not None and spec.loader is not None  # noqa: S101, PT018  it names a file
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module
+
+
 def main(command: Sequence[str] = ()) -> None:
     """Become the units' user and run the command, by what a wheel has for it or the checkout's manage.py."""
+    if sys.argv[1:] == ["portal-env"]:
+        write_portal_env()
+        return
     try:
         user = pwd.getpwnam(USER)
         settings = read(Path(SETTINGS).read_text(encoding="utf-8"))

@@ -2,7 +2,19 @@
 
 from __future__ import annotations
 
+from datetime import timedelta
+
+import pytest
+from django.utils import timezone
+
+from backups.choices import Trigger
+from backups.errors import Problem
+from backups.management import elsewhere
+from backups.models import Database, Repository, Run
+from backups.requests import Asker, BackupRequest
+from backups.runs import lifecycle, queue
 from tests.backups.worlds import Portal, wait_until
+from tests.rows import a_server
 
 
 def test_restore_starts_while_a_backup_runs(mariadb_portal: Portal) -> None:
@@ -31,3 +43,51 @@ QUEUE_A_RESTORE = (
     "wanted = RestoreRequest(d, d.snapshots.first(), RestoreMode.NEW, 'beside_a_backup');"
     "print(wanted.submit(Asker(Trigger.ADMIN)).pk)"
 )
+
+
+def test_a_commands_run_is_the_queues_where_its_row_says_so(db: None, a_database: Database) -> None:
+    """A queued row of before 1.0 says nothing, and is of a command that died: nobody expects it any more."""
+    left = BackupRequest(a_database).submit(Asker(Trigger.CLI))
+    assert [run.pk for run in queue.in_turn(prompt=False)] == [left.pk]
+    tomorrow = timezone.now() + timedelta(days=1)
+    lifecycle.runs_reap(is_gone=lambda _: False, now=tomorrow)
+    assert Run.objects.get(pk=left.pk).status == "queued"
+
+    Run.objects.filter(pk=left.pk).update(request=None)
+    assert list(queue.in_turn(prompt=False)) == []
+    lifecycle.runs_reap(is_gone=lambda _: False, now=tomorrow)
+    assert Run.objects.get(pk=left.pk).status == "cancelled"
+
+
+def test_a_command_plays_its_own_run_itself(db: None, a_database: Database) -> None:
+    BackupRequest(a_database).submit(Asker(Trigger.CLI), send=False)
+
+    assert list(queue.in_turn(prompt=False)) == []
+
+
+def test_what_nothing_is_heard_of_is_not_followed_for_ever(
+    db: None, a_database: Database, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(elsewhere, "BEAT_LOST", timedelta(seconds=1))
+    run = BackupRequest(a_database).submit(Asker(Trigger.CLI))
+    lifecycle.run_claim(run.pk, worker="a worker that was killed")
+    said: list[str] = []
+    follower = elsewhere.Follower(
+        run, Problem("It is not here."), lambda state, lines: said.extend([state.phase, *lines])
+    )
+
+    with pytest.raises(Problem) as told:
+        follower.to_its_end()
+
+    assert told.value.code == "run.not_heard_of"
+    assert "It is not stopped by that." in told.value.sentence()
+    assert Run.objects.get(pk=run.pk).status == "running"
+
+
+@pytest.fixture
+def a_database(db: None) -> Database:
+    """A row alone."""
+    repository = Repository.objects.create(name="main", url="/nowhere")
+    return Database.objects.create(
+        name="shop", server=a_server("127.0.0.1"), database="shop", repository=repository, is_primary=True
+    )

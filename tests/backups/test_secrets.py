@@ -9,7 +9,7 @@ from django.core.exceptions import ValidationError
 
 from backups import validators
 from backups.errors import Problem
-from backups.secret_references import is_reference, resolve, resolve_optional
+from backups.secret_references import Secret, is_reference
 
 
 @pytest.mark.parametrize(
@@ -36,7 +36,7 @@ def test_reference_has_one_of_two_forms(text: str, is_one: bool) -> None:
 def test_secret_is_found_in_the_environment(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("ZZ_SECRET", " with blanks \n")
 
-    assert resolve("env:ZZ_SECRET") == " with blanks "
+    assert Secret("env:ZZ_SECRET").resolve() == " with blanks "
 
 
 def test_secret_is_found_in_the_file_that_the_environment_names(
@@ -45,16 +45,16 @@ def test_secret_is_found_in_the_file_that_the_environment_names(
     (tmp_path / "secret").write_text("s3cret\r\n")
     monkeypatch.setenv("ZZ_SECRET_FILE", str(tmp_path / "secret"))
 
-    assert resolve("env:ZZ_SECRET") == "s3cret"
-    assert resolve_optional("env:ZZ_SECRET") == "s3cret"
-    assert resolve(f"file:{tmp_path / 'secret'}") == "s3cret"
+    assert Secret("env:ZZ_SECRET").resolve() == "s3cret"
+    assert Secret("env:ZZ_SECRET").resolve_optional() == "s3cret"
+    assert Secret(f"file:{tmp_path / 'secret'}").resolve() == "s3cret"
 
 
 def test_rotated_secret_is_read_anew(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("ZZ_SECRET_FILE", str(tmp_path / "secret"))
     for value in ("old", "new"):
         (tmp_path / "secret").write_text(value)
-        assert resolve("env:ZZ_SECRET") == value
+        assert Secret("env:ZZ_SECRET").resolve() == value
 
 
 @pytest.mark.parametrize(
@@ -73,7 +73,7 @@ def test_missing_secret_is_a_sentence(reference: str, said: str, monkeypatch: py
     monkeypatch.setenv("ZZ_LOST_FILE", "/nowhere/at/all")
 
     with pytest.raises(Problem) as missing:
-        resolve(reference)
+        Secret(reference).resolve()
 
     assert said in missing.value.sentence()
     assert "hunter2" not in missing.value.sentence()
@@ -81,7 +81,7 @@ def test_missing_secret_is_a_sentence(reference: str, said: str, monkeypatch: py
 
 @pytest.mark.parametrize("reference", ["", "env:ZZ_UNSET"])
 def test_optional_secret_may_be_absent(reference: str) -> None:
-    assert resolve_optional(reference) == ""
+    assert Secret(reference).resolve_optional() == ""
 
 
 @pytest.mark.parametrize(
@@ -122,3 +122,12 @@ def test_what_people_type_is_checked(validate: object, good: list[str], bad: lis
     for value in bad:
         with pytest.raises(ValidationError):
             validate(value)
+
+
+def test_shown_as_text_a_secret_is_its_reference(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("ZZ_SECRET", "hunter2")
+    secret = Secret("env:ZZ_SECRET", of="the password of shop")
+
+    assert secret.resolve() == "hunter2"
+    assert "env:ZZ_SECRET" in repr(secret)
+    assert "hunter2" not in f"{secret} {secret!r}"

@@ -24,6 +24,7 @@ from typing import Any
 import MySQLdb
 
 from backups import process
+from portal import servers_secrets
 from sentinel import heartbeat
 from tests.servers import DatabaseServer, Server
 from tests.servers.commands import start_command
@@ -340,7 +341,7 @@ class Portal:
             [sys.executable, "-m", "gunicorn", "--bind", url.removeprefix("http://"), "portal.wsgi"],
             log=self.folder / "portal.log",
             cwd=PROJECT,
-            env=self.environment,
+            env=servers_secrets.without(self.environment),
             ready=lambda: answers_http(f"{url}/sentinel/ok"),
         )
         with server:

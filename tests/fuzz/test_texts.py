@@ -102,9 +102,9 @@ def a_database() -> Database:
 @example("env:PATH\n")
 def test_a_reference_is_resolved_or_refused_in_a_sentence(text: str) -> None:
     with suppress(Problem):
-        assert secret_references.resolve(text)
+        assert secret_references.Secret(text).resolve()
     with suppress(Problem):
-        secret_references.resolve_optional(text)
+        secret_references.Secret(text).resolve_optional()
 
 
 @quick
@@ -113,7 +113,7 @@ def test_what_a_secret_file_holds_is_one_line_or_refused(content: bytes, tmp_pat
     file = tmp_path / "secret"
     file.write_bytes(content)
     try:
-        found = secret_references.resolve(f"file:{file}")
+        found = secret_references.Secret(f"file:{file}").resolve()
     except Problem:
         return
     assert found.encode() == content.rstrip(b"\r\n")

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import json
 import os
 import re
+import shutil
 import subprocess
 from contextlib import closing
 from pathlib import Path
@@ -13,6 +15,7 @@ import MySQLdb
 import pytest
 import yaml
 
+from portal import servers_secrets
 from tests.servers import DatabaseServer
 
 PROJECT = Path(__file__).resolve().parents[2]
@@ -125,3 +128,86 @@ def test_its_password_may_come_from_a_file(tmp_path: Path) -> None:
     ran = started(tmp_path, VERIFY_MYSQL_PASSWORD_FILE=str(tmp_path / "secret"))
 
     assert "IDENTIFIED BY 'of the file';" in ran.stdout
+
+
+# ---------------------------------------------------------------- What the portal gets of .env
+
+# The worker's, though no secret of its own stands in them.
+OF_THE_WORKER = {"VEDETTA_KEY_MADE", "AWS_ACCESS_KEY_ID", "AWS_DEFAULT_REGION", "PORTAL_ADMIN_PASSWORD"}
+OWN_SECRETS = (
+    "SECRET_KEY",
+    "SECRET_KEY_FALLBACKS",
+    "DATABASE_URL",
+    "NOTIFY_URLS",
+    "PING_URL",
+    "METRICS_TOKEN",
+)
+
+
+def read_by_the_portal() -> set[str]:
+    """The variables that its settings read."""
+    settings = (PROJECT / "portal" / "settings.py").read_text()
+    gate = (PROJECT / "sentinel" / "environment.py").read_text()
+    found = re.findall(r'env\.\w+\(\s*"([A-Z_]+)"', settings) + re.findall(r'"([A-Z_]+_[A-Z_]+)"', gate)
+    return set(found) - {"VEDETTA_HOME"}
+
+
+def test_the_portal_is_passed_each_variable_that_it_reads_and_no_secret_of_a_server() -> None:
+    portal = compose()["services"]["portal"]
+    passed = set(portal["environment"])
+
+    assert "env_file" not in portal
+    read = read_by_the_portal()
+    assert len(read) > 60
+    example = set(re.findall(r"^(\w+)=", (PROJECT / ".env.example").read_text(), re.MULTILINE))
+    assert read - passed - OF_THE_WORKER == {name for name in read if servers_secrets.is_one(name)}
+    assert {name for name in passed if servers_secrets.is_one(name)} == set()
+    assert {f"{name}_FILE" for name in OWN_SECRETS} <= passed
+    # What of .env.example reaches no process but the worker's is its own, or Compose's.
+    by_compose = set(
+        re.findall(r"^(\w+)=", (PROJECT / ".env.example").read_text().partition("Compose alone")[2], re.M)
+    )
+    left_out = {name for name in example - passed - by_compose if not servers_secrets.is_one(name)}
+    assert left_out == OF_THE_WORKER - {"VEDETTA_KEY_MADE"}
+
+
+def test_neither_the_repository_nor_what_was_restored_is_mounted_into_the_portal() -> None:
+    mounted = [place.partition(":")[2] for place in compose()["services"]["portal"]["volumes"]]
+
+    assert mounted == ["/status", "/data"]
+
+
+@pytest.mark.skipif(not shutil.which("docker-compose"), reason="reads the file as Compose itself does")
+def test_as_compose_reads_it_no_secret_of_env_reaches_the_portal(tmp_path: Path) -> None:
+    names = re.findall(r"^(\w+)=", (PROJECT / ".env.example").read_text(), re.MULTILINE)
+    secrets = [
+        *filter(servers_secrets.is_one, names),
+        "SHOP_PASSWORD",
+        "RESTIC_PASSWORD_FILE",
+        "MYSQL_ROOT_PASSWORD",
+    ]
+    lines = [f"{name}=/hunter2" for name in secrets] + [
+        "TIME_ZONE=Europe/Rome",
+        "SECRET_KEY='k$x'",
+        "BACKUP_CRON=",
+    ]
+    (tmp_path / ".env").write_text("".join(f"{line}\n" for line in lines))
+    shutil.copy(PROJECT / "docker-compose.yml", tmp_path)
+
+    ran = subprocess.run(
+        ["docker-compose", "config"],
+        cwd=tmp_path,
+        env={"PATH": os.environ["PATH"], "HOME": str(tmp_path)},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+
+    assert ran.returncode == 0, ran.stderr
+    services = yaml.safe_load(ran.stdout)["services"]
+    assert "hunter2" not in json.dumps(services["portal"])
+    assert "hunter2" in json.dumps(services["db_backup"])
+    said = services["portal"]["environment"]
+    # Compose doubles a $ where it prints.
+    assert (said["TIME_ZONE"], said["SECRET_KEY"], said["BACKUP_CRON"]) == ("Europe/Rome", "k$$x", "")
+    assert (said["WEB_CONCURRENCY"], said["MYSQL_DATABASE"]) == ("2", "orders_tracker")

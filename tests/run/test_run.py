@@ -20,9 +20,17 @@ from typing import Any
 import MySQLdb
 import pytest
 
+from portal import servers_secrets
 from portal.env import env_file
 from sentinel import heartbeat
-from tests.backups.worlds import RESTIC_PASSWORD, Shop, copy_repository, over_and_over, wait_until
+from tests.backups.worlds import (
+    RESTIC_PASSWORD,
+    Shop,
+    copy_repository,
+    environment_of,
+    over_and_over,
+    wait_until,
+)
 from tests.servers import Server, free_port
 from tools.running import common, left_open
 from tools.running.address import Address
@@ -94,14 +102,27 @@ class Checkout:
         assert isinstance(told, dict)
         return told
 
+    def secrets_of(self, program: str) -> set[str]:
+        """Which secrets of servers those processes were started with that run a program, by name."""
+        found = set[str]()
+        for pid, command in self.by_pid().items():
+            if program in command:
+                given = environment_of(pid).split("\0")
+                found |= set(servers_secrets.names_in(dict(each.partition("=")[::2] for each in given)))
+        return found
+
     def processes(self) -> list[str]:
         """Whatever runs in or from this folder."""
-        found = []
+        return list(self.by_pid().values())
+
+    def by_pid(self) -> dict[int, str]:
+        """The same by process id."""
+        found = {}
         for place in Path("/proc").iterdir():
             try:
                 command = (place / "cmdline").read_bytes().replace(b"\0", b" ").decode(errors="replace")
                 if command and (str(self.folder) in command or (place / "cwd").readlink() == self.folder):
-                    found.append(command)
+                    found[int(place.name)] = command
             except (OSError, ValueError):
                 continue
         return found
@@ -144,6 +165,8 @@ def test_second_start_keeps_what_the_first_made(checkout: Checkout) -> None:
         before = run_env.read_text(), heartbeat.stamp_read(last_ok).time
     with checkout.running():
         after = run_env.read_text(), heartbeat.stamp_read(last_ok).time
+        assert checkout.secrets_of("portal.wsgi") == set()
+        assert checkout.secrets_of("manage.py worker") == {"MYSQL_PASSWORD", "RESTIC_PASSWORD"}
 
     assert before == after
     assert not checkout.says("Making a first backup")

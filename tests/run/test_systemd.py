@@ -8,6 +8,7 @@ import pwd
 import re
 import shutil
 import subprocess
+import sys
 import tempfile
 from collections.abc import Iterator
 from pathlib import Path
@@ -15,6 +16,7 @@ from types import ModuleType
 
 import pytest
 
+from portal import servers_secrets
 from tests.backups.conftest import MakePortal
 from tests.backups.worlds import Shop
 
@@ -220,8 +222,69 @@ def test_program_units_and_guide_name_the_same_places() -> None:
     for unit in UNITS.glob("*.service"):
         said = dict(re.findall(r"^(\w+)=(.*)$", unit.read_text(), re.MULTILINE))
         assert (said["User"], said["WorkingDirectory"]) == (program.USER, program.PROJECT)
-        if unit.stem != "vedetta-gate":
+        if unit.stem == "vedetta-portal":
+            assert said["EnvironmentFile"] == f"-{program.PORTAL_SETTINGS}"
+        elif unit.stem != "vedetta-gate":
             assert said["EnvironmentFile"] == program.SETTINGS
     guide = (PROJECT / "docs" / "install.md").read_text()
     assert f".env {program.SETTINGS}" in guide
     assert "deploy/systemd/vedetta.py /usr/local/bin/vedetta" in guide
+
+
+# ---------------------------------------------------------------- The portal's settings
+
+
+def test_the_portal_gets_all_settings_but_the_secrets_of_servers(tmp_path: Path) -> None:
+    """As its unit has them written before each start, by the machine's own Python."""
+    settings = {
+        "RESTIC_PASSWORD": SECRET,
+        "MYSQL_PASSWORD_FILE": "/run/secrets/mysql",
+        "VEDETTA_KEY": "k",
+        "AWS_SECRET_ACCESS_KEY": "s3",
+        "SHOP_PW": "declared",
+        "SECRET_REFERENCES": "SHOP_PW",
+        "SECRET_KEY": SECRET,
+        "DATABASE_URL": "sqlite:////x",
+        "TIME_ZONE": "Europe/Rome",
+        "EMPTY": "",
+    }
+    program = installed(tmp_path, settings, project=PROJECT, user="nobody")
+    written = tmp_path / "portal.env"
+    there = tmp_path / "deploy" / "systemd" / "vedetta.py"
+    there.parent.mkdir(parents=True)
+    there.write_text(program.read_text().replace(wrapper().PORTAL_SETTINGS, str(written)))
+    (tmp_path / "portal").mkdir()
+    shutil.copy(PROJECT / "portal" / "servers_secrets.py", tmp_path / "portal")
+    python = shutil.which("python3", path="/usr/bin:/usr/local/bin") or sys.executable
+
+    for _ in range(2):  # each start writes it anew
+        ran = subprocess.run([python, "-I", there, "portal-env"], capture_output=True, text=True, check=False)
+        assert (ran.returncode, ran.stderr) == (0, "")
+
+    assert wrapper().read(written.read_text()) == {
+        name: settings[name]
+        for name in ("SECRET_REFERENCES", "SECRET_KEY", "DATABASE_URL", "TIME_ZONE", "EMPTY")
+    }
+    assert written.stat().st_mode & 0o777 == 0o600
+    (tmp_path / "etc" / "env").unlink()
+    ran = subprocess.run([python, "-I", there, "portal-env"], capture_output=True, text=True, check=False)
+    assert ran.returncode == 1
+    assert "so the portal is not started" in ran.stderr
+    assert [each.name for each in tmp_path.iterdir() if each.name.startswith(".")] == []
+
+
+def test_the_portals_unit_has_root_write_its_settings_and_sees_no_others() -> None:
+    unit = (UNITS / "vedetta-portal.service").read_text()
+    unset = set(" ".join(re.findall(r"^UnsetEnvironment=(.*)$", unit, re.MULTILINE)).split())
+    closed = set(" ".join(re.findall(r"^InaccessiblePaths=(.*)$", unit, re.MULTILINE)).split())
+    program = wrapper()
+
+    assert f"ExecStartPre=+/usr/bin/python3 -I {program.PROJECT}/deploy/systemd/vedetta.py portal-env" in unit
+    assert all(map(servers_secrets.is_one, unset))
+    names = re.findall(r"^(\w+)=", (PROJECT / ".env.example").read_text(), re.MULTILINE)
+    assert {n for n in names if servers_secrets.is_one(n)} - {"MYSQL_ROOT_PASSWORD"} <= unset
+    assert {
+        f"-{place}" for place in (program.SETTINGS, f"{program.PROJECT}/.env", Path(program.KEY).parent)
+    } <= closed
+    # Of the same user, the worker's environment lies open in /proc but for this.
+    assert "PrivateUsers=yes" in unit

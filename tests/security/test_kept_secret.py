@@ -151,7 +151,7 @@ def test_the_portals_own_secrets_are_for_no_server(reference: str, monkeypatch: 
     with pytest.raises(ValidationError):
         secret_reference(reference)
     with pytest.raises(Problem, match="the portal's own secret") as raised:
-        secret_references.resolve(reference)
+        secret_references.Secret(reference).resolve()
     assert "hunter2" not in str(raised.value)
 
 
@@ -164,13 +164,13 @@ def test_a_file_that_is_no_password_is_sent_to_no_server(content: bytes, tmp_pat
     file = tmp_path / "file"
     file.write_bytes(content)
     with pytest.raises(Problem, match="is not one line of text") as raised:
-        secret_references.resolve(f"file:{tmp_path}/../{tmp_path.name}/file")
+        secret_references.Secret(f"file:{tmp_path}/../{tmp_path.name}/file").resolve()
     assert "hunter2" not in str(raised.value)
 
 
 def test_a_process_is_not_read_by_a_reference() -> None:
     with pytest.raises(Problem):
-        secret_references.resolve("file:/proc/self/environ")
+        secret_references.Secret("file:/proc/self/environ").resolve()
 
 
 def test_a_repository_is_not_shown_the_portals_secrets_through_its_form(login: Login) -> None:

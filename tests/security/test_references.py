@@ -97,7 +97,7 @@ def test_the_portals_own_secret_goes_to_no_server_by_its_file(folder: Path, by: 
     with pytest.raises(ValidationError, match="the portal's own"):
         validators.secret_reference(f"file:{folder}/{by}")
     with pytest.raises(Problem, match="the portal's own secret"):
-        secret_references.resolve(f"file:{folder}/{by}")
+        secret_references.Secret(f"file:{folder}/{by}").resolve()
 
 
 @pytest.mark.parametrize("place", [".env", "var/run.env", "deploy/../.env"])
@@ -112,7 +112,7 @@ def test_nor_by_a_copy_of_it(folder: Path, settings: Any) -> None:
     for key in (settings.SECRET_KEY, *settings.SECRET_KEY_FALLBACKS):
         (folder / "secrets" / "copy").write_text(key)
         with pytest.raises(Problem, match="the portal's own secret") as raised:
-            secret_references.resolve(f"file:{folder}/secrets/copy")
+            secret_references.Secret(f"file:{folder}/secrets/copy").resolve()
         assert key not in str(raised.value)
 
 
@@ -161,7 +161,7 @@ def test_what_rows_refer_to_already_is_read_and_told_of(
     old: Database, monkeypatch: pytest.MonkeyPatch, settings: Any
 ) -> None:
     monkeypatch.setenv("OLD_SHOP", "hunter2")
-    assert secret_references.resolve(old.server.password_ref) == "hunter2"
+    assert secret_references.Secret(old.server.password_ref).resolve() == "hunter2"
     old.full_clean()
     old.server.full_clean()
 
@@ -227,7 +227,7 @@ def test_nothing_waits_for_what_is_no_file(folder: Path, monkeypatch: pytest.Mon
             f"file:{pipe}", "env:OFFSITE_KEY", f"file:{large}", f"file:{folder}/secrets", "file:/dev/tty"
         ):  # fmt: skip
             with pytest.raises(Problem) as raised:
-                secret_references.resolve(reference)
+                secret_references.Secret(reference).resolve()
             told.append(raised.value.sentence())
 
     asking = threading.Thread(target=ask, daemon=True)

@@ -12,6 +12,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, NoReturn
 
 from backups.process import OUR_STDERR, OUR_STDOUT, PIPE, Child, Program, base_environment
+from portal import servers_secrets
 from tools.running.address import Address
 from tools.running.common import RunError, say
 
@@ -93,7 +94,11 @@ class Services:
         self._start("worker", worker, self._environment, 70, ready_end)
         os.close(ready_end)
         gunicorn = ("-m", "gunicorn", "-c")
-        of_portal = {**self._environment, **self._of_gunicorn, "PORTAL_BIND": portal.bind}
+        of_portal = {
+            **servers_secrets.without(self._environment),
+            **self._of_gunicorn,
+            "PORTAL_BIND": portal.bind,
+        }
         self._start("portal", (*gunicorn, "portal/gunicorn.conf.py", "portal.wsgi"), of_portal, 15)
         gate_environment = self._of_gate(gate)
         self._start("gate", (*gunicorn, "sentinel/gunicorn.conf.py", "sentinel.wsgi"), gate_environment, 15)

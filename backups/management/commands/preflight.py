@@ -5,7 +5,7 @@ from __future__ import annotations
 import shlex
 import sys
 from argparse import ArgumentParser
-from collections.abc import Mapping
+from collections.abc import Callable, Iterable, Mapping
 from contextlib import nullcontext
 from dataclasses import asdict
 from itertools import chain
@@ -16,10 +16,12 @@ from backups.actions.preflight import checks
 from backups.actions.steps.checks import Check, Found
 from backups.actions.steps.gate_drill import gate_checks
 from backups.actions.steps.rights import held_too_little, held_too_much
+from backups.choices import Status
 from backups.errors import Failure, Problem
 from backups.gate import asking, drill
 from backups.gate.nginx_lines import MOST_CHARACTERS
 from backups.management.base import (
+    CANCELLED,
     FAILED,
     RunEnded,
     VedettaCommand,
@@ -29,6 +31,7 @@ from backups.management.base import (
     failed,
     given,
 )
+from backups.management.elsewhere import preflight_left_to_worker
 from backups.models import Database
 
 _SHOWN = 100
@@ -60,16 +63,17 @@ class Command(VedettaCommand):
         urls = options["gate"]
         _refuse_wrong(urls)
         configuration = _nginx_configuration(options["nginx"], urls)
-        found, learned, drills = list[Check](), Found(), list[drill.Drilled]()
+        found, drills = list[Check](), list[drill.Drilled]()
         # One of the checks says itself that the environment means another database.
         database = database_named(options["database"], or_ask=False)
-        for check in chain(checks(database, learned), gate_checks(urls, drills, configuration)):
+        looked, not_in_backup = self._looked(database)
+        for check in chain(looked, gate_checks(urls, drills, configuration)):
             found.append(check)
             mark = "!" if check.warning else ("ok" if check.ok else "FAILED")
             self.say(f"{mark:>6}  {check.name}: {check.detail}")
         result = {
             "checks": [{"name": c.name, "ok": c.ok, "detail": c.detail} for c in found],
-            "not_in_backup": [left._asdict() for left in learned.left_out],
+            "not_in_backup": not_in_backup(),
             "gate": [each.told() for each in drills],
             **(self._grants(database) if options["grants"] else {}),
             "not_looked_at": self._others(database),
@@ -81,6 +85,21 @@ class Command(VedettaCommand):
             error = f"{len(wrong)} of {len(found)} checks failed: {which}"
             raise RunEnded(FAILED, failed(Failure(error, "preflight.checks_failed"), **result))
         return result
+
+    def _looked(self, database: Database) -> tuple[Iterable[Check], Callable[[], list[dict[str, Any]]]]:
+        """The checks as they come, and afterwards what is in no backup; as the worker has it, where this
+        process has not the secrets. Raises RunEnded.
+        """
+        run = preflight_left_to_worker(database)
+        if run is None:
+            learned = Found()
+            return checks(database, learned), lambda: [left._asdict() for left in learned.left_out]
+        result = run.result
+        if run.status == Status.CANCELLED or not result.get("checks"):
+            exit_status = CANCELLED if run.status == Status.CANCELLED else FAILED
+            raise RunEnded(exit_status, failed(Failure(run.error, run.error_code), run_id=run.pk))
+        self.stderr.write("Looked at by the worker, since this process has not the secrets for it.")
+        return [Check(**each) for each in result["checks"]], lambda: result.get("not_in_backup", [])
 
     def _others(self, looked_at: Database) -> list[str]:
         """The databases of which nothing was said, so that nobody takes this for a word about all."""

@@ -11,6 +11,7 @@ from backups.configuration import bootstrap
 from backups.endpoints import repository_access
 from backups.errors import Problem
 from backups.management.base import VedettaCommand, WrongUsage, add_json, given, repository_named
+from backups.management.elsewhere import missing_here
 from backups.models import Repository
 from backups.repositories import identity
 from backups.requests import (
@@ -70,6 +71,13 @@ class Command(VedettaCommand):
 
     def _begun_anew(self, repository: Repository) -> Repository:
         """The row for the one that is to begin; itself where nothing is known of it yet. Raises Problem."""
+        if (missing := missing_here(InitRequest(repository, in_place=True))) is not None:
+            raise Problem(
+                f"{missing.what} `init --new` looks at the old repository first, which only it can open.",
+                code=missing.code,
+                safe="Nothing was changed.",
+                do=f"Run this where the worker runs, with its environment. {missing.do}",
+            )
         access = repository_access(repository)
         if not access.names.known:
             return repository

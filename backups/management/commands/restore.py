@@ -12,6 +12,7 @@ from django.utils import timezone
 
 from backups.actions.steps.restore_file import STANDARD_OUTPUT
 from backups.choices import OVERWRITING_MODES, DefinerPolicy, RestoreMode
+from backups.errors import Problem
 from backups.management.base import (
     VedettaCommand,
     WrongUsage,
@@ -22,6 +23,7 @@ from backups.management.base import (
     passed_over,
     target_database,
 )
+from backups.management.elsewhere import missing_here
 from backups.models import Database, Snapshot
 from backups.requests import RestoreRequest
 from backups.snapshots.selection import resolve_snapshot, snapshot_at
@@ -97,6 +99,8 @@ class Command(VedettaCommand):
             reason=options["reason"] or "",
             across=tuple(options["across"]) if options["across"] else None,
         )
+        if mode == RestoreMode.FILE and (missing := missing_here(wanted)) is not None:
+            self._file_of_the_worker(target, missing)
         newer = _passed_over(snapshot, options, self.say)
         # Before the name is asked for, which would be typed in vain.
         wanted.check()
@@ -110,6 +114,23 @@ class Command(VedettaCommand):
         self.say(f"{run.restore.what} was restored to {where}.")
         result = {name: run.result[name] for name in TOLD if name in run.result}
         return {"run_id": run.pk, "snapshot_id": snapshot.snapshot_id, "target": where, **newer, **result}
+
+    def _file_of_the_worker(self, target: str, missing: Problem) -> None:
+        """Say whose folder it is that is written to. Raises Problem where it cannot be the worker's."""
+        if target == STANDARD_OUTPUT:
+            raise Problem(
+                f"{missing.what} The worker has it, and cannot write to where this command does.",
+                code="restore.output_elsewhere",
+                safe="Nothing was done.",
+                do="Run this where the worker runs, with its environment: with Docker Compose by "
+                "`docker compose exec -T db_backup manage restore …`.",
+            )
+        if not target.startswith("/"):
+            raise WrongUsage(
+                f"--output {target} is a folder of the worker's machine, since the worker writes the file.",
+                do="Say its whole path there.",
+            )
+        self.stderr.write(escape_control_characters(f"{target} is a folder where the worker runs."))
 
 
 # What is not as it was in the snapshot, where there is such.

@@ -1,0 +1,42 @@
+"""Which secrets the web process was given and does not need: it tells at its start, others read it here."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from django.utils import timezone
+
+from backups.models import PortalStart
+
+_ROW = 1
+_HOW = "take over the new docker-compose.yml or vedetta-portal.service (docs/security.md, Where secrets are)."
+# An environment may hold any number of names, of any length.
+_MOST_NAMES, _LONGEST_NAME, _SHOWN = 200, 200, 8
+
+
+def noted(names: Sequence[str]) -> None:
+    """Keep what this start found; names alone, never values."""
+    kept = [name[:_LONGEST_NAME] for name in names[:_MOST_NAMES]]
+    PortalStart.objects.update_or_create(pk=_ROW, defaults={"started_at": timezone.now(), "secrets": kept})
+
+
+def finding() -> tuple[str, str] | None:
+    """What is wrong with how the web process was started last, and what to do; None where nothing is."""
+    names = PortalStart.objects.filter(pk=_ROW).values_list("secrets", flat=True).first()
+    return told(names) if names else None
+
+
+def told(names: Sequence[str]) -> tuple[str, str]:
+    """The same of these names: what is wrong and what is safe, and what to do."""
+    shown = ", ".join(names[:_SHOWN])
+    if len(names) > _SHOWN:
+        shown += f" and {len(names) - _SHOWN} more"
+    what = (
+        f"The portal was started with secrets that only the worker needs: {shown}. It took them out of its "
+        "environment and works without them; backups are not concerned. But whoever breaks into the web "
+        "process may find them there."
+    )
+    return (
+        what,
+        f"Start the portal without them: {_HOW}",
+    )

@@ -1,0 +1,169 @@
+"""Commands where the secrets are not, as in the portal's container: the worker plays, and they follow it."""
+
+from __future__ import annotations
+
+import signal
+from collections.abc import Iterator
+
+import pytest
+
+from tests.backups.conftest import MakePortal
+from tests.backups.worlds import Portal, Ran, wait_until
+from tests.restore.stories import LATER, content, drop_all, make_restorable
+from tests.servers import DatabaseServer
+
+NO_SECRETS = {"RESTIC_PASSWORD": "", "MYSQL_PASSWORD": "", "AWS_SECRET_ACCESS_KEY": ""}
+
+
+@pytest.fixture
+def portal(mariadb_server: DatabaseServer, make_portal: MakePortal) -> Iterator[Portal]:
+    shop = make_restorable(mariadb_server)
+    yield make_portal(shop)
+    drop_all(shop)
+
+
+@pytest.fixture
+def with_worker(portal: Portal) -> Iterator[Portal]:
+    with portal.worker():
+        yield portal
+
+
+def without_secrets(portal: Portal, *args: str) -> Ran:
+    return portal.manage(*args, **NO_SECRETS)  # type: ignore[arg-type]
+
+
+def test_a_backup_and_all_that_follows_it_is_played_by_the_worker(with_worker: Portal) -> None:
+    portal = with_worker
+
+    ran = without_secrets(portal, "backup", "--json")
+
+    assert ran.code == 0, ran.err
+    run = portal.run()
+    assert (run["status"], run["trigger"], run["requested_by_id"]) == ("succeeded", "cli", None)
+    assert ran.json["run_id"] == run["id"]
+    assert ran.json["snapshot_id"] == portal.snapshots()[0]["id"]
+    assert "The secret env:RESTIC_PASSWORD" in ran.err
+    assert f"The worker plays it, as run {run['id']}." in ran.err
+    for line in portal.rows("SELECT text FROM backups_runline WHERE run_id = ?", run["id"]):
+        assert line["text"].splitlines()[0] in ran.err
+    followed = portal.rows("SELECT status FROM backups_run WHERE parent_id = ?", run["id"])
+    assert {row["status"] for row in followed} == {"succeeded"}, "it waits for them, as it does here"
+
+    listed = without_secrets(portal, "snapshots", "--json")
+    assert [each["snapshot_id"] for each in listed.json["snapshots"]] == [ran.json["snapshot_id"]]
+    verified = without_secrets(portal, "verify", "--json")
+    assert (verified.code, verified.json["verdict"]) == (0, "identical"), verified.err
+    stats = without_secrets(portal, "repository", "stats")
+    assert stats.code == 0, stats.err
+
+
+def test_a_restore_and_its_undo_are_played_by_the_worker(with_worker: Portal) -> None:
+    portal, shop = with_worker, with_worker.shop
+    assert portal.backup().code == 0
+    was = content(shop.server, shop.name)
+    shop.server.load(LATER, shop.name)
+    later = content(shop.server, shop.name)
+
+    ran = without_secrets(portal, "restore", "--snapshot", "latest", "--replace", "--yes", "--json")
+    assert ran.code == 0, ran.err
+    assert content(shop.server, shop.name) == was
+    undone = without_secrets(portal, "undo_restore", "--json")
+    assert undone.code == 0, undone.err
+    assert content(shop.server, shop.name) == later
+
+
+def test_a_file_is_written_where_the_worker_is_and_never_to_standard_output(with_worker: Portal) -> None:
+    portal = with_worker
+    assert portal.backup().code == 0
+    there = portal.folder / "restored"
+
+    written = without_secrets(portal, "restore", "--snapshot", "latest", "--output", str(there), "--json")
+    nearby = without_secrets(portal, "restore", "--snapshot", "latest", "--output", "restored")
+    streamed = without_secrets(portal, "restore", "--snapshot", "latest", "--output", "-")
+
+    assert written.code == 0, written.err
+    assert f"{there} is a folder where the worker runs." in written.err
+    assert [str(file) for file in there.iterdir()] == [written.json["target"]]
+    assert nearby.code == 2
+    assert "a folder of the worker's machine" in nearby.err
+    assert (streamed.code, streamed.out) == (1, "")
+    assert "Run this where the worker runs" in streamed.err
+    assert len(portal.rows("SELECT id FROM backups_run WHERE action = 'restore'")) == 1
+
+
+def test_what_fails_there_fails_here_with_its_sentence(with_worker: Portal) -> None:
+    portal = with_worker
+    portal.shop.server.execute(f"DROP USER '{portal.shop.user}'@'%'")
+
+    ran = without_secrets(portal, "backup", "--json")
+
+    assert ran.code == 1
+    assert ran.json == {
+        "status": "failed",
+        "run_id": portal.run()["id"],
+        "error": portal.run()["error"],
+        "error_code": "mysql.access_denied",
+    }
+
+
+def test_ctrl_c_cancels_it_there_and_a_second_one_is_refused_meanwhile(with_worker: Portal) -> None:
+    portal = with_worker
+    with portal.shop.held("orders"):
+        begun = portal.start("backup", "--json", **NO_SECRETS)  # type: ignore[arg-type]
+        portal.shop.wait_for_a_waiting_dump()
+        second = without_secrets(portal, "backup", "--json")
+        begun.send_signal(signal.SIGINT)
+        ran = portal.finish(begun)
+
+    assert second.code == 3
+    assert ran.code == 130
+    assert portal.run()["status"] == "cancelled"
+    assert ran.json["error"] == portal.run()["error"]
+    assert "Ctrl-C once more leaves it" in ran.err
+
+
+def test_without_a_worker_it_is_told_and_nothing_waits(portal: Portal) -> None:
+    ran = without_secrets(portal, "backup", "--json")
+
+    assert ran.code == 1
+    assert ran.seconds < 60
+    assert ran.json["error_code"] == "secret.empty"
+    for part in (
+        "The secret env:RESTIC_PASSWORD",
+        "no worker is there. Nothing was done, and it was taken out of the queue again.",
+        "Start the worker (`manage.py worker`)",
+    ):
+        assert part in ran.json["error"]
+    # As one that was played here: whoever reads the alert knows that there is no backup.
+    assert (portal.run()["status"], portal.run()["error"]) == ("failed", ran.json["error"])
+    with portal.worker():
+        wait_until(lambda: portal.rows("SELECT id FROM backups_workerpulse"), "the worker to be there")
+        assert portal.backup().code == 0
+    assert [
+        run["status"] for run in portal.rows("SELECT status FROM backups_run WHERE action = 'backup'")
+    ] == [
+        "failed",
+        "succeeded",
+    ]
+
+
+def test_preflight_tells_what_the_worker_finds(with_worker: Portal) -> None:
+    portal = with_worker
+
+    ran = without_secrets(portal, "preflight", "--json")
+
+    here = portal.manage("preflight", "--json")
+    assert ran.code == here.code, ran.err
+    assert [each["name"] for each in ran.json["checks"]] == [each["name"] for each in here.json["checks"]]
+    assert set(ran.json) == set(here.json)
+    assert ran.json["not_in_backup"] == here.json["not_in_backup"]
+    assert "Looked at by the worker" in ran.err
+
+
+def test_preflight_without_a_worker_tells_what_is_missing_here(portal: Portal) -> None:
+    ran = without_secrets(portal, "preflight", "--json")
+
+    assert ran.code == 1
+    restic = next(each for each in ran.json["checks"] if each["name"] == "restic")
+    assert "The secret env:RESTIC_PASSWORD" in restic["detail"]
+    assert len(ran.json["checks"]) > 5
