@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import atexit
+import gc
 import os
 import re
 import shutil
+import sqlite3
 import sys
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Generator, Iterator
+from contextlib import ExitStack, closing
 from pathlib import Path
 from typing import Any
 
@@ -16,7 +19,7 @@ import django
 import pytest
 
 from tests import longest_first
-from tests.servers import FLAVOURS, DatabaseServer, Flavour, S3Server
+from tests.servers import FLAVOURS, DatabaseServer, Flavour, S3Server, made_once
 
 PROJECT = Path(__file__).resolve().parent.parent
 VAR_DIR = Path(tempfile.mkdtemp(prefix="vedetta-var-"))
@@ -47,6 +50,10 @@ os.environ.update(
 # and nobody on loopback is vouched for by them. What builds images asks others than loopback.
 if not os.environ.get("VEDETTA_TEST_COMPOSE"):
     os.environ["SSL_CERT_FILE"] = os.devnull
+# Each process that a test starts would compile all that it loads anew.
+os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
+sys.dont_write_bytecode = False
+made_once.share()
 # pytest-django sets up too late for the conftest.py of a folder named on the command line.
 django.setup()
 
@@ -84,8 +91,8 @@ def pytest_configure(config: pytest.Config) -> None:
 
 
 def pytest_xdist_auto_num_workers() -> int:
-    """One more than there are cores: tests wait for servers a third of their time."""
-    return len(os.sched_getaffinity(0)) + 1
+    """Two more than there are cores: tests wait for half of their time, much of it for restic's locks."""
+    return len(os.sched_getaffinity(0)) + 2
 
 
 @pytest.hookimpl(tryfirst=True)
@@ -99,6 +106,17 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
             item.add_marker(pytest.mark.soak)
 
 
+@pytest.hookimpl(wrapper=True)
+def pytest_collection() -> Generator[None, object, object]:
+    """What is found is kept to the end: nothing of it has to be looked at for what can be thrown away."""
+    gc.disable()
+    try:
+        return (yield)
+    finally:
+        gc.freeze()
+        gc.enable()
+
+
 @pytest.fixture(autouse=True)
 def nobody_heard_yet(monkeypatch: pytest.MonkeyPatch) -> None:
     """What this process heard of another test's worker tells nothing of this one's."""
@@ -108,6 +126,26 @@ def nobody_heard_yet(monkeypatch: pytest.MonkeyPatch) -> None:
 
     monkeypatch.setattr(standing, "PULSES", Hearing())
     monkeypatch.setattr(findings, "_seen_since", {})
+
+
+@pytest.fixture(scope="session")
+def django_db_modify_db_settings(django_db_modify_db_settings: None) -> Iterator[None]:
+    """The tests' own database, which is in memory, begins as a copy: Django finds nothing to migrate."""
+    from django.db import connection
+
+    with ExitStack() as held, pytest.MonkeyPatch.context() as patch:
+        make = connection.creation._create_test_db  # type: ignore[attr-defined]
+
+        def make_migrated(*args: Any, **options: Any) -> str:
+            name: str = make(*args, **options)
+            # It is there as long as anybody has it open.
+            database = held.enter_context(closing(sqlite3.connect(name, uri=True)))
+            with closing(sqlite3.connect(made_once.migrated_database())) as migrated:
+                migrated.backup(database)
+            return name
+
+        patch.setattr(connection.creation, "_create_test_db", make_migrated)
+        yield
 
 
 @pytest.fixture(scope="session")

@@ -23,9 +23,6 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from cyclonedx.schema import SchemaVersion
-from cyclonedx.validation.json import JsonStrictValidator
-
 import backups
 from tools import images, restic
 from tools.setup import BUILD_REQUIREMENTS, PRODUCT_REQUIREMENTS
@@ -171,6 +168,10 @@ def build_image(sources: Path, commit: str) -> str:
 
 def write_list() -> Path:
     """The list of all parts, checked against CycloneDX's own schema. Raises SetupError."""
+    # It takes more than a second to load, which all processes that look for tests would spend.
+    from cyclonedx.schema import SchemaVersion
+    from cyclonedx.validation.json import JsonStrictValidator
+
     bom = _of_lock(PRODUCT_REQUIREMENTS)
     bom["metadata"]["component"]["version"] = backups.__version__
     builders = _of_lock(BUILD_REQUIREMENTS)["components"]

@@ -36,34 +36,23 @@ from tests.backups.worlds import (
     make_awkward,
     make_shop,
 )
-from tests.servers import FLAVOURS, DatabaseServer, S3Server
-from tests.servers.commands import start_command
+from tests.servers import FLAVOURS, DatabaseServer, S3Server, made_once
 
 MakeDatabase = Callable[..., Database]
 MakePortal = Callable[..., Portal]
 
 
-# Folders import these fixtures from here, and to pytest each has its own then: what is made is kept apart.
-@functools.cache
 def _made_repository(name: str, restic_path: Path) -> Path:
-    folder = _folder() / name
-    subprocess.run(
-        [restic_path, "init", "--repo", folder],
-        env={**os.environ, "RESTIC_PASSWORD": RESTIC_PASSWORD},
-        check=True,
-        capture_output=True,
-    )
-    make_light(folder, RESTIC_PASSWORD)
-    return folder
+    def make(folder: Path) -> None:
+        subprocess.run(
+            [restic_path, "init", "--repo", folder],
+            env={**os.environ, "RESTIC_PASSWORD": RESTIC_PASSWORD},
+            check=True,
+            capture_output=True,
+        )
+        make_light(folder, RESTIC_PASSWORD)
 
-
-@functools.cache
-def _migrated() -> Path:
-    file = _folder() / "portal.sqlite3"
-    ran = start_command(("migrate", "-v0"), {**os.environ, "DATABASE_URL": f"sqlite:///{file}"})
-    _, said = ran.communicate()
-    assert ran.returncode == 0, said
-    return file
+    return made_once.made_once(f"{name}-repository", make)
 
 
 # By the environment of this process, which a test may have changed.
@@ -106,7 +95,7 @@ def another_repository(restic_path: Path) -> Path:
 @pytest.fixture(scope="session")
 def migrated() -> Path:
     """A migrated portal database to copy."""
-    return _migrated()
+    return made_once.migrated_database()
 
 
 @pytest.fixture

@@ -223,10 +223,16 @@ class Killing:
             time.sleep(share * self._usual_seconds())
             phase = self._strike(fork, last, web)
             self.stage.end(fork)
+            if self._takes_the_run_along and not self._under_way(last):
+                phase = ""  # it came to its end between our last look and the signal
             # Nobody killed it where the run was over first.
             if web is not None and phase:
                 web.come_back()
         return Played(self.draw, self._run_after(last)["id"], phase)
+
+    @property
+    def _takes_the_run_along(self) -> bool:
+        return self.draw.victim in ("worker", "command") and self.draw.signal == signal.SIGKILL
 
     @property
     def _is_web(self) -> bool:

@@ -6,17 +6,20 @@ What is killed at exact moments: tests/backups/test_kills.py, tests/restore/test
 
 from __future__ import annotations
 
+import itertools
 import shutil
-from collections.abc import Iterator
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
-from tests.backups.worlds import the_child, wait_until
+from tests.backups.worlds import children_of, command_of, wait_until
 from tests.faults import promises
-from tests.faults.killing import SEED, TALLY, Draw, Killing, draws, is_restic, kill_connections
+from tests.faults.killing import SEED, TALLY, Draw, Killing, draws, is_restic, kill_connections, lives
 from tests.faults.promises import Seen
-from tests.restore.plays import Stage, kill
+from tests.restore.plays import Stage, kill, until_it_hits
 from tests.restore.stories import content, databases_of
 
 pytestmark = pytest.mark.one_flavour("mariadb")
@@ -46,7 +49,14 @@ def test_nothing_broke_and_all_promises_hold(stage: Stage) -> None:
 )
 @pytest.mark.larger
 def test_killed_at_a_random_moment(draw: Draw, verified: Stage) -> None:
-    stage, portal = verified, verified.portal
+    """Played again where the kill came after the end, and struck the earlier."""
+    moments = (draw.moment / 2**late for late in itertools.count())
+    until_it_hits(lambda: hit_and_judged(replace(draw, moment=next(moments)), verified))
+
+
+def hit_and_judged(draw: Draw, stage: Stage) -> bool:
+    """Whether the kill hit; all promises hold in either case."""
+    portal = stage.portal
     before = Seen.of(portal)
     killing = Killing(stage, draw)
 
@@ -68,6 +78,9 @@ def test_killed_at_a_random_moment(draw: Draw, verified: Stage) -> None:
         assert run["status"] == "succeeded", f"killing the {draw.victim} broke a run {told}"
     AFTERWARDS[draw.doing](stage, killing, before)
     the_next_backup_succeeds(stage)
+    if not played.hit:
+        stage.put_back()
+    return played.hit
 
 
 # ---------------------------------------------------------------- At exact moments
@@ -95,12 +108,11 @@ def test_killed_while_it_loads_straight_into_the_live_database(victim: str, veri
 def test_half_a_new_database_is_taken_away(victim: str, verified: Stage) -> None:
     stage, shop = verified, verified.shop
     target = f"{shop.name}_new"
-    last = stage.newest()["id"]
-    fork = stage.begin("play", doing="new", snapshot=stage.snapshot, target=target)
-    assert stage.wait_for_phase("load", last)
-    wait_until(lambda: shop.server.query("SHOW TABLES", target), "a first table")
-    kill_at_work(stage, fork, victim)
-    stage.end(fork)
+    strike_in(
+        "load", stage, "new", target,
+        sign=lambda _: shop.server.query("SHOW TABLES", target),
+        strike=lambda fork: kill_at_work(stage, fork, victim),
+    )  # fmt: skip
     if victim == "server":
         assert f"{target} holds a part of the snapshot, and is dropped" in stage.newest()["error"]
     come_round(stage, victim)
@@ -115,12 +127,10 @@ def test_new_database_that_died_does_not_stop_the_next_one(verified: Stage) -> N
     """Not even before the reaper has come round."""
     stage, shop = verified, verified.shop
     target = f"{shop.name}_new"
-    last = stage.newest()["id"]
-    fork = stage.begin("play", doing="new", snapshot=stage.snapshot, target=target)
-    assert stage.wait_for_phase("load", last)
-    wait_until(lambda: shop.server.query("SHOW TABLES", target), "a first table")
-    shop.server.kill()
-    stage.end(fork)
+    strike_in(
+        "load", stage, "new", target,
+        sign=lambda _: shop.server.query("SHOW TABLES", target), strike=lambda _: shop.server.kill(),
+    )  # fmt: skip
     shop.server.start()
     # The server itself may have taken back the table that it was making.
     assert target in databases_of(shop)
@@ -135,12 +145,10 @@ def test_new_database_that_died_does_not_stop_the_next_one(verified: Stage) -> N
 def test_half_a_file_is_removed(verified: Stage) -> None:
     stage = verified
     folder = stage.portal.folder / "half"
-    last = stage.newest()["id"]
-    fork = stage.begin("play", doing="file", snapshot=stage.snapshot, target=str(folder))
-    assert stage.wait_for_phase("write", last)
-    wait_until(lambda: folder.exists() and list(folder.iterdir()), "the file")
-    kill(fork)
-    stage.end(fork)
+    strike_in(
+        "write", stage, "file", str(folder),
+        sign=lambda _: folder.exists() and list(folder.iterdir()), strike=kill,
+    )  # fmt: skip
     assert [file.suffix for file in folder.iterdir()] == [".partial"]
 
     come_round(stage, "worker")
@@ -152,13 +160,10 @@ def test_half_a_file_is_removed(verified: Stage) -> None:
 def test_restic_killed_while_it_is_read_leaves_no_lock(verified: Stage) -> None:
     """Neither for the reaper, which looks at lost runs alone, nor for a retention plan."""
     stage = verified
-    last = stage.newest()["id"]
-    fork = stage.begin(
-        "play", doing="file", snapshot=stage.snapshot, target=str(stage.portal.folder / "dead")
-    )
-    assert stage.wait_for_phase("write", last)
-    kill(the_child(fork, lambda command: is_restic(command) and " dump " in command))
-    stage.end(fork)
+    strike_in(
+        "write", stage, "file", str(stage.portal.folder / "dead"),
+        sign=reading_restics, strike=lambda fork: kill(*reading_restics(fork)),
+    )  # fmt: skip
 
     assert "restic was killed by signal 9" in stage.newest()["error"]
     promises.no_lock_left(stage.portal)
@@ -212,6 +217,37 @@ def test_backup_cut_short_after_its_snapshot_does_not_deny_it(by: str, phase: st
     promises.no_heartbeat_without_its_snapshot(stage.portal)
 
 
+def strike_in(
+    phase: str, stage: Stage, doing: str, target: str, *,
+    sign: Callable[[int], object], strike: Callable[[int], object],
+) -> None:  # fmt: skip
+    """Strike as soon as there is a sign of the phase; played again where the run went on to its end."""
+
+    def hit() -> bool:
+        last = stage.newest()["id"]
+        fork = stage.begin("play", doing=doing, snapshot=stage.snapshot, target=target)
+        stage.wait_for_phase(phase, last)
+        while lives(fork) and not sign(fork):
+            time.sleep(0.002)
+        strike(fork)
+        stage.end(fork)
+        row = stage.newest()
+        if row["phase"] == phase and row["status"] != "succeeded":
+            return True
+        stage.stand_up()
+        stage.put_back()
+        shutil.rmtree(target, ignore_errors=True)
+        return False
+
+    until_it_hits(hit)
+
+
+def reading_restics(fork: int) -> list[int]:
+    """What reads a snapshot for a fork."""
+    commands = {child: command_of(child) for child in children_of(fork)}
+    return [child for child, command in commands.items() if is_restic(command) and " dump " in command]
+
+
 def kill_at_work(stage: Stage, fork: int, victim: str) -> None:
     """SIGKILL to the run's worker, the server, or the end of the connections that load."""
     if victim == "worker":
@@ -219,7 +255,7 @@ def kill_at_work(stage: Stage, fork: int, victim: str) -> None:
     elif victim == "server":
         stage.shop.server.kill()
     else:
-        wait_until(lambda: kill_connections(stage.shop), "a connection that loads")
+        wait_until(lambda: kill_connections(stage.shop) or not lives(fork), "a connection that loads")
 
 
 @pytest.fixture

@@ -11,8 +11,8 @@ import subprocess
 import sys
 import time
 from collections import Counter
-from collections.abc import Iterator
-from contextlib import contextmanager
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
@@ -35,6 +35,8 @@ CREATE VIEW above AS SELECT id FROM open_orders WHERE id > 1;
 # Some steps of an undo are beyond it, so that some undos pass unharmed.
 LAST_STEP = 90
 REAPERS_HIT = 0.3
+# A busy machine may look away for the whole of a short phase.
+TRIES = 6
 
 
 class Stage:
@@ -87,6 +89,10 @@ class Stage:
         )
         return rows[0] if rows else {"id": 0, "phase": "", "status": ""}
 
+    def strikes(self) -> int:
+        """How many forks have come to the step at which they were told to strike."""
+        return self.log.read_text().count("struck ") if self.log.exists() else 0
+
     def wait_for_phase(self, phase: str, after: int) -> bool:
         """Return once a restore newer than `after` is in the phase; False when it never was seen."""
         deadline = time.monotonic() + 30
@@ -120,11 +126,11 @@ class Stage:
         at = chance.randrange(1, LAST_STEP)
         victim = chance.choice([0, 0, 0, self.shop.server.pid])
         self.do("undo_next", at=at, victim=victim)
-        self._stand_up()
+        self.stand_up()
         if self.newest()["status"] not in ("succeeded", "failed") and chance.random() < REAPERS_HIT:
             self.do("tend", at=chance.randrange(1, LAST_STEP))
 
-    def _stand_up(self) -> None:
+    def stand_up(self) -> None:
         """Start the server if it was hit: it is gone a moment after that."""
         server = self.shop.server
         try:
@@ -213,12 +219,16 @@ def difference(now: list[bytes], was: list[bytes]) -> str:
     return f"only now: {sorted(here)[:5]}\nonly before: {sorted(there)[:5]}"
 
 
-def kill(pid: int) -> None:
-    """SIGKILL to a process that may be gone."""
-    try:
-        os.kill(pid, signal.SIGKILL)
-    except ProcessLookupError:
-        return
+def until_it_hits(strike: Callable[[], bool]) -> None:
+    """Play until the kill hits what it is meant for: one that comes after the end proves nothing."""
+    assert any(strike() for _ in range(TRIES)), f"{TRIES} times nobody was hit"
+
+
+def kill(*pids: int) -> None:
+    """SIGKILL to processes that may be gone."""
+    for pid in pids:
+        with suppress(ProcessLookupError):
+            os.kill(pid, signal.SIGKILL)
 
 
 @contextmanager

@@ -16,7 +16,7 @@ import MySQLdb
 import pytest
 
 from tests.backups.worlds import children_of, command_of, wait_until
-from tests.restore.plays import Stage, kill
+from tests.restore.plays import Stage, kill, until_it_hits
 
 pytestmark = pytest.mark.one_flavour("mariadb")
 
@@ -59,7 +59,8 @@ def test_killed_before_and_after_the_steps_of_a_swap(stride: int, stage: Stage) 
 def test_killed_in_an_undo_and_in_the_one_after_it(stage: Stage) -> None:
     """Restored twice; whoever dies, undone twice it is what it was at first, and at no time empty."""
     chance = random.Random(f"{UNDO_SEED} {stage.shop.server.flavour} undos")
-    while sum(stage.outcomes.values()) < UNDO_KILLS:
+    began = stage.strikes()
+    while stage.strikes() - began < UNDO_KILLS:
         states = [stage.before]
         for text in ("of the first", "of the second"):
             stage.restore_in_full()
@@ -81,7 +82,9 @@ def test_server_killed_inside_the_swap(stage: Stage) -> None:
     server = stage.shop.server
     stage.restore_in_full()
     for at in (4, 13, 17, 24):
+        struck = stage.strikes()
         stage.do("undo", at=at, victim=server.pid)
+        assert stage.strikes() == struck + 1, f"nothing was struck at step {at}"
         server.kill()
         stage.do("tend")  # finds no server, and tries again later
         server.start()
@@ -92,8 +95,10 @@ def test_server_killed_inside_the_swap(stage: Stage) -> None:
 def test_reaper_killed_while_it_ends_a_swap(stage: Stage) -> None:
     stage.restore_in_full()
     for at, then in ((9, 1), (13, 3), (14, 6), (20, 9), (28, 12)):
+        struck = stage.strikes()
         stage.do("undo", at=at)
         stage.do("tend", at=then)
+        assert stage.strikes() == struck + 2, f"not both were struck, at the steps {at} and {then}"
         stage.judge()
     stage.back_to_before()
 
@@ -131,57 +136,83 @@ VICTIMS: dict[str, Callable[[str], bool]] = {
 }
 
 
-def test_worker_killed_in_each_phase(stage: Stage) -> None:
-    for phase in PHASES:
+@pytest.mark.parametrize("phase", PHASES)
+def test_worker_killed_in_each_phase(phase: str, stage: Stage) -> None:
+    def strike() -> bool:
         last = stage.newest()["id"]
         pid = stage.begin("restore", snapshot=stage.snapshot, without_safety=phase != "safety backup")
         stage.wait_for_phase(phase, last)
         kill(pid)
         stage.end(pid)
-        if stage.judge() == "restored":
-            stage.back_to_before()
+        return was_in(phase, stage)
+
+    until_it_hits(strike)
 
 
 def test_programs_killed_while_they_work(stage: Stage) -> None:
-    for name, is_it in VICTIMS.items():
-        pid = stage.begin("restore", snapshot=stage.snapshot, without_safety=True)
-        hit = False
-        while not hit and Path(f"/proc/{pid}").exists():
-            for child in children_of(pid):
-                command = command_of(child)
-                if is_it(command) and "setpriv" not in command:
-                    kill(child)
-                    hit = True
-        stage.end(pid)
-        assert hit, name
-        if stage.judge() == "restored":
-            stage.back_to_before()
+    for is_it in VICTIMS.values():
+        until_it_hits(lambda is_it=is_it: program_struck(is_it, stage))  # type: ignore[misc]
 
 
-def test_server_killed_before_the_swap(stage: Stage) -> None:
-    server = stage.shop.server
-    for phase in ("load", "prepare"):
+def program_struck(is_it: Callable[[str], bool], stage: Stage) -> bool:
+    pid = stage.begin("restore", snapshot=stage.snapshot, without_safety=True)
+    struck = False
+    while not struck and Path(f"/proc/{pid}").exists():
+        for child in children_of(pid):
+            command = command_of(child)
+            if is_it(command) and "setpriv" not in command:
+                kill(child)
+                struck = True
+    stage.end(pid)
+    # A program that had done its work is missed by nobody.
+    hit = struck and stage.newest()["status"] == "failed"
+    judge_and_go_back(stage)
+    return hit
+
+
+@pytest.mark.parametrize("phase", ["load", "prepare"])
+def test_server_killed_before_the_swap(phase: str, stage: Stage) -> None:
+    def strike() -> bool:
         last = stage.newest()["id"]
         pid = stage.begin("restore", snapshot=stage.snapshot, without_safety=True)
         stage.wait_for_phase(phase, last)
-        server.kill()
+        stage.shop.server.kill()
         stage.end(pid)
-        server.start()
-        if stage.judge() == "restored":
-            stage.back_to_before()
+        stage.shop.server.start()
+        return was_in(phase, stage)
+
+    until_it_hits(strike)
+
+
+def was_in(phase: str, stage: Stage) -> bool:
+    """Whether the run that was struck ended in this phase; judges it, and goes back."""
+    row = stage.newest()
+    judge_and_go_back(stage)
+    return bool(row["phase"] == phase and row["status"] != "succeeded")
+
+
+def judge_and_go_back(stage: Stage) -> None:
+    if stage.judge() == "restored":
+        stage.back_to_before()
 
 
 @pytest.mark.soak
 def test_worker_killed_at_random_moments(stage: Stage) -> None:
     chance = random.Random(f"{SEED} {stage.shop.server.flavour}")
+    began = time.monotonic()
+    stage.restore_in_full()
+    usual = time.monotonic() - began
+    stage.back_to_before()
+    hits = 0
     for _ in range(6):
         last = stage.newest()["id"]
         pid = stage.begin("restore", snapshot=stage.snapshot, without_safety=True)
         wait_until(lambda last=last: stage.newest()["id"] > last, "the run")  # type: ignore[misc]
-        time.sleep(chance.uniform(0, 2.5))
+        time.sleep(chance.uniform(0, usual))
         kill(pid)
         stage.end(pid)
-        if stage.judge() == "restored":
-            stage.back_to_before()
+        hits += stage.newest()["status"] == "running"
+        judge_and_go_back(stage)
+    assert hits >= 3, f"of 6 kills only {hits} hit a run"
     stage.restore_in_full()
     stage.back_to_before()

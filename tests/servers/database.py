@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import atexit
-import functools
 import os
 import shutil
 import subprocess
@@ -14,6 +12,7 @@ from typing import Any, Literal, Self, get_args
 
 import MySQLdb
 
+from tests.servers.made_once import made_once
 from tests.servers.processes import HOST, Server, free_port
 from tools import mysql
 from tools.system import find_program
@@ -181,7 +180,7 @@ class DatabaseServer:
         if self.flavour == "mysql":
             shutil.copytree(mysql.home() / "data", self._data)
             return
-        shutil.copytree(_empty_mariadb(), self._data)
+        shutil.copytree(made_once("mariadb", _empty_mariadb) / "data", self._data)
 
     def _defaults_file(self) -> Path:
         """The client's options as a file, which keeps the password off the command line."""
@@ -211,11 +210,8 @@ class DatabaseServer:
         return True
 
 
-@functools.cache
-def _empty_mariadb() -> Path:
-    """A data folder to copy, made once in each process: it takes seconds to make one."""
-    folder = Path(tempfile.mkdtemp(prefix="vedetta-mariadb-empty-"))
-    atexit.register(shutil.rmtree, folder, ignore_errors=True)
+def _empty_mariadb(folder: Path) -> None:
+    folder.mkdir()
     install = ["mariadb-install-db", "--no-defaults", f"--datadir={folder / 'data'}", *_as_root()]
     options = ["--auth-root-authentication-method=normal", "--skip-test-db"]
     # Beside others that begin it would lose its temporary tables, see _argv.
@@ -224,7 +220,6 @@ def _empty_mariadb() -> Path:
     made = subprocess.run([*install, *options, *server_options], check=False, capture_output=True, text=True)
     if made.returncode:
         raise RuntimeError(f"mariadb-install-db: {made.stdout[-2000:]} {made.stderr[-2000:]}")
-    return folder / "data"
 
 
 def _as_root() -> list[str]:

@@ -181,6 +181,31 @@ def test_server_ends_when_the_test_run_is_killed(tmp_path: Path) -> None:
     assert not _exists(pid)
 
 
+def test_what_is_made_once_is_made_by_one_process_and_the_others_wait_for_it(tmp_path: Path) -> None:
+    script = """
+        import time
+        from tests.servers.made_once import made_once
+
+        def make(path):
+            with path.open("a") as file:
+                time.sleep(0.2)
+                file.write("made")
+
+        print(made_once("thing", make).read_text())
+    """
+    several = [
+        subprocess.Popen(
+            [sys.executable, "-c", textwrap.dedent(script)],
+            env={**os.environ, "VEDETTA_TESTS_MADE_ONCE": str(tmp_path)},
+            stdout=subprocess.PIPE,
+            text=True,
+        )
+        for _ in range(3)
+    ]
+
+    assert [each.communicate()[0] for each in several] == ["made\n"] * 3
+
+
 def test_free_ports_are_free() -> None:
     assert not answers_tcp(free_port())
 
