@@ -11,6 +11,7 @@ from backups import mysql, restic
 from backups.choices import SslMode
 from backups.models import Database, Repository
 from backups.secret_references import for_restic, is_set, named_place, resolve, resolve_optional
+from backups.text.sentences import phrase
 
 
 def repository_access(repository: Repository) -> restic.Access:
@@ -42,13 +43,15 @@ def _restic_program() -> str:
 def _storage_secrets(repository: Repository) -> dict[str, str]:
     secrets = for_restic()
     for name, reference in _keys(repository).items():
-        if value := resolve_optional(reference, of=f"{name} of {_named(repository)}"):
+        if value := resolve_optional(
+            reference, of=phrase("{name} of {named}", name=name, named=_named(repository))
+        ):
             secrets[name] = value
     return secrets
 
 
 def _repository_password(repository: Repository) -> str:
-    return resolve(repository.password_ref, of=f"the password of {_named(repository)}")
+    return resolve(repository.password_ref, of=phrase("the password of {named}", named=_named(repository)))
 
 
 def refuse_missing_secrets(row: Database | Repository) -> None:
@@ -63,7 +66,7 @@ def refuse_missing_secrets(row: Database | Repository) -> None:
 
 def secrets_subject(row: Database | Repository) -> str:
     """How the worker's alert is called that tells of a secret that it cannot read."""
-    return f"Secrets of {row._meta.verbose_name} {row}"
+    return phrase("Secrets of {verbose_name} {row}", verbose_name=row._meta.verbose_name, row=row)
 
 
 # What the two key fields of a repository are to restic, by the scheme of its location.
@@ -104,7 +107,7 @@ def _set_for(repository: Repository) -> dict[str, str]:
     return {
         "url_set_by": named_place("env:RESTIC_REPOSITORY")
         if is_the_environments
-        else f"the location of {repository} in the portal",
+        else phrase("the location of {repository} in the portal", repository=repository),
         "password_set_by": named_place(repository.password_ref),
         "keys_set_by": ", ".join(map(named_place, _keys_in_use(repository))),
     }
@@ -119,7 +122,11 @@ def _keys_in_use(repository: Repository) -> list[str]:
 
 
 def _named(repository: Repository) -> str:
-    return f"repository {repository.name}" if repository.name else "the repository"
+    return (
+        phrase("repository {repository}", repository=repository.name)
+        if repository.name
+        else phrase("the repository")
+    )
 
 
 def names_of(repository: Repository) -> restic.Names:
@@ -134,8 +141,9 @@ def names_of(repository: Repository) -> restic.Names:
 
 
 def _begin_anew(repository: Repository) -> str:
-    return (
-        f"run `{shlex.join(['manage.py', 'repository', 'init', '--new', '--repository', repository.name])}`"
+    return phrase(
+        "run `{names}`",
+        names=shlex.join(["manage.py", "repository", "init", "--new", "--repository", repository.name]),
     )
 
 
@@ -145,10 +153,15 @@ def what_is_known(repository: Repository) -> str:
     newest = present.only("time").first()
     if newest is not None:
         count = present.count()
-        held = "1 snapshot" if count == 1 else f"{count} snapshots"
-        return f"{repository} with {held}, the newest of {newest.local_time:%Y-%m-%d %H:%M}"
+        held = "1 snapshot" if count == 1 else phrase("{count} snapshots", count=count)
+        return phrase(
+            "{repository} with {held}, the newest of {local_time}",
+            repository=repository,
+            held=held,
+            local_time=f"{newest.local_time:%Y-%m-%d %H:%M}",
+        )
     if repository.restic_id or repository.snapshots.exists():
-        return f"{repository} without a snapshot"
+        return phrase("{repository} without a snapshot", repository=repository)
     return ""
 
 
@@ -158,7 +171,9 @@ def database_server(database: Database) -> mysql.Server:
         host=database.host,
         port=database.port,
         user=database.user,
-        password=resolve(database.password_ref, of=f"the password of database {database}"),
+        password=resolve(
+            database.password_ref, of=phrase("the password of database {database}", database=database)
+        ),
         question_seconds=settings.MYSQL_QUESTION_SECONDS,
         **tls_of(database),
         **(_set_in_the_environment(database) if database.is_primary else _set_in_the_portal(database)),
@@ -180,17 +195,21 @@ def tls_of(database: Database) -> dict[str, str]:
 def _set_in_the_portal(database: Database) -> dict[str, str]:
     """The environment says nothing of a further database."""
     return {
-        "account_set_by": f"the user and password of {database} in the portal",
-        "address_set_by": f"the host and port of {database} in the portal",
-        "database_set_by": f"the database's name of {database} in the portal",
-        "ssl_mode_set_by": f"the TLS mode of {database} in the portal",
-        "ssl_ca_set_by": f"the authority of {database} in the portal",
+        "account_set_by": phrase("the user and password of {database} in the portal", database=database),
+        "address_set_by": phrase("the host and port of {database} in the portal", database=database),
+        "database_set_by": phrase("the database's name of {database} in the portal", database=database),
+        "ssl_mode_set_by": phrase("the TLS mode of {database} in the portal", database=database),
+        "ssl_ca_set_by": phrase("the authority of {database} in the portal", database=database),
     }
 
 
 def _set_in_the_environment(database: Database) -> dict[str, str]:
     """By the name that is really set, which may be one of a file."""
-    return {"account_set_by": f"MYSQL_USER and {named_place(database.password_ref)}"}
+    return {
+        "account_set_by": phrase(
+            "MYSQL_USER and {named_place}", named_place=named_place(database.password_ref)
+        )
+    }
 
 
 def restores_as_another(database: Database) -> bool:
@@ -210,11 +229,14 @@ def restoring_server(database: Database) -> mysql.Server:
         host=database.host,
         port=database.port,
         user=settings.RESTORE_MYSQL_USER,
-        password=resolve("env:RESTORE_MYSQL_PASSWORD", of="the password of RESTORE_MYSQL_USER"),
+        password=resolve("env:RESTORE_MYSQL_PASSWORD", of=phrase("the password of RESTORE_MYSQL_USER")),
         question_seconds=settings.MYSQL_QUESTION_SECONDS,
         **tls_of(database),
-        account_set_by=f"RESTORE_MYSQL_USER and {named_place('env:RESTORE_MYSQL_PASSWORD')}, and whether "
-        "that user was made for this restore (docs/install.md)",
+        account_set_by=phrase(
+            "RESTORE_MYSQL_USER and {named_place}, and whether that user was made for this restore "
+            "(docs/install.md)",
+            named_place=named_place("env:RESTORE_MYSQL_PASSWORD"),
+        ),
     )
 
 
@@ -242,30 +264,37 @@ def to_verify_at(database: Database, what: str) -> str:
     """
     if database.verify_host or not database.is_primary:
         return to_verify_apart(database, what)
-    return f"set VERIFY_MYSQL_HOST to {what}"
+    return phrase("set VERIFY_MYSQL_HOST to {what}", what=what)
 
 
 def to_verify_apart(database: Database, what: str) -> str:
     """The same for this database alone, whatever the others have."""
-    return f"name {what} for test restores of {database} in the portal"
+    return phrase("name {what} for test restores of {database} in the portal", what=what, database=database)
 
 
 def _named_in_the_portal(database: Database) -> mysql.Server:
     own = tls_of(database)
-    of_it = f"test restores of {database} in the portal"
+    of_it = phrase("test restores of {database} in the portal", database=database)
     ssl_mode_set_by, ssl_ca_set_by = _tls_set_by(database)
     return mysql.Server(
         host=database.verify_host,
         port=database.verify_port,
         user=database.verify_user,
-        password=resolve(database.verify_password_ref, of=f"the password for test restores of {database}"),
+        password=resolve(
+            database.verify_password_ref,
+            of=phrase("the password for test restores of {database}", database=database),
+        ),
         question_seconds=settings.MYSQL_QUESTION_SECONDS,
         ssl_mode=database.verify_ssl_mode or own["ssl_mode"],
         ssl_ca=database.verify_ssl_ca or own["ssl_ca"],
-        account_set_by=f"the user and password for {of_it}",
-        address_set_by=f"the host and port for {of_it}",
-        ssl_mode_set_by=f"the TLS mode for {of_it}" if database.verify_ssl_mode else ssl_mode_set_by,
-        ssl_ca_set_by=f"the authority for {of_it}" if database.verify_ssl_ca else ssl_ca_set_by,
+        account_set_by=phrase("the user and password for {of_it}", of_it=of_it),
+        address_set_by=phrase("the host and port for {of_it}", of_it=of_it),
+        ssl_mode_set_by=phrase("the TLS mode for {of_it}", of_it=of_it)
+        if database.verify_ssl_mode
+        else ssl_mode_set_by,
+        ssl_ca_set_by=phrase("the authority for {of_it}", of_it=of_it)
+        if database.verify_ssl_ca
+        else ssl_ca_set_by,
     )
 
 
@@ -276,11 +305,15 @@ def _named_in_the_environment(database: Database) -> mysql.Server:
         host=settings.VERIFY_MYSQL_HOST,
         port=settings.VERIFY_MYSQL_PORT,
         user=settings.VERIFY_MYSQL_USER,
-        password=resolve("env:VERIFY_MYSQL_PASSWORD", of="the password of VERIFY_MYSQL_USER"),
+        password=resolve("env:VERIFY_MYSQL_PASSWORD", of=phrase("the password of VERIFY_MYSQL_USER")),
         question_seconds=settings.MYSQL_QUESTION_SECONDS,
         ssl_mode=settings.VERIFY_MYSQL_SSL_MODE or own["ssl_mode"],
         ssl_ca=settings.VERIFY_MYSQL_SSL_CA or own["ssl_ca"],
-        account_set_by=f"{_verifying_user_set_by()} and {named_place('env:VERIFY_MYSQL_PASSWORD')}",
+        account_set_by=phrase(
+            "{verifying_user_set_by} and {named_place}",
+            verifying_user_set_by=_verifying_user_set_by(),
+            named_place=named_place("env:VERIFY_MYSQL_PASSWORD"),
+        ),
         address_set_by="VERIFY_MYSQL_HOST and VERIFY_MYSQL_PORT",
         ssl_mode_set_by="VERIFY_MYSQL_SSL_MODE" if settings.VERIFY_MYSQL_SSL_MODE else ssl_mode_set_by,
         ssl_ca_set_by="VERIFY_MYSQL_SSL_CA" if settings.VERIFY_MYSQL_SSL_CA else ssl_ca_set_by,
@@ -290,7 +323,7 @@ def _named_in_the_environment(database: Database) -> mysql.Server:
 def _verifying_user_set_by() -> str:
     if settings.VERIFY_MYSQL_USER != settings.MYSQL_USER or is_set("env:VERIFY_MYSQL_USER"):
         return "VERIFY_MYSQL_USER"
-    return "MYSQL_USER (as VERIFY_MYSQL_USER is not set)"
+    return phrase("MYSQL_USER (as VERIFY_MYSQL_USER is not set)")
 
 
 def _tls_set_by(database: Database) -> tuple[str, str]:

@@ -19,42 +19,43 @@ STANDARD_SUBPROCESS = re.compile(r"subprocess|pty|popen2|multiprocessing")
 # one of the two beside it. What is not named here may not be imported, and a module without a room fails.
 HOUSE = {
     "text": "",
-    "process": "",
-    "choices": "",
-    "errors": "",
+    "process": "text",
+    "choices": "text",
+    "errors": "text",
     "sentinel": "",
-    "installation": "",
+    "installation": "text",
     "verdict": "text",
-    "dumpfile": "errors",
-    "keys": "errors",
+    "dumpfile": "errors text",
+    "keys": "errors text",
     "restic": "errors process text",
     "mysql": "dumpfile errors process text",
-    "secret_references": "errors restic",
-    "dumping": "dumpfile errors mysql process",
+    "secret_references": "errors restic text",
+    "dumping": "dumpfile errors mysql process text",
     "loading": "dumpfile errors mysql process text",
     "validators": "secret_references text",
-    "checks": "process validators",
+    "checks": "process text validators",
     "migrations": "choices validators",
     "models": "choices dumpfile text validators",
-    "endpoints": "choices models mysql restic secret_references",
-    "notifications": "choices models process",
+    "endpoints": "choices models mysql restic secret_references text",
+    "notifications": "choices models process text",
     "scheduling": "models text",
-    "snapshots": "choices errors models",
+    "snapshots": "choices errors models text",
     "templatetags": "choices models text",
-    "aim": "choices errors models snapshots validators",
-    "gate": "errors installation models sentinel snapshots verdict",
+    "aim": "choices errors models snapshots text validators",
+    "gate": "errors installation models sentinel snapshots text verdict",
     "runs": "choices errors models mysql restic text",
-    "catalog": "choices errors keys models restic runs",
+    "catalog": "choices errors keys models restic runs text",
     "keeping": "choices dumpfile models snapshots text",
-    "repositories": "catalog endpoints models process restic",
+    "repositories": "catalog endpoints models process restic text",
     "restoring": (
-        "choices dumpfile dumping endpoints errors keeping loading models mysql process runs snapshots"
+        "choices dumpfile dumping endpoints errors keeping loading models mysql process runs snapshots text"
     ),
-    "requests": "aim choices errors models restoring runs",
+    "requests": "aim choices errors models restoring runs text",
     "configuration": (
-        "catalog endpoints errors gate models mysql repositories restic scheduling secret_references sentinel"
+        "catalog endpoints errors gate models mysql repositories restic scheduling secret_references "
+        "sentinel text"
     ),
-    "portal_copy": "choices configuration errors models mysql restic runs secret_references",
+    "portal_copy": "choices configuration errors models mysql restic runs secret_references text",
     "reports": (
         "catalog choices configuration endpoints gate installation models notifications runs "
         "scheduling sentinel snapshots text verdict"
@@ -83,8 +84,8 @@ HOUSE = {
         "portal_copy process reports repositories requests restic restoring runs scheduling snapshots text "
         "validators verdict worker"
     ),
-    "tasks": "alerting choices errors models requests runs scheduling worker",
-    "apps": "checks runs tasks worker",
+    "tasks": "alerting choices errors models requests runs scheduling text worker",
+    "apps": "checks runs tasks text worker",
 }
 
 # A module tells of one subject and a function of one thing: what is longer nobody reads from end to end.
@@ -107,7 +108,10 @@ LONG_FOR_A_REASON = {
 }
 
 # What knows neither rows nor settings: values arrive as arguments.
-TOOLS = r"backups.(errors|(process|restic|mysql|dumpfile|dumping|loading)(\..*)?|text.(checked|terminal))"
+TOOLS = (
+    r"backups.(errors|(process|restic|mysql|dumpfile|dumping|loading)(\..*)?"
+    r"|text.(checked|sentences|terminal))"
+)
 # What plays an action.
 ACTIONS = r"backups.actions(\..*)?"
 # What people and the queue call.
@@ -186,12 +190,12 @@ ARROWS = {
     "the reader of dumps knows nothing but dumps": (
         r"backups\.dumpfile(\..*)?",
         rf"(?!{STANDARD}).*",
-        r"backups\.(dumpfile(\..*)?|errors)",
+        r"backups\.(dumpfile(\..*)?|errors|text\.sentences)",
     ),
     "the verdict knows nothing but what it is told": (
         r"backups\.verdict(\..*)?",
         rf"(?!{STANDARD}).*",
-        r"backups\.(verdict(\..*)?|text\.formatting)",
+        r"backups\.(verdict(\..*)?|text\.(formatting|sentences))",
     ),
     "actions do not know who called them": (ACTIONS, rf"{FRONT}|backups.worker.executor", "$^"),
     "the runner does not know who called it": ("backups.worker.executor", FRONT, "$^"),

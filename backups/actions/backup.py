@@ -15,6 +15,7 @@ from backups.actions.portal_copy import copied_with
 from backups.actions.preflight import make_ready
 from backups.actions.steps.checks import Found
 from backups.actions.steps.opening import wait_for_maintenance
+from backups.actions.steps.shrunk import tell_shrunk
 from backups.catalog import learned, made_here, records
 from backups.choices import SAFETY_TAG, DumpFormat, Level, Trigger
 from backups.configuration import environment
@@ -30,7 +31,7 @@ from backups.requests import CheckRequest, ForgetRequest, PortalCopyRequest
 from backups.runs import notes
 from backups.runs.outcome import FollowUp, Outcome
 from backups.runs.progress import Progress
-from backups.text import formatting
+from backups.text.sentences import phrase, told_again
 
 _CONFIRM_SECONDS = 300.0
 
@@ -61,8 +62,8 @@ def run(run: Run, progress: Progress) -> Outcome:
     snapshot, suspicious = _confirm(run, database, found, summary, manifest, progress)
     progress.phase("heartbeat")
     if found.broken_views:
-        _withhold(run, "that copy has all rows, and not all views")
-        progress.warn("The heartbeat is withheld: this copy has all rows, and not all views.")
+        _withhold(run, phrase("that copy has all rows, and not all views"))
+        progress.warn(phrase("The heartbeat is withheld: this copy has all rows, and not all views."))
     else:
         _heartbeat(run, database, snapshot, suspicious, progress)
     check_due = learned.backup_counted(database.repository)
@@ -95,8 +96,19 @@ def _preflight(run: Run, database: Database, progress: Progress) -> Found:
         client_version=str(found.clients),
         warnings=found.warnings,
     )
-    of_restic = f"restic {found.restic_version}, {found.restic_origin.words}"
-    progress.log(f"{found.info}, {found.clients} client, {of_restic}.")
+    of_restic = phrase(
+        "restic {restic_version}, {restic_origin}",
+        restic_version=found.restic_version,
+        restic_origin=found.restic_origin.words,
+    )
+    progress.log(
+        phrase(
+            "{info}, {clients} client, {of_restic}.",
+            info=found.info,
+            clients=found.clients,
+            of_restic=of_restic,
+        )
+    )
     for note in found.notes:
         progress.log(note)
     for warning in found.warnings:
@@ -164,7 +176,7 @@ def _dump_into_restic(
                 tags=["vedetta", tag_of(database), *([SAFETY_TAG] if run.trigger == Trigger.RESTORE else [])],
                 command=command(order_fd, report_fd, iter(found.access.environment_secrets())),
             ),
-            doing="storing the dump",
+            doing=phrase("storing the dump"),
             on_stdout=read_status,
             on_stderr=hear,
             tick=tick,
@@ -193,9 +205,9 @@ def _whole(
 ) -> tuple[restic.BackupSummary, dict[str, Any]]:
     if not summaries or "manifest" not in reported:
         raise Problem(
-            "restic ended without saying what it stored.",
+            phrase("restic ended without saying what it stored."),
             code="restic.said_nothing_stored",
-            do="Run `manage.py snapshots`.",
+            do=phrase("Run `manage.py snapshots`."),
         )
     return summaries[-1], reported["manifest"]
 
@@ -205,25 +217,28 @@ def _of_dump_or_restic(reported: dict[str, Any], error: restic.ResticError) -> P
     if isinstance(error, restic.RepositoryUnreachable | restic.RepositoryFull):
         return error
     if "problem" in reported:
+        told = reported["problem"]
+        what, do = told.get("made_of", ({}, {}))
         return Problem(
-            reported["problem"]["what"],
-            code=reported["problem"].get("code", "dump.failed"),
-            do=reported["problem"]["do"],
+            told_again(told["what"], what),
+            code=told.get("code", "dump.failed"),
+            do=told_again(told["do"], do),
         )
     if isinstance(error, restic.Interrupted | restic.CommandFailed) and "manifest" not in reported:
         return Problem(
-            "The dump program was killed before the dump was whole.",
+            phrase("The dump program was killed before the dump was whole."),
             code="dump.killed",
-            do="See whether the machine ran out of memory, then back up again.",
+            do=phrase("See whether the machine ran out of memory, then back up again."),
         )
     return error
 
 
 def _unconfirmed(summary: restic.BackupSummary, error: restic.ResticError) -> restic.ResticError:
     """What failed after restic had said that it made the snapshot."""
-    error.safe = (
-        f"restic said it made snapshot {summary.snapshot_id[:8]}, which could not be confirmed, so no "
-        "heartbeat was written; earlier snapshots are safe."
+    error.safe = phrase(
+        "restic said it made snapshot {snapshot_id}, which could not be confirmed, so no heartbeat "
+        "was written; earlier snapshots are safe.",
+        snapshot_id=summary.snapshot_id[:8],
     )
     return error
 
@@ -234,7 +249,7 @@ def _take_back(access: restic.Access, summaries: list[restic.BackupSummary]) -> 
         with suppress(restic.ResticError):
             restic.call(
                 access, restic.forget_args([summary.snapshot_id], prune=False),
-                doing="taking the snapshot back", deadline=60,
+                doing=phrase("taking the snapshot back"), deadline=60,
             )  # fmt: skip
 
 
@@ -273,9 +288,15 @@ def _confirm(
             "suspicious": suspicious,
         },
     )
-    _tell_shrunk(run, database, snapshot, found, progress)
+    tell_shrunk(run, database, snapshot, found, progress)
     held = ", ".join(f"{kind} {len(names)}" for kind, names in manifest["inventory"].items())
-    progress.log(f"Snapshot {snapshot.short_id} holds, by kind: {held or 'nothing'}.")
+    progress.log(
+        phrase(
+            "Snapshot {snapshot} holds, by kind: {held}.",
+            snapshot=snapshot.short_id,
+            held=held or phrase("nothing"),
+        )
+    )
     return snapshot, suspicious
 
 
@@ -290,10 +311,13 @@ def _read_back(found: Found, summary: restic.BackupSummary, progress: Progress) 
         raise _unconfirmed(summary, error) from error
     if [info.id for info in listed] != [summary.snapshot_id]:
         raise Problem(
-            f"restic said it made snapshot {summary.snapshot_id[:8]}, but the repository does not list it.",
+            phrase(
+                "restic said it made snapshot {snapshot_id}, but the repository does not list it.",
+                snapshot_id=summary.snapshot_id[:8],
+            ),
             code="snapshot.not_listed",
-            safe="No heartbeat was written; earlier snapshots are safe.",
-            do="Check the repository, then back up again.",
+            safe=phrase("No heartbeat was written; earlier snapshots are safe."),
+            do=phrase("Check the repository, then back up again."),
         )
     return listed[0]
 
@@ -303,35 +327,8 @@ def _signature(info: restic.SnapshotInfo, manifest: dict[str, Any], progress: Pr
     try:
         return made_here.signature(made_here.key_in_use(), info.tags, manifest)
     except Problem as problem:
-        progress.warn(f"The snapshot is not signed. {problem.sentence()}")
+        progress.warn(phrase("The snapshot is not signed. {sentence}", sentence=problem.sentence()))
         return ""
-
-
-def _tell_shrunk(run: Run, database: Database, snapshot: Snapshot, found: Found, progress: Progress) -> None:
-    """Say which tables lost most of their rows; louder of those that a server mends by dropping rows."""
-    shrunk = suspicions.shrunk(database, snapshot)
-    loose = {table.rpartition(" (")[0] for table in found.loose}
-    notes.run_update(
-        run.pk,
-        result={
-            "shrunk": [
-                {"table": each.table, "bytes_before": each.before, "bytes": each.now} for each in shrunk
-            ]
-        },
-    )
-    for each in shrunk:
-        sentence = (
-            f"The rows of {each.table} take {formatting.size(each.now)}; in snapshot "
-            f"{each.snapshot.short_id} "
-            f"they took {formatting.size(each.before)}."
-        )
-        if each.table in loose:
-            progress.warn(
-                f"{sentence} If nobody deleted them, the server may have lost them: see its log and "
-                f"CHECK TABLE {each.table}; that snapshot still holds them."
-            )
-        else:
-            progress.log(sentence)
 
 
 def _heartbeat(
@@ -350,17 +347,21 @@ def _heartbeat(
     if suspicious:
         progress.warn(suspicions.told(run.pk, suspicious))
     if database.repository.is_damaged:
-        _withhold(run, "the repository counted as damaged when it was made")
+        _withhold(run, phrase("the repository counted as damaged when it was made"))
         progress.warn(
-            "The heartbeat is withheld: an integrity check found the repository damaged. The snapshot was "
-            "made; repair the repository, check all of its data, then back up again."
+            phrase(
+                "The heartbeat is withheld: an integrity check found the repository damaged. The "
+                "snapshot was made; repair the repository, check all of its data, then back up again."
+            )
         )
     if suspicious or database.repository.is_damaged:
         return
     if (other := environment.other_database(database)) is not None:
-        _withhold(run, "the environment meant another database when it was made")
-        other.safe = (
-            f"Snapshot {snapshot.short_id} of {database} was made and is good; no heartbeat was written."
+        _withhold(run, phrase("the environment meant another database when it was made"))
+        other.safe = phrase(
+            "Snapshot {snapshot} of {database} was made and is good; no heartbeat was written.",
+            snapshot=snapshot.short_id,
+            database=database,
         )
         if run.trigger != Trigger.RESTORE:
             raise other
@@ -370,10 +371,10 @@ def _heartbeat(
         path = status_files.write_last_ok(database, snapshot.time)
         status_files.write_gates()
     except Problem as problem:
-        problem.safe = f"Snapshot {snapshot.short_id} was made and is good."
+        problem.safe = phrase("Snapshot {snapshot} was made and is good.", snapshot=snapshot.short_id)
         raise
     notes.run_update(run.pk, result={"heartbeat": "written"})
-    progress.log(f"Heartbeat written to {path}.")
+    progress.log(phrase("Heartbeat written to {path}.", path=path))
 
 
 def _withhold(run: Run, because: str = "") -> None:

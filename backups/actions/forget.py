@@ -27,19 +27,21 @@ from backups.runs.outcome import Outcome
 from backups.runs.progress import Progress
 from backups.snapshots import retention, selection
 from backups.snapshots.retention import SAFETY_KEPT
-from backups.text.terminal import counted
+from backups.text.sentences import phrase, plural, template
 
-NEWEST = "newest snapshot, kept whatever the policy says"
+NEWEST = phrase("newest snapshot, kept whatever the policy says")
 # With a clock that was set back, the last one made is not the newest.
-MADE_LAST = "made last, kept whatever its time says"
-NEWEST_NOT_BAD = "newest snapshot that is not known to be bad, kept whatever the policy says"
-NEWEST_VERIFIED = "newest verified snapshot, kept whatever the policy says"
+MADE_LAST = phrase("made last, kept whatever its time says")
+NEWEST_NOT_BAD = phrase("newest snapshot that is not known to be bad, kept whatever the policy says")
+NEWEST_VERIFIED = phrase("newest verified snapshot, kept whatever the policy says")
 # What a restore overwrote is nowhere else, and one that failed is to be begun again.
-SAFETY = "safety snapshot of restore {}, kept for 30 days after it whatever the policy says"
+SAFETY = template("safety snapshot of restore {restore}, kept for 30 days after it whatever the policy says")
 STANDS = "safety snapshot of restore {}, kept as long as restore {} after it can be undone"
-SAVED = "safety snapshot of a restore, kept for 30 days whatever the policy says"
-WANTED = "wanted snapshot of {}, which is {}, kept whatever the policy says"
-WANTED_AGAIN = "wanted snapshot of {}, which {}, kept for 30 days after it to be restored again"
+SAVED = phrase("safety snapshot of a restore, kept for 30 days whatever the policy says")
+WANTED = template("wanted snapshot of {run}, which is {status}, kept whatever the policy says")
+WANTED_AGAIN = template(
+    "wanted snapshot of {run}, which {status}, kept for 30 days after it to be restored again"
+)
 # restic's argument list has its limits; a prune follows the last portion only.
 _PORTION = 500
 # By a snapshot's id.
@@ -80,7 +82,7 @@ def run(run: Run, progress: Progress) -> Outcome:
 
 
 def _nothing(run: Run, progress: Progress) -> Outcome:
-    sentence = "Nothing is forgotten, as BACKUP_KEEP_ALL says."
+    sentence = phrase("Nothing is forgotten, as BACKUP_KEEP_ALL says.")
     progress.log(sentence)
     notes.run_update(run.pk, result={"sentence": sentence, "forgotten": []})
     return Outcome()
@@ -89,19 +91,40 @@ def _nothing(run: Run, progress: Progress) -> Outcome:
 def forgotten_words(gone: int, kept: int, waiting: list[str], *, all_wait: bool) -> str:
     """How it ended, with the databases of which nothing is forgotten until a person decides."""
     if not waiting:
-        return f"{counted(gone, 'snapshot')} forgotten, {kept} kept."
+        return phrase(
+            "{snapshots} forgotten, {kept} kept.",
+            snapshots=plural("{n} snapshot", "{n} snapshots", n=gone),
+            kept=kept,
+        )
     names = ", ".join(waiting)
-    until = "stay until somebody says whether the suspicious backup is right"
+    until = phrase("stay until somebody says whether the suspicious backup is right")
     if all_wait:
-        return f"Nothing was forgotten: all {counted(kept, 'snapshot')} of {names} {until}."
-    return f"{counted(gone, 'snapshot')} forgotten, {kept} kept; all those of {names} {until}."
+        return phrase(
+            "Nothing was forgotten: all {snapshots} of {names} {until}.",
+            snapshots=plural("{n} snapshot", "{n} snapshots", n=kept),
+            names=names,
+            until=until,
+        )
+    return phrase(
+        "{snapshots} forgotten, {kept} kept; all those of {names} {until}.",
+        snapshots=plural("{n} snapshot", "{n} snapshots", n=gone),
+        kept=kept,
+        names=names,
+        until=until,
+    )
 
 
 def _those_that_do_not_wait(databases: Iterable[Database], progress: Progress) -> Iterator[Database]:
     """Without those of which a backup is suspicious: what is old there may be all that is left."""
     for database in databases:
         if suspicions.waiting(database):
-            progress.warn(f"Nothing of {database} is forgotten. {suspicions.sentences(database)[0]}")
+            progress.warn(
+                phrase(
+                    "Nothing of {database} is forgotten. {sentences}",
+                    database=database,
+                    sentences=suspicions.sentences(database)[0],
+                )
+            )
         else:
             yield database
 
@@ -113,7 +136,12 @@ def _without_those_that_wait_by_now(remove: list[str], run: Run, progress: Progr
     )
     spared = set(late.values_list("snapshot_id", flat=True))
     if spared:
-        progress.warn(f"{len(spared)} snapshots stay, because a backup that was just made is suspicious.")
+        progress.warn(
+            phrase(
+                "{count} snapshots stay, because a backup that was just made is suspicious.",
+                count=len(spared),
+            )
+        )
     return [each for each in remove if each not in spared]
 
 
@@ -131,7 +159,9 @@ def _plan(database: Database, present: QuerySet[Snapshot]) -> Reasons:
         kept = retention.kept([snapshot.local_time for snapshot in one_series], **policy)
         for snapshot in one_series:
             if rules := kept.get(snapshot.local_time):
-                plan.setdefault(snapshot.snapshot_id, []).extend(f"{rule} snapshot" for rule in rules)
+                plan.setdefault(snapshot.snapshot_id, []).extend(
+                    phrase("{rule} snapshot", rule=rule) for rule in rules
+                )
     return plan
 
 
@@ -192,7 +222,7 @@ def _saved(present: QuerySet[Snapshot]) -> Iterator[tuple[Snapshot, str]]:
         assert restore.safety_snapshot is not None  # noqa: S101
         known.add(restore.safety_snapshot.pk)
         if restore.run.finished_at is None or restore.run.finished_at > since:
-            yield restore.safety_snapshot, SAFETY.format(restore.run_id)
+            yield restore.safety_snapshot, phrase(SAFETY, restore=restore.run_id)
     for snapshot in present.filter(pk__in=selection.safety_copies(present), time__gt=since):
         if snapshot.pk not in known:
             yield snapshot, SAVED
@@ -203,11 +233,14 @@ def _wanted(present: QuerySet[Snapshot]) -> Iterator[tuple[Snapshot, str]]:
     reading = Run.objects.filter(action__in=[Action.RESTORE, Action.VERIFY], snapshot__in=present)
     for run in reading.filter(status__in=ACTIVE).select_related("snapshot"):
         assert run.snapshot is not None  # noqa: S101
-        yield run.snapshot, WANTED.format(str(run).lower(), run.get_status_display().lower())
+        yield run.snapshot, phrase(WANTED, run=str(run).lower(), status=run.get_status_display().lower())
     ended = reading.filter(action=Action.RESTORE, finished_at__gt=timezone.now() - SAFETY_KEPT)
     for run in ended.filter(status__in=TERMINAL - {Status.SUCCEEDED}).select_related("snapshot"):
         assert run.snapshot is not None  # noqa: S101
-        yield run.snapshot, WANTED_AGAIN.format(str(run).lower(), run.get_status_display().lower())
+        yield (
+            run.snapshot,
+            phrase(WANTED_AGAIN, run=str(run).lower(), status=run.get_status_display().lower()),
+        )
 
 
 def _told(present: QuerySet[Snapshot], plan: Reasons, progress: Progress) -> list[str]:
@@ -218,9 +251,20 @@ def _told(present: QuerySet[Snapshot], plan: Reasons, progress: Progress) -> lis
         records.snapshot_kept(snapshot, why)
         local = snapshot.local_time
         if why:
-            progress.log(f"keep   {snapshot.short_id} {local:%Y-%m-%d %H:%M}: {', '.join(why)}")
+            progress.log(
+                phrase(
+                    "keep   {snapshot} {local}: {why}",
+                    snapshot=snapshot.short_id,
+                    local=f"{local:%Y-%m-%d %H:%M}",
+                    why=", ".join(why),
+                )
+            )
         else:
-            progress.log(f"forget {snapshot.short_id} {local:%Y-%m-%d %H:%M}")
+            progress.log(
+                phrase(
+                    "forget {snapshot} {local}", snapshot=snapshot.short_id, local=f"{local:%Y-%m-%d %H:%M}"
+                )
+            )
             remove.append(snapshot.snapshot_id)
     return remove
 
@@ -230,7 +274,9 @@ def _not_wanted_meanwhile(run: Run, ids: list[str], progress: Progress) -> list[
     planned = Snapshot.objects.filter(repository=run.repository, snapshot_id__in=ids).defer("manifest")
     wanted = dict(_wanted(planned))
     for snapshot, reason in wanted.items():
-        progress.log(f"keep   {snapshot.short_id} after all: {reason}")
+        progress.log(
+            phrase("keep   {snapshot} after all: {reason}", snapshot=snapshot.short_id, reason=reason)
+        )
     spared = {snapshot.snapshot_id for snapshot in wanted}
     return [each for each in ids if each not in spared]
 
@@ -244,6 +290,6 @@ def _forget(access: restic.Access, ids: list[str], progress: Progress) -> None:
             restic.call(
                 access,
                 restic.forget_args(portion, prune=begin + _PORTION >= len(ids)),
-                doing="forgetting snapshots",
+                doing=phrase("forgetting snapshots"),
                 tick=progress.tick,
             )

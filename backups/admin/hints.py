@@ -22,6 +22,7 @@ from backups.models import Database
 from backups.scheduling import schedules, staleness
 from backups.snapshots import retention, selection
 from backups.text import checked, formatting
+from backups.text.sentences import phrase
 
 _NEXT = 3
 _SNAPSHOTS_SHOWN = 1000
@@ -87,7 +88,9 @@ def cron_view(request: HttpRequest) -> HttpResponse:
                 formatting.short_time(time) for time in schedules.next_times(expression, _NEXT)
             ]
         except (ValidationError, ValueError):
-            context = {"problem": "Not a cron expression yet: five fields, minute hour day month weekday."}
+            context = {
+                "problem": phrase("Not a cron expression yet: five fields, minute hour day month weekday.")
+            }
     return render(request, "backups/hint.html", context)
 
 
@@ -106,10 +109,10 @@ def threshold_view(request: HttpRequest) -> HttpResponse:
     except (ValueError, OverflowError):
         # Each field says so itself.
         return render(request, "backups/hint.html", {})
-    words = f"Stale after {allowed}"
+    words = phrase("Stale after {allowed}", allowed=allowed)
     if database.backup_cron:
         gap = formatting.approximate_duration(schedules.longest_gap(database.backup_cron))
-        words = f"{words}; backups are due at most {gap} apart"
+        words = phrase("{words}; backups are due at most {gap} apart", words=words, gap=gap)
     return render(request, "backups/hint.html", {"words": words})
 
 
@@ -127,7 +130,7 @@ def secret_view(request: HttpRequest) -> HttpResponse:
     elif reference and secret_references.resolve_optional(reference):
         context = {"good": "Found."}
     elif reference:
-        context = {"words": "Not set; needed for S3 only"}
+        context = {"words": phrase("Not set; needed for S3 only")}
     return render(request, "backups/hint.html", context)
 
 
@@ -156,9 +159,9 @@ def retention_view(request: HttpRequest, pk: int) -> HttpResponse:
     try:
         counts = {rule: int(request.GET.get(f"keep_{rule}", "")) for rule in ("daily", "weekly", "monthly")}
     except ValueError:
-        return render(request, "backups/hint.html", {"problem": "Give a whole number for each."})
+        return render(request, "backups/hint.html", {"problem": phrase("Give a whole number for each.")})
     if min(counts.values()) < 0:
-        return render(request, "backups/hint.html", {"problem": "Give a whole number for each."})
+        return render(request, "backups/hint.html", {"problem": phrase("Give a whole number for each.")})
     kept = retention.kept(times, **counts)
     context = {
         "total": len(times),

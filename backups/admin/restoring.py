@@ -19,6 +19,7 @@ from django.urls import reverse
 from django.utils import timezone
 from django.utils.crypto import constant_time_compare, salted_hmac
 from django.utils.http import content_disposition_header
+from django.utils.translation import gettext_lazy as _
 from unfold.widgets import (
     UnfoldAdminRadioSelectWidget,
     UnfoldAdminSelectMultipleWidget,
@@ -37,26 +38,31 @@ from backups.requests import Asker, RestoreRequest
 from backups.restoring.plan import Plan
 from backups.snapshots.selection import instead_of, known_bad_words, safety_copies, snapshot_at
 from backups.text import formatting
+from backups.text.sentences import phrase
 from backups.validators import target_name
 
 _MAY_RESTORE = permission_required("backups.run_restore", raise_exception=True)
 _MODES = [
-    (RestoreMode.NEW, "Into a new database: nothing that exists is touched"),
+    (RestoreMode.NEW, phrase("Into a new database: nothing that exists is touched")),
     (
         RestoreMode.REPLACE,
         (
-            "Replace the live database: loaded and checked beside it, then swapped in at once; "
-            "the tables of now are kept, so that it can be undone"
+            phrase(
+                "Replace the live database: loaded and checked beside it, then swapped in at once; the "
+                "tables of now are kept, so that it can be undone"
+            )
         ),
     ),
     (
         RestoreMode.IN_PLACE,
         (
-            "Straight into the live database: for servers where no database can be created; "
-            "the way back is the backup made before"
+            phrase(
+                "Straight into the live database: for servers where no database can be created; the way "
+                "back is the backup made before"
+            )
         ),
     ),
-    (RestoreMode.FILE, "Download the SQL to this computer"),
+    (RestoreMode.FILE, phrase("Download the SQL to this computer")),
 ]
 
 
@@ -69,32 +75,32 @@ class RestoreForm(forms.Form):
     """Where a snapshot should go, and what of it."""
 
     mode = forms.ChoiceField(
-        label="Where to", choices=_MODES, initial=RestoreMode.NEW, widget=UnfoldAdminRadioSelectWidget
+        label=_("Where to"), choices=_MODES, initial=RestoreMode.NEW, widget=UnfoldAdminRadioSelectWidget
     )
     target = forms.CharField(
-        label="Name of the new database", required=False, max_length=64, validators=[target_name],
+        label=_("Name of the new database"), required=False, max_length=64, validators=[target_name],
         widget=UnfoldAdminTextInputWidget(attrs=_only_with(RestoreMode.NEW)),
     )  # fmt: skip
     tables = forms.MultipleChoiceField(
-        label="Only these tables", required=False, widget=UnfoldAdminSelectMultipleWidget,
-        help_text="None chosen is all of them.",
+        label=_("Only these tables"), required=False, widget=UnfoldAdminSelectMultipleWidget,
+        help_text=_("None chosen is all of them."),
     )  # fmt: skip
     definers = forms.ChoiceField(
-        label="Users that views, triggers and routines run as", choices=DefinerPolicy.choices,
+        label=_("Users that views, triggers and routines run as"), choices=DefinerPolicy.choices,
         initial=DefinerPolicy.KEEP,
         widget=UnfoldAdminSelectWidget(attrs=_only_with(RestoreMode.NEW, *OVERWRITING_MODES)),
     )  # fmt: skip
     without_safety = forms.BooleanField(
-        label="There is nothing left to save: make no backup before", required=False,
+        label=_("There is nothing left to save: make no backup before"), required=False,
         widget=UnfoldBooleanSwitchWidget(attrs=_only_with(*OVERWRITING_MODES)),
     )  # fmt: skip
     known_bad = forms.BooleanField(
-        label="Restore it although it is known to be bad", required=False,
+        label=_("Restore it although it is known to be bad"), required=False,
         widget=UnfoldBooleanSwitchWidget,
     )  # fmt: skip
     reason = forms.CharField(
-        label="Why", max_length=300, widget=UnfoldAdminTextInputWidget,
-        help_text="Kept with the restore and in the admin log.",
+        label=_("Why"), max_length=300, widget=UnfoldAdminTextInputWidget,
+        help_text=_("Kept with the restore and in the admin log."),
     )  # fmt: skip
     confirm = forms.CharField(required=False, widget=UnfoldAdminTextInputWidget)
     shown = forms.CharField(required=False, widget=forms.HiddenInput)
@@ -109,13 +115,15 @@ class RestoreForm(forms.Form):
         self.fields["tables"].choices = [(name, name) for name in held]  # type: ignore[attr-defined]
         self.fields["target"].initial = f"{database.database[:50]}_restored"
         self.to_type = self._to_type(self.data.get("mode", ""))
-        self.fields["confirm"].label = f"Type {self.to_type} to go on"
+        self.fields["confirm"].label = phrase("Type {to_type} to go on", to_type=self.to_type)
 
     def _to_type(self, mode: str) -> str:
         """What has to be typed out before it begins; empty where nothing has to."""
         if mode in OVERWRITING_MODES:
             one = self.snapshot.source == self.database.database
-            across = f"{self.snapshot.source} over {self.database.database}"
+            across = phrase(
+                "{source} over {database}", source=self.snapshot.source, database=self.database.database
+            )
             return self.database.database if one else across
         is_doubtful = self.snapshot.is_known_bad or not self.snapshot.made_here
         return self.snapshot.short_id if is_doubtful else ""
@@ -124,14 +132,16 @@ class RestoreForm(forms.Form):
         """A new database needs a name, and one that is not the live one's."""
         cleaned = super().clean() or {}
         if cleaned.get("known_bad") is False:
-            raise ValidationError({"known_bad": "Switch this on to go on, or choose another snapshot."})
+            raise ValidationError(
+                {"known_bad": phrase("Switch this on to go on, or choose another snapshot.")}
+            )
         if cleaned.get("mode") == RestoreMode.NEW:
             if "target" in self.errors:
                 return cleaned  # what is wrong with the name is said
             if not cleaned.get("target"):
-                raise ValidationError({"target": "Give the new database a name."})
+                raise ValidationError({"target": phrase("Give the new database a name.")})
             if cleaned["target"] == self.database.database:
-                raise ValidationError({"target": "That is the live database: choose another name."})
+                raise ValidationError({"target": phrase("That is the live database: choose another name.")})
         return cleaned
 
     @property
@@ -177,8 +187,10 @@ class RestoreForm(forms.Form):
             return True
         self.add_error(
             None,
-            "Nothing was started, because this is not what was shown before. Below is what will happen now: "
-            "look at it, then start.",
+            phrase(
+                "Nothing was started, because this is not what was shown before. Below is what will "
+                "happen now: look at it, then start."
+            ),
         )
         return False
 
@@ -193,15 +205,19 @@ class RestoreForm(forms.Form):
         """Whether the live database's name was typed out where it has to be."""
         if self.cleaned_data["confirm"] == self.to_type or not self.to_type:
             return True
-        what = "the database's name" if self.to_type == self.database.database else "what is to be typed"
-        self.add_error("confirm", f"This is not {what}. Nothing was started.")
+        what = (
+            phrase("the database's name")
+            if self.to_type == self.database.database
+            else phrase("what is to be typed")
+        )
+        self.add_error("confirm", phrase("This is not {what}. Nothing was started.", what=what))
         return False
 
 
 class TimeForm(forms.Form):
     """A moment to go back to."""
 
-    time = forms.SplitDateTimeField(label="As it was at", widget=UnfoldAdminSplitDateTimeWidget)
+    time = forms.SplitDateTimeField(label=_("As it was at"), widget=UnfoldAdminSplitDateTimeWidget)
 
 
 @_MAY_RESTORE
@@ -211,7 +227,7 @@ def restore_view(request: HttpRequest, pk: int) -> HttpResponseBase:
         Snapshot.objects.select_related("database__repository", "repository"), pk=pk, forgotten_at=None
     )
     if snapshot.database is None:
-        messages.error(request, "This snapshot belongs to no database that is set up here.")
+        messages.error(request, phrase("This snapshot belongs to no database that is set up here."))
         return HttpResponseRedirect(page_url(snapshot))
     database = snapshot.database
     form = RestoreForm(request.POST or None, snapshot=snapshot, database=database)
@@ -226,7 +242,7 @@ def restore_view(request: HttpRequest, pk: int) -> HttpResponseBase:
         form.remember(fingerprints[0])
     context = {
         **admin.site.each_context(request),
-        "title": f"Restore snapshot {snapshot.short_id}",
+        "title": phrase("Restore snapshot {snapshot}", snapshot=snapshot.short_id),
         "snapshot": snapshot,
         "bad": known_bad_words(snapshot),
         "suspicion": Suspicion.objects.filter(snapshot=snapshot).first(),
@@ -256,7 +272,7 @@ def restore_at_view(request: HttpRequest, pk: int) -> HttpResponse:
     held = database.snapshots.filter(forgotten_at=None)
     context = {
         **admin.site.each_context(request),
-        "title": f"Restore {database} as it was",
+        "title": phrase("Restore {database} as it was", database=database),
         "database": database,
         "form": form,
         "newest": [
@@ -292,7 +308,7 @@ def _download(request: HttpRequest, wanted: RestoreRequest) -> HttpResponseBase:
     try:
         name, content = sql_stream(snapshot, wanted.tables)
     except Problem as problem:
-        messages.error(request, f"Nothing was downloaded. {problem.sentence()}")
+        messages.error(request, phrase("Nothing was downloaded. {sentence}", sentence=problem.sentence()))
         return HttpResponseRedirect(restore_url(snapshot))
     note(request, snapshot, f"Downloaded {name}: {wanted.reason}")
     response = StreamingHttpResponse(content, content_type="application/sql")
@@ -310,26 +326,31 @@ def note(request: HttpRequest, obj: Snapshot | Database | Any, text: str) -> Non
 def plan_facts(plan: Plan) -> list[tuple[str, Any]]:
     """Label and value of what a plan says, for people."""
     took = (
-        formatting.approximate_duration(plan.seconds) if plan.seconds else "not known yet, this is the first"
+        formatting.approximate_duration(plan.seconds)
+        if plan.seconds
+        else phrase("not known yet, this is the first")
     )
     if plan.mode == RestoreMode.FILE:
-        return [("Target", "a file on this computer"), ("Size", formatting.size(plan.bytes))]
+        return [
+            (phrase("Target"), phrase("a file on this computer")),
+            (phrase("Size"), formatting.size(plan.bytes)),
+        ]
     known = [
-        ("Target", plan.target),
-        ("Data up to", formatting.time_with_age(plan.data_until)),
-        ("Expected duration", took),
+        (phrase("Target"), plan.target),
+        (phrase("Data up to"), formatting.time_with_age(plan.data_until)),
+        (phrase("Expected duration"), took),
     ]
     if not (plan.replaced or plan.vanishing or plan.new):
         return known  # nobody could look, be it at the server or at what the snapshot holds
     if plan.mode == RestoreMode.NEW:
         # Tables of the same names are in no danger: such a target is an obstacle.
-        return known if plan.replaced else [*known, ("Tables that are new", _names(plan.new))]
+        return known if plan.replaced else [*known, (phrase("Tables that are new"), _names(plan.new))]
     return [
         *known,
-        ("Tables replaced", _names(plan.replaced)),
-        ("Tables that will vanish", _names(plan.vanishing)),
-        ("Tables that are new", _names(plan.new)),
-        *([("Tables that stay as they are", _names(plan.staying))] if plan.staying else []),
+        (phrase("Tables replaced"), _names(plan.replaced)),
+        (phrase("Tables that will vanish"), _names(plan.vanishing)),
+        (phrase("Tables that are new"), _names(plan.new)),
+        *([(phrase("Tables that stay as they are"), _names(plan.staying))] if plan.staying else []),
     ]
 
 

@@ -15,6 +15,7 @@ from backups.admin.filters import start_of
 from backups.choices import Action, Status
 from backups.models import Database, Run
 from backups.scheduling import schedules
+from backups.text.sentences import phrase
 
 DAYS = 30
 # Of each database: thirty days of a backup every ten minutes.
@@ -127,7 +128,7 @@ def _day(database: Database, day: date, counts: Mapping[str, int], *, is_due: bo
         colour = "warning" if cancelled else "plain"
     # Whatever kept the schedule from firing left no run that tells of it.
     is_missed = is_due and not counts
-    nothing = "no backup, though the schedule asks for one" if is_missed else "no backup"
+    nothing = phrase("no backup, though the schedule asks for one") if is_missed else phrase("no backup")
     parts = [
         f"{count} {word}"
         for count, word in ((good, "good"), (bad, "failed"), (cancelled, "cancelled"))

@@ -28,6 +28,7 @@ from backups.runs.hearing import Hearing
 from backups.scheduling import schedules, staleness
 from backups.snapshots.selection import CLOCKS_DIFFER
 from backups.text import formatting
+from backups.text.sentences import phrase
 from sentinel.environment import GateSettings
 from sentinel.gate import DatabaseFiles, DatabaseVerdict, Observation, Word, decide
 from sentinel.heartbeat import Reading
@@ -35,7 +36,7 @@ from sentinel.observe import observe
 
 _FAILED = (Status.FAILED, Status.LOST)
 # The alert's subject under which it is noted that the queue was told to play what is not ours.
-ORDERS = "Orders in the queue"
+ORDERS = phrase("Orders in the queue")
 
 
 @dataclass(frozen=True)
@@ -307,7 +308,7 @@ PULSES = Hearing()
 
 def _worker(pulse: WorkerPulse) -> verdict.WorkerFacts:
     heard = PULSES.is_heard(pulse.cluster, pulse.seen_at, queue.PULSE_LOST.total_seconds())
-    plays = "Restores" if pulse.cluster == settings.RESTORES_CLUSTER else "Backups and verifications"
+    plays = "Restores" if pulse.cluster == settings.RESTORES_CLUSTER else phrase("Backups and verifications")
     return verdict.WorkerFacts(pulse.cluster, pulse.seen_at, heard, plays)
 
 
@@ -371,18 +372,23 @@ def _end(reading: Reading, seconds: int) -> list[datetime]:
 
 def gate_sentence(one: DatabaseVerdict, files: DatabaseFiles, limits: GateSettings) -> str:
     """The gate's own reason, its seconds in words."""
-    of = f" of {one.name}" if one.name else ""
+    of = phrase(" of {name}", name=one.name) if one.name else ""
     if one.word in {Word.FRESH, Word.STALE} and one.age_seconds is not None:
         allowed = limits.threshold_seconds if files.threshold_seconds is None else files.threshold_seconds
         only = "only " if one.word is Word.STALE else ""
-        return (
-            f"The newest backup{of} is {formatting.approximate_duration(one.age_seconds)} old; "
-            f"{only}{formatting.approximate_duration(allowed)} are allowed."
+        return phrase(
+            "The newest backup{of} is {age_seconds} old; {only}{allowed} are allowed.",
+            of=of,
+            age_seconds=formatting.approximate_duration(one.age_seconds),
+            only=only,
+            allowed=formatting.approximate_duration(allowed),
         )
     if one.word is Word.UNVERIFIED and one.verified_age_seconds is not None:
-        return (
-            f"The newest verified backup{of} is "
-            f"{formatting.approximate_duration(one.verified_age_seconds)} old; only "
-            f"{formatting.approximate_duration(limits.verified_threshold_seconds)} are allowed."
+        return phrase(
+            "The newest verified backup{of} is {verified_age_seconds} old; only "
+            "{verified_threshold_seconds} are allowed.",
+            of=of,
+            verified_age_seconds=formatting.approximate_duration(one.verified_age_seconds),
+            verified_threshold_seconds=formatting.approximate_duration(limits.verified_threshold_seconds),
         )
     return one.reason

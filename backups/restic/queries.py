@@ -40,6 +40,7 @@ from backups.restic.runner import (
     in_time,
 )
 from backups.restic.storage_errors import no_bucket
+from backups.text.sentences import phrase
 
 _BUCKET_SECONDS = 15.0
 _SSH_TRIES = 5
@@ -156,7 +157,7 @@ class _Probe:
             _refuse_another(self._access, self.repository_id)
             return
         completed = _with_word_of_ssh(self._access, completed, tick)
-        error = error_from(completed, self._access, "opening the repository")
+        error = error_from(completed, self._access, phrase("opening the repository"))
         if isinstance(error, NoRepository) and _bucket_is_missing(self._access.url):
             error = no_bucket(self._access)
         if isinstance(error, AccessDenied):
@@ -168,8 +169,14 @@ def _refuse_another(access: Access, found_id: str) -> None:
     names = access.names
     if names.known_id not in ("", found_id):
         raise OtherRepository(
-            f"The repository at {access.url} is another one (restic's id {found_id[:8] or 'is not told'}) "
-            f"than the portal knows there ({names.known_id[:8]}): {names.known}.",
+            phrase(
+                "The repository at {url} is another one (restic's id {found_id}) than the portal knows "
+                "there ({known_id}): {known}.",
+                url=access.url,
+                found_id=found_id[:8] or phrase("is not told"),
+                known_id=names.known_id[:8],
+                known=names.known,
+            ),
             access,
             found_id,
         )
@@ -203,9 +210,13 @@ def _in_its_words(access: Access, error: AccessDenied, tick: process.Tick | None
     secrets = {name: value for name, value in access.secrets.items() if name not in _REGION}
     try:
         call(
-            replace(access, secrets=secrets), cat_config_args(), doing="opening the repository", tick=tick,
-            deadline=_WORDS_SECONDS, most_memory=QUESTION_MEMORY,
-        )  # fmt: skip
+            replace(access, secrets=secrets),
+            cat_config_args(),
+            doing=phrase("opening the repository"),
+            tick=tick,
+            deadline=_WORDS_SECONDS,
+            most_memory=QUESTION_MEMORY,
+        )
     except NoRepository:
         return error
     except ResticError as answer:
@@ -271,7 +282,7 @@ def snapshots(
     """
     try:
         completed = call_of_snapshots(
-            access, snapshots_args(*ids), doing="reading the list of snapshots", tick=tick,
+            access, snapshots_args(*ids), doing=phrase("reading the list of snapshots"), tick=tick,
             deadline=deadline or access.patience_seconds,
         )  # fmt: skip
     except UnreadableSnapshots as error:
@@ -285,7 +296,7 @@ def snapshots(
 def locks(access: Access, *, tick: process.Tick | None = None) -> tuple[Lock, ...]:
     """Who holds locks in the repository. Raises ResticError."""
     listed = call(
-        access, list_locks_args(), doing="listing locks", tick=tick,
+        access, list_locks_args(), doing=phrase("listing locks"), tick=tick,
         deadline=PROBE_DEADLINE_SECONDS, most_memory=QUESTION_MEMORY,
     )  # fmt: skip
     found: list[Lock] = []
@@ -293,14 +304,17 @@ def locks(access: Access, *, tick: process.Tick | None = None) -> tuple[Lock, ..
     for lock_id in listed.stdout.decode(errors="replace").split():
         if time.monotonic() > until:
             raise ResticError(
-                f"The repository at {access.url} has so many locks, or shows them so slowly, that they could "
-                "not all be read.",
+                phrase(
+                    "The repository at {url} has so many locks, or shows them so slowly, that they "
+                    "could not all be read.",
+                    url=access.url,
+                ),
                 code="restic.too_many_locks",
-                do="Unlock it once no restic uses it.",
+                do=phrase("Unlock it once no restic uses it."),
             )
         try:
             answer = call(
-                access, cat_lock_args(lock_id), doing="reading a lock", tick=tick,
+                access, cat_lock_args(lock_id), doing=phrase("reading a lock"), tick=tick,
                 deadline=PROBE_DEADLINE_SECONDS, most_memory=QUESTION_MEMORY,
             )  # fmt: skip
         except ResticError:

@@ -19,6 +19,7 @@ from backups.restoring.swap import drop_emptied, end_broken_off
 from backups.runs import leases, lifecycle, notes, queue, restores
 from backups.runs.hearing import Hearing
 from backups.text import checked
+from backups.text.sentences import phrase
 
 logger = logging.getLogger(__name__)
 
@@ -111,11 +112,13 @@ def _where_it_verified(dead: Run) -> mysql.Server:
         if address is None or server.address == address:
             return server
     raise _LiesElsewhere(
-        f"Its database {dead.result['scratch']} may still be at {checked.shown(address)}, where "
-        "test restores "
-        "do not go any more.",
+        phrase(
+            "Its database {scratch} may still be at {shown}, where test restores do not go any more.",
+            scratch=dead.result["scratch"],
+            shown=checked.shown(address),
+        ),
         code="scratch.lies_elsewhere",
-        do="Drop it there.",
+        do=phrase("Drop it there."),
     )
 
 

@@ -30,6 +30,7 @@ from backups.management.base import (
     given,
 )
 from backups.models import Database
+from backups.text.sentences import phrase
 
 _SHOWN = 100
 
@@ -38,23 +39,30 @@ class Command(VedettaCommand):
     """Check programs, versions, privileges, repository and status folder."""
 
     tells_of_env_file = True
-    help = "Check binaries, versions, privileges, repository and status folder."
+    help = phrase("Check binaries, versions, privileges, repository and status folder.")
 
     def add_own_arguments(self, parser: ArgumentParser) -> None:
         add_database(parser)
         parser.add_argument(
             "--gate", metavar="URL", type=given, action="append", default=[],
-            help="also hold a drill: does the gate close this address? Closes it for nobody; may be repeated",
+            help=phrase("also hold a drill: does the gate close this address? Closes it for nobody; may be "
+"repeated"),
         )  # fmt: skip
         parser.add_argument(
             "--grants",
             action="store_true",
-            help="also name rights that are more than is needed, what each lets somebody do, and what lacks",
+            help=phrase(
+                "also name rights that are more than is needed, what each lets somebody do, and what lacks"
+            ),
         )
         parser.add_argument(
-            "--nginx", metavar="FILE", type=given,
-            help="what `nginx -T` printed, - for standard input: for lines that open what a drill finds open",
-        )  # fmt: skip
+            "--nginx",
+            metavar="FILE",
+            type=given,
+            help=phrase(
+                "what `nginx -T` printed, - for standard input: for lines that open what a drill finds open"
+            ),
+        )
 
     def work(self, **options: Any) -> Mapping[str, Any]:
         urls = options["gate"]
@@ -78,7 +86,12 @@ class Command(VedettaCommand):
         if wrong:
             # A person has just read the sentences.
             which = wrong[0].detail if self.as_json else f"{', '.join(check.name for check in wrong)}."
-            error = f"{len(wrong)} of {len(found)} checks failed: {which}"
+            error = phrase(
+                "{count} of {all} checks failed: {which}",
+                count=len(wrong),
+                all=len(found),
+                which=which,
+            )
             raise RunEnded(FAILED, failed(Failure(error, "preflight.checks_failed"), **result))
         return result
 
@@ -86,7 +99,9 @@ class Command(VedettaCommand):
         """The databases of which nothing was said, so that nobody takes this for a word about all."""
         others = [each.name for each in Database.objects.exclude(pk=looked_at.pk).order_by("name")]
         if others:
-            self.say(f"Only {looked_at} was looked at. The others are looked at by:")
+            self.say(
+                phrase("Only {looked_at} was looked at. The others are looked at by:", looked_at=looked_at)
+            )
         for name in others:
             self.say(f"  manage.py preflight {shlex.quote(f'--database={name}')}")
         return others
@@ -96,14 +111,14 @@ class Command(VedettaCommand):
         try:
             held, lacking = held_too_much(database), held_too_little(database)
         except Problem as problem:
-            self.say(f"The rights could not be read: {problem.sentence()}")
+            self.say(phrase("The rights could not be read: {sentence}", sentence=problem.sentence()))
             return {"grants": None, "lacking": None}
         for lack in lacking:
             self.say(f"{'lacks':>6}  {lack.words}")
         for each in held:
             self.say(f"{'more':>6}  {each.words}")
         if not held:
-            self.say("No right is more than is needed.")
+            self.say(phrase("No right is more than is needed."))
         return {
             "grants": [asdict(each) for each in held],
             "lacking": [asdict(lack) for lack in lacking],
@@ -128,11 +143,12 @@ def _nginx_configuration(name: str | None, urls: list[str]) -> str:
     if name is None:
         return ""
     if not urls:
-        raise WrongUsage("--nginx is for drills.", do="Say --gate with an address as well.")
+        raise WrongUsage("--nginx is for drills.", do=phrase("Say --gate with an address as well."))
     try:
         with nullcontext(sys.stdin.buffer) if name == "-" else Path(name).open("rb") as file:
             return file.read(MOST_CHARACTERS).decode(errors="replace")
     except OSError as error:
         raise Problem(
-            f"{name} cannot be read ({error.strerror}).", code="preflight.file_not_readable"
+            phrase("{name} cannot be read ({error}).", name=name, error=error.strerror),
+            code="preflight.file_not_readable",
         ) from None
