@@ -66,7 +66,7 @@ def refuse_missing_secrets(row: Database | Repository) -> None:
 
 def secrets_subject(row: Database | Repository) -> str:
     """How the worker's alert is called that tells of a secret that it cannot read."""
-    return phrase("Secrets of {verbose_name} {row}", verbose_name=row._meta.verbose_name, row=row)
+    return phrase("Secrets of {kind} {row}", kind=row._meta.model_name, row=row)
 
 
 # What the two key fields of a repository are to restic, by the scheme of its location.

@@ -39,6 +39,11 @@ class Problem(Exception):
         super().__init__(what)
 
     def __str__(self) -> str:
+        return str(self.told)
+
+    @property
+    def told(self) -> str:
+        """The whole of it, to be put into other texts."""
         return self.sentence()
 
     def sentence(self, *, safe: str = "") -> str:

@@ -23,7 +23,7 @@ from backups.text.sentences import phrase
 
 def index(run: Run, progress: Progress) -> Outcome:
     """Save what can be read of the packs that a check named, then rebuild the index."""
-    progress.phase(phrase("repair index"))
+    progress.phase("repair index")
     access = opened(run, progress)
     packs = _broken_packs(run)
     if packs:
@@ -42,7 +42,7 @@ def index(run: Run, progress: Progress) -> Outcome:
 
 def snapshots(run: Run, progress: Progress) -> Outcome:
     """Write damaged snapshots anew without what is lost; the others stay as they are."""
-    progress.phase(phrase("repair snapshots"))
+    progress.phase("repair snapshots")
     access = opened(run, progress)
     _call(access, restic.repair_snapshots_args(), phrase("repairing snapshots"), progress)
     sync(run.repository, access, progress, is_repaired=True)

@@ -80,7 +80,11 @@ class Notice:
 
 
 STATE_COLOURS = {State.GOOD: "success", State.DOUBTFUL: "warning", State.BAD: "danger"}
-STATE_WORDS = {State.GOOD: "Good", State.DOUBTFUL: phrase("Needs a look"), State.BAD: phrase("Not safe")}
+STATE_WORDS = {
+    State.GOOD: phrase("Good"),
+    State.DOUBTFUL: phrase("Needs a look"),
+    State.BAD: phrase("Not safe"),
+}
 
 
 def proof_label(snapshot: Snapshot) -> SafeString:
@@ -92,10 +96,14 @@ def proof_label(snapshot: Snapshot) -> SafeString:
         return formatting.label(phrase("Waits for a person"), "danger")
     if snapshot.verified_at:
         return format_html(
-            "{} {}", formatting.label("Verified", "success"), formatting.relative_time(snapshot.verified_at)
+            "{} {}",
+            formatting.label(phrase("Verified"), "success"),
+            formatting.relative_time(snapshot.verified_at),
         )
     return (
-        formatting.label("Forgotten") if snapshot.forgotten_at else formatting.label(phrase("Not verified"))
+        formatting.label(phrase("Forgotten"))
+        if snapshot.forgotten_at
+        else formatting.label(phrase("Not verified"))
     )
 
 

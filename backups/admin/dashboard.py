@@ -72,7 +72,7 @@ class Card:
 
 def callback(request: HttpRequest, context: dict[str, Any]) -> dict[str, Any]:
     """What unfold asks for the first page."""
-    context |= {"title": "Dashboard", "may_see": request.user.has_perm("backups.view_run")}
+    context |= {"title": phrase("Dashboard"), "may_see": request.user.has_perm("backups.view_run")}
     if context["may_see"]:
         found = standing.read()
         recent = recent_runs(found.databases, found.now)
@@ -118,7 +118,7 @@ def state(request: HttpRequest, found: Standing, recent: Sequence[Recent]) -> di
 
 # ---------------------------------------------------------------- The verdict
 
-_WORDS = {State.GOOD: phrase("Yes, proved"), State.DOUBTFUL: "Doubtful", State.BAD: "No"}
+_WORDS = {State.GOOD: phrase("Yes, proved"), State.DOUBTFUL: phrase("Doubtful"), State.BAD: phrase("No")}
 
 
 def _hero(overall: Overall) -> Notice:

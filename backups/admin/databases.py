@@ -100,7 +100,8 @@ class DatabaseAdmin(SetUpAdmin):
     search_fields = ("name", "database", "host")
     actions = None
     actions_detail = (
-        "back_up", "restore", {"title": "More", "icon": "more_horiz", "items": ["verify", "test_connection"]},
+        "back_up", "restore",
+        {"title": _("More"), "icon": "more_horiz", "items": ["verify", "test_connection"]},
     )  # fmt: skip
     hinted = {
         "password_ref": "hint_secret", "verify_password_ref": "hint_secret", "backup_cron": "hint_cron",
@@ -203,7 +204,7 @@ class DatabaseAdmin(SetUpAdmin):
     @display(description=_("Gates"), ordering="gates_app")
     def gates(self, database: Database) -> str:
         """Whether the gate closes when its backups are stale; neither is a fault."""
-        return "Yes" if database.gates_app else formatting.EMPTY
+        return phrase("Yes") if database.gates_app else formatting.EMPTY
 
     @display(description=_("Newest backup"), ordering="newest")
     def last_backup(self, database: Any) -> str:
@@ -218,7 +219,7 @@ class DatabaseAdmin(SetUpAdmin):
     @display(description=_("Schedule"))
     def schedule(self, database: Database) -> str:
         """When backups and verifications are due."""
-        verified = f"Verified: {hints.cron_words(database.verify_cron)}"
+        verified = phrase("Verified: {schedule}", schedule=hints.cron_words(database.verify_cron))
         return formatting.two_lines(hints.cron_words(database.backup_cron), verified)
 
     @action(
@@ -247,7 +248,7 @@ class DatabaseAdmin(SetUpAdmin):
             phrase("Verify the newest snapshot?"),
             phrase("It is restored in full into a scratch database and compared byte for byte. The live "
 "database is not touched, but its server may have more to do meanwhile."),
-            "Verify",
+            phrase("Verify"),
         ),
     )  # fmt: skip
     def verify(self, request: HttpRequest, form: BaseDialogForm, object_id: str) -> HttpResponse:

@@ -24,8 +24,7 @@ from backups.admin.gate_forms import DrillForm, OverrideForm
 from backups.choices import Action, Trigger
 from backups.errors import Problem
 from backups.models import Database, Run
-from backups.reports import standing
-from backups.reports.standing import gate_sentence
+from backups.reports import gate_words, standing
 from backups.requests import Asker, DrillRequest, read_as
 from backups.text import formatting
 from backups.text.sentences import phrase
@@ -82,7 +81,7 @@ def look(stands: standing.Standing) -> Gate:
     observation = observe(limits, now)
     found = decide(observation, limits, now)
     judged = [
-        GateDatabase(one.name, one.word.value, _colour(one.word), gate_sentence(one, files, limits))
+        GateDatabase(one.name, one.word.value, _colour(one.word), gate_words.sentence(one, files, limits))
         for one, files in zip(found.databases, observation.databases, strict=False)
     ]
     worst = next((one for one in judged if one.name == found.database), None)
@@ -91,7 +90,7 @@ def look(stands: standing.Standing) -> Gate:
         open=found.open,
         word=found.word.value,
         colour="danger" if trouble else _colour(found.word),
-        sentence=worst.sentence if worst else found.reason,
+        sentence=worst.sentence if worst else gate_words.reason(found.reason),
         override=observation.override,
         databases=judged,
         files=_files(observation.databases, observation.first_boot, observation.override, limits, now),
@@ -350,7 +349,7 @@ def _page(request: HttpRequest, form: OverrideForm, drill_form: DrillForm | None
     found = look(stands)
     context: dict[str, Any] = {
         **admin.site.each_context(request),
-        "title": "Gate",
+        "title": phrase("Gate"),
         "gate": found,
         "why": why(found, stands),
         "form": form,

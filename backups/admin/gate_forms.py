@@ -8,6 +8,7 @@ from unfold.widgets import UnfoldAdminSelectWidget, UnfoldAdminTextInputWidget
 
 from backups.errors import Problem
 from backups.gate import asking
+from backups.text.sentences import plural
 
 
 class OverrideForm(forms.Form):
@@ -16,7 +17,10 @@ class OverrideForm(forms.Form):
     hours = forms.TypedChoiceField(
         label=_("For how long"),
         coerce=int,
-        choices=[(1, "1 hour"), (4, "4 hours"), (12, "12 hours"), (24, "1 day"), (72, "3 days")],
+        choices=[
+            *((n, plural("{n} hour", "{n} hours", n=n)) for n in (1, 4, 12)),
+            *((24 * n, plural("{n} day", "{n} days", n=n)) for n in (1, 3)),
+        ],
         initial=4,
         widget=UnfoldAdminSelectWidget,
     )

@@ -166,7 +166,7 @@ def retention_view(request: HttpRequest, pk: int) -> HttpResponse:
     context = {
         "total": len(times),
         "gone": len(times) - len(kept),
-        "kept": [(formatting.short_time(time), ", ".join(rules)) for time, rules in kept.items()],
+        "kept": [(formatting.short_time(time), retention.in_words(rules)) for time, rules in kept.items()],
         "is_empty_policy": not any(counts.values()),
         "waits": bool(suspicions.waiting(database)),
         "keeps_all": settings.BACKUP_KEEP_ALL,

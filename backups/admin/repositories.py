@@ -116,7 +116,7 @@ class RepositoryAdmin(SetUpAdmin):
     list_display = ("name", "url", "state", "checked", "holds", "check_interval")
     search_fields = ("name", "url")
     actions = None
-    actions_detail = ("bring_list", "check_now", {"title": "More", "icon": "build", "items": list(_MORE)})
+    actions_detail = ("bring_list", "check_now", {"title": _("More"), "icon": "build", "items": list(_MORE)})
     fieldsets = (
         (None, {"fields": ("name", "url", "check_interval")}),
         (_("Secrets"), {"fields": ("password_ref", ("access_key_ref", "secret_key_ref"))}),

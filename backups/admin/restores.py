@@ -177,7 +177,7 @@ class RestoreAdmin(ReadOnlyAdmin):
     @display(description=_("Tables"))
     def chosen_tables(self, restore: Restore) -> str:
         """Which tables."""
-        return ", ".join(restore.tables) or "All"
+        return ", ".join(restore.tables) or phrase("All")
 
     @display(description=_("Safety backup"))
     def safety_link(self, restore: Restore) -> str:

@@ -13,6 +13,7 @@ from django.http import Http404, HttpRequest, HttpResponse, JsonResponse
 from django.template.loader import render_to_string
 from django.urls import URLPattern, path
 from django.utils import timezone
+from django.utils.translation import gettext
 from django.utils.translation import gettext_lazy as _
 from unfold.contrib.filters.admin import (
     MultipleChoicesDropdownFilter,
@@ -37,7 +38,7 @@ from backups.restoring import kept_states
 from backups.runs import lifecycle
 from backups.runs.asked import right_of
 from backups.text import formatting
-from backups.text.sentences import phrase
+from backups.text.sentences import joined, phrase
 from backups.text.terminal import escape_control_characters
 
 _LINES_SHOWN = 500
@@ -119,8 +120,9 @@ class RunAdmin(ReadOnlyAdmin):
     def why(self, run: Run) -> str:
         """The error, shortened; all of it is on the run's page."""
         if run.status == Status.RUNNING:
-            return run.phase
-        return run.error if len(run.error) <= 90 else f"{run.error[:88].rstrip()} …"
+            return gettext(run.phase) if run.phase else ""
+        told = str(run.error_told)
+        return told if len(told) <= 90 else f"{told[:88].rstrip()} …"
 
     # ------------------------------------------------------------ The page
 
@@ -150,7 +152,7 @@ class RunAdmin(ReadOnlyAdmin):
             {
                 "over": run.is_over and len(lines) < _LINES_SHOWN,
                 "status": run.status,
-                "title": f"{run.get_status_display()}: {run}",
+                "title": str(phrase("{status}: {run}", status=run.get_status_display(), run=run)),
                 "html": render_to_string("backups/run_state.html", page_context(run)),
                 "log": render_to_string("backups/run_lines.html", {"lines": lines}),
                 "last_line": lines[-1].pk if lines else after,
@@ -267,7 +269,7 @@ def _waits_because(run: Run, now: datetime) -> str:
     if run.status != Status.QUEUED:
         return ""
     found = standing.read(now).overall.findings
-    return " ".join(each.sentence for each in found if each.key == "worker")
+    return joined(each.sentence for each in found if each.key == "worker")
 
 
 def _facts(run: Run) -> list[tuple[str, Any]]:

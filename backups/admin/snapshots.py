@@ -23,6 +23,7 @@ from backups.admin.filters import DaysFilter
 from backups.choices import BAD_VERDICTS, VERDICT_COLOURS, Verdict
 from backups.models import Snapshot, Suspicion
 from backups.requests import VerifyRequest
+from backups.snapshots import retention
 from backups.snapshots.selection import instead_of, known_bad_words
 from backups.text import formatting
 from backups.text.sentences import joined, phrase, plural
@@ -39,7 +40,7 @@ class HeldFilter(DropdownFilter):
 
     def lookups(self, request: HttpRequest, model_admin: Any) -> list[tuple[str, str]]:
         """What can be chosen beside the default."""
-        return [("gone", "Forgotten"), ("all", phrase("In the repository and forgotten"))]
+        return [("gone", phrase("Forgotten")), ("all", phrase("In the repository and forgotten"))]
 
     def queryset(self, request: HttpRequest, queryset: QuerySet[Snapshot]) -> QuerySet[Snapshot]:
         """The rows for what was chosen."""
@@ -56,7 +57,11 @@ class VerifiedFilter(DropdownFilter):
 
     def lookups(self, request: HttpRequest, model_admin: Any) -> list[tuple[str, str]]:
         """What can be known of one."""
-        return [("yes", "Verified"), ("bad", phrase("Known to be bad")), ("no", phrase("Not verified"))]
+        return [
+            ("yes", phrase("Verified")),
+            ("bad", phrase("Known to be bad")),
+            ("no", phrase("Not verified")),
+        ]
 
     def queryset(self, request: HttpRequest, queryset: QuerySet[Snapshot]) -> QuerySet[Snapshot]:
         """The rows for what was chosen."""
@@ -153,7 +158,7 @@ class SnapshotAdmin(ReadOnlyAdmin):
         snapshot: Snapshot = kwargs["obj"]
         before = _before(snapshot)
         context |= {
-            "title": f"Snapshot {snapshot.short_id}",
+            "title": phrase("Snapshot {snapshot}", snapshot=snapshot.short_id),
             "subtitle": None,
             "snapshot": snapshot,
             "suspicion": Suspicion.objects.filter(snapshot=snapshot).first(),
@@ -200,7 +205,7 @@ class SnapshotAdmin(ReadOnlyAdmin):
             phrase("Verify this snapshot?"),
             phrase("It is restored in full into a scratch database and compared byte for byte. The live "
 "database is not touched, but its server may have more to do meanwhile."),
-            "Verify",
+            phrase("Verify"),
         ),
     )  # fmt: skip
     def verify(self, request: HttpRequest, form: BaseDialogForm, object_id: str) -> HttpResponse:
@@ -266,7 +271,7 @@ def added_bytes(snapshot: Snapshot) -> int | None:
 
 def kept_words(snapshot: Snapshot) -> str:
     """The retention rules that keep a snapshot, as in "daily, monthly"."""
-    return ", ".join(str(rule).partition(" snapshot")[0] for rule in snapshot.kept_because)
+    return retention.in_words(str(rule).partition(" snapshot")[0] for rule in snapshot.kept_because)
 
 
 def _sizes(manifest: Mapping[str, Any] | None) -> dict[str, int]:

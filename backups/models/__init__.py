@@ -6,6 +6,7 @@ To the rest of Vedetta all of them are `models`; which module holds which is thi
 from backups.models.alert import Alert
 from backups.models.database import Database
 from backups.models.kinds import Leased, RefersToSecrets
+from backups.models.naming import name_in_words
 from backups.models.public_key import PublicKey
 from backups.models.repository import Repository
 from backups.models.restore import Restore
@@ -14,3 +15,19 @@ from backups.models.snapshot import Snapshot, SnapshotQuerySet
 from backups.models.suspicion import Suspicion
 from backups.models.verification import Verification
 from backups.models.worker_pulse import WorkerPulse
+
+name_in_words(
+    [
+        Alert,
+        Database,
+        PublicKey,
+        Repository,
+        Restore,
+        Run,
+        RunLine,
+        Snapshot,
+        Suspicion,
+        Verification,
+        WorkerPulse,
+    ]
+)

@@ -37,4 +37,9 @@ class Alert(models.Model):
         ordering = ["subject"]
 
     def __str__(self) -> str:
+        return str(self.told)
+
+    @property
+    def told(self) -> str:
+        """Its subject and how that stands, to be put into other texts."""
         return phrase("{subject}: {state}", subject=self.subject, state=self.get_state_display())

@@ -29,7 +29,7 @@ class Database(RefersToSecrets, Leased):
         max_length=100,
         unique=True,
         validators=[validators.plain_name],
-        help_text="What the portal, the gate and the commands call it.",
+        help_text=_("What the portal, the gate and the commands call it."),
     )
     host = models.CharField(max_length=255)
     port = models.PositiveIntegerField(

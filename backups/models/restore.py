@@ -65,13 +65,21 @@ class Restore(models.Model):
         indexes = [models.Index(fields=["database", "target"], name="restore_target")]
 
     def __str__(self) -> str:
+        return str(self.told)
+
+    @property
+    def told(self) -> str:
+        """What came back and where, to be put into other texts."""
+        if self.mode == RestoreMode.UNDO and self.undo_of:
+            return phrase("Undo of restore {number}", number=self.undo_of.run_id)
         if self.mode == RestoreMode.UNDO:
-            return (
-                phrase("Undo of restore {run_id}", run_id=self.undo_of.run_id)
-                if self.undo_of
-                else f"Undo {self.run_id}"
-            )
-        return f"Restore {self.run_id}: {self.snapshot} → {self.target}"
+            return phrase("Undo {number}", number=self.run_id)
+        return phrase(
+            "Restore {number}: {snapshot} → {target}",
+            number=self.run_id,
+            snapshot=self.snapshot,
+            target=self.target,
+        )
 
     @property
     def what(self) -> str:

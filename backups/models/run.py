@@ -117,6 +117,11 @@ class Run(models.Model):
         ]
 
     def __str__(self) -> str:
+        return str(self.told)
+
+    @property
+    def told(self) -> str:
+        """What it does and its number, to be put into other texts."""
         return phrase("{action} {number}", action=self.get_action_display(), number=self.pk)
 
     @property

@@ -37,4 +37,9 @@ class Suspicion(models.Model):
         permissions = [("accept_backup", "Can say of a suspicious backup that it is right")]
 
     def __str__(self) -> str:
+        return str(self.told)
+
+    @property
+    def told(self) -> str:
+        """How it stands, and of what, to be put into other texts."""
         return phrase("{state}: {snapshot}", state=self.get_state_display(), snapshot=self.snapshot)

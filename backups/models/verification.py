@@ -38,4 +38,9 @@ class Verification(models.Model):
         ordering = ["-finished_at", "-pk"]
 
     def __str__(self) -> str:
+        return str(self.told)
+
+    @property
+    def told(self) -> str:
+        """What it found, and of what, to be put into other texts."""
         return phrase("{verdict}: {snapshot}", verdict=self.get_verdict_display(), snapshot=self.snapshot)

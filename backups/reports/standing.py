@@ -23,14 +23,14 @@ from backups.endpoints import secrets_subject
 from backups.gate import status_files
 from backups.models import Alert, Database, Repository, Run, Snapshot, Suspicion, Verification, WorkerPulse
 from backups.notifications import channels
+from backups.reports import gate_words
 from backups.runs import queue
 from backups.runs.hearing import Hearing
 from backups.scheduling import schedules, staleness
 from backups.snapshots.selection import CLOCKS_DIFFER
-from backups.text import formatting
 from backups.text.sentences import phrase
 from sentinel.environment import GateSettings
-from sentinel.gate import DatabaseFiles, DatabaseVerdict, Observation, Word, decide
+from sentinel.gate import Observation, Word, decide
 from sentinel.heartbeat import Reading
 from sentinel.observe import observe
 
@@ -323,11 +323,11 @@ def gate_by_files(now: datetime | None = None) -> verdict.GateFacts:
     found = decide(observation, limits, now)
     worst = next(
         (
-            gate_sentence(one, files, limits)
+            gate_words.sentence(one, files, limits)
             for one, files in zip(found.databases, observation.databases, strict=False)
             if one.name == found.database
         ),
-        found.reason,
+        gate_words.reason(found.reason),
     )
     if found.word is Word.OVERRIDE:
         worst = found.reason
@@ -368,27 +368,3 @@ _SECOND = timedelta(seconds=1)
 
 def _end(reading: Reading, seconds: int) -> list[datetime]:
     return [reading.time + timedelta(seconds=seconds)] if reading.time is not None else []
-
-
-def gate_sentence(one: DatabaseVerdict, files: DatabaseFiles, limits: GateSettings) -> str:
-    """The gate's own reason, its seconds in words."""
-    of = phrase(" of {name}", name=one.name) if one.name else ""
-    if one.word in {Word.FRESH, Word.STALE} and one.age_seconds is not None:
-        allowed = limits.threshold_seconds if files.threshold_seconds is None else files.threshold_seconds
-        only = "only " if one.word is Word.STALE else ""
-        return phrase(
-            "The newest backup{of} is {age_seconds} old; {only}{allowed} are allowed.",
-            of=of,
-            age_seconds=formatting.approximate_duration(one.age_seconds),
-            only=only,
-            allowed=formatting.approximate_duration(allowed),
-        )
-    if one.word is Word.UNVERIFIED and one.verified_age_seconds is not None:
-        return phrase(
-            "The newest verified backup{of} is {verified_age_seconds} old; only "
-            "{verified_threshold_seconds} are allowed.",
-            of=of,
-            verified_age_seconds=formatting.approximate_duration(one.verified_age_seconds),
-            verified_threshold_seconds=formatting.approximate_duration(limits.verified_threshold_seconds),
-        )
-    return one.reason

@@ -6,11 +6,27 @@ snapshot of a day, week or month until its count is used up, and the oldest whil
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from datetime import datetime, timedelta
+
+from backups.text.sentences import joined, phrase
 
 # What a restore overwrote is nowhere else. That something is missing shows when the month is closed.
 SAFETY_KEPT = timedelta(days=30)
+
+
+# What the rules are called, in the rows that a rule keeps and before people.
+IN_WORDS = {
+    "daily": phrase("daily"),
+    "weekly": phrase("weekly"),
+    "monthly": phrase("monthly"),
+    "newest": phrase("newest"),
+}
+
+
+def in_words(rules: Iterable[str]) -> str:
+    """Rules for people; of those of another version the names alone."""
+    return joined((IN_WORDS.get(rule, rule) for rule in rules), ", ")
 
 
 def kept(times: Sequence[datetime], *, daily: int, weekly: int, monthly: int) -> dict[datetime, list[str]]:

@@ -235,7 +235,7 @@ def _not_of(database: Database, text: str) -> Problem:
         return Problem(
             phrase("{text} is a copy of the portal, not of {database}.", text=text, database=database),
             code="snapshot.of_the_portal",
-            do="`manage.py recover` brings the portal back from it.",
+            do=phrase("`manage.py recover` brings the portal back from it."),
         )
     other = Snapshot.objects.filter(snapshot_id__startswith=text).select_related("database", "repository")
     # Servers differ in where they sort what has no value.

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from datetime import datetime, timedelta
+from datetime import date, datetime, timedelta
 
 import humanize
 from django.utils import timezone
@@ -73,10 +73,15 @@ def age(time: datetime, now: datetime | None = None) -> str:
     return phrase("in {distance}", distance=distance)
 
 
+def day(of: date) -> str:
+    """As in "Wed 26 Nov"."""
+    return f"{date_format(of, 'D')} {of.day} {date_format(of, 'M')}"
+
+
 def exact(time: datetime) -> str:
     """As in "Sun 23 Nov 2025, 03:00:12 CET", in TIME_ZONE."""
     local = timezone.localtime(time)
-    return f"{date_format(local, 'D')} {local.day} {date_format(local, 'M')} {local:%Y, %H:%M:%S %Z}"
+    return f"{day(local)} {local:%Y, %H:%M:%S %Z}"
 
 
 def clock(time: datetime, now: datetime | None = None) -> str:
@@ -91,7 +96,7 @@ def clock(time: datetime, now: datetime | None = None) -> str:
             return phrase("today {time}", time=at)
         case 1:
             return phrase("tomorrow {time}", time=at)
-    return f"{date_format(local, 'D')} {local.day} {date_format(local, 'M')} {at}"
+    return f"{day(local)} {at}"
 
 
 def relative_time(time: datetime | None) -> SafeString | str:

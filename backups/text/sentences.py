@@ -167,7 +167,8 @@ def joined(parts: Iterable[object], by: str = " ") -> str:
     found: list[str | Told] = []
     for part in parts:
         found += [by] if found else []
-        found += _parts(part if isinstance(part, str) else str(part))
+        told = _param(part)
+        found += _parts(told if isinstance(told, str) else str(told))
     return Sentence(*found)
 
 
@@ -204,9 +205,9 @@ def _parts(text: str) -> tuple[str | Told, ...]:
 def _param(value: object) -> Param:
     if isinstance(value, Sentence) or (isinstance(value, int) and not isinstance(value, bool)):
         return value
-    # An enumeration's or a mark_safe's own type says nothing to a reader; a row may tell itself in words.
-    told = str(value)
-    return told if isinstance(told, Sentence) else str.__str__(told)
+    # Rows and problems tell themselves in a text that can be translated.
+    told = getattr(value, "told", None)
+    return told if isinstance(told, Sentence) else str.__str__(str(value))
 
 
 def _filled(text: str, values: Mapping[str, str]) -> str:

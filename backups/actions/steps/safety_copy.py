@@ -17,7 +17,7 @@ def save_before(restore: Restore, progress: Progress) -> None:
     if restore.without_safety:
         progress.warn(phrase("No backup is made before, as was asked: there is nothing left to save."))
         return
-    progress.phase(phrase("safety backup"))
+    progress.phase("safety backup")
     saved = progress.run_child(BackupRequest(restore.database), Trigger.RESTORE)
     if saved.status == Status.CANCELLED:
         raise Cancelled

@@ -34,7 +34,9 @@ class Command(VedettaCommand):
     def work(self, **options: Any) -> Mapping[str, Any]:
         reason = options["reason"].strip()
         if not _LEAST <= len(reason) <= _MOST:
-            raise CommandError(f"--reason takes {_LEAST} to {_MOST} characters.", returncode=2)
+            raise CommandError(
+                phrase("--reason takes {least} to {most} characters.", least=_LEAST, most=_MOST), returncode=2
+            )
         run = Run.objects.filter(pk=options["run"]).first()
         if run is None:
             raise Problem(

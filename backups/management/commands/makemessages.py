@@ -15,6 +15,8 @@ class Command(makemessages.Command):
         *makemessages.Command.xgettext_options,
         "--keyword=phrase",
         "--keyword=template",
+        # What a run does, which its row has in English.
+        "--keyword=phase",
         "--keyword=plural:1,2",
         *(
             f"--flag={place}:{kind}"

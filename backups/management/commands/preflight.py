@@ -130,7 +130,9 @@ def _refuse_wrong(urls: list[str]) -> None:
         try:
             asking.checked(url)
         except Problem as problem:
-            raise WrongUsage(f"--gate {_shown(url)}: {problem.what}", do=problem.do) from None
+            raise WrongUsage(
+                phrase("--gate {url}: {problem}", url=_shown(url), problem=problem.what), do=problem.do
+            ) from None
 
 
 def _shown(url: str) -> str:
@@ -143,7 +145,7 @@ def _nginx_configuration(name: str | None, urls: list[str]) -> str:
     if name is None:
         return ""
     if not urls:
-        raise WrongUsage("--nginx is for drills.", do=phrase("Say --gate with an address as well."))
+        raise WrongUsage(phrase("--nginx is for drills."), do=phrase("Say --gate with an address as well."))
     try:
         with nullcontext(sys.stdin.buffer) if name == "-" else Path(name).open("rb") as file:
             return file.read(MOST_CHARACTERS).decode(errors="replace")

@@ -58,7 +58,8 @@ class Command(VedettaCommand):
         before, after = options["repository"], options["after_verb"]
         if before and after and before != after:
             raise WrongUsage(
-                f"--repository is said twice, as {before} and as {after}.", do=phrase("Say one of them.")
+                phrase("--repository is said twice, as {before} and as {after}.", before=before, after=after),
+                do=phrase("Say one of them."),
             )
         repository = repository_named(before or after)
         if options.get("read_data"):

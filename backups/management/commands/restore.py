@@ -85,9 +85,9 @@ class Command(VedettaCommand):
         snapshot = _snapshot(database, options)
         mode, target = _where(database, options)
         if target == STANDARD_OUTPUT and self.as_json:
-            raise WrongUsage("--output - and --json both want standard output.")
+            raise WrongUsage(phrase("--output - and --json both want standard output."))
         if options["across"] and mode not in OVERWRITING_MODES:
-            raise WrongUsage("--across goes with --replace or --in-place only.")
+            raise WrongUsage(phrase("--across goes with --replace or --in-place only."))
         self.stdout_is_data = target == STANDARD_OUTPUT
         wanted = RestoreRequest(
             database,
