@@ -21,6 +21,7 @@ class BackupsConfig(AppConfig):
         Texts are told in the language of whoever reads them.
         """
         from django.contrib.auth import get_user_model
+        from django.db.backends.signals import connection_created
         from django.db.models.signals import pre_delete
         from django.utils.translation import gettext, ngettext
         from django_q.signals import post_spawn
@@ -30,9 +31,19 @@ class BackupsConfig(AppConfig):
         from backups.worker import queue
 
         sentences.translate_by(gettext, ngettext)
+        connection_created.connect(_stores_english, dispatch_uid="backups.stores_english")
         queue.connect()
         pre_delete.connect(_person_goes, sender=get_user_model(), dispatch_uid="backups.person_goes")
         post_spawn.connect(_worker_began, dispatch_uid="backups.worker_began")
+
+
+def _stores_english(connection: Any, **_: Any) -> None:
+    """MySQL's driver would ask a text for its `str()`, which is for its reader."""
+    from backups.text.sentences import Sentence, english
+
+    if connection.vendor == "mysql":
+        driver = connection.connection
+        driver.encoders[Sentence] = lambda text, _encoders: driver.literal(english(text))
 
 
 def _person_goes(instance: Any, **_: Any) -> None:
