@@ -16,7 +16,7 @@ from django.conf import settings
 
 from backups import restic
 from backups.errors import Problem
-from backups.text.sentences import phrase
+from backups.text.sentences import joined, phrase
 
 _REFERENCE = re.compile(r"(?:env:[A-Za-z_][A-Za-z0-9_]*|file:/[^\0]+)")
 _MOST_BYTES = 16_384
@@ -101,7 +101,7 @@ def how_to_declare(references: Iterable[str], beside: Iterable[str] = ()) -> str
                 line=line,
             )
         )
-    return " ".join(steps)
+    return joined(steps)
 
 
 def _for_line(references: Iterable[str]) -> list[str]:

@@ -38,7 +38,7 @@ from backups.runs.outcome import Outcome
 from backups.runs.progress import Progress
 from backups.scheduling import schedules, staleness
 from backups.text import checked, formatting
-from backups.text.sentences import phrase
+from backups.text.sentences import joined, phrase
 
 
 def checks(database: Database, found: Found, tick: Tick | None = None) -> Iterator[Check]:
@@ -207,7 +207,7 @@ def _key() -> Iterator[str]:
 def _gate_in_trouble() -> list[str]:
     """As the portal found it last."""
     found = standing.gate_process()
-    return [" ".join(found)] if found else []
+    return [joined(found)] if found else []
 
 
 def _nobody_is_told() -> Iterator[str]:
@@ -267,7 +267,7 @@ def _environment(database: Database, found: Found, _tick: Tick | None) -> str:
         raise differs
     found.warnings += environment.warnings(database)
     overruled = environment.overruled(database)
-    return " ".join([phrase("The environment means the same database and repository."), *overruled])
+    return joined([phrase("The environment means the same database and repository."), *overruled])
 
 
 _REPOSITORY = "repository"

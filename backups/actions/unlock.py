@@ -10,7 +10,7 @@ from backups.models import Run
 from backups.runs import notes
 from backups.runs.outcome import Outcome
 from backups.runs.progress import Progress
-from backups.text.sentences import phrase
+from backups.text.sentences import joined, phrase
 
 
 def run(run: Run, progress: Progress) -> Outcome:
@@ -53,5 +53,5 @@ def _sentence(removed: int, left: tuple[restic.Lock, ...]) -> str:
         "{removed} stale locks removed. Still held: {left}. It may be at work; once it is surely "
         "dead, restic takes the lock for stale after 30 minutes.",
         removed=removed,
-        left="; ".join(map(described, left)),
+        left=joined(map(described, left), "; "),
     )

@@ -24,7 +24,7 @@ from backups.choices import AlertState
 from backups.errors import Problem
 from backups.models import Alert
 from backups.notifications import channels, sender
-from backups.text.sentences import phrase, plural
+from backups.text.sentences import joined, phrase, plural
 
 logger = logging.getLogger(__name__)
 
@@ -153,7 +153,7 @@ def _complaint(addresses: Sequence[str], complaints: Sequence[str]) -> str:
         for address, complaint in zip(addresses, complaints, strict=True)
         if complaint
     ]
-    return phrase("Not everyone was told: {parts}.", parts="; ".join(parts)) if parts else ""
+    return phrase("Not everyone was told: {parts}.", parts=joined(parts, "; ")) if parts else ""
 
 
 def _digest(address: str) -> str:

@@ -17,7 +17,7 @@ from backups.dumpfile.digesting import Digester
 from backups.dumpfile.rewriting import without_state
 from backups.dumpfile.sections import ROUTINES, Kind
 from backups.errors import Problem
-from backups.text.sentences import phrase
+from backups.text.sentences import joined, phrase
 
 DEFINED = frozenset({Kind.VIEW, Kind.TRIGGER, Kind.EVENT, Kind.LIBRARY, *ROUTINES})
 _AGAIN = phrase("Back up again once the change is through.")
@@ -253,4 +253,4 @@ def _differences(wanted: mysql.Inventory, held: mysql.Inventory) -> str:
         if wanted.get(kind, []) != held.get(kind, []):
             names = ", ".join(sorted(missing or extra)[:3])
             differences.append(f"{kind}: {counts}" + (f" ({names})" if names else ""))
-    return "; ".join(differences)
+    return joined(differences, "; ")

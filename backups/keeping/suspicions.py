@@ -19,7 +19,7 @@ from backups.choices import SuspicionState, Trigger
 from backups.dumpfile.sections import Kind
 from backups.models import Database, Snapshot, Suspicion
 from backups.snapshots.selection import CLOCKS_DIFFER
-from backups.text.sentences import phrase, plural
+from backups.text.sentences import joined, phrase, plural
 
 _SHOWN = 5
 _WORTH_A_WORD = 1000
@@ -61,7 +61,7 @@ def doubts(snapshot: Snapshot) -> list[str]:
     return [
         phrase(
             "This backup is suspicious: {reasons} An earlier one may be what is wanted.",
-            reasons=" ".join(each.reasons),
+            reasons=joined(each.reasons),
         )
         for each in found
     ]
@@ -80,7 +80,7 @@ def told(run_id: int | None, reasons: Sequence[str]) -> str:
         "--reason …`, or its page in the portal. If not, restore an earlier snapshot, if there is "
         "one.",
         run_id=run_id,
-        reasons=" ".join(reasons),
+        reasons=joined(reasons),
     )
 
 

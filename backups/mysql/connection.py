@@ -25,7 +25,7 @@ from backups.mysql.server import Server, version_number
 from backups.mysql.session import BEGIN_ASKING, BEGIN_SHORT, CUTS_DUMPS, CUTS_WITHOUT_HISTORY
 from backups.mysql.tls_errors import no_tls
 from backups.text import checked
-from backups.text.sentences import phrase
+from backups.text.sentences import joined, phrase
 
 VERIFYING = ("VERIFY_CA", "VERIFY_IDENTITY")
 _ENCRYPTING = ("REQUIRED", *VERIFYING)
@@ -136,7 +136,7 @@ def connect(server: Server, database: str = "", *, read_seconds: int = _READ_SEC
     except LockedOut as problem:
         if holders := _holders(connection):
             problem.do = phrase(
-                "Who may hold it: {holders}. End that there, then try again.", holders="; ".join(holders)
+                "Who may hold it: {holders}. End that there, then try again.", holders=joined(holders, "; ")
             )
         raise
     finally:

@@ -18,7 +18,7 @@ from backups.choices import RestoreMode, Swap
 from backups.errors import Problem
 from backups.models import Database, Restore, Snapshot
 from backups.snapshots.retention import SAFETY_KEPT
-from backups.text.sentences import phrase
+from backups.text.sentences import joined, phrase
 
 # Of a row of a restore, what nobody needs who looks at many.
 LARGE = ("definitions_before", "definitions_after", "tables_after")
@@ -124,7 +124,7 @@ def next_undo(database: Database, target: str) -> Restore:
     """The restore whose undo brings back the state of just before. Raises Problem where there is none."""
     known = listed(database, target)
     lying = laid(database, target)
-    ways = " ".join(f"{state.what}: {state.way}." for state in known)
+    ways = joined(f"{state.what}: {state.way}." for state in known)
     if not lying or not known:
         raise Problem(
             phrase("No restore of {target} keeps tables, so there is nothing to undo.", target=target)

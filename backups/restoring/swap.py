@@ -27,7 +27,7 @@ from backups.restoring.renaming import (
     was_renamed,
 )
 from backups.runs import consequences, notes, refusals, restores
-from backups.text.sentences import phrase
+from backups.text.sentences import joined, phrase
 
 
 def write_down(
@@ -370,7 +370,7 @@ def _left_though_sound(restore: Restore) -> list[definitions.Left]:
 def _what_to_do(left: Sequence[definitions.Left]) -> str:
     """What helps what could not be made, each thing once; the first few of them."""
     ways = list(dict.fromkeys(one["do"] for one in left if one.get("do")))
-    return " ".join(ways[:_WAYS]) or phrase("See to what is missing.")
+    return joined(ways[:_WAYS]) or phrase("See to what is missing.")
 
 
 # They come one for each kind of refusal.
@@ -395,4 +395,4 @@ def _not_whole(restore: Restore) -> str:
         sentences.append(
             phrase("After the swap these tables are not defined as they came: {named}.", named=named)
         )
-    return " ".join(sentences)
+    return joined(sentences)

@@ -89,7 +89,7 @@ class Sentence(str):
         self = super().__new__(
             cls, "".join(part.english if isinstance(part, Told) else english(part) for part in parts)
         )
-        self.parts = parts
+        self.parts = tuple(_merged(parts))
         return self
 
     @property
@@ -192,6 +192,17 @@ def told_again(text: str, stored: object) -> str:
     except Broken:
         return text
     return again if again.english == text else text
+
+
+def _merged(parts: Iterable[str | Told]) -> list[str | Told]:
+    """Plain texts behind one another as one, for a row to hold."""
+    found: list[str | Told] = []
+    for part in parts:
+        if isinstance(part, str) and found and isinstance(found[-1], str):
+            found[-1] += english(part)
+        elif part:
+            found.append(english(part) if isinstance(part, str) else part)
+    return found
 
 
 def _lower(part: str | Told) -> str | Told:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from backups.text import formatting
-from backups.text.sentences import phrase
+from backups.text.sentences import joined, phrase
 from backups.verdict.facts import DatabaseFacts, Facts, RepositoryFacts
 from backups.verdict.findings import Finding, Page, State
 from backups.verdict.wording import FOUND_WORDS, Found, ended, page_of, typed, typed_of
@@ -134,7 +134,7 @@ def waits_for_a_person(facts: Facts) -> Found:
                     "The newest backup of {name} waits for a person: {waiting} Until then the heartbeat "
                     "stays where it was and nothing is forgotten.",
                     name=each.name,
-                    waiting=" ".join(each.waiting),
+                    waiting=joined(each.waiting),
                 ),
                 phrase(
                     "Say whether it is right: if so, `manage.py accept {waiting_run} --reason …`, or "

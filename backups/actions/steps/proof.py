@@ -12,7 +12,7 @@ from backups.models import Database, Repository, Snapshot
 from backups.requests import CheckRequest
 from backups.runs.outcome import CallsForMore, FollowUp
 from backups.snapshots import selection
-from backups.text.sentences import phrase
+from backups.text.sentences import joined, phrase
 from backups.text.terminal import escape_control_characters
 
 
@@ -63,7 +63,7 @@ def bad_news(snapshot: Snapshot, findings: Findings, health_before: Health) -> P
             ),
         )
     count = len(findings.differences)
-    shown = "; ".join(findings.differences[:5]) + (
+    shown = joined(findings.differences[:5], "; ") + (
         phrase("; and {count} more", count=count - 5) if count > 5 else ""
     )
     what = phrase(

@@ -16,7 +16,7 @@ from backups.endpoints import database_server, verifies_elsewhere
 from backups.errors import Problem
 from backups.models import Database
 from backups.mysql import grants
-from backups.text.sentences import phrase
+from backups.text.sentences import joined, phrase
 
 # Beyond it, a replica's delay is more than what comes and goes.
 _BEHIND_SECONDS = 60
@@ -88,7 +88,7 @@ def _in_the_clear(server: mysql.Server) -> str:
 def _note_left_out(connection: Any, database: Database, found: Found) -> None:
     found.left_out = mysql.not_in_backup(connection, database.database)
     if found.left_out:
-        shown = "; ".join(left.words for left in found.left_out[:_SHOWN])
+        shown = joined((left.words for left in found.left_out[:_SHOWN]), "; ")
         more = (
             phrase("; and {count} more", count=len(found.left_out) - _SHOWN)
             if len(found.left_out) > _SHOWN

@@ -13,7 +13,7 @@ from backups.management.base import VedettaCommand, WrongUsage, add_database, da
 from backups.models import Database, Restore
 from backups.requests import DefineRequest, DropKeptRequest, UndoRequest
 from backups.restoring import kept_states
-from backups.text.sentences import phrase
+from backups.text.sentences import joined, phrase
 from backups.text.terminal import escape_control_characters
 
 
@@ -140,7 +140,7 @@ def _only_kept(database: Database) -> Restore:
             code="undo.nothing_kept",
         )
     if len(kept) > 1:
-        which = "; ".join(f"{state.what} (--restore {state.restore.run_id})" for state in kept)
+        which = joined((f"{state.what} (--restore {state.restore.run_id})" for state in kept), "; ")
         raise Problem(
             phrase("There are the kept tables of {count} restores: {which}.", count=len(kept), which=which),
             code="undo.several_kept",
@@ -163,8 +163,12 @@ def _incomplete(database: Database) -> Restore:
     if kept_states.may_define_again(newest):
         return newest
     lacking = [row for row in older if kept_states.may_define_again(row)]
-    which = "; ".join(
-        phrase("into {target} (--restore {run_id})", target=row.target, run_id=row.run_id) for row in lacking
+    which = joined(
+        (
+            phrase("into {target} (--restore {run_id})", target=row.target, run_id=row.run_id)
+            for row in lacking
+        ),
+        "; ",
     )
     raise Problem(
         phrase(
