@@ -111,7 +111,7 @@ def test_what_was_saved_before_a_restore_is_kept_for_a_month(
     run = forgot(database, **KEEP_NOTHING)
 
     assert in_repository(database.repository) == ids(saved, newest)
-    why = forget.SAFETY.format(restored.pk)
+    why = forget.SAFETY.format(restore=restored.pk)
     assert f"keep   {saved.short_id} {saved.local_time:%Y-%m-%d %H:%M}: {why}" in log_of(run)
     saved.refresh_from_db()
     assert kept_words(saved) == "safety"
