@@ -18,7 +18,7 @@ setup(
         "backups": ["commit.txt"],
         "backups.mysql": ["driver.cnf"],
         "backups.restic": ["pinned.json"],
-        "portal": ["static/**/*"],
+        "portal": ["static/**/*", "locale/**/*"],
         "portal.templates": ["**/*"],
         "portal.deploy": ["**/*"],
     },

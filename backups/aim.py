@@ -14,32 +14,47 @@ from backups.choices import OVERWRITING_MODES, RestoreMode
 from backups.errors import Problem
 from backups.models import Database, Restore, Snapshot
 from backups.snapshots import selection
+from backups.text.sentences import phrase
 
-_NOTHING = "Nothing was started and nothing was touched."
+_NOTHING = phrase("Nothing was started and nothing was touched.")
 
 
 def refuse_unfit_target(database: Database, mode: RestoreMode, target: str, undo_of: Restore | None) -> None:
     """Raise Problem unless the target is one that this mode may write to."""
     if not target.strip():
-        raise Problem("It is not said where to restore to.", code="restore.no_target_named", safe=_NOTHING)
+        raise Problem(
+            phrase("It is not said where to restore to."), code="restore.no_target_named", safe=_NOTHING
+        )
     if mode == RestoreMode.NEW:
         try:
             validators.target_name(target)
         except ValidationError as error:
             raise Problem(
-                f"{target!r} cannot be the name of a database: {error.messages[0]}",
+                phrase(
+                    "{target} cannot be the name of a database: {messages}",
+                    target=repr(target),
+                    messages=error.messages[0],
+                ),
                 code="restore.target_name",
                 safe=_NOTHING,
             ) from error
     elif mode in OVERWRITING_MODES and target != database.database:
         raise Problem(
-            f"{mode.label} is for {database} itself, which is {database.database}, not {target}.",
+            phrase(
+                "{mode} is for {database} itself, which is {database_database}, not {target}.",
+                mode=mode.label,
+                database=database,
+                database_database=database.database,
+                target=target,
+            ),
             code="restore.other_target",
             safe=_NOTHING,
         )
     elif (mode == RestoreMode.UNDO) != (undo_of is not None and undo_of.target == target):
         raise Problem(
-            "An undo is of a restore, and goes where that went.", code="undo.other_target", safe=_NOTHING
+            phrase("An undo is of a restore, and goes where that went."),
+            code="undo.other_target",
+            safe=_NOTHING,
         )
 
 
@@ -49,7 +64,9 @@ def refuse_unfit_snapshot(
     """Raise Problem for one that is gone, or that would overwrite another database than its own unasked."""
     if snapshot.forgotten_at is not None:
         raise Problem(
-            f"Snapshot {snapshot.short_id} was forgotten and is not there any more.",
+            phrase(
+                "Snapshot {snapshot} was forgotten and is not there any more.", snapshot=snapshot.short_id
+            ),
             code="snapshot.forgotten",
             safe=_NOTHING,
         )
@@ -58,11 +75,20 @@ def refuse_unfit_snapshot(
         return
     if across != both:
         raise Problem(
-            f"Snapshot {snapshot.short_id} is of {both[0]}, and would overwrite {both[1]}.",
+            phrase(
+                "Snapshot {snapshot} is of {source}, and would overwrite {target}.",
+                snapshot=snapshot.short_id,
+                source=both[0],
+                target=both[1],
+            ),
             code="restore.across",
             safe=_NOTHING,
-            do="Restore it into a new database (--into), or, if it is to take the place of "
-            f"{both[1]}, name both: {shlex.join(['--across', *both])}.",
+            do=phrase(
+                "Restore it into a new database (--into), or, if it is to take the place of {source}, "
+                "name both: {names}.",
+                source=both[1],
+                names=shlex.join(["--across", *both]),
+            ),
         )
 
 
@@ -76,7 +102,9 @@ def refuse_known_bad(snapshot: Snapshot, *, insisted: bool) -> None:
         selection.known_bad_words(snapshot),
         code="snapshot.known_bad",
         safe=_NOTHING,
-        do=f"{selection.instead_of(snapshot)} To restore this one all the same, add --known-bad to "
-        "the command, "
-        "or switch that on where the portal asks for it.",
+        do=phrase(
+            "{instead_of} To restore this one all the same, add --known-bad to the command, or switch "
+            "that on where the portal asks for it.",
+            instead_of=selection.instead_of(snapshot),
+        ),
     )

@@ -5,29 +5,45 @@ from __future__ import annotations
 from typing import Any
 
 from django.apps import AppConfig
+from django.utils.translation import gettext_lazy as _
 
 
 class BackupsConfig(AppConfig):
     """Connects what happens to processes and people with what follows from it."""
 
     name = "backups"
-    verbose_name = "Backups"
+    verbose_name = _("Backups")
 
     def ready(self) -> None:
         """A new worker shows at once that it lives, gives up a dead one's run, and begins what is due.
 
         Whoever is deleted leaves nothing that waits, and no order of this process's goes beyond our own.
+        Texts are told in the language of whoever reads them.
         """
         from django.contrib.auth import get_user_model
+        from django.db.backends.signals import connection_created
         from django.db.models.signals import pre_delete
+        from django.utils.translation import gettext, ngettext
         from django_q.signals import post_spawn
 
         from backups import checks  # noqa: F401  registers itself
+        from backups.text import sentences
         from backups.worker import queue
 
+        sentences.translate_by(gettext, ngettext)
+        connection_created.connect(_stores_english, dispatch_uid="backups.stores_english")
         queue.connect()
         pre_delete.connect(_person_goes, sender=get_user_model(), dispatch_uid="backups.person_goes")
         post_spawn.connect(_worker_began, dispatch_uid="backups.worker_began")
+
+
+def _stores_english(connection: Any, **_: Any) -> None:
+    """MySQL's driver would ask a text for its `str()`, which is for its reader."""
+    from backups.text.sentences import Sentence, english
+
+    if connection.vendor == "mysql":
+        driver = connection.connection
+        driver.encoders[Sentence] = lambda text, _encoders: driver.literal(english(text))
 
 
 def _person_goes(instance: Any, **_: Any) -> None:

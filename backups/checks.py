@@ -8,6 +8,7 @@ from django.conf import settings
 from django.core import checks
 
 from backups import process, validators
+from backups.text.sentences import phrase
 
 
 @checks.register
@@ -17,8 +18,8 @@ def repository_has_no_password(**_: Any) -> list[checks.CheckMessage]:
         return []
     return [
         checks.Error(
-            "RESTIC_REPOSITORY holds a password.",
-            hint="Take it out; for a REST server set RESTIC_REST_USERNAME and RESTIC_REST_PASSWORD.",
+            phrase("RESTIC_REPOSITORY holds a password."),
+            hint=phrase("Take it out; for a REST server set RESTIC_REST_USERNAME and RESTIC_REST_PASSWORD."),
             id="backups.E001",
         )
     ]
@@ -30,13 +31,15 @@ def programs_are_installed(**_: Any) -> list[checks.CheckMessage]:
     messages: list[checks.CheckMessage] = []
     if process.find_program("restic") is None:
         messages.append(
-            checks.Warning("restic is not installed.", hint="Run `make setup`.", id="backups.W001")
+            checks.Warning(
+                phrase("restic is not installed."), hint=phrase("Run `make setup`."), id="backups.W001"
+            )
         )
     if not process.find_program("mariadb-dump", "mysqldump", folder=settings.MYSQL_CLIENT_DIR):
         messages.append(
             checks.Warning(
-                "No MySQL or MariaDB client is installed.",
-                hint="Run `make setup`, or set MYSQL_CLIENT_DIR.",
+                phrase("No MySQL or MariaDB client is installed."),
+                hint=phrase("Run `make setup`, or set MYSQL_CLIENT_DIR."),
                 id="backups.W002",
             )
         )

@@ -13,6 +13,7 @@ from backups.choices import SslMode
 from backups.errors import Problem
 from backups.models import Database, Repository
 from backups.secret_references import NOT_HERE, Secret, for_restic, is_set, named_place
+from backups.text.sentences import phrase
 
 
 def repository_access(repository: Repository) -> restic.Access:
@@ -44,13 +45,17 @@ def _restic_program() -> str:
 def _storage_secrets(repository: Repository) -> dict[str, str]:
     secrets = for_restic()
     for name, reference in _keys(repository).items():
-        if value := Secret(reference, of=f"{name} of {_named(repository)}").resolve_optional():
+        if value := Secret(
+            reference, of=phrase("{name} of {named}", name=name, named=_named(repository))
+        ).resolve_optional():
             secrets[name] = value
     return secrets
 
 
 def _repository_password(repository: Repository) -> str:
-    return Secret(repository.password_ref, of=f"the password of {_named(repository)}").resolve()
+    return Secret(
+        repository.password_ref, of=phrase("the password of {named}", named=_named(repository))
+    ).resolve()
 
 
 def refuse_missing_secrets(row: Database | Repository) -> None:
@@ -74,7 +79,7 @@ def not_here(read: Callable[[], object]) -> Problem | None:
 
 def secrets_subject(row: Database | Repository) -> str:
     """How the worker's alert is called that tells of a secret that it cannot read."""
-    return f"Secrets of {row._meta.verbose_name} {row}"
+    return phrase("Secrets of {kind} {row}", kind=row._meta.model_name, row=row)
 
 
 # What the two key fields of a repository are to restic, by the scheme of its location.
@@ -115,7 +120,7 @@ def _set_for(repository: Repository) -> dict[str, str]:
     return {
         "url_set_by": named_place("env:RESTIC_REPOSITORY")
         if is_the_environments
-        else f"the location of {repository} in the portal",
+        else phrase("the location of {repository} in the portal", repository=repository),
         "password_set_by": named_place(repository.password_ref),
         "keys_set_by": ", ".join(map(named_place, _keys_in_use(repository))),
     }
@@ -130,7 +135,11 @@ def _keys_in_use(repository: Repository) -> list[str]:
 
 
 def _named(repository: Repository) -> str:
-    return f"repository {repository.name}" if repository.name else "the repository"
+    return (
+        phrase("repository {repository}", repository=repository.name)
+        if repository.name
+        else phrase("the repository")
+    )
 
 
 def names_of(repository: Repository) -> restic.Names:
@@ -145,8 +154,9 @@ def names_of(repository: Repository) -> restic.Names:
 
 
 def _begin_anew(repository: Repository) -> str:
-    return (
-        f"run `{shlex.join(['manage.py', 'repository', 'init', '--new', '--repository', repository.name])}`"
+    return phrase(
+        "run `{names}`",
+        names=shlex.join(["manage.py", "repository", "init", "--new", "--repository", repository.name]),
     )
 
 
@@ -156,10 +166,15 @@ def what_is_known(repository: Repository) -> str:
     newest = present.only("time").first()
     if newest is not None:
         count = present.count()
-        held = "1 snapshot" if count == 1 else f"{count} snapshots"
-        return f"{repository} with {held}, the newest of {newest.local_time:%Y-%m-%d %H:%M}"
+        held = "1 snapshot" if count == 1 else phrase("{count} snapshots", count=count)
+        return phrase(
+            "{repository} with {held}, the newest of {local_time}",
+            repository=repository,
+            held=held,
+            local_time=f"{newest.local_time:%Y-%m-%d %H:%M}",
+        )
     if repository.restic_id or repository.snapshots.exists():
-        return f"{repository} without a snapshot"
+        return phrase("{repository} without a snapshot", repository=repository)
     return ""
 
 
@@ -169,7 +184,9 @@ def database_server(database: Database) -> mysql.Server:
         host=database.server.host,
         port=database.server.port,
         user=database.server.user,
-        password=Secret(database.server.password_ref, of=f"the password of database {database}").resolve(),
+        password=Secret(
+            database.server.password_ref, of=phrase("the password of database {database}", database=database)
+        ).resolve(),
         question_seconds=settings.MYSQL_QUESTION_SECONDS,
         **tls_of(database),
         **(_set_in_the_environment(database) if database.is_primary else _set_in_the_portal(database)),
@@ -190,19 +207,23 @@ def tls_of(database: Database) -> dict[str, str]:
 
 def _set_in_the_portal(database: Database) -> dict[str, str]:
     """The environment says nothing of a further server."""
-    of_server = f"of server {database.server} in the portal"
+    of_server = phrase("of server {server} in the portal", server=database.server)
     return {
-        "account_set_by": f"the user and password {of_server}",
-        "address_set_by": f"the host and port {of_server}",
-        "database_set_by": f"the database's name of {database} in the portal",
-        "ssl_mode_set_by": f"the TLS mode {of_server}",
-        "ssl_ca_set_by": f"the authority {of_server}",
+        "account_set_by": phrase("the user and password {of_server}", of_server=of_server),
+        "address_set_by": phrase("the host and port {of_server}", of_server=of_server),
+        "database_set_by": phrase("the database's name of {database} in the portal", database=database),
+        "ssl_mode_set_by": phrase("the TLS mode {of_server}", of_server=of_server),
+        "ssl_ca_set_by": phrase("the authority {of_server}", of_server=of_server),
     }
 
 
 def _set_in_the_environment(database: Database) -> dict[str, str]:
     """By the name that is really set, which may be one of a file."""
-    return {"account_set_by": f"MYSQL_USER and {named_place(database.server.password_ref)}"}
+    return {
+        "account_set_by": phrase(
+            "MYSQL_USER and {named_place}", named_place=named_place(database.server.password_ref)
+        )
+    }
 
 
 def restores_as_another(database: Database) -> bool:
@@ -222,11 +243,16 @@ def restoring_server(database: Database) -> mysql.Server:
         host=database.server.host,
         port=database.server.port,
         user=settings.RESTORE_MYSQL_USER,
-        password=Secret("env:RESTORE_MYSQL_PASSWORD", of="the password of RESTORE_MYSQL_USER").resolve(),
+        password=Secret(
+            "env:RESTORE_MYSQL_PASSWORD", of=phrase("the password of RESTORE_MYSQL_USER")
+        ).resolve(),
         question_seconds=settings.MYSQL_QUESTION_SECONDS,
         **tls_of(database),
-        account_set_by=f"RESTORE_MYSQL_USER and {named_place('env:RESTORE_MYSQL_PASSWORD')}, and whether "
-        "that user was made for this restore (docs/install.md)",
+        account_set_by=phrase(
+            "RESTORE_MYSQL_USER and {named_place}, and whether that user was made for this restore "
+            "(docs/install.md)",
+            named_place=named_place("env:RESTORE_MYSQL_PASSWORD"),
+        ),
     )
 
 
@@ -254,32 +280,37 @@ def to_verify_at(database: Database, what: str) -> str:
     """
     if database.verify_host or not database.is_primary:
         return to_verify_apart(database, what)
-    return f"set VERIFY_MYSQL_HOST to {what}"
+    return phrase("set VERIFY_MYSQL_HOST to {what}", what=what)
 
 
 def to_verify_apart(database: Database, what: str) -> str:
     """The same for this database alone, whatever the others have."""
-    return f"name {what} for test restores of {database} in the portal"
+    return phrase("name {what} for test restores of {database} in the portal", what=what, database=database)
 
 
 def _named_in_the_portal(database: Database) -> mysql.Server:
     own = tls_of(database)
-    of_it = f"test restores of {database} in the portal"
+    of_it = phrase("test restores of {database} in the portal", database=database)
     ssl_mode_set_by, ssl_ca_set_by = _tls_set_by(database)
     return mysql.Server(
         host=database.verify_host,
         port=database.verify_port,
         user=database.verify_user,
         password=Secret(
-            database.verify_password_ref, of=f"the password for test restores of {database}"
+            database.verify_password_ref,
+            of=phrase("the password for test restores of {database}", database=database),
         ).resolve(),
         question_seconds=settings.MYSQL_QUESTION_SECONDS,
         ssl_mode=database.verify_ssl_mode or own["ssl_mode"],
         ssl_ca=database.verify_ssl_ca or own["ssl_ca"],
-        account_set_by=f"the user and password for {of_it}",
-        address_set_by=f"the host and port for {of_it}",
-        ssl_mode_set_by=f"the TLS mode for {of_it}" if database.verify_ssl_mode else ssl_mode_set_by,
-        ssl_ca_set_by=f"the authority for {of_it}" if database.verify_ssl_ca else ssl_ca_set_by,
+        account_set_by=phrase("the user and password for {of_it}", of_it=of_it),
+        address_set_by=phrase("the host and port for {of_it}", of_it=of_it),
+        ssl_mode_set_by=phrase("the TLS mode for {of_it}", of_it=of_it)
+        if database.verify_ssl_mode
+        else ssl_mode_set_by,
+        ssl_ca_set_by=phrase("the authority for {of_it}", of_it=of_it)
+        if database.verify_ssl_ca
+        else ssl_ca_set_by,
     )
 
 
@@ -290,11 +321,17 @@ def _named_in_the_environment(database: Database) -> mysql.Server:
         host=settings.VERIFY_MYSQL_HOST,
         port=settings.VERIFY_MYSQL_PORT,
         user=settings.VERIFY_MYSQL_USER,
-        password=Secret("env:VERIFY_MYSQL_PASSWORD", of="the password of VERIFY_MYSQL_USER").resolve(),
+        password=Secret(
+            "env:VERIFY_MYSQL_PASSWORD", of=phrase("the password of VERIFY_MYSQL_USER")
+        ).resolve(),
         question_seconds=settings.MYSQL_QUESTION_SECONDS,
         ssl_mode=settings.VERIFY_MYSQL_SSL_MODE or own["ssl_mode"],
         ssl_ca=settings.VERIFY_MYSQL_SSL_CA or own["ssl_ca"],
-        account_set_by=f"{_verifying_user_set_by()} and {named_place('env:VERIFY_MYSQL_PASSWORD')}",
+        account_set_by=phrase(
+            "{verifying_user_set_by} and {named_place}",
+            verifying_user_set_by=_verifying_user_set_by(),
+            named_place=named_place("env:VERIFY_MYSQL_PASSWORD"),
+        ),
         address_set_by="VERIFY_MYSQL_HOST and VERIFY_MYSQL_PORT",
         ssl_mode_set_by="VERIFY_MYSQL_SSL_MODE" if settings.VERIFY_MYSQL_SSL_MODE else ssl_mode_set_by,
         ssl_ca_set_by="VERIFY_MYSQL_SSL_CA" if settings.VERIFY_MYSQL_SSL_CA else ssl_ca_set_by,
@@ -304,7 +341,7 @@ def _named_in_the_environment(database: Database) -> mysql.Server:
 def _verifying_user_set_by() -> str:
     if settings.VERIFY_MYSQL_USER != settings.MYSQL_USER or is_set("env:VERIFY_MYSQL_USER"):
         return "VERIFY_MYSQL_USER"
-    return "MYSQL_USER (as VERIFY_MYSQL_USER is not set)"
+    return phrase("MYSQL_USER (as VERIFY_MYSQL_USER is not set)")
 
 
 def _tls_set_by(database: Database) -> tuple[str, str]:

@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import json
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from typing import Any
+
+from backups.text.sentences import Sentence, english, joined, parts_of
 
 
 class Problem(Exception):
@@ -12,7 +16,7 @@ class Problem(Exception):
     `what` says what failed, `do` what to do about it, `safe` what is untouched; the runner
     fills in `safe` for the action where the one who raises does not know it. `code` says which
     failure it is whatever its words are, as in `mysql.access_denied`, and never changes; `params`
-    are what the words name, for whoever tells them in another language.
+    are what the words name: where they are a `phrase`, what that names, unless it is said here.
     """
 
     # Of those raised without one of their own.
@@ -31,15 +35,20 @@ class Problem(Exception):
         self.code = code or self.code
         self.do = do
         self.safe = safe
-        self.params = dict(params or {})
+        self.params = {**(what.params if isinstance(what, Sentence) else {}), **(params or {})}
         super().__init__(what)
 
     def __str__(self) -> str:
+        return str(self.told)
+
+    @property
+    def told(self) -> str:
+        """The whole of it, to be put into other texts."""
         return self.sentence()
 
     def sentence(self, *, safe: str = "") -> str:
         """What failed, what is safe (`safe` where the problem does not say), what to do."""
-        return " ".join(part for part in (self.what, self.safe or safe, self.do) if part)
+        return joined(part for part in (self.what, self.safe or safe, self.do) if part)
 
 
 class Refused(Problem):
@@ -50,6 +59,10 @@ class Refused(Problem):
 
 class Cancelled(Exception):
     """A person asked for the run to stop."""
+
+
+# More than any sentence of ours takes: what is longer is kept in English alone.
+_LONGEST_PARTS = 20_000
 
 
 @dataclass(frozen=True)
@@ -64,6 +77,38 @@ class Failure:
     def of(cls, problem: Problem, *, safe: str = "") -> Failure:
         """A problem, `safe` being what is safe where it does not say."""
         return cls(problem.sentence(safe=safe), problem.code, problem.params or None)
+
+    @property
+    def stored(self) -> dict[str, Any] | None:
+        """What a row keeps beside the sentence in English: what that names, and what it is made of."""
+        kept = {**(self.params or {}), **parts_of(self.sentence)}
+        text = json.dumps(kept, default=str)
+        return json.loads(text) or None if len(text) <= _LONGEST_PARTS else None
+
+    def masked(self, mask: Callable[[str], str]) -> Failure:
+        """The same without its secrets, wherever they stand: `mask` hides them in a text."""
+        params = {name: mask(english(value)) for name, value in (self.params or {}).items()} or None
+        hidden = mask(english(self.sentence))
+        if isinstance(self.sentence, Sentence):
+            again = Sentence.from_json(_masked_parts(self.sentence.as_json(), mask))
+            # A secret that is a word of ours, or reaches into one, is hidden in the whole alone.
+            if again.english == hidden:
+                return Failure(again, self.code, params)
+        return Failure(hidden, self.code, params)
+
+
+def _masked_parts(value: Any, mask: Callable[[str], str]) -> Any:
+    """What `Sentence.as_json` gave, masked but for the templates, which are ours."""
+    if isinstance(value, int):
+        return value if mask(str(value)) == str(value) else mask(str(value))
+    if isinstance(value, str):
+        return mask(value)
+    return [
+        [part[0], {name: _masked_parts(each, mask) for name, each in part[1].items()}, *part[2:]]
+        if isinstance(part, list)
+        else mask(part)
+        for part in value
+    ]
 
 
 # Of whatever a person stopped, and of what nobody expected.

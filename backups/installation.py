@@ -7,6 +7,8 @@ from functools import lru_cache
 from pathlib import Path
 from typing import NamedTuple
 
+from backups.text.sentences import phrase
+
 # Where our image, and nobody else, has them. Who started it, Compose or another, cannot be seen from inside.
 _IMAGE = (Path("/app/manage.py"), Path("/usr/local/bin/entrypoint"))
 _UNITS = tuple(Path(folder) for folder in ("/etc/systemd/system", "/usr/lib/systemd/system"))
@@ -32,10 +34,10 @@ def commands() -> Commands:
     """By what is found on this machine: our image, systemd's units, or neither."""
     if all(file.exists() for file in _IMAGE):
         return Commands(
-            "`docker compose up -d db_backup`, or its container where Compose does not run it",
-            "`docker compose logs db_backup`, or the log of that container,",
-            "`docker compose restart sentinel`, or its container where Compose does not run it",
-            "`docker compose logs sentinel`, or the log of that container,",
+            phrase("`docker compose up -d db_backup`, or its container where Compose does not run it"),
+            phrase("`docker compose logs db_backup`, or the log of that container,"),
+            phrase("`docker compose restart sentinel`, or its container where Compose does not run it"),
+            phrase("`docker compose logs sentinel`, or the log of that container,"),
         )
     if any((folder / _UNIT).exists() for folder in _UNITS):
         return Commands(
@@ -46,9 +48,9 @@ def commands() -> Commands:
         )
     return Commands(
         "`manage.py worker`",
-        "its own log",
-        "end it and run `gunicorn -c sentinel/gunicorn.conf.py sentinel.wsgi`, or `make run` again",
-        "its own log",
+        phrase("its own log"),
+        phrase("end it and run `gunicorn -c sentinel/gunicorn.conf.py sentinel.wsgi`, or `make run` again"),
+        phrase("its own log"),
     )
 
 

@@ -17,6 +17,7 @@ from django.conf import settings
 
 from backups import restic
 from backups.errors import Problem
+from backups.text.sentences import joined, phrase
 
 _REFERENCE = re.compile(r"(?:env:[A-Za-z_][A-Za-z0-9_]*|file:/[^\0]+)")
 _MOST_BYTES = 16_384
@@ -81,17 +82,27 @@ def how_to_declare(references: Iterable[str], beside: Iterable[str] = ()) -> str
     steps = []
     if unwritable:
         files = ", ".join(each.removeprefix("file:") for each in unwritable)
-        steps.append(f"Put {files} below the folder that SECRETS_DIR names, and refer to it there.")
+        steps.append(
+            phrase("Put {files} below the folder that SECRETS_DIR names, and refer to it there.", files=files)
+        )
     if roots:
         steps.append(
-            f"{_ROOT} is the database server's alone: give backups a user and a password of their own, as "
-            "deploy/mysql does."
+            phrase(
+                "{root} is the database server's alone: give backups a user and a password of their "
+                "own, as deploy/mysql does.",
+                root=_ROOT,
+            )
         )
     # Last, so that nothing stands behind what is to be copied.
     if _for_line(wanted):
         line = ",".join([*settings.SECRET_REFERENCES, *_for_line([*wanted, *beside])])
-        steps.append(f"Have this line in .env and start portal and worker again: SECRET_REFERENCES='{line}'")
-    return " ".join(steps)
+        steps.append(
+            phrase(
+                "Have this line in .env and start portal and worker again: SECRET_REFERENCES='{line}'",
+                line=line,
+            )
+        )
+    return joined(steps)
 
 
 def _for_line(references: Iterable[str]) -> list[str]:
@@ -164,9 +175,9 @@ class Secret:
         whose = f" ({self.of})" if self.of else ""
         if not is_reference(reference):
             raise Problem(
-                "A secret reference has a wrong form.",
+                phrase("A secret reference has a wrong form."),
                 code="secret.malformed",
-                do="Write it as env:NAME or file:/path.",
+                do=phrase("Write it as env:NAME or file:/path."),
             )
         if is_portals_own(reference):
             raise _of_the_portal(reference, whose)
@@ -175,13 +186,21 @@ class Secret:
         if value in (settings.SECRET_KEY, *settings.SECRET_KEY_FALLBACKS):
             raise _of_the_portal(reference, whose)  # wherever it was copied to
         if not value:
-            do = how_to_declare([reference]) if _is_roots(reference) else "Fill it in and try again."
-            raise Problem(f"The secret {reference}{whose} is empty.", code="secret.empty", do=do)
+            do = how_to_declare([reference]) if _is_roots(reference) else phrase("Fill it in and try again.")
+            raise Problem(
+                phrase("The secret {reference}{whose} is empty.", reference=reference, whose=whose),
+                code="secret.empty",
+                do=do,
+            )
         if _NO_PASSWORD.search(value):
             raise Problem(
-                f"What {reference}{whose} holds is not one line of text, so it is no password.",
+                phrase(
+                    "What {reference}{whose} holds is not one line of text, so it is no password.",
+                    reference=reference,
+                    whose=whose,
+                ),
                 code="secret.not_one_line",
-                do="Give it a file of its own, with the password alone in it.",
+                do=phrase("Give it a file of its own, with the password alone in it."),
             )
         return value
 
@@ -201,9 +220,13 @@ NOT_HERE = frozenset({"secret.not_set", "secret.empty", "secret.no_file", "secre
 
 def _of_the_portal(reference: str, whose: str) -> Problem:
     return Problem(
-        f"{reference}{whose} is the portal's own secret, which is not for other servers.",
+        phrase(
+            "{reference}{whose} is the portal's own secret, which is not for other servers.",
+            reference=reference,
+            whose=whose,
+        ),
         code="secret.of_the_portal",
-        do="Refer to the password of this server.",
+        do=phrase("Refer to the password of this server."),
     )
 
 
@@ -212,7 +235,7 @@ def named_place(reference: str) -> str:
     kind, _, place = reference.partition(":")
     if kind == "env":
         return f"{place}_FILE" if os.environ.get(f"{place}_FILE") else place
-    return f"the content of {place}"
+    return phrase("the content of {place}", place=place)
 
 
 def is_set(reference: str) -> bool:
@@ -234,17 +257,17 @@ def _from_environment(name: str, whose: str = "") -> str:
             return _read(Path(path))
         except (OSError, ValueError):
             raise Problem(
-                f"The file that {name}_FILE names{whose} cannot be read.",
+                phrase("The file that {name}_FILE names{whose} cannot be read.", name=name, whose=whose),
                 code="secret.not_readable",
-                do="Check its path and mode.",
+                do=phrase("Check its path and mode."),
             ) from None
     try:
         return os.environ[name].rstrip("\r\n")
     except KeyError:
         raise Problem(
-            f"The secret env:{name}{whose} is not set.",
+            phrase("The secret env:{name}{whose} is not set.", name=name, whose=whose),
             code="secret.not_set",
-            do=f"Set {name} or {name}_FILE where the worker and the commands start.",
+            do=phrase("Set {name} or {name}_FILE where the worker and the commands start.", name=name),
         ) from None
 
 
@@ -253,15 +276,15 @@ def _from_file(path: Path, whose: str) -> str:
         return _read(path)
     except FileNotFoundError:
         raise Problem(
-            f"The secret file {path}{whose} is not there.",
+            phrase("The secret file {path}{whose} is not there.", path=path, whose=whose),
             code="secret.no_file",
-            do="Put it back, or correct the reference to it.",
+            do=phrase("Put it back, or correct the reference to it."),
         ) from None
     except (OSError, ValueError):
         raise Problem(
-            f"The secret file {path}{whose} cannot be read as a short text.",
+            phrase("The secret file {path}{whose} cannot be read as a short text.", path=path, whose=whose),
             code="secret.not_readable",
-            do="Check its path and mode.",
+            do=phrase("Check its path and mode."),
         ) from None
 
 

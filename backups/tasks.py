@@ -23,6 +23,7 @@ from backups.requests import Asker, BackupRequest, SnapshotsRequest, VerifyReque
 from backups.runs import notes, queue
 from backups.runs.progress import State
 from backups.scheduling import schedules
+from backups.text.sentences import phrase, template
 from backups.worker import answering, executor, reaper
 
 logger = logging.getLogger(__name__)
@@ -53,16 +54,16 @@ def _scheduled(task: Callable[[int], None]) -> Callable[[int], None]:
         try:
             task(pk)
         except Exception as error:
-            alerts.schedule_played(name, _COULD_NOT_BE_QUEUED.format(type(error).__name__))
+            alerts.schedule_played(name, phrase(_COULD_NOT_BE_QUEUED, error=type(error).__name__))
             raise
         alerts.schedule_played(name, "")
 
     return _never_raising(played)
 
 
-_COULD_NOT_BE_QUEUED = (
-    "Its time came, and it could not be queued ({}). What was backed up before is safe. The worker's log "
-    "says more; start it by hand in the portal, or wait for the schedule's next time."
+_COULD_NOT_BE_QUEUED = template(
+    "Its time came, and it could not be queued ({error}). What was backed up before is safe. The "
+    "worker's log says more; start it by hand in the portal, or wait for the schedule's next time."
 )
 
 

@@ -11,6 +11,7 @@ from django.core.exceptions import ValidationError
 
 from backups.secret_references import how_to_declare, is_declared, is_portals_own, is_reference
 from backups.text import checked
+from backups.text.sentences import phrase
 
 _CONTROL = re.compile(r"[\x00-\x1f\x7f]")
 # Both flavours' own schemas; the prefix stands for names as MySQL 5.0 wrote them on disk.
@@ -24,15 +25,21 @@ _VEDETTAS_OWN = re.compile(r"__(before|restore|verify)_[0-9]+$", re.I)
 def secret_reference(value: str) -> None:
     """Raise ValidationError unless `value` is `env:NAME` or `file:/path`."""
     if not is_reference(value):
-        raise ValidationError("Write env:NAME or file:/path, never the secret itself.")
+        raise ValidationError(phrase("Write env:NAME or file:/path, never the secret itself."))
     if is_portals_own(value):
-        raise ValidationError("That is the portal's own secret, which is not for other servers.")
+        raise ValidationError(phrase("That is the portal's own secret, which is not for other servers."))
 
 
 def declared_reference(value: str) -> None:
     """Raise ValidationError for a reference that none is to be made to, unless it has another fault."""
     if is_reference(value) and not is_portals_own(value) and not is_declared(value):
-        raise ValidationError(f"{value} is not among what may be referred to. {how_to_declare([value])}")
+        raise ValidationError(
+            phrase(
+                "{value} is not among what may be referred to. {how_to_declare}",
+                value=value,
+                how_to_declare=how_to_declare([value]),
+            )
+        )
 
 
 def fits(kind: Callable[[Any], object], value: object) -> None:
@@ -51,7 +58,7 @@ def cron(value: str) -> None:
 def plain_name(value: str) -> None:
     """Raise ValidationError for a name that would confuse tags, paths or logs."""
     if not value.strip() or value != value.strip() or _CONTROL.search(value):
-        raise ValidationError("Use a name without control characters or blanks around it.")
+        raise ValidationError(phrase("Use a name without control characters or blanks around it."))
 
 
 def schema_name(value: str) -> None:
@@ -63,15 +70,23 @@ def target_name(value: str) -> None:
     """Raise ValidationError for what cannot be the name of a database that a restore makes."""
     schema_name(value)
     if not value.strip():
-        raise ValidationError("A name of blanks alone is none that anybody finds again.")
+        raise ValidationError(phrase("A name of blanks alone is none that anybody finds again."))
     if value.lower() in _SERVERS_OWN:
-        raise ValidationError(f"{value} is the server's own, and no place for a restore.")
+        raise ValidationError(phrase("{value} is the server's own, and no place for a restore.", value=value))
     if value.lower().startswith(_OLD_ENCODING):
-        raise ValidationError(f"A name that begins with {_OLD_ENCODING} would be made as another one.")
+        raise ValidationError(
+            phrase(
+                "A name that begins with {old_encoding} would be made as another one.",
+                old_encoding=_OLD_ENCODING,
+            )
+        )
     if own := _VEDETTAS_OWN.search(value):
         raise ValidationError(
-            f"Names that end in {own[0]} are for databases that Vedetta makes and drops itself: "
-            "choose another."
+            phrase(
+                "Names that end in {own} are for databases that Vedetta makes and drops itself: choose "
+                "another.",
+                own=own[0],
+            )
         )
 
 
@@ -80,8 +95,10 @@ def repository_url(value: str) -> None:
     fits(checked.Location, value)
     if has_password(value):
         raise ValidationError(
-            "The location holds a password. Take it out; for a REST server set "
-            "RESTIC_REST_USERNAME and RESTIC_REST_PASSWORD."
+            phrase(
+                "The location holds a password. Take it out; for a REST server set RESTIC_REST_USERNAME "
+                "and RESTIC_REST_PASSWORD."
+            )
         )
 
 

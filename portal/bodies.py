@@ -10,6 +10,8 @@ from collections.abc import Callable
 from django.http import HttpRequest, HttpResponse, UnreadablePostError
 from django.http.response import HttpResponseBase
 
+from backups.text.sentences import phrase
+
 # nginx lets no more through either (client_max_body_size).
 MOST_BYTES = 1_000_000
 
@@ -22,9 +24,12 @@ def whole_or_refused(
     def respond(request: HttpRequest) -> HttpResponseBase:
         length = str(request.META.get("CONTENT_LENGTH") or 0)
         if not length.isdecimal() or int(length) > MOST_BYTES:
-            return _refused(413, f"No more than {MOST_BYTES} bytes are taken at once. Nothing was done.")
+            return _refused(
+                413,
+                phrase("No more than {bytes} bytes are taken at once. Nothing was done.", bytes=MOST_BYTES),
+            )
         if int(length) and not _is_whole(request, int(length)):
-            return _refused(400, "Not all of it arrived, so nothing was done. Send it again.")
+            return _refused(400, phrase("Not all of it arrived, so nothing was done. Send it again."))
         return get_response(request)
 
     return respond
@@ -38,4 +43,4 @@ def _is_whole(request: HttpRequest, length: int) -> bool:
 
 
 def _refused(status: int, sentence: str) -> HttpResponse:
-    return HttpResponse(sentence, status=status, content_type="text/plain; charset=utf-8")
+    return HttpResponse(str(sentence), status=status, content_type="text/plain; charset=utf-8")

@@ -71,4 +71,4 @@ def _shows_token(request: HttpRequest) -> bool:
 
 
 def _plain(text: str, status: int) -> HttpResponse:
-    return HttpResponse(text, status=status, content_type="text/plain; charset=utf-8")
+    return HttpResponse(str(text), status=status, content_type="text/plain; charset=utf-8")

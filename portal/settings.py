@@ -6,6 +6,7 @@ import warnings
 from pathlib import Path
 
 from django.contrib.messages import constants as message_levels
+from django.utils.translation import gettext_lazy
 
 from portal.cookies import cookie_name
 from portal.env import Environment, forget_what_drivers_read, in_doubt, read_env_files
@@ -160,6 +161,9 @@ SECURE_REFERRER_POLICY = "same-origin"
 # ---------------------------------------------------------------- Language, time, static files
 
 LANGUAGE_CODE = "en"
+# Others follow with their catalogues, which `manage.py makemessages` begins.
+LANGUAGES = [("en", gettext_lazy("English"))]
+LOCALE_PATHS = [SOURCE / "portal" / "locale"]
 USE_I18N = True
 USE_TZ = True
 TIME_ZONE = env.time_zone("TIME_ZONE", "UTC")

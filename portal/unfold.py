@@ -3,12 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from django.http import HttpRequest
 from django.templatetags.static import static
 from django.urls import reverse, reverse_lazy
 from django.utils.functional import lazy
+from django.utils.translation import gettext_lazy as _
+
+if TYPE_CHECKING:
+    from django.utils.functional import _StrPromise as StrPromise
 
 _INDIGO = {
     "50": "oklch(96.2% .018 272.314)",
@@ -33,7 +37,7 @@ def _may(permission: str) -> Callable[[HttpRequest], bool]:
     return lambda request: request.user.has_perm(permission)
 
 
-def _item(title: str, icon: str, page: str, permission: str, **more: Any) -> dict[str, Any]:
+def _item(title: StrPromise, icon: str, page: str, permission: str, **more: Any) -> dict[str, Any]:
     return {
         "title": title,
         "icon": icon,
@@ -43,7 +47,7 @@ def _item(title: str, icon: str, page: str, permission: str, **more: Any) -> dic
     }
 
 
-def _runs(title: str, icon: str, *statuses: str) -> dict[str, Any]:
+def _runs(title: StrPromise, icon: str, *statuses: str) -> dict[str, Any]:
     """The list of runs, of these statuses alone."""
     query = "&".join(f"status__exact={status}" for status in statuses)
     link = lazy(lambda: f"{reverse('admin:backups_run_changelist')}?{query}", str)()
@@ -72,60 +76,66 @@ UNFOLD = {
         "navigation": [
             {
                 "items": [
-                    {"title": "Dashboard", "icon": "dashboard", "link": reverse_lazy("admin:index")},
+                    {"title": _("Dashboard"), "icon": "dashboard", "link": reverse_lazy("admin:index")},
                     {
-                        "title": "Gate",
+                        "title": _("Gate"),
                         "icon": "door_front",
                         "link": reverse_lazy("gate"),
                         "permission": _may("backups.view_database"),
                     },
-                    _item("Runs", "history", "backups_run_changelist", "backups.view_run"),
-                    _item("Snapshots", "inventory_2", "backups_snapshot_changelist", "backups.view_snapshot"),
+                    _item(_("Runs"), "history", "backups_run_changelist", "backups.view_run"),
                     _item(
-                        "Verifications", "fact_check", "backups_verification_changelist",
-                        "backups.view_verification",
-                        badge="backups.admin.verifications.badge", badge_title="Newest ones that failed",
+                        _("Snapshots"), "inventory_2", "backups_snapshot_changelist", "backups.view_snapshot",
                     ),
                     _item(
-                        "Restores", "settings_backup_restore", "backups_restore_changelist",
+                        _("Verifications"), "fact_check", "backups_verification_changelist",
+                        "backups.view_verification",
+                        badge="backups.admin.verifications.badge", badge_title=_("Newest ones that failed"),
+                    ),
+                    _item(
+                        _("Restores"), "settings_backup_restore", "backups_restore_changelist",
                         "backups.view_restore",
                     ),
                     _item(
-                        "Alerts", "notifications", "backups_alert_changelist", "backups.view_alert",
-                        badge="backups.admin.alerts.badge", badge_title="Not everyone could be told",
+                        _("Alerts"), "notifications", "backups_alert_changelist", "backups.view_alert",
+                        badge="backups.admin.alerts.badge", badge_title=_("Not everyone could be told"),
                     ),
                 ],
             },
             {
-                "title": "Set up",
+                "title": _("Set up"),
                 "separator": True,
                 "items": [
-                    _item("Databases", "database", "backups_database_changelist", "backups.view_database"),
-                    _item("Servers", "dns", "backups_server_changelist", "backups.view_server"),
                     _item(
-                        "Repositories", "hard_drive", "backups_repository_changelist",
+                        _("Databases"), "database", "backups_database_changelist", "backups.view_database"
+                    ),
+                    _item(_("Servers"), "dns", "backups_server_changelist", "backups.view_server"),
+                    _item(
+                        _("Repositories"), "hard_drive", "backups_repository_changelist",
                         "backups.view_repository",
                     ),
                 ],
             },
             {
-                "title": "Queue",
+                "title": _("Queue"),
                 "separator": True,
                 "collapsible": True,
                 "items": [
-                    _item("Schedules", "schedule", "django_q_schedule_changelist", "backups.override_gate"),
-                    _runs("Waiting", "hourglass", "queued"),
-                    _runs("Failed", "error", "failed", "lost"),
+                    _item(
+                        _("Schedules"), "schedule", "django_q_schedule_changelist", "backups.override_gate",
+                    ),
+                    _runs(_("Waiting"), "hourglass", "queued"),
+                    _runs(_("Failed"), "error", "failed", "lost"),
                 ],
             },
             {
-                "title": "People",
+                "title": _("People"),
                 "separator": True,
                 "collapsible": True,
                 "items": [
-                    _item("Users", "person", "auth_user_changelist", "auth.view_user"),
-                    _item("Roles", "group", "auth_group_changelist", "auth.view_group"),
-                    _item("Audit", "policy", "admin_logentry_changelist", "backups.override_gate"),
+                    _item(_("Users"), "person", "auth_user_changelist", "auth.view_user"),
+                    _item(_("Roles"), "group", "auth_group_changelist", "auth.view_group"),
+                    _item(_("Audit"), "policy", "admin_logentry_changelist", "backups.override_gate"),
                 ],
             },
         ],

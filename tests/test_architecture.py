@@ -19,43 +19,44 @@ STANDARD_SUBPROCESS = re.compile(r"subprocess|pty|popen2|multiprocessing")
 # one of the two beside it. What is not named here may not be imported, and a module without a room fails.
 HOUSE = {
     "text": "",
-    "process": "",
-    "choices": "",
-    "errors": "",
+    "process": "text",
+    "choices": "text",
+    "errors": "text",
     "sentinel": "",
-    "installation": "",
+    "installation": "text",
     "verdict": "text",
-    "dumpfile": "errors",
-    "keys": "errors",
+    "dumpfile": "errors text",
+    "keys": "errors text",
     "restic": "errors process text",
     "mysql": "dumpfile errors process text",
-    "secret_references": "errors restic",
-    "dumping": "dumpfile errors mysql process",
+    "secret_references": "errors restic text",
+    "dumping": "dumpfile errors mysql process text",
     "loading": "dumpfile errors mysql process text",
     "validators": "secret_references text",
-    "checks": "process validators",
+    "checks": "process text validators",
     "migrations": "choices validators",
     "models": "choices dumpfile text validators",
-    "downloads": "errors installation models",
-    "endpoints": "choices errors models mysql restic secret_references",
-    "notifications": "choices models process",
+    "downloads": "errors installation models text",
+    "endpoints": "choices errors models mysql restic secret_references text",
+    "notifications": "choices models process text",
     "scheduling": "models text",
-    "snapshots": "choices errors models",
+    "snapshots": "choices errors models text",
     "templatetags": "choices models text",
-    "aim": "choices errors models snapshots validators",
-    "gate": "errors installation models sentinel snapshots verdict",
+    "aim": "choices errors models snapshots text validators",
+    "gate": "errors installation models sentinel snapshots text verdict",
     "runs": "choices errors models mysql restic text",
-    "catalog": "choices errors keys models restic runs snapshots",
+    "catalog": "choices errors keys models restic runs snapshots text",
     "keeping": "choices dumpfile models snapshots text",
-    "repositories": "catalog endpoints models process restic",
+    "repositories": "catalog endpoints models process restic text",
     "restoring": (
-        "choices dumpfile dumping endpoints errors keeping loading models mysql process runs snapshots"
+        "choices dumpfile dumping endpoints errors keeping loading models mysql process runs snapshots text"
     ),
-    "requests": "aim catalog choices errors models restoring runs snapshots",
+    "requests": "aim catalog choices errors models restoring runs snapshots text",
     "configuration": (
-        "catalog endpoints errors gate models mysql repositories restic scheduling secret_references sentinel"
+        "catalog endpoints errors gate models mysql repositories restic scheduling secret_references "
+        "sentinel text"
     ),
-    "portal_copy": "choices configuration errors models mysql restic runs secret_references",
+    "portal_copy": "choices configuration errors models mysql restic runs secret_references text",
     "reports": (
         "catalog choices configuration endpoints gate installation models notifications runs "
         "scheduling sentinel snapshots text verdict"
@@ -84,8 +85,8 @@ HOUSE = {
         "portal_copy process reports repositories requests restic restoring runs scheduling snapshots text "
         "validators verdict worker"
     ),
-    "tasks": "alerting choices errors models requests runs scheduling worker",
-    "apps": "checks runs tasks worker",
+    "tasks": "alerting choices errors models requests runs scheduling text worker",
+    "apps": "checks runs tasks text worker",
 }
 
 # A module tells of one subject and a function of one thing: what is longer nobody reads from end to end.
@@ -108,7 +109,10 @@ LONG_FOR_A_REASON = {
 MANY_FOR_A_REASON: dict[str, str] = {}
 
 # What knows neither rows nor settings: values arrive as arguments.
-TOOLS = r"backups.(errors|(process|restic|mysql|dumpfile|dumping|loading)(\..*)?|text.(checked|terminal))"
+TOOLS = (
+    r"backups.(errors|(process|restic|mysql|dumpfile|dumping|loading)(\..*)?"
+    r"|text.(checked|sentences|terminal))"
+)
 # What plays an action.
 ACTIONS = r"backups.actions(\..*)?"
 # What people and the queue call.
@@ -198,12 +202,12 @@ ARROWS = {
     "the reader of dumps knows nothing but dumps": (
         r"backups\.dumpfile(\..*)?",
         rf"(?!{STANDARD}).*",
-        r"backups\.(dumpfile(\..*)?|errors)",
+        r"backups\.(dumpfile(\..*)?|errors|text\.sentences)",
     ),
     "the verdict knows nothing but what it is told": (
         r"backups\.verdict(\..*)?",
         rf"(?!{STANDARD}).*",
-        r"backups\.(verdict(\..*)?|text\.formatting)",
+        r"backups\.(verdict(\..*)?|text\.(formatting|sentences))",
     ),
     "pages ask, the worker opens servers and reads secrets": (ASKING, OPENED, "$^"),
     "pages play no action": (ASKING, ACTIONS, "|".join(PLAYED)),

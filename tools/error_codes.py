@@ -49,6 +49,7 @@ _MADE_OF_OTHERS = {
     "verify.differs_by_server": "The snapshot restores otherwise because this server is another one.",
 }
 
+# A sentence that does not stand where it is raised.
 _NAMED_ELSEWHERE = "{…}"
 
 
@@ -88,21 +89,10 @@ def _of_call(node: ast.Call) -> Iterator[tuple[str, str]]:
 
 
 def _template(node: ast.expr) -> str:
-    if isinstance(node, ast.Constant):
-        return str(node.value)
-    if isinstance(node, ast.JoinedStr):
-        return "".join(
-            str(part.value) if isinstance(part, ast.Constant) else _name(part) for part in node.values
-        )
-    return _NAMED_ELSEWHERE
-
-
-def _name(part: ast.expr) -> str:
-    value = part.value if isinstance(part, ast.FormattedValue) else part
-    while isinstance(value, ast.Subscript | ast.Call):
-        value = value.func if isinstance(value, ast.Call) else value.value
-    name = value.attr if isinstance(value, ast.Attribute) else getattr(value, "id", "…")
-    return "{" + name.strip("_") + "}"
+    """The text of a `phrase`, as it is written there."""
+    if isinstance(node, ast.Call) and getattr(node.func, "id", "") == "phrase" and node.args:
+        node = node.args[0]
+    return str(node.value) if isinstance(node, ast.Constant) else _NAMED_ELSEWHERE
 
 
 def _one_line(text: str) -> str:

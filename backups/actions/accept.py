@@ -9,6 +9,7 @@ from backups.gate import status_files
 from backups.keeping import suspicions
 from backups.models import Run, Snapshot, Suspicion
 from backups.runs import notes
+from backups.text.sentences import phrase
 
 
 def accept(suspicion: Suspicion, *, by: str, reason: str) -> str:
@@ -20,11 +21,22 @@ def accept(suspicion: Suspicion, *, by: str, reason: str) -> str:
     run, snapshot = suspicion.snapshot.made_by, suspicion.snapshot
     if suspicions.settle(suspicion, by=by, reason=reason):
         if run is not None:
-            notes.run_log(run.pk, [notes.line(f"Accepted by {by}: {suspicion.reason}")])
-        answer = f"Snapshot {snapshot.short_id} of {suspicion.database} is accepted."
+            notes.run_log(
+                run.pk,
+                [notes.line(phrase("Accepted by {person}: {reason}", person=by, reason=suspicion.reason))],
+            )
+        answer = phrase(
+            "Snapshot {snapshot} of {database} is accepted.",
+            snapshot=snapshot.short_id,
+            database=suspicion.database,
+        )
     else:
         _refuse_what_cannot_be_accepted(suspicion)
-        answer = f"Snapshot {snapshot.short_id} was accepted before, by {suspicion.settled_by}."
+        answer = phrase(
+            "Snapshot {snapshot} was accepted before, by {settled_by}.",
+            snapshot=snapshot.short_id,
+            settled_by=suspicion.settled_by,
+        )
     alerts.backup_accepted(suspicion.database)
     return f"{answer} {_move_heartbeat(suspicion)}"
 
@@ -33,13 +45,18 @@ def suspicion_of(run: Run) -> Suspicion:
     """What makes the backup suspicious that a run made. Raises Problem where nothing does."""
     if run.action != Action.BACKUP:
         raise Problem(
-            f"Run {run.pk} is no backup ({run.get_action_display().lower()}); only a backup can be accepted.",
+            phrase(
+                "Run {run} is no backup ({action}); only a backup can be accepted.",
+                run=run.pk,
+                action=run.get_action_display().lower(),
+            ),
             code="accept.no_backup",
         )
     found = Suspicion.objects.filter(snapshot__made_by=run).select_related("snapshot", "database").first()
     if found is None:
         raise Problem(
-            f"Backup {run.pk} is not suspicious: there is nothing to accept.", code="accept.not_suspicious"
+            phrase("Backup {run} is not suspicious: there is nothing to accept.", run=run.pk),
+            code="accept.not_suspicious",
         )
     return found
 
@@ -48,17 +65,23 @@ def _refuse_what_cannot_be_accepted(suspicion: Suspicion) -> None:
     snapshot = suspicion.snapshot
     if suspicion.state == SuspicionState.OVER:
         raise Problem(
-            f"Snapshot {snapshot.short_id} does not wait any more: the suspicion was ended by "
-            f"{suspicion.settled_by}.",
+            phrase(
+                "Snapshot {snapshot} does not wait any more: the suspicion was ended by {settled_by}.",
+                snapshot=snapshot.short_id,
+                settled_by=suspicion.settled_by,
+            ),
             code="accept.already_settled",
-            safe="Nothing was changed.",
+            safe=phrase("Nothing was changed."),
         )
     if suspicion.state == SuspicionState.WAITING and snapshot.forgotten_at is not None:
         raise Problem(
-            f"Snapshot {snapshot.short_id} is not in the repository any more, so it cannot be accepted.",
+            phrase(
+                "Snapshot {snapshot} is not in the repository any more, so it cannot be accepted.",
+                snapshot=snapshot.short_id,
+            ),
             code="snapshot.gone",
-            safe="Nothing was changed.",
-            do="Back up again; that backup can be accepted.",
+            safe=phrase("Nothing was changed."),
+            do=phrase("Back up again; that backup can be accepted."),
         )
 
 
@@ -67,19 +90,22 @@ def _move_heartbeat(suspicion: Suspicion) -> str:
     database = suspicion.database
     newest = _newest_accepted(suspicion)
     if newest.repository.is_damaged:
-        return "No heartbeat was written, because an integrity check found the repository damaged."
+        return phrase("No heartbeat was written, because an integrity check found the repository damaged.")
     try:
         moved = status_files.move_last_ok(database, newest.time)
         if newest.verified_at is not None:
             status_files.move_last_verified(database, newest.time)
         status_files.write_gates()
     except Problem as problem:
-        problem.safe = "The backup is accepted all the same."
-        problem.do = f"{problem.do} Then accept it again, which writes the heartbeat.".strip()
+        problem.safe = phrase("The backup is accepted all the same.")
+        problem.do = phrase("{do} Then accept it again, which writes the heartbeat.", do=problem.do).strip()
         raise
     if moved is None:
-        return "The heartbeat was left as it is: it is newer, or the backup's time is yet to come."
-    return f"The heartbeat is that of snapshot {newest.short_id}; retention forgets by its rules again."
+        return phrase("The heartbeat was left as it is: it is newer, or the backup's time is yet to come.")
+    return phrase(
+        "The heartbeat is that of snapshot {snapshot}; retention forgets by its rules again.",
+        snapshot=newest.short_id,
+    )
 
 
 def _newest_accepted(suspicion: Suspicion) -> Snapshot:

@@ -23,6 +23,7 @@ from backups.requests.questions import (
     TestMessageQuestion,
 )
 from backups.restoring.plan import plan
+from backups.text.sentences import phrase
 
 _CUT_AGAIN_SECONDS = 0.5
 Answer = Mapping[str, Any]
@@ -60,7 +61,7 @@ def _secret(question: SecretQuestion) -> Answer:
         validators.declared_reference(question.reference)
     except ValidationError as error:
         raise Problem(
-            "The worker did not look, because this may not be referred to.",
+            phrase("The worker did not look, because this may not be referred to."),
             code="secret.not_declared",
             do=" ".join(error.messages),
         ) from None
@@ -107,9 +108,13 @@ def _within_seconds(database: Database) -> Iterator[None]:
         watching.join()
     if is_cut.is_set():
         raise Problem(
-            f"The database server at {server.address} did not answer within {ANSWER_SECONDS:g} s.",
+            phrase(
+                "The database server at {address} did not answer within {answer_seconds} s.",
+                address=server.address,
+                answer_seconds=f"{ANSWER_SECONDS:g}",
+            ),
             code="question.too_slow",
-            do="See what it is busy with (SHOW PROCESSLIST), then ask again.",
+            do=phrase("See what it is busy with (SHOW PROCESSLIST), then ask again."),
         )
 
 

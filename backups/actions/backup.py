@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any
@@ -16,6 +15,7 @@ from backups.actions.portal_copy import copied_with
 from backups.actions.preflight import make_ready
 from backups.actions.steps.checks import ReadyBackup
 from backups.actions.steps.opening import wait_for_maintenance
+from backups.actions.steps.shrunk import tell_shrunk
 from backups.catalog import learned, made_here, records
 from backups.choices import SAFETY_TAG, DumpFormat, Level, Trigger
 from backups.configuration import environment
@@ -33,7 +33,7 @@ from backups.runs.outcome import FollowUp, Outcome
 from backups.runs.progress import Progress
 from backups.runs.subject import database_of
 from backups.snapshots.naming import path_of, tag_of
-from backups.text import formatting
+from backups.text.sentences import phrase, told_again
 
 _CONFIRM_SECONDS = 300.0
 
@@ -52,8 +52,8 @@ def run(run: Run, progress: Progress) -> Outcome:
     snapshot, suspicious = _confirm(run, database, ready, stored, progress)
     progress.phase("heartbeat")
     if ready.broken_views:
-        _withhold(run, "that copy has all rows, and not all views")
-        progress.warn("The heartbeat is withheld: this copy has all rows, and not all views.")
+        _withhold(run, phrase("that copy has all rows, and not all views"))
+        progress.warn(phrase("The heartbeat is withheld: this copy has all rows, and not all views."))
     else:
         _heartbeat(run, database, snapshot, suspicious, progress)
     check_due = learned.backup_counted(database.repository)
@@ -93,8 +93,14 @@ def _preflight(run: Run, database: Database, progress: Progress) -> ReadyBackup:
         client_version=str(clients),
         warnings=ready.warnings,
     )
-    of_restic = f"restic {ready.restic_version}, {ready.restic_origin.words}"
-    progress.log(f"{info}, {clients} client, {of_restic}.")
+    of_restic = phrase(
+        "restic {restic_version}, {restic_origin}",
+        restic_version=ready.restic_version,
+        restic_origin=ready.restic_origin.words,
+    )
+    progress.log(
+        phrase("{info}, {clients} client, {of_restic}.", info=info, clients=clients, of_restic=of_restic)
+    )
     for note in ready.notes:
         progress.log(note)
     for warning in ready.warnings:
@@ -160,7 +166,7 @@ def _dump_into_restic(run: Run, database: Database, ready: ReadyBackup, progress
                     tags=_tags_of(run, database),
                     command=command(order_fd, report_fd, iter(ready.access.environment_secrets())),
                 ),
-                "storing the dump",
+                phrase("storing the dump"),
                 pass_fds=[order_fd, report_fd],
             ),
             on_stdout=read_status,
@@ -193,9 +199,9 @@ def _tags_of(run: Run, database: Database) -> list[str]:
 def _whole(summaries: list[restic.BackupSummary], reported: dict[str, Any]) -> StoredDump:
     if not summaries or "manifest" not in reported:
         raise Problem(
-            "restic ended without saying what it stored.",
+            phrase("restic ended without saying what it stored."),
             code="restic.said_nothing_stored",
-            do="Run `manage.py snapshots`.",
+            do=phrase("Run `manage.py snapshots`."),
         )
     return StoredDump(summaries[-1], reported["manifest"])
 
@@ -205,25 +211,28 @@ def _of_dump_or_restic(reported: dict[str, Any], error: restic.ResticError) -> P
     if isinstance(error, restic.RepositoryUnreachable | restic.RepositoryFull):
         return error
     if "problem" in reported:
+        told = reported["problem"]
+        what, do = told.get("made_of", ({}, {}))
         return Problem(
-            reported["problem"]["what"],
-            code=reported["problem"].get("code", "dump.failed"),
-            do=reported["problem"]["do"],
+            told_again(told["what"], what),
+            code=told.get("code", "dump.failed"),
+            do=told_again(told["do"], do),
         )
     if isinstance(error, restic.Interrupted | restic.CommandFailed) and "manifest" not in reported:
         return Problem(
-            "The dump program was killed before the dump was whole.",
+            phrase("The dump program was killed before the dump was whole."),
             code="dump.killed",
-            do="See whether the machine ran out of memory, then back up again.",
+            do=phrase("See whether the machine ran out of memory, then back up again."),
         )
     return error
 
 
 def _unconfirmed(summary: restic.BackupSummary, error: restic.ResticError) -> restic.ResticError:
     """What failed after restic had said that it made the snapshot."""
-    error.safe = (
-        f"restic said it made snapshot {summary.snapshot_id[:8]}, which could not be confirmed, so no "
-        "heartbeat was written; earlier snapshots are safe."
+    error.safe = phrase(
+        "restic said it made snapshot {snapshot_id}, which could not be confirmed, so no heartbeat "
+        "was written; earlier snapshots are safe.",
+        snapshot_id=summary.snapshot_id[:8],
     )
     return error
 
@@ -233,7 +242,7 @@ def _take_back(access: restic.Access, summaries: list[restic.BackupSummary]) -> 
     for summary in summaries:
         with suppress(restic.ResticError):
             args = restic.forget_args([summary.snapshot_id], prune=False)
-            restic.call(access, restic.Command(args, "taking the snapshot back", deadline=60))
+            restic.call(access, restic.Command(args, phrase("taking the snapshot back"), deadline=60))
 
 
 def _confirm(
@@ -265,9 +274,15 @@ def _confirm(
             "suspicious": suspicious,
         },
     )
-    _tell_shrunk(run, database, snapshot, ready.loose, progress)
+    tell_shrunk(run, database, snapshot, ready.loose, progress)
     held = ", ".join(f"{kind} {len(names)}" for kind, names in manifest["inventory"].items())
-    progress.log(f"Snapshot {snapshot.short_id} holds, by kind: {held or 'nothing'}.")
+    progress.log(
+        phrase(
+            "Snapshot {snapshot} holds, by kind: {held}.",
+            snapshot=snapshot.short_id,
+            held=held or phrase("nothing"),
+        )
+    )
     return snapshot, suspicious
 
 
@@ -281,10 +296,13 @@ def _read_back(
         raise _unconfirmed(summary, error) from error
     if [info.id for info in listed] != [summary.snapshot_id]:
         raise Problem(
-            f"restic said it made snapshot {summary.snapshot_id[:8]}, but the repository does not list it.",
+            phrase(
+                "restic said it made snapshot {snapshot_id}, but the repository does not list it.",
+                snapshot_id=summary.snapshot_id[:8],
+            ),
             code="snapshot.not_listed",
-            safe="No heartbeat was written; earlier snapshots are safe.",
-            do="Check the repository, then back up again.",
+            safe=phrase("No heartbeat was written; earlier snapshots are safe."),
+            do=phrase("Check the repository, then back up again."),
         )
     return listed[0]
 
@@ -294,37 +312,8 @@ def _signature(info: restic.SnapshotInfo, manifest: dict[str, Any], progress: Pr
     try:
         return made_here.signature(made_here.key_in_use(), info.tags, manifest)
     except Problem as problem:
-        progress.warn(f"The snapshot is not signed. {problem.sentence()}")
+        progress.warn(phrase("The snapshot is not signed. {sentence}", sentence=problem.sentence()))
         return ""
-
-
-def _tell_shrunk(
-    run: Run, database: Database, snapshot: Snapshot, not_innodb: Sequence[str], progress: Progress
-) -> None:
-    """Say which tables lost most of their rows; louder of those that a server mends by dropping rows."""
-    shrunk = suspicions.shrunk(database, snapshot)
-    loose = {table.rpartition(" (")[0] for table in not_innodb}
-    notes.run_update(
-        run.pk,
-        result={
-            "shrunk": [
-                {"table": each.table, "bytes_before": each.before, "bytes": each.now} for each in shrunk
-            ]
-        },
-    )
-    for each in shrunk:
-        sentence = (
-            f"The rows of {each.table} take {formatting.size(each.now)}; in snapshot "
-            f"{each.snapshot.short_id} "
-            f"they took {formatting.size(each.before)}."
-        )
-        if each.table in loose:
-            progress.warn(
-                f"{sentence} If nobody deleted them, the server may have lost them: see its log and "
-                f"CHECK TABLE {each.table}; that snapshot still holds them."
-            )
-        else:
-            progress.log(sentence)
 
 
 def _heartbeat(
@@ -343,17 +332,21 @@ def _heartbeat(
     if suspicious:
         progress.warn(suspicions.told(run.pk, suspicious))
     if database.repository.is_damaged:
-        _withhold(run, "the repository counted as damaged when it was made")
+        _withhold(run, phrase("the repository counted as damaged when it was made"))
         progress.warn(
-            "The heartbeat is withheld: an integrity check found the repository damaged. The snapshot was "
-            "made; repair the repository, check all of its data, then back up again."
+            phrase(
+                "The heartbeat is withheld: an integrity check found the repository damaged. The "
+                "snapshot was made; repair the repository, check all of its data, then back up again."
+            )
         )
     if suspicious or database.repository.is_damaged:
         return
     if (other := environment.other_database(database)) is not None:
-        _withhold(run, "the environment meant another database when it was made")
-        other.safe = (
-            f"Snapshot {snapshot.short_id} of {database} was made and is good; no heartbeat was written."
+        _withhold(run, phrase("the environment meant another database when it was made"))
+        other.safe = phrase(
+            "Snapshot {snapshot} of {database} was made and is good; no heartbeat was written.",
+            snapshot=snapshot.short_id,
+            database=database,
         )
         if run.trigger != Trigger.RESTORE:
             raise other
@@ -363,10 +356,10 @@ def _heartbeat(
         path = status_files.write_last_ok(database, snapshot.time)
         status_files.write_gates()
     except Problem as problem:
-        problem.safe = f"Snapshot {snapshot.short_id} was made and is good."
+        problem.safe = phrase("Snapshot {snapshot} was made and is good.", snapshot=snapshot.short_id)
         raise
     notes.run_update(run.pk, result={"heartbeat": "written"})
-    progress.log(f"Heartbeat written to {path}.")
+    progress.log(phrase("Heartbeat written to {path}.", path=path))
 
 
 def _withhold(run: Run, because: str = "") -> None:

@@ -17,8 +17,9 @@ from backups.requests import CheckRequest, read_as
 from backups.runs import notes
 from backups.runs.outcome import Outcome
 from backups.runs.progress import Progress
+from backups.text.sentences import phrase
 
-_WITHHELD = "Backups still run, but no heartbeat is written until a check of all data is good."
+_WITHHELD = phrase("Backups still run, but no heartbeat is written until a check of all data is good.")
 
 
 def run(run: Run, progress: Progress) -> Outcome:
@@ -39,7 +40,10 @@ def run(run: Run, progress: Progress) -> Outcome:
     )
     try:
         answer = restic.call(
-            access, restic.Command(args, "checking the repository"), on_stderr=hear, tick=progress.tick
+            access,
+            restic.Command(args, phrase("checking the repository")),
+            on_stderr=hear,
+            tick=progress.tick,
         )
     except restic.ResticError as error:
         _judge(run, asked, error, complaints)
@@ -53,7 +57,7 @@ def _may_lock(access: restic.Access, progress: Progress) -> bool:
     try:
         restic.remove_stale_locks(access, tick=progress.tick)
     except restic.MayNotDelete:
-        progress.log("Locks cannot be removed from this storage, so the check takes none.")
+        progress.log(phrase("Locks cannot be removed from this storage, so the check takes none."))
         return False
     return True
 
@@ -62,14 +66,18 @@ def _all_good(run: Run, asked: CheckRequest, answer: process.Completed, progress
     summary = restic.parse_check_summary(answer.stdout)
     if summary is None or summary.num_errors:
         raise Problem(
-            "restic ended its check without saying that all is good.",
+            phrase("restic ended its check without saying that all is good."),
             code="check.no_answer",
-            do="Check again.",
+            do=phrase("Check again."),
         )
     health = learned.check_recorded(run.repository, error="", all_data=asked.reads_all_data)
     if health == Health.DAMAGED:
         raise _still_damaged(run, asked)
-    sentence = f"No errors found ({_scope(asked)}){_still_suspect(run) if health == Health.SUSPECT else ''}."
+    sentence = phrase(
+        "No errors found ({scope}){still_suspect}.",
+        scope=_scope(asked),
+        still_suspect=(_still_suspect(run) if health == Health.SUSPECT else ""),
+    )
     progress.log(sentence)
     notes.run_update(run.pk, result={"sentence": sentence})
 
@@ -78,18 +86,25 @@ def _still_damaged(run: Run, asked: CheckRequest) -> restic.DamagedData:
     """A success would be taken for the end of what another check found."""
     run.repository.refresh_from_db()
     return restic.DamagedData(
-        f"This check met no damage ({_scope(asked)}), but {run.repository} is damaged, as an earlier one "
-        f"found ({run.repository.check_error}): only a check of all data can tell that it is mended.",
+        phrase(
+            "This check met no damage ({scope}), but {repository} is damaged, as an earlier one found "
+            "({check_error}): only a check of all data can tell that it is mended.",
+            scope=_scope(asked),
+            repository=run.repository,
+            check_error=run.repository.check_error,
+        ),
         safe=_WITHHELD,
-        do="Once it is repaired, run `repository check --read-data`, then back up.",
+        do=phrase("Once it is repaired, run `repository check --read-data`, then back up."),
     )
 
 
 def _still_suspect(run: Run) -> str:
     run.repository.refresh_from_db()
-    return (
-        f", but {run.repository} stays suspect, because {run.repository.check_error}: only a check of all "
-        "data can tell that it is sound"
+    return phrase(
+        ", but {repository} stays suspect, because {check_error}: only a check of all data can tell "
+        "that it is sound",
+        repository=run.repository,
+        check_error=run.repository.check_error,
     )
 
 
@@ -103,10 +118,17 @@ def _judge(run: Run, asked: CheckRequest, error: restic.ResticError, complaints:
     found = found_in(found)
     learned.check_recorded(run.repository, error=found, all_data=asked.reads_all_data)
     raise restic.DamagedData(
-        f"The repository {run.repository} is damaged: {found}{'' if found.endswith('…') else '.'}",
+        phrase(
+            "The repository {repository} is damaged: {found}{more}",
+            repository=run.repository,
+            found=found,
+            more=("" if found.endswith("…") else "."),
+        ),
         safe=_WITHHELD,
-        do="Run `repository repair-index`, then `repository repair-snapshots`, then `repository check "
-        "--read-data`; once that is good, back up, of which the gate is told.",
+        do=phrase(
+            "Run `repository repair-index`, then `repository repair-snapshots`, then `repository check "
+            "--read-data`; once that is good, back up, of which the gate is told."
+        ),
     ) from error
 
 
@@ -138,7 +160,7 @@ _BROKEN = re.compile(r"ciphertext verification failed")
 
 def _scope(asked: CheckRequest) -> str:
     if asked.reads_all_data:
-        return "structure and all data"
+        return phrase("structure and all data")
     if asked.read_data_subset:
-        return f"structure and {asked.read_data_subset} of the data"
+        return phrase("structure and {read_data_subset} of the data", read_data_subset=asked.read_data_subset)
     return "structure"

@@ -12,6 +12,7 @@ from backups.endpoints import repository_access
 from backups.loading.progress import Loading
 from backups.loading.reading import digested, unpacked
 from backups.models import Snapshot
+from backups.text.sentences import phrase
 
 
 def sql_stream(
@@ -50,4 +51,4 @@ def _bytes(
             yield from chosen_tables(digested(chunks, Loading()), tables)
         else:
             yield from chunks
-        restic.finished(source, access, "reading the snapshot")
+        restic.finished(source, access, phrase("reading the snapshot"))

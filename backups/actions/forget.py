@@ -26,7 +26,7 @@ from backups.runs import notes
 from backups.runs.outcome import Outcome
 from backups.runs.progress import Progress
 from backups.snapshots import holds, retention
-from backups.text.terminal import counted
+from backups.text.sentences import phrase, plural
 
 # restic's argument list has its limits; a prune follows the last portion only.
 _PORTION = 500
@@ -68,7 +68,7 @@ def run(run: Run, progress: Progress) -> Outcome:
 
 
 def _nothing(run: Run, progress: Progress) -> Outcome:
-    sentence = "Nothing is forgotten, as BACKUP_KEEP_ALL says."
+    sentence = phrase("Nothing is forgotten, as BACKUP_KEEP_ALL says.")
     progress.log(sentence)
     notes.run_update(run.pk, result={"sentence": sentence, "forgotten": []})
     return Outcome()
@@ -77,19 +77,40 @@ def _nothing(run: Run, progress: Progress) -> Outcome:
 def forgotten_words(gone: int, kept: int, waiting: list[str], *, all_wait: bool) -> str:
     """How it ended, with the databases of which nothing is forgotten until a person decides."""
     if not waiting:
-        return f"{counted(gone, 'snapshot')} forgotten, {kept} kept."
+        return phrase(
+            "{snapshots} forgotten, {kept} kept.",
+            snapshots=plural("{n} snapshot", "{n} snapshots", n=gone),
+            kept=kept,
+        )
     names = ", ".join(waiting)
-    until = "stay until somebody says whether the suspicious backup is right"
+    until = phrase("stay until somebody says whether the suspicious backup is right")
     if all_wait:
-        return f"Nothing was forgotten: all {counted(kept, 'snapshot')} of {names} {until}."
-    return f"{counted(gone, 'snapshot')} forgotten, {kept} kept; all those of {names} {until}."
+        return phrase(
+            "Nothing was forgotten: all {snapshots} of {names} {until}.",
+            snapshots=plural("{n} snapshot", "{n} snapshots", n=kept),
+            names=names,
+            until=until,
+        )
+    return phrase(
+        "{snapshots} forgotten, {kept} kept; all those of {names} {until}.",
+        snapshots=plural("{n} snapshot", "{n} snapshots", n=gone),
+        kept=kept,
+        names=names,
+        until=until,
+    )
 
 
 def _those_that_do_not_wait(databases: Iterable[Database], progress: Progress) -> Iterator[Database]:
     """Without those of which a backup is suspicious: what is old there may be all that is left."""
     for database in databases:
         if suspicions.waiting(database):
-            progress.warn(f"Nothing of {database} is forgotten. {suspicions.sentences(database)[0]}")
+            progress.warn(
+                phrase(
+                    "Nothing of {database} is forgotten. {sentences}",
+                    database=database,
+                    sentences=suspicions.sentences(database)[0],
+                )
+            )
         else:
             yield database
 
@@ -101,7 +122,12 @@ def _without_those_that_wait_by_now(remove: list[str], run: Run, progress: Progr
     )
     spared = set(late.values_list("snapshot_id", flat=True))
     if spared:
-        progress.warn(f"{len(spared)} snapshots stay, because a backup that was just made is suspicious.")
+        progress.warn(
+            phrase(
+                "{count} snapshots stay, because a backup that was just made is suspicious.",
+                count=len(spared),
+            )
+        )
     return [each for each in remove if each not in spared]
 
 
@@ -112,9 +138,20 @@ def _told(present: SnapshotQuerySet, plan: retention.Plan, progress: Progress) -
         records.snapshot_kept(snapshot, why)
         local = snapshot.local_time
         if why:
-            progress.log(f"keep   {snapshot.short_id} {local:%Y-%m-%d %H:%M}: {', '.join(why)}")
+            progress.log(
+                phrase(
+                    "keep   {snapshot} {local}: {why}",
+                    snapshot=snapshot.short_id,
+                    local=f"{local:%Y-%m-%d %H:%M}",
+                    why=", ".join(why),
+                )
+            )
         else:
-            progress.log(f"forget {snapshot.short_id} {local:%Y-%m-%d %H:%M}")
+            progress.log(
+                phrase(
+                    "forget {snapshot} {local}", snapshot=snapshot.short_id, local=f"{local:%Y-%m-%d %H:%M}"
+                )
+            )
     return list(plan.forget)
 
 
@@ -123,7 +160,9 @@ def _not_wanted_meanwhile(run: Run, ids: list[str], progress: Progress) -> list[
     planned = Snapshot.objects.filter(repository=run.repository, snapshot_id__in=ids).defer("manifest")
     wanted = dict(holds.wanted(planned, timezone.now()))
     for snapshot, reason in wanted.items():
-        progress.log(f"keep   {snapshot.short_id} after all: {reason}")
+        progress.log(
+            phrase("keep   {snapshot} after all: {reason}", snapshot=snapshot.short_id, reason=reason)
+        )
     spared = {snapshot.snapshot_id for snapshot in wanted}
     return [each for each in ids if each not in spared]
 
@@ -137,7 +176,8 @@ def _forget(access: restic.Access, ids: list[str], progress: Progress) -> None:
             restic.call(
                 access,
                 restic.Command(
-                    restic.forget_args(portion, prune=begin + _PORTION >= len(ids)), "forgetting snapshots"
+                    restic.forget_args(portion, prune=begin + _PORTION >= len(ids)),
+                    phrase("forgetting snapshots"),
                 ),
                 tick=progress.tick,
             )

@@ -29,7 +29,7 @@ from backups.runs.outcome import Outcome
 from backups.runs.progress import Progress
 from backups.snapshots.naming import path_of_portal
 from backups.text import formatting
-from backups.text.terminal import counted
+from backups.text.sentences import phrase, plural
 
 TAG = "portal"
 # A portal is small; an unreachable storage would have restic try for a quarter of an hour.
@@ -64,7 +64,12 @@ def run(run: Run, progress: Progress) -> Outcome:
         progress.phase("store", expected=file.tell())
         summary = _store(file.fileno(), run.repository, access, progress)
     size = formatting.size(summary.total_bytes_processed)
-    sentence = f"Snapshot {summary.snapshot_id[:8]} holds the portal itself: {counted(rows, 'row')}, {size}."
+    sentence = phrase(
+        "Snapshot {snapshot_id} holds the portal itself: {rows}, {size}.",
+        snapshot_id=summary.snapshot_id[:8],
+        rows=plural("{n} row", "{n} rows", n=rows),
+        size=size,
+    )
     progress.log(sentence)
     notes.run_update(
         run.pk,
@@ -83,7 +88,7 @@ def _signature(digest: str, progress: Progress) -> str:
     try:
         return made_here.key_in_use().sign(keys.of_portal_copy(digest))
     except Problem as problem:
-        progress.warn(f"The copy is not signed. {problem.sentence()}")
+        progress.warn(phrase("The copy is not signed. {sentence}", sentence=problem.sentence()))
         return ""
 
 
@@ -95,15 +100,19 @@ def _spare_file() -> Iterator[tempfile._TemporaryFileWrapper[bytes]]:
             yield file  # type: ignore[misc]  # an unnamed file has no wrapper
     except OSError as error:
         raise Problem(
-            f"The portal's copy could not be written to {tempfile.gettempdir()} ({error.strerror}).",
+            phrase(
+                "The portal's copy could not be written to {folder} ({error}).",
+                folder=tempfile.gettempdir(),
+                error=error.strerror,
+            ),
             code="portal_copy.not_written",
-            do="Make room there, or set TMPDIR to a folder with more.",
+            do=phrase("Make room there, or set TMPDIR to a folder with more."),
         ) from error
     except DatabaseError as error:
         raise Problem(
-            f"The portal's own database could not be read ({reason(error)}).",
+            phrase("The portal's own database could not be read ({error}).", error=reason(error)),
             code="portal_copy.not_read",
-            do="Check DATABASE_URL and its server.",
+            do=phrase("Check DATABASE_URL and its server."),
         ) from error
 
 
@@ -128,7 +137,7 @@ def _store(
                 command=("cat", f"/dev/fd/{fd}"),
                 utc=_date(repository),
             ),
-            "storing the portal's copy",
+            phrase("storing the portal's copy"),
             deadline=_STORE_SECONDS,
             pass_fds=[fd],
         ),
@@ -137,7 +146,9 @@ def _store(
         tick=progress.tick,
     )
     if not summaries:
-        raise Problem("restic ended without saying what it stored.", code="restic.said_nothing_stored")
+        raise Problem(
+            phrase("restic ended without saying what it stored."), code="restic.said_nothing_stored"
+        )
     return summaries[-1]
 
 
@@ -162,14 +173,18 @@ def superfluous(repository: Repository, access: restic.Access, progress: Progres
                 keep_weekly=weekly,
                 keep_monthly=monthly,
             ),
-            "planning which copies of the portal to forget",
+            phrase("planning which copies of the portal to forget"),
         ),
         tick=progress.tick,
     )
     plan = restic.parse_forget_plan(answer.stdout)
     if plan.remove:
         progress.log(
-            f"forget {counted(len(plan.remove), 'copy', 'copies')} of the portal, keep {len(plan.keep)}"
+            phrase(
+                "forget {copies} of the portal, keep {count}",
+                copies=plural("{n} copy", "{n} copies", n=len(plan.remove)),
+                count=len(plan.keep),
+            )
         )
     return list(plan.remove)
 
@@ -211,7 +226,7 @@ def read(
         is_ours = keys.is_signed(public, keys.of_portal_copy(offered.sha256), offered.signature)
         if not is_ours and not trusts(offered):
             raise NotTrusted(
-                "The key of this installation did not sign it, and nobody vouched for it.",
+                phrase("The key of this installation did not sign it, and nobody vouched for it."),
                 code="portal_copy.not_trusted",
             )
 
@@ -231,5 +246,5 @@ def read(
         except Problem:
             while running.stdout.read(_READ_BYTES):
                 continue  # what is left, so that restic comes to its end and tells of it
-            restic.finished(running, access, "reading the portal's copy")
+            restic.finished(running, access, phrase("reading the portal's copy"))
             raise

@@ -39,6 +39,7 @@ from backups.runs.progress import Progress
 from backups.runs.subject import database_of
 from backups.scheduling import schedules, staleness
 from backups.text import checked, formatting
+from backups.text.sentences import joined, phrase
 
 
 def checks(database: Database, found: Found, tick: Tick | None = None) -> Iterator[Check]:
@@ -115,7 +116,12 @@ def run(run: Run, progress: Progress) -> Outcome:
         )
     if failed := [check for check in done if not check.ok]:
         raise Problem(
-            f"{len(failed)} of {len(_CHECKS)} checks failed: {failed[0].detail}",
+            phrase(
+                "{count} of {all} checks failed: {detail}",
+                count=len(failed),
+                all=len(_CHECKS),
+                detail=failed[0].detail,
+            ),
             code="preflight.checks_failed",
         )
     return Outcome()
@@ -160,26 +166,36 @@ def make_ready(database: Database, tick: Tick | None = None, *, is_safety_copy: 
 
 def _status_folder(_database: Database, _found: Found, _tick: Tick | None) -> str:
     folder = make_sure_writable()
-    return f"Heartbeats can be written to {folder}."
+    return phrase("Heartbeats can be written to {folder}.", folder=folder)
 
 
 def _restic(database: Database, found: Found, _tick: Tick | None) -> str:
     found.access = repository_access(database.repository)
     found.restic_version = restic.version(found.access)
     unheard = restic.held_back(name for name, value in os.environ.items() if value)
-    kept = f"; not shown to it, as it would heed them: {', '.join(sorted(unheard))}" if unheard else ""
+    kept = (
+        phrase("; not shown to it, as it would heed them: {unheard}", unheard=", ".join(sorted(unheard)))
+        if unheard
+        else ""
+    )
     found.restic_origin = restic.origin(found.access.program)
-    return f"restic {found.restic_version}, {found.restic_origin.words}{kept}"
+    return phrase(
+        "restic {restic_version}, {restic_origin}{kept}",
+        restic_version=found.restic_version,
+        restic_origin=found.restic_origin.words,
+        kept=kept,
+    )
 
 
 def _repository(database: Database, found: Found, tick: Tick | None) -> str:
     if found.access is None:
         raise Problem(
-            "The repository was not tried, because restic is not ready.", code="preflight.restic_not_ready"
+            phrase("The repository was not tried, because restic is not ready."),
+            code="preflight.restic_not_ready",
         )
-    restic.refuse_others_files(found.access, "looking at its files")
+    restic.refuse_others_files(found.access, phrase("looking at its files"))
     identity.meet(database.repository, found.access, tick)
-    return f"{database.repository.url} opens with the password."
+    return phrase("{url} opens with the password.", url=database.repository.url)
 
 
 def _key() -> Iterator[str]:
@@ -195,7 +211,7 @@ def _key() -> Iterator[str]:
 def _gate_in_trouble() -> list[str]:
     """As the portal found it last."""
     found = standing.gate_process()
-    return [" ".join(found)] if found else []
+    return [joined(found)] if found else []
 
 
 def _portal_secrets() -> list[str]:
@@ -213,19 +229,24 @@ def _schedule(database: Database, found: Found, _tick: Tick | None) -> str:
     for words, cron in (("backup", database.backup_cron), ("verification", database.verify_cron)):
         if cron and not schedules.usable(cron):
             raise Problem(
-                f"The {words} schedule of {database} is {checked.shown(cron)}, which is no cron "
-                "expression, so "
-                "nothing comes due by it.",
+                phrase(
+                    "The {words} schedule of {database} is {shown}, which is no cron expression, so "
+                    "nothing comes due by it.",
+                    words=words,
+                    database=database,
+                    shown=checked.shown(cron),
+                ),
                 code="schedule.no_cron",
-                do="Correct it in the portal.",
+                do=phrase("Correct it in the portal."),
             )
     if not database.backup_cron:
-        return "No backups are scheduled."
+        return phrase("No backups are scheduled.")
     found.warnings += staleness.conflicts(database)
     gap, allowed = schedules.longest_gap(database.backup_cron), staleness.backup_allowed(database)
-    return (
-        f"Backups are due at most {formatting.approximate_duration(gap)} apart, and are stale after "
-        f"{formatting.approximate_duration(allowed)}."
+    return phrase(
+        "Backups are due at most {gap} apart, and are stale after {allowed}.",
+        gap=formatting.approximate_duration(gap),
+        allowed=formatting.approximate_duration(allowed),
     )
 
 
@@ -248,7 +269,7 @@ def _env_file(_database: Database, found: Found, _tick: Tick | None) -> str:
         found.warnings.append(doubt.sentence)
     elif doubt:
         raise Problem(doubt.what, code="env.doubt", safe=doubt.until, do=doubt.do)
-    return "Each line of .env means the same to all that read such files."
+    return phrase("Each line of .env means the same to all that read such files.")
 
 
 def _environment(database: Database, found: Found, _tick: Tick | None) -> str:
@@ -256,7 +277,7 @@ def _environment(database: Database, found: Found, _tick: Tick | None) -> str:
         raise differs
     found.warnings += environment.warnings(database)
     overruled = environment.overruled(database)
-    return " ".join(["The environment means the same database and repository.", *overruled])
+    return joined([phrase("The environment means the same database and repository."), *overruled])
 
 
 _REPOSITORY = "repository"
@@ -266,7 +287,7 @@ _SCHEDULE = "schedule"
 _TEST_RESTORES = "test restores"
 _ASK_THE_SERVER = ("database", "client", "privileges", "views")
 _CHECKS: tuple[tuple[str, Look], ...] = (
-    ("status folder", _status_folder),
+    (phrase("status folder"), _status_folder),
     ("restic", _restic),
     (_REPOSITORY, _repository),
     ("database", server_answers),

@@ -22,11 +22,11 @@ from backups.runs import notes
 from backups.runs.outcome import Outcome
 from backups.runs.progress import Progress
 from backups.snapshots import selection
-from backups.text.terminal import counted
+from backups.text.sentences import phrase, plural
 
-_VOUCH = (
-    "Write the VEDETTA_KEY that was kept into .env, by which it is known; or look at what is in it and run "
-    "`manage.py recover --trust-copy`."
+_VOUCH = phrase(
+    "Write the VEDETTA_KEY that was kept into .env, by which it is known; or look at what is in it "
+    "and run `manage.py recover --trust-copy`."
 )
 # Where so many copies cannot be read, the rest cannot either.
 _TRIES = 5
@@ -53,9 +53,11 @@ def run(run: Run, progress: Progress) -> Outcome:
         progress.warn(unreadable[0].sentence())
     _believe_the_repository(run, [info for info, _ in found])
     rebuilt = sum(records.backup_rebuilt(run.repository, info, of) for info, of in found)
-    sentence = (
-        f"{counted(len(found), 'snapshot')} found, {new} of them new here; "
-        f"{counted(rebuilt, 'backup')} rebuilt."
+    sentence = phrase(
+        "{snapshots} found, {new} of them new here; {backups} rebuilt.",
+        snapshots=plural("{n} snapshot", "{n} snapshots", n=len(found)),
+        new=new,
+        backups=plural("{n} backup", "{n} backups", n=rebuilt),
     )
     progress.log(sentence)
     notes.run_update(run.pk, result={"sentence": sentence})
@@ -96,12 +98,17 @@ def portal(
     Raises Problem where the repository cannot be read at all.
     """
     if has_own_history():
-        tell(f"The portal has a history of its own, which stays as it is. {_in_its_place()}")
+        tell(
+            phrase(
+                "The portal has a history of its own, which stays as it is. {in_its_place}",
+                in_its_place=_in_its_place(),
+            )
+        )
         return False
     restic.probe(access)
     found = copies(access)
     if not found:
-        tell("The repository holds no copy of the portal's own database.")
+        tell(phrase("The repository holds no copy of the portal's own database."))
         return False
     passed_over: list[str] = []
     if _take_over(access, found[:_SIGNED_AMONG], passed_over.append, lambda _name, _offered: False):
@@ -111,17 +118,23 @@ def portal(
     # None is ours by its signature, so a person may vouch for the newest that can be read.
     if _take_over(access, found[:_TRIES], tell, trusts):
         return True
-    tell("So the history is rebuilt from the snapshots alone.")
+    tell(phrase("So the history is rebuilt from the snapshots alone."))
     return False
 
 
 def _in_its_place() -> str:
     """How a copy gets where another history is, as after a recovery without the key that has turned up."""
     place = str(connection.settings_dict["NAME"])
-    away = f"move {place} away" if connection.vendor == "sqlite" else "name an empty database in DATABASE_URL"
-    return (
-        f"Only where a copy is to take its place: stop portal and worker, {away}, then run "
-        "`manage.py recover --history-only`, with the VEDETTA_KEY that was kept or with --trust-copy."
+    away = (
+        phrase("move {place} away", place=place)
+        if connection.vendor == "sqlite"
+        else phrase("name an empty database in DATABASE_URL")
+    )
+    return phrase(
+        "Only where a copy is to take its place: stop portal and worker, {away}, then run "
+        "`manage.py recover --history-only`, with the VEDETTA_KEY that was kept or with "
+        "--trust-copy.",
+        away=away,
     )
 
 
@@ -134,13 +147,22 @@ def _take_over(
     unreadable = 0
     for copy in found:
         made_at = timezone.localtime(copy.backup_start or copy.time)
-        name = f"The portal's copy {copy.id[:8]} of {made_at:%Y-%m-%d %H:%M:%S}"
+        name = phrase(
+            "The portal's copy {copy} of {made_at}", copy=copy.id[:8], made_at=f"{made_at:%Y-%m-%d %H:%M:%S}"
+        )
         try:
             header, switched_off = read(access, copy, partial(trusts, name))
         except NotTrusted as refused:
-            tell(f"{name} was not taken over. {refused.sentence()} {_VOUCH}")
+            tell(
+                phrase(
+                    "{name} was not taken over. {sentence} {vouch}",
+                    name=name,
+                    sentence=refused.sentence(),
+                    vouch=_VOUCH,
+                )
+            )
         except Problem as problem:
-            tell(f"{name} cannot be used. {problem.sentence()}")
+            tell(phrase("{name} cannot be used. {sentence}", name=name, sentence=problem.sentence()))
             unreadable += 1
             if unreadable == _TRIES:
                 return False
@@ -161,9 +183,13 @@ def _tell_taken(
     for run in Run.objects.filter(pk=header.made_by):
         notes.run_update(run.pk, result={"snapshot_id": copy.id})
     tell(
-        f"{name} was restored: {counted(Run.objects.count(), 'run')}, "
-        f"{counted(Database.objects.count(), 'database')}, "
-        f"{counted(User.objects.count(), 'person', 'people')}. Passwords are those of then."
+        phrase(
+            "{name} was restored: {runs}, {databases}, {people}. Passwords are those of then.",
+            name=name,
+            runs=plural("{n} run", "{n} runs", n=Run.objects.count()),
+            databases=plural("{n} database", "{n} databases", n=Database.objects.count()),
+            people=plural("{n} person", "{n} people", n=User.objects.count()),
+        )
     )
     for words in switched_off:
         tell(words)
@@ -174,8 +200,8 @@ def newest(database: Database) -> Snapshot:
     found = selection.newest(database)
     if found is None:
         raise Problem(
-            f"The repository holds no snapshot of {database}.",
+            phrase("The repository holds no snapshot of {database}.", database=database),
             code="snapshot.none",
-            do="Check RESTIC_REPOSITORY and MYSQL_DATABASE: the name must be the one backed up.",
+            do=phrase("Check RESTIC_REPOSITORY and MYSQL_DATABASE: the name must be the one backed up."),
         )
     return found

@@ -18,6 +18,7 @@ from backups.models import Run
 from backups.runs import notes
 from backups.runs.outcome import Outcome
 from backups.runs.progress import Progress
+from backups.text.sentences import phrase
 
 
 def index(run: Run, progress: Progress) -> Outcome:
@@ -28,10 +29,14 @@ def index(run: Run, progress: Progress) -> Outcome:
     if packs:
         folder = Path(settings.RESTIC_CACHE_DIR or tempfile.gettempdir()) / "damaged-packs" / str(run.pk)
         folder.mkdir(parents=True, exist_ok=True)
-        progress.log(f"The damaged packs as they were are kept in {folder}.")
-        _call(access, restic.repair_packs_args(packs), "saving what is readable", progress, str(folder))
-    _call(access, restic.repair_index_args(), "rebuilding the index", progress)
-    _sentence(run, "The index was rebuilt. Next: repair snapshots, check all data, back up.", progress)
+        progress.log(phrase("The damaged packs as they were are kept in {folder}.", folder=folder))
+        _call(
+            access, restic.repair_packs_args(packs), phrase("saving what is readable"), progress, str(folder)
+        )
+    _call(access, restic.repair_index_args(), phrase("rebuilding the index"), progress)
+    _sentence(
+        run, phrase("The index was rebuilt. Next: repair snapshots, check all data, back up."), progress
+    )
     return Outcome()
 
 
@@ -39,9 +44,9 @@ def snapshots(run: Run, progress: Progress) -> Outcome:
     """Write damaged snapshots anew without what is lost; the others stay as they are."""
     progress.phase("repair snapshots")
     access = opened(run, progress)
-    _call(access, restic.repair_snapshots_args(), "repairing snapshots", progress)
+    _call(access, restic.repair_snapshots_args(), phrase("repairing snapshots"), progress)
     sync(run.repository, access, progress, is_repaired=True)
-    _sentence(run, "Snapshots were repaired. Next: check all data, then back up.", progress)
+    _sentence(run, phrase("Snapshots were repaired. Next: check all data, then back up."), progress)
     return Outcome()
 
 

@@ -14,6 +14,7 @@ from backups.requests import InitRequest, read_as
 from backups.runs import notes
 from backups.runs.outcome import Outcome
 from backups.runs.progress import Progress
+from backups.text.sentences import phrase
 
 
 def init(run: Run, progress: Progress) -> Outcome:
@@ -29,21 +30,27 @@ def init(run: Run, progress: Progress) -> Outcome:
         if another is not None and not read_as(run, InitRequest).in_place:
             raise restic.gone(missing, replace(access, names=names_of(another))) from None
         making = restic.Command(
-            restic.init_args(), "making the repository", deadline=2 * restic.PROBE_DEADLINE_SECONDS
+            restic.init_args(), phrase("making the repository"), deadline=2 * restic.PROBE_DEADLINE_SECONDS
         )
         restic.call(access, making, tick=progress.tick)
         identity.meet(run.repository, access, progress.tick)
-        sentence = (
-            f"Made a new repository at {access.url} ({run.repository}), {_why_new(another)} If "
-            f"backups were to be there, see whether its disk is mounted and {access.url_set_by} is right."
+        sentence = phrase(
+            "Made a new repository at {url} ({repository}), {why_new} If backups were to be there, "
+            "see whether its disk is mounted and {url_set_by} is right.",
+            url=access.url,
+            repository=run.repository,
+            why_new=_why_new(another),
+            url_set_by=access.url_set_by,
         )
     else:
-        sentence = (
-            f"There is a repository at {access.url} already ({run.repository}), and the password opens it."
+        sentence = phrase(
+            "There is a repository at {url} already ({repository}), and the password opens it.",
+            url=access.url,
+            repository=run.repository,
         )
         if not run.repository.snapshots.exists():
             # As on a new machine, whose portal is new as well.
-            sentence += (
+            sentence += phrase(
                 " Run `manage.py snapshots` once: it lists the backups that lie there, if there are any."
             )
         sentence += _of_another_row(run.repository)
@@ -54,8 +61,8 @@ def init(run: Run, progress: Progress) -> Outcome:
 
 def _why_new(another: Repository | None) -> str:
     if another is None:
-        return "as the portal knew of none there."
-    return f"in the place of {another}, as was said; what that held stays listed."
+        return phrase("as the portal knew of none there.")
+    return phrase("in the place of {another}, as was said; what that held stays listed.", another=another)
 
 
 def _of_another_row(repository: Repository) -> str:

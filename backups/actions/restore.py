@@ -63,6 +63,7 @@ from backups.runs import notes, refusals, restores
 from backups.runs.outcome import Outcome
 from backups.runs.progress import Progress
 from backups.snapshots import selection
+from backups.text.sentences import phrase
 
 
 def run(run: Run, progress: Progress) -> Outcome:
@@ -115,13 +116,13 @@ def _into_new(restore: Restore, access: restic.Access, place: mysql.ProbedServer
         refuse_unlike_snapshot(restore, loading, place, restore.target, progress)
         tell_what_sleeps(restore, loading, place, progress)
     except BaseException as error:
-        progress.log(f"Taking away what was loaded into {restore.target}.")
+        progress.log(phrase("Taking away what was loaded into {target}.", target=restore.target))
         take_away(restore, place, made, error, progress)
         raise
     if made:
         notes.leftover_cleared(restore.run_id, "scratch")
     _refuse_unmade(restore, loading)
-    progress.log(f"{restore.what} was restored into {restore.target}.")
+    progress.log(phrase("{restore} was restored into {target}.", restore=restore.what, target=restore.target))
 
 
 def _refuse_unmade(restore: Restore, loading: Loading) -> None:
@@ -167,7 +168,13 @@ def _take_sequences_along(
     absent = [name for name in drawn_from if name not in live and name not in restore.tables]
     if absent:
         restores.restore_note(restore, tables=[*restore.tables, *absent])
-        progress.log(f"These sequences, which {restore.target} lacks, come along: {', '.join(absent)}.")
+        progress.log(
+            phrase(
+                "These sequences, which {target} lacks, come along: {absent}.",
+                target=restore.target,
+                absent=", ".join(absent),
+            )
+        )
 
 
 def _refuse_what_stands_in_the_way(restore: Restore, place: mysql.ProbedServer) -> None:
@@ -202,25 +209,29 @@ def _in_place(restore: Restore, access: restic.Access, place: mysql.ProbedServer
 
 def _broken_off(restore: Restore, error: Problem, *, has_changed: bool) -> Problem:
     """What a restore in place has left behind, and what there is to go back to."""
-    what = f"The restore into {restore.target} was broken off: {error}"
+    what = phrase("The restore into {target} was broken off: {error}", target=restore.target, error=error)
     if not has_changed:
         return Problem(
             what,
             code="restore.broken_off",
-            safe=f"{restore.target} is as it was: nothing was changed yet.",
+            safe=phrase("{target} is as it was: nothing was changed yet.", target=restore.target),
         )
     if (saved := restore.safety_snapshot) is None:
         return Problem(
             what,
             code="restore.partly_overwritten",
-            safe=f"{restore.target} is partly overwritten.",
-            do="Restore again.",
+            safe=phrase("{target} is partly overwritten.", target=restore.target),
+            do=phrase("Restore again."),
         )
     return Problem(
         what,
         code="restore.partly_overwritten",
-        safe=f"{restore.target} is partly overwritten. What it held before is in snapshot {saved.short_id}.",
-        do="Restore again, or restore that snapshot.",
+        safe=phrase(
+            "{target} is partly overwritten. What it held before is in snapshot {snapshot}.",
+            target=restore.target,
+            snapshot=saved.short_id,
+        ),
+        do=phrase("Restore again, or restore that snapshot."),
     )
 
 
@@ -263,7 +274,7 @@ def _load(
             problem.do = f"{problem.do} {_OTHER_DEFINERS}".strip()
         raise
     restores.restore_note(restore, restore_seconds=seconds)
-    progress.log(f"Loaded in {seconds:.1f} seconds.")
+    progress.log(phrase("Loaded in {seconds} seconds.", seconds=f"{seconds:.1f}"))
     refuse_clashing(restore, loading.found.clashing)
     tell_spelling(restore, loading, progress)
     refuse_altered(restore, loading, place, progress)
@@ -273,7 +284,9 @@ def _load(
     return loading
 
 
-_OTHER_DEFINERS = "Or restore with --definers current_user (on the page: set to the user that restores)."
+_OTHER_DEFINERS = phrase(
+    "Or restore with --definers current_user (on the page: set to the user that restores)."
+)
 
 
 def _note_what_comes_after(

@@ -20,7 +20,7 @@ from backups.restoring.swap import define_again, drop_emptied, refuse_unless_who
 from backups.runs import consequences, notes, refusals, restores
 from backups.runs.outcome import Outcome
 from backups.runs.progress import Progress
-from backups.text.terminal import counted
+from backups.text.sentences import phrase, plural
 
 
 def undo(run: Run, progress: Progress) -> Outcome:
@@ -29,7 +29,8 @@ def undo(run: Run, progress: Progress) -> Outcome:
     before = restore.undo_of
     if before is None or not before.keeps_tables:
         raise Problem(
-            "There is nothing to undo: the tables of before are not kept any more.", code="undo.nothing_kept"
+            phrase("There is nothing to undo: the tables of before are not kept any more."),
+            code="undo.nothing_kept",
         )
     refusals.refuse_unsettled(restore.database, restore.target, but=restore)
     kept_states.refuse_out_of_order(before)
@@ -59,38 +60,59 @@ def _refuse_other_than_kept(restore: Restore, before: Restore, place: mysql.Prob
         held = len(mysql.tables(connection, before.kept_in)) if there else 0
         if not mysql.database_exists(connection, restore.target):
             raise Problem(
-                f"There is no database {restore.target} to go back in.",
+                phrase("There is no database {target} to go back in.", target=restore.target),
                 code="restore.no_target",
-                safe=f"{before.kept_in} was not touched.",
-                do=f"Run as an administrator: CREATE DATABASE {mysql.quote(restore.target)}; "
-                "then undo again.",
+                safe=phrase("{kept_in} was not touched.", kept_in=before.kept_in),
+                do=phrase(
+                    "Run as an administrator: CREATE DATABASE {target}; then undo again.",
+                    target=mysql.quote(restore.target),
+                ),
             )
     if not there:
         raise Problem(
-            f"{before.kept_in} is not there any more, so there is nothing to go back to.",
+            phrase(
+                "{kept_in} is not there any more, so there is nothing to go back to.", kept_in=before.kept_in
+            ),
             code="undo.kept_is_gone",
-            safe=f"{restore.target} was not touched.",
-            do="Restore a snapshot instead, or go back to another state (`undo_restore --list`). Drop the "
-            f"kept tables of restore {before.run_id} to have it off that list.",
+            safe=phrase("{target} was not touched.", target=restore.target),
+            do=phrase(
+                "Restore a snapshot instead, or go back to another state (`undo_restore --list`). Drop "
+                "the kept tables of restore {run_id} to have it off that list.",
+                run_id=before.run_id,
+            ),
         )
     kept = kept_tables(before)
     if kept == 0 and (given_up := before.run.result.get("not_kept")):
-        raise Problem(
-            f"Nothing was kept by restore {before.run_id}: {mysql.named(given_up)} was damaged then, and "
-            "could not be moved.",
-            code="undo.given_up",
-            safe=f"{restore.target} was not touched.",
-            do="Restore a snapshot instead.",
-        )
+        raise _given_up(restore, before, given_up)
     if kept is not None and held != kept:
         raise Problem(
-            f"{before.kept_in} holds {counted(held, 'table')}, and restore {before.run_id} kept {kept} "
-            "in it.",
+            phrase(
+                "{kept_in} holds {tables}, and restore {run_id} kept {kept} in it.",
+                kept_in=before.kept_in,
+                tables=plural("{n} table", "{n} tables", n=held),
+                run_id=before.run_id,
+                kept=kept,
+            ),
             code="undo.kept_otherwise",
-            safe=f"{restore.target} was not touched.",
-            do="See who changed that database. Restore a snapshot instead; what is left there can be "
-            "copied by hand.",
+            safe=phrase("{target} was not touched.", target=restore.target),
+            do=phrase(
+                "See who changed that database. Restore a snapshot instead; what is left there can be "
+                "copied by hand."
+            ),
         )
+
+
+def _given_up(restore: Restore, before: Restore, tables: list[str]) -> Problem:
+    return Problem(
+        phrase(
+            "Nothing was kept by restore {restore}: {tables} was damaged then, and could not be moved.",
+            restore=before.run_id,
+            tables=mysql.named(tables),
+        ),
+        code="undo.given_up",
+        safe=phrase("{target} was not touched.", target=restore.target),
+        do=phrase("Restore a snapshot instead."),
+    )
 
 
 def _refuse_what_cannot_swap(restore: Restore, place: mysql.ProbedServer) -> None:
@@ -107,7 +129,11 @@ def drop_kept(run: Run, progress: Progress) -> Outcome:
     progress.phase("drop")
     restore = read_as(run, DropKeptRequest).restore
     if not restore.keeps_tables or not re.search(r"__before_\d+$", restore.kept_in):
-        raise Problem("This restore keeps no tables.", code="undo.keeps_nothing", safe="Nothing was dropped.")
+        raise Problem(
+            phrase("This restore keeps no tables."),
+            code="undo.keeps_nothing",
+            safe=phrase("Nothing was dropped."),
+        )
     refusals.refuse_unsettled(restore.database, restore.target)
     refusals.refuse_same_target(restore.database, restore.target)
     kept_states.refuse_early_drop(restore)
@@ -117,7 +143,11 @@ def drop_kept(run: Run, progress: Progress) -> Outcome:
         freed = mysql.space_used(connection, restore.kept_in)
     drop_database(server, restore.kept_in, progress.tick)
     restores.restore_note(restore, dropped_at=timezone.now())
-    sentence = f"{restore.kept_in} was dropped, which freed about {freed / 1e6:.1f} MB."
+    sentence = phrase(
+        "{kept_in} was dropped, which freed about {freed} MB.",
+        kept_in=restore.kept_in,
+        freed=f"{freed / 1000000.0:.1f}",
+    )
     progress.log(sentence)
     notes.run_update(run.pk, result={"sentence": sentence, "freed": freed})
     return Outcome()
@@ -128,9 +158,11 @@ def define(run: Run, progress: Progress) -> Outcome:
     restore = read_as(run, DefineRequest).restore
     if not kept_states.may_define_again(restore):
         raise Problem(
-            "Nothing is left out that could be made now: it was made, or a newer restore lies upon it.",
+            phrase(
+                "Nothing is left out that could be made now: it was made, or a newer restore lies upon it."
+            ),
             code="undo.nothing_left_out",
-            safe=f"{restore.target} was not touched.",
+            safe=phrase("{target} was not touched.", target=restore.target),
         )
     refusals.refuse_unsettled(restore.database, restore.target)
     refusals.refuse_same_target(restore.database, restore.target)
@@ -143,12 +175,18 @@ def define(run: Run, progress: Progress) -> Outcome:
     made = [one for one in wanted if (one["kind"], one["name"], one["table"]) not in left]
     if not made:
         raise Problem(
-            f"{consequences.left_out(wanted)} cannot be made yet: {wanted[0]['why']}",
+            phrase(
+                "{left_out} cannot be made yet: {why}",
+                left_out=consequences.left_out(wanted),
+                why=wanted[0]["why"],
+            ),
             code="undo.cannot_be_made_yet",
-            safe=f"{restore.target} was not touched.",
-            do="Make what it reads first, then try again.",
+            safe=phrase("{target} was not touched.", target=restore.target),
+            do=phrase("Make what it reads first, then try again."),
         )
-    sentence = f"Made in {restore.target}: {consequences.left_out(made)}."
+    sentence = phrase(
+        "Made in {target}: {left_out}.", target=restore.target, left_out=consequences.left_out(made)
+    )
     progress.log(sentence)
     notes.run_update(run.pk, result={"sentence": sentence})
     return Outcome()

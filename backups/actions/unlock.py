@@ -10,6 +10,7 @@ from backups.models import Run
 from backups.runs import notes
 from backups.runs.outcome import Outcome
 from backups.runs.progress import Progress
+from backups.text.sentences import joined, phrase
 
 
 def run(run: Run, progress: Progress) -> Outcome:
@@ -29,18 +30,28 @@ def run(run: Run, progress: Progress) -> Outcome:
 
 def described(lock: restic.Lock) -> str:
     """Who holds a lock and since when."""
-    kind = "an exclusive lock" if lock.exclusive else "a shared lock"
+    kind = phrase("an exclusive lock") if lock.exclusive else phrase("a shared lock")
     since = timezone.localtime(lock.time)
-    return (
-        f"{kind} held by process {lock.pid} of {lock.username} on {lock.hostname} "
-        f"since {since:%Y-%m-%d %H:%M:%S}"
+    return phrase(
+        "{kind} held by process {pid} of {person} on {hostname} since {since}",
+        kind=kind,
+        pid=lock.pid,
+        person=lock.username,
+        hostname=lock.hostname,
+        since=f"{since:%Y-%m-%d %H:%M:%S}",
     )
 
 
 def _sentence(removed: int, left: tuple[restic.Lock, ...]) -> str:
     if not left:
-        return f"{removed} stale locks removed; the repository is free." if removed else "No locks."
-    return (
-        f"{removed} stale locks removed. Still held: {'; '.join(map(described, left))}. "
-        "It may be at work; once it is surely dead, restic takes the lock for stale after 30 minutes."
+        return (
+            phrase("{removed} stale locks removed; the repository is free.", removed=removed)
+            if removed
+            else phrase("No locks.")
+        )
+    return phrase(
+        "{removed} stale locks removed. Still held: {left}. It may be at work; once it is surely "
+        "dead, restic takes the lock for stale after 30 minutes.",
+        removed=removed,
+        left=joined(map(described, left), "; "),
     )

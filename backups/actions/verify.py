@@ -60,7 +60,7 @@ from backups.runs.outcome import Outcome
 from backups.runs.progress import Progress
 from backups.runs.subject import database_of
 from backups.snapshots import selection
-from backups.text.terminal import counted
+from backups.text.sentences import joined, phrase, plural
 
 
 def run(run: Run, progress: Progress) -> Outcome:
@@ -103,7 +103,9 @@ def _snapshot(run: Run) -> Snapshot:
     newest = selection.newest_to_prove(database)
     if newest is None:
         raise Problem(
-            f"There is no snapshot of {database} to verify.", code="snapshot.none", do="Back it up first."
+            phrase("There is no snapshot of {database} to verify.", database=database),
+            code="snapshot.none",
+            do=phrase("Back it up first."),
         )
     return newest
 
@@ -126,7 +128,7 @@ def _restore(
         refuse=lambda loading: refuse_unless_complete(snapshot, loading),
     )
     findings.restore_seconds = seconds
-    progress.log(f"Restored in {seconds:.1f} seconds.")
+    progress.log(phrase("Restored in {seconds} seconds.", seconds=f"{seconds:.1f}"))
 
 
 # ---------------------------------------------------------------- Compare
@@ -138,15 +140,15 @@ def _compare(
     try:
         manifest = loading.digester.manifest()
     except ManifestDamaged:
-        findings.differences.append("the manifest in the snapshot is not what was written")
+        findings.differences.append(phrase("the manifest in the snapshot is not what was written"))
         return
     collations = collations_of(manifest, scratch)
     written = loading.digester.sections(collations)
     findings.bytes = loading.bytes_read
-    findings.compared.append("the dump's closing line")
+    findings.compared.append(phrase("the dump's closing line"))
     if manifest is None:
         findings.not_compared.append(
-            "stream digest and manifest: the snapshot has none, it was not made by Vedetta"
+            phrase("stream digest and manifest: the snapshot has none, it was not made by Vedetta")
         )
         if made_here.is_of_another(snapshot, manifest):
             findings.differences.append(_ANOTHER_MANIFEST)
@@ -204,7 +206,9 @@ def _tell_unmade(found: Found, own: Collection[str], findings: Findings, has_man
     if has_manifest:
         findings.not_run += [reach.NotRun(each.ready.kind, each.ready.name, each.why) for each in beyond]
     else:
-        findings.not_compared += [f"{each.words} It needs what is not in this database" for each in beyond]
+        findings.not_compared += [
+            phrase("{words} It needs what is not in this database", words=each.words) for each in beyond
+        ]
     findings.not_compared += [each.words for each in findings.not_run]
 
 
@@ -224,15 +228,15 @@ def _tell_computed_anew(loading: Loading, manifest: dict[str, Any] | None, findi
 def _compare_stream(
     snapshot: Snapshot, stream: list[dict[str, Any]], manifest: dict[str, Any], findings: Findings
 ) -> None:
-    findings.compared.append("the stream's digest with the manifest")
+    findings.compared.append(phrase("the stream's digest with the manifest"))
     as_then = as_counted_then(stream, manifest["sections"])
-    findings.differences += differing_sections(manifest["sections"], as_then, "in the stream")
+    findings.differences += differing_sections(manifest["sections"], as_then, phrase("in the stream"))
     is_another = snapshot.dump_sha256 and snapshot.dump_sha256 != manifest["sha256"]
     if is_another or made_here.is_of_another(snapshot, manifest):
         findings.differences.append(_ANOTHER_MANIFEST)
 
 
-_ANOTHER_MANIFEST = "the manifest is not the one that the backup recorded"
+_ANOTHER_MANIFEST = phrase("the manifest is not the one that the backup recorded")
 
 
 # ---------------------------------------------------------------- Conclude
@@ -241,10 +245,11 @@ _ANOTHER_MANIFEST = "the manifest is not the one that the backup recorded"
 def _conclude(run: Run, snapshot: Snapshot, findings: Findings, progress: Progress) -> Outcome:
     database, verdict = database_of(run), findings.verdict
     findings.not_compared += [
-        f"{mysql.LeftOut(**left).words}: it is in no backup" for left in snapshot.not_in_backup
+        phrase("{left_out}: it is in no backup", left_out=mysql.LeftOut(**left).words)
+        for left in snapshot.not_in_backup
     ]
     for thing in findings.not_compared:
-        progress.warn(f"Not compared: {thing}.")
+        progress.warn(phrase("Not compared: {thing}.", thing=thing))
     if findings.refused:
         refused = [
             {"kind": each.ready.kind, "name": each.ready.name, "why": each.why, "do": each.do}
@@ -279,14 +284,22 @@ def _conclude(run: Run, snapshot: Snapshot, findings: Findings, progress: Progre
     if verdict != Verdict.IDENTICAL:
         take_back_proof(database, snapshot)
         raise bad_news(snapshot, findings, health_before)
-    progress.log(
-        f"Snapshot {snapshot.short_id} restores in full: {counted(findings.tables or 0, 'table')}, "
-        f"{counted(findings.rows or 0, 'row')}; compared {', '.join(findings.compared)}.{_not_run(findings)}"
-    )
+    progress.log(_good_news(snapshot, findings))
     stamp(database, snapshot)
     return Outcome()
 
 
+def _good_news(snapshot: Snapshot, findings: Findings) -> str:
+    return phrase(
+        "Snapshot {snapshot} restores in full: {tables}, {rows}; compared {compared}.{not_run}",
+        snapshot=snapshot.short_id,
+        tables=plural("{n} table", "{n} tables", n=findings.tables or 0),
+        rows=plural("{n} row", "{n} rows", n=findings.rows or 0),
+        compared=joined(findings.compared, ", "),
+        not_run=_not_run(findings),
+    )
+
+
 def _not_run(findings: Findings) -> str:
     names = [f"{each.kind} {each.name}" for each in findings.not_run]
-    return f" Not compared is whether these run: {mysql.named(names)}." if names else ""
+    return phrase(" Not compared is whether these run: {names}.", names=mysql.named(names)) if names else ""

@@ -7,6 +7,7 @@ from typing import Any
 from django import forms
 from django.contrib import messages
 from django.http import Http404, HttpRequest, HttpResponse
+from django.utils.translation import gettext_lazy as _
 from unfold.widgets import UnfoldAdminTextInputWidget
 
 from backups.actions.accept import accept
@@ -16,6 +17,7 @@ from backups.choices import SuspicionState
 from backups.errors import Problem
 from backups.models import Suspicion
 from backups.text import formatting
+from backups.text.sentences import phrase
 
 
 class AcceptForm(FactsForm):
@@ -24,10 +26,10 @@ class AcceptForm(FactsForm):
     # How the page's row leads to the suspicion.
     by_field = "snapshot"
     reason = forms.CharField(
-        label="Why is it right?",
+        label=_("Why is it right?"),
         min_length=5,
         max_length=300,
-        help_text="It stays in the record, with your name.",
+        help_text=_("It stays in the record, with your name."),
         widget=UnfoldAdminTextInputWidget,
     )
 
@@ -37,9 +39,9 @@ class AcceptForm(FactsForm):
         if found is None:
             raise Http404
         return [
-            ("Database", found.database),
-            ("Made", formatting.time_with_age(found.snapshot.time)),
-            ("Suspicious because", " ".join(found.reasons)),
+            (phrase("Database"), found.database),
+            (phrase("Made"), formatting.time_with_age(found.snapshot.time)),
+            (phrase("Suspicious because"), " ".join(found.reasons)),
         ]
 
 
@@ -66,11 +68,13 @@ def may_accept(request: HttpRequest, by_field: str, object_id: Any) -> bool:
 def accept_dialog(form_class: type[AcceptForm]) -> dict[str, Any]:
     """The dialog before it."""
     return dialog(
-        "Is this backup right?",
-        "Say so only if the tables were meant to go. The heartbeat then moves on to this backup, the gate "
-        "opens by it, and old snapshots are forgotten by the rules again. If the tables are missing by "
-        "mistake, restore an earlier snapshot instead.",
-        "It is right",
+        phrase("Is this backup right?"),
+        phrase(
+            "Say so only if the tables were meant to go. The heartbeat then moves on to this backup, "
+            "the gate opens by it, and old snapshots are forgotten by the rules again. If the tables "
+            "are missing by mistake, restore an earlier snapshot instead."
+        ),
+        phrase("It is right"),
         form_class=form_class,
     )
 
@@ -79,10 +83,10 @@ def say_so(page: ReadOnlyAdmin, request: HttpRequest, row: Any, by_field: str, r
     """Accept the row's backup, put who and why into the admin log, and lead back to the row."""
     found = waiting(by_field, row.pk)
     if found is None:  # somebody else was quicker
-        messages.warning(request, "It does not wait for anybody any more.")
+        messages.warning(request, phrase("It does not wait for anybody any more."))
         return redirect(request, page_url(row))
     # Before, so that what a full disk stops half-way is on record as well.
-    page.log_change(request, row, f"Accepted as right: {reason}")
+    page.log_change(request, row, phrase("Accepted as right: {reason}", reason=reason))
     try:
         messages.success(request, accept(found, by=request.user.get_username(), reason=reason))
     except Problem as problem:

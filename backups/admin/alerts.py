@@ -10,6 +10,7 @@ from django.contrib.admin.models import CHANGE, LogEntry
 from django.contrib.contenttypes.models import ContentType
 from django.http import HttpRequest, HttpResponse
 from django.urls import reverse
+from django.utils.translation import gettext_lazy as _
 from unfold.contrib.filters.admin import ChoicesDropdownFilter
 from unfold.decorators import action, display
 from unfold.enums import ActionVariant
@@ -25,6 +26,7 @@ from backups.notifications import channels
 from backups.reports import standing
 from backups.requests.questions import TestMessageQuestion, ask
 from backups.text import formatting
+from backups.text.sentences import phrase
 
 _AUDIT_REPR = "Notifications"
 
@@ -45,7 +47,7 @@ class AlertAdmin(ReadOnlyAdmin):
     list_filter = (("state", ChoicesDropdownFilter),)
     list_before_template = "backups/alerts.html"
     search_fields = ("subject",)
-    search_help_text = "Subject"
+    search_help_text = _("Subject")
     ordering = ("-since",)
     fields = ("subject", "state_label", "when", "title", "text", "told", "why", "tried")
     readonly_fields = fields
@@ -62,57 +64,62 @@ class AlertAdmin(ReadOnlyAdmin):
         }
         return super().changelist_view(request, {**(extra_context or {}), **context})
 
-    @display(description="State", ordering="state", label=ALERT_COLOURS)
+    @display(description=_("State"), ordering="state", label=ALERT_COLOURS)
     def standing(self, alert: Alert) -> tuple[str, str]:
         """How the subject stands."""
         return alert.state, alert.get_state_display()
 
-    @display(description="State")
+    @display(description=_("State"))
     def state_label(self, alert: Alert) -> str:
         """The same on the alert's own page."""
         return formatting.label(alert.get_state_display(), ALERT_COLOURS[AlertState(alert.state)])
 
-    @display(description="Since", ordering="since")
+    @display(description=_("Since"), ordering="since")
     def when(self, alert: Alert) -> str:
         """Since when."""
         return formatting.time_with_age(alert.since)
 
-    @display(description="Told")
+    @display(description=_("Told"))
     def told(self, alert: Alert) -> str:
         """Whether people know."""
         if alert.told_at:
             return formatting.time_with_age(alert.told_at)
         if alert.error:
-            more = "tried again" if alert.is_pending else "given up"
-            return formatting.label(f"Not everyone, {more}", "warning")
+            more = phrase("tried again") if alert.is_pending else phrase("given up")
+            return formatting.label(phrase("Not everyone, {more}", more=more), "warning")
         if alert.is_pending:
-            return "Just being told" if settings.NOTIFY_URLS else "Waits for an address in NOTIFY_URLS"
-        return formatting.EMPTY if alert.state == AlertState.GOOD else "Nobody is set up to be told"
+            return (
+                phrase("Just being told")
+                if settings.NOTIFY_URLS
+                else phrase("Waits for an address in NOTIFY_URLS")
+            )
+        return formatting.EMPTY if alert.state == AlertState.GOOD else phrase("Nobody is set up to be told")
 
-    @display(description="Not told")
+    @display(description=_("Not told"))
     def why(self, alert: Alert) -> str:
         """What went wrong."""
         return alert.error or formatting.EMPTY
 
-    @display(description="Last tried")
+    @display(description=_("Last tried"))
     def tried(self, alert: Alert) -> str:
         """When it was tried to tell somebody."""
         return formatting.time_with_age(alert.tried_at)
 
     @action(
-        description="Send a test notification", icon="send", variant=ActionVariant.PRIMARY,
+        description=_("Send a test notification"), icon="send", variant=ActionVariant.PRIMARY,
         permissions=["run_maintenance"],
         dialog=dialog(
-            "Send a test notification?",
-            "The worker sends a message that says it is a test to each address in NOTIFY_URLS. Once it has "
-            "reached everyone, what could not be told before is told again. This takes up to 20 seconds.",
-            "Send it",
+            phrase("Send a test notification?"),
+            phrase("The worker sends a message that says it is a test to each address in NOTIFY_URLS. Once "
+"it has reached everyone, what could not be told before is told again. This takes up to "
+"20 seconds."),
+            phrase("Send it"),
         ),
     )  # fmt: skip
     def send_test(self, request: HttpRequest, form: BaseDialogForm) -> HttpResponse:
         """Have the worker send it, and lead to where it says whom it reached."""
         row = ask(TestMessageQuestion(), asked.person_of(request))
-        _audit(request, "Had the worker send a test notification.")
+        _audit(request, phrase("Had the worker send a test notification."))
         return redirect(request, reverse("question", args=[row.pk]))
 
 

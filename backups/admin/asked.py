@@ -22,8 +22,9 @@ from backups.reports import standing
 from backups.requests import questions
 from backups.runs import queue
 from backups.text import formatting
+from backups.text.sentences import phrase
 
-_TITLES = {questions.TestMessageQuestion.kind: "Test notification"}
+_TITLES = {questions.TestMessageQuestion.kind: phrase("Test notification")}
 
 
 def person_of(request: HttpRequest) -> User:
@@ -42,8 +43,10 @@ def silence(row: Question) -> str:
     known = " ".join(each.sentence for each in standing.read().overall.findings if each.key == "worker")
     if not known and not unheard:
         return ""
-    to_do = known or "See that it runs, and that it is of the same version as the portal, then ask again."
-    return f"The worker does not answer. Nothing was touched. {to_do}"
+    to_do = known or phrase(
+        "See that it runs, and that it is of the same version as the portal, then ask again."
+    )
+    return phrase("The worker does not answer. Nothing was touched. {to_do}", to_do=to_do)
 
 
 def _was_just_seen() -> bool:
@@ -64,7 +67,7 @@ def question_view(request: HttpRequest, pk: int) -> HttpResponse:
         return HttpResponse(answered(row))
     context = {
         **admin.site.each_context(request),
-        "title": _TITLES.get(row.kind, "Question to the worker"),
+        "title": _TITLES.get(row.kind, phrase("Question to the worker")),
         "row": row,
         "back": reverse("admin:backups_alert_changelist") if row.kind in _TITLES else "",
         **_context(row),
@@ -101,13 +104,13 @@ def _in_words(kind: str, told: Mapping[str, Any]) -> tuple[str, str]:
     """An answer in words: what is good, and what is neither good nor bad. Raises Problem."""
     try:
         if kind == questions.SecretQuestion.kind:
-            return ("Found.", "") if told["is_found"] else ("", "Not set; needed for S3 only.")
+            return ("Found.", "") if told["is_found"] else ("", phrase("Not set; needed for S3 only."))
         if kind == questions.KeptSizeQuestion.kind:
             return "", formatting.size(told["bytes"])
         return str(told["sentence"]), ""
     except (KeyError, TypeError) as error:
         raise Problem(
-            "What the worker answered is not known to this version of the portal.",
+            phrase("What the worker answered is not known to this version of the portal."),
             code="question.answer_unknown",
-            do="See that portal and worker are of the same version, then ask again.",
+            do=phrase("See that portal and worker are of the same version, then ask again."),
         ) from error

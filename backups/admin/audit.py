@@ -8,6 +8,7 @@ from django.contrib import admin
 from django.contrib.admin.models import LogEntry
 from django.http import HttpRequest
 from django.urls import NoReverseMatch
+from django.utils.translation import gettext_lazy as _
 from unfold.contrib.filters.admin import RelatedDropdownFilter
 from unfold.decorators import display
 
@@ -25,7 +26,7 @@ class AuditAdmin(ReadOnlyAdmin):
     list_filter = (("user", RelatedDropdownFilter), ("action_time", DaysFilter))
     list_select_related = ("user", "content_type")
     search_fields = ("object_repr", "change_message")
-    search_help_text = "Name or message"
+    search_help_text = _("Name or message")
     ordering = ("-pk",)
 
     def has_view_permission(self, request: HttpRequest, obj: Any = None) -> bool:
@@ -36,17 +37,17 @@ class AuditAdmin(ReadOnlyAdmin):
         """The same."""
         return self.has_view_permission(request)
 
-    @display(description="When", ordering="action_time")
+    @display(description=_("When"), ordering="action_time")
     def when(self, entry: LogEntry) -> str:
         """How long ago."""
         return formatting.time_with_age(entry.action_time)
 
-    @display(description="What")
+    @display(description=_("What"))
     def what(self, entry: LogEntry) -> str:
         """What was done, in words."""
         return entry.get_change_message() or entry.get_action_flag_display()
 
-    @display(description="To")
+    @display(description=_("To"))
     def of(self, entry: LogEntry) -> str:
         """What it was done to, with a link where it is still there."""
         try:

@@ -8,6 +8,7 @@ from django.contrib.auth.admin import UserAdmin as DjangoUserAdmin
 from django.contrib.auth.models import Group, User
 from django.db.models import QuerySet
 from django.http import HttpRequest
+from django.utils.translation import gettext_lazy as _
 from unfold.decorators import display
 from unfold.forms import AdminPasswordChangeForm, UserChangeForm, UserCreationForm
 
@@ -32,12 +33,12 @@ class UserAdmin(DjangoUserAdmin, VedettaAdmin):
         """Users with their roles."""
         return super().get_queryset(request).prefetch_related("groups")
 
-    @display(description="Roles")
+    @display(description=_("Roles"))
     def roles(self, user: User) -> str:
         """The roles, by name."""
         return ", ".join(group.name for group in user.groups.all()) or formatting.EMPTY
 
-    @display(description="Last signed in", ordering="last_login")
+    @display(description=_("Last signed in"), ordering="last_login")
     def seen(self, user: User) -> str:
         """How long ago."""
         return formatting.relative_time(user.last_login)

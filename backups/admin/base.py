@@ -29,6 +29,7 @@ from backups.models import Run, Snapshot
 from backups.requests import Asker, Request
 from backups.templatetags.formatting import as_in_sidebar
 from backups.text import formatting
+from backups.text.sentences import phrase
 from backups.verdict import Finding, Page, State
 
 Row = TypeVar("Row", bound=Model)
@@ -81,7 +82,11 @@ class Notice:
 
 
 STATE_COLOURS = {State.GOOD: "success", State.DOUBTFUL: "warning", State.BAD: "danger"}
-STATE_WORDS = {State.GOOD: "Good", State.DOUBTFUL: "Needs a look", State.BAD: "Not safe"}
+STATE_WORDS = {
+    State.GOOD: phrase("Good"),
+    State.DOUBTFUL: phrase("Needs a look"),
+    State.BAD: phrase("Not safe"),
+}
 
 
 def proof_label(snapshot: Snapshot) -> SafeString:
@@ -90,22 +95,28 @@ def proof_label(snapshot: Snapshot) -> SafeString:
         return formatting.label(snapshot.get_verdict_display(), VERDICT_COLOURS[Verdict(snapshot.verdict)])
     suspicion = getattr(snapshot, "suspicion", None)
     if suspicion is not None and suspicion.state == SuspicionState.WAITING:
-        return formatting.label("Waits for a person", "danger")
+        return formatting.label(phrase("Waits for a person"), "danger")
     if snapshot.verified_at:
         return format_html(
-            "{} {}", formatting.label("Verified", "success"), formatting.relative_time(snapshot.verified_at)
+            "{} {}",
+            formatting.label(phrase("Verified"), "success"),
+            formatting.relative_time(snapshot.verified_at),
         )
-    return formatting.label("Forgotten") if snapshot.forgotten_at else formatting.label("Not verified")
+    return (
+        formatting.label(phrase("Forgotten"))
+        if snapshot.forgotten_at
+        else formatting.label(phrase("Not verified"))
+    )
 
 
 _LINKS = {
-    "snapshot": "See the snapshot",
-    "verification": "See what it found",
-    "run": "See why",
-    "database": "Go to the database",
-    "repository": "Go to the repository",
-    "gate": "See the gate",
-    "alerts": "See the alerts",
+    "snapshot": phrase("See the snapshot"),
+    "verification": phrase("See what it found"),
+    "run": phrase("See why"),
+    "database": phrase("Go to the database"),
+    "repository": phrase("Go to the repository"),
+    "gate": phrase("See the gate"),
+    "alerts": phrase("See the alerts"),
 }
 
 
@@ -284,4 +295,6 @@ def _apply(request: HttpRequest) -> None:
     try:
         bootstrap.apply()
     except Problem as problem:
-        messages.error(request, f"Saved, but not in force everywhere yet. {problem.sentence()}")
+        messages.error(
+            request, phrase("Saved, but not in force everywhere yet. {sentence}", sentence=problem.sentence())
+        )

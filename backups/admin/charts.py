@@ -10,10 +10,12 @@ from datetime import date, datetime
 from typing import Any
 
 from django.utils import timezone
+from django.utils.dateformat import format as date_format
 
 from backups.admin.strips import MOST_RECENT, Point, Recent, last_days
 from backups.choices import Status
 from backups.models import Database, Verification
+from backups.text.sentences import phrase
 
 # A chart's line for each database, in turn.
 _LINES = (
@@ -31,18 +33,16 @@ def charts(databases: Sequence[Database], recent: Iterable[Recent], now: datetim
     restores = Verification.objects.filter(restore_seconds__isnull=False).order_by("-pk").values_list(
         "run__database_id", "finished_at", "restore_seconds"
     )[:MOST_RECENT]  # fmt: skip
-    times: dict[str, list[Point]] = {
-        "How long a backup takes": [run.point(run.seconds) for run in good],
-        "How long a restore takes, as measured": [(pk, at, took) for pk, at, took in restores if pk and took],
-    }
-    sizes: dict[str, list[Point]] = {
-        "Dump size": [run.point(run.size) for run in good if run.size],
-        "Added to the repository, each day": [run.point(run.added) for run in good if run.added],
-    }
-    drawn = [_Curve(title, points, _time_unit) for title, points in times.items()]
-    drawn += [
-        _Curve(title, points, _size_unit, add_up="each day" in title) for title, points in sizes.items()
-    ]
+    took = [run.point(run.seconds) for run in good]
+    restored: list[Point] = [(pk, at, seconds) for pk, at, seconds in restores if pk and seconds]
+    sizes = [run.point(run.size) for run in good if run.size]
+    added = [run.point(run.added) for run in good if run.added]
+    drawn = (
+        _Curve(phrase("How long a backup takes"), took, _time_unit),
+        _Curve(phrase("How long a restore takes, as measured"), restored, _time_unit),
+        _Curve(phrase("Dump size"), sizes, _size_unit),
+        _Curve(phrase("Added to the repository, each day"), added, _size_unit, add_up=True),
+    )
     return [_chart(curve, days, databases) for curve in drawn]
 
 
@@ -69,7 +69,7 @@ def _chart(curve: _Curve, days: Sequence[date], databases: Sequence[Database]) -
         )
         for database, colour in _coloured(databases)
     ]
-    labels = [f"{day.day} {day:%b}" for day in days]
+    labels = [f"{day.day} {date_format(day, 'M')}" for day in days]
     return {
         "title": curve.title,
         "type": "bar" if add_up else "line",

@@ -20,6 +20,7 @@ from backups.models import Database, Repository, Run, Snapshot
 from backups.reports import standing
 from backups.reports.standing import Standing
 from backups.scheduling import schedules
+from backups.text.sentences import phrase
 from backups.verdict import Finding, Overall, State
 
 _ACTIVE_SHOWN = 8
@@ -56,13 +57,22 @@ class Card:
         good = sum(day.colour == "success" for day in self.strip)
         missed = sum(day.is_missed for day in self.strip)
         bad = sum(day.colour in {"warning", "danger"} for day in self.strip) - missed
-        sentence = f"The last {DAYS} days: {good} with good backups only, {bad} with failures"
-        return f"{sentence}, {missed} without the backup that was due" if missed else sentence
+        sentence = phrase(
+            "The last {days} days: {good} with good backups only, {bad} with failures",
+            days=DAYS,
+            good=good,
+            bad=bad,
+        )
+        return (
+            phrase("{sentence}, {missed} without the backup that was due", sentence=sentence, missed=missed)
+            if missed
+            else sentence
+        )
 
 
 def callback(request: HttpRequest, context: dict[str, Any]) -> dict[str, Any]:
     """What unfold asks for the first page."""
-    context |= {"title": "Dashboard", "may_see": request.user.has_perm("backups.view_run")}
+    context |= {"title": phrase("Dashboard"), "may_see": request.user.has_perm("backups.view_run")}
     if context["may_see"]:
         found = standing.read()
         recent = recent_runs(found.databases, found.now)
@@ -108,7 +118,7 @@ def state(request: HttpRequest, found: Standing, recent: Sequence[Recent]) -> di
 
 # ---------------------------------------------------------------- The verdict
 
-_WORDS = {State.GOOD: "Yes, proved", State.DOUBTFUL: "Doubtful", State.BAD: "No"}
+_WORDS = {State.GOOD: phrase("Yes, proved"), State.DOUBTFUL: phrase("Doubtful"), State.BAD: phrase("No")}
 
 
 def _hero(overall: Overall) -> Notice:
@@ -135,9 +145,12 @@ def _unbelieved(request: HttpRequest) -> list[Notice]:
         return [
             Notice(
                 "warning",
-                f"You come by {before}, which says that it asks for somebody else. If it is a proxy of "
-                f"yours, add {before} to TRUSTED_PROXIES and start the portal anew: until then all who "
-                "come by it count as one when passwords are guessed. Backups go on.",
+                phrase(
+                    "You come by {before}, which says that it asks for somebody else. If it is a proxy "
+                    "of yours, add {before} to TRUSTED_PROXIES and start the portal anew: until then "
+                    "all who come by it count as one when passwords are guessed. Backups go on.",
+                    before=before,
+                ),
             )
         ]
     proxy = request.META.get("vedetta.unbelieved_proxy")
@@ -146,9 +159,13 @@ def _unbelieved(request: HttpRequest) -> list[Notice]:
     return [
         Notice(
             "warning",
-            f"You come by a proxy at {proxy} that is not believed: when passwords are guessed, all who come "
-            "by it count as one, and it cannot say by which path or by HTTPS. If it is yours, add its "
-            f"address to the settings as TRUSTED_PROXIES={proxy} and start the portal anew. Backups go on.",
+            phrase(
+                "You come by a proxy at {proxy} that is not believed: when passwords are guessed, all "
+                "who come by it count as one, and it cannot say by which path or by HTTPS. If it is "
+                "yours, add its address to the settings as TRUSTED_PROXIES={proxy} and start the portal "
+                "anew. Backups go on.",
+                proxy=proxy,
+            ),
         )
     ]
 
@@ -181,18 +198,18 @@ def _notices(database: Database, overall: Overall) -> list[Notice]:
     if of_repository and len(overall.databases) > 1:
         words = _of_repository(database.repository, of_repository[0])
         href = reverse("admin:backups_repository_change", args=[database.repository_id])
-        own.append(Notice(STATE_COLOURS[of_repository[0].state], words, href, "See why"))
+        own.append(Notice(STATE_COLOURS[of_repository[0].state], words, href, phrase("See why")))
     return [*own, *(notice_of(each) for each in overall.notes if each.database == database.name)]
 
 
 def _of_repository(repository: Repository, worst: Finding) -> str:
     words = _WORDS_OF_REPOSITORY.get(worst.key)
-    return words or f"Its repository is {repository.get_health_display().lower()}."
+    return words or phrase("Its repository is {health}.", health=repository.get_health_display().lower())
 
 
 _WORDS_OF_REPOSITORY = {
-    "look_failed": "The last look at its repository failed.",
-    "secret_unreadable": "A secret of its repository cannot be read, so its next run will fail.",
+    "look_failed": phrase("The last look at its repository failed."),
+    "secret_unreadable": phrase("A secret of its repository cannot be read, so its next run will fail."),
 }
 
 

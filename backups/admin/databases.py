@@ -11,6 +11,7 @@ from django.db.models import OuterRef, QuerySet, Subquery
 from django.http import Http404, HttpRequest, HttpResponse
 from django.urls import URLPattern, path, reverse
 from django.utils.html import format_html
+from django.utils.translation import gettext_lazy as _
 from unfold.decorators import action, display
 from unfold.enums import ActionVariant
 from unfold.forms import BaseDialogForm
@@ -25,6 +26,7 @@ from backups.models import Database, Run, Snapshot
 from backups.reports import standing
 from backups.requests import BackupRequest, PreflightRequest, VerifyRequest
 from backups.text import formatting
+from backups.text.sentences import phrase
 
 _TEST_RESTORES = 2  # of the sets of fields
 
@@ -34,9 +36,9 @@ def _where_by_default() -> str:
     if settings.VERIFY_MYSQL_HOST:
         place = f"{settings.VERIFY_MYSQL_HOST}:{settings.VERIFY_MYSQL_PORT}"
         return format_html("Without a host they go to the server that VERIFY_MYSQL_HOST names, {}.", place)
-    return (
-        "Without a host they go to the database's own server, beside the live database. They are safer on "
-        "one that holds nothing else; VERIFY_MYSQL_HOST names one for all databases."
+    return phrase(
+        "Without a host they go to the database's own server, beside the live database. They are "
+        "safer on one that holds nothing else; VERIFY_MYSQL_HOST names one for all databases."
     )
 
 
@@ -51,11 +53,20 @@ class BackUpForm(FactsForm):
         newest = database.snapshots.newest_first().only("time", "total_bytes_processed").first()
         usual = live.typical(live.earlier(Run(action=Action.BACKUP, database=database)))
         return [
-            ("Database", f"{database.database} on {database.server.host}"),
-            ("Repository", database.repository),
-            ("Newest snapshot", formatting.time_with_age(newest.time) if newest else "none yet"),
-            ("Size then", formatting.size(newest.total_bytes_processed) if newest else formatting.EMPTY),
-            ("Usually takes", formatting.duration(usual.seconds)),
+            (
+                phrase("Database"),
+                phrase("{database} on {host}", database=database.database, host=database.server.host),
+            ),
+            (phrase("Repository"), database.repository),
+            (
+                phrase("Newest snapshot"),
+                formatting.time_with_age(newest.time) if newest else phrase("none yet"),
+            ),
+            (
+                phrase("Size then"),
+                formatting.size(newest.total_bytes_processed) if newest else formatting.EMPTY,
+            ),
+            (phrase("Usually takes"), formatting.duration(usual.seconds)),
         ]
 
 
@@ -89,7 +100,8 @@ class DatabaseAdmin(SetUpAdmin):
     search_fields = ("name", "database", "server__name", "server__host")
     actions = None
     actions_detail = (
-        "back_up", "restore", {"title": "More", "icon": "more_horiz", "items": ["verify", "test_connection"]},
+        "back_up", "restore",
+        {"title": _("More"), "icon": "more_horiz", "items": ["verify", "test_connection"]},
     )  # fmt: skip
     hinted = {
         "verify_password_ref": "hint_secret", "backup_cron": "hint_cron", "verify_cron": "hint_cron",
@@ -99,9 +111,9 @@ class DatabaseAdmin(SetUpAdmin):
     readonly_fields = ("software", "client_version", "preflight_notes")
     fieldsets = (
         (None, {"fields": (("name", "repository"), ("gates_app", "heartbeat_threshold"))}),
-        ("Server", {"fields": (("server", "database"),)}),
+        (_("Server"), {"fields": (("server", "database"),)}),
         (
-            "Where test restores go",
+            _("Where test restores go"),
             {
                 "fields": (
                     ("verify_host", "verify_port"),
@@ -110,8 +122,8 @@ class DatabaseAdmin(SetUpAdmin):
                 ),
             },
         ),
-        ("Schedule", {"fields": (("backup_cron", "verify_cron"), "dump_format")}),
-        ("Retention", {"fields": (("keep_daily", "keep_weekly", "keep_monthly"),)}),
+        (_("Schedule"), {"fields": (("backup_cron", "verify_cron"), "dump_format")}),
+        (_("Retention"), {"fields": (("keep_daily", "keep_weekly", "keep_monthly"),)}),
     )
 
     def get_queryset(self, request: HttpRequest) -> QuerySet[Database]:
@@ -136,7 +148,7 @@ class DatabaseAdmin(SetUpAdmin):
         if self.has_change_permission(request, obj):
             options = {**options, "description": hints.retention_place(obj)}
         found = {"fields": (("software", "client_version"), "preflight_notes")}
-        return [*fieldsets[:-1], (name, options), ("Found by the last preflight", found)]
+        return [*fieldsets[:-1], (name, options), (phrase("Found by the last preflight"), found)]
 
     def get_readonly_fields(self, request: HttpRequest, obj: Database | None = None) -> Any:
         """The names too, once something was done under them: heartbeat, tags and alerts, paths go by them.
@@ -161,17 +173,17 @@ class DatabaseAdmin(SetUpAdmin):
             *super().get_urls(),
         ]  # fmt: skip
 
-    @display(description="Software")
+    @display(description=_("Software"))
     def software(self, database: Database) -> str:
         """Flavour and version of its server."""
         return software(database.server)
 
-    @display(description="Notes")
+    @display(description=_("Notes"))
     def preflight_notes(self, database: Database) -> str:
         """What preflight warned of."""
-        return " ".join(database.preflight_warnings) or "Nothing to note"
+        return " ".join(database.preflight_warnings) or phrase("Nothing to note")
 
-    @display(description="Server")
+    @display(description=_("Server"))
     def address(self, database: Database) -> str:
         """Where it lies."""
         return formatting.two_lines(database.database, database.server.address)
@@ -180,53 +192,59 @@ class DatabaseAdmin(SetUpAdmin):
         """A list whose rows know how they stand."""
         return _StandingList
 
-    @display(description="State")
+    @display(description=_("State"))
     def state(self, database: Any) -> str:
         """The worst of all that is known of it."""
         return formatting.label(STATE_WORDS[database.stands], STATE_COLOURS[database.stands])
 
-    @display(description="Gates", ordering="gates_app")
+    @display(description=_("Gates"), ordering="gates_app")
     def gates(self, database: Database) -> str:
         """Whether the gate closes when its backups are stale; neither is a fault."""
-        return "Yes" if database.gates_app else formatting.EMPTY
+        return phrase("Yes") if database.gates_app else formatting.EMPTY
 
-    @display(description="Newest backup", ordering="newest")
+    @display(description=_("Newest backup"), ordering="newest")
     def last_backup(self, database: Any) -> str:
         """How long ago."""
         return formatting.relative_time(database.newest)
 
-    @display(description="Newest verified", ordering="proved")
+    @display(description=_("Newest verified"), ordering="proved")
     def last_verified(self, database: Any) -> str:
         """How long ago."""
         return formatting.relative_time(database.proved)
 
-    @display(description="Schedule")
+    @display(description=_("Schedule"))
     def schedule(self, database: Database) -> str:
         """When backups and verifications are due."""
-        verified = f"Verified: {hints.cron_words(database.verify_cron)}"
+        verified = phrase("Verified: {schedule}", schedule=hints.cron_words(database.verify_cron))
         return formatting.two_lines(hints.cron_words(database.backup_cron), verified)
 
     @action(
-        description="Back up now", icon="backup", variant=ActionVariant.PRIMARY, permissions=["run_backup"],
+        description=_("Back up now"),
+        icon="backup",
+        variant=ActionVariant.PRIMARY,
+        permissions=["run_backup"],
         dialog=dialog(
-            "Back up now?",
-            "The database is dumped into the repository as it is at this moment. The application can go on "
-            "meanwhile; its server has more to do.",
-            "Back up now", form_class=BackUpForm,
+            phrase("Back up now?"),
+            phrase(
+                "The database is dumped into the repository as it is at this moment. The application "
+                "can go on meanwhile; its server has more to do."
+            ),
+            phrase("Back up now"),
+            form_class=BackUpForm,
         ),
-    )  # fmt: skip
+    )
     def back_up(self, request: HttpRequest, form: BaseDialogForm, object_id: str) -> HttpResponse:
         """Start a backup."""
         database = self.found(request, object_id)
         return self.start(request, database, BackupRequest(database))
 
     @action(
-        description="Verify newest", icon="fact_check", permissions=["run_verify"],
+        description=_("Verify newest"), icon="fact_check", permissions=["run_verify"],
         dialog=dialog(
-            "Verify the newest snapshot?",
-            "It is restored in full into a scratch database and compared byte for byte. "
-            "The live database is not touched, but its server may have more to do meanwhile.",
-            "Verify",
+            phrase("Verify the newest snapshot?"),
+            phrase("It is restored in full into a scratch database and compared byte for byte. The live "
+"database is not touched, but its server may have more to do meanwhile."),
+            phrase("Verify"),
         ),
     )  # fmt: skip
     def verify(self, request: HttpRequest, form: BaseDialogForm, object_id: str) -> HttpResponse:
@@ -234,17 +252,19 @@ class DatabaseAdmin(SetUpAdmin):
         database = self.found(request, object_id)
         return self.start(request, database, VerifyRequest(database))
 
-    @action(description="Restore as it was at …", icon="settings_backup_restore", permissions=["run_restore"])
+    @action(
+        description=_("Restore as it was at …"), icon="settings_backup_restore", permissions=["run_restore"]
+    )
     def restore(self, request: HttpRequest, object_id: str) -> HttpResponse:
         """Lead to the page where a moment is chosen."""
         return redirect(request, reverse("database-restore", args=[self.found(request, object_id).pk]))
 
     @action(
-        description="Test connection", icon="cable", permissions=["run_backup"],
+        description=_("Test connection"), icon="cable", permissions=["run_backup"],
         dialog=dialog(
-            "Test the connection?",
-            "The worker looks at everything that a backup needs, as it is saved: server, privileges, "
-            "repository, programs. Its page shows each check as it comes.",
+            phrase("Test the connection?"),
+            phrase("The worker looks at everything that a backup needs, as it is saved: server, "
+"privileges, repository, programs. Its page shows each check as it comes."),
             "Test",
         ),
     )  # fmt: skip

@@ -6,12 +6,14 @@ from typing import Any
 
 from django import forms
 from django.http import HttpRequest
+from django.utils.translation import gettext_lazy as _
 from unfold.forms import BaseDialogForm
 from unfold.widgets import UnfoldAdminRadioSelectWidget
 
 from backups.admin.base import get_or_none
 from backups.models import Repository
 from backups.text import formatting
+from backups.text.sentences import phrase
 
 
 def dialog(
@@ -49,19 +51,20 @@ class FactsForm(BaseDialogForm):
 
 
 _CHECKS = [
-    ("", "Structure only: seconds to minutes"),
-    ("5%", "Structure and 5 % of the data, chosen at random, as after backups"),
-    ("100%", "Structure and all data, which alone tells that damage is mended: may take hours"),
+    ("", phrase("Structure only: seconds to minutes")),
+    ("5%", phrase("Structure and 5 % of the data, chosen at random, as after backups")),
+    ("100%", phrase("Structure and all data, which alone tells that damage is mended: may take hours")),
 ]
 
 
 def _to_read(repository: Repository) -> str:
     """How much a check of all data reads, as far as is known."""
     if repository.size_bytes is None or repository.sized_at is None:
-        return "How much that is was not measured yet: press Measure size under More"
-    return (
-        f"It reads {formatting.size(repository.size_bytes)}, as measured "
-        f"{formatting.age(repository.sized_at)}"
+        return phrase("How much that is was not measured yet: press Measure size under More")
+    return phrase(
+        "It reads {size_bytes}, as measured {sized_at}",
+        size_bytes=formatting.size(repository.size_bytes),
+        sized_at=formatting.age(repository.sized_at),
     )
 
 
@@ -69,7 +72,7 @@ class CheckForm(BaseDialogForm):
     """How thorough an integrity check should be."""
 
     depth = forms.ChoiceField(
-        label="How much to read",
+        label=_("How much to read"),
         initial="5%",
         choices=_CHECKS,
         required=False,

@@ -6,7 +6,6 @@ from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
-from django import forms
 from django.conf import settings
 from django.contrib import admin, messages
 from django.contrib.admin.models import CHANGE, LogEntry
@@ -19,17 +18,16 @@ from django.template.response import TemplateResponse
 from django.urls import reverse
 from django.utils import timezone
 from django.views.decorators.http import require_POST
-from unfold.widgets import UnfoldAdminSelectWidget, UnfoldAdminTextInputWidget
 
 from backups.admin.base import Notice, notice_of, run_url
+from backups.admin.gate_forms import DrillForm, OverrideForm
 from backups.choices import Action, Trigger
 from backups.errors import Problem
-from backups.gate import asking
 from backups.models import Database, Run
-from backups.reports import standing
-from backups.reports.standing import gate_sentence
+from backups.reports import gate_words, standing
 from backups.requests import Asker, DrillRequest, read_as
 from backups.text import formatting
+from backups.text.sentences import phrase
 from backups.verdict import State
 from sentinel import heartbeat
 from sentinel.environment import GateSettings
@@ -83,7 +81,7 @@ def look(stands: standing.Standing) -> Gate:
     observation = observe(limits, now)
     found = decide(observation, limits, now)
     judged = [
-        GateDatabase(one.name, one.word.value, _colour(one.word), gate_sentence(one, files, limits))
+        GateDatabase(one.name, one.word.value, _colour(one.word), gate_words.sentence(one, files, limits))
         for one, files in zip(found.databases, observation.databases, strict=False)
     ]
     worst = next((one for one in judged if one.name == found.database), None)
@@ -92,7 +90,7 @@ def look(stands: standing.Standing) -> Gate:
         open=found.open,
         word=found.word.value,
         colour="danger" if trouble else _colour(found.word),
-        sentence=worst.sentence if worst else found.reason,
+        sentence=worst.sentence if worst else gate_words.reason(found.reason),
         override=observation.override,
         databases=judged,
         files=_files(observation.databases, observation.first_boot, observation.override, limits, now),
@@ -113,36 +111,69 @@ def _files(
 ) -> list[File]:
     found = []
     for files in databases:
-        of = f" of {files.name}" if files.name else ""
+        of = phrase(" of {files}", files=files.name) if files.name else ""
         own = files.threshold_seconds
         allowed = limits.threshold_seconds if own is None else own
         proved = limits.verified_threshold_seconds
         found += [
-            _file("last_ok", f"When the newest good backup{of} was made", files.heartbeat, now, allowed),
             _file(
-                "last_verified", f"When the newest verified backup{of} was made", files.verified, now, proved
+                "last_ok",
+                phrase("When the newest good backup{of} was made", of=of),
+                files.heartbeat,
+                now,
+                allowed,
+            ),
+            _file(
+                "last_verified",
+                phrase("When the newest verified backup{of} was made", of=of),
+                files.verified,
+                now,
+                proved,
             ),
         ]
     grace = formatting.approximate_duration(limits.boot_grace_seconds)
-    found.append(_file("first_boot", f"When the gate first ran; its grace is {grace}", first_boot, now, 0))
-    state = f"until {formatting.clock(override.until)}" if override else "not there"
+    found.append(
+        _file(
+            "first_boot",
+            phrase("When the gate first ran; its grace is {grace}", grace=grace),
+            first_boot,
+            now,
+            0,
+        )
+    )
+    state = (
+        phrase("until {until}", until=formatting.clock(override.until)) if override else phrase("not there")
+    )
     colour = "warning" if override else "plain"
-    return [*found, File("override", "Keeps the gate open for a while", state, colour)]
+    return [*found, File("override", phrase("Keeps the gate open for a while"), state, colour)]
 
 
 def _file(name: str, meaning: str, reading: Reading, now: datetime, allowed: int) -> File:
     """A file as the gate takes it: too old is red, as long as `allowed` (0 is no limit) says so."""
     if reading.state is ReadingState.MISSING or reading.time is None:
-        state = f"unreadable: {reading.problem}" if reading.problem else "not there"
+        state = (
+            phrase("unreadable: {problem}", problem=reading.problem)
+            if reading.problem
+            else phrase("not there")
+        )
         return File(name, meaning, state, "danger" if reading.problem else "plain")
     if age_seconds(reading.time, now) < -60:
-        return File(name, meaning, f"in the future: {formatting.clock(reading.time)}", "danger")
+        return File(
+            name,
+            meaning,
+            phrase("in the future: {reading}", reading=formatting.clock(reading.time)),
+            "danger",
+        )
     state = f"{formatting.clock(reading.time)} ({formatting.age(reading.time, now)})"
     if allowed and age_seconds(reading.time, now) > allowed:
         return File(
             name,
             meaning,
-            f"{state}, too old: {formatting.approximate_duration(allowed)} are allowed",
+            phrase(
+                "{state}, too old: {allowed} are allowed",
+                state=state,
+                allowed=formatting.approximate_duration(allowed),
+            ),
             "danger",
         )
     return File(name, meaning, state, "success" if allowed else "plain")
@@ -206,54 +237,15 @@ def header_label(request: HttpRequest) -> list[str] | None:
     if not request.user.is_authenticated:
         return None
     if standing.gate_process() is not None:
-        return ["Gate in trouble", "danger"]
+        return [phrase("Gate in trouble"), "danger"]
     now = datetime.now(UTC)
     found = decide(observe(settings.SENTINEL, now), settings.SENTINEL, now)
     if found.word is Word.OVERRIDE:
-        return ["Gate overridden", "warning"]
-    return None if found.open else ["Gate closed", "danger"]
+        return [phrase("Gate overridden"), "warning"]
+    return None if found.open else [phrase("Gate closed"), "danger"]
 
 
 # ---------------------------------------------------------------- The page
-
-
-class OverrideForm(forms.Form):
-    """For how long, and why."""
-
-    hours = forms.TypedChoiceField(
-        label="For how long",
-        coerce=int,
-        choices=[(1, "1 hour"), (4, "4 hours"), (12, "12 hours"), (24, "1 day"), (72, "3 days")],
-        initial=4,
-        widget=UnfoldAdminSelectWidget,
-    )
-    reason = forms.CharField(
-        label="Why",
-        min_length=5,
-        max_length=200,
-        help_text="Everybody who signs in reads it, and it stays in the record.",
-        widget=UnfoldAdminTextInputWidget,
-    )
-
-
-class DrillForm(forms.Form):
-    """Which address is to be closed by the gate."""
-
-    url = forms.CharField(
-        label="Address of the application",
-        max_length=500,
-        help_text="As visitors open it, http or https. The worker asks it a few times and keeps nobody out.",
-        widget=UnfoldAdminTextInputWidget(attrs={"type": "url", "placeholder": "https://shop.example.com/"}),
-    )
-
-    def clean_url(self) -> str:
-        """Refuse what a drill could not ask."""
-        url = str(self.cleaned_data["url"])
-        try:
-            asking.checked(url)
-        except Problem as problem:
-            raise forms.ValidationError(problem.sentence()) from None
-        return url
 
 
 def gate_view(request: HttpRequest) -> HttpResponse:
@@ -278,7 +270,7 @@ def drill_view(request: HttpRequest) -> HttpResponse:
         return _page(request, OverrideForm(), form)
     database = _drilled_database()
     if database is None:
-        messages.error(request, "Not started: no database is set up yet. Run `manage.py bootstrap`.")
+        messages.error(request, phrase("Not started: no database is set up yet. Run `manage.py bootstrap`."))
         return HttpResponseRedirect(reverse("gate"))
     url = form.cleaned_data["url"]
     try:
@@ -286,7 +278,7 @@ def drill_view(request: HttpRequest) -> HttpResponse:
     except Problem as refused:
         messages.error(request, refused.sentence())
         return HttpResponseRedirect(reverse("gate"))
-    _audit(request, f"Started a drill of {url}: {run}.")
+    _audit(request, phrase("Started a drill of {url}: {run}.", url=url, run=run))
     return HttpResponseRedirect(run_url(run))
 
 
@@ -309,11 +301,14 @@ def clear_view(request: HttpRequest) -> HttpResponse:
     try:
         there = heartbeat.override_clear(settings.SENTINEL.heartbeat_path)
     except OSError as error:
-        messages.error(request, f"The override could not be removed ({error.strerror}). It ends by itself.")
+        messages.error(
+            request,
+            phrase("The override could not be removed ({error}). It ends by itself.", error=error.strerror),
+        )
     else:
         if there:
-            _audit(request, "Ended the override.")
-        messages.success(request, "The override is ended. The gate judges the backups again.")
+            _audit(request, phrase("Ended the override."))
+        messages.success(request, phrase("The override is ended. The gate judges the backups again."))
     return HttpResponseRedirect(reverse("gate"))
 
 
@@ -330,12 +325,22 @@ def _override(request: HttpRequest, form: OverrideForm) -> HttpResponse:
     except OSError as error:
         messages.error(
             request,
-            f"The override could not be written ({error.strerror}). "
-            "Check the status folder's owner, mode and free space.",
+            phrase(
+                "The override could not be written ({error}). Check the status folder's owner, mode and "
+                "free space.",
+                error=error.strerror,
+            ),
         )
         return _page(request, form)
-    _audit(request, f"Kept the gate open until {formatting.exact(until)}: {override.reason}")
-    messages.success(request, f"The gate stays open until {formatting.clock(until)}.")
+    _audit(
+        request,
+        phrase(
+            "Kept the gate open until {until}: {reason}",
+            until=formatting.exact(until),
+            reason=override.reason,
+        ),
+    )
+    messages.success(request, phrase("The gate stays open until {until}.", until=formatting.clock(until)))
     return HttpResponseRedirect(reverse("gate"))
 
 
@@ -344,7 +349,7 @@ def _page(request: HttpRequest, form: OverrideForm, drill_form: DrillForm | None
     found = look(stands)
     context: dict[str, Any] = {
         **admin.site.each_context(request),
-        "title": "Gate",
+        "title": phrase("Gate"),
         "gate": found,
         "why": why(found, stands),
         "form": form,

@@ -24,6 +24,7 @@ from backups.requests.retention_plan import plan_of
 from backups.scheduling import schedules, staleness
 from backups.snapshots import retention
 from backups.text import checked, formatting
+from backups.text.sentences import phrase
 
 _NEXT = 3
 _SNAPSHOTS_SHOWN = 1000
@@ -89,7 +90,9 @@ def cron_view(request: HttpRequest) -> HttpResponse:
                 formatting.short_time(time) for time in schedules.next_times(expression, _NEXT)
             ]
         except (ValidationError, ValueError):
-            context = {"problem": "Not a cron expression yet: five fields, minute hour day month weekday."}
+            context = {
+                "problem": phrase("Not a cron expression yet: five fields, minute hour day month weekday.")
+            }
     return render(request, "backups/hint.html", context)
 
 
@@ -108,10 +111,10 @@ def threshold_view(request: HttpRequest) -> HttpResponse:
     except (ValueError, OverflowError):
         # Each field says so itself.
         return render(request, "backups/hint.html", {})
-    words = f"Stale after {allowed}"
+    words = phrase("Stale after {allowed}", allowed=allowed)
     if database.backup_cron:
         gap = formatting.approximate_duration(schedules.longest_gap(database.backup_cron))
-        words = f"{words}; backups are due at most {gap} apart"
+        words = phrase("{words}; backups are due at most {gap} apart", words=words, gap=gap)
     return render(request, "backups/hint.html", {"words": words})
 
 
@@ -149,9 +152,9 @@ def retention_view(request: HttpRequest, pk: int) -> HttpResponse:
     try:
         counts = {rule: int(request.GET.get(f"keep_{rule}", "")) for rule in ("daily", "weekly", "monthly")}
     except ValueError:
-        return render(request, "backups/hint.html", {"problem": "Give a whole number for each."})
+        return render(request, "backups/hint.html", {"problem": phrase("Give a whole number for each.")})
     if min(counts.values()) < 0:
-        return render(request, "backups/hint.html", {"problem": "Give a whole number for each."})
+        return render(request, "backups/hint.html", {"problem": phrase("Give a whole number for each.")})
     present = database.snapshots.filter(repository=database.repository_id, forgotten_at=None)
     # The run that forgets goes by the same plan.
     plan = plan_of(database, present.defer("manifest"), retention.Policy(**counts), timezone.now())

@@ -10,6 +10,7 @@ from typing import Any
 
 from django.contrib import admin
 from django.http import HttpRequest
+from django.utils.translation import gettext_lazy as _
 from django_q.models import Failure, OrmQ, Schedule, Success
 from unfold.decorators import display
 
@@ -17,6 +18,7 @@ from backups.admin import hints
 from backups.admin.base import ReadOnlyAdmin
 from backups.scheduling import schedules
 from backups.text import formatting
+from backups.text.sentences import phrase
 
 for model in (Schedule, Success, Failure, OrmQ):
     admin.site.unregister(model)
@@ -41,17 +43,17 @@ class ScheduleAdmin(ReadOnlyAdmin):
         """The same."""
         return self.has_view_permission(request)
 
-    @display(description="Schedule", ordering="name")
+    @display(description=_("Schedule"), ordering="name")
     def does(self, schedule: Schedule) -> str:
         """What it is for, in words."""
         return schedules.in_words(schedule.name)
 
-    @display(description="Rhythm")
+    @display(description=_("Rhythm"))
     def rhythm(self, schedule: Schedule) -> str:
         """How often, in words."""
-        return hints.cron_words(schedule.cron) if schedule.cron else "Every minute"
+        return hints.cron_words(schedule.cron) if schedule.cron else phrase("Every minute")
 
-    @display(description="Next", ordering="next_run")
+    @display(description=_("Next"), ordering="next_run")
     def due(self, schedule: Schedule) -> str:
         """When it is due."""
         return formatting.time_with_age(schedule.next_run)

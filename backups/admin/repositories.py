@@ -8,6 +8,7 @@ from typing import Any
 from django import forms
 from django.contrib import admin, messages
 from django.http import HttpRequest, HttpResponse
+from django.utils.translation import gettext_lazy as _
 from unfold.decorators import action, display
 from unfold.enums import ActionVariant
 from unfold.forms import BaseDialogForm
@@ -31,7 +32,7 @@ from backups.requests import (
     UnlockRequest,
 )
 from backups.text import formatting
-from backups.text.terminal import counted
+from backups.text.sentences import phrase, plural
 
 _HEALTH_COLOURS = {
     Health.GOOD: "success",
@@ -46,8 +47,8 @@ class RepositoryForm(forms.ModelForm):
     """One place is one row, and snapshots go to another place only where a person says that they did."""
 
     moved = forms.BooleanField(
-        label="It moved", required=False, widget=UnfoldBooleanSwitchWidget,
-        help_text="The same repository, with its snapshots, lies at the changed location now.",
+        label=_("It moved"), required=False, widget=UnfoldBooleanSwitchWidget,
+        help_text=_("The same repository, with its snapshots, lies at the changed location now."),
     )  # fmt: skip
 
     def clean(self) -> dict[str, Any] | None:
@@ -68,11 +69,14 @@ def _holds(repository: Repository) -> bool:
 
 
 def _taken(other: Repository) -> str:
-    return (
-        f"The portal knows that place already, as {other} ({other.url}), and one repository is one row. Give "
-        f"{other} to the databases that are to be backed up there, or name another place. If what {other} "
-        "held is lost and another one is to begin there: `manage.py repository init --new --repository "
-        f"{shlex.quote(other.name)}`."
+    return phrase(
+        "The portal knows that place already, as {other} ({url}), and one repository is one row. "
+        "Give {other} to the databases that are to be backed up there, or name another place. If "
+        "what {other} held is lost and another one is to begin there: `manage.py repository init "
+        "--new --repository {other_2}`.",
+        other=other,
+        url=other.url,
+        other_2=shlex.quote(other.name),
     )
 
 
@@ -82,19 +86,23 @@ def _to_do(repository: Repository) -> str:
     differs = environment.other_repository(first) if first is not None else None
     if differs is None:
         return ""
-    return (
-        f"Set RESTIC_REPOSITORY to {repository.url} as well, and say `manage.py bootstrap`; or correct the "
-        "location here. Until both say the same, backups go where the portal says."
+    return phrase(
+        "Set RESTIC_REPOSITORY to {url} as well, and say `manage.py bootstrap`; or correct the "
+        "location here. Until both say the same, backups go where the portal says.",
+        url=repository.url,
     )
 
 
 def _unsaid(repository: Repository, known: str) -> str:
-    count = counted(repository.snapshots.present().count(), "snapshot")
-    return (
-        f"The portal knows {repository} with {count} at {known}. If that repository lies at the new "
-        "location now, tick “It moved”. If another one is meant, leave this row as it is, add that one as a "
-        f"repository of its own and give it to the databases: what lies at {known} stays listed. If it was a "
-        "slip, set the location back."
+    count = plural("{n} snapshot", "{n} snapshots", n=repository.snapshots.present().count())
+    return phrase(
+        "The portal knows {repository} with {count} at {known}. If that repository lies at the new "
+        "location now, tick “It moved”. If another one is meant, leave this row as it is, add that "
+        "one as a repository of its own and give it to the databases: what lies at {known} stays "
+        "listed. If it was a slip, set the location back.",
+        repository=repository,
+        count=count,
+        known=known,
     )
 
 
@@ -107,11 +115,11 @@ class RepositoryAdmin(SetUpAdmin):
     list_display = ("name", "url", "state", "checked", "holds", "check_interval")
     search_fields = ("name", "url")
     actions = None
-    actions_detail = ("bring_list", "check_now", {"title": "More", "icon": "build", "items": list(_MORE)})
+    actions_detail = ("bring_list", "check_now", {"title": _("More"), "icon": "build", "items": list(_MORE)})
     fieldsets = (
         (None, {"fields": ("name", "url", "check_interval")}),
-        ("Secrets", {"fields": ("password_ref", ("access_key_ref", "secret_key_ref"))}),
-        ("Health", {"fields": (("health_label", "checked"), ("holds", "sized"), "check_error")}),
+        (_("Secrets"), {"fields": ("password_ref", ("access_key_ref", "secret_key_ref"))}),
+        (_("Health"), {"fields": (("health_label", "checked"), ("holds", "sized"), "check_error")}),
     )
     hinted = dict.fromkeys(("password_ref", "access_key_ref", "secret_key_ref"), "hint_secret")
     readonly_fields = ("health_label", "checked", "holds", "sized", "check_error")
@@ -134,37 +142,38 @@ class RepositoryAdmin(SetUpAdmin):
         if is_elsewhere and (words := _to_do(obj)):
             messages.warning(request, words)
 
-    @display(description="Health", label=_HEALTH_COLOURS, ordering="health")
+    @display(description=_("Health"), label=_HEALTH_COLOURS, ordering="health")
     def state(self, repository: Repository) -> tuple[str, str]:
         """What integrity checks said."""
         return repository.health, repository.get_health_display()
 
-    @display(description="Health")
+    @display(description=_("Health"))
     def health_label(self, repository: Repository) -> str:
         """The same for the form."""
         return formatting.label(repository.get_health_display(), _HEALTH_COLOURS[Health(repository.health)])
 
-    @display(description="Checked", ordering="checked_at")
+    @display(description=_("Checked"), ordering="checked_at")
     def checked(self, repository: Repository) -> str:
         """How long ago."""
         return formatting.relative_time(repository.checked_at)
 
-    @display(description="Size", ordering="size_bytes")
+    @display(description=_("Size"), ordering="size_bytes")
     def holds(self, repository: Repository) -> str:
         """How much it holds."""
         return formatting.size(repository.size_bytes)
 
-    @display(description="Measured")
+    @display(description=_("Measured"))
     def sized(self, repository: Repository) -> str:
         """How long ago its size was measured."""
         return formatting.relative_time(repository.sized_at)
 
     @action(
-        description="Read snapshots", icon="sync", permissions=["run_maintenance"],
+        description=_("Read snapshots"), icon="sync", permissions=["run_maintenance"],
         dialog=dialog(
-            "Read the list of snapshots?",
-            "The portal's list is made to say what the repository holds. Nothing in the repository changes.",
-            "Read snapshots",
+            phrase("Read the list of snapshots?"),
+            phrase("The portal's list is made to say what the repository holds. Nothing in the repository "
+"changes."),
+            phrase("Read snapshots"),
         ),
     )  # fmt: skip
     def bring_list(self, request: HttpRequest, form: BaseDialogForm, object_id: str) -> HttpResponse:
@@ -172,12 +181,13 @@ class RepositoryAdmin(SetUpAdmin):
         return self._tend(request, object_id, SnapshotsRequest)
 
     @action(
-        description="Check now", icon="health_and_safety", variant=ActionVariant.PRIMARY,
+        description=_("Check now"), icon="health_and_safety", variant=ActionVariant.PRIMARY,
         permissions=["run_maintenance"],
         dialog=dialog(
-            "Check the repository?",
-            "Looks for damage and changes nothing. Backups wait until it is done. If it finds damage, "
-            "heartbeats are withheld and the gate closes in time, until a check of all data is good.",
+            phrase("Check the repository?"),
+            phrase("Looks for damage and changes nothing. Backups wait until it is done. If it finds "
+"damage, heartbeats are withheld and the gate closes in time, until a check of all data "
+"is good."),
             "Check", form_class=CheckForm,
         ),
     )  # fmt: skip
@@ -187,12 +197,12 @@ class RepositoryAdmin(SetUpAdmin):
         return self.start(request, repository, CheckRequest(repository, read_data_subset=form.subset))
 
     @action(
-        description="Forget by the rules", icon="auto_delete", permissions=["run_maintenance"],
+        description=_("Forget by the rules"), icon="auto_delete", permissions=["run_maintenance"],
         dialog=dialog(
-            "Forget old snapshots?",
-            "Snapshots that no retention rule keeps are removed for good, as after every backup. The newest "
-            "and the newest verified snapshot of each database always stay, and for 30 days what was saved "
-            "before a restore or wanted by one that did not succeed.",
+            phrase("Forget old snapshots?"),
+            phrase("Snapshots that no retention rule keeps are removed for good, as after every backup. "
+"The newest and the newest verified snapshot of each database always stay, and for 30 "
+"days what was saved before a restore or wanted by one that did not succeed."),
             "Forget", danger=True,
         ),
     )  # fmt: skip
@@ -201,11 +211,11 @@ class RepositoryAdmin(SetUpAdmin):
         return self._tend(request, object_id, ForgetRequest)
 
     @action(
-        description="Prune", icon="mop", permissions=["run_maintenance"],
+        description=_("Prune"), icon="mop", permissions=["run_maintenance"],
         dialog=dialog(
-            "Prune the repository?",
-            "Frees the space of snapshots that were forgotten. Snapshots that are there stay as they are. "
-            "Backups wait until it is done.",
+            phrase("Prune the repository?"),
+            phrase("Frees the space of snapshots that were forgotten. Snapshots that are there stay as "
+"they are. Backups wait until it is done."),
             "Prune",
         ),
     )  # fmt: skip
@@ -214,9 +224,9 @@ class RepositoryAdmin(SetUpAdmin):
         return self._tend(request, object_id, PruneRequest)
 
     @action(
-        description="Measure size", icon="monitoring", permissions=["run_maintenance"],
+        description=_("Measure size"), icon="monitoring", permissions=["run_maintenance"],
         dialog=dialog(
-            "Measure the repository?", "Reads how much it holds. Nothing changes.", "Measure"
+            phrase("Measure the repository?"), phrase("Reads how much it holds. Nothing changes."), "Measure"
         ),
     )  # fmt: skip
     def stats(self, request: HttpRequest, form: BaseDialogForm, object_id: str) -> HttpResponse:
@@ -224,11 +234,11 @@ class RepositoryAdmin(SetUpAdmin):
         return self._tend(request, object_id, StatsRequest)
 
     @action(
-        description="Remove stale locks", icon="lock_open", permissions=["run_maintenance"],
+        description=_("Remove stale locks"), icon="lock_open", permissions=["run_maintenance"],
         dialog=dialog(
-            "Remove stale locks?",
-            "Removes locks that dead programs left behind. Locks of programs that still run stay.",
-            "Remove stale locks",
+            phrase("Remove stale locks?"),
+            phrase("Removes locks that dead programs left behind. Locks of programs that still run stay."),
+            phrase("Remove stale locks"),
         ),
     )  # fmt: skip
     def unlock(self, request: HttpRequest, form: BaseDialogForm, object_id: str) -> HttpResponse:
@@ -236,12 +246,12 @@ class RepositoryAdmin(SetUpAdmin):
         return self._tend(request, object_id, UnlockRequest)
 
     @action(
-        description="Repair index", icon="construction", permissions=["run_maintenance"],
+        description=_("Repair index"), icon="construction", permissions=["run_maintenance"],
         dialog=dialog(
-            "Repair the index?",
-            "Builds the repository's index anew from the data that is there. Do this first when a check "
-            "found damage, then check all data again.",
-            "Repair index",
+            phrase("Repair the index?"),
+            phrase("Builds the repository's index anew from the data that is there. Do this first when a "
+"check found damage, then check all data again."),
+            phrase("Repair index"),
         ),
     )  # fmt: skip
     def repair_index(self, request: HttpRequest, form: BaseDialogForm, object_id: str) -> HttpResponse:
@@ -249,13 +259,13 @@ class RepositoryAdmin(SetUpAdmin):
         return self._tend(request, object_id, RepairIndexRequest)
 
     @action(
-        description="Repair snapshots", icon="healing", permissions=["run_maintenance"],
+        description=_("Repair snapshots"), icon="healing", permissions=["run_maintenance"],
         dialog=dialog(
-            "Repair the snapshots?",
-            "Snapshots whose data is damaged are replaced by what can still be read of them, and the damaged "
-            "ones are forgotten: a damaged dump may be lost for good. Repair the index and check all data "
-            "first.",
-            "Repair snapshots", danger=True,
+            phrase("Repair the snapshots?"),
+            phrase("Snapshots whose data is damaged are replaced by what can still be read of them, and "
+"the damaged ones are forgotten: a damaged dump may be lost for good. Repair the index "
+"and check all data first."),
+            phrase("Repair snapshots"), danger=True,
         ),
     )  # fmt: skip
     def repair_snapshots(self, request: HttpRequest, form: BaseDialogForm, object_id: str) -> HttpResponse:

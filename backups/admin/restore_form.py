@@ -9,6 +9,7 @@ from django import forms
 from django.core.exceptions import ValidationError
 from django.http import QueryDict
 from django.utils.crypto import constant_time_compare
+from django.utils.translation import gettext_lazy as _
 from unfold.widgets import (
     UnfoldAdminRadioSelectWidget,
     UnfoldAdminSelectMultipleWidget,
@@ -20,25 +21,30 @@ from unfold.widgets import (
 from backups.choices import OVERWRITING_MODES, DefinerPolicy, RestoreMode
 from backups.models import Database, Snapshot
 from backups.requests import RestoreRequest
+from backups.text.sentences import phrase
 from backups.validators import target_name
 
 _MODES = [
-    (RestoreMode.NEW, "Into a new database: nothing that exists is touched"),
+    (RestoreMode.NEW, phrase("Into a new database: nothing that exists is touched")),
     (
         RestoreMode.REPLACE,
         (
-            "Replace the live database: loaded and checked beside it, then swapped in at once; "
-            "the tables of now are kept, so that it can be undone"
+            phrase(
+                "Replace the live database: loaded and checked beside it, then swapped in at once; the "
+                "tables of now are kept, so that it can be undone"
+            )
         ),
     ),
     (
         RestoreMode.IN_PLACE,
         (
-            "Straight into the live database: for servers where no database can be created; "
-            "the way back is the backup made before"
+            phrase(
+                "Straight into the live database: for servers where no database can be created; the way "
+                "back is the backup made before"
+            )
         ),
     ),
-    (RestoreMode.FILE, "Download the SQL to this computer"),
+    (RestoreMode.FILE, phrase("Download the SQL to this computer")),
 ]
 
 
@@ -51,32 +57,32 @@ class RestoreForm(forms.Form):
     """Where a snapshot should go, and what of it."""
 
     mode = forms.ChoiceField(
-        label="Where to", choices=_MODES, initial=RestoreMode.NEW, widget=UnfoldAdminRadioSelectWidget
+        label=_("Where to"), choices=_MODES, initial=RestoreMode.NEW, widget=UnfoldAdminRadioSelectWidget
     )
     target = forms.CharField(
-        label="Name of the new database", required=False, max_length=64, validators=[target_name],
+        label=_("Name of the new database"), required=False, max_length=64, validators=[target_name],
         widget=UnfoldAdminTextInputWidget(attrs=_only_with(RestoreMode.NEW)),
     )  # fmt: skip
     tables = forms.MultipleChoiceField(
-        label="Only these tables", required=False, widget=UnfoldAdminSelectMultipleWidget,
-        help_text="None chosen is all of them.",
+        label=_("Only these tables"), required=False, widget=UnfoldAdminSelectMultipleWidget,
+        help_text=_("None chosen is all of them."),
     )  # fmt: skip
     definers = forms.ChoiceField(
-        label="Users that views, triggers and routines run as", choices=DefinerPolicy.choices,
+        label=_("Users that views, triggers and routines run as"), choices=DefinerPolicy.choices,
         initial=DefinerPolicy.KEEP,
         widget=UnfoldAdminSelectWidget(attrs=_only_with(RestoreMode.NEW, *OVERWRITING_MODES)),
     )  # fmt: skip
     without_safety = forms.BooleanField(
-        label="There is nothing left to save: make no backup before", required=False,
+        label=_("There is nothing left to save: make no backup before"), required=False,
         widget=UnfoldBooleanSwitchWidget(attrs=_only_with(*OVERWRITING_MODES)),
     )  # fmt: skip
     known_bad = forms.BooleanField(
-        label="Restore it although it is known to be bad", required=False,
+        label=_("Restore it although it is known to be bad"), required=False,
         widget=UnfoldBooleanSwitchWidget,
     )  # fmt: skip
     reason = forms.CharField(
-        label="Why", max_length=300, widget=UnfoldAdminTextInputWidget,
-        help_text="Kept with the restore and in the admin log.",
+        label=_("Why"), max_length=300, widget=UnfoldAdminTextInputWidget,
+        help_text=_("Kept with the restore and in the admin log."),
     )  # fmt: skip
     confirm = forms.CharField(required=False, widget=UnfoldAdminTextInputWidget)
     shown = forms.CharField(required=False, widget=forms.HiddenInput)
@@ -91,13 +97,15 @@ class RestoreForm(forms.Form):
         self.fields["tables"].choices = [(name, name) for name in held]  # type: ignore[attr-defined]
         self.fields["target"].initial = f"{database.database[:50]}_restored"
         self.to_type = self._to_type(self.data.get("mode", ""))
-        self.fields["confirm"].label = f"Type {self.to_type} to go on"
+        self.fields["confirm"].label = phrase("Type {to_type} to go on", to_type=self.to_type)
 
     def _to_type(self, mode: str) -> str:
         """What has to be typed out before it begins; empty where nothing has to."""
         if mode in OVERWRITING_MODES:
             one = self.snapshot.source == self.database.database
-            across = f"{self.snapshot.source} over {self.database.database}"
+            across = phrase(
+                "{source} over {database}", source=self.snapshot.source, database=self.database.database
+            )
             return self.database.database if one else across
         is_doubtful = self.snapshot.is_known_bad or not self.snapshot.made_here
         return self.snapshot.short_id if is_doubtful else ""
@@ -106,14 +114,16 @@ class RestoreForm(forms.Form):
         """A new database needs a name, and one that is not the live one's."""
         cleaned = super().clean() or {}
         if cleaned.get("known_bad") is False:
-            raise ValidationError({"known_bad": "Switch this on to go on, or choose another snapshot."})
+            raise ValidationError(
+                {"known_bad": phrase("Switch this on to go on, or choose another snapshot.")}
+            )
         if cleaned.get("mode") == RestoreMode.NEW:
             if "target" in self.errors:
                 return cleaned  # what is wrong with the name is said
             if not cleaned.get("target"):
-                raise ValidationError({"target": "Give the new database a name."})
+                raise ValidationError({"target": phrase("Give the new database a name.")})
             if cleaned["target"] == self.database.database:
-                raise ValidationError({"target": "That is the live database: choose another name."})
+                raise ValidationError({"target": phrase("That is the live database: choose another name.")})
         return cleaned
 
     @property
@@ -159,8 +169,10 @@ class RestoreForm(forms.Form):
             return True
         self.add_error(
             None,
-            "Nothing was started, because this is not what was shown before. Below is what will happen now: "
-            "look at it, then start.",
+            phrase(
+                "Nothing was started, because this is not what was shown before. Below is what will "
+                "happen now: look at it, then start."
+            ),
         )
         return False
 
@@ -175,8 +187,12 @@ class RestoreForm(forms.Form):
         """Whether the live database's name was typed out where it has to be."""
         if self.cleaned_data["confirm"] == self.to_type or not self.to_type:
             return True
-        what = "the database's name" if self.to_type == self.database.database else "what is to be typed"
-        self.add_error("confirm", f"This is not {what}. Nothing was started.")
+        what = (
+            phrase("the database's name")
+            if self.to_type == self.database.database
+            else phrase("what is to be typed")
+        )
+        self.add_error("confirm", phrase("This is not {what}. Nothing was started.", what=what))
         return False
 
 

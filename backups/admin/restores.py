@@ -9,6 +9,7 @@ from django.contrib import admin
 from django.db.models import QuerySet
 from django.http import Http404, HttpRequest, HttpResponse
 from django.utils.html import format_html, format_html_join
+from django.utils.translation import gettext_lazy as _
 from unfold.contrib.filters.admin import ChoicesDropdownFilter, RelatedDropdownFilter
 from unfold.decorators import action, display
 from unfold.enums import ActionVariant
@@ -25,12 +26,13 @@ from backups.requests.questions import KeptSizeQuestion, ask_unless_just_asked
 from backups.restoring import kept_states
 from backups.snapshots.retention import SAFETY_KEPT
 from backups.text import formatting
+from backups.text.sentences import phrase
 
 
 class ReasonForm(FactsForm):
     """Why it is done, for the admin log."""
 
-    reason = forms.CharField(label="Why", max_length=300, widget=UnfoldAdminTextInputWidget)
+    reason = forms.CharField(label=_("Why"), max_length=300, widget=UnfoldAdminTextInputWidget)
 
     def facts(self, object_id: str) -> list[tuple[str, Any]]:
         """What is kept, and where."""
@@ -38,9 +40,16 @@ class ReasonForm(FactsForm):
         if restore is None or restore.swapped_at is None:
             raise Http404
         return [
-            ("Database", restore.target),
-            ("Tables as they were", f"in {restore.kept_in}, since {formatting.clock(restore.swapped_at)}"),
-            ("What that is", kept_states.State(restore, "", None).what),
+            (phrase("Database"), restore.target),
+            (
+                phrase("Tables as they were"),
+                phrase(
+                    "in {kept_in}, since {swapped_at}",
+                    kept_in=restore.kept_in,
+                    swapped_at=formatting.clock(restore.swapped_at),
+                ),
+            ),
+            (phrase("What that is"), kept_states.State(restore, "", None).what),
         ]
 
 
@@ -52,7 +61,7 @@ class UndoForm(ReasonForm):
         restore = Restore.objects.select_related("database__server").get(pk=object_id)
         lying = kept_states.laid(restore.database, restore.target)
         newer = [str(one.run_id) for one in lying if one.pk > restore.pk]
-        passed = [("Newer restores that go with it", ", ".join(newer))] if newer else []
+        passed = [(phrase("Newer restores that go with it"), ", ".join(newer))] if newer else []
         return [*super().facts(object_id), *passed]
 
 
@@ -77,7 +86,7 @@ class DropForm(ReasonForm):
         known = self.facts(str(object_id))
         question = KeptSizeQuestion(Restore.objects.get(pk=str(object_id)))
         freed = asked.answered(ask_unless_just_asked(question, asked.person_of(request)))
-        return {"facts": [*known, ("Space that this frees", freed)]}
+        return {"facts": [*known, (phrase("Space that this frees"), freed)]}
 
 
 @admin.register(Restore)
@@ -88,7 +97,7 @@ class RestoreAdmin(ReadOnlyAdmin):
     list_display_links = ("number", "what")
     list_filter = (("database", RelatedDropdownFilter), ("mode", ChoicesDropdownFilter))
     search_fields = ("snapshot__snapshot_id__startswith", "target")
-    search_help_text = "Snapshot id or target"
+    search_help_text = _("Snapshot id or target")
     fields = (
         "ended", "run_link", "snapshot_link", "database_link", "mode", "where", "chosen_tables", "reason",
         "took", "safety_link", "kept", "swapped", "undone", "dropped", "left_out", "ways_back",
@@ -106,97 +115,101 @@ class RestoreAdmin(ReadOnlyAdmin):
         of_undone = [f"undo_of__{name}" for name in kept_states.LARGE]
         return found.defer("snapshot__manifest", "safety_snapshot__manifest", *kept_states.LARGE, *of_undone)
 
-    @display(description="Restore", ordering="run")
+    @display(description=_("Restore"), ordering="run")
     def number(self, restore: Restore) -> str:
         """Its run's number, by which `undo_restore` knows it."""
         return str(restore.run_id)
 
-    @display(description="Status")
+    @display(description=_("Status"))
     def ended(self, restore: Restore) -> str:
         """How its run stands, and why it failed."""
         run = restore.run
         shown = formatting.label(run.get_status_display(), STATUS_COLOURS[Status(run.status)])
         return format_html("{} {}", shown, run.error) if run.error else shown
 
-    @display(description="Database")
+    @display(description=_("Database"))
     def database_link(self, restore: Restore) -> str:
         """Whose restore it is."""
         return formatting.link(page_url(restore.database), restore.database)
 
-    @display(description="Target")
+    @display(description=_("Target"))
     def where(self, restore: Restore) -> str:
         """The database or folder that it wrote to."""
         return restore.target
 
-    @display(description="Tables of before")
+    @display(description=_("Tables of before"))
     def kept(self, restore: Restore) -> str:
         """Where they are, or what became of them."""
         return kept_words(restore)
 
-    @display(description="Snapshot", ordering="snapshot")
+    @display(description=_("Snapshot"), ordering="snapshot")
     def what(self, restore: Restore) -> str:
         """Which snapshot."""
         return restore.snapshot.short_id
 
-    @display(description="Status", label=STATUS_COLOURS)
+    @display(description=_("Status"), label=STATUS_COLOURS)
     def state(self, restore: Restore) -> tuple[str, str]:
         """How its run ended."""
         return restore.run.status, restore.run.get_status_display()
 
-    @display(description="Asked", ordering="run__queued_at")
+    @display(description=_("Asked"), ordering="run__queued_at")
     def asked(self, restore: Restore) -> str:
         """How long ago."""
         return formatting.relative_time(restore.run.queued_at)
 
-    @display(description="Restore took", ordering="restore_seconds")
+    @display(description=_("Restore took"), ordering="restore_seconds")
     def took(self, restore: Restore) -> str:
         """How long the data took to load."""
         return formatting.duration(restore.restore_seconds)
 
-    @display(description="Run")
+    @display(description=_("Run"))
     def run_link(self, restore: Restore) -> str:
         """The run that did it."""
         return formatting.link(page_url(restore.run), restore.run)
 
-    @display(description="Snapshot")
+    @display(description=_("Snapshot"))
     def snapshot_link(self, restore: Restore) -> str:
         """What was restored."""
         return formatting.link(page_url(restore.snapshot), restore.snapshot)
 
-    @display(description="Tables")
+    @display(description=_("Tables"))
     def chosen_tables(self, restore: Restore) -> str:
         """Which tables."""
-        return ", ".join(restore.tables) or "All"
+        return ", ".join(restore.tables) or phrase("All")
 
-    @display(description="Safety backup")
+    @display(description=_("Safety backup"))
     def safety_link(self, restore: Restore) -> str:
         """The backup that was made before."""
         safety = restore.safety_snapshot
         if safety is None:
             return formatting.EMPTY
         if safety.forgotten_at is not None:
-            until = ", which was forgotten since"
+            until = phrase(", which was forgotten since")
         else:
             ended = restore.run.finished_at
-            until = f", kept at least until {formatting.exact(ended + SAFETY_KEPT)}" if ended else ""
+            until = (
+                phrase(", kept at least until {ended}", ended=formatting.exact(ended + SAFETY_KEPT))
+                if ended
+                else ""
+            )
         return format_html("{}{}", formatting.link(page_url(safety), safety), until)
 
-    @display(description="Swapped in")
+    @display(description=_("Swapped in"))
     def swapped(self, restore: Restore) -> str:
         """When the restored tables took the place of the live ones."""
         return formatting.time_with_age(restore.swapped_at)
 
-    @display(description="Undone")
+    @display(description=_("Undone"))
     def undone(self, restore: Restore) -> str:
         """When the swap was undone."""
         return formatting.time_with_age(restore.undone_at)
 
-    @display(description="Kept tables dropped")
+    @display(description=_("Kept tables dropped"))
     def dropped(self, restore: Restore) -> str:
         """When the tables from before were dropped."""
         return formatting.time_with_age(restore.dropped_at)
 
-    @display(description="Could not be made")
+    @display(description=_("Could not be made"))
     def left_out(self, restore: Restore) -> str:
         """Views, triggers, routines and events that are missing, why, and as which statements."""
         if not restore.definitions_left:
@@ -210,7 +223,7 @@ class RestoreAdmin(ReadOnlyAdmin):
             ],
         )
 
-    @display(description="What can be brought back")
+    @display(description=_("What can be brought back"))
     def ways_back(self, restore: Restore) -> str:
         """The states that the target can be brought back to, newest first, each with its way and end."""
         found = kept_states.listed(restore.database, restore.target)
@@ -242,13 +255,13 @@ class RestoreAdmin(ReadOnlyAdmin):
         return self.has_run_restore_permission(request) and may
 
     @action(
-        description="Try these again", icon="replay", variant=ActionVariant.PRIMARY, permissions=["again"],
+        description=_("Try these again"), icon="replay", variant=ActionVariant.PRIMARY, permissions=["again"],
         dialog=dialog(
-            "Make what was left out?",
-            "These views, triggers, routines and events could not be made. They are made now, so far as "
-            "the server takes them; what somebody made by hand meanwhile stays as it is, and no table is "
-            "touched.",
-            "Try these again", form_class=AgainForm,
+            phrase("Make what was left out?"),
+            phrase("These views, triggers, routines and events could not be made. They are made now, so "
+"far as the server takes them; what somebody made by hand meanwhile stays as it is, and "
+"no table is touched."),
+            phrase("Try these again"), form_class=AgainForm,
         ),
     )  # fmt: skip
     def try_again(self, request: HttpRequest, form: AgainForm, object_id: str) -> HttpResponse:
@@ -257,12 +270,12 @@ class RestoreAdmin(ReadOnlyAdmin):
         return self.start(request, restore, DefineRequest(restore))
 
     @action(
-        description="Undo", icon="undo", variant=ActionVariant.PRIMARY, permissions=["undo"],
+        description=_("Undo"), icon="undo", variant=ActionVariant.PRIMARY, permissions=["undo"],
         dialog=dialog(
-            "Undo this restore?",
-            "The tables that were kept take the place of those of now, in one step. The tables of now "
-            "are kept in their turn, so that this can be undone as well.",
-            "Undo the restore", form_class=UndoForm,
+            phrase("Undo this restore?"),
+            phrase("The tables that were kept take the place of those of now, in one step. The tables of "
+"now are kept in their turn, so that this can be undone as well."),
+            phrase("Undo the restore"), form_class=UndoForm,
         ),
     )  # fmt: skip
     def undo(self, request: HttpRequest, form: UndoForm, object_id: str) -> HttpResponse:
@@ -278,12 +291,12 @@ class RestoreAdmin(ReadOnlyAdmin):
         return redirect(request, run_url(run))
 
     @action(
-        description="Drop kept tables", icon="delete", variant=ActionVariant.DANGER, permissions=["drop"],
+        description=_("Drop kept tables"), icon="delete", variant=ActionVariant.DANGER, permissions=["drop"],
         dialog=dialog(
-            "Drop the tables that this restore kept?",
-            "The tables as they were before the restore are deleted for good. After this the restore "
-            "cannot be undone; what they held is then only in snapshots.",
-            "Drop them", form_class=DropForm, danger=True,
+            phrase("Drop the tables that this restore kept?"),
+            phrase("The tables as they were before the restore are deleted for good. After this the "
+"restore cannot be undone; what they held is then only in snapshots."),
+            phrase("Drop them"), form_class=DropForm, danger=True,
         ),
     )  # fmt: skip
     def drop_kept(self, request: HttpRequest, form: ReasonForm, object_id: str) -> HttpResponse:
@@ -294,7 +307,9 @@ class RestoreAdmin(ReadOnlyAdmin):
             wanted.check()
         except Problem as problem:
             return refused(request, restore, problem)
-        self.log_change(request, restore, f"Drop of kept tables: {form.cleaned_data['reason']}")
+        self.log_change(
+            request, restore, phrase("Drop of kept tables: {reason}", reason=form.cleaned_data["reason"])
+        )
         return self.start(request, restore, wanted)
 
 
@@ -303,15 +318,17 @@ def kept_words(restore: Restore) -> str:
     if not restore.kept_in:
         return formatting.EMPTY
     if not restore.is_settled:
-        return f"The swap is under way: tables may be in {restore.kept_in} already."
+        return phrase("The swap is under way: tables may be in {kept_in} already.", kept_in=restore.kept_in)
     if restore.dropped_at is not None:
-        return "Dropped: only snapshots hold what was there before."
+        return phrase("Dropped: only snapshots hold what was there before.")
     if restore.undone_at is not None:
-        return f"Back in {restore.target}: this was undone."
+        return phrase("Back in {target}: this was undone.", target=restore.target)
     if restore.swapped_at is None:
-        over = f"{restore.target} was not swapped, so nothing of it is kept apart."
-        return over if restore.run.is_over else "None yet: nothing is swapped so far."
-    return f"In {restore.kept_in}, until somebody drops them; nothing drops them by itself."
+        over = phrase("{target} was not swapped, so nothing of it is kept apart.", target=restore.target)
+        return over if restore.run.is_over else phrase("None yet: nothing is swapped so far.")
+    return phrase(
+        "In {kept_in}, until somebody drops them; nothing drops them by itself.", kept_in=restore.kept_in
+    )
 
 
 def _kept(object_id: Any, which: str) -> bool:

@@ -27,6 +27,7 @@ from django.urls import reverse
 from django.utils import timezone
 from django.utils.crypto import salted_hmac
 from django.utils.http import content_disposition_header
+from django.utils.translation import gettext_lazy as _
 from unfold.widgets import UnfoldAdminSplitDateTimeWidget
 
 from backups.admin import asked
@@ -40,6 +41,7 @@ from backups.requests import Asker, RestoreRequest, questions
 from backups.restoring.plan import Plan, drafted, heard
 from backups.snapshots.selection import instead_of, known_bad_words, safety_copies, snapshot_at
 from backups.text import formatting
+from backups.text.sentences import phrase
 
 _MAY_RESTORE = permission_required("backups.run_restore", raise_exception=True)
 # So long the button that starts waits for the worker: several of these a process can be spared.
@@ -49,7 +51,7 @@ _START_SECONDS = 8.0
 class TimeForm(forms.Form):
     """A moment to go back to."""
 
-    time = forms.SplitDateTimeField(label="As it was at", widget=UnfoldAdminSplitDateTimeWidget)
+    time = forms.SplitDateTimeField(label=_("As it was at"), widget=UnfoldAdminSplitDateTimeWidget)
 
 
 @dataclass(frozen=True)
@@ -73,7 +75,7 @@ def restore_view(request: HttpRequest, pk: int) -> HttpResponseBase:
     related = ("database__repository", "database__server", "repository")
     snapshot = get_object_or_404(Snapshot.objects.present().select_related(*related), pk=pk)
     if snapshot.database is None:
-        messages.error(request, "This snapshot belongs to no database that is set up here.")
+        messages.error(request, phrase("This snapshot belongs to no database that is set up here."))
         return HttpResponseRedirect(page_url(snapshot))
     database = snapshot.database
     form = RestoreForm(request.POST or None, snapshot=snapshot, database=database)
@@ -85,7 +87,7 @@ def restore_view(request: HttpRequest, pk: int) -> HttpResponseBase:
     context = {
         **admin.site.each_context(request),
         **_shown(request, form, preview),
-        "title": f"Restore snapshot {snapshot.short_id}",
+        "title": phrase("Restore snapshot {snapshot}", snapshot=snapshot.short_id),
         "snapshot": snapshot,
         "suspicion": Suspicion.objects.filter(snapshot=snapshot).first(),
         "instead": instead_of(snapshot) if snapshot.is_known_bad else "",
@@ -147,7 +149,7 @@ def _may_start(request: HttpRequest, form: RestoreForm, preview: Preview) -> boo
     if "start" not in request.POST:
         return False
     if preview.plan is None:
-        form.add_error(None, "Nothing was started: what it would do now could not be looked at.")
+        form.add_error(None, phrase("Nothing was started: what it would do now could not be looked at."))
         return False
     seen = form.was_shown(_fingerprints(request, preview.plan, form))
     return seen and not preview.plan.obstacles and form.is_confirmed()
@@ -183,7 +185,7 @@ def restore_at_view(request: HttpRequest, pk: int) -> HttpResponse:
     held = database.snapshots.present()
     context = {
         **admin.site.each_context(request),
-        "title": f"Restore {database} as it was",
+        "title": phrase("Restore {database} as it was", database=database),
         "database": database,
         "form": form,
         "newest": [
@@ -223,7 +225,7 @@ def _download(request: HttpRequest, wanted: RestoreRequest) -> HttpResponseBase:
         messages.error(request, problem.sentence())
         return HttpResponseRedirect(restore_url(snapshot))
     except Problem as problem:
-        messages.error(request, f"Nothing was downloaded. {problem.sentence()}")
+        messages.error(request, phrase("Nothing was downloaded. {sentence}", sentence=problem.sentence()))
         return HttpResponseRedirect(restore_url(snapshot))
     try:
         note(request, snapshot, f"Downloaded {content.name}: {wanted.reason}")
@@ -251,26 +253,31 @@ def note(request: HttpRequest, obj: Snapshot | Database | Any, text: str) -> Non
 def plan_facts(plan: Plan) -> list[tuple[str, Any]]:
     """Label and value of what a plan says, for people."""
     took = (
-        formatting.approximate_duration(plan.seconds) if plan.seconds else "not known yet, this is the first"
+        formatting.approximate_duration(plan.seconds)
+        if plan.seconds
+        else phrase("not known yet, this is the first")
     )
     if plan.mode == RestoreMode.FILE:
-        return [("Target", "a file on this computer"), ("Size", formatting.size(plan.bytes))]
+        return [
+            (phrase("Target"), phrase("a file on this computer")),
+            (phrase("Size"), formatting.size(plan.bytes)),
+        ]
     known = [
-        ("Target", plan.target),
-        ("Data up to", formatting.time_with_age(plan.data_until)),
-        ("Expected duration", took),
+        (phrase("Target"), plan.target),
+        (phrase("Data up to"), formatting.time_with_age(plan.data_until)),
+        (phrase("Expected duration"), took),
     ]
     if not (plan.replaced or plan.vanishing or plan.new):
         return known  # nobody could look, be it at the server or at what the snapshot holds
     if plan.mode == RestoreMode.NEW:
         # Tables of the same names are in no danger: such a target is an obstacle.
-        return known if plan.replaced else [*known, ("Tables that are new", _names(plan.new))]
+        return known if plan.replaced else [*known, (phrase("Tables that are new"), _names(plan.new))]
     return [
         *known,
-        ("Tables replaced", _names(plan.replaced)),
-        ("Tables that will vanish", _names(plan.vanishing)),
-        ("Tables that are new", _names(plan.new)),
-        *([("Tables that stay as they are", _names(plan.staying))] if plan.staying else []),
+        (phrase("Tables replaced"), _names(plan.replaced)),
+        (phrase("Tables that will vanish"), _names(plan.vanishing)),
+        (phrase("Tables that are new"), _names(plan.new)),
+        *([(phrase("Tables that stay as they are"), _names(plan.staying))] if plan.staying else []),
     ]
 
 

@@ -13,6 +13,8 @@ from django.http import Http404, HttpRequest, HttpResponse, JsonResponse
 from django.template.loader import render_to_string
 from django.urls import URLPattern, path
 from django.utils import timezone
+from django.utils.translation import gettext
+from django.utils.translation import gettext_lazy as _
 from unfold.contrib.filters.admin import (
     MultipleChoicesDropdownFilter,
     RelatedDropdownFilter,
@@ -36,6 +38,7 @@ from backups.restoring import kept_states
 from backups.runs import lifecycle
 from backups.runs.asked import right_of
 from backups.text import formatting
+from backups.text.sentences import joined, phrase
 from backups.text.terminal import escape_control_characters
 
 _LINES_SHOWN = 500
@@ -58,7 +61,7 @@ class RunAdmin(ReadOnlyAdmin):
     )
     list_select_related = ("database", "repository", "requested_by")
     search_fields = ("snapshot__snapshot_id__startswith",)
-    search_help_text = "Snapshot id"
+    search_help_text = _("Snapshot id")
     ordering = ("-queued_at", "-pk")
     actions_detail = ("accept", "cancel", "again")
     change_form_template = "backups/run.html"
@@ -83,42 +86,43 @@ class RunAdmin(ReadOnlyAdmin):
 
     # ------------------------------------------------------------ The list
 
-    @display(description="Run", ordering="pk")
+    @display(description=_("Run"), ordering="pk")
     def what(self, run: Run) -> str:
         """What was done to what."""
         return formatting.two_lines(run, run.database or run.repository)
 
-    @display(description="Status", ordering="status")
+    @display(description=_("Status"), ordering="status")
     def state(self, run: Run) -> str:
         """The status as a coloured label."""
         return formatting.label(run.get_status_display(), STATUS_COLOURS[Status(run.status)])
 
-    @display(description="Queued", ordering="queued_at")
+    @display(description=_("Queued"), ordering="queued_at")
     def queued(self, run: Run) -> str:
         """How long ago."""
         return formatting.relative_time(run.queued_at)
 
-    @display(description="Duration")
+    @display(description=_("Duration"))
     def took(self, run: Run) -> str:
         """How long it took, or has been running."""
         return formatting.duration(run.duration())
 
-    @display(description="Size", ordering="bytes_done")
+    @display(description=_("Size"), ordering="bytes_done")
     def bytes(self, run: Run) -> str:
         """Bytes handled."""
         return formatting.size(run.bytes_done or None)
 
-    @display(description="Asked by", ordering="trigger")
+    @display(description=_("Asked by"), ordering="trigger")
     def asked_by(self, run: Run) -> str:
         """What or who asked for it."""
         return formatting.two_lines(run.get_trigger_display(), run.requested_by or "")
 
-    @display(description="Remark")
+    @display(description=_("Remark"))
     def why(self, run: Run) -> str:
         """The error, shortened; all of it is on the run's page."""
         if run.status == Status.RUNNING:
-            return run.phase
-        return run.error if len(run.error) <= 90 else f"{run.error[:88].rstrip()} …"
+            return gettext(run.phase) if run.phase else ""
+        told = str(run.error_told)
+        return told if len(told) <= 90 else f"{told[:88].rstrip()} …"
 
     # ------------------------------------------------------------ The page
 
@@ -148,7 +152,7 @@ class RunAdmin(ReadOnlyAdmin):
             {
                 "over": run.is_over and len(lines) < _LINES_SHOWN,
                 "status": run.status,
-                "title": f"{run.get_status_display()}: {run}",
+                "title": str(phrase("{status}: {run}", status=run.get_status_display(), run=run)),
                 "html": render_to_string("backups/run_state.html", page_context(run)),
                 "log": render_to_string("backups/run_lines.html", {"lines": lines}),
                 "last_line": lines[-1].pk if lines else after,
@@ -188,7 +192,7 @@ class RunAdmin(ReadOnlyAdmin):
         return may_accept(request, AcceptRunForm.by_field, object_id)
 
     @action(
-        description="It is right", icon="task_alt", variant=ActionVariant.PRIMARY, permissions=["accept"],
+        description=_("It is right"), icon="task_alt", variant=ActionVariant.PRIMARY, permissions=["accept"],
         dialog=accept_dialog(AcceptRunForm),
     )  # fmt: skip
     def accept(self, request: HttpRequest, form: AcceptRunForm, object_id: str) -> HttpResponse:
@@ -197,13 +201,13 @@ class RunAdmin(ReadOnlyAdmin):
         return say_so(self, request, run, AcceptRunForm.by_field, form.cleaned_data["reason"])
 
     @action(
-        description="Cancel", icon="stop_circle", variant=ActionVariant.DANGER, permissions=["cancel"],
+        description=_("Cancel"), icon="stop_circle", variant=ActionVariant.DANGER, permissions=["cancel"],
         attrs={"data-when": "active"},
         dialog=dialog(
-            "Cancel this run?",
-            "What it is doing stops within seconds. A backup that is cancelled leaves no snapshot; "
-            "earlier snapshots stay as they are.",
-            "Cancel the run", danger=True,
+            phrase("Cancel this run?"),
+            phrase("What it is doing stops within seconds. A backup that is cancelled leaves no snapshot; "
+"earlier snapshots stay as they are."),
+            phrase("Cancel the run"), danger=True,
         ),
     )  # fmt: skip
     def cancel(self, request: HttpRequest, form: BaseDialogForm, object_id: str) -> HttpResponse:
@@ -212,17 +216,17 @@ class RunAdmin(ReadOnlyAdmin):
         try:
             lifecycle.run_cancel(run)
         except lifecycle.IllegalTransition:
-            messages.warning(request, f"{run} is over already; there is nothing to cancel.")
+            messages.warning(request, phrase("{run} is over already; there is nothing to cancel.", run=run))
         else:
-            self.log_change(request, run, "Asked to cancel.")
+            self.log_change(request, run, phrase("Asked to cancel."))
         return redirect(request, run_url(run))
 
     @action(
-        description="Run again", icon="replay", permissions=["again"], attrs={"data-when": "over"},
+        description=_("Run again"), icon="replay", permissions=["again"], attrs={"data-when": "over"},
         dialog=dialog(
-            "Run this again?",
-            "The same is started once more, as a new run with the same choices.",
-            "Run again",
+            phrase("Run this again?"),
+            phrase("The same is started once more, as a new run with the same choices."),
+            phrase("Run again"),
         ),
     )  # fmt: skip
     def again(self, request: HttpRequest, form: BaseDialogForm, object_id: str) -> HttpResponse:
@@ -265,7 +269,7 @@ def _waits_because(run: Run, now: datetime) -> str:
     if run.status != Status.QUEUED:
         return ""
     found = standing.read(now).overall.findings
-    return " ".join(each.sentence for each in found if each.key == "worker")
+    return joined(each.sentence for each in found if each.key == "worker")
 
 
 def _facts(run: Run) -> list[tuple[str, Any]]:
@@ -274,20 +278,23 @@ def _facts(run: Run) -> list[tuple[str, Any]]:
     snapshot = run.snapshot and formatting.link(page_url(run.snapshot), run.snapshot.short_id)
     restore = _restore_of(run)
     known = [
-        ("Snapshot", snapshot),
-        ("Restore", restore and formatting.link(page_url(restore), restore)),
-        ("Mode", restore and restore.get_mode_display()),
-        ("Target", restore and restore.target),
-        ("Tables of before", restore and restore.kept_in and kept_words(restore)),
-        ("Dump size", formatting.size(result["dump_bytes"]) if "dump_bytes" in result else None),
-        ("Added to the repository", formatting.size(_added(result)) if "data_added" in result else None),
-        ("Dump digest (SHA-256)", result.get("sha256")),
-        ("Heartbeat", result.get("heartbeat")),
-        ("Result", result.get("sentence")),
-        ("Server", run.server_version),
-        ("Client", run.client_version),
+        (phrase("Snapshot"), snapshot),
+        (phrase("Restore"), restore and formatting.link(page_url(restore), restore)),
+        (phrase("Mode"), restore and restore.get_mode_display()),
+        (phrase("Target"), restore and restore.target),
+        (phrase("Tables of before"), restore and restore.kept_in and kept_words(restore)),
+        (phrase("Dump size"), formatting.size(result["dump_bytes"]) if "dump_bytes" in result else None),
+        (
+            phrase("Added to the repository"),
+            formatting.size(_added(result)) if "data_added" in result else None,
+        ),
+        (phrase("Dump digest (SHA-256)"), result.get("sha256")),
+        (phrase("Heartbeat"), result.get("heartbeat")),
+        (phrase("Result"), result.get("sentence")),
+        (phrase("Server"), run.server_version),
+        (phrase("Client"), run.client_version),
         ("restic", _restic(run)),
-        ("Worker", run.worker),
+        (phrase("Worker"), run.worker),
     ]
     return [(name, value) for name, value in known if value]
 

@@ -9,6 +9,7 @@ from django.contrib.admin.views.main import ChangeList
 from django.db.models import OuterRef, Q, QuerySet, Subquery
 from django.http import HttpRequest, HttpResponse
 from django.utils.html import format_html
+from django.utils.translation import gettext_lazy as _
 from unfold.decorators import display
 
 from backups.admin.base import QuickList, SetUpAdmin, page_url, redirect, run_url
@@ -18,6 +19,7 @@ from backups.models import Run, Server
 from backups.requests import PreflightRequest
 from backups.runs.asked import GATE
 from backups.text import formatting
+from backups.text.sentences import phrase
 
 _FLAVOURS = {"mysql": "MySQL", "mariadb": "MariaDB"}
 
@@ -50,7 +52,7 @@ class ServerAdmin(SetUpAdmin):
     readonly_fields = ("software", "on_it")
     fieldsets = (
         (None, {"fields": ("name", ("host", "port"), ("user", "password_ref"))}),
-        ("Encryption", {"fields": (("ssl_mode", "ssl_ca"),)}),
+        (_("Encryption"), {"fields": (("ssl_mode", "ssl_ca"),)}),
     )
 
     def get_queryset(self, request: HttpRequest) -> QuerySet[Server]:
@@ -69,7 +71,11 @@ class ServerAdmin(SetUpAdmin):
             return [(name, options), *others]
         if obj.is_of_environment:
             options = {**options, "description": _decided_words()}
-        return [(name, options), *others, ("What is known of it", {"fields": (("software", "on_it"),)})]
+        return [
+            (name, options),
+            *others,
+            (phrase("What is known of it"), {"fields": (("software", "on_it"),)}),
+        ]
 
     def get_changelist(self, request: HttpRequest, **kwargs: Any) -> type[ChangeList]:
         """A list whose rows know their connection tests."""
@@ -87,28 +93,31 @@ class ServerAdmin(SetUpAdmin):
         if server is not None and self.has_delete_permission(request, server) and server.databases.exists():
             messages.error(
                 request,
-                f"Not deleted: {_names(server)} on {server}. Give each of them another server, or delete it "
-                "first.",
+                phrase(
+                    "Not deleted: {names} on {server}. Give each of them another server, or delete it first.",
+                    names=_names(server),
+                    server=server,
+                ),
             )
             return redirect(request, page_url(server))
         return super().delete_view(request, object_id, extra_context)
 
-    @display(description="Address", ordering="host")
+    @display(description=_("Address"), ordering="host")
     def address(self, server: Server) -> str:
         """Where it listens."""
         return server.address
 
-    @display(description="Software")
+    @display(description=_("Software"))
     def software(self, server: Server) -> str:
         """Flavour and version."""
         return software(server)
 
-    @display(description="Databases")
+    @display(description=_("Databases"))
     def on_it(self, server: Server) -> str:
         """What is backed up from it."""
         return ", ".join(map(str, server.databases.all())) or formatting.EMPTY
 
-    @display(description="Connection test")
+    @display(description=_("Connection test"))
     def connection(self, server: Any) -> str:
         """How the newest test of a database on it ended, and when."""
         if server.test is None:
@@ -124,4 +133,7 @@ def _names(server: Server) -> str:
 
 
 def _decided_words() -> str:
-    return f"{bootstrap.decided_words(Server)} Every database on this server goes with it."
+    return phrase(
+        "{decided_words} Every database on this server goes with it.",
+        decided_words=bootstrap.decided_words(Server),
+    )

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -10,6 +10,7 @@ from django.contrib import admin
 from django.db.models import QuerySet
 from django.http import HttpRequest, HttpResponse
 from django.urls import reverse
+from django.utils.translation import gettext_lazy as _
 from unfold.contrib.filters.admin import DropdownFilter, RelatedDropdownFilter
 from unfold.decorators import action, display
 from unfold.enums import ActionVariant
@@ -25,6 +26,7 @@ from backups.requests import VerifyRequest
 from backups.snapshots import retention
 from backups.snapshots.selection import instead_of, known_bad_words
 from backups.text import formatting
+from backups.text.sentences import joined, phrase, plural
 
 # Sections of a dump that hold a table's structure and its rows.
 _TABLE_KINDS = frozenset({"table", "rows"})
@@ -38,7 +40,7 @@ class HeldFilter(DropdownFilter):
 
     def lookups(self, request: HttpRequest, model_admin: Any) -> list[tuple[str, str]]:
         """What can be chosen beside the default."""
-        return [("gone", "Forgotten"), ("all", "In the repository and forgotten")]
+        return [("gone", phrase("Forgotten")), ("all", phrase("In the repository and forgotten"))]
 
     def queryset(self, request: HttpRequest, queryset: QuerySet[Snapshot]) -> QuerySet[Snapshot]:
         """The rows for what was chosen."""
@@ -55,7 +57,11 @@ class VerifiedFilter(DropdownFilter):
 
     def lookups(self, request: HttpRequest, model_admin: Any) -> list[tuple[str, str]]:
         """What can be known of one."""
-        return [("yes", "Verified"), ("bad", "Known to be bad"), ("no", "Not verified")]
+        return [
+            ("yes", phrase("Verified")),
+            ("bad", phrase("Known to be bad")),
+            ("no", phrase("Not verified")),
+        ]
 
     def queryset(self, request: HttpRequest, queryset: QuerySet[Snapshot]) -> QuerySet[Snapshot]:
         """The rows for what was chosen."""
@@ -80,7 +86,7 @@ class SnapshotAdmin(ReadOnlyAdmin):
         ("time", DaysFilter),
     )
     search_fields = ("snapshot_id__startswith",)
-    search_help_text = "Snapshot id"
+    search_help_text = _("Snapshot id")
     ordering = ("-time", "-pk")
     actions_detail = ("accept", "restore", "verify")
     change_form_template = "backups/snapshot.html"
@@ -106,39 +112,39 @@ class SnapshotAdmin(ReadOnlyAdmin):
 
     # ------------------------------------------------------------ The list
 
-    @display(description="Snapshot", ordering="snapshot_id")
+    @display(description=_("Snapshot"), ordering="snapshot_id")
     def name(self, snapshot: Snapshot) -> str:
         """The short id, as restic prints it."""
         return snapshot.short_id
 
-    @display(description="Made", ordering="time")
+    @display(description=_("Made"), ordering="time")
     def made(self, snapshot: Snapshot) -> str:
         """When, and how long ago."""
         return formatting.two_lines(
             formatting.short_time(snapshot.time), formatting.relative_time(snapshot.time)
         )
 
-    @display(description="Database", ordering="database")
+    @display(description=_("Database"), ordering="database")
     def of(self, snapshot: Snapshot) -> str:
         """Whose dump it is."""
         return str(snapshot.database or formatting.EMPTY)
 
-    @display(description="Verified", ordering="verified_at")
+    @display(description=_("Verified"), ordering="verified_at")
     def verified(self, snapshot: Snapshot) -> str:
         """When it was proved by a restore."""
         return proof_label(snapshot)
 
-    @display(description="Dump size", ordering="total_bytes_processed")
+    @display(description=_("Dump size"), ordering="total_bytes_processed")
     def dump_size(self, snapshot: Snapshot) -> str:
         """The size of the dump."""
         return formatting.size(snapshot.total_bytes_processed)
 
-    @display(description="Added", ordering="data_added_packed")
+    @display(description=_("Added"), ordering="data_added_packed")
     def added(self, snapshot: Snapshot) -> str:
         """What it takes in the repository."""
         return formatting.size(added_bytes(snapshot))
 
-    @display(description="Kept as")
+    @display(description=_("Kept as"))
     def kept(self, snapshot: Snapshot) -> str:
         """Which retention rules keep it."""
         return kept_words(snapshot) or formatting.EMPTY
@@ -152,7 +158,7 @@ class SnapshotAdmin(ReadOnlyAdmin):
         snapshot: Snapshot = kwargs["obj"]
         before = _before(snapshot)
         context |= {
-            "title": f"Snapshot {snapshot.short_id}",
+            "title": phrase("Snapshot {snapshot}", snapshot=snapshot.short_id),
             "subtitle": None,
             "snapshot": snapshot,
             "suspicion": Suspicion.objects.filter(snapshot=snapshot).first(),
@@ -177,7 +183,7 @@ class SnapshotAdmin(ReadOnlyAdmin):
         return may_accept(request, AcceptForm.by_field, object_id)
 
     @action(
-        description="It is right", icon="task_alt", variant=ActionVariant.PRIMARY, permissions=["accept"],
+        description=_("It is right"), icon="task_alt", variant=ActionVariant.PRIMARY, permissions=["accept"],
         dialog=accept_dialog(AcceptForm),
     )  # fmt: skip
     def accept(self, request: HttpRequest, form: AcceptForm, object_id: str) -> HttpResponse:
@@ -186,7 +192,7 @@ class SnapshotAdmin(ReadOnlyAdmin):
         return say_so(self, request, snapshot, AcceptForm.by_field, form.cleaned_data["reason"])
 
     @action(
-        description="Restore or download", icon="settings_backup_restore",
+        description=_("Restore or download"), icon="settings_backup_restore",
         variant=ActionVariant.PRIMARY, permissions=["run_restore"],
     )  # fmt: skip
     def restore(self, request: HttpRequest, object_id: str) -> HttpResponse:
@@ -194,12 +200,12 @@ class SnapshotAdmin(ReadOnlyAdmin):
         return redirect(request, reverse("snapshot-restore", args=[self.found(request, object_id).pk]))
 
     @action(
-        description="Verify", icon="fact_check", permissions=["run_verify"],
+        description=_("Verify"), icon="fact_check", permissions=["run_verify"],
         dialog=dialog(
-            "Verify this snapshot?",
-            "It is restored in full into a scratch database and compared byte for byte. "
-            "The live database is not touched, but its server may have more to do meanwhile.",
-            "Verify",
+            phrase("Verify this snapshot?"),
+            phrase("It is restored in full into a scratch database and compared byte for byte. The live "
+"database is not touched, but its server may have more to do meanwhile."),
+            phrase("Verify"),
         ),
     )  # fmt: skip
     def verify(self, request: HttpRequest, form: BaseDialogForm, object_id: str) -> HttpResponse:
@@ -207,7 +213,7 @@ class SnapshotAdmin(ReadOnlyAdmin):
         snapshot = self.found(request, object_id)
         if snapshot.database is None or snapshot.forgotten_at:
             self.message_user(
-                request, "This snapshot cannot be verified: no database is set up for it.", "error"
+                request, phrase("This snapshot cannot be verified: no database is set up for it."), "error"
             )
             return redirect(request, page_url(snapshot))
         return self.start(request, snapshot, VerifyRequest(snapshot.database, snapshot))
@@ -230,9 +236,13 @@ class TableRow:
         if self.before is None:
             return "new"
         if self.size == self.before:
-            return "unchanged in size"
+            return phrase("unchanged in size")
         grown = self.size - self.before
-        return f"{'grown' if grown > 0 else 'shrunk'} by {formatting.size(abs(grown))}"
+        return phrase(
+            "{more} by {distance}",
+            more=(phrase("grown") if grown > 0 else phrase("shrunk")),
+            distance=formatting.size(abs(grown)),
+        )
 
     @property
     def colour(self) -> str:
@@ -275,9 +285,24 @@ def _sizes(manifest: Mapping[str, Any] | None) -> dict[str, int]:
 def _objects(manifest: Mapping[str, Any] | None) -> str:
     """How many of what, as in "12 tables, 2 views, 1 trigger"."""
     inventory: Mapping[str, list[str]] = (manifest or {}).get("inventory", {})
-    return ", ".join(
-        f"{len(names)} {kind}{'' if len(names) == 1 else 's'}" for kind, names in inventory.items() if names
+    held = [(kind, len(names)) for kind, names in inventory.items() if names]
+    return joined(
+        (_COUNTED[kind](n) if kind in _COUNTED else f"{n} {kind}" for kind, n in held),
+        ", ",
     )
+
+
+_COUNTED: Mapping[str, Callable[[int], str]] = {
+    "table": lambda n: plural("{n} table", "{n} tables", n=n),
+    "view": lambda n: plural("{n} view", "{n} views", n=n),
+    "sequence": lambda n: plural("{n} sequence", "{n} sequences", n=n),
+    "trigger": lambda n: plural("{n} trigger", "{n} triggers", n=n),
+    "event": lambda n: plural("{n} event", "{n} events", n=n),
+    "procedure": lambda n: plural("{n} procedure", "{n} procedures", n=n),
+    "function": lambda n: plural("{n} function", "{n} functions", n=n),
+    "package": lambda n: plural("{n} package", "{n} packages", n=n),
+    "package body": lambda n: plural("{n} package body", "{n} package bodies", n=n),
+}
 
 
 def _before(snapshot: Snapshot) -> Snapshot | None:

@@ -15,6 +15,8 @@ from backups.admin.filters import start_of
 from backups.choices import Action, Status
 from backups.models import Database, Run
 from backups.scheduling import schedules
+from backups.text import formatting
+from backups.text.sentences import joined, phrase
 
 DAYS = 30
 # Of each database: thirty days of a backup every ten minutes.
@@ -127,19 +129,20 @@ def _day(database: Database, day: date, counts: Mapping[str, int], *, is_due: bo
         colour = "warning" if cancelled else "plain"
     # Whatever kept the schedule from firing left no run that tells of it.
     is_missed = is_due and not counts
-    nothing = "no backup, though the schedule asks for one" if is_missed else "no backup"
+    nothing = phrase("no backup, though the schedule asks for one") if is_missed else phrase("no backup")
     parts = [
-        f"{count} {word}"
-        for count, word in ((good, "good"), (bad, "failed"), (cancelled, "cancelled"))
-        if count
+        phrase("{count} good", count=good) if good else "",
+        phrase("{count} failed", count=bad) if bad else "",
+        phrase("{count} cancelled", count=cancelled) if cancelled else "",
     ]
+    told = joined(filter(None, parts), ", ") or nothing
     href = reverse("admin:backups_run_changelist") + (
         f"?database__id__exact={database.pk}&queued_at_from={day:%Y-%m-%d}&queued_at_to={day:%Y-%m-%d}"
     )
     return Day(
         day,
         "danger" if is_missed else colour,
-        f"{day:%a} {day.day} {day:%b}: {', '.join(parts) or nothing}",
+        phrase("{day}: {backups}", day=formatting.day(day), backups=told),
         href if counts else "",
         is_missed,
     )

@@ -7,6 +7,7 @@ from typing import Any
 from django.contrib import admin
 from django.db.models import OuterRef, QuerySet, Subquery
 from django.http import HttpRequest, HttpResponse
+from django.utils.translation import gettext_lazy as _
 from unfold.contrib.filters.admin import ChoicesDropdownFilter, RelatedDropdownFilter
 from unfold.decorators import display
 
@@ -15,6 +16,7 @@ from backups.admin.filters import DaysFilter
 from backups.choices import BAD_VERDICTS, VERDICT_COLOURS, Verdict
 from backups.models import Database, Verification
 from backups.text import formatting
+from backups.text.sentences import phrase
 
 
 def badge(request: HttpRequest) -> str:
@@ -38,7 +40,7 @@ class VerificationAdmin(ReadOnlyAdmin):
         ("finished_at", DaysFilter),
     )
     search_fields = ("snapshot__snapshot_id__startswith",)
-    search_help_text = "Snapshot id"
+    search_help_text = _("Snapshot id")
     ordering = ("-finished_at", "-pk")
     change_form_template = "backups/verification.html"
 
@@ -51,37 +53,37 @@ class VerificationAdmin(ReadOnlyAdmin):
         """None: the page has a template of its own."""
         return []
 
-    @display(description="Snapshot", ordering="snapshot")
+    @display(description=_("Snapshot"), ordering="snapshot")
     def what(self, verification: Verification) -> str:
         """Which snapshot."""
         return verification.snapshot.short_id
 
-    @display(description="Verdict", label=VERDICT_COLOURS, ordering="verdict")
+    @display(description=_("Verdict"), label=VERDICT_COLOURS, ordering="verdict")
     def found(self, verification: Verification) -> tuple[str, str]:
         """The verdict as a coloured label."""
         return verification.verdict, verification.get_verdict_display()
 
-    @display(description="Done", ordering="finished_at")
+    @display(description=_("Done"), ordering="finished_at")
     def done(self, verification: Verification) -> str:
         """How long ago."""
         return formatting.relative_time(verification.finished_at)
 
-    @display(description="Database", ordering="run__database")
+    @display(description=_("Database"), ordering="run__database")
     def of(self, verification: Verification) -> str:
         """Whose dump it is."""
         return str(verification.run.database or formatting.EMPTY)
 
-    @display(description="Restore took", ordering="restore_seconds")
+    @display(description=_("Restore took"), ordering="restore_seconds")
     def restore_took(self, verification: Verification) -> str:
         """The measured recovery time."""
         return formatting.duration(verification.restore_seconds)
 
-    @display(description="Rows", ordering="rows")
+    @display(description=_("Rows"), ordering="rows")
     def row_count(self, verification: Verification) -> str:
         """How many rows were restored."""
         return formatting.EMPTY if verification.rows is None else f"{verification.rows:,}"
 
-    @display(description="Size", ordering="bytes")
+    @display(description=_("Size"), ordering="bytes")
     def restored(self, verification: Verification) -> str:
         """How many bytes were compared."""
         return formatting.size(verification.bytes)
@@ -92,7 +94,7 @@ class VerificationAdmin(ReadOnlyAdmin):
         """The verification's own page."""
         verification: Verification = kwargs["obj"]
         context |= {
-            "title": f"Verification of {verification.snapshot.short_id}",
+            "title": phrase("Verification of {snapshot}", snapshot=verification.snapshot.short_id),
             "subtitle": None,
             "verification": verification,
             "colour": VERDICT_COLOURS[Verdict(verification.verdict)],

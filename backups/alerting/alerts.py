@@ -27,6 +27,7 @@ from backups.choices import Action, AlertState, Status
 from backups.keeping import suspicions
 from backups.models import Alert, Database, Run
 from backups.reports import standing
+from backups.text.sentences import phrase
 
 logger = logging.getLogger(__name__)
 Arguments = ParamSpec("Arguments")
@@ -82,7 +83,7 @@ def run_ended(run_id: int) -> None:
     if state is None or run.action == Action.PREFLIGHT:
         return
     whose = run.repository if run.database is None or run.action in _ABOUT_THE_REPOSITORY else run.database
-    subject = f"{run.get_action_display()} of {whose}"
+    subject = phrase("{action} of {whose}", action=run.get_action_display(), whose=whose)
     sentence = run.error
     if state == AlertState.GOOD and (suspicious := run.result.get("suspicious")):
         state, sentence = AlertState.SUSPICIOUS, suspicions.told(run.pk, suspicious)
@@ -99,7 +100,7 @@ def run_ended(run_id: int) -> None:
 @_harmless
 def backup_accepted(database: Database) -> None:
     """Tell people that a suspicious backup is right, where they were told that it is suspicious."""
-    subject = f"{Action.BACKUP.label} of {database}"
+    subject = phrase("{backup} of {database}", backup=Action.BACKUP.label, database=database)
     if Alert.objects.filter(subject=subject, state=AlertState.SUSPICIOUS).exists():
         subjects.change(subject, subjects.Standing(AlertState.GOOD), database=database)
         delivery.deliver()
@@ -109,7 +110,7 @@ def backup_accepted(database: Database) -> None:
 def strange_order(sentence: str) -> None:
     """Note that the queue was told to play what is not ours. Told with the next `tend`."""
     subjects.change(
-        standing.ORDERS, subjects.Standing(AlertState.SUSPICIOUS, sentence, word="one was removed")
+        standing.ORDERS, subjects.Standing(AlertState.SUSPICIOUS, sentence, word=phrase("one was removed"))
     )
 
 

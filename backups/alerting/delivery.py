@@ -24,6 +24,7 @@ from backups.choices import AlertState
 from backups.errors import Problem
 from backups.models import Alert
 from backups.notifications import channels, sender
+from backups.text.sentences import joined, phrase, plural
 
 logger = logging.getLogger(__name__)
 
@@ -46,20 +47,24 @@ def send_test() -> str:
     addresses = settings.NOTIFY_URLS
     if not addresses:
         raise Problem(
-            "NOTIFY_URLS is not set, so nobody is told.",
+            phrase("NOTIFY_URLS is not set, so nobody is told."),
             code="notify.not_set",
-            do="Set it and start portal and worker again.",
+            do=phrase("Set it and start portal and worker again."),
         )
-    message = _message("Vedetta: test", "Notifications from Vedetta reach you.", AlertState.GOOD, addresses)
+    message = _message(
+        phrase("Vedetta: test"), phrase("Notifications from Vedetta reach you."), AlertState.GOOD, addresses
+    )
     (complaints,) = _send([message])
     if complaint := _complaint(addresses, complaints):
         raise Problem(
             complaint,
             code="notify.not_delivered",
-            do="Correct NOTIFY_URLS, or see whether the service is up.",
+            do=phrase("Correct NOTIFY_URLS, or see whether the service is up."),
         )
     count = len(addresses)
-    return f"A test message was sent to {count} address{'es' if count > 1 else ''}."
+    return plural(
+        "A test message was sent to {n} address.", "A test message was sent to {n} addresses.", n=count
+    )
 
 
 def tell_again() -> None:
@@ -148,7 +153,7 @@ def _complaint(addresses: Sequence[str], complaints: Sequence[str]) -> str:
         for address, complaint in zip(addresses, complaints, strict=True)
         if complaint
     ]
-    return f"Not everyone was told: {'; '.join(parts)}." if parts else ""
+    return phrase("Not everyone was told: {parts}.", parts=joined(parts, "; ")) if parts else ""
 
 
 def _digest(address: str) -> str:
@@ -188,13 +193,13 @@ def _send_but_to_hanging(messages: Sequence[Mapping[str, Any]], seconds: float |
     ]
 
 
-_HUNG = "gave no answer a moment ago"
+_HUNG = phrase("gave no answer a moment ago")
 
 
 def _send(messages: Sequence[Mapping[str, Any]], seconds: float | None = None) -> list[list[str]]:
     """Send them; answers each address's complaint or an empty text, for each message."""
     seconds = SEND_SECONDS if seconds is None else seconds
-    silent = "was not tried, because the program that sends messages failed"
+    silent = phrase("was not tried, because the program that sends messages failed")
     answers: dict[tuple[int, int], str] = {}
 
     def hear(line: str) -> None:
@@ -205,7 +210,7 @@ def _send(messages: Sequence[Mapping[str, Any]], seconds: float | None = None) -
     try:
         channels.ask_messenger(sender.order(messages), hear, seconds)
     except process.DeadlineExceeded:
-        silent = f"gave no answer within {seconds:.0f} seconds"
+        silent = phrase("gave no answer within {seconds} seconds", seconds=f"{seconds:.0f}")
         _note_hanging(messages, answers)
     return [
         [answers.get((place, number), silent) for number in range(len(message["addresses"]))]

@@ -12,6 +12,7 @@ from backups.choices import AlertState
 from backups.errors import Problem
 from backups.models import Alert, Database, Repository
 from backups.reports import standing
+from backups.text.sentences import joined, phrase, template
 from backups.verdict import Finding, State
 
 
@@ -23,11 +24,11 @@ class _Told(NamedTuple):
 
 
 _TOLD = {
-    "worker": _Told("Worker", "silent"),
-    "gate": _Told("Gate", "closed"),
-    "queue": _Told("Queue", "stands still"),
-    "repository_suspect": _Told("Repository {name}", "suspect"),
-    "heartbeat_withheld": _Told("Heartbeat of {name}", "withheld"),
+    "worker": _Told(phrase("Worker"), phrase("silent")),
+    "gate": _Told(phrase("Gate"), phrase("closed")),
+    "queue": _Told(phrase("Queue"), phrase("stands still")),
+    "repository_suspect": _Told(template("Repository {name}"), phrase("suspect")),
+    "heartbeat_withheld": _Told(template("Heartbeat of {name}"), phrase("withheld")),
 }
 
 
@@ -54,7 +55,7 @@ def note_findings(now: datetime) -> None:
     bad: dict[str, list[Finding]] = {}
     for each in found.overall.findings:
         if _is_told(each):
-            subject = _TOLD[each.key].subject.format(name=each.database or each.repository)
+            subject = phrase(_TOLD[each.key].subject, name=each.database or each.repository)
             bad.setdefault(subject, []).append(each)
     for gone in _seen_since.keys() - bad.keys():
         del _seen_since[gone]
@@ -63,7 +64,7 @@ def note_findings(now: datetime) -> None:
         since = _seen_since.setdefault(subject, time.monotonic())
         if findings[0].key == "worker" and not soon and time.monotonic() - since < _PATIENCE_SECONDS:
             continue
-        sentence = " ".join(each.sentence for each in findings)
+        sentence = joined(each.sentence for each in findings)
         word = _TOLD[findings[0].key].word
         subjects.change(subject, subjects.Standing(AlertState.TROUBLE, sentence, word=word), now=now)
     # The gate's process is asked by itself, and only its answer makes it good.
@@ -99,4 +100,4 @@ def note_secrets(now: datetime) -> None:
         )
 
 
-_UNREADABLE = {AlertState.GOOD: "", AlertState.FAILED: "cannot be read"}
+_UNREADABLE = {AlertState.GOOD: "", AlertState.FAILED: phrase("cannot be read")}

@@ -23,6 +23,7 @@ from backups.gate import bounded_http
 from backups.installation import Commands
 from backups.models import Database
 from backups.reports import standing
+from backups.text.sentences import phrase
 from sentinel import heartbeat
 from sentinel.gate import OPEN, Word
 
@@ -120,17 +121,27 @@ def _is_ours(address: str) -> bool | None:
 def of_other_files(address: str, commands: Commands) -> Trouble:
     """What is wrong with a gate that a drill in our files does not close."""
     return Trouble(
-        "reads other files",
-        f"The gate's process at {address} does not read the portal's status files: it says what they say by "
-        "chance, and visitors get what it says, whatever our backups are like.",
-        "It is that of another installation, and SENTINEL_ADDRESS says where ours is; or it has another "
-        "SENTINEL_HEARTBEAT_PATH than the portal, its clock differs by a minute or more, or it is an older "
-        f"Vedetta. {_again(commands)}",
+        phrase("reads other files"),
+        phrase(
+            "The gate's process at {address} does not read the portal's status files: it says what they "
+            "say by chance, and visitors get what it says, whatever our backups are like.",
+            address=address,
+        ),
+        phrase(
+            "It is that of another installation, and SENTINEL_ADDRESS says where ours is; or it has "
+            "another SENTINEL_HEARTBEAT_PATH than the portal, its clock differs by a minute or more, or "
+            "it is an older Vedetta. {again}",
+            again=_again(commands),
+        ),
     )
 
 
 def _again(commands: Commands) -> str:
-    return f"See what it says ({commands.gate_log}) and start it again ({commands.restart_gate})."
+    return phrase(
+        "See what it says ({gate_log}) and start it again ({restart_gate}).",
+        gate_log=commands.gate_log,
+        restart_gate=commands.restart_gate,
+    )
 
 
 # Neither good nor bad: it stays what it was.
@@ -142,19 +153,31 @@ def trouble(address: str, answer: Answer, expected: Collection[str], commands: C
     again = _again(commands)
     if not answer.word:
         return Trouble(
-            "gives no answer",
-            f"The gate's process gives no answer at {address} ({answer.problem}), so visitors are kept out, "
-            "whatever the backups are like.",
-            f"{again} If it was moved, say in SENTINEL_ADDRESS where it listens.",
+            phrase("gives no answer"),
+            phrase(
+                "The gate's process gives no answer at {address} ({problem}), so visitors are kept out, "
+                "whatever the backups are like.",
+                address=address,
+                problem=answer.problem,
+            ),
+            phrase("{again} If it was moved, say in SENTINEL_ADDRESS where it listens.", again=again),
         )
     if answer.word in expected:
         return None
     return Trouble(
-        "says another word than its files",
-        f"The gate's process at {address} says “{answer.word}”, and by the portal's status files it is "
-        f"“{sorted(expected)[0]}”: visitors get what the process says.",
-        "It reads another status folder, or has other settings (SENTINEL_…) than the portal, or is that of "
-        f"another installation, and SENTINEL_ADDRESS says where ours is. {again}",
+        phrase("says another word than its files"),
+        phrase(
+            "The gate's process at {address} says “{word}”, and by the portal's status files it is "
+            "“{expected}”: visitors get what the process says.",
+            address=address,
+            word=answer.word,
+            expected=sorted(expected)[0],
+        ),
+        phrase(
+            "It reads another status folder, or has other settings (SENTINEL_…) than the portal, or is "
+            "that of another installation, and SENTINEL_ADDRESS says where ours is. {again}",
+            again=again,
+        ),
     )
 
 
@@ -165,7 +188,11 @@ def ask(address: str, drill: str = "") -> Answer:
     """
     connection = _connection(address)
     answer = bounded_http.within(ANSWER_SECONDS, connection, lambda: _word(connection, drill))
-    return answer or Answer(problem=f"it hangs: nothing came within {ANSWER_SECONDS:g} seconds")
+    return answer or Answer(
+        problem=phrase(
+            "it hangs: nothing came within {answer_seconds} seconds", answer_seconds=f"{ANSWER_SECONDS:g}"
+        )
+    )
 
 
 class _UnixConnection(http.client.HTTPConnection):
@@ -198,12 +225,18 @@ def _word(connection: http.client.HTTPConnection, drill: str) -> Answer:
             response = connection.getresponse()
             response.read(_MOST_BYTES)
     except TimeoutError:
-        return Answer(problem=f"it hangs: nothing came within {ANSWER_SECONDS:g} seconds")
+        return Answer(
+            problem=phrase(
+                "it hangs: nothing came within {answer_seconds} seconds", answer_seconds=f"{ANSWER_SECONDS:g}"
+            )
+        )
     except OSError as error:
         return Answer(problem=error.strerror or type(error).__name__)
     except (http.client.HTTPException, ValueError):
-        return Answer(problem="what answers there is no gate")
+        return Answer(problem=phrase("what answers there is no gate"))
     word = response.headers.get("X-Backup-Status", "")
     if word not in set(Word) or response.status != (200 if word in OPEN else 503):
-        return Answer(problem=f"what answers there is no gate: it said {response.status}")
+        return Answer(
+            problem=phrase("what answers there is no gate: it said {status}", status=response.status)
+        )
     return Answer(word)

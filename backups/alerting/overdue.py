@@ -16,6 +16,7 @@ from backups.models import Alert, Database, Snapshot, Verification
 from backups.scheduling import staleness
 from backups.snapshots.selection import CLOCKS_DIFFER
 from backups.text import formatting
+from backups.text.sentences import phrase
 
 
 @dataclass(frozen=True)
@@ -42,7 +43,7 @@ def deadlines(now: datetime) -> Iterator[_Watched]:
         ):
             if allowed is None:
                 continue
-            subject = f"Timely {noun} of {database}"
+            subject = phrase("Timely {noun} of {database}", noun=noun, database=database)
             newest = times.get(database.pk)
             overdue = now - (newest or first_seen.get(subject, now)) > allowed
             # Nothing yet is overdue for as long as it stays nothing.
@@ -74,8 +75,16 @@ def _backup_allowed(database: Database) -> timedelta | None:
 
 
 def _overdue_sentence(noun: str, database: Database, newest: datetime | None, allowed: timedelta) -> str:
-    known = f"the newest good one is of {subjects.when(newest)}" if newest else "there is none yet"
-    return (
-        f"{database} had no good {noun} for more than {formatting.approximate_duration(allowed)}: {known}. "
-        "See whether the worker runs and what its newest run says."
+    known = (
+        phrase("the newest good one is of {when}", when=subjects.when(newest))
+        if newest
+        else phrase("there is none yet")
+    )
+    return phrase(
+        "{database} had no good {noun} for more than {allowed}: {known}. See whether the worker "
+        "runs and what its newest run says.",
+        database=database,
+        noun=noun,
+        allowed=formatting.approximate_duration(allowed),
+        known=known,
     )

@@ -18,6 +18,7 @@ from backups.alerting import subjects
 from backups.choices import Action, AlertState
 from backups.models import Alert, Run
 from backups.notifications import channels
+from backups.text.sentences import phrase
 
 PING_SECONDS = 5.0
 
@@ -34,9 +35,9 @@ def ended(run: Run, state: AlertState) -> None:
 
 
 def _others_fail(run: Run) -> bool:
-    failing = Alert.objects.filter(subject__startswith=f"{Action.BACKUP.label} of ").exclude(
-        state=AlertState.GOOD
-    )
+    failing = Alert.objects.filter(
+        subject__startswith=phrase("{backup} of ", backup=Action.BACKUP.label)
+    ).exclude(state=AlertState.GOOD)
     return failing.exclude(database=run.database).exclude(database__backup_cron="").exists()
 
 
@@ -46,7 +47,7 @@ def _bounded(ask: Callable[[], str]) -> str:
     asking = threading.Thread(target=lambda: answers.append(ask()), daemon=True)
     asking.start()
     asking.join(PING_SECONDS + 1)
-    return answers[0] if answers else "PING_URL gives no answer."
+    return answers[0] if answers else phrase("PING_URL gives no answer.")
 
 
 def pair_of(run: Run) -> uuid.UUID:
@@ -76,6 +77,6 @@ def ping(verb: str, rid: uuid.UUID, text: str = "") -> str:
         with closing(urllib.request.urlopen(request, timeout=PING_SECONDS)):  # noqa: S310
             return ""
     except urllib.error.HTTPError as error:
-        return f"PING_URL answered {error.code}."
+        return phrase("PING_URL answered {code}.", code=error.code)
     except (OSError, ValueError, HTTPException) as error:
-        return f"PING_URL could not be reached ({type(error).__name__})."
+        return phrase("PING_URL could not be reached ({kind}).", kind=type(error).__name__)

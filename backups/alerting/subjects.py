@@ -12,6 +12,7 @@ from django.utils import timezone
 
 from backups.choices import AlertState
 from backups.models import Alert, Database
+from backups.text.sentences import phrase
 
 
 def when(time: datetime) -> str:
@@ -58,7 +59,7 @@ def change(
     Alert.objects.filter(pk=alert.pk, state=alert.state).update(
         state=state,
         since=now,
-        title=f"{subject}: {standing.word or _WORDS[state]}",
+        title=phrase("{subject}: {words}", subject=subject, words=standing.word or _WORDS[state]),
         text=standing.sentence if state != AlertState.GOOD else standing.good or _recovered(alert),
         # Also where we know no address: another process may.
         is_pending=True,
@@ -70,14 +71,18 @@ def change(
 
 
 _WORDS = {
-    AlertState.GOOD: "good again",
-    AlertState.FAILED: "failed",
-    AlertState.LOST: "lost",
-    AlertState.OVERDUE: "overdue",
-    AlertState.SUSPICIOUS: "suspicious",
-    AlertState.TROUBLE: "in trouble",
+    AlertState.GOOD: phrase("good again"),
+    AlertState.FAILED: phrase("failed"),
+    AlertState.LOST: phrase("lost"),
+    AlertState.OVERDUE: phrase("overdue"),
+    AlertState.SUSPICIOUS: phrase("suspicious"),
+    AlertState.TROUBLE: phrase("in trouble"),
 }
 
 
 def _recovered(alert: Alert) -> str:
-    return f"It works again, after it stood as {_WORDS[AlertState(alert.state)]} since {when(alert.since)}."
+    return phrase(
+        "It works again, after it stood as {words} since {when}.",
+        words=_WORDS[AlertState(alert.state)],
+        when=when(alert.since),
+    )

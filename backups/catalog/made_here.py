@@ -20,6 +20,7 @@ from backups.errors import Problem
 from backups.keys import InstallationKey
 from backups.models import PublicKey, Snapshot, SnapshotQuerySet
 from backups.snapshots import naming
+from backups.text.sentences import phrase
 
 
 def key_in_use() -> InstallationKey:
@@ -32,11 +33,13 @@ def key_in_use() -> InstallationKey:
     key = keys.load_or_make() if known is None else keys.load()
     if key is None:
         raise Problem(
-            "The key of this installation is gone, by which it knows its own backups.",
+            phrase("The key of this installation is gone, by which it knows its own backups."),
             code="key.gone",
-            safe="Backups go on, and are not signed; all snapshots are there.",
-            do="Write the line VEDETTA_KEY=… that was kept into .env, or have another key made: "
-            "`manage.py bootstrap --new-key`.",
+            safe=phrase("Backups go on, and are not signed; all snapshots are there."),
+            do=phrase(
+                "Write the line VEDETTA_KEY=… that was kept into .env, or have another key made: "
+                "`manage.py bootstrap --new-key`."
+            ),
         )
     if known is None or known.signing != key.public_signing:
         _take(key, known)
@@ -63,12 +66,13 @@ def not_copied() -> str:
     if public is None or public.copied_at is not None:
         return ""
     # One sentence for both, as the portal's own processes are not given the key and cannot tell them apart.
-    return (
-        f"Nobody has said that the key of {timezone.localtime(public.noted_at):%Y-%m-%d %H:%M}, by which "
-        "this installation knows its own backups, is kept elsewhere: without it a new machine cannot know "
-        "them, and an older key does not. Copy the line that `manage.py bootstrap --show-key` prints into "
-        "the .env that you keep elsewhere, in the place of an older one, then say so with "
-        "`manage.py bootstrap --key-kept`."
+    return phrase(
+        "Nobody has said that the key of {noted_at}, by which this installation knows its own "
+        "backups, is kept elsewhere: without it a new machine cannot know them, and an older key "
+        "does not. Copy the line that `manage.py bootstrap --show-key` prints into the .env that "
+        "you keep elsewhere, in the place of an older one, then say so with `manage.py bootstrap "
+        "--key-kept`.",
+        noted_at=f"{timezone.localtime(public.noted_at):%Y-%m-%d %H:%M}",
     )
 
 

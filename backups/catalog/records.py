@@ -15,6 +15,7 @@ from backups.choices import BAD_VERDICTS, Health, Verdict
 from backups.models import Database, Repository, Run, Snapshot, Verification
 from backups.runs.lifecycle import run_rebuilt
 from backups.runs.notes import run_update
+from backups.text.sentences import phrase
 
 
 @dataclass(frozen=True)
@@ -150,9 +151,12 @@ def verification_record(
 
 
 def _suspect(snapshot: Snapshot, run: Run, verification: Verification) -> None:
-    because = (
-        f"{run.get_action_display().lower()} {run.pk} found snapshot {snapshot.short_id} "
-        f"{verification.get_verdict_display().lower()}"
+    because = phrase(
+        "{action} {run} found snapshot {snapshot} {verdict}",
+        action=run.get_action_display().lower(),
+        run=run.pk,
+        snapshot=snapshot.short_id,
+        verdict=verification.get_verdict_display().lower(),
     )
     repository = Repository.objects.filter(pk=snapshot.repository_id).exclude(health=Health.DAMAGED)
     repository.update(health=Health.SUSPECT, check_error=because)

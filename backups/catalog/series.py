@@ -16,6 +16,7 @@ from backups.catalog import learned
 from backups.choices import Trigger
 from backups.models import Database, Snapshot
 from backups.snapshots.naming import has_our_tag
+from backups.text.sentences import phrase
 
 
 def of_this_installation(database: Database) -> frozenset[str]:
@@ -61,10 +62,17 @@ def undecided_words(database: Database) -> list[str]:
 def _undecided_words(database: Database, found: Counter[str]) -> Iterator[str]:
     for host, count in sorted(found.items()):
         yield (
-            f"{count} snapshots of {database} are of the host {host}, and BACKUP_HOST is "
-            f"{settings.BACKUP_HOST}: retention counts them by themselves, so their newest stay for ever. If "
-            "they are this installation's, run `manage.py bootstrap --moved host`, which makes one series of "
-            "both; if another installation backs up there, `manage.py bootstrap --new host`."
+            phrase(
+                "{count} snapshots of {database} are of the host {host}, and BACKUP_HOST is "
+                "{backup_host}: retention counts them by themselves, so their newest stay for ever. If "
+                "they are this installation's, run `manage.py bootstrap --moved host`, which makes one "
+                "series of both; if another installation backs up there, `manage.py bootstrap --new "
+                "host`.",
+                count=count,
+                database=database,
+                host=host,
+                backup_host=settings.BACKUP_HOST,
+            )
         )
 
 
@@ -96,9 +104,14 @@ def _other_case_words(database: Database, strays: Strays) -> Iterator[str]:
     for name, count in sorted(strays.get(database.repository_id, {}).items()):
         if name.casefold() == database.database.casefold():
             yield (
-                f"{count} snapshots in the repository {database.repository} are of {name}, which is not set "
-                "up here: no list has them, and they are never forgotten. Add a database of that name in "
-                "the portal, which takes them over."
+                phrase(
+                    "{count} snapshots in the repository {repository} are of {name}, which is not set "
+                    "up here: no list has them, and they are never forgotten. Add a database of that "
+                    "name in the portal, which takes them over.",
+                    count=count,
+                    repository=database.repository,
+                    name=name,
+                )
             )
 
 
@@ -109,6 +122,17 @@ def settle(*, is_ours: bool) -> list[str]:
     for database, counted in zip(databases, undecided(databases).values(), strict=True):
         if found := sorted(counted):
             learned.hosts_settled(database, found, is_ours=is_ours)
-            which = "this installation's, one series with its own" if is_ours else "another installation's"
-            sentences.append(f"Snapshots of {database} of the host {', '.join(found)} count as {which}.")
+            which = (
+                phrase("this installation's, one series with its own")
+                if is_ours
+                else phrase("another installation's")
+            )
+            sentences.append(
+                phrase(
+                    "Snapshots of {database} of the host {found} count as {which}.",
+                    database=database,
+                    found=", ".join(found),
+                    which=which,
+                )
+            )
     return sentences

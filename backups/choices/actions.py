@@ -3,29 +3,30 @@
 from __future__ import annotations
 
 from backups.choices.base import OpenChoices
+from backups.text.sentences import phrase
 
 
 class Action(OpenChoices):
     """What a run does."""
 
-    BACKUP = "backup", "Backup"
-    VERIFY = "verify", "Verification"
-    RESTORE = "restore", "Restore"
-    UNDO = "undo", "Undo of a restore"
-    DROP_KEPT = "drop_kept", "Drop of kept tables"
-    DEFINE = "define", "Left-out definitions"
-    FORGET = "forget", "Forget"
-    PRUNE = "prune", "Prune"
-    CHECK = "check", "Check"
-    STATS = "stats", "Statistics"
-    REPAIR_INDEX = "repair_index", "Repair index"
-    REPAIR_SNAPSHOTS = "repair_snapshots", "Repair snapshots"
-    UNLOCK = "unlock", "Unlock"
-    INIT = "init", "Initialise repository"
-    SNAPSHOTS = "snapshots", "Read snapshots"
-    RECOVER = "recover", "Rebuild history"
-    PORTAL = "portal", "Copy of the portal"
-    PREFLIGHT = "preflight", "Connection test"
+    BACKUP = "backup", phrase("Backup")
+    VERIFY = "verify", phrase("Verification")
+    RESTORE = "restore", phrase("Restore")
+    UNDO = "undo", phrase("Undo of a restore")
+    DROP_KEPT = "drop_kept", phrase("Drop of kept tables")
+    DEFINE = "define", phrase("Left-out definitions")
+    FORGET = "forget", phrase("Forget")
+    PRUNE = "prune", phrase("Prune")
+    CHECK = "check", phrase("Check")
+    STATS = "stats", phrase("Statistics")
+    REPAIR_INDEX = "repair_index", phrase("Repair index")
+    REPAIR_SNAPSHOTS = "repair_snapshots", phrase("Repair snapshots")
+    UNLOCK = "unlock", phrase("Unlock")
+    INIT = "init", phrase("Initialise repository")
+    SNAPSHOTS = "snapshots", phrase("Read snapshots")
+    RECOVER = "recover", phrase("Rebuild history")
+    PORTAL = "portal", phrase("Copy of the portal")
+    PREFLIGHT = "preflight", phrase("Connection test")
 
 
 # Actions that restic runs under its exclusive lock, or that must not overlap with such a one.

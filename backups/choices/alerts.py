@@ -3,17 +3,18 @@
 from __future__ import annotations
 
 from backups.choices.base import OpenChoices
+from backups.text.sentences import phrase
 
 
 class AlertState(OpenChoices):
     """How a subject stands that people are told about."""
 
-    GOOD = "good", "Good"
-    FAILED = "failed", "Failed"
-    LOST = "lost", "Lost"
-    OVERDUE = "overdue", "Overdue"
-    SUSPICIOUS = "suspicious", "Suspicious"
-    TROUBLE = "trouble", "Trouble"
+    GOOD = "good", phrase("Good")
+    FAILED = "failed", phrase("Failed")
+    LOST = "lost", phrase("Lost")
+    OVERDUE = "overdue", phrase("Overdue")
+    SUSPICIOUS = "suspicious", phrase("Suspicious")
+    TROUBLE = "trouble", phrase("Trouble")
 
 
 ALERT_COLOURS = {

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from backups.choices.base import OpenChoices
+from backups.text.sentences import phrase
 
 
 class Health(OpenChoices):
@@ -11,7 +12,7 @@ class Health(OpenChoices):
     So does suspect: a snapshot in it was found bad, and no check has met damage since.
     """
 
-    UNKNOWN = "unknown", "Not checked yet"
-    GOOD = "good", "Good"
-    SUSPECT = "suspect", "Suspect"
-    DAMAGED = "damaged", "Damaged"
+    UNKNOWN = "unknown", phrase("Not checked yet")
+    GOOD = "good", phrase("Good")
+    SUSPECT = "suspect", phrase("Suspect")
+    DAMAGED = "damaged", phrase("Damaged")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from backups.choices.base import OpenChoices
+from backups.text.sentences import phrase
 
 # restic's tag on what was saved before a restore: what was to be repaired, and no backup to go back to.
 # In the repository, so that it is known as well to a portal that was rebuilt from there alone.
@@ -12,11 +13,11 @@ SAFETY_TAG = "before-restore"
 class RestoreMode(OpenChoices):
     """Where a restore goes."""
 
-    FILE = "file", "To a file"
-    NEW = "new", "Into a new database"
-    REPLACE = "replace", "Replace the live database"
-    IN_PLACE = "in_place", "Straight into the existing database"
-    UNDO = "undo", "Back to the kept tables"
+    FILE = "file", phrase("To a file")
+    NEW = "new", phrase("Into a new database")
+    REPLACE = "replace", phrase("Replace the live database")
+    IN_PLACE = "in_place", phrase("Straight into the existing database")
+    UNDO = "undo", phrase("Back to the kept tables")
 
 
 # Modes after which a database is no longer what it was.
@@ -26,11 +27,11 @@ OVERWRITING_MODES = frozenset({RestoreMode.REPLACE, RestoreMode.IN_PLACE})
 class Swap(OpenChoices):
     """How far a swap of tables is, so that whoever finds it broken off can end it either way."""
 
-    NONE = "", "Not begun"
-    PREPARED = "prepared", "Prepared"
-    RENAMED = "renamed", "Tables renamed"
-    FINISHED = "finished", "Finished"
-    ROLLED_BACK = "rolled_back", "Rolled back"
+    NONE = "", phrase("Not begun")
+    PREPARED = "prepared", phrase("Prepared")
+    RENAMED = "renamed", phrase("Tables renamed")
+    FINISHED = "finished", phrase("Finished")
+    ROLLED_BACK = "rolled_back", phrase("Rolled back")
 
 
 # A swap that somebody still has to end: nothing else may touch its target.
@@ -40,5 +41,5 @@ UNSETTLED = frozenset({Swap.PREPARED, Swap.RENAMED})
 class DefinerPolicy(OpenChoices):
     """What a restore does with DEFINER users of views, triggers, routines and events."""
 
-    KEEP = "keep", "Keep as in the snapshot"
-    CURRENT_USER = "current_user", "Set to the user that restores"
+    KEEP = "keep", phrase("Keep as in the snapshot")
+    CURRENT_USER = "current_user", phrase("Set to the user that restores")

@@ -3,17 +3,18 @@
 from __future__ import annotations
 
 from backups.choices.base import OpenChoices
+from backups.text.sentences import phrase
 
 
 class Status(OpenChoices):
     """queued → running → succeeded | failed | cancelled | lost; queued → cancelled | failed."""
 
-    QUEUED = "queued", "Queued"
-    RUNNING = "running", "Running"
-    SUCCEEDED = "succeeded", "Succeeded"
-    FAILED = "failed", "Failed"
-    CANCELLED = "cancelled", "Cancelled"
-    LOST = "lost", "Lost"
+    QUEUED = "queued", phrase("Queued")
+    RUNNING = "running", phrase("Running")
+    SUCCEEDED = "succeeded", phrase("Succeeded")
+    FAILED = "failed", phrase("Failed")
+    CANCELLED = "cancelled", phrase("Cancelled")
+    LOST = "lost", phrase("Lost")
 
 
 TERMINAL = frozenset({Status.SUCCEEDED, Status.FAILED, Status.CANCELLED, Status.LOST})
@@ -33,18 +34,18 @@ STATUS_COLOURS = {
 class Trigger(OpenChoices):
     """What asked for a run."""
 
-    SCHEDULE = "schedule", "Schedule"
-    ADMIN = "admin", "Portal"
-    CLI = "cli", "Command line"
-    BACKUP = "backup", "After a backup"
-    VERIFY = "verify", "After a verification"
-    RESTORE = "restore", "Before a restore"
-    RECOVERED = "recovered", "Rebuilt from the repository"
+    SCHEDULE = "schedule", phrase("Schedule")
+    ADMIN = "admin", phrase("Portal")
+    CLI = "cli", phrase("Command line")
+    BACKUP = "backup", phrase("After a backup")
+    VERIFY = "verify", phrase("After a verification")
+    RESTORE = "restore", phrase("Before a restore")
+    RECOVERED = "recovered", phrase("Rebuilt from the repository")
 
 
 class Level(OpenChoices):
     """How loud a line of a run's log is."""
 
-    INFO = "info", "Info"
-    WARNING = "warning", "Warning"
-    ERROR = "error", "Error"
+    INFO = "info", phrase("Info")
+    WARNING = "warning", phrase("Warning")
+    ERROR = "error", phrase("Error")

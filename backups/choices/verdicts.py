@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 from backups.choices.base import OpenChoices
+from backups.text.sentences import phrase
 
 
 class Verdict(OpenChoices):
     """What a verification found."""
 
-    IDENTICAL = "identical", "Identical"
-    DIFFERENT = "different", "Different"
-    UNREADABLE = "unreadable", "Unreadable"
+    IDENTICAL = "identical", phrase("Identical")
+    DIFFERENT = "different", phrase("Different")
+    UNREADABLE = "unreadable", phrase("Unreadable")
 
 
 # A snapshot of which the newest verification said so is known to be bad.

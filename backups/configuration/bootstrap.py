@@ -21,6 +21,7 @@ from backups.errors import Problem
 from backups.gate import status_files
 from backups.models import Database, Repository, Server, Snapshot
 from backups.scheduling.schedules import schedules_sync
+from backups.text.sentences import phrase
 from sentinel import heartbeat
 
 Row = TypeVar("Row", Repository, Server, Database)
@@ -71,9 +72,9 @@ def from_environment(
         return None
     if missing:
         raise Problem(
-            f"{', '.join(missing)} must be set as well.",
+            phrase("{missing} must be set as well.", missing=", ".join(missing)),
             code="env.missing",
-            do="Set it in the environment or in .env.",
+            do=phrase("Set it in the environment or in .env."),
         )
     with transaction.atomic():
         first = Database.objects.filter(is_primary=True).select_related("repository", "server").first()
@@ -94,9 +95,10 @@ def from_environment(
 def decided_words(model: type[FirstRow]) -> str:
     """What a person who is about to change a first row in the portal has to know."""
     names = ", ".join(_decided(model))
-    return (
-        f"The environment decides here ({names}): what is set otherwise is set back, or asked about, at the "
-        "next start of the set-up."
+    return phrase(
+        "The environment decides here ({names}): what is set otherwise is set back, or asked about, "
+        "at the next start of the set-up.",
+        names=names,
     )
 
 
@@ -109,8 +111,13 @@ def _changes(before: Collection[FirstRow], followed: Database) -> Iterator[str]:
     """In which the environment's value took the place of the portal's, a sentence each."""
     for now, called in environment.first_rows(followed):
         changed = [
-            f"The portal had {getattr(was, field)} for {called}; {name} decides, so it is "
-            f"{getattr(now, field)} now."
+            phrase(
+                "The portal had {value} for {called}; {name} decides, so it is {value_2} now.",
+                value=getattr(was, field),
+                called=called,
+                name=name,
+                value_2=getattr(now, field),
+            )
             for was in before
             if was == now
             for name, field in _decided(type(now)).items()
@@ -119,7 +126,9 @@ def _changes(before: Collection[FirstRow], followed: Database) -> Iterator[str]:
         yield from changed
         if changed and isinstance(now, Server) and (beside := now.databases.exclude(pk=followed.pk)):
             names = ", ".join(map(str, beside))
-            yield f"On the same server in the portal, so the same now holds for it: {names}."
+            yield phrase(
+                "On the same server in the portal, so the same now holds for it: {names}.", names=names
+            )
 
 
 def _followed(first: Database, moved: Collection[str], new: Collection[str]) -> Database:
@@ -152,7 +161,7 @@ def _followed_repository(first: Database, moved: Collection[str], new: Collectio
 
 
 def _unsaid(differs: Problem) -> Problem:
-    differs.safe = "Nothing was changed."
+    differs.safe = phrase("Nothing was changed.")
     return differs
 
 
@@ -224,12 +233,14 @@ def admin_user(say: Callable[[str], None]) -> None:
         return
     if not settings.PORTAL_ADMIN_PASSWORD:
         say(
-            "No admin user was made: set PORTAL_ADMIN_PASSWORD and run bootstrap again, "
-            "or run `manage.py createsuperuser`."
+            phrase(
+                "No admin user was made: set PORTAL_ADMIN_PASSWORD and run bootstrap again, or run "
+                "`manage.py createsuperuser`."
+            )
         )
         return
     users.objects.create_superuser(username=name, password=settings.PORTAL_ADMIN_PASSWORD)
-    say(f"Admin user {name} made.")
+    say(phrase("Admin user {name} made.", name=name))
 
 
 def _repository_at_its_url() -> Repository:
@@ -337,6 +348,9 @@ def _saved(row: Row, fields: dict[str, object]) -> Row:
         name, (message, *_) = next(iter(error.message_dict.items()))
         known = environment.AT_FIRST | _decided(type(row))
         variable = next((variable for variable, field in known.items() if field == name), name)
-        raise Problem(f"{variable} cannot be used: {message}", code="env.not_usable") from error
+        raise Problem(
+            phrase("{variable} cannot be used: {message}", variable=variable, message=message),
+            code="env.not_usable",
+        ) from error
     row.save()
     return row

@@ -17,6 +17,7 @@ from backups.errors import Problem
 from backups.models import Database, Repository, Server
 from backups.repositories import places
 from backups.secret_references import how_to_declare, is_declared
+from backups.text.sentences import phrase
 
 FirstRow = Database | Server | Repository
 # Of the first rows: what bootstrap asks about where it changed, and what it takes over each time.
@@ -105,19 +106,36 @@ def _differing(database: Database) -> Iterator[tuple[str, Database | Repository,
 
 def _not_taken_over(database: Database) -> Iterator[str]:
     for name, called, said, known in _differing(database):
-        both = f"{name} says {_shown(said)}, and the portal has {_shown(known)} for {called}"
+        both = phrase(
+            "{name} says {shown}, and the portal has {shown_2} for {called}",
+            name=name,
+            shown=_shown(said),
+            shown_2=_shown(known),
+            called=called,
+        )
         if name == "MYSQL_SSL_MODE" and endpoints.tls_of(database)["ssl_mode"] == said:
-            yield f"{both}; what the former demands holds already, `manage.py bootstrap` notes it."
+            yield phrase(
+                "{both}; what the former demands holds already, `manage.py bootstrap` notes it.", both=both
+            )
             continue
-        yield (f"{both} until `manage.py bootstrap` takes the former over, as each start of the set-up does.")
+        yield (
+            phrase(
+                "{both} until `manage.py bootstrap` takes the former over, as each start of the set-up does.",
+                both=both,
+            )
+        )
 
 
 def user_not_taken_over(database: Database) -> str:
     """What to do where MYSQL_USER names another user than the portal goes by; empty where it does not."""
     return next(
         (
-            f"MYSQL_USER says {said}, and the portal still goes by {known}: run `manage.py bootstrap`, which "
-            "takes the former over."
+            phrase(
+                "MYSQL_USER says {said}, and the portal still goes by {known}: run `manage.py "
+                "bootstrap`, which takes the former over.",
+                said=said,
+                known=known,
+            )
             for name, _, said, known in _differing(database)
             if name == "MYSQL_USER"
         ),
@@ -138,9 +156,15 @@ def overruled(database: Database) -> list[str]:
         said, known = getattr(settings, name), getattr(database, field)
         if said not in (known, getattr(unchanged, field)):
             found.append(
-                f"{name} says {said}, and the portal has {_shown(known)} for "
-                f"{database}, which counts: the former is read when a database is first set up. Change it in "
-                f"the portal, or set {name} back."
+                phrase(
+                    "{name} says {said}, and the portal has {shown} for {database}, which counts: the "
+                    "former is read when a database is first set up. Change it in the portal, or set "
+                    "{name} back.",
+                    name=name,
+                    said=said,
+                    shown=_shown(known),
+                    database=database,
+                )
             )
     return found
 
@@ -157,8 +181,13 @@ def undeclared(databases: Sequence[Database]) -> dict[int, list[str]]:
     every = [reference for row in rows for reference in row.references()]
     return {
         pk: [
-            f"{row} refers to {', '.join(references)}, which is not among what may be referred to. It is "
-            f"read as before, but no row can newly be given it. {how_to_declare(references, every)}"
+            phrase(
+                "{row} refers to {references}, which is not among what may be referred to. It is read "
+                "as before, but no row can newly be given it. {how_to_declare}",
+                row=row,
+                references=", ".join(references),
+                how_to_declare=how_to_declare(references, every),
+            )
             for row, references in found.items()
         ]
         for pk, found in old.items()
@@ -187,9 +216,15 @@ def disagreement(database: Database) -> Problem | None:
         return found[0]
     of_database, of_repository = found
     return Problem(
-        f"{of_database.what} And {of_repository.what}",
+        phrase(
+            "{of_database} And {of_repository}",
+            of_database=of_database.what,
+            of_repository=of_repository.what,
+        ),
         code="env.other_database_and_repository",
-        do=f"Of the database: {of_database.do} Of the repository: {of_repository.do}",
+        do=phrase(
+            "Of the database: {do} Of the repository: {do_2}", do=of_database.do, do_2=of_repository.do
+        ),
     )
 
 
@@ -204,22 +239,51 @@ def other_database(database: Database) -> Problem | None:
             return _other_case(database)
         both = _to_back_up_both(database)
         return Problem(
-            f"MYSQL_DATABASE says {settings.MYSQL_DATABASE} at {there}, and the portal's first database, "
-            f"{database}, is {database.database} at {known}.",
+            phrase(
+                "MYSQL_DATABASE says {mysql_database} at {there}, and the portal's first database, "
+                "{database}, is {database_there} at {known}.",
+                mysql_database=settings.MYSQL_DATABASE,
+                there=there,
+                database=database,
+                database_there=database.database,
+                known=known,
+            ),
             code="env.other_database",
-            do=f"If that is a slip, set MYSQL_DATABASE back to {database.database}. To back up both, {both} "
-            f"If {settings.MYSQL_DATABASE} is to come first from now on, and {database} to be kept "
-            "beside it, run `manage.py bootstrap --new database`.",
+            do=phrase(
+                "If that is a slip, set MYSQL_DATABASE back to {database}. To back up both, {both} If "
+                "{mysql_database} is to come first from now on, and {database_2} to be kept beside it, "
+                "run `manage.py bootstrap --new database`.",
+                database=database.database,
+                both=both,
+                mysql_database=settings.MYSQL_DATABASE,
+                database_2=database,
+            ),
         )
-    if there != known:
-        return Problem(
-            f"MYSQL_HOST and MYSQL_PORT say {there}, and the portal knows {database} at {known}.",
-            code="env.other_server",
-            do=f"{_slip('MYSQL_HOST or MYSQL_PORT', known, f'the host or port of {database}')} If the same "
-            f"data lies at {there} now, run `manage.py bootstrap --moved database`. If that is another "
-            f"database called {database.database}, run `manage.py bootstrap --new database`.",
-        )
-    return None
+    return _other_server(database, there, known) if there != known else None
+
+
+def _other_server(database: Database, there: str, known: str) -> Problem:
+    return Problem(
+        phrase(
+            "MYSQL_HOST and MYSQL_PORT say {there}, and the portal knows {database} at {known}.",
+            there=there,
+            database=database,
+            known=known,
+        ),
+        code="env.other_server",
+        do=phrase(
+            "{slip} If the same data lies at {there} now, run `manage.py bootstrap --moved "
+            "database`. If that is another database called {database}, run `manage.py bootstrap "
+            "--new database`.",
+            slip=_slip(
+                "MYSQL_HOST or MYSQL_PORT",
+                known,
+                phrase("the host or port of {database}", database=database),
+            ),
+            there=there,
+            database=database.database,
+        ),
+    )
 
 
 def is_elsewhere(database: Database) -> bool:
@@ -232,11 +296,21 @@ def _other_case(database: Database) -> Problem:
     """Most servers on Linux take two cases for two databases, others for one."""
     said, known = settings.MYSQL_DATABASE, database.database
     return Problem(
-        f"MYSQL_DATABASE says {said}, and the portal's first database, {database}, is {known}.",
+        phrase(
+            "MYSQL_DATABASE says {said}, and the portal's first database, {database}, is {known}.",
+            said=said,
+            database=database,
+            known=known,
+        ),
         code="env.other_database",
-        do=f"Where the server takes both for one database, set it back to {known}: its snapshots stay one "
-        f"series. If {said} is another database that is to come first from now on, and {database} to be "
-        "kept beside it, run `manage.py bootstrap --new database`.",
+        do=phrase(
+            "Where the server takes both for one database, set it back to {known}: its snapshots stay "
+            "one series. If {said} is another database that is to come first from now on, and "
+            "{database} to be kept beside it, run `manage.py bootstrap --new database`.",
+            known=known,
+            said=said,
+            database=database,
+        ),
     )
 
 
@@ -249,8 +323,14 @@ def _to_back_up_both(database: Database) -> str:
     )
     known = there.exclude(pk=database.pk).first()
     if known is None:
-        return f"set it back and add {settings.MYSQL_DATABASE} in the portal."
-    return f"set it back: the portal has {settings.MYSQL_DATABASE} already, as {known}."
+        return phrase(
+            "set it back and add {mysql_database} in the portal.", mysql_database=settings.MYSQL_DATABASE
+        )
+    return phrase(
+        "set it back: the portal has {mysql_database} already, as {known}.",
+        mysql_database=settings.MYSQL_DATABASE,
+        known=known,
+    )
 
 
 def other_repository(database: Database) -> Problem | None:
@@ -260,17 +340,33 @@ def other_repository(database: Database) -> Problem | None:
     if not database.is_primary or not said or restic.same_address(said, known):
         return None
     return Problem(
-        f"RESTIC_REPOSITORY says {said}, and the portal backs up {database} to {known}.",
+        phrase(
+            "RESTIC_REPOSITORY says {said}, and the portal backs up {database} to {known}.",
+            said=said,
+            database=database,
+            known=known,
+        ),
         code="env.other_repository",
-        do=f"{_slip('RESTIC_REPOSITORY', known, f'the location of {database.repository}')} If the repository "
-        f"of {known} lies at {said} now, run `manage.py bootstrap --moved repository`. If backups are to go "
-        f"to another one from now on, and those in {known} to stay listed, run `manage.py bootstrap --new "
-        "repository`.",
+        do=phrase(
+            "{slip} If the repository of {known} lies at {said} now, run `manage.py bootstrap --moved "
+            "repository`. If backups are to go to another one from now on, and those in {known} to stay "
+            "listed, run `manage.py bootstrap --new repository`.",
+            slip=_slip(
+                "RESTIC_REPOSITORY",
+                known,
+                phrase("the location of {repository}", repository=database.repository),
+            ),
+            known=known,
+            said=said,
+        ),
     )
 
 
 def _slip(names: str, known: str, field: str) -> str:
     """Either side may be the one that is wrong: .env, or what somebody typed into a form."""
-    return (
-        f"If {names} is a slip, set it back to {known}; if {field} in the portal is one, correct that there."
+    return phrase(
+        "If {names} is a slip, set it back to {known}; if {field} in the portal is one, correct that there.",
+        names=names,
+        known=known,
+        field=field,
     )

@@ -17,6 +17,7 @@ from backups.downloads.places import address_of, peer_is_us
 from backups.errors import Problem
 from backups.installation import commands
 from backups.models import Snapshot
+from backups.text.sentences import phrase
 
 # Of the requests that a portal's process works at, at the same time, the others are for everybody else:
 # a storage that hangs holds each download's turn until the worker gives it up.
@@ -82,10 +83,13 @@ def begin(
     with ExitStack() as held:
         if not _slots.acquire(blocking=False):
             raise Problem(
-                f"{MOST_PER_PORTAL} downloads are under way in this process of the portal, which serves no "
-                "more at once.",
+                phrase(
+                    "{most_per_portal} downloads are under way in this process of the portal, which "
+                    "serves no more at once.",
+                    most_per_portal=MOST_PER_PORTAL,
+                ),
                 code="downloads.portal_is_busy",
-                do="Try again when one of them is over.",
+                do=phrase("Try again when one of them is over."),
             )
         held.callback(_slots.release)
         connection = held.enter_context(_connected(Path(settings.DOWNLOADS_SOCKET)))
@@ -119,9 +123,9 @@ def _answer(frames: wire.Receiver, seconds: float) -> tuple[bytes, memoryview]:
 
 def _broken_off() -> Problem:
     return Problem(
-        "The worker broke the download off, or gave no answer.",
+        phrase("The worker broke the download off, or gave no answer."),
         code="downloads.broken_off",
-        do=f"Try again; {commands().worker_log} may say more.",
+        do=phrase("Try again; {worker_log} may say more.", worker_log=commands().worker_log),
     )
 
 
@@ -137,15 +141,20 @@ def _connected(path: Path) -> socket.socket:
     except OSError:
         connection.close()
         raise NoWorker(
-            "The worker does not run, so nothing can be downloaded.",
-            do=f"Start it on the portal's own machine: {commands().start_worker}. If it runs there, "
-            f"{commands().worker_log} says why {path} cannot be reached.",
+            phrase("The worker does not run, so nothing can be downloaded."),
+            do=phrase(
+                "Start it on the portal's own machine: {start_worker}. If it runs there, {worker_log} "
+                "says why {path} cannot be reached.",
+                start_worker=commands().start_worker,
+                worker_log=commands().worker_log,
+                path=path,
+            ),
         ) from None
     if not peer_is_us(connection):
         connection.close()
         raise NoWorker(
-            "The worker runs as another user than the portal, so nothing can be downloaded.",
+            phrase("The worker runs as another user than the portal, so nothing can be downloaded."),
             code="downloads.other_user",
-            do="Run both as the same user.",
+            do=phrase("Run both as the same user."),
         )
     return connection

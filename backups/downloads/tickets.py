@@ -12,6 +12,7 @@ from django.utils import timezone
 
 from backups.errors import Problem
 from backups.models import DownloadTicket, Snapshot
+from backups.text.sentences import phrase
 
 VALID_SECONDS = 60
 _RIGHT = "backups.run_restore"
@@ -42,20 +43,23 @@ def spend(token: str, *, now: datetime | None = None) -> DownloadTicket:
     good = DownloadTicket.objects.filter(digest=_digest(token), used_at=None, until__gte=now)
     if good.update(used_at=now) != 1:
         raise Problem(
-            "The ticket of this download is not valid: it was used, or is too old.",
+            phrase("The ticket of this download is not valid: it was used, or is too old."),
             code="downloads.no_ticket",
-            do="Begin the download again.",
+            do=phrase("Begin the download again."),
         )
     with_rows = DownloadTicket.objects.select_related("person", "snapshot__repository", "snapshot__database")
     ticket = with_rows.get(digest=_digest(token))
     person = ticket.person
     if not (person.is_active and person.is_staff and person.has_perm(_RIGHT)):
-        raise Problem(f"{person.get_username()} may not download any more.", code="downloads.may_not")
+        raise Problem(
+            phrase("{person} may not download any more.", person=person.get_username()),
+            code="downloads.may_not",
+        )
     if ticket.snapshot.forgotten_at is not None:
         raise Problem(
-            f"Snapshot {ticket.snapshot.short_id} was forgotten.",
+            phrase("Snapshot {snapshot} was forgotten.", snapshot=ticket.snapshot.short_id),
             code="downloads.forgotten",
-            do="Choose another one.",
+            do=phrase("Choose another one."),
         )
     return ticket
 

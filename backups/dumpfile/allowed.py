@@ -47,6 +47,7 @@ from backups.dumpfile.short import (
 )
 from backups.dumpfile.statements import NoStatement, Statement
 from backups.dumpfile.tables import TableReader
+from backups.text.sentences import phrase
 
 
 class NotAllowed(Exception):
@@ -128,7 +129,12 @@ class Allowed:
             return
         self._defined += len(statement.text)
         if self._defined > _MOST_DEFINED:
-            raise Unexpected(f"with it, what brings no rows is longer than {_MOST_DEFINED >> 20} MB in all")
+            raise Unexpected(
+                phrase(
+                    "with it, what brings no rows is longer than {most_defined} MB in all",
+                    most_defined=_MOST_DEFINED >> 20,
+                )
+            )
         cursor = cursor_of(statement, self._dialect)
         first = cursor.token
         if first is None:
@@ -188,19 +194,21 @@ class Allowed:
         charset = statement.settings.charset
         table = self._dialect.spelled(_plain(rows.table, charset))
         if rows.qualifier is not None and not self._scope.is_own(_plain(rows.qualifier, charset)):
-            raise Unexpected(f"it is about the database {_plain(rows.qualifier, charset)}")
+            raise Unexpected(
+                phrase("it is about the database {plain}", plain=_plain(rows.qualifier, charset))
+            )
         text = statement.text
         # A version comment in the head would be sent as it is, and read as the server likes.
         if b"/*" in text[: rows.at] or (
             statement.rows is None and not are_values(text, rows, self._dialect, statement.settings)
         ):
-            raise Unexpected("what it inserts is not plain values")
+            raise Unexpected(phrase("what it inserts is not plain values"))
         if not self._is_wished(table):
             return
         if self._tables.is_left_out(table):
             return
         if self.found.made.get(("table", table)) is None:
-            raise Unexpected(f"the dump has made no table {table}")
+            raise Unexpected(phrase("the dump has made no table {table}", table=table))
         self.found.with_rows.add(table)
         if rows.qualifier is not None:
             text = text[: rows.at] + text[rows.own :]
@@ -273,7 +281,7 @@ class Allowed:
             # Of one that is there already it does no more than raise the number.
             self._sequences[name][1:] = [Ready(Does.NUMBER, cursor.rewritten(), statement.settings, name)]
         elif not self._options.tables:
-            raise Unexpected(f"the dump has made no sequence {name}")
+            raise Unexpected(phrase("the dump has made no sequence {name}", name=name))
 
     def _alter(self, statement: Statement, cursor: Cursor) -> Iterator[Ready]:
         cursor.take()

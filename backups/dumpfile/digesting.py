@@ -9,6 +9,7 @@ from backups.dumpfile.manifests import ManifestReader
 from backups.dumpfile.rewriting import with_database
 from backups.dumpfile.sections import DEFINITIONS, ROUTINES, SEE_IT, Kind, Piece, Section, TooLarge, in_words
 from backups.dumpfile.splitter import Splitter
+from backups.text.sentences import phrase
 
 # Of all of them together, which are kept until they are whole. A hundred thousand tables have half as much.
 _MOST_DEFINED = 1 << 30
@@ -98,7 +99,10 @@ class Digester:
         self._defined += length
         if self._defined > _MOST_DEFINED:
             raise TooLarge(
-                f"With {in_words(section)}, the definitions of the dump are longer than "
-                f"{_MOST_DEFINED >> 20} MB in all.",
+                phrase(
+                    "With {words}, the definitions of the dump are longer than {most_defined} MB in all.",
+                    words=in_words(section),
+                    most_defined=_MOST_DEFINED >> 20,
+                ),
                 do=SEE_IT,
             )

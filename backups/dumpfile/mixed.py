@@ -20,6 +20,7 @@ from backups.dumpfile.encodings import bytes_of, text_of
 from backups.dumpfile.mixed_heads import QUOTES, Head, Part, read_head
 from backups.dumpfile.quoted import without_quotes
 from backups.dumpfile.settings import Settings
+from backups.text.sentences import phrase
 
 _OF_TYPE = re.compile(r"\bCHARSET (\w+)")
 _UNESCAPED = {b"\\n": b"\n", b"\\r": b"\r", b"\\0": b"\0", b"\\\\": b"\\", b"''": b"'"}
@@ -156,7 +157,10 @@ def _comment_later(text: bytes, settings: Settings, title: str, said: list[tuple
 
 def _in_utf8(text: bytes, settings: Settings, said: list[tuple[Part, str | None]]) -> Plain:
     """The whole in UTF-8, since its own character set has not all of it."""
-    why = f"its character set {settings.charset} lacks what it is now called by or refers to, so it is made "
+    why = phrase(
+        "its character set {charset} lacks what it is now called by or refers to, so it is made ",
+        charset=settings.charset,
+    )
     pieces, at = [], 0
     for part, words in said:
         as_it_stands = text_of(text[part.start : part.end], settings.charset)
@@ -164,9 +168,9 @@ def _in_utf8(text: bytes, settings: Settings, said: list[tuple[Part, str | None]
         at = part.end
     pieces.append(_read(text[at:], settings.charset))
     if None in pieces:
-        return Plain(text, settings, why=f"{why}under another name")
+        return Plain(text, settings, why=phrase("{why}under another name", why=why))
     whole = "".join(piece for piece in pieces if piece is not None)
-    return Plain(whole.encode(), settings.in_utf8, why=f"{why}as by a client of utf8mb4")
+    return Plain(whole.encode(), settings.in_utf8, why=phrase("{why}as by a client of utf8mb4", why=why))
 
 
 def _read(body: bytes, charset: str) -> str | None:

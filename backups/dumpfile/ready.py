@@ -10,6 +10,7 @@ from typing import NamedTuple
 
 from backups.dumpfile.encodings import bytes_of, decoded
 from backups.dumpfile.settings import Settings
+from backups.text.sentences import phrase
 
 
 class Does(Enum):
@@ -63,7 +64,12 @@ class Unmade(NamedTuple):
     @property
     def words(self) -> str:
         """What could not be made, for a sentence."""
-        return f"{self.ready.kind} {self.ready.name} could not be made: {self.why}"
+        return phrase(
+            "{kind} {ready} could not be made: {why}",
+            kind=self.ready.kind,
+            ready=self.ready.name,
+            why=self.why,
+        )
 
 
 class EventState(NamedTuple):
@@ -112,15 +118,19 @@ class WithoutRole(NamedTuple):
     @property
     def why(self) -> str:
         """What is not as it was, for a sentence."""
-        return (
-            f"its definer, the role {self.role}, is not on this server, and became the account {self.role}@%"
+        return phrase(
+            "its definer, the role {role}, is not on this server, and became the account {role}@%",
+            role=self.role,
         )
 
     @property
     def cure(self) -> str:
         """What makes the role, and what then."""
         role = quoted(self.role).decode(errors="replace")
-        return f"Run as an administrator there: CREATE ROLE {role}; grant it what it had, then try again."
+        return phrase(
+            "Run as an administrator there: CREATE ROLE {role}; grant it what it had, then try again.",
+            role=role,
+        )
 
 
 @dataclass(frozen=True)

@@ -13,6 +13,7 @@ from typing import NamedTuple
 from backups.dumpfile.dialect import Dialect, Quoting, quoting
 from backups.dumpfile.lexer import Cursor, Kind, Unexpected
 from backups.dumpfile.settings import Settings
+from backups.text.sentences import phrase
 
 # As https://dev.mysql.com/doc/refman/8.4/en/insert.html and https://mariadb.com/kb/en/insert/ have it.
 _VERB = (
@@ -125,7 +126,7 @@ def spelled_out(statement: Cursor) -> Rows:
         raise Unexpected
     if not statement.is_as_written:
         # Rows are sent as they are: a version comment would be read as the server likes.
-        raise Unexpected("a version comment stands before its values")
+        raise Unexpected(phrase("a version comment stands before its values"))
     qualifier = None if name.qualifier is None else statement.text[name.start : name.own].rstrip(b". \t\r\n")
     return Rows(
         qualifier=qualifier,

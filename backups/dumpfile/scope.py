@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from backups.dumpfile.lexer import Cursor, Name, Unexpected
+from backups.text.sentences import phrase
 
 
 class Scope:
@@ -38,13 +39,19 @@ class Scope:
         self.chosen = name.name
         if self.is_ours:
             if self._spelling not in ("", name.name):
-                raise Unexpected(f"it holds both {self._spelling} and {name.name}, and only one is wanted")
+                raise Unexpected(
+                    phrase(
+                        "it holds both {spelling} and {name}, and only one is wanted",
+                        spelling=self._spelling,
+                        name=name.name,
+                    )
+                )
             self._spelling = name.name
 
     def own(self, cursor: Cursor, name: Name) -> str:
         """A name alone, without its database's, which must be the wanted one's. Raises Unexpected."""
         if name.qualifier is not None:
             if not self.is_own(name.qualifier):
-                raise Unexpected(f"it is about the database {name.qualifier}")
+                raise Unexpected(phrase("it is about the database {qualifier}", qualifier=name.qualifier))
             cursor.cut(name.start, name.own)
         return name.name

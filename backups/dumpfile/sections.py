@@ -24,6 +24,7 @@ from backups.dumpfile.rewriting import (
 from backups.dumpfile.statements import LONGEST_DEFINITION
 from backups.dumpfile.views import FROM_DATABASE, without_own_name
 from backups.errors import Problem
+from backups.text.sentences import phrase
 
 
 class Kind:
@@ -58,7 +59,7 @@ DEFINITIONS = frozenset({*_NORMALISED, Kind.PLACEHOLDER, Kind.SEQUENCE, Kind.LIB
 _LAST_SEMICOLON = re.compile(rb";(?= ?(?:\*/ ?)?;;\n(?:DELIMITER ;\n|/\*!\d+ SET |\Z))")
 # Behind the last one.
 _EVENTS_END = re.compile(rb"DELIMITER ;\n/\*!\d+ SET TIME_ZONE= @save_time_zone \*/ ;\n\Z")
-SEE_IT = "See what wrote that; drop it or make it shorter, then try again."
+SEE_IT = phrase("See what wrote that; drop it or make it shorter, then try again.")
 
 
 @dataclass(eq=False)
@@ -207,17 +208,41 @@ class TooLarge(Problem):
 def too_long(section: Section) -> TooLarge:
     """What to say of a section with a definition that is too long."""
     return TooLarge(
-        f"The definition of {in_words(section)} is longer than {LONGEST_DEFINITION >> 20} MB, and none is "
-        "read beyond that.",
+        phrase(
+            "The definition of {words} is longer than {longest_definition} MB, and none is read beyond that.",
+            words=in_words(section),
+            longest_definition=LONGEST_DEFINITION >> 20,
+        ),
         do=SEE_IT,
     )
 
 
 def in_words(section: Section) -> str:
     """A section by its kind and its name, for sentences."""
-    return f"{section.kind} {section.name or 'without a name'}{of_table(section)}"
+    return phrase(
+        "{kind} {section}{of_table}",
+        kind=section.kind,
+        section=section.name or phrase("without a name"),
+        of_table=of_table(section),
+    )
+
+
+def too_many(most: int, last: Section) -> TooLarge:
+    """A dump of more than `most` sections."""
+    return TooLarge(
+        phrase(
+            "The dump has more than {most} parts, the last of them {last}.",
+            most=f"{most:,}",
+            last=in_words(last),
+        ),
+        do=SEE_IT,
+    )
 
 
 def of_table(section: Section) -> str:
     """Which table a section belongs to, for sentences; empty for one that belongs to none."""
-    return f" of table {section.table}" if section.table and section.kind != Kind.TABLE else ""
+    return (
+        phrase(" of table {table}", table=section.table)
+        if section.table and section.kind != Kind.TABLE
+        else ""
+    )

@@ -41,11 +41,12 @@ from backups.dumpfile.sections import (
     Piece,
     Section,
     TooLarge,
-    in_words,
     of_table,
     too_long,
+    too_many,
 )
 from backups.dumpfile.statements import LONGEST_DEFINITION
+from backups.text.sentences import phrase
 
 _ALTER_DATABASE_BEGINS = (b"ALTER DATABASE `", b"/*!50003 ALTER DATABASE `")
 # A definition tells its name sooner.
@@ -319,8 +320,12 @@ class Splitter:
         if found is None:
             if len(self._naming) > _LONGEST_HEAD and section.kind in DEFINITIONS:
                 raise TooLarge(
-                    f"A {section.kind}{of_table(section)} has no name in the first {_LONGEST_HEAD >> 10} kB "
-                    "of its definition.",
+                    phrase(
+                        "A {kind}{of_table} has no name in the first {longest_head} kB of its definition.",
+                        kind=section.kind,
+                        of_table=of_table(section),
+                        longest_head=_LONGEST_HEAD >> 10,
+                    ),
                     do=SEE_IT,
                 )
             return
@@ -336,11 +341,7 @@ class Splitter:
         self._naming = None
         self._body_seen = False
         if len(self.sections) > _MOST_SECTIONS:
-            raise TooLarge(
-                f"The dump has more than {_MOST_SECTIONS:,} parts, the last of them "
-                f"{in_words(self.section)}.",
-                do=SEE_IT,
-            )
+            raise too_many(_MOST_SECTIONS, self.section)
         self.sections.append(Section(kind, table=table))
 
     def _follow_quotes(self, line: bytes) -> bool:

@@ -15,6 +15,7 @@ from backups.dumpfile.dialect import Dialect, Quoting, quoting
 from backups.dumpfile.encodings import WIDE
 from backups.dumpfile.rows import Rows, rows_head, values_end
 from backups.dumpfile.settings import Settings
+from backups.text.sentences import phrase
 
 # A definition is text that somebody wrote.
 LONGEST_DEFINITION = 16 << 20
@@ -125,7 +126,7 @@ class Reader:
         yield from self._statements(is_last=True)
         rest = bytes(self._data[self._at :].strip())
         if rest and not rest.startswith(_COMMENT_BEGINS[:2]):
-            raise NoStatement(rest, "it has no end")
+            raise NoStatement(rest, phrase("it has no end"))
 
     def _statements(self, *, is_last: bool) -> Iterator[Statement]:
         while (is_last or len(self._data) - self._at >= self._wanted) and self._pass_between(is_last):
@@ -302,6 +303,6 @@ class Reader:
         size = len(self._data) - self._at
         is_rows = _ROWS_BEGIN.match(self._data, self._at)
         if size > (LONGEST_ROWS if is_rows else LONGEST_DEFINITION):
-            error = NoStatement(bytes(self._data[self._at : self._at + 200]), "it has no end")
+            error = NoStatement(bytes(self._data[self._at : self._at + 200]), phrase("it has no end"))
             error.is_endless = True
             raise error

@@ -13,6 +13,7 @@ from dataclasses import dataclass, field
 
 from backups.dumpfile.dialect import Dialect
 from backups.dumpfile.lexer import Cursor, Kind, Token, Unexpected
+from backups.text.sentences import phrase
 
 # Engines that keep all of a table in the server's own data folder.
 # https://mariadb.com/kb/en/storage-engines/ https://dev.mysql.com/doc/refman/8.4/en/storage-engines.html
@@ -98,7 +99,7 @@ class TableReader:
             raise Unexpected
         if state.far:
             self._left_out.add(table)
-            return Made(is_made=False, left_out=[f"it is not made: {state.far}"])
+            return Made(is_made=False, left_out=[phrase("it is not made: {far}", far=state.far)])
         self._left_out.discard(table)
         made.text = cursor.rewritten()
         return made
@@ -145,11 +146,15 @@ class TableReader:
             return
         item = cursor.text[state.item_begins : end].strip()
         if state.separator < 0 or not item.upper().startswith((b"CONSTRAINT", b"FOREIGN")):
-            raise Unexpected("a column refers to another database")
+            raise Unexpected(phrase("a column refers to another database"))
         # Up to its last word: the line's end is the bracket's.
         cursor.cut(state.separator, state.item_begins + len(cursor.text[state.item_begins : end].rstrip()))
         state.made.outward.append(b"ADD " + item)
-        state.made.waiting.append(f"its foreign key to {state.outward[-1]}, in another database, is not made")
+        state.made.waiting.append(
+            phrase(
+                "its foreign key to {outward}, in another database, is not made", outward=state.outward[-1]
+            )
+        )
         state.is_outward = False
 
     def _word(self, cursor: Cursor, token: Token, state: _State) -> None:
@@ -167,7 +172,7 @@ class TableReader:
             state.default = (token.start, token.end)
         elif word in _DRAWING:
             if word not in (b"NEXTVAL", b"LASTVAL") or not cursor.accept(b"("):
-                raise Unexpected("a default moves a sequence")
+                raise Unexpected(phrase("a default moves a sequence"))
             self._sequence(cursor, token, state)
             cursor.expect(b")")
         elif word in (b"NEXT", b"PREVIOUS") and cursor.accept(b"VALUE"):
@@ -195,13 +200,17 @@ class TableReader:
             return
         start, end = state.default
         if not token.says(b"NEXTVAL") or cursor.text[end : token.start].strip() or not cursor.sees(b")"):
-            raise Unexpected(f"it draws from the database {name.qualifier}")
+            raise Unexpected(phrase("it draws from the database {qualifier}", qualifier=name.qualifier))
         stop = cursor.token.end if cursor.token else end
         cursor.cut(start, stop)
         action = b"ALTER COLUMN " + state.column + b" SET " + cursor.text[start:stop]
         state.made.outward.append(action)
         state.made.waiting.append(
-            f"its default from {name.qualifier}.{name.name}, in another database, is not made"
+            phrase(
+                "its default from {qualifier}.{name}, in another database, is not made",
+                qualifier=name.qualifier,
+                name=name.name,
+            )
         )
 
     def _reference(self, cursor: Cursor, state: _State) -> None:
@@ -221,9 +230,9 @@ class TableReader:
         if cursor.take().kind != Kind.TEXT:
             raise Unexpected
         cursor.cut_as_if_unsaid(token.start, cursor.reached)
-        what = "its folder for indexes" if token.says(b"INDEX") else "its folder"
+        what = phrase("its folder for indexes") if token.says(b"INDEX") else phrase("its folder")
         if what + " is the server's own" not in made.left_out:
-            made.left_out.append(what + " is the server's own")
+            made.left_out.append(what + phrase(" is the server's own"))
 
     def _option(self, cursor: Cursor, token: Token, state: _State) -> None:
         """Of the table itself, or of a partition."""
@@ -232,16 +241,22 @@ class TableReader:
             cursor.accept(b"=")
             engine = cursor.plain(cursor.take())
             if engine.upper().encode() not in _AT_HOME | _MERGE:
-                state.far = f"its engine, {engine}, keeps rows elsewhere, and no dump holds them"
+                state.far = phrase(
+                    "its engine, {engine}, keeps rows elsewhere, and no dump holds them", engine=engine
+                )
         elif word == b"CONNECTION":
-            state.far = state.far or "its rows lie on another server, and no dump holds them"
+            state.far = state.far or phrase("its rows lie on another server, and no dump holds them")
         elif word == b"UNION":
             cursor.accept(b"=")
             cursor.expect(b"(")
             while not cursor.accept(b")"):
                 name = cursor.name()
                 if name.qualifier is not None and not self._is_own(name.qualifier):
-                    state.far = f"it is made of {name.qualifier}.{name.name}, in another database"
+                    state.far = phrase(
+                        "it is made of {qualifier}.{name}, in another database",
+                        qualifier=name.qualifier,
+                        name=name.name,
+                    )
                 elif name.qualifier is not None:
                     cursor.cut(name.start, name.own)
                 cursor.accept(b",")
@@ -262,7 +277,11 @@ class TableReader:
         if tablespace not in (shared or _OWN_FILE, _OWN_FILE):
             cursor.cut_as_if_unsaid(token.start, named.end)
             state.made.left_out.append(
-                f"it is made outside of the tablespace {tablespace}, in which no live table of this name lies"
+                phrase(
+                    "it is made outside of the tablespace {tablespace}, in which no live table of this "
+                    "name lies",
+                    tablespace=tablespace,
+                )
             )
 
     # ------------------------------------------------------------ ALTER TABLE
@@ -304,7 +323,9 @@ class TableReader:
             name = cursor.name()
             if name.qualifier is not None:
                 if not self._is_own(name.qualifier):
-                    raise Unexpected(f"it refers to the database {name.qualifier}")
+                    raise Unexpected(
+                        phrase("it refers to the database {qualifier}", qualifier=name.qualifier)
+                    )
                 cursor.cut(name.start, name.own)
         elif any(token.says(word) for word in (*_DRAWING, *_OPTIONS)) or (
             any(token.says(word) for word in (b"NEXT", b"PREVIOUS")) and cursor.sees(b"VALUE")

@@ -13,6 +13,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 from backups.dumpfile.ready import Does, Ready
+from backups.text.sentences import phrase
 
 _QUOTED = rb"'[^'\\]*+(?:(?:\\.|'')[^'\\]*+)*+'|\"[^\"\\]*+(?:(?:\\.|\"\")[^\"\\]*+)*+\""
 _ROW = re.compile(rb"\((?:[^()'\"]++|" + _QUOTED + rb")*+\)", re.S)
@@ -95,16 +96,29 @@ def differences(wanted: Tally, found: Tally, normalised: Mapping[str, tuple[str,
         again = found.rows.get(table, Rows())
         if rows.count != again.count:
             found_differences.append(
-                f"table {table} has {again.count} rows after the restore, and {rows.count} in the file"
+                phrase(
+                    "table {table} has {count} rows after the restore, and {rows_count} in the file",
+                    table=table,
+                    count=again.count,
+                    rows_count=rows.count,
+                )
             )
         elif rows.digest != again.digest:
             found_differences.append(
-                f"rows of {table} are written otherwise after the restore ({rows.count} on both sides)"
+                phrase(
+                    "rows of {table} are written otherwise after the restore ({count} on both sides)",
+                    table=table,
+                    count=rows.count,
+                )
             )
     found_differences += [
-        f"table {name} is defined otherwise" for name, (one, other) in normalised.items() if one != other
+        phrase("table {name} is defined otherwise", name=name)
+        for name, (one, other) in normalised.items()
+        if one != other
     ]
     for (kind, name), text in wanted.definitions.items():
         if found.definitions.get((kind, name), text) != text:
-            found_differences.append(f"{kind} {name} is defined otherwise after the restore")
+            found_differences.append(
+                phrase("{kind} {name} is defined otherwise after the restore", kind=kind, name=name)
+            )
     return found_differences

@@ -17,9 +17,10 @@ from backups.dumpfile.digesting import Digester
 from backups.dumpfile.rewriting import without_state
 from backups.dumpfile.sections import ROUTINES, Kind
 from backups.errors import Problem
+from backups.text.sentences import joined, phrase
 
 DEFINED = frozenset({Kind.VIEW, Kind.TRIGGER, Kind.EVENT, Kind.LIBRARY, *ROUTINES})
-_AGAIN = "Back up again once the change is through."
+_AGAIN = phrase("Back up again once the change is through.")
 # A server's event thread is as late as it is busy, and a clock tells whole seconds.
 _CLOCK_SECONDS = 2.0
 
@@ -126,7 +127,7 @@ def refuse_two_moments(held: mysql.Inventory, before: Content, after: Content, d
     for (kind, name), seen in before.definitions.items():
         then = after.definitions.get((kind, name))
         if then is None and not (kind == Kind.EVENT and name in over):
-            raise _not_of_one_moment(kind, name, database, "dropped or renamed")
+            raise _not_of_one_moment(kind, name, database, phrase("dropped or renamed"))
         if then is not None and then.digest != seen.digest:
             raise altered(kind, name, database)
     for kind in sorted(DEFINED):
@@ -157,10 +158,17 @@ def _refuse_other_inventory(
     if held in (before, {**defined, **now}):
         return
     raise Problem(
-        f"The dump of {database} does not hold what the database holds: {_differences(before, held)}.",
+        phrase(
+            "The dump of {database} does not hold what the database holds: {differences}.",
+            database=database,
+            differences=_differences(before, held),
+        ),
         code="dump.incomplete",
-        do="If tables were just created or dropped, back up again; if not, check that the user may see all "
-        "of it (run preflight), and that the dump program is none of an older version than the server.",
+        do=phrase(
+            "If tables were just created or dropped, back up again; if not, check that the user may see "
+            "all of it (run preflight), and that the dump program is none of an older version than the "
+            "server."
+        ),
     )
 
 
@@ -176,17 +184,29 @@ def altered_defaults(
     now = mysql.database_defaults(connection, database)
     if now == before:
         return ""
-    what = (
-        f"The default character set of {database} was altered while the dump ran (ALTER DATABASE: from "
-        f"{before[0]}, {before[1]} to {now[0]}, {now[1]})"
+    what = phrase(
+        "The default character set of {database} was altered while the dump ran (ALTER DATABASE: "
+        "from {before}, {before_2} to {now}, {now_2})",
+        database=database,
+        before=before[0],
+        before_2=before[1],
+        now=now[0],
+        now_2=now[1],
     )
     if made := next((name for name, collation in made_under.items() if collation == now[1]), None):
         raise Problem(
-            f"{what}, and the {made} was made under the latter, so the dump is not of one moment.",
+            phrase(
+                "{what}, and the {made} was made under the latter, so the dump is not of one moment.",
+                what=what,
+                made=made,
+            ),
             code="dump.changed_meanwhile",
             do=_AGAIN,
         )
-    return f"{what}. The snapshot has it as it was before; that is no matter for what is in the tables."
+    return phrase(
+        "{what}. The snapshot has it as it was before; that is no matter for what is in the tables.",
+        what=what,
+    )
 
 
 def altered(kind: str, name: str, database: str) -> Problem:
@@ -196,7 +216,13 @@ def altered(kind: str, name: str, database: str) -> Problem:
 
 def _not_of_one_moment(kind: str, name: str, database: str, how: str) -> Problem:
     return Problem(
-        f"The {kind} {name} of {database} was {how} while the dump ran, so the dump is not of one moment.",
+        phrase(
+            "The {kind} {name} of {database} was {how} while the dump ran, so the dump is not of one moment.",
+            kind=kind,
+            name=name,
+            database=database,
+            how=how,
+        ),
         code="dump.changed_meanwhile",
         do=_AGAIN,
     )
@@ -221,8 +247,10 @@ def _differences(wanted: mysql.Inventory, held: mysql.Inventory) -> str:
     for kind in sorted({*wanted, *held}):
         missing = set(wanted.get(kind, [])) - set(held.get(kind, []))
         extra = set(held.get(kind, [])) - set(wanted.get(kind, []))
-        counts = f"{len(held.get(kind, []))} of {len(wanted.get(kind, []))}"
+        counts = phrase(
+            "{count} of {count_2}", count=len(held.get(kind, [])), count_2=len(wanted.get(kind, []))
+        )
         if wanted.get(kind, []) != held.get(kind, []):
             names = ", ".join(sorted(missing or extra)[:3])
             differences.append(f"{kind}: {counts}" + (f" ({names})" if names else ""))
-    return "; ".join(differences)
+    return joined(differences, "; ")

@@ -19,6 +19,7 @@ from backups.dumpfile.narration import Narrator
 from backups.dumpfile.sections import Kind, Piece
 from backups.dumping.spool import Spool
 from backups.errors import Problem
+from backups.text.sentences import phrase
 
 PIPE_BYTES = 1 << 20
 # Of a size that stays in the cache of a core.
@@ -205,9 +206,13 @@ def _refuse_complaints(stderr: tuple[str, ...], database: str) -> None:
             continue
         if "error" in line.lower() or "insufficient privileg" in line.lower():
             raise Problem(
-                f"The dump program left something of {database} out: {line.strip()}.",
+                phrase(
+                    "The dump program left something of {database} out: {line}.",
+                    database=database,
+                    line=line.strip(),
+                ),
                 code="dump.left_out",
-                do="Grant what is missing (run preflight), then back up again.",
+                do=phrase("Grant what is missing (run preflight), then back up again."),
             )
 
 

@@ -21,6 +21,7 @@ from backups.dumping import mysqldump
 from backups.dumping.mysqldump import Listener
 from backups.dumping.spool import BREATHS, Room, Spool
 from backups.errors import Problem
+from backups.text.sentences import phrase
 
 # What may wait in memory, of all that is dumped ahead, and of what is not.
 _AHEAD_BYTES = 32 << 20
@@ -94,7 +95,7 @@ def _once_begun(listener: Listener | None) -> Iterator[tuple[Listener | None, Ca
 def _tables(source: mysql.DumpSource) -> list[mysql.TableSize]:
     with mysql.connect(source.server) as connection:
         if bare := mysql.tables_without_snapshot(connection, source.database):
-            raise ParallelDumpUnavailable(f"a consistent snapshot does not cover {bare[0]}")
+            raise ParallelDumpUnavailable(phrase("a consistent snapshot does not cover {bare}", bare=bare[0]))
         return mysql.listed_tables(connection, source.database)
 
 
@@ -108,16 +109,21 @@ def _room(options: ParallelOptions) -> Room:
 def _shares_for(tables: Sequence[mysql.TableSize], connections: int, room: int) -> list[list[str]]:
     bases = [table for table in tables if table.is_table]
     if len(bases) > _MOST_TABLES:
-        raise ParallelDumpUnavailable(f"there are more than {_MOST_TABLES} tables")
+        raise ParallelDumpUnavailable(
+            phrase("there are more than {most_tables} tables", most_tables=_MOST_TABLES)
+        )
     if len({mysql.loosely(table.name) for table in tables}) < len(tables):
         raise ParallelDumpUnavailable(
-            "names of tables differ only in case or accents, which the dump programs mix up"
+            phrase("names of tables differ only in case or accents, which the dump programs mix up")
         )
     found = shares(bases, connections, room)
     if len(found) < 2:
         raise ParallelDumpUnavailable(
-            f"there is no table to dump ahead, or {room >> 20} MB of memory and disk (DUMP_SPOOL_DIR, "
-            "DUMP_SPOOL_MB) are too small for it"
+            phrase(
+                "there is no table to dump ahead, or {room} MB of memory and disk (DUMP_SPOOL_DIR, "
+                "DUMP_SPOOL_MB) are too small for it",
+                room=room >> 20,
+            )
         )
     return found
 
@@ -228,11 +234,14 @@ def _wait_until_all_have_begun(dumps: Iterable[_Dump]) -> None:
         begun = all(dump.has_begun(until) for dump in dumps)
     except Problem as problem:
         raise ParallelDumpUnavailable(
-            f"one of several did not begin ({problem.what.rstrip('.')})"
+            phrase("one of several did not begin ({problem})", problem=problem.what.rstrip("."))
         ) from problem
     if not begun:
         raise ParallelDumpUnavailable(
-            f"the dump programs did not all begin within {_BEGIN_SECONDS:g} seconds"
+            phrase(
+                "the dump programs did not all begin within {begin_seconds} seconds",
+                begin_seconds=f"{_BEGIN_SECONDS:g}",
+            )
         )
 
 
@@ -269,7 +278,7 @@ class ParallelDump:
             _exhaust(part.after_tables())
         yield from first.after_tables()
         if not all(dump.splitter.is_complete for dump in self._dumps):
-            raise _unexpected("its closing line")
+            raise _unexpected(phrase("its closing line"))
 
     def _pieces_of(self, dump: _Dump) -> Iterator[Piece]:
         for data in dump.spool.taken():
@@ -302,7 +311,7 @@ class _Parts:
         """The header, and MariaDB's sequences."""
         opener, pieces = self._next()
         if opener.kind != Kind.HEADER:
-            raise _unexpected("its header")
+            raise _unexpected(phrase("its header"))
         yield from pieces
 
     def table(self, name: str) -> Iterator[Piece]:
@@ -311,13 +320,13 @@ class _Parts:
         yield from pieces
         # A table's name comes some lines after its first.
         if opener.kind not in _TABLES or opener.name != name:
-            raise _unexpected(f"the table {name}")
+            raise _unexpected(phrase("the table {name}", name=name))
 
     def after_tables(self) -> Iterator[Piece]:
         """All else, to the end."""
         opener, pieces = self._next()
         if opener is not self._after:
-            raise _unexpected("the end of its tables")
+            raise _unexpected(phrase("the end of its tables"))
         yield from pieces
 
     def _next(self) -> tuple[Section, Iterator[Piece]]:
@@ -365,7 +374,9 @@ def _may_stand_above(piece: Piece, above: Sequence[Piece]) -> bool:
 
 def _unexpected(what: str) -> Problem:
     return Problem(
-        f"Of several dump programs, one did not write {what} where it belongs.",
+        phrase("Of several dump programs, one did not write {what} where it belongs.", what=what),
         code="dump.not_in_its_place",
-        do="If tables were just created, dropped or renamed, back up again; if not, set DUMP_CONNECTIONS=1.",
+        do=phrase(
+            "If tables were just created, dropped or renamed, back up again; if not, set DUMP_CONNECTIONS=1."
+        ),
     )

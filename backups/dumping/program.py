@@ -27,6 +27,7 @@ from backups.dumping.mysqldump import Listener
 from backups.dumping.order import Order, Report
 from backups.dumping.streaming import Outlet, stream, stream_dump
 from backups.errors import Problem
+from backups.text.sentences import parts_of, phrase
 
 _PROJECT = Path(__file__).resolve().parents[2]
 _PROGRESS_SECONDS = 1.0
@@ -54,7 +55,7 @@ def main(arguments: list[str]) -> int:
     try:
         report.write(manifest=dump(order, sys.stdout.fileno(), report))
     except Problem as problem:
-        report.write(problem={"what": problem.what, "do": problem.do, "code": problem.code})
+        report.write(problem=_told(problem))
         return 1
     except BrokenPipeError:
         return 1  # restic is gone and has said why
@@ -86,14 +87,24 @@ def dump(order: Order, out_fd: int, report: Report) -> dict[str, Any]:
         definers = mysql.definers(connection, order.database)
         left_out = mysql.not_in_backup(connection, order.database)
         space_used = mysql.space_used(connection, order.database)
-    left_out += [mysql.LeftOut(view.name, f"view: {view.why}; it was: {view.statement}") for view in broken]
+    left_out += [
+        mysql.LeftOut(
+            view.name, phrase("view: {why}; it was: {statement}", why=view.why, statement=view.statement)
+        )
+        for view in broken
+    ]
     digester = Digester(order.database)
     reported_at = 0.0
     mysqldump.widen(out_fd)
     flowed = time.monotonic()
 
     def tell_wait(wait: str) -> None:
-        report.write(progress={**_progress(digester), "doing": f"waiting for another session ({wait})"})
+        report.write(
+            progress={
+                **_progress(digester),
+                "doing": phrase("waiting for another session ({wait})", wait=wait),
+            }
+        )
 
     with (
         mysql.watched_tables(order.server, order.database, info, besides=order.at_once.connections) as watch,
@@ -193,6 +204,15 @@ def _looking_for_locks(
         looking.join()
 
 
+def _told(problem: Problem) -> dict[str, Any]:
+    return {
+        "what": problem.what,
+        "do": problem.do,
+        "code": problem.code,
+        "made_of": [parts_of(problem.what), parts_of(problem.do)],
+    }
+
+
 def _progress(digester: Digester) -> dict[str, Any]:
     section = digester.section
     return {"tables": digester.tables_begun, "doing": f"{section.kind} {section.name}".strip()}
@@ -210,11 +230,18 @@ def _make_sure_it_is_whole(
         section = digester.section
         where = f"{section.kind} {section.name}".strip()
         raise Problem(
-            f"The dump of {database} stopped before its closing line, in {where}.",
+            phrase(
+                "The dump of {database} stopped before its closing line, in {where}.",
+                database=database,
+                where=where,
+            ),
             code="dump.no_closing_line",
-            do="Try again. If it stops there again, look for a NUL byte in what that is defined as: the "
-            "dump programs stop at one; or for a character of sjis, gbk or big5 that ends in a backslash "
-            "(0x5C): it leaves a text open, and no client could load the dump. Define it under utf8mb4.",
+            do=phrase(
+                "Try again. If it stops there again, look for a NUL byte in what that is defined as: "
+                "the dump programs stop at one; or for a character of sjis, gbk or big5 that ends in a "
+                "backslash (0x5C): it leaves a text open, and no client could load the dump. Define it "
+                "under utf8mb4."
+            ),
         )
     refuse_two_moments(objects_in(sections), before, after, database)
 
@@ -237,10 +264,14 @@ def refuse_altered(watch: mysql.TableWatch, database: str) -> None:
     if watch.altered:
         which = ": ".join(filter(None, watch.altered))
         raise Problem(
-            f"A table of {database} was altered while the dump ran ({which}), so the dump is not "
-            "of one moment.",
+            phrase(
+                "A table of {database} was altered while the dump ran ({which}), so the dump is not of "
+                "one moment.",
+                database=database,
+                which=which,
+            ),
             code="dump.changed_meanwhile",
-            do="Back up again once the change is through.",
+            do=phrase("Back up again once the change is through."),
         )
 
 
@@ -253,9 +284,9 @@ def _output(out_fd: int, *, gzip: bool) -> Iterator[int]:
     gzip_program = process.find_program("gzip")
     if gzip_program is None:
         raise Problem(
-            "gzip is not installed.",
+            phrase("gzip is not installed."),
             code="gzip.not_installed",
-            do="Install it, or set BACKUP_DUMP_FORMAT=sql.",
+            do=phrase("Install it, or set BACKUP_DUMP_FORMAT=sql."),
         )
     packing = process.Program(
         [gzip_program, "--rsyncable", "--no-name"], process.base_environment(), own_group=False
@@ -266,7 +297,10 @@ def _output(out_fd: int, *, gzip: bool) -> Iterator[int]:
         running.stdin.close()
         code = running.wait()
         if code != 0:
-            raise Problem(f"gzip failed: {' '.join(running.stderr_tail()) or code}.", code="gzip.failed")
+            raise Problem(
+                phrase("gzip failed: {code}.", code=" ".join(running.stderr_tail()) or code),
+                code="gzip.failed",
+            )
 
 
 def _write(fd: int, data: bytes | memoryview) -> None:

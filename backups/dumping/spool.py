@@ -12,6 +12,7 @@ from contextlib import suppress
 from typing import IO, NamedTuple
 
 from backups.errors import Problem
+from backups.text.sentences import phrase
 
 # Of a disk's free space, what is left to others.
 _SPARED = 0.1
@@ -159,7 +160,7 @@ class Spool:
             if len(data) == found.size:
                 return data
         raise Problem(
-            "What was dumped ahead could not be read back from DUMP_SPOOL_DIR.",
+            phrase("What was dumped ahead could not be read back from DUMP_SPOOL_DIR."),
             code="spool.not_readable",
             do=_WITHOUT,
         )
@@ -176,12 +177,15 @@ class Spool:
 
 
 _MEMORY, _DISK, _DROPPED = "memory", "disk", "dropped"
-_WITHOUT = "Mend it, or leave DUMP_SPOOL_DIR empty, then back up again."
+_WITHOUT = phrase("Mend it, or leave DUMP_SPOOL_DIR empty, then back up again.")
 
 
 def _unusable(error: OSError) -> Problem:
     return Problem(
-        f"The folder for what is dumped ahead (DUMP_SPOOL_DIR) takes nothing: {error.strerror}.",
+        phrase(
+            "The folder for what is dumped ahead (DUMP_SPOOL_DIR) takes nothing: {error}.",
+            error=error.strerror,
+        ),
         code="spool.not_writable",
         do=_WITHOUT,
     )

@@ -14,6 +14,7 @@ from backups.dumping.mysqldump import Listener, with_views
 from backups.dumping.order import Report
 from backups.dumping.spool import Spool
 from backups.errors import Problem
+from backups.text.sentences import phrase
 
 _CHUNK = 1 << 20
 _SMALL = 1 << 14
@@ -96,10 +97,17 @@ def _refuse_lookalikes(source: mysql.DumpSource) -> None:
     for table in listed:
         if table.name not in source.leave_out and (view := named.get(mysql.loosely(table.name))):
             raise Problem(
-                f"The view {view} of {source.database} cannot be read any more, and cannot be left out "
-                f"alone: to the dump program its name and {table.name} are the same.",
+                phrase(
+                    "The view {view} of {database} cannot be read any more, and cannot be left out "
+                    "alone: to the dump program its name and {table} are the same.",
+                    view=view,
+                    database=source.database,
+                    table=table.name,
+                ),
                 code="dump.view_unreadable",
-                do="Copy what SHOW CREATE VIEW shows, so that it can be made again, drop it, then try again.",
+                do=phrase(
+                    "Copy what SHOW CREATE VIEW shows, so that it can be made again, drop it, then try again."
+                ),
             )
 
 
@@ -156,12 +164,16 @@ def stream(
             _refuse_before(source)
             with parallel.begun(source, options, listener) as dumps:
                 report.note(
-                    f"Dumped over {dumps.connections} connections; no table could be written to for "
-                    f"{dumps.locked_seconds:.2f} s."
+                    phrase(
+                        "Dumped over {connections} connections; no table could be written to for "
+                        "{locked_seconds} s.",
+                        connections=dumps.connections,
+                        locked_seconds=f"{dumps.locked_seconds:.2f}",
+                    )
                 )
                 pieces = with_views(dumps.pieces(outlet.digester.splitter), _rewritten_views(source))
                 _write_pieces(outlet.digester.digested(pieces), outlet.write)
                 return
         except parallel.ParallelDumpUnavailable as reason:
-            report.note(f"Dumped over one connection: {reason}.")
+            report.note(phrase("Dumped over one connection: {reason}.", reason=reason))
     stream_dump(source, outlet, listener=listener)

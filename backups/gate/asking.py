@@ -13,6 +13,7 @@ from urllib.parse import SplitResult, urlsplit
 
 from backups.errors import Problem
 from backups.gate import bounded_http
+from backups.text.sentences import phrase
 from sentinel import heartbeat
 
 CLOSED_PAGE = b"Service unavailable: backup status not OK"
@@ -49,15 +50,15 @@ def checked(url: str) -> SplitResult:
     readable = re.fullmatch(r"[!-~]+", url) is not None and len(url) <= _LONGEST_URL and "#" not in url
     if not readable or parts.scheme not in {"http", "https"} or not parts.hostname or "\\" in url:
         raise Problem(
-            "That is no address that a drill could ask.",
+            phrase("That is no address that a drill could ask."),
             code="gate.drill_address",
-            do="Give one as in https://shop.example.com/orders, percent-encoded, with http or https.",
+            do=phrase("Give one as in https://shop.example.com/orders, percent-encoded, with http or https."),
         )
     if "@" in parts.netloc:
         raise Problem(
-            "A drill asks without a password.",
+            phrase("A drill asks without a password."),
             code="gate.drill_password",
-            do="Give an address that visitors may see.",
+            do=phrase("Give an address that visitors may see."),
         )
     return parts
 
@@ -70,7 +71,12 @@ def ask(url: str, word: str = "", at: str = "") -> Answer:
     parts = checked(url)
     connection = _connection(parts, at)
     answer = bounded_http.within(ANSWER_SECONDS, connection, lambda: _asked(connection, parts, word))
-    return answer or Answer(problem=f"nothing, or not all of it, came within {ANSWER_SECONDS:g} seconds")
+    return answer or Answer(
+        problem=phrase(
+            "nothing, or not all of it, came within {answer_seconds} seconds",
+            answer_seconds=f"{ANSWER_SECONDS:g}",
+        )
+    )
 
 
 def _connection(parts: SplitResult, at: str) -> http.client.HTTPConnection:
@@ -131,14 +137,19 @@ def _asked(connection: http.client.HTTPConnection, parts: SplitResult, word: str
             return Answer(response.status, is_ours, is_cached=_is_cached(response.headers))
     except ssl.SSLCertVerificationError as error:
         return Answer(
-            problem=f"its certificate is not trusted here ({error.verify_message.rstrip('.')}); name the "
-            "file of its authority in SSL_CERT_FILE, or give the address that it is for"
+            problem=phrase(
+                "its certificate is not trusted here ({verify_message}); name the file of its authority "
+                "in SSL_CERT_FILE, or give the address that it is for",
+                verify_message=error.verify_message.rstrip("."),
+            )
         )
     except ssl.SSLError:
-        return Answer(problem="no TLS is spoken there; give the address with http, or the port of https")
+        return Answer(
+            problem=phrase("no TLS is spoken there; give the address with http, or the port of https")
+        )
     except UnicodeError:
-        return Answer(problem="its host is none that could be looked up")
+        return Answer(problem=phrase("its host is none that could be looked up"))
     except OSError as error:
         return Answer(problem=error.strerror or type(error).__name__)
     except (http.client.HTTPException, ValueError):
-        return Answer(problem="what came is no HTTP")
+        return Answer(problem=phrase("what came is no HTTP"))

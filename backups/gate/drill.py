@@ -22,6 +22,7 @@ from backups import installation
 from backups.errors import Problem, Refused
 from backups.gate import asking
 from backups.gate.nginx_lines import Line, suspects, ways_round
+from backups.text.sentences import joined, phrase, template
 from backups.verdict import GateFacts
 from sentinel import heartbeat
 
@@ -102,18 +103,22 @@ def explained(drilled: Drilled, configuration: str) -> Drilled:
     if drilled.ok and configuration:
         return replace(drilled, warnings=tuple(ways_round(configuration, drilled.url)[:_LINES_SHOWN]))
     if drilled.found == Found.CLOSES:
-        return replace(drilled, detail=f"{drilled.detail} {_AS_ONE_VISITOR}")
+        return replace(drilled, detail=joined([drilled.detail, _AS_ONE_VISITOR]))
     if drilled.found not in _OF_NGINX or not configuration:
         return drilled
     look = ways_round if drilled.found == Found.CACHED else suspects
     lines = tuple(look(configuration, drilled.url)[:_LINES_SHOWN])
-    hint = f"Look at {', '.join(map(str, lines))}." if lines else "No line of nginx's stands out."
-    return replace(drilled, lines=lines, detail=f"{drilled.detail} {hint}")
+    hint = (
+        phrase("Look at {lines}.", lines=", ".join(map(str, lines)))
+        if lines
+        else phrase("No line of nginx's stands out.")
+    )
+    return replace(drilled, lines=lines, detail=joined([drilled.detail, hint]))
 
 
-_AS_ONE_VISITOR = (
-    "Only this address was asked, by a visitor from here without a cookie. Whether others get in is told by "
-    "nginx's configuration: `nginx -T | manage.py preflight --gate … --nginx -`."
+_AS_ONE_VISITOR = phrase(
+    "Only this address was asked, by a visitor from here without a cookie. Whether others get in is "
+    "told by nginx's configuration: `nginx -T | manage.py preflight --gate … --nginx -`."
 )
 
 
@@ -172,9 +177,9 @@ def _under_way(heartbeat_path: Path) -> Iterator[str]:
         drill = heartbeat.drill_begin(heartbeat_path, datetime.now(UTC))
     except heartbeat.DrillUnderWayError:
         raise Refused(
-            "Not started: another drill is under way.",
+            phrase("Not started: another drill is under way."),
             code="gate.drill_under_way",
-            do="Try again in a minute.",
+            do=phrase("Try again in a minute."),
         ) from None
     except OSError as error:
         raise _unwritable(error) from error
@@ -186,18 +191,21 @@ def _under_way(heartbeat_path: Path) -> Iterator[str]:
             is_ours = heartbeat.drill_end(heartbeat_path, drill, datetime.now(UTC))
     if not is_ours:
         raise Problem(
-            "The drill tells nothing: it took too long, or another one came in between.",
+            phrase("The drill tells nothing: it took too long, or another one came in between."),
             code="gate.drill_tells_nothing",
-            do="Try again in a minute.",
+            do=phrase("Try again in a minute."),
         )
 
 
 def _unwritable(error: OSError) -> Problem:
     return Problem(
-        f"The drill's file cannot be written to the status folder ({error.strerror or error}).",
+        phrase(
+            "The drill's file cannot be written to the status folder ({error}).",
+            error=error.strerror or error,
+        ),
         code="gate.drill_file",
-        safe="The gate is as it was.",
-        do="Check the folder's owner, mode and free space (SENTINEL_HEARTBEAT_PATH).",
+        safe=phrase("The gate is as it was."),
+        do=phrase("Check the folder's owner, mode and free space (SENTINEL_HEARTBEAT_PATH)."),
     )
 
 
@@ -265,55 +273,78 @@ def _of_no_change(status: int) -> Found:
 
 
 def _sentence(url: str, found: Found, answers: _Answers, word: str) -> str:
-    template = _SENTENCES[found]
     problem = next((one.problem for one in answers if one.status is None), "")
     before, drilled, after = answers
     commands = installation.commands()
-    return template.format(
-        url=url, before=before.status, drilled=drilled.status, after=after.status, problem=problem,
+    return phrase(
+        _SENTENCES[found], url=url,
+        before=before.status, drilled=drilled.status, after=after.status, problem=problem,
         word=word, restart=commands.restart_gate, log=commands.gate_log,
-        at=f" by the address {drilled.at}" if drilled.at else "",
+        at=phrase(" by the address {at}", at=drilled.at) if drilled.at else "",
     )  # fmt: skip
 
 
 _SENTENCES = {
-    Found.CLOSES: "{url} closes: the drill got 503 with Vedetta's page, everybody else {before} as before.",
-    Found.CLOSED_ALREADY: "{url} is closed for everybody at this moment: 503 with Vedetta's page.",
-    Found.KEPT_OUT: "{url} keeps everybody out (503 with Vedetta's page), though by the status files "
-    "it is open (“{word}”): the backups are not the reason. The gate's process does not run, hangs, or reads "
-    "another status folder, or nginx asks for it at another address. See what it says ({log}) and start it "
-    "again ({restart}); if it runs and answers, compare its address with the one in vedetta-http.conf.",
-    Found.LET_IN: "{url} closes for a drill, but lets everybody in ({before}) at this moment, though by the "
-    "status files the gate is closed (“{word}”): its process has other settings than the portal "
-    "(SENTINEL_THRESHOLD_SECONDS and the like), or a cache goes on serving. Compare what "
-    "/sentinel/status of the gate's process says with the portal's page Gate.",
-    Found.OPEN: "{url} stays open while the gate is closed: the drill got {drilled}, as everybody does. "
-    "One of these opens it, the likeliest first: the server does not include vedetta-gate.conf, or that of "
-    "an older Vedetta; `auth_request off`, an auth_request of its own, `satisfy any` or `return` stands in "
-    "its location; a `rewrite` or `return` of the server stands before the include; a cache before the gate "
-    "(proxy_cache, a CDN) has the page; the gate reads another status folder than this one. docs/gate.md "
-    "says what to do about each.",
-    Found.PARTLY: "{url} stays open at times while the gate is closed: of several requests with the drill's "
-    "word some got 503 with Vedetta's page and others{at} {drilled}. Several web servers answer there "
-    "(behind a balancer, or each by an address of its own), and not all of them ask this gate: include "
-    "vedetta-gate.conf in each, and see that all ask the same gate.",
-    Found.REDIRECT: "{url} leads elsewhere ({drilled}), with the drill's word as without: a `return` or "
-    "`rewrite` answers before the gate is asked, or the application leads on and stays open. "
-    "No redirect is followed: give the address to which it leads.",
-    Found.CACHED: "{url} stays open while the gate is closed: the drill got {drilled} out of a cache that "
-    "does not ask the gate, as everybody does for as long as it keeps the page. Put the gate before the "
-    "cache (docs/gate.md, “A server before the server”), or have it keep nothing of this address; if that "
-    "cache stands behind the gate, see there what else opens it.",
-    Found.PASSWORD: "{url} refuses everybody ({drilled}) before the gate is asked (auth_basic, `deny`), or "
-    "the application refuses and stays open. Give an address that visitors may see.",
-    Found.ANOTHER_PAGE: "{url} closes, but the drill got another page ({drilled}) in the place of Vedetta's "
-    "with 503: an error_page of its location's own, or one to a named location before the include, takes "
-    "the place of ours. Write `error_page 500 =503 @vedetta_closed;` as that location's first line, and "
-    "the include as the server's. docs/gate.md says more.",
-    Found.KEPT: "{url} closed for the drill, but everybody else got {before} before it and {after} after it: "
-    "the gate or the application changed in between, or nginx keeps the drill's answer for others. Try "
-    "again; if it stays so, replace the files of deploy/nginx by those of this Vedetta.",
-    Found.NO_ANSWER: "{url} gives no answer, so that the drill tells nothing: {problem}.",
-    Found.UNCLEAR: "{url} answered {before}, then {drilled} to the drill and {after} at last, which tells "
-    "nothing about the gate: the application is down, or changed in between. Try again when it answers.",
+    Found.CLOSES: template(
+        "{url} closes: the drill got 503 with Vedetta's page, everybody else {before} as before."
+    ),
+    Found.CLOSED_ALREADY: template("{url} is closed for everybody at this moment: 503 with Vedetta's page."),
+    Found.KEPT_OUT: template(
+        "{url} keeps everybody out (503 with Vedetta's page), though by the status files it is open "
+        "(“{word}”): the backups are not the reason. The gate's process does not run, hangs, or reads "
+        "another status folder, or nginx asks for it at another address. See what it says ({log}) and "
+        "start it again ({restart}); if it runs and answers, compare its address with the one in "
+        "vedetta-http.conf."
+    ),
+    Found.LET_IN: template(
+        "{url} closes for a drill, but lets everybody in ({before}) at this moment, though by the status "
+        "files the gate is closed (“{word}”): its process has other settings than the portal "
+        "(SENTINEL_THRESHOLD_SECONDS and the like), or a cache goes on serving. Compare what "
+        "/sentinel/status of the gate's process says with the portal's page Gate."
+    ),
+    Found.OPEN: template(
+        "{url} stays open while the gate is closed: the drill got {drilled}, as everybody does. One of "
+        "these opens it, the likeliest first: the server does not include vedetta-gate.conf, or that of "
+        "an older Vedetta; `auth_request off`, an auth_request of its own, `satisfy any` or `return` "
+        "stands in its location; a `rewrite` or `return` of the server stands before the include; a "
+        "cache before the gate (proxy_cache, a CDN) has the page; the gate reads another status folder "
+        "than this one. docs/gate.md says what to do about each."
+    ),
+    Found.PARTLY: template(
+        "{url} stays open at times while the gate is closed: of several requests with the drill's word "
+        "some got 503 with Vedetta's page and others{at} {drilled}. Several web servers answer there "
+        "(behind a balancer, or each by an address of its own), and not all of them ask this gate: "
+        "include vedetta-gate.conf in each, and see that all ask the same gate."
+    ),
+    Found.REDIRECT: template(
+        "{url} leads elsewhere ({drilled}), with the drill's word as without: a `return` or `rewrite` "
+        "answers before the gate is asked, or the application leads on and stays open. No redirect is "
+        "followed: give the address to which it leads."
+    ),
+    Found.CACHED: template(
+        "{url} stays open while the gate is closed: the drill got {drilled} out of a cache that does not "
+        "ask the gate, as everybody does for as long as it keeps the page. Put the gate before the cache "
+        "(docs/gate.md, “A server before the server”), or have it keep nothing of this address; if that "
+        "cache stands behind the gate, see there what else opens it."
+    ),
+    Found.PASSWORD: template(
+        "{url} refuses everybody ({drilled}) before the gate is asked (auth_basic, `deny`), or the "
+        "application refuses and stays open. Give an address that visitors may see."
+    ),
+    Found.ANOTHER_PAGE: template(
+        "{url} closes, but the drill got another page ({drilled}) in the place of Vedetta's with 503: an "
+        "error_page of its location's own, or one to a named location before the include, takes the "
+        "place of ours. Write `error_page 500 =503 @vedetta_closed;` as that location's first line, and "
+        "the include as the server's. docs/gate.md says more."
+    ),
+    Found.KEPT: template(
+        "{url} closed for the drill, but everybody else got {before} before it and {after} after it: the "
+        "gate or the application changed in between, or nginx keeps the drill's answer for others. Try "
+        "again; if it stays so, replace the files of deploy/nginx by those of this Vedetta."
+    ),
+    Found.NO_ANSWER: template("{url} gives no answer, so that the drill tells nothing: {problem}."),
+    Found.UNCLEAR: template(
+        "{url} answered {before}, then {drilled} to the drill and {after} at last, which tells nothing "
+        "about the gate: the application is down, or changed in between. Try again when it answers."
+    ),
 }

@@ -13,6 +13,8 @@ from dataclasses import dataclass, field, replace
 from fnmatch import fnmatch
 from urllib.parse import unquote, urlsplit
 
+from backups.text.sentences import phrase
+
 MOST_CHARACTERS = 8_000_000
 _LONGEST_LINE = 120
 _DEEPEST = 8
@@ -36,7 +38,7 @@ class Line:
     text: str
 
     def __str__(self) -> str:
-        return f"`{self.text}` ({self.file}, line {self.number})"
+        return phrase("`{text}` ({file}, line {number})", text=self.text, file=self.file, number=self.number)
 
 
 @dataclass

@@ -11,6 +11,7 @@ from django.utils import timezone
 from backups.errors import Problem
 from backups.models import Database
 from backups.snapshots.selection import CLOCKS_DIFFER
+from backups.text.sentences import phrase
 from sentinel import heartbeat
 
 
@@ -152,7 +153,11 @@ def _write(path: Path, time: datetime) -> Path:
 
 def _unwritable(error: OSError) -> Problem:
     return Problem(
-        f"The gate's files cannot be written to {folder()} ({error.strerror or error}).",
+        phrase(
+            "The gate's files cannot be written to {folder} ({error}).",
+            folder=folder(),
+            error=error.strerror or error,
+        ),
         code="gate.files_not_written",
-        do="Check the folder's owner, mode and free space (SENTINEL_HEARTBEAT_PATH).",
+        do=phrase("Check the folder's owner, mode and free space (SENTINEL_HEARTBEAT_PATH)."),
     )

@@ -19,7 +19,7 @@ from backups.choices import SuspicionState, Trigger
 from backups.dumpfile.sections import Kind
 from backups.models import Database, Snapshot, Suspicion
 from backups.snapshots.selection import CLOCKS_DIFFER
-from backups.text.terminal import counted
+from backups.text.sentences import joined, phrase, plural
 
 _SHOWN = 5
 _WORTH_A_WORD = 1000
@@ -41,7 +41,11 @@ def judge(database: Database, snapshot: Snapshot) -> list[str]:
         suspicion_record(snapshot, database, found)
         return found
     for waits in waiting(database):
-        suspicion_settle(waits, SuspicionState.OVER, by=f"snapshot {snapshot.short_id}, which has its tables")
+        suspicion_settle(
+            waits,
+            SuspicionState.OVER,
+            by=phrase("snapshot {snapshot}, which has its tables", snapshot=snapshot.short_id),
+        )
     return []
 
 
@@ -55,7 +59,10 @@ def doubts(snapshot: Snapshot) -> list[str]:
     """What is to be said to who restores a snapshot that nobody said to be right."""
     found = Suspicion.objects.filter(snapshot=snapshot).exclude(state=SuspicionState.ACCEPTED)
     return [
-        f"This backup is suspicious: {' '.join(each.reasons)} An earlier one may be what is wanted."
+        phrase(
+            "This backup is suspicious: {reasons} An earlier one may be what is wanted.",
+            reasons=joined(each.reasons),
+        )
         for each in found
     ]
 
@@ -67,10 +74,13 @@ def sentences(database: Database) -> list[str]:
 
 def told(run_id: int | None, reasons: Sequence[str]) -> str:
     """Why a backup waits, what it means, and what to do, for a person."""
-    return (
-        f"Backup {run_id} is stored and waits for a person: {' '.join(reasons)} Until then the heartbeat "
-        f"stays where it was and no snapshot is forgotten. If it is right: `manage.py accept {run_id} "
-        "--reason …`, or its page in the portal. If not, restore an earlier snapshot, if there is one."
+    return phrase(
+        "Backup {run_id} is stored and waits for a person: {reasons} Until then the heartbeat stays "
+        "where it was and no snapshot is forgotten. If it is right: `manage.py accept {run_id} "
+        "--reason …`, or its page in the portal. If not, restore an earlier snapshot, if there is "
+        "one.",
+        run_id=run_id,
+        reasons=joined(reasons),
     )
 
 
@@ -83,15 +93,37 @@ def _reasons(database: Database, snapshot: Snapshot) -> list[str]:
     if before.snapshot is None:
         if tables or not before.others_unknown:
             return []
-        return ["The database holds no table, and what its earlier snapshots hold is not known here."]
+        return [phrase("The database holds no table, and what its earlier snapshots hold is not known here.")]
     if not before.tables or _share_a_name(before.tables, tables):
         return []
-    then = f"{before.snapshot.local_time:%Y-%m-%d %H:%M} (snapshot {before.snapshot.short_id})"
+    then = phrase(
+        "{local_time} (snapshot {snapshot})",
+        local_time=f"{before.snapshot.local_time:%Y-%m-%d %H:%M}",
+        snapshot=before.snapshot.short_id,
+    )
     names = ", ".join(before.tables[:_SHOWN]) + (" …" if len(before.tables) > _SHOWN else "")
     if not tables:
-        return [f"The database holds no table; on {then} it held {len(before.tables)}: {names}."]
-    gone = f"Of the {len(before.tables)} tables that the database held on {then} none is there any more"
-    return [f"{gone}: {names}. It holds {counted(len(tables), 'other')}."]
+        return [
+            phrase(
+                "The database holds no table; on {then} it held {count}: {names}.",
+                then=then,
+                count=len(before.tables),
+                names=names,
+            )
+        ]
+    gone = phrase(
+        "Of the {count} tables that the database held on {then} none is there any more",
+        count=len(before.tables),
+        then=then,
+    )
+    return [
+        phrase(
+            "{gone}: {names}. It holds {others}.",
+            gone=gone,
+            names=names,
+            others=plural("{n} other", "{n} others", n=len(tables)),
+        )
+    ]
 
 
 def _known_before(database: Database, snapshot: Snapshot) -> _Known:
@@ -176,10 +208,13 @@ def settle(suspicion: Suspicion, *, by: str, reason: str) -> bool:
             return False
         for other in waiting(suspicion.database):
             if other.pk < suspicion.pk:
-                suspicion_settle(other, SuspicionState.OVER, by="a newer backup that was accepted")
+                suspicion_settle(other, SuspicionState.OVER, by=phrase("a newer backup that was accepted"))
             elif not _reasons(suspicion.database, other.snapshot):
                 suspicion_settle(
-                    other, SuspicionState.ACCEPTED, by=by, reason=f"As snapshot {suspicion.snapshot.short_id}"
+                    other,
+                    SuspicionState.ACCEPTED,
+                    by=by,
+                    reason=phrase("As snapshot {snapshot}", snapshot=suspicion.snapshot.short_id),
                 )
     return True
 

@@ -16,6 +16,7 @@ from cryptography.hazmat.primitives.asymmetric.x25519 import X25519PrivateKey
 from cryptography.hazmat.primitives.kdf.hkdf import HKDF
 
 from backups.errors import Problem
+from backups.text.sentences import phrase
 
 NAME = "VEDETTA_KEY"
 _BYTES = 32
@@ -44,9 +45,15 @@ class InstallationKey:
             return cls(base64.b64decode(text.strip(), validate=True))
         except (binascii.Error, ValueError):
             raise Problem(
-                f"{NAME} is no key: it must be {_BYTES} bytes in base64, which are 44 characters.",
+                phrase(
+                    "{name} is no key: it must be {bytes} bytes in base64, which are 44 characters.",
+                    name=NAME,
+                    bytes=_BYTES,
+                ),
                 code="key.malformed",
-                do=f"Write the line that was kept, or leave {NAME} empty to have a new one made.",
+                do=phrase(
+                    "Write the line that was kept, or leave {name} empty to have a new one made.", name=NAME
+                ),
             ) from None
 
     @property

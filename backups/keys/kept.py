@@ -11,6 +11,7 @@ from django.conf import settings
 
 from backups.errors import Problem
 from backups.keys.installation import NAME, InstallationKey
+from backups.text.sentences import phrase
 
 _MOST_BYTES = 1000
 
@@ -30,9 +31,13 @@ def load() -> InstallationKey | None:
         return None
     except OSError as error:
         raise Problem(
-            f"The key of this installation in {path} cannot be read ({error.strerror}).",
+            phrase(
+                "The key of this installation in {path} cannot be read ({error}).",
+                path=path,
+                error=error.strerror,
+            ),
             code="key.not_readable",
-            do=f"Let the account that runs the worker read it, or set {NAME}.",
+            do=phrase("Let the account that runs the worker read it, or set {name}.", name=NAME),
         ) from error
     return InstallationKey.from_text(text)
 
@@ -63,10 +68,17 @@ def _made(path: Path) -> InstallationKey:
             Path(draft).unlink()
     except OSError as error:
         raise Problem(
-            f"The key of this installation could not be written to {path} ({error.strerror}).",
+            phrase(
+                "The key of this installation could not be written to {path} ({error}).",
+                path=path,
+                error=error.strerror,
+            ),
             code="key.not_writable",
-            do=f"Let the account that runs the worker write there, or set {NAME} to 32 random bytes in "
-            "base64: `head -c 32 /dev/urandom | base64`.",
+            do=phrase(
+                "Let the account that runs the worker write there, or set {name} to 32 random bytes in "
+                "base64: `head -c 32 /dev/urandom | base64`.",
+                name=NAME,
+            ),
         ) from error
     made = load()
     assert made is not None  # noqa: S101  it was just written

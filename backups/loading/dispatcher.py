@@ -15,6 +15,7 @@ from backups import mysql
 from backups.dumpfile.ready import Does, Ready, Unmade
 from backups.loading.connection_pool import Hand, Job, JobGroup, LoadPool
 from backups.loading.table_plan import Plan, plan_for, referenced_by
+from backups.text.sentences import phrase
 
 # Statements of rows are of about a megabyte. Larger chunks would keep other connections waiting.
 CHUNK_BYTES = 2 << 20
@@ -197,7 +198,7 @@ class StatementDispatcher:
         """The table without its keys: it is not a small one."""
         if not table.is_made:
             self._before_definition()
-            doing = f"table {table.made_by.table}"
+            doing = phrase("table {table}", table=table.made_by.table)
             self._pool.run_now(Job([*table.drops, table.step(table.plan.bare)], doing=doing))
             table.is_made = True
 
@@ -228,7 +229,10 @@ class StatementDispatcher:
             if table.rows:
                 self._send(table)
             if table.plan.keys:
-                keys = Job([table.step(table.plan.keys)], doing=f"indexes of {table.made_by.table}")
+                keys = Job(
+                    [table.step(table.plan.keys)],
+                    doing=phrase("indexes of {table}", table=table.made_by.table),
+                )
                 self._pool.submit_after(table.chunks, keys)
         else:
             self._before_definition()

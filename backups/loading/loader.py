@@ -19,9 +19,10 @@ from backups.loading.problems import CutOff, NotADump, of_the_dump, pool_problem
 from backups.loading.progress import End, Loading
 from backups.loading.reading import judged, unpacked
 from backups.loading.table_plan import comparable, names_in_lower_case
+from backups.text.sentences import phrase
 
 # Why an event is not made, or does not run.
-ITS_TIME_HAS_PASSED = "its time has passed, so no server makes it any more"
+ITS_TIME_HAS_PASSED = phrase("its time has passed, so no server makes it any more")
 
 
 def live_tablespaces(server: mysql.Server, database: str, dialect: Dialect) -> Callable[[str], str]:
@@ -84,7 +85,13 @@ def load(
     wanted = connections if connections > 1 else 0
     with mysql.loading_connections(server, database, 1 + wanted) as opened:
         if len(opened) <= wanted:
-            say(f"The server has connections for {len(opened) - 1} of {wanted} that load rows at once.")
+            say(
+                phrase(
+                    "The server has connections for {count} of {wanted} that load rows at once.",
+                    count=len(opened) - 1,
+                    wanted=wanted,
+                )
+            )
         modes: dict[str, str] = {}
         hands = [Hand(connection, dialect.sql_mode, modes) for connection in opened]
         pool = LoadPool(server, hands[1:])
@@ -185,7 +192,7 @@ def _tallied(statements: Iterator[Ready], tally: Tally | None) -> Iterator[Ready
         yield ready
 
 
-READS_WHAT_IS_UNMADE = "It reads a view that could not be made."
+READS_WHAT_IS_UNMADE = phrase("It reads a view that could not be made.")
 
 
 def refuse_forbidden(server: mysql.Server, database: str, definitions: Mapping[str, bytes]) -> None:
@@ -196,8 +203,14 @@ def refuse_forbidden(server: mysql.Server, database: str, definitions: Mapping[s
     with mysql.loading_connections(server, database, 1) as (connection,):
         for setting, way_out in connection.key_rules().items():
             raise mysql.OfTheServer(
-                f"The database server at {server.address} has its {setting} on, which the user {server.user} "
-                f"may not change for a load, and these tables have no primary key: {mysql.named(keyless)}.",
+                phrase(
+                    "The database server at {address} has its {setting} on, which the user {user} may "
+                    "not change for a load, and these tables have no primary key: {keyless}.",
+                    address=server.address,
+                    setting=setting,
+                    user=server.user,
+                    keyless=mysql.named(keyless),
+                ),
                 code="mysql.setting_not_ours",
                 do=way_out,
             )
@@ -207,7 +220,7 @@ def refuse_too_long(server: mysql.Server, database: str, loading: Loading) -> No
     """Raise OfTheServer for a dump with a statement that is longer than the server takes."""
     length, table = loading.longest
     with mysql.loading_connections(server, database, 1) as (connection,):
-        what = f"A statement of table {table}" if table else "A statement"
+        what = phrase("A statement of table {table}", table=table) if table else phrase("A statement")
         mysql.refuse_too_long(length, connection.longest_statement, server, what)
 
 
@@ -238,4 +251,4 @@ def _as_read(definition: bytes, dialect: Dialect) -> bytes:
 
 def _refuse_cut_off(loading: Loading) -> None:
     if loading.end == End.CUT:
-        raise CutOff("The dump stops before its closing line.")
+        raise CutOff(phrase("The dump stops before its closing line."))

@@ -8,6 +8,7 @@ from backups import mysql
 from backups.errors import Problem
 from backups.loading.connection_pool import LoadPool
 from backups.loading.dispatcher import NOT_ITS_FAULT
+from backups.text.sentences import phrase
 
 
 class LoadProblem(Problem):
@@ -34,7 +35,7 @@ class NotADump(BrokenDump):
     code = "load.no_dump"
 
 
-_AS_WRITTEN = (
+_AS_WRITTEN = phrase(
     "RESTORE_CONNECTIONS=1 loads the dump just as it is written, which needs no room for sorting (tmpdir)."
 )
 
@@ -43,7 +44,9 @@ def of_the_dump(problem: Problem, server: mysql.Server) -> Problem:
     """The problem as one of the dump, unless it is surely none of it."""
     if isinstance(problem, mysql.MissingPrivilege) and not problem.do:
         with suppress(Problem), mysql.connect(server) as connection:
-            problem.do = f"Run as an administrator: {mysql.definer_grant(connection)};"
+            problem.do = phrase(
+                "Run as an administrator: {connection};", connection=mysql.definer_grant(connection)
+            )
     if isinstance(problem, NOT_ITS_FAULT):
         return problem
     return LoadProblem(problem.what, code=problem.code, do=problem.do)
@@ -51,7 +54,7 @@ def of_the_dump(problem: Problem, server: mysql.Server) -> Problem:
 
 def pool_problem(pool: LoadPool, server: mysql.Server) -> BaseException:
     """What ended the pool, for a person. What is no Problem is a fault of our own."""
-    failure = pool.failure or LoadProblem("The load was ended.", code="load.was_ended")
+    failure = pool.failure or LoadProblem(phrase("The load was ended."), code="load.was_ended")
     if not isinstance(failure, Problem):
         return failure
     if pool.failed is not None and pool.failed.doing and not isinstance(failure, mysql.OfTheServer):

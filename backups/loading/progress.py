@@ -11,6 +11,7 @@ from backups import mysql
 from backups.dumpfile.digesting import Digester
 from backups.dumpfile.ready import Found
 from backups.dumpfile.tally import Tally
+from backups.text.sentences import phrase
 from backups.text.terminal import bounded
 
 # Out of range, truncated, no character, no date or number, ignored because of its key.
@@ -87,7 +88,15 @@ class Loading:
     @property
     def detail(self) -> str:
         """What is being loaded, and of how many tables it is which."""
-        of = f"table {self.tables_begun} of {self.tables_wanted}: " if self.tables_wanted else ""
+        of = (
+            phrase(
+                "table {tables_begun} of {tables_wanted}: ",
+                tables_begun=self.tables_begun,
+                tables_wanted=self.tables_wanted,
+            )
+            if self.tables_wanted
+            else ""
+        )
         return of + self.doing
 
     @property

@@ -17,6 +17,7 @@ from backups.dumpfile.sections import Piece, TooLarge
 from backups.dumpfile.statements import LONGEST_DEFINITION, NoStatement
 from backups.loading.problems import BrokenDump, CutOff, NotADump
 from backups.loading.progress import End, Loading
+from backups.text.sentences import phrase
 
 _CHUNK = 1 << 20
 _GZIP = 31  # zlib: expect a gzip header
@@ -26,15 +27,15 @@ _DUMPED_BY = re.compile(rb"(?:/\*M?!999999[^\n]*\n)?-- (?:MariaDB|MySQL) dump [^
 # Adminer ends a dump with the time in a comment.
 _ADMINER = re.compile(rb"\n-- \d{4}-\d\d-\d\d \d\d:\d\d:\d\d(?: UTC)?\s*\Z")
 _OTHER_FORMATS = (
-    (b"<?xml", "It is XML, as --xml writes it, and no SQL."),
-    (b"<", "It is a page of markup, and no SQL."),
-    (b"\xff\xfe", "It is UTF-16 text: save it as UTF-8."),
-    (b"\xfe\xff", "It is UTF-16 text: save it as UTF-8."),
-    (b"\x28\xb5\x2f\xfd", "It is zstd data, which is not unpacked here."),
-    (b"BZh", "It is bzip2 data, which is not unpacked here."),
-    (b"\xfd7zXZ", "It is xz data, which is not unpacked here."),
-    (b"PK\x03\x04", "It is a zip archive, which is not unpacked here."),
-    (b"PGDMP", "It is a dump of PostgreSQL."),
+    (b"<?xml", phrase("It is XML, as --xml writes it, and no SQL.")),
+    (b"<", phrase("It is a page of markup, and no SQL.")),
+    (b"\xff\xfe", phrase("It is UTF-16 text: save it as UTF-8.")),
+    (b"\xfe\xff", phrase("It is UTF-16 text: save it as UTF-8.")),
+    (b"\x28\xb5\x2f\xfd", phrase("It is zstd data, which is not unpacked here.")),
+    (b"BZh", phrase("It is bzip2 data, which is not unpacked here.")),
+    (b"\xfd7zXZ", phrase("It is xz data, which is not unpacked here.")),
+    (b"PK\x03\x04", phrase("It is a zip archive, which is not unpacked here.")),
+    (b"PGDMP", phrase("It is a dump of PostgreSQL.")),
 )
 
 
@@ -48,7 +49,8 @@ def unpacked(source: IO[bytes], *, gzip: bool) -> Iterator[bytes]:
     if not first.startswith(_GZIP_BEGINS):
         if gzip and first and b"\0" in first[:_TAIL_BYTES]:
             raise BrokenDump(
-                "The dump is not whole gzip data (it does not begin as such).", code="load.no_whole_gzip"
+                phrase("The dump is not whole gzip data (it does not begin as such)."),
+                code="load.no_whole_gzip",
             )
         if first:
             yield first
@@ -65,7 +67,8 @@ def unpacked(source: IO[bytes], *, gzip: bool) -> Iterator[bytes]:
                 yield unzip.decompress(data, _CHUNK)
             except zlib.error as error:
                 raise BrokenDump(
-                    f"The dump is not whole gzip data ({error}).", code="load.no_whole_gzip"
+                    phrase("The dump is not whole gzip data ({error}).", error=error),
+                    code="load.no_whole_gzip",
                 ) from error
             data = unzip.unconsumed_tail
             if unzip.eof:
@@ -76,7 +79,7 @@ def unpacked(source: IO[bytes], *, gzip: bool) -> Iterator[bytes]:
     yield unzip.flush()
     if is_within:
         raise BrokenDump(
-            "The dump is not whole gzip data (it stops before its end).", code="load.no_whole_gzip"
+            phrase("The dump is not whole gzip data (it stops before its end)."), code="load.no_whole_gzip"
         )
 
 
@@ -124,7 +127,7 @@ def judged(
         loading.end = End.CUT
         if not judge.statements:
             raise _not_a_dump(NotAllowed(1, error.text, error.why), begins) from None
-        raise CutOff("The dump is cut: it stops in the middle of a statement.") from None
+        raise CutOff(phrase("The dump is cut: it stops in the middle of a statement.")) from None
     loading.end = _end_of(loading, allowed, begins, tail)
     if loading.end != End.CUT or is_ours:
         yield from allowed.rest()
@@ -151,21 +154,30 @@ def _end_of(loading: Loading, allowed: Allowed, begins: bytes, tail: bytes) -> E
 def _not_a_dump(error: NotAllowed, begins: bytes) -> NotADump:
     for mark, what in _OTHER_FORMATS:
         if begins.startswith(mark):
-            return NotADump(what, do="Store a dump as plain SQL or with gzip.")
+            return NotADump(what, do=phrase("Store a dump as plain SQL or with gzip."))
     why = f" ({error.why})" if error.why else ""
     return NotADump(
-        f"This snapshot was not made by a dump program that Vedetta knows: line {error.line} begins with "
-        f"{error.beginning!r}{why}.",
-        do="What stands there was not run. If you trust the file, read it and load it by hand.",
+        phrase(
+            "This snapshot was not made by a dump program that Vedetta knows: line {line} begins with "
+            "{beginning}{why}.",
+            line=error.line,
+            beginning=repr(error.beginning),
+            why=why,
+        ),
+        do=phrase("What stands there was not run. If you trust the file, read it and load it by hand."),
     )
 
 
 def _endless(error: NoStatement) -> NotADump:
     beginning = " ".join(error.text.decode(errors="replace").split())[:80]
     return NotADump(
-        f"A statement of this dump brings no rows and is longer than {LONGEST_DEFINITION >> 20} MB, or "
-        f"brings more of them than any server takes at once; it begins with {beginning!r}.",
-        do="What stands there was not run. If you trust the file, read it and load it by hand.",
+        phrase(
+            "A statement of this dump brings no rows and is longer than {longest_definition} MB, or "
+            "brings more of them than any server takes at once; it begins with {beginning}.",
+            longest_definition=LONGEST_DEFINITION >> 20,
+            beginning=repr(beginning),
+        ),
+        do=phrase("What stands there was not run. If you trust the file, read it and load it by hand."),
     )
 
 

@@ -29,6 +29,7 @@ from backups.portal_copy.portal_database import database_problem, reason
 from backups.requests import Request
 from backups.runs.asked import Asker
 from backups.snapshots import selection
+from backups.text.sentences import phrase
 from backups.text.terminal import escape_control_characters
 from backups.worker import executor
 
@@ -52,7 +53,7 @@ def given(text: str) -> str:
     So `--into "$NAME"` with NAME unset is wrong usage, and no other wish. Raises ArgumentTypeError.
     """
     if not text.strip():
-        raise ArgumentTypeError("an empty value; is a variable of your script not set?")
+        raise ArgumentTypeError(phrase("an empty value; is a variable of your script not set?"))
     return text
 
 
@@ -125,12 +126,16 @@ class VedettaCommand(BaseCommand):
         except DatabaseError as error:
             found = database_problem(thoroughly=True)
             sentence = found or (
-                f"The portal's own database cannot be used ({reason(error)}). Snapshots and gate are not "
-                "touched by that. Check DATABASE_URL, its server, and the free space there; then try again."
+                phrase(
+                    "The portal's own database cannot be used ({error}). Snapshots and gate are not "
+                    "touched by that. Check DATABASE_URL, its server, and the free space there; then "
+                    "try again.",
+                    error=reason(error),
+                )
             )
             self._end(FAILED, failed(Failure(sentence, "portal.database")))
         except KeyboardInterrupt:
-            self._end(CANCELLED, failed(Failure("Cancelled.", errors.CANCELLED)))
+            self._end(CANCELLED, failed(Failure(phrase("Cancelled."), errors.CANCELLED)))
         if self.as_json:
             self._print_json({"status": "succeeded", **result})
 
@@ -170,7 +175,7 @@ class VedettaCommand(BaseCommand):
 
     def _followed(self, request: Request, missing: Problem) -> Run:
         run = request.submit(Asker(Trigger.CLI))
-        note = f"{missing.what} The worker plays it, as run {run.pk}."
+        note = phrase("{missing} The worker plays it, as run {run}.", missing=missing.what, run=run.pk)
         self.stderr.write(escape_control_characters(note))
         try:
             with Watch(self.say, to_stderr=self.as_json or self.stdout_is_data) as watch:
@@ -179,7 +184,9 @@ class VedettaCommand(BaseCommand):
             run.refresh_from_db()
             if run.is_over:
                 raise
-            left = Failure(f"{run} was left to the worker, which was asked to stop it.", errors.CANCELLED)
+            left = Failure(
+                phrase("{run} was left to the worker, which was asked to stop it.", run=run), errors.CANCELLED
+            )
             raise RunEnded(CANCELLED, failed(left, run_id=run.pk), run) from None
 
     def _judge(self, run: Run) -> Run:
@@ -194,7 +201,7 @@ def add_json(parser: ArgumentParser) -> None:
     """`--json`, also for a subcommand's parser: said before or after the verb, it counts."""
     parser.add_argument(
         "--json", action="store_true", default=SUPPRESS,
-        help="print one JSON object as the last line",
+        help=phrase("print one JSON object as the last line"),
     )  # fmt: skip
 
 
@@ -211,7 +218,7 @@ class RunEnded(Exception):
 def add_database(parser: ArgumentParser) -> None:
     """`--database`, for `database_named`."""
     parser.add_argument(
-        "--database", metavar="NAME", type=given, help="which one, where there are several"
+        "--database", metavar="NAME", type=given, help=phrase("which one, where there are several")
     )  # fmt: skip
 
 
@@ -230,9 +237,11 @@ def database_named(name: str | None, *, or_ask: bool = True) -> Database:
     """
     database = _database_named(name)
     if name is None and or_ask and (differs := environment.disagreement(database)) is not None:
-        differs.safe = "Nothing was done."
-        differs.do += (
-            f" To go on with {database} as the portal has it, say --database {shlex.quote(database.name)}."
+        differs.safe = phrase("Nothing was done.")
+        differs.do += phrase(
+            " To go on with {database} as the portal has it, say --database {database_2}.",
+            database=database,
+            database_2=shlex.quote(database.name),
         )
         raise differs
     return database
@@ -244,23 +253,29 @@ def _database_named(name: str | None) -> Database:
         found = databases.filter(name=name).first()
         if found is None:
             raise Problem(
-                f"There is no database called {name}.",
+                phrase("There is no database called {name}.", name=name),
                 code="database.unknown",
-                do=f"There are: {', '.join(d.name for d in databases) or 'none yet'}.",
+                do=phrase(
+                    "There are: {databases}.",
+                    databases=", ".join(d.name for d in databases) or phrase("none yet"),
+                ),
             )
         return found
     if len(databases) == 1:
         return databases[0]
     if not databases:
         raise Problem(
-            "No database is set up.",
+            phrase("No database is set up."),
             code="database.none",
-            do="Set MYSQL_DATABASE and run `manage.py bootstrap`.",
+            do=phrase("Set MYSQL_DATABASE and run `manage.py bootstrap`."),
         )
     primary = databases.filter(is_primary=True).first()
     if primary is None:
         names = ", ".join(database.name for database in databases)
-        raise WrongUsage("It is not said which database.", do=f"Say --database with one of: {names}.")
+        raise WrongUsage(
+            phrase("It is not said which database."),
+            do=phrase("Say --database with one of: {names}.", names=names),
+        )
     return primary
 
 
@@ -275,22 +290,24 @@ def repository_named(name: str | None) -> Repository:
         if named is None:
             names = ", ".join(repository.name for repository in repositories)
             raise Problem(
-                f"There is no repository called {name}.",
+                phrase("There is no repository called {name}.", name=name),
                 code="repository.unknown",
-                do=f"There are: {names or 'none yet'}.",
+                do=phrase("There are: {names}.", names=names or phrase("none yet")),
             )
         return named
     first = Database.objects.filter(is_primary=True).select_related("repository").first()
     found = first.repository if first else repositories.order_by("pk").first()
     if found is None:
         raise Problem(
-            "No repository is set up.",
+            phrase("No repository is set up."),
             code="repository.none",
-            do="Set RESTIC_REPOSITORY and run `manage.py bootstrap`.",
+            do=phrase("Set RESTIC_REPOSITORY and run `manage.py bootstrap`."),
         )
     if first is not None and (differs := environment.other_repository(first)) is not None:
-        differs.safe = "Nothing was done."
-        differs.do += f" To look after {found.url}, say --repository {shlex.quote(found.name)}."
+        differs.safe = phrase("Nothing was done.")
+        differs.do += phrase(
+            " To look after {url}, say --repository {name}.", url=found.url, name=shlex.quote(found.name)
+        )
         raise differs
     return found
 
@@ -311,8 +328,12 @@ def _passed_over_bad(chosen: Snapshot, say: Callable[[str], None]) -> dict[str, 
     if newer is None:
         return {}
     say(
-        f"Snapshot {newer.short_id} of {newer.local_time:%Y-%m-%d %H:%M:%S} is newer and was passed over. "
-        f"{selection.known_bad_words(newer)}"
+        phrase(
+            "Snapshot {snapshot} of {local_time} is newer and was passed over. {known_bad_words}",
+            snapshot=newer.short_id,
+            local_time=f"{newer.local_time:%Y-%m-%d %H:%M:%S}",
+            known_bad_words=selection.known_bad_words(newer),
+        )
     )
     return {"newer_bad_snapshot": newer.snapshot_id}
 
@@ -324,9 +345,13 @@ def _passed_over_others(
     if newer is None:
         return {}
     say(
-        f"Snapshot {newer.short_id} of {newer.local_time:%Y-%m-%d %H:%M:%S} is newer and was not taken: "
-        "nothing shows that this installation made it. What was backed up after the newest copy of the "
-        f"portal looks like that as well. If you know it, restore it by its id: --snapshot {newer.short_id}."
+        phrase(
+            "Snapshot {snapshot} of {local_time} is newer and was not taken: nothing shows that this "
+            "installation made it. What was backed up after the newest copy of the portal looks like "
+            "that as well. If you know it, restore it by its id: --snapshot {snapshot}.",
+            snapshot=newer.short_id,
+            local_time=f"{newer.local_time:%Y-%m-%d %H:%M:%S}",
+        )
     )
     return {"newer_strange_snapshot": newer.snapshot_id}
 
@@ -338,9 +363,13 @@ def _passed_over_safety(
     if newer is None:
         return {}
     say(
-        f"Snapshot {newer.short_id} of {newer.local_time:%Y-%m-%d %H:%M:%S} is newer and was not taken: "
-        "it is the safety backup that a restore made first, of the database as it was before that restore. "
-        f"To take it all the same: --snapshot {newer.short_id}."
+        phrase(
+            "Snapshot {snapshot} of {local_time} is newer and was not taken: it is the safety backup "
+            "that a restore made first, of the database as it was before that restore. To take it all "
+            "the same: --snapshot {snapshot}.",
+            snapshot=newer.short_id,
+            local_time=f"{newer.local_time:%Y-%m-%d %H:%M:%S}",
+        )
     )
     return {"newer_safety_snapshot": newer.snapshot_id}
 

@@ -38,6 +38,7 @@ from backups.runs.asked import Asker
 from backups.runs.hearing import Hearing
 from backups.runs.leases import BEAT_LOST
 from backups.runs.progress import Observer, State
+from backups.text.sentences import phrase
 from backups.worker import executor
 
 _EVERY_SECONDS = 0.5
@@ -46,7 +47,7 @@ _COMES_WITHIN_SECONDS = 5.0
 _OTHER_COMES_WITHIN_SECONDS = 120.0
 # Follow-ups are queued right after the end of what they follow.
 _FOLLOWS_WITHIN_SECONDS = 1.0
-_IS_STOPPED = "The worker was asked to stop it. Ctrl-C once more leaves it to the worker."
+_IS_STOPPED = phrase("The worker was asked to stop it. Ctrl-C once more leaves it to the worker.")
 
 Read = Callable[[], object]
 
@@ -180,10 +181,16 @@ class Follower:
             silent = self._beats.unchanged_for(run.pk, run.beat_at)
             if silent > BEAT_LOST.total_seconds():
                 raise Problem(
-                    f"Nothing was heard of {run} for {silent:.0f} seconds, so how it ends is not known yet.",
+                    phrase(
+                        "Nothing was heard of {run} for {silent} seconds, so how it ends is not known yet.",
+                        run=run,
+                        silent=f"{silent:.0f}",
+                    ),
                     code="run.not_heard_of",
-                    safe="It is not stopped by that.",
-                    do=f"See its page in the portal, and whether the worker runs: {_worker()}.",
+                    safe=phrase("It is not stopped by that."),
+                    do=phrase(
+                        "See its page in the portal, and whether the worker runs: {worker}.", worker=_worker()
+                    ),
                 )
         return False
 
@@ -195,10 +202,16 @@ class Follower:
 
     def _nobody_comes(self) -> Problem:
         return Problem(
-            f"{self._missing.what} So the worker was to do it, and no worker is there.",
+            phrase(
+                "{missing} So the worker was to do it, and no worker is there.", missing=self._missing.what
+            ),
             code=self._missing.code,
-            safe="Nothing was done, and it was taken out of the queue again.",
-            do=f"Start the worker ({_worker()}), or run this where the secrets are. {self._missing.do}",
+            safe=phrase("Nothing was done, and it was taken out of the queue again."),
+            do=phrase(
+                "Start the worker ({worker}), or run this where the secrets are. {do}",
+                worker=_worker(),
+                do=self._missing.do,
+            ),
         )
 
     def _cancel(self) -> None:

@@ -7,6 +7,7 @@ from backups.models.alert import Alert
 from backups.models.database import Database
 from backups.models.download_ticket import DownloadTicket
 from backups.models.kinds import Leased, RefersToSecrets
+from backups.models.naming import name_in_words
 from backups.models.portal_start import PortalStart
 from backups.models.public_key import PublicKey
 from backups.models.question import Question
@@ -18,3 +19,23 @@ from backups.models.snapshot import Snapshot, SnapshotQuerySet
 from backups.models.suspicion import Suspicion
 from backups.models.verification import Verification
 from backups.models.worker_pulse import WorkerPulse
+
+name_in_words(
+    [
+        Alert,
+        Database,
+        DownloadTicket,
+        PortalStart,
+        PublicKey,
+        Question,
+        Repository,
+        Restore,
+        Run,
+        RunLine,
+        Server,
+        Snapshot,
+        Suspicion,
+        Verification,
+        WorkerPulse,
+    ]
+)

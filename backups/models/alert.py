@@ -4,9 +4,11 @@ from __future__ import annotations
 
 from django.db import models
 from django.utils import timezone
+from django.utils.translation import gettext_lazy as _
 
 from backups.choices import AlertState
 from backups.models.database import Database
+from backups.text.sentences import phrase
 
 
 class Alert(models.Model):
@@ -17,20 +19,27 @@ class Alert(models.Model):
 
     is_in_portal_copy = True
 
-    subject = models.CharField(max_length=200, unique=True, help_text="As in: backup of orders_tracker.")
+    subject = models.CharField(max_length=200, unique=True, help_text=_("As in: backup of orders_tracker."))
     database = models.ForeignKey(Database, null=True, blank=True, on_delete=models.CASCADE, related_name="+")
     state = models.CharField(max_length=10, choices=AlertState.every, default=AlertState.GOOD)
     since = models.DateTimeField(default=timezone.now)
     title = models.CharField(max_length=300, blank=True)
     text = models.TextField(blank=True)
-    is_pending = models.BooleanField(default=False, help_text="Somebody is still to be told.")
-    reached = models.JSONField(default=list, blank=True, help_text="Digests of the addresses that were told.")
+    is_pending = models.BooleanField(default=False, help_text=_("Somebody is still to be told."))
+    reached = models.JSONField(
+        default=list, blank=True, help_text=_("Digests of the addresses that were told.")
+    )
     tried_at = models.DateTimeField(null=True, blank=True)
     told_at = models.DateTimeField(null=True, blank=True)
-    error = models.TextField(blank=True, help_text="Why somebody could not be told.")
+    error = models.TextField(blank=True, help_text=_("Why somebody could not be told."))
 
     class Meta:
         ordering = ["subject"]
 
     def __str__(self) -> str:
-        return f"{self.subject}: {self.get_state_display()}"
+        return str(self.told)
+
+    @property
+    def told(self) -> str:
+        """Its subject and how that stands, to be put into other texts."""
+        return phrase("{subject}: {state}", subject=self.subject, state=self.get_state_display())

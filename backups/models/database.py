@@ -7,12 +7,14 @@ from collections.abc import Collection
 from django.core.exceptions import ValidationError
 from django.core.validators import MaxValueValidator, MinValueValidator
 from django.db import models
+from django.utils.translation import gettext_lazy as _
 
 from backups import validators
 from backups.choices import DumpFormat, SslMode
 from backups.models.kinds import Leased, RefersToSecrets
 from backups.models.repository import Repository
 from backups.models.server import OF_A_CONNECTION, Server, refuse_unfit
+from backups.text.sentences import phrase
 
 
 class Database(RefersToSecrets, Leased):
@@ -26,81 +28,83 @@ class Database(RefersToSecrets, Leased):
         max_length=100,
         unique=True,
         validators=[validators.plain_name],
-        help_text="What the portal, the gate and the commands call it.",
+        help_text=_("What the portal, the gate and the commands call it."),
     )
     server = models.ForeignKey(
         Server,
         on_delete=models.PROTECT,
         related_name="databases",
-        help_text="Where it lies, and as whom it is backed up there; several databases may be on one.",
+        help_text=_("Where it lies, and as whom it is backed up there; several databases may be on one."),
     )
-    database = models.CharField("database on the server", max_length=64, validators=[validators.schema_name])
+    database = models.CharField(
+        _("database on the server"), max_length=64, validators=[validators.schema_name]
+    )
     verify_host = models.CharField(
-        "host for test restores",
+        _("host for test restores"),
         max_length=255,
         blank=True,
-        help_text="A server of the same kind and release, best one that holds nothing else.",
+        help_text=_("A server of the same kind and release, best one that holds nothing else."),
     )
     verify_port = models.PositiveIntegerField(
-        "its port", default=3306, validators=[MinValueValidator(1), MaxValueValidator(65535)]
+        _("its port"), default=3306, validators=[MinValueValidator(1), MaxValueValidator(65535)]
     )
-    verify_user = models.CharField("its user", max_length=128, blank=True)
+    verify_user = models.CharField(_("its user"), max_length=128, blank=True)
     verify_password_ref = models.CharField(
-        "its password",
+        _("its password"),
         max_length=300,
         blank=True,
         validators=[validators.secret_reference],
-        help_text="Where that user's password is found: env:NAME or file:/path. Never the password.",
+        help_text=_("Where that user's password is found: env:NAME or file:/path. Never the password."),
     )
     verify_ssl_mode = models.CharField(
-        "its TLS",
+        _("its TLS"),
         max_length=20,
         blank=True,
         choices=SslMode.every,
-        help_text="Empty is as for the database.",
+        help_text=_("Empty is as for the database."),
     )
     verify_ssl_ca = models.CharField(
-        "its TLS authority",
+        _("its TLS authority"),
         max_length=300,
         blank=True,
-        help_text="Path of the certificate authority's file; empty is as for the database.",
+        help_text=_("Path of the certificate authority's file; empty is as for the database."),
     )
     repository = models.ForeignKey(Repository, on_delete=models.PROTECT, related_name="databases")
     dump_format = models.CharField(max_length=10, choices=DumpFormat.every, default=DumpFormat.SQL)
     backup_cron = models.CharField(
-        "backup schedule",
+        _("backup schedule"),
         max_length=100,
         default="0 3,15 * * *",
         blank=True,
         validators=[validators.cron],
-        help_text="minute hour day month weekday; empty is never.",
+        help_text=_("minute hour day month weekday; empty is never."),
     )
     verify_cron = models.CharField(
-        "verification schedule",
+        _("verification schedule"),
         max_length=100,
         default="0 5 * * 0",
         blank=True,
         validators=[validators.cron],
-        help_text="minute hour day month weekday; empty is never.",
+        help_text=_("minute hour day month weekday; empty is never."),
     )
     keep_daily = models.PositiveIntegerField(default=7)
     keep_weekly = models.PositiveIntegerField(default=4)
     keep_monthly = models.PositiveIntegerField(default=6)
     gates_app = models.BooleanField(
-        "gates the application",
+        _("gates the application"),
         default=True,
-        help_text="The gate closes when this database's backups are stale.",
+        help_text=_("The gate closes when this database's backups are stale."),
     )
     heartbeat_threshold = models.PositiveIntegerField(
-        "stale after, seconds",
+        _("stale after, seconds"),
         null=True,
         blank=True,
-        help_text="Empty takes SENTINEL_THRESHOLD_SECONDS.",
+        help_text=_("Empty takes SENTINEL_THRESHOLD_SECONDS."),
     )
     is_primary = models.BooleanField(
         default=False,
         editable=False,
-        help_text="Made from the environment: its heartbeat is the file at SENTINEL_HEARTBEAT_PATH.",
+        help_text=_("Made from the environment: its heartbeat is the file at SENTINEL_HEARTBEAT_PATH."),
     )
     client_version = models.CharField(max_length=100, blank=True, editable=False)
     preflight_warnings = models.JSONField(default=list, blank=True, editable=False)
@@ -108,7 +112,7 @@ class Database(RefersToSecrets, Leased):
         default=dict,
         blank=True,
         editable=False,
-        help_text="Whether snapshots under another host name than BACKUP_HOST are this installation's.",
+        help_text=_("Whether snapshots under another host name than BACKUP_HOST are this installation's."),
     )
 
     class Meta:
@@ -127,10 +131,10 @@ class Database(RefersToSecrets, Leased):
         """Of a server for test restores all is named, or nothing."""
         super().clean()
         if self.verify_host and not self.verify_password_ref:
-            raise ValidationError({"verify_password_ref": "Say where that user's password is found."})
+            raise ValidationError({"verify_password_ref": phrase("Say where that user's password is found.")})
         if not self.verify_host and (self.verify_user or self.verify_password_ref):
             raise ValidationError(
-                {"verify_host": "Name the server as well, or leave its user and password empty."}
+                {"verify_host": phrase("Name the server as well, or leave its user and password empty.")}
             )
 
 

@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 from django.db import models
+from django.utils.translation import gettext_lazy as _
+
+from backups.text.sentences import phrase
 
 
 class PortalStart(models.Model):
@@ -13,8 +16,8 @@ class PortalStart(models.Model):
 
     started_at = models.DateTimeField()
     secrets = models.JSONField(
-        default=list, blank=True, help_text="Names of variables with secrets that it does not need."
+        default=list, blank=True, help_text=_("Names of variables with secrets that it does not need.")
     )
 
     def __str__(self) -> str:
-        return f"Start of {self.started_at:%Y-%m-%d %H:%M:%S}"
+        return phrase("Start of {started_at}", started_at=f"{self.started_at:%Y-%m-%d %H:%M:%S}")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from django.db import models
 from django.utils import timezone
+from django.utils.translation import gettext_lazy as _
 
 
 class PublicKey(models.Model):
@@ -12,11 +13,11 @@ class PublicKey(models.Model):
     # Which key is ours, no copy may say.
     is_in_portal_copy = False
 
-    signing = models.CharField(max_length=44, help_text="Ed25519, in base64.")
-    sealing = models.CharField(max_length=44, help_text="X25519, in base64.")
+    signing = models.CharField(max_length=44, help_text=_("Ed25519, in base64."))
+    sealing = models.CharField(max_length=44, help_text=_("X25519, in base64."))
     noted_at = models.DateTimeField(default=timezone.now)
     copied_at = models.DateTimeField(
-        null=True, blank=True, help_text="When a person said that the key is kept elsewhere, too."
+        null=True, blank=True, help_text=_("When a person said that the key is kept elsewhere, too.")
     )
 
     class Meta:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from django.conf import settings
 from django.db import models
 from django.utils import timezone
+from django.utils.translation import gettext_lazy as _
 
 
 class Question(models.Model):
@@ -17,10 +18,10 @@ class Question(models.Model):
     is_in_portal_copy = False
 
     kind = models.CharField(max_length=30)
-    asked = models.JSONField(default=dict, help_text="What the kind needs to know.")
+    asked = models.JSONField(default=dict, help_text=_("What the kind needs to know."))
     asked_by = models.ForeignKey(settings.AUTH_USER_MODEL, on_delete=models.CASCADE, related_name="+")
     asked_at = models.DateTimeField(default=timezone.now)
-    taken_at = models.DateTimeField(null=True, blank=True, help_text="When a worker began with it.")
+    taken_at = models.DateTimeField(null=True, blank=True, help_text=_("When a worker began with it."))
     answer = models.JSONField(null=True, blank=True)
 
     class Meta:

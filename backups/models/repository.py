@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from django.db import models
+from django.utils.translation import gettext_lazy as _
 
 from backups import validators
 from backups.choices import Health
@@ -18,44 +19,46 @@ class Repository(RefersToSecrets, Leased):
 
     name = models.CharField(max_length=100, unique=True)
     url = models.CharField(
-        "location",
+        _("location"),
         max_length=500,
         validators=[validators.repository_url],
-        help_text="As restic takes it: /srv/restic, s3:https://host/bucket/path, sftp:user@host:/path. "
-        "Never with a password in it.",
+        help_text=_(
+            "As restic takes it: /srv/restic, s3:https://host/bucket/path, sftp:user@host:/path. Never "
+            "with a password in it."
+        ),
     )
     password_ref = models.CharField(
-        "password",
+        _("password"),
         max_length=300,
         default="env:RESTIC_PASSWORD",
         validators=[validators.secret_reference],
-        help_text="Where the repository's password is found: env:NAME or file:/path.",
+        help_text=_("Where the repository's password is found: env:NAME or file:/path."),
     )
     access_key_ref = models.CharField(
-        "access key id",
+        _("access key id"),
         max_length=300,
         blank=True,
         default="env:AWS_ACCESS_KEY_ID",
         validators=[validators.secret_reference],
-        help_text="For S3: env:NAME or file:/path.",
+        help_text=_("For S3: env:NAME or file:/path."),
     )
     secret_key_ref = models.CharField(
-        "secret access key",
+        _("secret access key"),
         max_length=300,
         blank=True,
         default="env:AWS_SECRET_ACCESS_KEY",
         validators=[validators.secret_reference],
-        help_text="For S3: env:NAME or file:/path.",
+        help_text=_("For S3: env:NAME or file:/path."),
     )
     restic_id = models.CharField(
         max_length=64,
         blank=True,
         editable=False,
-        help_text="restic's own id of it, learnt when it is first opened.",
+        help_text=_("restic's own id of it, learnt when it is first opened."),
     )
     check_interval = models.PositiveIntegerField(
         default=6,
-        help_text="Check the repository's integrity after this many backups; 0 is never.",
+        help_text=_("Check the repository's integrity after this many backups; 0 is never."),
     )
     backups_since_check = models.PositiveIntegerField(default=0, editable=False)
     health = models.CharField(max_length=10, choices=Health.every, default=Health.UNKNOWN, editable=False)
@@ -65,7 +68,7 @@ class Repository(RefersToSecrets, Leased):
     sized_at = models.DateTimeField(null=True, blank=True, editable=False)
 
     class Meta:
-        verbose_name_plural = "repositories"
+        verbose_name_plural = _("repositories")
         ordering = ["name"]
 
     def __str__(self) -> str:

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from django.db import models
+from django.utils.translation import gettext_lazy as _
 
 from backups.choices import UNSETTLED, DefinerPolicy, RestoreMode, Status, Swap
 from backups.models.database import Database
 from backups.models.run import Run
 from backups.models.snapshot import Snapshot
+from backups.text.sentences import phrase
 
 
 class Restore(models.Model):
@@ -19,12 +21,12 @@ class Restore(models.Model):
     database = models.ForeignKey(Database, on_delete=models.PROTECT, related_name="restores")
     snapshot = models.ForeignKey(Snapshot, on_delete=models.PROTECT, related_name="restores")
     mode = models.CharField(max_length=10, choices=RestoreMode.every)
-    target = models.CharField(max_length=500, help_text="Database on the server, or a folder.")
-    tables = models.JSONField(default=list, blank=True, help_text="Empty is all of them.")
+    target = models.CharField(max_length=500, help_text=_("Database on the server, or a folder."))
+    tables = models.JSONField(default=list, blank=True, help_text=_("Empty is all of them."))
     definers = models.CharField(max_length=20, choices=DefinerPolicy.every, default=DefinerPolicy.KEEP)
     reason = models.CharField(max_length=300, blank=True)
     without_safety = models.BooleanField(
-        default=False, help_text="There was nothing left to save, so no backup was made before."
+        default=False, help_text=_("There was nothing left to save, so no backup was made before.")
     )
     safety_snapshot = models.ForeignKey(
         Snapshot, null=True, blank=True, on_delete=models.PROTECT, related_name="+"
@@ -33,25 +35,25 @@ class Restore(models.Model):
         "self", null=True, blank=True, on_delete=models.SET_NULL, related_name="undos"
     )
     incoming = models.CharField(
-        max_length=64, blank=True, help_text="Database from which the tables are swapped in."
+        max_length=64, blank=True, help_text=_("Database from which the tables are swapped in.")
     )
     kept_in = models.CharField(
-        max_length=64, blank=True, help_text="Database that keeps the tables as they were before."
+        max_length=64, blank=True, help_text=_("Database that keeps the tables as they were before.")
     )
     swap = models.CharField(max_length=12, choices=Swap.every, blank=True, default=Swap.NONE)
     definitions_before = models.BinaryField(
-        null=True, blank=True, help_text="Views, triggers, routines and events before, compressed."
+        null=True, blank=True, help_text=_("Views, triggers, routines and events before, compressed.")
     )
     definitions_after = models.BinaryField(
-        null=True, blank=True, help_text="Views, triggers, routines and events after, compressed."
+        null=True, blank=True, help_text=_("Views, triggers, routines and events after, compressed.")
     )
     tables_after = models.BinaryField(
-        null=True, blank=True, help_text="How the tables that come in are defined, compressed."
+        null=True, blank=True, help_text=_("How the tables that come in are defined, compressed.")
     )
     definitions_left = models.JSONField(
         default=list,
         blank=True,
-        help_text="Definitions that could not be made: kind, name, table, why, text.",
+        help_text=_("Definitions that could not be made: kind, name, table, why, text."),
     )
     swapped_at = models.DateTimeField(null=True, blank=True)
     undone_at = models.DateTimeField(null=True, blank=True)
@@ -63,15 +65,31 @@ class Restore(models.Model):
         indexes = [models.Index(fields=["database", "target"], name="restore_target")]
 
     def __str__(self) -> str:
+        return str(self.told)
+
+    @property
+    def told(self) -> str:
+        """What came back and where, to be put into other texts."""
+        if self.mode == RestoreMode.UNDO and self.undo_of:
+            return phrase("Undo of restore {number}", number=self.undo_of.run_id)
         if self.mode == RestoreMode.UNDO:
-            return f"Undo of restore {self.undo_of.run_id}" if self.undo_of else f"Undo {self.run_id}"
-        return f"Restore {self.run_id}: {self.snapshot} → {self.target}"
+            return phrase("Undo {number}", number=self.run_id)
+        return phrase(
+            "Restore {number}: {snapshot} → {target}",
+            number=self.run_id,
+            snapshot=self.snapshot,
+            target=self.target,
+        )
 
     @property
     def what(self) -> str:
         """What of the snapshot was to come back, as the begin of a sentence."""
         if self.tables:
-            return f"Of snapshot {self.snapshot.short_id} only {', '.join(self.tables)}"
+            return phrase(
+                "Of snapshot {snapshot} only {tables}",
+                snapshot=self.snapshot.short_id,
+                tables=", ".join(self.tables),
+            )
         return f"Snapshot {self.snapshot.short_id}"
 
     def of_same_target(self) -> models.QuerySet[Restore]:

@@ -7,10 +7,12 @@ from datetime import datetime, timedelta
 from django.conf import settings
 from django.db import models
 from django.utils import timezone
+from django.utils.translation import gettext_lazy as _
 
 from backups.choices import TERMINAL, Action, Level, Status, Trigger
 from backups.models.database import Database
 from backups.models.repository import Repository
+from backups.text.sentences import phrase, told_again
 
 
 class Run(models.Model):
@@ -32,7 +34,7 @@ class Run(models.Model):
         blank=True,
         on_delete=models.SET_NULL,
         related_name="runs",
-        help_text="The snapshot that the run made, verified or restored.",
+        help_text=_("The snapshot that the run made, verified or restored."),
     )
     status = models.CharField(max_length=10, choices=Status.every, default=Status.QUEUED)
     trigger = models.CharField(max_length=10, choices=Trigger.every)
@@ -43,25 +45,27 @@ class Run(models.Model):
         on_delete=models.SET_NULL,
         related_name="+",
     )
-    options = models.JSONField(default=dict, blank=True, help_text="The action's own parameters.")
+    options = models.JSONField(default=dict, blank=True, help_text=_("The action's own parameters."))
     request = models.JSONField(
-        null=True, blank=True, help_text="What was asked for, with the version of its form; none before 1.0."
+        null=True,
+        blank=True,
+        help_text=_("What was asked for, with the version of its form; none before 1.0."),
     )
     slot = models.DateTimeField(
         null=True,
         blank=True,
-        help_text="The planned time that it stands for; none of what somebody asked for.",
+        help_text=_("The planned time that it stands for; none of what somebody asked for."),
     )
     waits_for = models.ForeignKey(
         "self", null=True, blank=True, on_delete=models.SET_NULL, related_name="waiting"
     )
-    priority = models.SmallIntegerField(default=0, db_default=0, help_text="Higher ones begin first.")
+    priority = models.SmallIntegerField(default=0, db_default=0, help_text=_("Higher ones begin first."))
     host = models.CharField(
         max_length=255,
         blank=True,
         default="",
         db_default="",
-        help_text="Whose worker plays it; empty is any.",
+        help_text=_("Whose worker plays it; empty is any."),
     )
     queued_at = models.DateTimeField(default=timezone.now)
     started_at = models.DateTimeField(null=True, blank=True)
@@ -69,7 +73,7 @@ class Run(models.Model):
     beat_at = models.DateTimeField(null=True, blank=True)
     worker = models.CharField(max_length=200, blank=True)
     phase = models.CharField(max_length=50, blank=True)
-    phases = models.JSONField(default=list, blank=True, help_text="Each phase's name and start, in order.")
+    phases = models.JSONField(default=list, blank=True, help_text=_("Each phase's name and start, in order."))
     bytes_done = models.BigIntegerField(default=0)
     bytes_expected = models.BigIntegerField(null=True, blank=True)
     detail = models.CharField(max_length=200, blank=True)
@@ -80,10 +84,10 @@ class Run(models.Model):
         blank=True,
         default="",
         db_default="",
-        help_text="Which failure it was, whatever words tell it.",
+        help_text=_("Which failure it was, whatever words tell it."),
     )
-    error_params = models.JSONField(null=True, blank=True, help_text="What the words name.")
-    result = models.JSONField(default=dict, blank=True, help_text="What the action found out.")
+    error_params = models.JSONField(null=True, blank=True, help_text=_("What the words name."))
+    result = models.JSONField(default=dict, blank=True, help_text=_("What the action found out."))
     parent = models.ForeignKey(
         "self", null=True, blank=True, on_delete=models.CASCADE, related_name="children"
     )
@@ -113,12 +117,22 @@ class Run(models.Model):
         ]
 
     def __str__(self) -> str:
-        return f"{self.get_action_display()} {self.pk}"
+        return str(self.told)
+
+    @property
+    def told(self) -> str:
+        """What it does and its number, to be put into other texts."""
+        return phrase("{action} {number}", action=self.get_action_display(), number=self.pk)
 
     @property
     def is_over(self) -> bool:
         """Whether the run has its outcome."""
         return self.status in TERMINAL
+
+    @property
+    def error_told(self) -> str:
+        """Why the run failed, in the reader's language where its parts are known."""
+        return told_again(self.error, self.error_params)
 
     def duration(self, now: datetime | None = None) -> timedelta | None:
         """How long the run took, or has been running by `now`; None before it started."""

@@ -8,6 +8,7 @@ from typing import Any
 from django.core.exceptions import ValidationError
 from django.core.validators import MaxValueValidator, MinValueValidator
 from django.db import models
+from django.utils.translation import gettext_lazy as _
 
 from backups import validators
 from backups.choices import SslMode
@@ -27,7 +28,7 @@ class Server(RefersToSecrets):
         max_length=300,
         unique=True,
         validators=[validators.plain_name],
-        help_text="What the portal calls it.",
+        help_text=_("What the portal calls it."),
     )
     host = models.CharField(max_length=255)
     port = models.PositiveIntegerField(
@@ -35,18 +36,18 @@ class Server(RefersToSecrets):
     )
     user = models.CharField(max_length=128)
     password_ref = models.CharField(
-        "password",
+        _("password"),
         max_length=300,
         default="env:MYSQL_PASSWORD",
         validators=[validators.secret_reference],
-        help_text="Where the user's password is found: env:NAME or file:/path. Never the password.",
+        help_text=_("Where the user's password is found: env:NAME or file:/path. Never the password."),
     )
-    ssl_mode = models.CharField("TLS", max_length=20, choices=SslMode.every, default=SslMode.PREFERRED)
+    ssl_mode = models.CharField(_("TLS"), max_length=20, choices=SslMode.every, default=SslMode.PREFERRED)
     ssl_ca = models.CharField(
-        "TLS authority",
+        _("TLS authority"),
         max_length=300,
         blank=True,
-        help_text="Path of the certificate authority's file, for the modes that check it.",
+        help_text=_("Path of the certificate authority's file, for the modes that check it."),
     )
     flavour = models.CharField(max_length=20, blank=True, editable=False)
     version = models.CharField(max_length=100, blank=True, editable=False)

@@ -9,6 +9,7 @@ from typing import Any, Self
 
 from django.db import models
 from django.utils import timezone
+from django.utils.translation import gettext_lazy as _
 
 from backups.choices import BAD_VERDICTS, SuspicionState, Trigger, Verdict
 from backups.dumpfile import manifests
@@ -63,20 +64,20 @@ class Snapshot(models.Model):
     made_by = models.ForeignKey(
         Run, null=True, blank=True, on_delete=models.SET_NULL, related_name="made_snapshots"
     )
-    snapshot_id = models.CharField("snapshot", max_length=64, db_index=True)
+    snapshot_id = models.CharField(_("snapshot"), max_length=64, db_index=True)
     time = models.DateTimeField(db_index=True)
     host = models.CharField(max_length=255, blank=True)
     path = models.CharField(max_length=500)
     tags = models.JSONField(default=list, blank=True)
-    total_bytes_processed = models.BigIntegerField("dump size", null=True, blank=True)
+    total_bytes_processed = models.BigIntegerField(_("dump size"), null=True, blank=True)
     data_added = models.BigIntegerField(null=True, blank=True)
     data_added_packed = models.BigIntegerField(null=True, blank=True)
-    dump_sha256 = models.CharField("dump digest", max_length=64, blank=True)
+    dump_sha256 = models.CharField(_("dump digest"), max_length=64, blank=True)
     manifest = models.JSONField(null=True, blank=True)
     kept_because = models.JSONField(
         default=list,
         blank=True,
-        help_text="The retention rules that keep it, as restic named them.",
+        help_text=_("The retention rules that keep it, as restic named them."),
     )
     verified_at = models.DateTimeField(null=True, blank=True)
     verdict = models.CharField(
@@ -84,18 +85,18 @@ class Snapshot(models.Model):
         choices=Verdict.every,
         blank=True,
         editable=False,
-        help_text="Of its newest verification; empty without any.",
+        help_text=_("Of its newest verification; empty without any."),
     )
     signature = models.CharField(
         max_length=100,
         blank=True,
         editable=False,
-        help_text="By which this installation knows that it made the snapshot; of its manifest.",
+        help_text=_("By which this installation knows that it made the snapshot; of its manifest."),
     )
     made_here = models.BooleanField(
         default=False,
         editable=False,
-        help_text="Whether this portal made it, as its rows or the signature say.",
+        help_text=_("Whether this portal made it, as its rows or the signature say."),
     )
     forgotten_at = models.DateTimeField(null=True, blank=True)
 

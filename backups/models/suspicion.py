@@ -4,10 +4,12 @@ from __future__ import annotations
 
 from django.db import models
 from django.utils import timezone
+from django.utils.translation import gettext_lazy as _
 
 from backups.choices import SuspicionState
 from backups.models.database import Database
 from backups.models.snapshot import Snapshot
+from backups.text.sentences import phrase
 
 
 class Suspicion(models.Model):
@@ -20,14 +22,14 @@ class Suspicion(models.Model):
 
     snapshot = models.OneToOneField(Snapshot, on_delete=models.CASCADE, related_name="suspicion")
     database = models.ForeignKey(Database, on_delete=models.CASCADE, related_name="suspicions")
-    reasons = models.JSONField(default=list, help_text="A sentence each.")
+    reasons = models.JSONField(default=list, help_text=_("A sentence each."))
     state = models.CharField(
         max_length=10, choices=SuspicionState.every, default=SuspicionState.WAITING, db_index=True
     )
     found_at = models.DateTimeField(default=timezone.now)
     settled_at = models.DateTimeField(null=True, blank=True)
-    settled_by = models.CharField(max_length=200, blank=True, help_text="Who said so, or what ended it.")
-    reason = models.CharField(max_length=300, blank=True, help_text="Why it is right, in their words.")
+    settled_by = models.CharField(max_length=200, blank=True, help_text=_("Who said so, or what ended it."))
+    reason = models.CharField(max_length=300, blank=True, help_text=_("Why it is right, in their words."))
 
     class Meta:
         ordering = ["-pk"]
@@ -35,4 +37,9 @@ class Suspicion(models.Model):
         permissions = [("accept_backup", "Can say of a suspicious backup that it is right")]
 
     def __str__(self) -> str:
-        return f"{self.get_state_display()}: {self.snapshot}"
+        return str(self.told)
+
+    @property
+    def told(self) -> str:
+        """How it stands, and of what, to be put into other texts."""
+        return phrase("{state}: {snapshot}", state=self.get_state_display(), snapshot=self.snapshot)

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 from django.db import models
 from django.utils import timezone
+from django.utils.translation import gettext_lazy as _
 
 from backups.choices import Verdict
 from backups.models.run import Run
 from backups.models.snapshot import Snapshot
+from backups.text.sentences import phrase
 
 
 class Verification(models.Model):
@@ -29,11 +31,16 @@ class Verification(models.Model):
     source_version = models.CharField(max_length=100, blank=True)
     scratch_version = models.CharField(max_length=100, blank=True)
     scratch_address = models.CharField(
-        max_length=300, blank=True, help_text="Where it was restored: host:port or the path of a socket."
+        max_length=300, blank=True, help_text=_("Where it was restored: host:port or the path of a socket.")
     )
 
     class Meta:
         ordering = ["-finished_at", "-pk"]
 
     def __str__(self) -> str:
-        return f"{self.get_verdict_display()}: {self.snapshot}"
+        return str(self.told)
+
+    @property
+    def told(self) -> str:
+        """What it found, and of what, to be put into other texts."""
+        return phrase("{verdict}: {snapshot}", verdict=self.get_verdict_display(), snapshot=self.snapshot)

@@ -16,6 +16,7 @@ import MySQLdb
 
 from backups.mysql.problems import MySQLProblem
 from backups.mysql.server import shown
+from backups.text.sentences import phrase
 
 # A value of an answer to what it was asked for; refuses another kind.
 Kind = Callable[[Any], Any]
@@ -122,6 +123,10 @@ def strange(answer: object) -> StrangeAnswer:
     if isinstance(answer, list):
         answer = answer[:_SHOWN_ROWS]
     return StrangeAnswer(
-        f"What answers gives an answer that no database server gives: {shown(str(answer))}.",
-        do="See what it is that listens there; if a proxy stands before the server, name the server itself.",
+        phrase(
+            "What answers gives an answer that no database server gives: {shown}.", shown=shown(str(answer))
+        ),
+        do=phrase(
+            "See what it is that listens there; if a proxy stands before the server, name the server itself."
+        ),
     )

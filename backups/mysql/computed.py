@@ -25,14 +25,15 @@ from backups.mysql.problems import MySQLProblem, text_of
 from backups.mysql.schemas import Question, but_for, rows_of, spelling
 from backups.mysql.server import Server
 from backups.mysql.session import AS_THE_SERVER_HAS_IT
+from backups.text.sentences import phrase
 
 # One statement reads a whole table.
 _READ_SECONDS = 24 * 3600
-_NOT_TOLD = "the snapshot does not tell what they held"
-_OTHER_ROWS = (
+_NOT_TOLD = phrase("the snapshot does not tell what they held")
+_OTHER_ROWS = phrase(
     "what the snapshot tells of them is not of quite the rows that it holds, as when somebody writes"
 )
-_OVERFLOWED = "a row is larger than the server's max_allowed_packet"
+_OVERFLOWED = phrase("a row is larger than the server's max_allowed_packet")
 _READ_FROM = "SET SESSION time_zone = '+00:00'"
 
 
@@ -68,22 +69,28 @@ class ComputedAnew(NamedTuple):
     @property
     def words(self) -> str:
         """What a person should know of them."""
-        which = f"stored generated columns of {self.table} ({', '.join(self.columns)})"
+        which = phrase(
+            "stored generated columns of {table} ({columns})",
+            table=self.table,
+            columns=", ".join(self.columns),
+        )
         if self.differ:
-            return f"the {which} hold other values after the restore: {self.why}"
-        return f"the values of the {which}, which each load computes anew: {self.why}"
+            return phrase("the {which} hold other values after the restore: {why}", which=which, why=self.why)
+        return phrase(
+            "the values of the {which}, which each load computes anew: {why}", which=which, why=self.why
+        )
 
 
-OTHER_SETTINGS = (
-    "each load computes them anew, and the sessions that wrote them had other settings than the server's "
-    "own (time_zone, sql_mode, lc_time_names, div_precision_increment and the like)"
+OTHER_SETTINGS = phrase(
+    "each load computes them anew, and the sessions that wrote them had other settings than the "
+    "server's own (time_zone, sql_mode, lc_time_names, div_precision_increment and the like)"
 )
 
 
-SET_AS_WRITTEN = (
-    "Give the server's global settings the values that the application's sessions have: a restore then "
-    "computes them under these. Or have the application's own settings set in a session, and there run "
-    "ALTER TABLE … FORCE, ALGORITHM=COPY on each of these tables after a restore."
+SET_AS_WRITTEN = phrase(
+    "Give the server's global settings the values that the application's sessions have: a restore "
+    "then computes them under these. Or have the application's own settings set in a session, and "
+    "there run ALTER TABLE … FORCE, ALGORITHM=COPY on each of these tables after a restore."
 )
 
 
@@ -134,7 +141,9 @@ def _read(connection: Any, database: str, table: str, columns: Columns) -> Compu
         with at_work(connection):
             count, *sums = fetch_one(connection, question, as_number, anything, anything)
     except MySQLdb.OperationalError as error:
-        return Computed(table, columns.names, why=f"they could not be read ({text_of(error)})")
+        return Computed(
+            table, columns.names, why=phrase("they could not be read ({text_of})", text_of=text_of(error))
+        )
     # What does not fit is NULL to a sum, and no more than a warning.
     if connection.warning_count():
         return Computed(table, columns.names, why=_OVERFLOWED)
@@ -188,14 +197,16 @@ class ComputedReading:
                 self._read_all(connection)
                 self._connection = None
         except MySQLProblem as problem:
-            self._why = f"they could not be read at the backup ({problem.what.rstrip('.')})"
+            self._why = phrase(
+                "they could not be read at the backup ({problem})", problem=problem.what.rstrip(".")
+            )
 
     def _read_all(self, connection: Any) -> None:
         execute(connection, _READ_FROM)
         execute(connection, "SET SESSION TRANSACTION ISOLATION LEVEL REPEATABLE READ")
         execute(connection, "START TRANSACTION WITH CONSISTENT SNAPSHOT, READ ONLY")
         for table, columns in self._wanted.items():
-            self.doing = f"stored generated columns of {table}"
+            self.doing = phrase("stored generated columns of {table}", table=table)
             # Nobody who alters a table is to wait for the others.
             execute(connection, "SAVEPOINT vedetta")
             self._read[table] = _read(connection, self._database, table, columns)

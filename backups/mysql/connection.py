@@ -25,6 +25,7 @@ from backups.mysql.server import Server, version_number
 from backups.mysql.session import BEGIN_ASKING, BEGIN_SHORT, CUTS_DUMPS, CUTS_WITHOUT_HISTORY
 from backups.mysql.tls_errors import no_tls
 from backups.text import checked
+from backups.text.sentences import joined, phrase
 
 VERIFYING = ("VERIFY_CA", "VERIFY_IDENTITY")
 _ENCRYPTING = ("REQUIRED", *VERIFYING)
@@ -134,7 +135,9 @@ def connect(server: Server, database: str = "", *, read_seconds: int = _READ_SEC
             yield connection
     except LockedOut as problem:
         if holders := _holders(connection):
-            problem.do = f"Who may hold it: {'; '.join(holders)}. End that there, then try again."
+            problem.do = phrase(
+                "Who may hold it: {holders}. End that there, then try again.", holders=joined(holders, "; ")
+            )
         raise
     finally:
         with suppress(MySQLdb.Error):
@@ -189,10 +192,14 @@ def refuse_unfit_name(server: Server, database: str) -> None:
         checked.SchemaName(database)
     except checked.Unfit as why:
         raise MySQLProblem(
-            f"{checked.shown(database)} cannot be the name of a database, see "
-            f"{server.database_set_by}. {why}",
+            phrase(
+                "{shown} cannot be the name of a database, see {database_set_by}. {why}",
+                shown=checked.shown(database),
+                database_set_by=server.database_set_by,
+                why=why,
+            ),
             code="mysql.malformed_database",
-            do="Correct it there, then try again.",
+            do=phrase("Correct it there, then try again."),
         ) from None
 
 
@@ -226,7 +233,7 @@ def _holders(connection: Any) -> list[str]:
     with suppress(MySQLdb.Error):  # MySQL wants XA_RECOVER_ADMIN for it
         names = (row[3] for row in fetch_rows(connection, "XA RECOVER", 4))
         texts = (name.decode(errors="replace") if isinstance(name, bytes) else str(name) for name in names)
-        found += [f"the prepared transaction {text!r} (XA RECOVER)" for text in texts]
+        found += [phrase("the prepared transaction {text} (XA RECOVER)", text=repr(text)) for text in texts]
     with suppress(MySQLdb.Error):  # both want PROCESS
         rows = fetch_rows(
             connection,
@@ -236,7 +243,13 @@ def _holders(connection: Any) -> list[str]:
             3,
         )
         found += [
-            f"connection {number} of {user}, in a transaction since {since}" for number, user, since in rows
+            phrase(
+                "connection {number} of {user}, in a transaction since {since}",
+                number=number,
+                user=user,
+                since=since,
+            )
+            for number, user, since in rows
         ]
     return found[:_MOST_HOLDERS]
 
@@ -263,10 +276,18 @@ def refuse_what_cuts_dumps(server: Server, *, with_history: bool) -> None:
     for name, value in (CUTS_DUMPS if with_history else {**CUTS_DUMPS, **CUTS_WITHOUT_HISTORY}).items():
         if values.get(name, value) != value:
             raise OfTheServer(
-                f"Every session at the database server at {server.address} begins with {name} = "
-                f"{values[name]}, with which a dump would not hold all rows.",
+                phrase(
+                    "Every session at the database server at {address} begins with {name} = {values}, "
+                    "with which a dump would not hold all rows.",
+                    address=server.address,
+                    name=name,
+                    values=values[name],
+                ),
                 code="mysql.session_default",
-                do=f"Run as an administrator: SET GLOBAL {name} = DEFAULT; and see its init_connect.",
+                do=phrase(
+                    "Run as an administrator: SET GLOBAL {name} = DEFAULT; and see its init_connect.",
+                    name=name,
+                ),
             )
 
 
@@ -276,13 +297,20 @@ def refuse_missing_authority(server: Server) -> None:
         return
     if not server.ssl_ca:
         raise TlsProblem(
-            f"{server.ssl_mode_set_by} is {server.ssl_mode}, and no authority is given to verify with.",
-            do=f"Set {server.ssl_ca_set_by} to the file with the authority's certificate.",
+            phrase(
+                "{ssl_mode_set_by} is {ssl_mode}, and no authority is given to verify with.",
+                ssl_mode_set_by=server.ssl_mode_set_by,
+                ssl_mode=server.ssl_mode,
+            ),
+            do=phrase(
+                "Set {ssl_ca_set_by} to the file with the authority's certificate.",
+                ssl_ca_set_by=server.ssl_ca_set_by,
+            ),
         )
     if not os.access(server.ssl_ca, os.R_OK):
         raise TlsProblem(
-            f"The authority's certificate {server.ssl_ca} cannot be read.",
-            do=f"Check {server.ssl_ca_set_by}.",
+            phrase("The authority's certificate {ssl_ca} cannot be read.", ssl_ca=server.ssl_ca),
+            do=phrase("Check {ssl_ca_set_by}.", ssl_ca_set_by=server.ssl_ca_set_by),
         )
 
 

@@ -22,6 +22,7 @@ import MySQLdb
 
 from backups.mysql.problems import MySQLProblem
 from backups.mysql.server import Server
+from backups.text.sentences import phrase
 
 # Of what is kept of one answer. What Vedetta asks about 100,000 tables is answered in a twentieth of either.
 MOST_ROWS = 2_000_000
@@ -179,18 +180,33 @@ class Conversation:
 
     def _too_slow(self) -> TookTooLong:
         return TookTooLong(
-            f"The database server at {self.server.address} took more than "
-            f"{self.server.question_seconds:g} s to answer what was asked of it, so the connection was cut.",
-            do="See what it is busy with (SHOW PROCESSLIST), and whether something between holds its answers "
-            f"back. Where it needs so long, raise {self.server.question_seconds_set_by}.",
+            phrase(
+                "The database server at {address} took more than {question_seconds} s to answer what "
+                "was asked of it, so the connection was cut.",
+                address=self.server.address,
+                question_seconds=f"{self.server.question_seconds:g}",
+            ),
+            do=phrase(
+                "See what it is busy with (SHOW PROCESSLIST), and whether something between holds its "
+                "answers back. Where it needs so long, raise {question_seconds_set_by}.",
+                question_seconds_set_by=self.server.question_seconds_set_by,
+            ),
         )
 
     def _too_much(self) -> SaidTooMuch:
         return SaidTooMuch(
-            f"The database server at {self.server.address} answered one question with more than "
-            f"{MOST_ROWS:,} rows or {MOST_BYTES >> 20} MB, so the connection was cut.",
-            do="A server with 100,000 tables says less: see whether it is the right one, and check "
-            f"{self.server.address_set_by}.",
+            phrase(
+                "The database server at {address} answered one question with more than {most_rows} rows "
+                "or {megabytes} MB, so the connection was cut.",
+                address=self.server.address,
+                most_rows=f"{MOST_ROWS:,}",
+                megabytes=MOST_BYTES >> 20,
+            ),
+            do=phrase(
+                "A server with 100,000 tables says less: see whether it is the right one, and check "
+                "{address_set_by}.",
+                address_set_by=self.server.address_set_by,
+            ),
         )
 
 
@@ -200,7 +216,10 @@ _UNDER_WAY: weakref.WeakSet[Conversation] = weakref.WeakSet()
 def hang_up_on(server: Server) -> None:
     """Cut all connections of this process to a server, whoever waits for its answers."""
     ended = MySQLProblem(
-        f"The connection to the database server at {server.address} was cut, as was asked.",
+        phrase(
+            "The connection to the database server at {address} was cut, as was asked.",
+            address=server.address,
+        ),
         code="mysql.cut_as_asked",
     )
     for conversation in [each for each in _UNDER_WAY if each.server == server]:

@@ -20,6 +20,7 @@ from backups.mysql.problems import DamagedTable, MissingPrivilege, MySQLProblem,
 from backups.mysql.schemas import Question, but_for, rows_of
 from backups.mysql.server import Server
 from backups.mysql.views import BrokenView
+from backups.text.sentences import phrase
 from backups.text.terminal import bounded
 
 _TRIES = 3
@@ -51,7 +52,9 @@ def _unreadable(connection: Any, database: str) -> dict[str, DamagedTable]:
         except MySQLdb.Error as error:
             if error.args[0] in _OTHERWISE_TOLD or table not in dumped_tables(connection, database):
                 continue
-            found[table] = damaged_table(database, table, f"{text_of(error)}, error {error.args[0]}")
+            found[table] = damaged_table(
+                database, table, phrase("{text_of}, error {args}", text_of=text_of(error), args=error.args[0])
+            )
             found[table].number = error.args[0]
     return found
 
@@ -67,21 +70,40 @@ def refuse_broken_views(connection: Any, views: Sequence[BrokenView], database: 
     for view in views:
         if is_damage(view.code, view.why):
             raise DamagedTable(
-                f"A table that the view {view.name} of {database} reads is damaged ({view.why}).",
-                do="Find it in the databases that SHOW CREATE VIEW names, with CHECK TABLE; restore that "
-                "table from the newest good snapshot, or try REPAIR TABLE, which may mend MyISAM, Aria, "
-                "ARCHIVE and CSV, and may drop rows. Then back up again.",
+                phrase(
+                    "A table that the view {view} of {database} reads is damaged ({why}).",
+                    view=view.name,
+                    database=database,
+                    why=view.why,
+                ),
+                do=phrase(
+                    "Find it in the databases that SHOW CREATE VIEW names, with CHECK TABLE; restore "
+                    "that table from the newest good snapshot, or try REPAIR TABLE, which may mend "
+                    "MyISAM, Aria, ARCHIVE and CSV, and may drop rows. Then back up again."
+                ),
             )
     _refuse_unseen(connection, views, database)
     names = ", ".join(view.name for view in views)
-    which = f"The view {names} of {database}" if len(views) == 1 else f"These views of {database}"
+    which = (
+        phrase("The view {names} of {database}", names=names, database=database)
+        if len(views) == 1
+        else phrase("These views of {database}", database=database)
+    )
     named = "" if len(views) == 1 else f": {names}"
     raise MySQLProblem(
-        f"{which} cannot be read any more, and the dump program ends at such a view{named} ({views[0].why}).",
+        phrase(
+            "{which} cannot be read any more, and the dump program ends at such a view{named} ({why}).",
+            which=which,
+            named=named,
+            why=views[0].why,
+        ),
         code="dump.view_unreadable",
-        do="Where it calls a function, the user may lack EXECUTE: first grant what preflight names. "
-        "Else make again what is missing; or copy what SHOW CREATE VIEW shows, so that the view can be made "
-        "again, and drop it. A restore can be made all the same: the backup before it leaves such views out.",
+        do=phrase(
+            "Where it calls a function, the user may lack EXECUTE: first grant what preflight names. "
+            "Else make again what is missing; or copy what SHOW CREATE VIEW shows, so that the view can "
+            "be made again, and drop it. A restore can be made all the same: the backup before it "
+            "leaves such views out."
+        ),
     )
 
 
@@ -93,8 +115,13 @@ def _refuse_unseen(connection: Any, views: Sequence[BrokenView], database: str) 
     names = ", ".join(view.name for view in denied)
     pattern = name_pattern(database, literal=has_partial_revokes(connection))
     raise MissingPrivilege(
-        f"{account(connection)} may not read how these views of {database} are made: {names} "
-        f"({denied[0].why}).",
+        phrase(
+            "{account} may not read how these views of {database} are made: {names} ({why}).",
+            account=account(connection),
+            database=database,
+            names=names,
+            why=denied[0].why,
+        ),
         do="Nothing is wrong with them, so drop none. Run as an administrator: "
         f"GRANT SELECT, SHOW VIEW ON {pattern}.* TO {account(connection)}; and the same for what they read "
         "in other databases, where the server names one.",
@@ -164,7 +191,11 @@ def _refuse_short(connection: Any, database: str, table: str) -> None:
         if read >= wanted:
             return
     raise damaged_table(
-        database, table, f"it says it has {wanted} rows and gives out {read}, without an error"
+        database,
+        table,
+        phrase(
+            "it says it has {wanted} rows and gives out {read}, without an error", wanted=wanted, read=read
+        ),
     )
 
 

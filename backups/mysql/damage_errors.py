@@ -10,6 +10,7 @@ from MySQLdb.constants import ER
 from backups.mysql.names import quote
 from backups.mysql.problems import DamagedTable, ServerGone, text_of
 from backups.mysql.server import Server
+from backups.text.sentences import phrase
 
 _FILE_NOT_RENAMED = 7
 
@@ -36,15 +37,24 @@ _NAMED_TABLE = tuple(
 
 def damaged_table(database: str, table: str | None, why: str) -> DamagedTable:
     """What to say of a table that the server cannot read; `table` is None where nobody knows which it is."""
-    named = f"{quote(database)}.{quote(table)}" if table and database else "that table"
-    which = f"The table {table} of {database}" if table else f"A table of {database or 'the server'}"
+    named = f"{quote(database)}.{quote(table)}" if table and database else phrase("that table")
+    which = (
+        phrase("The table {table} of {database}", table=table, database=database)
+        if table
+        else phrase("A table of {database}", database=database or phrase("the server"))
+    )
     return DamagedTable(
-        f"{which} is damaged: the server cannot read it as it should ({why}).",
-        do=f"The sure cure for every engine: restore that table from the newest good snapshot, which leaves "
-        f"all others as they are: {restoring(table)}. What was written to it since is lost. To save that, "
-        f"try before: REPAIR TABLE {named} of MyISAM, Aria, ARCHIVE or CSV, which may drop rows, and cannot "
-        f"work where its file of rows is gone; REPAIR TABLE {named} USE_FRM where its file of keys (.MYI, "
-        f".MAI) is; CHECK TABLE {named} says more, of InnoDB the server's own log. Then back up again.",
+        phrase("{which} is damaged: the server cannot read it as it should ({why}).", which=which, why=why),
+        do=phrase(
+            "The sure cure for every engine: restore that table from the newest good snapshot, which "
+            "leaves all others as they are: {restoring}. What was written to it since is lost. To save "
+            "that, try before: REPAIR TABLE {named} of MyISAM, Aria, ARCHIVE or CSV, which may drop "
+            "rows, and cannot work where its file of rows is gone; REPAIR TABLE {named} USE_FRM where "
+            "its file of keys (.MYI, .MAI) is; CHECK TABLE {named} says more, of InnoDB the server's "
+            "own log. Then back up again.",
+            restoring=restoring(table),
+            named=named,
+        ),
     )
 
 
@@ -60,11 +70,19 @@ def restoring(table: str | None) -> str:
 def lost_at_table(server: Server, database: str, table: str) -> ServerGone:
     """What to say where the server went as it read a table: MySQL's InnoDB ends it at a damaged page."""
     return ServerGone(
-        f"The connection to the database server at {server.address} was lost while it read the table "
-        f"{table} of {database}.",
-        do="See the server's own log, then try again. If it is lost at this table each time, the table "
-        f"is damaged: restore it from the newest good snapshot, in which its rows still are: "
-        f"{restoring(table)}.",
+        phrase(
+            "The connection to the database server at {address} was lost while it read the table "
+            "{table} of {database}.",
+            address=server.address,
+            table=table,
+            database=database,
+        ),
+        do=phrase(
+            "See the server's own log, then try again. If it is lost at this table each time, the table "
+            "is damaged: restore it from the newest good snapshot, in which its rows still are: "
+            "{restoring}.",
+            restoring=restoring(table),
+        ),
     )
 
 

@@ -16,6 +16,7 @@ from backups.mysql.introspection import database_defaults, inventory
 from backups.mysql.names import quote
 from backups.mysql.problems import MySQLProblem
 from backups.mysql.schemas import Question, rows_of, spelling
+from backups.text.sentences import phrase
 
 _END_RENAME_TRIES = 40
 
@@ -85,7 +86,7 @@ def end_renames(connection: Any, database: str) -> None:
                 execute(connection, f"KILL {as_number(thread)}")
         process.sleep_tick()
     raise MySQLProblem(
-        f"A statement that moves tables to {database} still runs and does not end.",
+        phrase("A statement that moves tables to {database} still runs and does not end.", database=database),
         code="swap.statement_does_not_end",
     )
 

@@ -11,16 +11,19 @@ from backups.mysql.damage_errors import lost_at_table, table_in
 from backups.mysql.error_numbers import problem_from_number
 from backups.mysql.problems import MySQLProblem, OfTheServer, ServerGone
 from backups.mysql.server import Server
+from backups.text.sentences import phrase
 from backups.text.terminal import bounded
 
 # What ended a dump that is none of a table's, and what can be done.
 _ENDED_DUMPS = {
-    1104: "Raise the server's max_join_size, or set its sql_big_selects to 1.",
-    1205: "See who holds the table there (SHOW PROCESSLIST; XA RECOVER), then back up again.",
-    1213: "Somebody changes a table's definition meanwhile: back up again.",
-    1317: "Somebody or something ended it there (KILL): back up again.",
-    1969: "Raise the server's max_statement_time, or that of the account.",
-    3024: "Raise the server's max_execution_time, or use a dump program that can be told --init-command.",
+    1104: phrase("Raise the server's max_join_size, or set its sql_big_selects to 1."),
+    1205: phrase("See who holds the table there (SHOW PROCESSLIST; XA RECOVER), then back up again."),
+    1213: phrase("Somebody changes a table's definition meanwhile: back up again."),
+    1317: phrase("Somebody or something ended it there (KILL): back up again."),
+    1969: phrase("Raise the server's max_statement_time, or that of the account."),
+    3024: phrase(
+        "Raise the server's max_execution_time, or use a dump program that can be told --init-command."
+    ),
 }
 
 
@@ -48,24 +51,37 @@ def dump_problem(stderr: Sequence[str], code: int, server: Server, database: str
     last = next((line for line in reversed(stderr) if line.strip()), "")
     if code < 0:
         return MySQLProblem(
-            f"The dump program was killed by signal {-code}.", code="dump.program_killed", do="Try again."
+            phrase("The dump program was killed by signal {signal}.", signal=-code),
+            code="dump.program_killed",
+            do=phrase("Try again."),
         )
     if not last:
         # Seen of both flavours' where the server went as the last rows of a table were on their way.
         return ServerGone(
-            f"The dump program gave no reason (exit status {code}), as where the connection to the database "
-            f"server at {server.address} was lost between two tables.",
-            do="See the server's own log, then try again.",
+            phrase(
+                "The dump program gave no reason (exit status {code}), as where the connection to the "
+                "database server at {address} was lost between two tables.",
+                code=code,
+                address=server.address,
+            ),
+            do=phrase("See the server's own log, then try again."),
         )
-    return MySQLProblem(f"The dump program failed (exit status {code}): {last}.", code="dump.program_failed")
+    return MySQLProblem(
+        phrase("The dump program failed (exit status {code}): {last}.", code=code, last=last),
+        code="dump.program_failed",
+    )
 
 
 def unlinked(routine: str, or_else: str = "") -> MySQLProblem:
     """What is wrong where a routine's library is gone. `or_else` is a further way out."""
     return MySQLProblem(
-        f"The routine {routine} uses a library that is not there, and the dump program ends at such a one.",
+        phrase(
+            "The routine {routine} uses a library that is not there, and the dump program ends at such "
+            "a one.",
+            routine=routine,
+        ),
         code="dump.library_missing",
-        do=f"Make the library again, or drop the routine{or_else}.",
+        do=phrase("Make the library again, or drop the routine{or_else}.", or_else=or_else),
     )
 
 
@@ -73,49 +89,81 @@ def _dump_problem_from(code: int, text: str, server: Server, database: str) -> M
     if code in (ER.BAD_FIELD_ERROR, ER.NO_SUCH_TABLE) and not text.isascii():
         # MariaDB's dump program names the character set as it connects, and no more.
         return OfTheServer(
-            f"A table of {database} or a column of it, as it was asked for, is not there ({text}).",
+            phrase(
+                "A table of {database} or a column of it, as it was asked for, is not there ({text}).",
+                database=database,
+                text=text,
+            ),
             code="dump.changed_meanwhile",
-            do="If it was not altered or dropped just now, the server takes names that are not ASCII in "
-            "another character set than it is told: take skip-character-set-client-handshake out of its "
-            "configuration, or set its character_set_server to utf8mb4. Then back up again.",
+            do=phrase(
+                "If it was not altered or dropped just now, the server takes names that are not ASCII "
+                "in another character set than it is told: take skip-character-set-client-handshake out "
+                "of its configuration, or set its character_set_server to utf8mb4. Then back up again."
+            ),
         )
     if code in (ER.TABLE_DEF_CHANGED, ER.NO_SUCH_TABLE):
         return MySQLProblem(
-            f"A table of {database} was altered or dropped while the dump ran ({text}).",
+            phrase(
+                "A table of {database} was altered or dropped while the dump ran ({text}).",
+                database=database,
+                text=text,
+            ),
             code="dump.changed_meanwhile",
-            do="Back up again once the change is through.",
+            do=phrase("Back up again once the change is through."),
         )
     if code == ER.VIEW_INVALID:
         # Those that could not be read before were refused, or left out.
         named = re.search(r"`((?:[^`]|``)+)`", text)
-        view = f"the view {named[1].replace('``', '`')}" if named else "a view"
+        view = (
+            phrase("the view {replace}", replace=named[1].replace("``", "`")) if named else phrase("a view")
+        )
         return MySQLProblem(
-            f"What {view} of {database} reads was altered, renamed or dropped while the dump ran "
-            f"(error {code}), so the dump is not of one moment.",
+            phrase(
+                "What {view} of {database} reads was altered, renamed or dropped while the dump ran "
+                "(error {code}), so the dump is not of one moment.",
+                view=view,
+                database=database,
+                code=code,
+            ),
             code="dump.changed_meanwhile",
-            do="Back up again once the change is through.",
+            do=phrase("Back up again once the change is through."),
         )
     if gone := _GONE_MEANWHILE.search(text):
         kind, name = gone[1].lower(), gone[2].replace("``", "`")
         return MySQLProblem(
-            f"The {kind} {name} of {database} was dropped or renamed while the dump ran (error {code}), so "
-            "the dump is not of one moment.",
+            phrase(
+                "The {kind} {name} of {database} was dropped or renamed while the dump ran (error "
+                "{code}), so the dump is not of one moment.",
+                kind=kind,
+                name=name,
+                database=database,
+                code=code,
+            ),
             code="dump.changed_meanwhile",
-            do="Back up again once the change is through.",
+            do=phrase("Back up again once the change is through."),
         )
     if code in (ER.BAD_DB_ERROR, ER.DBACCESS_DENIED_ERROR) and len(database.splitlines()) > 1:
         # It was there a moment ago. Seen in MariaDB 10.11, whose dump program asks for another name.
         return MySQLProblem(
-            f"The dump program does not cope with the name {database!r}, which holds a line break, where "
-            "the database has events.",
+            phrase(
+                "The dump program does not cope with the name {database}, which holds a line break, "
+                "where the database has events.",
+                database=repr(database),
+            ),
             code="dump.name_with_line_break",
-            do="Move its tables into a database with another name, or drop its events.",
+            do=phrase("Move its tables into a database with another name, or drop its events."),
         )
     if code in (CR.SERVER_GONE_ERROR, CR.SERVER_LOST) and (table := table_in(text)):
         return lost_at_table(server, database, table)
     if code in _ENDED_DUMPS:
         return OfTheServer(
-            f"The database server at {server.address} ended the dump of {database}: {text} (error {code}).",
+            phrase(
+                "The database server at {address} ended the dump of {database}: {text} (error {code}).",
+                address=server.address,
+                database=database,
+                text=text,
+                code=code,
+            ),
             code="dump.ended_by_server",
             do=_ENDED_DUMPS[code],
         )

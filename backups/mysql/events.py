@@ -7,6 +7,7 @@ from typing import Any
 from backups.mysql.answers import as_number
 from backups.mysql.problems import MySQLProblem
 from backups.mysql.schemas import Question, rows_of
+from backups.text.sentences import phrase
 
 
 def refuse_what_hangs(connection: Any, database: str) -> None:
@@ -19,9 +20,12 @@ def refuse_what_hangs(connection: Any, database: str) -> None:
     events = _events(connection, database, f"AND INSTR({shown_text}, ';;')")
     if events:
         raise MySQLProblem(
-            f"The event {events[0]} holds two semicolons in a row, on which the dump program hangs.",
+            phrase(
+                "The event {events} holds two semicolons in a row, on which the dump program hangs.",
+                events=events[0],
+            ),
             code="dump.event_with_two_semicolons",
-            do="Alter the event so that `;;` does not occur in its name, body or comment.",
+            do=phrase("Alter the event so that `;;` does not occur in its name, body or comment."),
         )
 
 

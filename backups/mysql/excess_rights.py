@@ -8,6 +8,7 @@ from dataclasses import dataclass
 
 from backups import mysql
 from backups.mysql.grants import Grant
+from backups.text.sentences import phrase
 
 # All that Vedetta asks a server for as a whole, whoever asks.
 _HARMLESS = frozenset(
@@ -24,38 +25,40 @@ _OF_RESTORES = frozenset(
 )
 _READING = frozenset({"SELECT", "SHOW VIEW", "LOCK TABLES"})
 _EVERYTHING = frozenset({"ALL", "ALL PRIVILEGES"})
-_AS_OTHERS = "make what runs as any other account, and so become administrator of the whole server"
+_AS_OTHERS = phrase("make what runs as any other account, and so become administrator of the whole server")
 # What a right on all of a server lets its holder do.
 _EVERYWHERE: Mapping[str, str] = {
-    "ALL": "do anything on the whole server",
-    "ALL PRIVILEGES": "do anything on the whole server",
-    "SUPER": "change the server's settings, end any session, and become any account",
-    "FILE": "read files of the server's machine, and write new ones there",
-    "PROCESS": "read the statements of all sessions as they run, with the values in them",
-    "RELOAD": "flush logs and caches, and lock all tables against writing",
-    "SHUTDOWN": "stop the server",
-    "CREATE USER": "make, change and drop accounts, an administrator's as well",
-    "CREATE ROLE": "make roles, and give them to others",
-    "DROP ROLE": "take roles away from others",
-    "ROLE_ADMIN": "give any role to anybody",
+    "ALL": phrase("do anything on the whole server"),
+    "ALL PRIVILEGES": phrase("do anything on the whole server"),
+    "SUPER": phrase("change the server's settings, end any session, and become any account"),
+    "FILE": phrase("read files of the server's machine, and write new ones there"),
+    "PROCESS": phrase("read the statements of all sessions as they run, with the values in them"),
+    "RELOAD": phrase("flush logs and caches, and lock all tables against writing"),
+    "SHUTDOWN": phrase("stop the server"),
+    "CREATE USER": phrase("make, change and drop accounts, an administrator's as well"),
+    "CREATE ROLE": phrase("make roles, and give them to others"),
+    "DROP ROLE": phrase("take roles away from others"),
+    "ROLE_ADMIN": phrase("give any role to anybody"),
     "SET USER": _AS_OTHERS,
     "SET_ANY_DEFINER": _AS_OTHERS,
     "SET_USER_ID": _AS_OTHERS,
-    "ALLOW_NONEXISTENT_DEFINER": "make what runs as an account that somebody makes later",
-    "SYSTEM_USER": "do with administrators' accounts and sessions what is allowed with those of others",
-    "REPLICATION SLAVE": "read every change of every database, as a replica does",
-    "REPLICATION REPLICA": "read every change of every database, as a replica does",
-    "CREATE TABLESPACE": "make and drop files of the server's storage",
-    "EXECUTE": "run every routine of the server with the rights of whoever defined it",
-    "TRIGGER": "make triggers in every database, which run in others' writing",
-    "EVENT": "make events in every database, and stop those of others",
-    "CONNECTION_ADMIN": "end the sessions of others, and write where the server is read only",
-    "CONNECTION ADMIN": "end the sessions of others",
-    "SYSTEM_VARIABLES_ADMIN": "change the server's settings",
+    "ALLOW_NONEXISTENT_DEFINER": phrase("make what runs as an account that somebody makes later"),
+    "SYSTEM_USER": phrase(
+        "do with administrators' accounts and sessions what is allowed with those of others"
+    ),
+    "REPLICATION SLAVE": phrase("read every change of every database, as a replica does"),
+    "REPLICATION REPLICA": phrase("read every change of every database, as a replica does"),
+    "CREATE TABLESPACE": phrase("make and drop files of the server's storage"),
+    "EXECUTE": phrase("run every routine of the server with the rights of whoever defined it"),
+    "TRIGGER": phrase("make triggers in every database, which run in others' writing"),
+    "EVENT": phrase("make events in every database, and stop those of others"),
+    "CONNECTION_ADMIN": phrase("end the sessions of others, and write where the server is read only"),
+    "CONNECTION ADMIN": phrase("end the sessions of others"),
+    "SYSTEM_VARIABLES_ADMIN": phrase("change the server's settings"),
 }
-_READS_ALL = "read every database of the server, password hashes included"
-_WRITES_ALL = "change every database of the server, the accounts' own included"
-_ADMINISTERS = "administer a part of the server, see its manual"
+_READS_ALL = phrase("read every database of the server, password hashes included")
+_WRITES_ALL = phrase("change every database of the server, the accounts' own included")
+_ADMINISTERS = phrase("administer a part of the server, see its manual")
 # What is no administrator's, wherever it is granted; all else that is not listed is.
 _OF_DATA = frozenset(
     {
@@ -87,13 +90,22 @@ class Excess:
     @property
     def words(self) -> str:
         """A sentence for a person."""
-        more = " Only a restore needs that: grant it in the hour of need." if self.for_restores else ""
+        more = (
+            phrase(" Only a restore needs that: grant it in the hour of need.") if self.for_restores else ""
+        )
         if self.holds_what_backups_need:
-            more += (
-                " What backups need there is a part of it: grant SELECT, SHOW VIEW, TRIGGER, EVENT and "
-                "EXECUTE at once after taking it away, or no backup is made."
+            more += phrase(
+                " What backups need there is a part of it: grant SELECT, SHOW VIEW, TRIGGER, EVENT "
+                "and EXECUTE at once after taking it away, or no backup is made."
             )
-        return f"{self.user} holds {self.rights} on {self.on}, which lets it {self.lets}.{more}"
+        return phrase(
+            "{user} holds {rights} on {on}, which lets it {lets}.{more}",
+            user=self.user,
+            rights=self.rights,
+            on=self.on,
+            lets=self.lets,
+            more=more,
+        )
 
 
 @dataclass(frozen=True)
@@ -120,7 +132,7 @@ def excess(grants: Iterable[Grant], needs: Needs) -> list[Excess]:
             if finding is not None and not (finding[1] and needs.restores):
                 found.setdefault((_place(grant), *finding), []).append(right)
         if grant.may_grant and grant.privileges != {"USAGE"}:
-            key = (_place(grant), "give all that it may do there to others", False)
+            key = (_place(grant), phrase("give all that it may do there to others"), False)
             found.setdefault(key, []).append("GRANT OPTION")
     return [
         Excess(
@@ -143,9 +155,9 @@ def asleep(lines: Iterable[str], current: str, needs: Needs) -> list[Excess]:
     awake = {_role(each) for each in current.split(",")}
     named = (found[1] for line in lines if (found := _ROLES.match(line)))
     roles = [_role(each[0]) for text in named for each in _NAME.finditer(text)]
-    lets = "take on what that role may do, which is not shown here"
+    lets = phrase("take on what that role may do, which is not shown here")
     return [
-        Excess(needs.user, f"the role {role}", "*.*", lets)
+        Excess(needs.user, phrase("the role {role}", role=role), "*.*", lets)
         for role in dict.fromkeys(roles)
         if role not in awake
     ]
@@ -155,7 +167,8 @@ def stand_ins(lines: Iterable[str], needs: Needs) -> list[Excess]:
     """The accounts as which SHOW GRANTS lets a user act."""
     named = dict.fromkeys(found[1] for line in lines if (found := _STAND_IN.match(line)))
     return [
-        Excess(needs.user, "PROXY", each, "act as that account, with all that it may do") for each in named
+        Excess(needs.user, "PROXY", each, phrase("act as that account, with all that it may do"))
+        for each in named
     ]
 
 
@@ -189,7 +202,7 @@ def _of_right(right: str, grant: Grant, needs: Needs) -> tuple[str, bool] | None
     if grant.database == _ANY_SCRATCH and not needs.dumps and not needs.restores:
         return None
     if _is_scratch(grant.database, needs.database, "__"):
-        return "make, fill and drop databases beside the live one, those that restores keep", True
+        return phrase("make, fill and drop databases beside the live one, those that restores keep"), True
     if grant.table is None and _is(grant.database, needs.database):
         return _of_live(right, needs)
     return _of_another(right, grant)
@@ -207,22 +220,26 @@ def _of_server(right: str) -> tuple[str, bool] | None:
 
 def _of_live(right: str, needs: Needs) -> tuple[str, bool] | None:
     if right in _OF_DUMPS:
-        return None if needs.dumps else ("read the live database, and make triggers and events there", False)
-    return f"change and delete what {needs.database} holds", True
+        return (
+            None
+            if needs.dumps
+            else (phrase("read the live database, and make triggers and events there"), False)
+        )
+    return phrase("change and delete what {database} holds", database=needs.database), True
 
 
 def _of_another(right: str, grant: Grant) -> tuple[str, bool] | None:
     if (grant.database, grant.table, right) == ("mysql", "proc", "SELECT"):
         return None
     if grant.database == "mysql":
-        return "read the password hashes of accounts, or change who may do what", False
+        return phrase("read the password hashes of accounts, or change who may do what"), False
     if right == "REFERENCES":
-        return "make foreign keys to that table, which keep its rows from being deleted", True
+        return phrase("make foreign keys to that table, which keep its rows from being deleted"), True
     if right in _READING:
-        return "read what is not backed up here", False
+        return phrase("read what is not backed up here"), False
     if right == "EXECUTE":
-        return "run routines of another database with the rights of whoever defined them", False
-    return "change what is not backed up here", False
+        return phrase("run routines of another database with the rights of whoever defined them"), False
+    return phrase("change what is not backed up here"), False
 
 
 def _is(pattern: str, database: str) -> bool:

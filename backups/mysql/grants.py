@@ -13,6 +13,7 @@ from typing import Any
 
 from backups import mysql
 from backups.dumpfile.quoted import NAME, TEXT
+from backups.text.sentences import phrase
 
 # https://dev.mysql.com/doc/refman/8.4/en/mysqldump.html, https://mariadb.com/kb/en/mariadb-dump/
 _DUMP_PRIVILEGES = ("SELECT", "SHOW VIEW", "TRIGGER", "EVENT")
@@ -132,14 +133,16 @@ def missing_for_dump(connection: Any, info: mysql.ServerInfo, database: str) -> 
     if not allows(grants, "EXECUTE", database) and (
         view := mysql.view_that_calls_denied(connection, database)
     ):
-        unseen.append(f"columns of the view {view}, which calls a function")
+        unseen.append(phrase("columns of the view {view}, which calls a function", view=view))
         statements.append(f"GRANT EXECUTE ON {whole}.* TO {account};")
     if not _sees_routines(connection, grants, info, database):
-        unseen.append("procedures and functions")
+        unseen.append(phrase("procedures and functions"))
         statements.append(_routine_grant(info, database, account))
     if not statements:
         return None
-    return Missing(because=f"it cannot see all {', '.join(unseen)}", statement=" ".join(statements))
+    return Missing(
+        because=phrase("it cannot see all {unseen}", unseen=", ".join(unseen)), statement=" ".join(statements)
+    )
 
 
 def missing_for_replacing(connection: Any, database: str) -> Missing | None:
@@ -161,7 +164,7 @@ def _missing_of(connection: Any, wanted: Iterable[str], database: str, whole: st
     if not lacking:
         return None
     return Missing(
-        because=f"it lacks {', '.join(lacking)}",
+        because=phrase("it lacks {lacking}", lacking=", ".join(lacking)),
         statement=f"GRANT ALL ON {whole}.* TO {mysql.account(connection)};",
     )
 
@@ -182,8 +185,10 @@ def missing_for_definers(connection: Any, database: str) -> Missing | None:
     if may_define and not (protected and is_mysql and not holds_everywhere(grants, {"SYSTEM_USER"})):
         return None
     return Missing(
-        because="views, triggers, routines or events of it run as "
-        f"{mysql.named(protected if may_define else others)}, and it may not make such",
+        because=phrase(
+            "views, triggers, routines or events of it run as {protected}, and it may not make such",
+            protected=mysql.named(protected if may_define else others),
+        ),
         statement=f"{mysql.definer_grant(connection)};",
     )
 
@@ -204,8 +209,10 @@ def missing_for_keys(connection: Any, database: str) -> Missing | None:
     parents = sorted({(other, parent) for _, other, parent in lacking})
     account = mysql.account(connection)
     return Missing(
-        because="foreign keys of it refer to "
-        f"{mysql.named([f'{other}.{parent}' for other, parent in parents])}, and it may not make such",
+        because=phrase(
+            "foreign keys of it refer to {parents}, and it may not make such",
+            parents=mysql.named([f"{other}.{parent}" for other, parent in parents]),
+        ),
         statement=" ".join(
             f"GRANT REFERENCES ON {mysql.quote(other)}.{mysql.quote(parent)} TO {account};"
             for other, parent in parents
@@ -229,10 +236,14 @@ def refused_by_binary_log(connection: Any, database: str) -> str:
     if not ("trigger" in held or "function" in held) or not mysql.refuses_functions(connection):
         return ""
     if not holds_everywhere(of_user(connection), {"SUPER"}):
-        return "takes triggers and functions from users with SUPER alone"
+        return phrase("takes triggers and functions from users with SUPER alone")
     if undeclared := mysql.undeclared_functions(connection, database):
-        declared = "declared DETERMINISTIC, NO SQL or READS SQL DATA"
-        return f"takes no functions that are not {declared}, as {mysql.named(undeclared)}"
+        declared = phrase("declared DETERMINISTIC, NO SQL or READS SQL DATA")
+        return phrase(
+            "takes no functions that are not {declared}, as {undeclared}",
+            declared=declared,
+            undeclared=mysql.named(undeclared),
+        )
     return ""
 
 

@@ -13,22 +13,40 @@ from backups.mysql.connection import VERIFYING
 from backups.mysql.problems import MySQLProblem
 from backups.mysql.relay import Rules, relayed
 from backups.mysql.server import MARIADB, Server, ServerInfo, shown, version_number
+from backups.text.sentences import phrase
 
 
 def refuse_uncorrectable(server: Server, info: ServerInfo) -> None:
     """Raise MySQLProblem where a greeting misleads the dump program and nothing can be done about it."""
     if info.greeting is None or _may_correct(server) or not _is_older(info):
         return
-    why = "over the server's own socket" if server.ssl_mode not in VERIFYING else (
-        f"where the server's name is verified ({server.ssl_mode_set_by} is {server.ssl_mode})"
-    )  # fmt: skip
+    why = (
+        phrase("over the server's own socket")
+        if server.ssl_mode not in VERIFYING
+        else (
+            phrase(
+                "where the server's name is verified ({ssl_mode_set_by} is {ssl_mode})",
+                ssl_mode_set_by=server.ssl_mode_set_by,
+                ssl_mode=server.ssl_mode,
+            )
+        )
+    )
     raise MySQLProblem(
-        f"The server at {server.address} is {info} and greets as {shown(info.greeting)}, for which its dump "
-        f"program would leave things out in silence. Vedetta cannot put that right {why}.",
+        phrase(
+            "The server at {address} is {info} and greets as {shown}, for which its dump program would "
+            "leave things out in silence. Vedetta cannot put that right {why}.",
+            address=server.address,
+            info=info,
+            shown=shown(info.greeting),
+            why=why,
+        ),
         code="mysql.greets_as_another",
-        do="Have it say its version: `version` in the server's own configuration, mysql-server_version in "
-        "ProxySQL's; or name its host in the place of the socket, "
-        f"or set {server.ssl_mode_set_by} to REQUIRED.",
+        do=phrase(
+            "Have it say its version: `version` in the server's own configuration, mysql-server_version "
+            "in ProxySQL's; or name its host in the place of the socket, or set {ssl_mode_set_by} to "
+            "REQUIRED.",
+            ssl_mode_set_by=server.ssl_mode_set_by,
+        ),
     )
 
 

@@ -14,6 +14,7 @@ from backups.mysql.names import quote
 from backups.mysql.problems import UnknownDatabase
 from backups.mysql.schemas import Question, rows_of
 from backups.mysql.server import MARIADB, ServerInfo
+from backups.text.sentences import phrase
 
 Inventory = dict[str, list[str]]
 _INVENTORY = (
@@ -45,7 +46,7 @@ def database_defaults(connection: Any, database: str) -> tuple[str, str]:
     defaults = "DEFAULT_CHARACTER_SET_NAME, DEFAULT_COLLATION_NAME"
     rows = rows_of(connection, database, Question("SCHEMATA", defaults, by="SCHEMA_NAME"))
     if not rows:
-        raise UnknownDatabase(f"There is no database {database} that we may see.")
+        raise UnknownDatabase(phrase("There is no database {database} that we may see.", database=database))
     return str(rows[0][0]), str(rows[0][1])
 
 

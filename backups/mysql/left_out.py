@@ -9,22 +9,23 @@ import MySQLdb
 
 from backups.mysql.answers import fetch_rows
 from backups.mysql.schemas import Question, rows_of
+from backups.text.sentences import phrase
 
 # What mariadb-dump and mysqldump write no rows of, whatever they are told: mariadb-dump's list
 # under --no-data-med (on by default), and check_if_ignore_table in the source of both; S3, which
 # mariadb-dump leaves out whole (--copy-s3-tables); and engines that hold no rows of their own.
-_ELSEWHERE = "its rows lie outside of the database, and dump programs leave them out"
+_ELSEWHERE = phrase("its rows lie outside of the database, and dump programs leave them out")
 _WITHOUT_ROWS = {
-    "blackhole": "it keeps no rows",
-    "connect": "its rows lie in files or on another server, and dump programs leave them out",
-    "federated": "its rows lie on another server, and dump programs leave them out",
-    "mrg_isam": "its rows are those of the tables that it merges",
-    "mrg_myisam": "its rows are those of the tables that it merges",
-    "oqgraph": "it shows the rows of another table",
-    "s3": "dump programs leave it out whole, rows and definition",
+    "blackhole": phrase("it keeps no rows"),
+    "connect": phrase("its rows lie in files or on another server, and dump programs leave them out"),
+    "federated": phrase("its rows lie on another server, and dump programs leave them out"),
+    "mrg_isam": phrase("its rows are those of the tables that it merges"),
+    "mrg_myisam": phrase("its rows are those of the tables that it merges"),
+    "oqgraph": phrase("it shows the rows of another table"),
+    "s3": phrase("dump programs leave it out whole, rows and definition"),
     "sphinx": _ELSEWHERE,
-    "spider": "its rows lie on other servers, and dump programs leave them out",
-    "vp": "its rows are those of the tables that it joins",
+    "spider": phrase("its rows lie on other servers, and dump programs leave them out"),
+    "vp": phrase("its rows are those of the tables that it joins"),
 }
 _WITHOUT_DEFINITION = frozenset({"s3"})
 # What the reason begins with where it is the history of a table that is left out.
@@ -101,17 +102,24 @@ def not_in_backup(connection: Any, database: str) -> list[LeftOut]:
         if not rows_are_dumped(engine)
     ]
     left_out += [
-        LeftOut(str(table), f"column {column}: its REF_SYSTEM_ID {number} is in no dump, values keep theirs")
+        LeftOut(
+            str(table),
+            phrase(
+                "column {column}: its REF_SYSTEM_ID {number} is in no dump, values keep theirs",
+                column=column,
+                number=number,
+            ),
+        )
         for table, column, number in asked_where_known(connection, database, _REFERENCE_SYSTEMS)
     ]
     left_out += [LeftOut(name, f"{HISTORY}: {why}") for name, why in _histories(connection, database)]
     left_out += [
-        LeftOut("", f"the database's own comment ({comment})")
+        LeftOut("", phrase("the database's own comment ({comment})", comment=comment))
         for (comment,) in asked_where_known(connection, database, _COMMENT)
         if comment
     ]
     left_out += [
-        LeftOut("", "that the database encrypts new tables (DEFAULT_ENCRYPTION)")
+        LeftOut("", phrase("that the database encrypts new tables (DEFAULT_ENCRYPTION)"))
         for (encrypted,) in asked_where_known(connection, database, _ENCRYPTION)
         if encrypted == "YES"
     ]
@@ -130,10 +138,16 @@ def versioned_by_transactions(connection: Any, database: str) -> list[str]:
 def _histories(connection: Any, database: str) -> Iterator[tuple[str, str]]:
     by_transactions = versioned_by_transactions(connection, database)
     for name in by_transactions:
-        yield name, "rows of before are told by transactions, which dump programs do not write"
+        yield name, phrase("rows of before are told by transactions, which dump programs do not write")
     for (name,) in asked_where_known(connection, database, _VERSIONED) if by_transactions else ():
         if name not in by_transactions:
-            yield str(name), f"rows of before are left out of each dump in which {by_transactions[0]} is"
+            yield (
+                str(name),
+                phrase(
+                    "rows of before are left out of each dump in which {by_transactions} is",
+                    by_transactions=by_transactions[0],
+                ),
+            )
 
 
 def without_history(left_out: Sequence[Mapping[str, str]]) -> list[str]:
@@ -181,4 +195,7 @@ _UNKNOWN_COLUMN = 1054
 def _shortened(left_out: list[LeftOut]) -> list[LeftOut]:
     if len(left_out) <= _MOST:
         return left_out
-    return [*left_out[:_MOST], LeftOut("", f"{len(left_out) - _MOST} more of these kinds")]
+    return [
+        *left_out[:_MOST],
+        LeftOut("", phrase("{count} more of these kinds", count=len(left_out) - _MOST)),
+    ]

@@ -19,14 +19,15 @@ from backups.mysql.problems import (
     text_of,
 )
 from backups.mysql.server import Server
+from backups.text.sentences import phrase
 
 # The note with which a server drops an event as soon as it is made, its last time being over:
 # https://dev.mysql.com/doc/mysql-errors/8.4/en/server-error-reference.html#error_er_event_cannot_create_in_the_past
 EVENT_IS_PAST = 1588
 
-TRUST_FUNCTION_CREATORS = (
-    "Set log_bin_trust_function_creators=1 in the server's configuration, and now, as an administrator: "
-    "SET GLOBAL log_bin_trust_function_creators = 1."
+TRUST_FUNCTION_CREATORS = phrase(
+    "Set log_bin_trust_function_creators=1 in the server's configuration, and now, as an "
+    "administrator: SET GLOBAL log_bin_trust_function_creators = 1."
 )
 
 
@@ -63,18 +64,27 @@ def _too_long(length: int, limit: int, server: Server, what: str) -> OfTheServer
     if wanted > _LARGEST_PACKET and length + _BESIDES_STATEMENT <= _LARGEST_PACKET:
         wanted = _LARGEST_PACKET
     return OfTheServer(
-        f"{what} has {_megabytes(length)}, and the database server at {server.address} takes "
-        f"{_megabytes(limit)} at most (max_allowed_packet).",
+        phrase(
+            "{what} has {megabytes}, and the database server at {address} takes {limit} at most "
+            "(max_allowed_packet).",
+            what=what,
+            megabytes=_megabytes(length),
+            address=server.address,
+            limit=_megabytes(limit),
+        ),
         code="load.packet_too_large",
-        do="No server takes so long a one."
+        do=phrase("No server takes so long a one.")
         if wanted > _LARGEST_PACKET
-        else f"Run as an administrator: SET GLOBAL max_allowed_packet = {wanted}; write it into the server's "
-        "configuration as well, then try again.",
+        else phrase(
+            "Run as an administrator: SET GLOBAL max_allowed_packet = {wanted}; write it into the "
+            "server's configuration as well, then try again.",
+            wanted=wanted,
+        ),
     )
 
 
 def _megabytes(count: int) -> str:
-    return f"{count / 1e6:.1f} MB" if count >= 100_000 else f"{count} bytes"
+    return f"{count / 1e6:.1f} MB" if count >= 100_000 else phrase("{count} bytes", count=count)
 
 
 @dataclass(frozen=True)
@@ -100,7 +110,7 @@ def load_problem(error: MySQLdb.Error, session: LoadSession, statement: bytes) -
     problem = _load_problem_from(code, text_of(error), server, session.database, session.withheld)
     is_long = bool(limit) and len(statement) + _BESIDES_STATEMENT > limit
     if is_long and code in (CR.SERVER_GONE_ERROR, CR.SERVER_LOST, ER.NET_PACKET_TOO_LARGE):
-        problem = _too_long(len(statement), limit, server, "A statement")
+        problem = _too_long(len(statement), limit, server, phrase("A statement"))
     problem.number = code
     return at_statement(problem, statement)
 
@@ -108,7 +118,11 @@ def load_problem(error: MySQLdb.Error, session: LoadSession, statement: bytes) -
 def at_statement(problem: MySQLProblem, statement: bytes) -> MySQLProblem:
     """The problem with the beginning of the statement that met it."""
     beginning = " ".join(statement[:4096].decode(errors="replace").split())[:_BEGINNING]
-    problem.what = f"{problem.what.rstrip('.')}, at the statement that begins with {beginning!r}."
+    problem.what = phrase(
+        "{problem}, at the statement that begins with {beginning}.",
+        problem=problem.what.rstrip("."),
+        beginning=repr(beginning),
+    )
     return problem
 
 
@@ -118,55 +132,93 @@ def _load_problem_from(
     setting = _FORBIDDEN_BY.get(code, "")
     if setting in withheld:
         return OfTheServer(
-            f"The database server at {server.address} forbids by its {setting} what the snapshot holds, and "
-            f"the user {server.user} may not change that for a load (error {code}).",
+            phrase(
+                "The database server at {address} forbids by its {setting} what the snapshot holds, and "
+                "the user {user} may not change that for a load (error {code}).",
+                address=server.address,
+                setting=setting,
+                user=server.user,
+                code=code,
+            ),
             code="load.forbidden_by_setting",
             do=withheld[setting],
         )
     if code == ER.BINLOG_UNSAFE_ROUTINE:
         return RefusesFunctions(
-            f"The server at {server.address} writes a binary log, and takes no functions that are not "
-            "declared DETERMINISTIC, NO SQL or READS SQL DATA.",
+            phrase(
+                "The server at {address} writes a binary log, and takes no functions that are not "
+                "declared DETERMINISTIC, NO SQL or READS SQL DATA.",
+                address=server.address,
+            ),
             do=TRUST_FUNCTION_CREATORS,
         )
     if code == ER.BINLOG_CREATE_ROUTINE_NEED_SUPER:
         return RefusesFunctions(
-            f"The server at {server.address} writes a binary log, and takes triggers and functions from "
-            f"users with SUPER alone, which {server.user} has not.",
+            phrase(
+                "The server at {address} writes a binary log, and takes triggers and functions from "
+                "users with SUPER alone, which {user} has not.",
+                address=server.address,
+                user=server.user,
+            ),
             do=TRUST_FUNCTION_CREATORS,
         )
     if code == ER.NO_SUCH_USER:
         return NoDefiner(
-            f"The database server at {server.address} answered: {text} (error {code}).",
-            do="Make that account there; a restore with --definers current_user (on the page: set to the "
-            "user that restores) does without it.",
+            phrase(
+                "The database server at {address} answered: {text} (error {code}).",
+                address=server.address,
+                text=text,
+                code=code,
+            ),
+            do=phrase(
+                "Make that account there; a restore with --definers current_user (on the page: set to "
+                "the user that restores) does without it."
+            ),
         )
     if code in (CR.SERVER_GONE_ERROR, CR.SERVER_LOST):
         return ServerGone(
-            f"The connection to the database server at {server.address} was lost.",
-            do="See the server's own log, then try again. If it ran on, a row may be larger than its "
-            "max_allowed_packet.",
+            phrase("The connection to the database server at {address} was lost.", address=server.address),
+            do=phrase(
+                "See the server's own log, then try again. If it ran on, a row may be larger than its "
+                "max_allowed_packet."
+            ),
         )
     if code == ER.NET_PACKET_TOO_LARGE:
         return MySQLProblem(
-            f"A row is larger than the server at {server.address} takes in one statement ({text}).",
+            phrase(
+                "A row is larger than the server at {address} takes in one statement ({text}).",
+                address=server.address,
+                text=text,
+            ),
             code="load.row_too_large",
-            do="Raise max_allowed_packet in the server, then try again.",
+            do=phrase("Raise max_allowed_packet in the server, then try again."),
         )
     if code == ER.LOCK_DEADLOCK:
         return MySQLProblem(
-            f"Connections that load {database} were in each other's way ({text}).",
+            phrase(
+                "Connections that load {database} were in each other's way ({text}).",
+                database=database,
+                text=text,
+            ),
             code="load.in_each_others_way",
-            do="Try again; RESTORE_CONNECTIONS=1 loads over one, where this cannot happen.",
+            do=phrase("Try again; RESTORE_CONNECTIONS=1 loads over one, where this cannot happen."),
         )
     if code == ER.SPECIFIC_ACCESS_DENIED_ERROR:
         return MissingPrivilege(
-            f"The user {server.user} may not create all that the snapshot holds: {text}.",
+            phrase(
+                "The user {user} may not create all that the snapshot holds: {text}.",
+                user=server.user,
+                text=text,
+            ),
         )
     if code == ER.TABLEACCESS_DENIED_ERROR:
         return MySQLProblem(
-            f"The user {server.user} may not create all that the snapshot holds: {text}.",
+            phrase(
+                "The user {user} may not create all that the snapshot holds: {text}.",
+                user=server.user,
+                text=text,
+            ),
             code="load.may_not_create",
-            do="Grant it; `manage.py preflight` has the statement.",
+            do=phrase("Grant it; `manage.py preflight` has the statement."),
         )
     return problem_from_number(code, text, server, database)

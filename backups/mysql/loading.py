@@ -34,6 +34,7 @@ from backups.mysql.session import (
     OF_PRIMARY_KEYS,
     to_change,
 )
+from backups.text.sentences import phrase
 from backups.text.terminal import bounded
 
 # MySQL's; MariaDB lets a load do without.
@@ -209,7 +210,7 @@ def _remark(level: bytes, number: bytes, text: bytes) -> tuple[str, int, str]:
     try:
         words = bounded(text.decode())
     except UnicodeDecodeError:
-        words = "its remark is in another character set than UTF-8"
+        words = phrase("its remark is in another character set than UTF-8")
     return as_text(level), as_number(number), words
 
 
@@ -239,12 +240,19 @@ def enforce_checks(
             if (why := _not_enforced(connection, _alter_checks(database, table, names, "ENFORCED"))) is None:
                 continue
             raise OfTheServer(
-                f"Rows of {table} do not hold its CHECK under the settings that the database server at "
-                f"{server.address} has for all ({why}): they were written under others (time_zone, sql_mode "
-                "and the like).",
+                phrase(
+                    "Rows of {table} do not hold its CHECK under the settings that the database server "
+                    "at {address} has for all ({why}): they were written under others (time_zone, "
+                    "sql_mode and the like).",
+                    table=table,
+                    address=server.address,
+                    why=why,
+                ),
                 code="load.check_not_held",
-                do="Give its global settings the values that the application's sessions have, then "
-                "restore again; or restore to a file, and take the CHECK out of it.",
+                do=phrase(
+                    "Give its global settings the values that the application's sessions have, then "
+                    "restore again; or restore to a file, and take the CHECK out of it."
+                ),
             )
 
 
@@ -277,9 +285,14 @@ def refuse_made_otherwise(server: Server, withheld: Collection[str], tables: Seq
         with connect(server) as connection:
             do = _ways_out(connection, withheld)[name]
         raise OfTheServer(
-            f"The database server at {server.address} makes tables otherwise than they are in the "
-            f"snapshot by its {name}, which the user {server.user} may not change for a load: "
-            f"{named(tables)}.",
+            phrase(
+                "The database server at {address} makes tables otherwise than they are in the snapshot "
+                "by its {name}, which the user {user} may not change for a load: {named}.",
+                address=server.address,
+                name=name,
+                user=server.user,
+                named=named(tables),
+            ),
             code="load.made_otherwise",
             do=do,
         )

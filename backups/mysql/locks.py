@@ -17,6 +17,7 @@ from backups.mysql.connection import connect, kill
 from backups.mysql.names import name_pattern, quote
 from backups.mysql.problems import MySQLProblem, text_of
 from backups.mysql.server import Server
+from backups.text.sentences import phrase
 
 _SHORT_WAIT_SECONDS = 1
 _LONGEST_LOCK_SECONDS = 2
@@ -41,7 +42,7 @@ class ReadLock:
         try:
             execute(self._connection, "UNLOCK TABLES")
         except MySQLdb.Error as error:
-            raise NotLocked("the server let the locked tables go too early") from error
+            raise NotLocked(phrase("the server let the locked tables go too early")) from error
         self.seconds = time.monotonic() - self._since
 
 
@@ -76,5 +77,5 @@ def _why_not_locked(error: MySQLdb.Error, server: Server, database: str) -> str:
     if code in (ER.DBACCESS_DENIED_ERROR, ER.TABLEACCESS_DENIED_ERROR):
         return f"user {server.user} lacks LOCK TABLES on {name_pattern(database)}.*"
     if code in (ER.LOCK_WAIT_TIMEOUT, CR.SERVER_LOST, CR.SERVER_GONE_ERROR):
-        return "a table was in use by a transaction that writes to it"
-    return f"the tables could not be locked ({text_of(error)})"
+        return phrase("a table was in use by a transaction that writes to it")
+    return phrase("the tables could not be locked ({text_of})", text_of=text_of(error))

@@ -18,6 +18,7 @@ from backups.dumpfile.quoted import NAME, TEXT
 from backups.mysql.answers import anything, as_text, fetch_one
 from backups.mysql.names import quote
 from backups.mysql.schemas import Question, rows_of
+from backups.text.sentences import phrase
 
 _CREATE = re.compile(r"CREATE ALGORITHM=(\w+) DEFINER=.*? SQL SECURITY (\w+) VIEW ", re.S)
 _CHECKED = {"LOCAL": "WITH LOCAL CHECK OPTION", "CASCADED": "WITH CASCADED CHECK OPTION"}
@@ -35,14 +36,18 @@ class LossyView(NamedTuple):
     def words(self) -> str:
         """What a person should know of it."""
         if not self.statement:
-            return (
-                f"View {self.name} is shown by the server with ? in the place of letters that {self.charset} "
-                "lacks, the character set of the client that made it, and so it is in every dump. Make it "
-                "again as a client of utf8mb4."
+            return phrase(
+                "View {name} is shown by the server with ? in the place of letters that {charset} "
+                "lacks, the character set of the client that made it, and so it is in every dump. "
+                "Make it again as a client of utf8mb4.",
+                name=self.name,
+                charset=self.charset,
             )
-        return (
-            f"View {self.name} names what {self.charset} lacks, the character set of the client that made "
-            "it: it is dumped, and comes back, as one made by a client of utf8mb4."
+        return phrase(
+            "View {name} names what {charset} lacks, the character set of the client that made it: "
+            "it is dumped, and comes back, as one made by a client of utf8mb4.",
+            name=self.name,
+            charset=self.charset,
         )
 
 

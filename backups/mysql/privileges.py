@@ -17,6 +17,7 @@ from backups.mysql.schemas import Question, rows_of
 from backups.mysql.server import MARIADB
 from backups.mysql.server_status import probe
 from backups.mysql.session import BEGIN_LOADING
+from backups.text.sentences import phrase
 
 
 def account(connection: Any) -> str:
@@ -133,7 +134,12 @@ def way_out(connection: Any, settings: Collection[str]) -> dict[str, str]:
     right = "SUPER" if probe(connection).flavour == MARIADB else "SESSION_VARIABLES_ADMIN"
     grant = f"GRANT {right} ON *.* TO {account(connection)};"
     return {
-        name: f"Run as an administrator: {grant} or SET GLOBAL {name} = {BEGIN_LOADING[name]};"
+        name: phrase(
+            "Run as an administrator: {grant} or SET GLOBAL {name} = {begin_loading};",
+            grant=grant,
+            name=name,
+            begin_loading=BEGIN_LOADING[name],
+        )
         for name in settings
         if name in BEGIN_LOADING
     }
@@ -157,14 +163,22 @@ def refuse_unless_may_define(
         except MySQLdb.Error as error:
             if error.args[0] == ER.BINLOG_CREATE_ROUTINE_NEED_SUPER:
                 raise MissingPrivilege(
-                    "The server's binary log is on and it does not trust us with functions and triggers.",
+                    phrase(
+                        "The server's binary log is on and it does not trust us with functions and triggers."
+                    ),
                     do=TRUST_FUNCTION_CREATORS,
                 ) from error
             if error.args[0] != ER.SPECIFIC_ACCESS_DENIED_ERROR:
                 raise
             raise MissingPrivilege(
-                f"Views, triggers, routines or events run as {definer}, and we may not make such.",
-                do=f"Run as an administrator: {definer_grant(connection)}; or restore in place.",
+                phrase(
+                    "Views, triggers, routines or events run as {definer}, and we may not make such.",
+                    definer=definer,
+                ),
+                do=phrase(
+                    "Run as an administrator: {definer_grant}; or restore in place.",
+                    definer_grant=definer_grant(connection),
+                ),
             ) from error
         execute(connection, f"DROP {kind} {routine}")
 

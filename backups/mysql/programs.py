@@ -11,6 +11,7 @@ from backups.mysql.connection import VERIFYING
 from backups.mysql.problems import MySQLProblem
 from backups.mysql.server import MARIADB, MYSQL, Server, ServerInfo, version_number
 from backups.mysql.session import BEGIN_DUMPING
+from backups.text.sentences import phrase
 
 
 @dataclass(frozen=True)
@@ -74,7 +75,11 @@ def client_warnings(info: ServerInfo, programs: Clients) -> list[str]:
         return []
     server = ".".join(map(str, info.number))
     return [
-        f"The client ({programs.version}) is older than the server ({server}): it may not know all features."
+        phrase(
+            "The client ({version}) is older than the server ({server}): it may not know all features.",
+            version=programs.version,
+            server=server,
+        )
     ]
 
 
@@ -94,33 +99,43 @@ def clients(server: ServerInfo, folder: str = "") -> Clients:
         strange = strange or found
     # In the place of the other flavour's it would stop the backups of that one.
     name = (
-        "add its folder to MYSQL_CLIENT_DIR, behind a colon"
+        phrase("add its folder to MYSQL_CLIENT_DIR, behind a colon")
         if folder
-        else "name its folder in MYSQL_CLIENT_DIR"
+        else phrase("name its folder in MYSQL_CLIENT_DIR")
     )
     raise MySQLProblem(
         _why_not(server, strange, folder),
         code="mysql.no_client",
-        do=f"Install {server.flavour}'s own {_DUMP_NAMES[server.flavour][0]}, or {name}.",
+        do=phrase(
+            "Install {flavour}'s own {dump_names}, or {name}.",
+            flavour=server.flavour,
+            dump_names=_DUMP_NAMES[server.flavour][0],
+            name=name,
+        ),
     )
 
 
 def _why_not(server: ServerInfo, strange: Clients | None, folder: str) -> str:
-    place = f"in {folder}" if folder else "on this machine"
+    place = phrase("in {folder}", folder=folder) if folder else phrase("on this machine")
     other = MYSQL if server.flavour == MARIADB else MARIADB
     if strange is None and not process.find_program(_DUMP_NAMES[other][0], folder=folder):
-        return f"No client programs for {server.flavour} are installed {place}."
-    return (
-        f"The server is {server}, and the client programs {place} are {other}'s alone, which "
-        f"{_UNFIT[server.flavour]}."
+        return phrase(
+            "No client programs for {flavour} are installed {place}.", flavour=server.flavour, place=place
+        )
+    return phrase(
+        "The server is {server}, and the client programs {place} are {other}'s alone, which {unfit}.",
+        server=server,
+        place=place,
+        other=other,
+        unfit=_UNFIT[server.flavour],
     )
 
 
 _DUMP_NAMES = {MARIADB: ("mariadb-dump", "mysqldump"), MYSQL: ("mysqldump",)}
 # Seen with MariaDB's 10.11 and 11.8 on MySQL 9.7, and with MySQL's 9.7 on MariaDB 10.11. No option helps.
 _UNFIT = {
-    MYSQL: "write a dump of MySQL that MySQL does not take back (values of generated columns)",
-    MARIADB: "cannot log in to MariaDB and know nothing of its sequences and packages",
+    MYSQL: phrase("write a dump of MySQL that MySQL does not take back (values of generated columns)"),
+    MARIADB: phrase("cannot log in to MariaDB and know nothing of its sequences and packages"),
 }
 
 
@@ -180,7 +195,8 @@ def _said(program: str, *arguments: str) -> str:
         answer = process.run(process.Program([program, *arguments], client_environment()), deadline=10)
     except (process.NotInstalled, process.DeadlineExceeded) as error:
         raise MySQLProblem(
-            f"{program} does not say its version: {error}.", code="mysql.client_without_version"
+            phrase("{program} does not say its version: {error}.", program=program, error=error),
+            code="mysql.client_without_version",
         ) from None
     return answer.stdout.decode(errors="replace")
 

@@ -9,6 +9,7 @@ from typing import Any
 
 from backups.errors import Problem
 from backups.text import checked
+from backups.text.sentences import phrase
 
 MARIADB = "MariaDB"
 MYSQL = "MySQL"
@@ -64,9 +65,14 @@ class Server:
             kind(value)
         except checked.Unfit as why:
             raise Problem(
-                f"No connection was made with {checked.shown(value)}, see {set_by}. {why}",
+                phrase(
+                    "No connection was made with {shown}, see {set_by}. {why}",
+                    shown=checked.shown(value),
+                    set_by=set_by,
+                    why=why,
+                ),
                 code="mysql.malformed_address",
-                do="Correct it there, then try again.",
+                do=phrase("Correct it there, then try again."),
             ) from None
 
     @property
@@ -143,15 +149,23 @@ def server_warnings(info: ServerInfo) -> list[str]:
     warnings = []
     if info.claimed is not None:
         warnings.append(
-            f"The server calls itself {shown(info.claimed)}; by what it does it is {info}, and it is "
-            "treated as that."
+            phrase(
+                "The server calls itself {shown}; by what it does it is {info}, and it is treated as that.",
+                shown=shown(info.claimed),
+                info=info,
+            )
         )
     newest = NEWEST_PROVED[info.flavour]
     newer = str(info) if info.number[:2] > newest else _claims_newer(info, newest)
     if newer:
         warnings.append(
-            f"{newer} is newer than any {info.flavour} that Vedetta was tried with (up to "
-            f"{'.'.join(map(str, newest))}): rely on its backups once a verification has found one identical."
+            phrase(
+                "{newer} is newer than any {flavour} that Vedetta was tried with (up to {newest}): rely "
+                "on its backups once a verification has found one identical.",
+                newer=newer,
+                flavour=info.flavour,
+                newest=".".join(map(str, newest)),
+            )
         )
     return warnings
 

@@ -12,6 +12,7 @@ import MySQLdb
 from backups.mysql.answers import as_number, as_text, fetch_one, fetch_rows, open_cursor, strange
 from backups.mysql.problems import MySQLProblem
 from backups.mysql.server import MARIADB, MYSQL, ServerInfo, says, shown, without_prefix
+from backups.text.sentences import phrase, plural
 from backups.text.terminal import LONGEST_MESSAGE
 
 
@@ -40,10 +41,14 @@ def _number(connection: Any, mark: str) -> tuple[int, int, int]:
     major = 4 + _reads(connection, mark, range(50000, 100000, 10000))
     if major == 4:
         raise MySQLProblem(
-            "What answers passes over version comments, as neither MySQL nor MariaDB does, and no dump can "
-            "be made or loaded without them.",
+            phrase(
+                "What answers passes over version comments, as neither MySQL nor MariaDB does, and no "
+                "dump can be made or loaded without them."
+            ),
             code="mysql.neither_mysql_nor_mariadb",
-            do="If a proxy stands before the server, have it leave comments in, or name the server itself.",
+            do=phrase(
+                "If a proxy stands before the server, have it leave comments in, or name the server itself."
+            ),
         )
     if major == 9:
         major += _reads(connection, mark, range(100000, 1000000, 10000))
@@ -89,9 +94,13 @@ class Replica:
 
     def __str__(self) -> str:
         if not self.runs or self.behind is None:
-            return f"The server is a replica of {self.source}, and its replication does not run"
-        seconds = f"{self.behind} second{'' if self.behind == 1 else 's'}"
-        return f"The server is a replica of {self.source}, {seconds} behind it"
+            return phrase(
+                "The server is a replica of {source}, and its replication does not run", source=self.source
+            )
+        seconds = plural("{n} second", "{n} seconds", n=self.behind)
+        return phrase(
+            "The server is a replica of {source}, {seconds} behind it", source=self.source, seconds=seconds
+        )
 
 
 def replica(connection: Any) -> Replica | None:

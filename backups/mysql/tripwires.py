@@ -24,6 +24,7 @@ from backups.mysql.connection import connect
 from backups.mysql.names import quote
 from backups.mysql.server import MARIADB, Server
 from backups.mysql.table_status import made_at
+from backups.text.sentences import phrase
 
 _ROUND_SECONDS = 0.2
 # A round may take this part of the time at most, however many tables there are.
@@ -134,10 +135,10 @@ class Tripwires:
     def who_took(self, connection: Any) -> str:
         """What it most likely was that took a table, in words."""
         assert self._begun  # noqa: S101
-        likely = "most likely by an EXCHANGE PARTITION or a RENAME TABLE"
+        likely = phrase("most likely by an EXCHANGE PARTITION or a RENAME TABLE")
         if Counted.of(connection).of_databases == self._begun.of_databases:
             return likely
-        return f"{likely}; an ALTER DATABASE, which does no harm, was run too"
+        return phrase("{likely}; an ALTER DATABASE, which does no harm, was run too", likely=likely)
 
     def _settle(self, tables: Collection[str]) -> None:
         until = time.monotonic() + _SETTLING_SECONDS

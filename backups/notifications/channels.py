@@ -19,6 +19,7 @@ from backups import process
 from backups.choices import AlertState
 from backups.models import Alert
 from backups.notifications import sender
+from backups.text.sentences import phrase
 
 PING = "PING_URL"
 _ASK_SECONDS = 20.0
@@ -28,7 +29,11 @@ _WAY_OUT = ("HTTP_PROXY", "HTTPS_PROXY", "NO_PROXY", "REQUESTS_CA_BUNDLE")
 
 def named(address: str) -> str:
     """An address of NOTIFY_URLS by its place, as in "number 2 of NOTIFY_URLS (json)"."""
-    return f"number {settings.NOTIFY_URLS.index(address) + 1} of NOTIFY_URLS ({_scheme(address)})"
+    return phrase(
+        "number {index} of NOTIFY_URLS ({scheme})",
+        index=settings.NOTIFY_URLS.index(address) + 1,
+        scheme=_scheme(address),
+    )
 
 
 def unknown() -> list[str]:
@@ -86,4 +91,4 @@ def _messenger_environment() -> dict[str, str]:
 def _scheme(address: str) -> str:
     """Only what has a place for it before ://, as the rest may be a secret."""
     scheme, colon, _ = address.partition("://")
-    return scheme[:20] if colon else "without a scheme"
+    return scheme[:20] if colon else phrase("without a scheme")

@@ -21,6 +21,8 @@ from contextlib import suppress
 from contextvars import ContextVar
 from typing import Any, TextIO
 
+from backups.text.sentences import phrase
+
 _ANSWERED = re.compile(r"\berror=(\d{3})\b")
 # Of a context rather than a thread, because Apprise hands its context on to threads of its own.
 _said: ContextVar[list[str]] = ContextVar("_said")
@@ -73,7 +75,7 @@ def _send(address: str, message: Mapping[str, Any]) -> str:
     try:
         target = apprise.Apprise()
         if not target.add(address):
-            return "is not an address that Apprise knows"
+            return phrase("is not an address that Apprise knows")
         # Said to be text, so that a service which sends HTML, as mail does, escapes names in it.
         if target.notify(
             title=message["title"],
@@ -83,9 +85,9 @@ def _send(address: str, message: Mapping[str, Any]) -> str:
         ):
             return ""
     except Exception as error:  # noqa: BLE001  a service's library may raise anything
-        return f"failed with {type(error).__name__}"
+        return phrase("failed with {kind}", kind=type(error).__name__)
     status = _ANSWERED.search(said[-1]) if said else None
-    return f"answered {status[1]}" if status else "could not be reached"
+    return phrase("answered {status}", status=status[1]) if status else phrase("could not be reached")
 
 
 def _unknown(addresses: Sequence[str]) -> Iterator[int]:

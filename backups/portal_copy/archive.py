@@ -32,6 +32,8 @@ from django.utils import timezone
 
 from backups.errors import Problem
 from backups.models import Database, DownloadTicket, Repository
+from backups.portal_copy.reading import damage_of, options_for_reading
+from backups.text.sentences import phrase
 
 FORMAT = 1
 APPS = ("contenttypes", "auth", "admin", "backups")
@@ -44,7 +46,6 @@ _HEAVY = (models.JSONField, models.BinaryField)
 _LONGEST_LINE = 64 << 20
 _MOST_BYTES = 8 << 30
 _SQLITE = "django.db.backends.sqlite3"
-_MYSQL = "django.db.backends.mysql"
 
 
 @dataclass(frozen=True)
@@ -69,7 +70,7 @@ class Header:
     def from_payload(cls, payload: Any) -> Header:
         """The header in a copy's first line. Raises Problem."""
         if not isinstance(payload, dict) or payload.get("vedetta") != "portal":
-            raise Problem("It is no copy of a portal.", code="portal_copy.no_copy")
+            raise Problem(phrase("It is no copy of a portal."), code="portal_copy.no_copy")
         if payload.get("format") != FORMAT:
             raise _of_another_version()
         migrations = tuple((str(app), str(name)) for app, name in payload["migrations"])
@@ -100,10 +101,10 @@ def write(
     """
     header = Header(timezone.now(), made_by, tuple(_leaves()))
     out = _Writer(file)
-    with _connected(_READING, OPTIONS=_options_for_reading()), transaction.atomic(using=_READING):
+    with _connected(_READING, OPTIONS=options_for_reading()), transaction.atomic(using=_READING):
         if damage := damage_of(_READING):
             raise Problem(
-                f"The portal's own database is damaged ({damage}).",
+                phrase("The portal's own database is damaged ({damage}).", damage=damage),
                 code="portal_copy.database_damaged",
                 do=_SAVE_IT,
             )
@@ -120,31 +121,7 @@ def write(
     return out.rows
 
 
-_SAVE_IT = "Stop portal and worker and run `manage.py recover --history-only`, which puts it right."
-
-
-def damage_of(alias: str = "default") -> str:
-    """What SQLite finds broken in a file, looking at all of it; empty for other engines.
-
-    Raises DatabaseError where it cannot even be opened.
-    """
-    if connections[alias].vendor != "sqlite":
-        return ""
-    with connections[alias].cursor() as cursor:
-        cursor.execute("PRAGMA quick_check(1)")
-        (found,) = cursor.fetchone()
-    return "" if found == "ok" else str(found)
-
-
-def _options_for_reading() -> dict[str, Any]:
-    """All is read as of the first look, and nobody waits for us."""
-    options = dict(connections.settings["default"]["OPTIONS"])
-    engine = connections.settings["default"]["ENGINE"]
-    if engine == _SQLITE:
-        options["transaction_mode"] = "DEFERRED"
-    elif engine == _MYSQL:
-        options["isolation_level"] = "repeatable read"
-    return options
+_SAVE_IT = phrase("Stop portal and worker and run `manage.py recover --history-only`, which puts it right.")
 
 
 class _Writer:
@@ -157,10 +134,15 @@ class _Writer:
         text = json.dumps(payload, default=_as_json, separators=(",", ":")).encode() + b"\n"
         if len(text) > _LONGEST_LINE:
             raise Problem(
-                f"A row of the portal's own database is longer than {_LONGEST_LINE >> 20} MB, more than is "
-                "read from any copy.",
+                phrase(
+                    "A row of the portal's own database is longer than {longest_line} MB, more than is "
+                    "read from any copy.",
+                    longest_line=_LONGEST_LINE >> 20,
+                ),
                 code="portal_copy.row_too_long",
-                do="It most likely is of a backup of very many tables: have fewer of them in one database.",
+                do=phrase(
+                    "It most likely is of a backup of very many tables: have fewer of them in one database."
+                ),
             )
         self._digest.update(text)
         self._file.write(text)
@@ -211,8 +193,12 @@ def lines_in(file: IO[bytes]) -> Iterator[bytes]:
         left -= len(line)
         if len(line) > _LONGEST_LINE or left < 0:
             raise TooLong(
-                f"It holds a line of more than {_LONGEST_LINE >> 20} MB, or more than {_MOST_BYTES >> 30} GB "
-                "in all, as no portal's copy does.",
+                phrase(
+                    "It holds a line of more than {longest_line} MB, or more than {megabytes} GB in "
+                    "all, as no portal's copy does.",
+                    longest_line=_LONGEST_LINE >> 20,
+                    megabytes=_MOST_BYTES >> 30,
+                ),
                 code="portal_copy.too_long",
             )
         yield line
@@ -239,7 +225,8 @@ def restore(
         raise
     except Exception as error:  # a copy may be anything, and must not stop a recovery
         raise Problem(
-            f"It does not fit ({type(error).__name__}: {str(error)[:200]}).", code="portal_copy.does_not_fit"
+            phrase("It does not fit ({kind}: {error}).", kind=type(error).__name__, error=str(error)[:200]),
+            code="portal_copy.does_not_fit",
         ) from error
     return header
 
@@ -253,9 +240,18 @@ def _offered(end: Mapping[str, Any]) -> Offered:
         str(end.get("signature", "")),
         tuple(f"{each.get_username()}{' (superuser)' if each.is_superuser else ''}" for each in people),
         tuple(
-            f"{each.name}: {each.database} on {each.server.address} as {each.server.user}, backed up "
-            f"{each.backup_cron or 'never'}, verified {each.verify_cron or 'never'}"
-            f"{_verified_on(each)}, to {each.repository}"
+            phrase(
+                "{name}: {database} on {address} as {user}, backed up {backup_cron}, verified "
+                "{verify_cron}{verified_on}, to {repository}",
+                name=each.name,
+                database=each.database,
+                address=each.server.address,
+                user=each.server.user,
+                backup_cron=each.backup_cron or phrase("never"),
+                verify_cron=each.verify_cron or phrase("never"),
+                verified_on=_verified_on(each),
+                repository=each.repository,
+            )
             for each in databases
         ),
         tuple(f"{each.name}: {each.url}" for each in repositories),
@@ -265,7 +261,12 @@ def _offered(end: Mapping[str, Any]) -> Offered:
 def _verified_on(database: Database) -> str:
     if not database.verify_host:
         return ""
-    return f" on {database.verify_host}:{database.verify_port} as {database.verify_user}"
+    return phrase(
+        " on {verify_host}:{verify_port} as {verify_user}",
+        verify_host=database.verify_host,
+        verify_port=database.verify_port,
+        verify_user=database.verify_user,
+    )
 
 
 def _read(lines: Iterator[bytes]) -> tuple[Header, Mapping[str, Any]]:
@@ -301,11 +302,11 @@ def _parsed(line: bytes) -> Any:
 
 
 def _not_whole() -> Problem:
-    return Problem("It is not whole, or was changed.", code="portal_copy.not_whole")
+    return Problem(phrase("It is not whole, or was changed."), code="portal_copy.not_whole")
 
 
 def _of_another_version() -> Problem:
-    return Problem("It was made by a newer Vedetta than this one.", code="portal_copy.newer")
+    return Problem(phrase("It was made by a newer Vedetta than this one."), code="portal_copy.newer")
 
 
 def _migrated_to(migrations: Sequence[tuple[str, str]]) -> Any:

@@ -9,15 +9,16 @@ from shutil import disk_usage
 from django.db import DatabaseError, connection
 from django.db.migrations.executor import MigrationExecutor
 
-from backups.portal_copy.archive import damage_of
+from backups.portal_copy.reading import damage_of
+from backups.text.sentences import phrase
 
 # Databases once seen to be up to date stay so; looking again would read all migrations each time.
 _up_to_date: set[str] = set()
 # Bytes; a run's rows and SQLite's journal of them take less.
 _LEAST_ROOM = 1 << 20
 # SQLite's own words for a file that is broken, or none of its own.
-_DAMAGED = ("malformed", "not a database")
-_SAFE = "Backups in the repository and the gate do not depend on it."
+_DAMAGED = ("malformed", phrase("not a database"))
+_SAFE = phrase("Backups in the repository and the gate do not depend on it.")
 _RECOVER = "`manage.py recover --history-only`"
 
 
@@ -43,22 +44,27 @@ def database_problem(*, thoroughly: bool = False) -> str:
 
 
 def _silent_server(error: DatabaseError) -> str:
-    return (
-        f"The portal's database gives no answer ({reason(error)}); check DATABASE_URL, that its server "
-        "runs, and that there is space left on its disk."
+    return phrase(
+        "The portal's database gives no answer ({error}); check DATABASE_URL, that its server runs, "
+        "and that there is space left on its disk.",
+        error=reason(error),
     )
 
 
 def _silent_file(name: str, error: DatabaseError) -> str:
     folder = Path(name).parent
     if not folder.is_dir():
-        return (
-            f"The portal's database {name} cannot be opened: its folder {folder} is not there. {_SAFE} Mount "
-            "it, or correct DATABASE_URL."
+        return phrase(
+            "The portal's database {name} cannot be opened: its folder {folder} is not there. "
+            "{safe} Mount it, or correct DATABASE_URL.",
+            name=name,
+            folder=folder,
+            safe=_SAFE,
         )
-    return (
-        f"The portal's database gives no answer ({reason(error)}); check DATABASE_URL, that this user "
-        "may read and write the file and its folder, and that there is space left on its disk."
+    return phrase(
+        "The portal's database gives no answer ({error}); check DATABASE_URL, that this user may "
+        "read and write the file and its folder, and that there is space left on its disk.",
+        error=reason(error),
     )
 
 
@@ -67,9 +73,11 @@ def room_problem() -> str:
     path = Path(str(connection.settings_dict["NAME"]))
     if connection.vendor != "sqlite" or not path.is_file() or disk_usage(path.parent).free >= _LEAST_ROOM:
         return ""
-    return (
-        f"No space is left on the disk of the portal's database {path}, so no run can be stored. {_SAFE} "
-        "Free some space there; nothing needs to be started again."
+    return phrase(
+        "No space is left on the disk of the portal's database {path}, so no run can be stored. "
+        "{safe} Free some space there; nothing needs to be started again.",
+        path=path,
+        safe=_SAFE,
     )
 
 
@@ -81,20 +89,20 @@ def reason(error: DatabaseError) -> str:
     if connection.vendor == "sqlite":
         return str(error)
     number = error.args[0] if error.args and isinstance(error.args[0], int) else 0
-    return _REASONS.get(number, f"error {number}" if number else type(error).__name__)
+    return _REASONS.get(number, phrase("error {number}", number=number) if number else type(error).__name__)
 
 
 _REASONS = {
-    1040: "it takes no more connections",
-    1044: "it refuses this user the database",
-    1045: "it refuses the user or the password",
-    1049: "there is no such database",
-    1698: "it refuses the user or the password",
-    2002: "no server listens there",
-    2003: "no server listens there",
-    2005: "there is no such host",
-    2006: "the connection was lost",
-    2013: "the connection was lost",
+    1040: phrase("it takes no more connections"),
+    1044: phrase("it refuses this user the database"),
+    1045: phrase("it refuses the user or the password"),
+    1049: phrase("there is no such database"),
+    1698: phrase("it refuses the user or the password"),
+    2002: phrase("no server listens there"),
+    2003: phrase("no server listens there"),
+    2005: phrase("there is no such host"),
+    2006: phrase("the connection was lost"),
+    2013: phrase("the connection was lost"),
 }
 
 
@@ -123,9 +131,12 @@ def set_aside_damaged(now: datetime) -> str:
 
 
 def _damaged(name: str) -> str:
-    return (
-        f"The portal's database {name} is damaged. {_SAFE} Stop portal and worker and run {_RECOVER}: "
-        "it moves the file away and brings the portal back from its copy in the repository."
+    return phrase(
+        "The portal's database {name} is damaged. {safe} Stop portal and worker and run {recover}: "
+        "it moves the file away and brings the portal back from its copy in the repository.",
+        name=name,
+        safe=_SAFE,
+        recover=_RECOVER,
     )
 
 
@@ -136,10 +147,13 @@ def _is_damage(error: DatabaseError) -> bool:
 def _missing(name: str) -> str:
     executor = MigrationExecutor(connection)
     if not executor.loader.applied_migrations:
-        return (
-            f"The portal's database {name} is empty. Run `manage.py bootstrap` if it is new; if it was "
-            f"lost, run {_RECOVER}, which brings it back from its copy in the repository. {_SAFE}"
+        return phrase(
+            "The portal's database {name} is empty. Run `manage.py bootstrap` if it is new; if it "
+            "was lost, run {recover}, which brings it back from its copy in the repository. {safe}",
+            name=name,
+            recover=_RECOVER,
+            safe=_SAFE,
         )
     if executor.migration_plan(executor.loader.graph.leaf_nodes()):
-        return "The portal's database is not up to date; run `manage.py bootstrap`."
+        return phrase("The portal's database is not up to date; run `manage.py bootstrap`.")
     return ""

@@ -14,6 +14,7 @@ from backups.choices import UNSETTLED, Swap
 from backups.configuration import bootstrap
 from backups.models import Database, Repository, Restore, Server, Snapshot
 from backups.runs import notes
+from backups.text.sentences import phrase
 
 _NO_SCHEDULE = {"backup_cron": "", "verify_cron": ""}
 _WHAT_THE_GATE_GOES_BY = ("gates_app", "heartbeat_threshold")
@@ -24,17 +25,19 @@ def switch_off_unfit() -> Iterator[str]:
     """Take the schedules of databases whose rows no form would take; answers a sentence each."""
     refused = {each.pk: why for each in Repository.objects.all() if (why := _unfit(each))}
     for pk, why in refused.items():
-        yield f"Repository {Repository.objects.get(pk=pk).name} is not used: {why}"
+        yield phrase(
+            "Repository {value} is not used: {why}", value=Repository.objects.get(pk=pk).name, why=why
+        )
     for database in Database.objects.select_related("server").order_by("pk"):
         why = " ".join(filter(None, (_unfit(database), _unfit(database.server))))
         if why or database.repository_id in refused:
             Database.objects.filter(pk=database.pk).update(**_NO_SCHEDULE)
         if why:
-            yield f"Database {database.name} is not backed up: {why}"
+            yield phrase("Database {database} is not backed up: {why}", database=database.name, why=why)
     for person in get_user_model().objects.order_by("pk"):
         if why := _unfit(person):
             get_user_model().objects.filter(pk=person.pk).update(is_active=False)
-            yield f"{person.get_username()} cannot sign in: {why}"
+            yield phrase("{person} cannot sign in: {why}", person=person.get_username(), why=why)
 
 
 def switch_off_strange() -> Iterator[str]:
@@ -47,7 +50,9 @@ def switch_off_strange() -> Iterator[str]:
     people.update(is_active=False)
     _let_in_the_admin()
     if left := [name for name in names if not people.filter(username=name).exists()]:
-        yield f"Of the copy cannot sign in until an administrator lets them: {', '.join(left)}."
+        yield phrase(
+            "Of the copy cannot sign in until an administrator lets them: {left}.", left=", ".join(left)
+        )
     # What dead runs left is on machines of then, and this says where somebody wants things deleted.
     for run in [*notes.runs_with_leftover("scratch"), *notes.runs_with_leftover("partial")]:
         for name in ("scratch", "partial"):
@@ -62,8 +67,10 @@ def _leave_swaps() -> Iterator[str]:
     """A swap that was broken off is ended by the worker: with names, and definitions, that a row holds."""
     if Restore.objects.filter(Q(swap__in=UNSETTLED) | ~Q(kept_in="")).exists():
         yield (
-            "No restore of the copy is ended, undone or dropped from here: what it kept, if it is still "
-            "there, is in databases whose names end in __before_ or __restore_ and a number."
+            phrase(
+                "No restore of the copy is ended, undone or dropped from here: what it kept, if it is "
+                "still there, is in databases whose names end in __before_ or __restore_ and a number."
+            )
         )
     Restore.objects.filter(swap__in=UNSETTLED).update(swap=Swap.NONE)
     Restore.objects.update(
@@ -87,8 +94,12 @@ def _without_strange_secrets() -> Iterator[str]:
         repository.save()
         if not is_ours:
             yield (
-                f"Repository {repository.name} ({repository.url}) is not used until somebody says again "
-                "where its password and keys are found."
+                phrase(
+                    "Repository {repository} ({url}) is not used until somebody says again where its "
+                    "password and keys are found.",
+                    repository=repository.name,
+                    url=repository.url,
+                )
             )
     rows: list[Server | Database] = [*Server.objects.order_by("pk"), *Database.objects.order_by("pk")]
     for row in rows:
@@ -99,7 +110,11 @@ def _without_strange_secrets() -> Iterator[str]:
         if strange:
             type(row)._default_manager.filter(pk=row.pk).update(**dict.fromkeys(strange, ""))
             kind = type(row).__name__
-            yield f"{kind} {row.name} refers to no secret that rows may refer to: say where its are."
+            yield phrase(
+                "{kind} {row} refers to no secret that rows may refer to: say where its are.",
+                kind=kind,
+                row=row.name,
+            )
 
 
 def _as_the_environment_says() -> Iterator[str]:
@@ -108,8 +123,13 @@ def _as_the_environment_says() -> Iterator[str]:
         # All that a database holds would be loaded there.
         Database.objects.filter(pk=database.pk).update(**_NO_TEST_RESTORES_ELSEWHERE)
         yield (
-            f"Test restores of {database.name} do not go to {database.verify_host}:{database.verify_port} "
-            "until somebody names that server again."
+            phrase(
+                "Test restores of {database} do not go to {verify_host}:{verify_port} until somebody "
+                "names that server again.",
+                database=database.name,
+                verify_host=database.verify_host,
+                verify_port=database.verify_port,
+            )
         )
     ours = None
     for database in Database.objects.select_related("repository", "server").order_by("-is_primary", "pk"):
@@ -120,7 +140,9 @@ def _as_the_environment_says() -> Iterator[str]:
             ours = database
             continue
         Database.objects.filter(pk=database.pk).update(**_NO_SCHEDULE)
-        yield f"Database {database.name} has no schedules until somebody gives it some."
+        yield phrase(
+            "Database {database} has no schedules until somebody gives it some.", database=database.name
+        )
     if ours is None:
         return
     wanted = bootstrap.of_a_new_database()
@@ -136,7 +158,11 @@ def _as_the_environment_says() -> Iterator[str]:
     if ours.server.password_ref != shown_before:
         changed.append("password_ref")
     if changed:
-        yield f"Of database {ours.name} is as .env says, and not as in the copy: {', '.join(changed)}."
+        yield phrase(
+            "Of database {ours} is as .env says, and not as in the copy: {changed}.",
+            ours=ours.name,
+            changed=", ".join(changed),
+        )
 
 
 def _is_of_env(repository: Repository) -> bool:

@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from backups.text.sentences import phrase
+
 # What is kept of a program whose output is wanted whole: restic tells of 60,000 snapshots in it.
 MOST_KEPT = 64 << 20
 
@@ -24,7 +26,11 @@ class DeadlineExceeded(Exception):
     def __init__(self, program: str, seconds: float, stderr_tail: Sequence[str]) -> None:
         self.seconds = seconds
         self.stderr_tail = tuple(stderr_tail)
-        super().__init__(f"{program} gave no answer within {seconds:g} seconds")
+        super().__init__(
+            phrase(
+                "{program} gave no answer within {seconds} seconds", program=program, seconds=f"{seconds:g}"
+            )
+        )
 
 
 class SaidTooMuch(Exception):
@@ -32,7 +38,9 @@ class SaidTooMuch(Exception):
 
     def __init__(self, program: str) -> None:
         self.program = program
-        super().__init__(f"{program} wrote more than {MOST_KEPT >> 20} MB")
+        super().__init__(
+            phrase("{program} wrote more than {most_kept} MB", program=program, most_kept=MOST_KEPT >> 20)
+        )
 
 
 class NotInstalled(Exception):
@@ -40,4 +48,4 @@ class NotInstalled(Exception):
 
     def __init__(self, program: str) -> None:
         self.program = program
-        super().__init__(f"{program} is not installed")
+        super().__init__(phrase("{program} is not installed", program=program))

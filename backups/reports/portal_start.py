@@ -7,9 +7,12 @@ from collections.abc import Sequence
 from django.utils import timezone
 
 from backups.models import PortalStart
+from backups.text.sentences import phrase
 
 _ROW = 1
-_HOW = "take over the new docker-compose.yml or vedetta-portal.service (docs/security.md, Where secrets are)."
+_HOW = phrase(
+    "take over the new docker-compose.yml or vedetta-portal.service (docs/security.md, Where secrets are)."
+)
 # An environment may hold any number of names, of any length.
 _MOST_NAMES, _LONGEST_NAME, _SHOWN = 200, 200, 8
 
@@ -30,13 +33,14 @@ def told(names: Sequence[str]) -> tuple[str, str]:
     """The same of these names: what is wrong and what is safe, and what to do."""
     shown = ", ".join(names[:_SHOWN])
     if len(names) > _SHOWN:
-        shown += f" and {len(names) - _SHOWN} more"
-    what = (
-        f"The portal was started with secrets that only the worker needs: {shown}. It took them out of its "
-        "environment and works without them; backups are not concerned. But whoever breaks into the web "
-        "process may find them there."
+        shown += phrase(" and {count} more", count=len(names) - _SHOWN)
+    what = phrase(
+        "The portal was started with secrets that only the worker needs: {shown}. It took them out "
+        "of its environment and works without them; backups are not concerned. But whoever breaks "
+        "into the web process may find them there.",
+        shown=shown,
     )
     return (
         what,
-        f"Start the portal without them: {_HOW}",
+        phrase("Start the portal without them: {how}", how=_HOW),
     )

@@ -23,20 +23,20 @@ from backups.endpoints import secrets_subject
 from backups.gate import status_files
 from backups.models import Alert, Database, Repository, Run, Snapshot, Suspicion, Verification, WorkerPulse
 from backups.notifications import channels
-from backups.reports import portal_start
+from backups.reports import gate_words, portal_start
 from backups.runs import queue
 from backups.runs.hearing import Hearing
 from backups.scheduling import schedules, staleness
 from backups.snapshots.selection import CLOCKS_DIFFER
-from backups.text import formatting
+from backups.text.sentences import phrase
 from sentinel.environment import GateSettings
-from sentinel.gate import DatabaseFiles, DatabaseVerdict, Observation, Word, decide
+from sentinel.gate import Observation, Word, decide
 from sentinel.heartbeat import Reading
 from sentinel.observe import observe
 
 _FAILED = (Status.FAILED, Status.LOST)
 # The alert's subject under which it is noted that the queue was told to play what is not ours.
-ORDERS = "Orders in the queue"
+ORDERS = phrase("Orders in the queue")
 
 
 @dataclass(frozen=True)
@@ -310,7 +310,7 @@ PULSES = Hearing()
 
 def _worker(pulse: WorkerPulse) -> verdict.WorkerFacts:
     heard = PULSES.is_heard(pulse.cluster, pulse.seen_at, queue.PULSE_LOST.total_seconds())
-    plays = "Restores" if pulse.cluster == settings.RESTORES_CLUSTER else "Backups and verifications"
+    plays = "Restores" if pulse.cluster == settings.RESTORES_CLUSTER else phrase("Backups and verifications")
     return verdict.WorkerFacts(pulse.cluster, pulse.seen_at, heard, plays)
 
 
@@ -325,11 +325,11 @@ def gate_by_files(now: datetime | None = None) -> verdict.GateFacts:
     found = decide(observation, limits, now)
     worst = next(
         (
-            gate_sentence(one, files, limits)
+            gate_words.sentence(one, files, limits)
             for one, files in zip(found.databases, observation.databases, strict=False)
             if one.name == found.database
         ),
-        found.reason,
+        gate_words.reason(found.reason),
     )
     if found.word is Word.OVERRIDE:
         worst = found.reason
@@ -370,22 +370,3 @@ _SECOND = timedelta(seconds=1)
 
 def _end(reading: Reading, seconds: int) -> list[datetime]:
     return [reading.time + timedelta(seconds=seconds)] if reading.time is not None else []
-
-
-def gate_sentence(one: DatabaseVerdict, files: DatabaseFiles, limits: GateSettings) -> str:
-    """The gate's own reason, its seconds in words."""
-    of = f" of {one.name}" if one.name else ""
-    if one.word in {Word.FRESH, Word.STALE} and one.age_seconds is not None:
-        allowed = limits.threshold_seconds if files.threshold_seconds is None else files.threshold_seconds
-        only = "only " if one.word is Word.STALE else ""
-        return (
-            f"The newest backup{of} is {formatting.approximate_duration(one.age_seconds)} old; "
-            f"{only}{formatting.approximate_duration(allowed)} are allowed."
-        )
-    if one.word is Word.UNVERIFIED and one.verified_age_seconds is not None:
-        return (
-            f"The newest verified backup{of} is "
-            f"{formatting.approximate_duration(one.verified_age_seconds)} old; only "
-            f"{formatting.approximate_duration(limits.verified_threshold_seconds)} are allowed."
-        )
-    return one.reason

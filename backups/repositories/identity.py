@@ -5,6 +5,7 @@ from __future__ import annotations
 from backups import process, restic
 from backups.catalog import learned
 from backups.models import Repository
+from backups.text.sentences import phrase
 
 _LIST_SECONDS = 600.0
 
@@ -19,15 +20,18 @@ def meet(repository: Repository, access: restic.Access, tick: process.Tick | Non
     except restic.OtherRepository as other:
         known = Repository.objects.exclude(pk=repository.pk).filter(restic_id=other.found_id).first()
         if known is not None and other.found_id:
-            other.what += f" It is the one that the portal knows as {known}."
+            other.what += phrase(" It is the one that the portal knows as {known}.", known=known)
         raise
     if repository.restic_id or not found_id:
         return
     # A portal that noted no ids knows it by what it holds.
     if not holds_what_is_known(repository, access, tick):
         raise restic.OtherRepository(
-            f"The repository at {access.url} holds none of the snapshots that the portal knows there: "
-            f"{access.names.known}.",
+            phrase(
+                "The repository at {url} holds none of the snapshots that the portal knows there: {known}.",
+                url=access.url,
+                known=access.names.known,
+            ),
             access,
         )
     learned.repository_learned(repository, found_id)

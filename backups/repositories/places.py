@@ -9,6 +9,7 @@ from django.db.models import Exists, OuterRef
 from backups import restic
 from backups.endpoints import what_is_known
 from backups.models import Database, Repository, Run
+from backups.text.sentences import phrase
 
 
 def is_same(one: str, other: str) -> bool:
@@ -45,11 +46,15 @@ def doubles(repositories: Iterable[Repository]) -> dict[int, str]:
     for row in repositories:
         other = next((each for each in every if each.pk != row.pk and _are_one(row, each)), None)
         if other is not None:
-            found[row.pk] = (
-                f"The portal has two rows for one repository, {row} ({row.url}) and {other} ({other.url}): "
-                "each is checked and repaired, and forgotten in, without a look at the other's databases. In "
-                "the portal, give one of them to the databases of both, and delete the other where nothing "
-                "was done with it."
+            found[row.pk] = phrase(
+                "The portal has two rows for one repository, {row} ({url}) and {other} "
+                "({other_url}): each is checked and repaired, and forgotten in, without a look at "
+                "the other's databases. In the portal, give one of them to the databases of both, "
+                "and delete the other where nothing was done with it.",
+                row=row,
+                url=row.url,
+                other=other,
+                other_url=other.url,
             )
     return found
 

@@ -12,6 +12,7 @@ from backups.errors import Problem
 from backups.models import Database, Repository, Run, Snapshot
 from backups.runs import lifecycle, refusals
 from backups.runs.asked import Asker, Wanted
+from backups.text.sentences import phrase
 
 
 @dataclass(frozen=True)
@@ -124,8 +125,10 @@ class DatabaseRequest(Request):
 def database_of(run: Run) -> Database:
     """The database that a run is about. Raises Problem where it is about none."""
     if run.database is None:
-        raise Problem(f"{run} is about no database.", code="request.no_database", safe=NOTHING_DONE)
+        raise Problem(
+            phrase("{run} is about no database.", run=run), code="request.no_database", safe=NOTHING_DONE
+        )
     return run.database
 
 
-NOTHING_DONE = "Nothing was done."
+NOTHING_DONE = phrase("Nothing was done.")

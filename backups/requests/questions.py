@@ -22,6 +22,7 @@ from backups.models import Database, Restore, Run, Snapshot
 from backups.models import Question as Row
 from backups.requests.restore import RestoreRequest
 from backups.runs import queue
+from backups.text.sentences import phrase
 
 # So long a worker that is there may take to begin with one, and then to answer it.
 PATIENCE = timedelta(seconds=10)
@@ -71,7 +72,7 @@ class PreviewQuestion(Question):
 
     kind = "preview"
     rights = (right_to_start(Action.RESTORE),)
-    safe = "Nothing was touched."
+    safe = phrase("Nothing was touched.")
 
     request: RestoreRequest
 
@@ -96,7 +97,7 @@ class KeptSizeQuestion(Question):
 
     kind = "kept_size"
     rights = (right_to_start(Action.DROP_KEPT),)
-    safe = "Nothing was touched."
+    safe = phrase("Nothing was touched.")
 
     restore: Restore
 
@@ -193,13 +194,15 @@ def read(row: Row) -> Question:
         if kind is not None:
             return kind.from_row(row.asked)
     except ObjectDoesNotExist as gone:
-        raise Problem("What this was asked about is not there any more.", code="question.gone") from gone
+        raise Problem(
+            phrase("What this was asked about is not there any more."), code="question.gone"
+        ) from gone
     except (KeyError, TypeError, ValueError):
         pass
     raise Problem(
-        "The worker was asked what this version of Vedetta does not know.",
+        phrase("The worker was asked what this version of Vedetta does not know."),
         code="question.unknown",
-        do="See that portal and worker are of the same version, then ask again.",
+        do=phrase("See that portal and worker are of the same version, then ask again."),
     )
 
 

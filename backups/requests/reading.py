@@ -25,6 +25,7 @@ from backups.requests.preflight import DrillRequest, PreflightRequest
 from backups.requests.restore import DefineRequest, DropKeptRequest, RestoreRequest, UndoRequest
 from backups.requests.verify import VerifyRequest
 from backups.runs.asked import form_of
+from backups.text.sentences import phrase
 
 FORMS: dict[str, type[Request]] = {
     each.form: each
@@ -63,10 +64,10 @@ def read(run: Run) -> Request:
     kind = FORMS.get(form)
     if kind is None or kind.action != run.action or not _is_known_version(run, kind):
         raise Problem(
-            f"{run} was asked for in a form that this version of Vedetta does not know.",
+            phrase("{run} was asked for in a form that this version of Vedetta does not know.", run=run),
             code="request.unknown_form",
             safe=NOTHING_DONE,
-            do="See that portal and worker are of the same version, then start it again.",
+            do=phrase("See that portal and worker are of the same version, then start it again."),
             params={"form": form},
         )
     try:
@@ -74,10 +75,15 @@ def read(run: Run) -> Request:
         return kind.from_row(run, payload)
     except (KeyError, TypeError, ValueError) as error:
         raise Problem(
-            f"What {run} was asked for with cannot be read ({type(error).__name__}: {error}).",
+            phrase(
+                "What {run} was asked for with cannot be read ({kind}: {error}).",
+                run=run,
+                kind=type(error).__name__,
+                error=error,
+            ),
             code="request.unreadable",
             safe=NOTHING_DONE,
-            do="Start it again.",
+            do=phrase("Start it again."),
         ) from error
 
 

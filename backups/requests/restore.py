@@ -17,6 +17,7 @@ from backups.requests.base import NOTHING_DONE, About, Request, database_of
 from backups.restoring import kept_states
 from backups.runs import lifecycle, refusals
 from backups.runs.asked import Asker
+from backups.text.sentences import phrase
 
 
 class _Aimed(Request):
@@ -118,9 +119,9 @@ class RestoreRequest(_Aimed):
         """The request again."""
         if run.snapshot is None:
             raise Problem(
-                "The snapshot that was to be restored is not known any more.",
+                phrase("The snapshot that was to be restored is not known any more."),
                 code="request.no_snapshot",
-                safe="Nothing was touched.",
+                safe=phrase("Nothing was touched."),
             )
         across = payload["across"]
         return cls(
@@ -245,7 +246,9 @@ def _row_beside(run: Run) -> Restore:
     row = Restore.objects.select_related("database__server", "snapshot").filter(run=run).first()
     if row is None:
         raise Problem(
-            f"What {run} was to bring back is not known any more.", code="restore.unknown", safe=NOTHING_DONE
+            phrase("What {run} was to bring back is not known any more.", run=run),
+            code="restore.unknown",
+            safe=NOTHING_DONE,
         )
     return row
 
@@ -255,8 +258,8 @@ def _restore_of(payload: Mapping[str, Any]) -> Restore:
     restore = related.filter(pk=payload["restore"]).first()
     if restore is None:
         raise Problem(
-            "The restore that this is about is not known any more.",
+            phrase("The restore that this is about is not known any more."),
             code="restore.unknown",
-            safe="Nothing was touched.",
+            safe=phrase("Nothing was touched."),
         )
     return restore

@@ -9,20 +9,21 @@ from backups import process
 from backups.errors import Problem
 from backups.restic.variables import secrets_in
 from backups.text import checked
+from backups.text.sentences import phrase
 
 # restic itself tries each request for a quarter of an hour, and a check makes thousands of them.
 PATIENCE_SECONDS = 900.0
 # By the scheme of the location, where the keys of a storage are.
 _KEYS = {
-    "": "owner and mode of the folder",
+    "": phrase("owner and mode of the folder"),
     "s3": "AWS_ACCESS_KEY_ID, AWS_SECRET_ACCESS_KEY",
     "rest": "RESTIC_REST_USERNAME, RESTIC_REST_PASSWORD",
     "b2": "B2_ACCOUNT_ID, B2_ACCOUNT_KEY",
-    "azure": "AZURE_ACCOUNT_NAME and AZURE_ACCOUNT_KEY or AZURE_ACCOUNT_SAS",
+    "azure": phrase("AZURE_ACCOUNT_NAME and AZURE_ACCOUNT_KEY or AZURE_ACCOUNT_SAS"),
     "gs": "GOOGLE_APPLICATION_CREDENTIALS or GOOGLE_ACCESS_TOKEN",
-    "swift": "the variables OS_… or ST_…",
-    "sftp": "the key and the settings of ssh",
-    "rclone": "rclone's own settings (RCLONE_CONFIG)",
+    "swift": phrase("the variables OS_… or ST_…"),
+    "sftp": phrase("the key and the settings of ssh"),
+    "rclone": phrase("rclone's own settings (RCLONE_CONFIG)"),
 }
 
 
@@ -35,7 +36,7 @@ class Names:
     known: str = ""
     known_id: str = ""
     # How a person says that another one is to be used from now on.
-    another: str = "run `manage.py bootstrap --new repository`"
+    another: str = phrase("run `manage.py bootstrap --new repository`")
     # Whether anything is backed up to it still.
     is_used: bool = True
 
@@ -66,16 +67,20 @@ class Access:
             checked.Location(self.url)
         except checked.Unfit as why:
             raise Problem(
-                f"restic was not started: {self.url_set_by} is no location that it can be given. {why}",
+                phrase(
+                    "restic was not started: {url_set_by} is no location that it can be given. {why}",
+                    url_set_by=self.url_set_by,
+                    why=why,
+                ),
                 code="restic.malformed_location",
-                do="Correct it, then try again.",
+                do=phrase("Correct it, then try again."),
             ) from None
         for name, value in {self.password_set_by: self.password, **self.secrets}.items():
             if "\0" in value:
                 raise Problem(
-                    f"{name} holds a zero character, so restic was not started with it.",
+                    phrase("{name} holds a zero character, so restic was not started with it.", name=name),
                     code="restic.zero_character",
-                    do="Give it as a line of text.",
+                    do=phrase("Give it as a line of text."),
                 )
 
     @property

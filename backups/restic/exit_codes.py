@@ -28,6 +28,7 @@ from backups.restic.storage_errors import (
     unreachable,
     unreachable_from_words,
 )
+from backups.text.sentences import phrase
 
 _NO_SUCH_FILE = "specified key does not exist|nosuchkey|no such file or directory"
 
@@ -38,8 +39,8 @@ def error_from(completed: process.Completed, access: Access, doing: str) -> Rest
     lines = reasons(completed.stderr_tail)
     if code < 0:
         return Killed(
-            f"restic was killed by signal {-code} while {doing}.",
-            do="See whether the machine ran out of memory, then try again.",
+            phrase("restic was killed by signal {signal} while {doing}.", signal=-code, doing=doing),
+            do=phrase("See whether the machine ran out of memory, then try again."),
         )
     by_code = {10: no_repository, 11: _locked, 12: _wrong_password}
     if code in by_code:
@@ -48,14 +49,21 @@ def error_from(completed: process.Completed, access: Access, doing: str) -> Rest
 
 
 def _error_otherwise(code: int, lines: Sequence[str], doing: str) -> ResticError:
-    last = lines[-1] if lines else "it gave no reason"
+    last = lines[-1] if lines else phrase("it gave no reason")
     if code == 130:
-        return Interrupted(f"restic was interrupted while {doing}: {last}.")
+        return Interrupted(phrase("restic was interrupted while {doing}: {last}.", doing=doing, last=last))
     if code == 3:
-        return IncompleteSource(f"restic could not read all of its source while {doing}: {last}.")
+        return IncompleteSource(
+            phrase("restic could not read all of its source while {doing}: {last}.", doing=doing, last=last)
+        )
     return ResticError(
-        f"restic failed while {doing} (exit status {code}): {last.rstrip('.')}.",
-        do="Run preflight, which looks at storage and password one by one; then try again.",
+        phrase(
+            "restic failed while {doing} (exit status {code}): {last}.",
+            doing=doing,
+            code=code,
+            last=last.rstrip("."),
+        ),
+        do=phrase("Run preflight, which looks at storage and password one by one; then try again."),
     )
 
 
@@ -66,49 +74,71 @@ def _error_from_words(lines: Sequence[str], access: Access, doing: str) -> Resti
         return unreachable(access, lines)
     if "no space left on device" in text or "disk quota exceeded" in text:
         return RepositoryFull(
-            f"No space is left on the disk that holds the repository or restic's cache ({doing}).",
-            do="Free some space, then try again.",
+            phrase(
+                "No space is left on the disk that holds the repository or restic's cache ({doing}).",
+                doing=doing,
+            ),
+            do=phrase("Free some space, then try again."),
         )
     if "command failed" in text:
         said = next(line for line in lines if "command failed" in line.lower())
         return CommandFailed(
-            f"The program whose output restic was to store did not end well: {said.rstrip('.')}.",
-            do="Try again.",
+            phrase(
+                "The program whose output restic was to store did not end well: {said}.",
+                said=said.rstrip("."),
+            ),
+            do=phrase("Try again."),
         )
     if missing := certificate_missing(lines, doing):
         return missing
     if "config file already exists" in text:
         return AlreadyInitialised(
-            f"There is a repository at {access.url} already.", do="Nothing needs to be done."
+            phrase("There is a repository at {url} already.", url=access.url),
+            do=phrase("Nothing needs to be done."),
         )
     if re.search(rf"failed to find snapshot: (?:.*(?:{_NO_SUCH_FILE})|no matching id found)", text):
-        return SnapshotGone(
-            f"The repository at {access.url} holds that snapshot no more ({doing}): {lines[-1].rstrip('.')}.",
-            do="Run `manage.py snapshots`, which brings the list up to date, and choose another one.",
-        )
+        return _snapshot_gone(lines[-1], access, doing)
     if denied := not_permitted(lines, access, doing):
         return denied
     if re.search(_NO_SUCH_FILE, text):
         return ResticError(
-            f"The storage of {access.url} lacks a file that restic needs ({doing}).",
+            phrase(
+                "The storage of {url} lacks a file that restic needs ({doing}).", url=access.url, doing=doing
+            ),
             code="restic.file_missing",
-            do="See whether somebody or a lifecycle rule removes files there, then check the repository.",
+            do=phrase(
+                "See whether somebody or a lifecycle rule removes files there, then check the repository."
+            ),
         )
     return unreachable_from_words(text, access, lines)
 
 
+def _snapshot_gone(said: str, access: Access, doing: str) -> SnapshotGone:
+    return SnapshotGone(
+        phrase(
+            "The repository at {url} holds that snapshot no more ({doing}): {said}.",
+            url=access.url,
+            doing=doing,
+            said=said.rstrip("."),
+        ),
+        do=phrase("Run `manage.py snapshots`, which brings the list up to date, and choose another one."),
+    )
+
+
 def _wrong_password(access: Access, _lines: Sequence[str]) -> WrongPassword:
     return WrongPassword(
-        f"The password does not open the repository {access.url}.",
-        do=f"Set {access.password_set_by} to the one that it was made with.",
+        phrase("The password does not open the repository {url}.", url=access.url),
+        do=phrase(
+            "Set {password_set_by} to the one that it was made with.", password_set_by=access.password_set_by
+        ),
     )
 
 
 def _locked(access: Access, lines: Sequence[str]) -> RepositoryLocked:
     holder = next((line for line in lines if "lock" in line.lower()), "by another restic")
     return RepositoryLocked(
-        f"The repository {access.url} is locked: {holder}.",
-        do="Wait for the other restic to end; if it died, run `manage.py repository unlock`.",
+        phrase("The repository {url} is locked: {holder}.", url=access.url, holder=holder),
+        do=phrase("Wait for the other restic to end; if it died, run `manage.py repository unlock`."),
     )
 
 

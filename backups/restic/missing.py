@@ -8,6 +8,7 @@ from pathlib import Path
 
 from backups.restic.access import Access
 from backups.restic.problems import LEFT, NoBucket, NoRepository
+from backups.text.sentences import phrase
 
 
 def no_repository(access: Access, _lines: Sequence[str]) -> NoRepository:
@@ -15,19 +16,31 @@ def no_repository(access: Access, _lines: Sequence[str]) -> NoRepository:
     named = ["--repository", access.names.name] if access.names.name else []
     init = shlex.join(["manage.py", "repository", "init", *named])
     return NoRepository(
-        f"There is no repository at {access.url}{_folder(access)}.",
-        do=f"If it is a new one, run `{init}`; if not, mount its disk, correct {access.url_set_by} or see "
-        "why its files are gone.",
+        phrase("There is no repository at {url}{folder}.", url=access.url, folder=_folder(access)),
+        do=phrase(
+            "If it is a new one, run `{init}`; if not, mount its disk, correct {url_set_by} or see why "
+            "its files are gone.",
+            init=init,
+            url_set_by=access.url_set_by,
+        ),
     )
 
 
 def gone(missing: NoRepository | NoBucket, access: Access) -> NoRepository | NoBucket:
     """The same of one that the portal knows to be there: no other one is made in its place unasked."""
     if access.names.known:
-        missing.what = f"{missing.what.removesuffix('.')}, where the portal knows {access.names.known}."
+        missing.what = phrase(
+            "{missing}, where the portal knows {known}.",
+            missing=missing.what.removesuffix("."),
+            known=access.names.known,
+        )
         missing.do = (
-            f"{_put_right(access)} No other one was made in its place. If it is lost and a new one is to "
-            f"begin there, {access.names.another}; what the lost one held stays listed."
+            phrase(
+                "{put_right} No other one was made in its place. If it is lost and a new one is to "
+                "begin there, {another}; what the lost one held stays listed.",
+                put_right=_put_right(access),
+                another=access.names.another,
+            )
             if access.names.is_used
             else LEFT
         )
@@ -36,12 +49,19 @@ def gone(missing: NoRepository | NoBucket, access: Access) -> NoRepository | NoB
 
 def _put_right(access: Access) -> str:
     """What it is most likely comes first: an empty folder is a disk away, none at all a wrong address."""
-    correct = f"correct {access.url_set_by}"
+    correct = phrase("correct {url_set_by}", url_set_by=access.url_set_by)
     if not access.folder:
-        return f"If the address is wrong, {correct}; if not, see why its files are gone."
+        return phrase(
+            "If the address is wrong, {correct}; if not, see why its files are gone.", correct=correct
+        )
     if "is empty)" in _folder(access):
-        return f"If its disk or share is not mounted, mount it; if the address is wrong, {correct}."
-    return f"If the address is wrong, {correct}; if its disk or share is not mounted, mount it."
+        return phrase(
+            "If its disk or share is not mounted, mount it; if the address is wrong, {correct}.",
+            correct=correct,
+        )
+    return phrase(
+        "If the address is wrong, {correct}; if its disk or share is not mounted, mount it.", correct=correct
+    )
 
 
 def _folder(access: Access) -> str:
@@ -55,5 +75,5 @@ def _folder(access: Access) -> str:
     except OSError:
         return ""
     if is_empty:
-        return f" (the folder {there} is empty)"
-    return f" (there is no folder {wanted})" if there != wanted else ""
+        return phrase(" (the folder {there} is empty)", there=there)
+    return phrase(" (there is no folder {wanted})", wanted=wanted) if there != wanted else ""

@@ -19,10 +19,11 @@ from pathlib import Path
 
 from backups import process
 from backups.restic.problems import ResticError
+from backups.text.sentences import phrase
 
 RECORD = "restic.origin.json"
 _PINNED = Path(__file__).with_name("pinned.json")
-_UNKNOWN = "of unknown origin"
+_UNKNOWN = phrase("of unknown origin")
 _LARGEST_RECORD = 10_000
 _PACKAGES_SECONDS = 20
 _BY_DIGEST = re.compile(r"@sha256:[0-9a-f]{64}$")
@@ -59,11 +60,18 @@ def refuse_unpinned(program: str) -> None:
     found = origin(program)
     if not found.is_pinned:
         raise ResticError(
-            "restic was not started: VEDETTA_RESTIC=pinned takes upstream's release "
-            f"{pinned_version()} by its SHA-256 alone, and {found.program} is {found.words}.",
+            phrase(
+                "restic was not started: VEDETTA_RESTIC=pinned takes upstream's release "
+                "{pinned_version} by its SHA-256 alone, and {program} is {words}.",
+                pinned_version=pinned_version(),
+                program=found.program,
+                words=found.words,
+            ),
             code="restic.not_the_pinned",
-            do="Run `make setup` where that release can be fetched (in an image: build it with RESTIC_IMAGE "
-            "by digest, see docs/supply-chain.md), or take VEDETTA_RESTIC out of .env.",
+            do=phrase(
+                "Run `make setup` where that release can be fetched (in an image: build it with "
+                "RESTIC_IMAGE by digest, see docs/supply-chain.md), or take VEDETTA_RESTIC out of .env."
+            ),
         )
 
 
@@ -89,7 +97,10 @@ def _found(program: str, record: tuple[tuple[str, str], ...], _status: tuple[int
     if known.get("sha256") == sha256:
         words, is_pinned = _recorded(known)
     elif known:
-        words, is_pinned = f"{_UNKNOWN}: not the program that was installed there", False
+        words, is_pinned = (
+            phrase("{unknown}: not the program that was installed there", unknown=_UNKNOWN),
+            False,
+        )
     else:
         words, is_pinned = _of_package(program) or _UNKNOWN, False
     return Origin(program, words, sha256, is_pinned)
@@ -122,15 +133,25 @@ def _of_package(program: str) -> str:
         "\n"
     )
     if program in _asked("dpkg", "--verify", name):
-        return f"{_UNKNOWN}: not as the package {name} {version} brought it"
-    return f"the package {name} {version} of {vendor or _distribution()}"
+        return phrase(
+            "{unknown}: not as the package {name} {version} brought it",
+            unknown=_UNKNOWN,
+            name=name,
+            version=version,
+        )
+    return phrase(
+        "the package {name} {version} of {distribution}",
+        name=name,
+        version=version,
+        distribution=vendor or _distribution(),
+    )
 
 
 def _distribution() -> str:
     try:
         return platform.freedesktop_os_release()["NAME"]
     except (OSError, KeyError):
-        return "this machine's distribution"
+        return phrase("this machine's distribution")
 
 
 def _asked(*command: str) -> str:

@@ -10,6 +10,7 @@ from backups.restic.access import Access
 from backups.restic.output import readable
 from backups.restic.problems import ResticError
 from backups.restic.storage_errors import refused, unreachable
+from backups.text.sentences import phrase
 
 # A storage that fails says so about once a minute; what went wrong before a longer silence is over.
 _OVER_SECONDS = 300.0
@@ -34,9 +35,15 @@ class OutageTimer:
         text, now = readable(line), time.monotonic()
         if _NO_MEMORY.search(text):
             raise ResticError(
-                f"The repository at {self._access.url} answered with more than restic has memory for.",
+                phrase(
+                    "The repository at {url} answered with more than restic has memory for.",
+                    url=self._access.url,
+                ),
                 code="restic.out_of_memory",
-                do=f"See whether it is the right one, and check {self._access.url_set_by}.",
+                do=phrase(
+                    "See whether it is the right one, and check {url_set_by}.",
+                    url_set_by=self._access.url_set_by,
+                ),
             )
         if "operation successful after" in text:
             self._failing_since = None

@@ -11,6 +11,7 @@ from typing import Any, TypeGuard
 
 from backups.restic.output import message_in
 from backups.restic.problems import ResticError, get_restic
+from backups.text.sentences import phrase
 from backups.text.terminal import bounded
 
 
@@ -100,7 +101,7 @@ def parse_version(stdout: bytes) -> str:
         return str(json.loads(stdout)["version"])
     except _NOT_UNDERSTOOD:
         raise ResticError(
-            "restic did not say its version as JSON, so it is too old.",
+            phrase("restic did not say its version as JSON, so it is too old."),
             code="restic.too_old",
             do=get_restic(),
         ) from None
@@ -112,9 +113,9 @@ def parse_snapshots(stdout: bytes) -> tuple[SnapshotInfo, ...]:
         return tuple(sorted((_snapshot(item) for item in json.loads(stdout) or []), key=lambda s: s.time))
     except _NOT_UNDERSTOOD:
         raise ResticError(
-            "restic's list of snapshots could not be understood.",
+            phrase("restic's list of snapshots could not be understood."),
             code="restic.not_understood",
-            do="Run preflight.",
+            do=phrase("Run preflight."),
         ) from None
 
 
@@ -152,7 +153,7 @@ def parse_forget_plan(stdout: bytes) -> ForgetPlan:
         remove = tuple(item["id"] for group in groups for item in group.get("remove") or [])
     except _NOT_UNDERSTOOD:
         raise ResticError(
-            "restic's plan of what to forget could not be understood.", code="restic.not_understood"
+            phrase("restic's plan of what to forget could not be understood."), code="restic.not_understood"
         ) from None
     return ForgetPlan(keep=keep, remove=remove)
 
@@ -177,7 +178,7 @@ def parse_total_size(stdout: bytes) -> int:
         return int(json.loads(stdout)["total_size"])
     except _NOT_UNDERSTOOD:
         raise ResticError(
-            "restic's statistics could not be understood.", code="restic.not_understood"
+            phrase("restic's statistics could not be understood."), code="restic.not_understood"
         ) from None
 
 
@@ -201,7 +202,8 @@ def parse_lock(lock_id: str, stdout: bytes) -> Lock:
         )
     except _NOT_UNDERSTOOD:
         raise ResticError(
-            f"The lock {lock_id[:8]} could not be read.", code="restic.lock_unreadable"
+            phrase("The lock {lock_id} could not be read.", lock_id=lock_id[:8]),
+            code="restic.lock_unreadable",
         ) from None
 
 

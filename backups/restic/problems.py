@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from backups import process
 from backups.errors import Problem
 from backups.restic.access import Access
+from backups.text.sentences import phrase
 
 # `--stdin-from-command` with a path in `--stdin-filename` fails in 0.18.0.
 OLDEST_VERSION = (0, 18, 1)
@@ -25,9 +26,9 @@ class NoRepository(ResticError):
 
 
 # Of one in whose place another was begun, above all.
-LEFT = (
-    "No database is backed up to it any more: if it is gone for good, nothing needs to be done, and what it "
-    "held stays listed; if not, bring it back to its place."
+LEFT = phrase(
+    "No database is backed up to it any more: if it is gone for good, nothing needs to be done, and "
+    "what it held stays listed; if not, bring it back to its place."
 )
 
 
@@ -40,9 +41,13 @@ class OtherRepository(ResticError):
         self.found_id = found_id
         super().__init__(
             what,
-            do="If its disk or share is not mounted, or another one is, mount the right one; if the address "
-            f"is wrong, correct {access.url_set_by}. If the one that is there is to be used from now on, "
-            f"{access.names.another}; what the known one held stays listed."
+            do=phrase(
+                "If its disk or share is not mounted, or another one is, mount the right one; if the "
+                "address is wrong, correct {url_set_by}. If the one that is there is to be used from "
+                "now on, {another}; what the known one held stays listed.",
+                url_set_by=access.url_set_by,
+                another=access.names.another,
+            )
             if access.names.is_used
             else LEFT,
         )
@@ -106,8 +111,8 @@ class UnreadableSnapshots(ResticError):
         self.completed = completed
         named = ", ".join(snapshot_id[:8] for snapshot_id in ids[:10])
         super().__init__(
-            f"The repository holds snapshots that cannot be read now: {named}.",
-            do="See whether the storage works, then check the repository.",
+            phrase("The repository holds snapshots that cannot be read now: {named}.", named=named),
+            do=phrase("See whether the storage works, then check the repository."),
         )
 
 
@@ -156,4 +161,4 @@ class DamagedData(ResticError):
 def get_restic() -> str:
     """What to do where restic is missing or too old."""
     wanted = ".".join(map(str, OLDEST_VERSION))
-    return f"Install restic {wanted} or newer; `make setup` does it on Debian."
+    return phrase("Install restic {wanted} or newer; `make setup` does it on Debian.", wanted=wanted)

@@ -41,6 +41,7 @@ from backups.restic.runner import (
     in_time,
 )
 from backups.restic.storage_errors import no_bucket
+from backups.text.sentences import phrase
 
 _BUCKET_SECONDS = 15.0
 _SSH_TRIES = 5
@@ -153,7 +154,7 @@ class _Probe:
             _refuse_another(self._access, self.repository_id)
             return
         completed = _with_word_of_ssh(self._access, completed, tick)
-        error = error_from(completed, self._access, "opening the repository")
+        error = error_from(completed, self._access, phrase("opening the repository"))
         if isinstance(error, NoRepository) and _bucket_is_missing(self._access.url):
             error = no_bucket(self._access)
         if isinstance(error, AccessDenied):
@@ -165,8 +166,14 @@ def _refuse_another(access: Access, found_id: str) -> None:
     names = access.names
     if names.known_id not in ("", found_id):
         raise OtherRepository(
-            f"The repository at {access.url} is another one (restic's id {found_id[:8] or 'is not told'}) "
-            f"than the portal knows there ({names.known_id[:8]}): {names.known}.",
+            phrase(
+                "The repository at {url} is another one (restic's id {found_id}) than the portal knows "
+                "there ({known_id}): {known}.",
+                url=access.url,
+                found_id=found_id[:8] or phrase("is not told"),
+                known_id=names.known_id[:8],
+                known=names.known,
+            ),
             access,
             found_id,
         )
@@ -200,7 +207,10 @@ def _in_its_words(access: Access, error: AccessDenied, tick: process.Tick | None
         return error
     secrets = {name: value for name, value in access.secrets.items() if name not in _REGION}
     question = Command(
-        cat_config_args(), "opening the repository", deadline=_WORDS_SECONDS, most_memory=QUESTION_MEMORY
+        cat_config_args(),
+        phrase("opening the repository"),
+        deadline=_WORDS_SECONDS,
+        most_memory=QUESTION_MEMORY,
     )
     try:
         call(replace(access, secrets=secrets), question, tick=tick)
@@ -270,7 +280,7 @@ def snapshots(
     try:
         question = Command(
             snapshots_args(*ids),
-            "reading the list of snapshots",
+            phrase("reading the list of snapshots"),
             deadline=deadline or access.patience_seconds,
         )
         completed = call_of_snapshots(access, question, tick=tick)
@@ -285,7 +295,10 @@ def snapshots(
 def locks(access: Access, *, tick: process.Tick | None = None) -> tuple[Lock, ...]:
     """Who holds locks in the repository. Raises ResticError."""
     question = Command(
-        list_locks_args(), "listing locks", deadline=PROBE_DEADLINE_SECONDS, most_memory=QUESTION_MEMORY
+        list_locks_args(),
+        phrase("listing locks"),
+        deadline=PROBE_DEADLINE_SECONDS,
+        most_memory=QUESTION_MEMORY,
     )
     listed = call(access, question, tick=tick)
     found: list[Lock] = []
@@ -293,10 +306,13 @@ def locks(access: Access, *, tick: process.Tick | None = None) -> tuple[Lock, ..
     for lock_id in listed.stdout.decode(errors="replace").split():
         if time.monotonic() > until:
             raise ResticError(
-                f"The repository at {access.url} has so many locks, or shows them so slowly, that they could "
-                "not all be read.",
+                phrase(
+                    "The repository at {url} has so many locks, or shows them so slowly, that they "
+                    "could not all be read.",
+                    url=access.url,
+                ),
                 code="restic.too_many_locks",
-                do="Unlock it once no restic uses it.",
+                do=phrase("Unlock it once no restic uses it."),
             )
         try:
             of_one = replace(question, args=cat_lock_args(lock_id), doing="reading a lock")

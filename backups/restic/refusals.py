@@ -10,6 +10,7 @@ import re
 from typing import NamedTuple
 
 from backups.errors import shortened
+from backups.text.sentences import template
 
 # Of a storage's own words.
 _MOST = 300
@@ -41,104 +42,114 @@ _REFUSALS = (
         BUCKET,
         r"bucket does not exist|no such ?bucket|bucket not found|container ?not ?found"
         r"|(?:specified )?container does not exist",
-        "The storage answers, but has no bucket as {storage} names it.",
-        "Make the bucket, or correct {url_set_by}.",
+        template("The storage answers, but has no bucket as {storage} names it."),
+        template("Make the bucket, or correct {url_set_by}."),
     ),
     _refusal(
         OTHER,
         r"bucket name (?:contains|cannot)|invalid ?bucket ?name|specified bucket is not valid",
-        "No bucket can be called as in {storage} ({said}).",
-        "Correct {url_set_by}.",
+        template("No bucket can be called as in {storage} ({said})."),
+        template("Correct {url_set_by}."),
     ),
     _refusal(
         KEYS,
         r"expiredtoken|token (?:has |is )?expired|included in the request is expired|invalid_grant"
         r"|tokenrefreshrequired|token must be refreshed",
-        "The storage of {storage} refuses our keys, because they have expired ({said}).",
-        "Put new ones into {keys}; the next run reads them.",
+        template("The storage of {storage} refuses our keys, because they have expired ({said})."),
+        template("Put new ones into {keys}; the next run reads them."),
     ),
     _refusal(
         KEYS,
         r"invalidtoken|token is malformed or otherwise invalid|invalidclienttokenid|security token .*invalid",
-        "The storage of {storage} does not know our session token ({said}).",
-        "Correct {keys}; AWS_SESSION_TOKEN belongs to one pair of keys, and is unset for keys that do not "
-        "expire.",
+        template("The storage of {storage} does not know our session token ({said})."),
+        template(
+            "Correct {keys}; AWS_SESSION_TOKEN belongs to one pair of keys, and is unset for keys that "
+            "do not expire."
+        ),
     ),
     _refusal(
         KEYS,
         r"invalidaccesskeyid|access key id you provided does not exist|signaturedoesnotmatch"
         r"|signature we calculated does not match",
-        "The storage of {storage} refuses our keys ({said}).",
-        "Check {keys}.",
+        template("The storage of {storage} refuses our keys ({said})."),
+        template("Check {keys}."),
     ),
     _refusal(
         OTHER,
         r"requesttimetooskewed|difference between the request time and|requestexpired|request has expired",
-        "The clocks of this machine and of the storage of {storage} differ by too much, so it refuses us "
-        "({said}).",
-        "Set this machine's clock, as by NTP, then try again.",
+        template(
+            "The clocks of this machine and of the storage of {storage} differ by too much, so it refuses us "
+            "({said})."
+        ),
+        template("Set this machine's clock, as by NTP, then try again."),
     ),
     _refusal(
         OTHER,
         r"allaccessdisabled|all access to this \w+ has been disabled|accountproblem|notsignedup"
         r"|(?:account|user|bucket) (?:is |has been )?(?:disabled|suspended)|usersuspended|payment ?required",
-        "The storage of {storage} lets nobody in any more ({said}).",
-        "See with its provider whether the account or the bucket is suspended, or a bill is open.",
+        template("The storage of {storage} lets nobody in any more ({said})."),
+        template("See with its provider whether the account or the bucket is suspended, or a bill is open."),
     ),
     _refusal(
         OTHER,
         r"kms[. ]?(?:disabled|notfound|invalidstate|accessdenied)|arn:\S*kms\S*? ?(?:key )?(?:is disabled"
         r"|is pending|does not exist)",
-        "The storage of {storage} cannot use the key with which it encrypts there ({said}).",
-        "Turn that key (KMS) on again at its provider, or allow our keys to use it.",
+        template("The storage of {storage} cannot use the key with which it encrypts there ({said})."),
+        template("Turn that key (KMS) on again at its provider, or allow our keys to use it."),
     ),
     _refusal(
         OTHER,
         r"authorization mechanism you have provided is not supported|methodnotallowed"
         r"|specified method is not allowed|notimplemented|functionality that is not implemented",
-        "The storage of {storage} does not do what restic asks of it ({said}).",
-        "See whether {url_set_by} names an S3 storage that restic knows, and its bucket.",
+        template("The storage of {storage} does not do what restic asks of it ({said})."),
+        template("See whether {url_set_by} names an S3 storage that restic knows, and its bucket."),
         is_final=False,
     ),
     _refusal(
         FULL,
         r"(?<!disk )quota ?(?:has been )?exceeded|exceeded (?:your|the|its) \w*\s?quota|storagefull"
         r"|minimum free drive threshold|insufficient storage|cap[ _]exceeded|\(507\)",
-        "The storage of {storage} takes no more: it is full, or our share of it is ({said}).",
-        "Have it made larger, or keep fewer backups and prune, then try again.",
+        template("The storage of {storage} takes no more: it is full, or our share of it is ({said})."),
+        template("Have it made larger, or keep fewer backups and prune, then try again."),
     ),
     _refusal(
         OTHER,
         r"invalidobjectstate|not valid for the object's storage class",
-        "Files of {storage} lie in an archive of the storage, which gives them out late ({said}).",
-        "Bring them back into its standard class there, and end the lifecycle rule that archives them.",
+        template("Files of {storage} lie in an archive of the storage, which gives them out late ({said})."),
+        template(
+            "Bring them back into its standard class there, and end the lifecycle rule that archives them."
+        ),
     ),
     _refusal(
         OTHER,
         r"authorizationheadermalformed|the region '[^']*' is wrong|permanentredirect"
         r"|illegallocationconstraint|addressed using the specified endpoint",
-        "The bucket of {storage} lies in another region than we say ({said}).",
-        "Set AWS_DEFAULT_REGION to the bucket's region, or correct {url_set_by}.",
+        template("The bucket of {storage} lies in another region than we say ({said})."),
+        template("Set AWS_DEFAULT_REGION to the bucket's region, or correct {url_set_by}."),
     ),
     _refusal(
         OTHER,
         r"x509: |certificate signed by unknown|failed to verify certificate",
-        "The certificate of the storage of {storage} cannot be verified ({said}).",
-        "Check the address in {url_set_by}; where its authority is your own, set RESTIC_CACERT to the file "
-        "with its certificate.",
+        template("The certificate of the storage of {storage} cannot be verified ({said})."),
+        template(
+            "Check the address in {url_set_by}; where its authority is your own, set RESTIC_CACERT to "
+            "the file with its certificate."
+        ),
     ),
     _refusal(
         OTHER,
         r"server gave http response to https client|malformed http response",
-        "The storage of {storage} does not speak the protocol of its address ({said}).",
-        "Correct {url_set_by}: http:// or https://, and the port.",
+        template("The storage of {storage} does not speak the protocol of its address ({said})."),
+        template("Correct {url_set_by}: http:// or https://, and the port."),
     ),
     # What a request without an answer's body is told, whatever is the matter.
     _refusal(
         KEYS,
         r"400 bad request",
-        "The storage of {storage} takes no request of ours ({said}).",
-        "Check {keys}, AWS_SESSION_TOKEN, AWS_DEFAULT_REGION, {url_set_by} and this machine's clock.",
+        template("The storage of {storage} takes no request of ours ({said})."),
+        template(
+            "Check {keys}, AWS_SESSION_TOKEN, AWS_DEFAULT_REGION, {url_set_by} and this machine's clock."
+        ),
     ),
     # Also said for a moment, as while an identity is being renewed.
     _refusal(
@@ -146,8 +157,8 @@ _REFUSALS = (
         r"access denied|accessdenied|\((?:401|403)\)|\b40[13] (?:unauthorized|forb)|error 40[13]\b"
         r"|unauthorized|not authori[sz]ed|authenticationfailed|authorizationfailure"
         r"|authorizationpermissionmismatch|bad_auth_token|could not find default credentials",
-        "The storage of {storage} refuses our keys ({said}).",
-        "Check {keys}, and what they are allowed to do there.",
+        template("The storage of {storage} refuses our keys ({said})."),
+        template("Check {keys}, and what they are allowed to do there."),
         is_final=False,
     ),
 )

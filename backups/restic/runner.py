@@ -17,6 +17,7 @@ from backups.restic.output import readable, reasons
 from backups.restic.parsers import parse_version
 from backups.restic.problems import OLDEST_VERSION, ResticError, UnreadableSnapshots, get_restic
 from backups.restic.storage_errors import not_permitted, unreachable
+from backups.text.sentences import phrase
 
 # restic itself retries an unreachable backend for a quarter of an hour.
 PROBE_DEADLINE_SECONDS = 25.0
@@ -31,7 +32,7 @@ def find(program: str = "") -> str:
     """The path of restic. Raises ResticError when there is none."""
     found = program or process.find_program("restic")
     if not found:
-        raise ResticError("restic is not installed.", code="restic.not_installed", do=get_restic())
+        raise ResticError(phrase("restic is not installed."), code="restic.not_installed", do=get_restic())
     return found
 
 
@@ -116,13 +117,20 @@ def in_time(access: Access) -> Iterator[None]:
         raise unreachable(access, late.stderr_tail) from None
     except process.SaidTooMuch:
         raise ResticError(
-            f"The repository at {access.url} was described in more than {process.MOST_KEPT >> 20} MB, so "
-            "restic was ended.",
+            phrase(
+                "The repository at {url} was described in more than {most_kept} MB, so restic was ended.",
+                url=access.url,
+                most_kept=process.MOST_KEPT >> 20,
+            ),
             code="restic.said_too_much",
-            do=f"See whether it is the right one, and check {access.url_set_by}.",
+            do=phrase(
+                "See whether it is the right one, and check {url_set_by}.", url_set_by=access.url_set_by
+            ),
         ) from None
     except process.NotInstalled:
-        raise ResticError("restic is not installed.", code="restic.not_installed", do=get_restic()) from None
+        raise ResticError(
+            phrase("restic is not installed."), code="restic.not_installed", do=get_restic()
+        ) from None
 
 
 def call_of_snapshots(
@@ -139,11 +147,15 @@ def call_of_snapshots(
 
 def version(access: Access) -> str:
     """The version of restic, which must be new enough. Raises ResticError."""
-    found = parse_version(call(access, Command(version_args(), "asking its version", deadline=10)).stdout)
+    found = parse_version(
+        call(access, Command(version_args(), phrase("asking its version"), deadline=10)).stdout
+    )
     if version_tuple(found) < OLDEST_VERSION:
         wanted = ".".join(map(str, OLDEST_VERSION))
         raise ResticError(
-            f"restic {found} is too old, {wanted} is needed.", code="restic.too_old", do=get_restic()
+            phrase("restic {found} is too old, {wanted} is needed.", found=found, wanted=wanted),
+            code="restic.too_old",
+            do=get_restic(),
         )
     return found
 
@@ -156,7 +168,9 @@ def version_of(program: str) -> str:
         )
     except (process.NotInstalled, process.DeadlineExceeded, process.SaidTooMuch):
         raise ResticError(
-            f"{program} did not say its version.", code="restic.without_version", do=get_restic()
+            phrase("{program} did not say its version.", program=program),
+            code="restic.without_version",
+            do=get_restic(),
         ) from None
     return parse_version(completed.stdout)
 
@@ -177,6 +191,6 @@ def remove_stale_locks(access: Access, *, tick: process.Tick | None = None) -> N
     """Remove the locks of processes that are gone, and no others. Raises ResticError."""
     call(
         access,
-        Command(unlock_args(), "removing stale locks", deadline=PROBE_DEADLINE_SECONDS),
+        Command(unlock_args(), phrase("removing stale locks"), deadline=PROBE_DEADLINE_SECONDS),
         tick=tick,
     )

@@ -21,6 +21,7 @@ from backups.restic.problems import (
     ResticError,
 )
 from backups.restic.refusals import BUCKET, FULL, KEYS, refusal_in, said_in
+from backups.text.sentences import phrase
 
 _CERTIFICATES = {
     "RESTIC_CACERT": re.compile(r"unable to read root certificate: open (\S+): "),
@@ -56,9 +57,16 @@ def certificate_missing(lines: Sequence[str], doing: str) -> ResticError | None:
         for line in lines:
             if found := words.search(line):
                 return ResticError(
-                    f"restic cannot read the file {found[1]}, which {name} names ({doing}).",
+                    phrase(
+                        "restic cannot read the file {found}, which {name} names ({doing}).",
+                        found=found[1],
+                        name=name,
+                        doing=doing,
+                    ),
                     code="restic.named_file_unreadable",
-                    do=f"Correct {name}, or take it out: a repository in a folder needs none.",
+                    do=phrase(
+                        "Correct {name}, or take it out: a repository in a folder needs none.", name=name
+                    ),
                 )
     return None
 
@@ -75,8 +83,14 @@ def not_permitted(lines: Sequence[str], access: Access, doing: str) -> NotPermit
 def not_ours(path: str, access: Access, doing: str) -> NotPermitted:
     """A file of the repository that another user made."""
     return NotPermitted(
-        f"The user {process.user_name()} may not read or write {path} of the repository {access.url} "
-        f"({doing}): another user made it, as a run as root does.",
+        phrase(
+            "The user {person} may not read or write {path} of the repository {url} ({doing}): another "
+            "user made it, as a run as root does.",
+            person=process.user_name(),
+            path=path,
+            url=access.url,
+            doing=doing,
+        ),
         do=_give(access),
     )
 
@@ -84,21 +98,33 @@ def not_ours(path: str, access: Access, doing: str) -> NotPermitted:
 def _give(access: Access) -> str:
     """How the repository's files come to belong to whom Vedetta runs as."""
     if not access.folder:
-        return "Give all files of the repository to the user that we log in as, on the storage itself."
+        return phrase(
+            "Give all files of the repository to the user that we log in as, on the storage itself."
+        )
     user = process.user_name()
     folder = shlex.quote(access.folder)
-    return f"As root, run: chown -R {user}: {folder} and run commands as {user} from now on."
+    return phrase(
+        "As root, run: chown -R {user}: {folder} and run commands as {user} from now on.",
+        user=user,
+        folder=folder,
+    )
 
 
 def refused(lines: Sequence[str], access: Access, *, final_only: bool = False) -> ResticError | None:
     """What the storage's own "no" means, where it said one."""
     if kept := next((line for line in lines if _NOT_REMOVED.search(line)), ""):
         return MayNotDelete(
-            f"The storage of {access.url} refuses our keys ({_without_secrets(said_in(kept), access)}): they "
-            "may add files and may not delete there.",
-            do="If that is meant, as with append-only storage, set BACKUP_KEEP_ALL=true: then nothing is "
-            "forgotten. If not, allow deleting there (S3: DeleteObject in our key's policy; a REST server: "
-            "without --append-only).",
+            phrase(
+                "The storage of {url} refuses our keys ({without_secrets}): they may add files and may "
+                "not delete there.",
+                url=access.url,
+                without_secrets=_without_secrets(said_in(kept), access),
+            ),
+            do=phrase(
+                "If that is meant, as with append-only storage, set BACKUP_KEEP_ALL=true: then nothing "
+                "is forgotten. If not, allow deleting there (S3: DeleteObject in our key's policy; a "
+                "REST server: without --append-only)."
+            ),
         )
     found = refusal_in("\n".join(lines), final_only=final_only)
     if found is None:
@@ -108,8 +134,8 @@ def refused(lines: Sequence[str], access: Access, *, final_only: bool = False) -
         return None
     kinds = {BUCKET: NoBucket, KEYS: AccessDenied, FULL: RepositoryFull}
     return kinds.get(refusal.kind, RepositoryUnreachable)(
-        refusal.what.format(storage=access.url, said=_without_secrets(said, access)),
-        do=refusal.do.format(keys=access.keys_named, url_set_by=access.url_set_by),
+        phrase(refusal.what, storage=access.url, said=_without_secrets(said, access)),
+        do=phrase(refusal.do, keys=access.keys_named, url_set_by=access.url_set_by),
     )
 
 
@@ -146,19 +172,24 @@ def unreachable(access: Access, lines: Sequence[str] = ()) -> ResticError:
         return no
     if said := ssh.said_in(lines):
         why, do = ssh.meaning(said, process.user_name(), access.url_set_by)
-        return RepositoryUnreachable(f"The repository {access.url} cannot be reached: {why}.", do=do)
+        return RepositoryUnreachable(
+            phrase("The repository {url} cannot be reached: {why}.", url=access.url, why=why), do=do
+        )
     last = next((line for line in reversed(lines) if line.strip()), "")
     if rclone := [line for line in lines if "rclone: " in line and "error talking" not in line]:
         last = rclone[-1]
     if _is_answer(last, access):
         return RepositoryUnreachable(
-            f"The repository {access.url} cannot be reached: its storage answers with an error "
-            f"({said_in(last) or 'without a word'}).",
-            do="See the storage's own log, or what its provider says of its state, then try again.",
+            phrase(
+                "The repository {url} cannot be reached: its storage answers with an error ({said_in}).",
+                url=access.url,
+                said_in=said_in(last) or phrase("without a word"),
+            ),
+            do=phrase("See the storage's own log, or what its provider says of its state, then try again."),
         )
     reworded = re.sub(r" returned error, retrying after [\w.]+:", " failed:", readable(last))
-    reason = f" (restic: {shortened(reworded, 300)})" if last else ""
+    reason = phrase(" (restic: {reworded})", reworded=shortened(reworded, 300)) if last else ""
     return RepositoryUnreachable(
-        f"The repository {access.url} cannot be reached{reason}.",
-        do="Check the network and the storage, then try again.",
+        phrase("The repository {url} cannot be reached{reason}.", url=access.url, reason=reason),
+        do=phrase("Check the network and the storage, then try again."),
     )

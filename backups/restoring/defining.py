@@ -24,6 +24,7 @@ from backups.restoring.definitions import (
     tables_completed,
     unpacked,
 )
+from backups.text.sentences import phrase
 
 # What says nothing about the definition: another try may well succeed.
 _NOT_ITS_FAULT = (mysql.ServerGone, mysql.ServerUnreachable, mysql.AccessDenied)
@@ -142,7 +143,13 @@ class _Maker:
         for one, event in self._events:
             state = str(one.more[0]).encode() if one.more and one.more[0] else event.state
             if event.name in self._hands.past_events:
-                self.sentences.append(f"Event {event.name} is not made: {ITS_TIME_HAS_PASSED}.")
+                self.sentences.append(
+                    phrase(
+                        "Event {event} is not made: {its_time_has_passed}.",
+                        event=event.name,
+                        its_time_has_passed=ITS_TIME_HAS_PASSED,
+                    )
+                )
             elif event.name in over and state == b"ENABLE":
                 self.sentences.append(_stays_disabled(event.name))
             elif state != b"DISABLE" and (problem := self._tried([event.settled(state)])) is not None:
@@ -205,4 +212,4 @@ def make_what_waits(
 
 
 def _stays_disabled(event: str) -> str:
-    return f"Event {event} stays disabled: its time has passed, and it would run at once."
+    return phrase("Event {event} stays disabled: its time has passed, and it would run at once.", event=event)

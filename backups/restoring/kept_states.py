@@ -18,6 +18,7 @@ from backups.choices import RestoreMode, Swap
 from backups.errors import Problem
 from backups.models import Database, Restore, Snapshot
 from backups.snapshots.retention import SAFETY_KEPT
+from backups.text.sentences import joined, phrase
 
 # Of a row of a restore, what nobody needs who looks at many.
 LARGE = ("definitions_before", "definitions_after", "tables_after")
@@ -41,15 +42,22 @@ class State:
         restore = self.restore
         verb = "undo" if restore.mode == RestoreMode.UNDO else "restore"
         at = timezone.localtime(restore.swapped_at or restore.run.finished_at or restore.run.queued_at)
-        only = f", {', '.join(restore.tables)} alone" if restore.tables else ""
-        return f"{restore.target} as it was before {verb} {restore.run_id} of {at:%Y-%m-%d %H:%M}{only}"
+        only = phrase(", {tables} alone", tables=", ".join(restore.tables)) if restore.tables else ""
+        return phrase(
+            "{target} as it was before {verb} {run_id} of {at}{only}",
+            target=restore.target,
+            verb=verb,
+            run_id=restore.run_id,
+            at=f"{at:%Y-%m-%d %H:%M}",
+            only=only,
+        )
 
     @property
     def end(self) -> str:
         """Until when it can be brought back, in words."""
         if self.until is None:
-            return "until somebody drops its kept tables; nothing drops them by itself"
-        return f"at least until {timezone.localtime(self.until):%Y-%m-%d %H:%M}"
+            return phrase("until somebody drops its kept tables; nothing drops them by itself")
+        return phrase("at least until {until}", until=f"{timezone.localtime(self.until):%Y-%m-%d %H:%M}")
 
     def as_json(self) -> dict[str, Any]:
         """For `--json`; times in UTC."""
@@ -118,31 +126,45 @@ def next_undo(database: Database, target: str) -> Restore:
     """The restore whose undo brings back the state of just before. Raises Problem where there is none."""
     known = listed(database, target)
     lying = laid(database, target)
-    ways = " ".join(f"{state.what}: {state.way}." for state in known)
+    ways = joined(f"{state.what}: {state.way}." for state in known)
     if not lying or not known:
         raise Problem(
-            f"No restore of {target} keeps tables, so there is nothing to undo."
+            phrase("No restore of {target} keeps tables, so there is nothing to undo.", target=target)
             if not known
-            else f"No restore of {target} is left to undo: it is what it was before the first of them.",
+            else phrase(
+                "No restore of {target} is left to undo: it is what it was before the first of them.",
+                target=target,
+            ),
             code="undo.nothing_kept",
-            safe=f"{target} was not touched.",
-            do=f"What can be brought back: {ways}" if known else "",
+            safe=phrase("{target} was not touched.", target=target),
+            do=phrase("What can be brought back: {ways}", ways=ways) if known else "",
         )
     newest = lying[-1]
     if newest.keeps_tables:
         return newest
     if newest.mode == RestoreMode.IN_PLACE:
         raise Problem(
-            f"The newest restore of {target}, {newest.run_id}, was in place and keeps no tables.",
+            phrase(
+                "The newest restore of {target}, {run_id}, was in place and keeps no tables.",
+                target=target,
+                run_id=newest.run_id,
+            ),
             code="undo.in_place",
-            safe=f"{target} was not touched.",
-            do=f"Its way back is the backup that was made before it. What can be brought back: {ways}",
+            safe=phrase("{target} was not touched.", target=target),
+            do=phrase(
+                "Its way back is the backup that was made before it. What can be brought back: {ways}",
+                ways=ways,
+            ),
         )
     raise Problem(
-        f"The tables that the newest restore of {target}, {newest.run_id}, kept are gone.",
+        phrase(
+            "The tables that the newest restore of {target}, {run_id}, kept are gone.",
+            target=target,
+            run_id=newest.run_id,
+        ),
         code="undo.kept_is_gone",
-        safe=f"{target} was not touched.",
-        do=f"What can be brought back: {ways}",
+        safe=phrase("{target} was not touched.", target=target),
+        do=phrase("What can be brought back: {ways}", ways=ways),
     )
 
 
@@ -173,11 +195,16 @@ def refuse_out_of_order(restore: Restore) -> None:
     newer = [one for one in _newer(restore) if _share_tables(one, restore)]
     if restore.tables and newer:
         raise Problem(
-            f"Restore {newer[-1].run_id} of {restore.target} is newer and has these tables as well, so the "
-            f"tables that restore {restore.run_id} kept would not fit what is there.",
+            phrase(
+                "Restore {run_id} of {target} is newer and has these tables as well, so the tables that "
+                "restore {restore_run_id} kept would not fit what is there.",
+                run_id=newer[-1].run_id,
+                target=restore.target,
+                restore_run_id=restore.run_id,
+            ),
             code="undo.newer_restore",
-            safe=f"{restore.target} was not touched.",
-            do=f"Undo restore {newer[-1].run_id} first.",
+            safe=phrase("{target} was not touched.", target=restore.target),
+            do=phrase("Undo restore {run_id} first.", run_id=newer[-1].run_id),
         )
 
 
@@ -186,11 +213,16 @@ def refuse_early_drop(restore: Restore) -> None:
     newer = [one for one in _newer(restore) if one.keeps_tables]
     if newer and restore in laid(restore.database, restore.target):
         raise Problem(
-            f"Restore {newer[-1].run_id} of {restore.target} is newer and can still be undone, after which "
-            f"{restore.kept_in} would be the way back to what was there first.",
+            phrase(
+                "Restore {run_id} of {target} is newer and can still be undone, after which {kept_in} "
+                "would be the way back to what was there first.",
+                run_id=newer[-1].run_id,
+                target=restore.target,
+                kept_in=restore.kept_in,
+            ),
             code="undo.newer_restore",
-            safe="Nothing was dropped.",
-            do=f"Undo restore {newer[-1].run_id}, or drop what that one kept, first.",
+            safe=phrase("Nothing was dropped."),
+            do=phrase("Undo restore {run_id}, or drop what that one kept, first.", run_id=newer[-1].run_id),
         )
 
 

@@ -11,8 +11,9 @@ from typing import Any
 
 from backups import mysql
 from backups.errors import Problem
+from backups.text.sentences import phrase
 
-_IN_PLACE = "or restore in place."
+_IN_PLACE = phrase("or restore in place.")
 
 
 def refuse_immovable(connection: Any, database: str, chosen: Collection[str] = (), *, target: str) -> None:
@@ -20,7 +21,7 @@ def refuse_immovable(connection: Any, database: str, chosen: Collection[str] = (
 
     `target` is the live database, which is told to be untouched.
     """
-    safe = f"{target} was not touched."
+    safe = phrase("{target} was not touched.", target=target)
     refuse_read_only(connection, database, target=target)
     _refuse_directories(connection, database, chosen, safe)
     _refuse_orphans(connection, database, chosen, safe)
@@ -30,11 +31,13 @@ def refuse_read_only(connection: Any, database: str, *, target: str) -> None:
     """Raise Problem for a database in which nothing can be replaced, in one way or the other."""
     if mysql.is_read_only(connection, database):
         raise Problem(
-            f"{database} is read only, so no table of it can be replaced.",
+            phrase("{database} is read only, so no table of it can be replaced.", database=database),
             code="swap.read_only",
-            safe=f"{target} was not touched.",
-            do=f"Run as an administrator: ALTER DATABASE {mysql.quote(database)} READ ONLY = 0; "
-            "then restore again.",
+            safe=phrase("{target} was not touched.", target=target),
+            do=phrase(
+                "Run as an administrator: ALTER DATABASE {database} READ ONLY = 0; then restore again.",
+                database=mysql.quote(database),
+            ),
         )
 
 
@@ -44,12 +47,16 @@ def _refuse_directories(connection: Any, database: str, chosen: Collection[str],
     found = [name for name in mysql.tables_with_directory(connection, database) if _is(name, chosen)]
     if found:
         raise Problem(
-            f"The table {found[0]} of {database} lies in a folder of its own (DATA DIRECTORY). MariaDB moves "
-            "such a table between databases and cannot read it after its next start; a MyISAM or Aria table "
-            "of that kind cannot be made a second time at all.",
+            phrase(
+                "The table {found} of {database} lies in a folder of its own (DATA DIRECTORY). MariaDB "
+                "moves such a table between databases and cannot read it after its next start; a MyISAM "
+                "or Aria table of that kind cannot be made a second time at all.",
+                found=found[0],
+                database=database,
+            ),
             code="swap.data_directory",
             safe=safe,
-            do="Restore in place, which swaps nothing.",
+            do=phrase("Restore in place, which swaps nothing."),
         )
 
 
@@ -57,11 +64,21 @@ def _refuse_orphans(connection: Any, database: str, chosen: Collection[str], saf
     for key in mysql.keys_without_parent(connection, database):
         if _is(key.table, chosen):
             raise Problem(
-                f"The foreign key {key.name} of {database}.{key.table} refers to {key.referenced}, which is "
-                "not there. A swap would leave it pointing at another database.",
+                phrase(
+                    "The foreign key {key} of {database}.{table} refers to {referenced}, which is not "
+                    "there. A swap would leave it pointing at another database.",
+                    key=key.name,
+                    database=database,
+                    table=key.table,
+                    referenced=key.referenced,
+                ),
                 code="swap.foreign_key_to_nothing",
                 safe=safe,
-                do=f"Make {key.referenced}, or drop that foreign key, then try again; {_IN_PLACE}",
+                do=phrase(
+                    "Make {referenced}, or drop that foreign key, then try again; {in_place}",
+                    referenced=key.referenced,
+                    in_place=_IN_PLACE,
+                ),
             )
 
 
@@ -77,10 +94,14 @@ def refuse_crossing(
         if other not in held:
             continue  # nothing that could be chosen: see refuse_immovable
         raise Problem(
-            f"A foreign key of {table} refers to {other}, and only one of the two is to be replaced.",
+            phrase(
+                "A foreign key of {table} refers to {other}, and only one of the two is to be replaced.",
+                table=table,
+                other=other,
+            ),
             code="swap.foreign_key_cut",
-            safe=f"{target} was not touched.",
-            do=f"Choose both tables, {_IN_PLACE}",
+            safe=phrase("{target} was not touched.", target=target),
+            do=phrase("Choose both tables, {in_place}", in_place=_IN_PLACE),
         )
 
 
@@ -94,11 +115,16 @@ def refuse_keys_from_elsewhere(target: str, chosen: Collection[str], server: mys
     for table, other in found:
         if _is(other, chosen):
             raise Problem(
-                f"A foreign key of {table}, in another database, refers to {target}.{other} and would go "
-                "with the tables of before.",
+                phrase(
+                    "A foreign key of {table}, in another database, refers to {target}.{other} and "
+                    "would go with the tables of before.",
+                    table=table,
+                    target=target,
+                    other=other,
+                ),
                 code="swap.foreign_key_from_elsewhere",
-                safe=f"{target} was not touched.",
-                do="Drop that foreign key and add it again afterwards, or restore in place.",
+                safe=phrase("{target} was not touched.", target=target),
+                do=phrase("Drop that foreign key and add it again afterwards, or restore in place."),
             )
 
 
@@ -111,10 +137,12 @@ def refuse_taken(kept_in: str, target: str, server: mysql.Server) -> None:
         taken = mysql.database_exists(connection, kept_in) and mysql.inventory(connection, kept_in)
     if taken:
         raise Problem(
-            f"{kept_in}, where the tables of before would be kept, holds tables already.",
+            phrase(
+                "{kept_in}, where the tables of before would be kept, holds tables already.", kept_in=kept_in
+            ),
             code="swap.kept_not_empty",
-            safe=f"{target} was not touched.",
-            do="Try again, which takes another name; drop that database once nobody needs it.",
+            safe=phrase("{target} was not touched.", target=target),
+            do=phrase("Try again, which takes another name; drop that database once nobody needs it."),
         )
 
 

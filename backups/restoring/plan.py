@@ -24,6 +24,7 @@ from backups.restoring.obstacles import (
 from backups.restoring.renaming import refuse_without_rows
 from backups.runs import refusals
 from backups.snapshots import selection
+from backups.text.sentences import phrase
 
 _SAMPLES = 20
 
@@ -61,9 +62,9 @@ def heard(snapshot: Snapshot, mode: RestoreMode, target: str, told: Mapping[str,
         return _of_rows(snapshot, mode, target, told["seconds"], **lists)
     except (KeyError, TypeError) as error:
         raise Problem(
-            "What the worker answered is not known to this version of the portal.",
+            phrase("What the worker answered is not known to this version of the portal."),
             code="restore.plan_unknown",
-            do="See that portal and worker are of the same version, then look again.",
+            do=phrase("See that portal and worker are of the same version, then look again."),
         ) from error
 
 
@@ -107,10 +108,16 @@ def drafted(database: Database, snapshot: Snapshot, *, mode: RestoreMode, target
     if snapshot.is_known_bad:
         draft.warnings.append(selection.known_bad_words(snapshot))
     elif not draft.verified:
-        draft.warnings.append("This snapshot has not been verified: nobody has seen it restore.")
+        draft.warnings.append(phrase("This snapshot has not been verified: nobody has seen it restore."))
     _tell_of_safety_copies(draft)
     if mode in OVERWRITING_MODES and snapshot.source != target:
-        draft.warnings.append(f"This snapshot is of {snapshot.source}: it would take the place of {target}.")
+        draft.warnings.append(
+            phrase(
+                "This snapshot is of {source}: it would take the place of {target}.",
+                source=snapshot.source,
+                target=target,
+            )
+        )
     draft.warnings.extend(doubts(snapshot))
     return draft
 
@@ -119,12 +126,15 @@ def _tell_of_safety_copies(plan: Plan) -> None:
     """What was saved before a restore is newer than the backups, and not what people go back to."""
     if selection.is_safety_copy(plan.snapshot):
         plan.warnings.append(
-            "This snapshot was saved before a restore: it holds what was to be repaired then."
+            phrase("This snapshot was saved before a restore: it holds what was to be repaired then.")
         )
     elif (newer := selection.newer_safety_copy(plan.snapshot)) is not None:
         plan.warnings.append(
-            f"Snapshot {newer.short_id} is newer: it was saved before a restore, and holds what was to be "
-            "repaired then."
+            phrase(
+                "Snapshot {snapshot} is newer: it was saved before a restore, and holds what was to be "
+                "repaired then.",
+                snapshot=newer.short_id,
+            )
         )
 
 
@@ -158,20 +168,15 @@ def _look_at_server(plan: Plan, database: Database, chosen: frozenset[str]) -> N
         if manifest:
             _compare_tables(plan, manifest, live, chosen)
             _look_at_definers(plan, connection, manifest)
-    if manifest is None:
-        plan.warnings.append(
-            "The snapshot has no manifest (it was not made by Vedetta): which tables it holds "
-            "is known only when it is read."
-        )
-    if manifest and plan.mode == RestoreMode.REPLACE and live and not chosen and not plan.replaced + plan.new:
-        plan.warnings.append(f"The snapshot holds no table: {plan.target} will be empty afterwards.")
-    if plan.mode == RestoreMode.NEW and live:
-        plan.obstacles.append(f"{plan.target} holds tables already: choose a name that is free.")
-    if plan.mode in OVERWRITING_MODES and not exists:
-        plan.obstacles.append(f"There is no database {plan.target}: restore into a new one.")
+    _look_at_names(plan, live, chosen, exists=exists, is_known=manifest is not None)
     _look_at_views(plan, manifest)
     if without := mysql.without_history(plan.snapshot.not_in_backup):
-        plan.warnings.append(f"The snapshot has no history of these tables, only rows: {', '.join(without)}.")
+        plan.warnings.append(
+            phrase(
+                "The snapshot has no history of these tables, only rows: {without}.",
+                without=", ".join(without),
+            )
+        )
     refuse_without_rows(
         plan.snapshot,
         chosen,
@@ -186,6 +191,31 @@ def _look_at_server(plan: Plan, database: Database, chosen: frozenset[str]) -> N
             refuse_read_only(connection, plan.target, target=plan.target)
 
 
+def _look_at_names(
+    plan: Plan, live: list[str], chosen: frozenset[str], *, exists: bool, is_known: bool
+) -> None:
+    """Whether what is there, and what would come, is what the mode is for."""
+    if not is_known:
+        plan.warnings.append(
+            phrase(
+                "The snapshot has no manifest (it was not made by Vedetta): which tables it holds is "
+                "known only when it is read."
+            )
+        )
+    if is_known and plan.mode == RestoreMode.REPLACE and live and not chosen and not plan.replaced + plan.new:
+        plan.warnings.append(
+            phrase("The snapshot holds no table: {target} will be empty afterwards.", target=plan.target)
+        )
+    if plan.mode == RestoreMode.NEW and live:
+        plan.obstacles.append(
+            phrase("{target} holds tables already: choose a name that is free.", target=plan.target)
+        )
+    if plan.mode in OVERWRITING_MODES and not exists:
+        plan.obstacles.append(
+            phrase("There is no database {target}: restore into a new one.", target=plan.target)
+        )
+
+
 def _in_lower_case(
     plan: Plan, manifest: dict[str, Any], chosen: frozenset[str]
 ) -> tuple[dict[str, Any], frozenset[str]]:
@@ -193,13 +223,19 @@ def _in_lower_case(
     inventory = manifest["inventory"]
     if names := respelled(inventory):
         plan.warnings.append(
-            "The server gives tables and views names in lower case (lower_case_table_names=1), so these will "
-            f"be spelled otherwise: {mysql.named(names)}."
+            phrase(
+                "The server gives tables and views names in lower case (lower_case_table_names=1), so "
+                "these will be spelled otherwise: {names}.",
+                names=mysql.named(names),
+            )
         )
     if names := clashing(inventory):
         plan.obstacles.append(
-            "The server gives tables names in lower case (lower_case_table_names=1), and would take these "
-            f"for one: {mysql.named(names)}."
+            phrase(
+                "The server gives tables names in lower case (lower_case_table_names=1), and would take "
+                "these for one: {names}.",
+                names=mysql.named(names),
+            )
         )
     spelled = frozenset(name.lower() for name in chosen)
     return {**manifest, "inventory": in_lower_case(inventory)}, spelled
@@ -233,7 +269,10 @@ def _without_those_that_stay(plan: Plan, connection: Any, live: list[str]) -> li
     plan.staying.extend(sorted(without))
     if without:
         plan.warnings.append(
-            f"These tables stay as they are, because no backup has their rows: {', '.join(sorted(without))}."
+            phrase(
+                "These tables stay as they are, because no backup has their rows: {without}.",
+                without=", ".join(sorted(without)),
+            )
         )
     return [table for table in live if table not in without]
 
@@ -242,7 +281,7 @@ def _compare_tables(plan: Plan, manifest: dict[str, Any], live: list[str], chose
     inventory = manifest["inventory"]
     held = {*inventory.get("table", []), *inventory.get("sequence", [])}
     if missing := sorted(chosen - held):
-        plan.obstacles.append(f"The snapshot has no table {', '.join(missing)}.")
+        plan.obstacles.append(phrase("The snapshot has no table {missing}.", missing=", ".join(missing)))
     coming = held & chosen if chosen else held
     plan.replaced.extend(sorted(coming & set(live)))
     plan.new.extend(sorted(coming - set(live) - set(plan.staying)))
@@ -255,22 +294,34 @@ def _look_at_definers(plan: Plan, connection: Any, manifest: dict[str, Any]) -> 
     missing = mysql.missing_users(connection, definers)
     if missing:
         plan.warnings.append(
-            f"These users define views, triggers or routines and do not exist here: "
-            f"{', '.join(missing)}. Keep them, or set them to the user that restores."
+            phrase(
+                "These users define views, triggers or routines and do not exist here: {missing}. Keep "
+                "them, or set them to the user that restores.",
+                missing=", ".join(missing),
+            )
         )
     elif missing is None and definers:
         plan.warnings.append(
-            f"Views, triggers or routines run as {', '.join(definers)}; whether these users exist "
-            "here cannot be seen with our rights."
+            phrase(
+                "Views, triggers or routines run as {definers}; whether these users exist here cannot "
+                "be seen with our rights.",
+                definers=", ".join(definers),
+            )
         )
 
 
 def _look_at_views(plan: Plan, manifest: dict[str, Any] | None) -> None:
     views = (manifest or {}).get("views_of_others", [])
     if views and plan.target != plan.snapshot.source:
-        plan.warnings.append(f"These views name a database and will go on reading it: {', '.join(views)}.")
+        plan.warnings.append(
+            phrase("These views name a database and will go on reading it: {views}.", views=", ".join(views))
+        )
     if routines := (manifest or {}).get("routines_of_others", []):
         plan.warnings.append(
-            f"These routines use libraries of other databases, which are in no backup of "
-            f"{plan.snapshot.source}: {', '.join(routines)}."
+            phrase(
+                "These routines use libraries of other databases, which are in no backup of {source}: "
+                "{routines}.",
+                source=plan.snapshot.source,
+                routines=", ".join(routines),
+            )
         )

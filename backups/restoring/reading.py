@@ -19,6 +19,7 @@ from backups.errors import Problem
 from backups.loading.definers import dialect_of
 from backups.loading.reading import DefinitionReader
 from backups.restoring.definitions import BROKEN, DEFINED, FRAME, NAMELESS, Definition, unpacked
+from backups.text.sentences import phrase
 
 
 def read(
@@ -41,12 +42,7 @@ def read(
         broken = mysql.broken_views(connection, database)
         unlinked = mysql.unlinked_routines(connection, database)
         routines = _routines_in_the_servers_words(connection, database, unlinked) if unlinked else []
-    if broken:
-        names = ", ".join(view.name for view in broken)
-        say(f"These views of {database} read what is not there, and are kept as text: {names}.")
-    if unlinked:
-        names = ", ".join(name for _, name in unlinked)
-        say(f"These routines of {database} use libraries that are not there, and are kept as text: {names}.")
+    _tell_kept_as_text(database, broken, unlinked, say)
     found: dict[int, tuple[Section, bytearray]] = {}
     source = mysql.DumpSource(
         place.server,
@@ -64,6 +60,33 @@ def read(
     ]
     entries += [[Kind.VIEW, view.name, "", _statements_of(view).decode("latin-1"), BROKEN] for view in broken]
     return zlib.compress(json.dumps([*entries, *routines]).encode())
+
+
+def _tell_kept_as_text(
+    database: str,
+    broken: Sequence[mysql.BrokenView],
+    unlinked: Sequence[tuple[str, str]],
+    say: Callable[[str], None],
+) -> None:
+    if broken:
+        names = ", ".join(view.name for view in broken)
+        say(
+            phrase(
+                "These views of {database} read what is not there, and are kept as text: {names}.",
+                database=database,
+                names=names,
+            )
+        )
+    if unlinked:
+        names = ", ".join(name for _, name in unlinked)
+        say(
+            phrase(
+                "These routines of {database} use libraries that are not there, and are kept as text: "
+                "{names}.",
+                database=database,
+                names=names,
+            )
+        )
 
 
 def _routines_in_the_servers_words(
@@ -118,7 +141,15 @@ class _Reading:
         except Problem:
             return section.name
         for each in found.reworded:
-            self._say(f"{each.kind.capitalize()} {each.name} of {self._database}: {each.why}.")
+            self._say(
+                phrase(
+                    "{what} {name} of {database}: {why}.",
+                    what=each.kind.capitalize(),
+                    name=each.name,
+                    database=self._database,
+                    why=each.why,
+                )
+            )
         made = [one.name for one in ready if one.kind == section.kind]
         return made[-1] if section.kind == Kind.TRIGGER and made else section.name
 

@@ -14,6 +14,7 @@ from backups.errors import Problem
 from backups.models import Restore, Snapshot
 from backups.restoring import table_definitions
 from backups.runs import notes
+from backups.text.sentences import phrase
 
 
 def tables_moving(connection: Any, restore: Restore) -> tuple[list[str], list[str]]:
@@ -45,7 +46,12 @@ def say_what_stayed(restore: Restore, place: mysql.ProbedServer, say: Callable[[
     with mysql.connect(place.server) as connection:
         stayed = [table for table in staying(connection, restore) if table in (restore.tables or [table])]
     if stayed:
-        say(f"These tables stayed as they were, because no backup has their rows: {', '.join(stayed)}.")
+        say(
+            phrase(
+                "These tables stayed as they were, because no backup has their rows: {stayed}.",
+                stayed=", ".join(stayed),
+            )
+        )
 
 
 def refuse_without_rows(
@@ -64,11 +70,14 @@ def refuse_without_rows(
             without = mysql.tables_without_rows(connection, target)
     if found := sorted(name for name in without if (name.lower() if folds_names else name) in chosen):
         raise Problem(
-            f"No backup has the rows of {', '.join(found)}: there is nothing to restore of "
-            f"{'it' if len(found) == 1 else 'them'}.",
+            phrase(
+                "No backup has the rows of {tables}: there is nothing to restore of {which}.",
+                tables=", ".join(found),
+                which=("it" if len(found) == 1 else phrase("them")),
+            ),
             code="restore.rows_left_out",
-            safe=f"{target} was not touched.",
-            do="Choose other tables; see what is not in the backup on the snapshot's page.",
+            safe=phrase("{target} was not touched.", target=target),
+            do=phrase("Choose other tables; see what is not in the backup on the snapshot's page."),
         )
 
 
@@ -137,8 +146,12 @@ def _give_up(
     notes.run_update(restore.run_id, result={"not_kept": not_kept})
     restore.run.refresh_from_db(fields=["result"])
     say(
-        f"{mysql.named(sorted(damaged))} of {restore.target}: damaged, so that the server can neither open "
-        "nor move it. What is left of it is dropped and not kept, with its triggers."
+        phrase(
+            "{damaged} of {target}: damaged, so that the server can neither open nor move it. What is "
+            "left of it is dropped and not kept, with its triggers.",
+            damaged=mysql.named(sorted(damaged)),
+            target=restore.target,
+        )
     )
 
     def drop() -> None:
@@ -156,7 +169,9 @@ def but_given_up(restore: Restore, place: mysql.ProbedServer) -> str:
     with mysql.connect(place.server) as connection:
         there = mysql.tables(connection, restore.target)
     if gone := [table for table in given_up if table not in there]:
-        return f", but for {mysql.named(gone)}, which was damaged and is dropped: restore it again"
+        return phrase(
+            ", but for {gone}, which was damaged and is dropped: restore it again", gone=mysql.named(gone)
+        )
     return ""
 
 
@@ -178,20 +193,28 @@ def _refuse_other_tables(restore: Restore, outgoing: Sequence[str], incoming: Se
     """
     if outgoing and not incoming and should_bring_tables(restore):
         raise Problem(
-            f"No table would come into {restore.target}, and {len(outgoing)} would go out of it.",
+            phrase(
+                "No table would come into {target}, and {count} would go out of it.",
+                target=restore.target,
+                count=len(outgoing),
+            ),
             code="swap.nothing_would_come",
-            safe=f"No table of {restore.target} was moved.",
-            do="See what the snapshot holds: restore it into a new database.",
+            safe=phrase("No table of {target} was moved.", target=restore.target),
+            do=phrase("See what the snapshot holds: restore it into a new database."),
         )
     wanted = sorted(table_definitions.unpacked(restore.tables_after))
     gone = sorted(set(wanted) - set(incoming))
     if sorted(incoming) != wanted:
-        why = f", as {gone[0]} is missing" if gone else ""
+        why = phrase(", as {gone} is missing", gone=gone[0]) if gone else ""
         raise Problem(
-            f"{restore.incoming} does not hold the tables that were to come from it{why}.",
+            phrase(
+                "{incoming} does not hold the tables that were to come from it{why}.",
+                incoming=restore.incoming,
+                why=why,
+            ),
             code="swap.incoming_otherwise",
-            safe=f"No table of {restore.target} was moved.",
-            do="Restore again; see who else changes that database.",
+            safe=phrase("No table of {target} was moved.", target=restore.target),
+            do=phrase("Restore again; see who else changes that database."),
         )
 
 

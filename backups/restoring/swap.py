@@ -26,6 +26,7 @@ from backups.restoring.renaming import (
     was_renamed,
 )
 from backups.runs import consequences, notes, refusals, restores
+from backups.text.sentences import joined, phrase
 
 
 def write_down(
@@ -83,7 +84,7 @@ def swap(
         _prepare(restore, place)
         rename(restore, place, tick, say)
         restores.restore_note(restore, swap=Swap.RENAMED)
-        say(f"The tables were swapped; those of before are in {restore.kept_in}.")
+        say(phrase("The tables were swapped; those of before are in {kept_in}.", kept_in=restore.kept_in))
         say_what_stayed(restore, place, say)
         _finish(restore, place, tick, say)
     except BaseException as error:
@@ -111,38 +112,58 @@ def end_broken_off(restore: Restore, place: mysql.ProbedServer, tick: process.Ti
     if renamed:
         restores.restore_note(restore, swap=Swap.RENAMED)
         _finish(restore, place, tick)
-        kept = f"the tables of before are in {restore.kept_in}."
+        kept = phrase("the tables of before are in {kept_in}.", kept_in=restore.kept_in)
         if wrong := _not_whole(restore):
-            return f"{wrong} In {restore.target} are the tables that were to come, and {kept}"
-        return f"{restore.target} is wholly restored; {kept}"
+            return phrase(
+                "{wrong} In {target} are the tables that were to come, and {kept}",
+                wrong=wrong,
+                target=restore.target,
+                kept=kept,
+            )
+        return phrase("{target} is wholly restored; {kept}", target=restore.target, kept=kept)
     _roll_back(restore, place, tick)
     if left := _left_though_sound(restore):
-        return (
-            f"{restore.target} has all the tables that it had before{but_given_up(restore, place)}; "
-            f"{consequences.left_out(left)} could not be made again."
+        return phrase(
+            "{target} has all the tables that it had before{but_given_up}; {left_out} could not be "
+            "made again.",
+            target=restore.target,
+            but_given_up=but_given_up(restore, place),
+            left_out=consequences.left_out(left),
         )
-    return f"{restore.target} is wholly as it was before{but_given_up(restore, place)}."
+    return phrase(
+        "{target} is wholly as it was before{but_given_up}.",
+        target=restore.target,
+        but_given_up=but_given_up(restore, place),
+    )
 
 
 def refuse_unless_whole(restore: Restore) -> None:
     """Raise Problem where the tables are in their place, but something is not as it should be."""
     if wrong := _not_whole(restore):
-        again = "on the restore's page, or by `manage.py undo_restore --try-again`"
+        again = phrase("on the restore's page, or by `manage.py undo_restore --try-again`")
         raise Problem(
             wrong,
             code="swap.not_whole",
-            safe=f"All tables are in {restore.target}{_where_those_of_before_are(restore)}.",
-            do=f"{_what_to_do(left)} Then have them made: Try these again, {again}."
+            safe=phrase(
+                "All tables are in {target}{where_those_of_before_are}.",
+                target=restore.target,
+                where_those_of_before_are=_where_those_of_before_are(restore),
+            ),
+            do=phrase(
+                "{what_to_do} Then have them made: Try these again, {again}.",
+                what_to_do=_what_to_do(left),
+                again=again,
+            )
             if (left := _left_though_sound(restore))
-            else "Compare them with what was wanted; the way back is to undo this.",
+            else phrase("Compare them with what was wanted; the way back is to undo this."),
         )
 
 
 def _where_those_of_before_are(restore: Restore) -> str:
     if restore.swap != Swap.NONE:
-        return f"; those of before are in {restore.kept_in}"
+        return phrase("; those of before are in {kept_in}", kept_in=restore.kept_in)
     saved = restore.safety_snapshot
-    return f"; what it held before is in snapshot {saved.short_id}" if saved else ""
+    return phrase("; what it held before is in snapshot {snapshot}", snapshot=saved.short_id) if saved else ""
 
 
 def drop_emptied(restore: Restore, place: mysql.ProbedServer) -> None:
@@ -160,11 +181,14 @@ def _refuse_half_rolled_back(restore: Restore, error: BaseException) -> None:
     if left := _left_though_sound(restore):
         why = error.what if isinstance(error, Problem) else str(error)
         raise Problem(
-            f"The swap was broken off: {why}",
+            phrase("The swap was broken off: {why}", why=why),
             code="swap.broken_off",
-            safe=f"All tables of {restore.target} are as they were, but {consequences.left_out(left)} could "
-            "not be made again.",
-            do="See the restore's page for why, then have them made: Try these again.",
+            safe=phrase(
+                "All tables of {target} are as they were, but {left_out} could not be made again.",
+                target=restore.target,
+                left_out=consequences.left_out(left),
+            ),
+            do=phrase("See the restore's page for why, then have them made: Try these again."),
         ) from error
 
 
@@ -231,11 +255,15 @@ def _finish(
 
 
 def _not_made_again(left: definitions.Left) -> str:
-    before = "could not be read" if left["kind"] == Kind.VIEW else "lacked a library"
+    before = phrase("could not be read") if left["kind"] == Kind.VIEW else phrase("lacked a library")
     why = left["why"].rstrip(".")
-    return (
-        f"The {left['kind']} {left['name']} {before} before, and cannot be made again ({why}); its "
-        "statement is kept on the restore's page."
+    return phrase(
+        "The {kind} {name} {before} before, and cannot be made again ({why}); its statement is kept "
+        "on the restore's page.",
+        kind=left["kind"],
+        name=left["name"],
+        before=before,
+        why=why,
     )
 
 
@@ -295,12 +323,14 @@ def _end_without_target(restore: Restore, renamed: bool) -> str:
     """Somebody has dropped the target meanwhile: there is nothing left to finish."""
     if renamed:
         restores.restore_finished_swap(restore, left=[])
-        return (
-            f"{restore.target} is not there any more, and with it the tables that came in; the tables of "
-            f"before are in {restore.kept_in}."
+        return phrase(
+            "{target} is not there any more, and with it the tables that came in; the tables of "
+            "before are in {kept_in}.",
+            target=restore.target,
+            kept_in=restore.kept_in,
         )
     restores.restore_note(restore, swap=Swap.ROLLED_BACK)
-    return f"{restore.target} is not there any more."
+    return phrase("{target} is not there any more.", target=restore.target)
 
 
 def _end_now(
@@ -314,11 +344,14 @@ def _end_now(
         say(end_broken_off(restore, place, tick=lambda: None))
     except Problem as later:
         raise Problem(
-            f"The swap was broken off: {later.what}",
+            phrase("The swap was broken off: {later}", later=later.what),
             code="swap.broken_off",
-            safe=f"No row of {restore.target} is lost, but views, triggers, routines or events of it may "
-            "be missing until the swap is ended, which is tried every minute.",
-            do="See that the database server answers; what came of it will be added here.",
+            safe=phrase(
+                "No row of {target} is lost, but views, triggers, routines or events of it may be "
+                "missing until the swap is ended, which is tried every minute.",
+                target=restore.target,
+            ),
+            do=phrase("See that the database server answers; what came of it will be added here."),
         ) from error
 
 
@@ -333,7 +366,7 @@ def _left_though_sound(restore: Restore) -> list[definitions.Left]:
 def _what_to_do(left: Sequence[definitions.Left]) -> str:
     """What helps what could not be made, each thing once; the first few of them."""
     ways = list(dict.fromkeys(one["do"] for one in left if one.get("do")))
-    return " ".join(ways[:_WAYS]) or "See to what is missing."
+    return joined(ways[:_WAYS]) or phrase("See to what is missing.")
 
 
 # They come one for each kind of refusal.
@@ -346,8 +379,16 @@ def _not_whole(restore: Restore) -> str:
     otherwise = restore.run.result.get("otherwise", [])
     sentences = []
     if left := _left_though_sound(restore):
-        sentences.append(f"{consequences.left_out(left)} could not be made ({left[0]['why'].rstrip('.')}).")
+        sentences.append(
+            phrase(
+                "{left_out} could not be made ({why}).",
+                left_out=consequences.left_out(left),
+                why=left[0]["why"].rstrip("."),
+            )
+        )
     if otherwise:
         named = ", ".join(otherwise[:5]) + (" …" if len(otherwise) > 5 else "")
-        sentences.append(f"After the swap these tables are not defined as they came: {named}.")
-    return " ".join(sentences)
+        sentences.append(
+            phrase("After the swap these tables are not defined as they came: {named}.", named=named)
+        )
+    return joined(sentences)

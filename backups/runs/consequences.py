@@ -9,36 +9,39 @@ from django.utils import timezone
 
 from backups.choices import Action, RestoreMode, Swap
 from backups.models import Restore, Run
+from backups.text.sentences import phrase
 
 
 def left_out(definitions: Sequence[Mapping[str, Any]]) -> str:
     """Definitions by kind and name, for a sentence: the first few of them."""
     names = [f"{one['kind']} {one['name']}" for one in definitions[:_NAMED]]
     more = len(definitions) - len(names)
-    return ", ".join(names) + (f" and {more} more" if more else "")
+    return ", ".join(names) + (phrase(" and {more} more", more=more) if more else "")
 
 
 _NAMED = 5
 
 
 _SAFE_WHEN_LOST: dict[str, str] = {
-    Action.BACKUP: "No heartbeat was written and earlier snapshots are untouched.",
-    Action.VERIFY: "The live database and the snapshots are untouched.",
-    Action.DROP_KEPT: "The live database was not touched.",
-    Action.DEFINE: "No table was touched; try it again.",
+    Action.BACKUP: phrase("No heartbeat was written and earlier snapshots are untouched."),
+    Action.VERIFY: phrase("The live database and the snapshots are untouched."),
+    Action.DROP_KEPT: phrase("The live database was not touched."),
+    Action.DEFINE: phrase("No table was touched; try it again."),
 }
 
 
 def lost_sentence(run: Run) -> str:
     """Why a run is lost, what is safe and what to do."""
     beat = timezone.localtime(run.beat_at or run.queued_at)
-    safe = snapshot_was_made(run) or _SAFE_WHEN_LOST.get(run.action, "The snapshots are untouched.")
+    safe = snapshot_was_made(run) or _SAFE_WHEN_LOST.get(run.action, phrase("The snapshots are untouched."))
     restore = Restore.objects.filter(run=run).first()
     if restore is not None:
         safe = _safe_when_lost(restore)
-    return (
-        f"The worker died in the middle of this run (last sign of life {beat:%H:%M:%S}). "
-        f"{safe} Start it again; if it happens again, see the worker's own log."
+    return phrase(
+        "The worker died in the middle of this run (last sign of life {beat}). {safe} Start it "
+        "again; if it happens again, see the worker's own log.",
+        beat=f"{beat:%H:%M:%S}",
+        safe=safe,
     )
 
 
@@ -47,38 +50,52 @@ def snapshot_was_made(run: Run) -> str:
     if run.action != Action.BACKUP:
         return ""
     return {
-        "confirm": "Its snapshot was made, but no heartbeat was written.",
-        "heartbeat": "Its snapshot was made and is good; its heartbeat may have been written.",
+        "confirm": phrase("Its snapshot was made, but no heartbeat was written."),
+        "heartbeat": phrase("Its snapshot was made and is good; its heartbeat may have been written."),
     }.get(run.phase, "")
 
 
 def restore_left(restore: Restore) -> str:
     """What a restore or an undo left of the live database, empty where it was not touched."""
     if restore.swap == Swap.FINISHED and restore.definitions_left:
-        return (
-            f"The tables are in {restore.target}, but {left_out(restore.definitions_left)} could not be made."
+        return phrase(
+            "The tables are in {target}, but {left_out} could not be made.",
+            target=restore.target,
+            left_out=left_out(restore.definitions_left),
         )
     if restore.swap == Swap.FINISHED:
-        return f"{restore.target} is wholly restored."
+        return phrase("{target} is wholly restored.", target=restore.target)
     if _is_loading_into_live(restore):
-        return f"What was loaded into {restore.target} is taken away."
+        return phrase("What was loaded into {target} is taken away.", target=restore.target)
     if not restore.is_settled:
-        return "It was swapping tables, which is ended either way within minutes."
+        return phrase("It was swapping tables, which is ended either way within minutes.")
     if restore.mode == RestoreMode.IN_PLACE and restore.run.phase == "load":
         saved = restore.safety_snapshot
-        way_back = f", or restore snapshot {saved.short_id}, which has what it held before" if saved else ""
-        return f"{restore.target} may be partly overwritten: restore again{way_back}."
+        way_back = (
+            phrase(", or restore snapshot {snapshot}, which has what it held before", snapshot=saved.short_id)
+            if saved
+            else ""
+        )
+        return phrase(
+            "{target} may be partly overwritten: restore again{way_back}.",
+            target=restore.target,
+            way_back=way_back,
+        )
     return ""
 
 
 def _safe_when_lost(restore: Restore) -> str:
     """What a restore whose worker died left of its target; how a swap ended is added once it has."""
-    untouched = "The live database was not touched"
+    untouched = phrase("The live database was not touched")
     beside = "" if _is_loading_into_live(restore) else f"{untouched}; "
     if restore.mode == RestoreMode.NEW and "scratch" in restore.run.result:
-        return f"{beside}{restore.target} was half loaded and is taken away."
+        return phrase(
+            "{beside}{target} was half loaded and is taken away.", beside=beside, target=restore.target
+        )
     if restore.mode == RestoreMode.NEW and restore.run.phase in ("load", "check"):
-        return f"{beside}{restore.target} may hold a part of the snapshot."
+        return phrase(
+            "{beside}{target} may hold a part of the snapshot.", beside=beside, target=restore.target
+        )
     return restore_left(restore) or f"{untouched}."
 
 

@@ -29,6 +29,7 @@ from backups.runs.leases import BEAT_LOST, LEASE, lease_release, lease_take
 from backups.runs.notes import line, run_log
 from backups.runs.queue import WHO_ASKED, in_turn, note_wait, of_the_queue, wake_for
 from backups.runs.refusals import describe, refuse_twin
+from backups.text.sentences import english, phrase
 
 logger = logging.getLogger(__name__)
 
@@ -103,10 +104,15 @@ def run_claim(run_id: int, *, worker: str, now: datetime | None = None) -> Run |
         run, holder = _take(run_id, worker, now)
     if holder is not None:
         refusal = Refused(
-            f"Not started: {describe(holder)} is using the same "
-            f"{'repository' if run and run.action in EXCLUSIVE_ACTIONS else 'database'}.",
+            phrase(
+                "Not started: {holder} is using the same {held}.",
+                holder=describe(holder),
+                held=(
+                    phrase("repository") if run and run.action in EXCLUSIVE_ACTIONS else phrase("database")
+                ),
+            ),
             code="run.lease_held",
-            do="Wait for it to end, then start again.",
+            do=phrase("Wait for it to end, then start again."),
         )
         run_finish(run_id, status=Status.FAILED, failure=Failure.of(refusal))
         raise refusal
@@ -177,20 +183,24 @@ def _is_without_right(run_id: int, now: datetime) -> bool:
     person = run.requested_by
     if person.is_active and person.is_staff and person.has_perm(right_of(run)):
         return False
-    why = "may not start such a run any more" if person.is_active else "is no longer active"
-    _cancel_without_right(asked, f"{person.get_username()}, who asked for it, {why}.", now)
+    why = phrase("may not start such a run any more") if person.is_active else phrase("is no longer active")
+    _cancel_without_right(
+        asked, phrase("{person}, who asked for it, {why}.", person=person.get_username(), why=why), now
+    )
     return True
 
 
 def person_goes(person: User, *, now: datetime | None = None) -> None:
     """Cancel what waits of a person whose account is about to be deleted: afterwards it would be nobody's."""
     waits = Run.objects.filter(status=Status.QUEUED, parent=None, requested_by=person)
-    why = f"the account of {person.get_username()}, who asked for it, was deleted."
+    why = phrase("the account of {person}, who asked for it, was deleted.", person=person.get_username())
     _cancel_without_right(waits, why, now or timezone.now())
 
 
 def _cancel_without_right(runs: QuerySet[Run], why: str, now: datetime) -> None:
-    sentence = f"Cancelled before it started: {why} Nothing was done; whoever may can start it again."
+    sentence = phrase(
+        "Cancelled before it started: {why} Nothing was done; whoever may can start it again.", why=why
+    )
     keys = list(runs.values_list("pk", flat=True))
     Run.objects.filter(pk__in=keys, status=Status.QUEUED).update(
         status=Status.CANCELLED, finished_at=now, **_columns(Failure(sentence, "run.asker_may_not"))
@@ -238,14 +248,14 @@ def _columns(failure: Failure | None) -> dict[str, Any]:
     """The columns that say why a run failed."""
     if failure is None:
         return {}
-    return {"error": failure.sentence, "error_code": failure.code, "error_params": failure.params}
+    return {"error": english(failure.sentence), "error_code": failure.code, "error_params": failure.stored}
 
 
 def run_cancel(run: Run, *, now: datetime | None = None) -> None:
     """Cancel a queued run at once; ask a running one's worker to stop. Raises IllegalTransition."""
     hit = Run.objects.filter(pk=run.pk, status=Status.QUEUED).update(
         status=Status.CANCELLED,
-        **_columns(Failure("Cancelled before it started.", CANCELLED)),
+        **_columns(Failure(phrase("Cancelled before it started."), CANCELLED)),
         finished_at=now or timezone.now(),
     )
     hit += Run.objects.filter(pk=run.pk, status=Status.RUNNING).update(cancel_requested=True)
@@ -269,7 +279,7 @@ def runs_stop(*, is_ours: Callable[[str], bool]) -> list[Run]:
         if is_ours(run.worker):
             with suppress(IllegalTransition):
                 run_cancel(run)
-                run_log(run.pk, [line("The worker was told to stop, so this run is cancelled.")])
+                run_log(run.pk, [line(phrase("The worker was told to stop, so this run is cancelled."))])
                 asked.append(run)
     return asked
 
@@ -316,7 +326,7 @@ def _count_from_now(now: datetime) -> None:
 def _give_up_never_begun(now: datetime) -> None:
     """Runs that a process queued for itself alone, and then died: they would refuse others for ever."""
     why = Failure(
-        "The process that was to play it ended before it began. Nothing was done.", "run.never_begun"
+        phrase("The process that was to play it ended before it began. Nothing was done."), "run.never_begun"
     )
     orphans = Run.objects.filter(status=Status.QUEUED).exclude(of_the_queue())
     orphans.filter(Q(queued_at__lt=now - BEAT_LOST) | Q(parent__status__in=TERMINAL)).update(
@@ -361,11 +371,15 @@ def after_portal_restore(copy: PortalCopy) -> None:
     Nothing queued then is played now: it was asked for in another state of things.
     """
     then = timezone.localtime(copy.made_at)
-    began = f"The portal came back from its copy of {then:%Y-%m-%d %H:%M:%S}"
+    began = phrase("The portal came back from its copy of {then}", then=f"{then:%Y-%m-%d %H:%M:%S}")
     cut = Failure(
-        f"{began}, in which this run was under way. How it ended is not known.", "run.portal_came_back"
+        phrase("{began}, in which this run was under way. How it ended is not known.", began=began),
+        "run.portal_came_back",
     )
-    dropped = Failure(f"{began}, in which this run had not begun. Nothing was done.", "run.portal_came_back")
+    dropped = Failure(
+        phrase("{began}, in which this run had not begun. Nothing was done.", began=began),
+        "run.portal_came_back",
+    )
     Run.objects.filter(pk=copy.made_by, status=Status.RUNNING).update(
         status=Status.SUCCEEDED, finished_at=copy.made_at, detail=""
     )

@@ -11,12 +11,15 @@ from django.utils import timezone
 from backups import restic
 from backups.choices import ACTIVE, TERMINAL, Action, Level, Status
 from backups.models import Database, Repository, Run, RunLine
+from backups.text.sentences import english, joined, parts_of, phrase
 
 
 def run_append_error(run: Run, sentence: str) -> None:
     """Add to a run that is over how what it left behind was put right."""
     run_log(run.pk, [line(sentence, Level.WARNING)])
-    Run.objects.filter(pk=run.pk, status__in=TERMINAL).update(error=f"{run.error} {sentence}".strip())
+    told = joined([part for part in (run.error_told, sentence) if part])
+    params = {**(run.error_params or {}), **parts_of(told)}
+    Run.objects.filter(pk=run.pk, status__in=TERMINAL).update(error=english(told), error_params=params)
 
 
 def run_phase(run_id: int, name: str, *, now: datetime | None = None) -> None:
@@ -56,7 +59,10 @@ def skipped_note(action: Action, database: Database) -> None:
     """Say in the running run's log that a scheduled one was left out because of it."""
     running = Run.objects.filter(action=action, database=database, status__in=ACTIVE).first()
     if running is not None:
-        text = f"The scheduled {action.label.lower()} was left out, because this one was under way."
+        text = phrase(
+            "The scheduled {action} was left out, because this one was under way.",
+            action=action.label.lower(),
+        )
         run_log(running.pk, [line(text, Level.WARNING)])
 
 

@@ -16,6 +16,7 @@ from backups.errors import Cancelled, LeaseLost, Problem, shortened
 from backups.models import Run
 from backups.runs import lifecycle, notes
 from backups.runs.asked import Submits
+from backups.text.sentences import phrase
 from backups.text.terminal import escape_control_characters, spellings
 
 _BEAT_SECONDS = 1.0
@@ -102,7 +103,9 @@ class Progress:
         now = time.monotonic()
         if now > self._deadline:
             raise Problem(
-                "The run took longer than a day and was stopped.", code="run.took_too_long", do="See its log."
+                phrase("The run took longer than a day and was stopped."),
+                code="run.took_too_long",
+                do=phrase("See its log."),
             )
         if now >= self._beaten + _BEAT_SECONDS:
             self._beat()

@@ -25,6 +25,7 @@ from backups.runs import turns
 from backups.runs.leases import BEAT_LOST
 from backups.runs.notes import line, run_log
 from backups.runs.refusals import describe
+from backups.text.sentences import phrase
 
 logger = logging.getLogger(__name__)
 
@@ -73,7 +74,7 @@ def _in_queue() -> QuerySet[Run]:
 
 def note_wait(run: Run, before: Run) -> None:
     """Say of a queued run which other one it waits for."""
-    words = f"Waits for {describe(before)}."[:200]
+    words = phrase("Waits for {describe}.", describe=describe(before))[:200]
     if run.detail != words:
         Run.objects.filter(pk=run.pk, status=Status.QUEUED).update(detail=words)
 
@@ -107,7 +108,10 @@ def runs_resend(now: datetime | None = None) -> int:
         and run.queued_at < since
     ]
     for run in lost:
-        run_log(run.pk, [line("No message to the worker was left for it; one is sent again.", Level.WARNING)])
+        run_log(
+            run.pk,
+            [line(phrase("No message to the worker was left for it; one is sent again."), Level.WARNING)],
+        )
         wake_for(run)
     return len(lost)
 

@@ -8,6 +8,7 @@ from django.utils import timezone
 from backups.choices import ACTIVE, EXCLUSIVE_ACTIONS, RESTORE_ACTIONS, UNSETTLED, Action, RestoreMode
 from backups.errors import Refused
 from backups.models import Database, Repository, Restore, Run
+from backups.text.sentences import phrase
 
 
 def refuse_same_target(database: Database, target: str) -> None:
@@ -21,9 +22,13 @@ def refuse_same_target(database: Database, target: str) -> None:
     twin = under_way.select_related("run__database", "run__repository").first()
     if twin is not None:
         raise Refused(
-            f"Not started: {describe(twin.run)} goes to {target} as well.",
+            phrase(
+                "Not started: {describe} goes to {target} as well.",
+                describe=describe(twin.run),
+                target=target,
+            ),
             code="run.same_target",
-            do="Wait for it to end, or cancel it, then start again.",
+            do=phrase("Wait for it to end, or cancel it, then start again."),
         )
 
 
@@ -39,11 +44,16 @@ def refuse_unsettled(database: Database, target: str, *, but: Restore | None = N
     half = others.select_related("run__database").first()
     if half is not None:
         raise Refused(
-            f"Not started: the swap of {describe(half.run)} was broken off and is not ended yet.",
+            phrase(
+                "Not started: the swap of {describe} was broken off and is not ended yet.",
+                describe=describe(half.run),
+            ),
             code="run.swap_not_ended",
-            safe=f"{target} was not touched.",
-            do="That is tried every minute; see that the worker runs and the database server answers, then "
-            "start again.",
+            safe=phrase("{target} was not touched.", target=target),
+            do=phrase(
+                "That is tried every minute; see that the worker runs and the database server answers, "
+                "then start again."
+            ),
         )
 
 
@@ -62,9 +72,13 @@ def refuse_twin(action: Action, database: Database | None, repository: Repositor
     twin = twins.order_by("pk").first()
     if twin is not None:
         raise Refused(
-            f"Not started: {describe(twin)} is {twin.get_status_display().lower()} already.",
+            phrase(
+                "Not started: {describe} is {status} already.",
+                describe=describe(twin),
+                status=twin.get_status_display().lower(),
+            ),
             code="run.twin",
-            do="Wait for it to end, or cancel it, then start again.",
+            do=phrase("Wait for it to end, or cancel it, then start again."),
         )
 
 
@@ -72,4 +86,10 @@ def describe(run: Run) -> str:
     """A run for a sentence: what it does, to what and since when."""
     subject = run.database or run.repository
     since = timezone.localtime(run.started_at or run.queued_at)
-    return f"{run.get_action_display().lower()} {run.pk} of {subject} (since {since:%H:%M:%S})"
+    return phrase(
+        "{action} {run} of {subject} (since {since})",
+        action=run.get_action_display().lower(),
+        run=run.pk,
+        subject=subject,
+        since=f"{since:%H:%M:%S}",
+    )

@@ -17,6 +17,7 @@ from django_q.models import Schedule
 
 from backups.models import Database, Repository
 from backups.text import checked
+from backups.text.sentences import phrase, template
 
 # Schedules with other names are not ours to change.
 _PREFIX = "vedetta "
@@ -78,15 +79,18 @@ def in_words(name: str) -> str:
     model = Repository if verb == "snapshots" else Database
     if verb != "tend":
         found = model.objects.filter(pk=int(of)).first() if of.isdecimal() else None
-        of = str(found or f"{model._meta.verbose_name} {of}, which is gone")
-    return _WORDS[verb].format(of)
+        of = str(
+            found
+            or phrase("{verbose_name} {of}, which is gone", verbose_name=model._meta.verbose_name, of=of)
+        )
+    return phrase(_WORDS[verb], name=of)
 
 
 _WORDS = {
-    "backup": "Backup of {}",
-    "verify": "Verification of {}",
-    "snapshots": "Look for new snapshots in {}",
-    "tend": "Clear up after dead runs (worker {})",
+    "backup": template("Backup of {name}"),
+    "verify": template("Verification of {name}"),
+    "snapshots": template("Look for new snapshots in {name}"),
+    "tend": template("Clear up after dead runs (worker {name})"),
 }
 
 

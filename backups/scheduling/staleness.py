@@ -10,6 +10,7 @@ from django.conf import settings
 from backups.models import Database
 from backups.scheduling.schedules import longest_age, longest_gap, usable
 from backups.text import formatting
+from backups.text.sentences import phrase
 
 
 def backup_allowed(database: Database) -> timedelta:
@@ -44,24 +45,32 @@ def conflicts(
 
     `takes` is how long a backup takes: it is as old as its begin, and there at its end.
     """
-    consequence = "the gate closes" if database.gates_app else "an alert comes"
+    consequence = phrase("the gate closes") if database.gates_app else phrase("an alert comes")
     allowed = backup_allowed(database)
     cron = usable(database.backup_cron)
     if cron and (gap := longest_gap(cron, after=now)) + takes >= allowed:
-        length = f", take {formatting.duration(takes)}," if gap < allowed else ""
+        length = phrase(", take {takes},", takes=formatting.duration(takes)) if gap < allowed else ""
         yield (
-            f"Backups are scheduled up to {formatting.approximate_duration(gap)} apart{length} "
-            f"and are stale after {formatting.approximate_duration(allowed)}: {consequence} in between. "
-            "Back up more often, or allow more."
+            phrase(
+                "Backups are scheduled up to {gap} apart{length} and are stale after {allowed}: "
+                "{consequence} in between. Back up more often, or allow more.",
+                gap=formatting.approximate_duration(gap),
+                length=length,
+                allowed=formatting.approximate_duration(allowed),
+                consequence=consequence,
+            )
         )
     allowed = timedelta(seconds=settings.SENTINEL.verified_threshold_seconds)
     if allowed and usable(database.verify_cron) and (age := _verified_age(database, now)) >= allowed:
         yield (
-            f"Going by the schedules, the newest verified backup gets "
-            f"{formatting.approximate_duration(age)} old, and "
-            f"SENTINEL_VERIFIED_THRESHOLD_SECONDS allows {formatting.approximate_duration(allowed)}: "
-            f"{consequence} in between. "
-            "Verify more often, or allow more."
+            phrase(
+                "Going by the schedules, the newest verified backup gets {age} old, and "
+                "SENTINEL_VERIFIED_THRESHOLD_SECONDS allows {allowed}: {consequence} in between. Verify "
+                "more often, or allow more.",
+                age=formatting.approximate_duration(age),
+                allowed=formatting.approximate_duration(allowed),
+                consequence=consequence,
+            )
         )
 
 

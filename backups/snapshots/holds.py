@@ -10,16 +10,17 @@ from backups.choices import ACTIVE, BAD_VERDICTS, TERMINAL, Action, Status
 from backups.models import Restore, Run, Snapshot, SnapshotQuerySet
 from backups.snapshots import selection
 from backups.snapshots.retention import SAFETY_KEPT
+from backups.text.sentences import phrase
 
-NEWEST = "newest snapshot, kept whatever the policy says"
+NEWEST = phrase("newest snapshot, kept whatever the policy says")
 # With a clock that was set back, the last one made is not the newest.
-MADE_LAST = "made last, kept whatever its time says"
-NEWEST_NOT_BAD = "newest snapshot that is not known to be bad, kept whatever the policy says"
-NEWEST_VERIFIED = "newest verified snapshot, kept whatever the policy says"
+MADE_LAST = phrase("made last, kept whatever its time says")
+NEWEST_NOT_BAD = phrase("newest snapshot that is not known to be bad, kept whatever the policy says")
+NEWEST_VERIFIED = phrase("newest verified snapshot, kept whatever the policy says")
 # What a restore overwrote is nowhere else, and one that failed is to be begun again.
 SAFETY = "safety snapshot of restore {}, kept for 30 days after it whatever the policy says"
 STANDS = "safety snapshot of restore {}, kept as long as restore {} after it can be undone"
-SAVED = "safety snapshot of a restore, kept for 30 days whatever the policy says"
+SAVED = phrase("safety snapshot of a restore, kept for 30 days whatever the policy says")
 WANTED = "wanted snapshot of {}, which is {}, kept whatever the policy says"
 WANTED_AGAIN = "wanted snapshot of {}, which {}, kept for 30 days after it to be restored again"
 

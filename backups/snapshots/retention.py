@@ -10,6 +10,8 @@ from collections.abc import Callable, Hashable, Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from datetime import datetime, timedelta, tzinfo
 
+from backups.text.sentences import english, joined, phrase
+
 # What a restore overwrote is nowhere else. That something is missing shows when the month is closed.
 SAFETY_KEPT = timedelta(days=30)
 
@@ -52,16 +54,29 @@ def plan(snapshots: Sequence[Dated], policy: Policy, held: Mapping[str, Sequence
     for key, of_one in series.items():
         if key is not None:
             for found, rule in _kept(of_one, policy, zone):
-                why[found].append(f"{rule} snapshot")
+                why[found].append(phrase("{rule} snapshot", rule=_IN_SHORT[rule]))
     return Plan(
         keep={found: tuple(dict.fromkeys(reasons)) for found, reasons in why.items() if reasons},
         forget=tuple(found for found, reasons in why.items() if not reasons),
     )
 
 
+# What reasons begin with, in the rows that they are stored in.
+_IN_SHORT = {
+    "daily": phrase("daily"),
+    "weekly": phrase("weekly"),
+    "monthly": phrase("monthly"),
+    "newest": phrase("newest"),
+    "newest verified": phrase("newest verified"),
+    "safety": phrase("safety"),
+    "wanted": phrase("wanted"),
+}
+
+
 def in_short(reasons: Iterable[str]) -> str:
-    """Reasons as a table has room for them, as in "newest, daily"."""
-    return ", ".join(str(reason).partition(" snapshot")[0] for reason in reasons)
+    """Reasons as a table has room for them, as in "newest, daily"; of another version's the first words."""
+    first_words = (english(reason).partition(" snapshot")[0] for reason in reasons)
+    return joined((_IN_SHORT.get(words, words) for words in first_words), ", ")
 
 
 def _kept(series: Iterable[Dated], policy: Policy, zone: tzinfo) -> Iterable[tuple[str, str]]:

@@ -16,13 +16,14 @@ from django.utils import timezone
 from backups.choices import BAD_VERDICTS, SAFETY_TAG, Action, Trigger, Verdict
 from backups.errors import Problem, shortened
 from backups.models import Database, Restore, Run, Snapshot, SnapshotQuerySet
+from backups.text.sentences import phrase
 
 # As far as two machines' clocks may differ.
 CLOCKS_DIFFER = timedelta(minutes=1)
 _FIRST_YEAR, _LAST_YEAR = 1970, 9000
 # Of several that are meant by one beginning.
 _NAMED = 5
-_LIST_THEM = "List them with `manage.py snapshots`."
+_LIST_THEM = phrase("List them with `manage.py snapshots`.")
 
 
 def newest(database: Database) -> Snapshot | None:
@@ -65,14 +66,25 @@ def known_bad_words(snapshot: Snapshot) -> str:
         return ""
     last = snapshot.verifications.order_by("-finished_at", "-pk").first()
     if last is None:
-        return (
-            f"Snapshot {snapshot.short_id} is known to be bad: a repair made it of a damaged one, without "
-            "what could not be read any more."
+        return phrase(
+            "Snapshot {snapshot} is known to be bad: a repair made it of a damaged one, without "
+            "what could not be read any more.",
+            snapshot=snapshot.short_id,
         )
-    when = f" of {_local(last.finished_at)}"
+    when = phrase(" of {local}", local=_local(last.finished_at))
     why = f" ({shortened('; '.join(last.differences[:2]).rstrip('.'), 300)})" if last.differences else ""
-    found = "could not read it" if snapshot.verdict == Verdict.UNREADABLE else "found that it differs"
-    return f"Snapshot {snapshot.short_id} is known to be bad: its newest verification{when} {found}{why}."
+    found = (
+        phrase("could not read it")
+        if snapshot.verdict == Verdict.UNREADABLE
+        else phrase("found that it differs")
+    )
+    return phrase(
+        "Snapshot {snapshot} is known to be bad: its newest verification{when} {found}{why}.",
+        snapshot=snapshot.short_id,
+        when=when,
+        found=found,
+        why=why,
+    )
 
 
 def latest_of(snapshots: QuerySet[Snapshot]) -> Snapshot | None:
@@ -114,14 +126,18 @@ def is_safety_copy(snapshot: Snapshot) -> bool:
 def instead_of(damaged: Snapshot) -> str:
     """What to take in the place of a snapshot that turned out to be damaged, in a sentence."""
     if damaged.database is None:
-        return "Restore another snapshot."
+        return phrase("Restore another snapshot.")
     proved = _present(damaged.database).exclude(pk=damaged.pk).verified()
     found = latest_of(backups_of(proved))
     if found is None and not _present(damaged.database).exclude(pk=damaged.pk).exists():
-        return f"There is no other snapshot of {damaged.database}."
+        return phrase("There is no other snapshot of {database}.", database=damaged.database)
     if found is None:
-        return "No other snapshot of it is verified: verify an older one, then restore that."
-    return f"The newest verified one is {found.short_id} from {_local(found.time)}."
+        return phrase("No other snapshot of it is verified: verify an older one, then restore that.")
+    return phrase(
+        "The newest verified one is {snapshot} from {local}.",
+        snapshot=found.short_id,
+        local=_local(found.time),
+    )
 
 
 def resolve_snapshot(database: Database, text: str) -> Snapshot:
@@ -133,9 +149,9 @@ def resolve_snapshot(database: Database, text: str) -> Snapshot:
         return latest
     if not re.fullmatch(r"[0-9a-f]{4,64}", text):
         raise Problem(
-            f"{text!r} is no snapshot.",
+            phrase("{text} is no snapshot.", text=repr(text)),
             code="snapshot.malformed",
-            do="Give latest, or at least four digits of its id (0-9, a-f).",
+            do=phrase("Give latest, or at least four digits of its id (0-9, a-f)."),
         )
     alike = _present(database).filter(snapshot_id__startswith=text).select_related("repository")
     found = list(alike.order_by("pk")[:_NAMED])
@@ -144,9 +160,9 @@ def resolve_snapshot(database: Database, text: str) -> Snapshot:
     if len(found) > 1:
         named = ", ".join(f"{each.short_id} ({each.repository})" for each in found)
         raise Problem(
-            f"Several snapshots begin with {text}: {named}.",
+            phrase("Several snapshots begin with {text}: {named}.", text=text, named=named),
             code="snapshot.ambiguous",
-            do="Give more digits of the id.",
+            do=phrase("Give more digits of the id."),
         )
     return found[0]
 
@@ -156,9 +172,9 @@ def snapshot_at(database: Database, time: datetime) -> Snapshot:
     # Beyond these no time zone can be told, and nothing was backed up.
     if not _FIRST_YEAR <= time.year <= _LAST_YEAR:
         raise Problem(
-            f"There is no snapshot from the year {time.year}.",
+            phrase("There is no snapshot from the year {year}.", year=time.year),
             code="snapshot.no_such_time",
-            do="Give another time.",
+            do=phrase("Give another time."),
         )
     backups = backups_of(_meant(database))
     found = backups.filter(time__lte=time).first()
@@ -168,9 +184,15 @@ def snapshot_at(database: Database, time: datetime) -> Snapshot:
     if oldest is None:
         raise _none(database)
     raise Problem(
-        f"There is no snapshot of {database} from {_local(time)} or before.",
+        phrase(
+            "There is no snapshot of {database} from {local} or before.",
+            database=database,
+            local=_local(time),
+        ),
         code="snapshot.none_by_then",
-        do=f"The oldest is {oldest.short_id} from {_local(oldest.time)}.",
+        do=phrase(
+            "The oldest is {snapshot} from {local}.", snapshot=oldest.short_id, local=_local(oldest.time)
+        ),
     )
 
 
@@ -189,14 +211,20 @@ def _none(database: Database) -> Problem:
     saved = _present(database).first()
     if saved is not None:
         return Problem(
-            f"There is no backup of {database}, only what was saved before restores.",
+            phrase(
+                "There is no backup of {database}, only what was saved before restores.", database=database
+            ),
             code="snapshot.none_but_saved",
-            do=f"The newest of that is {saved.short_id} from {_local(saved.time)}: say its id to take it.",
+            do=phrase(
+                "The newest of that is {snapshot} from {local}: say its id to take it.",
+                snapshot=saved.short_id,
+                local=_local(saved.time),
+            ),
         )
     return Problem(
-        f"There is no snapshot of {database} yet.",
+        phrase("There is no snapshot of {database} yet.", database=database),
         code="snapshot.none",
-        do="Back it up first, or bring the list from the repository with `manage.py snapshots`.",
+        do=phrase("Back it up first, or bring the list from the repository with `manage.py snapshots`."),
     )
 
 
@@ -205,29 +233,46 @@ def _not_of(database: Database, text: str) -> Problem:
     copies = Run.objects.filter(action=Action.PORTAL, result__snapshot_id__startswith=text)
     if copies.exists():
         return Problem(
-            f"{text} is a copy of the portal, not of {database}.",
+            phrase("{text} is a copy of the portal, not of {database}.", text=text, database=database),
             code="snapshot.of_the_portal",
-            do="`manage.py recover` brings the portal back from it.",
+            do=phrase("`manage.py recover` brings the portal back from it."),
         )
     other = Snapshot.objects.filter(snapshot_id__startswith=text).select_related("database", "repository")
     # Servers differ in where they sort what has no value.
     named = other.order_by(F("forgotten_at").asc(nulls_first=True)).first()
     if named is None:
-        return Problem(f"{database} has no snapshot {text}.", code="snapshot.unknown", do=_LIST_THEM)
+        return Problem(
+            phrase("{database} has no snapshot {text}.", database=database, text=text),
+            code="snapshot.unknown",
+            do=_LIST_THEM,
+        )
     if named.database == database:
         return Problem(
-            f"Snapshot {text} of {database} was forgotten.", code="snapshot.forgotten", do=_LIST_THEM
+            phrase("Snapshot {text} of {database} was forgotten.", text=text, database=database),
+            code="snapshot.forgotten",
+            do=_LIST_THEM,
         )
     if named.database is None:
         return Problem(
-            f"Snapshot {text} is of {named.source}, which is not set up here, not of {database}.",
+            phrase(
+                "Snapshot {text} is of {source}, which is not set up here, not of {database}.",
+                text=text,
+                source=named.source,
+                database=database,
+            ),
             code="snapshot.of_another_database",
-            do="Add that database in the portal first.",
+            do=phrase("Add that database in the portal first."),
         )
     return Problem(
-        f"Snapshot {text} is of {named.database} (in repository {named.repository}), not of {database}.",
+        phrase(
+            "Snapshot {text} is of {database} (in repository {repository}), not of {wanted}.",
+            text=text,
+            database=named.database,
+            repository=named.repository,
+            wanted=database,
+        ),
         code="snapshot.of_another_database",
-        do=f"Say --database {named.database} to take it.",
+        do=phrase("Say --database {database} to take it.", database=named.database),
     )
 
 

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from django import template
+from django.utils.translation import gettext
 
 from backups import __version__
 from backups.choices import STATUS_COLOURS, Status
 from backups.models import Run
 from backups.text import formatting
+from backups.text.sentences import phrase
 
 register = template.Library()
 
@@ -37,14 +39,15 @@ def status_colour(run: Run) -> str:
     return STATUS_COLOURS[Status(run.status)]
 
 
-# What the sidebar calls pages that are Django's and django-q2's own.
+# What the sidebar calls pages that are Django's and django-q2's own, by what these call them.
 _PAGES = {
-    "log entries": "Audit", "groups": "Roles", "scheduled tasks": "Schedules", "queued tasks": "Messages",
-    "successful tasks": "Tasks", "failed tasks": "Broken",
+    "log entries": phrase("Audit"), "groups": phrase("Roles"), "Scheduled tasks": phrase("Schedules"),
+    "Queued tasks": phrase("Messages"), "Successful tasks": phrase("Tasks"), "Failed tasks": phrase("Broken"),
 }  # fmt: skip
 
 
 @register.filter
 def as_in_sidebar(name: object) -> str:
     """A list's name as the sidebar has it."""
-    return _PAGES.get(str(name).lower(), str(name))
+    called = str(name).lower()
+    return next((ours for theirs, ours in _PAGES.items() if gettext(theirs).lower() == called), str(name))

@@ -14,6 +14,8 @@ from urllib.parse import unquote
 
 from croniter import CroniterBadDateError, croniter
 
+from backups.text.sentences import phrase
+
 _CONTROL = re.compile(r"[\x00-\x1f\x7f]")
 _SHOWN = 60
 
@@ -30,7 +32,7 @@ class Text(str):
     def __new__(cls, value: str) -> Self:
         """The value itself. Raises Unfit."""
         if _CONTROL.search(value):
-            raise Unfit("It holds a line break or another control character.")
+            raise Unfit(phrase("It holds a line break or another control character."))
         cls._refuse_unfit(value)
         return super().__new__(cls, value)
 
@@ -64,7 +66,7 @@ class Host(Text):
             and (cls._NAME.fullmatch(value) is not None or _is_address(value))
         )
         if not is_fit:
-            raise Unfit("A host is a name, an address or the path of a socket, alone.")
+            raise Unfit(phrase("A host is a name, an address or the path of a socket, alone."))
 
 
 def _is_address(value: str) -> bool:
@@ -86,7 +88,7 @@ class Port(int):
     def __new__(cls, value: int) -> Self:
         """The value itself. Raises Unfit."""
         if not 1 <= value <= cls._LAST:
-            raise Unfit(f"A port is a number from 1 to {cls._LAST}.")
+            raise Unfit(phrase("A port is a number from 1 to {last}.", last=cls._LAST))
         return super().__new__(cls, value)
 
 
@@ -98,7 +100,7 @@ class User(Text):
     @classmethod
     def _refuse_unfit(cls, value: str) -> None:
         if not value:
-            raise Unfit("A user has a name.")
+            raise Unfit(phrase("A user has a name."))
 
 
 class TlsMode(Text):
@@ -110,7 +112,7 @@ class TlsMode(Text):
     @classmethod
     def _refuse_unfit(cls, value: str) -> None:
         if value not in cls._KNOWN:
-            raise Unfit(f"It is one of {', '.join(cls._KNOWN)}.")
+            raise Unfit(phrase("It is one of {known}.", known=", ".join(cls._KNOWN)))
 
 
 class Path(Text):
@@ -127,7 +129,7 @@ class PartialFile(Path):
     @classmethod
     def _refuse_unfit(cls, value: str) -> None:
         if not cls._NAME.fullmatch(value) or "/../" in value:
-            raise Unfit("It is not named as a restore names half of a file.")
+            raise Unfit(phrase("It is not named as a restore names half of a file."))
 
 
 class Location(Text):
@@ -138,7 +140,7 @@ class Location(Text):
     """
 
     kind = "location"
-    _ORDERS = (
+    _ORDERS = phrase(
         "The location gives ssh or rclone an option. Name a host or a remote, and set options in "
         "their own configuration."
     )
@@ -151,7 +153,7 @@ class Location(Text):
     @classmethod
     def _refuse_unfit(cls, value: str) -> None:
         if not value.strip():
-            raise Unfit("Give the repository's location as restic takes it.")
+            raise Unfit(phrase("Give the repository's location as restic takes it."))
         if value.startswith("rclone:") and not cls._REMOTE.match(value):
             raise Unfit(cls._ORDERS)
         if value.startswith("sftp:") and not cls._names_a_host(value.removeprefix("sftp:")):
@@ -179,12 +181,14 @@ class Cron(Text):
     def _refuse_unfit(cls, value: str) -> None:
         if len(value.split()) != 5 or cls._CHANCE.search(value) or not croniter.is_valid(value):
             raise Unfit(
-                "Not a cron expression: five fields, minute hour day month weekday, as in 0 3,15 * * *."
+                phrase(
+                    "Not a cron expression: five fields, minute hour day month weekday, as in 0 3,15 * * *."
+                )
             )
         try:
             croniter(value).get_next()
         except CroniterBadDateError:
-            raise Unfit("No date fits this, so it would never come due.") from None
+            raise Unfit(phrase("No date fits this, so it would never come due.")) from None
 
 
 class SchemaName(str):
@@ -201,13 +205,19 @@ class SchemaName(str):
     def __new__(cls, value: str) -> Self:
         """The value itself. Raises Unfit."""
         if not value:
-            raise Unfit("It is empty, and a database's name has at least one character.")
+            raise Unfit(phrase("It is empty, and a database's name has at least one character."))
         if len(value) > cls._LONGEST:
-            raise Unfit(f"It has {len(value)} characters, and a database's name may have {cls._LONGEST}.")
+            raise Unfit(
+                phrase(
+                    "It has {count} characters, and a database's name may have {longest}.",
+                    count=len(value),
+                    longest=cls._LONGEST,
+                )
+            )
         if "\0" in value:
-            raise Unfit("It holds a zero character, which MySQL does not take in names.")
+            raise Unfit(phrase("It holds a zero character, which MySQL does not take in names."))
         if value.endswith(" "):
-            raise Unfit("It ends in a blank, which MySQL does not take in names.")
+            raise Unfit(phrase("It ends in a blank, which MySQL does not take in names."))
         if any(ord(character) > cls._LAST for character in value):
-            raise Unfit("MySQL takes no emoji and nothing else above U+FFFF in names.")
+            raise Unfit(phrase("MySQL takes no emoji and nothing else above U+FFFF in names."))
         return super().__new__(cls, value)

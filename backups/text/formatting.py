@@ -2,16 +2,27 @@
 
 from __future__ import annotations
 
-from datetime import datetime, timedelta
+from collections.abc import Callable
+from datetime import date, datetime, timedelta
 
 import humanize
 from django.utils import timezone
+from django.utils.dateformat import format as date_format
 from django.utils.html import format_html, format_html_join
 from django.utils.safestring import SafeString
 
+from backups.text.sentences import phrase, plural
+
 EMPTY = "–"  # noqa: RUF001
 
-_UNITS = ((86400 * 365, "year"), (86400 * 30, "month"), (86400, "day"), (3600, "hour"), (60, "minute"))
+# A unit and how many of it are told. Two at least: 26 hours is clearer than 1 day.
+_UNITS: tuple[tuple[int, Callable[[int], str]], ...] = (
+    (86400 * 365, lambda n: plural("{n} year", "{n} years", n=n)),
+    (86400 * 30, lambda n: plural("{n} month", "{n} months", n=n)),
+    (86400, lambda n: plural("{n} day", "{n} days", n=n)),
+    (3600, lambda n: plural("{n} hour", "{n} hours", n=n)),
+    (60, lambda n: plural("{n} minute", "{n} minutes", n=n)),
+)
 
 
 def size(count: int | None) -> str:
@@ -44,34 +55,48 @@ def approximate_duration(took: timedelta | float | None) -> str:
     if took is None:
         return EMPTY
     seconds = round(took.total_seconds() if isinstance(took, timedelta) else took)
-    for unit_seconds, name in _UNITS:
-        # 26 hours is clearer than 1 day, so a unit has to be filled twice.
+    for unit_seconds, told in _UNITS:
         if seconds >= 2 * unit_seconds:
-            return f"{seconds // unit_seconds} {name}s"
-    return f"{seconds} second{'' if seconds == 1 else 's'}"
+            return told(seconds // unit_seconds)
+    return plural("{n} second", "{n} seconds", n=seconds)
 
 
 def age(time: datetime, now: datetime | None = None) -> str:
     """As in "3 hours ago", "in 20 minutes", "just now"."""
     seconds = round(((now or timezone.now()) - time).total_seconds())
     if abs(seconds) < 45:
-        return "just now" if seconds >= 0 else "in a moment"
-    distance = "1 minute" if abs(seconds) < 120 else approximate_duration(abs(seconds))
-    return f"{distance} ago" if seconds > 0 else f"in {distance}"
+        return phrase("just now") if seconds >= 0 else phrase("in a moment")
+    is_a_minute = abs(seconds) < 120
+    distance = plural("{n} minute", "{n} minutes", n=1) if is_a_minute else approximate_duration(abs(seconds))
+    if seconds > 0:
+        return phrase("{distance} ago", distance=distance)
+    return phrase("in {distance}", distance=distance)
+
+
+def day(of: date) -> str:
+    """As in "Wed 26 Nov"."""
+    return f"{date_format(of, 'D')} {of.day} {date_format(of, 'M')}"
 
 
 def exact(time: datetime) -> str:
     """As in "Sun 23 Nov 2025, 03:00:12 CET", in TIME_ZONE."""
     local = timezone.localtime(time)
-    return f"{local:%a} {local.day} {local:%b %Y, %H:%M:%S %Z}"
+    return f"{day(local)} {local:%Y, %H:%M:%S %Z}"
 
 
 def clock(time: datetime, now: datetime | None = None) -> str:
     """As in "today 15:00", "tomorrow 03:00", "Wed 26 Nov, 03:00"."""
     local, today = timezone.localtime(time), timezone.localtime(now or timezone.now()).date()
     days = (local.date() - today).days
-    name = {-1: "yesterday", 0: "today", 1: "tomorrow"}.get(days) or f"{local:%a} {local.day} {local:%b}"
-    return f"{name} {local:%H:%M}"
+    at = f"{local:%H:%M}"
+    match days:
+        case -1:
+            return phrase("yesterday {time}", time=at)
+        case 0:
+            return phrase("today {time}", time=at)
+        case 1:
+            return phrase("tomorrow {time}", time=at)
+    return f"{day(local)} {at}"
 
 
 def relative_time(time: datetime | None) -> SafeString | str:
@@ -88,7 +113,7 @@ def time_with_age(time: datetime | None) -> SafeString | str:
     """The clock time with the age behind it."""
     if time is None:
         return EMPTY
-    return _time(time, f"{clock(time)} ({age(time)})")
+    return _time(time, phrase("{time} ({age})", time=clock(time), age=age(time)))
 
 
 def link(href: str, text: object) -> SafeString:

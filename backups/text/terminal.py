@@ -62,11 +62,6 @@ def bounded(message: str) -> str:
     return f"{message[: half - 3]} … {message[-half:]}"
 
 
-def counted(number: int, one: str, many: str = "") -> str:
-    """A number of things, as in "1 table" and "2 tables"; `many` where that takes more than an s."""
-    return f"{number} {one if number == 1 else many or f'{one}s'}"
-
-
 class EscapingFormatter(logging.Formatter):
     """Log lines that end up in a terminal, be it by `docker compose logs`."""
 

@@ -5,13 +5,14 @@ from __future__ import annotations
 from datetime import timedelta
 
 from backups.text import formatting
+from backups.text.sentences import phrase
 from backups.verdict.facts import DatabaseFacts, Facts
 from backups.verdict.findings import Finding, Page, State
 from backups.verdict.wording import FOUND_WORDS, Found, ended, typed, typed_of
 
 NOBODY_WATCHES = (
-    "Nobody watches: if backups fail or the worker stops, nobody is told.",
-    "Set NOTIFY_URLS to the addresses that should be told, or PING_URL.",
+    phrase("Nobody watches: if backups fail or the worker stops, nobody is told."),
+    phrase("Set NOTIFY_URLS to the addresses that should be told, or PING_URL."),
 )
 
 
@@ -35,10 +36,17 @@ def failed_look(facts: Facts) -> Found:
     for each in facts.repositories:
         if each.failed_look is not None and each.name not in failed:
             yield Finding(
-                "look_failed", State.DOUBTFUL if each.name in used else State.GOOD,
-                f"The last look at what repository {each.name} holds failed: {each.failed_look.error}", "",
-                repository=each.name, page=Page("run", each.failed_look.pk),
-            )  # fmt: skip
+                "look_failed",
+                State.DOUBTFUL if each.name in used else State.GOOD,
+                phrase(
+                    "The last look at what repository {name} holds failed: {error}",
+                    name=each.name,
+                    error=each.failed_look.error,
+                ),
+                "",
+                repository=each.name,
+                page=Page("run", each.failed_look.pk),
+            )
 
 
 def secret(facts: Facts) -> Found:
@@ -46,17 +54,31 @@ def secret(facts: Facts) -> Found:
     for each in facts.databases:
         if each.unreadable_secret:
             yield Finding(
-                "secret_unreadable", State.DOUBTFUL,
-                f"The next run with {each.name} will fail: {each.unreadable_secret}", "", each.name,
+                "secret_unreadable",
+                State.DOUBTFUL,
+                phrase(
+                    "The next run with {name} will fail: {unreadable_secret}",
+                    name=each.name,
+                    unreadable_secret=each.unreadable_secret,
+                ),
+                "",
+                each.name,
                 page=Page("database", each.pk),
-            )  # fmt: skip
+            )
     for repository in facts.repositories:
         if repository.unreadable_secret:
             yield Finding(
-                "secret_unreadable", State.DOUBTFUL,
-                f"The next run with repository {repository.name} will fail: {repository.unreadable_secret}",
-                "", repository=repository.name, page=Page("repository", repository.pk),
-            )  # fmt: skip
+                "secret_unreadable",
+                State.DOUBTFUL,
+                phrase(
+                    "The next run with repository {repository} will fail: {unreadable_secret}",
+                    repository=repository.name,
+                    unreadable_secret=repository.unreadable_secret,
+                ),
+                "",
+                repository=repository.name,
+                page=Page("repository", repository.pk),
+            )
 
 
 def suspect(facts: Facts) -> Found:
@@ -64,12 +86,22 @@ def suspect(facts: Facts) -> Found:
     for each in facts.repositories:
         if each.health == "suspect":
             yield Finding(
-                "repository_suspect", State.DOUBTFUL,
-                f"Repository {each.name} is suspect: {ended(each.found)} Nothing is withheld by that alone.",
-                "See its size, then check all of its data, which alone tells that it is sound: "
-                f"{typed_of('stats', each, facts)}, then {typed_of('check --read-data', each, facts)}.",
-                repository=each.name, page=Page("repository", each.pk),
-            )  # fmt: skip
+                "repository_suspect",
+                State.DOUBTFUL,
+                phrase(
+                    "Repository {name} is suspect: {ended} Nothing is withheld by that alone.",
+                    name=each.name,
+                    ended=ended(each.found),
+                ),
+                phrase(
+                    "See its size, then check all of its data, which alone tells that it is sound: "
+                    "{command}, then {command_2}.",
+                    command=typed_of("stats", each, facts),
+                    command_2=typed_of("check --read-data", each, facts),
+                ),
+                repository=each.name,
+                page=Page("repository", each.pk),
+            )
 
 
 def proof(facts: Facts) -> Found:
@@ -79,23 +111,38 @@ def proof(facts: Facts) -> Found:
             continue
         if each.proved_at is None:
             yield Finding(
-                "never_verified", State.DOUBTFUL,
-                f"No backup of {each.name} was verified yet: nobody knows whether it can be restored.",
-                f"Press Verify newest, or run {typed('verify', each, facts)}.", each.name,
+                "never_verified",
+                State.DOUBTFUL,
+                phrase(
+                    "No backup of {name} was verified yet: nobody knows whether it can be restored.",
+                    name=each.name,
+                ),
+                phrase("Press Verify newest, or run {command}.", command=typed("verify", each, facts)),
+                each.name,
                 page=Page("database", each.pk),
-            )  # fmt: skip
+            )
         elif (age := _proof_age(each, facts)) is not None:
-            unscheduled = "" if each.proof_is_scheduled else ", and no verifications are scheduled"
-            see_to = "see why no scheduled verification did it" if each.proof_is_scheduled else (
-                "set a schedule of verifications for it in the portal"
+            unscheduled = "" if each.proof_is_scheduled else phrase(", and no verifications are scheduled")
+            see_to = phrase("see why no scheduled verification did it") if each.proof_is_scheduled else (
+                phrase("set a schedule of verifications for it in the portal")
             )  # fmt: skip
             yield Finding(
-                "verification_age", State.DOUBTFUL,
-                f"The newest verified backup of {each.name} "
-                f"is {formatting.approximate_duration(age)} old{unscheduled}.",
-                f"Press Verify newest, or run {typed('verify', each, facts)}; and {see_to}.", each.name,
+                "verification_age",
+                State.DOUBTFUL,
+                phrase(
+                    "The newest verified backup of {name} is {age} old{unscheduled}.",
+                    name=each.name,
+                    age=formatting.approximate_duration(age),
+                    unscheduled=unscheduled,
+                ),
+                phrase(
+                    "Press Verify newest, or run {command}; and {see_to}.",
+                    command=typed("verify", each, facts),
+                    see_to=see_to,
+                ),
+                each.name,
                 page=Page("database", each.pk),
-            )  # fmt: skip
+            )
 
 
 def _proof_age(each: DatabaseFacts, facts: Facts) -> timedelta | None:
@@ -112,11 +159,18 @@ def failed_verification(facts: Facts) -> Found:
     for each in facts.databases:
         if each.failed_verification is not None:
             yield Finding(
-                "verification_failed", State.DOUBTFUL,
-                f"{each.failed_verification.name} of {each.name} came to no verdict: "
-                f"{each.failed_verification.error}",
-                "", each.name, page=Page("run", each.failed_verification.pk),
-            )  # fmt: skip
+                "verification_failed",
+                State.DOUBTFUL,
+                phrase(
+                    "{failed_verification} of {name} came to no verdict: {error}",
+                    failed_verification=each.failed_verification.name,
+                    name=each.name,
+                    error=each.failed_verification.error,
+                ),
+                "",
+                each.name,
+                page=Page("run", each.failed_verification.pk),
+            )
 
 
 def schedule(facts: Facts) -> Found:
@@ -125,9 +179,13 @@ def schedule(facts: Facts) -> Found:
         page = Page("database", each.pk)
         if not each.is_scheduled:
             yield Finding(
-                "not_scheduled", State.DOUBTFUL, f"No backups of {each.name} are scheduled.",
-                "Set a schedule for it in the portal.", each.name, page=page,
-            )  # fmt: skip
+                "not_scheduled",
+                State.DOUBTFUL,
+                phrase("No backups of {name} are scheduled.", name=each.name),
+                phrase("Set a schedule for it in the portal."),
+                each.name,
+                page=page,
+            )
         for conflict in each.conflicts:
             yield Finding("schedule", State.DOUBTFUL, conflict, "", each.name, page=page)
 
@@ -182,39 +240,49 @@ def watched(facts: Facts) -> Found:
     is_pinged = facts.pings and not facts.ping_error
     is_told = is_pinged or facts.channels > len(facts.unknown_channels)
     state = State.DOUBTFUL if is_told else State.BAD
-    follows = "" if is_told else " If backups fail or the worker stops, nobody is told."
+    follows = "" if is_told else phrase(" If backups fail or the worker stops, nobody is told.")
     for channel in facts.unknown_channels:
         yield Finding(
             "channel_unknown", state,
-            f"{channel[0].upper()}{channel[1:]} is not an address that Apprise knows, so nobody is told by "
-            f"it.{follows}",
-            "Correct it, and start portal and worker again.", page=page,
+            phrase("{channel}{channel_2} is not an address that Apprise knows, so nobody is told by "
+"it.{follows}", channel=channel[0].upper(), channel_2=channel[1:], follows=follows),
+            phrase("Correct it, and start portal and worker again."), page=page,
         )  # fmt: skip
     if facts.ping_error:
         yield Finding(
-            "ping_failed", state,
-            f"The last ping did not get through, so nobody is told by it: {ended(facts.ping_error)}"
-            f"{follows}",
-            "Correct PING_URL, or see whether its service is up; the end of the next backup is told there "
-            "again.", page=page,
-        )  # fmt: skip
+            "ping_failed",
+            state,
+            phrase(
+                "The last ping did not get through, so nobody is told by it: {ended}{follows}",
+                ended=ended(facts.ping_error),
+                follows=follows,
+            ),
+            phrase(
+                "Correct PING_URL, or see whether its service is up; the end of the next backup is told "
+                "there again."
+            ),
+            page=page,
+        )
     if facts.told_nobody and not is_pinged:
         yield Finding(
             "untold",
             State.BAD,
-            f"Nobody could be told of {_alerts(facts.told_nobody)}.",
+            phrase("Nobody could be told of {alerts}.", alerts=_alerts(facts.told_nobody)),
             _SAYS_WHY,
             page=page,
         )
     elif facts.untold:
         yield Finding(
-            "untold", State.DOUBTFUL, f"Not everyone could be told of {_alerts(facts.untold)}.", _SAYS_WHY,
+            "untold",
+            State.DOUBTFUL,
+            phrase("Not everyone could be told of {alerts}.", alerts=_alerts(facts.untold)),
+            _SAYS_WHY,
             page=page,
-        )  # fmt: skip
+        )
 
 
-_SAYS_WHY = "The portal's page Alerts says whom, and why."
+_SAYS_WHY = phrase("The portal's page Alerts says whom, and why.")
 
 
 def _alerts(count: int) -> str:
-    return "1 alert" if count == 1 else f"{count} alerts"
+    return "1 alert" if count == 1 else phrase("{count} alerts", count=count)

@@ -6,6 +6,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 
+from backups.text.sentences import phrase
+
 
 @dataclass(frozen=True)
 class RunFacts:
@@ -106,7 +108,7 @@ class WorkerFacts:
     seen_at: datetime
     # Its sign of life was seen to change just now, whatever its clock says.
     is_heard: bool = False
-    plays: str = "Backups and verifications"
+    plays: str = phrase("Backups and verifications")
 
 
 @dataclass(frozen=True)
@@ -143,4 +145,4 @@ class Facts:
     # What the queue was told to play lately that is not ours.
     strange_orders: Sequence[str] = ()
     start_worker: str = "`manage.py worker`"
-    worker_log: str = "its own log"
+    worker_log: str = phrase("its own log")

@@ -7,6 +7,8 @@ from dataclasses import dataclass
 from enum import StrEnum
 from typing import Any
 
+from backups.text.sentences import joined
+
 
 class State(StrEnum):
     """How things stand, least to worst."""
@@ -45,7 +47,7 @@ class Finding:
     @property
     def sentence(self) -> str:
         """Reason and next step."""
-        return f"{self.reason} {self.next_step}".strip()
+        return joined(each for each in (self.reason, self.next_step) if each)
 
     def as_json(self) -> dict[str, str]:
         """For `--json`: what it is of only where it is of one."""

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from backups.text import formatting
+from backups.text.sentences import phrase
 from backups.verdict.doubts import (
     env_file,
     failed_backup,
@@ -58,14 +59,24 @@ def overall(facts: Facts) -> Overall:
 
 
 def _all_well(facts: Facts) -> str:
-    proved = "has a backup that was restored in full and compared"
+    proved = phrase("has a backup that was restored in full and compared")
     oldest = min((each.proved_at for each in facts.databases if each.proved_at), default=None)
     if oldest is None:
         return ""  # then something was found
     age = formatting.age(oldest, facts.now)
     if len(facts.databases) == 1:
-        return f"{facts.databases[0].name} {proved}; it was made {age}."
-    return f"Each of the {len(facts.databases)} databases {proved}; the oldest of them was made {age}."
+        return phrase(
+            "{databases} {proved}; it was made {age}.",
+            databases=facts.databases[0].name,
+            proved=proved,
+            age=age,
+        )
+    return phrase(
+        "Each of the {count} databases {proved}; the oldest of them was made {age}.",
+        count=len(facts.databases),
+        proved=proved,
+        age=age,
+    )
 
 
 # Of equals the first one leads: what cannot be restored, then causes before what follows from them.

@@ -5,6 +5,7 @@ from __future__ import annotations
 from datetime import datetime, timedelta
 
 from backups.text import formatting
+from backups.text.sentences import phrase
 from backups.verdict.facts import Facts, WorkerFacts
 from backups.verdict.findings import Finding, Page, State
 from backups.verdict.wording import IN_MINUTES, Found, page_of, typed
@@ -17,29 +18,45 @@ def worker(facts: Facts) -> Found:
     """Nothing that is queued or scheduled starts without one."""
     if not facts.workers:
         yield Finding(
-            "worker", State.BAD,
-            "No worker was seen yet, so nothing that is queued or scheduled starts.",
-            f"Start the worker ({facts.start_worker}); {facts.worker_log} says what keeps it from starting.",
-        )  # fmt: skip
+            "worker",
+            State.BAD,
+            phrase("No worker was seen yet, so nothing that is queued or scheduled starts."),
+            phrase(
+                "Start the worker ({start_worker}); {worker_log} says what keeps it from starting.",
+                start_worker=facts.start_worker,
+                worker_log=facts.worker_log,
+            ),
+        )
     silent = [each for each in facts.workers if _is_silent(each, facts)]
     if silent and len(silent) == len(facts.workers):
         newest = max(each.seen_at for each in silent)
-        yield _silent("The worker", newest, "Nothing that is queued or scheduled starts", facts)
+        yield _silent(
+            phrase("The worker"), newest, phrase("Nothing that is queued or scheduled starts"), facts
+        )
     else:
         for each in silent:
-            plays = f"{each.plays} that are queued or scheduled wait"
-            yield _silent(f"The worker “{each.cluster}”", each.seen_at, plays, facts)
+            plays = phrase("{plays} that are queued or scheduled wait", plays=each.plays)
+            yield _silent(phrase("The worker “{cluster}”", cluster=each.cluster), each.seen_at, plays, facts)
     for each in facts.workers:
         if _is_of_the_future(each, facts):
             yield Finding(
-                "worker", State.BAD,
-                f"Whether the worker “{each.cluster}” runs is not known: its last sign of life is of "
-                f"{formatting.clock(each.seen_at, facts.now)}, which is yet to come, so the clock "
-                "was set back. "
-                f"{each.plays} that are queued may wait.",
-                f"If this is still here in a minute, start it ({facts.start_worker}); {facts.worker_log} "
-                "says why it stopped.",
-            )  # fmt: skip
+                "worker",
+                State.BAD,
+                phrase(
+                    "Whether the worker “{cluster}” runs is not known: its last sign of life is of "
+                    "{seen_at}, which is yet to come, so the clock was set back. {plays} that are "
+                    "queued may wait.",
+                    cluster=each.cluster,
+                    seen_at=formatting.clock(each.seen_at, facts.now),
+                    plays=each.plays,
+                ),
+                phrase(
+                    "If this is still here in a minute, start it ({start_worker}); {worker_log} says "
+                    "why it stopped.",
+                    start_worker=facts.start_worker,
+                    worker_log=facts.worker_log,
+                ),
+            )
 
 
 def _is_silent(each: WorkerFacts, facts: Facts) -> bool:
@@ -52,24 +69,40 @@ def _is_of_the_future(each: WorkerFacts, facts: Facts) -> bool:
 
 def _silent(who: str, seen_at: datetime, follows: str, facts: Facts) -> Finding:
     return Finding(
-        "worker", State.BAD,
-        f"{who} was last seen {formatting.age(seen_at, facts.now)}. {follows} until it runs again."
-        f"{_closing(facts)}",
-        f"Start it ({facts.start_worker}); {facts.worker_log} says why it stopped.",
-    )  # fmt: skip
+        "worker",
+        State.BAD,
+        phrase(
+            "{who} was last seen {seen_at}. {follows} until it runs again.{closing}",
+            who=who,
+            seen_at=formatting.age(seen_at, facts.now),
+            follows=follows,
+            closing=_closing(facts),
+        ),
+        phrase(
+            "Start it ({start_worker}); {worker_log} says why it stopped.",
+            start_worker=facts.start_worker,
+            worker_log=facts.worker_log,
+        ),
+    )
 
 
 def _closing(facts: Facts) -> str:
     """When the gate closes if nothing is done, as a further sentence."""
     at = facts.gate.closes_at
     if not facts.gate.is_open:
-        return " The gate is closed already."
+        return phrase(" The gate is closed already.")
     if at is None:
         return ""
     left = max(at - facts.now, timedelta())
     minutes = left // timedelta(minutes=1)
-    within = f"{minutes} minutes" if minutes < IN_MINUTES else formatting.duration(left)
-    return f" The gate closes in {within}, {formatting.clock(at, facts.now)}, unless a backup is made."
+    within = (
+        phrase("{minutes} minutes", minutes=minutes) if minutes < IN_MINUTES else formatting.duration(left)
+    )
+    return phrase(
+        " The gate closes in {within}, {at}, unless a backup is made.",
+        within=within,
+        at=formatting.clock(at, facts.now),
+    )
 
 
 def environment(facts: Facts) -> Found:
@@ -87,14 +120,21 @@ def backup_age(facts: Facts) -> Found:
             continue
         if (age := facts.now - each.newest_at) > each.allowed:
             yield Finding(
-                "backup_age", State.BAD,
-                f"The newest backup of {each.name} is {formatting.approximate_duration(age)} old; "
-                f"{formatting.approximate_duration(each.allowed)} "
-                "are allowed.",
-                f"Press Back up now, or run {typed('backup', each, facts)}; if that fails, it says why.",
+                "backup_age",
+                State.BAD,
+                phrase(
+                    "The newest backup of {name} is {age} old; {allowed} are allowed.",
+                    name=each.name,
+                    age=formatting.approximate_duration(age),
+                    allowed=formatting.approximate_duration(each.allowed),
+                ),
+                phrase(
+                    "Press Back up now, or run {command}; if that fails, it says why.",
+                    command=typed("backup", each, facts),
+                ),
                 each.name,
                 page=page_of("run", each.failed_backup.pk if each.failed_backup else None),
-            )  # fmt: skip
+            )
 
 
 def gate_process(facts: Facts) -> Found:
@@ -107,15 +147,24 @@ def gate(facts: Facts) -> Found:
     """Closed, or open only because somebody said so."""
     if not facts.gate.is_open:
         yield Finding(
-            "gate", State.BAD, f"The gate to the application is closed: {facts.gate.sentence}",
-            f"A good {'verification' if facts.gate.word == 'unverified' else 'backup'} opens it. To let "
-            "people in before that, open it by an override on the portal's page Gate.", page=Page("gate"),
-        )  # fmt: skip
+            "gate",
+            State.BAD,
+            phrase("The gate to the application is closed: {sentence}", sentence=facts.gate.sentence),
+            phrase(
+                "A good {more} opens it. To let people in before that, open it by an override on the "
+                "portal's page Gate.",
+                more=(phrase("verification") if facts.gate.word == "unverified" else phrase("backup")),
+            ),
+            page=Page("gate"),
+        )
     elif facts.gate.word == "override":
         yield Finding(
-            "gate", State.DOUBTFUL, f"The gate is open only because of an override: {facts.gate.sentence}",
-            "Make a good backup, which opens it by itself.", page=Page("gate"),
-        )  # fmt: skip
+            "gate",
+            State.DOUBTFUL,
+            phrase("The gate is open only because of an override: {sentence}", sentence=facts.gate.sentence),
+            phrase("Make a good backup, which opens it by itself."),
+            page=Page("gate"),
+        )
 
 
 def withheld(facts: Facts) -> Found:
@@ -123,17 +172,27 @@ def withheld(facts: Facts) -> Found:
     for each in facts.databases:
         if each.withheld is not None:
             yield Finding(
-                "heartbeat_withheld", State.BAD if each.gates else State.DOUBTFUL,
-                f"The heartbeat of the newest backup of {each.name} was withheld"
-                f"{', so the gate will close in time' if each.gates else ''}{_because(each.withheld.error)}.",
-                f"Back up once more ({typed('backup', each, facts)}), which says what still stands against "
-                f"it. The log of {each.withheld.name} tells more.", each.name,
+                "heartbeat_withheld",
+                State.BAD if each.gates else State.DOUBTFUL,
+                phrase(
+                    "The heartbeat of the newest backup of {name} was withheld{more}{because}.",
+                    name=each.name,
+                    more=(phrase(", so the gate will close in time") if each.gates else ""),
+                    because=_because(each.withheld.error),
+                ),
+                phrase(
+                    "Back up once more ({command}), which says what still stands against it. The log of "
+                    "{withheld} tells more.",
+                    command=typed("backup", each, facts),
+                    withheld=each.withheld.name,
+                ),
+                each.name,
                 page=Page("run", each.withheld.pk),
-            )  # fmt: skip
+            )
 
 
 def _because(why: str) -> str:
-    return f", because {why}" if why else ""
+    return phrase(", because {why}", why=why) if why else ""
 
 
 def queue(facts: Facts) -> Found:
@@ -142,10 +201,16 @@ def queue(facts: Facts) -> Found:
     if waits is None or waits.since is None or facts.is_busy or facts.now - waits.since <= _WAITS_LONG:
         return
     yield Finding(
-        "queue", State.BAD,
-        f"{waits.name} was queued {formatting.age(waits.since, facts.now)} and waits, though nothing runs.",
-        f"See what the worker says ({facts.worker_log}), or start it again.", page=Page("run", waits.pk),
-    )  # fmt: skip
+        "queue",
+        State.BAD,
+        phrase(
+            "{waits} was queued {since} and waits, though nothing runs.",
+            waits=waits.name,
+            since=formatting.age(waits.since, facts.now),
+        ),
+        phrase("See what the worker says ({worker_log}), or start it again.", worker_log=facts.worker_log),
+        page=Page("run", waits.pk),
+    )
 
 
 def strange_order(facts: Facts) -> Found:

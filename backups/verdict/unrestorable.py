@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from backups.text import formatting
+from backups.text.sentences import joined, phrase
 from backups.verdict.facts import DatabaseFacts, Facts, RepositoryFacts
 from backups.verdict.findings import Finding, Page, State
 from backups.verdict.wording import FOUND_WORDS, Found, ended, page_of, typed, typed_of
@@ -13,37 +14,63 @@ def verification(facts: Facts) -> Found:
     for each in facts.databases:
         if each.proof and each.proof.verdict in FOUND_WORDS:
             yield Finding(
-                "verification", State.BAD,
-                f"The newest verification of {each.name} failed {formatting.age(each.proof.at, facts.now)}: "
-                f"snapshot {each.proof.snapshot} {FOUND_WORDS[each.proof.verdict]}.",
-                _verify_again(each, facts), each.name, page=Page("verification", each.proof.pk),
-            )  # fmt: skip
+                "verification",
+                State.BAD,
+                phrase(
+                    "The newest verification of {name} failed {at}: snapshot {snapshot} {found_words}.",
+                    name=each.name,
+                    at=formatting.age(each.proof.at, facts.now),
+                    snapshot=each.proof.snapshot,
+                    found_words=FOUND_WORDS[each.proof.verdict],
+                ),
+                _verify_again(each, facts),
+                each.name,
+                page=Page("verification", each.proof.pk),
+            )
         elif each.newest_verdict in FOUND_WORDS:
             yield Finding(
-                "known_bad", State.BAD,
-                f"The newest backup of {each.name}, {each.newest_id}, {FOUND_WORDS[each.newest_verdict]}, as "
-                "a verification found.",
-                _verify_again(each, facts), each.name, page=page_of("snapshot", each.newest_pk),
-            )  # fmt: skip
+                "known_bad",
+                State.BAD,
+                phrase(
+                    "The newest backup of {name}, {newest_id}, {found_words}, as a verification found.",
+                    name=each.name,
+                    newest_id=each.newest_id,
+                    found_words=FOUND_WORDS[each.newest_verdict],
+                ),
+                _verify_again(each, facts),
+                each.name,
+                page=page_of("snapshot", each.newest_pk),
+            )
 
 
 def _verify_again(each: DatabaseFacts, facts: Facts) -> str:
     """What to do about a bad one. A snapshot to restore meanwhile is named only where there is one."""
-    again = f"Back up now and verify that ({typed('backup', each, facts)}, {typed('verify', each, facts)});"
+    again = phrase(
+        "Back up now and verify that ({command}, {command_2});",
+        command=typed("backup", each, facts),
+        command_2=typed("verify", each, facts),
+    )
     if each.proved_at is not None:
-        return f"{again} to restore before that, take {each.proved_id}, which is verified."
+        return phrase(
+            "{again} to restore before that, take {proved_id}, which is verified.",
+            again=again,
+            proved_id=each.proved_id,
+        )
     if not each.has_another:
-        return f"{again} there is no other snapshot to restore before that."
-    return f"{again} no other snapshot is verified: to restore an earlier one, verify it first."
+        return phrase("{again} there is no other snapshot to restore before that.", again=again)
+    return phrase(
+        "{again} no other snapshot is verified: to restore an earlier one, verify it first.", again=again
+    )
 
 
 def no_database(facts: Facts) -> Found:
     """An empty portal is a new one, or has lost what it looked after; nothing of it is good."""
     if not facts.databases:
         yield Finding(
-            "no_database", State.BAD, "No database is set up, so nothing is backed up.",
-            "Set MYSQL_* and RESTIC_* and run `manage.py bootstrap`, or add a database in the portal; if "
-            "there was one, see whether DATABASE_URL names the right database of the portal's own.",
+            "no_database", State.BAD, phrase("No database is set up, so nothing is backed up."),
+            phrase("Set MYSQL_* and RESTIC_* and run `manage.py bootstrap`, or add a database in the "
+"portal; if there was one, see whether DATABASE_URL names the right database of the "
+"portal's own."),
         )  # fmt: skip
 
 
@@ -52,10 +79,16 @@ def no_backup(facts: Facts) -> Found:
     for each in facts.databases:
         if each.newest_at is None:
             yield Finding(
-                "no_backup", State.BAD, f"There is no backup of {each.name} yet.",
-                f"Press Back up now, or run {typed('backup', each, facts)}, to make the first.", each.name,
+                "no_backup",
+                State.BAD,
+                phrase("There is no backup of {name} yet.", name=each.name),
+                phrase(
+                    "Press Back up now, or run {command}, to make the first.",
+                    command=typed("backup", each, facts),
+                ),
+                each.name,
                 page=Page("database", each.pk),
-            )  # fmt: skip
+            )
 
 
 def damaged(facts: Facts) -> Found:
@@ -63,15 +96,25 @@ def damaged(facts: Facts) -> Found:
     for each in facts.repositories:
         if each.health == "damaged":
             yield Finding(
-                "repository_damaged", State.BAD,
-                f"Repository {each.name} is damaged: {ended(each.found)} Backups go on, but the gate is "
-                "told of none of them.",
-                "Repair the index, then the snapshots, check all data; if that check is good, back up: of "
-                f"that the gate is told ({typed_of('repair-index', each, facts)}, "
-                f"{typed_of('repair-snapshots', each, facts)}, "
-                f"{typed_of('check --read-data', each, facts)}, {_backing_up(each, facts)}).",
-                repository=each.name, page=Page("repository", each.pk),
-            )  # fmt: skip
+                "repository_damaged",
+                State.BAD,
+                phrase(
+                    "Repository {name} is damaged: {ended} Backups go on, but the gate is told of none "
+                    "of them.",
+                    name=each.name,
+                    ended=ended(each.found),
+                ),
+                phrase(
+                    "Repair the index, then the snapshots, check all data; if that check is good, back "
+                    "up: of that the gate is told ({command}, {command_2}, {command_3}, {backing_up}).",
+                    command=typed_of("repair-index", each, facts),
+                    command_2=typed_of("repair-snapshots", each, facts),
+                    command_3=typed_of("check --read-data", each, facts),
+                    backing_up=_backing_up(each, facts),
+                ),
+                repository=each.name,
+                page=Page("repository", each.pk),
+            )
 
 
 def _backing_up(repository: RepositoryFacts, facts: Facts) -> str:
@@ -85,10 +128,19 @@ def waits_for_a_person(facts: Facts) -> Found:
     for each in facts.databases:
         if each.waiting:
             yield Finding(
-                "waits_for_a_person", State.BAD,
-                f"The newest backup of {each.name} waits for a person: {' '.join(each.waiting)} Until then "
-                "the heartbeat stays where it was and nothing is forgotten.",
-                f"Say whether it is right: if so, `manage.py accept {each.waiting_run} --reason …`, or its "
-                "page in the portal; if not, mend the database and back up again.", each.name,
+                "waits_for_a_person",
+                State.BAD,
+                phrase(
+                    "The newest backup of {name} waits for a person: {waiting} Until then the heartbeat "
+                    "stays where it was and nothing is forgotten.",
+                    name=each.name,
+                    waiting=joined(each.waiting),
+                ),
+                phrase(
+                    "Say whether it is right: if so, `manage.py accept {waiting_run} --reason …`, or "
+                    "its page in the portal; if not, mend the database and back up again.",
+                    waiting_run=each.waiting_run,
+                ),
+                each.name,
                 page=page_of("snapshot", each.waiting_pk),
-            )  # fmt: skip
+            )

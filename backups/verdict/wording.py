@@ -5,6 +5,7 @@ from __future__ import annotations
 import shlex
 from collections.abc import Iterator
 
+from backups.text.sentences import phrase
 from backups.verdict.facts import DatabaseFacts, Facts, RepositoryFacts
 from backups.verdict.findings import Finding, Page
 
@@ -12,8 +13,8 @@ Found = Iterator[Finding]
 # From then on hours say more.
 IN_MINUTES = 240
 FOUND_WORDS = {
-    "different": "restores, but not to what was backed up",
-    "unreadable": "cannot be restored",
+    "different": phrase("restores, but not to what was backed up"),
+    "unreadable": phrase("cannot be restored"),
 }
 
 

@@ -8,6 +8,7 @@ from backups.actions import answers
 from backups.errors import UNEXPECTED, Problem
 from backups.models import Question
 from backups.requests import questions
+from backups.text.sentences import phrase
 
 logger = logging.getLogger(__name__)
 
@@ -31,12 +32,12 @@ def answer_next() -> Question | None:
 def _refuse_who_may_not(row: Question) -> None:
     kind = questions.KINDS.get(row.kind)
     if kind is not None and not kind.may_be_asked_by(row.asked_by):
-        raise Problem("Whoever asked this may not ask it any more.", code="question.asker_may_not")
+        raise Problem(phrase("Whoever asked this may not ask it any more."), code="question.asker_may_not")
 
 
 def _unexpected(error: Exception) -> Problem:
     return Problem(
-        f"The worker met an unexpected {type(error).__name__}.",
+        phrase("The worker met an unexpected {kind}.", kind=type(error).__name__),
         code=UNEXPECTED,
-        do="Its own log has the details; please report them.",
+        do=phrase("Its own log has the details; please report them."),
     )

@@ -22,6 +22,7 @@ from backups.actions.download import sql_stream
 from backups.downloads import tickets, wire
 from backups.downloads.places import address_of, peer_is_us
 from backups.errors import UNEXPECTED, Problem
+from backups.text.sentences import phrase
 
 logger = logging.getLogger(__name__)
 
@@ -176,17 +177,17 @@ class _Listening:
             connection.close()
 
     def _serve(self, connection: socket.socket, sender: wire.Sender, token: str) -> None:
-        what = "a download"
+        what = phrase("a download")
 
         def tick() -> None:
             if self._stopping.is_set():
-                raise Problem("The worker was told to stop.", code="downloads.worker_stops")
+                raise Problem(phrase("The worker was told to stop."), code="downloads.worker_stops")
             if wire.hung_up(connection):
-                raise _Gone("Whoever downloads has gone.")
+                raise _Gone(phrase("Whoever downloads has gone."))
 
         try:
             ticket = tickets.spend(token)
-            what = f"the download of {ticket}"
+            what = phrase("the download of {ticket}", ticket=ticket)
             sender.accepted()
             name, content = sql_stream(ticket.snapshot, ticket.tables, tick)
             database.close()  # nobody knows for how long it will be sent
@@ -203,7 +204,7 @@ class _Listening:
         except Exception:
             logger.exception("%s broke off", what)
             sender.failure(
-                Problem("Something unexpected happened; the worker's log says more.", code=UNEXPECTED)
+                Problem(phrase("Something unexpected happened; the worker's log says more."), code=UNEXPECTED)
             )
         finally:
             database.close()
@@ -211,9 +212,12 @@ class _Listening:
 
 def _busy() -> Problem:
     return Problem(
-        f"{MOST_AT_ONCE} downloads are under way, and the worker sends no more at once.",
+        phrase(
+            "{most_at_once} downloads are under way, and the worker sends no more at once.",
+            most_at_once=MOST_AT_ONCE,
+        ),
         code="downloads.worker_is_busy",
-        do="Try again when one of them is over.",
+        do=phrase("Try again when one of them is over."),
     )
 
 

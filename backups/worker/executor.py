@@ -36,6 +36,7 @@ from backups.runs.outcome import CallsForMore, Outcome
 from backups.runs.progress import Observer, Progress, State
 from backups.runs.queue import runs_wake
 from backups.runs.subject import database_of
+from backups.text.sentences import joined, phrase
 
 logger = logging.getLogger(__name__)
 
@@ -62,18 +63,18 @@ ACTIONS: dict[str, Callable[[Run, Progress], Outcome]] = {
 
 # What stays as it was when the action ends before its time.
 _SAFE: dict[str, str] = {
-    Action.BACKUP: "No snapshot was made, no heartbeat was written; earlier snapshots are safe.",
-    Action.VERIFY: "The live database and the snapshots were not touched.",
-    Action.RESTORE: "The live database was not touched.",
-    Action.UNDO: "The database is as it was before.",
-    Action.DROP_KEPT: "The live database was not touched.",
-    Action.DEFINE: "No table was touched.",
-    Action.CHECK: "A check changes nothing.",
-    Action.PREFLIGHT: "A test changes nothing.",
-    Action.PORTAL: "The backups of databases and the gate do not depend on it.",
-    Action.FORGET: "The newest and the newest verified snapshot are kept in any case.",
+    Action.BACKUP: phrase("No snapshot was made, no heartbeat was written; earlier snapshots are safe."),
+    Action.VERIFY: phrase("The live database and the snapshots were not touched."),
+    Action.RESTORE: phrase("The live database was not touched."),
+    Action.UNDO: phrase("The database is as it was before."),
+    Action.DROP_KEPT: phrase("The live database was not touched."),
+    Action.DEFINE: phrase("No table was touched."),
+    Action.CHECK: phrase("A check changes nothing."),
+    Action.PREFLIGHT: phrase("A test changes nothing."),
+    Action.PORTAL: phrase("The backups of databases and the gate do not depend on it."),
+    Action.FORGET: phrase("The newest and the newest verified snapshot are kept in any case."),
 }
-_OTHERWISE_SAFE = "The snapshots are as they were."
+_OTHERWISE_SAFE = phrase("The snapshots are as they were.")
 
 
 def execute(run_id: int, *, observer: Observer | None = None, send_follow_ups: bool = True) -> Run | None:
@@ -202,21 +203,19 @@ def _judge(run: Run, progress: Progress, error: BaseException) -> tuple[Status, 
     """The outcome and why; a traceback goes to the log."""
     safe = _safe(run)
     if isinstance(error, Cancelled | KeyboardInterrupt):
-        by = "Cancelled." if isinstance(error, Cancelled) else "Stopped at the keyboard."
-        return Status.CANCELLED, Failure(f"{by} {safe}", CANCELLED)
+        is_asked = isinstance(error, Cancelled)
+        by = phrase("Cancelled.") if is_asked else phrase("Stopped at the keyboard.")
+        return Status.CANCELLED, Failure(joined([by, safe]), CANCELLED)
     if isinstance(error, Problem):
-        return Status.FAILED, _masked(progress, Failure.of(error, safe=safe))
+        return Status.FAILED, Failure.of(error, safe=safe).masked(progress.masked)
     progress.log("".join(traceback.format_exception(error)), Level.ERROR)
-    sentence = (
-        f"{run.get_action_display()} met an unexpected {type(error).__name__}. {safe} "
-        "The run's log has the details; please report them."
+    sentence = phrase(
+        "{action} met an unexpected {kind}. {safe} The run's log has the details; please report them.",
+        action=run.get_action_display(),
+        kind=type(error).__name__,
+        safe=safe,
     )
     return Status.FAILED, Failure(sentence, UNEXPECTED, {"type": type(error).__name__})
-
-
-def _masked(progress: Progress, failure: Failure) -> Failure:
-    params = {name: progress.masked(str(value)) for name, value in (failure.params or {}).items()}
-    return Failure(progress.masked(failure.sentence), failure.code, params or None)
 
 
 def _safe(run: Run) -> str:

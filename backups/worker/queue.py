@@ -22,6 +22,7 @@ from django_q.signing import SignedPackage
 from backups.alerting import alerts
 from backups.runs.queue import queue_read, queue_unreadable
 from backups.scheduling import schedules
+from backups.text.sentences import phrase
 
 logger = logging.getLogger(__name__)
 
@@ -36,10 +37,10 @@ _PLAYED = {
 # Without those that call further functions (hook, chain) or play at once, in whichever process (sync).
 _PARTS = frozenset({"id", "name", "func", "args", "kwargs", "group", "cluster", "started", "ack_failure"})
 _ID = re.compile(r"\([0-9]{1,18},\)")
-_REMOVED = (
-    "The queue plays Vedetta's own functions alone; backups go on as they are scheduled. Something else "
-    "writes in the portal's own database: find out what can (DATABASE_URL), change that password, and look "
-    "through the portal's users, databases and audit."
+_REMOVED = phrase(
+    "The queue plays Vedetta's own functions alone; backups go on as they are scheduled. Something "
+    "else writes in the portal's own database: find out what can (DATABASE_URL), change that "
+    "password, and look through the portal's users, databases and audit."
 )
 
 
@@ -49,7 +50,7 @@ class OwnOrders(ORM):
     def enqueue(self, task: str) -> int | None:
         """Put a message into the queue, None where it is not one of ours."""
         if why := _why_strange(queue_read(task)):
-            _tell(f"An order to the queue was refused: {why}.")
+            _tell(phrase("An order to the queue was refused: {why}.", why=why))
             return None
         return int(super().enqueue(task))
 
@@ -64,7 +65,13 @@ class OwnOrders(ORM):
                 self.delete(pk)
                 continue
             if why := _why_strange(order):
-                _tell(f"Message {pk} of the queue was removed before a worker took it: {why}.")
+                _tell(
+                    phrase(
+                        "Message {number} of the queue was removed before a worker took it: {why}.",
+                        number=pk,
+                        why=why,
+                    )
+                )
                 self.delete(pk)
             else:
                 taken.append((pk, SignedPackage.dumps(order)))
@@ -76,7 +83,7 @@ def strange_schedules_remove() -> None:
     strange = list(_strange_schedules())
     for pk, why in strange:
         Schedule.objects.filter(pk=pk).delete()
-        _tell(f"Schedule {pk} of the queue was removed: {why}.")
+        _tell(phrase("Schedule {number} of the queue was removed: {why}.", number=pk, why=why))
     if strange:
         schedules.schedules_sync()
 
@@ -88,7 +95,7 @@ def _strange_schedules() -> Iterator[tuple[int, str]]:
         except Schedule.DoesNotExist:
             continue
         except (TypeError, ValueError, AttributeError, OverflowError):
-            why = "it holds values of other kinds"  # which SQLite keeps in any column
+            why = phrase("it holds values of other kinds")  # which SQLite keeps in any column
         if why:
             yield pk, why
 
@@ -106,30 +113,30 @@ def _keep_our_parts(task: dict[str, Any], **_: Any) -> None:
 def _why_strange(order: object) -> str:
     """Why an order is not one of ours, empty where it is."""
     if not isinstance(order, Mapping):
-        return "it holds no order"
+        return phrase("it holds no order")
     func, args = order.get("func"), order.get("args")
     if not isinstance(func, str) or func not in _PLAYED:
-        return f"it names {_shown(func)}"
+        return phrase("it names {shown}", shown=_shown(func))
     if more := order.keys() - _PARTS:
-        return f"it asks for {_shown(min(more, key=str))} besides"
+        return phrase("it asks for {shown} besides", shown=_shown(min(more, key=str)))
     is_ids = isinstance(args, tuple) and all(type(each) is int for each in args)
     if not is_ids or len(args or ()) != _PLAYED[func] or order.get("kwargs"):
-        return f"it gives {func} what that does not take"
+        return phrase("it gives {func} what that does not take", func=func)
     return ""
 
 
 def _why_strange_schedule(schedule: Schedule) -> str:
     """Also what would only stop the queue's look at all schedules: it stumbles over the first bad one."""
     if schedule.func not in _PLAYED:
-        return f"it names {_shown(schedule.func)}"
+        return phrase("it names {shown}", shown=_shown(schedule.func))
     if schedule.hook or schedule.kwargs or schedule.intended_date_kwarg:
-        return f"it asks for more than {schedule.func}"
+        return phrase("it asks for more than {func}", func=schedule.func)
     if bool(schedule.args) != bool(_PLAYED[schedule.func]) or not _ID.fullmatch(schedule.args or "(0,)"):
-        return f"it gives {schedule.func} what that does not take"
+        return phrase("it gives {func} what that does not take", func=schedule.func)
     if schedule.cluster not in (None, settings.Q_CLUSTER["name"], settings.RESTORES_CLUSTER):
-        return f"it is for the worker {_shown(schedule.cluster)}, which is none of ours"
+        return phrase("it is for the worker {shown}, which is none of ours", shown=_shown(schedule.cluster))
     if schedule.next_run is None or not _has_rhythm(schedule):
-        return "it has no rhythm that can be kept"
+        return phrase("it has no rhythm that can be kept")
     return ""
 
 

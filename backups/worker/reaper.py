@@ -20,6 +20,7 @@ from backups.runs import leases, lifecycle, notes, queue, restores
 from backups.runs.hearing import Hearing
 from backups.runs.subject import database_of
 from backups.text import checked
+from backups.text.sentences import phrase
 
 logger = logging.getLogger(__name__)
 
@@ -110,11 +111,13 @@ def _where_it_verified(dead: Run) -> mysql.Server:
         if address is None or server.address == address:
             return server
     raise _LiesElsewhere(
-        f"Its database {dead.result['scratch']} may still be at {checked.shown(address)}, where "
-        "test restores "
-        "do not go any more.",
+        phrase(
+            "Its database {scratch} may still be at {shown}, where test restores do not go any more.",
+            scratch=dead.result["scratch"],
+            shown=checked.shown(address),
+        ),
         code="scratch.lies_elsewhere",
-        do="Drop it there.",
+        do=phrase("Drop it there."),
     )
 
 

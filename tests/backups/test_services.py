@@ -20,7 +20,6 @@ from backups.restic import SnapshotInfo
 from backups.runs import consequences, leases, lifecycle, queue
 from backups.runs.asked import Asker, Wanted
 from backups.runs.lifecycle import Beat, IllegalTransition
-from backups.text.terminal import counted
 from tests.rows import a_server
 
 NOW = datetime(2026, 3, 29, 1, 30, tzinfo=UTC)
@@ -455,10 +454,3 @@ def test_what_a_restore_left_of_the_live_database(
     restore = Restore(mode=mode, target=target, database=database, run=Run(phase=phase))
 
     assert consequences.restore_left(restore) == left
-
-
-def test_one_thing_is_not_said_as_many() -> None:
-    told = [counted(number, "copy", "copies") for number in (0, 1, 2)]
-
-    assert told == ["0 copies", "1 copy", "2 copies"]
-    assert counted(2, "table") == "2 tables"

@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from backups import mysql, restic
 from backups.errors import Problem
 from backups.models import Database
+from backups.text.sentences import phrase
 
 Tick = Callable[[], None]
 
@@ -47,9 +48,9 @@ class Found:
         """The same once each check was content. Raises Problem where one did not tell what it found."""
         if not (self.access and self.restic_origin and self.server and self.info and self.clients):
             raise Problem(
-                "The checks before the backup found no fault, and not all that it needs.",
+                phrase("The checks before the backup found no fault, and not all that it needs."),
                 code="preflight.not_all_found",
-                do="Run `manage.py preflight`, which tells each check.",
+                do=phrase("Run `manage.py preflight`, which tells each check."),
             )
         return ReadyBackup(
             access=self.access,

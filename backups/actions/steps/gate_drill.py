@@ -10,6 +10,7 @@ from backups.actions.steps.checks import Check
 from backups.errors import Problem
 from backups.gate import drill
 from backups.reports import standing
+from backups.text.sentences import phrase
 
 
 def gate_checks(
@@ -30,10 +31,11 @@ def gate_checks(
 
 
 def _may_let_in(found: drill.Drilled) -> str:
-    return (
-        f"{found.url} closes for the drill, but these lines of nginx's may let others in while the gate is "
-        "closed, by their address, cookie or browser, or out of a cache: "
-        f"{', '.join(map(str, found.warnings))}."
+    return phrase(
+        "{url} closes for the drill, but these lines of nginx's may let others in while the gate is "
+        "closed, by their address, cookie or browser, or out of a cache: {warnings}.",
+        url=found.url,
+        warnings=", ".join(map(str, found.warnings)),
     )
 
 

@@ -16,7 +16,7 @@ from backups.dumpfile.tally import Tally
 from backups.dumpfile.tally import differences as tally_differences
 from backups.loading.progress import End, Loading
 from backups.loading.table_plan import comparable
-from backups.text.terminal import counted
+from backups.text.sentences import phrase, plural
 
 
 def collations_of(manifest: dict[str, Any] | None, scratch: Scratch) -> dict[str, str]:
@@ -58,16 +58,24 @@ def made_of(
 
 def compare_inventory(scratch: Scratch, wanted: dict[str, list[str]], findings: Findings) -> None:
     """Note what of the dump's inventory is not in the scratch database, and the other way round."""
-    findings.compared.append("the inventory of tables, views, triggers, routines and events")
+    findings.compared.append(phrase("the inventory of tables, views, triggers, routines and events"))
     with mysql.connect(scratch.server) as connection:
         restored = mysql.inventory(connection, scratch.database)
     for kind in sorted({*wanted, *restored}):
         missing = _without(wanted.get(kind, []), restored.get(kind, []))
         extra = _without(restored.get(kind, []), wanted.get(kind, []))
-        of_table = "a trigger of table " if kind == Kind.TRIGGER else f"{kind} "
-        findings.differences += [f"{of_table}{name} is missing after the restore" for name in missing]
+        of_table = phrase("a trigger of table ") if kind == Kind.TRIGGER else f"{kind} "
         findings.differences += [
-            f"{of_table}{name} is there after the restore, but not in the dump" for name in extra
+            phrase("{of_table}{name} is missing after the restore", of_table=of_table, name=name)
+            for name in missing
+        ]
+        findings.differences += [
+            phrase(
+                "{of_table}{name} is there after the restore, but not in the dump",
+                of_table=of_table,
+                name=name,
+            )
+            for name in extra
         ]
 
 
@@ -88,18 +96,32 @@ def compare_objects(
     differing = tally_differences(wanted, again, definitions)
     findings.differences += differing
     objects = len(wanted.rows) + len(definitions) + len(wanted.definitions)
-    findings.compared.append(f"{objects - len(differing)} of {objects} objects (rows, definitions)")
+    findings.compared.append(
+        phrase(
+            "{objects} of {objects_2} objects (rows, definitions)",
+            objects=objects - len(differing),
+            objects_2=objects,
+        )
+    )
     findings.not_compared += [
-        f"how {name} is defined: the file adds its keys apart" for name in sorted(wanted.completed_later)
+        phrase("how {name} is defined: the file adds its keys apart", name=name)
+        for name in sorted(wanted.completed_later)
     ]
     if loading.end == End.UNKNOWN:
         findings.differences.append(
-            "nobody can tell whether the file is whole: it has no closing line (--compact, --skip-comments)"
+            phrase(
+                "nobody can tell whether the file is whole: it has no closing line (--compact, "
+                "--skip-comments)"
+            )
         )
     if wanted.rows and not loading.found.with_rows:
-        findings.differences.append("the file holds no row of any table (--no-data)")
+        findings.differences.append(phrase("the file holds no row of any table (--no-data)"))
     findings.not_compared += [
-        f"{counted(count, 'statement')} of the database {name}, not loaded"
+        phrase(
+            "{statements} of the database {name}, not loaded",
+            statements=plural("{n} statement", "{n} statements", n=count),
+            name=name,
+        )
         for name, count in loading.found.others.items()
     ]
 
@@ -107,5 +129,7 @@ def compare_objects(
 def same_but_for_numbers(wanted: Tally, again: Tally, findings: Findings) -> set[str]:
     """Tables that a server numbers anew (MariaDB, versioned by transactions), and whose rows are the same."""
     same = {table for table, rows in wanted.rows.items() if again.rows.get(table) == rows}
-    findings.not_compared += [f"the transactions' numbers in {table}: they are given anew" for table in same]
+    findings.not_compared += [
+        phrase("the transactions' numbers in {table}: they are given anew", table=table) for table in same
+    ]
     return same

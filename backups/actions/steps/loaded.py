@@ -17,7 +17,7 @@ from backups.loading.progress import Loading
 from backups.models import Restore
 from backups.runs import notes
 from backups.runs.progress import Progress
-from backups.text.terminal import counted
+from backups.text.sentences import phrase, plural
 
 
 def tell_changed_values(restore: Restore, loading: Loading, progress: Progress) -> None:
@@ -28,7 +28,11 @@ def tell_changed_values(restore: Restore, loading: Loading, progress: Progress) 
         notes.run_update(restore.run_id, result={"values_changed": entries})
     for table, text in changed.items():
         progress.warn(
-            f"The server did not take every value of table {table} as it is in the snapshot: {text}."
+            phrase(
+                "The server did not take every value of table {table} as it is in the snapshot: {text}.",
+                table=table,
+                text=text,
+            )
         )
 
 
@@ -38,7 +42,7 @@ def tell_computed_anew(restore: Restore, loading: Loading, progress: Progress) -
         entries = [each._asdict() for each in loading.computed_anew]
         notes.run_update(restore.run_id, result={"computed_anew": entries})
     for each in loading.computed_anew:
-        what = each.words if each.differ else f"Not proved are {each.words}"
+        what = each.words if each.differ else phrase("Not proved are {words}", words=each.words)
         progress.warn(f"{what[:1].upper()}{what[1:]}.{f' {mysql.SET_AS_WRITTEN}' if each.differ else ''}")
 
 
@@ -56,16 +60,22 @@ def tell_what_is_left_out(restore: Restore, loading: Loading, progress: Progress
         entries = [{**each._asdict(), "why": each.why} for each in of_roles]
         notes.run_update(restore.run_id, result={"definers_changed": entries})
         for cure in sorted({each.cure for each in of_roles}):
-            progress.warn(f"Not all has the definer that it had. {cure}")
+            progress.warn(phrase("Not all has the definer that it had. {cure}", cure=cure))
     whys = [(each.kind, each.name, each.why) for each in (*found, *loading.found.reworded)]
     whys += [(each.kind, each.name, each.why) for each in of_roles]
     for kind, name, why in whys:
         progress.warn(f"{kind.capitalize()} {name}: {why}.")
     for left in loading.found.unmade:
-        again = " It is tried again in the place of the live database." if comes_yet else ""
+        again = phrase(" It is tried again in the place of the live database.") if comes_yet else ""
         progress.warn(f"{left.words[:1].upper()}{left.words[1:]}{again}")
     for name, count in loading.found.others.items():
-        progress.warn(f"In the file, and not loaded: {counted(count, 'statement')} of the database {name}.")
+        progress.warn(
+            phrase(
+                "In the file, and not loaded: {statements} of the database {name}.",
+                statements=plural("{n} statement", "{n} statements", n=count),
+                name=name,
+            )
+        )
 
 
 def tell_what_sleeps(
@@ -81,16 +91,25 @@ def tell_what_sleeps(
     statements = [event.to_enable(restore.target) for event in sorted(ran, key=lambda event: event.name)]
     notes.run_update(restore.run_id, result={"events_disabled": asleep, "events_to_enable": statements})
     progress.warn(
-        f"These events are disabled in {restore.target}: {', '.join(asleep)}. They were not when the "
-        "snapshot was made, and are so that nothing runs by itself in a database that was made anew."
+        phrase(
+            "These events are disabled in {target}: {asleep}. They were not when the snapshot was made, "
+            "and are so that nothing runs by itself in a database that was made anew.",
+            target=restore.target,
+            asleep=", ".join(asleep),
+        )
     )
     if statements:
         next_backup = (
-            "; do so before the next backup, which would record them as disabled"
+            phrase("; do so before the next backup, which would record them as disabled")
             if restore.target == restore.database.database
             else ""
         )
-        progress.warn(f"To let those run that ran then{next_backup}, run as an administrator:")
+        progress.warn(
+            phrase(
+                "To let those run that ran then{next_backup}, run as an administrator:",
+                next_backup=next_backup,
+            )
+        )
     for statement in statements:
         progress.warn(statement)
 
@@ -102,25 +121,35 @@ def refuse_altered(restore: Restore, loading: Loading, place: mysql.ProbedServer
     names = ", ".join(loading.altered[:5]) + (" …" if len(loading.altered) > 5 else "")
     manifest = restore.snapshot.manifest
     if manifest is None or other_versions(manifest, place.info, place.programs):
-        progress.warn(f"{place.info} describes these tables otherwise than the snapshot does: {names}.")
+        progress.warn(
+            phrase(
+                "{info} describes these tables otherwise than the snapshot does: {names}.",
+                info=place.info,
+                names=names,
+            )
+        )
         return
     if other_engine := loading.of_other_engine():
         raise mysql.OfTheServer(
-            f"{place.info} made tables with another storage engine than the snapshot's ({other_engine}).",
+            phrase(
+                "{info} made tables with another storage engine than the snapshot's ({other_engine}).",
+                info=place.info,
+                other_engine=other_engine,
+            ),
             code="restore.other_engine",
             do=mysql.SEE_ENGINES,
         )
     raise Problem(
-        f"After loading, these tables are not defined as in the snapshot: {names}.",
+        phrase("After loading, these tables are not defined as in the snapshot: {names}.", names=names),
         code="restore.defined_otherwise",
         do=_OTHERWISE if settings.RESTORE_CONNECTIONS > 1 else _SERVERS_OWN,
     )
 
 
-_OTHERWISE = (
+_OTHERWISE = phrase(
     "Set RESTORE_CONNECTIONS=1, with which a dump is loaded just as it is written, and restore again."
 )
-_SERVERS_OWN = (
+_SERVERS_OWN = phrase(
     "The server makes them otherwise: see whether it has their storage engines, and its "
     "enforce_storage_engine and sql_generate_invisible_primary_key."
 )
@@ -146,12 +175,20 @@ def refuse_unlike_snapshot(
     if found != wanted:
         kinds = [kind for kind in {*found, *wanted} if found.get(kind) != wanted.get(kind)]
         raise Problem(
-            f"After loading, {database} does not hold what the snapshot does ({', '.join(kinds)}).",
+            phrase(
+                "After loading, {database} does not hold what the snapshot does ({kinds}).",
+                database=database,
+                kinds=", ".join(kinds),
+            ),
             code="restore.holds_otherwise",
-            do="See the run's log; verify the snapshot.",
+            do=phrase("See the run's log; verify the snapshot."),
         )
     if not loading.found.unmade:
-        but = " Some of it runs under another definer, as told above." if loading.found.without_role else ""
+        but = (
+            phrase(" Some of it runs under another definer, as told above.")
+            if loading.found.without_role
+            else ""
+        )
         progress.log(loaded_words(restore, held, wanted) + but)
 
 
@@ -160,14 +197,31 @@ def loaded_words(restore: Restore, held: Mapping[str, list[str]], loaded: Mappin
     left = [
         f"{kind} {name}" for kind, names in held.items() for name in names if name not in loaded.get(kind, [])
     ]
-    but = f" Left out, as told above: {', '.join(left)}." if left else ""
+    but = phrase(" Left out, as told above: {left}.", left=", ".join(left)) if left else ""
     if not restore.tables:
-        return f"{'All other' if left else 'All'} that the snapshot holds was loaded.{but}"
+        return phrase(
+            "{more} that the snapshot holds was loaded.{but}",
+            more=(phrase("All other") if left else phrase("All")),
+            but=but,
+        )
     chosen = ", ".join(restore.tables)
     inventory = (restore.snapshot.manifest or {}).get("inventory", {})
     count, of = len(restore.tables), len(choosable(inventory))
     verb = "was" if count == 1 else "were"
     if not of:
-        return f"Of the snapshot only what was asked for was loaded: {chosen}.{but}"
-    what = counted(of, "table") if not inventory.get(Kind.SEQUENCE) else f"{of} tables and sequences"
-    return f"{count} of the {what} {verb} loaded, as asked: {chosen}.{but}"
+        return phrase(
+            "Of the snapshot only what was asked for was loaded: {chosen}.{but}", chosen=chosen, but=but
+        )
+    what = (
+        plural("{n} table", "{n} tables", n=of)
+        if not inventory.get(Kind.SEQUENCE)
+        else phrase("{of} tables and sequences", of=of)
+    )
+    return phrase(
+        "{count} of the {what} {verb} loaded, as asked: {chosen}.{but}",
+        count=count,
+        what=what,
+        verb=verb,
+        chosen=chosen,
+        but=but,
+    )

@@ -13,6 +13,7 @@ from backups.loading.loader import Destination, DumpStream, ended_by_number, loa
 from backups.loading.problems import CutOff, LoadProblem
 from backups.loading.progress import Loading
 from backups.runs.progress import Progress
+from backups.text.sentences import phrase
 
 
 def load_snapshot(
@@ -46,18 +47,18 @@ def load_snapshot(
                 say=progress.warn,
             )
         except CutOff:
-            restic.finished(source, access, "reading the snapshot", progress.tick)
+            restic.finished(source, access, phrase("reading the snapshot"), progress.tick)
             refuse(loading)
             raise
         except LoadProblem:
             # Half a dump is no fault of the server's: ask restic first how it went.
             if not loading.is_broken_off and source.poll() not in (None, 0):
-                restic.finished(source, access, "reading the snapshot", progress.tick)
+                restic.finished(source, access, phrase("reading the snapshot"), progress.tick)
             if loading.is_read and not loading.is_broken_off:
                 # A statement that was cut off tells less than that the dump was.
                 refuse(loading)
             raise
-        restic.finished(source, access, "reading the snapshot", progress.tick)
+        restic.finished(source, access, phrase("reading the snapshot"), progress.tick)
     refuse(loading)
     loading.computed_anew = _computed_anew(loading, destination.server, destination.database, tick)
     return round(time.monotonic() - began, 3)

@@ -11,6 +11,7 @@ from backups.models import Repository, Run, Snapshot
 from backups.repositories import identity
 from backups.runs import leases, notes
 from backups.runs.progress import Progress
+from backups.text.sentences import phrase
 
 
 @dataclass(frozen=True)
@@ -30,7 +31,7 @@ def opened(run: Run, progress: Progress) -> restic.Access:
     if run.action in EXCLUSIVE_ACTIONS:
         # Before anything is taken for damage, or left out by a repair, that is only not ours.
         restic.refuse_others_files(
-            access, "looking at its files", packs=run.action in (Action.CHECK, Action.REPAIR_INDEX)
+            access, phrase("looking at its files"), packs=run.action in (Action.CHECK, Action.REPAIR_INDEX)
         )
     identity.meet(run.repository, access, progress.tick)
     if run.action in EXCLUSIVE_ACTIONS and run.action != Action.CHECK:  # which can do without
@@ -51,8 +52,8 @@ def wait_for_maintenance(repository: Repository, progress: Progress) -> None:
     """A prune or check of ours holds restic's exclusive lock; what only adds can wait for it."""
     holder = leases.lease_holder(repository)
     if holder is not None:
-        progress.log(f"Waiting for {holder} to finish with the repository.")
+        progress.log(phrase("Waiting for {holder} to finish with the repository.", holder=holder))
     while leases.lease_holder(repository) is not None:
-        progress.detail("waiting for the repository")
+        progress.detail(phrase("waiting for the repository"))
         process.sleep_tick()
         progress.tick()

@@ -12,6 +12,7 @@ from backups.models import Database, Repository, Snapshot
 from backups.requests import CheckRequest
 from backups.runs.outcome import CallsForMore, FollowUp
 from backups.snapshots import selection
+from backups.text.sentences import joined, phrase
 from backups.text.terminal import escape_control_characters
 
 
@@ -46,42 +47,57 @@ def bad_news(snapshot: Snapshot, findings: Findings, health_before: Health) -> P
     """What to say of a snapshot that was found bad, in a repository that was like that before."""
     if findings.unreadable:
         return CallsForMore(
-            f"Snapshot {snapshot.short_id} cannot be restored: {findings.unreadable}",
+            phrase(
+                "Snapshot {snapshot} cannot be restored: {unreadable}",
+                snapshot=snapshot.short_id,
+                unreadable=findings.unreadable,
+            ),
             _check(snapshot),
             code="verify.unreadable",
-            safe="The live database was not touched.",
-            do=f"Back up again now and verify that. {_OF_THE_REPOSITORY.get(health_before, _SUSPECT_NOW)}",
+            safe=phrase("The live database was not touched."),
+            do=phrase(
+                "Back up again now and verify that. {value}",
+                value=_OF_THE_REPOSITORY.get(health_before, _SUSPECT_NOW),
+            ),
         )
     count = len(findings.differences)
-    shown = "; ".join(findings.differences[:5]) + (f"; and {count - 5} more" if count > 5 else "")
-    what = f"Snapshot {snapshot.short_id} restores, but not to what was backed up: {shown}."
+    shown = joined(findings.differences[:5], "; ") + (
+        phrase("; and {count} more", count=count - 5) if count > 5 else ""
+    )
+    what = phrase(
+        "Snapshot {snapshot} restores, but not to what was backed up: {shown}.",
+        snapshot=snapshot.short_id,
+        shown=shown,
+    )
     if explained_by_the_server(findings):
         return Problem(
             what,
             code="verify.differs_by_server",
-            safe="The live database was not touched.",
+            safe=phrase("The live database was not touched."),
             do=_cures(findings),
         )
     return CallsForMore(
         what,
         _check(snapshot),
         code="verify.different",
-        safe="The live database was not touched.",
+        safe=phrase("The live database was not touched."),
         do=f"{_cures(findings)} {_BACK_UP_AGAIN}".strip(),
     )
 
 
-_CHECK_FOLLOWS = "a check of 5 % of its data follows, and one of all data tells for certain."
-_SUSPECT_NOW = f"The repository is suspect from now on: {_CHECK_FOLLOWS}"
+_CHECK_FOLLOWS = phrase("a check of 5 % of its data follows, and one of all data tells for certain.")
+_SUSPECT_NOW = phrase("The repository is suspect from now on: {check_follows}", check_follows=_CHECK_FOLLOWS)
 # What a snapshot that cannot be read says of where it lies, where that was not sound before.
 _OF_THE_REPOSITORY = {
-    Health.SUSPECT: f"The repository stays suspect: {_CHECK_FOLLOWS}",
-    Health.DAMAGED: "The repository is known to be damaged: before that repair the index, then the "
-    "snapshots, and check all data after it.",
+    Health.SUSPECT: phrase("The repository stays suspect: {check_follows}", check_follows=_CHECK_FOLLOWS),
+    Health.DAMAGED: phrase(
+        "The repository is known to be damaged: before that repair the index, then the snapshots, and "
+        "check all data after it."
+    ),
 }
 
 
-_BACK_UP_AGAIN = (
+_BACK_UP_AGAIN = phrase(
     "Back up again now and verify that; keep this run's log for the cause. A check of 5 % of the "
     "repository's data follows."
 )
@@ -97,10 +113,15 @@ def proved_in_part(snapshot: Snapshot, findings: Findings) -> mysql.OfTheServer:
     refused = findings.refused
     names = mysql.named([f"{each.ready.kind} {each.ready.name}" for each in refused])
     return mysql.OfTheServer(
-        f"Snapshot {snapshot.short_id} is not proved in full: all that could be compared is the same, but "
-        f"the server that it was restored to refused {names} ({refused[0].why.rstrip('.')}).",
+        phrase(
+            "Snapshot {snapshot} is not proved in full: all that could be compared is the same, but the "
+            "server that it was restored to refused {names} ({why}).",
+            snapshot=snapshot.short_id,
+            names=names,
+            why=refused[0].why.rstrip("."),
+        ),
         code="verify.proved_in_part",
-        do=f"{refused[0].do} Then verify again.",
+        do=phrase("{do} Then verify again.", do=refused[0].do),
     )
 
 
@@ -114,6 +135,11 @@ def explained_by_the_server(findings: Findings) -> bool:
     differing = [each for each in findings.computed_anew if each.differ]
     explained = {each.words for each in differing}
     explained |= {
-        f"{Kind.ROWS} {escape_control_characters(each.table)} differs after the restore" for each in differing
+        phrase(
+            "{rows} {table} differs after the restore",
+            rows=Kind.ROWS,
+            table=escape_control_characters(each.table),
+        )
+        for each in differing
     }
     return bool(explained) and not findings.unreadable and explained.issuperset(findings.differences)

@@ -13,6 +13,7 @@ from backups.dumpfile.ready import Unmade
 from backups.dumpfile.views import reads_another
 from backups.loading.loader import READS_WHAT_IS_UNMADE
 from backups.mysql import grants
+from backups.text.sentences import phrase
 
 
 class NotRun(NamedTuple):
@@ -25,7 +26,12 @@ class NotRun(NamedTuple):
     @property
     def words(self) -> str:
         """For a list of what was not compared."""
-        return f"whether {self.kind} {self.name} runs: {self.why.rstrip('.')}. Its definition is as it was"
+        return phrase(
+            "whether {kind} {name} runs: {why}. Its definition is as it was",
+            kind=self.kind,
+            name=self.name,
+            why=self.why.rstrip("."),
+        )
 
 
 def beyond(unmade: Sequence[Unmade], own: Collection[str], refused: Collection[str]) -> list[Unmade]:
@@ -72,7 +78,11 @@ def refuse_less_than_all(server: mysql.Server, database: str) -> None:
     with mysql.connect(server) as connection:
         if (missing := grants.missing_in_scratch(connection, database)) is not None:
             raise mysql.MissingPrivilege(
-                f"The user {server.user} may not make all in the scratch database {database} "
-                f"({missing.because}).",
-                do=f"Run as an administrator: {missing.statement}",
+                phrase(
+                    "The user {user} may not make all in the scratch database {database} ({because}).",
+                    user=server.user,
+                    database=database,
+                    because=missing.because,
+                ),
+                do=phrase("Run as an administrator: {statement}", statement=missing.statement),
             )

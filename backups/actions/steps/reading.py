@@ -18,9 +18,10 @@ from backups.loading.definers import dialect_of
 from backups.loading.problems import CutOff, LoadProblem
 from backups.loading.progress import End, Loading
 from backups.loading.reading import digested, judged, unpacked
-from backups.models import Restore
+from backups.models import Restore, Snapshot
 from backups.runs.progress import Progress
 from backups.snapshots import selection
+from backups.text.sentences import phrase
 
 
 def load_options(restore: Restore, database: str, tables: Collection[str]) -> LoadOptions:
@@ -53,26 +54,28 @@ def judged_whole(
 
 def refuse_damaged(restore: Restore, loading: Loading) -> None:
     """Raise Problem unless the stream was whole and is what its manifest says."""
-    damaged = Problem(
-        f"Snapshot {restore.snapshot.short_id} is damaged: what it holds is not what was backed up.",
-        code="snapshot.damaged",
-        do=f"{selection.instead_of(restore.snapshot)} Check the repository's data.",
-    )
+    damaged = _damaged(restore.snapshot)
     is_loaded = restore.mode != RestoreMode.FILE
     is_ours_and_cut = is_by_vedetta(restore.snapshot) and not loading.digester.is_complete
     is_cut = loading.end == End.CUT if is_loaded else not loading.digester.is_complete
     if is_cut or is_ours_and_cut:
         raise Problem(
-            f"Snapshot {restore.snapshot.short_id} is not whole: its dump has no closing line.",
+            phrase(
+                "Snapshot {snapshot} is not whole: its dump has no closing line.",
+                snapshot=restore.snapshot.short_id,
+            ),
             code="snapshot.not_whole",
             do=selection.instead_of(restore.snapshot),
         )
     if loading.end == End.UNKNOWN and restore.mode in OVERWRITING_MODES:
         raise Problem(
-            f"Nobody can tell whether snapshot {restore.snapshot.short_id} is whole: its dump has no "
-            "closing line, as with --compact.",
+            phrase(
+                "Nobody can tell whether snapshot {snapshot} is whole: its dump has no closing line, as "
+                "with --compact.",
+                snapshot=restore.snapshot.short_id,
+            ),
             code="snapshot.nobody_can_tell",
-            do="Restore it into a new database (--into NAME) and look whether all is there.",
+            do=phrase("Restore it into a new database (--into NAME) and look whether all is there."),
         )
     try:
         manifest = loading.digester.manifest()
@@ -82,15 +85,30 @@ def refuse_damaged(restore: Restore, loading: Loading) -> None:
         raise damaged
     if manifest is None and is_loaded and (why := holds_nothing(loading, source_name(restore.snapshot))):
         raise Problem(
-            f"Snapshot {restore.snapshot.short_id} holds nothing to restore: {why}",
+            phrase(
+                "Snapshot {snapshot} holds nothing to restore: {why}",
+                snapshot=restore.snapshot.short_id,
+                why=why,
+            ),
             code="snapshot.holds_nothing",
         )
     if manifest is not None:
         found = loading.digester.sections(manifest.get("collations", {}))
         found = as_counted_then(found, manifest["sections"])
-        if differing_sections(manifest["sections"], found, "in the stream"):
+        if differing_sections(manifest["sections"], found, phrase("in the stream")):
             raise damaged
         made_here.learn(restore.snapshot, manifest)
+
+
+def _damaged(snapshot: Snapshot) -> Problem:
+    return Problem(
+        phrase(
+            "Snapshot {snapshot} is damaged: what it holds is not what was backed up.",
+            snapshot=snapshot.short_id,
+        ),
+        code="snapshot.damaged",
+        do=phrase("{instead} Check the repository's data.", instead=selection.instead_of(snapshot)),
+    )
 
 
 def read_through(restore: Restore, access: restic.Access, progress: Progress) -> Loading:
@@ -151,7 +169,7 @@ def _streamed(
             read(unpacked(source.stdout, gzip=snapshot.path.endswith(".gz")), loading)
 
         def finished() -> None:
-            restic.finished(source, access, "reading the snapshot", progress.tick)
+            restic.finished(source, access, phrase("reading the snapshot"), progress.tick)
 
         try:
             process.run_in_thread(pump, restic.with_outage_limit(source, access, tick), source.stop)

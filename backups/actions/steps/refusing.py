@@ -12,6 +12,7 @@ from backups.errors import Problem
 from backups.loading.problems import BrokenDump, LoadProblem
 from backups.loading.progress import Loading
 from backups.models import Snapshot
+from backups.text.sentences import phrase
 
 
 def refuse_unlike(snapshot: Snapshot, scratch: Scratch, problem: Problem) -> None:
@@ -24,10 +25,20 @@ def refuse_unlike(snapshot: Snapshot, scratch: Scratch, problem: Problem) -> Non
     if (source.flavour, source.number[:2]) == (scratch.info.flavour, scratch.info.number[:2]):
         return
     raise Problem(
-        f"Nothing was proved: snapshot {snapshot.short_id} was dumped from {source}, and {scratch.info} "
-        f"at {scratch.server.address} does not take it ({problem.what.rstrip('.')}).",
+        phrase(
+            "Nothing was proved: snapshot {snapshot} was dumped from {source}, and {info} at {address} "
+            "does not take it ({problem}).",
+            snapshot=snapshot.short_id,
+            source=source,
+            info=scratch.info,
+            address=scratch.server.address,
+            problem=problem.what.rstrip("."),
+        ),
         code="verify.other_server",
-        do=f"For a proof, {to_verify_at(scratch.row, 'a server of the same kind and release')}.",
+        do=phrase(
+            "For a proof, {place}.",
+            place=to_verify_at(scratch.row, phrase("a server of the same kind and release")),
+        ),
     ) from problem
 
 
@@ -39,10 +50,15 @@ def refuse_other_spelling(snapshot: Snapshot, scratch: Scratch, names: Sequence[
         if not mysql.folds_names(connection):
             return
     raise Problem(
-        f"Nothing was proved: the server at {scratch.server.address} gives tables and views names in lower "
-        f"case (lower_case_table_names=1), and snapshot {snapshot.short_id} has {mysql.named(names)}.",
+        phrase(
+            "Nothing was proved: the server at {address} gives tables and views names in lower case "
+            "(lower_case_table_names=1), and snapshot {snapshot} has {names}.",
+            address=scratch.server.address,
+            snapshot=snapshot.short_id,
+            names=mysql.named(names),
+        ),
         code="verify.names_in_lower_case",
-        do=f"For a proof, {to_verify_at(scratch.row, verify_place.SAME_NAMES)}.",
+        do=phrase("For a proof, {place}.", place=to_verify_at(scratch.row, verify_place.SAME_NAMES)),
     )
 
 
@@ -50,8 +66,13 @@ def refuse_other_engine(scratch: Scratch, loading: Loading) -> None:
     """Raise OfTheServer where tables lie in other storage engines than those of the snapshot."""
     if other_engine := loading.of_other_engine():
         raise mysql.OfTheServer(
-            f"Nothing was proved: {scratch.info} at {scratch.server.address} made tables with another "
-            f"storage engine than the snapshot's ({other_engine}).",
+            phrase(
+                "Nothing was proved: {info} at {address} made tables with another storage engine than "
+                "the snapshot's ({other_engine}).",
+                info=scratch.info,
+                address=scratch.server.address,
+                other_engine=other_engine,
+            ),
             code="verify.other_engine",
             do=mysql.SEE_ENGINES,
         )

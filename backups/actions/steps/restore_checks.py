@@ -15,6 +15,7 @@ from backups.endpoints import restoring_server, to_verify_at, verifies_elsewhere
 from backups.errors import Problem
 from backups.models import Database
 from backups.mysql import grants
+from backups.text.sentences import phrase
 
 
 def restore_user(database: Database) -> Check:
@@ -24,15 +25,36 @@ def restore_user(database: Database) -> Check:
         with mysql.connect(restoring_server(database)) as connection:
             missing = grants.missing_for_replacing(connection, database.database)
     except Problem as problem:
-        why = "That is as it should be where it is made for a restore and dropped after it."
-        detail = (
-            f"RESTORE_MYSQL_USER {user} is not to be had now, and a restore needs it: {problem.what} {why}"
+        why = phrase("That is as it should be where it is made for a restore and dropped after it.")
+        detail = phrase(
+            "RESTORE_MYSQL_USER {user} is not to be had now, and a restore needs it: {problem} {why}",
+            user=user,
+            problem=problem.what,
+            why=why,
         )
         return Check(_RESTORING, ok=True, detail=detail)
     if missing:
-        detail = f"RESTORE_MYSQL_USER {user} may not replace {database.database} ({missing.because})."
-        return Check(_RESTORING, True, f"{detail} Run as an administrator: {missing.statement}", warning=True)
-    return Check(_RESTORING, ok=True, detail=f"RESTORE_MYSQL_USER {user} may replace {database.database}.")
+        detail = phrase(
+            "RESTORE_MYSQL_USER {user} may not replace {database} ({because}).",
+            user=user,
+            database=database.database,
+            because=missing.because,
+        )
+        return Check(
+            _RESTORING,
+            True,
+            phrase(
+                "{detail} Run as an administrator: {statement}", detail=detail, statement=missing.statement
+            ),
+            warning=True,
+        )
+    return Check(
+        _RESTORING,
+        ok=True,
+        detail=phrase(
+            "RESTORE_MYSQL_USER {user} may replace {database}.", user=user, database=database.database
+        ),
+    )
 
 
 def grants_to_come(database: Database, found: Found) -> Iterator[str]:
@@ -42,13 +64,23 @@ def grants_to_come(database: Database, found: Found) -> Iterator[str]:
     with suppress(Problem), _as_restorer(database) as (user, connection):
         if missing := grants.missing_for_definers(connection, database.database):
             yield (
-                f"{user} could not restore here what is backed up: {missing.because}. "
-                f"Run as an administrator: {missing.statement}"
+                phrase(
+                    "{user} could not restore here what is backed up: {because}. Run as an "
+                    "administrator: {statement}",
+                    user=user,
+                    because=missing.because,
+                    statement=missing.statement,
+                )
             )
         if missing := grants.missing_for_keys(connection, database.database):
             yield (
-                f"{user} could not restore here all that is backed up: {missing.because}. "
-                f"Run as an administrator: {missing.statement}"
+                phrase(
+                    "{user} could not restore here all that is backed up: {because}. Run as an "
+                    "administrator: {statement}",
+                    user=user,
+                    because=missing.because,
+                    statement=missing.statement,
+                )
             )
 
 
@@ -67,13 +99,22 @@ def room_unknown(database: Database, found: Found) -> Iterator[str]:
     is_elsewhere = verifies_elsewhere(database)
     with suppress(Problem), mysql.connect(found.server) as connection:
         if not room.is_known(connection, found.server):
-            copying = "restores make" if is_elsewhere else "verifications and restores make"
-            or_else = "" if is_elsewhere else f"; or {to_verify_at(database, 'another server')}"
+            copying = phrase("restores make") if is_elsewhere else phrase("verifications and restores make")
+            or_else = (
+                ""
+                if is_elsewhere
+                else phrase("; or {place}", place=to_verify_at(database, phrase("another server")))
+            )
             yield (
-                f"How much room {found.server.address} has left cannot be known from here, and {copying} a "
-                "second copy there. Set VERIFY_MAX_MB to what may be taken; or install MariaDB's plugin "
-                f"DISKS and grant FILE{or_else}."
+                phrase(
+                    "How much room {address} has left cannot be known from here, and {copying} a second "
+                    "copy there. Set VERIFY_MAX_MB to what may be taken; or install MariaDB's plugin "
+                    "DISKS and grant FILE{or_else}.",
+                    address=found.server.address,
+                    copying=copying,
+                    or_else=or_else,
+                )
             )
 
 
-_RESTORING = "restore user"
+_RESTORING = phrase("restore user")

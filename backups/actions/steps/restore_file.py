@@ -15,6 +15,7 @@ from backups.errors import Problem
 from backups.models import Restore, Snapshot
 from backups.runs import notes
 from backups.runs.progress import Progress
+from backups.text.sentences import phrase
 
 STANDARD_OUTPUT = "-"
 
@@ -32,7 +33,7 @@ def to_file(restore: Restore, progress: Progress, stream: Callable[[Write], None
     with _new_file(path, restore.run_id) as file:
         stream(file.write)
     notes.run_update(restore.run_id, result={"file": str(path)})
-    progress.log(f"Written to {path}.")
+    progress.log(phrase("Written to {path}.", path=path))
 
 
 def file_name(snapshot: Snapshot) -> str:
@@ -57,10 +58,10 @@ def _new_file(path: Path, run_id: int) -> Iterator[BinaryIO]:
         partial.rename(path)
     except OSError as error:
         raise Problem(
-            f"{path} cannot be written ({error.strerror or error}).",
+            phrase("{path} cannot be written ({error}).", path=path, error=error.strerror or error),
             code="restore.file_not_written",
-            safe="No file was left there.",
-            do="Check the folder's mode and free space.",
+            safe=phrase("No file was left there."),
+            do=phrase("Check the folder's mode and free space."),
         ) from error
     finally:
         with suppress(OSError):

@@ -12,6 +12,7 @@ from backups.endpoints import database_server, restores_as_another, restoring_se
 from backups.errors import Problem
 from backups.models import Database
 from backups.mysql import excess_rights, grants
+from backups.text.sentences import phrase
 
 
 @dataclass(frozen=True)
@@ -26,7 +27,13 @@ class Lacking:
     @property
     def words(self) -> str:
         """A sentence for a person."""
-        return f"{self.user} may not make {self.purpose}: {self.because}. {self.do}"
+        return phrase(
+            "{user} may not make {purpose}: {because}. {do}",
+            user=self.user,
+            purpose=self.purpose,
+            because=self.because,
+            do=self.do,
+        )
 
 
 def held_too_little(database: Database) -> list[Lacking]:
@@ -36,13 +43,24 @@ def held_too_little(database: Database) -> list[Lacking]:
     with mysql.connect(server) as connection:
         info = mysql.probe(connection)
         if missing := grants.missing_for_dump(connection, info, database.database):
-            do = f"Run as an administrator: {missing.statement}"
-            lacking.append(Lacking(server.user, f"a backup of {database.database}", missing.because, do))
+            do = phrase("Run as an administrator: {statement}", statement=missing.statement)
+            lacking.append(
+                Lacking(
+                    server.user,
+                    phrase("a backup of {database}", database=database.database),
+                    missing.because,
+                    do,
+                )
+            )
     scratch, there = scratch_name(database.database, 1), scratch_server(database)
     with mysql.connect(there) as connection:
         if missing := grants.missing_in_scratch(connection, scratch):
             do = verify_place.how_to_allow(connection, database, scratch)
-            lacking.append(Lacking(there.user, f"databases such as {scratch}", missing.because, do))
+            lacking.append(
+                Lacking(
+                    there.user, phrase("databases such as {scratch}", scratch=scratch), missing.because, do
+                )
+            )
     return lacking
 
 

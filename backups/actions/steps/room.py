@@ -17,6 +17,7 @@ from backups.endpoints import database_server
 from backups.errors import Problem
 from backups.models import Snapshot
 from backups.text import formatting
+from backups.text.sentences import phrase
 
 # InnoDB builds secondary keys by sorting, through files as large as the largest of them, and lets
 # its files grow by several megabytes at a time; a full disk would stop the live database as well.
@@ -49,11 +50,16 @@ def refuse_without_room(
     if wanted is None or room is None or wanted <= room.free:
         return
     raise Problem(
-        f"A copy of snapshot {snapshot.short_id} needs about {formatting.size(wanted)}; "
-        f"{formatting.size(room.free)} {room.where}.",
+        phrase(
+            "A copy of snapshot {snapshot} needs about {wanted}; {free} {where}.",
+            snapshot=snapshot.short_id,
+            wanted=formatting.size(wanted),
+            free=formatting.size(room.free),
+            where=room.where,
+        ),
         code="room.too_little",
-        safe="Nothing was made there, and the live database was not touched.",
-        do=f"Free some space there, or {instead}.",
+        safe=phrase("Nothing was made there, and the live database was not touched."),
+        do=phrase("Free some space there, or {instead}.", instead=instead),
     )
 
 
@@ -71,11 +77,11 @@ def full_disk_told(name: str, *, instead: str) -> Iterator[None]:
     try:
         yield
     except mysql.DiskFull as problem:
-        dropped = "was dropped at once"
+        dropped = phrase("was dropped at once")
         if isinstance(problem.__context__, mysql.DiskFull):  # as we tried to
-            dropped = "could not be dropped yet, which is tried again every minute"
-        problem.safe = f"{name} {dropped}; nothing else was touched."
-        problem.do = f"Free some space there, or {instead}."
+            dropped = phrase("could not be dropped yet, which is tried again every minute")
+        problem.safe = phrase("{name} {dropped}; nothing else was touched.", name=name, dropped=dropped)
+        problem.do = phrase("Free some space there, or {instead}.", instead=instead)
         raise
 
 
@@ -133,7 +139,11 @@ def _room(connection: Any, server: mysql.Server) -> Room | None:
         with suppress(OSError):
             found = os.statvfs(folder.path)
             free = found.f_bavail * found.f_frsize
-    return None if free is None else Room(free, f"are free in {folder.path} at {server.address}")
+    return (
+        None
+        if free is None
+        else Room(free, phrase("are free in {path} at {address}", path=folder.path, address=server.address))
+    )
 
 
 def _is_here(host: str, folder: mysql.DataFolder) -> bool:
@@ -153,4 +163,4 @@ def _is_loopback(host: str) -> bool:
 def _allowed() -> Room | None:
     if not settings.VERIFY_MAX_MB:
         return None
-    return Room(settings.VERIFY_MAX_MB * 1_000_000, "are allowed by VERIFY_MAX_MB")
+    return Room(settings.VERIFY_MAX_MB * 1_000_000, phrase("are allowed by VERIFY_MAX_MB"))

@@ -9,12 +9,13 @@ from backups.models import Restore
 from backups.requests import BackupRequest
 from backups.runs import restores
 from backups.runs.progress import Progress
+from backups.text.sentences import phrase
 
 
 def save_before(restore: Restore, progress: Progress) -> None:
     """A backup of the database as it is now; without it nothing is overwritten."""
     if restore.without_safety:
-        progress.warn("No backup is made before, as was asked: there is nothing left to save.")
+        progress.warn(phrase("No backup is made before, as was asked: there is nothing left to save."))
         return
     progress.phase("safety backup")
     saved = progress.run_child(BackupRequest(restore.database), Trigger.RESTORE)
@@ -22,31 +23,46 @@ def save_before(restore: Restore, progress: Progress) -> None:
         raise Cancelled
     if saved.status != Status.SUCCEEDED or saved.snapshot is None:
         raise Problem(
-            f"The backup before the restore failed, so nothing was restored: {saved.error}",
+            phrase(
+                "The backup before the restore failed, so nothing was restored: {error}", error=saved.error
+            ),
             code="restore.no_safety_backup",
-            safe=f"{restore.target} was not touched.",
+            safe=phrase("{target} was not touched.", target=restore.target),
             do=_without_a_backup_before(restore),
         )
     restores.restore_note(restore, safety_snapshot=saved.snapshot)
-    progress.log(f"{restore.target} as it is now is in snapshot {saved.snapshot.short_id}.")
+    progress.log(
+        phrase(
+            "{target} as it is now is in snapshot {snapshot}.",
+            target=restore.target,
+            snapshot=saved.snapshot.short_id,
+        )
+    )
 
 
 def _without_a_backup_before(restore: Restore) -> str:
     """How to restore though no backup can be made before, and what there is to lose by it."""
     if restore.tables:
         named = mysql.named(restore.tables)
-        stake = f"It overwrites {named} alone: the other tables of {restore.target} are not in danger."
+        stake = phrase(
+            "It overwrites {named} alone: the other tables of {target} are not in danger.",
+            named=named,
+            target=restore.target,
+        )
     elif restore.mode == RestoreMode.IN_PLACE:
-        stake = (
-            f"It overwrites all of {restore.target}, so what no snapshot holds is lost. To bring back single "
-            "tables, name them (--table), which leaves the others as they are."
+        stake = phrase(
+            "It overwrites all of {target}, so what no snapshot holds is lost. To bring back single "
+            "tables, name them (--table), which leaves the others as they are.",
+            target=restore.target,
         )
     else:
-        stake = (
-            "The tables of now are kept beside as ever, but for damaged ones that the server cannot move. To "
-            "bring back single tables, name them (--table), which leaves the others as they are."
+        stake = phrase(
+            "The tables of now are kept beside as ever, but for damaged ones that the server cannot "
+            "move. To bring back single tables, name them (--table), which leaves the others as "
+            "they are."
         )
-    return (
-        "Where the reason cannot be mended, as of a table that is itself to be brought back, restore with "
-        f"--without-safety-backup (on the page: There is nothing left to save). {stake}"
+    return phrase(
+        "Where the reason cannot be mended, as of a table that is itself to be brought back, "
+        "restore with --without-safety-backup (on the page: There is nothing left to save). {stake}",
+        stake=stake,
     )

@@ -17,6 +17,7 @@ from backups.models import Database, Run, Snapshot
 from backups.runs import notes
 from backups.runs.progress import Progress
 from backups.runs.subject import database_of
+from backups.text.sentences import phrase
 
 # Of the 64 characters of a name, so that the pattern of a GRANT has room for the rest.
 _LONGEST_BASE = 40
@@ -34,7 +35,7 @@ def scratch_database(run: Run, snapshot: Snapshot, progress: Progress) -> Iterat
     server = scratch_server(database)
     progress.mask_secrets([server.password])
     name = scratch_name(database.database, run.pk)
-    another = to_verify_at(database, "another server")
+    another = to_verify_at(database, phrase("another server"))
     manifest = snapshot.manifest or {}
     with mysql.connect(server) as connection:
         info = mysql.probe(connection)
@@ -50,7 +51,15 @@ def scratch_database(run: Run, snapshot: Snapshot, progress: Progress) -> Iterat
         except mysql.MissingPrivilege:
             notes.leftover_cleared(run.pk, "scratch")
             raise
-    progress.log(f"Restoring into {name} at {server.address} ({info}, {programs} client).")
+    progress.log(
+        phrase(
+            "Restoring into {name} at {address} ({info}, {programs} client).",
+            name=name,
+            address=server.address,
+            info=info,
+            programs=programs,
+        )
+    )
     with room.full_disk_told(name, instead=another):
         try:
             yield Scratch(server, info, programs, name, database)
@@ -68,7 +77,7 @@ def _refuse_other_kind(
         server,
         info,
         of=[dumped_from, database.server.flavour],
-        what=f"Nothing was proved: snapshot {snapshot.short_id}",
+        what=phrase("Nothing was proved: snapshot {snapshot}", snapshot=snapshot.short_id),
     )
 
 
@@ -82,6 +91,8 @@ def _create(
             )
     except mysql.UnknownDatabase as error:
         raise mysql.MissingPrivilege(
-            f"The user {server.user} may not create the scratch database {name}.",
+            phrase(
+                "The user {user} may not create the scratch database {name}.", user=server.user, name=name
+            ),
             do=verify_place.how_to_allow(connection, database, name),
         ) from error

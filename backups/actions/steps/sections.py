@@ -11,6 +11,7 @@ from backups import mysql
 from backups.actions.steps.findings import Findings, Scratch
 from backups.dumpfile.ready import Found
 from backups.dumpfile.sections import ROUTINES, Kind
+from backups.text.sentences import phrase
 from backups.text.terminal import escape_control_characters
 
 
@@ -50,8 +51,13 @@ def compare_sections(
         return [section for section in whole if (section["kind"], section["name"]) not in reworded]
 
     wanted, again = compared(dumps.first), compared(dumps.again)
-    known = {f"{Kind.ROWS} {table} differs after the restore" for table in dumps.rows_are_same}
-    differing = [each for each in differing_sections(wanted, again, "after the restore") if each not in known]
+    known = {
+        phrase("{rows} {table} differs after the restore", rows=Kind.ROWS, table=table)
+        for table in dumps.rows_are_same
+    }
+    differing = [
+        each for each in differing_sections(wanted, again, phrase("after the restore")) if each not in known
+    ]
     excuse = other_versions(manifest, scratch.info, scratch.programs)
     with_json = _tables_with_json(scratch) if differing else []
     for difference in differing:
@@ -60,7 +66,13 @@ def compare_sections(
             findings.not_compared.append(f"{difference} ({excuse.reason})")
         else:
             findings.differences.append(difference + _known_cause(difference, with_json))
-    findings.compared.append(f"{len(wanted) - len(differing)} of {len(dumps.first)} sections byte for byte")
+    findings.compared.append(
+        phrase(
+            "{count} of {count_2} sections byte for byte",
+            count=len(wanted) - len(differing),
+            count_2=len(dumps.first),
+        )
+    )
 
 
 def _is_left_out(section: dict[str, Any], partial: Collection[tuple[str, str]], found: Found) -> bool:
@@ -81,7 +93,9 @@ def _tables_with_json(scratch: Scratch) -> list[str]:
 def _known_cause(difference: str, with_json: Collection[str]) -> str:
     """What is known to make rows differ after a restore that went well, for a person."""
     if any(difference.startswith(f"{Kind.ROWS} {table} differs") for table in with_json):
-        return " (it has JSON columns: MySQL dumps decimals in them as text and reads them back as doubles)"
+        return phrase(
+            " (it has JSON columns: MySQL dumps decimals in them as text and reads them back as doubles)"
+        )
     return ""
 
 
@@ -99,10 +113,13 @@ def other_versions(
     """Why this server or client may write the same otherwise than the ones of the backup did."""
     client = f"{manifest['client']['flavour']} {manifest['client']['version']}"
     if client != str(programs):
-        return Excuse(f"dumped by {client}, compared with {programs}", of_client=True)
+        return Excuse(
+            phrase("dumped by {client}, compared with {programs}", client=client, programs=programs),
+            of_client=True,
+        )
     server = mysql.ServerInfo(manifest["server"]["flavour"], manifest["server"]["version"])
     if str(server) != str(info):
-        return Excuse(f"from {server}, compared on {info}", of_client=False)
+        return Excuse(phrase("from {server}, compared on {info}", server=server, info=info), of_client=False)
     return None
 
 
@@ -141,11 +158,11 @@ def differing_sections(wanted: list[dict[str, Any]], found: list[dict[str, Any]]
     for key in [*left, *(key for key in right if key not in left)]:
         name = escape_control_characters(" ".join(part for part in key[:2] if part))
         if key not in right:
-            differences.append(f"{name} is missing {where}")
+            differences.append(phrase("{name} is missing {where}", name=name, where=where))
         elif key not in left:
-            differences.append(f"{name} was added {where}")
+            differences.append(phrase("{name} was added {where}", name=name, where=where))
         elif left[key] != right[key]:
-            differences.append(f"{name} differs {where}")
+            differences.append(phrase("{name} differs {where}", name=name, where=where))
     return differences
 
 

@@ -16,6 +16,7 @@ from backups.endpoints import database_server, verifies_elsewhere
 from backups.errors import Problem
 from backups.models import Database
 from backups.mysql import grants
+from backups.text.sentences import joined, phrase
 
 # Beyond it, a replica's delay is more than what comes and goes.
 _BEHIND_SECONDS = 60
@@ -38,8 +39,11 @@ def server_answers(database: Database, found: Found, _tick: Tick | None) -> str:
         found.loose = [table for table in loose if table.rpartition(" (")[0] not in elsewhere]
         if found.loose:
             found.warnings.append(
-                "Not InnoDB, so not covered by the consistent snapshot; what is written to them "
-                f"during a dump may come out torn: {', '.join(found.loose)}."
+                phrase(
+                    "Not InnoDB, so not covered by the consistent snapshot; what is written to them "
+                    "during a dump may come out torn: {loose}.",
+                    loose=", ".join(found.loose),
+                )
             )
         _note_lossy(connection, database, found)
         replica = mysql.replica(connection)
@@ -47,12 +51,18 @@ def server_answers(database: Database, found: Found, _tick: Tick | None) -> str:
             _note_replica(replica, found)
             if mysql.inventory(connection, database.database).get("event"):
                 found.notes.append(
-                    "Its events are stored as a replica has them, disabled: enable them after a restore."
+                    phrase(
+                        "Its events are stored as a replica has them, disabled: enable them after a restore."
+                    )
                 )
         in_the_clear = not found.server.stays_here and not mysql.is_encrypted(connection)
-    return (
-        f"{found.info} at {found.server.address} has {database.database}.{f' {replica}.' if replica else ''}"
-        f"{_IN_THE_CLEAR.format(found.server) if in_the_clear else ''}"
+    return phrase(
+        "{info} at {address} has {database}.{replica}{format}",
+        info=found.info,
+        address=found.server.address,
+        database=database.database,
+        replica=f" {replica}." if replica else "",
+        format=_in_the_clear(found.server) if in_the_clear else "",
     )
 
 
@@ -67,18 +77,26 @@ def _connected(server: mysql.Server, database: Database) -> Iterator[Any]:
         raise
 
 
-_IN_THE_CLEAR = (
-    " The connection is not encrypted, and whoever listens on the network reads along. Turn TLS on in the "
-    "server; with {0.ssl_mode_set_by} at REQUIRED or more nothing goes without it."
-)
+def _in_the_clear(server: mysql.Server) -> str:
+    return phrase(
+        " The connection is not encrypted, and whoever listens on the network reads along. Turn TLS on "
+        "in the server; with {ssl_mode_set_by} at REQUIRED or more nothing goes without it.",
+        ssl_mode_set_by=server.ssl_mode_set_by,
+    )
 
 
 def _note_left_out(connection: Any, database: Database, found: Found) -> None:
     found.left_out = mysql.not_in_backup(connection, database.database)
     if found.left_out:
-        shown = "; ".join(left.words for left in found.left_out[:_SHOWN])
-        more = f"; and {len(found.left_out) - _SHOWN} more" if len(found.left_out) > _SHOWN else ""
-        found.warnings.append(f"Not in any backup, as no dump carries it: {shown}{more}.")
+        shown = joined((left.words for left in found.left_out[:_SHOWN]), "; ")
+        more = (
+            phrase("; and {count} more", count=len(found.left_out) - _SHOWN)
+            if len(found.left_out) > _SHOWN
+            else ""
+        )
+        found.warnings.append(
+            phrase("Not in any backup, as no dump carries it: {shown}{more}.", shown=shown, more=more)
+        )
 
 
 def _note_lossy(connection: Any, database: Database, found: Found) -> None:
@@ -88,9 +106,12 @@ def _note_lossy(connection: Any, database: Database, found: Found) -> None:
         return
     if routines := mysql.routines_with_lossy_definer(connection, database.database):
         found.warnings.append(
-            "The server shows the definer of these routines with ? in the place of letters that the "
-            "character set of the client lacks that made them, and so does every dump: "
-            f"{', '.join(routines)}. Make them again as a client of utf8mb4."
+            phrase(
+                "The server shows the definer of these routines with ? in the place of letters that the "
+                "character set of the client lacks that made them, and so does every dump: {routines}. "
+                "Make them again as a client of utf8mb4.",
+                routines=", ".join(routines),
+            )
         )
 
 
@@ -98,10 +119,14 @@ def _note_replica(replica: mysql.Replica, found: Found) -> None:
     """A fresh backup of a replica that stands still is one of old data."""
     if not replica.runs or replica.behind is None:
         found.warnings.append(
-            f"{replica}: what is backed up may be old. See SHOW REPLICA STATUS there, or back up the source."
+            phrase(
+                "{replica}: what is backed up may be old. See SHOW REPLICA STATUS there, or back up the "
+                "source.",
+                replica=replica,
+            )
         )
     elif replica.behind > _BEHIND_SECONDS:
-        found.warnings.append(f"{replica}: what is backed up is that old.")
+        found.warnings.append(phrase("{replica}: what is backed up is that old.", replica=replica))
     else:
         found.notes.append(f"{replica}.")
 
@@ -109,54 +134,66 @@ def _note_replica(replica: mysql.Replica, found: Found) -> None:
 def _unreached(what: str) -> Problem:
     """Also where nobody was asked, as the password was not to be had."""
     return Problem(
-        f"{what}, because the check of the database failed, which says why.", code="preflight.database_failed"
+        phrase("{what}, because the check of the database failed, which says why.", what=what),
+        code="preflight.database_failed",
     )
 
 
 def client_fits(database: Database, found: Found, _tick: Tick | None) -> str:
     """Whether its client programs are there, and the connection is as wanted. Raises Problem."""
     if found.server is None or found.info is None:
-        raise _unreached("No client was chosen")
+        raise _unreached(phrase("No client was chosen"))
     found.clients = mysql.clients(found.info, settings.MYSQL_CLIENT_DIR)
     found.warnings += mysql.client_warnings(found.info, found.clients)
     mysql.refuse_uncorrectable(found.server, found.info)
     refuse_what_cuts_dumps(mysql.DumpSource(found.server, found.info, found.clients, database.database))
     if process.find_program("gzip") is None:
-        found.warnings.append("gzip is not installed: BACKUP_DUMP_FORMAT=sql.gz will not work.")
+        found.warnings.append(phrase("gzip is not installed: BACKUP_DUMP_FORMAT=sql.gz will not work."))
     return f"{found.clients} ({found.clients.dump})"
 
 
 def may_dump(database: Database, found: Found, _tick: Tick | None) -> str:
     """Whether the user holds the rights of a dump. Raises Problem."""
     if found.server is None or found.info is None:
-        raise _unreached("The privileges were not read")
+        raise _unreached(phrase("The privileges were not read"))
     with mysql.connect(found.server, database.database) as connection:
         missing = grants.missing_for_dump(connection, found.info, database.database)
         if missing:
             raise mysql.MissingPrivilege(
-                f"The user {found.server.user} may not see all of {database.database}, so the dump "
-                f"would leave something out ({missing.because}).",
-                do=f"Run as an administrator: {missing.statement}",
+                phrase(
+                    "The user {user} may not see all of {database}, so the dump would leave something "
+                    "out ({because}).",
+                    user=found.server.user,
+                    database=database.database,
+                    because=missing.because,
+                ),
+                do=phrase("Run as an administrator: {statement}", statement=missing.statement),
             )
         mysql.refuse_what_hangs(connection, database.database)
-        or_else = ", or restore without the safety backup: undoing it keeps the routine's text"
+        or_else = phrase(", or restore without the safety backup: undoing it keeps the routine's text")
         mysql.refuse_unlinked_routines(
             connection, database.database, or_else=or_else if found.is_safety_copy else ""
         )
         if refused := grants.refused_by_binary_log(connection, database.database):
             found.warnings.append(
-                f"{found.server.user} could not {_doing(database)} here what it backs up: the server writes "
-                f"a binary log and {refused}. {mysql.TRUST_FUNCTION_CREATORS}"
+                phrase(
+                    "{user} could not {doing} here what it backs up: the server writes a binary log and "
+                    "{refused}. {trust_function_creators}",
+                    user=found.server.user,
+                    doing=_doing(database),
+                    refused=refused,
+                    trust_function_creators=mysql.TRUST_FUNCTION_CREATORS,
+                )
             )
     found.warnings += _forbidden_tables(found.server, database)
-    return f"{found.server.user} may dump all of {database.database}."
+    return phrase("{user} may dump all of {database}.", user=found.server.user, database=database.database)
 
 
 def tables_are_sound(database: Database, found: Found, tick: Tick | None) -> str:
     """A damaged table is found before anything is dumped where the server lets it be known."""
     server, name = found.server, database.database
     if server is None or found.info is None:
-        raise _unreached("The tables were not looked at")
+        raise _unreached(phrase("The tables were not looked at"))
     with mysql.connect(server, name, read_seconds=_CHECK_SECONDS) as connection:
         thread = connection.thread_id()
         answers: list[str] = []
@@ -176,17 +213,19 @@ def tables_are_sound(database: Database, found: Found, tick: Tick | None) -> str
 def _checked(connection: Any, server: mysql.Server, database: str) -> str:
     wanted = settings.BACKUP_CHECK_TABLES
     if wanted == "off":
-        return "All tables can be opened; they were not checked further (BACKUP_CHECK_TABLES)."
+        return phrase("All tables can be opened; they were not checked further (BACKUP_CHECK_TABLES).")
     tables = mysql.checked_tables(connection, database, with_innodb=wanted == "all")
     for table in tables:
         mysql.check_table(connection, server, database, table)
-    return f"All tables can be opened, and CHECK TABLE finds no fault with {len(tables)} of them."
+    return phrase(
+        "All tables can be opened, and CHECK TABLE finds no fault with {count} of them.", count=len(tables)
+    )
 
 
 def views_are_readable(database: Database, found: Found, _tick: Tick | None) -> str:
     """Whether each view can be dumped. Raises Problem."""
     if found.server is None or found.info is None:
-        raise _unreached("The views were not looked at")
+        raise _unreached(phrase("The views were not looked at"))
     with mysql.connect(found.server, database.database) as connection:
         views = mysql.broken_views(connection, database.database)
         if not found.is_safety_copy:
@@ -194,15 +233,19 @@ def views_are_readable(database: Database, found: Found, _tick: Tick | None) -> 
     found.broken_views = [view.name for view in views]
     if views:
         found.warnings.append(
-            f"These views of {database.database} cannot be read any more and are left out; their statements "
-            f"are kept in the snapshot's list of what is not in it: {', '.join(found.broken_views)}."
+            phrase(
+                "These views of {database} cannot be read any more and are left out; their statements "
+                "are kept in the snapshot's list of what is not in it: {broken_views}.",
+                database=database.database,
+                broken_views=", ".join(found.broken_views),
+            )
         )
-    return f"All views of {database.database} that a backup holds can be read."
+    return phrase("All views of {database} that a backup holds can be read.", database=database.database)
 
 
 def _doing(database: Database) -> str:
     """What of a backup is loaded on the live server."""
-    return "restore" if verifies_elsewhere(database) else "verify or restore"
+    return "restore" if verifies_elsewhere(database) else phrase("verify or restore")
 
 
 def _forbidden_tables(server: mysql.Server, database: Database) -> Iterator[str]:
@@ -213,6 +256,13 @@ def _forbidden_tables(server: mysql.Server, database: Database) -> Iterator[str]
             keyless = mysql.tables_without_primary_key(connection.driver, name)
         for setting, way_out in connection.key_rules().items() if keyless else ():
             yield (
-                f"{server.user} could not {_doing(database)} here what it backs up: the server's {setting} "
-                f"is on, and these tables have no primary key: {mysql.named(keyless)}. {way_out}"
+                phrase(
+                    "{user} could not {doing} here what it backs up: the server's {setting} is on, and "
+                    "these tables have no primary key: {keyless}. {way_out}",
+                    user=server.user,
+                    doing=_doing(database),
+                    setting=setting,
+                    keyless=mysql.named(keyless),
+                    way_out=way_out,
+                )
             )

@@ -13,7 +13,7 @@ from backups.runs import notes
 from backups.runs.progress import Progress
 from backups.snapshots.naming import database_in, has_our_tag
 from backups.text import formatting
-from backups.text.terminal import counted
+from backups.text.sentences import phrase, plural
 
 _LIST_SECONDS = 600.0
 _SHOWN = 10
@@ -37,7 +37,12 @@ def sync(
     new, gone = records.snapshots_sync(repository, dumps, unreadable=still_there, is_repaired=is_repaired)
     if unreadable:
         raise unreadable[0]
-    summary = f"{counted(len(dumps), 'snapshot')} in the repository, {new} new here, {gone} gone."
+    summary = phrase(
+        "{snapshots} in the repository, {new} new here, {gone} gone.",
+        snapshots=plural("{n} snapshot", "{n} snapshots", n=len(dumps)),
+        new=new,
+        gone=gone,
+    )
     return summary + _strays(dumps)
 
 
@@ -47,7 +52,11 @@ def _strays(dumps: Iterable[tuple[restic.SnapshotInfo, Database | None]]) -> str
     if not found:
         return ""
     named = ", ".join(f"{name} ({count})" for name, count in sorted(found.items())[:_SHOWN])
-    return f" {found.total()} are of no database that is set up here, and are never forgotten: {named}."
+    return phrase(
+        " {total} are of no database that is set up here, and are never forgotten: {named}.",
+        total=found.total(),
+        named=named,
+    )
 
 
 def note_size(run: Run, access: restic.Access, progress: Progress) -> None:
@@ -55,7 +64,7 @@ def note_size(run: Run, access: restic.Access, progress: Progress) -> None:
     answer = restic.call(access, restic.Command(restic.stats_args(), "measuring"), tick=progress.tick)
     total = restic.parse_total_size(answer.stdout)
     learned.repository_sized(run.repository, total)
-    sentence = f"The repository holds {formatting.size(total)} of data."
+    sentence = phrase("The repository holds {total} of data.", total=formatting.size(total))
     progress.log(sentence)
     notes.run_update(run.pk, result={"sentence": sentence, "size_bytes": total})
 

@@ -14,6 +14,7 @@ from backups.restoring.swap import swap, write_down
 from backups.runs import notes
 from backups.runs.progress import Progress
 from backups.snapshots.retention import SAFETY_KEPT
+from backups.text.sentences import phrase
 
 
 def place_of(restore: Restore, run: Run, progress: Progress) -> mysql.ProbedServer:
@@ -26,8 +27,11 @@ def place_of(restore: Restore, run: Run, progress: Progress) -> mysql.ProbedServ
     notes.run_update(run.pk, server_version=str(info), client_version=str(programs))
     if restores_as_another(restore.database) and restore.definers == DefinerPolicy.CURRENT_USER:
         progress.warn(
-            f"All that has a definer becomes {server.user}'s (RESTORE_MYSQL_USER), and cannot run any more "
-            "once that user is dropped."
+            phrase(
+                "All that has a definer becomes {user}'s (RESTORE_MYSQL_USER), and cannot run any more "
+                "once that user is dropped.",
+                user=server.user,
+            )
         )
     return mysql.ProbedServer(server, info, programs)
 
@@ -38,8 +42,13 @@ def refuse_missing_privileges(restore: Restore, place: mysql.ProbedServer) -> No
         missing = grants.missing_for_replacing(connection, restore.target)
     if missing:
         raise mysql.MissingPrivilege(
-            f"The user {place.server.user} may not replace {restore.target} ({missing.because}).",
-            do=f"Run as an administrator: {missing.statement}",
+            phrase(
+                "The user {user} may not replace {target} ({because}).",
+                user=place.server.user,
+                target=restore.target,
+                because=missing.because,
+            ),
+            do=phrase("Run as an administrator: {statement}", statement=missing.statement),
         )
 
 
@@ -58,16 +67,36 @@ def way_back_words(restore: Restore) -> str:
     """What was brought back, and how to take that back, until when."""
     undone = restore.undo_of if restore.mode == RestoreMode.UNDO else None
     if undone is None:
-        done, this = "is restored", "this restore"
+        done, this = phrase("is restored"), phrase("this restore")
     else:
-        done, this = f"is again what it was before restore {undone.run_id}", "this undo"
+        done, this = (
+            phrase("is again what it was before restore {run_id}", run_id=undone.run_id),
+            phrase("this undo"),
+        )
     saved = restore.safety_snapshot
     given_up = restore.run.result.get("not_kept", [])
-    gone = f" Not kept is {mysql.named(given_up)}, which was damaged." if given_up else ""
-    also = (
-        f" Snapshot {saved.short_id} of before is kept for at least {SAFETY_KEPT.days} days." if saved else ""
+    gone = (
+        phrase(" Not kept is {given_up}, which was damaged.", given_up=mysql.named(given_up))
+        if given_up
+        else ""
     )
-    return (
-        f"{restore.target} {done}. To take {this} back: manage.py undo_restore --restore {restore.run_id}. "
-        f"That is possible until somebody drops {restore.kept_in}; nothing drops it by itself.{gone}{also}"
+    also = (
+        phrase(
+            " Snapshot {snapshot} of before is kept for at least {days} days.",
+            snapshot=saved.short_id,
+            days=SAFETY_KEPT.days,
+        )
+        if saved
+        else ""
+    )
+    return phrase(
+        "{target} {done}. To take {this} back: manage.py undo_restore --restore {run_id}. That is "
+        "possible until somebody drops {kept_in}; nothing drops it by itself.{gone}{also}",
+        target=restore.target,
+        done=done,
+        this=this,
+        run_id=restore.run_id,
+        kept_in=restore.kept_in,
+        gone=gone,
+        also=also,
     )

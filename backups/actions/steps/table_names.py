@@ -14,6 +14,7 @@ from backups.loading.progress import Loading
 from backups.models import Restore
 from backups.runs import notes, restores
 from backups.runs.progress import Progress
+from backups.text.sentences import phrase
 
 
 def refuse_unknown_tables(
@@ -32,12 +33,18 @@ def refuse_unknown_tables(
     missing = [table for table in restore.tables if table not in held]
     if missing:
         raise Problem(
-            f"Snapshot {restore.snapshot.short_id} has no table {', '.join(missing)}.",
+            phrase(
+                "Snapshot {snapshot} has no table {missing}.",
+                snapshot=restore.snapshot.short_id,
+                missing=", ".join(missing),
+            ),
             code="restore.no_such_table",
-            safe="Nothing was touched.",
-            do=f"It has: {', '.join(held[:20])}{' …' if len(held) > 20 else ''}."
+            safe=phrase("Nothing was touched."),
+            do=phrase(
+                "It has: {held}{more}.", held=", ".join(held[:20]), more=(" …" if len(held) > 20 else "")
+            )
             if held
-            else "Its tables cannot be told apart, since it has no comments: take all of it.",
+            else phrase("Its tables cannot be told apart, since it has no comments: take all of it."),
         )
 
 
@@ -65,11 +72,15 @@ def refuse_clashing(restore: Restore, names: Sequence[str]) -> None:
     chosen = [name for name in names if not restore.tables or name.lower() in restore.tables]
     if chosen:
         raise Problem(
-            f"The server gives tables names in lower case (lower_case_table_names=1), and snapshot "
-            f"{restore.snapshot.short_id} has some that it would take for one: {mysql.named(chosen)}.",
+            phrase(
+                "The server gives tables names in lower case (lower_case_table_names=1), and snapshot "
+                "{snapshot} has some that it would take for one: {chosen}.",
+                snapshot=restore.snapshot.short_id,
+                chosen=mysql.named(chosen),
+            ),
             code="restore.names_clash",
-            safe=f"{restore.target} was not touched.",
-            do="Restore to a server with lower_case_table_names=0, or choose other tables.",
+            safe=phrase("{target} was not touched.", target=restore.target),
+            do=phrase("Restore to a server with lower_case_table_names=0, or choose other tables."),
         )
 
 
@@ -78,10 +89,13 @@ def tell_spelling(restore: Restore, loading: Loading, progress: Progress) -> Non
     respelled = {old: new for new, old in sorted(loading.found.respelled.items())}
     if respelled:
         notes.run_update(restore.run_id, result={"names_in_lower_case": respelled})
-        pairs = [f"{old} is {new}" for old, new in respelled.items()]
+        pairs = [phrase("{old} is {new}", old=old, new=new) for old, new in respelled.items()]
         progress.warn(
-            "This server gives tables and views names in lower case (lower_case_table_names=1): "
-            f"{mysql.named(pairs)}. Programs and routines that name them otherwise may rely on it."
+            phrase(
+                "This server gives tables and views names in lower case (lower_case_table_names=1): "
+                "{pairs}. Programs and routines that name them otherwise may rely on it.",
+                pairs=mysql.named(pairs),
+            )
         )
 
 

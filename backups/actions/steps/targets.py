@@ -14,8 +14,9 @@ from backups.errors import Problem
 from backups.models import Restore, Snapshot
 from backups.runs import notes
 from backups.runs.progress import Progress
+from backups.text.sentences import phrase
 
-WITHOUT_A_COPY = "restore in place or to a file, which needs no second copy"
+WITHOUT_A_COPY = phrase("restore in place or to a file, which needs no second copy")
 
 
 def _refuse_without_room(connection: Any, restore: Restore, place: mysql.ProbedServer) -> None:
@@ -36,8 +37,12 @@ def take_away(
                 mysql.drop_everything(connection, restore.target)
     except Problem:
         if isinstance(error, Problem):
-            then = ", and is dropped once the server answers" if made else ""
-            error.safe = f"{restore.target} holds a part of the snapshot{then}; nothing else was touched."
+            then = phrase(", and is dropped once the server answers") if made else ""
+            error.safe = phrase(
+                "{target} holds a part of the snapshot{then}; nothing else was touched.",
+                target=restore.target,
+                then=then,
+            )
 
 
 def clear_what_died(restore: Restore, place: mysql.ProbedServer) -> None:
@@ -53,10 +58,10 @@ def make_empty_target(restore: Restore, place: mysql.ProbedServer) -> bool:
         if mysql.database_exists(connection, restore.target):
             if mysql.inventory(connection, restore.target):
                 raise Problem(
-                    f"{restore.target} holds tables already.",
+                    phrase("{target} holds tables already.", target=restore.target),
                     code="restore.target_not_empty",
-                    safe="It was not touched.",
-                    do="Choose a name that is free.",
+                    safe=phrase("It was not touched."),
+                    do=phrase("Choose a name that is free."),
                 )
             _refuse_without_room(connection, restore, place)
             return False
@@ -82,9 +87,9 @@ def shadow_database(
     with mysql.connect(place.server) as connection:
         if not mysql.database_exists(connection, restore.target):
             raise Problem(
-                f"There is no database {restore.target} to replace.",
+                phrase("There is no database {target} to replace.", target=restore.target),
                 code="restore.no_target",
-                do="Restore into a new database of that name.",
+                do=phrase("Restore into a new database of that name."),
             )
         _create(connection, place, shadow, restore.snapshot)
     try:
@@ -106,18 +111,22 @@ def _create(connection: Any, place: mysql.ProbedServer, name: str, snapshot: Sna
         base = re.sub(r"__(?:restore|verify|before)_\d+$", "", name)
         grant = f"GRANT ALL ON {mysql.name_pattern(base)[:-1]}%`.* TO {mysql.account(connection)};"
         raise mysql.MissingPrivilege(
-            f"The user {place.server.user} may not create the database {name}.",
-            do="Restore in place: the server's partial_revokes allows no grant for such names."
+            phrase("The user {user} may not create the database {name}.", user=place.server.user, name=name),
+            do=phrase("Restore in place: the server's partial_revokes allows no grant for such names.")
             if mysql.has_partial_revokes(connection)
-            else f"Run as an administrator: {grant} {_instead_of(name, base, snapshot)}",
+            else phrase(
+                "Run as an administrator: {grant} {instead_of}",
+                grant=grant,
+                instead_of=_instead_of(name, base, snapshot),
+            ),
         ) from error
 
 
 def _instead_of(name: str, base: str, snapshot: Snapshot) -> str:
     """What else there is to do. Who wanted a copy is not to be sent upon the live database."""
     if name != base:
-        return "or restore in place."
+        return phrase("or restore in place.")
     if snapshot.database is None:
-        return "or choose a name for which there is a grant."
+        return phrase("or choose a name for which there is a grant.")
     own = snapshot.database.database
-    return f"or choose a name that begins with {own}__, for which deploy/mysql has the grant."
+    return phrase("or choose a name that begins with {own}__, for which deploy/mysql has the grant.", own=own)

@@ -24,9 +24,10 @@ from backups.errors import Problem
 from backups.models import Database
 from backups.mysql import grants
 from backups.snapshots import selection
+from backups.text.sentences import phrase
 
-_NOTHING_MADE = "Nothing was made there, and the live database was not touched."
-SAME_NAMES = "a server with the lower_case_table_names of the one that is backed up"
+_NOTHING_MADE = phrase("Nothing was made there, and the live database was not touched.")
+SAME_NAMES = phrase("a server with the lower_case_table_names of the one that is backed up")
 
 
 @dataclass
@@ -51,24 +52,30 @@ def refuse_other_kind(
     kinds = [kind for kind in of if kind in (mysql.MARIADB, mysql.MYSQL)]
     if not verifies_elsewhere(database) or not kinds or info.flavour in kinds:
         return
-    wanted = f"a server of {kinds[0]}"
-    do = f"For a proof, {to_verify_apart(database, wanted)}"
+    wanted = phrase("a server of {kinds}", kinds=kinds[0])
+    do = phrase("For a proof, {to_verify_apart}", to_verify_apart=to_verify_apart(database, wanted))
     if not database.verify_host and database.is_primary:
-        do = f"{do}, or {to_verify_at(database, wanted)}"
+        do = phrase("{do}, or {place}", do=do, place=to_verify_at(database, wanted))
     raise Problem(
-        f"{what} is of {kinds[0]}, and its test restores go to {info} at {server.address} (see "
-        f"{server.address_set_by}).",
+        phrase(
+            "{what} is of {kinds}, and its test restores go to {info} at {address} (see {address_set_by}).",
+            what=what,
+            kinds=kinds[0],
+            info=info,
+            address=server.address,
+            address_set_by=server.address_set_by,
+        ),
         code="verify.place_of_other_kind",
         safe=_NOTHING_MADE,
-        do=f"{do}.",
+        do=phrase("{do}.", do=do),
     )
 
 
 def how_to_allow(connection: Any, database: Database, scratch: str) -> str:
     """What lets the user make the database `scratch` there, as a whole sentence."""
-    another = to_verify_at(database, "another server")
+    another = to_verify_at(database, phrase("another server"))
     if mysql.has_partial_revokes(connection):
-        return f"Here partial_revokes allows no grant for it: {another}."
+        return phrase("Here partial_revokes allows no grant for it: {another}.", another=another)
     base = scratch.rpartition("__verify_")[0]
     pattern = mysql.prefix_pattern(f"{base}__verify_")
     return f"Run as an administrator: GRANT ALL ON {pattern}.* TO {mysql.account(connection)}; or {another}."
@@ -89,21 +96,34 @@ def looked_at(database: Database, source: Source, *, scratch: str) -> tuple[str,
     with mysql.connect(server) as connection:
         info = mysql.probe(connection)
         kind = source.info.flavour if source.info else database.server.flavour
-        refuse_other_kind(database, server, info, of=[kind], what=f"Nothing would be proved: {database}")
+        refuse_other_kind(
+            database,
+            server,
+            info,
+            of=[kind],
+            what=phrase("Nothing would be proved: {database}", database=database),
+        )
         _refuse_other_spelling(connection, database, server, source)
         _refuse_without_grants(connection, database, server, scratch)
         if (newest := selection.newest_to_prove(database)) is not None:
-            another = to_verify_at(database, "another server")
+            another = to_verify_at(database, phrase("another server"))
             room.refuse_without_room(connection, server, newest, instead=another)
         warnings = list(_warnings(connection, database, server, info, source))
-    return f"Test restores go to {info} at {server.address} (see {server.address_set_by}).", warnings
+    return phrase(
+        "Test restores go to {info} at {address} (see {address_set_by}).",
+        info=info,
+        address=server.address,
+        address_set_by=server.address_set_by,
+    ), warnings
 
 
 def _on_its_own_server(database: Database) -> str:
     live = database_server(database)
-    return (
-        f"Test restores go to the database's own server, {live.address}, into databases beside it. They are "
-        f"safer on a server that holds nothing else: {to_verify_at(database, 'one')}."
+    return phrase(
+        "Test restores go to the database's own server, {address}, into databases beside it. They "
+        "are safer on a server that holds nothing else: {place}.",
+        address=live.address,
+        place=to_verify_at(database, "one"),
     )
 
 
@@ -112,28 +132,44 @@ def _forbidden_on_its_own(database: Database, scratch: str) -> Iterator[str]:
     with suppress(Problem), mysql.connect(database_server(database)) as connection:
         if missing := grants.missing_in_scratch(connection, scratch):
             yield (
-                f"No verification of {database} can be made: {database.server.user} may not make and fill "
-                f"databases such as {scratch}, into which test restores go: {missing.because}. "
-                f"{how_to_allow(connection, database, scratch)}"
+                phrase(
+                    "No verification of {database} can be made: {user} may not make and fill databases "
+                    "such as {scratch}, into which test restores go: {because}. {how_to_allow}",
+                    database=database,
+                    user=database.server.user,
+                    scratch=scratch,
+                    because=missing.because,
+                    how_to_allow=how_to_allow(connection, database, scratch),
+                )
             )
 
 
 def _refuse_other_spelling(connection: Any, database: Database, server: mysql.Server, source: Source) -> None:
     if (names := respelled(source.inventory)) and mysql.folds_names(connection):
         raise Problem(
-            f"Nothing would be proved: test restores of {database} go to {server.address}, which gives "
-            "tables and views names in lower case (lower_case_table_names=1), and it has "
-            f"{mysql.named(names)}.",
+            phrase(
+                "Nothing would be proved: test restores of {database} go to {address}, which gives "
+                "tables and views names in lower case (lower_case_table_names=1), and it has {names}.",
+                database=database,
+                address=server.address,
+                names=mysql.named(names),
+            ),
             code="verify.place_in_lower_case",
-            do=f"For a proof, {to_verify_at(database, SAME_NAMES)}.",
+            do=phrase("For a proof, {place}.", place=to_verify_at(database, SAME_NAMES)),
         )
 
 
 def _refuse_without_grants(connection: Any, database: Database, server: mysql.Server, scratch: str) -> None:
     if missing := grants.missing_in_scratch(connection, scratch):
         raise mysql.MissingPrivilege(
-            f"The user {server.user} at {server.address} may not make and fill databases such as {scratch}, "
-            f"into which test restores go: {missing.because}.",
+            phrase(
+                "The user {user} at {address} may not make and fill databases such as {scratch}, into "
+                "which test restores go: {because}.",
+                user=server.user,
+                address=server.address,
+                scratch=scratch,
+                because=missing.because,
+            ),
             do=how_to_allow(connection, database, scratch),
         )
 
@@ -143,16 +179,31 @@ def _warnings(
 ) -> Iterator[str]:
     if source.info is not None and source.info.number[:2] != info.number[:2]:
         yield (
-            f"{database} is on {source.info}, and its test restores go to {info}: what another release "
-            "writes otherwise, or does not take, is not proved. Have the same release there."
+            phrase(
+                "{database} is on {info}, and its test restores go to {info_2}: what another release "
+                "writes otherwise, or does not take, is not proved. Have the same release there.",
+                database=database,
+                info=source.info,
+                info_2=info,
+            )
         )
     if not room.is_known(connection, server):
         yield (
-            f"How much room {server.address} has left for test restores of {database} cannot be known from "
-            "here. Set VERIFY_MAX_MB to what may be taken; or install MariaDB's plugin DISKS and grant FILE."
+            phrase(
+                "How much room {address} has left for test restores of {database} cannot be known from "
+                "here. Set VERIFY_MAX_MB to what may be taken; or install MariaDB's plugin DISKS and "
+                "grant FILE.",
+                address=server.address,
+                database=database,
+            )
         )
     if {"trigger", "function"} & source.inventory.keys() and mysql.refuses_functions(connection):
         yield (
-            f"Test restores of {database} will fail at {server.address}, which writes a binary log and takes "
-            f"triggers and functions from administrators alone. {mysql.TRUST_FUNCTION_CREATORS}"
+            phrase(
+                "Test restores of {database} will fail at {address}, which writes a binary log and "
+                "takes triggers and functions from administrators alone. {trust_function_creators}",
+                database=database,
+                address=server.address,
+                trust_function_creators=mysql.TRUST_FUNCTION_CREATORS,
+            )
         )

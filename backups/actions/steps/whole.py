@@ -7,6 +7,7 @@ from backups.dumpfile.manifests import ManifestDamaged
 from backups.dumpfile.ready import LoadOptions
 from backups.loading.progress import End, Loading
 from backups.models import Snapshot
+from backups.text.sentences import phrase
 
 
 def whole_load_options(database: str, source: str) -> LoadOptions:
@@ -26,11 +27,11 @@ def refuse_unless_complete(snapshot: Snapshot, loading: Loading) -> None:
     """Raise Unreadable for half a dump and for a file that holds nothing of the database."""
     if loading.end == End.CUT or (is_by_vedetta(snapshot) and not loading.digester.is_complete):
         raise Unreadable(
-            "The dump in the snapshot stops before its closing line.", code="dump.no_closing_line"
+            phrase("The dump in the snapshot stops before its closing line."), code="dump.no_closing_line"
         )
     if is_by_vedetta(snapshot) and not _has_manifest(loading):
         raise Unreadable(
-            "The dump in the snapshot has no manifest, with which each of Vedetta's ends.",
+            phrase("The dump in the snapshot has no manifest, with which each of Vedetta's ends."),
             code="dump.no_manifest",
         )
     if why := holds_nothing(loading, source_name(snapshot)):
@@ -52,8 +53,8 @@ def holds_nothing(loading: Loading, database: str) -> str:
         return ""
     if found.others:
         names = ", ".join(sorted(found.others))
-        return f"The file holds {names}, and nothing of {database}."
-    return "The file holds no table, no row and no definition."
+        return phrase("The file holds {names}, and nothing of {database}.", names=names, database=database)
+    return phrase("The file holds no table, no row and no definition.")
 
 
 def _has_manifest(loading: Loading) -> bool:

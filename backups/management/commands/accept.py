@@ -13,6 +13,7 @@ from backups.actions.accept import accept, suspicion_of
 from backups.errors import Problem
 from backups.management.base import VedettaCommand, given
 from backups.models import Run
+from backups.text.sentences import phrase
 
 _LEAST, _MOST = 5, 300
 
@@ -20,24 +21,32 @@ _LEAST, _MOST = 5, 300
 class Command(VedettaCommand):
     """Take a backup for right whose database suddenly held no table, or none of before."""
 
-    help = "Say that a suspicious backup is right: the heartbeat moves on, and retention works again."
+    help = phrase("Say that a suspicious backup is right: the heartbeat moves on, and retention works again.")
 
     def add_own_arguments(self, parser: ArgumentParser) -> None:
-        parser.add_argument("run", type=int, metavar="RUN", help="the number of the backup, as it was told")
         parser.add_argument(
-            "--reason", metavar="TEXT", type=given, required=True, help="why it is right; it is kept"
+            "run", type=int, metavar="RUN", help=phrase("the number of the backup, as it was told")
+        )
+        parser.add_argument(
+            "--reason", metavar="TEXT", type=given, required=True, help=phrase("why it is right; it is kept")
         )
 
     def work(self, **options: Any) -> Mapping[str, Any]:
         reason = options["reason"].strip()
         if not _LEAST <= len(reason) <= _MOST:
-            raise CommandError(f"--reason takes {_LEAST} to {_MOST} characters.", returncode=2)
+            raise CommandError(
+                phrase("--reason takes {least} to {most} characters.", least=_LEAST, most=_MOST), returncode=2
+            )
         run = Run.objects.filter(pk=options["run"]).first()
         if run is None:
             raise Problem(
-                f"There is no run {options['run']}.", code="run.unknown", do="Its number stands in the alert."
+                phrase("There is no run {run}.", run=options["run"]),
+                code="run.unknown",
+                do=phrase("Its number stands in the alert."),
             )
-        self.say(accept(suspicion_of(run), by=f"{_person()} (command line)", reason=reason))
+        self.say(
+            accept(suspicion_of(run), by=phrase("{person} (command line)", person=_person()), reason=reason)
+        )
         return {"run_id": run.pk}
 
 

@@ -10,12 +10,13 @@ from backups.keeping import suspicions
 from backups.management.base import VedettaCommand, add_database, database_named
 from backups.requests import BackupRequest
 from backups.text import formatting
+from backups.text.sentences import phrase
 
 
 class Command(VedettaCommand):
     """Back up a database now."""
 
-    help = "Back up a database now, then forget old snapshots and check when that is due."
+    help = phrase("Back up a database now, then forget old snapshots and check when that is due.")
 
     def add_own_arguments(self, parser: ArgumentParser) -> None:
         add_database(parser)
@@ -24,16 +25,24 @@ class Command(VedettaCommand):
         run = self.play(BackupRequest(database_named(options["database"])))
         result = run.result
         self.say(
-            f"Backed up {run.database}: snapshot {result['snapshot_id'][:8]}, "
-            f"{formatting.size(result['dump_bytes'])} dumped, "
-            f"{formatting.size(result['data_added_packed'])} added."
+            phrase(
+                "Backed up {database}: snapshot {snapshot_id}, {dump_bytes} dumped, {data_added_packed} "
+                "added.",
+                database=run.database,
+                snapshot_id=result["snapshot_id"][:8],
+                dump_bytes=formatting.size(result["dump_bytes"]),
+                data_added_packed=formatting.size(result["data_added_packed"]),
+            )
         )
         if result["suspicious"]:
             self.say(suspicions.told(run.pk, result["suspicious"]))
         elif result["heartbeat"] == "withheld":
             self.say(
-                "No heartbeat was written, because an integrity check found the repository damaged: "
-                "the gate will close. Repair the repository, check all of its data, then back up again."
+                phrase(
+                    "No heartbeat was written, because an integrity check found the repository damaged: "
+                    "the gate will close. Repair the repository, check all of its data, then back up "
+                    "again."
+                )
             )
         names = ["snapshot_id", "dump_bytes", "data_added", "sha256"]
         if result["heartbeat"] == "withheld":

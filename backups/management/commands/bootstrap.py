@@ -18,13 +18,14 @@ from backups.management.base import FAILED, RunEnded, VedettaCommand, WrongUsage
 from backups.models import Database, Repository
 from backups.repositories import identity
 from backups.requests import InitRequest
+from backups.text.sentences import phrase
 
 
 class Command(VedettaCommand):
     """Migrate, make admin user, roles, first database, schedules and the restic repository."""
 
     tells_of_env_file = True
-    help = (
+    help = phrase(
         "Migrate, then make what is absent: the admin user, the roles, the first database and "
         "repository, the schedules, the restic repository. Safe to repeat."
     )
@@ -33,24 +34,34 @@ class Command(VedettaCommand):
         things = [bootstrap.DATABASE, bootstrap.REPOSITORY, bootstrap.HOST]
         parser.add_argument(
             "--moved", action="append", choices=things, default=[],
-            help="it is the same one, and lies now where the environment says",
+            help=phrase("it is the same one, and lies now where the environment says"),
         )  # fmt: skip
         parser.add_argument(
-            "--new", action="append", choices=things, default=[],
-            help="the environment means another one, which comes first from now on; the known one is kept",
-        )  # fmt: skip
+            "--new",
+            action="append",
+            choices=things,
+            default=[],
+            help=phrase(
+                "the environment means another one, which comes first from now on; the known one is kept"
+            ),
+        )
 
         which = parser.add_mutually_exclusive_group()
         which.add_argument(
-            "--show-key", action="store_true",
-            help="print the line of .env that holds the key of this installation, and do nothing else",
-        )  # fmt: skip
+            "--show-key",
+            action="store_true",
+            help=phrase(
+                "print the line of .env that holds the key of this installation, and do nothing else"
+            ),
+        )
         which.add_argument(
-            "--key-kept", action="store_true", help="the key's line is in an .env that is kept elsewhere"
+            "--key-kept",
+            action="store_true",
+            help=phrase("the key's line is in an .env that is kept elsewhere"),
         )
         which.add_argument(
             "--new-key", action="store_true",
-            help="the key is lost: make another one, and sign with it what was made here",
+            help=phrase("the key is lost: make another one, and sign with it what was made here"),
         )  # fmt: skip
 
     def work(self, **options: Any) -> Mapping[str, Any]:
@@ -63,7 +74,9 @@ class Command(VedettaCommand):
                 self.say(doubt.sentence)
             return self._set_up(**options)
         if options["new"] or not Database.objects.exists():
-            raise Problem(doubt.what, code="env.doubt", safe="Nothing new is set up with that.", do=doubt.do)
+            raise Problem(
+                doubt.what, code="env.doubt", safe=phrase("Nothing new is set up with that."), do=doubt.do
+            )
         # What is set up goes on, and whoever is here is told.
         result = self._set_up(**options)
         raise RunEnded(
@@ -76,7 +89,7 @@ class Command(VedettaCommand):
         bootstrap.admin_user(self.say)
         self._key(options)
         if both := sorted({*moved} & {*new}):
-            raise WrongUsage(f"The {both[0]} cannot be moved and new as well.")
+            raise WrongUsage(phrase("The {both} cannot be moved and new as well.", both=both[0]))
         if bootstrap.REPOSITORY in moved:
             _make_sure_it_is_the_same()
         is_replaced = bootstrap.REPOSITORY in new and self._is_replaced()
@@ -89,10 +102,12 @@ class Command(VedettaCommand):
             bootstrap.apply()
             bootstrap.first_boot()
         if bootstrap.HOST in (*moved, *new):
-            for words in series.settle(is_ours=bootstrap.HOST in moved) or ["No host name is undecided."]:
+            for words in series.settle(is_ours=bootstrap.HOST in moved) or [
+                phrase("No host name is undecided.")
+            ]:
                 self.say(words)
         if database is None:
-            self.say("No database is set up yet: set MYSQL_* and RESTIC_*, or add one in the admin.")
+            self.say(phrase("No database is set up yet: set MYSQL_* and RESTIC_*, or add one in the admin."))
             return {}
         self._repository(database, in_place=bootstrap.REPOSITORY in new)
         # What was settled above is in its row, and not in what was read before.
@@ -115,7 +130,7 @@ class Command(VedettaCommand):
         try:
             if options["new_key"]:
                 made_here.new_key()
-                self.say("Another key signs from now on, and has signed what was made here.")
+                self.say(phrase("Another key signs from now on, and has signed what was made here."))
             else:
                 made_here.key_in_use()
         except Problem as problem:
@@ -123,7 +138,7 @@ class Command(VedettaCommand):
             return
         if options["key_kept"]:
             made_here.note_copied()
-            self.say("Noted: the key of this installation is kept elsewhere.")
+            self.say(phrase("Noted: the key of this installation is kept elsewhere."))
         if words := made_here.not_copied():
             self.say(words)
 
@@ -139,12 +154,20 @@ class Command(VedettaCommand):
             identity.meet(first.repository, access)
         except (restic.NoRepository, restic.NoBucket, restic.OtherRepository):
             return True
-        self.say(f"The repository at {access.url} is the one known as {first.repository}, so none is begun.")
+        self.say(
+            phrase(
+                "The repository at {url} is the one known as {repository}, so none is begun.",
+                url=access.url,
+                repository=first.repository,
+            )
+        )
         return False
 
     def _repository(self, database: Database, *, in_place: bool) -> None:
         self.play(InitRequest(database.repository, in_place=in_place))
-        self.say(f"{database} on {database.server.address} is set up.")
+        self.say(
+            phrase("{database} on {address} is set up.", database=database, address=database.server.address)
+        )
 
 
 def _make_sure_it_is_the_same() -> None:
@@ -159,16 +182,29 @@ def _make_sure_it_is_the_same() -> None:
     there = repository_access(Repository(url=settings.RESTIC_REPOSITORY))
     found_id = restic.probe(there)
     if known.restic_id not in ("", found_id):
-        why = f"has another id ({found_id[:8]}, not {known.restic_id[:8]}) than {known.url}"
+        why = phrase(
+            "has another id ({found_id}, not {restic_id}) than {url}",
+            found_id=found_id[:8],
+            restic_id=known.restic_id[:8],
+            url=known.url,
+        )
     elif not identity.holds_what_is_known(known, there):
         count = known.snapshots.present().count()
-        of_them = f"none of the {count} snapshots" if count > 1 else "not the one snapshot"
-        why = f"holds {of_them} of {known.url}"
+        of_them = (
+            phrase("none of the {count} snapshots", count=count)
+            if count > 1
+            else phrase("not the one snapshot")
+        )
+        why = phrase("holds {of_them} of {url}", of_them=of_them, url=known.url)
     else:
         return
     raise Problem(
-        f"The repository at {settings.RESTIC_REPOSITORY} {why}, so it is not the same one moved.",
+        phrase(
+            "The repository at {restic_repository} {why}, so it is not the same one moved.",
+            restic_repository=settings.RESTIC_REPOSITORY,
+            why=why,
+        ),
         code="repository.not_the_moved_one",
-        safe="Nothing was changed.",
-        do="Copy the repository there whole, or run `manage.py bootstrap --new repository`.",
+        safe=phrase("Nothing was changed."),
+        do=phrase("Copy the repository there whole, or run `manage.py bootstrap --new repository`."),
     )

@@ -33,6 +33,7 @@ from backups.management.base import (
 )
 from backups.management.elsewhere import preflight_left_to_worker
 from backups.models import Database
+from backups.text.sentences import phrase
 
 _SHOWN = 100
 
@@ -41,23 +42,30 @@ class Command(VedettaCommand):
     """Check programs, versions, privileges, repository and status folder."""
 
     tells_of_env_file = True
-    help = "Check binaries, versions, privileges, repository and status folder."
+    help = phrase("Check binaries, versions, privileges, repository and status folder.")
 
     def add_own_arguments(self, parser: ArgumentParser) -> None:
         add_database(parser)
         parser.add_argument(
             "--gate", metavar="URL", type=given, action="append", default=[],
-            help="also hold a drill: does the gate close this address? Closes it for nobody; may be repeated",
+            help=phrase("also hold a drill: does the gate close this address? Closes it for nobody; may be "
+"repeated"),
         )  # fmt: skip
         parser.add_argument(
             "--grants",
             action="store_true",
-            help="also name rights that are more than is needed, what each lets somebody do, and what lacks",
+            help=phrase(
+                "also name rights that are more than is needed, what each lets somebody do, and what lacks"
+            ),
         )
         parser.add_argument(
-            "--nginx", metavar="FILE", type=given,
-            help="what `nginx -T` printed, - for standard input: for lines that open what a drill finds open",
-        )  # fmt: skip
+            "--nginx",
+            metavar="FILE",
+            type=given,
+            help=phrase(
+                "what `nginx -T` printed, - for standard input: for lines that open what a drill finds open"
+            ),
+        )
 
     def work(self, **options: Any) -> Mapping[str, Any]:
         urls = options["gate"]
@@ -82,7 +90,12 @@ class Command(VedettaCommand):
         if wrong:
             # A person has just read the sentences.
             which = wrong[0].detail if self.as_json else f"{', '.join(check.name for check in wrong)}."
-            error = f"{len(wrong)} of {len(found)} checks failed: {which}"
+            error = phrase(
+                "{count} of {all} checks failed: {which}",
+                count=len(wrong),
+                all=len(found),
+                which=which,
+            )
             raise RunEnded(FAILED, failed(Failure(error, "preflight.checks_failed"), **result))
         return result
 
@@ -98,14 +111,16 @@ class Command(VedettaCommand):
         if run.status == Status.CANCELLED or not result.get("checks"):
             exit_status = CANCELLED if run.status == Status.CANCELLED else FAILED
             raise RunEnded(exit_status, failed(Failure(run.error, run.error_code), run_id=run.pk))
-        self.stderr.write("Looked at by the worker, since this process has not the secrets for it.")
+        self.stderr.write(phrase("Looked at by the worker, since this process has not the secrets for it."))
         return [Check(**each) for each in result["checks"]], lambda: result.get("not_in_backup", [])
 
     def _others(self, looked_at: Database) -> list[str]:
         """The databases of which nothing was said, so that nobody takes this for a word about all."""
         others = [each.name for each in Database.objects.exclude(pk=looked_at.pk).order_by("name")]
         if others:
-            self.say(f"Only {looked_at} was looked at. The others are looked at by:")
+            self.say(
+                phrase("Only {looked_at} was looked at. The others are looked at by:", looked_at=looked_at)
+            )
         for name in others:
             self.say(f"  manage.py preflight {shlex.quote(f'--database={name}')}")
         return others
@@ -115,14 +130,14 @@ class Command(VedettaCommand):
         try:
             held, lacking = held_too_much(database), held_too_little(database)
         except Problem as problem:
-            self.say(f"The rights could not be read: {problem.sentence()}")
+            self.say(phrase("The rights could not be read: {sentence}", sentence=problem.sentence()))
             return {"grants": None, "lacking": None}
         for lack in lacking:
             self.say(f"{'lacks':>6}  {lack.words}")
         for each in held:
             self.say(f"{'more':>6}  {each.words}")
         if not held:
-            self.say("No right is more than is needed.")
+            self.say(phrase("No right is more than is needed."))
         return {
             "grants": [asdict(each) for each in held],
             "lacking": [asdict(lack) for lack in lacking],
@@ -134,7 +149,9 @@ def _refuse_wrong(urls: list[str]) -> None:
         try:
             asking.checked(url)
         except Problem as problem:
-            raise WrongUsage(f"--gate {_shown(url)}: {problem.what}", do=problem.do) from None
+            raise WrongUsage(
+                phrase("--gate {url}: {problem}", url=_shown(url), problem=problem.what), do=problem.do
+            ) from None
 
 
 def _shown(url: str) -> str:
@@ -147,11 +164,12 @@ def _nginx_configuration(name: str | None, urls: list[str]) -> str:
     if name is None:
         return ""
     if not urls:
-        raise WrongUsage("--nginx is for drills.", do="Say --gate with an address as well.")
+        raise WrongUsage(phrase("--nginx is for drills."), do=phrase("Say --gate with an address as well."))
     try:
         with nullcontext(sys.stdin.buffer) if name == "-" else Path(name).open("rb") as file:
             return file.read(MOST_CHARACTERS).decode(errors="replace")
     except OSError as error:
         raise Problem(
-            f"{name} cannot be read ({error.strerror}).", code="preflight.file_not_readable"
+            phrase("{name} cannot be read ({error}).", name=name, error=error.strerror),
+            code="preflight.file_not_readable",
         ) from None

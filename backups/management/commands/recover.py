@@ -25,6 +25,7 @@ from backups.portal_copy import archive, portal_database
 from backups.requests import RecoverRequest, RestoreRequest
 from backups.runs import restores
 from backups.snapshots import selection
+from backups.text.sentences import phrase
 
 LOOK_SECONDS = 60.0
 _SHOWN = 50
@@ -33,7 +34,7 @@ _SHOWN = 50
 class Command(VedettaCommand):
     """Bring the portal back, rebuild what its copy lacks, restore the newest snapshot."""
 
-    help = (
+    help = phrase(
         "On an empty machine with only .env: bring the portal back from its newest copy, find the "
         "snapshots, restore the newest one into the database. Writes no heartbeat."
     )
@@ -42,18 +43,18 @@ class Command(VedettaCommand):
         parser.add_argument(
             "--history-only",
             action="store_true",
-            help="bring back the portal alone, restore nothing",
+            help=phrase("bring back the portal alone, restore nothing"),
         )
         parser.add_argument(
             "--if-empty",
             action="store_true",
-            help="do nothing where the portal has a history, or the repository has no snapshot",
+            help=phrase("do nothing where the portal has a history, or the repository has no snapshot"),
         )
 
         parser.add_argument(
             "--trust-copy",
             action="store_true",
-            help="take a copy of the portal that the key of this installation did not sign",
+            help=phrase("take a copy of the portal that the key of this installation did not sign"),
         )
 
     def work(self, **options: Any) -> Mapping[str, Any]:
@@ -79,21 +80,31 @@ class Command(VedettaCommand):
     def _tell_of(self, snapshot: Snapshot, *, is_restored: bool) -> None:
         """How old the newest is, whether it is good, and what becomes of what was written since."""
         age = timezone.now() - snapshot.time
-        follows = "What was written since is lost." if is_restored else "Nothing was restored."
+        follows = (
+            phrase("What was written since is lost.") if is_restored else phrase("Nothing was restored.")
+        )
         self.say(
-            f"The newest is {snapshot.short_id} of {snapshot.local_time:%Y-%m-%d %H:%M:%S}, "
-            f"{age.days} days and {age.seconds // 3600} hours old. {follows}"
+            phrase(
+                "The newest is {snapshot} of {local_time}, {days} days and {seconds} hours old. {follows}",
+                snapshot=snapshot.short_id,
+                local_time=f"{snapshot.local_time:%Y-%m-%d %H:%M:%S}",
+                days=age.days,
+                seconds=age.seconds // 3600,
+                follows=follows,
+            )
         )
         if snapshot.is_known_bad:
             self.say(selection.known_bad_words(snapshot))
 
     def _tell_what_is_left(self, restored: Database, to_enable: Sequence[str]) -> list[dict[str, str]]:
         """Say how the gate opens, and which databases are still to be restored, with the commands."""
-        self.say(f"{restored.database} is restored.")
+        self.say(phrase("{database} is restored.", database=restored.database))
         if to_enable:
             self.say(
-                "Its events are disabled. Enable first those that are to run, as a backup records them as "
-                "they are then:"
+                phrase(
+                    "Its events are disabled. Enable first those that are to run, as a backup records "
+                    "them as they are then:"
+                )
             )
         for statement in to_enable:
             self.say(f"  {statement}")
@@ -102,14 +113,16 @@ class Command(VedettaCommand):
             for other in Database.objects.exclude(pk=restored.pk).order_by("name")
         ]
         if not left:
-            self.say("Now back up once, which opens the gate again: `manage.py backup`.")
+            self.say(phrase("Now back up once, which opens the gate again: `manage.py backup`."))
             return left
-        self.say("It alone. Where these are lost too, restore each into a database without tables:")
+        self.say(phrase("It alone. Where these are lost too, restore each into a database without tables:"))
         for one in left:
             self.say(f"  {one['command']}")
         self.say(
-            "Then, and not before, as it would back up what is empty, back up each that gates the "
-            "application, which opens the gate again: `manage.py backup --database NAME`."
+            phrase(
+                "Then, and not before, as it would back up what is empty, back up each that gates the "
+                "application, which opens the gate again: `manage.py backup --database NAME`."
+            )
         )
         return left
 
@@ -123,12 +136,12 @@ class Command(VedettaCommand):
         restic.probe(access)
         if not restic.snapshots(access, deadline=LOOK_SECONDS, on_unreadable=lambda _: None):
             return False
-        self.say("The history is empty and the repository is not: rebuilding the history from it.")
+        self.say(phrase("The history is empty and the repository is not: rebuilding the history from it."))
         return True
 
     def _trusts(self, name: str, offered: archive.Offered) -> bool:
         """Show what is in a copy that somebody else may have made, and ask; no is the answer of nobody."""
-        self.say(f"{name} is not signed by the key of this installation. It holds:")
+        self.say(phrase("{name} is not signed by the key of this installation. It holds:", name=name))
         held = {
             "People": offered.people,
             "Databases": offered.databases,
@@ -139,7 +152,7 @@ class Command(VedettaCommand):
             for one in each[:_SHOWN]:
                 self.say(f"    {one}")
             if len(each) > _SHOWN:
-                self.say(f"    and {len(each) - _SHOWN} more")
+                self.say(phrase("    and {count} more", count=len(each) - _SHOWN))
         if self._trusts_all:
             return True
         return sys.stdin.isatty() and input("Take it over? Type yes: ") == "yes"
@@ -147,13 +160,15 @@ class Command(VedettaCommand):
     def _set_up(self) -> Database:
         """A portal with what its newest copy held, and on top of it what the environment says."""
         if moved_to := portal_database.set_aside_damaged(timezone.now()):
-            self.say(f"The portal's own database is damaged and was moved to {moved_to}.")
+            self.say(
+                phrase("The portal's own database is damaged and was moved to {moved_to}.", moved_to=moved_to)
+            )
         call_command("migrate", interactive=False, verbosity=0)
         if not settings.RESTIC_REPOSITORY or not settings.MYSQL_DATABASE:
             raise Problem(
-                "Nothing says what to recover.",
+                phrase("Nothing says what to recover."),
                 code="recover.nothing_said",
-                do="Set RESTIC_REPOSITORY, RESTIC_PASSWORD and MYSQL_* in .env, as they were.",
+                do=phrase("Set RESTIC_REPOSITORY, RESTIC_PASSWORD and MYSQL_* in .env, as they were."),
             )
         # What is known of a portal without a past is from its copy: the machines of then may be gone.
         is_ours = recover.has_own_history()
@@ -175,8 +190,8 @@ def _found_id(access: restic.Access) -> str:
     try:
         return restic.probe(access)
     except (restic.NoRepository, restic.NoBucket) as missing:
-        missing.safe = "Nothing was changed, and no repository was made."
-        missing.do = (
+        missing.safe = phrase("Nothing was changed, and no repository was made.")
+        missing.do = phrase(
             "Mount its disk or share, or have RESTIC_REPOSITORY say where the backups lie; then recover."
         )
         raise

@@ -27,16 +27,17 @@ from backups.requests import (
     UnlockRequest,
 )
 from backups.text import formatting
+from backups.text.sentences import phrase
 
 
 class Command(VedettaCommand):
     """Look after a restic repository."""
 
-    help = "Look after the restic repository."
+    help = phrase("Look after the restic repository.")
 
     def add_own_arguments(self, parser: ArgumentParser) -> None:
         parser.add_argument(
-            "--repository", metavar="NAME", type=given, help="which one, where there are several"
+            "--repository", metavar="NAME", type=given, help=phrase("which one, where there are several")
         )
         verbs = parser.add_subparsers(dest="verb", required=True, metavar="VERB")
         for verb, text in _VERBS.items():
@@ -45,58 +46,86 @@ class Command(VedettaCommand):
             of_verb.add_argument("--repository", dest="after_verb", metavar="NAME", type=given, help=SUPPRESS)
         verbs.choices["init"].add_argument(
             "--new", action="store_true",
-            help="the one that the portal knows there is lost: begin another in its place, for its databases",
+            help=phrase("the one that the portal knows there is lost: begin another in its place, for its "
+"databases"),
         )  # fmt: skip
         data = verbs.choices["check"].add_mutually_exclusive_group()
-        data.add_argument("--read-data", action="store_true", help="read all data as well")
+        data.add_argument("--read-data", action="store_true", help=phrase("read all data as well"))
         data.add_argument(
-            "--read-data-subset", metavar="5%", type=given, help="read a part of the data as well"
+            "--read-data-subset", metavar="5%", type=given, help=phrase("read a part of the data as well")
         )
 
     def work(self, **options: Any) -> Mapping[str, Any]:
         before, after = options["repository"], options["after_verb"]
         if before and after and before != after:
             raise WrongUsage(
-                f"--repository is said twice, as {before} and as {after}.", do="Say one of them."
+                phrase("--repository is said twice, as {before} and as {after}.", before=before, after=after),
+                do=phrase("Say one of them."),
             )
         repository = repository_named(before or after)
         if options.get("read_data"):
-            size = formatting.size(repository.size_bytes) if repository.size_bytes else "not measured yet"
-            self.say(f"All data of {repository} is read: {size}.")
+            size = (
+                formatting.size(repository.size_bytes)
+                if repository.size_bytes
+                else phrase("not measured yet")
+            )
+            self.say(phrase("All data of {repository} is read: {size}.", repository=repository, size=size))
         if options.get("new"):
             repository = self._begun_anew(repository)
         run = self.play(_asked(repository, options))
-        self.say(run.result.get("sentence", f"{run.get_action_display()} of {repository} is done."))
+        self.say(
+            run.result.get(
+                "sentence",
+                phrase(
+                    "{action} of {repository} is done.",
+                    action=run.get_action_display(),
+                    repository=repository,
+                ),
+            )
+        )
         return {"run_id": run.pk}
 
     def _begun_anew(self, repository: Repository) -> Repository:
         """The row for the one that is to begin; itself where nothing is known of it yet. Raises Problem."""
         if (missing := missing_here(InitRequest(repository, in_place=True))) is not None:
             raise Problem(
-                f"{missing.what} `init --new` looks at the old repository first, which only it can open.",
+                phrase(
+                    "{missing} `init --new` looks at the old repository first, which only it can open.",
+                    missing=missing.what,
+                ),
                 code=missing.code,
-                safe="Nothing was changed.",
-                do=f"Run this where the worker runs, with its environment. {missing.do}",
+                safe=phrase("Nothing was changed."),
+                do=phrase("Run this where the worker runs, with its environment. {do}", do=missing.do),
             )
         access = repository_access(repository)
         if not access.names.known:
             return repository
         if repository.databases.filter(is_primary=True).exists():
             raise WrongUsage(
-                f"{repository} is the environment's repository.",
-                do="Run `manage.py bootstrap --new repository`.",
+                phrase("{repository} is the environment's repository.", repository=repository),
+                do=phrase("Run `manage.py bootstrap --new repository`."),
             )
         try:
             identity.meet(repository, access)
         except (restic.NoRepository, restic.NoBucket, restic.OtherRepository):
             follower = bootstrap.begun_anew(repository)
             bootstrap.apply()
-            self.say(f"{follower} takes the place of {repository}, whose databases go there from now on.")
+            self.say(
+                phrase(
+                    "{follower} takes the place of {repository}, whose databases go there from now on.",
+                    follower=follower,
+                    repository=repository,
+                )
+            )
             return follower
         raise Problem(
-            f"The repository at {access.url} is the one known as {repository}, so none is begun.",
+            phrase(
+                "The repository at {url} is the one known as {repository}, so none is begun.",
+                url=access.url,
+                repository=repository,
+            ),
             code="repository.known",
-            safe="Nothing was changed.",
+            safe=phrase("Nothing was changed."),
         )
 
 
@@ -120,12 +149,12 @@ _TENDING: dict[str, type[RepositoryRequest]] = {
 
 
 _VERBS = {
-    "init": "make the repository, where there is none yet",
-    "check": "check its integrity",
-    "forget": "forget what the retention policy no longer keeps",
-    "prune": "remove data that no snapshot needs",
-    "stats": "measure how much data it holds",
-    "repair-index": "save what is readable of damaged packs, rebuild the index",
-    "repair-snapshots": "write damaged snapshots anew without what is lost",
-    "unlock": "show who holds locks, remove stale ones",
+    "init": phrase("make the repository, where there is none yet"),
+    "check": phrase("check its integrity"),
+    "forget": phrase("forget what the retention policy no longer keeps"),
+    "prune": phrase("remove data that no snapshot needs"),
+    "stats": phrase("measure how much data it holds"),
+    "repair-index": phrase("save what is readable of damaged packs, rebuild the index"),
+    "repair-snapshots": phrase("write damaged snapshots anew without what is lost"),
+    "unlock": phrase("show who holds locks, remove stale ones"),
 }

@@ -27,65 +27,69 @@ from backups.management.elsewhere import missing_here
 from backups.models import Database, Snapshot
 from backups.requests import RestoreRequest
 from backups.snapshots.selection import resolve_snapshot, snapshot_at
+from backups.text.sentences import phrase
 from backups.text.terminal import escape_control_characters
 
 
 class Command(VedettaCommand):
     """Restore a snapshot."""
 
-    help = "Restore a snapshot to a file, into a new database or in the place of the live one."
+    help = phrase("Restore a snapshot to a file, into a new database or in the place of the live one.")
 
     def add_own_arguments(self, parser: ArgumentParser) -> None:
         add_database(parser)
         which = parser.add_mutually_exclusive_group(required=True)
-        add_snapshot(which, help="latest, an id or its beginning")
+        add_snapshot(which, help=phrase("latest, an id or its beginning"))
         which.add_argument(
-            "--time", type=_moment, help='the newest backup not after it, as in "2025-10-20 15:00:00"'
+            "--time", type=_moment, help=phrase('the newest backup not after it, as in "2025-10-20 15:00:00"')
         )
         where = parser.add_mutually_exclusive_group(required=True)
         where.add_argument(
-            "--output", metavar="DIR", type=given, help="write the SQL into a folder, or - for stdout"
+            "--output", metavar="DIR", type=given, help=phrase("write the SQL into a folder, or - for stdout")
         )
         where.add_argument(
             "--into", metavar="NAME", type=target_database,
-            help="load it into a database that holds nothing yet",
+            help=phrase("load it into a database that holds nothing yet"),
         )  # fmt: skip
         where.add_argument(
             "--replace", action="store_true",
-            help="swap it in for the live database; the tables of before are kept",
+            help=phrase("swap it in for the live database; the tables of before are kept"),
         )  # fmt: skip
-        where.add_argument("--in-place", action="store_true", help="load it straight into the live database")
+        where.add_argument(
+            "--in-place", action="store_true", help=phrase("load it straight into the live database")
+        )
         parser.add_argument(
             "--across", metavar=("FROM", "OVER"), nargs=2, type=given,
-            help="names both where a snapshot of one database is to overwrite another: yes, FROM over OVER",
+            help=phrase("names both where a snapshot of one database is to overwrite another: yes, FROM over "
+"OVER"),
         )  # fmt: skip
         parser.add_argument(
             "--table", metavar="T", action="append", default=[], type=given,
-            help="only this table; may be repeated",
+            help=phrase("only this table; may be repeated"),
         )  # fmt: skip
         parser.add_argument(
             "--known-bad", action="store_true",
-            help="take the snapshot although its newest verification found it bad",
+            help=phrase("take the snapshot although its newest verification found it bad"),
         )  # fmt: skip
-        parser.add_argument("--yes", action="store_true", help="do not ask before overwriting")
+        parser.add_argument("--yes", action="store_true", help=phrase("do not ask before overwriting"))
         parser.add_argument(
             "--without-safety-backup", action="store_true",
-            help="there is nothing left to save: make no backup before overwriting",
+            help=phrase("there is nothing left to save: make no backup before overwriting"),
         )  # fmt: skip
         parser.add_argument(
             "--definers", choices=DefinerPolicy.values, default=DefinerPolicy.KEEP,
-            help="whose rights views, triggers and routines run with",
+            help=phrase("whose rights views, triggers and routines run with"),
         )  # fmt: skip
-        parser.add_argument("--reason", type=given, help="why; kept with the restore")
+        parser.add_argument("--reason", type=given, help=phrase("why; kept with the restore"))
 
     def work(self, **options: Any) -> Mapping[str, Any]:
         database = database_named(options["database"])
         snapshot = _snapshot(database, options)
         mode, target = _where(database, options)
         if target == STANDARD_OUTPUT and self.as_json:
-            raise WrongUsage("--output - and --json both want standard output.")
+            raise WrongUsage(phrase("--output - and --json both want standard output."))
         if options["across"] and mode not in OVERWRITING_MODES:
-            raise WrongUsage("--across goes with --replace or --in-place only.")
+            raise WrongUsage(phrase("--across goes with --replace or --in-place only."))
         self.stdout_is_data = target == STANDARD_OUTPUT
         wanted = RestoreRequest(
             database,
@@ -111,7 +115,7 @@ class Command(VedettaCommand):
             _ask(database, snapshot, mode)
         run = self.play(wanted)
         where = run.result.get("file", target)
-        self.say(f"{run.restore.what} was restored to {where}.")
+        self.say(phrase("{restore} was restored to {where}.", restore=run.restore.what, where=where))
         result = {name: run.result[name] for name in TOLD if name in run.result}
         return {"run_id": run.pk, "snapshot_id": snapshot.snapshot_id, "target": where, **newer, **result}
 
@@ -119,18 +123,29 @@ class Command(VedettaCommand):
         """Say whose folder it is that is written to. Raises Problem where it cannot be the worker's."""
         if target == STANDARD_OUTPUT:
             raise Problem(
-                f"{missing.what} The worker has it, and cannot write to where this command does.",
+                phrase(
+                    "{missing} The worker has it, and cannot write to where this command does.",
+                    missing=missing.what,
+                ),
                 code="restore.output_elsewhere",
-                safe="Nothing was done.",
-                do="Run this where the worker runs, with its environment: with Docker Compose by "
-                "`docker compose exec -T db_backup manage restore …`.",
+                safe=phrase("Nothing was done."),
+                do=phrase(
+                    "Run this where the worker runs, with its environment: with Docker Compose by "
+                    "`docker compose exec -T db_backup manage restore …`."
+                ),
             )
         if not target.startswith("/"):
             raise WrongUsage(
-                f"--output {target} is a folder of the worker's machine, since the worker writes the file.",
-                do="Say its whole path there.",
+                phrase(
+                    "--output {target} is a folder of the worker's machine, since the worker writes the "
+                    "file.",
+                    target=target,
+                ),
+                do=phrase("Say its whole path there."),
             )
-        self.stderr.write(escape_control_characters(f"{target} is a folder where the worker runs."))
+        self.stderr.write(
+            escape_control_characters(phrase("{target} is a folder where the worker runs.", target=target))
+        )
 
 
 # What is not as it was in the snapshot, where there is such.
@@ -157,7 +172,9 @@ def _moment(text: str) -> datetime:
     try:
         return _time(given(text))
     except ValueError:
-        raise ArgumentTypeError(f'{text!r} is no time; write it as in "2025-10-20 15:00:00"') from None
+        raise ArgumentTypeError(
+            phrase('{text} is no time; write it as in "2025-10-20 15:00:00"', text=repr(text))
+        ) from None
 
 
 def _snapshot(database: Database, options: Mapping[str, Any]) -> Snapshot:
@@ -185,31 +202,37 @@ def _where(database: Database, options: Mapping[str, Any]) -> tuple[RestoreMode,
         return RestoreMode.REPLACE, database.database
     if options["in_place"]:
         return RestoreMode.IN_PLACE, database.database
-    raise WrongUsage("It is not said where to restore to: --output, --into, --replace or --in-place.")
+    raise WrongUsage(phrase("It is not said where to restore to: --output, --into, --replace or --in-place."))
 
 
 def _ask_of_strange(database: Database, snapshot: Snapshot) -> None:
     """Have the name typed of a database whose snapshot somebody else made. Raises WrongUsage."""
-    what = f"This installation did not make snapshot {snapshot.short_id}"
+    what = phrase("This installation did not make snapshot {snapshot}", snapshot=snapshot.short_id)
     if not sys.stdin.isatty():
-        raise WrongUsage(f"{what}.", do="If you know who did, say --yes.")
+        raise WrongUsage(phrase("{what}.", what=what), do=phrase("If you know who did, say --yes."))
     name = escape_control_characters(database.database)
-    print(f"{what}; what a dump holds, the server runs.", file=sys.stderr)
+    print(phrase("{what}; what a dump holds, the server runs.", what=what), file=sys.stderr)
     if input(f"Type {name} to go on: ") != database.database:
-        raise WrongUsage("Not confirmed. Nothing was touched.")
+        raise WrongUsage(phrase("Not confirmed. Nothing was touched."))
 
 
 def _ask(database: Database, snapshot: Snapshot, mode: RestoreMode) -> None:
     """Have the database's name typed out. Raises WrongUsage where nobody can, or will not."""
     if not sys.stdin.isatty():
-        raise WrongUsage(f"This overwrites {database.database}: say --yes.")
+        raise WrongUsage(phrase("This overwrites {database}: say --yes.", database=database.database))
     name = escape_control_characters(database.database)
     host = escape_control_characters(database.server.host)
     print(
-        f"{RestoreMode(mode).label} {name} at {host} with snapshot "
-        f"{snapshot.short_id} of {snapshot.local_time:%Y-%m-%d %H:%M:%S}"
-        f"{'' if snapshot.made_here else ', which this installation did not make'}.",
+        phrase(
+            "{mode} {name} at {host} with snapshot {snapshot} of {local_time}{more}.",
+            mode=RestoreMode(mode).label,
+            name=name,
+            host=host,
+            snapshot=snapshot.short_id,
+            local_time=f"{snapshot.local_time:%Y-%m-%d %H:%M:%S}",
+            more=("" if snapshot.made_here else phrase(", which this installation did not make")),
+        ),
         file=sys.stderr,
     )
     if input(f"Type {name} to go on: ") != database.database:
-        raise WrongUsage("Not confirmed. Nothing was touched.")
+        raise WrongUsage(phrase("Not confirmed. Nothing was touched."))

@@ -13,12 +13,13 @@ from backups.models import Snapshot
 from backups.requests import SnapshotsRequest
 from backups.snapshots import selection
 from backups.text import formatting
+from backups.text.sentences import phrase
 
 
 class Command(VedettaCommand):
     """Bring the list of snapshots from the repository and print it."""
 
-    help = "Bring the list of snapshots from the repository and print it."
+    help = phrase("Bring the list of snapshots from the repository and print it.")
 
     def add_own_arguments(self, parser: ArgumentParser) -> None:
         add_database(parser)
@@ -29,18 +30,18 @@ class Command(VedettaCommand):
         listed = Snapshot.objects.present().filter(database=database).order_by("time")
         saved = selection.safety_copies(listed)
         for snapshot in listed:
-            verified = "verified" if snapshot.verified_at else "not verified"
+            verified = "verified" if snapshot.verified_at else phrase("not verified")
             if snapshot.is_known_bad:
                 verified = f"BAD: {snapshot.verdict}"
-            note = "  (saved before a restore)" if snapshot.pk in saved else ""
-            note += "" if snapshot.made_here else "  (not made here)"
+            note = phrase("  (saved before a restore)") if snapshot.pk in saved else ""
+            note += "" if snapshot.made_here else phrase("  (not made here)")
             self.say(
                 f"{snapshot.short_id}  {timezone.localtime(snapshot.time):%Y-%m-%d %H:%M:%S}  "
                 f"{formatting.size(snapshot.total_bytes_processed):>10}  {verified:<15}  "
                 f"{snapshot.path}{note}"
             )
         if not listed:
-            self.say(f"The repository holds no snapshots of {database} yet.")
+            self.say(phrase("The repository holds no snapshots of {database} yet.", database=database))
         return {"snapshots": [_as_json(snapshot) for snapshot in listed]}
 
 

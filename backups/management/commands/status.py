@@ -8,6 +8,7 @@ from typing import Any
 from backups.errors import Failure
 from backups.management.base import FAILED, RunEnded, VedettaCommand, failed
 from backups.reports import standing
+from backups.text.sentences import phrase
 from backups.verdict import Finding, Overall, State
 
 _MARKS = {State.BAD: "BAD", State.DOUBTFUL: "!"}
@@ -17,8 +18,11 @@ def _counted(findings: Sequence[Finding]) -> str:
     """How many of each, with the mark that stands before them."""
     bad = sum(each.state == State.BAD for each in findings)
     doubtful = len(findings) - bad
-    marks = [f"{bad} bad (BAD)" if bad else "Nothing bad", f"{doubtful} doubtful (!)" if doubtful else ""]
-    return f"{', '.join(filter(None, marks))}; the worst first:"
+    marks = [
+        phrase("{bad} bad (BAD)", bad=bad) if bad else phrase("Nothing bad"),
+        phrase("{doubtful} doubtful (!)", doubtful=doubtful) if doubtful else "",
+    ]
+    return phrase("{names}; the worst first:", names=", ".join(filter(None, marks)))
 
 
 def _of_which(finding: Finding, overall: Overall) -> str:
@@ -31,7 +35,7 @@ class Command(VedettaCommand):
     """Say whether everything is well."""
 
     tells_of_env_file = True
-    help = (
+    help = phrase(
         "Say whether everything is well, and if not, what is wrong and what to do, the worst first. "
         "Exit status 1 where something is bad; what is only doubtful is told and is status 0."
     )
@@ -45,10 +49,10 @@ class Command(VedettaCommand):
         if not overall.findings:
             self.say(overall.all_well)
         for note in overall.notes:
-            self.say(f"note  {note.sentence}")
+            self.say(phrase("note  {sentence}", sentence=note.sentence))
         result = overall.as_json()
         if overall.state == State.BAD:
             # A person has just read the sentences.
-            error = overall.findings[0].sentence if self.as_json else "Not well."
+            error = overall.findings[0].sentence if self.as_json else phrase("Not well.")
             raise RunEnded(FAILED, {**failed(Failure(error, "status.not_well")), **result})
         return result

@@ -13,31 +13,36 @@ from backups.management.base import VedettaCommand, WrongUsage, add_database, da
 from backups.models import Database, Restore
 from backups.requests import DefineRequest, DropKeptRequest, UndoRequest
 from backups.restoring import kept_states
+from backups.text.sentences import joined, phrase
 from backups.text.terminal import escape_control_characters
 
 
 class Command(VedettaCommand):
     """Undo the newest replacement of a database, or another by its number."""
 
-    help = "Go back to the tables that the newest restore with --replace kept; list, drop or complete them."
+    help = phrase(
+        "Go back to the tables that the newest restore with --replace kept; list, drop or complete them."
+    )
 
     def add_own_arguments(self, parser: ArgumentParser) -> None:
         add_database(parser)
         parser.add_argument(
             "--restore", metavar="RUN", type=int,
-            help="the number of a restore: go back to what was there before it, whatever came since",
+            help=phrase("the number of a restore: go back to what was there before it, whatever came since"),
         )  # fmt: skip
         do = parser.add_mutually_exclusive_group()
         do.add_argument(
-            "--list", action="store_true", help="list the states that can be brought back, and change nothing"
+            "--list",
+            action="store_true",
+            help=phrase("list the states that can be brought back, and change nothing"),
         )
         do.add_argument(
-            "--drop", action="store_true", help="drop the kept tables instead: no way back after that"
+            "--drop", action="store_true", help=phrase("drop the kept tables instead: no way back after that")
         )
-        parser.add_argument("--yes", action="store_true", help="do not ask before dropping")
+        parser.add_argument("--yes", action="store_true", help=phrase("do not ask before dropping"))
         do.add_argument(
             "--try-again", action="store_true",
-            help="make the views, triggers, routines and events that a restore left out",
+            help=phrase("make the views, triggers, routines and events that a restore left out"),
         )  # fmt: skip
 
     def work(self, **options: Any) -> Mapping[str, Any]:
@@ -60,7 +65,11 @@ class Command(VedettaCommand):
         for state in found:
             self.say(f"{state.what}: {state.way} ({state.end})")
         if not found:
-            self.say(f"No restore of {database} keeps tables, so there is nothing to undo.")
+            self.say(
+                phrase(
+                    "No restore of {database} keeps tables, so there is nothing to undo.", database=database
+                )
+            )
         return {"states": [state.as_json() for state in found]}
 
     def _drop(self, restore: Restore, *, is_confirmed: bool) -> Mapping[str, Any]:
@@ -75,8 +84,13 @@ class Command(VedettaCommand):
     def _undo(self, restore: Restore) -> Mapping[str, Any]:
         run = self.play(UndoRequest(restore))
         self.say(
-            f"{restore.target} is again what it was before restore {restore.run_id}. To take this undo back: "
-            f"manage.py undo_restore --restore {run.pk}."
+            phrase(
+                "{target} is again what it was before restore {run_id}. To take this undo back: "
+                "manage.py undo_restore --restore {run}.",
+                target=restore.target,
+                run_id=restore.run_id,
+                run=run.pk,
+            )
         )
         return {"run_id": run.pk, "target": restore.target}
 
@@ -84,13 +98,19 @@ class Command(VedettaCommand):
 def _ask(restore: Restore, what: str) -> None:
     """Have the kept database's name typed out. Raises WrongUsage where nobody can, or will not."""
     if not sys.stdin.isatty():
-        raise WrongUsage(f"This drops {restore.kept_in} for good ({what}): say --yes.")
+        raise WrongUsage(
+            phrase("This drops {kept_in} for good ({what}): say --yes.", kept_in=restore.kept_in, what=what)
+        )
     name = escape_control_characters(restore.kept_in)
     what = escape_control_characters(what)
-    warning = f"Drops {name} for good, {what}. Its restore can then not be undone with it any more."
+    warning = phrase(
+        "Drops {name} for good, {what}. Its restore can then not be undone with it any more.",
+        name=name,
+        what=what,
+    )
     print(warning, file=sys.stderr)
     if input(f"Type {name} to go on: ") != restore.kept_in:
-        raise WrongUsage("Not confirmed. Nothing was touched.")
+        raise WrongUsage(phrase("Not confirmed. Nothing was touched."))
 
 
 def _target(database: Database) -> str:
@@ -107,10 +127,10 @@ def _numbered(database: Database, run_id: int) -> Restore:
     )
     if found is None:
         raise Problem(
-            f"Run {run_id} is no restore of {database}.",
+            phrase("Run {run_id} is no restore of {database}.", run_id=run_id, database=database),
             code="restore.unknown",
-            safe="Nothing was touched.",
-            do="`undo_restore --list` has the numbers.",
+            safe=phrase("Nothing was touched."),
+            do=phrase("`undo_restore --list` has the numbers."),
         )
     return found
 
@@ -120,15 +140,16 @@ def _only_kept(database: Database) -> Restore:
     kept = [state for state in kept_states.listed(database, _target(database)) if state.restore.keeps_tables]
     if not kept:
         raise Problem(
-            f"No restore of {database} keeps tables, so there is nothing to drop.", code="undo.nothing_kept"
+            phrase("No restore of {database} keeps tables, so there is nothing to drop.", database=database),
+            code="undo.nothing_kept",
         )
     if len(kept) > 1:
-        which = "; ".join(f"{state.what} (--restore {state.restore.run_id})" for state in kept)
+        which = joined((f"{state.what} (--restore {state.restore.run_id})" for state in kept), "; ")
         raise Problem(
-            f"There are the kept tables of {len(kept)} restores: {which}.",
+            phrase("There are the kept tables of {count} restores: {which}.", count=len(kept), which=which),
             code="undo.several_kept",
-            safe="Nothing was dropped.",
-            do="Say which with --restore.",
+            safe=phrase("Nothing was dropped."),
+            do=phrase("Say which with --restore."),
         )
     return kept[0].restore
 
@@ -138,16 +159,29 @@ def _incomplete(database: Database) -> Restore:
     known = Restore.objects.filter(database=database).exclude(mode=RestoreMode.FILE)
     rows = list(known.select_related("database__server", "run"))
     if not rows:
-        raise Problem(f"Nothing is left to be made: {database} was never restored.", code="restore.none")
+        raise Problem(
+            phrase("Nothing is left to be made: {database} was never restored.", database=database),
+            code="restore.none",
+        )
     newest, *older = rows
     if kept_states.may_define_again(newest):
         return newest
     lacking = [row for row in older if kept_states.may_define_again(row)]
-    which = "; ".join(f"into {row.target} (--restore {row.run_id})" for row in lacking)
+    which = joined(
+        (
+            phrase("into {target} (--restore {run_id})", target=row.target, run_id=row.run_id)
+            for row in lacking
+        ),
+        "; ",
+    )
     raise Problem(
-        f"{'' if which else 'Nothing is left to be made. '}The newest restore, {newest.run_id} into "
-        f"{newest.target}, left nothing out that could be made now.",
+        phrase(
+            "{more}The newest restore, {run_id} into {target}, left nothing out that could be made now.",
+            more=("" if which else phrase("Nothing is left to be made. ")),
+            run_id=newest.run_id,
+            target=newest.target,
+        ),
         code="undo.nothing_left_out",
-        safe="Nothing was touched.",
-        do=f"Older ones did: {which}." if which else "",
+        safe=phrase("Nothing was touched."),
+        do=phrase("Older ones did: {which}.", which=which) if which else "",
     )

@@ -17,17 +17,17 @@ from backups.management.base import (
 from backups.models import Run
 from backups.requests import VerifyRequest
 from backups.snapshots.selection import resolve_snapshot
-from backups.text.terminal import counted
+from backups.text.sentences import phrase, plural
 
 
 class Command(VedettaCommand):
     """Restore a snapshot into a scratch database, dump it again, compare byte for byte."""
 
-    help = "Restore a snapshot into a scratch database, dump it again and compare byte for byte."
+    help = phrase("Restore a snapshot into a scratch database, dump it again and compare byte for byte.")
 
     def add_own_arguments(self, parser: ArgumentParser) -> None:
         add_database(parser)
-        add_snapshot(parser, default="latest", help="latest (default), an id or its beginning")
+        add_snapshot(parser, default="latest", help=phrase("latest (default), an id or its beginning"))
 
     def work(self, **options: Any) -> Mapping[str, Any]:
         database = database_named(options["database"])
@@ -39,16 +39,25 @@ class Command(VedettaCommand):
             raise RunEnded(ended.exit_status, {**ended.result, **_found(ended.run), **newer}) from None
         found = _found(run)
         self.say(
-            f"Snapshot {snapshot.short_id} is {found['verdict']}: "
-            f"{counted(found['tables'], 'table')}, {counted(found['rows'], 'row')} restored and compared"
-            f"{_where(found)}."
+            phrase(
+                "Snapshot {snapshot} is {verdict}: {tables}, {rows} restored and compared{where}.",
+                snapshot=snapshot.short_id,
+                verdict=found["verdict"],
+                tables=plural("{n} table", "{n} tables", n=found["tables"]),
+                rows=plural("{n} row", "{n} rows", n=found["rows"]),
+                where=_where(found),
+            )
         )
         return {"run_id": run.pk, **found, **newer}
 
 
 def _where(found: Mapping[str, Any]) -> str:
     place = found.get("verified_on")
-    return f", on {place['server']} at {place['address']}" if place else ""
+    return (
+        phrase(", on {server} at {address}", server=place["server"], address=place["address"])
+        if place
+        else ""
+    )
 
 
 def _found(run: Run | None) -> dict[str, Any]:

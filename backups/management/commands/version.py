@@ -14,12 +14,15 @@ from backups import installation, restic
 from backups.errors import Failure
 from backups.management.base import FAILED, RunEnded, VedettaCommand, failed
 from backups.restic import ResticError
+from backups.text.sentences import phrase
 
 
 class Command(VedettaCommand):
     """Say which versions run. Asks no database and no repository."""
 
-    help = "Say which versions of Vedetta, Python, Django and restic run here, and where restic is from."
+    help = phrase(
+        "Say which versions of Vedetta, Python, Django and restic run here, and where restic is from."
+    )
 
     def work(self, **_: Any) -> Mapping[str, Any]:
         result: dict[str, Any] = {
@@ -28,16 +31,28 @@ class Command(VedettaCommand):
             "python": platform.python_version(),
             "django": django.get_version(),
         }
-        of = f" (commit {result['commit'][:12]})" if result["commit"] else ""
+        of = phrase(" (commit {commit})", commit=result["commit"][:12]) if result["commit"] else ""
         self.say(f"Vedetta {result['vedetta']}{of}, Python {result['python']}, Django {result['django']}")
         try:
             found = restic.origin(restic.find())
             version = restic.version_of(found.program)
         except ResticError as error:
             raise RunEnded(FAILED, {**result, **failed(Failure.of(error), restic=None)}) from None
-        self.say(f"restic {version}, {found.words}: {found.program}, SHA-256 {found.sha256}")
+        self.say(
+            phrase(
+                "restic {version}, {words}: {program}, SHA-256 {sha256}",
+                version=version,
+                words=found.words,
+                program=found.program,
+                sha256=found.sha256,
+            )
+        )
         if is_refused := settings.VEDETTA_RESTIC == "pinned" and not found.is_pinned:
-            self.say("VEDETTA_RESTIC=pinned refuses it: backups fail until `make setup` got the pinned one.")
+            self.say(
+                phrase(
+                    "VEDETTA_RESTIC=pinned refuses it: backups fail until `make setup` got the pinned one."
+                )
+            )
         result["restic"] = {
             "version": version,
             "origin": found.words,

@@ -26,6 +26,7 @@ from backups.portal_copy.portal_database import database_problem
 from backups.runs import lifecycle
 from backups.runs.queue import repair_queue_clock
 from backups.scheduling import schedules
+from backups.text.sentences import phrase
 from backups.worker import queue
 from backups.worker.downloads import DownloadServer
 
@@ -95,20 +96,20 @@ class Cluster:
 class Command(BaseCommand):
     """Run the queue until told to stop."""
 
-    help = (
-        "Work off the queue: backups, verifications and maintenance in one cluster, restores in another. "
-        "On SIGTERM or SIGINT running work is cancelled and all ends within seconds."
+    help = phrase(
+        "Work off the queue: backups, verifications and maintenance in one cluster, restores in "
+        "another. On SIGTERM or SIGINT running work is cancelled and all ends within seconds."
     )
 
     def add_arguments(self, parser: ArgumentParser) -> None:
         """How long a stop may take, and whom to tell that work can begin."""
         parser.add_argument(
             "--stop-seconds", type=float, default=STOP_SECONDS,
-            help="kill what still runs so long after a stop was asked for (default %(default)s)",
+            help=phrase("kill what still runs so long after a stop was asked for (default %(default)s)"),
         )  # fmt: skip
         parser.add_argument(
             "--ready-fd", type=int,
-            help="write a line to this file descriptor when both clusters take work",
+            help=phrase("write a line to this file descriptor when both clusters take work"),
         )  # fmt: skip
 
     def handle(self, *, stop_seconds: float, ready_fd: int | None, **_: Any) -> None:
@@ -149,7 +150,7 @@ class Command(BaseCommand):
             if not ready and _have_pulse(clusters, began):
                 ready = True
                 _tell_ready(ready_fd)
-                self.stdout.write("The worker is ready.")
+                self.stdout.write(phrase("The worker is ready."))
                 self.stdout.flush()  # a journal would have it when the worker ends
             process.sleep_tick()
 

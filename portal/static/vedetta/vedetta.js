@@ -4,7 +4,9 @@
 (() => {
   const ICON = ".material-symbols-outlined";
   // What buttons that are only an icon are called.
-  const NAMES = { close: "Close", add: "Add", more_horiz: "Actions", arrow_back: "Back" };
+  // What is shown is said by the page, in its reader's language.
+  const said = (name) => document.getElementById("v-words")?.dataset[name] || "";
+  const NAMES = { close: "close", add: "add", more_horiz: "actions", arrow_back: "back" };
   // Beside this script's own address, wherever the portal is mounted.
   const LOGIN = new URL("../../admin/login/", document.currentScript.src).pathname;
   let opener = null;
@@ -15,7 +17,7 @@
       const button = icon.closest("a, button, [role=button], [x-on\\:click]");
       const others = button?.textContent.replace(icon.textContent, "").trim();
       if (button && !others && !button.hasAttribute("aria-label")) {
-        button.setAttribute("aria-label", NAMES[icon.textContent.trim()] || button.title || icon.textContent.trim());
+        button.setAttribute("aria-label", said(NAMES[icon.textContent.trim()]) || button.title || icon.textContent.trim());
       }
       icon.setAttribute("aria-hidden", "true");
     }
@@ -150,21 +152,21 @@
     const status = request?.status || 0;
     const here = window.location.pathname + window.location.search;
     if (status === 0) {
-      return ["The portal gives no answer. Whether anything was started is not known: see Runs once it answers again.", here, "Load this page again"];
+      return [said("noAnswer"), here, said("loadAgain")];
     }
     if (new URL(request.responseURL || here, window.location.href).pathname.endsWith("/login/")) {
-      return ["You were signed out meanwhile. Nothing was started.", `${LOGIN}?next=${encodeURIComponent(here)}`, "Sign in again"];
+      return [said("signedOut"), `${LOGIN}?next=${encodeURIComponent(here)}`, said("signIn")];
     }
     if (status === 403 && request.getResponseHeader("X-Vedetta-Refused") === "token") {
-      return ["This page is of before you signed in anew. Nothing was started.", here, "Load it again, then try once more"];
+      return [said("ofBefore"), here, said("loadThenTry")];
     }
     if (status === 403) {
-      return ["You may not do this. Nothing was started.", here, "Back to the page"];
+      return [said("mayNot"), here, said("backToPage")];
     }
     if (status === 404) {
-      return ["What this is about is not there any more. Nothing was started.", here, "Load this page again"];
+      return [said("gone"), here, said("loadAgain")];
     }
-    return [`The portal failed (${status}). Whether anything was started is not known: see Runs before you try again.`, here, "Load this page again"];
+    return [said("failed").replace("{status}", status), here, said("loadAgain")];
   }
 
   // unfold's buttons show it themselves, but not where the page was renewed while the answer was on its way
@@ -184,7 +186,7 @@
       const dialog = Object.assign(document.createElement("div"), { id: "dialog" });
       dialog.setAttribute("role", "dialog");
       dialog.setAttribute("aria-modal", "true");
-      dialog.setAttribute("aria-label", "It did not work");
+      dialog.setAttribute("aria-label", said("didNotWork"));
       dialog.append(notice);
       place.replaceChildren(dialog);
       showDialog();
