@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import signal
 import subprocess
@@ -11,6 +12,7 @@ from pathlib import Path
 
 import pytest
 
+from backups.text.sentences import Sentence, told_again
 from tests.backups.conftest import MakePortal
 from tests.backups.worlds import PROJECT, Portal, Ran, Shop, copy_repository, make_shop
 from tests.servers import FLAVOURS, DatabaseServer, S3Server
@@ -31,6 +33,8 @@ def assert_failed(ran: Ran, portal: Portal, *said: str, code: str) -> None:
     row = portal.run(told["run_id"])
     assert (row["status"], row["error"]) == ("failed", told["error"])
     assert (row["error_code"], told["error_code"]) == (code, code)
+    # As parts, which can be told in another language.
+    assert isinstance(told_again(row["error"], json.loads(row["error_params"])), Sentence)
     assert portal.heartbeat() is None
     assert portal.leftovers() == []
 
