@@ -217,7 +217,7 @@ def _gate_in_trouble() -> list[str]:
 def _portal_secrets() -> list[str]:
     """As the web process found them at its last start."""
     found = portal_start.finding()
-    return [" ".join(found)] if found else []
+    return [joined(found)] if found else []
 
 
 def _nobody_is_told() -> Iterator[str]:

@@ -10,6 +10,7 @@ from backups.catalog import series
 from backups.models import Database, SnapshotQuerySet
 from backups.restoring import kept_states
 from backups.snapshots import holds, naming, retention, selection
+from backups.text.sentences import phrase
 
 
 def plan_of(
@@ -25,7 +26,9 @@ def _held(database: Database, present: SnapshotQuerySet, now: datetime) -> dict[
     """What is held among rows, and what undoing a restore would need that a newer one lies upon."""
     held = holds.held(present, now)
     for snapshot, older, newer in kept_states.held_snapshots(database):
-        held.setdefault(snapshot.snapshot_id, []).append(holds.STANDS.format(older.run_id, newer.run_id))
+        held.setdefault(snapshot.snapshot_id, []).append(
+            phrase(holds.STANDS, restore=older.run_id, newer=newer.run_id)
+        )
     return held
 
 

@@ -10,7 +10,7 @@ from backups.choices import ACTIVE, BAD_VERDICTS, TERMINAL, Action, Status
 from backups.models import Restore, Run, Snapshot, SnapshotQuerySet
 from backups.snapshots import selection
 from backups.snapshots.retention import SAFETY_KEPT
-from backups.text.sentences import phrase
+from backups.text.sentences import phrase, template
 
 NEWEST = phrase("newest snapshot, kept whatever the policy says")
 # With a clock that was set back, the last one made is not the newest.
@@ -18,11 +18,15 @@ MADE_LAST = phrase("made last, kept whatever its time says")
 NEWEST_NOT_BAD = phrase("newest snapshot that is not known to be bad, kept whatever the policy says")
 NEWEST_VERIFIED = phrase("newest verified snapshot, kept whatever the policy says")
 # What a restore overwrote is nowhere else, and one that failed is to be begun again.
-SAFETY = "safety snapshot of restore {}, kept for 30 days after it whatever the policy says"
-STANDS = "safety snapshot of restore {}, kept as long as restore {} after it can be undone"
+SAFETY = template("safety snapshot of restore {restore}, kept for 30 days after it whatever the policy says")
+STANDS = template(
+    "safety snapshot of restore {restore}, kept as long as restore {newer} after it can be undone"
+)
 SAVED = phrase("safety snapshot of a restore, kept for 30 days whatever the policy says")
-WANTED = "wanted snapshot of {}, which is {}, kept whatever the policy says"
-WANTED_AGAIN = "wanted snapshot of {}, which {}, kept for 30 days after it to be restored again"
+WANTED = template("wanted snapshot of {run}, which is {status}, kept whatever the policy says")
+WANTED_AGAIN = template(
+    "wanted snapshot of {run}, which {status}, kept for 30 days after it to be restored again"
+)
 
 Held: TypeAlias = Iterator[tuple[Snapshot, str]]
 Hold: TypeAlias = Callable[[SnapshotQuerySet, datetime], Held]
@@ -90,7 +94,7 @@ def saved(present: SnapshotQuerySet, now: datetime) -> Held:
             continue
         known.add(snapshot.pk)
         if restore.run.finished_at is None or restore.run.finished_at > since:
-            yield snapshot, SAFETY.format(restore.run_id)
+            yield snapshot, phrase(SAFETY, restore=restore.run_id)
     for snapshot in present.filter(pk__in=selection.safety_copies(present), time__gt=since):
         if snapshot.pk not in known:
             yield snapshot, SAVED
@@ -106,7 +110,10 @@ def wanted(present: SnapshotQuerySet, now: datetime) -> Held:
     ):
         for run in runs.select_related("snapshot"):
             if run.snapshot is not None:
-                yield run.snapshot, words.format(str(run).lower(), run.get_status_display().lower())
+                yield (
+                    run.snapshot,
+                    phrase(words, run=str(run).lower(), status=run.get_status_display().lower()),
+                )
 
 
 # Asked of each database by itself, or of all that lies under one row.

@@ -112,7 +112,7 @@ def test_what_was_saved_before_a_restore_is_kept_for_a_month(
     run = forgot(database, **KEEP_NOTHING)
 
     assert in_repository(database.repository) == ids(saved, newest)
-    why = holds.SAFETY.format(restored.pk)
+    why = holds.SAFETY.format(restore=restored.pk)
     assert f"keep   {saved.short_id} {saved.local_time:%Y-%m-%d %H:%M}: {why}" in log_of(run)
     saved.refresh_from_db()
     assert kept_words(saved) == "safety"
@@ -137,7 +137,7 @@ def test_what_was_saved_before_a_restore_is_kept_while_a_newer_restore_lies_upon
     run = forgot(database, **KEEP_NOTHING)
 
     assert saved.snapshot_id in in_repository(database.repository)
-    why = holds.STANDS.format(first.pk, second.pk)
+    why = holds.STANDS.format(restore=first.pk, newer=second.pk)
     assert f"keep   {saved.short_id} {saved.local_time:%Y-%m-%d %H:%M}: {why}" in log_of(run)
 
     Run.objects.filter(pk=second.pk).update(finished_at=timezone.now() - SAFETY_KEPT)
