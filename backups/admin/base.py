@@ -18,6 +18,7 @@ from django.urls import reverse
 from django.utils.html import format_html
 from django.utils.safestring import SafeString
 from django.utils.text import capfirst
+from django.utils.translation import gettext
 from unfold.admin import ModelAdmin
 from unfold.paginator import InfinitePaginator
 
@@ -280,9 +281,8 @@ class SetUpAdmin(VedettaAdmin):
                 label = self.opts.get_field(field).verbose_name
                 with suppress(ValidationError):  # which the form has told
                     words = hints.secret_words(request, field, reference)
-                    messages.info(
-                        request, format_html("The worker looks for the {} of {}: {}", label, obj, words)
-                    )
+                    told = gettext("The worker looks for the {secret} of {row}: {answer}")
+                    messages.info(request, format_html(told, secret=label, row=obj, answer=words))
         _apply(request)
 
     def delete_model(self, request: HttpRequest, obj: Model) -> None:

@@ -10,7 +10,6 @@ from django.contrib.admin.views.main import ChangeList
 from django.db.models import OuterRef, QuerySet, Subquery
 from django.http import Http404, HttpRequest, HttpResponse
 from django.urls import URLPattern, path, reverse
-from django.utils.html import format_html
 from django.utils.translation import gettext_lazy as _
 from unfold.decorators import action, display
 from unfold.enums import ActionVariant
@@ -35,7 +34,9 @@ def _where_by_default() -> str:
     """What holds for a database that names no server for test restores."""
     if settings.VERIFY_MYSQL_HOST:
         place = f"{settings.VERIFY_MYSQL_HOST}:{settings.VERIFY_MYSQL_PORT}"
-        return format_html("Without a host they go to the server that VERIFY_MYSQL_HOST names, {}.", place)
+        return phrase(
+            "Without a host they go to the server that VERIFY_MYSQL_HOST names, {place}.", place=place
+        )
     return phrase(
         "Without a host they go to the database's own server, beside the live database. They are "
         "safer on one that holds nothing else; VERIFY_MYSQL_HOST names one for all databases."

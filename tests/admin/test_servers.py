@@ -116,14 +116,15 @@ def test_what_is_no_server_is_refused_by_its_form(
     assert Server.objects.count() == 1
 
 
-def test_a_secret_that_is_not_there_is_said_when_it_is_saved(db: None, login: Login) -> None:
+@pytest.mark.django_db(transaction=True)
+def test_a_secret_that_is_not_there_is_said_when_it_is_saved(login: Login) -> None:
     there = Server(name="new", host="new.example", user="u", password_ref="env:MYSQL_NEW")
 
     answer = login("Administrator").post(
         reverse("admin:backups_server_add"), form_of_server(there), follow=True
     )
 
-    assert "The password of new is not found here in the portal." in answer.content.decode()
+    assert "The worker looks for the password of new: " in answer.content.decode()
 
 
 def test_a_servers_page_says_whether_the_environment_decides_it(database: Database, login: Login) -> None:
