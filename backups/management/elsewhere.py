@@ -203,15 +203,12 @@ class Follower:
     def _nobody_comes(self) -> Problem:
         return Problem(
             phrase(
-                "{missing} So the worker was to do it, and no worker is there.", missing=self._missing.what
+                "{missing} No worker is there that could do it, so it was taken out of the queue again.",
+                missing=self._missing.what,
             ),
             code=self._missing.code,
-            safe=phrase("Nothing was done, and it was taken out of the queue again."),
-            do=phrase(
-                "Start the worker ({worker}), or run this where the secrets are. {do}",
-                worker=_worker(),
-                do=self._missing.do,
-            ),
+            safe=executor.safe_words(self._run),
+            do=phrase("{do} Or start the worker: {worker}.", worker=_worker(), do=self._missing.do),
         )
 
     def _cancel(self) -> None:

@@ -201,7 +201,7 @@ def _failed(run: Run, progress: Progress, error: BaseException) -> None:
 
 def _judge(run: Run, progress: Progress, error: BaseException) -> tuple[Status, Failure]:
     """The outcome and why; a traceback goes to the log."""
-    safe = _safe(run)
+    safe = safe_words(run)
     if isinstance(error, Cancelled | KeyboardInterrupt):
         is_asked = isinstance(error, Cancelled)
         by = phrase("Cancelled.") if is_asked else phrase("Stopped at the keyboard.")
@@ -218,7 +218,7 @@ def _judge(run: Run, progress: Progress, error: BaseException) -> tuple[Status, 
     return Status.FAILED, Failure(sentence, UNEXPECTED, {"type": type(error).__name__})
 
 
-def _safe(run: Run) -> str:
+def safe_words(run: Run) -> str:
     """What is safe, by how far the run came as its rows tell."""
     run.refresh_from_db(fields=["phase"])
     restore = Restore.objects.filter(run=run).first()

@@ -130,8 +130,8 @@ def test_without_a_worker_it_is_told_and_nothing_waits(portal: Portal) -> None:
     assert ran.json["error_code"] == "secret.empty"
     for part in (
         "The secret env:RESTIC_PASSWORD",
-        "no worker is there. Nothing was done, and it was taken out of the queue again.",
-        "Start the worker (`manage.py worker`)",
+        "No worker is there that could do it, so it was taken out of the queue again.",
+        "Or start the worker: `manage.py worker`.",
     ):
         assert part in ran.json["error"]
     # As one that was played here: whoever reads the alert knows that there is no backup.
