@@ -115,6 +115,7 @@ class Database(RefersToSecrets, Leased):
         help_text=_("Whether snapshots under another host name than BACKUP_HOST are this installation's."),
     )
 
+    # Its table still has columns of the version before, for one release: see the migration 0012_server.
     class Meta:
         ordering = ["name"]
 

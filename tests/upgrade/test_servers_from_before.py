@@ -1,7 +1,9 @@
 """A portal of the version in whose rows databases named their servers themselves: each server becomes a row.
 
 `before/servers/` was made by that version: `shop` and `blog` lie on one server, `stock` on another.
-`portal.sql` is its own database, `portal_copy.jsonl` its copy of that.
+`portal.sql` is its own database, `portal_copy.jsonl` its copy of that. `worker.sql` is what its worker
+sent for its databases' rows during a backup, but for the run's number; `new_database.sql` is what its
+`bootstrap` sent for a database that it did not know.
 """
 
 from __future__ import annotations
@@ -54,6 +56,33 @@ print(json.dumps([
     [list(Database.objects.order_by("name").values_list("name", *(f"server__{f}" for f in fields)))],
     sorted(Server.objects.values_list("name", flat=True)),
 ]))
+"""
+# What was sent to SQLite, sent to whichever engine it is.
+SENT = """
+from pathlib import Path
+from django.db import connection
+with connection.cursor() as cursor:
+    if connection.vendor == "mysql":
+        cursor.execute("SET sql_mode = CONCAT(@@sql_mode, ',ANSI_QUOTES')")
+    for statement in Path({file!r}).read_text().splitlines():
+        cursor.execute(statement)
+"""
+BY_ITS_WORKER = SENT.format(file=str(BEFORE / "servers" / "worker.sql"))
+LEARNED = {"server_flavour": "MariaDB", "server_version": "10.11.19-MariaDB-0+deb12u1"}
+# As a version sees them that has these columns still.
+COLUMNS = f"""
+import json
+from django.db import connection
+with connection.cursor() as cursor:
+    cursor.execute("SELECT name, {OF_A_DATABASE} FROM backups_database ORDER BY id")
+    names = [column[0] for column in cursor.description]
+    print(json.dumps([dict(zip(names, row)) for row in cursor.fetchall()]))
+"""
+ONE_MORE = """
+from backups.models import Database, Repository, Server
+there = Server.objects.create(name="there", host="db.example.com", port=3307, user="V")
+Database.objects.create(name="more", database="more", server=there, repository=Repository.objects.get(),
+    backup_cron="", verify_cron="", gates_app=False)
 """
 
 
@@ -112,6 +141,38 @@ def test_databases_of_one_server_share_its_row_and_are_backed_up_as_before(porta
     assert after == before
 
 
+def test_a_worker_of_before_goes_on_while_its_database_is_migrated(portal: Portal) -> None:
+    before = columns_of_before(portal)
+
+    assert portal.manage("bootstrap").code == 0
+
+    assert columns_of_before(portal) == before
+    portal.shell(BY_ITS_WORKER)
+    assert columns_of_before(portal) == [before[0] | LEARNED, *before[1:]]
+    ran = portal.manage("backup", "--database", "shop", "--json")
+    assert ran.code == 0, ran.err
+
+
+def test_nobody_of_before_adds_a_database_that_lies_on_no_server(portal: Portal) -> None:
+    before = columns_of_before(portal)
+    assert portal.manage("bootstrap").code == 0
+
+    ran = portal.manage(
+        "shell", "--no-imports", "-c", SENT.format(file=str(BEFORE / "servers" / "new_database.sql"))
+    )
+
+    assert ran.code == 1
+    assert "NOT NULL constraint failed: backups_database.server_id" in ran.err
+    assert columns_of_before(portal) == before
+
+
+def columns_of_before(portal: Portal) -> list[dict[str, object]]:
+    """What the rows of databases say of servers."""
+    told = json.loads(portal.shell(COLUMNS))
+    assert isinstance(told, list)
+    return told
+
+
 @pytest.mark.parametrize(
     "new_database", ["mariadb", pytest.param("mysql", marks=pytest.mark.soak)], indirect=True
 )
@@ -128,6 +189,16 @@ def test_the_way_back_and_forth_on_a_server(
 
     address = f"{mariadb_shop.server.host}:{mariadb_shop.server.port}"
     assert json.loads(portal.shell(TOLD)) == [rows, sorted([address, f"U@{address}"])]
+
+    portal.shell(BY_ITS_WORKER)
+    assert LEARNED.items() <= columns_of_before(portal)[0].items()
+    portal.shell(ONE_MORE)
+    assert columns_of_before(portal)[-1]["host"] == ""
+    now, _ = json.loads(portal.shell(TOLD))
+    assert portal.manage("migrate", "backups", "0011").code == 0
+    assert columns_of_before(portal)[-1]["host"] == "db.example.com"
+    assert portal.manage("migrate").code == 0
+    assert json.loads(portal.shell(TOLD))[0] == now
 
 
 def copy_of_before(port: int) -> bytes:
