@@ -48,10 +48,10 @@ ALSO_OTHERWISE = ("dashboard", "run")
 PREPARE = """
 from datetime import timedelta
 from django.utils import timezone
-from backups.configuration import bootstrap
+from backups.configuration import bootstrap, roles
 from backups.gate import status_files
 from tools import history
-bootstrap.roles()
+roles.make()
 bootstrap.admin_user(print)
 made = history.make()
 bootstrap.apply()

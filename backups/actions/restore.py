@@ -50,13 +50,8 @@ from backups.loading.progress import Loading
 from backups.models import Restore, Run
 from backups.requests import RestoreRequest, read_as
 from backups.restoring import defining, definitions, reading
-from backups.restoring.obstacles import (
-    refuse_crossing,
-    refuse_immovable,
-    refuse_keys_from_elsewhere,
-    refuse_read_only,
-    refuse_taken,
-)
+from backups.restoring.foreign_keys import refuse_crossing, refuse_keys_from_elsewhere
+from backups.restoring.obstacles import refuse_immovable, refuse_read_only, refuse_taken
 from backups.restoring.renaming import refuse_without_rows
 from backups.restoring.swap import refuse_unless_whole
 from backups.runs import notes, refusals, restores

@@ -14,7 +14,8 @@ from backups.errors import Problem
 from backups.models import Restore, Run
 from backups.requests import DefineRequest, DropKeptRequest, read_as
 from backups.restoring import kept_states
-from backups.restoring.obstacles import refuse_crossing, refuse_immovable
+from backups.restoring.foreign_keys import refuse_crossing
+from backups.restoring.obstacles import refuse_immovable
 from backups.restoring.renaming import kept_tables
 from backups.restoring.swap import define_again, drop_emptied, refuse_unless_whole
 from backups.runs import consequences, notes, refusals, restores

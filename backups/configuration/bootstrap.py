@@ -9,7 +9,6 @@ from typing import TypeVar
 
 from django.conf import settings
 from django.contrib.auth import get_user_model
-from django.contrib.auth.models import Group, Permission
 from django.core.exceptions import ValidationError
 from django.db import transaction
 from django.db.models import QuerySet
@@ -27,21 +26,6 @@ from sentinel import heartbeat
 Row = TypeVar("Row", Repository, Server, Database)
 
 PRIMARY_REPOSITORY = "main"
-
-# What each role may do, beyond what the role before it may.
-ROLES: dict[str, tuple[str, ...]] = {
-    "Viewer": (
-        "view_run", "view_runline", "view_snapshot", "view_database", "view_server",
-        "view_repository", "view_verification", "view_restore", "view_alert",
-    ),
-    "Operator": ("run_backup", "run_verify", "run_maintenance", "cancel_run", "accept_backup"),
-    "Restorer": ("run_restore",),
-    "Administrator": (
-        "override_gate", "add_database", "change_database", "delete_database", "add_server",
-        "change_server", "delete_server", "add_repository", "change_repository", "delete_repository",
-    ),
-}  # fmt: skip
-
 
 # What `bootstrap --moved` and `--new` can be said of.
 DATABASE, REPOSITORY, HOST = "database", "repository", "host"
@@ -209,20 +193,6 @@ def apply() -> None:
 def first_boot() -> None:
     """Note when this installation began, from which the gate's grace counts."""
     heartbeat.first_boot_ensure(settings.SENTINEL.heartbeat_path, datetime.now(UTC))
-
-
-def roles() -> None:
-    """Make the groups. Viewers see, each further role may do what the one before may, and more.
-
-    A Restorer may do what an Operator may; only Restorers and Administrators restore.
-    """
-    names: list[str] = []
-    for role, more in ROLES.items():
-        names += more
-        group, _ = Group.objects.get_or_create(name=role)
-        group.permissions.set(
-            Permission.objects.filter(content_type__app_label="backups", codename__in=names)
-        )
 
 
 def admin_user(say: Callable[[str], None]) -> None:

@@ -9,16 +9,15 @@ rows are there, so that no trigger fires while rows are loaded.
 from __future__ import annotations
 
 from collections.abc import Callable, Collection, Iterator
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 
 from backups import mysql
 from backups.dumpfile.ready import Does, Ready, Unmade
-from backups.loading.connection_pool import Hand, Job, JobGroup, LoadPool
-from backups.loading.table_plan import Plan, plan_for, referenced_by
+from backups.loading.chunks import TableInChunks
+from backups.loading.connection_pool import Hand, Job, LoadPool
+from backups.loading.table_plan import plan_for, referenced_by
 from backups.text.sentences import phrase
 
-# Statements of rows are of about a megabyte. Larger chunks would keep other connections waiting.
-CHUNK_BYTES = 2 << 20
 _INSERT = b"INSERT INTO "
 # What stands alone: no table or row depends on it.
 MAY_BE_LEFT = frozenset(
@@ -32,23 +31,6 @@ NOT_ITS_FAULT = (
     mysql.OfTheServer,
 )  # fmt: skip
 _AMONG_TABLES = frozenset({Does.TABLE, Does.ROWS, Does.KEYS})
-
-
-@dataclass
-class _Table:
-    """The table whose rows pass by, which the pool makes and fills. What was not sent yet is here."""
-
-    made_by: Ready
-    plan: Plan
-    drops: list[Ready]
-    rows: list[Ready] = field(default_factory=list)
-    gathered: int = 0
-    is_made: bool = False
-    chunks: JobGroup = field(default_factory=JobGroup)
-
-    def step(self, text: bytes) -> Ready:
-        """A statement of ours about it."""
-        return self.made_by._replace(text=text)
 
 
 @dataclass(frozen=True)
@@ -90,7 +72,7 @@ class StatementDispatcher:
         self._left_bytes = 0
         self.views: dict[str, Ready] = {}
         self._is_fresh = before.is_fresh
-        self._table: _Table | None = None
+        self._table: TableInChunks | None = None
         self._drops: list[Ready] = []
         self._foreign_keys: list[Ready] = []
         self._is_after_rows = False
@@ -164,7 +146,7 @@ class StatementDispatcher:
         if plan is not None:
             if ready.table.lower() in self._referenced:
                 plan = replace(plan, bare=plan.whole, keys=b"")
-            self._table = _Table(ready, plan, self._drops)
+            self._table = TableInChunks(ready, plan, self._drops)
             self._drops = []
             return
         if b"FOREIGN KEY" in ready.text:
@@ -182,19 +164,17 @@ class StatementDispatcher:
             self._main.run(drop)
         self._drops = []
 
-    def _rows(self, table: _Table, ready: Ready) -> None:
+    def _rows(self, table: TableInChunks, ready: Ready) -> None:
         if not ready.text.startswith(_INSERT):
             # Which may depend on the keys, or on what is there already.
             self._make_whole(table)
             self._main.run(ready)
             return
-        table.rows.append(ready)
-        table.gathered += len(ready.text)
-        if table.gathered >= CHUNK_BYTES:
+        if table.gather(ready):
             self._make(table)
             self._send(table)
 
-    def _make(self, table: _Table) -> None:
+    def _make(self, table: TableInChunks) -> None:
         """The table without its keys: it is not a small one."""
         if not table.is_made:
             self._before_definition()
@@ -202,7 +182,7 @@ class StatementDispatcher:
             self._pool.run_now(Job([*table.drops, table.step(table.plan.bare)], doing=doing))
             table.is_made = True
 
-    def _make_whole(self, table: _Table) -> None:
+    def _make_whole(self, table: TableInChunks) -> None:
         """The table with the rows that came for it; what follows goes over one connection."""
         self._finish_table(table)
         self._pool.drain()
@@ -212,15 +192,13 @@ class StatementDispatcher:
         if not self._is_fresh:
             self._pool.drain()
 
-    def _send(self, table: _Table) -> None:
+    def _send(self, table: TableInChunks) -> None:
         if not table.plan.has_primary_key:
             # Its rows lie in the order in which they come.
             self._pool.wait_for(table.chunks)
-        job = Job(table.rows, group=table.chunks)
-        table.rows, table.gathered = [], 0
-        self._pool.submit(job)
+        self._pool.submit(table.chunk())
 
-    def _finish_table(self, table: _Table) -> None:
+    def _finish_table(self, table: TableInChunks) -> None:
         """A table has passed by: send what is left of it, and its keys."""
         self._table = None
         if table.plan.foreign_keys:

@@ -15,12 +15,8 @@ from backups.endpoints import restoring_server
 from backups.errors import Problem
 from backups.keeping.suspicions import doubts
 from backups.models import Database, Restore, Snapshot, Verification
-from backups.restoring.obstacles import (
-    refuse_crossing,
-    refuse_immovable,
-    refuse_keys_from_elsewhere,
-    refuse_read_only,
-)
+from backups.restoring.foreign_keys import refuse_crossing, refuse_keys_from_elsewhere
+from backups.restoring.obstacles import refuse_immovable, refuse_read_only
 from backups.restoring.renaming import refuse_without_rows
 from backups.runs import refusals
 from backups.snapshots import selection

@@ -11,7 +11,7 @@ from django.contrib.auth.models import Group, User
 from django.test import Client
 from pytest_django import Settings
 
-from backups.configuration import bootstrap
+from backups.configuration import roles as portal_roles
 from backups.models import Database, Repository
 from backups.worker import answering
 from tests.rows import a_server
@@ -49,7 +49,7 @@ def nobody_answers(worker_answers: None, monkeypatch: pytest.MonkeyPatch) -> Non
 @pytest.fixture
 def roles(db: None) -> None:
     """The groups that bootstrap makes."""
-    bootstrap.roles()
+    portal_roles.make()
 
 
 @pytest.fixture
@@ -60,7 +60,7 @@ def person(roles: None) -> Callable[[str], User]:
         if role == "superuser":
             return User.objects.create_superuser(role, password=PASSWORD)
         user = User.objects.create_user(role.lower(), password=PASSWORD, is_staff=role != "nobody")
-        if role in bootstrap.ROLES:
+        if role in portal_roles.ROLES:
             user.groups.add(Group.objects.get(name=role))
         return user
 

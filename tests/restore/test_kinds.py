@@ -17,7 +17,8 @@ from backups import mysql
 from backups.choices import RestoreMode
 from backups.errors import Problem
 from backups.models import Database, Run
-from backups.restoring.obstacles import refuse_crossing, refuse_immovable, refuse_keys_from_elsewhere
+from backups.restoring.foreign_keys import refuse_crossing, refuse_keys_from_elsewhere
+from backups.restoring.obstacles import refuse_immovable
 from backups.restoring.plan import plan
 from tests.backups.conftest import MakeDatabase
 from tests.backups.worlds import Shop

@@ -9,7 +9,7 @@ from backups.choices import DefinerPolicy, RestoreMode
 from backups.endpoints import restores_as_another, restoring_server
 from backups.models import Restore, Run
 from backups.mysql import grants
-from backups.restoring.obstacles import refuse_keys_from_elsewhere
+from backups.restoring.foreign_keys import refuse_keys_from_elsewhere
 from backups.restoring.swap import swap, write_down
 from backups.runs import notes
 from backups.runs.progress import Progress

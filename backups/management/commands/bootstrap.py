@@ -11,7 +11,7 @@ from django.core.management import call_command
 
 from backups import keys, restic
 from backups.catalog import made_here, series
-from backups.configuration import bootstrap, environment
+from backups.configuration import bootstrap, environment, roles
 from backups.endpoints import repository_access
 from backups.errors import Failure, Problem
 from backups.management.base import FAILED, RunEnded, VedettaCommand, WrongUsage, failed
@@ -85,7 +85,7 @@ class Command(VedettaCommand):
 
     def _set_up(self, **options: Any) -> Mapping[str, Any]:
         moved, new = options["moved"], options["new"]
-        bootstrap.roles()
+        roles.make()
         bootstrap.admin_user(self.say)
         self._key(options)
         if both := sorted({*moved} & {*new}):

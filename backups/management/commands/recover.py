@@ -15,7 +15,7 @@ from django.utils import timezone
 from backups import restic
 from backups.actions import recover
 from backups.choices import Action, RestoreMode
-from backups.configuration import bootstrap
+from backups.configuration import bootstrap, roles
 from backups.endpoints import repository_access
 from backups.errors import Problem
 from backups.management.base import VedettaCommand, passed_over
@@ -177,7 +177,7 @@ class Command(VedettaCommand):
         if recover.portal(access, self.say, self._trusts):
             # What this version added to rights and roles.
             call_command("migrate", interactive=False, verbosity=0)
-        bootstrap.roles()
+        roles.make()
         bootstrap.admin_user(self.say)
         database = bootstrap.from_environment() if is_ours else _as_it_was_then(found_id)
         assert database is not None  # noqa: S101  the environment says which
