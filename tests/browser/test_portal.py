@@ -281,7 +281,7 @@ def test_the_form_tells_what_a_schedule_means_while_one_types(site: Site, sign_i
     expect(page.locator("#hint-heartbeat_threshold")).to_contain_text("due at most 20 minutes apart")
     page.get_by_label("Keep daily").fill("1")
     expect(page.get_by_text("would stay and")).to_be_visible()
-    page.goto("/admin/backups/server/1/change/")
+    page.goto(f"{site.url}/admin/backups/server/1/change/")
     expect(page.locator("#hint-password_ref")).to_contain_text("Found.")
 
 

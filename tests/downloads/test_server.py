@@ -327,13 +327,14 @@ CHILDREN = """
 import os, sys, time
 from backups import process
 process.become_subreaper()
-failed = process.Child([sys.executable, "-S", "-c", "raise SystemExit(3)"], env={})
+failed = process.Child(process.Program([sys.executable, "-S", "-c", "raise SystemExit(3)"], {}))
 os.waitid(os.P_PID, failed.pid, os.WEXITED | os.WNOWAIT)
 process.reap_orphans()
 assert failed.poll() == 3, failed.poll()
 failed.stop()
 
-left = process.Child(["sh", "-c", "sleep 0.2 &"], env={"PATH": "/usr/bin:/bin"}, own_group=False)
+there = {"PATH": "/usr/bin:/bin"}
+left = process.Child(process.Program(["sh", "-c", "sleep 0.2 &"], there, own_group=False))
 left.stop()
 until = time.monotonic() + 20
 while time.monotonic() < until:

@@ -29,6 +29,7 @@ from sentinel import gate, heartbeat
 from sentinel.environment import GateSettings
 from sentinel.gate import DatabaseFiles, Observation
 from tests.backups.test_restic import json_values, lines
+from tests.rows import a_server
 
 anything = st.text(max_size=200)
 FIELDS = st.sampled_from(
@@ -87,7 +88,9 @@ def test_a_snapshots_id_is_found_or_refused(db: None, text: str) -> None:
 def a_database() -> Database:
     """Without snapshots."""
     repository, _ = Repository.objects.get_or_create(name="main", defaults={"url": "/nowhere"})
-    database, _ = Database.objects.get_or_create(name="shop", defaults={"repository": repository})
+    database, _ = Database.objects.get_or_create(
+        name="shop", defaults={"repository": repository, "server": a_server()}
+    )
     return database
 
 

@@ -18,7 +18,7 @@ from backups.choices import RestoreMode, Status
 from backups.dumpfile.allowed import Allowed
 from backups.dumpfile.dialect import Dialect
 from backups.dumpfile.ready import LoadOptions
-from backups.loading import dispatcher
+from backups.loading import chunks, dispatcher
 from backups.loading.connection_pool import Hand, LoadPool
 from backups.loading.dispatcher import HeldBefore, StatementDispatcher
 from backups.loading.progress import Loading
@@ -86,7 +86,7 @@ SLOW = 77700
 def several(request: pytest.FixtureRequest, settings: Any, monkeypatch: pytest.MonkeyPatch) -> int:
     """Several connections, and no table so small that it comes in one piece."""
     settings.RESTORE_CONNECTIONS = request.param
-    monkeypatch.setattr(dispatcher, "CHUNK_BYTES", 1)
+    monkeypatch.setattr(chunks, "CHUNK_BYTES", 1)
     count: int = request.param
     return count
 
@@ -94,7 +94,7 @@ def several(request: pytest.FixtureRequest, settings: Any, monkeypatch: pytest.M
 @pytest.fixture
 def three(settings: Any, monkeypatch: pytest.MonkeyPatch) -> None:
     settings.RESTORE_CONNECTIONS = 3
-    monkeypatch.setattr(dispatcher, "CHUNK_BYTES", 1)
+    monkeypatch.setattr(chunks, "CHUNK_BYTES", 1)
 
 
 @pytest.fixture(autouse=True)

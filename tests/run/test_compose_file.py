@@ -132,6 +132,8 @@ def test_its_password_may_come_from_a_file(tmp_path: Path) -> None:
 
 # ---------------------------------------------------------------- What the portal gets of .env
 
+# For worker and portal alike.
+SET_BY_THE_IMAGE = {"DOWNLOADS_SOCKET"}
 # The worker's, though no secret of its own stands in them.
 OF_THE_WORKER = {"VEDETTA_KEY_MADE", "AWS_ACCESS_KEY_ID", "AWS_DEFAULT_REGION", "PORTAL_ADMIN_PASSWORD"}
 OWN_SECRETS = (
@@ -160,7 +162,8 @@ def test_the_portal_is_passed_each_variable_that_it_reads_and_no_secret_of_a_ser
     read = read_by_the_portal()
     assert len(read) > 60
     example = set(re.findall(r"^(\w+)=", (PROJECT / ".env.example").read_text(), re.MULTILINE))
-    assert read - passed - OF_THE_WORKER == {name for name in read if servers_secrets.is_one(name)}
+    left = read - passed - OF_THE_WORKER - SET_BY_THE_IMAGE
+    assert left == {name for name in read if servers_secrets.is_one(name)}
     assert {name for name in passed if servers_secrets.is_one(name)} == set()
     assert {f"{name}_FILE" for name in OWN_SECRETS} <= passed
     # What of .env.example reaches no process but the worker's is its own, or Compose's.

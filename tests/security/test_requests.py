@@ -55,6 +55,11 @@ def test_nothing_is_done_without_a_token(rows: dict[str, Model], login: Login) -
     assert told == []
 
 
+# A page that shows what the worker finds has to ask it, which changes nothing but the question itself, and of
+# which a person has 20 at most; the second is what wakes the worker.
+ONLY_ASKS = re.compile(r'(DELETE FROM|INSERT INTO|UPDATE) "backups_question" |INSERT INTO "django_q_ormq" ')
+
+
 def test_no_address_changes_anything_by_being_opened(rows: dict[str, Model], login: Login) -> None:
     session = session_of(login, SUPERUSER)
     told = []
@@ -62,8 +67,8 @@ def test_no_address_changes_anything_by_being_opened(rows: dict[str, Model], log
         with transaction.atomic(), CaptureQueriesContext(connection) as captured:
             ask(session, "GET", url_of(route, rows), confirmed=False)
             transaction.set_rollback(True)
-        if writes(captured):
-            told.append(f"{route}: {writes(captured)}")
+        if written := [sql for sql in writes(captured) if not ONLY_ASKS.match(sql)]:
+            told.append(f"{route}: {written}")
     assert told == []
 
 
