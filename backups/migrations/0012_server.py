@@ -26,7 +26,7 @@ import backups.validators
 from backups import choices
 
 _OF_A_SERVER = ("host", "port", "user", "password_ref", "ssl_mode", "ssl_ca")
-_LONGEST_NAME = 290  # and a number behind it
+_LONGEST_NAME = 245  # and a number behind it
 # With defaults in the database, because whoever adds a row from now on does not name these columns. The version
 # before connects to no host whose name is empty.
 KEPT: dict[str, models.Field] = {
@@ -61,7 +61,7 @@ def servers_from_databases(apps: Any, schema_editor: Any) -> None:
 
 
 def _names(database: Any) -> Iterator[str]:
-    address = f"{database.host}:{database.port}"
+    address = f"{database.host}:{database.port}"[:_LONGEST_NAME]
     yield address
     with_user = f"{database.user}@{address}"[:_LONGEST_NAME]
     yield with_user
@@ -97,7 +97,7 @@ class Migration(migrations.Migration):
                     "name",
                     models.CharField(
                         help_text="What the portal calls it.",
-                        max_length=300,
+                        max_length=255,
                         unique=True,
                         validators=[backups.validators.plain_name],
                     ),

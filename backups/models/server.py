@@ -25,7 +25,7 @@ class Server(RefersToSecrets):
     is_in_portal_copy = True
 
     name = models.CharField(
-        max_length=300,
+        max_length=255,
         unique=True,
         validators=[validators.plain_name],
         help_text=_("What the portal calls it."),
