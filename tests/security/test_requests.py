@@ -56,7 +56,7 @@ def test_nothing_is_done_without_a_token(rows: dict[str, Model], login: Login) -
 
 
 # A page that shows what the worker finds has to ask it, which changes nothing but the question itself, and of
-# which a person has 20 at most; then the worker is woken. What is told at once lies in the session till shown.
+# which a person has 20 at most; then the worker is woken. What is told at once waits in the session.
 ONLY_ASKS = re.compile(
     r'(DELETE FROM|INSERT INTO|UPDATE) "backups_question" '
     r'|INSERT INTO "django_q_ormq" |UPDATE "django_session" '
