@@ -37,7 +37,7 @@ DONE, FAILED, WRONG_USAGE, REFUSED, CANCELLED = 0, 1, 2, 3, 130
 
 
 class WrongUsage(Problem):
-    """The command was not told what it has to be told (exit status 2)."""
+    """An argument of the command is missing or wrong (exit status 2)."""
 
     code = "usage"
 

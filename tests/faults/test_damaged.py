@@ -161,7 +161,7 @@ def test_no_damaged_table_becomes_a_snapshot(
         assert run.status == "failed", log_of(run)
         assert f"The table goods of {database} is damaged" in run.error
         assert f"REPAIR TABLE `{database}`.`goods`" in run.error
-        assert "restore that table from the newest good snapshot" in run.error
+        assert "Restore that table from the newest good snapshot" in run.error
         assert "--replace --table goods --without-safety-backup" in run.error
         assert not database.snapshots.exists()
 

@@ -147,7 +147,7 @@ def refuse_altered(restore: Restore, loading: Loading, place: mysql.ProbedServer
 
 
 _OTHERWISE = phrase(
-    "Set RESTORE_CONNECTIONS=1, with which a dump is loaded just as it is written, and restore again."
+    "Set RESTORE_CONNECTIONS=1, so that the dump is loaded just as it is written. Then restore again."
 )
 _SERVERS_OWN = phrase(
     "The server makes them otherwise: see whether it has their storage engines, and its "

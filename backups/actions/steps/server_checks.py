@@ -107,9 +107,9 @@ def _note_lossy(connection: Any, database: Database, found: Found) -> None:
     if routines := mysql.routines_with_lossy_definer(connection, database.database):
         found.warnings.append(
             phrase(
-                "The server shows the definer of these routines with ? in the place of letters that the "
-                "character set of the client lacks that made them, and so does every dump: {routines}. "
-                "Make them again as a client of utf8mb4.",
+                "The server shows the definer of these routines with ? in the place of some letters, "
+                "and so does every dump: {routines}. The character set of the client that made them "
+                "lacks these letters. Make them again as a client of utf8mb4.",
                 routines=", ".join(routines),
             )
         )
@@ -177,7 +177,7 @@ def may_dump(database: Database, found: Found, _tick: Tick | None) -> str:
         if refused := grants.refused_by_binary_log(connection, database.database):
             found.warnings.append(
                 phrase(
-                    "{user} could not {doing} here what it backs up: the server writes a binary log and "
+                    "{user} could not {doing} its backups here. The server writes a binary log and "
                     "{refused}. {trust_function_creators}",
                     user=found.server.user,
                     doing=_doing(database),
@@ -257,7 +257,7 @@ def _forbidden_tables(server: mysql.Server, database: Database) -> Iterator[str]
         for setting, way_out in connection.key_rules().items() if keyless else ():
             yield (
                 phrase(
-                    "{user} could not {doing} here what it backs up: the server's {setting} is on, and "
+                    "{user} could not {doing} its backups here. The server's {setting} is on, and "
                     "these tables have no primary key: {keyless}. {way_out}",
                     user=server.user,
                     doing=_doing(database),
