@@ -39,7 +39,7 @@ def failed_look(facts: Facts) -> Found:
                 "look_failed",
                 State.DOUBTFUL if each.name in used else State.GOOD,
                 phrase(
-                    "The last look at what repository {name} holds failed: {error}",
+                    "The last look into repository {name} failed: {error}",
                     name=each.name,
                     error=each.failed_look.error,
                 ),

@@ -99,14 +99,15 @@ def damaged(facts: Facts) -> Found:
                 "repository_damaged",
                 State.BAD,
                 phrase(
-                    "Repository {name} is damaged: {ended} Backups go on, but the gate is told of none "
-                    "of them.",
+                    "Repository {name} is damaged: {ended} Backups go on, but they do not count for "
+                    "the gate.",
                     name=each.name,
                     ended=ended(each.found),
                 ),
                 phrase(
-                    "Repair the index, then the snapshots, check all data; if that check is good, back "
-                    "up: of that the gate is told ({command}, {command_2}, {command_3}, {backing_up}).",
+                    "Repair the index, then the snapshots, then check all data. If that check is "
+                    "good, back up: that backup counts for the gate ({command}, {command_2}, "
+                    "{command_3}, {backing_up}).",
                     command=typed_of("repair-index", each, facts),
                     command_2=typed_of("repair-snapshots", each, facts),
                     command_3=typed_of("check --read-data", each, facts),

@@ -86,7 +86,7 @@ def test_a_look_at_a_repository_that_failed_is_told_as_such(past: History, login
         finished_at=timezone.now(), error="The folder is empty.",
     )  # fmt: skip
     text = page(login("Viewer"))
-    assert "The last look at what repository" in text
+    assert "The last look into repository" in text
     assert "The last look at its repository failed." in text
     assert "Its repository is good" not in text
 
@@ -241,7 +241,7 @@ def test_a_damaged_repository_says_what_to_do(past: History, login: Login) -> No
     Repository.objects.update(health=Health.DAMAGED, check_error="Pack 1a2b is missing.")
     text = page(login("Viewer"))
     assert "Pack 1a2b is missing." in text
-    assert "Repair the index, then the snapshots, check all data; if that check is good, back up" in text
+    assert "Repair the index, then the snapshots, then check all data. If that check is good, back up" in text
 
 
 def test_live_answers_the_same_for_who_comes_later(past: History, login: Login) -> None:

@@ -306,9 +306,7 @@ def test_a_place_is_one_row(db: None, login: Login, tmp_path: Path) -> None:
             f"{tmp_path}/link/repository",
         ):
             said = client.post(page, {**form, "url": url}).content.decode()
-            assert (
-                f"The portal knows that place already, as main ({place}), and one repository is one" in said
-            )
+            assert f"The portal knows that place already, as main ({place}). Choose main for" in said
 
     assert set(Repository.objects.values_list("name", "url")) == {
         ("main", str(place)),

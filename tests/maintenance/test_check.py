@@ -101,8 +101,10 @@ def test_from_a_flipped_byte_to_heartbeats_again(database: Database, settings: S
         assert checked(database).status == "failed"
     less = checked(database)
     assert less.status == "failed"
-    assert less.error.startswith("This check met no damage (structure), but main is damaged, as an earlier")
-    assert "only a check of all data can tell that it is mended" in less.error
+    assert less.error.startswith(
+        "This check found no damage (structure). But an earlier check found main damaged"
+    )
+    assert "Only a check of all data can tell that it is mended" in less.error
     assert "`repository check --read-data`" in less.error
     assert health(database.repository) == "damaged"
     assert database.repository.check_error

@@ -91,8 +91,8 @@ _SUSPECT_NOW = phrase("The repository is suspect from now on: {check_follows}", 
 _OF_THE_REPOSITORY = {
     Health.SUSPECT: phrase("The repository stays suspect: {check_follows}", check_follows=_CHECK_FOLLOWS),
     Health.DAMAGED: phrase(
-        "The repository is known to be damaged: before that repair the index, then the snapshots, and "
-        "check all data after it."
+        "The repository is known to be damaged. First repair the index, then the snapshots, then "
+        "check all data."
     ),
 }
 
