@@ -174,7 +174,10 @@ def _restic(database: Database, found: Found, _tick: Tick | None) -> str:
     found.restic_version = restic.version(found.access)
     unheard = restic.held_back(name for name, value in os.environ.items() if value)
     kept = (
-        phrase("; not shown to it, as it would heed them: {unheard}", unheard=", ".join(sorted(unheard)))
+        phrase(
+            "; Vedetta hides these variables from it, because restic would follow them: {unheard}",
+            unheard=", ".join(sorted(unheard)),
+        )
         if unheard
         else ""
     )
@@ -269,7 +272,7 @@ def _env_file(_database: Database, found: Found, _tick: Tick | None) -> str:
         found.warnings.append(doubt.sentence)
     elif doubt:
         raise Problem(doubt.what, code="env.doubt", safe=doubt.until, do=doubt.do)
-    return phrase("Each line of .env means the same to all that read such files.")
+    return phrase("Each line of .env means the same to every program that reads such files.")
 
 
 def _environment(database: Database, found: Found, _tick: Tick | None) -> str:

@@ -116,8 +116,8 @@ def refuse_keys_from_elsewhere(target: str, chosen: Collection[str], server: mys
         if _is(other, chosen):
             raise Problem(
                 phrase(
-                    "A foreign key of {table}, in another database, refers to {target}.{other} and "
-                    "would go with the tables of before.",
+                    "A foreign key of {table}, in another database, refers to {target}.{other}. After "
+                    "a swap it would refer to the old table.",
                     table=table,
                     target=target,
                     other=other,
@@ -137,9 +137,7 @@ def refuse_taken(kept_in: str, target: str, server: mysql.Server) -> None:
         taken = mysql.database_exists(connection, kept_in) and mysql.inventory(connection, kept_in)
     if taken:
         raise Problem(
-            phrase(
-                "{kept_in}, where the tables of before would be kept, holds tables already.", kept_in=kept_in
-            ),
+            phrase("{kept_in} already holds tables. The old tables would be kept there.", kept_in=kept_in),
             code="swap.kept_not_empty",
             safe=phrase("{target} was not touched.", target=target),
             do=phrase("Try again, which takes another name; drop that database once nobody needs it."),

@@ -126,13 +126,15 @@ def _tell_of_safety_copies(plan: Plan) -> None:
     """What was saved before a restore is newer than the backups, and not what people go back to."""
     if selection.is_safety_copy(plan.snapshot):
         plan.warnings.append(
-            phrase("This snapshot was saved before a restore: it holds what was to be repaired then.")
+            phrase(
+                "This snapshot was saved before a restore. It holds the state that the restore should repair."
+            )
         )
     elif (newer := selection.newer_safety_copy(plan.snapshot)) is not None:
         plan.warnings.append(
             phrase(
-                "Snapshot {snapshot} is newer: it was saved before a restore, and holds what was to be "
-                "repaired then.",
+                "Snapshot {snapshot} is newer. It was saved before a restore, and holds the state "
+                "that the restore should repair.",
                 snapshot=newer.short_id,
             )
         )
@@ -198,8 +200,8 @@ def _look_at_names(
     if not is_known:
         plan.warnings.append(
             phrase(
-                "The snapshot has no manifest (it was not made by Vedetta): which tables it holds is "
-                "known only when it is read."
+                "The snapshot has no manifest (it was not made by Vedetta). Its tables are known only "
+                "when it is read."
             )
         )
     if is_known and plan.mode == RestoreMode.REPLACE and live and not chosen and not plan.replaced + plan.new:

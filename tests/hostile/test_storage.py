@@ -139,7 +139,7 @@ def test_what_restic_tells_is_bounded(rest: RestServer, monkeypatch: pytest.Monk
     monkeypatch.setattr("backups.process.running.MOST_KEPT", 100)
     monkeypatch.setattr("backups.process.MOST_KEPT", 100)
     with pytest.raises(
-        restic.ResticError, match="restic wrote more than 0 MB about the repository at .*, so it was ended"
+        restic.ResticError, match=r"restic wrote more than 0 MB about the repository at .*, so it was ended"
     ):
         restic.probe(repository_access(Repository.objects.get()))
 

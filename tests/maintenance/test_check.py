@@ -115,7 +115,7 @@ def test_from_a_flipped_byte_to_heartbeats_again(database: Database, settings: S
         assert repair.status == "succeeded", f"{repair.error}\n{log_of(repair)}"
     repaired = database.snapshots.filter(forgotten_at=None, verdict="unreadable")
     assert repaired, "restic made them of what is left of the damaged ones"
-    assert "a repair made it of a damaged one" in selection.known_bad_words(repaired[0])
+    assert "a repair made it from a damaged one" in selection.known_bad_words(repaired[0])
     (kept,) = Path(settings.RESTIC_CACHE_DIR).glob(f"damaged-packs/*/pack-{pack.name}")
     assert kept.stat().st_size == damaged_size
     assert health(database.repository) == "damaged"

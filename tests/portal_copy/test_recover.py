@@ -175,7 +175,7 @@ second.save()
     (left,) = ran.json["to_restore"]
     assert left["database"] == "second shop"
     assert f"  {left['command']}\n" in ran.err
-    assert "back up each that gates" in ran.err
+    assert "back up each database that gates" in ran.err
     restored = new.manage(*shlex.split(left["command"])[1:])
     assert restored.code == 0, restored.err
     assert server.query(f"SHOW TABLES FROM `{other}`") == [("t",)]

@@ -187,9 +187,9 @@ def test_a_restore_is_refused_for_its_target_its_snapshot_and_its_neighbour(rows
         first.check()
     with pytest.raises(Problem, match="would overwrite shop"):
         RestoreRequest(rows.database, rows.others, RestoreMode.REPLACE, "shop").check()
-    with pytest.raises(Problem, match="is for shop itself"):
+    with pytest.raises(Problem, match="works only on shop itself"):
         RestoreRequest(rows.database, rows.snapshot, RestoreMode.REPLACE, "elsewhere").check()
-    with pytest.raises(Problem, match="An undo is of a restore"):
+    with pytest.raises(Problem, match="An undo goes to the same database"):
         RestoreRequest(rows.database, rows.snapshot, RestoreMode.UNDO, "shop").check()
     Snapshot.objects.update(verdict=Verdict.DIFFERENT)
     with pytest.raises(Problem, match="is known to be bad"):

@@ -157,7 +157,7 @@ def test_preflight_tells_what_the_worker_finds(with_worker: Portal) -> None:
     assert [each["name"] for each in ran.json["checks"]] == [each["name"] for each in here.json["checks"]]
     assert set(ran.json) == set(here.json)
     assert ran.json["not_in_backup"] == here.json["not_in_backup"]
-    assert "Looked at by the worker" in ran.err
+    assert "The worker looked at this" in ran.err
 
 
 def test_preflight_without_a_worker_tells_what_is_missing_here(portal: Portal) -> None:

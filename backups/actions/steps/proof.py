@@ -114,8 +114,8 @@ def proved_in_part(snapshot: Snapshot, findings: Findings) -> mysql.OfTheServer:
     names = mysql.named([f"{each.ready.kind} {each.ready.name}" for each in refused])
     return mysql.OfTheServer(
         phrase(
-            "Snapshot {snapshot} is not proved in full: all that could be compared is the same, but the "
-            "server that it was restored to refused {names} ({why}).",
+            "Snapshot {snapshot} is not proved in full. All that could be compared is the same, but "
+            "the server that it was restored to refused {names} ({why}).",
             snapshot=snapshot.short_id,
             names=names,
             why=refused[0].why.rstrip("."),

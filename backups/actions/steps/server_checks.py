@@ -134,7 +134,7 @@ def _note_replica(replica: mysql.Replica, found: Found) -> None:
 def _unreached(what: str) -> Problem:
     """Also where nobody was asked, as the password was not to be had."""
     return Problem(
-        phrase("{what}, because the check of the database failed, which says why.", what=what),
+        phrase("{what}, because the check of the database failed. That check says why.", what=what),
         code="preflight.database_failed",
     )
 
