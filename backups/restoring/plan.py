@@ -62,7 +62,7 @@ def heard(snapshot: Snapshot, mode: RestoreMode, target: str, told: Mapping[str,
         return _of_rows(snapshot, mode, target, told["seconds"], **lists)
     except (KeyError, TypeError) as error:
         raise Problem(
-            phrase("What the worker answered is not known to this version of the portal."),
+            phrase("This version of the portal does not know the worker's answer."),
             code="restore.plan_unknown",
             do=phrase("See that portal and worker are of the same version, then look again."),
         ) from error

@@ -68,9 +68,8 @@ def no_database(facts: Facts) -> Found:
     if not facts.databases:
         yield Finding(
             "no_database", State.BAD, phrase("No database is set up, so nothing is backed up."),
-            phrase("Set MYSQL_* and RESTIC_* and run `manage.py bootstrap`, or add a database in the "
-"portal; if there was one, see whether DATABASE_URL names the right database of the "
-"portal's own."),
+            phrase("Set MYSQL_* and RESTIC_* and run `manage.py bootstrap`, or add a database in the portal. "
+"If there was one, see whether DATABASE_URL names the portal's own database."),
         )  # fmt: skip
 
 
@@ -138,8 +137,8 @@ def waits_for_a_person(facts: Facts) -> Found:
                     waiting=joined(each.waiting),
                 ),
                 phrase(
-                    "Say whether it is right: if so, `manage.py accept {waiting_run} --reason …`, or "
-                    "its page in the portal; if not, mend the database and back up again.",
+                    "Say whether it is right. If so, use `manage.py accept {waiting_run} --reason …`, "
+                    "or its page in the portal. If not, mend the database and back up again.",
                     waiting_run=each.waiting_run,
                 ),
                 each.name,

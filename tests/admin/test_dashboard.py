@@ -230,7 +230,7 @@ def test_a_worker_seen_in_the_future_is_not_taken_for_alive(past: History, login
     """The clock was set back since; a worker that runs is seen again at once, also in a long run."""
     WorkerPulse.objects.update(seen_at=timezone.now() + queue.PULSE_AHEAD + timedelta(seconds=9))
     client = login("Viewer")
-    assert "Whether the worker “vedetta” runs is not known" in page(client)
+    assert "It is not known whether the worker “vedetta” runs" in page(client)
 
     queue.worker_heartbeat("vedetta", sparingly=True)
 

@@ -133,8 +133,8 @@ def test_pinned_alone_refuses_every_other(
     assert refused.value.sentence() == (
         f"restic was not started: {program} is of unknown origin. VEDETTA_RESTIC=pinned takes only "
         "upstream's release 0.19.1, by its SHA-256. Run `make setup` where that release can be fetched "
-        "(in an image: build it with RESTIC_IMAGE by digest, see docs/supply-chain.md), or take VEDETTA_RESTIC out "
-        "of .env."
+        "(in an image: build it with RESTIC_IMAGE by digest, see docs/supply-chain.md), or take "
+        "VEDETTA_RESTIC out of .env."
     )
     write_down(program, source="upstream", archive_sha256=PINNED)
     assert endpoints.repository_access(repository).program == str(program)

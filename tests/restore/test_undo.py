@@ -111,7 +111,7 @@ def test_view_that_cannot_be_made_again_is_left_out_told_and_made_later(
     )
     reaper.run()
     assert shop.query("SHOW TABLES") == tables
-    with pytest.raises(Problem, match="is left to undo. It is as it was before the first of them"):
+    with pytest.raises(Problem, match=r"is left to undo\. It is as it was before the first of them"):
         kept_states.next_undo(database, shop.name)
 
     # What lies upon it hides it, and once that is undone it can be made again.

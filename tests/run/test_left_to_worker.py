@@ -130,7 +130,7 @@ def test_without_a_worker_it_is_told_and_nothing_waits(portal: Portal) -> None:
     assert ran.json["error_code"] == "secret.empty"
     for part in (
         "The secret env:RESTIC_PASSWORD",
-        "No worker is there that could do it, so it was taken out of the queue again.",
+        "No worker is there that could do it, so the run was taken out of the queue again.",
         "Or start the worker: `manage.py worker`.",
     ):
         assert part in ran.json["error"]
