@@ -183,7 +183,7 @@ _WITHOUT = phrase("Mend it, or leave DUMP_SPOOL_DIR empty, then back up again.")
 def _unusable(error: OSError) -> Problem:
     return Problem(
         phrase(
-            "Nothing can be written to the folder of DUMP_SPOOL_DIR, where tables are dumped ahead: {error}.",
+            "The folder for tables that are dumped ahead (DUMP_SPOOL_DIR) cannot be written to: {error}.",
             error=error.strerror,
         ),
         code="spool.not_writable",

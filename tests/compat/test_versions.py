@@ -136,7 +136,7 @@ def test_mariadb_under_another_version_is_backed_up_verified_and_restored(
         ("10.11.19", "", "MariaDB", ["calls itself nothing,"]),
         ("10.11.19", "27.1", "MariaDB", ["calls itself 27.1,", "27.1 is newer than any MariaDB"]),
         ("9.7.4", "11.9.1-MariaDB", "MySQL", ["calls itself 11.9.1-MariaDB,"]),
-        ("9.7.4", "\x1b[31m" + "y" * 300, "MySQL", [f"calls itself �[31m{'y' * 55}…;"]),
+        ("9.7.4", "\x1b[31m" + "y" * 300, "MySQL", [f"calls itself �[31m{'y' * 55}…,"]),
     ],
 )
 def test_what_is_said_of_a_version(version: str, claimed: str | None, flavour: str, said: list[str]) -> None:

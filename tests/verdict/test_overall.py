@@ -97,7 +97,7 @@ ALONE: dict[str, tuple[Facts, str, State, str, str]] = {
     ),
     "a repository that is away": (
         replace(WELL, repositories=[RepositoryFacts(1, "main", failed_look=AWAY)]),
-        "look_failed", State.DOUBTFUL, "what repository main holds failed: It is away. Mount it.", "",
+        "look_failed", State.DOUBTFUL, "into repository main failed: It is away. Mount it.", "",
     ),
     "a secret of the database that the worker cannot read": (
         shop(unreadable_secret="It is not there. Put it back."), "secret_unreadable", State.DOUBTFUL,
