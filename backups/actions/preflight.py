@@ -234,7 +234,7 @@ def _schedule(database: Database, found: Found, _tick: Tick | None) -> str:
             raise Problem(
                 phrase(
                     "The {words} schedule of {database} is {shown}, which is no cron expression, so "
-                    "nothing comes due by it.",
+                    "it starts nothing.",
                     words=words,
                     database=database,
                     shown=checked.shown(cron),

@@ -131,8 +131,8 @@ def user_not_taken_over(database: Database) -> str:
     return next(
         (
             phrase(
-                "MYSQL_USER says {said}, and the portal still goes by {known}: run `manage.py "
-                "bootstrap`, which takes the former over.",
+                "MYSQL_USER says {said}, and the portal still goes by {known}. Run `manage.py "
+                "bootstrap`, which takes over what MYSQL_USER says.",
                 said=said,
                 known=known,
             )
@@ -157,9 +157,9 @@ def overruled(database: Database) -> list[str]:
         if said not in (known, getattr(unchanged, field)):
             found.append(
                 phrase(
-                    "{name} says {said}, and the portal has {shown} for {database}, which counts: the "
-                    "former is read when a database is first set up. Change it in the portal, or set "
-                    "{name} back.",
+                    "{name} says {said}, and the portal has {shown} for {database}. The portal's "
+                    "value counts: {name} is read only when a database is first set up. Change it in "
+                    "the portal, or set {name} back.",
                     name=name,
                     said=said,
                     shown=_shown(known),

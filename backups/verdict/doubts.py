@@ -94,8 +94,8 @@ def suspect(facts: Facts) -> Found:
                     ended=ended(each.found),
                 ),
                 phrase(
-                    "See its size, then check all of its data, which alone tells that it is sound: "
-                    "{command}, then {command_2}.",
+                    "See its size, then check all of its data: only that tells that it is sound "
+                    "({command}, then {command_2}).",
                     command=typed_of("stats", each, facts),
                     command_2=typed_of("check --read-data", each, facts),
                 ),

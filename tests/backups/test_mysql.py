@@ -178,7 +178,7 @@ ENDS: list[tuple[str, int, type[Problem], str]] = [
         "mariadb-dump: Couldn't execute 'SHOW FIELDS FROM `v ``1`': View 'd.v `1' references invalid (1356)",
         2,
         mysql.MySQLProblem,
-        "Something that the view v `1 of d reads was altered, renamed or dropped while the dump ran (error 1356)",
+        "Something that the view v `1 of d reads was altered, renamed or dropped while the dump ran",
     ),
     ("", -9, mysql.MySQLProblem, "killed by signal 9"),
     ("", 7, mysql.ServerGone, "connection to the database server at db.example.com:3307 may have been lost"),

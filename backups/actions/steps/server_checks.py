@@ -40,8 +40,8 @@ def server_answers(database: Database, found: Found, _tick: Tick | None) -> str:
         if found.loose:
             found.warnings.append(
                 phrase(
-                    "Not InnoDB, so not covered by the consistent snapshot; what is written to them "
-                    "during a dump may come out torn: {loose}.",
+                    "Not InnoDB, so not covered by the consistent snapshot. Rows that are written to "
+                    "them during a dump may come out torn: {loose}.",
                     loose=", ".join(found.loose),
                 )
             )
@@ -79,8 +79,8 @@ def _connected(server: mysql.Server, database: Database) -> Iterator[Any]:
 
 def _in_the_clear(server: mysql.Server) -> str:
     return phrase(
-        " The connection is not encrypted, and whoever listens on the network reads along. Turn TLS on "
-        "in the server; with {ssl_mode_set_by} at REQUIRED or more nothing goes without it.",
+        " The connection is not encrypted: anybody who listens on the network can read it. Turn TLS "
+        "on in the server. With {ssl_mode_set_by} at REQUIRED or more, nothing is sent without TLS.",
         ssl_mode_set_by=server.ssl_mode_set_by,
     )
 
