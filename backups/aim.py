@@ -23,7 +23,7 @@ def refuse_unfit_target(database: Database, mode: RestoreMode, target: str, undo
     """Raise Problem unless the target is one that this mode may write to."""
     if not target.strip():
         raise Problem(
-            phrase("It is not said where to restore to."), code="restore.no_target_named", safe=_NOTHING
+            phrase("No target was given for the restore."), code="restore.no_target_named", safe=_NOTHING
         )
     if mode == RestoreMode.NEW:
         try:
@@ -41,7 +41,7 @@ def refuse_unfit_target(database: Database, mode: RestoreMode, target: str, undo
     elif mode in OVERWRITING_MODES and target != database.database:
         raise Problem(
             phrase(
-                "{mode} is for {database} itself, which is {database_database}, not {target}.",
+                "“{mode}” works only on {database} itself, which is {database_database}, not on {target}.",
                 mode=mode.label,
                 database=database,
                 database_database=database.database,
@@ -52,7 +52,7 @@ def refuse_unfit_target(database: Database, mode: RestoreMode, target: str, undo
         )
     elif (mode == RestoreMode.UNDO) != (undo_of is not None and undo_of.target == target):
         raise Problem(
-            phrase("An undo is of a restore, and goes where that went."),
+            phrase("An undo goes to the same database as the restore that it undoes."),
             code="undo.other_target",
             safe=_NOTHING,
         )

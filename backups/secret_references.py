@@ -195,7 +195,7 @@ class Secret:
         if _NO_PASSWORD.search(value):
             raise Problem(
                 phrase(
-                    "What {reference}{whose} holds is not one line of text, so it is no password.",
+                    "The content of {reference}{whose} is not one line of text, so it is no password.",
                     reference=reference,
                     whose=whose,
                 ),

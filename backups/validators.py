@@ -35,7 +35,7 @@ def declared_reference(value: str) -> None:
     if is_reference(value) and not is_portals_own(value) and not is_declared(value):
         raise ValidationError(
             phrase(
-                "{value} is not among what may be referred to. {how_to_declare}",
+                "{value} is not declared, so no row may refer to it. {how_to_declare}",
                 value=value,
                 how_to_declare=how_to_declare([value]),
             )

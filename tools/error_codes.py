@@ -30,23 +30,23 @@ listed, for example after an upgrade, use `status` and the exit status.
 # Whose sentence is made of others, or given by the runner and by commands rather than raised.
 _MADE_OF_OTHERS = {
     "cancelled": "Somebody stopped it.",
-    "unexpected": "Something that nobody foresaw; the run's log has a traceback.",
+    "unexpected": "Something unexpected happened. The run's log has a traceback.",
     "definition.not_made": "The server does not take a view, trigger, routine or event.",
     "env.doubt": "A line of `.env` means one thing to Vedetta and another to Docker Compose or systemd.",
-    "gate.drill_failed": "A drill found that what is behind nginx did not close, or did not open again.",
+    "gate.drill_failed": "A drill found that the application behind nginx did not close, or did not reopen.",
     "notify.not_delivered": "A test message did not reach an address of NOTIFY_URLS.",
     "portal.database": "The portal's own database cannot be used.",
     "restore.broken_off": "A restore in place was broken off before it changed anything.",
     "restore.partly_overwritten": "A restore in place was broken off in the middle.",
-    "run.asker_may_not": "Who asked for it may start such a run no more, or is gone.",
-    "run.never_begun": "The process that was to play it ended before it began.",
+    "run.asker_may_not": "The person who asked for it may not start such a run any more, or is gone.",
+    "run.never_begun": "The process of the run ended before the run began.",
     "run.portal_came_back": "The portal came back from a copy in which this run was not over.",
     "run.worker_died": "The worker died in the middle.",
     "snapshot.known_bad": "The newest verification of the snapshot found it bad.",
-    "status.not_well": "`manage.py status` found something bad, which `reason` tells.",
+    "status.not_well": "`manage.py status` found something bad. `reason` says what.",
     "swap.not_whole": "The tables are swapped in, but something else could not be made.",
     "verify.different": "The snapshot restores, but not to what was backed up.",
-    "verify.differs_by_server": "The snapshot restores otherwise because this server is another one.",
+    "verify.differs_by_server": "The snapshot restores differently because this server is another one.",
 }
 
 # A sentence that does not stand where it is raised.

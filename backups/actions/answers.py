@@ -61,7 +61,7 @@ def _secret(question: SecretQuestion) -> Answer:
         validators.declared_reference(question.reference)
     except ValidationError as error:
         raise Problem(
-            phrase("The worker did not look, because this may not be referred to."),
+            phrase("The worker did not look for it, because rows may not refer to it."),
             code="secret.not_declared",
             do=" ".join(error.messages),
         ) from None

@@ -52,8 +52,8 @@ def run(run: Run, progress: Progress) -> Outcome:
     snapshot, suspicious = _confirm(run, database, ready, stored, progress)
     progress.phase("heartbeat")
     if ready.broken_views:
-        _withhold(run, phrase("that copy has all rows, and not all views"))
-        progress.warn(phrase("The heartbeat is withheld: this copy has all rows, and not all views."))
+        _withhold(run, phrase("that copy has all rows, but not all views"))
+        progress.warn(phrase("The heartbeat is withheld: this copy has all rows, but not all views."))
     else:
         _heartbeat(run, database, snapshot, suspicious, progress)
     check_due = learned.backup_counted(database.repository)
@@ -230,8 +230,8 @@ def _of_dump_or_restic(reported: dict[str, Any], error: restic.ResticError) -> P
 def _unconfirmed(summary: restic.BackupSummary, error: restic.ResticError) -> restic.ResticError:
     """What failed after restic had said that it made the snapshot."""
     error.safe = phrase(
-        "restic said it made snapshot {snapshot_id}, which could not be confirmed, so no heartbeat "
-        "was written; earlier snapshots are safe.",
+        "restic said it made snapshot {snapshot_id}, but that could not be confirmed. No heartbeat "
+        "was written. Earlier snapshots are safe.",
         snapshot_id=summary.snapshot_id[:8],
     )
     return error

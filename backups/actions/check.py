@@ -87,8 +87,8 @@ def _still_damaged(run: Run, asked: CheckRequest) -> restic.DamagedData:
     run.repository.refresh_from_db()
     return restic.DamagedData(
         phrase(
-            "This check met no damage ({scope}), but {repository} is damaged, as an earlier one found "
-            "({check_error}): only a check of all data can tell that it is mended.",
+            "This check found no damage ({scope}). But an earlier check found {repository} damaged "
+            "({check_error}). Only a check of all data can tell that it is mended.",
             scope=_scope(asked),
             repository=run.repository,
             check_error=run.repository.check_error,
@@ -126,8 +126,8 @@ def _judge(run: Run, asked: CheckRequest, error: restic.ResticError, complaints:
         ),
         safe=_WITHHELD,
         do=phrase(
-            "Run `repository repair-index`, then `repository repair-snapshots`, then `repository check "
-            "--read-data`; once that is good, back up, of which the gate is told."
+            "Run `repository repair-index`, then `repository repair-snapshots`, then `repository "
+            "check --read-data`. When that check is good, back up: that backup counts for the gate."
         ),
     ) from error
 

@@ -204,7 +204,7 @@ def copies(access: restic.Access, progress_tick: process.Tick | None = None) -> 
 
 
 class NotTrusted(Problem):
-    """A copy that another key signed, or none, and that nobody vouched for."""
+    """The key of this installation did not sign the copy, and nobody vouched for it."""
 
     code = "portal_copy.not_trusted"
 

@@ -174,7 +174,10 @@ def _restic(database: Database, found: Found, _tick: Tick | None) -> str:
     found.restic_version = restic.version(found.access)
     unheard = restic.held_back(name for name, value in os.environ.items() if value)
     kept = (
-        phrase("; not shown to it, as it would heed them: {unheard}", unheard=", ".join(sorted(unheard)))
+        phrase(
+            "; Vedetta hides these variables from it, because restic would follow them: {unheard}",
+            unheard=", ".join(sorted(unheard)),
+        )
         if unheard
         else ""
     )
@@ -231,7 +234,7 @@ def _schedule(database: Database, found: Found, _tick: Tick | None) -> str:
             raise Problem(
                 phrase(
                     "The {words} schedule of {database} is {shown}, which is no cron expression, so "
-                    "nothing comes due by it.",
+                    "it starts nothing.",
                     words=words,
                     database=database,
                     shown=checked.shown(cron),
@@ -269,7 +272,7 @@ def _env_file(_database: Database, found: Found, _tick: Tick | None) -> str:
         found.warnings.append(doubt.sentence)
     elif doubt:
         raise Problem(doubt.what, code="env.doubt", safe=doubt.until, do=doubt.do)
-    return phrase("Each line of .env means the same to all that read such files.")
+    return phrase("Each line of .env means the same to every program that reads such files.")
 
 
 def _environment(database: Database, found: Found, _tick: Tick | None) -> str:

@@ -25,8 +25,8 @@ from backups.snapshots import selection
 from backups.text.sentences import phrase, plural
 
 _VOUCH = phrase(
-    "Write the VEDETTA_KEY that was kept into .env, by which it is known; or look at what is in it "
-    "and run `manage.py recover --trust-copy`."
+    "Write the VEDETTA_KEY that was kept into .env: the copy is known by it. Or look at what is in "
+    "the copy and run `manage.py recover --trust-copy`."
 )
 # Where so many copies cannot be read, the rest cannot either.
 _TRIES = 5
@@ -131,9 +131,8 @@ def _in_its_place() -> str:
         else phrase("name an empty database in DATABASE_URL")
     )
     return phrase(
-        "Only where a copy is to take its place: stop portal and worker, {away}, then run "
-        "`manage.py recover --history-only`, with the VEDETTA_KEY that was kept or with "
-        "--trust-copy.",
+        "If a copy should take its place: stop portal and worker, {away}, then run `manage.py recover "
+        "--history-only`, with the VEDETTA_KEY that was kept or with --trust-copy.",
         away=away,
     )
 

@@ -35,8 +35,8 @@ def init(run: Run, progress: Progress) -> Outcome:
         restic.call(access, making, tick=progress.tick)
         identity.meet(run.repository, access, progress.tick)
         sentence = phrase(
-            "Made a new repository at {url} ({repository}), {why_new} If backups were to be there, "
-            "see whether its disk is mounted and {url_set_by} is right.",
+            "Made a new repository at {url} ({repository}), {why_new} If there should be backups "
+            "already, see whether its disk is mounted and {url_set_by} is right.",
             url=access.url,
             repository=run.repository,
             why_new=_why_new(another),
@@ -61,8 +61,10 @@ def init(run: Run, progress: Progress) -> Outcome:
 
 def _why_new(another: Repository | None) -> str:
     if another is None:
-        return phrase("as the portal knew of none there.")
-    return phrase("in the place of {another}, as was said; what that held stays listed.", another=another)
+        return phrase("because the portal knew of none there.")
+    return phrase(
+        "in the place of {another}, as you asked. The snapshots of that one stay listed.", another=another
+    )
 
 
 def _of_another_row(repository: Repository) -> str:

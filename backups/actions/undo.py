@@ -30,7 +30,7 @@ def undo(run: Run, progress: Progress) -> Outcome:
     before = restore.undo_of
     if before is None or not before.keeps_tables:
         raise Problem(
-            phrase("There is nothing to undo: the tables of before are not kept any more."),
+            phrase("There is nothing to undo: the tables from before the restore are not kept any more."),
             code="undo.nothing_kept",
         )
     refusals.refuse_unsettled(restore.database, restore.target, but=restore)
@@ -77,8 +77,8 @@ def _refuse_other_than_kept(restore: Restore, before: Restore, place: mysql.Prob
             code="undo.kept_is_gone",
             safe=phrase("{target} was not touched.", target=restore.target),
             do=phrase(
-                "Restore a snapshot instead, or go back to another state (`undo_restore --list`). Drop "
-                "the kept tables of restore {run_id} to have it off that list.",
+                "Restore a snapshot instead, or go back to another state (`undo_restore --list`). To "
+                "take restore {run_id} off that list, drop its kept tables.",
                 run_id=before.run_id,
             ),
         )
@@ -106,7 +106,7 @@ def _refuse_other_than_kept(restore: Restore, before: Restore, place: mysql.Prob
 def _given_up(restore: Restore, before: Restore, tables: list[str]) -> Problem:
     return Problem(
         phrase(
-            "Nothing was kept by restore {restore}: {tables} was damaged then, and could not be moved.",
+            "Restore {restore} kept nothing: {tables} was damaged then, and could not be moved.",
             restore=before.run_id,
             tables=mysql.named(tables),
         ),
@@ -159,9 +159,7 @@ def define(run: Run, progress: Progress) -> Outcome:
     restore = read_as(run, DefineRequest).restore
     if not kept_states.may_define_again(restore):
         raise Problem(
-            phrase(
-                "Nothing is left out that could be made now: it was made, or a newer restore lies upon it."
-            ),
+            phrase("There is nothing left to make now: it was made already, or a newer restore replaced it."),
             code="undo.nothing_left_out",
             safe=phrase("{target} was not touched.", target=restore.target),
         )

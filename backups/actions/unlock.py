@@ -50,8 +50,8 @@ def _sentence(removed: int, left: tuple[restic.Lock, ...]) -> str:
             else phrase("No locks.")
         )
     return phrase(
-        "{removed} stale locks removed. Still held: {left}. It may be at work; once it is surely "
-        "dead, restic takes the lock for stale after 30 minutes.",
+        "{removed} stale locks removed. Still held: {left}. That restic may be at work. If it is "
+        "dead, its lock counts as stale after 30 minutes.",
         removed=removed,
         left=joined(map(described, left), "; "),
     )

@@ -110,7 +110,7 @@ def _in_words(kind: str, told: Mapping[str, Any]) -> tuple[str, str]:
         return str(told["sentence"]), ""
     except (KeyError, TypeError) as error:
         raise Problem(
-            phrase("What the worker answered is not known to this version of the portal."),
+            phrase("This version of the portal does not know the worker's answer."),
             code="question.answer_unknown",
             do=phrase("See that portal and worker are of the same version, then ask again."),
         ) from error

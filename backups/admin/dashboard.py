@@ -146,9 +146,9 @@ def _unbelieved(request: HttpRequest) -> list[Notice]:
             Notice(
                 "warning",
                 phrase(
-                    "You come by {before}, which says that it asks for somebody else. If it is a proxy "
-                    "of yours, add {before} to TRUSTED_PROXIES and start the portal anew: until then "
-                    "all who come by it count as one when passwords are guessed. Backups go on.",
+                    "You come by {before}, which says that it asks for somebody else. If it is a "
+                    "proxy of yours, add {before} to TRUSTED_PROXIES and start the portal anew. Until "
+                    "then, all who come by it count as one when passwords are guessed. Backups go on.",
                     before=before,
                 ),
             )
@@ -160,10 +160,10 @@ def _unbelieved(request: HttpRequest) -> list[Notice]:
         Notice(
             "warning",
             phrase(
-                "You come by a proxy at {proxy} that is not believed: when passwords are guessed, all "
-                "who come by it count as one, and it cannot say by which path or by HTTPS. If it is "
-                "yours, add its address to the settings as TRUSTED_PROXIES={proxy} and start the portal "
-                "anew. Backups go on.",
+                "You come by a proxy at {proxy} that is not believed. When passwords are guessed, all "
+                "who come by it count as one. It also cannot say which path you use, or that you use "
+                "HTTPS. If it is yours, add its address to the settings as TRUSTED_PROXIES={proxy} "
+                "and start the portal anew. Backups go on.",
                 proxy=proxy,
             ),
         )

@@ -266,7 +266,7 @@ class DatabaseAdmin(SetUpAdmin):
             phrase("Test the connection?"),
             phrase("The worker looks at everything that a backup needs, as it is saved: server, "
 "privileges, repository, programs. Its page shows each check as it comes."),
-            "Test",
+            phrase("Test"),
         ),
     )  # fmt: skip
     def test_connection(self, request: HttpRequest, form: BaseDialogForm, object_id: str) -> HttpResponse:

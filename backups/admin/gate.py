@@ -289,7 +289,7 @@ def _drilled_database() -> Database | None:
 
 def _last_drilled() -> str:
     """The address of the last drill, which the next one is mostly of."""
-    drills = Q(request__form=DrillRequest.form) | Q(request=None, options__has_key="gate")
+    drills = Q(request__form=DrillRequest.form) | Q(request__isnull=True, options__has_key="gate")
     run = Run.objects.filter(drills, action=Action.PREFLIGHT).first()
     return read_as(run, DrillRequest).url if run else ""
 

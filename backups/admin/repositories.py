@@ -70,10 +70,9 @@ def _holds(repository: Repository) -> bool:
 
 def _taken(other: Repository) -> str:
     return phrase(
-        "The portal knows that place already, as {other} ({url}), and one repository is one row. "
-        "Give {other} to the databases that are to be backed up there, or name another place. If "
-        "what {other} held is lost and another one is to begin there: `manage.py repository init "
-        "--new --repository {other_2}`.",
+        "The portal knows that place already, as {other} ({url}). Choose {other} for the databases "
+        "that should be backed up there, or name another place. If {other} is lost and a new "
+        "repository should begin there: `manage.py repository init --new --repository {other_2}`.",
         other=other,
         url=other.url,
         other_2=shlex.quote(other.name),
@@ -97,9 +96,9 @@ def _unsaid(repository: Repository, known: str) -> str:
     count = plural("{n} snapshot", "{n} snapshots", n=repository.snapshots.present().count())
     return phrase(
         "The portal knows {repository} with {count} at {known}. If that repository lies at the new "
-        "location now, tick “It moved”. If another one is meant, leave this row as it is, add that "
-        "one as a repository of its own and give it to the databases: what lies at {known} stays "
-        "listed. If it was a slip, set the location back.",
+        "location now, tick “It moved”. If you mean another repository, leave this row as it is. Add "
+        "the other one as a new row and give it to the databases: what lies at {known} stays listed. "
+        "If it was a slip, set the location back.",
         repository=repository,
         count=count,
         known=known,

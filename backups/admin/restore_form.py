@@ -30,8 +30,8 @@ _MODES = [
         RestoreMode.REPLACE,
         (
             phrase(
-                "Replace the live database: loaded and checked beside it, then swapped in at once; the "
-                "tables of now are kept, so that it can be undone"
+                "Replace the live database: loaded and checked beside it, then swapped in at once; "
+                "the present tables are kept, so that it can be undone"
             )
         ),
     ),

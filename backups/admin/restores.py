@@ -137,7 +137,7 @@ class RestoreAdmin(ReadOnlyAdmin):
         """The database or folder that it wrote to."""
         return restore.target
 
-    @display(description=_("Tables of before"))
+    @display(description=_("Old tables"))
     def kept(self, restore: Restore) -> str:
         """Where they are, or what became of them."""
         return kept_words(restore)
@@ -273,8 +273,8 @@ class RestoreAdmin(ReadOnlyAdmin):
         description=_("Undo"), icon="undo", variant=ActionVariant.PRIMARY, permissions=["undo"],
         dialog=dialog(
             phrase("Undo this restore?"),
-            phrase("The tables that were kept take the place of those of now, in one step. The tables of "
-"now are kept in their turn, so that this can be undone as well."),
+            phrase("The kept tables take the place of the present ones, in one step. The present tables are "
+"kept in their turn, so that this can be undone as well."),
             phrase("Undo the restore"), form_class=UndoForm,
         ),
     )  # fmt: skip

@@ -282,7 +282,7 @@ def _facts(run: Run) -> list[tuple[str, Any]]:
         (phrase("Restore"), restore and formatting.link(page_url(restore), restore)),
         (phrase("Mode"), restore and restore.get_mode_display()),
         (phrase("Target"), restore and restore.target),
-        (phrase("Tables of before"), restore and restore.kept_in and kept_words(restore)),
+        (phrase("Old tables"), restore and restore.kept_in and kept_words(restore)),
         (phrase("Dump size"), formatting.size(result["dump_bytes"]) if "dump_bytes" in result else None),
         (
             phrase("Added to the repository"),

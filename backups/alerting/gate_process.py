@@ -123,14 +123,14 @@ def of_other_files(address: str, commands: Commands) -> Trouble:
     return Trouble(
         phrase("reads other files"),
         phrase(
-            "The gate's process at {address} does not read the portal's status files: it says what they "
-            "say by chance, and visitors get what it says, whatever our backups are like.",
+            "The gate's process at {address} does not read the portal's status files. It says the "
+            "same as they do only by chance. Visitors get what it says, whatever our backups are like.",
             address=address,
         ),
         phrase(
-            "It is that of another installation, and SENTINEL_ADDRESS says where ours is; or it has "
-            "another SENTINEL_HEARTBEAT_PATH than the portal, its clock differs by a minute or more, or "
-            "it is an older Vedetta. {again}",
+            "If it belongs to another installation, say in SENTINEL_ADDRESS where ours is. If not, it "
+            "has another SENTINEL_HEARTBEAT_PATH than the portal, its clock differs by a minute or "
+            "more, or it is an older Vedetta. {again}",
             again=_again(commands),
         ),
     )
@@ -167,15 +167,15 @@ def trouble(address: str, answer: Answer, expected: Collection[str], commands: C
     return Trouble(
         phrase("says another word than its files"),
         phrase(
-            "The gate's process at {address} says “{word}”, and by the portal's status files it is "
-            "“{expected}”: visitors get what the process says.",
+            "The gate's process at {address} says “{word}”, but by the portal's status files it is "
+            "“{expected}”. Visitors get what the process says.",
             address=address,
             word=answer.word,
             expected=sorted(expected)[0],
         ),
         phrase(
-            "It reads another status folder, or has other settings (SENTINEL_…) than the portal, or is "
-            "that of another installation, and SENTINEL_ADDRESS says where ours is. {again}",
+            "It reads another status folder, or has other settings (SENTINEL_…) than the portal. If "
+            "it belongs to another installation, say in SENTINEL_ADDRESS where ours is. {again}",
             again=again,
         ),
     )

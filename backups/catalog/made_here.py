@@ -33,7 +33,7 @@ def key_in_use() -> InstallationKey:
     key = keys.load_or_make() if known is None else keys.load()
     if key is None:
         raise Problem(
-            phrase("The key of this installation is gone, by which it knows its own backups."),
+            phrase("The key by which this installation knows its own backups is gone."),
             code="key.gone",
             safe=phrase("Backups go on, and are not signed; all snapshots are there."),
             do=phrase(
@@ -67,11 +67,10 @@ def not_copied() -> str:
         return ""
     # One sentence for both, as the portal's own processes are not given the key and cannot tell them apart.
     return phrase(
-        "Nobody has said that the key of {noted_at}, by which this installation knows its own "
-        "backups, is kept elsewhere: without it a new machine cannot know them, and an older key "
-        "does not. Copy the line that `manage.py bootstrap --show-key` prints into the .env that "
-        "you keep elsewhere, in the place of an older one, then say so with `manage.py bootstrap "
-        "--key-kept`.",
+        "This installation knows its own backups by the key of {noted_at}. Nobody has said that this "
+        "key is kept elsewhere. A new machine cannot know the backups without it, or with an older "
+        "key. Copy the line that `manage.py bootstrap --show-key` prints into the .env that you keep "
+        "elsewhere, in the place of an older one. Then say so with `manage.py bootstrap --key-kept`.",
         noted_at=f"{timezone.localtime(public.noted_at):%Y-%m-%d %H:%M}",
     )
 

@@ -64,10 +64,10 @@ def _undecided_words(database: Database, found: Counter[str]) -> Iterator[str]:
         yield (
             phrase(
                 "{count} snapshots of {database} are of the host {host}, and BACKUP_HOST is "
-                "{backup_host}: retention counts them by themselves, so their newest stay for ever. If "
-                "they are this installation's, run `manage.py bootstrap --moved host`, which makes one "
-                "series of both; if another installation backs up there, `manage.py bootstrap --new "
-                "host`.",
+                "{backup_host}. Retention counts them by themselves, so their newest stay for ever. "
+                "If they are this installation's, run `manage.py bootstrap --moved host`: both then "
+                "become one series. If another installation backs up there, run `manage.py bootstrap "
+                "--new host`.",
                 count=count,
                 database=database,
                 host=host,
@@ -106,8 +106,8 @@ def _other_case_words(database: Database, strays: Strays) -> Iterator[str]:
             yield (
                 phrase(
                     "{count} snapshots in the repository {repository} are of {name}, which is not set "
-                    "up here: no list has them, and they are never forgotten. Add a database of that "
-                    "name in the portal, which takes them over.",
+                    "up here. No list has them, and they are never forgotten. To take them over, add "
+                    "a database of that name in the portal.",
                     count=count,
                     repository=database.repository,
                     name=name,

@@ -80,8 +80,8 @@ def decided_words(model: type[FirstRow]) -> str:
     """What a person who is about to change a first row in the portal has to know."""
     names = ", ".join(_decided(model))
     return phrase(
-        "The environment decides here ({names}): what is set otherwise is set back, or asked about, "
-        "at the next start of the set-up.",
+        "The environment decides here ({names}). A change here is set back, or asked about, when the "
+        "set-up starts again.",
         names=names,
     )
 
@@ -96,7 +96,7 @@ def _changes(before: Collection[FirstRow], followed: Database) -> Iterator[str]:
     for now, called in environment.first_rows(followed):
         changed = [
             phrase(
-                "The portal had {value} for {called}; {name} decides, so it is {value_2} now.",
+                "The portal had {value} for {called}. {name} decides, so it is {value_2} now.",
                 value=getattr(was, field),
                 called=called,
                 name=name,

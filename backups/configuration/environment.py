@@ -131,8 +131,8 @@ def user_not_taken_over(database: Database) -> str:
     return next(
         (
             phrase(
-                "MYSQL_USER says {said}, and the portal still goes by {known}: run `manage.py "
-                "bootstrap`, which takes the former over.",
+                "MYSQL_USER says {said}, and the portal still goes by {known}. Run `manage.py "
+                "bootstrap`, which takes over what MYSQL_USER says.",
                 said=said,
                 known=known,
             )
@@ -157,9 +157,9 @@ def overruled(database: Database) -> list[str]:
         if said not in (known, getattr(unchanged, field)):
             found.append(
                 phrase(
-                    "{name} says {said}, and the portal has {shown} for {database}, which counts: the "
-                    "former is read when a database is first set up. Change it in the portal, or set "
-                    "{name} back.",
+                    "{name} says {said}, and the portal has {shown} for {database}. The portal's "
+                    "value counts: {name} is read only when a database is first set up. Change it in "
+                    "the portal, or set {name} back.",
                     name=name,
                     said=said,
                     shown=_shown(known),
@@ -182,8 +182,8 @@ def undeclared(databases: Sequence[Database]) -> dict[int, list[str]]:
     return {
         pk: [
             phrase(
-                "{row} refers to {references}, which is not among what may be referred to. It is read "
-                "as before, but no row can newly be given it. {how_to_declare}",
+                "{row} refers to {references}, which is not declared. It is still read, but no other "
+                "row can be given it. {how_to_declare}",
                 row=row,
                 references=", ".join(references),
                 how_to_declare=how_to_declare(references, every),
@@ -304,9 +304,9 @@ def _other_case(database: Database) -> Problem:
         ),
         code="env.other_database",
         do=phrase(
-            "Where the server takes both for one database, set it back to {known}: its snapshots stay "
-            "one series. If {said} is another database that is to come first from now on, and "
-            "{database} to be kept beside it, run `manage.py bootstrap --new database`.",
+            "If the server takes both for one database, set it back to {known}: its snapshots stay "
+            "one series. If {said} is another database, which should come first from now on beside "
+            "{database}, run `manage.py bootstrap --new database`.",
             known=known,
             said=said,
             database=database,

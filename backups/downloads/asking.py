@@ -84,7 +84,7 @@ def begin(
         if not _slots.acquire(blocking=False):
             raise Problem(
                 phrase(
-                    "{most_per_portal} downloads are under way in this process of the portal, which "
+                    "{most_per_portal} downloads are under way in this process of the portal. It "
                     "serves no more at once.",
                     most_per_portal=MOST_PER_PORTAL,
                 ),

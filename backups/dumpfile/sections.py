@@ -200,7 +200,7 @@ class Piece(NamedTuple):
 
 
 class TooLarge(Problem):
-    """What would have to be kept in memory is longer than anybody's of its kind."""
+    """A statement or definition of the dump is too long to be kept in memory."""
 
     code = "dump.statement_too_large"
 

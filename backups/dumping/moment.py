@@ -20,7 +20,7 @@ from backups.errors import Problem
 from backups.text.sentences import joined, phrase
 
 DEFINED = frozenset({Kind.VIEW, Kind.TRIGGER, Kind.EVENT, Kind.LIBRARY, *ROUTINES})
-_AGAIN = phrase("Back up again once the change is through.")
+_AGAIN = phrase("Back up again when the change is done.")
 # A server's event thread is as late as it is busy, and a clock tells whole seconds.
 _CLOCK_SECONDS = 2.0
 
@@ -165,9 +165,8 @@ def _refuse_other_inventory(
         ),
         code="dump.incomplete",
         do=phrase(
-            "If tables were just created or dropped, back up again; if not, check that the user may see "
-            "all of it (run preflight), and that the dump program is none of an older version than the "
-            "server."
+            "If tables were just created or dropped, back up again. If not, check that the user may "
+            "see all of it (run preflight). The dump program must not be older than the server."
         ),
     )
 
@@ -196,7 +195,7 @@ def altered_defaults(
     if made := next((name for name, collation in made_under.items() if collation == now[1]), None):
         raise Problem(
             phrase(
-                "{what}, and the {made} was made under the latter, so the dump is not of one moment.",
+                "{what}. The {made} was made under the new one, so the dump is not of one moment.",
                 what=what,
                 made=made,
             ),
@@ -204,7 +203,7 @@ def altered_defaults(
             do=_AGAIN,
         )
     return phrase(
-        "{what}. The snapshot has it as it was before; that is no matter for what is in the tables.",
+        "{what}. The snapshot has it as it was before. The rows of the tables are not affected.",
         what=what,
     )
 

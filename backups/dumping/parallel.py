@@ -374,7 +374,7 @@ def _may_stand_above(piece: Piece, above: Sequence[Piece]) -> bool:
 
 def _unexpected(what: str) -> Problem:
     return Problem(
-        phrase("Of several dump programs, one did not write {what} where it belongs.", what=what),
+        phrase("One of several dump programs did not write {what} where it belongs.", what=what),
         code="dump.not_in_its_place",
         do=phrase(
             "If tables were just created, dropped or renamed, back up again; if not, set DUMP_CONNECTIONS=1."

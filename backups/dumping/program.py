@@ -271,7 +271,7 @@ def refuse_altered(watch: mysql.TableWatch, database: str) -> None:
                 which=which,
             ),
             code="dump.changed_meanwhile",
-            do=phrase("Back up again once the change is through."),
+            do=phrase("Back up again when the change is done."),
         )
 
 

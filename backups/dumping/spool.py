@@ -160,7 +160,7 @@ class Spool:
             if len(data) == found.size:
                 return data
         raise Problem(
-            phrase("What was dumped ahead could not be read back from DUMP_SPOOL_DIR."),
+            phrase("The tables that were dumped ahead could not be read back from DUMP_SPOOL_DIR."),
             code="spool.not_readable",
             do=_WITHOUT,
         )
@@ -183,7 +183,7 @@ _WITHOUT = phrase("Mend it, or leave DUMP_SPOOL_DIR empty, then back up again.")
 def _unusable(error: OSError) -> Problem:
     return Problem(
         phrase(
-            "The folder for what is dumped ahead (DUMP_SPOOL_DIR) takes nothing: {error}.",
+            "The folder for tables that are dumped ahead (DUMP_SPOOL_DIR) cannot be written to: {error}.",
             error=error.strerror,
         ),
         code="spool.not_writable",

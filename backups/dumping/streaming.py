@@ -98,7 +98,7 @@ def _refuse_lookalikes(source: mysql.DumpSource) -> None:
         if table.name not in source.leave_out and (view := named.get(mysql.loosely(table.name))):
             raise Problem(
                 phrase(
-                    "The view {view} of {database} cannot be read any more, and cannot be left out "
+                    "The view {view} of {database} cannot be read any more. It cannot be left out "
                     "alone: to the dump program its name and {table} are the same.",
                     view=view,
                     database=source.database,

@@ -50,13 +50,13 @@ def checked(url: str) -> SplitResult:
     readable = re.fullmatch(r"[!-~]+", url) is not None and len(url) <= _LONGEST_URL and "#" not in url
     if not readable or parts.scheme not in {"http", "https"} or not parts.hostname or "\\" in url:
         raise Problem(
-            phrase("That is no address that a drill could ask."),
+            phrase("A drill cannot ask this address."),
             code="gate.drill_address",
             do=phrase("Give one as in https://shop.example.com/orders, percent-encoded, with http or https."),
         )
     if "@" in parts.netloc:
         raise Problem(
-            phrase("A drill asks without a password."),
+            phrase("The address holds a user or password. A drill asks without one."),
             code="gate.drill_password",
             do=phrase("Give an address that visitors may see."),
         )

@@ -191,7 +191,7 @@ def _under_way(heartbeat_path: Path) -> Iterator[str]:
             is_ours = heartbeat.drill_end(heartbeat_path, drill, datetime.now(UTC))
     if not is_ours:
         raise Problem(
-            phrase("The drill tells nothing: it took too long, or another one came in between."),
+            phrase("The drill has no result: it took too long, or another one came in between."),
             code="gate.drill_tells_nothing",
             do=phrase("Try again in a minute."),
         )
@@ -342,9 +342,9 @@ _SENTENCES = {
         "gate or the application changed in between, or nginx keeps the drill's answer for others. Try "
         "again; if it stays so, replace the files of deploy/nginx by those of this Vedetta."
     ),
-    Found.NO_ANSWER: template("{url} gives no answer, so that the drill tells nothing: {problem}."),
+    Found.NO_ANSWER: template("{url} gives no answer, so the drill has no result: {problem}."),
     Found.UNCLEAR: template(
-        "{url} answered {before}, then {drilled} to the drill and {after} at last, which tells nothing "
+        "{url} answered {before}, then {drilled} to the drill and {after} at last. That says nothing "
         "about the gate: the application is down, or changed in between. Try again when it answers."
     ),
 }

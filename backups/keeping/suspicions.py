@@ -93,7 +93,7 @@ def _reasons(database: Database, snapshot: Snapshot) -> list[str]:
     if before.snapshot is None:
         if tables or not before.others_unknown:
             return []
-        return [phrase("The database holds no table, and what its earlier snapshots hold is not known here.")]
+        return [phrase("The database holds no table. It is not known here what its earlier snapshots hold.")]
     if not before.tables or _share_a_name(before.tables, tables):
         return []
     then = phrase(
@@ -112,7 +112,7 @@ def _reasons(database: Database, snapshot: Snapshot) -> list[str]:
             )
         ]
     gone = phrase(
-        "Of the {count} tables that the database held on {then} none is there any more",
+        "None of the {count} tables that the database held on {then} is there any more",
         count=len(before.tables),
         then=then,
     )

@@ -204,8 +204,8 @@ def refuse_forbidden(server: mysql.Server, database: str, definitions: Mapping[s
         for setting, way_out in connection.key_rules().items():
             raise mysql.OfTheServer(
                 phrase(
-                    "The database server at {address} has its {setting} on, which the user {user} may "
-                    "not change for a load, and these tables have no primary key: {keyless}.",
+                    "The database server at {address} has its {setting} on, and these tables have no "
+                    "primary key: {keyless}. The user {user} may not change that for a load.",
                     address=server.address,
                     setting=setting,
                     user=server.user,

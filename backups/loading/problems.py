@@ -30,13 +30,14 @@ class CutOff(BrokenDump):
 
 
 class NotADump(BrokenDump):
-    """It holds what no dump program writes, or is no dump at all."""
+    """It is no dump, or it holds something that no dump program writes."""
 
     code = "load.no_dump"
 
 
 _AS_WRITTEN = phrase(
-    "RESTORE_CONNECTIONS=1 loads the dump just as it is written, which needs no room for sorting (tmpdir)."
+    "With RESTORE_CONNECTIONS=1 the dump is loaded just as it is written. That needs no room for "
+    "sorting (tmpdir)."
 )
 
 

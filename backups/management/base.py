@@ -37,7 +37,7 @@ DONE, FAILED, WRONG_USAGE, REFUSED, CANCELLED = 0, 1, 2, 3, 130
 
 
 class WrongUsage(Problem):
-    """The command was not told what it has to be told (exit status 2)."""
+    """An argument of the command is missing or wrong (exit status 2)."""
 
     code = "usage"
 
@@ -273,7 +273,7 @@ def _database_named(name: str | None) -> Database:
     if primary is None:
         names = ", ".join(database.name for database in databases)
         raise WrongUsage(
-            phrase("It is not said which database."),
+            phrase("No database was named."),
             do=phrase("Say --database with one of: {names}.", names=names),
         )
     return primary
@@ -347,8 +347,8 @@ def _passed_over_others(
     say(
         phrase(
             "Snapshot {snapshot} of {local_time} is newer and was not taken: nothing shows that this "
-            "installation made it. What was backed up after the newest copy of the portal looks like "
-            "that as well. If you know it, restore it by its id: --snapshot {snapshot}.",
+            "installation made it. A backup made after the newest copy of the portal looks the same. "
+            "If you know it, restore it by its id: --snapshot {snapshot}.",
             snapshot=newer.short_id,
             local_time=f"{newer.local_time:%Y-%m-%d %H:%M:%S}",
         )
@@ -364,9 +364,8 @@ def _passed_over_safety(
         return {}
     say(
         phrase(
-            "Snapshot {snapshot} of {local_time} is newer and was not taken: it is the safety backup "
-            "that a restore made first, of the database as it was before that restore. To take it all "
-            "the same: --snapshot {snapshot}.",
+            "Snapshot {snapshot} of {local_time} is newer and was not taken: it is a safety backup of "
+            "the database from before a restore. To take it all the same: --snapshot {snapshot}.",
             snapshot=newer.short_id,
             local_time=f"{newer.local_time:%Y-%m-%d %H:%M:%S}",
         )

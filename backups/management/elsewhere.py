@@ -182,12 +182,12 @@ class Follower:
             if silent > BEAT_LOST.total_seconds():
                 raise Problem(
                     phrase(
-                        "Nothing was heard of {run} for {silent} seconds, so how it ends is not known yet.",
+                        "{run} has given no sign for {silent} seconds. How it ends is not known yet.",
                         run=run,
                         silent=f"{silent:.0f}",
                     ),
                     code="run.not_heard_of",
-                    safe=phrase("It is not stopped by that."),
+                    safe=phrase("This does not stop the run."),
                     do=phrase(
                         "See its page in the portal, and whether the worker runs: {worker}.", worker=_worker()
                     ),
@@ -203,7 +203,7 @@ class Follower:
     def _nobody_comes(self) -> Problem:
         return Problem(
             phrase(
-                "{missing} No worker is there that could do it, so it was taken out of the queue again.",
+                "{missing} No worker is there that could do it, so the run was taken out of the queue again.",
                 missing=self._missing.what,
             ),
             code=self._missing.code,

@@ -25,7 +25,7 @@ _SHOWN_ROWS = 3
 
 
 class StrangeAnswer(MySQLProblem):
-    """An answer of a form that no database server gives to the question."""
+    """The answer has a form that no database server gives."""
 
     code = "mysql.strange_answer"
 
@@ -124,9 +124,10 @@ def strange(answer: object) -> StrangeAnswer:
         answer = answer[:_SHOWN_ROWS]
     return StrangeAnswer(
         phrase(
-            "What answers gives an answer that no database server gives: {shown}.", shown=shown(str(answer))
+            "The program that answers does not answer as a database server does: {shown}.",
+            shown=shown(str(answer)),
         ),
         do=phrase(
-            "See what it is that listens there; if a proxy stands before the server, name the server itself."
+            "See which program listens there. If a proxy stands before the server, name the server itself."
         ),
     )

@@ -31,7 +31,7 @@ from backups.text.sentences import phrase
 _READ_SECONDS = 24 * 3600
 _NOT_TOLD = phrase("the snapshot does not tell what they held")
 _OTHER_ROWS = phrase(
-    "what the snapshot tells of them is not of quite the rows that it holds, as when somebody writes"
+    "the snapshot describes slightly other rows than it holds, as happens when somebody writes"
 )
 _OVERFLOWED = phrase("a row is larger than the server's max_allowed_packet")
 _READ_FROM = "SET SESSION time_zone = '+00:00'"
@@ -88,9 +88,9 @@ OTHER_SETTINGS = phrase(
 
 
 SET_AS_WRITTEN = phrase(
-    "Give the server's global settings the values that the application's sessions have: a restore "
-    "then computes them under these. Or have the application's own settings set in a session, and "
-    "there run ALTER TABLE … FORCE, ALGORITHM=COPY on each of these tables after a restore."
+    "Set the server's global settings to the values that the application's sessions have: a restore "
+    "then computes them with these. Or, after a restore, run ALTER TABLE … FORCE, ALGORITHM=COPY on "
+    "each of these tables, in a session with the application's settings."
 )
 
 

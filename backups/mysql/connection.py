@@ -277,8 +277,8 @@ def refuse_what_cuts_dumps(server: Server, *, with_history: bool) -> None:
         if values.get(name, value) != value:
             raise OfTheServer(
                 phrase(
-                    "Every session at the database server at {address} begins with {name} = {values}, "
-                    "with which a dump would not hold all rows.",
+                    "Every session at the database server at {address} begins with {name} = {values}. "
+                    "A dump would not hold all rows.",
                     address=server.address,
                     name=name,
                     values=values[name],

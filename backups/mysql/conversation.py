@@ -181,14 +181,14 @@ class Conversation:
     def _too_slow(self) -> TookTooLong:
         return TookTooLong(
             phrase(
-                "The database server at {address} took more than {question_seconds} s to answer what "
-                "was asked of it, so the connection was cut.",
+                "The database server at {address} took more than {question_seconds} s to answer a "
+                "question, so the connection was cut.",
                 address=self.server.address,
                 question_seconds=f"{self.server.question_seconds:g}",
             ),
             do=phrase(
-                "See what it is busy with (SHOW PROCESSLIST), and whether something between holds its "
-                "answers back. Where it needs so long, raise {question_seconds_set_by}.",
+                "See what it is busy with (SHOW PROCESSLIST), and whether something on the way delays "
+                "its answers. If it always needs this long, raise {question_seconds_set_by}.",
                 question_seconds_set_by=self.server.question_seconds_set_by,
             ),
         )
@@ -203,8 +203,8 @@ class Conversation:
                 megabytes=MOST_BYTES >> 20,
             ),
             do=phrase(
-                "A server with 100,000 tables says less: see whether it is the right one, and check "
-                "{address_set_by}.",
+                "Even a server with 100,000 tables says less. See whether it is the right server, and "
+                "check {address_set_by}.",
                 address_set_by=self.server.address_set_by,
             ),
         )
@@ -217,7 +217,7 @@ def hang_up_on(server: Server) -> None:
     """Cut all connections of this process to a server, whoever waits for its answers."""
     ended = MySQLProblem(
         phrase(
-            "The connection to the database server at {address} was cut, as was asked.",
+            "The connection to the database server at {address} was cut on request.",
             address=server.address,
         ),
         code="mysql.cut_as_asked",

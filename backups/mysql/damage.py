@@ -77,8 +77,8 @@ def refuse_broken_views(connection: Any, views: Sequence[BrokenView], database: 
                     why=view.why,
                 ),
                 do=phrase(
-                    "Find it in the databases that SHOW CREATE VIEW names, with CHECK TABLE; restore "
-                    "that table from the newest good snapshot, or try REPAIR TABLE, which may mend "
+                    "Find the table with CHECK TABLE, in the databases that SHOW CREATE VIEW names. "
+                    "Restore it from the newest good snapshot. Or try REPAIR TABLE, which may mend "
                     "MyISAM, Aria, ARCHIVE and CSV, and may drop rows. Then back up again."
                 ),
             )
@@ -92,17 +92,16 @@ def refuse_broken_views(connection: Any, views: Sequence[BrokenView], database: 
     named = "" if len(views) == 1 else f": {names}"
     raise MySQLProblem(
         phrase(
-            "{which} cannot be read any more, and the dump program ends at such a view{named} ({why}).",
+            "{which} cannot be read any more{named} ({why}). The dump program stops at such a view.",
             which=which,
             named=named,
             why=views[0].why,
         ),
         code="dump.view_unreadable",
         do=phrase(
-            "Where it calls a function, the user may lack EXECUTE: first grant what preflight names. "
-            "Else make again what is missing; or copy what SHOW CREATE VIEW shows, so that the view can "
-            "be made again, and drop it. A restore can be made all the same: the backup before it "
-            "leaves such views out."
+            "If the view calls a function, the user may lack EXECUTE: first grant what preflight "
+            "names. If not, make again what is missing. Or copy what SHOW CREATE VIEW shows, and drop "
+            "the view. A restore still works: the backup before it leaves such views out."
         ),
     )
 

@@ -46,12 +46,12 @@ def damaged_table(database: str, table: str | None, why: str) -> DamagedTable:
     return DamagedTable(
         phrase("{which} is damaged: the server cannot read it as it should ({why}).", which=which, why=why),
         do=phrase(
-            "The sure cure for every engine: restore that table from the newest good snapshot, which "
-            "leaves all others as they are: {restoring}. What was written to it since is lost. To save "
-            "that, try before: REPAIR TABLE {named} of MyISAM, Aria, ARCHIVE or CSV, which may drop "
-            "rows, and cannot work where its file of rows is gone; REPAIR TABLE {named} USE_FRM where "
-            "its file of keys (.MYI, .MAI) is; CHECK TABLE {named} says more, of InnoDB the server's "
-            "own log. Then back up again.",
+            "Restore that table from the newest good snapshot: {restoring}. That works for every "
+            "engine and leaves all other tables as they are. What was written to the table since is "
+            "lost. To save that, try a repair first. For MyISAM, Aria, ARCHIVE or CSV, REPAIR TABLE "
+            "{named} may work; it may drop rows, and it needs the file of rows. If the file of keys "
+            "(.MYI, .MAI) is gone, use REPAIR TABLE {named} USE_FRM. CHECK TABLE {named} says more; "
+            "for InnoDB, see the server's own log. Then back up again.",
             restoring=restoring(table),
             named=named,
         ),

@@ -59,8 +59,8 @@ def dump_problem(stderr: Sequence[str], code: int, server: Server, database: str
         # Seen of both flavours' where the server went as the last rows of a table were on their way.
         return ServerGone(
             phrase(
-                "The dump program gave no reason (exit status {code}), as where the connection to the "
-                "database server at {address} was lost between two tables.",
+                "The dump program gave no reason (exit status {code}). The connection to the database "
+                "server at {address} may have been lost between two tables.",
                 code=code,
                 address=server.address,
             ),
@@ -76,8 +76,8 @@ def unlinked(routine: str, or_else: str = "") -> MySQLProblem:
     """What is wrong where a routine's library is gone. `or_else` is a further way out."""
     return MySQLProblem(
         phrase(
-            "The routine {routine} uses a library that is not there, and the dump program ends at such "
-            "a one.",
+            "The routine {routine} uses a library that is not there. The dump program stops at such a "
+            "routine.",
             routine=routine,
         ),
         code="dump.library_missing",
@@ -90,15 +90,15 @@ def _dump_problem_from(code: int, text: str, server: Server, database: str) -> M
         # MariaDB's dump program names the character set as it connects, and no more.
         return OfTheServer(
             phrase(
-                "A table of {database} or a column of it, as it was asked for, is not there ({text}).",
+                "The dump program asked for a table or column of {database} that is not there ({text}).",
                 database=database,
                 text=text,
             ),
             code="dump.changed_meanwhile",
             do=phrase(
-                "If it was not altered or dropped just now, the server takes names that are not ASCII "
-                "in another character set than it is told: take skip-character-set-client-handshake out "
-                "of its configuration, or set its character_set_server to utf8mb4. Then back up again."
+                "If it was not altered or dropped just now, the server reads names that are not ASCII "
+                "in a wrong character set. Take skip-character-set-client-handshake out of its "
+                "configuration, or set its character_set_server to utf8mb4. Then back up again."
             ),
         )
     if code in (ER.TABLE_DEF_CHANGED, ER.NO_SUCH_TABLE):
@@ -109,7 +109,7 @@ def _dump_problem_from(code: int, text: str, server: Server, database: str) -> M
                 text=text,
             ),
             code="dump.changed_meanwhile",
-            do=phrase("Back up again once the change is through."),
+            do=phrase("Back up again when the change is done."),
         )
     if code == ER.VIEW_INVALID:
         # Those that could not be read before were refused, or left out.
@@ -119,14 +119,14 @@ def _dump_problem_from(code: int, text: str, server: Server, database: str) -> M
         )
         return MySQLProblem(
             phrase(
-                "What {view} of {database} reads was altered, renamed or dropped while the dump ran "
-                "(error {code}), so the dump is not of one moment.",
+                "Something that {view} of {database} reads was altered, renamed or dropped while the "
+                "dump ran (error {code}). So the dump is not of one moment.",
                 view=view,
                 database=database,
                 code=code,
             ),
             code="dump.changed_meanwhile",
-            do=phrase("Back up again once the change is through."),
+            do=phrase("Back up again when the change is done."),
         )
     if gone := _GONE_MEANWHILE.search(text):
         kind, name = gone[1].lower(), gone[2].replace("``", "`")
@@ -140,14 +140,14 @@ def _dump_problem_from(code: int, text: str, server: Server, database: str) -> M
                 code=code,
             ),
             code="dump.changed_meanwhile",
-            do=phrase("Back up again once the change is through."),
+            do=phrase("Back up again when the change is done."),
         )
     if code in (ER.BAD_DB_ERROR, ER.DBACCESS_DENIED_ERROR) and len(database.splitlines()) > 1:
         # It was there a moment ago. Seen in MariaDB 10.11, whose dump program asks for another name.
         return MySQLProblem(
             phrase(
-                "The dump program does not cope with the name {database}, which holds a line break, "
-                "where the database has events.",
+                "The name {database} holds a line break. The dump program cannot dump the events of "
+                "such a database.",
                 database=repr(database),
             ),
             code="dump.name_with_line_break",

@@ -38,26 +38,26 @@ _DISK_FULL = 1021  # ER_DISK_FULL, which the driver does not name
 # Many other numbers, as of a file that cannot be written, have the cause in their text alone: 28 is
 # ENOSPC, and 135 is InnoDB's word for a tablespace that may not grow.
 _FULL_WORDS = re.compile(r"(?i)\berr(?:no|or):? (?:28|135)\b|no space left on device|disk is full")
-SEE_ENGINES = phrase("See in SHOW ENGINES there whether it has that storage engine; have its plugin loaded.")
+SEE_ENGINES = phrase("See in SHOW ENGINES there whether it has that storage engine. If not, load its plugin.")
 # What a server answers for reasons of its own, and what can be done.
 _OF_THE_SERVER = {
     1286: SEE_ENGINES,
     3161: phrase("Take that engine out of the server's disabled_storage_engines."),
-    1115: phrase("Restore to a server of the kind and release that the snapshot is of."),
-    1273: phrase("Restore to a server of the kind and release that the snapshot is of."),
-    1128: phrase("Restore to a server of the kind and release that the snapshot is of."),
-    1184: phrase("Repair what its init_connect says, or give it up."),
-    1836: phrase("Go to the server that is written to, or turn off what this one runs with."),
+    1115: phrase("Restore to a server of the same kind and release as the snapshot's."),
+    1273: phrase("Restore to a server of the same kind and release as the snapshot's."),
+    1128: phrase("Restore to a server of the same kind and release as the snapshot's."),
+    1184: phrase("Correct the server's init_connect, or remove it."),
+    1836: phrase("Use the server that can be written to, or turn that option off on this one."),
     1792: phrase("Turn off the server's transaction_read_only (tx_read_only)."),
     1317: phrase("Somebody or something ended it there (KILL): try again."),
     1969: phrase("Raise the server's max_statement_time, then try again."),
     3024: phrase("Raise the server's max_execution_time, then try again."),
     1038: phrase("Give the server more memory for sorting, then try again."),
-    1047: phrase("See to the cluster that the server is a node of, then try again."),
-    3098: phrase("The server's replication plugin wants it so: see its log."),
+    1047: phrase("Look after the cluster that the server is a node of, then try again."),
+    3098: phrase("The server's replication plugin demands it: see the server's log."),
     199: phrase("Turn off the server's aria_encrypt_tables, or have a plugin loaded that manages keys."),
     ER.NET_PACKET_TOO_LARGE: phrase("Raise the server's max_allowed_packet to 16M or more, then try again."),
-    3185: phrase("Have the keyring set up with which the server encrypts tables."),
+    3185: phrase("Set up the keyring that the server encrypts tables with."),
 }
 
 
@@ -151,7 +151,9 @@ def _unknown_database(text: str, server: Server, database: str) -> UnknownDataba
             database=repr(meant),
             user=server.user,
         ),
-        do=phrase("Make it or grant what is missing there, or take away what names it.")
+        do=phrase(
+            "Make that database, or grant what is missing there. Or drop the view or routine that names it."
+        )
         if is_another
         else phrase("Check {database_set_by} and the user's grants.", database_set_by=server.database_set_by),
     )
@@ -204,14 +206,14 @@ def _unfit_method(server: Server) -> MySQLProblem:
     return MySQLProblem(
         phrase(
             "{where} asks for the password of {user} by a method that would show it, or that is not "
-            "known, so it got none.",
+            "known. No password was sent.",
             where=_where(server),
             user=server.user,
         ),
         code="mysql.login_method",
         do=phrase(
-            "If it is your server, give the account a method by which a password is proved "
-            "(caching_sha2_password, ed25519), or, for PAM, set {ssl_mode_set_by} to VERIFY_CA or "
+            "If it is your server, give the account a method that does not show the password "
+            "(caching_sha2_password, ed25519). For PAM, set {ssl_mode_set_by} to VERIFY_CA or "
             "VERIFY_IDENTITY.",
             ssl_mode_set_by=server.ssl_mode_set_by,
         ),
@@ -233,8 +235,8 @@ def _of_the_storage(code: int, text: str, server: Server, database: str) -> MySQ
     if code == ER.RECORD_FILE_FULL:
         return DiskFull(
             phrase(
-                "{where} has no room for more rows ({text}): its disk is full, or, of a table in "
-                "memory, max_heap_table_size is reached.",
+                "{where} has no room for more rows ({text}). Its disk is full, or a table in memory "
+                "has reached max_heap_table_size.",
                 where=where,
                 text=text,
             ),
@@ -271,8 +273,8 @@ def _or_socket(server: Server) -> str:
     if server.host != "localhost":
         return ""
     return phrase(
-        " localhost is reached over TCP; where it is to be by the server's socket, name that in the "
-        "place of the host, as /run/mysqld/mysqld.sock."
+        " localhost is reached over TCP. To use the server's socket, give its path as the host, for "
+        "example /run/mysqld/mysqld.sock."
     )
 
 
@@ -282,11 +284,11 @@ def _without_option(text: str) -> str:
     option = found[0] if found else ""
     name = option.removeprefix("--").replace("-", "_")
     if not option or "read_only" in name:
-        return phrase("Go to the server that is written to, or turn off what this one runs with.")
+        return phrase("Use the server that can be written to, or turn that option off on this one.")
     if name == "secure_timestamp":
         return phrase(
-            "No history of system-versioned tables can be loaded there: start it with "
-            "secure_timestamp=NO as long as that takes, or go to a server without it."
+            "The history of system-versioned tables cannot be loaded there. Start the server with "
+            "secure_timestamp=NO for the load, or use a server without that setting."
         )
     if name == "max_session_mem_used":
         return phrase("Raise the server's max_session_mem_used (SET GLOBAL), then try again.")

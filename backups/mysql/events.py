@@ -21,7 +21,7 @@ def refuse_what_hangs(connection: Any, database: str) -> None:
     if events:
         raise MySQLProblem(
             phrase(
-                "The event {events} holds two semicolons in a row, on which the dump program hangs.",
+                "The event {events} holds two semicolons in a row. The dump program hangs on them.",
                 events=events[0],
             ),
             code="dump.event_with_two_semicolons",

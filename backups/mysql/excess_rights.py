@@ -90,13 +90,11 @@ class Excess:
     @property
     def words(self) -> str:
         """A sentence for a person."""
-        more = (
-            phrase(" Only a restore needs that: grant it in the hour of need.") if self.for_restores else ""
-        )
+        more = phrase(" Only a restore needs that: grant it when you restore.") if self.for_restores else ""
         if self.holds_what_backups_need:
             more += phrase(
-                " What backups need there is a part of it: grant SELECT, SHOW VIEW, TRIGGER, EVENT "
-                "and EXECUTE at once after taking it away, or no backup is made."
+                " Backups need a part of it. After taking it away, grant SELECT, SHOW VIEW, TRIGGER, "
+                "EVENT and EXECUTE at once, or no backup is made."
             )
         return phrase(
             "{user} holds {rights} on {on}, which lets it {lets}.{more}",

@@ -33,8 +33,8 @@ def refuse_uncorrectable(server: Server, info: ServerInfo) -> None:
     )
     raise MySQLProblem(
         phrase(
-            "The server at {address} is {info} and greets as {shown}, for which its dump program would "
-            "leave things out in silence. Vedetta cannot put that right {why}.",
+            "The server at {address} is {info} and greets as {shown}. The dump program would silently "
+            "leave things out because of that. Vedetta cannot correct it {why}.",
             address=server.address,
             info=info,
             shown=shown(info.greeting),
@@ -42,9 +42,9 @@ def refuse_uncorrectable(server: Server, info: ServerInfo) -> None:
         ),
         code="mysql.greets_as_another",
         do=phrase(
-            "Have it say its version: `version` in the server's own configuration, mysql-server_version "
-            "in ProxySQL's; or name its host in the place of the socket, or set {ssl_mode_set_by} to "
-            "REQUIRED.",
+            "Let it say its version: set `version` in the server's own configuration, or "
+            "mysql-server_version in ProxySQL's. Or give its host instead of the socket, or set "
+            "{ssl_mode_set_by} to REQUIRED.",
             ssl_mode_set_by=server.ssl_mode_set_by,
         ),
     )

@@ -138,13 +138,13 @@ def versioned_by_transactions(connection: Any, database: str) -> list[str]:
 def _histories(connection: Any, database: str) -> Iterator[tuple[str, str]]:
     by_transactions = versioned_by_transactions(connection, database)
     for name in by_transactions:
-        yield name, phrase("rows of before are told by transactions, which dump programs do not write")
+        yield name, phrase("earlier rows are told by transactions, which dump programs do not write")
     for (name,) in asked_where_known(connection, database, _VERSIONED) if by_transactions else ():
         if name not in by_transactions:
             yield (
                 str(name),
                 phrase(
-                    "rows of before are left out of each dump in which {by_transactions} is",
+                    "earlier rows are left out of each dump that has {by_transactions}",
                     by_transactions=by_transactions[0],
                 ),
             )

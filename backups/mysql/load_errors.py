@@ -65,7 +65,7 @@ def _too_long(length: int, limit: int, server: Server, what: str) -> OfTheServer
         wanted = _LARGEST_PACKET
     return OfTheServer(
         phrase(
-            "{what} has {megabytes}, and the database server at {address} takes {limit} at most "
+            "{what} has {megabytes}. The database server at {address} takes at most {limit} "
             "(max_allowed_packet).",
             what=what,
             megabytes=_megabytes(length),
@@ -73,7 +73,7 @@ def _too_long(length: int, limit: int, server: Server, what: str) -> OfTheServer
             limit=_megabytes(limit),
         ),
         code="load.packet_too_large",
-        do=phrase("No server takes so long a one.")
+        do=phrase("No server takes a statement this long.")
         if wanted > _LARGEST_PACKET
         else phrase(
             "Run as an administrator: SET GLOBAL max_allowed_packet = {wanted}; write it into the "
@@ -133,8 +133,8 @@ def _load_problem_from(
     if setting in withheld:
         return OfTheServer(
             phrase(
-                "The database server at {address} forbids by its {setting} what the snapshot holds, and "
-                "the user {user} may not change that for a load (error {code}).",
+                "The {setting} of the database server at {address} forbids what the snapshot holds. "
+                "The user {user} may not change that for a load (error {code}).",
                 address=server.address,
                 setting=setting,
                 user=server.user,
@@ -146,7 +146,7 @@ def _load_problem_from(
     if code == ER.BINLOG_UNSAFE_ROUTINE:
         return RefusesFunctions(
             phrase(
-                "The server at {address} writes a binary log, and takes no functions that are not "
+                "The server at {address} writes a binary log. It takes only functions that are "
                 "declared DETERMINISTIC, NO SQL or READS SQL DATA.",
                 address=server.address,
             ),
@@ -155,8 +155,8 @@ def _load_problem_from(
     if code == ER.BINLOG_CREATE_ROUTINE_NEED_SUPER:
         return RefusesFunctions(
             phrase(
-                "The server at {address} writes a binary log, and takes triggers and functions from "
-                "users with SUPER alone, which {user} has not.",
+                "The server at {address} writes a binary log. It takes triggers and functions from "
+                "users with SUPER alone, and {user} does not have that.",
                 address=server.address,
                 user=server.user,
             ),
@@ -171,8 +171,8 @@ def _load_problem_from(
                 code=code,
             ),
             do=phrase(
-                "Make that account there; a restore with --definers current_user (on the page: set to "
-                "the user that restores) does without it."
+                "Make that account there. Or restore with --definers current_user (on the page: set "
+                "to the user that restores), which does not need it."
             ),
         )
     if code in (CR.SERVER_GONE_ERROR, CR.SERVER_LOST):
@@ -196,12 +196,14 @@ def _load_problem_from(
     if code == ER.LOCK_DEADLOCK:
         return MySQLProblem(
             phrase(
-                "Connections that load {database} were in each other's way ({text}).",
+                "Connections that load {database} blocked each other ({text}).",
                 database=database,
                 text=text,
             ),
             code="load.in_each_others_way",
-            do=phrase("Try again; RESTORE_CONNECTIONS=1 loads over one, where this cannot happen."),
+            do=phrase(
+                "Try again. With RESTORE_CONNECTIONS=1 there is only one connection, and this cannot happen."
+            ),
         )
     if code == ER.SPECIFIC_ACCESS_DENIED_ERROR:
         return MissingPrivilege(

@@ -241,8 +241,8 @@ def enforce_checks(
                 continue
             raise OfTheServer(
                 phrase(
-                    "Rows of {table} do not hold its CHECK under the settings that the database server "
-                    "at {address} has for all ({why}): they were written under others (time_zone, "
+                    "Rows of {table} break its CHECK under the global settings of the database server "
+                    "at {address} ({why}). They were written under other settings (time_zone, "
                     "sql_mode and the like).",
                     table=table,
                     address=server.address,
@@ -250,8 +250,8 @@ def enforce_checks(
                 ),
                 code="load.check_not_held",
                 do=phrase(
-                    "Give its global settings the values that the application's sessions have, then "
-                    "restore again; or restore to a file, and take the CHECK out of it."
+                    "Set its global settings to the values that the application's sessions have, then "
+                    "restore again. Or restore to a file, and take the CHECK out of it."
                 ),
             )
 
@@ -286,8 +286,8 @@ def refuse_made_otherwise(server: Server, withheld: Collection[str], tables: Seq
             do = _ways_out(connection, withheld)[name]
         raise OfTheServer(
             phrase(
-                "The database server at {address} makes tables otherwise than they are in the snapshot "
-                "by its {name}, which the user {user} may not change for a load: {named}.",
+                "The {name} of the database server at {address} makes tables differ from the "
+                "snapshot: {named}. The user {user} may not change that for a load.",
                 address=server.address,
                 name=name,
                 user=server.user,

@@ -24,7 +24,7 @@ _LONGEST_LOCK_SECONDS = 2
 
 
 class NotLocked(MySQLProblem):
-    """Tables could not be locked, or not for as long as it took."""
+    """Tables could not be locked, or not for long enough."""
 
     code = "mysql.not_locked"
 

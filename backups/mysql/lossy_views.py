@@ -37,15 +37,15 @@ class LossyView(NamedTuple):
         """What a person should know of it."""
         if not self.statement:
             return phrase(
-                "View {name} is shown by the server with ? in the place of letters that {charset} "
-                "lacks, the character set of the client that made it, and so it is in every dump. "
-                "Make it again as a client of utf8mb4.",
+                "The server shows view {name} with ? in the place of some letters, and so does every "
+                "dump. {charset} lacks these letters: it is the character set of the client that made "
+                "the view. Make it again as a client of utf8mb4.",
                 name=self.name,
                 charset=self.charset,
             )
         return phrase(
-            "View {name} names what {charset} lacks, the character set of the client that made it: "
-            "it is dumped, and comes back, as one made by a client of utf8mb4.",
+            "View {name} has letters that {charset} lacks. That is the character set of the client "
+            "that made the view. It is dumped and restored as one made by a client of utf8mb4.",
             name=self.name,
             charset=self.charset,
         )

@@ -172,7 +172,7 @@ def refuse_unless_may_define(
                 raise
             raise MissingPrivilege(
                 phrase(
-                    "Views, triggers, routines or events run as {definer}, and we may not make such.",
+                    "Views, triggers, routines or events run as {definer}, and we may not make them.",
                     definer=definer,
                 ),
                 do=phrase(

@@ -11,7 +11,7 @@ from backups.text.terminal import bounded
 
 
 class MySQLProblem(Problem):
-    """The database server refused, failed or gave no answer; `number` is its error's where it gave one."""
+    """The database server refused, failed or gave no answer. `number` is its error number, if it gave one."""
 
     code = "mysql.failed"
     number = 0
@@ -24,13 +24,13 @@ class ServerUnreachable(MySQLProblem):
 
 
 class NoMoreConnections(ServerUnreachable):
-    """The server, or what the account may have of it, is full."""
+    """The server, or the account, can have no more connections."""
 
     code = "mysql.no_more_connections"
 
 
 class TlsProblem(ServerUnreachable):
-    """The server answers, and not in the encrypted way that is asked for."""
+    """The server answers, but not encrypted in the way that is asked for."""
 
     code = "mysql.tls"
 
@@ -66,31 +66,31 @@ class DamagedTable(MySQLProblem):
 
 
 class OfTheServer(MySQLProblem):
-    """A setting or the equipment of the server is against it: no fault of what is loaded."""
+    """A setting of the server, or something that it lacks, is in the way. The dump is not at fault."""
 
     code = "mysql.of_the_server"
 
 
 class RefusesFunctions(MySQLProblem):
-    """The server's binary log keeps us from making a trigger or function: no fault of that, nor of ours."""
+    """The server writes a binary log and lets us make no trigger or function. The dump is not at fault."""
 
     code = "mysql.refuses_functions"
 
 
 class NoDefiner(MySQLProblem):
-    """The server knows no account of the name in which a view runs: no fault of that, nor of ours."""
+    """The server does not have the account that a view runs as. The dump is not at fault."""
 
     code = "mysql.no_definer"
 
 
 class LockedOut(OfTheServer):
-    """Another session held a lock for longer than is waited."""
+    """Another session held a lock for too long."""
 
     code = "mysql.locked_out"
 
 
 class MissingPrivilege(MySQLProblem):
-    """The user lacks a privilege; the sentence has the GRANT."""
+    """The user lacks a privilege. The message has the GRANT."""
 
     code = "mysql.missing_privilege"
 

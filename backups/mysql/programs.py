@@ -123,7 +123,7 @@ def _why_not(server: ServerInfo, strange: Clients | None, folder: str) -> str:
             "No client programs for {flavour} are installed {place}.", flavour=server.flavour, place=place
         )
     return phrase(
-        "The server is {server}, and the client programs {place} are {other}'s alone, which {unfit}.",
+        "The server is {server}, but all client programs {place} are {other}'s. They {unfit}.",
         server=server,
         place=place,
         other=other,

@@ -150,7 +150,7 @@ def server_warnings(info: ServerInfo) -> list[str]:
     if info.claimed is not None:
         warnings.append(
             phrase(
-                "The server calls itself {shown}; by what it does it is {info}, and it is treated as that.",
+                "The server calls itself {shown}, but it behaves as {info}. Vedetta treats it as that.",
                 shown=shown(info.claimed),
                 info=info,
             )
@@ -160,8 +160,8 @@ def server_warnings(info: ServerInfo) -> list[str]:
     if newer:
         warnings.append(
             phrase(
-                "{newer} is newer than any {flavour} that Vedetta was tried with (up to {newest}): rely "
-                "on its backups once a verification has found one identical.",
+                "{newer} is newer than any {flavour} that Vedetta was tried with (up to {newest}). Do "
+                "not rely on its backups until a verification has found one identical.",
                 newer=newer,
                 flavour=info.flavour,
                 newest=".".join(map(str, newest)),

@@ -42,8 +42,8 @@ def _number(connection: Any, mark: str) -> tuple[int, int, int]:
     if major == 4:
         raise MySQLProblem(
             phrase(
-                "What answers passes over version comments, as neither MySQL nor MariaDB does, and no "
-                "dump can be made or loaded without them."
+                "The program that answers ignores version comments, so it is neither MySQL nor "
+                "MariaDB. No dump can be made or loaded without them."
             ),
             code="mysql.neither_mysql_nor_mariadb",
             do=phrase(

@@ -31,7 +31,8 @@ def tls_problem(text: str, server: Server) -> TlsProblem:
                 text=text,
             ),
             do=phrase(
-                "Name it in {address_set_by} as its certificate does, or have one made for this name.",
+                "Set {address_set_by} to the name in the certificate, or have a certificate made for "
+                "this name.",
                 address_set_by=server.address_set_by,
             ),
         )
@@ -58,12 +59,13 @@ def no_tls(server: Server) -> TlsProblem:
     if server.ssl_mode == "PREFERRED":
         return TlsProblem(
             phrase(
-                "The database server at {address} offered TLS, and then none, so it got no password.",
+                "The database server at {address} offered TLS, and then did not use it. No password "
+                "was sent.",
                 address=server.address,
             ),
             do=phrase(
-                "Try again. If it stays so, see what stands between; for a server without TLS, set "
-                "{ssl_mode_set_by} to DISABLED.",
+                "Try again. If it stays so, see what stands between here and the server. For a server "
+                "without TLS, set {ssl_mode_set_by} to DISABLED.",
                 ssl_mode_set_by=server.ssl_mode_set_by,
             ),
         )

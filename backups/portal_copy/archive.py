@@ -135,13 +135,14 @@ class _Writer:
         if len(text) > _LONGEST_LINE:
             raise Problem(
                 phrase(
-                    "A row of the portal's own database is longer than {longest_line} MB, more than is "
-                    "read from any copy.",
+                    "A row of the portal's own database is longer than {longest_line} MB. A copy with "
+                    "such a row could not be read again.",
                     longest_line=_LONGEST_LINE >> 20,
                 ),
                 code="portal_copy.row_too_long",
                 do=phrase(
-                    "It most likely is of a backup of very many tables: have fewer of them in one database."
+                    "It most likely belongs to a backup of very many tables. Have fewer of them in "
+                    "one database."
                 ),
             )
         self._digest.update(text)
@@ -181,7 +182,7 @@ class Offered:
 
 
 class TooLong(Problem):
-    """A copy goes on for longer than is read of any."""
+    """The copy is longer than any that is read."""
 
     code = "portal_copy.too_long"
 
@@ -195,7 +196,7 @@ def lines_in(file: IO[bytes]) -> Iterator[bytes]:
             raise TooLong(
                 phrase(
                     "It holds a line of more than {longest_line} MB, or more than {megabytes} GB in "
-                    "all, as no portal's copy does.",
+                    "all. No portal's copy does.",
                     longest_line=_LONGEST_LINE >> 20,
                     megabytes=_MOST_BYTES >> 30,
                 ),

@@ -51,7 +51,8 @@ def switch_off_strange() -> Iterator[str]:
     _let_in_the_admin()
     if left := [name for name in names if not people.filter(username=name).exists()]:
         yield phrase(
-            "Of the copy cannot sign in until an administrator lets them: {left}.", left=", ".join(left)
+            "These people of the copy cannot sign in until an administrator lets them: {left}.",
+            left=", ".join(left),
         )
     # What dead runs left is on machines of then, and this says where somebody wants things deleted.
     for run in [*notes.runs_with_leftover("scratch"), *notes.runs_with_leftover("partial")]:
@@ -111,7 +112,8 @@ def _without_strange_secrets() -> Iterator[str]:
             type(row)._default_manager.filter(pk=row.pk).update(**dict.fromkeys(strange, ""))
             kind = type(row).__name__
             yield phrase(
-                "{kind} {row} refers to no secret that rows may refer to: say where its are.",
+                "{kind} {row} referred to secrets that rows may not refer to. Say again where its "
+                "secrets are.",
                 kind=kind,
                 row=row.name,
             )
@@ -159,7 +161,7 @@ def _as_the_environment_says() -> Iterator[str]:
         changed.append("password_ref")
     if changed:
         yield phrase(
-            "Of database {ours} is as .env says, and not as in the copy: {changed}.",
+            "Database {ours} follows .env, not the copy, in these: {changed}.",
             ours=ours.name,
             changed=", ".join(changed),
         )

@@ -35,8 +35,8 @@ def told(names: Sequence[str]) -> tuple[str, str]:
     if len(names) > _SHOWN:
         shown += phrase(" and {count} more", count=len(names) - _SHOWN)
     what = phrase(
-        "The portal was started with secrets that only the worker needs: {shown}. It took them out "
-        "of its environment and works without them; backups are not concerned. But whoever breaks "
+        "The portal was started with secrets that only the worker needs: {shown}. It took them out of "
+        "its environment and works without them. Backups are not affected. But anybody who breaks "
         "into the web process may find them there.",
         shown=shown,
     )

@@ -47,10 +47,10 @@ def doubles(repositories: Iterable[Repository]) -> dict[int, str]:
         other = next((each for each in every if each.pk != row.pk and _are_one(row, each)), None)
         if other is not None:
             found[row.pk] = phrase(
-                "The portal has two rows for one repository, {row} ({url}) and {other} "
-                "({other_url}): each is checked and repaired, and forgotten in, without a look at "
-                "the other's databases. In the portal, give one of them to the databases of both, "
-                "and delete the other where nothing was done with it.",
+                "The portal has two rows for one repository, {row} ({url}) and {other} ({other_url}). "
+                "Checks, repairs and forgetting in one row do not see the databases of the other. In "
+                "the portal, give one of them to the databases of both. Delete the other one if "
+                "nothing was done with it.",
                 row=row,
                 url=row.url,
                 other=other,

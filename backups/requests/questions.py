@@ -195,12 +195,12 @@ def read(row: Row) -> Question:
             return kind.from_row(row.asked)
     except ObjectDoesNotExist as gone:
         raise Problem(
-            phrase("What this was asked about is not there any more."), code="question.gone"
+            phrase("The row that this question is about is not there any more."), code="question.gone"
         ) from gone
     except (KeyError, TypeError, ValueError):
         pass
     raise Problem(
-        phrase("The worker was asked what this version of Vedetta does not know."),
+        phrase("This version of the worker does not know the question that it was asked."),
         code="question.unknown",
         do=phrase("See that portal and worker are of the same version, then ask again."),
     )

@@ -64,7 +64,7 @@ def read(run: Run) -> Request:
     kind = FORMS.get(form)
     if kind is None or kind.action != run.action or not _is_known_version(run, kind):
         raise Problem(
-            phrase("{run} was asked for in a form that this version of Vedetta does not know.", run=run),
+            phrase("This version of Vedetta does not know the form in which {run} was asked for.", run=run),
             code="request.unknown_form",
             safe=NOTHING_DONE,
             do=phrase("See that portal and worker are of the same version, then start it again."),
@@ -76,7 +76,7 @@ def read(run: Run) -> Request:
     except (KeyError, TypeError, ValueError) as error:
         raise Problem(
             phrase(
-                "What {run} was asked for with cannot be read ({kind}: {error}).",
+                "The request of {run} cannot be read ({kind}: {error}).",
                 run=run,
                 kind=type(error).__name__,
                 error=error,

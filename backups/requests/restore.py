@@ -119,7 +119,7 @@ class RestoreRequest(_Aimed):
         """The request again."""
         if run.snapshot is None:
             raise Problem(
-                phrase("The snapshot that was to be restored is not known any more."),
+                phrase("The snapshot to restore is not known any more."),
                 code="request.no_snapshot",
                 safe=phrase("Nothing was touched."),
             )
@@ -246,7 +246,7 @@ def _row_beside(run: Run) -> Restore:
     row = Restore.objects.select_related("database__server", "snapshot").filter(run=run).first()
     if row is None:
         raise Problem(
-            phrase("What {run} was to bring back is not known any more.", run=run),
+            phrase("The state that {run} should bring back is not known any more.", run=run),
             code="restore.unknown",
             safe=NOTHING_DONE,
         )
@@ -258,7 +258,7 @@ def _restore_of(payload: Mapping[str, Any]) -> Restore:
     restore = related.filter(pk=payload["restore"]).first()
     if restore is None:
         raise Problem(
-            phrase("The restore that this is about is not known any more."),
+            phrase("The restore that this run is about is not known any more."),
             code="restore.unknown",
             safe=phrase("Nothing was touched."),
         )

@@ -68,7 +68,7 @@ class Access:
         except checked.Unfit as why:
             raise Problem(
                 phrase(
-                    "restic was not started: {url_set_by} is no location that it can be given. {why}",
+                    "restic was not started: {url_set_by} is not a usable location. {why}",
                     url_set_by=self.url_set_by,
                     why=why,
                 ),

@@ -116,7 +116,7 @@ def _error_from_words(lines: Sequence[str], access: Access, doing: str) -> Resti
 def _snapshot_gone(said: str, access: Access, doing: str) -> SnapshotGone:
     return SnapshotGone(
         phrase(
-            "The repository at {url} holds that snapshot no more ({doing}): {said}.",
+            "The repository at {url} does not hold that snapshot any more ({doing}): {said}.",
             url=access.url,
             doing=doing,
             said=said.rstrip("."),
@@ -129,7 +129,8 @@ def _wrong_password(access: Access, _lines: Sequence[str]) -> WrongPassword:
     return WrongPassword(
         phrase("The password does not open the repository {url}.", url=access.url),
         do=phrase(
-            "Set {password_set_by} to the one that it was made with.", password_set_by=access.password_set_by
+            "Set {password_set_by} to the password that it was made with.",
+            password_set_by=access.password_set_by,
         ),
     )
 

@@ -36,8 +36,8 @@ def gone(missing: NoRepository | NoBucket, access: Access) -> NoRepository | NoB
         )
         missing.do = (
             phrase(
-                "{put_right} No other one was made in its place. If it is lost and a new one is to "
-                "begin there, {another}; what the lost one held stays listed.",
+                "{put_right} No new repository was made in its place. If it is lost and a new one "
+                "should begin there, {another}. The snapshots of the lost one stay listed.",
                 put_right=_put_right(access),
                 another=access.names.another,
             )

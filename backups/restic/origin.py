@@ -61,8 +61,8 @@ def refuse_unpinned(program: str) -> None:
     if not found.is_pinned:
         raise ResticError(
             phrase(
-                "restic was not started: VEDETTA_RESTIC=pinned takes upstream's release "
-                "{pinned_version} by its SHA-256 alone, and {program} is {words}.",
+                "restic was not started: {program} is {words}. VEDETTA_RESTIC=pinned takes only "
+                "upstream's release {pinned_version}, by its SHA-256.",
                 pinned_version=pinned_version(),
                 program=found.program,
                 words=found.words,

@@ -45,7 +45,7 @@ class OutageTimer:
                 ),
                 code="restic.out_of_memory",
                 do=phrase(
-                    "See whether it is the right one, and check {url_set_by}.",
+                    "See whether it is the right repository, and check {url_set_by}.",
                     url_set_by=self._access.url_set_by,
                 ),
             )

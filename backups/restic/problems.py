@@ -27,13 +27,13 @@ class NoRepository(ResticError):
 
 # Of one in whose place another was begun, above all.
 LEFT = phrase(
-    "No database is backed up to it any more: if it is gone for good, nothing needs to be done, and "
-    "what it held stays listed; if not, bring it back to its place."
+    "No database is backed up to it any more. If it is gone for good, nothing needs to be done: its "
+    "snapshots stay listed. If not, bring it back to its place."
 )
 
 
 class OtherRepository(ResticError):
-    """There is a repository at the location, and not the one that is known to lie there."""
+    """Another repository lies at the location than the one that is known there."""
 
     code = "restic.other_repository"
 
@@ -42,9 +42,9 @@ class OtherRepository(ResticError):
         super().__init__(
             what,
             do=phrase(
-                "If its disk or share is not mounted, or another one is, mount the right one; if the "
-                "address is wrong, correct {url_set_by}. If the one that is there is to be used from "
-                "now on, {another}; what the known one held stays listed.",
+                "If its disk or share is not mounted, or another one is, mount the right one. If the "
+                "address is wrong, correct {url_set_by}. If the repository that is there should be "
+                "used from now on, {another}. The snapshots of the known one stay listed.",
                 url_set_by=access.url_set_by,
                 another=access.names.another,
             )
@@ -84,7 +84,7 @@ class AccessDenied(RepositoryUnreachable):
 
 
 class MayNotDelete(AccessDenied):
-    """The storage lets us add files and not remove them."""
+    """The storage lets us add files, but not remove them."""
 
     code = "restic.may_not_delete"
 
@@ -102,7 +102,7 @@ class RepositoryFull(ResticError):
 
 
 class UnreadableSnapshots(ResticError):
-    """Snapshots (`ids`) are in the repository, and restic answered (`completed`) without them."""
+    """Some snapshots (`ids`) are in the repository, but restic's answer (`completed`) left them out."""
 
     code = "restic.unreadable_snapshots"
 

@@ -118,13 +118,14 @@ def in_time(access: Access) -> Iterator[None]:
     except process.SaidTooMuch:
         raise ResticError(
             phrase(
-                "The repository at {url} was described in more than {most_kept} MB, so restic was ended.",
+                "restic wrote more than {most_kept} MB about the repository at {url}, so it was ended.",
                 url=access.url,
                 most_kept=process.MOST_KEPT >> 20,
             ),
             code="restic.said_too_much",
             do=phrase(
-                "See whether it is the right one, and check {url_set_by}.", url_set_by=access.url_set_by
+                "See whether it is the right repository, and check {url_set_by}.",
+                url_set_by=access.url_set_by,
             ),
         ) from None
     except process.NotInstalled:

@@ -16,7 +16,7 @@ _ELSE = template("Try it by hand as {user}: ssh HOST.")
 _SAYS: tuple[tuple[str, str, str], ...] = (
     (
         r"host key verification failed|identification has changed|no .*host key is known",
-        phrase("the server shows a host key that is not known here, or another one than the known"),
+        phrase("the server shows a host key that is not known here, or that differs from the known one"),
         (
             template(
                 "Compare its key by another way; if it is the server's own, put it into "

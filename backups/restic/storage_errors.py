@@ -65,7 +65,8 @@ def certificate_missing(lines: Sequence[str], doing: str) -> ResticError | None:
                     ),
                     code="restic.named_file_unreadable",
                     do=phrase(
-                        "Correct {name}, or take it out: a repository in a folder needs none.", name=name
+                        "Correct {name}, or take it out: a repository in a folder does not need it.",
+                        name=name,
                     ),
                 )
     return None
@@ -84,8 +85,8 @@ def not_ours(path: str, access: Access, doing: str) -> NotPermitted:
     """A file of the repository that another user made."""
     return NotPermitted(
         phrase(
-            "The user {person} may not read or write {path} of the repository {url} ({doing}): another "
-            "user made it, as a run as root does.",
+            "The user {person} may not read or write {path} of the repository {url} ({doing}): "
+            "another user made it, for example a command run as root.",
             person=process.user_name(),
             path=path,
             url=access.url,
@@ -99,7 +100,7 @@ def _give(access: Access) -> str:
     """How the repository's files come to belong to whom Vedetta runs as."""
     if not access.folder:
         return phrase(
-            "Give all files of the repository to the user that we log in as, on the storage itself."
+            "On the storage itself, give all files of the repository to the user that we log in as."
         )
     user = process.user_name()
     folder = shlex.quote(access.folder)

@@ -72,8 +72,8 @@ def refuse_keys_from_elsewhere(target: str, chosen: Collection[str], server: mys
         if _is_chosen(other, chosen):
             raise Problem(
                 phrase(
-                    "A foreign key of {table}, in another database, refers to {target}.{other} and "
-                    "would go with the tables of before.",
+                    "A foreign key of {table}, in another database, refers to {target}.{other}. After "
+                    "a swap it would refer to the old table.",
                     table=table,
                     target=target,
                     other=other,

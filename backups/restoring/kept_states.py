@@ -132,7 +132,7 @@ def next_undo(database: Database, target: str) -> Restore:
             phrase("No restore of {target} keeps tables, so there is nothing to undo.", target=target)
             if not known
             else phrase(
-                "No restore of {target} is left to undo: it is what it was before the first of them.",
+                "No restore of {target} is left to undo. It is as it was before the first of them.",
                 target=target,
             ),
             code="undo.nothing_kept",
@@ -196,7 +196,7 @@ def refuse_out_of_order(restore: Restore) -> None:
     if restore.tables and newer:
         raise Problem(
             phrase(
-                "Restore {run_id} of {target} is newer and has these tables as well, so the tables that "
+                "Restore {run_id} of {target} is newer and has these tables as well. The tables that "
                 "restore {restore_run_id} kept would not fit what is there.",
                 run_id=newer[-1].run_id,
                 target=restore.target,
@@ -214,8 +214,8 @@ def refuse_early_drop(restore: Restore) -> None:
     if newer and restore in laid(restore.database, restore.target):
         raise Problem(
             phrase(
-                "Restore {run_id} of {target} is newer and can still be undone, after which {kept_in} "
-                "would be the way back to what was there first.",
+                "Restore {run_id} of {target} is newer and can still be undone. After that, {kept_in} "
+                "is the way back to what was there first.",
                 run_id=newer[-1].run_id,
                 target=restore.target,
                 kept_in=restore.kept_in,

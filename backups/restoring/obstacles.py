@@ -68,9 +68,7 @@ def refuse_taken(kept_in: str, target: str, server: mysql.Server) -> None:
         taken = mysql.database_exists(connection, kept_in) and mysql.inventory(connection, kept_in)
     if taken:
         raise Problem(
-            phrase(
-                "{kept_in}, where the tables of before would be kept, holds tables already.", kept_in=kept_in
-            ),
+            phrase("{kept_in} already holds tables. The old tables would be kept there.", kept_in=kept_in),
             code="swap.kept_not_empty",
             safe=phrase("{target} was not touched.", target=target),
             do=phrase("Try again, which takes another name; drop that database once nobody needs it."),

@@ -58,7 +58,7 @@ def heard(snapshot: Snapshot, mode: RestoreMode, target: str, told: Mapping[str,
         return _of_rows(snapshot, mode, target, told["seconds"], **lists)
     except (KeyError, TypeError) as error:
         raise Problem(
-            phrase("What the worker answered is not known to this version of the portal."),
+            phrase("This version of the portal does not know the worker's answer."),
             code="restore.plan_unknown",
             do=phrase("See that portal and worker are of the same version, then look again."),
         ) from error
@@ -122,13 +122,15 @@ def _tell_of_safety_copies(plan: Plan) -> None:
     """What was saved before a restore is newer than the backups, and not what people go back to."""
     if selection.is_safety_copy(plan.snapshot):
         plan.warnings.append(
-            phrase("This snapshot was saved before a restore: it holds what was to be repaired then.")
+            phrase(
+                "This snapshot was saved before a restore. It holds the state that the restore should repair."
+            )
         )
     elif (newer := selection.newer_safety_copy(plan.snapshot)) is not None:
         plan.warnings.append(
             phrase(
-                "Snapshot {snapshot} is newer: it was saved before a restore, and holds what was to be "
-                "repaired then.",
+                "Snapshot {snapshot} is newer. It was saved before a restore, and holds the state "
+                "that the restore should repair.",
                 snapshot=newer.short_id,
             )
         )
@@ -194,8 +196,8 @@ def _look_at_names(
     if not is_known:
         plan.warnings.append(
             phrase(
-                "The snapshot has no manifest (it was not made by Vedetta): which tables it holds is "
-                "known only when it is read."
+                "The snapshot has no manifest (it was not made by Vedetta). Its tables are known only "
+                "when it is read."
             )
         )
     if is_known and plan.mode == RestoreMode.REPLACE and live and not chosen and not plan.replaced + plan.new:

@@ -194,7 +194,7 @@ def _refuse_other_tables(restore: Restore, outgoing: Sequence[str], incoming: Se
     if outgoing and not incoming and should_bring_tables(restore):
         raise Problem(
             phrase(
-                "No table would come into {target}, and {count} would go out of it.",
+                "The restore would bring no table into {target}, and take {count} out of it.",
                 target=restore.target,
                 count=len(outgoing),
             ),
@@ -208,7 +208,7 @@ def _refuse_other_tables(restore: Restore, outgoing: Sequence[str], incoming: Se
         why = phrase(", as {gone} is missing", gone=gone[0]) if gone else ""
         raise Problem(
             phrase(
-                "{incoming} does not hold the tables that were to come from it{why}.",
+                "{incoming} does not hold the tables that should be swapped in{why}.",
                 incoming=restore.incoming,
                 why=why,
             ),

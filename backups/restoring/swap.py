@@ -84,7 +84,7 @@ def swap(
         _prepare(restore, place)
         rename(restore, place, tick, say)
         restores.restore_note(restore, swap=Swap.RENAMED)
-        say(phrase("The tables were swapped; those of before are in {kept_in}.", kept_in=restore.kept_in))
+        say(phrase("The tables were swapped; the old ones are in {kept_in}.", kept_in=restore.kept_in))
         say_what_stayed(restore, place, say)
         _finish(restore, place, tick, say)
     except BaseException as error:
@@ -112,10 +112,10 @@ def end_broken_off(restore: Restore, place: mysql.ProbedServer, tick: process.Ti
     if renamed:
         restores.restore_note(restore, swap=Swap.RENAMED)
         _finish(restore, place, tick)
-        kept = phrase("the tables of before are in {kept_in}.", kept_in=restore.kept_in)
+        kept = phrase("the old tables are in {kept_in}.", kept_in=restore.kept_in)
         if wrong := _not_whole(restore):
             return phrase(
-                "{wrong} In {target} are the tables that were to come, and {kept}",
+                "{wrong} {target} has the new tables, and {kept}",
                 wrong=wrong,
                 target=restore.target,
                 kept=kept,
@@ -161,7 +161,7 @@ def refuse_unless_whole(restore: Restore) -> None:
 
 def _where_those_of_before_are(restore: Restore) -> str:
     if restore.swap != Swap.NONE:
-        return phrase("; those of before are in {kept_in}", kept_in=restore.kept_in)
+        return phrase("; the old ones are in {kept_in}", kept_in=restore.kept_in)
     saved = restore.safety_snapshot
     return phrase("; what it held before is in snapshot {snapshot}", snapshot=saved.short_id) if saved else ""
 
@@ -324,8 +324,8 @@ def _end_without_target(restore: Restore, renamed: bool) -> str:
     if renamed:
         restores.restore_finished_swap(restore, left=[])
         return phrase(
-            "{target} is not there any more, and with it the tables that came in; the tables of "
-            "before are in {kept_in}.",
+            "{target} is not there any more, and the restored tables are gone with it. The old tables "
+            "are in {kept_in}.",
             target=restore.target,
             kept_in=restore.kept_in,
         )
@@ -347,11 +347,11 @@ def _end_now(
             phrase("The swap was broken off: {later}", later=later.what),
             code="swap.broken_off",
             safe=phrase(
-                "No row of {target} is lost, but views, triggers, routines or events of it may be "
-                "missing until the swap is ended, which is tried every minute.",
+                "No row of {target} is lost. Its views, triggers, routines or events may be missing "
+                "until the swap is ended. That is tried every minute.",
                 target=restore.target,
             ),
-            do=phrase("See that the database server answers; what came of it will be added here."),
+            do=phrase("See that the database server answers. The outcome will be added here."),
         ) from error
 
 
@@ -366,7 +366,7 @@ def _left_though_sound(restore: Restore) -> list[definitions.Left]:
 def _what_to_do(left: Sequence[definitions.Left]) -> str:
     """What helps what could not be made, each thing once; the first few of them."""
     ways = list(dict.fromkeys(one["do"] for one in left if one.get("do")))
-    return joined(ways[:_WAYS]) or phrase("See to what is missing.")
+    return joined(ways[:_WAYS]) or phrase("Make what is missing.")
 
 
 # They come one for each kind of refusal.
@@ -389,6 +389,6 @@ def _not_whole(restore: Restore) -> str:
     if otherwise:
         named = ", ".join(otherwise[:5]) + (" …" if len(otherwise) > 5 else "")
         sentences.append(
-            phrase("After the swap these tables are not defined as they came: {named}.", named=named)
+            phrase("After the swap these tables are not defined as they were loaded: {named}.", named=named)
         )
     return joined(sentences)

@@ -68,7 +68,7 @@ def restore_left(restore: Restore) -> str:
     if _is_loading_into_live(restore):
         return phrase("What was loaded into {target} is taken away.", target=restore.target)
     if not restore.is_settled:
-        return phrase("It was swapping tables, which is ended either way within minutes.")
+        return phrase("It was swapping tables. The swap is completed or taken back within minutes.")
     if restore.mode == RestoreMode.IN_PLACE and restore.run.phase == "load":
         saved = restore.safety_snapshot
         way_back = (

@@ -199,7 +199,9 @@ def person_goes(person: User, *, now: datetime | None = None) -> None:
 
 def _cancel_without_right(runs: QuerySet[Run], why: str, now: datetime) -> None:
     sentence = phrase(
-        "Cancelled before it started: {why} Nothing was done; whoever may can start it again.", why=why
+        "Cancelled before it started: {why} Nothing was done. Anybody who may start such a run can "
+        "start it again.",
+        why=why,
     )
     keys = list(runs.values_list("pk", flat=True))
     Run.objects.filter(pk__in=keys, status=Status.QUEUED).update(
@@ -326,7 +328,7 @@ def _count_from_now(now: datetime) -> None:
 def _give_up_never_begun(now: datetime) -> None:
     """Runs that a process queued for itself alone, and then died: they would refuse others for ever."""
     why = Failure(
-        phrase("The process that was to play it ended before it began. Nothing was done."), "run.never_begun"
+        phrase("The process of this run ended before the run began. Nothing was done."), "run.never_begun"
     )
     orphans = Run.objects.filter(status=Status.QUEUED).exclude(of_the_queue())
     orphans.filter(Q(queued_at__lt=now - BEAT_LOST) | Q(parent__status__in=TERMINAL)).update(
@@ -373,11 +375,11 @@ def after_portal_restore(copy: PortalCopy) -> None:
     then = timezone.localtime(copy.made_at)
     began = phrase("The portal came back from its copy of {then}", then=f"{then:%Y-%m-%d %H:%M:%S}")
     cut = Failure(
-        phrase("{began}, in which this run was under way. How it ended is not known.", began=began),
+        phrase("{began}. In that copy this run was under way. How it ended is not known.", began=began),
         "run.portal_came_back",
     )
     dropped = Failure(
-        phrase("{began}, in which this run had not begun. Nothing was done.", began=began),
+        phrase("{began}. In that copy this run had not begun. Nothing was done.", began=began),
         "run.portal_came_back",
     )
     Run.objects.filter(pk=copy.made_by, status=Status.RUNNING).update(

@@ -110,7 +110,7 @@ def runs_resend(now: datetime | None = None) -> int:
     for run in lost:
         run_log(
             run.pk,
-            [line(phrase("No message to the worker was left for it; one is sent again."), Level.WARNING)],
+            [line(phrase("The message to the worker about it was lost. It is sent again."), Level.WARNING)],
         )
         wake_for(run)
     return len(lost)

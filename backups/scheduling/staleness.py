@@ -64,9 +64,9 @@ def conflicts(
     if allowed and usable(database.verify_cron) and (age := _verified_age(database, now)) >= allowed:
         yield (
             phrase(
-                "Going by the schedules, the newest verified backup gets {age} old, and "
-                "SENTINEL_VERIFIED_THRESHOLD_SECONDS allows {allowed}: {consequence} in between. Verify "
-                "more often, or allow more.",
+                "By the schedules, the newest verified backup gets {age} old, but "
+                "SENTINEL_VERIFIED_THRESHOLD_SECONDS allows {allowed}: {consequence} in between. "
+                "Verify more often, or allow more.",
                 age=formatting.approximate_duration(age),
                 allowed=formatting.approximate_duration(allowed),
                 consequence=consequence,

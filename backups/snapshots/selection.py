@@ -67,8 +67,8 @@ def known_bad_words(snapshot: Snapshot) -> str:
     last = snapshot.verifications.order_by("-finished_at", "-pk").first()
     if last is None:
         return phrase(
-            "Snapshot {snapshot} is known to be bad: a repair made it of a damaged one, without "
-            "what could not be read any more.",
+            "Snapshot {snapshot} is known to be bad: a repair made it from a damaged one and left out "
+            "what could not be read.",
             snapshot=snapshot.short_id,
         )
     when = phrase(" of {local}", local=_local(last.finished_at))
@@ -212,11 +212,12 @@ def _none(database: Database) -> Problem:
     if saved is not None:
         return Problem(
             phrase(
-                "There is no backup of {database}, only what was saved before restores.", database=database
+                "There is no backup of {database}, only safety backups that were made before restores.",
+                database=database,
             ),
             code="snapshot.none_but_saved",
             do=phrase(
-                "The newest of that is {snapshot} from {local}: say its id to take it.",
+                "The newest of these is {snapshot} from {local}. To take it, say its id.",
                 snapshot=saved.short_id,
                 local=_local(saved.time),
             ),

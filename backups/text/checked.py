@@ -66,7 +66,7 @@ class Host(Text):
             and (cls._NAME.fullmatch(value) is not None or _is_address(value))
         )
         if not is_fit:
-            raise Unfit(phrase("A host is a name, an address or the path of a socket, alone."))
+            raise Unfit(phrase("A host is one name, one address or the path of one socket."))
 
 
 def _is_address(value: str) -> bool:

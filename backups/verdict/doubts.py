@@ -39,7 +39,7 @@ def failed_look(facts: Facts) -> Found:
                 "look_failed",
                 State.DOUBTFUL if each.name in used else State.GOOD,
                 phrase(
-                    "The last look at what repository {name} holds failed: {error}",
+                    "The last look into repository {name} failed: {error}",
                     name=each.name,
                     error=each.failed_look.error,
                 ),
@@ -94,8 +94,8 @@ def suspect(facts: Facts) -> Found:
                     ended=ended(each.found),
                 ),
                 phrase(
-                    "See its size, then check all of its data, which alone tells that it is sound: "
-                    "{command}, then {command_2}.",
+                    "See its size, then check all of its data: only that tells that it is sound "
+                    "({command}, then {command_2}).",
                     command=typed_of("stats", each, facts),
                     command_2=typed_of("check --read-data", each, facts),
                 ),

@@ -43,9 +43,9 @@ def worker(facts: Facts) -> Found:
                 "worker",
                 State.BAD,
                 phrase(
-                    "Whether the worker “{cluster}” runs is not known: its last sign of life is of "
-                    "{seen_at}, which is yet to come, so the clock was set back. {plays} that are "
-                    "queued may wait.",
+                    "It is not known whether the worker “{cluster}” runs. Its last sign of life is of "
+                    "{seen_at}, which is yet to come: the clock was set back. {plays} that are queued "
+                    "may wait.",
                     cluster=each.cluster,
                     seen_at=formatting.clock(each.seen_at, facts.now),
                     plays=each.plays,
@@ -181,8 +181,8 @@ def withheld(facts: Facts) -> Found:
                     because=_because(each.withheld.error),
                 ),
                 phrase(
-                    "Back up once more ({command}), which says what still stands against it. The log of "
-                    "{withheld} tells more.",
+                    "Back up once more ({command}). That backup says what still stands against it. "
+                    "The log of {withheld} tells more.",
                     command=typed("backup", each, facts),
                     withheld=each.withheld.name,
                 ),

@@ -68,9 +68,8 @@ def no_database(facts: Facts) -> Found:
     if not facts.databases:
         yield Finding(
             "no_database", State.BAD, phrase("No database is set up, so nothing is backed up."),
-            phrase("Set MYSQL_* and RESTIC_* and run `manage.py bootstrap`, or add a database in the "
-"portal; if there was one, see whether DATABASE_URL names the right database of the "
-"portal's own."),
+            phrase("Set MYSQL_* and RESTIC_* and run `manage.py bootstrap`, or add a database in the portal. "
+"If there was one, see whether DATABASE_URL names the portal's own database."),
         )  # fmt: skip
 
 
@@ -99,14 +98,15 @@ def damaged(facts: Facts) -> Found:
                 "repository_damaged",
                 State.BAD,
                 phrase(
-                    "Repository {name} is damaged: {ended} Backups go on, but the gate is told of none "
-                    "of them.",
+                    "Repository {name} is damaged: {ended} Backups go on, but they do not count for "
+                    "the gate.",
                     name=each.name,
                     ended=ended(each.found),
                 ),
                 phrase(
-                    "Repair the index, then the snapshots, check all data; if that check is good, back "
-                    "up: of that the gate is told ({command}, {command_2}, {command_3}, {backing_up}).",
+                    "Repair the index, then the snapshots, then check all data. If that check is "
+                    "good, back up: that backup counts for the gate ({command}, {command_2}, "
+                    "{command_3}, {backing_up}).",
                     command=typed_of("repair-index", each, facts),
                     command_2=typed_of("repair-snapshots", each, facts),
                     command_3=typed_of("check --read-data", each, facts),
@@ -137,8 +137,8 @@ def waits_for_a_person(facts: Facts) -> Found:
                     waiting=joined(each.waiting),
                 ),
                 phrase(
-                    "Say whether it is right: if so, `manage.py accept {waiting_run} --reason …`, or "
-                    "its page in the portal; if not, mend the database and back up again.",
+                    "Say whether it is right. If so, use `manage.py accept {waiting_run} --reason …`, "
+                    "or its page in the portal. If not, mend the database and back up again.",
                     waiting_run=each.waiting_run,
                 ),
                 each.name,

@@ -32,7 +32,9 @@ def answer_next() -> Question | None:
 def _refuse_who_may_not(row: Question) -> None:
     kind = questions.KINDS.get(row.kind)
     if kind is not None and not kind.may_be_asked_by(row.asked_by):
-        raise Problem(phrase("Whoever asked this may not ask it any more."), code="question.asker_may_not")
+        raise Problem(
+            phrase("The person who asked this may not ask it any more."), code="question.asker_may_not"
+        )
 
 
 def _unexpected(error: Exception) -> Problem:

@@ -41,7 +41,7 @@ _END_SECONDS = 5.0
 
 
 class _Gone(Problem):
-    """Whoever downloads has gone."""
+    """The person who downloaded has gone."""
 
     code = "downloads.gone"
 
@@ -183,7 +183,7 @@ class _Listening:
             if self._stopping.is_set():
                 raise Problem(phrase("The worker was told to stop."), code="downloads.worker_stops")
             if wire.hung_up(connection):
-                raise _Gone(phrase("Whoever downloads has gone."))
+                raise _Gone(phrase("The person who downloaded has gone."))
 
         try:
             ticket = tickets.spend(token)
@@ -213,7 +213,7 @@ class _Listening:
 def _busy() -> Problem:
     return Problem(
         phrase(
-            "{most_at_once} downloads are under way, and the worker sends no more at once.",
+            "{most_at_once} downloads are under way. The worker sends no more at once.",
             most_at_once=MOST_AT_ONCE,
         ),
         code="downloads.worker_is_busy",

@@ -38,9 +38,9 @@ _PLAYED = {
 _PARTS = frozenset({"id", "name", "func", "args", "kwargs", "group", "cluster", "started", "ack_failure"})
 _ID = re.compile(r"\([0-9]{1,18},\)")
 _REMOVED = phrase(
-    "The queue plays Vedetta's own functions alone; backups go on as they are scheduled. Something "
-    "else writes in the portal's own database: find out what can (DATABASE_URL), change that "
-    "password, and look through the portal's users, databases and audit."
+    "The queue runs only Vedetta's own functions. Backups go on as they are scheduled. Something else "
+    "writes in the portal's own database. Find out what can (DATABASE_URL), change that password, and "
+    "look through the portal's users, databases and audit."
 )
 
 
@@ -118,10 +118,10 @@ def _why_strange(order: object) -> str:
     if not isinstance(func, str) or func not in _PLAYED:
         return phrase("it names {shown}", shown=_shown(func))
     if more := order.keys() - _PARTS:
-        return phrase("it asks for {shown} besides", shown=_shown(min(more, key=str)))
+        return phrase("it also asks for {shown}", shown=_shown(min(more, key=str)))
     is_ids = isinstance(args, tuple) and all(type(each) is int for each in args)
     if not is_ids or len(args or ()) != _PLAYED[func] or order.get("kwargs"):
-        return phrase("it gives {func} what that does not take", func=func)
+        return phrase("it gives {func} arguments that it does not take", func=func)
     return ""
 
 
@@ -132,9 +132,9 @@ def _why_strange_schedule(schedule: Schedule) -> str:
     if schedule.hook or schedule.kwargs or schedule.intended_date_kwarg:
         return phrase("it asks for more than {func}", func=schedule.func)
     if bool(schedule.args) != bool(_PLAYED[schedule.func]) or not _ID.fullmatch(schedule.args or "(0,)"):
-        return phrase("it gives {func} what that does not take", func=schedule.func)
+        return phrase("it gives {func} arguments that it does not take", func=schedule.func)
     if schedule.cluster not in (None, settings.Q_CLUSTER["name"], settings.RESTORES_CLUSTER):
-        return phrase("it is for the worker {shown}, which is none of ours", shown=_shown(schedule.cluster))
+        return phrase("it is for the worker {shown}, which is not ours", shown=_shown(schedule.cluster))
     if schedule.next_run is None or not _has_rhythm(schedule):
         return phrase("it has no rhythm that can be kept")
     return ""

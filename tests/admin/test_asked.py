@@ -197,7 +197,7 @@ def test_who_may_not_ask_any_more_gets_no_answer(
 
     assert answering.answer_next() == row
     assert answer_of(row) == {
-        "problem": "Whoever asked this may not ask it any more. Nothing was touched.",
+        "problem": "The person who asked this may not ask it any more. Nothing was touched.",
         "code": "question.asker_may_not",
     }
 

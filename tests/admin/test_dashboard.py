@@ -86,7 +86,7 @@ def test_a_look_at_a_repository_that_failed_is_told_as_such(past: History, login
         finished_at=timezone.now(), error="The folder is empty.",
     )  # fmt: skip
     text = page(login("Viewer"))
-    assert "The last look at what repository" in text
+    assert "The last look into repository" in text
     assert "The last look at its repository failed." in text
     assert "Its repository is good" not in text
 
@@ -230,7 +230,7 @@ def test_a_worker_seen_in_the_future_is_not_taken_for_alive(past: History, login
     """The clock was set back since; a worker that runs is seen again at once, also in a long run."""
     WorkerPulse.objects.update(seen_at=timezone.now() + queue.PULSE_AHEAD + timedelta(seconds=9))
     client = login("Viewer")
-    assert "Whether the worker “vedetta” runs is not known" in page(client)
+    assert "It is not known whether the worker “vedetta” runs" in page(client)
 
     queue.worker_heartbeat("vedetta", sparingly=True)
 
@@ -241,7 +241,7 @@ def test_a_damaged_repository_says_what_to_do(past: History, login: Login) -> No
     Repository.objects.update(health=Health.DAMAGED, check_error="Pack 1a2b is missing.")
     text = page(login("Viewer"))
     assert "Pack 1a2b is missing." in text
-    assert "Repair the index, then the snapshots, check all data; if that check is good, back up" in text
+    assert "Repair the index, then the snapshots, then check all data. If that check is good, back up" in text
 
 
 def test_live_answers_the_same_for_who_comes_later(past: History, login: Login) -> None:

@@ -264,10 +264,10 @@ def test_the_command_tells_each_drill_beside_the_checks(
 def test_the_command_refuses_what_is_no_address(capsys: pytest.CaptureFixture[str]) -> None:
     code, told = preflight(capsys, SHOP, "shop.example.com", f"{SHOP}/closed")
     assert code == 2
-    assert str(told["error"]).startswith("--gate 'shop.example.com': That is no address that a drill")
+    assert str(told["error"]).startswith("--gate 'shop.example.com': A drill cannot ask this address")
 
     code, told = preflight(capsys, SHOP, "https://anna:secret@shop.example.com/")
     assert code == 2
     assert str(told["error"]).startswith("--gate '…@shop.example.com/': ")
-    assert "A drill asks without a password." in str(told["error"])
+    assert "A drill asks without one." in str(told["error"])
     assert "secret" not in str(told)

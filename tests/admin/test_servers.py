@@ -97,7 +97,7 @@ def test_a_database_is_given_a_server_that_is_added_beside_it(database: Database
 @pytest.mark.parametrize(
     ("wrong", "told"),
     [
-        ({"host": "a;b"}, "A host is a name, an address or the path of a socket, alone."),
+        ({"host": "a;b"}, "A host is one name, one address or the path of one socket."),
         ({"password_ref": "hunter2"}, "Write env:NAME or file:/path, never the secret itself."),
         ({"password_ref": "env:SECRET_KEY"}, "secret, which is not for other servers."),
         ({"port": "0"}, "greater than or equal to 1"),

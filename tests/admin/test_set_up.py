@@ -194,7 +194,7 @@ def test_a_database_is_given_a_server_of_its_own_for_test_restores(
     wrong = client.post(
         page, form_of(database, verify_host="a;b", verify_user="u", verify_password_ref="env:X")
     )
-    assert "A host is a name, an address or the path of a socket, alone." in wrong.content.decode()
+    assert "A host is one name, one address or the path of one socket." in wrong.content.decode()
     place = {"verify_host": "verify.example", "verify_user": "u", "verify_password_ref": "env:VERIFY_SHOP"}
     assert client.post(page, form_of(database, **place)).status_code == 302
 
@@ -306,9 +306,7 @@ def test_a_place_is_one_row(db: None, login: Login, tmp_path: Path) -> None:
             f"{tmp_path}/link/repository",
         ):
             said = client.post(page, {**form, "url": url}).content.decode()
-            assert (
-                f"The portal knows that place already, as main ({place}), and one repository is one" in said
-            )
+            assert f"The portal knows that place already, as main ({place}). Choose main for" in said
 
     assert set(Repository.objects.values_list("name", "url")) == {
         ("main", str(place)),

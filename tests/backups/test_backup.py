@@ -375,7 +375,7 @@ for name in ("orders", "stock"):
     ran = portal.backup()
 
     assert ran.code == 2
-    assert ran.json["error"] == "It is not said which database. Say --database with one of: orders, stock."
+    assert ran.json["error"] == "No database was named. Say --database with one of: orders, stock."
 
 
 @pytest.mark.one_flavour("mariadb")

@@ -60,7 +60,7 @@ def test_altered_table_is_an_error_and_the_next_backup_succeeds(
 
     assert ran.code == 1
     assert "was altered" in ran.json["error"]
-    assert "Back up again once the change is through." in ran.json["error"]
+    assert "Back up again when the change is done." in ran.json["error"]
     assert "failed to save" not in ran.err
     assert portal.snapshots() == []
     assert portal.heartbeat() is None
@@ -71,10 +71,10 @@ def test_table_renamed_that_a_view_reads_is_an_error_about_both(mariadb_server: 
     shop = make_shop(mariadb_server, f"{TABLES}CREATE VIEW n_of_z AS SELECT n FROM z;")
 
     with pytest.raises(
-        Problem, match=r"What the view n_of_z of .* reads was altered, renamed or dropped"
+        Problem, match=r"Something that the view n_of_z of .* reads was altered, renamed or dropped"
     ) as told:
         dumped_during(shop, "RENAME TABLE z TO zz")
-    assert told.value.do == "Back up again once the change is through."
+    assert told.value.do == "Back up again when the change is done."
 
 
 @pytest.mark.one_flavour("mysql")
@@ -391,7 +391,7 @@ def test_other_defaults_are_said_and_refused_where_something_was_made_under_them
         assert "was altered while the dump ran (ALTER DATABASE: from " in said
         parts.execute("DROP PROCEDURE tidy; CREATE PROCEDURE tidy() DO 1")
         made = mysql.made_under(connection, parts.name)
-        with pytest.raises(Problem, match="the procedure tidy was made under the latter"):
+        with pytest.raises(Problem, match="the procedure tidy was made under the new one"):
             altered_defaults(connection, parts.name, before, {"procedure tidy": made["procedure tidy"]})
 
 

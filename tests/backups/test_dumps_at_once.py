@@ -524,7 +524,7 @@ def test_disk_of_the_spool_fills_during_the_dump(
         ran = portal.finish(backup)
 
         assert ran.code == 1
-        assert "(DUMP_SPOOL_DIR) takes nothing: No space left on device" in ran.json["error"]
+        assert "(DUMP_SPOOL_DIR) cannot be written to: No space left on device" in ran.json["error"]
         assert_nothing_came_of_it(portal, "failed")
         assert list(disk.iterdir()) == [filler]
         filler.unlink()

@@ -172,16 +172,16 @@ ENDS: list[tuple[str, int, type[Problem], str]] = [
         "mariadb-dump: Couldn't execute 'SELECT `id`, `ц` FROM `t`': Unknown column 'Ñ†' in 'SELECT' (1054)",
         2,
         mysql.OfTheServer,
-        "take skip-character-set-client-handshake out of its configuration",
+        "Take skip-character-set-client-handshake out of its configuration",
     ),
     (
         "mariadb-dump: Couldn't execute 'SHOW FIELDS FROM `v ``1`': View 'd.v `1' references invalid (1356)",
         2,
         mysql.MySQLProblem,
-        "What the view v `1 of d reads was altered, renamed or dropped while the dump ran (error 1356)",
+        "Something that the view v `1 of d reads was altered, renamed or dropped while the dump ran",
     ),
     ("", -9, mysql.MySQLProblem, "killed by signal 9"),
-    ("", 7, mysql.ServerGone, "connection to the database server at db.example.com:3307 was lost"),
+    ("", 7, mysql.ServerGone, "connection to the database server at db.example.com:3307 may have been lost"),
     ("nobody expects this", 2, mysql.MySQLProblem, "nobody expects this"),
 ]
 
@@ -200,9 +200,9 @@ RUNS_WITH = "The server is running with the --{} option so it cannot execute thi
 @pytest.mark.parametrize(
     ("code", "text", "do"),
     [
-        (1290, RUNS_WITH.format("read-only"), "Go to the server that is written to"),
-        (1290, RUNS_WITH.format("super-read-only"), "Go to the server that is written to"),
-        (1290, RUNS_WITH.format("secure-timestamp=YES"), "start it with secure_timestamp=NO"),
+        (1290, RUNS_WITH.format("read-only"), "Use the server that can be written to"),
+        (1290, RUNS_WITH.format("super-read-only"), "Use the server that can be written to"),
+        (1290, RUNS_WITH.format("secure-timestamp=YES"), "Start the server with secure_timestamp=NO"),
         (1290, RUNS_WITH.format("max-session-mem-used=8192"), "Raise the server's max_session_mem_used"),
         (1290, RUNS_WITH.format("secure-file-priv"), "Take --secure-file-priv out of the server's conf"),
         (1290, "言語 (--event-scheduler=DISABLED)", "Take --event-scheduler out of the server's conf"),
@@ -229,13 +229,13 @@ def test_a_setting_of_the_servers_is_named_with_the_way_out(code: int, text: str
         (
             2048,
             2048,
-            "has 2048 bytes, and the database server at db.example.com:3307 takes 2048 bytes at most",
+            "has 2048 bytes. The database server at db.example.com:3307 takes at most 2048 bytes",
         ),
         (3_000_000, 1 << 20, "SET GLOBAL max_allowed_packet = 4194304;"),
-        (3_000_000, 1 << 20, "A statement has 3.0 MB, and"),
+        (3_000_000, 1 << 20, "A statement has 3.0 MB. The"),
         ((1 << 22) - 1, 1 << 20, "SET GLOBAL max_allowed_packet = 8388608;"),
         ((1 << 30) - 100, 1 << 24, "SET GLOBAL max_allowed_packet = 1073741824;"),
-        ((1 << 30) + 100, 1 << 30, "No server takes so long a one."),
+        ((1 << 30) + 100, 1 << 30, "No server takes a statement this long."),
     ],
 )
 def test_a_statement_that_no_packet_holds_is_told_with_both_sizes(length: int, limit: int, told: str) -> None:
@@ -411,8 +411,13 @@ def _root(server: DatabaseServer) -> mysql.Server:
     ("number", "text", "named", "do"),
     [
         (1049, "Unknown database 'shop'", "shop", "Check MYSQL_DATABASE"),
-        (1049, "Unknown database 'library'", "library", "Make it or grant"),
-        (1044, "Access denied for user 'dump'@'%' to database 'library'", "library", "Make it or grant"),
+        (1049, "Unknown database 'library'", "library", "Make that database, or grant"),
+        (
+            1044,
+            "Access denied for user 'dump'@'%' to database 'library'",
+            "library",
+            "Make that database, or grant",
+        ),
     ],
 )
 def test_missing_database_is_the_one_that_the_server_names(
@@ -503,7 +508,7 @@ def test_a_server_by_its_socket_and_by_localhost(
 def test_localhost_that_gives_no_answer_names_the_socket() -> None:
     server = mysql.Server("localhost", 1, "dump", "p")
 
-    said = "where it is to be by the server's socket, name that"
+    said = "To use the server's socket, give its path"
     with pytest.raises(mysql.ServerUnreachable, match=said), mysql.connect(server):
         pass
 

@@ -131,10 +131,10 @@ def test_pinned_alone_refuses_every_other(
         endpoints.repository_access(repository)
 
     assert refused.value.sentence() == (
-        "restic was not started: VEDETTA_RESTIC=pinned takes upstream's release 0.19.1 by its SHA-256 alone, "
-        f"and {program} is of unknown origin. Run `make setup` where that release can be fetched (in an "
-        "image: build it with RESTIC_IMAGE by digest, see docs/supply-chain.md), or take VEDETTA_RESTIC out "
-        "of .env."
+        f"restic was not started: {program} is of unknown origin. VEDETTA_RESTIC=pinned takes only "
+        "upstream's release 0.19.1, by its SHA-256. Run `make setup` where that release can be fetched "
+        "(in an image: build it with RESTIC_IMAGE by digest, see docs/supply-chain.md), or take "
+        "VEDETTA_RESTIC out of .env."
     )
     write_down(program, source="upstream", archive_sha256=PINNED)
     assert endpoints.repository_access(repository).program == str(program)

@@ -80,7 +80,7 @@ def test_what_nothing_is_heard_of_is_not_followed_for_ever(
         follower.to_its_end()
 
     assert told.value.code == "run.not_heard_of"
-    assert "It is not stopped by that." in told.value.sentence()
+    assert "This does not stop the run." in told.value.sentence()
     assert Run.objects.get(pk=run.pk).status == "running"
 
 

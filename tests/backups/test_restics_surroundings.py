@@ -131,7 +131,7 @@ def test_the_snapshot_of_another_host_is_not_the_newest(mariadb_portal: Portal) 
     assert restored.json["snapshot_id"] == made.json["snapshot_id"]
     assert "2 kept" in portal.log()
     (seen,) = [each["detail"] for each in preflight.json["checks"] if each["name"] == "restic"]
-    assert "not shown to it" in seen
+    assert "hides these variables" in seen
     assert "RESTIC_HOST" in seen
     assert portal.manage("repository", "check", "--read-data").code == 0
     assert not list(portal.folder.glob("*.log"))

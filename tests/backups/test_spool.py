@@ -111,11 +111,13 @@ def test_full_disk_is_told_and_nothing_is_left_on_it(tmp_path: Path) -> None:
         with room.file() as file:
             tested = Spool(0, file, 50 << 20)
             tested.put(bytes(1 << 19))
-            with pytest.raises(Problem, match=r"\(DUMP_SPOOL_DIR\) takes nothing: No space left on device"):
+            with pytest.raises(
+                Problem, match=r"\(DUMP_SPOOL_DIR\) cannot be written to: No space left on device"
+            ):
                 tested.put(bytes(1 << 20))
         assert list(disk.iterdir()) == []
 
 
 def test_folder_that_is_not_there_is_told(tmp_path: Path) -> None:
-    with pytest.raises(Problem, match="takes nothing: No such file or directory"):
+    with pytest.raises(Problem, match="cannot be written to: No such file or directory"):
         Room(str(tmp_path / "gone"), 1)

@@ -116,7 +116,7 @@ def test_refusal_reaches_preflight_and_the_backup(
     run = back_up(database)
 
     assert not checks["client"].ok
-    assert "are MySQL's alone" in checks["client"].detail or "are MariaDB's alone" in checks["client"].detail
+    assert "are MySQL's. They" in checks["client"].detail or "are MariaDB's. They" in checks["client"].detail
     assert run.status == "failed"
     assert run.error.startswith(checks["client"].detail.partition(",")[0])
     assert database.snapshots.count() == 0

@@ -93,7 +93,7 @@ def test_preflight_says_what_a_server_calls_itself(shop: Shop, make_database: Ma
         found = preflight.make_ready(make_database(seen_through(shop, disguise)))
 
     odd, newer = (text for text in found.warnings if "26.7.0" in text)
-    assert f"calls itself 26.7.0; by what it does it is {found.source.info}" in odd
+    assert f"calls itself 26.7.0, but it behaves as {found.source.info}" in odd
     assert "26.7.0 is newer than any M" in newer
     assert found.source.programs.flavour == {"mariadb": "MariaDB", "mysql": "MySQL"}[shop.server.flavour]
 
@@ -132,11 +132,11 @@ def test_mariadb_under_another_version_is_backed_up_verified_and_restored(
         ("9.7.4", None, "MySQL", []),
         ("12.3.1-MariaDB", None, "MariaDB", ["MariaDB 12.3.1 is newer than any MariaDB"]),
         ("26.7.0", None, "MySQL", ["MySQL 26.7.0 is newer than any MySQL"]),
-        ("10.11.19", "8.0.11", "MariaDB", ["calls itself 8.0.11; by what it does it is MariaDB 10.11.19"]),
-        ("10.11.19", "", "MariaDB", ["calls itself nothing;"]),
-        ("10.11.19", "27.1", "MariaDB", ["calls itself 27.1;", "27.1 is newer than any MariaDB"]),
-        ("9.7.4", "11.9.1-MariaDB", "MySQL", ["calls itself 11.9.1-MariaDB;"]),
-        ("9.7.4", "\x1b[31m" + "y" * 300, "MySQL", [f"calls itself �[31m{'y' * 55}…;"]),
+        ("10.11.19", "8.0.11", "MariaDB", ["calls itself 8.0.11, but it behaves as MariaDB 10.11.19"]),
+        ("10.11.19", "", "MariaDB", ["calls itself nothing,"]),
+        ("10.11.19", "27.1", "MariaDB", ["calls itself 27.1,", "27.1 is newer than any MariaDB"]),
+        ("9.7.4", "11.9.1-MariaDB", "MySQL", ["calls itself 11.9.1-MariaDB,"]),
+        ("9.7.4", "\x1b[31m" + "y" * 300, "MySQL", [f"calls itself �[31m{'y' * 55}…,"]),
     ],
 )
 def test_what_is_said_of_a_version(version: str, claimed: str | None, flavour: str, said: list[str]) -> None:
@@ -170,7 +170,7 @@ def test_a_greeting_that_cannot_be_put_right_is_refused(
     if not refused:
         mysql.refuse_uncorrectable(server, info)
         return
-    with pytest.raises(mysql.MySQLProblem, match="would leave things out in silence") as told:
+    with pytest.raises(mysql.MySQLProblem, match="would silently leave things out") as told:
         mysql.refuse_uncorrectable(server, info)
     assert "mysql-server_version in ProxySQL's" in told.value.do
 

@@ -161,7 +161,7 @@ def test_no_damaged_table_becomes_a_snapshot(
         assert run.status == "failed", log_of(run)
         assert f"The table goods of {database} is damaged" in run.error
         assert f"REPAIR TABLE `{database}`.`goods`" in run.error
-        assert "restore that table from the newest good snapshot" in run.error
+        assert "Restore that table from the newest good snapshot" in run.error
         assert "--replace --table goods --without-safety-backup" in run.error
         assert not database.snapshots.exists()
 
@@ -340,10 +340,10 @@ def test_a_damaged_table_is_brought_back_in_each_mode(
         assert note == ("of later" if tables else "of the snapshot")
         if mode == RestoreMode.REPLACE and run.result.get("not_kept"):
             assert run.result["not_kept"] == ["goods"]
-            assert "Not kept is goods" in log_of(run)
+            assert "goods was damaged and is not kept" in log_of(run)
             undone = restore(database, RestoreMode.UNDO, snapshot=saved, undo_of=run.restore)
             if tables:
-                assert "Nothing was kept" in failed(undone)
+                assert "kept nothing" in failed(undone)
             else:
                 succeeded(undone)
                 assert shop.query("SELECT text FROM notes") == [("of later",)]

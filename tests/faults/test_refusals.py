@@ -109,7 +109,7 @@ WORDS = [
     (SFTP, "subprocess ssh: something new", "ssh ended (ssh: something new). Try it by hand as"),
     (FOLDER, "Error loading snapshot 52: open /srv/backups/s/52: permission denied" + TRACE, "chown -R"),
     (FOLDER, "open /srv/backups/index/5: operation not permitted", "not read or write /srv/backups/index/5"),
-    (SFTP, "open snapshots/52: permission denied", "on the storage itself"),
+    (SFTP, "open snapshots/52: permission denied", "On the storage itself"),
 ]  # fmt: skip
 
 
@@ -213,7 +213,7 @@ def test_a_bucket_that_is_gone_is_told_with_what_lay_there(
 
     assert "has no bucket" in missing.value.what
     assert missing.value.what.endswith("where the portal knows main with 2 snapshots.")
-    assert "No other one was made in its place" in missing.value.do
+    assert "No new repository was made in its place" in missing.value.do
 
 
 # ---------------------------------------------------------------- REST
@@ -291,7 +291,9 @@ def test_a_second_repository_is_named_by_its_own_field(
     (tmp_path / "password").write_text("another")
     row = Repository(name="offsite", url=rest.repository, password_ref=f"file:{tmp_path / 'password'}")
 
-    with pytest.raises(restic.WrongPassword, match=f"Set the content of {tmp_path / 'password'} to the one"):
+    with pytest.raises(
+        restic.WrongPassword, match=f"Set the content of {tmp_path / 'password'} to the password"
+    ):
         restic.probe(repository_access(row))
     (rest.folder / "config").unlink()
     with pytest.raises(restic.NoRepository, match="correct the location of offsite in the portal"):
@@ -318,7 +320,10 @@ def test_a_storage_behind_a_proxy_is_reached(
 @pytest.mark.parametrize(
     ("said", "told"),
     [
-        ("Host key verification failed.", "not known here, or another one than the known (ssh: Host key"),
+        (
+            "Host key verification failed.",
+            "not known here, or that differs from the known one (ssh: Host key",
+        ),
         ("me@nas: Permission denied (publickey).", "does not let us in (ssh: me@nas: Permission denied"),
     ],
 )

@@ -173,7 +173,7 @@ def test_runs_queued_under_another_secret_key_are_sent_again_and_say_so(portal: 
 
     assert portal.run(run)["status"] == "succeeded"
     told = [row["text"] for row in portal.rows("SELECT text FROM backups_runline WHERE run_id = ?", run)]
-    assert told[0] == "No message to the worker was left for it; one is sent again."
+    assert told[0] == "The message to the worker about it was lost. It is sent again."
     assert len(portal.snapshots()) == 1
 
 

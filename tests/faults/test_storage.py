@@ -348,7 +348,7 @@ def test_snapshot_that_was_made_and_cannot_be_confirmed_is_not_denied(cloud: Clo
 
     (made,) = set(cloud.snapshots()) - known
     assert run.status == Status.FAILED
-    assert f"made snapshot {made[:8]}, which could not be confirmed, so no heartbeat" in run.error
+    assert f"made snapshot {made[:8]}, but that could not be confirmed. No heartbeat" in run.error
     assert "No snapshot was made" not in run.error
     assert cloud.heartbeat() == before
 

@@ -138,7 +138,9 @@ def test_a_test_of_the_connection_ends_with_a_sentence(
 def test_what_restic_tells_is_bounded(rest: RestServer, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("backups.process.running.MOST_KEPT", 100)
     monkeypatch.setattr("backups.process.MOST_KEPT", 100)
-    with pytest.raises(restic.ResticError, match="described in more than 0 MB, so restic was ended"):
+    with pytest.raises(
+        restic.ResticError, match=r"restic wrote more than 0 MB about the repository at .*, so it was ended"
+    ):
         restic.probe(repository_access(Repository.objects.get()))
 
 

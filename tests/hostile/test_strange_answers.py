@@ -171,6 +171,6 @@ def test_what_is_said_of_a_strange_answer() -> None:
         with mysql.connect(server) as connection, pytest.raises(mysql.StrangeAnswer) as refused:
             mysql.account(connection)
     assert refused.value.sentence() == (
-        "What answers gives an answer that no database server gives: [('7', '7')]. See what it is that "
-        "listens there; if a proxy stands before the server, name the server itself."
+        "The program that answers does not answer as a database server does: [('7', '7')]. See which "
+        "program listens there. If a proxy stands before the server, name the server itself."
     )

@@ -155,7 +155,7 @@ def test_who_says_yes_gets_the_rows_without_what_they_could_do(
     assert state["schedules"]["twin"] == ["", ""]
     assert state["schedules"][machine.shop.name][0]
     assert state["gate"] == [[True, None, 7]]
-    assert f"Of database {machine.shop.name} is as .env says, and not as in the copy: gates_app" in ran.out
+    assert f"Database {machine.shop.name} follows .env, not the copy, in these: gates_app" in ran.out
     assert state["shown"]["theirs"] == []
     assert state["shown"]["main"][0] == "env:RESTIC_PASSWORD"
     assert "Repository theirs (rest:http://rogue.example/) is not used until somebody says again" in ran.out

@@ -213,7 +213,9 @@ def test_where_the_key_is_gone_backups_go_on_and_say_so(shop_database: Database,
     assert selection.newest(shop_database) == unsigned
     assert not own_key.exists()
     assert unsigned.made_by is not None
-    assert "is not signed. The key of this installation is gone" in log_of(unsigned.made_by)
+    assert "is not signed. The key by which this installation knows its own backups is gone" in log_of(
+        unsigned.made_by
+    )
     assert "bootstrap --new-key" in log_of(unsigned.made_by)
     with pytest.raises(Problem, match="is gone"):
         made_here.key_in_use()

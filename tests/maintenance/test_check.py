@@ -101,8 +101,10 @@ def test_from_a_flipped_byte_to_heartbeats_again(database: Database, settings: S
         assert checked(database).status == "failed"
     less = checked(database)
     assert less.status == "failed"
-    assert less.error.startswith("This check met no damage (structure), but main is damaged, as an earlier")
-    assert "only a check of all data can tell that it is mended" in less.error
+    assert less.error.startswith(
+        "This check found no damage (structure). But an earlier check found main damaged"
+    )
+    assert "Only a check of all data can tell that it is mended" in less.error
     assert "`repository check --read-data`" in less.error
     assert health(database.repository) == "damaged"
     assert database.repository.check_error
@@ -113,7 +115,7 @@ def test_from_a_flipped_byte_to_heartbeats_again(database: Database, settings: S
         assert repair.status == "succeeded", f"{repair.error}\n{log_of(repair)}"
     repaired = database.snapshots.filter(forgotten_at=None, verdict="unreadable")
     assert repaired, "restic made them of what is left of the damaged ones"
-    assert "a repair made it of a damaged one" in selection.known_bad_words(repaired[0])
+    assert "a repair made it from a damaged one" in selection.known_bad_words(repaired[0])
     (kept,) = Path(settings.RESTIC_CACHE_DIR).glob(f"damaged-packs/*/pack-{pack.name}")
     assert kept.stat().st_size == damaged_size
     assert health(database.repository) == "damaged"

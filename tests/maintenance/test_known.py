@@ -101,7 +101,7 @@ def test_another_one_in_its_place_is_not_taken_for_it(
             f"{config_id(known)[:8]}) than the portal knows there ({repository.restic_id[:8]}): main with 1 "
         )
         assert ids in said, said
-        assert "if the address is wrong, correct RESTIC_REPOSITORY" in said
+        assert "If the address is wrong, correct RESTIC_REPOSITORY" in said
     repository.refresh_from_db()
     assert repository.restic_id == config_id(kept)
     assert repository.health != "damaged"
@@ -135,13 +135,13 @@ def test_a_lost_one_is_begun_anew_only_when_that_is_said(
     told = capsys.readouterr().out
     assert f"Made a new repository at {known} (main-2)" in told
     call_command("bootstrap", "--new", "repository")
-    assert "is the one known as main-2, so none is begun" in capsys.readouterr().out
+    assert "is already known as main-2, so no new one was begun" in capsys.readouterr().out
     assert [each.name for each in Repository.objects.order_by("pk")] == ["main", "main-2"]
     assert Snapshot.objects.get().forgotten_at is None
 
     # The nightly look at the lost one is no trouble, and gives no advice that leads nowhere.
     said = refused(Action.SNAPSHOTS, repository=Repository.objects.get(name="main"))
-    assert "No database is backed up to it any more: if it is gone for good, nothing needs to be done" in said
+    assert "No database is backed up to it any more. If it is gone for good, nothing needs to be done" in said
     found = standing.read().overall
     assert "look_failed" not in [each.key for each in found.findings]
     assert "look_failed" in [each.key for each in found.notes]
@@ -278,7 +278,7 @@ def test_a_second_row_makes_none_where_the_first_ones_lay(
         said = capsys.readouterr().err
         assert f"There is no repository at {written}" in said
         assert "where the portal knows main with 1 snapshot" in said
-        assert "No other one was made in its place." in said
+        assert "No new repository was made in its place." in said
         assert list(known.parent.iterdir()) == []
 
     known.parent.rmdir()
@@ -298,7 +298,10 @@ def test_a_further_one_that_is_lost_is_begun_anew_only_when_that_is_said(
     call_command("repository", "init", "--repository", "off site")
     with pytest.raises(SystemExit):
         call_command("repository", "init", "--new", "--repository", "off site")
-    assert "is the one known as off site, so none is begun. Nothing was changed." in capsys.readouterr().err
+    assert (
+        "is already known as off site, so no new one was begun. Nothing was changed."
+        in capsys.readouterr().err
+    )
     shutil.rmtree(offsite.url)
 
     said = refused_anew(Action.SNAPSHOTS, offsite)
@@ -306,9 +309,9 @@ def test_a_further_one_that_is_lost_is_begun_anew_only_when_that_is_said(
     call_command("repository", "init", "--new", "--repository", "off site")
 
     told = capsys.readouterr().out
-    assert "off site-2 takes the place of off site, whose databases go there from now on." in told
+    assert "off site-2 takes the place of off site. Its databases are backed up there from now on." in told
     assert (
-        f"Made a new repository at {offsite.url} (off site-2), in the place of off site, as was said" in told
+        f"Made a new repository at {offsite.url} (off site-2), in the place of off site, as you asked" in told
     )
     blog.refresh_from_db()
     assert blog.repository.name == "off site-2"
@@ -345,7 +348,7 @@ def test_a_second_repository_is_made_by_what_is_said(
 
     monkeypatch.setenv("OFFSITE_PASSWORD", "a wrong one")
     said = refused(Action.SNAPSHOTS, repository=offsite)
-    assert "Set OFFSITE_PASSWORD to the one" in said
+    assert "Set OFFSITE_PASSWORD to the password" in said
     assert "RESTIC_PASSWORD" not in said
 
 

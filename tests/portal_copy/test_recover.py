@@ -106,7 +106,7 @@ def test_all_that_people_did_comes_back_on_an_empty_machine(
         ("recover", "cli", "succeeded"),
     ]
     assert told["runs"][1][3] == "It was not to be."
-    assert "in which this run was under way. How it ended is not known." in told["runs"][2][3]
+    assert "In that copy this run was under way. How it ended is not known." in told["runs"][2][3]
     assert "Nothing was done." in told["runs"][3][3]
     assert portal.heartbeat() is None
 
@@ -175,7 +175,7 @@ second.save()
     (left,) = ran.json["to_restore"]
     assert left["database"] == "second shop"
     assert f"  {left['command']}\n" in ran.err
-    assert "back up each that gates" in ran.err
+    assert "back up each database that gates" in ran.err
     restored = new.manage(*shlex.split(left["command"])[1:])
     assert restored.code == 0, restored.err
     assert server.query(f"SHOW TABLES FROM `{other}`") == [("t",)]

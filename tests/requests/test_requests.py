@@ -133,7 +133,7 @@ def test_a_form_of_a_later_version_is_refused_in_a_sentence(rows: Rows, told: di
     assert played is not None
     assert (played.status, played.error_code) == ("failed", "request.unknown_form")
     assert played.error == (
-        f"Check {run.pk} was asked for in a form that this version of Vedetta does not know. "
+        f"This version of Vedetta does not know the form in which Check {run.pk} was asked for. "
         "Nothing was done. See that portal and worker are of the same version, then start it again."
     )
 
@@ -162,7 +162,7 @@ def test_what_is_gone_is_told(rows: Rows, form: str) -> None:
     run = EACH[form](rows).submit(CLI, send=False)
     Restore.objects.filter(pk=rows.kept.pk).delete()
 
-    with pytest.raises(Problem, match="The restore that this is about is not known any more"):
+    with pytest.raises(Problem, match="The restore that this run is about is not known any more"):
         requests.read(row_of(run))
 
 
@@ -187,9 +187,9 @@ def test_a_restore_is_refused_for_its_target_its_snapshot_and_its_neighbour(rows
         first.check()
     with pytest.raises(Problem, match="would overwrite shop"):
         RestoreRequest(rows.database, rows.others, RestoreMode.REPLACE, "shop").check()
-    with pytest.raises(Problem, match="is for shop itself"):
+    with pytest.raises(Problem, match="works only on shop itself"):
         RestoreRequest(rows.database, rows.snapshot, RestoreMode.REPLACE, "elsewhere").check()
-    with pytest.raises(Problem, match="An undo is of a restore"):
+    with pytest.raises(Problem, match="An undo goes to the same database"):
         RestoreRequest(rows.database, rows.snapshot, RestoreMode.UNDO, "shop").check()
     Snapshot.objects.update(verdict=Verdict.DIFFERENT)
     with pytest.raises(Problem, match="is known to be bad"):

@@ -135,5 +135,5 @@ def test_again_of_what_a_later_version_asked_for_is_told(rows: Rows, login: Logi
     url = reverse("admin:backups_run_again", args=[run.pk])
     answer = login("Operator").post(url, {"_form_submitted": "on"}, follow=True)
 
-    assert "in a form that this version of Vedetta does not know" in answer.content.decode()
+    assert "This version of Vedetta does not know the form in which" in answer.content.decode()
     assert not Run.objects.filter(status="queued").exists()

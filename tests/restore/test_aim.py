@@ -55,7 +55,7 @@ def snapshot(of: Database, snapshot_id: str, hours_ago: float, **fields: object)
 @pytest.mark.parametrize("mode", [mode for mode in RestoreMode if mode != RestoreMode.UNDO])
 @pytest.mark.parametrize("target", ["", "  "])
 def test_no_mode_takes_an_empty_target(database: Database, mode: RestoreMode, target: str) -> None:
-    with pytest.raises(Problem, match="not said where"):
+    with pytest.raises(Problem, match="No target was given"):
         enqueue(database, mode, snapshot=snapshot(database, "a", 1), target=target)
     assert not Run.objects.exists()
 
@@ -63,11 +63,11 @@ def test_no_mode_takes_an_empty_target(database: Database, mode: RestoreMode, ta
 @pytest.mark.parametrize(
     ("mode", "target", "told"),
     [
-        (RestoreMode.REPLACE, "other", "is for shop itself, which is shop, not other"),
-        (RestoreMode.IN_PLACE, "shop_copy", "is for shop itself"),
+        (RestoreMode.REPLACE, "other", "works only on shop itself, which is shop, not on other"),
+        (RestoreMode.IN_PLACE, "shop_copy", "works only on shop itself"),
         (RestoreMode.NEW, "mysql", "the server's own"),
         (RestoreMode.NEW, "x" * 65, "It has 65 characters, and a database's name may have 64"),
-        (RestoreMode.UNDO, "shop", "An undo is of a restore"),
+        (RestoreMode.UNDO, "shop", "An undo goes to the same database"),
     ],
 )
 def test_a_target_that_does_not_fit_its_mode_is_refused(
@@ -181,9 +181,7 @@ def test_where_there_are_only_safety_copies_they_are_named(database: Database) -
         lambda: selection.resolve_snapshot(database, "latest"),
         lambda: selection.snapshot_at(database, NOW),
     ):
-        with pytest.raises(
-            Problem, match=r"only what was saved before restores\. The newest of that is 5afe0000"
-        ):
+        with pytest.raises(Problem, match=r"made before restores\. The newest of these is 5afe0000"):
             ask()
 
 
@@ -194,8 +192,8 @@ def test_the_preview_tells_of_safety_copies(database: Database, monkeypatch: pyt
     def warned(chosen: Snapshot) -> str:
         return " ".join(plan(database, chosen, mode=RestoreMode.REPLACE, target="shop").warnings)
 
-    assert "Snapshot 5afe0000 is newer: it was saved before a restore" in warned(backup)
-    assert "holds what was to be repaired then" in warned(saved)
+    assert "Snapshot 5afe0000 is newer. It was saved before a restore" in warned(backup)
+    assert "holds the state that the restore should repair" in warned(saved)
     assert "saved before a restore" not in warned(snapshot(database, "facc", 0.5))
 
 

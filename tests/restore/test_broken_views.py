@@ -64,7 +64,7 @@ def test_replacing_brings_the_table_back_and_undo_the_state_without_it(
     (named,) = [check for check in checks(database, Found()) if not check.ok]
     assert named.name == "views"
     assert named.detail.startswith(f"These views of {sales.name} cannot be read any more")
-    assert f"ends at such a view: {BOTH} (" in named.detail
+    assert f"cannot be read any more: {BOTH} (" in named.detail
     assert "copy what SHOW CREATE VIEW shows" in named.detail
     assert failed(back_up(database)).startswith(f"These views of {sales.name} cannot be read any more")
 

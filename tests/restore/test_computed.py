@@ -307,6 +307,6 @@ def test_rows_that_hold_a_check_under_no_setting_that_is_known_are_named_with_th
     database = make_database(shop)
     succeeded(back_up(database))
     told = failed(restore(database, RestoreMode.NEW, target=f"{shop.name}__copy"))
-    assert "Rows of shifts do not hold its CHECK under the settings" in told
+    assert "Rows of shifts break its CHECK under the global settings" in told
     assert "'early' is violated" in told
-    assert "Give its global settings the values that the application's sessions have" in told
+    assert "Set its global settings to the values that the application's sessions have" in told

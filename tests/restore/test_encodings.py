@@ -245,7 +245,7 @@ def test_a_view_that_reads_what_its_character_set_lacks(
     database = make_database(shop)
 
     backed_up = succeeded(back_up(database))
-    assert "View picked names what latin1 lacks" in log_of(backed_up)
+    assert "View picked has letters that latin1 lacks" in log_of(backed_up)
     found = verify(database)
     assert (found.verdict, found.differences, found.not_compared) == ("identical", [], [])
 

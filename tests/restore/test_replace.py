@@ -97,7 +97,9 @@ def test_dropping_what_was_kept_frees_it_and_ends_the_way_back(
     assert databases_of(shop) == [shop.name]
     dropped_restore = Restore.objects.get(pk=run.restore.pk)
     sentence = failed(restore(database, RestoreMode.UNDO, undo_of=dropped_restore))
-    assert sentence.startswith("There is nothing to undo: the tables of before are not kept any more.")
+    assert sentence.startswith(
+        "There is nothing to undo: the tables from before the restore are not kept any more."
+    )
     assert failed(again(run, Action.DROP_KEPT)).startswith("This restore keeps no tables.")
     assert content(shop.server, shop.name) == now
 
@@ -386,7 +388,7 @@ def test_tables_that_another_portals_restore_kept_are_not_taken_for_ours(
     with untouched(shop):
         told = failed(restore(database, RestoreMode.REPLACE, without_safety=True))
 
-    assert f"{taken}, where the tables of before would be kept, holds tables already." in told
+    assert f"{taken} already holds tables. The old tables would be kept there." in told
     assert "Try again, which takes another name" in told
     assert [name for (name,) in shop.server.query("SHOW TABLES", taken)] == ["orders"]
     succeeded(restore(database, RestoreMode.REPLACE, without_safety=True))

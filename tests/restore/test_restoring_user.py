@@ -86,7 +86,7 @@ def test_a_restore_and_what_follows_is_done_as_a_user_who_is_dropped_again(
     assert verdict(verify(database)).verdict == "identical"
     without = told(database)["restore user"]
     assert (without.ok, without.warning) == (True, False)
-    assert f"RESTORE_MYSQL_USER {user} is not to be had now" in without.detail
+    assert f"RESTORE_MYSQL_USER {user} cannot be used now" in without.detail
     with untouched(shop):
         error = failed(restore(database, RestoreMode.REPLACE))
     assert f"refuses user {user}: wrong user or password" in error

@@ -177,7 +177,7 @@ def test_preflight_says_where_nobody_knows(
     database = make_database(mariadb_shop)
 
     def warnings() -> list[str]:
-        return [check.detail for check in checks(database, Found()) if "How much room" in check.detail]
+        return [check.detail for check in checks(database, Found()) if "how much room" in check.detail]
 
     assert warnings() == [], "a server on this machine is known"
     monkeypatch.setattr(room, "_is_here", lambda _host, _folder: False)

@@ -96,7 +96,7 @@ def test_view_that_cannot_be_made_again_is_left_out_told_and_made_later(
     sentence = failed(undone)
     assert sentence.startswith("view a, view upon could not be made (")
     assert library in sentence
-    assert f"All tables are in {shop.name}; those of before are in {row(undone).kept_in}." in sentence
+    assert f"All tables are in {shop.name}; the old ones are in {row(undone).kept_in}." in sentence
     assert "Try these again" in sentence
     assert shop.query("SELECT id FROM z ORDER BY id") == [(1,), (2,)], "what comes behind it is there"
     left = row(undone).definitions_left
@@ -111,12 +111,12 @@ def test_view_that_cannot_be_made_again_is_left_out_told_and_made_later(
     )
     reaper.run()
     assert shop.query("SHOW TABLES") == tables
-    with pytest.raises(Problem, match="is left to undo: it is what it was before the first of them"):
+    with pytest.raises(Problem, match=r"is left to undo\. It is as it was before the first of them"):
         kept_states.next_undo(database, shop.name)
 
     # What lies upon it hides it, and once that is undone it can be made again.
     upon = replace(database)
-    assert failed(again(undone, Action.DEFINE)).startswith("Nothing is left out that could be made now")
+    assert failed(again(undone, Action.DEFINE)).startswith("There is nothing left to make now")
     succeeded(undo(upon))
     assert kept_states.may_define_again(row(undone))
 
@@ -126,7 +126,7 @@ def test_view_that_cannot_be_made_again_is_left_out_told_and_made_later(
     made = succeeded(again(undone, Action.DEFINE))
     assert made.result["sentence"] == f"Made in {shop.name}: view a, view upon."
     assert content(db_server, shop.name) == later
-    assert failed(again(undone, Action.DEFINE)).startswith("Nothing is left out that could be made now")
+    assert failed(again(undone, Action.DEFINE)).startswith("There is nothing left to make now")
     db_server.execute(f"DROP DATABASE {library}")
     drop_all(shop)
 
@@ -378,7 +378,7 @@ def test_kept_tables_that_are_not_all_there_never_go_in(
 
     if harm == "dropped":
         assert told.startswith(f"{kept} is not there any more, so there is nothing to go back to.")
-        assert f"Drop the kept tables of restore {run.pk} to have it off that list." in told
+        assert f"To take restore {run.pk} off that list, drop its kept tables." in told
         succeeded(again(run, Action.DROP_KEPT))
         assert ways(database) == []
     else:
@@ -410,9 +410,11 @@ def test_tables_that_vanish_before_the_rename_leave_the_live_ones_in_their_place
     monkeypatch.setattr(swap, "_prepare", and_lose)
     with untouched(shop):
         told = failed(restore(database, RestoreMode.REPLACE, without_safety=True))
-    other = "does not hold the tables that were to come from it, as orders is missing"
+    other = "does not hold the tables that should be swapped in, as orders is missing"
     assert (
-        f"No table would come into {shop.name}, and 3 would go out of it." if at == "whole" else other
+        f"The restore would bring no table into {shop.name}, and take 3 out of it."
+        if at == "whole"
+        else other
     ) in told
 
 
@@ -451,8 +453,8 @@ def test_table_that_is_otherwise_after_the_swap_is_told(
         patch.setattr("backups.mysql.rename_tables", and_alter)
         run = restore(database, RestoreMode.REPLACE, without_safety=True)
 
-    assert failed(run).startswith("After the swap these tables are not defined as they came: journal.")
-    assert f"All tables are in {shop.name}; those of before are in {row(run).kept_in}." in run.error
+    assert failed(run).startswith("After the swap these tables are not defined as they were loaded: journal.")
+    assert f"All tables are in {shop.name}; the old ones are in {row(run).kept_in}." in run.error
     succeeded(undo(run))
 
 
@@ -470,7 +472,7 @@ def test_target_that_somebody_dropped_keeps_nobody_trying(
     reaper.run()
 
     run.refresh_from_db()
-    assert f"{shop.name} is not there any more, and with it the tables that came in" in run.error
+    assert f"{shop.name} is not there any more, and the restored tables are gone with it" in run.error
     assert row(run).is_settled
     assert f"CREATE DATABASE `{shop.name}`" in failed(undo(run))
     shop.server.create_database(shop.name)
@@ -507,7 +509,7 @@ def test_worker_that_dies_is_followed_by_the_reaper_which_leaves_out_what_cannot
 
     queued.refresh_from_db()
     assert "view w could not be made (" in queued.error
-    assert f"In {shop.name} are the tables that were to come" in queued.error
+    assert f"{shop.name} has the new tables" in queued.error
     assert row(queued).is_settled
     error = queued.error
     reaper.run()
@@ -560,5 +562,5 @@ def test_states_on_the_command_line(mariadb_shop: Shop, make_portal: MakePortal)
     assert portal.manage("undo_restore", "--restore", "999", "--json").code == 1
     complete = portal.manage("undo_restore", "--try-again", "--json")
     assert complete.code == 1
-    assert "Nothing is left to be made." in complete.json["error"]
+    assert "There is nothing to make." in complete.json["error"]
     assert portal.manage("undo_restore", "--try-again", "--drop").code == 2

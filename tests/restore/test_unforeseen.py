@@ -77,7 +77,7 @@ def test_portal_error_right_after_the_tables_were_swapped(
         run = undo(there) if there else restore(database, RestoreMode.REPLACE, without_safety=True)
 
     assert run.status == Status.FAILED
-    assert "unexpected OperationalError. It was swapping tables, which is ended either way" in run.error
+    assert "unexpected OperationalError. It was swapping tables. The swap is completed or taken" in run.error
     assert "not touched" not in run.error
     assert "as it was before" not in run.error
     reaper.run()

@@ -126,7 +126,7 @@ def test_each_mode_by_its_own_word(said: dict[str, object], mode: RestoreMode, t
     """Also for who calls the command from Python, past the parser; an empty target the service refuses."""
     nothing = {"output": None, "into": None, "replace": False, "in_place": False}
     assert _where(Database(database="shop"), nothing | said) == (mode, target)
-    with pytest.raises(WrongUsage, match="not said where"):
+    with pytest.raises(WrongUsage, match="No target was given"):
         _where(Database(database="shop"), nothing)
 
 

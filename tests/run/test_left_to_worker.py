@@ -130,7 +130,7 @@ def test_without_a_worker_it_is_told_and_nothing_waits(portal: Portal) -> None:
     assert ran.json["error_code"] == "secret.empty"
     for part in (
         "The secret env:RESTIC_PASSWORD",
-        "No worker is there that could do it, so it was taken out of the queue again.",
+        "No worker is there that could do it, so the run was taken out of the queue again.",
         "Or start the worker: `manage.py worker`.",
     ):
         assert part in ran.json["error"]
@@ -157,7 +157,7 @@ def test_preflight_tells_what_the_worker_finds(with_worker: Portal) -> None:
     assert [each["name"] for each in ran.json["checks"]] == [each["name"] for each in here.json["checks"]]
     assert set(ran.json) == set(here.json)
     assert ran.json["not_in_backup"] == here.json["not_in_backup"]
-    assert "Looked at by the worker" in ran.err
+    assert "The worker looked at this" in ran.err
 
 
 def test_preflight_without_a_worker_tells_what_is_missing_here(portal: Portal) -> None:

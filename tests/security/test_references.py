@@ -184,7 +184,7 @@ def test_a_new_or_changed_reference_has_to_be_declared(old: Database, login: Log
 
     assert client.post(page, form_of_server(old.server, ssl_mode="REQUIRED")).status_code == 302
     answer = client.post(page, form_of_server(old.server, password_ref="env:HTTPS_PROXY")).content.decode()
-    assert "env:HTTPS_PROXY is not among what may be referred to." in answer
+    assert "env:HTTPS_PROXY is not declared, so no row may refer to it." in answer
     old.server.refresh_from_db()
     assert (old.server.password_ref, old.server.ssl_mode) == ("env:OLD_SHOP", "REQUIRED")
     # A second row with what another one has from before is new.
@@ -206,7 +206,7 @@ def test_a_hint_tells_nothing_of_what_may_not_be_referred_to(
     (folder / "outside2").write_text("hunter2\n")
     told = hint(login("Administrator"), "secret", reference.format(folder))
 
-    assert "is not among what may be referred to." in told
+    assert "is not declared, so no row may refer to it." in told
     assert not [word for word in ("Found", "not there", "cannot be read", "not set") if word in told.replace(
         "/not there", "")]  # fmt: skip
 

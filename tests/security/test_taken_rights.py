@@ -103,7 +103,7 @@ def test_a_restore_of_whom_the_right_was_taken_is_not_played(
     assert run.error.startswith("Cancelled before it started: ")
     assert why in run.error
     assert "restorer" in run.error
-    assert run.error.endswith("Nothing was done; whoever may can start it again.")
+    assert run.error.endswith("Anybody who may start such a run can start it again.")
     assert run.error in caplog.text
     assert run.finished_at
 

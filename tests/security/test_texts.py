@@ -273,7 +273,7 @@ def test_a_row_that_means_harm_fails_its_own_run_in_a_sentence(
     runs = [back_up(row) for row in (harmful, honest)]
     assert [run.status for run in runs] == [Status.FAILED, Status.SUCCEEDED]
     assert (
-        "see the host and port of server of harmful in the portal. A host is a name, an address"
+        "see the host and port of server of harmful in the portal. A host is one name, one address"
         in runs[0].error
     )
     assert not runs[0].lines.filter(text__contains="Traceback").exists()

@@ -77,9 +77,9 @@ def found() -> str:
         (Answer(problem="it hangs"), {"stale"}, "gives no answer", "whatever the backups are like"),
         (
             Answer("missing"), {"fresh"}, "says another word than its files",
-            "says “missing”, and by the portal's status files it is “fresh”",
+            "says “missing”, but by the portal's status files it is “fresh”",
         ),
-        (Answer("fresh"), {"stale"}, "says another word than its files", "visitors get what"),
+        (Answer("fresh"), {"stale"}, "says another word than its files", "Visitors get what"),
     ],
 )  # fmt: skip
 def test_what_an_answer_means(answer: Answer, expected: set[str], word: str | None, said: str) -> None:

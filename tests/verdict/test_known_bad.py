@@ -231,7 +231,7 @@ def test_what_is_damaged_is_not_called_suspect(database: Database) -> None:
         (Health.GOOD, "The repository is suspect from now on: a check of 5 % of its data follows"),
         (Health.UNKNOWN, "The repository is suspect from now on"),
         (Health.SUSPECT, "The repository stays suspect: a check of 5 % of its data follows"),
-        (Health.DAMAGED, "The repository is known to be damaged: before that repair the index"),
+        (Health.DAMAGED, "The repository is known to be damaged. First repair the index"),
     ],
 )
 def test_a_snapshot_that_cannot_be_read_says_what_is_new_of_its_repository(health: Health, said: str) -> None:

@@ -84,7 +84,7 @@ ALONE: dict[str, tuple[Facts, str, State, str, str]] = {
     ),
     "lost its tables": (
         shop(waiting=["The database holds no table."], waiting_run=12), "waits_for_a_person", State.BAD,
-        "The database holds no table.", "if so, `manage.py accept 12 --reason …`",
+        "The database holds no table.", "If so, use `manage.py accept 12 --reason …`",
     ),
     "damaged": (
         replace(WELL, repositories=[RepositoryFacts(1, "main", "damaged", "pack 1a is gone")]),
@@ -97,7 +97,7 @@ ALONE: dict[str, tuple[Facts, str, State, str, str]] = {
     ),
     "a repository that is away": (
         replace(WELL, repositories=[RepositoryFacts(1, "main", failed_look=AWAY)]),
-        "look_failed", State.DOUBTFUL, "what repository main holds failed: It is away. Mount it.", "",
+        "look_failed", State.DOUBTFUL, "into repository main failed: It is away. Mount it.", "",
     ),
     "a secret of the database that the worker cannot read": (
         shop(unreadable_secret="It is not there. Put it back."), "secret_unreadable", State.DOUBTFUL,
@@ -132,7 +132,7 @@ ALONE: dict[str, tuple[Facts, str, State, str, str]] = {
     ),
     "worker of the future": (
         replace(WELL, workers=[WorkerFacts("vedetta", NOW + HOUR)]), "worker", State.BAD,
-        "runs is not known", "start it",
+        "It is not known whether the worker", "start it",
     ),
     "withheld": (
         shop(withheld=RunFacts(8, "Backup 8", "the repository was damaged")), "heartbeat_withheld", State.BAD,
@@ -248,7 +248,7 @@ def test_an_empty_portal_is_no_good_one() -> None:
 
     assert (found.key, found.state) == ("no_database", State.BAD)
     assert found.reason == "No database is set up, so nothing is backed up."
-    assert "if there was one, see whether DATABASE_URL" in found.next_step
+    assert "If there was one, see whether DATABASE_URL" in found.next_step
 
 
 def state_of(facts: Facts) -> State:

@@ -251,7 +251,9 @@ def test_snapshot_that_somebody_else_forgot(mariadb_least_shop: Shop, make_datab
 
     run = verify(database, snapshot)
 
-    assert_no_verdict(run, "holds that snapshot no more", "manage.py snapshots", snapshot.snapshot_id[:8])
+    assert_no_verdict(
+        run, "does not hold that snapshot any more", "manage.py snapshots", snapshot.snapshot_id[:8]
+    )
     database.repository.refresh_from_db()
     assert database.repository.health != Health.SUSPECT
 

@@ -70,8 +70,8 @@ def _tell_of_another_release(like: Like, server: PrivateServer) -> None:
     info = Like.asked(mysql.Server(HOST, server.port, server.user, server.password)).info
     if info.number[:2] != like.info.number[:2]:
         say(
-            f"! It is {info}, and what is backed up is on {like.info}: what another release writes "
-            "otherwise, or does not take, is not proved."
+            f"! It is {info}, and what is backed up is on {like.info}. Another release may write or refuse "
+            "some things differently, and these are not proved."
         )
 
 

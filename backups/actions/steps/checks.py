@@ -48,9 +48,11 @@ class Found:
         """The same once each check was content. Raises Problem where one did not tell what it found."""
         if not (self.access and self.restic_origin and self.server and self.info and self.clients):
             raise Problem(
-                phrase("The checks before the backup found no fault, and not all that it needs."),
+                phrase(
+                    "The checks before the backup found no fault, but not everything that the backup needs."
+                ),
                 code="preflight.not_all_found",
-                do=phrase("Run `manage.py preflight`, which tells each check."),
+                do=phrase("Run `manage.py preflight`, which shows each check."),
             )
         return ReadyBackup(
             access=self.access,

@@ -60,7 +60,7 @@ def tell_what_is_left_out(restore: Restore, loading: Loading, progress: Progress
         entries = [{**each._asdict(), "why": each.why} for each in of_roles]
         notes.run_update(restore.run_id, result={"definers_changed": entries})
         for cure in sorted({each.cure for each in of_roles}):
-            progress.warn(phrase("Not all has the definer that it had. {cure}", cure=cure))
+            progress.warn(phrase("Some objects have another definer than before. {cure}", cure=cure))
     whys = [(each.kind, each.name, each.why) for each in (*found, *loading.found.reworded)]
     whys += [(each.kind, each.name, each.why) for each in of_roles]
     for kind, name, why in whys:
@@ -92,8 +92,8 @@ def tell_what_sleeps(
     notes.run_update(restore.run_id, result={"events_disabled": asleep, "events_to_enable": statements})
     progress.warn(
         phrase(
-            "These events are disabled in {target}: {asleep}. They were not when the snapshot was made, "
-            "and are so that nothing runs by itself in a database that was made anew.",
+            "These events are disabled in {target}: {asleep}. They were enabled when the snapshot was "
+            "made. They are disabled so that nothing runs by itself in a new database.",
             target=restore.target,
             asleep=", ".join(asleep),
         )
@@ -123,7 +123,7 @@ def refuse_altered(restore: Restore, loading: Loading, place: mysql.ProbedServer
     if manifest is None or other_versions(manifest, place.info, place.programs):
         progress.warn(
             phrase(
-                "{info} describes these tables otherwise than the snapshot does: {names}.",
+                "{info} describes these tables differently from the snapshot: {names}.",
                 info=place.info,
                 names=names,
             )
@@ -147,10 +147,10 @@ def refuse_altered(restore: Restore, loading: Loading, place: mysql.ProbedServer
 
 
 _OTHERWISE = phrase(
-    "Set RESTORE_CONNECTIONS=1, with which a dump is loaded just as it is written, and restore again."
+    "Set RESTORE_CONNECTIONS=1, so that the dump is loaded just as it is written. Then restore again."
 )
 _SERVERS_OWN = phrase(
-    "The server makes them otherwise: see whether it has their storage engines, and its "
+    "The server makes these tables differently. See whether it has their storage engines. Look at its "
     "enforce_storage_engine and sql_generate_invisible_primary_key."
 )
 
@@ -176,7 +176,7 @@ def refuse_unlike_snapshot(
         kinds = [kind for kind in {*found, *wanted} if found.get(kind) != wanted.get(kind)]
         raise Problem(
             phrase(
-                "After loading, {database} does not hold what the snapshot does ({kinds}).",
+                "After loading, {database} does not hold what the snapshot holds ({kinds}).",
                 database=database,
                 kinds=", ".join(kinds),
             ),

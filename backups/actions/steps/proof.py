@@ -91,8 +91,8 @@ _SUSPECT_NOW = phrase("The repository is suspect from now on: {check_follows}", 
 _OF_THE_REPOSITORY = {
     Health.SUSPECT: phrase("The repository stays suspect: {check_follows}", check_follows=_CHECK_FOLLOWS),
     Health.DAMAGED: phrase(
-        "The repository is known to be damaged: before that repair the index, then the snapshots, and "
-        "check all data after it."
+        "The repository is known to be damaged. First repair the index, then the snapshots, then "
+        "check all data."
     ),
 }
 
@@ -114,8 +114,8 @@ def proved_in_part(snapshot: Snapshot, findings: Findings) -> mysql.OfTheServer:
     names = mysql.named([f"{each.ready.kind} {each.ready.name}" for each in refused])
     return mysql.OfTheServer(
         phrase(
-            "Snapshot {snapshot} is not proved in full: all that could be compared is the same, but the "
-            "server that it was restored to refused {names} ({why}).",
+            "Snapshot {snapshot} is not proved in full. All that could be compared is the same, but "
+            "the server that it was restored to refused {names} ({why}).",
             snapshot=snapshot.short_id,
             names=names,
             why=refused[0].why.rstrip("."),

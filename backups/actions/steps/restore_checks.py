@@ -25,9 +25,9 @@ def restore_user(database: Database) -> Check:
         with mysql.connect(restoring_server(database)) as connection:
             missing = grants.missing_for_replacing(connection, database.database)
     except Problem as problem:
-        why = phrase("That is as it should be where it is made for a restore and dropped after it.")
+        why = phrase("That is normal if you make this user for a restore and drop it afterwards.")
         detail = phrase(
-            "RESTORE_MYSQL_USER {user} is not to be had now, and a restore needs it: {problem} {why}",
+            "RESTORE_MYSQL_USER {user} cannot be used now, and a restore needs it: {problem} {why}",
             user=user,
             problem=problem.what,
             why=why,
@@ -107,9 +107,9 @@ def room_unknown(database: Database, found: Found) -> Iterator[str]:
             )
             yield (
                 phrase(
-                    "How much room {address} has left cannot be known from here, and {copying} a second "
-                    "copy there. Set VERIFY_MAX_MB to what may be taken; or install MariaDB's plugin "
-                    "DISKS and grant FILE{or_else}.",
+                    "Vedetta cannot see how much room {address} has left, and {copying} a second copy "
+                    "there. Set VERIFY_MAX_MB to what may be taken. Or install MariaDB's plugin DISKS "
+                    "and grant FILE{or_else}.",
                     address=found.server.address,
                     copying=copying,
                     or_else=or_else,

@@ -15,7 +15,7 @@ from backups.text.sentences import phrase
 def save_before(restore: Restore, progress: Progress) -> None:
     """A backup of the database as it is now; without it nothing is overwritten."""
     if restore.without_safety:
-        progress.warn(phrase("No backup is made before, as was asked: there is nothing left to save."))
+        progress.warn(phrase("No backup is made first, because you said that there is nothing left to save."))
         return
     progress.phase("safety backup")
     saved = progress.run_child(BackupRequest(restore.database), Trigger.RESTORE)
@@ -45,24 +45,23 @@ def _without_a_backup_before(restore: Restore) -> str:
     if restore.tables:
         named = mysql.named(restore.tables)
         stake = phrase(
-            "It overwrites {named} alone: the other tables of {target} are not in danger.",
+            "It overwrites only {named}. The other tables of {target} are not in danger.",
             named=named,
             target=restore.target,
         )
     elif restore.mode == RestoreMode.IN_PLACE:
         stake = phrase(
             "It overwrites all of {target}, so what no snapshot holds is lost. To bring back single "
-            "tables, name them (--table), which leaves the others as they are.",
+            "tables, name them (--table): the others then stay as they are.",
             target=restore.target,
         )
     else:
         stake = phrase(
-            "The tables of now are kept beside as ever, but for damaged ones that the server cannot "
-            "move. To bring back single tables, name them (--table), which leaves the others as "
-            "they are."
+            "The present tables are kept beside it, except damaged ones that the server cannot move. "
+            "To bring back single tables, name them (--table): the others then stay as they are."
         )
     return phrase(
-        "Where the reason cannot be mended, as of a table that is itself to be brought back, "
-        "restore with --without-safety-backup (on the page: There is nothing left to save). {stake}",
+        "If the reason cannot be mended, for example in the very table that you bring back, restore "
+        "with --without-safety-backup (on the page: There is nothing left to save). {stake}",
         stake=stake,
     )

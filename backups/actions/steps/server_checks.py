@@ -40,8 +40,8 @@ def server_answers(database: Database, found: Found, _tick: Tick | None) -> str:
         if found.loose:
             found.warnings.append(
                 phrase(
-                    "Not InnoDB, so not covered by the consistent snapshot; what is written to them "
-                    "during a dump may come out torn: {loose}.",
+                    "Not InnoDB, so not covered by the consistent snapshot. Rows that are written to "
+                    "them during a dump may come out torn: {loose}.",
                     loose=", ".join(found.loose),
                 )
             )
@@ -79,8 +79,8 @@ def _connected(server: mysql.Server, database: Database) -> Iterator[Any]:
 
 def _in_the_clear(server: mysql.Server) -> str:
     return phrase(
-        " The connection is not encrypted, and whoever listens on the network reads along. Turn TLS on "
-        "in the server; with {ssl_mode_set_by} at REQUIRED or more nothing goes without it.",
+        " The connection is not encrypted: anybody who listens on the network can read it. Turn TLS "
+        "on in the server. With {ssl_mode_set_by} at REQUIRED or more, nothing is sent without TLS.",
         ssl_mode_set_by=server.ssl_mode_set_by,
     )
 
@@ -107,9 +107,9 @@ def _note_lossy(connection: Any, database: Database, found: Found) -> None:
     if routines := mysql.routines_with_lossy_definer(connection, database.database):
         found.warnings.append(
             phrase(
-                "The server shows the definer of these routines with ? in the place of letters that the "
-                "character set of the client lacks that made them, and so does every dump: {routines}. "
-                "Make them again as a client of utf8mb4.",
+                "The server shows the definer of these routines with ? in the place of some letters, "
+                "and so does every dump: {routines}. The character set of the client that made them "
+                "lacks these letters. Make them again as a client of utf8mb4.",
                 routines=", ".join(routines),
             )
         )
@@ -134,7 +134,7 @@ def _note_replica(replica: mysql.Replica, found: Found) -> None:
 def _unreached(what: str) -> Problem:
     """Also where nobody was asked, as the password was not to be had."""
     return Problem(
-        phrase("{what}, because the check of the database failed, which says why.", what=what),
+        phrase("{what}, because the check of the database failed. That check says why.", what=what),
         code="preflight.database_failed",
     )
 
@@ -177,7 +177,7 @@ def may_dump(database: Database, found: Found, _tick: Tick | None) -> str:
         if refused := grants.refused_by_binary_log(connection, database.database):
             found.warnings.append(
                 phrase(
-                    "{user} could not {doing} here what it backs up: the server writes a binary log and "
+                    "{user} could not {doing} its backups here. The server writes a binary log and "
                     "{refused}. {trust_function_creators}",
                     user=found.server.user,
                     doing=_doing(database),
@@ -257,7 +257,7 @@ def _forbidden_tables(server: mysql.Server, database: Database) -> Iterator[str]
         for setting, way_out in connection.key_rules().items() if keyless else ():
             yield (
                 phrase(
-                    "{user} could not {doing} here what it backs up: the server's {setting} is on, and "
+                    "{user} could not {doing} its backups here. The server's {setting} is on, and "
                     "these tables have no primary key: {keyless}. {way_out}",
                     user=server.user,
                     doing=_doing(database),

@@ -28,8 +28,8 @@ def place_of(restore: Restore, run: Run, progress: Progress) -> mysql.ProbedServ
     if restores_as_another(restore.database) and restore.definers == DefinerPolicy.CURRENT_USER:
         progress.warn(
             phrase(
-                "All that has a definer becomes {user}'s (RESTORE_MYSQL_USER), and cannot run any more "
-                "once that user is dropped.",
+                "Everything that has a definer will run as {user} (RESTORE_MYSQL_USER). It cannot run "
+                "any more once that user is dropped.",
                 user=server.user,
             )
         )
@@ -76,13 +76,11 @@ def way_back_words(restore: Restore) -> str:
     saved = restore.safety_snapshot
     given_up = restore.run.result.get("not_kept", [])
     gone = (
-        phrase(" Not kept is {given_up}, which was damaged.", given_up=mysql.named(given_up))
-        if given_up
-        else ""
+        phrase(" {given_up} was damaged and is not kept.", given_up=mysql.named(given_up)) if given_up else ""
     )
     also = (
         phrase(
-            " Snapshot {snapshot} of before is kept for at least {days} days.",
+            " The safety snapshot {snapshot} is kept for at least {days} days.",
             snapshot=saved.short_id,
             days=SAFETY_KEPT.days,
         )

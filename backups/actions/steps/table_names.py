@@ -73,8 +73,8 @@ def refuse_clashing(restore: Restore, names: Sequence[str]) -> None:
     if chosen:
         raise Problem(
             phrase(
-                "The server gives tables names in lower case (lower_case_table_names=1), and snapshot "
-                "{snapshot} has some that it would take for one: {chosen}.",
+                "The server gives tables names in lower case (lower_case_table_names=1). It would "
+                "take these tables of snapshot {snapshot} for one: {chosen}.",
                 snapshot=restore.snapshot.short_id,
                 chosen=mysql.named(chosen),
             ),

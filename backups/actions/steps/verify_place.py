@@ -148,8 +148,9 @@ def _refuse_other_spelling(connection: Any, database: Database, server: mysql.Se
     if (names := respelled(source.inventory)) and mysql.folds_names(connection):
         raise Problem(
             phrase(
-                "Nothing would be proved: test restores of {database} go to {address}, which gives "
-                "tables and views names in lower case (lower_case_table_names=1), and it has {names}.",
+                "Nothing would be proved: test restores of {database} go to {address}. That server "
+                "gives tables and views names in lower case (lower_case_table_names=1), and the "
+                "database has {names}.",
                 database=database,
                 address=server.address,
                 names=mysql.named(names),
@@ -180,8 +181,9 @@ def _warnings(
     if source.info is not None and source.info.number[:2] != info.number[:2]:
         yield (
             phrase(
-                "{database} is on {info}, and its test restores go to {info_2}: what another release "
-                "writes otherwise, or does not take, is not proved. Have the same release there.",
+                "{database} is on {info}, but its test restores go to {info_2}. Another release may "
+                "write or refuse some things differently, and these are not proved. Use the same "
+                "release there.",
                 database=database,
                 info=source.info,
                 info_2=info,
@@ -190,9 +192,9 @@ def _warnings(
     if not room.is_known(connection, server):
         yield (
             phrase(
-                "How much room {address} has left for test restores of {database} cannot be known from "
-                "here. Set VERIFY_MAX_MB to what may be taken; or install MariaDB's plugin DISKS and "
-                "grant FILE.",
+                "Vedetta cannot see how much room {address} has left for test restores of {database}. "
+                "Set VERIFY_MAX_MB to what may be taken. Or install MariaDB's plugin DISKS and grant "
+                "FILE.",
                 address=server.address,
                 database=database,
             )
@@ -200,8 +202,8 @@ def _warnings(
     if {"trigger", "function"} & source.inventory.keys() and mysql.refuses_functions(connection):
         yield (
             phrase(
-                "Test restores of {database} will fail at {address}, which writes a binary log and "
-                "takes triggers and functions from administrators alone. {trust_function_creators}",
+                "Test restores of {database} will fail at {address}. That server writes a binary log "
+                "and takes triggers and functions only from administrators. {trust_function_creators}",
                 database=database,
                 address=server.address,
                 trust_function_creators=mysql.TRUST_FUNCTION_CREATORS,

@@ -31,7 +31,7 @@ def refuse_unless_complete(snapshot: Snapshot, loading: Loading) -> None:
         )
     if is_by_vedetta(snapshot) and not _has_manifest(loading):
         raise Unreadable(
-            phrase("The dump in the snapshot has no manifest, with which each of Vedetta's ends."),
+            phrase("The dump in the snapshot has no manifest. Each dump of Vedetta ends with one."),
             code="dump.no_manifest",
         )
     if why := holds_nothing(loading, source_name(snapshot)):

@@ -156,7 +156,7 @@ class Command(VedettaCommand):
             return True
         self.say(
             phrase(
-                "The repository at {url} is the one known as {repository}, so none is begun.",
+                "The repository at {url} is already known as {repository}, so no new one was begun.",
                 url=access.url,
                 repository=first.repository,
             )

@@ -111,7 +111,9 @@ class Command(VedettaCommand):
         if run.status == Status.CANCELLED or not result.get("checks"):
             exit_status = CANCELLED if run.status == Status.CANCELLED else FAILED
             raise RunEnded(exit_status, failed(Failure(run.error, run.error_code), run_id=run.pk))
-        self.stderr.write(phrase("Looked at by the worker, since this process has not the secrets for it."))
+        self.stderr.write(
+            phrase("The worker looked at this, because this process does not have the secrets for it.")
+        )
         return [Check(**each) for each in result["checks"]], lambda: result.get("not_in_backup", [])
 
     def _others(self, looked_at: Database) -> list[str]:

@@ -102,8 +102,8 @@ class Command(VedettaCommand):
         if to_enable:
             self.say(
                 phrase(
-                    "Its events are disabled. Enable first those that are to run, as a backup records "
-                    "them as they are then:"
+                    "Its events are disabled. First enable those that should run, because a backup "
+                    "records them as they are then:"
                 )
             )
         for statement in to_enable:
@@ -115,13 +115,19 @@ class Command(VedettaCommand):
         if not left:
             self.say(phrase("Now back up once, which opens the gate again: `manage.py backup`."))
             return left
-        self.say(phrase("It alone. Where these are lost too, restore each into a database without tables:"))
+        self.say(
+            phrase(
+                "No other database was restored. If these are lost too, restore each into a database without "
+                "tables:"
+            )
+        )
         for one in left:
             self.say(f"  {one['command']}")
         self.say(
             phrase(
-                "Then, and not before, as it would back up what is empty, back up each that gates the "
-                "application, which opens the gate again: `manage.py backup --database NAME`."
+                "Only then back up each database that gates the application: `manage.py backup "
+                "--database NAME`. That opens the gate again. Before, it would back up an empty "
+                "database."
             )
         )
         return left
@@ -166,7 +172,7 @@ class Command(VedettaCommand):
         call_command("migrate", interactive=False, verbosity=0)
         if not settings.RESTIC_REPOSITORY or not settings.MYSQL_DATABASE:
             raise Problem(
-                phrase("Nothing says what to recover."),
+                phrase("The settings do not say what to recover."),
                 code="recover.nothing_said",
                 do=phrase("Set RESTIC_REPOSITORY, RESTIC_PASSWORD and MYSQL_* in .env, as they were."),
             )

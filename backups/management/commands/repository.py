@@ -112,7 +112,8 @@ class Command(VedettaCommand):
             bootstrap.apply()
             self.say(
                 phrase(
-                    "{follower} takes the place of {repository}, whose databases go there from now on.",
+                    "{follower} takes the place of {repository}. Its databases are backed up there "
+                    "from now on.",
                     follower=follower,
                     repository=repository,
                 )
@@ -120,7 +121,7 @@ class Command(VedettaCommand):
             return follower
         raise Problem(
             phrase(
-                "The repository at {url} is the one known as {repository}, so none is begun.",
+                "The repository at {url} is already known as {repository}, so no new one was begun.",
                 url=access.url,
                 repository=repository,
             ),

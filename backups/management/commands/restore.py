@@ -53,7 +53,7 @@ class Command(VedettaCommand):
         )  # fmt: skip
         where.add_argument(
             "--replace", action="store_true",
-            help=phrase("swap it in for the live database; the tables of before are kept"),
+            help=phrase("swap it in for the live database; the old tables are kept"),
         )  # fmt: skip
         where.add_argument(
             "--in-place", action="store_true", help=phrase("load it straight into the live database")
@@ -124,7 +124,7 @@ class Command(VedettaCommand):
         if target == STANDARD_OUTPUT:
             raise Problem(
                 phrase(
-                    "{missing} The worker has it, and cannot write to where this command does.",
+                    "{missing} The worker has it, but cannot write to the place where this command writes.",
                     missing=missing.what,
                 ),
                 code="restore.output_elsewhere",
@@ -202,17 +202,19 @@ def _where(database: Database, options: Mapping[str, Any]) -> tuple[RestoreMode,
         return RestoreMode.REPLACE, database.database
     if options["in_place"]:
         return RestoreMode.IN_PLACE, database.database
-    raise WrongUsage(phrase("It is not said where to restore to: --output, --into, --replace or --in-place."))
+    raise WrongUsage(
+        phrase("No target was given for the restore: say --output, --into, --replace or --in-place.")
+    )
 
 
 def _ask_of_strange(database: Database, snapshot: Snapshot) -> None:
     """Have the name typed of a database whose snapshot somebody else made. Raises WrongUsage."""
     what = phrase("This installation did not make snapshot {snapshot}", snapshot=snapshot.short_id)
     if not sys.stdin.isatty():
-        raise WrongUsage(phrase("{what}.", what=what), do=phrase("If you know who did, say --yes."))
+        raise WrongUsage(phrase("{what}.", what=what), do=phrase("If you know who made it, say --yes."))
     name = escape_control_characters(database.database)
-    print(phrase("{what}; what a dump holds, the server runs.", what=what), file=sys.stderr)
-    if input(f"Type {name} to go on: ") != database.database:
+    print(phrase("{what}, and the server runs everything that a dump holds.", what=what), file=sys.stderr)
+    if input(phrase("Type {name} to go on: ", name=name)) != database.database:
         raise WrongUsage(phrase("Not confirmed. Nothing was touched."))
 
 
@@ -234,5 +236,5 @@ def _ask(database: Database, snapshot: Snapshot, mode: RestoreMode) -> None:
         ),
         file=sys.stderr,
     )
-    if input(f"Type {name} to go on: ") != database.database:
+    if input(phrase("Type {name} to go on: ", name=name)) != database.database:
         raise WrongUsage(phrase("Not confirmed. Nothing was touched."))

@@ -30,9 +30,9 @@ class Command(VedettaCommand):
         listed = Snapshot.objects.present().filter(database=database).order_by("time")
         saved = selection.safety_copies(listed)
         for snapshot in listed:
-            verified = "verified" if snapshot.verified_at else phrase("not verified")
+            verified = phrase("verified") if snapshot.verified_at else phrase("not verified")
             if snapshot.is_known_bad:
-                verified = f"BAD: {snapshot.verdict}"
+                verified = phrase("BAD: {verdict}", verdict=snapshot.verdict)
             note = phrase("  (saved before a restore)") if snapshot.pk in saved else ""
             note += "" if snapshot.made_here else phrase("  (not made here)")
             self.say(

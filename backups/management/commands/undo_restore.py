@@ -104,12 +104,12 @@ def _ask(restore: Restore, what: str) -> None:
     name = escape_control_characters(restore.kept_in)
     what = escape_control_characters(what)
     warning = phrase(
-        "Drops {name} for good, {what}. Its restore can then not be undone with it any more.",
+        "Drops {name} for good, {what}. After that, its restore cannot be undone any more.",
         name=name,
         what=what,
     )
     print(warning, file=sys.stderr)
-    if input(f"Type {name} to go on: ") != restore.kept_in:
+    if input(phrase("Type {name} to go on: ", name=name)) != restore.kept_in:
         raise WrongUsage(phrase("Not confirmed. Nothing was touched."))
 
 
@@ -146,7 +146,7 @@ def _only_kept(database: Database) -> Restore:
     if len(kept) > 1:
         which = joined((f"{state.what} (--restore {state.restore.run_id})" for state in kept), "; ")
         raise Problem(
-            phrase("There are the kept tables of {count} restores: {which}.", count=len(kept), which=which),
+            phrase("{count} restores keep tables: {which}.", count=len(kept), which=which),
             code="undo.several_kept",
             safe=phrase("Nothing was dropped."),
             do=phrase("Say which with --restore."),
@@ -160,7 +160,7 @@ def _incomplete(database: Database) -> Restore:
     rows = list(known.select_related("database__server", "run"))
     if not rows:
         raise Problem(
-            phrase("Nothing is left to be made: {database} was never restored.", database=database),
+            phrase("There is nothing to make: {database} was never restored.", database=database),
             code="restore.none",
         )
     newest, *older = rows
@@ -176,8 +176,8 @@ def _incomplete(database: Database) -> Restore:
     )
     raise Problem(
         phrase(
-            "{more}The newest restore, {run_id} into {target}, left nothing out that could be made now.",
-            more=("" if which else phrase("Nothing is left to be made. ")),
+            "{more}The newest restore, {run_id} into {target}, left out nothing that could be made now.",
+            more=("" if which else phrase("There is nothing to make. ")),
             run_id=newest.run_id,
             target=newest.target,
         ),
