@@ -44,6 +44,21 @@ def test_a_closed_gate_says_why_on_every_page(login: Login) -> None:
     assert "Gate closed" in client.get("/admin/backups/run/").content.decode()
 
 
+@pytest.mark.parametrize(
+    "request_of", [None, {"form": "drill", "version": 1, "url": "https://shop.example/"}]
+)
+def test_the_next_drill_is_mostly_of_the_address_of_the_last(
+    request_of: dict[str, Any] | None, login: Login, database: Database
+) -> None:
+    """Drills of before 1.0 have no request, only options."""
+    Run.objects.create(
+        action=Action.PREFLIGHT, database=database, repository=database.repository, trigger=Trigger.ADMIN,
+        request=request_of, options={"gate": "https://shop.example/"},
+    )  # fmt: skip
+
+    assert 'value="https://shop.example/"' in login("superuser").get("/admin/gate/").content.decode()
+
+
 def test_a_closed_gate_says_in_red_what_is_old_why_and_what_to_do(login: Login, database: Database) -> None:
     run = lifecycle.run_enqueue(Wanted(Action.BACKUP, database=database), Asker(Trigger.CLI), send=False)
     Run.objects.filter(pk=run.pk).update(
