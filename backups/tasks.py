@@ -62,8 +62,8 @@ def _scheduled(task: Callable[[int], None]) -> Callable[[int], None]:
 
 
 _COULD_NOT_BE_QUEUED = template(
-    "Its time came, and it could not be queued ({error}). What was backed up before is safe. The "
-    "worker's log says more; start it by hand in the portal, or wait for the schedule's next time."
+    "Its time came, but it could not be queued ({error}). Earlier backups are safe. The worker's log "
+    "says more. Start it by hand in the portal, or wait for the schedule's next time."
 )
 
 

@@ -70,7 +70,7 @@ def target_name(value: str) -> None:
     """Raise ValidationError for what cannot be the name of a database that a restore makes."""
     schema_name(value)
     if not value.strip():
-        raise ValidationError(phrase("A name of blanks alone is none that anybody finds again."))
+        raise ValidationError(phrase("A name needs something other than blanks, or nobody finds it again."))
     if value.lower() in _SERVERS_OWN:
         raise ValidationError(phrase("{value} is the server's own, and no place for a restore.", value=value))
     if value.lower().startswith(_OLD_ENCODING):

@@ -96,13 +96,12 @@ def doubt(variable: str, address: str, config: dict[str, Any]) -> Doubt | None:
     if others:
         return Doubt(
             f"{variable} says one thing before its ? and another one behind it ({', '.join(others)}).",
-            "Write what is meant before the ? alone.",
-            "Until then what stands behind it counts, as in earlier versions.",
+            "Write what you mean before the ? only.",
+            "Until then the part behind the ? counts, as in earlier versions.",
             variable,
         )
     return Doubt(
-        f"{variable} has options that the portal does not take, or that say behind its ? what belongs before "
-        f"it ({listed}).",
+        f"{variable} has options that the portal does not take, or that belong before its ? ({listed}).",
         "Take them out; host, user, password and name of the database stand before the ?.",
         "Backups go on as they did.",
         variable,

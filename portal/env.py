@@ -209,8 +209,8 @@ class Environment:
         value = self._raw(name)
         if value and not _is_request_address(value):
             raise ImproperlyConfigured(
-                f"{name} is not an address such as https://host/path; write what its user or password hold "
-                "of @ : / # ? % percent-encoded, as in %40 for @."
+                f"{name} is not an address such as https://host/path. Percent-encode each "
+                "@ : / # ? % in its user or password, as in %40 for @."
             )
         return value
 
@@ -257,8 +257,8 @@ class Environment:
             if not _DECLARATION.fullmatch(value):
                 # Unshown, lest it be the secret itself.
                 raise ImproperlyConfigured(
-                    f"{name} holds as number {number} what is neither the name of a variable, as "
-                    "SHOP_PASSWORD or SHOP_*, nor a file, as file:/etc/vedetta/shop."
+                    f"Entry {number} of {name} is neither the name of a variable, such as SHOP_PASSWORD "
+                    "or SHOP_*, nor a file, such as file:/etc/vedetta/shop."
                 )
         return values
 
@@ -271,7 +271,7 @@ class Environment:
         address = re.sub(r"(?i)^mariadb://", "mysql://", self.text(name, default))
         if address.lower().startswith(_POSTGRES):
             raise ImproperlyConfigured(
-                f"{name} names a PostgreSQL database, and the portal keeps its own in an SQLite file or in "
+                f"{name} names a PostgreSQL database, but the portal keeps its own in an SQLite file or in "
                 "MySQL or MariaDB: see docs/configuration.md."
             )
         try:
@@ -284,8 +284,8 @@ class Environment:
         engine = config.get("ENGINE")
         if engine in (_SQLITE, _MYSQL) and not _can_be_taken_apart(address, is_file=engine == _SQLITE):
             raise ImproperlyConfigured(
-                f"{name} cannot be taken apart: write what its user, password or path hold of @ : / # ? % "
-                "percent-encoded, as in %40 for @."
+                f"{name} cannot be taken apart: percent-encode each @ : / # ? % in its user, password or "
+                "path, as in %40 for @."
             )
         if engine not in (_SQLITE, _MYSQL) or config["NAME"] in ("", ":memory:"):
             raise ImproperlyConfigured(f"{name} is not a database address such as {default}.")

@@ -183,7 +183,7 @@ def _tell_taken(
         notes.run_update(run.pk, result={"snapshot_id": copy.id})
     tell(
         phrase(
-            "{name} was restored: {runs}, {databases}, {people}. Passwords are those of then.",
+            "{name} was restored: {runs}, {databases}, {people}. Passwords are those from that time.",
             name=name,
             runs=plural("{n} run", "{n} runs", n=Run.objects.count()),
             databases=plural("{n} database", "{n} databases", n=Database.objects.count()),

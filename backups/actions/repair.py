@@ -29,7 +29,7 @@ def index(run: Run, progress: Progress) -> Outcome:
     if packs:
         folder = Path(settings.RESTIC_CACHE_DIR or tempfile.gettempdir()) / "damaged-packs" / str(run.pk)
         folder.mkdir(parents=True, exist_ok=True)
-        progress.log(phrase("The damaged packs as they were are kept in {folder}.", folder=folder))
+        progress.log(phrase("The original damaged packs are kept in {folder}.", folder=folder))
         _call(
             access, restic.repair_packs_args(packs), phrase("saving what is readable"), progress, str(folder)
         )

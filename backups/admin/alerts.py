@@ -110,9 +110,8 @@ class AlertAdmin(ReadOnlyAdmin):
         permissions=["run_maintenance"],
         dialog=dialog(
             phrase("Send a test notification?"),
-            phrase("The worker sends a message that says it is a test to each address in NOTIFY_URLS. Once "
-"it has reached everyone, what could not be told before is told again. This takes up to "
-"20 seconds."),
+            phrase("The worker sends a test message to each address in NOTIFY_URLS. Once it has reached "
+"everyone, earlier messages that failed are sent again. This takes up to 20 seconds."),
             phrase("Send it"),
         ),
     )  # fmt: skip

@@ -199,9 +199,9 @@ class RepositoryAdmin(SetUpAdmin):
         description=_("Forget by the rules"), icon="auto_delete", permissions=["run_maintenance"],
         dialog=dialog(
             phrase("Forget old snapshots?"),
-            phrase("Snapshots that no retention rule keeps are removed for good, as after every backup. "
-"The newest and the newest verified snapshot of each database always stay, and for 30 "
-"days what was saved before a restore or wanted by one that did not succeed."),
+            phrase("Snapshots that no retention rule keeps are removed for good, as after every backup. The "
+"newest and the newest verified snapshot of each database always stay. Safety snapshots, "
+"and those that a failed restore wanted, stay for 30 days."),
             "Forget", danger=True,
         ),
     )  # fmt: skip

@@ -251,8 +251,8 @@ def other_database(database: Database) -> Problem | None:
             code="env.other_database",
             do=phrase(
                 "If that is a slip, set MYSQL_DATABASE back to {database}. To back up both, {both} If "
-                "{mysql_database} is to come first from now on, and {database_2} to be kept beside it, "
-                "run `manage.py bootstrap --new database`.",
+                "{mysql_database} should come first from now on, beside {database_2}, run `manage.py "
+                "bootstrap --new database`.",
                 database=database.database,
                 both=both,
                 mysql_database=settings.MYSQL_DATABASE,
@@ -349,8 +349,8 @@ def other_repository(database: Database) -> Problem | None:
         code="env.other_repository",
         do=phrase(
             "{slip} If the repository of {known} lies at {said} now, run `manage.py bootstrap --moved "
-            "repository`. If backups are to go to another one from now on, and those in {known} to stay "
-            "listed, run `manage.py bootstrap --new repository`.",
+            "repository`. If backups should go to another one from now on, run `manage.py bootstrap "
+            "--new repository`: those in {known} stay listed.",
             slip=_slip(
                 "RESTIC_REPOSITORY",
                 known,
@@ -365,7 +365,7 @@ def other_repository(database: Database) -> Problem | None:
 def _slip(names: str, known: str, field: str) -> str:
     """Either side may be the one that is wrong: .env, or what somebody typed into a form."""
     return phrase(
-        "If {names} is a slip, set it back to {known}; if {field} in the portal is one, correct that there.",
+        "If {names} is a slip, set it back to {known}. If {field} in the portal is a slip, correct it there.",
         names=names,
         known=known,
         field=field,

@@ -117,8 +117,8 @@ def explained(drilled: Drilled, configuration: str) -> Drilled:
 
 
 _AS_ONE_VISITOR = phrase(
-    "Only this address was asked, by a visitor from here without a cookie. Whether others get in is "
-    "told by nginx's configuration: `nginx -T | manage.py preflight --gate … --nginx -`."
+    "Only this address was asked, by a visitor from here without a cookie. nginx's configuration "
+    "tells whether others get in: `nginx -T | manage.py preflight --gate … --nginx -`."
 )
 
 

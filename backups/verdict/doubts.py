@@ -258,8 +258,8 @@ def watched(facts: Facts) -> Found:
                 follows=follows,
             ),
             phrase(
-                "Correct PING_URL, or see whether its service is up; the end of the next backup is told "
-                "there again."
+                "Correct PING_URL, or see whether its service is up. The end of the next backup is "
+                "reported there again."
             ),
             page=page,
         )

@@ -190,8 +190,8 @@ def test_a_drill_is_the_workers_audited_and_told_on_its_page(
             "url": SHOP, "ok": True, "found": "closes", "before": 200, "drilled": 503, "after": 200,
             "verdict": "fresh", "lines": [], "warnings": [],
             "detail": f"{SHOP} closes: the drill got 503 with Vedetta's page, everybody else 200 as before. "
-            "Only this address was asked, by a visitor from here without a cookie. Whether others get in is "
-            "told by nginx's configuration: `nginx -T | manage.py preflight --gate … --nginx -`.",
+            "Only this address was asked, by a visitor from here without a cookie. nginx's configuration "
+            "tells whether others get in: `nginx -T | manage.py preflight --gate … --nginx -`.",
         }
     ]  # fmt: skip
     assert "as before" in client.get(page["Location"]).content.decode()

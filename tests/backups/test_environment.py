@@ -150,12 +150,12 @@ def test_of_two_that_changed_each_has_its_own_ways(says: Any, backed_up: Snapsho
 
     assert differs is not None
     assert differs.do.startswith(
-        "Of the database: If MYSQL_HOST or MYSQL_PORT is a slip, set it back to db:3306; if the host or port "
-        "of shop in the portal is one, correct that there. If the same data lies at db2:3306 now, run"
+        "Of the database: If MYSQL_HOST or MYSQL_PORT is a slip, set it back to db:3306. If the host or port "
+        "of shop in the portal is a slip, correct it there. If the same data lies at db2:3306 now, run"
     )
     assert (
-        "Of the repository: If RESTIC_REPOSITORY is a slip, set it back to /srv/repository; if the location "
-        "of main in the portal is one, correct that there. If the repository of /srv/repository lies at "
+        "Of the repository: If RESTIC_REPOSITORY is a slip, set it back to /srv/repository. If the location "
+        "of main in the portal is a slip, correct it there. If the repository of /srv/repository lies at "
         "/srv/elsewhere now, run `manage.py bootstrap --moved repository`."
     ) in differs.do
 

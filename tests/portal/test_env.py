@@ -245,7 +245,7 @@ def test_an_option_that_is_not_taken_is_named_without_its_value(
     [
         ("", "", None, {}),
         ("user=u&passwd=hunter2&db=n&host=h&port=3307", "(host, port, user, passwd, db)", False, {}),
-        ("client_flag=128&multi_statements=1", "does not take, or that say", False, {}),
+        ("client_flag=128&multi_statements=1", "does not take, or that belong", False, {}),
         ("password=other", "another one behind it (password).", True, {"PASSWORD": "other"}),
         ("db=n&host=elsewhere", "another one behind it (host).", True, {"HOST": "elsewhere"}),
     ],

@@ -131,7 +131,7 @@ def test_a_queued_restore_whose_database_became_another_touches_nothing(
     with untouched(mariadb_shop):
         played = executor.execute(run.pk, send_follow_ups=False)
     assert played is not None
-    assert "not elsewhere" in failed(played)
+    assert "not on elsewhere" in failed(played)
 
 
 # ---------------------------------------------------------------- latest

@@ -224,7 +224,7 @@ def databases_that_appear(settings: Mapping[str, str]) -> Iterator[set[str]]:
     ("name", "value", "said"),
     [
         ("VERIFY_MYSQL_HOST", "elsewhere", "VERIFY_MYSQL_HOST is set, so test restores would go there"),
-        ("VERIFY_MYSQL_PORT", "70000", "VERIFY_MYSQL_PORT is 70000, which is not to be had"),
+        ("VERIFY_MYSQL_PORT", "70000", "VERIFY_MYSQL_PORT is 70000, which cannot be used"),
     ],
 )  # fmt: skip
 def test_a_server_for_test_restores_that_nothing_would_use_is_not_started(
@@ -286,7 +286,7 @@ def test_port_that_is_taken_is_named(checkout: Checkout) -> None:
         ran = _ran(checkout, {**checkout.environment, "PORTAL_BIND": bind})
 
     assert ran.returncode == 1
-    assert ran.stderr.startswith(f"run: {bind} is not to be had (Address already in use)")
+    assert ran.stderr.startswith(f"run: {bind} cannot be used (Address already in use)")
     assert "PORTAL_BIND" in ran.stderr
 
 

@@ -59,9 +59,7 @@ class Address:
         """Raise RunError where something listens there."""
         if self.place is None:
             if self._socket_answers():
-                raise RunError(
-                    f"{self.first} is not to be had: stop what listens there, or change {self.variable}."
-                )
+                raise RunError(f"{self.first} is in use: stop what listens there, or change {self.variable}.")
             return
         family = socket.AF_INET6 if ":" in self.place[0] else socket.AF_INET
         with socket.socket(family) as probe:
@@ -70,7 +68,7 @@ class Address:
                 probe.bind(self.place)
             except OSError as error:
                 raise RunError(
-                    f"{self.first} is not to be had ({error.strerror}): stop what listens there, or set "
+                    f"{self.first} cannot be used ({error.strerror}): stop what listens there, or set "
                     f"{self.variable}, as in `{self.variable}={HOST}:{self.place[1] + 80} make run`."
                 ) from None
 

@@ -52,8 +52,8 @@ def start_verify_server(
     if given.get("VERIFY_MYSQL_PORT") not in ("", str(server.port)):
         # Commands in another terminal would read it.
         raise RunError(
-            f"VERIFY_MYSQL_PORT is {given.get('VERIFY_MYSQL_PORT')}, which is not to be had: leave it empty, "
-            "and --verify-server takes a port that is free."
+            f"VERIFY_MYSQL_PORT is {given.get('VERIFY_MYSQL_PORT')}, which cannot be used. Leave it empty: "
+            "--verify-server then takes a free port."
         )
     start_private(server, started, lock_fd, " for test restores")
     _tell_of_another_release(like, server)

@@ -32,8 +32,8 @@ def gate_checks(
 
 def _may_let_in(found: drill.Drilled) -> str:
     return phrase(
-        "{url} closes for the drill, but these lines of nginx's may let others in while the gate is "
-        "closed, by their address, cookie or browser, or out of a cache: {warnings}.",
+        "{url} closes for the drill. But these lines of nginx's may let others in while the gate is "
+        "closed (by address, cookie or browser, or out of a cache): {warnings}.",
         url=found.url,
         warnings=", ".join(map(str, found.warnings)),
     )

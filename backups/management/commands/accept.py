@@ -25,7 +25,7 @@ class Command(VedettaCommand):
 
     def add_own_arguments(self, parser: ArgumentParser) -> None:
         parser.add_argument(
-            "run", type=int, metavar="RUN", help=phrase("the number of the backup, as it was told")
+            "run", type=int, metavar="RUN", help=phrase("the number of the backup, as the alert says it")
         )
         parser.add_argument(
             "--reason", metavar="TEXT", type=given, required=True, help=phrase("why it is right; it is kept")

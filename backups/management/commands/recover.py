@@ -174,7 +174,7 @@ class Command(VedettaCommand):
             raise Problem(
                 phrase("The settings do not say what to recover."),
                 code="recover.nothing_said",
-                do=phrase("Set RESTIC_REPOSITORY, RESTIC_PASSWORD and MYSQL_* in .env, as they were."),
+                do=phrase("Set RESTIC_REPOSITORY, RESTIC_PASSWORD and MYSQL_* in .env, as they were before."),
             )
         # What is known of a portal without a past is from its copy: the machines of then may be gone.
         is_ours = recover.has_own_history()
