@@ -257,8 +257,8 @@ class Environment:
             if not _DECLARATION.fullmatch(value):
                 # Unshown, lest it be the secret itself.
                 raise ImproperlyConfigured(
-                    f"Entry {number} of {name} is neither the name of a variable, such as SHOP_PASSWORD "
-                    "or SHOP_*, nor a file, such as file:/etc/vedetta/shop."
+                    f"{name} has a wrong entry {number}: it is neither the name of a variable, such as "
+                    "SHOP_PASSWORD or SHOP_*, nor a file, such as file:/etc/vedetta/shop."
                 )
         return values
 

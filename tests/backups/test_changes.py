@@ -391,7 +391,7 @@ def test_other_defaults_are_said_and_refused_where_something_was_made_under_them
         assert "was altered while the dump ran (ALTER DATABASE: from " in said
         parts.execute("DROP PROCEDURE tidy; CREATE PROCEDURE tidy() DO 1")
         made = mysql.made_under(connection, parts.name)
-        with pytest.raises(Problem, match="the procedure tidy was made under the new one"):
+        with pytest.raises(Problem, match="The procedure tidy was made under the new one"):
             altered_defaults(connection, parts.name, before, {"procedure tidy": made["procedure tidy"]})
 
 
