@@ -222,7 +222,7 @@ def test_what_is_on_the_first_ones_server_goes_with_it_and_that_is_said(says: An
     bootstrap.from_environment(tell=told.append)
 
     assert told == [
-        "The portal had u for shop; MYSQL_USER decides, so it is another now.",
+        "The portal had u for shop. MYSQL_USER decides, so it is another now.",
         "On the same server in the portal, so the same now holds for it: blog.",
     ]
     assert Database.objects.get(name="blog").server.user == "another"
