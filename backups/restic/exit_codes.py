@@ -129,7 +129,7 @@ def _wrong_password(access: Access, _lines: Sequence[str]) -> WrongPassword:
     return WrongPassword(
         phrase("The password does not open the repository {url}.", url=access.url),
         do=phrase(
-            "Set {password_set_by} to the password that it was made with.",
+            "Correct {password_set_by}: the repository was made with another one.",
             password_set_by=access.password_set_by,
         ),
     )

@@ -228,7 +228,7 @@ def test_tables_that_the_server_makes_with_another_engine_are_no_success(
             for mode in (RestoreMode.NEW, RestoreMode.REPLACE):
                 target = shop.name if mode == RestoreMode.REPLACE else f"{shop.name}_copy"
                 told = failed(restore(database, mode, target=target, without_safety=True))
-                assert "by its enforce_storage_engine" in told
+                assert "The enforce_storage_engine of the database server at " in told
                 assert "hole, old_one" in told
                 assert "GRANT " in told
     finally:

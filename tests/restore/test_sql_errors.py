@@ -196,5 +196,5 @@ def test_a_row_that_no_packet_holds_is_told_with_both_sizes_and_nothing_is_touch
             shop.server.execute(f"SET GLOBAL max_allowed_packet = {usual}")
 
     assert "3.0 MB" in told
-    assert "takes 1.0 MB at most (max_allowed_packet)" in told
+    assert "takes at most 1.0 MB (max_allowed_packet)" in told
     assert "SET GLOBAL max_allowed_packet = 4194304;" in told

@@ -124,7 +124,7 @@ def test_another_release_is_worth_a_warning(
 
     assert ok, told
     assert any(
-        each.startswith(f"{database} is on MariaDB 10.6.1, and its test restores go to MariaDB 10.11.")
+        each.startswith(f"{database} is on MariaDB 10.6.1, but its test restores go to MariaDB 10.11.")
         for each in warnings
     )
 
