@@ -9,6 +9,7 @@ import signal
 import sys
 from argparse import SUPPRESS, ArgumentParser, ArgumentTypeError
 from collections.abc import Callable, Mapping
+from contextlib import suppress
 from datetime import datetime
 from types import FrameType
 from typing import Any, NoReturn
@@ -22,11 +23,12 @@ from backups import errors, validators
 from backups.choices import Status, Trigger
 from backups.configuration import environment
 from backups.errors import Failure, Problem, Refused
-from backups.management import elsewhere
+from backups.management import elsewhere, interrupts
 from backups.management.watch import Watch
 from backups.models import Database, Repository, Run, Snapshot
 from backups.portal_copy.portal_database import database_problem, reason
 from backups.requests import Request
+from backups.runs import lifecycle
 from backups.runs.asked import Asker
 from backups.snapshots import selection
 from backups.text.sentences import phrase
@@ -174,20 +176,33 @@ class VedettaCommand(BaseCommand):
         return self._judge(played or run)
 
     def _followed(self, request: Request, missing: Problem) -> Run:
-        run = request.submit(Asker(Trigger.CLI))
+        with interrupts.held() as let_through:
+            run = request.submit(Asker(Trigger.CLI))
+            try:
+                let_through()
+                return self._follow(run, missing)
+            except KeyboardInterrupt:
+                return self._left(run)
+
+    def _follow(self, run: Run, missing: Problem) -> Run:
         note = phrase("{missing} The worker plays it, as run {run}.", missing=missing.what, run=run.pk)
         self.stderr.write(escape_control_characters(note))
-        try:
-            with Watch(self.say, to_stderr=self.as_json or self.stdout_is_data) as watch:
-                return elsewhere.Follower(run, missing, watch.observe).to_its_end()
-        except KeyboardInterrupt:
-            run.refresh_from_db()
-            if run.is_over:
-                raise
-            left = Failure(
-                phrase("{run} was left to the worker, which was asked to stop it.", run=run), errors.CANCELLED
-            )
-            raise RunEnded(CANCELLED, failed(left, run_id=run.pk), run) from None
+        with Watch(self.say, to_stderr=self.as_json or self.stdout_is_data) as watch:
+            return elsewhere.Follower(run, missing, watch.observe).to_its_end()
+
+    def _left(self, run: Run) -> Run:
+        """After Ctrl-C, the run if it is cancelled. Raises RunEnded, and KeyboardInterrupt if it was over."""
+        with suppress(lifecycle.IllegalTransition):
+            lifecycle.run_cancel(run)  # whoever was interrupted may not have come to it
+        run.refresh_from_db()
+        if run.status == Status.CANCELLED:
+            return run
+        if run.is_over:
+            raise KeyboardInterrupt
+        left = Failure(
+            phrase("{run} was left to the worker, which was asked to stop it.", run=run), errors.CANCELLED
+        )
+        raise RunEnded(CANCELLED, failed(left, run_id=run.pk), run)
 
     def _judge(self, run: Run) -> Run:
         if run.status == Status.SUCCEEDED:

@@ -158,6 +158,7 @@ from backups.mysql.server import (
     MYSQL,
     Server,
     ServerInfo,
+    place,
     same_address,
     server_warnings,
     tcp_host,

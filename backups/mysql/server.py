@@ -27,9 +27,14 @@ def tcp_host(host: str) -> str:
     return "127.0.0.1" if host == "localhost" else host.strip("[]")
 
 
+def place(host: str, port: int) -> tuple[str, int]:
+    """An address as it is compared with others: in one spelling, so far as names tell."""
+    return tcp_host(host).lower() if not host.startswith("/") else host, port
+
+
 def same_address(one: tuple[str, int], other: tuple[str, int]) -> bool:
     """Whether two hosts with their ports are one server by their names."""
-    return (tcp_host(one[0]), one[1]) == (tcp_host(other[0]), other[1])
+    return place(*one) == place(*other)
 
 
 @dataclass(frozen=True)

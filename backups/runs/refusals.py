@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from django.db.models import Q
+from django.db.models import Q, QuerySet
 from django.utils import timezone
 
+from backups import mysql
 from backups.choices import ACTIVE, EXCLUSIVE_ACTIONS, RESTORE_ACTIONS, UNSETTLED, Action, RestoreMode
 from backups.errors import Refused
 from backups.models import Database, Repository, Restore, Run
@@ -13,13 +14,8 @@ from backups.text.sentences import phrase
 
 def refuse_same_target(database: Database, target: str) -> None:
     """Raise Refused while another restore of the same target is queued or running."""
-    under_way = Restore.objects.filter(
-        run__status__in=ACTIVE,
-        database__server__host=database.server.host,
-        database__server__port=database.server.port,
-        target=target,
-    ).exclude(mode=RestoreMode.FILE)
-    twin = under_way.select_related("run__database", "run__repository").first()
+    under_way = Restore.objects.filter(run__status__in=ACTIVE).exclude(mode=RestoreMode.FILE)
+    twin = _into(under_way, database, target)
     if twin is not None:
         raise Refused(
             phrase(
@@ -34,14 +30,8 @@ def refuse_same_target(database: Database, target: str) -> None:
 
 def refuse_unsettled(database: Database, target: str, *, but: Restore | None = None) -> None:
     """Raise Refused while a swap of the target is half-way: its tables may be in either place."""
-    there = Restore.objects.filter(
-        database__server__host=database.server.host,
-        database__server__port=database.server.port,
-        target=target,
-        swap__in=UNSETTLED,
-    )
-    others = there.exclude(pk=but.pk) if but is not None else there
-    half = others.select_related("run__database").first()
+    there = Restore.objects.filter(swap__in=UNSETTLED)
+    half = _into(there.exclude(pk=but.pk) if but is not None else there, database, target)
     if half is not None:
         raise Refused(
             phrase(
@@ -55,6 +45,18 @@ def refuse_unsettled(database: Database, target: str, *, but: Restore | None = N
                 "then start again."
             ),
         )
+
+
+def _into(restores: QuerySet[Restore], database: Database, target: str) -> Restore | None:
+    """The first of some restores that goes to a target on a database's server, however it is spelled."""
+    wanted = mysql.place(database.server.host, database.server.port)
+    found = restores.filter(target=target).select_related(
+        "database__server", "run__database", "run__repository"
+    )
+    there = (
+        each for each in found if mysql.place(each.database.server.host, each.database.server.port) == wanted
+    )
+    return next(there, None)
 
 
 def refuse_twin(action: Action, database: Database | None, repository: Repository) -> None:

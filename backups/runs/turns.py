@@ -65,14 +65,14 @@ def _servers(run: Run) -> set[Address]:
 
 
 def _live(database: Database) -> Address:
-    return mysql.tcp_host(database.server.host), database.server.port
+    return mysql.place(database.server.host, database.server.port)
 
 
 def _of_test_restores(database: Database) -> Address:
     if database.verify_host:
-        return mysql.tcp_host(database.verify_host), database.verify_port
+        return mysql.place(database.verify_host, database.verify_port)
     if settings.VERIFY_MYSQL_HOST:
-        return mysql.tcp_host(settings.VERIFY_MYSQL_HOST), settings.VERIFY_MYSQL_PORT
+        return mysql.place(settings.VERIFY_MYSQL_HOST, settings.VERIFY_MYSQL_PORT)
     return _live(database)
 
 

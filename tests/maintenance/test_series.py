@@ -176,11 +176,11 @@ def test_what_the_environment_says_otherwise_than_the_rows_is_said(
         "BACKUP_KEEP_DAILY says 14",
     ]
     assert "the portal has u for shop until `manage.py bootstrap`" in said[0]
-    assert "the portal has 3 for shop, which counts" in said[2]
+    assert "the portal has 3 for shop. The portal's value counts" in said[2]
     # Bootstrap says what it takes the place of, and what stays.
     call_command("bootstrap")
     told = capsys.readouterr().out
-    assert "The portal had u for shop; MYSQL_USER decides, so it is new now." in told
+    assert "The portal had u for shop. MYSQL_USER decides, so it is new now." in told
     assert "The portal had 0 for main; BACKUP_CHECK_INTERVAL decides, so it is 9 now." in told
     assert "BACKUP_KEEP_DAILY says 14" in told
     shop.refresh_from_db()

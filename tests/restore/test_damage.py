@@ -30,6 +30,7 @@ from tests.restore.stories import (
     succeeded,
     untouched,
 )
+from tests.rows import change_server
 from tests.servers import DatabaseServer
 
 BackUp = Callable[[Database], Run]
@@ -359,5 +360,10 @@ def test_second_restore_of_the_same_target_is_refused(
     for mode in (RestoreMode.REPLACE, RestoreMode.IN_PLACE, RestoreMode.NEW):
         with pytest.raises(Refused, match=f"goes to {mariadb_shop.name} as well"):
             enqueue(database, mode)
+    # As one that lies on the same server by another spelling of its address.
+    spelled = {"127.0.0.1": "localhost", "localhost": "127.0.0.1"}
+    change_server(database, host=spelled.get(database.server.host, database.server.host.upper()))
+    with pytest.raises(Refused, match=f"goes to {mariadb_shop.name} as well"):
+        enqueue(database, RestoreMode.REPLACE)
     other = enqueue(database, RestoreMode.NEW, target=f"{mariadb_shop.name}_new")
     assert (other.action, other.status) == (Action.RESTORE, Status.QUEUED)

@@ -122,6 +122,20 @@ def test_ctrl_c_cancels_it_there_and_a_second_one_is_refused_meanwhile(with_work
     assert "Ctrl-C once more leaves it" in ran.err
 
 
+def test_ctrl_c_right_after_it_was_asked_for_leaves_nothing_behind(with_worker: Portal) -> None:
+    """Between the row and whoever follows it, a Ctrl-C said "cancelled" of a backup that was then made."""
+    portal = with_worker
+    for _ in range(3):
+        before = len(portal.rows("SELECT id FROM backups_run"))
+        begun = portal.start("backup", "--json", **NO_SECRETS)  # type: ignore[arg-type]
+        wait_until(lambda: len(portal.rows("SELECT id FROM backups_run")) > before, "the run", 60)  # noqa: B023
+        begun.send_signal(signal.SIGINT)
+        ran = portal.finish(begun)
+        assert ran.code == 130
+        wait_until(lambda: portal.run()["status"] == "cancelled", "the run to be cancelled", 60)
+    assert portal.snapshots() == []
+
+
 def test_without_a_worker_it_is_told_and_nothing_waits(portal: Portal) -> None:
     ran = without_secrets(portal, "backup", "--json")
 

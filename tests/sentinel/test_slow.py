@@ -125,7 +125,8 @@ def test_a_body_that_comes_too_late_is_no_further_request(shipped: Gate) -> None
         time.sleep(5.5)
         with suppress(OSError):
             client.sendall(late)
-        assert _all_of(client) == b""
+        # What is left of the answer may come now, and no second one.
+        assert b"HTTP/1.1" not in _all_of(client)
 
 
 def _all_of(client: socket.socket) -> bytes:
