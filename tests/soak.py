@@ -101,6 +101,7 @@ PARTS = {
         "reckoned 14 minutes",
         (
             "tests/admin",
+            "tests/downloads",
             "tests/keys",
             "tests/notify",
             "tests/portal",

@@ -220,6 +220,7 @@ def _download(request: HttpRequest, wanted: RestoreRequest) -> HttpResponseBase:
     snapshot = wanted.snapshot
     assert request.user.is_authenticated  # noqa: S101  the view lets nobody else in
     try:
+        _refuse_http_1_0(request, snapshot)
         content = asking.begin(request.user, snapshot, wanted.tables, is_gone=_has_left(request))
     except asking.NoWorker as problem:
         messages.error(request, problem.sentence())
@@ -236,6 +237,24 @@ def _download(request: HttpRequest, wanted: RestoreRequest) -> HttpResponseBase:
     response["Content-Disposition"] = str(content_disposition_header(True, content.name))
     response["Cache-Control"] = "no-store"
     return response
+
+
+def _refuse_http_1_0(request: HttpRequest, snapshot: Snapshot) -> None:
+    """Raise Problem where the answer would end when the connection does, whether it is whole or not."""
+    if request.META.get("SERVER_PROTOCOL") not in {"HTTP/0.9", "HTTP/1.0"}:
+        return
+    raise Problem(
+        phrase(
+            "Something in front of the portal asks it over HTTP/1.0, in which a broken download cannot be "
+            "told from a whole one."
+        ),
+        code="downloads.old_http",
+        do=phrase(
+            "In nginx, add {line} beside proxy_pass. Or run {command} on the server.",
+            line="`proxy_http_version 1.1;`",
+            command=f"`manage.py restore --snapshot {snapshot.short_id} --output DIR`",
+        ),
+    )
 
 
 def _has_left(request: HttpRequest) -> Callable[[], bool]:

@@ -103,13 +103,13 @@ def both(portal: Portal, *, alone: bool = False) -> Iterator[tuple[int, Server, 
         yield port, server, worker
 
 
-def signed_in(port: int) -> Asked:
-    """Sign in as the administrator."""
-    url, jar = f"http://127.0.0.1:{port}", CookieJar()
-    asked = Asked(port, jar, urllib.request.build_opener(urllib.request.HTTPCookieProcessor(jar)))
+def signed_in(port: int, below: str = "") -> Asked:
+    """Sign in as the administrator to the portal that is served `below` a path."""
+    url, jar = f"http://127.0.0.1:{port}{below}", CookieJar()
+    asked = Asked(port, jar, urllib.request.build_opener(urllib.request.HTTPCookieProcessor(jar)), below)
     form = {"username": "admin", "password": PASSWORD}
     form["csrfmiddlewaretoken"] = token_on(asked.opener.open(f"{url}/admin/login/").read())
-    asked.opener.open(f"{url}/admin/login/?next=/admin/gate/", urllib.parse.urlencode(form).encode())
+    asked.opener.open(f"{url}/admin/login/?next={below}/admin/gate/", urllib.parse.urlencode(form).encode())
     return asked
 
 
@@ -127,10 +127,15 @@ class Asked:
     port: int
     jar: CookieJar
     opener: urllib.request.OpenerDirector
+    below: str = ""
+
+    def page_of(self, snapshot: str) -> str:
+        """Where it is restored."""
+        return f"{self.below}/admin/backups/snapshot/{snapshot}/restore/"
 
     def ask(self, snapshot: str, **more: str) -> http.client.HTTPConnection:
         """Confirm a download; the answer is still to be read."""
-        url, path = f"http://127.0.0.1:{self.port}", f"/admin/backups/snapshot/{snapshot}/restore/"
+        url, path = f"http://127.0.0.1:{self.port}", self.page_of(snapshot)
         body = {
             "csrfmiddlewaretoken": token_on(self.opener.open(url + path).read()), "mode": "file",
             "definers": "keep", "reason": "To look at it.", **more,
@@ -147,7 +152,7 @@ class Asked:
     def told(self, connection: http.client.HTTPConnection, snapshot: str) -> str:
         """What the page says on which a download that was not begun ends."""
         response = connection.getresponse()
-        path = f"/admin/backups/snapshot/{snapshot}/restore/"
+        path = self.page_of(snapshot)
         assert (response.status, response.getheader("Location")) == (302, path)
         page = self.opener.open(f"http://127.0.0.1:{self.port}{path}").read().decode()
         return " ".join(html.unescape(strip_tags(page)).split())

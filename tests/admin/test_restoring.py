@@ -23,7 +23,7 @@ from backups.admin.base import page_url, run_url
 from backups.admin.restores import kept_words
 from backups.choices import Action, DefinerPolicy, RestoreMode, Status, Swap, Trigger
 from backups.downloads.asking import MOST_PER_PORTAL
-from backups.models import Database, Restore, Run, Server, Snapshot
+from backups.models import Database, DownloadTicket, Restore, Run, Server, Snapshot
 from backups.runs.restores import restore_note
 from backups.worker import executor
 from tests.admin.conftest import Login
@@ -424,6 +424,18 @@ def test_a_download_that_is_over_gives_its_place_back(snapshot: Snapshot, login:
 def test_without_a_worker_nothing_is_downloaded(snapshot: Snapshot, login: Login) -> None:
     page = told(look_and_start(login("Restorer"), snapshot, wish(RestoreMode.FILE), follow=True))
     assert "The worker does not run, so nothing can be downloaded. Start it on the portal's own" in page
+    assert not LogEntry.objects.exists()
+
+
+@pytest.mark.usefixtures("downloads_served")
+def test_over_http_1_0_nothing_is_read(snapshot: Snapshot, login: Login) -> None:
+    client = login("Restorer")
+    client.defaults["SERVER_PROTOCOL"] = "HTTP/1.0"
+    page = told(look_and_start(client, snapshot, wish(RestoreMode.FILE), follow=True))
+    assert "Nothing was downloaded. Something in front of the portal asks it over HTTP/1.0, in which" in page
+    assert "add `proxy_http_version 1.1;` beside proxy_pass" in page
+    assert f"`manage.py restore --snapshot {snapshot.short_id} --output DIR`" in page
+    assert not DownloadTicket.objects.exists()
     assert not LogEntry.objects.exists()
 
 
