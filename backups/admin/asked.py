@@ -106,11 +106,7 @@ def _in_words(kind: str, told: Mapping[str, Any]) -> tuple[str, str]:
         if kind == questions.SecretQuestion.kind:
             return ("Found.", "") if told["is_found"] else ("", phrase("Not set; needed for S3 only."))
         if kind == questions.KeptSizeQuestion.kind:
-            return "", formatting.size(told["bytes"])
+            return "", formatting.size(int(told["bytes"]))
         return str(told["sentence"]), ""
-    except (KeyError, TypeError) as error:
-        raise Problem(
-            phrase("This version of the portal does not know the worker's answer."),
-            code="question.answer_unknown",
-            do=phrase("See that portal and worker are of the same version, then ask again."),
-        ) from error
+    except (KeyError, OverflowError, TypeError, ValueError) as error:
+        raise questions.unknown_answer() from error

@@ -5,6 +5,7 @@ A question starts nothing, so it is no run: it is in no list, wakes nobody, and 
 
 from __future__ import annotations
 
+import logging
 import time
 from abc import ABC, abstractmethod
 from collections.abc import Mapping
@@ -14,6 +15,8 @@ from typing import Any, ClassVar, Self
 
 from django.contrib.auth.models import User
 from django.core.exceptions import ObjectDoesNotExist
+from django.db import transaction
+from django.db.models import Exists, F, OuterRef, QuerySet, Subquery
 from django.utils import timezone
 
 from backups.choices import Action, right_to_start
@@ -23,6 +26,8 @@ from backups.models import Question as Row
 from backups.requests.restore import RestoreRequest
 from backups.runs import queue
 from backups.text.sentences import phrase
+
+logger = logging.getLogger(__name__)
 
 # So long a worker that is there may take to begin with one, and then to answer it.
 PATIENCE = timedelta(seconds=10)
@@ -35,6 +40,8 @@ _JUST_NOW = timedelta(seconds=30)
 # Of one person at a time; of more, the oldest are given up.
 _MOST_OPEN = 20
 _LOOK_SECONDS = 0.1
+# So long one that was taken is being answered. Then whoever took it has died.
+_ANSWERING = PATIENCE + timedelta(seconds=2 * ANSWER_SECONDS)
 
 
 @dataclass(frozen=True)
@@ -117,7 +124,9 @@ class SecretQuestion(Question):
 
     kind = "secret"
     rights = tuple(
-        f"backups.{verb}_{model}" for verb in ("add", "change") for model in ("database", "repository")
+        f"backups.{verb}_{model}"
+        for verb in ("add", "change")
+        for model in ("database", "server", "repository")
     )
 
     reference: str
@@ -176,13 +185,15 @@ def ask_unless_just_asked(question: Question, person: User) -> Row:
     """The same, or the row of a moment ago in which this person asked it."""
     since = timezone.now() - _JUST_NOW
     before = Row.objects.filter(kind=question.kind, asked_by=person, asked_at__gt=since)
+    rows = (_readable(pk) for pk in list(before.values_list("pk", flat=True)[:_MOST_OPEN]))
     asked = question.asked()
-    return next((row for row in before[:_MOST_OPEN] if row.asked == asked), None) or ask(question, person)
+    return next((row for row in rows if row and row.asked == asked), None) or ask(question, person)
 
 
 def asked_by(person: User, pk: int | str) -> Row | None:
     """A question by its number, if it is this person's and they may still ask it."""
-    row = Row.objects.filter(pk=pk, asked_by=person).first() if str(pk).isdecimal() else None
+    is_theirs = str(pk).isdecimal() and Row.objects.filter(pk=pk, asked_by=person).exists()
+    row = _readable(int(pk)) if is_theirs else None
     kind = KINDS.get(row.kind) if row else None
     return row if kind and kind.may_be_asked_by(person) else None
 
@@ -210,17 +221,32 @@ def answer_to(row: Row) -> Mapping[str, Any] | None:
     """What the worker answered, None where it has not yet. Raises Problem where it could not."""
     if row.answer is None:
         return None
-    told = row.answer.get("told")
+    answered = row.answer if isinstance(row.answer, dict) else {}
+    told, problem = answered.get("told"), answered.get("problem")
     if isinstance(told, dict):
         return told
-    raise Problem(str(row.answer.get("problem", "")), code=str(row.answer.get("code", "")))
+    if problem and isinstance(problem, str):
+        raise Problem(problem, code=str(answered.get("code", "")))
+    raise unknown_answer()
+
+
+def unknown_answer() -> Problem:
+    """That this version cannot read what was answered."""
+    return Problem(
+        phrase("This version of the portal does not know the worker's answer."),
+        code="question.answer_unknown",
+        do=phrase("See that portal and worker are of the same version, then ask again."),
+    )
 
 
 def is_unheard(row: Row, now: datetime | None = None) -> bool:
     """Whether a worker that is there would have begun with it, or have answered it, by now."""
-    since = (now or timezone.now()) - row.asked_at
-    allowed = PATIENCE if row.taken_at is None else PATIENCE + timedelta(seconds=2 * ANSWER_SECONDS)
-    return row.answer is None and since > allowed
+    now = now or timezone.now()
+    since = now - row.asked_at
+    if row.answer is not None or since <= PATIENCE:
+        return False
+    begins_later = _being_answered(now).filter(asked_by=row.asked_by_id, kind=row.kind)
+    return since > _ANSWERING or (row.taken_at is None and not begins_later.exists())
 
 
 def is_in_vain(row: Row, now: datetime | None = None) -> bool:
@@ -233,23 +259,73 @@ def wait_for(row: Row, seconds: float) -> Row:
     until = time.monotonic() + seconds
     while row.answer is None and time.monotonic() < until:
         time.sleep(_LOOK_SECONDS)
-        row = Row.objects.filter(pk=row.pk).first() or row
+        row = _readable(row.pk) or row
     return row
+
+
+def _readable(pk: int) -> Row | None:
+    """A row; None where it is gone, or goes because nobody can read it.
+
+    SQLite keeps a date that is none, if whoever writes in the portal's database puts it there.
+    """
+    why = "no date"
+    try:
+        row = Row.objects.select_related("asked_by").filter(pk=pk).first()
+        if row is None or row.asked_at:  # what looks like no date at all comes back as None
+            return row
+    except (AttributeError, OverflowError, TypeError, ValueError) as error:
+        why = type(error).__name__
+    logger.error("question %s cannot be read (%s) and is removed", pk, why)
+    Row.objects.filter(pk=pk).delete()
+    return None
 
 
 # ---------------------------------------------------------------- Answering
 
 
 def take(now: datetime | None = None) -> Row | None:
-    """Take the newest question that nobody took; None where there is none.
+    """Take the question whose turn it is; None where there is none.
 
-    The newest first: who asked it still waits. The clock of who asked may be another.
+    People take turns, so that nobody waits for all that another asks. Of one person's questions the newest
+    comes first: they still wait for it. One of each kind is answered at a time, so that a server that says
+    nothing keeps one process busy, however often it is asked.
     """
     now = now or timezone.now()
-    for row in Row.objects.filter(taken_at=None, asked_at__gt=now - 10 * IN_VAIN).select_related("asked_by"):
-        if Row.objects.filter(pk=row.pk, taken_at=None).update(taken_at=now):
+    while True:
+        # By its number only: what else is in it may be unreadable.
+        with transaction.atomic():
+            pk = _in_turn(now).values_list("pk", flat=True).first()
+            if pk is None:
+                return None
+            is_taken = Row.objects.filter(pk=pk, taken_at=None).update(taken_at=now)
+        if is_taken and (row := _readable(pk)):
             return row
-    return None
+
+
+def wake_for_next_like(row: Row) -> None:
+    """Tell the worker of what waited for this one: its own message may have come before."""
+    waiting = _in_turn(timezone.now()).filter(asked_by=row.asked_by_id, kind=row.kind)
+    pk = waiting.values_list("pk", flat=True).first()
+    if pk is not None:
+        queue.wake_for_question(pk)
+
+
+def _in_turn(now: datetime) -> QuerySet[Row]:
+    """Those that may be taken, first of whoever was served longest ago.
+
+    The clock of who asked may be another.
+    """
+    theirs = Row.objects.filter(asked_by=OuterRef("asked_by"))
+    like_it = _being_answered(now).filter(asked_by=OuterRef("asked_by"), kind=OuterRef("kind"))
+    lately = theirs.filter(taken_at__range=(now - 10 * IN_VAIN, now + PATIENCE)).order_by("-taken_at")
+    waiting = Row.objects.filter(~Exists(like_it), taken_at=None, asked_at__gt=now - 10 * IN_VAIN)
+    return waiting.annotate(served=Subquery(lately.values("taken_at")[:1])).order_by(
+        F("served").asc(nulls_first=True), "-pk"
+    )
+
+
+def _being_answered(now: datetime) -> QuerySet[Row]:
+    return Row.objects.filter(answer__isnull=True, taken_at__range=(now - _ANSWERING, now + PATIENCE))
 
 
 def answer(row: Row, told: Mapping[str, Any] | Problem) -> None:

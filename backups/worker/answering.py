@@ -14,10 +14,22 @@ logger = logging.getLogger(__name__)
 
 
 def answer_next() -> Question | None:
-    """Answer the newest question that nobody took; None where there is none. Raises nothing of its own."""
-    row = questions.take()
-    if row is None:
+    """Answer the question whose turn it is; None where there is none.
+
+    Raises nothing, whatever is in its row: whoever calls this plays runs next.
+    """
+    try:
+        row = questions.take()
+        if row is not None:
+            _answer(row)
+            questions.wake_for_next_like(row)
+    except Exception:
+        logger.exception("what pages ask could not be answered")
         return None
+    return row
+
+
+def _answer(row: Question) -> None:
     try:
         _refuse_who_may_not(row)
         questions.answer(row, answers.answer(questions.read(row)))
@@ -26,7 +38,6 @@ def answer_next() -> Question | None:
     except Exception as error:
         logger.exception("%s (%s) could not be answered", row, row.kind)
         questions.answer(row, _unexpected(error))
-    return row
 
 
 def _refuse_who_may_not(row: Question) -> None:

@@ -10,7 +10,8 @@ from datetime import timedelta
 from typing import Any
 
 import pytest
-from django.contrib.auth.models import Group, User
+from django.contrib.auth.models import Group, Permission, User
+from django.db import connection
 from django.test import Client
 from django.urls import reverse
 from django.utils import timezone
@@ -202,6 +203,25 @@ def test_who_may_not_ask_any_more_gets_no_answer(
     }
 
 
+@pytest.mark.parametrize("right", ["add_server", "change_server"])
+def test_who_fills_in_a_server_may_ask_for_its_secret(
+    person: Callable[[str], User], monkeypatch: pytest.MonkeyPatch, right: str
+) -> None:
+    """Who may do nothing else."""
+    monkeypatch.setenv("MYSQL_PASSWORD", "x")
+    anna = person("nobody")
+    anna.is_staff = True
+    anna.save()
+    anna.user_permissions.add(Permission.objects.get(codename=right))
+    client = Client()
+    client.force_login(anna, backend="django.contrib.auth.backends.ModelBackend")
+
+    hint = client.get(reverse("admin:backups_database_hint_secret"), {"password_ref": "env:MYSQL_PASSWORD"})
+    assert "Found." in told(hint)
+    row = Question.objects.get()
+    assert "Found." in told(client.get(reverse("question", args=[row.pk])))
+
+
 # ---------------------------------------------------------------- Parts of pages
 
 
@@ -298,15 +318,125 @@ def test_what_cannot_be_read_is_answered_in_a_sentence(
     assert answer_of(row)["code"] == code
 
 
+@pytest.mark.parametrize("kind", ["secret", "kept_size", "test_message"])
+@pytest.mark.parametrize(
+    "answer",
+    [
+        [],
+        5,
+        "x",
+        {},
+        {"problem": ["x"]},
+        {"told": {}},
+        {"told": {"bytes": "abc"}},
+        {"told": {"bytes": [1]}},
+        {"told": {"bytes": 10**400}},
+    ],
+    ids=lambda answer: str(answer)[:30],
+)
+def test_an_answer_that_cannot_be_read_is_told_in_a_sentence(
+    nobody_answers: None, login: Login, kind: str, answer: Any
+) -> None:
+    client = login("superuser")
+    asker = User.objects.get(username="superuser")
+    row = Question.objects.create(kind=kind, asked_by=asker, answer=answer, taken_at=timezone.now())
+    sentence = "This version of the portal does not know the worker's answer."
+
+    assert sentence in told(client.get(reverse("question", args=[row.pk])))
+    found = news(client, row, "live")
+    assert (found["over"], "ask again." in found["html"]) == (True, True)
+
+
+@pytest.mark.parametrize("date", ["9999-99-99 00:00:00", "2026-13-45 00:00:00", "yesterday"])
+def test_a_row_that_cannot_be_read_goes_and_the_next_one_is_answered(
+    nobody_answers: None, anna: User, caplog: pytest.LogCaptureFixture, date: str
+) -> None:
+    """Who can write in the portal's database can give SQLite a date that is none."""
+    row = questions.ask(SecretQuestion("env:MYSQL_0"), anna)
+    for _ in range(2):
+        forge_date(questions.ask(SecretQuestion("env:MYSQL_1"), anna), date)
+
+    assert answering.answer_next() == row
+    assert answer_of(row)
+    assert list(Question.objects.all()) == [row]
+    assert caplog.text.count("cannot be read (") == 2
+
+
+def test_a_row_that_cannot_be_read_keeps_its_person_from_nothing(nobody_answers: None, anna: User) -> None:
+    question = SecretQuestion("env:MYSQL_0")
+    forged = questions.ask(question, anna)
+    forge_date(forged, "9999-99-99 00:00:00")
+    assert questions.asked_by(anna, forged.pk) is None
+
+    forge_date(questions.ask(question, anna), "9999-99-99 00:00:00")
+    row = questions.ask_unless_just_asked(question, anna)
+    assert list(Question.objects.all()) == [row]
+
+
+def forge_date(row: Question, date: str) -> None:
+    """Write past Django, which would refuse it."""
+    with connection.cursor() as cursor:
+        cursor.execute("UPDATE backups_question SET asked_at = %s WHERE id = %s", [date, row.pk])
+
+
 def test_the_newest_question_is_answered_first_and_old_ones_go(nobody_answers: None, anna: User) -> None:
     rows = [questions.ask(SecretQuestion(f"env:MYSQL_{number}"), anna) for number in range(3)]
-    assert [questions.take(), questions.take()] == [rows[2], rows[1]]
+    assert [answering.answer_next(), answering.answer_next()] == [rows[2], rows[1]]
 
     asked_long_ago(rows[0], timedelta(seconds=61))
     asked_long_ago(rows[1], timedelta(hours=25))
     rows.append(questions.ask(SecretQuestion("env:MYSQL_3"), anna))
     questions.forget_old()
     assert set(Question.objects.all()) == {rows[2], rows[3]}
+
+
+def test_people_take_turns(nobody_answers: None, anna: User, person: Callable[[str], User]) -> None:
+    """Otherwise nobody else's question comes up while one person asks on and on."""
+    other = person("Administrator")
+    first, second = (questions.ask(SecretQuestion(f"env:MYSQL_{number}"), other) for number in range(2))
+    answered = []
+    for number in range(4):
+        questions.ask(SecretQuestion(f"env:MYSQL_{number}"), anna)
+        answered.append(answering.answer_next())
+
+    assert [row.asked_by for row in answered if row] == [anna, other, anna, other]
+    assert [answered[1], answered[3]] == [second, first]
+
+
+def test_of_one_person_and_kind_one_question_is_answered_at_a_time(
+    nobody_answers: None, past: History, anna: User, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A server that says nothing keeps one process busy, however often somebody asks about it."""
+    rows = [questions.ask(SecretQuestion(f"env:MYSQL_{number}"), anna) for number in range(3)]
+    size = questions.ask(KeptSizeQuestion(Restore.objects.all()[0]), anna)
+    assert [questions.take(), questions.take(), questions.take()] == [size, rows[2], None]
+    # It is not the worker that is away.
+    asked_long_ago(rows[0], timedelta(seconds=20))
+    rows[0].refresh_from_db()
+    assert not questions.is_unheard(rows[0])
+
+    # Whose message came meanwhile is told of again.
+    woken: list[int] = []
+    monkeypatch.setattr("backups.runs.queue.wake_for_question", woken.append)
+    questions.wake_for_next_like(rows[2])
+    assert woken == []
+    questions.answer(rows[2], {"is_found": True})
+    assert questions.is_unheard(rows[0])
+    assert answering.answer_next() == rows[1]
+    assert woken == [rows[0].pk]
+
+
+def test_whoever_took_a_question_and_died_holds_up_its_person_for_a_minute_at_most(
+    nobody_answers: None, anna: User
+) -> None:
+    taken, row = (questions.ask(SecretQuestion("env:MYSQL_PASSWORD"), anna) for _ in range(2))
+    Question.objects.filter(pk=taken.pk).update(taken_at=timezone.now() - timedelta(seconds=45))
+    assert questions.take() is None
+    # A clock that was ahead counts as little.
+    for away in (-timedelta(seconds=55), timedelta(hours=1)):
+        Question.objects.filter(pk=taken.pk).update(taken_at=timezone.now() + away)
+        assert questions.take() == row
+        Question.objects.filter(pk=row.pk).update(taken_at=None)
 
 
 def test_nobody_fills_the_queue_with_questions(nobody_answers: None, anna: User) -> None:

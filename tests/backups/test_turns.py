@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import pytest
+from django.contrib.auth.models import User
+from django.db import connection
 from django_q.models import OrmQ
 from pytest_django.fixtures import Settings
 
-from backups import process
+from backups import process, tasks
 from backups.choices import Action, Status, Trigger
-from backups.models import Database, Repository, Run
+from backups.models import Database, Question, Repository, Run
 from backups.runs import lifecycle, queue
 from backups.runs.asked import Asker, Wanted
 from backups.runs.outcome import Outcome
@@ -190,3 +192,27 @@ def test_a_process_of_the_restores_cluster_stays_free_for_what_pages_ask(
     # What another worker, or a command, plays keeps none of this one's processes busy.
     Run.objects.filter(pk=busy.pk).update(worker="host:1:1")
     assert executor.execute_next(prompt=True) == run
+
+
+@pytest.mark.django_db(transaction=True)
+@pytest.mark.parametrize("fault", ["a date that is none", "a table that is away"])
+def test_nothing_that_is_wrong_with_a_question_keeps_a_restore_waiting(
+    monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture, fault: str
+) -> None:
+    monkeypatch.setattr("django_q.conf.Conf.CLUSTER_NAME", "restores")
+    monkeypatch.setitem(executor.ACTIONS, Action.RESTORE, lambda *_: Outcome())
+    monkeypatch.setattr("backups.requests.read", lambda _: None)
+    run = waiting(Action.RESTORE, database("a", "one"))
+    asker = User.objects.create_user("anna")
+    row = Question.objects.create(kind="secret", asked_by=asker)
+    with connection.cursor() as cursor:
+        cursor.execute("UPDATE backups_question SET asked_at = '9999-99-99 00:00:00'")
+    if fault == "a table that is away":
+        monkeypatch.setattr(Question._meta, "db_table", "nowhere")
+
+    tasks.run_execute(row.pk)
+
+    run.refresh_from_db()
+    assert run.status == Status.SUCCEEDED, run.error
+    said = "cannot be read" if fault == "a date that is none" else "what pages ask could not be answered"
+    assert caplog.text.count(said) == 1
