@@ -17,27 +17,11 @@ from django.conf import settings
 
 from backups import restic
 from backups.errors import Problem
+from backups.text.secret_names import PORTALS_OWN, ROOT, may_be_referred_to, without_file
 from backups.text.sentences import joined, phrase
 
 _REFERENCE = re.compile(r"(?:env:[A-Za-z_][A-Za-z0-9_]*|file:/[^\0]+)")
 _MOST_BYTES = 16_384
-# The portal's own, which no database or repository is ever shown.
-_PORTALS_OWN = frozenset(
-    {
-        "SECRET_KEY",
-        "VEDETTA_KEY",
-        "SECRET_KEY_FALLBACKS",
-        "DATABASE_URL",
-        "PORTAL_ADMIN_PASSWORD",
-        "METRICS_TOKEN",
-        "NOTIFY_URLS",
-        "PING_URL",
-    }
-)
-# Of Compose's own database server, in whose environment alone it is.
-_ROOT = "MYSQL_ROOT_PASSWORD"
-# What may be referred to without being declared, each also as NAME_FILE.
-_DECLARED_BY_THEMSELVES = ("MYSQL_*", "RESTIC_*", "AWS_*", "VERIFY_*", "RESTORE_*")
 # A password is a line of text; an environment, a key or somebody's .env is not.
 _NO_PASSWORD = re.compile(r"[\x00-\x08\x0a-\x1f\x7f]")
 # What cannot stand in an entry of SECRET_REFERENCES, or in a line of .env.
@@ -53,8 +37,8 @@ def is_portals_own(reference: str) -> bool:
     """Whether a reference means what only the portal itself may know, by whichever path."""
     kind, _, place = reference.partition(":")
     if kind == "env":
-        return _without_file(place) in _PORTALS_OWN
-    return kind == "file" and (_is_file_of(place, _PORTALS_OWN) or _is_settings_file(place))
+        return without_file(place) in PORTALS_OWN
+    return kind == "file" and (_is_file_of(place, PORTALS_OWN) or _is_settings_file(place))
 
 
 def is_declared(reference: str) -> bool:
@@ -63,10 +47,8 @@ def is_declared(reference: str) -> bool:
         return False
     kind, _, place = reference.partition(":")
     if kind == "env":
-        return _without_file(place) != _ROOT and any(
-            _fits(place, each) for each in (*_DECLARED_BY_THEMSELVES, *settings.SECRET_REFERENCES)
-        )
-    if _is_file_of(place, [_ROOT]):
+        return may_be_referred_to(place, settings.SECRET_REFERENCES)
+    if _is_file_of(place, [ROOT]):
         return False
     return reference in settings.SECRET_REFERENCES or _is_below_secrets_dir(place)
 
@@ -90,7 +72,7 @@ def how_to_declare(references: Iterable[str], beside: Iterable[str] = ()) -> str
             phrase(
                 "{root} is the database server's alone: give backups a user and a password of their "
                 "own, as deploy/mysql does.",
-                root=_ROOT,
+                root=ROOT,
             )
         )
     # Last, so that nothing stands behind what is to be copied.
@@ -114,18 +96,8 @@ def _for_line(references: Iterable[str]) -> list[str]:
 def _is_roots(reference: str) -> bool:
     kind, _, place = reference.partition(":")
     if kind == "env":
-        return _without_file(place) == _ROOT
-    return _is_file_of(place, [_ROOT])
-
-
-def _without_file(name: str) -> str:
-    return name.removesuffix("_FILE")
-
-
-def _fits(name: str, entry: str) -> bool:
-    if entry.endswith("*"):
-        return name.startswith(entry[:-1])
-    return _without_file(name) == _without_file(entry)
+        return without_file(place) == ROOT
+    return _is_file_of(place, [ROOT])
 
 
 def _is_below_secrets_dir(place: str) -> bool:

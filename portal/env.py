@@ -6,7 +6,7 @@ import os
 import re
 import sys
 import warnings
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, NoReturn
 from urllib.parse import urlsplit
@@ -42,13 +42,9 @@ def read_env_files(*paths: Path) -> env_files.Doubt | None:
     for path in paths:
         found = env_file(path)
         doubts += found.doubts
-        env_files.fill_in(os.environ, _for_this_process(found.values))
+        # The web process takes no secret of a server from a file either.
+        env_files.fill_in(os.environ, servers_secrets.WEB.hear(os.environ, found.values))
     return env_files.summed_up(doubts)
-
-
-def _for_this_process(values: Mapping[str, str]) -> Mapping[str, str]:
-    """The web process takes no secret of a server from a file either."""
-    return servers_secrets.without(values) if servers_secrets.WEB.is_this else values
 
 
 def in_doubt(*doubts: env_files.Doubt | None) -> env_files.Doubt | None:

@@ -7,7 +7,7 @@ on another portal than the one that runs.
 
 from __future__ import annotations
 
-import importlib.util
+import importlib
 import os
 import pwd
 import re
@@ -72,11 +72,17 @@ def write_portal_env() -> None:
     draft = file.with_name(f".{file.name}.{os.getpid()}")
     try:
         draft.unlink(missing_ok=True)
-        settings = _servers_secrets().without(read(Path(SETTINGS).read_text(encoding="utf-8")))
+        settings = read(Path(SETTINGS).read_text(encoding="utf-8"))
+        # The worker reads this one too, and it may say which of them are secrets.
+        other = Path(settings.get("VEDETTA_HOME", "").strip() or PROJECT) / ".env"
+        beside = read(other.read_text(encoding="utf-8", errors="replace")) if other.is_file() else {}
+        settings = _servers_secrets().without(settings, beside)
         draft.touch(mode=0o600, exist_ok=False)
         with draft.open("w", encoding="utf-8") as out:
             out.writelines(f"{name}={_written(value)}\n" for name, value in settings.items())
         draft.replace(file)
+    except ImportError as error:
+        _stop(f"{PORTAL_SETTINGS} cannot be made ({error}), so the portal is not started.")
     except (OSError, UnicodeError) as error:
         reason = error.strerror if isinstance(error, OSError) else "it is not text"
         _stop(f"{PORTAL_SETTINGS} cannot be made of {SETTINGS} ({reason}), so the portal is not started.")
@@ -90,13 +96,9 @@ def _written(value: str) -> str:
 def _servers_secrets() -> ModuleType:
     """What is one, by the rule of the packages that are beside this file: a checkout's, or a wheel's."""
     beside = Path(__file__).resolve().parents[2]
-    places = (beside / "portal" / "servers_secrets.py", beside / "servers_secrets.py")
-    place = next((each for each in places if each.is_file()), places[0])
-    spec = importlib.util.spec_from_file_location("servers_secrets", place)
-    assert spec is not None and spec.loader is not None  # noqa: S101, PT018  it names a file
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    return module
+    root = beside if (beside / "portal").is_dir() else beside.parent
+    sys.path.insert(0, str(root))
+    return importlib.import_module("portal.servers_secrets")
 
 
 def main(command: Sequence[str] = ()) -> None:

@@ -76,13 +76,17 @@ def test_what_it_is_given_all_the_same_is_told_by_name_and_stops_nothing(
 ) -> None:
     """As an installation has it that goes on with the unit or the Compose file of before."""
     portal = make_portal(mariadb_shop, **SETTINGS)
+    further = {"SECRET_REFERENCES": "P*,SHOP*", "SHOPPW": "hunter2", "MYSQL_PASSWORD_SHOP": "hunter2"}
 
-    with served(portal, portal.environment) as browser:
+    with served(portal, portal.environment | further) as browser:
         shown = browser.get(reverse("admin:index"))
     told = portal.manage("preflight", "--json")
     status = portal.manage("status", "--json")
 
-    found = "started with secrets that only the worker needs: MYSQL_PASSWORD, RESTIC_PASSWORD."
+    found = (
+        "started with secrets that only the worker needs: "
+        "MYSQL_PASSWORD, MYSQL_PASSWORD_SHOP, RESTIC_PASSWORD, SHOPPW."
+    )
     assert found in shown
     assert told.code == 0, told.err
     (warning,) = (each for each in told.json["checks"] if found in each["detail"])
@@ -94,3 +98,4 @@ def test_what_it_is_given_all_the_same_is_told_by_name_and_stops_nothing(
     for text in (shown, told.out, log, str(portal.rows("SELECT * FROM backups_portalstart"))):
         assert RESTIC_PASSWORD not in text
         assert mariadb_shop.password not in text
+        assert "hunter2" not in text

@@ -241,20 +241,26 @@ def test_the_portal_gets_all_settings_but_the_secrets_of_servers(tmp_path: Path)
         "MYSQL_PASSWORD_FILE": "/run/secrets/mysql",
         "VEDETTA_KEY": "k",
         "AWS_SECRET_ACCESS_KEY": "s3",
+        "MYSQL_PASSWORD_SHOP": SECRET,
         "SHOP_PW": "declared",
         "SECRET_REFERENCES": "SHOP_PW",
+        "NAS_PW": "declared in .env, which the worker reads too",
         "SECRET_KEY": SECRET,
         "DATABASE_URL": "sqlite:////x",
         "TIME_ZONE": "Europe/Rome",
         "EMPTY": "",
     }
-    program = installed(tmp_path, settings, project=PROJECT, user="nobody")
+    program = installed(tmp_path, settings, project=tmp_path, user="nobody")
+    (tmp_path / ".env").write_text("SECRET_REFERENCES='NAS_*'\n")
     written = tmp_path / "portal.env"
     there = tmp_path / "deploy" / "systemd" / "vedetta.py"
     there.parent.mkdir(parents=True)
     there.write_text(program.read_text().replace(wrapper().PORTAL_SETTINGS, str(written)))
-    (tmp_path / "portal").mkdir()
-    shutil.copy(PROJECT / "portal" / "servers_secrets.py", tmp_path / "portal")
+    for needed in ("portal/servers_secrets.py", "backups/text/secret_names.py"):
+        (tmp_path / needed).parent.mkdir(parents=True)
+        shutil.copy(PROJECT / needed, tmp_path / needed)
+        for package in (*Path(needed).parents,)[:-1]:
+            shutil.copy(PROJECT / package / "__init__.py", tmp_path / package)
     python = shutil.which("python3", path="/usr/bin:/usr/local/bin") or sys.executable
 
     for _ in range(2):  # each start writes it anew
@@ -270,7 +276,7 @@ def test_the_portal_gets_all_settings_but_the_secrets_of_servers(tmp_path: Path)
     ran = subprocess.run([python, "-I", there, "portal-env"], capture_output=True, text=True, check=False)
     assert ran.returncode == 1
     assert "so the portal is not started" in ran.stderr
-    assert [each.name for each in tmp_path.iterdir() if each.name.startswith(".")] == []
+    assert [each.name for each in tmp_path.iterdir() if each.name.startswith(".")] == [".env"]
 
 
 def test_the_portals_unit_has_root_write_its_settings_and_sees_no_others() -> None:
