@@ -181,7 +181,7 @@ def test_what_the_environment_says_otherwise_than_the_rows_is_said(
     call_command("bootstrap")
     told = capsys.readouterr().out
     assert "The portal had u for shop. MYSQL_USER decides, so it is new now." in told
-    assert "The portal had 0 for main; BACKUP_CHECK_INTERVAL decides, so it is 9 now." in told
+    assert "The portal had 0 for main. BACKUP_CHECK_INTERVAL decides, so it is 9 now." in told
     assert "BACKUP_KEEP_DAILY says 14" in told
     shop.refresh_from_db()
     assert (shop.server.user, shop.keep_daily) == ("new", 3)
