@@ -1,4 +1,4 @@
-"""The files that the gate reads, as the portal writes them."""
+"""What writes the heartbeat, and the other files that the gate reads. How is in `sentinel.heartbeat`."""
 
 from __future__ import annotations
 

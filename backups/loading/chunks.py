@@ -1,4 +1,7 @@
-"""How a table's rows are split into chunks, which several connections load at the same time."""
+"""How a table's rows are split into chunks, which several connections load at the same time.
+
+`dispatcher` says when one is sent.
+"""
 
 from __future__ import annotations
 

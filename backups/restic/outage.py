@@ -1,7 +1,7 @@
 """How long a storage may go on failing, or say nothing, before restic is ended: what ends a stalled upload.
 
-restic itself gives a request up that makes no progress (`--stuck-request-timeout`, see `Access.argv`) and
-says so; that line, and those of each further try, are what `OutageTimer` hears.
+A request that makes no progress restic gives up itself, after five minutes or what `Access.argv` says, and
+tells of it; that line, and those of each further try, are what `OutageTimer` hears.
 """
 
 from __future__ import annotations

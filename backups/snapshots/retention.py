@@ -1,4 +1,6 @@
-"""Which snapshots a policy keeps and which go, worked out without asking restic. Pure.
+"""Which snapshots a policy keeps and which may be forgotten, worked out without asking restic. Pure.
+
+What is held whatever a policy says comes from `holds`; `requests.retention_plan` puts both together.
 
 The rules are restic's (internal/restic/snapshot_policy.go): newest first, each rule keeps the newest
 snapshot of a day, week or month until its count is used up, and the oldest while any is left.
