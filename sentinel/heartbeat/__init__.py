@@ -1,4 +1,4 @@
-"""The files that the backups leave and the gate reads. `backups.gate.status_files` says when they are written.
+"""The files that backups leave and the gate reads. `backups.gate.status_files` decides when they are written.
 
 Everything lies beside the main heartbeat file (SENTINEL_HEARTBEAT_PATH), world-readable and
 without secrets:
