@@ -129,7 +129,7 @@ def _wrong_password(access: Access, _lines: Sequence[str]) -> WrongPassword:
     return WrongPassword(
         phrase("The password does not open the repository {url}.", url=access.url),
         do=phrase(
-            "Correct {password_set_by}: the repository was made with another one.",
+            "Set {password_set_by} to the one that it was made with.",
             password_set_by=access.password_set_by,
         ),
     )
