@@ -291,9 +291,7 @@ def test_a_second_repository_is_named_by_its_own_field(
     (tmp_path / "password").write_text("another")
     row = Repository(name="offsite", url=rest.repository, password_ref=f"file:{tmp_path / 'password'}")
 
-    with pytest.raises(
-        restic.WrongPassword, match=f"Set the content of {tmp_path / 'password'} to the password"
-    ):
+    with pytest.raises(restic.WrongPassword, match=f"Set the content of {tmp_path / 'password'} to the one"):
         restic.probe(repository_access(row))
     (rest.folder / "config").unlink()
     with pytest.raises(restic.NoRepository, match="correct the location of offsite in the portal"):

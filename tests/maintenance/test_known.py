@@ -348,7 +348,7 @@ def test_a_second_repository_is_made_by_what_is_said(
 
     monkeypatch.setenv("OFFSITE_PASSWORD", "a wrong one")
     said = refused(Action.SNAPSHOTS, repository=offsite)
-    assert "Set OFFSITE_PASSWORD to the password" in said
+    assert "Set OFFSITE_PASSWORD to the one that it was made with." in said
     assert "RESTIC_PASSWORD" not in said
 
 
