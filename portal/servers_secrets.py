@@ -9,20 +9,10 @@ import re
 from collections.abc import Iterable, Mapping, MutableMapping
 from pathlib import Path
 
-from backups.text.secret_names import may_be_referred_to, without_file
+from backups.text.secret_names import PORTALS_OWN, may_be_referred_to, without_file
 
 # The web process's own: it signs sessions, keeps its rows, and tells when the worker falls silent.
-_WEBS_OWN = frozenset(
-    {
-        "SECRET_KEY",
-        "SECRET_KEY_FALLBACKS",
-        "DATABASE_URL",
-        "PORTAL_ADMIN_PASSWORD",
-        "METRICS_TOKEN",
-        "NOTIFY_URLS",
-        "PING_URL",
-    }
-)
+_WEBS_OWN = PORTALS_OWN - {"VEDETTA_KEY"}
 _SECRET = re.compile(
     r"VEDETTA_KEY|MYSQL_PWD|\w+_PASSWORD[0-9]?"
     # Of storages, as restic and rclone know them.

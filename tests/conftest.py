@@ -184,3 +184,22 @@ def restic_path() -> Path:
     found = str(beside) if beside.exists() else shutil.which("restic")
     assert found, "restic is missing: run `make setup`"
     return Path(found)
+
+
+@pytest.fixture
+def file_database(tmp_path: Path) -> Iterator[None]:
+    """The portal's database as a file, with the settings of the real one."""
+    from django.core.management import call_command
+    from django.db import connection, connections
+
+    settings = connection.settings_dict
+    before = settings["NAME"]
+    connections.close_all()
+    settings["NAME"] = str(tmp_path / "portal.sqlite3")
+    del connections["default"]
+    connections["default"].settings_dict["NAME"] = settings["NAME"]
+    call_command("migrate", verbosity=0)
+    yield
+    connections.close_all()
+    settings["NAME"] = before
+    del connections["default"]

@@ -36,7 +36,7 @@ HOUSE = {
     "checks": "process text validators",
     "migrations": "choices validators",
     "models": "choices dumpfile text validators",
-    "downloads": "errors installation models text",
+    "downloads": "choices errors installation models text",
     "endpoints": "choices errors models mysql restic secret_references text",
     "notifications": "choices models process text",
     "scheduling": "models text",

@@ -5,7 +5,7 @@ from __future__ import annotations
 import threading
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
-from typing import Any, TypeVar, cast
+from typing import Any
 
 from django.core.exceptions import ValidationError
 
@@ -27,7 +27,6 @@ from backups.text.sentences import phrase
 
 _CUT_AGAIN_SECONDS = 0.5
 Answer = Mapping[str, Any]
-Asked = TypeVar("Asked", bound=Question)
 
 
 def answer(question: Question) -> Answer:
@@ -65,11 +64,8 @@ def _secret(question: SecretQuestion) -> Answer:
             code="secret.not_declared",
             do=" ".join(error.messages),
         ) from None
-    if secret_references.Secret(question.reference).resolve_optional():
-        return {"is_found": True}
-    if not question.may_be_unset:
-        secret_references.Secret(question.reference).resolve()  # says what is to be done
-    return {"is_found": False}
+    secret = secret_references.Secret(question.reference)
+    return {"is_found": bool(secret.resolve_optional() if question.may_be_unset else secret.resolve())}
 
 
 def _test_message(_question: TestMessageQuestion) -> Answer:
@@ -118,15 +114,9 @@ def _within_seconds(database: Database) -> Iterator[None]:
         )
 
 
-def _by_kind(kind: type[Asked], found: Callable[[Asked], Answer]) -> tuple[type[Question], Any]:
-    return kind, cast(Any, found)
-
-
-_ANSWERS: dict[type[Question], Callable[[Question], Answer]] = dict(
-    (
-        _by_kind(PreviewQuestion, _preview),
-        _by_kind(KeptSizeQuestion, _kept_size),
-        _by_kind(SecretQuestion, _secret),
-        _by_kind(TestMessageQuestion, _test_message),
-    )
-)
+_ANSWERS: dict[type[Question], Callable[[Any], Answer]] = {
+    PreviewQuestion: _preview,
+    KeptSizeQuestion: _kept_size,
+    SecretQuestion: _secret,
+    TestMessageQuestion: _test_message,
+}

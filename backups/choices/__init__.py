@@ -9,6 +9,7 @@ from backups.choices.actions import (
     PROMPT_ACTIONS,
     RESTORE_ACTIONS,
     Action,
+    may_still,
     right_to_start,
 )
 from backups.choices.alerts import ALERT_COLOURS, AlertState

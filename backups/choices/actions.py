@@ -2,8 +2,13 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 from backups.choices.base import OpenChoices
 from backups.text.sentences import phrase
+
+if TYPE_CHECKING:
+    from django.contrib.auth.models import User
 
 
 class Action(OpenChoices):
@@ -56,6 +61,11 @@ _RIGHTS: dict[str, str] = {
     DRILL: "override_gate",
     **dict.fromkeys(RESTORE_ACTIONS, "run_restore"),
 }
+
+
+def may_still(person: User, *rights: str) -> bool:
+    """Whether somebody who asked for something is still let in, and has one of these rights."""
+    return person.is_active and person.is_staff and any(map(person.has_perm, rights))
 
 
 def right_to_start(form: str) -> str:

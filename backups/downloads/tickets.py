@@ -10,12 +10,12 @@ from datetime import datetime, timedelta
 from django.contrib.auth.models import User
 from django.utils import timezone
 
+from backups.choices import Action, may_still, right_to_start
 from backups.errors import Problem
 from backups.models import DownloadTicket, Snapshot
 from backups.text.sentences import phrase
 
 VALID_SECONDS = 60
-_RIGHT = "backups.run_restore"
 # For whoever looks into what happened.
 _KEPT = timedelta(days=1)
 
@@ -50,7 +50,7 @@ def spend(token: str, *, now: datetime | None = None) -> DownloadTicket:
     with_rows = DownloadTicket.objects.select_related("person", "snapshot__repository", "snapshot__database")
     ticket = with_rows.get(digest=_digest(token))
     person = ticket.person
-    if not (person.is_active and person.is_staff and person.has_perm(_RIGHT)):
+    if not may_still(person, right_to_start(Action.RESTORE)):
         raise Problem(
             phrase("{person} may not download any more.", person=person.get_username()),
             code="downloads.may_not",

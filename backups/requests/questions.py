@@ -19,7 +19,7 @@ from django.db import transaction
 from django.db.models import Exists, F, OuterRef, QuerySet, Subquery
 from django.utils import timezone
 
-from backups.choices import Action, right_to_start
+from backups.choices import Action, may_still, right_to_start
 from backups.errors import Problem
 from backups.models import Database, Restore, Run, Snapshot
 from backups.models import Question as Row
@@ -70,7 +70,7 @@ class Question(ABC):
     @classmethod
     def may_be_asked_by(cls, person: User) -> bool:
         """Whether this person may ask it, and so learn its answer."""
-        return person.is_active and person.is_staff and any(map(person.has_perm, cls.rights))
+        return may_still(person, *cls.rights)
 
 
 @dataclass(frozen=True)

@@ -20,7 +20,7 @@ from django.db.models import Q, QuerySet
 from django.utils import timezone
 
 from backups import restic
-from backups.choices import EXCLUSIVE_ACTIONS, TERMINAL, Action, Status, Trigger
+from backups.choices import EXCLUSIVE_ACTIONS, TERMINAL, Action, Status, Trigger, may_still
 from backups.errors import CANCELLED, Failure, LeaseLost, Refused
 from backups.models import Database, Repository, Run, Snapshot
 from backups.runs.asked import Asker, Wanted, right_of
@@ -181,7 +181,7 @@ def _is_without_right(run_id: int, now: datetime) -> bool:
     if run is None or run.requested_by is None:
         return False
     person = run.requested_by
-    if person.is_active and person.is_staff and person.has_perm(right_of(run)):
+    if may_still(person, right_of(run)):
         return False
     why = phrase("may not start such a run any more") if person.is_active else phrase("is no longer active")
     _cancel_without_right(

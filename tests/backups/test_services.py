@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
+from functools import partial
 from pathlib import Path
 
 import pytest
-from django.db import connection, connections
 from django_q.models import OrmQ
 
 from backups import process
@@ -21,6 +20,7 @@ from backups.runs import consequences, leases, lifecycle, queue
 from backups.runs.asked import Asker, Wanted
 from backups.runs.lifecycle import Beat, IllegalTransition
 from tests.rows import a_server
+from tests.together import at_once
 
 NOW = datetime(2026, 3, 29, 1, 30, tzinfo=UTC)
 BEAT = Beat("dump", 5, 10, "table orders")
@@ -132,44 +132,10 @@ def test_one_of_two_that_claim_at_once_gets_the_run(tmp_path: Path, file_databas
     """On a real file, since an in-memory database has one connection only."""
     for round_number in range(5):
         run = enqueue(add_database(f"shop {round_number}"))
-        claimed: list[Run | None] = []
-        ready = threading.Barrier(8)
-
-        def try_it(
-            run: Run = run, claimed: list[Run | None] = claimed, ready: threading.Barrier = ready
-        ) -> None:
-            ready.wait()
-            try:
-                claimed.append(claim(run))
-            finally:
-                connections.close_all()
-
-        threads = [threading.Thread(target=try_it) for _ in range(8)]
-        for thread in threads:
-            thread.start()
-        for thread in threads:
-            thread.join()
+        claimed = at_once(8, partial(claim, run))
 
         assert len(claimed) == 8
         assert sum(one is not None for one in claimed) == 1
-
-
-@pytest.fixture
-def file_database(tmp_path: Path) -> Iterator[None]:
-    """The portal's database as a file, with the settings of the real one."""
-    from django.core.management import call_command
-
-    settings = connection.settings_dict
-    before = settings["NAME"]
-    connections.close_all()
-    settings["NAME"] = str(tmp_path / "portal.sqlite3")
-    del connections["default"]
-    connections["default"].settings_dict["NAME"] = settings["NAME"]
-    call_command("migrate", verbosity=0)
-    yield
-    connections.close_all()
-    settings["NAME"] = before
-    del connections["default"]
 
 
 @pytest.mark.parametrize("status", sorted(ACTIVE))
