@@ -140,7 +140,7 @@ def test_binary_log_without_trust_is_warned_of(
         tls_server.execute("SET GLOBAL log_bin_trust_function_creators = 1")
 
     assert any("SET GLOBAL log_bin_trust_function_creators = 1" in warning for warning in warned)
-    assert not quiet
+    assert quiet == ()
 
 
 @pytest.mark.one_flavour("mysql")

@@ -56,11 +56,10 @@ def test_nothing_is_done_without_a_token(rows: dict[str, Model], login: Login) -
 
 
 # A page that shows what the worker finds has to ask it, which changes nothing but the question itself, and of
-# which a person has 20 at most; then the worker is woken. What is told at once waits in the session.
-ONLY_ASKS = re.compile(
-    r'(DELETE FROM|INSERT INTO|UPDATE) "backups_question" '
-    r'|INSERT INTO "django_q_ormq" |UPDATE "django_session" '
-)
+# which a person has 20 at most; then the worker is woken.
+ONLY_ASKS = re.compile(r'(DELETE FROM|INSERT INTO|UPDATE) "backups_question" |INSERT INTO "django_q_ormq" ')
+# Where it says on the next page why it does nothing, which waits in the session until then.
+TELLS_NEXT = {"admin/backups/server/<path:object_id>/delete/": re.compile('UPDATE "django_session" ')}
 
 
 def test_no_address_changes_anything_by_being_opened(rows: dict[str, Model], login: Login) -> None:
@@ -70,7 +69,8 @@ def test_no_address_changes_anything_by_being_opened(rows: dict[str, Model], log
         with transaction.atomic(), CaptureQueriesContext(connection) as captured:
             ask(session, "GET", url_of(route, rows), confirmed=False)
             transaction.set_rollback(True)
-        if written := [sql for sql in writes(captured) if not ONLY_ASKS.match(sql)]:
+        but = (ONLY_ASKS, TELLS_NEXT.get(route, ONLY_ASKS))
+        if written := [sql for sql in writes(captured) if not any(each.match(sql) for each in but)]:
             told.append(f"{route}: {written}")
     assert told == []
 
