@@ -85,7 +85,8 @@ class LoadingConnection:
         return loading
 
     def _begin(self) -> None:
-        rows = fetch_rows(self.driver, "SHOW SESSION VARIABLES", 2)
+        # What a server calls itself need not even be text, and no session sets it.
+        rows = fetch_rows(self.driver, "SHOW SESSION VARIABLES WHERE Variable_name NOT LIKE 'version%'", 2)
         now = {str(name).lower(): str(value) for name, value in rows}
         self._known.update(now)
         self._limits.extend(int(now[name]) for name in _OF_PACKETS if now.get(name, "").isdigit())

@@ -17,6 +17,10 @@ from backups.runs import notes
 from backups.text.sentences import phrase
 
 
+# A server that moves thousands of tables writes to its disk for each of them.
+_MOVE_SECONDS, _MOVE_SECONDS_A_TABLE = 120, 1
+
+
 def tables_moving(connection: Any, restore: Restore) -> tuple[list[str], list[str]]:
     """The tables that go out of the target, and those that come in."""
     stay = set(staying(connection, restore))
@@ -86,6 +90,9 @@ def rename(
 ) -> None:
     """Have the tables change places. Raises Problem, what `tick` raises."""
     with mysql.connect(place.server) as connection:
+        moving = sum(map(len, tables_moving(connection, restore)))
+    seconds = _MOVE_SECONDS + moving * _MOVE_SECONDS_A_TABLE
+    with mysql.connect(place.server, read_seconds=seconds) as connection:
         outgoing, incoming = tables_moving(connection, restore)
         _refuse_other_tables(restore, outgoing, incoming)
         damaged = [table for table in damaged_among(connection, restore) if table in outgoing]
