@@ -48,7 +48,7 @@ PARTS = {
     "swaps": Part(
         "killed before and after every step of a swap, and in undos",
         "reckoned 10 minutes",
-        ("tests/restore/test_kills.py",),
+        ("tests/restoring/test_kills.py",),
     ),
     "storage": Part(
         "every fault of a storage with every operation, and lost repositories",
@@ -74,12 +74,12 @@ PARTS = {
     "backups": Part(
         "dumps by all programs and under all settings, and their verification",
         "reckoned 6 minutes",
-        ("tests/backups", "tests/dumps", "tests/fuzz", "tests/verify"),
+        ("tests/actions", "tests/backups", "tests/fuzz", "tests/loading"),
     ),
     "restores": Part(
         "every mode with every kind of object and fault, on both servers",
         "reckoned 18 minutes",
-        ("tests/restore",),
+        ("tests/restoring",),
     ),
     "security": Part(
         "hostile dumps, logins, sessions and visitors",
@@ -89,7 +89,7 @@ PARTS = {
     "hostile": Part(
         "servers and storages that answer anything, and texts of any length",
         "reckoned 18 minutes",
-        ("tests/growth", "tests/hostile"),
+        ("tests/hostile",),
     ),
     "walk": Part(
         "a browser walks through all pages",
@@ -103,7 +103,7 @@ PARTS = {
             "tests/admin",
             "tests/downloads",
             "tests/keys",
-            "tests/notify",
+            "tests/alerting",
             "tests/portal",
             "tests/portal_copy",
             "tests/run",

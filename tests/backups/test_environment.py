@@ -18,7 +18,7 @@ from backups.models import Database, Repository, Server, Snapshot
 from sentinel import heartbeat
 from tests.backups.conftest import MakePortal
 from tests.backups.worlds import Portal, Shop, copy_repository, make_shop
-from tests.restore.stories import content
+from tests.restoring.stories import content
 from tests.rows import a_server
 
 WHEN = datetime(2026, 3, 1, 12, tzinfo=UTC)

@@ -9,10 +9,10 @@ import pytest
 from backups.actions.steps.rights import held_too_little, held_too_much
 from backups.mysql.excess_rights import Excess, Needs, asleep, excess, stand_ins
 from backups.mysql.grants import parse
+from tests.actions.tools import shipped_grants, with_least, with_user
 from tests.backups.conftest import MakeDatabase, MakePortal
 from tests.backups.worlds import Shop, make_shop
 from tests.servers import DatabaseServer
-from tests.verify.tools import shipped_grants, with_least, with_user
 
 TO = " TO `v`@`%`"
 LIVE, SCRATCH, BESIDE = r"`my\_shop`.*", r"`my\_shop\_\_verify\_%`.*", r"`my\_shop\_\_%`.*"

@@ -11,7 +11,7 @@ from backups import mysql
 from backups.mysql.table_status import made_at
 from backups.mysql.watching import _columns
 from tests.backups.worlds import make_shop
-from tests.restore.stories import quoted
+from tests.restoring.stories import quoted
 from tests.servers import DatabaseServer
 
 OF_ONE = """

@@ -25,7 +25,7 @@ from backups.snapshots import selection
 from sentinel import heartbeat
 from tests.backups.conftest import MakeDatabase
 from tests.backups.worlds import Portal, Shop
-from tests.restore.stories import make_restorable, restore, succeeded
+from tests.restoring.stories import make_restorable, restore, succeeded
 from tests.rows import a_server
 from tests.servers import DatabaseServer
 

@@ -7,6 +7,7 @@ from collections.abc import Iterator
 import pytest
 
 from backups.models import Database
+from tests.actions.tools import with_least
 from tests.backups.conftest import (  # noqa: F401
     MakeDatabase,
     another_repository,
@@ -18,9 +19,8 @@ from tests.backups.conftest import (  # noqa: F401
     repository,
 )
 from tests.backups.worlds import Shop
-from tests.restore.stories import drop_all, make_restorable
+from tests.restoring.stories import drop_all, make_restorable
 from tests.servers import DatabaseServer
-from tests.verify.tools import with_least
 
 
 @pytest.fixture

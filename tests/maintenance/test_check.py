@@ -15,9 +15,9 @@ from backups.models import Database, Repository, Run
 from backups.reports import standing
 from backups.snapshots import selection
 from sentinel import heartbeat
+from tests.actions.tools import back_up, damage, log_of, play, verdict, verify
 from tests.backups.conftest import MakePortal
 from tests.backups.worlds import Shop
-from tests.verify.tools import back_up, damage, log_of, play, verdict, verify
 
 
 def checked(database: Database, **options: object) -> Run:

@@ -22,10 +22,10 @@ from backups.runs.asked import Asker, Wanted
 from backups.snapshots import holds
 from backups.snapshots.retention import SAFETY_KEPT
 from backups.worker import executor
+from tests.actions.tools import back_up, log_of, play, restic, sync, verify
 from tests.backups.conftest import MakeDatabase
 from tests.backups.worlds import Shop
-from tests.restore.stories import again, enqueue, restore, succeeded
-from tests.verify.tools import back_up, log_of, play, restic, sync, verify
+from tests.restoring.stories import again, enqueue, restore, succeeded
 
 NOON = datetime(2026, 3, 31, 12, tzinfo=UTC)
 KEEP_NOTHING = {"keep_daily": 0, "keep_weekly": 0, "keep_monthly": 0}

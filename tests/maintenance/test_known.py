@@ -14,10 +14,10 @@ from backups.choices import Action
 from backups.configuration import environment
 from backups.models import Database, Repository, Run, Snapshot
 from backups.reports import standing
+from tests.actions.tools import back_up, play, restic, sync
 from tests.backups.conftest import MakeDatabase
 from tests.backups.worlds import Shop, copy_repository
 from tests.rows import a_server
-from tests.verify.tools import back_up, play, restic, sync
 
 LOOKING = (Action.SNAPSHOTS, Action.FORGET, Action.CHECK)
 

@@ -13,8 +13,8 @@ from django.utils import timezone
 from backups.choices import Action
 from backups.endpoints import repository_access
 from backups.models import Database
+from tests.actions.tools import ExclusiveLock, back_up, log_of, play, restic, whole_locks
 from tests.backups.worlds import wait_until
-from tests.verify.tools import ExclusiveLock, back_up, log_of, play, restic, whole_locks
 
 
 def locks(database: Database) -> list[Path]:

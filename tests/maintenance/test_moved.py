@@ -9,10 +9,10 @@ import pytest
 from backups.choices import Action, RestoreMode
 from backups.models import Database, Repository, Snapshot
 from backups.snapshots import holds
+from tests.actions.tools import back_up, play, restic, sync, verdict, verify
 from tests.backups.conftest import MakeDatabase
 from tests.backups.worlds import Shop, copy_repository
-from tests.restore.stories import restore, succeeded
-from tests.verify.tools import back_up, play, restic, sync, verdict, verify
+from tests.restoring.stories import restore, succeeded
 
 
 @pytest.fixture

@@ -18,8 +18,8 @@ from backups.configuration import environment
 from backups.endpoints import repository_access
 from backups.models import Database, Repository, Run, Snapshot
 from backups.runs.progress import Progress
+from tests.actions.tools import log_of, play, restic, sync
 from tests.rows import a_server
-from tests.verify.tools import log_of, play, restic, sync
 
 FIRST_DAY = datetime(2026, 3, 1, 3, tzinfo=UTC)
 
