@@ -42,7 +42,7 @@ PARTS = {
     "kills": Part(
         "whoever takes part in a run is killed, 200 times at random moments",
         "reckoned 22 minutes",
-        ("tests/backups/test_kills.py", "tests/faults/test_kills.py", "tests/portal_copy/test_kills.py"),
+        ("tests/actions/test_kills.py", "tests/faults/test_kills.py", "tests/portal_copy/test_kills.py"),
         ONE,
     ),
     "swaps": Part(
@@ -54,11 +54,15 @@ PARTS = {
         "every fault of a storage with every operation, and lost repositories",
         "reckoned 18 minutes",
         (
+            "tests/actions/test_check.py",
+            "tests/actions/test_locks.py",
+            "tests/catalog",
             "tests/faults/test_disks.py",
             "tests/faults/test_refusals.py",
             "tests/faults/test_storage.py",
             "tests/hostile/test_storage.py",
-            "tests/maintenance",
+            "tests/repositories",
+            "tests/snapshots",
         ),
     ),
     "servers": Part(
@@ -69,17 +73,32 @@ PARTS = {
     "changes": Part(
         "tables and definitions are changed while they are dumped",
         "reckoned 12 minutes",
-        ("tests/backups/test_changes.py",),
+        ("tests/dumping/test_changes.py",),
     ),
     "backups": Part(
         "dumps by all programs and under all settings, and their verification",
         "reckoned 6 minutes",
-        ("tests/actions", "tests/backups", "tests/fuzz", "tests/loading"),
+        (
+            "tests/actions",
+            "tests/backups",
+            "tests/configuration",
+            "tests/dumpfile",
+            "tests/dumping",
+            "tests/fuzz",
+            "tests/gate",
+            "tests/keeping",
+            "tests/loading",
+            "tests/mysql",
+            "tests/restic",
+            "tests/runs",
+            "tests/scheduling",
+            "tests/worker",
+        ),
     ),
     "restores": Part(
         "every mode with every kind of object and fault, on both servers",
         "reckoned 18 minutes",
-        ("tests/restoring",),
+        ("tests/loading/test_spread.py", "tests/management", "tests/restoring"),
     ),
     "security": Part(
         "hostile dumps, logins, sessions and visitors",

@@ -1,4 +1,4 @@
-"""Databases to verify, each seen by a user with the least grants."""
+"""Databases to back up, and to verify, each of these seen by a user with the least grants."""
 
 from __future__ import annotations
 
@@ -10,12 +10,17 @@ from tests.actions.tools import scratch_databases, with_least
 from tests.backups.conftest import (  # noqa: F401
     MakeDatabase,
     awkward,
+    back_up,
+    bucket,
     empty_repository,
     make_database,
     make_portal,
+    mariadb_portal,
     mariadb_shop,
     migrated,
+    portal,
     repository,
+    s3_repository,
     shop,
 )
 from tests.backups.worlds import Shop

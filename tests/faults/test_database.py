@@ -1,8 +1,8 @@
 """The database server refuses, waits, changes or is not what it seems, in the middle of a backup.
 
-Proved elsewhere: a server killed during a dump (tests/backups/test_kills.py), a table altered,
-dropped, renamed or made during a dump (tests/backups/test_changes.py), a server that is down or
-refuses the password (tests/backups/test_failures.py), a server that dies during a verification
+Proved elsewhere: a server killed during a dump (tests/actions/test_kills.py), a table altered,
+dropped, renamed or made during a dump (tests/dumping/test_changes.py), a server that is down or
+refuses the password (tests/actions/test_failures.py), a server that dies during a verification
 (tests/actions/test_unreadable.py), a row too large for the server that loads it
 (tests/compat/test_servers.py).
 """

@@ -1,7 +1,7 @@
 """Whoever takes part in a run is killed, at a random moment of it; then every promise is looked at.
 
 VEDETTA_SEED draws who, when and how; VEDETTA_KILLS says how many (`make soak` makes it hundreds).
-What is killed at exact moments: tests/backups/test_kills.py, tests/restoring/test_kills.py.
+What is killed at exact moments: tests/actions/test_kills.py, tests/restoring/test_kills.py.
 """
 
 from __future__ import annotations

@@ -55,8 +55,8 @@ from backups.restic.exit_codes import error_from
 from backups.restic.output import readable, reasons
 from backups.text.terminal import escape_control_characters
 from sentinel import env_file, heartbeat
-from tests.backups.test_restic import ACCESS
 from tests.dumpfile.reading import MARIADB, TABLE, judged
+from tests.restic.test_restic import ACCESS
 
 
 class Parser(NamedTuple):

@@ -12,8 +12,8 @@ from backups.dumpfile.digesting import Digester
 from backups.dumpfile.rewriting import without_own_libraries, without_state
 from backups.dumping import streaming
 from backups.dumping.moment import Content, Unlike, differing
-from tests.backups.test_changes import server_of
 from tests.backups.worlds import Shop, client_dir, make_shop
+from tests.dumping.test_changes import server_of
 from tests.servers import DatabaseServer
 
 DEFINED = """

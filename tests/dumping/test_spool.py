@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 from backups.dumping import spool
 from backups.dumping.spool import Room, Spool
 from backups.errors import Problem
-from tests.backups.test_failures import small_disk
+from tests.actions.test_failures import small_disk
 from tests.backups.worlds import wait_until
 
 

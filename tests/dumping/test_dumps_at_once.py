@@ -23,15 +23,15 @@ from backups.dumping.parallel import ParallelDumpUnavailable, ParallelOptions
 from backups.dumping.spool import Spool
 from backups.dumping.streaming import Outlet, stream_dump
 from backups.errors import Problem
-from tests.backups.conftest import MakePortal
-from tests.backups.test_failures import small_disk
-from tests.backups.test_kills import (
+from tests.actions.test_failures import small_disk
+from tests.actions.test_kills import (
     assert_next_succeeds,
     assert_nothing_came_of_it,
     is_client,
     is_dump_program,
     is_restic,
 )
+from tests.backups.conftest import MakePortal
 from tests.backups.worlds import (
     Portal,
     Shop,

@@ -18,6 +18,9 @@ from sentinel import heartbeat
 from tests.actions.tools import back_up, damage, log_of, play, verdict, verify
 from tests.backups.conftest import MakePortal
 from tests.backups.worlds import Shop
+from tests.repositories.conftest import database, least_shop
+
+__all__ = ["database", "least_shop"]
 
 
 def checked(database: Database, **options: object) -> Run:

@@ -15,6 +15,9 @@ from backups.endpoints import repository_access
 from backups.models import Database
 from tests.actions.tools import ExclusiveLock, back_up, log_of, play, restic, whole_locks
 from tests.backups.worlds import wait_until
+from tests.repositories.conftest import database, least_shop
+
+__all__ = ["database", "least_shop"]
 
 
 def locks(database: Database) -> list[Path]:

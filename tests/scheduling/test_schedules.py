@@ -11,7 +11,7 @@ from pytest_django.fixtures import Settings
 
 from backups.models import Database
 from backups.scheduling.schedules import is_due_on, longest_gap, next_times, schedules_sync
-from tests.backups.test_services import add_database
+from tests.runs.test_services import add_database
 
 
 @pytest.fixture

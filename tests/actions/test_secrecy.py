@@ -8,8 +8,8 @@ from pathlib import Path
 
 import pytest
 
+from tests.actions.test_kills import is_client, is_dump_program, is_restic
 from tests.backups.conftest import MakePortal
-from tests.backups.test_kills import is_client, is_dump_program, is_restic
 from tests.backups.worlds import RESTIC_PASSWORD, Portal, Shop, children_of, command_of, environment_of
 from tests.servers import S3Server
 
@@ -95,7 +95,7 @@ def test_secret_that_a_program_prints_is_masked(db: None) -> None:
     from backups.runs import lifecycle
     from backups.runs.asked import Asker, Wanted
     from backups.runs.progress import Progress
-    from tests.backups.test_services import add_database
+    from tests.runs.test_services import add_database
 
     run = lifecycle.run_enqueue(
         Wanted(Action.BACKUP, database=add_database()), Asker(Trigger.CLI), send=False

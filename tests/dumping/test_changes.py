@@ -19,8 +19,8 @@ from backups.dumping.order import Order, Report
 from backups.errors import Problem
 from backups.mysql import tripwires
 from tests.backups.conftest import MakePortal
-from tests.backups.test_dumps_at_once import may_lock
 from tests.backups.worlds import Portal, Ran, Shop, client_dir, make_shop, over_and_over, wait_until
+from tests.dumping.test_dumps_at_once import may_lock
 from tests.servers import DatabaseServer
 from tools import mariadb_plugins
 
