@@ -120,9 +120,10 @@ PARTS = {
         "reckoned 14 minutes",
         (
             "tests/admin",
+            "tests/alerting",
+            "tests/deploy",
             "tests/downloads",
             "tests/keys",
-            "tests/alerting",
             "tests/portal",
             "tests/portal_copy",
             "tests/run",
