@@ -42,23 +42,27 @@ PARTS = {
     "kills": Part(
         "whoever takes part in a run is killed, 200 times at random moments",
         "reckoned 22 minutes",
-        ("tests/backups/test_kills.py", "tests/faults/test_kills.py", "tests/portal_copy/test_kills.py"),
+        ("tests/actions/test_kills.py", "tests/faults/test_kills.py", "tests/portal_copy/test_kills.py"),
         ONE,
     ),
     "swaps": Part(
         "killed before and after every step of a swap, and in undos",
         "reckoned 10 minutes",
-        ("tests/restore/test_kills.py",),
+        ("tests/restoring/test_kills.py",),
     ),
     "storage": Part(
         "every fault of a storage with every operation, and lost repositories",
         "reckoned 18 minutes",
         (
+            "tests/actions/test_check.py",
+            "tests/actions/test_locks.py",
+            "tests/catalog",
             "tests/faults/test_disks.py",
             "tests/faults/test_refusals.py",
             "tests/faults/test_storage.py",
             "tests/hostile/test_storage.py",
-            "tests/maintenance",
+            "tests/repositories",
+            "tests/snapshots",
         ),
     ),
     "servers": Part(
@@ -69,17 +73,32 @@ PARTS = {
     "changes": Part(
         "tables and definitions are changed while they are dumped",
         "reckoned 12 minutes",
-        ("tests/backups/test_changes.py",),
+        ("tests/dumping/test_changes.py",),
     ),
     "backups": Part(
         "dumps by all programs and under all settings, and their verification",
         "reckoned 6 minutes",
-        ("tests/backups", "tests/dumps", "tests/fuzz", "tests/verify"),
+        (
+            "tests/actions",
+            "tests/backups",
+            "tests/configuration",
+            "tests/dumpfile",
+            "tests/dumping",
+            "tests/fuzz",
+            "tests/gate",
+            "tests/keeping",
+            "tests/loading",
+            "tests/mysql",
+            "tests/restic",
+            "tests/runs",
+            "tests/scheduling",
+            "tests/worker",
+        ),
     ),
     "restores": Part(
         "every mode with every kind of object and fault, on both servers",
         "reckoned 18 minutes",
-        ("tests/restore",),
+        ("tests/loading/test_spread.py", "tests/management", "tests/restoring"),
     ),
     "security": Part(
         "hostile dumps, logins, sessions and visitors",
@@ -89,7 +108,7 @@ PARTS = {
     "hostile": Part(
         "servers and storages that answer anything, and texts of any length",
         "reckoned 18 minutes",
-        ("tests/growth", "tests/hostile"),
+        ("tests/hostile",),
     ),
     "walk": Part(
         "a browser walks through all pages",
@@ -101,9 +120,10 @@ PARTS = {
         "reckoned 14 minutes",
         (
             "tests/admin",
+            "tests/alerting",
+            "tests/deploy",
             "tests/downloads",
             "tests/keys",
-            "tests/notify",
             "tests/portal",
             "tests/portal_copy",
             "tests/run",

@@ -253,6 +253,16 @@ def test_no_module_needs_one_that_needs_it() -> None:
     TopologicalSorter(needs).prepare()
 
 
+def test_tests_are_in_folders_of_packages_or_of_subjects_that_the_guide_names() -> None:
+    # Not by the folders themselves: git leaves those behind in which something was compiled.
+    folders = {path.parent.name for path in (PROJECT / "tests").glob("*/*.py")}
+    packages = {path.parent.name for path in (PROJECT / "backups").glob("*/__init__.py")}
+    guide = (PROJECT / "docs" / "architecture.md").read_text()
+    subjects = set(re.findall(r"^\| `tests/(\w+)/` \|", guide, re.MULTILINE))
+
+    assert folders - packages - {*PACKAGES, "tools", "deploy"} == subjects
+
+
 def test_few_files_lie_at_the_root() -> None:
     assert len(list((PROJECT / "backups").glob("*.py"))) <= 14
 

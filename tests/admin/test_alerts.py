@@ -16,7 +16,7 @@ from backups.choices import AlertState
 from backups.errors import Problem
 from backups.models import Alert
 from tests.admin.conftest import Login
-from tests.notify.conftest import Receiver, receiver
+from tests.alerting.conftest import Receiver, receiver
 
 __all__ = ["receiver"]
 

@@ -27,7 +27,7 @@ from tests.admin.conftest import Login
 from tests.admin.test_restoring import LOOK, START, shown_on, told, url_of, wish
 from tests.backups.conftest import MakeDatabase
 from tests.backups.worlds import Shop
-from tests.restore.conftest import back_up, empty_repository, make_database, mariadb_shop, repository
+from tests.restoring.conftest import back_up, empty_repository, make_database, mariadb_shop, repository
 from tests.rows import change_server
 from tools.history import History
 

@@ -30,8 +30,8 @@ from tests.admin.conftest import Login
 from tests.backups.conftest import MakeDatabase
 from tests.backups.worlds import Shop, children_of, command_of, wait_until
 from tests.downloads.serving import downloads_served
-from tests.restore.conftest import back_up, empty_repository, make_database, mariadb_shop, repository
-from tests.restore.stories import LATER, content, databases_of, stored
+from tests.restoring.conftest import back_up, empty_repository, make_database, mariadb_shop, repository
+from tests.restoring.stories import LATER, content, databases_of, stored
 from tools.history import History
 
 __all__ = ["back_up", "downloads_served", "empty_repository", "make_database", "mariadb_shop", "repository"]

@@ -33,7 +33,7 @@ from tests.servers.processes import answers_http, free_port
 PROJECT = Path(__file__).resolve().parents[2]
 PR_SET_CHILD_SUBREAPER = 36  # linux/prctl.h
 RESTIC_PASSWORD = "opens the tests' repositories"
-AWKWARD = PROJECT / "tests" / "databases"
+AWKWARD = Path(__file__).with_name("databases")
 # Each kind of thing that a dump may leave out, and a second of a restic's work to store.
 SHOP = """
 CREATE TABLE customers (id INT PRIMARY KEY, name VARCHAR(100) NOT NULL);

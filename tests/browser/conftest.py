@@ -16,7 +16,7 @@ from playwright.sync_api import Browser, BrowserContext, ConsoleMessage, Page, s
 
 from tests.backups.light_key import make_light
 from tests.backups.worlds import PROJECT, RESTIC_PASSWORD, Portal, Shop
-from tests.restore.stories import drop_all, make_restorable
+from tests.restoring.stories import drop_all, make_restorable
 from tests.servers import DatabaseServer, Server
 
 PASSWORD = "a password of the tests 1"

@@ -15,10 +15,10 @@ from backups import mysql
 from backups.actions import preflight
 from backups.actions.steps.checks import Found
 from backups.models import Database, Run
+from tests.actions.tools import wrapped_clients
 from tests.backups.conftest import MakeDatabase
 from tests.backups.worlds import Shop, client_dir
 from tests.servers import DatabaseServer
-from tests.verify.tools import wrapped_clients
 
 BackUp = Callable[[Database], Run]
 MARIADB = mysql.ServerInfo("MariaDB", "10.11.19-MariaDB")

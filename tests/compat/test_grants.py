@@ -7,10 +7,10 @@ import pytest
 from backups.actions import preflight
 from backups.actions.steps.checks import Found
 from backups.choices import RestoreMode
+from tests.actions.tools import back_up, shipped_grants, verdict, verify, with_least, with_user
 from tests.backups.conftest import MakeDatabase
-from tests.restore.stories import content, drop_all, make_restorable, restore
+from tests.restoring.stories import content, drop_all, make_restorable, restore
 from tests.servers import DatabaseServer
-from tests.verify.tools import back_up, shipped_grants, verdict, verify, with_least, with_user
 
 
 def test_shipped_grants_are_enough(db_server: DatabaseServer, make_database: MakeDatabase) -> None:

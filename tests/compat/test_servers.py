@@ -10,11 +10,11 @@ import pytest
 from backups.actions import preflight
 from backups.choices import RestoreMode
 from backups.models import Database, Run
+from tests.actions.tools import back_up, verdict, verify
 from tests.backups.conftest import MakeDatabase
 from tests.backups.worlds import Shop, all_routines, make_shop
-from tests.restore.stories import content, drop_all, make_restorable, restore
+from tests.restoring.stories import content, drop_all, make_restorable, restore
 from tests.servers import DatabaseServer
-from tests.verify.tools import back_up, verdict, verify
 
 PLAY = Callable[[Database], Run]
 POSITION = {"mariadb": "BINLOG MONITOR ON *.*", "mysql": "REPLICATION CLIENT ON *.*"}

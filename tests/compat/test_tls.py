@@ -16,13 +16,13 @@ from backups import mysql
 from backups.dumpfile.digesting import Digester
 from backups.dumping import streaming
 from backups.errors import Problem
+from tests.actions.tools import back_up, verdict, verify
 from tests.backups.conftest import MakeDatabase
 from tests.backups.worlds import client_dir, make_shop
 from tests.compat.certificates import Authority
 from tests.compat.conftest import NAMED, UNNAMED
-from tests.restore.stories import may_restore
+from tests.restoring.stories import may_restore
 from tests.servers import DatabaseServer
-from tests.verify.tools import back_up, verdict, verify
 
 MODES = ["DISABLED", "PREFERRED", "REQUIRED", "VERIFY_CA", "VERIFY_IDENTITY"]
 ALWAYS_PLAIN = ("plain", "plain", "plain")

@@ -12,14 +12,14 @@ import pytest
 from backups import mysql
 from backups.actions import preflight
 from backups.choices import RestoreMode
+from tests.actions.tools import back_up, verdict, verify
 from tests.backups.conftest import MakeDatabase
-from tests.backups.test_dump import dumped, dumped_from, server_of
 from tests.backups.worlds import SHOP, Shop, make_shop
 from tests.compat.test_clients import folder_of
-from tests.restore.stories import content, drop_all, make_restorable, restore, with_events_disabled
+from tests.dumping.test_dump import dumped, dumped_from, server_of
+from tests.restoring.stories import content, drop_all, make_restorable, restore, with_events_disabled
 from tests.servers import DatabaseServer
 from tests.servers.disguise import Disguise
-from tests.verify.tools import back_up, verdict, verify
 
 OF_MARIADB = "CREATE SEQUENCE numbers; CREATE TABLE numbered (id INT DEFAULT NEXTVAL(numbers));"
 SAID = [

@@ -14,7 +14,7 @@ from backups.dumpfile.judge import Judge
 from backups.dumpfile.ready import LoadOptions, Ready
 from backups.dumpfile.statements import NoStatement
 from backups.mysql.ddl import requalified
-from tests.dumps.judging import reaches_out
+from tests.loading.judging import reaches_out
 
 TARGET = "scratch"
 DIALECTS = [Dialect(is_mariadb=True, version=101119), Dialect(is_mariadb=False, version=90704)]

@@ -6,7 +6,7 @@ import pytest
 
 from tests.backups.conftest import s3_repository
 from tests.faults.killing import TALLY
-from tests.restore.conftest import (
+from tests.restoring.conftest import (
     back_up,
     bucket,
     empty_repository,

@@ -20,7 +20,7 @@ from typing import Any
 import MySQLdb
 
 from tests.backups.worlds import PROJECT, Portal, Shop, children_of, command_of, wait_until
-from tests.restore.plays import Stage
+from tests.restoring.plays import Stage
 from tests.servers import FLAVOURS, Flavour, Server
 from tests.servers.processes import answers_http, free_port
 

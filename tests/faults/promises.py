@@ -14,8 +14,8 @@ from pathlib import Path
 
 from backups.dumpfile.digesting import Digester
 from tests.backups.worlds import Portal, Shop, wait_until
-from tests.restore.plays import difference
-from tests.restore.stories import content, databases_of
+from tests.restoring.plays import difference
+from tests.restoring.stories import content, databases_of
 
 OURS = ("__restore_", "__verify_")
 

@@ -12,11 +12,11 @@ from pytest_django.fixtures import Settings
 
 from backups.choices import RestoreMode
 from backups.models import Database, Run
+from tests.actions.tools import log_of
 from tests.backups.conftest import MakeDatabase
 from tests.backups.worlds import Shop, make_shop
-from tests.restore.stories import content, drop_all, failed, make_restorable, restore, succeeded
+from tests.restoring.stories import content, drop_all, failed, make_restorable, restore, succeeded
 from tests.servers import FLAVOURS, DatabaseServer, Flavour
-from tests.verify.tools import log_of
 
 BackUp = Callable[[Database], Run]
 ROWS = 3000

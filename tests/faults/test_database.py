@@ -1,9 +1,9 @@
 """The database server refuses, waits, changes or is not what it seems, in the middle of a backup.
 
-Proved elsewhere: a server killed during a dump (tests/backups/test_kills.py), a table altered,
-dropped, renamed or made during a dump (tests/backups/test_changes.py), a server that is down or
-refuses the password (tests/backups/test_failures.py), a server that dies during a verification
-(tests/verify/test_unreadable.py), a row too large for the server that loads it
+Proved elsewhere: a server killed during a dump (tests/actions/test_kills.py), a table altered,
+dropped, renamed or made during a dump (tests/dumping/test_changes.py), a server that is down or
+refuses the password (tests/actions/test_failures.py), a server that dies during a verification
+(tests/actions/test_unreadable.py), a row too large for the server that loads it
 (tests/compat/test_servers.py).
 """
 
@@ -23,12 +23,12 @@ from backups import mysql
 from backups.choices import Action, RestoreMode
 from backups.dumping import mysqldump
 from backups.models import Database
+from tests.actions.tools import back_up, log_of, play, verdict, verify
 from tests.backups.conftest import MakeDatabase, MakePortal
 from tests.backups.worlds import SHOP, Shop, client_dir, make_shop, wait_until
 from tests.faults import promises
-from tests.restore.stories import drop_all, make_restorable, restore, stored, succeeded
+from tests.restoring.stories import drop_all, make_restorable, restore, stored, succeeded
 from tests.servers import FLAVOURS, DatabaseServer
-from tests.verify.tools import back_up, log_of, play, verdict, verify
 
 
 @pytest.fixture(scope="module", params=FLAVOURS)

@@ -12,8 +12,8 @@ from pathlib import Path
 
 import pytest
 
+from tests.actions.test_failures import small_disk
 from tests.backups.conftest import MakePortal
-from tests.backups.test_failures import small_disk
 from tests.backups.worlds import Portal, Ran, Shop, copy_repository, wait_until
 from tests.faults.promises import (
     next_backup_succeeds,

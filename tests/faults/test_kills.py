@@ -1,7 +1,7 @@
 """Whoever takes part in a run is killed, at a random moment of it; then every promise is looked at.
 
 VEDETTA_SEED draws who, when and how; VEDETTA_KILLS says how many (`make soak` makes it hundreds).
-What is killed at exact moments: tests/backups/test_kills.py, tests/restore/test_kills.py.
+What is killed at exact moments: tests/actions/test_kills.py, tests/restoring/test_kills.py.
 """
 
 from __future__ import annotations
@@ -19,8 +19,8 @@ from tests.backups.worlds import children_of, command_of, wait_until
 from tests.faults import promises
 from tests.faults.killing import SEED, TALLY, Draw, Killing, draws, is_restic, kill_connections, lives
 from tests.faults.promises import Seen
-from tests.restore.plays import Stage, kill, until_it_hits
-from tests.restore.stories import content, databases_of
+from tests.restoring.plays import Stage, kill, until_it_hits
+from tests.restoring.stories import content, databases_of
 
 pytestmark = pytest.mark.one_flavour("mariadb")
 

@@ -21,12 +21,12 @@ from backups.models import Repository
 from backups.process import Completed
 from backups.restic.exit_codes import error_from
 from backups.restic.outage import OutageTimer
+from tests.actions.tools import back_up, log_of, play
 from tests.backups.conftest import MakeDatabase, mariadb_portal
 from tests.backups.worlds import PROJECT, Portal, Ran, Shop, copy_repository
 from tests.servers import S3Server
 from tests.servers.faulty_s3 import Fault, FaultyS3, refuse
 from tests.servers.rest import RestServer
-from tests.verify.tools import back_up, log_of, play
 
 __all__ = ["mariadb_portal"]
 

@@ -25,11 +25,11 @@ from backups.choices import Action, RestoreMode, Status
 from backups.endpoints import repository_access
 from backups.models import Database, Repository, Run, Snapshot
 from sentinel import heartbeat
+from tests.actions.tools import back_up, play, restic
 from tests.backups.conftest import MakeDatabase
 from tests.backups.worlds import Shop
 from tests.faults.promises import what_is_wrong_with
-from tests.maintenance.test_forget import made_at
-from tests.restore.stories import content, databases_of, log_of, restore
+from tests.restoring.stories import content, databases_of, log_of, restore
 from tests.servers import S3Server
 from tests.servers.faulty_s3 import (
     Fault,
@@ -42,7 +42,7 @@ from tests.servers.faulty_s3 import (
     status,
     truncate,
 )
-from tests.verify.tools import back_up, play, restic
+from tests.snapshots.test_forget import made_at
 
 # How long a storage may do nothing but fail; restic itself would try for a quarter of an hour.
 PATIENCE_SECONDS = 1

@@ -24,12 +24,12 @@ from backups.runs import leases, lifecycle, queue
 from backups.runs.asked import Asker, Wanted
 from backups.scheduling.schedules import schedules_keep, schedules_sync
 from backups.snapshots import holds, selection
+from tests.actions.tools import back_up
 from tests.backups.conftest import MakeDatabase, MakePortal
-from tests.backups.test_services import add_database
-from tests.backups.test_worker import asked
 from tests.backups.worlds import Portal, Shop, wait_until
-from tests.maintenance.test_forget import KEEP_NOTHING, forgot, in_repository, made_at
-from tests.verify.tools import back_up
+from tests.runs.test_services import add_database
+from tests.snapshots.test_forget import KEEP_NOTHING, forgot, in_repository, made_at
+from tests.worker.test_worker import asked
 
 ROME = ZoneInfo("Europe/Rome")
 STEP = timedelta(minutes=5)

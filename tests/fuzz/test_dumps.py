@@ -22,8 +22,8 @@ from backups.dumpfile.digesting import Digester
 from backups.dumpfile.manifests import objects_in
 from backups.dumpfile.sections import Kind
 from backups.dumping.streaming import Outlet, stream_dump
-from tests.backups.test_stream import bodies, cuts, digested, hostile, literal, quoted
 from tests.backups.worlds import client_dir
+from tests.dumpfile.test_stream import bodies, cuts, digested, hostile, literal, quoted
 from tests.servers import DatabaseServer
 
 MORE = st.sampled_from(

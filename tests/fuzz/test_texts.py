@@ -28,7 +28,7 @@ from portal.env import Environment
 from sentinel import gate, heartbeat
 from sentinel.environment import GateSettings
 from sentinel.gate import DatabaseFiles, Observation
-from tests.backups.test_restic import json_values, lines
+from tests.restic.test_restic import json_values, lines
 from tests.rows import a_server
 
 anything = st.text(max_size=200)

@@ -7,8 +7,8 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 
-from tests.dumps import hostile as kept
-from tests.growth.test_growth import ROWS
+from tests.hostile.test_growth import ROWS
+from tests.loading import hostile as kept
 
 _SIZE = 200
 _TABLE = b"--\n-- Table structure for table `t`\n--\n\n"

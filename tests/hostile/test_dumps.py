@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import pytest
 
-from tests.growth.parsers import PARSERS
-from tests.growth.test_growth import seconds
 from tests.hostile.dumps import gathered, made
+from tests.hostile.parsers import PARSERS
+from tests.hostile.test_growth import seconds
 
 # What is read as a whole dump; the others read a part of one, or what programs say.
 OF_DUMPS = ("digest", "judge")

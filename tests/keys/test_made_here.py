@@ -16,6 +16,7 @@ from backups.keys import InstallationKey
 from backups.models import Database, PublicKey, Run, Snapshot
 from backups.reports import standing
 from backups.snapshots import selection
+from tests.actions.tools import back_up, dumped, log_of, play, stored, verdict, verify
 from tests.backups.conftest import (
     MakeDatabase,
     empty_repository,
@@ -26,9 +27,8 @@ from tests.backups.conftest import (
     migrated,
     repository,
 )
-from tests.restore.stories import make_restorable
+from tests.restoring.stories import make_restorable
 from tests.servers import DatabaseServer
-from tests.verify.tools import back_up, dumped, log_of, play, stored, verdict, verify
 
 __all__ = [
     "empty_repository", "make_database", "make_portal", "mariadb_portal", "mariadb_shop", "migrated",

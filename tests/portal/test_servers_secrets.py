@@ -13,7 +13,7 @@ from pytest_django import Settings
 
 from backups import secret_references
 from portal import servers_secrets
-from tests.run.test_compose_file import read_by_the_portal
+from tests.deploy.test_compose_file import read_by_the_portal
 
 PROJECT = Path(__file__).resolve().parents[2]
 SECRET = [

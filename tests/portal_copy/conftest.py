@@ -17,7 +17,7 @@ from tests.backups.conftest import (
     repository,
 )
 from tests.backups.worlds import Portal, Shop
-from tests.restore.stories import drop_all, make_restorable
+from tests.restoring.stories import drop_all, make_restorable
 from tests.servers import DatabaseServer
 
 __all__ = [

@@ -14,8 +14,8 @@ from typing import Any
 
 import pytest
 
+from tests.actions.test_kills import locks, queue_a_backup, worker_of
 from tests.backups.conftest import MakePortal
-from tests.backups.test_kills import locks, queue_a_backup, worker_of
 from tests.backups.worlds import Portal, children_of, command_of, wait_until
 from tests.faults import promises
 

@@ -9,7 +9,7 @@ import pytest
 
 from tests.backups.conftest import MakePortal
 from tests.backups.worlds import Portal, Ran, wait_until
-from tests.restore.stories import LATER, content, drop_all, make_restorable
+from tests.restoring.stories import LATER, content, drop_all, make_restorable
 from tests.servers import DatabaseServer
 
 NO_SECRETS = {"RESTIC_PASSWORD": "", "MYSQL_PASSWORD": "", "AWS_SECRET_ACCESS_KEY": ""}

@@ -12,9 +12,9 @@ from django.urls import reverse
 
 from portal import servers_secrets
 from tests.backups.conftest import MakePortal
-from tests.backups.test_worker import PASSWORD, Browser
 from tests.backups.worlds import PROJECT, RESTIC_PASSWORD, Portal, Shop, wait_until
 from tests.servers.processes import Server, answers_http, free_port
+from tests.worker.test_worker import PASSWORD, Browser
 
 SETTINGS = {"PORTAL_ADMIN_PASSWORD": PASSWORD, "WEB_CONCURRENCY": "1"}
 

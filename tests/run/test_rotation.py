@@ -10,8 +10,8 @@ from pathlib import Path
 
 import pytest
 
+from tests.actions.test_kills import queue_a_backup
 from tests.backups.conftest import MakePortal
-from tests.backups.test_kills import queue_a_backup
 from tests.backups.worlds import RESTIC_PASSWORD, Portal, Shop, wait_until
 
 pytestmark = pytest.mark.soak

@@ -14,7 +14,7 @@ import pytest
 
 from tests.backups.conftest import MakePortal
 from tests.backups.worlds import Portal, Shop, children_of, command_of, the_child, wait_until
-from tests.restore.stories import drop_all, make_restorable
+from tests.restoring.stories import drop_all, make_restorable
 from tests.servers import DatabaseServer, Server
 
 PROJECT = Path(__file__).resolve().parents[2]

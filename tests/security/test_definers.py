@@ -10,10 +10,10 @@ from typing import Any
 import MySQLdb
 import pytest
 
+from tests.actions.tools import back_up, dumped, stored, verdict, verify, with_least
 from tests.backups.conftest import MakeDatabase, empty_repository, make_database, migrated, repository
 from tests.backups.worlds import Shop, make_shop
 from tests.servers import DatabaseServer
-from tests.verify.tools import back_up, dumped, stored, verdict, verify, with_least
 
 __all__ = ["empty_repository", "make_database", "migrated", "repository"]
 

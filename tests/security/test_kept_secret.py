@@ -24,9 +24,9 @@ from backups.models import Alert, Database, Repository
 from backups.runs import lifecycle
 from backups.runs.asked import Asker, Wanted
 from backups.validators import secret_reference
+from tests.actions.test_kills import is_client, is_dump_program, is_restic
 from tests.admin.conftest import Login
 from tests.backups.conftest import MakePortal, empty_repository, make_portal, mariadb_shop, migrated
-from tests.backups.test_kills import is_client, is_dump_program, is_restic
 from tests.backups.worlds import PROJECT, Portal, Shop, the_child
 from tests.security.test_roles import SUPERUSER, Rows, ask, rules, session_of, url_of
 from tests.servers import Server

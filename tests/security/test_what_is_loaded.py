@@ -19,8 +19,8 @@ from backups.dumpfile.ready import LoadOptions
 from backups.errors import Problem
 from backups.loading.loader import Destination, DumpStream, load
 from backups.loading.progress import Loading
-from tests.dumps import hostile
-from tests.dumps.judging import reaches_out
+from tests.loading import hostile
+from tests.loading.judging import reaches_out
 from tests.servers import FLAVOURS, DatabaseServer
 
 SCRATCH = "shop__verify_1"

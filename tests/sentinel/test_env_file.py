@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 
 from portal.env import env_file as portals_reader
 from sentinel import env_file
-from tests.run.test_systemd import wrapper
+from tests.deploy.test_systemd import wrapper
 
 PROJECT = Path(__file__).resolve().parents[2]
 vedetta = wrapper()

@@ -22,7 +22,7 @@ import pytest
 import backups
 from tests.backups.worlds import make_shop
 from tests.conftest import NAMES
-from tests.run.test_systemd import wrapper
+from tests.deploy.test_systemd import wrapper
 from tests.servers import DatabaseServer
 from tests.servers.processes import Server, answers_http, free_port
 from tools import release

@@ -21,7 +21,7 @@ from typing import Any
 import pytest
 
 from tests.backups.worlds import PROJECT, Portal, Shop
-from tests.restore.stories import content, may_restore
+from tests.restoring.stories import content, may_restore
 from tests.servers import DatabaseServer
 
 BEFORE = Path(__file__).with_name("before")

@@ -23,7 +23,7 @@ from tests.backups.conftest import MakePortal
 from tests.backups.worlds import Portal, Shop
 from tests.portal_copy.conftest import NewDatabase, new_database
 from tests.portal_copy.test_recover import store_copy
-from tests.restore.stories import may_restore
+from tests.restoring.stories import may_restore
 from tests.servers import DatabaseServer
 
 __all__ = ["new_database"]

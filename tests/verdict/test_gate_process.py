@@ -24,7 +24,7 @@ from backups.installation import Commands
 from backups.models import Alert, Database
 from backups.reports import metrics, standing
 from sentinel.heartbeat import drill_begin, drill_path, stamp_write
-from tests.notify.conftest import Receiver, receiver
+from tests.alerting.conftest import Receiver, receiver
 from tests.sentinel.conftest import StatusFolder
 from tests.sentinel.conftest import gate_process as running_gate
 from tests.servers.processes import HOST, free_port

@@ -26,6 +26,7 @@ from backups.runs.asked import Asker, Wanted
 from backups.snapshots import holds, selection
 from backups.worker import executor
 from sentinel import heartbeat
+from tests.actions.tools import back_up, damage, play, verify
 from tests.admin.conftest import (
     Login,
     database,
@@ -48,9 +49,8 @@ from tests.backups.conftest import (
     repository,
 )
 from tests.backups.worlds import Shop
-from tests.restore.stories import drop_all, failed, make_restorable, restore, succeeded
+from tests.restoring.stories import drop_all, failed, make_restorable, restore, succeeded
 from tests.servers import DatabaseServer
-from tests.verify.tools import back_up, damage, play, verify
 
 __all__ = [
     "database", "empty_repository", "login", "make_database", "make_portal", "mariadb_shop", "migrated",

@@ -24,9 +24,9 @@ from backups.runs.hearing import Hearing
 from backups.worker import reaper
 from sentinel import heartbeat
 from sentinel.heartbeat import Override
+from tests.alerting.conftest import Receiver, receiver
 from tests.backups.conftest import MakeDatabase, empty_repository, make_database, mariadb_shop, repository
 from tests.backups.worlds import PROJECT, Shop
-from tests.notify.conftest import Receiver, receiver
 from tests.rows import change_server
 from tools import history
 from tools.history import History
