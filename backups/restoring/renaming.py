@@ -16,7 +16,6 @@ from backups.restoring import table_definitions
 from backups.runs import notes
 from backups.text.sentences import phrase
 
-
 # A server that moves thousands of tables writes to its disk for each of them.
 _MOVE_SECONDS, _MOVE_SECONDS_A_TABLE = 120, 1
 
