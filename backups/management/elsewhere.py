@@ -25,6 +25,7 @@ from backups.choices import (
     Trigger,
 )
 from backups.errors import Failure, Problem
+from backups.management import interrupts
 from backups.models import Database, Run, RunLine
 from backups.requests import (
     BackupRequest,
@@ -232,4 +233,12 @@ def preflight_left_to_worker(database: Database) -> Run | None:
         return None
     if not any(map(_is_of_late, queue.worker_pulses(Run(action=request.action)))):
         return None
-    return Follower(request.submit(Asker(Trigger.CLI)), missing, lambda _state, _lines: None).to_its_end()
+    with interrupts.held() as let_through:
+        run = request.submit(Asker(Trigger.CLI))
+        try:
+            let_through()
+            return Follower(run, missing, lambda _state, _lines: None).to_its_end()
+        except KeyboardInterrupt:
+            with suppress(lifecycle.IllegalTransition):
+                lifecycle.run_cancel(run)
+            raise
