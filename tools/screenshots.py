@@ -49,7 +49,7 @@ PREPARE = """
 from datetime import timedelta
 from django.utils import timezone
 from backups.configuration import bootstrap, roles
-from backups.gate import status_files
+from backups.gate import heartbeat_files
 from tools import history
 roles.make()
 bootstrap.admin_user(print)
@@ -57,8 +57,8 @@ made = history.make()
 bootstrap.apply()
 for database in made.databases:
     newest = database.snapshots.first()
-    status_files.write_last_ok(database, newest.time)
-    status_files.write_last_verified(database, newest.time)
+    heartbeat_files.write_last_ok(database, newest.time)
+    heartbeat_files.write_last_verified(database, newest.time)
 first = made.databases[0]
 print(made.running.pk, first.snapshots.first().pk, first.pk)
 """

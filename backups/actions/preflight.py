@@ -27,7 +27,7 @@ from backups.configuration import environment
 from backups.endpoints import repository_access, restores_as_another, scratch_server
 from backups.errors import Problem
 from backups.gate import drill
-from backups.gate.status_files import make_sure_writable
+from backups.gate.heartbeat_files import make_sure_writable
 from backups.keeping import suspicions
 from backups.models import Database, Run
 from backups.reports import portal_start, standing
