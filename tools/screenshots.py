@@ -23,6 +23,7 @@ from pathlib import Path
 from playwright.sync_api import Browser, Page, sync_playwright
 
 from portal import servers_secrets
+from portal.env import env_file
 from tools.shell import ROOT
 
 FOLDER = ROOT / "docs" / "screenshots"
@@ -147,7 +148,10 @@ def _served(environment: dict[str, str]) -> Iterator[str]:
     url = f"http://127.0.0.1:{PORT}"
     argv = [sys.executable, "-m", "gunicorn", "--bind", url.removeprefix("http://"), "portal.wsgi"]
     portal = subprocess.Popen(
-        argv, cwd=ROOT, env=servers_secrets.without(environment), stderr=subprocess.DEVNULL
+        argv,
+        cwd=ROOT,
+        env=servers_secrets.without(environment, env_file(ROOT / ".env").values),
+        stderr=subprocess.DEVNULL,
     )
     try:
         _wait_for(f"{url}/sentinel/ok")
