@@ -14,6 +14,8 @@ from backups.text.sentences import phrase
 
 # nginx lets no more through either (client_max_body_size).
 MOST_BYTES = 1_000_000
+# Python reads no number of thousands of digits.
+_MOST_DIGITS = 18
 
 
 def whole_or_refused(
@@ -23,7 +25,7 @@ def whole_or_refused(
 
     def respond(request: HttpRequest) -> HttpResponseBase:
         length = str(request.META.get("CONTENT_LENGTH") or 0)
-        if not length.isdecimal() or int(length) > MOST_BYTES:
+        if not length.isdecimal() or len(length) > _MOST_DIGITS or int(length) > MOST_BYTES:
             return _refused(
                 413,
                 phrase("No more than {bytes} bytes are taken at once. Nothing was done.", bytes=MOST_BYTES),

@@ -118,19 +118,21 @@ ACTIONS = r"backups.actions(\..*)?"
 # What people and the queue call.
 FRONT = r"backups.(tasks|management(\..*)?|admin(\..*)?)"
 
-# What shows the gate's state to people and monitors.
-SHOWING = r"backups\.(admin|alerting|reports)\b"
+# Which of the gate's modules each room uses. Its files are for all who write them; what it would answer is
+# asked for by who shows it to people and monitors.
+OF_THE_GATE = {
+    "admin": "environment gate heartbeat observe",
+    "alerting": "gate heartbeat",
+    "configuration": "heartbeat",
+    "gate": "heartbeat",
+    "reports": "environment gate heartbeat observe",
+}
 
 # What the web process shows and asks with, and what it never opens: the worker does (`requests.questions`).
 ASKING = r"portal(\..*)?|backups\.(admin|requests)(\..*)?"
 OPENED = r"backups\.(mysql|restic|endpoints|secret_references|dumping|loading|process)(\..*)?"
-# What these pages import of `actions`, which opens all: words and rows alone, and downloads.
-PLAYED = (
-    # Changes rows and a status file, and opens nothing.
-    r"backups\.actions\.accept",
-    # A download is a stream from restic to the browser, which no answer of a worker can be.
-    r"backups\.actions\.download",
-)
+# What these pages import of `actions`, which opens all: it changes rows and a status file, and opens nothing.
+PLAYED = r"backups\.actions\.accept"
 
 # The standard library.
 STANDARD = rf"({'|'.join(sorted(sys.stdlib_module_names))})(\..*)?$"
@@ -178,16 +180,6 @@ def offences(importers: str, imported: str, *, but: str = "$^") -> list[str]:
 
 ARROWS = {
     "the gate stands alone": ("sentinel(.*)", r"(backups|portal)(\..*)?", "$^"),
-    "of the gate, backups use its files": (
-        r"backups(\..*)?",
-        r"sentinel(\..*)?",
-        r"sentinel\.(heartbeat|gate|observe|environment)",
-    ),
-    "only what shows the gate's state asks for it": (
-        rf"(?!{SHOWING})backups(\..*)?",
-        r"sentinel(\..*)?",
-        r"sentinel\.(heartbeat|gate)",
-    ),
     "the portal's settings know no backups but what texts are fit": (
         r"portal\.(env|settings)",
         r"backups(\..*)?",
@@ -210,7 +202,7 @@ ARROWS = {
         r"backups\.(verdict(\..*)?|text\.(formatting|sentences))",
     ),
     "pages ask, the worker opens servers and reads secrets": (ASKING, OPENED, "$^"),
-    "pages play no action": (ASKING, ACTIONS, "|".join(PLAYED)),
+    "pages play no action": (ASKING, ACTIONS, PLAYED),
     "actions do not know who called them": (ACTIONS, rf"{FRONT}|backups.worker.executor", "$^"),
     "the runner does not know who called it": ("backups.worker.executor", FRONT, "$^"),
 }
@@ -237,6 +229,21 @@ def test_a_room_imports_what_it_may_and_nothing_else(name: str) -> None:
     }
 
     assert imported - {name, ""} == set(HOUSE[name].split())
+
+
+def test_each_room_uses_of_the_gate_what_it_may_and_nothing_else() -> None:
+    used: dict[str, set[str]] = {}
+    for module in MODULES:
+        for name in imports(module):
+            package, _, rest = name.partition(".")
+            if package == "sentinel" and module.startswith("backups."):
+                used.setdefault(room(module), set()).add(rest.partition(".")[0])
+
+    assert used == {name: set(allowed.split()) for name, allowed in OF_THE_GATE.items()}
+
+
+def test_an_exception_is_one() -> None:
+    assert {line.split()[-1] for line in offences(ASKING, ACTIONS)} == {"backups.actions.accept"}
 
 
 def test_no_room_stands_on_one_that_stands_on_it() -> None:

@@ -23,6 +23,7 @@ from pathlib import Path
 from playwright.sync_api import Browser, Page, sync_playwright
 
 from portal import servers_secrets
+from portal.env import env_file
 from tools.shell import ROOT
 
 FOLDER = ROOT / "docs" / "screenshots"
@@ -49,7 +50,7 @@ PREPARE = """
 from datetime import timedelta
 from django.utils import timezone
 from backups.configuration import bootstrap, roles
-from backups.gate import status_files
+from backups.gate import heartbeat_files
 from tools import history
 roles.make()
 bootstrap.admin_user(print)
@@ -57,8 +58,8 @@ made = history.make()
 bootstrap.apply()
 for database in made.databases:
     newest = database.snapshots.first()
-    status_files.write_last_ok(database, newest.time)
-    status_files.write_last_verified(database, newest.time)
+    heartbeat_files.write_last_ok(database, newest.time)
+    heartbeat_files.write_last_verified(database, newest.time)
 first = made.databases[0]
 print(made.running.pk, first.snapshots.first().pk, first.pk)
 """
@@ -147,7 +148,10 @@ def _served(environment: dict[str, str]) -> Iterator[str]:
     url = f"http://127.0.0.1:{PORT}"
     argv = [sys.executable, "-m", "gunicorn", "--bind", url.removeprefix("http://"), "portal.wsgi"]
     portal = subprocess.Popen(
-        argv, cwd=ROOT, env=servers_secrets.without(environment), stderr=subprocess.DEVNULL
+        argv,
+        cwd=ROOT,
+        env=servers_secrets.without(environment, env_file(ROOT / ".env").values),
+        stderr=subprocess.DEVNULL,
     )
     try:
         _wait_for(f"{url}/sentinel/ok")

@@ -5,7 +5,7 @@ from __future__ import annotations
 from backups.alerting import alerts
 from backups.choices import Action, SuspicionState
 from backups.errors import Problem
-from backups.gate import status_files
+from backups.gate import heartbeat_files
 from backups.keeping import suspicions
 from backups.models import Run, Snapshot, Suspicion
 from backups.runs import notes
@@ -92,10 +92,10 @@ def _move_heartbeat(suspicion: Suspicion) -> str:
     if newest.repository.is_damaged:
         return phrase("No heartbeat was written, because an integrity check found the repository damaged.")
     try:
-        moved = status_files.move_last_ok(database, newest.time)
+        moved = heartbeat_files.move_last_ok(database, newest.time)
         if newest.verified_at is not None:
-            status_files.move_last_verified(database, newest.time)
-        status_files.write_gates()
+            heartbeat_files.move_last_verified(database, newest.time)
+        heartbeat_files.write_gates()
     except Problem as problem:
         problem.safe = phrase("The backup is accepted all the same.")
         problem.do = phrase("{do} Then accept it again, which writes the heartbeat.", do=problem.do).strip()

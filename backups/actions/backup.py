@@ -23,7 +23,7 @@ from backups.dumping.order import Order, Report
 from backups.dumping.parallel import ParallelOptions
 from backups.dumping.program import command
 from backups.errors import Cancelled, Problem
-from backups.gate import status_files
+from backups.gate import heartbeat_files
 from backups.keeping import suspicions
 from backups.models import Database, Run, Snapshot
 from backups.repositories import identity
@@ -353,8 +353,8 @@ def _heartbeat(
         progress.warn(other.sentence())
         return
     try:
-        path = status_files.write_last_ok(database, snapshot.time)
-        status_files.write_gates()
+        path = heartbeat_files.write_last_ok(database, snapshot.time)
+        heartbeat_files.write_gates()
     except Problem as problem:
         problem.safe = phrase("Snapshot {snapshot} was made and is good.", snapshot=snapshot.short_id)
         raise

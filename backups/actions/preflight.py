@@ -27,7 +27,7 @@ from backups.configuration import environment
 from backups.endpoints import repository_access, restores_as_another, scratch_server
 from backups.errors import Problem
 from backups.gate import drill
-from backups.gate.status_files import make_sure_writable
+from backups.gate.heartbeat_files import make_sure_writable
 from backups.keeping import suspicions
 from backups.models import Database, Run
 from backups.reports import portal_start, standing
@@ -257,11 +257,11 @@ def _test_restores(database: Database, found: Found, _tick: Tick | None) -> str:
     """No backup waits for this server, and a verification that finds it unfit is too late."""
     server = scratch_server(database)
     found.scratch_password = server.password
-    source = verify_place.Source()
+    own = verify_place.OwnServer()
     if found.server is not None and found.info is not None:
         with mysql.connect(found.server, database.database) as connection:
-            source = verify_place.Source(found.info, mysql.inventory(connection, database.database))
-    detail, warnings = verify_place.looked_at(database, source, scratch=scratch_name(database.database, 1))
+            own = verify_place.OwnServer(found.info, mysql.inventory(connection, database.database))
+    detail, warnings = verify_place.looked_at(database, own, scratch=scratch_name(database.database, 1))
     found.warnings += warnings
     return detail
 

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from statistics import median
@@ -62,12 +63,21 @@ class Typical:
 
 def phases(run: Run, now: datetime) -> list[Phase]:
     """The run's phases in order; the last one lasts until the run is over."""
-    starts = [(str(entry["name"]), datetime.fromisoformat(entry["at"])) for entry in run.phases]
+    starts = list(_starts(run))
     ends = [at for _, at in starts[1:]] + [run.finished_at]
     return [
         Phase(name, at, end - at if end else None, (end or now) - at)
         for (name, at), end in zip(starts, ends, strict=False)
     ]
+
+
+def _starts(run: Run) -> Iterator[tuple[str, datetime]]:
+    """What its row tells of them; what no run of ours wrote is left out."""
+    for entry in run.phases if isinstance(run.phases, list) else ():
+        with suppress(KeyError, TypeError, ValueError):
+            at = datetime.fromisoformat(entry["at"])
+            if at.tzinfo is not None:
+                yield str(entry["name"]), at
 
 
 def progress(run: Run, typical: Typical, now: datetime) -> Progress | None:

@@ -38,10 +38,13 @@ from backups.restoring import kept_states
 from backups.runs import lifecycle
 from backups.runs.asked import right_of
 from backups.text import formatting
+from backups.text.checked import row_number
 from backups.text.sentences import joined, phrase
 from backups.text.terminal import escape_control_characters
 
 _LINES_SHOWN = 500
+# No snapshot is larger.
+_SIZE_BITS = 64
 # What a restore overwrites has to be read and typed anew; a repository is made once.
 _NOT_AGAIN = frozenset({*RESTORE_ACTIONS, Action.INIT, Action.RECOVER})
 
@@ -146,7 +149,7 @@ class RunAdmin(ReadOnlyAdmin):
     def live_view(self, request: HttpRequest, pk: int) -> JsonResponse:
         """What the page shows now, and the log's lines after `after`."""
         run = self._seen(request, pk)
-        after = int(request.GET["after"]) if request.GET.get("after", "").isdecimal() else 0
+        after = row_number(request.GET.get("after", "")) or 0
         lines = list(run.lines.filter(pk__gt=after).order_by("pk")[:_LINES_SHOWN])
         return JsonResponse(
             {
@@ -274,7 +277,7 @@ def _waits_because(run: Run, now: datetime) -> str:
 
 def _facts(run: Run) -> list[tuple[str, Any]]:
     """What the run found out, for a person: label and value."""
-    result = run.result
+    result = run.result if isinstance(run.result, dict) else {}
     snapshot = run.snapshot and formatting.link(page_url(run.snapshot), run.snapshot.short_id)
     restore = _restore_of(run)
     known = [
@@ -283,25 +286,22 @@ def _facts(run: Run) -> list[tuple[str, Any]]:
         (phrase("Mode"), restore and restore.get_mode_display()),
         (phrase("Target"), restore and restore.target),
         (phrase("Old tables"), restore and restore.kept_in and kept_words(restore)),
-        (phrase("Dump size"), formatting.size(result["dump_bytes"]) if "dump_bytes" in result else None),
-        (
-            phrase("Added to the repository"),
-            formatting.size(_added(result)) if "data_added" in result else None,
-        ),
+        (phrase("Dump size"), _size_in(result, "dump_bytes")),
+        (phrase("Added to the repository"), _size_in(result, "data_added_packed", "data_added")),
         (phrase("Dump digest (SHA-256)"), result.get("sha256")),
         (phrase("Heartbeat"), result.get("heartbeat")),
         (phrase("Result"), result.get("sentence")),
         (phrase("Server"), run.server_version),
         (phrase("Client"), run.client_version),
-        ("restic", _restic(run)),
+        ("restic", _restic(run, result)),
         (phrase("Worker"), run.worker),
     ]
     return [(name, value) for name, value in known if value]
 
 
-def _restic(run: Run) -> str:
+def _restic(run: Run, result: dict[str, Any]) -> str:
     """Its version and where it is from, which runs of earlier versions do not tell."""
-    known = run.result.get("restic")
+    known = result.get("restic")
     origin = known.get("origin") if isinstance(known, dict) else None
     return f"{run.restic_version}, {origin}" if origin else run.restic_version
 
@@ -315,9 +315,11 @@ def _restore_of(run: Run) -> Restore | None:
     return found.defer("snapshot__manifest", *kept_states.LARGE, *of_undone).first()
 
 
-def _added(result: dict[str, Any]) -> int | None:
-    """What the snapshot takes in the repository, compressed where restic said so."""
-    return result.get("data_added_packed") or result["data_added"]
+def _size_in(result: dict[str, Any], *names: str) -> str:
+    """The first of these sizes that a run told, compressed where restic said so; what is none is left out."""
+    told = [result[name] for name in names if name in result]
+    found = next((size for size in told if size), told[-1] if told else None)
+    return formatting.size(found) if type(found) is int and found.bit_length() < _SIZE_BITS else ""
 
 
 def _relatives(run: Run) -> list[Run]:

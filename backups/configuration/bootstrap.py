@@ -17,7 +17,7 @@ from backups import restic
 from backups.configuration import environment
 from backups.configuration.environment import FirstRow
 from backups.errors import Problem
-from backups.gate import status_files
+from backups.gate import heartbeat_files
 from backups.models import Database, Repository, Server, Snapshot
 from backups.scheduling.schedules import schedules_sync
 from backups.text.sentences import phrase
@@ -178,16 +178,16 @@ def _succeeded(first: Database, moved: Collection[str], new: Collection[str]) ->
     repository = _followed_repository(known, moved, new) if known else _repository_at_its_url()
     Database.objects.filter(pk=first.pk).update(is_primary=False)
     follower = _database(follower, repository)
-    status_files.make_further(first)
+    heartbeat_files.make_further(first)
     if known:
-        status_files.make_first(follower)
+        heartbeat_files.make_first(follower)
     return follower
 
 
 def apply() -> None:
     """Make schedules and the gate's list follow the databases. Raises Problem."""
     schedules_sync()
-    status_files.write_gates()
+    heartbeat_files.write_gates()
 
 
 def first_boot() -> None:

@@ -26,7 +26,7 @@ def issue(
     """The token of a new ticket, for who was found to have the right; tickets of long ago go."""
     now = now or timezone.now()
     token = secrets.token_urlsafe(32)
-    DownloadTicket.objects.filter(until__lt=now - _KEPT).delete()
+    DownloadTicket.objects.exclude(until__range=(now - _KEPT, now + _KEPT)).delete()
     DownloadTicket.objects.create(
         digest=_digest(token),
         person=person,
@@ -40,7 +40,7 @@ def issue(
 def spend(token: str, *, now: datetime | None = None) -> DownloadTicket:
     """The ticket, used up from here on. Raises Problem where what it is for may not be had any more."""
     now = now or timezone.now()
-    good = DownloadTicket.objects.filter(digest=_digest(token), used_at=None, until__gte=now)
+    good = DownloadTicket.objects.filter(digest=_digest(token), used_at=None, until__range=(now, now + _KEPT))
     if good.update(used_at=now) != 1:
         raise Problem(
             phrase("The ticket of this download is not valid: it was used, or is too old."),

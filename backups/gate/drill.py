@@ -290,61 +290,60 @@ _SENTENCES = {
     ),
     Found.CLOSED_ALREADY: template("{url} is closed for everybody at this moment: 503 with Vedetta's page."),
     Found.KEPT_OUT: template(
-        "{url} keeps everybody out (503 with Vedetta's page), though by the status files it is open "
-        "(“{word}”): the backups are not the reason. The gate's process does not run, hangs, or reads "
-        "another status folder, or nginx asks for it at another address. See what it says ({log}) and "
-        "start it again ({restart}); if it runs and answers, compare its address with the one in "
-        "vedetta-http.conf."
+        "{url} keeps everybody out (503 with Vedetta's page). By the status files it is open (“{word}”), so "
+        "the backups are not the reason. The gate's process does not run, hangs, or reads another status "
+        "folder, or nginx asks for it at another address. See what it says ({log}) and start it again "
+        "({restart}). If it runs and answers, compare its address with the one in vedetta-http.conf."
     ),
     Found.LET_IN: template(
-        "{url} closes for a drill, but lets everybody in ({before}) at this moment, though by the status "
-        "files the gate is closed (“{word}”): its process has other settings than the portal "
+        "{url} closes for a drill, but lets everybody in ({before}) at this moment. By the status files the "
+        "gate is closed (“{word}”). Its process has other settings than the portal "
         "(SENTINEL_THRESHOLD_SECONDS and the like), or a cache goes on serving. Compare what "
         "/sentinel/status of the gate's process says with the portal's page Gate."
     ),
     Found.OPEN: template(
         "{url} stays open while the gate is closed: the drill got {drilled}, as everybody does. One of "
-        "these opens it, the likeliest first: the server does not include vedetta-gate.conf, or that of "
-        "an older Vedetta; `auth_request off`, an auth_request of its own, `satisfy any` or `return` "
-        "stands in its location; a `rewrite` or `return` of the server stands before the include; a "
-        "cache before the gate (proxy_cache, a CDN) has the page; the gate reads another status folder "
-        "than this one. docs/gate.md says what to do about each."
+        "these opens it, the likeliest first. The server does not include vedetta-gate.conf, or that of an "
+        "older Vedetta. `auth_request off`, an auth_request of its own, `satisfy any` or `return` stands in "
+        "its location. A `rewrite` or `return` of the server stands before the include. A cache before the "
+        "gate (proxy_cache, a CDN) has the page. The gate reads another status folder than this one. "
+        "docs/gate.md says what to do about each."
     ),
     Found.PARTLY: template(
-        "{url} stays open at times while the gate is closed: of several requests with the drill's word "
-        "some got 503 with Vedetta's page and others{at} {drilled}. Several web servers answer there "
-        "(behind a balancer, or each by an address of its own), and not all of them ask this gate: "
-        "include vedetta-gate.conf in each, and see that all ask the same gate."
+        "{url} stays open at times while the gate is closed. Of several requests with the drill's word some "
+        "got 503 with Vedetta's page, and others{at} {drilled}. Several web servers answer there (behind a "
+        "balancer, or each by an address of its own), and not all of them ask this gate. Include "
+        "vedetta-gate.conf in each, and see that all ask the same gate."
     ),
     Found.REDIRECT: template(
-        "{url} leads elsewhere ({drilled}), with the drill's word as without: a `return` or `rewrite` "
-        "answers before the gate is asked, or the application leads on and stays open. No redirect is "
-        "followed: give the address to which it leads."
+        "{url} leads elsewhere ({drilled}), with the drill's word as without. A `return` or `rewrite` "
+        "answers before the gate is asked, or the application leads on and stays open. A drill follows no "
+        "redirect. Give the address to which it leads."
     ),
     Found.CACHED: template(
         "{url} stays open while the gate is closed: the drill got {drilled} out of a cache that does not "
-        "ask the gate, as everybody does for as long as it keeps the page. Put the gate before the cache "
-        "(docs/gate.md, “A server before the server”), or have it keep nothing of this address; if that "
-        "cache stands behind the gate, see there what else opens it."
+        "ask the gate. Everybody gets that for as long as the cache keeps the page. Put the gate before the "
+        "cache (docs/gate.md, “A server before the server”), or have it keep nothing of this address. If "
+        "that cache stands behind the gate, see there what else opens it."
     ),
     Found.PASSWORD: template(
         "{url} refuses everybody ({drilled}) before the gate is asked (auth_basic, `deny`), or the "
         "application refuses and stays open. Give an address that visitors may see."
     ),
     Found.ANOTHER_PAGE: template(
-        "{url} closes, but the drill got another page ({drilled}) in the place of Vedetta's with 503: an "
-        "error_page of its location's own, or one to a named location before the include, takes the "
-        "place of ours. Write `error_page 500 =503 @vedetta_closed;` as that location's first line, and "
-        "the include as the server's. docs/gate.md says more."
+        "{url} closes, but the drill got another page ({drilled}) in the place of Vedetta's with 503. An "
+        "error_page of its location's own, or one to a named location before the include, takes the place "
+        "of ours. Write `error_page 500 =503 @vedetta_closed;` as that location's first line, and the "
+        "include as the server's. docs/gate.md says more."
     ),
     Found.KEPT: template(
-        "{url} closed for the drill, but everybody else got {before} before it and {after} after it: the "
+        "{url} closed for the drill, but everybody else got {before} before it and {after} after it. The "
         "gate or the application changed in between, or nginx keeps the drill's answer for others. Try "
-        "again; if it stays so, replace the files of deploy/nginx by those of this Vedetta."
+        "again. If it stays so, replace the files of deploy/nginx by those of this Vedetta."
     ),
     Found.NO_ANSWER: template("{url} gives no answer, so the drill has no result: {problem}."),
     Found.UNCLEAR: template(
         "{url} answered {before}, then {drilled} to the drill and {after} at last. That says nothing "
-        "about the gate: the application is down, or changed in between. Try again when it answers."
+        "about the gate. The application is down, or changed in between. Try again when it answers."
     ),
 }

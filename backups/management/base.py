@@ -164,16 +164,22 @@ class VedettaCommand(BaseCommand):
         """
         if (missing := elsewhere.missing_here(request)) is not None:
             return self._judge(self._followed(request, missing))
-        run = request.submit(Asker(Trigger.CLI), send=False)
-        try:
-            with Watch(self.say, to_stderr=self.as_json or self.stdout_is_data) as watch:
-                played = executor.execute(run.pk, observer=watch.observe, send_follow_ups=False)
-        except KeyboardInterrupt:
-            run.refresh_from_db()
-            if run.status != Status.CANCELLED:
-                raise
-            played = run  # which says what it left
-        return self._judge(played or run)
+        return self._judge(self._played(request))
+
+    def _played(self, request: Request) -> Run:
+        with interrupts.held() as let_through:
+            run = request.submit(Asker(Trigger.CLI), send=False)
+            try:
+                let_through()
+                with Watch(self.say, to_stderr=self.as_json or self.stdout_is_data) as watch:
+                    executor.execute(run.pk, observer=watch.observe, send_follow_ups=False)
+            except KeyboardInterrupt:
+                executor.end_interrupted(run)
+                run.refresh_from_db()
+                if run.status != Status.CANCELLED:
+                    raise
+        run.refresh_from_db()  # which says what it left
+        return run
 
     def _followed(self, request: Request, missing: Problem) -> Run:
         with interrupts.held() as let_through:

@@ -8,7 +8,7 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Iterator
 from contextlib import suppress
-from datetime import datetime
+from datetime import datetime, timedelta
 from functools import partial
 
 from django.db.models import QuerySet
@@ -25,6 +25,7 @@ from backups.choices import (
     Trigger,
 )
 from backups.errors import Failure, Problem
+from backups.management import interrupts
 from backups.models import Database, Run, RunLine
 from backups.requests import (
     BackupRequest,
@@ -38,12 +39,16 @@ from backups.runs.asked import Asker
 from backups.runs.hearing import Hearing
 from backups.runs.leases import BEAT_LOST
 from backups.runs.progress import Observer, State
+from backups.text import formatting
 from backups.text.sentences import phrase
 from backups.worker import executor
 
 _EVERY_SECONDS = 0.5
 # A worker that was just started says so within this time; where one of its clusters did, the other follows.
 _COMES_WITHIN_SECONDS = 5.0
+# One that is there and free has begun by then. One that plays something else gives its next sign within a
+# minute or so: less than the time until it counts as gone would be too early to give it up.
+_BEGINS_WITHIN_SECONDS = 3.0
 _OTHER_COMES_WITHIN_SECONDS = 120.0
 # Follow-ups are queued right after the end of what they follow.
 _FOLLOWS_WITHIN_SECONDS = 1.0
@@ -196,9 +201,29 @@ class Follower:
 
     def _somebody_comes(self, run: Run) -> bool:
         own, any_cluster = queue.worker_pulses(run)
-        heard = own is not None and self._pulses.is_heard(run.pk, own, queue.PULSE_LOST.total_seconds())
+        if own is not None and self._pulses.is_heard(run.pk, own, queue.PULSE_LOST.total_seconds()):
+            return True
+        waited = time.monotonic() - self._began
         within = _OTHER_COMES_WITHIN_SECONDS if _is_of_late(any_cluster) else _COMES_WITHIN_SECONDS
-        return heard or _is_of_late(own) or time.monotonic() - self._began <= within
+        given = timedelta(seconds=within - waited)
+        if own is not None and _is_of_late(own):
+            given = max(given, own + queue.PULSE_LOST - timezone.now())
+        seen = own if _is_of_late(own) else any_cluster
+        if seen is not None and _is_of_late(seen) and waited > _BEGINS_WITHIN_SECONDS:
+            self._tell_how_long(run, seen, given)
+        return given >= timedelta()
+
+    def _tell_how_long(self, run: Run, seen: datetime, given: timedelta) -> None:
+        """Once, of a run that waits for a sign of the worker and for nothing else."""
+        if self._waits or run.pk != self._run.pk:
+            return
+        now = timezone.now()
+        self._waits = phrase(
+            "No worker has begun with it yet. One was last seen {ago} ago. It is given until {until}.",
+            ago=formatting.duration(now - seen),
+            until=f"{timezone.localtime(now + given):%H:%M:%S}",
+        )
+        self._observer(State("queued", 0, None, ""), [self._waits])
 
     def _nobody_comes(self) -> Problem:
         return Problem(
@@ -222,14 +247,29 @@ def _worker() -> str:
     return installation.commands().start_worker
 
 
-def preflight_left_to_worker(database: Database) -> Run | None:
+def preflight_left_to_worker(database: Database, say: Callable[[str], object]) -> Run | None:
     """The look at what a backup needs as the worker has it, where this process has not the secrets for it.
 
-    None where it has, or where no worker is there that could look: then what is found here is told.
+    None where it has, or where no worker is there that could look: then what is found here is told. `say` is
+    for what it waits for.
     """
     request = PreflightRequest(database)
     if (missing := missing_here(request)) is None:
         return None
     if not any(map(_is_of_late, queue.worker_pulses(Run(action=request.action)))):
         return None
-    return Follower(request.submit(Asker(Trigger.CLI)), missing, lambda _state, _lines: None).to_its_end()
+
+    def waits(state: State, lines: list[str]) -> None:
+        if state.phase == "queued":
+            for line in lines:
+                say(line)
+
+    with interrupts.held() as let_through:
+        run = request.submit(Asker(Trigger.CLI))
+        try:
+            let_through()
+            return Follower(run, missing, waits).to_its_end()
+        except KeyboardInterrupt:
+            with suppress(lifecycle.IllegalTransition):
+                lifecycle.run_cancel(run)
+            raise

@@ -11,7 +11,7 @@ from django.utils.translation import gettext_lazy as _
 class Question(models.Model):
     """One question of one person to the worker, and its answer. It starts nothing and is no run.
 
-    Written by `requests.asking` and `worker.answering` only.
+    Written by `requests.questions` only.
     """
 
     # Of the moment.

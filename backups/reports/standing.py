@@ -20,7 +20,7 @@ from backups.choices import TERMINAL, Action, AlertState, Status, SuspicionState
 from backups.configuration import environment
 from backups.configuration.environment import Differences
 from backups.endpoints import secrets_subject
-from backups.gate import status_files
+from backups.gate import heartbeat_files
 from backups.models import Alert, Database, Repository, Run, Snapshot, Suspicion, Verification, WorkerPulse
 from backups.notifications import channels
 from backups.reports import gate_words, portal_start
@@ -296,7 +296,7 @@ def _is_withheld(
         return False
     if waits is not None or database.repository.is_damaged:
         return False
-    last_ok = status_files.last_ok(database)
+    last_ok = heartbeat_files.last_ok(database)
     return last_ok is None or last_ok < newest.time.replace(microsecond=0)
 
 

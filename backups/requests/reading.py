@@ -73,7 +73,7 @@ def read(run: Run) -> Request:
     try:
         payload = run.request if isinstance(run.request, dict) else kind.told_before(run)
         return kind.from_row(run, payload)
-    except (KeyError, TypeError, ValueError) as error:
+    except (AttributeError, KeyError, OverflowError, TypeError, ValueError) as error:
         raise Problem(
             phrase(
                 "The request of {run} cannot be read ({kind}: {error}).",

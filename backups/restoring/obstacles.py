@@ -47,9 +47,9 @@ def _refuse_directories(connection: Any, database: str, chosen: Collection[str],
     if found:
         raise Problem(
             phrase(
-                "The table {found} of {database} lies in a folder of its own (DATA DIRECTORY). MariaDB "
-                "moves such a table between databases and cannot read it after its next start; a MyISAM "
-                "or Aria table of that kind cannot be made a second time at all.",
+                "The table {found} of {database} lies in a folder of its own (DATA DIRECTORY). After a swap, "
+                "MariaDB cannot read such a table once it is started again. One of MyISAM or Aria cannot "
+                "even be made a second time.",
                 found=found[0],
                 database=database,
             ),

@@ -23,6 +23,8 @@ from backups.snapshots import selection
 from backups.text.sentences import phrase
 
 _SAMPLES = 20
+# Nothing takes a century, and what is no number is not below it.
+_MOST_SECONDS = 100 * 365 * 86400
 
 
 @dataclass(frozen=True)
@@ -54,14 +56,28 @@ _LISTS = ("replaced", "vanishing", "new", "staying", "warnings", "obstacles")
 def heard(snapshot: Snapshot, mode: RestoreMode, target: str, told: Mapping[str, Any]) -> Plan:
     """A plan that was told. Raises Problem for what another version told."""
     try:
-        lists = {name: [str(each) for each in told[name]] for name in _LISTS}
-        return _of_rows(snapshot, mode, target, told["seconds"], **lists)
-    except (KeyError, TypeError) as error:
+        lists = {name: _texts(told[name]) for name in _LISTS}
+        return _of_rows(snapshot, mode, target, _seconds(told["seconds"]), **lists)
+    except (KeyError, ValueError) as error:
         raise Problem(
             phrase("This version of the portal does not know the worker's answer."),
             code="restore.plan_unknown",
             do=phrase("See that portal and worker are of the same version, then look again."),
         ) from error
+
+
+def _texts(told: object) -> list[str]:
+    if isinstance(told, list):
+        return [str(each) for each in told]
+    raise ValueError("no list")
+
+
+def _seconds(told: object) -> float | None:
+    if told is None:
+        return None
+    if isinstance(told, int | float) and not isinstance(told, bool) and 0 <= told <= _MOST_SECONDS:
+        return told
+    raise ValueError("no duration")
 
 
 def _of_rows(

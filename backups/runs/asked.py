@@ -59,7 +59,8 @@ def form_of(run: Run) -> str:
     """Which form of request a run was asked for with, also one of before 1.0, whose row has options alone."""
     if isinstance(run.request, dict):
         return str(run.request.get("form", ""))
-    return DRILL if run.action == Action.PREFLIGHT and GATE in run.options else run.action
+    is_drill = run.action == Action.PREFLIGHT and isinstance(run.options, dict) and GATE in run.options
+    return DRILL if is_drill else run.action
 
 
 def right_of(run: Run) -> str:

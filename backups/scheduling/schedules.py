@@ -78,7 +78,8 @@ def in_words(name: str) -> str:
         return name
     model = Repository if verb == "snapshots" else Database
     if verb != "tend":
-        found = model.objects.filter(pk=int(of)).first() if of.isdecimal() else None
+        number = checked.row_number(of)
+        found = None if number is None else model.objects.filter(pk=number).first()
         of = str(
             found
             or phrase("{verbose_name} {of}, which is gone", verbose_name=model._meta.verbose_name, of=of)

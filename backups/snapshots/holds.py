@@ -44,12 +44,13 @@ def held(present: SnapshotQuerySet, now: datetime) -> dict[str, list[str]]:
 
 def _apart(present: SnapshotQuerySet) -> Iterator[SnapshotQuerySet]:
     """Those of each database that came under one row; what was not made here pushes nothing out that was."""
-    of_database: dict[str, list[int]] = {}
-    for snapshot in present:
-        of_database.setdefault(snapshot.file_stem, []).append(snapshot.pk)
-    for keys in of_database.values():
+    of_database: dict[str, set[str]] = {}
+    # By path: a series has one or two, and any number of snapshots.
+    for path in present.order_by().values_list("path", flat=True).distinct():
+        of_database.setdefault(Snapshot(path=path).file_stem, set()).add(path)
+    for paths in of_database.values():
         for made_here in (True, False):
-            yield present.filter(pk__in=keys, made_here=made_here)
+            yield present.filter(path__in=paths, made_here=made_here)
 
 
 def newest(present: SnapshotQuerySet, _now: datetime) -> Held:

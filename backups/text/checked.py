@@ -18,6 +18,8 @@ from backups.text.sentences import phrase
 
 _CONTROL = re.compile(r"[\x00-\x1f\x7f]")
 _SHOWN = 60
+# What fits into 64 bits for sure.
+_MOST_DIGITS = 18
 
 
 class Unfit(ValueError):
@@ -189,6 +191,14 @@ class Cron(Text):
             croniter(value).get_next()
         except CroniterBadDateError:
             raise Unfit(phrase("No date fits this, so it would never come due.")) from None
+
+
+def row_number(text: str) -> int | None:
+    """The number of a row, as a request or another row names it; None for what is none.
+
+    A longer one is no row's, and one of thousands of digits Python does not even read.
+    """
+    return int(text) if text.isdecimal() and len(text) <= _MOST_DIGITS else None
 
 
 class SchemaName(str):

@@ -103,6 +103,15 @@ def take_back(run_id: int, failure: Failure) -> bool:
     return True
 
 
+def end_interrupted(run: Run) -> None:
+    """Cancel a run of this process that a Ctrl-C met outside its action, where nobody else would end it."""
+    with suppress(lifecycle.IllegalTransition):
+        lifecycle.run_cancel(run)
+    if Run.objects.filter(pk=run.pk, status=Status.RUNNING, worker=process.identity()).exists():
+        with suppress(lifecycle.IllegalTransition):
+            lifecycle.run_finish(run.pk, status=Status.CANCELLED, failure=_stopped(run, is_asked=False))
+
+
 def execute_next(*, prompt: bool, observer: Observer | None = None) -> Run | None:
     """Execute the queued run whose turn it is, as `lifecycle.run_pick` has it; None where none may begin."""
     has_room = _leaves_one_free if prompt else lambda: True
@@ -201,11 +210,9 @@ def _failed(run: Run, progress: Progress, error: BaseException) -> None:
 
 def _judge(run: Run, progress: Progress, error: BaseException) -> tuple[Status, Failure]:
     """The outcome and why; a traceback goes to the log."""
-    safe = safe_words(run)
     if isinstance(error, Cancelled | KeyboardInterrupt):
-        is_asked = isinstance(error, Cancelled)
-        by = phrase("Cancelled.") if is_asked else phrase("Stopped at the keyboard.")
-        return Status.CANCELLED, Failure(joined([by, safe]), CANCELLED)
+        return Status.CANCELLED, _stopped(run, is_asked=isinstance(error, Cancelled))
+    safe = safe_words(run)
     if isinstance(error, Problem):
         return Status.FAILED, Failure.of(error, safe=safe).masked(progress.masked)
     progress.log("".join(traceback.format_exception(error)), Level.ERROR)
@@ -216,6 +223,11 @@ def _judge(run: Run, progress: Progress, error: BaseException) -> tuple[Status, 
         safe=safe,
     )
     return Status.FAILED, Failure(sentence, UNEXPECTED, {"type": type(error).__name__})
+
+
+def _stopped(run: Run, *, is_asked: bool) -> Failure:
+    by = phrase("Cancelled.") if is_asked else phrase("Stopped at the keyboard.")
+    return Failure(joined([by, safe_words(run)]), CANCELLED)
 
 
 def safe_words(run: Run) -> str:

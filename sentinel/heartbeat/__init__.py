@@ -1,4 +1,4 @@
-"""The files that backups leave and the gate reads. `backups.gate.status_files` decides when they are written.
+"""The files that backups leave and the gate reads. `backups.gate.heartbeat_files` decides when.
 
 Everything lies beside the main heartbeat file (SENTINEL_HEARTBEAT_PATH), world-readable and
 without secrets:

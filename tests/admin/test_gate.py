@@ -15,7 +15,7 @@ from django.core.management import call_command
 
 from backups.choices import Action, Status, Trigger
 from backups.configuration import bootstrap
-from backups.gate import asking, status_files
+from backups.gate import asking, heartbeat_files
 from backups.gate.asking import Answer
 from backups.models import Database, Run
 from backups.reports import standing
@@ -33,7 +33,7 @@ OVERRIDE = {"hours": "4", "reason": "The repository moves to another bucket."}
 def stale(database: Database) -> None:
     """A gate that is closed."""
     bootstrap.apply()
-    status_files.write_last_ok(database, datetime.now(UTC) - timedelta(days=3))
+    heartbeat_files.write_last_ok(database, datetime.now(UTC) - timedelta(days=3))
 
 
 def test_a_closed_gate_says_why_on_every_page(login: Login) -> None:
@@ -64,7 +64,7 @@ def test_a_closed_gate_says_in_red_what_is_old_why_and_what_to_do(login: Login, 
     Run.objects.filter(pk=run.pk).update(
         status=Status.FAILED, error="The disk is full. Make room.", finished_at=datetime.now(UTC)
     )
-    status_files.write_last_verified(database, datetime.now(UTC) - timedelta(days=9))
+    heartbeat_files.write_last_verified(database, datetime.now(UTC) - timedelta(days=9))
     client = login("Viewer")
 
     text = " ".join(client.get("/admin/gate/").content.decode().split())
@@ -88,7 +88,7 @@ def test_the_page_and_the_chip_follow_the_gate(login: Login, database: Database)
     assert 'href="/admin/gate/"' in closed["chip"]
     assert "Gate closed" in client.get("/admin/live/").json()["chip"]
 
-    status_files.write_last_ok(database, datetime.now(UTC))
+    heartbeat_files.write_last_ok(database, datetime.now(UTC))
 
     opened = client.get("/admin/gate/live/").json()
     assert "Closed" not in opened["html"]

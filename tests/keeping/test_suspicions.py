@@ -17,7 +17,7 @@ from backups.actions import accept as accepting
 from backups.alerting import alerts
 from backups.choices import Action, AlertState, Health, RestoreMode, Status, SuspicionState, Trigger
 from backups.errors import Problem
-from backups.gate import status_files
+from backups.gate import heartbeat_files
 from backups.keeping import suspicions
 from backups.models import Alert, Database, Repository, Run, Snapshot, Suspicion
 from backups.restoring.plan import plan
@@ -261,7 +261,7 @@ def test_the_heartbeat_never_goes_backwards_nor_into_the_future(history: History
     history.backup("orders")
     late = history.backup()
     newer = late.time + timedelta(hours=5)
-    status_files.write_last_ok(history.database, newer)
+    heartbeat_files.write_last_ok(history.database, newer)
 
     assert "left as it is" in history.accept(late)
     assert stamp() == newer

@@ -4,10 +4,92 @@ from __future__ import annotations
 
 import os
 import signal
+from collections.abc import Callable, Iterator
 
 import pytest
+from django.core.management import call_command
+from django.utils import timezone
 
+from backups.alerting import alerts
+from backups.choices import Status
+from backups.errors import CANCELLED
 from backups.management import interrupts
+from backups.models import Database, Repository, Run, WorkerPulse
+from backups.requests import BackupRequest, PreflightRequest, Request
+from tests.rows import a_server
+
+
+@pytest.fixture
+def orders(db: None, monkeypatch: pytest.MonkeyPatch) -> Iterator[Database]:
+    """A database whose secrets are here, and no server: nothing is to come as far as that."""
+    handlers = {each: signal.getsignal(each) for each in (signal.SIGINT, signal.SIGTERM)}
+    monkeypatch.setenv("RESTIC_PASSWORD", "of the tests")
+    monkeypatch.setenv("MYSQL_PASSWORD", "of the tests")
+    repository = Repository.objects.create(name="main", url="/nowhere/at/all")
+    yield Database.objects.create(name="orders", server=a_server(), database="orders", repository=repository)
+    for number, handler in handlers.items():
+        signal.signal(number, handler)
+
+
+def interrupted_after(monkeypatch: pytest.MonkeyPatch, of: object, name: str, number: int) -> None:
+    """A person loses patience as soon as this was done."""
+    act: Callable[..., object] = getattr(of, name)
+
+    def then_interrupted(*args: object, **kwargs: object) -> object:
+        done = act(*args, **kwargs)
+        os.kill(os.getpid(), number)
+        return done
+
+    monkeypatch.setattr(of, name, then_interrupted)
+
+
+def ended(*command: str) -> tuple[object, Run]:
+    """How a command ended, and the one run that it asked for."""
+    with pytest.raises(SystemExit) as ending:
+        call_command(*command)
+    return ending.value.code, Run.objects.get()
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_a_run_that_was_asked_for_and_not_begun_is_cancelled_at_once(
+    orders: Database, monkeypatch: pytest.MonkeyPatch, number: int
+) -> None:
+    """It stayed in the queue, refused others, and was begun by nobody."""
+    interrupted_after(monkeypatch, BackupRequest, "submit", number)
+
+    code, run = ended("backup")
+
+    assert (code, run.status, run.error_code) == (130, Status.CANCELLED, CANCELLED)
+    assert run.error == "Cancelled before it started."
+
+
+def test_a_run_that_was_taken_and_not_begun_is_cancelled_and_says_what_is_safe(
+    orders: Database, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    interrupted_after(monkeypatch, alerts, "run_began", signal.SIGINT)
+
+    code, run = ended("backup")
+
+    assert (code, run.status, run.error_code) == (130, Status.CANCELLED, CANCELLED)
+    assert run.error.startswith("Stopped at the keyboard. No snapshot was made")
+    orders.refresh_from_db()
+    assert orders.lease_run is None
+
+
+@pytest.mark.parametrize(
+    ("command", "request_of"), [("backup", BackupRequest), ("preflight", PreflightRequest)]
+)
+def test_a_run_that_was_just_left_to_the_worker_is_cancelled(
+    orders: Database, monkeypatch: pytest.MonkeyPatch, command: str, request_of: type[Request]
+) -> None:
+    monkeypatch.delenv("RESTIC_PASSWORD")
+    for cluster in ("vedetta", "restores"):
+        WorkerPulse.objects.create(cluster=cluster, seen_at=timezone.now())
+    interrupted_after(monkeypatch, request_of, "submit", signal.SIGINT)
+
+    code, run = ended(command)
+
+    assert (code, run.status) == (130, Status.CANCELLED)
 
 
 def test_a_ctrl_c_comes_once_what_is_asked_for_is_asked_for() -> None:

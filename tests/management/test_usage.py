@@ -18,7 +18,11 @@ from tests.backups.worlds import Shop
 from tests.restoring.stories import untouched
 
 # But for Django's own, which those run who write Vedetta.
-COMMANDS = sorted(name for name, app in get_commands().items() if app == "backups" and name != "makemessages")
+# Django's own, for those who translate.
+TRANSLATORS = {"makemessages", "compilemessages"}
+COMMANDS = sorted(
+    name for name, app in get_commands().items() if app == "backups" and name not in TRANSLATORS
+)
 
 
 def parser_of(command: str) -> CommandParser:

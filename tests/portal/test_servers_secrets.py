@@ -6,6 +6,7 @@ import os
 import string
 import subprocess
 import sys
+from contextlib import ExitStack
 from pathlib import Path
 
 import pytest
@@ -14,6 +15,8 @@ from pytest_django import Settings
 from backups import secret_references
 from portal import servers_secrets
 from tests.deploy.test_compose_file import read_by_the_portal
+from tools.running import services
+from tools.running.address import Address
 
 PROJECT = Path(__file__).resolve().parents[2]
 SECRET = [
@@ -151,3 +154,17 @@ def test_one_source_may_declare_what_another_holds(
     }
 
     assert look(*files, **given) == [f"{told} None", "[]", "[]"]
+
+
+def test_what_env_declares_is_kept_from_the_portal_of_make_run_too(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Its environment alone does not say which of its variables rows refer to."""
+    monkeypatch.setattr(services, "ROOT", tmp_path)
+    (tmp_path / ".env").write_text("SECRET_REFERENCES=SHOP_READER\n")
+    environment = {"SHOP_READER": "a password", "RESTIC_PASSWORD": "another", "SECRET_KEY": "its own"}
+    with ExitStack() as started:
+        made = services.Services(environment, 0, started, {"WEB_CONCURRENCY": "1"})
+        of_portal = made.of_portal(Address("127.0.0.1:8000", "PORTAL_BIND"))
+
+    assert of_portal == {"SECRET_KEY": "its own", "WEB_CONCURRENCY": "1", "PORTAL_BIND": "127.0.0.1:8000"}

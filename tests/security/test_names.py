@@ -22,7 +22,7 @@ from pytest_django import Settings
 
 from backups.alerting import delivery
 from backups.choices import AlertState
-from backups.gate import status_files
+from backups.gate import heartbeat_files
 from backups.models import Alert, Database, Run, RunLine, Snapshot
 from backups.text.terminal import EscapingFormatter, escape_control_characters
 from portal.settings import LOGGING
@@ -106,7 +106,7 @@ def test_no_page_takes_a_name_for_markup(hostile: Rows, login: Login) -> None:
 def test_the_gates_details_are_no_page(hostile: Rows) -> None:
     """A browser that is led to them shows text, and who holds the gate open is none of it."""
     Database.objects.update(gates_app=True)
-    status_files.write_gates()
+    heartbeat_files.write_gates()
 
     response = Client().get("/sentinel/status")
 

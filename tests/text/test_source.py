@@ -160,3 +160,21 @@ def test_makemessages_finds_what_is_written_in_each_way(
     ):
         assert text in found, text
     assert "tests/" not in found
+
+
+@pytest.mark.skipif(shutil.which("msgfmt") is None, reason="needs gettext's programs")
+def test_compilemessages_compiles_our_own_and_nothing_that_is_installed_beside(
+    settings: Settings, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    settings.LOCALE_PATHS = []
+    monkeypatch.chdir(tmp_path)
+    folders = [tmp_path / place / "locale/it/LC_MESSAGES" for place in ("portal", ".venv/lib/django/conf")]
+    for folder in folders:
+        folder.mkdir(parents=True)
+        (folder / "django.po").write_text(
+            'msgid ""\nmsgstr "Content-Type: text/plain; charset=UTF-8\\n"\n\nmsgid "a"\nmsgstr "b"\n'
+        )
+
+    call_command("compilemessages", locale=["it"], verbosity=0)
+
+    assert [(folder / "django.mo").exists() for folder in folders] == [True, False]

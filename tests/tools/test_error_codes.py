@@ -29,3 +29,7 @@ def test_each_code_that_a_run_or_a_command_is_given_is_on_the_page() -> None:
                 given |= {node.args[1].value} if isinstance(node.args[1], ast.Constant) else set()
 
     assert given - told == set()
+
+
+def test_each_code_says_what_failed() -> None:
+    assert re.findall(r"^\| `[\w.]+` \|\s*\|$", error_codes.page(), re.MULTILINE) == []

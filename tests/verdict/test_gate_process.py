@@ -19,7 +19,7 @@ from pytest_django.fixtures import Settings
 from backups.admin import gate
 from backups.alerting import alerts, gate_alerts, gate_process
 from backups.alerting.gate_process import Answer
-from backups.gate import status_files
+from backups.gate import heartbeat_files
 from backups.installation import Commands
 from backups.models import Alert, Database
 from backups.reports import metrics, standing
@@ -45,7 +45,7 @@ def past(db: None, settings: Settings, tmp_path: Path, monkeypatch: pytest.Monke
     monkeypatch.setattr(gate_process, "_reads_ours", {})
     past = history.make(days=3)
     for database in past.databases:
-        status_files.write_last_ok(database, timezone.now() - timedelta(hours=1))
+        heartbeat_files.write_last_ok(database, timezone.now() - timedelta(hours=1))
     return past
 
 

@@ -16,7 +16,7 @@ from pytest_django.fixtures import Settings
 from backups import tasks
 from backups.alerting import alerts, findings, watching
 from backups.choices import Action, AlertState, Health, Status, Trigger
-from backups.gate import status_files
+from backups.gate import heartbeat_files
 from backups.models import Alert, Repository, Run, WorkerPulse
 from backups.reports import standing
 from backups.runs import hearing, leases, lifecycle
@@ -60,7 +60,7 @@ def past(db: None, settings: Settings, tmp_path: Path) -> History:
     """Some weeks of history; the gate is open for three hours yet."""
     settings.SENTINEL = replace(settings.SENTINEL, heartbeat_path=tmp_path / "status" / "last_ok")
     past = history.make(days=20)
-    status_files.write_last_ok(past.databases[0], timezone.now() - timedelta(hours=23))
+    heartbeat_files.write_last_ok(past.databases[0], timezone.now() - timedelta(hours=23))
     return past
 
 
@@ -98,7 +98,7 @@ def test_a_silent_worker_is_told_once_before_the_gate_closes_with_the_minutes_le
 def test_where_the_gate_closes_within_minutes_it_is_told_at_once(
     past: History, receiver: Receiver, wait: Wait
 ) -> None:
-    status_files.write_last_ok(past.databases[0], timezone.now() - timedelta(hours=25, minutes=50))
+    heartbeat_files.write_last_ok(past.databases[0], timezone.now() - timedelta(hours=25, minutes=50))
     seen(timedelta(minutes=3))
 
     alerts.watch()
@@ -221,7 +221,7 @@ def test_a_gate_that_closes_for_what_no_run_tells_is_told(
 
     heartbeat.override_clear(heartbeat_path)
     alerts.watch()
-    status_files.write_last_ok(past.databases[0], timezone.now())
+    heartbeat_files.write_last_ok(past.databases[0], timezone.now())
     alerts.watch()
     assert receiver.messages()[2:] == [("Gate: closed", "failure"), ("Gate: good again", "success")]
 

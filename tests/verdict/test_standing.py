@@ -21,7 +21,7 @@ from backups import verdict
 from backups.actions.preflight import checks
 from backups.actions.steps.checks import Found
 from backups.choices import Action, Health, Status, SuspicionState
-from backups.gate import status_files
+from backups.gate import heartbeat_files
 from backups.models import Database, Repository, Run, Snapshot, Suspicion, WorkerPulse
 from backups.reports import standing
 from tests.rows import a_server
@@ -40,7 +40,7 @@ def past(settings: Settings, tmp_path: Path) -> History:
     for database in past.databases:
         newest = database.snapshots.first()
         assert newest
-        status_files.write_last_ok(database, newest.time)
+        heartbeat_files.write_last_ok(database, newest.time)
     return past
 
 
@@ -72,7 +72,7 @@ def _suspect(database: Database) -> None:
 def _withhold(database: Database) -> None:
     newest = database.snapshots.first()
     assert newest
-    status_files.write_last_ok(database, newest.time - timedelta(hours=12))
+    heartbeat_files.write_last_ok(database, newest.time - timedelta(hours=12))
     run = newest.made_by
     assert run
     Run.objects.filter(pk=run.pk).update(result=run.result | {"heartbeat": "withheld"})
@@ -174,7 +174,7 @@ def test_a_heartbeat_that_was_written_since_is_not_withheld(past: History) -> No
     _withhold(past.databases[0])
     newest = past.databases[0].snapshots.first()
     assert newest
-    status_files.write_last_ok(past.databases[0], newest.time)
+    heartbeat_files.write_last_ok(past.databases[0], newest.time)
 
     assert keys() == []
 

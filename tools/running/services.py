@@ -13,8 +13,10 @@ from typing import Any, NoReturn
 
 from backups.process import OUR_STDERR, OUR_STDOUT, PIPE, Child, Program, base_environment
 from portal import servers_secrets
+from portal.env import env_file
 from tools.running.address import Address
 from tools.running.common import RunError, say
+from tools.shell import ROOT
 
 STARTS_WITHIN_SECONDS = 60
 ENDS_WITHIN_SECONDS = 90
@@ -94,11 +96,7 @@ class Services:
         self._start("worker", worker, self._environment, 70, ready_end)
         os.close(ready_end)
         gunicorn = ("-m", "gunicorn", "-c")
-        of_portal = {
-            **servers_secrets.without(self._environment),
-            **self._of_gunicorn,
-            "PORTAL_BIND": portal.bind,
-        }
+        of_portal = self.of_portal(portal)
         self._start("portal", (*gunicorn, "portal/gunicorn.conf.py", "portal.wsgi"), of_portal, 15)
         gate_environment = self._of_gate(gate)
         self._start("gate", (*gunicorn, "sentinel/gunicorn.conf.py", "sentinel.wsgi"), gate_environment, 15)
@@ -116,6 +114,12 @@ class Services:
                 time.sleep(0.1)
         os.close(ready)
         self._make_sure_all_run()
+
+    def of_portal(self, portal: Address) -> dict[str, str]:
+        """The portal's environment, without what the worker alone needs, of which .env may declare some."""
+        declaring = env_file(ROOT / ".env").values
+        own = servers_secrets.without(self._environment, declaring)
+        return {**own, **self._of_gunicorn, "PORTAL_BIND": portal.bind}
 
     def follow(self) -> NoReturn:
         """Wait for a signal. Raises RunError when one of them ends by itself."""

@@ -7,7 +7,7 @@ from backups.actions.steps.findings import Findings
 from backups.choices import Health, Trigger
 from backups.dumpfile.sections import Kind
 from backups.errors import Problem
-from backups.gate import status_files
+from backups.gate import heartbeat_files
 from backups.models import Database, Repository, Snapshot
 from backups.requests import CheckRequest
 from backups.runs.outcome import CallsForMore, FollowUp
@@ -25,9 +25,9 @@ def take_back_proof(database: Database, snapshot: Snapshot) -> None:
     """What was proved and is found bad now is no proof any more: the gate goes by the one before."""
     database.refresh_from_db(fields=["is_primary"])
     # The file holds whole seconds.
-    if status_files.last_verified(database) == snapshot.time.replace(microsecond=0):
+    if heartbeat_files.last_verified(database) == snapshot.time.replace(microsecond=0):
         before = _newest_proved(database)
-        status_files.take_last_verified_back(database, before.time if before else None)
+        heartbeat_files.take_last_verified_back(database, before.time if before else None)
 
 
 def stamp(database: Database, snapshot: Snapshot) -> None:
@@ -35,7 +35,7 @@ def stamp(database: Database, snapshot: Snapshot) -> None:
     if _newest_proved(database) == snapshot:
         # Another may have become the first one meanwhile, whose times are not this one's.
         database.refresh_from_db(fields=["is_primary"])
-        status_files.write_last_verified(database, snapshot.time)
+        heartbeat_files.write_last_verified(database, snapshot.time)
 
 
 def health_of(snapshot: Snapshot) -> Health:

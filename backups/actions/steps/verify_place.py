@@ -31,7 +31,7 @@ SAME_NAMES = phrase("a server with the lower_case_table_names of the one that is
 
 
 @dataclass
-class Source:
+class OwnServer:
     """What the database's own server told of it; nothing where it gave no answer."""
 
     info: mysql.ServerInfo | None = None
@@ -84,18 +84,18 @@ def how_to_allow(connection: Any, database: Database, scratch: str) -> str:
 # ---------------------------------------------------------------- In preflight
 
 
-def looked_at(database: Database, source: Source, *, scratch: str) -> tuple[str, list[str]]:
+def looked_at(database: Database, own: OwnServer, *, scratch: str) -> tuple[str, list[str]]:
     """Where test restores go, in a sentence, and what is worth a warning. Raises Problem where they fail.
 
     `scratch` is a name like those that verifications take.
     """
     if not verifies_elsewhere(database):
-        forbidden = _forbidden_on_its_own(database, scratch) if source.info is not None else ()
+        forbidden = _forbidden_on_its_own(database, scratch) if own.info is not None else ()
         return _on_its_own_server(database), list(forbidden)
     server = scratch_server(database)
     with mysql.connect(server) as connection:
         info = mysql.probe(connection)
-        kind = source.info.flavour if source.info else database.server.flavour
+        kind = own.info.flavour if own.info else database.server.flavour
         refuse_other_kind(
             database,
             server,
@@ -103,12 +103,12 @@ def looked_at(database: Database, source: Source, *, scratch: str) -> tuple[str,
             of=[kind],
             what=phrase("Nothing would be proved: {database}", database=database),
         )
-        _refuse_other_spelling(connection, database, server, source)
+        _refuse_other_spelling(connection, database, server, own)
         _refuse_without_grants(connection, database, server, scratch)
         if (newest := selection.newest_to_prove(database)) is not None:
             another = to_verify_at(database, phrase("another server"))
             room.refuse_without_room(connection, server, newest, instead=another)
-        warnings = list(_warnings(connection, database, server, info, source))
+        warnings = list(_warnings(connection, database, server, info, own))
     return phrase(
         "Test restores go to {info} at {address} (see {address_set_by}).",
         info=info,
@@ -144,8 +144,8 @@ def _forbidden_on_its_own(database: Database, scratch: str) -> Iterator[str]:
             )
 
 
-def _refuse_other_spelling(connection: Any, database: Database, server: mysql.Server, source: Source) -> None:
-    if (names := respelled(source.inventory)) and mysql.folds_names(connection):
+def _refuse_other_spelling(connection: Any, database: Database, server: mysql.Server, own: OwnServer) -> None:
+    if (names := respelled(own.inventory)) and mysql.folds_names(connection):
         raise Problem(
             phrase(
                 "Nothing would be proved: test restores of {database} go to {address}. That server "
@@ -176,16 +176,16 @@ def _refuse_without_grants(connection: Any, database: Database, server: mysql.Se
 
 
 def _warnings(
-    connection: Any, database: Database, server: mysql.Server, info: mysql.ServerInfo, source: Source
+    connection: Any, database: Database, server: mysql.Server, info: mysql.ServerInfo, own: OwnServer
 ) -> Iterator[str]:
-    if source.info is not None and source.info.number[:2] != info.number[:2]:
+    if own.info is not None and own.info.number[:2] != info.number[:2]:
         yield (
             phrase(
                 "{database} is on {info}, but its test restores go to {info_2}. Another release may "
                 "write or refuse some things differently, and these are not proved. Use the same "
                 "release there.",
                 database=database,
-                info=source.info,
+                info=own.info,
                 info_2=info,
             )
         )
@@ -199,7 +199,7 @@ def _warnings(
                 database=database,
             )
         )
-    if {"trigger", "function"} & source.inventory.keys() and mysql.refuses_functions(connection):
+    if {"trigger", "function"} & own.inventory.keys() and mysql.refuses_functions(connection):
         yield (
             phrase(
                 "Test restores of {database} will fail at {address}. That server writes a binary log "

@@ -6,6 +6,9 @@ from typing import Any
 
 from django.core.management.commands import makemessages
 
+# Folders without texts of ours. Each environment holds the catalogues of all of Django.
+NOT_OURS = (".venv", "venv", "var", "tests", "bench", "build")
+
 
 class Command(makemessages.Command):
     """Django's, which knows our own names for texts as well."""
@@ -27,5 +30,5 @@ class Command(makemessages.Command):
 
     def handle(self, *args: Any, **options: Any) -> Any:
         """Without what is no part of Vedetta, or is for those who write it."""
-        options["ignore_patterns"] = [*options["ignore_patterns"], ".venv", "var", "tests", "bench", "build"]
+        options["ignore_patterns"] = [*options["ignore_patterns"], *NOT_OURS]
         return super().handle(*args, **options)

@@ -103,7 +103,7 @@ class Command(VedettaCommand):
         """The checks as they come, and afterwards what is in no backup; as the worker has it, where this
         process has not the secrets. Raises RunEnded.
         """
-        run = preflight_left_to_worker(database)
+        run = preflight_left_to_worker(database, self.stderr.write)
         if run is None:
             learned = Found()
             return checks(database, learned), lambda: [left._asdict() for left in learned.left_out]
