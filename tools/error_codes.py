@@ -35,6 +35,7 @@ _MADE_OF_OTHERS = {
     "env.doubt": "A line of `.env` means one thing to Vedetta and another to Docker Compose or systemd.",
     "gate.drill_failed": "A drill found that the application behind nginx did not close, or did not reopen.",
     "mysql.no_client": "No dump and load programs were found that fit the database server.",
+    "preflight.rights_not_read": "The rights of the database's users could not be read.",
     "notify.not_delivered": "A test message did not reach an address of NOTIFY_URLS.",
     "portal.database": "The portal's own database cannot be used.",
     "restore.broken_off": "A restore in place was broken off before it changed anything.",

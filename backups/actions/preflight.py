@@ -9,7 +9,7 @@ from dataclasses import asdict
 from django.conf import settings
 
 from backups import mysql, process, requests, restic, verdict
-from backups.actions.steps import verify_place
+from backups.actions.steps import rights, verify_place
 from backups.actions.steps.checks import Check, Found, Look, ReadyBackup, Tick
 from backups.actions.steps.gate_drill import gate_checks
 from backups.actions.steps.restore_checks import grants_to_come, restore_user, room_unknown
@@ -32,7 +32,7 @@ from backups.keeping import suspicions
 from backups.models import Database, Run
 from backups.reports import portal_start, standing
 from backups.repositories import identity
-from backups.requests import DrillRequest
+from backups.requests import DrillRequest, PreflightRequest
 from backups.runs import notes
 from backups.runs.outcome import Outcome
 from backups.runs.progress import Progress
@@ -89,6 +89,7 @@ def run(run: Run, progress: Progress) -> Outcome:
     database = database_of(run)
     if isinstance(asked := requests.read(run), DrillRequest):
         return _drill(run, asked.url, progress)
+    assert isinstance(asked, PreflightRequest)  # noqa: S101  as its action says
     progress.phase("preflight")
     progress.detail(_CHECKS[0][0])
     found, done = Found(), list[Check]()
@@ -104,6 +105,8 @@ def run(run: Run, progress: Progress) -> Outcome:
         progress.log(f"{check.name.capitalize()}: {check.detail}", _level(check))
         progress.detail(next((name for name, _ in _CHECKS[len(done) :]), ""))
         progress.tick()
+    if asked.with_grants:
+        notes.run_update(run.pk, result={**result, **rights.told(database, progress.masked)})
     if found.restic_origin:
         notes.run_update(run.pk, **notes.restic_facts(found.restic_version, found.restic_origin))
     if found.info and found.clients:

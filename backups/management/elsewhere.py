@@ -26,7 +26,7 @@ from backups.choices import (
 )
 from backups.errors import Failure, Problem
 from backups.management import interrupts
-from backups.models import Database, Run, RunLine
+from backups.models import Run, RunLine
 from backups.requests import (
     BackupRequest,
     PreflightRequest,
@@ -247,13 +247,12 @@ def _worker() -> str:
     return installation.commands().start_worker
 
 
-def preflight_left_to_worker(database: Database, say: Callable[[str], object]) -> Run | None:
+def preflight_left_to_worker(request: PreflightRequest, say: Callable[[str], object]) -> Run | None:
     """The look at what a backup needs as the worker has it, where this process has not the secrets for it.
 
     None where it has, or where no worker is there that could look: then what is found here is told. `say` is
     for what it waits for.
     """
-    request = PreflightRequest(database)
     if (missing := missing_here(request)) is None:
         return None
     if not any(map(_is_of_late, queue.worker_pulses(Run(action=request.action)))):

@@ -14,9 +14,20 @@ from backups.runs.asked import GATE
 
 @dataclass(frozen=True)
 class PreflightRequest(DatabaseRequest):
-    """See whether all is there that a backup of a database needs."""
+    """See whether all is there that a backup of a database needs, and what else its users may do."""
 
     action = Action.PREFLIGHT
+
+    with_grants: bool = False
+
+    def parameters(self) -> dict[str, Any]:
+        """Whether the rights are to be told, where they are: a worker of before passes over that."""
+        return {"with_grants": True} if self.with_grants else {}
+
+    @classmethod
+    def from_row(cls, run: Run, payload: Mapping[str, Any]) -> Self:
+        """The request again."""
+        return cls(database_of(run), payload.get("with_grants") is True)
 
 
 @dataclass(frozen=True)

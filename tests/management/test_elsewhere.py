@@ -9,6 +9,7 @@ from datetime import timedelta
 import pytest
 from django.utils import timezone
 
+from backups.actions.steps import rights
 from backups.choices import Trigger
 from backups.errors import Problem
 from backups.management import elsewhere
@@ -63,3 +64,18 @@ def test_it_says_at_once_how_long_a_worker_that_was_just_seen_is_given(
 
 def test_it_waits_for_no_worker_that_was_not_seen_of_late(follow: Callable[[timedelta], list[str]]) -> None:
     assert [line for line in follow(timedelta(minutes=9)) if "No worker has begun" in line] == []
+
+
+def test_rights_are_heard_as_the_worker_told_them_or_it_is_said_that_it_did_not() -> None:
+    excess = {"user": "u", "rights": "FILE", "on": "*.*", "lets": "read files"}
+    lack = {"user": "u", "purpose": "a backup", "because": "no", "do": "GRANT"}
+
+    held, lacking = rights.heard({"grants": [excess], "lacking": [lack]})
+    assert (held[0].rights, lacking[0].purpose) == ("FILE", "a backup")
+    for result, words in (
+        ({}, "The worker did not look at them. See that portal and worker are of the same version"),
+        ({"grants": [{"x": 1}], "lacking": []}, "The worker did not look at them."),
+        ({"grants_problem": "The server does not answer."}, "The server does not answer."),
+    ):
+        with pytest.raises(Problem, match=words):
+            rights.heard(result)

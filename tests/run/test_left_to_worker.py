@@ -164,13 +164,17 @@ def test_without_a_worker_it_is_told_and_nothing_waits(portal: Portal) -> None:
 def test_preflight_tells_what_the_worker_finds(with_worker: Portal) -> None:
     portal = with_worker
 
-    ran = without_secrets(portal, "preflight", "--json")
+    ran = without_secrets(portal, "preflight", "--grants", "--json")
 
-    here = portal.manage("preflight", "--json")
+    here = portal.manage("preflight", "--grants", "--json")
     assert ran.code == here.code, ran.err
     assert [each["name"] for each in ran.json["checks"]] == [each["name"] for each in here.json["checks"]]
     assert set(ran.json) == set(here.json)
     assert ran.json["not_in_backup"] == here.json["not_in_backup"]
+    assert isinstance(here.json["grants"], list)
+    assert [ran.json[each] for each in ("grants", "lacking")] == [
+        here.json[each] for each in ("grants", "lacking")
+    ]
     assert "The worker looked at this" in ran.err
 
 

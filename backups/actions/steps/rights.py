@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Mapping
 from contextlib import suppress
-from dataclasses import dataclass, replace
+from dataclasses import asdict, dataclass, replace
+from typing import Any
 
 from backups import mysql
 from backups.actions.steps import verify_place
@@ -34,6 +36,30 @@ class Lacking:
             because=self.because,
             do=self.do,
         )
+
+
+def told(database: Database, masked: Callable[[str], str]) -> dict[str, Any]:
+    """What its users hold too much and too little of, for a run's row; or why that could not be read."""
+    try:
+        held, lacking = held_too_much(database), held_too_little(database)
+    except Problem as problem:
+        return {"grants_problem": masked(problem.sentence())}
+    return {"grants": [asdict(each) for each in held], "lacking": [asdict(lack) for lack in lacking]}
+
+
+def heard(result: Mapping[str, Any]) -> tuple[list[excess_rights.Excess], list[Lacking]]:
+    """The same again from a run's row. Raises Problem where the worker could not read or tell it."""
+    if problem := result.get("grants_problem"):
+        raise Problem(str(problem), code="preflight.rights_not_read")
+    try:
+        held = [excess_rights.Excess(**each) for each in result["grants"]]
+        return held, [Lacking(**each) for each in result["lacking"]]
+    except (KeyError, TypeError) as error:
+        raise Problem(
+            phrase("The worker did not look at them."),
+            code="preflight.rights_not_told",
+            do=phrase("See that portal and worker are of the same version, then try again."),
+        ) from error
 
 
 def held_too_little(database: Database) -> list[Lacking]:

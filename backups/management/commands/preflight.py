@@ -13,9 +13,9 @@ from pathlib import Path
 from typing import Any
 
 from backups.actions.preflight import checks
+from backups.actions.steps import rights
 from backups.actions.steps.checks import Check, Found
 from backups.actions.steps.gate_drill import gate_checks
-from backups.actions.steps.rights import held_too_little, held_too_much
 from backups.choices import Status
 from backups.errors import Failure, Problem
 from backups.gate import asking, drill
@@ -32,7 +32,8 @@ from backups.management.base import (
     given,
 )
 from backups.management.elsewhere import preflight_left_to_worker
-from backups.models import Database
+from backups.models import Database, Run
+from backups.requests import PreflightRequest
 from backups.text.sentences import phrase
 
 _SHOWN = 100
@@ -74,7 +75,9 @@ class Command(VedettaCommand):
         found, drills = list[Check](), list[drill.Drilled]()
         # One of the checks says itself that the environment means another database.
         database = database_named(options["database"], or_ask=False)
-        looked, not_in_backup = self._looked(database)
+        request = PreflightRequest(database, with_grants=options["grants"])
+        by_worker = preflight_left_to_worker(request, self.stderr.write)
+        looked, not_in_backup = self._looked(database, by_worker)
         for check in chain(looked, gate_checks(urls, drills, configuration)):
             found.append(check)
             mark = "!" if check.warning else ("ok" if check.ok else "FAILED")
@@ -83,7 +86,7 @@ class Command(VedettaCommand):
             "checks": [{"name": c.name, "ok": c.ok, "detail": c.detail} for c in found],
             "not_in_backup": not_in_backup(),
             "gate": [each.told() for each in drills],
-            **(self._grants(database) if options["grants"] else {}),
+            **(self._grants(database, by_worker) if options["grants"] else {}),
             "not_looked_at": self._others(database),
         }
         wrong = [check for check in found if not check.ok]
@@ -99,11 +102,12 @@ class Command(VedettaCommand):
             raise RunEnded(FAILED, failed(Failure(error, "preflight.checks_failed"), **result))
         return result
 
-    def _looked(self, database: Database) -> tuple[Iterable[Check], Callable[[], list[dict[str, Any]]]]:
+    def _looked(
+        self, database: Database, run: Run | None
+    ) -> tuple[Iterable[Check], Callable[[], list[dict[str, Any]]]]:
         """The checks as they come, and afterwards what is in no backup; as the worker has it, where this
         process has not the secrets. Raises RunEnded.
         """
-        run = preflight_left_to_worker(database, self.stderr.write)
         if run is None:
             learned = Found()
             return checks(database, learned), lambda: [left._asdict() for left in learned.left_out]
@@ -127,10 +131,13 @@ class Command(VedettaCommand):
             self.say(f"  manage.py preflight {shlex.quote(f'--database={name}')}")
         return others
 
-    def _grants(self, database: Database) -> dict[str, Any]:
-        """A report: it changes nothing of how the command ends."""
+    def _grants(self, database: Database, run: Run | None) -> dict[str, Any]:
+        """A report: it changes nothing of how the command ends. As the worker has it, if that looked."""
         try:
-            held, lacking = held_too_much(database), held_too_little(database)
+            if run is not None:
+                held, lacking = rights.heard(run.result)
+            else:
+                held, lacking = rights.held_too_much(database), rights.held_too_little(database)
         except Problem as problem:
             self.say(phrase("The rights could not be read: {sentence}", sentence=problem.sentence()))
             return {"grants": None, "lacking": None}
