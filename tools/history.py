@@ -13,6 +13,8 @@ from datetime import datetime, timedelta
 from typing import Any
 
 from django.contrib.auth import get_user_model
+from django.db import transaction
+from django.db.models import Max, Model
 from django.utils import timezone
 
 from backups.choices import Action, Health, Level, RestoreMode, Status, Trigger, Verdict
@@ -82,13 +84,21 @@ def make(*, days: int = 45, now: datetime | None = None) -> History:
 
 
 class _Story:
-    """One database's backups, one after the other, with what followed each."""
+    """One database's backups, one after the other, with what followed each.
+
+    All rows of a kind are made at once, for which they get their numbers here: many tests begin so.
+    """
 
     def __init__(self, database: Database, size: int, now: datetime, chance: random.Random) -> None:
         self.database = database
         self.size = size
         self.now = now
         self.chance = chance
+        self.next_run, self.next_snapshot = _next(Run), _next(Snapshot)
+        self.runs: list[Run] = []
+        self.snapshots: list[Snapshot] = []
+        self.lines: list[RunLine] = []
+        self.verifications: list[Verification] = []
 
     def tell(self, count: int, hours: int) -> None:
         """`count` backups, `hours` apart, the last one some hours ago."""
@@ -97,6 +107,11 @@ class _Story:
             at = last - timedelta(hours=hours * (count - 1 - number))
             self.size = int(self.size * self.chance.uniform(1.0005, 1.004))
             self._backup(number, at, newest=number == count - 1)
+        with transaction.atomic():  # SQLite looks at its end whether all is there that is referred to
+            Run.objects.bulk_create(self.runs)
+            Snapshot.objects.bulk_create(self.snapshots)
+            RunLine.objects.bulk_create(self.lines)
+            Verification.objects.bulk_create(self.verifications)
 
     def _backup(self, number: int, at: datetime, *, newest: bool) -> None:
         ending = {17: GIVEN_UP, 38: LOST, 51: CANCELLED, 52: GIVEN_UP}.get(number)
@@ -106,7 +121,6 @@ class _Story:
                 Action.BACKUP, at, 14, ["preflight", "dump"][: 1 + (status != Status.FAILED)], status
             )
             run.error = ending
-            run.save()
             return
         took = self.size / (27 * MB) * self.chance.uniform(0.85, 1.25)
         run = self._run(
@@ -119,8 +133,7 @@ class _Story:
             "snapshot_id": snapshot.snapshot_id, "dump_bytes": self.size, "data_added": snapshot.data_added,
             "data_added_packed": snapshot.data_added_packed, "sha256": snapshot.dump_sha256,
         }  # fmt: skip
-        run.save()
-        RunLine.objects.bulk_create(_lines(run, snapshot))
+        self.lines += _lines(run, snapshot)
         self._run(
             Action.FORGET, at + timedelta(seconds=took + 2), 6, ["forget"], Status.SUCCEEDED, parent=run
         )
@@ -140,28 +153,31 @@ class _Story:
             if age < timedelta(days=days) and (days == 8 or number % (14 if days == 32 else 30) == 12)
         ]
         added = int(self.size * self.chance.uniform(0.012, 0.03))
-        return Snapshot.objects.create(
-            repository=self.database.repository, database=self.database, made_by=run, snapshot_id=digest,
-            time=at, host="vedetta", path=f"/mysql/{self.database.database}.sql",
+        snapshot = Snapshot(
+            pk=self.next_snapshot + len(self.snapshots), repository=self.database.repository,
+            database=self.database, made_by=run, snapshot_id=digest, time=at,
+            host="vedetta", path=f"/mysql/{self.database.database}.sql",
             tags=["vedetta", f"database:{self.database.name}"], total_bytes_processed=self.size,
             data_added=added * 3, data_added_packed=added, dump_sha256=digest[::-1],
             manifest=_manifest(self.size, number), kept_because=kept,
             forgotten_at=None if kept else at + timedelta(days=8),
         )  # fmt: skip
+        self.snapshots.append(snapshot)
+        return snapshot
 
     def _verify(self, snapshot: Snapshot, at: datetime, verdict: Verdict) -> None:
         took = self.size / (6.2 * MB) * self.chance.uniform(0.92, 1.1)
         phases = ["preflight", "restore", "compare", "clear up"]
         run = self._run(Action.VERIFY, at, took * 1.3, phases, Status.SUCCEEDED)
         run.snapshot = snapshot
-        run.save()
-        Verification.objects.create(
+        snapshot.verified_at = at + timedelta(seconds=took * 1.3)
+        verification = Verification(
             run=run, snapshot=snapshot, verdict=verdict, finished_at=at + timedelta(seconds=took * 1.3),
             compared=["stream digest", "object inventory", "every section, byte for byte"],
             restore_seconds=took, tables=len(TABLES), rows=self.size // 79, bytes=self.size,
             source_version="MySQL 9.7.1", scratch_version="MySQL 9.7.1",
         )  # fmt: skip
-        Snapshot.objects.filter(pk=snapshot.pk).update(verified_at=at + timedelta(seconds=took * 1.3))
+        self.verifications.append(verification)
 
     def _run(
         self, action: Action, at: datetime, seconds: float, phases: list[str], status: Status, **more: Any
@@ -171,14 +187,23 @@ class _Story:
             {"name": name, "at": (at + timedelta(seconds=seconds * share)).isoformat()}
             for name, share in zip(phases, shares, strict=True)
         ]
-        return Run.objects.create(
-            action=action, database=self.database, repository=self.database.repository, status=status,
+        run = Run(
+            pk=self.next_run + len(self.runs), action=action, database=self.database,
+            repository=self.database.repository, status=status,
             trigger=Trigger.BACKUP if more else Trigger.SCHEDULE, queued_at=at,
             started_at=at + timedelta(seconds=1),
             finished_at=at + timedelta(seconds=seconds), beat_at=at, phase=phases[-1], phases=story,
             restic_version="0.19.1", server_version="MySQL 9.7.1", client_version="mysqldump 9.7.1",
             worker="worker-1/812", **more,
         )  # fmt: skip
+        self.runs.append(run)
+        return run
+
+
+def _next(kind: type[Model]) -> int:
+    """The number that the next row of this kind gets."""
+    last: int | None = kind._default_manager.aggregate(last=Max("pk"))["last"]
+    return (last or 0) + 1
 
 
 def _shares(count: int) -> list[float]:

@@ -6,6 +6,8 @@ import json
 import os
 import signal
 import subprocess
+import sys
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -98,7 +100,9 @@ def test_cache_that_a_full_disk_left_half_made(mariadb_portal: Portal) -> None:
 
 def test_repository_locked(mariadb_portal: Portal) -> None:
     with exclusively_locked(mariadb_portal):
-        ran = mariadb_portal.backup()
+        ran = started_after(
+            "from backups.restic import arguments\narguments._RETRY_LOCK = '2s'\n", mariadb_portal
+        )
         locks = list((Path(mariadb_portal.repository) / "locks").iterdir())
         assert len(locks) == 1
 
@@ -291,20 +295,24 @@ def test_program_not_installed(program: str, said: str, code: str, mariadb_porta
 def backup_without(program: str, portal: Portal) -> Ran:
     """A backup on a machine like this one, but for one program under all its names."""
     names = {"restic"} if program == "restic" else {"mariadb-dump", "mysqldump"}
-    code = (
+    return started_after(
         "import shutil\n"
         "which = shutil.which\n"
-        f"shutil.which = lambda name, *a, **k: None if name in {names} else which(name, *a, **k)\n"
+        f"shutil.which = lambda name, *a, **k: None if name in {names} else which(name, *a, **k)\n",
+        portal,
+    )
+
+
+def started_after(code: str, portal: Portal) -> Ran:
+    """A backup in a process that has run this code first."""
+    start = (
         "import runpy, sys\n"
         "sys.argv = ['manage.py', 'backup', '--json']\n"
         "runpy.run_path('manage.py', run_name='__main__')\n"
     )
-    import sys
-    import time
-
     began = time.monotonic()
     done = subprocess.run(
-        [sys.executable, "-c", code],
+        [sys.executable, "-c", code + start],
         cwd=PROJECT,
         env={**os.environ, **portal.environment},
         capture_output=True,

@@ -175,7 +175,9 @@ def test_a_server_that_is_away_stands_in_the_way(snapshot: Snapshot, login: Logi
 # ---------------------------------------------------------------- What starts
 
 
-@pytest.mark.parametrize("typed", ["", "shop", "SHOP_X"])
+@pytest.mark.parametrize(
+    "typed", [*(pytest.param(each, marks=pytest.mark.soak) for each in ("", "shop")), "SHOP_X"]
+)
 def test_a_wrong_name_typed_starts_nothing(snapshot: Snapshot, login: Login, typed: str) -> None:
     for mode in (RestoreMode.REPLACE, RestoreMode.IN_PLACE):
         page = told(look_and_start(login_once(login), snapshot, wish(mode, confirm=typed)))

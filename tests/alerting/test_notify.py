@@ -214,14 +214,14 @@ def test_address_that_hangs_does_not_keep_those_after_it_from_being_told(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     settings.NOTIFY_URLS = [silent_mail_server, receiver.address]
-    monkeypatch.setattr(delivery, "SEND_SECONDS", 10.0)
+    monkeypatch.setattr(delivery, "SEND_SECONDS", 6.0)
     subjects.change("One thing", subjects.Standing(AlertState.FAILED, "It failed."), begin=True)
     subjects.change("Another", subjects.Standing(AlertState.FAILED, "It failed too."), begin=True)
     delivery.deliver()
 
     assert sorted(receiver.messages()) == [("Another: failed", "failure"), ("One thing: failed", "failure")]
     assert {alert.error for alert in delivery.undelivered()} == {
-        "Not everyone was told: number 1 of NOTIFY_URLS (mailto) gave no answer within 10 seconds."
+        "Not everyone was told: number 1 of NOTIFY_URLS (mailto) gave no answer within 6 seconds."
     }
 
 

@@ -55,17 +55,22 @@ def _made_repository(name: str, restic_path: Path) -> Path:
     return made_once.made_once(f"{name}-repository", make)
 
 
-# By the environment of this process, which a test may have changed.
+# By the environment of this process, which a test may have changed, and the portal's own.
 _set_up_portals: dict[frozenset[tuple[str, str]], Portal] = {}
+# What is asked for often, besides nothing.
+WITH_A_COPY = {"BACKUP_PORTAL": "true"}
 
 
-def _set_up(shop: Shop, restic_path: Path, empty_repository: Path, migrated: Path) -> Portal:
+def _set_up(
+    shop: Shop, environment: dict[str, str], restic_path: Path, empty_repository: Path, migrated: Path
+) -> Portal:
     """A portal as bootstrap leaves it, to copy; another one once something of its schedule was due."""
-    known_by = frozenset(item for item in os.environ.items() if item[0] != "PYTEST_CURRENT_TEST")
+    ours = {name: value for name, value in os.environ.items() if name != "PYTEST_CURRENT_TEST"}
+    known_by = frozenset({**ours, **environment}.items())
     portal = _set_up_portals.get(known_by)
     if portal is None or is_due(portal):
         folder = Path(tempfile.mkdtemp(dir=_folder())) / "portal"
-        portal = Portal(folder, shop, restic_path, str(empty_repository))
+        portal = Portal(folder, shop, restic_path, str(empty_repository), dict(environment))
         shutil.copy(migrated, portal.database_file)
         ran = portal.manage("bootstrap")
         assert ran.code == 0, ran.err
@@ -127,13 +132,13 @@ def make_portal(
 
     def make(shop: Shop, *, repository: str | None = None, set_up: bool = True, **environment: str) -> Portal:
         folder = tmp_path / f"portal{len(made)}"
-        is_usual = repository is None and not environment and is_named_as_usual(shop)
+        is_usual = repository is None and environment in ({}, WITH_A_COPY) and is_named_as_usual(shop)
         if repository is None:
             repository = copy_repository(empty_repository, folder / "repository")
         portal = Portal(folder, shop, restic_path, repository, environment)
         made.append(portal)
         if set_up and is_usual:
-            copy_set_up(_set_up(shop, restic_path, empty_repository, migrated), portal)
+            copy_set_up(_set_up(shop, environment, restic_path, empty_repository, migrated), portal)
             return portal
         shutil.copy(migrated, portal.database_file)
         if set_up:

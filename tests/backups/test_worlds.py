@@ -8,7 +8,7 @@ from contextlib import closing
 
 import pytest
 
-from tests.backups.conftest import MakePortal
+from tests.backups.conftest import WITH_A_COPY, MakePortal
 from tests.backups.worlds import Portal, Shop, copy_set_up, is_due, make_shop
 from tests.servers import FLAVOURS
 
@@ -16,13 +16,15 @@ from tests.servers import FLAVOURS
 OF_THE_RUN = re.compile(r"20\d\d-\d\d-\d\d[ T][\d:.]+(\+00:00)?|'[^' ]+:\d+:[0-9a-f]+-\d+'")
 
 
-@pytest.mark.parametrize("flavour", FLAVOURS)
+@pytest.mark.parametrize(
+    ("flavour", "environment"), [*((flavour, {}) for flavour in FLAVOURS), ("mariadb", WITH_A_COPY)]
+)
 def test_a_copied_portal_has_the_rows_and_files_of_one_that_was_set_up(
-    flavour: str, request: pytest.FixtureRequest, make_portal: MakePortal
+    flavour: str, environment: dict[str, str], request: pytest.FixtureRequest, make_portal: MakePortal
 ) -> None:
     shop = make_shop(request.getfixturevalue(f"{flavour}_server"))
-    copied = make_portal(shop)
-    set_up = make_portal(shop, set_up=False)
+    copied = make_portal(shop, **environment)
+    set_up = make_portal(shop, set_up=False, **environment)
     ran = set_up.manage("bootstrap")
     assert ran.code == 0, ran.err
 

@@ -39,7 +39,7 @@ CHANGES = {
 }
 
 
-QUICK = ("column added", "truncated", "dropped")
+QUICK = ("column added", "dropped")
 
 
 # MySQL keeps another account of a table that is gone.

@@ -267,7 +267,7 @@ def test_two_portals_on_one_repository_at_once(
         for _ in range(2)
     )  # fmt: skip
     good: set[str] = set()
-    for _ in range(3):
+    for _ in range(2):
         running = [portal.start("backup", "--json") for portal in (one, two)]
         for portal, process in zip((one, two), running, strict=True):
             ran = portal.finish(process)

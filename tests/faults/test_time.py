@@ -313,6 +313,7 @@ def test_gate_with_its_clock_set_back_is_invalid_and_closed(mariadb_portal: Port
         assert asked(address) == (200, "fresh")
 
 
+@pytest.mark.soak  # half a minute or a whole one until the queue's scheduler looks; above it looks at once
 def test_worker_whose_clock_is_set_back_by_a_day_backs_up_when_it_should(mariadb_portal: Portal) -> None:
     portal = mariadb_portal
     with wrong_clock(portal, DAY) as set_clock:

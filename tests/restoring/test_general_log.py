@@ -20,7 +20,17 @@ from tests.backups.conftest import (
     MakeDatabase,
 )
 from tests.backups.worlds import AWKWARD, Shop
-from tests.restoring.stories import databases_of, drop_all, make_restorable, quoted, restore, succeeded, undo
+from tests.restoring.stories import (
+    content,
+    databases_of,
+    drop_all,
+    make_restorable,
+    quoted,
+    restore,
+    succeeded,
+    undo,
+    with_events_disabled,
+)
 from tests.servers import DatabaseServer
 
 BackUp = Callable[[Database], Run]
@@ -77,8 +87,11 @@ def changing(statements: list[str], name: str) -> list[str]:
 
 
 @pytest.mark.one_flavour("mariadb")
-def test_each_touches_only_what_it_may(shop: Shop, make_database: MakeDatabase, back_up: BackUp) -> None:
+def test_each_brings_back_the_same_bytes_and_touches_only_what_it_may(
+    shop: Shop, make_database: MakeDatabase, back_up: BackUp
+) -> None:
     database = make_database(shop)
+    was = content(shop.server, shop.name)
     before = shop.server.query("CHECKSUM TABLE neighbour.`order`")
 
     with said(shop) as of_backup:
@@ -93,12 +106,19 @@ def test_each_touches_only_what_it_may(shop: Shop, make_database: MakeDatabase, 
     for statements in (of_verification, of_copy):
         assert any("CREATE TABLE" in text for text in statements)
         assert changing(statements, shop.name) == []
+    assert content(shop.server, f"{shop.name}_copy") == with_events_disabled(was)
 
+    shop.execute("CREATE TABLE `of later` (id INT); INSERT INTO `of later` VALUES (1)")
+    with_more = content(shop.server, shop.name)
     with said(shop) as of_swaps:
         replaced = succeeded(restore(database, RestoreMode.REPLACE, without_safety=True))
+        replaced_by = content(shop.server, shop.name)
         undone = succeeded(undo(replaced))
+        undone_to = content(shop.server, shop.name)
         succeeded(undo(undone))
         succeeded(restore(database, RestoreMode.IN_PLACE, without_safety=True))
+    assert (replaced_by, undone_to) == (was, with_more)
+    assert content(shop.server, shop.name) == was
     assert changing(of_swaps, shop.name) != []
     assert changing(of_swaps, f"{shop.name}_copy") == []
 

@@ -68,7 +68,9 @@ def shipped(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Gate]:
         yield made
 
 
-@pytest.mark.parametrize("door", ["port", "socket", pytest.param("nginx", marks=pytest.mark.soak)])
+@pytest.mark.parametrize(
+    "door", ["port", *(pytest.param(each, marks=pytest.mark.soak) for each in ("socket", "nginx"))]
+)
 def test_slow_clients_take_nothing_from_who_asks(shipped: Gate, door: str) -> None:
     shipped.goes_on(door, seconds=5)
 
@@ -86,7 +88,11 @@ def test_nor_do_they_when_all_are_of_one_shape(shipped: Gate, shape: str) -> Non
 
 
 @pytest.mark.parametrize(
-    "room", [{"GUNICORN_CMD_ARGS": "--threads 20"}, {"files": 560}], ids=["threads", "connections"]
+    "room",
+    [
+        pytest.param({"GUNICORN_CMD_ARGS": "--threads 20"}, marks=pytest.mark.soak, id="threads"),
+        pytest.param({"files": 560}, id="connections"),
+    ],
 )
 def test_more_of_them_than_there_is_room_for_wait_for_each_other(tmp_path: Path, room: Any) -> None:
     """Who kept others waiting is let go, and each of those soon has its turn."""

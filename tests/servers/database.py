@@ -97,8 +97,8 @@ class DatabaseServer:
         self.start()
 
     def remove(self) -> None:
-        """Shut the server down and delete its data."""
-        self.stop()
+        """End the server and delete its data, for which it need not be shut down."""
+        self.kill()
         shutil.rmtree(self.folder, ignore_errors=True)
 
     def execute(self, sql: str, database: str | None = None) -> None:

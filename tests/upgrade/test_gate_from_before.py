@@ -27,10 +27,15 @@ def unit(path: Path) -> tuple[list[str], dict[str, str]]:
 @pytest.mark.parametrize(
     ("started_by", "asked_by"),
     [
-        pytest.param(BEFORE / "tcp_gate", BEFORE / "tcp_gate", id="unit and fragments of before"),
+        pytest.param(
+            BEFORE / "tcp_gate",
+            BEFORE / "tcp_gate",
+            id="unit and fragments of before",
+            marks=pytest.mark.soak,
+        ),
         pytest.param(BEFORE / "tcp_gate", DEPLOY, id="unit of before"),
         pytest.param(DEPLOY.parent / "systemd", BEFORE / "tcp_gate", id="fragments of before"),
-        pytest.param(DEPLOY.parent / "systemd", DEPLOY, id="all of now"),
+        pytest.param(DEPLOY.parent / "systemd", DEPLOY, id="all of now", marks=pytest.mark.soak),
     ],
 )
 def test_the_gate_opens_and_closes(started_by: Path, asked_by: Path, tmp_path: Path) -> None:
