@@ -27,27 +27,30 @@ from django.utils.html import strip_tags
 
 from tests.admin.conftest import PASSWORD
 from tests.admin.test_restoring import LOOK, START, shown_on
-from tests.backups.conftest import MakePortal, empty_repository, make_portal, mariadb_shop, migrated
+from tests.backups.conftest import MakePortal, empty_repository, make_portal, migrated
 from tests.backups.worlds import (
     PROJECT,
+    RESTIC_PASSWORD,
     Portal,
-    Shop,
     children_of,
     command_of,
+    copy_repository,
     environment_of,
     is_buried,
+    make_shop,
     orphans_come_to_us,
     wait_until,
 )
 from tests.downloads.serving import downloads_alone
-from tests.servers import Server
+from tests.servers import DatabaseServer, Server, made_once
 from tests.servers.processes import answers_http, free_port
 
-__all__ = ["empty_repository", "make_portal", "mariadb_shop", "migrated"]
+__all__ = ["empty_repository", "make_portal", "migrated"]
 pytestmark = pytest.mark.slow
 
 MB = 1_000_000
 DUMP_BYTES = 256 * MB
+LARGE = "large_download"
 MOST_MB = 150
 SECRETS = ("RESTIC_PASSWORD", "AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY")
 STORE = """
@@ -62,21 +65,34 @@ print(records.snapshot_record(info, repository=database.repository, database=dat
 """
 
 
+@pytest.fixture(scope="session")
+def large_repository(restic_path: Path, empty_repository: Path) -> Path:
+    """A repository with one large dump, to copy: restic needs seconds to store it."""
+
+    def make(folder: Path) -> None:
+        argv: list[str | Path] = [
+            restic_path, "backup", "--repo", copy_repository(empty_repository, folder), "--stdin",
+            "--stdin-filename", f"/mysql/{LARGE}.sql", "--host", "vedetta", "--tag", f"database:{LARGE}",
+            "--quiet", "--no-cache",
+        ]  # fmt: skip
+        environment = {**os.environ, "RESTIC_PASSWORD": RESTIC_PASSWORD}
+        storing = subprocess.Popen(argv, stdin=subprocess.PIPE, env=environment)
+        assert storing.stdin
+        for _ in range(DUMP_BYTES // MB):
+            storing.stdin.write(os.urandom(MB))
+        storing.stdin.close()
+        assert storing.wait() == 0
+
+    return made_once.made_once("large-repository", make)
+
+
 @pytest.fixture
-def portal(make_portal: MakePortal, mariadb_shop: Shop) -> Portal:
+def portal(make_portal: MakePortal, mariadb_server: DatabaseServer, large_repository: Path) -> Portal:
     """A portal whose repository holds one large dump."""
-    portal = make_portal(mariadb_shop, PORTAL_ADMIN_USER="admin", PORTAL_ADMIN_PASSWORD=PASSWORD)
-    own = {name: value for name, value in portal.environment.items() if name.startswith("RESTIC")}
-    argv: list[str | Path] = [
-        portal.restic_path, "backup", "--stdin", "--stdin-filename", f"/mysql/{mariadb_shop.name}.sql",
-        "--host", "vedetta", "--tag", f"database:{mariadb_shop.name}", "--quiet",
-    ]  # fmt: skip
-    storing = subprocess.Popen(argv, stdin=subprocess.PIPE, env={**os.environ, **own})
-    assert storing.stdin
-    for _ in range(DUMP_BYTES // MB):
-        storing.stdin.write(os.urandom(MB))
-    storing.stdin.close()
-    assert storing.wait() == 0
+    shop = make_shop(mariadb_server, name=LARGE)
+    portal = make_portal(shop, PORTAL_ADMIN_USER="admin", PORTAL_ADMIN_PASSWORD=PASSWORD)
+    for name in ("data", "index", "snapshots"):
+        shutil.copytree(large_repository / name, Path(portal.repository) / name, dirs_exist_ok=True)
     return portal
 
 

@@ -14,8 +14,8 @@ from tests.admin.test_download import (
     STORE,
     both,
     empty_repository,
+    large_repository,
     make_portal,
-    mariadb_shop,
     migrated,
     portal,
     read_slowly,
@@ -26,7 +26,7 @@ from tests.backups.worlds import Portal
 from tests.nginx.conftest import CONFIGURATION, PROJECT, nginx
 from tests.servers.processes import HOST, free_port
 
-__all__ = ["empty_repository", "make_portal", "mariadb_shop", "migrated", "portal"]
+__all__ = ["empty_repository", "large_repository", "make_portal", "migrated", "portal"]
 pytestmark = pytest.mark.slow
 
 ALL_SERVERS = "    include /etc/nginx/surroundings/*.conf;\n"
