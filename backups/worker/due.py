@@ -68,7 +68,7 @@ def submit(form: Form, database_id: int, slot: datetime | None = None) -> Run | 
     try:
         return form(database).submit(Asker(Trigger.SCHEDULE, slot=slot))
     except Refused as refused:
-        logger.warning("scheduled %s of %s: %s", form.action, database, refused)
         if refused.code != SLOT_TAKEN:
+            logger.warning("scheduled %s of %s: %s", form.action, database, refused)
             notes.skipped_note(form.action, database)
         return None

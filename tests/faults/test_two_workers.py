@@ -161,7 +161,7 @@ def test_a_backup_that_outlives_its_message_is_one_backup(
         wait_until(lambda: not portal.rows("SELECT 1 FROM django_q_ormq"), "the message to be used up", 30)
         time.sleep(3)
         waiting = [mariadb_shop.user, "Waiting for table%"]
-        assert mariadb_shop.query(dumping, waiting) == ((1,),)
+        assert mariadb_shop.query(dumping, waiting) == [(1,)]
         assert portal.run(run)["status"] == "running"
         runs = portal.rows("SELECT 1 FROM backups_run WHERE action = 'backup'")
 
